@@ -1,0 +1,61 @@
+import type { Clock } from '../../clock.ts';
+import { controllerContract } from '../../protocol/controller/contract.ts';
+import { controllerDocument } from '../../protocol/controller/openapi.ts';
+import { PRODUCT_VERSION, PROTOCOL_VERSIONS } from '../../protocol/version.ts';
+import type { Handlers } from '../../rpc/server.ts';
+import type { ControllerConfig } from '../config.ts';
+import { historyHandlers } from './history.ts';
+import type { HistoryApi } from './history.ts';
+import { limitHandlers } from './limits.ts';
+import { OverviewReader } from './overview.ts';
+import { policyHandlers } from './policies.ts';
+import type { PolicyParts } from './policies.ts';
+import { readGuest, readGuests, readHost, readHosts, readSamples } from './reads.ts';
+import type { ReadParts } from './reads.ts';
+import { sessionHandlers } from './session.ts';
+import type { SessionParts } from './session.ts';
+import { tokenHandlers } from './tokens.ts';
+import { wishHandlers } from './wishes.ts';
+import type { WishParts } from './wishes.ts';
+
+export interface ControllerParts
+  extends ReadParts, WishParts, HistoryApi, PolicyParts, Omit<SessionParts, 'monotonicMs'> {
+  readonly config: ControllerConfig;
+  readonly clock: Clock;
+}
+
+/** The controller's API: each route, given over to the part that answers it. */
+export function controllerHandlers(parts: ControllerParts): Handlers<typeof controllerContract> {
+  const { config, store, inventory, clock } = parts;
+  const fleet = new OverviewReader(parts, clock);
+  const asked = async (): Promise<{ ok: true }> => {
+    await store.db.selectFrom('counters').select('name').limit(1).execute();
+    return { ok: true };
+  };
+  return {
+    hello: () => ({
+      name: config.name,
+      product: `godwit ${PRODUCT_VERSION}`,
+      versions: [...PROTOCOL_VERSIONS],
+    }),
+    health: asked,
+    live: () => ({ ok: true }),
+    ready: asked,
+    openapi: () => controllerDocument(controllerContract),
+    hosts: (call) => readHosts(parts, call),
+    host: (call) => readHost(parts, call),
+    samples: (call) => readSamples(parts, call),
+    guests: (call) => readGuests(parts, call),
+    guest: (call) => readGuest(parts, call),
+    figures: () => inventory.figures(),
+    events: ({ query, lastEventId, signal }) =>
+      inventory.events.follow(lastEventId ?? query.after, signal),
+    overview: () => fleet.read(),
+    ...wishHandlers(parts),
+    ...historyHandlers(parts),
+    ...limitHandlers(parts),
+    ...sessionHandlers({ ...parts, monotonicMs: () => clock.monotonicMs() }),
+    ...tokenHandlers(parts),
+    ...policyHandlers(parts),
+  };
+}

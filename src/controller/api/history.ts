@@ -1,0 +1,218 @@
+import { sql } from 'kysely';
+import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
+import type { Log } from '../../log.ts';
+import type { FleetMigration, historyRoutes, Insight } from '../../protocol/controller/history.ts';
+import { cursorAt, keyIn } from '../../protocol/public/page.ts';
+import type { RouteAnswer } from '../../protocol/route.ts';
+import type { Call, Handlers } from '../../rpc/server.ts';
+import type { AgentClients } from '../engine/agent-clients.ts';
+import { figures } from '../history/figures.ts';
+import type { History } from '../history/history.ts';
+import { needMigration } from '../history/need.ts';
+import { insightOf } from '../history/insight.ts';
+import type { Told } from '../history/insight.ts';
+import { unpacked } from '../history/kept-report.ts';
+import { toldRow } from '../history/record.ts';
+import { relayed } from '../history/relay.ts';
+import { staysOf } from '../history/stays.ts';
+import { Migrations } from '../store/migrations.ts';
+import type { ListedMigration } from '../store/migrations.ts';
+import type { Store } from '../store/open.ts';
+import type { Clock } from '../../clock.ts';
+import { CostlyAnswers } from './costly.ts';
+
+type C = typeof historyRoutes;
+
+export interface HistoryApi {
+  readonly store: Store;
+  readonly history: History;
+  readonly agents: AgentClients;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+const ANSWER_MS = 5000;
+/** Migrations that one insight reads, and one story of a guest. */
+const MOST_TOLD = 20_000;
+const MOST_OF_A_GUEST = 1000;
+const MONTH_MS = 30 * 86_400_000;
+/** Programs that follow the clock ask for the same insight within so long. */
+const SINCE_STEP_MS = 60_000;
+
+export function historyHandlers(parts: HistoryApi): Handlers<C> {
+  const migrations = new Migrations(parts.store);
+  const insights = new CostlyAnswers<Insight>('insight', parts.clock);
+  const reading = { ...parts, migrations };
+  return {
+    migrations: (call) => readMigrations(reading, call),
+    migration: (call) => readMigration(reading, call),
+    migrationEvents: ({ params, signal }) => relayed(reading, params.id, signal),
+    cancelMigration: (call) => cancelMigration(reading, call),
+    guestHistory: (call) => readGuestHistory(reading, call),
+    insight: ({ query: { since } }) => {
+      const asked = since === undefined ? undefined : Math.max(0, Date.parse(since));
+      const from = asked === undefined ? undefined : asked - (asked % SINCE_STEP_MS);
+      return insights.of(String(from), () => readInsight(migrations, from));
+    },
+  };
+}
+
+interface Reading extends HistoryApi {
+  readonly migrations: Migrations;
+}
+
+/** As it stands, with what is known of one that goes on. */
+function told({ history }: Reading, row: ListedMigration): FleetMigration {
+  return { ...toldRow(row, row), ...(row.ended_at === null ? history.live.of(row.id) : {}) };
+}
+
+async function readMigrations(
+  parts: Reading,
+  { query }: Call<C['migrations']>,
+): Promise<RouteAnswer<C['migrations']>> {
+  const { limit, cursor, since, guest, host, state, outcome } = query;
+  const [startedAt, id] = cursor === undefined ? [] : keyIn(cursor);
+  const filter = {
+    guest,
+    host,
+    state,
+    outcome,
+    sinceMs: since === undefined ? undefined : Date.parse(since),
+    after: startedAt === undefined ? undefined : { startedAtMs: Number(startedAt), id: id ?? '' },
+  };
+  if (filter.after !== undefined && !Number.isSafeInteger(filter.after.startedAtMs)) {
+    const facts = {
+      peer: 'who asks',
+      expected: 'a cursor that a page ended with',
+      what: 'another',
+    };
+    throw godwitError('GODWIT_PROTOCOL_INVALID', facts);
+  }
+  const found = await parts.migrations.list(filter, limit + 1);
+  const page = found.slice(0, limit);
+  const last = page.at(-1);
+  const migrations = page.map((row) => told(parts, row));
+  if (last === undefined || found.length <= limit) return { migrations };
+  return { migrations, next: cursorAt([String(last.started_at), last.id]) };
+}
+
+async function readMigration(
+  parts: Reading,
+  { params: { id }, signal }: Call<C['migration']>,
+): Promise<RouteAnswer<C['migration']>> {
+  const { row, report } = await needMigration(parts.migrations, id);
+  const migration = told(parts, row);
+  if (report !== null) return { ...migration, report: unpacked(report) };
+  if (row.ended_at !== null) {
+    return { ...migration, withoutReport: `${row.told_by} gave none` };
+  }
+  const api = parts.agents.at(row.told_by);
+  if (api === undefined) {
+    return { ...migration, withoutReport: `${row.told_by} is no host of the fleet any more` };
+  }
+  try {
+    const asked = { params: { id } };
+    const options = { signal, deadlineMs: ANSWER_MS };
+    const [soFar, progress] = await Promise.all([
+      api.report(asked, options),
+      api.migration(asked, options),
+    ]);
+    parts.history.live.heard(row.told_by, progress);
+    return { ...told(parts, row), report: soFar, progress };
+  } catch (thrown) {
+    const words = toGodwitError(thrown).message.slice(0, 1000);
+    return { ...migration, withoutReport: `${row.told_by} does not tell: ${words}` };
+  }
+}
+
+async function cancelMigration(
+  parts: Reading,
+  { params: { id }, caller }: Call<C['cancelMigration']>,
+): Promise<RouteAnswer<C['cancelMigration']>> {
+  const { row } = await needMigration(parts.migrations, id);
+  if (row.ended_at !== null) {
+    return { accepted: false, what: `${id} has ended already: ${row.outcome ?? 'it is over'}` };
+  }
+  const api = parts.agents.at(row.told_by);
+  if (api === undefined) throw godwitError('GODWIT_HOST_UNKNOWN', { host: row.told_by });
+  const ask = async () => {
+    const query = await orderOf(parts, row);
+    return api.cancel({ params: { id }, query }, { deadlineMs: ANSWER_MS });
+  };
+  // A controller may take the wish up meanwhile, under a newer epoch.
+  const answer = await ask().catch((thrown: unknown) => {
+    if (hasCode(thrown, 'GODWIT_ORDER_STALE')) return ask();
+    throw thrown;
+  });
+  parts.log.info({ id, by: caller.name, ...answer }, 'a cancel was asked for');
+  if (row.wish === null || !answer.accepted) return answer;
+  const again = `Its wish ${row.wish} may try again: cancel that to keep the guest where it is.`;
+  return { ...answer, what: `${answer.what} ${again}` };
+}
+
+/** A controller names a wish and an epoch. What no wish asked for has an order of its own, made of its id. */
+async function orderOf(
+  { store }: Reading,
+  { id, wish }: ListedMigration,
+): Promise<{ wish: string; epoch: string }> {
+  const claim =
+    wish === null
+      ? undefined
+      : await store.db
+          .selectFrom('claims')
+          .select('epoch')
+          .where('wish_id', '=', wish)
+          .executeTakeFirst();
+  if (wish !== null && claim !== undefined) return { wish, epoch: String(claim.epoch) };
+  const { value } = await store.db
+    .updateTable('counters')
+    .set({ value: sql<number>`value + 1` })
+    .where('name', '=', 'epoch')
+    .returning('value')
+    .executeTakeFirstOrThrow();
+  return { wish: id.replace(/^m-/, 'w-'), epoch: String(value) };
+}
+
+async function readGuestHistory(
+  parts: Reading,
+  { params: { guest } }: Call<C['guestHistory']>,
+): Promise<RouteAnswer<C['guestHistory']>> {
+  const filter = { guest, state: 'ended' } as const;
+  const newest = await parts.migrations.list(filter, MOST_OF_A_GUEST + 1);
+  const rows = await parts.store.db
+    .selectFrom('guests')
+    .select('host')
+    .where('name', '=', guest)
+    .where('state', '!=', 'incoming')
+    .limit(MOST_OF_A_GUEST)
+    .execute();
+  if (newest.length + rows.length === 0) {
+    throw godwitError('GODWIT_GUEST_UNKNOWN', { guest, host: 'any host' });
+  }
+  const all = newest.slice(0, MOST_OF_A_GUEST).toReversed();
+  const stays = staysOf(
+    all.map((row) => told(parts, row)),
+    [...new Set(rows.map(({ host }) => host))],
+  );
+  const isPart = newest.length > MOST_OF_A_GUEST || stays.length > MOST_OF_A_GUEST;
+  return { guest, stays: stays.slice(0, MOST_OF_A_GUEST), isPart };
+}
+
+async function readInsight(migrations: Migrations, fromMs: number | undefined): Promise<Insight> {
+  const untilMs = await migrations.nowMs();
+  const sinceMs = Math.min(untilMs, fromMs ?? untilMs - MONTH_MS);
+  const rows = await migrations.endedSince(sinceMs, MOST_TOLD + 1);
+  const all = rows.slice(0, MOST_TOLD).map((row): Told => ({
+    id: row.id,
+    outcome: (row.outcome ?? 'lost') as Told['outcome'],
+    code: row.code ?? undefined,
+    totalMs: row.total_ms ?? undefined,
+    downtimeMs: row.downtime_ms ?? undefined,
+    clientGapMs: row.client_gap_ms ?? undefined,
+    bytes: row.bytes ?? undefined,
+    figures: figures.parse(
+      row.figures === null ? { predicted: {}, saved: {} } : JSON.parse(row.figures),
+    ),
+  }));
+  return insightOf(all, { sinceMs, untilMs, isPart: rows.length > MOST_TOLD });
+}

@@ -1,0 +1,95 @@
+import { createHash } from 'node:crypto';
+import type { Clock } from '../../clock.ts';
+import { hostState } from '../../protocol/controller/fleet.ts';
+import { overview } from '../../protocol/controller/overview.ts';
+import type { OverviewGuest, OverviewHost } from '../../protocol/controller/overview.ts';
+import { guestInfo } from '../../protocol/public/host.ts';
+import type { HostLoad } from '../../protocol/public/load.ts';
+import { Ready } from '../../rpc/ready.ts';
+import { momentOf } from '../inventory/answers.ts';
+import { CostlyAnswers } from './costly.ts';
+import type { ReadParts } from './reads.ts';
+
+/** The overview is one answer for all who ask: reading a whole fleet for each of them would stop the controller. */
+export class OverviewReader {
+  readonly #parts: ReadParts;
+  readonly #clock: Clock;
+  readonly #answers: CostlyAnswers<Ready>;
+  #newest: { readonly ready: Ready; readonly mark: string } | undefined;
+
+  constructor(parts: ReadParts, clock: Clock) {
+    this.#parts = parts;
+    this.#clock = clock;
+    this.#answers = new CostlyAnswers('the overview', clock);
+  }
+
+  async read(): Promise<Ready> {
+    return this.#answers.of('', () => this.#look());
+  }
+
+  async #look(): Promise<Ready> {
+    const fleet = await readFleet(this.#parts);
+    const mark = createHash('sha256').update(JSON.stringify(fleet)).digest('base64');
+    // What is as it was keeps its moment, and with it its ETag.
+    if (this.#newest?.mark !== mark) {
+      const ready = new Ready(overview.parse({ at: momentOf(this.#clock.wallMs()), ...fleet }));
+      this.#newest = { ready, mark };
+    }
+    return this.#newest.ready;
+  }
+}
+
+async function readFleet(parts: ReadParts): Promise<{
+  hosts: OverviewHost[];
+  guests: OverviewGuest[];
+}> {
+  const { db, nowMs } = parts.store;
+  const leases = await db
+    .selectFrom('host_leases')
+    .select(['shard', 'lease_until', nowMs.as('now')])
+    .execute();
+  const followed = new Set(
+    leases.filter(({ lease_until: end, now }) => end >= now).map(({ shard }) => shard),
+  );
+  const rows = await db
+    .selectFrom('hosts')
+    .leftJoin('host_marks', 'host_marks.host', 'hosts.name')
+    .select(['name', 'shard', 'state', 'cores', 'memory_bytes', 'memory_available_bytes', 'guests'])
+    .select('draining_for')
+    .orderBy('name')
+    .execute();
+  const hosts = rows.map((row): OverviewHost => {
+    const state = followed.has(row.shard) ? hostState.parse(row.state) : 'unfollowed';
+    const load = state === 'up' ? parts.inventory.samplesOf(row.name)?.newest : undefined;
+    const draining = row.draining_for === null ? 0 : 1;
+    const { cores, memory_bytes: memory, memory_available_bytes: available, guests } = row;
+    const [used, pressure] = [shareOf(load?.processor.used), pressureOf(load)];
+    return [row.name, state, cores, memory, available, used, pressure, draining, guests];
+  });
+  const places = new Map(hosts.map(([name], at) => [name, at]));
+  const guests = await db
+    .selectFrom('guests')
+    .select(['name', 'host', 'memory_bytes', 'state'])
+    .orderBy('name')
+    .orderBy('host')
+    .execute();
+  return {
+    hosts,
+    // A host that is gone takes its guests along; the two lists are of two moments.
+    guests: guests.flatMap(({ name, host, memory_bytes: memory, state }): OverviewGuest[] => {
+      const at = places.get(host);
+      return at === undefined ? [] : [[name, at, memory, guestInfo.shape.state.parse(state)]];
+    }),
+  };
+}
+
+/** In hundredths: what changes less is not worth an answer of its own. */
+function shareOf(value: number | undefined): number | null {
+  return value === undefined ? null : Math.round(Math.min(1, Math.max(0, value)) * 100) / 100;
+}
+
+function pressureOf(load: HostLoad | undefined): number | null {
+  if (load?.pressure === undefined) return null;
+  const { processor = 0, memorySome = 0, ioSome = 0 } = load.pressure;
+  return shareOf(Math.max(processor, memorySome, ioSome));
+}

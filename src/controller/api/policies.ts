@@ -1,0 +1,163 @@
+import type { Clock } from '../../clock.ts';
+import { godwitError } from '../../errors.ts';
+import type { Log } from '../../log.ts';
+import { place } from '../../planner/place.ts';
+import { WHOLE_FLEET } from '../../protocol/controller/policy.ts';
+import type { PolicySettings } from '../../protocol/controller/policy.ts';
+import type { policyRoutes } from '../../protocol/controller/policies.ts';
+import { didYouMean } from '../../protocol/nearest.ts';
+import { cursorAt, keyIn, MOST_OF_A_PAGE } from '../../protocol/public/page.ts';
+import type { RouteAnswer } from '../../protocol/route.ts';
+import type { Call, Handlers } from '../../rpc/server.ts';
+import type { FleetView } from '../engine/ports.ts';
+import { fleetLooks, LOOK_MS } from '../inventory/guest-looks.ts';
+import { inventoryFor } from '../policy/inventory.ts';
+import { Loads } from '../policy/loads.ts';
+import type { PolicyLoop } from '../policy/loop.ts';
+import type { Store } from '../store/open.ts';
+import type { Policies } from '../store/policies.ts';
+import type { Proposals } from '../store/proposals.ts';
+import type { Wishes } from '../store/wishes.ts';
+import { clipped } from '../wishes/bounds.ts';
+import type { World } from '../wishes/facts.ts';
+import { readLabels } from '../../protocol/label-rules.ts';
+import { CostlyAnswers } from './costly.ts';
+
+type Routes = typeof policyRoutes;
+
+export interface PolicyParts {
+  readonly store: Store;
+  readonly wishes: Wishes;
+  readonly fleet: FleetView;
+  readonly policies: Policies;
+  readonly proposals: Proposals;
+  readonly policyLoop: PolicyLoop;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export function policyHandlers(parts: PolicyParts): Handlers<Routes> {
+  const { store, policies, proposals, policyLoop, clock, log } = parts;
+  const loads = new CostlyAnswers<Loads>('what guests used', clock);
+  return {
+    policies: async () => ({ policies: await policies.list() }),
+    putPolicy: async ({ params: { scope, kind }, body, caller }) => {
+      await checkSettings(parts, scope, body);
+      const set = await policies.put(kind, scope, body, caller.name);
+      log.info({ kind, scope, settings: body, by: caller.name }, 'a policy was set');
+      return set;
+    },
+    removePolicy: async ({ params: { scope, kind }, caller }) => {
+      if (scope === WHOLE_FLEET) {
+        const hint = 'Set its mode to off.';
+        throw godwitError('GODWIT_USAGE', { what: 'the policy of the fleet stays' }, { hint });
+      }
+      await policies.remove(kind, scope);
+      log.info({ kind, scope, by: caller.name }, 'the policy of a group was removed');
+      return { ok: true };
+    },
+    runPolicy: async ({ params: { scope, kind }, query }) => {
+      const isDry = query.dryRun === 'true';
+      const { look, proposals: made } = isDry
+        ? await policyLoop.dryLook(kind, scope)
+        : await policyLoop.lookNow(kind, scope);
+      const open = made
+        .map(({ proposal }) => proposal)
+        .filter(({ state }) => state === 'open' || state === 'accepted');
+      return {
+        words: look.words,
+        refusals: look.refusals,
+        proposals: open.slice(0, MOST_OF_A_PAGE),
+      };
+    },
+    proposals: (call) => readProposals(parts, call),
+    proposal: ({ params }) => proposals.get(params.id),
+    acceptProposal: async ({ params: { id }, caller }) => {
+      const done = await proposals.accept(id, caller.name);
+      log.info({ proposal: id, wishes: done.wishes, by: caller.name }, 'a proposal was accepted');
+      return done;
+    },
+    rejectProposal: async ({ params: { id }, body: { reason }, caller }) => {
+      log.info({ proposal: id, reason, by: caller.name }, 'a proposal is rejected');
+      return proposals.reject(id, reason, caller.name);
+    },
+    snoozeProposal: async ({ params: { id }, body: { forMs }, caller }) => {
+      log.info({ proposal: id, forMs, by: caller.name }, 'a proposal is put off');
+      return proposals.snooze(id, forMs, caller.name);
+    },
+    place: async (call) => placed(parts, await loads.of('', () => readLoads(store)), call),
+  };
+}
+
+async function readProposals(
+  { proposals }: PolicyParts,
+  { query: { limit, cursor, ...asked } }: Call<Routes['proposals']>,
+): Promise<RouteAnswer<Routes['proposals']>> {
+  const [time = '', id = ''] = cursor === undefined ? [] : keyIn(cursor);
+  const after = cursor === undefined ? {} : { after: { createdAtMs: Number(time) || 0, id } };
+  const found = await proposals.list({ ...asked, ...after, limit: limit + 1 });
+  const page = found.slice(0, limit);
+  const last = page.at(-1);
+  if (last === undefined || found.length <= limit) return { proposals: page };
+  return { proposals: page, next: cursorAt([String(last.createdAtMs), last.id]) };
+}
+
+async function checkSettings(
+  { fleet }: PolicyParts,
+  scope: string,
+  { hosts }: PolicySettings,
+): Promise<void> {
+  if ((scope === WHOLE_FLEET) !== (hosts === undefined)) {
+    const what =
+      hosts === undefined
+        ? `the policy of a group names its hosts, and ${scope} names none`
+        : 'the policy of the fleet names no hosts: it is for all that no group has';
+    throw godwitError('GODWIT_USAGE', { what });
+  }
+  if (hosts !== undefined) checkHosts(hosts, await fleet.look());
+}
+
+function checkHosts(names: readonly string[], { hosts }: Pick<World, 'hosts'>): void {
+  const unknown = names.find((each) => !hosts.has(each));
+  if (unknown === undefined) return;
+  const near = didYouMean(unknown, [...hosts.keys()]);
+  throw godwitError(
+    'GODWIT_HOST_UNKNOWN',
+    { host: unknown },
+    near === undefined ? {} : { hint: near },
+  );
+}
+
+async function readLoads(store: Store): Promise<Loads> {
+  const loads = new Loads(LOOK_MS);
+  for await (const look of fleetLooks(store)) loads.add(look);
+  return loads;
+}
+
+async function placed(
+  { wishes, fleet }: PolicyParts,
+  loads: Loads,
+  { body: { memoryBytes, vcpus, labels: given, hosts } }: Call<Routes['place']>,
+): Promise<RouteAnswer<Routes['place']>> {
+  const labels = readLabels(given);
+  if ('words' in labels) throw godwitError('GODWIT_USAGE', { what: labels.words });
+  const world = { ...(await wishes.world()), ...(await fleet.look()) };
+  if (hosts !== undefined) checkHosts(hosts, world);
+  const nobody = new Set<string>();
+  const muted = { mutedGuests: nobody, mutedHosts: nobody };
+  const inventory = inventoryFor({ world, loads, past: [], isOurs: () => true, ...muted });
+  const group = labels.antiAffinity;
+  const answer = place(inventory, {
+    name: 'the new guest',
+    memoryBytes,
+    cpu: vcpus,
+    ...(hosts === undefined ? {} : { pinnedTo: hosts }),
+    ...(group === undefined ? {} : { apart: [group] }),
+  });
+  if ('refused' in answer) return { words: clipped(answer.refused.words), alternatives: [] };
+  return {
+    host: answer.host,
+    words: clipped(answer.words),
+    alternatives: answer.alternatives.slice(0, 2),
+  };
+}

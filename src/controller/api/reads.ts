@@ -1,0 +1,195 @@
+import type { Selectable } from 'kysely';
+import { godwitError } from '../../errors.ts';
+import type { controllerContract } from '../../protocol/controller/contract.ts';
+import type { HostState } from '../../protocol/controller/fleet.ts';
+import { guestInfo, hostInfo } from '../../protocol/public/host.ts';
+import { hasLabel } from '../../protocol/labels.ts';
+import { cursorAt, keyIn } from '../../protocol/public/page.ts';
+import type { RouteAnswer } from '../../protocol/route.ts';
+import type { Call } from '../../rpc/server.ts';
+import { guestOfRow, hostOfRow, pointOf } from '../inventory/answers.ts';
+import { claimants, identityOf } from '../inventory/claims.ts';
+import { claimsOf } from '../inventory/conflicts.ts';
+import type { Inventory } from '../inventory/inventory.ts';
+import { rolledUp } from '../inventory/rollups.ts';
+import { shardOf } from '../inventory/shards.ts';
+import type { Store } from '../store/open.ts';
+import type { GuestRow, Tables } from '../store/tables.ts';
+
+type C = typeof controllerContract;
+
+export interface ReadParts {
+  readonly store: Store;
+  readonly inventory: Inventory;
+}
+
+/** Who follows each shard now. */
+interface Following {
+  readonly nowMs: number;
+  readonly by: ReadonlyMap<number, { readonly name: string | undefined; readonly untilMs: number }>;
+}
+
+async function following({ store }: ReadParts): Promise<Following> {
+  const rows = await store.db
+    .selectFrom('host_leases')
+    .leftJoin('controllers', 'controllers.id', 'host_leases.owner')
+    .select(['shard', 'lease_until', 'controllers.name as name', store.nowMs.as('now')])
+    .execute();
+  const by = rows.map(
+    ({ shard, lease_until: untilMs, name }) =>
+      [shard, { name: name ?? undefined, untilMs }] as const,
+  );
+  return { nowMs: rows[0]?.now ?? 0, by: new Map(by) };
+}
+
+type HostColumns = Omit<Selectable<Tables['hosts']>, 'info' | 'epoch' | 'changed_at'>;
+
+const HOST_COLUMNS = [
+  ...(['name', 'address', 'shard', 'state', 'since', 'reason', 'version', 'cores'] as const),
+  ...(['memory_bytes', 'memory_available_bytes', 'guests'] as const),
+] as const;
+
+/** A host that nobody follows is in no state that anybody knows. */
+function current<T extends HostColumns>(
+  row: T,
+  { by, nowMs }: Following,
+): T & { state: HostState } {
+  const lease = by.get(row.shard);
+  if (lease !== undefined && lease.untilMs >= nowMs)
+    return { ...row, state: row.state as HostState };
+  return {
+    ...row,
+    state: 'unfollowed',
+    since: lease === undefined || lease.untilMs === 0 ? row.since : lease.untilMs,
+  };
+}
+
+function told(parts: ReadParts, row: HostColumns, leases: Following) {
+  const now = current(row, leases);
+  const by = now.state === 'unfollowed' ? undefined : leases.by.get(row.shard)?.name;
+  const load = now.state === 'up' ? parts.inventory.samplesOf(row.name)?.newest : undefined;
+  return hostOfRow(now, by, load);
+}
+
+export async function readHosts(
+  parts: ReadParts,
+  { query }: Call<C['hosts']>,
+): Promise<RouteAnswer<C['hosts']>> {
+  const leases = await following(parts);
+  const { limit, cursor, state } = query;
+  let rows = parts.store.db.selectFrom('hosts').select(HOST_COLUMNS).orderBy('name');
+  const [after] = cursor === undefined ? [] : keyIn(cursor);
+  if (after !== undefined) rows = rows.where('name', '>', after);
+  // What nobody follows is known by its lease, not by its row.
+  if (state !== undefined && state !== 'unfollowed') rows = rows.where('state', '=', state);
+  const found = await rows.limit(limit + 1).execute();
+  const page = found.slice(0, limit);
+  const hosts = page
+    .map((row) => told(parts, row, leases))
+    .filter((host) => state === undefined || host.state === state);
+  const last = page.at(-1);
+  if (last === undefined || found.length <= limit) return { hosts };
+  return { hosts, next: cursorAt([last.name]) };
+}
+
+export async function readHost(
+  parts: ReadParts,
+  { params }: Call<C['host']>,
+): Promise<RouteAnswer<C['host']>> {
+  const row = await parts.store.db
+    .selectFrom('hosts')
+    .selectAll()
+    .where('name', '=', params.host)
+    .executeTakeFirst();
+  if (row === undefined) throw godwitError('GODWIT_HOST_UNKNOWN', { host: params.host });
+  const host = told(parts, row, await following(parts));
+  return row.info === null ? host : { ...host, info: hostInfo.parse(JSON.parse(row.info)) };
+}
+
+export async function readSamples(
+  parts: ReadParts,
+  { params: { host }, query: { span } }: Call<C['samples']>,
+): Promise<RouteAnswer<C['samples']>> {
+  const { store, inventory } = parts;
+  const own = inventory.samplesOf(host);
+  if (own === undefined) {
+    const row = await store.db
+      .selectFrom('hosts')
+      .select('name')
+      .where('name', '=', host)
+      .executeTakeFirst();
+    if (row === undefined) throw godwitError('GODWIT_HOST_UNKNOWN', { host });
+  }
+  if (span === 'sample')
+    return { points: (own?.points(span) ?? []).map((each) => pointOf(each, true)) };
+  // What was written under an earlier controller, then what is in memory here.
+  const written = await rolledUp(store, { host, shard: shardOf(host) }, span);
+  const all = new Map([...written, ...(own?.points(span) ?? [])].map((each) => [each.atMs, each]));
+  const points = [...all.values()].toSorted((one, other) => one.atMs - other.atMs);
+  return { points: points.map((each) => pointOf(each, false)) };
+}
+
+/** Guests with what their hosts are, and who else claims them. */
+async function toldGuests(parts: ReadParts, rows: readonly GuestRow[]) {
+  const { store } = parts;
+  if (rows.length === 0) return [];
+  const leases = await following(parts);
+  const names = [...new Set(rows.map(({ host }) => host))];
+  const query = store.db.selectFrom('hosts').select(HOST_COLUMNS).where('name', 'in', names);
+  const hosts = new Map((await query.execute()).map((row) => [row.name, current(row, leases)]));
+  const claims = await claimsOf(store, rows);
+  return rows.map((row) => {
+    const host = hosts.get(row.host) ?? { state: 'unfollowed' as const, since: row.changed_at };
+    return guestOfRow(row, host, claimants(claims.get(identityOf(row)) ?? [], leases.nowMs));
+  });
+}
+
+export async function readGuests(
+  parts: ReadParts,
+  { query }: Call<C['guests']>,
+): Promise<RouteAnswer<C['guests']>> {
+  const { limit, cursor, host, name, label } = query;
+  let rows = parts.store.db
+    .selectFrom('guests')
+    .selectAll()
+    .orderBy('name')
+    .orderBy('host')
+    .orderBy('uuid');
+  if (host !== undefined) rows = rows.where('host', '=', host);
+  if (name !== undefined) rows = rows.where('name', '=', name);
+  // Those without any label are not read; which ones they are is seen below.
+  if (label !== undefined) rows = rows.where('info', 'like', '%"labels":{"%');
+  if (cursor !== undefined) {
+    const [afterName, afterHost = '', afterUuid = ''] = keyIn(cursor);
+    rows = rows.where((eb) =>
+      eb(eb.refTuple('name', 'host', 'uuid'), '>', eb.tuple(afterName, afterHost, afterUuid)),
+    );
+  }
+  const found = await rows.limit(limit + 1).execute();
+  const page = found.slice(0, limit);
+  const told = await toldGuests(parts, page);
+  const guests = label === undefined ? told : told.filter((each) => hasLabel(each.labels, label));
+  const last = page.at(-1);
+  if (last === undefined || found.length <= limit) return { guests };
+  return { guests, next: cursorAt([last.name, last.host, last.uuid]) };
+}
+
+/** More of one name are not told: that many are a mistake of a program. */
+const MOST_OF_A_NAME = 1000;
+
+export async function readGuest(
+  parts: ReadParts,
+  { params }: Call<C['guest']>,
+): Promise<RouteAnswer<C['guest']>> {
+  const { guest } = params;
+  const query = parts.store.db.selectFrom('guests').selectAll().where('name', '=', guest);
+  const rows = await query.orderBy('host').limit(MOST_OF_A_NAME).execute();
+  if (rows.length === 0) throw godwitError('GODWIT_GUEST_UNKNOWN', { guest, host: 'any host' });
+  const guests = await toldGuests(parts, rows);
+  return {
+    guests: guests.map((each, at) => ({
+      ...each,
+      info: guestInfo.parse(JSON.parse(rows[at]?.info ?? '')),
+    })),
+  };
+}

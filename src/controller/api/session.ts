@@ -1,0 +1,60 @@
+import { godwitError } from '../../errors.ts';
+import type { sessionRoutes, Session, SignInMethods } from '../../protocol/controller/session.ts';
+import type { Caller } from '../../rpc/caller.ts';
+import { networkOf } from '../../rpc/identity.ts';
+import type { Handlers } from '../../rpc/server.ts';
+import { momentOf } from '../inventory/answers.ts';
+import type { Attempts } from '../who/attempts.ts';
+import { cookieOf, NO_COOKIE, secretIn } from '../who/cookie.ts';
+import type { Sessions } from '../who/sessions.ts';
+import type { Tokens } from '../who/tokens.ts';
+
+export interface SessionParts {
+  readonly tokens: Tokens;
+  readonly sessions: Sessions;
+  readonly attempts: Attempts;
+  readonly methods: SignInMethods;
+  readonly monotonicMs: () => number;
+}
+
+export function sessionHandlers(parts: SessionParts): Handlers<typeof sessionRoutes> {
+  const { tokens, sessions, attempts, methods, monotonicMs } = parts;
+  return {
+    session: ({ caller }) => sessionOf(caller, methods),
+    signIn: async ({ body, calledFrom = 'this host', header }) => {
+      const network = networkOf(calledFrom);
+      // Many people stand behind one address: the failures of one keep nobody else from signing in.
+      const known = await tokens.find(body.token);
+      if (known === undefined) {
+        const seconds = attempts.waitS(network, monotonicMs());
+        if (seconds > 0) throw godwitError('GODWIT_SIGN_IN_OFTEN', { network, seconds });
+        attempts.failed(network, monotonicMs());
+        throw godwitError('GODWIT_TOKEN_REFUSED', { what: 'the token' });
+      }
+      const { secret, expiresAtMs } = await sessions.begin({ ...known, token: known });
+      header('set-cookie', cookieOf(secret, expiresAtMs - Date.now()));
+      const { name, role } = known;
+      return sessionOf({ name, role, by: 'session', expiresAtMs }, methods);
+    },
+    signOut: async ({ request, header }) => {
+      const secret = secretIn(request.headers.cookie);
+      if (secret !== undefined) await sessions.end(secret);
+      header('set-cookie', NO_COOKIE);
+      return { ok: true };
+    },
+  };
+}
+
+/** Who asks, in the words of the web listener: whoever uses the unix socket may all, and hosts read. */
+function sessionOf(caller: Caller, methods: SignInMethods): Session {
+  if (caller.role === 'none') throw caller.refusal;
+  const { name, role, expiresAtMs } = caller;
+  if (role === 'relay') {
+    const facts = { peer: name, role, action: 'to ask who it is', needs: 'another role' };
+    throw godwitError('GODWIT_ROLE_FORBIDDEN', facts);
+  }
+  const end = expiresAtMs === undefined ? {} : { expiresAt: momentOf(expiresAtMs) };
+  const webRole =
+    role === 'local' ? 'admin' : role === 'agent' || role === 'controller' ? 'viewer' : role;
+  return { name, role: webRole, ...end, methods };
+}

@@ -1,0 +1,145 @@
+import { access, constants } from 'node:fs/promises';
+import { godwitError } from '../../errors.ts';
+import type { Log } from '../../log.ts';
+import { newWish } from '../../protocol/controller/wish.ts';
+import type { Wish, WishAsk } from '../../protocol/controller/wish.ts';
+import type { WishPlan, wishRoutes } from '../../protocol/controller/wishes.ts';
+import { didYouMean } from '../../protocol/nearest.ts';
+import { formatDuration } from '../../protocol/quantity.ts';
+import type { Handlers } from '../../rpc/server.ts';
+import type { FleetView } from '../engine/ports.ts';
+import type { Wishes } from '../store/wishes.ts';
+import type { ControllerConfig } from '../config.ts';
+import type { World } from '../wishes/facts.ts';
+import { previewOf, storedWorld } from '../wishes/preview.ts';
+
+export interface WishParts {
+  readonly wishes: Wishes;
+  readonly fleet: FleetView;
+  readonly log: Log;
+  readonly config: Pick<ControllerConfig, 'programs'>;
+}
+
+export function wishHandlers({
+  wishes,
+  fleet,
+  log,
+  config,
+}: WishParts): Handlers<typeof wishRoutes> {
+  const programs = Object.keys(config.programs);
+  return {
+    putWish: async ({ params: { id }, query, body, caller }) => {
+      const world = { ...(await wishes.world()), ...(await fleet.look()) };
+      const isDry = query.dryRun === 'true';
+      const known = isDry ? undefined : await wishes.sameAsked(id, body);
+      if (known !== undefined) return { started: true, plan: previewOf(known, world) };
+      const wish = newWish(id, body, { nowMs: world.nowMs, by: caller.name });
+      checkAsk(body, world, programs);
+      await checkProgram(config.programs[body.run ?? '']?.file);
+      const plan = previewOf(wish, storedWorld(wish, world));
+      checkDeadline(wish, plan, world);
+      if (isDry) return { started: false, plan };
+      await wishes.add(wish);
+      log.info({ wish: id, ask: body, by: caller.name }, 'a wish was taken');
+      return { started: true, plan };
+    },
+    wishes: async () => ({ wishes: await wishes.list() }),
+    wish: ({ params }) => wishes.get(params.id),
+    cancelWish: async ({ params: { id }, query, caller }) => {
+      const how = query.rollBack === 'true' ? 'roll-back' : 'let-run';
+      const accepted = await wishes.cancel(id, how);
+      log.info({ wish: id, how, accepted, by: caller.name }, 'a cancel was asked for');
+      return { accepted };
+    },
+    undrain: async ({ params: { host }, caller }) => {
+      await wishes.undrain(host);
+      log.info({ host, by: caller.name }, 'guests may come to a host again');
+      return { ok: true };
+    },
+  };
+}
+
+function checkAsk(ask: WishAsk, world: World, programs: readonly string[]): void {
+  const isMigration = ask.kind === 'migration';
+  if (isMigration ? ask.guest === undefined || ask.hosts.length > 0 : ask.hosts.length === 0) {
+    const what = isMigration ? 'a migration names one guest' : `a ${ask.kind} names hosts`;
+    throw godwitError('GODWIT_USAGE', { what });
+  }
+  if (ask.kind === 'drain' && ask.hosts.length > 1) {
+    throw godwitError('GODWIT_USAGE', { what: 'a drain names one host, an evacuation several' });
+  }
+  if (new Set(ask.hosts).size < ask.hosts.length) {
+    throw godwitError('GODWIT_USAGE', { what: 'a host is named twice' });
+  }
+  checkRoll(ask, programs);
+  checkNames(ask, world);
+  checkPlaces(ask, world);
+}
+
+/** Only programs of this controller's configuration are run, by their names there. */
+function checkRoll(
+  { kind, run, comeBack, healthyWithinMs }: WishAsk,
+  programs: readonly string[],
+): void {
+  if (kind !== 'roll') {
+    if (run === undefined && comeBack === undefined && healthyWithinMs === undefined) return;
+    throw godwitError('GODWIT_USAGE', { what: `a ${kind} runs no program` });
+  }
+  if (run === undefined) throw godwitError('GODWIT_USAGE', { what: 'a roll names a program' });
+  if (programs.includes(run)) return;
+  const hint =
+    programs.length === 0
+      ? 'Its configuration names none: see `programs` in docs/fleet.md.'
+      : `It has ${programs.join(', ')}.`;
+  throw godwitError('GODWIT_USAGE', { what: `the controller has no program ${run}` }, { hint });
+}
+
+/** A host is not emptied for a program that cannot be started. */
+async function checkProgram(file: string | undefined): Promise<void> {
+  if (file === undefined) return;
+  try {
+    await access(file, constants.X_OK);
+  } catch (cause) {
+    throw godwitError('GODWIT_USAGE', { what: `${file} cannot be run` }, { cause });
+  }
+}
+
+function checkNames(ask: WishAsk, world: World): void {
+  const isSeen = ask.guest === undefined || world.guests.has(ask.guest);
+  const isHeard = [...world.hosts.values()].every((each) => each.silentSinceMs === undefined);
+  // It may be on a host that is silent.
+  if (ask.guest !== undefined && !isSeen && isHeard) {
+    throw godwitError('GODWIT_GUEST_UNKNOWN', { guest: ask.guest, host: 'any host' });
+  }
+  for (const host of [...ask.hosts, ...(ask.to ?? [])]) {
+    if (world.hosts.has(host)) continue;
+    const near = didYouMean(host, [...world.hosts.keys()]);
+    throw godwitError('GODWIT_HOST_UNKNOWN', { host }, near === undefined ? {} : { hint: near });
+  }
+}
+
+/** That guests have somewhere to go at all. */
+function checkPlaces(ask: WishAsk, world: World): void {
+  const isOpen = (host: string): boolean => world.marks.get(host)?.drainingFor === undefined;
+  // A roll closes one host at a time.
+  const closed = ask.kind === 'roll' ? ask.hosts.slice(0, 1) : ask.hosts;
+  const target = ask.kind === 'roll' ? undefined : ask.to?.find((host) => ask.hosts.includes(host));
+  if (target !== undefined) {
+    throw godwitError('GODWIT_USAGE', { what: `${target} cannot be emptied and filled at once` });
+  }
+  const others = [...world.hosts.keys()].filter((host) => !closed.includes(host) && isOpen(host));
+  if (others.length === 0) {
+    const hint = '`godwit undrain HOST` opens one that was drained.';
+    throw godwitError('GODWIT_USAGE', { what: 'no host is left for the guests' }, { hint });
+  }
+}
+
+function checkDeadline({ ask }: Wish, { late, seconds }: WishPlan, { nowMs }: World): void {
+  // A roll begins no host after its deadline, and ends what it has begun.
+  if (ask.kind === 'roll' || ask.deadlineAtMs === undefined || late.length === 0) return;
+  throw godwitError('GODWIT_WISH_LATE', {
+    count: late.length,
+    left: formatDuration(Math.max(0, ask.deadlineAtMs - nowMs)),
+    needed: formatDuration(seconds * 1000),
+  });
+}

@@ -1,0 +1,176 @@
+import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import path from 'node:path';
+import { z } from 'zod';
+import { godwitError } from '../errors.ts';
+import type { GodwitError } from '../errors.ts';
+import { address, hostName } from '../protocol/names.ts';
+import { programName } from '../protocol/controller/wish.ts';
+import { checkSocketsBelow } from '../protocol/socket-path.ts';
+import { checkedSettings, placeOfSetting } from '../settings.ts';
+
+const filePath = z.string().min(1).max(4096);
+
+const postgres = z.strictObject({
+  /** postgres://USER@HOST[:PORT]/DATABASE; HOST may be the directory of a unix socket, percent-encoded. */
+  url: z
+    .string()
+    .max(2048)
+    .refine((text) => wrongUrl(text) === undefined, {
+      error: ({ input }) => wrongUrl(String(input)) ?? '',
+    }),
+  /** One line: the password of that user. */
+  passwordFile: filePath.optional(),
+  /** PEM of the CA by which the server is known; needed where it is on another host. */
+  caFile: filePath.optional(),
+});
+
+/** The web listener. */
+const webConfig = z.strictObject({
+  /** host:port on which it listens. */
+  address,
+  /** PEM of its certificate with what leads to its root, and of its key. Default: the controller's own. */
+  certFile: filePath.optional(),
+  keyFile: filePath.optional(),
+  /** https://HOST[:PORT] by which browsers reach it, where that is another than the one that they say. */
+  url: z
+    .string()
+    .max(512)
+    .refine((text) => URL.canParse(text) && new URL(text).origin === text, {
+      error: 'not https://HOST[:PORT]',
+    })
+    .optional(),
+});
+export type WebConfig = z.infer<typeof webConfig>;
+
+/** The controller's configuration file (JSON). */
+export const controllerConfig = z.strictObject({
+  /** This controller's name; must be the CN of its certificate. */
+  name: hostName,
+  /** host:port on which its API listens. */
+  address,
+  /** Owns everything that the controller keeps on this host. */
+  stateDir: filePath,
+  /** Certificates: ca.crt, controller.crt, controller.key, and fleet.json. Default: stateDir/pki. */
+  pkiDir: filePath.optional(),
+  /** Hosts to follow besides the members of the fleet's list. */
+  hosts: z
+    .record(hostName, z.strictObject({ address, addresses: z.array(address).max(8).default([]) }))
+    .default({}),
+  /** Default: SQLite, stateDir/controller.db. Several controllers share one PostgreSQL. */
+  database: z
+    .union(
+      [z.strictObject({ sqlite: filePath }), z.strictObject({ postgres })],
+      'neither { sqlite } with a file nor { postgres } with a url',
+    )
+    .optional(),
+  /** Its API and its pages for browsers and programs without a certificate; absent: it has none. */
+  web: webConfig.optional(),
+  /** How long migrations and wishes that ended are kept, and how many migrations. */
+  history: z
+    .strictObject({
+      /** A quarter: what people ask about is mostly younger. */
+      days: z.number().int().min(1).max(3650).default(90),
+      /** At about 5 KB of each, a quarter of a gigabyte at most. */
+      most: z.number().int().min(100).max(1_000_000).default(50_000),
+    })
+    .prefault({}),
+  /** The site's own programs that a roll may run, by the name that a person gives; never a path from a request. */
+  programs: z
+    .record(
+      programName,
+      z.strictObject({
+        file: filePath.refine((file) => path.isAbsolute(file), 'not an absolute path'),
+        timeoutMs: z.number().int().min(1000).max(21_600_000).default(1_800_000),
+      }),
+    )
+    .default({}),
+  logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+});
+export type ControllerConfig = z.infer<typeof controllerConfig>;
+
+/** Why a URL of PostgreSQL cannot be taken; undefined where it can. */
+function wrongUrl(text: string): string | undefined {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !/^postgres(ql)?:$/.test(url.protocol))
+    return 'not postgres://USER@HOST/DATABASE';
+  if (url.password !== '') return 'a password does not belong here: name its file as passwordFile';
+  if (url.username === '' || url.hostname === '' || url.pathname.length < 2)
+    return 'not postgres://USER@HOST/DATABASE';
+  if (url.search !== '' || url.hash !== '') return 'options do not belong here';
+  return undefined;
+}
+
+/** Reads and checks the file; GODWIT_CONFIG names the file, the line and what is wrong in it. */
+export function loadControllerConfig(file: string): ControllerConfig {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw godwitError('GODWIT_CONFIG', { file, what: 'cannot be read' }, { cause });
+  }
+  return parseControllerConfig(file, text);
+}
+
+export function parseControllerConfig(file: string, text: string): ControllerConfig {
+  const config = checkedSettings({ file, text }, controllerConfig);
+  const wrong = (setting: readonly string[], words: string, cause?: unknown): GodwitError => {
+    const what = `${placeOfSetting(text, setting)}: \`${setting.join('.')}\`: ${words}`;
+    return godwitError('GODWIT_CONFIG', { file, what }, { cause });
+  };
+  const { stateDir, database } = config;
+  try {
+    checkSocketsBelow(stateDir, {});
+  } catch (cause) {
+    throw wrong(['stateDir'], `too long: ${(cause as Error).message}`, cause);
+  }
+  if (database !== undefined && 'postgres' in database && isOpen(database.postgres)) {
+    const words = 'caFile is missing beside it: no byte leaves this host without TLS';
+    throw wrong(['database', 'postgres', 'url'], words);
+  }
+  const { web } = config;
+  if (web !== undefined && (web.certFile === undefined) !== (web.keyFile === undefined))
+    throw wrong(['web'], 'certFile and keyFile belong together');
+  return config;
+}
+
+/** It would go over a network in plain. */
+function isOpen({ url, caFile }: z.infer<typeof postgres>): boolean {
+  const host = decodeURIComponent(new URL(url).hostname).replace(/^\[|\]$/g, '');
+  const isHere = host.startsWith('/') || host === 'localhost' || host === '::1';
+  return caFile === undefined && !isHere && !(isIP(host) === 4 && host.startsWith('127.'));
+}
+
+/** Where a controller's certificates lie. */
+export function controllerPkiDir({
+  pkiDir,
+  stateDir,
+}: Pick<ControllerConfig, 'pkiDir' | 'stateDir'>): string {
+  return pkiDir ?? path.join(stateDir, 'pki');
+}
+
+/**
+ * `--database sqlite:PATH` in the place of what the file says. GODWIT_USAGE for anything else: every user of a host can
+ * read command lines, so nothing that leads to a server with a password stands in one.
+ */
+export function withDatabase(
+  config: ControllerConfig,
+  given: string | undefined,
+): ControllerConfig {
+  if (given === undefined) return config;
+  const [, file] = /^sqlite:(.+)$/s.exec(given) ?? [];
+  if (file !== undefined) return { ...config, database: { sqlite: path.resolve(file) } };
+  const isUrl = /^postgres/i.test(given);
+  const what = isUrl
+    ? '--database takes no PostgreSQL URL: every user of a host can read command lines'
+    : '--database is not sqlite:PATH';
+  const hint = isUrl
+    ? 'Name it in the configuration, as database.postgres with url and passwordFile.'
+    : 'Write it like sqlite:/var/lib/godwit/controller.db.';
+  throw godwitError('GODWIT_USAGE', { what }, { hint });
+}
+
+/** Where it keeps what outlives it. */
+export function databaseOf(config: ControllerConfig): NonNullable<ControllerConfig['database']> {
+  return config.database ?? { sqlite: path.join(config.stateDir, 'controller.db') };
+}

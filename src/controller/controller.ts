@@ -1,0 +1,131 @@
+import { randomUUID } from 'node:crypto';
+import path from 'node:path';
+import { ownIdentity } from '../agent/pki/own.ts';
+import { makePrivateDir } from '../agent/pki/files.ts';
+import { systemClock } from '../clock.ts';
+import type { Clock } from '../clock.ts';
+import { godwitError } from '../errors.ts';
+import { CONTROLLER_STEM, filesOf, liveCredentials } from '../host/credentials.ts';
+import { Fleet } from '../host/fleet.ts';
+import type { Log } from '../log.ts';
+import { Refusals } from '../rpc/refusals.ts';
+import type { Credentials } from '../rpc/tls.ts';
+import { controllerHandlers } from './api/handlers.ts';
+import { controllerPkiDir, databaseOf } from './config.ts';
+import type { ControllerConfig } from './config.ts';
+import { openDoors } from './doors.ts';
+import { AgentClients } from './engine/agent-clients.ts';
+import { History } from './history/history.ts';
+import { Inventory } from './inventory/inventory.ts';
+import { ListPull } from './inventory/list-pull.ts';
+import { openStore } from './store/open.ts';
+import { WishWatch } from './engine/wish-watch.ts';
+import { workOn } from './engine/work.ts';
+import { Attempts } from './who/attempts.ts';
+import { Sessions } from './who/sessions.ts';
+import { Tokens } from './who/tokens.ts';
+
+export interface ControllerOptions {
+  readonly config: ControllerConfig;
+  readonly log: Log;
+  readonly clock?: Clock;
+  /** Where the dashboard lies; default: where it is built. */
+  readonly pages?: string;
+}
+
+export interface RunningController {
+  /** host:port of its API. */
+  readonly address: string;
+  /** The unix socket for this host's users. */
+  readonly socket: string;
+  /** host:port of its web listener, where it has one. */
+  readonly web: string | undefined;
+  close(): Promise<void>;
+}
+
+/** Starts a controller. GODWIT_PKI or GODWIT_CONFIG when its certificate is not for it; GODWIT_STORE... of its database. */
+export async function startController(options: ControllerOptions): Promise<RunningController> {
+  const { config, log, clock = systemClock, pages } = options;
+  makePrivateDir(config.stateDir);
+  const fleet = fleetOf(config, clock);
+  const credentials = ownCredentials(config, fleet);
+  const store = await openStore(databaseOf(config), log);
+  try {
+    const refusals = new Refusals(clock);
+    const listening = { log, refusals };
+    const owner = { id: randomUUID(), name: config.name };
+    const agents = new AgentClients({
+      credentials,
+      addressOf: (host) => inventory.addressOf(host),
+    });
+    const history = new History({
+      store,
+      clock,
+      log,
+      policy: config.history,
+      agentAt: (host) => agents.at(host),
+      held: () => inventory.held(),
+      tell: (news) => inventory.events.add(news),
+    });
+    const following = { store, fleet, credentials, clock, log, owner, migrations: history };
+    const inventory: Inventory = new Inventory(following);
+    const pkiDir = controllerPkiDir(config);
+    const { stateDir } = config;
+    const up = () => inventory.up();
+    const lists = new ListPull({ fleet, credentials, stateDir, pkiDir, log, up });
+    const work = workOn({ config, store, credentials, clock, log, owner: owner.id });
+    const who = { tokens: new Tokens(store), sessions: new Sessions(store) };
+    const signingIn = { ...who, attempts: new Attempts(), methods: { token: true } as const };
+    const parts = { config, store, inventory, history, agents, log, clock, ...work, ...signingIn };
+    const handlers = controllerHandlers(parts);
+    const doors = await openDoors({ ...parts, handlers, credentials, listening, pages });
+    inventory.start();
+    history.start();
+    lists.start();
+    work.loop.start();
+    work.policyLoop.start();
+    const news = new WishWatch({ store, clock, log, tell: (each) => inventory.events.add(each) });
+    news.start();
+    const { address, socket, web } = doors;
+    log.info({ address, socket, web }, 'the controller serves');
+    return {
+      address,
+      socket,
+      web,
+      close: async () => {
+        lists.close();
+        await news.close();
+        await work.close();
+        await doors.close();
+        await inventory.close();
+        await history.close();
+        agents.close();
+        await store.close();
+      },
+    };
+  } catch (thrown) {
+    await store.close();
+    throw thrown;
+  }
+}
+
+/** The controller is none of the hosts, whatever its name is. */
+const NO_HOST = 'this controller';
+
+function fleetOf(config: ControllerConfig, clock: Clock): Fleet {
+  const { stateDir, hosts } = config;
+  const place = { name: NO_HOST, stateDir, pkiDir: controllerPkiDir(config), peers: hosts };
+  return new Fleet(place, clock);
+}
+
+/** Its certificate, which must be of its own name and role: agents go by that. */
+function ownCredentials(config: ControllerConfig, fleet: Fleet): Credentials {
+  const files = filesOf(CONTROLLER_STEM);
+  const directory = controllerPkiDir(config);
+  const credentials = liveCredentials(directory, files, fleet);
+  const file = path.join(directory, files.cert);
+  const { name, role } = ownIdentity(file, credentials.cert);
+  if (name === config.name && role === 'controller') return credentials;
+  const what = `is for ${name} (${role}); this is ${config.name} and needs the role controller`;
+  throw godwitError('GODWIT_CONFIG', { file, what });
+}

@@ -1,0 +1,101 @@
+import type { RequestListener } from 'node:http';
+import path from 'node:path';
+import type { GodwitError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { controllerContract } from '../protocol/controller/contract.ts';
+import type { SignInMethods } from '../protocol/controller/session.ts';
+import { listenTls, listenUnix } from '../rpc/listen.ts';
+import type { Listening, ListenOptionsOf } from '../rpc/listen.ts';
+import { serve } from '../rpc/server.ts';
+import type { Handlers } from '../rpc/server.ts';
+import type { Credentials } from '../rpc/tls.ts';
+import { Vanished } from '../rpc/vanished.ts';
+import type { ControllerConfig } from './config.ts';
+import { Files } from './web/files.ts';
+import { webForm } from './web/form.ts';
+import { WEB_LIMITS } from './web/limits.ts';
+import { listenWeb } from './web/listener.ts';
+import { webCaller } from './who/callers.ts';
+import type { WhoParts } from './who/callers.ts';
+
+const GRACE_MS = 2000;
+
+/** The dashboard as it is built, in a clone and in a package. */
+const PAGES = import.meta.filename.endsWith('.ts')
+  ? path.resolve(import.meta.dirname, '../../dist/web')
+  : path.resolve(import.meta.dirname, '../web');
+
+export interface DoorParts extends Omit<WhoParts, 'origin'> {
+  readonly config: ControllerConfig;
+  readonly credentials: Credentials;
+  readonly handlers: Handlers<typeof controllerContract>;
+  readonly methods: SignInMethods;
+  readonly listening: ListenOptionsOf;
+  readonly log: Log;
+  /** Where the dashboard lies, if it is not where it is built. */
+  readonly pages?: string | undefined;
+}
+
+/** Where a controller is asked: by certificate, over its unix socket, and by token or session. */
+export interface Doors {
+  readonly address: string;
+  readonly socket: string;
+  readonly web: string | undefined;
+  close(): Promise<void>;
+}
+
+/** Opens all of them, or none. */
+export async function openDoors(parts: DoorParts): Promise<Doors> {
+  const { config, credentials, handlers, listening } = parts;
+  const listener = serve(controllerContract, handlers, { name: config.name, ...listening });
+  const vanished = new Vanished(listening.log);
+  const watched =
+    (serves: RequestListener): RequestListener =>
+    (request, response) => {
+      vanished.watch(request.socket);
+      serves(request, response);
+    };
+  const open: Listening[] = [];
+  const close = async (graceMs?: number): Promise<void> => {
+    await Promise.all(open.map((each) => each.close(graceMs)));
+  };
+  try {
+    const tls = await listenTls(watched(listener), config, credentials, listening);
+    open.push(tls);
+    const socket = path.join(config.stateDir, 'controller.sock');
+    const unix = await listenUnix(listener, socket, listening);
+    open.push(unix);
+    const web = await openWeb(parts, watched);
+    if (web !== undefined) open.push(web);
+    return {
+      address: tls.address,
+      socket: unix.address,
+      web: web?.address,
+      close: () => close(GRACE_MS),
+    };
+  } catch (thrown) {
+    await close();
+    throw thrown;
+  }
+}
+
+async function openWeb(
+  parts: DoorParts,
+  watched: (serves: RequestListener) => RequestListener,
+): Promise<Listening | undefined> {
+  const { config, credentials, handlers, methods, listening, pages = PAGES } = parts;
+  const { web, name } = config;
+  if (web === undefined) return undefined;
+  // Whoever is not signed in is told how to.
+  const further = ({ http }: GodwitError): object => (http === 401 ? { methods } : {});
+  const who = { ...parts, origin: web.url };
+  const api = serve(controllerContract, handlers, {
+    name,
+    ...listening,
+    limits: WEB_LIMITS,
+    callerOf: (request) => webCaller(who, request),
+    form: webForm(further),
+  });
+  const files = new Files(pages);
+  return listenWeb({ config: web, credentials, api: watched(api), files, listening });
+}

@@ -1,0 +1,115 @@
+import { hasCode, toGodwitError } from '../../errors.ts';
+import type { SerialError } from '../../errors.ts';
+import type { agentContract } from '../../protocol/contract.ts';
+import type { Move } from '../../protocol/controller/wish.ts';
+import type { Order } from '../../protocol/public/order.ts';
+import type { Phase } from '../../protocol/public/migration.ts';
+import type { Api } from '../../rpc/client.ts';
+import type { Seen } from '../wishes/moves.ts';
+import type { Sight } from '../wishes/settle.ts';
+import { AgentClients } from './agent-clients.ts';
+import type { AgentClientsParts } from './agent-clients.ts';
+import type { AgentCalls } from './ports.ts';
+
+/** An agent answers once a mover runs. */
+const PUT_MS = 20_000;
+const ANSWER_MS = 5000;
+
+/** Orders to the agents of the fleet, over mTLS. What cannot be asked is silent: nobody knows what became of it. */
+export class Agents implements AgentCalls {
+  readonly #clients: AgentClients;
+
+  constructor(parts: AgentClientsParts) {
+    this.#clients = new AgentClients(parts);
+  }
+
+  put(move: Move, order: Order): Promise<Sight> {
+    return this.#ask(move, async (api) => {
+      const { id, guest, to, settings } = move;
+      const body = { ...settings, guest, to };
+      await api.putMigration(
+        { params: { id }, query: queryOf(order), body },
+        { deadlineMs: PUT_MS },
+      );
+      return { seen: 'accepted' };
+    });
+  }
+
+  cancel(move: Move, order: Order): Promise<Sight> {
+    return this.#ask(move, async (api) => {
+      const asked = { params: { id: move.id }, query: queryOf(order) };
+      try {
+        await api.cancel(asked, { deadlineMs: ANSWER_MS });
+      } catch (thrown) {
+        // Too late to cancel: what it comes to is seen by looking.
+        if (!hasCode(thrown, 'GODWIT_CANCEL_TOO_LATE')) throw thrown;
+      }
+      return look(api, move.id);
+    });
+  }
+
+  look(move: Move): Promise<Sight> {
+    return this.#ask(move, (api) => look(api, move.id));
+  }
+
+  close(): void {
+    this.#clients.close();
+  }
+
+  async #ask(move: Move, work: (api: Api<typeof agentContract>) => Promise<Sight>): Promise<Sight> {
+    const api = this.#clients.at(move.from);
+    if (api === undefined) return { seen: 'silent' };
+    try {
+      return await work(api);
+    } catch (thrown) {
+      return sightOf(thrown);
+    }
+  }
+}
+
+const queryOf = ({ wish, epoch }: Order): { wish: string; epoch: string } => ({
+  wish,
+  epoch: String(epoch),
+});
+
+async function look(api: Api<typeof agentContract>, id: string): Promise<Sight> {
+  const { phase, error } = await api.migration({ params: { id } }, { deadlineMs: ANSWER_MS });
+  return { seen: SEEN_AS[phase], ...(error === undefined ? {} : { error }) };
+}
+
+const SEEN_AS: Readonly<Record<Phase, Seen>> = {
+  planned: 'going',
+  checking: 'going',
+  seeding: 'going',
+  preparing: 'going',
+  disks: 'going',
+  memory: 'going',
+  switchover: 'going',
+  handover: 'going',
+  draining: 'going',
+  verifying: 'going',
+  cleanup: 'going',
+  undoing: 'going',
+  done: 'done',
+  // No wish asks for one; the guest is where it was.
+  rehearsed: 'cancelled',
+  failed: 'failed',
+  cancelled: 'cancelled',
+  held: 'held',
+  lost: 'lost',
+};
+
+/** Only an agent’s own word refuses; whatever keeps a request or its answer from arriving is silence. */
+function sightOf(thrown: unknown): Sight {
+  const error: SerialError = toGodwitError(thrown).toJSON();
+  if (hasCode(thrown, 'GODWIT_MIGRATION_UNKNOWN')) return { seen: 'unknown' };
+  if (hasCode(thrown, 'GODWIT_ORDER_STALE')) return { seen: 'stale' };
+  const isSilence = hasCode(
+    thrown,
+    ...(['GODWIT_UNREACHABLE', 'GODWIT_DEADLINE', 'GODWIT_OVERLOADED', 'GODWIT_INTERNAL'] as const),
+    ...(['GODWIT_PEER_UNTRUSTED', 'GODWIT_CERT_EXPIRED', 'GODWIT_CERT_REVOKED'] as const),
+    ...(['GODWIT_NOT_A_MEMBER', 'GODWIT_LIST_EXPIRED', 'GODWIT_LIST_DAMAGED'] as const),
+    ...(['GODWIT_ROLE_FORBIDDEN', 'GODWIT_PROTOCOL_INVALID', 'GODWIT_PROTOCOL_VERSION'] as const),
+  );
+  return isSilence ? { seen: 'silent', error } : { seen: 'refused', error };
+}

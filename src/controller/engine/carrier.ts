@@ -1,0 +1,176 @@
+import { callOf, isOpen } from '../wishes/moves.ts';
+import type { Cancel } from '../wishes/moves.ts';
+import type { Sight } from '../wishes/settle.ts';
+import { rollStep } from '../wishes/roll.ts';
+import type { Heard } from '../wishes/roll-health.ts';
+import { step } from '../wishes/step.ts';
+import type { StepOutput } from '../wishes/step.ts';
+import { isWishEnd } from '../../protocol/controller/wish.ts';
+import type { Move, Wish } from '../../protocol/controller/wish.ts';
+import type { AgentCalls, Claim, FleetView, RollCalls, WishStore, WishView } from './ports.ts';
+import { callOfRoll, RollCall } from './roll-call.ts';
+
+export interface CarrierParts {
+  readonly store: WishStore;
+  readonly agents: AgentCalls;
+  readonly fleet: FleetView;
+  readonly roll: RollCalls;
+  /** Ids of migrations that were never used before. */
+  readonly newId: () => string;
+  readonly leaseMs: number;
+}
+
+/** How a round ended: `lost`: the claim is another's. `again`: there is more to do at once. `wait`: agents work. `idle`: only the fleet can change. */
+export type Round = 'ended' | 'lost' | 'again' | 'wait' | 'idle';
+
+/** New moves that one round may begin. */
+const MOST_NEW = 64;
+
+/**
+ * Works on one wish under one claim, in rounds: reads, asks agents, decides, writes. Each call of an agent may take as
+ * long as it likes: a round takes what was answered by then, and leaves the others under way. Nothing is remembered but
+ * calls under way, so that anybody can go on from the store alone.
+ */
+export class Carrier {
+  readonly #parts: CarrierParts;
+  #claim: Claim;
+  /** By the id of the move: at most one call each. */
+  readonly #calls = new Map<string, Promise<void>>();
+  /** Those whose answer lets something new begin or end; looks are paced by the rounds. */
+  readonly #pressing = new Set<Promise<void>>();
+  readonly #sights = new Map<string, Sight>();
+  readonly #roll: RollCall;
+
+  constructor(claim: Claim, parts: CarrierParts) {
+    this.#claim = claim;
+    this.#parts = parts;
+    this.#roll = new RollCall(parts);
+  }
+
+  /** Ends the program of a roll, where one runs. */
+  end(): Promise<void> {
+    return this.#roll.end();
+  }
+
+  get claim(): Claim {
+    return this.#claim;
+  }
+
+  /** Orders that agents have not answered; each resolves, whatever they say. */
+  get pending(): readonly Promise<void>[] {
+    return [...this.#pressing];
+  }
+
+  async round(): Promise<Round> {
+    const { store, fleet, leaseMs } = this.#parts;
+    const view = await store.view(this.#claim, leaseMs);
+    if (view === undefined) return 'lost';
+    if (isWishEnd(view.wish.phase)) return 'ended';
+    if (!(await this.#mayAsk(view))) return 'lost';
+    for (const move of view.moves) this.#ask(move, view.cancel);
+    this.#roll.ask(view, this.#claim);
+    const heard = this.#roll.heard(view.wish);
+    const sights = this.#answered(view.moves);
+    const { wish, moves, cancel, world } = view;
+    const { epoch } = this.#claim;
+    const ids = Array.from({ length: MOST_NEW }, () => this.#parts.newId());
+    const decide = (known: Awaited<ReturnType<FleetView['look']>>): StepOutput => {
+      const input = { wish, moves, sights, world: { ...world, ...known }, cancel, epoch, ids };
+      return wish.ask.kind === 'roll' ? rollStep({ ...input, heard }) : step(input);
+    };
+    const first = decide(await fleet.look());
+    // A guest whose reservation ended before the view may have come since that look.
+    const output = restsOnEmpty(view.wish, first.wish) ? decide(await fleet.look('now')) : first;
+    return this.#write(view, output, sights, heard);
+  }
+
+  /** Takes a new epoch where what was asked under the present one has to be proved not to begin any more. */
+  async #mayAsk({ moves, cancel }: WishView): Promise<boolean> {
+    const needed = moves.some((each) => callOf(each, this.#claim.epoch, cancel) === 'advance');
+    if (!needed) return true;
+    const next = await this.#parts.store.advance(this.#claim, this.#parts.leaseMs);
+    if (next === undefined) return false;
+    this.#claim = next;
+    return true;
+  }
+
+  #ask(move: Move, cancel: Cancel): void {
+    const { id } = move;
+    if (this.#calls.has(id) || this.#sights.has(id)) return;
+    const asked = this.#call(move, cancel);
+    if (asked === undefined) return;
+    const call: Promise<void> = asked.then((sight) => {
+      this.#calls.delete(id);
+      this.#pressing.delete(call);
+      this.#sights.set(id, sight);
+    });
+    this.#calls.set(id, call);
+    if (callOf(move, this.#claim.epoch, cancel) !== 'look') this.#pressing.add(call);
+  }
+
+  #call(move: Move, cancel: Cancel): Promise<Sight> | undefined {
+    const { agents } = this.#parts;
+    const { wish, epoch } = this.#claim;
+    switch (callOf(move, epoch, cancel)) {
+      case 'put':
+        return agents.put(move, { wish, epoch });
+      case 'cancel':
+        return agents.cancel(move, { wish, epoch });
+      case 'look':
+        return agents.look(move);
+      case 'advance':
+      case 'store-epoch':
+      case 'nothing':
+        return undefined;
+    }
+  }
+
+  #answered(moves: readonly Move[]): Map<string, Sight> {
+    const own = moves.flatMap(({ id }) => {
+      const sight = this.#sights.get(id);
+      return sight === undefined ? [] : [[id, sight] as const];
+    });
+    return new Map(own);
+  }
+
+  async #write(
+    view: WishView,
+    output: StepOutput,
+    sights: ReadonlyMap<string, Sight>,
+    heard: Heard | 'pending' | undefined,
+  ): Promise<Round> {
+    const before = new Map(view.moves.map((each) => [each.id, JSON.stringify(each)]));
+    const moves = output.moves.filter((each) => before.get(each.id) !== JSON.stringify(each));
+    const begins = moves.some(({ id }) => !before.has(id));
+    const isSame = moves.length === 0 && JSON.stringify(output.wish) === JSON.stringify(view.wish);
+    if (!isSame) {
+      const admission = begins ? { admission: view.admission } : {};
+      const { version } = view;
+      const change = { ...output, version, moves, ...admission };
+      const written = await this.#parts.store.commit(this.#claim, change);
+      if (written === 'stale') return 'lost';
+      // The answers are kept, and judged again by what is so now.
+      if (written === 'changed') return 'again';
+    }
+    for (const id of sights.keys()) this.#sights.delete(id);
+    this.#roll.took(heard);
+    if (isWishEnd(output.wish.phase)) return 'ended';
+    const open = output.moves.filter(({ phase }) => isOpen(phase));
+    if (begins || open.some((each) => isPressing(each, view, this.#claim.epoch))) return 'again';
+    if (output.wish.roll?.stage !== view.wish.roll?.stage) return 'again';
+    const isCalling = this.#roll.isPending || callOfRoll(output.wish, view.cancel) !== 'nothing';
+    return isCalling || output.moves.some(({ settled }) => !settled) ? 'wait' : 'idle';
+  }
+}
+
+/** Whether a decision rests on no guest being on a host. */
+const restsOnEmpty = (before: Wish, after: Wish): boolean =>
+  after.phase === 'done' ||
+  (before.roll?.stage !== after.roll?.stage &&
+    (after.roll?.stage === 'noting' || after.roll?.stage === 'running'));
+
+/** Whether the next call about a move can be made now that this round is written. */
+function isPressing(move: Move, { cancel, moves }: WishView, epoch: number): boolean {
+  const old = moves.find(({ id }) => id === move.id);
+  return old === undefined || callOf(old, epoch, cancel) !== callOf(move, epoch, cancel);
+}

@@ -1,0 +1,119 @@
+import { identityOf } from '../inventory/claims.ts';
+import { fleetSnapshot } from '../inventory/snapshot.ts';
+import type { FleetSnapshot, SnapshotGuest, SnapshotHost } from '../inventory/snapshot.ts';
+import type { Store } from '../store/open.ts';
+import type { GuestFacts, HostFacts, World } from '../wishes/facts.ts';
+import { keyed } from '../wishes/namesakes.ts';
+import type { Namesake } from '../wishes/namesakes.ts';
+import type { FleetView } from './ports.ts';
+
+type Look = Pick<World, 'hosts' | 'guests' | 'labels'>;
+
+/** All wishes of a controller share one look at the database within that time, ms. */
+const FRESH_MS = 300;
+
+/** The fleet as all controllers know it. */
+export class StoredFleet implements FleetView {
+  readonly #store: Store;
+  readonly #monotonicMs: () => number;
+  #last: { readonly look: Promise<Look>; readonly atMs: number } | undefined;
+  readonly #addresses = new Map<string, string>();
+
+  constructor(store: Store, monotonicMs: () => number) {
+    this.#store = store;
+    this.#monotonicMs = monotonicMs;
+  }
+
+  /** host:port of its agent, as of the last look. */
+  addressOf(host: string): string | undefined {
+    return this.#addresses.get(host);
+  }
+
+  look(when?: 'now'): Promise<Look> {
+    const nowMs = this.#monotonicMs();
+    if (when === undefined && this.#last !== undefined && nowMs - this.#last.atMs < FRESH_MS)
+      return this.#last.look;
+    const look = this.#read();
+    this.#last = { look, atMs: nowMs };
+    look.catch(() => {
+      this.#last = undefined;
+    });
+    return look;
+  }
+
+  async #read(): Promise<Look> {
+    const snapshot = await fleetSnapshot(this.#store);
+    for (const { name, address } of snapshot.hosts) this.#addresses.set(name, address);
+    return factsOf(snapshot);
+  }
+}
+
+/** What the pure core rests on. A host of which nobody hears is silent, whatever the cause; its guests are as it told last. */
+export function factsOf({ nowMs, hosts, guests }: FleetSnapshot): Look {
+  const all = [...Map.groupBy(guests, ({ info }) => info.name)].flatMap(([name, told]) =>
+    keyed(
+      name,
+      byIdentity(told).map((each) => guestFacts(name, each)),
+    ),
+  );
+  return {
+    hosts: new Map(hosts.map((each) => [each.name, hostFacts(each, nowMs)])),
+    guests: new Map(all.map(([key, { facts }]) => [key, facts])),
+    labels: new Map(
+      all.flatMap(([key, { labels }]) => (labels === undefined ? [] : [[key, labels]])),
+    ),
+  };
+}
+
+/** Guests of one name, apart. One that is on its way in and does not tell its uuid yet is of the migration that brings it. */
+function byIdentity(told: readonly SnapshotGuest[]): SnapshotGuest[][] {
+  const identity = ({ info }: SnapshotGuest): string =>
+    identityOf({ name: info.name, uuid: info.uuid ?? '' });
+  const bringing = ({ info }: SnapshotGuest): SnapshotGuest | undefined =>
+    info.state !== 'incoming' || info.uuid !== undefined
+      ? undefined
+      : told.find(
+          (each) => each.info.state !== 'incoming' && each.info.migration === info.migration,
+        );
+  return [...Map.groupBy(told, (each) => identity(bringing(each) ?? each)).values()];
+}
+
+function hostFacts(host: SnapshotHost, nowMs: number): HostFacts {
+  const { name, state, sinceMs, cores, memoryBytes, memoryAvailableBytes } = host;
+  const isHeard = state === 'up' && memoryBytes !== undefined && cores !== undefined;
+  return {
+    name,
+    ...(isHeard ? {} : { silentSinceMs: sinceMs }),
+    seenAtMs: isHeard ? nowMs : sinceMs,
+    cores: cores ?? 0,
+    memoryBytes: memoryBytes ?? 0,
+    ...(memoryAvailableBytes === undefined ? {} : { availableBytes: memoryAvailableBytes }),
+  };
+}
+
+/** What is said of a guest counts where it runs; of two hosts that both run it, what either says. */
+function guestFacts(name: string, all: readonly SnapshotGuest[]): Namesake {
+  const most = (numbers: readonly (number | undefined)[]): number =>
+    Math.max(0, ...numbers.map((each) => each ?? 0));
+  const isStopped = ({ info }: SnapshotGuest): boolean => info.state === 'stopped';
+  const homes = all.filter(({ info }) => info.state !== 'incoming');
+  const running = homes.filter((each) => !isStopped(each));
+  const telling = [running, homes, all].find((each) => each.length > 0) ?? all;
+  const infos = telling.map(({ info }) => info);
+  const manager = infos.find((each) => each.manager !== undefined)?.manager;
+  const migration = infos.find((each) => each.migration !== undefined)?.migration;
+  const labels = infos.flatMap((each) => Object.entries(each.labels ?? {}));
+  // Where it runs comes first: that is its home.
+  const at = [...all.filter((each) => !isStopped(each)), ...all.filter(isStopped)];
+  const facts: GuestFacts = {
+    name,
+    at: at.map(({ host, info }) => ({ host, state: info.state })),
+    memoryBytes: most(infos.map((each) => each.memoryBytes)),
+    vcpus: most(infos.map((each) => each.vcpus)),
+    demand: [],
+    unmovable: [...new Set(infos.flatMap((each) => each.unmovable))],
+    ...(manager === undefined ? {} : { manager }),
+    ...(migration === undefined ? {} : { migration }),
+  };
+  return labels.length === 0 ? { facts } : { facts, labels: Object.fromEntries(labels) };
+}

@@ -1,0 +1,128 @@
+import type { Clock } from '../../clock.ts';
+import { toGodwitError } from '../../errors.ts';
+import type { Log } from '../../log.ts';
+import { Carrier } from './carrier.ts';
+import type { CarrierParts } from './carrier.ts';
+import type { Claim } from './ports.ts';
+
+export interface LoopParts extends Omit<CarrierParts, 'leaseMs'> {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Of this process, and of no other that ever ran. It is shown to people; only epochs decide. */
+  readonly owner: string;
+  readonly leaseMs?: number;
+  /** Wishes that it works on at a time. */
+  readonly most?: number;
+}
+
+/** A dead controller's wishes are taken up after that, ms. */
+const LEASE_MS = 6000;
+const MOST = 1000;
+const LOOK_FOR_WORK_MS = 500;
+/** The next round while agents work. */
+const WAIT_MS = 300;
+/** Where only the fleet can change, the wish is given up, and is due again after that. */
+const IDLE_MS = 1000;
+const AFTER_ERROR_MS = 1000;
+
+/** Takes up wishes until it is closed, and carries each one on under its own claim. */
+export class WishLoop {
+  readonly #parts: LoopParts & { readonly leaseMs: number; readonly most: number };
+  readonly #stop = new AbortController();
+  readonly #works = new Set<Promise<void>>();
+  #taking: Promise<void> = Promise.resolve();
+
+  constructor(parts: LoopParts) {
+    this.#parts = { leaseMs: LEASE_MS, most: MOST, ...parts };
+  }
+
+  start(): void {
+    this.#taking = this.#take();
+  }
+
+  /** Resolves once nothing of it runs; what it had claimed is given up. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.#taking;
+    await Promise.all(this.#works);
+  }
+
+  async #take(): Promise<void> {
+    const { store, owner, leaseMs, most, log } = this.#parts;
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      try {
+        const claim = this.#works.size < most ? await store.acquire(owner, leaseMs) : undefined;
+        if (claim !== undefined) {
+          const work: Promise<void> = this.#work(claim).finally(() => this.#works.delete(work));
+          this.#works.add(work);
+          continue;
+        }
+        await this.#sleep(LOOK_FOR_WORK_MS);
+      } catch (thrown) {
+        log.warn({ error: toGodwitError(thrown) }, 'no wish could be taken up');
+        await this.#sleep(AFTER_ERROR_MS);
+      }
+    }
+  }
+
+  async #work(claim: Claim): Promise<void> {
+    const { log, store } = this.#parts;
+    const carrier = new Carrier(claim, this.#parts);
+    const beating = new AbortController();
+    const beat = this.#beat(carrier, beating.signal);
+    let dueInMs = 0;
+    try {
+      dueInMs = await this.#carry(carrier);
+    } finally {
+      await carrier.end();
+      beating.abort();
+      await beat;
+      try {
+        await store.release(carrier.claim, dueInMs);
+      } catch (thrown) {
+        // Its lease ends by itself.
+        log.warn({ wish: claim.wish, error: toGodwitError(thrown) }, 'a claim was not given up');
+      }
+    }
+  }
+
+  /** Until it has ended, is another's or has nothing to do; returns when it is due again, in ms. */
+  async #carry(carrier: Carrier): Promise<number> {
+    const { log } = this.#parts;
+    const { wish } = carrier.claim;
+    while (!this.#stop.signal.aborted) {
+      try {
+        const round = await carrier.round();
+        if (round === 'ended' || round === 'lost') {
+          log.info({ wish, epoch: carrier.claim.epoch, round }, 'the work on a wish ended');
+          return 0;
+        }
+        if (round === 'idle') return IDLE_MS;
+        if (round === 'again') continue;
+        await Promise.race([this.#sleep(WAIT_MS), ...carrier.pending]);
+      } catch (thrown) {
+        log.warn({ wish, error: toGodwitError(thrown) }, 'a wish could not be carried on');
+        await this.#sleep(AFTER_ERROR_MS);
+      }
+    }
+    return 0;
+  }
+
+  /** A round may wait for the store or for a plan longer than the lease. */
+  async #beat(carrier: Carrier, signal: AbortSignal): Promise<void> {
+    const { store, leaseMs, clock, log } = this.#parts;
+    while (!signal.aborted) {
+      try {
+        await clock.sleep(leaseMs / 4, signal);
+        await store.renew(carrier.claim, leaseMs);
+      } catch (thrown) {
+        if (!signal.aborted) log.debug({ error: toGodwitError(thrown) }, 'a lease was not renewed');
+      }
+    }
+  }
+
+  async #sleep(ms: number): Promise<void> {
+    await this.#parts.clock.sleep(ms, this.#stop.signal).catch(() => {});
+  }
+}

@@ -1,0 +1,94 @@
+import type { Order } from '../../protocol/public/order.ts';
+import type { World } from '../wishes/facts.ts';
+import type { Cancel } from '../wishes/moves.ts';
+import type { Sight } from '../wishes/settle.ts';
+import type { Heard } from '../wishes/roll-health.ts';
+import type { Move, Roll, Wish } from '../../protocol/controller/wish.ts';
+
+/**
+ * The right to work on one wish: a lease by the clock of the store. Each acquisition has an epoch of its own, greater than
+ * any before, whoever made it.
+ */
+export interface Claim {
+  readonly wish: string;
+  readonly owner: string;
+  readonly epoch: number;
+}
+
+/** What the store knows, read at one moment. */
+export interface WishView {
+  readonly wish: Wish;
+  /** Those that are open or not settled. */
+  readonly moves: readonly Move[];
+  readonly cancel: Cancel;
+  readonly world: Omit<World, 'hosts' | 'guests' | 'labels'>;
+  /** Counts the promises of room in the whole fleet: whoever makes one must have seen all the others. */
+  readonly admission: number;
+  /** Of the wish: each write makes it greater. */
+  readonly version: number;
+}
+
+export interface Change {
+  /** Of the wish, as it was read: an earlier write of the same claim that arrives late must not undo a later one. */
+  readonly version: number;
+  readonly wish: Wish;
+  /** Those that are new or not as they were; the reservation of each follows from it. */
+  readonly moves: readonly Move[];
+  /** Where moves begin: the count of promises that the decision rests on. */
+  readonly admission?: number;
+  /** A host that is marked as draining for this wish, and one whose mark is taken away. */
+  readonly closes?: string;
+  readonly opens?: string;
+  /** It begins something besides moves: refused once a cancel was asked for. */
+  readonly begins?: boolean;
+}
+
+/** `stale`: the claim is another’s by now. `changed`: what the decision rests on is not so any more; nothing was written. */
+export type Written = 'written' | 'stale' | 'changed';
+
+/** Every write names the epoch of its claim, and tells whether that was still the newest. */
+export interface WishStore {
+  /** A wish that is due and that nobody works on; undefined where there is none. */
+  acquire(owner: string, leaseMs: number): Promise<Claim | undefined>;
+  /** The same claim under a new epoch; undefined where it is another’s by now. */
+  advance(claim: Claim, leaseMs: number): Promise<Claim | undefined>;
+  /** Extends the lease; undefined where it is another’s by now. */
+  view(claim: Claim, leaseMs: number): Promise<WishView | undefined>;
+  /** Extends the lease; false where it is another’s by now. */
+  renew(claim: Claim, leaseMs: number): Promise<boolean>;
+  /** All of it or nothing. A change that begins moves is refused once a cancel was asked for. */
+  commit(claim: Claim, change: Change): Promise<Written>;
+  /** Gives it up, so that anybody may take it from `dueInMs` on. Does nothing where it is another’s by now. */
+  release(claim: Claim, dueInMs: number): Promise<void>;
+}
+
+/** An agent that does not answer is `silent`; none of these throws. */
+export interface AgentCalls {
+  put(move: Move, order: Order): Promise<Sight>;
+  /** Takes it back where it has begun; `unknown` is proof that it never will under an epoch up to the order’s. */
+  cancel(move: Move, order: Order): Promise<Sight>;
+  look(move: Move): Promise<Sight>;
+}
+
+/** What the site's program of a roll is told. */
+export interface ProgramCall {
+  readonly program: string;
+  readonly host: string;
+  /** The same whenever it is asked about this host for this wish. */
+  readonly id: string;
+  readonly epoch: number;
+  readonly before?: NonNullable<Roll['before']>;
+}
+
+/** What a roll asks besides moves; none of these throws. */
+export interface RollCalls {
+  /** What the host says of itself now, and whether its samples come. */
+  host(name: string, signal: AbortSignal): Promise<Heard>;
+  /** Runs the program to its end, or until the signal ends it. */
+  program(call: ProgramCall, signal: AbortSignal): Promise<Heard>;
+}
+
+/** The fleet as it was seen last; a moment ago at most, or now. */
+export interface FleetView {
+  look(when?: 'now'): Promise<Pick<World, 'hosts' | 'guests' | 'labels'>>;
+}

@@ -1,0 +1,88 @@
+import { toGodwitError } from '../../errors.ts';
+import { runSiteProgram } from '../../hooks/site-program.ts';
+import { agentContract } from '../../protocol/contract.ts';
+import { rollPromise } from '../../protocol/controller/wish.ts';
+import { client } from '../../rpc/client.ts';
+import type { Credentials } from '../../rpc/tls.ts';
+import type { ControllerConfig } from '../config.ts';
+import type { Heard } from '../wishes/roll-health.ts';
+import type { ProgramCall, RollCalls } from './ports.ts';
+
+const ANSWER_MS = 5000;
+/** A host takes a sample each 10 s. */
+const SAMPLE_MS = 25_000;
+
+export interface RollCallsParts {
+  readonly programs: ControllerConfig['programs'];
+  readonly credentials: Credentials;
+  /** host:port of a host’s agent; undefined where it is no member of the fleet. */
+  readonly addressOf: (host: string) => string | undefined;
+}
+
+export function rollCalls(parts: RollCallsParts): RollCalls {
+  return {
+    host: (name, signal) => askHost(parts, name, signal),
+    program: (call, signal) => runProgram(parts, call, signal),
+  };
+}
+
+/** Over a connection of its own: one that stood before may be of a boot that is over. */
+async function askHost(
+  { credentials, addressOf }: RollCallsParts,
+  name: string,
+  signal: AbortSignal,
+): Promise<Heard> {
+  const address = addressOf(name);
+  if (address === undefined) return { of: 'host', ok: false, words: 'its address is not known' };
+  const speaking = client(agentContract, { address, credentials, expectedName: name });
+  try {
+    const { version, bootId } = await speaking.api.host({}, { signal, deadlineMs: ANSWER_MS });
+    const within = AbortSignal.any([signal, AbortSignal.timeout(SAMPLE_MS)]);
+    const query = { load: 'true' } as const;
+    const events = speaking.api.hostEvents({ query }, { signal: within, deadlineMs: ANSWER_MS });
+    const sampled = await hasSample(events);
+    return { of: 'host', ok: true, version, sampled, ...(bootId === undefined ? {} : { bootId }) };
+  } catch (thrown) {
+    return { of: 'host', ok: false, words: toGodwitError(thrown).message };
+  } finally {
+    speaking.close();
+  }
+}
+
+async function hasSample(events: AsyncIterable<{ readonly type: string }>): Promise<boolean> {
+  try {
+    for await (const { type } of events) if (type === 'load') return true;
+  } catch {
+    // None came in time.
+  }
+  return false;
+}
+
+async function runProgram(
+  { programs, addressOf }: RollCallsParts,
+  { program, host, id, epoch, before }: ProgramCall,
+  signal: AbortSignal,
+): Promise<Heard> {
+  const known = Object.hasOwn(programs, program) ? programs[program] : undefined;
+  if (known === undefined) {
+    const words = 'is no program of the configuration of this controller';
+    return { of: 'program', ok: false, words };
+  }
+  const { file, timeoutMs: deadlineMs } = known;
+  const told = { version: 1, program, host, address: addressOf(host), id, epoch, before };
+  const input = `${JSON.stringify(told)}\n`;
+  const answer = await runSiteProgram({ file, input, deadlineMs, signal });
+  if (!answer.ok) return { of: 'program', ok: false, words: answer.why };
+  return promiseOf(answer.words);
+}
+
+/** Its last line, where that is a JSON object, says what will be another once the host is back. */
+export function promiseOf(line: string): Heard {
+  if (!line.startsWith('{')) return { of: 'program', ok: true, promised: {} };
+  try {
+    return { of: 'program', ok: true, promised: rollPromise.parse(JSON.parse(line)) };
+  } catch {
+    const words = `ended well, and its last line is no promise: ${line}`;
+    return { of: 'program', ok: false, words };
+  }
+}

@@ -1,0 +1,109 @@
+import { sql } from 'kysely';
+import type { Clock } from '../../clock.ts';
+import { toGodwitError } from '../../errors.ts';
+import type { Log } from '../../log.ts';
+import type { FleetNews } from '../../protocol/controller/events.ts';
+import type { Wish } from '../../protocol/controller/wish.ts';
+import type { Store } from '../store/open.ts';
+import { readWish } from '../store/wish-rows.ts';
+
+const LOOK_MS = 1000;
+/** The end of a wish is told even where the database was away for that long. */
+const ENDED_MS = 10 * 60_000;
+/** Wishes whose rows are read in one query. */
+const AT_ONCE = 200;
+/** Of each list of a wish that an event has: events go to everybody, and a wish may name thousands. */
+const MOST_OF_A_LIST = 100;
+
+export interface WishWatchParts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly tell: (news: FleetNews) => void;
+}
+
+/** Tells of wishes that changed, whichever of the controllers changed them: it looks at the database they share. */
+export class WishWatch {
+  readonly #parts: WishWatchParts;
+  readonly #stop = new AbortController();
+  #known: ReadonlyMap<string, string> | undefined;
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(parts: WishWatchParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.#running = this.#run();
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+
+  /** Looks once. What is there at the first look is no news. */
+  async look(): Promise<void> {
+    const { db, nowMs } = this.#parts.store;
+    const rows = await db
+      .selectFrom('wishes')
+      .select(['id', 'version', 'cancel_asked', 'state'])
+      .where((eb) =>
+        eb.or([
+          eb('ended_at', 'is', null),
+          eb('ended_at', '>', sql<number>`${nowMs} - ${sql.lit(ENDED_MS)}`),
+        ]),
+      )
+      .execute();
+    const marks = new Map(
+      rows.map((row) => [row.id, `${row.version} ${row.cancel_asked} ${row.state}`]),
+    );
+    const before = this.#known;
+    const changed =
+      before === undefined
+        ? []
+        : [...marks.keys()].filter((id) => before.get(id) !== marks.get(id));
+    for (let at = 0; at < changed.length; at += AT_ONCE)
+      await this.#tell(changed.slice(at, at + AT_ONCE));
+    this.#known = marks;
+  }
+
+  async #tell(ids: readonly string[]): Promise<void> {
+    const { store, tell } = this.#parts;
+    const query = store.db.selectFrom('wishes').select('body').where('id', 'in', ids);
+    for (const { body } of await query.execute())
+      tell({ type: 'wish', wish: shortened(readWish(body)) });
+  }
+
+  async #run(): Promise<void> {
+    const { clock, log } = this.#parts;
+    const { signal } = this.#stop;
+    let failed = '';
+    while (!signal.aborted) {
+      try {
+        await this.look();
+        failed = '';
+      } catch (thrown) {
+        const error = toGodwitError(thrown);
+        if (error.message !== failed) log.warn({ error }, 'changes of wishes are not told now');
+        failed = error.message;
+      }
+      await clock.sleep(LOOK_MS, signal).catch(() => {});
+    }
+  }
+}
+
+function shortened(wish: Wish): Wish {
+  const { order, queue, stays, tries, refused, ask } = wish;
+  const some = <T>(all: Readonly<Record<string, T>>): Record<string, T> =>
+    Object.fromEntries(Object.entries(all).slice(0, MOST_OF_A_LIST));
+  return {
+    ...wish,
+    ask: { ...ask, hosts: ask.hosts.slice(0, MOST_OF_A_LIST) },
+    order: order.slice(0, MOST_OF_A_LIST),
+    queue: queue.slice(0, MOST_OF_A_LIST),
+    stays: stays.slice(0, MOST_OF_A_LIST),
+    tries: some(tries),
+    refused: some(refused),
+  };
+}

@@ -1,0 +1,66 @@
+import { randomBytes, randomInt } from 'node:crypto';
+import type { Clock } from '../../clock.ts';
+import type { Log } from '../../log.ts';
+import type { Credentials } from '../../rpc/tls.ts';
+import { PolicyLoop } from '../policy/loop.ts';
+import type { Store } from '../store/open.ts';
+import { Policies } from '../store/policies.ts';
+import { Proposals } from '../store/proposals.ts';
+import { Wishes } from '../store/wishes.ts';
+import { Agents } from './agents.ts';
+import type { ControllerConfig } from '../config.ts';
+import { StoredFleet } from './fleet-view.ts';
+import { WishLoop } from './loop.ts';
+import { rollCalls } from './roll-calls.ts';
+
+export interface WorkParts {
+  readonly config: Pick<ControllerConfig, 'programs'>;
+  readonly store: Store;
+  readonly credentials: Credentials;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Of this process, and of no other that ever ran. */
+  readonly owner: string;
+}
+
+export interface Work {
+  readonly wishes: Wishes;
+  readonly fleet: StoredFleet;
+  readonly loop: WishLoop;
+  readonly policies: Policies;
+  readonly proposals: Proposals;
+  readonly policyLoop: PolicyLoop;
+  /** Resolves once nothing of it runs; migrations under way go on at their agents. */
+  close(): Promise<void>;
+}
+
+/** What a controller needs to make wishes true: their store, the fleet as it is known, and the agents. */
+export function workOn({ config, store, credentials, clock, log, owner }: WorkParts): Work {
+  const wishes = new Wishes(store);
+  const fleet = new StoredFleet(store, () => clock.monotonicMs());
+  const addressOf = (host: string): string | undefined => fleet.addressOf(host);
+  const agents = new Agents({ credentials, addressOf });
+  const roll = rollCalls({ programs: config.programs, credentials, addressOf });
+  const newId = (): string => migrationIdAt(clock.wallMs());
+  const loop = new WishLoop({ store: wishes, agents, fleet, roll, newId, clock, log, owner });
+  const [policies, proposals] = [new Policies(store), new Proposals(store)];
+  const newPolicyId = (): string => randomBytes(8).toString('hex');
+  // A look of its own: whoever asks for a wish right after it must not be answered with what a policy saw.
+  const seen = new StoredFleet(store, () => clock.monotonicMs());
+  const looking = { store, policies, wishes, fleet: seen, newId: newPolicyId };
+  const policyLoop = new PolicyLoop({ ...looking, clock, log, owner });
+  const close = async (): Promise<void> => {
+    await policyLoop.close();
+    await loop.close();
+    agents.close();
+  };
+  return { wishes, fleet, loop, policies, proposals, policyLoop, close };
+}
+
+/** Sorts by time, and two controllers do not make the same. */
+function migrationIdAt(nowMs: number): string {
+  const random = randomInt(36 ** 8)
+    .toString(36)
+    .padStart(8, '0');
+  return `m-${nowMs.toString(36)}${random}`;
+}

@@ -1,0 +1,160 @@
+import { PREDICTED } from '../../protocol/controller/history.ts';
+import type {
+  Distribution,
+  Insight,
+  MigrationOutcome,
+  PredictionScore,
+} from '../../protocol/controller/history.ts';
+import type { Figures } from './figures.ts';
+
+/** What is asked of each migration. */
+export interface Told {
+  readonly id: string;
+  readonly outcome: MigrationOutcome;
+  readonly code: string | undefined;
+  readonly totalMs: number | undefined;
+  readonly downtimeMs: number | undefined;
+  readonly clientGapMs: number | undefined;
+  readonly bytes: number | undefined;
+  readonly figures: Figures;
+}
+
+const SHARES = [0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1];
+const BINS = 24;
+
+/** Undefined where there is nothing to distribute. Amounts that spread over tenfold are counted in bins that grow. */
+export function distributionOf(amounts: readonly number[]): Distribution | undefined {
+  const sorted = amounts.toSorted((left, right) => left - right);
+  const [least, most] = [sorted[0], sorted.at(-1)];
+  if (least === undefined || most === undefined) return undefined;
+  const mean = sorted.reduce((sum, each) => sum + each / sorted.length, 0);
+  return {
+    count: sorted.length,
+    least,
+    mean: Math.min(most, Math.max(least, mean)),
+    most,
+    quantiles: SHARES.map((share) => ({ share, amount: quantile(sorted, share) })),
+    bins: binsOf(sorted, least, most),
+  };
+}
+
+/** The least amount that so many of them do not exceed. `sorted`: not empty. */
+function quantile(sorted: readonly number[], share: number): number {
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0;
+}
+
+function binsOf(sorted: readonly number[], least: number, most: number): Distribution['bins'] {
+  const edges = edgesOf(least, most);
+  const bins = edges.slice(1).map((to, index) => ({ from: edges[index] ?? least, to, count: 0 }));
+  let at = 0;
+  for (const each of sorted) {
+    while (at < bins.length - 1 && each >= (bins[at]?.to ?? Infinity)) at += 1;
+    const bin = bins[at];
+    if (bin !== undefined) bin.count += 1;
+  }
+  return bins;
+}
+
+/** Rising; the last one is the most itself. */
+function edgesOf(least: number, most: number): number[] {
+  if (least === most) return [least, most];
+  const grows = least > 0 && most / least > 10;
+  const [from, to] = grows ? [Math.log(least), Math.log(most)] : [least, most];
+  const inner = Array.from({ length: BINS - 1 }, (_none, at) => {
+    const edge = from + ((to - from) * (at + 1)) / BINS;
+    return grows ? Math.exp(edge) : edge;
+  });
+  const within = inner.filter((edge) => edge > least && edge < most);
+  return [...new Set([least, ...within, most])];
+}
+
+export interface Asked {
+  readonly sinceMs: number;
+  readonly untilMs: number;
+  /** There were more than were read. */
+  readonly isPart: boolean;
+}
+
+/** What these came to, newest first. */
+export function insightOf(all: readonly Told[], { sinceMs, untilMs, isPart }: Asked): Insight {
+  const done = all.filter(({ outcome }) => outcome === 'done');
+  const spread = (of: (told: Told) => number | undefined): Distribution | undefined =>
+    distributionOf(done.flatMap((each) => of(each) ?? []));
+  const spreads = {
+    totalMs: spread((each) => each.totalMs),
+    downtimeMs: spread((each) => each.downtimeMs),
+    clientGapMs: spread((each) => each.clientGapMs),
+    bytes: spread((each) => each.bytes),
+  };
+  return {
+    since: new Date(sinceMs).toISOString(),
+    until: new Date(untilMs).toISOString(),
+    count: all.length,
+    isPart,
+    outcomes: countsOf(all.map(({ outcome }) => outcome)).map(([outcome, count]) => ({
+      outcome,
+      count,
+    })),
+    ...Object.fromEntries(Object.entries(spreads).filter(([, each]) => each !== undefined)),
+    predictions: scoresOf(all),
+    saved: savedOf(all),
+    failures: failuresOf(all),
+  };
+}
+
+/** Predictions against what they came to: how far off, and whether the ranges held what they promised. */
+export function scoresOf(all: readonly Pick<Told, 'figures'>[]): PredictionScore[] {
+  return PREDICTED.flatMap((name): PredictionScore[] => {
+    const pairs = all.flatMap(({ figures }) => {
+      const pair = figures.predicted[name];
+      return pair === undefined ? [] : [{ pair, level: figures.level ?? 0 }];
+    });
+    const errors = pairs.map(
+      ({ pair: [, middle, , came] }) => (came - middle) / Math.max(1, middle),
+    );
+    const error = distributionOf(errors);
+    const size = distributionOf(errors.map(Math.abs));
+    if (error === undefined || size === undefined) return [];
+    const within = pairs.filter(({ pair: [low, , high, came] }) => came >= low && came <= high);
+    const level = pairs.reduce((sum, pair) => sum + pair.level, 0) / pairs.length;
+    return [
+      {
+        of: name,
+        count: pairs.length,
+        within: within.length / pairs.length,
+        level: Math.min(1, level),
+        error,
+        size,
+      },
+    ];
+  });
+}
+
+/** The most frequent first. */
+function countsOf<T extends string>(all: readonly T[]): [T, number][] {
+  const counts = new Map<T, number>();
+  for (const each of all) counts.set(each, (counts.get(each) ?? 0) + 1);
+  return [...counts].toSorted(([, one], [, other]) => other - one);
+}
+
+function savedOf(all: readonly Told[]): Insight['saved'] {
+  const sums = new Map<string, number>();
+  for (const { figures } of all)
+    for (const [kind, bytes] of Object.entries(figures.saved))
+      sums.set(kind, Math.min(Number.MAX_SAFE_INTEGER, (sums.get(kind) ?? 0) + Math.round(bytes)));
+  return [...sums]
+    .map(([kind, bytes]) => ({ kind, bytes }))
+    .toSorted((one, other) => other.bytes - one.bytes)
+    .slice(0, 32);
+}
+
+function failuresOf(all: readonly Told[]): Insight['failures'] {
+  const failed = all.flatMap(({ code, id }) => (code === undefined ? [] : [{ code, id }]));
+  return countsOf(failed.map(({ code }) => code))
+    .slice(0, 256)
+    .map(([code, count]) => ({
+      code,
+      count,
+      newest: failed.find((each) => each.code === code)?.id ?? '',
+    }));
+}

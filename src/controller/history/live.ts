@@ -1,0 +1,99 @@
+import type { Clock } from '../../clock.ts';
+import type { agentContract } from '../../protocol/contract.ts';
+import type { FleetNews } from '../../protocol/controller/events.ts';
+import type { FleetMigration } from '../../protocol/controller/history.ts';
+import { isEnd } from '../../protocol/public/migration.ts';
+import type { Progress } from '../../protocol/public/migration.ts';
+import type { Api } from '../../rpc/client.ts';
+
+export interface LiveParts {
+  readonly clock: Clock;
+  readonly agentAt: (host: string) => Api<typeof agentContract> | undefined;
+  readonly tell: (news: FleetNews) => void;
+  readonly signal: AbortSignal;
+}
+
+/** Of one migration, and of all in one poll: a fleet that moves a thousand guests asks each of them seldom. */
+const EACH_MS = 1000;
+const POLLS = 25;
+const ANSWER_MS = 2000;
+const MOST = 10_000;
+
+interface Open {
+  readonly host: string;
+  readonly migration: FleetMigration;
+  readonly askedMs: number;
+}
+
+/** How far migrations are that go on, as far as their sources are followed here. A percentage never runs backwards. */
+export class Live {
+  readonly #parts: LiveParts;
+  /** By id, the one asked longest ago first. */
+  readonly #open = new Map<string, Open>();
+
+  constructor(parts: LiveParts) {
+    this.#parts = parts;
+  }
+
+  has(id: string): boolean {
+    return this.#open.has(id);
+  }
+
+  /** What is known of it besides its row. */
+  of(id: string): Pick<FleetMigration, 'percent' | 'step'> {
+    const { percent, step } = this.#open.get(id)?.migration ?? {};
+    return {
+      ...(percent === undefined ? {} : { percent }),
+      ...(step === undefined ? {} : { step }),
+    };
+  }
+
+  began(host: string, migration: FleetMigration): void {
+    if (this.#open.has(migration.id) || this.#open.size >= MOST) return;
+    this.#open.set(migration.id, { host, migration, askedMs: -Infinity });
+  }
+
+  ended(id: string): void {
+    this.#open.delete(id);
+  }
+
+  left(host: string): void {
+    for (const [id, open] of this.#open) if (open.host === host) this.#open.delete(id);
+  }
+
+  /** A step of it, or where it stands; it counts from the host that tells of it alone. */
+  heard(host: string, progress: Progress): void {
+    const open = this.#open.get(progress.id);
+    if (open === undefined || open.host !== host || isEnd(progress.phase)) return;
+    const { migration } = open;
+    const percent = Math.max(migration.percent ?? 0, progress.percent);
+    if (percent === migration.percent && progress.phase === migration.step) return;
+    const next = { ...migration, percent, step: progress.phase };
+    this.#open.set(progress.id, { ...open, migration: next });
+    this.#parts.tell({ type: 'migration', what: 'progress', migration: next });
+  }
+
+  /** Asks some of their hosts, those asked longest ago first. */
+  async poll(): Promise<void> {
+    const nowMs = this.#parts.clock.monotonicMs();
+    const due = [...this.#open]
+      .slice(0, POLLS)
+      .filter(([, { askedMs }]) => nowMs - askedMs >= EACH_MS);
+    for (const [id, open] of due) {
+      this.#open.delete(id);
+      this.#open.set(id, { ...open, askedMs: nowMs });
+    }
+    await Promise.all(due.map(([id, { host }]) => this.#ask(id, host)));
+  }
+
+  async #ask(id: string, host: string): Promise<void> {
+    const { agentAt, signal } = this.#parts;
+    try {
+      const options = { signal, deadlineMs: ANSWER_MS };
+      const progress = await agentAt(host)?.migration({ params: { id } }, options);
+      if (progress?.id === id) this.heard(host, progress);
+    } catch {
+      // Its host is followed: that it is silent is said elsewhere, and its end is found by its list.
+    }
+  }
+}

@@ -1,0 +1,12 @@
+import { godwitError } from '../../errors.ts';
+import type { ListedMigration, Migrations } from '../store/migrations.ts';
+
+/** GODWIT_MIGRATION_UNKNOWN where no host told of it. `report`: as it is kept. */
+export async function needMigration(
+  migrations: Migrations,
+  id: string,
+): Promise<{ row: ListedMigration; report: string | null }> {
+  const found = await migrations.get(id);
+  if (found !== undefined) return found;
+  throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id, host: 'any host that is followed' });
+}

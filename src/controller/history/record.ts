@@ -1,0 +1,116 @@
+import type { SerialError } from '../../errors.ts';
+import { migrationOutcome } from '../../protocol/controller/history.ts';
+import type { FleetMigration } from '../../protocol/controller/history.ts';
+import { isEnd } from '../../protocol/public/migration.ts';
+import type { MigrationSummary, Progress, Report } from '../../protocol/public/migration.ts';
+import type { MigrationRow } from '../store/tables.ts';
+import { columnsOf } from './figures.ts';
+import { packed } from './kept-report.ts';
+
+/** A migration as it is written; what the lease adds is left out. */
+export type NewMigration = Omit<MigrationRow, 'epoch'>;
+
+const EMPTY = {
+  ended_at: null,
+  outcome: null,
+  code: null,
+  words: null,
+  total_ms: null,
+  downtime_ms: null,
+  client_gap_ms: null,
+  bytes: null,
+  link_rate: null,
+  dirty_rate: null,
+  figures: null,
+  report: null,
+} as const;
+
+/** One that goes on. `host`: whose agent told of it. `nowMs`: the database's clock: no host's reaches beyond it. */
+export function openRow(summary: MigrationSummary, host: string, nowMs: number): NewMigration {
+  const { id, guest, from: source, to: destination, mode, side, startedAt } = summary;
+  const started_at = momentMs(startedAt, nowMs);
+  return { ...EMPTY, id, guest, source, destination, mode, side, told_by: host, started_at };
+}
+
+/**
+ * One that has ended, with its report where its agent gave one. `sinceMs`: not before that, by the database's clock, has
+ * it ended: it was seen open then.
+ */
+export function endedRow(
+  open: NewMigration,
+  { phase, elapsedMs, error }: Progress,
+  { report, nowMs, sinceMs = 0 }: { report?: Report | undefined; nowMs: number; sinceMs?: number },
+): NewMigration {
+  const told = open.started_at + Math.max(0, Math.round(elapsedMs));
+  const ended = {
+    ended_at: Math.min(nowMs, Math.max(sinceMs, told)),
+    outcome: migrationOutcome.parse(isEnd(phase) ? phase : 'lost'),
+    total_ms: elapsedMs,
+    ...errorColumns(error),
+  };
+  if (report === undefined) return { ...open, ...ended };
+  return {
+    ...open,
+    ...ended,
+    ...columnsOf(report),
+    ...errorColumns(report.error ?? error),
+    report: packed(report) ?? null,
+  };
+}
+
+/** One that its host does not know any more, and of which nobody told that it ended. */
+export function forgottenRow(open: NewMigration, nowMs: number): NewMigration {
+  const words = `${open.told_by} does not know it any more: how it ended is not known`;
+  const code = 'GODWIT_MIGRATION_UNKNOWN';
+  return { ...open, ended_at: nowMs, outcome: 'lost', code, words };
+}
+
+function errorColumns(error: SerialError | undefined): {
+  code: string | null;
+  words: string | null;
+} {
+  return { code: error?.code ?? null, words: error?.message.slice(0, 1000) ?? null };
+}
+
+/** ms since 1970 of a moment that a host named; what is none, or lies ahead, is now. */
+function momentMs(moment: string, nowMs: number): number {
+  const ms = Date.parse(moment);
+  return Number.isFinite(ms) && ms >= 0 ? Math.min(ms, nowMs) : nowMs;
+}
+
+/** What the wishes know of it. */
+export interface AskedBy {
+  readonly wish: string | null;
+  readonly by: string | null;
+}
+
+/** A row as the API tells it. */
+export function toldRow(
+  row: Omit<MigrationRow, 'report' | 'figures'>,
+  asked: AskedBy,
+): FleetMigration {
+  const optional = {
+    outcome: row.outcome,
+    endedAt: row.ended_at === null ? null : new Date(row.ended_at).toISOString(),
+    totalMs: row.total_ms,
+    downtimeMs: row.downtime_ms,
+    clientGapMs: row.client_gap_ms,
+    bytes: row.bytes,
+    wish: asked.wish,
+    by: asked.by,
+    code: row.code,
+    words: row.words,
+  };
+  return {
+    id: row.id,
+    guest: row.guest,
+    source: row.source,
+    destination: row.destination,
+    mode: row.mode as FleetMigration['mode'],
+    state: row.ended_at === null ? 'open' : 'ended',
+    startedAt: new Date(row.started_at).toISOString(),
+    ...(Object.fromEntries(
+      Object.entries(optional).filter(([, value]) => value !== null),
+    ) as Partial<FleetMigration>),
+  };
+}

@@ -1,0 +1,218 @@
+import { hasCode } from '../../errors.ts';
+import type { agentContract } from '../../protocol/contract.ts';
+import type { FleetNews } from '../../protocol/controller/events.ts';
+import type { FleetMigration } from '../../protocol/controller/history.ts';
+import { isEnd } from '../../protocol/public/migration.ts';
+import type { MigrationSummary, Report } from '../../protocol/public/migration.ts';
+import type { Api, CallOptions } from '../../rpc/client.ts';
+import type { Held } from '../inventory/leases.ts';
+import { isFinal, Migrations } from '../store/migrations.ts';
+import type { KnownMigration } from '../store/migrations.ts';
+import type { Store } from '../store/open.ts';
+import type { Live } from './live.ts';
+import { endedRow, forgottenRow, openRow, toldRow } from './record.ts';
+import type { NewMigration } from './record.ts';
+
+export interface RecorderParts {
+  readonly store: Store;
+  readonly live: Live;
+  /** The shards whose hosts are followed here. */
+  readonly held: () => Held;
+  /** Undefined where the host is no member of the fleet. */
+  readonly agentAt: (host: string) => Api<typeof agentContract> | undefined;
+  readonly tell: (news: FleetNews) => void;
+}
+
+export type Side = MigrationSummary['side'];
+
+/** A look at what one host tells of one side of its migrations. */
+export interface Look {
+  readonly host: string;
+  readonly side: Side;
+  readonly api: Api<typeof agentContract>;
+  /** What ended until then is kept no more, ms since 1970. */
+  readonly horizonMs: number;
+  readonly signal: AbortSignal;
+}
+
+const ANSWER_MS = 10_000;
+/** Of a list: few at first, since mostly only the newest is news. */
+const FIRST_PAGE = 20;
+const PAGE = 200;
+const MOST_PAGES = 20;
+/** Of all pages of one look, which are held until the oldest is read. */
+const MOST_LIST_BYTES = 32 * 1024 * 1024;
+/** Why a host that answers has no report to give, now or later. */
+const NO_REPORT = [
+  'GODWIT_JOURNAL',
+  'GODWIT_JOURNAL_DAMAGED',
+  'GODWIT_MIGRATION_UNKNOWN',
+  'GODWIT_PROTOCOL_INVALID',
+  'GODWIT_TOO_LARGE',
+] as const;
+
+/** Writes down the migrations that a host tells of. The database decides what is news. */
+export class Recorder {
+  readonly #parts: RecorderParts;
+  readonly #migrations: Migrations;
+
+  constructor(parts: RecorderParts) {
+    this.#parts = parts;
+    this.#migrations = new Migrations(parts.store);
+  }
+
+  /**
+   * Reads the list back to what is written already. The oldest is written first: whatever interrupts it, there is no gap
+   * behind what is written, and the next look goes on from there.
+   */
+  async record(look: Look): Promise<void> {
+    const { host, side } = look;
+    const nowMs = await this.#migrations.nowMs();
+    const open = side === 'source' ? await this.#migrations.openOf(host) : [];
+    const left = new Map(open.map((each) => [each.id, each]));
+    const pages = await this.#unwritten(look);
+    for (const [index, page] of [...pages.entries()].toReversed()) {
+      const rows: NewMigration[] = [];
+      for (const each of page) {
+        const sinceMs = left.get(each.id)?.started_at;
+        rows.push(await this.#rowOf(look, each, { nowMs, sinceMs }));
+        left.delete(each.id);
+      }
+      if (!(await this.#write(host, rows, index === 0))) return;
+    }
+    const rest = [...left.values()].map((row) => this.#rowAgain(look, row, nowMs));
+    await this.#write(host, await Promise.all(rest), true);
+  }
+
+  /** What is to be written, by pages of the host's list, the newest first. */
+  async #unwritten(look: Look): Promise<MigrationSummary[][]> {
+    const { host, side, api } = look;
+    const options = { ...optionsOf(look), allowance: { bytes: MOST_LIST_BYTES } };
+    const pages: MigrationSummary[][] = [];
+    let after: string | undefined;
+    while (pages.length < MOST_PAGES) {
+      const query = { limit: pages.length === 0 ? FIRST_PAGE : PAGE, cursor: after };
+      const { migrations, next } = await api.migrations({ query }, options);
+      const own = migrations.filter((each) => this.#speaksOf(each, host, side));
+      const known = await this.#migrations.known(own.map(({ id }) => id));
+      const unsettled = own.filter((each) => !isSettled(each, known.get(each.id), look));
+      pages.push(await this.#fresh(unsettled, known, side));
+      if (next === undefined || (own.length > 0 && unsettled.length === 0)) break;
+      after = next;
+    }
+    return pages;
+  }
+
+  /**
+   * A host speaks for the migrations of its own guests. One beside a manager also speaks for those that it began between
+   * hosts of that manager, as long as these are no hosts of the fleet: those speak for themselves.
+   */
+  #speaksOf(each: MigrationSummary, host: string, side: Side): boolean {
+    if (each.side !== side) return false;
+    if (side === 'destination') return each.to === host;
+    return each.from === host || this.#parts.agentAt(each.from) === undefined;
+  }
+
+  /** Those of which there is something to be written now. */
+  async #fresh(
+    unsettled: readonly MigrationSummary[],
+    known: ReadonlyMap<string, KnownMigration>,
+    side: Side,
+  ): Promise<MigrationSummary[]> {
+    const changed = unsettled.filter((each) => known.get(each.id)?.outcome !== each.phase);
+    if (side === 'source') return changed;
+    // A source that can be asked tells it itself.
+    const up = await this.#upAmong(changed.map(({ from }) => from));
+    return changed.filter((each) => isEnd(each.phase) && !up.has(each.from));
+  }
+
+  /** Those whose agents are followed, by whichever controller. */
+  async #upAmong(hosts: readonly string[]): Promise<ReadonlySet<string>> {
+    const names = [...new Set(hosts)];
+    if (names.length === 0) return new Set();
+    const query = this.#parts.store.db.selectFrom('hosts').select('name').where('state', '=', 'up');
+    const rows = await query.where('name', 'in', names).execute();
+    return new Set(rows.map(({ name }) => name));
+  }
+
+  async #rowOf(
+    look: Look,
+    summary: MigrationSummary,
+    { nowMs, sinceMs = 0 }: { readonly nowMs: number; readonly sinceMs: number | undefined },
+  ): Promise<NewMigration> {
+    const open = openRow(summary, look.host, nowMs);
+    if (!isEnd(summary.phase)) return open;
+    const report = await reportOf(look, summary);
+    return endedRow(open, summary, { report, nowMs, sinceMs });
+  }
+
+  /** One that was open and is not among the newest. */
+  async #rowAgain(look: Look, row: NewMigration, nowMs: number): Promise<NewMigration> {
+    try {
+      const summary = await look.api.migration({ params: { id: row.id } }, optionsOf(look));
+      if (!isEnd(summary.phase)) return row;
+      const report = await reportOf(look, summary);
+      return endedRow(row, summary, { report, nowMs, sinceMs: row.started_at });
+    } catch (thrown) {
+      if (hasCode(thrown, 'GODWIT_MIGRATION_UNKNOWN')) return forgottenRow(row, nowMs);
+      throw thrown;
+    }
+  }
+
+  /** False where another controller follows the host by now: what is left is its to write. */
+  async #write(host: string, rows: readonly NewMigration[], isNew: boolean): Promise<boolean> {
+    if (rows.length === 0) return true;
+    const { held, live } = this.#parts;
+    const news = await this.#migrations.write(held(), host, rows);
+    if (news === undefined) return false;
+    for (const row of rows) {
+      if (row.ended_at !== null) live.ended(row.id);
+      else if (news.own.has(row.id)) live.began(host, await this.#told(row));
+      // What ended before anybody followed the host is history, and no news.
+      if (news.begun.has(row.id) && (row.ended_at === null || isNew))
+        await this.#tell('begun', row);
+      if (news.ended.has(row.id) && isNew) await this.#tell('ended', row);
+    }
+    return true;
+  }
+
+  async #tell(what: 'begun' | 'ended', row: NewMigration): Promise<void> {
+    const told = await this.#told(row);
+    this.#parts.tell({ type: 'migration', what, migration: told });
+  }
+
+  async #told(row: NewMigration): Promise<FleetMigration> {
+    const found = await this.#migrations.get(row.id);
+    const { wish = null, by = null } = found?.row ?? {};
+    return toldRow({ ...row, epoch: 0 }, { wish, by });
+  }
+}
+
+/** Whether nothing more is to be written of it. */
+function isSettled(
+  each: MigrationSummary,
+  before: KnownMigration | undefined,
+  { side, horizonMs }: Look,
+): boolean {
+  if (before !== undefined) return isFinal(before, side);
+  return isEnd(each.phase) && Date.parse(each.startedAt) + each.elapsedMs <= horizonMs;
+}
+
+/** Undefined where its host has none to give. A host that does not answer is asked again, so it throws. */
+async function reportOf(
+  look: Look,
+  { id, guest, from, to }: MigrationSummary,
+): Promise<Report | undefined> {
+  try {
+    const report = await look.api.report({ params: { id } }, optionsOf(look));
+    const isSame = report.id === id && report.guest === guest;
+    return isSame && report.from === from && report.to === to ? report : undefined;
+  } catch (thrown) {
+    if (NO_REPORT.some((code) => hasCode(thrown, code))) return undefined;
+    throw thrown;
+  }
+}
+
+function optionsOf({ signal }: Look): CallOptions {
+  return { signal, deadlineMs: ANSWER_MS };
+}

@@ -1,0 +1,79 @@
+import type { FleetMigration, GuestStay } from '../../protocol/controller/history.ts';
+
+/** Of one stay. */
+const MOST_TRIES = 1000;
+
+/**
+ * Where a guest was, newest first: its stays between the migrations that took it elsewhere, each with what was tried
+ * meanwhile. `migrations`: of that guest, oldest first, without those that are open. `at`: hosts that say now that they
+ * have it.
+ */
+export function staysOf(migrations: readonly FleetMigration[], at: readonly string[]): GuestStay[] {
+  const stays: Mutable[] = [];
+  for (const each of migrations) {
+    const last = stays.at(-1);
+    // It came there by other means, or before anything that is kept.
+    if (last?.host !== each.source) {
+      if (last !== undefined) last.to ??= each.startedAt;
+      stays.push({
+        host: each.source,
+        why: UNSEEN[last === undefined ? 'first' : 'later'],
+        tries: [],
+      });
+    }
+    const here = stays.at(-1);
+    if (here === undefined) continue;
+    if (each.outcome === 'done') {
+      here.to = each.endedAt ?? each.startedAt;
+      stays.push(arrival(each));
+    } else if (isTry(each) && here.tries.length < MOST_TRIES) {
+      here.tries.push({
+        migration: each.id,
+        to: each.destination,
+        outcome: each.outcome,
+        at: each.endedAt ?? each.startedAt,
+        ...(each.words === undefined ? {} : { words: each.words }),
+      });
+    }
+  }
+  for (const host of at) {
+    if (stays.some((each) => each.host === host && each.to === undefined)) continue;
+    stays.push({ host, why: UNSEEN[stays.length === 0 ? 'first' : 'later'], tries: [] });
+  }
+  return stays.toReversed();
+}
+
+const UNSEEN = {
+  first: 'it was there before anything that is kept',
+  later: 'it came there by no migration that is kept',
+} as const;
+
+/** It was to move the guest and did not. */
+function isTry(
+  each: FleetMigration,
+): each is FleetMigration & { outcome: NonNullable<FleetMigration['outcome']> } {
+  return each.outcome !== undefined && each.outcome !== 'rehearsed';
+}
+
+type Mutable = { -readonly [K in keyof GuestStay]: GuestStay[K] };
+
+function arrival({
+  id,
+  source,
+  destination,
+  endedAt,
+  startedAt,
+  wish,
+  by,
+}: FleetMigration): Mutable {
+  const asked = wish === undefined ? '' : `, for ${wish}`;
+  return {
+    host: destination,
+    from: endedAt ?? startedAt,
+    why: `${id} brought it from ${source}${asked}`,
+    migration: id,
+    ...(wish === undefined ? {} : { wish }),
+    ...(by === undefined ? {} : { by }),
+    tries: [],
+  };
+}

@@ -1,0 +1,79 @@
+import type {
+  FleetGuest,
+  FleetHost,
+  HostState,
+  SamplePoint,
+} from '../../protocol/controller/fleet.ts';
+import { guestInfo } from '../../protocol/public/host.ts';
+import type { HostLoad } from '../../protocol/public/load.ts';
+import type { GuestRow, HostRow } from '../store/tables.ts';
+import { MEASURES } from './samples.ts';
+import type { Point } from './samples.ts';
+
+/** A moment as the API has it. */
+export function momentOf(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
+type HostColumns = Omit<HostRow, 'epoch' | 'changed_at' | 'info'>;
+
+/** A row as the API tells it. `followedBy`: the controller that has its lease. */
+export function hostOfRow(row: HostColumns, followedBy?: string, load?: HostLoad): FleetHost {
+  const { name, address, state, since, reason, version, cores, guests } = row;
+  const { memory_bytes: memory, memory_available_bytes: available } = row;
+  const sample = load === undefined ? undefined : withoutGuests(load);
+  return {
+    name,
+    address,
+    guests,
+    state: state as HostState,
+    since: momentOf(since),
+    ...(reason === null ? {} : { reason }),
+    ...(followedBy === undefined ? {} : { followedBy }),
+    ...(version === null ? {} : { version }),
+    ...(cores === null ? {} : { cores }),
+    ...(memory === null ? {} : { memoryBytes: memory }),
+    ...(available === null ? {} : { memoryAvailableBytes: available }),
+    ...(sample === undefined ? {} : { load: sample }),
+  };
+}
+
+function withoutGuests({ guests: _guests, ...load }: HostLoad): FleetHost['load'] {
+  return load;
+}
+
+/** Of hosts that claim one guest, as the API tells them. */
+const MOST_CLAIMS = 64;
+
+/** A guest with what its host's state makes of it. */
+export function guestOfRow(
+  row: GuestRow,
+  host: { readonly state: HostState; readonly since: number },
+  claimed: readonly string[],
+): FleetGuest {
+  const { name, host: at, uuid, state, memory_bytes: memory, vcpus, driver } = row;
+  const { manager, migration, labels } = guestInfo.parse(JSON.parse(row.info));
+  const others = claimed.filter((each) => each !== at).slice(0, MOST_CLAIMS);
+  return {
+    name,
+    host: at,
+    driver,
+    state: guestInfo.shape.state.parse(state),
+    ...(uuid === '' ? {} : { uuid }),
+    ...(memory === null ? {} : { memoryBytes: memory }),
+    ...(vcpus === null ? {} : { vcpus }),
+    ...(manager === undefined ? {} : { manager }),
+    ...(labels === undefined ? {} : { labels }),
+    ...(migration === undefined ? {} : { migration }),
+    hostState: host.state,
+    hostSince: momentOf(host.since),
+    ...(others.length === 0 ? {} : { alsoClaimedBy: others }),
+  };
+}
+
+export function pointOf({ atMs, count, mean, most }: Point, isSample: boolean): SamplePoint {
+  const named = (values: readonly number[]): Record<string, number> =>
+    Object.fromEntries(MEASURES.map((name, at) => [name, values[at] ?? 0]));
+  const single = { at: momentOf(atMs), samples: count, mean: named(mean) };
+  return isSample ? single : { ...single, most: named(most) };
+}

@@ -1,0 +1,170 @@
+import { guestsOfPeer } from '../../agent/peer-guests.ts';
+import type { Clock } from '../../clock.ts';
+import { hasCode, toGodwitError } from '../../errors.ts';
+import type { PeerAddress } from '../../host/fleet.ts';
+import { agentContract } from '../../protocol/contract.ts';
+import type { HostState } from '../../protocol/controller/fleet.ts';
+import type { HostEvent } from '../../protocol/public/host-event.ts';
+import type { GuestInfo, HostInfo } from '../../protocol/public/host.ts';
+import { client } from '../../rpc/client.ts';
+import type { Client } from '../../rpc/client.ts';
+import type { Credentials } from '../../rpc/tls.ts';
+
+/** A host sends a heartbeat each 5 s. */
+export const SILENT_MS = 15_000;
+const ANSWER_MS = 20_000;
+const RETRY = { firstMs: 1000, mostMs: 15_000 };
+/** What a host is changes seldom, and much of it is in each sample. */
+const REFRESH_MS = 30 * 60_000;
+
+/** What a follower learns; the calls of one host come in order. */
+export interface Heard {
+  /** The stream begins: all that the host has. */
+  all(info: HostInfo, guests: readonly GuestInfo[]): void;
+  info(info: HostInfo): void;
+  event(event: HostEvent): void;
+  /** It is not followed now. `lastMs`: when it was heard of last, wall clock; undefined: never by this follower. */
+  lost(state: HostState, reason: string, lastMs: number | undefined): void;
+}
+
+export interface FollowerParts {
+  readonly credentials: Credentials;
+  readonly clock: Clock;
+  /** Runs what connects and lists, so many at a time in all. */
+  readonly turn: <T>(work: () => Promise<T>) => Promise<T>;
+}
+
+/** Follows one host until it is ended: reaches it, asks for its lists, and hears its events; again and again. */
+export class Follower {
+  readonly #name: string;
+  readonly #place: () => PeerAddress | undefined;
+  readonly #parts: FollowerParts;
+  readonly #heard: Heard;
+  readonly #end = new AbortController();
+  readonly #ended: Promise<void>;
+  #lastMs: number | undefined;
+
+  constructor(
+    name: string,
+    place: () => PeerAddress | undefined,
+    parts: FollowerParts,
+    heard: Heard,
+  ) {
+    this.#name = name;
+    this.#place = place;
+    this.#parts = parts;
+    this.#heard = heard;
+    this.#ended = this.#run();
+  }
+
+  async end(): Promise<void> {
+    this.#end.abort();
+    await this.#ended;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#end;
+    const { clock } = this.#parts;
+    let waitMs = RETRY.firstMs;
+    for (let tried = 0; !signal.aborted; tried += 1) {
+      const before = this.#lastMs;
+      try {
+        await this.#follow(tried);
+      } catch (thrown) {
+        if (signal.aborted) return;
+        const { state, reason } = judged(thrown);
+        this.#heard.lost(state, reason, this.#lastMs);
+      }
+      if (signal.aborted) return;
+      waitMs = this.#lastMs === before ? Math.min(2 * waitMs, RETRY.mostMs) : RETRY.firstMs;
+      // Thousands of hosts that were lost together do not come back together.
+      await clock.sleep(waitMs * (0.5 + Math.random()), signal).catch(() => {});
+    }
+  }
+
+  async #follow(tried: number): Promise<void> {
+    const { signal } = this.#end;
+    const place = this.#place();
+    if (place === undefined) return;
+    const all = [place.address, ...place.addresses];
+    const address = all[tried % all.length] ?? place.address;
+    const streaming = this.#client(address);
+    try {
+      const query = { load: 'true' } as const;
+      const stream = streaming.api.hostEvents({ query }, { signal, deadlineMs: ANSWER_MS });
+      const events = stream[Symbol.asyncIterator]();
+      // Both in one turn: a stream that nobody reads while its lists wait for a turn would count as silent.
+      await this.#parts.turn(async () => {
+        const first = await events.next();
+        if (first.done !== true) await this.#lists(address);
+      });
+      this.#lastMs = this.#parts.clock.wallMs();
+      let refreshedMs = this.#lastMs;
+      for (;;) {
+        const next = await events.next();
+        // What was lost is in the lists: they are asked for with the next stream.
+        if (next.done === true || next.value.type === 'lost') break;
+        const event = next.value;
+        this.#lastMs = this.#parts.clock.wallMs();
+        this.#heard.event(event);
+        if (this.#lastMs - refreshedMs > REFRESH_MS) {
+          refreshedMs = this.#lastMs;
+          await this.#refresh(address);
+        }
+      }
+    } finally {
+      streaming.close();
+    }
+    this.#heard.lost('silent', 'its agent ended the stream of events', this.#lastMs);
+  }
+
+  /** Over a connection that is closed again: a fleet has thousands of hosts, and each keeps one open as it is. */
+  async #lists(address: string): Promise<void> {
+    await this.#asking(address, async ({ api }) => {
+      const options = { signal: this.#end.signal, deadlineMs: ANSWER_MS };
+      const info = await api.host({}, options);
+      const guests = await guestsOfPeer(api, this.#name, undefined);
+      this.#heard.all(info, guests);
+    });
+  }
+
+  async #refresh(address: string): Promise<void> {
+    await this.#asking(address, async ({ api }) => {
+      const options = { signal: this.#end.signal, deadlineMs: ANSWER_MS };
+      this.#heard.info(await api.host({}, options));
+    });
+  }
+
+  async #asking(
+    address: string,
+    work: (asked: Client<typeof agentContract>) => Promise<void>,
+  ): Promise<void> {
+    const asked = this.#client(address);
+    try {
+      await work(asked);
+    } finally {
+      asked.close();
+    }
+  }
+
+  #client(address: string): Client<typeof agentContract> {
+    const { credentials } = this.#parts;
+    const transport = { address, credentials, expectedName: this.#name };
+    return client(agentContract, transport, { streamIdleMs: SILENT_MS });
+  }
+}
+
+/** What a failure says of a host: only silence is silence. */
+function judged(thrown: unknown): { state: HostState; reason: string } {
+  const error = toGodwitError(thrown);
+  const reason = error.message.slice(0, 1000);
+  if (hasCode(error, 'GODWIT_PROTOCOL_VERSION', 'GODWIT_PROTOCOL_INVALID', 'GODWIT_ROUTE_UNKNOWN'))
+    return { state: 'incompatible', reason };
+  const isRefused = hasCode(
+    error,
+    ...(['GODWIT_PEER_UNTRUSTED', 'GODWIT_CERT_EXPIRED', 'GODWIT_CERT_REVOKED'] as const),
+    ...(['GODWIT_NOT_A_MEMBER', 'GODWIT_ROLE_FORBIDDEN'] as const),
+    ...(['GODWIT_LIST_EXPIRED', 'GODWIT_LIST_DAMAGED'] as const),
+  );
+  return { state: isRefused ? 'untrusted' : 'silent', reason };
+}

@@ -1,0 +1,111 @@
+import { sql } from 'kysely';
+import type { HostLoad } from '../../protocol/public/load.ts';
+import type { Store } from '../store/open.ts';
+
+/** What plans rest on: what each guest used, as the mean of so long. */
+export const LOOK_MS = 300_000;
+/** Looks that are kept in the database, ms. */
+export const LOOKS_KEPT_MS = 3 * 3_600_000;
+/** Where the database does not answer for long, the oldest go. */
+const MOST_UNWRITTEN = 12;
+
+/** One host over one look. */
+export interface HostLook {
+  /** Shares, of all cores together and of the time. */
+  readonly used: number;
+  readonly pressure: number;
+  readonly cores: number;
+  /** By guest: cores that it used. */
+  readonly guests: Readonly<Record<string, number>>;
+}
+
+export interface Look {
+  /** The beginning of its time, ms since 1970. */
+  readonly atMs: number;
+  readonly look: HostLook;
+}
+
+/** Collects the samples of one host into looks. */
+export class HostLooks {
+  readonly #done: Look[] = [];
+  readonly #guests = new Map<string, { sum: number; count: number }>();
+  #begunMs = 0;
+  #count = 0;
+  #used = 0;
+  #pressure = 0;
+  #cores = 0;
+
+  add(atMs: number, { processor, pressure, guests }: HostLoad): void {
+    this.#end(atMs);
+    if (this.#count === 0) this.#begunMs = Math.floor(atMs / LOOK_MS) * LOOK_MS;
+    this.#count += 1;
+    this.#used += processor.used;
+    this.#pressure += pressure?.processor ?? 0;
+    this.#cores = processor.cores;
+    for (const { name, cores } of guests) {
+      const known = this.#guests.get(name) ?? { sum: 0, count: 0 };
+      this.#guests.set(name, { sum: known.sum + cores, count: known.count + 1 });
+    }
+  }
+
+  /** Those that are over and were not taken before. */
+  take(nowMs: number): Look[] {
+    this.#end(nowMs);
+    return this.#done.splice(0);
+  }
+
+  /** They could not be written: they are taken again. */
+  giveBack(looks: readonly Look[]): void {
+    this.#done.unshift(...looks);
+    this.#bound();
+  }
+
+  #end(nowMs: number): void {
+    if (this.#count === 0 || Math.floor(nowMs / LOOK_MS) * LOOK_MS === this.#begunMs) return;
+    const mean = (sum: number, count: number): number => Math.round((sum / count) * 1000) / 1000;
+    const guests = [...this.#guests].map(([name, { sum, count }]) => [name, mean(sum, count)]);
+    this.#done.push({
+      atMs: this.#begunMs,
+      look: {
+        used: mean(this.#used, this.#count),
+        pressure: mean(this.#pressure, this.#count),
+        cores: this.#cores,
+        guests: Object.fromEntries(guests) as Record<string, number>,
+      },
+    });
+    this.#guests.clear();
+    this.#count = 0;
+    this.#used = 0;
+    this.#pressure = 0;
+    this.#bound();
+  }
+
+  #bound(): void {
+    const surplus = this.#done.length - MOST_UNWRITTEN;
+    if (surplus > 0) this.#done.splice(0, surplus);
+  }
+}
+
+/** All hosts over one look. */
+export interface FleetLook {
+  readonly atMs: number;
+  readonly hosts: ReadonlyMap<string, HostLook>;
+}
+
+/** The looks of the last three hours that are over, the oldest first, one after the other: a large fleet's are many. */
+export async function* fleetLooks({
+  db,
+  nowMs,
+}: Pick<Store, 'db' | 'nowMs'>): AsyncGenerator<FleetLook> {
+  const rows = db.selectFrom('rollups').where('span', '=', 'look');
+  const young = sql<boolean>`at >= ${nowMs} - ${sql.lit(LOOKS_KEPT_MS)}`;
+  const moments = await rows.select('at').distinct().where(young).orderBy('at').execute();
+  for (const { at: atMs } of moments) {
+    const bodies = await rows.select('body').where('at', '=', atMs).execute();
+    // Our own text, from our own database.
+    const all = bodies.flatMap(({ body }) =>
+      Object.entries(JSON.parse(body) as Record<string, HostLook>),
+    );
+    yield { atMs, hosts: new Map(all) };
+  }
+}

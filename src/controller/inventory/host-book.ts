@@ -1,0 +1,170 @@
+import { MOST_GUESTS } from '../../agent/peer-guests.ts';
+import { godwitError } from '../../errors.ts';
+import type { HostState } from '../../protocol/controller/fleet.ts';
+import type { FleetNews } from '../../protocol/controller/events.ts';
+import type { HostEvent } from '../../protocol/public/host-event.ts';
+import type { GuestInfo, HostInfo } from '../../protocol/public/host.ts';
+import type { Progress } from '../../protocol/public/migration.ts';
+import type { NewHost } from './book.ts';
+import type { Heard } from './follower.ts';
+import { guestKey, guestRowOf, markOf } from './pending.ts';
+import type { Pending } from './pending.ts';
+import { HostSamples } from './samples.ts';
+
+/** Where changes of a host go. */
+export interface Changes {
+  /** To be written. */
+  readonly write: (change: Partial<Pending>) => void;
+  readonly tell: (news: FleetNews) => void;
+  /** The host itself is another now. */
+  readonly tellHost: () => void;
+  /** It is followed from now on. */
+  readonly followed: () => void;
+  /** A migration in which it takes part is in another phase. */
+  readonly moved: (progress: Progress) => void;
+  readonly nowMs: () => number;
+}
+
+/** Available memory is written anew once it is another by this part of all memory. */
+const MEMORY_STEP = 1 / 100;
+
+/** What is known of one host that is followed here: hears its follower, and says what changed. */
+export class HostBook implements Heard {
+  readonly samples: HostSamples;
+  readonly #changes: Changes;
+  readonly #marks = new Map<string, number>();
+  #row: NewHost;
+
+  /** `known`: as the database has it, from an earlier follower. `samples`: of an earlier one in this process. */
+  constructor(known: NewHost, changes: Changes, samples = new HostSamples()) {
+    this.#row = known;
+    this.samples = samples;
+    this.#changes = changes;
+  }
+
+  get row(): NewHost {
+    return this.#row;
+  }
+
+  moved(address: string): void {
+    if (address !== this.#row.address) this.#set({ address });
+  }
+
+  all(info: HostInfo, guests: readonly GuestInfo[]): void {
+    const own = guests.filter(({ host }) => host === this.#row.name);
+    const before = new Set(this.#marks.keys());
+    for (const guest of own) {
+      const key = guestKey(guest);
+      const mark = markOf(JSON.stringify(guest));
+      if (this.#marks.get(key) !== mark) this.#changes.tell({ type: 'guest', guest });
+      this.#marks.set(key, mark);
+      before.delete(key);
+    }
+    for (const key of before) this.#gone(key);
+    const { name } = this.#row;
+    this.#changes.write({ replace: own.map((guest) => guestRowOf(name, guest)) });
+    this.#heardOf({ ...this.#factsOf(info), guests: this.#marks.size });
+    this.#changes.followed();
+  }
+
+  info(info: HostInfo): void {
+    this.#heardOf(this.#factsOf(info));
+  }
+
+  event(event: HostEvent): void {
+    switch (event.type) {
+      case 'ready':
+      case 'lost':
+        return;
+      case 'load':
+        this.samples.add(this.#changes.nowMs(), event.load);
+        this.#memory(event.load.memory.availableBytes);
+        return;
+      case 'guest':
+        this.#guest(event.guest);
+        return;
+      case 'guest-gone':
+        // The agent names it alone: all of that name are gone, and one that is not is told anew.
+        for (const key of this.#marks.keys())
+          if (key.startsWith(`${event.name} `)) {
+            this.#gone(key);
+            this.#changes.write({ gone: new Map([[key, nameIn(key)]]) });
+          }
+        this.#set({ guests: this.#marks.size });
+        return;
+      case 'migration':
+        this.#changes.moved(event.migration);
+    }
+  }
+
+  lost(state: HostState, reason: string, lastMs: number | undefined): void {
+    const { state: before, since } = this.#row;
+    if (before === state && this.#row.reason === reason) return;
+    // What was silent before stays so since then, whoever notices it.
+    const heardMs = lastMs ?? this.#changes.nowMs();
+    this.#set({ state, reason, since: before === state ? since : heardMs });
+  }
+
+  #guest(guest: GuestInfo): void {
+    const { name } = this.#row;
+    if (guest.host !== name) return;
+    const key = guestKey(guest);
+    const mark = markOf(JSON.stringify(guest));
+    if (this.#marks.get(key) === mark) return;
+    if (!this.#marks.has(key) && this.#marks.size >= MOST_GUESTS) throw tooMany(name);
+    this.#marks.set(key, mark);
+    this.#changes.write({ upserts: new Map([[key, guestRowOf(name, guest)]]) });
+    this.#changes.tell({ type: 'guest', guest });
+    if (this.#row.guests !== this.#marks.size) this.#set({ guests: this.#marks.size });
+  }
+
+  #gone(key: string): void {
+    this.#marks.delete(key);
+    const { name, uuid } = nameIn(key);
+    const host = this.#row.name;
+    const known = uuid === '' ? {} : { uuid };
+    this.#changes.tell({ type: 'guest-gone', host, name, ...known });
+  }
+
+  #memory(availableBytes: number): void {
+    const { memory_bytes: all, memory_available_bytes: before } = this.#row;
+    if (all === null) return;
+    const moved = Math.abs(availableBytes - (before ?? 0));
+    if (before !== null && moved < all * MEMORY_STEP) return;
+    this.#row = { ...this.#row, memory_available_bytes: availableBytes };
+    this.#changes.write({ row: true });
+  }
+
+  #factsOf(info: HostInfo): Partial<NewHost> {
+    return {
+      info: JSON.stringify(info),
+      version: info.version,
+      cores: info.processor.cores,
+      memory_bytes: info.memoryBytes,
+      memory_available_bytes: info.memoryAvailableBytes,
+    };
+  }
+
+  #heardOf(facts: Partial<NewHost>): void {
+    const { state, since } = this.#row;
+    const nowMs = this.#changes.nowMs();
+    this.#set({ ...facts, state: 'up', reason: null, since: state === 'up' ? since : nowMs });
+  }
+
+  #set(facts: Partial<NewHost>): void {
+    this.#row = { ...this.#row, ...facts };
+    this.#changes.write({ row: true });
+    this.#changes.tellHost();
+  }
+}
+
+function nameIn(key: string): { name: string; uuid: string } {
+  const [name = '', uuid = ''] = key.split(' ', 2);
+  return { name, uuid };
+}
+
+/** As its list would be refused: its stream ends, and the reason is told with the host. */
+function tooMany(host: string): Error {
+  const facts = { peer: host, expected: `at most ${MOST_GUESTS} guests`, what: 'more' };
+  return godwitError('GODWIT_PROTOCOL_INVALID', facts);
+}

@@ -1,0 +1,287 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Clock } from '../../clock.ts';
+import { toGodwitError } from '../../errors.ts';
+import { EventLog } from '../../event-log.ts';
+import type { Fleet, PeerAddress } from '../../host/fleet.ts';
+import type { Log } from '../../log.ts';
+import type { FleetNews } from '../../protocol/controller/events.ts';
+import type { FleetHost } from '../../protocol/controller/fleet.ts';
+import type { Progress } from '../../protocol/public/migration.ts';
+import type { Credentials } from '../../rpc/tls.ts';
+import type { Store } from '../store/open.ts';
+import { hostOfRow } from './answers.ts';
+import { Book } from './book.ts';
+import type { NewHost } from './book.ts';
+import { Conflicts } from './conflicts.ts';
+import { Follower } from './follower.ts';
+import type { FollowerParts } from './follower.ts';
+import { HostBook } from './host-book.ts';
+import type { Changes } from './host-book.ts';
+import { HostLeases, LEASE_MS, RENEW_MS, standing } from './leases.ts';
+import type { Held, Owner } from './leases.ts';
+import { Rollups } from './rollups.ts';
+import type { HostSamples } from './samples.ts';
+import { shardOf } from './shards.ts';
+import { Turns } from './turns.ts';
+
+const FLUSH_MS = 250;
+/** Connections that are made, and lists that are asked for, at once. */
+const AT_ONCE = 32;
+/** For clients that come back: ten minutes of 80 events a second. */
+const EVENTS_KEPT = 50_000;
+
+export interface InventoryParts {
+  readonly store: Store;
+  readonly fleet: Pick<Fleet, 'peers'>;
+  readonly credentials: Credentials;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly owner: Owner;
+  /** Hears of the migrations of the hosts that are followed here. */
+  readonly migrations?: MigrationsHeard;
+}
+
+export interface MigrationsHeard {
+  /** The host is followed from now on. */
+  followed(host: string): void;
+  /** It is followed here no more. */
+  left(host: string): void;
+  heard(host: string, progress: Progress): void;
+}
+
+interface Followed {
+  readonly follower: Follower;
+  readonly book: HostBook;
+}
+
+/** Follows the hosts of the shards that this controller has leases for, and writes down what changes. */
+export class Inventory {
+  readonly events = new EventLog<FleetNews>(EVENTS_KEPT);
+  readonly #parts: InventoryParts;
+  readonly #leases: HostLeases;
+  readonly #followed = new Map<string, Followed>();
+  /** Followers that were told to end; one that waits for a host that does not answer takes its time. */
+  readonly #ending = new Set<Promise<void>>();
+  /** Of hosts whose shard was lost and taken again in one turn, until they are followed again. */
+  readonly #samplesBefore = new Map<string, HostSamples>();
+  readonly #book: Book;
+  readonly #conflicts: Conflicts;
+  readonly #rollups: Rollups;
+  readonly #following: FollowerParts;
+  readonly #end = new AbortController();
+  readonly #loops: Promise<void>[] = [];
+  /** As of the last turn: making it of thousands is not for each of them. */
+  #peers: Readonly<Record<string, PeerAddress>> = {};
+  #known: Held = new Map();
+  #renewedMs = 0;
+
+  constructor(parts: InventoryParts) {
+    this.#parts = parts;
+    const { store, owner, log, credentials, clock } = parts;
+    this.#leases = new HostLeases(store, owner, log);
+    this.#book = new Book(store, (host) => this.#followed.get(host)?.book.row);
+    this.#conflicts = new Conflicts(store, clock, log, (news) => this.events.add(news));
+    this.#rollups = new Rollups(store, clock);
+    const turns = new Turns(AT_ONCE);
+    this.#following = { credentials, clock, turn: (work) => turns.run(work) };
+  }
+
+  start(): void {
+    this.#loops.push(
+      this.#loop(RENEW_MS, 'the leases of hosts', () => this.#turn()),
+      this.#loop(FLUSH_MS, 'what hosts told', () => this.#flush()),
+      this.#loop(5000, 'roll-ups of samples', () =>
+        this.#rollups.write(this.held(), this.#samples()),
+      ),
+    );
+  }
+
+  /** Others may follow the hosts at once. */
+  async close(): Promise<void> {
+    this.#end.abort();
+    await Promise.all(this.#loops);
+    const ends = [...this.#followed.values()].map(({ follower }) => follower.end());
+    await Promise.all([...ends, ...this.#ending]);
+    await this.#flush().catch(() => {});
+    await this.#leases.release().catch(() => {});
+  }
+
+  /** Undefined where another controller follows that host. */
+  samplesOf(host: string): HostSamples | undefined {
+    return this.#followed.get(host)?.book.samples;
+  }
+
+  /** Some hosts that are reached now, to be asked for something else. */
+  up(): { readonly name: string; readonly place: PeerAddress }[] {
+    const peers = this.#peers;
+    return [...this.#followed].flatMap(([name, { book }]) => {
+      const place = peers[name];
+      return book.row.state === 'up' && place !== undefined ? [{ name, place }] : [];
+    });
+  }
+
+  /** Counted since the start: samples of hosts, and hosts that wait to be written. */
+  figures(): { readonly followed: number; readonly samples: number; readonly unwritten: number } {
+    const all = [...this.#followed.values()];
+    const samples = all.reduce((sum, { book }) => sum + book.samples.received, 0);
+    return { followed: all.length, samples, unwritten: this.#book.size };
+  }
+
+  /** host:port of a host's agent; undefined where it is no member of the fleet. */
+  addressOf(host: string): string | undefined {
+    return Object.hasOwn(this.#peers, host) ? this.#peers[host]?.address : undefined;
+  }
+
+  /** Leases are held by the database's clock; without its answer they count as ended once they may have. */
+  held(): Held {
+    const sinceMs = this.#parts.clock.monotonicMs() - this.#renewedMs;
+    return sinceMs < LEASE_MS ? this.#leases.held : new Map();
+  }
+
+  async #loop(everyMs: number, what: string, work: () => Promise<void>): Promise<void> {
+    const { signal } = this.#end;
+    let failed = '';
+    while (!signal.aborted) {
+      try {
+        await work();
+        if (failed !== '') this.#parts.log.info({ what }, 'the database answers again');
+        failed = '';
+      } catch (thrown) {
+        const error = toGodwitError(thrown);
+        if (error.message !== failed) this.#parts.log.error({ what, error }, error.message);
+        failed = error.message;
+      }
+      await sleep(everyMs, undefined, { signal }).catch(() => {});
+    }
+  }
+
+  /** Which hosts are followed: those of the fleet whose shards are held. */
+  async #turn(): Promise<void> {
+    const begunMs = this.#parts.clock.monotonicMs();
+    const held = await this.#leases.turn();
+    this.#renewedMs = begunMs;
+    const peers = this.#parts.fleet.peers();
+    this.#peers = peers;
+    const taken = [...held.keys()].filter((shard) => this.#known.get(shard) !== held.get(shard));
+    this.#known = held;
+    const mine = Object.keys(peers).filter((name) => held.has(shardOf(name)));
+    const wanted = new Set(mine);
+    const ended = [...this.#followed].filter(
+      ([name]) => !wanted.has(name) || taken.includes(shardOf(name)),
+    );
+    for (const [name, each] of ended) {
+      if (wanted.has(name)) this.#samplesBefore.set(name, each.book.samples);
+      this.#unfollow(name, each);
+    }
+    const fresh = mine.filter((name) => !this.#followed.has(name));
+    if (fresh.length > 0 || taken.length > 0 || ended.length > 0)
+      await this.#begin(held, fresh, peers);
+    for (const [name, { book }] of this.#followed) {
+      const { address } = peers[name] ?? book.row;
+      book.moved(address);
+    }
+  }
+
+  async #begin(
+    held: Held,
+    fresh: readonly string[],
+    peers: Readonly<Record<string, PeerAddress>>,
+  ): Promise<void> {
+    const rows = new Map<string, NewHost>();
+    const shards = [...held.keys()];
+    if (shards.length > 0) {
+      const { db } = this.#parts.store;
+      const query = db.selectFrom('hosts').selectAll().where('shard', 'in', shards);
+      for (const { epoch: _epoch, changed_at: _at, ...row } of await query.execute())
+        rows.set(row.name, row as NewHost);
+    }
+    for (const name of fresh) {
+      const address = peers[name]?.address ?? '';
+      const known = rows.get(name);
+      this.#follow(
+        known === undefined
+          ? newHost(name, address, this.#now())
+          : takenUp({ ...known, address }, this.#now()),
+      );
+    }
+    const strangers = [...rows.values()].filter(({ name }) => !(name in peers));
+    for (const stranger of strangers) await this.#forget(held, stranger);
+  }
+
+  #follow(known: NewHost): void {
+    const { name } = known;
+    // A follower that comes to its end may still hear something.
+    const isCurrent = (): boolean => this.#followed.get(name)?.book === book;
+    const changes: Changes = {
+      write: (change) => isCurrent() && this.#book.add(name, change),
+      tell: (news) => isCurrent() && this.events.add(news),
+      tellHost: () => isCurrent() && this.#tellHost(name),
+      followed: () => isCurrent() && this.#parts.migrations?.followed(name),
+      moved: (progress) => isCurrent() && this.#parts.migrations?.heard(name, progress),
+      nowMs: () => this.#now(),
+    };
+    const book: HostBook = new HostBook(known, changes, this.#samplesBefore.get(name));
+    this.#samplesBefore.delete(name);
+    const place = () => this.#peers[name];
+    const follower = new Follower(name, place, this.#following, book);
+    this.#followed.set(name, { follower, book });
+    this.#book.add(name, { row: true });
+  }
+
+  #unfollow(name: string, { follower }: Followed): void {
+    this.#followed.delete(name);
+    this.#book.drop(name);
+    this.#parts.migrations?.left(name);
+    const ended = follower.end().finally(() => this.#ending.delete(ended));
+    this.#ending.add(ended);
+  }
+
+  /** No member of the fleet any more. Left to the controller that has its shard by now, where that is another one. */
+  async #forget(held: Held, { name, shard }: NewHost): Promise<void> {
+    const { store } = this.#parts;
+    const isGone = await store.transaction(async (db) => {
+      if (!(await standing(db, store, held)).has(shard)) return false;
+      await db.deleteFrom('guests').where('host', '=', name).execute();
+      await db.deleteFrom('hosts').where('name', '=', name).execute();
+      return true;
+    });
+    if (isGone) this.events.add({ type: 'host-gone', name });
+  }
+
+  async #flush(): Promise<void> {
+    while (this.#book.size > 0) {
+      const held = this.held();
+      if (held.size === 0) return;
+      const written = await this.#book.flush(held);
+      this.#conflicts.look(written);
+    }
+    await this.#conflicts.turn();
+  }
+
+  #tellHost(name: string): void {
+    const followed = this.#followed.get(name);
+    if (followed === undefined) return;
+    const host: FleetHost = hostOfRow(followed.book.row, this.#parts.owner.name);
+    this.events.add({ type: 'host', host });
+  }
+
+  *#samples(): Generator<{ host: string; shard: number; samples: HostSamples }> {
+    for (const [host, { book }] of this.#followed)
+      yield { host, shard: book.row.shard, samples: book.samples };
+  }
+
+  #now(): number {
+    return this.#parts.clock.wallMs();
+  }
+}
+
+/** A row that an earlier follower wrote: a host that was up then is not known to be so now. */
+function takenUp(known: NewHost, nowMs: number): NewHost {
+  return known.state === 'up' ? { ...known, state: 'unfollowed', since: nowMs } : known;
+}
+
+function newHost(name: string, address: string, since: number): NewHost {
+  const unknown = { reason: null, version: null, cores: null, memory_bytes: null, info: null };
+  const counts = { memory_available_bytes: null, guests: 0 };
+  return { name, address, shard: shardOf(name), state: 'new', since, ...unknown, ...counts };
+}

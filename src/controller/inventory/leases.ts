@@ -1,0 +1,188 @@
+import { sql } from 'kysely';
+import type { Transaction } from 'kysely';
+import type { Log } from '../../log.ts';
+import type { Store } from '../store/open.ts';
+import type { Tables } from '../store/tables.ts';
+import { fairShare, SHARDS } from './shards.ts';
+
+/** How long a lease holds after its controller was last heard of. Another one follows the hosts from then on. */
+export const LEASE_MS = 8000;
+export const RENEW_MS = 2000;
+
+export interface Owner {
+  /** Of this run of the controller: one that was stopped and continued is not its successor. */
+  readonly id: string;
+  /** The controller's name. */
+  readonly name: string;
+}
+
+/** Shard -> the epoch under which this controller follows its hosts. */
+export type Held = ReadonlyMap<number, number>;
+
+/**
+ * Keeps the leases of the shards that this controller follows: renews its own, takes those that ended or nobody had, up
+ * to its share of all that are alive, and gives up what is beyond it. By the database's clock. What is not renewed in one
+ * transaction is not held any more.
+ */
+export class HostLeases {
+  readonly #store: Store;
+  readonly #owner: Owner;
+  readonly #log: Log;
+  #held: Held = new Map();
+
+  constructor(store: Store, owner: Owner, log: Log) {
+    this.#store = store;
+    this.#owner = owner;
+    this.#log = log;
+  }
+
+  get held(): Held {
+    return this.#held;
+  }
+
+  /** One turn; a controller takes one each RENEW_MS. Rejects where the database does not answer: then nothing changed. */
+  async turn(): Promise<Held> {
+    const held = await this.#store.transaction(async (db) => {
+      const alive = await this.#signOfLife(db);
+      const own = await this.#renewed(db);
+      return this.#within(db, own, fairShare(alive));
+    });
+    const taken = [...held.keys()].filter((shard) => !this.#held.has(shard));
+    const lost = [...this.#held.keys()].filter((shard) => !held.has(shard));
+    if (taken.length + lost.length > 0)
+      this.#log.info(
+        { held: held.size, taken, lost },
+        'the shards of hosts that are followed here',
+      );
+    this.#held = held;
+    return held;
+  }
+
+  /** Lets others have them at once. */
+  async release(): Promise<void> {
+    const { id } = this.#owner;
+    this.#held = new Map();
+    await this.#store.transaction(async (db) => {
+      await db.updateTable('host_leases').set({ lease_until: 0 }).where('owner', '=', id).execute();
+      await db.deleteFrom('controllers').where('id', '=', id).execute();
+    });
+  }
+
+  async #signOfLife(db: Transaction<Tables>): Promise<number> {
+    const { id, name } = this.#owner;
+    const alive_until = this.#until();
+    await db
+      .insertInto('controllers')
+      .values({ id, name, alive_until })
+      .onConflict((conflict) => conflict.column('id').doUpdateSet({ alive_until }))
+      .execute();
+    // What ended long ago is no controller any more.
+    const old = sql<boolean>`alive_until < ${this.#store.nowMs} - ${sql.lit(100 * LEASE_MS)}`;
+    await db.deleteFrom('controllers').where(old).execute();
+    const { count } = await db
+      .selectFrom('controllers')
+      .select(({ fn }) => fn.countAll<number>().as('count'))
+      .where('alive_until', '>', this.#store.nowMs)
+      .executeTakeFirstOrThrow();
+    return count;
+  }
+
+  async #renewed(db: Transaction<Tables>): Promise<Map<number, number>> {
+    const rows = await db
+      .updateTable('host_leases')
+      .set({ lease_until: this.#until() })
+      .where('owner', '=', this.#owner.id)
+      .where('lease_until', '>', this.#store.nowMs)
+      .returning(['shard', 'epoch'])
+      .execute();
+    return new Map(rows.map(({ shard, epoch }) => [shard, epoch]));
+  }
+
+  async #within(
+    db: Transaction<Tables>,
+    own: ReadonlyMap<number, number>,
+    share: number,
+  ): Promise<Held> {
+    const held = new Map(own);
+    const beyond = [...own.keys()].toSorted((one, other) => one - other).slice(share);
+    if (beyond.length > 0) {
+      await db
+        .updateTable('host_leases')
+        .set({ lease_until: 0 })
+        .where('owner', '=', this.#owner.id)
+        .where('shard', 'in', beyond)
+        .execute();
+      for (const shard of beyond) held.delete(shard);
+    }
+    if (held.size < share) {
+      for (const shard of await this.#free(db, share - held.size)) {
+        const epoch = await this.#take(db, shard);
+        if (epoch !== undefined) held.set(shard, epoch);
+      }
+    }
+    return held;
+  }
+
+  /** Shards whose lease ended, or that never had one. */
+  async #free(db: Transaction<Tables>, most: number): Promise<number[]> {
+    const rows = await db
+      .selectFrom('host_leases')
+      .select('shard')
+      .where('lease_until', '>', this.#store.nowMs)
+      .execute();
+    const taken = new Set(rows.map(({ shard }) => shard));
+    const free = Array.from({ length: SHARDS }, (_none, shard) => shard);
+    return free.filter((shard) => !taken.has(shard)).slice(0, most);
+  }
+
+  /** Each acquisition has an epoch of its own. Undefined where another controller took the shard since it was seen free. */
+  async #take(db: Transaction<Tables>, shard: number): Promise<number | undefined> {
+    const { value: epoch } = await db
+      .updateTable('counters')
+      .set({ value: sql<number>`value + 1` })
+      .where('name', '=', 'epoch')
+      .returning('value')
+      .executeTakeFirstOrThrow();
+    const lease = { owner: this.#owner.id, epoch, lease_until: this.#until() };
+    const taken = await db
+      .insertInto('host_leases')
+      .values({ shard, ...lease })
+      .onConflict((conflict) =>
+        conflict
+          .column('shard')
+          .doUpdateSet(lease)
+          .where('host_leases.lease_until', '<=', this.#store.nowMs),
+      )
+      .returning('epoch')
+      .executeTakeFirst();
+    return taken?.epoch;
+  }
+
+  #until() {
+    return sql<number>`${this.#store.nowMs} + ${sql.lit(LEASE_MS)}`;
+  }
+}
+
+/**
+ * The shards among `held` whose lease still stands under that epoch, locked until the transaction ends: only under these
+ * may it write. A controller that was stopped past its lease finds none.
+ */
+export async function standing(
+  db: Transaction<Tables>,
+  store: Pick<Store, 'kind' | 'nowMs'>,
+  held: Held,
+): Promise<Held> {
+  if (held.size === 0) return new Map();
+  // Not those of others: a lock on theirs would hold up their renewals.
+  const query = db
+    .selectFrom('host_leases')
+    .select(['shard', 'epoch'])
+    .where('shard', 'in', [...held.keys()])
+    .where('lease_until', '>', store.nowMs);
+  const rows = await (store.kind === 'postgres' ? query.forShare() : query).execute();
+  return new Map(
+    rows
+      .filter(({ shard, epoch }) => held.get(shard) === epoch)
+      .map((row) => [row.shard, row.epoch]),
+  );
+}

@@ -1,0 +1,63 @@
+import type { GuestInfo } from '../../protocol/public/host.ts';
+import type { GuestRow } from '../store/tables.ts';
+
+/** What a guest is known by on its host: two guests may have one name. */
+export function guestKey({ name, uuid = '' }: { name: string; uuid?: string | undefined }): string {
+  return `${name} ${uuid}`;
+}
+
+/** A guest as it is written; what the lease under which it is written adds is left out. */
+export type NewGuest = Omit<GuestRow, 'epoch' | 'changed_at'>;
+
+export function guestRowOf(host: string, guest: GuestInfo): NewGuest {
+  const { name, uuid = '', state, memoryBytes, vcpus, driver } = guest;
+  return {
+    host,
+    name,
+    uuid,
+    state,
+    driver,
+    memory_bytes: memoryBytes ?? null,
+    vcpus: vcpus ?? null,
+    info: JSON.stringify(guest),
+  };
+}
+
+/** What is to be written of one host. `replace`: all guests that it has, in the place of whatever is there. */
+export interface Pending {
+  readonly row: boolean;
+  readonly replace: readonly NewGuest[] | undefined;
+  readonly upserts: ReadonlyMap<string, NewGuest>;
+  readonly gone: ReadonlyMap<string, { readonly name: string; readonly uuid: string }>;
+}
+
+export const NOTHING: Pending = {
+  row: false,
+  replace: undefined,
+  upserts: new Map(),
+  gone: new Map(),
+};
+
+/** What is to be written after both: the later counts. */
+export function merged(earlier: Pending, later: Pending): Pending {
+  const row = earlier.row || later.row;
+  if (later.replace !== undefined) return { ...later, row };
+  const upserts = new Map([...earlier.upserts, ...later.upserts]);
+  const gone = new Map([...earlier.gone, ...later.gone]);
+  for (const key of later.gone.keys()) upserts.delete(key);
+  for (const key of later.upserts.keys()) gone.delete(key);
+  return { row, replace: earlier.replace, upserts, gone };
+}
+
+/** 53 bits of a text, to see whether it is another one (cyrb53). */
+export function markOf(text: string): number {
+  let [one, two] = [0xdeadbeef, 0x41c6ce57];
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    one = Math.imul(one ^ code, 2_654_435_761);
+    two = Math.imul(two ^ code, 1_597_334_677);
+  }
+  one = Math.imul(one ^ (one >>> 16), 2_246_822_507) ^ Math.imul(two ^ (two >>> 13), 3_266_489_909);
+  two = Math.imul(two ^ (two >>> 16), 2_246_822_507) ^ Math.imul(one ^ (one >>> 13), 3_266_489_909);
+  return 4_294_967_296 * (2_097_151 & two) + (one >>> 0);
+}

@@ -1,0 +1,206 @@
+import type { HostLoad } from '../../protocol/public/load.ts';
+import { HostLooks } from './guest-looks.ts';
+
+/** What is kept of a sample, in this order. Shares, bytes and bytes/s. */
+export const MEASURES = [
+  'processorUsed',
+  'processorSteal',
+  'pressureProcessor',
+  'pressureMemory',
+  'pressureIo',
+  'memoryAvailableBytes',
+  'networkInBytesPerS',
+  'networkOutBytesPerS',
+  'diskReadBytesPerS',
+  'diskWriteBytesPerS',
+] as const;
+export type Measure = (typeof MEASURES)[number];
+const WIDTH = MEASURES.length;
+
+export type Span = 'sample' | 'minute' | 'hour';
+const SPAN_MS = { minute: 60_000, hour: 3_600_000 } as const;
+/** Of each host: 10 minutes of samples, 2 hours of minutes, 2 days of hours. */
+const KEPT = { sample: 64, minute: 120, hour: 48 } as const;
+
+/** One sample, or what samples of a time came to: the mean and the most of each measure. */
+export interface Point {
+  /** The beginning of that time, ms since 1970 by the controller's clock; of a sample, when it came. */
+  readonly atMs: number;
+  /** How many samples. */
+  readonly count: number;
+  readonly mean: readonly number[];
+  readonly most: readonly number[];
+}
+
+export interface Rolled {
+  readonly span: 'minute' | 'hour';
+  readonly point: Point;
+}
+
+/** Points in a ring of fixed size: a host costs the same however long it is followed. */
+class Ring {
+  readonly #values: Float32Array;
+  readonly #times: Float64Array;
+  readonly #counts: Uint16Array;
+  #next = 0;
+
+  constructor(size: number, width: number) {
+    this.#values = new Float32Array(size * width);
+    this.#times = new Float64Array(size);
+    this.#counts = new Uint16Array(size);
+  }
+
+  add(atMs: number, count: number, values: ArrayLike<number>): void {
+    const size = this.#times.length;
+    const at = this.#next % size;
+    this.#times[at] = atMs;
+    this.#counts[at] = Math.min(count, 65_535);
+    this.#values.set(values, at * values.length);
+    this.#next += 1;
+  }
+
+  /** Oldest first. */
+  points(width: number): { atMs: number; count: number; values: Float32Array }[] {
+    const size = this.#times.length;
+    const first = Math.max(0, this.#next - size);
+    return Array.from({ length: this.#next - first }, (_none, index) => {
+      const at = (first + index) % size;
+      return {
+        atMs: this.#times[at] ?? 0,
+        count: this.#counts[at] ?? 0,
+        values: this.#values.subarray(at * width, (at + 1) * width),
+      };
+    });
+  }
+}
+
+/** Samples of one minute or one hour so far. */
+class Sum {
+  readonly span: 'minute' | 'hour';
+  begunMs = 0;
+  count = 0;
+  readonly #sum = new Float64Array(WIDTH);
+  readonly #most = new Float64Array(WIDTH);
+
+  constructor(span: 'minute' | 'hour') {
+    this.span = span;
+  }
+
+  add(atMs: number, values: readonly number[]): void {
+    if (this.count === 0) {
+      this.begunMs = Math.floor(atMs / SPAN_MS[this.span]) * SPAN_MS[this.span];
+      this.#most.fill(0);
+      this.#sum.fill(0);
+    }
+    this.count += 1;
+    for (let at = 0; at < WIDTH; at += 1) {
+      const value = values[at] ?? 0;
+      this.#sum[at] = (this.#sum[at] ?? 0) + value;
+      this.#most[at] = Math.max(this.#most[at] ?? 0, value);
+    }
+  }
+
+  isOver(atMs: number): boolean {
+    return (
+      this.count > 0 && Math.floor(atMs / SPAN_MS[this.span]) * SPAN_MS[this.span] !== this.begunMs
+    );
+  }
+
+  /** Mean and most of each, and begins anew. */
+  taken(): { atMs: number; count: number; values: Float64Array } {
+    const values = new Float64Array(2 * WIDTH);
+    for (let at = 0; at < WIDTH; at += 1) {
+      values[at] = (this.#sum[at] ?? 0) / Math.max(1, this.count);
+      values[WIDTH + at] = this.#most[at] ?? 0;
+    }
+    const { begunMs: atMs, count } = this;
+    this.count = 0;
+    return { atMs, count, values };
+  }
+}
+
+/** The samples of one host, in memory. */
+export class HostSamples {
+  readonly #samples = new Ring(KEPT.sample, WIDTH);
+  readonly #rolled = {
+    minute: new Ring(KEPT.minute, 2 * WIDTH),
+    hour: new Ring(KEPT.hour, 2 * WIDTH),
+  };
+  readonly #sums = [new Sum('minute'), new Sum('hour')];
+  readonly #unwritten: Rolled[] = [];
+  #newest: HostLoad | undefined;
+  /** What its guests used. */
+  readonly looks = new HostLooks();
+  received = 0;
+
+  get newest(): HostLoad | undefined {
+    return this.#newest;
+  }
+
+  add(atMs: number, load: HostLoad): void {
+    const values = valuesOf(load);
+    this.#newest = load;
+    this.looks.add(atMs, load);
+    this.received += 1;
+    this.#roll(atMs);
+    this.#samples.add(atMs, 1, values);
+    for (const sum of this.#sums) sum.add(atMs, values);
+  }
+
+  /** Roll-ups that were not taken before, to be written down. */
+  take(nowMs: number): Rolled[] {
+    this.#roll(nowMs);
+    return this.#unwritten.splice(0);
+  }
+
+  /** They could not be written: they are taken again. */
+  giveBack(rolled: readonly Rolled[]): void {
+    this.#unwritten.unshift(...rolled);
+  }
+
+  /** What is over by now becomes a point. */
+  #roll(nowMs: number): void {
+    for (const sum of this.#sums.filter((each) => each.isOver(nowMs))) {
+      const { atMs, count, values } = sum.taken();
+      this.#rolled[sum.span].add(atMs, count, values);
+      this.#unwritten.push({ span: sum.span, point: pointOf(atMs, count, values) });
+    }
+    const surplus = this.#unwritten.length - MOST_UNWRITTEN;
+    if (surplus > 0) this.#unwritten.splice(0, surplus);
+  }
+
+  /** Oldest first. */
+  points(span: Span): Point[] {
+    if (span === 'sample') {
+      return this.#samples.points(WIDTH).map(({ atMs, count, values }) => {
+        return { atMs, count, mean: [...values], most: [...values] };
+      });
+    }
+    return this.#rolled[span]
+      .points(2 * WIDTH)
+      .map(({ atMs, count, values }) => pointOf(atMs, count, values));
+  }
+}
+
+/** Where the database does not answer for long, the oldest go. */
+const MOST_UNWRITTEN = 130;
+
+function pointOf(atMs: number, count: number, values: Float32Array | Float64Array): Point {
+  return { atMs, count, mean: [...values.subarray(0, WIDTH)], most: [...values.subarray(WIDTH)] };
+}
+
+/** A resource whose pressure a kernel does not report counts as not waited for here; the newest sample says so. */
+function valuesOf({ processor, pressure, memory, network, disk }: HostLoad): number[] {
+  return [
+    processor.used,
+    processor.steal,
+    pressure?.processor ?? 0,
+    pressure?.memorySome ?? 0,
+    pressure?.ioSome ?? 0,
+    memory.availableBytes,
+    network.inBytesPerS,
+    network.outBytesPerS,
+    disk.readBytesPerS,
+    disk.writeBytesPerS,
+  ];
+}

@@ -1,0 +1,71 @@
+import type { HostState } from '../../protocol/controller/fleet.ts';
+import { guestInfo, hostInfo } from '../../protocol/public/host.ts';
+import type { GuestInfo, HostInfo } from '../../protocol/public/host.ts';
+import type { Store } from '../store/open.ts';
+import { claimants, identityOf } from './claims.ts';
+
+/** A host as all controllers know it. `info`: what it said of itself last. */
+export interface SnapshotHost {
+  readonly name: string;
+  readonly address: string;
+  readonly state: HostState;
+  /** ms since 1970: since when it is in that state; of one that is silent, when it was heard of last. */
+  readonly sinceMs: number;
+  readonly silentSinceMs: number | undefined;
+  readonly memoryBytes: number | undefined;
+  readonly memoryAvailableBytes: number | undefined;
+  readonly cores: number | undefined;
+  readonly info: HostInfo | undefined;
+}
+
+/** A guest as one host told it last. `claimedBy`: all hosts that say they run it, where there is more than one. */
+export interface SnapshotGuest {
+  readonly host: string;
+  readonly claimedBy: readonly string[];
+  readonly info: GuestInfo;
+}
+
+export interface FleetSnapshot {
+  readonly nowMs: number;
+  readonly hosts: readonly SnapshotHost[];
+  readonly guests: readonly SnapshotGuest[];
+}
+
+/** All hosts and guests at one moment, for whoever plans. A host whose lease ended is `unfollowed`. */
+export async function fleetSnapshot(store: Store): Promise<FleetSnapshot> {
+  return store.transaction(async (db) => {
+    const { nowMs } = await db
+      .selectFrom('counters')
+      .select(store.nowMs.as('nowMs'))
+      .limit(1)
+      .executeTakeFirstOrThrow();
+    const leases = await db.selectFrom('host_leases').select(['shard', 'lease_until']).execute();
+    const until = new Map(leases.map(({ shard, lease_until: end }) => [shard, end]));
+    const hosts = await db.selectFrom('hosts').selectAll().orderBy('name').execute();
+    const guests = await db.selectFrom('guests').selectAll().orderBy('name').execute();
+    const byIdentity = Map.groupBy(guests, identityOf);
+    return {
+      nowMs,
+      hosts: hosts.map((row) => {
+        const end = until.get(row.shard) ?? 0;
+        const state = end < nowMs ? 'unfollowed' : (row.state as HostState);
+        return {
+          name: row.name,
+          address: row.address,
+          state,
+          sinceMs: end < nowMs ? end : row.since,
+          silentSinceMs: state === 'silent' ? row.since : undefined,
+          memoryBytes: row.memory_bytes ?? undefined,
+          memoryAvailableBytes: row.memory_available_bytes ?? undefined,
+          cores: row.cores ?? undefined,
+          info: row.info === null ? undefined : hostInfo.parse(JSON.parse(row.info)),
+        };
+      }),
+      guests: guests.map((row) => ({
+        host: row.host,
+        claimedBy: claimants(byIdentity.get(identityOf(row)) ?? [], nowMs),
+        info: guestInfo.parse(JSON.parse(row.info)),
+      })),
+    };
+  });
+}

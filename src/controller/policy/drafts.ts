@@ -1,0 +1,122 @@
+import { BALANCE, balance } from '../../planner/balance.ts';
+import type { Level } from '../../planner/balance.ts';
+import { CONSOLIDATE, consolidate } from '../../planner/consolidate.ts';
+import type { Inventory, Plan, PlannedMove } from '../../planner/inventory.ts';
+import { wattsOf } from '../../planner/power.ts';
+import { MOST_MOVES_OF_A_PROPOSAL } from '../../protocol/controller/policy.ts';
+import type { PolicyKind, PolicySettings, Proposal } from '../../protocol/controller/policy.ts';
+import { clipped } from '../wishes/bounds.ts';
+
+/** What a look would propose; two of one subject are the like of each other. */
+export type Draft = Pick<Proposal, 'reason' | 'words' | 'moves' | 'benefit' | 'cost'> & {
+  readonly subject: string;
+};
+
+export interface Drafted {
+  readonly drafts: readonly Draft[];
+  readonly refusals: readonly string[];
+}
+
+const HOUR_S = 3600;
+
+export const subjectOfGuest = (guest: string, from: string): string => `guest ${guest} on ${from}`;
+export const subjectOfHost = (host: string): string => `host ${host}`;
+
+/** What a policy would do with these hosts now. */
+export function draftsOf(
+  kind: PolicyKind,
+  inventory: Inventory,
+  settings: PolicySettings,
+): Drafted {
+  const plan =
+    kind === 'balance' ? balanced(inventory, settings) : consolidated(inventory, settings);
+  const refusals = plan.refusals.map(({ words }) => clipped(words));
+  const byHost = Map.groupBy(plan.moves.filter(isOfPolicy), ({ reason, from }) =>
+    reason === 'empty-host' ? from : '',
+  );
+  const drafts = [...byHost].flatMap(([host, moves]) =>
+    host === '' ? moves.map(ofGuest) : [ofHost(host, moves, inventory)],
+  );
+  return {
+    drafts: drafts.filter(({ moves }) => moves.length <= MOST_MOVES_OF_A_PROPOSAL),
+    refusals,
+  };
+}
+
+function balanced(inventory: Inventory, settings: PolicySettings): Plan {
+  const { level, movesPerHour, bytesPerHour, residenceMs } = settings;
+  return balance(inventory, {
+    ...BALANCE,
+    level: level as Level,
+    perHour: {
+      moves: movesPerHour,
+      ...(bytesPerHour === undefined ? {} : { bytes: bytesPerHour }),
+    },
+    residenceSeconds: residenceMs / 1000,
+  });
+}
+
+function consolidated(inventory: Inventory, settings: PolicySettings): Plan {
+  const { movesPerHour, bytesPerHour, residenceMs } = settings;
+  const recent = inventory.guests.flatMap(({ left = [], memoryBytes }) =>
+    left.filter(({ secondsAgo }) => secondsAgo < HOUR_S).map(() => memoryBytes),
+  );
+  const bytes = recent.reduce((sum, each) => sum + each, 0);
+  const budget = {
+    moves: Math.max(0, movesPerHour - recent.length),
+    ...(bytesPerHour === undefined ? {} : { bytes: Math.max(0, bytesPerHour - bytes) }),
+  };
+  // A guest that has moved stays for its time, whatever it would save.
+  const guests = inventory.guests.map((guest) => {
+    const rests = guest.left?.some(({ secondsAgo }) => secondsAgo * 1000 < residenceMs) === true;
+    return rests ? { ...guest, neverMove: true } : guest;
+  });
+  return consolidate({ ...inventory, guests }, { ...CONSOLIDATE, budget });
+}
+
+type PolicyMove = PlannedMove & Pick<Proposal, 'reason'>;
+const isOfPolicy = (move: PlannedMove): move is PolicyMove => move.reason !== 'drain';
+
+function ofGuest(move: PolicyMove): Draft {
+  const { guest, from, reason, words, worth } = move;
+  return {
+    subject: subjectOfGuest(guest, from),
+    reason,
+    words: clipped(words),
+    moves: [moveOf(move)],
+    benefit: worth === undefined ? {} : { processorSeconds: worth.gain },
+    cost: costOf([move]),
+  };
+}
+
+function ofHost(host: string, moves: readonly PlannedMove[], { hosts }: Inventory): Draft {
+  const found = hosts.find(({ name }) => name === host);
+  const watts = found?.watts === undefined ? {} : { watts: wattsOf(found, 0) };
+  return {
+    subject: subjectOfHost(host),
+    reason: 'empty-host',
+    words: clipped(moves[0]?.words ?? ''),
+    moves: moves.map(moveOf),
+    benefit: { emptied: host, ...watts },
+    cost: costOf(moves),
+  };
+}
+
+const moveOf = ({ guest, from, to, words, cost, alternatives }: PlannedMove) => ({
+  guest,
+  from,
+  to,
+  words: clipped(words),
+  cost: { ...cost },
+  alternatives: [...alternatives],
+});
+
+function costOf(moves: readonly PlannedMove[]): Proposal['cost'] {
+  const sum = (value: (move: PlannedMove) => number): number =>
+    moves.reduce((total, move) => total + value(move), 0);
+  return {
+    bytes: sum(({ cost }) => cost.bytes),
+    seconds: sum(({ cost }) => cost.seconds),
+    downtimeMs: sum(({ cost }) => cost.downtimeMs),
+  };
+}

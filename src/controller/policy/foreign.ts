@@ -1,0 +1,36 @@
+import type { SeenMove } from './loads.ts';
+
+/** A move that Godwit made, or makes; `endedAtMs`: absent while it runs. */
+export interface OwnMove {
+  readonly guest: string;
+  readonly createdAtMs: number;
+  readonly endedAtMs?: number;
+}
+
+/** One may be a person’s. From this many within the looks that are kept, somebody else balances. */
+const BALANCES = 2;
+/** A host tells of its guests a moment after they came. */
+const LATE_MS = 60_000;
+
+/** Guests that changed their hosts although Godwit did not move them. */
+export function foreignMoves(seen: readonly SeenMove[], own: readonly OwnMove[]): SeenMove[] {
+  const byGuest = Map.groupBy(own, ({ guest }) => guest);
+  return seen.filter(({ guest, fromMs, untilMs }) => {
+    const moves = byGuest.get(guest) ?? [];
+    return !moves.some(
+      ({ createdAtMs, endedAtMs = Infinity }) =>
+        createdAtMs <= untilMs && endedAtMs >= fromMs - LATE_MS,
+    );
+  });
+}
+
+/** Who else moves guests between these hosts, in words; undefined where nobody is seen to. */
+export function otherHand(
+  moves: readonly SeenMove[],
+  isOurs: (host: string) => boolean,
+): string | undefined {
+  const ours = moves.filter(({ from, to }) => isOurs(from) && isOurs(to));
+  const last = ours.at(-1);
+  if (last === undefined || ours.length < BALANCES) return undefined;
+  return `somebody else moves guests here: ${ours.length} moves within three hours that Godwit did not make, the last one of ${last.guest} from ${last.from} to ${last.to}. Two would move guests to and fro: switch the other one off, or leave this policy at propose`;
+}

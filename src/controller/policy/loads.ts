@@ -1,0 +1,105 @@
+import type { FleetLook, HostLook } from '../inventory/guest-looks.ts';
+
+/** Looks that a plan rests on; the planner's policies were chosen on as many. */
+const KEPT = 30;
+
+/** A guest that was on one host at a look and on another one at a later one. */
+export interface SeenMove {
+  readonly guest: string;
+  readonly from: string;
+  readonly to: string;
+  /** Between the beginning of the last look at the first host and the end of the first one at the other, ms. */
+  readonly fromMs: number;
+  readonly untilMs: number;
+}
+
+export interface HostPast {
+  /** The newest first. */
+  readonly looks: {
+    readonly atMs: number;
+    readonly look: Omit<HostLook, 'guests'>;
+    readonly guestCores: number;
+  }[];
+}
+
+interface GuestPast {
+  /** Cores that it used, the newest first, and at which looks. */
+  readonly used: number[];
+  readonly times: number[];
+  host: string;
+  atMs: number;
+}
+
+/** What the fleet's guests and hosts used lately, read look by look: a large fleet's looks are not kept whole. */
+export class Loads {
+  readonly #lookMs: number;
+  readonly #guests = new Map<string, GuestPast>();
+  readonly #hosts = new Map<string, HostPast>();
+  readonly moves: SeenMove[] = [];
+  newestMs = 0;
+
+  constructor(lookMs: number) {
+    this.#lookMs = lookMs;
+  }
+
+  /** The oldest first. */
+  add({ atMs, hosts }: FleetLook): void {
+    this.newestMs = atMs;
+    const at = new Map<string, string[]>();
+    for (const [host, { guests, ...look }] of hosts) {
+      const past = this.#hosts.get(host) ?? { looks: [] };
+      const guestCores = Object.values(guests).reduce((sum, cores) => sum + cores, 0);
+      past.looks.unshift({ atMs, look, guestCores });
+      past.looks.length = Math.min(past.looks.length, KEPT);
+      this.#hosts.set(host, past);
+      for (const [guest, cores] of Object.entries(guests)) {
+        const homes = at.get(guest) ?? [];
+        homes.push(host);
+        at.set(guest, homes);
+        this.#addGuest(guest, atMs, cores);
+      }
+    }
+    for (const [guest, homes] of at) this.#moved(guest, homes, atMs);
+  }
+
+  /** Cores that it used at the last looks, the newest first; empty where nobody told. */
+  guest(name: string): readonly number[] {
+    return this.#guests.get(name)?.used ?? [];
+  }
+
+  /** What it used at one look; undefined where nobody told. */
+  guestAt(name: string, atMs: number): number | undefined {
+    const past = this.#guests.get(name);
+    return past?.used[past.times.indexOf(atMs)];
+  }
+
+  host(name: string): HostPast['looks'] {
+    return this.#hosts.get(name)?.looks ?? [];
+  }
+
+  /** A guest that moves is told by two hosts within one look: what it used at both counts. */
+  #addGuest(name: string, atMs: number, cores: number): void {
+    const past = this.#guests.get(name) ?? { used: [], times: [], host: '', atMs: 0 };
+    if (past.times[0] === atMs) past.used[0] = Math.max(past.used[0] ?? 0, cores);
+    else {
+      past.used.unshift(cores);
+      past.times.unshift(atMs);
+    }
+    past.used.length = Math.min(past.used.length, KEPT);
+    past.times.length = past.used.length;
+    this.#guests.set(name, past);
+  }
+
+  #moved(guest: string, homes: readonly string[], atMs: number): void {
+    const past = this.#guests.get(guest);
+    const [home] = homes;
+    // Within a look in which two hosts tell of it, it is under way.
+    if (past === undefined || home === undefined || homes.length > 1) return;
+    if (past.host !== '' && past.host !== home) {
+      const untilMs = atMs + this.#lookMs;
+      this.moves.push({ guest, from: past.host, to: home, fromMs: past.atMs, untilMs });
+    }
+    past.host = home;
+    past.atMs = atMs;
+  }
+}

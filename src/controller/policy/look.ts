@@ -1,0 +1,258 @@
+import { newWish } from '../../protocol/controller/wish.ts';
+import type { Wish } from '../../protocol/controller/wish.ts';
+import { isWishEnd } from '../../protocol/controller/wish.ts';
+import type { Policy, PolicyLook, Proposal } from '../../protocol/controller/policy.ts';
+import { LOOK_MS } from '../inventory/guest-looks.ts';
+import { boundedWords, clipped } from '../wishes/bounds.ts';
+import { isAt, roomBytes } from '../wishes/facts.ts';
+import type { World } from '../wishes/facts.ts';
+import { subjectOfGuest, subjectOfHost } from './drafts.ts';
+import type { Draft, Drafted } from './drafts.ts';
+import { MEASURED_MS, realised } from './realised.ts';
+import type { Loads } from './loads.ts';
+
+/** Proposals of a policy that are open at a time. */
+export const MOST_OPEN = 200;
+/** A proposal that no look makes any more expires then: three looks later. */
+export const EXPIRES_MS = 3 * LOOK_MS;
+/** Moves that were accepted and have not begun by then are not wanted any more. */
+export const OVERDUE_MS = 3_600_000;
+const MOST_REFUSALS = 100;
+
+export const subjectOf = ({ reason, moves }: Pick<Proposal, 'reason' | 'moves'>): string => {
+  const [{ guest, from } = { guest: '', from: '' }] = moves;
+  return reason === 'empty-host' ? subjectOfHost(from) : subjectOfGuest(guest, from);
+};
+
+export interface LookInput {
+  readonly nowMs: number;
+  readonly policy: Policy;
+  /** Those of the policy that are not settled. */
+  readonly proposals: readonly Proposal[];
+  readonly drafted: Drafted;
+  readonly world: World;
+  /** Names this look. */
+  readonly run: string;
+  /** Never used before; as many as there are drafts. */
+  readonly ids: readonly string[];
+}
+
+export interface LookOutput {
+  /** New ones, and those that are not as they were. */
+  readonly proposals: readonly Proposal[];
+  /** Those that are made once others are decided. */
+  readonly beyond: number;
+}
+
+/** What became of a policy’s proposals by what it would do now. Pure. */
+export function lookAgain(input: LookInput): LookOutput {
+  const { nowMs, policy, proposals, drafted, run, ids } = input;
+  const drafts = new Map(drafted.drafts.map((each) => [each.subject, each]));
+  const changed: Proposal[] = [];
+  let open = 0;
+  for (const proposal of proposals) {
+    const next = again(proposal, drafts.get(subjectOf(proposal)), input);
+    if (next.state === 'open') open += 1;
+    if (next.state === 'open' || next.state === 'snoozed' || next.state === 'accepted')
+      drafts.delete(subjectOf(proposal));
+    if (next !== proposal) changed.push(next);
+  }
+  const fresh = [...drafts.values()].slice(0, Math.max(0, MOST_OPEN - open));
+  const { kind, scope } = policy;
+  for (const [at, { subject: _subject, ...draft }] of fresh.entries()) {
+    const id = ids[at];
+    if (id === undefined) break;
+    const times = { createdAtMs: nowMs, confirmedAtMs: nowMs, expiresAtMs: nowMs + EXPIRES_MS };
+    changed.push({ id, kind, scope, run, state: 'open', ...draft, ...times, wishes: [] });
+  }
+  return { proposals: changed, beyond: drafts.size - fresh.length };
+}
+
+export interface Looked {
+  readonly nowMs: number;
+  /** Proposals that are open after this look, and those that the policy accepted by it. */
+  readonly open: number;
+  readonly accepted: number;
+  readonly beyond: number;
+  readonly refusals: readonly string[];
+  /** What a person should know besides: nothing is known, or another hand is at work. */
+  readonly note: string | undefined;
+}
+
+/** What a look tells people. */
+export function lookOf({
+  nowMs,
+  open,
+  accepted: taken,
+  beyond,
+  refusals,
+  note,
+}: Looked): PolicyLook {
+  const counts = [
+    ...(taken > 0 ? [`${countOf(taken)} accepted`] : []),
+    ...(open > 0 ? [`${countOf(open)} open`] : []),
+  ];
+  const more = beyond > 0 ? `, and ${beyond} more once those are decided` : '';
+  const sum = counts.length === 0 ? 'nothing is to be moved' : `${counts.join(', ')}${more}`;
+  const words = [...(note === undefined ? [] : [note]), sum];
+  return {
+    atMs: nowMs,
+    words: clipped(words.join('; ')),
+    refusals: boundedWords(refusals, MOST_REFUSALS),
+  };
+}
+
+const countOf = (count: number): string =>
+  `${count} ${count === 1 ? 'proposal is' : 'proposals are'}`;
+
+/** A proposal after this look; the same object where nothing about it changed. */
+function again(proposal: Proposal, draft: Draft | undefined, input: LookInput): Proposal {
+  const { nowMs, world } = input;
+  const ended = (why: string): Proposal => ({
+    ...proposal,
+    state: 'expired',
+    why,
+    endedAtMs: nowMs,
+  });
+  if (proposal.state === 'snoozed') {
+    return (proposal.snoozedUntilMs ?? 0) > nowMs
+      ? proposal
+      : ended('the time is over for which it was put off');
+  }
+  if (proposal.state !== 'open') return proposal;
+  const impossible = whyImpossible(proposal, world);
+  if (impossible !== undefined) return ended(impossible);
+  if (draft !== undefined)
+    return { ...proposal, confirmedAtMs: nowMs, expiresAtMs: nowMs + EXPIRES_MS };
+  return proposal.expiresAtMs > nowMs ? proposal : ended('no look makes it any more');
+}
+
+/** Why its moves cannot be made as they stand; undefined where they can. */
+export function whyImpossible(
+  { moves }: Pick<Proposal, 'moves'>,
+  world: World,
+): string | undefined {
+  const coming = new Map<string, number>();
+  for (const { guest, from, to } of moves) {
+    const facts = world.guests.get(guest);
+    if (!isAt(facts, from) || facts === undefined) return `${guest} is not on ${from} any more`;
+    const host = world.hosts.get(to);
+    if (host === undefined || host.silentSinceMs !== undefined) return `${to} is silent`;
+    if (world.marks.get(to)?.drainingFor !== undefined) return `${to} is being drained`;
+    const bytes = (coming.get(to) ?? 0) + facts.memoryBytes;
+    coming.set(to, bytes);
+    if (bytes > roomBytes(world, to)) return `${to} has no memory for it any more`;
+  }
+  return undefined;
+}
+
+/** A proposal that is accepted, and a wish for each of its moves; the ids follow from its own. */
+export function accepted(
+  proposal: Proposal,
+  { nowMs, by }: { readonly nowMs: number; readonly by: string },
+): { readonly proposal: Proposal; readonly wishes: readonly Wish[] } {
+  const wishes = proposal.moves.map(({ guest, to }, at) => {
+    const id = `w-${proposal.id.slice(2, 26)}${at.toString(36).padStart(3, '0')}`;
+    const ask = {
+      kind: 'migration' as const,
+      guest,
+      hosts: [],
+      to: [to],
+      priority: 0,
+      settings: {},
+    };
+    return newWish(id, ask, { nowMs, by });
+  });
+  const decided = { state: 'accepted' as const, decidedBy: by, decidedAtMs: nowMs };
+  return { proposal: { ...proposal, ...decided, wishes: wishes.map(({ id }) => id) }, wishes };
+}
+
+/** A move that was made for a proposal. */
+export interface MadeMove {
+  readonly wish: string;
+  readonly seconds: number;
+  readonly endedAtMs: number;
+  /** As its report has them. */
+  readonly downtimeMs?: number;
+  readonly bytes?: number;
+}
+
+export interface Standing {
+  readonly nowMs: number;
+  readonly wishes: ReadonlyMap<string, Wish>;
+  readonly moves: readonly MadeMove[];
+  readonly loads: Loads;
+}
+
+/** An accepted proposal by how its wishes stand, and an ended one with what it brought. */
+export function followed(proposal: Proposal, standing: Standing): Proposal {
+  const { nowMs, wishes, moves, loads } = standing;
+  if (proposal.state === 'accepted') {
+    const own = proposal.wishes.flatMap((id) => wishes.get(id) ?? []);
+    if (own.some(({ phase }) => !isWishEnd(phase))) return proposal;
+    const made = moves.filter(({ wish }) => proposal.wishes.includes(wish));
+    const seconds = made.reduce((sum, each) => sum + each.seconds, 0);
+    const moved = new Set(made.map(({ wish }) => wish)).size;
+    const state = moved === proposal.moves.length ? 'done' : 'left';
+    const endedAtMs = Math.max(proposal.decidedAtMs ?? 0, ...made.map((each) => each.endedAtMs));
+    const told = { ...allOf('downtimeMs', made), ...allOf('bytes', made) };
+    return { ...proposal, state, endedAtMs, actual: { moved, seconds, ...told } };
+  }
+  const { actual, endedAtMs } = proposal;
+  if (actual === undefined || endedAtMs === undefined || actual.benefit !== undefined)
+    return proposal;
+  if (proposal.state !== 'done' || nowMs < endedAtMs + MEASURED_MS + LOOK_MS) return proposal;
+  const benefit = realised(proposal, endedAtMs, loads);
+  return benefit === undefined ? proposal : { ...proposal, actual: { ...actual, benefit } };
+}
+
+/** The sum of a figure, where every move has it. */
+function allOf(
+  name: 'downtimeMs' | 'bytes',
+  made: readonly MadeMove[],
+): Partial<Record<'downtimeMs' | 'bytes', number>> {
+  const values = made.flatMap((each) => each[name] ?? []);
+  if (made.length === 0 || values.length < made.length) return {};
+  return { [name]: values.reduce((sum, each) => sum + each, 0) };
+}
+
+/** Whether nothing of it changes any more, and nothing is kept from being proposed by it. */
+export function isSettled(proposal: Proposal, nowMs: number, rejectedMs: number): boolean {
+  switch (proposal.state) {
+    case 'open':
+    case 'snoozed':
+    case 'accepted':
+      return false;
+    case 'rejected':
+      return (proposal.decidedAtMs ?? 0) + rejectedMs <= nowMs;
+    case 'done':
+      return (
+        proposal.actual?.benefit !== undefined ||
+        nowMs > (proposal.endedAtMs ?? 0) + 2 * MEASURED_MS
+      );
+    case 'left':
+    case 'expired':
+      return true;
+  }
+}
+
+/** Guests and hosts whose like is not proposed for now: somebody rejected it or put it off. */
+export function mutedBy(
+  proposals: readonly Proposal[],
+  nowMs: number,
+  rejectedMs: number,
+): { readonly guests: Set<string>; readonly hosts: Set<string> } {
+  const muted = proposals.filter(
+    (each) =>
+      (each.state === 'rejected' && !isSettled(each, nowMs, rejectedMs)) ||
+      (each.state === 'snoozed' && (each.snoozedUntilMs ?? 0) > nowMs),
+  );
+  const guests = new Set<string>();
+  const hosts = new Set<string>();
+  for (const { reason, moves } of muted) {
+    const [{ guest, from } = { guest: '', from: '' }] = moves;
+    if (reason === 'empty-host') hosts.add(from);
+    else guests.add(guest);
+  }
+  return { guests, hosts };
+}

@@ -1,0 +1,99 @@
+import type { Clock } from '../../clock.ts';
+import { godwitError, toGodwitError } from '../../errors.ts';
+import type { Log } from '../../log.ts';
+import { LOOK_MS } from '../inventory/guest-looks.ts';
+import type { PolicyChange, PolicyClaim } from '../store/policies.ts';
+import type { PolicyKind } from '../../protocol/controller/policy.ts';
+import { lookFor } from './turn.ts';
+import type { LookParts } from './turn.ts';
+
+export interface PolicyLoopParts extends LookParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Of this process, and of no other that ever ran. */
+  readonly owner: string;
+}
+
+/** Longer than a look at a large fleet takes; a dead controller’s policy is taken up after that. */
+const LEASE_MS = 120_000;
+const LOOK_FOR_WORK_MS = 2000;
+const AFTER_ERROR_MS = 5000;
+/** That a person waits for. Of several people who ask at once, the last to begin always gets through. */
+const MOST_LOOKS = 2;
+
+/** Looks for each policy that is due, one after the other, until it is closed. Whatever it knows is in the store. */
+export class PolicyLoop {
+  readonly #parts: PolicyLoopParts;
+  readonly #stop = new AbortController();
+  #working: Promise<void> = Promise.resolve();
+
+  constructor(parts: PolicyLoopParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.#working = this.#work();
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.#working;
+  }
+
+  /**
+   * Looks now, whoever looks else, and writes what it answers. GODWIT_POLICY_UNKNOWN where there is none; GODWIT_OVERLOADED
+   * where others set it or asked for a look during each of its looks.
+   */
+  async lookNow(kind: PolicyKind, scope: string): Promise<PolicyChange> {
+    const { policies, owner } = this.#parts;
+    for (let looks = 0; looks < MOST_LOOKS; looks += 1) {
+      const claim = await policies.seize(kind, scope, owner, LEASE_MS);
+      const change = await lookFor(this.#parts, { kind, scope, asked: true });
+      if (await policies.commit(claim, change, LOOK_MS)) return change;
+    }
+    const what = `a look for the ${kind} policy of ${scope}, overtaken by others,`;
+    const hint = 'Others set it or look for it at the same time: ask again in a moment.';
+    throw godwitError('GODWIT_OVERLOADED', { what, limit: `${MOST_LOOKS} tries` }, { hint });
+  }
+
+  /** What a look would find. Writes nothing. */
+  async dryLook(kind: PolicyKind, scope: string): Promise<PolicyChange> {
+    return lookFor(this.#parts, { kind, scope, asked: true });
+  }
+
+  /** Looks for one policy as if it were due. GODWIT_POLICY_UNKNOWN where there is none. */
+  async turn(kind: PolicyKind, scope: string): Promise<void> {
+    const { policies, owner } = this.#parts;
+    await this.#look(await policies.seize(kind, scope, owner, LEASE_MS));
+  }
+
+  async #look(claim: PolicyClaim): Promise<void> {
+    const { policies, log } = this.#parts;
+    const { kind, scope } = claim;
+    const change = await lookFor(this.#parts, { kind, scope });
+    const isWritten = await policies.commit(claim, change, LOOK_MS);
+    log.debug({ kind, scope, isWritten, words: change.look.words }, 'a policy looked');
+  }
+
+  async #work(): Promise<void> {
+    const { policies, owner, log } = this.#parts;
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      try {
+        const claim = await policies.acquire(owner, LEASE_MS);
+        if (claim === undefined) {
+          await this.#sleep(LOOK_FOR_WORK_MS);
+          continue;
+        }
+        await this.#look(claim);
+      } catch (thrown) {
+        log.warn({ error: toGodwitError(thrown) }, 'a policy could not look');
+        await this.#sleep(AFTER_ERROR_MS);
+      }
+    }
+  }
+
+  async #sleep(ms: number): Promise<void> {
+    await this.#parts.clock.sleep(ms, this.#stop.signal).catch(() => {});
+  }
+}

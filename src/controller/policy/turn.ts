@@ -1,0 +1,162 @@
+import type { PolicyKind, Policy, Proposal } from '../../protocol/controller/policy.ts';
+import { WHOLE_FLEET } from '../../protocol/controller/policy.ts';
+import { formatDuration } from '../../protocol/quantity.ts';
+import { fleetLooks, LOOK_MS } from '../inventory/guest-looks.ts';
+import type { FleetView } from '../engine/ports.ts';
+import type { Store } from '../store/open.ts';
+import type { Policies, PolicyChange } from '../store/policies.ts';
+import type { PolicyView } from '../store/policy-view.ts';
+import { settingsOf } from '../store/proposal-rows.ts';
+import type { Wishes } from '../store/wishes.ts';
+import type { World } from '../wishes/facts.ts';
+import { draftsOf } from './drafts.ts';
+import type { Drafted } from './drafts.ts';
+import { foreignMoves, otherHand } from './foreign.ts';
+import { inventoryFor } from './inventory.ts';
+import { Loads } from './loads.ts';
+import { accepted, followed, isSettled, lookAgain, lookOf, mutedBy, OVERDUE_MS } from './look.ts';
+
+export interface LookParts {
+  readonly store: Store;
+  readonly policies: Policies;
+  readonly wishes: Wishes;
+  readonly fleet: FleetView;
+  /** Of a proposal or a look, never given before: 16 letters and digits. */
+  readonly newId: () => string;
+}
+
+/** Without a look that is younger than this, ms, nothing is proposed. */
+const STALE_MS = 3 * LOOK_MS;
+const NOTHING: Drafted = { drafts: [], refusals: [] };
+
+export interface LookAt {
+  readonly kind: PolicyKind;
+  readonly scope: string;
+  /** A person asks for this look: it proposes although the policy is off, and accepts nothing itself. */
+  readonly asked?: boolean;
+}
+
+/** Looks for a policy once: what is to be written. Reads only. */
+export async function lookFor(
+  parts: LookParts,
+  { kind, scope, asked = false }: LookAt,
+): Promise<PolicyChange> {
+  const { store, policies, wishes, fleet } = parts;
+  const stored = await policies.view(kind, scope);
+  const mode = asked ? 'propose' : stored.policy.mode;
+  const view = { ...stored, policy: { ...stored.policy, mode } };
+  const world = { ...(await wishes.world()), ...(await fleet.look()) };
+  const loads = new Loads(LOOK_MS);
+  for await (const look of fleetLooks(store)) loads.add(look);
+  return changeOf(view, { world, loads }, parts.newId);
+}
+
+interface Seen {
+  readonly world: World;
+  readonly loads: Loads;
+}
+
+/** What a look comes to. Pure but for new ids. */
+export function changeOf(
+  view: PolicyView,
+  { world, loads }: Seen,
+  newId: () => string,
+): PolicyChange {
+  const { nowMs, policy } = view;
+  const isOurs = scopeOf(view);
+  const other = otherHandIn(view, loads, isOurs);
+  const note = whyNothing(policy, loads, nowMs, other);
+  const proposals = view.proposals.map((each) =>
+    followed(each, { nowMs, wishes: view.wishes, moves: view.made, loads }),
+  );
+  const drafted = note.blocks ? NOTHING : drafts(view, { world, loads }, isOurs);
+  const ids = drafted.drafts.map(() => `p-${newId()}`);
+  const output = lookAgain({ nowMs, policy, proposals, drafted, world, run: newId(), ids });
+  const changed = new Map(output.proposals.map((each) => [each.id, each]));
+  for (const [at, each] of proposals.entries()) {
+    const before = view.proposals[at];
+    const ends = before !== undefined && isSettled(each, nowMs, policy.rejectedMs);
+    if ((each !== before || ends) && !changed.has(each.id)) changed.set(each.id, each);
+  }
+  const acts = policy.mode === 'automatic' && !note.blocks;
+  const by = `the policy ${policy.kind} of ${policy.scope}`;
+  const decided = [...changed.values()].map((each) =>
+    acts && each.state === 'open' ? accepted(each, { nowMs, by }) : { proposal: each, wishes: [] },
+  );
+  const after = [
+    ...proposals.filter(({ id }) => !changed.has(id)),
+    ...decided.map(({ proposal }) => proposal),
+  ];
+  const look = lookOf({
+    nowMs,
+    open: after.filter(({ state }) => state === 'open').length,
+    accepted: decided.filter(({ wishes }) => wishes.length > 0).length,
+    beyond: output.beyond,
+    refusals: drafted.refusals,
+    note: note.words,
+  });
+  return { look, proposals: decided, cancel: overdue(proposals, nowMs) };
+}
+
+/** Hosts of a group, or all that no group has. */
+export function scopeOf({ policy, groups }: Pick<PolicyView, 'policy' | 'groups'>) {
+  const own = new Set(policy.hosts);
+  const grouped = new Set(groups.flatMap(({ hosts }) => hosts));
+  return policy.scope === WHOLE_FLEET
+    ? (host: string): boolean => !grouped.has(host)
+    : (host: string): boolean => own.has(host);
+}
+
+function otherHandIn(view: PolicyView, loads: Loads, isOurs: (host: string) => boolean) {
+  return otherHand(foreignMoves(loads.moves, view.own), isOurs);
+}
+
+/** What a person should know, and whether nothing is proposed for it. */
+function whyNothing(
+  { mode, kind }: Policy,
+  loads: Loads,
+  nowMs: number,
+  other: string | undefined,
+): { readonly words?: string; readonly blocks: boolean } {
+  if (mode === 'off') return { words: 'it is off', blocks: true };
+  if (loads.newestMs === 0) {
+    return {
+      words: 'no look at what guests use is over yet: the first one takes up to ten minutes',
+      blocks: true,
+    };
+  }
+  const age = nowMs - loads.newestMs - LOOK_MS;
+  if (age > STALE_MS) {
+    return {
+      words: `nothing was told of what guests use for ${formatDuration(age)}`,
+      blocks: true,
+    };
+  }
+  if (other !== undefined && mode === 'automatic')
+    return { words: `left alone: ${other}`, blocks: true };
+  const power =
+    kind === 'consolidate'
+      ? 'Godwit powers no host off or on here: what is proposed are the moves alone'
+      : undefined;
+  const words = [other, power].filter((each) => each !== undefined).join('; ');
+  return words === '' ? { blocks: false } : { words, blocks: false };
+}
+
+function drafts(
+  view: PolicyView,
+  { world, loads }: Seen,
+  isOurs: (host: string) => boolean,
+): Drafted {
+  const { policy, proposals, nowMs, past, asked } = view;
+  const muted = mutedBy(proposals, nowMs, policy.rejectedMs);
+  // Those of an accepted proposal are asked for already; it is followed, not proposed again.
+  const mutedGuests = new Set([...muted.guests, ...asked]);
+  const known = { world, loads, past, isOurs, mutedGuests, mutedHosts: muted.hosts };
+  return draftsOf(policy.kind, inventoryFor(known), settingsOf(policy));
+}
+
+/** Wishes that were accepted long ago and whose moves have not all ended: nothing more of them begins. */
+const overdue = (proposals: readonly Proposal[], nowMs: number): string[] =>
+  proposals
+    .filter((each) => each.state === 'accepted' && nowMs > (each.decidedAtMs ?? 0) + OVERDUE_MS)
+    .flatMap(({ wishes }) => wishes);

@@ -1,0 +1,115 @@
+import { existsSync, mkdirSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { Kysely, sql } from 'kysely';
+import type { RawBuilder, Transaction } from 'kysely';
+import type { Log } from '../../log.ts';
+import { gaveWay, storeFailure, withStoreErrors } from './failures.ts';
+import { postgresDialect } from './postgres.ts';
+import type { PostgresPlace } from './postgres.ts';
+import { bringForward, checkVersion, versionOf } from './schema.ts';
+import { sqliteDialect } from './sqlite-dialect.ts';
+import type { Database, Tables } from './tables.ts';
+
+/** Where a controller keeps what outlives it. */
+export type StorePlace = { readonly sqlite: string } | { readonly postgres: PostgresPlace };
+
+export interface Store {
+  readonly kind: 'sqlite' | 'postgres';
+  readonly db: Database;
+  /** All of `work` or nothing of it. It may run again where the database gave way to another transaction. */
+  transaction<T>(work: (db: Transaction<Tables>) => Promise<T>): Promise<T>;
+  /** The database's clock in a query, ms since 1970: the only one that leases go by. */
+  readonly nowMs: RawBuilder<number>;
+  close(): Promise<void>;
+}
+
+/** While a file is opened. Later a query waits without holding up this process: see the dialect. */
+const OPEN_BUSY_MS = 2000;
+const BUSY_MS = 20;
+const TRIES = 5;
+
+const CLOCK = {
+  sqlite: sql<number>`cast(unixepoch('subsec') * 1000 as integer)`,
+  postgres: sql<number>`cast(floor(extract(epoch from clock_timestamp()) * 1000) as bigint)`,
+} as const;
+
+/**
+ * Opens a database and brings its schema to this version. GODWIT_STORE_NEWER, GODWIT_STORE_FOREIGN: it is not for this
+ * build, and nothing in it was changed. GODWIT_STORE where it cannot be used.
+ */
+export async function openStore(place: StorePlace, log: Log): Promise<Store> {
+  const isFile = 'sqlite' in place;
+  const kind = isFile ? 'sqlite' : 'postgres';
+  const where = isFile ? place.sqlite : placeOf(place.postgres.url);
+  if (isFile) await lookFirst(place.sqlite);
+  const dialect = isFile
+    ? sqliteDialect(() => openFile(place.sqlite))
+    : postgresDialect(place.postgres, log);
+  const db = new Kysely<Tables>({ dialect: withStoreErrors(dialect, where) });
+  try {
+    const before = await bringForward(db, kind, where);
+    if (before !== undefined) log.info({ where, ...before }, 'the schema of the database is new');
+  } catch (thrown) {
+    await db.destroy();
+    throw thrown;
+  }
+  return {
+    kind,
+    db,
+    nowMs: CLOCK[kind],
+    transaction: (work) => again(() => db.transaction().execute(work)),
+    close: () => db.destroy(),
+  };
+}
+
+async function again<T>(transaction: () => Promise<T>): Promise<T> {
+  for (let tried = 1; ; tried += 1) {
+    try {
+      return await transaction();
+    } catch (thrown) {
+      if (tried >= TRIES || !gaveWay(thrown)) throw thrown;
+    }
+  }
+}
+
+/** Without what may be secret in it. */
+export function placeOf(url: string): string {
+  return url.replace(/\/\/[^@/]*@/, '//').replace(/\?.*$/, '');
+}
+
+function openFile(file: string): DatabaseSync {
+  if (file !== ':memory:' && !existsSync(path.dirname(file))) {
+    mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+  }
+  const mask = process.umask(0o077);
+  let database: DatabaseSync;
+  try {
+    database = new DatabaseSync(file, { timeout: OPEN_BUSY_MS });
+  } finally {
+    process.umask(mask);
+  }
+  // What was accepted is on the disk: a controller that answered may lose its power.
+  database.exec(
+    `pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = ${BUSY_MS};`,
+  );
+  return database;
+}
+
+/** Refuses a file that is not ours before anything in it changes: SQLite's journal mode is part of the file. */
+async function lookFirst(file: string): Promise<void> {
+  if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) === 0) return;
+  const look = new Kysely<Tables>({
+    dialect: withStoreErrors(
+      sqliteDialect(() => new DatabaseSync(file, { timeout: OPEN_BUSY_MS, readOnly: true })),
+      file,
+    ),
+  });
+  try {
+    checkVersion(await versionOf(look, 'sqlite', file), file);
+  } catch (thrown) {
+    throw storeFailure(thrown, file);
+  } finally {
+    await look.destroy();
+  }
+}

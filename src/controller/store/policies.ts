@@ -1,0 +1,256 @@
+import { sql } from 'kysely';
+import type { RawBuilder } from 'kysely';
+import { godwitError } from '../../errors.ts';
+import type {
+  Policy,
+  PolicyKind,
+  PolicyLook,
+  PolicySettings,
+  Proposal,
+} from '../../protocol/controller/policy.ts';
+import { WHOLE_FLEET } from '../../protocol/controller/policy.ts';
+import type { Wish } from '../../protocol/controller/wish.ts';
+import { isSettled } from '../policy/look.ts';
+import type { Store } from './open.ts';
+import { groupsOf, policyView } from './policy-view.ts';
+import type { PolicyView } from './policy-view.ts';
+import { lockProposal, readPolicy, readProposal, writeProposal } from './proposal-rows.ts';
+import { addWish, cancelWish } from './wish-asked.ts';
+import type { Db } from './wish-rows.ts';
+
+/** The right to look for one policy: a lease by the clock of the store, with an epoch of its own. */
+export interface PolicyClaim {
+  readonly kind: PolicyKind;
+  readonly scope: string;
+  readonly epoch: number;
+}
+
+export interface PolicyChange {
+  readonly look: PolicyLook;
+  /** Each with the wishes that it becomes, where the policy accepts it itself. */
+  readonly proposals: readonly { readonly proposal: Proposal; readonly wishes: readonly Wish[] }[];
+  /** Wishes of which nothing more begins. */
+  readonly cancel: readonly string[];
+}
+
+/** Proposals of one policy that are kept; the oldest settled ones go. */
+const MOST_KEPT = 2000;
+const CANCEL_LET_RUN = 1;
+
+/** Standing policies in the controller's database. */
+export class Policies {
+  readonly #store: Store;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  async list(): Promise<Policy[]> {
+    const rows = await this.#store.db
+      .selectFrom('policies')
+      .selectAll()
+      .orderBy('kind')
+      .orderBy('scope')
+      .execute();
+    return rows.map(readPolicy);
+  }
+
+  /** It looks soon; a look that began before is not written. GODWIT_POLICY_OVERLAP where another group of the kind has one of its hosts. */
+  async put(
+    kind: PolicyKind,
+    scope: string,
+    settings: PolicySettings,
+    by: string,
+  ): Promise<Policy> {
+    const { nowMs } = this.#store;
+    return this.#store.transaction(async (db) => {
+      await lockKind(db, kind);
+      const groups = (await groupsOf(db, kind)).filter((each) => each.scope !== scope);
+      const named = new Set(settings.hosts);
+      for (const group of groups) {
+        const host = group.hosts.find((each) => named.has(each));
+        if (host !== undefined)
+          throw godwitError('GODWIT_POLICY_OVERLAP', { host, scope: group.scope });
+      }
+      const set = {
+        mode: settings.mode,
+        body: JSON.stringify(settings),
+        set_by: by.slice(0, 256),
+        set_at: nowMs,
+        due_at: 0,
+      };
+      const free = { ...set, lease_until: 0 };
+      // A group of this name may have been removed: its epochs lie before now.
+      const fresh = { look: null, owner: '', epoch: nowMs };
+      const epoch = sql<number>`policies.epoch + 1`;
+      const row = await db
+        .insertInto('policies')
+        .values({ kind, scope, ...free, ...fresh })
+        .onConflict((conflict) =>
+          conflict.columns(['kind', 'scope']).doUpdateSet({ ...free, epoch }),
+        )
+        .returningAll()
+        .executeTakeFirstOrThrow();
+      return readPolicy(row);
+    });
+  }
+
+  /** Its proposals go with it. GODWIT_POLICY_UNKNOWN where there is none. */
+  async remove(kind: PolicyKind, scope: string): Promise<void> {
+    await this.#store.transaction(async (db) => {
+      const { numDeletedRows } = await db
+        .deleteFrom('policies')
+        .where('kind', '=', kind)
+        .where('scope', '=', scope)
+        .executeTakeFirst();
+      if (numDeletedRows === 0n) throw godwitError('GODWIT_POLICY_UNKNOWN', { kind, scope });
+      await db
+        .deleteFrom('proposals')
+        .where('kind', '=', kind)
+        .where('scope', '=', scope)
+        .execute();
+    });
+  }
+
+  /** A policy that is due and that nobody looks for now; undefined where there is none. */
+  async acquire(owner: string, leaseMs: number): Promise<PolicyClaim | undefined> {
+    const { nowMs } = this.#store;
+    return this.#store.transaction(async (db) => {
+      const due = await db
+        .selectFrom('policies')
+        .select(['kind', 'scope'])
+        .where('due_at', '<=', nowMs)
+        .where('lease_until', '<=', nowMs)
+        .orderBy('due_at')
+        .limit(1)
+        .executeTakeFirst();
+      if (due === undefined) return undefined;
+      return this.#take(db, due.kind as PolicyKind, due.scope, { owner, leaseMs, free: true });
+    });
+  }
+
+  /** Takes it whoever looks for it: what that one finds is not written. GODWIT_POLICY_UNKNOWN where there is none. */
+  async seize(
+    kind: PolicyKind,
+    scope: string,
+    owner: string,
+    leaseMs: number,
+  ): Promise<PolicyClaim> {
+    const claim = await this.#store.transaction((db) =>
+      this.#take(db, kind, scope, { owner, leaseMs, free: false }),
+    );
+    if (claim === undefined) throw godwitError('GODWIT_POLICY_UNKNOWN', { kind, scope });
+    return claim;
+  }
+
+  /** GODWIT_POLICY_UNKNOWN where it is there no more. */
+  view(kind: PolicyKind, scope: string): Promise<PolicyView> {
+    return this.#store.transaction((db) => policyView(db, kind, scope, this.#store.nowMs));
+  }
+
+  /** All of it or nothing; false where another one looks for it by now. */
+  async commit(claim: PolicyClaim, change: PolicyChange, dueInMs: number): Promise<boolean> {
+    const { kind, scope, epoch } = claim;
+    const until = (ms: number): RawBuilder<number> =>
+      sql<number>`${this.#store.nowMs} + ${sql.lit(ms)}`;
+    return this.#store.transaction(async (db) => {
+      const { numUpdatedRows } = await db
+        .updateTable('policies')
+        .set({ look: JSON.stringify(change.look), lease_until: 0, due_at: until(dueInMs) })
+        .where('kind', '=', kind)
+        .where('scope', '=', scope)
+        .where('epoch', '=', epoch)
+        .executeTakeFirst();
+      if (numUpdatedRows !== 1n) return false;
+      const row = await db
+        .selectFrom('policies')
+        .selectAll()
+        .where('kind', '=', kind)
+        .where('scope', '=', scope)
+        .executeTakeFirstOrThrow();
+      const { rejectedMs } = readPolicy(row);
+      for (const { proposal, wishes } of change.proposals) {
+        // A person may have decided while this look was made; what he said stands.
+        if (await isDecided(db, proposal)) continue;
+        for (const wish of wishes) await addWish(db, wish, this.#store.nowMs);
+        await writeProposal(db, proposal, isSettled(proposal, change.look.atMs, rejectedMs));
+      }
+      for (const id of change.cancel) await cancelWish(db, id, CANCEL_LET_RUN);
+      await prune(db, kind, scope);
+      return true;
+    });
+  }
+
+  async #take(
+    db: Db,
+    kind: PolicyKind,
+    scope: string,
+    {
+      owner,
+      leaseMs,
+      free,
+    }: { readonly owner: string; readonly leaseMs: number; readonly free: boolean },
+  ): Promise<PolicyClaim | undefined> {
+    const { nowMs } = this.#store;
+    let update = db
+      .updateTable('policies')
+      .set({
+        owner,
+        epoch: sql<number>`epoch + 1`,
+        lease_until: sql<number>`${nowMs} + ${sql.lit(leaseMs)}`,
+      })
+      .where('kind', '=', kind)
+      .where('scope', '=', scope);
+    // Another controller may have taken it since: its lease is looked at again as the row is written.
+    if (free) update = update.where('lease_until', '<=', nowMs);
+    const taken = await update.returning('epoch').executeTakeFirst();
+    return taken === undefined ? undefined : { kind, scope, epoch: taken.epoch };
+  }
+}
+
+/** Policies of a kind are set one after the other: two new groups with the same host must see each other. */
+async function lockKind(db: Db, kind: PolicyKind): Promise<void> {
+  await db
+    .updateTable('policies')
+    .set({ scope: WHOLE_FLEET })
+    .where('kind', '=', kind)
+    .where('scope', '=', WHOLE_FLEET)
+    .execute();
+}
+
+/** The stored one was open or put off when this look began, and is decided by now. */
+async function isDecided(
+  db: Db,
+  { id, state, decidedBy, decidedAtMs }: Proposal,
+): Promise<boolean> {
+  await lockProposal(db, id);
+  const row = await db
+    .selectFrom('proposals')
+    .select('body')
+    .where('id', '=', id)
+    .executeTakeFirst();
+  if (row === undefined) return false;
+  const stored = readProposal(row.body);
+  if (stored.decidedAtMs === undefined) return false;
+  // Two may decide within a millisecond.
+  const isSame = decidedBy === stored.decidedBy && decidedAtMs === stored.decidedAtMs;
+  return state === 'open' || !isSame;
+}
+
+async function prune(db: Db, kind: PolicyKind, scope: string): Promise<void> {
+  const ours = db.selectFrom('proposals').where('kind', '=', kind).where('scope', '=', scope);
+  const row = await ours
+    .select('created_at')
+    .orderBy('created_at', 'desc')
+    .offset(MOST_KEPT)
+    .limit(1)
+    .executeTakeFirst();
+  if (row === undefined) return;
+  await db
+    .deleteFrom('proposals')
+    .where('kind', '=', kind)
+    .where('scope', '=', scope)
+    .where('settled', '=', 1)
+    .where('created_at', '<=', row.created_at)
+    .execute();
+}

@@ -1,0 +1,165 @@
+import type { RawBuilder } from 'kysely';
+import { godwitError } from '../../errors.ts';
+import type { Policy, PolicyKind, Proposal } from '../../protocol/controller/policy.ts';
+import { WHOLE_FLEET } from '../../protocol/controller/policy.ts';
+import type { Wish } from '../../protocol/controller/wish.ts';
+import type { OwnMove } from '../policy/foreign.ts';
+import type { PastMove } from '../policy/inventory.ts';
+import type { MadeMove } from '../policy/look.ts';
+import { readPolicy, readProposal } from './proposal-rows.ts';
+import { readMove, readWish } from './wish-rows.ts';
+import type { Db } from './wish-rows.ts';
+
+const DAY_MS = 86_400_000;
+const MOST_READ = 10_000;
+
+/** What is stored about a policy, read at one moment. */
+export interface PolicyView {
+  readonly nowMs: number;
+  readonly policy: Policy;
+  /** Those of it that are not settled. */
+  readonly proposals: readonly Proposal[];
+  readonly wishes: ReadonlyMap<string, Wish>;
+  readonly made: readonly MadeMove[];
+  /** Moves of the last day that were made, and all that Godwit made or makes. */
+  readonly past: readonly PastMove[];
+  readonly own: readonly OwnMove[];
+  /** Guests that a wish is to move, whether its move has begun or not. */
+  readonly asked: ReadonlySet<string>;
+  /** Hosts of the groups of this kind. */
+  readonly groups: readonly { readonly scope: string; readonly hosts: readonly string[] }[];
+}
+
+/** GODWIT_POLICY_UNKNOWN where it is there no more. */
+export async function policyView(
+  db: Db,
+  kind: PolicyKind,
+  scope: string,
+  nowMs: RawBuilder<number>,
+): Promise<PolicyView> {
+  const row = await db
+    .selectFrom('policies')
+    .selectAll()
+    .select(nowMs.as('now'))
+    .where('kind', '=', kind)
+    .where('scope', '=', scope)
+    .executeTakeFirst();
+  if (row === undefined) throw godwitError('GODWIT_POLICY_UNKNOWN', { kind, scope });
+  const { now, ...policy } = row;
+  const rows = await db
+    .selectFrom('proposals')
+    .select('body')
+    .where('kind', '=', kind)
+    .where('scope', '=', scope)
+    .where('settled', '=', 0)
+    .orderBy('created_at')
+    .orderBy('id')
+    .limit(MOST_READ)
+    .execute();
+  const proposals = rows.map(({ body }) => readProposal(body));
+  const ids = proposals.flatMap((each) => (each.state === 'accepted' ? each.wishes : []));
+  const all = await movesOf(db, now - DAY_MS);
+  return {
+    nowMs: now,
+    policy: readPolicy(policy),
+    proposals,
+    ...(await wishesOf(db, ids)),
+    past: all.flatMap(({ guest, source, isDone, endedAtMs }) =>
+      isDone && endedAtMs !== null ? [{ guest, from: source, endedAtMs }] : [],
+    ),
+    own: all.map(({ guest, createdAtMs, endedAtMs }) => ({
+      guest,
+      createdAtMs,
+      ...(endedAtMs === null ? {} : { endedAtMs }),
+    })),
+    asked: await askedGuests(db),
+    groups: await groupsOf(db, kind),
+  };
+}
+
+interface KnownMove {
+  readonly guest: string;
+  readonly source: string;
+  readonly isDone: boolean;
+  readonly createdAtMs: number;
+  readonly endedAtMs: number | null;
+}
+
+/** Moves that wishes asked for, and migrations that anybody asked an agent for; those that are open or ended since. */
+async function movesOf(db: Db, sinceMs: number): Promise<KnownMove[]> {
+  const moves = await db
+    .selectFrom('moves')
+    .select(['id', 'guest', 'source', 'state', 'created_at', 'ended_at'])
+    .where((eb) => eb.or([eb('ended_at', 'is', null), eb('ended_at', '>', sinceMs)]))
+    .execute();
+  const migrations = await db
+    .selectFrom('migrations')
+    .select(['id', 'guest', 'source', 'outcome as state', 'started_at as created_at', 'ended_at'])
+    .where((eb) => eb.or([eb('ended_at', 'is', null), eb('ended_at', '>', sinceMs)]))
+    .execute();
+  const ids = new Set(moves.map(({ id }) => id));
+  // A migration of a wish has the id of its move.
+  return [...moves, ...migrations.filter(({ id }) => !ids.has(id))].map((each) => ({
+    guest: each.guest,
+    source: each.source,
+    isDone: each.state === 'done',
+    createdAtMs: each.created_at,
+    endedAtMs: each.ended_at,
+  }));
+}
+
+async function askedGuests(db: Db): Promise<ReadonlySet<string>> {
+  const open = await db
+    .selectFrom('wishes')
+    .select('subject')
+    .where('kind', '=', 'migration')
+    .where('ended_at', 'is', null)
+    .execute();
+  return new Set(open.map(({ subject }) => subject));
+}
+
+/** The groups of a kind, with their hosts. */
+export async function groupsOf(
+  db: Db,
+  kind: PolicyKind,
+): Promise<{ scope: string; hosts: readonly string[] }[]> {
+  const rows = await db
+    .selectFrom('policies')
+    .selectAll()
+    .where('kind', '=', kind)
+    .where('scope', '!=', WHOLE_FLEET)
+    .execute();
+  return rows.map((row) => ({ scope: row.scope, hosts: readPolicy(row).hosts ?? [] }));
+}
+
+async function wishesOf(
+  db: Db,
+  ids: readonly string[],
+): Promise<Pick<PolicyView, 'wishes' | 'made'>> {
+  if (ids.length === 0) return { wishes: new Map(), made: [] };
+  const rows = await db
+    .selectFrom('wishes')
+    .select(['id', 'body'])
+    .where('id', 'in', ids)
+    .execute();
+  const moves = await db
+    .selectFrom('moves')
+    .leftJoin('migrations', 'migrations.id', 'moves.id')
+    .select(['moves.wish_id', 'moves.body', 'migrations.downtime_ms', 'migrations.bytes'])
+    .where('moves.wish_id', 'in', ids)
+    .where('moves.state', '=', 'done')
+    .execute();
+  return {
+    wishes: new Map(rows.map(({ id, body }) => [id, readWish(body)])),
+    made: moves.map(({ wish_id: wish, body, downtime_ms: downtimeMs, bytes }) => {
+      const { createdAtMs, endedAtMs = createdAtMs } = readMove(body);
+      return {
+        wish,
+        endedAtMs,
+        seconds: (endedAtMs - createdAtMs) / 1000,
+        ...(downtimeMs === null ? {} : { downtimeMs }),
+        ...(bytes === null ? {} : { bytes }),
+      };
+    }),
+  };
+}

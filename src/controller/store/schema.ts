@@ -1,0 +1,70 @@
+import { sql } from 'kysely';
+import { godwitError } from '../../errors.ts';
+import type { Database } from './tables.ts';
+import { VERSIONS } from './versions.ts';
+
+export type StoreKind = 'sqlite' | 'postgres';
+
+const PRODUCT = 'godwit controller';
+/** The newest version that this build knows. */
+export const SCHEMA_VERSION = VERSIONS.length;
+/** Of an advisory lock: two controllers that start at once bring the schema forward one after the other. */
+const LOCK = 1_196_377_943;
+
+/** 0: nothing is there. GODWIT_STORE_FOREIGN where it belongs to something else. */
+export async function versionOf(db: Database, kind: StoreKind, where: string): Promise<number> {
+  const tables = await tablesOf(db, kind);
+  if (tables.length === 0) return 0;
+  const foreign = (what: string) => godwitError('GODWIT_STORE_FOREIGN', { where, what });
+  if (!tables.includes('godwit_schema')) {
+    throw foreign(`it has ${tables.length} tables, among them ${String(tables[0])}`);
+  }
+  const rows = await db.selectFrom('godwit_schema').selectAll().execute();
+  const [row] = rows;
+  if (rows.length !== 1 || row?.product !== PRODUCT) throw foreign('its mark is another');
+  if (!Number.isInteger(row.version) || row.version < 1) throw foreign('its version is no number');
+  return row.version;
+}
+
+export function checkVersion(version: number, where: string): void {
+  if (version <= SCHEMA_VERSION) return;
+  throw godwitError('GODWIT_STORE_NEWER', { where, version, known: SCHEMA_VERSION });
+}
+
+/** What was changed; undefined where the schema is the newest. All in one transaction, or nothing. */
+export async function bringForward(
+  db: Database,
+  kind: StoreKind,
+  where: string,
+  to = SCHEMA_VERSION,
+): Promise<{ readonly from: number; readonly to: number } | undefined> {
+  return db.transaction().execute(async (during) => {
+    if (kind === 'postgres')
+      await sql`select pg_advisory_xact_lock(${sql.lit(LOCK)})`.execute(during);
+    const from = await versionOf(during, kind, where);
+    checkVersion(from, where);
+    if (from >= to) return undefined;
+    if (from === 0) {
+      await during.schema
+        .createTable('godwit_schema')
+        .addColumn('product', 'text', (c) => c.notNull())
+        .addColumn('version', 'integer', (c) => c.notNull())
+        .execute();
+      await during.insertInto('godwit_schema').values({ product: PRODUCT, version: 0 }).execute();
+    }
+    for (const step of VERSIONS.slice(from, to)) await step(during);
+    await during.updateTable('godwit_schema').set({ version: to }).execute();
+    return { from, to };
+  });
+}
+
+async function tablesOf(db: Database, kind: StoreKind): Promise<string[]> {
+  const { rows } = await (
+    kind === 'sqlite'
+      ? sql<{ name: string }>`select name from sqlite_schema where type = 'table' order by name`
+      : sql<{
+          name: string;
+        }>`select tablename as name from pg_tables where schemaname = current_schema() order by tablename`
+  ).execute(db);
+  return rows.map(({ name }) => name);
+}

@@ -1,0 +1,189 @@
+import type { Generated, Kysely } from 'kysely';
+
+/**
+ * The controller's tables. Times are ms since 1970, by the database's clock where they end a lease; what is JSON is text;
+ * truth values are 0 and 1. Rows of a host or a guest are written only when something about them changed.
+ */
+export interface Tables {
+  /** What this database is, in one row. */
+  readonly godwit_schema: { readonly product: string; version: number };
+  /** `epoch`: the number that the last acquisition of any lease took. */
+  counters: { name: string; value: number };
+
+  /** The controllers that share this database. */
+  controllers: { id: string; name: string; alive_until: number };
+  /** Who follows the hosts of a shard. The row stays after a release, so that an epoch never comes twice. */
+  host_leases: { shard: number; owner: string; epoch: number; lease_until: number };
+  hosts: HostRow;
+  guests: GuestRow;
+  /** Roll-ups of all hosts of a shard, for one minute or one hour from `at`. */
+  rollups: { shard: number; span: string; at: number; body: string };
+
+  wishes: {
+    id: string;
+    kind: string;
+    subject: string;
+    state: string;
+    body: string;
+    version: Generated<number>;
+    cancel_asked: Generated<number>;
+    priority: Generated<number>;
+    created_at: number;
+    created_by: string;
+    due_at: number;
+    ended_at: number | null;
+  };
+  claims: { wish_id: string; owner: string; epoch: number; lease_until: number };
+  /** Every migration that a host told of, whoever asked for it. */
+  migrations: MigrationRow;
+  /** Migrations that wishes asked for. */
+  moves: {
+    id: string;
+    wish_id: string;
+    guest: string;
+    source: string;
+    destination: string;
+    attempt: number;
+    state: string;
+    asked_epoch: number;
+    body: string;
+    created_at: number;
+    ended_at: number | null;
+    outcome: string | null;
+  };
+  /** Memory that a destination keeps for a move; it outlives the controller that promised it. */
+  reservations: {
+    move_id: string;
+    wish_id: string;
+    host: string;
+    source: string;
+    memory_bytes: number;
+    created_at: number;
+  };
+  host_marks: {
+    host: string;
+    draining_for: string | null;
+    draining_since: number | null;
+    out_limit: number | null;
+    in_limit: number | null;
+    maintenance: string | null;
+  };
+  limits: { scope: string; name: string; most: number };
+
+  /** Who may what at the web listener. `hash`: of the secret, which is kept nowhere. */
+  tokens: {
+    name: string;
+    hash: string;
+    role: string;
+    created_at: number;
+    created_by: string;
+    expires_at: number | null;
+    used_at: number | null;
+  };
+  /** Of people's browsers. `token`: the name of that by which it was begun; null: a provider told who it is. */
+  sessions: {
+    hash: string;
+    token: string | null;
+    name: string;
+    role: string;
+    created_at: number;
+    expires_at: number;
+  };
+
+  /** Standing policies, and who looks for each of them now. */
+  policies: {
+    kind: string;
+    scope: string;
+    mode: string;
+    body: string;
+    set_by: string;
+    set_at: number;
+    /** What it saw when it looked last. */
+    look: string | null;
+    owner: string;
+    epoch: number;
+    lease_until: number;
+    due_at: number;
+  };
+  /** `subject`: what two proposals have in common that are the like of each other. */
+  proposals: {
+    id: string;
+    kind: string;
+    scope: string;
+    run: string;
+    state: string;
+    subject: string;
+    body: string;
+    created_at: number;
+    /** It needs no more looks: nothing of its body changes any more. */
+    settled: number;
+  };
+}
+
+/** `epoch`: of the lease under which it was written. */
+export interface HostRow {
+  name: string;
+  address: string;
+  shard: number;
+  /** See protocol/controller/host.ts. */
+  state: string;
+  /** Since when it is in that state. */
+  since: number;
+  reason: string | null;
+  version: string | null;
+  cores: number | null;
+  memory_bytes: number | null;
+  memory_available_bytes: number | null;
+  guests: number;
+  /** JSON of what the host said last. */
+  info: string | null;
+  changed_at: number;
+  epoch: number;
+}
+
+export interface GuestRow {
+  host: string;
+  /** With the uuid the guest's name on its host: two guests of one name are two rows. */
+  name: string;
+  uuid: string;
+  state: string;
+  memory_bytes: number | null;
+  vcpus: number | null;
+  driver: string;
+  /** JSON of what the host said last. */
+  info: string;
+  changed_at: number;
+  epoch: number;
+}
+
+export interface MigrationRow {
+  id: string;
+  guest: string;
+  source: string;
+  destination: string;
+  mode: string;
+  /** The host whose agent told of it, and which side that was: the source knows most. */
+  told_by: string;
+  side: string;
+  /** Null while it is open; what its host says, within what the database's clock allows. */
+  started_at: number;
+  ended_at: number | null;
+  outcome: string | null;
+  /** Why it did not come to its end. */
+  code: string | null;
+  words: string | null;
+  total_ms: number | null;
+  downtime_ms: number | null;
+  client_gap_ms: number | null;
+  bytes: number | null;
+  link_rate: number | null;
+  dirty_rate: number | null;
+  /** JSON, see history/figures.ts. */
+  figures: string | null;
+  /** Packed, see history/kept-report.ts. */
+  report: string | null;
+  /** Of the lease under which it was written. */
+  epoch: number;
+}
+
+export type Database = Kysely<Tables>;

@@ -1,0 +1,31 @@
+import type { Database } from './tables.ts';
+
+/** Tokens and sessions of those who have no certificate. */
+export async function whoMayWhat({ schema }: Pick<Database, 'schema'>): Promise<void> {
+  await schema
+    .createTable('tokens')
+    .addColumn('name', 'text', (c) => c.primaryKey())
+    .addColumn('hash', 'text', (c) => c.notNull().unique())
+    .addColumn('role', 'text', (c) => c.notNull())
+    .addColumn('created_at', 'bigint', (c) => c.notNull())
+    .addColumn('created_by', 'text', (c) => c.notNull())
+    .addColumn('expires_at', 'bigint')
+    .addColumn('used_at', 'bigint')
+    .execute();
+  await schema
+    .createTable('sessions')
+    .addColumn('hash', 'text', (c) => c.primaryKey())
+    .addColumn('token', 'text')
+    .addColumn('name', 'text', (c) => c.notNull())
+    .addColumn('role', 'text', (c) => c.notNull())
+    .addColumn('created_at', 'bigint', (c) => c.notNull())
+    .addColumn('expires_at', 'bigint', (c) => c.notNull())
+    .execute();
+  await schema.createIndex('sessions_token').on('sessions').column('token').execute();
+  await schema
+    .createIndex('sessions_name')
+    .on('sessions')
+    .columns(['name', 'created_at'])
+    .execute();
+  await schema.createIndex('sessions_end').on('sessions').column('expires_at').execute();
+}

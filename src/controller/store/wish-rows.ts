@@ -1,0 +1,154 @@
+import { sql } from 'kysely';
+import type { RawBuilder, Transaction } from 'kysely';
+import { move as moveShape, wish as wishShape } from '../../protocol/controller/wish.ts';
+import type { Move, Wish } from '../../protocol/controller/wish.ts';
+import type { Claim } from '../engine/ports.ts';
+import { DEFAULT_LIMITS } from '../wishes/facts.ts';
+import type { HostMark, Limits, Other, Reservation } from '../wishes/facts.ts';
+import { reservationOf } from '../wishes/step.ts';
+import type { Tables } from './tables.ts';
+
+export type Db = Transaction<Tables>;
+
+/** Turns between wishes matter once the fleet is this close to its limit, in moves. */
+const NEAR_LIMIT = 64;
+/** Wishes that are read at once. */
+export const MOST_LISTED = 1000;
+
+export const subjectOf = ({ ask }: Wish): string => ask.guest ?? ask.hosts.toSorted().join(',');
+export const readWish = (body: string): Wish => wishShape.parse(JSON.parse(body));
+export const readMove = (body: string): Move => moveShape.parse(JSON.parse(body));
+
+export async function nextEpoch(db: Db): Promise<number> {
+  const { value } = await db
+    .updateTable('counters')
+    .set({ value: sql<number>`value + 1` })
+    .where('name', '=', 'epoch')
+    .returning('value')
+    .executeTakeFirstOrThrow();
+  return value;
+}
+
+/** False where the claim is another’s by now. */
+export async function updateClaim(
+  db: Db,
+  { wish, epoch }: Claim,
+  set: { owner?: string; epoch?: number; lease_until?: number | RawBuilder<number> },
+): Promise<boolean> {
+  const { numUpdatedRows } = await db
+    .updateTable('claims')
+    .set(set)
+    .where('wish_id', '=', wish)
+    .where('epoch', '=', epoch)
+    .executeTakeFirst();
+  return numUpdatedRows === 1n;
+}
+
+export async function writeMove(db: Db, move: Move): Promise<void> {
+  const state = {
+    state: move.phase,
+    asked_epoch: move.askedEpoch,
+    body: JSON.stringify(move),
+    ended_at: move.endedAtMs ?? null,
+    outcome: move.endedAtMs === undefined ? null : move.phase,
+  };
+  const { id, guest, from, to, attempt, createdAtMs } = move;
+  const fixed = { guest, source: from, destination: to, attempt, created_at: createdAtMs };
+  await db
+    .insertInto('moves')
+    .values({ id, wish_id: move.wish, ...fixed, ...state })
+    .onConflict((conflict) => conflict.column('id').doUpdateSet(state))
+    .execute();
+  const reservation = reservationOf(move);
+  if (reservation === undefined) {
+    await db.deleteFrom('reservations').where('move_id', '=', id).execute();
+    return;
+  }
+  // An empty source: the move has ended, and only its memory counts.
+  const promised = { source: reservation.source ?? '', memory_bytes: reservation.memoryBytes };
+  await db
+    .insertInto('reservations')
+    .values({ move_id: id, wish_id: move.wish, host: to, created_at: createdAtMs, ...promised })
+    .onConflict((conflict) => conflict.column('move_id').doUpdateSet(promised))
+    .execute();
+}
+
+export function readReservation(row: {
+  readonly move_id: string;
+  readonly wish_id: string;
+  readonly guest: string;
+  readonly host: string;
+  readonly source: string;
+  readonly memory_bytes: number;
+}): Reservation {
+  return {
+    move: row.move_id,
+    wish: row.wish_id,
+    guest: row.guest,
+    host: row.host,
+    ...(row.source === '' ? {} : { source: row.source }),
+    memoryBytes: row.memory_bytes,
+  };
+}
+
+export const reservedRows = (db: Db) =>
+  db
+    .selectFrom('reservations')
+    .innerJoin('moves', 'moves.id', 'reservations.move_id')
+    .selectAll('reservations')
+    .select(['moves.guest', 'moves.body'])
+    .execute();
+
+export async function marksOf(db: Db): Promise<Map<string, HostMark>> {
+  const rows = await db.selectFrom('host_marks').selectAll().execute();
+  return new Map(
+    rows.map((row): [string, HostMark] => [
+      row.host,
+      {
+        host: row.host,
+        ...(row.draining_for === null ? {} : { drainingFor: row.draining_for }),
+        ...(row.out_limit === null ? {} : { outLimit: row.out_limit }),
+        ...(row.in_limit === null ? {} : { inLimit: row.in_limit }),
+        ...(row.maintenance === null ? {} : { maintenance: row.maintenance }),
+      },
+    ]),
+  );
+}
+
+export async function limitsOf(db: Db): Promise<Limits> {
+  const rows = await db.selectFrom('limits').selectAll().execute();
+  const fleet = rows.find(({ scope }) => scope === 'fleet')?.most ?? DEFAULT_LIMITS.fleet;
+  const links = rows.filter(({ scope }) => scope === 'link');
+  const byLink = Object.fromEntries(links.map(({ name, most }) => [name, most] as const));
+  const perHost = (name: string): number | undefined =>
+    rows.find((row) => row.scope === 'host' && row.name === name)?.most;
+  const outPerHost = perHost('out') ?? DEFAULT_LIMITS.outPerHost;
+  const inPerHost = perHost('in') ?? DEFAULT_LIMITS.inPerHost;
+  return { fleet, outPerHost, inPerHost, links: byLink };
+}
+
+/** Other wishes, where the limit of the fleet is near enough for their turns to matter. */
+export async function othersOf(
+  db: Db,
+  wish: string,
+  reservations: readonly Reservation[],
+  { fleet }: Limits,
+): Promise<Other[]> {
+  const moving = reservations.filter(({ source }) => source !== undefined);
+  if (moving.length + NEAR_LIMIT < fleet) return [];
+  const rows = await db
+    .selectFrom('wishes')
+    .select(['id', 'priority', 'body'])
+    .where('ended_at', 'is', null)
+    .where('id', '!=', wish)
+    .limit(MOST_LISTED)
+    .execute();
+  return rows.map(({ id, priority, body }) => ({
+    wish: id,
+    priority,
+    running: moving.filter((each) => each.wish === id).length,
+    waiting: readWish(body).queue.filter(
+      ({ waitsFor }) => waitsFor === 'fleet-limit' || waitsFor === 'turn',
+    ).length,
+  }));
+}

@@ -1,0 +1,264 @@
+import { isWishEnd } from '../../protocol/controller/wish.ts';
+import { sql } from 'kysely';
+import type { RawBuilder } from 'kysely';
+import { godwitError } from '../../errors.ts';
+import type { Change, Claim, WishStore, WishView, Written } from '../engine/ports.ts';
+import type { World } from '../wishes/facts.ts';
+import type { Cancel } from '../wishes/moves.ts';
+import type { Move, Wish, WishAsk } from '../../protocol/controller/wish.ts';
+import type { Store } from './open.ts';
+import {
+  addWish,
+  cancelWish,
+  markDraining,
+  openDrain,
+  openHost,
+  raiseAdmission,
+  sameAsked,
+  undrainHost,
+} from './wish-asked.ts';
+import {
+  limitsOf,
+  marksOf,
+  MOST_LISTED,
+  nextEpoch,
+  othersOf,
+  readMove,
+  readReservation,
+  readWish,
+  reservedRows,
+  updateClaim,
+  writeMove,
+} from './wish-rows.ts';
+import type { Db } from './wish-rows.ts';
+
+const CANCELS: readonly Cancel[] = ['no', 'let-run', 'roll-back'];
+/** What a decision rests on is not so any more: the transaction is undone. */
+class Changed extends Error {}
+
+/** Wishes in the controller's database. Each method is one transaction. */
+export class Wishes implements WishStore {
+  readonly #store: Store;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** See addWish. */
+  async add(wish: Wish): Promise<void> {
+    await this.#store.transaction((db) => addWish(db, wish, this.#until(0)));
+  }
+
+  /** Newest first. */
+  async list(): Promise<Wish[]> {
+    const rows = await this.#store.db
+      .selectFrom('wishes')
+      .select('body')
+      .orderBy('created_at', 'desc')
+      .limit(MOST_LISTED)
+      .execute();
+    return rows.map(({ body }) => readWish(body));
+  }
+
+  /** The wish that was asked for under this id. GODWIT_WISH_TAKEN where that was something else. */
+  async sameAsked(id: string, ask: WishAsk): Promise<Wish | undefined> {
+    return this.#store.transaction((db) => sameAsked(db, id, ask));
+  }
+
+  /** With all of its moves. GODWIT_WISH_UNKNOWN where there is none. */
+  async get(id: string): Promise<{ wish: Wish; moves: Move[] }> {
+    const { db } = this.#store;
+    const row = await db
+      .selectFrom('wishes')
+      .select('body')
+      .where('id', '=', id)
+      .executeTakeFirst();
+    if (row === undefined) throw godwitError('GODWIT_WISH_UNKNOWN', { wish: id });
+    const moves = await db
+      .selectFrom('moves')
+      .select('body')
+      .where('wish_id', '=', id)
+      .orderBy('created_at')
+      .execute();
+    return { wish: readWish(row.body), moves: moves.map(({ body }) => readMove(body)) };
+  }
+
+  /** From now on none of its moves begins. False where it has ended. GODWIT_WISH_UNKNOWN where there is none. */
+  async cancel(id: string, how: Exclude<Cancel, 'no'>): Promise<boolean> {
+    const asked = CANCELS.indexOf(how);
+    if (await this.#store.transaction((db) => cancelWish(db, id, asked))) return true;
+    await this.get(id);
+    return false;
+  }
+
+  /** The open wish that empties this host. */
+  async openDrain(host: string): Promise<string | undefined> {
+    return this.#store.transaction((db) => openDrain(db, host));
+  }
+
+  /** See undrainHost. */
+  async undrain(host: string): Promise<void> {
+    await this.#store.transaction((db) => undrainHost(db, host, CANCELS.indexOf('let-run')));
+  }
+
+  /** What a plan rests on besides the fleet itself. Writes nothing. */
+  async world(): Promise<Omit<World, 'hosts' | 'guests' | 'labels'>> {
+    return this.#store.transaction(async (db) => {
+      const { now } = await db
+        .selectFrom('counters')
+        .select(this.#store.nowMs.as('now'))
+        .limit(1)
+        .executeTakeFirstOrThrow();
+      const reservations = (await reservedRows(db)).map(readReservation);
+      const [marks, limits] = [await marksOf(db), await limitsOf(db)];
+      return { nowMs: now, marks, limits, reservations, others: [] };
+    });
+  }
+
+  async acquire(owner: string, leaseMs: number): Promise<Claim | undefined> {
+    const { nowMs } = this.#store;
+    return this.#store.transaction(async (db) => {
+      const due = await db
+        .selectFrom('wishes')
+        .leftJoin('claims', 'claims.wish_id', 'wishes.id')
+        .select('wishes.id')
+        .where('wishes.ended_at', 'is', null)
+        .where('wishes.due_at', '<=', nowMs)
+        .where((eb) =>
+          eb.or([eb('claims.lease_until', 'is', null), eb('claims.lease_until', '<=', nowMs)]),
+        )
+        .orderBy('wishes.priority', 'desc')
+        .orderBy('wishes.due_at')
+        .limit(1)
+        .executeTakeFirst();
+      if (due === undefined) return undefined;
+      const epoch = await nextEpoch(db);
+      const lease = { owner, epoch, lease_until: this.#until(leaseMs) };
+      // Another controller may have taken it since: its lease is looked at again as the row is written.
+      const written = await db
+        .insertInto('claims')
+        .values({ wish_id: due.id, ...lease })
+        .onConflict((conflict) =>
+          conflict.column('wish_id').doUpdateSet(lease).where('claims.lease_until', '<=', nowMs),
+        )
+        .returning('epoch')
+        .executeTakeFirst();
+      return written === undefined ? undefined : { wish: due.id, owner, epoch };
+    });
+  }
+
+  async advance(claim: Claim, leaseMs: number): Promise<Claim | undefined> {
+    return this.#store.transaction(async (db) => {
+      const epoch = await nextEpoch(db);
+      const set = { epoch, lease_until: this.#until(leaseMs) };
+      return (await updateClaim(db, claim, set)) ? { ...claim, epoch } : undefined;
+    });
+  }
+
+  async renew(claim: Claim, leaseMs: number): Promise<boolean> {
+    const set = { lease_until: this.#until(leaseMs) };
+    return this.#store.transaction((db) => updateClaim(db, claim, set));
+  }
+
+  async view(claim: Claim, leaseMs: number): Promise<WishView | undefined> {
+    return this.#store.transaction(async (db) => {
+      if (!(await updateClaim(db, claim, { lease_until: this.#until(leaseMs) }))) return undefined;
+      const row = await db
+        .selectFrom('wishes')
+        .select(['body', 'cancel_asked', 'version', this.#store.nowMs.as('now')])
+        .where('id', '=', claim.wish)
+        .executeTakeFirst();
+      if (row === undefined) return undefined;
+      // Before the promises themselves: one that is made meanwhile makes this count an old one.
+      const { value: admission } = await db
+        .selectFrom('counters')
+        .select('value')
+        .where('name', '=', 'admission')
+        .executeTakeFirstOrThrow();
+      const reserved = await reservedRows(db);
+      const reservations = reserved.map(readReservation);
+      const limits = await limitsOf(db);
+      const world = {
+        nowMs: row.now,
+        marks: await marksOf(db),
+        reservations,
+        limits,
+        others: await othersOf(db, claim.wish, reservations, limits),
+      };
+      const own = reserved.filter((each) => each.wish_id === claim.wish);
+      return {
+        wish: readWish(row.body),
+        moves: own.map(({ body }) => readMove(body)),
+        cancel: CANCELS[row.cancel_asked] ?? 'let-run',
+        world,
+        admission,
+        version: row.version,
+      };
+    });
+  }
+
+  async commit(claim: Claim, change: Change): Promise<Written> {
+    try {
+      return await this.#store.transaction(async (db) => {
+        // Also locks the row: nobody takes the claim over until this is written.
+        if (!(await updateClaim(db, claim, { owner: claim.owner }))) return 'stale';
+        await this.#writeWish(db, change);
+        for (const each of change.moves) await writeMove(db, each);
+        await this.#writeMarks(db, change);
+        return 'written';
+      });
+    } catch (thrown) {
+      if (thrown instanceof Changed) return 'changed';
+      throw thrown;
+    }
+  }
+
+  async release(claim: Claim, dueInMs: number): Promise<void> {
+    await this.#store.transaction(async (db) => {
+      if (!(await updateClaim(db, claim, { lease_until: 0 }))) return;
+      await db
+        .updateTable('wishes')
+        .set({ due_at: this.#until(dueInMs) })
+        .where('id', '=', claim.wish)
+        .execute();
+    });
+  }
+
+  #until(ms: number): RawBuilder<number> {
+    return sql<number>`${this.#store.nowMs} + ${sql.lit(Math.round(ms))}`;
+  }
+
+  async #writeMarks(db: Db, { wish, closes, opens }: Change): Promise<void> {
+    if (closes !== undefined) {
+      await raiseAdmission(db);
+      await markDraining(db, wish.id, closes, this.#until(0));
+    }
+    if (opens !== undefined) await openHost(db, opens, wish.id);
+  }
+
+  async #writeWish(db: Db, { wish, version, admission, begins }: Change): Promise<void> {
+    if (admission !== undefined) {
+      const { numUpdatedRows } = await db
+        .updateTable('counters')
+        .set({ value: admission + 1 })
+        .where('name', '=', 'admission')
+        .where('value', '=', admission)
+        .executeTakeFirst();
+      if (numUpdatedRows !== 1n) throw new Changed();
+    }
+    const ended = isWishEnd(wish.phase) ? { ended_at: wish.endedAtMs ?? wish.createdAtMs } : {};
+    let update = db
+      .updateTable('wishes')
+      .set({
+        state: wish.phase,
+        body: JSON.stringify(wish),
+        version: version + 1,
+        ...ended,
+      })
+      .where('id', '=', wish.id)
+      .where('version', '=', version);
+    if (admission !== undefined || begins === true) update = update.where('cancel_asked', '=', 0);
+    const { numUpdatedRows } = await update.executeTakeFirst();
+    if (numUpdatedRows !== 1n) throw new Changed();
+  }
+}

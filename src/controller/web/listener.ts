@@ -1,0 +1,93 @@
+import { readFileSync, statSync } from 'node:fs';
+import type { RequestListener } from 'node:http';
+import { createSecureContext } from 'node:tls';
+import type { TlsOptions } from 'node:tls';
+import { godwitError, toGodwitError } from '../../errors.ts';
+import { listenTls } from '../../rpc/listen.ts';
+import type { Listening, ListenOptionsOf } from '../../rpc/listen.ts';
+import { serverTls } from '../../rpc/tls.ts';
+import type { Credentials, Pair } from '../../rpc/tls.ts';
+import type { WebConfig } from '../config.ts';
+import type { Files } from './files.ts';
+import { SECURITY_HEADERS } from './headers.ts';
+import { WEB_LIMITS } from './limits.ts';
+
+/** What is not a file of the dashboard. */
+const API = /^\/(v1|hello|health|healthz|readyz|metrics|openapi\.json)(\/|$)/;
+
+export interface WebParts {
+  readonly config: WebConfig;
+  /** The controller's own. */
+  readonly credentials: Credentials;
+  readonly api: RequestListener;
+  readonly files: Files;
+  readonly listening: ListenOptionsOf;
+}
+
+/** Serves the API and the dashboard over TLS to whoever has no certificate. GODWIT_CONFIG where it cannot. */
+export async function listenWeb(parts: WebParts): Promise<Listening> {
+  const { config, credentials, listening } = parts;
+  const shown = config.certFile === undefined ? credentials : filesOf(config);
+  const options = { ...listening, limits: WEB_LIMITS, tls: webTls };
+  return listenTls(webListener(parts), { address: config.address }, shown, options);
+}
+
+function webListener({ api, files, listening: { log } }: WebParts): RequestListener {
+  return (request, response) => {
+    for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);
+    const [place = ''] = (request.url ?? '').split('?', 1);
+    if (API.test(place)) return api(request, response);
+    files.answer(request, response, WEB_LIMITS.stallMs).catch((thrown: unknown) => {
+      log.error({ error: toGodwitError(thrown), place }, 'a file of the dashboard was not sent');
+      response.destroy();
+    });
+  };
+}
+
+/** Nobody is asked for a certificate. TLS 1.2 too: many programs speak no other. */
+function webTls(credentials: Credentials): TlsOptions {
+  const { cert, key, secureOptions, ALPNProtocols } = serverTls(credentials);
+  const shown = credentials.ca === '' ? (credentials.current?.() ?? credentials).cert : cert;
+  return { cert: shown, key, secureOptions, ALPNProtocols, minVersion: 'TLSv1.2' };
+}
+
+/** A certificate of one's own, with its chain; read again whenever one of its files is another. */
+function filesOf({ certFile = '', keyFile = '' }: WebConfig): Credentials {
+  const mark = (): string => [certFile, keyFile].map(markOf).join(' ');
+  let known = mark();
+  let pair = readPair(certFile, keyFile);
+  const current = (): Pair => {
+    const now = mark();
+    if (now === known) return pair;
+    known = now;
+    try {
+      pair = readPair(certFile, keyFile);
+    } catch {
+      // What is half written is looked at again once it has changed.
+    }
+    return pair;
+  };
+  return { ca: '', ...pair, current };
+}
+
+function markOf(file: string): string {
+  const found = statSync(file, { bigint: true, throwIfNoEntry: false });
+  return found === undefined ? 'none' : `${found.ino}-${found.mtimeNs}-${found.size}`;
+}
+
+function readPair(certFile: string, keyFile: string): Pair {
+  const [cert, key] = [certFile, keyFile].map((file) => {
+    try {
+      return readFileSync(file, 'utf8');
+    } catch (cause) {
+      throw godwitError('GODWIT_CONFIG', { file, what: 'cannot be read' }, { cause });
+    }
+  });
+  try {
+    createSecureContext({ cert, key });
+  } catch (cause) {
+    const what = `is no certificate in PEM for the key of ${keyFile}`;
+    throw godwitError('GODWIT_CONFIG', { file: certFile, what }, { cause });
+  }
+  return { cert: cert ?? '', key: key ?? '' };
+}

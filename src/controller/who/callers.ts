@@ -1,0 +1,55 @@
+import type { IncomingMessage } from 'node:http';
+import { godwitError } from '../../errors.ts';
+import type { GodwitError } from '../../errors.ts';
+import type { Caller } from '../../rpc/caller.ts';
+import { whyForged } from '../../rpc/forgery.ts';
+import { countOn } from '../../rpc/gate.ts';
+import { secretIn } from './cookie.ts';
+import type { Sessions } from './sessions.ts';
+import type { Known, Tokens } from './tokens.ts';
+
+export interface WhoParts {
+  readonly tokens: Pick<Tokens, 'find'>;
+  readonly sessions: Pick<Sessions, 'find'>;
+  /** See `Shown.origin`. */
+  readonly origin: string | undefined;
+}
+
+const BEARER = /^bearer +(\S{1,256}) *$/i;
+
+/**
+ * Who sends a request to the web listener: by `authorization: Bearer`, or by the cookie of a session. GODWIT_REQUEST_FORGED
+ * for one that another site may have made a browser send; GODWIT_OVERLOADED where its sender has too many connections.
+ */
+export async function webCaller(parts: WhoParts, request: IncomingMessage): Promise<Caller> {
+  const { authorization, cookie } = request.headers;
+  const from = request.socket.remoteAddress ?? 'a browser';
+  const none = (refusal: GodwitError): Caller => ({ role: 'none', name: from, refusal });
+  if (authorization !== undefined) {
+    const [, secret] = BEARER.exec(authorization) ?? [];
+    const known = secret === undefined ? undefined : await parts.tokens.find(secret);
+    if (known === undefined)
+      return none(godwitError('GODWIT_TOKEN_REFUSED', { what: 'the token' }));
+    return counted(known, 'token', request);
+  }
+  const secret = secretIn(cookie);
+  const known = secret === undefined ? undefined : await parts.sessions.find(secret);
+  const { method = '', headers } = request;
+  const hasCookie = known !== undefined;
+  const what = whyForged({ method, headers, hasCookie, origin: parts.origin });
+  if (what !== undefined) throw godwitError('GODWIT_REQUEST_FORGED', { what });
+  return known === undefined
+    ? none(godwitError('GODWIT_SIGN_IN', {}))
+    : counted(known, 'session', request);
+}
+
+function counted(
+  { name, role, expiresAtMs }: Known,
+  by: 'token' | 'session',
+  { socket }: IncomingMessage,
+): Caller {
+  const end = expiresAtMs === undefined ? {} : { expiresAtMs };
+  const caller: Caller = { name, role, by, ...end };
+  countOn(caller, socket);
+  return caller;
+}

@@ -1,0 +1,123 @@
+import { sql } from 'kysely';
+import type { Selectable } from 'kysely';
+import { godwitError } from '../../errors.ts';
+import { webRole } from '../../protocol/controller/session.ts';
+import type { WebRole } from '../../protocol/controller/session.ts';
+import { MOST_TOKENS } from '../../protocol/controller/tokens.ts';
+import type { TokenEntry } from '../../protocol/controller/tokens.ts';
+import { momentOf } from '../inventory/answers.ts';
+import type { Store } from '../store/open.ts';
+import type { Tables } from '../store/tables.ts';
+import { hashOf, newSecret } from './secrets.ts';
+
+/** That a token is used is written so often, not with each request. */
+const USED_EVERY_MS = 60_000;
+
+export interface NewToken {
+  readonly name: string;
+  readonly role: WebRole;
+  readonly expiresInMs?: number | undefined;
+  readonly by: string;
+}
+
+/** Who a token or a session says that it is. */
+export interface Known {
+  readonly name: string;
+  readonly role: WebRole;
+  readonly expiresAtMs: number | undefined;
+}
+
+/** The tokens of programs and people, in the database that all controllers share. */
+export class Tokens {
+  readonly #store: Store;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** Those that count, by name. */
+  async list(): Promise<TokenEntry[]> {
+    const rows = await this.#valid().orderBy('name').limit(MOST_TOKENS).execute();
+    return rows.map(entryOf);
+  }
+
+  /** GODWIT_TOKEN_TAKEN where that name has one that counts; GODWIT_OVERLOADED where there are too many. */
+  async create({ name, role, expiresInMs, by }: NewToken): Promise<{
+    readonly token: string;
+    readonly entry: TokenEntry;
+  }> {
+    const token = newSecret('gdw');
+    const { nowMs } = this.#store;
+    const entry = await this.#store.transaction(async (db) => {
+      // One that has ended gives its name away.
+      await db.deleteFrom('tokens').where('expires_at', '<=', nowMs).execute();
+      const { count } = await db
+        .selectFrom('tokens')
+        .select(({ fn }) => fn.countAll<number | bigint | string>().as('count'))
+        .executeTakeFirstOrThrow();
+      if (Number(count) >= MOST_TOKENS)
+        throw godwitError('GODWIT_OVERLOADED', { what: 'the list of tokens', limit: MOST_TOKENS });
+      const row = await db
+        .insertInto('tokens')
+        .values({
+          name,
+          hash: hashOf(token),
+          role,
+          created_at: nowMs,
+          created_by: by,
+          expires_at:
+            expiresInMs === undefined ? null : sql<number>`${nowMs} + ${sql.lit(expiresInMs)}`,
+          used_at: null,
+        })
+        .onConflict((conflict) => conflict.column('name').doNothing())
+        .returningAll()
+        .executeTakeFirst();
+      if (row === undefined) throw godwitError('GODWIT_TOKEN_TAKEN', { name });
+      return entryOf(row);
+    });
+    return { token, entry };
+  }
+
+  /** Its sessions end with it. GODWIT_TOKEN_UNKNOWN where there is none. */
+  async revoke(name: string): Promise<void> {
+    await this.#store.transaction(async (db) => {
+      const gone = await db.deleteFrom('tokens').where('name', '=', name).executeTakeFirst();
+      if (gone.numDeletedRows === 0n) throw godwitError('GODWIT_TOKEN_UNKNOWN', { name });
+      await db.deleteFrom('sessions').where('token', '=', name).execute();
+    });
+  }
+
+  /** Whose secret it is; undefined where it does not count. */
+  async find(secret: string): Promise<Known | undefined> {
+    const { db, nowMs } = this.#store;
+    const row = await this.#valid()
+      .where('hash', '=', hashOf(secret))
+      .select(nowMs.as('now'))
+      .executeTakeFirst();
+    if (row === undefined) return undefined;
+    const { name, used_at: usedAt, expires_at: expiresAt } = row;
+    if (row.now - (usedAt ?? 0) >= USED_EVERY_MS)
+      await db.updateTable('tokens').set({ used_at: nowMs }).where('name', '=', name).execute();
+    return { name, role: webRole.parse(row.role), expiresAtMs: expiresAt ?? undefined };
+  }
+
+  #valid() {
+    const { db, nowMs } = this.#store;
+    return db
+      .selectFrom('tokens')
+      .selectAll()
+      .where((eb) => eb.or([eb('expires_at', 'is', null), eb('expires_at', '>', nowMs)]));
+  }
+}
+
+function entryOf(row: Selectable<Tables['tokens']>): TokenEntry {
+  const { name, created_by: createdBy, expires_at: expiresAt, used_at: usedAt } = row;
+  return {
+    name,
+    role: webRole.parse(row.role),
+    createdAt: momentOf(row.created_at),
+    createdBy,
+    ...(expiresAt === null ? {} : { expiresAt: momentOf(expiresAt) }),
+    ...(usedAt === null ? {} : { usedAt: momentOf(usedAt) }),
+  };
+}

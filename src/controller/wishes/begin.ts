@@ -1,0 +1,146 @@
+import { MOST_GUESTS } from '../../protocol/controller/wish.ts';
+import { admit, memberAt } from './admission.ts';
+import type { Entry } from './admission.ts';
+import type { Left } from './candidates.ts';
+import { labelsOf, ownOf, roomBytes } from './facts.ts';
+import type { World } from './facts.ts';
+import { planFor } from './plan.ts';
+import { withStarts } from './queue.ts';
+import type { Move, Waiting, Wish } from '../../protocol/controller/wish.ts';
+
+export interface Standing {
+  readonly wish: Wish;
+  readonly left: Left;
+  /** Moves that are open. */
+  readonly open: readonly Move[];
+  readonly world: World;
+}
+
+export interface Begun {
+  readonly wish: Wish;
+  readonly moves: readonly Move[];
+  readonly queue: readonly Waiting[];
+}
+
+/** Plans again where the plan has no place for a guest, or its place cannot be had any more; not more often than this. */
+export const REPLAN_MS = 5000;
+
+/** The moves that begin now, and what each other guest waits for. */
+export function begin(
+  standing: Standing,
+  { epoch, ids }: { readonly epoch: number; readonly ids: readonly string[] },
+): Begun {
+  const { left, open, world } = standing;
+  const wish = withPlan(standing);
+  const froms = new Map(left.candidates.map(({ guest, from }) => [guest, from]));
+  const order = wish.order.filter(({ guest }) => froms.has(guest));
+  const entries = order.map(({ guest, to }): Entry => {
+    const memoryBytes = world.guests.get(guest)?.memoryBytes ?? 0;
+    const notBeforeMs = ownOf(wish.tries, guest)?.notBeforeMs ?? 0;
+    return { guest, from: froms.get(guest) ?? '', to, memoryBytes, notBeforeMs };
+  });
+  const most = Math.min(wish.ask.maxParallel ?? Infinity, wish.parallel);
+  const { priority } = wish.ask;
+  const asker = { wish: wish.id, priority, most, begin: ids.length };
+  const admitted = admit(entries, asker, world);
+  const seconds = new Map(order.map((each) => [each.guest, each.seconds]));
+  const moves = admitted.begin.map((entry, place) =>
+    newMove(entry, wish, world, {
+      id: ids[place] ?? '',
+      epoch,
+      seconds: seconds.get(entry.guest) ?? 0,
+    }),
+  );
+  const homeless = left.candidates.filter(({ guest }) => !seconds.has(guest));
+  const queue = withStarts(
+    [...admitted.waiting, ...homeless.map((each) => homelessEntry(each, wish)), ...left.waiting],
+    { nowMs: world.nowMs, parallel: most, running: [...open, ...moves], seconds },
+  );
+  const begun = new Set(moves.map(({ guest }) => guest));
+  return { wish: { ...wish, order: order.filter(({ guest }) => !begun.has(guest)) }, moves, queue };
+}
+
+function homelessEntry(
+  { guest, from }: { readonly guest: string; readonly from: string },
+  { refused, tries }: Wish,
+): Waiting {
+  const why = ownOf(refused, guest) ?? 'it is planned at the next look';
+  const count = ownOf(tries, guest)?.count ?? 0;
+  const words = count === 0 ? why : `${why}; tried ${count} times`;
+  return { guest, from, waitsFor: 'plan', words };
+}
+
+function newMove(
+  { guest, from, to, memoryBytes }: Entry,
+  wish: Wish,
+  world: World,
+  { id, epoch, seconds }: { readonly id: string; readonly epoch: number; readonly seconds: number },
+): Move {
+  const labels = labelsOf(world, guest);
+  const labelled = 'words' in labels ? undefined : labels.maxDowntimeMs;
+  const asked = wish.ask.settings.maxDowntimeMs ?? Infinity;
+  return {
+    id,
+    wish: wish.id,
+    guest,
+    from,
+    to,
+    attempt: (ownOf(wish.tries, guest)?.count ?? 0) + 1,
+    phase: 'chosen',
+    askedEpoch: epoch,
+    memoryBytes,
+    seconds,
+    createdAtMs: world.nowMs,
+    settled: false,
+    settings: {
+      ...wish.ask.settings,
+      ...(labelled === undefined ? {} : { maxDowntimeMs: Math.min(labelled, asked) }),
+    },
+  };
+}
+
+/** The wish with a plan for what is left; the one that it has, as long as that is of use. */
+function withPlan({ wish, left, world }: Standing): Wish {
+  const placed = new Map(wish.order.map((each) => [each.guest, each.to]));
+  const readyAt = (guest: string): number => ownOf(wish.tries, guest)?.notBeforeMs ?? 0;
+  const ready = left.candidates.filter(({ guest }) => readyAt(guest) <= world.nowMs);
+  const homeless = ready.filter(({ guest }) => !placed.has(guest));
+  // One that was not refused by the present plan came after it.
+  const isNew = homeless.some(
+    ({ guest }) => ownOf(wish.refused, guest) === undefined || wish.plannedAtMs < readyAt(guest),
+  );
+  const isOld = world.nowMs - wish.plannedAtMs >= REPLAN_MS;
+  const isOf = (guest: string): boolean => {
+    const to = placed.get(guest);
+    return to !== undefined && isUsable(world, to, guest);
+  };
+  if (!isNew && !(isOld && ready.some(({ guest }) => !isOf(guest)))) return wish;
+  const guests = left.candidates.map(({ guest }) => guest);
+  const plan = planFor(wish, guests, world);
+  const order = plan.steps.slice(0, MOST_GUESTS);
+  const planned = new Set(plan.steps.map(({ guest }) => guest));
+  const ordered = new Set(order.map(({ guest }) => guest));
+  const reasonFor = (guest: string): string =>
+    planned.has(guest)
+      ? 'others of it go first'
+      : (plan.refused.get(guest) ?? 'the plan has no place for it');
+  return {
+    ...wish,
+    order,
+    parallel: Math.max(1, plan.parallel),
+    plannedAtMs: world.nowMs,
+    refused: Object.fromEntries(
+      guests.filter((guest) => !ordered.has(guest)).map((guest) => [guest, reasonFor(guest)]),
+    ),
+  };
+}
+
+function isUsable(world: World, to: string, guest: string): boolean {
+  const host = world.hosts.get(to);
+  if (host === undefined || host.silentSinceMs !== undefined) return false;
+  if (world.marks.get(to)?.drainingFor !== undefined) return false;
+  const labels = labelsOf(world, guest);
+  const group = 'words' in labels ? undefined : labels.antiAffinity;
+  if (group !== undefined && memberAt(world, group, to, guest) !== undefined) return false;
+  return roomBytes(world, to) >= (world.guests.get(guest)?.memoryBytes ?? 0);
+}

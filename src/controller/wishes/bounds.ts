@@ -1,0 +1,32 @@
+import { MOST_TEXT } from '../../protocol/names.ts';
+import { MOST_GUESTS } from '../../protocol/controller/wish.ts';
+import type { Wish } from '../../protocol/controller/wish.ts';
+
+/** The wish within the bounds of its schema: what is stored must be readable. What a list leaves out is counted in words. */
+export function bounded(wish: Wish): Wish {
+  const { queue, stays, refused } = wish;
+  const notes = [
+    ...(queue.length > MOST_GUESTS ? [`${queue.length - MOST_GUESTS} waiting are not listed`] : []),
+    ...(stays.length > MOST_GUESTS ? [`${stays.length - MOST_GUESTS} staying are not listed`] : []),
+  ];
+  return {
+    ...wish,
+    queue: boundedList(queue),
+    stays: boundedList(stays),
+    refused: Object.fromEntries(
+      Object.entries(refused).map(([guest, words]) => [guest, clipped(words)]),
+    ),
+    words: clipped([...notes, wish.words].join(', ')),
+  };
+}
+
+/** As many entries as a list of a wish may have, each with words that can be read again. */
+export const boundedList = <E extends { readonly words: string }>(entries: readonly E[]): E[] =>
+  entries.slice(0, MOST_GUESTS).map((each) => ({ ...each, words: clipped(each.words) }));
+
+export const clipped = (text: string): string =>
+  text.length <= MOST_TEXT ? text : `${text.slice(0, MOST_TEXT - 1)}…`;
+
+/** So many texts at most, each short enough to be read again. */
+export const boundedWords = (texts: readonly string[], most: number): string[] =>
+  texts.slice(0, most).map(clipped);

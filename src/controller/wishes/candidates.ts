@@ -1,0 +1,177 @@
+import { formatDuration } from '../../protocol/quantity.ts';
+import { doubted } from './admission.ts';
+import { aimOf } from './aim.ts';
+import type { Aim } from './aim.ts';
+import { homesOf, isAt, labelsOf, ownOf } from './facts.ts';
+import type { GuestFacts, World } from './facts.ts';
+import type { Move, Stay, Waiting, Wish } from '../../protocol/controller/wish.ts';
+
+/** Moves of one guest for one wish, the first one included. */
+export const MOST_TRIES = 3;
+
+/** What is left of a wish. */
+export interface Left {
+  /** Guests that a plan may move. */
+  readonly candidates: readonly { readonly guest: string; readonly from: string }[];
+  readonly stays: readonly Stay[];
+  /** Guests that nothing can be planned for now. */
+  readonly waiting: readonly Waiting[];
+  /** Hosts of which nobody knows what is on them. */
+  readonly blind: readonly string[];
+}
+
+/** Guests that are not where the wish wants them: those that can go, those that stay for good, those that wait. */
+export function leftOf(wish: Wish, open: readonly Move[], world: World): Left {
+  const candidates: { guest: string; from: string }[] = [];
+  const stays: Stay[] = [];
+  const waiting: Waiting[] = [];
+  const moving = new Set(open.map(({ guest }) => guest));
+  const aim = aimOf(wish, world);
+  const ahead = new Set<string>();
+  for (const guest of guestsOf(aim, wish, world)) {
+    if (moving.has(guest.name)) continue;
+    const from = hostOf(guest, aim);
+    const entry = { guest: guest.name, from };
+    if (ahead.has(guest.name)) {
+      const words = 'another guest of that name goes first';
+      waiting.push({ ...entry, waitsFor: 'other-move', words });
+      continue;
+    }
+    ahead.add(guest.name);
+    // What hosts say of a guest that several of them run binds nobody.
+    const both = whoseItIs(guest, world);
+    if (both !== undefined) {
+      waiting.push({ ...entry, ...both });
+      continue;
+    }
+    const reason = whyItStays({ guest, from }, wish, world);
+    if (reason !== undefined) stays.push({ guest: guest.name, host: from, words: reason });
+    else {
+      const obstacle = whyItWaits(guest, world);
+      if (obstacle === undefined) candidates.push(entry);
+      else waiting.push({ ...entry, ...obstacle });
+    }
+  }
+  const coming = comingTo(aim, world).filter(({ guest }) => !moving.has(guest));
+  return { candidates, stays, waiting: [...waiting, ...coming], blind: blindHosts(aim, world) };
+}
+
+/** Guests that a move brings to a host that is to be empty, and that the host does not list yet. */
+function comingTo(aim: Aim, { guests, reservations }: World): Waiting[] {
+  if (aim.kind === 'bring') return [];
+  const emptied = new Set(aim.hosts);
+  return reservations.flatMap(({ guest, host, source, move }): Waiting[] => {
+    const at = guests.get(guest)?.at ?? [];
+    if (!emptied.has(host) || at.some((each) => emptied.has(each.host))) return [];
+    const from = source ?? at[0]?.host ?? host;
+    return [{ guest, from, to: host, waitsFor: 'other-move', words: `${move} brings it` }];
+  });
+}
+
+/** Guests that are there, or on their way there, and that the wish wants elsewhere. */
+function guestsOf(aim: Aim, { moved }: Wish, { guests }: World): GuestFacts[] {
+  if (aim.kind === 'empty') {
+    const emptied = new Set(aim.hosts);
+    const there = [...guests].filter(([, { at }]) => at.some(({ host }) => emptied.has(host)));
+    // The one that has the name is the one that this wish means now.
+    const isNamed = ([key, { name }]: (typeof there)[number]): boolean => key === name;
+    return [...there.filter(isNamed), ...there.filter((each) => !isNamed(each))].map(
+      ([, facts]) => facts,
+    );
+  }
+  const { to } = aim;
+  // Elsewhere, wherever that is.
+  if (to === undefined && moved > 0) return [];
+  return aim.guests.flatMap((name) => {
+    const found = guests.get(name);
+    if (found === undefined) return [];
+    const isOnlyAt = (host: string): boolean =>
+      isAt(found, host) && found.at.every((each) => each.host === host || each.state === 'stopped');
+    return found.rivals === undefined && to?.some(isOnlyAt) === true ? [] : [found];
+  });
+}
+
+function hostOf({ at }: GuestFacts, aim: Aim): string {
+  const emptied = aim.kind === 'empty' ? aim.hosts : [];
+  return (at.find(({ host }) => emptied.includes(host)) ?? at[0])?.host ?? '';
+}
+
+function whyItStays(
+  { guest, from }: { readonly guest: GuestFacts; readonly from: string },
+  wish: Wish,
+  world: World,
+): string | undefined {
+  const at = guest.at.filter(({ host }) => host === from);
+  const never = whyItNeverMoves({ ...guest, at }, world);
+  if (never !== undefined) return never;
+  const past = ownOf(wish.tries, guest.name);
+  if (past === undefined || past.count < MOST_TRIES) return undefined;
+  return `it was tried ${past.count} times; the last time: ${past.error?.message ?? 'it was cancelled'}`;
+}
+
+/** Why nobody moves it, whoever asks; undefined for nothing. */
+export function whyItNeverMoves(guest: GuestFacts, world: World): string | undefined {
+  const labels = labelsOf(world, guest.name);
+  if ('words' in labels) return labels.words;
+  if (labels.neverMove) return 'its label godwit/never-move says so';
+  if (guest.manager !== undefined) return `${guest.manager} manages it: move it by its means`;
+  const [unmovable] = guest.unmovable;
+  if (unmovable !== undefined) return `it cannot move live: ${unmovable}`;
+  const homes = homesOf(guest);
+  if (homes.length > 0 && homes.every(({ state }) => state === 'stopped')) {
+    return 'it is stopped, and only a running guest moves live';
+  }
+  return undefined;
+}
+
+type Obstacle = Pick<Waiting, 'waitsFor' | 'words'>;
+
+/** Why it does not move now; undefined for nothing. */
+export function whyItWaits(guest: GuestFacts, world: World): Obstacle | undefined {
+  const both = whoseItIs(guest, world);
+  if (both !== undefined) return both;
+  const owner = world.reservations.find((each) => each.guest === guest.name);
+  if (owner !== undefined) return { waitsFor: 'other-move', words: `${owner.move} moves it` };
+  if (guest.migration !== undefined) {
+    return { waitsFor: 'other-move', words: `${guest.migration} moves it` };
+  }
+  if (homesOf(guest).length === 0) {
+    return { waitsFor: 'other-move', words: 'it is on its way in' };
+  }
+  const silent = guest.at.find(({ host, state }) => state !== 'stopped' && isSilent(world, host));
+  if (silent === undefined) return undefined;
+  return { waitsFor: 'silence', words: sinceWhen(world, silent.host) };
+}
+
+/** Why nobody knows which guest this is; undefined where one does. */
+function whoseItIs({ name, rivals }: GuestFacts, world: World): Obstacle | undefined {
+  if (rivals !== undefined) {
+    const words = `${rivals.join(' and ')} run different guests of that name: give one another name, or drain the host of the one that is meant`;
+    return { waitsFor: 'two-hosts', words };
+  }
+  const both = doubted(world, name);
+  if (both.length === 0) return undefined;
+  const words = `${both.join(' and ')} both say that they run it: nobody touches it until one does`;
+  return { waitsFor: 'two-hosts', words };
+}
+
+const isSilent = ({ hosts }: World, host: string): boolean => {
+  const facts = hosts.get(host);
+  return facts === undefined || facts.silentSinceMs !== undefined;
+};
+
+export function sinceWhen({ hosts, nowMs }: World, host: string): string {
+  const since = hosts.get(host)?.silentSinceMs;
+  if (since === undefined) return `nothing was heard of ${host} yet`;
+  return `${host} is silent for ${formatDuration(Math.max(0, nowMs - since))}`;
+}
+
+function blindHosts(aim: Aim, world: World): string[] {
+  if (aim.kind === 'empty') return aim.hosts.filter((host) => isSilent(world, host));
+  return aim.guests.flatMap((name) => {
+    const found = world.guests.get(name);
+    // A guest that no host has now is not seen to be anywhere: it may be on one that is silent.
+    if (found === undefined) return ['its host'];
+    return found.at.map(({ host }) => host).filter((host) => isSilent(world, host));
+  });
+}

@@ -1,0 +1,173 @@
+import type { GuestRunState } from '../../protocol/public/host.ts';
+import { NO_LABELS, readLabels } from '../../protocol/label-rules.ts';
+import type { Labels } from '../../protocol/label-rules.ts';
+
+/** A host as its agent reported it last. */
+export interface HostFacts {
+  readonly name: string;
+  /** Since when it is silent, ms since 1970; absent while it answers. */
+  readonly silentSinceMs?: number;
+  /** When its guests were looked at last, by the clock of the store. */
+  readonly seenAtMs: number;
+  readonly cores: number;
+  readonly memoryBytes: number;
+  /** What its kernel has left to give. */
+  readonly availableBytes?: number;
+  /** bytes/s */
+  readonly linkBytesPerSecond?: number;
+  readonly processors?: readonly string[];
+}
+
+/** One host that has a guest. */
+export interface Sighting {
+  readonly host: string;
+  readonly state: GuestRunState;
+}
+
+export interface GuestFacts {
+  readonly name: string;
+  /** Every host that says that it has it. */
+  readonly at: readonly Sighting[];
+  readonly memoryBytes: number;
+  readonly vcpus: number;
+  /** Processors that it used at the last samples, the newest first; empty where nobody knows. */
+  readonly demand: readonly number[];
+  readonly dirtyBytesPerSecond?: number;
+  readonly unmovable: readonly string[];
+  readonly manager?: string;
+  /** A migration that moves it, whoever asked for that. */
+  readonly migration?: string;
+  /** Hosts that run different guests of this name, where the name alone does not say which one is meant. */
+  readonly rivals?: readonly string[];
+}
+
+/** What a person said about a host. */
+export interface HostMark {
+  readonly host: string;
+  /** The wish that empties it, or emptied it; nothing is moved there. */
+  readonly drainingFor?: string;
+  readonly outLimit?: number;
+  readonly inLimit?: number;
+  readonly maintenance?: string;
+}
+
+/** Room at a destination that is promised to a move, and counted until that move is settled. */
+export interface Reservation {
+  readonly move: string;
+  readonly wish: string;
+  readonly guest: string;
+  readonly host: string;
+  /** The host that the guest leaves; absent once the move has ended and only its memory counts still. */
+  readonly source?: string;
+  readonly memoryBytes: number;
+}
+
+export interface Limits {
+  /** Moves at a time out of one host, into one, and in all. */
+  readonly outPerHost: number;
+  readonly inPerHost: number;
+  readonly fleet: number;
+  /** By `a>b`. */
+  readonly links: Readonly<Record<string, number>>;
+}
+
+export const DEFAULT_LIMITS: Limits = { outPerHost: 4, inPerHost: 4, fleet: 1000, links: {} };
+
+/** Another wish, as far as the turns of wishes need it. */
+export interface Other {
+  readonly wish: string;
+  readonly priority: number;
+  readonly running: number;
+  /** Entries of its queue that wait for nothing but the limit of the whole fleet. */
+  readonly waiting: number;
+}
+
+/** All that a decision rests on, read at one moment. */
+export interface World {
+  readonly nowMs: number;
+  readonly hosts: ReadonlyMap<string, HostFacts>;
+  /** By name; of different guests of one name all but one by a key that no name can be: see namesakes.ts. */
+  readonly guests: ReadonlyMap<string, GuestFacts>;
+  readonly marks: ReadonlyMap<string, HostMark>;
+  readonly reservations: readonly Reservation[];
+  readonly limits: Limits;
+  readonly others: readonly Other[];
+  /** By the key of the guest. */
+  readonly labels: ReadonlyMap<string, Readonly<Record<string, string>>>;
+}
+
+export const labelsOf = ({ labels }: World, guest: string): Labels | { words: string } => {
+  const given = labels.get(guest);
+  return given === undefined ? NO_LABELS : readLabels(given);
+};
+
+/** A guest may be called as what every object has: `constructor`. */
+export const ownOf = <T>(record: Readonly<Record<string, T>>, name: string): T | undefined =>
+  Object.hasOwn(record, name) ? record[name] : undefined;
+
+/** Where it is, as opposed to where it is about to come. */
+export const homesOf = ({ at }: GuestFacts): readonly Sighting[] =>
+  at.filter(({ state }) => state !== 'incoming');
+
+/** Where it may run. */
+export const runsOf = (guest: GuestFacts): readonly Sighting[] =>
+  homesOf(guest).filter(({ state }) => state !== 'stopped');
+
+export const isAt = (guest: GuestFacts | undefined, host: string): boolean =>
+  guest !== undefined && homesOf(guest).some((each) => each.host === host);
+
+interface OnHost {
+  /** Of guests that the host has, or that are on their way in and are listed there. */
+  bytes: number;
+  readonly guests: string[];
+}
+
+const indexes = new WeakMap<World['guests'], ReadonlyMap<string, OnHost>>();
+
+/** Made once for each look at the fleet. */
+function indexOf(guests: World['guests']): ReadonlyMap<string, OnHost> {
+  const known = indexes.get(guests);
+  if (known !== undefined) return known;
+  const index = new Map<string, OnHost>();
+  for (const [key, { at, memoryBytes }] of guests) {
+    for (const host of new Set(at.map((each) => each.host))) {
+      const entry = index.get(host) ?? { bytes: 0, guests: [] };
+      entry.bytes += memoryBytes;
+      entry.guests.push(key);
+      index.set(host, entry);
+    }
+  }
+  indexes.set(guests, index);
+  return index;
+}
+
+export const guestBytes = ({ guests }: World, host: string): number =>
+  indexOf(guests).get(host)?.bytes ?? 0;
+
+/** Keys of guests that the host has, or that are on their way in and are listed there. */
+export const guestsAt = ({ guests }: World, host: string): readonly string[] =>
+  indexOf(guests).get(host)?.guests ?? [];
+
+/** bytes that are promised there and that no listed guest of it has yet. */
+export function promisedBytes({ guests, reservations }: World, host: string): number {
+  return reservations
+    .filter((each) => each.host === host)
+    .filter(({ guest }) => guests.get(guest)?.at.some((each) => each.host === host) !== true)
+    .reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
+}
+
+/** bytes that are promised there in all: a guest that is on its way in does not have its memory from the kernel yet. */
+const reservedBytes = ({ reservations }: World, host: string): number =>
+  reservations
+    .filter((each) => each.host === host)
+    .reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
+
+/** bytes that one more guest may have there; nothing where nobody knows. */
+export function roomBytes(world: World, host: string): number {
+  const facts = world.hosts.get(host);
+  if (facts === undefined) return 0;
+  const promised = promisedBytes(world, host);
+  const byGuests = facts.memoryBytes - guestBytes(world, host) - promised;
+  const byKernel = (facts.availableBytes ?? Infinity) - reservedBytes(world, host);
+  return Math.max(0, Math.min(byGuests, byKernel));
+}

@@ -1,0 +1,125 @@
+import { drain } from '../../planner/drain.ts';
+import type { Inventory, PlannerGuest, PlannerHost } from '../../planner/inventory.ts';
+import { aimOf, emptiedBy } from './aim.ts';
+import { guestBytes, homesOf, labelsOf, ownOf, roomBytes } from './facts.ts';
+import type { GuestFacts, World } from './facts.ts';
+import type { PlannedStep, Wish } from '../../protocol/controller/wish.ts';
+
+/** A guest whose use of processors nobody knows is counted at this part of what it may use. */
+const UNKNOWN_SHARE = 0.25;
+
+export interface WishPlan {
+  readonly steps: readonly PlannedStep[];
+  readonly parallel: number;
+  /** s until the last move ends, by prediction. */
+  readonly seconds: number;
+  /** Guests whose moves end after the deadline, by prediction. */
+  readonly late: readonly string[];
+  /** Why a guest has no destination now. */
+  readonly refused: ReadonlyMap<string, string>;
+}
+
+/** Where these guests go, in which order and how many at a time: the planner's own answer, on what is known now. */
+export function planFor(wish: Wish, guests: readonly string[], world: World): WishPlan {
+  const { ask } = wish;
+  const wanted = new Set(guests);
+  const hosts = new Set(
+    guests.flatMap((name) => homesOf(world.guests.get(name) ?? NOBODY).map(({ host }) => host)),
+  );
+  const plan = drain(inventoryOf(wish, wanted, world), {
+    hosts: [...hosts],
+    parallel: ask.maxParallel ?? world.limits.fleet,
+    perHost: Math.max(world.limits.outPerHost, world.limits.inPerHost),
+    ...(ask.deadlineAtMs === undefined
+      ? {}
+      : { deadlineSeconds: Math.max(0, (ask.deadlineAtMs - world.nowMs) / 1000) }),
+  });
+  const moves = plan.moves.filter(({ guest }) => wanted.has(guest));
+  return {
+    steps: moves.map(({ guest, to, cost }) => ({ guest, to, seconds: cost.seconds })),
+    parallel: plan.parallel,
+    seconds: plan.seconds,
+    late: plan.late,
+    refused: new Map(
+      plan.refusals.flatMap(({ guest, words }) =>
+        guest !== undefined && wanted.has(guest) ? [[guest, words] as const] : [],
+      ),
+    ),
+  };
+}
+
+const NOBODY: Pick<GuestFacts, 'at'> & GuestFacts = {
+  name: '',
+  at: [],
+  memoryBytes: 0,
+  vcpus: 0,
+  demand: [],
+  unmovable: [],
+};
+
+function inventoryOf(wish: Wish, wanted: ReadonlySet<string>, world: World): Inventory {
+  const emptied = new Set(emptiedBy(wish, world));
+  const hosts = [...world.hosts.values()].map((host): PlannerHost => {
+    const marked = world.marks.get(host.name)?.drainingFor !== undefined;
+    return {
+      name: host.name,
+      cpu: host.cores,
+      coreCpu: 1,
+      // What is promised to others is not there for this plan.
+      memoryBytes: guestBytes(world, host.name) + roomBytes(world, host.name),
+      on: true,
+      ...(host.silentSinceMs === undefined ? {} : { silent: true }),
+      ...(marked || emptied.has(host.name) ? { draining: true } : {}),
+      ...(host.linkBytesPerSecond === undefined
+        ? {}
+        : { linkBytesPerSecond: host.linkBytesPerSecond }),
+    };
+  });
+  const guests = [...world.guests].flatMap(([key, facts]): PlannerGuest[] => {
+    const [home] = homesOf(facts);
+    if (home === undefined) return [];
+    return [plannerGuest({ ...facts, name: key }, home.host, wish, { wanted, world })];
+  });
+  return { hosts, guests };
+}
+
+function plannerGuest(
+  facts: GuestFacts,
+  host: string,
+  wish: Wish,
+  { wanted, world }: { readonly wanted: ReadonlySet<string>; readonly world: World },
+): PlannerGuest {
+  const { name, memoryBytes, vcpus, demand, dirtyBytesPerSecond } = facts;
+  const labels = labelsOf(world, name);
+  const group = 'words' in labels ? undefined : labels.antiAffinity;
+  const isWanted = wanted.has(name);
+  const allowed = isWanted ? destinationsFor(wish, name, world) : undefined;
+  return {
+    name,
+    host,
+    memoryBytes,
+    cpu: vcpus,
+    demand: demand.length > 0 ? demand : [vcpus * UNKNOWN_SHARE],
+    ...(dirtyBytesPerSecond === undefined ? {} : { dirtyBytesPerSecond }),
+    // What this wish does not move is there and stays.
+    ...(isWanted ? {} : { neverMove: true }),
+    ...(allowed === undefined ? {} : { pinnedTo: allowed }),
+    ...(group === undefined ? {} : { apart: [group] }),
+  };
+}
+
+/** Where a guest may go: where it has not failed yet comes first; undefined for anywhere. */
+function destinationsFor(wish: Wish, guest: string, world: World): string[] | undefined {
+  const failed = ownOf(wish.tries, guest)?.at ?? [];
+  const aim = aimOf(wish, world);
+  const named = aim.kind === 'bring' ? aim.to : wish.ask.to;
+  if (named === undefined && failed.length === 0) return undefined;
+  const all = named ?? [...world.hosts.keys()];
+  const fresh = all.filter((host) => !failed.includes(host) && isOpenTo(world, wish, host));
+  return fresh.length > 0 ? fresh : [...all];
+}
+
+const isOpenTo = (world: World, wish: Wish, host: string): boolean =>
+  world.hosts.get(host)?.silentSinceMs === undefined &&
+  world.marks.get(host)?.drainingFor === undefined &&
+  !emptiedBy(wish, world).includes(host);

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { CostlyAnswers } from '../../../src/controller/api/costly.ts';
+
+/** Answers that take 200 ms each, by a clock that goes on with the work and the pauses alone. */
+function costly() {
+  let nowMs = 0;
+  let busyMs = 0;
+  const clock = {
+    monotonicMs: () => nowMs,
+    sleep: async (ms: number): Promise<void> => void (nowMs += ms),
+  };
+  const answers = new CostlyAnswers<number>('the test', clock);
+  const of = (key: string): Promise<number> =>
+    answers.of(key, async () => {
+      nowMs += 200;
+      busyMs += 200;
+      return busyMs;
+    });
+  return { of, busyPart: () => busyMs / nowMs, pass: (ms: number) => (nowMs += ms) };
+}
+
+test('who asks again gets the same answer until ten times its cost has passed', async () => {
+  const { of, pass } = costly();
+  assert.deepEqual(await Promise.all([of('a'), of('a'), of('a')]), [200, 200, 200]);
+  pass(1700);
+  assert.equal(await of('a'), 200);
+  pass(200);
+  assert.equal(await of('a'), 400);
+});
+
+test('who asks for another one each time takes no more than a tenth of the process', async () => {
+  const { of, busyPart } = costly();
+  for (let count = 0; count < 50; count += 1) await of(`${count}`);
+  assert.ok(busyPart() < 0.12, `${busyPart()}`);
+});
+
+test('too many different ones at once are refused, and an error is told to all who waited and forgotten', async () => {
+  const { of, pass } = costly();
+  const waiting = Array.from({ length: 8 }, (_, count) => of(`${count}`));
+  await assert.rejects(of('one more'), { code: 'GODWIT_OVERLOADED' });
+  await Promise.all(waiting);
+  pass(10_000);
+  const answers = new CostlyAnswers<number>('the test', {
+    monotonicMs: () => 0,
+    sleep: async () => {},
+  });
+  const fails = async (): Promise<number> => {
+    throw new Error('the database is away');
+  };
+  const asked = [answers.of('a', fails), answers.of('a', async () => 1)];
+  for (const each of asked) await assert.rejects(each, /away/);
+  assert.equal(await answers.of('a', async () => 2), 2);
+});

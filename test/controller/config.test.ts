@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseControllerConfig, withDatabase } from '../../src/controller/config.ts';
+import { hasCode } from '../../src/errors.ts';
+
+const GOOD = { name: 'control', address: '10.0.0.9:7444', stateDir: '/var/lib/godwit-controller' };
+
+function refusal(text: string): string {
+  try {
+    parseControllerConfig('c.json', text);
+  } catch (thrown) {
+    if (hasCode(thrown, 'GODWIT_CONFIG')) return thrown.message;
+    throw thrown;
+  }
+  return 'it was taken';
+}
+
+const withPostgres = (postgres: object): string =>
+  JSON.stringify({ ...GOOD, database: { postgres } }, undefined, 1);
+
+test('a short configuration is whole', () => {
+  const config = parseControllerConfig('c.json', JSON.stringify(GOOD));
+  const history = { days: 90, most: 50_000 };
+  assert.deepEqual(config, { ...GOOD, hosts: {}, programs: {}, history, logLevel: 'info' });
+});
+
+test('what is wrong is told with its line', () => {
+  const text = '{\n "name": "control",\n "address": "10.0.0.9",\n "stateDir": "/s"\n}';
+  assert.match(refusal(text), /^c\.json: line 3, column 13: `address`: /);
+  assert.match(refusal('{\n "name": \n}'), /^c\.json: is not JSON: line 3/);
+  assert.match(
+    refusal('{\n "name": "a", \n "color": 1\n}'),
+    /line 1, column 1: `address`.*line 3, column 2: `color` is no setting/s,
+  );
+});
+
+test('a password in the URL of PostgreSQL is refused, and is in no word of that', () => {
+  const words = refusal(withPostgres({ url: 'postgres://godwit:tulip@127.0.0.1/fleet' }));
+  assert.match(words, /^c\.json: line \d+, .*password/s);
+  assert.doesNotMatch(words, /tulip/);
+});
+
+test('a PostgreSQL on another host needs the CA by which it is known', () => {
+  assert.match(refusal(withPostgres({ url: 'postgres://g@10.0.0.7/fleet' })), /caFile is missing/);
+  for (const host of ['127.0.0.1', 'localhost', '[::1]', '%2Frun%2Fpostgresql'])
+    assert.equal(refusal(withPostgres({ url: `postgres://g@${host}/fleet` })), 'it was taken');
+  const tls = { url: 'postgres://g@10.0.0.7/fleet', caFile: '/ca.pem' };
+  assert.equal(refusal(withPostgres(tls)), 'it was taken');
+});
+
+test('a command line may name a file of SQLite, and no server', () => {
+  const config = parseControllerConfig('c.json', JSON.stringify(GOOD));
+  assert.deepEqual(withDatabase(config, 'sqlite:/x/y.db').database, { sqlite: '/x/y.db' });
+  for (const each of ['postgres://g:tulip@h/d', 'postgresql://h/d', '/x/y.db', 'sqlite:']) {
+    assert.throws(
+      () => withDatabase(config, each),
+      (thrown) => hasCode(thrown, 'GODWIT_USAGE') && !/tulip/.test(JSON.stringify(thrown)),
+    );
+  }
+});

@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { hasCode } from '../../src/errors.ts';
+import { fleet, guest } from '../agent/parties.ts';
+import { tempDir } from '../rpc/parties.ts';
+import { until } from '../until.ts';
+import { controllerOf } from './parties.ts';
+
+/** Every file below a directory, with its bytes. */
+function filesBelow(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((each) => each.isFile())
+    .map((each) => path.join(each.parentPath, each.name))
+    .toSorted()
+    .map((file) => `${file} ${readFileSync(file).toString('base64')}`);
+}
+
+/** What a database holds for wishes. */
+function rowsOf(file: string): string {
+  const database = new DatabaseSync(file, { readOnly: true });
+  const tables = ['wishes', 'claims', 'moves', 'reservations', 'host_marks', 'limits', 'counters'];
+  const rows = tables.map((name) => database.prepare(`select * from ${name}`).all());
+  database.close();
+  return JSON.stringify(rows);
+}
+
+async function drained(t: TestContext) {
+  const { host, caDir } = await fleet(t);
+  const b = await host('b');
+  const a = await host('a', {
+    guests: () => [guest('web1'), guest('web2', { unmovable: ['device usb0 is passed through'] })],
+    peers: { b: { address: b.agent.address } },
+  });
+  const hosts = {
+    a: { address: a.agent.address, addresses: [] },
+    b: { address: b.agent.address, addresses: [] },
+  };
+  const file = path.join(tempDir(t), 'fleet.db');
+  const given = { hosts, database: { sqlite: file } };
+  const controller = await controllerOf(t, caDir, given);
+  await until('the hosts to be followed', 20_000, async () => {
+    const { hosts: all } = await controller.api.hosts();
+    return all.every(({ state }) => state === 'up') && all.length === 2 ? true : undefined;
+  });
+  const again = () => controllerOf(t, caDir, given);
+  return { a, b, file, again, ...controller };
+}
+
+const ask = { kind: 'drain' as const, hosts: ['a'] };
+
+test('a dry run of a drain names what moves and what stays, and changes nothing anywhere', async (t) => {
+  const { a, b, api, file } = await drained(t);
+  const before = [rowsOf(file), filesBelow(a.config.stateDir), filesBelow(b.config.stateDir)];
+  const params = { id: 'w-00000001' };
+  const { started, plan } = await api.putWish({ params, query: { dryRun: 'true' }, body: ask });
+  assert.equal(started, false);
+  assert.deepEqual(
+    plan.steps.map(({ guest: name, from, to }) => [name, from, to]),
+    [['web1', 'a', 'b']],
+  );
+  assert.deepEqual(
+    plan.stays.map(({ guest: name }) => name),
+    ['web2'],
+  );
+  const after = [rowsOf(file), filesBelow(a.config.stateDir), filesBelow(b.config.stateDir)];
+  assert.deepEqual(after, before);
+  const late = { ...ask, deadlineAtMs: Date.now() };
+  const refused = api.putWish({ params, query: {}, body: late });
+  await assert.rejects(refused, (thrown) => hasCode(thrown, 'GODWIT_WISH_LATE'));
+  const unknown = api.putWish({ params, query: {}, body: { ...ask, hosts: ['zz'] } });
+  await assert.rejects(unknown, (thrown) => hasCode(thrown, 'GODWIT_HOST_UNKNOWN'));
+  const nobody = api.putWish({ params, query: {}, body: { kind: 'migration', guest: 'web9' } });
+  await assert.rejects(nobody, (thrown) => hasCode(thrown, 'GODWIT_GUEST_UNKNOWN'));
+  const several = api.putWish({ params, query: {}, body: { ...ask, hosts: ['a', 'b'] } });
+  await assert.rejects(several, (thrown) => hasCode(thrown, 'GODWIT_USAGE'));
+  assert.equal(rowsOf(file), before[0]);
+});
+
+test('a drain goes on under another controller, begins nothing twice, and is cancelled in the middle', async (t) => {
+  const { a, api, controller, again } = await drained(t);
+  const params = { id: 'w-00000001' };
+  assert.equal((await api.putWish({ params, query: {}, body: ask })).started, true);
+  assert.equal((await api.putWish({ params, query: {}, body: ask })).started, true);
+  const another = api.putWish({ params, query: {}, body: { ...ask, priority: 1 } });
+  await assert.rejects(another, (thrown) => hasCode(thrown, 'GODWIT_WISH_TAKEN'));
+  await until('the move to run', 20_000, async () => {
+    const { moves } = await api.wish({ params });
+    return moves[0]?.phase === 'running' ? true : undefined;
+  });
+  await controller.close();
+  const next = await again();
+  await assert.rejects(
+    next.api.putWish({ params: { id: 'w-00000002' }, query: {}, body: ask }),
+    (thrown) => hasCode(thrown, 'GODWIT_WISH_OPEN', 'GODWIT_HOST_UNKNOWN'),
+  );
+  assert.deepEqual(await next.api.cancelWish({ params, query: { rollBack: 'true' } }), {
+    accepted: true,
+  });
+  const { wish, moves } = await until('the drain to end', 30_000, async () => {
+    const found = await next.api.wish({ params });
+    return found.wish.phase === 'cancelled' ? found : undefined;
+  });
+  assert.deepEqual([moves.length, moves[0]?.phase], [1, 'cancelled']);
+  assert.deepEqual(new Set(a.movers.started), new Set([moves[0]?.id]));
+  assert.deepEqual(
+    wish.stays.map(({ guest: name }) => name),
+    ['web2'],
+  );
+  assert.deepEqual(await next.api.undrain({ params: { host: 'a' } }), { ok: true });
+});

@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { factsOf } from '../../../src/controller/engine/fleet-view.ts';
+import type { SnapshotHost } from '../../../src/controller/inventory/snapshot.ts';
+import { leftOf } from '../../../src/controller/wishes/candidates.ts';
+import { step } from '../../../src/controller/wishes/step.ts';
+import type { StepOutput } from '../../../src/controller/wishes/step.ts';
+import { newWish } from '../../../src/protocol/controller/wish.ts';
+import { guestInfo } from '../../../src/protocol/public/host.ts';
+import type { GuestInfo } from '../../../src/protocol/public/host.ts';
+import { drainOf, NOW, world } from '../wishes/worlds.ts';
+
+const host = (name: string, more: Partial<SnapshotHost> = {}): SnapshotHost => ({
+  name,
+  address: '127.0.0.1:1',
+  state: 'up',
+  sinceMs: 5,
+  silentSinceMs: undefined,
+  memoryBytes: 100,
+  memoryAvailableBytes: 60,
+  cores: 4,
+  info: undefined,
+  ...more,
+});
+
+test('a host of which nobody hears is silent, whatever the cause, and a guest has all hosts that tell of it', () => {
+  const info = (at: string) =>
+    guestInfo.parse({ name: 'g1', host: at, driver: 'fake', state: 'running', memoryBytes: 7 });
+  const { hosts, guests } = factsOf({
+    nowMs: 9,
+    hosts: [host('a'), host('b', { state: 'untrusted' }), host('c', { memoryBytes: undefined })],
+    guests: [
+      { host: 'a', claimedBy: [], info: info('a') },
+      { host: 'b', claimedBy: [], info: info('b') },
+    ],
+  });
+  assert.deepEqual(
+    [...hosts.values()].map(({ name, silentSinceMs }) => [name, silentSinceMs]),
+    [
+      ['a', undefined],
+      ['b', 5],
+      ['c', 5],
+    ],
+  );
+  assert.deepEqual(
+    guests.get('g1')?.at.map((each) => each.host),
+    ['a', 'b'],
+  );
+});
+
+type Said = Partial<GuestInfo> & { readonly host: string };
+
+/** A drain of `a`, one step on, over hosts a, b and c that say this of guests called g1. */
+function drained(said: readonly Said[], on = 'a'): StepOutput {
+  const guests = said.map((each) => ({
+    host: each.host,
+    claimedBy: [],
+    info: guestInfo.parse({
+      name: 'g1',
+      driver: 'fake',
+      state: 'running',
+      memoryBytes: 7,
+      ...each,
+    }),
+  }));
+  const look = factsOf({ nowMs: 9, hosts: [host('a'), host('b'), host('c')], guests });
+  const now = { ...world({ hosts: [], guests: [] }), ...look, nowMs: NOW };
+  const none = { moves: [], sights: new Map(), cancel: 'no', epoch: 1 } as const;
+  return step({ ...none, wish: drainOf(on), world: now, ids: ['m-00000001'] });
+}
+
+const REAL = { host: 'a', uuid: 'u-1' } as const;
+const LIES: readonly Partial<GuestInfo>[] = [
+  { labels: { 'godwit/never-move': 'true' } },
+  { unmovable: ['a device is passed through'] },
+  { manager: 'pve' },
+  { state: 'stopped' },
+  { migration: 'm-00000009' },
+  {},
+];
+
+for (const lie of LIES) {
+  test(`another host's guest of that name keeps none from moving: ${JSON.stringify(lie)}`, () => {
+    for (const uuid of ['u-2', undefined]) {
+      const other = { host: 'b', ...lie, ...(uuid === undefined ? {} : { uuid }) };
+      for (const said of [
+        [REAL, other],
+        [other, REAL],
+      ]) {
+        const { moves, wish } = drained(said);
+        assert.deepEqual(
+          moves.map(({ guest, from }) => [guest, from]),
+          [['g1', 'a']],
+          JSON.stringify(wish),
+        );
+      }
+    }
+  });
+}
+
+test('a host that does not run the very guest has no word in it', () => {
+  for (const lie of LIES) {
+    const { moves } = drained([REAL, { ...REAL, ...lie, host: 'b', state: 'stopped' }]);
+    assert.equal(moves[0]?.from, 'a');
+  }
+});
+
+test('the very guest on two hosts is touched by nobody, whatever either says of it', () => {
+  for (const lie of LIES.filter(({ state, migration }) => (state ?? migration) === undefined)) {
+    const { moves, wish } = drained([REAL, { ...REAL, ...lie, host: 'b' }]);
+    assert.deepEqual(moves, []);
+    assert.equal(wish.phase, 'working');
+    assert.match(wish.queue[0]?.words ?? '', /a and b both say/);
+  }
+});
+
+test('what the host of a guest says of it holds', () => {
+  for (const told of LIES.slice(0, 4)) {
+    const { moves, wish } = drained([
+      { ...REAL, ...told },
+      { host: 'b', uuid: 'u-2' },
+    ]);
+    assert.deepEqual(moves, []);
+    assert.equal(wish.stays[0]?.host, 'a');
+  }
+});
+
+test('a name that different guests have means none of them by itself', () => {
+  const guests = ['a', 'b'].map((at) => ({
+    host: at,
+    claimedBy: [],
+    info: guestInfo.parse({ name: 'g1', host: at, uuid: at, driver: 'fake', state: 'running' }),
+  }));
+  const look = factsOf({ nowMs: 9, hosts: [host('a'), host('b'), host('c')], guests });
+  const now = { ...world({ hosts: [], guests: [] }), ...look };
+  const ask = { kind: 'migration' as const, guest: 'g1', hosts: [], priority: 0, settings: {} };
+  for (const to of ['a', 'b', 'c']) {
+    const wish = newWish('w-00000002', { ...ask, to: [to] }, { nowMs: NOW, by: 'test' });
+    const { waiting } = leftOf(wish, [], now);
+    assert.match(waiting[0]?.words ?? '', /a and b run different guests of that name/);
+  }
+});
+
+test('of two guests of one name on one host the one that runs goes first, and the other is named', () => {
+  const stopped = { host: 'a', uuid: 'u-0', state: 'stopped' } as const;
+  const { moves, wish } = drained([stopped, { ...stopped, uuid: 'u-2' }, REAL]);
+  assert.deepEqual(
+    moves.map(({ from }) => from),
+    ['a'],
+  );
+  assert.deepEqual(
+    wish.queue.map(({ waitsFor }) => waitsFor),
+    ['other-move', 'other-move'],
+  );
+});

@@ -1,0 +1,163 @@
+import type {
+  Change,
+  Claim,
+  WishStore,
+  WishView,
+  Written,
+} from '../../../src/controller/engine/ports.ts';
+import { DEFAULT_LIMITS } from '../../../src/controller/wishes/facts.ts';
+import type { HostMark, Limits, Reservation } from '../../../src/controller/wishes/facts.ts';
+import { isOpen } from '../../../src/controller/wishes/moves.ts';
+import type { Cancel } from '../../../src/controller/wishes/moves.ts';
+import { reservationOf } from '../../../src/controller/wishes/step.ts';
+import { isWishEnd } from '../../../src/protocol/controller/wish.ts';
+import type { Move, Wish } from '../../../src/protocol/controller/wish.ts';
+
+interface Row {
+  wish: Wish;
+  cancel: Cancel;
+  dueAtMs: number;
+  version: number;
+}
+
+interface Lease {
+  owner: string;
+  epoch: number;
+  untilMs: number;
+}
+
+/** What a real store must not do; each is found by the exploration. */
+export type StoreFlaw =
+  | 'late-write'
+  | 'write-without-epoch'
+  | 'epoch-by-owner'
+  | 'begin-after-cancel';
+
+/** The store of wishes in memory. Each call takes effect at once, as one transaction. */
+export class MemoryStore implements WishStore {
+  nowMs = 1_000_000;
+  epoch = 0;
+  admission = 0;
+  limits: Limits = DEFAULT_LIMITS;
+  readonly rows = new Map<string, Row>();
+  readonly moves = new Map<string, Move>();
+  readonly leases = new Map<string, Lease>();
+  readonly marks = new Map<string, HostMark>();
+  readonly flaws: ReadonlySet<StoreFlaw>;
+
+  constructor(flaws: readonly StoreFlaw[] = []) {
+    this.flaws = new Set(flaws);
+  }
+
+  add(wish: Wish): void {
+    this.rows.set(wish.id, { wish, cancel: 'no', dueAtMs: 0, version: 0 });
+    this.admission += 1;
+    if (wish.ask.kind === 'roll') return;
+    for (const host of wish.ask.hosts) this.marks.set(host, { host, drainingFor: wish.id });
+  }
+
+  cancel(id: string, how: Cancel): void {
+    const row = this.rows.get(id);
+    if (row !== undefined) row.cancel = how;
+  }
+
+  async acquire(owner: string, leaseMs: number): Promise<Claim | undefined> {
+    const due = [...this.rows.values()].find(({ wish, dueAtMs }) => {
+      const lease = this.leases.get(wish.id);
+      const isFree = lease === undefined || lease.untilMs <= this.nowMs;
+      return isFree && !isWishEnd(wish.phase) && dueAtMs <= this.nowMs;
+    });
+    return due === undefined ? undefined : this.#claim(due.wish.id, owner, leaseMs);
+  }
+
+  async advance(claim: Claim, leaseMs: number): Promise<Claim | undefined> {
+    return this.#isOwn(claim) ? this.#claim(claim.wish, claim.owner, leaseMs) : undefined;
+  }
+
+  async view(claim: Claim, leaseMs: number): Promise<WishView | undefined> {
+    const row = this.rows.get(claim.wish);
+    if (row === undefined || !(await this.renew(claim, leaseMs))) return undefined;
+    const own = [...this.moves.values()].filter(({ wish }) => wish === claim.wish);
+    return structuredClone({
+      wish: row.wish,
+      moves: own.filter(({ settled }) => !settled),
+      cancel: row.cancel,
+      world: {
+        nowMs: this.nowMs,
+        marks: this.marks,
+        reservations: this.reservations(),
+        limits: this.limits,
+        others: [...this.rows.values()].map(({ wish }) => ({
+          wish: wish.id,
+          priority: wish.ask.priority,
+          running: [...this.moves.values()].filter(
+            (each) => each.wish === wish.id && isOpen(each.phase),
+          ).length,
+          waiting: wish.queue.filter(({ waitsFor }) => waitsFor === 'fleet-limit').length,
+        })),
+      },
+      admission: this.admission,
+      version: row.version,
+    });
+  }
+
+  async renew(claim: Claim, leaseMs: number): Promise<boolean> {
+    const lease = this.leases.get(claim.wish);
+    if (lease === undefined || !this.#isOwn(claim)) return false;
+    lease.untilMs = this.nowMs + leaseMs;
+    return true;
+  }
+
+  async commit(claim: Claim, change: Change): Promise<Written> {
+    if (!this.flaws.has('write-without-epoch') && !this.#isOwn(claim)) return 'stale';
+    const row = this.rows.get(claim.wish);
+    if (row === undefined) return 'stale';
+    const isFree = this.flaws.has('late-write') || this.flaws.has('write-without-epoch');
+    if (!isFree && change.version !== row.version) return 'changed';
+    if (change.admission !== undefined) {
+      const isCancelled = row.cancel !== 'no' && !this.flaws.has('begin-after-cancel');
+      if (isCancelled || change.admission !== this.admission) return 'changed';
+      this.admission += 1;
+    }
+    const { begins, closes, opens } = change;
+    const isLate = row.cancel !== 'no' && !this.flaws.has('begin-after-cancel');
+    if (begins === true && isLate) return 'changed';
+    if (closes !== undefined) {
+      this.admission += 1;
+      this.marks.set(closes, { host: closes, drainingFor: claim.wish });
+    }
+    if (opens !== undefined) this.marks.set(opens, { host: opens });
+    row.version += 1;
+    row.wish = structuredClone(change.wish);
+    for (const each of change.moves) this.moves.set(each.id, structuredClone(each));
+    return 'written';
+  }
+
+  async release(claim: Claim, dueInMs: number): Promise<void> {
+    const lease = this.leases.get(claim.wish);
+    const row = this.rows.get(claim.wish);
+    if (lease === undefined || row === undefined) return;
+    if (!this.#isOwn(claim)) return;
+    lease.untilMs = 0;
+    row.dueAtMs = this.nowMs + dueInMs;
+  }
+
+  /** All reservations follow from the moves. */
+  reservations(): Reservation[] {
+    return [...this.moves.values()].flatMap((each) => reservationOf(each) ?? []);
+  }
+
+  #isOwn({ wish, epoch, owner }: Claim): boolean {
+    const lease = this.leases.get(wish);
+    return this.flaws.has('epoch-by-owner') ? lease?.owner === owner : lease?.epoch === epoch;
+  }
+
+  #claim(wish: string, owner: string, leaseMs: number): Claim {
+    const known = this.leases.get(wish);
+    const keeps = this.flaws.has('epoch-by-owner') && known?.owner === owner;
+    if (!keeps) this.epoch += 1;
+    const epoch = keeps ? known.epoch : this.epoch;
+    this.leases.set(wish, { owner, epoch, untilMs: this.nowMs + leaseMs });
+    return { wish, owner, epoch };
+  }
+}

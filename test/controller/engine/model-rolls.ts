@@ -1,0 +1,87 @@
+import type { RollCalls } from '../../../src/controller/engine/ports.ts';
+import type { Heard } from '../../../src/controller/wishes/roll-health.ts';
+import type { MemoryStore } from './memory-store.ts';
+
+/** What the site's program must not do: it is told an id so that it needs not. */
+export type RollFlaw = 'program-runs-twice';
+
+interface Parts {
+  readonly store: MemoryStore;
+  readonly flaws: ReadonlySet<string>;
+  /** Whether no guest is on that host, or on its way there: in truth, not as it was seen. */
+  readonly isEmpty: (host: string) => boolean;
+}
+
+type Call = (what: string, execute: () => Promise<Heard>) => Promise<Heard>;
+
+/** The hosts and the site's program of a roll, and the rules of one. */
+export class ModelRolls {
+  readonly #wish: string;
+  readonly #parts: Parts;
+  readonly #onBreak: (rule: string) => void;
+  /** How often the program did its work, by the id that it was told. */
+  readonly #ran = new Map<string, number>();
+  #stageAtCancel: string | undefined;
+
+  constructor(wish: string, parts: Parts, onBreak: (rule: string) => void) {
+    this.#wish = wish;
+    this.#parts = parts;
+    this.#onBreak = onBreak;
+  }
+
+  calls(call: Call): RollCalls {
+    return {
+      host: (name) =>
+        call(`look at ${name}`, async () => ({
+          of: 'host',
+          ok: true,
+          version: '1',
+          sampled: true,
+        })),
+      program: ({ host, id }) => call(`program ${host} ${id}`, () => this.#program(host, id)),
+    };
+  }
+
+  /** It does its work once for each id. */
+  async #program(host: string, id: string): Promise<Heard> {
+    const { flaws, isEmpty, store } = this.#parts;
+    const before = this.#ran.get(id) ?? 0;
+    if (before === 0 || flaws.has('program-runs-twice')) {
+      this.#ran.set(id, before + 1);
+      if (!isEmpty(host)) this.#onBreak(`the program runs on ${host}, and a guest is there`);
+      if (store.marks.get(host)?.drainingFor !== this.#wish) {
+        this.#onBreak(`the program runs on ${host}, to which guests may come`);
+      }
+    }
+    return { of: 'program', ok: true, promised: {} };
+  }
+
+  cancelled(): void {
+    this.#stageAtCancel = this.#stage();
+  }
+
+  check(): void {
+    const { store } = this.#parts;
+    const wish = store.rows.get(this.#wish)?.wish;
+    if (wish?.ask.kind !== 'roll') return;
+    const closed = [...store.marks.values()].filter(({ drainingFor }) => drainingFor !== undefined);
+    if (closed.length > 1) this.#onBreak('two hosts are closed at once');
+    for (const [id, times] of this.#ran) {
+      if (times > 1) this.#onBreak(`the program did its work twice for ${id}`);
+    }
+    if (wish.phase === 'done' && (this.#ran.size !== wish.ask.hosts.length || closed.length > 0)) {
+      this.#onBreak('it is done, and not every host has had its program and is open');
+    }
+    const isNew = this.#stageAtCancel !== undefined && this.#stage() !== this.#stageAtCancel;
+    if (isNew && wish.roll?.stage === 'running') this.#onBreak('a program begins after the cancel');
+  }
+
+  key(): unknown {
+    return [[...this.#ran], this.#stageAtCancel];
+  }
+
+  #stage(): string {
+    const roll = this.#parts.store.rows.get(this.#wish)?.wish.roll;
+    return `${roll?.at} ${roll?.stage}`;
+  }
+}

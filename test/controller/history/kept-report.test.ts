@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { packed, unpacked } from '../../../src/controller/history/kept-report.ts';
+import { hasCode } from '../../../src/errors.ts';
+import { report } from '../../cli/fake.ts';
+
+test('a report comes back from the database as it was', () => {
+  const made = report();
+  assert.deepEqual(unpacked(packed(made) ?? ''), made);
+});
+
+test('a report of ten thousand rounds keeps its first, its last and some between', () => {
+  const [round] = report().roundList;
+  const roundList = Array.from({ length: 10_000 }, (_none, at) => ({ ...round!, round: at }));
+  const kept = packed(report({ roundList })) ?? '';
+  assert.ok(kept.length < 64 * 1024, `${kept.length} characters`);
+  const rounds = unpacked(kept).roundList.map((each) => each.round);
+  assert.deepEqual([rounds.length, rounds[0], rounds.at(-1)], [400, 0, 9999]);
+});
+
+test('what is too long without its rounds is not kept, and what is no report is an error', () => {
+  const checks = Array.from({ length: 256 }, () => ({
+    ...report().checks[0]!,
+    evidence: 'x'.repeat(4096),
+  }));
+  assert.equal(packed(report({ checks })), undefined);
+  assert.throws(
+    () => unpacked('bm9uc2Vuc2U='),
+    (thrown) => hasCode(thrown, 'GODWIT_INTERNAL'),
+  );
+});

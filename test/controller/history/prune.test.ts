@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { horizonMs, pruneHistory } from '../../../src/controller/history/prune.ts';
+import { openStore } from '../../../src/controller/store/open.ts';
+import type { Store } from '../../../src/controller/store/open.ts';
+import { silentLog } from '../../../src/log.ts';
+
+const DAY_MS = 86_400_000;
+
+async function stored(ages: readonly (number | null)[]): Promise<Store> {
+  const store = await openStore({ sqlite: ':memory:' }, silentLog);
+  const fixed = { guest: 'web1', source: 'a', destination: 'b', mode: 'precopy', epoch: 1 };
+  for (const [nth, days] of ages.entries()) {
+    const at = Date.now() - (days ?? 0) * DAY_MS;
+    const row = { ...fixed, id: `m-${String(nth).padStart(8, '0')}`, told_by: 'a', side: 'source' };
+    await store.db
+      .insertInto('migrations')
+      .values({ ...row, started_at: at - 1, ended_at: days === null ? null : at })
+      .execute();
+  }
+  return store;
+}
+
+const left = async ({ db }: Store): Promise<string[]> =>
+  (await db.selectFrom('migrations').select('id').orderBy('id').execute()).map(({ id }) =>
+    id.slice(-1),
+  );
+
+test('what is older than the policy goes, and what is open stays', async () => {
+  const store = await stored([100, 91, 89, null, 0]);
+  assert.deepEqual(await pruneHistory(store, { days: 90, most: 100 }), {
+    migrations: 2,
+    wishes: 0,
+  });
+  assert.deepEqual(await left(store), ['2', '3', '4']);
+  const horizon = await horizonMs(store, { days: 90, most: 100 });
+  assert.ok(Math.abs(horizon - (Date.now() - 90 * DAY_MS)) < 60_000);
+  await store.close();
+});
+
+test('beyond the count the oldest go, and what a host still tells of them is not taken again', async () => {
+  const store = await stored([5, 4, 3, 2, 1]);
+  assert.equal((await pruneHistory(store, { days: 90, most: 3 })).migrations, 2);
+  assert.deepEqual(await left(store), ['2', '3', '4']);
+  const horizon = await horizonMs(store, { days: 90, most: 3 });
+  assert.ok(horizon > Date.now() - 4 * DAY_MS && horizon <= Date.now() - 3 * DAY_MS);
+  await store.close();
+});
+
+test('a wish goes with its claim and its moves, unless memory is reserved for one of them', async () => {
+  const store = await stored([]);
+  for (const id of ['w-00000001', 'w-00000002']) {
+    const wish = { id, kind: 'drain', subject: id, state: 'done', body: '{}', created_by: 'ann' };
+    await store.db
+      .insertInto('wishes')
+      .values({ ...wish, created_at: 1, due_at: 0, ended_at: 2 })
+      .execute();
+    const claim = { wish_id: id, owner: 'one', epoch: 1, lease_until: 0 };
+    await store.db.insertInto('claims').values(claim).execute();
+  }
+  const promised = { wish_id: 'w-00000002', host: 'b', source: '', memory_bytes: 1, created_at: 1 };
+  await store.db
+    .insertInto('reservations')
+    .values({ move_id: 'm-00000001', ...promised })
+    .execute();
+  assert.equal((await pruneHistory(store, { days: 1, most: 9 })).wishes, 1);
+  const rows = await store.db.selectFrom('claims').select('wish_id').execute();
+  assert.deepEqual(
+    rows.map((row) => row.wish_id),
+    ['w-00000002'],
+  );
+  await store.close();
+});

@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { systemClock } from '../../../src/clock.ts';
+import { History } from '../../../src/controller/history/history.ts';
+import type { HistoryParts } from '../../../src/controller/history/history.ts';
+import { endedRow, openRow } from '../../../src/controller/history/record.ts';
+import { shardOf } from '../../../src/controller/inventory/shards.ts';
+import { Migrations } from '../../../src/controller/store/migrations.ts';
+import { openStore } from '../../../src/controller/store/open.ts';
+import type { Store } from '../../../src/controller/store/open.ts';
+import { silentLog } from '../../../src/log.ts';
+import type { MigrationSummary } from '../../../src/protocol/public/migration.ts';
+import { until } from '../../until.ts';
+
+const EPOCH = 7;
+
+/** What a source tells of a move of web1 that goes on. */
+function summary(given: Partial<MigrationSummary>): MigrationSummary {
+  return {
+    id: 'm-00000001',
+    guest: 'web1',
+    from: 'a',
+    to: 'b',
+    mode: 'precopy',
+    phase: 'memory',
+    elapsedMs: 1000,
+    percent: 10,
+    side: 'source',
+    startedAt: new Date().toISOString(),
+    moverAlive: true,
+    ...given,
+  };
+}
+
+/** A database whose leases of the hosts a, b and c are held under `EPOCH`. */
+async function stored(
+  t: TestContext,
+): Promise<{ store: Store; migrations: Migrations; held: Map<number, number> }> {
+  const store = await openStore({ sqlite: ':memory:' }, silentLog);
+  t.after(() => store.close());
+  const shards = new Set(['a', 'b', 'c'].map((host) => shardOf(host)));
+  for (const shard of shards) {
+    const lease = { shard, owner: 'one', epoch: EPOCH, lease_until: Date.now() + 600_000 };
+    await store.db.insertInto('host_leases').values(lease).execute();
+  }
+  const held = new Map([...shards].map((shard) => [shard, EPOCH]));
+  return { store, migrations: new Migrations(store), held };
+}
+
+/** The history of a fleet of which each host tells that list. */
+async function told(
+  t: TestContext,
+  lists: Readonly<Record<string, readonly MigrationSummary[]>>,
+): Promise<{ history: History; of: (id: string) => Promise<string | undefined> }> {
+  const { store, migrations, held } = await stored(t);
+  const agentAt = (host: string) => {
+    const list = lists[host];
+    if (list === undefined) return undefined;
+    const api = { migrations: async () => ({ migrations: list }) };
+    return api as unknown as ReturnType<HistoryParts['agentAt']>;
+  };
+  const policy = { days: 90, most: 1000 };
+  const parts = { store, clock: systemClock, log: silentLog, policy, agentAt, tell: () => {} };
+  const history = new History({ ...parts, held: () => held });
+  history.start();
+  t.after(() => history.close());
+  return { history, of: async (id) => (await migrations.get(id))?.row.told_by };
+}
+
+test('a host tells nothing of the migrations of another host of the fleet', async (t) => {
+  const its = summary({ id: 'm-0000000b', from: 'b', to: 'a' });
+  const { history, of } = await told(t, { a: [summary({})], b: [summary({}), its] });
+  history.followed('b');
+  await until('its own', 10_000, () => of(its.id));
+  assert.equal(await of('m-00000001'), undefined);
+  history.followed('a');
+  assert.equal(await until('what its source tells', 10_000, () => of('m-00000001')), 'a');
+  // Nor how far they are.
+  history.heard('b', summary({ percent: 99 }));
+  history.heard('a', summary({ percent: 20 }));
+  assert.equal(history.live.of('m-00000001').percent, 20);
+});
+
+test('an agent beside a manager tells of moves between hosts that have no agent', async (t) => {
+  const managed = summary({ from: 'esx1', to: 'esx2' });
+  const { history, of } = await told(t, { a: [managed] });
+  history.followed('a');
+  assert.equal(await until('the move', 10_000, () => of(managed.id)), 'a');
+});
+
+test('an open migration goes to its source, and to nobody else, whoever told of it first', async (t) => {
+  const { migrations, held } = await stored(t);
+  const nowMs = await migrations.nowMs();
+  const by = (host: string) => openRow(summary({}), host, nowMs);
+  const teller = async () => (await migrations.get('m-00000001'))?.row.told_by;
+  await migrations.write(held, 'c', [by('c')]);
+  await migrations.write(held, 'a', [by('a')]);
+  assert.equal(await teller(), 'a');
+  const end = summary({ phase: 'cancelled' });
+  const ended = (host: string) => endedRow(by(host), end, { nowMs });
+  assert.equal((await migrations.write(held, 'c', [by('c'), ended('c')]))?.ended.size, 0);
+  assert.equal(await teller(), 'a');
+  // The destination says the end of one whose source is gone, and becomes nobody to ask.
+  const other = { ...ended('b'), side: 'destination' };
+  assert.equal((await migrations.write(held, 'b', [other]))?.ended.size, 1);
+  assert.equal(await teller(), 'a');
+  assert.equal((await migrations.write(held, 'a', [ended('a')]))?.ended.size, 0);
+});
+
+test('the id of a move that a wish asked for is of that move alone', async (t) => {
+  const { store, migrations, held } = await stored(t);
+  const wish = { id: 'w-00000001', kind: 'drain', subject: 'a', state: 'moving', body: '{}' };
+  const made = { created_by: 'ann', created_at: 1, due_at: 0 };
+  await store.db
+    .insertInto('wishes')
+    .values({ ...wish, ...made })
+    .execute();
+  const move = { id: 'm-00000001', wish_id: wish.id, guest: 'web1', source: 'a', destination: 'b' };
+  const asked = { attempt: 1, state: 'asked', asked_epoch: 1, body: '{}', created_at: 1 };
+  await store.db
+    .insertInto('moves')
+    .values({ ...move, ...asked })
+    .execute();
+  const nowMs = await migrations.nowMs();
+  const row = openRow(summary({ from: 'c', to: 'b' }), 'c', nowMs);
+  assert.equal((await migrations.write(held, 'c', [row]))?.begun.size, 0);
+  const own = openRow(summary({}), 'a', nowMs);
+  assert.equal((await migrations.write(held, 'a', [own]))?.begun.size, 1);
+});

@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { claimants, SETTLED_MS } from '../../../src/controller/inventory/claims.ts';
+import type { Claim } from '../../../src/controller/inventory/claims.ts';
+
+const NOW = 1_000_000;
+
+function claim(host: string, given: Partial<Claim> & { migration?: string } = {}): Claim {
+  const { migration, ...rest } = given;
+  const state = rest.state ?? 'running';
+  const info = JSON.stringify({ name: 'web1', host, driver: 'qemu', state, migration });
+  const settled = { name: 'web1', uuid: 'u-1', changed_at: NOW - 2 * SETTLED_MS };
+  return { ...settled, host, info, ...rest, state };
+}
+
+describe('two hosts that claim one guest', () => {
+  test('are named, both', () => {
+    assert.deepEqual(claimants([claim('b'), claim('a')], NOW), ['a', 'b']);
+    assert.deepEqual(claimants([claim('b'), claim('a', { state: 'paused' })], NOW), ['a', 'b']);
+  });
+
+  test('are as they should be where one migration moves it between them', () => {
+    const both = [claim('a', { migration: 'm-00000001' }), claim('b', { migration: 'm-00000001' })];
+    assert.deepEqual(claimants(both, NOW), []);
+    const apart = [
+      claim('a', { migration: 'm-00000001' }),
+      claim('b', { migration: 'm-00000002' }),
+    ];
+    assert.deepEqual(claimants(apart, NOW), ['a', 'b']);
+  });
+
+  test('are no conflict where one of them runs it not', () => {
+    for (const state of ['incoming', 'stopped', 'unknown'])
+      assert.deepEqual(claimants([claim('a'), claim('b', { state })], NOW), []);
+    assert.deepEqual(claimants([claim('a'), claim('a')], NOW), []);
+  });
+
+  test('are judged once both had time to tell of the end of a move', () => {
+    const fresh = [claim('a'), claim('b', { changed_at: NOW - 1000 })];
+    assert.deepEqual(claimants(fresh, NOW), []);
+    assert.deepEqual(claimants(fresh, NOW + SETTLED_MS), ['a', 'b']);
+  });
+});

@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { systemClock } from '../../../src/clock.ts';
+import { SETTLED_MS } from '../../../src/controller/inventory/claims.ts';
+import { Conflicts } from '../../../src/controller/inventory/conflicts.ts';
+import { openStore } from '../../../src/controller/store/open.ts';
+import { silentLog } from '../../../src/log.ts';
+import type { FleetNews } from '../../../src/protocol/controller/events.ts';
+
+test('two hosts that claim one guest are told by the clock of the database, wherever that of the controller stands', async (t) => {
+  const store = await openStore({ sqlite: ':memory:' }, silentLog);
+  t.after(() => store.close());
+  const claim = { name: 'web1', uuid: 'u-1', state: 'running', driver: 'qemu', info: '{}' };
+  const row = { ...claim, memory_bytes: null, vcpus: null, epoch: 1 };
+  const changed_at = Date.now() - SETTLED_MS - 1000;
+  const rows = ['a', 'b'].map((host) => ({ ...row, host, changed_at }));
+  await store.db.insertInto('guests').values(rows).execute();
+  let atMs = 0;
+  const clock = { ...systemClock, wallMs: () => 1, monotonicMs: () => atMs };
+  const told: FleetNews[] = [];
+  const conflicts = new Conflicts(store, clock, silentLog, (news) => told.push(news));
+  conflicts.look(rows);
+  atMs = 2 * SETTLED_MS;
+  await conflicts.turn();
+  assert.deepEqual(told, [{ type: 'conflict', name: 'web1', hosts: ['a', 'b'] }]);
+});

@@ -1,0 +1,17 @@
+import type { NewHost } from '../../../src/controller/inventory/book.ts';
+import { shardOf } from '../../../src/controller/inventory/shards.ts';
+
+export const HOST: NewHost = {
+  name: 'a',
+  address: 'a:1',
+  shard: shardOf('a'),
+  state: 'up',
+  since: 1,
+  reason: null,
+  version: null,
+  cores: null,
+  memory_bytes: null,
+  memory_available_bytes: null,
+  guests: 0,
+  info: null,
+};

@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { sql } from 'kysely';
+import { Book } from '../../../src/controller/inventory/book.ts';
+import { HostLeases } from '../../../src/controller/inventory/leases.ts';
+import { fairShare, shardOf, SHARDS } from '../../../src/controller/inventory/shards.ts';
+import { openStore } from '../../../src/controller/store/open.ts';
+import type { Store } from '../../../src/controller/store/open.ts';
+import { silentLog } from '../../../src/log.ts';
+import { HOST } from './hosts.ts';
+
+async function storeOf(t: TestContext): Promise<Store> {
+  const store = await openStore({ sqlite: ':memory:' }, silentLog);
+  t.after(() => store.close());
+  return store;
+}
+
+const leasesOf = (store: Store, id: string) => new HostLeases(store, { id, name: id }, silentLog);
+const expire = (store: Store, owner: string) =>
+  store.db.updateTable('host_leases').set({ lease_until: 1 }).where('owner', '=', owner).execute();
+
+describe('the leases of hosts', () => {
+  test('are all of the one controller that there is, and are shared with another that comes', async (t) => {
+    const store = await storeOf(t);
+    const [one, two] = [leasesOf(store, 'one'), leasesOf(store, 'two')];
+    assert.equal((await one.turn()).size, SHARDS);
+    assert.equal((await two.turn()).size, 0);
+    await one.turn();
+    await two.turn();
+    assert.deepEqual([one.held.size, two.held.size], [fairShare(2), fairShare(2)]);
+    const all = new Set([...one.held.keys(), ...two.held.keys()]);
+    assert.equal(all.size, SHARDS);
+  });
+
+  test('of one that is gone are taken by another, each with an epoch that was never there before', async (t) => {
+    const store = await storeOf(t);
+    const [one, two] = [leasesOf(store, 'one'), leasesOf(store, 'two')];
+    const before = Math.max(...(await one.turn()).values());
+    await one.release();
+    const after = await two.turn();
+    assert.equal(after.size, SHARDS);
+    assert.ok([...after.values()].every((epoch) => epoch > before));
+    assert.equal(new Set(after.values()).size, SHARDS);
+  });
+
+  test('that another took since they were seen free stay with that one', async (t) => {
+    const store = await storeOf(t);
+    const other = { owner: 'other', epoch: 0, lease_until: Date.now() + 60_000 };
+    // Between the look for free shards and the taking of the first of them.
+    await sql`create trigger other after update on counters begin
+      insert or ignore into host_leases (shard, owner, epoch, lease_until)
+      values (0, ${sql.lit(other.owner)}, ${sql.lit(other.epoch)}, ${sql.lit(other.lease_until)});
+    end`.execute(store.db);
+    const held = await leasesOf(store, 'one').turn();
+    assert.equal(held.has(0), false);
+    assert.equal(held.size, SHARDS - 1);
+    const row = store.db.selectFrom('host_leases').selectAll().where('shard', '=', 0);
+    assert.deepEqual({ ...(await row.executeTakeFirst()) }, { shard: 0, ...other });
+  });
+
+  test('that ended are not renewed, but taken anew', async (t) => {
+    const store = await storeOf(t);
+    const one = leasesOf(store, 'one');
+    const before = await one.turn();
+    await expire(store, 'one');
+    const after = await one.turn();
+    assert.ok([...after].every(([shard, epoch]) => epoch > (before.get(shard) ?? 0)));
+  });
+
+  test('that ended let nothing be written: one that was stopped meanwhile changes no row', async (t) => {
+    const store = await storeOf(t);
+    const [stopped, other] = [leasesOf(store, 'stopped'), leasesOf(store, 'other')];
+    const stale = await stopped.turn();
+    const write = async (held: ReadonlyMap<number, number>, reason: string) => {
+      const book = new Book(store, () => ({ ...HOST, reason }));
+      book.add('a', { row: true });
+      await book.flush(held);
+      const row = await store.db.selectFrom('hosts').select('reason').executeTakeFirst();
+      return row?.reason;
+    };
+    assert.equal(await write(stale, 'first'), 'first');
+    await expire(store, 'stopped');
+    await store.db.deleteFrom('controllers').execute();
+    const held = await other.turn();
+    assert.equal(await write(held, 'other'), 'other');
+    assert.equal(await write(stale, 'stale'), 'other');
+  });
+
+  test('give every host a shard, and all of them hosts', () => {
+    const counts = new Map<number, number>();
+    for (let at = 0; at < 10_000; at += 1) {
+      const shard = shardOf(`host-${at}`);
+      counts.set(shard, (counts.get(shard) ?? 0) + 1);
+    }
+    assert.equal(counts.size, SHARDS);
+    assert.ok([...counts.values()].every((count) => count > 80 && count < 260));
+  });
+});

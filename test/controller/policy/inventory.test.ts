@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { inventoryFor } from '../../../src/controller/policy/inventory.ts';
+import type { Known } from '../../../src/controller/policy/inventory.ts';
+import { guest, host, NOW, world } from '../wishes/worlds.ts';
+import { loadsOf, lookAt } from './parts.ts';
+
+const known = (more: Partial<Known>): Known => ({
+  world: world({ hosts: [host('a'), host('b')], guests: [guest('g1', 'a', { vcpus: 4 })] }),
+  loads: loadsOf([lookAt(-1, { a: { g1: 3 }, b: {} })]),
+  past: [],
+  isOurs: () => true,
+  mutedGuests: new Set(),
+  mutedHosts: new Set(),
+  ...more,
+});
+
+describe('what a policy rests on', () => {
+  test('has what each guest used, and takes what others use on a host from what it has', () => {
+    const { hosts, guests } = inventoryFor(
+      known({ loads: loadsOf([lookAt(-1, { a: { g1: 3 }, b: {} }, 2)]) }),
+    );
+    assert.deepEqual(
+      hosts.map(({ cpu }) => cpu),
+      [14, 14],
+    );
+    assert.deepEqual([guests[0]?.demand, guests[0]?.neverMove], [[3], undefined]);
+  });
+
+  test('never moves a guest of which nobody tells what it uses, and gives it what is left of its host', () => {
+    const two = world({
+      hosts: [host('a')],
+      guests: [guest('g1', 'a', { vcpus: 4 }), guest('dark', 'a', { vcpus: 8 })],
+    });
+    const { hosts, guests } = inventoryFor(
+      known({ world: two, loads: loadsOf([lookAt(-1, { a: { g1: 3 } }, 5)]) }),
+    );
+    assert.equal(hosts[0]?.cpu, 16);
+    const dark = guests.find(({ name }) => name === 'dark');
+    assert.deepEqual([dark?.demand, dark?.neverMove], [[5], true]);
+  });
+
+  test('never moves what its owner or its manager keeps, what is asked for, and what moves', () => {
+    const guests = [
+      guest('kept', 'a'),
+      guest('managed', 'a', { manager: 'libvirt' }),
+      guest('stopped', 'a', { at: [{ host: 'a', state: 'stopped' }] }),
+      guest('asked', 'a'),
+      guest('going', 'a', { migration: 'm-00000001' }),
+      guest('late', 'a'),
+      guest('free', 'a'),
+    ];
+    const labels = {
+      kept: { 'godwit/never-move': 'true' },
+      // NOW is a Friday, 08:00 by UTC.
+      late: { 'godwit/window': '22:00-23:00' },
+    };
+    const used = Object.fromEntries(guests.map(({ name }) => [name, 0.5]));
+    const made = inventoryFor(
+      known({
+        world: world({ hosts: [host('a')], guests, labels }),
+        loads: loadsOf([lookAt(-1, { a: used })]),
+        mutedGuests: new Set(['asked']),
+      }),
+    );
+    const stays = made.guests.filter(
+      ({ neverMove, moving }) => neverMove === true || moving === true,
+    );
+    assert.deepEqual(
+      made.guests.filter((each) => !stays.includes(each)).map(({ name }) => name),
+      ['free'],
+    );
+    assert.deepEqual(made.guests.find(({ name }) => name === 'stopped')?.demand, [0]);
+  });
+
+  test('counts its hypervisor’s threads as the guest’s, and leaves nonsense as it is', () => {
+    const demands = [4.6, 40].map((cores) => {
+      const loads = loadsOf([lookAt(-1, { a: { g1: cores }, b: {} })]);
+      return inventoryFor(known({ loads })).guests[0]?.demand;
+    });
+    assert.deepEqual(demands, [[4], [40]]);
+  });
+
+  test('knows which hosts a guest has left, and how long ago', () => {
+    const past = [{ guest: 'g1', from: 'b', endedAtMs: NOW - 60_000 }];
+    const { guests } = inventoryFor(known({ past }));
+    assert.deepEqual(guests[0]?.left, [{ host: 'b', secondsAgo: 60 }]);
+  });
+
+  test('has the hosts of the policy alone', () => {
+    const { hosts, guests } = inventoryFor(known({ isOurs: (name) => name === 'b' }));
+    assert.deepEqual([hosts.map(({ name }) => name), guests], [['b'], []]);
+  });
+});

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { HostLooks, LOOK_MS } from '../../../src/controller/inventory/guest-looks.ts';
+import { foreignMoves, otherHand } from '../../../src/controller/policy/foreign.ts';
+import { NOW } from '../wishes/worlds.ts';
+import { loadsOf, lookAt } from './parts.ts';
+
+const sample = (used: number, guests: Record<string, number>) => ({
+  at: '2026-11-23T06:00:00.000Z',
+  overMs: 10_000,
+  processor: { cores: 16, used, steal: 0 },
+  memory: { totalBytes: 1, availableBytes: 1, swapUsedBytes: 0 },
+  network: { inBytesPerS: 0, outBytesPerS: 0 },
+  disk: { readBytesPerS: 0, writeBytesPerS: 0 },
+  guests: Object.entries(guests).map(([name, cores]) => ({ name, cores, residentBytes: 1 })),
+});
+
+describe('the looks of a host', () => {
+  test('have the mean of what each guest used while it was there, once their time is over', () => {
+    const looks = new HostLooks();
+    looks.add(LOOK_MS, sample(0.5, { g1: 1 }));
+    looks.add(LOOK_MS + 10_000, sample(0.7, { g1: 3, g2: 2 }));
+    assert.deepEqual(looks.take(LOOK_MS + 20_000), []);
+    const [first, ...others] = looks.take(2 * LOOK_MS);
+    assert.deepEqual(others, []);
+    assert.deepEqual(first, {
+      atMs: LOOK_MS,
+      look: { used: 0.6, pressure: 0, cores: 16, guests: { g1: 2, g2: 2 } },
+    });
+  });
+
+  test('are bounded while they cannot be written', () => {
+    const looks = new HostLooks();
+    for (let at = 1; at < 100; at += 1) looks.add(at * LOOK_MS, sample(0.1, {}));
+    assert.equal(looks.take(100 * LOOK_MS).length, 12);
+  });
+});
+
+describe('what the fleet used', () => {
+  test('follows a guest over its hosts, the newest look first', () => {
+    const loads = loadsOf([lookAt(0, { a: { g1: 1 }, b: {} }), lookAt(1, { a: {}, b: { g1: 2 } })]);
+    assert.deepEqual(loads.guest('g1'), [2, 1]);
+    assert.deepEqual(loads.guest('nobody'), []);
+    assert.equal(loads.guestAt('g1', NOW), 1);
+  });
+
+  test('a guest that two hosts tell of within one look moves once', () => {
+    const loads = loadsOf([
+      lookAt(0, { a: { g1: 1 }, b: {} }),
+      lookAt(1, { a: { g1: 1 }, b: { g1: 2 } }),
+      lookAt(2, { a: {}, b: { g1: 2 } }),
+    ]);
+    assert.deepEqual(loads.guest('g1'), [2, 2, 1]);
+    assert.deepEqual(
+      loads.moves.map(({ guest, from, to }) => [guest, from, to]),
+      [['g1', 'a', 'b']],
+    );
+  });
+});
+
+describe('another hand', () => {
+  const moves = loadsOf([
+    lookAt(0, { a: { g1: 1, g2: 1 }, b: {} }),
+    lookAt(1, { a: { g2: 1 }, b: { g1: 2 } }),
+    lookAt(2, { a: {}, b: { g1: 1, g2: 1 } }),
+  ]).moves;
+  const everywhere = (): boolean => true;
+
+  test('is seen by moves that Godwit did not make, and not by its own', () => {
+    assert.match(
+      otherHand(foreignMoves(moves, []), everywhere) ?? '',
+      /2 moves within three hours/,
+    );
+    const own = { guest: 'g1', createdAtMs: NOW + LOOK_MS, endedAtMs: NOW + LOOK_MS + 5000 };
+    assert.deepEqual(
+      foreignMoves(moves, [own]).map(({ guest }) => guest),
+      ['g2'],
+    );
+    assert.equal(otherHand(foreignMoves(moves, [own]), everywhere), undefined);
+    const old = { guest: 'g1', createdAtMs: 1, endedAtMs: 2 };
+    assert.equal(foreignMoves(moves, [old]).length, 2);
+    assert.equal(
+      otherHand(moves, (host) => host === 'c'),
+      undefined,
+    );
+  });
+});

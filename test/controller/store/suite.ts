@@ -1,0 +1,199 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { sql } from 'kysely';
+import { openStore } from '../../../src/controller/store/open.ts';
+import type { Store, StorePlace } from '../../../src/controller/store/open.ts';
+import { bringForward, SCHEMA_VERSION, versionOf } from '../../../src/controller/store/schema.ts';
+import { hasCode } from '../../../src/errors.ts';
+import { silentLog } from '../../../src/log.ts';
+
+const WISH = {
+  kind: 'drain',
+  state: 'asked',
+  body: '{}',
+  created_by: 'a test',
+  created_at: 1,
+  due_at: 1,
+};
+
+/** What holds of a store, whatever keeps it. `make` gives an empty database of its own to each test. */
+export function storeSuite(name: string, make: () => Promise<StorePlace>): void {
+  const opened = async (work: (store: Store, place: StorePlace) => Promise<void>) => {
+    const place = await make();
+    const store = await openStore(place, silentLog);
+    try {
+      await work(store, place);
+    } finally {
+      await store.close();
+    }
+  };
+
+  describe(`a store in ${name}`, () => {
+    test('makes its tables in an empty database, and none when it is opened again', () =>
+      opened(async (store, place) => {
+        assert.equal(await versionOf(store.db, store.kind, 'here'), SCHEMA_VERSION);
+        await store.db.updateTable('counters').set({ value: 7 }).execute();
+        const again = await openStore(place, silentLog);
+        const { value } = await again.db
+          .selectFrom('counters')
+          .select('value')
+          .where('name', '=', 'epoch')
+          .executeTakeFirstOrThrow();
+        await again.close();
+        assert.equal(value, 7);
+      }));
+
+    test('is made once by several that open it at once', async () => {
+      const place = await make();
+      const stores = await Promise.all([1, 2, 3, 4].map(() => openStore(place, silentLog)));
+      const counters = await stores[3]!.db.selectFrom('counters').select('name').execute();
+      await Promise.all(stores.map((each) => each.close()));
+      assert.equal(counters.length, 2);
+    });
+
+    test('keeps nothing of a transaction that fails', () =>
+      opened(async (store) => {
+        const failing = store.transaction(async (db) => {
+          await db.insertInto('limits').values({ scope: 'fleet', name: '', most: 4 }).execute();
+          throw new Error('half done');
+        });
+        await assert.rejects(failing, /half done/);
+        assert.deepEqual(await store.db.selectFrom('limits').selectAll().execute(), []);
+      }));
+
+    test('gives fifty that take a number at once fifty numbers, over two connections', () =>
+      opened(async (store, place) => {
+        const other = await openStore(place, silentLog);
+        const take = (of: Store) =>
+          of.transaction(async (db) => {
+            const set = { value: sql<number>`value + 1` };
+            return db
+              .updateTable('counters')
+              .set(set)
+              .where('name', '=', 'epoch')
+              .returning('value')
+              .executeTakeFirstOrThrow();
+          });
+        const taken = await Promise.all(
+          Array.from({ length: 50 }, (_none, at) => take(at % 2 === 0 ? store : other)),
+        );
+        await other.close();
+        assert.equal(new Set(taken.map(({ value }) => value)).size, 50);
+      }));
+
+    test('reads times, counts and nothing as numbers and null', () =>
+      opened(async (store) => {
+        const row = { ...WISH, id: 'w', subject: 'a', due_at: 1_900_000_000_123, ended_at: null };
+        await store.db.insertInto('wishes').values(row).execute();
+        const read = await store.db
+          .selectFrom('wishes')
+          .select(({ fn }) => ['due_at', 'ended_at', 'version', fn.countAll<number>().as('count')])
+          .groupBy(['due_at', 'ended_at', 'version'])
+          .executeTakeFirstOrThrow();
+        const plain = { ...read };
+        assert.deepEqual(plain, {
+          due_at: 1_900_000_000_123,
+          ended_at: null,
+          version: 0,
+          count: 1,
+        });
+      }));
+
+    test('says how many rows a write changed, so that a stale one is seen', () =>
+      opened(async (store) => {
+        const claim = { wish_id: 'w', owner: 'one', epoch: 5, lease_until: 10 };
+        await store.db.insertInto('claims').values(claim).execute();
+        const write = (epoch: number) =>
+          store.db
+            .updateTable('claims')
+            .set({ lease_until: 20 })
+            .where('wish_id', '=', 'w')
+            .where('epoch', '=', epoch)
+            .executeTakeFirst();
+        assert.equal((await write(4)).numUpdatedRows, 0n);
+        assert.equal((await write(5)).numUpdatedRows, 1n);
+      }));
+
+    test('has a clock that goes on, near this process’s own', () =>
+      opened(async (store) => {
+        const look = async () => {
+          const { rows } = await sql<{ now: number }>`select ${store.nowMs} as now`.execute(
+            store.db,
+          );
+          return rows[0]!.now;
+        };
+        const first = await look();
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        const second = await look();
+        assert.ok(second - first >= 15 && second - first < 5000, `${first}, then ${second}`);
+        assert.ok(Math.abs(second - Date.now()) < 5000, `${second} by the database`);
+      }));
+
+    test('takes one open drain of a host, and another once that has ended', () =>
+      opened(async (store) => {
+        const drain = (id: string) =>
+          store.db
+            .insertInto('wishes')
+            .values({ ...WISH, id, subject: 'a' })
+            .execute();
+        await drain('w1');
+        await assert.rejects(drain('w2'), (thrown) => hasCode(thrown, 'GODWIT_STORE'));
+        await store.db.updateTable('wishes').set({ ended_at: 9 }).execute();
+        await drain('w2');
+      }));
+
+    test('comes forward from each earlier version with what it holds', async () => {
+      for (let from = 1; from <= SCHEMA_VERSION; from += 1) {
+        const place = await make();
+        // What this build makes, brought back: as a build of that version would have left it.
+        const earlier = await openStore(place, silentLog);
+        await dropAll(earlier);
+        await bringForward(earlier.db, earlier.kind, 'here', from);
+        await earlier.db.updateTable('counters').set({ value: 41 }).execute();
+        await earlier.close();
+        const now = await openStore(place, silentLog);
+        const version = await versionOf(now.db, now.kind, 'here');
+        const counters = await now.db.selectFrom('counters').select('value').execute();
+        await now.close();
+        assert.equal(version, SCHEMA_VERSION);
+        assert.ok(counters.every(({ value }) => value === 41));
+      }
+    });
+
+    test('refuses a newer schema, and changes nothing in it', () =>
+      opened(async (store, place) => {
+        await store.db
+          .updateTable('godwit_schema')
+          .set({ version: SCHEMA_VERSION + 1 })
+          .execute();
+        const refused = openStore(place, silentLog);
+        await assert.rejects(refused, (thrown) => hasCode(thrown, 'GODWIT_STORE_NEWER'));
+        const { version } = await store.db
+          .selectFrom('godwit_schema')
+          .select('version')
+          .executeTakeFirstOrThrow();
+        assert.equal(version, SCHEMA_VERSION + 1);
+      }));
+
+    test('refuses a database of another product, and makes no table in it', () =>
+      opened(async (store, place) => {
+        await dropAll(store);
+        await store.db.schema.createTable('invoices').addColumn('id', 'integer').execute();
+        const refused = openStore(place, silentLog);
+        await assert.rejects(refused, (thrown) => {
+          assert.ok(hasCode(thrown, 'GODWIT_STORE_FOREIGN'));
+          return /invoices/.test(thrown.message);
+        });
+        const tables = await store.db.introspection.getTables();
+        assert.deepEqual(
+          tables.map((each) => each.name),
+          ['invoices'],
+        );
+      }));
+  });
+}
+
+async function dropAll(store: Store): Promise<void> {
+  const tables = await store.db.introspection.getTables();
+  for (const each of tables) await store.db.schema.dropTable(each.name).execute();
+}

@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { whyNotBack } from '../../../src/controller/wishes/roll-health.ts';
+import type { Heard } from '../../../src/controller/wishes/roll-health.ts';
+import type { Roll } from '../../../src/protocol/controller/wish.ts';
+import { host, NOW, world } from './worlds.ts';
+
+const before = { version: '1', bootId: 'boot-1' };
+const told = (more: Partial<Extract<Heard, { of: 'host'; ok: true }>> = {}): Heard => ({
+  of: 'host',
+  ok: true,
+  version: '1',
+  bootId: 'boot-1',
+  sampled: true,
+  ...more,
+});
+const why = (heard: Heard | undefined, promised: Roll['promised'] = {}): string | undefined => {
+  const roll: Roll = { at: 0, stage: 'waiting', sinceMs: NOW, away: [], before, promised };
+  return whyNotBack(world({ hosts: [host('a')], guests: [] }), roll, 'a', heard);
+};
+
+test('a host that is as it was, and whose samples come, is back', () => {
+  assert.equal(why(told()), undefined);
+  assert.match(why(told({ sampled: false })) ?? '', /no sample/);
+  assert.match(why(undefined) ?? '', /asked/);
+  assert.match(why({ of: 'host', ok: false, words: 'refused' }) ?? '', /refused/);
+});
+
+test('what the program has promised must be so', () => {
+  assert.match(why(told(), { boot: 'new' }) ?? '', /not been started anew/);
+  assert.equal(why(told({ bootId: 'boot-2' }), { boot: 'new' }), undefined);
+  assert.match(why(told(), { version: '2' }) ?? '', /is 1 and ought to be 2/);
+  assert.equal(why(told({ version: '2' }), { version: '2' }), undefined);
+});
+
+test('what the program has not promised must be as it was', () => {
+  assert.match(why(told({ bootId: 'boot-2' })) ?? '', /has not promised/);
+  assert.match(why(told({ version: '2' })) ?? '', /ought to be 1/);
+});
+
+test('a host that is silent to the controllers is not back, whatever it says to one of them', () => {
+  const roll: Roll = { at: 0, stage: 'waiting', sinceMs: NOW, away: [], before };
+  const hosts = [host('a', { silentSinceMs: NOW })];
+  assert.equal(whyNotBack(world({ hosts, guests: [] }), roll, 'a', told()), 'it is silent');
+  assert.equal(whyNotBack(world({ hosts: [], guests: [] }), roll, 'a', told()), 'it is silent');
+});

@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+import { fleet, guest } from '../agent/parties.ts';
+import { controllerOf } from '../controller/parties.ts';
+import { tempDir } from '../rpc/parties.ts';
+import { until } from '../until.ts';
+
+const run = promisify(execFile);
+const PROGRAM = path.resolve(import.meta.dirname, '../../examples/client/fleet.ts');
+
+test('the example of a client says how a fleet stands, and what a drain would do', async (t) => {
+  const { host, caDir } = await fleet(t);
+  const b = await host('b');
+  const a = await host('a', {
+    guests: () => [guest('web1'), guest('web2', { unmovable: ['device usb0 is passed through'] })],
+    peers: { b: { address: b.agent.address } },
+  });
+  const hosts = {
+    a: { address: a.agent.address, addresses: [] },
+    b: { address: b.agent.address, addresses: [] },
+  };
+  const { api, controller } = await controllerOf(t, caDir, {
+    hosts,
+    web: { address: '127.0.0.1:0' },
+  });
+  await until('the hosts to be followed', 20_000, async () => {
+    const told = (await api.hosts()).hosts;
+    return told.length === 2 && told.every(({ state }) => state === 'up') ? true : undefined;
+  });
+  const tokenFile = path.join(tempDir(t), 'token');
+  const env = {
+    PATH: process.env['PATH'],
+    GODWIT_URL: `https://${controller.web}`,
+    GODWIT_TOKEN_FILE: tokenFile,
+    GODWIT_CA: path.join(caDir, 'ca.crt'),
+  };
+  const program = (...args: string[]) =>
+    run(process.execPath, ['--conditions=godwit-source', PROGRAM, ...args], {
+      env,
+      timeout: 60_000,
+    });
+  const tokenOf = async (role: 'viewer' | 'operator') =>
+    writeFileSync(tokenFile, (await api.createToken({ body: { name: role, role } })).token);
+
+  await tokenOf('viewer');
+  assert.equal((await program()).stdout, 'a: up, 2\nb: up, 0\n');
+  await assert.rejects(program('a'), { code: 9, stderr: /^GODWIT_ROLE_FORBIDDEN: / });
+  await tokenOf('operator');
+  const { stdout } = await program('a');
+  assert.match(stdout, /^web1 would go to b\nweb2 would stay: .*usb0.*\ndone after \d+ s/);
+});
