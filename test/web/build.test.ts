@@ -1,0 +1,23 @@
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { silentLog } from '../../src/log.ts';
+import { buildWeb } from '../../tools/web.ts';
+import { Browser } from '../controller/browser.ts';
+import { controllerOf } from '../controller/parties.ts';
+import { authority, tempDir } from '../rpc/parties.ts';
+
+test('the dashboard is built of files that a controller serves, and of no others', async (t) => {
+  const pages = path.join(tempDir(t), 'web');
+  buildWeb(pages);
+  const { caDir } = await authority(t);
+  const web = { address: '127.0.0.1:0' };
+  const { controller } = await controllerOf(t, caDir, { web }, silentLog, pages);
+  const browser = new Browser(t, controller.web ?? '', caDir);
+  const built = readdirSync(pages, { recursive: true, withFileTypes: true })
+    .filter((each) => each.isFile())
+    .map(({ parentPath, name }) => path.relative(pages, path.join(parentPath, name)));
+  assert.ok(built.includes('index.html') && built.includes('app.js'));
+  for (const file of built) assert.equal((await browser.ask(`/${file}`)).status, 200, file);
+});

@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { before, test } from 'node:test';
+import { chromium } from 'playwright-core';
+import type { Page } from 'playwright-core';
+import { silentLog } from '../../src/log.ts';
+import { buildWeb } from '../../tools/web.ts';
+import { fleet, guest } from '../agent/parties.ts';
+import { controllerOf } from '../controller/parties.ts';
+import { tempDir } from '../rpc/parties.ts';
+import { until } from '../until.ts';
+
+const SETUP = path.resolve(import.meta.dirname, '../../tools/setup.sh');
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const WIDTHS = [390, 900, 1400];
+const WAIT_MS = 30_000;
+
+before(() => {
+  execFileSync('bash', [SETUP, '--only', 'chromium'], { stdio: ['ignore', 2, 2] });
+});
+
+interface Finding {
+  readonly id: string;
+  readonly nodes: readonly { readonly html: string; readonly failureSummary: string }[];
+}
+
+/** What axe-core finds on a page as it stands, light and dark, at each width. */
+async function findings(page: Page): Promise<string[]> {
+  const found: string[] = [];
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    for (const width of WIDTHS) {
+      await page.setViewportSize({ width, height: 900 });
+      const { violations } = (await page.evaluate('axe.run()')) as { violations: Finding[] };
+      for (const { id, nodes } of violations) {
+        const [node] = nodes;
+        found.push(`${colorScheme} ${width}: ${id}: ${node?.html} ${node?.failureSummary}`);
+      }
+    }
+  }
+  return found;
+}
+
+test('a person signs in, sees the fleet, plans a drain and cancels it, follows a migration to its end, and axe-core finds nothing on the way', async (t) => {
+  const { host, caDir } = await fleet(t);
+  const b = await host('b');
+  const peers = { b: { address: b.agent.address } };
+  const unmovable = guest('web2', { unmovable: ['device usb0 is passed through'] });
+  const a = await host('a', { guests: () => [guest('web1'), unmovable], peers });
+  const away = { b: { address: '127.0.0.1:1' } };
+  const c = await host('c', { guests: () => [guest('web3', { host: 'c' })], peers: away });
+  const hosts = {
+    a: { address: a.agent.address, addresses: [] },
+    b: { address: b.agent.address, addresses: [] },
+    c: { address: c.agent.address, addresses: [] },
+  };
+  const pages = path.join(tempDir(t), 'web');
+  buildWeb(pages);
+  const given = { hosts, web: { address: '127.0.0.1:0' } };
+  const { api, controller } = await controllerOf(t, caDir, given, silentLog, pages);
+  await until('the hosts to be followed', WAIT_MS, async () => {
+    const { hosts: all } = await api.hosts();
+    return all.length === 3 && all.every(({ state }) => state === 'up') ? true : undefined;
+  });
+  const { token } = await api.createToken({ body: { name: 'ann', role: 'operator' } });
+
+  const browser = await chromium.launch({
+    executablePath: '/usr/bin/chromium',
+    args: ['--no-sandbox'],
+  });
+  t.after(() => browser.close());
+  // axe-core is put into the page, which its policy refuses to everybody else.
+  const context = await browser.newContext({ ignoreHTTPSErrors: true, bypassCSP: true });
+  const page = await context.newPage();
+  page.setDefaultTimeout(WAIT_MS);
+  const errors: string[] = [];
+  page.on('pageerror', (error) => errors.push(String(error)));
+  await page.addInitScript({ content: AXE });
+  const isClean = async (what: string): Promise<void> =>
+    assert.deepEqual(await findings(page), [], what);
+
+  await page.goto(`https://${controller.web}/`);
+  await page.getByLabel('Token').fill('gdw_wrong');
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('alert').waitFor();
+  await isClean('a refused token');
+  await page.getByLabel('Token').fill(token);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+
+  await page.getByRole('link', { name: 'web1: running' }).waitFor();
+  await page.getByText('live', { exact: true }).waitFor();
+  await isClean('the fleet as cards');
+  await page.getByRole('button', { name: 'Table' }).click();
+  await page.getByRole('table', { name: 'Hosts' }).waitFor();
+  await isClean('the fleet as a table');
+
+  await page.getByRole('link', { name: 'a', exact: true }).click();
+  await page.getByRole('heading', { name: 'Facts' }).waitFor();
+  await page.getByRole('link', { name: 'web2' }).waitFor();
+  await isClean('a host');
+  await page.getByRole('link', { name: 'web2' }).click();
+  await page.getByText('device usb0 is passed through').waitFor();
+  await isClean('a guest');
+
+  await page.goto(`https://${controller.web}/wishes/new?kind=drain&hosts=a`);
+  await page.getByRole('heading', { name: 'What stays, and why' }).waitFor();
+  await isClean('the plan of a drain');
+  assert.deepEqual((await api.wishes()).wishes, []);
+  await page.getByRole('button', { name: 'Begin: drain of a' }).click();
+  await page.getByRole('button', { name: 'Cancel…' }).waitFor();
+  await isClean('a drain');
+  await page.getByRole('button', { name: 'Cancel…' }).click();
+  await isClean('what cancelling does');
+  await page.getByText('They are rolled back,').click();
+  await page.getByRole('button', { name: 'Cancel it' }).click();
+  await until('the drain to be cancelled', WAIT_MS, async () => {
+    const { wishes } = await api.wishes();
+    return wishes[0]?.phase === 'cancelled' ? true : undefined;
+  });
+  await page.getByText('cancelled', { exact: true }).first().waitFor();
+  await page.getByRole('link', { name: 'Migrations' }).click();
+  await page.getByRole('heading', { name: 'Migrations' }).waitFor();
+  await isClean('migrations');
+
+  // Begun by a person at the agent: the controller hears of it, and the page without being loaded again.
+  const { id } = await c.api.migrate({ body: { guest: 'web3', to: 'b' } });
+  await page.getByRole('link', { name: 'web3', exact: true }).click();
+  await page.getByRole('progressbar', { name: 'How far the migration is' }).waitFor();
+  assert.equal(new URL(page.url()).pathname, `/migrations/${id}`);
+  await page.getByRole('heading', { name: 'Measured' }).waitFor();
+  await isClean('a migration that is open');
+  await page.getByRole('button', { name: 'Cancel…' }).click();
+  await isClean('what cancelling a migration does');
+  await page.getByRole('button', { name: 'Roll it back' }).click();
+  await page.getByRole('button', { name: 'Download the report' }).waitFor();
+  await page.getByText('cancelled', { exact: true }).waitFor();
+  await isClean('a migration that has ended');
+  assert.deepEqual(errors, []);
+});

@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { FleetChange } from '../../web/src/base/news.ts';
+import { FleetModel } from '../../web/src/fleet/model.ts';
+import { changes, overviews } from './parts.ts';
+
+const GUEST = { driver: 'qemu', nics: [], devices: [], unmovable: [], memoryBytes: 1 };
+
+const ONE: Parameters<FleetModel['reset']>[0] = {
+  at: '2026-11-23T09:00:00Z',
+  hosts: [
+    ['a', 'up', 4, 100, 50, 0.5, null, 0, 1],
+    ['b', 'up', 4, 100, 50, 0.5, null, 0, 0],
+  ],
+  guests: [['web1', 0, 1, 'running']],
+};
+
+const guest = (host: string, state: 'running' | 'migrating' | 'incoming'): FleetChange => ({
+  type: 'guest',
+  guest: { ...GUEST, name: 'web1', host, state },
+});
+
+test('a guest that comes to another host has moved once, whichever of both hosts is heard of first', () => {
+  const gone: FleetChange = { type: 'guest-gone', host: 'a', name: 'web1' };
+  const orders: FleetChange[][] = [
+    [guest('a', 'migrating'), guest('b', 'incoming'), guest('b', 'running'), gone],
+    [guest('b', 'incoming'), guest('a', 'migrating'), gone, guest('b', 'running')],
+    [gone, guest('b', 'running'), guest('b', 'running')],
+  ];
+  for (const order of orders) {
+    const model = new FleetModel();
+    model.reset(ONE);
+    const moves = order.map((news) => model.apply(news).moved).filter((each) => each !== undefined);
+    assert.deepEqual(moves, [{ guest: 'web1', from: 'a', to: 'b' }]);
+    assert.deepEqual(model.hosts.get('a')?.guests, []);
+    assert.equal(model.hosts.get('b')?.guests[0]?.state, 'running');
+  }
+});
+
+test('a guest whose migration is rolled back has not moved', () => {
+  const model = new FleetModel();
+  model.reset(ONE);
+  const order = [
+    guest('a', 'migrating'),
+    guest('b', 'incoming'),
+    { type: 'guest-gone', host: 'b', name: 'web1' } as const,
+    guest('a', 'running'),
+  ];
+  assert.deepEqual(
+    order.map((news) => model.apply(news).moved),
+    [undefined, undefined, undefined, undefined],
+  );
+});
+
+test('a silent host has no figures of how busy it is', () => {
+  const model = new FleetModel();
+  model.reset(ONE);
+  model.apply({
+    type: 'host',
+    host: { name: 'a', address: 'a:1', state: 'silent', since: '', guests: 1 },
+  });
+  assert.equal(model.hosts.get('a')?.processorShare, undefined);
+  assert.equal(model.hosts.get('a')?.guests.length, 1);
+});
+
+test('each guest is counted once on each host, whatever happens, and an event that is told twice changes nothing', () => {
+  fc.assert(
+    fc.property(overviews, fc.array(changes, { maxLength: 30 }), (overview, list) => {
+      const model = new FleetModel();
+      model.reset(overview);
+      for (const news of list) {
+        model.apply(news);
+        const once = JSON.stringify([...model.hosts]);
+        const again = model.apply(news);
+        assert.equal(again.moved, undefined);
+        assert.equal(JSON.stringify([...model.hosts]), once);
+      }
+      let counted = 0;
+      for (const { name, guests } of model.hosts.values()) {
+        counted += guests.length;
+        assert.equal(new Set(guests.map((each) => each.name)).size, guests.length);
+        assert.ok(guests.every(({ host }) => host === name));
+      }
+      assert.equal(model.guestCount, counted);
+    }),
+  );
+});
+
+test('only hosts of which something changed are other objects, so that only they are drawn anew', () => {
+  fc.assert(
+    fc.property(overviews, changes, (overview, news) => {
+      const model = new FleetModel();
+      model.reset(overview);
+      const before = new Map(model.hosts);
+      const { change } = model.apply(news);
+      const other = [...model.hosts].filter(([name, host]) => before.get(name) !== host);
+      assert.ok(other.length <= 1);
+      if (change === 'nothing') assert.equal(other.length, 0);
+    }),
+  );
+});

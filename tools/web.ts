@@ -1,0 +1,52 @@
+/**
+ * Builds the dashboard of web/ into `dist/web`: what a browser loads. A controller compresses it once, as it reads it.
+ * `--watch` builds again with each change.
+ */
+import { cpSync, mkdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { buildSync, context } from 'esbuild';
+import type { BuildOptions } from 'esbuild';
+
+const root = path.resolve(import.meta.dirname, '..');
+const web = path.join(root, 'web');
+/** Copied as they are. */
+const PLAIN = ['index.html', 'icon.svg'];
+
+function optionsFor(out: string): BuildOptions {
+  return {
+    entryPoints: [{ in: path.join(web, 'src/main.tsx'), out: 'app' }],
+    outdir: out,
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    target: ['chrome123', 'firefox121', 'safari17.5'],
+    minify: true,
+    sourcemap: false,
+    chunkNames: 'parts/[name]-[hash]',
+    assetNames: 'parts/[name]-[hash]',
+    loader: { '.woff2': 'file' },
+    tsconfig: path.join(web, 'tsconfig.json'),
+    legalComments: 'linked',
+    logLevel: 'warning',
+  };
+}
+
+/** Builds everything once; what stood in `out` is gone. */
+export function buildWeb(out: string): void {
+  rmSync(out, { recursive: true, force: true });
+  mkdirSync(out, { recursive: true });
+  buildSync(optionsFor(out));
+  for (const name of PLAIN) cpSync(path.join(web, name), path.join(out, name));
+}
+
+async function watch(out: string): Promise<void> {
+  buildWeb(out);
+  const watched = await context({ ...optionsFor(out), minify: false, sourcemap: 'linked' });
+  await watched.watch();
+}
+
+if (import.meta.main) {
+  const out = path.join(root, 'dist/web');
+  if (process.argv.includes('--watch')) await watch(out);
+  else buildWeb(out);
+}

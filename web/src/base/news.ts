@@ -1,0 +1,9 @@
+import type { FleetNews } from '../../../src/protocol/controller/events.ts';
+
+export type FleetChange = Extract<
+  FleetNews,
+  { type: 'host' | 'host-gone' | 'guest' | 'guest-gone' | 'conflict' }
+>;
+
+/** What the controller tells as it happens. `lost` and `reset`: what was missed is not known; ask for everything again. */
+export type News = FleetNews | { readonly type: 'reset' };

@@ -1,0 +1,123 @@
+import type { Overview } from '../../../src/protocol/controller/overview.ts';
+import { batch, signal } from '@preact/signals';
+import { asProblem, request } from '../base/http.ts';
+import type { Problem } from '../base/http.ts';
+import { follow } from '../base/live.ts';
+import type { FleetChange, News } from '../base/news.ts';
+import { sessionEnded } from '../base/session.ts';
+import { newsOfMigration } from '../moves/open.ts';
+import { askForWishes, newsOfWish } from '../wishes/wishes.ts';
+import { FleetModel } from './model.ts';
+import type { Moved } from './model.ts';
+
+/** The fleet that the pages show. What draws it reads `revision` too, and so is drawn again with the next change. */
+export const fleet = new FleetModel();
+/** Counts up when figures of hosts change. */
+export const revision = signal(0);
+/** Counts up when hosts or guests come, go, or change their states. */
+export const shape = signal(0);
+/** Guests that have just come to another host; whoever draws them takes them out. */
+export const arrivals: Moved[] = [];
+export const loaded = signal<'no' | 'yes' | Problem>('no');
+/** The moment of the last overview, ms since 1970, by this computer's clock. */
+export const seenAtMs = signal(0);
+
+/** Between two looks at the figures of all hosts, at least; a slow answer makes it longer. */
+const LOOK_MS = 10_000;
+const SOON_MS = 1000;
+const LOOKS_PART = 20;
+const MOST_ARRIVALS = 200;
+
+let tag: string | undefined;
+let waitingNews: FleetChange[] | undefined;
+let timer: ReturnType<typeof setTimeout> | undefined;
+let drawn: number | undefined;
+let pendingShape = false;
+
+/** Follows the fleet until the signal aborts. */
+export function watchFleet(until: AbortSignal): void {
+  until.addEventListener('abort', () => clearTimeout(timer), { once: true });
+  addEventListener('visibilitychange', onVisible, { signal: until });
+  void follow((news) => take(news, until), until);
+  void look(until, true);
+  function onVisible(): void {
+    if (document.visibilityState === 'visible') void look(until);
+  }
+}
+
+/** Asks for everything once more, now. */
+export async function look(until: AbortSignal, fresh = false): Promise<void> {
+  if (waitingNews !== undefined) return;
+  clearTimeout(timer);
+  waitingNews = [];
+  const begun = performance.now();
+  try {
+    const headers = tag === undefined || fresh ? {} : { 'if-none-match': tag };
+    const response = await request('/v1/overview', { headers, signal: until });
+    if (response.status !== 304) {
+      tag = response.headers.get('etag') ?? undefined;
+      fleet.reset((await response.json()) as Overview);
+    }
+    for (const news of waitingNews) fleet.apply(news);
+    batch(() => {
+      loaded.value = 'yes';
+      seenAtMs.value = Date.now();
+      changed(true);
+    });
+  } catch (thrown) {
+    if (until.aborted) return;
+    const problem = asProblem(thrown);
+    if (problem.status === 401) return sessionEnded();
+    if (loaded.value !== 'yes') loaded.value = problem;
+  } finally {
+    waitingNews = undefined;
+  }
+  const took = performance.now() - begun;
+  if (until.aborted) return;
+  timer = setTimeout(() => void lookIfSeen(until), Math.max(LOOK_MS, took * LOOKS_PART));
+}
+
+/** Which hosts are drained follows from wishes, and stands in the overview. */
+function lookSoon(until: AbortSignal): void {
+  clearTimeout(timer);
+  timer = setTimeout(() => void lookIfSeen(until), SOON_MS);
+}
+
+function lookIfSeen(until: AbortSignal): Promise<void> | undefined {
+  // Nobody looks at it: the next look is when somebody does.
+  return document.visibilityState === 'hidden' ? undefined : look(until);
+}
+
+function take(news: News, until: AbortSignal): void {
+  switch (news.type) {
+    case 'ready':
+    case 'lost':
+    case 'reset':
+      void askForWishes(until);
+      void look(until, true);
+      return;
+    case 'migration':
+      return newsOfMigration(news.migration);
+    case 'wish':
+      newsOfWish(news.wish);
+      return lookSoon(until);
+    default:
+  }
+  if (waitingNews !== undefined) waitingNews.push(news);
+  const { change, moved } = fleet.apply(news);
+  if (moved !== undefined && arrivals.length < MOST_ARRIVALS) arrivals.push(moved);
+  if (change !== 'nothing') changed(change === 'shape');
+}
+
+/** Draws with the next frame, however many events come before it. */
+function changed(isShape: boolean): void {
+  pendingShape ||= isShape;
+  drawn ??= requestAnimationFrame(() => {
+    drawn = undefined;
+    batch(() => {
+      revision.value += 1;
+      if (pendingShape) shape.value += 1;
+      pendingShape = false;
+    });
+  });
+}

@@ -1,0 +1,83 @@
+import type { Phase, Progress } from '../../../src/protocol/public/migration.ts';
+
+/**
+ * How far a migration is, as one number that never runs backwards. What a hypervisor reports is of the present round of
+ * memory, and begins anew with each; and what remains may grow. So each phase has a part of the whole, memory moves
+ * within its own, and what was once shown is never taken back.
+ */
+export interface Shown {
+  /** 0..100; 100 only once it is done. */
+  readonly percent: number;
+  /** `back`: it is being undone, and a percentage says nothing of that. */
+  readonly heads: 'on' | 'back' | 'ended';
+}
+
+export const NOTHING: Shown = { percent: 0, heads: 'on' };
+
+/** Where each phase begins and ends, in percent. */
+const PARTS: Readonly<Record<Phase, readonly [from: number, to: number]>> = {
+  planned: [0, 1],
+  checking: [1, 3],
+  seeding: [3, 6],
+  preparing: [6, 9],
+  disks: [9, 40],
+  memory: [40, 90],
+  switchover: [90, 93],
+  handover: [93, 94],
+  draining: [94, 97],
+  verifying: [97, 98],
+  cleanup: [98, 99],
+  undoing: [0, 0],
+  done: [100, 100],
+  rehearsed: [0, 0],
+  failed: [0, 0],
+  cancelled: [0, 0],
+  held: [0, 0],
+  lost: [0, 0],
+};
+/** Without disks to copy, memory begins where they would. */
+const MEMORY_ALONE_FROM = PARTS.disks[0];
+
+type Seen = Pick<Progress, 'phase' | 'percent' | 'sample' | 'disks' | 'etaMs'>;
+
+/** What to show after one more look. Pure. */
+export function percentAfter(before: Shown, now: Seen): Shown {
+  switch (now.phase) {
+    case 'done':
+      return { percent: 100, heads: 'ended' };
+    case 'rehearsed':
+    case 'failed':
+    case 'cancelled':
+    case 'held':
+    case 'lost':
+      return { percent: before.percent, heads: 'ended' };
+    case 'undoing':
+      return { percent: before.percent, heads: 'back' };
+    default: {
+      const [first, to] = PARTS[now.phase];
+      const hasDisks = (now.disks?.length ?? 0) > 0;
+      const from = now.phase === 'memory' && !hasDisks ? MEMORY_ALONE_FROM : first;
+      const reached = from + (to - from) * partOf(now);
+      const percent = Math.max(before.percent, Math.min(99, reached));
+      return { percent, heads: 'on' };
+    }
+  }
+}
+
+/** How much of its phase is over, 0..1, as far as anybody can say. */
+function partOf({ phase, percent, sample, etaMs }: Seen): number {
+  if (phase === 'disks') return bounded(percent / 100);
+  if (phase !== 'memory' && phase !== 'draining') return 0;
+  const total = sample?.totalBytes ?? 0;
+  // The first round passes over everything; what later rounds leave shrinks from there.
+  const passed =
+    sample === undefined || total === 0 ? percent / 100 : 1 - sample.remainingBytes / total;
+  const first = sample === undefined || sample.round <= 1;
+  if (first || etaMs === undefined) return bounded(passed * (first ? 0.8 : 1));
+  // By the time that memory has taken: what went before it, such as waiting for a quiet moment, says nothing of it.
+  return bounded(Math.max(sample.totalMs / Math.max(1, sample.totalMs + etaMs), passed * 0.8));
+}
+
+function bounded(share: number): number {
+  return Number.isFinite(share) ? Math.min(1, Math.max(0, share)) : 0;
+}

@@ -1,0 +1,201 @@
+import type { fleetGuestDetail } from '../../../src/protocol/controller/fleet.ts';
+import type { GuestStay } from '../../../src/protocol/controller/history.ts';
+import { formatBytes, formatDuration } from '../../../src/protocol/quantity.ts';
+import { ask } from '../base/http.ts';
+import { useLoaded } from '../base/load.ts';
+import { mayOperate } from '../base/session.ts';
+import { momentText } from '../base/words.ts';
+import { fleet, shape } from '../fleet/fleet.ts';
+import { Icon } from '../parts/icons.tsx';
+import { Shown } from '../parts/loaded.tsx';
+import { Badge, GuestBadge, HostBadge } from '../parts/states.tsx';
+
+type Detail = ReturnType<typeof fleetGuestDetail.parse>;
+
+/** Where the guest is by the events: its page is asked for anew when that changes. */
+function placesOf(name: string): string {
+  const found: string[] = [];
+  for (const host of fleet.hosts.values()) {
+    const guest = host.guests.find((each) => each.name === name);
+    if (guest !== undefined) found.push(`${host.name} ${host.state} ${guest.state}`);
+  }
+  return found.join();
+}
+
+/** One guest, wherever it is, and its whole story. */
+export function GuestPage({ name }: { name: string }) {
+  void shape.value;
+  const at = encodeURIComponent(name);
+  const places = placesOf(name);
+  const detail = useLoaded(
+    (until) => ask<{ guests: Detail[] }>(`/v1/guests/${at}`, { signal: until }),
+    [name, places],
+  );
+  return (
+    <div class="stack">
+      <nav class="trail" aria-label="Where this is">
+        <a href="/">Fleet</a> / <span aria-current="page">{name}</span>
+      </nav>
+      <header class="head-row">
+        <h1>{name}</h1>
+        <span class="grow" />
+        {mayOperate() ? (
+          <a class="button" href={`/wishes/new?kind=migration&guest=${at}`}>
+            <Icon of="moving" /> Move…
+          </a>
+        ) : null}
+      </header>
+      <Shown of={detail} what={`guest ${name}`} lines={5}>
+        {({ guests }) =>
+          guests.map((guest) => <OnHost key={`${guest.host} ${guest.uuid}`} guest={guest} />)
+        }
+      </Shown>
+      <Story name={name} places={places} />
+    </div>
+  );
+}
+
+function OnHost({ guest }: { guest: Detail }) {
+  const { info, host, hostState, alsoClaimedBy } = guest;
+  const rows: (readonly [string, preact.ComponentChildren])[] = [
+    ['memory', info.memoryBytes === undefined ? 'not known' : formatBytes(info.memoryBytes)],
+    ['vCPUs', info.vcpus ?? 'not known'],
+    [
+      'driver',
+      [info.driver, info.hypervisorVersion, info.machineType, info.accelerator]
+        .filter((each) => each !== undefined)
+        .join(', '),
+    ],
+    ...(info.manager === undefined ? [] : [['held by', info.manager] as const]),
+    ...(info.uuid === undefined ? [] : [['uuid', <code key="u">{info.uuid}</code>] as const]),
+    ...(info.pid === undefined ? [] : [['process', info.pid] as const]),
+    [
+      'network',
+      info.nics
+        .map(({ id, mac, bridge }) => `${id} ${mac}${bridge === undefined ? '' : ` at ${bridge}`}`)
+        .join('; ') || 'none',
+    ],
+    [
+      'disks',
+      info.disks
+        ?.map(({ name, format, bytes }) => `${name} (${format}, ${formatBytes(bytes)})`)
+        .join('; ') ?? 'not known',
+    ],
+  ];
+  return (
+    <section class="panel stack">
+      <div class="row">
+        <h2>
+          On <a href={`/hosts/${host}`}>{host}</a>
+        </h2>
+        <GuestBadge state={guest.state} />
+        {hostState === 'up' ? null : <HostBadge state={hostState} />}
+        {guest.migration === undefined ? null : (
+          <a href={`/migrations/${guest.migration}`}>its migration</a>
+        )}
+      </div>
+      {hostState === 'up' ? null : (
+        <p class="soft">
+          As {host} said it before {momentText(guest.hostSince)}. Nobody knows how it stands now.
+        </p>
+      )}
+      {alsoClaimedBy === undefined ? null : (
+        <div class="notice bad" role="alert">
+          <Icon of="warn" size={18} />
+          <strong>
+            Also claimed by {alsoClaimedBy.join(', ')}. Two hosts may run it: look at once.
+          </strong>
+        </div>
+      )}
+      {info.unmovable.length === 0 ? null : (
+        <div class="notice warn">
+          <Icon of="stay" size={18} />
+          <div>
+            <strong>It cannot move.</strong>
+            <ul>
+              {info.unmovable.map((each) => (
+                <li key={each}>{each}</li>
+              ))}
+            </ul>
+          </div>
+        </div>
+      )}
+      <dl class="pairs">
+        {rows.map(([name, value]) => (
+          <>
+            <dt key={name}>{name}</dt>
+            <dd>{value}</dd>
+          </>
+        ))}
+      </dl>
+    </section>
+  );
+}
+
+interface History {
+  readonly stays: readonly GuestStay[];
+  readonly isPart: boolean;
+}
+
+/** Every host that it was on, when and why. */
+function Story({ name, places }: { name: string; places: string }) {
+  const history = useLoaded(
+    (until) => ask<History>(`/v1/guests/${encodeURIComponent(name)}/history`, { signal: until }),
+    [name, places],
+  );
+  return (
+    <section class="panel">
+      <h2>Where it was, and why</h2>
+      <Shown of={history} what="its history">
+        {({ stays, isPart }) => (
+          <>
+            <ol class="story">
+              {stays.map((stay) => (
+                <Stay key={`${stay.host} ${stay.from}`} stay={stay} />
+              ))}
+            </ol>
+            {isPart ? <p class="soft">Older ones are not told.</p> : null}
+          </>
+        )}
+      </Shown>
+    </section>
+  );
+}
+
+function Stay({ stay }: { stay: GuestStay }) {
+  const { host, from, to, why, migration, wish, by, tries } = stay;
+  const until = to === undefined ? 'now' : momentText(to);
+  const isLong = from !== undefined && to !== undefined;
+  return (
+    <li class={to === undefined ? 'now' : ''}>
+      <div class="row">
+        <strong>
+          <a href={`/hosts/${host}`}>{host}</a>
+        </strong>
+        <span class="soft number">
+          {from === undefined ? 'since before anything that is kept' : momentText(from)} – {until}
+          {isLong ? ` (${formatDuration(Date.parse(to) - Date.parse(from))})` : ''}
+        </span>
+      </div>
+      <p>
+        {why}
+        {by === undefined ? '' : `, by ${by}`}{' '}
+        {migration === undefined ? null : <a href={`/migrations/${migration}`}>report</a>}{' '}
+        {wish === undefined ? null : <a href={`/wishes/${wish}`}>what asked for it</a>}
+      </p>
+      {tries.length === 0 ? null : (
+        <ul>
+          {tries.map((each) => (
+            <li key={each.migration}>
+              <Badge tone="warn" glyph="back">
+                {each.outcome}
+              </Badge>{' '}
+              <a href={`/migrations/${each.migration}`}>to {each.to}</a>{' '}
+              <span class="soft">{momentText(each.at)}</span> {each.words}
+            </li>
+          ))}
+        </ul>
+      )}
+    </li>
+  );
+}

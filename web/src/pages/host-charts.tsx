@@ -1,0 +1,76 @@
+import type { SamplePoint } from '../../../src/protocol/controller/fleet.ts';
+import { formatBytes, formatRate } from '../../../src/protocol/quantity.ts';
+import { momentText, percentText } from '../base/words.ts';
+import { columnsOf } from '../fleet/samples.ts';
+import type { Span } from '../fleet/samples.ts';
+import { Chart } from '../parts/chart.tsx';
+
+/** What a chart shows at least, s, however few points there are yet. */
+const SPAN_S: Readonly<Record<Span, number>> = {
+  sample: 600,
+  minute: 7200,
+  hour: 30 * 86_400,
+};
+
+const atText = (x: number): string => momentText(x * 1000);
+
+/** Processors and what waits, memory, network and disks over the same time. */
+export function HostCharts({
+  points,
+  span,
+  memoryBytes,
+}: {
+  points: readonly SamplePoint[];
+  span: Span;
+  memoryBytes: number | undefined;
+}) {
+  const { x, of } = columnsOf(points, span);
+  const used = of('memoryAvailableBytes').map((each) =>
+    each === null || memoryBytes === undefined ? null : Math.max(0, memoryBytes - each),
+  );
+  const given = { x, xKind: 'time' as const, xText: atText, xSpan: SPAN_S[span], height: 140 };
+  return (
+    <div class="chart-grid">
+      <Chart
+        {...given}
+        label="Processors in use, and taken by others"
+        text={percentText}
+        most={1}
+        lines={[
+          { name: 'processors', colour: '--rate', values: of('processorUsed'), kind: 'area' },
+          { name: 'steal', colour: '--dirty', values: of('processorSteal') },
+        ]}
+      />
+      <Chart
+        {...given}
+        label="The share of the time in which something waited"
+        text={percentText}
+        lines={[
+          { name: 'waited for processors', colour: '--rate', values: of('pressureProcessor') },
+          { name: 'memory', colour: '--dirty', values: of('pressureMemory') },
+          { name: 'disks', colour: '--soft', values: of('pressureIo'), kind: 'dashed' },
+        ]}
+      />
+      <Chart
+        {...given}
+        label="Memory in use"
+        text={formatBytes}
+        isBytes
+        {...(memoryBytes === undefined ? {} : { most: memoryBytes })}
+        lines={[{ name: 'memory in use', colour: '--rate', values: used, kind: 'area' }]}
+      />
+      <Chart
+        {...given}
+        label="Network and disks"
+        text={formatRate}
+        isBytes
+        lines={[
+          { name: 'network in', colour: '--rate', values: of('networkInBytesPerS') },
+          { name: 'out', colour: '--dirty', values: of('networkOutBytesPerS') },
+          { name: 'disks read', colour: '--soft', values: of('diskReadBytesPerS'), kind: 'dashed' },
+          { name: 'written', colour: '--good', values: of('diskWriteBytesPerS'), kind: 'dashed' },
+        ]}
+      />
+    </div>
+  );
+}

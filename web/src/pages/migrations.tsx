@@ -1,0 +1,145 @@
+import type { FleetMigration } from '../../../src/protocol/controller/history.ts';
+import { formatBytes, formatDuration } from '../../../src/protocol/quantity.ts';
+import { ask } from '../base/http.ts';
+import { useLoaded } from '../base/load.ts';
+import { place, putQuery } from '../base/router.ts';
+import { momentText } from '../base/words.ts';
+import { heard } from '../moves/open.ts';
+import type { Glyph } from '../parts/icons.tsx';
+import { Shown } from '../parts/loaded.tsx';
+import { Empty } from '../parts/notices.tsx';
+import { Badge } from '../parts/states.tsx';
+import type { Tone } from '../parts/states.tsx';
+
+const LOOKS: Readonly<
+  Record<NonNullable<FleetMigration['outcome']> | 'open', readonly [string, Tone, Glyph]>
+> = {
+  open: ['under way', 'accent', 'moving'],
+  done: ['done', 'good', 'good'],
+  failed: ['failed', 'bad', 'bad'],
+  cancelled: ['cancelled', 'calm', 'bad'],
+  held: ['held: a person must decide', 'bad', 'warn'],
+  lost: ['lost', 'bad', 'bad'],
+  rehearsed: ['rehearsed', 'good', 'good'],
+};
+
+export function OutcomeBadge({ migration }: { migration: FleetMigration }) {
+  const [word, tone, glyph] = LOOKS[migration.outcome ?? 'open'];
+  return (
+    <Badge tone={tone} glyph={glyph}>
+      {word}
+    </Badge>
+  );
+}
+
+const OUTCOMES = ['done', 'failed', 'cancelled', 'held', 'lost', 'rehearsed'] as const;
+
+/** Every migration of the fleet, newest first, whoever began it. */
+export function MigrationsPage() {
+  const { query } = place.value;
+  const asked = new URLSearchParams();
+  for (const name of ['guest', 'host', 'outcome', 'cursor']) {
+    const value = query.get(name);
+    if (value !== null && value !== '') asked.set(name, value);
+  }
+  const text = asked.toString();
+  const found = useLoaded(
+    (until) =>
+      ask<{ migrations: FleetMigration[]; next?: string }>(`/v1/migrations?${text}`, {
+        signal: until,
+      }),
+    [text, [...heard.value.values()].map(({ id, state }) => `${id} ${state}`).join()],
+  );
+  return (
+    <div class="stack">
+      <h1>Migrations</h1>
+      <div class="toolbar" role="search" aria-label="Migrations">
+        {(['guest', 'host'] as const).map((name) => (
+          <input
+            key={name}
+            type="search"
+            value={query.get(name) ?? ''}
+            placeholder={`of the ${name}`}
+            aria-label={`Of the ${name}`}
+            onChange={(event) => putQuery({ [name]: event.currentTarget.value, cursor: undefined })}
+          />
+        ))}
+        <label class="row">
+          <span class="soft">Outcome</span>
+          <select
+            value={query.get('outcome') ?? ''}
+            onChange={(event) =>
+              putQuery({ outcome: event.currentTarget.value, cursor: undefined })
+            }
+          >
+            <option value="">any</option>
+            {OUTCOMES.map((each) => (
+              <option key={each} value={each}>
+                {each}
+              </option>
+            ))}
+          </select>
+        </label>
+      </div>
+      <Shown of={found} what="migrations">
+        {({ migrations, next }) =>
+          migrations.length === 0 ? (
+            <Empty title="No migration is like that." />
+          ) : (
+            <section class="panel">
+              <Rows migrations={migrations} />
+              {next === undefined ? null : (
+                <button type="button" onClick={() => putQuery({ cursor: next })}>
+                  Older ones
+                </button>
+              )}
+            </section>
+          )
+        }
+      </Shown>
+    </div>
+  );
+}
+
+function Rows({ migrations }: { migrations: readonly FleetMigration[] }) {
+  const ms = (value: number | undefined): string =>
+    value === undefined ? '–' : formatDuration(value);
+  return (
+    <div class="scrolls" tabIndex={0} role="group" aria-label="Migrations">
+      <table class="list">
+        <thead>
+          <tr>
+            <th>Guest</th>
+            <th>From, to</th>
+            <th>State</th>
+            <th class="right">Took</th>
+            <th class="right">Downtime</th>
+            <th class="right">Client gap</th>
+            <th class="right">Sent</th>
+            <th>Began</th>
+          </tr>
+        </thead>
+        <tbody>
+          {migrations.map((each) => (
+            <tr key={each.id}>
+              <td>
+                <a href={`/migrations/${each.id}`}>{each.guest}</a>
+              </td>
+              <td>
+                {each.source} → {each.destination}
+              </td>
+              <td>
+                <OutcomeBadge migration={each} />
+              </td>
+              <td class="right">{ms(each.totalMs)}</td>
+              <td class="right">{ms(each.downtimeMs)}</td>
+              <td class="right">{ms(each.clientGapMs)}</td>
+              <td class="right">{each.bytes === undefined ? '–' : formatBytes(each.bytes)}</td>
+              <td>{momentText(each.startedAt)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

@@ -1,0 +1,76 @@
+import { useEffect } from 'preact/hooks';
+import { match } from '../base/paths.ts';
+import { place } from '../base/router.ts';
+import { Empty } from '../parts/notices.tsx';
+import { FleetPage } from './fleet.tsx';
+import { GuestPage } from './guest.tsx';
+import { HostPage } from './host.tsx';
+import { MigrationPage } from './migration.tsx';
+import { MigrationsPage } from './migrations.tsx';
+import { NewWishPage } from './wish-new.tsx';
+import { WishPage } from './wish.tsx';
+import { WishesPage } from './wishes.tsx';
+
+interface Known {
+  readonly pattern: string;
+  readonly title: (names: Record<string, string>) => string;
+  readonly show: (names: Record<string, string>) => preact.JSX.Element;
+}
+
+/** Every page of the dashboard, by its path. */
+const PAGES: readonly Known[] = [
+  { pattern: '/', title: () => 'Fleet', show: () => <FleetPage /> },
+  {
+    pattern: '/hosts/:name',
+    title: ({ name = '' }) => name,
+    show: ({ name = '' }) => <HostPage name={name} />,
+  },
+  {
+    pattern: '/guests/:name',
+    title: ({ name = '' }) => name,
+    show: ({ name = '' }) => <GuestPage name={name} />,
+  },
+  { pattern: '/migrations', title: () => 'Migrations', show: () => <MigrationsPage /> },
+  {
+    pattern: '/migrations/:id',
+    title: ({ id = '' }) => id,
+    show: ({ id = '' }) => <MigrationPage id={id} />,
+  },
+  { pattern: '/wishes', title: () => 'Drains and moves', show: () => <WishesPage /> },
+  { pattern: '/wishes/new', title: () => 'Ask', show: () => <NewWishPage /> },
+  {
+    pattern: '/wishes/:id',
+    title: ({ id = '' }) => id,
+    show: ({ id = '' }) => <WishPage id={id} />,
+  },
+];
+
+export function Page() {
+  const { path } = place.value;
+  for (const { pattern, title, show } of PAGES) {
+    const names = match(pattern, path);
+    if (names !== undefined)
+      return (
+        <Titled key={path} title={title(names)}>
+          {show(names)}
+        </Titled>
+      );
+  }
+  return (
+    <Titled title="No such page">
+      <h1>No such page</h1>
+      <Empty title={`Nothing stands at ${path}.`}>
+        <p>
+          Go to <a href="/">the fleet</a>.
+        </p>
+      </Empty>
+    </Titled>
+  );
+}
+
+function Titled({ title, children }: { title: string; children: preact.ComponentChildren }) {
+  useEffect(() => {
+    document.title = `${title} · Godwit`;
+  }, [title]);
+  return <>{children}</>;
+}

@@ -1,0 +1,158 @@
+import type { WishPlan } from '../../../src/protocol/controller/wishes.ts';
+import { formatDuration } from '../../../src/protocol/quantity.ts';
+import { count, counted, momentText } from '../base/words.ts';
+import { Icon } from '../parts/icons.tsx';
+
+const MOST_ROWS = 500;
+
+/** What would happen: each move, what stays and why, what nobody knows. */
+export function PlanView({ plan }: { plan: WishPlan }) {
+  const { steps, seconds, parallel, stays, waiting, late, blind } = plan;
+  const isLate = new Set(late);
+  return (
+    <div class="stack">
+      <dl class="figures panel">
+        <div>
+          <dt>Guests that move</dt>
+          <dd>
+            <b class="number">{count(steps.length)}</b>{' '}
+            <span class="soft">
+              {steps.length > 0 ? `${counted(parallel, 'at a time', 'at a time')}` : ''}
+            </span>
+          </dd>
+        </div>
+        <div>
+          <dt>Predicted to take</dt>
+          <dd>
+            <b class="number">{steps.length === 0 ? '–' : formatDuration(seconds * 1000)}</b>{' '}
+            <span class="soft number">
+              {steps.length === 0 ? '' : `until ${momentText(Date.now() + seconds * 1000)}`}
+            </span>
+          </dd>
+        </div>
+        <div>
+          <dt>Guests that wait</dt>
+          <dd>
+            <b class="number">{count(waiting.length)}</b>
+          </dd>
+        </div>
+        <div>
+          <dt>Guests that stay</dt>
+          <dd>
+            <b class="number">{count(stays.length)}</b>
+          </dd>
+        </div>
+      </dl>
+      {blind.length === 0 ? null : (
+        <div class="notice bad">
+          <Icon of="silent" size={18} />
+          <div>
+            <strong>Not everything is known.</strong>
+            <ul>
+              {blind.map((each) => (
+                <li key={each}>{each}</li>
+              ))}
+            </ul>
+          </div>
+        </div>
+      )}
+      {late.length === 0 ? null : (
+        <div class="notice warn">
+          <Icon of="wait" size={18} />
+          <strong>
+            {counted(late.length, 'guest')} would arrive after the deadline, by prediction.
+          </strong>
+        </div>
+      )}
+      {stays.length === 0 ? null : (
+        <section class="panel">
+          <h2>What stays, and why</h2>
+          <Reasons rows={stays.map(({ guest, host, words }) => ({ guest, where: host, words }))} />
+        </section>
+      )}
+      {waiting.length === 0 ? null : (
+        <section class="panel">
+          <h2>What waits, and for what</h2>
+          <Reasons
+            rows={waiting.map(({ guest, from, to, words }) => ({
+              guest,
+              where: to === undefined ? from : `${from} → ${to}`,
+              words,
+            }))}
+          />
+        </section>
+      )}
+      {steps.length === 0 ? null : (
+        <section class="panel">
+          <h2>Moves, in their order</h2>
+          <div class="scrolls" tabIndex={0} role="group" aria-label="Moves">
+            <table class="list">
+              <thead>
+                <tr>
+                  <th>Guest</th>
+                  <th>From</th>
+                  <th>To</th>
+                  <th class="right">Predicted</th>
+                  <th>Note</th>
+                </tr>
+              </thead>
+              <tbody>
+                {steps.slice(0, MOST_ROWS).map((step) => (
+                  <tr key={step.guest}>
+                    <td>
+                      <a href={`/guests/${step.guest}`}>{step.guest}</a>
+                    </td>
+                    <td>{step.from}</td>
+                    <td>{step.to}</td>
+                    <td class="right">{formatDuration(step.seconds * 1000)}</td>
+                    <td>
+                      {isLate.has(step.guest) ? <span class="warn">after the deadline</span> : null}
+                    </td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
+          {steps.length > MOST_ROWS ? (
+            <p class="soft">and {count(steps.length - MOST_ROWS)} more</p>
+          ) : null}
+        </section>
+      )}
+    </div>
+  );
+}
+
+/** Guests with a reason each. */
+export function Reasons({
+  rows,
+}: {
+  rows: readonly { guest: string; where: string; words: string }[];
+}) {
+  return (
+    <div class="scrolls" tabIndex={0} role="group" aria-label="Guests and reasons">
+      <table class="list">
+        <thead>
+          <tr>
+            <th>Guest</th>
+            <th>Host</th>
+            <th>Reason</th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.slice(0, MOST_ROWS).map(({ guest, where, words }) => (
+            <tr key={guest}>
+              <td>
+                <a href={`/guests/${guest}`}>{guest}</a>
+              </td>
+              <td>{where}</td>
+              <td class="words">{words}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {rows.length > MOST_ROWS ? (
+        <p class="soft">and {count(rows.length - MOST_ROWS)} more</p>
+      ) : null}
+    </div>
+  );
+}

@@ -1,0 +1,26 @@
+import type { Loaded } from '../base/load.ts';
+import { Loading, ProblemNote } from './notices.tsx';
+
+/** The three ways in which an answer can stand: not yet, not at all, or there, even if a newer one failed. */
+export function Shown<T>({
+  of,
+  what,
+  lines,
+  children,
+}: {
+  of: Loaded<T>;
+  what: string;
+  lines?: number;
+  children: (value: T) => preact.ComponentChildren;
+}) {
+  const { value, problem, again } = of;
+  return (
+    <>
+      {problem === undefined ? null : <ProblemNote problem={problem} again={again} />}
+      {value === undefined && problem === undefined ? (
+        <Loading what={what} {...(lines === undefined ? {} : { lines })} />
+      ) : null}
+      {value === undefined ? null : children(value)}
+    </>
+  );
+}

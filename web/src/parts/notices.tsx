@@ -1,0 +1,50 @@
+import type { Problem } from '../base/http.ts';
+import { Icon } from './icons.tsx';
+
+/** Something failed: what, what to do, and a way to try it again. */
+export function ProblemNote({ problem, again }: { problem: Problem; again?: () => void }) {
+  return (
+    <div class="notice bad" role="alert">
+      <Icon of="warn" size={18} />
+      <div class="grow">
+        <strong>{sentence(problem.message)}</strong>
+        {problem.hint === '' ? null : <p>{problem.hint}</p>}
+        <p class="soft">
+          <code>{problem.code}</code>
+        </p>
+      </div>
+      {again === undefined ? null : (
+        <button type="button" onClick={again}>
+          Try again
+        </button>
+      )}
+    </div>
+  );
+}
+
+function sentence(text: string): string {
+  const first = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(first) ? first : `${first}.`;
+}
+
+/** Nothing is there, which is no mistake: why, and what would bring something. */
+export function Empty({ title, children }: { title: string; children?: preact.ComponentChildren }) {
+  return (
+    <div class="empty">
+      <strong>{title}</strong>
+      {children}
+    </div>
+  );
+}
+
+/** The shape of what is on its way. */
+export function Loading({ what, lines = 4 }: { what: string; lines?: number }) {
+  return (
+    <div class="loading" role="status">
+      <span class="hidden">Loading {what}…</span>
+      {Array.from({ length: lines }, (_, at) => (
+        <i key={at} aria-hidden="true" />
+      ))}
+    </div>
+  );
+}

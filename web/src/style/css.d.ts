@@ -1,0 +1,2 @@
+/** The bundler puts them into app.css. */
+declare module '*.css';
