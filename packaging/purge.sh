@@ -27,7 +27,11 @@ if real=$(cd "$state" 2>/dev/null && pwd -P); then
   fi
   remove "$real/migrations" "$real/disk-moves" "$real/pki" "$real/cache" "$real/wire-shares" "$real/agent.sock"
   remove "$real/fleet.json" "$real"/fleet.json.*.tmp "$real/store.json" "$real/store.json.tmp"
-  remove "$real/pruned-migrations" "$real/pruned-migrations.tmp"
+  remove "$real/pruned-migrations" "$real/pruned-migrations.tmp" "$real/orders" "$real/guest-labels.json" "$real/guest-labels.json.tmp"
+  remove "$real/controller.db" "$real/controller.db-wal" "$real/controller.db-shm" "$real/controller.sock"
+  # What a container has mounted keeps its directory.
+  [ -L "$real/containers" ] || for container in "$real/containers"/*; do remove "$container"; done
+  rmdir "$real/containers" 2>/dev/null || true
   if [ -L "$state" ] || ! rmdir "$state" 2>/dev/null; then
     echo "godwit: $state stays, with what Godwit did not make, what is mounted and what guests use:" "$(ls -Aq "$real" | head -n 20 | tr '\n' ' ')" >&2
   fi

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { isAbsolute } from 'node:path';
 import { z } from 'zod';
 import { godwitError } from './errors.ts';
 import { address, guestName, hostName, splitAddress } from './protocol/names.ts';
@@ -9,6 +10,9 @@ import { networkPrefix } from './protocol/prefix.ts';
 import { MOST_ADDRESSES, probing } from './protocol/peer/probe.ts';
 import { MOST_PROBES } from './protocol/public/probe.ts';
 import { sharing } from './protocol/wire.ts';
+import { checkedSettings, placeOfSetting, readJson } from './settings.ts';
+import type { SettingsText } from './settings.ts';
+import { relayPlace, siteProblem } from './site-settings.ts';
 
 const MIB = 1024 * 1024;
 const path = z.string().min(1).max(4096);
@@ -44,7 +48,7 @@ export const agentConfig = z.strictObject({
    */
   addresses: z.array(address).max(8).default([]),
   /** Owns everything that Godwit keeps on this host. */
-  stateDir: path,
+  stateDir: path.refine(isAbsolute, 'expected an absolute path'),
   /** Certificates: ca.crt, host.crt, host.key. Default: stateDir/pki. */
   pkiDir: path.optional(),
   /** Set only on the host that holds the CA, for `godwit invite`. */
@@ -53,6 +57,8 @@ export const agentConfig = z.strictObject({
   peers: z
     .record(hostName, z.strictObject({ address, addresses: z.array(address).max(8).default([]) }))
     .default({}),
+  /** The relays by which hosts of other sites are reached: those whose address here or in the fleet's list is like `b.relay:7443`. */
+  relays: z.array(relayPlace).max(4).default([]),
   /** Of each driver, by its name: the driver parses its own section. */
   drivers: z.record(z.string().max(32), z.unknown()).default({}),
   /** Options of a driver where earlier builds had them. They are still read; the agent's log says where they belong. */
@@ -194,14 +200,19 @@ export function loadAgentConfig(file: string): AgentConfig {
     throw godwitError('GODWIT_CONFIG', { file, what: 'cannot be read' }, { cause });
   }
   const config = parseAgentConfig(file, text);
-  files.set(config, file);
+  files.set(config, { file, text });
   return config;
 }
 
-const files = new WeakMap<object, string>();
+const files = new WeakMap<object, SettingsText>();
 
 /** The file from which a configuration was read, to be looked at again for what may change; undefined for none. */
 export function configFileOf(config: Pick<AgentConfig, 'name'>): string | undefined {
+  return files.get(config)?.file;
+}
+
+/** What was written in that file; undefined for a configuration of no file. */
+export function configTextOf(config: Pick<AgentConfig, 'name'>): SettingsText | undefined {
   return files.get(config);
 }
 
@@ -232,24 +243,22 @@ function withNewNames(json: unknown): unknown {
 }
 
 export function parseAgentConfig(file: string, text: string): AgentConfig {
-  let json: unknown;
+  const settings = { file, text };
+  const config = checkedSettings(settings, agentConfig, withNewNames(readJson(settings)));
   try {
-    json = JSON.parse(text);
-  } catch (cause) {
-    throw godwitError('GODWIT_CONFIG', { file, what: 'is not JSON' }, { cause });
-  }
-  const parsed = agentConfig.safeParse(withNewNames(json));
-  if (!parsed.success) {
-    throw godwitError('GODWIT_CONFIG', { file, what: z.prettifyError(parsed.error) });
-  }
-  try {
-    checkSocketsBelow(parsed.data.stateDir, {});
+    checkSocketsBelow(config.stateDir, {});
   } catch (cause) {
     const what = `stateDir is too long: ${(cause as Error).message}`;
     throw godwitError('GODWIT_CONFIG', { file, what }, { cause });
   }
-  if (parsed.data.ports.from > parsed.data.ports.to) {
+  if (config.ports.from > config.ports.to) {
     throw godwitError('GODWIT_CONFIG', { file, what: 'ports.from is above ports.to' });
   }
-  return parsed.data;
+  const problem = siteProblem(config);
+  if (problem !== undefined) {
+    const { setting, words } = problem;
+    const what = `${placeOfSetting(text, setting)}: \`${setting.join('.')}\`: ${words}`;
+    throw godwitError('GODWIT_CONFIG', { file, what });
+  }
+  return config;
 }

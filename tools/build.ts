@@ -1,10 +1,11 @@
 /**
  * Builds `dist/`, which the package has in place of `src/`: JavaScript with types and source maps, and what the programs
- * read besides. Node strips no types under node_modules. In a clone everything runs from the sources.
+ * read besides, the dashboard among it. Node strips no types under node_modules. In a clone everything runs from the sources.
  */
 import { execFileSync } from 'node:child_process';
 import { cpSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { buildWeb } from './web.ts';
 
 const root = path.resolve(import.meta.dirname, '..');
 
@@ -30,6 +31,7 @@ export function build(dist: string, flags: readonly string[] = []): void {
   for (const file of globSync('**/*.sh', { cwd: path.join(root, 'src') })) {
     cpSync(path.join(root, 'src', file), path.join(dist, file));
   }
+  buildWeb(path.join(dist, 'web'));
 }
 
 if (import.meta.main) build(path.join(root, 'dist'));

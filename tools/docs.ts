@@ -1,9 +1,11 @@
 /**
- * Writes docs/cli.md and docs/errors.md from the table of verbs and the table of errors:
+ * Writes docs/cli.md, docs/errors.md and docs/openapi-controller.json from the table of verbs, of errors and of routes:
  * `npm run docs`. A test holds the files to what this makes.
  */
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { controllerContract } from '../src/protocol/controller/contract.ts';
+import { controllerDocument } from '../src/protocol/controller/openapi.ts';
 import { cliPage } from './docs/cli.ts';
 import { errorsPage } from './docs/errors.ts';
 
@@ -11,7 +13,18 @@ const folder = path.resolve(import.meta.dirname, '..', 'docs');
 
 /** Pages by file name. */
 export async function pages(): Promise<Record<string, string>> {
-  return { 'cli.md': await cliPage(), 'errors.md': errorsPage() };
+  return {
+    'cli.md': await cliPage(),
+    'errors.md': errorsPage(),
+    'openapi-controller.json': documentText(controllerDocument(controllerContract)),
+  };
+}
+
+/** A path and a schema a line: a change of one is seen as one. */
+function documentText(document: Record<string, unknown>): string {
+  return JSON.stringify(document)
+    .replaceAll(/(?<=[{,])(?="(?:\/[^"]*|[A-Z]\w*)":\{)/g, '\n')
+    .concat('\n');
 }
 
 if (import.meta.main) {

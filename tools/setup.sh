@@ -2,10 +2,11 @@
 # Brings what the demo, the tests and the benchmarks need. Run again it only looks, in well under a
 # second. Everything it says goes to stderr, so that `npm run demo -- --json` keeps stdout to itself.
 #
-#   tools/setup.sh [--only demo|test|all] [--check]
+#   tools/setup.sh [--only demo|test|all|postgres|vcsim|containers|chromium] [--check]
 #
-# demo: one QEMU, the lab's tools, Node's packages and a guest kernel. test and all: the same, strace, nft, conntrack, Open vSwitch, sqlite3, an NFS server, UEFI firmware, a clean Debian 12
-# to install the package in (as root), and a second QEMU beside the first. The demo gets the second too where the first is older than 9.0. --check only says what is missing (exit status 1).
+# demo: one QEMU, the lab's tools, Node's packages and a guest kernel. test and all: the same, strace, nft, conntrack, Open vSwitch, sqlite3, an NFS server, UEFI firmware, swtpm, a clean Debian 12
+# to install the package in (as root), and a second QEMU beside the first. The demo gets the second too where the first is older than 9.0. postgres: PostgreSQL alone, which
+# the tests of a controller's database ask for when they run; vcsim: a simulated vCenter alone, likewise; containers: CRIU and runc alone, likewise; chromium: a browser for tests of the dashboard alone, likewise. --check only says what is missing (exit status 1).
 set -euo pipefail
 
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -25,11 +26,11 @@ while [ $# -gt 0 ]; do
     --only) only="${2:-}"; shift ;;
     --only=*) only="${1#--only=}" ;;
     --check) check=yes ;;
-    *) die "unknown argument '$1'; known are --only demo|test|all and --check" ;;
+    *) die "unknown argument '$1'; known are --only demo|test|all|postgres|vcsim|containers|chromium and --check" ;;
   esac
   shift
 done
-case "$only" in demo | test | all) ;; *) die "--only takes demo, test or all, not '$only'" ;; esac
+case "$only" in demo | test | all | postgres | vcsim | containers | chromium) ;; *) die "--only takes demo, test, all, postgres, vcsim, containers or chromium, not '$only'" ;; esac
 
 # shellcheck source=tools/setup/system.sh
 . "$repo/tools/setup/system.sh"
@@ -39,6 +40,14 @@ case "$only" in demo | test | all) ;; *) die "--only takes demo, test or all, no
 . "$repo/tools/setup/downloads.sh"
 # shellcheck source=tools/setup/root.sh
 . "$repo/tools/setup/root.sh"
+# shellcheck source=tools/setup/postgres.sh
+. "$repo/tools/setup/postgres.sh"
+# shellcheck source=tools/setup/vcsim.sh
+. "$repo/tools/setup/vcsim.sh"
+# shellcheck source=tools/setup/containers.sh
+. "$repo/tools/setup/containers.sh"
+# shellcheck source=tools/setup/chromium.sh
+. "$repo/tools/setup/chromium.sh"
 
 # What an earlier setup of root's put where only root gets to. Earlier builds find it through the link.
 root_cache_moved() {
@@ -55,6 +64,10 @@ root_cache_moved
 
 # The names of the parts that are missing, in the order in which they are brought.
 missing() {
+  if [ "$only" = postgres ]; then postgres_ready || echo postgres; return 0; fi
+  if [ "$only" = vcsim ]; then vcsim_ready || echo vcsim; return 0; fi
+  if [ "$only" = containers ]; then containers_ready || echo containers; return 0; fi
+  if [ "$only" = chromium ]; then chromium_ready || echo chromium; return 0; fi
   system_ready || echo system
   node_ready || echo node
   guest_ready || echo guest

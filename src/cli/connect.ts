@@ -150,11 +150,14 @@ function agentPlace(where: string, flags: ConnectionFlags, env: Env): Candidate 
 }
 
 /** `https://[name@]host:port`: the name is the host's own, as its certificate has it. GODWIT_USAGE where it is not that. */
-export function namedAgent(where: string): { readonly address: string; readonly name: string } {
+export function namedAgent(
+  where: string,
+  flag = '--agent',
+): { readonly address: string; readonly name: string } {
   const url = URL.canParse(where) ? new URL(where) : undefined;
   if (url === undefined || url.hostname === '' || url.port === '') {
     throw usage(
-      `--agent: ${where.slice(0, 80)} is not https://host:port`,
+      `${flag}: ${where.slice(0, 80)} is not https://host:port`,
       'Write it like https://b.example.net:7443.',
     );
   }
@@ -163,7 +166,7 @@ export function namedAgent(where: string): { readonly address: string; readonly 
   const expectedName = decodeURIComponent(url.username) || (isIP(literal) === 0 ? label : '');
   if (expectedName === '') {
     throw usage(
-      `--agent: ${where.slice(0, 80)} does not say which host that is`,
+      `${flag}: ${where.slice(0, 80)} does not say which host that is`,
       `Put its name before the address: https://NAME@${url.host}.`,
     );
   }
@@ -179,7 +182,11 @@ function httpsPlace(where: string, flags: ConnectionFlags, env: Env): Candidate 
 /** Files of a profile, by preference: those of a person, then those of a host. */
 const PROFILE_NAMES = ['operator', 'viewer', 'client', 'host'];
 
-function credentials(flags: ConnectionFlags, env: Env): { ca: string; cert: string; key: string } {
+/** The files that the flags, the profile or the environment name, as texts. */
+export function credentials(
+  flags: ConnectionFlags,
+  env: Env,
+): { ca: string; cert: string; key: string } {
   const folder = flags.profile ?? env['GODWIT_PROFILE'];
   const inFolder = (file: string): string | undefined => {
     const full = folder === undefined ? undefined : path.join(folder, file);

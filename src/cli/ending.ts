@@ -36,6 +36,7 @@ export function exitOf(report: Report): number {
       const { error } = report.diskCheck ?? {};
       return error === undefined ? 0 : ERRORS[error.code].exit;
     }
+    case 'rehearsed':
     case 'running':
       return 0;
     case 'failed':

@@ -3,7 +3,7 @@ import { toGodwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
 import { printJson, usesColor } from './context.ts';
 import type { Context } from './context.ts';
-import { painter } from './render/style.ts';
+import { painter, printable } from './render/style.ts';
 
 /**
  * Prints whatever a verb threw: `error:` and `hint:` lines on standard error and, with --json,
@@ -25,8 +25,11 @@ export function sayIncomplete(context: Context, error: GodwitError): number {
 /** The `error:` and `hint:` lines alone; with GODWIT_DEBUG=1 the causes too. */
 export function printError(context: Context, error: GodwitError): void {
   const paint = painter(usesColor(context, context.err));
-  const lines = [`${paint.red('error:')} ${error.message}`, `${paint.dim('hint:')} ${error.hint}`];
-  if (context.env['GODWIT_DEBUG'] === '1') lines.push(...causes(error));
+  const lines = [
+    `${paint.red('error:')} ${printable(error.message)}`,
+    `${paint.dim('hint:')} ${printable(error.hint)}`,
+  ];
+  if (context.env['GODWIT_DEBUG'] === '1') lines.push(...causes(error).map(printable));
   context.err.write(`${lines.join('\n')}\n`);
 }
 

@@ -2,6 +2,7 @@ import { EXITS } from './exit-codes.ts';
 
 const VARIABLES: readonly (readonly [string, string])[] = [
   ['GODWIT_AGENT', 'as --agent'],
+  ['GODWIT_CONTROLLER', 'as --controller, where no agent and no lab is named'],
   ['GODWIT_LAB', 'as --lab'],
   ['GODWIT_PROFILE', 'as --profile'],
   ['GODWIT_DEBUG=1', 'errors are printed with their causes'],

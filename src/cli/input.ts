@@ -12,10 +12,11 @@ function read(name: string, flag: Flag, text: unknown): Value {
 /** Reads the words of a line by the verb's spec. Throws GODWIT_USAGE for the first that is wrong. */
 export function readInput({ verb, words, options }: Chosen): Input {
   const { spec } = verb;
-  const args: Record<string, string | number | undefined> = {};
+  const args: Record<string, string | number | readonly (string | number)[] | undefined> = {};
   for (const [index, [name, argument]] of Object.entries(spec.args ?? {}).entries()) {
     const word = words[index];
-    args[name] = word === undefined ? undefined : readValue(name, argument, word);
+    const one = (text: string) => readValue(name, argument, text);
+    if (word !== undefined) args[name] = typeof word === 'string' ? one(word) : word.map(one);
   }
   const flags: Record<string, Value | readonly Value[] | undefined> = {};
   for (const [name, flag] of Object.entries(spec.flags ?? {})) {

@@ -1,5 +1,12 @@
 import { z } from 'zod';
+import { labels } from '../protocol/labels.ts';
 import { agentContract } from '../protocol/contract.ts';
+import { controllerContract } from '../protocol/controller/contract.ts';
+import { fleetGuest, fleetHost } from '../protocol/controller/fleet.ts';
+import { fleetMigration } from '../protocol/controller/history.ts';
+import { wish } from '../protocol/controller/wish.ts';
+import { wishPlan } from '../protocol/controller/wishes.ts';
+import { wishId } from '../protocol/public/order.ts';
 import { cancelAnswer } from '../protocol/public/contract.ts';
 import { checkAnswer } from '../protocol/public/check.ts';
 import { diskMoveId, diskMoveProgress } from '../protocol/public/disk-move.ts';
@@ -18,10 +25,47 @@ const finding = z.object({
   hint: z.string().optional(),
 });
 
+const replayed = z.object({
+  hours: z.number(),
+  contention: z.number(),
+  unserved: z.number(),
+  moves: z.number(),
+  movedBytes: z.number(),
+  kwh: z.number().optional(),
+  hostHours: z.number(),
+  byHour: z.array(z.object({ contention: z.number(), on: z.number() })),
+});
+const change = z.object({ now: z.number(), proposed: z.number() });
+
 /** What --json prints, by the name that a verb's spec gives it. docs/cli.md shows each. */
 export const JSON_SHAPES: Readonly<Record<string, z.ZodType>> = {
   hosts: agentContract.hosts.response,
   guests: z.object({ guests: z.array(guestInfo), missing: z.array(unasked) }),
+  fleetHosts: z.object({ hosts: z.array(fleetHost) }),
+  fleetGuests: z.object({ guests: z.array(fleetGuest) }),
+  drain: z.object({ wish }),
+  drainPlan: z.object({ plan: wishPlan }),
+  drainCancel: z.object({ id: wishId, accepted: z.boolean() }),
+  roll: z.object({ wish }),
+  rollPlan: z.object({ plan: wishPlan }),
+  rollCancel: z.object({ id: wishId, accepted: z.boolean() }),
+  undrain: controllerContract.undrain.response,
+  wishes: controllerContract.wishes.response,
+  wish: controllerContract.wish.response,
+  fleetMigrations: z.object({ migrations: z.array(fleetMigration) }),
+  labels: z.object({ guest: z.string(), labels }),
+  guestHistory: controllerContract.guestHistory.response,
+  insight: controllerContract.insight.response,
+  limits: controllerContract.limits.response,
+  policyLook: controllerContract.runPolicy.response,
+  accepted: controllerContract.acceptProposal.response,
+  proposals: controllerContract.proposals.response,
+  proposal: controllerContract.proposal.response,
+  policies: controllerContract.policies.response,
+  policy: controllerContract.putPolicy.response,
+  placement: controllerContract.place.response,
+  tokens: controllerContract.tokens.response,
+  newToken: controllerContract.createToken.response,
   guest: guestInfo.extend({
     check: checkAnswer.optional(),
     unchecked: z.string().optional(),
@@ -29,6 +73,22 @@ export const JSON_SHAPES: Readonly<Record<string, z.ZodType>> = {
   }),
   check: checkAnswer,
   plan: planAnswer,
+  sim: z.object({
+    policy: z.string(),
+    was: replayed.optional(),
+    would: replayed.optional(),
+    proposals: z
+      .array(
+        z.object({
+          guest: z.string(),
+          host: z.string(),
+          cpu: change.optional(),
+          memoryBytes: change.optional(),
+          words: z.string(),
+        }),
+      )
+      .optional(),
+  }),
   progress,
   report,
   detached: z.object({ id: migrationId }),

@@ -1,7 +1,11 @@
 import { godwitError, hasCode } from '../errors.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 import { migrationRequest } from '../protocol/public/migration.ts';
-import type { MigrationRequest } from '../protocol/public/migration.ts';
+import type { MigrationRequest, MigrationSettings } from '../protocol/public/migration.ts';
+import { modeOf, strategyNamed } from '../protocol/public/steering.ts';
+import type { StrategyName } from '../protocol/public/steering.ts';
+import { momentOf, windowOf } from './deadline.ts';
+import { readStrategyFile } from './steering-file.ts';
 import { askAny } from './agent-set.ts';
 import type { AgentSet } from './agent-set.ts';
 import type { checkSpec } from './specs-migrate.ts';
@@ -27,6 +31,9 @@ export function requestOf(verb: string, { args, flags }: Asked, to: string): Mig
     to,
     mode: flags.mode,
     maxDowntimeMs: flags.maxDowntime === undefined ? undefined : Math.round(flags.maxDowntime),
+    ...steeringOf(flags),
+    ...timesOf(flags, Date.now()),
+    ...quietOf(flags),
     maxBandwidth: flags.maxBandwidth,
     streams: flags.streams,
     compress: flags.compress,
@@ -35,6 +42,7 @@ export function requestOf(verb: string, { args, flags }: Asked, to: string): Mig
     onLost: flags.onLost,
     path: flags.path,
     linkGraceMs: flags.linkGrace === undefined ? undefined : Math.round(flags.linkGrace),
+    ...(flags.datastore === undefined ? {} : { datastore: flags.datastore }),
     ...(flags.keepSource === true ? { keepSource: true } : {}),
     ...(flags.diskWrites === 'refuse' ? { diskWrites: flags.diskWrites } : {}),
     ...(flags.verifyDisks === true ? { verifyDisks: true } : {}),
@@ -57,6 +65,71 @@ export function requestOf(verb: string, { args, flags }: Asked, to: string): Mig
     { what: `${flagName(field)}: ${issue?.message ?? 'not accepted'}` },
     { hint: `See \`godwit ${verb} --help\` for what is accepted.`, cause: parsed.error },
   );
+}
+
+const QUIET_WITHIN_MS = 3_600_000;
+
+function quietOf({ when, within }: Asked['flags']): Pick<MigrationSettings, 'whenQuiet'> {
+  if (when === 'quiet') return { whenQuiet: { withinMs: Math.round(within ?? QUIET_WITHIN_MS) } };
+  if (within === undefined) return {};
+  const hint = 'Say --when quiet, or leave --within out.';
+  throw godwitError('GODWIT_USAGE', { what: '--within is given without --when quiet' }, { hint });
+}
+
+/** When it may begin and has to be over. A window is both; the sooner end counts. */
+function timesOf(
+  { notBefore, window, deadline }: Asked['flags'],
+  nowMs: number,
+): Pick<MigrationSettings, 'notBefore' | 'deadlineAt'> {
+  if (notBefore !== undefined && window !== undefined)
+    throw godwitError(
+      'GODWIT_USAGE',
+      { what: '--not-before and --window are both given' },
+      { hint: 'A window says when it may begin: leave --not-before out.' },
+    );
+  const open = window === undefined ? undefined : windowOf(window, nowMs);
+  const fromMs =
+    notBefore === undefined ? open?.fromMs : momentOf('--not-before', notBefore, nowMs);
+  const deadlineMs = deadline === undefined ? Infinity : momentOf('--deadline', deadline, nowMs);
+  const untilMs = Math.min(deadlineMs, open?.untilMs ?? Infinity);
+  const iso = (ms: number): string => new Date(ms).toISOString();
+  return {
+    ...(fromMs === undefined ? {} : { notBefore: iso(fromMs) }),
+    ...(Number.isFinite(untilMs) ? { deadlineAt: iso(untilMs) } : {}),
+  };
+}
+
+/** What a strategy comes to: it decides the mode, and the longest downtime where none was asked for. */
+function steeringOf({
+  steering: name,
+  steeringFile: file,
+  mode,
+  maxDowntime,
+  deadline,
+}: Asked['flags']): Partial<MigrationSettings> {
+  if (name === undefined && file === undefined) return {};
+  const refused = (what: string, hint: string): never => {
+    throw godwitError('GODWIT_USAGE', { what }, { hint });
+  };
+  if (name !== undefined && file !== undefined)
+    return refused('--steering and --steering-file are both given', 'Give one of them.');
+  if (mode !== undefined)
+    return refused(
+      '--mode and a strategy are both given',
+      'The strategy decides the mode: leave --mode out.',
+    );
+  const steering = file === undefined ? (name as StrategyName) : readStrategyFile(file);
+  const strategy = strategyNamed(steering);
+  if (strategy.mustHaveLimits && (maxDowntime === undefined || deadline === undefined))
+    return refused(
+      `the strategy ${strategy.name} needs --max-downtime and --deadline`,
+      'Say both, such as --max-downtime 300ms --deadline 5m.',
+    );
+  return {
+    steering,
+    mode: modeOf(strategy),
+    ...(maxDowntime === undefined ? { maxDowntimeMs: strategy.maxDowntimeMs } : {}),
+  };
 }
 
 /** `br0=br1` and so on; each source once. */
@@ -82,6 +155,7 @@ function networkMapOf(given: readonly string[]): Record<string, string> {
 /** The flag that a field of the request comes from. */
 function flagOf(field: string): string {
   if (field === 'networks') return 'network';
+  if (field === 'whenQuiet') return 'within';
   return field === 'pathAddresses' ? 'pathAddress' : field.replace(/Ms$/, '');
 }
 

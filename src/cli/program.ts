@@ -9,7 +9,7 @@ import type { Argument, Flag, Spec, Verb, VerbGroup } from './verb.ts';
 /** A verb that was asked for, with the words of the line as they were typed. */
 export interface Chosen {
   readonly verb: Verb;
-  readonly words: readonly (string | undefined)[];
+  readonly words: readonly (string | readonly string[] | undefined)[];
   readonly options: Readonly<Record<string, unknown>>;
 }
 
@@ -57,7 +57,8 @@ function settle(command: Command, context: Context): void {
 
 function subcommandTerm(command: Command): string {
   const words = command.registeredArguments.map((each) => {
-    return each.required ? `<${each.name()}>` : `[${each.name()}]`;
+    const name = each.variadic ? `${each.name()}...` : each.name();
+    return each.required ? `<${name}>` : `[${name}]`;
   });
   return [command.name(), ...words].join(' ');
 }
@@ -93,7 +94,7 @@ function fillVerb(command: Command, verb: Verb, onChosen: (chosen: Chosen) => vo
   }
   command.addHelpText('after', examplesText(spec.examples) + jsonText(spec.json));
   command.action(() => {
-    onChosen({ verb, words: command.processedArgs as string[], options: command.opts() });
+    onChosen({ verb, words: command.processedArgs as Chosen['words'], options: command.opts() });
   });
 }
 
@@ -110,7 +111,8 @@ const JSON_FLAG: Flag = { kind: 'switch', summary: 'print JSON, for programs' };
 
 function commanderArgument(name: string, argument: Argument): CommanderArgument {
   const shown = argument.kind === 'choice' ? (argument.choices ?? []).join('|') : kebab(name);
-  const text = argument.required === true ? `<${shown}>` : `[${shown}]`;
+  const all = argument.repeatable === true ? `${shown}...` : shown;
+  const text = argument.required === true ? `<${all}>` : `[${all}]`;
   return new CommanderArgument(text, argument.summary);
 }
 

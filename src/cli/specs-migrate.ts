@@ -1,3 +1,4 @@
+import { STRATEGY_NAMES } from '../protocol/public/steering.ts';
 import { spec } from './verb.ts';
 import type { Flag } from './verb.ts';
 
@@ -7,13 +8,53 @@ export const SETTINGS = {
   mode: {
     kind: 'choice',
     choices: ['precopy', 'postcopy', 'hybrid'],
-    summary: 'how memory moves: before the switch, after it, or first one and then the other',
-    preset: 'precopy',
+    summary:
+      'how memory moves: before the switch (the default), after it, or first one and then the other',
+  },
+  steering: {
+    kind: 'choice',
+    choices: [...STRATEGY_NAMES],
+    summary:
+      'a strategy for a guest that does not converge: give up early and never touch it, a longer downtime and then ' +
+      'post-copy, whatever it takes, without post-copy, or within a downtime and a deadline; it decides the mode',
+  },
+  steeringFile: {
+    kind: 'file',
+    value: 'file',
+    summary: 'a strategy of your own: a file of JSON',
   },
   maxDowntime: {
     kind: 'duration',
-    summary: 'the longest switchover that pre-copy may plan for',
-    preset: '100ms',
+    summary:
+      'the longest switchover that pre-copy may plan for; 100ms, or as the strategy has it, where it is not given',
+  },
+  deadline: {
+    kind: 'text',
+    value: 'time',
+    summary:
+      'roll back when the switch has not begun by then: a duration (5m), a time of day (18:00) or a moment',
+  },
+  notBefore: {
+    kind: 'text',
+    value: 'time',
+    summary:
+      'begin then and touch nothing before: a duration (2h), a time of day (01:00) or a moment; up to 7 days ahead',
+  },
+  window: {
+    kind: 'text',
+    value: 'from-until',
+    summary:
+      'begin within these times of day (01:00-05:00), and roll back when the switch has not begun by their end',
+  },
+  when: {
+    kind: 'choice',
+    choices: ['quiet'],
+    summary: 'wait for a moment in which the guest writes little, before anything is touched',
+  },
+  within: {
+    kind: 'duration',
+    summary:
+      'with --when quiet: begin all the same after so long, up to 1 day; 1h where it is not given',
   },
   maxBandwidth: { kind: 'rate', summary: 'cap for the memory stream, such as 1gbit' },
   streams: { kind: 'count', summary: 'parallel memory streams, 1 to 16', preset: '1' },
@@ -71,6 +112,13 @@ export const SETTINGS = {
     summary: 'wire: how long its links may be cut before QEMU sees it, up to 2m',
     preset: '1m',
   },
+  datastore: {
+    kind: 'text',
+    value: 'name',
+    summary:
+      'where its disks are to lie, for a guest whose manager (vSphere) has datastores; with the host that it is on, ' +
+      'its disks alone move',
+  },
   keepSource: {
     kind: 'switch',
     summary:
@@ -103,6 +151,12 @@ export const migrateSpec = spec({
     to: { kind: 'host', value: 'host', summary: 'the host to move it to (required)' },
     ...SETTINGS,
     detach: { kind: 'switch', summary: 'print the id and return at once' },
+    rehearse: {
+      kind: 'switch',
+      summary:
+        'do everything up to the switch with the real guest, undo it, and say what the move would have cost; the guest ' +
+        'stays where it is, and nothing is left at the other host',
+    },
     dryRun: {
       kind: 'switch',
       summary: 'make every check, as `godwit check` does, say what would happen, and begin nothing',
@@ -112,6 +166,9 @@ export const migrateSpec = spec({
     'migrate web1 --to b',
     'migrate web1 --to b --mode hybrid --max-bandwidth 1gbit --streams 4',
     'migrate web1 --to b --mode postcopy --path-address 10.1.0.12',
+    'migrate web1 --to b --steering standard --max-downtime 300ms',
+    'migrate web1 --to b --rehearse',
+    'migrate web1 --to b --window 01:00-05:00 --detach',
     'migrate web1 --to b --path wire --max-bandwidth 100mbit',
   ],
   usesAgent: true,

@@ -18,3 +18,28 @@ export const planSpec = spec({
   usesAgent: true,
   json: 'plan',
 });
+
+export const simSpec = spec({
+  name: 'sim',
+  summary: "replay a site's own history under a policy",
+  details:
+    'Reads hosts.csv (name, cores, memory_gib, and idle_watts and busy_watts where known), guests.csv (name, host, cores, ' +
+    'memory_gib) and load.csv (time in seconds, guest, cores) and says what a policy would have done with them, beside ' +
+    'what was without any move. rightsize proposes smaller sizes. Asks no agent and moves nothing.',
+  flags: {
+    trace: { kind: 'file', value: 'directory', summary: 'where the three files are (required)' },
+    policy: {
+      kind: 'choice',
+      choices: ['balance', 'consolidate', 'rightsize'],
+      preset: 'balance',
+      summary: 'what is tried',
+    },
+    price: { kind: 'text', value: 'amount', summary: 'what a kWh costs, such as 0.30EUR' },
+    html: { kind: 'file', value: 'file', summary: 'a report with charts, as a page of its own' },
+  },
+  examples: [
+    'sim --trace history --policy balance',
+    'sim --trace history --policy consolidate --html report.html',
+  ],
+  json: 'sim',
+});

@@ -16,13 +16,23 @@ const LIST = {
   noHeaders: { kind: 'switch', summary: 'a table without its head' },
 } as const satisfies Record<string, Flag>;
 
+const controller = {
+  kind: 'text',
+  value: 'where',
+  summary: "ask a controller instead of agents: https://host:port, or its unix socket's path",
+} as const satisfies Flag;
+
 export const hostsSpec = spec({
   name: 'hosts',
   summary: 'list the hosts that an agent knows, itself among them',
-  flags: LIST,
-  examples: ['hosts', 'hosts --agent https://rack1:7443 --profile ~/.godwit'],
+  flags: { controller, ...LIST },
+  examples: [
+    'hosts',
+    'hosts --agent https://rack1:7443 --profile ~/.godwit',
+    'hosts --controller https://control:7444 --profile ~/.godwit',
+  ],
   usesAgent: true,
-  json: 'hosts',
+  json: 'hosts (with --controller: fleetHosts)',
 });
 
 export const guestsSpec = spec({
@@ -35,11 +45,12 @@ export const guestsSpec = spec({
       kind: 'switch',
       summary: 'ask each guest now; without it, an agent answers from what it saw in the last 10 s',
     },
+    controller,
     ...LIST,
   },
   examples: ['guests', 'guests --on b'],
   usesAgent: true,
-  json: 'guests',
+  json: 'guests (with --controller: fleetGuests)',
 });
 
 export const guestSpec = spec({
@@ -49,6 +60,25 @@ export const guestSpec = spec({
   examples: ['guest web1'],
   usesAgent: true,
   json: 'guest',
+});
+
+export const labelSpec = spec({
+  name: 'label',
+  summary: 'show, set and take away labels of a guest',
+  details:
+    'NAME=VALUE sets a label, NAME- takes it away; without one, the labels are shown. They stay with the guest when it ' +
+    'moves. Godwit goes by godwit/never-move, godwit/max-downtime, godwit/anti-affinity and godwit/window; see docs/fleet.md.',
+  args: {
+    guest: { kind: 'guest', summary: "the guest's name", required: true },
+    changes: { kind: 'text', summary: 'such as team=web, or team-', repeatable: true },
+  },
+  examples: [
+    'label web1',
+    'label db1 godwit/never-move=true',
+    'label web1 godwit/anti-affinity=web team-',
+  ],
+  usesAgent: true,
+  json: 'labels',
 });
 
 export const moveDiskSpec = spec({
@@ -139,10 +169,11 @@ export const migrationsSpec = spec({
     guest: { kind: 'guest', value: 'name', summary: 'only those of this guest' },
     state: {
       kind: 'choice',
-      choices: ['running', 'done', 'failed', 'cancelled', 'held', 'lost'],
+      choices: ['running', 'done', 'rehearsed', 'failed', 'cancelled', 'held', 'lost'],
       summary: 'only those that stand so',
     },
     since: { kind: 'duration', summary: 'only those that began within this time, such as 24h' },
+    controller,
     ...LIST,
   },
   examples: [
@@ -151,7 +182,7 @@ export const migrationsSpec = spec({
     'migrations --guest web1 --state failed --since 24h',
   ],
   usesAgent: true,
-  json: 'migrations',
+  json: 'migrations (with --controller: fleetMigrations)',
 });
 
 export const reportSpec = spec({
@@ -164,6 +195,7 @@ export const reportSpec = spec({
       value: 'file',
       summary: 'write one self-contained page to this file (- for standard output)',
     },
+    controller,
   },
   examples: ['report m-4f2a9c1d', 'report m-4f2a9c1d --html report.html'],
   usesAgent: true,
@@ -215,6 +247,28 @@ export const versionSpec = spec({
   summary: 'print the versions of Godwit, its protocol and Node',
   examples: ['version --json'],
   json: 'version',
+});
+
+export const controllerSpec = spec({
+  name: 'controller',
+  summary: 'run a controller of the fleet in the foreground',
+  details:
+    'It follows every host of the fleet, and keeps what it is asked for in a database: a file, or a PostgreSQL that several ' +
+    'controllers share. See docs/fleet.md.',
+  flags: {
+    config: {
+      kind: 'file',
+      value: 'file',
+      summary: 'its configuration (JSON)',
+      preset: '/etc/godwit/controller.json',
+    },
+    database: {
+      kind: 'text',
+      value: 'sqlite:PATH',
+      summary: 'a file, instead of what the configuration says; PostgreSQL stands only there',
+    },
+  },
+  examples: ['controller', 'controller --config /srv/controller.json --database sqlite:/srv/c.db'],
 });
 
 export const agentSpec = spec({

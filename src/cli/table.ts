@@ -1,5 +1,16 @@
+import {
+  drainSpec,
+  historySpec,
+  limitsSpec,
+  relaySpec,
+  rollSpec,
+  statsSpec,
+  undrainSpec,
+  wishesSpec,
+} from './specs-fleet.ts';
 import { checkSpec, migrateSpec } from './specs-migrate.ts';
-import { planSpec } from './specs-plan.ts';
+import { planSpec, simSpec } from './specs-plan.ts';
+import * as policy from './specs-policy.ts';
 import * as setup from './specs-setup.ts';
 import * as specs from './specs.ts';
 import { verb } from './verb.ts';
@@ -10,14 +21,28 @@ export const TABLE: readonly (Verb | VerbGroup)[] = [
   verb(specs.hostsSpec, () => import('./commands/hosts.ts')),
   verb(specs.guestsSpec, () => import('./commands/guests.ts')),
   verb(specs.guestSpec, () => import('./commands/guest.ts')),
+  verb(specs.labelSpec, () => import('./commands/label.ts')),
   verb(checkSpec, () => import('./commands/check.ts')),
   verb(planSpec, () => import('./commands/plan.ts')),
+  verb(simSpec, () => import('./commands/sim.ts')),
   verb(migrateSpec, () => import('./commands/migrate.ts')),
   verb(specs.moveDiskSpec, () => import('./commands/move-disk.ts')),
   verb(specs.watchSpec, () => import('./commands/watch.ts')),
   verb(specs.cancelSpec, () => import('./commands/cancel.ts')),
   verb(specs.resolveSpec, () => import('./commands/resolve.ts')),
   verb(specs.migrationsSpec, () => import('./commands/migrations.ts')),
+  verb(drainSpec, () => import('./commands/drain.ts')),
+  verb(rollSpec, () => import('./commands/roll.ts')),
+  verb(undrainSpec, () => import('./commands/undrain.ts')),
+  verb(wishesSpec, () => import('./commands/wishes.ts')),
+  verb(historySpec, () => import('./commands/history.ts')),
+  verb(statsSpec, () => import('./commands/stats.ts')),
+  verb(limitsSpec, () => import('./commands/limits.ts')),
+  verb(policy.balanceSpec, () => import('./commands/balance.ts')),
+  verb(policy.consolidateSpec, () => import('./commands/consolidate.ts')),
+  verb(policy.proposalsSpec, () => import('./commands/proposals.ts')),
+  verb(policy.policySpec, () => import('./commands/policy.ts')),
+  verb(policy.placeSpec, () => import('./commands/place.ts')),
   verb(specs.reportSpec, () => import('./commands/report.ts')),
   verb(specs.doctorSpec, () => import('./commands/doctor.ts')),
   {
@@ -38,10 +63,18 @@ export const TABLE: readonly (Verb | VerbGroup)[] = [
     examples: ['pki init --dir /etc/godwit/ca', 'pki issue b --addresses 10.0.0.2'],
     verbs: async () => (await import('./commands/pki.ts')).PKI_VERBS,
   },
+  {
+    name: 'token',
+    summary: "who may what at a controller's web listener",
+    examples: ['token create ann --role operator --expires 90d', 'token list'],
+    verbs: async () => (await import('./commands/token.ts')).TOKEN_VERBS,
+  },
   verb(setup.initSpec, () => import('./commands/init.ts')),
   verb(setup.inviteSpec, () => import('./commands/invite.ts')),
   verb(setup.joinSpec, () => import('./commands/join.ts')),
   verb(specs.agentSpec, () => import('./commands/agent.ts')),
+  verb(specs.controllerSpec, () => import('./commands/controller.ts')),
+  verb(relaySpec, () => import('./commands/relay.ts')),
   verb(specs.completionSpec, () => import('./commands/completion.ts')),
   verb(specs.versionSpec, () => import('./commands/version.ts')),
 ];

@@ -9,6 +9,8 @@ export interface Argument {
   readonly summary: string;
   readonly choices?: readonly string[];
   readonly required?: boolean;
+  /** The last argument alone: all words that are left arrive, in order. */
+  readonly repeatable?: boolean;
 }
 
 /**

@@ -19,6 +19,11 @@ export interface PairFiles {
   readonly next: string;
 }
 
+/** Of a controller. */
+export const CONTROLLER_STEM = 'controller';
+/** Of a relay. */
+export const RELAY_STEM = 'relay';
+
 export const HOST_FILES: PairFiles = { cert: HOST_CERT, key: HOST_KEY, next: NEXT_CERT };
 
 /** Those of a person: `operator.crt` and so on. */
@@ -34,10 +39,22 @@ export function hostCredentials(
   config: AgentConfig,
   fleet: Pick<Fleet, 'refuses'> = new Fleet(config),
 ): Credentials {
-  const directory = pkiDirOf(config);
+  const { name: self, relays } = config;
+  const live = liveCredentials(pkiDirOf(config), HOST_FILES, fleet);
+  return relays.length === 0 ? live : { ...live, relayed: { self, relays } };
+}
+
+/** The same of any process that lives long and has its certificate in `directory`. */
+export function liveCredentials(
+  directory: string,
+  files: PairFiles,
+  fleet: Pick<Fleet, 'refuses'>,
+): Credentials {
   const caFile = path.join(directory, 'ca.crt');
   const ca = read(caFile);
-  const current = livePair(directory, authorityIn(caFile, ca));
+  const authority = authorityIn(caFile, ca);
+  const current = livePair(directory, files, authority);
+  checkIssuer(path.join(directory, files.cert), current().cert, caFile, authority);
   return { ca, ...current(), current, refuses: (shown) => fleet.refuses(shown) };
 }
 
@@ -48,6 +65,13 @@ export function hostCredentials(
 export function readPair(directory: string, files: PairFiles = HOST_FILES): Pair {
   const key = read(path.join(directory, files.key));
   const cert = read(path.join(directory, files.cert));
+  checkKind(path.join(directory, files.key), key, 'private key', createPrivateKey);
+  checkKind(
+    path.join(directory, files.cert),
+    cert,
+    'certificate',
+    (pem) => new X509Certificate(pem),
+  );
   if (belong(cert, key)) return { cert, key };
   const next = path.join(directory, files.next);
   if (statSync(next, { throwIfNoEntry: false })?.isFile() === true) {
@@ -59,16 +83,16 @@ export function readPair(directory: string, files: PairFiles = HOST_FILES): Pair
 }
 
 /** Read again whenever one of the files is another one. A pair that is of no use does not take the place of one that is. */
-function livePair(directory: string, ca: X509Certificate): () => Pair {
-  let mark = markOf(directory);
-  let pair = readPair(directory);
+function livePair(directory: string, files: PairFiles, ca: X509Certificate): () => Pair {
+  let mark = markOf(directory, files);
+  let pair = readPair(directory, files);
   const { subject } = new X509Certificate(pair.cert);
   return () => {
-    const now = markOf(directory);
+    const now = markOf(directory, files);
     if (now === mark) return pair;
     mark = now;
     try {
-      const found = readPair(directory);
+      const found = readPair(directory, files);
       const cert = new X509Certificate(found.cert);
       if (cert.subject === subject && cert.verify(ca.publicKey)) pair = found;
     } catch {
@@ -79,10 +103,28 @@ function livePair(directory: string, ca: X509Certificate): () => Pair {
 }
 
 function authorityIn(file: string, ca: string): X509Certificate {
+  checkKind(file, ca, 'certificate', (pem) => new X509Certificate(pem));
+  return new X509Certificate(ca);
+}
+
+/** GODWIT_PKI for a certificate that no other host of the fleet would take. */
+function checkIssuer(file: string, cert: string, caFile: string, ca: X509Certificate): void {
+  if (new X509Certificate(cert).verify(ca.publicKey)) return;
+  throw godwitError('GODWIT_PKI', { what: `${file} is not of the CA of ${caFile}` });
+}
+
+/** GODWIT_PKI for a file that holds something else. */
+function checkKind(
+  file: string,
+  text: string,
+  kind: string,
+  parse: (pem: string) => unknown,
+): void {
   try {
-    return new X509Certificate(ca);
+    parse(text);
   } catch (cause) {
-    throw godwitError('GODWIT_PKI', { what: `${file} is not a certificate` }, { cause });
+    const what = text.trim() === '' ? `${file} is empty` : `${file} is no ${kind} in PEM`;
+    throw godwitError('GODWIT_PKI', { what }, { cause });
   }
 }
 
@@ -94,8 +136,8 @@ function belong(cert: string, key: string): boolean {
   }
 }
 
-function markOf(directory: string): string {
-  const marks = [HOST_CERT, HOST_KEY].map((name) => {
+function markOf(directory: string, files: PairFiles): string {
+  const marks = [files.cert, files.key].map((name) => {
     const stat = statSync(path.join(directory, name), { bigint: true, throwIfNoEntry: false });
     return stat === undefined ? 'none' : `${stat.ino}-${stat.mtimeNs}-${stat.size}`;
   });

@@ -12,6 +12,7 @@ import type { OwnLink } from '../network/own-link.ts';
 import { openIcmp } from '../network/probe/kinds/icmp.ts';
 import type { Opened } from '../network/probe/kinds/probe.ts';
 import { splitAddress, withHost } from '../protocol/names.ts';
+import { rendezvousOf } from '../protocol/relay.ts';
 import { askKernel } from '../rpc/reach.ts';
 import type { AskKernel } from '../rpc/reach.ts';
 import { askHost } from './host-kernel.ts';
@@ -77,6 +78,9 @@ export async function whyNotDark(
   signal: AbortSignal,
   doors: DarkDoors = darkDoors,
 ): Promise<string | undefined> {
+  const byRelay = addresses.find((each) => rendezvousOf(each) !== undefined);
+  if (byRelay !== undefined)
+    return `nobody can tell: ${byRelay} leads through a relay, and only its word would say that the host is silent`;
   const untilMs = doors.clock.monotonicMs() + darkWatchMs(silenceMs);
   let asked: Asked;
   try {
@@ -186,7 +190,9 @@ async function waysTo(
   const ways = await waysOf(paths, signal, doors);
   // A name of another host that leads nowhere now is no control, and no reason to stop.
   const known = await Promise.all(
-    others.map((each) => resolved([each], doors).catch((): string[] => [])),
+    others
+      .filter((each) => rendezvousOf(each) === undefined)
+      .map((each) => resolved([each], doors).catch((): string[] => [])),
   );
   const candidates = [...new Set(known.flat())].slice(0, MOST_LOOKED_AT);
   const theirs = await waysOf(candidates, signal, doors);

@@ -23,6 +23,9 @@ export const FLEET_FILE = 'fleet.json';
 
 export type PeerAddress = AgentConfig['peers'][string];
 
+/** Whose fleet it is, and where its list lies. */
+export type FleetPlace = Pick<AgentConfig, 'name' | 'stateDir' | 'pkiDir' | 'peers'>;
+
 /**
  * Who belongs to this host's fleet, now: its newest list and the `peers` of its configuration, both as they lie on disk.
  * An agent and its movers look at the same files, so what one of them was told holds for all at once.
@@ -33,7 +36,7 @@ export class Fleet {
   readonly #peers: () => AgentConfig['peers'];
   readonly #clock: Pick<Clock, 'wallMs'>;
 
-  constructor(config: AgentConfig, clock: Pick<Clock, 'wallMs'> = systemClock) {
+  constructor(config: FleetPlace, clock: Pick<Clock, 'wallMs'> = systemClock) {
     this.#self = config.name;
     this.#clock = clock;
     const caFile = path.join(pkiDirOf(config), 'ca.crt');
@@ -72,9 +75,18 @@ export class Fleet {
       // What was revoked cannot be read: nobody is let in on a guess.
       return thrown as GodwitError;
     }
-    const peers = new Set(Object.keys(this.#peers()));
+    const peers = namesOf(this.#peers());
     return refusalOf(shown, { self: this.#self, list, peers }, this.#clock.wallMs());
   }
+}
+
+const names = new WeakMap<object, ReadonlySet<string>>();
+
+/** Asked with every request: of thousands of hosts the set is made once. */
+function namesOf(peers: AgentConfig['peers']): ReadonlySet<string> {
+  let known = names.get(peers);
+  if (known === undefined) names.set(peers, (known = new Set(Object.keys(peers))));
+  return known;
 }
 
 /** Where a host's certificates lie. */

@@ -1,8 +1,9 @@
-import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { godwitError } from '../errors.ts';
+import { opens, pids } from '../rpc/port-holder.ts';
 import type { MoverRequest } from '../protocol/mover/request.ts';
 
 /** What is held: one side of a migration on this host. */
@@ -84,28 +85,10 @@ function isOurs(name: string): boolean {
     .find((each) => each.endsWith(` @${name}`));
   const inode = line?.trim().split(/\s+/)[6];
   if (inode === undefined) return false;
-  return readdirSync('/proc').some(
-    (pid) => /^\d+$/.test(pid) && isUsers(pid) && opens(pid, `socket:[${inode}]`),
-  );
+  const socket = `socket:[${inode}]`;
+  return pids().some((pid) => isUsers(pid) && opens(pid, (target) => target === socket));
 }
 
 function isUsers(pid: string): boolean {
   return statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid === process.geteuid?.();
-}
-
-function opens(pid: string, target: string): boolean {
-  try {
-    const dir = `/proc/${pid}/fd`;
-    return readdirSync(dir).some((fd) => linkOf(path.join(dir, fd)) === target);
-  } catch {
-    return false;
-  }
-}
-
-function linkOf(file: string): string | undefined {
-  try {
-    return readlinkSync(file);
-  } catch {
-    return undefined;
-  }
 }

@@ -6,6 +6,7 @@ import {
   processesOf,
   removeNamespaces,
 } from './namespaces.ts';
+import { removeContainers } from './container/places.ts';
 import { endProcesses, signalProcess } from './processes.ts';
 import { labDirectory, type LabState, readLabState, removeLabDirectory } from './state.ts';
 
@@ -28,6 +29,7 @@ export async function labDown(name = 'lab'): Promise<boolean> {
     const named = entry === undefined ? {} : await namespaceInodes(entry, existing);
     return processesOf(dir, named, state?.namespaces ?? {});
   });
+  await removeContainers(name, dir);
   if (entry !== undefined) await removeNamespaces(entry, existing);
   if (entry?.kind === 'user') await endHolder(entry);
   await removeLabDirectory(name);

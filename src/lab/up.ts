@@ -1,6 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import { godwitError } from '../errors.ts';
 import { type Configure, startAgents } from './agents.ts';
+import { keepMounts } from './container/places.ts';
+import type { ContainerDriver } from './container/places.ts';
 import { labDown } from './down.ts';
 import type { LabEntry } from './entry.ts';
 import { buildNetwork, entryAlive, makeNamespaces, namespaceInodes } from './namespaces.ts';
@@ -48,6 +50,8 @@ export interface LabRequest {
   readonly storage?: LabStorage | undefined;
   /** How guests are joined. Default `bridge`. */
   readonly network?: LabNetwork | undefined;
+  /** Hosts take containers beside virtual machines; as root, with the runc and CRIU of setup. Default false. */
+  readonly containers?: boolean | undefined;
   /** Start an agent on each host. Default true. */
   readonly agents?: boolean;
   /** What an agent's configuration has beside the lab's own, for tests of odd hosts. */
@@ -182,7 +186,21 @@ async function build(plan: LabPlan, request: LabRequest): Promise<Lab> {
   await buildNetwork(lab, networkSteps(plan), signal);
   await startNfs(lab, signal);
   if (lab.delayMs !== undefined) await startRelay(lab, lab.delayMs, signal);
-  if (agents) await startAgents(lab, request.configure, signal);
+  const containers = request.containers === true ? await keepMounts(lab) : undefined;
+  if (agents) await startAgents(lab, withContainers(request.configure, containers), signal);
   await writeLabState({ ...built, phase: 'up' });
   return lab;
+}
+
+/** The hosts' configuration with a section for containers, where the lab is to have any. */
+function withContainers(
+  configure: Configure | undefined,
+  containers: ((stateDir: string) => ContainerDriver) | undefined,
+): Configure | undefined {
+  if (containers === undefined) return configure;
+  return (host, own) => {
+    const given = configure?.(host, own);
+    const { root, layerDirs, mountsOf } = containers(own.stateDir);
+    return { ...given, drivers: { ...given?.drivers, criu: { root, layerDirs, mountsOf } } };
+  };
 }

@@ -7,7 +7,7 @@ import type { StepName } from '../../src/migration/direct/steps.ts';
 import { FORWARD_ATTEMPTS } from '../../src/migration/direct/transition.ts';
 import { phase } from '../../src/protocol/public/migration.ts';
 import { driveUntil, settle } from '../migration/direct/drive.ts';
-import { isDoing, isOfDisks } from '../migration/direct/endings.ts';
+import { askedFor, isDoing, isOfDisks } from '../migration/direct/endings.ts';
 import { errorOf, planned } from '../migration/direct/samples.ts';
 import { World } from '../migration/direct/world.ts';
 
@@ -17,6 +17,11 @@ const rows = page
   .filter((line) => line.startsWith('| `'))
   .map((line) => line.slice(2, -2).split(' | '));
 
+const DEADLINES: Readonly<Record<string, string>> = {
+  timeout: '`timeout`',
+  asked: 'the moment asked for',
+};
+
 /** The row of the page that the code makes, without its last cell. */
 function rowOf(name: StepName): string[] {
   const { phase: at, does, endsBy, deadline, undo, noUndo } = STEPS[name];
@@ -25,7 +30,7 @@ function rowOf(name: StepName): string[] {
     at,
     does,
     endsBy === 'handler' ? 'it is done' : 'the hypervisor says so',
-    deadline === 'timeout' ? '`timeout`' : `${deadline / 1000} s`,
+    DEADLINES[deadline] ?? `${Number(deadline) / 1000} s`,
     undo ?? `none: ${noUndo}`,
   ];
 }
@@ -33,7 +38,7 @@ function rowOf(name: StepName): string[] {
 /** What a migration ends as when that step always fails. */
 function outcomeOfFailing(name: StepName): string {
   const mode = name === 'drain' ? 'postcopy' : 'precopy';
-  const world = new World(planned({ mode }), isOfDisks(name));
+  const world = new World(planned({ mode, ...askedFor(name) }), isOfDisks(name));
   driveUntil(world, isDoing(name));
   for (let count = 0; count < FORWARD_ATTEMPTS && isDoing(name)(world); count += 1) {
     world.answer('before', errorOf());

@@ -29,6 +29,7 @@ const SOURCES = [
   'docs',
   'examples',
   'tools',
+  'web',
   'godwit',
   'package.json',
   'tsconfig.json',

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -73,4 +73,23 @@ test('a key without its certificate is refused by name', async (t) => {
     code: 'GODWIT_PKI',
     message: /host\.crt is not the certificate of host\.key/,
   });
+});
+
+test('a file that is empty, or something else than its name says, is refused by name', async (t) => {
+  const { pki, config, put } = await host(t);
+  const stranger = await authority(t);
+  const cases: [name: string, text: string, message: RegExp][] = [
+    ['ca.crt', '', /ca\.crt is empty/],
+    ['ca.crt', 'hello', /ca\.crt is no certificate in PEM/],
+    ['host.key', 'hello', /host\.key is no private key in PEM/],
+    ['host.crt', ' ', /host\.crt is empty/],
+    ['ca.crt', (await stranger.issue('a', 'agent')).ca, /host\.crt is not of the CA of .*ca\.crt/],
+  ];
+  for (const [name, text, message] of cases) {
+    const good = readFileSync(path.join(pki, name), 'utf8');
+    put(name, text);
+    assert.throws(() => hostCredentials(config), { code: 'GODWIT_PKI', message });
+    put(name, good);
+  }
+  hostCredentials(config);
 });

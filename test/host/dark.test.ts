@@ -150,6 +150,12 @@ describe('a host that is watched for its silence', () => {
     assert.match(why ?? 'dark', /sends over mig0 by 10\.0\.0\.9 now, no more over mig0/);
   });
 
+  test('is not dark where it is reached through a relay, whatever a name server says of that name', async () => {
+    const doors = fakeDoors(() => SILENCE);
+    const why = await whyNotDark(['b.relay:7400'], [OTHER], 5000, never, doors);
+    assert.match(why ?? 'dark', /nobody can tell: b\.relay:7400 leads through a relay/);
+  });
+
   test('is not dark where its name leads nowhere', async () => {
     const doors = fakeDoors(() => SILENCE);
     const resolve = async (): Promise<string[]> => {

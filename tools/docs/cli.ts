@@ -31,8 +31,8 @@ ${ADDING}`;
 
 function verbSection(spec: Spec, group: string): string {
   const name = ['godwit', group, spec.name].filter((word) => word !== '').join(' ');
-  const words = Object.entries(spec.args ?? {}).map(([word, { required, choices }]) => {
-    const shown = choices?.join('|') ?? kebab(word);
+  const words = Object.entries(spec.args ?? {}).map(([word, { required, choices, repeatable }]) => {
+    const shown = `${choices?.join('|') ?? kebab(word)}${repeatable === true ? '...' : ''}`;
     return required === true ? `<${shown}>` : `[${shown}]`;
   });
   const flags = Object.entries(spec.flags ?? {}).filter(([, flag]) => flag.hidden !== true);
@@ -126,6 +126,7 @@ once, under the host that runs it, with both hosts.
 | variable | |
 | --- | --- |
 | \`GODWIT_AGENT\`, \`GODWIT_LAB\`, \`GODWIT_PROFILE\` | see above |
+| \`GODWIT_CONTROLLER\` | as \`--controller\` of \`hosts\` and \`guests\`, where no agent and no lab is named |
 | \`GODWIT_DEBUG=1\` | errors are printed with their causes |
 | \`NO_COLOR\` | no colour, whatever the terminal |
 `;

@@ -73,8 +73,9 @@ function verbPage(words: readonly string[], spec: Spec): string {
   const name = words.join('-');
   const args = Object.entries(spec.args ?? {});
   const flags = Object.entries(flagsOf(spec)).filter(([, flag]) => flag.hidden !== true);
-  const synopsis = args.map(([word, { required, choices }]) => {
-    const shown = `\\fI${plain(choices?.join('|') ?? kebab(word))}\\fR`;
+  const synopsis = args.map(([word, { required, choices, repeatable }]) => {
+    const more = repeatable === true ? '...' : '';
+    const shown = `\\fI${plain(choices?.join('|') ?? kebab(word))}\\fR${more}`;
     return required === true ? shown : `[${shown}]`;
   });
   const parts = [

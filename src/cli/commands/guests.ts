@@ -6,6 +6,7 @@ import type { Context } from '../context.ts';
 import { askAny, incomplete } from '../agent-set.ts';
 import { sayIncomplete } from '../failure.ts';
 import { allGuests } from '../fleet-guests.ts';
+import { controllerNamed, listFleetGuests, withController } from '../fleet-lists.ts';
 import type { AgentSet } from '../agent-set.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import { movingWords } from '../render/moving.ts';
@@ -17,9 +18,21 @@ import type { guestsSpec } from '../specs.ts';
 import type { Run } from '../verb.ts';
 
 export const run: Run<typeof guestsSpec> = async (input, context) => {
-  const fleet = await context.connect(input.connection);
+  const { connection, flags, json } = input;
+  const { on, fresh } = flags;
+  const where = controllerNamed(flags.controller, connection, context.env);
+  if (where !== undefined) {
+    if (fresh) {
+      const what = '--fresh asks agents; a controller answers from what its hosts told it';
+      throw godwitError('GODWIT_USAGE', { what });
+    }
+    await withController(where, connection, context.env, (api) =>
+      listFleetGuests(api, { json, flags, on }, context),
+    );
+    return 0;
+  }
+  const fleet = await context.connect(connection);
   try {
-    const { on, fresh } = input.flags;
     const { items, missing: silent } = await allGuests(fleet, fresh);
     const guests = on === undefined ? items : items.filter((each) => isOn(each, on));
     const missing = on === undefined ? silent : silent.filter(({ host }) => host === on);

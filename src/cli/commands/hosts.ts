@@ -3,6 +3,7 @@ import type { HostEntry } from '../../protocol/public/host.ts';
 import { printJson } from '../context.ts';
 import type { Context } from '../context.ts';
 import { askAny } from '../agent-set.ts';
+import { controllerNamed, listFleetHosts, withController } from '../fleet-lists.ts';
 import type { Painter } from '../render/style.ts';
 import { renderTable } from '../render/table.ts';
 import type { Look } from '../render/table.ts';
@@ -11,7 +12,13 @@ import type { hostsSpec } from '../specs.ts';
 import type { Run } from '../verb.ts';
 
 export const run: Run<typeof hostsSpec> = async (input, context) => {
-  const fleet = await context.connect(input.connection);
+  const { connection, flags, json } = input;
+  const where = controllerNamed(flags.controller, connection, context.env);
+  if (where !== undefined)
+    return withController(where, connection, context.env, (api) =>
+      listFleetHosts(api, { json, flags }, context),
+    );
+  const fleet = await context.connect(connection);
   try {
     const answer = await askAny(fleet, (endpoint) => endpoint.api.hosts());
     if (input.json) printJson(context, answer);

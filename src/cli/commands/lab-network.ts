@@ -40,6 +40,7 @@ export const up: Run<typeof labUpSpec> = async (input, context) => {
       paths: input.flags.paths,
       storage: input.flags.storage,
       network: input.flags.network === 'bridge' ? undefined : input.flags.network,
+      containers: input.flags.containers,
       signal,
     }),
   );

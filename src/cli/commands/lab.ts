@@ -45,6 +45,10 @@ export const labUpSpec = spec({
         'how guests are joined: one segment, one over tunnels, none but routes, a VLAN, or a VLAN of Open vSwitch',
       preset: 'bridge',
     },
+    containers: {
+      kind: 'switch',
+      summary: 'hosts take containers too (as root, with runc and CRIU)',
+    },
   },
   examples: [
     'lab up',
@@ -52,6 +56,7 @@ export const labUpSpec = spec({
     'lab up --paths 2',
     'lab up --network routed',
     'lab up --storage nfs',
+    'lab up --containers',
   ],
   json: '{ name, dir, rootless, linkBytesPerSecond?, delayMs?, network?, nfs?: { url, serverUp }, hosts: [{ name, address, furtherAddresses?, agentSocket, agentUp }], guests: [] }',
 });
@@ -118,6 +123,23 @@ export const labGuestSpec = spec({
     'lab guest db1 --disk 256M,thin --load database',
   ],
   json: '{ name, address, mac, uuid, startedOn, memoryBytes, staticBytes, dirtyBytes, dirtyBytesPerSecond, qemuVersion, machineType, accelerator, disks? }',
+});
+
+export const labContainerSpec = spec({
+  name: 'container',
+  summary: 'start a small container that dirties memory and serves a counter',
+  details:
+    'It keeps a checksummed working set in memory, of which half is rewritten at the dirty rate. The lab must have been ' +
+    'built with `--containers`.',
+  args: { guest },
+  flags: {
+    lab,
+    host: { kind: 'host', value: 'host', summary: 'the host to start it on', preset: 'a' },
+    workingSet: { kind: 'bytes', summary: 'checksummed memory', preset: '64M' },
+    dirty: { kind: 'rate', summary: 'memory to rewrite, such as 1MiB/s (default: none)' },
+  },
+  examples: ['lab container box1 --host a --working-set 64M --dirty 1MiB/s'],
+  json: '{ name, address, mac, startedOn, memoryBytes, staticBytes, dirtyBytes, dirtyBytesPerSecond }',
 });
 
 export const labStopSpec = spec({
@@ -189,6 +211,7 @@ export const LAB_VERBS: readonly Verb[] = [
   verb(labDownSpec, async () => ({ run: (await import('./lab-network.ts')).down })),
   verb(labStatusSpec, async () => ({ run: (await import('./lab-network.ts')).status })),
   verb(labGuestSpec, async () => ({ run: (await import('./lab-guest.ts')).start })),
+  verb(labContainerSpec, () => import('./lab-container.ts')),
   verb(labStopSpec, async () => ({ run: (await import('./lab-guest.ts')).stop })),
   verb(labVerifySpec, async () => ({ run: (await import('./lab-guest.ts')).verify })),
   verb(labClientSpec, async () => ({ run: (await import('./lab-guest.ts')).client })),

@@ -1,4 +1,6 @@
 import type { MigrationRequest } from '../../protocol/public/migration.ts';
+import { godwitError } from '../../errors.ts';
+import { strategyNamed } from '../../protocol/public/steering.ts';
 import { printJson } from '../context.ts';
 import type { Context } from '../context.ts';
 import { finalReport, printEnding } from '../ending.ts';
@@ -6,6 +8,7 @@ import { exitOfSignal, leftWords } from '../interrupts.ts';
 import type { Endpoint, AgentSet } from '../agent-set.ts';
 import { follow } from '../follow.ts';
 import { askAtHome } from '../home.ts';
+import { mustKnow } from '../agent-knows.ts';
 import { mustHaveTo, requestOf, withNearestHost } from '../migration-request.ts';
 import { warningLines } from '../render/checks.ts';
 import { contextPainter } from '../render/paint.ts';
@@ -13,11 +16,17 @@ import type { migrateSpec } from '../specs-migrate.ts';
 import type { Input, Run } from '../verb.ts';
 
 export const run: Run<typeof migrateSpec> = async (input, context) => {
+  if (input.flags.dryRun === true && input.flags.rehearse === true) {
+    const what = '--dry-run and --rehearse are both given';
+    const hint =
+      '--dry-run begins nothing; --rehearse does everything up to the switch, and undoes it.';
+    throw godwitError('GODWIT_USAGE', { what }, { hint });
+  }
   if (input.flags.dryRun === true) return dryRun(input, context);
   const to = mustHaveTo('migrate', input.flags.to);
   const fleet = await context.connect(input.connection);
   try {
-    const request = requestOf('migrate', input, to);
+    const request = { ...requestOf('migrate', input, to), ...rehearsalOf(input) };
     const { id, endpoint } = await askAtHome(fleet, request.guest, (asked) => {
       return startAt(fleet, asked, request);
     });
@@ -27,6 +36,10 @@ export const run: Run<typeof migrateSpec> = async (input, context) => {
     fleet.close();
   }
 };
+
+function rehearsalOf({ flags }: Input<typeof migrateSpec>): Pick<MigrationRequest, 'rehearse'> {
+  return flags.rehearse === true ? { rehearse: true } : {};
+}
 
 /** What `godwit check` finds, and in a line what would follow. */
 async function dryRun(input: Input<typeof migrateSpec>, context: Context): Promise<number> {
@@ -39,6 +52,9 @@ async function dryRun(input: Input<typeof migrateSpec>, context: Context): Promi
   return exit;
 }
 
+/** The agent itself gives up a little earlier, ms. */
+const PLAN_MS = 120_000;
+
 interface Started {
   readonly id: string;
   readonly endpoint: Endpoint;
@@ -49,8 +65,24 @@ async function startAt(
   endpoint: Endpoint,
   body: MigrationRequest,
 ): Promise<Started> {
+  await mustKnow(endpoint, body);
+  await withinItsLimits(fleet, endpoint, body);
   const { id } = await withNearestHost(fleet, body.to, () => endpoint.api.migrate({ body }));
   return { id, endpoint };
+}
+
+/** What must keep to its limits (a strategy that says so, a window) is planned first: limits that cannot be kept to are refused with the arithmetic. */
+async function withinItsLimits(
+  fleet: AgentSet,
+  { api }: Endpoint,
+  body: MigrationRequest,
+): Promise<void> {
+  const { steering, notBefore, whenQuiet, deadlineAt } = body;
+  const waits = notBefore !== undefined || whenQuiet !== undefined;
+  const hasWindow = waits && deadlineAt !== undefined;
+  const mustKeepTo = steering !== undefined && strategyNamed(steering).mustHaveLimits;
+  if (!hasWindow && !mustKeepTo) return;
+  await withNearestHost(fleet, body.to, () => api.plan({ body }, { deadlineMs: PLAN_MS }));
 }
 
 /** Before memory flows, so that whoever watches can still cancel. */

@@ -5,6 +5,8 @@ import { printJson } from '../context.ts';
 import type { Context } from '../context.ts';
 import { incomplete } from '../agent-set.ts';
 import { sayIncomplete } from '../failure.ts';
+import { controllerNamed, withController } from '../fleet-lists.ts';
+import { listFleetMigrations } from '../history.ts';
 import { listMigrations } from '../fleet-migrations.ts';
 import type { Painter } from '../render/style.ts';
 import { renderTable } from '../render/table.ts';
@@ -17,6 +19,13 @@ import type { Run } from '../verb.ts';
 const MOST = 1000;
 
 export const run: Run<typeof migrationsSpec> = async (input, context) => {
+  const where = controllerNamed(input.flags.controller, input.connection, context.env);
+  if (where !== undefined) {
+    await withController(where, input.connection, context.env, (api) =>
+      listFleetMigrations(api, input, context),
+    );
+    return 0;
+  }
   const fleet = await context.connect(input.connection);
   try {
     const limit = Math.min(MOST, Math.max(1, input.flags.limit ?? 20));

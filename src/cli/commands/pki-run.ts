@@ -3,6 +3,7 @@ import path from 'node:path';
 import { initCa, issue, storeCredentials } from '../../agent/pki/authority.ts';
 import { renewPerson } from '../../agent/pki/renew-person.ts';
 import { godwitError } from '../../errors.ts';
+import { FLEET_FILE } from '../../host/fleet.ts';
 import { hostName } from '../../protocol/names.ts';
 import { namedAgent } from '../connect.ts';
 import { printJson } from '../context.ts';
@@ -71,15 +72,22 @@ async function writeFiles(input: IssueInput, context: Context): Promise<void> {
   const asked = { caDir, name, role, addresses, ...life };
   storeCredentials(directory, await issue(asked, context.clock.wallMs()), stem);
   const secret = role === 'agent' ? ['site.secret'] : [];
-  const files = ['ca.crt', `${stem}.crt`, `${stem}.key`, ...secret];
+  const list = path.join(directory, FLEET_FILE);
+  const fleet = isProgram(role) && existsSync(list) ? [FLEET_FILE] : [];
+  const files = ['ca.crt', `${stem}.crt`, `${stem}.key`, ...secret, ...fleet];
   if (input.json) printJson(context, { name, role, directory, files });
   else {
     const where =
-      role === 'agent'
-        ? `Next: bring the directory to ${name}, as its agent's \`pkiDir\`.`
+      role === 'agent' || isProgram(role)
+        ? `Next: bring the directory to ${name}, as its ${role}'s \`pkiDir\`.`
         : `Next: godwit hosts --agent https://NAME@HOST:PORT --profile ${directory}`;
     context.out.write(`${files.join(', ')} are in ${directory}.\n${where}\n`);
   }
+}
+
+/** Not a person, and not a host. */
+function isProgram(role: string): boolean {
+  return role === 'controller' || role === 'relay';
 }
 
 function usage(what: string): Error {

@@ -26,7 +26,7 @@ export const pkiIssueSpec = spec({
   name: 'issue',
   summary: 'make a certificate for a person, or for a host that cannot join by itself',
   details:
-    'Writes ca.crt, a key and its certificate: host.* for the role agent, else operator.* or viewer.*. ' +
+    'Writes ca.crt, a key and its certificate: host.* for the role agent, else operator.*, viewer.*, controller.* or relay.*. ' +
     'A host joins with `godwit invite`, which leaves its key on it.',
   args: {
     name: {
@@ -39,8 +39,10 @@ export const pkiIssueSpec = spec({
     dir,
     role: {
       kind: 'choice',
-      choices: ['agent', 'operator', 'viewer'],
-      summary: 'agent: a host; operator: may migrate and cancel; viewer: may look',
+      choices: ['agent', 'operator', 'viewer', 'controller', 'relay'],
+      summary:
+        'agent: a host; operator: may migrate and cancel; viewer: may look; controller: follows the fleet; ' +
+        'relay: joins sites',
       preset: 'agent',
     },
     addresses: {

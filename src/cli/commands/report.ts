@@ -3,26 +3,43 @@ import { godwitError } from '../../errors.ts';
 import type { Report } from '../../protocol/public/migration.ts';
 import { printJson } from '../context.ts';
 import type { Context } from '../context.ts';
+import { controllerNamed, withController } from '../fleet-lists.ts';
+import { keptReport } from '../history.ts';
 import { findMigration } from '../fleet-migrations.ts';
 import { tableLook } from '../render/paint.ts';
 import { reportText } from '../render/report-text.ts';
 import type { reportSpec } from '../specs.ts';
-import type { Run } from '../verb.ts';
+import type { Input, Run } from '../verb.ts';
 
 export const run: Run<typeof reportSpec> = async (input, context) => {
+  const where = controllerNamed(input.flags.controller, input.connection, context.env);
+  if (where !== undefined) {
+    const report = await withController(where, input.connection, context.env, (api) =>
+      keptReport(api, input.args.id),
+    );
+    return show(report, input, context);
+  }
   const fleet = await context.connect(input.connection);
   try {
     const { summary, endpoint } = await findMigration(fleet, input.args.id);
     const report = await endpoint.api.report({ params: { id: summary.id } });
-    const { html } = input.flags;
-    if (html !== undefined) await writeHtml(context, report, html);
-    if (input.json) return printJson(context, report);
-    if (html !== undefined) return undefined;
-    return context.out.write(reportText(report, tableLook(context)));
+    await show(report, input, context);
   } finally {
     fleet.close();
   }
 };
+
+async function show(
+  report: Report,
+  input: Input<typeof reportSpec>,
+  context: Context,
+): Promise<void> {
+  const { html } = input.flags;
+  if (html !== undefined) await writeHtml(context, report, html);
+  if (input.json) return printJson(context, report);
+  if (html !== undefined) return undefined;
+  return context.out.write(reportText(report, tableLook(context)));
+}
 
 async function writeHtml(context: Context, report: Report, file: string): Promise<void> {
   const { reportHtml } = await import('../render/report-html.ts');

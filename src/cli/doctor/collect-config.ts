@@ -30,7 +30,7 @@ export async function readConfig(
     const problems = configProblems(settings);
     return { config: { file, state: 'read', pkiDir, problems }, settings };
   } catch (error) {
-    const reason = toGodwitError(error).message.replace(`${file}: `, '');
+    const reason = toGodwitError(error).message.replace(`${file}: `, '').replaceAll('\n', '; ');
     return { config: { file, state: 'wrong', reason }, settings: undefined };
   }
 }
@@ -64,7 +64,9 @@ export function damagedList(settings: AgentConfig): string | undefined {
 
 async function readCertificate(file: string): Promise<CertificateFact> {
   try {
-    const certificate = new X509Certificate(await readFile(file));
+    const pem = await readFile(file);
+    if (pem.toString().trim() === '') return { file, problem: 'is empty' };
+    const certificate = new X509Certificate(pem);
     const toMs = certificate.validToDate.getTime();
     const daysLeft = (toMs - Date.now()) / DAY_MS;
     const lifeDays = (toMs - certificate.validFromDate.getTime()) / DAY_MS;

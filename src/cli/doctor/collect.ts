@@ -1,6 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { homedir, release } from 'node:os';
+import { release } from 'node:os';
 import path from 'node:path';
+import { cacheDirectory } from '../../host/cache-directory.ts';
 import type { Context } from '../context.ts';
 import type { ConnectionFlags } from '../verb.ts';
 import { reasonOf, tryOpen, tryProgram } from './attempt.ts';
@@ -21,7 +22,7 @@ export async function collectFacts(
   const folders = pathFolders(context);
   const [userNamespaces, hypervisors, kvmDevice, tunDevice, tools, bridges] = await Promise.all([
     tryUserNamespaces(),
-    findHypervisors(programsOf(settings), folders, cacheFolder(context)),
+    findHypervisors(programsOf(settings), folders, cacheDirectory(context.env)),
     tryOpen('/dev/kvm'),
     tryOpen('/dev/net/tun'),
     findTools(folders),
@@ -36,7 +37,7 @@ export async function collectFacts(
     readCertificates(config),
     text('/proc/sys/vm/unprivileged_userfaultfd'),
   ]);
-  const folder = path.join(cacheFolder(context), 'guest', 'kernel');
+  const folder = path.join(cacheDirectory(context.env), 'guest', 'kernel');
   return {
     nodeVersion: process.versions.node,
     kernel: release(),
@@ -59,12 +60,6 @@ export async function collectFacts(
     trust: agents.trust,
     damagedList: settings && damagedList(settings),
   };
-}
-
-/** As setup has it. */
-function cacheFolder({ env }: Context): string {
-  const own = process.getuid?.() === 0 ? '/var/cache' : path.join(homedir(), '.cache');
-  return path.join(env['XDG_CACHE_HOME'] || own, 'godwit');
 }
 
 /** The PATH, and where administrators' programs are when a user's PATH lacks them. */

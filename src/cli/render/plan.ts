@@ -1,3 +1,5 @@
+import { cameTo } from '../../migration/report/came.ts';
+import type { Predicted } from '../../migration/report/came.ts';
 import type { Report } from '../../protocol/public/migration.ts';
 import type { PlanAnswer, PlannedWay } from '../../protocol/public/plan.ts';
 import type { GuestMeasure, Prediction, Range } from '../../protocol/public/prediction.ts';
@@ -54,15 +56,17 @@ function guestPairs({ memoryBytes, mix, curve, pages }: GuestMeasure): [string, 
 }
 
 /** Each figure with its range; in a report, what it came to stands beside. */
-export function predictedRows(found: Prediction): [string, Range, (amount: number) => string][] {
+export function predictedRows(
+  found: Prediction,
+): [string, Range, (amount: number) => string, Predicted][] {
   const whole = (amount: number): string => String(Math.round(amount));
   return [
-    ['bytes', found.bytes, formatBytes],
-    ['total time', found.totalMs, formatDuration],
-    ['memory', found.memoryMs, formatDuration],
-    ['rounds', found.rounds, whole],
-    ['downtime', found.downtimeMs, formatDuration],
-    ['client gap', found.clientGapMs, formatDuration],
+    ['bytes', found.bytes, formatBytes, 'bytes'],
+    ['total time', found.totalMs, formatDuration, 'totalMs'],
+    ['memory', found.memoryMs, formatDuration, 'memoryMs'],
+    ['rounds', found.rounds, whole, 'rounds'],
+    ['downtime', found.downtimeMs, formatDuration, 'downtimeMs'],
+    ['client gap', found.clientGapMs, formatDuration, 'clientGapMs'],
   ];
 }
 
@@ -79,31 +83,15 @@ function predictedText(way: PlannedWay, look: Look): string {
 export function besideText(report: Report, look: Look): string {
   const { prediction } = report;
   if (prediction === undefined) return '';
-  const came = outcomeOf(report);
-  const rows = predictedRows(prediction).map(([name, { low, middle, high }, format], index) => {
-    const outcome = came[index];
+  const came = cameTo(report);
+  const rows = predictedRows(prediction).map(([name, { low, middle, high }, format, key]) => {
+    const outcome = came[key];
     const within = outcome === undefined ? '' : outcome >= low && outcome <= high ? 'yes' : 'no';
     const shown = outcome === undefined ? '-' : format(outcome);
     return [name, `${format(low)} to ${format(high)}`, format(middle), shown, within];
   });
   const range = `RANGE (${percent(prediction.level)})`;
   return renderTable(['', range, 'MIDDLE', 'CAME TO', 'WITHIN'], rows, look);
-}
-
-/** In the order of the rows; undefined where it did not come to that, or nobody saw it. */
-function outcomeOf(report: Report): (number | undefined)[] {
-  if (report.outcome !== 'done') return [];
-  const { wire, bytes, totalMs, phases, rounds, downtimeMs, vantages = [] } = report;
-  const memory = phases.filter(({ phase }) => phase === 'memory' || phase === 'draining');
-  const gaps = vantages.flatMap(({ gapMs }) => gapMs ?? []);
-  return [
-    wire?.linkBytes ?? bytes,
-    totalMs,
-    memory.reduce((sum, { ms }) => sum + ms, 0),
-    rounds,
-    downtimeMs,
-    gaps.length === 0 ? undefined : Math.max(...gaps),
-  ];
 }
 
 function waysText(ways: readonly PlannedWay[], look: Look): string {

@@ -33,6 +33,7 @@ const PHASE_WORDS: Record<Phase, string> = {
   cleanup: 'cleaning up',
   undoing: 'rolling back',
   done: 'done',
+  rehearsed: 'rehearsed; the guest runs on at the source',
   failed: 'failed; the guest runs on at the source',
   cancelled: 'cancelled; the guest runs on at the source',
   held: 'held paused: a person must decide',

@@ -193,6 +193,9 @@ svg { width: 100%; height: auto; display: block; } svg.phases { height: 28px; }
 .legend i { display: inline-block; width: .8em; height: .8em; margin-right: .4em; border-radius: 2px; }
 rect.left { fill: var(--left); } i.left { background: var(--left); }
 polyline { fill: none; stroke-width: 2; } .rate { stroke: var(--rate); } .dirtyRate { stroke: var(--dirty); }
+.throttle { stroke: var(--text); stroke-dasharray: 4 3; } i.throttle { background: var(--text); }
+line.decision { stroke: var(--text); stroke-width: 1; } i.decision { background: var(--text); }
+rect.sent { fill: var(--rate); opacity: 0.35; } i.sent { background: var(--rate); opacity: 0.35; }
 i.rate { background: var(--rate); } i.dirtyRate { background: var(--dirty); }
 .p0 { fill: #6e7f96; background: #6e7f96; } .p1 { fill: #4c9a8a; background: #4c9a8a; }
 .p2 { fill: #8a6fc0; background: #8a6fc0; } .p3 { fill: #3d7fd6; background: #3d7fd6; }

@@ -53,12 +53,20 @@ export function askedFor({ settings, startedAt, endedAt, takeovers }: Report): [
     ['compression', settings.compress],
     ['timeout', formatDuration(settings.timeoutMs)],
   ];
-  if (settings.mode === 'hybrid')
+  const { steering, deadlineAt, notBefore, whenQuiet } = settings;
+  if (whenQuiet !== undefined)
+    pairs.push(['waits for a quiet moment', `${formatDuration(whenQuiet.withinMs)} at most`]);
+  if (notBefore !== undefined) pairs.push(['not before', notBefore]);
+  if (steering !== undefined)
+    pairs.push(['steering', typeof steering === 'string' ? steering : steering.name]);
+  if (deadlineAt !== undefined) pairs.push(['deadline', deadlineAt]);
+  if (settings.mode === 'hybrid' && steering === undefined)
     pairs.push(['rounds before post-copy', String(settings.hybridRounds)]);
   const { path = 'native', linkGraceMs } = settings;
   if (path !== 'native') pairs.push(['path', path]);
   if (path !== 'native' && linkGraceMs !== undefined)
     pairs.push(['longest hidden cut', formatDuration(linkGraceMs)]);
+  if (settings.rehearse === true) pairs.push(['rehearsal', 'everything up to the switch, undone']);
   if (settings.keepSource === true) pairs.push(['disks at the source', 'kept, renamed']);
   if (settings.diskWrites === 'refuse') pairs.push(['disks that it writes too fast', 'refuse']);
   if (settings.pathAddresses !== undefined)
@@ -90,7 +98,10 @@ function roundsText(report: Report, look: Look): string {
 
 function decisionsText({ decisions }: Report): string {
   return decisions
-    .map(({ atMs, what }) => `${formatDuration(atMs).padStart(9)}  ${printable(what)}\n`)
+    .map(({ atMs, what, hint }) => {
+      const line = `${formatDuration(atMs).padStart(9)}  ${printable(what)}\n`;
+      return hint === undefined ? line : `${line}${' '.repeat(11)}${printable(hint)}\n`;
+    })
     .join('');
 }
 

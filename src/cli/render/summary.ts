@@ -43,9 +43,27 @@ export function measures(report: Report): [string, string][] {
     ...optional('first frame on the new port', report.firstFrameMs),
     ...seenGap(report),
     ...standstills(report),
+    ...rehearsalWords(report),
     ...sent(report),
     ...checkPairs(report),
     ['runs', whereWords(report)],
+  ];
+}
+
+/** What a rehearsal says of the switch that it did not make. */
+function rehearsalWords({ rehearsal }: Report): [string, string][] {
+  if (rehearsal === undefined) return [];
+  const { switches, expectedDowntimeMs, maxDowntimeMs, stoodStillMs } = rehearsal;
+  const asked = formatDuration(maxDowntimeMs);
+  const expected =
+    expectedDowntimeMs === undefined ? 'not known' : `about ${formatDuration(expectedDowntimeMs)}`;
+  const how = switches === 'postcopy' ? 'would go over to post-copy' : 'memory converges';
+  return [
+    ['came to the switch', switches === undefined ? 'no' : `yes: ${how}`],
+    ...(switches === undefined ? [] : [pair('downtime', `${expected}; ${asked} allowed`)]),
+    ...(stoodStillMs === undefined
+      ? []
+      : [pair('stood still in the rehearsal', formatDuration(stoodStillMs))]),
   ];
 }
 
@@ -107,6 +125,8 @@ function headline(report: Report, name: string, paint: Painter): string {
   switch (report.outcome) {
     case 'done':
       return `${paint.green('✔')} ${name} moved from ${from} to ${to} (${howWords(report)}, ${id})`;
+    case 'rehearsed':
+      return `${paint.green('✔')} ${name} would move from ${from} to ${to}; it stayed on ${from}, and nothing is left on ${to} (${id})`;
     case 'running':
       return `${paint.cyan('…')} ${name} is moving from ${from} to ${to} (${id})`;
     case 'failed':

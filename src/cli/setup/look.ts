@@ -6,6 +6,7 @@ import path from 'node:path';
 import { godwitError } from '../../errors.ts';
 import { FLEET_FILE } from '../../host/fleet.ts';
 import { address, hostName, splitAddress, withHost } from '../../protocol/names.ts';
+import { holderOfPort } from '../../rpc/port-holder.ts';
 import { nameFrom } from './configuration.ts';
 
 /** What init and join look for on this host, and refuse before they have written anything. */
@@ -84,8 +85,8 @@ export async function checkAddress(file: string, wanted: string): Promise<void> 
     const [what, hint] =
       code === 'EADDRINUSE'
         ? [
-            `port ${port} of ${host} is taken`,
-            `See who has it: ss -ltnp 'sport = :${port}'. Or choose another port.`,
+            `port ${port} of ${host} is taken${byWhom({ host, port })}`,
+            `End that process, or choose another port.`,
           ]
         : code === 'EADDRNOTAVAIL'
           ? [`${host} is no address of this host`, `It has ${ownAddresses().join(', ') || 'none'}.`]
@@ -97,6 +98,11 @@ export async function checkAddress(file: string, wanted: string): Promise<void> 
   } finally {
     server.close();
   }
+}
+
+function byWhom(at: { readonly host: string; readonly port: number }): string {
+  const holder = holderOfPort(at);
+  return holder === undefined ? '' : ` by ${holder.program}, process ${holder.pid}`;
 }
 
 /** The directories that were named, or the usual ones. GODWIT_USAGE for one that is no directory. */

@@ -129,17 +129,18 @@ const MIB = 1024 ** 2;
 const OVERHEAD_BYTES = 112 * MIB;
 
 /**
- * How a working set is divided: with a dirty rate, half of it is rewritten, half stays as it is.
+ * How a working set is divided: with a dirty rate, half of it (or `share`) is rewritten, the rest stays as it is.
  * Default: a quarter of the memory. Undefined when it does not fit.
  */
 export function divideWorkingSet(
   memoryBytes: number,
   workingSetBytes: number | undefined,
   dirtyBytesPerSecond: number,
+  share = 0.5,
 ): { staticBytes: number; dirtyBytes: number } | undefined {
   const room = memoryBytes - OVERHEAD_BYTES;
   const total = workingSetBytes ?? Math.min(Math.floor(memoryBytes / 4), Math.max(room, 0));
   if (room < MIB || total > room) return undefined;
-  const dirtyBytes = dirtyBytesPerSecond > 0 ? Math.floor(total / 2) : 0;
+  const dirtyBytes = dirtyBytesPerSecond > 0 ? Math.floor(total * share) : 0;
   return { staticBytes: total - dirtyBytes, dirtyBytes };
 }

@@ -18,9 +18,10 @@ const guestRecord = z.strictObject({
   staticBytes: z.number().int().nonnegative(),
   dirtyBytes: z.number().int().nonnegative(),
   dirtyBytesPerSecond: z.number().nonnegative(),
+  /** `none` of a container, as its accelerator. */
   qemuVersion: z.string().max(32),
   machineType: z.string().max(64),
-  accelerator: z.enum(['kvm', 'tcg']),
+  accelerator: z.enum(['kvm', 'tcg', 'none']),
   /** The files of its disks, on the storage of the host where it was started. */
   disks: z.array(z.string().max(4096)).max(16).optional(),
 });

@@ -37,6 +37,8 @@ export interface GuestRequest {
   readonly memoryBytes?: number | undefined;
   /** Checksummed memory; default a quarter of the guest's memory. With a dirty rate half of it is rewritten. */
   readonly workingSetBytes?: number | undefined;
+  /** Of the working set, the share that is rewritten where there is a dirty rate. Default 0.5. */
+  readonly rewrittenShare?: number | undefined;
   /** Bytes/s that the guest writes into its working set. Default 0. */
   readonly dirtyBytesPerSecond?: number | undefined;
   readonly disks?: readonly DiskRequest[] | undefined;
@@ -77,7 +79,12 @@ export async function startGuest(lab: Lab, request: GuestRequest): Promise<LabGu
   checkVlan(lab, request.vlan);
   const memoryBytes = request.memoryBytes ?? DEFAULT_MEMORY_BYTES;
   const dirtyBytesPerSecond = request.dirtyBytesPerSecond ?? 0;
-  const parts = divideWorkingSet(memoryBytes, request.workingSetBytes, dirtyBytesPerSecond);
+  const parts = divideWorkingSet(
+    memoryBytes,
+    request.workingSetBytes,
+    dirtyBytesPerSecond,
+    request.rewrittenShare,
+  );
   if (parts === undefined) throw workingSetTooLarge(memoryBytes, request.workingSetBytes);
   await checkMemory(host, name, memoryBytes);
   const dir = path.join(host.stateDir, 'guests', name);
@@ -114,7 +121,7 @@ export async function startGuest(lab: Lab, request: GuestRequest): Promise<LabGu
     };
     const { diskBytesPerSecond, load } = request;
     const plain = hardwareOf(
-      { ...guest, diskBytesPerSecond, load },
+      { ...guest, accelerator, diskBytesPerSecond, load },
       { binary: qemu.path, dir, drives, ...image },
     );
     const commandLine = [plain.commandLine, ...(request.kernelWords ?? [])].join(' ');
@@ -143,7 +150,10 @@ function disksOf({ load, disks = [] }: GuestRequest): readonly DiskRequest[] {
 }
 
 function hardwareOf(
-  guest: LabGuest & Pick<GuestRequest, 'diskBytesPerSecond' | 'load'>,
+  guest: LabGuest & { accelerator: Accelerator } & Pick<
+      GuestRequest,
+      'diskBytesPerSecond' | 'load'
+    >,
   host: Pick<GuestHardware, 'binary' | 'dir' | 'kernel' | 'initramfs' | 'drives'>,
 ): GuestHardware {
   const { name, uuid, index, mac, machineType, accelerator, memoryBytes } = guest;

@@ -96,6 +96,19 @@ export async function firmwareVariable(
   return z.object({ value: z.string().max(4096) }).parse(answer).value;
 }
 
+/** Has a guest give its TPM one command, and returns its answer; the bytes of both are those of TPM 2.0. */
+export async function tpmCommand(
+  lab: Lab,
+  name: string,
+  command: Buffer,
+  options: AskOptions = {},
+): Promise<Buffer> {
+  const line = `tpm ${command.toString('hex')}`;
+  const answer = await ask(lab, name, line, { deadlineMs: 20_000, ...options });
+  const { answer: hex } = z.object({ answer: z.string().max(8192) }).parse(answer);
+  return Buffer.from(hex, 'hex');
+}
+
 async function ask(
   lab: Lab,
   name: string,

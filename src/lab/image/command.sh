@@ -1,5 +1,5 @@
 #!/bin/sh
-# Answers each line with one line of JSON: stats, verify, hash, rate BYTES_PER_SECOND, variable NAME [VALUE].
+# Answers each line with one line of JSON: stats, verify, hash, rate BYTES_PER_SECOND, variable NAME [VALUE], tpm HEX.
 export PATH=/bin
 
 stats() {
@@ -114,6 +114,16 @@ variable() {
   echo "{\"value\":\"$value\"}"
 }
 
+# One command of its TPM, whole, and what that answers, both in hexadecimal.
+tpm() {
+  [ -e /dev/tpm0 ] || { echo '{"error":"it has no TPM"}'; return; }
+  exec 3<>/dev/tpm0
+  printf "$(echo "$1" | busybox sed 's/../\\x&/g')" >&3
+  answer=$(dd bs=4096 count=1 <&3 2>/dev/null | busybox od -An -v -tx1 | tr -d ' \n')
+  exec 3>&-
+  echo "{\"answer\":\"$answer\"}"
+}
+
 while read -r verb argument; do
   case "$verb" in
     stats) stats ;;
@@ -122,6 +132,12 @@ while read -r verb argument; do
       case "$argument" in
         '' | *[!A-Za-z0-9\ ]*) echo '{"error":"variable takes a name and a value of letters and digits"}' ;;
         *) variable $argument ;;
+      esac
+      ;;
+    tpm)
+      case "$argument" in
+        '' | *[!0-9a-f]*) echo '{"error":"tpm takes the bytes of a command in hexadecimal"}' ;;
+        *) tpm "$argument" ;;
       esac
       ;;
     verify) verify ;;

@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { cacheDirectory } from '../../../src/lab/cache.ts';
+import { cacheDirectory } from '../../../src/host/cache-directory.ts';
 import { until } from '../../until.ts';
 
 const MIB = 1024 ** 2;

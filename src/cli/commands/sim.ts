@@ -1,0 +1,130 @@
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { godwitError } from '../../errors.ts';
+import { balance } from '../../planner/balance.ts';
+import { consolidate } from '../../planner/consolidate.ts';
+import type { Inventory, Plan } from '../../planner/inventory.ts';
+import { RIGHTSIZE, rightsize } from '../../planner/rightsize.ts';
+import { readHistory, TableError } from '../../planner/sim/history/history.ts';
+import type { Files, History } from '../../planner/sim/history/history.ts';
+import { linesOf, pageOf } from '../../planner/sim/history/page.ts';
+import type { PageFacts } from '../../planner/sim/history/page.ts';
+import { replay } from '../../planner/sim/history/replay.ts';
+import type { Context } from '../context.ts';
+import { printJson } from '../context.ts';
+import { printable } from '../render/style.ts';
+import type { simSpec } from '../specs-plan.ts';
+import type { Run } from '../verb.ts';
+
+/** A file is read whole; beyond this a shorter history is asked for. */
+const MOST_BYTES = 512 * 1024 ** 2;
+
+const POLICIES: Readonly<Record<'balance' | 'consolidate', (inventory: Inventory) => Plan>> = {
+  balance: (inventory) => balance(inventory),
+  consolidate: (inventory) => consolidate(inventory),
+};
+
+/** Replays a recorded history under a policy, beside itself without any move. */
+export const run: Run<typeof simSpec> = (input, context) => {
+  const { trace, policy = 'balance', html } = input.flags;
+  const price = priceOf(input.flags.price);
+  if (trace === undefined) {
+    throw godwitError('GODWIT_USAGE', { what: 'godwit sim needs --trace, a directory' });
+  }
+  const history = historyIn(trace);
+  if (policy === 'rightsize') return propose(history, context, input.json);
+  const was = replay(history, undefined, false);
+  const would = replay(history, POLICIES[policy], policy === 'consolidate');
+  const facts: PageFacts = { policy, was, would, ...(price === undefined ? {} : { price }) };
+  if (html !== undefined) write(html, pageOf(facts));
+  if (input.json) printJson(context, { policy, was, would });
+  else context.out.write(tableOf([['', 'as it was', `with ${policy}`], ...linesOf(facts)]));
+  return Promise.resolve();
+};
+
+/** `0.30EUR`. */
+function priceOf(text: string | undefined): PageFacts['price'] {
+  if (text === undefined) return undefined;
+  const [, amount, currency] = /^(\d{1,6}(?:\.\d{1,6})?) ?([A-Za-z]{3})$/.exec(text) ?? [];
+  if (amount === undefined || currency === undefined) {
+    throw godwitError('GODWIT_USAGE', {
+      what: `--price ${text}: expected an amount and a currency, such as 0.30EUR`,
+    });
+  }
+  return { perKwh: Number(amount), currency: currency.toUpperCase() };
+}
+
+function historyIn(folder: string): History {
+  const read = (name: keyof Files): string => {
+    const file = path.join(folder, name);
+    try {
+      if (statSync(file).size > MOST_BYTES) {
+        throw new TableError(`${name}: is larger than 512 MiB; give a shorter history`);
+      }
+      return readFileSync(file, 'utf8');
+    } catch (error) {
+      if (error instanceof TableError) throw error;
+      const cause = error instanceof Error ? error : undefined;
+      throw configError(folder, `${name}: can not be read: ${cause?.message ?? ''}`, cause);
+    }
+  };
+  try {
+    return readHistory({
+      'hosts.csv': read('hosts.csv'),
+      'guests.csv': read('guests.csv'),
+      'load.csv': read('load.csv'),
+    });
+  } catch (error) {
+    if (error instanceof TableError) throw configError(folder, error.message, error);
+    throw error;
+  }
+}
+
+const configError = (file: string, what: string, cause: Error | undefined): Error =>
+  godwitError(
+    'GODWIT_CONFIG',
+    { file, what },
+    { cause, hint: 'Correct the file; docs/sim.md has the columns of a history.' },
+  );
+
+function write(file: string, text: string): void {
+  try {
+    writeFileSync(file, text);
+  } catch (error) {
+    const cause = error instanceof Error ? error : undefined;
+    throw configError(file, `can not be written: ${cause?.message ?? ''}`, cause);
+  }
+}
+
+function propose({ guests }: History, context: Context, json: boolean): Promise<void> {
+  const proposals = rightsize(
+    {
+      hosts: [],
+      guests: guests.map(({ name, host, cores, memoryBytes, recorded }) => ({
+        name,
+        host,
+        cpu: cores,
+        memoryBytes,
+        demand: recorded,
+      })),
+    },
+    RIGHTSIZE,
+  );
+  if (json) printJson(context, { policy: 'rightsize', proposals });
+  else if (proposals.length === 0) context.out.write('no guest asks for much more than it uses\n');
+  else context.out.write(proposals.map(({ words }) => `${printable(words)}\n`).join(''));
+  return Promise.resolve();
+}
+
+function tableOf(rows: readonly (readonly string[])[]): string {
+  const widths = [0, 1].map((at) => Math.max(...rows.map((row) => (row[at] ?? '').length)));
+  return rows
+    .map(
+      (row) =>
+        `${row
+          .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+          .join('  ')
+          .trimEnd()}\n`,
+    )
+    .join('');
+}

@@ -1,0 +1,155 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { godwitError } from '../errors.ts';
+import { controllerContract } from '../protocol/controller/contract.ts';
+import type { FleetGuest, FleetHost } from '../protocol/controller/fleet.ts';
+import { everyPage, MOST_OF_A_PAGE } from '../protocol/public/page.ts';
+import { formatBytes } from '../protocol/quantity.ts';
+import { client } from '../rpc/client.ts';
+import type { Api } from '../rpc/client.ts';
+import type { Transport } from '../rpc/transport.ts';
+import { credentials, namedAgent } from './connect.ts';
+import { printJson } from './context.ts';
+import type { Context } from './context.ts';
+import { listLook, printNames, wantsNames } from './lists.ts';
+import type { Painter } from './render/style.ts';
+import { renderTable } from './render/table.ts';
+import type { ConnectionFlags } from './verb.ts';
+
+/** The address of a controller, where one is named: --controller, or GODWIT_CONTROLLER where no agent or lab is. */
+export function controllerNamed(
+  flag: string | undefined,
+  { agent, lab, host }: ConnectionFlags,
+  env: Context['env'],
+): string | undefined {
+  if (flag !== undefined) return flag;
+  const isElsewhere = agent !== undefined || lab !== undefined || host !== undefined;
+  const named = env['GODWIT_CONTROLLER'];
+  return isElsewhere || named === '' ? undefined : named;
+}
+
+/**
+ * Speaks to a controller at https://[NAME@]HOST:PORT, or over its unix socket. GODWIT_USAGE or GODWIT_CONFIG where that or
+ * the certificate cannot be used.
+ */
+export async function withController<T>(
+  where: string,
+  flags: ConnectionFlags,
+  env: Context['env'],
+  work: (api: Api<typeof controllerContract>) => Promise<T>,
+): Promise<T> {
+  const speaking = client(controllerContract, transportTo(where, flags, env));
+  try {
+    return await work(speaking.api);
+  } finally {
+    speaking.close();
+  }
+}
+
+function transportTo(where: string, flags: ConnectionFlags, env: Context['env']): Transport {
+  if (where.startsWith('https://')) {
+    const { address, name } = namedAgent(where, '--controller');
+    const shown = credentials(flags, env);
+    return { address, credentials: shown, expectedName: name, expectedRole: 'controller' };
+  }
+  if (where.includes('://')) {
+    const hint = 'Give https://host:port or the path of its unix socket.';
+    throw godwitError(
+      'GODWIT_USAGE',
+      { what: `--controller cannot be ${where.slice(0, 80)}` },
+      { hint },
+    );
+  }
+  const unix = path.resolve(where);
+  if (existsSync(unix)) return { unix, peer: 'the controller' };
+  const facts = { peer: 'a controller', address: unix, reason: 'the socket is not there' };
+  const hint = 'Check the path; a controller makes controller.sock in its stateDir.';
+  throw godwitError('GODWIT_UNREACHABLE', facts, { hint });
+}
+
+interface Listed {
+  readonly json: boolean;
+  readonly flags: Parameters<typeof listLook>[1];
+}
+
+/** All hosts that a controller knows. */
+export async function listFleetHosts(
+  api: Api<typeof controllerContract>,
+  { json, flags }: Listed,
+  context: Context,
+): Promise<void> {
+  const hosts = await everyPage(async (cursor) => {
+    const { hosts: items, next } = await api.hosts({ query: { cursor, limit: MOST_OF_A_PAGE } });
+    return next === undefined ? { items } : { items, next };
+  });
+  if (json) return printJson(context, { hosts });
+  const names = hosts.map(({ name }) => name);
+  if (wantsNames(flags)) return printNames(context, names);
+  const look = listLook(context, flags);
+  const head = ['HOST', 'STATE', 'ADDRESS', 'GUESTS', 'MEMORY FREE', 'CORES', 'USED', 'NOTE'];
+  const rows = hosts.map((host) => hostRow(host, look.paint));
+  context.out.write(hosts.length === 0 ? 'no hosts\n' : renderTable(head, rows, look));
+}
+
+function hostRow(host: FleetHost, paint: Painter): string[] {
+  const { name, state, since, memoryBytes, memoryAvailableBytes, load } = host;
+  const isUp = state === 'up';
+  const memory =
+    memoryBytes === undefined || memoryAvailableBytes === undefined
+      ? '-'
+      : `${formatBytes(memoryAvailableBytes)} of ${formatBytes(memoryBytes)}`;
+  return [
+    name,
+    isUp ? paint.green(state) : paint.red(state),
+    host.address,
+    String(host.guests),
+    memory,
+    String(host.cores ?? '-'),
+    load === undefined ? '-' : `${Math.round(load.processor.used * 100)} %`,
+    isUp ? '' : [`since ${since}`, host.reason].filter((each) => each !== undefined).join(': '),
+  ];
+}
+
+/** All guests that a controller knows, or those of one host. GODWIT_HOST_UNKNOWN for a host that it does not know. */
+export async function listFleetGuests(
+  api: Api<typeof controllerContract>,
+  { json, flags, on }: Listed & { readonly on: string | undefined },
+  context: Context,
+): Promise<void> {
+  const guests = await everyPage(async (cursor) => {
+    const query = { cursor, limit: MOST_OF_A_PAGE, host: on };
+    const { guests: items, next } = await api.guests({ query });
+    return next === undefined ? { items } : { items, next };
+  });
+  if (on !== undefined && guests.length === 0) await api.host({ params: { host: on } });
+  if (json) return printJson(context, { guests });
+  const names = guests.map(({ name }) => name);
+  if (wantsNames(flags)) return printNames(context, names);
+  const look = listLook(context, flags);
+  const head = ['GUEST', 'HOST', 'STATE', 'MEMORY', 'VCPUS', 'DRIVER', 'NOTE'];
+  const rows = guests.map((guest) => guestRow(guest, look.paint));
+  context.out.write(guests.length === 0 ? 'no guests\n' : renderTable(head, rows, look));
+}
+
+function guestRow(guest: FleetGuest, paint: Painter): string[] {
+  const isKnown = guest.hostState === 'up';
+  const state = isKnown ? guest.state : `${guest.state}?`;
+  return [
+    guest.name,
+    guest.host,
+    state === 'running' ? paint.green(state) : state,
+    guest.memoryBytes === undefined ? '-' : formatBytes(guest.memoryBytes),
+    String(guest.vcpus ?? '-'),
+    guest.driver,
+    noteOf(guest, paint),
+  ];
+}
+
+function noteOf(guest: FleetGuest, paint: Painter): string {
+  const { alsoClaimedBy, hostState, hostSince, migration, manager, host } = guest;
+  if (alsoClaimedBy !== undefined)
+    return paint.red(`CLAIMED BY SEVERAL HOSTS: ${alsoClaimedBy.join(', ')} too`);
+  if (hostState !== 'up') return paint.yellow(`${host} is ${hostState} since ${hostSince}`);
+  if (migration !== undefined) return paint.cyan(`moves: ${migration}`);
+  return manager === undefined ? '' : paint.yellow(`managed by ${manager}`);
+}

@@ -1,0 +1,83 @@
+import { godwitError } from '../errors.ts';
+import type { controllerContract } from '../protocol/controller/contract.ts';
+import type { Distribution, FleetMigration } from '../protocol/controller/history.ts';
+import { MOST_OF_A_PAGE } from '../protocol/public/page.ts';
+import type { Report } from '../protocol/public/migration.ts';
+import { formatDuration } from '../protocol/quantity.ts';
+import type { Api } from '../rpc/client.ts';
+import { printJson } from './context.ts';
+import type { Context } from './context.ts';
+import { listLook, printNames, wantsNames } from './lists.ts';
+import { printable } from './render/style.ts';
+import { renderTable } from './render/table.ts';
+import type { migrationsSpec } from './specs.ts';
+import type { Input } from './verb.ts';
+
+type ControllerApi = Api<typeof controllerContract>;
+
+/** Migrations of the whole fleet, from a controller's history. */
+export async function listFleetMigrations(
+  api: ControllerApi,
+  { flags, json }: Input<typeof migrationsSpec>,
+  context: Context,
+): Promise<void> {
+  const { guest, state, since } = flags;
+  const limit = Math.min(MOST_OF_A_PAGE, Math.max(1, flags.limit ?? 20));
+  const begunMs = since === undefined ? undefined : context.clock.wallMs() - since;
+  const query = {
+    guest,
+    limit,
+    ...(begunMs === undefined ? {} : { since: new Date(Math.max(0, begunMs)).toISOString() }),
+    ...(state === undefined
+      ? {}
+      : state === 'running'
+        ? ({ state: 'open' } as const)
+        : { outcome: state }),
+  };
+  const { migrations } = await api.migrations({ query });
+  if (json) return printJson(context, { migrations });
+  if (wantsNames(flags)) {
+    return printNames(
+      context,
+      migrations.map(({ id }) => id),
+    );
+  }
+  const head = ['ID', 'GUEST', 'FROM', 'TO', 'STATE', 'STARTED', 'TOOK', 'DOWNTIME', 'NOTE'];
+  const rows = migrations.map(rowOf);
+  const text =
+    rows.length === 0 ? 'no migrations\n' : renderTable(head, rows, listLook(context, flags));
+  context.out.write(text);
+}
+
+function rowOf(each: FleetMigration): string[] {
+  const { percent, step } = each;
+  const open = `${step ?? 'open'}${percent === undefined ? '' : ` ${Math.floor(percent)} %`}`;
+  return [
+    each.id,
+    each.guest,
+    each.source,
+    each.destination,
+    each.outcome ?? open,
+    each.startedAt.replace('T', ' ').replace(/\.\d+Z$/, 'Z'),
+    each.totalMs === undefined ? '-' : formatDuration(each.totalMs),
+    each.downtimeMs === undefined ? '-' : formatDuration(each.downtimeMs),
+    printable(each.words ?? (each.wish === undefined ? '' : `for ${each.wish}`)),
+  ];
+}
+
+/** As the controller keeps it. GODWIT_MIGRATION_UNKNOWN where it has none of that id, or no report of it. */
+export async function keptReport(api: ControllerApi, id: string): Promise<Report> {
+  const { report, withoutReport } = await api.migration({ params: { id } });
+  if (report !== undefined) return report;
+  const hint = withoutReport === undefined ? {} : { hint: `There is no report: ${withoutReport}.` };
+  throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id, host: 'the controller' }, hint);
+}
+
+/** The columns that a distribution is shown in. */
+export const SPREAD = ['COUNT', 'MEDIAN', 'P90', 'P99', 'MOST'];
+
+export function spreadRow(of: Distribution, format: (amount: number) => string): string[] {
+  const at = (share: number): string =>
+    format(of.quantiles.find((each) => each.share === share)?.amount ?? of.most);
+  return [String(of.count), at(0.5), at(0.9), at(0.99), format(of.most)];
+}

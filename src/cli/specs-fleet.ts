@@ -1,0 +1,188 @@
+import { spec } from './verb.ts';
+import type { Flag } from './verb.ts';
+
+/** The verbs that ask a controller, and the relay between sites. Data only: the help must not cost an import. */
+
+const controller = {
+  kind: 'text',
+  value: 'where',
+  summary:
+    "the controller: https://host:port, or its unix socket's path (default: $GODWIT_CONTROLLER)",
+} as const satisfies Flag;
+
+export const drainSpec = spec({
+  name: 'drain',
+  summary: 'empty a host: every guest of it moves elsewhere',
+  details:
+    'Asks a controller. Shows the plan with its predicted end and what stays, asks, and follows the drain until the host is ' +
+    'empty or nothing more can be done. No guest comes to the host any more until `godwit undrain`. A signal detaches: the ' +
+    'drain goes on. Exits with 0 once no guest is there, with 5 where some stay, with 6 where it was cancelled.',
+  args: { host: { kind: 'host', summary: 'the host to empty', required: true } },
+  flags: {
+    to: {
+      kind: 'text',
+      value: 'hosts',
+      summary: 'where guests may go, such as b,c (default: anywhere)',
+    },
+    deadline: {
+      kind: 'duration',
+      summary: 'when the host must be empty, from now; a plan that ends later is refused',
+    },
+    maxParallel: { kind: 'count', summary: 'moves at a time, at most' },
+    dryRun: { kind: 'switch', summary: 'show the plan and change nothing' },
+    yes: { kind: 'switch', summary: 'do not ask' },
+    detach: { kind: 'switch', summary: 'print the id and return at once' },
+    cancel: { kind: 'switch', summary: 'cancel the drain of that host: nothing more begins' },
+    rollBack: { kind: 'switch', summary: 'with --cancel: roll moves that are under way back, too' },
+    controller,
+  },
+  examples: [
+    'drain a --dry-run',
+    'drain a --to b,c --deadline 30m',
+    'drain a --yes --detach',
+    'drain a --cancel',
+  ],
+  usesAgent: true,
+  json: 'drain (with --dry-run: drainPlan; with --cancel: drainCancel)',
+});
+
+export const rollSpec = spec({
+  name: 'roll',
+  summary: "drain hosts in turn, and run the site's own program for each",
+  details:
+    'Asks a controller. For each host in turn: drains it once the others have room for all of its guests, runs the program ' +
+    'that the configuration of the controller has under that name, waits until the host is back, lets guests come to it again, ' +
+    'and goes on with the next one. Stops at the first host that cannot be emptied, whose program fails or that does not come ' +
+    'back. A signal detaches: the roll goes on. Exits with 0 once all are done, with 5 where it has stopped, with 6 where it ' +
+    'was cancelled.',
+  args: {},
+  flags: {
+    hosts: { kind: 'text', value: 'hosts', summary: 'the hosts in their order, such as a,b,c' },
+    run: { kind: 'text', value: 'name', summary: 'the program that is run for each host' },
+    to: {
+      kind: 'text',
+      value: 'hosts',
+      summary: 'where guests may go, such as b,c (default: anywhere)',
+    },
+    comeBack: {
+      kind: 'switch',
+      summary: 'bring guests that left a host back to it (default: they stay)',
+    },
+    deadline: { kind: 'duration', summary: 'begin no host later than that, from now' },
+    healthyWithin: {
+      kind: 'duration',
+      summary: 'how long a host is waited for after its program (default: 30m)',
+    },
+    maxParallel: { kind: 'count', summary: 'moves at a time, at most' },
+    dryRun: { kind: 'switch', summary: 'show the plan and change nothing' },
+    yes: { kind: 'switch', summary: 'do not ask' },
+    detach: { kind: 'switch', summary: 'print the id and return at once' },
+    cancel: {
+      kind: 'switch',
+      summary:
+        'cancel the open roll (of --hosts): nothing more begins, a program that runs is waited for',
+    },
+    rollBack: { kind: 'switch', summary: 'with --cancel: roll moves that are under way back, too' },
+    controller,
+  },
+  examples: [
+    'roll --hosts a,b,c --run upgrade --dry-run',
+    'roll --hosts a,b,c --run upgrade --come-back --healthy-within 15m',
+    'roll --cancel',
+  ],
+  usesAgent: true,
+  json: 'roll (with --dry-run: rollPlan; with --cancel: rollCancel)',
+});
+
+export const undrainSpec = spec({
+  name: 'undrain',
+  summary: 'let guests come to a drained host again',
+  details:
+    'Asks a controller. A drain of the host that is under way is cancelled; an evacuation of several hosts goes on without ' +
+    'this one. No guest moves back.',
+  args: { host: { kind: 'host', summary: 'the host', required: true } },
+  flags: { controller },
+  examples: ['undrain a'],
+  usesAgent: true,
+  json: 'undrain',
+});
+
+export const wishesSpec = spec({
+  name: 'wishes',
+  summary: 'what was asked of the fleet, and how far each of it is',
+  details:
+    'Asks a controller. With an id: what waits and for what, what stays and why, and each move.',
+  args: { id: { kind: 'text', summary: "a wish's id; all of them when left out" } },
+  flags: { controller },
+  examples: ['wishes', 'wishes w-4f2a9c1d'],
+  usesAgent: true,
+  json: 'wishes (with an id: wish)',
+});
+
+export const historySpec = spec({
+  name: 'history',
+  summary: 'every host that a guest was on, when and why',
+  details: 'Asks a controller. What was tried there and came to nothing stands below each host.',
+  args: { guest: { kind: 'guest', summary: "the guest's name", required: true } },
+  flags: { controller },
+  examples: ['history web1'],
+  usesAgent: true,
+  json: 'guestHistory',
+});
+
+export const statsSpec = spec({
+  name: 'stats',
+  summary: 'what the migrations of a fleet came to',
+  details:
+    'Asks a controller. Downtime, client gap, duration and bytes of those that came to their end, and failures by their cause.',
+  flags: {
+    since: { kind: 'duration', summary: 'of the last so much time', preset: '30d' },
+    prediction: {
+      kind: 'switch',
+      summary: 'how far predictions were off, and how many of their ranges held',
+    },
+    controller,
+  },
+  examples: ['stats --since 7d', 'stats --prediction'],
+  usesAgent: true,
+  json: 'insight',
+});
+
+export const limitsSpec = spec({
+  name: 'limits',
+  summary: 'show or set how many moves run at a time',
+  details:
+    'Asks a controller. `set` takes what is limited, and to how much: `fleet=100`, `out=4` and `in=4` for every host, ' +
+    '`host:a out=2` for one, `link:a>b=1` between two; `=usual` takes a limit back. Moves under way go on.',
+  args: {
+    action: { kind: 'choice', choices: ['set'], summary: 'set a limit; without it they are shown' },
+    first: { kind: 'text', summary: 'such as fleet=100, link:a>b=1, or host:a' },
+    second: { kind: 'text', summary: 'of host:a: out=2 or in=2' },
+  },
+  flags: { controller },
+  examples: [
+    'limits',
+    'limits set fleet=100',
+    'limits set host:a out=2',
+    'limits set "link:a>b=1"',
+  ],
+  usesAgent: true,
+  json: 'limits',
+});
+
+export const relaySpec = spec({
+  name: 'relay',
+  summary: 'run a relay between sites in the foreground',
+  details:
+    'Hosts of two sites that cannot reach each other both call it, and it joins their streams. It sees nothing of what they ' +
+    'say, and stores nothing. It needs a certificate of the role relay. See docs/sites.md.',
+  flags: {
+    config: {
+      kind: 'file',
+      value: 'file',
+      summary: 'its configuration (JSON)',
+      preset: '/etc/godwit/relay.json',
+    },
+  },
+  examples: ['relay', 'relay --config /srv/godwit/relay.json'],
+});

@@ -1,0 +1,113 @@
+import { randomBytes } from 'node:crypto';
+import { ERRORS, godwitError } from '../errors.ts';
+import type { controllerContract } from '../protocol/controller/contract.ts';
+import { isWishEnd } from '../protocol/controller/wish.ts';
+import type { Wish, WishKind, WishPhase } from '../protocol/controller/wish.ts';
+import type { WishPlan } from '../protocol/controller/wishes.ts';
+import { formatDuration } from '../protocol/quantity.ts';
+import type { Api } from '../rpc/client.ts';
+import { controllerNamed, withController } from './fleet-lists.ts';
+import type { Context } from './context.ts';
+import { printable } from './render/style.ts';
+import { renderTable } from './render/table.ts';
+import type { Look } from './render/table.ts';
+import type { ConnectionFlags } from './verb.ts';
+
+export type ControllerApi = Api<typeof controllerContract>;
+
+/** Asks the controller that the line or the environment names. GODWIT_USAGE where neither names one. */
+export function atController<T>(
+  flag: string | undefined,
+  connection: ConnectionFlags,
+  { env }: Context,
+  work: (api: ControllerApi) => Promise<T>,
+): Promise<T> {
+  const where = controllerNamed(flag, connection, env);
+  if (where !== undefined) return withController(where, connection, env, work);
+  const hint =
+    'Name it with --controller, or set GODWIT_CONTROLLER. docs/fleet.md tells how to start one.';
+  throw godwitError('GODWIT_USAGE', { what: 'no controller is named' }, { hint });
+}
+
+export function newWishId(): string {
+  return `w-${randomBytes(6).toString('hex')}`;
+}
+
+/** What would be done, in the order in which it begins, and what stays. */
+export function planText(plan: WishPlan, look: Look): string {
+  const { steps, parallel, seconds, stays, waiting, late, blind } = plan;
+  const rows = steps.map(({ guest, from, to, seconds: each }) => [
+    guest,
+    `${from} → ${to}`,
+    formatDuration(each * 1000),
+    late.includes(guest) ? 'after the deadline' : '',
+  ]);
+  const moves = `${steps.length} ${steps.length === 1 ? 'move' : 'moves'}`;
+  return [
+    rows.length === 0 ? '' : renderTable(['GUEST', 'MOVE', 'TAKES', 'NOTE'], rows, look),
+    steps.length === 0
+      ? 'nothing to move now\n'
+      : `${moves}, ${parallel} at a time, about ${formatDuration(seconds * 1000)} by prediction\n`,
+    ...waiting.map(({ guest, words }) => `waits: ${guest}: ${printable(words)}\n`),
+    ...stays.map(({ guest, host, words }) => `stays: ${guest} on ${host}: ${printable(words)}\n`),
+    ...blind.map((words) => `not known: ${printable(words)}\n`),
+  ].join('');
+}
+
+/** Where a wish stands, a line for each thing that a person may want to do something about. */
+export function wishText({ id, ask, phase, words, queue, stays, moved }: Wish): string {
+  const subject = ask.guest ?? ask.hosts.join(', ');
+  return [
+    `${id}: ${ask.kind} of ${printable(subject)}: ${phase}, ${moved} moved: ${printable(words)}\n`,
+    ...queue.map((each) => `waits: ${each.guest}: ${printable(each.words)}\n`),
+    ...stays.map((each) => `stays: ${each.guest} on ${each.host}: ${printable(each.words)}\n`),
+  ].join('');
+}
+
+/** Exit code for what a wish came to. */
+export function exitOfWish(phase: WishPhase): number {
+  if (phase === 'left') return ERRORS.GODWIT_STEP_FAILED.exit;
+  return phase === 'cancelled' ? ERRORS.GODWIT_CANCELLED.exit : 0;
+}
+
+/** The open wish of that kind that has these hosts; GODWIT_WISH_UNKNOWN where there is none, GODWIT_USAGE where several. */
+export async function openWish(
+  api: ControllerApi,
+  kind: WishKind,
+  hosts: readonly string[],
+): Promise<Wish> {
+  const { wishes } = await api.wishes();
+  const open = wishes.filter(
+    ({ ask, phase }) =>
+      ask.kind === kind && hosts.every((host) => ask.hosts.includes(host)) && !isWishEnd(phase),
+  );
+  const [first, second] = open;
+  const of = hosts.length === 0 ? 'is open' : `is for ${hosts.join(', ')}`;
+  if (first === undefined) throw godwitError('GODWIT_WISH_UNKNOWN', { wish: `${kind} ${of}` });
+  if (second === undefined) return first;
+  const what = `${open.length} of kind ${kind} are open`;
+  throw godwitError('GODWIT_USAGE', { what }, { hint: 'Name hosts of the one that is meant.' });
+}
+
+/** Asks a person at a terminal. GODWIT_USAGE where nobody is there, or says no. */
+export async function mustConfirm(question: string, context: Context): Promise<void> {
+  const { readLine } = context;
+  if (readLine === undefined) {
+    const what = 'nobody is at a terminal to be asked';
+    throw godwitError(
+      'GODWIT_USAGE',
+      { what },
+      { hint: 'Give --yes, or --dry-run to see the plan alone.' },
+    );
+  }
+  context.out.write(`${question} [y/N] `);
+  const ended = new AbortController();
+  const stop = context.onInterrupt(() => ended.abort());
+  const answer = await readLine(ended.signal).finally(stop);
+  if (/^y(es)?$/i.test(answer?.trim() ?? '')) return;
+  throw godwitError(
+    'GODWIT_USAGE',
+    { what: 'nothing was begun' },
+    { hint: 'Answer y, or give --yes.' },
+  );
+}

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { exitOfWish } from '../../src/cli/wishes.ts';
+import { WISH_PHASES } from '../../src/protocol/controller/wish.ts';
+import { fleet, guest } from '../agent/parties.ts';
+import { controllerOf } from '../controller/parties.ts';
+import { until } from '../until.ts';
+import { FakeContext, godwit } from './fake.ts';
+
+/** A controller of two hosts, and `godwit` that asks it. */
+async function asking(t: TestContext) {
+  const { host, caDir } = await fleet(t);
+  const b = await host('b');
+  const a = await host('a', {
+    guests: () => [guest('web1'), guest('web2', { unmovable: ['device usb0 is passed through'] })],
+    peers: { b: { address: b.agent.address } },
+  });
+  const hosts = {
+    a: { address: a.agent.address, addresses: [] },
+    b: { address: b.agent.address, addresses: [] },
+  };
+  const { controller, api } = await controllerOf(t, caDir, { hosts });
+  await until('the hosts to be followed', 20_000, async () => {
+    const { hosts: all } = await api.hosts();
+    return all.length === 2 && all.every(({ state }) => state === 'up') ? true : undefined;
+  });
+  const run = async (line: string) => {
+    const context = new FakeContext();
+    Object.assign(context.env, { GODWIT_CONTROLLER: controller.socket });
+    const exit = await godwit(context, line);
+    return { exit, out: context.out.text, err: context.err.text };
+  };
+  return { a, run };
+}
+
+test('a drain is shown, asked for, followed by its id, cancelled and ended by words that fit', async (t) => {
+  const { a, run } = await asking(t);
+  const dry = await run('drain a --dry-run');
+  assert.equal(dry.exit, 0, dry.err);
+  assert.match(dry.out, /web1 +a → b/);
+  assert.match(dry.out, /1 move, 1 at a time/);
+  assert.match(dry.out, /stays: web2 on a: .*usb0/);
+  assert.deepEqual(a.movers.started, []);
+  const nobody = await run('drain a');
+  assert.equal(nobody.exit, 2);
+  assert.match(nobody.err, /nobody is at a terminal.*--yes/s);
+  assert.match((await run('wishes')).out, /no wishes/);
+  const begun = await run('drain a --yes --detach --json');
+  assert.equal(begun.exit, 0, begun.err);
+  const { id } = JSON.parse(begun.out) as { id: string };
+  await until('the move to begin', 20_000, async () => {
+    return a.movers.started.length === 1 ? true : undefined;
+  });
+  const shown = await run(`wishes ${id}`);
+  assert.match(shown.out, new RegExp(`${id}: drain of a: working`));
+  assert.match(shown.out, /m-\w+ +web1 +a → b/);
+  const cancelled = await run('drain a --cancel --roll-back');
+  assert.equal(cancelled.exit, 0, cancelled.err);
+  assert.match(cancelled.out, /nothing more begins; moves under way are rolled back/);
+  await until('the drain to end', 30_000, async () => {
+    return /cancelled/.test((await run('wishes')).out) ? true : undefined;
+  });
+  const none = await run('drain a --cancel');
+  assert.equal(none.exit, 3, none.out);
+  assert.match((await run('undrain a')).out, /guests may come to it again/);
+});
+
+test('a drain of nothing that is known, to nobody, or without a controller is refused by name', async (t) => {
+  const { run } = await asking(t);
+  assert.match((await run('drain zz --dry-run')).err, /zz/);
+  assert.match((await run('drain a --to , --dry-run')).err, /--to names no host/);
+  assert.match((await run('wishes w-00000000')).err, /no wish w-00000000/);
+  const context = new FakeContext();
+  assert.equal(await godwit(context, 'drain a --dry-run'), 2);
+  assert.match(context.err.text, /no controller is named.*GODWIT_CONTROLLER/s);
+});
+
+test('the exit code says whether the host is empty', () => {
+  const exits = Object.fromEntries(WISH_PHASES.map((phase) => [phase, exitOfWish(phase)]));
+  assert.deepEqual(exits, { working: 0, cancelling: 0, done: 0, left: 5, cancelled: 6 });
+});

@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { startGuest } from '../../src/lab/guest/start.ts';
+import { verifyGuest } from '../../src/lab/guest/talk.ts';
+import { isWishEnd } from '../../src/protocol/controller/wish.ts';
+import { until } from '../until.ts';
+import { godwit } from './support/cli.ts';
+import { LabController } from './support/lab-controller.ts';
+import { openWorld } from './support/world.ts';
+import type { World } from './support/world.ts';
+
+const MIB = 1024 ** 2;
+const GUESTS = ['dr1', 'dr2'] as const;
+
+describe('a drain by a controller', () => {
+  let world: World;
+  let controller: LabController;
+
+  before(async () => {
+    world = await openWorld('drain', { hosts: 3 });
+    for (const name of GUESTS) {
+      await startGuest(world.lab, {
+        name,
+        host: 'a',
+        memoryBytes: 192 * MIB,
+        workingSetBytes: 8 * MIB,
+      });
+    }
+    controller = new LabController(world);
+    await controller.prepare();
+    await controller.start();
+  });
+  after(async () => {
+    await controller?.close();
+    await world?.close();
+  });
+
+  const hostsOf = async (): Promise<Record<string, string>> => {
+    const { out } = await godwit(world, 'guests', '--json');
+    const { guests } = JSON.parse(out) as { guests: { name: string; host: string }[] };
+    assert.equal(guests.length, GUESTS.length, out);
+    return Object.fromEntries(guests.map(({ name, host }) => [name, host]));
+  };
+  const migrations = async (): Promise<{ guest: string; phase: string }[]> => {
+    const { out } = await godwit(world, 'migrations', '--json');
+    return (JSON.parse(out) as { migrations: { guest: string; phase: string }[] }).migrations;
+  };
+
+  test('begins nothing as a dry run, and nothing that nobody has confirmed', async () => {
+    const dry = await controller.godwit('drain', 'a', '--dry-run');
+    assert.equal(dry.exit, 0, dry.err);
+    for (const name of GUESTS) assert.match(dry.out, new RegExp(`${name} +a → [bc]`));
+    const asked = await controller.godwit('drain', 'a');
+    assert.equal(asked.exit, 2, asked.out);
+    assert.match(asked.err, /--yes/);
+    assert.deepEqual(await migrations(), []);
+    assert.match((await controller.godwit('wishes')).out, /no wishes/);
+  });
+
+  test('empties a host of real guests, and says so only then', async () => {
+    const drained = await controller.godwit('drain', 'a', '--to', 'b', '--yes');
+    assert.equal(drained.exit, 0, drained.out + drained.err);
+    assert.match(drained.out, /drain of a: done, 2 moved/);
+    assert.deepEqual(await hostsOf(), { dr1: 'b', dr2: 'b' });
+    for (const name of GUESTS) assert.equal((await verifyGuest(world.lab, name)).ok, true);
+    // Nothing comes to a drained host until that is ended.
+    const back = await controller.godwit('drain', 'b', '--to', 'a', '--dry-run');
+    assert.match(back.out, /nothing to move now.*waits: dr1/s);
+    assert.equal((await controller.godwit('undrain', 'a')).exit, 0);
+  });
+
+  test('goes on when its controller is killed, loses nothing and does nothing twice', async () => {
+    const before = (await migrations()).length;
+    const begun = await controller.godwit('drain', 'b', '--to', 'c', '--yes', '--detach', '--json');
+    assert.equal(begun.exit, 0, begun.err);
+    const { id } = JSON.parse(begun.out.slice(begun.out.lastIndexOf('{"id"'))) as { id: string };
+    await until('a move to run', 30_000, async () => {
+      const { moves } = await controller.api.wish({ params: { id } });
+      return moves.some(({ phase }) => phase === 'running') ? true : undefined;
+    });
+    await controller.kill();
+    await controller.start();
+    const { wish, moves } = await until('the drain to end', 90_000, async () => {
+      const found = await controller.api.wish({ params: { id } });
+      return isWishEnd(found.wish.phase) ? found : undefined;
+    });
+    assert.deepEqual([wish.phase, wish.moved], ['done', GUESTS.length], JSON.stringify(wish));
+    assert.deepEqual(moves.map(({ guest }) => guest).toSorted(), [...GUESTS]);
+    assert.equal((await migrations()).length, before + GUESTS.length);
+    assert.deepEqual(await hostsOf(), { dr1: 'c', dr2: 'c' });
+    for (const name of GUESTS) assert.equal((await verifyGuest(world.lab, name)).ok, true);
+  });
+
+  test('is cancelled in the middle: nothing more begins, and no guest is lost', async () => {
+    await controller.godwit('undrain', 'b');
+    const slow = await controller.godwit('drain', 'c', '--max-parallel', '1', '--yes', '--detach');
+    assert.equal(slow.exit, 0, slow.err);
+    await until('the first move to run', 30_000, async () => {
+      const { wishes } = await controller.api.wishes();
+      return wishes.some(({ words }) => words.includes('under way')) ? true : undefined;
+    });
+    const cancelled = await controller.godwit('drain', 'c', '--cancel', '--roll-back');
+    assert.equal(cancelled.exit, 0, cancelled.err);
+    assert.match(cancelled.out, /nothing more begins/);
+    const ended = await until('the drain to end', 60_000, async () => {
+      const { wishes } = await controller.api.wishes();
+      const found = wishes.find(({ ask }) => ask.hosts.includes('c'));
+      return found !== undefined && isWishEnd(found.phase) ? found : undefined;
+    });
+    assert.equal(ended.phase, 'cancelled');
+    const where = await hostsOf();
+    assert.ok(
+      Object.values(where).filter((host) => host === 'c').length >= 1,
+      JSON.stringify(where),
+    );
+    for (const name of GUESTS) assert.equal((await verifyGuest(world.lab, name)).ok, true);
+  });
+});

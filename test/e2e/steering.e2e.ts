@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { startGuest } from '../../src/lab/guest/start.ts';
+import { report } from '../../src/protocol/public/migration.ts';
+import type { Report } from '../../src/protocol/public/migration.ts';
+import { godwit } from './support/cli.ts';
+import { watchGuest } from './support/client-view.ts';
+import type { WatchedGuest } from './support/client-view.ts';
+import { askGuestQemu } from './support/monitors.ts';
+import { assertOnlyGuests } from './support/remains.ts';
+import { openWorld } from './support/world.ts';
+import type { World } from './support/world.ts';
+
+const MIB = 1024 ** 2;
+/** By far less than the guest writes. */
+const CAP = ['--max-bandwidth', '8MiB/s'];
+const NAME = 'busy1';
+
+describe('a guest that writes twice what the link takes', () => {
+  let world: World;
+  let guest: WatchedGuest;
+  let at = 'a';
+
+  before(async () => {
+    world = await openWorld('steer', { hosts: 2 });
+    await startGuest(world.lab, {
+      name: NAME,
+      host: 'a',
+      memoryBytes: 256 * MIB,
+      workingSetBytes: 24 * MIB,
+      dirtyBytesPerSecond: 32 * MIB,
+    });
+    guest = await watchGuest(world, NAME);
+  });
+  after(async () => {
+    await world?.close();
+  });
+
+  /** By the command line; `arrives`: whether it comes to the other host. */
+  async function steered(arrives: boolean, ...words: string[]): Promise<Report> {
+    const to = at === 'a' ? 'b' : 'a';
+    let made: Report | undefined;
+    await guest.unharmed(arrives ? to : at, async () => {
+      const moved = await godwit(world, 'migrate', NAME, '--to', to, ...CAP, ...words, '--json');
+      assert.equal(moved.exit, arrives ? 0 : 5, moved.err);
+      made = report.parse(JSON.parse(moved.out));
+    });
+    assert.ok(made !== undefined);
+    if (arrives) at = to;
+    await assertOnlyGuests(world, { [at]: [NAME] });
+    return made;
+  }
+
+  test('is given up early under gentle, with the figures and two ways that would do', async (t) => {
+    const made = await steered(false, '--steering', 'gentle');
+    const { error, decisions, roundList, rounds = 0 } = made;
+    t.diagnostic(`${rounds} rounds, ${made.totalMs} ms: ${error?.message} ${error?.hint}`);
+    assert.equal(error?.code, 'GODWIT_GIVEN_UP');
+    assert.match(error.message, /strategy gentle.*dirties \d+ bytes\/s.*link takes \d+ bytes\/s/);
+    assert.match(error.hint, /^Use .* or .*\.$/);
+    assert.ok(made.totalMs < 120_000);
+    const [only, ...more] = decisions.filter(({ rule }) => rule !== undefined);
+    assert.equal(more.length, 0, 'nothing else was done to it');
+    assert.equal(only?.rule, 'exhausted');
+    assert.ok((only.inputs?.stalledRounds ?? 9) <= 4 && roundList.length > 0);
+    const capabilities = await askGuestQemu(world, NAME, at, 'query-migrate-capabilities');
+    assert.ok(!JSON.stringify(capabilities).includes('"auto-converge","state":true'));
+  });
+
+  test('under standard gets a longer downtime within the budget, and goes over to post-copy then', async (t) => {
+    const made = await steered(true, '--steering', 'standard', '--max-downtime', '400ms');
+    t.diagnostic(JSON.stringify(made.decisions));
+    const steps = made.decisions.filter(({ rule }) => rule !== undefined);
+    assert.match(steps[0]?.what ?? '', /^downtime: 100 ms to \d+ ms/);
+    for (const { change } of steps) if (change !== undefined) assert.ok(change.to <= 400);
+    assert.match(steps.at(-1)?.what ?? '', /^post-copy: round \d+/);
+    assert.equal(made.finished, 'postcopy');
+  });
+
+  test('under must-finish arrives by post-copy after its first round, and the report draws it', async () => {
+    const made = await steered(true, '--steering', 'must-finish', '--max-downtime', '100ms');
+    assert.equal(made.finished, 'postcopy');
+    const [first] = made.decisions.filter(({ rule }) => rule !== undefined);
+    assert.match(first?.rule ?? '', /^(outpaced|stalled)$/);
+    assert.ok((first?.inputs?.round ?? 9) <= 3, JSON.stringify(first));
+    const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-steering-'));
+    try {
+      const file = path.join(directory, 'report.html');
+      const shown = await godwit(world, 'report', made.id, '--html', file);
+      assert.equal(shown.exit, 0, shown.err);
+      assert.match(await readFile(file, 'utf8'), /class="decision"/);
+    } finally {
+      await rm(directory, { recursive: true });
+    }
+  });
+
+  test('is slowed down by a strategy from a file until pre-copy ends, and has its speed back after that', async (t) => {
+    const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-steering-'));
+    try {
+      const file = path.join(directory, 'slow.json');
+      const slow = { name: 'slow', measures: ['throttle'], throttlePercents: [60, 99] };
+      await writeFile(file, JSON.stringify(slow));
+      const made = await steered(true, '--steering-file', file, '--max-downtime', '500ms');
+      const throttles = made.roundList.map(({ throttlePercent = 0 }) => throttlePercent);
+      t.diagnostic(`${throttles.join(' ')}; ${JSON.stringify(made.decisions)}`);
+      assert.equal(made.finished, 'precopy');
+      assert.ok(made.decisions.some(({ change }) => change?.of === 'throttlePercent'));
+      assert.ok(Math.max(...throttles) >= 60, throttles.join(' '));
+    } finally {
+      await rm(directory, { recursive: true });
+    }
+    const parameters = await askGuestQemu(world, NAME, at, 'query-migrate-parameters');
+    assert.equal((parameters as Record<string, number>)['max-cpu-throttle'], 99);
+  });
+});

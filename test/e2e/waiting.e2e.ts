@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { startAgent, stopAgent } from '../../src/lab/agents.ts';
+import { startGuest } from '../../src/lab/guest/start.ts';
+import { isEnd } from '../../src/protocol/public/migration.ts';
+import type { MigrationRequest, Report } from '../../src/protocol/public/migration.ts';
+import { watchGuest } from './support/client-view.ts';
+import type { WatchedGuest } from './support/client-view.ts';
+import { godwit } from './support/cli.ts';
+import { assertSays, begin, follow, refusalOf, reportAtEnd } from './support/moves.ts';
+import { killMover } from './support/movers.ts';
+import { assertOnlyGuests, assertUnchanged, hostsNow } from './support/remains.ts';
+import { openWorld } from './support/world.ts';
+import type { World } from './support/world.ts';
+
+const MIB = 1024 ** 2;
+const MOVE = { guest: 'web1', from: 'a', to: 'b' } as const;
+const inMs = (ms: number): string => new Date(Date.now() + ms).toISOString();
+
+describe('a migration that is to begin later', () => {
+  let world: World;
+  let web1: WatchedGuest;
+
+  before(async () => {
+    world = await openWorld('wait', { hosts: 2 });
+    await startGuest(world.lab, {
+      name: 'web1',
+      host: 'a',
+      memoryBytes: 192 * MIB,
+      workingSetBytes: 16 * MIB,
+      dirtyBytesPerSecond: 2 * MIB,
+    });
+    web1 = await watchGuest(world, 'web1');
+  });
+  after(() => world?.close());
+
+  /** The guest stays where it is: the wait is the same. */
+  async function rehearsed(settings: Partial<MigrationRequest>): Promise<Report> {
+    const id = await begin(world, { ...MOVE, ...settings, rehearse: true });
+    const report = await reportAtEnd(world, 'a', id);
+    assert.equal(report.outcome, 'rehearsed', JSON.stringify(report.error));
+    return report;
+  }
+
+  test('is cancelled while it waits, and has touched nothing', async () => {
+    const hosts = await hostsNow(world.lab);
+    await web1.unharmed('a', async () => {
+      const id = await begin(world, { ...MOVE, notBefore: inMs(3_600_000) });
+      const line = await follow(world, 'a', id, ({ note }) => note !== undefined);
+      assert.equal(line.phase, 'planned');
+      assert.match(line.note ?? '', /waits until \d{4}-/);
+      const { migrations } = await world.agent('b').migrations();
+      assert.deepEqual(migrations, []);
+      await world.agent('a').cancel({ params: { id } });
+      assert.equal((await reportAtEnd(world, 'a', id)).outcome, 'cancelled');
+    });
+    await assertUnchanged(world, hosts);
+  });
+
+  test('that ends before it may begin is refused with the arithmetic', async () => {
+    const limits = { notBefore: inMs(600_000), deadlineAt: inMs(601_000) };
+    const error = await refusalOf(world, { ...MOVE, ...limits });
+    assertSays(error, 'GODWIT_USAGE', '1.0 s are left', 'before memory moves');
+  });
+
+  test('that is asked for with two beginnings is refused by the command', async () => {
+    const both = ['--not-before', '1h', '--window', '01:00-05:00'];
+    const { exit } = await godwit(world, 'migrate', 'web1', '--to', 'b', ...both);
+    assert.equal(exit, 2);
+  });
+
+  test('for a quiet moment of a busy guest begins after its bound, and says what it saw', async () => {
+    const report = await rehearsed({ whenQuiet: { withinMs: 5000 } });
+    assert.match(report.decisions[0]?.what ?? '', /no quiet moment within .*the guest wrote/);
+    const planned = report.phases.find(({ phase }) => phase === 'planned');
+    assert.ok((planned?.ms ?? 0) >= 5000);
+  });
+
+  test('waits on by the journal when its agent restarts and its mover dies, and begins in time', async () => {
+    const notBefore = inMs(12_000);
+    await web1.unharmed('b', async () => {
+      // The time that it may take runs from when it begins.
+      const id = await begin(world, { ...MOVE, notBefore, timeoutMs: 60_000 });
+      await follow(world, 'a', id, ({ phase }) => phase === 'planned');
+      await stopAgent(world.lab, 'a');
+      await killMover(world, 'a', id);
+      await startAgent(world.lab, 'a');
+      const began = await follow(world, 'a', id, ({ phase }) => phase !== 'planned');
+      assert.ok(Date.now() >= Date.parse(notBefore) || isEnd(began.phase));
+      const report = await reportAtEnd(world, 'a', id);
+      assert.equal(report.outcome, 'done', JSON.stringify(report.error));
+      assert.equal(report.takeovers, 1);
+      const planned = report.phases.find(({ phase }) => phase === 'planned');
+      assert.ok((planned?.ms ?? 0) >= Date.parse(notBefore) - Date.parse(report.startedAt));
+    });
+    await assertOnlyGuests(world, { b: ['web1'] });
+  });
+});
