@@ -14,8 +14,8 @@ export interface Hole {
 export const HOLES: Readonly<Record<string, Hole>> = {
   roles: {
     file: 'src/rpc/caller.ts',
-    from: "operator: new Set(['operator', 'local'])",
-    to: "operator: new Set(['operator', 'agent', 'local'])",
+    from: "operator: new Set(['operator', 'admin', 'local'])",
+    to: "operator: new Set(['operator', 'admin', 'agent', 'local'])",
     what: 'a host does what is an operator’s',
   },
   strangers: {
