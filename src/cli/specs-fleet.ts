@@ -10,6 +10,20 @@ const controller = {
     "the controller: https://host:port, or its unix socket's path (default: $GODWIT_CONTROLLER)",
 } as const satisfies Flag;
 
+/** Of the verbs that empty hosts. */
+const emptying = {
+  to: {
+    kind: 'text',
+    value: 'hosts',
+    summary: 'where guests may go, such as b,c (default: anywhere)',
+  },
+  maxParallel: { kind: 'count', summary: 'moves at a time, at most' },
+  dryRun: { kind: 'switch', summary: 'show the plan and change nothing' },
+  yes: { kind: 'switch', summary: 'do not ask' },
+  detach: { kind: 'switch', summary: 'print the id and return at once' },
+  rollBack: { kind: 'switch', summary: 'with --cancel: roll moves that are under way back, too' },
+} as const satisfies Readonly<Record<string, Flag>>;
+
 export const drainSpec = spec({
   name: 'drain',
   summary: 'empty a host: every guest of it moves elsewhere',
@@ -19,21 +33,17 @@ export const drainSpec = spec({
     'drain goes on. Exits with 0 once no guest is there, with 5 where some stay, with 6 where it was cancelled.',
   args: { host: { kind: 'host', summary: 'the host to empty', required: true } },
   flags: {
-    to: {
-      kind: 'text',
-      value: 'hosts',
-      summary: 'where guests may go, such as b,c (default: anywhere)',
-    },
+    to: emptying.to,
     deadline: {
       kind: 'duration',
       summary: 'when the host must be empty, from now; a plan that ends later is refused',
     },
-    maxParallel: { kind: 'count', summary: 'moves at a time, at most' },
-    dryRun: { kind: 'switch', summary: 'show the plan and change nothing' },
-    yes: { kind: 'switch', summary: 'do not ask' },
-    detach: { kind: 'switch', summary: 'print the id and return at once' },
+    maxParallel: emptying.maxParallel,
+    dryRun: emptying.dryRun,
+    yes: emptying.yes,
+    detach: emptying.detach,
     cancel: { kind: 'switch', summary: 'cancel the drain of that host: nothing more begins' },
-    rollBack: { kind: 'switch', summary: 'with --cancel: roll moves that are under way back, too' },
+    rollBack: emptying.rollBack,
     controller,
   },
   examples: [
@@ -59,11 +69,7 @@ export const rollSpec = spec({
   flags: {
     hosts: { kind: 'text', value: 'hosts', summary: 'the hosts in their order, such as a,b,c' },
     run: { kind: 'text', value: 'name', summary: 'the program that is run for each host' },
-    to: {
-      kind: 'text',
-      value: 'hosts',
-      summary: 'where guests may go, such as b,c (default: anywhere)',
-    },
+    to: emptying.to,
     comeBack: {
       kind: 'switch',
       summary: 'bring guests that left a host back to it (default: they stay)',
@@ -73,16 +79,16 @@ export const rollSpec = spec({
       kind: 'duration',
       summary: 'how long a host is waited for after its program (default: 30m)',
     },
-    maxParallel: { kind: 'count', summary: 'moves at a time, at most' },
-    dryRun: { kind: 'switch', summary: 'show the plan and change nothing' },
-    yes: { kind: 'switch', summary: 'do not ask' },
-    detach: { kind: 'switch', summary: 'print the id and return at once' },
+    maxParallel: emptying.maxParallel,
+    dryRun: emptying.dryRun,
+    yes: emptying.yes,
+    detach: emptying.detach,
     cancel: {
       kind: 'switch',
       summary:
         'cancel the open roll (of --hosts): nothing more begins, a program that runs is waited for',
     },
-    rollBack: { kind: 'switch', summary: 'with --cancel: roll moves that are under way back, too' },
+    rollBack: emptying.rollBack,
     controller,
   },
   examples: [

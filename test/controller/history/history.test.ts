@@ -10,6 +10,7 @@ import { fleet, guest } from '../../agent/parties.ts';
 import { tempDir } from '../../rpc/parties.ts';
 import { until } from '../../until.ts';
 import { controllerOf } from '../parties.ts';
+import { summary } from './hosts.ts';
 
 test('migrations that people began at an agent are in the history: those before, those that go on, and their ends', async (t) => {
   const { host, caDir } = await fleet(t);
@@ -111,21 +112,9 @@ test('what a build cannot know is kept out: an id stays the migration that it wa
   const lease = { shard, owner: 'one', epoch: 7, lease_until: Date.now() + 60_000 };
   await store.db.insertInto('host_leases').values(lease).execute();
   const migrations = new Migrations(store);
-  const summary = {
-    id: 'm-00000001',
-    guest: 'web1',
-    from: 'a',
-    to: 'b',
-    mode: 'precopy',
-    phase: 'done',
-    elapsedMs: 1000,
-    percent: 100,
-    side: 'source',
-    startedAt: '2999-01-01T00:00:00.000Z',
-    moverAlive: false,
-  } as const;
+  const ahead = summary(1, { startedAt: '2999-01-01T00:00:00.000Z' });
   const nowMs = await migrations.nowMs();
-  const row = endedRow(openRow(summary, 'a', nowMs), summary, { nowMs });
+  const row = endedRow(openRow(ahead, 'a', nowMs), ahead, { nowMs });
   // A host’s clock that runs ahead puts nothing into the future.
   assert.equal(row.started_at, nowMs);
   assert.equal(row.ended_at, nowMs);
