@@ -19,6 +19,8 @@ export interface BalanceDay {
   readonly contention: number;
   /** Of what was asked, what was not given, moves left out. */
   readonly unserved: number;
+  /** What was asked and not given, moves counted too, MIPS x s. */
+  readonly lost: number;
   readonly moves: number;
   /** Moves back to where the guest was less than two hours before. */
   readonly flaps: number;
@@ -55,6 +57,7 @@ export function balanceDay(traces: readonly Trace[], decide: Decide | undefined)
   return {
     contention: totals.overSeconds / 3600,
     unserved: totals.lostByOverload / totals.asked,
+    lost: totals.lostByOverload + totals.lostByMoves,
     moves: world.moves,
     flaps,
     perGuest: counts[Math.floor(counts.length * 0.99)] ?? 0,

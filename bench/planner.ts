@@ -1,15 +1,27 @@
 import { runExperiment } from '../src/planner/sim/reference/experiment.ts';
 import { onlyOf } from './contract.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
+import { ablations } from './planner-ablations.ts';
 import { balanceContest } from './planner-balance.ts';
 import { dataDirectory, daysOf, readDay, referenceRows } from './planner-data.ts';
 import { CONTESTS, lineOf, measuresOf, runDay } from './planner-policies.ts';
 import { digitsOf, policyCalled } from './planner-reference.ts';
 import { forecastContest } from './planner-forecast.ts';
+import { receipts } from './planner-receipts.ts';
 import { rightsizeContest } from './planner-rightsize.ts';
 import { speed } from './planner-speed.ts';
 
-const PARTS = ['reference', 'ours', 'real', 'balance', 'rightsize', 'forecast', 'speed'] as const;
+const PARTS = [
+  'reference',
+  'ours',
+  'real',
+  'balance',
+  'receipts',
+  'ablations',
+  'rightsize',
+  'forecast',
+  'speed',
+] as const;
 
 export const planner: Bench = {
   name: 'planner',
@@ -26,6 +38,8 @@ function measure(options: BenchOptions): Promise<Measure[]> {
     if (only.includes(part)) measures.push(...contest(part, directory, options));
   }
   if (only.includes('balance')) measures.push(...balanceContest(options));
+  if (only.includes('receipts')) measures.push(...receipts(options));
+  if (only.includes('ablations')) measures.push(...ablations(options));
   if (only.includes('rightsize')) measures.push(...rightsizeContest(options));
   if (only.includes('forecast')) measures.push(...forecastContest(options));
   if (only.includes('speed')) measures.push(...speed(options));

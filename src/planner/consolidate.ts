@@ -22,8 +22,6 @@ export interface ConsolidateOptions {
   readonly tries: number;
   /** How much a move counts against the load of the host that it helps to empty, as a share of a host. */
   readonly perMove: number;
-  /** How much it counts that guests who swing share a host: together they need less room to spare than apart. */
-  readonly gather: number;
   /** How much sooner hosts are emptied that need more power for the same work: the power of the ratio. */
   readonly thrift: number;
 }
@@ -37,7 +35,6 @@ export const CONSOLIDATE: ConsolidateOptions = {
   estimate: { newest: 0.63, swing: 0.078, swingWeight: 4, samples: 24 },
   tries: 6,
   perMove: 0.14,
-  gather: 2.3,
   thrift: 8,
 };
 
@@ -118,7 +115,7 @@ class Consolidation {
               undefined,
             );
       if (seat === undefined) return;
-      const [to, ...alternatives] = this.#fill.best(seat, this.#options.gather, awake);
+      const [to, ...alternatives] = this.#fill.best(seat, awake);
       const chosen = to ?? this.#sleeping(seat);
       if (chosen !== undefined && this.#affords(seat)) {
         const words = overloadWords(seat, enough.length > 0);
@@ -167,7 +164,7 @@ class Consolidation {
     const may = (other: Place): boolean => other !== place && other.seats.size > 0;
     const done: { seat: Seat; alternatives: Place[] }[] = [];
     for (const seat of seats) {
-      const [to, ...alternatives] = this.#emptying.best(seat, this.#options.gather, may);
+      const [to, ...alternatives] = this.#emptying.best(seat, may);
       const under = done.map(({ seat: moved }) => moved);
       if (to === undefined || !this.#affords(seat, under)) {
         if (to !== undefined) this.#refuseForBudget(seat);

@@ -6,23 +6,13 @@ import type { Constraint } from './inventory.ts';
 /** A chosen host and two that were worse. */
 const CHOICES = 3;
 
-/**
- * The fullest hosts that still have room, the fullest first, at most three. `gather` is how much it counts that guests
- * who swing share a host: together they need less room to spare than apart.
- */
-export function bestFits(
-  seat: Seat,
-  candidates: readonly Place[],
-  room: CpuRoom,
-  gather = 0,
-): Place[] {
+/** The fullest hosts that still have room, the fullest first, at most three. */
+export function bestFits(seat: Seat, candidates: readonly Place[], room: CpuRoom): Place[] {
   const best: { place: Place; left: number }[] = [];
   for (const place of candidates) {
     if (place === seat.at || place === seat.from) continue;
-    const need = place.needWith(seat, room.z);
-    const spare = place.host.cpu * room.share - need;
-    if (spare < 0) continue;
-    const left = spare + gather * (need - place.need(room.z));
+    const left = place.host.cpu * room.share - place.needWith(seat, room.z);
+    if (left < 0) continue;
     if (best.length === CHOICES && left >= (best[CHOICES - 1]?.left ?? 0)) continue;
     if (!hasCpu(seat, place, room) || objection(seat, place) !== undefined) continue;
     best.push({ place, left });
@@ -59,9 +49,11 @@ export class FitIndex {
   }
 
   /** At most three of the places that `may` lets be looked at. */
-  best(seat: Seat, gather: number, may: (place: Place) => boolean): Place[] {
+  best(seat: Seat, may: (place: Place) => boolean): Place[] {
     const room = this.#room;
-    const { mean } = seat.expected;
+    const { mean, variance } = seat.expected;
+    // At most: among others that swing it takes less.
+    const alone = mean + room.z * Math.sqrt(variance);
     const best: { place: Place; left: number; number: number }[] = [];
     // A guest takes at least its mean, whatever shares the host with it.
     for (let at = this.#firstWith(mean); at < this.#order.length; at += 1) {
@@ -69,14 +61,10 @@ export class FitIndex {
       if (place === undefined) break;
       const number = this.#numbers.get(place) ?? 0;
       const most = best[CHOICES - 1]?.left ?? Infinity;
-      if (gather >= 1 && (this.#spare[number] ?? 0) + (gather - 1) * mean > most * (1 + HAIR))
-        break;
+      if (((this.#spare[number] ?? 0) - alone) * (1 - HAIR) > most) break;
       if (place === seat.at || place === seat.from || !may(place)) continue;
-      const need = place.needWith(seat, room.z);
-      const spare = place.host.cpu * room.share - need;
-      if (spare < 0) continue;
-      const left = spare + gather * (need - place.need(room.z));
-      if (left > most) continue;
+      const left = place.host.cpu * room.share - place.needWith(seat, room.z);
+      if (left < 0 || left > most) continue;
       if (!hasCpu(seat, place, room) || objection(seat, place) !== undefined) continue;
       best.push({ place, left, number });
       best.sort((one, other) => one.left - other.left || one.number - other.number);
