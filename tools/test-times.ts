@@ -15,9 +15,9 @@ export const UNIT_SECONDS = 260;
 
 /** Each end-to-end file. */
 export const E2E: Readonly<Record<string, E2eFile>> = {
-  'test/conformance/qemu.e2e.ts': { seconds: 44, core: true },
+  'test/conformance/qemu.e2e.ts': { seconds: 47, core: true },
   'test/conformance/libvirt.e2e.ts': {
-    seconds: 122,
+    seconds: 90,
     of: ['src/drivers/libvirt/', 'src/drivers/port/'],
   },
   'test/controller/several.e2e.ts': {
@@ -27,12 +27,12 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/controller/store/kills.e2e.ts': { seconds: 60, of: ['src/controller/store/'] },
   'test/controller/store/postgres.e2e.ts': { seconds: 8, of: ['src/controller/store/'] },
   'test/conformance/vsphere.e2e.ts': {
-    seconds: 7,
+    seconds: 34,
     of: ['src/drivers/vsphere/', 'src/drivers/port/', 'test/managers/vcsim/'],
   },
   'test/web/dashboard.e2e.ts': { seconds: 40, of: ['web/', 'src/controller/web/'] },
   'test/conformance/criu.e2e.ts': {
-    seconds: 51,
+    seconds: 30,
     of: ['src/drivers/criu/', 'src/drivers/port/'],
   },
   'test/disks/copy/tunnel/nbd.e2e.ts': { seconds: 6, core: true },
@@ -51,7 +51,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/captive.e2e.ts': { seconds: 19, of: ['src/drivers/qemu/user/', 'src/host/'] },
   'test/e2e/check.e2e.ts': { seconds: 18, core: true },
   'test/e2e/plan.e2e.ts': {
-    seconds: 30,
+    seconds: 20,
     of: ['src/agent/prediction/', 'src/migration/prediction/', 'src/drivers/qemu/measure/'],
   },
   'test/e2e/conntrack.e2e.ts': { seconds: 19, core: true },
@@ -101,7 +101,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/late-switch.e2e.ts': { seconds: 73, of: ['src/migration/', 'src/mover/'] },
   'test/e2e/leftovers.e2e.ts': { seconds: 19, core: true },
   'test/e2e/vsphere.e2e.ts': {
-    seconds: 300,
+    seconds: 160,
     of: ['src/drivers/vsphere/', 'src/mover/managed/', 'test/managers/vcsim/'],
   },
   'test/e2e/libvirt.e2e.ts': { seconds: 101, of: ['src/drivers/libvirt/', 'src/mover/managed/'] },
@@ -118,30 +118,30 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/networks.e2e.ts': { seconds: 79, core: true },
   'test/e2e/nfs.e2e.ts': { seconds: 24, core: true },
   'test/e2e/package.e2e.ts': { seconds: 72, of: ['src/bin/', 'tools/'] },
-  'test/e2e/postcopy-paths.e2e.ts': { seconds: 208, of: ['src/links/', 'src/mover/'] },
+  'test/e2e/postcopy-paths.e2e.ts': { seconds: 160, of: ['src/links/', 'src/mover/'] },
   'test/e2e/refusals.e2e.ts': { seconds: 21, core: true },
   'test/e2e/resolve.e2e.ts': {
     seconds: 358,
     of: ['src/host/', 'src/migration/direct/', 'src/mover/direct/', 'src/agent/'],
   },
-  'test/e2e/scale.e2e.ts': { seconds: 20, of: ['src/agent/', 'src/mover/', 'src/rpc/'] },
+  'test/e2e/scale.e2e.ts': { seconds: 35, of: ['src/agent/', 'src/mover/', 'src/rpc/'] },
   'test/e2e/segments.e2e.ts': { seconds: 24, of: ['src/network/'] },
-  'test/e2e/sites.e2e.ts': { seconds: 200, of: ['src/relay/', 'src/rpc/relayed/'] },
+  'test/e2e/sites.e2e.ts': { seconds: 80, of: ['src/relay/', 'src/rpc/relayed/'] },
   'test/e2e/syncs.e2e.ts': { seconds: 45, of: ['src/host/', 'src/mover/'] },
   'test/e2e/steering.e2e.ts': {
-    seconds: 240,
+    seconds: 110,
     of: ['src/migration/steering/', 'src/mover/direct/source/', 'src/drivers/qemu/'],
   },
   'test/e2e/takeover.e2e.ts': { seconds: 32, core: true },
   'test/e2e/trust.e2e.ts': { seconds: 16, core: true },
-  'test/e2e/tpm-keys.e2e.ts': { seconds: 40, of: ['src/drivers/qemu/tpm/'] },
-  'test/e2e/tpm.e2e.ts': { seconds: 200, of: ['src/drivers/qemu/tpm/', 'src/drivers/qemu/spec/'] },
-  'test/e2e/uefi.e2e.ts': { seconds: 146, of: ['src/drivers/qemu/'] },
+  'test/e2e/tpm-keys.e2e.ts': { seconds: 15, of: ['src/drivers/qemu/tpm/'] },
+  'test/e2e/tpm.e2e.ts': { seconds: 90, of: ['src/drivers/qemu/tpm/', 'src/drivers/qemu/spec/'] },
+  'test/e2e/uefi.e2e.ts': { seconds: 90, of: ['src/drivers/qemu/'] },
   'test/e2e/upgrade.e2e.ts': { seconds: 45, core: true },
   'test/e2e/prompt.e2e.ts': { seconds: 40, of: ['src/cli/', 'src/agent/'] },
   'test/e2e/probes.e2e.ts': { seconds: 54, of: ['src/network/', 'src/agent/'] },
-  'test/e2e/user-networks.e2e.ts': { seconds: 30, of: ['src/drivers/qemu/spec/'] },
-  'test/e2e/verify-disks.e2e.ts': { seconds: 64, of: ['src/disks/'] },
+  'test/e2e/user-networks.e2e.ts': { seconds: 15, of: ['src/drivers/qemu/spec/'] },
+  'test/e2e/verify-disks.e2e.ts': { seconds: 45, of: ['src/disks/'] },
   'test/e2e/versions.e2e.ts': { seconds: 36, of: ['src/drivers/'] },
   'test/e2e/rehearsal.e2e.ts': {
     seconds: 80,
@@ -162,6 +162,6 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/network/probe.e2e.ts': { seconds: 12, core: true },
   'test/network/vlan.e2e.ts': { seconds: 1, core: true },
   'test/shapes/shapes.e2e.ts': { seconds: 16, core: true },
-  'test/wire/relay/real-guests.e2e.ts': { seconds: 34, of: ['src/wire/'] },
+  'test/wire/relay/real-guests.e2e.ts': { seconds: 25, of: ['src/wire/'] },
   'test/wire/stream/real-streams.e2e.ts': { seconds: 56, of: ['src/wire/'] },
 };
