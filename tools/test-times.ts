@@ -31,6 +31,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     of: ['src/drivers/vsphere/', 'src/drivers/port/', 'test/managers/vcsim/'],
   },
   'test/web/dashboard.e2e.ts': { seconds: 40, of: ['web/', 'src/controller/web/'] },
+  'test/web/sign-in.e2e.ts': { seconds: 3, of: ['src/controller/oidc/', 'src/controller/web/'] },
   'test/conformance/criu.e2e.ts': {
     seconds: 30,
     of: ['src/drivers/criu/', 'src/drivers/port/'],

@@ -7,6 +7,7 @@ import type { GodwitError } from '../errors.ts';
 import { address, hostName } from '../protocol/names.ts';
 import { programName } from '../protocol/controller/wish.ts';
 import { checkSocketsBelow } from '../protocol/socket-path.ts';
+import { oidcConfig } from './oidc/config.ts';
 import { checkedSettings, placeOfSetting } from '../settings.ts';
 
 const filePath = z.string().min(1).max(4096);
@@ -40,6 +41,8 @@ const webConfig = z.strictObject({
       error: 'not https://HOST[:PORT]',
     })
     .optional(),
+  /** People sign in with a provider of OpenID Connect; absent: with tokens alone. */
+  oidc: oidcConfig.optional(),
 });
 export type WebConfig = z.infer<typeof webConfig>;
 

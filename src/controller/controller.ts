@@ -8,6 +8,7 @@ import { godwitError } from '../errors.ts';
 import { CONTROLLER_STEM, filesOf, liveCredentials } from '../host/credentials.ts';
 import { Fleet } from '../host/fleet.ts';
 import type { Log } from '../log.ts';
+import type { SignInMethods } from '../protocol/controller/session.ts';
 import { Refusals } from '../rpc/refusals.ts';
 import type { Credentials } from '../rpc/tls.ts';
 import { controllerHandlers } from './api/handlers.ts';
@@ -18,6 +19,7 @@ import { AgentClients } from './engine/agent-clients.ts';
 import { History } from './history/history.ts';
 import { Inventory } from './inventory/inventory.ts';
 import { ListPull } from './inventory/list-pull.ts';
+import type { Provider } from './oidc/provider.ts';
 import { openStore } from './store/open.ts';
 import { WishWatch } from './engine/wish-watch.ts';
 import { workOn } from './engine/work.ts';
@@ -75,10 +77,11 @@ export async function startController(options: ControllerOptions): Promise<Runni
     const lists = new ListPull({ fleet, credentials, stateDir, pkiDir, log, up });
     const work = workOn({ config, store, credentials, clock, log, owner: owner.id });
     const who = { tokens: new Tokens(store), sessions: new Sessions(store) };
-    const signingIn = { ...who, attempts: new Attempts(), methods: { token: true } as const };
+    const provider = await providerOf(config, clock);
+    const signingIn = { ...who, attempts: new Attempts(), methods: methodsOf(config) };
     const parts = { config, store, inventory, history, agents, log, clock, ...work, ...signingIn };
     const handlers = controllerHandlers(parts);
-    const doors = await openDoors({ ...parts, handlers, credentials, listening, pages });
+    const doors = await openDoors({ ...parts, provider, handlers, credentials, listening, pages });
     inventory.start();
     history.start();
     lists.start();
@@ -107,6 +110,20 @@ export async function startController(options: ControllerOptions): Promise<Runni
     await store.close();
     throw thrown;
   }
+}
+
+/** Loaded only where it is needed: most controllers know tokens alone. */
+async function providerOf({ web }: ControllerConfig, clock: Clock): Promise<Provider | undefined> {
+  if (web?.oidc === undefined) return undefined;
+  const { Provider } = await import('./oidc/provider.ts');
+  const provider = new Provider(web.oidc, () => clock.monotonicMs());
+  await provider.check();
+  return provider;
+}
+
+function methodsOf({ web }: ControllerConfig): SignInMethods {
+  const { oidc } = web ?? {};
+  return { token: true, ...(oidc === undefined ? {} : { oidc: { name: oidc.name } }) };
 }
 
 /** The controller is none of the hosts, whatever its name is. */

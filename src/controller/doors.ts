@@ -1,6 +1,7 @@
 import type { RequestListener } from 'node:http';
 import path from 'node:path';
 import type { GodwitError } from '../errors.ts';
+import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
 import { controllerContract } from '../protocol/controller/contract.ts';
 import type { SignInMethods } from '../protocol/controller/session.ts';
@@ -11,12 +12,15 @@ import type { Handlers } from '../rpc/server.ts';
 import type { Credentials } from '../rpc/tls.ts';
 import { Vanished } from '../rpc/vanished.ts';
 import type { ControllerConfig } from './config.ts';
+import type { Provider } from './oidc/provider.ts';
 import { Files } from './web/files.ts';
 import { webForm } from './web/form.ts';
 import { WEB_LIMITS } from './web/limits.ts';
 import { listenWeb } from './web/listener.ts';
+import { signInListener } from './web/sign-in.ts';
 import { webCaller } from './who/callers.ts';
 import type { WhoParts } from './who/callers.ts';
+import type { Sessions } from './who/sessions.ts';
 
 const GRACE_MS = 2000;
 
@@ -25,11 +29,15 @@ const PAGES = import.meta.filename.endsWith('.ts')
   ? path.resolve(import.meta.dirname, '../../dist/web')
   : path.resolve(import.meta.dirname, '../web');
 
-export interface DoorParts extends Omit<WhoParts, 'origin'> {
+export interface DoorParts extends Omit<WhoParts, 'origin' | 'sessions'> {
+  readonly sessions: Sessions;
   readonly config: ControllerConfig;
   readonly credentials: Credentials;
   readonly handlers: Handlers<typeof controllerContract>;
   readonly methods: SignInMethods;
+  /** Of OpenID Connect, where one is configured. */
+  readonly provider: Provider | undefined;
+  readonly clock: Clock;
   readonly listening: ListenOptionsOf;
   readonly log: Log;
   /** Where the dashboard lies, if it is not where it is built. */
@@ -96,6 +104,9 @@ async function openWeb(
     callerOf: (request) => webCaller(who, request),
     form: webForm(further),
   });
+  const { provider, sessions, log, clock } = parts;
+  const wallMs = (): number => clock.wallMs();
+  const signIn = provider && watched(signInListener({ provider, sessions, log, wallMs }));
   const files = new Files(pages);
-  return listenWeb({ config: web, credentials, api: watched(api), files, listening });
+  return listenWeb({ config: web, credentials, api: watched(api), signIn, files, listening });
 }

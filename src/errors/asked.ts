@@ -71,6 +71,27 @@ export const askedErrors = {
     9,
     429,
   ),
+  GODWIT_OIDC_DOWN: row(
+    '{provider} cannot be asked who signs in: {what}',
+    'Sign in with a token meanwhile. At the controller: look whether the provider runs, and whether `web.oidc` names it (docs/sign-in.md).',
+    true,
+    8,
+    503,
+  ),
+  GODWIT_OIDC_REFUSED: row(
+    'signing in with {provider} was refused: {what}',
+    'Begin again at the sign-in page. Where that is refused too, the log of the controller and of the provider say more.',
+    false,
+    9,
+    403,
+  ),
+  GODWIT_OIDC_ROLE: row(
+    '{name} has no role here: no value of the claim {claim}, as {provider} tells it, has one',
+    'Ask whoever runs the controller: `web.oidc.roles` names the values that have a role (docs/sign-in.md).',
+    false,
+    9,
+    403,
+  ),
   GODWIT_REQUEST_FORGED: row(
     'another site may have made a browser send this request: {what}',
     'Programs send no Origin: with a certificate, or at the web listener with a token (`authorization: Bearer gdw_...`).',

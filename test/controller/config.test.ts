@@ -58,3 +58,34 @@ test('a command line may name a file of SQLite, and no server', () => {
     );
   }
 });
+
+test('a provider is named whole: over TLS, with the address to come back to and a value that has a role', () => {
+  const oidc = {
+    name: 'ID',
+    issuer: 'https://id.example.org/realms/staff',
+    clientId: 'godwit',
+    clientSecretFile: '/etc/godwit/secret',
+    redirectUrl: 'https://godwit.example.org/v1/session/oidc/callback',
+    roles: { claim: 'groups', values: { staff: 'viewer' } },
+  };
+  const textOf = (more: object): string =>
+    JSON.stringify({ ...GOOD, web: { address: '10.0.0.9:7445', oidc: { ...oidc, ...more } } });
+  const { web } = parseControllerConfig('c.json', textOf({}));
+  const { sessionHours, scopes, nameClaim } = web?.oidc ?? {};
+  assert.deepEqual([sessionHours, scopes, nameClaim], [12, ['profile'], 'preferred_username']);
+  const wrong: readonly [object, RegExp][] = [
+    [{ issuer: 'http://id.example.org' }, /`web\.oidc\.issuer`: not https/],
+    [
+      { redirectUrl: 'https://godwit.example.org/elsewhere' },
+      /`web\.oidc\.redirectUrl`: not https/,
+    ],
+    [{ redirectUrl: 'http://godwit.example.org/v1/session/oidc/callback' }, /redirectUrl/],
+    [{ roles: { claim: 'groups', values: {} } }, /no value has a role/],
+    [
+      { roles: { claim: 'groups', values: { staff: 'root' } } },
+      /`web\.oidc\.roles\.values\.staff`/,
+    ],
+    [{ clientSecret: 'tulip' }, /`web\.oidc\.clientSecret` is no setting/],
+  ];
+  for (const [more, words] of wrong) assert.match(refusal(textOf(more)), words);
+});

@@ -8,9 +8,11 @@ import type { Listening, ListenOptionsOf } from '../../rpc/listen.ts';
 import { serverTls } from '../../rpc/tls.ts';
 import type { Credentials, Pair } from '../../rpc/tls.ts';
 import type { WebConfig } from '../config.ts';
+import { CALLBACK_PATH } from '../oidc/config.ts';
 import type { Files } from './files.ts';
 import { SECURITY_HEADERS } from './headers.ts';
 import { WEB_LIMITS } from './limits.ts';
+import { SIGN_IN_PATH } from './sign-in.ts';
 
 /** What is not a file of the dashboard. */
 const API = /^\/(v1|hello|health|healthz|readyz|metrics|openapi\.json)(\/|$)/;
@@ -20,6 +22,8 @@ export interface WebParts {
   /** The controller's own. */
   readonly credentials: Credentials;
   readonly api: RequestListener;
+  /** With a provider; absent: there is none. */
+  readonly signIn: RequestListener | undefined;
   readonly files: Files;
   readonly listening: ListenOptionsOf;
 }
@@ -32,10 +36,12 @@ export async function listenWeb(parts: WebParts): Promise<Listening> {
   return listenTls(webListener(parts), { address: config.address }, shown, options);
 }
 
-function webListener({ api, files, listening: { log } }: WebParts): RequestListener {
+function webListener({ api, signIn, files, listening: { log } }: WebParts): RequestListener {
   return (request, response) => {
     for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);
     const [place = ''] = (request.url ?? '').split('?', 1);
+    if (signIn !== undefined && (place === SIGN_IN_PATH || place === CALLBACK_PATH))
+      return signIn(request, response);
     if (API.test(place)) return api(request, response);
     files.answer(request, response, WEB_LIMITS.stallMs).catch((thrown: unknown) => {
       log.error({ error: toGodwitError(thrown), place }, 'a file of the dashboard was not sent');

@@ -12,6 +12,8 @@ const MOST_OF_ONE = 32;
 export interface NewSession {
   readonly name: string;
   readonly role: WebRole;
+  /** Default: SESSION_MS. */
+  readonly lifeMs?: number;
   /** The name of the token by which it is begun, and when that ends; absent: a provider told who it is. */
   readonly token?: { readonly name: string; readonly expiresAtMs: number | undefined };
 }
@@ -25,7 +27,7 @@ export class Sessions {
   }
 
   /** The secret for the cookie, and when the session ends. */
-  async begin({ name, role, token }: NewSession): Promise<{
+  async begin({ name, role, token, lifeMs = SESSION_MS }: NewSession): Promise<{
     readonly secret: string;
     readonly expiresAtMs: number;
   }> {
@@ -34,7 +36,7 @@ export class Sessions {
     const expiresAtMs = await this.#store.transaction(async (db) => {
       await db.deleteFrom('sessions').where('expires_at', '<=', nowMs).execute();
       const { now } = await db.selectNoFrom(nowMs.as('now')).executeTakeFirstOrThrow();
-      const end = Math.min(now + SESSION_MS, token?.expiresAtMs ?? Number.POSITIVE_INFINITY);
+      const end = Math.min(now + lifeMs, token?.expiresAtMs ?? Number.POSITIVE_INFINITY);
       const row = { hash: hashOf(secret), token: token?.name ?? null, name, role };
       await db
         .insertInto('sessions')

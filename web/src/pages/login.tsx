@@ -5,6 +5,9 @@ import type { Problem } from '../base/http.ts';
 import { signIn } from '../base/session.ts';
 import { ProblemNote } from '../parts/notices.tsx';
 
+/** A person who followed a link comes to where it leads. */
+const here = (): string => location.pathname + location.search;
+
 /** For whoever is not signed in. */
 export function Login({ methods, ended }: { methods: SignInMethods; ended: boolean }) {
   const [problem, setProblem] = useState<Problem>();
@@ -39,7 +42,11 @@ export function Login({ methods, ended }: { methods: SignInMethods; ended: boole
         </p>
         {methods.oidc === undefined ? null : (
           <>
-            <a class="button primary" href="/v1/session/oidc" target="_self">
+            <a
+              class="button primary"
+              href={`/v1/session/oidc?to=${encodeURIComponent(here())}`}
+              target="_self"
+            >
               Sign in with {methods.oidc.name}
             </a>
             <p class="or soft">or with a token</p>

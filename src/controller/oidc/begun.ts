@@ -1,0 +1,74 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import { godwitError } from '../../errors.ts';
+
+/** A browser that was sent to the provider has it until it comes back. `__Host-`: no other host sets it. */
+const COOKIE = '__Host-godwit-begun';
+/** A person who signs in, with a second factor, takes no longer. */
+export const BEGUN_MS = 600_000;
+const MOST_CHARACTERS = 512;
+const VALUE = /^(\d{1,16})\.([A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]{0,2732})$/;
+
+/** A sign-in that one browser has begun. What binds the provider's answer to it comes out of `secret` alone. */
+export interface Begun {
+  readonly atMs: number;
+  /** 256 random bits that only this browser has. */
+  readonly secret: string;
+  /** The path of the dashboard to which the person wanted. */
+  readonly to: string;
+}
+
+export interface Bound {
+  readonly state: string;
+  readonly nonce: string;
+  /** Of PKCE. */
+  readonly verifier: string;
+}
+
+export function newBegun(to: string, nowMs: number): Begun {
+  return { atMs: nowMs, secret: randomBytes(32).toString('base64url'), to };
+}
+
+/** Three values that tell nothing of each other to whoever has not the secret. */
+export function boundTo({ atMs, secret, to }: Begun): Bound {
+  const made = (purpose: string): string =>
+    createHmac('sha256', secret).update(`${purpose} ${atMs} ${to}`).digest('base64url');
+  return { state: made('state'), nonce: made('nonce'), verifier: made('verifier') };
+}
+
+/** The Set-Cookie header. Lax: the provider is another site, and sends the browser back by a link. */
+export function begunCookie({ atMs, secret, to }: Begun): string {
+  const value = `${atMs}.${secret}.${Buffer.from(to).toString('base64url')}`;
+  return `${COOKIE}=${value}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=${BEGUN_MS / 1000}`;
+}
+
+/** The Set-Cookie header that takes it from the browser. */
+export const NO_BEGUN_COOKIE = `${COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0`;
+
+/** What this browser has begun, from its Cookie header; undefined where that is nothing, or too old. */
+export function begunIn(header: string | undefined, nowMs: number): Begun | undefined {
+  for (const part of (header ?? '').split(';')) {
+    const [name = '', value = ''] = part.trim().split('=', 2);
+    const [, at = '', secret = '', to = ''] = (name === COOKIE && VALUE.exec(value)) || [];
+    const age = nowMs - Number(at);
+    if (secret === '' || age < 0 || age > BEGUN_MS) continue;
+    const place = Buffer.from(to, 'base64url').toString();
+    if (isOwnPlace(place)) return { atMs: Number(at), secret, to: place };
+  }
+  return undefined;
+}
+
+/** A path of the dashboard that came with a request. GODWIT_USAGE for what would lead to another site. */
+export function ownPlace(to: string | null): string {
+  if (to === null) return '/';
+  if (isOwnPlace(to)) return to;
+  const what = `\`to\` is no path of the dashboard: ${JSON.stringify(to.slice(0, 100))}`;
+  throw godwitError('GODWIT_USAGE', { what }, { hint: 'Write it like /hosts/a.' });
+}
+
+const ANY_ORIGIN = 'https://dashboard.invalid';
+
+/** Read as a browser reads it: `//host`, `/\host` and characters that it drops lead elsewhere. */
+function isOwnPlace(to: string): boolean {
+  if (to.length > MOST_CHARACTERS || !/^\/(?![/\\])[\x21-\x5b\x5d-\x7e]*$/.test(to)) return false;
+  return URL.canParse(to, ANY_ORIGIN) && new URL(to, ANY_ORIGIN).origin === ANY_ORIGIN;
+}

@@ -1,0 +1,49 @@
+import { request } from 'node:https';
+import type { CustomFetch } from 'openid-client';
+
+/** Metadata and keys of a provider are some KB. */
+const MOST_BYTES = 1024 * 1024;
+
+/** What kept a provider from answering, in words. */
+export class NoAnswer extends Error {
+  override readonly name = 'NoAnswer';
+}
+
+/** `fetch` over TLS with a CA of one's own. Throws NoAnswer where nothing comes, too much, or that the server has failed. */
+export function httpsFetch(ca: string | undefined): CustomFetch {
+  return async (url, { method, headers, body, signal }) => {
+    // Whatever a body may be given as, a Response reads it.
+    const sent = Buffer.from(await new Response(body ?? null).arrayBuffer());
+    const length = sent.length === 0 ? {} : { 'content-length': String(sent.length) };
+    const options = {
+      method,
+      headers: { ...headers, ...length },
+      agent: false,
+      ...(ca === undefined ? {} : { ca }),
+      ...(signal === undefined ? {} : { signal }),
+    };
+    return new Promise<Response>((resolve, reject) => {
+      const failed = (error: Error): void =>
+        reject(new NoAnswer(signal?.aborted === true ? 'not in time' : error.message));
+      const asked = request(url, options, (response) => {
+        const chunks: Buffer[] = [];
+        let size = 0;
+        response.on('error', failed);
+        response.on('data', (chunk: Buffer) => {
+          size += chunk.length;
+          chunks.push(chunk);
+          if (size > MOST_BYTES) response.destroy(new Error(`more than ${MOST_BYTES} bytes came`));
+        });
+        response.on('end', () => {
+          const { statusCode: status = 0 } = response;
+          if (status < 200 || status >= 500) return failed(new Error(`it answered with ${status}`));
+          const bytes = size === 0 ? null : Buffer.concat(chunks);
+          const type = { 'content-type': response.headers['content-type'] ?? '' };
+          resolve(new Response(bytes, { status, headers: type }));
+        });
+      });
+      asked.on('error', failed);
+      asked.end(sent);
+    });
+  };
+}

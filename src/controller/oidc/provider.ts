@@ -1,0 +1,168 @@
+import { readFile } from 'node:fs/promises';
+import * as openid from 'openid-client';
+import type { Configuration } from 'openid-client';
+import { withDeadline } from '../../deadline.ts';
+import { GodwitError, godwitError } from '../../errors.ts';
+import { readPassword } from '../../host/password-file.ts';
+import type { Bound } from './begun.ts';
+import { hasRoleClaim, personOf } from './claims.ts';
+import type { Claims, Person } from './claims.ts';
+import type { OidcConfig } from './config.ts';
+import { httpsFetch, NoAnswer } from './https-fetch.ts';
+
+/** Of each call, and of all calls for one step of a sign-in. */
+const CALL_S = 5;
+const STEP_MS = 10_000;
+/** A provider’s metadata are read again after so long. */
+const KNOWN_MS = 3_600_000;
+
+interface Found {
+  readonly configuration: Configuration;
+  readonly secret: string;
+  readonly ca: string | undefined;
+  readonly atMs: number;
+}
+
+/** A provider of OpenID Connect. It is asked only while somebody signs in. */
+export class Provider {
+  readonly config: OidcConfig;
+  readonly #monotonicMs: () => number;
+  readonly #callS: number;
+  #found: Found | undefined;
+
+  constructor(config: OidcConfig, monotonicMs: () => number, callS: number = CALL_S) {
+    this.config = config;
+    this.#monotonicMs = monotonicMs;
+    this.#callS = callS;
+  }
+
+  /** Reads the files that the configuration names: GODWIT_CONFIG where it cannot. */
+  async check(): Promise<void> {
+    await this.#files();
+  }
+
+  /** Where a browser is sent to sign in. GODWIT_OIDC_DOWN where the provider does not answer. */
+  async signInUrl({ state, nonce, verifier }: Bound): Promise<URL> {
+    const { redirectUrl, scopes } = this.config;
+    const configuration = await this.#step(() => this.#discovered());
+    return openid.buildAuthorizationUrl(configuration, {
+      redirect_uri: redirectUrl,
+      scope: [...new Set(['openid', ...scopes])].join(' '),
+      state,
+      nonce,
+      code_challenge: await openid.calculatePKCECodeChallenge(verifier),
+      code_challenge_method: 'S256',
+    });
+  }
+
+  /**
+   * Who came back with `answer`, which the provider sent along. GODWIT_OIDC_REFUSED for what does not belong to `bound`, or
+   * does not hold; GODWIT_OIDC_ROLE for somebody without a role here; GODWIT_OIDC_DOWN as above.
+   */
+  async personBehind(answer: URLSearchParams, bound: Bound): Promise<Person & { sub: string }> {
+    const { nonce, state, verifier } = bound;
+    const claims = await this.#step(async () => {
+      const configuration = await this.#discovered();
+      const at = new URL(this.config.redirectUrl);
+      at.search = answer.toString();
+      const tokens = await openid.authorizationCodeGrant(configuration, at, {
+        expectedState: state,
+        expectedNonce: nonce,
+        pkceCodeVerifier: verifier,
+      });
+      const told = tokens.claims();
+      if (told === undefined) throw new Error('it sent no ID token');
+      return this.#withUserInfo(configuration, tokens.access_token, told);
+    });
+    return { ...personOf(claims, this.config), sub: String(claims['sub']) };
+  }
+
+  /** Some providers tell groups only to whoever asks again. */
+  async #withUserInfo(
+    configuration: Configuration,
+    accessToken: string,
+    told: openid.IDToken,
+  ): Promise<Claims> {
+    const { claim } = this.config.roles;
+    const { userinfo_endpoint: endpoint } = configuration.serverMetadata();
+    if (hasRoleClaim(told, claim) || endpoint === undefined) return told;
+    return { ...(await openid.fetchUserInfo(configuration, accessToken, told.sub)), ...told };
+  }
+
+  async #discovered(): Promise<Configuration> {
+    const { issuer, clientId } = this.config;
+    const { secret, ca } = await this.#files();
+    const found = this.#found;
+    const nowMs = this.#monotonicMs();
+    // A secret or a CA that was changed counts at once.
+    if (found?.secret === secret && found.ca === ca && nowMs - found.atMs < KNOWN_MS)
+      return found.configuration;
+    const auth: openid.ClientAuth = (as, client, body, headers) => {
+      const { token_endpoint_auth_methods_supported: methods = ['client_secret_basic'] } = as;
+      const way = methods.includes('client_secret_basic')
+        ? openid.ClientSecretBasic(secret)
+        : openid.ClientSecretPost(secret);
+      way(as, client, body, headers);
+    };
+    try {
+      const configuration = await openid.discovery(new URL(issuer), clientId, {}, auth, {
+        [openid.customFetch]: httpsFetch(ca),
+        timeout: this.#callS,
+        // The signature of what the provider says is checked, although it came over TLS from itself.
+        execute: [openid.enableNonRepudiationChecks],
+      });
+      this.#found = { configuration, secret, ca, atMs: nowMs };
+      return configuration;
+    } catch (cause) {
+      throw this.#down(wordsOf(cause), cause);
+    }
+  }
+
+  async #files(): Promise<Pick<Found, 'secret' | 'ca'>> {
+    const { clientSecretFile, caFile: file } = this.config;
+    const secret = await readPassword(clientSecretFile);
+    if (file === undefined) return { secret, ca: undefined };
+    const ca = await readFile(file, 'utf8').catch((cause: unknown) => {
+      throw godwitError('GODWIT_CONFIG', { file, what: 'it cannot be read' }, { cause });
+    });
+    return { secret, ca };
+  }
+
+  /** One step of a sign-in, with its deadline and in our errors. */
+  async #step<T>(work: () => Promise<T>): Promise<T> {
+    const { name: provider } = this.config;
+    try {
+      return await withDeadline(provider, STEP_MS, undefined, work);
+    } catch (cause) {
+      if (cause instanceof GodwitError)
+        throw cause.code === 'GODWIT_DEADLINE' ? this.#down('not in time', cause) : cause;
+      const what = wordsOf(cause);
+      if (chainOf(cause).some((each) => each instanceof NoAnswer)) throw this.#down(what, cause);
+      throw godwitError('GODWIT_OIDC_REFUSED', { provider, what }, { cause });
+    }
+  }
+
+  #down(what: string, cause: unknown): GodwitError {
+    return godwitError('GODWIT_OIDC_DOWN', { provider: this.config.name, what }, { cause });
+  }
+}
+
+/** An error and what caused it. */
+function chainOf(thrown: unknown): Error[] {
+  const chain: Error[] = [];
+  for (let at = thrown; at instanceof Error && chain.length < 8; at = at.cause) chain.push(at);
+  return chain;
+}
+
+/** The library’s words, from the outside in; a provider’s own are cut, and hold no control characters. */
+function wordsOf(thrown: unknown): string {
+  const chain = chainOf(thrown);
+  const silent = chain.find((each) => each instanceof NoAnswer);
+  const words = (silent === undefined ? chain : [silent]).map(({ message }) => message);
+  const own = thrown as { error?: unknown; error_description?: unknown };
+  const said = [own.error, own.error_description].filter((each) => typeof each === 'string');
+  return [...new Set([...words, ...said])]
+    .join(': ')
+    .replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, ' ')
+    .slice(0, 300);
+}

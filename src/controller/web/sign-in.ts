@@ -1,0 +1,113 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { GodwitError, godwitError, toGodwitError } from '../../errors.ts';
+import type { Log } from '../../log.ts';
+import { closeUnlessRead, sendBytes } from '../../rpc/answer.ts';
+import { networkOf } from '../../rpc/identity.ts';
+import {
+  begunCookie,
+  begunIn,
+  boundTo,
+  newBegun,
+  NO_BEGUN_COOKIE,
+  ownPlace,
+} from '../oidc/begun.ts';
+import { CALLBACK_PATH } from '../oidc/config.ts';
+import type { Provider } from '../oidc/provider.ts';
+import { cookieOf } from '../who/cookie.ts';
+import type { Sessions } from '../who/sessions.ts';
+import { WEB_LIMITS } from './limits.ts';
+import { refusalPage } from './refusal-page.ts';
+
+/** Where the sign-in page sends a browser; it is sent on from here. */
+export const SIGN_IN_PATH = '/v1/session/oidc';
+/** Browsers for which a provider is asked at once: strangers all of them, until it has answered. */
+const MOST_AT_ONCE = 32;
+
+export interface SignInParts {
+  readonly provider: Provider;
+  readonly sessions: Pick<Sessions, 'begin'>;
+  readonly log: Log;
+  readonly wallMs: () => number;
+}
+
+interface Onward {
+  readonly to: string;
+  readonly cookies: readonly string[];
+}
+
+/** The two addresses by which a browser signs in with a provider: to it, and back. Whoever is refused reads a page. */
+export function signInListener(parts: SignInParts): RequestListener {
+  let atOnce = 0;
+  const onward = async (request: IncomingMessage): Promise<Onward> => {
+    const { method = '', url = '' } = request;
+    const [path = '', search = ''] = url.split('?', 2);
+    const asked = new URLSearchParams(search);
+    if (method !== 'GET') throw godwitError('GODWIT_ROUTE_UNKNOWN', { method, path });
+    if (atOnce >= MOST_AT_ONCE) {
+      const what = 'the sign-in, in people at once,';
+      throw godwitError('GODWIT_OVERLOADED', { what, limit: MOST_AT_ONCE });
+    }
+    atOnce += 1;
+    try {
+      return await (path === CALLBACK_PATH ? back(parts, request, asked) : begin(parts, asked));
+    } finally {
+      atOnce -= 1;
+    }
+  };
+  return (request, response) => {
+    onward(request)
+      .then((found) => goOn(response, found))
+      .catch((thrown: unknown) => refuse(parts, { request, response }, thrown))
+      .catch(() => response.destroy());
+  };
+}
+
+async function begin({ provider, wallMs }: SignInParts, asked: URLSearchParams): Promise<Onward> {
+  const begun = newBegun(ownPlace(asked.get('to')), wallMs());
+  const { href } = await provider.signInUrl(boundTo(begun));
+  return { to: href, cookies: [begunCookie(begun)] };
+}
+
+async function back(
+  { provider, sessions, log, wallMs }: SignInParts,
+  { headers, socket }: IncomingMessage,
+  asked: URLSearchParams,
+): Promise<Onward> {
+  const begun = begunIn(headers.cookie, wallMs());
+  const bound = begun === undefined ? undefined : boundTo(begun);
+  if (begun === undefined || bound === undefined || asked.get('state') !== bound.state) {
+    const { origin } = new URL(provider.config.redirectUrl);
+    const what = `this browser did not begin it within the last ten minutes at ${origin}`;
+    throw godwitError('GODWIT_OIDC_REFUSED', { provider: provider.config.name, what });
+  }
+  const { name, role, sub } = await provider.personBehind(asked, bound);
+  const lifeMs = provider.config.sessionHours * 3_600_000;
+  const { secret, expiresAtMs } = await sessions.begin({ name, role, lifeMs });
+  const from = networkOf(socket.remoteAddress ?? '');
+  log.info({ name, role, sub: sub.slice(0, 256), from }, 'a person signed in');
+  return { to: begun.to, cookies: [cookieOf(secret, expiresAtMs - wallMs()), NO_BEGUN_COOKIE] };
+}
+
+async function goOn(response: ServerResponse, { to, cookies }: Onward): Promise<void> {
+  response.setHeader('set-cookie', cookies);
+  closeUnlessRead(response);
+  const headers = { location: to, 'cache-control': 'no-store' };
+  await sendBytes(response, { status: 303, headers, bytes: Buffer.alloc(0) }, WEB_LIMITS.stallMs);
+}
+
+async function refuse(
+  { log }: SignInParts,
+  { request, response }: { request: IncomingMessage; response: ServerResponse },
+  thrown: unknown,
+): Promise<void> {
+  const error = toGodwitError(thrown);
+  const from = networkOf(request.socket.remoteAddress ?? '');
+  const { code, message: reason } = error;
+  if (thrown instanceof GodwitError) log.info({ code, reason, from }, 'a sign-in was refused');
+  else log.error({ error: thrown, from }, 'a sign-in failed by a defect');
+  response.setHeader('set-cookie', NO_BEGUN_COOKIE);
+  closeUnlessRead(response);
+  const headers = { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' };
+  const bytes = Buffer.from(refusalPage(error));
+  await sendBytes(response, { status: error.http, headers, bytes }, WEB_LIMITS.stallMs);
+}
