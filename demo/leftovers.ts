@@ -1,33 +1,39 @@
 /** What a migration left behind, told by comparing a host with what it should be. Pure. */
 import type { HostCensus } from '../src/lab/witness/census.ts';
 
+/** A guest, and the host that it is on. */
+export interface Home {
+  readonly name: string;
+  readonly host: string | undefined;
+}
+
 /**
- * Compares hosts now with how they were before there was a guest. The host where the guest is has one
- * QEMU, one tap and the guest's own files more. Returns a line for each thing too many or missing.
+ * Compares hosts now with how they were before there was a guest. A host has one QEMU, one tap and the
+ * guest's own files more for each guest on it. Returns a line for each thing too many or missing.
  */
 export function leftovers(
   bare: readonly HostCensus[],
   now: readonly HostCensus[],
-  guest: { readonly name: string; readonly host: string | undefined },
+  guests: readonly Home[],
 ): string[] {
   return now.flatMap((census) => {
     const before = bare.find(({ host }) => host === census.host);
     if (before === undefined) return [`host ${census.host} was not there before`];
-    return compareHost(before, census, census.host === guest.host ? guest.name : undefined);
+    const here = guests.filter(({ host }) => host === census.host).map(({ name }) => name);
+    return compareHost(before, census, here);
   });
 }
 
-function compareHost(before: HostCensus, now: HostCensus, guest: string | undefined): string[] {
+function compareHost(before: HostCensus, now: HostCensus, guests: readonly string[]): string[] {
   const { host } = now;
-  const own = `guests/${guest}`;
-  const others = now.files.filter(
-    (file) =>
-      !isCache(file) &&
-      (guest === undefined || (file !== 'guests' && file !== own && !file.startsWith(`${own}/`))),
-  );
+  const own = guests.map((guest) => `guests/${guest}`);
+  const isOwn = (file: string): boolean =>
+    (own.length > 0 && file === 'guests') ||
+    own.some((folder) => file === folder || file.startsWith(`${folder}/`));
+  const others = now.files.filter((file) => !isKept(file) && !isOwn(file));
   const [qemus, processes] = split(now.processes, (name) => name.startsWith('qemu'));
   const [qemusBefore, processesBefore] = split(before.processes, (name) => name.startsWith('qemu'));
-  const extra = guest === undefined ? 0 : 1;
+  const extra = guests.length;
   return [
     // A mover that an agent had started to warm up has ended since: only agents must still be there.
     ...differences('process', processesBefore, processes, {
@@ -37,13 +43,18 @@ function compareHost(before: HostCensus, now: HostCensus, guest: string | undefi
     ...counts('tap', before.taps.length + extra, now.taps),
     ...differences('listening port', before.ports, now.ports),
     // The folder `guests` itself holds nothing.
-    ...differences('file', [...before.files, 'guests'], others, { mayLack: ['guests'] }),
+    ...differences('file', [...before.files.filter((file) => !isKept(file)), 'guests'], others, {
+      mayLack: ['guests'],
+    }),
   ].map((line) => `host ${host}: ${line}`);
 }
 
-/** What an agent remembers between migrations, such as the checksums of kernels: kept on purpose. */
-function isCache(file: string): boolean {
-  return file === 'cache' || file.startsWith('cache/');
+/**
+ * What an agent remembers between migrations on purpose: the checksums of kernels and the like, and the
+ * epoch of the last order that a controller gave.
+ */
+function isKept(file: string): boolean {
+  return /^(cache|orders)(\/|$)/.test(file);
 }
 
 function split(list: readonly string[], test: (entry: string) => boolean): [string[], string[]] {

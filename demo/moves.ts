@@ -124,7 +124,7 @@ export async function findLeftovers(
   const start = clock.monotonicMs();
   for (;;) {
     const [host] = await runningOn(lab, GUEST);
-    const found = leftovers(bare, await labCensus(lab), { name: GUEST, host });
+    const found = leftovers(bare, await labCensus(lab), [{ name: GUEST, host }]);
     if (found.length === 0 || clock.monotonicMs() - start > SETTLE_MS) return found;
     await clock.sleep(SETTLE_STEP_MS, signal);
   }

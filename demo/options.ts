@@ -10,22 +10,27 @@ export interface DemoOptions {
   readonly dirtyBytesPerSecond: number;
   /** A version (`7.2`) or a path; absent: the newest QEMU found. */
   readonly qemu: string | undefined;
+  /** A whole fleet with a controller and its dashboard, instead of one guest. */
+  readonly fleet: boolean;
   readonly json: boolean;
   readonly keep: boolean;
   readonly help: boolean;
 }
 
-const SWITCHES = ['json', 'keep', 'help'] as const;
+const SWITCHES = ['fleet', 'json', 'keep', 'help'] as const;
 const VALUES = ['memory', 'working-set', 'dirty', 'qemu'] as const;
 const PRESETS = { memory: '512M', 'working-set': '128M', dirty: '20MiB/s' } as const;
+/** Six guests at once, on a machine of any size. */
+const FLEET_PRESETS = { memory: '192M', 'working-set': '24M', dirty: '4MiB/s' } as const;
 
 export const HELP = `Moves a real guest between two hosts of a lab on this machine, in each mode, while a client talks to it.
 
 Usage: npm run demo -- [options]
 
-  --memory SIZE       the guest's memory (default: ${PRESETS.memory})
-  --working-set SIZE  how much of it is checksummed; half of that is rewritten (default: ${PRESETS['working-set']})
-  --dirty RATE        how fast it is rewritten (default: ${PRESETS.dirty})
+  --fleet             three hosts, six guests, a controller with its dashboard, and the drain of a host
+  --memory SIZE       the guest's memory (default: ${PRESETS.memory}; of a fleet, each guest's: ${FLEET_PRESETS.memory})
+  --working-set SIZE  how much of it is checksummed; half of that is rewritten (default: ${PRESETS['working-set']}; of a fleet ${FLEET_PRESETS['working-set']})
+  --dirty RATE        how fast it is rewritten (default: ${PRESETS.dirty}; of a fleet ${FLEET_PRESETS.dirty})
   --qemu VERSION      version (7.2) or path of the QEMU to use (default: the newest found)
   --json              end with one JSON object on standard output; everything else goes to standard error
   --keep              leave the lab up and say what to try next
@@ -40,13 +45,15 @@ The lab is called demo, or demo-2 and so on beside others that run or were kept.
  */
 export function parseOptions(argv: readonly string[]): DemoOptions {
   const { values, switches } = parse(argv);
-  const text = (name: keyof typeof PRESETS): string => values[name] ?? PRESETS[name];
+  const presets = switches.has('fleet') ? FLEET_PRESETS : PRESETS;
+  const text = (name: keyof typeof PRESETS): string => values[name] ?? presets[name];
   const given = (name: (typeof SWITCHES)[number]): boolean => switches.has(name);
   return {
     memoryBytes: option('memory', () => parseBytes(text('memory'))),
     workingSetBytes: option('working-set', () => parseBytes(text('working-set'))),
     dirtyBytesPerSecond: option('dirty', () => parseRate(text('dirty'))),
     qemu: values['qemu'],
+    fleet: given('fleet'),
     json: given('json'),
     keep: given('keep'),
     help: given('help'),

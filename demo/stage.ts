@@ -10,7 +10,6 @@ import { isAlive } from '../src/host/process.ts';
 import { processesInNamespaces } from '../src/lab/processes.ts';
 import { labDirectory, readLabState } from '../src/lab/state.ts';
 import type { Lab } from '../src/lab/state.ts';
-import { labUp } from '../src/lab/up.ts';
 import { labCensus } from '../src/lab/witness/census.ts';
 import type { HostCensus } from '../src/lab/witness/census.ts';
 import type { DemoOptions } from './options.ts';
@@ -62,11 +61,6 @@ export async function keepLab(name: string): Promise<void> {
 
 function keptMark(name: string): string {
   return path.join(labDirectory(name), 'kept');
-}
-
-/** Builds the lab with two hosts and a client. */
-export async function raiseLab(name: string, signal: AbortSignal): Promise<Lab> {
-  return labUp({ name, hosts: 2, signal });
 }
 
 /** Boots the guest on host a and opens the client's connection, which lasts until the end. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { leftovers } from '../../demo/leftovers.ts';
+import type { Home } from '../../demo/leftovers.ts';
 import type { HostCensus } from '../../src/lab/witness/census.ts';
 
 const bareHost = (host: string): HostCensus => ({
@@ -19,10 +20,7 @@ const withGuest = (host: string): HostCensus => ({
   files: [...bareHost(host).files, 'guests', 'guests/web1', 'guests/web1/qmp.sock'],
 });
 
-const guestOn = (host: string | undefined): { name: string; host: string | undefined } => ({
-  name: 'web1',
-  host,
-});
+const guestOn = (host: string | undefined): Home[] => [{ name: 'web1', host }];
 
 describe('what a migration left behind', () => {
   test('is nothing when only the guest is where it should be', () => {
@@ -60,9 +58,10 @@ describe('what a migration left behind', () => {
     const warming = { ...bareHost('a'), processes: ['node agent.ts', 'node mover.ts'] };
     const remembers = {
       ...bareHost('a'),
-      files: [...bareHost('a').files, 'cache', 'cache/x.json'],
+      files: [...bareHost('a').files, 'cache', 'cache/x.json', 'orders'],
     };
     assert.deepEqual(leftovers([warming], [remembers], guestOn('b')), []);
+    assert.deepEqual(leftovers([remembers], [bareHost('a')], []), []);
   });
 
   test('tells of an agent that is gone', () => {
@@ -76,6 +75,23 @@ describe('what a migration left behind', () => {
   test('counts the guest as missing where it should be', () => {
     const found = leftovers(bare, [bareHost('a'), bareHost('b')], guestOn('b'));
     assert.deepEqual(found, ['host b: QEMU: 0, expected 1', 'host b: tap: 0, expected 1']);
+  });
+
+  test('is nothing where a host has several guests, each with what is its own', () => {
+    const two = {
+      ...withGuest('b'),
+      processes: ['node agent.ts', 'qemu-system-x86_64', 'qemu-system-x86_64'],
+      taps: ['tap1', 'tap2'],
+      files: [...withGuest('b').files, 'guests/db1', 'guests/db1/qmp.sock'],
+    };
+    const homes = [...guestOn('b'), { name: 'db1', host: 'b' }];
+    assert.deepEqual(leftovers(bare, [bareHost('a'), two], homes), []);
+    assert.deepEqual(leftovers(bare, [bareHost('a'), two], guestOn('b')), [
+      'host b: QEMU: 2 (qemu-system-x86_64, qemu-system-x86_64), expected 1',
+      'host b: tap: 2 (tap1, tap2), expected 1',
+      'host b: file guests/db1 was left behind',
+      'host b: file guests/db1/qmp.sock was left behind',
+    ]);
   });
 
   test('tells two of the same name from one', () => {

@@ -10,6 +10,7 @@ describe('the command line of the demo', () => {
       workingSetBytes: 128 * 1024 ** 2,
       dirtyBytesPerSecond: 20 * 1024 ** 2,
       qemu: undefined,
+      fleet: false,
       json: false,
       keep: false,
       help: false,
@@ -35,6 +36,14 @@ describe('the command line of the demo', () => {
     assert.deepEqual({ json, keep, help }, { json: true, keep: true, help: true });
   });
 
+  test('has smaller guests where there are six of them', () => {
+    const { fleet, memoryBytes, dirtyBytesPerSecond } = parseOptions(['--fleet', '--dirty', '1M']);
+    assert.deepEqual(
+      { fleet, memoryBytes, dirtyBytesPerSecond },
+      { fleet: true, memoryBytes: 192 * 1024 ** 2, dirtyBytesPerSecond: 1024 ** 2 },
+    );
+  });
+
   const refused = (argv: string[], message: RegExp, hint: RegExp): void => {
     assert.throws(
       () => parseOptions(argv),
@@ -50,7 +59,7 @@ describe('the command line of the demo', () => {
   test('refuses words without an option', () => refused(['fast'], /fast/, /--help/));
 
   test('has a help that names every option', () => {
-    for (const name of ['memory', 'working-set', 'dirty', 'qemu', 'json', 'keep', 'help']) {
+    for (const name of 'fleet memory working-set dirty qemu json keep help'.split(' ')) {
       assert.match(HELP, new RegExp(`--${name}\\b`));
     }
   });

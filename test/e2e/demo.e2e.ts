@@ -3,58 +3,14 @@
  * all down again, and that takes all down when it is broken off.
  */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import path from 'node:path';
 import { describe, test } from 'node:test';
 import { labDown } from '../../src/lab/down.ts';
 import { labDirectory } from '../../src/lab/state.ts';
+import { demo, labOf, namespacesLeft } from './support/demo-run.ts';
 
-const DEMO = path.resolve(import.meta.dirname, '../../demo/demo.ts');
 /** A small guest: what is tested is the demo, on a machine with two cores. */
 const SMALL = ['--memory', '256M', '--working-set', '32M', '--dirty', '8MiB/s'];
-const DEADLINE_MS = 300_000;
-
-interface Ended {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Runs the demo to its end; `onText` sees standard error as it grows. */
-async function demo(
-  args: readonly string[],
-  onText: (stderr: string, interrupt: () => void) => void = () => {},
-): Promise<Ended> {
-  const child = spawn(process.execPath, [DEMO, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-  const timer = setTimeout(() => child.kill('SIGTERM'), DEADLINE_MS);
-  let [stdout, stderr, interrupted] = ['', '', false];
-  const interrupt = (): void => {
-    if (!interrupted) child.kill('SIGINT');
-    interrupted = true;
-  };
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text;
-  });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text;
-    onText(stderr, interrupt);
-  });
-  const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
-  clearTimeout(timer);
-  return { code, stdout, stderr };
-}
-
-/** The lab that a demo said it built. */
-function labOf({ stderr }: Ended): string {
-  return /^lab\s+(demo(?:-\d)?):/m.exec(stderr)?.[1] ?? 'demo';
-}
-
-async function namespacesLeft(lab: string): Promise<boolean> {
-  const mounts = await readFile('/proc/self/mounts', 'utf8');
-  return mounts.includes(`/gw-${lab}-`);
-}
 
 describe('the demo', () => {
   test('moves a guest in each mode, with memory and connection intact, and leaves nothing behind', async () => {
