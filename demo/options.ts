@@ -21,7 +21,7 @@ const SWITCHES = ['fleet', 'json', 'keep', 'help'] as const;
 const VALUES = ['memory', 'working-set', 'dirty', 'qemu'] as const;
 const PRESETS = { memory: '512M', 'working-set': '128M', dirty: '20MiB/s' } as const;
 /** Six guests at once, on a machine of any size. */
-const FLEET_PRESETS = { memory: '192M', 'working-set': '24M', dirty: '4MiB/s' } as const;
+const FLEET_PRESETS = { memory: '192M', 'working-set': '24M', dirty: '2MiB/s' } as const;
 
 export const HELP = `Moves a real guest between two hosts of a lab on this machine, in each mode, while a client talks to it.
 

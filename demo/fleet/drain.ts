@@ -16,7 +16,7 @@ import type { DrainedGuest } from './outcome.ts';
 
 const DRAIN_DEADLINE_MS = 300_000;
 const LOOK_MS = 250;
-const SETTLE_MS = 10_000;
+const SETTLE_MS = 60_000;
 
 /** A guest whose connection a client watches while its host is drained. */
 export interface Watched {

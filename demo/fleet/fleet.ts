@@ -36,6 +36,8 @@ const HOMES: readonly (readonly [guest: string, host: string])[] = [
   ['cache1', 'c'],
 ];
 const DRAINED = 'a';
+/** Each client sends a line so often: seldom enough for small machines, and so exact is its gap. */
+const CLIENT_MS = 10;
 /** After the last move the agents' and movers' last work may take a moment. */
 const SETTLE_MS = 10_000;
 const SETTLE_STEP_MS = 100;
@@ -89,8 +91,11 @@ async function playFleet(
   const names = HOMES.filter(([, host]) => host === DRAINED).map(([name]) => name);
   const watched: Watched[] = [];
   for (const name of names)
-    watched.push({ name, probe: await openProbe(lab, name, { signal, intervalMs: 3 }) });
-  say('clients', `one TCP connection to each of ${names.join(', ')}, a numbered line every 3 ms`);
+    watched.push({ name, probe: await openProbe(lab, name, { signal, intervalMs: CLIENT_MS }) });
+  say(
+    'clients',
+    `one TCP connection to each of ${names.join(', ')}, a numbered line every ${CLIENT_MS} ms`,
+  );
   say('drain', `host ${DRAINED}, by the controller; its page shows it live`);
   const { wish, guests } = await drainHost(DRAINED, {
     lab,
