@@ -1,4 +1,4 @@
-import type { Phase, Progress } from '../../../src/protocol/public/migration.ts';
+import type { Phase, Progress } from '../protocol/public/migration.ts';
 
 /**
  * How far a migration is, as one number that never runs backwards. What a hypervisor reports is of the present round of
@@ -62,6 +62,11 @@ export function percentAfter(before: Shown, now: Seen): Shown {
       return { percent, heads: 'on' };
     }
   }
+}
+
+/** What somebody else has shown already is not taken back either. Pure. */
+export function atLeast(shown: Shown, percent: number): Shown {
+  return percent > shown.percent && percent <= 100 ? { ...shown, percent } : shown;
 }
 
 /** How much of its phase is over, 0..1, as far as anybody can say. */

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Progress } from '../../src/protocol/public/migration.ts';
 import { phase } from '../../src/protocol/public/migration.ts';
-import { NOTHING, percentAfter } from '../../web/src/moves/percent.ts';
+import { atLeast, NOTHING, percentAfter } from '../../src/migration/percent.ts';
 
 type Seen = Parameters<typeof percentAfter>[1];
 
@@ -41,6 +41,16 @@ test('the percentage of a migration never runs backwards, whatever its host repo
         else if (shown.percent < 100) assert.ok(next.percent < 100, 'it is not over');
         shown = next;
       }
+    }),
+  );
+});
+
+test('a percentage that came from elsewhere is taken where it is more, and never where it is less', () => {
+  const percents = fc.double({ min: 0, max: 100, noNaN: true });
+  fc.assert(
+    fc.property(percents, percents, (here, there) => {
+      const { percent } = atLeast({ percent: here, heads: 'on' }, there);
+      assert.equal(percent, Math.max(here, there));
     }),
   );
 });

@@ -130,9 +130,10 @@ test('a person signs in, sees the fleet, plans a drain and cancels it, follows a
   await page.getByRole('link', { name: 'web3', exact: true }).click();
   await page.getByRole('progressbar', { name: 'How far the migration is' }).waitFor();
   assert.equal(new URL(page.url()).pathname, `/migrations/${id}`);
-  await page.getByRole('heading', { name: 'Measured' }).waitFor();
+  await page.getByRole('heading', { name: 'Decisions' }).waitFor();
   await isClean('a migration that is open');
   await page.getByRole('button', { name: 'Cancel…' }).click();
+  await page.getByText('The guest runs on at c').waitFor();
   await isClean('what cancelling a migration does');
   await page.getByRole('button', { name: 'Roll it back' }).click();
   await page.getByRole('button', { name: 'Download the report' }).waitFor();

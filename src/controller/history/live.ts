@@ -1,4 +1,6 @@
 import type { Clock } from '../../clock.ts';
+import { NOTHING, percentAfter } from '../../migration/percent.ts';
+import type { Shown } from '../../migration/percent.ts';
 import type { agentContract } from '../../protocol/contract.ts';
 import type { FleetNews } from '../../protocol/controller/events.ts';
 import type { FleetMigration } from '../../protocol/controller/history.ts';
@@ -22,10 +24,11 @@ const MOST = 10_000;
 interface Open {
   readonly host: string;
   readonly migration: FleetMigration;
+  readonly shown: Shown;
   readonly askedMs: number;
 }
 
-/** How far migrations are that go on, as far as their sources are followed here. A percentage never runs backwards. */
+/** How far migrations are that go on, as far as their sources are followed here. */
 export class Live {
   readonly #parts: LiveParts;
   /** By id, the one asked longest ago first. */
@@ -50,7 +53,7 @@ export class Live {
 
   began(host: string, migration: FleetMigration): void {
     if (this.#open.has(migration.id) || this.#open.size >= MOST) return;
-    this.#open.set(migration.id, { host, migration, askedMs: -Infinity });
+    this.#open.set(migration.id, { host, migration, shown: NOTHING, askedMs: -Infinity });
   }
 
   ended(id: string): void {
@@ -66,10 +69,10 @@ export class Live {
     const open = this.#open.get(progress.id);
     if (open === undefined || open.host !== host || isEnd(progress.phase)) return;
     const { migration } = open;
-    const percent = Math.max(migration.percent ?? 0, progress.percent);
-    if (percent === migration.percent && progress.phase === migration.step) return;
-    const next = { ...migration, percent, step: progress.phase };
-    this.#open.set(progress.id, { ...open, migration: next });
+    const shown = percentAfter(open.shown, progress);
+    if (shown.percent === migration.percent && progress.phase === migration.step) return;
+    const next = { ...migration, percent: shown.percent, step: progress.phase };
+    this.#open.set(progress.id, { ...open, shown, migration: next });
     this.#parts.tell({ type: 'migration', what: 'progress', migration: next });
   }
 

@@ -43,7 +43,7 @@ export const fleetMigration = z.object({
   clientGapMs: ms.optional(),
   /** Of memory, over the link. */
   bytes: bytes.optional(),
-  /** Of one that is open, where the controller that is asked follows its source; never less than it was before. */
+  /** Of the whole of one that is open, where the controller that is asked follows its source; never less than before. */
   percent: percent.optional(),
   /** Where it stands, of one that is open. */
   step: phase.optional(),

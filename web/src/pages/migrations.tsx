@@ -5,32 +5,9 @@ import { useLoaded } from '../base/load.ts';
 import { place, putQuery } from '../base/router.ts';
 import { momentText } from '../base/words.ts';
 import { heard } from '../moves/open.ts';
-import type { Glyph } from '../parts/icons.tsx';
 import { Shown } from '../parts/loaded.tsx';
 import { Empty } from '../parts/notices.tsx';
-import { Badge } from '../parts/states.tsx';
-import type { Tone } from '../parts/states.tsx';
-
-const LOOKS: Readonly<
-  Record<NonNullable<FleetMigration['outcome']> | 'open', readonly [string, Tone, Glyph]>
-> = {
-  open: ['under way', 'accent', 'moving'],
-  done: ['done', 'good', 'good'],
-  failed: ['failed', 'bad', 'bad'],
-  cancelled: ['cancelled', 'calm', 'bad'],
-  held: ['held: a person must decide', 'bad', 'warn'],
-  lost: ['lost', 'bad', 'bad'],
-  rehearsed: ['rehearsed', 'good', 'good'],
-};
-
-export function OutcomeBadge({ migration }: { migration: FleetMigration }) {
-  const [word, tone, glyph] = LOOKS[migration.outcome ?? 'open'];
-  return (
-    <Badge tone={tone} glyph={glyph}>
-      {word}
-    </Badge>
-  );
-}
+import { OutcomeBadge } from '../parts/outcomes.tsx';
 
 const OUTCOMES = ['done', 'failed', 'cancelled', 'held', 'lost', 'rehearsed'] as const;
 
@@ -129,7 +106,7 @@ function Rows({ migrations }: { migrations: readonly FleetMigration[] }) {
                 {each.source} → {each.destination}
               </td>
               <td>
-                <OutcomeBadge migration={each} />
+                <OutcomeBadge outcome={each.outcome} />
               </td>
               <td class="right">{ms(each.totalMs)}</td>
               <td class="right">{ms(each.downtimeMs)}</td>

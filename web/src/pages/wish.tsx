@@ -8,12 +8,10 @@ import { mayOperate } from '../base/session.ts';
 import { aheadText, count, counted, momentText } from '../base/words.ts';
 import { heard } from '../moves/open.ts';
 import { Icon } from '../parts/icons.tsx';
-import type { Glyph } from '../parts/icons.tsx';
 import { Shown } from '../parts/loaded.tsx';
 import { Bar } from '../parts/meter.tsx';
 import { ProblemNote } from '../parts/notices.tsx';
-import { Badge } from '../parts/states.tsx';
-import type { Tone } from '../parts/states.tsx';
+import { OutcomeBadge } from '../parts/outcomes.tsx';
 import { howFar, titleOf } from '../wishes/ask.ts';
 import { cancel, isOpen, knownWishes, undrain, wishOf } from '../wishes/wishes.ts';
 import { Reasons } from './wish-plan.tsx';
@@ -139,18 +137,6 @@ function Fact({ name, value }: { name: string; value: string }) {
   );
 }
 
-const LOOKS: Readonly<Record<Move['phase'], readonly [string, Tone, Glyph]>> = {
-  chosen: ['about to begin', 'calm', 'wait'],
-  running: ['under way', 'accent', 'moving'],
-  withdrawing: ['being withdrawn', 'warn', 'back'],
-  held: ['held: a person must decide', 'bad', 'warn'],
-  done: ['done', 'good', 'good'],
-  failed: ['failed', 'bad', 'bad'],
-  cancelled: ['cancelled', 'calm', 'bad'],
-  lost: ['lost', 'bad', 'bad'],
-  dropped: ['never began', 'calm', 'bad'],
-};
-
 const ORDER: readonly Move['phase'][] = [
   'held',
   'lost',
@@ -201,7 +187,6 @@ function Moves({ moves }: { moves: readonly Move[] }) {
 }
 
 function MoveRow({ move }: { move: Move }) {
-  const [word, tone, glyph] = LOOKS[move.phase];
   const percent = heard.value.get(move.id)?.percent;
   const took = move.endedAtMs === undefined ? undefined : move.endedAtMs - move.createdAtMs;
   return (
@@ -213,10 +198,12 @@ function MoveRow({ move }: { move: Move }) {
       <td>{move.from}</td>
       <td>{move.to}</td>
       <td class="words">
-        <Badge tone={tone} glyph={glyph}>
-          {word}
-          {move.phase === 'running' && percent !== undefined ? ` ${Math.floor(percent)} %` : ''}
-        </Badge>
+        <OutcomeBadge
+          outcome={move.phase}
+          more={
+            move.phase === 'running' && percent !== undefined ? ` ${Math.floor(percent)} %` : ''
+          }
+        />
         {move.error === undefined ? null : (
           <p>
             {move.error.message} <code class="soft">{move.error.code}</code>

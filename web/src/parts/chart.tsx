@@ -2,6 +2,7 @@ import 'uplot/dist/uPlot.min.css';
 import { useEffect, useRef } from 'preact/hooks';
 import uPlot from 'uplot';
 import { theme } from '../base/theme.ts';
+import { timeLabels } from './time-axis.ts';
 
 export interface Line {
   readonly name: string;
@@ -22,6 +23,8 @@ export interface ChartParts {
   readonly xText?: (x: number) => string;
   /** How much of x is shown at least, up to the last one. */
   readonly xSpan?: number;
+  /** What is left free before the first and after the last x, which are whole numbers then: of bars, which have a width. */
+  readonly xPad?: number;
   /** Both axes are of bytes or bytes/s. */
   readonly isBytes?: boolean;
   readonly lines: readonly Line[];
@@ -29,6 +32,8 @@ export interface ChartParts {
   readonly rightText?: (value: number) => string;
   /** The top of the left axis, where it is always the same. */
   readonly most?: number;
+  /** The same of the right one, which then is of no bytes. */
+  readonly rightMost?: number;
   readonly height?: number;
   /** Vertical lines with words, at values of x. */
   readonly marks?: readonly { readonly x: number; readonly words: string }[];
@@ -118,7 +123,7 @@ function paint(place: HTMLElement, name: string, alpha = 1): string {
 const POWERS_OF_TWO = Array.from({ length: 54 }, (_, power) => 2 ** power);
 
 function optionsFor(latest: { current: ChartParts }, place: HTMLElement): uPlot.Options {
-  const { lines, xKind, xSpan, isBytes = false, height = 180 } = latest.current;
+  const { lines, xKind, xSpan, xPad, isBytes = false, height = 180 } = latest.current;
   const axis: uPlot.Axis = {
     stroke: () => paint(place, '--soft'),
     grid: { stroke: () => paint(place, '--line'), width: 1 },
@@ -129,12 +134,17 @@ function optionsFor(latest: { current: ChartParts }, place: HTMLElement): uPlot.
   return {
     width: Math.max(100, place.clientWidth),
     height,
-    padding: [8, hasRight ? 0 : 8, 0, 0],
+    padding: [8, hasRight ? 0 : 16, 0, 0],
     legend: { show: false },
     cursor: { points: { size: 6 }, drag: { x: false, y: false } },
     scales: {
       x: {
         time: xKind === 'time',
+        ...(xPad === undefined
+          ? {}
+          : {
+              range: (_chart, low, high): uPlot.Range.MinMax => [low - xPad, high + xPad],
+            }),
         ...(xSpan === undefined
           ? {}
           : {
@@ -149,17 +159,19 @@ function optionsFor(latest: { current: ChartParts }, place: HTMLElement): uPlot.
       left: {
         range: (_chart, _low, high) => [0, latest.current.most ?? Math.max(high * 1.08, 1e-9)],
       },
-      right: { range: (_chart, _low, high) => [0, Math.max(high * 1.08, 1e-9)] },
+      right: {
+        range: (_chart, _low, high) => [0, latest.current.rightMost ?? Math.max(high * 1.08, 1e-9)],
+      },
     },
     axes: [
       {
         ...axis,
-        ...(xKind === 'time'
-          ? {}
-          : {
-              values: (_chart, splits) =>
-                splits.map((each) => latest.current.xText?.(each) ?? String(each)),
-            }),
+        size: xKind === 'time' ? 44 : 28,
+        ...(xPad === undefined ? {} : { incrs: [1, 2, 5, 10, 20, 50, 100, 1000] }),
+        values: (_chart, splits, _axis, _space, step) =>
+          xKind === 'time'
+            ? timeLabels(splits, step)
+            : splits.map((each) => latest.current.xText?.(each) ?? String(each)),
       },
       {
         ...axis,
@@ -174,8 +186,10 @@ function optionsFor(latest: { current: ChartParts }, place: HTMLElement): uPlot.
               ...axis,
               scale: 'right',
               side: 1 as const,
-              size: 70,
-              ...(isBytes ? { incrs: POWERS_OF_TWO } : {}),
+              size: latest.current.rightMost === undefined ? 70 : 48,
+              ...(isBytes && latest.current.rightMost === undefined
+                ? { incrs: POWERS_OF_TWO }
+                : {}),
               grid: { show: false },
               values: (_chart: uPlot, splits: number[]) =>
                 splits.map((each) => (latest.current.rightText ?? latest.current.text)(each)),

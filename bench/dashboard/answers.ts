@@ -1,0 +1,140 @@
+/** What the API of the made-up fleet answers; no controller answers so, and no package has it. Pure. */
+import { controllerContract } from '../../src/protocol/controller/contract.ts';
+import type {
+  Overview,
+  OverviewGuest,
+  OverviewHost,
+} from '../../src/protocol/controller/overview.ts';
+import { movesOf, policies, proposals, wishes } from './asked.ts';
+import { insight } from './insight.ts';
+import { at, dice, GIB, guestAt, hostAt, OPEN_ID, WISH_ID } from './made-up.ts';
+import { migrations, reportOf } from './migrations.ts';
+
+/** As `/v1/overview` answers: so many hosts, each with so many guests. */
+export function overviewOf(hosts: number, guestsOfEach: number): Overview {
+  const all = Array.from({ length: hosts }, (_, index): OverviewHost => {
+    const state = index % 97 === 13 ? 'silent' : index % 211 === 17 ? 'untrusted' : 'up';
+    const memory = (index % 3 === 0 ? 512 : 256) * GIB;
+    const left = Math.round(memory * (0.08 + 0.6 * dice(index)));
+    const load = state === 'up' ? 0.05 + 0.9 * dice(index + 1) : null;
+    const pressure = load === null ? null : Math.max(0, load - 0.7) * dice(index + 2);
+    const isDrained = index === 0 ? 1 : 0;
+    return [hostAt(index), state, 64, memory, left, load, pressure, isDrained, guestsOfEach];
+  });
+  const guests = Array.from({ length: hosts * guestsOfEach }, (_, index): OverviewGuest => {
+    const state = index === 0 ? 'migrating' : index % 61 === 7 ? 'paused' : 'running';
+    return [
+      guestAt(index),
+      Math.floor(index / guestsOfEach),
+      (1 + Math.floor(15 * dice(index))) * GIB,
+      state,
+    ];
+  });
+  return { at: at(0), hosts: all, guests };
+}
+
+/** What a path is answered; undefined: nothing stands there. Each answer is one that the contract allows. */
+export function answerTo(path: string, fleet: Overview): unknown {
+  const { hosts } = fleet;
+  const [, , part = '', id = '', more = ''] = path.split('/');
+  const responses = controllerContract;
+  switch (`${part}${id === '' ? '' : '/:'}${more === '' ? '' : `/${more}`}`) {
+    case 'session':
+      return responses.session.response.parse({
+        name: 'ann',
+        role: 'operator',
+        methods: { token: true },
+      });
+    case 'overview':
+      return fleet;
+    case 'wishes':
+      return responses.wishes.response.parse({ wishes: wishes() });
+    case 'wishes/:': {
+      const wish = wishes().find((each) => each.id === id);
+      return wish && responses.wish.response.parse({ wish, moves: movesOf(id) });
+    }
+    case 'migrations':
+      return responses.migrations.response.parse({ migrations: migrations() });
+    case 'migrations/:': {
+      const found = migrations().find((each) => each.id === id);
+      if (found === undefined) return undefined;
+      const report = reportOf(found, found.state === 'open' ? 0 : 5);
+      return responses.migration.response.parse({ ...found, report });
+    }
+    case 'insight':
+      return responses.insight.response.parse(insight());
+    case 'proposals':
+      return responses.proposals.response.parse({ proposals: proposals() });
+    case 'policies':
+      return responses.policies.response.parse({ policies: policies() });
+    case 'guests/:/history':
+      return responses.guestHistory.response.parse({ guest: id, isPart: false, stays: stays() });
+    case 'guests/:':
+      return responses.guest.response.parse({ guests: [guestDetail(id, hosts[4]?.[0] ?? '')] });
+    default:
+      return undefined;
+  }
+}
+
+function stays() {
+  return [
+    {
+      host: hostAt(4),
+      from: at(1),
+      why: 'the drain of node-00001',
+      migration: OPEN_ID,
+      wish: WISH_ID,
+      by: 'ann',
+      tries: [],
+    },
+    {
+      host: hostAt(0),
+      from: at(4000),
+      to: at(1),
+      why: 'balance: node-00007 was asked for more than it has',
+      migration: 'm-ended0000003',
+      tries: [
+        {
+          migration: 'm-ended0000005',
+          to: hostAt(9),
+          outcome: 'failed' as const,
+          at: at(900),
+          words: 'it writes faster than the link takes',
+        },
+      ],
+    },
+    {
+      host: hostAt(6),
+      to: at(4000),
+      why: 'it was there when the fleet was first looked at',
+      tries: [],
+    },
+  ];
+}
+
+function guestDetail(name: string, host: string) {
+  return {
+    name,
+    host,
+    state: 'running' as const,
+    driver: 'qemu',
+    hostState: 'up' as const,
+    hostSince: at(9000),
+    memoryBytes: 8 * GIB,
+    vcpus: 4,
+    info: {
+      name,
+      host,
+      driver: 'qemu',
+      state: 'running' as const,
+      memoryBytes: 8 * GIB,
+      vcpus: 4,
+      hypervisorVersion: '10.0.2',
+      machineType: 'pc-q35-10.0',
+      accelerator: 'kvm',
+      nics: [],
+      devices: [],
+      unmovable: [],
+    },
+  };
+}

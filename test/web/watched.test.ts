@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import type { FleetMigration } from '../../src/protocol/controller/history.ts';
+import { phase } from '../../src/protocol/public/migration.ts';
+import type { Progress } from '../../src/protocol/public/migration.ts';
+import { report } from '../demo/samples.ts';
+import { cancelling, MOST_POINTS, UNSEEN, watchedAfter } from '../../web/src/moves/watched.ts';
+import type { Heard } from '../../web/src/moves/watched.ts';
+
+const SAMPLE = {
+  totalBytes: 1000,
+  remainingBytes: 400,
+  transferredBytes: 600,
+  skippedBytes: 0,
+  rate: 10,
+  dirtyRate: 5,
+  round: 1,
+  totalMs: 100,
+  pageRequests: 0,
+};
+
+function progress(elapsedMs: number, more: Partial<Progress> = {}): Progress {
+  return {
+    id: 'm-00000001',
+    guest: 'web1',
+    from: 'a',
+    to: 'b',
+    mode: 'precopy',
+    phase: 'memory',
+    elapsedMs,
+    percent: 10,
+    sample: SAMPLE,
+    ...more,
+  };
+}
+
+const ended: FleetMigration = {
+  id: 'm-00000001',
+  guest: 'web1',
+  source: 'a',
+  destination: 'b',
+  mode: 'precopy',
+  state: 'ended',
+  outcome: 'done',
+  startedAt: '2026-11-23T09:00:00Z',
+};
+
+const rounds = fc.array(
+  fc.record({
+    round: fc.nat(20),
+    atMs: fc.nat(10_000),
+    transferredBytes: fc.nat(),
+    remainingBytes: fc.nat(),
+    rate: fc.nat(),
+    dirtyRate: fc.nat(),
+  }),
+  { maxLength: 8 },
+);
+
+const progresses = fc
+  .tuple(
+    fc.nat(10_000),
+    fc.constantFrom(...phase.options),
+    fc.double({ min: 0, max: 100, noNaN: true }),
+    fc.nat(1000),
+  )
+  .map(([at, where, percent, remainingBytes]) =>
+    progress(at, { phase: where, percent, sample: { ...SAMPLE, remainingBytes } }),
+  );
+
+const reports = rounds.map((roundList) => ({
+  ...report,
+  roundList: roundList.toSorted((one, other) => one.atMs - other.atMs),
+}));
+
+const news: fc.Arbitrary<Heard> = fc.oneof(
+  progresses.map((each): Heard => ({ type: 'progress', progress: each })),
+  reports.map((each): Heard => ({ type: 'report', report: each })),
+  fc.constant<Heard>({ type: 'silent', words: 'a does not answer' }),
+  fc
+    .double({ min: 0, max: 100, noNaN: true })
+    .map((percent): Heard => ({ type: 'answer', detail: { ...ended, state: 'open', percent } })),
+);
+
+describe('what a page knows of a migration', () => {
+  test('has a percentage that never runs backwards and points that never go back in time, whatever it is told', () => {
+    fc.assert(
+      fc.property(fc.array(news, { maxLength: 60 }), (heard) => {
+        let watched = UNSEEN;
+        for (const each of heard) {
+          const next = watchedAfter(watched, each);
+          assert.ok(next.shown.percent >= watched.shown.percent);
+          const times = next.points.map(({ atMs }) => atMs);
+          assert.deepEqual(
+            times,
+            times.toSorted((one, other) => one - other),
+          );
+          watched = next;
+        }
+      }),
+    );
+  });
+
+  test('keeps a bounded number of points, and always the newest', () => {
+    let watched = UNSEEN;
+    for (let at = 1; at <= 5 * MOST_POINTS; at += 1)
+      watched = watchedAfter(watched, { type: 'progress', progress: progress(at) });
+    assert.ok(watched.points.length <= MOST_POINTS + 1, `${watched.points.length} points`);
+    assert.equal(watched.points.at(-1)?.atMs, 5 * MOST_POINTS);
+    assert.equal(watched.points[0]?.atMs, 1);
+  });
+
+  test('begins its points with the rounds that ended before anybody looked', () => {
+    const roundList = [1, 2].map((round) => ({
+      round,
+      atMs: round * 100,
+      transferredBytes: round,
+      remainingBytes: 9,
+      rate: 1,
+      dirtyRate: 1,
+      throttlePercent: 20,
+    }));
+    const seen = watchedAfter(UNSEEN, { type: 'progress', progress: progress(500) });
+    const { points } = watchedAfter(seen, { type: 'report', report: { ...report, roundList } });
+    assert.deepEqual(
+      points.map(({ atMs, throttle }) => [atMs, throttle]),
+      [
+        [100, 20],
+        [200, 20],
+        [500, 0],
+      ],
+    );
+    // The same report once more adds nothing.
+    const again = watchedAfter(
+      { ...seen, points },
+      { type: 'report', report: { ...report, roundList } },
+    );
+    assert.equal(again.points.length, 3);
+  });
+
+  test('does not take back what the stream told when an older answer comes late', () => {
+    const now = watchedAfter(UNSEEN, { type: 'progress', progress: progress(500) });
+    const detail = {
+      ...ended,
+      state: 'open' as const,
+      progress: progress(100, { phase: 'checking' }),
+    };
+    assert.equal(watchedAfter(now, { type: 'answer', detail }).progress?.phase, 'memory');
+  });
+
+  test('is told again after a silence', () => {
+    const silent = watchedAfter(UNSEEN, { type: 'silent', words: 'a does not answer' });
+    assert.equal(silent.silent, 'a does not answer');
+    const again = watchedAfter(silent, { type: 'progress', progress: progress(1) });
+    assert.equal(again.silent, undefined);
+  });
+
+  test('is over once the end is told, and 100 % only where it is done', () => {
+    const done = watchedAfter(UNSEEN, { type: 'ended', migration: ended });
+    assert.deepEqual([done.isOver, done.shown.percent], [true, 100]);
+    const failed = watchedAfter(UNSEEN, {
+      type: 'ended',
+      migration: { ...ended, outcome: 'failed' },
+    });
+    assert.deepEqual([failed.isOver, failed.shown.percent], [true, 0]);
+    assert.equal(watchedAfter(done, { type: 'progress', progress: progress(9) }).isOver, true);
+  });
+});
+
+describe('what is said before a cancel', () => {
+  test('is possible until the switch has begun, in every phase with words of its own', () => {
+    const possible = phase.options.filter(
+      (each) => cancelling({ phase: each, from: 'a', to: 'b' }).isPossible,
+    );
+    assert.deepEqual(possible, ['planned', 'checking', 'seeding', 'preparing', 'disks', 'memory']);
+  });
+
+  test('names the host at which the guest runs on', () => {
+    assert.match(cancelling({ phase: 'memory', from: 'a', to: 'b' }).words, /runs on at a/);
+    assert.match(cancelling({ phase: 'draining', from: 'a', to: 'b' }).words, /belongs to b/);
+  });
+});

@@ -1,0 +1,172 @@
+/** What a page knows of one migration, from what it is told of it. Pure. */
+import { atLeast, NOTHING, percentAfter } from '../../../src/migration/percent.ts';
+import type { Shown } from '../../../src/migration/percent.ts';
+import type {
+  FleetMigrationDetail,
+  MigrationNews,
+} from '../../../src/protocol/controller/history.ts';
+import { isEnd } from '../../../src/protocol/public/migration.ts';
+import type { Progress, Report } from '../../../src/protocol/public/migration.ts';
+
+/** One look at the memory stream; `atMs` since the migration was asked for, bytes, bytes/s. */
+export interface Point {
+  readonly atMs: number;
+  readonly round: number;
+  readonly sentBytes: number;
+  readonly leftBytes: number;
+  readonly rate: number;
+  readonly dirtyRate: number;
+  /** Of the guest's processor, %. */
+  readonly throttle: number;
+}
+
+export interface Watched {
+  readonly shown: Shown;
+  readonly progress?: Progress;
+  /** As it was told last; of one that goes on, what it is so far. */
+  readonly report?: Report;
+  /** Oldest first. */
+  readonly points: readonly Point[];
+  /** Why nothing is told at the moment. */
+  readonly silent?: string;
+  readonly isOver: boolean;
+}
+
+export const UNSEEN: Watched = { shown: NOTHING, points: [], isOver: false };
+
+/** What the stream tells, and what the page was answered besides. */
+export type Heard =
+  | WithoutId<MigrationNews>
+  | { readonly type: 'answer'; readonly detail: FleetMigrationDetail };
+type WithoutId<News> = News extends unknown ? Omit<News, 'id'> : never;
+
+/** A chart does not show more of them; when there are, every other one goes. */
+export const MOST_POINTS = 600;
+
+/** What is known after one more piece of news. The percentage never runs backwards, nor does the time of the points. */
+export function watchedAfter(before: Watched, heard: Heard): Watched {
+  switch (heard.type) {
+    case 'progress':
+      return withProgress(before, heard.progress);
+    case 'report':
+      return withReport(before, heard.report);
+    case 'silent':
+      return { ...before, silent: heard.words };
+    case 'ended':
+      return over(before, heard.migration.outcome === 'done');
+    case 'answer': {
+      const { detail } = heard;
+      if (detail.state === 'ended') {
+        const last = over(before, detail.outcome === 'done');
+        return detail.report === undefined ? last : { ...last, report: detail.report };
+      }
+      const told = { ...before, shown: atLeast(before.shown, detail.percent ?? 0) };
+      const first = detail.report === undefined ? told : withReport(told, detail.report);
+      return detail.progress === undefined ? first : withProgress(first, detail.progress);
+    }
+  }
+}
+
+function over(before: Watched, isDone: boolean): Watched {
+  const { silent: _was, ...rest } = before;
+  const shown: Shown = { percent: isDone ? 100 : before.shown.percent, heads: 'ended' };
+  return { ...rest, shown, isOver: true };
+}
+
+function withProgress(before: Watched, progress: Progress): Watched {
+  // An answer that was under way while the stream told of later.
+  const isOld = progress.elapsedMs < (before.progress?.elapsedMs ?? 0);
+  if (isOld || before.isOver) return before;
+  const { silent: _was, ...rest } = before;
+  const shown = percentAfter(before.shown, progress);
+  return { ...rest, shown, progress, points: withPoint(before.points, progress) };
+}
+
+function withPoint(
+  points: readonly Point[],
+  { elapsedMs, phase, sample }: Progress,
+): readonly Point[] {
+  const last = points.at(-1);
+  const isOfMemory = phase === 'memory' || phase === 'switchover' || phase === 'draining';
+  if (sample === undefined || !isOfMemory || elapsedMs <= (last?.atMs ?? -1)) return points;
+  const point = {
+    atMs: elapsedMs,
+    round: sample.round,
+    sentBytes: sample.transferredBytes,
+    leftBytes: sample.remainingBytes,
+    rate: sample.rate,
+    dirtyRate: sample.dirtyRate,
+    throttle: sample.throttlePercent ?? 0,
+  };
+  return bounded([...points, point]);
+}
+
+/** Rounds that ended before the page looked are points too. */
+function withReport(before: Watched, report: Report): Watched {
+  if (before.isOver) return before;
+  const firstMs = before.points[0]?.atMs ?? Infinity;
+  const earlier = report.roundList
+    .filter(({ atMs }) => atMs < firstMs)
+    .map((each): Point => ({
+      atMs: each.atMs,
+      round: each.round,
+      sentBytes: each.transferredBytes,
+      leftBytes: each.remainingBytes,
+      rate: each.rate,
+      dirtyRate: each.dirtyRate,
+      throttle: each.throttlePercent ?? 0,
+    }));
+  const points = earlier.length === 0 ? before.points : bounded([...earlier, ...before.points]);
+  return { ...before, report, points };
+}
+
+function bounded(points: readonly Point[]): readonly Point[] {
+  if (points.length <= MOST_POINTS) return points;
+  return points.filter((_, at) => at % 2 === 0 || at === points.length - 1);
+}
+
+/** True where cancelling is still possible, and what it does, in words; by the phase that was told last. */
+export function cancelling({ phase, from, to }: Pick<Progress, 'phase' | 'from' | 'to'>): {
+  readonly isPossible: boolean;
+  readonly words: string;
+} {
+  if (isEnd(phase)) return { isPossible: false, words: 'It has ended already.' };
+  switch (phase) {
+    case 'planned':
+    case 'checking':
+      return {
+        isPossible: true,
+        words: `Nothing has been touched yet. The guest runs on at ${from}.`,
+      };
+    case 'seeding':
+    case 'preparing':
+      return {
+        isPossible: true,
+        words: `What was made for it on ${to} is removed. The guest runs on at ${from}; it was never stopped.`,
+      };
+    case 'disks':
+      return {
+        isPossible: true,
+        words: `The copies of its disks on ${to} are removed. The guest runs on at ${from}; it was never stopped.`,
+      };
+    case 'memory':
+      return {
+        isPossible: true,
+        words: `What was sent is dropped, and the paused guest on ${to} is removed. The guest runs on at ${from}. Once its switch has begun, cancelling is refused.`,
+      };
+    case 'undoing':
+      return {
+        isPossible: false,
+        words: `It is being rolled back already; the guest runs on at ${from}.`,
+      };
+    case 'switchover':
+    case 'handover':
+    case 'draining':
+    case 'verifying':
+    case 'cleanup':
+      return {
+        isPossible: false,
+        words: `Its switch has begun: the guest belongs to ${to}. To have it back, move it again.`,
+      };
+  }
+}

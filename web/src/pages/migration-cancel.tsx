@@ -1,0 +1,56 @@
+import { useRef, useState } from 'preact/hooks';
+import type { Progress } from '../../../src/protocol/public/migration.ts';
+import { ask, asProblem } from '../base/http.ts';
+import type { Problem } from '../base/http.ts';
+import { cancelling } from '../moves/watched.ts';
+import { ProblemNote } from '../parts/notices.tsx';
+
+/** Says what cancelling does at this moment before it does it, and afterwards what the source answered. */
+export function CancelMigration({
+  id,
+  at,
+}: {
+  id: string;
+  at: Pick<Progress, 'phase' | 'from' | 'to'>;
+}) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const [problem, setProblem] = useState<Problem>();
+  const [answer, setAnswer] = useState('');
+  const { isPossible, words } = cancelling(at);
+  const confirm = (): void => {
+    setProblem(undefined);
+    ask<{ what: string }>(`/v1/migrations/${encodeURIComponent(id)}/cancel`, { method: 'POST' })
+      .then(({ what }) => {
+        setAnswer(what);
+        dialog.current?.close();
+      })
+      .catch((thrown: unknown) => setProblem(asProblem(thrown)));
+  };
+  return (
+    <>
+      {answer === '' ? null : (
+        <span class="soft" role="status">
+          {answer}
+        </span>
+      )}
+      <button type="button" onClick={() => dialog.current?.showModal()}>
+        Cancel…
+      </button>
+      <dialog ref={dialog} aria-labelledby="cancel-title">
+        <div class="stack">
+          <h2 id="cancel-title">Cancel this migration?</h2>
+          <p>{words}</p>
+          {problem === undefined ? null : <ProblemNote problem={problem} />}
+          <div class="row">
+            <button type="button" class="danger" disabled={!isPossible} onClick={confirm}>
+              Roll it back
+            </button>
+            <button type="button" onClick={() => dialog.current?.close()}>
+              Let it go on
+            </button>
+          </div>
+        </div>
+      </dialog>
+    </>
+  );
+}

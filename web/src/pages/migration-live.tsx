@@ -1,0 +1,162 @@
+import { phaseWords } from '../../../src/cli/render/progress.ts';
+import type { FleetMigrationDetail } from '../../../src/protocol/controller/history.ts';
+import type { Progress } from '../../../src/protocol/public/migration.ts';
+import { formatBytes, formatDuration, formatRate } from '../../../src/protocol/quantity.ts';
+import { stepsOf } from '../moves/steps.ts';
+import type { Step } from '../moves/steps.ts';
+import type { Point, Watched } from '../moves/watched.ts';
+import { Chart } from '../parts/chart.tsx';
+import { Icon } from '../parts/icons.tsx';
+import { Bar } from '../parts/meter.tsx';
+import { Decisions, Predicted } from './migration-report.tsx';
+
+/** A migration that goes on: how far it is, on which way, and what its memory does. */
+export function LiveView({
+  migration,
+  watched,
+}: {
+  migration: FleetMigrationDetail;
+  watched: Watched;
+}) {
+  const { shown, progress, report, points, silent } = watched;
+  const phase = progress?.phase ?? migration.step ?? 'planned';
+  const now = Math.floor(shown.percent);
+  return (
+    <>
+      <section class="panel stack" aria-label="How far it is">
+        <div class="row">
+          <span class="percent number">{now} %</span>
+          <span class="big-words" aria-live="polite">
+            {phaseWords(phase)}
+          </span>
+          <span class="grow" />
+          {progress === undefined ? null : <Times progress={progress} />}
+        </div>
+        <Bar
+          percent={shown.percent}
+          label="How far the migration is"
+          tone={shown.heads === 'back' ? 'warn' : 'accent'}
+        />
+        <Steps steps={stepsOf({ now: phase, mode: migration.mode, gone: report?.phases ?? [] })} />
+        {progress?.note === undefined ? null : (
+          <p class="row now-decided">
+            <Icon of="wait" size={13} />
+            {progress.note}
+          </p>
+        )}
+        {silent === undefined ? null : (
+          <p class="notice warn" role="status">
+            Nothing is told at the moment: {silent}. The migration goes on without that.
+          </p>
+        )}
+      </section>
+      {points.length === 0 ? null : <Memory points={points} round={progress?.sample?.round ?? 0} />}
+      {report === undefined ? null : (
+        <div class="columns">
+          <Predicted report={report} progress={progress} />
+          <Decisions report={report} />
+        </div>
+      )}
+    </>
+  );
+}
+
+function Times({ progress: { elapsedMs, etaMs } }: { progress: Progress }) {
+  return (
+    <span class="soft number">
+      {formatDuration(elapsedMs)} so far
+      {etaMs === undefined ? '' : `, about ${formatDuration(etaMs)} to go`}
+    </span>
+  );
+}
+
+const STATES = { gone: 'done', now: 'under way', ahead: 'to come' } as const;
+
+function Steps({ steps }: { steps: readonly Step[] }) {
+  return (
+    <ol class="steps" aria-label="Its way">
+      {steps.map(({ phase, state, ms }) => (
+        <li key={phase} class={state} aria-current={state === 'now' ? 'step' : undefined}>
+          <i aria-hidden="true" />
+          <span>
+            {phase}
+            <span class="hidden">: {STATES[state]}</span>
+          </span>
+          <b class="number">{ms === undefined ? '' : formatDuration(ms)}</b>
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+function Memory({ points, round }: { points: readonly Point[]; round: number }) {
+  const x = points.map(({ atMs }) => atMs);
+  // Where a round began.
+  const marks = points.flatMap((point, at) =>
+    at > 0 && point.round > (points[at - 1]?.round ?? 0)
+      ? [{ x: point.atMs, words: `round ${point.round}` }]
+      : [],
+  );
+  const isThrottled = points.some(({ throttle }) => throttle > 0);
+  const common = { x, xKind: 'number', xText: formatDuration, isBytes: true, marks } as const;
+  return (
+    <section class="panel">
+      <div class="row">
+        <h2>Memory</h2>
+        <span class="soft">
+          round {round}
+          {marks.length === 0 ? '' : '; a dotted line where one began'}
+        </span>
+      </div>
+      <div class="chart-grid">
+        <Chart
+          {...common}
+          label="Memory that is left to send, and what was sent in all, by the time since it was asked for"
+          text={formatBytes}
+          height={200}
+          lines={[
+            {
+              name: 'left to send',
+              colour: '--left',
+              values: points.map(({ leftBytes }) => leftBytes),
+              kind: 'area',
+            },
+            {
+              name: 'sent in all',
+              colour: '--rate',
+              values: points.map(({ sentBytes }) => sentBytes),
+            },
+          ]}
+        />
+        <Chart
+          {...common}
+          label="What goes over the link and what the guest makes dirty, each second, and how much it is slowed down"
+          text={formatRate}
+          rightText={(percent) => `${Math.round(percent)} %`}
+          rightMost={100}
+          height={200}
+          lines={[
+            { name: 'bandwidth', colour: '--rate', values: points.map(({ rate }) => rate) },
+            {
+              name: 'dirtied',
+              colour: '--dirty',
+              values: points.map(({ dirtyRate }) => dirtyRate),
+              kind: 'dashed',
+            },
+            ...(isThrottled
+              ? [
+                  {
+                    name: 'slowed down by',
+                    colour: '--warn',
+                    values: points.map(({ throttle }) => throttle),
+                    kind: 'steps' as const,
+                    axis: 'right' as const,
+                  },
+                ]
+              : []),
+          ]}
+        />
+      </div>
+    </section>
+  );
+}
