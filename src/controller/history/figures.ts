@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { cameTo, clientGapMs } from '../../migration/report/came.ts';
+import { cameTo, clientGapMs, workedMs } from '../../migration/report/came.ts';
 import { PREDICTED } from '../../protocol/controller/history.ts';
 import type { Report } from '../../protocol/public/migration.ts';
 
@@ -58,6 +58,7 @@ function savedBy({ wire }: Report): Record<string, number> {
 
 /** What the columns of a migration's row have of its report. */
 export interface Columns {
+  /** Without the time for which it waited for its moment. */
   readonly total_ms: number;
   readonly downtime_ms: number | null;
   readonly client_gap_ms: number | null;
@@ -70,10 +71,10 @@ export interface Columns {
 }
 
 export function columnsOf(report: Report): Columns {
-  const { totalMs, downtimeMs, bytes, throughput, settings, roundList, wire } = report;
+  const { downtimeMs, bytes, throughput, settings, roundList, wire } = report;
   const isFree = settings.maxBandwidth === undefined && report.outcome === 'done';
   return {
-    total_ms: totalMs,
+    total_ms: workedMs(report),
     downtime_ms: downtimeMs ?? null,
     client_gap_ms: clientGapMs(report) ?? null,
     bytes: wire?.linkBytes ?? bytes ?? null,

@@ -29,15 +29,22 @@ export interface HistoryParts {
 }
 
 const TURN_MS = 500;
-/** Hosts that are looked at together. */
+/** Hosts that are looked at together; those that did not answer the last time wait for one of the few places. */
 const HOSTS_AT_ONCE = 16;
+const SILENT_AT_ONCE = 4;
 /** What a destination says counts once its source had the time to say it. */
 const SOURCE_FIRST_MS = 60_000;
 const AGAIN_MS = 5000;
 const PRUNE_MS = 3_600_000;
 
-/** When a host is to be looked at next, by side of its migrations, ms by the monotonic clock. */
-type Due = Map<Side, number>;
+/** A host that is followed: nobody waits for it but itself. */
+interface Followed {
+  /** When it is to be looked at next, by side of its migrations, ms by the monotonic clock. */
+  readonly due: Map<Side, number>;
+  readonly end: AbortController;
+  isSilent: boolean;
+  look: Promise<void> | undefined;
+}
 
 /**
  * Writes down every migration that a host of the fleet took part in, whoever began it. A host that is followed is asked for
@@ -47,8 +54,10 @@ export class History {
   readonly #parts: HistoryParts;
   readonly #live: Live;
   readonly #recorder: Recorder;
-  readonly #due = new Map<string, Due>();
+  readonly #hosts = new Map<string, Followed>();
   readonly #end = new AbortController();
+  /** Those under way, of hosts that are followed no more too. */
+  readonly #looks = new Set<Promise<void>>();
   #loop: Promise<void> = Promise.resolve();
   #horizonMs = 0;
   #prunedMs = -Infinity;
@@ -71,17 +80,24 @@ export class History {
   async close(): Promise<void> {
     this.#end.abort();
     await this.#loop;
+    await Promise.all(this.#looks);
+    await this.#live.close();
   }
 
   /** The host is followed from now on. */
   followed(host: string): void {
+    if (!this.#hosts.has(host)) {
+      const end = new AbortController();
+      this.#hosts.set(host, { due: new Map(), end, isSilent: false, look: undefined });
+    }
     this.#look(host, 'source');
     this.#look(host, 'destination', SOURCE_FIRST_MS);
   }
 
-  /** It is followed here no more. */
+  /** It is followed here no more: what is asked of it is asked no further. */
   left(host: string): void {
-    this.#due.delete(host);
+    this.#hosts.get(host)?.end.abort();
+    this.#hosts.delete(host);
     this.#live.left(host);
   }
 
@@ -94,10 +110,9 @@ export class History {
   }
 
   #look(host: string, side: Side, inMs = 0): void {
-    const due = this.#due.get(host) ?? new Map<Side, number>();
+    const due = this.#hosts.get(host)?.due;
     const atMs = this.#parts.clock.monotonicMs() + inMs;
-    due.set(side, Math.min(atMs, due.get(side) ?? Infinity));
-    this.#due.set(host, due);
+    due?.set(side, Math.min(atMs, due.get(side) ?? Infinity));
   }
 
   async #run(): Promise<void> {
@@ -107,7 +122,7 @@ export class History {
     while (!signal.aborted) {
       try {
         await this.#prune();
-        await this.#turn();
+        this.#turn();
         failed = '';
       } catch (thrown) {
         const error = toGodwitError(thrown);
@@ -115,37 +130,53 @@ export class History {
           log.error({ error }, 'the history of migrations could not be written');
         failed = error.message;
       }
-      await this.#live.poll();
+      this.#live.poll();
       await clock.sleep(TURN_MS, signal).catch(() => {});
     }
   }
 
-  async #turn(): Promise<void> {
+  /** Begins the looks that are due, as far as there is room: none is waited for. */
+  #turn(): void {
     const nowMs = this.#parts.clock.monotonicMs();
-    const looks: { host: string; side: Side }[] = [];
-    for (const [host, due] of this.#due) {
-      for (const [side, atMs] of due) if (atMs <= nowMs) looks.push({ host, side });
-      if (looks.length >= HOSTS_AT_ONCE) break;
+    const isWaited = ({ look, isSilent }: Followed) => look !== undefined && isSilent;
+    let silent = [...this.#hosts.values()].filter(isWaited).length;
+    for (const [name, host] of this.#hosts) {
+      if (this.#looks.size >= HOSTS_AT_ONCE) return;
+      const side = dueOf(host, nowMs);
+      if (side === undefined || (host.isSilent && silent >= SILENT_AT_ONCE)) continue;
+      if (host.isSilent) silent += 1;
+      const look = this.#lookAt(name, host, side).finally(() => {
+        host.look = undefined;
+        this.#looks.delete(look);
+      });
+      host.look = look;
+      this.#looks.add(look);
     }
-    await Promise.all(looks.map((each) => this.#lookAt(each.host, each.side)));
   }
 
   /** One that does not answer is looked at again: soon, and when it is followed anew. */
-  async #lookAt(host: string, side: Side): Promise<void> {
-    const due = this.#due.get(host);
-    due?.delete(side);
-    if (due?.size === 0) this.#due.delete(host);
-    const api = this.#parts.agentAt(host);
+  async #lookAt(name: string, host: Followed, side: Side): Promise<void> {
+    host.due.delete(side);
+    this.#lastInLine(name, host);
+    const api = this.#parts.agentAt(name);
     if (api === undefined) return;
+    const signal = AbortSignal.any([this.#end.signal, host.end.signal]);
     try {
-      const { signal } = this.#end;
-      await this.#recorder.record({ host, side, api, horizonMs: this.#horizonMs, signal });
+      await this.#recorder.record({ host: name, side, api, horizonMs: this.#horizonMs, signal });
+      host.isSilent = false;
     } catch (thrown) {
-      if (this.#end.signal.aborted) return;
+      if (signal.aborted) return;
       const error = toGodwitError(thrown);
-      this.#parts.log.debug({ host, error }, 'the migrations of a host are not known');
-      this.#look(host, side, AGAIN_MS);
+      this.#parts.log.debug({ host: name, error }, 'the migrations of a host are not known');
+      host.isSilent = true;
+      this.#look(name, side, AGAIN_MS);
     }
+  }
+
+  /** The others that are due come first the next time. */
+  #lastInLine(name: string, host: Followed): void {
+    this.#hosts.delete(name);
+    this.#hosts.set(name, host);
   }
 
   async #prune(): Promise<void> {
@@ -157,4 +188,10 @@ export class History {
     this.#prunedMs = nowMs;
     if (gone.migrations + gone.wishes > 0) log.info(gone, 'the history was pruned');
   }
+}
+
+/** What is to be asked of it now, one side at a time. */
+function dueOf({ due, look }: Followed, nowMs: number): Side | undefined {
+  if (look !== undefined) return undefined;
+  return [...due].find(([, atMs]) => atMs <= nowMs)?.[0];
 }

@@ -18,6 +18,8 @@ export interface LiveParts {
 /** Of one migration, and of all in one poll: a fleet that moves a thousand guests asks each of them seldom. */
 const EACH_MS = 1000;
 const POLLS = 25;
+/** Of one host: one that does not answer leaves the most of them to the others. */
+const POLLS_OF_A_HOST = 5;
 const ANSWER_MS = 2000;
 const MOST = 10_000;
 
@@ -33,6 +35,9 @@ export class Live {
   readonly #parts: LiveParts;
   /** By id, the one asked longest ago first. */
   readonly #open = new Map<string, Open>();
+  /** Those whose host has not answered yet, by id. */
+  readonly #asked = new Map<string, string>();
+  readonly #answers = new Set<Promise<void>>();
 
   constructor(parts: LiveParts) {
     this.#parts = parts;
@@ -76,17 +81,28 @@ export class Live {
     this.#parts.tell({ type: 'migration', what: 'progress', migration: next });
   }
 
-  /** Asks some of their hosts, those asked longest ago first. */
-  async poll(): Promise<void> {
+  /** Begins to ask some of their hosts, those asked longest ago first; none is waited for. */
+  poll(): void {
     const nowMs = this.#parts.clock.monotonicMs();
-    const due = [...this.#open]
-      .slice(0, POLLS)
-      .filter(([, { askedMs }]) => nowMs - askedMs >= EACH_MS);
-    for (const [id, open] of due) {
+    for (const [id, open] of this.#open) {
+      if (this.#asked.size >= POLLS) return;
+      if (this.#asked.has(id) || nowMs - open.askedMs < EACH_MS) continue;
+      const sameHost = [...this.#asked.values()].filter((host) => host === open.host);
+      if (sameHost.length >= POLLS_OF_A_HOST) continue;
       this.#open.delete(id);
       this.#open.set(id, { ...open, askedMs: nowMs });
+      this.#asked.set(id, open.host);
+      const answer = this.#ask(id, open.host).finally(() => {
+        this.#asked.delete(id);
+        this.#answers.delete(answer);
+      });
+      this.#answers.add(answer);
     }
-    await Promise.all(due.map(([id, { host }]) => this.#ask(id, host)));
+  }
+
+  /** Once the signal has aborted: nothing is asked any more. */
+  async close(): Promise<void> {
+    await Promise.all(this.#answers);
   }
 
   async #ask(id: string, host: string): Promise<void> {

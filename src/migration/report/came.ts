@@ -9,17 +9,23 @@ export type Predicted = 'bytes' | 'totalMs' | 'memoryMs' | 'rounds' | 'downtimeM
  */
 export function cameTo(report: Report): Readonly<Partial<Record<Predicted, number>>> {
   if (report.outcome !== 'done') return {};
-  const { wire, bytes, totalMs, phases, rounds, downtimeMs } = report;
+  const { wire, bytes, phases, rounds, downtimeMs } = report;
   const memory = phases.filter(({ phase }) => phase === 'memory' || phase === 'draining');
   const came = {
     bytes: wire?.linkBytes ?? bytes,
-    totalMs,
+    totalMs: workedMs(report),
     memoryMs: memory.reduce((sum, { ms }) => sum + ms, 0),
     rounds,
     downtimeMs,
     clientGapMs: clientGapMs(report),
   };
   return Object.fromEntries(Object.entries(came).filter(([, amount]) => amount !== undefined));
+}
+
+/** How long it took, ms, without the time for which it waited for its moment (`--window`, `--when quiet`). */
+export function workedMs({ totalMs, phases }: Pick<Report, 'totalMs' | 'phases'>): number {
+  const waits = phases.filter(({ phase }) => phase === 'planned');
+  return Math.max(0, totalMs - waits.reduce((sum, { ms }) => sum + ms, 0));
 }
 
 /** The longest time without an answer that a host which watched the guest saw, ms. */

@@ -36,6 +36,7 @@ export const fleetMigration = z.object({
   outcome: migrationOutcome.optional(),
   startedAt: moment,
   endedAt: moment.optional(),
+  /** Without the time for which it waited for its moment, where its host gave a report. */
   totalMs: ms.optional(),
   /** The hypervisor's figure, ms. */
   downtimeMs: ms.optional(),

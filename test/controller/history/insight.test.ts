@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { columnsOf, figuresOf } from '../../../src/controller/history/figures.ts';
 import { distributionOf, insightOf, scoresOf } from '../../../src/controller/history/insight.ts';
 import type { Told } from '../../../src/controller/history/insight.ts';
+import { cameTo } from '../../../src/migration/report/came.ts';
 import { distribution, insight } from '../../../src/protocol/controller/history.ts';
 import { report } from '../../cli/fake.ts';
 
@@ -102,4 +103,15 @@ test('a link that was held back on purpose is not read for its rate', () => {
   const { settings } = report();
   const held = columnsOf(report({ settings: { ...settings, maxBandwidth: 4096 } }));
   assert.equal(held.link_rate, null);
+});
+
+test('the time for which a migration waited for its moment is no part of what it took, and stays in its report', () => {
+  const worked = report();
+  const waited = report({
+    totalMs: worked.totalMs + 3_600_000,
+    phases: [{ phase: 'planned', ms: 3_600_000 }, ...worked.phases],
+  });
+  assert.equal(columnsOf(waited).total_ms, worked.totalMs);
+  assert.equal(cameTo(waited).totalMs, worked.totalMs);
+  assert.equal(waited.totalMs, worked.totalMs + 3_600_000);
 });

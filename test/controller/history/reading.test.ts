@@ -43,3 +43,51 @@ test('a destination tells what a lost source cannot, though newer ones are left 
   );
   assert.equal((await ids()).at(-1), 'm-00000010');
 });
+
+/** Answers to no call until whoever asks goes. */
+const silence = (options: { signal?: AbortSignal } = {}): Promise<never> =>
+  new Promise((_resolve, reject) => {
+    options.signal?.addEventListener('abort', () => reject(cut()), { once: true });
+  });
+
+test('the migrations of a host are written while more others stay silent than are looked at together', async (t) => {
+  let asked = 0;
+  // The first look at each fails by its own time limit, and any later one has no answer within the test.
+  const silent = (_call: unknown, options?: { signal?: AbortSignal }) =>
+    (asked += 1) <= 20 ? Promise.reject(cut()) : silence(options);
+  const names = Array.from({ length: 20 }, (_none, nth) => `silent${nth}`);
+  const agents: Parameters<typeof historyOf>[1] = {
+    ...Object.fromEntries(names.map((name) => [name, { migrations: silent }] as const)),
+    a: listing([summary(1)]),
+  };
+  const { history, ids } = await historyOf(t, agents);
+  for (const name of names) history.followed(name);
+  history.start();
+  await until('the silent ones to be waited for', 20_000, async () =>
+    asked >= 24 ? true : undefined,
+  );
+  history.followed('a');
+  await until('what the other one tells', 20_000, async () => (await ids())[0]);
+});
+
+test('a host that is followed no more is asked no further, and not looked at again', async (t) => {
+  let asked = 0;
+  const a = {
+    migrations: (_call: unknown, options?: { signal?: AbortSignal }) => {
+      asked += 1;
+      return silence(options);
+    },
+  };
+  const { history, ids } = await historyOf(t, { a, b: listing([summary(1, { from: 'b' })]) });
+  history.followed('a');
+  history.start();
+  await until('the look', 20_000, async () => (asked === 1 ? true : undefined));
+  history.left('a');
+  history.followed('b');
+  // Turns pass, and with them the time after which a silent host is looked at again.
+  await until('what b tells', 20_000, async () => (await ids())[0]);
+  history.heard('a', summary(2));
+  history.followed('b');
+  await history.close();
+  assert.equal(asked, 1);
+});
