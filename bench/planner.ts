@@ -3,6 +3,7 @@ import { onlyOf } from './contract.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
 import { ablations } from './planner-ablations.ts';
 import { balanceContest } from './planner-balance.ts';
+import { daysContest } from './planner-days.ts';
 import { dataDirectory, daysOf, readDay, referenceRows } from './planner-data.ts';
 import { CONTESTS, lineOf, measuresOf, runDay } from './planner-policies.ts';
 import { digitsOf, policyCalled } from './planner-reference.ts';
@@ -18,6 +19,7 @@ const PARTS = [
   'balance',
   'receipts',
   'ablations',
+  'days',
   'rightsize',
   'forecast',
   'speed',
@@ -40,6 +42,7 @@ function measure(options: BenchOptions): Promise<Measure[]> {
   if (only.includes('balance')) measures.push(...balanceContest(options));
   if (only.includes('receipts')) measures.push(...receipts(options));
   if (only.includes('ablations')) measures.push(...ablations(options));
+  if (only.includes('days')) measures.push(...daysContest(options));
   if (only.includes('rightsize')) measures.push(...rightsizeContest(options));
   if (only.includes('forecast')) measures.push(...forecastContest(options));
   if (only.includes('speed')) measures.push(...speed(options));

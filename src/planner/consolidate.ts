@@ -32,7 +32,7 @@ export const CONSOLIDATE: ConsolidateOptions = {
   relieve: { z: 0.55, share: 1 },
   relieved: { z: 0.8, share: 1 },
   empty: { z: 2.6, share: 1 },
-  estimate: { newest: 0.63, swing: 0.078, swingWeight: 4, samples: 24 },
+  estimate: { newest: 0.63, swing: 0.078, swingWeight: 4, samples: 24, byDays: true },
   tries: 6,
   perMove: 0.14,
   thrift: 8,
@@ -91,9 +91,10 @@ class Consolidation {
     );
   }
 
-  #hasTooMuch(place: Place): boolean {
+  /** Without the part `less` of what it is expected to be asked for. */
+  #hasTooMuch(place: Place, less = 0): boolean {
     const { z, share } = this.#options.relieve;
-    return place.need(z) > place.host.cpu * share;
+    return place.need(z) - less > place.host.cpu * share;
   }
 
   /** Moves the smallest guest that suffices away; the largest, and again, where none does. */
@@ -101,6 +102,7 @@ class Consolidation {
     const { z, share } = this.#options.relieved;
     const limit = place.host.cpu * share;
     const stuck = new Set<Seat>();
+    const isSoon = !this.#hasTooMuch(place, byDays(place));
     while (place.need(z) > limit) {
       const seats = [...place.seats].filter(
         (seat) => !stuck.has(seat) && holds(seat) === undefined,
@@ -118,7 +120,7 @@ class Consolidation {
       const [to, ...alternatives] = this.#fill.best(seat, awake);
       const chosen = to ?? this.#sleeping(seat);
       if (chosen !== undefined && this.#affords(seat)) {
-        const words = overloadWords(seat, enough.length > 0);
+        const words = overloadWords(seat, enough.length > 0, isSoon);
         this.#choose(seat, chosen, { reason: 'overload', words, alternatives });
         continue;
       }
@@ -223,9 +225,16 @@ class Consolidation {
 
 const awake = ({ host, seats }: Place): boolean => host.on || seats.size > 0;
 
-function overloadWords({ guest, from }: Seat, suffices: boolean): string {
+/** What its guests are expected to ask for by their days alone. */
+const byDays = ({ seats }: Place): number =>
+  [...seats].reduce((sum, { expected }) => sum + (expected.byDays ?? 0), 0);
+
+function overloadWords({ guest, from }: Seat, suffices: boolean, isSoon: boolean): string {
   const which = suffices
     ? 'the smallest guest that suffices'
     : 'the largest guest that can move, and does not suffice alone';
-  return `${from.host.name} is asked for more than it has; ${guest.name} is ${which}`;
+  const asked = isSoon
+    ? 'is asked for more than it has in the hour to come, by earlier days'
+    : 'is asked for more than it has';
+  return `${from.host.name} ${asked}; ${guest.name} is ${which}`;
 }

@@ -4,6 +4,8 @@ import type { PlannerGuest } from './inventory.ts';
 export interface Estimate {
   readonly mean: number;
   readonly variance: number;
+  /** The part of the mean that it is expected to ask for by its days alone. */
+  readonly byDays?: number;
 }
 
 export interface EstimateOptions {
@@ -15,6 +17,8 @@ export interface EstimateOptions {
   readonly swingWeight: number;
   /** Samples that are looked at. */
   readonly samples: number;
+  /** Whether a guest that asks for more at this time of earlier days (`PlannerGuest.soon`) is expected to do so today. */
+  readonly byDays?: boolean;
 }
 
 export const ESTIMATE: EstimateOptions = { newest: 0.6, swing: 0.08, swingWeight: 4, samples: 24 };
@@ -24,7 +28,7 @@ export const ESTIMATE: EstimateOptions = { newest: 0.6, swing: 0.08, swingWeight
  * a rounding. Undefined where the newest does not, or there is none: nothing may rest on it.
  */
 export function estimate(
-  guest: Pick<PlannerGuest, 'cpu' | 'demand'>,
+  guest: Pick<PlannerGuest, 'cpu' | 'demand' | 'soon'>,
   options: EstimateOptions = ESTIMATE,
 ): Estimate | undefined {
   const { demand, cpu } = guest;
@@ -40,10 +44,13 @@ export function estimate(
     sum += value;
   }
   const level = sum / count;
-  const mean = options.newest * now + (1 - options.newest) * level;
+  const goesOn = options.newest * now + (1 - options.newest) * level;
+  const soon = options.byDays === true ? (guest.soon ?? 0) : 0;
+  const mean = sensible(soon, cpu) ? Math.max(goesOn, soon) : goesOn;
   const assumed = (options.swing * cpu) ** 2 * options.swingWeight;
   return {
     mean,
+    byDays: mean - goesOn,
     variance: (assumed + misses(demand, cpu, level, options)) / (count - 1 + options.swingWeight),
   };
 }

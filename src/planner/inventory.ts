@@ -44,6 +44,8 @@ export interface PlannerGuest {
   readonly cpu: number;
   /** What it asked for at the last samples, the newest first. */
   readonly demand: readonly number[];
+  /** What it asks for in the hour to come, by earlier days; absent where those say nothing. */
+  readonly soon?: number;
   /** The share of time in which it waited for a processor (steal), at the last looks, the newest first. */
   readonly steal?: readonly number[];
   readonly dirtyBytesPerSecond?: number;

@@ -1,6 +1,7 @@
 import { hasCpu, objection } from './constraints.ts';
 import type { CpuRoom } from './constraints.ts';
 import { bestFits, whyNot } from './fit.ts';
+import { ESTIMATE } from './estimate.ts';
 import { Fleet, Place } from './fleet.ts';
 import type { Inventory, PlannerGuest, Refusal } from './inventory.ts';
 import { refusal } from './plan.ts';
@@ -28,7 +29,7 @@ export type NewGuest = Omit<PlannerGuest, 'host' | 'demand'>;
  */
 export function place(inventory: Inventory, guest: NewGuest): Placement {
   const nowhere = { name: '', cpu: 0, coreCpu: 1, memoryBytes: 0, on: false };
-  const fleet = new Fleet(inventory);
+  const fleet = new Fleet(inventory, { ...ESTIMATE, byDays: true });
   const outside = new Place(nowhere);
   const seat = {
     guest: { ...guest, host: '', demand: [guest.cpu] },

@@ -29,6 +29,38 @@ test('the smallest guest that suffices leaves a host that has too much', () => {
   assert.deepEqual(shown(plan), ['mid a>b overload']);
 });
 
+test('a host is not emptied onto one whose guests ask for more at this time of earlier days', () => {
+  const hosts = [host('a', { watts: [90, 120] }), host('b', { watts: [140, 200] })];
+  const planned = (soon: number | undefined) =>
+    consolidate({
+      hosts,
+      guests: [guest('one', 'a', soon === undefined ? {} : { cpu: 8, soon }), guest('two', 'b')],
+    });
+  assert.deepEqual(shown(planned(undefined)), ['two b>a empty-host']);
+  assert.deepEqual(shown(planned(0.5)), ['two b>a empty-host']);
+  assert.deepEqual(shown(planned(7)), []);
+});
+
+test('a host is relieved before the hour in which its guests ask for more than it has, and a host is woken for it', () => {
+  const soon = { cpu: 8, soon: 6 };
+  const plan = consolidate({
+    hosts: [host('a'), host('b', { on: false })],
+    guests: [guest('one', 'a', soon), guest('two', 'a', soon)],
+  });
+  assert.deepEqual(plan.wake, ['b']);
+  assert.match(plan.moves[0]?.words ?? '', /in the hour to come, by earlier days/);
+});
+
+test('what makes no sense of earlier days counts for nothing', () => {
+  for (const soon of [Number.NaN, -1, Infinity, 1e9]) {
+    const plan = consolidate({
+      hosts: [host('a'), host('b', { on: false })],
+      guests: [guest('one', 'a', { soon }), guest('two', 'a', { soon })],
+    });
+    assert.deepEqual(plan.moves, []);
+  }
+});
+
 test('a sleeping host is woken where no other has room, and a move says what it costs', () => {
   const busy = { cpu: 8, demand: [7, 7, 7, 7, 7, 7, 7, 7] };
   const plan = consolidate({

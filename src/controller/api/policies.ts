@@ -10,6 +10,7 @@ import { cursorAt, keyIn, MOST_OF_A_PAGE } from '../../protocol/public/page.ts';
 import type { RouteAnswer } from '../../protocol/route.ts';
 import type { Call, Handlers } from '../../rpc/server.ts';
 import type { FleetView } from '../engine/ports.ts';
+import { usualNextHour } from '../inventory/guest-hours.ts';
 import { fleetLooks, LOOK_MS } from '../inventory/guest-looks.ts';
 import { inventoryFor } from '../policy/inventory.ts';
 import { Loads } from '../policy/loads.ts';
@@ -38,7 +39,7 @@ export interface PolicyParts {
 
 export function policyHandlers(parts: PolicyParts): Handlers<Routes> {
   const { store, policies, proposals, policyLoop, clock, log } = parts;
-  const loads = new CostlyAnswers<Loads>('what guests used', clock);
+  const used = new CostlyAnswers<Used>('what guests used', clock);
   return {
     policies: async () => ({ policies: await policies.list() }),
     putPolicy: async ({ params: { scope, kind }, body, caller }) => {
@@ -85,7 +86,7 @@ export function policyHandlers(parts: PolicyParts): Handlers<Routes> {
       log.info({ proposal: id, forMs, by: caller.name }, 'a proposal is put off');
       return proposals.snooze(id, forMs, caller.name);
     },
-    place: async (call) => placed(parts, await loads.of('', () => readLoads(store)), call),
+    place: async (call) => placed(parts, await used.of('', () => readUsed(store)), call),
   };
 }
 
@@ -128,15 +129,20 @@ function checkHosts(names: readonly string[], { hosts }: Pick<World, 'hosts'>): 
   );
 }
 
-async function readLoads(store: Store): Promise<Loads> {
+interface Used {
+  readonly loads: Loads;
+  readonly usual: ReadonlyMap<string, number>;
+}
+
+async function readUsed(store: Store): Promise<Used> {
   const loads = new Loads(LOOK_MS);
   for await (const look of fleetLooks(store)) loads.add(look);
-  return loads;
+  return { loads, usual: await usualNextHour(store) };
 }
 
 async function placed(
   { wishes, fleet }: PolicyParts,
-  loads: Loads,
+  used: Used,
   { body: { memoryBytes, vcpus, labels: given, hosts } }: Call<Routes['place']>,
 ): Promise<RouteAnswer<Routes['place']>> {
   const labels = readLabels(given);
@@ -145,7 +151,7 @@ async function placed(
   if (hosts !== undefined) checkHosts(hosts, world);
   const nobody = new Set<string>();
   const muted = { mutedGuests: nobody, mutedHosts: nobody };
-  const inventory = inventoryFor({ world, loads, past: [], isOurs: () => true, ...muted });
+  const inventory = inventoryFor({ world, ...used, past: [], isOurs: () => true, ...muted });
   const group = labels.antiAffinity;
   const answer = place(inventory, {
     name: 'the new guest',

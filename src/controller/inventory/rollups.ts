@@ -3,13 +3,19 @@ import type { Clock } from '../../clock.ts';
 import type { Store } from '../store/open.ts';
 import type { Held } from './leases.ts';
 import { standing } from './leases.ts';
+import { GUEST_HOURS_KEPT_MS, writeGuestHours } from './guest-hours.ts';
 import { LOOKS_KEPT_MS } from './guest-looks.ts';
 import type { Look } from './guest-looks.ts';
 import type { HostSamples, Point, Rolled } from './samples.ts';
 
 /** How long they are kept in the database, ms. */
-const KEPT_MS = { minute: 2 * 3_600_000, hour: 30 * 24 * 3_600_000, look: LOOKS_KEPT_MS } as const;
-const PRUNE_MS = 3_600_000;
+const KEPT_MS = {
+  minute: 2 * 3_600_000,
+  hour: 30 * 24 * 3_600_000,
+  look: LOOKS_KEPT_MS,
+  guests: GUEST_HOURS_KEPT_MS,
+} as const;
+const PRUNE_MS = 1_800_000;
 /** Rows of one transaction. */
 const AT_ONCE = 32;
 
@@ -102,6 +108,8 @@ export class Rollups {
   async #prune(): Promise<void> {
     const nowMs = this.#clock.monotonicMs();
     if (nowMs - this.#prunedMs < PRUNE_MS) return;
+    // Before the looks that it is made of go.
+    await writeGuestHours(this.#store);
     for (const [span, keptMs] of Object.entries(KEPT_MS)) {
       const old = sql<boolean>`at < ${this.#store.nowMs} - ${sql.lit(keptMs)}`;
       await this.#store.db.deleteFrom('rollups').where('span', '=', span).where(old).execute();

@@ -15,6 +15,8 @@ export interface PastMove {
 export interface Known {
   readonly world: World;
   readonly loads: Loads;
+  /** What guests use in the hour to come, cores, by earlier days. */
+  readonly usual: ReadonlyMap<string, number>;
   readonly past: readonly PastMove[];
   /** The hosts that the policy is for. */
   readonly isOurs: (host: string) => boolean;
@@ -102,12 +104,13 @@ interface Standing {
 }
 
 function plannerGuest({ facts, host, beside, left }: Standing, known: Known): PlannerGuest {
-  const { world, loads, mutedGuests } = known;
+  const { world, loads, usual, mutedGuests } = known;
   const { name, memoryBytes, vcpus } = facts;
   const told = loads.guest(name);
   const demand = beside.includes(facts) ? shareOfRest(facts, host, beside, loads) : told;
   const isStopped = homesOf(facts).some(({ state }) => state === 'stopped');
   const cpu = vcpus > 0 ? vcpus : Math.max(1, Math.ceil(Math.max(0, ...demand)));
+  const soon = usual.get(name);
   const labels = labelsOf(world, name);
   const group = 'words' in labels ? undefined : labels.antiAffinity;
   const stays =
@@ -122,6 +125,7 @@ function plannerGuest({ facts, host, beside, left }: Standing, known: Known): Pl
     memoryBytes,
     cpu,
     demand: isStopped ? [0] : demand.map((cores) => ofItsSize(cores, cpu)),
+    ...(soon === undefined || isStopped ? {} : { soon: ofItsSize(soon, cpu) }),
     ...(facts.dirtyBytesPerSecond === undefined
       ? {}
       : { dirtyBytesPerSecond: facts.dirtyBytesPerSecond }),

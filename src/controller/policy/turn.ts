@@ -1,6 +1,7 @@
 import type { PolicyKind, Policy, Proposal } from '../../protocol/controller/policy.ts';
 import { WHOLE_FLEET } from '../../protocol/controller/policy.ts';
 import { formatDuration } from '../../protocol/quantity.ts';
+import { usualNextHour } from '../inventory/guest-hours.ts';
 import { fleetLooks, LOOK_MS } from '../inventory/guest-looks.ts';
 import type { FleetView } from '../engine/ports.ts';
 import type { Store } from '../store/open.ts';
@@ -48,18 +49,21 @@ export async function lookFor(
   const world = { ...(await wishes.world()), ...(await fleet.look()) };
   const loads = new Loads(LOOK_MS);
   for await (const look of fleetLooks(store)) loads.add(look);
-  return changeOf(view, { world, loads }, parts.newId);
+  const usual = await usualNextHour(store);
+  return changeOf(view, { world, loads, usual }, parts.newId);
 }
 
 interface Seen {
   readonly world: World;
   readonly loads: Loads;
+  /** What guests use in the hour to come, cores, by earlier days. */
+  readonly usual: ReadonlyMap<string, number>;
 }
 
 /** What a look comes to. Pure but for new ids. */
 export function changeOf(
   view: PolicyView,
-  { world, loads }: Seen,
+  { world, loads, usual }: Seen,
   newId: () => string,
 ): PolicyChange {
   const { nowMs, policy } = view;
@@ -69,7 +73,7 @@ export function changeOf(
   const proposals = view.proposals.map((each) =>
     followed(each, { nowMs, wishes: view.wishes, moves: view.made, loads }),
   );
-  const drafted = note.blocks ? NOTHING : drafts(view, { world, loads }, isOurs);
+  const drafted = note.blocks ? NOTHING : drafts(view, { world, loads, usual }, isOurs);
   const ids = drafted.drafts.map(() => `p-${newId()}`);
   const output = lookAgain({ nowMs, policy, proposals, drafted, world, run: newId(), ids });
   const changed = new Map(output.proposals.map((each) => [each.id, each]));
@@ -144,14 +148,14 @@ function whyNothing(
 
 function drafts(
   view: PolicyView,
-  { world, loads }: Seen,
+  { world, loads, usual }: Seen,
   isOurs: (host: string) => boolean,
 ): Drafted {
   const { policy, proposals, nowMs, past, asked } = view;
   const muted = mutedBy(proposals, nowMs, policy.rejectedMs);
   // Those of an accepted proposal are asked for already; it is followed, not proposed again.
   const mutedGuests = new Set([...muted.guests, ...asked]);
-  const known = { world, loads, past, isOurs, mutedGuests, mutedHosts: muted.hosts };
+  const known = { world, loads, usual, past, isOurs, mutedGuests, mutedHosts: muted.hosts };
   return draftsOf(policy.kind, inventoryFor(known), settingsOf(policy));
 }
 

@@ -8,6 +8,7 @@ import { loadsOf, lookAt } from './parts.ts';
 const known = (more: Partial<Known>): Known => ({
   world: world({ hosts: [host('a'), host('b')], guests: [guest('g1', 'a', { vcpus: 4 })] }),
   loads: loadsOf([lookAt(-1, { a: { g1: 3 }, b: {} })]),
+  usual: new Map(),
   past: [],
   isOurs: () => true,
   mutedGuests: new Set(),

@@ -1,0 +1,93 @@
+import { sql } from 'kysely';
+import { usualOf } from '../../planner/forecast/usual.ts';
+import type { Store } from '../store/open.ts';
+import { LOOK_MS, LOOKS_KEPT_MS } from './guest-looks.ts';
+import type { HostLook } from './guest-looks.ts';
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+/** Earlier days of which an hour of the day is the mean. */
+const DAYS = 7;
+/** How long hours are kept in the database, ms. */
+export const GUEST_HOURS_KEPT_MS = DAYS * DAY_MS + 2 * HOUR_MS;
+/** Looks of an hour may be written so much later than it ended, ms. */
+const LATE_MS = 2 * LOOK_MS;
+
+type Database = Pick<Store, 'db' | 'nowMs'>;
+
+/**
+ * Writes what each guest used in the hours that are over, one row for a shard and an hour, from the looks of that hour.
+ * Whoever comes first writes it; what is written stays.
+ */
+export async function writeGuestHours(store: Database): Promise<void> {
+  const { db } = store;
+  const nowMs = await timeOf(store);
+  const last = hourOf(nowMs - LATE_MS) - HOUR_MS;
+  for (let hour = hourOf(nowMs - LOOKS_KEPT_MS) + HOUR_MS; hour <= last; hour += HOUR_MS) {
+    const looks = db.selectFrom('rollups').where('span', '=', 'look');
+    const within = looks.where('at', '>=', hour).where('at', '<', hour + HOUR_MS);
+    const written = db.selectFrom('rollups').where('span', '=', 'guests').where('at', '=', hour);
+    const done = new Set((await written.select('shard').execute()).map(({ shard }) => shard));
+    const shards = await within.select('shard').distinct().execute();
+    for (const { shard } of shards.filter((each) => !done.has(each.shard))) {
+      const rows = await within.select('body').where('shard', '=', shard).execute();
+      // Our own text, from our own database.
+      const means = hourMeans(rows.map(({ body }) => JSON.parse(body) as Body));
+      await db
+        .insertInto('rollups')
+        .values({ shard, span: 'guests', at: hour, body: JSON.stringify(means) })
+        .onConflict((conflict) => conflict.columns(['shard', 'span', 'at']).doNothing())
+        .execute();
+    }
+  }
+}
+
+type Body = Readonly<Record<string, HostLook>>;
+
+/** The mean of what each guest used, cores, over the looks that tell of it. A look with two hosts of it counts the larger. */
+export function hourMeans(looks: readonly Body[]): Record<string, number> {
+  const sums = new Map<string, { sum: number; count: number }>();
+  for (const hosts of looks) {
+    const used = new Map<string, number>();
+    for (const { guests } of Object.values(hosts)) {
+      for (const [guest, cores] of Object.entries(guests))
+        used.set(guest, Math.max(used.get(guest) ?? 0, cores));
+    }
+    for (const [guest, cores] of used) {
+      const { sum, count } = sums.get(guest) ?? { sum: 0, count: 0 };
+      sums.set(guest, { sum: sum + cores, count: count + 1 });
+    }
+  }
+  return Object.fromEntries(
+    [...sums].map(([guest, { sum, count }]) => [guest, short(sum / count)]),
+  );
+}
+
+/** What guests use in the hour that begins next, cores, by that hour of the last seven days. */
+export async function usualNextHour(store: Database): Promise<ReadonlyMap<string, number>> {
+  const next = hourOf(await timeOf(store)) + HOUR_MS;
+  const hours = Array.from({ length: DAYS }, (_none, day) => next - (day + 1) * DAY_MS);
+  const rows = await store.db
+    .selectFrom('rollups')
+    .select(['at', 'body'])
+    .where('span', '=', 'guests')
+    .where('at', 'in', hours)
+    .execute();
+  const days = new Map<number, Map<string, number>>();
+  for (const { at, body } of rows) {
+    const day = days.get(at) ?? new Map<string, number>();
+    days.set(at, day);
+    // A guest that moved is told of by two shards.
+    for (const [guest, cores] of Object.entries(JSON.parse(body) as Record<string, number>))
+      day.set(guest, Math.max(day.get(guest) ?? 0, cores));
+  }
+  return usualOf([...days.values()]);
+}
+
+async function timeOf({ db, nowMs }: Database): Promise<number> {
+  const { now } = await db.selectNoFrom(sql<number>`${nowMs}`.as('now')).executeTakeFirstOrThrow();
+  return Number(now);
+}
+
+const hourOf = (atMs: number): number => Math.floor(atMs / HOUR_MS) * HOUR_MS;
+const short = (cores: number): number => Math.round(cores * 100) / 100;
