@@ -139,5 +139,11 @@ test('a person signs in, sees the fleet, plans a drain and cancels it, follows a
   await page.getByRole('button', { name: 'Download the report' }).waitFor();
   await page.getByText('cancelled', { exact: true }).waitFor();
   await isClean('a migration that has ended');
+  await page.getByRole('link', { name: 'Insight' }).click();
+  await page.getByRole('heading', { name: /^\d+ migrations?$/ }).waitFor();
+  await page.getByLabel('The story of the guest').fill('web3');
+  await page.getByRole('button', { name: 'Show' }).click();
+  await page.getByRole('heading', { name: 'Where it was, and why' }).waitFor();
+  await isClean('insight');
   assert.deepEqual(errors, []);
 });

@@ -5,6 +5,7 @@ import { Empty } from '../parts/notices.tsx';
 import { FleetPage } from './fleet.tsx';
 import { GuestPage } from './guest.tsx';
 import { HostPage } from './host.tsx';
+import { InsightPage } from './insight.tsx';
 import { MigrationPage } from './migration.tsx';
 import { MigrationsPage } from './migrations.tsx';
 import { NewWishPage } from './wish-new.tsx';
@@ -36,6 +37,7 @@ const PAGES: readonly Known[] = [
     title: ({ id = '' }) => id,
     show: ({ id = '' }) => <MigrationPage id={id} />,
   },
+  { pattern: '/insight', title: () => 'History and insight', show: () => <InsightPage /> },
   { pattern: '/wishes', title: () => 'Drains and moves', show: () => <WishesPage /> },
   { pattern: '/wishes/new', title: () => 'Ask', show: () => <NewWishPage /> },
   {

@@ -2,8 +2,7 @@ import type { WishPlan } from '../../../src/protocol/controller/wishes.ts';
 import { formatDuration } from '../../../src/protocol/quantity.ts';
 import { count, counted, momentText } from '../base/words.ts';
 import { Icon } from '../parts/icons.tsx';
-
-const MOST_ROWS = 500;
+import { More, MOST_ROWS } from '../parts/more.tsx';
 
 /** What would happen: each move, what stays and why, what nobody knows. */
 export function PlanView({ plan }: { plan: WishPlan }) {
@@ -113,9 +112,7 @@ export function PlanView({ plan }: { plan: WishPlan }) {
               </tbody>
             </table>
           </div>
-          {steps.length > MOST_ROWS ? (
-            <p class="soft">and {count(steps.length - MOST_ROWS)} more</p>
-          ) : null}
+          <More of={steps.length} />
         </section>
       )}
     </div>
@@ -150,9 +147,7 @@ export function Reasons({
           ))}
         </tbody>
       </table>
-      {rows.length > MOST_ROWS ? (
-        <p class="soft">and {count(rows.length - MOST_ROWS)} more</p>
-      ) : null}
+      <More of={rows.length} />
     </div>
   );
 }

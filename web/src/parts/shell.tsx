@@ -14,6 +14,7 @@ const PAGES: readonly { path: string; name: string; also: RegExp }[] = [
   { path: '/', name: 'Fleet', also: /^\/(hosts|guests)\// },
   { path: '/wishes', name: 'Drains and moves', also: /^\/wishes/ },
   { path: '/migrations', name: 'Migrations', also: /^\/migrations/ },
+  { path: '/insight', name: 'Insight', also: /^\/insight/ },
 ];
 
 /** What stands around every page: where to go, who is here, and whether what is shown is of now. */

@@ -1,0 +1,276 @@
+import type { Insight, PredictionScore } from '../../../src/protocol/controller/history.ts';
+import { formatBytes, formatDuration } from '../../../src/protocol/quantity.ts';
+import { ask } from '../base/http.ts';
+import { useLoaded } from '../base/load.ts';
+import { place, putQuery } from '../base/router.ts';
+import { count, counted, momentText, percentText } from '../base/words.ts';
+import { daysIn, errorText, quantile, SPANS } from '../insight/spread.ts';
+import { Shown } from '../parts/loaded.tsx';
+import { Empty } from '../parts/notices.tsx';
+import { OutcomeBadge } from '../parts/outcomes.tsx';
+import { Spread } from '../parts/spread.tsx';
+import { Story } from './story.tsx';
+
+const DAY_MS = 86_400_000;
+
+/** What the migrations of a time came to, and the story of one guest. */
+export function InsightPage() {
+  const { query } = place.value;
+  const days = daysIn(query.get('days'));
+  const guest = query.get('guest') ?? '';
+  const found = useLoaded(
+    (until) => {
+      const since = new Date(Date.now() - days * DAY_MS).toISOString();
+      return ask<Insight>(`/v1/insight?since=${encodeURIComponent(since)}`, { signal: until });
+    },
+    [days],
+  );
+  return (
+    <div class="stack">
+      <header class="head-row">
+        <h1>History and insight</h1>
+        <span class="grow" />
+        <label class="row">
+          <span class="soft">The last</span>
+          <select
+            value={String(days)}
+            onChange={(event) => putQuery({ days: event.currentTarget.value })}
+          >
+            {SPANS.map((each) => (
+              <option key={each} value={String(each)}>
+                {each === 365 ? 'year' : counted(each, 'day')}
+              </option>
+            ))}
+          </select>
+        </label>
+      </header>
+      <Shown of={found} what="what migrations came to" lines={6}>
+        {(insight) => (insight.count === 0 ? <Nothing /> : <Figures insight={insight} />)}
+      </Shown>
+      <GuestStory guest={guest} />
+    </div>
+  );
+}
+
+function Nothing() {
+  return (
+    <Empty title="No migration ended in that time.">
+      <p>
+        Choose a longer one, or look at <a href="/migrations">those that are open</a>.
+      </p>
+    </Empty>
+  );
+}
+
+function Figures({ insight }: { insight: Insight }) {
+  return (
+    <>
+      <section class="panel stack">
+        <div class="row">
+          <h2>{counted(insight.count, 'migration')}</h2>
+          <span class="soft">
+            since {momentText(insight.since)}
+            {insight.isPart ? '; older ones of that time are not counted' : ''}
+          </span>
+        </div>
+        <ul class="outcomes">
+          {insight.outcomes.map(({ outcome, count: often }) => (
+            <li key={outcome}>
+              <a href={`/migrations?outcome=${outcome}`}>
+                <OutcomeBadge outcome={outcome} />
+              </a>{' '}
+              <b class="number">{count(often)}</b>{' '}
+              <span class="soft number">{percentText(often / insight.count)}</span>
+            </li>
+          ))}
+        </ul>
+      </section>
+      <div class="columns quarters">
+        <Spread title="Downtime" of={insight.downtimeMs} text={formatDuration} />
+        <Spread
+          title="Client gap"
+          of={insight.clientGapMs}
+          text={formatDuration}
+          note="Hosts that watch a guest while it moves measure it."
+        />
+        <Spread title="Total time" of={insight.totalMs} text={formatDuration} />
+        <Spread title="Bytes over the link" of={insight.bytes} text={formatBytes} />
+      </div>
+      <Predictions scores={insight.predictions} />
+      <div class="columns">
+        <Saved saved={insight.saved} />
+        <Failures failures={insight.failures} />
+      </div>
+    </>
+  );
+}
+
+const NAMES = {
+  bytes: 'bytes',
+  totalMs: 'total time',
+  memoryMs: 'memory',
+  rounds: 'rounds',
+  downtimeMs: 'downtime',
+  clientGapMs: 'client gap',
+} as const satisfies Record<PredictionScore['of'], string>;
+
+function Predictions({ scores }: { scores: readonly PredictionScore[] }) {
+  return (
+    <section class="panel">
+      <h2>How far off predictions were</h2>
+      {scores.length === 0 ? (
+        <p class="soft">
+          No migration that was predicted has come to its end; a drain asks for no predictions.
+        </p>
+      ) : (
+        <>
+          <div class="scrolls" tabIndex={0} role="group" aria-label="How far off predictions were">
+            <table class="list">
+              <thead>
+                <tr>
+                  <th>Figure</th>
+                  <th class="right">Of</th>
+                  <th class="right">Median</th>
+                  <th>Nine of ten lay between</th>
+                  <th class="right">Within its range</th>
+                </tr>
+              </thead>
+              <tbody>
+                {scores.map((score) => (
+                  <Score key={score.of} score={score} />
+                ))}
+              </tbody>
+            </table>
+          </div>
+          <p class="soft">+10 %: it came to a tenth more than was expected.</p>
+        </>
+      )}
+    </section>
+  );
+}
+
+function Score({ score: { of, count: often, within, level, error } }: { score: PredictionScore }) {
+  const [low, middle, high] = [0.05, 0.5, 0.95].map((share) => quantile(error, share) ?? 0);
+  return (
+    <tr>
+      <td>{NAMES[of]}</td>
+      <td class="right">{count(often)}</td>
+      <td class="right">{errorText(middle ?? 0)}</td>
+      <td>
+        <span class="number">
+          {errorText(low ?? 0)} and {errorText(high ?? 0)}
+        </span>
+        <ErrorBar low={low ?? 0} middle={middle ?? 0} high={high ?? 0} />
+      </td>
+      <td class={within < level ? 'right warn' : 'right'}>
+        {percentText(within)} of {percentText(level)} wanted
+      </td>
+    </tr>
+  );
+}
+
+/** From half as much to half more than was expected; nothing off is in the middle. */
+function ErrorBar({ low, middle, high }: { low: number; middle: number; high: number }) {
+  const at = (error: number): number => Math.min(100, Math.max(0, 50 + error * 100));
+  return (
+    <span class="range-bar error" aria-hidden="true">
+      <i class="within" style={{ left: `${at(low)}%`, width: `${at(high) - at(low)}%` }} />
+      <i class="middle" style={{ left: '50%' }} />
+      <i class="came" style={{ left: `${at(middle)}%` }} />
+    </span>
+  );
+}
+
+function Saved({ saved }: { saved: Insight['saved'] }) {
+  const all = saved.reduce((sum, { bytes }) => sum + bytes, 0);
+  return (
+    <section class="panel">
+      <div class="row between">
+        <h2>Guest memory that did not travel</h2>
+        {all === 0 ? null : <b class="number">{formatBytes(all)}</b>}
+      </div>
+      {all === 0 ? (
+        <p class="soft">
+          Nothing was saved: none went over the wire path, which sends only what the other side
+          cannot know.
+        </p>
+      ) : (
+        <ul class="shares">
+          {saved.map(({ kind, bytes }) => (
+            <li key={kind}>
+              <span>{kind}</span>
+              <span class="bar" aria-hidden="true">
+                <i style={{ width: `${(bytes / all) * 100}%` }} />
+              </span>
+              <b class="number">{formatBytes(bytes)}</b>
+              <span class="soft number">{percentText(bytes / all)}</span>
+            </li>
+          ))}
+        </ul>
+      )}
+    </section>
+  );
+}
+
+function Failures({ failures }: { failures: Insight['failures'] }) {
+  return (
+    <section class="panel">
+      <h2>Why migrations did not come to their end</h2>
+      {failures.length === 0 ? (
+        <p class="soft">None failed.</p>
+      ) : (
+        <div class="scrolls" tabIndex={0} role="group" aria-label="Failures by cause">
+          <table class="list">
+            <thead>
+              <tr>
+                <th>Cause</th>
+                <th class="right">How often</th>
+                <th>The newest</th>
+              </tr>
+            </thead>
+            <tbody>
+              {failures.map(({ code, count: often, newest }) => (
+                <tr key={code}>
+                  <td>
+                    <code>{code}</code>
+                  </td>
+                  <td class="right">{count(often)}</td>
+                  <td>
+                    <a href={`/migrations/${newest}`} class="mono whole">
+                      {newest}
+                    </a>
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </section>
+  );
+}
+
+/** Every host that one guest was on, asked for by its name. */
+function GuestStory({ guest }: { guest: string }) {
+  return (
+    <>
+      <form
+        class="row"
+        role="search"
+        aria-label="The story of one guest"
+        onSubmit={(event) => {
+          event.preventDefault();
+          const name = new FormData(event.currentTarget).get('guest');
+          putQuery({ guest: typeof name === 'string' ? name.trim() : '' });
+        }}
+      >
+        <label class="row">
+          <span>The story of the guest</span>
+          <input type="search" name="guest" defaultValue={guest} placeholder="its name" />
+        </label>
+        <button type="submit">Show</button>
+      </form>
+      {guest === '' ? null : <Story key={guest} name={guest} places="" />}
+    </>
+  );
+}

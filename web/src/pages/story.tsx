@@ -1,0 +1,75 @@
+import type { GuestStay } from '../../../src/protocol/controller/history.ts';
+import { formatDuration } from '../../../src/protocol/quantity.ts';
+import { ask } from '../base/http.ts';
+import { useLoaded } from '../base/load.ts';
+import { momentText } from '../base/words.ts';
+import { Shown } from '../parts/loaded.tsx';
+import { Badge } from '../parts/states.tsx';
+
+interface History {
+  readonly stays: readonly GuestStay[];
+  readonly isPart: boolean;
+}
+
+/** Every host that a guest was on, when and why. `places`: it is asked for anew when that changes. */
+export function Story({ name, places }: { name: string; places: string }) {
+  const history = useLoaded(
+    (until) => ask<History>(`/v1/guests/${encodeURIComponent(name)}/history`, { signal: until }),
+    [name, places],
+  );
+  return (
+    <section class="panel">
+      <h2>Where it was, and why</h2>
+      <Shown of={history} what="its history">
+        {({ stays, isPart }) => (
+          <>
+            <ol class="story">
+              {stays.map((stay) => (
+                <Stay key={`${stay.host} ${stay.from}`} stay={stay} />
+              ))}
+            </ol>
+            {isPart ? <p class="soft">Older ones are not told.</p> : null}
+          </>
+        )}
+      </Shown>
+    </section>
+  );
+}
+
+function Stay({ stay }: { stay: GuestStay }) {
+  const { host, from, to, why, migration, wish, by, tries } = stay;
+  const until = to === undefined ? 'now' : momentText(to);
+  const isLong = from !== undefined && to !== undefined;
+  return (
+    <li class={to === undefined ? 'now' : ''}>
+      <div class="row">
+        <strong>
+          <a href={`/hosts/${host}`}>{host}</a>
+        </strong>
+        <span class="soft number">
+          {from === undefined ? 'since before anything that is kept' : momentText(from)} – {until}
+          {isLong ? ` (${formatDuration(Date.parse(to) - Date.parse(from))})` : ''}
+        </span>
+      </div>
+      <p>
+        {why}
+        {by === undefined ? '' : `, by ${by}`}{' '}
+        {migration === undefined ? null : <a href={`/migrations/${migration}`}>report</a>}{' '}
+        {wish === undefined ? null : <a href={`/wishes/${wish}`}>what asked for it</a>}
+      </p>
+      {tries.length === 0 ? null : (
+        <ul>
+          {tries.map((each) => (
+            <li key={each.migration}>
+              <Badge tone="warn" glyph="back">
+                {each.outcome}
+              </Badge>{' '}
+              <a href={`/migrations/${each.migration}`}>to {each.to}</a>{' '}
+              <span class="soft">{momentText(each.at)}</span> {each.words}
+            </li>
+          ))}
+        </ul>
+      )}
+    </li>
+  );
+}

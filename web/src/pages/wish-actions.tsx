@@ -1,0 +1,104 @@
+import { useRef, useState } from 'preact/hooks';
+import type { Wish } from '../../../src/protocol/controller/wish.ts';
+import { asProblem } from '../base/http.ts';
+import type { Problem } from '../base/http.ts';
+import { Icon } from '../parts/icons.tsx';
+import { ProblemNote } from '../parts/notices.tsx';
+import { titleOf } from '../wishes/ask.ts';
+import { cancel, undrain } from '../wishes/wishes.ts';
+
+/** Says what cancelling does before it does it. */
+export function CancelWish({ wish, again }: { wish: Wish; again: () => void }) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const [rollBack, setRollBack] = useState(false);
+  const [problem, setProblem] = useState<Problem>();
+  const confirm = async (): Promise<void> => {
+    setProblem(undefined);
+    try {
+      await cancel(wish.id, rollBack);
+      dialog.current?.close();
+      again();
+    } catch (thrown) {
+      setProblem(asProblem(thrown));
+    }
+  };
+  return (
+    <>
+      <button type="button" onClick={() => dialog.current?.showModal()}>
+        <Icon of="bad" size={12} /> Cancel…
+      </button>
+      <dialog ref={dialog} aria-labelledby="cancel-title">
+        <div class="stack">
+          <h2 id="cancel-title">Cancel the {titleOf(wish.ask).toLowerCase()}?</h2>
+          <p>
+            Nothing more begins. Guests that have moved stay where they are now. What becomes of the
+            moves under way?
+          </p>
+          <div class="stack choices" role="radiogroup" aria-label="Moves under way">
+            <label class="row">
+              <input
+                type="radio"
+                name="under-way"
+                checked={!rollBack}
+                onChange={() => setRollBack(false)}
+              />
+              <span>
+                <strong>They go on to their end.</strong>
+              </span>
+            </label>
+            <label class="row">
+              <input
+                type="radio"
+                name="under-way"
+                checked={rollBack}
+                onChange={() => setRollBack(true)}
+              />
+              <span>
+                <strong>They are rolled back,</strong> each whose switch has not begun. Its guest
+                runs on at its source.
+              </span>
+            </label>
+          </div>
+          {problem === undefined ? null : <ProblemNote problem={problem} />}
+          <div class="row">
+            <button type="button" class="danger" onClick={() => void confirm()}>
+              Cancel it
+            </button>
+            <button type="button" onClick={() => dialog.current?.close()}>
+              Let it go on
+            </button>
+          </div>
+        </div>
+      </dialog>
+    </>
+  );
+}
+
+/** Lets guests come again to hosts that were drained. */
+export function Undrain({ hosts }: { hosts: readonly string[] }) {
+  const [problem, setProblem] = useState<Problem>();
+  const [isDone, setDone] = useState(false);
+  const end = async (): Promise<void> => {
+    setProblem(undefined);
+    try {
+      for (const host of hosts) await undrain(host);
+      setDone(true);
+    } catch (thrown) {
+      setProblem(asProblem(thrown));
+    }
+  };
+  if (isDone)
+    return (
+      <span role="status">
+        Guests may come to {hosts.length === 1 ? hosts[0] : 'these hosts'} again.
+      </span>
+    );
+  return (
+    <>
+      <button type="button" onClick={() => void end()}>
+        <Icon of="back" /> Let guests come again
+      </button>
+      {problem === undefined ? null : <ProblemNote problem={problem} />}
+    </>
+  );
+}
