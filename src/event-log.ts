@@ -65,7 +65,7 @@ export class EventLog<N extends { readonly type: string }> {
       } else if (besides !== undefined && newest !== undefined && besides.count() !== seen) {
         seen = besides.count();
         yield { id: this.#idOf(at), ...newest };
-      } else await oneOf([this.#waiting, besides?.waiting], signal);
+      } else await woken([this.#waiting, besides?.waiting], signal);
     }
   }
 
@@ -88,7 +88,7 @@ export function wake(waiting: Set<() => void>): void {
 }
 
 /** Resolves once one of the sets is woken or the signal aborts; leaves nothing on any of them, which may live for days. */
-function oneOf(
+export function woken(
   waiting: readonly (Set<() => void> | undefined)[],
   signal: AbortSignal,
 ): Promise<void> {

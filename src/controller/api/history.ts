@@ -13,7 +13,7 @@ import { insightOf } from '../history/insight.ts';
 import type { Told } from '../history/insight.ts';
 import { unpacked } from '../history/kept-report.ts';
 import { toldRow } from '../history/record.ts';
-import { relayed } from '../history/relay.ts';
+import { MigrationStreams } from '../history/relay.ts';
 import { staysOf } from '../history/stays.ts';
 import { Migrations } from '../store/migrations.ts';
 import type { ListedMigration } from '../store/migrations.ts';
@@ -43,10 +43,11 @@ export function historyHandlers(parts: HistoryApi): Handlers<C> {
   const migrations = new Migrations(parts.store);
   const insights = new CostlyAnswers<Insight>('insight', parts.clock);
   const reading = { ...parts, migrations };
+  const streams = new MigrationStreams(reading);
   return {
     migrations: (call) => readMigrations(reading, call),
     migration: (call) => readMigration(reading, call),
-    migrationEvents: ({ params, signal }) => relayed(reading, params.id, signal),
+    migrationEvents: ({ params, signal }) => streams.follow(params.id, signal),
     cancelMigration: (call) => cancelMigration(reading, call),
     guestHistory: (call) => readGuestHistory(reading, call),
     insight: ({ query: { since } }) => {

@@ -3,7 +3,7 @@ import type { ListedMigration, Migrations } from '../store/migrations.ts';
 
 /** GODWIT_MIGRATION_UNKNOWN where no host told of it. `report`: as it is kept. */
 export async function needMigration(
-  migrations: Migrations,
+  migrations: Pick<Migrations, 'get'>,
   id: string,
 ): Promise<{ row: ListedMigration; report: string | null }> {
   const found = await migrations.get(id);

@@ -9,47 +9,90 @@ import type { AgentClients } from '../engine/agent-clients.ts';
 import type { Migrations } from '../store/migrations.ts';
 import { needMigration } from './need.ts';
 import { toldRow } from './record.ts';
+import { Shown } from './shown.ts';
+import type { UnsignedNews } from './shown.ts';
 
 export interface RelayParts {
   readonly clock: Clock;
-  readonly agents: AgentClients;
-  readonly migrations: Migrations;
+  readonly agents: Pick<AgentClients, 'at'>;
+  readonly migrations: Pick<Migrations, 'get'>;
 }
 
 const ANSWER_MS = 5000;
 /** After its host fell silent, and between looks for its end in the database. */
 const AGAIN_MS = 1000;
 /**
- * Of one host's streams, for viewers: an agent grants a controller 8, and the inventory and a roll need theirs.
+ * Migrations of one host that are viewed at a time: an agent grants a controller 8 streams, and the inventory and a roll need
+ * theirs.
  */
 const MOST_OF_A_HOST = 3;
 /** Between two reports so far. */
 const REPORT_MS = 1000;
 
-type Unsigned = MigrationNews extends infer N ? (N extends unknown ? Omit<N, 'id'> : never) : never;
+/** Streams that are open to each host, for viewers: an agent counts them all as this controller's. */
+type OpenStreams = Map<string, number>;
 
 /**
- * What happens in a migration until it ends: its source's agent is followed, over the times in which that is silent. Who
- * comes back is told where it stands now, so an id is only a count.
+ * What happens in a migration until it ends: its source's agent is followed, over the times in which that is silent. One
+ * such stream serves all who view the migration; it ends with the last of them.
  */
-export async function* relayed(
-  parts: RelayParts,
-  id: string,
-  signal: AbortSignal,
-): AsyncGenerator<MigrationNews> {
-  let count = 0;
-  for await (const news of newsOf(parts, id, signal)) {
-    count += 1;
-    yield { ...news, id: `${id}-${count}` };
+export class MigrationStreams {
+  readonly #parts: RelayParts;
+  readonly #open: OpenStreams = new Map();
+  readonly #viewed = new Map<string, { readonly shown: Shown; readonly end: AbortController }>();
+
+  constructor(parts: RelayParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * From where it stands now on. Who comes back is told that again, so an id is only a count. Throws
+   * GODWIT_MIGRATION_UNKNOWN.
+   */
+  async *follow(id: string, signal: AbortSignal): AsyncGenerator<MigrationNews> {
+    const viewed = this.#viewed.get(id) ?? this.#begin(id);
+    const { shown, end } = viewed;
+    shown.viewers += 1;
+    try {
+      yield* shown.follow(signal);
+    } finally {
+      shown.viewers -= 1;
+      if (shown.viewers === 0) {
+        end.abort();
+        if (this.#viewed.get(id) === viewed) this.#viewed.delete(id);
+      }
+    }
+  }
+
+  #begin(id: string): { readonly shown: Shown; readonly end: AbortController } {
+    const viewed = { shown: new Shown(id), end: new AbortController() };
+    this.#viewed.set(id, viewed);
+    void this.#carry(id, viewed);
+    return viewed;
+  }
+
+  async #carry(
+    id: string,
+    { shown, end: { signal } }: { readonly shown: Shown; readonly end: AbortController },
+  ): Promise<void> {
+    try {
+      for await (const news of newsOf(this.#parts, { id, open: this.#open }, signal))
+        shown.add(news);
+      shown.end();
+    } catch (thrown) {
+      shown.end(thrown);
+    } finally {
+      // Whoever comes later begins anew.
+      if (this.#viewed.get(id)?.shown === shown) this.#viewed.delete(id);
+    }
   }
 }
 
 async function* newsOf(
   parts: RelayParts,
-  id: string,
+  { id, open }: { readonly id: string; readonly open: OpenStreams },
   signal: AbortSignal,
-): AsyncGenerator<Unsigned> {
-  const viewers = viewersOf(parts.agents);
+): AsyncGenerator<UnsignedNews> {
   let silent = '';
   while (!signal.aborted) {
     const { row } = await needMigration(parts.migrations, id);
@@ -61,10 +104,10 @@ async function* newsOf(
     const api = parts.agents.at(host);
     let words = `${host} is no host of the fleet any more`;
     try {
-      if (api !== undefined && (viewers.get(host) ?? 0) >= MOST_OF_A_HOST) {
-        words = `${MOST_OF_A_HOST} others follow migrations of ${host}; this one begins when one of them ends`;
+      if (api !== undefined && (open.get(host) ?? 0) >= MOST_OF_A_HOST) {
+        words = `${MOST_OF_A_HOST} other migrations of ${host} are viewed; this one begins when nobody views one of them any more`;
       } else if (api !== undefined) {
-        yield* counted(viewers, host, followed(parts, api, id, signal));
+        yield* counted(open, host, followed(parts, api, id, signal));
         words = '';
       }
     } catch (thrown) {
@@ -78,27 +121,18 @@ async function* newsOf(
   }
 }
 
-/** Streams that each host has open for viewers, by what leads to the hosts: an agent counts them all as this controller's. */
-const open = new WeakMap<AgentClients, Map<string, number>>();
-
-function viewersOf(agents: AgentClients): Map<string, number> {
-  const found = open.get(agents) ?? new Map<string, number>();
-  open.set(agents, found);
-  return found;
-}
-
 async function* counted<T>(
-  viewers: Map<string, number>,
+  open: OpenStreams,
   host: string,
   items: AsyncIterable<T>,
 ): AsyncGenerator<T> {
-  viewers.set(host, (viewers.get(host) ?? 0) + 1);
+  open.set(host, (open.get(host) ?? 0) + 1);
   try {
     yield* items;
   } finally {
-    const left = (viewers.get(host) ?? 1) - 1;
-    if (left > 0) viewers.set(host, left);
-    else viewers.delete(host);
+    const left = (open.get(host) ?? 1) - 1;
+    if (left > 0) open.set(host, left);
+    else open.delete(host);
   }
 }
 
@@ -108,7 +142,7 @@ async function* followed(
   api: Api<typeof agentContract>,
   id: string,
   signal: AbortSignal,
-): AsyncGenerator<Unsigned> {
+): AsyncGenerator<UnsignedNews> {
   const asked = { params: { id } };
   const options = { signal, deadlineMs: ANSWER_MS };
   let [mark, reportedMs] = ['', -Infinity];
