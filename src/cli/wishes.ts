@@ -35,7 +35,7 @@ export function newWishId(): string {
 
 /** What would be done, in the order in which it begins, and what stays. */
 export function planText(plan: WishPlan, look: Look): string {
-  const { steps, parallel, seconds, stays, waiting, late, blind } = plan;
+  const { steps, parallel, seconds, stays, waiting, late, blind, fromHistory = [] } = plan;
   const rows = steps.map(({ guest, from, to, seconds: each }) => [
     guest,
     `${from} → ${to}`,
@@ -48,6 +48,7 @@ export function planText(plan: WishPlan, look: Look): string {
     steps.length === 0
       ? 'nothing to move now\n'
       : `${moves}, ${parallel} at a time, about ${formatDuration(seconds * 1000)} by prediction\n`,
+    ...fromHistory.map((words) => `from history: ${printable(words)}\n`),
     ...waiting.map(({ guest, words }) => `waits: ${guest}: ${printable(words)}\n`),
     ...stays.map(({ guest, host, words }) => `stays: ${guest} on ${host}: ${printable(words)}\n`),
     ...blind.map((words) => `not known: ${printable(words)}\n`),

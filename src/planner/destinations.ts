@@ -191,15 +191,15 @@ export class Destinations {
   /** How long each of its links is busy with the unit, s. */
   #times(unit: Unit, to: Place): [string, number][] {
     return unit.flatMap((seat) => {
-      const trunk = trunkOf(this.#options.trunks, seat.from, to);
+      const between = sharedBetween(this.#options, seat.from, to);
       const [out, into] = [this.#carries(seat.from, 'out'), this.#carries(to, 'in')];
-      const rate = Math.min(out, into, trunk?.bytesPerSecond ?? Infinity, mostOf(this.#options));
+      const rate = Math.min(out, into, between?.bytesPerSecond ?? Infinity, mostOf(this.#options));
       const bytes = bytesOf(seat, rate);
       const times: [string, number][] = [
         [`${seat.from.host.name}, out`, bytes / out],
         [`${to.host.name}, in`, bytes / into],
       ];
-      if (trunk !== undefined) times.push([nameOf(trunk), bytes / trunk.bytesPerSecond]);
+      if (between !== undefined) times.push([between.name, bytes / between.bytesPerSecond]);
       return times;
     });
   }
@@ -236,10 +236,23 @@ export const linkOf = (place: Place | undefined): number =>
 
 export const mostOf = ({ mostPerMove }: DrainOptions): number => mostPerMove ?? MOST_PER_MOVE;
 
-export const nameOf = ({ between }: Trunk): string => `${between[0]} to ${between[1]}`;
+const nameOf = ({ between }: Trunk): string => `${between[0]} to ${between[1]}`;
+
+/** What moves from one host to another share besides both hosts' own links; undefined where nothing is known of it. */
+export function sharedBetween(
+  { trunks, pairs }: DrainOptions,
+  from: Place | undefined,
+  to: Place | undefined,
+): { readonly name: string; readonly bytesPerSecond: number } | undefined {
+  const trunk = trunkOf(trunks, from, to);
+  if (trunk !== undefined) return { name: nameOf(trunk), bytesPerSecond: trunk.bytesPerSecond };
+  const name = `${from?.host.name ?? ''}>${to?.host.name ?? ''}`;
+  const bytesPerSecond = pairs?.get(name);
+  return bytesPerSecond === undefined ? undefined : { name, bytesPerSecond };
+}
 
 /** The link between the sites of two hosts; its two directions are two links. */
-export function trunkOf(
+function trunkOf(
   trunks: readonly Trunk[] | undefined,
   from: Place | undefined,
   to: Place | undefined,

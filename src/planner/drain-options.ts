@@ -29,6 +29,8 @@ export interface DrainOptions {
   /** Moves at a time from one host to another, by `a>b`. */
   readonly between?: Readonly<Record<string, number>>;
   readonly trunks?: readonly Trunk[];
+  /** By `a>b`: what moves from one host to another get together, where no trunk between them is known, bytes/s. */
+  readonly pairs?: ReadonlyMap<string, number>;
   /** What one move takes at most, whatever the link, bytes/s. */
   readonly mostPerMove?: number;
   /** When the hosts must be empty, s from now. */

@@ -3,7 +3,7 @@
 import { START_MS } from '../migration/prediction/parameters.ts';
 import { scenarios } from '../migration/prediction/scenarios.ts';
 import { formatBytes, formatDuration } from '../protocol/quantity.ts';
-import { bytesOf, linkOf, mostOf, nameOf, trunkOf } from './destinations.ts';
+import { bytesOf, linkOf, mostOf, sharedBetween } from './destinations.ts';
 import type {
   BusiestLink,
   Deadline,
@@ -99,13 +99,10 @@ function transferOf(seat: Seat, running: RunningMove | undefined): Transfer {
 }
 
 function linksOf(fleet: Fleet, options: DrainOptions): Links {
-  const { parallel = PARALLEL, perHost = PER_HOST, between = {}, trunks } = options;
+  const { parallel = PARALLEL, perHost = PER_HOST, between = {} } = options;
   return {
     bytesPerSecond: (name) => linkOf(fleet.byName.get(name)),
-    trunk: (from, to) => {
-      const trunk = trunkOf(trunks, fleet.byName.get(from), fleet.byName.get(to));
-      return trunk && { name: nameOf(trunk), bytesPerSecond: trunk.bytesPerSecond };
-    },
+    trunk: (from, to) => sharedBetween(options, fleet.byName.get(from), fleet.byName.get(to)),
     mostPerMove: mostOf(options),
     parallel,
     out: options.out ?? perHost,

@@ -1,22 +1,29 @@
+import { pastRates } from '../history/rates.ts';
+import type { PastRates } from '../history/rates.ts';
 import { identityOf } from '../inventory/claims.ts';
 import { fleetSnapshot } from '../inventory/snapshot.ts';
 import type { FleetSnapshot, SnapshotGuest, SnapshotHost } from '../inventory/snapshot.ts';
+import { Migrations } from '../store/migrations.ts';
 import type { Store } from '../store/open.ts';
 import type { GuestFacts, HostFacts, World } from '../wishes/facts.ts';
 import { keyed } from '../wishes/namesakes.ts';
 import type { Namesake } from '../wishes/namesakes.ts';
 import type { FleetView } from './ports.ts';
 
-type Look = Pick<World, 'hosts' | 'guests' | 'labels'>;
+type Look = Pick<World, 'hosts' | 'guests' | 'labels' | 'past'>;
 
 /** All wishes of a controller share one look at the database within that time, ms. */
 const FRESH_MS = 300;
+/** Migrations that rates are learned from, and how long what they tell is good for, ms. */
+const MOST_PAST = 2000;
+const PAST_MS = 60_000;
 
 /** The fleet as all controllers know it. */
 export class StoredFleet implements FleetView {
   readonly #store: Store;
   readonly #monotonicMs: () => number;
   #last: { readonly look: Promise<Look>; readonly atMs: number } | undefined;
+  #past: { readonly rates: PastRates; readonly atMs: number } | undefined;
   readonly #addresses = new Map<string, string>();
 
   constructor(store: Store, monotonicMs: () => number) {
@@ -44,7 +51,15 @@ export class StoredFleet implements FleetView {
   async #read(): Promise<Look> {
     const snapshot = await fleetSnapshot(this.#store);
     for (const { name, address } of snapshot.hosts) this.#addresses.set(name, address);
-    return factsOf(snapshot);
+    return { ...factsOf(snapshot), past: await this.#rates() };
+  }
+
+  async #rates(): Promise<PastRates> {
+    const nowMs = this.#monotonicMs();
+    if (this.#past !== undefined && nowMs - this.#past.atMs < PAST_MS) return this.#past.rates;
+    const rates = pastRates(await new Migrations(this.#store).rates(MOST_PAST));
+    this.#past = { rates, atMs: nowMs };
+    return rates;
   }
 }
 

@@ -1,6 +1,7 @@
 import { shardOf } from '../inventory/shards.ts';
 import { standing } from '../inventory/leases.ts';
 import type { Held } from '../inventory/leases.ts';
+import type { PastMigration } from '../history/rates.ts';
 import type { NewMigration } from '../history/record.ts';
 import type { Store } from './open.ts';
 import type { MigrationRow } from './tables.ts';
@@ -135,6 +136,22 @@ export class Migrations {
       .where('ended_at', '>=', sinceMs)
       .orderBy('ended_at', 'desc')
       .limit(most)
+      .execute();
+  }
+
+  /** Of the newest ones that came to their end and tell of a link or a guest. */
+  async rates(most: number): Promise<PastMigration[]> {
+    return this.#store.db
+      .selectFrom('migrations')
+      .select(['guest', 'source', 'destination', 'ended_at as endedAtMs', 'total_ms as totalMs'])
+      .select(['link_rate as linkRate', 'dirty_rate as dirtyRate'])
+      .where('outcome', '=', 'done')
+      .where((eb) => eb.or([eb('link_rate', 'is not', null), eb('dirty_rate', 'is not', null)]))
+      .where('ended_at', 'is not', null)
+      .where('total_ms', 'is not', null)
+      .orderBy('ended_at', 'desc')
+      .limit(most)
+      .$narrowType<{ endedAtMs: number; totalMs: number }>()
       .execute();
   }
 

@@ -1,3 +1,4 @@
+import type { PastRates } from '../history/rates.ts';
 import type { GuestRunState } from '../../protocol/public/host.ts';
 import { NO_LABELS, readLabels } from '../../protocol/label-rules.ts';
 import type { Labels } from '../../protocol/label-rules.ts';
@@ -91,6 +92,8 @@ export interface World {
   readonly marks: ReadonlyMap<string, HostMark>;
   readonly reservations: readonly Reservation[];
   readonly limits: Limits;
+  /** What earlier migrations tell of links and guests; absent where nothing was read. */
+  readonly past?: PastRates;
   readonly others: readonly Other[];
   /** By the key of the guest. */
   readonly labels: ReadonlyMap<string, Readonly<Record<string, string>>>;

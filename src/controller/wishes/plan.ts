@@ -1,5 +1,6 @@
 import { drain } from '../../planner/drain.ts';
-import type { Inventory, PlannerGuest, PlannerHost } from '../../planner/inventory.ts';
+import type { Inventory, PlannedMove, PlannerGuest, PlannerHost } from '../../planner/inventory.ts';
+import { NO_RATES } from '../history/rates.ts';
 import { aimOf, emptiedBy } from './aim.ts';
 import { guestBytes, homesOf, labelsOf, ownOf, roomBytes } from './facts.ts';
 import type { GuestFacts, World } from './facts.ts';
@@ -17,6 +18,8 @@ export interface WishPlan {
   readonly late: readonly string[];
   /** Why a guest has no destination now. */
   readonly refused: ReadonlyMap<string, string>;
+  /** What of the prediction no live sample tells and earlier migrations do, in words. */
+  readonly fromHistory: readonly string[];
 }
 
 /** Where these guests go, in which order and how many at a time: the planner's own answer, on what is known now. */
@@ -29,6 +32,7 @@ export function planFor(wish: Wish, guests: readonly string[], world: World): Wi
   const plan = drain(inventoryOf(wish, wanted, world), {
     hosts: [...hosts],
     parallel: ask.maxParallel ?? world.limits.fleet,
+    pairs: (world.past ?? NO_RATES).pairs,
     perHost: Math.max(world.limits.outPerHost, world.limits.inPerHost),
     ...(ask.deadlineAtMs === undefined
       ? {}
@@ -45,7 +49,30 @@ export function planFor(wish: Wish, guests: readonly string[], world: World): Wi
         guest !== undefined && wanted.has(guest) ? [[guest, words] as const] : [],
       ),
     ),
+    fromHistory: fromHistory(moves, world),
   };
+}
+
+function fromHistory(moves: readonly PlannedMove[], { past, guests, hosts }: World): string[] {
+  if (past === undefined) return [];
+  const dirty = moves.filter(
+    ({ guest }) => guests.get(guest)?.dirtyBytesPerSecond === undefined && past.dirty.has(guest),
+  );
+  const pairs = new Set(
+    moves
+      .filter(
+        ({ from, to }) =>
+          hosts.get(from)?.linkBytesPerSecond === undefined ||
+          hosts.get(to)?.linkBytesPerSecond === undefined,
+      )
+      .map(({ from, to }) => `${from}>${to}`)
+      .filter((pair) => past.pairs.has(pair)),
+  );
+  const links = new Set(moves.map(({ from, to }) => `${from}>${to}`));
+  return [
+    ...(dirty.length === 0 ? [] : [`what ${dirty.length} of ${moves.length} guests write`]),
+    ...(pairs.size === 0 ? [] : [`what ${pairs.size} of ${links.size} links carry`]),
+  ];
 }
 
 const NOBODY: Pick<GuestFacts, 'at'> & GuestFacts = {
@@ -59,7 +86,9 @@ const NOBODY: Pick<GuestFacts, 'at'> & GuestFacts = {
 
 function inventoryOf(wish: Wish, wanted: ReadonlySet<string>, world: World): Inventory {
   const emptied = new Set(emptiedBy(wish, world));
+  const past = world.past ?? NO_RATES;
   const hosts = [...world.hosts.values()].map((host): PlannerHost => {
+    const linkBytesPerSecond = host.linkBytesPerSecond ?? past.links.get(host.name);
     const marked = world.marks.get(host.name)?.drainingFor !== undefined;
     return {
       name: host.name,
@@ -70,9 +99,7 @@ function inventoryOf(wish: Wish, wanted: ReadonlySet<string>, world: World): Inv
       on: true,
       ...(host.silentSinceMs === undefined ? {} : { silent: true }),
       ...(marked || emptied.has(host.name) ? { draining: true } : {}),
-      ...(host.linkBytesPerSecond === undefined
-        ? {}
-        : { linkBytesPerSecond: host.linkBytesPerSecond }),
+      ...(linkBytesPerSecond === undefined ? {} : { linkBytesPerSecond }),
     };
   });
   const guests = [...world.guests].flatMap(([key, facts]): PlannerGuest[] => {
@@ -89,7 +116,8 @@ function plannerGuest(
   wish: Wish,
   { wanted, world }: { readonly wanted: ReadonlySet<string>; readonly world: World },
 ): PlannerGuest {
-  const { name, memoryBytes, vcpus, demand, dirtyBytesPerSecond } = facts;
+  const { name, memoryBytes, vcpus, demand } = facts;
+  const dirtyBytesPerSecond = facts.dirtyBytesPerSecond ?? world.past?.dirty.get(name);
   const labels = labelsOf(world, name);
   const group = 'words' in labels ? undefined : labels.antiAffinity;
   const isWanted = wanted.has(name);

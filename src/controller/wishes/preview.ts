@@ -31,6 +31,7 @@ export function previewOf(wish: Wish, all: World): WishPlan {
     late: plan.late.slice(0, MOST_GUESTS),
     stays: boundedList(left.stays),
     waiting: boundedList([...homeless, ...left.waiting]),
+    ...(plan.fromHistory.length === 0 ? {} : { fromHistory: [...plan.fromHistory] }),
     blind: left.blind.map((host) => clipped(world.hosts.has(host) ? sinceWhen(world, host) : host)),
   };
 }
@@ -59,8 +60,10 @@ function rollPreview(wish: Wish, world: World): WishPlan {
     all.push(plan);
     if (ask.comeBack !== true) now = movedBy(plan, meantBy(drain, [], now));
   }
+  const fromHistory = [...new Set(all.flatMap((each) => each.fromHistory ?? []))].slice(0, 8);
   return {
     steps: all.flatMap(({ steps }) => steps).slice(0, MOST_GUESTS),
+    ...(fromHistory.length === 0 ? {} : { fromHistory }),
     parallel: Math.max(1, ...all.map(({ parallel }) => parallel)),
     seconds: all.reduce((sum, { seconds }) => sum + seconds, 0),
     late: all.flatMap(({ late }) => late).slice(0, MOST_GUESTS),

@@ -1,0 +1,92 @@
+/** What links carried and what guests wrote, learned from the newest migrations that came to their end. Pure. */
+
+/** A migration that came to its end; moments in ms since 1970, rates in bytes/s, null where nobody knows. */
+export interface PastMigration {
+  readonly guest: string;
+  readonly source: string;
+  readonly destination: string;
+  readonly endedAtMs: number;
+  readonly totalMs: number;
+  readonly linkRate: number | null;
+  readonly dirtyRate: number | null;
+}
+
+export interface PastRates {
+  /** By guest: what it wrote, bytes/s. */
+  readonly dirty: ReadonlyMap<string, number>;
+  /** By host: what its link carried to or from the best of its peers, bytes/s. */
+  readonly links: ReadonlyMap<string, number>;
+  /** By `a>b`: what all moves from one host to the other got together, bytes/s. */
+  readonly pairs: ReadonlyMap<string, number>;
+}
+
+export const NO_RATES: PastRates = { dirty: new Map(), links: new Map(), pairs: new Map() };
+
+/** Of one guest, and of one pair of hosts: older ones say less of what is now. */
+const NEWEST = 9;
+/** Those that share a link get about the same of it. */
+const MUCH_FASTER = 1.6;
+/** One that went beside another for less than this part of its time tells nothing of what they shared. */
+const SEEN_BESIDE = 0.2;
+
+/** `migrations`: the newest first. */
+export function pastRates(migrations: readonly PastMigration[]): PastRates {
+  const dirty = new Map<string, number>();
+  for (const [guest, all] of Map.groupBy(migrations, (each) => each.guest)) {
+    const rates = all.flatMap(({ dirtyRate }) => dirtyRate ?? []);
+    if (rates.length > 0) dirty.set(guest, median(rates.slice(0, NEWEST)));
+  }
+  const told = migrations.filter(isTold);
+  const [out, into] = [Map.groupBy(told, sourceOf), Map.groupBy(told, destinationOf)];
+  const links = new Map<string, number>();
+  const pairs = new Map<string, number>();
+  for (const [pair, all] of Map.groupBy(told, (each) => `${each.source}>${each.destination}`)) {
+    const carried = all.slice(0, NEWEST).map((each) => {
+      const [from, to] = [out.get(each.source) ?? [], into.get(each.destination) ?? []];
+      return Math.max(each.linkRate, filled(each, from) ?? 0, filled(each, to) ?? 0);
+    });
+    const rate = median(carried);
+    pairs.set(pair, rate);
+    for (const host of new Set(
+      all.slice(0, 1).flatMap((each) => [sourceOf(each), destinationOf(each)]),
+    ))
+      links.set(host, Math.max(rate, links.get(host) ?? 0));
+  }
+  return { dirty, links, pairs };
+}
+
+type Told = PastMigration & { readonly linkRate: number };
+
+const isTold = (each: PastMigration): each is Told => each.linkRate !== null && each.linkRate > 0;
+const sourceOf = ({ source }: PastMigration): string => source;
+const destinationOf = ({ destination }: PastMigration): string => destination;
+
+/**
+ * What a link carried in the time of one migration: its own rate, and that of those beside it for as long as they were.
+ * Undefined where one beside it was much faster: then it was not this link that held it back.
+ */
+function filled(one: Told, all: readonly Told[]): number | undefined {
+  const beside = all
+    .filter((each) => each !== one)
+    .map(({ linkRate, ...times }) => ({ linkRate, part: overlap(one, times) }));
+  const isFaster = beside.some(
+    ({ linkRate, part }) => part > SEEN_BESIDE && linkRate > one.linkRate * MUCH_FASTER,
+  );
+  if (isFaster) return undefined;
+  return beside.reduce((sum, { linkRate, part }) => sum + linkRate * part, one.linkRate);
+}
+
+type Times = Pick<PastMigration, 'endedAtMs' | 'totalMs'>;
+
+/** The part of the time of `one` in which the other went on as well. */
+function overlap(one: Times, other: Times): number {
+  const from = Math.max(one.endedAtMs - one.totalMs, other.endedAtMs - other.totalMs);
+  const both = Math.min(one.endedAtMs, other.endedAtMs) - from;
+  return Math.min(1, Math.max(0, both) / Math.max(1, one.totalMs));
+}
+
+/** `amounts`: not empty. */
+function median(amounts: readonly number[]): number {
+  const sorted = amounts.toSorted((left, right) => left - right);
+  return sorted[Math.floor((sorted.length - 1) / 2)] ?? 0;
+}
