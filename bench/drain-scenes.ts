@@ -126,7 +126,10 @@ export const SCENES: readonly DrainScene[] = [
       host('d', 10, 640, 'south'),
       host('e', 10, 640, 'south'),
     ],
-    guests: [...guests('a', 24, MIXED, 8), ...guests('b', 24, MIXED, 9)],
+    guests: [...guests('a', 24, MIXED, 8), ...guests('b', 24, MIXED, 9)].map((each) => ({
+      ...each,
+      mayChangeSite: true,
+    })),
     trunks: [{ between: ['north', 'south'], bytesPerSecond: gbit(2) }],
     drained: ['a', 'b'],
   },

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { z } from 'zod';
 import { godwitError } from './errors.ts';
-import { address, guestName, hostName, splitAddress } from './protocol/names.ts';
+import { address, guestName, hostName, siteName, splitAddress } from './protocol/names.ts';
 import { ipAddress } from './protocol/network.ts';
 import { nfsUrl, numericId } from './protocol/nfs-url.ts';
 import { checkSocketsBelow } from './protocol/socket-path.ts';
@@ -47,6 +47,8 @@ export const agentConfig = z.strictObject({
    * taken up again over such a link, the memory stream.
    */
   addresses: z.array(address).max(8).default([]),
+  /** Where this host stands; a controller moves no guest to another site by its own choice. */
+  site: siteName.optional(),
   /** Owns everything that Godwit keeps on this host. */
   stateDir: path.refine(isAbsolute, 'expected an absolute path'),
   /** Certificates: ca.crt, host.crt, host.key. Default: stateDir/pki. */

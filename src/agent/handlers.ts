@@ -289,6 +289,7 @@ async function hostInfo({ config, store, guests, inventory }: AgentParts): Promi
   return {
     name: config.name,
     address: config.address,
+    ...(config.site === undefined ? {} : { site: config.site }),
     version: PRODUCT_VERSION,
     protocolVersions: [...PROTOCOL_VERSIONS],
     ...machine,

@@ -88,7 +88,19 @@ export async function listFleetHosts(
   const look = listLook(context, flags);
   const head = ['HOST', 'STATE', 'ADDRESS', 'GUESTS', 'MEMORY FREE', 'CORES', 'USED', 'NOTE'];
   const rows = hosts.map((host) => hostRow(host, look.paint));
+  withSites(head, rows, hosts);
   context.out.write(hosts.length === 0 ? 'no hosts\n' : renderTable(head, rows, look));
+}
+
+/** A column behind the name, where any host names its site. */
+export function withSites(
+  head: string[],
+  rows: readonly string[][],
+  hosts: readonly { readonly site?: string | undefined }[],
+): void {
+  if (hosts.every(({ site }) => site === undefined)) return;
+  head.splice(1, 0, 'SITE');
+  for (const [place, row] of rows.entries()) row.splice(1, 0, hosts[place]?.site ?? '-');
 }
 
 function hostRow(host: FleetHost, paint: Painter): string[] {

@@ -4,11 +4,13 @@ import path from 'node:path';
 import { z } from 'zod';
 import { godwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
-import { address, hostName } from '../protocol/names.ts';
+import { address, hostName, siteName } from '../protocol/names.ts';
+import { networkPrefix } from '../protocol/prefix.ts';
 import { programName } from '../protocol/controller/wish.ts';
 import { checkSocketsBelow } from '../protocol/socket-path.ts';
 import { oidcConfig } from './oidc/config.ts';
 import { checkedSettings, placeOfSetting } from '../settings.ts';
+import { siteLink, siteMapProblem } from './site-map.ts';
 
 const filePath = z.string().min(1).max(4096);
 
@@ -88,6 +90,12 @@ export const controllerConfig = z.strictObject({
       }),
     )
     .default({}),
+  /** The sites of the fleet's hosts, by the names that their agents' configurations have. */
+  sites: z
+    .record(siteName, z.strictObject({ networks: z.array(networkPrefix).max(64).default([]) }))
+    .default({}),
+  /** The lines between sites; a pair without one is not looked at for its capacity. */
+  siteLinks: z.array(siteLink).max(1000).default([]),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 });
 export type ControllerConfig = z.infer<typeof controllerConfig>;
@@ -134,6 +142,8 @@ export function parseControllerConfig(file: string, text: string): ControllerCon
   const { web } = config;
   if (web !== undefined && (web.certFile === undefined) !== (web.keyFile === undefined))
     throw wrong(['web'], 'certFile and keyFile belong together');
+  const problem = siteMapProblem(config);
+  if (problem !== undefined) throw wrong(problem.setting, problem.words);
   return config;
 }
 

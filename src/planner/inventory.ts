@@ -57,6 +57,8 @@ export interface PlannerGuest {
   /** The processor model that it runs on. */
   readonly processor?: string;
   readonly neverMove?: boolean;
+  /** Hosts of other sites are looked at too: whoever asked for its move named where to, or it starts only now. */
+  readonly mayChangeSite?: boolean;
   /** It may be on these hosts alone. */
   readonly pinnedTo?: readonly string[];
   /** Never on a host with another of these groups. */
@@ -89,6 +91,7 @@ export type Constraint =
   | 'pinned'
   | 'apart'
   | 'together'
+  | 'site'
   | 'silent'
   | 'draining'
   | 'moving'

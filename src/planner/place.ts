@@ -32,7 +32,7 @@ export function place(inventory: Inventory, guest: NewGuest): Placement {
   const fleet = new Fleet(inventory, { ...ESTIMATE, byDays: true });
   const outside = new Place(nowhere);
   const seat = {
-    guest: { ...guest, host: '', demand: [guest.cpu] },
+    guest: { ...guest, host: '', demand: [guest.cpu], mayChangeSite: true },
     from: outside,
     at: outside,
     expected: { mean: guest.cpu, variance: 0 },

@@ -4,6 +4,10 @@ import { z } from 'zod';
 export const hostName = z
   .string()
   .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'a host name: up to 63 of a-z, 0-9 and -');
+/** Of the place at which hosts stand: a data centre, a cloud's region, a home. */
+export const siteName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'a site name: up to 63 of a-z, 0-9 and -');
 export const guestName = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'a guest name: up to 63 letters, digits, . _ -');

@@ -21,7 +21,15 @@ const withPostgres = (postgres: object): string =>
 test('a short configuration is whole', () => {
   const config = parseControllerConfig('c.json', JSON.stringify(GOOD));
   const history = { days: 90, most: 50_000 };
-  assert.deepEqual(config, { ...GOOD, hosts: {}, programs: {}, history, logLevel: 'info' });
+  const sites = { sites: {}, siteLinks: [] };
+  assert.deepEqual(config, {
+    ...GOOD,
+    hosts: {},
+    programs: {},
+    history,
+    ...sites,
+    logLevel: 'info',
+  });
 });
 
 test('what is wrong is told with its line', () => {

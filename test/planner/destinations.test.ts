@@ -48,7 +48,7 @@ test('a trunk between sites counts', () => {
   ];
   const trunks = [{ between: ['south', 'north'] as const, bytesPerSecond: GBIT / 2 }];
   assert.equal(
-    placed(hosts, [guest('g', 'a')], {
+    placed(hosts, [guest('g', 'a', { mayChangeSite: true })], {
       trunks: trunks.map(({ between: [one, other], ...rest }) => ({
         ...rest,
         between: [one, other],

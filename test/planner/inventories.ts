@@ -42,6 +42,7 @@ const hosts = fc
         networks: few(['front', 'back']),
         processors: few(['old', 'new']),
         watts: fc.constantFrom([80, 120], [100, 150, 180]),
+        site: fc.constantFrom('north', 'north', 'south'),
       },
       { requiredKeys: ['cpu', 'coreCpu', 'memoryBytes', 'on'] },
     ),
@@ -72,6 +73,7 @@ const guestsOn = (count: number): fc.Arbitrary<PlannerGuest[]> =>
           pinnedTo: few(['h0', 'h1', 'h2', 'h3']),
           apart: few(['db', 'web']),
           together: fc.constantFrom('pair', 'trio'),
+          mayChangeSite: fc.boolean(),
         },
         { requiredKeys: ['host', 'memoryBytes', 'cpu', 'demand'] },
       ),
@@ -104,6 +106,9 @@ export function broken({ hosts: all, guests }: Inventory, { moves }: Plan): stri
     if (each.neverMove === true) problems.push(`${name}: never moves`);
     if (each.moving === true) problems.push(`${name}: moves already`);
     if (source.silent === true || target.silent === true) problems.push(`${name}: silent host`);
+    if (each.mayChangeSite !== true && source.site !== target.site) {
+      problems.push(`${name}: to another site`);
+    }
     if (target.draining === true) problems.push(`${name}: to a draining host`);
     if (each.pinnedTo?.includes(to) === false) problems.push(`${name}: pinned`);
     if (each.processor !== undefined && target.processors?.includes(each.processor) === false) {

@@ -3,7 +3,7 @@ import type { HostEntry } from '../../protocol/public/host.ts';
 import { printJson } from '../context.ts';
 import type { Context } from '../context.ts';
 import { askAny } from '../agent-set.ts';
-import { controllerNamed, listFleetHosts, withController } from '../fleet-lists.ts';
+import { controllerNamed, listFleetHosts, withController, withSites } from '../fleet-lists.ts';
 import type { Painter } from '../render/style.ts';
 import { renderTable } from '../render/table.ts';
 import type { Look } from '../render/table.ts';
@@ -34,13 +34,15 @@ export const run: Run<typeof hostsSpec> = async (input, context) => {
 };
 
 function printHosts(context: Context, hosts: readonly HostEntry[], look: Look): void {
-  context.out.write(
-    renderTable(
-      ['HOST', 'STATUS', 'ADDRESS', 'GUESTS', 'IN/OUT', 'MEMORY FREE', 'CORES', 'HYPERVISORS'],
-      hosts.map((host) => hostRow(host, look.paint)),
-      look,
-    ),
+  const head = ['HOST', 'STATUS', 'ADDRESS', 'GUESTS', 'IN/OUT', 'MEMORY FREE', 'CORES'];
+  head.push('HYPERVISORS');
+  const rows = hosts.map((host) => hostRow(host, look.paint));
+  withSites(
+    head,
+    rows,
+    hosts.map(({ info }) => ({ site: info?.site })),
   );
+  context.out.write(renderTable(head, rows, look));
   for (const host of hosts) {
     if (host.reason !== undefined) context.out.write(`${host.name}: ${host.reason}\n`);
   }

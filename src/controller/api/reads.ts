@@ -46,7 +46,7 @@ type HostColumns = Omit<Selectable<Tables['hosts']>, 'info' | 'epoch' | 'changed
 
 const HOST_COLUMNS = [
   ...(['name', 'address', 'shard', 'state', 'since', 'reason', 'version', 'cores'] as const),
-  ...(['memory_bytes', 'memory_available_bytes', 'guests'] as const),
+  ...(['memory_bytes', 'memory_available_bytes', 'guests', 'site'] as const),
 ] as const;
 
 /** A host that nobody follows is in no state that anybody knows. */

@@ -3,6 +3,7 @@ import type { PastRates } from '../history/rates.ts';
 import { identityOf } from '../inventory/claims.ts';
 import { fleetSnapshot } from '../inventory/snapshot.ts';
 import type { FleetSnapshot, SnapshotGuest, SnapshotHost } from '../inventory/snapshot.ts';
+import type { SiteLink } from '../site-map.ts';
 import { Migrations } from '../store/migrations.ts';
 import type { Store } from '../store/open.ts';
 import type { GuestFacts, HostFacts, World } from '../wishes/facts.ts';
@@ -10,7 +11,7 @@ import { keyed } from '../wishes/namesakes.ts';
 import type { Namesake } from '../wishes/namesakes.ts';
 import type { FleetView } from './ports.ts';
 
-type Look = Pick<World, 'hosts' | 'guests' | 'labels' | 'past'>;
+type Look = Pick<World, 'hosts' | 'guests' | 'labels' | 'siteLinks' | 'past'>;
 
 /** All wishes of a controller share one look at the database within that time, ms. */
 const FRESH_MS = 300;
@@ -21,12 +22,14 @@ const PAST_MS = 60_000;
 /** The fleet as all controllers know it. */
 export class StoredFleet implements FleetView {
   readonly #store: Store;
+  readonly #siteLinks: readonly SiteLink[];
   readonly #monotonicMs: () => number;
   #last: { readonly look: Promise<Look>; readonly atMs: number } | undefined;
   #past: { readonly rates: PastRates; readonly atMs: number } | undefined;
   readonly #addresses = new Map<string, string>();
 
-  constructor(store: Store, monotonicMs: () => number) {
+  constructor(store: Store, monotonicMs: () => number, siteLinks: readonly SiteLink[] = []) {
+    this.#siteLinks = siteLinks;
     this.#store = store;
     this.#monotonicMs = monotonicMs;
   }
@@ -51,7 +54,8 @@ export class StoredFleet implements FleetView {
   async #read(): Promise<Look> {
     const snapshot = await fleetSnapshot(this.#store);
     for (const { name, address } of snapshot.hosts) this.#addresses.set(name, address);
-    return { ...factsOf(snapshot), past: await this.#rates() };
+    const known = { siteLinks: this.#siteLinks, past: await this.#rates() };
+    return { ...factsOf(snapshot), ...known };
   }
 
   async #rates(): Promise<PastRates> {
@@ -94,10 +98,11 @@ function byIdentity(told: readonly SnapshotGuest[]): SnapshotGuest[][] {
 }
 
 function hostFacts(host: SnapshotHost, nowMs: number): HostFacts {
-  const { name, state, sinceMs, cores, memoryBytes, memoryAvailableBytes } = host;
+  const { name, state, sinceMs, cores, memoryBytes, memoryAvailableBytes, info } = host;
   const isHeard = state === 'up' && memoryBytes !== undefined && cores !== undefined;
   return {
     name,
+    ...(info?.site === undefined ? {} : { site: info.site }),
     ...(isHeard ? {} : { silentSinceMs: sinceMs }),
     seenAtMs: isHeard ? nowMs : sinceMs,
     cores: cores ?? 0,

@@ -14,7 +14,7 @@ import { WishLoop } from './loop.ts';
 import { rollCalls } from './roll-calls.ts';
 
 export interface WorkParts {
-  readonly config: Pick<ControllerConfig, 'programs'>;
+  readonly config: Pick<ControllerConfig, 'programs' | 'siteLinks'>;
   readonly store: Store;
   readonly credentials: Credentials;
   readonly clock: Clock;
@@ -37,7 +37,7 @@ export interface Work {
 /** What a controller needs to make wishes true: their store, the fleet as it is known, and the agents. */
 export function workOn({ config, store, credentials, clock, log, owner }: WorkParts): Work {
   const wishes = new Wishes(store);
-  const fleet = new StoredFleet(store, () => clock.monotonicMs());
+  const fleet = new StoredFleet(store, () => clock.monotonicMs(), config.siteLinks);
   const addressOf = (host: string): string | undefined => fleet.addressOf(host);
   const agents = new Agents({ credentials, addressOf });
   const roll = rollCalls({ programs: config.programs, credentials, addressOf });
@@ -46,7 +46,7 @@ export function workOn({ config, store, credentials, clock, log, owner }: WorkPa
   const [policies, proposals] = [new Policies(store), new Proposals(store)];
   const newPolicyId = (): string => randomBytes(8).toString('hex');
   // A look of its own: whoever asks for a wish right after it must not be answered with what a policy saw.
-  const seen = new StoredFleet(store, () => clock.monotonicMs());
+  const seen = new StoredFleet(store, () => clock.monotonicMs(), config.siteLinks);
   const looking = { store, policies, wishes, fleet: seen, newId: newPolicyId };
   const policyLoop = new PolicyLoop({ ...looking, clock, log, owner });
   const close = async (): Promise<void> => {

@@ -19,12 +19,13 @@ type HostColumns = Omit<HostRow, 'epoch' | 'changed_at' | 'info'>;
 
 /** A row as the API tells it. `followedBy`: the controller that has its lease. */
 export function hostOfRow(row: HostColumns, followedBy?: string, load?: HostLoad): FleetHost {
-  const { name, address, state, since, reason, version, cores, guests } = row;
+  const { name, address, site, state, since, reason, version, cores, guests } = row;
   const { memory_bytes: memory, memory_available_bytes: available } = row;
   const sample = load === undefined ? undefined : withoutGuests(load);
   return {
     name,
     address,
+    ...(site === null ? {} : { site }),
     guests,
     state: state as HostState,
     since: momentOf(since),

@@ -138,6 +138,7 @@ export class HostBook implements Heard {
   #factsOf(info: HostInfo): Partial<NewHost> {
     return {
       info: JSON.stringify(info),
+      site: info.site ?? null,
       version: info.version,
       cores: info.processor.cores,
       memory_bytes: info.memoryBytes,

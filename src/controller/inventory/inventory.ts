@@ -282,6 +282,6 @@ function takenUp(known: NewHost, nowMs: number): NewHost {
 
 function newHost(name: string, address: string, since: number): NewHost {
   const unknown = { reason: null, version: null, cores: null, memory_bytes: null, info: null };
-  const counts = { memory_available_bytes: null, guests: 0 };
+  const counts = { memory_available_bytes: null, guests: 0, site: null };
   return { name, address, shard: shardOf(name), state: 'new', since, ...unknown, ...counts };
 }

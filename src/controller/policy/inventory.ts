@@ -85,6 +85,7 @@ function plannerHost(
     coreCpu: 1,
     memoryBytes: guestBytes(world, name) + roomBytes(world, name),
     on: true,
+    ...(facts.site === undefined ? {} : { site: facts.site }),
     ...(facts.silentSinceMs === undefined ? {} : { silent: true }),
     ...(world.marks.get(name)?.drainingFor === undefined ? {} : { draining: true }),
     ...(facts.linkBytesPerSecond === undefined

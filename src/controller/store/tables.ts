@@ -124,6 +124,7 @@ export interface Tables {
 export interface HostRow {
   name: string;
   address: string;
+  site: string | null;
   shard: number;
   /** See protocol/controller/host.ts. */
   state: string;

@@ -15,7 +15,13 @@ export const VERSIONS: readonly ((db: Database) => Promise<void>)[] = [
   whoMayWhat,
   policies,
   migrations,
+  sites,
 ];
+
+/** Where each host stands. */
+async function sites({ schema }: Database): Promise<void> {
+  await schema.alterTable('hosts').addColumn('site', 'text').execute();
+}
 
 /** Both policies of the fleet propose, and nothing moves by them, until somebody chooses otherwise. */
 async function policies(db: Database): Promise<void> {

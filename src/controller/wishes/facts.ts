@@ -2,10 +2,13 @@ import type { PastRates } from '../history/rates.ts';
 import type { GuestRunState } from '../../protocol/public/host.ts';
 import { NO_LABELS, readLabels } from '../../protocol/label-rules.ts';
 import type { Labels } from '../../protocol/label-rules.ts';
+import type { SiteLink } from '../site-map.ts';
 
 /** A host as its agent reported it last. */
 export interface HostFacts {
   readonly name: string;
+  /** Where it stands; absent where its agent names no site. */
+  readonly site?: string;
   /** Since when it is silent, ms since 1970; absent while it answers. */
   readonly silentSinceMs?: number;
   /** When its guests were looked at last, by the clock of the store. */
@@ -97,6 +100,8 @@ export interface World {
   readonly others: readonly Other[];
   /** By the key of the guest. */
   readonly labels: ReadonlyMap<string, Readonly<Record<string, string>>>;
+  /** Between sites, by the controller's configuration; none where absent. */
+  readonly siteLinks?: readonly SiteLink[];
 }
 
 export const labelsOf = ({ labels }: World, guest: string): Labels | { words: string } => {

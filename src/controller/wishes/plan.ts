@@ -1,6 +1,7 @@
 import { drain } from '../../planner/drain.ts';
 import type { Inventory, PlannedMove, PlannerGuest, PlannerHost } from '../../planner/inventory.ts';
 import { NO_RATES } from '../history/rates.ts';
+import { trunksOf } from '../site-map.ts';
 import { aimOf, emptiedBy } from './aim.ts';
 import { guestBytes, homesOf, labelsOf, ownOf, roomBytes } from './facts.ts';
 import type { GuestFacts, World } from './facts.ts';
@@ -34,6 +35,7 @@ export function planFor(wish: Wish, guests: readonly string[], world: World): Wi
     parallel: ask.maxParallel ?? world.limits.fleet,
     pairs: (world.past ?? NO_RATES).pairs,
     perHost: Math.max(world.limits.outPerHost, world.limits.inPerHost),
+    trunks: trunksOf(world.siteLinks),
     ...(ask.deadlineAtMs === undefined
       ? {}
       : { deadlineSeconds: Math.max(0, (ask.deadlineAtMs - world.nowMs) / 1000) }),
@@ -98,6 +100,7 @@ function inventoryOf(wish: Wish, wanted: ReadonlySet<string>, world: World): Inv
       memoryBytes: guestBytes(world, host.name) + roomBytes(world, host.name),
       on: true,
       ...(host.silentSinceMs === undefined ? {} : { silent: true }),
+      ...(host.site === undefined ? {} : { site: host.site }),
       ...(marked || emptied.has(host.name) ? { draining: true } : {}),
       ...(linkBytesPerSecond === undefined ? {} : { linkBytesPerSecond }),
     };
@@ -132,15 +135,21 @@ function plannerGuest(
     // What this wish does not move is there and stays.
     ...(isWanted ? {} : { neverMove: true }),
     ...(allowed === undefined ? {} : { pinnedTo: allowed }),
+    ...(isWanted && namedFor(wish, world) !== undefined ? { mayChangeSite: true } : {}),
     ...(group === undefined ? {} : { apart: [group] }),
   };
+}
+
+/** The hosts that were named for its guests; only by them a guest leaves its site. */
+function namedFor(wish: Wish, world: World): readonly string[] | undefined {
+  const aim = aimOf(wish, world);
+  return aim.kind === 'bring' ? aim.to : wish.ask.to;
 }
 
 /** Where a guest may go: where it has not failed yet comes first; undefined for anywhere. */
 function destinationsFor(wish: Wish, guest: string, world: World): string[] | undefined {
   const failed = ownOf(wish.tries, guest)?.at ?? [];
-  const aim = aimOf(wish, world);
-  const named = aim.kind === 'bring' ? aim.to : wish.ask.to;
+  const named = namedFor(wish, world);
   if (named === undefined && failed.length === 0) return undefined;
   const all = named ?? [...world.hosts.keys()];
   const fresh = all.filter((host) => !failed.includes(host) && isOpenTo(world, wish, host));

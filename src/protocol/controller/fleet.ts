@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { address, bytes, hostName, moment, shortText } from '../names.ts';
+import { address, bytes, hostName, moment, shortText, siteName } from '../names.ts';
 import { labels } from '../labels.ts';
 import { guestInfo, hostInfo, name64 } from '../public/host.ts';
 import { hostLoad } from '../public/load.ts';
@@ -16,6 +16,8 @@ export type HostState = z.infer<typeof hostState>;
 export const fleetHost = z.object({
   name: hostName,
   address,
+  /** Where it stands, as its agent said last. */
+  site: siteName.optional(),
   state: hostState,
   /** Since when it is in that state; of one that is silent, when it was heard of last. */
   since: moment,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { labels } from '../labels.ts';
-import { address, bytes, guestName, hostName, migrationId, shortText } from '../names.ts';
+import { address, bytes, guestName, hostName, migrationId, shortText, siteName } from '../names.ts';
 
 export const name64 = z.string().max(128);
 
@@ -22,6 +22,8 @@ export type HypervisorInfo = z.infer<typeof hypervisorInfo>;
 export const hostInfo = z.object({
   name: hostName,
   address,
+  /** Where it stands, by its configuration. */
+  site: siteName.optional(),
   version: name64,
   /** Of its kernel: another one after each start. */
   bootId: name64.optional(),

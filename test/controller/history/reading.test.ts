@@ -32,7 +32,13 @@ test('a first read that is interrupted, between pages or reports, is done again 
 test('a destination tells what a lost source cannot, though newer ones are left to a source that is up', async (t) => {
   const b = listing(newestFirst('destination', (nth) => (nth > 10 ? 'up' : 'lost')));
   const { history, store, ids } = await historyOf(t, { b });
-  const nothing = { version: null, cores: null, memory_bytes: null, memory_available_bytes: null };
+  const nothing = {
+    site: null,
+    version: null,
+    cores: null,
+    memory_bytes: null,
+    memory_available_bytes: null,
+  };
   const of = { ...nothing, reason: null, info: null, guests: 0, since: 0, changed_at: 0, epoch: 1 };
   const up = { ...of, name: 'up', address: 'up:1', shard: 1, state: 'up' };
   await store.db.insertInto('hosts').values(up).execute();

@@ -9,6 +9,7 @@ export const HOST: NewHost = {
   since: 1,
   reason: null,
   version: null,
+  site: null,
   cores: null,
   memory_bytes: null,
   memory_available_bytes: null,

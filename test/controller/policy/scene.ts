@@ -177,6 +177,7 @@ export class Scene {
           cores: CORES,
           memory_bytes: 64 * GIB,
           memory_available_bytes: 60 * GIB,
+          site: null,
           guests: 0,
           info: null,
           changed_at: 1,

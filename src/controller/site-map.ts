@@ -1,0 +1,77 @@
+import { z } from 'zod';
+import type { Trunk } from '../planner/inventory.ts';
+import { siteName } from '../protocol/names.ts';
+import { covers, parsePrefix } from '../protocol/prefix.ts';
+import { didYouMean } from '../protocol/nearest.ts';
+
+/** The map of sites and the lines between them, from the controller's configuration; docs/sites.md. Pure. */
+
+/** A line between two sites. All moves between their hosts share it; each direction has all of its rate. */
+export const siteLink = z.strictObject({
+  between: z.tuple([siteName, siteName]),
+  /** What it carries in each direction, bytes/s. */
+  bytesPerS: z.number().int().min(1000).max(1e12),
+  roundTripMs: z.number().nonnegative().max(10_000).default(0),
+  /** What a GB (1e9 bytes) over it costs, in whatever money; absent or 0: it is not metered. */
+  costPerGb: z.number().nonnegative().max(1e6).default(0),
+});
+export type SiteLink = z.infer<typeof siteLink>;
+
+export interface SiteMap {
+  readonly sites: Readonly<Record<string, { readonly networks: readonly string[] }>>;
+  readonly siteLinks: readonly SiteLink[];
+}
+
+/** A setting, and what is wrong with it. */
+export interface SiteMapProblem {
+  readonly setting: readonly string[];
+  readonly words: string;
+}
+
+/**
+ * The first thing that cannot be so of a map; undefined where all can. A ring of links is none: a move takes the one link
+ * between its two sites, and is never sent on over a third.
+ */
+export function siteMapProblem(map: SiteMap): SiteMapProblem | undefined {
+  return overlap(map) ?? badLink(map);
+}
+
+function overlap({ sites }: SiteMap): SiteMapProblem | undefined {
+  const all = Object.entries(sites).flatMap(([site, { networks }]) =>
+    networks.map((network) => ({ site, network, prefix: parsePrefix(network) })),
+  );
+  for (const [place, one] of all.entries()) {
+    for (const other of all.slice(place + 1)) {
+      if (one.site === other.site) continue;
+      if (one.prefix === undefined || other.prefix === undefined) continue;
+      if (!covers(one.prefix, other.prefix) && !covers(other.prefix, one.prefix)) continue;
+      const words = `${other.network} of ${other.site} overlaps ${one.network} of ${one.site}: an address in both does not tell a site. Leave networks out that both sites use`;
+      return { setting: ['sites', other.site], words };
+    }
+  }
+  return undefined;
+}
+
+function badLink({ sites, siteLinks }: SiteMap): SiteMapProblem | undefined {
+  const setting = ['siteLinks'];
+  const seen = new Set<string>();
+  for (const { between } of siteLinks) {
+    const [one, other] = between;
+    if (one === other)
+      return { setting, words: `a link leads from ${one} to ${one} itself: a loop of one site` };
+    const strange = between.find((site) => !Object.hasOwn(sites, site));
+    if (strange !== undefined) {
+      const near = didYouMean(strange, Object.keys(sites));
+      const words = `${strange} is no site of \`sites\`${near === undefined ? '' : `. ${near}`}`;
+      return { setting, words };
+    }
+    const pair = between.toSorted().join(' and ');
+    if (seen.has(pair)) return { setting, words: `two links are between ${pair}; name one` };
+    seen.add(pair);
+  }
+  return undefined;
+}
+
+/** As the planner takes them. */
+export const trunksOf = (links: readonly SiteLink[] = []): Trunk[] =>
+  links.map(({ between, bytesPerS }) => ({ between, bytesPerSecond: bytesPerS }));
