@@ -60,7 +60,14 @@ function rehearsalWords({ rehearsal }: Report): [string, string][] {
   const how = switches === 'postcopy' ? 'would go over to post-copy' : 'memory converges';
   return [
     ['came to the switch', switches === undefined ? 'no' : `yes: ${how}`],
-    ...(switches === undefined ? [] : [pair('downtime', `${expected}; ${asked} allowed`)]),
+    ...(switches === undefined
+      ? []
+      : [
+          pair(
+            'downtime of a move',
+            `${expected} (as measured at the switch; at most ${asked} is asked for)`,
+          ),
+        ]),
     ...(stoodStillMs === undefined
       ? []
       : [pair('stood still in the rehearsal', formatDuration(stoodStillMs))]),

@@ -129,7 +129,8 @@ function checkPlaces(ask: WishAsk, world: World): void {
   }
   const others = [...world.hosts.keys()].filter((host) => !closed.includes(host) && isOpen(host));
   if (others.length === 0) {
-    const hint = '`godwit undrain HOST` opens one that was drained.';
+    const hint =
+      'Every other host is drained, or there is none. `godwit hosts` shows them; `godwit undrain HOST` opens one.';
     throw godwitError('GODWIT_USAGE', { what: 'no host is left for the guests' }, { hint });
   }
 }

@@ -131,9 +131,10 @@ export function whyItWaits(guest: GuestFacts, world: World): Obstacle | undefine
   const both = whoseItIs(guest, world);
   if (both !== undefined) return both;
   const owner = world.reservations.find((each) => each.guest === guest.name);
-  if (owner !== undefined) return { waitsFor: 'other-move', words: `${owner.move} moves it` };
+  if (owner !== undefined)
+    return { waitsFor: 'other-move', words: `the migration ${owner.move} is moving it` };
   if (guest.migration !== undefined) {
-    return { waitsFor: 'other-move', words: `${guest.migration} moves it` };
+    return { waitsFor: 'other-move', words: `the migration ${guest.migration} is moving it` };
   }
   if (homesOf(guest).length === 0) {
     return { waitsFor: 'other-move', words: 'it is on its way in' };

@@ -129,7 +129,13 @@ export function wordsOf({ wish, moves, left, world }: Omit<Carried, 'situation'>
     ...(wish.moved > 0 || wish.phase === 'done' ? [`${many(wish.moved)} moved`] : []),
     ...(open > 0 ? [`${open} under way`] : []),
     ...(wish.queue.length > 0 ? [`${wish.queue.length} waiting`] : []),
-    ...(left.stays.length > 0 ? [`${many(left.stays.length)} stay where they are`] : []),
+    ...(left.stays.length > 0
+      ? [
+          left.stays.length === 1
+            ? '1 guest stays where it is'
+            : `${left.stays.length} guests stay where they are`,
+        ]
+      : []),
     ...(held === undefined ? [] : [`${held.id} is held: a person must decide it`]),
     ...(wish.phase === 'working' ? left.blind.map((host) => blindWords(world, host)) : []),
     ...(late && !isWishEnd(wish.phase) ? ['it is later than its deadline'] : []),
