@@ -112,3 +112,22 @@ test('a drain goes on under another controller, begins nothing twice, and is can
   );
   assert.deepEqual(await next.api.undrain({ params: { host: 'a' } }), { ok: true });
 });
+
+test('a drain that is asked for a hundred times at once under one id is one drain', async (t) => {
+  const { a, api } = await drained(t);
+  const params = { id: 'w-00000001' };
+  const answers = await Promise.all(
+    Array.from({ length: 100 }, () => api.putWish({ params, query: {}, body: ask })),
+  );
+  assert.ok(answers.every(({ started }) => started));
+  assert.deepEqual(
+    (await api.wishes()).wishes.map(({ id }) => id),
+    [params.id],
+  );
+  const { moves } = await until('the move to run', 20_000, async () => {
+    const found = await api.wish({ params });
+    return found.moves[0]?.phase === 'running' ? found : undefined;
+  });
+  assert.equal(moves.length, 1);
+  assert.deepEqual(new Set(a.movers.started), new Set([moves[0]?.id]));
+});
