@@ -6,6 +6,7 @@ import { command } from './command.ts';
 import { convergence } from './convergence.ts';
 import { disks } from './disks.ts';
 import { drain } from './drain.ts';
+import { events } from './events.ts';
 import { fleet } from './fleet.ts';
 import { footprint } from './footprint.ts';
 import { gap } from './gap.ts';
@@ -47,6 +48,7 @@ const BENCHES: readonly Bench[] = [
   prediction,
   convergence,
   fleet,
+  events,
 ];
 
 function list(): void {

@@ -28,7 +28,7 @@ const FLUSH_MS = 250;
 /** Connections that are made, and lists that are asked for, at once. */
 const AT_ONCE = 32;
 /** For clients that come back: ten minutes of 80 events a second. */
-const EVENTS_KEPT = 50_000;
+export const EVENTS_KEPT = 50_000;
 
 export interface InventoryParts {
   readonly store: Store;

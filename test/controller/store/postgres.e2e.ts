@@ -17,6 +17,7 @@ import type { Postgres } from '../../../tools/postgres.ts';
 import { untilSo } from '../../until.ts';
 import { proposalOf } from '../policy/parts.ts';
 import { policySuite } from '../policy/suite.ts';
+import { askedSuite } from './asked-suite.ts';
 import { storeSuite } from './suite.ts';
 import { wishesSuite } from './wishes-suite.ts';
 
@@ -29,6 +30,7 @@ after(() => postgres.stop());
 
 storeSuite('PostgreSQL', async () => ({ postgres: await postgres.database() }));
 wishesSuite('PostgreSQL', async () => ({ postgres: await postgres.database() }));
+askedSuite('PostgreSQL', async () => ({ postgres: await postgres.database() }));
 policySuite('PostgreSQL', async () => ({ postgres: await postgres.database() }));
 
 describe('a store in PostgreSQL', () => {

@@ -8,6 +8,7 @@ import { openStore } from '../../../src/controller/store/open.ts';
 import { hasCode } from '../../../src/errors.ts';
 import { silentLog } from '../../../src/log.ts';
 import { killWriters } from './kills.ts';
+import { askedSuite } from './asked-suite.ts';
 import { storeSuite } from './suite.ts';
 import { wishesSuite } from './wishes-suite.ts';
 
@@ -22,6 +23,7 @@ after(() => rmSync(directory, { recursive: true }));
 
 storeSuite('SQLite', () => Promise.resolve({ sqlite: file() }));
 wishesSuite('SQLite', () => Promise.resolve({ sqlite: file() }));
+askedSuite('SQLite', () => Promise.resolve({ sqlite: file() }));
 
 describe('a store in a file', () => {
   test('loses nothing accepted and keeps no half of a transaction when its process is killed in mid-write', async () => {

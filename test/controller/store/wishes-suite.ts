@@ -43,29 +43,6 @@ export function wishesSuite(name: string, make: () => Promise<StorePlace>): void
         assert.equal(await wishes.advance(second, LEASE_MS), undefined);
       }));
 
-    test('a wish that is asked for a hundred times at once, at two controllers, is one wish', async () => {
-      const place = await make();
-      const stores = [await openStore(place, silentLog), await openStore(place, silentLog)];
-      const [one, two] = stores.map((store) => new Wishes(store));
-      assert.ok(one !== undefined && two !== undefined);
-      try {
-        const asked = Array.from({ length: 100 }, (_, nth) =>
-          (nth % 2 === 0 ? one : two).add({ ...drainOf('a'), createdBy: `person ${nth}` }),
-        );
-        await Promise.all(asked);
-        assert.deepEqual(
-          (await two.list()).map(({ id }) => id),
-          [drainOf('a').id],
-        );
-        const other = { ...drainOf('a'), ask: { ...drainOf('a').ask, priority: 1 } };
-        const refused = await Promise.allSettled([one.add(other), two.add(other)]);
-        for (const each of refused)
-          assert.ok(each.status === 'rejected' && hasCode(each.reason, 'GODWIT_WISH_TAKEN'));
-      } finally {
-        await Promise.all(stores.map((store) => store.close()));
-      }
-    });
-
     test('of many controllers that ask at once, one gets the wish', () =>
       opened(async (wishes) => {
         await wishes.add(drainOf('a'));

@@ -1,0 +1,117 @@
+/**
+ * The doors of a controller and its log of events, for bench/events: real TLS, tokens and limits, and news that the parent
+ * asks for. Speaks to its parent over IPC.
+ */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import type { TLSSocket } from 'node:tls';
+import { controllerConfig } from '../src/controller/config.ts';
+import { openDoors } from '../src/controller/doors.ts';
+import type { DoorParts } from '../src/controller/doors.ts';
+import { EVENTS_KEPT } from '../src/controller/inventory/inventory.ts';
+import { openStore } from '../src/controller/store/open.ts';
+import { Sessions } from '../src/controller/who/sessions.ts';
+import { Tokens } from '../src/controller/who/tokens.ts';
+import { systemClock } from '../src/clock.ts';
+import { EventLog } from '../src/event-log.ts';
+import { silentLog } from '../src/log.ts';
+import type { FleetNews } from '../src/protocol/controller/events.ts';
+import { Refusals } from '../src/rpc/refusals.ts';
+import type { EventsOrder, EventsTold } from './events-words.ts';
+
+const [stateDir = '', webAddress = ''] = process.argv.slice(2);
+const config = controllerConfig.parse({
+  name: 'control',
+  address: '127.0.0.1:0',
+  stateDir,
+  web: { address: webAddress },
+});
+const pem = (name: string): string => readFileSync(`${stateDir}/pki/${name}`, 'utf8');
+const store = await openStore({ sqlite: `${stateDir}/controller.db` }, silentLog);
+const tokens = new Tokens(store);
+const log = new EventLog<FleetNews>(EVENTS_KEPT);
+const followers = new Set<TLSSocket>();
+let mostHeldBytes = 0;
+
+/** Counts who listens until its stream has let go of everything. */
+async function* followed(
+  socket: TLSSocket,
+  events: ReturnType<typeof log.follow>,
+): ReturnType<typeof log.follow> {
+  followers.add(socket);
+  try {
+    yield* events;
+  } finally {
+    followers.delete(socket);
+  }
+}
+
+type EventsCall = Parameters<DoorParts['handlers']['events']>[0];
+const handlers = {
+  live: () => ({ ok: true }),
+  events: ({ request, lastEventId, signal }: EventsCall) =>
+    followed(request.socket as TLSSocket, log.follow(lastEventId, signal)),
+} as unknown as DoorParts['handlers'];
+
+const doors = await openDoors({
+  config,
+  credentials: { ca: pem('ca.crt'), cert: pem('controller.crt'), key: pem('controller.key') },
+  handlers,
+  methods: { token: true },
+  provider: undefined,
+  clock: systemClock,
+  tokens,
+  sessions: new Sessions(store),
+  listening: { log: silentLog, refusals: new Refusals(systemClock) },
+  log: silentLog,
+});
+
+function socketsOpen(): number {
+  return readdirSync('/proc/self/fd').filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).startsWith('socket:');
+    } catch {
+      // The one by which the list was read.
+      return false;
+    }
+  }).length;
+}
+
+let told = 0;
+/** News of about that size, as of a host that changes. */
+function tell(bytes: number): void {
+  told += 1;
+  const name = `host-${told % 1000}`;
+  const host = {
+    name,
+    address: '10.0.0.1:7443',
+    state: 'silent' as const,
+    since: '2026-11-23T09:00:00Z',
+    reason: 'x'.repeat(bytes),
+    guests: told,
+  };
+  log.add({ type: 'host', host });
+  for (const socket of followers) mostHeldBytes = Math.max(mostHeldBytes, socket.writableLength);
+}
+
+let telling: NodeJS.Timeout | undefined;
+process.on('message', (order: EventsOrder) => {
+  clearInterval(telling);
+  if (order.perS > 0) {
+    const each = Math.max(1, Math.round(order.perS / 50));
+    telling = setInterval(() => {
+      for (let nth = 0; nth < each; nth += 1) tell(order.bytes);
+    }, 20);
+  }
+  const { rss } = process.memoryUsage();
+  const said: EventsTold = {
+    told,
+    followers: followers.size,
+    sockets: socketsOpen(),
+    mostHeldBytes,
+    rss,
+  };
+  process.send?.(said);
+});
+process.on('disconnect', () => process.exit(0));
+const { token } = await tokens.create({ name: 'bench', role: 'viewer', by: 'bench' });
+process.send?.({ ready: true, address: doors.web, token });

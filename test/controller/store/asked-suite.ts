@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { openStore } from '../../../src/controller/store/open.ts';
+import type { StorePlace } from '../../../src/controller/store/open.ts';
+import { Wishes } from '../../../src/controller/store/wishes.ts';
+import { hasCode } from '../../../src/errors.ts';
+import { silentLog } from '../../../src/log.ts';
+import { drainOf } from '../wishes/worlds.ts';
+
+/** That an id of a wish is one wish, whoever asks and how often. `make` gives an empty database to each test. */
+export function askedSuite(name: string, make: () => Promise<StorePlace>): void {
+  describe(`wishes that are asked for again, in ${name}`, () => {
+    test('a wish that is asked for a hundred times at once, at two controllers, is one wish', async () => {
+      const place = await make();
+      const stores = [await openStore(place, silentLog), await openStore(place, silentLog)];
+      const [one, two] = stores.map((store) => new Wishes(store));
+      assert.ok(one !== undefined && two !== undefined);
+      try {
+        const asked = Array.from({ length: 100 }, (_, nth) =>
+          (nth % 2 === 0 ? one : two).add({ ...drainOf('a'), createdBy: `person ${nth}` }),
+        );
+        await Promise.all(asked);
+        assert.deepEqual(
+          (await two.list()).map(({ id }) => id),
+          [drainOf('a').id],
+        );
+        const other = { ...drainOf('a'), ask: { ...drainOf('a').ask, priority: 1 } };
+        const refused = await Promise.allSettled([one.add(other), two.add(other)]);
+        for (const each of refused)
+          assert.ok(each.status === 'rejected' && hasCode(each.reason, 'GODWIT_WISH_TAKEN'));
+      } finally {
+        await Promise.all(stores.map((store) => store.close()));
+      }
+    });
+  });
+}
