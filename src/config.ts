@@ -182,7 +182,13 @@ export const agentConfig = z.strictObject({
     })
     .optional(),
   /** The site's own programs, called as docs/hooks.md says: executables with the names of hooks. */
-  hooks: z.strictObject({ directory: path }).optional(),
+  hooks: z
+    .strictObject({
+      directory: path,
+      /** A guest whose hook `notice` says no stays where it is; otherwise it is only told. */
+      noticeMayRefuse: z.boolean().optional(),
+    })
+    .optional(),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 });
 export type AgentConfig = z.infer<typeof agentConfig>;

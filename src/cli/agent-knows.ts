@@ -17,6 +17,7 @@ const MUST_BE_KNOWN = {
   rehearse: '--rehearse',
   notBefore: '--not-before',
   whenQuiet: '--when',
+  noticeMs: '--notice',
 } as const satisfies Partial<Record<keyof MigrationRequest, string>>;
 
 /** An agent of an earlier build drops a field that it does not know. GODWIT_CAPABILITY where that would do harm. */

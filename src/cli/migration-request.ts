@@ -34,6 +34,7 @@ export function requestOf(verb: string, { args, flags }: Asked, to: string): Mig
     ...steeringOf(flags),
     ...timesOf(flags, Date.now()),
     ...quietOf(flags),
+    ...(flags.notice === undefined ? {} : { noticeMs: Math.round(flags.notice) }),
     maxBandwidth: flags.maxBandwidth,
     streams: flags.streams,
     compress: flags.compress,

@@ -39,6 +39,11 @@ export const drainSpec = spec({
       summary: 'when the host must be empty, from now; a plan that ends later is refused',
     },
     maxParallel: emptying.maxParallel,
+    notice: {
+      kind: 'duration',
+      summary:
+        'tell the owner of each guest so long ahead of its move, 1s to 1h; a longer one of its label godwit/notice counts',
+    },
     dryRun: emptying.dryRun,
     yes: emptying.yes,
     detach: emptying.detach,

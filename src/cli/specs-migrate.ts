@@ -56,6 +56,11 @@ export const SETTINGS = {
     summary:
       'with --when quiet: begin all the same after so long, up to 1 day; 1h where it is not given',
   },
+  notice: {
+    kind: 'duration',
+    summary:
+      'tell the guest’s owner so long ahead by the hook `notice` of its host, 1s to 1h; the answer that it is ready ends the wait',
+  },
   maxBandwidth: { kind: 'rate', summary: 'cap for the memory stream, such as 1gbit' },
   streams: { kind: 'count', summary: 'parallel memory streams, 1 to 16', preset: '1' },
   compress: {

@@ -17,6 +17,13 @@ export const runningErrors = {
     5,
     502,
   ),
+  GODWIT_NOTICE_REFUSED: row(
+    '{guest} was told that it is about to move, and said no: {reason}',
+    'Nothing was touched. Ask again later, or without --notice and the label godwit/notice; `hooks.noticeMayRefuse` lets it say no.',
+    true,
+    5,
+    409,
+  ),
   GODWIT_ROUTE_TAKEN: row(
     'the route to {route} was not added over {port}: there is one over {over}',
     'The guest runs and this host does not lead to it. Remove the other route, see `ip route show exact {route}`, then `ip route add {route} dev {port}`.',

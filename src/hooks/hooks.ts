@@ -5,6 +5,13 @@ import { nicNetwork } from '../protocol/network.ts';
 
 /** When a site's own programs are called, on which side, for how long at most, and what their failure does. */
 export const HOOKS = {
+  notice: {
+    side: 'source',
+    // For as long as the notice lasts that was asked for.
+    deadlineMs: 3_600_000,
+    failure: 'is logged',
+    when: 'a migration with a notice is about to begin, and nothing has been touched',
+  },
   'before-start': {
     side: 'source',
     deadlineMs: 8000,
@@ -45,7 +52,7 @@ export const HOOKS = {
 
 export interface Hook {
   readonly side: 'source' | 'destination';
-  /** Less than the step in which it runs may take. */
+  /** Less than the step in which it runs may take, ms. */
   readonly deadlineMs: number;
   readonly failure: 'refuses' | 'rolls back' | 'is logged';
   readonly when: string;
@@ -71,6 +78,8 @@ export const hookInput = z.object({
   ports: z.record(z.string().max(128), z.string().max(15)),
   /** The migration turns round at its switch. */
   rehearsal: z.literal(true).optional(),
+  /** notice: for how long the migration waits for an answer, ms. */
+  noticeMs: z.number().int().nonnegative().optional(),
   /** after-rollback: why. */
   error: z.object({ code: z.string().max(64), message: shortText }).optional(),
 });

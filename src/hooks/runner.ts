@@ -4,6 +4,7 @@ import type { AgentConfig } from '../config.ts';
 import { godwitError, toGodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { runSiteProgram } from './site-program.ts';
+import type { SiteAnswer } from './site-program.ts';
 import { hookInput, HOOKS } from './hooks.ts';
 import type { HookFacts, HookName } from './hooks.ts';
 
@@ -11,25 +12,37 @@ const FREE = new AbortController().signal;
 
 /** Calls a hook where the host has it. GODWIT_HOOK_FAILED where it fails or takes too long. */
 export async function runHook(
-  { hooks, name: host }: Pick<AgentConfig, 'hooks' | 'name'>,
+  config: Pick<AgentConfig, 'hooks' | 'name'>,
   hook: HookName,
   facts: () => HookFacts,
   signal: AbortSignal = FREE,
   deadlineMs: number = HOOKS[hook].deadlineMs,
 ): Promise<void> {
-  if (hooks === undefined) return;
+  const answer = await answerOf(config, hook, facts, { signal, deadlineMs });
+  if (answer === undefined || answer.ok) return;
+  const { name: host } = config;
+  throw godwitError('GODWIT_HOOK_FAILED', { hook, host, reason: `it ${answer.why}` });
+}
+
+/** What the hook answers; undefined where the host has none. Rejects once the signal aborts. */
+export async function answerOf(
+  { hooks, name: host }: Pick<AgentConfig, 'hooks' | 'name'>,
+  hook: HookName,
+  facts: () => HookFacts,
+  { signal, deadlineMs }: { readonly signal: AbortSignal; readonly deadlineMs: number },
+): Promise<SiteAnswer | undefined> {
+  if (hooks === undefined) return undefined;
   const file = path.join(hooks.directory, hook);
   const there = await access(file, constants.X_OK).then(
     () => true,
     () => false,
   );
-  if (!there) return;
+  if (!there) return undefined;
   const input = hookInput.parse({ ...facts(), version: 1, hook, host });
   const line = `${JSON.stringify(input)}\n`;
   const answer = await runSiteProgram({ file, input: line, deadlineMs, signal });
   signal.throwIfAborted();
-  if (answer.ok) return;
-  throw godwitError('GODWIT_HOOK_FAILED', { hook, host, reason: `it ${answer.why}` });
+  return answer;
 }
 
 /** The same for a hook that can change nothing any more: its failure is logged. Never rejects. */

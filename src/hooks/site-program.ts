@@ -14,7 +14,15 @@ export interface SiteProgram {
 /** Its last line of words, where it said any; `why` it did not end with 0. */
 export type SiteAnswer =
   | { readonly ok: true; readonly words: string }
-  | { readonly ok: false; readonly words: string; readonly why: string };
+  | {
+      readonly ok: false;
+      readonly words: string;
+      readonly why: string;
+      /** Its exit code, where it ended by itself. */
+      readonly code?: number;
+      /** Its time was over. */
+      readonly late?: boolean;
+    };
 
 const MOST_WORDS = 500;
 
@@ -46,15 +54,20 @@ export async function runSiteProgram(program: SiteProgram): Promise<SiteAnswer> 
   signal.addEventListener('abort', end, { once: true });
   try {
     return await new Promise<SiteAnswer>((resolve) => {
-      const no = (why: string, words = ''): void => resolve({ ok: false, words, why });
+      const no = (
+        why: string,
+        more: { words?: string; code?: number; late?: boolean } = {},
+      ): void => resolve({ ok: false, words: '', why, ...more });
       child.once('error', ({ message }) => no(`cannot be started: ${message}`));
       // Not `close`: what it left running may keep the pipes open.
       child.once('exit', (code, killed) => {
         const words = said.trim().split('\n').at(-1) ?? '';
         if (code === 0) resolve({ ok: true, words });
-        else if (late) no(`took longer than ${deadlineMs} ms`);
-        else
-          no(`ended with ${code ?? killed ?? 'nothing'}${words === '' ? '' : `: ${words}`}`, words);
+        else if (late) no(`took longer than ${deadlineMs} ms`, { late });
+        else {
+          const why = `ended with ${code ?? killed ?? 'nothing'}${words === '' ? '' : `: ${words}`}`;
+          no(why, code === null ? { words } : { words, code });
+        }
       });
     });
   } finally {

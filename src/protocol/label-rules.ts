@@ -9,6 +9,8 @@ export interface Labels {
   readonly antiAffinity?: string;
   /** When it may begin to move, by UTC. */
   readonly window?: Window;
+  /** Its owner is told so long ahead of a move. */
+  readonly noticeMs?: number;
 }
 
 /** Days of the week (0 is Sunday) and minutes of the day; one that ends before it begins goes over midnight. */
@@ -25,10 +27,12 @@ const NAMES = [
   'godwit/max-downtime',
   'godwit/anti-affinity',
   'godwit/window',
+  'godwit/notice',
 ] as const;
 const DAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
 const DAY_MINUTES = 24 * 60;
 const MOST_DOWNTIME_MS = 60_000;
+const NOTICE_MS = { least: 1000, most: 3_600_000 };
 
 /** Reads them; what makes no sense, or goes against another one, is returned in words and the guest does not move. */
 export function readLabels(given: Readonly<Record<string, string>>): Labels | { words: string } {
@@ -58,6 +62,11 @@ export function readLabels(given: Readonly<Record<string, string>>): Labels | { 
       words: `its label godwit/window is ${when}, nothing like "sat,sun 22:00-04:00" (UTC)`,
     };
   }
+  const notice = given['godwit/notice'];
+  const noticeMs = notice === undefined ? undefined : durationMs(notice);
+  if (notice !== undefined && !(noticeMs !== undefined && isNotice(noticeMs))) {
+    return { words: `its label godwit/notice is ${notice}, no time from 1s to 1h` };
+  }
   const other = when === undefined ? 'godwit/max-downtime' : 'godwit/window';
   if (never === 'true' && (when !== undefined || downtime !== undefined)) {
     return { words: `its labels contradict each other: godwit/never-move and ${other}` };
@@ -67,6 +76,7 @@ export function readLabels(given: Readonly<Record<string, string>>): Labels | { 
     ...(maxDowntimeMs === undefined ? {} : { maxDowntimeMs }),
     ...(group === undefined ? {} : { antiAffinity: group }),
     ...(window === undefined ? {} : { window }),
+    ...(noticeMs === undefined ? {} : { noticeMs }),
   };
 }
 
@@ -80,6 +90,9 @@ function durationMs(text: string): number | undefined {
 }
 
 const inBounds = (ms: number): boolean => Number.isInteger(ms) && ms >= 1 && ms <= MOST_DOWNTIME_MS;
+
+const isNotice = (ms: number): boolean =>
+  Number.isInteger(ms) && ms >= NOTICE_MS.least && ms <= NOTICE_MS.most;
 
 /** `[DAY[,DAY...] ]HH:MM-HH:MM`; undefined where it is nothing like that, or no time at all. */
 function windowOf(text: string): Window | undefined {

@@ -27,6 +27,7 @@ describe('the hooks of two hosts', () => {
         const script = [
           '#!/bin/sh',
           `grep -q '"guest":"web1"' && echo ${host} ${hook} >>'${calls}'`,
+          ...(hook === 'notice' ? ['echo ready'] : []),
           `[ "$(cat '${dir}/denied')" != ${hook} ] || { echo not today; exit 3; }`,
           '',
         ];
@@ -78,5 +79,13 @@ describe('the hooks of two hosts', () => {
       ['a before-start', 'b prepare-destination', 'a before-switchover', 'a after-done'],
     );
     await assertOnlyGuests(world, { b: ['web1'] });
+  });
+
+  test('notice, once its answer is ready, lets the guest move long before its time is over', async () => {
+    begin('none');
+    await move(world, { guest: 'web1', from: 'b', to: 'a', noticeMs: 600_000 });
+    const called = await calledUntil('b after-done');
+    assert.equal(called[0], 'b notice');
+    await assertOnlyGuests(world, { a: ['web1'] });
   });
 });

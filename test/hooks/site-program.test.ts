@@ -39,7 +39,12 @@ describe('a program of the site', () => {
 
   test('that fails says why, in its own words', async () => {
     const answer = await shell('echo no route >&2; exit 3');
-    assert.deepEqual(answer, { ok: false, words: 'no route', why: 'ended with 3: no route' });
+    assert.deepEqual(answer, {
+      ok: false,
+      words: 'no route',
+      why: 'ended with 3: no route',
+      code: 3,
+    });
   });
 
   test('that says very much is heard to a bound', async () => {

@@ -9,6 +9,7 @@ test('labels are read', () => {
       'godwit/max-downtime': '300ms',
       'godwit/anti-affinity': 'db',
       'godwit/window': 'sat,sun 22:00-04:00',
+      'godwit/notice': '90s',
       team: 'payments',
     }),
     {
@@ -16,6 +17,7 @@ test('labels are read', () => {
       maxDowntimeMs: 300,
       antiAffinity: 'db',
       window: { days: [6, 0], fromMinute: 1320, toMinute: 240 },
+      noticeMs: 90_000,
     },
   );
 });
@@ -31,11 +33,19 @@ test('labels that contradict each other or make no sense are said in words', () 
   assert.match(words({ 'godwit/never-move': 'yes' }), /neither true nor false/);
   assert.match(words({ 'godwit/max-downtime': '2h' }), /no time from 1ms to 60s/);
   assert.match(words({ 'godwit/window': '22:00-22:00' }), /nothing like/);
+  assert.match(words({ 'godwit/notice': '2h' }), /no time from 1s to 1h/);
   assert.match(words({ 'godwit/anti-affinity': '../x' }), /names no group/);
 });
 
 test('whatever a label holds, it is read or refused in words', () => {
-  const name = fc.constantFrom('never-move', 'max-downtime', 'anti-affinity', 'window', 'other');
+  const name = fc.constantFrom(
+    'never-move',
+    'max-downtime',
+    'anti-affinity',
+    'window',
+    'notice',
+    'other',
+  );
   const entry = fc.tuple(
     name.map((each) => `godwit/${each}`),
     fc.oneof(fc.string(), fc.constantFrom('true', '1ms', 'mon 00:00-23:59', '24:00-01:00')),

@@ -25,7 +25,7 @@ export const run: Run<typeof drainSpec> = (input, context) =>
   });
 
 function bodyOf({ args, flags }: DrainInput, { clock }: Context) {
-  const { deadline, maxParallel } = flags;
+  const { deadline, maxParallel, notice } = flags;
   const to = hostsIn(flags.to, '--to');
   return {
     kind: 'drain' as const,
@@ -33,5 +33,6 @@ function bodyOf({ args, flags }: DrainInput, { clock }: Context) {
     ...(to === undefined ? {} : { to }),
     ...(deadline === undefined ? {} : { deadlineAtMs: clock.wallMs() + deadline }),
     ...(maxParallel === undefined ? {} : { maxParallel }),
+    ...(notice === undefined ? {} : { settings: { noticeMs: Math.round(notice) } }),
   };
 }

@@ -53,7 +53,8 @@ export function askedFor({ settings, startedAt, endedAt, takeovers }: Report): [
     ['compression', settings.compress],
     ['timeout', formatDuration(settings.timeoutMs)],
   ];
-  const { steering, deadlineAt, notBefore, whenQuiet } = settings;
+  const { steering, deadlineAt, notBefore, whenQuiet, noticeMs } = settings;
+  if (noticeMs !== undefined) pairs.push(['notice', formatDuration(noticeMs)]);
   if (whenQuiet !== undefined)
     pairs.push(['waits for a quiet moment', `${formatDuration(whenQuiet.withinMs)} at most`]);
   if (notBefore !== undefined) pairs.push(['not before', notBefore]);

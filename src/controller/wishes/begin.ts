@@ -79,6 +79,8 @@ function newMove(
   const labels = labelsOf(world, guest);
   const labelled = 'words' in labels ? undefined : labels.maxDowntimeMs;
   const asked = wish.ask.settings.maxDowntimeMs ?? Infinity;
+  const noticed = 'words' in labels ? undefined : labels.noticeMs;
+  const noticeMs = Math.max(noticed ?? 0, wish.ask.settings.noticeMs ?? 0);
   return {
     id,
     wish: wish.id,
@@ -95,6 +97,7 @@ function newMove(
     settings: {
       ...wish.ask.settings,
       ...(labelled === undefined ? {} : { maxDowntimeMs: Math.min(labelled, asked) }),
+      ...(noticeMs === 0 ? {} : { noticeMs }),
     },
   };
 }

@@ -258,11 +258,11 @@ export interface Transition {
 
 export function initialSource(planned: Planned): Transition {
   const { id, guest, from, to, epoch: number, settings } = planned;
-  const first = (settings.notBefore ?? settings.whenQuiet) === undefined ? 'admit' : 'wait';
+  const waits = settings.notBefore ?? settings.whenQuiet ?? settings.noticeMs;
   return {
     state: {
       plan: { id, guest, from, to, epoch: number, settings },
-      doing: { kind: 'do', step: first },
+      doing: { kind: 'do', step: waits === undefined ? 'admit' : 'wait' },
       right: 'held',
       via: 'none',
       stream: 'none',
@@ -277,7 +277,7 @@ export function initialSource(planned: Planned): Transition {
       proof: 'none',
       restarted: false,
     },
-    effects: [{ type: 'do', step: first }],
+    effects: [{ type: 'do', step: waits === undefined ? 'admit' : 'wait' }],
   };
 }
 

@@ -1,6 +1,6 @@
 import { DEFAULT_LINK_GRACE_MS } from '../../protocol/public/migration.ts';
 import type { SourceState } from './source-state.ts';
-import { MOST_QUIET_MS, MOST_WAIT_MS } from '../preflight/limits.ts';
+import { MOST_NOTICE_MS, MOST_QUIET_MS, MOST_WAIT_MS } from '../preflight/limits.ts';
 import { STEPS } from './steps.ts';
 import type { StepName } from './steps.ts';
 
@@ -36,7 +36,7 @@ export function deadlineOf(
   const { settings } = plan;
   const { deadline } = STEPS[step];
   if (deadline === 'timeout') return settings.timeoutMs;
-  if (deadline === 'asked') return MOST_WAIT_MS + MOST_QUIET_MS + WAKES_MS;
+  if (deadline === 'asked') return MOST_WAIT_MS + MOST_NOTICE_MS + MOST_QUIET_MS + WAKES_MS;
   if (step === 'retire') {
     // Comparing has a deadline of its own within it.
     const comparing = settings.verifyDisks === true ? settings.timeoutMs : 0;

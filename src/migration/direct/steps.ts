@@ -48,7 +48,7 @@ export const LAST_REHEARSED = 'memory' satisfies StepName;
 const TABLE = {
   wait: {
     phase: 'planned',
-    does: 'nothing, until the moment that was asked for, or a quiet one; left out where none was',
+    does: 'nothing, until the moment that was asked for, the end of a notice, or a quiet one; left out where none was',
     endsBy: 'handler',
     rehearsed: true,
     deadline: 'asked',

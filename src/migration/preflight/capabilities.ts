@@ -62,12 +62,13 @@ export function judgeCapabilities({ driver, settings }: CapabilityFacts): Findin
 /** What was asked for and only Godwit itself does: a manager would leave it out without a word. */
 function leftToManager(settings: Asked): [string, string][] {
   const { path, onLost, keepSource, diskWrites, verifyDisks, networks } = settings;
-  const { pathAddresses, steering, deadlineAt, notBefore, whenQuiet } = settings;
+  const { pathAddresses, steering, deadlineAt, notBefore, whenQuiet, noticeMs } = settings;
   const asked: [boolean, string, string][] = [
     [path === 'wire', '--path wire', 'memory'],
     [steering !== undefined, '--steering', 'how its memory converges'],
     [notBefore !== undefined, '--not-before', 'when it begins'],
     [whenQuiet !== undefined, '--when quiet', 'when it begins'],
+    [noticeMs !== undefined, '--notice', 'when it begins'],
     [deadlineAt !== undefined, '--deadline', 'how long that takes'],
     [onLost === 'restart', '--on-lost restart', 'what becomes of a guest that is lost'],
     [pathAddresses !== undefined, '--path-address', 'the link'],

@@ -20,6 +20,9 @@ export const MOST_WAIT_MS = 7 * 86_400_000;
 /** The same for a quiet moment of the guest (protocol/public/migration.ts), ms. */
 export const MOST_QUIET_MS = 86_400_000;
 
+/** The same for a notice, ms. */
+export const MOST_NOTICE_MS = 3_600_000;
+
 export interface LimitsFacts {
   readonly settings: Pick<MigrationSettings, 'mode' | 'streams' | 'compress'> &
     Partial<MigrationSettings>;
@@ -32,10 +35,17 @@ const LEAST = Math.exp(-1.28 * SPREADS.fixed);
 
 /** From when it may begin until a migration has to be over, ms; Infinity where nothing bounds it. */
 export function leftOfLimits(
-  { timeoutMs = Infinity, deadlineAt, notBefore, whenQuiet }: Partial<MigrationSettings>,
+  {
+    timeoutMs = Infinity,
+    deadlineAt,
+    notBefore,
+    whenQuiet,
+    noticeMs = 0,
+  }: Partial<MigrationSettings>,
   nowMs: number,
 ): number {
-  const askedMs = notBefore === undefined ? nowMs : Math.max(nowMs, Date.parse(notBefore));
+  const toldMs = nowMs + noticeMs;
+  const askedMs = notBefore === undefined ? toldMs : Math.max(toldMs, Date.parse(notBefore));
   const fromMs = askedMs + (whenQuiet?.withinMs ?? 0);
   const untilMs = deadlineAt === undefined ? Infinity : Date.parse(deadlineAt) - fromMs;
   return Math.min(timeoutMs, untilMs);
@@ -53,13 +63,13 @@ export function leastSwitchMs({
 
 /** Whether the limits of a migration leave room for any. */
 export function judgeLimits({ settings, nowMs }: LimitsFacts): Finding[] {
-  const { steering, deadlineAt, notBefore, whenQuiet, maxDowntimeMs = 0 } = settings;
+  const { steering, deadlineAt, notBefore, whenQuiet, noticeMs, maxDowntimeMs = 0 } = settings;
   const strategy = steering === undefined ? undefined : strategyNamed(steering);
   const refused: string[] = [];
   if (notBefore !== undefined && Date.parse(notBefore) - nowMs > MOST_WAIT_MS)
     refused.push(`${notBefore} is more than ${formatDuration(MOST_WAIT_MS)} ahead`);
   if (deadlineAt !== undefined) {
-    const left = leftOfLimits({ deadlineAt, notBefore, whenQuiet }, nowMs);
+    const left = leftOfLimits({ deadlineAt, notBefore, whenQuiet, noticeMs }, nowMs);
     const takes = `a migration takes ${formatDuration(START_MS)} before memory moves`;
     const quiet =
       whenQuiet === undefined

@@ -49,8 +49,9 @@ function noteOf(
   return phase === 'memory' && steering?.last !== undefined ? { note: steering.last } : {};
 }
 
-function waitWords({ notBefore, whenQuiet }: SourceState['plan']['settings']): string {
-  const until = notBefore === undefined ? '' : ` until ${notBefore}`;
+function waitWords({ notBefore, whenQuiet, noticeMs }: SourceState['plan']['settings']): string {
+  const told = noticeMs === undefined ? '' : ` with a notice of ${formatDuration(noticeMs)}`;
+  const until = `${notBefore === undefined ? '' : ` until ${notBefore}`}${told}`;
   if (whenQuiet === undefined) return `waits${until}`;
   const quiet = `for a quiet moment, ${formatDuration(whenQuiet.withinMs)} at most`;
   return `waits${until === '' ? '' : `${until}, and then`} ${quiet}`;

@@ -50,6 +50,8 @@ export const migrationSettings = z.object({
   notBefore: moment.optional(),
   /** It waits for a moment in which the guest writes little; after so long it begins all the same, ms. */
   whenQuiet: z.object({ withinMs: z.number().int().min(1000).max(86_400_000) }).optional(),
+  /** The guest's owner is told so long ahead, ms, by the hook `notice` of the source. */
+  noticeMs: z.number().int().min(1000).max(3_600_000).optional(),
   /** It is over by then, if that is sooner than `timeoutMs`: rolled back where the switch has not begun. */
   deadlineAt: moment.optional(),
   /** Hybrid: rounds of pre-copy before post-copy takes over, when it has not converged earlier. */
@@ -88,7 +90,6 @@ export type MigrationSettings = z.infer<typeof migrationSettings>;
 /** How a hypervisor sends memory where `auto` chose that too. */
 export const chosenStream = migrationSettings.pick({ streams: true, compress: true }).required();
 export type ChosenStream = z.infer<typeof chosenStream>;
-
 export const DEFAULT_LINK_GRACE_MS = 60_000;
 
 export const migrationRequest = migrationSettings.extend({

@@ -23,7 +23,8 @@ export async function tellHook(parts: SourceParts, outcome: EndPhase, log: Log):
   return outcome;
 }
 
-function factsOf(parts: SourceParts): HookFacts {
+/** What hooks of this migration are told. */
+export function factsOf(parts: SourceParts): HookFacts {
   const { plan, known, because } = parts.state();
   const networks = known.networks ?? [];
   return {

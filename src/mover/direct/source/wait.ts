@@ -2,22 +2,31 @@ import { systemClock } from '../../../clock.ts';
 import { godwitError } from '../../../errors.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import { MOST_LOOKS, neverQuiet, whyQuiet } from '../../../migration/steering/quiet.ts';
+import { giveNotice } from './notice.ts';
 import type { SourceParts } from './parts.ts';
 import { untilMoment } from './time-limit.ts';
 
 /** From one look at the guest to the next, ms; a look itself takes a few seconds. */
 const LOOK_EVERY_MS = 15_000;
 
-/** Waits for the moment that was asked for, and then for a quiet one, within its bound. Touches nothing. */
+/** Waits for the moment that was asked for, gives notice ahead of it, and waits for a quiet one. Touches nothing. */
 export async function waitToBegin(parts: SourceParts, signal: AbortSignal): Promise<StepFacts> {
-  const { notBefore, whenQuiet } = parts.state().plan.settings;
+  const { notBefore, whenQuiet, noticeMs } = parts.state().plan.settings;
   const notBeforeMs = notBefore === undefined ? 0 : Date.parse(notBefore);
-  await untilMoment(notBeforeMs, signal);
-  if (whenQuiet === undefined) return { beganAtMs: systemClock.wallMs() };
   // By the wall clock alone, so that a mover that takes over waits no longer.
-  const fromMs = Math.max(notBeforeMs, Date.parse(parts.request.createdAt));
-  const waited = await quiet(parts, fromMs + whenQuiet.withinMs, whenQuiet.withinMs, signal);
-  return { beganAtMs: systemClock.wallMs(), waited };
+  let fromMs = Math.max(notBeforeMs, Date.parse(parts.request.createdAt));
+  const waited: string[] = [];
+  if (noticeMs !== undefined) {
+    // The notice ends when the migration may begin, and lasts as long as it was asked for.
+    await untilMoment(notBeforeMs - noticeMs, signal);
+    fromMs = Math.max(notBeforeMs, Date.parse(parts.request.createdAt) + noticeMs);
+    waited.push(await giveNotice(parts, fromMs, signal));
+  }
+  await untilMoment(notBeforeMs, signal);
+  if (whenQuiet !== undefined)
+    waited.push(await quiet(parts, fromMs + whenQuiet.withinMs, whenQuiet.withinMs, signal));
+  const why = waited.length === 0 ? {} : { waited: waited.join('; ').slice(0, 1000) };
+  return { beganAtMs: systemClock.wallMs(), ...why };
 }
 
 /** Why it begins, in words. */

@@ -1,0 +1,48 @@
+import { systemClock } from '../../../clock.ts';
+import { godwitError } from '../../../errors.ts';
+import { answerOf } from '../../../hooks/runner.ts';
+import type { SiteAnswer } from '../../../hooks/site-program.ts';
+import { formatDuration } from '../../../protocol/quantity.ts';
+import { factsOf } from './hooks.ts';
+import type { SourceParts } from './parts.ts';
+import { untilMoment } from './time-limit.ts';
+
+/** The hook ends with it where the guest must not move now. */
+export const NO_EXIT = 10;
+const READY = 'ready';
+
+/**
+ * Tells whoever owns the guest that it moves, and waits until `untilMs` (wall clock) or for the answer that it is ready. The
+ * answer in words. GODWIT_NOTICE_REFUSED for a no where the site lets it; GODWIT_CAPABILITY where there is nobody to tell.
+ */
+export async function giveNotice(
+  parts: SourceParts,
+  untilMs: number,
+  signal: AbortSignal,
+): Promise<string> {
+  const { config } = parts;
+  const { guest } = parts.state().plan;
+  const noticeMs = untilMs - systemClock.wallMs();
+  if (noticeMs <= 0) return 'the time of its notice was over';
+  const facts = () => ({ ...factsOf(parts), noticeMs });
+  const answer = await answerOf(config, 'notice', facts, { signal, deadlineMs: noticeMs });
+  if (answer === undefined) {
+    const reason = `${config.name} has no hook \`notice\`: nobody would be told`;
+    const hint = 'Install it in `hooks.directory` there (docs/hooks.md), or ask without a notice.';
+    throw godwitError('GODWIT_CAPABILITY', { what: 'a notice', reason }, { hint });
+  }
+  if (isReady(answer)) return 'it was told ahead, and said that it is ready';
+  const isNo = !answer.ok && answer.code === NO_EXIT;
+  const mayRefuse = config.hooks?.noticeMayRefuse === true;
+  if (isNo && mayRefuse) {
+    const reason = answer.words === '' ? 'without a reason' : answer.words;
+    throw godwitError('GODWIT_NOTICE_REFUSED', { guest, reason });
+  }
+  await untilMoment(untilMs, signal);
+  const told = `it was told ${formatDuration(noticeMs)} ahead`;
+  if (isNo) return `${told}, and its no does not count here (hooks.noticeMayRefuse)`;
+  if (!answer.ok && answer.late !== true) return `${told}; the hook ${answer.why}`;
+  return `${told}, and did not say that it is ready`;
+}
+
+const isReady = (answer: SiteAnswer): boolean => answer.ok && answer.words.trim() === READY;

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { hasCode } from '../../../../src/errors.ts';
+import { hookInput } from '../../../../src/hooks/hooks.ts';
+import { initialSource } from '../../../../src/migration/direct/source-state.ts';
+import type { StepFacts } from '../../../../src/migration/direct/source-state.ts';
+import type { SourceParts } from '../../../../src/mover/direct/source/parts.ts';
+import { waitToBegin } from '../../../../src/mover/direct/source/wait.ts';
+import type { MigrationSettings } from '../../../../src/protocol/public/migration.ts';
+import { planned } from '../../../migration/direct/samples.ts';
+import { tempDir } from '../../../rpc/parties.ts';
+
+const HOUR_MS = 3_600_000;
+
+interface Told {
+  readonly script?: string;
+  readonly mayRefuse?: boolean;
+  readonly settings?: Partial<MigrationSettings>;
+  /** When it was asked for, ms since 1970. */
+  readonly createdMs?: number;
+}
+
+/** What a migration with a notice of an hour comes to while it waits, where the site has that hook. */
+function waited(
+  t: TestContext,
+  { script, mayRefuse = false, settings = {}, createdMs = Date.now() }: Told,
+  signal = new AbortController().signal,
+): { facts: Promise<StepFacts>; directory: string } {
+  const directory = tempDir(t);
+  if (script !== undefined)
+    writeFileSync(path.join(directory, 'notice'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  const parts: unknown = {
+    config: { name: 'a', hooks: { directory, noticeMayRefuse: mayRefuse } },
+    state: () => initialSource(planned({ noticeMs: HOUR_MS, ...settings })).state,
+    request: { createdAt: new Date(createdMs).toISOString() },
+  };
+  return { facts: waitToBegin(parts as SourceParts, signal), directory };
+}
+
+describe('a notice', () => {
+  test('is the first step of a migration that has one', () => {
+    assert.deepEqual(initialSource(planned({ noticeMs: 1000 })).state.doing, {
+      kind: 'do',
+      step: 'wait',
+    });
+  });
+
+  test('tells the hook how long it lasts, and ends at once when the answer is that it is ready', async (t) => {
+    const script = `cat > "\${0%/*}/told"; echo ready`;
+    const { facts, directory } = waited(t, { script });
+    assert.match((await facts).waited ?? '', /said that it is ready/);
+    const told = hookInput.parse(JSON.parse(readFileSync(path.join(directory, 'told'), 'utf8')));
+    assert.equal(told.hook, 'notice');
+    assert.ok((told.noticeMs ?? 0) > HOUR_MS / 2 && (told.noticeMs ?? 0) <= HOUR_MS);
+  });
+
+  test('refuses the migration where the answer is no and the site lets it, and says why', async (t) => {
+    const { facts } = waited(t, {
+      script: 'echo in the middle of a backup; exit 10',
+      mayRefuse: true,
+    });
+    await assert.rejects(facts, (thrown) => {
+      assert.ok(hasCode(thrown, 'GODWIT_NOTICE_REFUSED'));
+      assert.match(thrown.message, /in the middle of a backup/);
+      return true;
+    });
+  });
+
+  test('lasts to its end where the answer is no and the site does not let it, or the hook fails', async (t) => {
+    const settings = { noticeMs: 1000 };
+    const no = await waited(t, { script: 'exit 10', settings }).facts;
+    assert.match(no.waited ?? '', /its no does not count here/);
+    const failed = await waited(t, { script: 'exit 3', settings, mayRefuse: true }).facts;
+    assert.match(failed.waited ?? '', /the hook ended with 3/);
+  });
+
+  test('lasts to its end where nobody answers, and the hook is ended', async (t) => {
+    const { facts } = waited(t, { script: 'sleep 600', settings: { noticeMs: 1000 } });
+    assert.match((await facts).waited ?? '', /did not say that it is ready/);
+  });
+
+  test('is over for a mover that takes over later than that', async (t) => {
+    const { facts } = waited(t, { script: 'exit 10', mayRefuse: true, createdMs: 0 });
+    assert.match((await facts).waited ?? '', /was over/);
+  });
+
+  test('is refused where the host has nobody to tell', async (t) => {
+    await assert.rejects(waited(t, {}).facts, (thrown) => hasCode(thrown, 'GODWIT_CAPABILITY'));
+  });
+
+  test('ends when the migration is cancelled', async (t) => {
+    const stop = new AbortController();
+    const { facts } = waited(t, { script: 'sleep 600' }, stop.signal);
+    stop.abort(new Error('cancelled'));
+    await assert.rejects(facts, /cancelled/);
+  });
+});
