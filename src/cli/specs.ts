@@ -211,13 +211,25 @@ export const doctorSpec = spec({
       value: 'file',
       summary: "the agent's configuration, to check its ports, folders and certificates",
     },
+    manager: {
+      kind: 'text',
+      value: 'name',
+      summary:
+        'ask the manager that has this section of `drivers` in the configuration whether Godwit can work with it; reads only',
+    },
     leftovers: {
       kind: 'switch',
       summary: 'list what earlier crashes have left on the hosts, as their agents find it',
     },
     clear: { kind: 'switch', summary: 'with --leftovers: clear what is safe to clear' },
   },
-  examples: ['doctor', 'doctor --json', 'doctor --leftovers', 'doctor --leftovers --clear'],
+  examples: [
+    'doctor',
+    'doctor --json',
+    'doctor --manager vsphere --config /etc/godwit/agent.json',
+    'doctor --leftovers',
+    'doctor --leftovers --clear',
+  ],
   usesAgent: true,
   json: 'doctor (with --leftovers: leftovers)',
 });

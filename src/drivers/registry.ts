@@ -142,6 +142,15 @@ export function allDrivers(config: HostConfig): Driver[] {
     .map(([name, found]) => made(name, found, config));
 }
 
+/** A driver whose manager can be asked how it is. */
+export type DiagnosableDriver = ManagedDriver & Required<Pick<ManagedDriver, 'diagnose'>>;
+
+export function managersOf(config: HostConfig): DiagnosableDriver[] {
+  return allDrivers(config).filter(
+    (driver): driver is DiagnosableDriver => isManaged(driver) && driver.diagnose !== undefined,
+  );
+}
+
 function isHere(name: string, { onlyConfigured }: Entry, { drivers }: HostConfig): boolean {
   return !onlyConfigured || Object.hasOwn(drivers, name);
 }

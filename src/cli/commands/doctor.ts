@@ -1,7 +1,9 @@
 import { ERRORS, godwitError } from '../../errors.ts';
 import { printJson } from '../context.ts';
 import { collectFacts } from '../doctor/collect.ts';
+import { diagnoseManager } from '../doctor/manager.ts';
 import { judge, worst } from '../doctor/judge.ts';
+import { OWN_PLACES } from '../own-agent.ts';
 import { contextPainter } from '../render/paint.ts';
 import { doctorText } from '../render/findings.ts';
 import type { doctorSpec } from '../specs.ts';
@@ -13,11 +15,19 @@ export const run: Run<typeof doctorSpec> = async (input, context) => {
     const what = '--clear goes with --leftovers';
     throw godwitError('GODWIT_USAGE', { what }, { hint: 'See `godwit doctor --help`.' });
   }
+  if (wanted === true && input.flags.manager !== undefined) {
+    const what = '--manager does not go with --leftovers';
+    throw godwitError('GODWIT_USAGE', { what }, { hint: 'See `godwit doctor --help`.' });
+  }
   if (wanted === true) {
     const { leftovers } = await import('./doctor-leftovers.ts');
     return leftovers(context, input.connection, clear === true, input.json);
   }
-  const findings = judge(await collectFacts(context, input.connection, input.flags.config));
+  const { manager, config } = input.flags;
+  const findings =
+    manager === undefined
+      ? judge(await collectFacts(context, input.connection, config))
+      : await diagnoseManager(manager, config ?? OWN_PLACES.config);
   const verdict = worst(findings);
   if (input.json) printJson(context, { verdict, checks: findings });
   else context.out.write(doctorText(findings, contextPainter(context)));

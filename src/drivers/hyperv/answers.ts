@@ -38,6 +38,15 @@ const hostFacts = z.object({
 });
 export type HostFacts = z.infer<typeof hostFacts>;
 
+const accountFacts = z.object({
+  /** As ISO 8601. */
+  now: word,
+  user: word,
+  /** SIDs of the host's own groups that it is in. */
+  groups: list(word, 64),
+});
+export type AccountFacts = z.infer<typeof accountFacts>;
+
 const guestWhole = z.object({
   guest: guestFacts,
   compatibility: z.boolean(),
@@ -65,6 +74,7 @@ export const ANSWERS = {
   list: z.object({ guests: list(guestFacts, 10_000) }),
   guest: z.union([guestWhole, z.object({ guest: z.null() })]),
   host: hostFacts,
+  account: accountFacts,
   compare: z.object({ incompatibilities: list(incompatibility, 256) }),
   start: begun,
   unmark: z.object({ done: z.boolean() }),

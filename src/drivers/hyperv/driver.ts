@@ -8,8 +8,9 @@ import type {
   HandleFacts,
   Life,
 } from '../port/inventory.ts';
-import type { ManagedDriver, ManagedSession } from '../port/managed.ts';
+import type { ManagedDriver, ManagedSession, ManagerFinding } from '../port/managed.ts';
 import type { GuestFacts } from './answers.ts';
+import { diagnose } from './diagnose.ts';
 import { hypervHandle, machineIn } from './handle.ts';
 import { HypervHost } from './host.ts';
 import type { HypervOptions } from './options.ts';
@@ -87,6 +88,10 @@ export class HypervDriver implements ManagedDriver {
 
   openManaged(handle: GuestHandle): Promise<ManagedSession> {
     return HypervSession.open(this.#host, this.#options, machineIn(handle) ?? NOBODY);
+  }
+
+  diagnose(signal: AbortSignal): Promise<ManagerFinding[]> {
+    return diagnose(this.#host, this.#options, signal);
   }
 
   #open(): Promise<HypervHost> {

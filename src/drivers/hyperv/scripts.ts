@@ -47,6 +47,11 @@ authentication="$($h.VirtualMachineMigrationAuthenticationType)";performance="$(
 anyNetwork=[bool]$h.UseAnyNetworkForMigration;networks=@(Words (Get-VMMigrationNetwork|ForEach-Object{$_.Subnet}))
 switches=@(Words (Get-VMSwitch|ForEach-Object{$_.Name}));nodes=$nodes}`;
 
+/** Who Godwit is there, by the fixed numbers of the groups, and what time it is. */
+const ACCOUNT = String.raw`$groups=@([Security.Principal.WindowsIdentity]::GetCurrent().Groups|ForEach-Object{$_.Value})
+Say @{now=[DateTime]::UtcNow.ToString('yyyy-MM-ddTHH:mm:ss.fffZ');user="$([Security.Principal.WindowsIdentity]::GetCurrent().Name)"
+groups=@(Words ($groups|Where-Object{$_ -like 'S-1-5-32-*'}))}`;
+
 const COMPARE = String.raw`$vm=Get-VM|Where-Object{$_.Id -eq [guid]$in.id}|Select-Object -First 1
 $with=@{VM=$vm;DestinationHost=$in.destination}
 if($in.storage){$with.IncludeStorage=$true;$with.DestinationStoragePath=$in.storage}
@@ -113,6 +118,7 @@ const SCRIPTS = {
   list: LIST,
   guest: GUEST,
   host: HOST,
+  account: ACCOUNT,
   compare: COMPARE,
   start: START,
   unmark: UNMARK,

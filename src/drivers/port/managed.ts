@@ -12,6 +12,19 @@ export interface ManagedDriver extends DriverInventory {
   readonly capabilities: Capabilities & { readonly shape: 'managed' };
   /** Asks the guest's manager for it. GODWIT_UNREACHABLE where the manager does not answer. */
   openManaged(handle: GuestHandle, signal: AbortSignal): Promise<ManagedSession>;
+  /**
+   * Reads, and changes nothing there: whether this driver could do its work with the manager, most basic first. An error is
+   * a finding; none is thrown but by the signal. Absent where there is no manager to be asked from afar.
+   */
+  diagnose?(signal: AbortSignal): Promise<ManagerFinding[]>;
+}
+
+/** What was found of a manager, and what to do where it is not well. */
+export interface ManagerFinding {
+  readonly name: string;
+  readonly verdict: 'ok' | 'warn' | 'fail';
+  readonly found: string;
+  readonly hint?: string;
 }
 
 /**

@@ -1,6 +1,9 @@
 import { godwitError } from '../../errors.ts';
 import { textAt } from '../../xml.ts';
 import type { XmlElement } from '../../xml.ts';
+import type { VsphereOptions } from './options.ts';
+import { refIn } from './soap.ts';
+import type { Ref } from './soap.ts';
 
 /** What a vCenter says it is. Pure. */
 export interface About {
@@ -8,6 +11,17 @@ export interface About {
   readonly product: string;
   /** Of the API, as 8.0.2.0. */
   readonly version: string;
+}
+
+/** The objects by which everything else is reached. */
+export interface Content {
+  readonly rootFolder: Ref;
+  readonly propertyCollector: Ref;
+  readonly viewManager: Ref;
+  readonly sessionManager: Ref;
+  readonly customFieldsManager: Ref;
+  readonly authorizationManager: Ref;
+  readonly vmProvisioningChecker: Ref;
 }
 
 /** Major and minor numbers of the API, whose calls this driver knows. */
@@ -32,4 +46,32 @@ export function knownVersion(content: XmlElement | undefined, address: string): 
     throw refuse(`version ${version || 'none'}, not one of ${KNOWN.join(', ')}`);
   }
   return { product, version };
+}
+
+/** GODWIT_MANAGER_VERSION also where an object is missing that every call goes by. */
+export function serviceIn(
+  found: XmlElement | undefined,
+  { url }: VsphereOptions,
+): { readonly about: About; readonly content: Content } {
+  const address = new URL(url).host;
+  const about = knownVersion(found, address);
+  const at = (name: string): Ref => {
+    const object = refIn(found?.children.find((child) => child.name === name));
+    if (object !== undefined) return object;
+    throw godwitError('GODWIT_MANAGER_VERSION', {
+      manager: about.product,
+      address,
+      what: `it has no ${name}`,
+    });
+  };
+  const content = {
+    rootFolder: at('rootFolder'),
+    propertyCollector: at('propertyCollector'),
+    viewManager: at('viewManager'),
+    sessionManager: at('sessionManager'),
+    customFieldsManager: at('customFieldsManager'),
+    authorizationManager: at('authorizationManager'),
+    vmProvisioningChecker: at('vmProvisioningChecker'),
+  };
+  return { about, content };
 }

@@ -2,28 +2,19 @@ import { godwitError } from '../../errors.ts';
 import type { GodwitError } from '../../errors.ts';
 import { textAt } from '../../xml.ts';
 import type { XmlElement } from '../../xml.ts';
-import { knownVersion } from './about.ts';
-import type { About } from './about.ts';
+import { serviceIn } from './about.ts';
+import type { About, Content } from './about.ts';
 import type { VsphereOptions } from './options.ts';
 import { readPassword } from '../../host/password-file.ts';
 import { envelope, group, objectsIn, parseAnswer, ref, refIn, text, updatesIn } from './soap.ts';
 import type { Fault, Part, Ref, Seen, Updates } from './soap.ts';
 import { Transport } from './transport.ts';
+import type { ShownCertificate } from './transport.ts';
 
 const SERVICE: Ref = { type: 'ServiceInstance', value: 'ServiceInstance' };
 /** Objects (and pages) of one answer, and objects of one page. */
 const MOST = 100_000;
 const PAGE = 500;
-
-/** The objects by which everything else is reached. */
-export interface Content {
-  readonly rootFolder: Ref;
-  readonly propertyCollector: Ref;
-  readonly viewManager: Ref;
-  readonly sessionManager: Ref;
-  readonly customFieldsManager: Ref;
-  readonly vmProvisioningChecker: Ref;
-}
 
 /** vSphere has understood, and refused. */
 export class VsphereFault extends Error {
@@ -49,6 +40,8 @@ export class VsphereClient {
   readonly #options: VsphereOptions;
   readonly #transport: Transport;
   #entering: Promise<void> | undefined;
+  /** The vCenter's own name of the session; empty before the login. */
+  session = '';
 
   private constructor(
     options: VsphereOptions,
@@ -76,6 +69,11 @@ export class VsphereClient {
       transport.close();
       throw thrown;
     }
+  }
+
+  /** The certificate that the vCenter showed last. */
+  get certificate(): ShownCertificate | undefined {
+    return this.#transport.certificate;
   }
 
   /** One call; the session is renewed where the vCenter knows it no more: such a call has done nothing. */
@@ -218,7 +216,9 @@ export class VsphereClient {
     this.#transport.forgetSession();
     const parts = [text('userName', user), text('password', password)];
     try {
-      await exchange(this.#transport, 'Login', this.content.sessionManager, parts, signal);
+      const { sessionManager } = this.content;
+      const [said] = await exchange(this.#transport, 'Login', sessionManager, parts, signal);
+      this.session = (said === undefined ? undefined : textAt(said, 'key')) ?? '';
     } catch (thrown) {
       if (!(thrown instanceof VsphereFault)) throw thrown;
       const facts = {
@@ -271,30 +271,4 @@ function throughView(view: Ref): Part {
     text('skip', true),
     group('selectSet', through, 'TraversalSpec'),
   ]);
-}
-
-function serviceIn(
-  found: XmlElement | undefined,
-  { url }: VsphereOptions,
-): { readonly about: About; readonly content: Content } {
-  const address = new URL(url).host;
-  const about = knownVersion(found, address);
-  const at = (name: string): Ref => {
-    const object = refIn(found?.children.find((child) => child.name === name));
-    if (object !== undefined) return object;
-    throw godwitError('GODWIT_MANAGER_VERSION', {
-      manager: about.product,
-      address,
-      what: `it has no ${name}`,
-    });
-  };
-  const content = {
-    rootFolder: at('rootFolder'),
-    propertyCollector: at('propertyCollector'),
-    viewManager: at('viewManager'),
-    sessionManager: at('sessionManager'),
-    customFieldsManager: at('customFieldsManager'),
-    vmProvisioningChecker: at('vmProvisioningChecker'),
-  };
-  return { about, content };
 }

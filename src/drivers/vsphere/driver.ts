@@ -8,7 +8,8 @@ import type {
   HandleFacts,
   Life,
 } from '../port/inventory.ts';
-import type { ManagedDriver, ManagedSession } from '../port/managed.ts';
+import type { ManagedDriver, ManagedSession, ManagerFinding } from '../port/managed.ts';
+import { diagnose } from './diagnose.ts';
 import { Follower } from './follower.ts';
 import { vmIn, vsphereHandle } from './handle.ts';
 import type { InventoryGuest } from './inventory.ts';
@@ -86,6 +87,10 @@ export class VsphereDriver implements ManagedDriver {
       throw godwitError('GODWIT_INTERNAL', { what: 'a handle of another driver' });
     }
     return VsphereSession.open(this.#options, vm, signal);
+  }
+
+  diagnose(signal: AbortSignal): Promise<ManagerFinding[]> {
+    return diagnose(this.#options, signal);
   }
 
   /** Ends the session that the lists need. */

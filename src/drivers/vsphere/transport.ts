@@ -17,6 +17,13 @@ export interface HttpAnswer {
   readonly body: string;
 }
 
+/** What a vCenter has shown of its certificate. */
+export interface ShownCertificate {
+  /** SHA-256, hex. */
+  readonly fingerprint: string;
+  readonly validToMs: number;
+}
+
 type Reached = Pick<VsphereOptions, 'url' | 'fingerprint' | 'ca' | 'connections'>;
 
 /**
@@ -27,6 +34,8 @@ export class Transport {
   readonly #options: Reached;
   readonly #agent: Agent;
   #cookie: string | undefined;
+  /** Of the connection that was opened last. */
+  certificate: ShownCertificate | undefined;
 
   private constructor(options: Reached, ca: string | undefined) {
     this.#options = options;
@@ -38,7 +47,9 @@ export class Transport {
     const { hostname, port } = new URL(options.url);
     this.#agent.createConnection = (_, done) => {
       const socket = secured({ ...options, host: hostname, port: Number(port || 443) }, ca);
-      void handOver(socket, done);
+      void handOver(socket, done, (shown) => {
+        this.certificate = shown;
+      });
       return undefined;
     };
   }
@@ -97,10 +108,7 @@ export class Transport {
 
   unreachable(reason: string, cause?: unknown): GodwitError {
     const { host } = new URL(this.#options.url);
-    const isPin = cause instanceof WrongCertificate;
-    const hint = isPin
-      ? 'If the certificate was exchanged on purpose, look at the new one on the vCenter itself and set drivers.vsphere.fingerprint.'
-      : 'Check that the vCenter is up and that this host reaches its HTTPS port.';
+    const hint = hintOf(cause);
     const facts = { peer: 'the vCenter', address: host, reason: reason.slice(0, 512) };
     return godwitError('GODWIT_UNREACHABLE', facts, { hint, cause });
   }
@@ -113,7 +121,11 @@ export class Transport {
 type Done = NonNullable<Parameters<Agent['createConnection']>[1]>;
 
 /** The agent waits for a connection that is ready to be written to. */
-async function handOver(connecting: Promise<TLSSocket>, done: Done | undefined): Promise<void> {
+async function handOver(
+  connecting: Promise<TLSSocket>,
+  done: Done | undefined,
+  show: (certificate: ShownCertificate) => void,
+): Promise<void> {
   let socket: TLSSocket;
   try {
     socket = await connecting;
@@ -121,10 +133,31 @@ async function handOver(connecting: Promise<TLSSocket>, done: Done | undefined):
     done?.(thrown as Error, undefined as never);
     return;
   }
+  const { valid_to: validTo } = socket.getPeerCertificate();
+  show({ fingerprint: fingerprintOf(socket), validToMs: Date.parse(validTo) });
   done?.(null, socket);
 }
 
 class WrongCertificate extends Error {}
+
+function hintOf(cause: unknown): string {
+  if (cause instanceof WrongCertificate)
+    return 'If the certificate was exchanged on purpose, look at the new one on the vCenter itself and set drivers.vsphere.fingerprint.';
+  if (isAboutCertificate(cause))
+    return 'Name its CA in drivers.vsphere.ca, or compare its certificate on the vCenter itself and set drivers.vsphere.fingerprint.';
+  return 'Check that the vCenter is up and that this host reaches its HTTPS port.';
+}
+
+/** The vCenter was reached, and its certificate was not believed. */
+export function isAboutCertificate(cause: unknown): boolean {
+  if (cause instanceof WrongCertificate) return true;
+  const { code } = cause instanceof Error ? (cause as NodeJS.ErrnoException) : {};
+  return /CERT|SIGNATURE|_CRL|INVALID_CA|INVALID_PURPOSE/.test(code ?? '');
+}
+
+function fingerprintOf(socket: TLSSocket): string {
+  return socket.getPeerCertificate().fingerprint256.replaceAll(':', '').toLowerCase();
+}
 
 interface Place {
   readonly host: string;
@@ -161,8 +194,7 @@ function secured({ host, port, fingerprint }: Place, ca: string | undefined): Pr
   });
   socket.once('secureConnect', () => {
     clearTimeout(timer);
-    const shown = socket.getPeerCertificate().fingerprint256;
-    const own = shown.replaceAll(':', '').toLowerCase();
+    const own = fingerprintOf(socket);
     if (fingerprint !== undefined && own !== fingerprint) {
       fail(new WrongCertificate(`its certificate is not the one that was pinned, but ${own}`));
       return;

@@ -17,6 +17,7 @@ const NAMES = [
   'viewManager',
   'sessionManager',
   'customFieldsManager',
+  'authorizationManager',
   'vmProvisioningChecker',
 ];
 const ABOUT = `<about><apiVersion>8.0</apiVersion><apiType>VirtualCenter</apiType></about>${NAMES.map(

@@ -29,6 +29,12 @@ export function answerScript(world: HypervWorld, host: string, name: string, giv
       return machine === undefined ? { guest: null } : wholeOf(machine);
     case 'host':
       return { ...world.hosts.get(host), version: '10.0.20348.0', performance: 'Compression' };
+    case 'account':
+      return {
+        now: new Date(Date.now() + world.skewMs).toISOString(),
+        user: String.raw`DOMAIN\User`,
+        groups: world.groups,
+      };
     case 'compare':
       if (world.compareFails === undefined) return { incompatibilities: world.incompatibilities };
       return { error: { stage: 'before', category: 'PermissionDenied', ...world.compareFails } };

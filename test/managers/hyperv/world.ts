@@ -58,6 +58,9 @@ export class HypervWorld {
   /** How long a migration takes, and how it ends. */
   taskMs = 200;
   ends: Ends = { state: COMPLETED, error: '' };
+  /** Groups of the user on every host, by their SIDs; Hyper-V Administrators and Remote Management Users. */
+  groups = ['S-1-5-32-545', 'S-1-5-32-578', 'S-1-5-32-580'];
+  skewMs = 0;
   /** What Compare-VM finds, or how it fails. */
   incompatibilities: { id: number; message: string; source: string }[] = [];
   compareFails: { message: string; hresult: number } | undefined;

@@ -30,10 +30,12 @@ type front struct {
 	faults []order
 	// Sessions that began before this are over.
 	epoch int
+	// Methods of all calls since somebody asked for them.
+	calls []string
 }
 
 func newFront(next http.HandlerFunc, world *world) *front {
-	return &front{next: next, world: world}
+	return &front{next: next, world: world, calls: []string{}}
 }
 
 var methodName = regexp.MustCompile(`<(?:[a-z0-9]+:)?Body[^>]*>\s*<(?:[a-z0-9]+:)?([A-Za-z_]+)`)
@@ -42,6 +44,22 @@ func (f *front) add(fault order) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.faults = append(f.faults, fault)
+}
+
+func (f *front) called(method string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.calls) < 100000 {
+		f.calls = append(f.calls, method)
+	}
+}
+
+func (f *front) takeCalls() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	taken := f.calls
+	f.calls = []string{}
+	return taken
 }
 
 func (f *front) expire() {
@@ -77,6 +95,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if found := methodName.FindSubmatch(body); found != nil {
 		method = string(found[1])
 	}
+	f.called(method)
 	fault := f.take(method)
 	kind := ""
 	if fault != nil {
@@ -184,7 +203,7 @@ func (c *certificates) renew() error {
 		SerialNumber: big.NewInt(time.Now().UnixNano()),
 		Subject:      pkix.Name{CommonName: "vcenter"},
 		NotBefore:    time.Now().Add(-time.Hour),
-		NotAfter:     time.Now().Add(24 * time.Hour),
+		NotAfter:     time.Now().Add(90 * 24 * time.Hour),
 		IPAddresses:  []net.IP{net.ParseIP("127.0.0.1")},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, &template, &template, &key.PublicKey, key)

@@ -114,6 +114,10 @@ func command(line []byte, world *world, front *front, certificates *certificates
 		front.add(said)
 	case "expire":
 		front.expire()
+	case "calls":
+		return map[string]interface{}{"calls": front.takeCalls()}, nil
+	case "lack":
+		world.lacks(said.Name)
 	case "certificate":
 		return done, certificates.renew()
 	case "task":

@@ -80,6 +80,8 @@ type world struct {
 	percent int
 	finds   []faultSpec
 	changed bool
+	// A right that the user lacks.
+	lacking string
 }
 
 // VM is a guest whose moves take time.
@@ -105,6 +107,11 @@ func (w *world) restore() error {
 	checker := &Checker{world: w}
 	checker.Self = ref{Type: "VirtualMachineProvisioningChecker", Value: "ProvChecker"}
 	simulator.Map.Put(checker)
+	rights := simulator.Map.Get(ref{Type: "AuthorizationManager", Value: "AuthorizationManager"}).(*simulator.AuthorizationManager)
+	simulator.Map.Put(&Rights{AuthorizationManager: *rights, world: w})
+	for _, each := range simulator.Map.All("HostSystem") {
+		each.(*simulator.HostSystem).Config.VirtualNicManagerInfo = vmotionBy("vmk0")
+	}
 	text, err := os.ReadFile(w.file)
 	if os.IsNotExist(err) {
 		for name, vm := range w.vms {
@@ -512,6 +519,45 @@ func (c *Checker) QueryVMotionCompatibilityExTask(req *types.QueryVMotionCompati
 	return &methods.QueryVMotionCompatibilityEx_TaskBody{Res: &types.QueryVMotionCompatibilityEx_TaskResponse{Returnval: task}}
 }
 
+// Rights tells of one right that the user lacks it.
+type Rights struct {
+	simulator.AuthorizationManager
+	world *world
+}
+
+func (w *world) lacks(right string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lacking = right
+}
+
+func (r *Rights) HasPrivilegeOnEntities(req *types.HasPrivilegeOnEntities) soap.HasFault {
+	r.world.mu.Lock()
+	lacking := r.world.lacking
+	r.world.mu.Unlock()
+	said := []types.EntityPrivilege{}
+	for _, entity := range req.Entity {
+		each := types.EntityPrivilege{Entity: entity}
+		for _, id := range req.PrivId {
+			each.PrivAvailability = append(each.PrivAvailability, types.PrivilegeAvailability{PrivId: id, IsGranted: id != lacking})
+		}
+		said = append(said, each)
+	}
+	return &methods.HasPrivilegeOnEntitiesBody{Res: &types.HasPrivilegeOnEntitiesResponse{Returnval: said}}
+}
+
+// The interfaces of a host that are selected for vMotion; none where there is no name.
+func vmotionBy(vnic string) *types.HostVirtualNicManagerInfo {
+	selected := []string{}
+	if vnic != "" {
+		selected = append(selected, "vmotion.key-vim.host.VirtualNic-"+vnic)
+	}
+	return &types.HostVirtualNicManagerInfo{NetConfig: []types.VirtualNicManagerNetConfig{
+		{NicType: "management", SelectedVnic: []string{"management.key-vim.host.VirtualNic-vmk0"}},
+		{NicType: "vmotion", SelectedVnic: selected},
+	}}
+}
+
 func hostNamed(name string) *simulator.HostSystem {
 	for _, each := range simulator.Map.All("HostSystem") {
 		if host := each.(*simulator.HostSystem); host.Name == name {
@@ -545,6 +591,8 @@ func setHost(name, key, value string) error {
 		changed = types.HostSystemConnectionState(value)
 	case "runtime.inMaintenanceMode":
 		changed = value == "true"
+	case "config.virtualNicManagerInfo":
+		changed = vmotionBy(value)
 	}
 	simulator.Map.WithLock(host, func() {
 		simulator.Map.Update(host, []types.PropertyChange{{Name: key, Val: changed}})

@@ -145,6 +145,11 @@ export class Vcsim {
     return placed.parse(await this.ask({ do: 'guests' }));
   }
 
+  /** Methods of all calls since this was asked last. */
+  async calls(): Promise<string[]> {
+    return z.object({ calls: z.array(z.string()) }).parse(await this.ask({ do: 'calls' })).calls;
+  }
+
   async fault(kind: CallFault, given: { method?: string; times?: number; ms?: number } = {}) {
     await this.ask({ do: 'fault', kind, ...given });
   }

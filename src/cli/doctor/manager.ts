@@ -1,0 +1,38 @@
+import { loadAgentConfig } from '../../config.ts';
+import { managersOf } from '../../drivers/registry.ts';
+import { godwitError, toGodwitError } from '../../errors.ts';
+import { didYouMean } from '../../protocol/nearest.ts';
+import type { Finding } from './facts.ts';
+
+/** A great inventory is read whole. */
+const DIAGNOSE_MS = 180_000;
+
+/**
+ * What the driver of that name finds of its manager; changes nothing there. GODWIT_CONFIG where the configuration cannot be
+ * read, GODWIT_USAGE where it names no such manager.
+ */
+export async function diagnoseManager(name: string, configFile: string): Promise<Finding[]> {
+  const managers = managersOf(loadAgentConfig(configFile));
+  const found = managers.find((each) => each.name === name);
+  if (found === undefined) {
+    const names = managers.map((each) => each.name);
+    const known = names.length === 0 ? 'it names none' : `it names ${names.join(', ')}`;
+    const hint = didYouMean(name, names) ?? 'A manager has a section of `drivers` there.';
+    throw godwitError(
+      'GODWIT_USAGE',
+      { what: `no manager ${name} in ${configFile}: ${known}` },
+      { hint },
+    );
+  }
+  const signal = AbortSignal.timeout(DIAGNOSE_MS);
+  try {
+    return await found.diagnose(signal);
+  } catch (thrown) {
+    if (!signal.aborted) throw thrown;
+    const what = `the answers of ${name}`;
+    const { message, hint } = toGodwitError(
+      godwitError('GODWIT_DEADLINE', { what, deadlineMs: DIAGNOSE_MS }, { cause: thrown }),
+    );
+    return [{ name: 'answers', verdict: 'fail', found: message, hint }];
+  }
+}

@@ -1,0 +1,156 @@
+import { toGodwitError } from '../../errors.ts';
+import type { ErrorCode } from '../../errors.ts';
+import type { ManagerFinding } from '../port/managed.ts';
+import { at, textAt } from '../../xml.ts';
+import { VsphereClient } from './client.ts';
+import { ATTRIBUTE } from './mark.ts';
+import type { VsphereOptions } from './options.ts';
+import { judgeAttribute, judgeCertificate, judgeClock, judgeRights } from './judge.ts';
+import { judgeGuests, judgeHosts, judgeVmotion } from './judge-inventory.ts';
+import { GUEST_PROPERTIES, HOST_PROPERTIES, InventoryLists, wordIn } from './inventory.ts';
+import { RIGHTS } from './rights.ts';
+import type { Granted } from './rights.ts';
+import { ref, text } from './soap.ts';
+import type { Ref } from './soap.ts';
+import { isAboutCertificate } from './transport.ts';
+
+/** Datacenters of which rights are asked. */
+const MOST_DATACENTERS = 64;
+const VMOTION = 'config.virtualNicManagerInfo.netConfig';
+
+/**
+ * Whether this driver could do its work with that vCenter. It logs in, reads and logs out. What it makes there are views of
+ * its own session, which end with it.
+ */
+export async function diagnose(
+  options: VsphereOptions,
+  signal: AbortSignal,
+): Promise<ManagerFinding[]> {
+  const address = new URL(options.url).host;
+  let client: VsphereClient;
+  try {
+    client = await VsphereClient.open(options, signal);
+  } catch (thrown) {
+    signal.throwIfAborted();
+    return [failed(nameOf(thrown), thrown)];
+  }
+  try {
+    const { product, version } = client.about;
+    return [
+      { name: 'address', verdict: 'ok', found: `${address} answers` },
+      judgeCertificate(options, client.certificate, Date.now()),
+      { name: 'version', verdict: 'ok', found: `${product}, API ${version}` },
+      { name: 'login', verdict: 'ok', found: `as ${options.user}` },
+      ...(await tried('clock', signal, () => clock(client, signal))),
+      ...(await tried('rights', signal, () => rights(client, options, signal))),
+      ...(await tried('inventory', signal, () => inventory(client, options, signal))),
+    ];
+  } finally {
+    await client.close();
+  }
+}
+
+const OPENING: Partial<Record<ErrorCode, string>> = {
+  GODWIT_MANAGER_VERSION: 'version',
+  GODWIT_MANAGER_DENIED: 'login',
+  GODWIT_CONFIG: 'configuration',
+};
+
+function nameOf(thrown: unknown): string {
+  if (thrown instanceof Error && isAboutCertificate(thrown.cause)) return 'certificate';
+  return OPENING[toGodwitError(thrown).code] ?? 'address';
+}
+
+function failed(name: string, thrown: unknown): ManagerFinding {
+  const { message, hint } = toGodwitError(thrown);
+  return { name, verdict: 'fail', found: message, hint };
+}
+
+async function tried(
+  name: string,
+  signal: AbortSignal,
+  work: () => Promise<ManagerFinding[]>,
+): Promise<ManagerFinding[]> {
+  try {
+    return await work();
+  } catch (thrown) {
+    signal.throwIfAborted();
+    return [failed(name, thrown)];
+  }
+}
+
+async function clock(client: VsphereClient, signal: AbortSignal): Promise<ManagerFinding[]> {
+  const self = { type: 'ServiceInstance', value: 'ServiceInstance' };
+  const beganMs = Date.now();
+  const [said] = await client.call('CurrentTime', self, [], signal);
+  const theirsMs = Date.parse(said?.text ?? '');
+  return [judgeClock(theirsMs, (beganMs + Date.now()) / 2)];
+}
+
+async function rights(
+  client: VsphereClient,
+  options: VsphereOptions,
+  signal: AbortSignal,
+): Promise<ManagerFinding[]> {
+  const { rootFolder, customFieldsManager } = client.content;
+  const datacenters = (await client.all('Datacenter', ['name'], signal)).slice(0, MOST_DATACENTERS);
+  const places = datacenters.map(({ ref: place, properties }) => ({
+    place,
+    name: `datacenter ${wordIn(properties, 'name') ?? place.value}`,
+  }));
+  const all = [{ place: rootFolder, name: 'the root folder' }, ...places];
+  const granted = await grantedOn(client, all, signal);
+  const wanted = { ref: customFieldsManager, properties: ['field'] };
+  const [seen] = await client.retrieve([wanted], signal);
+  const fields = seen?.properties.get('field')?.children ?? [];
+  const hasAttribute = fields.some((field) => textAt(field, 'name') === ATTRIBUTE);
+  return [...judgeRights(granted, options.user, hasAttribute), judgeAttribute(hasAttribute)];
+}
+
+async function grantedOn(
+  client: VsphereClient,
+  places: readonly { readonly place: Ref; readonly name: string }[],
+  signal: AbortSignal,
+): Promise<Granted[]> {
+  const parts = [
+    ...places.map(({ place }) => ref('entity', place)),
+    text('sessionId', client.session),
+    ...RIGHTS.map(({ id }) => text('privId', id)),
+  ];
+  const manager = client.content.authorizationManager;
+  const answer = await client.call('HasPrivilegeOnEntities', manager, parts, signal);
+  return answer.flatMap((each): Granted[] => {
+    const found = textAt(each, 'entity');
+    const known = places.find(({ place }) => place.value === found);
+    if (known === undefined) return [];
+    const ids = at(each, 'privAvailability')
+      .filter((right) => textAt(right, 'isGranted') === 'true')
+      .flatMap((right) => textAt(right, 'privId') ?? []);
+    const isRoot = known.place === places[0]?.place;
+    return [{ name: known.name, isRoot, ids: new Set(ids) }];
+  });
+}
+
+async function inventory(
+  client: VsphereClient,
+  options: VsphereOptions,
+  signal: AbortSignal,
+): Promise<ManagerFinding[]> {
+  const hosts = await client.all('HostSystem', [...HOST_PROPERTIES, VMOTION], signal);
+  const guests = await client.all('VirtualMachine', GUEST_PROPERTIES, signal);
+  const lists = new InventoryLists(options.hosts);
+  lists.apply([...hosts, ...guests].map((each) => ({ ...each, kind: 'enter' as const })));
+  const names = lists.hostNames();
+  const facts = hosts.map(({ ref: { value }, properties }) => {
+    const selected = (properties.get(VMOTION)?.children ?? [])
+      .filter((each) => textAt(each, 'nicType') === 'vmotion')
+      .flatMap((each) => at(each, 'selectedVnic'));
+    return {
+      name: wordIn(properties, 'name') ?? value,
+      isNamed: names.has(value),
+      connection: wordIn(properties, 'runtime.connectionState') ?? 'unknown',
+      hasVmotion: selected.length > 0,
+    };
+  });
+  return [judgeHosts(facts), judgeVmotion(facts), judgeGuests(lists.guests())];
+}

@@ -1,0 +1,71 @@
+import { guestName } from '../../protocol/names.ts';
+import type { ManagerFinding } from '../port/managed.ts';
+import type { InventoryGuest } from './inventory.ts';
+import { named } from './judge.ts';
+
+/** What the hosts and guests of a vCenter mean for migration. Pure. */
+
+export interface HostFact {
+  /** As the vCenter calls it. */
+  readonly name: string;
+  /** Godwit has a name for it that no other host has. */
+  readonly isNamed: boolean;
+  readonly connection: string;
+  /** A VMkernel interface is selected for vMotion. */
+  readonly hasVmotion: boolean;
+}
+
+export function judgeHosts(hosts: readonly HostFact[]): ManagerFinding {
+  const name = 'hosts';
+  if (hosts.length === 0) {
+    const hint = 'Give the user its role on a datacenter, propagated to what is below it.';
+    return { name, verdict: 'fail', found: 'none is seen', hint };
+  }
+  const silent = hosts.filter(({ connection }) => connection !== 'connected');
+  const nameless = hosts.filter(({ isNamed }) => !isNamed);
+  const read = `${hosts.length} read`;
+  if (nameless.length > 0) {
+    const found = `${read}; no name of their own: ${named(nameless.map((each) => each.name))}`;
+    const hint =
+      'Name them apart in `drivers.vsphere.hosts`: until then their guests are not listed.';
+    return { name, verdict: 'warn', found, hint };
+  }
+  if (silent.length > 0) {
+    const found = `${read}; not connected: ${named(silent.map((each) => each.name))}`;
+    const hint = 'Connect them in vSphere: nobody knows what their guests do.';
+    return { name, verdict: 'warn', found, hint };
+  }
+  return { name, verdict: 'ok', found: `${read}, all connected` };
+}
+
+export function judgeVmotion(hosts: readonly HostFact[]): ManagerFinding {
+  const name = 'vmotion';
+  const without = hosts.filter(({ hasVmotion }) => !hasVmotion).map((each) => each.name);
+  if (without.length === 0) {
+    return { name, verdict: 'ok', found: `${hosts.length} hosts have an interface for it` };
+  }
+  const found = `no VMkernel interface for it: ${named(without)}`;
+  const hint = 'Enable vMotion on a VMkernel interface of each, all in one network.';
+  return { name, verdict: without.length === hosts.length ? 'fail' : 'warn', found, hint };
+}
+
+export function judgeGuests(guests: readonly InventoryGuest[]): ManagerFinding {
+  const name = 'guests';
+  const running = guests.filter(({ state }) => state === 'running').length;
+  const read = `${guests.length} read, ${running} running`;
+  const twice = guests.filter(({ isNamesake }) => isNamesake).map((each) => each.name);
+  const odd = guests
+    .filter((each) => !guestName.safeParse(each.name).success)
+    .map((each) => each.name);
+  if (twice.length === 0 && odd.length === 0) return { name, verdict: 'ok', found: read };
+  const found = [
+    read,
+    ...(twice.length > 0
+      ? [`not moved, for another has its name: ${named([...new Set(twice)])}`]
+      : []),
+    ...(odd.length > 0 ? [`not listed, for its name: ${named(odd)}`] : []),
+  ].join('; ');
+  const hint =
+    'Rename them in vSphere: a name of Godwit’s has no blanks and at most 63 characters.';
+  return { name, verdict: 'warn', found, hint };
+}

@@ -1,0 +1,36 @@
+/** Rights of vSphere that this driver uses, one by one. Read from VMware's documentation. */
+
+export interface Right {
+  readonly id: string;
+  /** What it is needed for. */
+  readonly why: string;
+  /** On the vCenter's root folder; otherwise on each datacenter and below it. */
+  readonly onRoot?: true;
+  /** Without it everything else works. */
+  readonly isOptional?: true;
+}
+
+/** Makes the custom attribute in which a migration is marked. */
+export const MAKES_ATTRIBUTE = 'Global.ManageCustomFields';
+
+export const RIGHTS: readonly Right[] = [
+  { id: 'System.View', why: 'to see hosts and guests' },
+  { id: 'System.Read', why: 'to read what they are' },
+  { id: 'Resource.QueryVMotion', why: 'to have vSphere judge a move' },
+  { id: 'Resource.HotMigrate', why: 'to move a guest that runs' },
+  { id: 'Global.SetCustomField', why: 'to mark a guest while it moves' },
+  { id: MAKES_ATTRIBUTE, why: 'to make the attribute of that mark, once', onRoot: true },
+  { id: 'Resource.AssignVMToPool', why: 'to move a guest to another cluster', isOptional: true },
+  {
+    id: 'Datastore.AllocateSpace',
+    why: 'to move disks to another datastore (--datastore)',
+    isOptional: true,
+  },
+];
+
+/** What the user has on one object. */
+export interface Granted {
+  readonly name: string;
+  readonly isRoot: boolean;
+  readonly ids: ReadonlySet<string>;
+}

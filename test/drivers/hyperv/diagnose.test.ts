@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { judgeClock } from '../../../src/drivers/hyperv/judge.ts';
+import type { ManagerFinding } from '../../../src/drivers/port/managed.ts';
+import { HypervPlace } from '../../managers/hyperv/place.ts';
+
+let place: HypervPlace;
+
+function diagnosed(more: object = {}): Promise<ManagerFinding[]> {
+  return place.driver(more).diagnose(AbortSignal.timeout(60_000));
+}
+
+async function notOk(more: object = {}): Promise<ManagerFinding[]> {
+  return (await diagnosed(more)).filter(({ verdict }) => verdict !== 'ok');
+}
+
+describe('what doctor makes of Hyper-V hosts', () => {
+  before(async () => {
+    place = await HypervPlace.open();
+  });
+  after(async () => {
+    await place?.close();
+  });
+  beforeEach(() => {
+    const { world } = place;
+    world.host('hv1');
+    world.host('hv2');
+    world.guests.length = 0;
+    world.guest('web', 'hv1');
+    world.groups = ['S-1-5-32-578'];
+    world.compareFails = undefined;
+    writeFileSync(path.join(place.dir, 'password'), 'Password\n', { mode: 0o600 });
+  });
+
+  test('two hosts that lack nothing have only ok, and each is asked', async () => {
+    const found = await diagnosed();
+    assert.deepEqual(
+      found.filter(({ verdict }) => verdict !== 'ok'),
+      [],
+    );
+    const names = found.map(({ name }) => name);
+    for (const name of ['address', 'login', 'version', 'clock', 'right', 'live-migration'])
+      assert.equal(names.filter((each) => each === name).length, 2, name);
+    assert.deepEqual(
+      found.filter(({ name }) => name === 'guests').map((each) => each.found),
+      ['1 read, 1 running'],
+    );
+  });
+
+  test('nothing is changed on the hosts', async () => {
+    const before = JSON.stringify([place.world.guests, [...place.world.hosts]]);
+    await diagnosed();
+    assert.equal(JSON.stringify([place.world.guests, [...place.world.hosts]]), before);
+    assert.equal(place.world.jobs.length, 0);
+  });
+
+  test('a user outside of Hyper-V Administrators lacks the right, on each host', async () => {
+    place.world.groups = ['S-1-5-32-580'];
+    const found = await notOk();
+    assert.deepEqual(
+      found.map(({ name, verdict }) => [name, verdict]),
+      [
+        ['right', 'fail'],
+        ['right', 'fail'],
+      ],
+    );
+    assert.match(found[0]?.hint ?? '', /Add-LocalGroupMember/);
+  });
+
+  test('a source that may not act for the user at the destination is told, with the script', async () => {
+    place.world.compareFails = {
+      message: 'No credentials are available in the security package (0x8009030E).',
+      hresult: -2146893042,
+    };
+    const [found] = await notOk();
+    assert.deepEqual([found?.name, found?.verdict], ['delegation', 'fail']);
+    assert.match(found?.found ?? '', /^a to b, by web: /);
+    assert.match(found?.hint ?? '', /PrincipalsAllowedToDelegateToAccount/);
+  });
+
+  test('delegation that nothing could show is not called well', async () => {
+    place.world.guests.length = 0;
+    const [found] = await notOk();
+    assert.deepEqual([found?.name, found?.verdict], ['delegation', 'warn']);
+    assert.match(found?.found ?? '', /not tried/);
+  });
+
+  test('live migration that is off, CredSSP and no network are told with the command that helps', async () => {
+    Object.assign(place.world.hosts.get('hv2') ?? {}, {
+      enabled: false,
+      authentication: 'CredSSP',
+      anyNetwork: false,
+    });
+    const found = await notOk();
+    assert.deepEqual(
+      found.map(({ name }) => name),
+      ['live-migration', 'networks', 'authentication'],
+    );
+    for (const each of found) assert.match(each.found, /^b: /);
+    assert.match(found[0]?.hint ?? '', /Enable-VMMigration/);
+  });
+
+  test('a wrong password and a wrong certificate are told apart, and end the reading', async () => {
+    const certificate = await diagnosed({ fingerprint: 'ab'.repeat(32) });
+    assert.deepEqual(
+      certificate.map(({ name, verdict }) => [name, verdict]),
+      [['certificate', 'fail']],
+    );
+    writeFileSync(path.join(place.dir, 'password'), 'wrong\n', { mode: 0o600 });
+    const login = await diagnosed();
+    assert.deepEqual(
+      login.map(({ name, verdict }) => [name, verdict]),
+      [['login', 'fail']],
+    );
+  });
+
+  test('a clock that Kerberos would refuse is told', () => {
+    assert.equal(judgeClock('a', 299_000, 0).verdict, 'ok');
+    assert.match(judgeClock('a', 0, 301_000).found, /a: 301 s behind/);
+    assert.equal(judgeClock('a', Number.NaN, 0).verdict, 'warn');
+  });
+});

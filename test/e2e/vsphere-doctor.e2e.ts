@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { JSON_SHAPES } from '../../src/cli/json-shapes.ts';
+import type { Finding } from '../../src/cli/doctor/facts.ts';
+import { Vcsim } from '../drivers/vsphere/support/vcsim.ts';
+
+const GODWIT = path.resolve(import.meta.dirname, '../../godwit');
+/** All that doctor may call: it logs in, reads and logs out. Views are of its own session. */
+const READS = [
+  'RetrieveServiceContent',
+  'Login',
+  'Logout',
+  'CurrentTime',
+  'HasPrivilegeOnEntities',
+  'CreateContainerView',
+  'DestroyView',
+  'RetrievePropertiesEx',
+  'ContinueRetrievePropertiesEx',
+];
+
+let vcenter: Vcsim;
+
+interface Ended {
+  readonly exit: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+function doctor(section: object, ...args: readonly string[]): Promise<Ended> {
+  const file = path.join(vcenter.dir, 'agent.json');
+  const config = {
+    name: 'steers',
+    address: '127.0.0.1:1',
+    stateDir: path.join(vcenter.dir, 'state'),
+    drivers: { qemu: { programs: [] }, vsphere: section },
+  };
+  writeFileSync(file, JSON.stringify(config));
+  const words = [
+    'doctor',
+    '--config',
+    file,
+    ...(args.length > 0 ? args : ['--manager', 'vsphere']),
+  ];
+  const env = { ...process.env, NO_COLOR: '1' };
+  const { promise, resolve } = Promise.withResolvers<Ended>();
+  execFile(GODWIT, words, { env, timeout: 60_000 }, (error, out, err) => {
+    resolve({ exit: error === null ? 0 : Number(error.code ?? -1), out, err });
+  });
+  return promise;
+}
+
+/** Findings that are not ok. */
+async function notOk(section: object = vcenter.section): Promise<Finding[]> {
+  const said = await doctor(section, '--manager', 'vsphere', '--json');
+  const answer = JSON.parse(said.out) as { readonly checks: Finding[] };
+  assert.equal(JSON_SHAPES['doctor']?.safeParse(answer).success, true, said.out);
+  const { checks } = answer;
+  return checks.filter(({ verdict }) => verdict !== 'ok');
+}
+
+describe('godwit doctor --manager, asked of a vCenter', () => {
+  before(async () => {
+    vcenter = await Vcsim.open({ guests: 3 });
+  });
+  after(async () => {
+    await vcenter?.close();
+  });
+
+  test('reads everything that migration needs, calls nothing that changes, and leaves it as it was', async () => {
+    const kept = readFileSync(path.join(vcenter.dir, 'state.json'), 'utf8');
+    await vcenter.calls();
+    const said = await doctor(vcenter.section);
+    const calls = await vcenter.calls();
+    assert.equal(said.exit, 0, said.out + said.err);
+    assert.match(said.out, /VMware vCenter Server, API 6\.5/);
+    assert.match(said.out, /ok +right +Resource\.HotMigrate: to move a guest that runs/);
+    assert.match(said.out, /ok +hosts +4 read, all connected/);
+    assert.match(said.out, /ok +vmotion +4 hosts/);
+    assert.match(said.out, /ok +guests +6 read, 6 running/);
+    assert.match(said.out, /days left|pinned: /);
+    assert.deepEqual(
+      [...new Set(calls)].filter((each) => !READS.includes(each)),
+      [],
+    );
+    assert.equal(calls.at(-1), 'Logout');
+    assert.equal(readFileSync(path.join(vcenter.dir, 'state.json'), 'utf8'), kept);
+  });
+
+  test('names the right that lacks, and what for', async () => {
+    await vcenter.ask({ do: 'lack', name: 'Resource.HotMigrate' });
+    const [found, ...others] = await notOk();
+    const said = await doctor(vcenter.section);
+    await vcenter.ask({ do: 'lack', name: '' });
+    assert.deepEqual(others, []);
+    assert.equal(
+      found?.found,
+      'Resource.HotMigrate lacks on datacenter DC0: to move a guest that runs',
+    );
+    assert.equal(said.exit, 4);
+  });
+
+  test('names a host without vMotion, and one that is not connected', async () => {
+    await vcenter.ask({
+      do: 'host',
+      name: 'DC0_C0_H1',
+      key: 'config.virtualNicManagerInfo',
+      value: '',
+    });
+    await vcenter.ask({
+      do: 'host',
+      name: 'DC0_C0_H2',
+      key: 'runtime.connectionState',
+      value: 'disconnected',
+    });
+    const found = await notOk();
+    await vcenter.ask({
+      do: 'host',
+      name: 'DC0_C0_H1',
+      key: 'config.virtualNicManagerInfo',
+      value: 'vmk0',
+    });
+    await vcenter.ask({
+      do: 'host',
+      name: 'DC0_C0_H2',
+      key: 'runtime.connectionState',
+      value: 'connected',
+    });
+    assert.deepEqual(
+      found.map((each) => [each.name, each.verdict, each.found]),
+      [
+        ['hosts', 'warn', '4 read; not connected: DC0_C0_H2'],
+        ['vmotion', 'warn', 'no VMkernel interface for it: DC0_C0_H1'],
+      ],
+    );
+  });
+
+  const refused: [string, object, string, RegExp][] = [
+    [
+      'another certificate',
+      { fingerprint: 'ab'.repeat(32) },
+      'certificate',
+      /not the one that was pinned/,
+    ],
+    ['a CA that does not vouch', { fingerprint: undefined }, 'certificate', /certificate/],
+    ['an unknown user', { user: 'nobody' }, 'login', /does not allow a login as nobody/],
+    ['a port where nobody listens', { url: 'https://127.0.0.1:1' }, 'address', /ECONNREFUSED/],
+    [
+      'a password file that is not there',
+      { passwordFile: '/nowhere' },
+      'configuration',
+      /cannot be read/,
+    ],
+  ];
+  for (const [what, change, name, words] of refused) {
+    test(`tells of ${what} by itself, with a fix`, async () => {
+      await vcenter.calls();
+      const [found, ...others] = await notOk({ ...vcenter.section, ...change });
+      const calls = await vcenter.calls();
+      assert.deepEqual(others, []);
+      assert.deepEqual([found?.name, found?.verdict], [name, 'fail']);
+      assert.match(found?.found ?? '', words);
+      assert.ok((found?.hint ?? '').length > 0);
+      assert.ok(
+        calls.every((each) => READS.includes(each)),
+        calls.join(' '),
+      );
+    });
+  }
+
+  test('never says the password, and refuses a manager that there is not with the nearest name', async () => {
+    writeFileSync(vcenter.passwordFile, 'a-wrong-password\n');
+    const denied = await doctor(vcenter.section, '--manager', 'vsphere', '--json');
+    writeFileSync(vcenter.passwordFile, 'secret\n');
+    assert.doesNotMatch(denied.out + denied.err, /a-wrong-password/);
+    const unknown = await doctor(vcenter.section, '--manager', 'vspere');
+    assert.equal(unknown.exit, 2, unknown.out + unknown.err);
+    assert.match(unknown.err, /Did you mean vsphere\?/);
+  });
+
+  test('refuses a version that nobody knows before anybody logs in', async () => {
+    await vcenter.ask({ do: 'version', value: '9.7' });
+    await vcenter.calls();
+    const [found] = await notOk();
+    const calls = await vcenter.calls();
+    await vcenter.ask({ do: 'version', value: '6.5.0' });
+    assert.equal(found?.name, 'version');
+    assert.deepEqual(calls, ['RetrieveServiceContent']);
+  });
+});
