@@ -5,10 +5,10 @@ import type {
   OverviewGuest,
   OverviewHost,
 } from '../../src/protocol/controller/overview.ts';
-import { movesOf, policies, proposals, wishes } from './asked.ts';
+import { movesOf, policies, proposals, wishes, wishPlan } from './asked.ts';
 import { insight } from './insight.ts';
 import { at, dice, GIB, guestAt, hostAt, OPEN_ID, WISH_ID } from './made-up.ts';
-import { migrations, reportOf } from './migrations.ts';
+import { migrations, plan, reportOf } from './migrations.ts';
 
 /** As `/v1/overview` answers: so many hosts, each with so many guests. */
 export function overviewOf(hosts: number, guestsOfEach: number): Overview {
@@ -34,7 +34,7 @@ export function overviewOf(hosts: number, guestsOfEach: number): Overview {
 }
 
 /** What a path is answered; undefined: nothing stands there. Each answer is one that the contract allows. */
-export function answerTo(path: string, fleet: Overview): unknown {
+export function answerTo(path: string, fleet: Overview, method = 'GET'): unknown {
   const { hosts } = fleet;
   const [, , part = '', id = '', more = ''] = path.split('/');
   const responses = controllerContract;
@@ -50,9 +50,13 @@ export function answerTo(path: string, fleet: Overview): unknown {
     case 'wishes':
       return responses.wishes.response.parse({ wishes: wishes() });
     case 'wishes/:': {
+      if (method === 'PUT')
+        return responses.putWish.response.parse({ started: false, plan: wishPlan() });
       const wish = wishes().find((each) => each.id === id);
       return wish && responses.wish.response.parse({ wish, moves: movesOf(id) });
     }
+    case 'plans':
+      return responses.plan.response.parse(plan());
     case 'migrations':
       return responses.migrations.response.parse({ migrations: migrations() });
     case 'migrations/:': {

@@ -1,7 +1,8 @@
 /** What was asked of the made-up fleet, and what is proposed. Pure. */
 import type { Policy, Proposal } from '../../src/protocol/controller/policy.ts';
 import type { Move, Wish } from '../../src/protocol/controller/wish.ts';
-import { GIB, guestAt, hostAt, NOW_MS, OPEN_ID, ROLL_ID, WISH_ID } from './made-up.ts';
+import type { WishPlan } from '../../src/protocol/controller/wishes.ts';
+import { GIB, GUEST, guestAt, hostAt, NOW_MS, OPEN_ID, ROLL_ID, WISH_ID } from './made-up.ts';
 
 const wishBase = {
   order: [],
@@ -205,4 +206,17 @@ export function policies(): Policy[] {
       setAtMs: NOW_MS - 9e6,
     },
   ];
+}
+
+/** The dry run of a move of `GUEST`. */
+export function wishPlan(): WishPlan {
+  return {
+    steps: [{ guest: GUEST, from: hostAt(0), to: hostAt(4), seconds: 22 }],
+    parallel: 1,
+    seconds: 22,
+    late: [],
+    stays: [],
+    waiting: [],
+    blind: [],
+  };
 }

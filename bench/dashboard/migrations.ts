@@ -1,7 +1,8 @@
 /** Migrations of the made-up fleet, one of them open. Pure. */
 import type { FleetMigration, MigrationNews } from '../../src/protocol/controller/history.ts';
 import { migrationSettings } from '../../src/protocol/public/migration.ts';
-import type { Progress, Report } from '../../src/protocol/public/migration.ts';
+import type { Check, Progress, Report } from '../../src/protocol/public/migration.ts';
+import type { PlanAnswer, PlannedWay } from '../../src/protocol/public/plan.ts';
 import {
   at,
   dice,
@@ -196,3 +197,48 @@ export function newsAt(step: number): MigrationNews[] {
     told.push({ id, type: 'report', report: reportOf(OPEN, step < 38 ? 0 : step < 52 ? 1 : 2) });
   return told;
 }
+
+/** What a move of `GUEST` would come to, in each mode. */
+export function plan(): PlanAnswer {
+  const way = (
+    mode: PlannedWay['mode'],
+    path: PlannedWay['path'],
+    [seconds, downtimeMs, probability]: readonly [number, number, number],
+  ): PlannedWay => ({
+    ...PREDICTION,
+    mode,
+    path,
+    stream: { streams: 1, compress: 'none' },
+    totalMs: range(seconds * 1000),
+    downtimeMs: range(downtimeMs),
+    clientGapMs: range(downtimeMs * 2),
+    converges: { probability, why: PREDICTION.converges.why },
+  });
+  return {
+    guest: GUEST,
+    from: hostAt(0),
+    host: { to: hostAt(4), verdict: 'warn', checks: [CLOCK] },
+    measured: {
+      how: 'pages',
+      memoryBytes: 8 * GIB,
+      pages: 4096,
+      curve: [{ windowMs: 1000, dirtyBytes: 96 * MIB }],
+    },
+    link: { rate: 310 * MIB, how: 'measured', roundTripMs: 0.4 },
+    prediction: way('precopy', 'native', [21, 70, 0.97]),
+    others: [
+      way('hybrid', 'native', [19, 24, 1]),
+      way('postcopy', 'native', [16, 18, 1]),
+      way('precopy', 'wire', [34, 90, 0.31]),
+    ],
+    advice: ['hybrid would be as good as certain to end, with a shorter downtime'],
+  };
+}
+
+const CLOCK: Check = {
+  name: 'clock',
+  side: 'both',
+  verdict: 'warn',
+  evidence: 'the clocks of both hosts are 1.3 s apart',
+  hint: 'Let both follow the same time server.',
+};

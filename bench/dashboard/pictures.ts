@@ -20,6 +20,7 @@ const PAGES: Readonly<Record<string, readonly [path: string, there: string]>> = 
   drain: [`/wishes/${WISH_ID}`, 'table'],
   roll: [`/wishes/${ROLL_ID}`, '.facts'],
   wishes: ['/wishes', '.wish'],
+  compare: [`/wishes/new?kind=migration&guest=${GUEST}`, 'text=Measure and compare'],
   guest: [`/guests/${GUEST}`, '.story'],
   insight: ['/insight', 'table'],
   proposals: ['/proposals', 'article'],
@@ -58,6 +59,10 @@ async function picture(look: { colorScheme: 'light' | 'dark'; width: number }): 
     await page.goto(`${served.url}${at}`);
     await page.locator(there).first().waitFor();
     if (name === 'migration') await page.waitForTimeout(LIVE_MS);
+    if (name === 'compare') {
+      await page.getByRole('button', { name: 'Measure and compare' }).click();
+      await page.getByRole('button', { name: 'Choose hybrid' }).waitFor();
+    }
     await page.evaluate('document.fonts.ready');
     const file = path.join(directory, `${name}-${width}-${colorScheme}.png`);
     await page.screenshot({ path: file, fullPage: true });

@@ -36,7 +36,7 @@ export async function serveMadeUp(
     if (pathname === '/v1/events') return streamed(response, [{ id: '1', type: 'ready' }]);
     if (pathname.endsWith('/progress')) return streamed(response, stepsOfMigration());
     if (pathname === '/v1/overview') return send(request, response, zipped);
-    const found = answerTo(pathname, overview);
+    const found = answerTo(pathname, overview, request.method);
     if (found !== undefined) return send(request, response, gzipSync(JSON.stringify(found)));
     response.writeHead(404, { 'content-type': 'application/problem+json' });
     response.end(

@@ -105,6 +105,10 @@ test('a person signs in, sees the fleet, plans a drain and cancels it, follows a
   await page.getByText('device usb0 is passed through').waitFor();
   await isClean('a guest');
 
+  await page.goto(`https://${controller.web}/wishes/new?kind=migration&guest=web1`);
+  await page.getByRole('button', { name: 'Measure and compare' }).click();
+  await page.getByRole('button', { name: 'Measure again' }).waitFor();
+  await isClean('the plan of a move with its modes');
   await page.goto(`https://${controller.web}/wishes/new?kind=drain&hosts=a`);
   await page.getByRole('heading', { name: 'What stays, and why' }).waitFor();
   await isClean('the plan of a drain');

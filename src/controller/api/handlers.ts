@@ -8,6 +8,7 @@ import { historyHandlers } from './history.ts';
 import type { HistoryApi } from './history.ts';
 import { limitHandlers } from './limits.ts';
 import { OverviewReader } from './overview.ts';
+import { planHandlers } from './plans.ts';
 import { policyHandlers } from './policies.ts';
 import type { PolicyParts } from './policies.ts';
 import { readGuest, readGuests, readHost, readHosts, readSamples } from './reads.ts';
@@ -54,6 +55,7 @@ export function controllerHandlers(parts: ControllerParts): Handlers<typeof cont
     ...wishHandlers(parts),
     ...historyHandlers(parts),
     ...limitHandlers(parts),
+    ...planHandlers(parts),
     ...sessionHandlers({ ...parts, monotonicMs: () => clock.monotonicMs() }),
     ...tokenHandlers(parts),
     ...policyHandlers(parts),

@@ -4,7 +4,9 @@ import { labelFilter } from '../labels.ts';
 import { guestName, hostName } from '../names.ts';
 import { eventId } from '../public/host-event.ts';
 import { cursor, MOST_OF_A_PAGE, pageQuery } from '../public/page.ts';
+import { planAnswer, planRequest } from '../public/plan.ts';
 import { route } from '../route.ts';
+import { CHECKED, STARTING, TAKING_HOLD } from '../route-errors.ts';
 import { fleetEvent } from './events.ts';
 import { overviewRoute } from './overview.ts';
 import { sessionRoutes } from './session.ts';
@@ -148,6 +150,23 @@ export const controllerContract = {
     errors: [],
   }),
   overview: overviewRoute,
+  plan: route({
+    method: 'POST',
+    path: '/v1/plans',
+    summary:
+      'Check a move and predict what it would cost, in other modes too where asked: the guest’s host measures the guest and the link for some seconds, and begins nothing',
+    access: 'operator',
+    body: planRequest,
+    response: planAnswer,
+    errors: [
+      ...TAKING_HOLD,
+      ...STARTING,
+      ...CHECKED,
+      ...STORING,
+      'GODWIT_HOST_UNKNOWN',
+      'GODWIT_SAME_HOST',
+    ],
+  }),
   ...wishRoutes,
   ...historyRoutes,
   ...limitRoutes,

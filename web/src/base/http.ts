@@ -33,6 +33,8 @@ export interface Asked {
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
+  /** For an answer that takes its time; ms. */
+  readonly deadlineMs?: number;
   /** A stream: no deadline ends it, only the signal. */
   readonly endless?: boolean;
 }
@@ -40,7 +42,7 @@ export interface Asked {
 /** One request of this page's own controller. Throws Problem; an abort by the caller's signal throws what that says. */
 export async function request(path: string, asked: Asked = {}): Promise<Response> {
   const { method = 'GET', body, headers = {}, signal, endless = false } = asked;
-  const late = endless ? undefined : AbortSignal.timeout(DEADLINE_MS);
+  const late = endless ? undefined : AbortSignal.timeout(asked.deadlineMs ?? DEADLINE_MS);
   const ends = [signal, late].filter((each) => each !== undefined);
   const init: RequestInit = {
     method,

@@ -59,8 +59,8 @@ function MoveRow({ move }: { move: Move }) {
         <a href={`/guests/${move.guest}`}>{move.guest}</a>
         {move.attempt > 1 ? <span class="soft"> (try {move.attempt})</span> : null}
       </td>
-      <td>{move.from}</td>
-      <td>{move.to}</td>
+      <td class="whole">{move.from}</td>
+      <td class="whole">{move.to}</td>
       <td class="words">
         <OutcomeBadge
           outcome={move.phase}
@@ -83,7 +83,7 @@ function MoveRow({ move }: { move: Move }) {
         )}
       </td>
       <td>
-        <a href={`/migrations/${move.id}`} class="mono">
+        <a href={`/migrations/${move.id}`} class="mono whole">
           {move.id}
         </a>
       </td>

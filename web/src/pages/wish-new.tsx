@@ -11,6 +11,7 @@ import { Empty, ProblemNote } from '../parts/notices.tsx';
 import { askOf, formIn, titleOf } from '../wishes/ask.ts';
 import type { Form } from '../wishes/ask.ts';
 import { begin, newWishId, planOf } from '../wishes/wishes.ts';
+import { CompareModes } from './wish-compare.tsx';
 import { PlanView } from './wish-plan.tsx';
 
 /** Pick, see what would happen, confirm. The plan is a dry run: until the last button nothing changes anywhere. */
@@ -230,6 +231,7 @@ function Planned({ form }: { form: Form }) {
     }
   };
   const title = titleOf({ kind: form.kind, hosts: [...form.hosts], guest: form.guest });
+  const [step] = form.kind === 'migration' ? (plan.value?.plan.steps ?? []) : [];
   const isNow = plan.problem === undefined && plan.value !== undefined;
   return (
     <>
@@ -242,6 +244,14 @@ function Planned({ form }: { form: Form }) {
       <Shown of={plan} what="the plan" lines={4}>
         {({ plan: found }) => <PlanView plan={found} />}
       </Shown>
+      {step === undefined ? null : (
+        <CompareModes
+          key={`${step.guest} ${step.to}`}
+          guest={step.guest}
+          to={step.to}
+          mode={form.mode}
+        />
+      )}
       {problem === undefined ? null : <ProblemNote problem={problem} />}
       <div class="row confirm">
         <button

@@ -1,0 +1,64 @@
+import { godwitError } from '../../errors.ts';
+import type { controllerContract } from '../../protocol/controller/contract.ts';
+import type { RouteAnswer } from '../../protocol/route.ts';
+import type { Call, Handlers } from '../../rpc/server.ts';
+import type { AgentClients } from '../engine/agent-clients.ts';
+import type { Store } from '../store/open.ts';
+
+type C = Pick<typeof controllerContract, 'plan'>;
+
+export interface PlanParts {
+  readonly store: Store;
+  readonly agents: AgentClients;
+}
+
+/** A plan measures its guest and its link: more at once would measure each other. */
+const MOST_AT_ONCE = 4;
+/** The agent itself gives up a little earlier, ms. */
+const ANSWER_MS = 120_000;
+
+/** Plans of moves, each made by the agent of the guest's host. */
+export function planHandlers(parts: PlanParts): Handlers<C> {
+  let underWay = 0;
+  return {
+    plan: async (call) => {
+      if (underWay >= MOST_AT_ONCE)
+        throw godwitError('GODWIT_OVERLOADED', { what: 'plans', limit: MOST_AT_ONCE });
+      underWay += 1;
+      try {
+        return await planAtHome(parts, call);
+      } finally {
+        underWay -= 1;
+      }
+    },
+  };
+}
+
+async function planAtHome(
+  { store, agents }: PlanParts,
+  { body, signal }: Call<C['plan']>,
+): Promise<RouteAnswer<C['plan']>> {
+  const { guest } = body;
+  const rows = await store.db
+    .selectFrom('guests')
+    .select(['host', 'state'])
+    .where('name', '=', guest)
+    .orderBy('host')
+    .limit(64)
+    .execute();
+  // Where it only arrives there is nothing to measure yet.
+  const homes = rows.filter(({ state }) => state !== 'incoming').map(({ host }) => host);
+  const [home] = homes;
+  if (home === undefined) throw godwitError('GODWIT_GUEST_UNKNOWN', { guest, host: 'any host' });
+  if (homes.length > 1) {
+    const what = `${guest} is on several hosts (${homes.join(', ')})`;
+    throw godwitError(
+      'GODWIT_USAGE',
+      { what },
+      { hint: 'Ask the agent of the one that is meant.' },
+    );
+  }
+  const api = agents.at(home);
+  if (api === undefined) throw godwitError('GODWIT_HOST_UNKNOWN', { host: home });
+  return api.plan({ body }, { signal, deadlineMs: ANSWER_MS });
+}

@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { PlannedWay } from '../../src/protocol/public/plan.ts';
+import { waysOf } from '../../web/src/wishes/ways.ts';
+
+const range = { low: 1, middle: 2, high: 3 };
+const way = (mode: PlannedWay['mode'], path: PlannedWay['path'], streams = 1): PlannedWay => ({
+  mode,
+  path,
+  stream: { streams, compress: 'none' },
+  level: 0.9,
+  bytes: range,
+  totalMs: range,
+  memoryMs: range,
+  rounds: range,
+  downtimeMs: range,
+  clientGapMs: range,
+  converges: { probability: 1, why: 'it writes nothing' },
+});
+
+test('each mode and path stands once, by mode, as it was asked for or the best of its kind', () => {
+  const ways = waysOf({
+    prediction: way('precopy', 'native', 1),
+    others: [
+      way('postcopy', 'native'),
+      way('precopy', 'wire'),
+      way('precopy', 'native', 4),
+      way('hybrid', 'native', 4),
+      way('hybrid', 'native', 1),
+    ],
+  });
+  assert.deepEqual(
+    ways.map(({ mode, path, stream, isAsked }) => [mode, path, stream.streams, isAsked]),
+    [
+      ['precopy', 'native', 1, true],
+      ['precopy', 'wire', 1, false],
+      ['hybrid', 'native', 4, false],
+      ['postcopy', 'native', 1, false],
+    ],
+  );
+});
+
+test('a plan that could predict nothing has no ways', () => {
+  assert.deepEqual(waysOf({}), []);
+});

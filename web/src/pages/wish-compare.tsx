@@ -1,0 +1,172 @@
+import { useState } from 'preact/hooks';
+import type { PlanAnswer } from '../../../src/protocol/public/plan.ts';
+import type { Range } from '../../../src/protocol/public/prediction.ts';
+import { formatBytes, formatDuration, formatRate } from '../../../src/protocol/quantity.ts';
+import { ask, asProblem } from '../base/http.ts';
+import type { Problem } from '../base/http.ts';
+import { putQuery } from '../base/router.ts';
+import { percentText } from '../base/words.ts';
+import { Icon } from '../parts/icons.tsx';
+import { Loading, ProblemNote } from '../parts/notices.tsx';
+import { Badge } from '../parts/states.tsx';
+import { waysOf } from '../wishes/ways.ts';
+import type { Way } from '../wishes/ways.ts';
+
+/** A guest that writes little is measured in seconds; its host gives up after two minutes. */
+const ANSWER_MS = 130_000;
+
+const MODE_WORDS = { precopy: 'pre-copy', hybrid: 'hybrid', postcopy: 'post-copy' } as const;
+
+/** What one move would come to in each mode, measured when a person asks for it. */
+export function CompareModes({ guest, to, mode }: { guest: string; to: string; mode: string }) {
+  const [answer, setAnswer] = useState<PlanAnswer>();
+  const [problem, setProblem] = useState<Problem>();
+  const [isBusy, setBusy] = useState(false);
+  const measure = (): void => {
+    setBusy(true);
+    setProblem(undefined);
+    const body = { guest, to, compare: true, ...(mode === '' ? {} : { mode }) };
+    ask<PlanAnswer>('/v1/plans', { method: 'POST', body, deadlineMs: ANSWER_MS })
+      .then(setAnswer)
+      .catch((thrown: unknown) => setProblem(asProblem(thrown)))
+      .finally(() => setBusy(false));
+  };
+  return (
+    <section class="panel stack" aria-label="Modes side by side">
+      <div class="row">
+        <h2>Modes side by side</h2>
+        <span class="grow" />
+        <button type="button" disabled={isBusy} onClick={measure}>
+          {isBusy ? 'Measuring…' : answer === undefined ? 'Measure and compare' : 'Measure again'}
+        </button>
+      </div>
+      {answer === undefined && !isBusy ? (
+        <p class="soft">
+          The host of {guest} measures it and the link to {to} for some seconds, and predicts what
+          each mode would come to. Nothing is begun.
+        </p>
+      ) : null}
+      {isBusy ? <Loading what="the measurement" lines={3} /> : null}
+      {problem === undefined ? null : <ProblemNote problem={problem} />}
+      {answer === undefined || isBusy ? null : <Compared answer={answer} mode={mode} />}
+    </section>
+  );
+}
+
+function Compared({ answer, mode }: { answer: PlanAnswer; mode: string }) {
+  const { measured, unmeasured, link, linkUnmeasured, advice, host } = answer;
+  const ways = waysOf(answer);
+  const told = host.checks.filter(({ verdict }) => verdict !== 'pass');
+  return (
+    <>
+      {told.map(({ name, side, verdict, evidence, hint, error }) => (
+        <div key={`${name} ${side}`} class={verdict === 'refuse' ? 'notice bad' : 'notice warn'}>
+          <Icon of="warn" size={18} />
+          <div>
+            <strong>
+              {name}: {evidence}
+            </strong>
+            <p>{hint ?? error?.hint ?? ''}</p>
+          </div>
+        </div>
+      ))}
+      {measured === undefined ? (
+        <p>Not measured: {unmeasured ?? 'nobody says why'}.</p>
+      ) : (
+        <p class="soft number">
+          {formatBytes(measured.memoryBytes)} of memory, {written(measured.curve)};{' '}
+          {link === undefined
+            ? `the link is not known: ${linkUnmeasured ?? ''}`
+            : `the link takes ${formatRate(link.rate)} (${link.how})`}
+          .
+        </p>
+      )}
+      {ways.length === 0 ? null : <Ways ways={ways} mode={mode} />}
+      {advice.length === 0 ? null : (
+        <ul class="advice">
+          {advice.map((each) => (
+            <li key={each}>{each}</li>
+          ))}
+        </ul>
+      )}
+    </>
+  );
+}
+
+function written(curve: NonNullable<PlanAnswer['measured']>['curve']): string {
+  const last = curve.at(-1);
+  if (last === undefined) return 'nothing of it written';
+  return `${formatBytes(last.dirtyBytes)} of it written in ${formatDuration(last.windowMs)}`;
+}
+
+function Ways({ ways, mode }: { ways: readonly Way[]; mode: string }) {
+  return (
+    <div class="scrolls" tabIndex={0} role="group" aria-label="Ways side by side">
+      <table class="list">
+        <thead>
+          <tr>
+            <th>Mode</th>
+            <th>Path</th>
+            <th class="right">Ends by itself</th>
+            <th class="right">Time</th>
+            <th class="right">Downtime</th>
+            <th class="right">Client gap</th>
+            <th class="right">Bytes</th>
+            <th>
+              <span class="hidden">Choose</span>
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {ways.map((way) => {
+            const isChosen = way.path === 'native' && way.mode === (mode || 'precopy');
+            return (
+              <tr key={`${way.mode} ${way.path}`}>
+                <td class="whole">{MODE_WORDS[way.mode]}</td>
+                <td>{way.path}</td>
+                <td class="right">
+                  {way.converges.probability < 0.5 ? (
+                    <Badge tone="warn" glyph="warn">
+                      {percentText(way.converges.probability)}
+                    </Badge>
+                  ) : (
+                    percentText(way.converges.probability)
+                  )}
+                </td>
+                <Figure of={way.totalMs} text={formatDuration} />
+                <Figure of={way.downtimeMs} text={formatDuration} />
+                <Figure of={way.clientGapMs} text={formatDuration} />
+                <Figure of={way.bytes} text={formatBytes} />
+                <td class="right">
+                  {way.path !== 'native' ? null : isChosen ? (
+                    <span class="soft">chosen</span>
+                  ) : (
+                    <button
+                      type="button"
+                      aria-label={`Choose ${MODE_WORDS[way.mode]}`}
+                      onClick={() => putQuery({ mode: way.mode })}
+                    >
+                      Choose
+                    </button>
+                  )}
+                </td>
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function Figure({ of, text }: { of: Range; text: (amount: number) => string }) {
+  return (
+    <td class="right">
+      {text(of.middle)}
+      <br />
+      <span class="soft">
+        {text(of.low)} to {text(of.high)}
+      </span>
+    </td>
+  );
+}
