@@ -129,6 +129,12 @@ test('a person signs in, sees the fleet, plans a drain and cancels it, follows a
   await page.getByRole('heading', { name: 'Migrations' }).waitFor();
   await isClean('migrations');
 
+  await page.getByRole('link', { name: 'Proposals' }).click();
+  await page.getByRole('heading', { name: /^balance/ }).waitFor();
+  await page.getByText('No proposal is open.').waitFor();
+  await isClean('proposals');
+  await page.getByRole('link', { name: 'Migrations' }).click();
+
   // Begun by a person at the agent: the controller hears of it, and the page without being loaded again.
   const { id } = await c.api.migrate({ body: { guest: 'web3', to: 'b' } });
   await page.getByRole('link', { name: 'web3', exact: true }).click();

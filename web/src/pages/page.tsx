@@ -9,6 +9,7 @@ import { InsightPage } from './insight.tsx';
 import { MigrationPage } from './migration.tsx';
 import { MigrationsPage } from './migrations.tsx';
 import { NewWishPage } from './wish-new.tsx';
+import { ProposalsPage } from './proposals.tsx';
 import { WishPage } from './wish.tsx';
 import { WishesPage } from './wishes.tsx';
 
@@ -38,6 +39,7 @@ const PAGES: readonly Known[] = [
     show: ({ id = '' }) => <MigrationPage id={id} />,
   },
   { pattern: '/insight', title: () => 'History and insight', show: () => <InsightPage /> },
+  { pattern: '/proposals', title: () => 'Proposals', show: () => <ProposalsPage /> },
   { pattern: '/wishes', title: () => 'Drains and moves', show: () => <WishesPage /> },
   { pattern: '/wishes/new', title: () => 'Ask', show: () => <NewWishPage /> },
   {

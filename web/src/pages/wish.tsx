@@ -10,6 +10,7 @@ import { isOpen, knownWishes, wishOf } from '../wishes/wishes.ts';
 import { CancelWish, Undrain } from './wish-actions.tsx';
 import { Moves } from './wish-moves.tsx';
 import { Reasons } from './wish-plan.tsx';
+import { RollView } from './wish-roll.tsx';
 import { PhaseBadge } from './wishes.tsx';
 
 const LOOK_MS = 2000;
@@ -58,7 +59,7 @@ function Asked({ wish, moves, again }: { wish: Wish; moves: readonly Move[]; aga
         {open ? (
           <Bar
             percent={far.percent}
-            label="Guests moved"
+            label={wish.ask.kind === 'roll' ? 'Hosts rolled' : 'Guests moved'}
             tone={wish.phase === 'cancelling' ? 'warn' : 'accent'}
           />
         ) : null}
@@ -95,6 +96,7 @@ function Asked({ wish, moves, again }: { wish: Wish; moves: readonly Move[]; aga
           <Fact name="asked" value={`by ${wish.createdBy}, ${momentText(wish.createdAtMs)}`} />
         </dl>
       </section>
+      <RollView wish={wish} />
       {wish.stays.length === 0 ? null : (
         <section class="panel">
           <h2>What stays, and why</h2>

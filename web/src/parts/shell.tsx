@@ -14,6 +14,7 @@ const PAGES: readonly { path: string; name: string; also: RegExp }[] = [
   { path: '/', name: 'Fleet', also: /^\/(hosts|guests)\// },
   { path: '/wishes', name: 'Drains and moves', also: /^\/wishes/ },
   { path: '/migrations', name: 'Migrations', also: /^\/migrations/ },
+  { path: '/proposals', name: 'Proposals', also: /^\/proposals/ },
   { path: '/insight', name: 'Insight', also: /^\/insight/ },
 ];
 

@@ -121,7 +121,13 @@ export function howFar(wish: Wish, moves: readonly Move[], nowMs: number): HowFa
     underWay: running.length,
     waiting: queued.length,
     stays: wish.stays.length,
-    percent: wish.phase === 'done' ? 100 : all === 0 ? 0 : Math.min(99, (wish.moved / all) * 100),
+    percent: wish.phase === 'done' ? 100 : Math.min(99, 100 * shareOf(wish, all)),
     endsAtMs: isKnown ? Math.max(...underWay, ...later.map((each) => each ?? 0)) : undefined,
   };
+}
+
+/** Of a roll its hosts count: its guests are known one host at a time. */
+function shareOf({ ask, roll, moved }: Wish, all: number): number {
+  if (ask.kind === 'roll') return (roll?.at ?? 0) / Math.max(1, ask.hosts.length);
+  return all === 0 ? 0 : moved / all;
 }

@@ -1,0 +1,137 @@
+import { useRef, useState } from 'preact/hooks';
+import type { Policy, PolicyMode, Proposal } from '../../../src/protocol/controller/policy.ts';
+import { ask, asProblem } from '../base/http.ts';
+import type { Problem } from '../base/http.ts';
+import { Icon } from '../parts/icons.tsx';
+import { ProblemNote } from '../parts/notices.tsx';
+import { acceptWords } from '../policies/words.ts';
+
+const HOUR_MS = 3_600_000;
+const SNOOZES = [
+  [HOUR_MS, '1 hour'],
+  [12 * HOUR_MS, '12 hours'],
+  [24 * HOUR_MS, 'a day'],
+  [7 * 24 * HOUR_MS, 'a week'],
+] as const;
+
+/** Accept, reject with a reason, or put off; each says what it does before it does it. */
+export function Decide({
+  proposal,
+  mode,
+  again,
+}: {
+  proposal: Proposal;
+  mode: PolicyMode | undefined;
+  again: () => void;
+}) {
+  const accepting = useRef<HTMLDialogElement>(null);
+  const rejecting = useRef<HTMLDialogElement>(null);
+  const [problem, setProblem] = useState<Problem>();
+  const [reason, setReason] = useState('');
+  const decide = (what: 'accept' | 'reject' | 'snooze', body?: object): void => {
+    setProblem(undefined);
+    ask(`/v1/proposals/${proposal.id}/${what}`, { method: 'POST', ...(body && { body }) })
+      .then(() => {
+        accepting.current?.close();
+        rejecting.current?.close();
+        again();
+      })
+      .catch((thrown: unknown) => setProblem(asProblem(thrown)));
+  };
+  const note = problem === undefined ? null : <ProblemNote problem={problem} />;
+  const [acceptId, rejectId] = [`accept-${proposal.id}`, `reject-${proposal.id}`];
+  return (
+    <>
+      <label>
+        <span class="hidden">Put off for</span>
+        <select
+          value=""
+          onChange={(event) => decide('snooze', { forMs: Number(event.currentTarget.value) })}
+        >
+          <option value="" disabled>
+            Put off for…
+          </option>
+          {SNOOZES.map(([ms, words]) => (
+            <option key={ms} value={String(ms)}>
+              {words}
+            </option>
+          ))}
+        </select>
+      </label>
+      <button type="button" onClick={() => rejecting.current?.showModal()}>
+        Reject…
+      </button>
+      <button type="button" class="primary" onClick={() => accepting.current?.showModal()}>
+        Accept…
+      </button>
+      <dialog ref={accepting} aria-labelledby={acceptId}>
+        <div class="stack">
+          <h2 id={acceptId}>Accept this proposal?</h2>
+          <p>{acceptWords(proposal, mode)}</p>
+          {note}
+          <div class="row">
+            <button type="button" class="primary" onClick={() => decide('accept')}>
+              Accept it
+            </button>
+            <button type="button" onClick={() => accepting.current?.close()}>
+              Not now
+            </button>
+          </div>
+        </div>
+      </dialog>
+      <dialog ref={rejecting} aria-labelledby={rejectId}>
+        <form
+          class="stack"
+          onSubmit={(event) => {
+            event.preventDefault();
+            decide('reject', { reason: reason.trim() });
+          }}
+        >
+          <h2 id={rejectId}>Reject this proposal?</h2>
+          <p>The like of it is not proposed for a time, a day by default.</p>
+          <label class="field">
+            Why
+            <input
+              type="text"
+              required
+              maxLength={1000}
+              value={reason}
+              onInput={(event) => setReason(event.currentTarget.value)}
+            />
+          </label>
+          {note}
+          <div class="row">
+            <button type="submit" class="danger" disabled={reason.trim() === ''}>
+              Reject it
+            </button>
+            <button type="button" onClick={() => rejecting.current?.close()}>
+              Let it stand
+            </button>
+          </div>
+        </form>
+      </dialog>
+    </>
+  );
+}
+
+/** Lets a policy look at once. It proposes, and moves nothing unless its mode is automatic. */
+export function LookNow({ policy, again }: { policy: Policy; again: () => void }) {
+  const [isBusy, setBusy] = useState(false);
+  const [problem, setProblem] = useState<Problem>();
+  const look = (): void => {
+    setBusy(true);
+    setProblem(undefined);
+    ask(`/v1/policies/${policy.scope}/${policy.kind}/look`, { method: 'POST' })
+      .then(again)
+      .catch((thrown: unknown) => setProblem(asProblem(thrown)))
+      .finally(() => setBusy(false));
+  };
+  return (
+    <>
+      <button type="button" disabled={isBusy} onClick={look}>
+        <Icon of="wait" size={12} /> {isBusy ? 'Looking…' : `Look now at ${policy.kind}`}
+      </button>
+      {problem === undefined ? null : <ProblemNote problem={problem} />}
+    </>
+  );
+}

@@ -1,0 +1,278 @@
+import { formatDuration } from '../../../src/protocol/quantity.ts';
+import { PROPOSAL_STATES } from '../../../src/protocol/controller/policy.ts';
+import type { Policy, Proposal } from '../../../src/protocol/controller/policy.ts';
+import { ask } from '../base/http.ts';
+import { useLoaded } from '../base/load.ts';
+import { place, putQuery } from '../base/router.ts';
+import { mayOperate } from '../base/session.ts';
+import { agoText, counted, momentText } from '../base/words.ts';
+import { Icon } from '../parts/icons.tsx';
+import type { Glyph } from '../parts/icons.tsx';
+import { Shown } from '../parts/loaded.tsx';
+import { Empty } from '../parts/notices.tsx';
+import { Badge } from '../parts/states.tsx';
+import type { Tone } from '../parts/states.tsx';
+import { benefitText, costText, isUndecided } from '../policies/words.ts';
+import { Decide, LookNow } from './proposals-actions.tsx';
+
+const LOOK_MS = 15_000;
+
+const LOOKS: Readonly<Record<Proposal['state'], readonly [string, Tone, Glyph]>> = {
+  open: ['open', 'accent', 'wait'],
+  snoozed: ['put off', 'calm', 'wait'],
+  accepted: ['accepted, at work', 'accent', 'moving'],
+  rejected: ['rejected', 'calm', 'bad'],
+  expired: ['expired', 'calm', 'bad'],
+  done: ['done', 'good', 'good'],
+  left: ['ended, not all moved', 'warn', 'stay'],
+};
+
+interface Page {
+  readonly proposals: readonly Proposal[];
+  readonly next?: string;
+}
+
+/** What standing policies propose, and what became of it. */
+export function ProposalsPage() {
+  const state = PROPOSAL_STATES.find((each) => each === place.value.query.get('state')) ?? 'open';
+  const isAll = place.value.query.get('state') === 'all';
+  const query = isAll ? '' : `?state=${state}`;
+  const found = useLoaded(
+    (until) => ask<Page>(`/v1/proposals${query}`, { signal: until }),
+    [query],
+    LOOK_MS,
+  );
+  const policies = useLoaded(
+    (until) => ask<{ policies: Policy[] }>('/v1/policies', { signal: until }),
+    [],
+    LOOK_MS,
+  );
+  const again = (): void => {
+    found.again();
+    policies.again();
+  };
+  return (
+    <div class="stack">
+      <header class="head-row">
+        <h1>Proposals</h1>
+        <span class="grow" />
+        <label class="row">
+          <span class="soft">Show</span>
+          <select
+            value={isAll ? 'all' : state}
+            onChange={(event) => putQuery({ state: event.currentTarget.value })}
+          >
+            {PROPOSAL_STATES.map((each) => (
+              <option key={each} value={each}>
+                {LOOKS[each][0]}
+              </option>
+            ))}
+            <option value="all">all</option>
+          </select>
+        </label>
+      </header>
+      <Shown of={policies} what="the policies" lines={2}>
+        {({ policies: all }) => <Policies all={all} again={again} />}
+      </Shown>
+      <Shown of={found} what="proposals" lines={4}>
+        {({ proposals, next }) => (
+          <>
+            {proposals.length === 0 ? <None state={isAll ? undefined : LOOKS[state][0]} /> : null}
+            {proposals.map((each) => (
+              <OneProposal
+                key={each.id}
+                proposal={each}
+                policy={policies.value?.policies.find(
+                  ({ kind, scope }) => kind === each.kind && scope === each.scope,
+                )}
+                again={again}
+              />
+            ))}
+            {next === undefined ? null : <p class="soft">Older ones are not shown.</p>}
+          </>
+        )}
+      </Shown>
+    </div>
+  );
+}
+
+function None({ state }: { state: string | undefined }) {
+  return (
+    <Empty title={state === undefined ? 'Nothing was proposed yet.' : `No proposal is ${state}.`}>
+      <p>
+        Policies look at the fleet every five minutes, and say here what they would move and why.
+      </p>
+    </Empty>
+  );
+}
+
+const MODE_WORDS: Readonly<Record<Policy['mode'], string>> = {
+  off: 'off: it looks at nothing',
+  propose: 'proposes; each is accepted by a person',
+  approve: 'proposes; who accepts one accepts all of its look',
+  automatic: 'automatic: it accepts its proposals itself',
+};
+
+function Policies({ all, again }: { all: readonly Policy[]; again: () => void }) {
+  return (
+    <div class="columns">
+      {all.map((policy) => {
+        const { kind, scope, mode, look, hosts } = policy;
+        return (
+          <section key={`${kind} ${scope}`} class="panel stack">
+            <div class="row">
+              <h2>
+                {kind} <span class="soft">of {scope === 'fleet' ? 'the fleet' : scope}</span>
+              </h2>
+              <span class="grow" />
+              {mode !== 'off' && mayOperate() ? <LookNow policy={policy} again={again} /> : null}
+            </div>
+            <p class="soft">
+              {MODE_WORDS[mode]}
+              {hosts === undefined ? '' : `; ${counted(hosts.length, 'host')}`}
+            </p>
+            {look === undefined ? (
+              <p class="soft">It has not looked yet.</p>
+            ) : (
+              <>
+                <p>
+                  {look.words}{' '}
+                  <time class="soft" title={momentText(look.atMs)}>
+                    ({agoText(Date.now() - look.atMs)})
+                  </time>
+                </p>
+                {look.refusals.length === 0 ? null : (
+                  <details>
+                    <summary>
+                      {counted(look.refusals.length, 'thing')} that it would do and may not
+                    </summary>
+                    <ul class="advice">
+                      {look.refusals.map((each) => (
+                        <li key={each}>{each}</li>
+                      ))}
+                    </ul>
+                  </details>
+                )}
+              </>
+            )}
+          </section>
+        );
+      })}
+    </div>
+  );
+}
+
+function OneProposal({
+  proposal,
+  policy,
+  again,
+}: {
+  proposal: Proposal;
+  policy: Policy | undefined;
+  again: () => void;
+}) {
+  const { kind, scope, state, words, benefit, cost, moves, createdAtMs } = proposal;
+  const [word, tone, glyph] = LOOKS[state];
+  return (
+    <article class="panel stack">
+      <div class="row">
+        <h3 class="grow">{words}</h3>
+        <Badge tone={tone} glyph={glyph}>
+          {word}
+        </Badge>
+      </div>
+      <dl class="facts">
+        <div>
+          <dt>brings</dt>
+          <dd>{benefitText(benefit)}</dd>
+        </div>
+        <div>
+          <dt>takes</dt>
+          <dd>{costText(cost)}</dd>
+        </div>
+        <Came proposal={proposal} />
+      </dl>
+      <Moves moves={moves} />
+      <div class="row">
+        <span class="soft grow">
+          {kind} of {scope === 'fleet' ? 'the fleet' : scope}, proposed{' '}
+          <time title={momentText(createdAtMs)}>{agoText(Date.now() - createdAtMs)}</time>
+          <Decided proposal={proposal} />
+        </span>
+        {isUndecided(proposal) && mayOperate() ? (
+          <Decide proposal={proposal} mode={policy?.mode} again={again} />
+        ) : null}
+      </div>
+    </article>
+  );
+}
+
+/** What it came to, beside what was expected. */
+function Came({ proposal: { actual, moves } }: { proposal: Proposal }) {
+  if (actual === undefined) return null;
+  return (
+    <div>
+      <dt>came to</dt>
+      <dd>
+        {actual.moved} of {counted(moves.length, 'move')} in {formatDuration(actual.seconds * 1000)}
+        {actual.benefit === undefined ? '' : `; ${benefitText(actual.benefit)}`}
+      </dd>
+    </div>
+  );
+}
+
+function Decided({
+  proposal: { state, decidedBy, decidedAtMs, why, wishes },
+}: {
+  proposal: Proposal;
+}) {
+  const by = decidedBy === undefined ? '' : ` by ${decidedBy}`;
+  const when = decidedAtMs === undefined ? '' : `, ${agoText(Date.now() - decidedAtMs)}`;
+  const word = state === 'rejected' ? 'rejected' : state === 'snoozed' ? 'put off' : 'accepted';
+  return (
+    <>
+      {decidedBy === undefined ? '' : `; ${word}${by}${when}`}
+      {why === undefined ? '' : `: ${why}`}
+      {wishes.slice(0, 5).map((id) => (
+        <span key={id}>
+          {' '}
+          <a href={`/wishes/${id}`} class="whole">
+            its move
+          </a>
+        </span>
+      ))}
+    </>
+  );
+}
+
+/** Of one that empties a host there may be hundreds. */
+const SHOWN_MOVES = 3;
+
+function Moves({ moves }: { moves: Proposal['moves'] }) {
+  const list = (some: Proposal['moves']) => (
+    <ul class="proposed">
+      {some.map(({ guest, from, to, words, alternatives }) => (
+        <li key={guest}>
+          <span class="whole">
+            <a href={`/guests/${guest}`}>{guest}</a> {from} <Icon of="moving" size={11} /> {to}
+          </span>
+          <span class="soft">
+            {words}
+            {alternatives.length === 0 ? '' : `; ${alternatives.join(' or ')} would do too`}
+          </span>
+        </li>
+      ))}
+    </ul>
+  );
+  return (
+    <>
+      {list(moves.slice(0, SHOWN_MOVES))}
+      {moves.length > SHOWN_MOVES ? (
+        <details>
+          <summary>{counted(moves.length - SHOWN_MOVES, 'further move')}</summary>
+          {list(moves.slice(SHOWN_MOVES))}
+        </details>
+      ) : null}
+    </>
+  );
+}

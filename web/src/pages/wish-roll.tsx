@@ -1,0 +1,70 @@
+import type { RollStage, Wish } from '../../../src/protocol/controller/wish.ts';
+import { agoText, counted } from '../base/words.ts';
+import { Badge } from '../parts/states.tsx';
+import { rollOf } from '../wishes/roll.ts';
+
+const STAGES: Readonly<Record<RollStage, string>> = {
+  planning: 'is planned: the others must have room for all of its guests',
+  draining: 'is emptied',
+  noting: 'is empty, and asked what it is, so that it is known again',
+  running: 'runs its program',
+  waiting: 'is waited for',
+  returning: 'is back; guests may come again',
+};
+
+/** The hosts of a roll, one after the other, and where it is with the present one. */
+export function RollView({ wish }: { wish: Wish }) {
+  const { ask, roll } = wish;
+  if (roll === undefined) return null;
+  const { before, promised, away, stage, sinceMs } = roll;
+  return (
+    <section class="panel stack">
+      <h2>
+        Its hosts, one after the other{' '}
+        <span class="soft">
+          program {ask.run}
+          {ask.comeBack === true ? '; guests come back' : ''}
+        </span>
+      </h2>
+      <ol class="rolled">
+        {rollOf(wish).map(({ host, state }) => (
+          <li key={host} aria-current={state === 'now' ? 'step' : undefined}>
+            {state === 'done' ? (
+              <Badge tone="good" glyph="good">
+                rolled
+              </Badge>
+            ) : state === 'now' ? (
+              <Badge tone="accent" glyph="moving">
+                now
+              </Badge>
+            ) : state === 'stopped' ? (
+              <Badge tone="warn" glyph="stay">
+                stopped here
+              </Badge>
+            ) : (
+              <Badge tone="calm" glyph="wait">
+                to come
+              </Badge>
+            )}
+            <a href={`/hosts/${host}`}>{host}</a>
+            {state === 'now' || state === 'stopped' ? (
+              <span>
+                {STAGES[stage]} <span class="soft">({agoText(Date.now() - sinceMs)})</span>
+                {before === undefined ? null : (
+                  <span class="soft">
+                    ; before: version {before.version}
+                    {promised?.version === undefined ? '' : `; promised: ${promised.version}`}
+                    {promised?.boot === 'new' ? '; promised: a new boot' : ''}
+                  </span>
+                )}
+                {away.length === 0 ? null : (
+                  <span class="soft">; {counted(away.length, 'guest')} will come back</span>
+                )}
+              </span>
+            ) : null}
+          </li>
+        ))}
+      </ol>
+    </section>
+  );
+}
