@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { godwitError } from '../errors.ts';
+import { godwitError, hasCode } from '../errors.ts';
 import { controllerContract } from '../protocol/controller/contract.ts';
-import type { FleetGuest, FleetHost } from '../protocol/controller/fleet.ts';
+import type { FleetGuest, ListedHost } from '../protocol/controller/fleet.ts';
 import { everyPage, MOST_OF_A_PAGE } from '../protocol/public/page.ts';
 import { formatBytes } from '../protocol/quantity.ts';
 import { client } from '../rpc/client.ts';
@@ -41,9 +41,28 @@ export async function withController<T>(
   const speaking = client(controllerContract, transportTo(where, flags, env));
   try {
     return await work(speaking.api);
+  } catch (thrown) {
+    throw notByToken(where, thrown);
   } finally {
     speaking.close();
   }
+}
+
+const FOR_CERTIFICATES =
+  'Name the address of its listener for certificates, which is `address` in the controller’s configuration and not `web.address`, or the path of its controller.sock.';
+
+/** A web listener asks for no certificate, so whoever shows one is nobody there, and may not know the one that it shows. */
+function notByToken(where: string, thrown: unknown): unknown {
+  const hint = FOR_CERTIFICATES;
+  if (hasCode(thrown, 'GODWIT_SIGN_IN')) {
+    const what = `${where.slice(0, 300)} is the controller’s web listener, which takes tokens alone`;
+    return godwitError('GODWIT_USAGE', { what }, { hint, cause: thrown });
+  }
+  if (!hasCode(thrown, 'GODWIT_PEER_UNTRUSTED') || !where.startsWith('https://')) return thrown;
+  const { hint: usual, cause } = thrown;
+  const facts = thrown.facts as { peer: string; reason: string };
+  const further = `${usual} Or it is the controller’s web listener: ${hint}`;
+  return godwitError('GODWIT_PEER_UNTRUSTED', facts, { hint: further, cause });
 }
 
 function transportTo(where: string, flags: ConnectionFlags, env: Context['env']): Transport {
@@ -103,8 +122,8 @@ export function withSites(
   for (const [place, row] of rows.entries()) row.splice(1, 0, hosts[place]?.site ?? '-');
 }
 
-function hostRow(host: FleetHost, paint: Painter): string[] {
-  const { name, state, since, memoryBytes, memoryAvailableBytes, load } = host;
+function hostRow(host: ListedHost, paint: Painter): string[] {
+  const { name, state, since, memoryBytes, memoryAvailableBytes, load, closed } = host;
   const isUp = state === 'up';
   const memory =
     memoryBytes === undefined || memoryAvailableBytes === undefined
@@ -112,13 +131,21 @@ function hostRow(host: FleetHost, paint: Painter): string[] {
       : `${formatBytes(memoryAvailableBytes)} of ${formatBytes(memoryBytes)}`;
   return [
     name,
-    isUp ? paint.green(state) : paint.red(state),
+    (isUp ? paint.green(state) : paint.red(state)) + (closed === undefined ? '' : ', closed'),
     host.address,
     String(host.guests),
     memory,
     String(host.cores ?? '-'),
     load === undefined ? '-' : `${Math.round(load.processor.used * 100)} %`,
-    isUp ? '' : [`since ${since}`, host.reason].filter((each) => each !== undefined).join(': '),
+    [
+      isUp
+        ? undefined
+        : [`since ${since}`, host.reason].filter((each) => each !== undefined).join(': '),
+      closed &&
+        `closed since ${closed.since} for ${closed.wish}: \`godwit undrain ${name}\` opens it`,
+    ]
+      .filter((each) => each !== undefined)
+      .join('; '),
   ];
 }
 

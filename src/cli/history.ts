@@ -1,6 +1,7 @@
 import { godwitError } from '../errors.ts';
 import type { controllerContract } from '../protocol/controller/contract.ts';
 import type { Distribution, FleetMigration } from '../protocol/controller/history.ts';
+import { migrationId } from '../protocol/names.ts';
 import { MOST_OF_A_PAGE } from '../protocol/public/page.ts';
 import type { Report } from '../protocol/public/migration.ts';
 import { formatDuration } from '../protocol/quantity.ts';
@@ -67,6 +68,11 @@ function rowOf(each: FleetMigration): string[] {
 
 /** As the controller keeps it. GODWIT_MIGRATION_UNKNOWN where it has none of that id, or no report of it. */
 export async function keptReport(api: ControllerApi, id: string): Promise<Report> {
+  // What can be no id is no migration either.
+  if (!migrationId.safeParse(id).success) {
+    const facts = { id: printable(id.slice(0, 80)), host: 'any host that is followed' };
+    throw godwitError('GODWIT_MIGRATION_UNKNOWN', facts);
+  }
   const { report, withoutReport } = await api.migration({ params: { id } });
   if (report !== undefined) return report;
   const hint = withoutReport === undefined ? {} : { hint: `There is no report: ${withoutReport}.` };

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { labels } from '../protocol/labels.ts';
 import { agentContract } from '../protocol/contract.ts';
 import { controllerContract } from '../protocol/controller/contract.ts';
-import { fleetGuest, fleetHost } from '../protocol/controller/fleet.ts';
+import { fleetGuest, listedHost } from '../protocol/controller/fleet.ts';
 import { fleetMigration } from '../protocol/controller/history.ts';
 import { wish } from '../protocol/controller/wish.ts';
 import { wishPlan } from '../protocol/controller/wishes.ts';
@@ -41,7 +41,7 @@ const change = z.object({ now: z.number(), proposed: z.number() });
 export const JSON_SHAPES: Readonly<Record<string, z.ZodType>> = {
   hosts: agentContract.hosts.response,
   guests: z.object({ guests: z.array(guestInfo), missing: z.array(unasked) }),
-  fleetHosts: z.object({ hosts: z.array(fleetHost) }),
+  fleetHosts: z.object({ hosts: z.array(listedHost) }),
   fleetGuests: z.object({ guests: z.array(fleetGuest) }),
   drain: z.object({ wish }),
   drainPlan: z.object({ plan: wishPlan }),

@@ -4,7 +4,7 @@ import type { Wish, WishAsk } from '../protocol/controller/wish.ts';
 import { printJson } from './context.ts';
 import type { Context } from './context.ts';
 import { listLook } from './lists.ts';
-import { exitOfWish, mustConfirm, newWishId, planText, wishText } from './wishes.ts';
+import { ended, exitOfWish, mustConfirm, newWishId, planText, wishText } from './wishes.ts';
 import type { ControllerApi } from './wishes.ts';
 
 /** Between two looks at a wish, ms. */
@@ -67,10 +67,11 @@ export async function cancelWish(
 ): Promise<number> {
   const query = { rollBack: rollBack ? ('true' as const) : ('false' as const) };
   const { accepted } = await api.cancelWish({ params: { id }, query });
+  // It ended since it was looked for.
+  if (!accepted) throw ended((await api.wish({ params: { id } })).wish);
   const under = rollBack ? 'are rolled back' : 'go on to their end';
   if (json) printJson(context, { id, accepted });
-  else if (accepted) context.out.write(`${id}: nothing more begins; moves under way ${under}\n`);
-  else context.out.write(`${id}: it has ended already\n`);
+  else context.out.write(`${id}: nothing more begins; moves under way ${under}\n`);
   return 0;
 }
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { ERRORS, godwitError } from '../errors.ts';
+import type { GodwitError } from '../errors.ts';
 import type { controllerContract } from '../protocol/controller/contract.ts';
 import { isWishEnd } from '../protocol/controller/wish.ts';
 import type { Wish, WishKind, WishPhase } from '../protocol/controller/wish.ts';
@@ -71,23 +72,35 @@ export function exitOfWish(phase: WishPhase): number {
   return phase === 'cancelled' ? ERRORS.GODWIT_CANCELLED.exit : 0;
 }
 
-/** The open wish of that kind that has these hosts; GODWIT_WISH_UNKNOWN where there is none, GODWIT_USAGE where several. */
+/**
+ * The open wish of that kind that has these hosts. GODWIT_WISH_ENDED where the last one is not open any more,
+ * GODWIT_WISH_UNKNOWN where there was none, GODWIT_USAGE where several are.
+ */
 export async function openWish(
   api: ControllerApi,
   kind: WishKind,
   hosts: readonly string[],
 ): Promise<Wish> {
   const { wishes } = await api.wishes();
-  const open = wishes.filter(
-    ({ ask, phase }) =>
-      ask.kind === kind && hosts.every((host) => ask.hosts.includes(host)) && !isWishEnd(phase),
+  // The newest one first.
+  const asked = wishes.filter(
+    ({ ask }) => ask.kind === kind && hosts.every((host) => ask.hosts.includes(host)),
   );
+  const open = asked.filter(({ phase }) => !isWishEnd(phase));
   const [first, second] = open;
-  const of = hosts.length === 0 ? 'is open' : `is for ${hosts.join(', ')}`;
-  if (first === undefined) throw godwitError('GODWIT_WISH_UNKNOWN', { wish: `${kind} ${of}` });
+  if (first === undefined && asked[0] !== undefined) throw ended(asked[0]);
+  const of = hosts.length === 0 ? '' : ` for ${hosts.join(', ')}`;
+  if (first === undefined)
+    throw godwitError('GODWIT_WISH_UNKNOWN', { wish: `of kind ${kind}${of}` });
   if (second === undefined) return first;
   const what = `${open.length} of kind ${kind} are open`;
   throw godwitError('GODWIT_USAGE', { what }, { hint: 'Name hosts of the one that is meant.' });
+}
+
+/** That there is nothing to cancel any more. */
+export function ended({ id, ask, phase }: Wish): GodwitError {
+  const facts = { wish: id, kind: ask.kind, subject: ask.guest ?? ask.hosts.join(', '), phase };
+  return godwitError('GODWIT_WISH_ENDED', facts);
 }
 
 /** Asks a person at a terminal. GODWIT_USAGE where nobody is there, or says no. */

@@ -172,6 +172,13 @@ export const askedErrors = {
     4,
     409,
   ),
+  GODWIT_WISH_ENDED: row(
+    '{wish}, {kind} of {subject}, has ended already: {phase}',
+    'Nothing of it is under way. `godwit undrain HOST` lets guests come to a host again.',
+    false,
+    4,
+    409,
+  ),
   GODWIT_POLICY_UNKNOWN: row(
     'no {kind} policy of {scope}',
     'Run `godwit policy` for the list.',

@@ -34,6 +34,10 @@ async function asking(t: TestContext) {
   return { a, run };
 }
 
+interface Closed {
+  readonly hosts: readonly { readonly name: string; readonly closed?: { readonly wish: string } }[];
+}
+
 test('a drain is shown, asked for, followed by its id, cancelled and ended by words that fit', async (t) => {
   const { a, run } = await asking(t);
   const dry = await run('drain a --dry-run');
@@ -61,14 +65,33 @@ test('a drain is shown, asked for, followed by its id, cancelled and ended by wo
   await until('the drain to end', 30_000, async () => {
     return /cancelled/.test((await run('wishes')).out) ? true : undefined;
   });
-  const none = await run('drain a --cancel');
+  const over = await run('drain a --cancel');
+  assert.equal(over.exit, 4, over.out);
+  assert.match(over.err, new RegExp(`${id}, drain of a, has ended already: cancelled`));
+  assert.match(over.err, /godwit undrain/);
+  const none = await run('drain b --cancel');
   assert.equal(none.exit, 3, none.out);
+  assert.match(none.err, /no wish of kind drain for b/);
+  // Nobody may come to it yet: the list says so, until it is opened.
+  assert.match((await run('hosts')).out, /^a +up, closed .*since .* for w-\w+.*godwit undrain a/m);
+  const closed = JSON.parse((await run('hosts --json')).out) as Closed;
+  assert.deepEqual(
+    closed.hosts.map(({ name, closed: by }) => [name, by?.wish]),
+    [
+      ['a', id],
+      ['b', undefined],
+    ],
+  );
   assert.match((await run('undrain a')).out, /guests may come to it again/);
+  assert.match((await run('hosts')).out, /^a +up +127/m);
 });
 
 test('a drain of nothing that is known, to nobody, or without a controller is refused by name', async (t) => {
   const { run } = await asking(t);
   assert.match((await run('drain zz --dry-run')).err, /zz/);
+  const opened = await run('undrain aa');
+  assert.equal(opened.exit, 3, opened.out);
+  assert.match(opened.err, /no host is called aa/);
   assert.match((await run('drain a --to , --dry-run')).err, /--to names no host/);
   assert.match((await run('wishes w-00000000')).err, /no wish w-00000000/);
   const context = new FakeContext();

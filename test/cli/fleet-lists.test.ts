@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { storeCredentials } from '../../src/agent/pki/authority.ts';
+import { initCa, issue, storeCredentials } from '../../src/agent/pki/authority.ts';
 import { controllerNamed } from '../../src/cli/fleet-lists.ts';
 import { fleet, guest } from '../agent/parties.ts';
 import { controllerOf } from '../controller/parties.ts';
@@ -23,7 +23,8 @@ test('hosts and guests of a whole fleet are listed by a controller, over its soc
     a: { address: a.agent.address, addresses: [] },
     gone: { address: '127.0.0.1:1', addresses: [] },
   };
-  const { controller, api } = await controllerOf(t, caDir, { hosts });
+  const given = { hosts, web: { address: '127.0.0.1:0' } };
+  const { controller, api } = await controllerOf(t, caDir, given);
   await until('the hosts to be known', 20_000, async () => {
     const known = (await api.hosts()).hosts.map(({ state }) => state);
     return known.join() === 'up,silent' ? true : undefined;
@@ -49,6 +50,17 @@ test('hosts and guests of a whole fleet are listed by a controller, over its soc
   assert.match(fresh.err, /--fresh asks agents/);
   const strange = await run(['guests', '--on', 'zz', ...where]);
   assert.match(strange.err, /GODWIT_HOST_UNKNOWN|no host is called zz/);
+  // Its web listener is for tokens, whatever certificate it shows.
+  const web = await run([
+    'hosts',
+    '--profile',
+    profile,
+    '--controller',
+    `https://control@${controller.web}`,
+  ]);
+  assert.equal(web.exit, 2, web.out);
+  assert.match(web.err, /is the controller’s web listener/);
+  assert.match(web.err, /`address`/);
   // A host’s agent is no controller.
   const agent = `https://a@${a.agent.address}`;
   const wrong = await run(['hosts', '--controller', agent, '--profile', profile]);
@@ -70,4 +82,28 @@ describe('a controller', () => {
     const strange = await run(['hosts', '--controller', 'postgres://x']);
     assert.match(strange.err, /--controller cannot be postgres/);
   });
+});
+
+test('a web listener with a certificate of its own is told apart from an attacker as far as that goes', async (t) => {
+  const { caDir, certificate } = await fleet(t);
+  const other = path.join(tempDir(t), 'other');
+  await initCa(other);
+  const issued = await issue({
+    caDir: other,
+    name: 'www',
+    role: 'agent',
+    addresses: ['127.0.0.1'],
+  });
+  const own = tempDir(t);
+  storeCredentials(own, issued);
+  const [certFile, keyFile] = [path.join(own, 'host.crt'), path.join(own, 'host.key')];
+  const web = { address: '127.0.0.1:0', certFile, keyFile };
+  const { controller } = await controllerOf(t, caDir, { web });
+  const profile = tempDir(t);
+  storeCredentials(profile, await certificate('ann', 'viewer'), 'viewer');
+  const where = ['--controller', `https://control@${controller.web}`];
+  const { exit, err } = await run(['hosts', ...where, '--profile', profile]);
+  assert.equal(exit, 9, err);
+  assert.match(err, /showed no certificate that this host trusts/);
+  assert.match(err, /web listener.*`address`/s);
 });

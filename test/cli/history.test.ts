@@ -39,7 +39,11 @@ test('a controller’s history is listed, reported and told by guest, and limits
     (await run('stats')).out.includes('1 migrations: 1 cancelled') ? true : undefined,
   );
   assert.match((await run('stats', '--prediction')).out, /no migration that was predicted/);
-  assert.notEqual((await run('report', 'm-00000000')).exit, 0);
+  for (const nobody of ['m-00000000', 'm-nope', 'nope']) {
+    const { exit, err } = await run('report', nobody);
+    assert.equal(exit, 3, err);
+    assert.match(err, new RegExp(`no migration ${nobody} on any host`));
+  }
   assert.notEqual((await run('history', 'nobody')).exit, 0);
 
   assert.match((await run('limits')).out, /each host +4 +4/);

@@ -1,13 +1,13 @@
 import type { Selectable } from 'kysely';
 import { godwitError } from '../../errors.ts';
 import type { controllerContract } from '../../protocol/controller/contract.ts';
-import type { HostState } from '../../protocol/controller/fleet.ts';
+import type { HostState, ListedHost } from '../../protocol/controller/fleet.ts';
 import { guestInfo, hostInfo } from '../../protocol/public/host.ts';
 import { hasLabel } from '../../protocol/labels.ts';
 import { cursorAt, keyIn } from '../../protocol/public/page.ts';
 import type { RouteAnswer } from '../../protocol/route.ts';
 import type { Call } from '../../rpc/server.ts';
-import { guestOfRow, hostOfRow, pointOf } from '../inventory/answers.ts';
+import { guestOfRow, hostOfRow, momentOf, pointOf } from '../inventory/answers.ts';
 import { claimants, identityOf } from '../inventory/claims.ts';
 import { claimsOf } from '../inventory/conflicts.ts';
 import type { Inventory } from '../inventory/inventory.ts';
@@ -64,11 +64,25 @@ function current<T extends HostColumns>(
   };
 }
 
-function told(parts: ReadParts, row: HostColumns, leases: Following) {
+/** By the marks of the wishes that drain hosts. */
+type Marks = Pick<Selectable<Tables['host_marks']>, 'draining_for' | 'draining_since'>;
+type Marked = HostColumns & { readonly [K in keyof Marks]: Marks[K] | null };
+
+function told(parts: ReadParts, row: Marked, leases: Following): ListedHost {
   const now = current(row, leases);
   const by = now.state === 'unfollowed' ? undefined : leases.by.get(row.shard)?.name;
   const load = now.state === 'up' ? parts.inventory.samplesOf(row.name)?.newest : undefined;
-  return hostOfRow(now, by, load);
+  const { draining_for: wish, draining_since: sinceMs } = row;
+  const closed =
+    wish === null || sinceMs === null ? {} : { closed: { wish, since: momentOf(sinceMs) } };
+  return { ...hostOfRow(now, by, load), ...closed };
+}
+
+function markedHosts({ store }: ReadParts) {
+  return store.db
+    .selectFrom('hosts')
+    .leftJoin('host_marks', 'host_marks.host', 'hosts.name')
+    .select(['draining_for', 'draining_since']);
 }
 
 export async function readHosts(
@@ -77,7 +91,7 @@ export async function readHosts(
 ): Promise<RouteAnswer<C['hosts']>> {
   const leases = await following(parts);
   const { limit, cursor, state } = query;
-  let rows = parts.store.db.selectFrom('hosts').select(HOST_COLUMNS).orderBy('name');
+  let rows = markedHosts(parts).select(HOST_COLUMNS).orderBy('name');
   const [after] = cursor === undefined ? [] : keyIn(cursor);
   if (after !== undefined) rows = rows.where('name', '>', after);
   // What nobody follows is known by its lease, not by its row.
@@ -96,9 +110,8 @@ export async function readHost(
   parts: ReadParts,
   { params }: Call<C['host']>,
 ): Promise<RouteAnswer<C['host']>> {
-  const row = await parts.store.db
-    .selectFrom('hosts')
-    .selectAll()
+  const row = await markedHosts(parts)
+    .selectAll('hosts')
     .where('name', '=', params.host)
     .executeTakeFirst();
   if (row === undefined) throw godwitError('GODWIT_HOST_UNKNOWN', { host: params.host });

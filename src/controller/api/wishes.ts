@@ -52,6 +52,9 @@ export function wishHandlers({
       return { accepted };
     },
     undrain: async ({ params: { host }, caller }) => {
+      const [{ marks }, { hosts }] = [await wishes.world(), await fleet.look()];
+      // One that left the fleet may have left its mark.
+      if (!marks.has(host)) checkHost(host, hosts);
       await wishes.undrain(host);
       log.info({ host, by: caller.name }, 'guests may come to a host again');
       return { ok: true };
@@ -112,10 +115,14 @@ function checkNames(ask: WishAsk, world: World): void {
     throw godwitError('GODWIT_GUEST_UNKNOWN', { guest: ask.guest, host: 'any host' });
   }
   for (const host of [...ask.hosts, ...(ask.to ?? [])]) {
-    if (world.hosts.has(host)) continue;
-    const near = didYouMean(host, [...world.hosts.keys()]);
-    throw godwitError('GODWIT_HOST_UNKNOWN', { host }, near === undefined ? {} : { hint: near });
+    checkHost(host, world.hosts);
   }
+}
+
+function checkHost(host: string, hosts: World['hosts']): void {
+  if (hosts.has(host)) return;
+  const near = didYouMean(host, [...hosts.keys()]);
+  throw godwitError('GODWIT_HOST_UNKNOWN', { host }, near === undefined ? {} : { hint: near });
 }
 
 /** That guests have somewhere to go at all. */

@@ -18,9 +18,9 @@ import { wishRoutes } from './wishes.ts';
 import {
   fleetGuest,
   fleetGuestDetail,
-  fleetHost,
   fleetHostDetail,
   hostState,
+  listedHost,
   samplePoint,
 } from './fleet.ts';
 
@@ -73,7 +73,7 @@ export const controllerContract = {
     summary: 'The hosts of the fleet, by name',
     access: 'viewer',
     query: z.object({ state: hostState.optional(), ...pageQuery(USUAL) }),
-    response: z.object({ hosts: z.array(fleetHost).max(MOST_OF_A_PAGE), next: cursor.optional() }),
+    response: z.object({ hosts: z.array(listedHost).max(MOST_OF_A_PAGE), next: cursor.optional() }),
     errors: STORING,
   }),
   host: route({

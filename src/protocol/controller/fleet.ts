@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { address, bytes, hostName, moment, shortText, siteName } from '../names.ts';
 import { labels } from '../labels.ts';
+import { wishId } from '../public/order.ts';
 import { guestInfo, hostInfo, name64 } from '../public/host.ts';
 import { hostLoad } from '../public/load.ts';
 
@@ -35,8 +36,15 @@ export const fleetHost = z.object({
 });
 export type FleetHost = z.infer<typeof fleetHost>;
 
+/** A host as lists tell it. Events of hosts do not say `closed`: people close and open hosts by wishes. */
+export const listedHost = fleetHost.extend({
+  /** No guest comes to it since then: that wish drained it, and nobody has opened it again. */
+  closed: z.object({ since: moment, wish: wishId }).optional(),
+});
+export type ListedHost = z.infer<typeof listedHost>;
+
 /** One host with all that it said of itself last. */
-export const fleetHostDetail = fleetHost.extend({ info: hostInfo.optional() });
+export const fleetHostDetail = listedHost.extend({ info: hostInfo.optional() });
 
 /** A guest as a host told it last; with a guest that moves, both of its hosts tell. */
 export const fleetGuest = z.object({

@@ -81,6 +81,6 @@ export const wishRoutes = {
     access: 'operator',
     params: z.object({ host: hostName }),
     response: z.object({ ok: z.literal(true) }),
-    errors: STORING,
+    errors: [...STORING, 'GODWIT_HOST_UNKNOWN'],
   }),
 };
