@@ -61,6 +61,43 @@ export const drainSpec = spec({
   json: 'drain (with --dry-run: drainPlan; with --cancel: drainCancel)',
 });
 
+export const evacuateSpec = spec({
+  name: 'evacuate',
+  summary: 'empty a site by a deadline, the most important guests first',
+  details:
+    'Asks a controller whose configuration has the line between both sites. Guests go by their label godwit/priority. Shows ' +
+    'which ones are over in time and how (pre-copy, post-copy, a pause), what they send and what that costs, and names those ' +
+    'that are left with the reason; asks, and follows. It is planned again as it goes: nothing begins that would end after the ' +
+    'deadline or exceed the budget. A signal detaches. Exits with 0 once no guest is at the site, with 5 where some are left, ' +
+    'with 6 where it was cancelled.',
+  args: {},
+  flags: {
+    site: { kind: 'text', value: 'site', summary: 'the site to empty (required)' },
+    to: { kind: 'text', value: 'site', summary: 'the site that guests go to' },
+    deadline: { kind: 'duration', summary: 'when they must be over, from now' },
+    budget: { kind: 'bytes', summary: 'what all moves together may send, such as 2GB' },
+    maxPause: {
+      kind: 'duration',
+      summary:
+        'for how long a guest may stand still that does not go otherwise, 60s at most (default: not at all)',
+    },
+    maxParallel: { kind: 'count', summary: 'moves at a time, at most' },
+    dryRun: { kind: 'switch', summary: 'show the plan and change nothing' },
+    yes: { kind: 'switch', summary: 'do not ask' },
+    detach: { kind: 'switch', summary: 'print the id and return at once' },
+    cancel: { kind: 'switch', summary: 'cancel the evacuation of that site: nothing more begins' },
+    rollBack: { kind: 'switch', summary: 'with --cancel: roll moves that are under way back, too' },
+    controller,
+  },
+  examples: [
+    'evacuate --site s1 --to s2 --deadline 20m --dry-run',
+    'evacuate --site s1 --to s2 --deadline 20m --budget 2GB --yes',
+    'evacuate --site s1 --cancel',
+  ],
+  usesAgent: true,
+  json: 'drain (with --dry-run: drainPlan; with --cancel: drainCancel)',
+});
+
 export const rollSpec = spec({
   name: 'roll',
   summary: "drain hosts in turn, and run the site's own program for each",

@@ -1,5 +1,6 @@
 import {
   drainSpec,
+  evacuateSpec,
   historySpec,
   limitsSpec,
   relaySpec,
@@ -32,6 +33,7 @@ export const TABLE: readonly (Verb | VerbGroup)[] = [
   verb(specs.resolveSpec, () => import('./commands/resolve.ts')),
   verb(specs.migrationsSpec, () => import('./commands/migrations.ts')),
   verb(drainSpec, () => import('./commands/drain.ts')),
+  verb(evacuateSpec, () => import('./commands/evacuate.ts')),
   verb(rollSpec, () => import('./commands/roll.ts')),
   verb(undrainSpec, () => import('./commands/undrain.ts')),
   verb(wishesSpec, () => import('./commands/wishes.ts')),

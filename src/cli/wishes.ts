@@ -5,7 +5,7 @@ import type { controllerContract } from '../protocol/controller/contract.ts';
 import { isWishEnd } from '../protocol/controller/wish.ts';
 import type { Wish, WishKind, WishPhase } from '../protocol/controller/wish.ts';
 import type { WishPlan } from '../protocol/controller/wishes.ts';
-import { formatDuration } from '../protocol/quantity.ts';
+import { formatBytes, formatDuration } from '../protocol/quantity.ts';
 import type { Api } from '../rpc/client.ts';
 import { controllerNamed, withController } from './fleet-lists.ts';
 import type { Context } from './context.ts';
@@ -36,25 +36,56 @@ export function newWishId(): string {
 
 /** What would be done, in the order in which it begins, and what stays. */
 export function planText(plan: WishPlan, look: Look): string {
-  const { steps, parallel, seconds, stays, waiting, late, blind, fromHistory = [] } = plan;
-  const rows = steps.map(({ guest, from, to, seconds: each }) => [
-    guest,
-    `${from} → ${to}`,
-    formatDuration(each * 1000),
-    late.includes(guest) ? 'after the deadline' : '',
-  ]);
+  const { steps, parallel, seconds, stays, waiting, late, blind, line, fromHistory = [] } = plan;
+  const table = line === undefined ? movesTable(steps, late, look) : lineTable(steps, look);
   const moves = `${steps.length} ${steps.length === 1 ? 'move' : 'moves'}`;
   return [
-    rows.length === 0 ? '' : renderTable(['GUEST', 'MOVE', 'TAKES', 'NOTE'], rows, look),
+    steps.length === 0 ? '' : table,
     steps.length === 0
       ? 'nothing to move now\n'
       : `${moves}, ${parallel} at a time, about ${formatDuration(seconds * 1000)} by prediction\n`,
     ...fromHistory.map((words) => `from history: ${printable(words)}\n`),
+    line === undefined ? '' : lineText(line),
     ...waiting.map(({ guest, words }) => `waits: ${guest}: ${printable(words)}\n`),
     ...stays.map(({ guest, host, words }) => `stays: ${guest} on ${host}: ${printable(words)}\n`),
     ...blind.map((words) => `not known: ${printable(words)}\n`),
   ].join('');
 }
+
+type Steps = WishPlan['steps'];
+
+function movesTable(steps: Steps, late: readonly string[], look: Look): string {
+  const rows = steps.map(({ guest, from, to, seconds }) => [
+    guest,
+    `${from} → ${to}`,
+    formatDuration(seconds * 1000),
+    late.includes(guest) ? 'after the deadline' : '',
+  ]);
+  return renderTable(['GUEST', 'MOVE', 'TAKES', 'NOTE'], rows, look);
+}
+
+const WAYS = { precopy: 'pre-copy', postcopy: 'post-copy', pause: 'with a pause' } as const;
+
+/** Of an evacuation over one line: how each guest goes, and what it sends. */
+function lineTable(steps: Steps, look: Look): string {
+  const rows = steps.map(({ guest, from, to, seconds, how, bytes, startsInSeconds = 0 }) => [
+    guest,
+    `${from} → ${to}`,
+    how === undefined ? '' : WAYS[how],
+    `in ${formatDuration(startsInSeconds * 1000)}`,
+    formatDuration(seconds * 1000),
+    bytes === undefined ? '' : formatBytes(bytes),
+  ]);
+  return renderTable(['GUEST', 'MOVE', 'HOW', 'BEGINS', 'TAKES', 'SENDS'], rows, look);
+}
+
+function lineText({ bytes, budgetBytes, bytesPerS, roundTripMs, cost }: Line): string {
+  const of = budgetBytes === undefined ? '' : ` of a budget of ${formatBytes(budgetBytes)}`;
+  const price = cost === 0 ? '' : `, which cost ${cost.toFixed(2)}`;
+  return `sends ${formatBytes(bytes)}${of} over ${formatBytes(bytesPerS)}/s, round trip ${formatDuration(roundTripMs)}${price}\n`;
+}
+
+type Line = NonNullable<WishPlan['line']>;
 
 /** Where a wish stands, a line for each thing that a person may want to do something about. */
 export function wishText({ id, ask, phase, words, queue, stays, moved }: Wish): string {

@@ -75,3 +75,10 @@ function badLink({ sites, siteLinks }: SiteMap): SiteMapProblem | undefined {
 /** As the planner takes them. */
 export const trunksOf = (links: readonly SiteLink[] = []): Trunk[] =>
   links.map(({ between, bytesPerS }) => ({ between, bytesPerSecond: bytesPerS }));
+
+/** The line between two sites, whichever is named first; undefined where the map has none. */
+export const lineBetween = (
+  links: readonly SiteLink[] = [],
+  { from, to }: { readonly from: string; readonly to: string },
+): SiteLink | undefined =>
+  links.find(({ between }) => from !== to && between.includes(from) && between.includes(to));

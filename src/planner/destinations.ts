@@ -224,7 +224,7 @@ function differ(left: number, right: number): number {
 }
 
 /** What a move sends in all at a rate: its used pages, and again what is written meanwhile. */
-export function bytesOf({ guest }: Seat, rate: number): number {
+export function bytesOf({ guest }: Pick<Seat, 'guest'>, rate: number): number {
   const used = guest.usedBytes ?? guest.memoryBytes;
   const share = Math.min((guest.dirtyBytesPerSecond ?? 0) / rate, MOST_DIRTY);
   const again = Math.min(guest.workingSetBytes ?? used, used * share);

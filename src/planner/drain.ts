@@ -47,8 +47,10 @@ class Drain {
   plan(): DrainPlan {
     this.#refuseUnknown();
     this.#countRunning();
-    const units = this.#units().toSorted((left, right) => memoryOf(right) - memoryOf(left));
-    // Large ones first: they have the fewest places to go.
+    const units = this.#units().toSorted(
+      (left, right) => priorityOf(right) - priorityOf(left) || memoryOf(right) - memoryOf(left),
+    );
+    // Of one priority large ones first: they have the fewest places to go.
     for (const unit of units) this.#place(unit);
     this.#destinations.even();
     const moves = new Map<Seat, PlannedMove>();
@@ -131,6 +133,9 @@ function drainMove(seat: Seat, others: readonly Place[]): PlannedMove {
   const words = `${seat.from.host.name} is drained; ${seat.at.host.name} has room, and the links to it are done soonest`;
   return moveOf(seat, { reason: 'drain', words, alternatives: others });
 }
+
+const priorityOf = (unit: Unit): number =>
+  Math.max(...unit.map(({ guest }) => guest.priority ?? 0));
 
 const memoryOf = (unit: Unit): number =>
   unit.reduce((sum, { guest }) => sum + guest.memoryBytes, 0);

@@ -11,6 +11,8 @@ export interface Labels {
   readonly window?: Window;
   /** Its owner is told so long ahead of a move. */
   readonly noticeMs?: number;
+  /** The greater one goes first where several leave; 0 where nobody said. */
+  readonly priority?: number;
 }
 
 /** Days of the week (0 is Sunday) and minutes of the day; one that ends before it begins goes over midnight. */
@@ -28,6 +30,7 @@ const NAMES = [
   'godwit/anti-affinity',
   'godwit/window',
   'godwit/notice',
+  'godwit/priority',
 ] as const;
 const DAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
 const DAY_MINUTES = 24 * 60;
@@ -67,6 +70,10 @@ export function readLabels(given: Readonly<Record<string, string>>): Labels | { 
   if (notice !== undefined && !(noticeMs !== undefined && isNotice(noticeMs))) {
     return { words: `its label godwit/notice is ${notice}, no time from 1s to 1h` };
   }
+  const urgency = given['godwit/priority'];
+  if (urgency !== undefined && !isPriority(urgency)) {
+    return { words: `its label godwit/priority is ${urgency}, no whole number from -100 to 100` };
+  }
   const other = when === undefined ? 'godwit/max-downtime' : 'godwit/window';
   if (never === 'true' && (when !== undefined || downtime !== undefined)) {
     return { words: `its labels contradict each other: godwit/never-move and ${other}` };
@@ -77,8 +84,12 @@ export function readLabels(given: Readonly<Record<string, string>>): Labels | { 
     ...(group === undefined ? {} : { antiAffinity: group }),
     ...(window === undefined ? {} : { window }),
     ...(noticeMs === undefined ? {} : { noticeMs }),
+    ...(urgency === undefined ? {} : { priority: Number(urgency) }),
   };
 }
+
+const isPriority = (text: string): boolean =>
+  /^(0|-?[1-9]\d{0,2})$/.test(text) && Math.abs(Number(text)) <= 100;
 
 function durationMs(text: string): number | undefined {
   try {

@@ -100,6 +100,7 @@ export interface TestHost {
 export interface HostOptions {
   readonly guests?: () => DiscoveredGuest[];
   readonly peers?: Record<string, { address: string; addresses?: string[] }>;
+  readonly site?: string;
   readonly limits?: Partial<AgentConfig['limits']>;
   readonly availableBytes?: number;
   readonly holdsCa?: boolean;
@@ -146,6 +147,7 @@ export async function fleet(t: TestContext) {
         address: '127.0.0.1:0',
         stateDir,
         peers: options.peers ?? {},
+        ...(options.site === undefined ? {} : { site: options.site }),
         ...(options.holdsCa === true ? { caDir } : {}),
         limits: {
           migrationsIn: 8,

@@ -11,6 +11,7 @@ import type { FleetView } from '../engine/ports.ts';
 import type { Wishes } from '../store/wishes.ts';
 import type { ControllerConfig } from '../config.ts';
 import type { World } from '../wishes/facts.ts';
+import { checkSites } from '../wishes/evacuation.ts';
 import { previewOf, storedWorld } from '../wishes/preview.ts';
 
 export interface WishParts {
@@ -76,6 +77,7 @@ function checkAsk(ask: WishAsk, world: World, programs: readonly string[]): void
   }
   checkRoll(ask, programs);
   checkNames(ask, world);
+  checkSites(ask, world);
   checkPlaces(ask, world);
 }
 
@@ -144,6 +146,8 @@ function checkPlaces(ask: WishAsk, world: World): void {
 
 function checkDeadline({ ask }: Wish, { late, seconds }: WishPlan, { nowMs }: World): void {
   // A roll begins no host after its deadline, and ends what it has begun.
+  // An evacuation of a site leaves those that would be late, and names them.
+  if (ask.sites !== undefined) return;
   if (ask.kind === 'roll' || ask.deadlineAtMs === undefined || late.length === 0) return;
   throw godwitError('GODWIT_WISH_LATE', {
     count: late.length,

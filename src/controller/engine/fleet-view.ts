@@ -122,6 +122,7 @@ function guestFacts(name: string, all: readonly SnapshotGuest[]): Namesake {
   const infos = telling.map(({ info }) => info);
   const manager = infos.find((each) => each.manager !== undefined)?.manager;
   const migration = infos.find((each) => each.migration !== undefined)?.migration;
+  const diskBytes = most(infos.map((each) => sizeOf(each.disks)));
   const labels = infos.flatMap((each) => Object.entries(each.labels ?? {}));
   // Where it runs comes first: that is its home.
   const at = [...all.filter((each) => !isStopped(each)), ...all.filter(isStopped)];
@@ -131,9 +132,13 @@ function guestFacts(name: string, all: readonly SnapshotGuest[]): Namesake {
     memoryBytes: most(infos.map((each) => each.memoryBytes)),
     vcpus: most(infos.map((each) => each.vcpus)),
     demand: [],
+    ...(diskBytes === 0 ? {} : { diskBytes }),
     unmovable: [...new Set(infos.flatMap((each) => each.unmovable))],
     ...(manager === undefined ? {} : { manager }),
     ...(migration === undefined ? {} : { migration }),
   };
   return labels.length === 0 ? { facts } : { facts, labels: Object.fromEntries(labels) };
 }
+
+const sizeOf = (disks: readonly { readonly bytes: number }[] = []): number =>
+  disks.reduce((sum, { bytes }) => sum + bytes, 0);

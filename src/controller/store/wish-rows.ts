@@ -152,3 +152,19 @@ export async function othersOf(
     ).length,
   }));
 }
+
+/** What all moves of a wish have sent, bytes: as the history tells, or as predicted where it tells nothing yet. */
+export async function sentFor(db: Db, wish: string): Promise<number> {
+  const rows = await db
+    .selectFrom('moves')
+    .leftJoin('migrations', 'migrations.id', 'moves.id')
+    .select(['moves.body', 'moves.outcome', 'migrations.bytes'])
+    .where('wish_id', '=', wish)
+    .execute();
+  return rows.reduce((sum, { body, bytes, outcome }) => {
+    // One that never began sent nothing.
+    if (outcome === 'dropped') return sum;
+    const isOver = outcome !== null && bytes !== null;
+    return sum + (isOver ? bytes : Math.max(bytes ?? 0, readMove(body).bytes ?? 0));
+  }, 0);
+}

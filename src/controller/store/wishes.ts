@@ -27,6 +27,7 @@ import {
   readReservation,
   readWish,
   reservedRows,
+  sentFor,
   updateClaim,
   writeMove,
 } from './wish-rows.ts';
@@ -185,12 +186,15 @@ export class Wishes implements WishStore {
         limits,
         others: await othersOf(db, claim.wish, reservations, limits),
       };
+      const wish = readWish(row.body);
+      const spentBytes =
+        wish.ask.budgetBytes === undefined ? undefined : await sentFor(db, claim.wish);
       const own = reserved.filter((each) => each.wish_id === claim.wish);
       return {
-        wish: readWish(row.body),
+        wish,
         moves: own.map(({ body }) => readMove(body)),
         cancel: CANCELS[row.cancel_asked] ?? 'let-run',
-        world,
+        world: { ...world, ...(spentBytes === undefined ? {} : { spentBytes }) },
         admission,
         version: row.version,
       };

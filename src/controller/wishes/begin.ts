@@ -6,7 +6,8 @@ import { labelsOf, ownOf, roomBytes } from './facts.ts';
 import type { World } from './facts.ts';
 import { planFor } from './plan.ts';
 import { withStarts } from './queue.ts';
-import type { Move, Waiting, Wish } from '../../protocol/controller/wish.ts';
+import { settingsFor } from './evacuation.ts';
+import type { Move, PlannedStep, Waiting, Wish } from '../../protocol/controller/wish.ts';
 
 export interface Standing {
   readonly wish: Wish;
@@ -49,6 +50,7 @@ export function begin(
       id: ids[place] ?? '',
       epoch,
       seconds: seconds.get(entry.guest) ?? 0,
+      step: order.find(({ guest }) => guest === entry.guest),
     }),
   );
   const homeless = left.candidates.filter(({ guest }) => !seconds.has(guest));
@@ -70,15 +72,23 @@ function homelessEntry(
   return { guest, from, waitsFor: 'plan', words };
 }
 
+interface NewMove {
+  readonly id: string;
+  readonly epoch: number;
+  readonly seconds: number;
+  readonly step: PlannedStep | undefined;
+}
+
 function newMove(
   { guest, from, to, memoryBytes }: Entry,
   wish: Wish,
   world: World,
-  { id, epoch, seconds }: { readonly id: string; readonly epoch: number; readonly seconds: number },
+  { id, epoch, seconds, step }: NewMove,
 ): Move {
   const labels = labelsOf(world, guest);
   const labelled = 'words' in labels ? undefined : labels.maxDowntimeMs;
-  const asked = wish.ask.settings.maxDowntimeMs ?? Infinity;
+  const settings = settingsFor(wish, world, step);
+  const asked = settings.maxDowntimeMs ?? Infinity;
   const noticed = 'words' in labels ? undefined : labels.noticeMs;
   const noticeMs = Math.max(noticed ?? 0, wish.ask.settings.noticeMs ?? 0);
   return {
@@ -91,11 +101,12 @@ function newMove(
     phase: 'chosen',
     askedEpoch: epoch,
     memoryBytes,
+    ...(step?.bytes === undefined ? {} : { bytes: step.bytes }),
     seconds,
     createdAtMs: world.nowMs,
     settled: false,
     settings: {
-      ...wish.ask.settings,
+      ...settings,
       ...(labelled === undefined ? {} : { maxDowntimeMs: Math.min(labelled, asked) }),
       ...(noticeMs === 0 ? {} : { noticeMs }),
     },
@@ -103,7 +114,7 @@ function newMove(
 }
 
 /** The wish with a plan for what is left; the one that it has, as long as that is of use. */
-function withPlan({ wish, left, world }: Standing): Wish {
+function withPlan({ wish, left, open, world }: Standing): Wish {
   const placed = new Map(wish.order.map((each) => [each.guest, each.to]));
   const readyAt = (guest: string): number => ownOf(wish.tries, guest)?.notBeforeMs ?? 0;
   const ready = left.candidates.filter(({ guest }) => readyAt(guest) <= world.nowMs);
@@ -117,9 +128,11 @@ function withPlan({ wish, left, world }: Standing): Wish {
     const to = placed.get(guest);
     return to !== undefined && isUsable(world, to, guest);
   };
-  if (!isNew && !(isOld && ready.some(({ guest }) => !isOf(guest)))) return wish;
+  // By a deadline or a budget nothing begins on what was known before.
+  const isByDeadline = wish.ask.sites !== undefined && (isOld || open.length < wish.parallel);
+  if (!isNew && !isByDeadline && !(isOld && ready.some(({ guest }) => !isOf(guest)))) return wish;
   const guests = left.candidates.map(({ guest }) => guest);
-  const plan = planFor(wish, guests, world);
+  const plan = planFor(wish, guests, world, open);
   const order = plan.steps.slice(0, MOST_GUESTS);
   const planned = new Set(plan.steps.map(({ guest }) => guest));
   const ordered = new Set(order.map(({ guest }) => guest));

@@ -37,6 +37,8 @@ export interface GuestFacts {
   /** Processors that it used at the last samples, the newest first; empty where nobody knows. */
   readonly demand: readonly number[];
   readonly dirtyBytesPerSecond?: number;
+  /** Of its disks, as its host sees them; absent where it sees none. */
+  readonly diskBytes?: number;
   readonly unmovable: readonly string[];
   readonly manager?: string;
   /** A migration that moves it, whoever asked for that. */
@@ -102,6 +104,8 @@ export interface World {
   readonly labels: ReadonlyMap<string, Readonly<Record<string, string>>>;
   /** Between sites, by the controller's configuration; none where absent. */
   readonly siteLinks?: readonly SiteLink[];
+  /** What the moves of this wish have sent: as their hosts told it, or as it was predicted while nobody did; bytes. */
+  readonly spentBytes?: number;
 }
 
 export const labelsOf = ({ labels }: World, guest: string): Labels | { words: string } => {

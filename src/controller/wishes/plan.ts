@@ -5,7 +5,9 @@ import { trunksOf } from '../site-map.ts';
 import { aimOf, emptiedBy } from './aim.ts';
 import { guestBytes, homesOf, labelsOf, ownOf, roomBytes } from './facts.ts';
 import type { GuestFacts, World } from './facts.ts';
-import type { PlannedStep, Wish } from '../../protocol/controller/wish.ts';
+import { byDeadline } from './evacuation.ts';
+import type { PlannedLine } from './evacuation.ts';
+import type { Move, PlannedStep, Wish } from '../../protocol/controller/wish.ts';
 
 /** A guest whose use of processors nobody knows is counted at this part of what it may use. */
 const UNKNOWN_SHARE = 0.25;
@@ -21,16 +23,24 @@ export interface WishPlan {
   readonly refused: ReadonlyMap<string, string>;
   /** What of the prediction no live sample tells and earlier migrations do, in words. */
   readonly fromHistory: readonly string[];
+  /** Of an evacuation of a site. */
+  readonly line?: PlannedLine;
 }
 
 /** Where these guests go, in which order and how many at a time: the planner's own answer, on what is known now. */
-export function planFor(wish: Wish, guests: readonly string[], world: World): WishPlan {
+export function planFor(
+  wish: Wish,
+  guests: readonly string[],
+  world: World,
+  open: readonly Move[] = [],
+): WishPlan {
   const { ask } = wish;
   const wanted = new Set(guests);
   const hosts = new Set(
     guests.flatMap((name) => homesOf(world.guests.get(name) ?? NOBODY).map(({ host }) => host)),
   );
-  const plan = drain(inventoryOf(wish, wanted, world), {
+  const inventory = inventoryOf(wish, wanted, world);
+  const plan = drain(inventory, {
     hosts: [...hosts],
     parallel: ask.maxParallel ?? world.limits.fleet,
     pairs: (world.past ?? NO_RATES).pairs,
@@ -41,7 +51,7 @@ export function planFor(wish: Wish, guests: readonly string[], world: World): Wi
       : { deadlineSeconds: Math.max(0, (ask.deadlineAtMs - world.nowMs) / 1000) }),
   });
   const moves = plan.moves.filter(({ guest }) => wanted.has(guest));
-  return {
+  const planned: WishPlan = {
     steps: moves.map(({ guest, to, cost }) => ({ guest, to, seconds: cost.seconds })),
     parallel: plan.parallel,
     seconds: plan.seconds,
@@ -53,6 +63,7 @@ export function planFor(wish: Wish, guests: readonly string[], world: World): Wi
     ),
     fromHistory: fromHistory(moves, world),
   };
+  return ask.sites === undefined ? planned : byDeadline(planned, { wish, inventory, world, open });
 }
 
 function fromHistory(moves: readonly PlannedMove[], { past, guests, hosts }: World): string[] {
@@ -137,6 +148,7 @@ function plannerGuest(
     ...(allowed === undefined ? {} : { pinnedTo: allowed }),
     ...(isWanted && namedFor(wish, world) !== undefined ? { mayChangeSite: true } : {}),
     ...(group === undefined ? {} : { apart: [group] }),
+    ...('words' in labels || labels.priority === undefined ? {} : { priority: labels.priority }),
   };
 }
 

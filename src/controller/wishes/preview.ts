@@ -1,5 +1,5 @@
 import { MOST_GUESTS } from '../../protocol/controller/wish.ts';
-import type { Wish } from '../../protocol/controller/wish.ts';
+import type { Stay, Waiting, Wish } from '../../protocol/controller/wish.ts';
 import type { WishPlan } from '../../protocol/controller/wishes.ts';
 import { boundedList, clipped } from './bounds.ts';
 import { leftOf, sinceWhen } from './candidates.ts';
@@ -22,6 +22,7 @@ export function previewOf(wish: Wish, all: World): WishPlan {
       waitsFor: 'plan' as const,
       words: plan.refused.get(each.guest) ?? 'the plan has no place for it',
     }));
+  const isByDeadline = wish.ask.sites !== undefined;
   return {
     steps: plan.steps
       .slice(0, MOST_GUESTS)
@@ -29,12 +30,17 @@ export function previewOf(wish: Wish, all: World): WishPlan {
     parallel: Math.max(1, plan.parallel),
     seconds: plan.seconds,
     late: plan.late.slice(0, MOST_GUESTS),
-    stays: boundedList(left.stays),
-    waiting: boundedList([...homeless, ...left.waiting]),
+    stays: boundedList([...left.stays, ...(isByDeadline ? homeless.map(stayOf) : [])]),
+    waiting: boundedList([...(isByDeadline ? [] : homeless), ...left.waiting]),
+    ...(plan.line === undefined ? {} : { line: plan.line }),
     ...(plan.fromHistory.length === 0 ? {} : { fromHistory: [...plan.fromHistory] }),
     blind: left.blind.map((host) => clipped(world.hosts.has(host) ? sinceWhen(world, host) : host)),
   };
 }
+
+const stayOf = ({ guest, from, words }: Pick<Waiting, 'guest' | 'from' | 'words'>): Stay => {
+  return { guest, host: from, words };
+};
 
 /** The world as it is once the wish is stored. */
 export function storedWorld({ id, ask }: Wish, world: World): World {

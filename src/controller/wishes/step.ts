@@ -2,6 +2,7 @@ import { begin } from './begin.ts';
 import { bounded } from './bounds.ts';
 import { leftOf, sinceWhen } from './candidates.ts';
 import type { Left } from './candidates.ts';
+import { ownOf } from './facts.ts';
 import type { Reservation, World } from './facts.ts';
 import { callOf, isOpen } from './moves.ts';
 import type { Cancel } from './moves.ts';
@@ -85,7 +86,18 @@ export function carryMoves(input: StepInput, mayBegin: boolean): Carried {
     : { wish: after, moves: [], queue: [] };
   const all = [...moves, ...begun.moves];
   const next: Wish = { ...begun.wish, queue: [...begun.queue] };
-  return { wish: next, moves: all, left, situation: situationOf(all, left), world: now };
+  const rest = mayBegin ? withLeft(next, all, left) : left;
+  return { wish: next, moves: all, left: rest, situation: situationOf(all, rest), world: now };
+}
+
+/** An evacuation by a deadline is over once nothing moves and nothing more can begin: the others stay, each with its reason. */
+function withLeft({ ask, order, refused }: Wish, moves: readonly Move[], left: Left): Left {
+  if (ask.sites === undefined || order.length > 0) return left;
+  if (moves.some(({ settled }) => !settled)) return left;
+  const stays = left.candidates.map(({ guest, from }) => {
+    return { guest, host: from, words: ownOf(refused, guest) ?? 'the plan has no place for it' };
+  });
+  return { ...left, candidates: [], stays: [...left.stays, ...stays] };
 }
 
 /** The reservations once these moves are stored: none for what is settled, only memory for what has ended. */

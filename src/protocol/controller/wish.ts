@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { serialError } from '../errors.ts';
-import { bytes, epoch, guestName, hostName, migrationId, shortText } from '../names.ts';
+import { bytes, epoch, guestName, hostName, migrationId, shortText, siteName } from '../names.ts';
 import { wishId } from '../public/order.ts';
 import { migrationSettings } from '../public/migration.ts';
 
@@ -34,6 +34,15 @@ export const wishAsk = z.object({
   /** The greater one goes first. */
   priority: z.number().int().min(-100).max(100).default(0),
   settings: wishSettings.prefault({}),
+  /**
+   * Of an evacuation: its hosts are at the one site, those it goes to at the other. Guests go by priority, and those
+   * that the deadline or the budget leaves no room for are named and stay.
+   */
+  sites: z.object({ from: siteName, to: siteName }).optional(),
+  /** Of an evacuation of a site: what its moves may send over the line, bytes. */
+  budgetBytes: bytes.optional(),
+  /** Of an evacuation of a site: for how long a guest may stand still that does not go otherwise. */
+  maxPauseMs: z.number().int().min(0).max(60_000).optional(),
   /** Of a roll: what is run for each host once it is empty. */
   run: programName.optional(),
   /** Of a roll: guests that left a host come back to it. */
@@ -90,6 +99,10 @@ export const plannedStep = z.object({
   guest: guestName,
   to: hostName,
   seconds: z.number().nonnegative(),
+  /** Of an evacuation of a site: how it goes, what it sends, and when it begins, s from the plan. */
+  how: z.enum(['precopy', 'postcopy', 'pause']).optional(),
+  bytes: bytes.optional(),
+  startsInSeconds: z.number().nonnegative().optional(),
 });
 export type PlannedStep = z.infer<typeof plannedStep>;
 
@@ -196,6 +209,8 @@ export const move = z.object({
   /** The highest epoch under which an agent may have been asked to begin it. */
   askedEpoch: epoch,
   memoryBytes: bytes,
+  /** What it is predicted to send, where its wish counts that. */
+  bytes: bytes.optional(),
   seconds: z.number().nonnegative(),
   createdAtMs: atMs,
   endedAtMs: atMs.optional(),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { hostName, shortText } from '../names.ts';
+import { bytes, hostName, shortText } from '../names.ts';
 import { wishId } from '../public/order.ts';
 import { route } from '../route.ts';
 import { move, plannedStep, stay, waiting, wish, wishAsk } from './wish.ts';
@@ -19,6 +19,16 @@ export const wishPlan = z.object({
   late: z.array(z.string().max(64)).max(10_000),
   stays: z.array(stay).max(10_000),
   waiting: z.array(waiting).max(10_000),
+  /** Of an evacuation of a site: the line that its moves share, what they send over it, and what that costs. */
+  line: z
+    .object({
+      bytesPerS: z.number().nonnegative(),
+      roundTripMs: z.number().nonnegative(),
+      bytes,
+      budgetBytes: bytes.optional(),
+      cost: z.number().nonnegative(),
+    })
+    .optional(),
   /** Hosts of which nobody knows what is on them, in words. */
   blind: z.array(shortText).max(10_000),
 });

@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { hasCode } from '../../../src/errors.ts';
+import { checkSites } from '../../../src/controller/wishes/evacuation.ts';
+import type { SiteLink } from '../../../src/controller/site-map.ts';
+import { previewOf, storedWorld } from '../../../src/controller/wishes/preview.ts';
+import { step } from '../../../src/controller/wishes/step.ts';
+import type { StepOutput } from '../../../src/controller/wishes/step.ts';
+import type { Move, Wish, WishAsk } from '../../../src/protocol/controller/wish.ts';
+import { drainOf, GIB, guest, host, NOW, world } from './worlds.ts';
+import type { Fleet } from './worlds.ts';
+
+/** 100 Mbit/s: a guest of 1 GiB takes about 87 s. */
+const LINE: SiteLink = {
+  between: ['s1', 's2'],
+  bytesPerS: 12_500_000,
+  roundTripMs: 50,
+  costPerGb: 0.1,
+};
+const hosts = [host('a', { site: 's1' }), host('b', { site: 's2', memoryBytes: 8 * GIB })];
+const names = ['g1', 'g2', 'g3', 'g4', 'g5', 'g6'];
+const guests = names.map((name) => guest(name, 'a'));
+const labels = Object.fromEntries(
+  names.map((name, place) => [name, { 'godwit/priority': String(place * 10) }]),
+);
+const ASK = { kind: 'evacuate', hosts: ['a'], to: ['b'], sites: { from: 's1', to: 's2' } } as const;
+
+const evacuationOf = (more: Partial<WishAsk> = {}): Wish =>
+  drainOf('a', { ...ASK, hosts: ['a'], to: ['b'], ...more });
+const worldOf = (wish: Wish, more: Partial<Fleet> = {}) =>
+  storedWorld(wish, world({ hosts, guests, labels, siteLinks: [LINE], ...more }));
+
+const stepped = (
+  wish: Wish,
+  moves: readonly Move[],
+  more: Partial<Fleet> = {},
+  sights: ReadonlyMap<string, { readonly seen: 'done' | 'failed' }> = new Map(),
+): StepOutput => {
+  const ids = ['m-00000001', 'm-00000002'];
+  const given = { wish, moves, sights, world: worldOf(wish, more), cancel: 'no', ids } as const;
+  return step({ ...given, epoch: 1 });
+};
+
+test('an evacuation by a deadline names who goes, in the order of the labels, and who is left', () => {
+  const wish = evacuationOf({ deadlineAtMs: NOW + 300_000 });
+  const { steps, stays, line } = previewOf(wish, worldOf(wish));
+  assert.deepEqual(
+    steps.map((each) => [each.guest, each.to, each.how]),
+    [
+      ['g6', 'b', 'precopy'],
+      ['g5', 'b', 'precopy'],
+      ['g4', 'b', 'precopy'],
+    ],
+  );
+  assert.deepEqual(
+    stays.map((each) => each.guest),
+    ['g1', 'g2', 'g3'],
+  );
+  assert.match(stays[0]?.words ?? '', /needs .* for 1 GiB at .*; .* are left/);
+  assert.equal(line?.bytes, 3 * GIB);
+  assert.ok(Math.abs((line?.cost ?? 0) - 0.322) < 0.001);
+});
+
+test('where the other site has too little memory, the most important guests get it', () => {
+  const small = [host('a', { site: 's1' }), host('b', { site: 's2', memoryBytes: 2 * GIB })];
+  const wish = evacuationOf();
+  const { steps } = previewOf(wish, worldOf(wish, { hosts: small }));
+  assert.deepEqual(
+    steps.map((each) => each.guest),
+    ['g6', 'g5'],
+  );
+});
+
+test('one move begins at a time over a thin line, with twice its time to end', () => {
+  const { moves } = stepped(evacuationOf(), []);
+  assert.deepEqual(
+    moves.map((each) => [each.guest, each.bytes]),
+    [['g6', GIB]],
+  );
+  assert.ok((moves[0]?.settings.timeoutMs ?? 0) >= 170_000);
+});
+
+test('nothing begins that would exceed the budget by what the moves before have sent', () => {
+  const wish = evacuationOf({ budgetBytes: 3 * GIB });
+  const begun = (spentBytes: number): string[] =>
+    stepped(wish, [], { spentBytes }).moves.map((each) => each.guest);
+  assert.deepEqual(begun(2 * GIB), ['g6']);
+  assert.deepEqual(begun(2 * GIB + 1), []);
+});
+
+test('an evacuation is over once nothing fits any more, and the guests that are left are named', () => {
+  const { wish } = stepped(evacuationOf({ deadlineAtMs: NOW + 10_000 }), []);
+  assert.equal(wish.phase, 'left');
+  assert.equal(wish.stays.length, 6);
+  assert.match(wish.stays[0]?.words ?? '', /before the deadline/);
+});
+
+test('it is planned again as it goes: what runs longer than predicted takes the time of the last ones', () => {
+  const wish = evacuationOf({ deadlineAtMs: NOW + 300_000 });
+  const first = stepped(wish, []);
+  const [running] = first.moves;
+  assert.ok(running);
+  assert.deepEqual(
+    first.wish.order.map((each) => each.guest),
+    ['g5', 'g4'],
+  );
+  const open: Move = { ...running, phase: 'running' };
+  const reserved = {
+    reservations: [
+      { move: open.id, wish: wish.id, guest: 'g6', host: 'b', source: 'a', memoryBytes: GIB },
+    ],
+  };
+  const later = stepped(first.wish, [open], { ...reserved, nowMs: NOW + 130_000 });
+  assert.deepEqual(
+    later.wish.order.map((each) => each.guest),
+    ['g5'],
+  );
+  assert.match(later.wish.refused['g4'] ?? '', /are left for it before the deadline/);
+});
+
+test('what cannot be an evacuation of a site is refused with what to do', () => {
+  const refusal = (more: Partial<WishAsk>, fleet: Partial<Fleet> = {}): string => {
+    const wish = evacuationOf(more);
+    try {
+      checkSites(wish.ask, worldOf(wish, fleet));
+    } catch (thrown) {
+      if (hasCode(thrown, 'GODWIT_USAGE')) return thrown.message;
+      throw thrown;
+    }
+    return 'it was taken';
+  };
+  assert.equal(refusal({}), 'it was taken');
+  assert.match(
+    refusal({ deadlineAtMs: NOW - 180_000 }),
+    /2027-01-15T07:57:00.000Z was 3 min 00 s before 2027-01-15T08:00:00.000Z/,
+  );
+  assert.match(refusal({}, { siteLinks: [] }), /no line between s1 and s2/);
+  assert.match(refusal({ sites: { from: 's2', to: 's1' } }), /a is at s1; this goes from s2 to s1/);
+  assert.match(refusal({ kind: 'drain' }), /a drain is not from a site/);
+  assert.match(refusal({}, { hosts: [host('a', { site: 's1' }), host('b')] }), /b names no site/);
+});
