@@ -17,10 +17,12 @@ import { GuestLogs } from './guest-logs.ts';
 import { HostLabels } from './guest-labels.ts';
 import { Guests } from './guests.ts';
 import type { GuestsBeside } from './guests.ts';
-import { Load } from './load.ts';
+import { Load, thisLoad } from './load.ts';
 import { agentHandlers } from './handlers.ts';
 import { HostEvents } from './host-events.ts';
 import { Incoming } from './incoming.ts';
+import { Health } from './health.ts';
+import type { HealthReader } from './health.ts';
 import { HostInventory } from './inventory.ts';
 import type { MachineReader } from './inventory.ts';
 import type { MoverProcesses } from './mover-process.ts';
@@ -60,6 +62,7 @@ export interface AgentOptions {
   readonly log: Log;
   readonly clock?: Clock;
   readonly machine?: MachineReader;
+  readonly hardware?: HealthReader;
   /** Absent: what may hang is looked at in this process, as suits a test. */
   readonly apart?: AskApart;
 }
@@ -84,11 +87,11 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const hostEvents = new HostEvents();
   const labels = new HostLabels(config.stateDir);
   const guests = new Guests(config, drivers, store, clock, besideOf(hostEvents, labels));
-  const inventory = new HostInventory(drivers, clock, machine);
+  const health = new Health({ clock, log }, options.hardware);
+  const inventory = new HostInventory(drivers, clock, machine, health.newest);
   const peers = new Peers(fleet, credentials);
   const common = { config, clock, log, store, guests, labels, inventory, peers, supervisor };
-  const cache = new HostCache(config);
-  const diskMoves = new DiskMoves({ ...common, drivers });
+  const [cache, diskMoves] = [new HostCache(config), new DiskMoves({ ...common, drivers })];
   const spread = new Spread({ ...common, fleet });
   const renewal = new Renewal({ ...common, fleet });
   const [refusals, ofMovers] = [new Refusals(clock), new RefusedByMovers(store, movers)];
@@ -118,14 +121,14 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     resolve: new Resolve({ ...common, movers, sides, fence: fenceOf(config, fleet) }),
     leftovers: new Leftovers({ ...common, movers, drivers }),
     ...beside,
-    load: new Load(() => guests.known(), common),
+    load: new Load(() => guests.known(), common, thisLoad, health.newest),
     trust: () => trustOf({ ...common, fleet, spread, renewal, refusals, ofMovers }),
   });
   const listening = { log, refusals };
   const listener = serve(agentContract, handlers, { name: config.name, ...listening });
   const { tls, unix } = await listen(listener, config, credentials, listening);
   hostEvents.start(store, log);
-  for (const each of [supervisor, guests, diskMoves, spread, renewal]) each.start();
+  for (const each of [supervisor, guests, diskMoves, spread, renewal, health]) each.start();
   void probes.sweep();
   const endTending = tend(options, clock, store, cache);
   log.info({ address: tls.address, socket: unix.address }, 'the agent serves');
@@ -133,7 +136,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     address: tls.address,
     socket: unix.address,
     close: async () => {
-      for (const each of [supervisor, guests, hostEvents]) each.stop();
+      for (const each of [supervisor, guests, hostEvents, health]) each.stop();
       spread.close();
       renewal.close();
       await endTending();

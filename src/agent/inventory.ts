@@ -4,6 +4,7 @@ import { promisify } from 'node:util';
 import type { Clock } from '../clock.ts';
 import { withDeadline } from '../deadline.ts';
 import type { Driver } from '../drivers/registry.ts';
+import type { HostHealth } from '../protocol/public/health.ts';
 import type { HostInfo, HypervisorInfo } from '../protocol/public/host.ts';
 import {
   bridgesOf,
@@ -26,6 +27,7 @@ type Machine = Pick<
   | 'links'
   | 'bridges'
   | 'hypervisors'
+  | 'health'
 >;
 
 /** How the inventory reads the machine; a test gives its own. */
@@ -57,7 +59,15 @@ export class HostInventory {
   readonly #links: () => Promise<HostInfo['links']>;
   readonly #hypervisors: () => Promise<HypervisorInfo[]>;
 
-  constructor(drivers: readonly Driver[], clock: Clock, reader: MachineReader = thisMachine) {
+  readonly #health: () => HostHealth | undefined;
+
+  constructor(
+    drivers: readonly Driver[],
+    clock: Clock,
+    reader: MachineReader = thisMachine,
+    health: () => HostHealth | undefined = () => undefined,
+  ) {
+    this.#health = health;
     this.#drivers = drivers;
     this.#reader = reader;
     this.#processor = kept(clock, Infinity, async () =>
@@ -76,7 +86,9 @@ export class HostInventory {
       this.#links(),
       this.#hypervisors(),
     ]);
+    const health = this.#health();
     return {
+      ...(health === undefined ? {} : { health }),
       ...(bootId.trim() === '' ? {} : { bootId: bootId.trim() }),
       processor,
       memoryBytes: memory.totalBytes,

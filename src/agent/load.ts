@@ -5,6 +5,7 @@ import { wake } from '../event-log.ts';
 import { toGodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { MOST_GUESTS_OF_A_SAMPLE } from '../protocol/public/load.ts';
+import type { HostHealth } from '../protocol/public/health.ts';
 import type { HostLoad } from '../protocol/public/load.ts';
 import { parseMemory } from './inventory-parse.ts';
 import * as parse from './load-parse.ts';
@@ -53,6 +54,7 @@ export class Load {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #reader: LoadReader;
+  readonly #health: () => HostHealth | undefined;
   #followers = 0;
   #count = 0;
   #newest: HostLoad | undefined;
@@ -64,11 +66,13 @@ export class Load {
     guests: () => readonly GuestProcess[],
     { clock, log }: { readonly clock: Clock; readonly log: Log },
     reader: LoadReader = thisLoad,
+    health: () => HostHealth | undefined = () => undefined,
   ) {
     this.#guests = guests;
     this.#clock = clock;
     this.#log = log;
     this.#reader = reader;
+    this.#health = health;
   }
 
   follow(): LoadFeed {
@@ -114,7 +118,9 @@ export class Load {
   #take(before: Counters, now: Counters, meminfo: string): void {
     const memory = { ...parseMemory(meminfo), swapUsedBytes: parse.parseSwapUsed(meminfo) };
     const at = new Date(this.#clock.wallMs()).toISOString();
-    this.#newest = { at, ...parse.loadBetween(before, now, memory) };
+    const health = this.#health();
+    const told = health === undefined ? {} : { health };
+    this.#newest = { at, ...parse.loadBetween(before, now, memory), ...told };
     this.#count += 1;
     wake(this.#waiting);
   }

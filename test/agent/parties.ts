@@ -122,6 +122,11 @@ export async function fleet(t: TestContext) {
       movers,
       log: plainLog((line) => unnamed.push(...[line].filter((each) => /does not name/.test(each)))),
       machine: machine(options.availableBytes),
+      hardware: {
+        list: async () => [],
+        read: async () => undefined,
+        smartctl: async () => undefined,
+      },
     });
     const { api, close } = client(agentContract, { unix: agent.socket });
     const stop = async (): Promise<void> => {

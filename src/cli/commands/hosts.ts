@@ -5,6 +5,7 @@ import type { Context } from '../context.ts';
 import { askAny } from '../agent-set.ts';
 import { controllerNamed, listFleetHosts, withController, withSites } from '../fleet-lists.ts';
 import type { Painter } from '../render/style.ts';
+import { healthText } from '../render/health.ts';
 import { renderTable } from '../render/table.ts';
 import type { Look } from '../render/table.ts';
 import { listLook, printNames, wantsNames } from '../lists.ts';
@@ -45,6 +46,7 @@ function printHosts(context: Context, hosts: readonly HostEntry[], look: Look): 
   context.out.write(renderTable(head, rows, look));
   for (const host of hosts) {
     if (host.reason !== undefined) context.out.write(`${host.name}: ${host.reason}\n`);
+    context.out.write(healthText(host.name, host.info?.health));
   }
 }
 

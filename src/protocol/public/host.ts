@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { hostHealth } from './health.ts';
 import { labels } from '../labels.ts';
 import { address, bytes, guestName, hostName, migrationId, shortText, siteName } from '../names.ts';
 
@@ -49,6 +50,8 @@ export const hostInfo = z.object({
     .max(4096),
   bridges: z.array(name64).max(1024),
   hypervisors: z.array(hypervisorInfo).max(32),
+  /** What its hardware says of itself; absent before the first look, and of earlier builds. */
+  health: hostHealth.optional(),
   guests: z.number().int(),
   migrations: z.object({ in: z.number().int(), out: z.number().int() }),
 });

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { bytes, guestName, moment, ms } from '../names.ts';
+import { hostHealth } from './health.ts';
 
 /** A share of a time or of a capacity. */
 const share = z.number().min(0).max(1);
@@ -35,6 +36,8 @@ export const hostLoad = z.object({
   /** Of the host's own links, without what stays on it. */
   network: z.object({ inBytesPerS: perS, outBytesPerS: perS }),
   disk: z.object({ readBytesPerS: perS, writeBytesPerS: perS }),
+  /** What its hardware says of itself; absent before the first look. */
+  health: hostHealth.optional(),
   /** Those whose process the agent knows. */
   guests: z
     .array(
