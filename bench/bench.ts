@@ -4,6 +4,7 @@ import { judge, table } from './contract.ts';
 import type { Bench, BenchWords } from './contract.ts';
 import { command } from './command.ts';
 import { convergence } from './convergence.ts';
+import { dashboard } from './dashboard.ts';
 import { disks } from './disks.ts';
 import { drain } from './drain.ts';
 import { events } from './events.ts';
@@ -48,6 +49,7 @@ const BENCHES: readonly Bench[] = [
   prediction,
   convergence,
   fleet,
+  dashboard,
   events,
 ];
 
