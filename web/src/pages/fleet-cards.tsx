@@ -15,6 +15,8 @@ import { useWidth, useWindowRows } from '../parts/virtual.ts';
 
 const CARD_PX = 280;
 const GAP_PX = 12;
+/** Of a card, left and right, with its lines. */
+const PADDING_PX = 26;
 /** Of a card without its lines of guests. */
 const HEAD_PX = 108;
 /** In a small fleet all guests find a place; in a large one cards stay low. */
@@ -26,7 +28,7 @@ export function HostCards({ names }: { names: readonly string[] }) {
   const list = useRef<HTMLDivElement>(null);
   const width = useWidth(list);
   const columns = Math.max(1, Math.floor((width + GAP_PX) / (CARD_PX + GAP_PX)));
-  const inner = (width - GAP_PX * (columns - 1)) / columns - 26;
+  const inner = (width - GAP_PX * (columns - 1)) / columns - PADDING_PX;
   const most = fleet.hosts.size <= FEW_HOSTS ? LINES.few : LINES.many;
   const lines = useMemo(() => {
     const guests = names.map((name) => fleet.hosts.get(name)?.guests.length ?? 0);
@@ -40,24 +42,20 @@ export function HostCards({ names }: { names: readonly string[] }) {
   );
   const rows = useWindowRows(heights, list);
   void revision.value;
-  const first = rows.items[0]?.start ?? 0;
-  const base = list.current === null ? 0 : list.current.getBoundingClientRect().top + scrollY;
   return (
     <div ref={list} class="cards" style={{ height: `${rows.height}px` }}>
-      <ul
-        style={{
-          transform: `translateY(${Math.max(0, first - base)}px)`,
-          gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))`,
-        }}
-      >
-        {rows.items.flatMap(({ index }) =>
-          names.slice(index * columns, (index + 1) * columns).map((name) => {
+      <ul>
+        {rows.items.flatMap(({ index, top }) =>
+          names.slice(index * columns, (index + 1) * columns).map((name, column) => {
             const host = fleet.hosts.get(name);
             if (host === undefined) return null;
             return (
               <HostCard
                 key={name}
                 host={host}
+                top={top}
+                left={column * (inner + PADDING_PX + GAP_PX)}
+                height={(heights[index] ?? 0) - GAP_PX}
                 width={inner}
                 lines={lines[index] ?? 1}
                 isPicked={picked.value.has(name)}
@@ -72,13 +70,19 @@ export function HostCards({ names }: { names: readonly string[] }) {
 
 interface CardParts {
   readonly host: HostView;
+  /** Where it stands in the list, px: the same while it is in sight, so that scrolling paints nothing of it again. */
+  readonly top: number;
+  readonly left: number;
+  readonly height: number;
+  /** Of what is in it, px. */
   readonly width: number;
   readonly lines: number;
   readonly isPicked: boolean;
 }
 
 /** Drawn anew only when its host is another object: the model replaces what changes. */
-const HostCard = memo(function HostCard({ host, width, lines, isPicked }: CardParts) {
+const HostCard = memo(function HostCard(parts: CardParts) {
+  const { host, top, left, height, width, lines, isPicked } = parts;
   const { name, state, guests, draining } = host;
   const isOld = state !== 'up' && state !== 'new';
   const memory = memoryShare(host);
@@ -87,6 +91,12 @@ const HostCard = memo(function HostCard({ host, width, lines, isPicked }: CardPa
     <li
       class={`card ${state}${draining ? ' drains' : ''}${isPicked ? ' picked-card' : ''}`}
       data-host={name}
+      style={{
+        top: `${top}px`,
+        left: `${left}px`,
+        width: `${width + PADDING_PX}px`,
+        height: `${height}px`,
+      }}
     >
       <div class="row head">
         {mayOperate() ? (

@@ -19,8 +19,6 @@ export function HostTable({ names }: { names: readonly string[] }) {
   const heights = useMemo(() => names.map(() => ROW_PX), [names]);
   const rows = useWindowRows(heights, list);
   void revision.value;
-  const first = rows.items[0]?.start ?? 0;
-  const base = list.current === null ? 0 : list.current.getBoundingClientRect().top + scrollY;
   return (
     <div class="panel grid" role="table" aria-label="Hosts" aria-rowcount={names.length + 1}>
       <div role="rowgroup" class="grid-head">
@@ -33,12 +31,8 @@ export function HostTable({ names }: { names: readonly string[] }) {
         </div>
       </div>
       <div role="rowgroup" ref={list} class="grid-body" style={{ height: `${rows.height}px` }}>
-        <div
-          class="grid-shown"
-          role="presentation"
-          style={{ transform: `translateY(${Math.max(0, first - base)}px)` }}
-        >
-          {rows.items.map(({ index }) => {
+        <div role="presentation">
+          {rows.items.map(({ index, top }) => {
             const host = fleet.hosts.get(names[index] ?? '');
             if (host === undefined) return null;
             return (
@@ -46,6 +40,7 @@ export function HostTable({ names }: { names: readonly string[] }) {
                 key={host.name}
                 host={host}
                 index={index}
+                top={top}
                 isPicked={picked.value.has(host.name)}
               />
             );
@@ -59,10 +54,12 @@ export function HostTable({ names }: { names: readonly string[] }) {
 const HostRow = memo(function HostRow({
   host,
   index,
+  top,
   isPicked,
 }: {
   host: HostView;
   index: number;
+  top: number;
   isPicked: boolean;
 }) {
   const { name, state, draining, cores, guests, pressure, memoryBytes } = host;
@@ -73,6 +70,7 @@ const HostRow = memo(function HostRow({
       aria-rowindex={index + 2}
       class={`grid-row ${state}${isPicked ? ' picked-card' : ''}`}
       data-host={name}
+      style={{ top: `${top}px` }}
     >
       <span role="cell" class="c-host">
         {mayOperate() ? (

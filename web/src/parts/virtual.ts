@@ -4,12 +4,12 @@ import {
   Virtualizer,
   windowScroll,
 } from '@tanstack/virtual-core';
-import type { VirtualItem, VirtualizerOptions } from '@tanstack/virtual-core';
+import type { VirtualizerOptions } from '@tanstack/virtual-core';
 import { useLayoutEffect, useReducer, useRef, useState } from 'preact/hooks';
 
 export interface Rows {
   /** Those to draw, each with where it begins, px from the top of the list. */
-  readonly items: readonly VirtualItem[];
+  readonly items: readonly { readonly index: number; readonly top: number }[];
   /** Of all of them, px. */
   readonly height: number;
 }
@@ -38,14 +38,28 @@ export function useWindowRows(
   virtualizer.setOptions(options);
   useLayoutEffect(() => virtualizer._didMount(), [virtualizer]);
   useLayoutEffect(() => virtualizer.measure(), [virtualizer, heights]);
+  useLayoutEffect(() => virtualizer._willUpdate());
+  // Where the list begins changes with what stands above it, and that changes the page's height. It is not asked for with
+  // each turn of the wheel: the browser would lay everything out for the answer.
   useLayoutEffect(() => {
-    virtualizer._willUpdate();
-    const top = list.current === null ? 0 : list.current.getBoundingClientRect().top + scrollY;
-    if (Math.abs(top - margin.current) < 1) return;
-    margin.current = top;
-    draw(undefined);
-  });
-  return { items: virtualizer.getVirtualItems(), height: virtualizer.getTotalSize() };
+    const measure = (): void => {
+      const top = list.current === null ? 0 : list.current.getBoundingClientRect().top + scrollY;
+      if (Math.abs(top - margin.current) < 1) return;
+      margin.current = top;
+      draw(undefined);
+    };
+    const observer = new ResizeObserver(measure);
+    observer.observe(document.body);
+    measure();
+    return () => observer.disconnect();
+  }, [heights]);
+  return {
+    items: virtualizer.getVirtualItems().map(({ index, start }) => ({
+      index,
+      top: start - margin.current,
+    })),
+    height: virtualizer.getTotalSize(),
+  };
 }
 
 /** The width of an element, px, as it changes. */
