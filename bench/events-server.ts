@@ -9,6 +9,7 @@ import { openDoors } from '../src/controller/doors.ts';
 import type { DoorParts } from '../src/controller/doors.ts';
 import { EVENTS_KEPT } from '../src/controller/inventory/inventory.ts';
 import { openStore } from '../src/controller/store/open.ts';
+import { Metrics } from '../src/controller/metrics.ts';
 import { Sessions } from '../src/controller/who/sessions.ts';
 import { Tokens } from '../src/controller/who/tokens.ts';
 import { systemClock } from '../src/clock.ts';
@@ -57,6 +58,7 @@ const doors = await openDoors({
   credentials: { ca: pem('ca.crt'), cert: pem('controller.crt'), key: pem('controller.key') },
   handlers,
   methods: { token: true },
+  metrics: new Metrics({ store, clock: systemClock }),
   provider: undefined,
   clock: systemClock,
   tokens,

@@ -17,6 +17,7 @@ import type { ControllerConfig } from './config.ts';
 import { openDoors } from './doors.ts';
 import { AgentClients } from './engine/agent-clients.ts';
 import { History } from './history/history.ts';
+import { Metrics } from './metrics.ts';
 import { Inventory } from './inventory/inventory.ts';
 import { ListPull } from './inventory/list-pull.ts';
 import type { Provider } from './oidc/provider.ts';
@@ -60,6 +61,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
       credentials,
       addressOf: (host) => inventory.addressOf(host),
     });
+    const metrics = new Metrics({ store, clock });
     const history = new History({
       store,
       clock,
@@ -67,7 +69,10 @@ export async function startController(options: ControllerOptions): Promise<Runni
       policy: config.history,
       agentAt: (host) => agents.at(host),
       held: () => inventory.held(),
-      tell: (news) => inventory.events.add(news),
+      tell: (news) => {
+        metrics.heard(news);
+        inventory.events.add(news);
+      },
     });
     const following = { store, fleet, credentials, clock, log, owner, migrations: history };
     const inventory: Inventory = new Inventory(following);
@@ -79,7 +84,8 @@ export async function startController(options: ControllerOptions): Promise<Runni
     const who = { tokens: new Tokens(store), sessions: new Sessions(store) };
     const provider = await providerOf(config, clock);
     const signingIn = { ...who, attempts: new Attempts(), methods: methodsOf(config) };
-    const parts = { config, store, inventory, history, agents, log, clock, ...work, ...signingIn };
+    const told = { log, clock, metrics };
+    const parts = { config, store, inventory, history, agents, ...told, ...work, ...signingIn };
     const handlers = controllerHandlers(parts);
     const doors = await openDoors({ ...parts, provider, handlers, credentials, listening, pages });
     inventory.start();

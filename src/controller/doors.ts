@@ -12,6 +12,7 @@ import type { Handlers } from '../rpc/server.ts';
 import type { Credentials } from '../rpc/tls.ts';
 import { Vanished } from '../rpc/vanished.ts';
 import type { ControllerConfig } from './config.ts';
+import type { Metrics } from './metrics.ts';
 import type { Provider } from './oidc/provider.ts';
 import { Files } from './web/files.ts';
 import { webForm } from './web/form.ts';
@@ -38,6 +39,7 @@ export interface DoorParts extends Omit<WhoParts, 'origin' | 'sessions'> {
   /** Of OpenID Connect, where one is configured. */
   readonly provider: Provider | undefined;
   readonly clock: Clock;
+  readonly metrics: Pick<Metrics, 'watch'>;
   readonly listening: ListenOptionsOf;
   readonly log: Log;
   /** Where the dashboard lies, if it is not where it is built. */
@@ -54,8 +56,10 @@ export interface Doors {
 
 /** Opens all of them, or none. */
 export async function openDoors(parts: DoorParts): Promise<Doors> {
-  const { config, credentials, handlers, listening } = parts;
-  const listener = serve(controllerContract, handlers, { name: config.name, ...listening });
+  const { config, credentials, handlers, listening, metrics } = parts;
+  const { watch } = metrics;
+  const { name } = config;
+  const listener = serve(controllerContract, handlers, { name, watch, ...listening });
   const vanished = new Vanished(listening.log);
   const watched =
     (serves: RequestListener): RequestListener =>
@@ -91,7 +95,7 @@ async function openWeb(
   parts: DoorParts,
   watched: (serves: RequestListener) => RequestListener,
 ): Promise<Listening | undefined> {
-  const { config, credentials, handlers, methods, listening, pages = PAGES } = parts;
+  const { config, credentials, handlers, methods, metrics, listening, pages = PAGES } = parts;
   const { web, name } = config;
   if (web === undefined) return undefined;
   // Whoever is not signed in is told how to.
@@ -99,6 +103,7 @@ async function openWeb(
   const who = { ...parts, origin: web.url };
   const api = serve(controllerContract, handlers, {
     name,
+    watch: metrics.watch,
     ...listening,
     limits: WEB_LIMITS,
     callerOf: (request) => webCaller(who, request),

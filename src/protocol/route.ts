@@ -38,6 +38,8 @@ export interface Traits {
   readonly errors?: readonly ErrorCode[];
   /** How a stream frames its objects: absent: one a line (NDJSON); `events`: server-sent events, which have ids. */
   readonly framing?: 'events';
+  /** The answer is a text of this media type, and no JSON; its schema is that of a string. */
+  readonly text?: string;
   /** Still answered for programs of earlier builds; the route that takes its place. */
   readonly replacedBy?: string;
 }
@@ -58,7 +60,9 @@ export interface Route extends Traits {
 
 const none = z.object({});
 /** The media type of a route's answer. */
-export function answerType({ stream, framing }: Pick<Route, 'stream' | 'framing'>): string {
+export function answerType(route: Pick<Route, 'stream' | 'framing' | 'text'>): string {
+  const { stream, framing, text } = route;
+  if (text !== undefined) return text;
   if (!stream) return 'application/json';
   return framing === 'events' ? 'text/event-stream' : 'application/x-ndjson';
 }

@@ -244,7 +244,7 @@ function fillPath(route: Route, input: AnyInput): string {
 }
 
 function parse(wire: HttpPool, route: Route, text: string): unknown {
-  const value = json(text);
+  const value = route.text === undefined ? json(text) : text;
   if (route.stream && isErrorLine(value)) throw refusal(text, 0, wire);
   const parsed = route.response.safeParse(value);
   if (parsed.success) return parsed.data;

@@ -7,7 +7,7 @@ import { isAmongParts } from '../protocol/route.ts';
 import type { Contract, Route, RouteAnswer, RouteInput } from '../protocol/route.ts';
 import { errorsOf } from '../protocol/route-errors.ts';
 import { PROTOCOL_HEADER, PROTOCOL_VERSIONS } from '../protocol/version.ts';
-import { framingOf, plainForm, sendLines } from './answer.ts';
+import { framingOf, plainForm, sendBytes, sendLines } from './answer.ts';
 import type { AnswerForm } from './answer.ts';
 import { callerOf, checkAccess } from './caller.ts';
 import type { Caller } from './caller.ts';
@@ -60,9 +60,14 @@ export interface ServeOptions {
   readonly authorise?: (caller: Caller, key: string) => void;
   /** Who sends a request, and throws for one that must not be taken; default: whom its connection's certificate names. */
   readonly callerOf?: (request: IncomingMessage) => Promise<Caller>;
+  /** Told of each request that its caller may make. */
+  readonly watch?: Watch;
   /** How answers go out; default: as plain JSON. */
   readonly form?: AnswerForm;
 }
+
+/** What it answers is called once the answer is out, or its asker gone. `operation`: the route's name in the contract. */
+export type Watch = (operation: string, isStream: boolean) => (status: number) => void;
 
 type AnyHandler = (call: Call<Route>) => unknown;
 
@@ -164,6 +169,8 @@ async function answer(
   checkAccess(caller, route.access, `${method} ${route.path}`);
   if (isAmongParts(route.access)) checkVersion(request, caller.name);
   serving.options.authorise?.(caller, key);
+  const watched = serving.options.watch?.(key, route.stream);
+  if (watched !== undefined) response.once('close', () => watched(response.statusCode));
   try {
     await admitted(serving, { match, search, caller, request, response, signal });
   } catch (thrown) {
@@ -223,9 +230,13 @@ async function answerMatched(serving: Serving, asked: Asked): Promise<void> {
       answered(serving, request, named(route, thrown));
     const mayStill = stillMay(serving, asked);
     await sendLines(response, lines, limits, { failed, mayStill }, framingOf(route));
-  } else {
+  } else if (route.text === undefined) {
     const value = result instanceof Ready ? result : ownAnswer(route, result);
     await serving.form.send(response, value, limits.stallMs);
+  } else {
+    const bytes = Buffer.from(ownAnswer(route, result) as string);
+    const headers = { 'content-type': route.text, 'cache-control': 'no-store' };
+    await sendBytes(response, { status: 200, headers, bytes }, limits.stallMs);
   }
 }
 

@@ -4,6 +4,7 @@ import { controllerDocument } from '../../protocol/controller/openapi.ts';
 import { PRODUCT_VERSION, PROTOCOL_VERSIONS } from '../../protocol/version.ts';
 import type { Handlers } from '../../rpc/server.ts';
 import type { ControllerConfig } from '../config.ts';
+import type { Metrics } from '../metrics.ts';
 import { historyHandlers } from './history.ts';
 import type { HistoryApi } from './history.ts';
 import { limitHandlers } from './limits.ts';
@@ -23,11 +24,12 @@ export interface ControllerParts
   extends ReadParts, WishParts, HistoryApi, PolicyParts, Omit<SessionParts, 'monotonicMs'> {
   readonly config: ControllerConfig;
   readonly clock: Clock;
+  readonly metrics: Metrics;
 }
 
 /** The controller's API: each route, given over to the part that answers it. */
 export function controllerHandlers(parts: ControllerParts): Handlers<typeof controllerContract> {
-  const { config, store, inventory, clock } = parts;
+  const { config, store, inventory, clock, metrics } = parts;
   const fleet = new OverviewReader(parts, clock);
   const asked = async (): Promise<{ ok: true }> => {
     await store.db.selectFrom('counters').select('name').limit(1).execute();
@@ -48,6 +50,7 @@ export function controllerHandlers(parts: ControllerParts): Handlers<typeof cont
     samples: (call) => readSamples(parts, call),
     guests: (call) => readGuests(parts, call),
     guest: (call) => readGuest(parts, call),
+    metrics: () => metrics.text(),
     figures: () => inventory.figures(),
     events: ({ query, lastEventId, signal }) =>
       inventory.events.follow(lastEventId ?? query.after, signal),

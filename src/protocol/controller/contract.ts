@@ -29,6 +29,9 @@ export const STORING = ['GODWIT_STORE'] as const;
 
 const count = z.number().int().nonnegative();
 
+/** Characters: what it says is bounded by modes, codes, routes and states, whatever the fleet. */
+const MOST_METRICS = 4 * 1024 * 1024;
+
 /** What a page has where nobody says. */
 const USUAL = 200;
 
@@ -66,6 +69,15 @@ export const controllerContract = {
     access: 'anyone',
     response: z.record(z.string(), z.unknown()),
     errors: [],
+  }),
+  metrics: route({
+    method: 'GET',
+    path: '/metrics',
+    summary: 'What Prometheus reads',
+    access: 'viewer',
+    text: 'text/plain; version=0.0.4; charset=utf-8',
+    response: z.string().max(MOST_METRICS),
+    errors: [...STORING, 'GODWIT_OVERLOADED'],
   }),
   hosts: route({
     method: 'GET',

@@ -1,0 +1,160 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Clock } from '../clock.ts';
+import { ERRORS } from '../errors.ts';
+import type { FleetNews } from '../protocol/controller/events.ts';
+import type { FleetMigration } from '../protocol/controller/history.ts';
+import type { Watch } from '../rpc/server.ts';
+import { CostlyAnswers } from './api/costly.ts';
+import type { Store } from './store/open.ts';
+
+/** Seconds. */
+const DURATIONS = [1, 2, 5, 10, 20, 60, 120, 300, 600, 1800, 3600, 14_400];
+const STANDSTILLS = [0.01, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 60];
+const REQUESTS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
+const MS = 1000;
+
+/**
+ * What Prometheus reads. Migrations are counted by the controller that wrote down their end, so that the sum over all
+ * controllers counts each once; they begin at 0 with the process. What stands in the database is the same at each of them.
+ */
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #store: Store;
+  readonly #reads: CostlyAnswers<string>;
+  readonly #migrations;
+  readonly #failures;
+  readonly #bytes;
+  readonly #total;
+  readonly #downtime;
+  readonly #gap;
+  readonly #requests;
+  readonly #streams;
+  readonly #hosts;
+  readonly #drained;
+  readonly #guests;
+  readonly #open;
+  readonly #wishes;
+
+  constructor({ store, clock }: { readonly store: Store; readonly clock: Clock }) {
+    this.#store = store;
+    this.#reads = new CostlyAnswers('the metrics', clock);
+    const registers = [this.#registry];
+    const way = ['mode'] as const;
+    this.#migrations = new Counter({
+      name: 'godwit_migrations_total',
+      help: 'Migrations that ended, by how.',
+      labelNames: ['outcome', 'mode'] as const,
+      registers,
+    });
+    this.#failures = new Counter({
+      name: 'godwit_migration_failures_total',
+      help: 'Migrations that did not come to their end, by the code of their error.',
+      labelNames: ['code'] as const,
+      registers,
+    });
+    this.#bytes = new Counter({
+      name: 'godwit_migration_sent_bytes_total',
+      help: 'Memory that migrations sent over links.',
+      labelNames: way,
+      registers,
+    });
+    const histogram = (name: string, help: string, buckets: number[]) =>
+      new Histogram({ name, help, labelNames: way, buckets, registers });
+    this.#total = histogram(
+      'godwit_migration_duration_seconds',
+      'How long migrations that were done took, the wait for their moment left out.',
+      DURATIONS,
+    );
+    this.#downtime = histogram(
+      'godwit_migration_downtime_seconds',
+      'How long guests stood still, as the hypervisor says.',
+      STANDSTILLS,
+    );
+    this.#gap = histogram(
+      'godwit_migration_client_gap_seconds',
+      'The longest time without an answer that a watching host saw.',
+      STANDSTILLS,
+    );
+    this.#requests = new Histogram({
+      name: 'godwit_api_request_duration_seconds',
+      help: 'Requests of the API, streams left out.',
+      labelNames: ['operation', 'status'] as const,
+      buckets: REQUESTS,
+      registers,
+    });
+    const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
+      new Gauge({ name, help, labelNames: [...labelNames], registers });
+    this.#streams = gauge('godwit_api_streams', 'Streams of the API that are open.', ['operation']);
+    this.#hosts = gauge('godwit_hosts', 'Hosts of the fleet, by state.', ['state']);
+    this.#drained = gauge('godwit_hosts_drained', 'Hosts that no guest may come to.', []);
+    this.#guests = gauge('godwit_guests', 'Guests of the fleet, by state.', ['state']);
+    this.#open = gauge('godwit_migrations_open', 'Migrations that go on.', []);
+    this.#wishes = gauge('godwit_wishes_open', 'Wishes that are not over, by kind.', ['kind']);
+  }
+
+  /** Ends of migrations; other news counts for nothing. */
+  heard(news: FleetNews): void {
+    if (news.type === 'migration' && news.what === 'ended') this.#ended(news.migration);
+  }
+
+  /** A request begins; what it answers is called at its end. */
+  readonly watch: Watch = (operation, isStream) => {
+    if (isStream) {
+      this.#streams.inc({ operation });
+      return () => this.#streams.dec({ operation });
+    }
+    const from = performance.now();
+    return (status) =>
+      this.#requests.observe({ operation, status }, (performance.now() - from) / MS);
+  };
+
+  /** In the text format of Prometheus. GODWIT_STORE where the database does not answer. */
+  async text(): Promise<string> {
+    return this.#reads.of('', async () => {
+      await this.#look();
+      return this.#registry.metrics();
+    });
+  }
+
+  #ended({ outcome, mode, code, ...figures }: FleetMigration): void {
+    if (outcome === undefined) return;
+    this.#migrations.inc({ outcome, mode });
+    // A host's own word: what is no code of ours adds no series.
+    if (code !== undefined) this.#failures.inc({ code: code in ERRORS ? code : 'other' });
+    const { bytes, totalMs, downtimeMs, clientGapMs } = figures;
+    if (bytes !== undefined) this.#bytes.inc({ mode }, bytes);
+    if (outcome !== 'done') return;
+    if (totalMs !== undefined) this.#total.observe({ mode }, totalMs / MS);
+    if (downtimeMs !== undefined) this.#downtime.observe({ mode }, downtimeMs / MS);
+    if (clientGapMs !== undefined) this.#gap.observe({ mode }, clientGapMs / MS);
+  }
+
+  async #look(): Promise<void> {
+    const { db } = this.#store;
+    const count = db.fn.countAll<number>().as('count');
+    const hosts = await db.selectFrom('hosts').select(['state', count]).groupBy('state').execute();
+    const guests = await db
+      .selectFrom('guests')
+      .select(['state', count])
+      .groupBy('state')
+      .execute();
+    const drained = db.selectFrom('host_marks').where('draining_for', 'is not', null);
+    const open = db.selectFrom('migrations').where('ended_at', 'is', null);
+    const wishes = await db
+      .selectFrom('wishes')
+      .where('ended_at', 'is', null)
+      .select(['kind', count])
+      .groupBy('kind')
+      .execute();
+    const [closed, going] = [
+      await drained.select(count).executeTakeFirst(),
+      await open.select(count).executeTakeFirst(),
+    ];
+    for (const each of [this.#hosts, this.#guests, this.#wishes]) each.reset();
+    for (const { state, count } of hosts) this.#hosts.set({ state }, Number(count));
+    for (const { state, count } of guests) this.#guests.set({ state }, Number(count));
+    for (const { kind, count } of wishes) this.#wishes.set({ kind }, Number(count));
+    this.#drained.set(Number(closed?.count ?? 0));
+    this.#open.set(Number(going?.count ?? 0));
+  }
+}

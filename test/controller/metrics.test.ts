@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { systemClock } from '../../src/clock.ts';
+import { Metrics } from '../../src/controller/metrics.ts';
+import { openStore } from '../../src/controller/store/open.ts';
+import { silentLog } from '../../src/log.ts';
+import type { FleetMigration } from '../../src/protocol/controller/history.ts';
+import { authority } from '../rpc/parties.ts';
+import { Browser } from './browser.ts';
+import { controllerOf } from './parties.ts';
+
+const SAMPLE = /^([a-z_]+)(\{(?:[a-z_]+="(?:[^"\\\n]|\\.)*",?)*\})? (\S+)$/;
+
+/** By the text format's grammar, and not by the library that wrote it: every line is a comment or a sample. */
+function samplesOf(text: string): Map<string, number> {
+  assert.ok(text.endsWith('\n'));
+  const samples = new Map<string, number>();
+  for (const line of text.slice(0, -1).split('\n')) {
+    if (line === '' || /^# (HELP|TYPE) [a-z_]+ /.test(line)) continue;
+    const [, name = '', labels = '', value = ''] = SAMPLE.exec(line) ?? assert.fail(line);
+    const number = value === '+Inf' ? Infinity : Number(value);
+    assert.ok(!Number.isNaN(number), line);
+    assert.ok(!samples.has(name + labels), `twice: ${line}`);
+    samples.set(name + labels, number);
+  }
+  return samples;
+}
+
+const migration = (more: Partial<FleetMigration>): FleetMigration => ({
+  id: 'm-00000001',
+  guest: 'web1',
+  source: 'a',
+  destination: 'b',
+  mode: 'precopy',
+  state: 'ended',
+  outcome: 'done',
+  startedAt: '2026-11-23T06:00:00.000Z',
+  ...more,
+});
+
+async function metrics(t: TestContext): Promise<Metrics> {
+  const store = await openStore({ sqlite: ':memory:' }, silentLog);
+  t.after(() => store.close());
+  return new Metrics({ store, clock: systemClock });
+}
+
+test('migrations are counted as they end, with what they took; those that begin are not', async (t) => {
+  const own = await metrics(t);
+  const ended = (more: Partial<FleetMigration>) =>
+    own.heard({ type: 'migration', what: 'ended', migration: migration(more) });
+  const figures = { totalMs: 4000, downtimeMs: 40, clientGapMs: 250, bytes: 1000 };
+  ended(figures);
+  ended({ ...figures, mode: 'hybrid' });
+  ended({ outcome: 'failed', code: 'GODWIT_UNREACHABLE', totalMs: 9000 });
+  own.heard({ type: 'migration', what: 'begun', migration: migration({ state: 'open' }) });
+  const samples = samplesOf(await own.text());
+  assert.equal(samples.get('godwit_migrations_total{outcome="done",mode="precopy"}'), 1);
+  assert.equal(samples.get('godwit_migrations_total{outcome="done",mode="hybrid"}'), 1);
+  assert.equal(samples.get('godwit_migrations_total{outcome="failed",mode="precopy"}'), 1);
+  assert.equal(samples.get('godwit_migration_failures_total{code="GODWIT_UNREACHABLE"}'), 1);
+  assert.equal(samples.get('godwit_migration_sent_bytes_total{mode="precopy"}'), 1000);
+  assert.equal(samples.get('godwit_migration_duration_seconds_sum{mode="precopy"}'), 4);
+  assert.equal(samples.get('godwit_migration_downtime_seconds_count{mode="precopy"}'), 1);
+  assert.equal(
+    samples.get('godwit_migration_client_gap_seconds_bucket{le="0.3",mode="precopy"}'),
+    1,
+  );
+});
+
+test('a code that is none of ours adds no series, whatever hosts tell', async (t) => {
+  const own = await metrics(t);
+  for (let nth = 0; nth < 100; nth += 1) {
+    const told = migration({ outcome: 'failed', code: `GODWIT_${nth}"} 1\nevil{x="` });
+    own.heard({ type: 'migration', what: 'ended', migration: told });
+  }
+  const samples = samplesOf(await own.text());
+  const codes = [...samples].filter(([name]) => name.startsWith('godwit_migration_failures'));
+  assert.deepEqual(codes, [['godwit_migration_failures_total{code="other"}', 100]]);
+});
+
+test('a viewer reads them at the web listener as text, with the requests before it; a stranger does not', async (t) => {
+  const { caDir } = await authority(t);
+  const party = await controllerOf(t, caDir, { web: { address: '127.0.0.1:0' } });
+  const browser = new Browser(t, party.controller.web ?? '', caDir);
+  assert.equal((await browser.ask('/metrics')).status, 401);
+  const { token } = await party.api.createToken({ body: { name: 'prom', role: 'viewer' } });
+  const headers = { authorization: `Bearer ${token}` };
+  await browser.ask('/v1/hosts', { headers });
+  const { status, headers: answered } = await browser.ask('/metrics', { headers });
+  assert.equal(status, 200);
+  assert.match(answered['content-type'] ?? '', /^text\/plain; version=0\.0\.4/);
+  const samples = samplesOf(await party.api.metrics());
+  const count = 'godwit_api_request_duration_seconds_count';
+  assert.equal(samples.get(`${count}{operation="hosts",status="200"}`), 1);
+  assert.equal(samples.get(`${count}{operation="createToken",status="200"}`), 1);
+  assert.equal(samples.get('godwit_migrations_open'), 0);
+});
