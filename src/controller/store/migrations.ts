@@ -77,7 +77,8 @@ export class Migrations {
 
   /**
    * Writes what a host told, under the lease of its shard; undefined where another controller has that by now. What has
-   * come to its end stays as it was written, whoever tells of it again; an id never becomes another migration's, and one
+   * come to its end stays as it was written, whoever tells of it again; an id becomes another migration's only where a
+   * destination alone had told of the first, and a source tells of the other; one
    * that a wish asked for is its move's. What is open goes to its source, and from there to no other host: a cancel does.
    */
   async write(held: Held, host: string, rows: readonly NewMigration[]): Promise<News | undefined> {
@@ -204,6 +205,7 @@ async function begin(db: Db, row: MigrationRow): Promise<boolean> {
   const { id, guest, source, destination, mode, told_by, side, started_at, epoch } = row;
   const open = { id, guest, source, destination, mode, told_by, side, started_at, epoch };
   if (await isOfAnotherMove(db, row)) return false;
+  if (told_by === source) await dropHearsay(db, row);
   const { numInsertedOrUpdatedRows } = await db
     .insertInto('migrations')
     .values(open)
@@ -217,6 +219,28 @@ async function begin(db: Db, row: MigrationRow): Promise<boolean> {
     await another.where('ended_at', 'is', null).execute();
   }
   return false;
+}
+
+/**
+ * A destination alone told of another migration of that id: it may have made it up, and a source’s word of its own is not
+ * kept out by that.
+ */
+async function dropHearsay(
+  db: Db,
+  { id, guest, source, destination }: NewMigration,
+): Promise<void> {
+  await db
+    .deleteFrom('migrations')
+    .where('id', '=', id)
+    .where('side', '=', 'destination')
+    .where((eb) =>
+      eb.or([
+        eb('guest', '!=', guest),
+        eb('source', '!=', source),
+        eb('destination', '!=', destination),
+      ]),
+    )
+    .execute();
 }
 
 /** Whether a wish asked for a move of that id, and this is not it. */

@@ -110,6 +110,22 @@ test('an open migration goes to its source, and to nobody else, whoever told of 
   assert.equal((await migrations.write(held, 'a', [ended('a')]))?.ended.size, 0);
 });
 
+test('what a destination alone tells of an id keeps no source from writing its own migration of it', async (t) => {
+  const { migrations, held } = await stored(t);
+  const nowMs = await migrations.nowMs();
+  const end = summary({ phase: 'done', side: 'destination' });
+  const hearsay = endedRow(openRow(end, 'b', nowMs), end, { nowMs });
+  assert.equal((await migrations.write(held, 'b', [hearsay]))?.ended.size, 1);
+  const real = summary({ from: 'c', to: 'a', guest: 'db1' });
+  assert.equal((await migrations.write(held, 'c', [openRow(real, 'c', nowMs)]))?.begun.size, 1);
+  const found = async () => (await migrations.get('m-00000001'))?.row;
+  assert.deepEqual([(await found())?.source, (await found())?.told_by], ['c', 'c']);
+  // The destination tells of it again, and is not heard.
+  const again = await migrations.write(held, 'b', [hearsay]);
+  assert.deepEqual([again?.begun.size, again?.ended.size], [0, 0]);
+  assert.deepEqual([(await found())?.guest, (await found())?.ended_at], ['db1', null]);
+});
+
 test('the id of a move that a wish asked for is of that move alone', async (t) => {
   const { store, migrations, held } = await stored(t);
   const wish = { id: 'w-00000001', kind: 'drain', subject: 'a', state: 'moving', body: '{}' };
