@@ -13,7 +13,7 @@ import { printJson } from './context.ts';
 import type { Context } from './context.ts';
 import { listLook, printNames, wantsNames } from './lists.ts';
 import type { Painter } from './render/style.ts';
-import { healthText } from './render/health.ts';
+import { healthText, illText } from './render/health.ts';
 import { renderTable } from './render/table.ts';
 import type { ConnectionFlags } from './verb.ts';
 
@@ -110,7 +110,8 @@ export async function listFleetHosts(
   const rows = hosts.map((host) => hostRow(host, look.paint));
   withSites(head, rows, hosts);
   context.out.write(hosts.length === 0 ? 'no hosts\n' : renderTable(head, rows, look));
-  for (const { name, load } of hosts) context.out.write(healthText(name, load?.health));
+  for (const host of hosts)
+    context.out.write(healthText(host.name, host.load?.health) + illText(host));
 }
 
 /** A column behind the name, where any host names its site. */

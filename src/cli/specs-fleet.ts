@@ -196,6 +196,26 @@ export const statsSpec = spec({
   json: 'insight',
 });
 
+export const maintenanceSpec = spec({
+  name: 'maintenance',
+  summary: 'note that a host needs care, or take the note away',
+  details:
+    'Asks a controller. No guest comes to the host while the note is there, and the health policy counts it as ill: it ' +
+    'proposes a drain, or drains it. `godwit hosts` shows the note.',
+  args: { host: { kind: 'host', summary: 'the host', required: true } },
+  flags: {
+    note: { kind: 'text', value: 'text', summary: 'why, in up to 500 characters' },
+    clear: {
+      kind: 'switch',
+      summary: 'take the note away; a drained host stays closed until `undrain`',
+    },
+    controller,
+  },
+  examples: ['maintenance a --note "a DIMM is replaced on Friday"', 'maintenance a --clear'],
+  usesAgent: true,
+  json: 'maintenance',
+});
+
 export const limitsSpec = spec({
   name: 'limits',
   summary: 'show or set how many moves run at a time',

@@ -90,6 +90,23 @@ export const controllerConfig = z.strictObject({
       }),
     )
     .default({}),
+  /** What becomes of hosts whose hardware fails, or of which a person noted that they need care. */
+  health: z
+    .strictObject({
+      /** `propose`: it is said; `drain`: such a host is drained as well. */
+      policy: z.enum(['off', 'propose', 'drain']).default('propose'),
+      /** It is ill once it was failing for so long without a break, and well once nothing was amiss for so long, ms. */
+      failingMs: z.number().int().min(60_000).max(86_400_000).default(300_000),
+      wellMs: z
+        .number()
+        .int()
+        .min(60_000)
+        .max(7 * 86_400_000)
+        .default(3_600_000),
+      /** Ill hosts that the policy has drained at a time, at most: what makes many ill at once is for a person to judge. */
+      mostDrained: z.number().int().min(1).max(1000).default(1),
+    })
+    .prefault({}),
   /** The sites of the fleet's hosts, by the names that their agents' configurations have. */
   sites: z
     .record(siteName, z.strictObject({ networks: z.array(networkPrefix).max(64).default([]) }))

@@ -8,6 +8,7 @@ import { godwitError } from '../errors.ts';
 import { CONTROLLER_STEM, filesOf, liveCredentials } from '../host/credentials.ts';
 import { Fleet } from '../host/fleet.ts';
 import type { Log } from '../log.ts';
+import type { HostHealth } from '../protocol/public/health.ts';
 import type { SignInMethods } from '../protocol/controller/session.ts';
 import { Refusals } from '../rpc/refusals.ts';
 import type { Credentials } from '../rpc/tls.ts';
@@ -16,6 +17,8 @@ import { controllerPkiDir, databaseOf } from './config.ts';
 import type { ControllerConfig } from './config.ts';
 import { openDoors } from './doors.ts';
 import { AgentClients } from './engine/agent-clients.ts';
+import { HealthWatch } from './health/watch.ts';
+import type { HealthWatchParts } from './health/watch.ts';
 import { History } from './history/history.ts';
 import { Metrics } from './metrics.ts';
 import { Inventory } from './inventory/inventory.ts';
@@ -88,11 +91,9 @@ export async function startController(options: ControllerOptions): Promise<Runni
     const parts = { config, store, inventory, history, agents, ...told, ...work, ...signingIn };
     const handlers = controllerHandlers(parts);
     const doors = await openDoors({ ...parts, provider, handlers, credentials, listening, pages });
-    inventory.start();
-    history.start();
-    lists.start();
-    work.loop.start();
-    work.policyLoop.start();
+    const watch = watchOf({ store, clock, log }, config, inventory);
+    const { loop, policyLoop } = work;
+    for (const each of [inventory, watch, history, lists, loop, policyLoop]) each.start();
     const news = new WishWatch({ store, clock, log, tell: (each) => inventory.events.add(each) });
     news.start();
     const { address, socket, web } = doors;
@@ -104,6 +105,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
       close: async () => {
         lists.close();
         await news.close();
+        await watch.close();
         await work.close();
         await doors.close();
         await inventory.close();
@@ -116,6 +118,17 @@ export async function startController(options: ControllerOptions): Promise<Runni
     await store.close();
     throw thrown;
   }
+}
+
+function watchOf(
+  parts: Pick<HealthWatchParts, 'store' | 'clock' | 'log'>,
+  { health: policy }: ControllerConfig,
+  inventory: Inventory,
+): HealthWatch {
+  const healthOf = (name: string): HostHealth | undefined =>
+    inventory.samplesOf(name)?.newest?.health;
+  const hosts = () => inventory.up().map(({ name }) => ({ name, health: healthOf(name) }));
+  return new HealthWatch({ ...parts, policy, hosts, held: () => inventory.held() });
 }
 
 /** Loaded only where it is needed: most controllers know tokens alone. */

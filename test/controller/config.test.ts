@@ -26,6 +26,7 @@ test('a short configuration is whole', () => {
     ...GOOD,
     hosts: {},
     programs: {},
+    health: { policy: 'propose', failingMs: 300_000, wellMs: 3_600_000, mostDrained: 1 },
     history,
     ...sites,
     logLevel: 'info',

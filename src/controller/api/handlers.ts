@@ -17,6 +17,7 @@ import type { ReadParts } from './reads.ts';
 import { sessionHandlers } from './session.ts';
 import type { SessionParts } from './session.ts';
 import { tokenHandlers } from './tokens.ts';
+import { setMaintenance } from '../store/health.ts';
 import { wishHandlers } from './wishes.ts';
 import type { WishParts } from './wishes.ts';
 
@@ -58,6 +59,11 @@ export function controllerHandlers(parts: ControllerParts): Handlers<typeof cont
     ...wishHandlers(parts),
     ...historyHandlers(parts),
     ...limitHandlers(parts),
+    setMaintenance: async ({ params: { host }, body: { note }, caller }) => {
+      await setMaintenance(store, host, note);
+      parts.log.info({ host, note, by: caller.name }, 'a host was noted for maintenance');
+      return { ok: true };
+    },
     ...planHandlers(parts),
     ...sessionHandlers({ ...parts, monotonicMs: () => clock.monotonicMs() }),
     ...tokenHandlers(parts),

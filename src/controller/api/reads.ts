@@ -64,9 +64,16 @@ function current<T extends HostColumns>(
   };
 }
 
-/** By the marks of the wishes that drain hosts. */
-type Marks = Pick<Selectable<Tables['host_marks']>, 'draining_for' | 'draining_since'>;
-type Marked = HostColumns & { readonly [K in keyof Marks]: Marks[K] | null };
+/** By the marks of the wishes that drain hosts, what people noted, and what their hardware says. */
+interface Marks {
+  readonly draining_for: string | null;
+  readonly draining_since: number | null;
+  readonly maintenance: string | null;
+  readonly ill_since: number | null;
+  readonly ill_words: string | null;
+  readonly ill_wish: string | null;
+}
+type Marked = HostColumns & Marks;
 
 function told(parts: ReadParts, row: Marked, leases: Following): ListedHost {
   const now = current(row, leases);
@@ -75,14 +82,25 @@ function told(parts: ReadParts, row: Marked, leases: Following): ListedHost {
   const { draining_for: wish, draining_since: sinceMs } = row;
   const closed =
     wish === null || sinceMs === null ? {} : { closed: { wish, since: momentOf(sinceMs) } };
-  return { ...hostOfRow(now, by, load), ...closed };
+  return { ...hostOfRow(now, by, load), ...closed, ...noted(row) };
+}
+
+function noted(marks: Marks): Pick<ListedHost, 'ill' | 'maintenance'> {
+  const { maintenance, ill_since: sinceMs, ill_words: hardware, ill_wish: wish } = marks;
+  const note = maintenance === null ? {} : { maintenance };
+  if (sinceMs === null) return note;
+  const words = hardware || 'it is noted for maintenance';
+  const drain = wish === null ? {} : { wish };
+  return { ...note, ill: { since: momentOf(sinceMs), words, ...drain } };
 }
 
 function markedHosts({ store }: ReadParts) {
   return store.db
     .selectFrom('hosts')
     .leftJoin('host_marks', 'host_marks.host', 'hosts.name')
-    .select(['draining_for', 'draining_since']);
+    .leftJoin('host_health', 'host_health.host', 'hosts.name')
+    .select(['draining_for', 'draining_since', 'maintenance'])
+    .select(['began_at as ill_since', 'words as ill_words', 'wish as ill_wish']);
 }
 
 export async function readHosts(

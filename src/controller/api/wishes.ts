@@ -10,6 +10,7 @@ import type { Handlers } from '../../rpc/server.ts';
 import type { FleetView } from '../engine/ports.ts';
 import type { Wishes } from '../store/wishes.ts';
 import type { ControllerConfig } from '../config.ts';
+import { isClosed } from '../wishes/facts.ts';
 import type { World } from '../wishes/facts.ts';
 import { checkSites } from '../wishes/evacuation.ts';
 import { previewOf, storedWorld } from '../wishes/preview.ts';
@@ -129,7 +130,7 @@ function checkHost(host: string, hosts: World['hosts']): void {
 
 /** That guests have somewhere to go at all. */
 function checkPlaces(ask: WishAsk, world: World): void {
-  const isOpen = (host: string): boolean => world.marks.get(host)?.drainingFor === undefined;
+  const isOpen = (host: string): boolean => !isClosed(world.marks.get(host));
   // A roll closes one host at a time.
   const closed = ask.kind === 'roll' ? ask.hosts.slice(0, 1) : ask.hosts;
   const target = ask.kind === 'roll' ? undefined : ask.to?.find((host) => ask.hosts.includes(host));
@@ -139,7 +140,7 @@ function checkPlaces(ask: WishAsk, world: World): void {
   const others = [...world.hosts.keys()].filter((host) => !closed.includes(host) && isOpen(host));
   if (others.length === 0) {
     const hint =
-      'Every other host is drained, or there is none. `godwit hosts` shows them; `godwit undrain HOST` opens one.';
+      'Every other host is drained or noted for maintenance, or there is none. `godwit hosts` shows them; `godwit undrain HOST` opens one.';
     throw godwitError('GODWIT_USAGE', { what: 'no host is left for the guests' }, { hint });
   }
 }

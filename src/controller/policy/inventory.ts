@@ -1,6 +1,6 @@
 import type { Inventory, PlannerGuest, PlannerHost } from '../../planner/inventory.ts';
 import { whyItNeverMoves, whyItWaits } from '../wishes/candidates.ts';
-import { guestBytes, homesOf, labelsOf, roomBytes } from '../wishes/facts.ts';
+import { guestBytes, isClosed, homesOf, labelsOf, roomBytes } from '../wishes/facts.ts';
 import type { GuestFacts, HostFacts, World } from '../wishes/facts.ts';
 import { untilWindowMs } from '../../protocol/label-rules.ts';
 import type { Loads } from './loads.ts';
@@ -87,7 +87,7 @@ function plannerHost(
     on: true,
     ...(facts.site === undefined ? {} : { site: facts.site }),
     ...(facts.silentSinceMs === undefined ? {} : { silent: true }),
-    ...(world.marks.get(name)?.drainingFor === undefined ? {} : { draining: true }),
+    ...(isClosed(world.marks.get(name)) ? { draining: true } : {}),
     ...(facts.linkBytesPerSecond === undefined
       ? {}
       : { linkBytesPerSecond: facts.linkBytesPerSecond }),

@@ -4,7 +4,7 @@ import { isWishEnd } from '../../protocol/controller/wish.ts';
 import type { Policy, PolicyLook, Proposal } from '../../protocol/controller/policy.ts';
 import { LOOK_MS } from '../inventory/guest-looks.ts';
 import { boundedWords, clipped } from '../wishes/bounds.ts';
-import { isAt, roomBytes } from '../wishes/facts.ts';
+import { isAt, isClosed, roomBytes } from '../wishes/facts.ts';
 import type { World } from '../wishes/facts.ts';
 import { subjectOfGuest, subjectOfHost } from './drafts.ts';
 import type { Draft, Drafted } from './drafts.ts';
@@ -139,6 +139,7 @@ export function whyImpossible(
     const host = world.hosts.get(to);
     if (host === undefined || host.silentSinceMs !== undefined) return `${to} is silent`;
     if (world.marks.get(to)?.drainingFor !== undefined) return `${to} is being drained`;
+    if (isClosed(world.marks.get(to))) return `${to} is noted for maintenance`;
     const bytes = (coming.get(to) ?? 0) + facts.memoryBytes;
     coming.set(to, bytes);
     if (bytes > roomBytes(world, to)) return `${to} has no memory for it any more`;

@@ -68,6 +68,8 @@ export interface Tables {
     in_limit: number | null;
     maintenance: string | null;
   };
+  /** Hosts that are ill. `wish`: the drain that the policy asked for. */
+  host_health: { host: string; began_at: number; words: string; wish: string | null };
   limits: { scope: string; name: string; most: number };
 
   /** Who may what at the web listener. `hash`: of the secret, which is kept nowhere. */

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { Database } from './tables.ts';
+import { hostHealth } from './versions-health.ts';
 import { migrations } from './versions-history.ts';
 import { whoMayWhat } from './versions-who.ts';
 
@@ -16,6 +17,7 @@ export const VERSIONS: readonly ((db: Database) => Promise<void>)[] = [
   policies,
   migrations,
   sites,
+  hostHealth,
 ];
 
 /** Where each host stands. */

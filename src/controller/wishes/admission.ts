@@ -1,5 +1,5 @@
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
-import { guestsAt, labelsOf, roomBytes, runsOf } from './facts.ts';
+import { guestsAt, labelsOf, roomBytes, runsOf, isClosed } from './facts.ts';
 import type { Reservation, World } from './facts.ts';
 import { untilWindowMs } from '../../protocol/label-rules.ts';
 import type { Waiting, WaitsFor } from '../../protocol/controller/wish.ts';
@@ -100,6 +100,9 @@ function byDestination({ guest, to, memoryBytes }: Entry, world: World): Obstacl
   const mark = world.marks.get(to);
   if (mark?.drainingFor !== undefined) {
     return { waitsFor: 'destination', words: `${to} is being drained` };
+  }
+  if (isClosed(mark)) {
+    return { waitsFor: 'destination', words: `${to} is noted for maintenance` };
   }
   const room = roomBytes(world, to);
   if (memoryBytes > room) {

@@ -2,7 +2,7 @@ import { MOST_GUESTS } from '../../protocol/controller/wish.ts';
 import { admit, memberAt } from './admission.ts';
 import type { Entry } from './admission.ts';
 import type { Left } from './candidates.ts';
-import { labelsOf, ownOf, roomBytes } from './facts.ts';
+import { isClosed, labelsOf, ownOf, roomBytes } from './facts.ts';
 import type { World } from './facts.ts';
 import { planFor } from './plan.ts';
 import { withStarts } from './queue.ts';
@@ -154,7 +154,7 @@ function withPlan({ wish, left, open, world }: Standing): Wish {
 function isUsable(world: World, to: string, guest: string): boolean {
   const host = world.hosts.get(to);
   if (host === undefined || host.silentSinceMs !== undefined) return false;
-  if (world.marks.get(to)?.drainingFor !== undefined) return false;
+  if (isClosed(world.marks.get(to))) return false;
   const labels = labelsOf(world, guest);
   const group = 'words' in labels ? undefined : labels.antiAffinity;
   if (group !== undefined && memberAt(world, group, to, guest) !== undefined) return false;

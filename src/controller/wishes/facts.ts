@@ -57,6 +57,10 @@ export interface HostMark {
   readonly maintenance?: string;
 }
 
+/** Whether no guest may come to a host: it is drained, or a person noted that it needs care. */
+export const isClosed = (mark: HostMark | undefined): boolean =>
+  (mark?.drainingFor ?? mark?.maintenance) !== undefined;
+
 /** Room at a destination that is promised to a move, and counted until that move is settled. */
 export interface Reservation {
   readonly move: string;

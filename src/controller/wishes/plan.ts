@@ -3,7 +3,7 @@ import type { Inventory, PlannedMove, PlannerGuest, PlannerHost } from '../../pl
 import { NO_RATES } from '../history/rates.ts';
 import { trunksOf } from '../site-map.ts';
 import { aimOf, emptiedBy } from './aim.ts';
-import { guestBytes, homesOf, labelsOf, ownOf, roomBytes } from './facts.ts';
+import { guestBytes, isClosed, homesOf, labelsOf, ownOf, roomBytes } from './facts.ts';
 import type { GuestFacts, World } from './facts.ts';
 import { byDeadline } from './evacuation.ts';
 import type { PlannedLine } from './evacuation.ts';
@@ -102,7 +102,7 @@ function inventoryOf(wish: Wish, wanted: ReadonlySet<string>, world: World): Inv
   const past = world.past ?? NO_RATES;
   const hosts = [...world.hosts.values()].map((host): PlannerHost => {
     const linkBytesPerSecond = host.linkBytesPerSecond ?? past.links.get(host.name);
-    const marked = world.marks.get(host.name)?.drainingFor !== undefined;
+    const marked = isClosed(world.marks.get(host.name));
     return {
       name: host.name,
       cpu: host.cores,
@@ -170,5 +170,5 @@ function destinationsFor(wish: Wish, guest: string, world: World): string[] | un
 
 const isOpenTo = (world: World, wish: Wish, host: string): boolean =>
   world.hosts.get(host)?.silentSinceMs === undefined &&
-  world.marks.get(host)?.drainingFor === undefined &&
+  !isClosed(world.marks.get(host)) &&
   !emptiedBy(wish, world).includes(host);

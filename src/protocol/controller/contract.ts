@@ -14,6 +14,7 @@ import { tokenRoutes } from './tokens.ts';
 import { policyRoutes } from './policies.ts';
 import { historyRoutes } from './history.ts';
 import { limitRoutes } from './limits.ts';
+import { maintenanceRoutes } from './maintenance.ts';
 import { wishRoutes } from './wishes.ts';
 import {
   fleetGuest,
@@ -182,6 +183,7 @@ export const controllerContract = {
   ...wishRoutes,
   ...historyRoutes,
   ...limitRoutes,
+  ...maintenanceRoutes,
   ...sessionRoutes,
   ...tokenRoutes,
   ...policyRoutes,

@@ -36,10 +36,14 @@ export const fleetHost = z.object({
 });
 export type FleetHost = z.infer<typeof fleetHost>;
 
-/** A host as lists tell it. Events of hosts do not say `closed`: people close and open hosts by wishes. */
+/** A host as lists tell it. Events of hosts do not say what is here besides. */
 export const listedHost = fleetHost.extend({
   /** No guest comes to it since then: that wish drained it, and nobody has opened it again. */
   closed: z.object({ since: moment, wish: wishId }).optional(),
+  /** What a person noted of it: nothing moves there meanwhile. */
+  maintenance: z.string().max(1000).optional(),
+  /** It is ill, by what its hardware says or a person noted; `wish`: the drain that the health policy asked for. */
+  ill: z.object({ since: moment, words: shortText, wish: wishId.optional() }).optional(),
 });
 export type ListedHost = z.infer<typeof listedHost>;
 

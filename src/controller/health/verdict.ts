@@ -1,0 +1,44 @@
+import type { HostHealth } from '../../protocol/public/health.ts';
+
+/** What one look at a host says. `unclear`: warnings alone, or nobody knows; it is no ground for a change either way. */
+export type Seen = 'well' | 'failing' | 'unclear';
+
+/** How long one thing must be seen without a break before it counts, ms. */
+export interface Patience {
+  readonly failingMs: number;
+  readonly wellMs: number;
+}
+
+/** Whether a host is ill, and since when every look says the other thing, ms; absent where the last one did not. */
+export interface Verdict {
+  readonly isIll: boolean;
+  readonly otherwiseSinceMs?: number;
+}
+
+export const WELL: Verdict = { isIll: false };
+export const ILL: Verdict = { isIll: true };
+
+/** A host of which nothing is known is not seen to be well. */
+export function seenIn(health: HostHealth | undefined): Seen {
+  if (health === undefined) return 'unclear';
+  if (health.signals.some(({ level }) => level === 'failing')) return 'failing';
+  return health.signals.length === 0 ? 'well' : 'unclear';
+}
+
+/**
+ * The verdict after one more look. It changes only after the other thing was seen for so long without a break, so it changes
+ * at most once in that time, whatever is seen. `nowMs`: of a clock that never goes back.
+ */
+export function judged(
+  before: Verdict,
+  seen: Seen,
+  nowMs: number,
+  { failingMs, wellMs }: Patience,
+): Verdict {
+  const { isIll } = before;
+  if (seen !== (isIll ? 'well' : 'failing')) return { isIll };
+  const sinceMs = before.otherwiseSinceMs ?? nowMs;
+  return nowMs - sinceMs >= (isIll ? wellMs : failingMs)
+    ? { isIll: !isIll }
+    : { isIll, otherwiseSinceMs: sinceMs };
+}

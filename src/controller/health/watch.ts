@@ -1,0 +1,120 @@
+import { randomBytes } from 'node:crypto';
+import type { Clock } from '../../clock.ts';
+import { toGodwitError } from '../../errors.ts';
+import type { Log } from '../../log.ts';
+import type { HostHealth } from '../../protocol/public/health.ts';
+import type { ControllerConfig } from '../config.ts';
+import type { Held } from '../inventory/leases.ts';
+import { drainIll, illHosts, maintenanceNotes, writeIll, writeWell } from '../store/health.ts';
+import type { IllHost } from '../store/health.ts';
+import type { Store } from '../store/open.ts';
+import { ILL, judged, seenIn, WELL } from './verdict.ts';
+import type { Verdict } from './verdict.ts';
+
+export interface HealthWatchParts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly policy: ControllerConfig['health'];
+  readonly held: () => Held;
+  /** Hosts that are followed here and answer, each with what its hardware said last. */
+  readonly hosts: () => readonly {
+    readonly name: string;
+    readonly health: HostHealth | undefined;
+  }[];
+}
+
+const LOOK_MS = 10_000;
+
+/**
+ * Watches the hosts that are followed here: which are ill, by what their hardware says or a person noted, and what the
+ * policy makes of that. A host that is silent is not judged.
+ */
+export class HealthWatch {
+  readonly #parts: HealthWatchParts;
+  readonly #verdicts = new Map<string, Verdict>();
+  readonly #end = new AbortController();
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(parts: HealthWatchParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    if (this.#parts.policy.policy !== 'off') this.#loop = this.#run();
+  }
+
+  async close(): Promise<void> {
+    this.#end.abort();
+    await this.#loop;
+  }
+
+  /** Looks at each host once. */
+  async look(): Promise<void> {
+    const { store } = this.#parts;
+    const [known, notes] = [await illHosts(store), await maintenanceNotes(store)];
+    const hosts = this.#parts.hosts();
+    const followed = new Set(hosts.map(({ name }) => name));
+    for (const name of this.#verdicts.keys()) if (!followed.has(name)) this.#verdicts.delete(name);
+    for (const { name, health } of hosts) {
+      const verdict = this.#judge(name, health, known.get(name));
+      const words = wordsOf(health, verdict, notes.get(name), known.get(name));
+      await this.#write(name, words, known.get(name));
+    }
+  }
+
+  /** One whose hardware was failing when this controller began to follow it has to be seen to be well. */
+  #judge(name: string, health: HostHealth | undefined, known: IllHost | undefined): Verdict {
+    const { policy, clock } = this.#parts;
+    const before = this.#verdicts.get(name) ?? ((known?.words ?? '') === '' ? WELL : ILL);
+    const verdict = judged(before, seenIn(health), clock.monotonicMs(), policy);
+    this.#verdicts.set(name, verdict);
+    return verdict;
+  }
+
+  async #write(host: string, words: string | undefined, known: IllHost | undefined): Promise<void> {
+    const { store, policy, log } = this.#parts;
+    const held = this.#parts.held();
+    if (words === undefined) {
+      if (known === undefined) return;
+      await writeWell(store, held, host);
+      log.info({ host }, 'a host is well again');
+      return;
+    }
+    if (known?.words !== words) await writeIll(store, held, { host, words });
+    if (known === undefined) log.warn({ host, words }, 'a host is ill');
+    if (policy.policy !== 'drain' || known?.wish !== undefined) return;
+    const id = `w-${randomBytes(6).toString('hex')}`;
+    const wish = await drainIll(store, held, { host, id, most: policy.mostDrained });
+    if (wish !== undefined) log.warn({ host, wish, words }, 'a host is ill and drained');
+  }
+
+  async #run(): Promise<void> {
+    const { clock, log } = this.#parts;
+    const { signal } = this.#end;
+    while (!signal.aborted) {
+      try {
+        await this.look();
+      } catch (thrown) {
+        log.warn({ error: toGodwitError(thrown) }, 'which hosts are ill was not seen to');
+      }
+      await clock.sleep(LOOK_MS, signal).catch(() => {});
+    }
+  }
+}
+
+const MOST_WORDS = 1000;
+
+/** What fails of a host that is ill by its hardware; empty where a person noted it alone, undefined where it is not ill. */
+function wordsOf(
+  health: HostHealth | undefined,
+  { isIll }: Verdict,
+  note: string | undefined,
+  known: IllHost | undefined,
+): string | undefined {
+  if (!isIll) return note === undefined ? undefined : '';
+  const signals = (health?.signals ?? []).filter(({ level }) => level === 'failing');
+  const failing = signals.map(({ kind, part, words }) => `${kind} ${part}: ${words}`).join('; ');
+  // What was failing until a moment ago is why it is ill still.
+  return (failing || known?.words || 'it was failing').slice(0, MOST_WORDS);
+}

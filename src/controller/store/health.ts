@@ -1,0 +1,118 @@
+import { godwitError } from '../../errors.ts';
+import { newWish, wishAsk } from '../../protocol/controller/wish.ts';
+import { standing } from '../inventory/leases.ts';
+import type { Held } from '../inventory/leases.ts';
+import { shardOf } from '../inventory/shards.ts';
+import type { Store } from './open.ts';
+import { addWish, openDrain } from './wish-asked.ts';
+import type { Db } from './wish-rows.ts';
+
+/**
+ * A host that is ill. `words`: what of its hardware fails; empty where a person noted that it needs care and no more. `wish`:
+ * the drain that was asked for on that ground.
+ */
+export interface IllHost {
+  readonly host: string;
+  readonly sinceMs: number;
+  readonly words: string;
+  readonly wish?: string;
+}
+
+/** By host. */
+export async function illHosts({ db }: Pick<Store, 'db'>): Promise<Map<string, IllHost>> {
+  const rows = await db.selectFrom('host_health').selectAll().execute();
+  return new Map(
+    rows.map(({ host, began_at: sinceMs, words, wish }) => [
+      host,
+      { host, sinceMs, words, ...(wish === null ? {} : { wish }) },
+    ]),
+  );
+}
+
+/** What people noted of hosts, by host. */
+export async function maintenanceNotes({ db }: Pick<Store, 'db'>): Promise<Map<string, string>> {
+  const rows = await db
+    .selectFrom('host_marks')
+    .select(['host', 'maintenance'])
+    .where('maintenance', 'is not', null)
+    .execute();
+  return new Map(rows.map(({ host, maintenance }) => [host, maintenance ?? '']));
+}
+
+/** Null takes the note away. GODWIT_HOST_UNKNOWN for a host that no controller knows. */
+export async function setMaintenance(
+  store: Store,
+  host: string,
+  note: string | null,
+): Promise<void> {
+  await store.transaction(async (db) => {
+    const known = await db
+      .selectFrom('hosts')
+      .select('name')
+      .where('name', '=', host)
+      .executeTakeFirst();
+    if (known === undefined) throw godwitError('GODWIT_HOST_UNKNOWN', { host });
+    const set = { maintenance: note };
+    await db
+      .insertInto('host_marks')
+      .values({ host, ...set })
+      .onConflict((conflict) => conflict.column('host').doUpdateSet(set))
+      .execute();
+  });
+}
+
+/** Under the lease of the host's shard; false where another controller has that by now. */
+async function mayWrite(db: Db, store: Store, held: Held, host: string): Promise<boolean> {
+  return (await standing(db, store, held)).has(shardOf(host));
+}
+
+/** It is ill from now on; what was written before of the same illness keeps its beginning and its drain. */
+export async function writeIll(
+  store: Store,
+  held: Held,
+  { host, words }: Pick<IllHost, 'host' | 'words'>,
+): Promise<void> {
+  await store.transaction(async (db) => {
+    if (!(await mayWrite(db, store, held, host))) return;
+    await db
+      .insertInto('host_health')
+      .values({ host, began_at: store.nowMs, words, wish: null })
+      .onConflict((conflict) => conflict.column('host').doUpdateSet({ words }))
+      .execute();
+  });
+}
+
+/** It is well again; what a drain emptied stays empty until a person lets guests come again. */
+export async function writeWell(store: Store, held: Held, host: string): Promise<void> {
+  await store.transaction(async (db) => {
+    if (!(await mayWrite(db, store, held, host))) return;
+    await db.deleteFrom('host_health').where('host', '=', host).execute();
+  });
+}
+
+/**
+ * Asks for a drain of an ill host, once for each illness: a person who undrains it meanwhile is not overruled. Undefined
+ * where it has one already, or where so many ill hosts were drained that one more is for a person to decide.
+ */
+export async function drainIll(
+  store: Store,
+  held: Held,
+  { host, id, most }: { readonly host: string; readonly id: string; readonly most: number },
+): Promise<string | undefined> {
+  return store.transaction(async (db) => {
+    if (!(await mayWrite(db, store, held, host))) return undefined;
+    const rows = await db.selectFrom('host_health').select(['host', 'wish']).execute();
+    const own = rows.find((row) => row.host === host);
+    if (own === undefined || own.wish !== null) return undefined;
+    let wish = await openDrain(db, host);
+    if (wish === undefined) {
+      if (rows.filter((row) => row.wish !== null).length >= most) return undefined;
+      const ask = wishAsk.parse({ kind: 'drain', hosts: [host] });
+      const { now: nowMs } = await db.selectNoFrom(store.nowMs.as('now')).executeTakeFirstOrThrow();
+      await addWish(db, newWish(id, ask, { nowMs, by: 'the health policy' }), store.nowMs);
+      wish = id;
+    }
+    await db.updateTable('host_health').set({ wish }).where('host', '=', host).execute();
+    return wish;
+  });
+}

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { judged, seenIn, WELL } from '../../../src/controller/health/verdict.ts';
+import type { Seen, Verdict } from '../../../src/controller/health/verdict.ts';
+
+const patience = { failingMs: 300, wellMs: 1000 };
+const looks = fc.array(
+  fc.record({
+    seen: fc.constantFrom<Seen>('well', 'failing', 'unclear'),
+    afterMs: fc.integer({ min: 1, max: 400 }),
+  }),
+  { maxLength: 200 },
+);
+
+/** Every verdict with its moment and what was seen then. */
+function course(all: readonly { readonly seen: Seen; readonly afterMs: number }[]) {
+  let verdict: Verdict = WELL;
+  let nowMs = 0;
+  return all.map(({ seen, afterMs }) => {
+    nowMs += afterMs;
+    verdict = judged(verdict, seen, nowMs, patience);
+    return { ...verdict, nowMs, seen };
+  });
+}
+
+test('a verdict never flaps: between two changes lies the time for which the other thing was seen', () => {
+  fc.assert(
+    fc.property(looks, (all) => {
+      const steps = course(all);
+      let changedMs = -Infinity;
+      let before = false;
+      for (const [at, { isIll, nowMs }] of steps.entries()) {
+        if (isIll === before) continue;
+        before = isIll;
+        const least: number = isIll ? patience.failingMs : patience.wellMs;
+        assert.ok(nowMs - changedMs >= least);
+        const run = steps.slice(0, at + 1).filter((each) => each.nowMs >= nowMs - least);
+        assert.ok(run.every(({ seen }) => seen === (isIll ? 'failing' : 'well')));
+        changedMs = nowMs;
+      }
+    }),
+  );
+});
+
+test('what fails for long enough makes a host ill, and what is well for long enough makes it well', () => {
+  fc.assert(
+    fc.property(looks, fc.boolean(), (all, failing) => {
+      const last = { seen: failing ? 'failing' : 'well', afterMs: 100 } as const;
+      const steps = course([...all, ...Array.from({ length: 12 }, () => last)]);
+      assert.equal(steps.at(-1)?.isIll, failing);
+    }),
+  );
+});
+
+test('warnings alone, and a host of which nothing is known, are no ground for a change', () => {
+  const signal = { kind: 'disk', level: 'warning', part: 'sda', words: 'old' } as const;
+  const at = new Date(0).toISOString();
+  assert.equal(seenIn(undefined), 'unclear');
+  assert.equal(seenIn({ at, signals: [signal], notRead: [] }), 'unclear');
+  assert.equal(seenIn({ at, signals: [], notRead: [] }), 'well');
+  assert.equal(seenIn({ at, signals: [{ ...signal, level: 'failing' }], notRead: [] }), 'failing');
+});
