@@ -1,10 +1,16 @@
+import { useState } from 'preact/hooks';
 import type { SamplePoint } from '../../../src/protocol/controller/fleet.ts';
 import { formatBytes, formatRate } from '../../../src/protocol/quantity.ts';
+import { ask } from '../base/http.ts';
+import { useLoaded } from '../base/load.ts';
 import { momentText, percentText } from '../base/words.ts';
 import { columnsOf } from '../fleet/samples.ts';
 import type { Span } from '../fleet/samples.ts';
 import { Chart } from '../parts/chart.tsx';
+import { Shown } from '../parts/loaded.tsx';
+import { Empty } from '../parts/notices.tsx';
 
+const LOOK_MS = 10_000;
 /** What a chart shows at least, s, however few points there are yet. */
 const SPAN_S: Readonly<Record<Span, number>> = {
   sample: 600,
@@ -12,10 +18,70 @@ const SPAN_S: Readonly<Record<Span, number>> = {
   hour: 30 * 86_400,
 };
 
+const SPANS: readonly (readonly [Span, string])[] = [
+  ['sample', '10 minutes'],
+  ['minute', '2 hours'],
+  ['hour', '30 days'],
+];
+
+/** How busy a host was, over a time that a person picks. */
+export function HostLoad({
+  name,
+  isUp,
+  memoryBytes,
+}: {
+  name: string;
+  isUp: boolean;
+  memoryBytes: number | undefined;
+}) {
+  const [span, setSpan] = useState<Span>('sample');
+  const samples = useLoaded(
+    (until) =>
+      ask<{ points: SamplePoint[] }>(`/v1/hosts/${encodeURIComponent(name)}/samples?span=${span}`, {
+        signal: until,
+      }),
+    [name, span],
+    isUp ? LOOK_MS : undefined,
+  );
+  return (
+    <section class="panel">
+      <div class="row between">
+        <h2>How busy it is</h2>
+        <div class="switch" role="group" aria-label="The last">
+          {SPANS.map(([each, words]) => (
+            <button
+              key={each}
+              type="button"
+              aria-pressed={each === span}
+              onClick={() => setSpan(each)}
+            >
+              {words}
+            </button>
+          ))}
+        </div>
+      </div>
+      <Shown of={samples} what="samples" lines={3}>
+        {({ points }) =>
+          points.length === 0 ? (
+            <Empty title="Nothing was measured in that time.">
+              <p>
+                A sample comes each 10 s while the host is up. Another controller may have the
+                newest.
+              </p>
+            </Empty>
+          ) : (
+            <HostCharts points={points} span={span} memoryBytes={memoryBytes} />
+          )
+        }
+      </Shown>
+    </section>
+  );
+}
+
 const atText = (x: number): string => momentText(x * 1000);
 
 /** Processors and what waits, memory, network and disks over the same time. */
-export function HostCharts({
+function HostCharts({
   points,
   span,
   memoryBytes,

@@ -1,26 +1,24 @@
 import { useState } from 'preact/hooks';
 import type { fleetHostDetail } from '../../../src/protocol/controller/fleet.ts';
-import type { FleetGuest, SamplePoint } from '../../../src/protocol/controller/fleet.ts';
 import { formatBytes } from '../../../src/protocol/quantity.ts';
 import { ask, asProblem } from '../base/http.ts';
 import type { Problem } from '../base/http.ts';
 import { useLoaded } from '../base/load.ts';
 import { mayOperate } from '../base/session.ts';
-import { agoText, count, counted, momentText, percentText } from '../base/words.ts';
+import { agoText, counted, momentText, percentText } from '../base/words.ts';
 import { memoryShare } from '../fleet/filter.ts';
-import { fleet, loaded, revision, shape } from '../fleet/fleet.ts';
-import type { Span } from '../fleet/samples.ts';
+import { fleet, revision } from '../fleet/fleet.ts';
 import { Icon } from '../parts/icons.tsx';
 import { Shown } from '../parts/loaded.tsx';
-import { Empty, ProblemNote } from '../parts/notices.tsx';
-import { Badge, GuestBadge, HOST_STATES, HostBadge } from '../parts/states.tsx';
+import { ProblemNote } from '../parts/notices.tsx';
+import { Badge, HOST_STATES, HostBadge } from '../parts/states.tsx';
 import { undrain } from '../wishes/wishes.ts';
-import { HostCharts } from './host-charts.tsx';
+import { HostLoad } from './host-charts.tsx';
+import { HostGuests } from './host-guests.tsx';
 
 type Detail = ReturnType<typeof fleetHostDetail.parse>;
 
 const LOOK_MS = 10_000;
-const MOST_GUESTS = 1000;
 
 /** One host: how it stands, how busy it is, and what runs on it. */
 export function HostPage({ name }: { name: string }) {
@@ -79,9 +77,9 @@ function Host({ host }: { host: Detail }) {
       )}
       <div class="columns wide-first">
         <Facts host={host} />
-        <Load name={host.name} isUp={isUp} memoryBytes={host.memoryBytes} />
+        <HostLoad name={host.name} isUp={isUp} memoryBytes={host.memoryBytes} />
       </div>
-      <Guests host={host.name} isOld={!isUp} />
+      <HostGuests host={host.name} isOld={!isUp} />
       <Programs host={host} />
     </>
   );
@@ -157,138 +155,6 @@ function Facts({ host }: { host: Detail }) {
           </>
         ))}
       </dl>
-    </section>
-  );
-}
-
-const SPANS: readonly (readonly [Span, string])[] = [
-  ['sample', '10 minutes'],
-  ['minute', '2 hours'],
-  ['hour', '30 days'],
-];
-
-function Load({
-  name,
-  isUp,
-  memoryBytes,
-}: {
-  name: string;
-  isUp: boolean;
-  memoryBytes: number | undefined;
-}) {
-  const [span, setSpan] = useState<Span>('sample');
-  const samples = useLoaded(
-    (until) =>
-      ask<{ points: SamplePoint[] }>(`/v1/hosts/${encodeURIComponent(name)}/samples?span=${span}`, {
-        signal: until,
-      }),
-    [name, span],
-    isUp ? LOOK_MS : undefined,
-  );
-  return (
-    <section class="panel">
-      <div class="row between">
-        <h2>How busy it is</h2>
-        <div class="switch" role="group" aria-label="The last">
-          {SPANS.map(([each, words]) => (
-            <button
-              key={each}
-              type="button"
-              aria-pressed={each === span}
-              onClick={() => setSpan(each)}
-            >
-              {words}
-            </button>
-          ))}
-        </div>
-      </div>
-      <Shown of={samples} what="samples" lines={3}>
-        {({ points }) =>
-          points.length === 0 ? (
-            <Empty title="Nothing was measured in that time.">
-              <p>
-                A sample comes each 10 s while the host is up. Another controller may have the
-                newest.
-              </p>
-            </Empty>
-          ) : (
-            <HostCharts points={points} span={span} memoryBytes={memoryBytes} />
-          )
-        }
-      </Shown>
-    </section>
-  );
-}
-
-function Guests({ host, isOld }: { host: string; isOld: boolean }) {
-  // Asked anew whenever the events say that something of the host's guests changed.
-  const now = fleet.hosts.get(host)?.guests;
-  void shape.value;
-  void loaded.value;
-  const guests = useLoaded(
-    (until) =>
-      ask<{ guests: FleetGuest[]; next?: string }>(
-        `/v1/guests?host=${encodeURIComponent(host)}&limit=${MOST_GUESTS}`,
-        { signal: until },
-      ),
-    [host, now],
-  );
-  return (
-    <section class="panel">
-      <h2>Guests{isOld ? ', as known before' : ''}</h2>
-      <Shown of={guests} what="guests">
-        {({ guests: list, next }) =>
-          list.length === 0 ? (
-            <p class="soft">No guest is on it.</p>
-          ) : (
-            <div class="scrolls" tabIndex={0} role="group" aria-label={`Guests of ${host}`}>
-              <table class="list">
-                <thead>
-                  <tr>
-                    <th>Guest</th>
-                    <th>State</th>
-                    <th class="right">Memory</th>
-                    <th class="right">vCPUs</th>
-                    <th>Driver</th>
-                    <th>Migration</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {list.map((guest) => (
-                    <tr key={`${guest.name} ${guest.uuid}`}>
-                      <td>
-                        <a href={`/guests/${guest.name}`}>{guest.name}</a>
-                        {guest.alsoClaimedBy === undefined ? null : (
-                          <p class="bad">also claimed by {guest.alsoClaimedBy.join(', ')}</p>
-                        )}
-                      </td>
-                      <td>
-                        <GuestBadge state={guest.state} />
-                      </td>
-                      <td class="right">
-                        {guest.memoryBytes === undefined ? '–' : formatBytes(guest.memoryBytes)}
-                      </td>
-                      <td class="right">{guest.vcpus === undefined ? '–' : count(guest.vcpus)}</td>
-                      <td>
-                        {guest.driver}
-                        {guest.manager === undefined ? '' : `, held by ${guest.manager}`}
-                      </td>
-                      <td>
-                        {guest.migration === undefined ? (
-                          ''
-                        ) : (
-                          <a href={`/migrations/${guest.migration}`}>{guest.migration}</a>
-                        )}
-                      </td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-              {next === undefined ? null : <p class="soft">The first {count(list.length)}.</p>}
-            </div>
-          )
-        }
-      </Shown>
     </section>
   );
 }

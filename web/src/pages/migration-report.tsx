@@ -158,12 +158,12 @@ function RangeBar({
 }
 
 /** Newest last, each with when it was taken. */
-export function Decisions({ report: { decisions } }: { report: Report }) {
+export function Decisions({ report: { decisions, outcome } }: { report: Report }) {
   return (
     <section class="panel">
       <h2>Decisions</h2>
       {decisions.length === 0 ? (
-        <p class="soft">none had to be taken</p>
+        <p class="soft">{outcome === 'running' ? 'none so far' : 'none had to be taken'}</p>
       ) : (
         <ol class="decisions">
           {decisions.map(({ atMs, what }, at) => (

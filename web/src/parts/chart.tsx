@@ -171,7 +171,7 @@ function optionsFor(latest: { current: ChartParts }, place: HTMLElement): uPlot.
         values: (_chart, splits, _axis, _space, step) =>
           xKind === 'time'
             ? timeLabels(splits, step)
-            : splits.map((each) => latest.current.xText?.(each) ?? String(each)),
+            : withoutRepeats(splits.map((each) => latest.current.xText?.(each) ?? String(each))),
       },
       {
         ...axis,
@@ -201,6 +201,10 @@ function optionsFor(latest: { current: ChartParts }, place: HTMLElement): uPlot.
     hooks: { draw: [(chart) => drawMarks(chart, latest.current.marks ?? [], place)] },
   };
 }
+
+/** Where steps are finer than what their words tell, each is said once. */
+const withoutRepeats = (labels: readonly string[]): string[] =>
+  labels.map((label, at) => (label === labels[at - 1] ? '' : label));
 
 function seriesOf(line: Line, at: number, place: HTMLElement): uPlot.Series {
   const { kind = 'line', colour, name, axis = 'left' } = line;

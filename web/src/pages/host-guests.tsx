@@ -1,0 +1,84 @@
+import type { FleetGuest } from '../../../src/protocol/controller/fleet.ts';
+import { formatBytes } from '../../../src/protocol/quantity.ts';
+import { ask } from '../base/http.ts';
+import { useLoaded } from '../base/load.ts';
+import { count } from '../base/words.ts';
+import { fleet, loaded, shape } from '../fleet/fleet.ts';
+import { Shown } from '../parts/loaded.tsx';
+import { GuestBadge } from '../parts/states.tsx';
+
+const MOST_GUESTS = 1000;
+
+/** The guests of a host, as it told them last. */
+export function HostGuests({ host, isOld }: { host: string; isOld: boolean }) {
+  // Asked anew whenever the events say that something of the host's guests changed.
+  const now = fleet.hosts.get(host)?.guests;
+  void shape.value;
+  void loaded.value;
+  const guests = useLoaded(
+    (until) =>
+      ask<{ guests: FleetGuest[]; next?: string }>(
+        `/v1/guests?host=${encodeURIComponent(host)}&limit=${MOST_GUESTS}`,
+        { signal: until },
+      ),
+    [host, now],
+  );
+  return (
+    <section class="panel">
+      <h2>Guests{isOld ? ', as known before' : ''}</h2>
+      <Shown of={guests} what="guests">
+        {({ guests: list, next }) =>
+          list.length === 0 ? (
+            <p class="soft">No guest is on it.</p>
+          ) : (
+            <div class="scrolls" tabIndex={0} role="group" aria-label={`Guests of ${host}`}>
+              <table class="list">
+                <thead>
+                  <tr>
+                    <th>Guest</th>
+                    <th>State</th>
+                    <th class="right">Memory</th>
+                    <th class="right">vCPUs</th>
+                    <th>Driver</th>
+                    <th>Migration</th>
+                  </tr>
+                </thead>
+                <tbody>
+                  {list.map((guest) => (
+                    <tr key={`${guest.name} ${guest.uuid}`}>
+                      <td>
+                        <a href={`/guests/${guest.name}`}>{guest.name}</a>
+                        {guest.alsoClaimedBy === undefined ? null : (
+                          <p class="bad">also claimed by {guest.alsoClaimedBy.join(', ')}</p>
+                        )}
+                      </td>
+                      <td>
+                        <GuestBadge state={guest.state} />
+                      </td>
+                      <td class="right">
+                        {guest.memoryBytes === undefined ? '–' : formatBytes(guest.memoryBytes)}
+                      </td>
+                      <td class="right">{guest.vcpus === undefined ? '–' : count(guest.vcpus)}</td>
+                      <td>
+                        {guest.driver}
+                        {guest.manager === undefined ? '' : `, held by ${guest.manager}`}
+                      </td>
+                      <td>
+                        {guest.migration === undefined ? (
+                          ''
+                        ) : (
+                          <a href={`/migrations/${guest.migration}`}>{guest.migration}</a>
+                        )}
+                      </td>
+                    </tr>
+                  ))}
+                </tbody>
+              </table>
+              {next === undefined ? null : <p class="soft">The first {count(list.length)}.</p>}
+            </div>
+          )
+        }
+      </Shown>
+    </section>
+  );
+}
