@@ -27,6 +27,9 @@ import type { Examined } from './questions.ts';
 
 /** The destination answers within this, ms; the last may ask a segment that is silent. */
 const ADMISSION_MS = 8000;
+/** Of each question that times the way to the destination, and how many there are. */
+const QUESTION_MS = 2000;
+const QUESTIONS = 3;
 const STORAGE_MS = 10_000;
 const ASSESS_MS = 15_000;
 /** Memory that goes from hypervisor to hypervisor arrives at a port of its own. */
@@ -38,7 +41,7 @@ export interface ExamineParts {
   readonly config: AgentConfig;
   readonly clock: Clock;
   readonly drivers: readonly Driver[];
-  readonly peers: Pick<Peers, 'preflight' | 'address'>;
+  readonly peers: Pick<Peers, 'preflight' | 'address' | 'linkProbe'>;
 }
 
 export interface Examining extends ExamineParts, Examined {
@@ -203,7 +206,9 @@ async function askAdmission(
     const askedMs = clock.wallMs();
     const told = await peers.preflight(to).preflight({ body: { admission, ports } }, options);
     const answered = pass('destination', `${to} answers`, 'both');
-    const both = checksOfHosts(own, told.host, askedMs, clock.wallMs());
+    const answeredMs = clock.wallMs();
+    const tripMs = await roundTripMs(peers, to, clock, signal);
+    const both = checksOfHosts(own, told.host, askedMs, answeredMs, tripMs);
     return { checks: [answered, ...told.checks, ...both], told };
   } catch (thrown) {
     signal.throwIfAborted();
@@ -214,6 +219,27 @@ async function askAdmission(
     const hint = `Upgrade Godwit on ${to}; a migration to it makes these checks once it has begun.`;
     return { checks: [warn('destination', evidence, hint, 'both')] };
   }
+}
+
+/** The shortest of a few questions over the connection that stands; undefined where the destination takes none. */
+async function roundTripMs(
+  peers: Examining['peers'],
+  to: string,
+  clock: Examining['clock'],
+  signal: AbortSignal,
+): Promise<number | undefined> {
+  let least: number | undefined;
+  try {
+    for (let left = QUESTIONS; left > 0; left -= 1) {
+      const askedMs = clock.monotonicMs();
+      await peers.linkProbe(to, '', { signal, deadlineMs: QUESTION_MS });
+      least = Math.min(least ?? Infinity, clock.monotonicMs() - askedMs);
+    }
+  } catch {
+    // An earlier build has no such route, and a check goes on without this.
+    signal.throwIfAborted();
+  }
+  return least;
 }
 
 /** With `--on-lost restart` the way to start the guest anew has to be known. */

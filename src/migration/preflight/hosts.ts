@@ -10,6 +10,8 @@ export interface HostsFacts {
   /** When the destination was asked and had answered, by the source's clock, ms. */
   readonly askedMs: number;
   readonly answeredMs: number;
+  /** The shortest of several questions, which a round trip is at most, ms; absent where it was not measured. */
+  readonly roundTripMs?: number | undefined;
 }
 
 /** Beyond this, times in the logs and reports of both hosts cannot be compared by eye any more, ms. */
@@ -30,6 +32,29 @@ export function judgeClock({ source, destination, askedMs, answeredMs }: HostsFa
   const hint =
     'Synchronise both clocks (chrony, NTP): logs and reports of the two hosts cannot be compared, and a guest that reads its host’s clock sees it jump.';
   return [warns(evidence, hint)];
+}
+
+/** From here on a guest feels the way to the other host, ms. */
+const LONG_MS = 50;
+/** Beyond this, what waits for the other host at every step hardly goes on, ms. */
+const VERY_LONG_MS = 150;
+
+/** Whether the way between both hosts is long, and what a guest feels of that. */
+export function judgeRoundTrip({ destination, roundTripMs }: HostsFacts): Finding[] {
+  if (roundTripMs === undefined) return [];
+  const shown = formatDuration(Math.round(roundTripMs));
+  const evidence = `a round trip to ${destination.name} takes ${shown} at most`;
+  if (roundTripMs < LONG_MS) return [passes(evidence)];
+  const feels = [
+    `By post-copy each page that the guest needs before it has come takes ${shown}: it goes on at ${Math.floor(1000 / roundTripMs)} such pages a second for each vCPU.`,
+    `A write to storage that is acknowledged at the other site takes ${shown} longer, and so does each answer of a service that stays here.`,
+    'Raise the timeouts of heartbeats in a cluster of which only some members move.',
+  ];
+  if (roundTripMs <= VERY_LONG_MS) return [warns(evidence, feels.join(' '))];
+  const words = `${evidence}: more than ${VERY_LONG_MS} ms`;
+  return [
+    warns(words, [`Use pre-copy alone, and move storage with the guest.`, ...feels].join(' ')),
+  ];
 }
 
 /** Whether both hosts run the same build. */

@@ -7,7 +7,14 @@ import { judgeLimits } from './limits.ts';
 import type { LimitsFacts } from './limits.ts';
 import { judgeBusy, judgeGuest, judgeOutgoing } from './guest.ts';
 import type { BusyFacts, GuestFacts, OutgoingFacts } from './guest.ts';
-import { judgeCertificates, judgeClock, judgeHooks, judgeJournal, judgeVersions } from './hosts.ts';
+import {
+  judgeCertificates,
+  judgeClock,
+  judgeHooks,
+  judgeJournal,
+  judgeRoundTrip,
+  judgeVersions,
+} from './hosts.ts';
 import type { HostsFacts } from './hosts.ts';
 
 /** What the source's agent knows when it is asked. */
@@ -146,6 +153,13 @@ export const CHECKS = [
     needs: 'both',
     asks: 'do the clocks of both hosts agree?',
     judge: judgeClock,
+  },
+  {
+    name: 'round-trip',
+    step: 'admit',
+    needs: 'both',
+    asks: 'is the way between both hosts so long that the guest feels it?',
+    judge: judgeRoundTrip,
   },
   {
     name: 'versions',

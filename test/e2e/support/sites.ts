@@ -19,8 +19,9 @@ const GODWIT = fileURLToPath(new URL('../../../godwit', import.meta.url));
 const RELAY = { name: 'relay1', address: '203.0.113.9', port: 7500 } as const;
 const TICKS_PER_SECOND = 100;
 
-/** What a host of two knows: the other one through the relay alone. */
+/** What a host of two knows: the other one through the relay alone. Any further host knows nobody. */
 export function siteConfig(host: string): Partial<AgentConfigInput> {
+  if (host !== 'a' && host !== 'b') return { peers: {} };
   const peer = host === 'a' ? 'b' : 'a';
   return {
     relays: [{ name: RELAY.name, address: `${RELAY.address}:${RELAY.port}` }],
@@ -46,12 +47,16 @@ table ip site {
 }
 `;
 
-/** Puts each host behind a NAT; the switch becomes the public network, where the relay's address is. */
-export async function partSites(lab: Lab): Promise<void> {
-  const ip = (member: string, line: string): Promise<string> =>
-    runCommand(inHost(lab, member, ['ip', ...line.split(' ')]));
-  await ip('switch', `addr add ${RELAY.address}/24 dev ${pathBridge(0)}`);
-  for (const host of lab.hosts) {
+/** Where the relay runs: the switch, or a host of its own, so that the lab's delay lies on both of its legs. */
+export type RelayMember = 'switch' | 'c';
+
+/** Puts hosts a and b behind a NAT each; the switch becomes the public network, where the relay's address is. */
+export async function partSites(lab: Lab, member: RelayMember = 'switch'): Promise<void> {
+  const ip = (at: string, line: string): Promise<string> =>
+    runCommand(inHost(lab, at, ['ip', ...line.split(' ')]));
+  const device = member === 'switch' ? pathBridge(0) : migrationLink(0);
+  await ip(member, `addr add ${RELAY.address}/24 dev ${device}`);
+  for (const host of ['a', 'b']) {
     const link = migrationLink(0);
     await ip(host, `addr add ${outside(host)}/32 dev ${link}`);
     await ip(host, `route add ${RELAY.address}/32 dev ${link} src ${hostAddress(host)}`);
@@ -62,18 +67,20 @@ export async function partSites(lab: Lab): Promise<void> {
 /** `godwit relay` at the public address, as a process that can be killed. */
 export class SiteRelay {
   readonly #lab: Lab;
+  readonly #member: RelayMember;
   readonly #configFile: string;
   readonly #logFile: string;
   #process: ProcessIdentity | undefined;
 
-  private constructor(lab: Lab) {
+  private constructor(lab: Lab, member: RelayMember) {
     this.#lab = lab;
+    this.#member = member;
     this.#configFile = path.join(lab.dir, 'relay.json');
     this.#logFile = path.join(lab.dir, 'relay.log');
   }
 
-  static async start(lab: Lab): Promise<SiteRelay> {
-    const relay = new SiteRelay(lab);
+  static async start(lab: Lab, member: RelayMember = 'switch'): Promise<SiteRelay> {
+    const relay = new SiteRelay(lab, member);
     const pkiDir = path.join(lab.dir, RELAY.name);
     const caDir = path.join(lab.dir, 'ca');
     const { name, address, port } = RELAY;
@@ -87,7 +94,7 @@ export class SiteRelay {
   /** Resolves once it serves. */
   async up(): Promise<void> {
     const served = await this.#served();
-    const argv = inHost(this.#lab, 'switch', [GODWIT, 'relay', '--config', this.#configFile]);
+    const argv = inHost(this.#lab, this.#member, [GODWIT, 'relay', '--config', this.#configFile]);
     const started = await startDetached(argv, {
       logFile: this.#logFile,
       env: labEnvironment(this.#lab),

@@ -6,6 +6,7 @@ import {
   judgeClock,
   judgeHooks,
   judgeJournal,
+  judgeRoundTrip,
   judgeVersions,
 } from '../../../src/migration/preflight/hosts.ts';
 import type { HostsFacts } from '../../../src/migration/preflight/hosts.ts';
@@ -78,4 +79,18 @@ test('a hook that one host has and the other lacks is named with the host that l
   assert.equal(judgeHooks(facts({ hooks: ['x'] }, { hooks: ['x'] }))[0]?.verdict, 'pass');
   const [found] = judgeHooks(facts({ hooks: ['before-start', 'x'] }, { hooks: ['x', 'y'] }));
   assert.equal(found?.evidence, 'missing, though the other host has it: before-start on b, y on a');
+});
+
+test('a long round trip is warned of with what a guest feels, a very long one plainly, an unmeasured one not at all', () => {
+  assert.deepEqual(judgeRoundTrip(facts()), []);
+  const judged = (roundTripMs: number) => judgeRoundTrip({ ...facts(), roundTripMs })[0];
+  assert.equal(judged(49)?.verdict, 'pass');
+  const long = judged(100);
+  assert.equal(long?.verdict, 'warn');
+  assert.match(long?.evidence ?? '', /a round trip to b takes 100 ms at most$/);
+  assert.match(long?.hint ?? '', /post-copy .* 100 ms: it goes on at 10 such pages a second/);
+  assert.match(long?.hint ?? '', /storage .* 100 ms longer.*heartbeats/s);
+  const far = judged(151);
+  assert.match(far?.evidence ?? '', /more than 150 ms/);
+  assert.match(far?.hint ?? '', /^Use pre-copy alone/);
 });

@@ -106,6 +106,7 @@ test('what both hosts tell of themselves is judged by each row once, in their or
     destination: { ...host, name: 'b' },
     askedMs: 1000,
     answeredMs: 1000,
+    roundTripMs: 1,
   };
   const rows = CHECKS.filter(
     (row) => row.step === 'admit' && row.needs === 'both' && 'judge' in row,

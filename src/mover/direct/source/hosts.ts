@@ -11,7 +11,8 @@ export function checksOfHosts(
   destination: HostFacts | undefined,
   askedMs: number,
   answeredMs: number,
+  roundTripMs?: number,
 ): Check[] {
   if (destination === undefined) return [];
-  return hostChecks({ source, destination, askedMs, answeredMs });
+  return hostChecks({ source, destination, askedMs, answeredMs, roundTripMs });
 }
