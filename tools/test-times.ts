@@ -20,6 +20,10 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     seconds: 90,
     of: ['src/drivers/libvirt/', 'src/drivers/port/'],
   },
+  'test/controller/alerts.e2e.ts': {
+    seconds: 8,
+    of: ['src/controller/', 'examples/prometheus/'],
+  },
   'test/controller/several.e2e.ts': {
     seconds: 45,
     of: ['src/controller/', 'src/rpc/', 'src/host/'],
