@@ -7,6 +7,7 @@ import { controllerContract } from '../protocol/controller/contract.ts';
 import type { SignInMethods } from '../protocol/controller/session.ts';
 import { listenTls, listenUnix } from '../rpc/listen.ts';
 import type { Listening, ListenOptionsOf } from '../rpc/listen.ts';
+import { SendQueues } from '../rpc/send-queues.ts';
 import { serve } from '../rpc/server.ts';
 import type { Handlers } from '../rpc/server.ts';
 import type { Credentials } from '../rpc/tls.ts';
@@ -59,7 +60,9 @@ export async function openDoors(parts: DoorParts): Promise<Doors> {
   const { config, credentials, handlers, listening, metrics } = parts;
   const { watch } = metrics;
   const { name } = config;
-  const listener = serve(controllerContract, handlers, { name, watch, ...listening });
+  const queues = new SendQueues();
+  const serving = { name, watch, ...listening, queues };
+  const listener = serve(controllerContract, handlers, serving);
   const vanished = new Vanished(listening.log);
   const watched =
     (serves: RequestListener): RequestListener =>
@@ -77,7 +80,7 @@ export async function openDoors(parts: DoorParts): Promise<Doors> {
     const socket = path.join(config.stateDir, 'controller.sock');
     const unix = await listenUnix(listener, socket, listening);
     open.push(unix);
-    const web = await openWeb(parts, watched);
+    const web = await openWeb({ ...parts, queues }, watched);
     if (web !== undefined) open.push(web);
     return {
       address: tls.address,
@@ -92,10 +95,19 @@ export async function openDoors(parts: DoorParts): Promise<Doors> {
 }
 
 async function openWeb(
-  parts: DoorParts,
+  parts: DoorParts & { readonly queues: SendQueues },
   watched: (serves: RequestListener) => RequestListener,
 ): Promise<Listening | undefined> {
-  const { config, credentials, handlers, methods, metrics, listening, pages = PAGES } = parts;
+  const {
+    config,
+    credentials,
+    handlers,
+    methods,
+    metrics,
+    listening,
+    queues,
+    pages = PAGES,
+  } = parts;
   const { web, name } = config;
   if (web === undefined) return undefined;
   // Whoever is not signed in is told how to.
@@ -105,6 +117,7 @@ async function openWeb(
     name,
     watch: metrics.watch,
     ...listening,
+    queues,
     limits: WEB_LIMITS,
     callerOf: (request) => webCaller(who, request),
     form: webForm(further),

@@ -5,6 +5,7 @@ import { withDeadline } from '../deadline.ts';
 import type { Route } from '../protocol/route.ts';
 import type { RpcLimits } from './limits.ts';
 import { Ready } from './ready.ts';
+import { LOOK_BYTES } from './send-queues.ts';
 
 /** How what is not a stream goes out. Both wait until the kernel has it, or the reader has stalled for too long. */
 export interface AnswerForm {
@@ -105,6 +106,8 @@ export interface StreamRules {
   readonly failed: (thrown: unknown) => GodwitError;
   /** Throws once the caller has lost the right to the stream; asked before each line and each heartbeat. */
   readonly mayStill: () => void | Promise<void>;
+  /** Resolves once the kernel keeps little enough for the reader. Asked after each LOOK_BYTES; absent: nobody looks. */
+  readonly room?: ((signal: AbortSignal) => Promise<void>) | undefined;
 }
 
 /**
@@ -115,11 +118,12 @@ export async function sendLines(
   response: ServerResponse,
   lines: AsyncIterable<unknown>,
   limits: Pick<RpcLimits, 'stallMs' | 'heartbeatMs'>,
-  { failed, mayStill }: StreamRules,
+  { failed, mayStill, room }: StreamRules,
   framing: Framing = LINES,
 ): Promise<void> {
   const iterator = lines[Symbol.asyncIterator]();
   let next = iterator.next();
+  let unlookedBytes = 0;
   try {
     for (;;) {
       const got = await within(next, limits.heartbeatMs);
@@ -137,7 +141,13 @@ export async function sendLines(
         continue;
       }
       if (got.done === true) break;
-      await write(response, framing.one(got.value), limits.stallMs);
+      const text = framing.one(got.value);
+      await write(response, text, limits.stallMs);
+      unlookedBytes += Buffer.byteLength(text);
+      if (room !== undefined && unlookedBytes >= LOOK_BYTES) {
+        unlookedBytes = 0;
+        await taken(response, limits.stallMs, room);
+      }
       next = iterator.next();
     }
     await finish(response, limits.stallMs);
@@ -168,7 +178,7 @@ async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined
 
 async function write(response: ServerResponse, text: string, stallMs: number): Promise<void> {
   if (response.write(text)) return;
-  await taken(response, 'drain', stallMs);
+  await taken(response, stallMs, (signal) => once(response, 'drain', { signal }));
 }
 
 async function finish(
@@ -177,23 +187,22 @@ async function finish(
   last?: string | Buffer,
 ): Promise<void> {
   response.end(last);
-  if (!response.writableFinished) await taken(response, 'finish', stallMs);
+  if (response.writableFinished) return;
+  await taken(response, stallMs, (signal) => once(response, 'finish', { signal }));
 }
 
 /** Waits for the reader; one that takes nothing for `stallMs`, or is gone, loses its connection. */
 async function taken(
   response: ServerResponse,
-  event: 'drain' | 'finish',
   stallMs: number,
+  work: (signal: AbortSignal) => Promise<unknown>,
 ): Promise<void> {
   const gone = new AbortController();
   const onClose = (): void => gone.abort();
   response.once('close', onClose);
   try {
     if (response.destroyed) return;
-    await withDeadline('a reader', stallMs, gone.signal, (signal) =>
-      once(response, event, { signal }),
-    );
+    await withDeadline('a reader', stallMs, gone.signal, work);
   } catch {
     response.destroy();
   } finally {

@@ -23,6 +23,7 @@ import { Ready } from './ready.ts';
 import { ownRefusals } from './refusals.ts';
 import type { Refusals } from './refusals.ts';
 import { router } from './routes.ts';
+import type { SendQueues } from './send-queues.ts';
 import { Shares } from './shares.ts';
 
 /** What a handler gets: the validated input, who asks, and a signal that aborts when the asker is gone. */
@@ -62,6 +63,8 @@ export interface ServeOptions {
   readonly callerOf?: (request: IncomingMessage) => Promise<Caller>;
   /** Told of each request that its caller may make. */
   readonly watch?: Watch;
+  /** What the kernel keeps for slow readers of streams is bounded by it; absent: by the kernel alone. */
+  readonly queues?: SendQueues;
   /** How answers go out; default: as plain JSON. */
   readonly form?: AnswerForm;
 }
@@ -226,10 +229,10 @@ async function answerMatched(serving: Serving, asked: Asked): Promise<void> {
   });
   if (route.stream) {
     const lines = checked(route, result as AsyncIterable<unknown>);
-    const failed = (thrown: unknown): GodwitError =>
-      answered(serving, request, named(route, thrown));
-    const mayStill = stillMay(serving, asked);
-    await sendLines(response, lines, limits, { failed, mayStill }, framingOf(route));
+    const failed = (thrown: unknown) => answered(serving, request, named(route, thrown));
+    const room = serving.options.queues?.roomFor(request.socket);
+    const rules = { failed, mayStill: stillMay(serving, asked), room };
+    await sendLines(response, lines, limits, rules, framingOf(route));
   } else if (route.text === undefined) {
     const value = result instanceof Ready ? result : ownAnswer(route, result);
     await serving.form.send(response, value, limits.stallMs);
