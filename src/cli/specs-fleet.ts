@@ -211,7 +211,7 @@ export const maintenanceSpec = spec({
     },
     controller,
   },
-  examples: ['maintenance a --note "a DIMM is replaced on Friday"', 'maintenance a --clear'],
+  examples: ["maintenance a --note 'a DIMM is replaced on Friday'", 'maintenance a --clear'],
   usesAgent: true,
   json: 'maintenance',
 });
