@@ -1,4 +1,5 @@
 import { askedErrors } from './errors/asked.ts';
+import { managerErrors } from './errors/managers.ts';
 import { refusalErrors } from './errors/refusals.ts';
 import { runningErrors } from './errors/running.ts';
 import { rpcErrors } from './errors/rpc.ts';
@@ -12,6 +13,7 @@ import { rpcErrors } from './errors/rpc.ts';
  */
 export const ERRORS = {
   ...askedErrors,
+  ...managerErrors,
   ...rpcErrors,
   ...refusalErrors,
   ...runningErrors,

@@ -118,6 +118,10 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/longlink.e2e.ts': { seconds: 44, of: ['src/wire/', 'src/links/'] },
   'test/e2e/lost.e2e.ts': { seconds: 20, core: true },
   'test/e2e/membership.e2e.ts': { seconds: 77, core: true },
+  'test/e2e/manager.e2e.ts': {
+    seconds: 60,
+    of: ['src/controller/managers/', 'src/drivers/vsphere/'],
+  },
   'test/e2e/managed.e2e.ts': {
     seconds: 50,
     of: ['src/mover/managed/', 'src/migration/managed/', 'src/drivers/fake/', 'src/agent/'],

@@ -25,6 +25,10 @@ export interface Context {
   onInterrupt(listener: (signal: InterruptSignal) => void): () => void;
   /** Reads a line that a person types; undefined where nobody is at a terminal, and once `signal` is aborted. */
   readonly readLine?: ((signal: AbortSignal) => Promise<string | undefined>) | undefined;
+  /** Asks for what the terminal does not show: a password. */
+  readonly hiddenLine?:
+    | ((question: string, signal: AbortSignal) => Promise<string | undefined>)
+    | undefined;
   /**
    * Reads the first line of standard input, whoever writes it; what comes after it, or after `most` characters, is left.
    * Undefined once `signal` is aborted.

@@ -67,6 +67,9 @@ export const JSON_SHAPES: Readonly<Record<string, z.ZodType>> = {
   placement: controllerContract.place.response,
   tokens: controllerContract.tokens.response,
   newToken: controllerContract.createToken.response,
+  managers: controllerContract.managers.response,
+  manager: controllerContract.manager.response,
+  newManager: controllerContract.addManager.response,
   guest: guestInfo.extend({
     check: checkAnswer.optional(),
     unchecked: z.string().optional(),

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { addAbortSignal } from 'node:stream';
@@ -21,7 +22,7 @@ export function systemContext(): Context {
         for (const signal of SIGNALS) process.off(signal, listener);
       };
     },
-    ...(process.stdin.isTTY && process.stderr.isTTY ? { readLine } : {}),
+    ...(process.stdin.isTTY && process.stderr.isTTY ? { readLine, hiddenLine } : {}),
     firstLine,
     onResize: (listener) => {
       process.stdout.on('resize', listener);
@@ -34,6 +35,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const satisfies InterruptSign
 
 /** Not as a terminal of its own: a Ctrl-C meanwhile comes as the signal that it is. */
 async function readLine(signal: AbortSignal): Promise<string | undefined> {
+  process.stdin.ref();
   const lines = createInterface({ input: process.stdin, terminal: false });
   try {
     const [line] = (await once(lines, 'line', { signal })) as [string];
@@ -44,6 +46,26 @@ async function readLine(signal: AbortSignal): Promise<string | undefined> {
     lines.close();
     // Else the program waits for a line that nobody wants.
     process.stdin.unref();
+  }
+}
+
+/** The terminal shows again what is typed, however this ends. Asked only once it does not: people type ahead. */
+async function hiddenLine(question: string, signal: AbortSignal): Promise<string | undefined> {
+  const echo = (word: 'echo' | '-echo') =>
+    spawnSync('stty', [word], { stdio: ['inherit', 'ignore', 'ignore'] });
+  const onInterrupt = (): void => {
+    echo('echo');
+    process.exit(130);
+  };
+  process.on('SIGINT', onInterrupt);
+  echo('-echo');
+  try {
+    process.stderr.write(question);
+    return await readLine(signal);
+  } finally {
+    echo('echo');
+    process.off('SIGINT', onInterrupt);
+    process.stderr.write('\n');
   }
 }
 

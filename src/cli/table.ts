@@ -73,6 +73,12 @@ export const TABLE: readonly (Verb | VerbGroup)[] = [
     examples: ['token create ann --role operator --expires 90d', 'token list'],
     verbs: async () => (await import('./commands/token.ts')).TOKEN_VERBS,
   },
+  {
+    name: 'manager',
+    summary: 'vCenters and Hyper-V hosts of a controller',
+    examples: ['manager add vc1 --vsphere https://vc1.example.com --user godwit', 'manager list'],
+    verbs: async () => (await import('./commands/manager.ts')).MANAGER_VERBS,
+  },
   verb(setup.initSpec, () => import('./commands/init.ts')),
   verb(setup.inviteSpec, () => import('./commands/invite.ts')),
   verb(setup.joinSpec, () => import('./commands/join.ts')),

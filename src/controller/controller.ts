@@ -13,6 +13,7 @@ import type { SignInMethods } from '../protocol/controller/session.ts';
 import { Refusals } from '../rpc/refusals.ts';
 import type { Credentials } from '../rpc/tls.ts';
 import { controllerHandlers } from './api/handlers.ts';
+import type { ControllerParts } from './api/handlers.ts';
 import { controllerPkiDir, databaseOf } from './config.ts';
 import type { ControllerConfig } from './config.ts';
 import { openDoors } from './doors.ts';
@@ -24,7 +25,11 @@ import { Metrics } from './metrics.ts';
 import { Inventory } from './inventory/inventory.ts';
 import { ListPull } from './inventory/list-pull.ts';
 import type { Provider } from './oidc/provider.ts';
+import { ManagerBook } from './managers/book.ts';
+import { Managers } from './managers/managers.ts';
+import { KeyRing } from './managers/seal.ts';
 import { openStore } from './store/open.ts';
+import type { Store } from './store/open.ts';
 import { WishWatch } from './engine/wish-watch.ts';
 import { workOn } from './engine/work.ts';
 import { Attempts } from './who/attempts.ts';
@@ -84,13 +89,13 @@ export async function startController(options: ControllerOptions): Promise<Runni
     const up = () => inventory.up();
     const lists = new ListPull({ fleet, credentials, stateDir, pkiDir, log, up });
     const work = workOn({ config, store, credentials, clock, log, owner: owner.id });
-    const who = { tokens: new Tokens(store), sessions: new Sessions(store) };
     const provider = await providerOf(config, clock);
-    const signingIn = { ...who, attempts: new Attempts(), methods: methodsOf(config) };
-    const told = { log, clock, metrics };
+    const signingIn = signingInTo(store, config);
+    const told = { log, clock, metrics, ...managersIn({ config, store, log, clock }) };
     const parts = { config, store, inventory, history, agents, ...told, ...work, ...signingIn };
     const handlers = controllerHandlers(parts);
     const doors = await openDoors({ ...parts, provider, handlers, credentials, listening, pages });
+    await told.managers.start();
     const watch = watchOf({ store, clock, log }, config, inventory);
     const { loop, policyLoop } = work;
     for (const each of [inventory, watch, history, lists, loop, policyLoop]) each.start();
@@ -107,6 +112,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
         await news.close();
         await watch.close();
         await work.close();
+        await told.managers.close();
         await doors.close();
         await inventory.close();
         await history.close();
@@ -129,6 +135,19 @@ function watchOf(
     inventory.samplesOf(name)?.newest?.health;
   const hosts = () => inventory.up().map(({ name }) => ({ name, health: healthOf(name) }));
   return new HealthWatch({ ...parts, policy, hosts, held: () => inventory.held() });
+}
+
+function signingInTo(store: Store, config: ControllerConfig) {
+  const who = { tokens: new Tokens(store), sessions: new Sessions(store) };
+  return { ...who, attempts: new Attempts(), methods: methodsOf(config) };
+}
+
+function managersIn(parts: Pick<ControllerParts, 'config' | 'store' | 'log' | 'clock'>) {
+  const { config, store, log, clock } = parts;
+  const { stateDir } = config;
+  const managerBook = new ManagerBook(store, new KeyRing(path.join(stateDir, 'manager-keys.json')));
+  const managers = new Managers({ book: managerBook, store, stateDir, clock, log });
+  return { managers, managerBook };
 }
 
 /** Loaded only where it is needed: most controllers know tokens alone. */

@@ -82,5 +82,5 @@ export interface Finding {
   readonly name: string;
   readonly verdict: Verdict;
   readonly found: string;
-  readonly hint?: string;
+  readonly hint?: string | undefined;
 }

@@ -8,6 +8,8 @@ import type { Metrics } from '../metrics.ts';
 import { historyHandlers } from './history.ts';
 import type { HistoryApi } from './history.ts';
 import { limitHandlers } from './limits.ts';
+import { managerHandlers } from './managers.ts';
+import type { ManagerParts } from './managers.ts';
 import { OverviewReader } from './overview.ts';
 import { planHandlers } from './plans.ts';
 import { policyHandlers } from './policies.ts';
@@ -22,7 +24,13 @@ import { wishHandlers } from './wishes.ts';
 import type { WishParts } from './wishes.ts';
 
 export interface ControllerParts
-  extends ReadParts, WishParts, HistoryApi, PolicyParts, Omit<SessionParts, 'monotonicMs'> {
+  extends
+    ReadParts,
+    WishParts,
+    HistoryApi,
+    PolicyParts,
+    ManagerParts,
+    Omit<SessionParts, 'monotonicMs'> {
   readonly config: ControllerConfig;
   readonly clock: Clock;
   readonly metrics: Metrics;
@@ -67,6 +75,7 @@ export function controllerHandlers(parts: ControllerParts): Handlers<typeof cont
     ...planHandlers(parts),
     ...sessionHandlers({ ...parts, monotonicMs: () => clock.monotonicMs() }),
     ...tokenHandlers(parts),
+    ...managerHandlers(parts),
     ...policyHandlers(parts),
   };
 }

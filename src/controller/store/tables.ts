@@ -92,6 +92,16 @@ export interface Tables {
     expires_at: number;
   };
 
+  /** vCenters and Hyper-V hosts. `secret`: the password, sealed by the key of that id, which lies outside of the database. */
+  managers: {
+    name: string;
+    body: string;
+    secret_key: string;
+    secret: string;
+    created_at: number;
+    created_by: string;
+  };
+
   /** Standing policies, and who looks for each of them now. */
   policies: {
     kind: string;

@@ -18,7 +18,20 @@ export const VERSIONS: readonly ((db: Database) => Promise<void>)[] = [
   migrations,
   sites,
   hostHealth,
+  managers,
 ];
+
+async function managers({ schema }: Database): Promise<void> {
+  await schema
+    .createTable('managers')
+    .addColumn('name', 'text', (c) => c.primaryKey())
+    .addColumn('body', 'text', (c) => c.notNull())
+    .addColumn('secret_key', 'text', (c) => c.notNull())
+    .addColumn('secret', 'text', (c) => c.notNull())
+    .addColumn('created_at', 'bigint', (c) => c.notNull())
+    .addColumn('created_by', 'text', (c) => c.notNull())
+    .execute();
+}
 
 /** Where each host stands. */
 async function sites({ schema }: Database): Promise<void> {

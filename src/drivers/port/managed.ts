@@ -24,7 +24,7 @@ export interface ManagerFinding {
   readonly name: string;
   readonly verdict: 'ok' | 'warn' | 'fail';
   readonly found: string;
-  readonly hint?: string;
+  readonly hint?: string | undefined;
 }
 
 /**

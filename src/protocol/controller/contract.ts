@@ -15,6 +15,7 @@ import { policyRoutes } from './policies.ts';
 import { historyRoutes } from './history.ts';
 import { limitRoutes } from './limits.ts';
 import { maintenanceRoutes } from './maintenance.ts';
+import { managerRoutes } from './managers.ts';
 import { wishRoutes } from './wishes.ts';
 import {
   fleetGuest,
@@ -186,5 +187,6 @@ export const controllerContract = {
   ...maintenanceRoutes,
   ...sessionRoutes,
   ...tokenRoutes,
+  ...managerRoutes,
   ...policyRoutes,
 };

@@ -54,6 +54,7 @@ export interface VcsimSize {
   readonly hosts?: number;
   readonly guests?: number;
   readonly version?: string;
+  readonly password?: string;
 }
 
 export class Vcsim {
@@ -69,7 +70,8 @@ export class Vcsim {
     this.#program = program;
     this.#size = size;
     this.dir = mkdtempSync(path.join(tmpdir(), 'godwit-vc-'));
-    writeFileSync(this.passwordFile, 'secret\n', { mode: 0o600 });
+    const { password = 'secret' } = size;
+    writeFileSync(this.passwordFile, `${password}\n`, { mode: 0o600 });
   }
 
   static async open(size: VcsimSize = {}): Promise<Vcsim> {
@@ -106,6 +108,8 @@ export class Vcsim {
     const before = this.#begun === undefined ? [] : ['--listen', new URL(this.#begun.url).host];
     const args = ['--state', path.join(this.dir, 'state.json'), '--version', version, ...before];
     const sizes = { clusters, hosts, guests };
+    const { password } = this.#size;
+    if (password !== undefined) args.push('--password', password);
     for (const [name, count] of Object.entries(sizes)) args.push(`--${name}`, String(count));
     const started = spawn(this.#program, args, {
       stdio: ['pipe', 'pipe', 'inherit'],

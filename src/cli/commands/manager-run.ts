@@ -1,0 +1,177 @@
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { MANAGER_KINDS } from '../../drivers/managers.ts';
+import type { ManagerKind } from '../../drivers/managers.ts';
+import { ERRORS, godwitError } from '../../errors.ts';
+import { readPassword } from '../../host/password-file.ts';
+import type { ManagerEntry } from '../../protocol/controller/managers.ts';
+import type { Context } from '../context.ts';
+import { printJson } from '../context.ts';
+import { worst } from '../doctor/judge.ts';
+import { listLook } from '../lists.ts';
+import { doctorText } from '../render/findings.ts';
+import { contextPainter } from '../render/paint.ts';
+import { printable } from '../render/style.ts';
+import { renderTable } from '../render/table.ts';
+import type { Run } from '../verb.ts';
+import { atController } from '../wishes.ts';
+import type { ControllerApi } from '../wishes.ts';
+import type {
+  managerAddSpec,
+  managerListSpec,
+  managerRemoveSpec,
+  managerRotateSpec,
+  managerShowSpec,
+} from './manager.ts';
+
+const TYPE_MS = 600_000;
+const ADD_MS = 200_000;
+
+export const add: Run<typeof managerAddSpec> = (input, context) =>
+  atController(input.flags.controller, input.connection, context, async (api) => {
+    const { flags, args } = input;
+    const kinds = Object.keys(MANAGER_KINDS) as ManagerKind[];
+    const given = kinds.filter((kind) => flags[kind] !== undefined);
+    const [driver] = given;
+    const url = driver === undefined ? undefined : flags[driver];
+    if (driver === undefined || url === undefined || given.length > 1)
+      throw usage(`name one manager: ${kinds.map((kind) => `--${kind} URL`).join(' or ')}`);
+    if (flags.user === undefined) throw usage('--user is missing');
+    const ca = flags.ca === undefined ? undefined : textIn(flags.ca);
+    const options = flags.options === undefined ? {} : optionsIn(flags.options);
+    const pinned =
+      ca === undefined
+        ? (flags.fingerprint ?? (await shownAndTaken(api, url, context)))
+        : undefined;
+    const fingerprint = pinned?.replaceAll(':', '').toLowerCase();
+    const password =
+      flags.passwordFile === undefined
+        ? await typed(context, flags.user)
+        : await readPassword(flags.passwordFile);
+    const place = { driver, url, user: flags.user, options };
+    const trust = {
+      ...(ca === undefined ? {} : { ca }),
+      ...(fingerprint === undefined ? {} : { fingerprint }),
+    };
+    const body = { name: args.name, password, ...place, ...trust };
+    const made = await api.addManager({ body }, { deadlineMs: ADD_MS });
+    if (input.json) return printJson(context, made);
+    const notOk = made.checks.filter(({ verdict }) => verdict !== 'ok');
+    if (notOk.length > 0) context.out.write(doctorText(notOk, contextPainter(context)));
+    context.out.write(`${made.manager.name} was added\n`);
+  });
+
+export const list: Run<typeof managerListSpec> = (input, context) =>
+  atController(input.flags.controller, input.connection, context, async (api) => {
+    const answer = await api.managers();
+    if (input.json) return printJson(context, answer);
+    const rows = answer.managers.map((each) => [
+      each.name,
+      each.driver,
+      printable(each.url),
+      each.state,
+      each.since,
+      String(each.hosts ?? ''),
+      String(each.guests ?? ''),
+    ]);
+    const head = ['NAME', 'DRIVER', 'ADDRESS', 'STATE', 'SINCE', 'HOSTS', 'GUESTS'];
+    const text =
+      rows.length === 0 ? 'no managers\n' : renderTable(head, rows, listLook(context, {}));
+    context.out.write(text);
+    for (const { name, reason } of answer.managers)
+      if (reason !== undefined) context.out.write(`${name}: ${printable(reason)}\n`);
+  });
+
+export const show: Run<typeof managerShowSpec> = (input, context) =>
+  atController(input.flags.controller, input.connection, context, async (api) => {
+    const params = { name: input.args.name };
+    if (input.flags.check === true) {
+      const { checks } = await api.diagnoseManager({ params }, { deadlineMs: ADD_MS });
+      const verdict = worst(checks);
+      if (input.json) printJson(context, { verdict, checks });
+      else context.out.write(doctorText(checks, contextPainter(context)));
+      return verdict === 'fail' ? ERRORS.GODWIT_HOST_LACKS.exit : 0;
+    }
+    const found = await api.manager({ params });
+    if (input.json) printJson(context, found);
+    else context.out.write(managerText(found));
+    return 0;
+  });
+
+export const remove: Run<typeof managerRemoveSpec> = (input, context) =>
+  atController(input.flags.controller, input.connection, context, async (api) => {
+    const { name } = input.args;
+    const answer = await api.removeManager({ params: { name } });
+    if (input.json) return printJson(context, answer);
+    context.out.write(`${name} was removed, and its password with it\n`);
+  });
+
+export const rotate: Run<typeof managerRotateSpec> = (input, context) =>
+  atController(input.flags.controller, input.connection, context, async (api) => {
+    const answer = await api.rotateManagerKey({});
+    if (input.json) return printJson(context, answer);
+    context.out.write(`the passwords of ${answer.managers} managers lie under a new key\n`);
+  });
+
+function managerText(found: ManagerEntry): string {
+  const { name, driver, url, user, fingerprint, state, since, reason, hosts, guests } = found;
+  const lines: [string, string][] = [
+    ['name', name],
+    ['driver', driver],
+    ['address', url],
+    ['user', user],
+    ['certificate', fingerprint === undefined ? 'a CA vouches for it' : `pinned: ${fingerprint}`],
+    ['state', `${state} since ${since}`],
+    ...(reason === undefined ? [] : [['reason', reason] satisfies [string, string]]),
+    ['guests', guests === undefined ? 'not told yet' : `${guests} on ${hosts ?? 0} hosts`],
+    ['agent', found.socket],
+    ['added', `${found.createdAt} by ${found.createdBy}`],
+  ];
+  return lines.map(([what, words]) => `${what.padEnd(12)}${printable(words)}\n`).join('');
+}
+
+/** At first use a person compares it; where nobody can be asked, it has to be named. */
+async function shownAndTaken(api: ControllerApi, url: string, context: Context): Promise<string> {
+  const shown = await api.managerCertificate({ body: { url } });
+  const { fingerprint, subject, issuer, validTo } = shown;
+  if (context.readLine === undefined) {
+    const hint = `Compare it on the manager itself, and name it: --fingerprint ${fingerprint}. Or name its CA with --ca.`;
+    const what = `nobody is at a terminal to compare its certificate (SHA-256 ${fingerprint})`;
+    throw godwitError('GODWIT_USAGE', { what }, { hint });
+  }
+  context.err.write(
+    `It shows this certificate:\n  subject ${printable(subject)}\n  issuer  ${printable(issuer)}\n  until   ${validTo}\n  SHA-256 ${fingerprint}\nIs it the one that the manager itself shows? Type yes to pin it: `,
+  );
+  const said = await context.readLine(AbortSignal.timeout(TYPE_MS));
+  if (said?.trim() === 'yes') return fingerprint;
+  throw usage('the certificate was not taken');
+}
+
+/** Typed where a person is at a terminal, which does not show it; else the first line of standard input. */
+async function typed(context: Context, user: string): Promise<string> {
+  const signal = AbortSignal.timeout(TYPE_MS);
+  const question = `Password of ${printable(user)}: `;
+  const line = await (context.hiddenLine?.(question, signal) ?? context.firstLine?.(1024, signal));
+  if (line === undefined || line === '') throw usage('no password was typed');
+  return line;
+}
+
+function textIn(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw godwitError('GODWIT_CONFIG', { file, what: 'cannot be read' }, { cause });
+  }
+}
+
+function optionsIn(file: string): Record<string, unknown> {
+  try {
+    return z.record(z.string(), z.unknown()).parse(JSON.parse(textIn(file)));
+  } catch (cause) {
+    throw godwitError('GODWIT_CONFIG', { file, what: 'is no JSON object of options' }, { cause });
+  }
+}
+
+function usage(what: string): Error {
+  return godwitError('GODWIT_USAGE', { what }, { hint: 'See `godwit manager add --help`.' });
+}

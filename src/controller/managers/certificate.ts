@@ -1,0 +1,61 @@
+import { connect } from 'node:tls';
+import type { PeerCertificate } from 'node:tls';
+import { godwitError } from '../../errors.ts';
+import { momentOf } from '../inventory/answers.ts';
+
+const CONNECT_MS = 10_000;
+const MOST_WORDS = 1024;
+
+export interface ShownCertificate {
+  /** SHA-256, hex. */
+  readonly fingerprint: string;
+  readonly subject: string;
+  readonly issuer: string;
+  readonly validTo: string;
+}
+
+/** What is shown at an https URL, for a person to compare. Nothing is sent there. GODWIT_UNREACHABLE. */
+export function shownAt(url: string): Promise<ShownCertificate> {
+  const { hostname, port } = new URL(url);
+  const host = hostname.replace(/^\[|\]$/g, '');
+  const { promise, resolve, reject } = Promise.withResolvers<ShownCertificate>();
+  const fail = (reason: string, cause?: unknown): void =>
+    reject(
+      godwitError('GODWIT_UNREACHABLE', { peer: 'the manager', address: host, reason }, { cause }),
+    );
+  const socket = connect({
+    host,
+    port: Number(port || 443),
+    ...(/^[\d.]+$|:/.test(host) ? {} : { servername: host }),
+    minVersion: 'TLSv1.2',
+    // A person compares it before it is pinned.
+    rejectUnauthorized: false,
+  });
+  const timer = setTimeout(() => {
+    socket.destroy();
+    fail(`no TLS within ${CONNECT_MS / 1000} s`);
+  }, CONNECT_MS);
+  socket.once('error', (cause) => fail(cause.message, cause));
+  socket.once('close', () => {
+    clearTimeout(timer);
+    fail('the connection was closed');
+  });
+  socket.once('secureConnect', () => {
+    const { fingerprint256, subject, issuer, valid_to: validTo } = socket.getPeerCertificate();
+    resolve({
+      fingerprint: fingerprint256.replaceAll(':', '').toLowerCase(),
+      subject: wordsOf(subject),
+      issuer: wordsOf(issuer),
+      validTo: momentOf(Date.parse(validTo)),
+    });
+    socket.destroy();
+  });
+  return promise;
+}
+
+function wordsOf(name: PeerCertificate['subject'] | undefined): string {
+  return Object.entries(name ?? {})
+    .map(([key, value]) => `${key}=${String(value)}`)
+    .join(', ')
+    .slice(0, MOST_WORDS);
+}

@@ -1,0 +1,141 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import path from 'node:path';
+import type { Clock } from '../../clock.ts';
+import { toGodwitError } from '../../errors.ts';
+import { isAlive, startTicksOf } from '../../host/process.ts';
+import type { Log } from '../../log.ts';
+import { agentContract } from '../../protocol/contract.ts';
+import { client } from '../../rpc/client.ts';
+import type { Api } from '../../rpc/client.ts';
+import { holderOfSocket } from '../../rpc/port-holder.ts';
+import type { AgentPlace } from './place.ts';
+
+/** The same program in a clone and in a package. */
+const PROGRAM = path.join(
+  import.meta.dirname,
+  `../../bin/agent${path.extname(import.meta.filename)}`,
+);
+const LOOK_MS = 2000;
+const MOST_PAUSE_MS = 30_000;
+const ANSWER_MS = 2000;
+const END_MS = 10_000;
+
+export interface ManagerProcessParts {
+  readonly place: AgentPlace;
+  /** Lays out what the agent reads, before each start. */
+  readonly prepare: () => Promise<void>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Keeps the agent of one manager running until it is closed. One that an earlier controller left is taken over. */
+export class ManagerProcess {
+  readonly #parts: ManagerProcessParts;
+  readonly #end = new AbortController();
+  readonly #ended: Promise<void>;
+  #child: ChildProcess | undefined;
+
+  constructor(parts: ManagerProcessParts) {
+    this.#parts = parts;
+    this.#ended = this.#run();
+  }
+
+  /** Asks it over its unix socket. */
+  async ask<T>(work: (api: Api<typeof agentContract>) => Promise<T>): Promise<T> {
+    const { api, close } = client(agentContract, { unix: this.#parts.place.socket });
+    try {
+      return await work(api);
+    } finally {
+      close();
+    }
+  }
+
+  /** Ends it; its movers go on. */
+  async close(): Promise<void> {
+    this.#end.abort();
+    await this.#ended;
+    const child = this.#child;
+    if (child === undefined || !isRunning(child)) return this.#endTakenOver();
+    const gone = once(child, 'exit');
+    const timer = setTimeout(() => child.kill('SIGKILL'), END_MS);
+    child.kill('SIGTERM');
+    await gone;
+    clearTimeout(timer);
+  }
+
+  /** It is no child of ours: that it has ended is seen by its pid alone. */
+  async #endTakenOver(): Promise<void> {
+    const { clock, place } = this.#parts;
+    const { pid } = holderOfSocket(place.socket) ?? {};
+    const startTicks = pid === undefined ? undefined : startTicksOf(pid);
+    if (pid === undefined || startTicks === undefined) return;
+    const untilMs = clock.monotonicMs() + END_MS;
+    signalTo(pid, 'SIGTERM');
+    while (isAlive({ pid, startTicks })) {
+      if (clock.monotonicMs() > untilMs) signalTo(pid, 'SIGKILL');
+      await clock.sleep(50);
+    }
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#end;
+    const { clock, log, place } = this.#parts;
+    let pauseMs = LOOK_MS;
+    while (!signal.aborted) {
+      try {
+        const isThere = this.#child !== undefined && isRunning(this.#child);
+        if (isThere || (await this.#answers())) {
+          pauseMs = LOOK_MS;
+        } else {
+          if (this.#child !== undefined) {
+            log.warn({ manager: place.name, log: place.log }, 'the agent of a manager has ended');
+            pauseMs = Math.min(pauseMs * 2, MOST_PAUSE_MS);
+          }
+          await this.#parts.prepare();
+          if (!signal.aborted) this.#child = started(place);
+        }
+      } catch (thrown) {
+        const error = toGodwitError(thrown);
+        log.error({ manager: place.name, error }, 'the agent of a manager cannot be started');
+        pauseMs = Math.min(pauseMs * 2, MOST_PAUSE_MS);
+      }
+      await clock.sleep(pauseMs, signal).catch(() => {});
+    }
+  }
+
+  #answers(): Promise<boolean> {
+    return this.ask((api) => api.health({}, { deadlineMs: ANSWER_MS })).then(
+      () => true,
+      () => false,
+    );
+  }
+}
+
+function started(place: AgentPlace): ChildProcess {
+  const log = openSync(place.log, 'w', 0o600);
+  try {
+    const child = spawn(process.execPath, [PROGRAM, '--config', place.config], {
+      cwd: '/',
+      stdio: ['ignore', log, log],
+    });
+    child.on('error', () => {});
+    return child;
+  } finally {
+    closeSync(log);
+  }
+}
+
+function isRunning({ exitCode, signalCode, pid }: ChildProcess): boolean {
+  return pid !== undefined && exitCode === null && signalCode === null;
+}
+
+function signalTo(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It has ended meanwhile.
+  }
+}
