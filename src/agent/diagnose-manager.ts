@@ -1,8 +1,8 @@
-import { loadAgentConfig } from '../../config.ts';
-import { managersOf } from '../../drivers/registry.ts';
-import { godwitError, toGodwitError } from '../../errors.ts';
-import { didYouMean } from '../../protocol/nearest.ts';
-import type { Finding } from './facts.ts';
+import { loadAgentConfig } from '../config.ts';
+import { managersOf } from '../drivers/registry.ts';
+import { godwitError, toGodwitError } from '../errors.ts';
+import { didYouMean } from '../protocol/nearest.ts';
+import type { ManagerFinding } from '../drivers/port/managed.ts';
 
 /** A great inventory is read whole. */
 const DIAGNOSE_MS = 180_000;
@@ -11,7 +11,7 @@ const DIAGNOSE_MS = 180_000;
  * What the driver of that name finds of its manager; changes nothing there. GODWIT_CONFIG where the configuration cannot be
  * read, GODWIT_USAGE where it names no such manager.
  */
-export async function diagnoseManager(name: string, configFile: string): Promise<Finding[]> {
+export async function diagnoseManager(name: string, configFile: string): Promise<ManagerFinding[]> {
   const managers = managersOf(loadAgentConfig(configFile));
   const found = managers.find((each) => each.name === name);
   if (found === undefined) {
