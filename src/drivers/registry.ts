@@ -152,7 +152,8 @@ export function managersOf(config: HostConfig): DiagnosableDriver[] {
 }
 
 function isHere(name: string, { onlyConfigured }: Entry, { drivers }: HostConfig): boolean {
-  return !onlyConfigured || Object.hasOwn(drivers, name);
+  if (!Object.hasOwn(drivers, name)) return !onlyConfigured;
+  return drivers[name] !== false;
 }
 
 /** One line for each option that is still where earlier builds had it, and where it belongs. */

@@ -29,6 +29,16 @@ describe('the drivers of a host', () => {
     assert.throws(() => driverNamed('fake', configOf({})), { code: 'GODWIT_PROTOCOL_INVALID' });
   });
 
+  test('are switched off by false: none is listed, and no peer can name one', () => {
+    const off = configOf({ drivers: { qemu: false, fake: { manager: '/run/manager.sock' } } });
+    assert.deepEqual(
+      allDrivers(off).map(({ name }) => name),
+      ['fake'],
+    );
+    for (const name of ['qemu', undefined])
+      assert.throws(() => driverNamed(name, off), { code: 'GODWIT_PROTOCOL_INVALID' });
+  });
+
   test('read their options where earlier builds had them, and say once where each belongs', () => {
     const config = configOf({ qemu: ['/opt/qemu'], qemuUser: 'agent', imageDirs: ['/boot'] });
     assert.equal(allDrivers(config).length, 1);

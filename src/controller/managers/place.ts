@@ -64,7 +64,8 @@ export class AgentPlace {
       address: `127.0.0.1:${port}`,
       stateDir: this.dir,
       // It sits beside no guest of the controller's host.
-      drivers: { qemu: { programs: [] }, [driver]: section },
+      // What runs on the controller's own host is none of its guests.
+      drivers: { qemu: false, [driver]: section },
       network: { probe: 'off' },
     };
     return parseAgentConfig(this.config, JSON.stringify(config));
