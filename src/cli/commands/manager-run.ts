@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { MANAGER_KINDS } from '../../drivers/managers.ts';
-import type { ManagerKind } from '../../drivers/managers.ts';
+import { MANAGER_KINDS } from '../../agent/managers.ts';
+import type { ManagerKind } from '../../agent/managers.ts';
 import { ERRORS, godwitError } from '../../errors.ts';
 import { readPassword } from '../../host/password-file.ts';
 import type { ManagerEntry } from '../../protocol/controller/managers.ts';

@@ -1,4 +1,4 @@
-import { MANAGER_KINDS } from '../../drivers/managers.ts';
+import { MANAGER_KINDS } from '../../agent/managers.ts';
 import { spec, verb } from '../verb.ts';
 import type { Flag, Verb } from '../verb.ts';
 

@@ -1,9 +1,9 @@
+import { diagnoseIn } from '../../agent/managers.ts';
+import type { ManagerFinding } from '../../agent/managers.ts';
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../../clock.ts';
-import { managersOf } from '../../drivers/registry.ts';
-import type { ManagerFinding } from '../../drivers/port/managed.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import { Mutex } from '../../mutex.ts';
 import type { Log } from '../../log.ts';
@@ -147,12 +147,10 @@ export class Managers {
   }
 
   async #diagnosed(at: AgentPlace, place: ManagerPlace): Promise<ManagerFinding[]> {
-    const [driver] = managersOf(at.configOf(place));
-    if (driver === undefined) {
-      const what = `${place.driver} has no manager that could be asked`;
-      throw godwitError('GODWIT_MANAGER_REFUSED', { manager: at.name, what });
-    }
-    return driver.diagnose(AbortSignal.timeout(DIAGNOSE_MS));
+    const found = await diagnoseIn(at.configOf(place), AbortSignal.timeout(DIAGNOSE_MS));
+    if (found !== undefined) return found;
+    const what = `${place.driver} has no manager that could be asked`;
+    throw godwitError('GODWIT_MANAGER_REFUSED', { manager: at.name, what });
   }
 
   #begin(kept: KeptManager): void {

@@ -1,8 +1,15 @@
 import { loadAgentConfig } from '../config.ts';
+import type { AgentConfig } from '../config.ts';
+import { MANAGER_KINDS } from '../drivers/managers.ts';
+import type { ManagerKind } from '../drivers/managers.ts';
 import { managersOf } from '../drivers/registry.ts';
 import { godwitError, toGodwitError } from '../errors.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 import type { ManagerFinding } from '../drivers/port/managed.ts';
+
+/** For those above an agent, which know its drivers by what it says of them. */
+export { MANAGER_KINDS };
+export type { ManagerFinding, ManagerKind };
 
 /** A great inventory is read whole. */
 const DIAGNOSE_MS = 180_000;
@@ -35,4 +42,13 @@ export async function diagnoseManager(name: string, configFile: string): Promise
     );
     return [{ name: 'answers', verdict: 'fail', found: message, hint }];
   }
+}
+
+/** What the one driver with a manager in this configuration finds of it; undefined where there is none. Changes nothing. */
+export async function diagnoseIn(
+  config: AgentConfig,
+  signal: AbortSignal,
+): Promise<ManagerFinding[] | undefined> {
+  const [driver] = managersOf(config);
+  return driver?.diagnose(signal);
 }
