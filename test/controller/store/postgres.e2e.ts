@@ -47,6 +47,25 @@ describe('a store in PostgreSQL', () => {
     });
   });
 
+  test('a connection that breaks between two queries of a transaction fails that transaction, and no process', async () => {
+    const store = await openStore({ postgres: await postgres.database() }, silentLog);
+    const broken = store.transaction(async (db) => {
+      const { pid } = await db
+        .selectNoFrom(sql<number>`pg_backend_pid()`.as('pid'))
+        .executeTakeFirstOrThrow();
+      await sql`select pg_terminate_backend(${pid})`.execute(store.db);
+      await untilSo(async () => {
+        const { rows } = await sql<{ count: number }>`
+          select count(*) as count from pg_stat_activity where pid = ${pid}`.execute(store.db);
+        return rows[0]?.count === 0;
+      });
+      await db.selectFrom('limits').selectAll().execute();
+    });
+    await assert.rejects(broken, { code: 'GODWIT_STORE' });
+    assert.deepEqual(await store.db.selectFrom('limits').selectAll().execute(), []);
+    await store.close();
+  });
+
   test('goes on by itself after the database was ended and started again', async () => {
     const store = await openStore({ postgres: await postgres.database() }, silentLog);
     const limit = { scope: 'fleet', name: '', most: 3 };
