@@ -118,6 +118,7 @@ export function receipts({ say, signal, words }: BenchOptions): Measure[] {
     );
     return done;
   });
+  if (all.length === 0) throw new Error('nothing moved on these days: there is nothing to receipt');
   const runs = days.length;
   const saved = all.reduce((sum, { realised }) => sum + realised, 0);
   const expected = all.reduce((sum, each) => sum + each.expected, 0);
@@ -146,4 +147,4 @@ export function receipts({ say, signal, words }: BenchOptions): Measure[] {
 }
 
 const goodOf = (all: readonly Receipt[]): number =>
-  all.length === 0 ? 1 : all.filter(({ realised }) => realised > 0).length / all.length;
+  all.filter(({ realised }) => realised > 0).length / all.length;

@@ -99,19 +99,20 @@ const ATTRIBUTES: Readonly<Record<number, string>> = {
   198: 'sectors cannot be read',
 };
 
-/** What `smartctl --json -H -A` says of one disk. */
-export function parseSmart(part: string, text: string): HealthSignal[] {
+/** What `smartctl --json -H -A` says of one disk; undefined where it says nothing of it, as of one that sleeps. */
+export function parseSmart(part: string, text: string): HealthSignal[] | undefined {
   const { data } = smart.safeParse(jsonOf(text));
-  if (data === undefined) return [];
   const disk = (level: HealthSignal['level'], words: string): HealthSignal => ({
     kind: 'disk',
     level,
     part,
     words,
   });
-  const { nvme_smart_health_information_log: nvme, ata_smart_attributes: ata } = data;
+  const { smart_status: status, ...logs } = data ?? {};
+  const { nvme_smart_health_information_log: nvme, ata_smart_attributes: ata } = logs;
+  if (status === undefined && nvme === undefined && ata === undefined) return undefined;
   const found: HealthSignal[] = [];
-  if (data.smart_status?.passed === false)
+  if (status?.passed === false)
     found.push(disk('failing', 'the disk says that it is about to fail'));
   const warnings = nvme?.critical_warning ?? 0;
   if (warnings > 0)

@@ -41,9 +41,17 @@ export function healthReader(root = '/sys', smartctl = 'smartctl'): HealthReader
     read: (file) => firstBytes(path.join(root, file)),
     smartctl: (args, signal) =>
       new Promise((resolve) => {
-        const options = { timeout: ASKING_MS, maxBuffer: MOST_ANSWER, signal };
+        // One that hangs in the kernel does not end when it is killed, either.
+        const late = setTimeout(() => resolve(undefined), ASKING_MS + 1000);
+        const options = {
+          timeout: ASKING_MS,
+          killSignal: 'SIGKILL' as const,
+          maxBuffer: MOST_ANSWER,
+          signal,
+        };
         // Its exit code tells of the disk as well: what it printed counts, if it printed anything.
         execFile(smartctl, [...args], options, (_error, stdout) => {
+          clearTimeout(late);
           resolve(stdout === '' ? undefined : stdout);
         });
       }),
@@ -202,12 +210,18 @@ export class Health {
     if (known !== undefined && nowMs - known.atMs < DISKS_EVERY_MS) return known;
     const { signal } = this.#end;
     const scan = await this.#reader.smartctl(['--scan', '--json=c'], signal);
+    // Where nobody answers, what was told last stands.
+    if (scan === undefined && known !== undefined) {
+      this.#disks = { ...known, atMs: nowMs };
+      return this.#disks;
+    }
     const disks = parse.parseScan(scan ?? '', MOST_DISKS);
     const signals: HealthSignal[] = [];
     for (const { name, type } of disks) {
       // A disk that sleeps is left asleep.
       const asked = ['--json=c', '-H', '-A', '-n', 'standby', '-d', type, name];
-      signals.push(...parse.parseSmart(name, (await this.#reader.smartctl(asked, signal)) ?? ''));
+      const told = parse.parseSmart(name, (await this.#reader.smartctl(asked, signal)) ?? '');
+      signals.push(...(told ?? known?.signals.filter(({ part }) => part === name) ?? []));
     }
     this.#disks = { signals, atMs: nowMs, told: disks.length > 0 };
     return this.#disks;

@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts';
 import { ERRORS } from '../errors.ts';
 import type { FleetNews } from '../protocol/controller/events.ts';
 import type { FleetMigration } from '../protocol/controller/history.ts';
-import type { Watch } from '../rpc/server.ts';
+import type { Watch } from '../rpc/watch.ts';
 import { CostlyAnswers } from './api/costly.ts';
 import type { Store } from './store/open.ts';
 
@@ -15,7 +15,7 @@ const MS = 1000;
 
 /**
  * What Prometheus reads. Migrations are counted by the controller that wrote down their end, so that the sum over all
- * controllers counts each once; they begin at 0 with the process. What stands in the database is the same at each of them.
+ * controllers counts each end once; they begin at 0 with the process. What stands in the database is the same at each of them.
  */
 export class Metrics {
   readonly #registry = new Registry();
@@ -120,9 +120,11 @@ export class Metrics {
     if (outcome === undefined) return;
     this.#migrations.inc({ outcome, mode });
     // A host's own word: what is no code of ours adds no series.
-    if (code !== undefined) this.#failures.inc({ code: code in ERRORS ? code : 'other' });
+    if (code !== undefined)
+      this.#failures.inc({ code: Object.hasOwn(ERRORS, code) ? code : 'other' });
     const { bytes, totalMs, downtimeMs, clientGapMs } = figures;
-    if (bytes !== undefined) this.#bytes.inc({ mode }, bytes);
+    // One that is held ends once more when a person has decided it.
+    if (bytes !== undefined && outcome !== 'held') this.#bytes.inc({ mode }, bytes);
     if (outcome !== 'done') return;
     if (totalMs !== undefined) this.#total.observe({ mode }, totalMs / MS);
     if (downtimeMs !== undefined) this.#downtime.observe({ mode }, downtimeMs / MS);

@@ -25,6 +25,8 @@ import type { Refusals } from './refusals.ts';
 import { router } from './routes.ts';
 import type { SendQueues } from './send-queues.ts';
 import { Shares } from './shares.ts';
+import { watchAnswer } from './watch.ts';
+import type { Watch } from './watch.ts';
 
 /** What a handler gets: the validated input, who asks, and a signal that aborts when the asker is gone. */
 export type Call<R extends Route> = RouteInput<R> & {
@@ -68,9 +70,6 @@ export interface ServeOptions {
   /** How answers go out; default: as plain JSON. */
   readonly form?: AnswerForm;
 }
-
-/** What it answers is called once the answer is out, or its asker gone. `operation`: the route's name in the contract. */
-export type Watch = (operation: string, isStream: boolean) => (status: number) => void;
 
 type AnyHandler = (call: Call<Route>) => unknown;
 
@@ -172,8 +171,8 @@ async function answer(
   checkAccess(caller, route.access, `${method} ${route.path}`);
   if (isAmongParts(route.access)) checkVersion(request, caller.name);
   serving.options.authorise?.(caller, key);
-  const watched = serving.options.watch?.(key, route.stream);
-  if (watched !== undefined) response.once('close', () => watched(response.statusCode));
+  // Whoever has left meanwhile never closes again.
+  if (!signal.aborted) watchAnswer(serving.options.watch?.(key, route.stream), response);
   try {
     await admitted(serving, { match, search, caller, request, response, signal });
   } catch (thrown) {

@@ -173,9 +173,16 @@ describe('whatever is read', () => {
   test('smartctl prints, its signals fit the contract', () => {
     fc.assert(
       fc.property(fc.oneof(json, shaped), (text) => {
-        for (const signal of parse.parseSmart('/dev/sda', text)) healthSignal.parse(signal);
+        for (const signal of parse.parseSmart('/dev/sda', text) ?? []) healthSignal.parse(signal);
       }),
     );
+  });
+
+  test('smartctl says nothing of, as of a disk that sleeps, is not said to be well', () => {
+    const asleep = JSON.stringify({ smartctl: { exit_status: 2 }, device: { name: '/dev/sda' } });
+    for (const text of ['', '{', asleep])
+      assert.equal(parse.parseSmart('/dev/sda', text), undefined);
+    assert.deepEqual(parse.parseSmart('/dev/sda', '{"smart_status":{"passed":true}}'), []);
   });
 
   test('smartctl lists, only names of devices come of it, and none that is an option', () => {

@@ -74,9 +74,15 @@ test('a code that is none of ours adds no series, whatever hosts tell', async (t
     const told = migration({ outcome: 'failed', code: `GODWIT_${nth}"} 1\nevil{x="` });
     own.heard({ type: 'migration', what: 'ended', migration: told });
   }
+  for (const code of ['constructor', 'toString', '__proto__'])
+    own.heard({
+      type: 'migration',
+      what: 'ended',
+      migration: migration({ outcome: 'failed', code }),
+    });
   const samples = samplesOf(await own.text());
   const codes = [...samples].filter(([name]) => name.startsWith('godwit_migration_failures'));
-  assert.deepEqual(codes, [['godwit_migration_failures_total{code="other"}', 100]]);
+  assert.deepEqual(codes, [['godwit_migration_failures_total{code="other"}', 103]]);
 });
 
 test('a viewer reads them at the web listener as text, with the requests before it; a stranger does not', async (t) => {

@@ -86,7 +86,8 @@ export class Provider {
     const { claim } = this.config.roles;
     const { userinfo_endpoint: endpoint } = configuration.serverMetadata();
     if (hasRoleClaim(told, claim) || endpoint === undefined) return told;
-    return { ...(await openid.fetchUserInfo(configuration, accessToken, told.sub)), ...told };
+    // What is nested is taken whole from there: the role stands in it.
+    return { ...told, ...(await openid.fetchUserInfo(configuration, accessToken, told.sub)) };
   }
 
   async #discovered(): Promise<Configuration> {

@@ -4,7 +4,7 @@ import { standing } from '../inventory/leases.ts';
 import type { Held } from '../inventory/leases.ts';
 import { shardOf } from '../inventory/shards.ts';
 import type { Store } from './open.ts';
-import { addWish, openDrain } from './wish-asked.ts';
+import { addWish, openDrain, raiseAdmission } from './wish-asked.ts';
 import type { Db } from './wish-rows.ts';
 
 /**
@@ -101,6 +101,8 @@ export async function drainIll(
 ): Promise<string | undefined> {
   return store.transaction(async (db) => {
     if (!(await mayWrite(db, store, held, host))) return undefined;
+    // Of several controllers one counts at a time.
+    await raiseAdmission(db);
     const rows = await db.selectFrom('host_health').select(['host', 'wish']).execute();
     const own = rows.find((row) => row.host === host);
     if (own === undefined || own.wish !== null) return undefined;

@@ -86,8 +86,16 @@ export function carryMoves(input: StepInput, mayBegin: boolean): Carried {
     : { wish: after, moves: [], queue: [] };
   const all = [...moves, ...begun.moves];
   const next: Wish = { ...begun.wish, queue: [...begun.queue] };
-  const rest = mayBegin ? withLeft(next, all, left) : left;
+  const rest = mayBegin && !isSiteSilent(after, now) ? withLeft(next, all, left) : left;
   return { wish: next, moves: all, left: rest, situation: situationOf(all, rest), world: now };
+}
+
+/** Whether nobody hears any host of the other site, as when its line is cut: until the deadline it may come back. */
+function isSiteSilent({ ask }: Wish, { hosts, nowMs }: World): boolean {
+  const { sites, deadlineAtMs = Infinity } = ask;
+  if (sites === undefined || nowMs > deadlineAtMs) return false;
+  const there = [...hosts.values()].filter(({ site }) => site === sites.to);
+  return there.length > 0 && there.every(({ silentSinceMs }) => silentSinceMs !== undefined);
 }
 
 /** An evacuation by a deadline is over once nothing moves and nothing more can begin: the others stay, each with its reason. */

@@ -139,3 +139,15 @@ test('what cannot be an evacuation of a site is refused with what to do', () => 
   assert.match(refusal({ kind: 'drain' }), /a drain is not from a site/);
   assert.match(refusal({}, { hosts: [host('a', { site: 's1' }), host('b')] }), /b names no site/);
 });
+
+test('an evacuation goes on while nobody hears the other site, and ends once its deadline is over', () => {
+  const wish = evacuationOf({ deadlineAtMs: NOW + 8 * 3_600_000 });
+  const away = host('b', { site: 's2', memoryBytes: 8 * GIB, silentSinceMs: NOW - 1000 });
+  const silent = stepped(wish, [], { hosts: [host('a', { site: 's1' }), away] });
+  assert.equal(silent.wish.phase, 'working');
+  assert.deepEqual(silent.moves, []);
+  assert.ok(stepped(silent.wish, []).moves.length > 0);
+  const late = evacuationOf({ deadlineAtMs: NOW - 1 });
+  const over = stepped(late, [], { hosts: [host('a', { site: 's1' }), away] });
+  assert.equal(over.wish.phase, 'left');
+});

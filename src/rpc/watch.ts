@@ -1,0 +1,15 @@
+import type { ServerResponse } from 'node:http';
+
+/** What it answers is called once the answer is out, or its asker gone. `operation`: the route's name in the contract. */
+export type Watch = (operation: string, isStream: boolean) => (status: number) => void;
+
+/** nginx's status of a request whose asker left before its answer. */
+const LEFT = 499;
+
+export function watchAnswer(
+  watched: ReturnType<Watch> | undefined,
+  response: ServerResponse,
+): void {
+  if (watched === undefined) return;
+  response.once('close', () => watched(response.headersSent ? response.statusCode : LEFT));
+}
