@@ -153,7 +153,10 @@ export async function othersOf(
   }));
 }
 
-/** What all moves of a wish have sent, bytes: as the history tells, or as predicted where it tells nothing yet. */
+/**
+ * What all moves of a wish count as sent, bytes: as predicted, or what the history tells where that is more. It tells of
+ * memory alone, and a prediction has the disks, too.
+ */
 export async function sentFor(db: Db, wish: string): Promise<number> {
   const rows = await db
     .selectFrom('moves')
@@ -164,7 +167,6 @@ export async function sentFor(db: Db, wish: string): Promise<number> {
   return rows.reduce((sum, { body, bytes, outcome }) => {
     // One that never began sent nothing.
     if (outcome === 'dropped') return sum;
-    const isOver = outcome !== null && bytes !== null;
-    return sum + (isOver ? bytes : Math.max(bytes ?? 0, readMove(body).bytes ?? 0));
+    return sum + Math.max(bytes ?? 0, readMove(body).bytes ?? 0);
   }, 0);
 }
