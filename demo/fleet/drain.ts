@@ -51,7 +51,7 @@ export async function drainHost(host: string, draining: Draining): Promise<Drain
   const begun = new Set<string>();
   const ended = new Set<string>();
   const guests: DrainedGuest[] = [];
-  const look = async (): Promise<Wish> => {
+  const look = async (inner: AbortSignal): Promise<Wish> => {
     const { wish, moves } = await api.wish({ params });
     for (const move of moves) {
       if (move.phase === 'running' && !begun.has(move.id)) {
@@ -63,7 +63,12 @@ export async function drainHost(host: string, draining: Draining): Promise<Drain
       const seen = watched.find(({ name }) => name === move.guest);
       const word = before.get(move.guest);
       if (seen === undefined || word === undefined) continue;
-      const result = await lookAt(move, { ...draining, probe: seen.probe, before: word });
+      const result = await lookAt(move, {
+        ...draining,
+        signal: inner,
+        probe: seen.probe,
+        before: word,
+      });
       say(`${move.guest}: ${isFine(result) ? `arrived on ${move.to}` : result.outcome}`);
       guests.push({ guest: move.guest, result });
     }
@@ -71,7 +76,7 @@ export async function drainHost(host: string, draining: Draining): Promise<Drain
   };
   const wish = await withDeadline('the drain', DRAIN_DEADLINE_MS, signal, async (inner) => {
     for (;;) {
-      const seen = await look();
+      const seen = await look(inner);
       if (isWishEnd(seen.phase)) return seen;
       await clock.sleep(LOOK_MS, inner);
     }

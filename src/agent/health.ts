@@ -80,9 +80,8 @@ export class Health {
   readonly #end = new AbortController();
   #looks: HealthLook[] = [];
   #newest: HostHealth | undefined;
-  #disks:
-    | { readonly signals: HealthSignal[]; readonly atMs: number; readonly told: boolean }
-    | undefined;
+  /** `told`: smartctl knows a disk. Undefined before the disks were asked. */
+  #disks: { readonly signals: HealthSignal[]; readonly told: boolean } | undefined;
 
   constructor(
     { clock, log }: { readonly clock: Clock; readonly log: Log },
@@ -96,8 +95,10 @@ export class Health {
   /** Undefined before the first look. */
   readonly newest = (): HostHealth | undefined => this.#newest;
 
+  /** Disks have a loop of their own: asking many that do not answer takes minutes. */
   start(): void {
-    void this.#run();
+    void this.#run(() => this.look(), EVERY_MS);
+    void this.#run(() => this.lookAtDisks(), DISKS_EVERY_MS);
   }
 
   /** A look that goes on ends soon. */
@@ -105,19 +106,20 @@ export class Health {
     this.#end.abort();
   }
 
-  async #run(): Promise<void> {
+  async #run(look: () => Promise<unknown>, everyMs: number): Promise<void> {
     const { signal } = this.#end;
     while (!signal.aborted) {
       try {
-        await this.look();
+        await look();
       } catch (thrown) {
         if (signal.aborted) return;
         this.#log.warn({ error: toGodwitError(thrown) }, 'how well this host is was not read');
       }
-      await this.#clock.sleep(EVERY_MS, signal).catch(() => {});
+      await this.#clock.sleep(everyMs, signal).catch(() => {});
     }
   }
 
+  /** Everything but the disks, of which it has what they said last. */
   async look(): Promise<HostHealth> {
     const atMs = this.#clock.monotonicMs();
     const [memory, temperatures, links] = [
@@ -125,14 +127,15 @@ export class Health {
       await this.#temperatures(),
       await this.#links(),
     ];
-    const disks = await this.#smart(atMs);
-    const look = { atMs, memory, temperatures, links, disks: disks.signals };
+    const disks = this.#disks;
+    const look = { atMs, memory, temperatures, links, disks: disks?.signals ?? [] };
     const looks = [...this.#looks.filter((each) => atMs - each.atMs <= parse.DAY_MS), look];
     const signals = parse.signalsOf(looks);
     this.#keep(look);
     const notRead = [
       ...(memory.length === 0 ? ['errors of memory: its kernel has no EDAC driver for it'] : []),
-      ...(disks.told ? [] : ['disks: smartctl is not installed, or knows none']),
+      ...(disks === undefined ? ['disks: they have not been asked yet'] : []),
+      ...(disks?.told === false ? ['disks: smartctl is not installed, or knows none'] : []),
       ...(temperatures.length === 0 ? ['temperature: its kernel has no sensor'] : []),
     ];
     this.#newest = { at: new Date(this.#clock.wallMs()).toISOString(), signals, notRead };
@@ -205,16 +208,12 @@ export class Health {
     return all;
   }
 
-  async #smart(nowMs: number): Promise<{ signals: HealthSignal[]; told: boolean }> {
+  async lookAtDisks(): Promise<void> {
     const known = this.#disks;
-    if (known !== undefined && nowMs - known.atMs < DISKS_EVERY_MS) return known;
     const { signal } = this.#end;
     const scan = await this.#reader.smartctl(['--scan', '--json=c'], signal);
     // Where nobody answers, what was told last stands.
-    if (scan === undefined && known !== undefined) {
-      this.#disks = { ...known, atMs: nowMs };
-      return this.#disks;
-    }
+    if (scan === undefined && known !== undefined) return;
     const disks = parse.parseScan(scan ?? '', MOST_DISKS);
     const signals: HealthSignal[] = [];
     for (const { name, type } of disks) {
@@ -223,8 +222,7 @@ export class Health {
       const told = parse.parseSmart(name, (await this.#reader.smartctl(asked, signal)) ?? '');
       signals.push(...(told ?? known?.signals.filter(({ part }) => part === name) ?? []));
     }
-    this.#disks = { signals, atMs: nowMs, told: disks.length > 0 };
-    return this.#disks;
+    this.#disks = { signals, told: disks.length > 0 };
   }
 }
 

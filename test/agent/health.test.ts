@@ -58,6 +58,7 @@ function host(t: TestContext, files: Readonly<Record<string, string>>, smart?: [
   const health = new Health({ clock, log: silentLog }, healthReader(root, program));
   const after = async (ms: number): Promise<HostHealth> => {
     nowMs += ms;
+    await health.lookAtDisks();
     return hostHealth.parse(await health.look());
   };
   return { write, after };
@@ -105,6 +106,15 @@ describe('what the hardware of a host says of itself', () => {
     const { signals, notRead } = await host(t, {}).after(0);
     assert.deepEqual(signals, []);
     assert.equal(notRead.length, 3);
+  });
+
+  test('comes at once while a disk does not answer', async (t) => {
+    const reader = { ...healthReader(tempDir(t)), smartctl: () => new Promise<never>(() => {}) };
+    const clock: Clock = { wallMs: () => 0, monotonicMs: () => 0, sleep: () => Promise.resolve() };
+    const health = new Health({ clock, log: silentLog }, reader);
+    void health.lookAtDisks();
+    const { notRead } = await health.look();
+    assert.ok(notRead.some((words) => words.startsWith('disks: they have not been asked')));
   });
 
   test('counts what came within a day, not what was there before', async (t) => {

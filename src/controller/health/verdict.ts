@@ -18,9 +18,12 @@ export interface Verdict {
 export const WELL: Verdict = { isIll: false };
 export const ILL: Verdict = { isIll: true };
 
-/** A host of which nothing is known is not seen to be well. */
-export function seenIn(health: HostHealth | undefined): Seen {
-  if (health === undefined) return 'unclear';
+/** What a host told before this says nothing of now, ms: an agent looks at its hardware once a minute. */
+const STALE_MS = 5 * 60_000;
+
+/** A host of which nothing is known is not seen to be well. `ageMs`: for how long it has told of no newer look. */
+export function seenIn(health: HostHealth | undefined, ageMs: number): Seen {
+  if (health === undefined || ageMs > STALE_MS) return 'unclear';
   if (health.signals.some(({ level }) => level === 'failing')) return 'failing';
   return health.signals.length === 0 ? 'well' : 'unclear';
 }

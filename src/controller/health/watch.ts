@@ -33,6 +33,8 @@ const LOOK_MS = 10_000;
 export class HealthWatch {
   readonly #parts: HealthWatchParts;
   readonly #verdicts = new Map<string, Verdict>();
+  /** By host: the look that it told of last, and since when, ms. */
+  readonly #told = new Map<string, { readonly at: string; readonly sinceMs: number }>();
   readonly #end = new AbortController();
   #loop: Promise<void> = Promise.resolve();
 
@@ -55,7 +57,8 @@ export class HealthWatch {
     const [known, notes] = [await illHosts(store), await maintenanceNotes(store)];
     const hosts = this.#parts.hosts();
     const followed = new Set(hosts.map(({ name }) => name));
-    for (const name of this.#verdicts.keys()) if (!followed.has(name)) this.#verdicts.delete(name);
+    for (const each of [this.#verdicts, this.#told])
+      for (const name of each.keys()) if (!followed.has(name)) each.delete(name);
     for (const { name, health } of hosts) {
       const verdict = this.#judge(name, health, known.get(name));
       const words = wordsOf(health, verdict, notes.get(name), known.get(name));
@@ -67,9 +70,18 @@ export class HealthWatch {
   #judge(name: string, health: HostHealth | undefined, known: IllHost | undefined): Verdict {
     const { policy, clock } = this.#parts;
     const before = this.#verdicts.get(name) ?? ((known?.words ?? '') === '' ? WELL : ILL);
-    const verdict = judged(before, seenIn(health), clock.monotonicMs(), policy);
+    const nowMs = clock.monotonicMs();
+    const verdict = judged(before, seenIn(health, this.#ageMs(name, health, nowMs)), nowMs, policy);
     this.#verdicts.set(name, verdict);
     return verdict;
+  }
+
+  /** Counted here, since a host's clock may be wrong. */
+  #ageMs(name: string, health: HostHealth | undefined, nowMs: number): number {
+    const told = this.#told.get(name);
+    if (health === undefined || told?.at !== health.at)
+      this.#told.set(name, { at: health?.at ?? '', sinceMs: nowMs });
+    return nowMs - (this.#told.get(name)?.sinceMs ?? nowMs);
   }
 
   async #write(host: string, words: string | undefined, known: IllHost | undefined): Promise<void> {

@@ -24,6 +24,10 @@ export const NO_RATES: PastRates = { dirty: new Map(), links: new Map(), pairs: 
 
 /** Of one guest, and of one pair of hosts: older ones say less of what is now. */
 const NEWEST = 9;
+/** Those that sent less were over before their link was full. */
+const LEAST_BYTES = 256 * 1024 * 1024;
+/** What a link carries is what its better migrations got: a slow one was held back by its guest or its disk. */
+const GOOD = 0.75;
 /** Those that share a link get about the same of it. */
 const MUCH_FASTER = 1.6;
 /** One that went beside another for less than this part of its time tells nothing of what they shared. */
@@ -34,7 +38,7 @@ export function pastRates(migrations: readonly PastMigration[]): PastRates {
   const dirty = new Map<string, number>();
   for (const [guest, all] of Map.groupBy(migrations, (each) => each.guest)) {
     const rates = all.flatMap(({ dirtyRate }) => dirtyRate ?? []);
-    if (rates.length > 0) dirty.set(guest, median(rates.slice(0, NEWEST)));
+    if (rates.length > 0) dirty.set(guest, quantile(rates.slice(0, NEWEST), 0.5));
   }
   const told = migrations.filter(isTold);
   const [out, into] = [Map.groupBy(told, sourceOf), Map.groupBy(told, destinationOf)];
@@ -45,7 +49,7 @@ export function pastRates(migrations: readonly PastMigration[]): PastRates {
       const [from, to] = [out.get(each.source) ?? [], into.get(each.destination) ?? []];
       return Math.max(each.linkRate, filled(each, from) ?? 0, filled(each, to) ?? 0);
     });
-    const rate = median(carried);
+    const rate = quantile(carried, GOOD);
     pairs.set(pair, rate);
     for (const host of new Set(
       all.slice(0, 1).flatMap((each) => [sourceOf(each), destinationOf(each)]),
@@ -57,7 +61,8 @@ export function pastRates(migrations: readonly PastMigration[]): PastRates {
 
 type Told = PastMigration & { readonly linkRate: number };
 
-const isTold = (each: PastMigration): each is Told => each.linkRate !== null && each.linkRate > 0;
+const isTold = (each: PastMigration): each is Told =>
+  each.linkRate !== null && (each.linkRate * each.totalMs) / 1000 >= LEAST_BYTES;
 const sourceOf = ({ source }: PastMigration): string => source;
 const destinationOf = ({ destination }: PastMigration): string => destination;
 
@@ -86,7 +91,7 @@ function overlap(one: Times, other: Times): number {
 }
 
 /** `amounts`: not empty. */
-function median(amounts: readonly number[]): number {
+function quantile(amounts: readonly number[], share: number): number {
   const sorted = amounts.toSorted((left, right) => left - right);
-  return sorted[Math.floor((sorted.length - 1) / 2)] ?? 0;
+  return sorted[Math.floor((sorted.length - 1) * share)] ?? 0;
 }

@@ -29,6 +29,8 @@ export class Provider {
   readonly #monotonicMs: () => number;
   readonly #callS: number;
   #found: Found | undefined;
+  /** People who come at once wait for one answer. */
+  #finding: { readonly of: string; readonly found: Promise<Configuration> } | undefined;
 
   constructor(config: OidcConfig, monotonicMs: () => number, callS: number = CALL_S) {
     this.config = config;
@@ -91,13 +93,26 @@ export class Provider {
   }
 
   async #discovered(): Promise<Configuration> {
-    const { issuer, clientId } = this.config;
     const { secret, ca } = await this.#files();
     const found = this.#found;
     const nowMs = this.#monotonicMs();
     // A secret or a CA that was changed counts at once.
     if (found?.secret === secret && found.ca === ca && nowMs - found.atMs < KNOWN_MS)
       return found.configuration;
+    const of = JSON.stringify([secret, ca]);
+    if (this.#finding?.of === of) return this.#finding.found;
+    const finding = { of, found: this.#discover({ secret, ca, atMs: nowMs }) };
+    this.#finding = finding;
+    try {
+      return await finding.found;
+    } finally {
+      if (this.#finding === finding) this.#finding = undefined;
+    }
+  }
+
+  async #discover(asked: Omit<Found, 'configuration'>): Promise<Configuration> {
+    const { issuer, clientId } = this.config;
+    const { secret, ca } = asked;
     const auth: openid.ClientAuth = (as, client, body, headers) => {
       const { token_endpoint_auth_methods_supported: methods = ['client_secret_basic'] } = as;
       const way = methods.includes('client_secret_basic')
@@ -112,7 +127,7 @@ export class Provider {
         // The signature of what the provider says is checked, although it came over TLS from itself.
         execute: [openid.enableNonRepudiationChecks],
       });
-      this.#found = { configuration, secret, ca, atMs: nowMs };
+      this.#found = { ...asked, configuration };
       return configuration;
     } catch (cause) {
       throw this.#down(wordsOf(cause), cause);

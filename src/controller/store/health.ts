@@ -90,6 +90,19 @@ export async function writeWell(store: Store, held: Held, host: string): Promise
   });
 }
 
+const POLICY = 'the health policy';
+
+/** Ill hosts that the policy itself drained: what a person drains is that person's to count. */
+async function drainedByPolicy(db: Db): Promise<number> {
+  const { count } = await db
+    .selectFrom('host_health')
+    .innerJoin('wishes', 'wishes.id', 'host_health.wish')
+    .select(({ fn }) => fn.countAll<number>().as('count'))
+    .where('wishes.created_by', '=', POLICY)
+    .executeTakeFirstOrThrow();
+  return Number(count);
+}
+
 /**
  * Asks for a drain of an ill host, once for each illness: a person who undrains it meanwhile is not overruled. Undefined
  * where it has one already, or where so many ill hosts were drained that one more is for a person to decide.
@@ -108,10 +121,10 @@ export async function drainIll(
     if (own === undefined || own.wish !== null) return undefined;
     let wish = await openDrain(db, host);
     if (wish === undefined) {
-      if (rows.filter((row) => row.wish !== null).length >= most) return undefined;
+      if ((await drainedByPolicy(db)) >= most) return undefined;
       const ask = wishAsk.parse({ kind: 'drain', hosts: [host] });
       const { now: nowMs } = await db.selectNoFrom(store.nowMs.as('now')).executeTakeFirstOrThrow();
-      await addWish(db, newWish(id, ask, { nowMs, by: 'the health policy' }), store.nowMs);
+      await addWish(db, newWish(id, ask, { nowMs, by: POLICY }), store.nowMs);
       wish = id;
     }
     await db.updateTable('host_health').set({ wish }).where('host', '=', host).execute();

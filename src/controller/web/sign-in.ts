@@ -22,6 +22,8 @@ import { refusalPage } from './refusal-page.ts';
 export const SIGN_IN_PATH = '/v1/session/oidc';
 /** Browsers for which a provider is asked at once: strangers all of them, until it has answered. */
 const MOST_AT_ONCE = 32;
+/** Of them from one network, so that no stranger keeps the others out. */
+const MOST_OF_A_NETWORK = 8;
 
 export interface SignInParts {
   readonly provider: Provider;
@@ -37,21 +39,24 @@ interface Onward {
 
 /** The two addresses by which a browser signs in with a provider: to it, and back. Whoever is refused reads a page. */
 export function signInListener(parts: SignInParts): RequestListener {
-  let atOnce = 0;
+  const running: string[] = [];
   const onward = async (request: IncomingMessage): Promise<Onward> => {
     const { method = '', url = '' } = request;
     const [path = '', search = ''] = url.split('?', 2);
     const asked = new URLSearchParams(search);
     if (method !== 'GET') throw godwitError('GODWIT_ROUTE_UNKNOWN', { method, path });
-    if (atOnce >= MOST_AT_ONCE) {
-      const what = 'the sign-in, in people at once,';
-      throw godwitError('GODWIT_OVERLOADED', { what, limit: MOST_AT_ONCE });
+    const network = networkOf(request.socket.remoteAddress ?? '');
+    const isFull = running.filter((each) => each === network).length >= MOST_OF_A_NETWORK;
+    if (isFull || running.length >= MOST_AT_ONCE) {
+      const limit = isFull ? MOST_OF_A_NETWORK : MOST_AT_ONCE;
+      const what = `the sign-in, in people at once${isFull ? ' of one network' : ''},`;
+      throw godwitError('GODWIT_OVERLOADED', { what, limit });
     }
-    atOnce += 1;
+    running.push(network);
     try {
       return await (path === CALLBACK_PATH ? back(parts, request, asked) : begin(parts, asked));
     } finally {
-      atOnce -= 1;
+      running.splice(running.indexOf(network), 1);
     }
   };
   return (request, response) => {

@@ -2,7 +2,7 @@ import { MOST_GUESTS } from '../../protocol/controller/wish.ts';
 import { admit, memberAt } from './admission.ts';
 import type { Entry } from './admission.ts';
 import type { Left } from './candidates.ts';
-import { isClosed, labelsOf, ownOf, roomBytes } from './facts.ts';
+import { isClosed, labelsOf, noticeMsOf, ownOf, roomBytes } from './facts.ts';
 import type { World } from './facts.ts';
 import { planFor } from './plan.ts';
 import { withStarts } from './queue.ts';
@@ -89,8 +89,7 @@ function newMove(
   const labelled = 'words' in labels ? undefined : labels.maxDowntimeMs;
   const settings = settingsFor(wish, world, step);
   const asked = settings.maxDowntimeMs ?? Infinity;
-  const noticed = 'words' in labels ? undefined : labels.noticeMs;
-  const noticeMs = Math.max(noticed ?? 0, wish.ask.settings.noticeMs ?? 0);
+  const noticeMs = noticeMsOf(guest, wish, world);
   return {
     id,
     wish: wish.id,

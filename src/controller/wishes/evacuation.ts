@@ -5,7 +5,7 @@ import type { Inventory } from '../../planner/inventory.ts';
 import { COSTS } from '../../migration/prediction/parameters.ts';
 import { formatDuration } from '../../protocol/quantity.ts';
 import { lineBetween } from '../site-map.ts';
-import { labelsOf, ownOf } from './facts.ts';
+import { labelsOf, noticeMsOf, ownOf } from './facts.ts';
 import type { World } from './facts.ts';
 import type { WishPlan } from './plan.ts';
 import type { Move, PlannedStep, Wish, WishAsk } from '../../protocol/controller/wish.ts';
@@ -94,18 +94,12 @@ function leaverOf({ guest, to }: Pick<Leaver, 'guest' | 'to'>, wish: Wish, world
     guest,
     to,
     priority: guest.priority ?? 0,
-    noticeSeconds: noticeMs(guest.name, wish, world) / 1000,
+    noticeSeconds: noticeMsOf(guest.name, wish, world) / 1000,
     diskBytes: world.guests.get(guest.name)?.diskBytes ?? 0,
     // Only its hosts know whether a guest can: one that has failed is not asked so again.
     mayPostcopy: (ownOf(wish.tries, guest.name)?.count ?? 0) === 0,
     maxPauseSeconds: pauseMs(guest.name, wish, world) / 1000,
   };
-}
-
-function noticeMs(guest: string, { ask }: Wish, world: World): number {
-  const labels = labelsOf(world, guest);
-  const labelled = 'words' in labels ? 0 : (labels.noticeMs ?? 0);
-  return Math.max(labelled, ask.settings.noticeMs ?? 0);
 }
 
 /** For how long it may stand still: as long as was asked for, and its label allows. */

@@ -1,3 +1,4 @@
+import type { Wish } from '../../protocol/controller/wish.ts';
 import type { PastRates } from '../history/rates.ts';
 import type { GuestRunState } from '../../protocol/public/host.ts';
 import { NO_LABELS, readLabels } from '../../protocol/label-rules.ts';
@@ -120,6 +121,13 @@ export const labelsOf = ({ labels }: World, guest: string): Labels | { words: st
 /** A guest may be called as what every object has: `constructor`. */
 export const ownOf = <T>(record: Readonly<Record<string, T>>, name: string): T | undefined =>
   Object.hasOwn(record, name) ? record[name] : undefined;
+
+/** For how long it is told before it moves, ms: as long as the wish or its owner asks. */
+export function noticeMsOf(guest: string, { ask }: Pick<Wish, 'ask'>, world: World): number {
+  const labels = labelsOf(world, guest);
+  const labelled = 'words' in labels ? 0 : (labels.noticeMs ?? 0);
+  return Math.max(labelled, ask.settings.noticeMs ?? 0);
+}
 
 /** Where it is, as opposed to where it is about to come. */
 export const homesOf = ({ at }: GuestFacts): readonly Sighting[] =>

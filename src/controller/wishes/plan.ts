@@ -71,20 +71,17 @@ function fromHistory(moves: readonly PlannedMove[], { past, guests, hosts }: Wor
   const dirty = moves.filter(
     ({ guest }) => guests.get(guest)?.dirtyBytesPerSecond === undefined && past.dirty.has(guest),
   );
-  const pairs = new Set(
+  const isTold = (name: string): boolean =>
+    hosts.get(name)?.linkBytesPerSecond === undefined && past.links.has(name);
+  const learned = new Set(
     moves
-      .filter(
-        ({ from, to }) =>
-          hosts.get(from)?.linkBytesPerSecond === undefined ||
-          hosts.get(to)?.linkBytesPerSecond === undefined,
-      )
-      .map(({ from, to }) => `${from}>${to}`)
-      .filter((pair) => past.pairs.has(pair)),
+      .filter(({ from, to }) => past.pairs.has(`${from}>${to}`) || isTold(from) || isTold(to))
+      .map(({ from, to }) => `${from}>${to}`),
   );
   const links = new Set(moves.map(({ from, to }) => `${from}>${to}`));
   return [
     ...(dirty.length === 0 ? [] : [`what ${dirty.length} of ${moves.length} guests write`]),
-    ...(pairs.size === 0 ? [] : [`what ${pairs.size} of ${links.size} links carry`]),
+    ...(learned.size === 0 ? [] : [`what ${learned.size} of ${links.size} links carry`]),
   ];
 }
 

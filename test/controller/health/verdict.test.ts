@@ -56,8 +56,14 @@ test('what fails for long enough makes a host ill, and what is well for long eno
 test('warnings alone, and a host of which nothing is known, are no ground for a change', () => {
   const signal = { kind: 'disk', level: 'warning', part: 'sda', words: 'old' } as const;
   const at = new Date(0).toISOString();
-  assert.equal(seenIn(undefined), 'unclear');
-  assert.equal(seenIn({ at, signals: [signal], notRead: [] }), 'unclear');
-  assert.equal(seenIn({ at, signals: [], notRead: [] }), 'well');
-  assert.equal(seenIn({ at, signals: [{ ...signal, level: 'failing' }], notRead: [] }), 'failing');
+  assert.equal(seenIn(undefined, 0), 'unclear');
+  assert.equal(seenIn({ at, signals: [signal], notRead: [] }, 0), 'unclear');
+  assert.equal(seenIn({ at, signals: [], notRead: [] }, 0), 'well');
+  const failing = { at, signals: [{ ...signal, level: 'failing' as const }], notRead: [] };
+  assert.equal(seenIn(failing, 0), 'failing');
+  assert.equal(
+    seenIn(failing, 6 * 60_000),
+    'unclear',
+    'what was told long ago says nothing of now',
+  );
 });

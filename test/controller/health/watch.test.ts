@@ -10,6 +10,7 @@ import { openStore } from '../../../src/controller/store/open.ts';
 import { Wishes } from '../../../src/controller/store/wishes.ts';
 import { hasCode } from '../../../src/errors.ts';
 import { silentLog } from '../../../src/log.ts';
+import { newWish, wishAsk } from '../../../src/protocol/controller/wish.ts';
 import type { HealthSignal, HostHealth } from '../../../src/protocol/public/health.ts';
 
 const MINUTE_MS = 60_000;
@@ -104,6 +105,19 @@ test('the policy drains an ill host once for each illness, and not more of them 
   restart();
   await pass(10);
   assert.equal((await wishes.list()).length, 1);
+});
+
+test('a drain that a person asked for counts for none of those that the policy may ask for', async (t) => {
+  const { store, said, pass, wishes } = await watched(t, 'drain');
+  const ask = wishAsk.parse({ kind: 'drain', hosts: ['a'] });
+  const own = newWish('w-000000000001', ask, { nowMs: 0, by: 'ada' });
+  await wishes.add(own);
+  said.set('a', [failing]);
+  said.set('b', [failing]);
+  await pass(6);
+  assert.equal((await illHosts(store)).get('a')?.wish, own.id);
+  const drained = (await wishes.list()).map(({ ask: { hosts } }) => hosts.join());
+  assert.deepEqual(new Set(drained), new Set(['a', 'b']));
 });
 
 test('a person’s note counts at once, until it is taken away; one of a host that nobody knows is refused', async (t) => {

@@ -19,34 +19,43 @@ import { GIB, guest, host } from '../../planner/inventories.ts';
 import { drainOf, guest as guestFacts, host as hostFacts, world } from '../wishes/worlds.ts';
 import { summary } from './hosts.ts';
 
+const MIB = 1024 * 1024;
+
 const past = (more: Partial<PastMigration> = {}): PastMigration => ({
   guest: 'g1',
   source: 'a',
   destination: 'b',
   endedAtMs: 10_000,
   totalMs: 10_000,
-  linkRate: 100,
+  linkRate: 100 * MIB,
   dirtyRate: 7,
   ...more,
 });
 
 test('what went beside a migration over the same link counts for what the link carries', () => {
   const alone = pastRates([past()]);
-  assert.deepEqual([...alone.pairs], [['a>b', 100]]);
+  assert.deepEqual([...alone.pairs], [['a>b', 100 * MIB]]);
   const beside = pastRates([past(), past({ guest: 'g2' })]);
-  assert.deepEqual([...beside.pairs], [['a>b', 200]]);
+  assert.deepEqual([...beside.pairs], [['a>b', 200 * MIB]]);
   // For half of its time, and at about the same rate: they share the link of their source.
-  const half = past({ guest: 'g2', destination: 'c', totalMs: 5000, linkRate: 80 });
-  assert.equal(pastRates([past(), half]).pairs.get('a>b'), 140);
+  const half = past({ guest: 'g2', destination: 'c', totalMs: 5000, linkRate: 80 * MIB });
+  assert.equal(pastRates([past(), half]).pairs.get('a>b'), 140 * MIB);
   // Much slower: what held it back was its own destination.
-  const slow = past({ guest: 'g2', destination: 'c', linkRate: 20 });
+  const slow = past({ guest: 'g2', destination: 'c', linkRate: 30 * MIB });
   const both = pastRates([past(), slow]);
-  assert.deepEqual([both.pairs.get('a>b'), both.pairs.get('a>c')], [120, 20]);
-  assert.deepEqual([both.links.get('a'), both.links.get('c')], [120, 20]);
+  assert.deepEqual([both.pairs.get('a>b'), both.pairs.get('a>c')], [130 * MIB, 30 * MIB]);
+  assert.deepEqual([both.links.get('a'), both.links.get('c')], [130 * MIB, 30 * MIB]);
 });
 
-test('rates are the medians of the newest, whatever the history is, and none is made up', () => {
-  const rate = fc.option(fc.integer({ min: 0, max: 1_000_000 }), { nil: null });
+test('a guest that was over before its link was full tells nothing of what the link carries', () => {
+  const idle = past({ guest: 'idle', totalMs: 1000, linkRate: 5 * MIB });
+  assert.deepEqual([...pastRates([idle]).pairs], []);
+  assert.equal(pastRates([idle, past()]).pairs.get('a>b'), 100 * MIB);
+  assert.equal(pastRates([idle]).dirty.get('idle'), 7, 'what it wrote is known all the same');
+});
+
+test('rates are those of the newest, whatever the history is, and none is made up', () => {
+  const rate = fc.option(fc.integer({ min: 0, max: 1_000 * MIB }), { nil: null });
   const name = fc.constantFrom('a', 'b', 'c');
   const migration = fc
     .record({ guest: name, source: name, destination: name, linkRate: rate, dirtyRate: rate })
@@ -80,7 +89,7 @@ test('the database tells of those that came to their end, and a plan says what i
   await store.db.insertInto('host_leases').values(lease).execute();
   const migrations = new Migrations(store);
   const nowMs = await migrations.nowMs();
-  const rates = { link_rate: 5e6, dirty_rate: 3e6 };
+  const rates = { link_rate: 5e6, dirty_rate: 3e6, total_ms: 100_000 };
   const rows = (['done', 'failed'] as const).map((phase, nth) => {
     const told = summary(nth, { phase, guest: phase });
     return { ...endedRow(openRow(told, 'a', nowMs), told, { nowMs }), ...rates };
