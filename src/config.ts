@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { godwitError } from './errors.ts';
 import { address, guestName, hostName, siteName, splitAddress } from './protocol/names.ts';
 import { ipAddress } from './protocol/network.ts';
+import { iscsiName, iscsiTargetUrl } from './protocol/iscsi-url.ts';
 import { nfsUrl, numericId } from './protocol/nfs-url.ts';
 import { checkSocketsBelow } from './protocol/socket-path.ts';
 import { networkPrefix } from './protocol/prefix.ts';
@@ -71,7 +72,8 @@ export const agentConfig = z.strictObject({
   bridges: z.record(z.string().max(15), z.string().max(15)).default({}),
   /**
    * Where guests' disks may lie; nothing else is opened as a disk by this host, or written to as a proof. `path`: a
-   * directory, also of an export that is mounted. `nfs`: a directory of an export that hypervisors open by themselves.
+   * directory, also of an export that is mounted. `nfs`: a directory of an export that hypervisors open by themselves;
+   * `iscsi`: a target whose LUNs they open by themselves.
    */
   storage: z
     .array(
@@ -90,8 +92,13 @@ export const agentConfig = z.strictObject({
             user: numericId.optional(),
             group: numericId.optional(),
           }),
+          z.strictObject({
+            iscsi: iscsiTargetUrl,
+            /** Under which name its LUNs are opened; default: that of QEMU's client. */
+            initiator: iscsiName.optional(),
+          }),
         ],
-        'neither { path } of a directory, { devices } of a directory of block devices, nor { nfs } of an export',
+        'neither { path } of a directory, { devices } of a directory of block devices, { nfs } of an export, nor { iscsi } of a target',
       ),
     )
     .max(64)

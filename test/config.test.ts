@@ -51,6 +51,17 @@ describe('an agent’s configuration', () => {
     assert.match(refusalOf({ storage: [{ path: '/srv/vm', user: 1 }] }), /user/);
   });
 
+  test('names iSCSI targets for disks, and neither a LUN nor a password of them', () => {
+    const iscsi = 'iscsi://10.0.0.5/iqn.2001-04.com.example:vm';
+    const storage = [{ iscsi, initiator: 'iqn.2001-04.com.example:a' }, { iscsi }];
+    const config = parseAgentConfig('agent.json', JSON.stringify({ ...least, storage }));
+    assert.deepEqual(config.storage, storage);
+    for (const bad of [`${iscsi}/1`, 'iscsi://10.0.0.5', iscsi.replace('//', '//me%pw@')]) {
+      assert.match(refusalOf({ storage: [{ iscsi: bad }] }), /HOST\[:PORT\]\/TARGET/);
+    }
+    assert.match(refusalOf({ storage: [{ iscsi, initiator: 'host a' }] }), /iqn\.2001-04/);
+  });
+
   test('fills what a group leaves out', () => {
     const config = parseAgentConfig(
       'agent.json',

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { serialError } from './errors.ts';
+import { iscsiName, lunNumber } from './iscsi-url.ts';
 import { bytes, ms } from './names.ts';
 
 /**
@@ -158,8 +159,14 @@ export type ProofAnswer = z.infer<typeof proofAnswer>;
 /** Sums of what a block device holds in certain places. */
 const samples = z.array(z.string().regex(/^[0-9a-f]{16}$/)).max(256);
 
-/** What a block device is at the source: the destination looks for the same among its own. */
+/** A LUN of an iSCSI target, which each host reaches by a portal of its own. */
+export const lunPlace = z.object({ target: iscsiName, lun: lunNumber });
+export type LunPlace = z.infer<typeof lunPlace>;
+
+/** What a block device or a LUN is at the source: the destination looks for the same among its own. */
 export const deviceProof = z.object({
+  /** It is a LUN that the source's hypervisor opens by itself: to be looked for at such targets, and among no devices. */
+  iscsi: lunPlace.optional(),
   /** Of its hardware, and of what lies between. */
   ids: z.array(z.string().min(1).max(512)).min(1).max(64),
   bytes,

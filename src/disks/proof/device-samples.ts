@@ -68,27 +68,37 @@ export async function sampleDevice(
   const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     await handle.datasync();
-    const seen = new Set<string>();
-    const samples: Sample[] = [];
-    const places = samplePlaces(question.device.bytes, question.challenge);
-    for (let first = 0; first < places.length; first += AT_ONCE) {
-      signal.throwIfAborted();
-      const now = places.slice(first, first + AT_ONCE);
-      const pieces = await Promise.all(
-        now.map((at) => handle.read(Buffer.alloc(SAMPLE_BYTES), 0, SAMPLE_BYTES, at)),
-      );
-      for (const [index, { buffer, bytesRead }] of pieces.entries()) {
-        const piece = buffer.subarray(0, bytesRead);
-        const content = createHash('sha256').update(piece).digest('hex');
-        const tells = !isOneByte(piece) && !seen.has(content);
-        seen.add(content);
-        samples.push({ sum: sumOf(piece, now[index] ?? 0, question), tells });
-      }
-    }
-    return samples;
+    const read = async (at: number, bytes: number): Promise<Buffer> => {
+      const { buffer, bytesRead } = await handle.read(Buffer.alloc(bytes), 0, bytes, at);
+      return buffer.subarray(0, bytesRead);
+    };
+    return await samplesOf(read, question, signal);
   } finally {
     await handle.close();
   }
+}
+
+/** The same of whatever `read` reads. */
+export async function samplesOf(
+  read: (at: number, bytes: number) => Promise<Buffer>,
+  question: SampleQuestion,
+  signal: AbortSignal,
+): Promise<Sample[]> {
+  const seen = new Set<string>();
+  const samples: Sample[] = [];
+  const places = samplePlaces(question.device.bytes, question.challenge);
+  for (let first = 0; first < places.length; first += AT_ONCE) {
+    signal.throwIfAborted();
+    const now = places.slice(first, first + AT_ONCE);
+    const pieces = await Promise.all(now.map((at) => read(at, SAMPLE_BYTES)));
+    for (const [index, piece] of pieces.entries()) {
+      const content = createHash('sha256').update(piece).digest('hex');
+      const tells = !isOneByte(piece) && !seen.has(content);
+      seen.add(content);
+      samples.push({ sum: sumOf(piece, now[index] ?? 0, question), tells });
+    }
+  }
+  return samples;
 }
 
 function isOneByte(piece: Buffer): boolean {

@@ -3,12 +3,12 @@ import { z } from 'zod';
 import { pass, refusal, warn } from '../../migration/preflight/check.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import type { GuestDescription, StreamSettings } from '../../protocol/peer/migration.ts';
-import { isNfs } from '../../protocol/nfs-url.ts';
+import { clientFor, isOnNetwork } from '../../protocol/network-file.ts';
 import { godwitError } from '../../errors.ts';
 import { ovsDatabase } from '../../network/openvswitch.ts';
 import type { DestinationOptions, NicPlan } from '../port/direct.ts';
 import { storesOf, whyTaken } from './alone.ts';
-import { hasNfsClient } from './binaries.ts';
+import { hasClient } from './binaries.ts';
 import type { QemuProgram } from './binaries.ts';
 import { chooseProgram } from './choose.ts';
 import { diskChecks } from './disk-checks.ts';
@@ -109,7 +109,7 @@ export async function matchHost(
       ...found.checks,
       ...(await diskChecks(description.name, spec, options, disks, signal)),
       ...(taken === undefined ? [] : [refusal('disks', taken, 'destination')]),
-      ...(await exportChecks(program, host.disks, { ...options, user: host.user }, signal)),
+      ...(await clientChecks(program, host.disks, { ...options, user: host.user }, signal)),
       ...bridges,
       ...(await forwardChecks(description.name, spec, options.host)),
       ...(program === undefined ? [] : destinationStreamChecks(stream, program)),
@@ -122,7 +122,7 @@ export async function matchHost(
 async function devicesAmong(files: ReadonlyMap<string, string>): Promise<ReadonlySet<string>> {
   const found = new Set<string>();
   for (const file of files.values()) {
-    const info = isNfs(file) ? undefined : await stat(file).catch(() => undefined);
+    const info = isOnNetwork(file) ? undefined : await stat(file).catch(() => undefined);
     if (info?.isBlockDevice() === true) found.add(file);
   }
   return found;
@@ -202,20 +202,31 @@ function noSandbox({ binary }: QemuProgram): NamedCheck {
   return warn('sandbox', evidence, hint, 'destination');
 }
 
-/** What lies on an NFS export is opened by the program itself, which distributions pack apart. */
-async function exportChecks(
+/** What is on the network is opened by the program itself, by clients that distributions pack apart. */
+async function clientChecks(
   program: QemuProgram | undefined,
   files: ReadonlyMap<string, string>,
   asked: { readonly host: string; readonly user: QemuUser },
   signal: AbortSignal,
 ): Promise<NamedCheck[]> {
-  const found = [...files.values()].find(isNfs);
-  if (program === undefined || found === undefined) return [];
-  if (await hasNfsClient(program, asked, signal)) return [];
-  const what = `an NFS client of QEMU (${program.binary}) for ${found}`;
-  const hint = 'Install what brings QEMU’s NFS driver (qemu-block-extra on Debian and Ubuntu).';
-  return [refusal('disks', godwitError('GODWIT_HOST_LACKS', { what }, { hint }), 'destination')];
+  if (program === undefined) return [];
+  const wanted = new Map([...files.values()].map((file) => [clientFor(file), file] as const));
+  const checks: NamedCheck[] = [];
+  for (const [client, file] of wanted) {
+    if (client === undefined || (await hasClient(program, client, asked, signal))) continue;
+    const { a, driver } = CLIENTS[client];
+    const what = `${a} client of QEMU (${program.binary}) for ${file}`;
+    const hint = `Install what brings QEMU’s ${driver} driver (qemu-block-extra on Debian and Ubuntu).`;
+    const error = godwitError('GODWIT_HOST_LACKS', { what }, { hint });
+    checks.push(refusal('disks', error, 'destination'));
+  }
+  return checks;
 }
+
+const CLIENTS = {
+  nfs: { a: 'an NFS', driver: 'NFS' },
+  iscsi: { a: 'an iSCSI', driver: 'iSCSI' },
+} as const;
 
 /** NICs that need a port here; bridges keep their name where the configuration does not map them. */
 export function nicsOf(spec: GuestSpec, options: DestinationOptions): NicPlan[] {

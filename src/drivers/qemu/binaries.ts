@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { z } from 'zod';
 import { toGodwitError } from '../../errors.ts';
+import type { NetworkClient } from '../../protocol/network-file.ts';
 import { askProgram } from './ask.ts';
 import type { Question } from './ask.ts';
 import { writeKept } from './kept-file.ts';
@@ -184,21 +185,34 @@ async function askAbilities(client: QmpClient, signal: AbortSignal) {
   };
 }
 
+/** What each client finds fault with before it goes to a server: a path without a directory, a user without a password. */
+const FAULTS = {
+  nfs: { driver: 'nfs', server: { type: 'inet', host: '127.0.0.1' }, path: 'none' },
+  iscsi: {
+    driver: 'iscsi',
+    transport: 'tcp',
+    portal: '127.0.0.1',
+    target: 'iqn.none',
+    lun: 0,
+    user: 'none',
+  },
+} as const;
+
 /**
- * Whether a program can open images on NFS exports: its driver is a module, which may be installed at any time. It is
- * asked for a path without a directory, at which no driver looks, and only one that is there finds fault with it.
+ * Whether a program can open what is on the network: each of its clients is a module, which may be installed at any time.
+ * It is asked for what only a client that is there finds fault with.
  */
-export async function hasNfsClient(
+export async function hasClient(
   { binary: file, sandbox }: Pick<QemuProgram, 'binary' | 'sandbox'>,
+  client: NetworkClient,
   { host, user }: Pick<BinaryOptions, 'host' | 'user'>,
   signal: AbortSignal,
 ): Promise<boolean> {
   const as = await asker(user);
   const question = { file, host, deadlineMs: PROBE_MS, as, sandbox };
-  return askProgram({ ...question, accelerator: 'tcg' }, signal, async (client, inner) => {
-    const server = { type: 'inet', host: '127.0.0.1' };
-    const asked = { driver: 'nfs', 'node-name': 'nfs', server, path: 'none' };
-    const opened = await client.request('blockdev-add', asked, inner);
+  return askProgram({ ...question, accelerator: 'tcg' }, signal, async (monitor, inner) => {
+    const asked = { ...FAULTS[client], 'node-name': client };
+    const opened = await monitor.request('blockdev-add', asked, inner);
     return opened.ok || !/unknown driver/i.test(opened.reason);
   });
 }

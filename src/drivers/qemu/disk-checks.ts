@@ -2,7 +2,7 @@ import { godwitError, toGodwitError } from '../../errors.ts';
 import { refusal } from '../../migration/preflight/check.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import type { DestinationOptions } from '../port/direct.ts';
-import { isNfs } from '../../protocol/nfs-url.ts';
+import { isOnNetwork } from '../../protocol/network-file.ts';
 import { HEADER_BYTES, linkOfHeader, linkOfImage } from './image-header.ts';
 import { codeNodes } from './spec/flash.ts';
 import type { GuestSpec } from './spec/schema.ts';
@@ -27,7 +27,7 @@ export async function diskChecks(
       continue;
     }
     if (format !== 'qcow2') continue;
-    const reason = isNfs(file) ? await whyLinkedThere(file, headOf, signal) : whyLinked(file);
+    const reason = isOnNetwork(file) ? await whyLinkedThere(file, headOf, signal) : whyLinked(file);
     if (reason === undefined) continue;
     const error = godwitError('GODWIT_DISK_LINKED', { device: node, guest, file, reason });
     checks.push(refusal('disks', error, 'destination'));
@@ -45,7 +45,7 @@ function whyLinked(file: string): string | undefined {
   }
 }
 
-/** On an export that QEMU opens by itself; what cannot be looked at now, QEMU may read a moment later. */
+/** What QEMU opens by itself; what cannot be looked at now, QEMU may read a moment later. */
 async function whyLinkedThere(
   file: string,
   headOf: DestinationOptions['headOf'],

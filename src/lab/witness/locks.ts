@@ -1,6 +1,6 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { isNfs } from '../../protocol/nfs-url.ts';
+import { isOnNetwork } from '../../protocol/network-file.ts';
 import type { Lab } from '../state.ts';
 import { seenQemus } from './qemus.ts';
 import { askQemu } from './monitor.ts';
@@ -34,8 +34,10 @@ export async function imagesInUse(lab: Lab, guest: string): Promise<string[]> {
       inserted?: { file?: unknown };
     }[];
     for (const { inserted } of blocks) {
-      // What lies on an NFS export is no file of this machine, and has no lock.
-      if (typeof inserted?.file === 'string' && !isNfs(inserted.file)) images.add(inserted.file);
+      const { file } = inserted ?? {};
+      // What QEMU opens with a client of its own is no file of this machine, and has no lock.
+      const isHere = typeof file === 'string' && !isOnNetwork(file) && !file.startsWith('json:');
+      if (isHere) images.add(file);
     }
   }
   return [...images];

@@ -13,7 +13,7 @@ import path from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 
 import { NbdClient } from '../../../src/disks/copy/nbd/client.ts';
-import { hasNfsClient, listPrograms } from '../../../src/drivers/qemu/binaries.ts';
+import { hasClient, listPrograms } from '../../../src/drivers/qemu/binaries.ts';
 import { offerFrozen } from '../../../src/drivers/qemu/frozen.ts';
 import { formatImages, makeEmptyFile } from '../../../src/drivers/qemu/make-image.ts';
 import { qemuOptions } from '../../../src/drivers/qemu/options.ts';
@@ -85,7 +85,7 @@ for (const { file: program, version } of await qemuPrograms()) {
       const options = { host: 'a', binaries: [wrapper], user, cacheDir: tempDir(t) };
       const [found] = await listPrograms(options, signal);
       assert.equal(found?.sandbox, true);
-      await hasNfsClient(found, options, signal);
+      await hasClient(found, 'nfs', options, signal);
       const lines = readFileSync(told, 'utf8').trim().split('\n');
       assert.ok(lines.length >= 3, lines.join('\n'));
       for (const line of lines) {

@@ -12,6 +12,7 @@ import type {
   LiveNode,
   Qcow2Facts,
 } from '../spec/disk-facts.ts';
+import { plainName } from '../spec/network-name.ts';
 import { getScalar } from './qom.ts';
 
 const text = z.string().max(65_536);
@@ -198,14 +199,14 @@ function liveNode(each: z.infer<typeof node>): LiveNode {
   return {
     name: each['node-name'],
     driver: each.drv,
-    file: each.file,
+    file: plainName(each.file),
     readOnly: each.ro,
     direct: each.cache.direct,
     noFlush: each.cache['no-flush'],
     detectZeroes: each.detect_zeroes,
     encrypted: each.encrypted,
     bytes: image['virtual-size'],
-    // Of a device QEMU tells 0.
+    // Of a device QEMU tells 0, and of a LUN nothing.
     allocatedBytes: each.drv === 'host_device' ? undefined : image['actual-size'],
     backing: hasBacking ? { format: image['backing-filename-format'] } : undefined,
     volatileBitmaps: each['dirty-bitmaps'].filter(({ persistent }) => !persistent).length,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isNfs } from '../../../protocol/nfs-url.ts';
+import { clientFor } from '../../../protocol/network-file.ts';
 import type { GuestDisk, RelocationSight } from '../../port/disks.ts';
 import { creationOf } from '../make-image.ts';
 import { parseCommandLine } from '../spec/cmdline.ts';
@@ -36,6 +36,12 @@ export const filterOf = ({ spec }: RelocationWork): string => `${spec.node}-top`
 /** The job that writes the new image's header. */
 export const makerOf = ({ spec }: RelocationWork): string => `${spec.node}-make`;
 
+const NOT_HERE = {
+  none: undefined,
+  nfs: 'it lies on an NFS export',
+  iscsi: 'it is a LUN that QEMU opens by itself',
+} as const;
+
 /** The guest's disks, and for each that can move what that takes. */
 export function relocatable(facts: GuestFacts): GuestDisk[] {
   const found = describeDisks(parseCommandLine(facts.argv), facts);
@@ -46,7 +52,7 @@ export function relocatable(facts: GuestFacts): GuestDisk[] {
     const old = found.live.get(node) ?? '';
     const device = facts.block.disks.find(({ root }) => root === old);
     const common = { name, file: found.files.get(node) ?? '', bytes, allocatedBytes };
-    const onExport = isNfs(common.file) ? 'it lies on an NFS export' : undefined;
+    const onExport = NOT_HERE[clientFor(common.file) ?? 'none'];
     const live = facts.block.nodes.find(
       ({ name: own }) => own === (childOf(facts, old, 'file') ?? old),
     );

@@ -151,7 +151,7 @@ export const REASONS: readonly Reason[] = [
 ];
 
 function isWayToFile(value: string | undefined): boolean {
-  return value === 'file' || value === 'nfs' || value === 'host_device';
+  return value === 'file' || value === 'nfs' || value === 'iscsi' || value === 'host_device';
 }
 
 function isDefaultRom(value: string | undefined): boolean {

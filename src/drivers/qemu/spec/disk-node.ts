@@ -1,4 +1,5 @@
 import type { LiveNode } from './disk-facts.ts';
+import { MOST_TIMEOUT_S } from './disk-schema.ts';
 import type { BlockNode } from './disk-schema.ts';
 import { isGiven } from './disk-options.ts';
 import type { Given, NodeOptions } from './disk-options.ts';
@@ -62,6 +63,17 @@ const KNOWN_OF_NFS = new Set([
   ...'server path user group tcp-syn-count debug'.split(' '),
   ...READING,
 ]);
+/** Of QEMU's own iSCSI client likewise: which LUN it is, and as whom it is opened. */
+const KNOWN_OF_ISCSI = new Set(
+  'transport portal target lun initiator-name user password password-secret header-digest timeout'.split(
+    ' ',
+  ),
+);
+const KNOWN_OF_CLIENTS: Readonly<Record<string, ReadonlySet<string>>> = {
+  nfs: KNOWN_OF_NFS,
+  iscsi: KNOWN_OF_ISCSI,
+};
+const NONE: ReadonlySet<string> = new Set();
 const KNOWN_OF_DRIVES = new Set([
   ...KNOWN,
   ...'if id index bus unit media format readonly werror rerror snapshot copy-on-read'.split(' '),
@@ -91,6 +103,7 @@ export function settingsOf(nodes: ImageNodes, seen: Observed): ImageSettings {
       aio: aio === 'native' && file.direct ? 'native' : 'threads',
       locking,
       tuning: tuningOf(imageOptions),
+      ...timeoutOf(nodes),
     },
     obstacles: obstaclesOf(nodes),
     cacheProblem: cacheProblem(image, file, fileOptions),
@@ -114,17 +127,20 @@ function obstaclesOf({ image, file, imageOptions, fileOptions }: ImageNodes): st
   const found: string[] = [];
   for (const { given, by } of new Set([imageOptions, fileOptions])) {
     const known = by === 'drive' && given['file'] !== undefined ? KNOWN_OF_DRIVES : KNOWN;
-    const ofNfs = file.driver === 'nfs' ? KNOWN_OF_NFS : new Set<string>();
+    const ofClient = KNOWN_OF_CLIENTS[file.driver] ?? NONE;
     // A raw image may be said to be smaller than its file; one of the whole file is as if nothing were said.
     const isWhole = (key: string): boolean => key === 'size' && image.bytes === file.bytes;
     const unknown = Object.keys(given).find(
-      (key) => !known.has(key) && !ofNfs.has(key) && !isThrottle(key) && !isWhole(key),
+      (key) => !known.has(key) && !ofClient.has(key) && !isThrottle(key) && !isWhole(key),
     );
     if (unknown !== undefined) found.push(`its setting \`${unknown}\` is unknown to Godwit`);
     if (switchValue(scalarOf(given['snapshot'])) === true) found.push('its changes are temporary');
   }
   if (image.encrypted) found.push('it is encrypted, and its key is not carried');
-  if (!/^(file|nfs|host_device)$/.test(file.driver)) {
+  if (textOf(fileOptions.given['transport']) === 'iser') {
+    found.push('it is reached by iSER, which Godwit does not speak');
+  }
+  if (!/^(file|nfs|iscsi|host_device)$/.test(file.driver)) {
     found.push(`it is reached through \`${file.driver}\``);
   }
   return found;
@@ -144,6 +160,13 @@ function cacheProblem(image: LiveNode, file: LiveNode, options: NodeOptions): st
   const drops = switchValue(scalarOf(options.given['drop-cache'])) !== false;
   if (file.direct || drops) return undefined;
   return 'drop-cache=off leaves the destination with what its page cache held before';
+}
+
+/** How long QEMU's iSCSI client waits for an answer; absent: for ever. */
+function timeoutOf({ file, fileOptions }: ImageNodes): Pick<BlockNode, 'timeout'> {
+  if (file.driver !== 'iscsi') return {};
+  const held = Number(scalarOf(fileOptions.given['timeout']) ?? 0);
+  return Number.isInteger(held) && held > 0 && held <= MOST_TIMEOUT_S ? { timeout: held } : {};
 }
 
 /** Undefined where nothing that has happened so far shows it. Only of a raw image does each discard reach its file. */

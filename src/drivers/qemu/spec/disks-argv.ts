@@ -1,5 +1,7 @@
 import { parseNfs } from '../../../protocol/nfs-url.ts';
 import type { NfsPlace } from '../../../protocol/nfs-url.ts';
+import { parseIscsi } from '../../../protocol/iscsi-url.ts';
+import type { IscsiPlace } from '../../../protocol/iscsi-url.ts';
 import type { BlockNode } from './disk-schema.ts';
 
 /** The `-blockdev` words that open a guest's images; `files` names the file here of each. Pure. */
@@ -33,17 +35,20 @@ function filterNodes({ node, filters = [], readOnly }: BlockNode): object[] {
 }
 
 function fileNode(each: BlockNode, filename: string): object {
-  const place = parseNfs(filename);
+  const [place, lun] = [parseNfs(filename), parseIscsi(filename)];
+  const opening = (place && onExport(place)) ??
+    (lun && ofTarget(lun, each.timeout)) ?? {
+      driver: each.device === true ? 'host_device' : 'file',
+      filename,
+    };
   return {
-    ...(place === undefined
-      ? { driver: each.device === true ? 'host_device' : 'file', filename }
-      : onExport(place)),
+    ...opening,
     'node-name': each.file ?? each.node,
     ...opened(each),
     discard: each.file === undefined ? each.discard : each.fileDiscard,
     ...(each.file === undefined ? { 'detect-zeroes': each.detectZeroes } : {}),
-    // QEMU's NFS client has neither.
-    ...(place === undefined ? { aio: each.aio, locking: each.locking } : {}),
+    // QEMU's own clients have neither.
+    ...(place === undefined && lun === undefined ? { aio: each.aio, locking: each.locking } : {}),
   };
 }
 
@@ -54,6 +59,19 @@ function onExport({ host, path, user, group }: NfsPlace): object {
     path,
     ...(user === undefined ? {} : { user }),
     ...(group === undefined ? {} : { group }),
+  };
+}
+
+function ofTarget(place: IscsiPlace, timeout: number | undefined): object {
+  const { host, port, target, lun, initiator } = place;
+  return {
+    driver: 'iscsi',
+    transport: 'tcp',
+    portal: `${host}:${port}`,
+    target,
+    lun,
+    ...(initiator === undefined ? {} : { 'initiator-name': initiator }),
+    ...(timeout === undefined ? {} : { timeout }),
   };
 }
 

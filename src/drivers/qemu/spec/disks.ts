@@ -1,5 +1,6 @@
 import path from 'node:path';
 import type { Disk, DiskImage } from '../../../protocol/disk.ts';
+import { isOnNetwork } from '../../../protocol/network-file.ts';
 import { builtInDrives } from './built-in-drives.ts';
 import { chipOf } from './chips.ts';
 import type { Chip } from './chips.ts';
@@ -191,7 +192,7 @@ class Describer {
       ...settings,
     });
     const { cwd } = this.#facts;
-    this.files.set(name, file.driver === 'nfs' ? file.file : path.resolve(cwd, file.file));
+    this.files.set(name, isOnNetwork(file.file) ? file.file : path.resolve(cwd, file.file));
     this.live.set(name, image.name);
     const allocated =
       file.allocatedBytes === undefined ? {} : { allocatedBytes: file.allocatedBytes };
@@ -241,9 +242,9 @@ class Describer {
       this.findings.push(unmovableDisk(name, root, 'its backing chain cannot be followed'));
       return undefined;
     }
-    const isFile = /^(file|nfs|host_device)$/.test(image.driver);
+    const isFile = /^(file|nfs|iscsi|host_device)$/.test(image.driver);
     const below = isFile ? image : this.#live.get(this.#child(root, 'file') ?? '');
-    if (!/^(raw|qcow2|file|nfs|host_device)$/.test(image.driver) || below === undefined) {
+    if (!/^(raw|qcow2|file|nfs|iscsi|host_device)$/.test(image.driver) || below === undefined) {
       this.findings.push(
         unmovableDisk(name, image.file, `it is reached through \`${image.driver}\``),
       );

@@ -1,4 +1,5 @@
-import { isNfs, formatNfs, parseNfs } from '../../../protocol/nfs-url.ts';
+import { isOnNetwork } from '../../../protocol/network-file.ts';
+import { formatNfs, parseNfs } from '../../../protocol/nfs-url.ts';
 import { hasVhostNet } from '../assess.ts';
 import type { Match } from '../assess.ts';
 import type { QemuProgram } from '../binaries.ts';
@@ -39,7 +40,7 @@ async function given(match: Match, guestDir: string, as: RunAs): Promise<Files> 
   const writable = new Map<string, boolean>();
   for (const { node, readOnly } of match.spec.blockNodes ?? []) {
     const file = match.disks.get(node);
-    if (file === undefined || isNfs(file) || match.code.has(node)) continue;
+    if (file === undefined || isOnNetwork(file) || match.code.has(node)) continue;
     writable.set(file, writable.get(file) === true || !readOnly);
   }
   const wanted = [...writable].map(([file, held]) => ({ file, writable: held }));

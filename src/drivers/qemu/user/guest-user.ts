@@ -6,7 +6,7 @@ import { godwitError, toGodwitError } from '../../../errors.ts';
 import { inOwnDirectory } from '../../../host/checked-open.ts';
 import { pass, refusal, warn } from '../../../migration/preflight/check.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
-import { isNfs } from '../../../protocol/nfs-url.ts';
+import { isOnNetwork } from '../../../protocol/network-file.ts';
 import type { Match } from '../assess.ts';
 import { markIncoming } from '../incoming.ts';
 import { closedAbove, forgetSource, isOpenToAll, openAbove, otherUserOf } from './access.ts';
@@ -56,7 +56,7 @@ export class GuestUser {
       if (range === undefined) return [own];
       // Code that is not open to it is copied for it.
       const opened = [...disks].filter(([node]) => !code.has(node)).map(([, file]) => file);
-      const files = opened.filter((file) => !isNfs(file));
+      const files = opened.filter((file) => !isOnNetwork(file));
       if (program !== undefined) files.push(program.binary);
       if (this.#logDir !== undefined && !isInside(this.#logDir, this.#guestDir)) {
         files.push(path.dirname(this.#logDir));

@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { Clock } from '../../../clock.ts';
 import { hostsOf } from '../../../config.ts';
 import type { AgentConfig } from '../../../config.ts';
-import { exportsOf, headOn } from '../../../disks/proof/exports.ts';
+import { headOf } from '../../../disks/proof/heads.ts';
 import type {
   DestinationOptions,
   DirectDriver,
@@ -94,7 +94,7 @@ export function destinationOptions(
     guestDir: path.join(config.stateDir, 'guests', admission.guest),
     logDir: logDirOf(config, admission.guest),
     unlockedDirs: unlockedDirs(config),
-    headOf: (file, bytes, signal) => headOn(exportsOf(config.storage), file, bytes, signal),
+    headOf: (file, bytes, signal) => headOf(config.storage, file, bytes, signal),
     networks: config.bridges,
     listenHost: listenHostFor(config, calledAt),
     ports: config.ports,

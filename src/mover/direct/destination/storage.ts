@@ -15,12 +15,13 @@ import {
   stampOf,
 } from '../../../disks/proof/devices.ts';
 import { exportsOf, resolveOn } from '../../../disks/proof/exports.ts';
+import { answerLun, fileOfLun, stampOfLun, targetsOf } from '../../../disks/proof/luns.ts';
 import { openPools, resolveIn } from '../../../disks/proof/pools.ts';
 import type { Found } from '../../../disks/proof/pools.ts';
 import { answerOnExports, answerProof, proofFile } from '../../../disks/proof/proof.ts';
 import type { DestinationParts } from './parts.ts';
 
-/** The source waits 10 s for an answer; a server that is gone is not to take all of them, ms. */
+/** The source waits 10 s for an answer; a server or a target that is gone is not to take all of them, ms. */
 const EXPORTS_MS = 8000;
 
 /** Where the images of a guest's disks lie on this host, by block node, and what speaks against opening them. */
@@ -58,11 +59,15 @@ export async function answerStorage(
   }
   if (devices === undefined) return { places: answers };
   const devicePools = await openDevicePools(config.storage);
+  const targets = targetsOf(config.storage);
   const found: DeviceAnswer[] = [];
   const ends = { from, to: config.name, migration: id };
   for (const asked of devices) {
     const question = { ...ends, asked, challenge: placeIds.challenge(asked.ids) };
-    const { stamp, ...answer } = await answerDevice(devicePools, question, signal);
+    const { stamp, ...answer } =
+      asked.iscsi === undefined
+        ? await answerDevice(devicePools, question, signal)
+        : await answerLun(targets, { ...question, iscsi: asked.iscsi }, signal);
     const { pool, path } = answer;
     const isThere = pool !== undefined && path !== undefined && stamp !== undefined;
     found.push(isThere ? { ...answer, pool: placeIds.device(pool, path, stamp) } : answer);
@@ -82,12 +87,12 @@ export async function withOwnPlaces<T extends Preparation>(
 ): Promise<T> {
   const { places, copies, description } = asked;
   const pools = [...(await openPools(config.storage)), ...exportsOf(config.storage)];
-  const devicePools = await openDevicePools(config.storage);
+  const media = await openMedia(config);
   const facts = { host: config.name, guest: description.name };
   const own = async (each: ImagePlace): Promise<ImagePlace> => {
     const found =
       placeIds.besideProof(each, pools) ??
-      (await placeIds.provedDevice(each, devicePools, stampOf));
+      (await placeIds.provedDevice(each, media, (medium, name) => medium.stamp(name)));
     if (found !== undefined) return found;
     const reason =
       'no proof of shared storage in this migration covers the place that the source names';
@@ -170,23 +175,47 @@ async function resolver({
 }: Naming): Promise<(place: ImagePlace) => Promise<Found<string>>> {
   const pools = await openPools(config.storage);
   const exports = exportsOf(config.storage);
-  const devices = await openDevicePools(config.storage);
+  const media = await openMedia(config);
   const signal = AbortSignal.timeout(EXPORTS_MS);
   return async ({ pool: id, path: part, device }) => {
     const pool = pools.find((each) => each.id === id);
     if (pool !== undefined) return resolveIn(pool, part, 'file');
     const onExport = exports.find((each) => each.id === id);
     if (onExport !== undefined) return resolveOn(onExport, part, signal);
-    const ofDevices = devices.find((each) => each.id === id);
-    if (ofDevices !== undefined) {
-      const stamp = await stampOf(ofDevices, part);
+    const medium = media.find((each) => each.id === id);
+    if (medium !== undefined) {
+      const stamp = await medium.stamp(part);
       if (stamp !== undefined && placeIds.device(id, part, stamp) === device) {
-        return resolveDevice(ofDevices, part);
+        return medium.resolve(part);
       }
       return { problem: 'that name is another device now than the one that was proved' };
     }
     return { problem: `no storage of ${config.name} allows it` };
   };
+}
+
+/** Where media of their own are: devices of a directory, LUNs of a target. */
+interface Media {
+  readonly id: string;
+  /** Which medium a name is; undefined: there is none of that name. */
+  stamp(name: string): Promise<string | undefined>;
+  resolve(name: string): Promise<Found<string>>;
+}
+
+async function openMedia({ storage }: Pick<AgentConfig, 'storage'>): Promise<Media[]> {
+  const signal = AbortSignal.timeout(EXPORTS_MS);
+  return [
+    ...(await openDevicePools(storage)).map((pool) => ({
+      id: pool.id,
+      stamp: (name: string) => stampOf(pool, name),
+      resolve: (name: string) => resolveDevice(pool, name),
+    })),
+    ...targetsOf(storage).map((pool) => ({
+      id: pool.id,
+      stamp: (name: string) => stampOfLun(pool, name, signal),
+      resolve: (name: string) => Promise.resolve({ found: fileOfLun(pool, name) }),
+    })),
+  ];
 }
 
 /** The same once more before they are opened: what was checked may have changed since. */

@@ -3,24 +3,28 @@ import path from 'node:path';
 import type { AgentConfig } from '../../../config.ts';
 import { isBlockDevice, locateDevice, openDevicePools } from '../../../disks/proof/devices.ts';
 import { exportOf, exportsOf, resolveOn } from '../../../disks/proof/exports.ts';
+import type { Export } from '../../../disks/proof/exports.ts';
+import { targetOf, targetsOf } from '../../../disks/proof/luns.ts';
+import type { Target } from '../../../disks/proof/luns.ts';
 import { locate, openPools } from '../../../disks/proof/pools.ts';
 import type { Found, Located } from '../../../disks/proof/pools.ts';
 import { besideInDirectory, besideOnExport } from '../../../disks/proof/proof.ts';
 import type { Beside } from '../../../disks/proof/proof.ts';
-import { isNfs } from '../../../protocol/nfs-url.ts';
-import { NOWHERE } from './devices.ts';
+import { clientFor } from '../../../protocol/network-file.ts';
+import type { NetworkClient } from '../../../protocol/network-file.ts';
+import { deviceMedium, lunMedium } from './media.ts';
+import type { Medium } from './media.ts';
 
 /** Where the images of a guest's disks lie in this host's `storage`. */
 
 /** Where an image lies here. */
 export interface Lying extends Located {
-  /** Without symbolic links: one proof serves all images in it. */
+  /** Without symbolic links: one proof serves all images in it. Of a medium, the medium itself. */
   readonly directory: string;
-  readonly beside: Beside;
-  /** On an export that no host has mounted. */
-  readonly nfs: boolean;
-  /** A block device; `directory` is then the device itself. */
-  readonly device: boolean;
+  /** A file, by what the other host reads beside it; or a medium of its own, by what it is and holds. */
+  readonly proof: { readonly beside: Beside } | { readonly medium: Medium };
+  /** Its hypervisor opens it with a client of its own: no host has it mounted or attached. */
+  readonly client?: NetworkClient;
 }
 
 /** Finds where in this host's storage a file lies. */
@@ -29,45 +33,57 @@ export async function finder(
 ): Promise<(file: string, signal: AbortSignal) => Promise<Found<Lying>>> {
   const pools = await openPools(config.storage);
   const exports = exportsOf(config.storage);
+  const targets = targetsOf(config.storage);
   const devices = await openDevicePools(config.storage);
   return async (file, signal) => {
-    if (!isNfs(file) && (await isBlockDevice(file))) {
+    switch (clientFor(file)) {
+      case 'nfs':
+        return findOnExport(exports, file, signal);
+      case 'iscsi':
+        return findLun(targets, file);
+      case undefined:
+        break;
+    }
+    if (await isBlockDevice(file)) {
       const at = await locateDevice(devices, file);
       if ('problem' in at) return at;
       const directory = await realpath(file);
-      return { found: { ...at.found, directory, beside: NOWHERE, nfs: false, device: true } };
+      return { found: { ...at.found, directory, proof: { medium: deviceMedium(directory) } } };
     }
-    if (!isNfs(file)) {
-      const at = await locate(pools, file);
-      if ('problem' in at) return at;
-      const directory = path.dirname(path.join(at.found.pool.root, at.found.path));
-      return {
-        found: {
-          ...at.found,
-          directory,
-          beside: besideInDirectory(directory),
-          nfs: false,
-          device: false,
-        },
-      };
-    }
-    const at = exportOf(exports, file);
+    const at = await locate(pools, file);
     if ('problem' in at) return at;
-    const { pool, path: part } = at.found;
-    const there = await resolveOn(pool, part, signal);
-    if ('problem' in there) return there;
-    const inPool = directoryOf(part);
-    const beside = besideOnExport(pool, inPool);
-    return {
-      found: {
-        pool,
-        path: part,
-        directory: `${pool.root}/${inPool}`,
-        beside,
-        nfs: true,
-        device: false,
-      },
-    };
+    const directory = path.dirname(path.join(at.found.pool.root, at.found.path));
+    return { found: { ...at.found, directory, proof: { beside: besideInDirectory(directory) } } };
+  };
+}
+
+async function findOnExport(
+  exports: readonly Export[],
+  file: string,
+  signal: AbortSignal,
+): Promise<Found<Lying>> {
+  const at = exportOf(exports, file);
+  if ('problem' in at) return at;
+  const { pool, path: part } = at.found;
+  const there = await resolveOn(pool, part, signal);
+  if ('problem' in there) return there;
+  const inPool = directoryOf(part);
+  const proof = { beside: besideOnExport(pool, inPool) };
+  const directory = `${pool.root}/${inPool}`;
+  return { found: { pool, path: part, directory, proof, client: 'nfs' } };
+}
+
+function findLun(targets: readonly Target[], file: string): Found<Lying> {
+  const at = targetOf(targets, file);
+  if ('problem' in at) return at;
+  const proof = { medium: lunMedium(at.found.pool, at.found.path) };
+  return {
+    found: {
+      ...at.found,
+      directory: `${at.found.pool.root}/${at.found.path}`,
+      proof,
+      client: 'iscsi',
+    },
   };
 }
 

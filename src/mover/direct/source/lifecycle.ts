@@ -29,7 +29,7 @@ import {
 } from './step-actions.ts';
 import { isMoverThere, regain } from './regain.ts';
 import { sameMachine } from './same-machine.ts';
-import { dropProofs } from './storage.ts';
+import { dropProofs } from './proofs.ts';
 import { waitToBegin } from './wait.ts';
 
 /**

@@ -1,15 +1,13 @@
 import path from 'node:path';
-import { proofFile, verdictOf } from '../../../disks/proof/proof.ts';
 import { godwitError } from '../../../errors.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
-import type { DeviceAnswer, DeviceProof, Disk, ImagePlace } from '../../../protocol/disk.ts';
+import type { Disk, ImagePlace } from '../../../protocol/disk.ts';
 import { formatBytes } from '../../../protocol/quantity.ts';
-import { proveDevices } from './devices.ts';
-import type { DeviceVerdict } from './devices.ts';
-import { directoryOf, finder } from './find-images.ts';
+import { finder } from './find-images.ts';
 import type { Lying } from './find-images.ts';
-import { askAhead } from './parts.ts';
-import type { LookParts, SourceParts } from './parts.ts';
+import type { LookParts } from './parts.ts';
+import { prove, provenMedia } from './proofs.ts';
+import type { Image, Proof } from './proofs.ts';
 
 /** What was found of a guest's disks: where the destination has each image, which it has not, and the evidence. */
 export interface StorageFound {
@@ -24,17 +22,6 @@ export interface StorageFound {
   readonly checks: readonly NamedCheck[];
 }
 
-/** An image with the way it is known by here. */
-interface Image {
-  readonly node: string;
-  readonly disk: string;
-  readonly file: string;
-  readonly located: Lying;
-}
-
-/** What a directory's proof came to. */
-type Proof = { readonly pool: string; readonly path?: string } | { readonly why: string };
-
 const NOTHING: StorageFound = {
   places: [],
   copies: [],
@@ -43,7 +30,6 @@ const NOTHING: StorageFound = {
   bases: [],
   checks: [],
 };
-const ANSWER_MS = 10_000;
 
 /**
  * Proves for each image of the guest's disks that both hosts see the same storage, and finds out where it is there.
@@ -68,12 +54,8 @@ export async function proveStorage(parts: LookParts, signal: AbortSignal): Promi
   }
   if (refused.length > 0) return { ...NOTHING, checks: refused };
   const proofs = new Map([
-    ...(await prove(
-      parts,
-      images.filter(({ located }) => !located.device),
-      signal,
-    )),
-    ...(await provenDevices(parts, images, signal)),
+    ...(await prove(parts, images, signal)),
+    ...(await provenMedia(parts, images, signal)),
   ]);
   return judge(parts, { disks, images, uncopyable }, proofs);
 }
@@ -85,82 +67,6 @@ function imagesOf(disks: readonly Disk[]): { node: string; disk: string }[] {
     for (const { node } of images) if (!seen.has(node)) seen.set(node, name);
   }
   return [...seen].map(([node, disk]) => ({ node, disk }));
-}
-
-/** By the device. */
-async function provenDevices(
-  parts: LookParts,
-  images: readonly Image[],
-  signal: AbortSignal,
-): Promise<ReadonlyMap<string, DeviceVerdict>> {
-  const files = images.flatMap(({ located }) => (located.device ? [located.directory] : []));
-  if (files.length === 0) return new Map();
-  const ask = async (devices: readonly DeviceProof[]): Promise<readonly DeviceAnswer[]> => {
-    const body = { places: [], devices: [...devices] };
-    const answer = await askAhead(parts, signal, (api) =>
-      api.storage({ body }, { signal, deadlineMs: ANSWER_MS }),
-    );
-    return answer.devices ?? [];
-  };
-  const ends = { from: parts.config.name, to: parts.state().plan.to, migration: parts.request.id };
-  return proveDevices(files, ends, ask, signal);
-}
-
-/** By directory. */
-async function prove(
-  parts: LookParts,
-  images: readonly Image[],
-  signal: AbortSignal,
-): Promise<ReadonlyMap<string, Proof>> {
-  if (images.length === 0) return new Map();
-  const { request, config } = parts;
-  const { to } = parts.state().plan;
-  const from = config.name;
-  const name = proofFile(request.id);
-  const proofs = new Map<string, Proof>();
-  const written = new Map<string, { image: Lying; nonce: string }>();
-  try {
-    for (const { located } of images) {
-      const { directory, beside } = located;
-      if (proofs.has(directory) || written.has(directory)) continue;
-      try {
-        written.set(directory, { image: located, nonce: await beside.write(name, signal) });
-      } catch (error) {
-        // It may have been made, and only its answer have got lost.
-        await beside.remove(name, AbortSignal.timeout(ANSWER_MS)).catch(() => {});
-        signal.throwIfAborted();
-        proofs.set(directory, { why: `${from} cannot write beside it: ${String(error)}` });
-      }
-    }
-    const places = [...written.values()].map(({ image }) => ({
-      directory: directoryOf(image.path),
-      file: name,
-      ...(image.nfs ? { nfs: true as const } : {}),
-    }));
-    const body = { places };
-    const answer = await askAhead(parts, signal, (api) =>
-      api.storage({ body }, { signal, deadlineMs: ANSWER_MS }),
-    );
-    for (const [index, [directory, { image, nonce }]] of [...written].entries()) {
-      const seen = answer.places[index] ?? {};
-      const readBack = await image.beside.read(name, signal).catch(() => '');
-      signal.throwIfAborted();
-      const verdict = verdictOf(nonce, seen, readBack, { from, to });
-      const why = verdict.shared ? undefined : verdict.why;
-      proofs.set(directory, why === undefined ? { pool: seen.pool ?? '' } : { why });
-    }
-    return proofs;
-  } finally {
-    // Also where the migration was cancelled meanwhile: nothing is to stay.
-    const own = AbortSignal.timeout(ANSWER_MS);
-    for (const [directory, { image }] of written) {
-      await image.beside.remove(name, own).catch((error: unknown) => {
-        proofs.set(directory, {
-          why: `${from} cannot remove what it wrote beside it: ${String(error)}`,
-        });
-      });
-    }
-  }
 }
 
 interface Judged {
@@ -188,7 +94,7 @@ function judge(
     if (!('why' in proof))
       places.push({ node, pool: proof.pool, path: proof.path ?? located.path });
     // As a file, whatever its format: nobody writes to it.
-    else if (!isWritten(disks, node) && !located.nfs && !located.device) bases.push(here);
+    else if (!isWritten(disks, node) && isFileHere(located)) bases.push(here);
     else if (lost !== undefined) checks.push(notShared(parts, image, `${proof.why}; ${lost}`));
     else copies.push(here);
   }
@@ -196,7 +102,7 @@ function judge(
   // Of a device one may think that both hosts see it.
   const whyOf = ([top]: Disk['images']): string => {
     const at = images.find(({ node }) => node === top?.node)?.located;
-    const proof = at?.device === true ? proofs.get(at.directory) : undefined;
+    const proof = at !== undefined && 'medium' in at.proof ? proofs.get(at.directory) : undefined;
     return proof !== undefined && 'why' in proof ? ` (${proof.why})` : '';
   };
   for (const { name, images: chain } of disks) {
@@ -212,7 +118,8 @@ function judge(
         : []),
       ...(isShared ? [howShared(images, chain, { from, to })] : []),
       ...(images.some(
-        ({ node, located }) => located.nfs && chain.some((each) => each.node === node),
+        ({ node, located }) =>
+          located.client !== undefined && chain.some((each) => each.node === node),
       )
         ? ['without image locks, so the right to run alone keeps others from writing']
         : []),
@@ -230,10 +137,16 @@ function judge(
   return { places, copies, copied, below, bases, checks };
 }
 
+/** A file that this host reads by itself. */
+function isFileHere({ client, proof }: Lying): boolean {
+  return client === undefined && 'beside' in proof;
+}
+
 /** Why it cannot be copied, by where it lies. */
 function whyUncopied({ node, located }: Image, disks: readonly Disk[]): string | undefined {
-  if (located.nfs) return 'what lies on an NFS export is not copied';
-  return located.device && !isWritten(disks, node)
+  if (located.client === 'nfs') return 'what lies on an NFS export is not copied';
+  if (located.client === 'iscsi') return 'a LUN that QEMU opens by itself is not copied';
+  return 'medium' in located.proof && !isWritten(disks, node)
     ? 'a device that the guest only reads is not copied'
     : undefined;
 }
@@ -244,7 +157,10 @@ function howShared(
   { from, to }: { readonly from: string; readonly to: string },
 ): string {
   const own = images.filter((each) => chain.some(({ node }) => node === each.node));
-  return own.some(({ located }) => located.device)
+  if (own.some(({ located }) => located.client === 'iscsi')) {
+    return `${from} and ${to} see a LUN of the same target, ids and size, and read the same from it`;
+  }
+  return own.some(({ located }) => 'medium' in located.proof)
     ? `${from} and ${to} see a device of the same ids and size, and read the same from it`
     : `${from} and ${to} each read what the other wrote beside it`;
 }
@@ -281,17 +197,4 @@ function notShared(
     evidence: error.message,
     error: error.toJSON(),
   };
-}
-
-/** Removes what a mover that died in the midst of a proof has left. */
-export async function dropProofs(parts: SourceParts, signal: AbortSignal): Promise<void> {
-  const { guest, config, request, state } = parts;
-  if (state().known.description?.disks === undefined) return;
-  const { files = {} } = await guest.inspect(signal);
-  const find = await finder(config);
-  for (const file of Object.values(files)) {
-    const located = await find(file, signal);
-    if ('problem' in located || located.found.device) continue;
-    await located.found.beside.remove(proofFile(request.id), signal);
-  }
 }

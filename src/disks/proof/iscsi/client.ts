@@ -1,0 +1,224 @@
+import { randomBytes } from 'node:crypto';
+import type { IscsiPlace } from '../../../protocol/iscsi-url.ts';
+import { parseIscsi } from '../../../protocol/iscsi-url.ts';
+import * as pdus from './pdu.ts';
+import { Wire } from './wire.ts';
+
+/**
+ * A small iSCSI client (RFC 7143) that reads: hypervisors open LUNs that no host has attached, and what they are has to be
+ * known before that. It writes nothing and reserves nothing. A session of its own, one command after the other; no digests.
+ */
+
+/** As QEMU's client calls itself where nobody says a name. */
+export const DEFAULT_INITIATOR = 'iqn.2008-11.org.linux-kvm';
+
+const MOST_REDIRECTIONS = 3;
+const MOST_LOGIN_STEPS = 8;
+/** A LUN tells of what happened to it before it answers: after a login, a reset, a new size. */
+const MOST_ATTENTIONS = 8;
+const CHECK_CONDITION = 0x02;
+const RESERVATION_CONFLICT = 0x18;
+const UNIT_ATTENTION = 0x06;
+
+const SECURITY = 0;
+const OPERATIONAL = 1;
+const FULL = 3;
+const GO_ON = 0x80;
+
+const SETTINGS = {
+  HeaderDigest: 'None',
+  DataDigest: 'None',
+  InitialR2T: 'Yes',
+  ImmediateData: 'No',
+  MaxRecvDataSegmentLength: String(pdus.MAX_SEGMENT_BYTES),
+  MaxBurstLength: '262144',
+  FirstBurstLength: '65536',
+  MaxConnections: '1',
+  MaxOutstandingR2T: '1',
+  DefaultTime2Wait: '2',
+  DefaultTime2Retain: '0',
+  ErrorRecoveryLevel: '0',
+  DataPDUInOrder: 'Yes',
+  DataSequenceInOrder: 'Yes',
+};
+
+export class ScsiError extends Error {
+  /** The status of SCSI, and the sense key of a CHECK CONDITION. */
+  readonly status: number;
+  readonly senseKey: number;
+
+  constructor(command: string, status: number, sense: Buffer) {
+    const key = sense.length > 2 ? sense.readUInt8(2) & 0x0f : 0;
+    const code = sense.length > 13 ? sense.readUInt16BE(12).toString(16).padStart(4, '0') : '';
+    const what =
+      status === RESERVATION_CONFLICT
+        ? 'another initiator has reserved it'
+        : `status ${status}, sense ${key}${code === '' ? '' : `/${code}`}`;
+    super(`${command}: ${what}`);
+    this.status = status;
+    this.senseKey = key;
+  }
+}
+
+export class IscsiClient {
+  readonly #wire: Wire;
+  readonly #lun: Buffer;
+  #commandNumber: number;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  private constructor(wire: Wire, lun: number, commandNumber: number) {
+    this.#wire = wire;
+    this.#lun = Buffer.alloc(8);
+    this.#lun.writeUInt16BE(lun, 0);
+    this.#commandNumber = commandNumber;
+  }
+
+  /** Logs in to the target; follows where its portal sends it. Rejects with words about the target. */
+  static async open(place: IscsiPlace, signal: AbortSignal): Promise<IscsiClient> {
+    let at = place;
+    for (let count = 0; count <= MOST_REDIRECTIONS; count++) {
+      const wire = await Wire.open(at.host, at.port, signal);
+      try {
+        const moved = await login(wire, at);
+        if (moved === undefined) return new IscsiClient(wire, at.lun, 1);
+        wire.close();
+        at = moved;
+      } catch (error) {
+        wire.close();
+        throw error;
+      }
+    }
+    throw new Error('its portals send one to each other');
+  }
+
+  /** Ends the session; what the target answers is not waited for. */
+  close(): void {
+    const bye = pdus.headerOf(pdus.OPCODES.logout | pdus.IMMEDIATE, GO_ON, this.#wire.nextTag());
+    bye.writeUInt32BE(this.#commandNumber, 24);
+    bye.writeUInt32BE(this.#wire.expected, 28);
+    this.#wire.send(pdus.encode(bye));
+    this.#wire.close();
+  }
+
+  /** What a command reads, up to `most` bytes; it is asked again where the LUN first tells what happened to it. */
+  async ask(name: string, cdb: Buffer, most: number): Promise<Buffer> {
+    for (let count = 1; ; count++) {
+      try {
+        return await this.#inTurn(() => this.#once(name, cdb, most));
+      } catch (error) {
+        const isAttention =
+          error instanceof ScsiError &&
+          error.status === CHECK_CONDITION &&
+          error.senseKey === UNIT_ATTENTION;
+        if (!isAttention || count >= MOST_ATTENTIONS) throw error;
+      }
+    }
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const own = this.#turn.then(work);
+    this.#turn = own.catch(() => undefined);
+    return own;
+  }
+
+  async #once(name: string, cdb: Buffer, most: number): Promise<Buffer> {
+    const tag = this.#wire.nextTag();
+    const header = pdus.headerOf(pdus.OPCODES.command, most > 0 ? 0xc1 : 0x81, tag);
+    this.#lun.copy(header, 8);
+    header.writeUInt32BE(most, 20);
+    header.writeUInt32BE(this.#commandNumber, 24);
+    header.writeUInt32BE(this.#wire.expected, 28);
+    cdb.copy(header, 32);
+    this.#commandNumber = (this.#commandNumber + 1) >>> 0;
+    this.#wire.send(pdus.encode(header));
+    const found = Buffer.alloc(most);
+    let filled = 0;
+    for (;;) {
+      const pdu = await this.#wire.next();
+      const { header: seen, data } = pdu;
+      const opcode = pdus.opcodeOf(pdu);
+      if (opcode === pdus.OPCODES.nopIn) {
+        this.#answerPing(seen);
+        continue;
+      }
+      if (opcode === pdus.OPCODES.asynchronous) continue;
+      if (seen.readUInt32BE(16) !== tag) throw new Error(`${name}: it answered something else`);
+      if (opcode === pdus.OPCODES.dataIn) {
+        const at = seen.readUInt32BE(40);
+        if (at + data.length > most) throw new Error(`${name}: it sent more than was asked for`);
+        data.copy(found, at);
+        filled = Math.max(filled, at + data.length);
+        if ((seen.readUInt8(1) & 0x01) === 0) continue;
+        expectGood(name, seen.readUInt8(3), Buffer.alloc(0));
+        return found.subarray(0, filled);
+      }
+      if (opcode !== pdus.OPCODES.response)
+        throw new Error(`${name}: it answered with 0x${opcode.toString(16)}`);
+      if (seen.readUInt8(2) !== 0) throw new Error(`${name}: the target failed`);
+      expectGood(name, seen.readUInt8(3), data.subarray(2));
+      return found.subarray(0, filled);
+    }
+  }
+
+  /** A target may ask whether somebody is there. */
+  #answerPing(seen: Buffer): void {
+    const tag = seen.readUInt32BE(20);
+    if (tag === pdus.NO_TAG) return;
+    const pong = pdus.headerOf(pdus.OPCODES.nopOut | pdus.IMMEDIATE, GO_ON, pdus.NO_TAG);
+    seen.copy(pong, 8, 8, 16);
+    pong.writeUInt32BE(tag, 20);
+    pong.writeUInt32BE(this.#commandNumber, 24);
+    pong.writeUInt32BE(this.#wire.expected, 28);
+    this.#wire.send(pdus.encode(pong));
+  }
+}
+
+function expectGood(name: string, status: number, sense: Buffer): void {
+  if (status !== 0) throw new ScsiError(name, status, sense);
+}
+
+/** Undefined once the session is there; else the portal that the target is reached at. */
+async function login(wire: Wire, place: IscsiPlace): Promise<IscsiPlace | undefined> {
+  // Random (10b): a session of the same name and number would end the one that is there, which may be QEMU's.
+  const session = randomBytes(6).fill(0x80, 0, 1);
+  const tag = wire.nextTag();
+  const names = {
+    InitiatorName: place.initiator ?? DEFAULT_INITIATOR,
+    TargetName: place.target,
+    SessionType: 'Normal',
+    AuthMethod: 'None',
+  };
+  let stage = SECURITY;
+  let keys: Readonly<Record<string, string>> = names;
+  for (let step = 0; step < MOST_LOGIN_STEPS; step++) {
+    const next = stage === SECURITY ? OPERATIONAL : FULL;
+    const header = pdus.headerOf(
+      pdus.OPCODES.login | pdus.IMMEDIATE,
+      GO_ON | (stage << 2) | next,
+      tag,
+    );
+    session.copy(header, 8);
+    header.writeUInt32BE(1, 24);
+    header.writeUInt32BE(wire.expected, 28);
+    wire.send(pdus.encode(header, pdus.encodeKeys(keys)));
+    const answer = await wire.next();
+    if (pdus.opcodeOf(answer) !== pdus.OPCODES.loginResponse) throw new Error('it speaks no iSCSI');
+    const status = answer.header.readUInt16BE(36);
+    if (status >> 8 === 1) return elsewhere(place, pdus.decodeKeys(answer.data));
+    if (status !== 0) throw new Error(pdus.loginProblem(status));
+    const flags = answer.header.readUInt8(1);
+    keys = {};
+    if ((flags & GO_ON) === 0) continue;
+    if ((flags & 0x03) === FULL) return undefined;
+    stage = flags & 0x03;
+    if (stage === OPERATIONAL) keys = SETTINGS;
+  }
+  throw new Error('its login comes to no end');
+}
+
+function elsewhere(place: IscsiPlace, keys: ReadonlyMap<string, string>): IscsiPlace {
+  const [address = ''] = (keys.get('TargetAddress') ?? '').split(',');
+  const found = parseIscsi(`iscsi://${address}/${place.target}/${place.lun}`);
+  if (found === undefined) throw new Error('it is said to be elsewhere, and not where');
+  return { ...place, host: found.host, port: found.port };
+}

@@ -1,0 +1,86 @@
+import { connect } from 'node:net';
+import type { Socket } from 'node:net';
+import * as pdus from './pdu.ts';
+import type { Pdu } from './pdu.ts';
+
+/** One connection: messages out, messages in one after the other. */
+export class Wire {
+  readonly #socket: Socket;
+  #bytes: Buffer = Buffer.alloc(0);
+  #failed: Error | undefined;
+  #wake: (() => void) | undefined;
+  #tag = 0;
+  /** The number of the answer that comes next. */
+  expected = 0;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.on('data', (chunk: Buffer) => {
+      this.#bytes = Buffer.concat([this.#bytes, chunk]);
+      this.#wake?.();
+    });
+    socket.on('error', (error) => this.#fail(error));
+    socket.on('close', () => this.#fail(new Error('it closed the connection')));
+  }
+
+  static open(host: string, port: number, signal: AbortSignal): Promise<Wire> {
+    return new Promise((resolve, reject) => {
+      signal.throwIfAborted();
+      const socket = connect({ host: host.replaceAll(/^\[|\]$/g, ''), port, noDelay: true });
+      const stop = (): void => {
+        socket.destroy(signal.reason as Error);
+        reject(signal.reason as Error);
+      };
+      signal.addEventListener('abort', stop, { once: true });
+      socket.once('close', () => signal.removeEventListener('abort', stop));
+      socket.once('error', reject);
+      socket.once('connect', () => {
+        socket.removeListener('error', reject);
+        resolve(new Wire(socket));
+      });
+    });
+  }
+
+  nextTag(): number {
+    this.#tag += 1;
+    return this.#tag;
+  }
+
+  send(bytes: Buffer): void {
+    if (!this.#socket.destroyed) this.#socket.write(bytes);
+  }
+
+  close(): void {
+    this.#socket.end();
+    this.#socket.destroySoon();
+  }
+
+  async next(): Promise<Pdu> {
+    for (;;) {
+      const found = pdus.decode(this.#bytes);
+      if (found !== undefined) {
+        this.#bytes = found.rest;
+        this.#count(found.pdu);
+        return found.pdu;
+      }
+      if (this.#failed !== undefined) throw this.#failed;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  /** Answers are counted; data that ends no command, and a question of the target's own, are not. */
+  #count(pdu: Pdu): void {
+    const opcode = pdus.opcodeOf(pdu);
+    const isPart = opcode === pdus.OPCODES.dataIn && (pdu.header.readUInt8(1) & 0x01) === 0;
+    const isPing = opcode === pdus.OPCODES.nopIn && pdu.header.readUInt32BE(16) === pdus.NO_TAG;
+    if (isPart || isPing) return;
+    this.expected = (pdu.header.readUInt32BE(24) + 1) >>> 0;
+  }
+
+  #fail(error: Error): void {
+    this.#failed ??= error;
+    this.#wake?.();
+  }
+}

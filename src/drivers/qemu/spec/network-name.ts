@@ -1,0 +1,44 @@
+import { formatIscsi, isIscsi, parseIscsi } from '../../../protocol/iscsi-url.ts';
+import { isGiven } from './disk-options.ts';
+import type { Given } from './disk-options.ts';
+
+/** Deeper than anything that QEMU writes: a format on a client. */
+const DEEPEST = 8;
+
+/**
+ * What QEMU calls an image, as Godwit calls it. Of what it opens with a client of its own QEMU tells all settings as JSON
+ * (`json:{"driver": "raw", "file": {"driver": "iscsi", ...}}`), passwords among them: what is left is where it is. Pure.
+ */
+export function plainName(file: string): string {
+  if (isIscsi(file)) return formatted(file.replace(/^iscsi:\/\/[^/]*@/, 'iscsi://'));
+  if (!file.startsWith('json:')) return file;
+  let given = parsed(file.slice('json:'.length));
+  for (let depth = 0; given !== undefined && depth < DEEPEST; depth++) {
+    if (given['driver'] === 'iscsi') return lunOf(given);
+    given = isGiven(given['file']) ? given['file'] : undefined;
+  }
+  return file;
+}
+
+function lunOf(given: Given): string {
+  const part = (key: string): string => {
+    const held = given[key];
+    return typeof held === 'string' || typeof held === 'number' ? String(held) : '';
+  };
+  return formatted(`iscsi://${part('portal')}/${part('target')}/${part('lun') || '0'}`);
+}
+
+/** As it is where it cannot be read: nobody finds it then. */
+function formatted(url: string): string {
+  const place = parseIscsi(url);
+  return place === undefined ? url : formatIscsi(place);
+}
+
+function parsed(text: string): Given | undefined {
+  try {
+    const found: unknown = JSON.parse(text);
+    return isGiven(found) ? found : undefined;
+  } catch {
+    return undefined;
+  }
+}
