@@ -159,6 +159,10 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/user-networks.e2e.ts': { seconds: 15, of: ['src/drivers/qemu/spec/'] },
   'test/e2e/verify-disks.e2e.ts': { seconds: 45, of: ['src/disks/'] },
   'test/e2e/versions.e2e.ts': { seconds: 36, of: ['src/drivers/'] },
+  'test/e2e/baseline.e2e.ts': {
+    seconds: 25,
+    of: ['src/drivers/qemu/', 'src/migration/preflight/'],
+  },
   'test/e2e/rehearsal.e2e.ts': {
     seconds: 80,
     of: ['src/migration/direct/', 'src/mover/direct/source/', 'src/migration/report/'],

@@ -9,13 +9,11 @@ import type { MigrationRequest } from '../protocol/public/migration.ts';
 import type { Trust } from '../protocol/public/trust.ts';
 import { openApi } from '../protocol/public/openapi.ts';
 import type { cacheRoutes } from '../protocol/public/cache.ts';
-import type { diskMoveRoutes } from '../protocol/public/disk-move-routes.ts';
-import type { DiskMoveProgress } from '../protocol/public/disk-move.ts';
 import type { ClearedList } from '../protocol/public/leftover.ts';
-import { pageOf } from '../protocol/public/page.ts';
 import { PRODUCT_VERSION, PROTOCOL_VERSIONS } from '../protocol/version.ts';
 import type { Handlers } from '../rpc/server.ts';
 import type { HostCache } from './cache.ts';
+import { diskMoveHandlers } from './disk-move-handler.ts';
 import type { DiskMoves } from './disk-moves.ts';
 import type { Follow } from './follow.ts';
 import type { HostEvents } from './host-events.ts';
@@ -36,6 +34,7 @@ import type { CheckParts } from './preflight/handlers.ts';
 import { labelHandler } from './label-handler.ts';
 import type { LabelParts } from './label-handler.ts';
 import { listHandlers } from './lists.ts';
+import { processorHandlers } from './processors.ts';
 import type { Load } from './load.ts';
 import type { Leftovers } from './leftovers/leftovers.ts';
 import { reportOfBoth } from './reports.ts';
@@ -119,6 +118,7 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
     admit: ({ body, caller }) => incoming.admit(body, caller),
     incoming: ({ params, caller }) => incoming.where(params.id, caller),
     ...checkHandlers(parts),
+    ...processorHandlers(parts),
     plan: ({ body, signal }) => parts.plans.answer(body, signal),
     linkProbe: ({ body, caller }) => parts.linkAnswers.answer(body, caller),
     ...resolveHandlers(parts),
@@ -254,28 +254,6 @@ function cacheHandlers({ cache, log }: AgentParts): Handlers<typeof cacheRoutes>
     pruneCache: async ({ body, caller }) => {
       const answer = await cache.prune(body.bytes);
       log.info({ by: caller.name, ...answer }, 'the cache was pruned');
-      return answer;
-    },
-  };
-}
-
-function diskMoveHandlers({ diskMoves, log }: AgentParts): Handlers<typeof diskMoveRoutes> {
-  return {
-    moveDisk: async ({ body, caller }) => {
-      const id = await diskMoves.begin(body);
-      const { guest, disk, to } = body;
-      log.info({ id, guest, disk, to, by: caller.name }, 'the move of a disk was started');
-      return { id };
-    },
-    diskMoves: ({ query }) => {
-      const keyOf = ({ startedAt, id }: DiskMoveProgress) => [startedAt, id] as const;
-      const { items, next } = pageOf(diskMoves.list(), keyOf, query, 'last to first');
-      return { moves: items, ...(next === undefined ? {} : { next }) };
-    },
-    diskMoveEvents: ({ params, signal }) => diskMoves.events(params.id, signal),
-    cancelDiskMove: async ({ params, caller }) => {
-      const answer = await diskMoves.cancel(params.id);
-      log.info({ id: params.id, by: caller.name, ...answer }, 'a cancel was asked for');
       return answer;
     },
   };

@@ -6,6 +6,7 @@ import type { SignedList } from '../protocol/peer/fleet.ts';
 import type { GuestInfo, HostEntry } from '../protocol/public/host.ts';
 import type { AdmittedGuest } from '../protocol/peer/probe.ts';
 import type { MigrationSummary, Report } from '../protocol/public/migration.ts';
+import type { ProcessorsAnswer } from '../protocol/public/processor.ts';
 import type { ResolveAnswer, RunAt, SideView, Unasked } from '../protocol/public/resolve.ts';
 import type { Sighting, SightingQuery } from '../protocol/peer/sighting.ts';
 import { selectVersion } from '../protocol/version.ts';
@@ -21,6 +22,8 @@ const SIDE_MS = 10_000;
 const TAKE_UP_MS = 30_000;
 /** Whoever asks waits for less than a second longer. */
 const ADMITTED_MS = 2000;
+/** A hypervisor that it asks for the first time tells of each of its models. */
+const PROCESSORS_MS = 50_000;
 const AT_ONCE = 32;
 
 /** `isDark`: nothing was heard of it, so that it may be off. */
@@ -145,6 +148,11 @@ export class Peers {
     options: { readonly signal: AbortSignal; readonly deadlineMs: number },
   ): Promise<{ busy?: string | undefined }> {
     return this.#client(name).api.linkProbe({ body: { pad } }, options);
+  }
+
+  /** The processors of a peer and of its guests. */
+  processors(name: string, signal: AbortSignal): Promise<ProcessorsAnswer> {
+    return this.#client(name).api.processors({}, { deadlineMs: PROCESSORS_MS, signal });
   }
 
   /** What a peer says of a guest that it has admitted; rejects with its refusal. */

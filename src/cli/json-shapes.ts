@@ -57,6 +57,7 @@ export const JSON_SHAPES: Readonly<Record<string, z.ZodType>> = {
   guestHistory: controllerContract.guestHistory.response,
   insight: controllerContract.insight.response,
   limits: controllerContract.limits.response,
+  baseline: agentContract.baseline.response,
   maintenance: controllerContract.setMaintenance.response,
   policyLook: controllerContract.runPolicy.response,
   accepted: controllerContract.acceptProposal.response,

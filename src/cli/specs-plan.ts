@@ -43,3 +43,23 @@ export const simSpec = spec({
   ],
   json: 'sim',
 });
+
+export const baselineSpec = spec({
+  name: 'baseline',
+  summary: 'the greatest processor that several hosts have in common',
+  details:
+    'A guest that is started with it can move among all of them, for as long as they give it. Says what each host loses ' +
+    'by it, and which guests that run have more. Without names it asks for all hosts that the agent knows. With --check ' +
+    'it exits with 4 where that host cannot give the baseline of the others.',
+  args: { hosts: { kind: 'host', summary: 'the hosts; default: all', repeatable: true } },
+  flags: {
+    check: {
+      kind: 'host',
+      value: 'host',
+      summary: 'whether this host, which is yet to be used, can give the baseline of the others',
+    },
+  },
+  examples: ['baseline', 'baseline a b c', 'baseline a b --check c'],
+  usesAgent: true,
+  json: 'baseline',
+});

@@ -11,7 +11,7 @@ import {
   wishesSpec,
 } from './specs-fleet.ts';
 import { checkSpec, migrateSpec } from './specs-migrate.ts';
-import { planSpec, simSpec } from './specs-plan.ts';
+import { baselineSpec, planSpec, simSpec } from './specs-plan.ts';
 import * as policy from './specs-policy.ts';
 import * as setup from './specs-setup.ts';
 import * as specs from './specs.ts';
@@ -26,6 +26,7 @@ export const TABLE: readonly (Verb | VerbGroup)[] = [
   verb(specs.labelSpec, () => import('./commands/label.ts')),
   verb(checkSpec, () => import('./commands/check.ts')),
   verb(planSpec, () => import('./commands/plan.ts')),
+  verb(baselineSpec, () => import('./commands/baseline.ts')),
   verb(simSpec, () => import('./commands/sim.ts')),
   verb(migrateSpec, () => import('./commands/migrate.ts')),
   verb(specs.moveDiskSpec, () => import('./commands/move-disk.ts')),

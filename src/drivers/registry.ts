@@ -62,13 +62,14 @@ const DRIVERS: Readonly<Record<string, Entry>> = {
   qemu: entry(
     'qemu',
     qemuOptions,
-    ({ name, stateDir }, { programs, user, cgroup, imageDirs, tpm }) =>
+    ({ name, stateDir }, { programs, user, cgroup, imageDirs, tpm, baseline }) =>
       new QemuDriver({
         host: name,
         binaries: programs,
         user,
         cgroup,
         tpm,
+        baseline,
         imageDirs,
         guestsDir: path.join(stateDir, 'guests'),
         cacheDir: path.join(stateDir, 'cache'),

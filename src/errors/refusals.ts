@@ -192,6 +192,13 @@ export const refusalErrors = {
     4,
     422,
   ),
+  GODWIT_BASELINE: row(
+    '{host} cannot give the processor that all hosts are to have in common, {baseline}: {reason}',
+    'Choose a host that can, or set a baseline that this one gives too: `godwit baseline` computes it.',
+    false,
+    4,
+    422,
+  ),
   GODWIT_ACCELERATOR: row(
     '{guest} runs on {accel}, which {host} does not offer',
     'Choose a host with the same accelerator.',

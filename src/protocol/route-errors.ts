@@ -99,6 +99,16 @@ export const OTHER_HOST = [
   'GODWIT_PROTOCOL_VERSION',
 ] as const satisfies ErrorCode[];
 
+/** A migration is begun. */
+export const BEGINNING = [
+  'GODWIT_USAGE',
+  ...TAKING_HOLD,
+  ...STARTING,
+  'GODWIT_HOST_UNKNOWN',
+  'GODWIT_SAME_HOST',
+  'GODWIT_ID_REUSED',
+] as const satisfies ErrorCode[];
+
 /** All errors that a route answers with; undefined: any of the table. */
 export function errorsOf({ access, errors }: Route): readonly ErrorCode[] | undefined {
   if (errors === undefined) return undefined;

@@ -2,6 +2,7 @@ import type { Life } from '../../host/life.ts';
 import type { Capabilities } from '../../migration/preflight/capabilities.ts';
 import type { GuestHandle } from '../../protocol/mover/handle.ts';
 import type { GuestInfo, HypervisorInfo } from '../../protocol/public/host.ts';
+import type { GuestProcessor, ProcessorOffer } from '../../protocol/public/processor.ts';
 
 export type { Capabilities, GuestHandle, Life };
 
@@ -34,6 +35,10 @@ export interface DriverInventory {
   describe(handle: GuestHandle): HandleFacts;
   /** Whether two handles, of whatever age, stand for one hypervisor. */
   isSame(left: GuestHandle, right: GuestHandle): boolean;
+  /** What this host can give to guests; absent where a driver cannot tell. */
+  processors?(signal: AbortSignal): Promise<ProcessorOffer[]>;
+  /** What a guest has of it. */
+  processorOf?(handle: GuestHandle, signal: AbortSignal): Promise<GuestProcessor>;
   /** What the guests below a directory need now and then from whoever is there all the time. */
   tend?(guestsDir: string): Promise<void>;
   /**

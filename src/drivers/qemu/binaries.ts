@@ -10,7 +10,7 @@ import type { Question } from './ask.ts';
 import { writeKept } from './kept-file.ts';
 import * as answers from './qmp/answers.ts';
 import type { QmpClient } from './qmp/client.ts';
-import { FEATURE_ALIASES, NON_FEATURES } from './spec/cpu.ts';
+import { featureNames } from './spec/cpu.ts';
 import type { StreamAbilities } from './stream.ts';
 import type { RunAs } from './user/confine.ts';
 import { deviceUser } from './user/devices.ts';
@@ -80,22 +80,29 @@ async function cachedProgram(
   options: BinaryOptions,
   signal: AbortSignal,
 ): Promise<QemuProgram> {
+  const kept = path.join(options.cacheDir, `${await factsKey(file, options)}.json`);
+  const cached = await readFile(kept, 'utf8').then(
+    (text) => program.safeParse(JSON.parse(text)),
+    () => undefined,
+  );
+  if (cached?.success) return cached.data;
+  const fresh = await probe(file, await kvmUsable(), options, signal);
+  await writeKept(kept, fresh);
+  return fresh;
+}
+
+/** Stands for the program, the kernel and the processor: what was found out of them holds while it is the same. */
+export async function factsKey(
+  file: string,
+  options: Pick<BinaryOptions, 'user'>,
+): Promise<string> {
   const { mtimeMs, size } = await stat(file);
   const kvm = await kvmUsable();
   const postcopy = await readFile('/proc/sys/vm/unprivileged_userfaultfd', 'utf8').catch(() => '');
   const user = JSON.stringify(options.user);
   const machine = [os.release(), os.cpus()[0]?.model ?? '', process.getuid?.() ?? '', postcopy];
   const facts = ['6', file, user, mtimeMs, size, kvm, ...machine];
-  const key = createHash('sha256').update(facts.join('\n')).digest('hex').slice(0, 24);
-  const kept = path.join(options.cacheDir, `${key}.json`);
-  const cached = await readFile(kept, 'utf8').then(
-    (text) => program.safeParse(JSON.parse(text)),
-    () => undefined,
-  );
-  if (cached?.success) return cached.data;
-  const fresh = await probe(file, kvm, options, signal);
-  await writeKept(kept, fresh);
-  return fresh;
+  return createHash('sha256').update(facts.join('\n')).digest('hex').slice(0, 24);
 }
 
 async function kvmUsable(): Promise<boolean> {
@@ -141,7 +148,7 @@ async function probe(
 }
 
 /** As whom a program is asked: it may open devices, as a guest's QEMU may, and nothing else. Undefined: as this process. */
-async function asker(user: QemuUser): Promise<RunAs | undefined> {
+export async function asker(user: QemuUser): Promise<RunAs | undefined> {
   // Users that this host lacks are a refusal of their own.
   const range = await rangeOf(user).catch(() => undefined);
   return range === undefined ? undefined : deviceUser(range);
@@ -229,8 +236,5 @@ async function askFeatures(client: QmpClient, signal: AbortSignal): Promise<stri
     answers.cpuModel,
     signal,
   );
-  return Object.entries(model.props)
-    .filter(([name, on]) => on === true && !NON_FEATURES.test(name) && !FEATURE_ALIASES.test(name))
-    .map(([name]) => name)
-    .toSorted();
+  return featureNames(model.props);
 }

@@ -1,3 +1,4 @@
+import type { SetBaseline } from './baseline.ts';
 import type { QemuProgram } from './binaries.ts';
 import type { ImageStore } from './images.ts';
 import type { TpmOptions } from './tpm/guest-tpm.ts';
@@ -15,4 +16,5 @@ export interface DestinationParts {
   readonly cgroup: QemuCgroup;
   /** What serves TPMs. */
   readonly tpm?: TpmOptions | undefined;
+  readonly baseline?: SetBaseline | undefined;
 }

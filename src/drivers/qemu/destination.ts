@@ -17,6 +17,7 @@ import type {
 import { matchHost, nicsOf, readSpec } from './assess.ts';
 import type { Match } from './assess.ts';
 import { storesOf, whyTaken } from './alone.ts';
+import { hostGives } from './baseline.ts';
 import type { QemuProgram } from './binaries.ts';
 import { DestinationHold } from './destination-hold.ts';
 import type { DestinationParts } from './destination-parts.ts';
@@ -281,7 +282,8 @@ export class QemuDestination implements DestinationSession {
     const match = await matchHost(description, stream, this.#options, host, signal);
     const sockets = socketChecks(match.spec, this.#options.guestDir);
     const tpm = await this.#tpm.checks(match.spec, signal);
-    const checks = [...match.checks, ...sockets, ...tpm, cgroupCheck(cgroup)];
+    const gives = await hostGives(this.#parts.baseline, match, this.#options.host, signal);
+    const checks = [...match.checks, ...sockets, ...tpm, ...gives, cgroupCheck(cgroup)];
     return this.#user.checked({ ...match, checks });
   }
 

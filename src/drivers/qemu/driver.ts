@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
 import type { HypervisorInfo } from '../../protocol/public/host.ts';
+import type { GuestProcessor, ProcessorOffer } from '../../protocol/public/processor.ts';
 import { lifeOf } from '../../host/life.ts';
 import type { Life } from '../../host/life.ts';
 import type { FrozenImage } from '../port/disks.ts';
@@ -18,13 +19,15 @@ import type {
   HandleFacts,
 } from '../port/inventory.ts';
 import { listPrograms } from './binaries.ts';
-import type { QemuProgram } from './binaries.ts';
+import type { SetBaseline } from './baseline.ts';
+import type { BinaryOptions, QemuProgram } from './binaries.ts';
 import { QemuDestination } from './destination.ts';
 import { candidatesOf, censusOfGuests, discoverGuests } from './guest/discover.ts';
 import { offerFrozen } from './frozen.ts';
 import { handleIn, handleOf, launchIn } from './handle.ts';
 import { monitorProcess, processOf, runsAsOurUser, userOf } from './guest/process.ts';
 import { ImageStore } from './images.ts';
+import { offersOf, readGuestProcessor } from './processors.ts';
 import { relaunch } from './relaunch.ts';
 import { TPM_SOCKET } from './spec/names.ts';
 import { connectMonitor } from './qmp/connect.ts';
@@ -55,6 +58,7 @@ export interface QemuDriverOptions {
   readonly imageDirs: readonly string[];
   readonly cgroup: QemuCgroup;
   readonly tpm?: TpmOptions | undefined;
+  readonly baseline?: string | undefined;
   /** Where the directories of guests are that Godwit started. */
   readonly guestsDir: string;
   /** What was found out about programs and images, kept between processes (0700). */
@@ -93,6 +97,24 @@ export class QemuDriver implements DirectDriver {
     }));
   }
 
+  async processors(signal: AbortSignal): Promise<ProcessorOffer[]> {
+    const options = this.#programOptions();
+    const programs = await listPrograms(options, signal);
+    const all = await Promise.all(programs.map((program) => offersOf(program, options, signal)));
+    return all.flat();
+  }
+
+  async processorOf(handle: GuestHandle, signal: AbortSignal): Promise<GuestProcessor> {
+    const guest = handleOf(handle);
+    const process = await processOf(guest, 'source', this.#options.host);
+    const client = await connectMonitor(this.#monitorOf(handle), GREETING_MS, signal);
+    try {
+      return await readGuestProcessor(client, process, guest.name, signal);
+    } finally {
+      client.close();
+    }
+  }
+
   census(signal: AbortSignal): Promise<string> {
     return censusOfGuests(signal);
   }
@@ -126,23 +148,15 @@ export class QemuDriver implements DirectDriver {
 
   async openSource(handle: GuestHandle, signal: AbortSignal): Promise<SourceSession> {
     const guest = handleOf(handle);
-    const { host, endsMs } = this.#options;
+    const { host } = this.#options;
     const process = await processOf(guest, 'source', host);
-    const owner = {
-      host,
-      guest: guest.name,
-      side: 'source' as const,
-      path: guest.monitor,
-      user: userOf(guest.pid),
-      process: monitorProcess(guest),
-      ...(endsMs === undefined ? {} : { endsMs }),
-    };
-    const client = await connectMonitor(owner, GREETING_MS, signal);
+    const client = await connectMonitor(this.#monitorOf(handle), GREETING_MS, signal);
     try {
       const watch = new MonitorWatch(client, 'source');
       await watch.begin(signal);
       const sockets = candidatesOf([process], [])[0]?.sockets ?? [];
-      return new QemuSource(guest, client, { host, watch, images: this.#images, sockets });
+      const parts = { host, watch, images: this.#images, sockets, baseline: this.#baseline() };
+      return new QemuSource(guest, client, parts);
     } catch (error) {
       client.close();
       throw error;
@@ -159,6 +173,7 @@ export class QemuDriver implements DirectDriver {
       imageDirs: this.#options.imageDirs,
       cgroup: this.#options.cgroup,
       tpm: this.#options.tpm,
+      baseline: this.#baseline(),
     });
     if (known !== undefined) {
       await session.reattach(AbortSignal.timeout(GREETING_MS)).catch(() => false);
@@ -198,8 +213,32 @@ export class QemuDriver implements DirectDriver {
     return relaunch(host, handleOf(handle), launchIn(launch, handle.name, host), signal);
   }
 
+  #monitorOf(handle: GuestHandle) {
+    const guest = handleOf(handle);
+    const { host, endsMs } = this.#options;
+    return {
+      host,
+      guest: guest.name,
+      side: 'source' as const,
+      path: guest.monitor,
+      user: userOf(guest.pid),
+      process: monitorProcess(guest),
+      ...(endsMs === undefined ? {} : { endsMs }),
+    };
+  }
+
+  #baseline(): SetBaseline | undefined {
+    const { baseline: argument } = this.#options;
+    if (argument === undefined) return undefined;
+    return { argument, offers: (signal) => this.processors(signal) };
+  }
+
   #programs(signal: AbortSignal): Promise<QemuProgram[]> {
+    return listPrograms(this.#programOptions(), signal);
+  }
+
+  #programOptions(): BinaryOptions {
     const { host, binaries, user, cacheDir } = this.#options;
-    return listPrograms({ host, binaries, user, cacheDir: path.join(cacheDir, 'qemu') }, signal);
+    return { host, binaries, user, cacheDir: path.join(cacheDir, 'qemu') };
   }
 }

@@ -46,6 +46,18 @@ export const qemuOptions = z.strictObject({
    * passphrase of each guest's TPM is, in a file of the guest's name that only the agent can read.
    */
   tpm: z.strictObject({ program: path.optional(), keyDir: path.optional() }).default({}),
+  /**
+   * The processor that all hosts are to have in common, as `godwit baseline` prints it: a model with its version, and
+   * features. A host that cannot give it takes no guest, and a guest that has more is warned of.
+   */
+  baseline: z
+    .string()
+    .max(32_768)
+    .regex(
+      /^[A-Za-z0-9.-]{1,64}-v\d{1,3}(,[a-z0-9.-]{1,64}=on)*$/,
+      'not written MODEL-vN,FEATURE=on,... as `godwit baseline` prints it',
+    )
+    .optional(),
   /** Where kernels, initramfs and firmware images are looked for, by content. */
   imageDirs: z
     .array(path)

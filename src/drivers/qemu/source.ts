@@ -23,6 +23,7 @@ import { readFacts, readNetwork } from './guest/facts.ts';
 import { lifeOf } from '../../host/life.ts';
 import { endingMsOf, killProcess, processOf, waitForExit } from './guest/process.ts';
 import type { ImageStore } from './images.ts';
+import { guestFits } from './baseline.ts';
 import { blockedChecks, inspectFacts } from './inspect.ts';
 import { QemuDiskSource } from './mirror/disk-source.ts';
 import { liveNodes } from './mirror/live-nodes.ts';
@@ -62,6 +63,7 @@ import { leaveTpm, tpmBeside } from './tpm/leave.ts';
 import { giveSocket, otherUserOf, returnFiles } from './user/access.ts';
 import { removeCgroup } from './user/cgroup.ts';
 import type { QemuHandle, QemuLaunch } from './handle.ts';
+import type { SourceParts } from './source-parts.ts';
 
 const CANCEL_MS = 10_000;
 const QUIT_MS = 5000;
@@ -81,6 +83,7 @@ export class QemuSource implements SourceSession {
   readonly #images: ImageStore;
   readonly #sockets: readonly string[];
   readonly #host: string;
+  readonly #baseline: SourceParts['baseline'];
   #setup: StreamSetup | undefined;
   /** Parameters as they were found, to be put back. */
   #found: Parameters | undefined;
@@ -88,17 +91,14 @@ export class QemuSource implements SourceSession {
   /** The guest was stopped for the switch to post-copy: nobody but Godwit runs it again. */
   #stopped = false;
 
-  constructor(
-    handle: QemuHandle,
-    client: QmpClient,
-    parts: { host: string; watch: MonitorWatch; images: ImageStore; sockets: readonly string[] },
-  ) {
+  constructor(handle: QemuHandle, client: QmpClient, parts: SourceParts) {
     this.handle = handle;
     this.#host = parts.host;
     this.#client = client;
     this.#watch = parts.watch;
     this.#images = parts.images;
     this.#sockets = parts.sockets;
+    this.#baseline = parts.baseline;
     const live = (signal: AbortSignal) => liveNodes(client, handle, parts.host, signal);
     this.disks = new QemuDiskSource(handle.name, client, parts.images, live);
     this.relocator = new QemuRelocator(handle, client, parts.host);
@@ -131,7 +131,9 @@ export class QemuSource implements SourceSession {
     const images = { store: this.#images, signal };
     const found = await inspectFacts(this.handle.name, facts, abilities, stream, images);
     const nics = nicsWithPorts(facts);
-    const checks = [...found.checks, ...blockedChecks(this.handle.name, facts.blockedReasons)];
+    const fits = await guestFits(this.#baseline, facts, signal);
+    const blocked = blockedChecks(this.handle.name, facts.blockedReasons);
+    const checks = [...found.checks, ...blocked, ...fits];
     return { ...found, checks, nics };
   }
 

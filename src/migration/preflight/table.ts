@@ -267,6 +267,13 @@ export const CHECKS = [
     by: 'driver',
   },
   {
+    name: 'baseline',
+    step: 'assess',
+    needs: 'both',
+    asks: 'where a baseline is set: does the destination give it, and has the guest no more?',
+    by: 'driver',
+  },
+  {
     name: 'images',
     step: 'assess',
     needs: 'destination',

@@ -12,28 +12,20 @@ import { check, migrationRequest, migrationSummary, progress, report } from './m
 import { orderQuery } from './order.ts';
 import { planAnswer, planRequest } from './plan.ts';
 import {
+  BEGINNING,
   BY_ID,
   CHECKED,
   LOOKING,
   ORDERED,
   OTHER_HOST,
   STARTING,
-  TAKING_HOLD,
 } from '../route-errors.ts';
 import { cursor, MOST_OF_A_PAGE, pageQuery } from './page.ts';
+import { processorRoutes } from './processor.ts';
 import { trustRoutes } from './trust.ts';
 import { resolution, resolveAnswer, resolveRequest, unasked } from './resolve.ts';
 
 const byId = z.object({ id: migrationId });
-/** A migration is begun. */
-const BEGINNING = [
-  'GODWIT_USAGE',
-  ...TAKING_HOLD,
-  ...STARTING,
-  'GODWIT_HOST_UNKNOWN',
-  'GODWIT_SAME_HOST',
-  'GODWIT_ID_REUSED',
-] as const;
 /** `true`: everything is checked that is checked before it is done, and nothing is done. */
 const dryRun = z.object({ dryRun: z.enum(['true', 'false']).default('false') });
 const done = z.object({ ok: z.literal(true) });
@@ -294,6 +286,7 @@ export const publicRoutes = {
     response: clearedList,
     errors: LOOKING,
   }),
+  ...processorRoutes,
   ...trustRoutes,
   ...cacheRoutes,
   ...diskMoveRoutes,

@@ -81,6 +81,10 @@ export const cpuModel = z.object({
   model: z.object({ name: id, props: z.record(id, z.unknown()) }),
 });
 
+export const cpuDefinitions = z
+  .array(z.object({ name: id, 'unavailable-features': z.array(id).max(4096).optional() }))
+  .max(4096);
+
 export const featureWords = z
   .array(
     z.object({

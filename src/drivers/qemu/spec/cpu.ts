@@ -13,6 +13,14 @@ export const NUMBERS = /^(tsc-frequency|guest-phys-bits|ucode-rev)$/;
 /** Second names of features. */
 export const FEATURE_ALIASES = /^(sse3|pclmuldq|sse4-1|sse4-2|xd|ffxsr|i64|.*_.*)$/;
 
+/** Names of the features that are on among a processor's properties, each once, sorted. */
+export function featureNames(props: Readonly<Record<string, unknown>>): string[] {
+  return Object.entries(props)
+    .filter(([name, on]) => on === true && !NON_FEATURES.test(name) && !FEATURE_ALIASES.test(name))
+    .map(([name]) => name)
+    .toSorted();
+}
+
 /** Features that no software relies on, each with the reason; the destination may leave them out. */
 export const DISPENSABLE: Readonly<Record<string, string>> = {
   pcommit: 'the instruction was withdrawn before any processor had it',

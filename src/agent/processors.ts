@@ -1,0 +1,103 @@
+import type { AgentConfig } from '../config.ts';
+import { withDeadline } from '../deadline.ts';
+import type { DiscoveredGuest } from '../drivers/port/inventory.ts';
+import type { Driver } from '../drivers/registry.ts';
+import { godwitError, toGodwitError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { baselinesOf } from '../migration/preflight/baseline.ts';
+import type { HostProcessors } from '../migration/preflight/baseline.ts';
+import type {
+  GuestProcessor,
+  processorRoutes,
+  ProcessorsAnswer,
+} from '../protocol/public/processor.ts';
+import type { Handlers } from '../rpc/server.ts';
+import type { Guests } from './guests.ts';
+import type { Peers } from './peers.ts';
+
+/** Of a hypervisor that is asked for the first time, whose every model is looked at. */
+const OFFERS_MS = 45_000;
+const GUEST_MS = 3000;
+const GUESTS_AT_ONCE = 8;
+const MOST_GUESTS = 4096;
+
+export interface ProcessorParts {
+  readonly config: Pick<AgentConfig, 'name'>;
+  readonly guests: Pick<Guests, 'drivers' | 'listed'>;
+  readonly peers: Pick<Peers, 'names' | 'processors'>;
+  readonly log: Log;
+}
+
+export function processorHandlers(parts: ProcessorParts): Handlers<typeof processorRoutes> {
+  const { config, peers } = parts;
+  const askOf = (host: string, signal: AbortSignal): (() => Promise<ProcessorsAnswer>) => {
+    if (host === config.name) return () => ownProcessors(parts, signal);
+    if (peers.names().includes(host)) return () => peers.processors(host, signal);
+    throw godwitError('GODWIT_HOST_UNKNOWN', { host });
+  };
+  return {
+    processors: ({ signal }) => ownProcessors(parts, signal),
+    baseline: async ({ body: { hosts, check }, signal }) => {
+      const others = [config.name, ...peers.names()].filter((host) => host !== check);
+      const kept = [...new Set(hosts ?? others)];
+      if (check !== undefined && kept.includes(check)) {
+        const what = `${check} is to be checked, and is one of the hosts of the baseline`;
+        const hint = 'Name the hosts of the baseline without it.';
+        throw godwitError('GODWIT_USAGE', { what }, { hint });
+      }
+      const asked = [...kept, ...(check === undefined ? [] : [check])];
+      const questions = asked.map((host) => ({ host, ask: askOf(host, signal) }));
+      const all = await Promise.all(
+        questions.map(async ({ host, ask }): Promise<HostProcessors> => {
+          try {
+            return { host, answer: await ask() };
+          } catch (thrown) {
+            signal.throwIfAborted();
+            return { host, answer: { why: toGodwitError(thrown).message } };
+          }
+        }),
+      );
+      return baselinesOf(all, { check });
+    },
+  };
+}
+
+async function ownProcessors(
+  { guests, log }: ProcessorParts,
+  signal: AbortSignal,
+): Promise<ProcessorsAnswer> {
+  const offers = await withDeadline('processors', OFFERS_MS, signal, (inner) =>
+    Promise.all(guests.drivers.map((driver) => driver.processors?.(inner) ?? Promise.resolve([]))),
+  );
+  const { found } = await guests.listed();
+  const running = found.filter(({ info }) => info.state === 'running' || info.state === 'paused');
+  const waiting = running.slice(0, MOST_GUESTS).values();
+  const told: GuestProcessor[] = [];
+  const worker = async (): Promise<void> => {
+    for (const guest of waiting) {
+      const processor = await processorOf(guests.drivers, guest, signal).catch((thrown: unknown) =>
+        log.info(
+          { guest: guest.info.name, error: toGodwitError(thrown) },
+          'a guest’s processor was not read',
+        ),
+      );
+      if (processor !== undefined) told.push(processor);
+    }
+  };
+  await Promise.all(Array.from({ length: GUESTS_AT_ONCE }, worker));
+  signal.throwIfAborted();
+  return { offers: offers.flat(), guests: told };
+}
+
+/** Undefined where nothing can be asked of it: a mover holds it, or its driver cannot tell. */
+async function processorOf(
+  drivers: readonly Driver[],
+  { info, handle }: DiscoveredGuest,
+  signal: AbortSignal,
+): Promise<GuestProcessor | undefined> {
+  const driver = drivers.find(({ name }) => name === info.driver);
+  if (handle === undefined || info.migration !== undefined) return undefined;
+  return withDeadline(`the processor of ${info.name}`, GUEST_MS, signal, async (inner) =>
+    driver?.processorOf?.(handle, inner),
+  );
+}
