@@ -5,6 +5,7 @@ import { godwitError } from './errors.ts';
 import { address, guestName, hostName, siteName, splitAddress } from './protocol/names.ts';
 import { ipAddress } from './protocol/network.ts';
 import { iscsiName, iscsiTargetUrl } from './protocol/iscsi-url.ts';
+import { cephFile, rbdName, rbdPoolName } from './protocol/rbd-name.ts';
 import { nfsUrl, numericId } from './protocol/nfs-url.ts';
 import { checkSocketsBelow } from './protocol/socket-path.ts';
 import { networkPrefix } from './protocol/prefix.ts';
@@ -73,7 +74,7 @@ export const agentConfig = z.strictObject({
   /**
    * Where guests' disks may lie; nothing else is opened as a disk by this host, or written to as a proof. `path`: a
    * directory, also of an export that is mounted. `nfs`: a directory of an export that hypervisors open by themselves;
-   * `iscsi`: a target whose LUNs they open by themselves.
+   * `iscsi`, `rbd`: a target whose LUNs, and a pool of Ceph's RBD whose images they open by themselves.
    */
   storage: z
     .array(
@@ -97,8 +98,18 @@ export const agentConfig = z.strictObject({
             /** Under which name its LUNs are opened; default: that of QEMU's client. */
             initiator: iscsiName.optional(),
           }),
+          z.strictObject({
+            /** A pool, or POOL/NAMESPACE. */
+            rbd: rbdPoolName,
+            /** Whom Ceph knows as `client.USER`; default: admin. */
+            user: rbdName.optional(),
+            /** Default: Ceph's own, /etc/ceph/ceph.conf. */
+            conf: cephFile.optional(),
+            /** Where the user's key is; default: /etc/ceph/ceph.client.USER.keyring. */
+            keyring: cephFile.optional(),
+          }),
         ],
-        'neither { path } of a directory, { devices } of a directory of block devices, { nfs } of an export, nor { iscsi } of a target',
+        'neither { path } of a directory, { devices } of a directory of block devices, { nfs } of an export, { iscsi } of a target, nor { rbd } of a pool',
       ),
     )
     .max(64)

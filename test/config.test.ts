@@ -62,6 +62,17 @@ describe('an agent’s configuration', () => {
     assert.match(refusalOf({ storage: [{ iscsi, initiator: 'host a' }] }), /iqn\.2001-04/);
   });
 
+  test('names pools of RBD for disks, and no word of Ceph’s in their place', () => {
+    const own = { rbd: 'vms/site-a', user: 'vm', conf: '/etc/ceph/a.conf', keyring: '/etc/ceph/k' };
+    const storage = [own, { rbd: 'vms' }];
+    const config = parseAgentConfig('agent.json', JSON.stringify({ ...least, storage }));
+    assert.deepEqual(config.storage, storage);
+    for (const bad of ['vms:id=admin', '../vms', 'vms/a/b']) {
+      assert.match(refusalOf({ storage: [{ rbd: bad }] }), /POOL or POOL\/NAMESPACE/);
+    }
+    assert.match(refusalOf({ storage: [{ rbd: 'vms', keyring: 'key' }] }), /absolute path/);
+  });
+
   test('fills what a group leaves out', () => {
     const config = parseAgentConfig(
       'agent.json',

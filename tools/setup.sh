@@ -2,11 +2,11 @@
 # Brings what the demo, the tests and the benchmarks need. Run again it only looks, in well under a
 # second. Everything it says goes to stderr, so that `npm run demo -- --json` keeps stdout to itself.
 #
-#   tools/setup.sh [--only demo|test|all|postgres|vcsim|containers|chromium|prometheus|iscsi] [--check]
+#   tools/setup.sh [--only demo|test|all|postgres|vcsim|containers|chromium|prometheus|iscsi|ceph] [--check]
 #
 # demo: one QEMU, the lab's tools, Node's packages and a guest kernel. test and all: the same, strace, nft, conntrack, Open vSwitch, sqlite3, an NFS server, UEFI firmware, swtpm, a clean Debian 12
 # to install the package in (as root), and a second QEMU beside the first. The demo gets the second too where the first is older than 9.0. postgres: PostgreSQL alone, which
-# the tests of a controller's database ask for when they run; vcsim: a simulated vCenter alone, likewise; containers: CRIU and runc alone, likewise; chromium: a browser for tests of the dashboard alone, likewise; prometheus: likewise; iscsi: an iSCSI target alone, likewise. --check only says what is missing (exit status 1).
+# the tests of a controller's database ask for when they run; vcsim: a simulated vCenter alone, likewise; containers: CRIU and runc alone, likewise; chromium: a browser for tests of the dashboard alone, likewise; prometheus: likewise; iscsi: an iSCSI target alone, likewise; ceph: a small Ceph alone, likewise. --check only says what is missing (exit status 1).
 set -euo pipefail
 
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -26,11 +26,11 @@ while [ $# -gt 0 ]; do
     --only) only="${2:-}"; shift ;;
     --only=*) only="${1#--only=}" ;;
     --check) check=yes ;;
-    *) die "unknown argument '$1'; known are --only demo|test|all|postgres|vcsim|containers|chromium|prometheus|iscsi and --check" ;;
+    *) die "unknown argument '$1'; known are --only demo|test|all|postgres|vcsim|containers|chromium|prometheus|iscsi|ceph and --check" ;;
   esac
   shift
 done
-case "$only" in demo | test | all | postgres | vcsim | containers | chromium | prometheus | iscsi) ;; *) die "--only takes demo, test, all, postgres, vcsim, containers, chromium, prometheus or iscsi, not '$only'" ;; esac
+case "$only" in demo | test | all | postgres | vcsim | containers | chromium | prometheus | iscsi | ceph) ;; *) die "--only takes demo, test, all, postgres, vcsim, containers, chromium, prometheus, iscsi or ceph, not '$only'" ;; esac
 
 # shellcheck source=tools/setup/system.sh
 . "$repo/tools/setup/system.sh"
@@ -52,6 +52,8 @@ case "$only" in demo | test | all | postgres | vcsim | containers | chromium | p
 . "$repo/tools/setup/prometheus.sh"
 # shellcheck source=tools/setup/iscsi.sh
 . "$repo/tools/setup/iscsi.sh"
+# shellcheck source=tools/setup/ceph.sh
+. "$repo/tools/setup/ceph.sh"
 
 # What an earlier setup of root's put where only root gets to. Earlier builds find it through the link.
 root_cache_moved() {
@@ -74,6 +76,7 @@ missing() {
   if [ "$only" = chromium ]; then chromium_ready || echo chromium; return 0; fi
   if [ "$only" = prometheus ]; then prometheus_ready || echo prometheus; return 0; fi
   if [ "$only" = iscsi ]; then iscsi_ready || echo iscsi; return 0; fi
+  if [ "$only" = ceph ]; then ceph_ready || echo ceph; return 0; fi
   system_ready || echo system
   node_ready || echo node
   guest_ready || echo guest

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { serialError } from './errors.ts';
 import { iscsiName, lunNumber } from './iscsi-url.ts';
 import { bytes, ms } from './names.ts';
+import { rbdName } from './rbd-name.ts';
 
 /**
  * A guest's disks as both hosts speak of them. An image is known by its block node; where it lies is said as a place in
@@ -163,14 +164,23 @@ const samples = z.array(z.string().regex(/^[0-9a-f]{16}$/)).max(256);
 export const lunPlace = z.object({ target: iscsiName, lun: lunNumber });
 export type LunPlace = z.infer<typeof lunPlace>;
 
-/** What a block device or a LUN is at the source: the destination looks for the same among its own. */
+/** An image of Ceph's RBD, which each host reaches as a user of its own. */
+export const rbdImage = z.object({ pool: rbdName, namespace: rbdName.optional(), image: rbdName });
+export type RbdImage = z.infer<typeof rbdImage>;
+
+/** What a block device, a LUN or an image of RBD is at the source: the destination looks for the same among its own. */
 export const deviceProof = z.object({
   /** It is a LUN that the source's hypervisor opens by itself: to be looked for at such targets, and among no devices. */
   iscsi: lunPlace.optional(),
+  /** Likewise an image of RBD. */
+  rbd: rbdImage.optional(),
   /** Of its hardware, and of what lies between. */
   ids: z.array(z.string().min(1).max(512)).min(1).max(64),
   bytes,
-  /** What the source reads in the places that the destination's challenge says; absent at first. */
+  /**
+   * What the source reads in the places that the destination's challenge says, or has written beside the image of RBD; absent
+   * at first.
+   */
   samples: samples.optional(),
 });
 export type DeviceProof = z.infer<typeof deviceProof>;

@@ -13,7 +13,12 @@ export function headOf(
   bytes: number,
   signal: AbortSignal,
 ): Promise<Buffer> {
-  return clientFor(file) === 'iscsi'
-    ? headOfLun(targetsOf(storage), file, bytes, signal)
-    : headOn(exportsOf(storage), file, bytes, signal);
+  switch (clientFor(file)) {
+    case 'iscsi':
+      return headOfLun(targetsOf(storage), file, bytes, signal);
+    case 'rbd':
+      return Promise.reject(new Error('Godwit reads nothing of an image of RBD'));
+    default:
+      return headOn(exportsOf(storage), file, bytes, signal);
+  }
 }

@@ -226,6 +226,7 @@ async function clientChecks(
 const CLIENTS = {
   nfs: { a: 'an NFS', driver: 'NFS' },
   iscsi: { a: 'an iSCSI', driver: 'iSCSI' },
+  rbd: { a: 'an RBD', driver: 'RBD' },
 } as const;
 
 /** NICs that need a port here; bridges keep their name where the configuration does not map them. */

@@ -192,7 +192,8 @@ async function askAbilities(client: QmpClient, signal: AbortSignal) {
   };
 }
 
-/** What each client finds fault with before it goes to a server: a path without a directory, a user without a password. */
+/** What each client finds fault with before it goes to a server: a path without a directory, a user without a
+ * password, a configuration that is not there. */
 const FAULTS = {
   nfs: { driver: 'nfs', server: { type: 'inet', host: '127.0.0.1' }, path: 'none' },
   iscsi: {
@@ -203,6 +204,7 @@ const FAULTS = {
     lun: 0,
     user: 'none',
   },
+  rbd: { driver: 'rbd', pool: 'none', image: 'none', conf: '/proc/none' },
 } as const;
 
 /**

@@ -40,6 +40,7 @@ const NOT_HERE = {
   none: undefined,
   nfs: 'it lies on an NFS export',
   iscsi: 'it is a LUN that QEMU opens by itself',
+  rbd: 'it is an image of RBD',
 } as const;
 
 /** The guest's disks, and for each that can move what that takes. */

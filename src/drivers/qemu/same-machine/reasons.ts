@@ -151,7 +151,7 @@ export const REASONS: readonly Reason[] = [
 ];
 
 function isWayToFile(value: string | undefined): boolean {
-  return value === 'file' || value === 'nfs' || value === 'iscsi' || value === 'host_device';
+  return ['file', 'nfs', 'iscsi', 'rbd', 'host_device'].includes(value ?? '');
 }
 
 function isDefaultRom(value: string | undefined): boolean {

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { godwitError } from '../../../errors.ts';
 import { cpuProperties } from './cpu.ts';
-import { blockdevWords } from './disks-argv.ts';
+import { blockdevWords, secretWords } from './disks-argv.ts';
 import { flashProperties } from './flash.ts';
 import { readOption } from './grammar/options.ts';
 import { knownAs } from './guest-name.ts';
@@ -47,6 +47,7 @@ export function buildArgv(spec: GuestSpec, place: Placement): string[] {
     ...backends(spec, place),
     ...tpmWords(spec, place),
     ...spec.netdevs.flatMap((netdev) => ['-netdev', netdevText(netdev, place)]),
+    ...secretWords(spec.blockNodes ?? [], place.disks),
     ...blockdevWords(spec.blockNodes ?? [], place.disks),
     ...spec.devices.flatMap((device, index) => [
       '-device',

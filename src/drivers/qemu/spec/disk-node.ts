@@ -69,9 +69,14 @@ const KNOWN_OF_ISCSI = new Set(
     ' ',
   ),
 );
+/** Of QEMU's own RBD client likewise. A snapshot shows in the image's name. */
+const KNOWN_OF_RBD = new Set(
+  'pool namespace image snapshot conf user server auth-client-required key-secret'.split(' '),
+);
 const KNOWN_OF_CLIENTS: Readonly<Record<string, ReadonlySet<string>>> = {
   nfs: KNOWN_OF_NFS,
   iscsi: KNOWN_OF_ISCSI,
+  rbd: KNOWN_OF_RBD,
 };
 const NONE: ReadonlySet<string> = new Set();
 const KNOWN_OF_DRIVES = new Set([
@@ -140,7 +145,10 @@ function obstaclesOf({ image, file, imageOptions, fileOptions }: ImageNodes): st
   if (textOf(fileOptions.given['transport']) === 'iser') {
     found.push('it is reached by iSER, which Godwit does not speak');
   }
-  if (!/^(file|nfs|iscsi|host_device)$/.test(file.driver)) {
+  if (file.driver === 'rbd' && image.driver === 'qcow2') {
+    found.push('it is a qcow2 image within an image of RBD, whose header nobody reads elsewhere');
+  }
+  if (!/^(file|nfs|iscsi|rbd|host_device)$/.test(file.driver)) {
     found.push(`it is reached through \`${file.driver}\``);
   }
   return found;

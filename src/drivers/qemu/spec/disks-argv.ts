@@ -2,6 +2,9 @@ import { parseNfs } from '../../../protocol/nfs-url.ts';
 import type { NfsPlace } from '../../../protocol/nfs-url.ts';
 import { parseIscsi } from '../../../protocol/iscsi-url.ts';
 import type { IscsiPlace } from '../../../protocol/iscsi-url.ts';
+import { isOnNetwork } from '../../../protocol/network-file.ts';
+import { parseRbd } from '../../../protocol/rbd-name.ts';
+import type { RbdPlace } from '../../../protocol/rbd-name.ts';
 import type { BlockNode } from './disk-schema.ts';
 
 /** The `-blockdev` words that open a guest's images; `files` names the file here of each. Pure. */
@@ -15,6 +18,24 @@ export function blockdevWords(
       JSON.stringify(given),
     ]);
   });
+}
+
+/** The secrets that opening them takes, each from a file that QEMU may read; as an `-object` before them. Pure. */
+export function secretWords(
+  nodes: readonly BlockNode[],
+  files: ReadonlyMap<string, string>,
+): string[] {
+  return nodes.flatMap(({ node }) => {
+    const file = parseRbd(files.get(node) ?? '')?.keyFile;
+    if (file === undefined) return [];
+    const secret = { 'qom-type': 'secret', id: secretId(node), file, format: 'base64' };
+    return ['-object', JSON.stringify(secret)];
+  });
+}
+
+/** Godwit's own, which go with the guest to no other host. */
+function secretId(node: string): string {
+  return `godwit-key-${node}`;
 }
 
 /** How one image is opened: the node of its file before that of its format, and that before its filters. Pure. */
@@ -35,9 +56,10 @@ function filterNodes({ node, filters = [], readOnly }: BlockNode): object[] {
 }
 
 function fileNode(each: BlockNode, filename: string): object {
-  const [place, lun] = [parseNfs(filename), parseIscsi(filename)];
+  const [place, lun, image] = [parseNfs(filename), parseIscsi(filename), parseRbd(filename)];
   const opening = (place && onExport(place)) ??
-    (lun && ofTarget(lun, each.timeout)) ?? {
+    (lun && ofTarget(lun, each.timeout)) ??
+    (image && ofPool(image, each.node)) ?? {
       driver: each.device === true ? 'host_device' : 'file',
       filename,
     };
@@ -48,7 +70,7 @@ function fileNode(each: BlockNode, filename: string): object {
     discard: each.file === undefined ? each.discard : each.fileDiscard,
     ...(each.file === undefined ? { 'detect-zeroes': each.detectZeroes } : {}),
     // QEMU's own clients have neither.
-    ...(place === undefined && lun === undefined ? { aio: each.aio, locking: each.locking } : {}),
+    ...(isOnNetwork(filename) ? {} : { aio: each.aio, locking: each.locking }),
   };
 }
 
@@ -72,6 +94,18 @@ function ofTarget(place: IscsiPlace, timeout: number | undefined): object {
     lun,
     ...(initiator === undefined ? {} : { 'initiator-name': initiator }),
     ...(timeout === undefined ? {} : { timeout }),
+  };
+}
+
+function ofPool({ pool, namespace, image, user, conf, keyFile }: RbdPlace, node: string): object {
+  return {
+    driver: 'rbd',
+    pool,
+    ...(namespace === undefined ? {} : { namespace }),
+    image,
+    ...(conf === undefined ? {} : { conf }),
+    ...(user === undefined ? {} : { user }),
+    ...(keyFile === undefined ? {} : { 'key-secret': secretId(node) }),
   };
 }
 

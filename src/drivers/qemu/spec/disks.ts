@@ -242,9 +242,9 @@ class Describer {
       this.findings.push(unmovableDisk(name, root, 'its backing chain cannot be followed'));
       return undefined;
     }
-    const isFile = /^(file|nfs|iscsi|host_device)$/.test(image.driver);
+    const isFile = /^(file|nfs|iscsi|rbd|host_device)$/.test(image.driver);
     const below = isFile ? image : this.#live.get(this.#child(root, 'file') ?? '');
-    if (!/^(raw|qcow2|file|nfs|iscsi|host_device)$/.test(image.driver) || below === undefined) {
+    if (!/^(raw|qcow2|file|nfs|iscsi|rbd|host_device)$/.test(image.driver) || below === undefined) {
       this.findings.push(
         unmovableDisk(name, image.file, `it is reached through \`${image.driver}\``),
       );

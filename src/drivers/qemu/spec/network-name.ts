@@ -1,3 +1,4 @@
+import { formatRbd, isRbd, parseRbd } from '../../../protocol/rbd-name.ts';
 import { formatIscsi, isIscsi, parseIscsi } from '../../../protocol/iscsi-url.ts';
 import { isGiven } from './disk-options.ts';
 import type { Given } from './disk-options.ts';
@@ -11,21 +12,39 @@ const DEEPEST = 8;
  */
 export function plainName(file: string): string {
   if (isIscsi(file)) return formatted(file.replace(/^iscsi:\/\/[^/]*@/, 'iscsi://'));
+  if (isRbd(file)) return image(file);
   if (!file.startsWith('json:')) return file;
   let given = parsed(file.slice('json:'.length));
   for (let depth = 0; given !== undefined && depth < DEEPEST; depth++) {
     if (given['driver'] === 'iscsi') return lunOf(given);
+    if (given['driver'] === 'rbd') return imageOf(given);
     given = isGiven(given['file']) ? given['file'] : undefined;
   }
   return file;
 }
 
 function lunOf(given: Given): string {
-  const part = (key: string): string => {
-    const held = given[key];
-    return typeof held === 'string' || typeof held === 'number' ? String(held) : '';
-  };
-  return formatted(`iscsi://${part('portal')}/${part('target')}/${part('lun') || '0'}`);
+  const [portal, target, lun] = ['portal', 'target', 'lun'].map((key) => part(given, key));
+  return formatted(`iscsi://${portal}/${target}/${lun || '0'}`);
+}
+
+function part(given: Given, key: string): string {
+  const held = given[key];
+  return typeof held === 'string' || typeof held === 'number' ? String(held) : '';
+}
+
+function imageOf(given: Given): string {
+  const names = ['pool', 'namespace', 'image'].map((key) => part(given, key));
+  const snapshot = part(given, 'snapshot');
+  const at = snapshot === '' ? '' : `@${snapshot}`;
+  return `rbd:${names.filter((name) => name !== '').join('/')}${at}`;
+}
+
+/** Without its settings, a key or the keys of monitors among them: each follows a colon that is not escaped. */
+function image(file: string): string {
+  const [name = ''] = file.slice('rbd:'.length).split(/(?<!\\):/);
+  const place = parseRbd(`rbd:${name}`);
+  return place === undefined ? `rbd:${name}` : formatRbd(place);
 }
 
 /** As it is where it cannot be read: nobody finds it then. */

@@ -1,3 +1,6 @@
+import { chmod, chown } from 'node:fs/promises';
+import path from 'node:path';
+import { formatRbd, parseRbd } from '../../../protocol/rbd-name.ts';
 import { isOnNetwork } from '../../../protocol/network-file.ts';
 import { formatNfs, parseNfs } from '../../../protocol/nfs-url.ts';
 import { hasVhostNet } from '../assess.ts';
@@ -5,7 +8,8 @@ import type { Match } from '../assess.ts';
 import type { QemuProgram } from '../binaries.ts';
 import { buildArgv } from '../spec/argv.ts';
 import type { Placement } from '../spec/argv.ts';
-import { giveFiles } from './access.ts';
+import { giveFiles, writeNew } from './access.ts';
+import { keyIn } from './keyring.ts';
 import { sandboxWords } from './confine.ts';
 import type { RunAs } from './confine.ts';
 import { readableImages } from './guest-user.ts';
@@ -22,7 +26,8 @@ export async function commandLine(
   { as, ...started }: Started,
 ): Promise<string[]> {
   const { spec } = match;
-  const files = as === undefined ? match : await given(match, started.guestDir, as);
+  const own = as === undefined ? match : await given(match, started.guestDir, as);
+  const files = { ...own, disks: await withKeys(own.disks, started.guestDir, as) };
   const words = buildArgv(spec, {
     ...started,
     images: files.images,
@@ -32,6 +37,32 @@ export async function commandLine(
     vhost: await hasVhostNet(),
   });
   return program.sandbox ? [...words, ...sandboxWords(spec)] : words;
+}
+
+/** A keyring is its owner's alone, and holds more than the key: QEMU gets that by a file of its own. */
+async function withKeys(
+  disks: ReadonlyMap<string, string>,
+  guestDir: string,
+  as: RunAs | undefined,
+): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  for (const [node, file] of disks) {
+    const place = parseRbd(file);
+    const key = place?.keyring === undefined ? undefined : await keyIn(place.keyring, place.user);
+    if (place === undefined || key === undefined) {
+      found.set(node, file);
+      continue;
+    }
+    const keyFile = path.join(guestDir, `ceph-${node}.key`);
+    await writeNew(keyFile, key);
+    if (as !== undefined) {
+      await chown(keyFile, process.geteuid?.() ?? 0, as.gid);
+      await chmod(keyFile, 0o640);
+    }
+    const { keyring: _keyring, ...rest } = place;
+    found.set(node, formatRbd({ ...rest, keyFile }));
+  }
+  return found;
 }
 
 type Files = Pick<Match, 'images' | 'romfiles' | 'disks'>;

@@ -16,6 +16,12 @@ import {
 } from '../../../disks/proof/devices.ts';
 import { exportsOf, resolveOn } from '../../../disks/proof/exports.ts';
 import { answerLun, fileOfLun, stampOfLun, targetsOf } from '../../../disks/proof/luns.ts';
+import {
+  answerImage,
+  fileOfImage,
+  imagePoolsOf,
+  stampOfImage,
+} from '../../../disks/proof/rbd-images.ts';
 import { openPools, resolveIn } from '../../../disks/proof/pools.ts';
 import type { Found } from '../../../disks/proof/pools.ts';
 import { answerOnExports, answerProof, proofFile } from '../../../disks/proof/proof.ts';
@@ -60,14 +66,18 @@ export async function answerStorage(
   if (devices === undefined) return { places: answers };
   const devicePools = await openDevicePools(config.storage);
   const targets = targetsOf(config.storage);
+  const images = imagePoolsOf(config.storage);
   const found: DeviceAnswer[] = [];
   const ends = { from, to: config.name, migration: id };
   for (const asked of devices) {
     const question = { ...ends, asked, challenge: placeIds.challenge(asked.ids) };
+    const { iscsi, rbd } = asked;
     const { stamp, ...answer } =
-      asked.iscsi === undefined
-        ? await answerDevice(devicePools, question, signal)
-        : await answerLun(targets, { ...question, iscsi: asked.iscsi }, signal);
+      iscsi !== undefined
+        ? await answerLun(targets, { ...question, iscsi }, signal)
+        : rbd !== undefined
+          ? await answerImage(images, { ...question, rbd }, signal)
+          : await answerDevice(devicePools, question, signal);
     const { pool, path } = answer;
     const isThere = pool !== undefined && path !== undefined && stamp !== undefined;
     found.push(isThere ? { ...answer, pool: placeIds.device(pool, path, stamp) } : answer);
@@ -194,7 +204,7 @@ async function resolver({
   };
 }
 
-/** Where media of their own are: devices of a directory, LUNs of a target. */
+/** Where media of their own are: devices of a directory, LUNs of a target, images of a pool. */
 interface Media {
   readonly id: string;
   /** Which medium a name is; undefined: there is none of that name. */
@@ -214,6 +224,11 @@ async function openMedia({ storage }: Pick<AgentConfig, 'storage'>): Promise<Med
       id: pool.id,
       stamp: (name: string) => stampOfLun(pool, name, signal),
       resolve: (name: string) => Promise.resolve({ found: fileOfLun(pool, name) }),
+    })),
+    ...imagePoolsOf(storage).map((pool) => ({
+      id: pool.id,
+      stamp: (name: string) => stampOfImage(pool, name, signal),
+      resolve: (name: string) => Promise.resolve({ found: fileOfImage(pool, name) }),
     })),
   ];
 }

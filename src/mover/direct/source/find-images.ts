@@ -6,13 +6,15 @@ import { exportOf, exportsOf, resolveOn } from '../../../disks/proof/exports.ts'
 import type { Export } from '../../../disks/proof/exports.ts';
 import { targetOf, targetsOf } from '../../../disks/proof/luns.ts';
 import type { Target } from '../../../disks/proof/luns.ts';
+import { imagePoolOf, imagePoolsOf } from '../../../disks/proof/rbd-images.ts';
+import type { ImagePool } from '../../../disks/proof/rbd-images.ts';
 import { locate, openPools } from '../../../disks/proof/pools.ts';
 import type { Found, Located } from '../../../disks/proof/pools.ts';
 import { besideInDirectory, besideOnExport } from '../../../disks/proof/proof.ts';
 import type { Beside } from '../../../disks/proof/proof.ts';
 import { clientFor } from '../../../protocol/network-file.ts';
 import type { NetworkClient } from '../../../protocol/network-file.ts';
-import { deviceMedium, lunMedium } from './media.ts';
+import { deviceMedium, imageMedium, lunMedium } from './media.ts';
 import type { Medium } from './media.ts';
 
 /** Where the images of a guest's disks lie in this host's `storage`. */
@@ -34,6 +36,7 @@ export async function finder(
   const pools = await openPools(config.storage);
   const exports = exportsOf(config.storage);
   const targets = targetsOf(config.storage);
+  const images = imagePoolsOf(config.storage);
   const devices = await openDevicePools(config.storage);
   return async (file, signal) => {
     switch (clientFor(file)) {
@@ -41,6 +44,8 @@ export async function finder(
         return findOnExport(exports, file, signal);
       case 'iscsi':
         return findLun(targets, file);
+      case 'rbd':
+        return findImage(images, file);
       case undefined:
         break;
     }
@@ -85,6 +90,14 @@ function findLun(targets: readonly Target[], file: string): Found<Lying> {
       client: 'iscsi',
     },
   };
+}
+
+function findImage(pools: readonly ImagePool[], file: string): Found<Lying> {
+  const at = imagePoolOf(pools, file);
+  if ('problem' in at) return at;
+  const { pool, path: image } = at.found;
+  const proof = { medium: imageMedium(pool, image) };
+  return { found: { pool, path: image, directory: `${pool.root}/${image}`, proof, client: 'rbd' } };
 }
 
 /** Of a place in a pool; empty: the pool itself. */

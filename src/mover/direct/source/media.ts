@@ -1,33 +1,60 @@
 import { judgeSamples, sampleDevice } from '../../../disks/proof/device-samples.ts';
-import type { Sample, SampleEnds, SampleQuestion } from '../../../disks/proof/device-samples.ts';
+import type {
+  Judgement,
+  Sample,
+  SampleEnds,
+  SampleQuestion,
+} from '../../../disks/proof/device-samples.ts';
 import { identityOf } from '../../../disks/proof/devices.ts';
 import type { Identity } from '../../../disks/proof/devices.ts';
 import { identityOfLun, sampleLun } from '../../../disks/proof/luns.ts';
 import type { Target } from '../../../disks/proof/luns.ts';
-import { toGodwitError } from '../../../errors.ts';
-import type { DeviceAnswer, DeviceProof, LunPlace } from '../../../protocol/disk.ts';
+import {
+  dropNotes,
+  identityOfImage,
+  isAnswered,
+  refuseOthers,
+  tellOf,
+} from '../../../disks/proof/rbd-images.ts';
+import type { ImagePool } from '../../../disks/proof/rbd-images.ts';
+import type { DeviceAnswer, DeviceProof } from '../../../protocol/disk.ts';
 
-/** The source's half of the proof that both hosts see the same block device, or the same LUN. */
+/** The source's half of the proof that both hosts see the same block device, LUN or image of RBD. */
+
+const DROP_MS = 10_000;
 
 export type MediumVerdict =
   | { readonly why: string }
   | { readonly pool: string; readonly path: string };
 
-/** What holds one image by itself: nothing is written beside it, or to it. */
+/** What holds one image by itself: nothing is written to it, and no file beside it. */
 export interface Medium {
+  /** Rejects where it cannot be used. */
   identity(signal: AbortSignal): Promise<Identity>;
-  samples(question: SampleQuestion, signal: AbortSignal): Promise<Sample[]>;
+  /** What the source tells, which only who reaches the medium knows, and how it judges what the destination tells. */
+  prove(question: SampleQuestion, signal: AbortSignal): Promise<Told>;
+  /** Removes what a proof of the migration left; absent: it leaves nothing. */
+  drop?(migration: string, signal: AbortSignal): Promise<void>;
   /** How the destination is to look for it, where it is no block device. */
-  readonly lun?: LunPlace;
+  readonly asked: Pick<DeviceProof, 'iscsi' | 'rbd'>;
   /** Why nothing tells which it is, where it has no ids. */
   readonly unknown: string;
+  /** Why the destination may not have it. */
+  readonly missing: string;
+}
+
+export interface Told {
+  readonly samples: readonly string[];
+  judge(there: readonly string[], signal: AbortSignal): Promise<Judgement>;
 }
 
 export function deviceMedium(file: string): Medium {
   return {
     identity: () => identityOf(file),
-    samples: (question, signal) => sampleDevice(file, question, signal),
+    prove: bySamples((question, signal) => sampleDevice(file, question, signal)),
+    asked: {},
     unknown: 'its kernel tells no WWN and no serial number of it',
+    missing: 'no device there has its ids',
   };
 }
 
@@ -35,23 +62,57 @@ export function deviceMedium(file: string): Medium {
 export function lunMedium(pool: Target, path: string): Medium {
   return {
     identity: (signal) => identityOfLun(pool, path, signal),
-    samples: (question, signal) => sampleLun(pool, path, question, signal),
-    lun: { target: pool.place.target, lun: Number(path) },
+    prove: bySamples((question, signal) => sampleLun(pool, path, question, signal)),
+    asked: { iscsi: { target: pool.place.target, lun: Number(path) } },
     unknown: 'its target tells no designator and no serial number of it',
+    missing: 'its `storage` names no such iSCSI target',
+  };
+}
+
+/** `image`: its name. */
+export function imageMedium(pool: ImagePool, image: string): Medium {
+  const { pool: name, namespace } = pool.place;
+  return {
+    identity: async (signal) => {
+      await refuseOthers(pool, image, signal);
+      return identityOfImage(pool, image, signal);
+    },
+    prove: async ({ migration }, signal) => ({
+      samples: await tellOf(pool, image, migration, signal),
+      judge: async (there, inner) =>
+        (await isAnswered(pool, image, { migration, there }, inner))
+          ? { same: true }
+          : { same: false, why: 'what the destination says that it wrote beside it is not there' },
+    }),
+    drop: (migration, signal) => dropNotes(pool, image, migration, signal),
+    asked: { rbd: { pool: name, image, ...(namespace === undefined ? {} : { namespace }) } },
+    unknown: 'Ceph tells no id of it',
+    missing: 'its `storage` names no such pool of RBD',
+  };
+}
+
+function bySamples(
+  sample: (question: SampleQuestion, signal: AbortSignal) => Promise<Sample[]>,
+): Medium['prove'] {
+  return async (question, signal) => {
+    const before = await sample(question, signal);
+    return {
+      samples: before.map(({ sum }) => sum),
+      judge: async (there, inner) => judgeSamples(before, there, await sample(question, inner)),
+    };
   };
 }
 
 interface Read {
   readonly file: string;
-  readonly medium: Medium;
-  readonly question: SampleQuestion;
-  readonly samples: readonly Sample[];
+  readonly told: Told;
   readonly proof: DeviceProof;
 }
 
 /**
  * Proves of each medium that the destination sees the same. `ask`: what the destination answers, in the order of what it
- * is asked. The first question is whether it is there, the second tells what this host reads of it.
+ * is asked. The first question is whether it is there, the second tells what only who reaches it knows. Nothing of it is
+ * left when this settles.
  */
 export async function proveMedia(
   media: ReadonlyMap<string, Medium>,
@@ -59,20 +120,43 @@ export async function proveMedia(
   ask: (devices: readonly DeviceProof[]) => Promise<readonly DeviceAnswer[]>,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, MediumVerdict>> {
-  const { to } = ends;
+  try {
+    return await proveEach(media, ends, ask, signal);
+  } finally {
+    const own = AbortSignal.timeout(DROP_MS);
+    for (const medium of media.values()) {
+      // One that cannot be removed now is in nobody's way, and is written over by the next try.
+      await medium.drop?.(ends.migration, own).catch(() => undefined);
+    }
+  }
+}
+
+async function proveEach(
+  media: ReadonlyMap<string, Medium>,
+  ends: SampleEnds,
+  ask: (devices: readonly DeviceProof[]) => Promise<readonly DeviceAnswer[]>,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, MediumVerdict>> {
+  const { from, to } = ends;
   const verdicts = new Map<string, MediumVerdict>();
-  const known: { file: string; medium: Medium; proof: DeviceProof }[] = [];
-  for (const [file, medium] of media) {
-    const { lun: iscsi, unknown } = medium;
+  const attempt = async <T>(file: string, work: () => Promise<T>): Promise<T | undefined> => {
     try {
-      const { ids, bytes } = await medium.identity(signal);
-      const proof = { ids: [...ids], bytes, ...(iscsi === undefined ? {} : { iscsi }) };
-      if (ids.length > 0) known.push({ file, medium, proof });
-      else verdicts.set(file, { why: unknown });
+      return await work();
     } catch (error) {
       signal.throwIfAborted();
-      verdicts.set(file, { why: `${ends.from}: ${toGodwitError(error).message}` });
+      verdicts.set(file, {
+        why: `${from}: ${error instanceof Error ? error.message : String(error)}`,
+      });
+      return undefined;
     }
+  };
+  const known: { file: string; medium: Medium; proof: DeviceProof }[] = [];
+  for (const [file, medium] of media) {
+    const identity = await attempt(file, () => medium.identity(signal));
+    if (identity === undefined) continue;
+    const { ids, bytes } = identity;
+    if (ids.length === 0) verdicts.set(file, { why: medium.unknown });
+    else known.push({ file, medium, proof: { ids: [...ids], bytes, ...medium.asked } });
   }
   if (known.length === 0) return verdicts;
   const first = await ask(known.map(({ proof }) => proof));
@@ -81,28 +165,27 @@ export async function proveMedia(
     const { challenge, problem } = first[index] ?? {};
     if (challenge === undefined) {
       const ids = proof.ids.join(', ').slice(0, 200);
-      const none =
-        medium.lun === undefined
-          ? `no device there has its ids (${ids})`
-          : 'its `storage` names no such iSCSI target';
-      verdicts.set(file, { why: `${to}: ${problem ?? none}` });
+      verdicts.set(file, { why: `${to}: ${problem ?? `${medium.missing} (${ids})`}` });
       continue;
     }
     const question = { ...ends, device: proof, challenge };
-    const samples = await medium.samples(question, signal);
-    const sums = samples.map(({ sum }) => sum);
-    read.push({ file, medium, question, samples, proof: { ...proof, samples: sums } });
+    const told = await attempt(file, () => medium.prove(question, signal));
+    if (told !== undefined) {
+      read.push({ file, told, proof: { ...proof, samples: [...told.samples] } });
+    }
   }
   if (read.length === 0) return verdicts;
   const second = await ask(read.map(({ proof }) => proof));
-  for (const [index, { file, medium, question, samples }] of read.entries()) {
+  for (const [index, { file, told }] of read.entries()) {
     const { pool, path, samples: there = [], problem } = second[index] ?? {};
     if (pool === undefined || path === undefined) {
       verdicts.set(file, { why: `${to}: ${problem ?? 'it is not there any more'}` });
       continue;
     }
-    const verdict = judgeSamples(samples, there, await medium.samples(question, signal));
-    verdicts.set(file, verdict.same ? { pool, path } : { why: verdict.why });
+    const verdict = await attempt(file, () => told.judge(there, signal));
+    if (verdict !== undefined) {
+      verdicts.set(file, verdict.same ? { pool, path } : { why: verdict.why });
+    }
   }
   return verdicts;
 }

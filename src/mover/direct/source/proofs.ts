@@ -113,7 +113,9 @@ export async function dropProofs(parts: SourceParts, signal: AbortSignal): Promi
   const find = await finder(config);
   for (const file of Object.values(files)) {
     const located = await find(file, signal);
-    if ('problem' in located || 'medium' in located.found.proof) continue;
-    await located.found.proof.beside.remove(proofFile(request.id), signal);
+    if ('problem' in located) continue;
+    const { proof } = located.found;
+    if ('medium' in proof) await proof.medium.drop?.(request.id, signal);
+    else await proof.beside.remove(proofFile(request.id), signal);
   }
 }

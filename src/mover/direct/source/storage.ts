@@ -146,6 +146,7 @@ function isFileHere({ client, proof }: Lying): boolean {
 function whyUncopied({ node, located }: Image, disks: readonly Disk[]): string | undefined {
   if (located.client === 'nfs') return 'what lies on an NFS export is not copied';
   if (located.client === 'iscsi') return 'a LUN that QEMU opens by itself is not copied';
+  if (located.client === 'rbd') return 'an image of RBD is not copied';
   return 'medium' in located.proof && !isWritten(disks, node)
     ? 'a device that the guest only reads is not copied'
     : undefined;
@@ -159,6 +160,9 @@ function howShared(
   const own = images.filter((each) => chain.some(({ node }) => node === each.node));
   if (own.some(({ located }) => located.client === 'iscsi')) {
     return `${from} and ${to} see a LUN of the same target, ids and size, and read the same from it`;
+  }
+  if (own.some(({ located }) => located.client === 'rbd')) {
+    return `${from} and ${to} see one image of RBD, and each read what the other wrote into its metadata`;
   }
   return own.some(({ located }) => 'medium' in located.proof)
     ? `${from} and ${to} see a device of the same ids and size, and read the same from it`

@@ -1,0 +1,115 @@
+import { execFile } from 'node:child_process';
+import { z } from 'zod';
+import type { RbdPlace } from '../../../protocol/rbd-name.ts';
+import { imageSpec } from '../../../protocol/rbd-name.ts';
+
+/** What Ceph's own program `rbd` (package ceph-common) tells of an image, and writes beside it. */
+
+/** One answer takes so long at most, ms: a monitor may be gone, and others wait for what is found. */
+const ANSWER_MS = 5000;
+const MOST_BYTES = 1024 ** 2;
+const NO_SUCH = 2;
+
+const info = z.object({
+  id: z.string().min(1).max(128),
+  size: z.number().int().nonnegative(),
+  create_timestamp: z.string().max(128).default(''),
+});
+const status = z.object({ watchers: z.array(z.unknown()).max(65_536).default([]) });
+
+export interface ImageFacts {
+  readonly id: string;
+  readonly bytes: number;
+  readonly created: string;
+}
+
+export async function readImage(place: RbdPlace, signal: AbortSignal): Promise<ImageFacts> {
+  const told = await run(place, ['info', imageSpec(place), '--format', 'json'], signal);
+  const { id, size, create_timestamp: created } = info.parse(JSON.parse(told));
+  return { id, bytes: size, created };
+}
+
+/** How many clients have it open for writing. */
+export async function countWatchers(place: RbdPlace, signal: AbortSignal): Promise<number> {
+  const told = await run(place, ['status', imageSpec(place), '--format', 'json'], signal);
+  return status.parse(JSON.parse(told)).watchers.length;
+}
+
+/** A note beside the image, in its metadata: no byte of the guest's. Needs the right to write to the image. */
+export async function writeNote(
+  place: RbdPlace,
+  { name, text }: { readonly name: string; readonly text: string },
+  signal: AbortSignal,
+): Promise<void> {
+  await run(place, ['image-meta', 'set', imageSpec(place), name, text], signal);
+}
+
+/** Empty where there is none. */
+export async function readNote(
+  place: RbdPlace,
+  name: string,
+  signal: AbortSignal,
+): Promise<string> {
+  try {
+    return (await run(place, ['image-meta', 'get', imageSpec(place), name], signal)).trim();
+  } catch (error) {
+    if (error instanceof RbdError && error.code === NO_SUCH) return '';
+    throw error;
+  }
+}
+
+/** Nothing is left of it; also where there was none. */
+export async function removeNote(
+  place: RbdPlace,
+  name: string,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await run(place, ['image-meta', 'remove', imageSpec(place), name], signal);
+  } catch (error) {
+    if (!(error instanceof RbdError) || error.code !== NO_SUCH) throw error;
+  }
+}
+
+class RbdError extends Error {
+  readonly code: number | undefined;
+
+  constructor(message: string, code: number | undefined, cause: unknown) {
+    super(message, { cause });
+    this.code = code;
+  }
+}
+
+function run(
+  { user, conf, keyring }: RbdPlace,
+  words: readonly string[],
+  signal: AbortSignal,
+): Promise<string> {
+  const how = [
+    ...(conf === undefined ? [] : ['--conf', conf]),
+    ...(user === undefined ? [] : ['--id', user]),
+    ...(keyring === undefined ? [] : ['--keyring', keyring]),
+  ];
+  // SIGKILL: it waits for a monitor that is gone whatever it is told.
+  const options = {
+    signal,
+    timeout: ANSWER_MS,
+    killSignal: 'SIGKILL',
+    maxBuffer: MOST_BYTES,
+  } as const;
+  return new Promise((resolve, reject) => {
+    execFile('rbd', [...how, ...words], options, (error, stdout, stderr) => {
+      if (error === null) return resolve(stdout);
+      if (signal.aborted) return reject(signal.reason as Error);
+      const code = typeof error.code === 'number' ? error.code : undefined;
+      return reject(new RbdError(whyFailed(error, stderr), code, error));
+    });
+  });
+}
+
+function whyFailed(error: { code?: unknown; killed?: boolean | undefined }, said: string): string {
+  if (error.code === 'ENOENT') return 'this host has no program `rbd` (package ceph-common)';
+  if (error.killed === true) return `Ceph did not answer within ${ANSWER_MS} ms`;
+  const last = said.trim().split('\n').at(-1) ?? '';
+  return last.slice(0, 512) || `rbd ended with ${String(error.code)}`;
+}
