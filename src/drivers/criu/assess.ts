@@ -19,14 +19,15 @@ export async function assessSpec(
   where: Where,
   signal: AbortSignal,
 ): Promise<NamedCheck[]> {
-  const [canary, versions, images, network, processor, name] = await Promise.all([
+  const [canary, versions, images, network, features, name] = await Promise.all([
     parts.canary.check(where.host, 'destination', signal),
     judgeVersions(parts, spec, where, signal),
     judgeLayers(parts, spec, where, signal),
     judgeBridges(parts, spec, where, signal),
-    judgeProcessor(spec, where),
+    processorFeatures(),
     judgeName(parts, where, signal),
   ]);
+  const processor = judgeProcessor(spec, where, features);
   return [canary, versions, images, ...network, processor, ...name];
 }
 
@@ -114,11 +115,13 @@ async function judgeBridges(
   return checks.length > 0 ? checks : [pass('network', `${nics.length} links`, 'destination')];
 }
 
-async function judgeProcessor(
-  { features }: ContainerSpec,
-  { host, guest }: Where,
-): Promise<NamedCheck> {
-  const here = new Set(await processorFeatures());
+/** A process keeps to the features that it found when it began; `offered`: those of this host. */
+export function judgeProcessor(
+  { features }: Pick<ContainerSpec, 'features'>,
+  { host, guest }: Pick<Where, 'host' | 'guest'>,
+  offered: readonly string[],
+): NamedCheck {
+  const here = new Set(offered);
   const lacks = features.filter((each) => !here.has(each));
   if (lacks.length === 0)
     return pass('processor', `${features.length} features, all of them here`, 'destination');

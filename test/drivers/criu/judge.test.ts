@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { isOlder } from '../../../src/drivers/criu/assess.ts';
+import { isOlder, judgeProcessor } from '../../../src/drivers/criu/assess.ts';
 import { fileObstacle } from '../../../src/drivers/criu/inspect.ts';
 import { mountsBelow } from '../../../src/drivers/criu/mounts.ts';
 import { regionsOf } from '../../../src/drivers/criu/memory.ts';
@@ -169,4 +169,14 @@ test('finds mounts below a directory and nowhere else, the deepest first', () =>
   const table = ['/a', '/a/b', '/a/b/c', '/ab', '/'].map(line).join('\n');
   assert.deepEqual(mountsBelow(table, '/a'), ['/a/b/c', '/a/b', '/a']);
   assert.deepEqual(mountsBelow(line(String.raw`/my\040vms/box`), '/my vms'), ['/my vms/box']);
+});
+
+test('a host without a processor feature that the container found at its source is refused by that feature', () => {
+  const where = { host: 'b', guest: 'box' };
+  const judge = (offered: string[]) =>
+    judgeProcessor({ features: ['avx', 'sse2'] }, where, offered);
+  assert.equal(judge(['avx', 'avx2', 'sse2']).verdict, 'pass');
+  const older = judge(['sse2']);
+  assert.deepEqual([older.verdict, older.error?.code], ['refuse', 'GODWIT_CPU_FEATURE']);
+  assert.match(older.error?.message ?? '', /box .*: avx$/);
 });

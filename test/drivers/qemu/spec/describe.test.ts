@@ -178,6 +178,7 @@ describe('a guest described', () => {
     assert.deepEqual(findingsOf('-device usb-host,hostbus=1,hostaddr=2'), ['usb-host']);
     assert.deepEqual(findingsOf('-device ivshmem-plain,memdev=m,id=shm'), ['shm']);
     assert.deepEqual(findingsOf('-device vhost-user-fs-pci,chardev=c,tag=t,id=fs'), ['fs']);
+    assert.deepEqual(findingsOf('-device vhost-vsock-pci,guest-cid=3,id=sock'), ['sock']);
     assert.deepEqual(findingsOf('-object memory-backend-file,id=m,size=1G,mem-path=/dev/shm'), [
       'm',
     ]);

@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { CHECKS } from '../../src/migration/preflight/table.ts';
+
+const VERDICTS = ['held', 'said', 'by design', 'not ours', 'open'] as const;
+/** As many entries as the catalogue has. */
+const ENTRIES = 103;
+const LEAST_HELD = 60;
+
+const page = readFileSync(new URL('../../docs/failures.md', import.meta.url), 'utf8');
+const entries = page.split('\n').flatMap((line) => {
+  const cells = line.split(' | ');
+  const number = /^\| (\d+)$/.exec(cells[0] ?? '')?.[1];
+  if (number === undefined) return [];
+  const [, seen = '', verdict = '', what = '', tests = ''] = cells;
+  const named = tests
+    .replace(/ ?\|$/, '')
+    .split('<br>')
+    .filter((each) => each !== '');
+  return [{ number: Number(number), seen, verdict, what, named }];
+});
+
+const read = new Map<string, string>();
+function textOf(file: string): string {
+  const text = read.get(file) ?? readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8');
+  read.set(file, text);
+  return text;
+}
+
+test('the page has each entry of the catalogue once, with one of its words', () => {
+  assert.deepEqual(
+    entries.map(({ number }) => number),
+    Array.from({ length: ENTRIES }, (_none, at) => at + 1),
+  );
+  for (const { number, seen, verdict, what } of entries) {
+    assert.ok((VERDICTS as readonly string[]).includes(verdict), `${number}: ${verdict}`);
+    assert.ok(seen !== '' && what !== '', `${number} says nothing`);
+  }
+});
+
+test('whatever is held or said is shown by tests that there are, and nothing else is', () => {
+  for (const { number, verdict, named } of entries) {
+    const isShown = verdict === 'held' || verdict === 'said';
+    assert.equal(named.length > 0, isShown, `${number} is ${verdict} with ${named.length} tests`);
+    for (const each of named) {
+      const [, file = '', name = ''] = /^`([^`]+)`: (.+)$/.exec(each) ?? [];
+      assert.match(file, /^test\/.*\.(test|e2e)\.ts$/, `${number}: ${each}`);
+      assert.ok(textOf(file).includes(`'${name}'`), `${number}: ${file} has no test “${name}”`);
+    }
+  }
+});
+
+test('checks that are named there are checks', () => {
+  const names = new Set<string>(CHECKS.map(({ name }) => name));
+  for (const { number, what } of entries)
+    for (const [, name = ''] of what.matchAll(/check `([^`]+)`/g))
+      assert.ok(names.has(name), `${number}: there is no check ${name}`);
+});
+
+test('its counts are those of its rows, and enough of them are held', () => {
+  const count = (word: string): number => entries.filter(({ verdict }) => verdict === word).length;
+  const [held = 0, ...others] = VERDICTS.map(count);
+  assert.ok(held >= LEAST_HELD, `${held} are held`);
+  const [said, design, foreign, open] = others;
+  assert.ok(
+    page.includes(
+      `${held} are held, ${said} said, ${design} by design, ${foreign} not ours, ${open} open.`,
+    ),
+  );
+});
