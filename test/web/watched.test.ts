@@ -5,8 +5,16 @@ import type { FleetMigration } from '../../src/protocol/controller/history.ts';
 import { phase } from '../../src/protocol/public/migration.ts';
 import type { Progress } from '../../src/protocol/public/migration.ts';
 import { report } from '../demo/samples.ts';
-import { cancelling, MOST_POINTS, UNSEEN, watchedAfter } from '../../web/src/moves/watched.ts';
-import type { Heard } from '../../web/src/moves/watched.ts';
+import { follow } from '../../web/src/moves/follow.ts';
+import type { Reading } from '../../web/src/moves/follow.ts';
+import {
+  askingEveryMs,
+  cancelling,
+  MOST_POINTS,
+  UNSEEN,
+  watchedAfter,
+} from '../../web/src/moves/watched.ts';
+import type { Heard, Watched } from '../../web/src/moves/watched.ts';
 
 const SAMPLE = {
   totalBytes: 1000,
@@ -77,6 +85,7 @@ const reports = rounds.map((roundList) => ({
 const news: fc.Arbitrary<Heard> = fc.oneof(
   progresses.map((each): Heard => ({ type: 'progress', progress: each })),
   reports.map((each): Heard => ({ type: 'report', report: each })),
+  fc.boolean().map((isOpen): Heard => ({ type: 'stream', isOpen })),
   fc.constant<Heard>({ type: 'silent', words: 'a does not answer' }),
   fc
     .double({ min: 0, max: 100, noNaN: true })
@@ -165,6 +174,51 @@ describe('what a page knows of a migration', () => {
     });
     assert.deepEqual([failed.isOver, failed.shown.percent], [true, 0]);
     assert.equal(watchedAfter(done, { type: 'progress', progress: progress(9) }).isOver, true);
+  });
+});
+
+describe('the stream of a migration', () => {
+  /** What a page knows once the stream was read so, up to the pause before the next try. */
+  async function afterOne(read: Reading['read']): Promise<Watched[]> {
+    const until = new AbortController();
+    const seen = [UNSEEN];
+    const take = (heard: Heard): void => {
+      seen.push(watchedAfter(seen.at(-1)!, heard));
+    };
+    const pause = async () => until.abort();
+    await follow('/v1/migrations/m-00000001/progress', { read, pause, take }, until.signal);
+    return seen;
+  }
+
+  test('is replaced by asking where it is refused or the controller is not reached', async () => {
+    const refused = await afterOne(() => Promise.reject(new Error('refused')));
+    assert.deepEqual(refused.map(askingEveryMs), [undefined, 2000]);
+  });
+
+  test('is replaced by asking where it breaks after it was open', async () => {
+    const broken = await afterOne(async (_path, { opened, event }) => {
+      opened();
+      event({ event: 'message', data: JSON.stringify({ type: 'silent', id: '1', words: 'a' }) });
+      event({
+        event: 'message',
+        data: JSON.stringify({ type: 'progress', progress: progress(1) }),
+      });
+    });
+    assert.deepEqual(broken.map(askingEveryMs), [undefined, undefined, 2000, undefined, 2000]);
+  });
+
+  test('is read no more, and nobody asks, once the end is told', async () => {
+    const over = await afterOne(async (_path, { opened, event }) => {
+      opened();
+      event({ event: 'message', data: JSON.stringify({ type: 'ended', migration: ended }) });
+    });
+    assert.deepEqual(over.map(askingEveryMs), [undefined, undefined, undefined]);
+  });
+
+  test('replaces the asking once it is open again, and nobody asks of what is over', () => {
+    const cut = watchedAfter(UNSEEN, { type: 'stream', isOpen: false });
+    assert.equal(askingEveryMs(watchedAfter(cut, { type: 'stream', isOpen: true })), undefined);
+    assert.equal(askingEveryMs(watchedAfter(cut, { type: 'ended', migration: ended })), undefined);
   });
 });
 

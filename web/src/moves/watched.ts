@@ -29,14 +29,25 @@ export interface Watched {
   readonly points: readonly Point[];
   /** Why nothing is told at the moment. */
   readonly silent?: string;
+  /** Its stream was refused or broke: the controller has to be asked instead. */
+  readonly isCut: boolean;
   readonly isOver: boolean;
 }
 
-export const UNSEEN: Watched = { shown: NOTHING, points: [], isOver: false };
+export const UNSEEN: Watched = { shown: NOTHING, points: [], isCut: false, isOver: false };
+
+/** Where the stream tells nothing, the controller is asked so often, ms. */
+const LOOK_MS = 2000;
+
+/** How often the controller is asked beside the stream, ms; undefined: not at all. */
+export function askingEveryMs({ silent, isCut, isOver }: Watched): number | undefined {
+  return !isOver && (isCut || silent !== undefined) ? LOOK_MS : undefined;
+}
 
 /** What the stream tells, and what the page was answered besides. */
 export type Heard =
   | WithoutId<MigrationNews>
+  | { readonly type: 'stream'; readonly isOpen: boolean }
   | { readonly type: 'answer'; readonly detail: FleetMigrationDetail };
 type WithoutId<News> = News extends unknown ? Omit<News, 'id'> : never;
 
@@ -52,6 +63,8 @@ export function watchedAfter(before: Watched, heard: Heard): Watched {
       return withReport(before, heard.report);
     case 'silent':
       return { ...before, silent: heard.words };
+    case 'stream':
+      return { ...before, isCut: !heard.isOpen };
     case 'ended':
       return over(before, heard.migration.outcome === 'done');
     case 'answer': {

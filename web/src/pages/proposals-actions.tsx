@@ -14,6 +14,8 @@ const SNOOZES = [
   [7 * 24 * HOUR_MS, 'a week'],
 ] as const;
 
+type Decision = 'accept' | 'reject' | 'snooze';
+
 /** Accept, reject with a reason, or put off; each says what it does before it does it. */
 export function Decide({
   proposal,
@@ -26,22 +28,25 @@ export function Decide({
 }) {
   const accepting = useRef<HTMLDialogElement>(null);
   const rejecting = useRef<HTMLDialogElement>(null);
-  const [problem, setProblem] = useState<Problem>();
+  const [failed, setFailed] = useState<{ what: Decision; problem: Problem }>();
   const [reason, setReason] = useState('');
-  const decide = (what: 'accept' | 'reject' | 'snooze', body?: object): void => {
-    setProblem(undefined);
+  const decide = (what: Decision, body?: object): void => {
+    setFailed(undefined);
     ask(`/v1/proposals/${proposal.id}/${what}`, { method: 'POST', ...(body && { body }) })
       .then(() => {
         accepting.current?.close();
         rejecting.current?.close();
         again();
       })
-      .catch((thrown: unknown) => setProblem(asProblem(thrown)));
+      .catch((thrown: unknown) => setFailed({ what, problem: asProblem(thrown) }));
   };
-  const note = problem === undefined ? null : <ProblemNote problem={problem} />;
+  // A note is shown where the decision was taken: one in a dialog that is shut is seen by nobody.
+  const noteOf = (what: Decision) =>
+    failed?.what === what ? <ProblemNote problem={failed.problem} /> : null;
   const [acceptId, rejectId] = [`accept-${proposal.id}`, `reject-${proposal.id}`];
   return (
     <>
+      {noteOf('snooze')}
       <label>
         <span class="hidden">Put off for</span>
         <select
@@ -68,7 +73,7 @@ export function Decide({
         <div class="stack">
           <h2 id={acceptId}>Accept this proposal?</h2>
           <p>{acceptWords(proposal, mode)}</p>
-          {note}
+          {noteOf('accept')}
           <div class="row">
             <button type="button" class="primary" onClick={() => decide('accept')}>
               Accept it
@@ -99,7 +104,7 @@ export function Decide({
               onInput={(event) => setReason(event.currentTarget.value)}
             />
           </label>
-          {note}
+          {noteOf('reject')}
           <div class="row">
             <button type="submit" class="danger" disabled={reason.trim() === ''}>
               Reject it
