@@ -36,6 +36,8 @@ export interface Host {
   readonly tpms?: Readonly<Record<string, TpmKind>>;
   /** Files with a text; one that begins with `#!` may be run. */
   readonly texts?: Readonly<Record<string, string>>;
+  /** Passphrases of encrypted disks that the destination has, by guest. */
+  readonly passphrases?: Readonly<Record<string, string>>;
   /** Taps that lie there before it starts, each with its bridge. */
   readonly taps?: Readonly<Record<string, string>>;
   /** What is handed over as an open file: a listening unix socket, a file to write to, or a tap. */
@@ -55,6 +57,8 @@ export type ImageKind =
   | 'floppy'
   | 'volume'
   | 'volume-qcow2'
+  | 'luks'
+  | 'luks-qcow2'
   | { readonly backing: string };
 
 export type FirmwareKind = 'code' | 'secure-code' | 'variables' | 'variables-qcow2';

@@ -89,7 +89,15 @@ function driverAt(root: string, name: string, binary: string, { images }: Starte
   const made = driverNamed('qemu', {
     name,
     stateDir: path.join(root, name),
-    drivers: { qemu: { programs: [binary], user: 'agent', cgroup: 'none', imageDirs: [images] } },
+    drivers: {
+      qemu: {
+        programs: [binary],
+        user: 'agent',
+        cgroup: 'none',
+        imageDirs: [images],
+        luks: { keyDir: path.join(root, 'keys') },
+      },
+    },
   });
   if (isManaged(made)) throw new Error('the driver of QEMU moves guests by itself');
   return made;

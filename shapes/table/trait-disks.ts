@@ -12,6 +12,11 @@ const VOLUME = {
 const FLOPPY = { images: { '/srv/vm/f.img': 'floppy' } } as const;
 const DISK = { images: { '/srv/vm/a.img': 'raw' } } as const;
 
+const SECRET = '-object secret,id=s0,data=of-its-owner';
+const LUKS_NODES =
+  `-blockdev '{"driver":"file","filename":"/srv/vm/a.img","node-name":"f0"}' ` +
+  `-blockdev '{"driver":"luks","file":"f0","key-secret":"s0","node-name":"n0"}'`;
+
 /** What disks are, and what they are on. */
 export const DISK_TRAITS: readonly Shape[] = [
   trait(
@@ -27,6 +32,29 @@ export const DISK_TRAITS: readonly Shape[] = [
     `-M q35 -drive file=/srv/vm/a.img,if=none,id=d0 -device virtio-blk-pci,drive=d0`,
     refused('GODWIT_DISK_FORMAT', 'a.img'),
     { host: DISK },
+  ),
+  trait(
+    'disk-luks',
+    'a disk that is encrypted as LUKS, as libvirt opens it, and a host that has its passphrase',
+    `-name luks1 -M q35 ${SECRET} ${LUKS_NODES} -device virtio-blk-pci,drive=n0,id=v0`,
+    MOVED,
+    { host: { images: { '/srv/vm/a.img': 'luks' }, passphrases: { luks1: 'of-its-owner' } } },
+  ),
+  trait(
+    'disk-luks-qcow2',
+    'a qcow2 image whose content is encrypted as LUKS',
+    `-name luks1 -M q35 ${SECRET} -drive file=/srv/vm/a.qcow2,format=qcow2,if=none,id=d0,encrypt.format=luks,encrypt.key-secret=s0 -device virtio-blk-pci,drive=d0,id=v0`,
+    MOVED,
+    {
+      host: { images: { '/srv/vm/a.qcow2': 'luks-qcow2' }, passphrases: { luks1: 'of-its-owner' } },
+    },
+  ),
+  trait(
+    'disk-luks-no-passphrase',
+    'the same, and a host that has no passphrase for it',
+    `-name luks1 -M q35 ${SECRET} ${LUKS_NODES} -device virtio-blk-pci,drive=n0,id=v0`,
+    refused('GODWIT_HOST_LACKS', 'the passphrase of the encrypted disk v0'),
+    { host: { images: { '/srv/vm/a.img': 'luks' } } },
   ),
   trait(
     'disk-limited-drive',

@@ -62,13 +62,14 @@ const DRIVERS: Readonly<Record<string, Entry>> = {
   qemu: entry(
     'qemu',
     qemuOptions,
-    ({ name, stateDir }, { programs, user, cgroup, imageDirs, tpm, baseline }) =>
+    ({ name, stateDir }, { programs, user, cgroup, imageDirs, tpm, luks, baseline }) =>
       new QemuDriver({
         host: name,
         binaries: programs,
         user,
         cgroup,
         tpm,
+        luks,
         baseline,
         imageDirs,
         guestsDir: path.join(stateDir, 'guests'),

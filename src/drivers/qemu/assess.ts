@@ -9,6 +9,7 @@ import { ovsDatabase } from '../../network/openvswitch.ts';
 import type { DestinationOptions, NicPlan } from '../port/direct.ts';
 import { storesOf, whyTaken } from './alone.ts';
 import { hasClient } from './binaries.ts';
+import { findPassphrases } from './passphrases.ts';
 import type { QemuProgram } from './binaries.ts';
 import { chooseProgram } from './choose.ts';
 import { diskChecks } from './disk-checks.ts';
@@ -36,6 +37,8 @@ export interface Match {
   readonly disks: ReadonlyMap<string, string>;
   /** That code alone: block node -> file. */
   readonly code: ReadonlyMap<string, string>;
+  /** A file of the passphrase of each encrypted image: block node -> file. */
+  readonly passphrases: ReadonlyMap<string, string>;
   readonly checks: readonly NamedCheck[];
 }
 
@@ -76,6 +79,7 @@ export async function matchHost(
     readonly imageDirs: readonly string[];
     readonly disks: ReadonlyMap<string, string>;
     readonly user: QemuUser;
+    readonly luksKeyDir: string | undefined;
   },
   signal: AbortSignal,
 ): Promise<Match> {
@@ -93,6 +97,8 @@ export async function matchHost(
   const asked = { ...host, guest: description.name, host: options.host };
   const found = await findImages(spec, asked, signal);
   const disks = new Map([...host.disks, ...found.code]);
+  const keys = { keyDir: host.luksKeyDir, guest: options.guest };
+  const encrypted = await findPassphrases(spec, description.disks ?? [], keys);
   const stores = storesOf(spec, host.disks);
   const taken = await whyTaken({ guest: options.guest, host: options.host }, stores, signal);
   const bridges = await bridgeChecks(description.name, nicsOf(spec, options), options.host);
@@ -103,7 +109,9 @@ export async function matchHost(
     romfiles: found.romfiles,
     disks,
     code: found.code,
+    passphrases: encrypted.passphrases,
     checks: [
+      ...encrypted.checks,
       ...checks,
       ...(program === undefined ? [] : cpuChecks(description.name, spec, options.host, program)),
       ...found.checks,

@@ -16,5 +16,7 @@ export interface DestinationParts {
   readonly cgroup: QemuCgroup;
   /** What serves TPMs. */
   readonly tpm?: TpmOptions | undefined;
+  /** Where the passphrases of encrypted disks are. */
+  readonly luks?: { readonly keyDir?: string | undefined } | undefined;
   readonly baseline?: SetBaseline | undefined;
 }

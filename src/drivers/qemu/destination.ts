@@ -277,8 +277,8 @@ export class QemuDestination implements DestinationSession {
 
   async #match({ description, stream, disks }: Wanted, signal: AbortSignal): Promise<Match> {
     const programs = await this.#parts.programs(signal);
-    const { images: store, imageDirs, user, cgroup } = this.#parts;
-    const host = { programs, store, imageDirs, disks, user };
+    const { images: store, imageDirs, user, cgroup, luks } = this.#parts;
+    const host = { programs, store, imageDirs, disks, user, luksKeyDir: luks?.keyDir };
     const match = await matchHost(description, stream, this.#options, host, signal);
     const sockets = socketChecks(match.spec, this.#options.guestDir);
     const tpm = await this.#tpm.checks(match.spec, signal);

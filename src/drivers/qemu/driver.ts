@@ -34,6 +34,7 @@ import { connectMonitor } from './qmp/connect.ts';
 import { emptyPipes } from './qmp/pipes.ts';
 import { MonitorWatch } from './session.ts';
 import { QemuSource } from './source.ts';
+import type { DestinationParts } from './destination-parts.ts';
 import type { TpmOptions } from './tpm/guest-tpm.ts';
 import { endSwtpm } from './tpm/start.ts';
 import { returnFiles } from './user/access.ts';
@@ -58,6 +59,7 @@ export interface QemuDriverOptions {
   readonly imageDirs: readonly string[];
   readonly cgroup: QemuCgroup;
   readonly tpm?: TpmOptions | undefined;
+  readonly luks?: DestinationParts['luks'];
   readonly baseline?: string | undefined;
   /** Where the directories of guests are that Godwit started. */
   readonly guestsDir: string;
@@ -173,6 +175,7 @@ export class QemuDriver implements DirectDriver {
       imageDirs: this.#options.imageDirs,
       cgroup: this.#options.cgroup,
       tpm: this.#options.tpm,
+      luks: this.#options.luks,
       baseline: this.#baseline(),
     });
     if (known !== undefined) {

@@ -58,6 +58,11 @@ export const qemuOptions = z.strictObject({
       'not written MODEL-vN,FEATURE=on,... as `godwit baseline` prints it',
     )
     .optional(),
+  /**
+   * `keyDir`: where the passphrases of encrypted disks are, that of a guest in a file of its name, or those of its disks in a
+   * directory of its name, each in a file of the disk's name; only the agent can read them.
+   */
+  luks: z.strictObject({ keyDir: path.optional() }).default({}),
   /** Where kernels, initramfs and firmware images are looked for, by content. */
   imageDirs: z
     .array(path)

@@ -51,6 +51,7 @@ const qcow2 = z.object({
   'extended-l2': z.boolean().default(false),
   'compression-type': text.default('zlib'),
   'data-file': text.optional(),
+  encrypt: z.object({ format: text }).optional(),
   bitmaps: z.array(z.unknown()).max(65_536).default([]),
 });
 
@@ -227,6 +228,7 @@ function qcow2Facts(image: z.infer<typeof node>['image']): Qcow2Facts | undefine
     lazyRefcounts: data['lazy-refcounts'],
     extendedL2: data['extended-l2'],
     compression: data['compression-type'],
+    ...(data.encrypt === undefined ? {} : { encryption: data.encrypt.format }),
     dataFile: data['data-file'] !== undefined,
     bitmaps: data.bitmaps.length,
   };

@@ -22,6 +22,8 @@ export interface Placement {
   readonly romfiles: ReadonlyMap<number, string>;
   /** Path here of each image of a disk, by its block node. */
   readonly disks: ReadonlyMap<string, string>;
+  /** A file of the passphrase of each encrypted image, by its block node. */
+  readonly passphrases?: ReadonlyMap<string, string>;
   /** Tap of each `tap` backend. */
   readonly ports: ReadonlyMap<string, string>;
   /** Features of the best processor here, for this accelerator. */
@@ -47,7 +49,7 @@ export function buildArgv(spec: GuestSpec, place: Placement): string[] {
     ...backends(spec, place),
     ...tpmWords(spec, place),
     ...spec.netdevs.flatMap((netdev) => ['-netdev', netdevText(netdev, place)]),
-    ...secretWords(spec.blockNodes ?? [], place.disks),
+    ...secretWords(spec.blockNodes ?? [], place.disks, place.passphrases),
     ...blockdevWords(spec.blockNodes ?? [], place.disks),
     ...spec.devices.flatMap((device, index) => [
       '-device',

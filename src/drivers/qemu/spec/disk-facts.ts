@@ -78,6 +78,8 @@ export interface Qcow2Facts {
   readonly lazyRefcounts: boolean;
   readonly extendedL2: boolean;
   readonly compression: string;
+  /** How its content is encrypted; absent: it is not. */
+  readonly encryption?: string;
   /** Its data lies in a file of its own. */
   readonly dataFile: boolean;
   /** Dirty bitmaps that are kept in the image. */

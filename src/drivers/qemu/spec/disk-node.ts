@@ -136,12 +136,17 @@ function obstaclesOf({ image, file, imageOptions, fileOptions }: ImageNodes): st
     // A raw image may be said to be smaller than its file; one of the whole file is as if nothing were said.
     const isWhole = (key: string): boolean => key === 'size' && image.bytes === file.bytes;
     const unknown = Object.keys(given).find(
-      (key) => !known.has(key) && !ofClient.has(key) && !isThrottle(key) && !isWhole(key),
+      (key) =>
+        !known.has(key) &&
+        !ofClient.has(key) &&
+        !isThrottle(key) &&
+        !isWhole(key) &&
+        !isOfLuks(image, key, given[key]),
     );
     if (unknown !== undefined) found.push(`its setting \`${unknown}\` is unknown to Godwit`);
     if (switchValue(scalarOf(given['snapshot'])) === true) found.push('its changes are temporary');
   }
-  if (image.encrypted) found.push('it is encrypted, and its key is not carried');
+  if (image.encrypted && !isLuks(image)) found.push('it is encrypted in another way than LUKS');
   if (textOf(fileOptions.given['transport']) === 'iser') {
     found.push('it is reached by iSER, which Godwit does not speak');
   }
@@ -152,6 +157,19 @@ function obstaclesOf({ image, file, imageOptions, fileOptions }: ImageNodes): st
     found.push(`it is reached through \`${file.driver}\``);
   }
   return found;
+}
+
+/** The format itself, or a qcow2 image whose content is. */
+function isLuks({ driver, qcow2 }: LiveNode): boolean {
+  return driver === 'luks' || qcow2?.encryption === 'luks';
+}
+
+/** By which secret it is opened here, which the destination's host says for itself. */
+function isOfLuks(image: LiveNode, key: string, value: unknown): boolean {
+  if (!isLuks(image)) return false;
+  if (key === 'key-secret') return image.driver === 'luks';
+  if (key !== 'encrypt' || !isGiven(value)) return false;
+  return Object.keys(value).every((each) => each === 'format' || each === 'key-secret');
 }
 
 function isThrottle(key: string): boolean {

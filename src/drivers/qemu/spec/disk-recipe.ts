@@ -4,7 +4,7 @@ import type { Recipe } from './disk-schema.ts';
 /** What an image is made with, or what of it a copy would not have. Pure. */
 export function recipeOf(image: LiveNode): { readonly make?: Recipe; readonly lost?: string } {
   const { driver, encrypted, snapshots = 0, qcow2 } = image;
-  if (encrypted) return { lost: 'it is encrypted, and its key is not carried' };
+  if (encrypted) return { lost: 'it is encrypted, and a copy would have to be made with its key' };
   if (snapshots > 0) return { lost: 'it holds snapshots, which a copy would not have' };
   if (driver !== 'qcow2') return {};
   if (qcow2 === undefined) return { lost: 'QEMU does not tell what it was made with' };

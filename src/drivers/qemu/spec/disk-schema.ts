@@ -39,6 +39,8 @@ export const blockNode = z.strictObject({
   file: nodeName.optional(),
   /** The node of its backing file. */
   backing: nodeName.optional(),
+  /** It is encrypted as LUKS; the passphrase is the destination's own matter. */
+  luks: z.literal(true).optional(),
   /** Above it, the lowest first: the device, or the image above, is on the last. */
   filters: z.array(blockFilter).min(1).max(8).optional(),
   /** Of a qcow2 image; absent where another like it cannot be made. */
@@ -82,7 +84,9 @@ export const blockNodes = z
   .max(256)
   .superRefine((nodes, context) => {
     const known = new Set<string>();
-    for (const { node, file, backing, filters = [] } of nodes) {
+    for (const { node, file, backing, luks, filters = [] } of nodes) {
+      if (luks === true && file === undefined)
+        context.addIssue(`${node} has no layer to decrypt it`);
       const own = [
         node,
         ...(file === undefined ? [] : [file]),

@@ -24,18 +24,29 @@ export function blockdevWords(
 export function secretWords(
   nodes: readonly BlockNode[],
   files: ReadonlyMap<string, string>,
+  passphrases: ReadonlyMap<string, string> = new Map(),
 ): string[] {
   return nodes.flatMap(({ node }) => {
-    const file = parseRbd(files.get(node) ?? '')?.keyFile;
-    if (file === undefined) return [];
-    const secret = { 'qom-type': 'secret', id: secretId(node), file, format: 'base64' };
-    return ['-object', JSON.stringify(secret)];
+    const key = parseRbd(files.get(node) ?? '')?.keyFile;
+    const passphrase = passphrases.get(node);
+    return [
+      ...(key === undefined ? [] : secretOf(secretId(node), key, 'base64')),
+      ...(passphrase === undefined ? [] : secretOf(passphraseId(node), passphrase, 'raw')),
+    ];
   });
+}
+
+function secretOf(id: string, file: string, format: 'base64' | 'raw'): string[] {
+  return ['-object', JSON.stringify({ 'qom-type': 'secret', id, file, format })];
 }
 
 /** Godwit's own, which go with the guest to no other host. */
 function secretId(node: string): string {
   return `godwit-key-${node}`;
+}
+
+function passphraseId(node: string): string {
+  return `godwit-luks-${node}`;
 }
 
 /** How one image is opened: the node of its file before that of its format, and that before its filters. Pure. */
@@ -113,7 +124,7 @@ function formatNode(each: BlockNode): object[] {
   if (each.file === undefined) return [];
   return [
     {
-      driver: each.format,
+      ...layerOf(each),
       'node-name': each.node,
       file: each.file,
       ...opened(each),
@@ -123,6 +134,14 @@ function formatNode(each: BlockNode): object[] {
       ...(each.format === 'qcow2' ? { backing: each.backing ?? null, ...each.tuning } : {}),
     },
   ];
+}
+
+function layerOf({ format, luks, node }: BlockNode): object {
+  if (luks !== true) return { driver: format };
+  const secret = { 'key-secret': passphraseId(node) };
+  return format === 'raw'
+    ? { driver: 'luks', ...secret }
+    : { driver: format, encrypt: { format: 'luks', ...secret } };
 }
 
 function opened({ readOnly, direct }: BlockNode): object {

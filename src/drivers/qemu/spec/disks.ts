@@ -187,6 +187,7 @@ class Describer {
       format,
       ...(image === file ? {} : { file: this.#names.for(file.name, name, 'file') }),
       ...(base === undefined ? {} : { backing: base.name }),
+      ...(image.encrypted ? { luks: true as const } : {}),
       ...(passed.length === 0 ? {} : { filters: passed }),
       ...(make === undefined ? {} : { make }),
       ...settings,
@@ -244,7 +245,10 @@ class Describer {
     }
     const isFile = /^(file|nfs|iscsi|rbd|host_device)$/.test(image.driver);
     const below = isFile ? image : this.#live.get(this.#child(root, 'file') ?? '');
-    if (!/^(raw|qcow2|file|nfs|iscsi|rbd|host_device)$/.test(image.driver) || below === undefined) {
+    if (
+      !/^(raw|qcow2|luks|file|nfs|iscsi|rbd|host_device)$/.test(image.driver) ||
+      below === undefined
+    ) {
       this.findings.push(
         unmovableDisk(name, image.file, `it is reached through \`${image.driver}\``),
       );

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { formatRbd, parseRbd } from '../../../protocol/rbd-name.ts';
 import { isOnNetwork } from '../../../protocol/network-file.ts';
 import { formatNfs, parseNfs } from '../../../protocol/nfs-url.ts';
+import { readPassword } from '../../../host/password-file.ts';
 import { hasVhostNet } from '../assess.ts';
 import type { Match } from '../assess.ts';
 import type { QemuProgram } from '../binaries.ts';
@@ -33,6 +34,7 @@ export async function commandLine(
     images: files.images,
     romfiles: files.romfiles,
     disks: files.disks,
+    passphrases: await withPassphrases(match.passphrases, started.guestDir, as),
     features: program.features[spec.accelerator.name] ?? [],
     vhost: await hasVhostNet(),
   });
@@ -54,15 +56,34 @@ async function withKeys(
       continue;
     }
     const keyFile = path.join(guestDir, `ceph-${node}.key`);
-    await writeNew(keyFile, key);
-    if (as !== undefined) {
-      await chown(keyFile, process.geteuid?.() ?? 0, as.gid);
-      await chmod(keyFile, 0o640);
-    }
+    await giveSecret(keyFile, key, as);
     const { keyring: _keyring, ...rest } = place;
     found.set(node, formatRbd({ ...rest, keyFile }));
   }
   return found;
+}
+
+/** The file that holds a passphrase is the agent's alone: QEMU gets it by one of its own. */
+async function withPassphrases(
+  passphrases: ReadonlyMap<string, string>,
+  guestDir: string,
+  as: RunAs | undefined,
+): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  for (const [node, file] of passphrases) {
+    const own = path.join(guestDir, `luks-${node}.key`);
+    await giveSecret(own, await readPassword(file), as);
+    found.set(node, own);
+  }
+  return found;
+}
+
+/** A file in the guest's directory that its QEMU may read, and nobody else but the agent. */
+async function giveSecret(file: string, text: string, as: RunAs | undefined): Promise<void> {
+  await writeNew(file, text);
+  if (as === undefined) return;
+  await chown(file, process.geteuid?.() ?? 0, as.gid);
+  await chmod(file, 0o640);
 }
 
 type Files = Pick<Match, 'images' | 'romfiles' | 'disks'>;
