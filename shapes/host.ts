@@ -162,14 +162,14 @@ async function encrypted(at: string, kind: 'luks' | 'luks-qcow2'): Promise<void>
     kind === 'luks'
       ? ['-f', 'luks', '-o', 'key-secret=s0,iter-time=10']
       : ['-f', 'qcow2', '-o', 'encrypt.format=luks,encrypt.key-secret=s0,encrypt.iter-time=10'];
-  const make = () => run('qemu-img', ['create', '-q', ...secret, ...how, at, '16M']);
   // It times itself, and gives up where its clock has not moved yet: on a busy machine that happens.
   for (let tries = 1; ; tries++) {
-    const error = await make().then(
-      () => undefined,
-      (thrown: unknown) => thrown,
-    );
-    if (error === undefined) return;
-    if (tries === MOST_TRIES || !/accurate CPU usage/.test(String(error))) throw error;
+    try {
+      await run('qemu-img', ['create', '-q', ...secret, ...how, at, '16M']);
+      return;
+    } catch (error) {
+      const isTimed = error instanceof Error && /accurate CPU usage/.test(error.message);
+      if (tries === MOST_TRIES || !isTimed) throw error;
+    }
   }
 }

@@ -87,7 +87,14 @@ export async function launch(
     const handle = handleOf(place, pid, startTicks);
     onProcess(handle);
     const client = await withDeadline('the start of QEMU', START_MS, signal, (inner) =>
-      Promise.race([connectWhenReady(place, handle, inner), failed.promise]),
+      Promise.race([
+        connectWhenReady(place, handle, inner).catch((error: unknown) => {
+          // It ended in the midst of its start: what it said itself says more than that.
+          if (hasCode(error, 'GODWIT_HYPERVISOR_LOST')) return failed.promise;
+          throw error;
+        }),
+        failed.promise,
+      ]),
     );
     return { handle, client };
   } finally {
