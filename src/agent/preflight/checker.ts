@@ -33,7 +33,7 @@ async function partsFor({ what }: ApartQuestion, config: AgentConfig): Promise<W
     config,
     clock: systemClock,
     drivers: [],
-    peers: { preflight: alone, address: alone, linkProbe: alone },
+    peers: { preflight: alone, address: alone, furtherAddresses: alone, linkProbe: alone },
   };
   if (what === 'storage') return parts;
   const { allDrivers } = await import('../../drivers/registry.ts');

@@ -16,6 +16,7 @@ import type { SourceGuest } from '../../mover/direct/source/guest.ts';
 import type { LookParts } from '../../mover/direct/source/parts.ts';
 import { routesTo } from '../../mover/direct/source/networks.ts';
 import { launchOf } from '../../mover/direct/source/step-actions.ts';
+import { fullAddress } from '../../protocol/names.ts';
 import { routesOf } from '../../protocol/network.ts';
 import type { Admission } from '../../protocol/peer/migration.ts';
 import type { PreflightAnswer } from '../../protocol/peer/preflight.ts';
@@ -41,7 +42,7 @@ export interface ExamineParts {
   readonly config: AgentConfig;
   readonly clock: Clock;
   readonly drivers: readonly Driver[];
-  readonly peers: Pick<Peers, 'preflight' | 'address' | 'linkProbe'>;
+  readonly peers: Pick<Peers, 'preflight' | 'address' | 'furtherAddresses' | 'linkProbe'>;
 }
 
 export interface Examining extends ExamineParts, Examined {
@@ -207,8 +208,15 @@ async function askAdmission(
     const told = await peers.preflight(to).preflight({ body: { admission, ports } }, options);
     const answered = pass('destination', `${to} answers`, 'both');
     const answeredMs = clock.wallMs();
-    const tripMs = await roundTripMs(peers, to, clock, signal);
-    const both = checksOfHosts(own, told.host, askedMs, answeredMs, tripMs);
+    const both = checksOfHosts({
+      source: own,
+      destination: told.host,
+      askedMs,
+      answeredMs,
+      roundTripMs: await roundTripMs(peers, to, clock, signal),
+      mayPostcopy: request.mode !== 'precopy',
+      paths: pathsTo(peers, request),
+    });
     return { checks: [answered, ...told.checks, ...both], told };
   } catch (thrown) {
     signal.throwIfAborted();
@@ -219,6 +227,17 @@ async function askAdmission(
     const hint = `Upgrade Godwit on ${to}; a migration to it makes these checks once it has begun.`;
     return { checks: [warn('destination', evidence, hint, 'both')] };
   }
+}
+
+/** All addresses that a migration would use: those that it was given, or those of the configuration. */
+function pathsTo(
+  peers: Examining['peers'],
+  { to, pathAddresses }: Examining['request'],
+): readonly string[] {
+  const main = peers.address(to);
+  if (main === undefined) return [];
+  const further = pathAddresses ?? peers.furtherAddresses(to);
+  return [main, ...further.map((each) => fullAddress(each, main))];
 }
 
 /** The shortest of a few questions over the connection that stands; undefined where the destination takes none. */

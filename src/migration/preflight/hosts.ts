@@ -1,3 +1,4 @@
+import { splitAddress } from '../../protocol/names.ts';
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
 import type { HostFacts } from '../../protocol/peer/host-facts.ts';
 import { passes, warns } from './finding.ts';
@@ -12,6 +13,10 @@ export interface HostsFacts {
   readonly answeredMs: number;
   /** The shortest of several questions, which a round trip is at most, ms; absent where it was not measured. */
   readonly roundTripMs?: number | undefined;
+  /** Memory may go by post-copy, for some of which a guest runs on two hosts at once. */
+  readonly mayPostcopy: boolean;
+  /** host:port of each address at which the destination is known, the main one among them. */
+  readonly paths: readonly string[];
 }
 
 /** Beyond this, times in the logs and reports of both hosts cannot be compared by eye any more, ms. */
@@ -55,6 +60,17 @@ export function judgeRoundTrip({ destination, roundTripMs }: HostsFacts): Findin
   return [
     warns(words, [`Use pre-copy alone, and move storage with the guest.`, ...feels].join(' ')),
   ];
+}
+
+/** Whether a guest in post-copy outlives the loss of a link. What needs no second path is not judged. */
+export function judgeSecondPath({ destination, mayPostcopy, paths }: HostsFacts): Finding[] {
+  if (!mayPostcopy) return [];
+  const hosts = new Set(paths.map((each) => splitAddress(each).host));
+  if (hosts.size > 1) return [passes(`${destination.name} is known at ${[...hosts].join(', ')}`)];
+  const evidence = `${destination.name} is known at one address alone`;
+  const hint =
+    'In post-copy a guest needs both hosts: if this link breaks, it stands still until the link is back. Name a second link with `addresses` in both configurations or --path-address, or move by pre-copy.';
+  return [warns(evidence, hint)];
 }
 
 /** Whether both hosts run the same build. */

@@ -13,6 +13,7 @@ import {
   judgeHooks,
   judgeJournal,
   judgeRoundTrip,
+  judgeSecondPath,
   judgeVersions,
 } from './hosts.ts';
 import type { HostsFacts } from './hosts.ts';
@@ -160,6 +161,13 @@ export const CHECKS = [
     needs: 'both',
     asks: 'is the way between both hosts so long that the guest feels it?',
     judge: judgeRoundTrip,
+  },
+  {
+    name: 'second-path',
+    step: 'admit',
+    needs: 'both',
+    asks: 'where memory may go by post-copy: is there another link when one breaks?',
+    judge: judgeSecondPath,
   },
   {
     name: 'versions',

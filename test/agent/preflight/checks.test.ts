@@ -79,6 +79,18 @@ test('a guest that can move passes every check, in their order, and nothing is b
   assert.equal(instance.run, 'running');
 });
 
+test('a guest that may go by post-copy is warned of one link alone, and not where a second path is named', async (t) => {
+  const { a } = await world(t);
+  const verdicts = async (request: { mode: 'hybrid'; pathAddresses?: string[] }) => {
+    const { hosts } = await a.api.check({ body: { guest: 'web1', to: 'b', ...request } });
+    return hosts.flatMap(({ checks }) =>
+      checks.flatMap(({ name, verdict }) => (name === 'second-path' ? [verdict] : [])),
+    );
+  };
+  assert.deepEqual(await verdicts({ mode: 'hybrid' }), ['warn']);
+  assert.deepEqual(await verdicts({ mode: 'hybrid', pathAddresses: ['127.0.0.2'] }), ['pass']);
+});
+
 test('all that speaks against a destination is told at once, on both sides', async (t) => {
   const { a } = await world(
     t,

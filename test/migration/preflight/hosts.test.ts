@@ -7,6 +7,7 @@ import {
   judgeHooks,
   judgeJournal,
   judgeRoundTrip,
+  judgeSecondPath,
   judgeVersions,
 } from '../../../src/migration/preflight/hosts.ts';
 import type { HostsFacts } from '../../../src/migration/preflight/hosts.ts';
@@ -25,6 +26,8 @@ function facts(
     destination: { name: 'b', ...common, ...destination },
     askedMs: NOW,
     answeredMs,
+    mayPostcopy: false,
+    paths: ['10.0.0.2:7443'],
   };
 }
 
@@ -93,4 +96,24 @@ test('a long round trip is warned of with what a guest feels, a very long one pl
   const far = judged(151);
   assert.match(far?.evidence ?? '', /more than 150 ms/);
   assert.match(far?.hint ?? '', /^Use pre-copy alone/);
+});
+
+test('one link alone is warned of where memory may go by post-copy, and nowhere else', () => {
+  const ports = fc.integer({ min: 1, max: 65_535 });
+  const places = fc.array(fc.tuple(fc.constantFrom('10.0.0.2', '10.1.0.2', '[fd00::2]'), ports), {
+    minLength: 1,
+    maxLength: 4,
+  });
+  fc.assert(
+    fc.property(places, fc.boolean(), (all, mayPostcopy) => {
+      const paths = all.map(([host, port]) => `${host}:${port}`);
+      const found = judgeSecondPath({ ...facts(), mayPostcopy, paths });
+      const links = new Set(all.map(([host]) => host)).size;
+      const expected = mayPostcopy ? [links > 1 ? 'pass' : 'warn'] : [];
+      assert.deepEqual(
+        found.map(({ verdict }) => verdict),
+        expected,
+      );
+    }),
+  );
 });

@@ -107,6 +107,8 @@ test('what both hosts tell of themselves is judged by each row once, in their or
     askedMs: 1000,
     answeredMs: 1000,
     roundTripMs: 1,
+    mayPostcopy: true,
+    paths: ['10.0.0.2:7443', '10.1.0.2:7443'],
   };
   const rows = CHECKS.filter(
     (row) => row.step === 'admit' && row.needs === 'both' && 'judge' in row,

@@ -96,7 +96,15 @@ export const LIFECYCLE: Lifecycle = {
         },
         signal,
       );
-      const checks = checksOfHosts(own, host, askedMs, systemClock.wallMs());
+      const { address, addresses = [] } = request.peer;
+      const checks = checksOfHosts({
+        source: own,
+        destination: host,
+        askedMs,
+        answeredMs: systemClock.wallMs(),
+        mayPostcopy: settings.mode !== 'precopy',
+        paths: [address, ...addresses],
+      });
       return { moverAddress, checks, ...choosePathTo(parts, wire) };
     },
 
