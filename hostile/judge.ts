@@ -1,6 +1,7 @@
 import { ERRORS } from '../src/errors.ts';
 import { errorBody } from '../src/protocol/errors.ts';
 import { connectionsAnswer } from '../src/protocol/peer/connections.ts';
+import { watchAnswer } from '../src/protocol/peer/probe.ts';
 import type { Route } from '../src/protocol/route.ts';
 import { contractOf } from './cases/case.ts';
 import type { Answer, Ask } from './cases/case.ts';
@@ -41,6 +42,7 @@ function judgeGiven(ask: Ask, route: Route, { status, body }: Answer): string | 
   if (route.access === 'operator' || route.access === 'orders' || route.access === 'local') {
     return `did for a host what is for ${route.access}: ${shown(body)}`;
   }
+  if (ask.isForeign && ask.route === 'watch' && isNoWatch(body)) return undefined;
   if (ask.isForeign && route.access === 'agent' && !FOR_ALL.has(ask.route)) {
     return `answered for another host’s migration: ${shown(body)}`;
   }
@@ -51,6 +53,12 @@ function judgeGiven(ask: Ask, route: Route, { status, body }: Answer): string | 
   return route.response.safeParse(jsonOf(line)).success
     ? undefined
     : `answered against its contract: ${shown(body)}`;
+}
+
+/** Nothing is watched then, and why is what the host that asks, or the one that it named, has said itself. */
+function isNoWatch(body: string): boolean {
+  const said = watchAnswer.safeParse(jsonOf(body));
+  return said.success && !said.data.watching;
 }
 
 /** Connections of a guest are a help that its migration can do without: what is wrong with them is no error. */
