@@ -120,15 +120,30 @@ export async function proveMedia(
   ask: (devices: readonly DeviceProof[]) => Promise<readonly DeviceAnswer[]>,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, MediumVerdict>> {
+  const told = new Set<Medium>();
+  const noted = new Map(
+    [...media].map(([file, medium]) => [file, noting(medium, () => told.add(medium))] as const),
+  );
   try {
-    return await proveEach(media, ends, ask, signal);
+    return await proveEach(noted, ends, ask, signal);
   } finally {
     const own = AbortSignal.timeout(DROP_MS);
-    for (const medium of media.values()) {
+    for (const medium of told) {
       // One that cannot be removed now is in nobody's way, and is written over by the next try.
       await medium.drop?.(ends.migration, own).catch(() => undefined);
     }
   }
+}
+
+/** Only who has begun to tell may have left anything. */
+function noting(medium: Medium, begun: () => void): Medium {
+  return {
+    ...medium,
+    prove: (question, signal) => {
+      begun();
+      return medium.prove(question, signal);
+    },
+  };
 }
 
 async function proveEach(

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { proveMedia } from '../../../../src/mover/direct/source/media.ts';
+import type { Medium } from '../../../../src/mover/direct/source/media.ts';
+import type { DeviceAnswer, DeviceProof } from '../../../../src/protocol/disk.ts';
+
+const ENDS = { from: 'a', to: 'b', migration: 'm-1' };
+const CHALLENGE = 'ab'.repeat(32);
+const soon = (): AbortSignal => AbortSignal.timeout(10_000);
+
+class Told {
+  readonly dropped: string[] = [];
+  readonly asked: (readonly DeviceProof[])[] = [];
+
+  medium(name: string, change: Partial<Medium> = {}): Medium {
+    return {
+      identity: () => Promise.resolve({ bytes: 1024, ids: [`id ${name}`] }),
+      prove: () =>
+        Promise.resolve({
+          samples: ['0123456789abcdef'],
+          judge: (there) =>
+            Promise.resolve(
+              there.length === 1 ? { same: true } : { same: false, why: 'it read something else' },
+            ),
+        }),
+      drop: () => Promise.resolve(void this.dropped.push(name)),
+      asked: {},
+      unknown: 'nothing tells which it is',
+      missing: 'there is none',
+      ...change,
+    };
+  }
+
+  /** A destination that has each medium that `has` says, and reads `samples` of it. */
+  readonly ask =
+    (has: RegExp, samples = ['fedcba9876543210']) =>
+    (devices: readonly DeviceProof[]): Promise<DeviceAnswer[]> => {
+      this.asked.push(devices);
+      return Promise.resolve(
+        devices.map(({ ids: [id = ''], samples: told }) => {
+          if (!has.test(id)) return {};
+          return told === undefined
+            ? { challenge: CHALLENGE }
+            : { pool: '0123456789abcdef', path: id.slice(3), samples };
+        }),
+      );
+    };
+}
+
+const proveWith = (media: Readonly<Record<string, Medium>>, ask: ReturnType<Told['ask']>) =>
+  proveMedia(new Map(Object.entries(media)), ENDS, ask, soon());
+
+describe('a medium of a guest’s disk', () => {
+  test('is shared where the destination has it, and each believes the other', async () => {
+    const told = new Told();
+    const verdicts = await proveWith({ one: told.medium('one') }, told.ask(/./));
+    assert.deepEqual(verdicts.get('one'), { pool: '0123456789abcdef', path: 'one' });
+    assert.deepEqual(told.dropped, ['one']);
+  });
+
+  test('keeps no other from being proved where it cannot be read, is unknown, or is not there', async () => {
+    const told = new Told();
+    const media = {
+      gone: told.medium('gone', { identity: () => Promise.reject(new Error('no answer')) }),
+      nameless: told.medium('nameless', { identity: () => Promise.resolve({ bytes: 1, ids: [] }) }),
+      other: told.medium('other'),
+      silent: told.medium('silent', { prove: () => Promise.reject(new Error('not permitted')) }),
+      one: told.medium('one'),
+    };
+    const verdicts = await proveWith(media, told.ask(/one|silent/));
+    assert.deepEqual(Object.fromEntries(verdicts), {
+      gone: { why: 'a: no answer' },
+      nameless: { why: 'nothing tells which it is' },
+      other: { why: 'b: there is none (id other)' },
+      silent: { why: 'a: not permitted' },
+      one: { pool: '0123456789abcdef', path: 'one' },
+    });
+    // Also who failed in the midst of telling may have left something; who never began has not.
+    assert.deepEqual(told.dropped, ['silent', 'one']);
+    assert.equal(told.asked.length, 2);
+  });
+
+  test('is not shared where the source does not find what the destination says', async () => {
+    const told = new Told();
+    const verdicts = await proveWith({ one: told.medium('one') }, told.ask(/./, []));
+    assert.deepEqual(verdicts.get('one'), { why: 'it read something else' });
+    assert.deepEqual(told.dropped, ['one']);
+  });
+
+  test('leaves nothing where the destination does not answer', async () => {
+    const told = new Told();
+    let questions = 0;
+    const ask = (devices: readonly DeviceProof[]): Promise<DeviceAnswer[]> => {
+      questions += 1;
+      return questions === 1 ? told.ask(/./)(devices) : Promise.reject(new Error('cut'));
+    };
+    await assert.rejects(proveWith({ one: told.medium('one') }, ask), /cut/);
+    assert.deepEqual(told.dropped, ['one']);
+  });
+});
