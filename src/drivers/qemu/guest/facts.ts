@@ -18,6 +18,7 @@ import { readAttachments, withTapNames } from './attachments.ts';
 import { readBlocks } from './blocks.ts';
 import { readConfigFiles } from './config-files.ts';
 import { readCpu } from './cpu.ts';
+import { readPins } from './pins.ts';
 import type { QemuProcess } from './process.ts';
 import { getScalar } from './qom.ts';
 import { readTpm } from './tpm.ts';
@@ -52,7 +53,7 @@ export async function readFacts(
     readTpm(line, process.cwd),
   ]);
   const configFiles = readConfigFiles(line, process.cwd);
-  const nativeAio = await hasNativeAio(process.pid);
+  const [nativeAio, pins] = await Promise.all([hasNativeAio(process.pid), readPins(process.pid)]);
   const { cpuPath: _path, cpuType: _type, ...rest } = basics;
   return {
     ...rest,
@@ -68,6 +69,7 @@ export async function readFacts(
     ...(configFiles.length === 0 ? {} : { configFiles }),
     ramBlocks,
     cpu,
+    pins,
   };
 }
 

@@ -86,6 +86,7 @@ export function describeGuest(facts: GuestFacts): Draft {
     ramBlocks: facts.ramBlocks.map((block) => ({ ...block })),
   };
   const findings = [
+    ...describePins(facts),
     ...disks.findings,
     ...machine.findings,
     ...backends.findings,
@@ -105,6 +106,16 @@ export function describeGuest(facts: GuestFacts): Draft {
     disks,
     findings: [...findings, ...refusedThere(spec, findings)],
   };
+}
+
+/** Numbers of one host's processors say nothing of another's, so they do not go along. */
+function describePins({ pins = {} }: GuestFacts): Finding[] {
+  const named = { processors: pins.processors, 'memory nodes': pins.nodes };
+  return Object.entries(named).flatMap(([what, list]) =>
+    list === undefined
+      ? []
+      : [changed(what, 'pins', `are those that QEMU is kept to here (${list}), and not there`)],
+  );
 }
 
 function describeOptions(

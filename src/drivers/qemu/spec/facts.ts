@@ -42,6 +42,8 @@ export interface GuestFacts {
   readonly tpm?: TpmFacts;
   readonly ramBlocks: readonly RamBlock[];
   readonly cpu: CpuFacts;
+  /** Processors and NUMA nodes of its host that QEMU is kept to; absent where it is kept to none. */
+  readonly pins?: { readonly processors?: string; readonly nodes?: string };
 }
 
 export interface ConfigFile {

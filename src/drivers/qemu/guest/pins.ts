@@ -1,0 +1,52 @@
+import { readFile, readdir } from 'node:fs/promises';
+
+/** Where a QEMU may run, and have its memory, by numbers of this host: `0-3,8`. Absent: wherever this process may. */
+export interface Pins {
+  readonly processors?: string;
+  readonly nodes?: string;
+}
+
+/** More threads than a QEMU has. */
+const MOST_THREADS = 4096;
+
+/** What a QEMU is pinned to, by taskset, numactl or a cpuset; what cannot be read is left out. */
+export async function readPins(pid: number): Promise<Pins> {
+  const own = await statusOf('self');
+  const threads = await readdir(`/proc/${pid}/task`).catch(() => []);
+  const read = threads.slice(0, MOST_THREADS).map((thread) => statusOf(`${pid}/task/${thread}`));
+  return pinsOf(own, await Promise.all(read));
+}
+
+async function statusOf(where: string): Promise<string> {
+  return readFile(`/proc/${where}/status`, 'utf8').catch(() => '');
+}
+
+/** From /proc/PID/status of this process and of each thread: the first thread that may use less than this process counts. */
+export function pinsOf(own: string, threads: readonly string[]): Pins {
+  const narrowest = (name: string): string | undefined => {
+    const ours = numbersOf(lineOf(own, name));
+    return threads
+      .map((status) => lineOf(status, name))
+      .find((list) => list !== '' && !ours.isSubsetOf(numbersOf(list)));
+  };
+  const processors = narrowest('Cpus_allowed_list');
+  const nodes = narrowest('Mems_allowed_list');
+  return {
+    ...(processors === undefined ? {} : { processors }),
+    ...(nodes === undefined ? {} : { nodes }),
+  };
+}
+
+function lineOf(status: string, name: string): string {
+  return new RegExp(`^${name}:\\s*(\\S*)$`, 'm').exec(status)?.[1] ?? '';
+}
+
+/** Of the kernel's lists: `0-3,8`. */
+function numbersOf(list: string): Set<number> {
+  const numbers = new Set<number>();
+  for (const part of list === '' ? [] : list.split(',')) {
+    const [first = 0, last = first] = part.split('-').map(Number);
+    for (let each = first; each <= last; each += 1) numbers.add(each);
+  }
+  return numbers;
+}
