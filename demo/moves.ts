@@ -9,7 +9,7 @@ import type { GuestStats } from '../src/lab/guest/talk.ts';
 import { labCensus } from '../src/lab/witness/census.ts';
 import { runningOn } from '../src/lab/witness/qemus.ts';
 import { migrationRequest } from '../src/protocol/public/migration.ts';
-import type { Mode, Report } from '../src/protocol/public/migration.ts';
+import type { Report, StreamMode } from '../src/protocol/public/migration.ts';
 import { leftovers } from './leftovers.ts';
 import { judgeMove } from './outcome.ts';
 import type { Evidence, GuestWord, MoveResult } from './outcome.ts';
@@ -17,7 +17,7 @@ import { GUEST } from './stage.ts';
 import type { Stage } from './stage.ts';
 
 /** What each mode is asked for with. Hybrid: one round, then post-copy, unless that one was enough. */
-const SETTINGS: Record<Mode, object> = {
+const SETTINGS: Record<StreamMode, object> = {
   precopy: {},
   postcopy: {},
   hybrid: { hybridRounds: 1, maxDowntimeMs: 5 },
@@ -30,7 +30,7 @@ const SETTLE_STEP_MS = 100;
 const WARM_UP_SHARE = 0.5;
 
 export interface Move {
-  readonly mode: Mode;
+  readonly mode: StreamMode;
   readonly from: string;
   readonly to: string;
 }

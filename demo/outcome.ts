@@ -4,7 +4,7 @@
 import type { SerialError } from '../src/errors.ts';
 import type { GuestStats, GuestVerification } from '../src/lab/guest/talk.ts';
 import type { ClientView } from '../src/lab/probe/probe.ts';
-import type { Mode, Report } from '../src/protocol/public/migration.ts';
+import type { StreamMode, Report } from '../src/protocol/public/migration.ts';
 
 /** What the guest says of itself, asked over the network. */
 export interface GuestWord {
@@ -14,7 +14,7 @@ export interface GuestWord {
 
 /** Everything that was seen of one move; what could not be had is absent. */
 export interface Evidence {
-  readonly mode: Mode;
+  readonly mode: StreamMode;
   readonly from: string;
   readonly to: string;
   readonly report?: Report | undefined;
@@ -31,7 +31,7 @@ export interface Evidence {
 
 /** One line of the demo's table and one entry of `migrations` in its JSON. Bytes, ms, bytes/s. */
 export interface MoveResult {
-  readonly mode: Mode;
+  readonly mode: StreamMode;
   readonly from: string;
   readonly to: string;
   readonly id?: string;
@@ -62,7 +62,7 @@ export interface MoveResult {
 
 /** A mode that was not tried, and why. `failing` when that is itself a failure. */
 export interface SkippedMove {
-  readonly mode: Mode;
+  readonly mode: StreamMode;
   readonly skipped: string;
   readonly failing: boolean;
 }

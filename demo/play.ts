@@ -2,7 +2,7 @@ import { contextPainter } from '../src/cli/render/paint.ts';
 import type { AgentSet } from '../src/cli/agent-set.ts';
 import { runningOn } from '../src/lab/witness/qemus.ts';
 import type { ClientView } from '../src/lab/probe/probe.ts';
-import type { Mode } from '../src/protocol/public/migration.ts';
+import type { StreamMode } from '../src/protocol/public/migration.ts';
 import { askGuest, findLeftovers, moveAndLook } from './moves.ts';
 import type { GuestWord, Outcome } from './outcome.ts';
 import { GUEST } from './stage.ts';
@@ -10,7 +10,7 @@ import type { Stage } from './stage.ts';
 import { modeWords, moveLine } from './text.ts';
 import type { World } from './world.ts';
 
-const PROGRAMME: readonly Mode[] = ['precopy', 'postcopy', 'hybrid'];
+const PROGRAMME: readonly StreamMode[] = ['precopy', 'postcopy', 'hybrid'];
 
 /** What has been played so far; filled in as it goes on, so that a broken-off demo tells what it has. */
 export interface Played {
@@ -26,7 +26,7 @@ export interface Played {
 export async function play(
   world: World,
   played: Played,
-  reasons: Partial<Record<Mode, string>>,
+  reasons: Partial<Record<StreamMode, string>>,
 ): Promise<void> {
   const { context, signal } = world;
   const { stage, outcomes } = played;
@@ -56,7 +56,7 @@ async function playMode(
   { context, signal }: World,
   { stage, outcomes }: Played,
   fleet: AgentSet,
-  { mode, word }: { readonly mode: Mode; readonly word: GuestWord | undefined },
+  { mode, word }: { readonly mode: StreamMode; readonly word: GuestWord | undefined },
 ): Promise<GuestWord | undefined> {
   const paint = contextPainter(context);
   const hosts = await runningOn(stage.lab, GUEST);

@@ -4,19 +4,19 @@ import { renderTable } from '../src/cli/render/table.ts';
 import type { Look } from '../src/cli/render/table.ts';
 import type { LabGuest } from '../src/lab/guest/registry.ts';
 import type { ClientView } from '../src/lab/probe/probe.ts';
-import type { Mode } from '../src/protocol/public/migration.ts';
+import type { StreamMode } from '../src/protocol/public/migration.ts';
 import { formatBytes, formatDuration, formatRate } from '../src/protocol/quantity.ts';
 import { isFine, isSkipped } from './outcome.ts';
 import type { MoveResult, Outcome } from './outcome.ts';
 
-const MODE_WORDS: Record<Mode, string> = {
+const MODE_WORDS: Record<StreamMode, string> = {
   precopy: 'pre-copy',
   postcopy: 'post-copy',
   hybrid: 'hybrid',
 };
 
 /** A mode as the field writes it. */
-export function modeWords(mode: Mode): string {
+export function modeWords(mode: StreamMode): string {
   return MODE_WORDS[mode];
 }
 
@@ -88,7 +88,7 @@ export function moveLine(result: MoveResult, paint: Painter): string {
   return `${paint.green('✔')} ${move}: ${parts.join(', ')}`;
 }
 
-function viaMode(finished: MoveResult['finished']): Mode {
+function viaMode(finished: MoveResult['finished']): StreamMode {
   return finished === 'postcopy' ? 'postcopy' : 'precopy';
 }
 

@@ -1,3 +1,4 @@
+import { streamModeOf } from '../../src/protocol/public/migration.ts';
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../src/clock.ts';
 import { withDeadline } from '../../src/deadline.ts';
@@ -111,7 +112,7 @@ async function lookAt(move: Move, looking: Looking): Promise<DrainedGuest['resul
   const kept = await attempt(controller.client.api.migration({ params: { id: move.id } }));
   const after = await attempt(wordOf(lab, move.guest, signal));
   return judgeMove({
-    mode: kept?.report?.mode ?? 'precopy',
+    mode: streamModeOf(kept?.report?.mode ?? 'precopy'),
     from: move.from,
     to: move.to,
     report: kept?.report,

@@ -7,9 +7,10 @@ import type { Flag } from './verb.ts';
 export const SETTINGS = {
   mode: {
     kind: 'choice',
-    choices: ['precopy', 'postcopy', 'hybrid'],
+    choices: ['precopy', 'postcopy', 'hybrid', 'cold'],
     summary:
-      'how memory moves: before the switch (the default), after it, or first one and then the other',
+      'how memory moves: before the switch (the default), after it, or first one and then the other; ' +
+      'cold: not at all, the guest shuts itself down and is started there',
   },
   steering: {
     kind: 'choice',

@@ -66,6 +66,13 @@ export const runningErrors = {
     5,
     502,
   ),
+  GODWIT_NOT_SHUT_DOWN: row(
+    '{guest} did not shut down within {deadlineMs} ms of its power button',
+    'See that it heeds its power button (systemd-logind or acpid; the power options of Windows), or allow more with --timeout. One that is only slow may still go down.',
+    true,
+    5,
+    504,
+  ),
   GODWIT_NOT_CONVERGED: row(
     '{guest} dirties {dirtyRate} bytes/s and the link takes {rate} bytes/s: no end within {timeoutMs} ms',
     'Use --mode hybrid, a higher --max-downtime or more bandwidth.',

@@ -10,7 +10,7 @@ import type {
   StreamSetup,
 } from '../../src/drivers/port/direct.ts';
 import type { GuestHandle } from '../../src/drivers/port/inventory.ts';
-import type { Mode } from '../../src/protocol/public/migration.ts';
+import type { StreamMode as Mode } from '../../src/protocol/public/migration.ts';
 import type { GuestDescription, StreamSettings } from '../../src/protocol/peer/migration.ts';
 
 const WAIT_MS = 60_000;

@@ -5,9 +5,9 @@
 guest_home="$cache/guest/kernel"
 second_qemu_home="$cache/qemu/10.0"
 
-# Setups of earlier builds left out the module by which a guest writes variables of its firmware.
+# Setups of earlier builds left out the modules by which a guest writes variables of its firmware, and hears its power button.
 guest_ready() {
-  [ -s "$guest_home/manifest.json" ] && { [ -e "$guest_home/efivarfs" ] || [ "$only" = demo ]; }
+  [ -s "$guest_home/manifest.json" ] && { { [ -e "$guest_home/efivarfs" ] && [ -e "$guest_home/button" ]; } || [ "$only" = demo ]; }
 }
 
 # A distribution that has no second QEMU to offer is remembered, to say so once and not each time.
@@ -92,6 +92,7 @@ guest_bring() {
   write_manifest "$home"
   # A kernel may have it built in, or not at all: it is looked for once.
   find "$home" -name 'efivarfs.ko' >"$home/efivarfs"
+  find "$home" -name 'button.ko' >"$home/button"
   mkdir -p "$(dirname "$guest_home")"
   rm -rf "$guest_home"
   mv "$home" "$guest_home"
@@ -118,7 +119,7 @@ unpack_kernel() { # DEB FOLDER
   dpkg-deb --fsys-tarfile "$1" | tar -C "$2" -x --wildcards --no-wildcards-match-slash --exclude='*/doc/*' \
     './boot/vmlinuz-*' 2>/dev/null || true
   dpkg-deb --fsys-tarfile "$1" | tar -C "$2" -x --wildcards \
-    '*/virtio*.ko*' '*/failover.ko*' '*/net_failover.ko*' '*/efivarfs.ko*' '*/modules.builtin' '*/modules.order' 2>/dev/null || true
+    '*/virtio*.ko*' '*/failover.ko*' '*/net_failover.ko*' '*/efivarfs.ko*' '*/acpi/button.ko*' '*/modules.builtin' '*/modules.order' 2>/dev/null || true
 }
 
 kernel_from_host() { # FOLDER
@@ -129,7 +130,7 @@ kernel_from_host() { # FOLDER
   say "taking this machine's own kernel for the guests: $image"
   mkdir -p "$1/boot"
   cp "$image" "$1/boot/vmlinuz-$release"
-  (cd / && find "lib/modules/$release/" \( -name 'virtio*.ko*' -o -name failover.ko\* -o -name net_failover.ko\* -o -name efivarfs.ko\* \
+  (cd / && find "lib/modules/$release/" \( -name 'virtio*.ko*' -o -name failover.ko\* -o -name net_failover.ko\* -o -name efivarfs.ko\* -o -name button.ko\* \
     -o -name modules.builtin -o -name modules.order \) -print0 | tar -c --null -T -) | tar -C "$1" -x
 }
 

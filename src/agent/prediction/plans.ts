@@ -8,7 +8,7 @@ import { adviceFor, contradiction, others, planned } from '../../migration/predi
 import type { PlanFacts } from '../../migration/prediction/plan.ts';
 import { leftOfLimits } from '../../migration/preflight/limits.ts';
 import type { MigrationRequest } from '../../protocol/public/migration.ts';
-import { migrationRequest } from '../../protocol/public/migration.ts';
+import { migrationRequest, streamModeOf } from '../../protocol/public/migration.ts';
 import type { PlanAnswer, PlanRequest } from '../../protocol/public/plan.ts';
 import { prediction } from '../../protocol/public/prediction.ts';
 import type { GuestMeasure, LinkMeasure } from '../../protocol/public/prediction.ts';
@@ -24,6 +24,9 @@ export interface PlansParts {
   readonly kept: Pick<KeptPredictions, 'keep'>;
   readonly outgoing: Pick<Outgoing, 'seenLinkRate'>;
 }
+
+const NO_MEMORY =
+  'A cold move sends no memory: it takes as long as the guest’s own shutdown and start, and its disks where they are copied, which is not predicted.';
 
 /** What is known of the link, and why it was not measured where it was not. */
 type LinkKnown = Pick<PlanAnswer, 'link' | 'linkUnmeasured'>;
@@ -55,6 +58,7 @@ export class Plans {
       ...known,
       advice: [],
     };
+    if (request.mode === 'cold') return { ...answer, advice: [NO_MEMORY] };
     if (measured === undefined || host.verdict === 'refuse') return answer;
     const facts = this.#facts(request, examination, measured, known.link);
     const way = planned(facts);
@@ -103,7 +107,11 @@ export class Plans {
       link,
       cores: Math.min(availableParallelism(), offer?.cores ?? Infinity),
       settings: { ...request, timeoutMs: Math.max(1, leftOfLimits(request, systemClock.wallMs())) },
-      asked: { mode, path: path?.takes ?? 'native', stream: path?.stream ?? { streams, compress } },
+      asked: {
+        mode: streamModeOf(mode),
+        path: path?.takes ?? 'native',
+        stream: path?.stream ?? { streams, compress },
+      },
       capabilities,
       hasWire: obstacle === undefined,
       knowsGuest: own.knowsGuest && offer?.knowsGuest === true,

@@ -61,6 +61,7 @@ function bandwidths(mibPerSecond: bigint, mode: ManagedOrder['mode']): Params {
 export function isPostCopyDue({ mode }: Pick<ManagedOrder, 'mode'>, rounds: number): boolean {
   switch (mode) {
     case 'precopy':
+    case 'cold':
       return false;
     case 'postcopy':
       return rounds >= 1;

@@ -159,6 +159,16 @@ export interface SourceSession extends HypervisorSession {
   stopGuest(signal: AbortSignal): Promise<void>;
   /** Takes back what configure set, so that the guest is as it was found. */
   unconfigure(signal: AbortSignal): Promise<void>;
+  /**
+   * Has the guest shut itself down, as by its power button; resolves once it has, its hypervisor standing still with it.
+   * Shut down already: nothing. Absent where the driver cannot.
+   */
+  shutDown?(signal: AbortSignal): Promise<void>;
+  /**
+   * Takes that back: a guest that goes down within `withinMs`, or has, is started again; one that runs on is let alone.
+   * Either ends with the guest running here, and what its hypervisor does at a shutdown as it was found.
+   */
+  startAgain?(withinMs: number, signal: AbortSignal): Promise<void>;
   /** Ends the hypervisor's process, after the destination runs. Waits until it is gone; removes its sockets. */
   quit(signal: AbortSignal): Promise<void>;
 }
@@ -185,6 +195,8 @@ export interface DestinationOptions {
   readonly memoryBytes?: number;
   /** Set when a new mover takes over: the guest's process may already be there. */
   readonly handle?: GuestHandle;
+  /** What `start` said of it then. */
+  readonly launch?: Launch;
 }
 
 /** A NIC of the guest and the port of this host that it will use. */
@@ -196,6 +208,12 @@ export interface NicPlan {
   readonly bridge?: string;
   /** The NIC has several queues, so its port must be made for that. */
   readonly multiQueue?: boolean;
+}
+
+export interface Started extends Listens {
+  readonly handle: GuestHandle;
+  /** For `startCold`, also of another process; absent where the driver cannot. */
+  readonly launch?: Launch;
 }
 
 /** Where a hypervisor waits for memory: host:port, or `unix:PATH`. */
@@ -233,7 +251,12 @@ export interface DestinationSession extends HypervisorSession {
     ports: ReadonlyMap<string, string>,
     signal: AbortSignal,
     files?: ReadonlyMap<string, string>,
-  ): Promise<{ handle: GuestHandle; memoryAddress: string }>;
+  ): Promise<Started>;
+  /**
+   * A cold move, after commit: ends the hypervisor that waits for memory, which will not come, and starts one that does not,
+   * with the guest paused at its very beginning. Started already: answers the same again. Absent where the driver cannot.
+   */
+  startCold?(signal: AbortSignal): Promise<GuestHandle>;
   /** After `start`, before memory: all that the hypervisor tells of the machine, for `SourceSession.sameMachine`. */
   machine?(signal: AbortSignal): Promise<unknown>;
   /**

@@ -11,6 +11,7 @@ import type {
   HypervisorStatus,
   Listens,
   NicPlan,
+  Started,
   StreamSetup,
 } from '../port/direct.ts';
 
@@ -19,6 +20,7 @@ import type { Match } from './assess.ts';
 import { storesOf, whyTaken } from './alone.ts';
 import { hostGives } from './baseline.ts';
 import type { QemuProgram } from './binaries.ts';
+import { ColdStart } from './cold-start.ts';
 import { DestinationHold } from './destination-hold.ts';
 import type { DestinationParts } from './destination-parts.ts';
 import { QemuDiskTarget } from './disk-target.ts';
@@ -68,6 +70,8 @@ export class QemuDestination implements DestinationSession {
   readonly #tpm: GuestTpm;
   /** The process is of this migration: its journal says so, or this session started it. */
   #ours: boolean;
+  readonly startCold = (signal: AbortSignal): Promise<QemuHandle> => this.#cold.start(signal);
+  readonly #cold: ColdStart;
 
   /** `known`: the process of which the journal tells. */
   constructor(options: DestinationOptions, known: QemuHandle | undefined, parts: DestinationParts) {
@@ -78,6 +82,7 @@ export class QemuDestination implements DestinationSession {
     const endsMs = (parts.endsMs ?? ENDS_MS) + this.#moreMs;
     this.#hold = new DestinationHold({ host, guest, guestDir, endsMs }, known);
     this.#ours = known !== undefined;
+    this.#cold = new ColdStart(options, this.#hold, END_MS + this.#moreMs);
     this.#user = new GuestUser(options, parts.user);
     this.#tpm = new GuestTpm(options, parts.tpm ?? {}, parts.user);
     this.disks = new QemuDiskTarget(options, parts, (signal) => this.#incoming(signal));
@@ -88,9 +93,7 @@ export class QemuDestination implements DestinationSession {
   }
 
   /** Takes hold of a process that a former mover started; false when there is none. */
-  reattach(signal: AbortSignal): Promise<boolean> {
-    return this.#hold.reattach(signal);
-  }
+  readonly reattach = (signal: AbortSignal): Promise<boolean> => this.#hold.reattach(signal);
 
   async status(signal: AbortSignal): Promise<HypervisorStatus> {
     const hold = this.#hold;
@@ -123,7 +126,7 @@ export class QemuDestination implements DestinationSession {
     ports: ReadonlyMap<string, string>,
     signal: AbortSignal,
     disks: Files = new Map(),
-  ): Promise<{ handle: QemuHandle; memoryAddress: string }> {
+  ): Promise<Started> {
     this.#credentials = setup.credentials;
     const again = await this.#startedAlready(setup, signal);
     if (again !== undefined) return again;
@@ -146,7 +149,7 @@ export class QemuDestination implements DestinationSession {
     setup: StreamSetup,
     ports: ReadonlyMap<string, string>,
     signal: AbortSignal,
-  ): Promise<{ handle: QemuHandle; memoryAddress: string }> {
+  ): Promise<Started> {
     const { guest, guestDir, logDir = guestDir, host } = this.#options;
     const pipes = setup.mode !== 'precopy';
     await markIncoming(guestDir);
@@ -176,6 +179,7 @@ export class QemuDestination implements DestinationSession {
     return {
       handle,
       memoryAddress: await listen(client, { ...this.#options, socket: setup.socket }, signal),
+      launch: this.#cold.knows(program.binary, argv, as),
     };
   }
 
@@ -183,7 +187,7 @@ export class QemuDestination implements DestinationSession {
   async #startedAlready(
     { socket }: StreamSetup,
     signal: AbortSignal,
-  ): Promise<{ handle: QemuHandle; memoryAddress: string } | undefined> {
+  ): Promise<Started | undefined> {
     const { guest, guestDir, host } = this.#options;
     const hold = this.#hold;
     if (!(await hold.reattach(signal)) || hold.handle === undefined) return undefined;
@@ -216,6 +220,7 @@ export class QemuDestination implements DestinationSession {
 
   async neverRan(signal: AbortSignal): Promise<boolean> {
     const { watch, handle } = this.#hold;
+    if (this.#cold.failed) return true;
     if (watch?.mayHaveRun !== false || handle === undefined) return false;
     return waitForExit(handle, END_MS + this.#moreMs, signal).then(() => true);
   }

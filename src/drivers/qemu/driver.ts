@@ -74,7 +74,7 @@ export class QemuDriver implements DirectDriver {
   readonly name = 'qemu';
   readonly capabilities = {
     shape: 'direct',
-    modes: ['precopy', 'postcopy', 'hybrid'],
+    modes: ['precopy', 'postcopy', 'hybrid', 'cold'],
     compression: ['none', 'zstd', 'xbzrle'],
     maxStreams: 16,
     postcopyRecovery: true,

@@ -38,6 +38,7 @@ export function runOf(
   if (status === 'running') return 'running';
   if (status === 'inmigrate') return 'incoming';
   if (status === 'postmigrate') return 'handed-over';
+  if (status === 'shutdown') return 'shut-down';
   const given = stream.startsWith('postcopy') || stream === 'completed';
   return side === 'source' && given && status === 'finish-migrate' ? 'handed-over' : 'paused';
 }
@@ -82,6 +83,6 @@ export function streamEvent(stream: Stream, reason: string): HypervisorEvent | u
 
 export function runEvent(run: HypervisorStatus['run']): HypervisorEvent | undefined {
   if (run === 'running') return { type: 'resumed' };
-  if (run === 'paused' || run === 'handed-over') return { type: 'stopped' };
+  if (run === 'paused' || run === 'shut-down' || run === 'handed-over') return { type: 'stopped' };
   return undefined;
 }

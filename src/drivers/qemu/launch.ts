@@ -16,7 +16,7 @@ import { LOG_FILE, PID_FILE, QMP_SOCKET } from './spec/names.ts';
 import { inCgroup } from './user/cgroup.ts';
 import type { Limits } from './user/cgroup.ts';
 import { confined } from './user/confine.ts';
-import type { RunAs } from './user/confine.ts';
+import type { Command, RunAs } from './user/confine.ts';
 import type { QemuHandle } from './handle.ts';
 
 const START_MS = 10_000;
@@ -57,11 +57,20 @@ export async function launch(
   signal: AbortSignal,
   onProcess: (handle: QemuHandle) => void,
 ): Promise<Started> {
+  const limited = confined({ file: binary, argv }, place.as);
+  return launchCommand(place, inCgroup(place.guestDir, place.limits, limited), signal, onProcess);
+}
+
+/** The same for a program whose bounds are set already. */
+export async function launchCommand(
+  place: LaunchSite,
+  command: Command,
+  signal: AbortSignal,
+  onProcess: (handle: QemuHandle) => void,
+): Promise<Started> {
   await mkdir(place.guestDir, { recursive: true, mode: 0o700 });
   const log = await open(path.join(place.guestDir, LOG_FILE), LOG_FLAGS, 0o600);
   try {
-    const limited = confined({ file: binary, argv }, place.as);
-    const command = inCgroup(place.guestDir, place.limits, limited);
     const child = spawn(command.file, command.argv, {
       detached: true,
       stdio: ['ignore', log.fd, log.fd],

@@ -37,6 +37,7 @@ import { sameMachineCheck } from './same-machine/check.ts';
 import { readMachine } from './same-machine/read.ts';
 import { sampleOf } from './sample.ts';
 import { launchOf } from './relaunch.ts';
+import { shutDown, startAgain } from './shutdown.ts';
 import type { MonitorWatch } from './session.ts';
 import { stop } from './resume.ts';
 import { runAgain } from './stuck.ts';
@@ -78,6 +79,10 @@ export class QemuSource implements SourceSession {
     launchOf(this.handle, this.#client, signal);
   readonly measure = (signal: AbortSignal): Promise<GuestMeasure> =>
     measureGuest(this.handle, this.#client, signal);
+  readonly shutDown = (signal: AbortSignal): Promise<void> => shutDown(this.#client, signal);
+  readonly startAgain = (withinMs: number, signal: AbortSignal): Promise<void> =>
+    startAgain(this.#client, this.handle, withinMs, signal);
+  readonly stopGuest = (signal: AbortSignal): Promise<void> => stop(this.#client, signal);
   readonly #client: QmpClient;
   readonly #watch: MonitorWatch;
   readonly #images: ImageStore;
@@ -112,9 +117,7 @@ export class QemuSource implements SourceSession {
     return this.#watch.onCut(listener);
   }
 
-  status(signal: AbortSignal): Promise<HypervisorStatus> {
-    return this.#watch.status(signal);
-  }
+  readonly status = (signal: AbortSignal): Promise<HypervisorStatus> => this.#watch.status(signal);
 
   async ports(signal: AbortSignal): Promise<string[]> {
     const lines = await readNetwork(this.#client, signal);
@@ -255,10 +258,6 @@ export class QemuSource implements SourceSession {
 
   async resumeGuest(signal: AbortSignal): Promise<void> {
     await runAgain(this.#client, this.handle, signal);
-  }
-
-  async stopGuest(signal: AbortSignal): Promise<void> {
-    await stop(this.#client, signal);
   }
 
   async unconfigure(signal: AbortSignal): Promise<void> {

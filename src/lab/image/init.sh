@@ -33,7 +33,8 @@ echo 1 >/proc/sys/net/ipv4/conf/eth0/arp_notify
 ip addr add "$ip" dev eth0 && ip link set eth0 up || echo 'godwit: no network device'
 echo 0 >/proc/sys/net/ipv4/tcp_slow_start_after_idle
 
-mkdir -p /ram /state
+mkdir -p /ram /state /sys
+mount -t sysfs sysfs /sys 2>/dev/null
 mount -t tmpfs -o size=95%,mode=0700 ram /ram
 mkdir /ram/ledger
 cat /proc/sys/kernel/random/boot_id >/state/boot-id
@@ -72,6 +73,17 @@ fi
 [ "$disks" = 0 ] || /bin/disk "$diskslots" "$own" "$diskrate" &
 # A guest that writes to a serial port without end, as fast as it takes it.
 [ -z "$flood" ] || dd if=/dev/zero of="/dev/$flood" bs=4k 2>/dev/null &
+# Its power button: what it wrote is on its disks before it goes down.
+pressed=0
+{
+  while [ "$pressed" = 0 ]; do
+    sleep 1
+    read -r pressed _ </sys/firmware/acpi/interrupts/ff_pwr_btn || exit
+  done
+  echo 'godwit: power button'
+  sync
+  poweroff -f
+} &
 : >/state/ready
 echo 'godwit: ready'
 while :; do wait; sleep 3600; done

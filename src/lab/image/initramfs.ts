@@ -25,10 +25,11 @@ const MODULES = [
   'drivers/block/virtio_blk.ko',
   'drivers/virtio/virtio_balloon.ko',
   'fs/efivarfs/efivarfs.ko',
+  'drivers/acpi/button.ko',
 ];
 
 const APPLETS =
-  'sh cat cp dd echo ip insmod md5sum mkdir mkfifo mount mv nc rm rmdir sleep sync tr usleep free ps top'.split(
+  'sh cat cp dd echo ip insmod md5sum mkdir mkfifo mount mv nc poweroff rm rmdir sleep sync tr usleep free ps top'.split(
     ' ',
   );
 

@@ -6,7 +6,7 @@ import { address, hostName, ms } from '../../protocol/names.ts';
 import { admission, preparation } from '../../protocol/peer/migration.ts';
 import { epoch } from '../../protocol/names.ts';
 import { hypervisorEvent } from './hypervisor.ts';
-import { guestHandle } from '../../protocol/mover/handle.ts';
+import { guestHandle, launch } from '../../protocol/mover/handle.ts';
 import { proof } from './run-right.ts';
 
 /** An image that the guest only reads, and where it lies here. */
@@ -34,7 +34,13 @@ export const destinationEvent = z.discriminatedUnion('type', [
     ports: portMap,
     directories,
   }),
-  z.object({ type: z.literal('prepared'), handle: guestHandle, memoryAddress: address }),
+  /** Once more where a cold move has started the hypervisor that is to run the guest. */
+  z.object({
+    type: z.literal('prepared'),
+    handle: guestHandle,
+    memoryAddress: address,
+    launch: launch.optional(),
+  }),
   z.object({ type: z.literal('armed'), epoch, bootId: z.string().max(64) }),
   /** Commit has arrived: from here on the guest may run here. Written before it is resumed. */
   z.object({ type: z.literal('committed'), epoch }),

@@ -4,7 +4,7 @@ import type { GodwitError, SerialError } from '../../errors.ts';
 import type { Admission, DestinationStatus, Preparation } from '../../protocol/peer/migration.ts';
 import type { DestinationEvent, SeededBackingFile } from './destination-events.ts';
 import type { hypervisorEvent } from './hypervisor.ts';
-import type { GuestHandle } from '../../protocol/mover/handle.ts';
+import type { GuestHandle, Launch } from '../../protocol/mover/handle.ts';
 import { destinationRightAfter } from './run-right.ts';
 import type { DestinationRight } from './run-right.ts';
 
@@ -23,6 +23,8 @@ export interface DestinationState {
   readonly bases: readonly SeededBackingFile[];
   readonly handle: GuestHandle | undefined;
   readonly memoryAddress: string | undefined;
+  /** Of a cold move: how the hypervisor is started that is to run the guest. */
+  readonly launch: Launch | undefined;
   /** `gone`: its process has ended. Nothing else says so. */
   readonly hypervisor: DestinationStatus['hypervisor'];
   /** The memory stream into it has failed: what is here will never be whole. Its process may live on. */
@@ -50,6 +52,7 @@ export function initialDestination(
     bases: [],
     handle: undefined,
     memoryAddress: undefined,
+    launch: undefined,
     hypervisor: 'none',
     streamFailed: false,
     error: undefined,
@@ -79,8 +82,8 @@ export function destinationAfter(
       return { ...state, stage: 'preparing', preparation: asked, ports, directories };
     }
     case 'prepared': {
-      const { handle, memoryAddress } = event;
-      return { ...state, stage: 'prepared', handle, memoryAddress, hypervisor: 'incoming' };
+      const { handle, memoryAddress, launch = state.launch } = event;
+      return { ...state, stage: 'prepared', handle, memoryAddress, launch, hypervisor: 'incoming' };
     }
     case 'armed':
       return { ...state, right: destinationRightAfter(state.right, 'arm') ?? state.right };

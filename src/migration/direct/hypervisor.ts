@@ -28,8 +28,8 @@ export type HypervisorEvent = z.infer<typeof hypervisorEvent>;
 
 /** Where the hypervisor stands, asked for afresh; what recovery decides on. */
 export interface HypervisorStatus {
-  /** Processors: running, standing still, not yet started, or handed over (source after completion). */
-  readonly run: 'running' | 'paused' | 'incoming' | 'handed-over' | 'gone';
+  /** Processors: running, standing still, switched off by the guest, not yet started, or handed over (source after completion). */
+  readonly run: 'running' | 'paused' | 'shut-down' | 'incoming' | 'handed-over' | 'gone';
   readonly stream:
     | 'none'
     | 'setup'

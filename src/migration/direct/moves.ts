@@ -3,6 +3,7 @@ import type { SerialError } from '../../errors.ts';
 import { sourceRightAfter } from './run-right.ts';
 import type { MemorySample, MigrationSettings } from '../../protocol/public/migration.ts';
 import { SAID_MS } from '../steering/standstill.ts';
+import { isLeftOut } from './cold.ts';
 import type { SourceEffect, SourceState, StepFacts, TimeOver, Transition } from './source-state.ts';
 import { LAST_REHEARSED, STEPS, nextStep, stepIndex, undoAtOrBefore, undoBefore } from './steps.ts';
 import type { StepName } from './steps.ts';
@@ -24,6 +25,8 @@ export function enter(state: SourceState, step: StepName): Transition {
     const isOver = next === undefined || stepIndex(step) > stepIndex(LAST_REHEARSED);
     return isOver ? turnRound(state) : enter(state, next);
   }
+  const after = isLeftOut(step, state) ? nextStep(step) : undefined;
+  if (after !== undefined) return enter(state, after);
   if (step === 'seed' && !looksForBases(state)) return enter(state, 'prepare');
   if (step === 'mirror' && !copiesDisks(state)) return enter(state, 'memory');
   if (step === 'drain' && (state.stream === 'done' || state.via === 'precopy')) {
@@ -76,7 +79,7 @@ export function beginUndo(state: SourceState, step: StepName, because?: SerialEr
 
 /** Goes on with undoing at `step`, or ends when nothing is left to undo. */
 export function finishUndo(state: SourceState, step: StepName | undefined): Transition {
-  if (step === 'mirror' && !copiesDisks(state)) return finishUndo(state, undoBefore(step));
+  if (step !== undefined && hasNothingOf(state, step)) return finishUndo(state, undoBefore(step));
   if (step !== undefined) {
     return {
       state: { ...state, attempts: 0, doing: { kind: 'undo', step } },
@@ -89,6 +92,12 @@ export function finishUndo(state: SourceState, step: StepName | undefined): Tran
     return hold(state, godwitError('GODWIT_HELD', { guest: state.plan.guest, reason }).toJSON());
   }
   return undone(state);
+}
+
+/** The step was left out on the way forward. */
+function hasNothingOf(state: SourceState, step: StepName): boolean {
+  if (step === 'mirror') return !copiesDisks(state);
+  return isLeftOut(step, state);
 }
 
 function undone(state: SourceState): Transition {

@@ -3,6 +3,7 @@ import { godwitError } from '../../errors.ts';
 import type { SerialError } from '../../errors.ts';
 import { beginUndo, enter, lost, stay } from './moves.ts';
 import { sourceRightAfter } from './run-right.ts';
+import { isCold } from './cold.ts';
 import type { SourceEvent, SourceState, Transition } from './source-state.ts';
 
 /** What an operator, or the proof that the other host is off, makes of a migration at its source. */
@@ -50,10 +51,11 @@ function takeBack(state: SourceState, { proof, by }: Resolved): Transition {
 /** Commit may always be sent again: the destination judges it. Once it has said that it runs, what is left is done. */
 function goOn(state: SourceState): Transition {
   if (state.right === 'passed') {
-    const drained = state.via === 'precopy' || state.stream === 'done';
+    const drained = state.via === 'precopy' || state.stream === 'done' || isCold(state);
     return enter(state, drained ? 'verify' : 'drain');
   }
-  return enter({ ...state, via: state.via === 'none' ? 'precopy' : state.via }, 'commit');
+  const via = state.via === 'none' && !isCold(state) ? 'precopy' : state.via;
+  return enter({ ...state, via }, 'commit');
 }
 
 /** The destination's host is off, and whatever it held is gone. */

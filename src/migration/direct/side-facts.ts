@@ -2,6 +2,7 @@ import type { SideView } from '../../protocol/public/resolve.ts';
 import { knowsItNeverRan } from './run-right.ts';
 import type { DestinationState } from './destination.ts';
 import type { HypervisorStatus } from './hypervisor.ts';
+import { isCold } from './cold.ts';
 import type { SourceState } from './source-state.ts';
 
 /** What one side of a migration tells of itself: from its journal, and from what is seen of its hypervisor. */
@@ -13,8 +14,9 @@ export type Facts = Pick<
 /** `hypervisor`: as it was asked afresh; `unknown` where it lives and was not asked. */
 export function sourceFacts(
   state: SourceState | undefined,
-  hypervisor: HypervisorStatus['run'] | 'unknown',
+  run: HypervisorStatus['run'] | 'unknown',
 ): Facts {
+  const hypervisor = sourceWord(state, run);
   const handed = state?.stream === 'done' || hypervisor === 'handed-over';
   return {
     right: state?.right ?? 'held',
@@ -25,6 +27,16 @@ export function sourceFacts(
     ...(state === undefined ? {} : { epoch: state.plan.epoch }),
     ...named(state?.known.description?.uuid),
   };
+}
+
+/** A guest that has shut itself down to be moved is all in its disks, whether its hypervisor is still there or not. */
+function sourceWord(
+  state: SourceState | undefined,
+  run: HypervisorStatus['run'] | 'unknown',
+): SideView['hypervisor'] {
+  const moves = state !== undefined && isCold(state) && state.stopped;
+  if (run === 'shut-down') return moves ? 'handed-over' : 'paused';
+  return moves && run === 'gone' ? 'handed-over' : run;
 }
 
 /** What is seen of a destination besides its journal's state. */

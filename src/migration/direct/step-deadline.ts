@@ -1,4 +1,5 @@
 import { DEFAULT_LINK_GRACE_MS } from '../../protocol/public/migration.ts';
+import { isCold } from './cold.ts';
 import type { SourceState } from './source-state.ts';
 import { MOST_NOTICE_MS, MOST_QUIET_MS, MOST_WAIT_MS } from '../preflight/limits.ts';
 import { STEPS } from './steps.ts';
@@ -35,7 +36,9 @@ export function deadlineOf(
   const { plan, via, known } = state;
   const { settings } = plan;
   const { deadline } = STEPS[step];
-  if (deadline === 'timeout') return settings.timeoutMs;
+  // A guest takes its own time to shut down.
+  const isShutdown = step === 'switchover' && isCold(state);
+  if (deadline === 'timeout' || isShutdown) return settings.timeoutMs;
   if (deadline === 'asked') return MOST_WAIT_MS + MOST_NOTICE_MS + MOST_QUIET_MS + WAKES_MS;
   if (step === 'retire') {
     // Comparing has a deadline of its own within it.

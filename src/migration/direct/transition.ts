@@ -17,6 +17,7 @@ import {
 import { onFenced, onResolved } from './resolve.ts';
 import { measured, onDecided, onUnset, steeringAnew } from './steered.ts';
 import { sourceRightAfter } from './run-right.ts';
+import { endsBy, shutdownIgnored, takesBack } from './cold.ts';
 import type { SourceEvent, SourceState, StepFacts, Transition } from './source-state.ts';
 import { isBeforeNoReturn, nextStep, undoBefore } from './steps.ts';
 import type { StepName } from './steps.ts';
@@ -115,7 +116,9 @@ function did(state: SourceState, step: StepName, facts: StepFacts): Transition {
   if (!isDoing(state, step)) return stay(state);
   const known = { ...state.known, ...facts, checks: state.known.checks ?? [] };
   const next = withChecks({ ...state, known, attempts: 0 }, facts.checks);
-  if (step === 'memory' || step === 'switchover' || step === 'drain') return stay(next);
+  if (endsBy(step, state) === 'event') return stay(next);
+  // The guest has shut down, whether or not the event that says so was seen.
+  if (step === 'switchover') return enter({ ...next, stopped: true }, 'commit');
   if (step === 'commit') {
     return enter(
       { ...next, right: sourceRightAfter(state.right, 'running') ?? state.right },
@@ -148,7 +151,7 @@ function failed(state: SourceState, step: StepName, error: SerialError): Transit
   if (mayBeUnderWay && !NO_SWITCH.has(error.code)) {
     return again(state, step) ?? beginUndo(state, step, error);
   }
-  if (isBeforeNoReturn(step)) return beginUndo(state, step, error);
+  if (isBeforeNoReturn(step)) return beginUndo(state, step, shutdownIgnored(state, step, error));
   if (step === 'commit') return commitFailed(state, error);
   if (error.code === 'GODWIT_LOST') return lostBecause(state, error);
   const retry = again(state, step);
@@ -205,7 +208,7 @@ function undoFailed(state: SourceState, step: StepName, error: SerialError): Tra
   // Where the stream cannot be taken back, nobody knows whether the guest stands still here. Nothing was committed,
   // so the rest of the way back does no harm; but the end is not called a failure with the source running.
   // (Undoing switchover has its second try in undoing memory.)
-  if (step === 'memory' && error.code !== 'GODWIT_HYPERVISOR_LOST') {
+  if (takesBack(step, state, error)) {
     if (state.attempts + 1 < FORWARD_ATTEMPTS) {
       return {
         state: { ...state, attempts: state.attempts + 1 },

@@ -1,4 +1,4 @@
-import type { Compression, MigrationSettings } from '../../protocol/public/migration.ts';
+import type { Compression, StreamMode } from '../../protocol/public/migration.ts';
 import type { PlannedWay } from '../../protocol/public/plan.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import type { Capabilities } from '../preflight/capabilities.ts';
@@ -11,7 +11,7 @@ import { predict } from './predict.ts';
 
 /** A way of moving a guest: what a migration is asked for. */
 export interface Asked {
-  readonly mode: MigrationSettings['mode'];
+  readonly mode: StreamMode;
   readonly path: 'native' | 'wire';
   readonly stream: { readonly streams: number; readonly compress: Compression };
 }

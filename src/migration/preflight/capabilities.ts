@@ -50,6 +50,7 @@ export function judgeCapabilities({ driver, settings }: CapabilityFacts): Findin
   if (settings.rehearse === true && !rehearsals) {
     lacks.push(['--rehearse', 'it cannot turn round at the switch']);
   }
+  if (mode === 'cold' && shape === 'direct') lacks.push(...ofMemoryAlone(settings));
   if (shape === 'managed') lacks.push(...leftToManager(settings));
   if (lacks.length === 0) return [passes(driver.name)];
   return lacks.map(([what, has]) => {
@@ -57,6 +58,16 @@ export function judgeCapabilities({ driver, settings }: CapabilityFacts): Findin
     const hint = shape === 'managed' ? { hint: 'Leave the option out.' } : {};
     return refuses(godwitError('GODWIT_CAPABILITY', { what, reason }, hint));
   });
+}
+
+/** What a cold move, which sends no memory, cannot do. */
+function ofMemoryAlone({ rehearse, path, verifyDisks }: Asked): [string, string][] {
+  const asked: [boolean, string, string][] = [
+    [rehearse === true, '--rehearse', 'a cold move would shut the guest down'],
+    [path === 'wire', '--path wire', 'a cold move sends no memory'],
+    [verifyDisks === true, '--verify-disks', 'a cold move does not watch what the guest writes'],
+  ];
+  return asked.flatMap(([isAsked, what, why]) => (isAsked ? [[what, why]] : []));
 }
 
 /** What was asked for and only Godwit itself does: a manager would leave it out without a word. */

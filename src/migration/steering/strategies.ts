@@ -26,6 +26,7 @@ export function strategyOf({
   if (steering !== undefined) return strategyNamed(steering);
   switch (mode) {
     case 'precopy':
+    case 'cold':
       return PRECOPY;
     case 'postcopy':
       return POSTCOPY;

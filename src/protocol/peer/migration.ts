@@ -13,7 +13,7 @@ import {
 } from '../disk.ts';
 import { serialError } from '../errors.ts';
 import { labels } from '../labels.ts';
-import { check, compression, migrationSettings, mode } from '../public/migration.ts';
+import { check, compression, migrationSettings, streamMode } from '../public/migration.ts';
 import {
   address,
   bytes,
@@ -87,7 +87,7 @@ export type GuestDescription = z.infer<typeof guestDescription>;
 
 /** How the stream will be sent: both ends must be set alike. */
 export const streamSettings = z.object({
-  mode,
+  mode: streamMode,
   streams: z.number().int().min(1).max(16),
   compress: compression,
   tls: z.boolean(),

@@ -16,13 +16,13 @@ import { networkMap } from '../network.ts';
 import { runsAt } from './host.ts';
 import { prediction } from './prediction.ts';
 import { probeReports } from './probe.ts';
+import { mode } from './mode.ts';
 import { rehearsal } from './rehearsal.ts';
 import { steering, steeringRecord } from './steering.ts';
 import { wireFigures } from '../wire.ts';
 
-/** How memory moves: before the switch, after it, or first one and then the other. */
-export const mode = z.enum(['precopy', 'postcopy', 'hybrid']);
-export type Mode = z.infer<typeof mode>;
+export { mode, streamMode, streamModeOf } from './mode.ts';
+export type { Mode, StreamMode } from './mode.ts';
 
 export const compression = z.enum(['none', 'zstd', 'xbzrle']);
 export type Compression = z.infer<typeof compression>;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { guestName, hostName, shortText } from '../names.ts';
 import { checkedHost } from './check.ts';
-import { chosenStream, migrationSettings, mode } from './migration.ts';
+import { chosenStream, migrationSettings, streamMode } from './migration.ts';
 import { guestMeasure, linkMeasure, prediction } from './prediction.ts';
 
 /** A plan: the checks of a migration, and what it is expected to cost. */
@@ -17,7 +17,7 @@ export type PlanRequest = z.infer<typeof planRequest>;
 
 /** A way of moving the guest, and what it is expected to come to. */
 export const plannedWay = prediction.extend({
-  mode,
+  mode: streamMode,
   path: z.enum(['native', 'wire']),
   stream: chosenStream,
 });

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { holdsSwitchover } from '../../../src/migration/steering/steering.ts';
 import type { MigrationSettings } from '../../../src/protocol/public/migration.ts';
 import { planned, sampleOf } from './samples.ts';
-import { World, unreachable } from './world.ts';
+import { World } from './world.ts';
+import { unreachable } from './world-errors.ts';
 
 /** Drives a world: by chance, with faults; or straight on, as it goes when nothing goes wrong. */
 
@@ -148,7 +149,7 @@ export interface Chaos {
   readonly deaths: boolean;
   /** Effects, links and movers may fail. */
   readonly faults: boolean;
-  /** Of the migration, besides its mode. */
+  /** Of the migration; the mode is chance where none is said. */
   readonly settings?: Partial<MigrationSettings>;
 }
 
@@ -221,7 +222,7 @@ export function chance(chaos: Chaos): fc.Arbitrary<{ world: World; moves: string
       fc.array(fc.nat(100_000), { maxLength: 80 }),
     )
     .map(([mode, copies, calm, choices]) => {
-      const world = new World(planned({ ...chaos.settings, mode }), copies);
+      const world = new World(planned({ mode, ...chaos.settings }), copies);
       for (let count = 0; count < calm; count += 1) next(world)?.[1](world);
       const moves = choices.map((choice) => step(world, choice, chaos));
       return { world, moves };

@@ -4,14 +4,14 @@ import fc from 'fast-check';
 import { phaseOf } from '../../../src/migration/direct/source-state.ts';
 import { STEPS } from '../../../src/migration/direct/steps.ts';
 import { effectsOf, transition } from '../../../src/migration/direct/transition.ts';
-import { mode } from '../../../src/protocol/public/migration.ts';
+import { streamMode } from '../../../src/protocol/public/migration.ts';
 import { assertHandedOver, assertSourceRuns, isDoing } from './endings.ts';
 import { chance, driveUntil, settle } from './drive.ts';
 import { anyEvent } from './events.ts';
 import { planned } from './samples.ts';
 import { World } from './world.ts';
 
-const modes = mode.options;
+const modes = streamMode.options;
 
 describe('whatever happens', () => {
   test('without deaths the guest runs in one place at the end, or is held', () => {

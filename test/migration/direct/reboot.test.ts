@@ -6,7 +6,8 @@ import { transition } from '../../../src/migration/direct/transition.ts';
 import { driveUntil } from './drive.ts';
 import { isDoing } from './endings.ts';
 import { planned } from './samples.ts';
-import { World, unreachable } from './world.ts';
+import { World } from './world.ts';
+import { unreachable } from './world-errors.ts';
 
 /** Ways that test/model found to a wrong end; each is kept here by itself. */
 

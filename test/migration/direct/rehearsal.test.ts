@@ -4,13 +4,13 @@ import fc from 'fast-check';
 import { STEPS, STEP_NAMES } from '../../../src/migration/direct/steps.ts';
 import type { StepName } from '../../../src/migration/direct/steps.ts';
 import { exitCodeOf } from '../../../src/migration/direct/transition.ts';
-import { mode } from '../../../src/protocol/public/migration.ts';
+import { streamMode } from '../../../src/protocol/public/migration.ts';
 import { chance, driveUntil, settle } from './drive.ts';
 import { askedFor, assertSourceRuns, isDoing, isOfDisks } from './endings.ts';
 import { errorOf, planned } from './samples.ts';
 import { World } from './world.ts';
 
-const modes = mode.options;
+const modes = streamMode.options;
 const rehearsed = STEP_NAMES.filter((step) => STEPS[step].rehearsed);
 
 function begun(world: World): StepName[] {

@@ -1,7 +1,7 @@
 import { godwitError } from '../../../src/errors.ts';
 import type { SerialError } from '../../../src/errors.ts';
 import type { Planned, StepFacts } from '../../../src/migration/direct/source-state.ts';
-import { migrationSettings } from '../../../src/protocol/public/migration.ts';
+import { migrationSettings, streamModeOf } from '../../../src/protocol/public/migration.ts';
 import type { MemorySample, MigrationSettings } from '../../../src/protocol/public/migration.ts';
 import type { ImagePlace } from '../../../src/protocol/disk.ts';
 import type { GuestDescription, Preparation } from '../../../src/protocol/peer/migration.ts';
@@ -45,7 +45,11 @@ export function withDisk(): GuestDescription {
 
 export function preparationOf({ epoch, settings }: Planned): Preparation {
   const { mode, streams, compress } = settings;
-  return { epoch, description: descriptionOf(), stream: { mode, streams, compress, tls: true } };
+  return {
+    epoch,
+    description: descriptionOf(),
+    stream: { mode: streamModeOf(mode), streams, compress, tls: true },
+  };
 }
 
 export function sampleOf(given: Partial<MemorySample> = {}): MemorySample {

@@ -7,13 +7,14 @@ import {
   canCancel,
   exitCodeOf,
 } from '../../../src/migration/direct/transition.ts';
-import { mode } from '../../../src/protocol/public/migration.ts';
+import { streamMode } from '../../../src/protocol/public/migration.ts';
 import { driveUntil, settle } from './drive.ts';
 import { askedFor, assertHandedOver, assertSourceRuns, isDoing, isOfDisks } from './endings.ts';
 import { errorOf, planned } from './samples.ts';
-import { World, unreachable } from './world.ts';
+import { World } from './world.ts';
+import { unreachable } from './world-errors.ts';
 
-const modes = mode.options;
+const modes = streamMode.options;
 
 describe('a migration without faults', () => {
   for (const one of modes) {

@@ -1,11 +1,12 @@
-import { GodwitError, godwitError, type SerialError } from '../../../src/errors.ts';
+import { GodwitError, type SerialError } from '../../../src/errors.ts';
 import type { DestinationCall } from '../../../src/migration/direct/destination.ts';
 import type {
   HypervisorEvent,
   HypervisorStatus,
 } from '../../../src/migration/direct/hypervisor.ts';
 import { replaySource } from '../../../src/migration/direct/journal.ts';
-import { sourceMayResume } from '../../../src/migration/direct/run-right.ts';
+import { sourceMayResume, sourceMayRunOn } from '../../../src/migration/direct/run-right.ts';
+import { endsBy, isCold } from '../../../src/migration/direct/cold.ts';
 import { initialSource } from '../../../src/migration/direct/source-state.ts';
 import type {
   Planned,
@@ -14,10 +15,10 @@ import type {
   SourceState,
   StepFacts,
 } from '../../../src/migration/direct/source-state.ts';
-import { STEPS } from '../../../src/migration/direct/steps.ts';
 import type { StepName } from '../../../src/migration/direct/steps.ts';
 import { transition } from '../../../src/migration/direct/transition.ts';
 import { admissionOf, assessed, inspected, planned, preparationOf, sampleOf } from './samples.ts';
+import { held, notWhole, sourceGone, unreachable } from './world-errors.ts';
 import { WorldDestination } from './world-destination.ts';
 
 export type Pending = Exclude<SourceEffect, { type: 'abort' | 'end' }>;
@@ -89,7 +90,7 @@ export class World {
         this.timer = false;
         this.pending = [];
       } else {
-        if (effect.type === 'do') this.timer = STEPS[effect.step].endsBy === 'event';
+        if (effect.type === 'do') this.timer = endsBy(effect.step, this.state) === 'event';
         if (effect.type === 'undo') this.timer = false;
         this.pending.push(effect);
       }
@@ -114,7 +115,7 @@ export class World {
 
   #succeeded(effect: Pending, facts: StepFacts): void {
     if (effect.type === 'undo') this.dispatch({ type: 'undid', step: effect.step });
-    if (effect.type === 'do' && STEPS[effect.step].endsBy === 'handler') {
+    if (effect.type === 'do' && endsBy(effect.step, this.state) === 'handler') {
       this.dispatch({ type: 'did', step: effect.step, facts });
     }
   }
@@ -185,12 +186,16 @@ export class World {
         if (this.stream === 'none') this.says('setup');
         return {};
       case 'switchover':
-        if (this.state.via === 'postcopy' && this.stream === 'active') {
+        if (isCold(this.state)) {
+          if (this.run === 'running') this.unheard.push({ type: 'stopped' });
+          this.run = 'shut-down';
+        } else if (this.state.via === 'postcopy' && this.stream === 'active') {
           this.says('device', 'stopped');
         } else this.#continueSwitchover();
         return {};
       case 'commit': {
         if (this.run === 'running') throw new Error('commit was sent while the source runs');
+        if (isCold(this.state)) Object.assign(this, { run: 'gone', mirroring: false });
         this.#call('commit');
         const epoch = this.plan.epoch;
         return { running: { epoch, runningAt: '2026-01-01T00:00:00Z', resumeMs: 1 } };
@@ -216,7 +221,15 @@ export class World {
     if (step === 'configure') this.configured = false;
     if (step === 'mirror') this.mirroring = false;
     if (step === 'arm' && this.destination !== undefined) this.#call('refuse');
-    if (step === 'memory' || step === 'switchover') this.#regain();
+    if (step === 'switchover' && isCold(this.state)) this.#startAgain();
+    else if (step === 'memory' || step === 'switchover') this.#regain();
+  }
+
+  #startAgain(): void {
+    if (this.run === 'running') return;
+    if (!sourceMayRunOn(this.state.right)) this.#mustHaveRefusal();
+    if (this.run === 'shut-down') this.unheard.push({ type: 'resumed' });
+    this.run = 'running';
   }
 
   #regain(): void {
@@ -226,13 +239,17 @@ export class World {
       this.runsAgain();
       return;
     }
+    this.#mustHaveRefusal();
+    this.runsAgain();
+  }
+
+  #mustHaveRefusal(): void {
     try {
       this.#call('refuse');
     } catch {
       throw held('no refusal is to be had');
     }
     if (!sourceMayResume(this.state.right, true)) throw held('the right has passed');
-    this.runsAgain();
   }
 
   #call(call: DestinationCall): void {
@@ -273,28 +290,11 @@ export class World {
     this.pending = [];
     this.timer = false;
     this.unheard = this.run === 'gone' ? [{ type: 'lost', reason: 'gone' }] : [];
-    if (this.run === 'paused') this.unheard.push({ type: 'stopped' });
+    if (this.run === 'paused' || this.run === 'shut-down') this.unheard.push({ type: 'stopped' });
     if (this.stream !== 'none' && this.run !== 'gone') this.says(this.stream);
     const state = replaySource(this.journal);
     if (state === undefined) throw new Error('the journal tells nothing');
     this.state = state;
     this.dispatch({ type: 'taken-over', pid: 99 });
   }
-}
-
-const silent = { peer: 'b', address: 'b:7000', reason: 'no answer' };
-export const unreachable = godwitError('GODWIT_UNREACHABLE', silent).toJSON();
-
-export function sourceGone(): GodwitError {
-  const facts = { side: 'source', guest: 'web1', reason: 'killed' };
-  return godwitError('GODWIT_HYPERVISOR_LOST', facts);
-}
-
-/** The destination's answer where the stream ended before all memory had left its source. */
-function notWhole(): GodwitError {
-  return godwitError('GODWIT_LOST', { guest: 'web1', reason: 'some of its memory never left' });
-}
-
-function held(reason: string): GodwitError {
-  return godwitError('GODWIT_HELD', { guest: 'web1', reason });
 }

@@ -49,6 +49,29 @@ describe('what is asked of a driver', () => {
     }
   });
 
+  test('a cold move is refused by name what needs memory to move', () => {
+    const wants = { mode: 'cold', compress: 'none', streams: 1 } as const;
+    const has: Capabilities = {
+      shape: 'direct',
+      modes: ['cold'],
+      compression: ['none'],
+      maxStreams: 1,
+      postcopyRecovery: false,
+      rehearsals: true,
+    };
+    const driver = { name: 'any', capabilities: has };
+    const asks: [Partial<MigrationSettings>, string][] = [
+      [{ rehearse: true }, '--rehearse'],
+      [{ path: 'wire' }, '--path wire'],
+      [{ verifyDisks: true }, '--verify-disks'],
+    ];
+    for (const [more, what] of asks) {
+      const [found] = judgeCapabilities({ driver, settings: { ...wants, ...more } });
+      assert.equal(found?.error?.code, 'GODWIT_CAPABILITY', what);
+      assert.ok(found?.evidence.includes(what), found?.evidence);
+    }
+  });
+
   test('a datastore is refused by name where the driver knows none, whoever moves the guest', () => {
     const wants = { mode: 'precopy', compress: 'none', streams: 1, datastore: 'ds1' } as const;
     for (const shape of ['managed', 'direct'] as const) {
@@ -80,7 +103,9 @@ describe('what is asked of a driver', () => {
           has.modes.includes(wants.mode) ? [] : ['--mode'],
           has.compression.includes(wants.compress) ? [] : ['--compress'],
           wants.streams <= has.maxStreams ? [] : ['--streams'],
-          wants.path === 'wire' && has.shape === 'managed' ? ['--path wire'] : [],
+          wants.path === 'wire' && (has.shape === 'managed' || wants.mode === 'cold')
+            ? ['--path wire']
+            : [],
         ].flat();
         const refused = checks.filter(({ verdict }) => verdict === 'refuse');
         assert.equal(refused.length, lacks.length);

@@ -143,6 +143,7 @@ export function stateOf(script: Script): DestinationState {
     directories: [],
     bases: [],
     handle: RECORDS.prepared.handle,
+    launch: undefined,
     memoryAddress: RECORDS.prepared.memoryAddress,
     error: undefined,
     // The hypervisor of the model ends where its stream does.

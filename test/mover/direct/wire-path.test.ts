@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { mode } from '../../../src/protocol/public/migration.ts';
+import { streamMode } from '../../../src/protocol/public/migration.ts';
 import { assertMoved, assertStayed } from './ends.ts';
 import { Stage, hostsFor, killSourceAt, spareSource } from './stage.ts';
 import type { Hosts } from './stage.ts';
@@ -15,7 +15,7 @@ before(async (t) => {
 const wire = { path: 'wire', maxBandwidth: 500 * 1024 * 1024, linkGraceMs: 30_000 } as const;
 
 describe('memory over the wire', () => {
-  for (const one of mode.options) {
+  for (const one of streamMode.options) {
     test(`moves a guest: ${one}`, async (t) => {
       const stage = await Stage.open(t, certificates, one, {}, wire);
       assert.equal(await stage.run(), 'done');

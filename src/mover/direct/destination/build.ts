@@ -3,6 +3,7 @@ import type { AgentConfig } from '../../../config.ts';
 import { GodwitError, toGodwitError } from '../../../errors.ts';
 import type { HookFacts } from '../../../hooks/hooks.ts';
 import { runHook, runLateHook } from '../../../hooks/runner.ts';
+import { comesCold } from '../../../migration/direct/cold.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
 import { mustBeFree, tapName } from '../../../network/tap.ts';
 import type { Preparation } from '../../../protocol/peer/migration.ts';
@@ -94,7 +95,9 @@ export async function build(
     const taps = new Map(Object.entries(ports));
     const started = await session.start(preparation.description, setup, taps, signal, files);
     const memoryAddress = await dataPath.address(ledger.state, started.memoryAddress);
-    await ledger.record({ type: 'prepared', handle: started.handle, memoryAddress });
+    const { handle, launch } = started;
+    const later = launch !== undefined && comesCold(ledger.state) ? { launch } : {};
+    await ledger.record({ type: 'prepared', handle, memoryAddress, ...later });
   } catch (thrown) {
     dataPath.abort('it could not be prepared');
     await ledger.record({ type: 'failed', error: toGodwitError(thrown).toJSON() });

@@ -1,5 +1,6 @@
 import { toGodwitError, type SerialError } from '../../../errors.ts';
 import type { DestinationSession } from '../../../drivers/port/direct.ts';
+import { isToBeStarted } from '../../../migration/direct/cold.ts';
 import { judgeCall, statusOf } from '../../../migration/direct/destination.ts';
 import type { DestinationCall, DestinationState } from '../../../migration/direct/destination.ts';
 import { leaseMs } from '../../../migration/direct/silence.ts';
@@ -89,7 +90,7 @@ export class DestinationMover {
     const session = await this.#open();
     const status = await session.status(AbortSignal.timeout(ANSWERS_MS)).catch(() => undefined);
     this.#unasked = status === undefined;
-    if (status?.run !== 'gone') return;
+    if (status?.run !== 'gone' || isToBeStarted(this.state)) return;
     const { reason = 'its process has ended' } = status;
     await this.#ledger.record({ type: 'hypervisor', event: { type: 'lost', reason } });
   }

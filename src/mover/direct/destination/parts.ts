@@ -83,10 +83,10 @@ function unlockedDirs({ storage }: AgentConfig): string[] {
 /** Where the guest will live on this host; with its handle when an earlier mover has started it. */
 export function destinationOptions(
   config: AgentConfig,
-  state: Pick<DestinationState, 'handle' | 'admission'>,
+  state: Pick<DestinationState, 'handle' | 'admission'> & Partial<Pick<DestinationState, 'launch'>>,
   calledAt?: string,
 ): DestinationOptions {
-  const { handle, admission } = state;
+  const { handle, admission, launch } = state;
   return {
     host: config.name,
     guest: admission.guest,
@@ -100,6 +100,7 @@ export function destinationOptions(
     ports: config.ports,
     memoryBytes: admission.memoryBytes,
     ...(handle === undefined ? {} : { handle }),
+    ...(launch === undefined ? {} : { launch }),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { DestinationSession } from '../../../drivers/port/direct.ts';
-import { hasCode } from '../../../errors.ts';
+import { godwitError, hasCode } from '../../../errors.ts';
+import { comesCold } from '../../../migration/direct/cold.ts';
 import { judgeCall } from '../../../migration/direct/destination.ts';
 import type { Ledger } from './ledger.ts';
 
@@ -13,6 +14,7 @@ export async function runGuest(
   signal: AbortSignal,
 ): Promise<void> {
   try {
+    if (comesCold(ledger.state)) await startCold(session, ledger, signal);
     await session.resumeGuest(signal);
   } catch (thrown) {
     const mayAsk = hasCode(thrown, 'GODWIT_HYPERVISOR_LOST') && session.neverRan !== undefined;
@@ -23,4 +25,19 @@ export async function runGuest(
     const verdict = judgeCall(ledger.state, 'commit', epoch);
     throw verdict.kind === 'no' ? verdict.error : thrown;
   }
+}
+
+/** Once it has run here it is never started anew: what has ended since has ended. */
+async function startCold(
+  session: DestinationSession,
+  ledger: Ledger,
+  signal: AbortSignal,
+): Promise<void> {
+  const { hasRun, memoryAddress } = ledger.state;
+  if (hasRun) return;
+  if (session.startCold === undefined || memoryAddress === undefined) {
+    throw godwitError('GODWIT_INTERNAL', { what: 'a cold move to a driver that knows none' });
+  }
+  const handle = await session.startCold(signal);
+  await ledger.record({ type: 'prepared', handle, memoryAddress });
 }

@@ -2,6 +2,7 @@ import type { SourceSession } from '../../../drivers/port/direct.ts';
 import { godwitError } from '../../../errors.ts';
 import { choosePath } from '../../../migration/prediction/data-path.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
+import { streamModeOf } from '../../../protocol/public/migration.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
 import type { Preparation } from '../../../protocol/peer/migration.ts';
 import type { WireOffer } from '../../../protocol/wire.ts';
@@ -20,6 +21,7 @@ export function choosePathTo(
   const { config, dataPath, request } = parts;
   const { guest, to, settings } = parts.state().plan;
   const { byRelay } = parts.peer;
+  if (!byRelay && settings.mode === 'cold') return {};
   if (!byRelay && (settings.path === undefined || settings.path === 'native')) return {};
   const choice = choosePath(settings, {
     reachable: parts.guest.mayReachUs,
@@ -48,7 +50,7 @@ export async function streamFrom(
   const { path } = state().known;
   if (path?.stream === undefined) return {};
   const { mode } = state().plan.settings;
-  const reason = await session.whyNot({ mode, ...path.stream }, signal);
+  const reason = await session.whyNot({ mode: streamModeOf(mode), ...path.stream }, signal);
   return reason === undefined ? {} : { path: plainly(path, reason) };
 }
 

@@ -12,7 +12,7 @@ import type {
   SourceState,
 } from '../../../migration/direct/source-state.ts';
 import { deadlineOf, restartMs, undoMs } from '../../../migration/direct/step-deadline.ts';
-import { stepIndex, STEPS } from '../../../migration/direct/steps.ts';
+import { endsBy, isLimited } from '../../../migration/direct/cold.ts';
 import type { StepName } from '../../../migration/direct/steps.ts';
 import { durability } from '../../../migration/direct/durability.ts';
 import { canCancel, transition } from '../../../migration/direct/transition.ts';
@@ -184,7 +184,7 @@ export class Coordinator {
     const abort = new AbortController();
     const deadlineMs = this.#remaining(step);
     clearTimeout(this.#timer);
-    if (STEPS[step].endsBy === 'event') {
+    if (endsBy(step, this.state) === 'event') {
       this.#timer = setTimeout(
         () => this.dispatch({ type: 'timeout', afterMs: deadlineMs, ...whatTook(this.#seen) }),
         deadlineMs,
@@ -197,7 +197,7 @@ export class Coordinator {
       return doing;
     }).then(
       (facts) => {
-        if (STEPS[step].endsBy === 'handler') this.dispatch({ type: 'did', step, facts });
+        if (endsBy(step, this.state) === 'handler') this.dispatch({ type: 'did', step, facts });
       },
       (thrown: unknown) => {
         if (!abort.signal.aborted) this.#failed(step, thrown);
@@ -211,7 +211,7 @@ export class Coordinator {
   /** ms that a step may take: its own deadline, and up to the switch no more than what is left of all. */
   #remaining(step: StepName): number {
     const own = deadlineOf(step, this.state);
-    if (step === 'wait' || stepIndex(step) >= stepIndex('switchover')) return own;
+    if (!isLimited(step, this.state)) return own;
     return Math.min(own, Math.max(1000, this.leftMs));
   }
 

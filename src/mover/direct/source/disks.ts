@@ -6,6 +6,7 @@ import { godwitError, toGodwitError } from '../../../errors.ts';
 import type { GodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
 import { mayWaitFor, patienceMs } from '../../../migration/steering/disk-pace.ts';
+import { isCold } from '../../../migration/direct/cold.ts';
 import { worthTelling } from '../../../migration/report/disks.ts';
 import type { DiskLink, DiskProgress } from '../../../protocol/disk.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/public/migration.ts';
@@ -13,6 +14,7 @@ import { busy, DiskConvergence, isNearlyWhole } from './disk-convergence.ts';
 import { disksSocket as socketOf, CloseThere } from './close-there.ts';
 import { ask } from './parts.ts';
 import type { SourceParts } from './parts.ts';
+import { sessionIfThere } from './step-actions.ts';
 import { openTunnel } from './tunnel.ts';
 
 const LOOK_MS = 200;
@@ -61,10 +63,10 @@ export class SourceDisks {
     }
   }
 
-  /** Keeps the copies as good as here for as long as memory moves; the first round of it over, what is written goes to both. */
+  /** Keeps the copies as good as here for as long as memory moves, or the guest shuts down; the first round of it over, what is written goes to both. */
   async keep(parts: SourceParts, signal: AbortSignal): Promise<void> {
     if (nodesOf(parts).length === 0) return;
-    while (movesMemory(parts)) {
+    while (isOnItsWay(parts)) {
       await this.#look(parts, signal);
       if ((parts.state().sample?.round ?? 0) > 1) await this.#slow(parts, signal);
       else await this.#converge(parts, signal);
@@ -96,8 +98,10 @@ export class SourceDisks {
     if (nodesOf(parts).length === 0) return;
     // First: a copy that waits for a silent host to take bytes does not hear that it is to end.
     this.abort(parts, 'the copying is undone');
-    const session = await parts.guest.session(signal);
-    await session.disks?.drop(signal);
+    const session = await sessionIfThere(parts, signal);
+    // Where a cold move's hypervisor has ended, its copying has, too.
+    const isGone = session === undefined || (await session.status(signal)).run === 'gone';
+    if (!isGone) await session.disks?.drop(signal);
     await rm(socketOf(parts), { force: true });
   }
 
@@ -251,9 +255,13 @@ function nodesOf(parts: SourceParts): string[] {
   return (parts.state().known.copies ?? []).map(({ node }) => node);
 }
 
-function movesMemory(parts: SourceParts): boolean {
-  const { doing } = parts.state();
-  return doing.kind === 'do' && doing.step === 'memory';
+/** It runs, and will soon stand still. */
+function isOnItsWay(parts: SourceParts): boolean {
+  const { doing, stopped } = parts.state();
+  if (doing.kind !== 'do') return false;
+  return (
+    doing.step === 'memory' || (doing.step === 'switchover' && isCold(parts.state()) && !stopped)
+  );
 }
 
 async function sourceOf(parts: SourceParts, signal: AbortSignal): Promise<DiskSource> {

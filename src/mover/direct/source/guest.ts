@@ -5,6 +5,7 @@ import type { FrozenImage } from '../../../drivers/port/disks.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
 import type { HypervisorEvent, HypervisorStatus } from '../../../migration/direct/hypervisor.ts';
 import type { GuestHandle } from '../../../protocol/mover/handle.ts';
+import { streamModeOf } from '../../../protocol/public/migration.ts';
 import type { MigrationSettings } from '../../../protocol/public/migration.ts';
 
 /** How often it is asked where its hypervisor stands, and between two questions, ms. */
@@ -118,7 +119,7 @@ export class SourceGuest {
   async #inspectNow(signal: AbortSignal): Promise<Inspection> {
     const session = await this.session(signal);
     const { mode, streams, compress } = this.#settings;
-    return session.inspect({ mode, streams, compress }, signal);
+    return session.inspect({ mode: streamModeOf(mode), streams, compress }, signal);
   }
 
   /** Reads what its hypervisor tells of the machine, to compare the destination's with; undefined where it cannot. */

@@ -3,6 +3,7 @@ import { systemClock } from '../../../clock.ts';
 import { withDeadline } from '../../../deadline.ts';
 import { driverSaid } from '../../../drivers/registry.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
+import { isCold } from '../../../migration/direct/cold.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import type { StepName, UndoneStep } from '../../../migration/direct/steps.ts';
 import { refuseOn } from '../../engine/refused-by-checks.ts';
@@ -28,6 +29,7 @@ import {
   sessionIfThere,
 } from './step-actions.ts';
 import { isMoverThere, regain } from './regain.ts';
+import { letGo, shutDown, startAgain } from './cold.ts';
 import { sameMachine } from './same-machine.ts';
 import { dropProofs } from './proofs.ts';
 import { waitToBegin } from './wait.ts';
@@ -132,7 +134,7 @@ export const LIFECYCLE: Lifecycle = {
       const { checks, facts } = await inspectGuest(parts, signal);
       refuseOn(checks);
       const known = { ...(await facts(signal)), checks: [...checks] };
-      if (state().plan.settings.onLost !== 'restart') return known;
+      if (state().plan.settings.onLost !== 'restart' && !isCold(state())) return known;
       const session = await guest.session(signal);
       return { ...known, launch: await launchOf(session, request.handle, signal) };
     },
@@ -246,6 +248,10 @@ export const LIFECYCLE: Lifecycle = {
 
   switchover: {
     do: async (parts, signal) => {
+      if (isCold(parts.state())) {
+        await shutDown(parts, signal);
+        return {};
+      }
       const session = await parts.guest.session(signal);
       const action = await actionOf(parts, 'switchover', signal);
       if (action === 'start-postcopy') {
@@ -256,7 +262,7 @@ export const LIFECYCLE: Lifecycle = {
       return {};
     },
 
-    undo: regain,
+    undo: (parts, signal) => (isCold(parts.state()) ? startAgain : regain)(parts, signal),
   },
 
   // The point of no return.
@@ -264,6 +270,7 @@ export const LIFECYCLE: Lifecycle = {
     do: async (parts, signal) => {
       const body = { epoch: parts.state().plan.epoch };
       const commit = async (within: AbortSignal) => {
+        if (isCold(parts.state())) await letGo(parts, within);
         await parts.disks.closeThere.ended(parts, within);
         const options = { signal: within, deadlineMs: 30_000 };
         return ask(parts, within, (api) => api.commit({ body }, options));

@@ -11,7 +11,7 @@ import { mayThrottle, strategyOf } from '../../../migration/steering/strategies.
 import type { SourceEvent, SourceState } from '../../../migration/direct/source-state.ts';
 import type { HostFacts } from '../../../protocol/peer/host-facts.ts';
 import type { Launch } from '../../../protocol/mover/handle.ts';
-import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/public/migration.ts';
+import { DEFAULT_LINK_GRACE_MS, streamModeOf } from '../../../protocol/public/migration.ts';
 import type { SourceMoverRequest } from '../../../protocol/mover/request.ts';
 import type {
   GuestDescription,
@@ -148,7 +148,7 @@ export function streamSetup(parts: SourceParts): StreamSetup {
 function streamOf(parts: LookParts): Omit<StreamSettings, 'tls'> {
   const { plan, known } = parts.state();
   const { mode, streams, compress } = plan.settings;
-  return { mode, streams, compress, ...known.path?.stream };
+  return { mode: streamModeOf(mode), streams, compress, ...known.path?.stream };
 }
 
 /** What the hypervisor may plan for now, by the steering and the path that memory takes, ms. */

@@ -52,11 +52,21 @@ export async function regain(parts: SourceParts, signal: AbortSignal): Promise<v
     throw godwitError('GODWIT_HELD', { guest: parts.request.request.guest, reason });
   }
   if (proof === 'none') await needRefusal(parts, signal, !isPostcopy);
-  if (!sourceMayResume(parts.state().right, true)) {
-    const reason = 'the destination has had the right to run';
-    throw godwitError('GODWIT_HELD', { guest: parts.request.request.guest, reason });
-  }
+  if (!sourceMayResume(parts.state().right, true)) throw hadRight(parts);
   await session.resumeGuest(signal);
+}
+
+/** Nobody else runs the guest, or ever will under this epoch; GODWIT_HELD where that is not known. */
+export async function mustRunHere(parts: SourceParts, signal: AbortSignal): Promise<void> {
+  const { proof, right } = parts.state();
+  if (proof === 'none' && sourceMayRunOn(right)) return;
+  if (proof === 'none') await needRefusal(parts, signal, true);
+  if (!sourceMayResume(parts.state().right, true)) throw hadRight(parts);
+}
+
+function hadRight({ request }: SourceParts): Error {
+  const reason = 'the destination has had the right to run';
+  return godwitError('GODWIT_HELD', { guest: request.request.guest, reason });
 }
 
 /** The destination's word, or where that will do the proof that its host is off; GODWIT_HELD without. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { replaySource } from '../../../../src/migration/direct/journal.ts';
-import { mode } from '../../../../src/protocol/public/migration.ts';
+import { streamMode } from '../../../../src/protocol/public/migration.ts';
 import type { CancelAnswer } from '../../../../src/protocol/public/contract.ts';
 import { Stage, hostsFor } from '../stage.ts';
 import type { Hosts } from '../stage.ts';
@@ -15,7 +15,7 @@ before(async (t) => {
 });
 
 describe('a migration', () => {
-  for (const one of mode.options) {
+  for (const one of streamMode.options) {
     test(`moves a guest: ${one}`, async (t) => {
       const stage = await Stage.open(t, certificates, one);
       assert.equal(await stage.run(), 'done');

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { replaySource } from '../../../../src/migration/direct/journal.ts';
-import { mode } from '../../../../src/protocol/public/migration.ts';
+import { streamMode } from '../../../../src/protocol/public/migration.ts';
 import { assertMoved, assertStayed, openHeld } from '../ends.ts';
 import { Stage, hostsFor, killSourceAt, spareSource } from '../stage.ts';
 import type { Hosts } from '../stage.ts';
@@ -41,7 +41,7 @@ async function takeOverEverywhere(
 }
 
 describe('a mover that takes over', () => {
-  for (const one of mode.options) {
+  for (const one of streamMode.options) {
     for (const when of ['before', 'after'] as const) {
       test(`ends what a dead one began: ${one}, killed ${when} each record`, async (t) => {
         await takeOverEverywhere(

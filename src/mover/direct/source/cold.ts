@@ -1,0 +1,42 @@
+import { godwitError } from '../../../errors.ts';
+import { sessionIfThere } from './step-actions.ts';
+import { mustRunHere } from './regain.ts';
+import type { SourceParts } from './parts.ts';
+
+/** How a guest moves without its memory: it shuts itself down here, and is started at the destination. */
+
+/** A guest that is taken back while it shuts down is waited for so long, to be started again; ms. */
+const GOES_DOWN_MS = 60_000;
+
+/** Ends with the guest shut down, and its disks the same at both hosts. */
+export async function shutDown(parts: SourceParts, signal: AbortSignal): Promise<void> {
+  const session = await parts.guest.session(signal);
+  if (session.shutDown === undefined) throw cannot();
+  await Promise.all([session.shutDown(signal), parts.disks.keep(parts, signal)]);
+  await parts.disks.finish(parts, signal);
+}
+
+/** The guest is down, and its right to run is on its way: its hypervisor here lets go of its disks, by its end. */
+export async function letGo(parts: SourceParts, signal: AbortSignal): Promise<void> {
+  const session = await sessionIfThere(parts, signal);
+  await session?.quit(signal);
+}
+
+/** Ends with the guest running here: as it never went down, or started again. */
+export async function startAgain(parts: SourceParts, signal: AbortSignal): Promise<void> {
+  const session = await sessionIfThere(parts, signal);
+  const run = session === undefined ? 'gone' : (await session.status(signal)).run;
+  await mustRunHere(parts, signal);
+  if (run === 'gone') {
+    const { launch } = parts.state().known;
+    if (launch === undefined) throw cannot();
+    await parts.relaunch(launch, signal);
+    return;
+  }
+  await session?.startAgain?.(GOES_DOWN_MS, signal);
+}
+
+function cannot(): Error {
+  const reason = 'the guest’s driver cannot shut it down and start it';
+  return godwitError('GODWIT_CAPABILITY', { what: '--mode cold', reason });
+}
