@@ -7,6 +7,7 @@ import type { NamedCheck } from '../../migration/preflight/check.ts';
 import type { Inspection } from '../port/direct.ts';
 import { cgroupOf, filesOf, isFrozen, isStoppedNow, processesIn } from './processes.ts';
 import type { HostParts } from './parts.ts';
+import { findPod } from './pods.ts';
 import { networkOf } from './network.ts';
 import type { FoundNic } from './network.ts';
 import { readConfig } from './read-config.ts';
@@ -45,6 +46,7 @@ export async function examine(
     ...config.obstacles,
     ...network.obstacles,
     ...(await fileObstacles(processes)),
+    ...(await findPod(listed, await runc.list(signal))),
   ];
   const layers = await Promise.all(root.lower.map((each) => layerDigest(each, signal)));
   const checks: NamedCheck[] = obstacles.map((each) => unmovable(name, each));
@@ -120,6 +122,10 @@ export function fileObstacle(number: number, target: string): Obstacle | undefin
   if (target.includes('[io_uring]')) {
     const hint = 'Start its program without io_uring (for Node.js UV_USE_IO_URING=0).';
     return { device: 'io_uring', type: 'kernel object', reason: 'CRIU cannot dump it', hint };
+  }
+  if (/^\/dev\/(nvidia|dri\/|kfd)/.test(target)) {
+    const hint = 'Stop what uses the GPU first, or leave the container where it is.';
+    return { device: target, type: 'GPU', reason: 'GPU state does not move yet', hint };
   }
   const stream = STREAMS[number];
   if (stream === undefined) return undefined;

@@ -131,8 +131,11 @@ test('a description from another host names no path, hook or bind mount of this 
   }
 });
 
-test('finds standard streams that stay on the host, and io_uring', () => {
+test('finds standard streams that stay on the host, io_uring and GPUs', () => {
   assert.equal(fileObstacle(7, 'anon_inode:[io_uring]')?.device, 'io_uring');
+  assert.equal(fileObstacle(9, '/dev/nvidia0')?.type, 'GPU');
+  assert.equal(fileObstacle(9, '/dev/nvidia-uvm')?.device, '/dev/nvidia-uvm');
+  assert.equal(fileObstacle(9, '/dev/dri/renderD128')?.type, 'GPU');
   assert.equal(fileObstacle(1, 'pipe:[123]')?.device, 'standard output');
   assert.equal(fileObstacle(0, '/dev/pts/3')?.device, 'standard input');
   assert.equal(fileObstacle(2, '/dev/null'), undefined);
