@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { TLSSocket } from 'node:tls';
+import { Audit } from '../src/controller/audit/audit.ts';
 import { controllerConfig } from '../src/controller/config.ts';
 import { openDoors } from '../src/controller/doors.ts';
 import type { DoorParts } from '../src/controller/doors.ts';
@@ -53,12 +54,14 @@ const handlers = {
     followed(request.socket as TLSSocket, log.follow(lastEventId, signal)),
 } as unknown as DoorParts['handlers'];
 
+const { name, audit: policy } = config;
 const doors = await openDoors({
   config,
   credentials: { ca: pem('ca.crt'), cert: pem('controller.crt'), key: pem('controller.key') },
   handlers,
   methods: { token: true },
   metrics: new Metrics({ store, clock: systemClock }),
+  audit: new Audit({ store, clock: systemClock, log: silentLog, policy, name }),
   provider: undefined,
   clock: systemClock,
   tokens,

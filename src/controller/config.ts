@@ -80,6 +80,14 @@ export const controllerConfig = z.strictObject({
       most: z.number().int().min(100).max(1_000_000).default(50_000),
     })
     .prefault({}),
+  /** How long entries of the audit log are kept, and how many, to within a thousand for each controller. */
+  audit: z
+    .strictObject({
+      days: z.number().int().min(1).max(3650).default(365),
+      /** At half a KB of each mostly. */
+      most: z.number().int().min(1000).max(10_000_000).default(200_000),
+    })
+    .prefault({}),
   /** The site's own programs that a roll may run, by the name that a person gives; never a path from a request. */
   programs: z
     .record(

@@ -12,6 +12,7 @@ import type { HostHealth } from '../protocol/public/health.ts';
 import type { SignInMethods } from '../protocol/controller/session.ts';
 import { Refusals } from '../rpc/refusals.ts';
 import type { Credentials } from '../rpc/tls.ts';
+import { Audit } from './audit/audit.ts';
 import { controllerHandlers } from './api/handlers.ts';
 import type { ControllerParts } from './api/handlers.ts';
 import { controllerPkiDir, databaseOf } from './config.ts';
@@ -29,7 +30,6 @@ import { ManagerBook } from './managers/book.ts';
 import { Managers } from './managers/managers.ts';
 import { KeyRing } from './managers/seal.ts';
 import { openStore } from './store/open.ts';
-import type { Store } from './store/open.ts';
 import { WishWatch } from './engine/wish-watch.ts';
 import { workOn } from './engine/work.ts';
 import { Attempts } from './who/attempts.ts';
@@ -84,13 +84,12 @@ export async function startController(options: ControllerOptions): Promise<Runni
     });
     const following = { store, fleet, credentials, clock, log, owner, migrations: history };
     const inventory: Inventory = new Inventory(following);
-    const pkiDir = controllerPkiDir(config);
-    const { stateDir } = config;
+    const places = { stateDir: config.stateDir, pkiDir: controllerPkiDir(config) };
     const up = () => inventory.up();
-    const lists = new ListPull({ fleet, credentials, stateDir, pkiDir, log, up });
+    const lists = new ListPull({ fleet, credentials, ...places, log, up });
     const work = workOn({ config, store, credentials, clock, log, owner: owner.id });
     const provider = await providerOf(config, clock);
-    const signingIn = signingInTo(store, config);
+    const signingIn = signingInTo({ config, store, log, clock });
     const told = { log, clock, metrics, ...managersIn({ config, store, log, clock }) };
     const parts = { config, store, inventory, history, agents, ...told, ...work, ...signingIn };
     const handlers = controllerHandlers(parts);
@@ -117,6 +116,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
         await inventory.close();
         await history.close();
         agents.close();
+        await signingIn.audit.settled();
         await store.close();
       },
     };
@@ -137,9 +137,11 @@ function watchOf(
   return new HealthWatch({ ...parts, policy, hosts, held: () => inventory.held() });
 }
 
-function signingInTo(store: Store, config: ControllerConfig) {
+function signingInTo({ config, store, log, clock }: Parameters<typeof managersIn>[0]) {
+  const { name, audit: policy } = config;
   const who = { tokens: new Tokens(store), sessions: new Sessions(store) };
-  return { ...who, attempts: new Attempts(), methods: methodsOf(config) };
+  const audit = new Audit({ store, clock, log, policy, name });
+  return { ...who, audit, attempts: new Attempts(), methods: methodsOf(config) };
 }
 
 function managersIn(parts: Pick<ControllerParts, 'config' | 'store' | 'log' | 'clock'>) {

@@ -12,6 +12,7 @@ import { serve } from '../rpc/server.ts';
 import type { Handlers } from '../rpc/server.ts';
 import type { Credentials } from '../rpc/tls.ts';
 import { Vanished } from '../rpc/vanished.ts';
+import type { Audit } from './audit/audit.ts';
 import type { ControllerConfig } from './config.ts';
 import type { Metrics } from './metrics.ts';
 import type { Provider } from './oidc/provider.ts';
@@ -41,6 +42,7 @@ export interface DoorParts extends Omit<WhoParts, 'origin' | 'sessions'> {
   readonly provider: Provider | undefined;
   readonly clock: Clock;
   readonly metrics: Pick<Metrics, 'watch'>;
+  readonly audit: Audit;
   readonly listening: ListenOptionsOf;
   readonly log: Log;
   /** Where the dashboard lies, if it is not where it is built. */
@@ -57,11 +59,11 @@ export interface Doors {
 
 /** Opens all of them, or none. */
 export async function openDoors(parts: DoorParts): Promise<Doors> {
-  const { config, credentials, handlers, listening, metrics } = parts;
+  const { config, credentials, handlers, listening, metrics, audit } = parts;
   const { watch } = metrics;
   const { name } = config;
   const queues = new SendQueues();
-  const serving = { name, watch, ...listening, queues };
+  const serving = { name, watch, record: audit, ...listening, queues };
   const listener = serve(controllerContract, handlers, serving);
   const vanished = new Vanished(listening.log);
   const watched =
@@ -116,15 +118,16 @@ async function openWeb(
   const api = serve(controllerContract, handlers, {
     name,
     watch: metrics.watch,
+    record: parts.audit,
     ...listening,
     queues,
     limits: WEB_LIMITS,
     callerOf: (request) => webCaller(who, request),
     form: webForm(further),
   });
-  const { provider, sessions, log, clock } = parts;
+  const { provider, sessions, log, clock, audit } = parts;
   const wallMs = (): number => clock.wallMs();
-  const signIn = provider && watched(signInListener({ provider, sessions, log, wallMs }));
+  const signIn = provider && watched(signInListener({ provider, sessions, audit, log, wallMs }));
   const files = new Files(pages);
   return listenWeb({ config: web, credentials, api: watched(api), signIn, files, listening });
 }

@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { godwitError } from '../errors.ts';
 import { whatIsWrong } from '../protocol/errors.ts';
 import type { Route, RouteInput } from '../protocol/route.ts';
+import { PROTOCOL_HEADER, PROTOCOL_VERSIONS } from '../protocol/version.ts';
 import { readJson } from './body.ts';
 import type { Caller } from './caller.ts';
 import type { Identity } from './identity.ts';
@@ -64,4 +65,13 @@ export function endsOf({ socket }: IncomingMessage): {
     calledAt: socket.localAddress?.replace(/^::ffff:(?=\d+\.)/, ''),
     calledFrom: socket.remoteAddress,
   };
+}
+
+/** GODWIT_PROTOCOL_VERSION where a part of Godwit names none that this build knows. */
+export function checkVersion(request: IncomingMessage, peer: string): void {
+  const said = request.headers[PROTOCOL_HEADER];
+  const theirs = typeof said === 'string' && said !== '' ? said.slice(0, 32) : 'none';
+  if (PROTOCOL_VERSIONS.some((version) => String(version) === theirs)) return;
+  const ours = PROTOCOL_VERSIONS.join(', ');
+  throw godwitError('GODWIT_PROTOCOL_VERSION', { peer, theirs, ours });
 }

@@ -6,7 +6,6 @@ import type { Log } from '../log.ts';
 import { isAmongParts } from '../protocol/route.ts';
 import type { Contract, Route, RouteAnswer, RouteInput } from '../protocol/route.ts';
 import { errorsOf } from '../protocol/route-errors.ts';
-import { PROTOCOL_HEADER, PROTOCOL_VERSIONS } from '../protocol/version.ts';
 import { framingOf, plainForm, sendBytes, sendLines } from './answer.ts';
 import type { AnswerForm } from './answer.ts';
 import { callerOf, checkAccess } from './caller.ts';
@@ -14,12 +13,14 @@ import type { Caller } from './caller.ts';
 import { whyForged } from './forgery.ts';
 import { identityOfCaller, joinerAt } from './identity.ts';
 import type { Identity } from './identity.ts';
-import { endsOf, readInput } from './input.ts';
+import { checkVersion, endsOf, readInput } from './input.ts';
 import type { Input } from './input.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import type { RpcLimits } from './limits.ts';
 import { checked, ownAnswer } from './own-answer.ts';
 import { Ready } from './ready.ts';
+import { Recording } from './record.ts';
+import type { RequestRecord } from './record.ts';
 import { ownRefusals } from './refusals.ts';
 import type { Refusals } from './refusals.ts';
 import { router } from './routes.ts';
@@ -65,6 +66,8 @@ export interface ServeOptions {
   readonly callerOf?: (request: IncomingMessage) => Promise<Caller>;
   /** Told of each request that its caller may make. */
   readonly watch?: Watch;
+  /** Keeps what is asked, and what is refused; absent: nobody does. */
+  readonly record?: RequestRecord;
   /** What the kernel keeps for slow readers of streams is bounded by it; absent: by the kernel alone. */
   readonly queues?: SendQueues;
   /** How answers go out; default: as plain JSON. */
@@ -84,6 +87,7 @@ interface Serving {
   readonly perConnection: WeakMap<Socket, number>;
   readonly callers: WeakMap<IncomingMessage, Caller>;
   readonly form: AnswerForm;
+  readonly recording: Recording;
 }
 
 /** Of one stream: a caller that is known by a database is asked for again so often, not with each line. */
@@ -99,8 +103,9 @@ export function serve<C extends Contract>(
   options: ServeOptions,
 ): RequestListener {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const find = router(contract);
   const serving: Serving = {
-    find: router(contract),
+    find,
     handlers: handlers as unknown as Record<string, AnyHandler>,
     options,
     limits,
@@ -110,6 +115,7 @@ export function serve<C extends Contract>(
     perConnection: new WeakMap(),
     callers: new WeakMap(),
     form: options.form ?? plainForm,
+    recording: new Recording(options.record, find),
   };
   return (request, response) => {
     void handle(serving, request, response);
@@ -130,6 +136,7 @@ async function handle(
     bounded(serving, onConnection);
     await answer(serving, request, response, gone.signal);
   } catch (thrown) {
+    serving.recording.refused(request, serving.callers.get(request), thrown);
     if (response.destroyed) {
       serving.log.debug({ error: thrown, url: request.url }, 'the asker is gone');
     } else {
@@ -217,7 +224,7 @@ async function answerMatched(serving: Serving, asked: Asked): Promise<void> {
   const handler = serving.handlers[key];
   if (handler === undefined) throw new Error(`no handler for ${key}`);
   const last = request.headers['last-event-id'];
-  const result = await handler({
+  const call: Call<Route> = {
     ...input,
     ...endsOf(request),
     caller,
@@ -225,7 +232,8 @@ async function answerMatched(serving: Serving, asked: Asked): Promise<void> {
     request,
     header: (name, value) => void response.setHeader(name, value),
     lastEventId: typeof last === 'string' ? last.slice(0, 64) : undefined,
-  });
+  };
+  const result = await serving.recording.around(asked, input, () => handler(call));
   if (route.stream) {
     const lines = checked(route, result as AsyncIterable<unknown>);
     const failed = (thrown: unknown) => answered(serving, request, named(route, thrown));
@@ -271,14 +279,6 @@ function identityFor(route: Route, caller: Caller, { socket }: IncomingMessage):
   return route.apart === 'join'
     ? joinerAt(socket.remoteAddress)
     : identityOfCaller(caller, socket.remoteAddress);
-}
-
-function checkVersion(request: IncomingMessage, peer: string): void {
-  const said = request.headers[PROTOCOL_HEADER];
-  const theirs = typeof said === 'string' && said !== '' ? said.slice(0, 32) : 'none';
-  if (PROTOCOL_VERSIONS.some((version) => String(version) === theirs)) return;
-  const ours = PROTOCOL_VERSIONS.join(', ');
-  throw godwitError('GODWIT_PROTOCOL_VERSION', { peer, theirs, ours });
 }
 
 /** The error to send; a defect is logged with its stack, which stays here. */

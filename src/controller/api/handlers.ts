@@ -5,6 +5,8 @@ import { PRODUCT_VERSION, PROTOCOL_VERSIONS } from '../../protocol/version.ts';
 import type { Handlers } from '../../rpc/server.ts';
 import type { ControllerConfig } from '../config.ts';
 import type { Metrics } from '../metrics.ts';
+import { auditHandlers } from './audit.ts';
+import type { AuditApi } from './audit.ts';
 import { historyHandlers } from './history.ts';
 import type { HistoryApi } from './history.ts';
 import { limitHandlers } from './limits.ts';
@@ -28,6 +30,7 @@ export interface ControllerParts
     ReadParts,
     WishParts,
     HistoryApi,
+    AuditApi,
     PolicyParts,
     ManagerParts,
     Omit<SessionParts, 'monotonicMs'> {
@@ -66,6 +69,7 @@ export function controllerHandlers(parts: ControllerParts): Handlers<typeof cont
     overview: () => fleet.read(),
     ...wishHandlers(parts),
     ...historyHandlers(parts),
+    ...auditHandlers(parts),
     ...limitHandlers(parts),
     setMaintenance: async ({ params: { host }, body: { note }, caller }) => {
       await setMaintenance(store, host, note);

@@ -4,6 +4,7 @@ import type { Caller } from '../../rpc/caller.ts';
 import { networkOf } from '../../rpc/identity.ts';
 import type { Handlers } from '../../rpc/server.ts';
 import { momentOf } from '../inventory/answers.ts';
+import type { Audit } from '../audit/audit.ts';
 import type { Attempts } from '../who/attempts.ts';
 import { cookieOf, NO_COOKIE, secretIn } from '../who/cookie.ts';
 import type { Sessions } from '../who/sessions.ts';
@@ -13,16 +14,17 @@ export interface SessionParts {
   readonly tokens: Tokens;
   readonly sessions: Sessions;
   readonly attempts: Attempts;
+  readonly audit: Audit;
   readonly methods: SignInMethods;
   readonly monotonicMs: () => number;
 }
 
 export function sessionHandlers(parts: SessionParts): Handlers<typeof sessionRoutes> {
-  const { tokens, sessions, attempts, methods, monotonicMs } = parts;
+  const { tokens, sessions, attempts, audit, methods, monotonicMs } = parts;
   return {
     session: ({ caller }) => sessionOf(caller, methods),
-    signIn: async ({ body, calledFrom = 'this host', header }) => {
-      const network = networkOf(calledFrom);
+    signIn: async ({ body, calledFrom: from, header }) => {
+      const network = networkOf(from ?? 'this host');
       // Many people stand behind one address: the failures of one keep nobody else from signing in.
       const known = await tokens.find(body.token);
       if (known === undefined) {
@@ -31,6 +33,8 @@ export function sessionHandlers(parts: SessionParts): Handlers<typeof sessionRou
         attempts.failed(network, monotonicMs());
         throw godwitError('GODWIT_TOKEN_REFUSED', { what: 'the token' });
       }
+      const who = { who: known.name, role: known.role, by: 'token', from } as const;
+      await audit.signingIn({ ...who, what: 'signIn', route: 'POST /v1/session' });
       const { secret, expiresAtMs } = await sessions.begin({ ...known, token: known });
       header('set-cookie', cookieOf(secret, expiresAtMs - Date.now()));
       const { name, role } = known;

@@ -102,6 +102,8 @@ export interface Tables {
     created_by: string;
   };
 
+  audit: AuditRow;
+
   /** Standing policies, and who looks for each of them now. */
   policies: {
     kind: string;
@@ -167,6 +169,22 @@ export interface GuestRow {
   info: string;
   changed_at: number;
   epoch: number;
+}
+
+/** A change that was asked for, see protocol/controller/audit.ts. */
+export interface AuditRow {
+  id: string;
+  at: number;
+  controller: string;
+  who: string;
+  role: string;
+  by: string;
+  from: string | null;
+  what: string;
+  route: string;
+  arguments: string | null;
+  result: string | null;
+  unkept: number;
 }
 
 export interface MigrationRow {

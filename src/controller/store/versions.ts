@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { audit } from './audit.ts';
 import type { Database } from './tables.ts';
 import { hostHealth } from './versions-health.ts';
 import { migrations } from './versions-history.ts';
@@ -19,6 +20,7 @@ export const VERSIONS: readonly ((db: Database) => Promise<void>)[] = [
   sites,
   hostHealth,
   managers,
+  audit,
 ];
 
 async function managers({ schema }: Database): Promise<void> {

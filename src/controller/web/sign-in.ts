@@ -12,6 +12,7 @@ import {
   ownPlace,
 } from '../oidc/begun.ts';
 import { CALLBACK_PATH } from '../oidc/config.ts';
+import type { Audit } from '../audit/audit.ts';
 import type { Provider } from '../oidc/provider.ts';
 import { cookieOf } from '../who/cookie.ts';
 import type { Sessions } from '../who/sessions.ts';
@@ -20,6 +21,8 @@ import { refusalPage } from './refusal-page.ts';
 
 /** Where the sign-in page sends a browser; it is sent on from here. */
 export const SIGN_IN_PATH = '/v1/session/oidc';
+/** As the audit log has it. */
+const AUDITED = { what: 'signInByProvider', route: `GET ${CALLBACK_PATH}` } as const;
 /** Browsers for which a provider is asked at once: strangers all of them, until it has answered. */
 const MOST_AT_ONCE = 32;
 /** Of them from one network, so that no stranger keeps the others out. */
@@ -28,6 +31,7 @@ const MOST_OF_A_NETWORK = 8;
 export interface SignInParts {
   readonly provider: Provider;
   readonly sessions: Pick<Sessions, 'begin'>;
+  readonly audit: Pick<Audit, 'signingIn' | 'signInRefused'>;
   readonly log: Log;
   readonly wallMs: () => number;
 }
@@ -74,7 +78,7 @@ async function begin({ provider, wallMs }: SignInParts, asked: URLSearchParams):
 }
 
 async function back(
-  { provider, sessions, log, wallMs }: SignInParts,
+  { provider, sessions, audit, log, wallMs }: SignInParts,
   { headers, socket }: IncomingMessage,
   asked: URLSearchParams,
 ): Promise<Onward> {
@@ -87,8 +91,16 @@ async function back(
   }
   const { name, role, sub } = await provider.personBehind(asked, bound);
   const lifeMs = provider.config.sessionHours * 3_600_000;
-  const { secret, expiresAtMs } = await sessions.begin({ name, role, lifeMs });
   const from = networkOf(socket.remoteAddress ?? '');
+  await audit.signingIn({
+    ...AUDITED,
+    from: socket.remoteAddress,
+    who: name,
+    role,
+    by: 'oidc',
+    facts: { sub: sub.slice(0, 256) },
+  });
+  const { secret, expiresAtMs } = await sessions.begin({ name, role, lifeMs });
   log.info({ name, role, sub: sub.slice(0, 256), from }, 'a person signed in');
   return { to: begun.to, cookies: [cookieOf(secret, expiresAtMs - wallMs()), NO_BEGUN_COOKIE] };
 }
@@ -101,13 +113,14 @@ async function goOn(response: ServerResponse, { to, cookies }: Onward): Promise<
 }
 
 async function refuse(
-  { log }: SignInParts,
+  { audit, log }: SignInParts,
   { request, response }: { request: IncomingMessage; response: ServerResponse },
   thrown: unknown,
 ): Promise<void> {
   const error = toGodwitError(thrown);
   const from = networkOf(request.socket.remoteAddress ?? '');
   const { code, message: reason } = error;
+  audit.signInRefused({ ...AUDITED, from: request.socket.remoteAddress }, code);
   if (thrown instanceof GodwitError) log.info({ code, reason, from }, 'a sign-in was refused');
   else log.error({ error: thrown, from }, 'a sign-in failed by a defect');
   response.setHeader('set-cookie', NO_BEGUN_COOKIE);

@@ -12,6 +12,7 @@ import { overviewRoute } from './overview.ts';
 import { sessionRoutes } from './session.ts';
 import { tokenRoutes } from './tokens.ts';
 import { policyRoutes } from './policies.ts';
+import { auditRoutes } from './audit.ts';
 import { historyRoutes } from './history.ts';
 import { limitRoutes } from './limits.ts';
 import { maintenanceRoutes } from './maintenance.ts';
@@ -183,6 +184,7 @@ export const controllerContract = {
   }),
   ...wishRoutes,
   ...historyRoutes,
+  ...auditRoutes,
   ...limitRoutes,
   ...maintenanceRoutes,
   ...sessionRoutes,

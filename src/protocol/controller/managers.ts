@@ -91,7 +91,7 @@ export const managerRoutes = {
       issuer: z.string().max(1024),
       validTo: moment,
     }),
-    errors: ['GODWIT_UNREACHABLE', 'GODWIT_MANAGER_REFUSED'],
+    errors: [...STORING, 'GODWIT_UNREACHABLE', 'GODWIT_MANAGER_REFUSED'],
   }),
   addManager: route({
     method: 'POST',

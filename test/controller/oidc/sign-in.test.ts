@@ -198,6 +198,22 @@ test('a sign-in leads to no other site', async (t) => {
   isRefused(await ann.ask(answer), /this browser did not begin it/);
 });
 
+test('a sign-in is in the audit log with the person that the provider told, and so is one that was refused', async (t) => {
+  const { party, person } = await scene(t);
+  const ann = person();
+  await ann.ask(await answerFor(ann, 'ann'));
+  await person().ask(`${DASHBOARD}${CALLBACK_PATH}?code=${'c'.repeat(40)}&state=s`);
+  const { entries } = await party.api.audit({ query: { what: 'signInByProvider' } });
+  const [refused, signed] = entries;
+  assert.equal(entries.length, 2);
+  assert.deepEqual([refused?.by, refused?.result], ['none', 'GODWIT_OIDC_REFUSED']);
+  assert.deepEqual([signed?.by, signed?.result, signed?.from], ['oidc', 'ok', '127.0.0.1']);
+  assert.equal(signed?.who, (await session(ann)).name);
+  const { body } = JSON.parse(signed?.arguments ?? '') as { body: { sub: string } };
+  assert.ok(body.sub.length > 0);
+  assert.ok(!/gds_|ccccc/.test(JSON.stringify(entries)));
+});
+
 test('a provider that is down says so, and a token signs in all the same', async (t) => {
   const { provider, party, browser, person } = await scene(t);
   await provider.close();

@@ -18,6 +18,7 @@ import { untilSo } from '../../until.ts';
 import { proposalOf } from '../policy/parts.ts';
 import { policySuite } from '../policy/suite.ts';
 import { askedSuite } from './asked-suite.ts';
+import { auditSuite } from './audit-suite.ts';
 import { storeSuite } from './suite.ts';
 import { wishesSuite } from './wishes-suite.ts';
 
@@ -31,6 +32,7 @@ after(() => postgres.stop());
 storeSuite('PostgreSQL', async () => ({ postgres: await postgres.database() }));
 wishesSuite('PostgreSQL', async () => ({ postgres: await postgres.database() }));
 askedSuite('PostgreSQL', async () => ({ postgres: await postgres.database() }));
+auditSuite('PostgreSQL', async () => ({ postgres: await postgres.database() }));
 policySuite('PostgreSQL', async () => ({ postgres: await postgres.database() }));
 
 describe('a store in PostgreSQL', () => {

@@ -9,6 +9,7 @@ import { hasCode } from '../../../src/errors.ts';
 import { silentLog } from '../../../src/log.ts';
 import { killWriters } from './kills.ts';
 import { askedSuite } from './asked-suite.ts';
+import { auditSuite } from './audit-suite.ts';
 import { storeSuite } from './suite.ts';
 import { wishesSuite } from './wishes-suite.ts';
 
@@ -24,6 +25,7 @@ after(() => rmSync(directory, { recursive: true }));
 storeSuite('SQLite', () => Promise.resolve({ sqlite: file() }));
 wishesSuite('SQLite', () => Promise.resolve({ sqlite: file() }));
 askedSuite('SQLite', () => Promise.resolve({ sqlite: file() }));
+auditSuite('SQLite', () => Promise.resolve({ sqlite: file() }));
 
 describe('a store in a file', () => {
   test('loses nothing accepted and keeps no half of a transaction when its process is killed in mid-write', async () => {

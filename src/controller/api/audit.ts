@@ -1,0 +1,48 @@
+import { godwitError } from '../../errors.ts';
+import { auditMeans } from '../../protocol/controller/audit.ts';
+import type { AuditEntry, auditRoutes } from '../../protocol/controller/audit.ts';
+import { cursorAt, keyIn } from '../../protocol/public/page.ts';
+import type { Handlers } from '../../rpc/server.ts';
+import type { Audit } from '../audit/audit.ts';
+import { momentOf } from '../inventory/answers.ts';
+import type { AuditRow } from '../store/tables.ts';
+
+export interface AuditApi {
+  readonly audit: Audit;
+}
+
+export function auditHandlers({ audit }: AuditApi): Handlers<typeof auditRoutes> {
+  return {
+    audit: async ({ query: { limit, cursor, since, who, what } }) => {
+      await audit.settled();
+      const sinceMs = since === undefined ? undefined : Date.parse(since);
+      const after = cursor === undefined ? undefined : placeIn(cursor);
+      const found = await audit.rows.list({ who, what, sinceMs, after }, limit + 1);
+      const page = found.slice(0, limit);
+      const last = page.at(-1);
+      const entries = page.map(entryOf);
+      if (last === undefined || found.length <= limit) return { entries };
+      return { entries, next: cursorAt([String(last.at), last.id]) };
+    },
+  };
+}
+
+function placeIn(cursor: string): { readonly atMs: number; readonly id: string } {
+  const [at, id = ''] = keyIn(cursor);
+  const atMs = Number(at);
+  if (Number.isSafeInteger(atMs)) return { atMs, id };
+  const expected = 'a cursor that a page ended with';
+  throw godwitError('GODWIT_PROTOCOL_INVALID', { peer: 'who asks', expected, what: 'another' });
+}
+
+function entryOf({ at, by, from, arguments: given, result, unkept, ...row }: AuditRow): AuditEntry {
+  return {
+    ...row,
+    at: momentOf(at),
+    by: auditMeans.parse(by),
+    ...(from === null ? {} : { from }),
+    ...(given === null ? {} : { arguments: given }),
+    ...(result === null ? {} : { result }),
+    ...(unkept === 0 ? {} : { unkept }),
+  };
+}

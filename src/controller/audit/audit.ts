@@ -1,0 +1,164 @@
+import type { Clock } from '../../clock.ts';
+import { toGodwitError } from '../../errors.ts';
+import type { Log } from '../../log.ts';
+import type { AuditMeans } from '../../protocol/controller/audit.ts';
+import { networkOf } from '../../rpc/identity.ts';
+import type { Caller } from '../../rpc/caller.ts';
+import type { RecordedRequest, RequestRecord } from '../../rpc/record.ts';
+import { AuditRows } from '../store/audit.ts';
+import type { AuditPolicy, NewAuditRow } from '../store/audit.ts';
+import type { Store } from '../store/open.ts';
+import { keptArguments } from './arguments.ts';
+import { RefusedBudget } from './refused-budget.ts';
+
+export interface AuditParts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly policy: AuditPolicy;
+  /** The name of this controller. */
+  readonly name: string;
+}
+
+/** A person or program that signs in: known by what it showed, though by no session yet. */
+export interface SigningIn {
+  readonly who: string;
+  readonly role: string;
+  readonly by: AuditMeans;
+  readonly from: string | undefined;
+  readonly what: string;
+  readonly route: string;
+  readonly facts?: object;
+}
+
+const OK = 'ok';
+const PRUNE_EVERY_MS = 3_600_000;
+const PRUNE_EVERY_ROWS = 1000;
+/** Refusals that are being written at once; those beyond are not kept. */
+const MOST_WRITING = 64;
+/** Refusals of reads that are kept: who asked had no right to it. Of the others those of changes alone. */
+const WITHOUT_RIGHT: ReadonlySet<string> = new Set([
+  'GODWIT_ROLE_FORBIDDEN',
+  'GODWIT_TOKEN_REFUSED',
+]);
+
+/**
+ * Writes down who asked for which change, before it is done: what cannot be written is not done. Of what was refused it
+ * keeps a bounded number a minute.
+ */
+export class Audit implements RequestRecord {
+  readonly #parts: AuditParts;
+  readonly #rows: AuditRows;
+  readonly #budget = new RefusedBudget();
+  readonly #writing = new Set<Promise<void>>();
+  #written = 0;
+  #prunedMs = -Infinity;
+
+  constructor(parts: AuditParts) {
+    this.#parts = parts;
+    this.#rows = new AuditRows(parts.store);
+  }
+
+  get rows(): AuditRows {
+    return this.#rows;
+  }
+
+  async begin(
+    request: RecordedRequest,
+    input: Parameters<RequestRecord['begin']>[1],
+  ): Promise<((code: string) => Promise<void>) | undefined> {
+    if (!isKept(request)) return undefined;
+    const row = { ...this.#rowOf(request), arguments: keptArguments(input), result: null };
+    const id = await this.#write({ ...row, unkept: 0 });
+    return async (result) => {
+      await this.#rows.ended(id, result).catch((thrown: unknown) => {
+        this.#parts.log.error({ id, result, error: toGodwitError(thrown) }, NOT_NOTED);
+      });
+    };
+  }
+
+  refused(request: RecordedRequest, code: string): void {
+    const { route, from } = request;
+    if (route.method === 'GET' && !WITHOUT_RIGHT.has(code)) return;
+    this.#refused({ ...this.#rowOf(request), arguments: null, result: code }, from);
+  }
+
+  /** Before somebody is signed in. GODWIT_STORE: it could not be written, and nobody is. */
+  async signingIn({ facts, ...signing }: SigningIn): Promise<void> {
+    const { name: controller } = this.#parts;
+    const text = facts === undefined ? null : keptArguments({ body: facts });
+    const from = signing.from?.slice(0, 256) ?? null;
+    await this.#write({ ...signing, controller, from, arguments: text, result: OK, unkept: 0 });
+  }
+
+  /** A provider of OpenID Connect told nobody, or somebody who may nothing here. */
+  signInRefused(at: Pick<SigningIn, 'what' | 'route' | 'from'>, code: string): void {
+    const { name: controller } = this.#parts;
+    const from = at.from ?? null;
+    const who = { who: from ?? 'a browser', role: 'none', by: 'none' } as const;
+    this.#refused({ ...at, ...who, controller, from, arguments: null, result: code }, at.from);
+  }
+
+  /** Once what was refused until now is written. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#writing);
+  }
+
+  #refused(row: Omit<NewAuditRow, 'unkept'>, from: string | undefined): void {
+    const { clock, log } = this.#parts;
+    if (this.#writing.size >= MOST_WRITING) return;
+    const unkept = this.#budget.take(networkOf(from ?? 'this host'), clock.monotonicMs());
+    if (unkept === undefined) return;
+    const writing = this.#write({ ...row, unkept })
+      .then(() => {})
+      .catch((thrown: unknown) => {
+        log.error({ error: toGodwitError(thrown) }, 'a refused attempt is not in the audit log');
+      })
+      .finally(() => this.#writing.delete(writing));
+    this.#writing.add(writing);
+  }
+
+  #rowOf({ key, route, caller, from }: RecordedRequest) {
+    const who = (caller?.role === 'none' ? from : caller?.name) ?? from ?? 'somebody';
+    return {
+      controller: this.#parts.name,
+      who: who.slice(0, 256),
+      role: caller?.role ?? 'none',
+      by: meansOf(caller),
+      from: from?.slice(0, 256) ?? null,
+      what: key,
+      route: `${route.method} ${route.path}`,
+    };
+  }
+
+  async #write(row: NewAuditRow): Promise<string> {
+    await this.#prune();
+    const id = await this.#rows.add(row);
+    this.#written += 1;
+    return id;
+  }
+
+  async #prune(): Promise<void> {
+    const { clock, log, policy } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    if (nowMs - this.#prunedMs < PRUNE_EVERY_MS && this.#written < PRUNE_EVERY_ROWS) return;
+    [this.#prunedMs, this.#written] = [nowMs, 0];
+    await this.#rows.prune(policy).catch((thrown: unknown) => {
+      log.error({ error: toGodwitError(thrown) }, 'the audit log could not be shortened');
+    });
+  }
+}
+
+const NOT_NOTED = 'what came of a change is not in the audit log';
+
+/** A sign-in is written once it is known who signs in; a stranger changes nothing. */
+function isKept({ key, route, caller }: RecordedRequest): boolean {
+  return (
+    route.method !== 'GET' && key !== 'signIn' && caller !== undefined && caller.role !== 'none'
+  );
+}
+
+function meansOf(caller: Caller | undefined): AuditMeans {
+  if (caller === undefined || caller.role === 'none') return 'none';
+  return caller.by ?? (caller.role === 'local' ? 'socket' : 'certificate');
+}

@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { MOST_OF_A_NETWORK } from '../../../src/controller/audit/refused-budget.ts';
+import { hasCode } from '../../../src/errors.ts';
+import type { AuditEntry } from '../../../src/protocol/controller/audit.ts';
+import { authority } from '../../rpc/parties.ts';
+import { Browser } from '../browser.ts';
+import { controllerOf } from '../parties.ts';
+
+const OWN = { 'x-godwit-request': '1', 'sec-fetch-site': 'same-origin' };
+
+async function face(t: TestContext) {
+  const { caDir } = await authority(t);
+  const party = await controllerOf(t, caDir, { web: { address: '127.0.0.1:0' } });
+  const browser = new Browser(t, party.controller.web ?? '', caDir);
+  const tokenOf = async (role: 'viewer' | 'operator' | 'admin') =>
+    (await party.api.createToken({ body: { name: role, role } })).token;
+  return { party, browser, tokenOf };
+}
+
+const told = ({ who, role, by, what, result }: AuditEntry) => [who, role, by, what, result];
+
+test('a change is kept with who asked, how, from where, what, and what came of it', async (t) => {
+  const { party, browser, tokenOf } = await face(t);
+  const headers = { authorization: `Bearer ${await tokenOf('operator')}` };
+  const body = { note: 'fan 3 is loud' };
+  const place = '/v1/hosts/a/maintenance';
+  assert.equal((await browser.ask(place, { method: 'PUT', headers, body })).status, 404);
+  const { entries } = await party.api.audit({});
+  assert.deepEqual(entries.map(told), [
+    ['operator', 'operator', 'token', 'setMaintenance', 'GODWIT_HOST_UNKNOWN'],
+    ['a local process', 'local', 'socket', 'createToken', 'ok'],
+  ]);
+  const [changed, made] = entries;
+  assert.equal(changed?.from, '127.0.0.1');
+  assert.equal(changed?.route, 'PUT /v1/hosts/:host/maintenance');
+  assert.deepEqual(JSON.parse(changed?.arguments ?? ''), { params: { host: 'a' }, body });
+  assert.equal(made?.from, undefined);
+  assert.equal(made?.controller, 'control');
+});
+
+test('a sign-in is kept with whom it signed in, without the token, and so is what the session asks', async (t) => {
+  const { party, browser, tokenOf } = await face(t);
+  const token = await tokenOf('admin');
+  const cookie = await browser.signIn(token);
+  const headers = { cookie, ...OWN };
+  assert.equal((await browser.ask('/v1/session', { method: 'DELETE', headers })).status, 200);
+  const { entries } = await party.api.audit({ query: { who: 'admin' } });
+  assert.deepEqual(entries.map(told), [
+    ['admin', 'admin', 'session', 'signOut', 'ok'],
+    ['admin', 'admin', 'token', 'signIn', 'ok'],
+  ]);
+  const text = JSON.stringify((await party.api.audit({})).entries);
+  assert.ok(!text.includes(token) && !/gd[ws]_/.test(text), text);
+});
+
+test('what somebody had no right to is kept, of reads too, and of a knocking stranger a few a minute', async (t) => {
+  const { party, browser, tokenOf } = await face(t);
+  const headers = { authorization: `Bearer ${await tokenOf('viewer')}` };
+  assert.equal((await browser.ask('/v1/audit', { headers })).status, 403);
+  const body = { note: 'x' };
+  const put = { method: 'PUT', headers, body };
+  assert.equal((await browser.ask('/v1/hosts/a/maintenance', put)).status, 403);
+  const { entries } = await party.api.audit({ query: { who: 'viewer' } });
+  assert.deepEqual(
+    new Set(entries.map((each) => told(each).join(' '))),
+    new Set([
+      'viewer viewer token audit GODWIT_ROLE_FORBIDDEN',
+      'viewer viewer token setMaintenance GODWIT_ROLE_FORBIDDEN',
+    ]),
+  );
+  const wrong = `gdw_${'a'.repeat(43)}`;
+  for (let count = 0; count < 2 * MOST_OF_A_NETWORK; count += 1)
+    await browser.ask('/v1/session', { method: 'POST', body: { token: wrong } });
+  const knocked = (await party.api.audit({ query: { what: 'signIn' } })).entries;
+  // Two of this network were kept before.
+  assert.equal(knocked.length, MOST_OF_A_NETWORK - 2);
+  assert.deepEqual(
+    new Set(knocked.map(({ by, role, from }) => `${by} ${role} ${from}`)),
+    new Set(['none none 127.0.0.1']),
+  );
+  assert.ok(!JSON.stringify(knocked).includes(wrong));
+});
+
+test('a change that cannot be written down is refused and not done; reads go on', async (t) => {
+  const { party, browser, tokenOf } = await face(t);
+  const token = await tokenOf('admin');
+  const database = new DatabaseSync(path.join(party.config.stateDir, 'controller.db'));
+  database.exec('alter table audit rename to audit_away');
+  const body = { name: 'late', role: 'admin' } as const;
+  await assert.rejects(party.api.createToken({ body }), (thrown) =>
+    hasCode(thrown, 'GODWIT_STORE'),
+  );
+  const signIn = await browser.ask('/v1/session', { method: 'POST', body: { token } });
+  assert.equal(signIn.status, 503);
+  assert.equal(signIn.headers['set-cookie'], undefined);
+  const names = (await party.api.tokens()).tokens.map(({ name }) => name);
+  assert.deepEqual(names, ['admin']);
+  database.exec('alter table audit_away rename to audit');
+  database.close();
+  assert.equal((await party.api.createToken({ body })).entry.name, 'late');
+});
+
+test('pages of the log hold each entry once, the newest first, whatever is added meanwhile', async (t) => {
+  const { party } = await face(t);
+  for (let count = 0; count < 5; count += 1)
+    await party.api.createToken({ body: { name: `t${count}`, role: 'viewer' } });
+  const seen: AuditEntry[] = [];
+  let cursor: string | undefined;
+  do {
+    const query = { limit: 2, what: 'createToken', ...(cursor === undefined ? {} : { cursor }) };
+    const page = await party.api.audit({ query });
+    seen.push(...page.entries);
+    cursor = page.next;
+    await party.api.revokeToken({ params: { name: `t${seen.length - 1}` } });
+  } while (cursor !== undefined && seen.length < 5);
+  assert.equal(new Set(seen.map(({ id }) => id)).size, 5);
+  const times = seen.map(({ at }) => at);
+  assert.deepEqual(times, times.toSorted().toReversed());
+  const later = new Date(Date.now() + 3_600_000).toISOString();
+  assert.deepEqual((await party.api.audit({ query: { since: later } })).entries, []);
+});
