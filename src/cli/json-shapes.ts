@@ -66,6 +66,7 @@ export const JSON_SHAPES: Readonly<Record<string, z.ZodType>> = {
   policies: controllerContract.policies.response,
   policy: controllerContract.putPolicy.response,
   placement: controllerContract.place.response,
+  audit: controllerContract.audit.response,
   tokens: controllerContract.tokens.response,
   newToken: controllerContract.createToken.response,
   managers: controllerContract.managers.response,

@@ -178,6 +178,27 @@ export const historySpec = spec({
   json: 'guestHistory',
 });
 
+export const auditSpec = spec({
+  name: 'audit',
+  summary: 'who asked the controller for which change, from where, and what came of it',
+  details:
+    'Asks a controller, over its unix socket or as an admin; the newest first. Refused attempts are there too, a bounded number a minute.',
+  flags: {
+    since: { kind: 'duration', summary: 'only what was asked within this time, such as 24h' },
+    who: { kind: 'text', value: 'name', summary: 'only what this person, program or host asked' },
+    what: {
+      kind: 'text',
+      value: 'route',
+      summary: 'only this, as the column WHAT has it, such as revokeToken',
+    },
+    limit: { kind: 'count', summary: 'at most this many, up to 1000', preset: '50' },
+    controller,
+  },
+  examples: ['audit --since 24h', 'audit --who ann --what createToken'],
+  usesAgent: true,
+  json: 'audit',
+});
+
 export const statsSpec = spec({
   name: 'stats',
   summary: 'what the migrations of a fleet came to',

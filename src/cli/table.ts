@@ -1,6 +1,7 @@
 import {
   drainSpec,
   evacuateSpec,
+  auditSpec,
   historySpec,
   limitsSpec,
   maintenanceSpec,
@@ -40,6 +41,7 @@ export const TABLE: readonly (Verb | VerbGroup)[] = [
   verb(undrainSpec, () => import('./commands/undrain.ts')),
   verb(wishesSpec, () => import('./commands/wishes.ts')),
   verb(historySpec, () => import('./commands/history.ts')),
+  verb(auditSpec, () => import('./commands/audit.ts')),
   verb(statsSpec, () => import('./commands/stats.ts')),
   verb(limitsSpec, () => import('./commands/limits.ts')),
   verb(maintenanceSpec, () => import('./commands/maintenance.ts')),
