@@ -179,8 +179,17 @@ function diskRefusal(
   return refusal('disks', godwitError(code, { device, guest, file, reason }));
 }
 
-function unmovableError(guest: string, device: string, type: string, reason: string): GodwitError {
-  return godwitError('GODWIT_DEVICE_UNMOVABLE', { device, type, guest, reason });
+const LIVE_ONLY = 'Remove it, or move the guest with --mode cold, which shuts it down.';
+
+function unmovableError(
+  guest: string,
+  device: string,
+  type: string,
+  reason: string,
+  hint?: string,
+): GodwitError {
+  const facts = { device, type, guest, reason };
+  return godwitError('GODWIT_DEVICE_UNMOVABLE', facts, hint === undefined ? {} : { hint });
 }
 
 export function streamChecks(
@@ -213,7 +222,7 @@ export function blockedChecks(guest: string, reasons: readonly string[]): NamedC
   return reasons.map((reason) =>
     refusal(
       'blocked',
-      unmovableError(guest, /'([^']+)'/.exec(reason)?.[1] ?? 'QEMU', 'blocker', reason),
+      unmovableError(guest, /'([^']+)'/.exec(reason)?.[1] ?? 'QEMU', 'blocker', reason, LIVE_ONLY),
     ),
   );
 }

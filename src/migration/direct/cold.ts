@@ -1,5 +1,6 @@
 import { godwitError } from '../../errors.ts';
 import type { SerialError } from '../../errors.ts';
+import type { Check } from '../../protocol/public/migration.ts';
 import type { DestinationState } from './destination.ts';
 import type { SourceState } from './source-state.ts';
 import { STEPS, stepIndex } from './steps.ts';
@@ -58,4 +59,15 @@ export function shutdownIgnored(
 export function takesBack(step: StepName, state: SourceState, error: SerialError): boolean {
   if (isCold(state)) return step === 'switchover';
   return step === 'memory' && error.code !== 'GODWIT_HYPERVISOR_LOST';
+}
+
+/** What only speaks against sending the memory of a guest. */
+const OF_MEMORY: ReadonlySet<string> = new Set(['blocked', 'dirty-tracking']);
+
+/** The checks of a guest that count for its move: a cold one is not refused for what its memory could not be sent with. */
+export function countedChecks<T extends Pick<Check, 'name'>>(
+  checks: readonly T[],
+  state: Pick<SourceState, 'plan'>,
+): readonly T[] {
+  return isCold(state) ? checks.filter(({ name }) => !OF_MEMORY.has(name)) : checks;
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { godwitError } from '../../../src/errors.ts';
-import { isLeftOut } from '../../../src/migration/direct/cold.ts';
+import { countedChecks, isLeftOut } from '../../../src/migration/direct/cold.ts';
 import { sourceFacts } from '../../../src/migration/direct/side-facts.ts';
 import { deadlineOf } from '../../../src/migration/direct/step-deadline.ts';
 import { isBeforeNoReturn, STEP_NAMES } from '../../../src/migration/direct/steps.ts';
@@ -73,6 +73,12 @@ describe('a cold move', () => {
     settle(world);
     assert.equal(world.outcome, 'held');
     assert.equal(world.destination?.isClean, true);
+  });
+
+  test('is not refused for what speaks against sending memory alone', () => {
+    const checks = [{ name: 'blocked' }, { name: 'state' }, { name: 'dirty-tracking' }];
+    assert.deepEqual(countedChecks(checks, { plan: planned(settings) }), [{ name: 'state' }]);
+    assert.deepEqual(countedChecks(checks, { plan: planned() }), checks);
   });
 
   test('is undone with words of its own where the guest does not heed its power button', () => {

@@ -39,7 +39,13 @@ export function partsFor(script: Script, Guest: typeof SourceGuest, program: Pro
       stateDir: NOWHERE,
       network: { probe: 'off' },
     }),
-    request: { id: plan.id, request: { guest: plan.guest }, memoryBytes: 1 << 30, handle },
+    request: {
+      id: plan.id,
+      request: { guest: plan.guest },
+      memoryBytes: 1 << 30,
+      handle,
+      peer: PEER,
+    },
     dir: NOWHERE,
     guest,
     peer: peerOf(script),
@@ -102,6 +108,9 @@ function beside() {
     backingFiles: {},
   } satisfies Ports<'dataPath' | 'connections' | 'probes' | 'disks' | 'backingFiles'>;
 }
+
+/** The only address by which the destination is known. */
+const PEER = { name: 'b', address: 'b:7000' };
 
 /** What the code reads of the journal's state, field by field: each read is a question of its own. */
 function stateOf(script: Script, { mode, step, kind }: Program): object {

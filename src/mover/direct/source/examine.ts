@@ -1,3 +1,4 @@
+import { countedChecks } from '../../../migration/direct/cold.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
 import { assessStream, streamFrom } from './choose-path.ts';
@@ -23,7 +24,7 @@ export interface Inspected {
 export async function inspectGuest(parts: LookParts, signal: AbortSignal): Promise<Inspected> {
   const { description, checks, nics } = await parts.guest.inspect(signal);
   return {
-    checks,
+    checks: countedChecks(checks, parts.state()),
     facts: async (within) => {
       const session = await parts.guest.session(within);
       const ports = await session.ports(within);
