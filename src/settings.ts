@@ -155,7 +155,8 @@ function notJson(text: string): string {
 export function keysAt(schema: z.ZodType, path: readonly Key[]): string[] {
   let at: z.core.$ZodType[] = [schema];
   for (const key of path) at = at.flatMap((each) => insideOf(each, key));
-  return at.flatMap((each) => bare(each)).flatMap((each) => Object.keys(shapeOf(each)));
+  const known = at.flatMap((each) => bare(each)).flatMap((each) => Object.keys(shapeOf(each)));
+  return [...new Set(known)];
 }
 
 function insideOf(schema: z.core.$ZodType, key: Key): z.core.$ZodType[] {

@@ -111,6 +111,11 @@ test('the known settings of a schema are found below defaults, lists, records an
     'nfs',
     'user',
     'group',
+    'iscsi',
+    'initiator',
+    'rbd',
+    'conf',
+    'keyring',
   ]);
   assert.deepEqual(keysAt(agentConfig, ['peers', 'b']), ['address', 'addresses']);
   assert.deepEqual(keysAt(agentConfig, ['nothing']), []);

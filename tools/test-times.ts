@@ -169,7 +169,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     of: ['src/migration/direct/', 'src/mover/direct/source/', 'src/migration/report/'],
   },
   'test/e2e/cold.e2e.ts': {
-    seconds: 90,
+    seconds: 150,
     of: ['src/migration/direct/', 'src/mover/direct/', 'src/drivers/qemu/'],
   },
   'test/e2e/waiting.e2e.ts': {

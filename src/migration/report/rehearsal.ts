@@ -19,6 +19,8 @@ export function standAfter(stand: Stand, event: SourceEvent, at: number): Stand 
   return { totalMs: totalMs + Math.max(0, at - since) };
 }
 
+const MOST_MS = 365 * 86_400_000;
+
 /** `sample`: the last look at the stream. Undefined where the migration was no rehearsal. */
 export function rehearsalOf(
   { plan, cameTo }: Pick<SourceState, 'plan' | 'cameTo'>,
@@ -45,5 +47,7 @@ function msToSend(sample: MemorySample | undefined): number | undefined {
   if (remainingBytes === 0) return 0;
   // A stream that is over within its hypervisor's first interval has no rate yet.
   const bytesPerMs = rate > 0 ? rate / 1000 : transferredBytes / Math.max(1, totalMs);
-  return bytesPerMs > 0 ? remainingBytes / bytesPerMs : undefined;
+  const sentMs = remainingBytes / bytesPerMs;
+  // A link that carried next to nothing tells nothing of how long the rest would take.
+  return sentMs <= MOST_MS ? sentMs : undefined;
 }

@@ -61,6 +61,7 @@ describe('what a rehearsal has found out', () => {
           assert.ok(expected >= 0 && Number.isSafeInteger(expected));
         },
       ),
+      { examples: [[4_327_510, 0, 1, 2_081_381_500]] },
     );
   });
 });
