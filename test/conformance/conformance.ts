@@ -200,7 +200,7 @@ async function startsOnce(trial: Trial): Promise<void> {
   const again = await destination.start(description, setup, new Map(), trial.signal);
   assert.deepEqual(again, started);
   await destination.close();
-  const heir = await trial.openDestination(started.handle);
+  const heir = await trial.openDestination(started);
   const taken = await heir.start(description, setup, new Map(), trial.signal);
   assert.deepEqual(taken, started);
   assert.equal((await heir.status(trial.signal)).run, 'incoming');

@@ -51,7 +51,7 @@ export async function passesBy(trial: Trial): Promise<void> {
   const hears = await trial.place.deafen?.(started.handle);
   if (trial.place.silenceLink === undefined) await trial.place.breakLink();
   else await trial.place.silenceLink();
-  const heir = await trial.openDestination(started.handle);
+  const heir = await trial.openDestination(started);
   const { memoryAddress: anew } = await heir.listenAgain(trial.signal);
   await source.adjust({ maxBandwidth: 1024 ** 3 }, trial.signal);
   await source.recover(await trial.routed(anew), TLS_NAME, trial.signal);

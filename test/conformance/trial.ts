@@ -8,6 +8,7 @@ import type {
   HypervisorSession,
   SourceSession,
   StreamSetup,
+  Started,
 } from '../../src/drivers/port/direct.ts';
 import type { GuestHandle } from '../../src/drivers/port/inventory.ts';
 import type { StreamMode as Mode } from '../../src/protocol/public/migration.ts';
@@ -79,8 +80,11 @@ export class Trial {
     return session;
   }
 
-  async openDestination(handle?: GuestHandle): Promise<DestinationSession> {
-    const options = { ...this.place.destinationOptions, ...(handle ? { handle } : {}) };
+  /** `started`: by the one before it, whose heir it is. */
+  async openDestination(started?: Started): Promise<DestinationSession> {
+    const { handle, launch } = started ?? {};
+    const known = { ...(handle && { handle }), ...(launch && { launch }) };
+    const options = { ...this.place.destinationOptions, ...known };
     const session = await this.place.destination.openDestination(options);
     this.#listen('destination', session);
     this.destination = session;
@@ -162,7 +166,7 @@ export interface Prepared {
   readonly destination: DestinationSession;
   readonly description: GuestDescription;
   /** What start answered. */
-  readonly started: { readonly handle: GuestHandle; readonly memoryAddress: string };
+  readonly started: Started;
   /** Where the source sends to. */
   readonly memoryAddress: string;
 }

@@ -19,7 +19,7 @@ export class ColdStart {
   readonly #hold: DestinationHold;
   /** What a process may take to end, ms. */
   readonly #endMs: number;
-  launch: QemuLaunch | undefined;
+  #launch: QemuLaunch | undefined;
   /** This session ended the one that waited, and the next one ended before anybody could tell it to run the guest. */
   failed = false;
 
@@ -32,20 +32,28 @@ export class ColdStart {
     this.#hold = hold;
     this.#endMs = endMs;
     const { launch, guest, host } = place;
-    this.launch = launch === undefined ? undefined : launchIn(launch, guest, host);
+    this.#launch = launch === undefined ? undefined : launchIn(launch, guest, host);
+  }
+
+  /** For its record: who takes this session over starts the guest by the same. */
+  get known(): { readonly launch?: QemuLaunch } {
+    return this.#launch === undefined ? {} : { launch: this.#launch };
   }
 
   /** By the command line of the one that waits. */
-  knows(binary: string, argv: readonly string[], as: RunAs | undefined): QemuLaunch {
+  knows(
+    binary: string,
+    argv: readonly string[],
+    as: RunAs | undefined,
+  ): { readonly launch?: QemuLaunch } {
     const user = as && { ...as, groups: [...as.groups], noNewPrivs: as.noNewPrivs !== false };
-    const launch = {
+    this.#launch = {
       binary,
       argv: [...coldArguments(argv), '-S'],
       cwd: this.#place.guestDir,
       ...(user === undefined ? {} : { as: user }),
     };
-    this.launch = launch;
-    return launch;
+    return this.known;
   }
 
   async start(signal: AbortSignal): Promise<QemuHandle> {
@@ -55,12 +63,12 @@ export class ColdStart {
       const { run } = await hold.must().watch.status(signal);
       if (run !== 'incoming') return waiting;
     }
-    if (this.launch === undefined) throw await hold.judge('how to start it is not known', signal);
+    if (this.#launch === undefined) throw await hold.judge('how to start it is not known', signal);
     if (waiting !== undefined) {
       hold.release();
       await killProcess(waiting, this.#endMs, signal);
     }
-    const { binary: file, argv, as } = this.launch;
+    const { binary: file, argv, as } = this.#launch;
     const command = entering(this.#place.guestDir, confined({ file, argv }, as));
     try {
       const { handle, client } = await launchCommand(this.#place, command, signal, (own) => {

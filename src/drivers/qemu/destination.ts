@@ -131,9 +131,9 @@ export class QemuDestination implements DestinationSession {
     const again = await this.#startedAlready(setup, signal);
     if (again !== undefined) return again;
     const match = await this.#match({ description, stream: setup, disks }, signal);
-    const refusal = match.checks.find((check) => check.verdict === 'refuse')?.error;
+    const { checks, program } = match;
+    const refusal = checks.find((check) => check.verdict === 'refuse')?.error;
     if (refusal !== undefined) throw new GodwitError(refusal);
-    const { program } = match;
     if (program === undefined) throw godwitError('GODWIT_INTERNAL', { what: 'no program chosen' });
     try {
       return await this.#launch(match, program, setup, ports, signal);
@@ -179,7 +179,7 @@ export class QemuDestination implements DestinationSession {
     return {
       handle,
       memoryAddress: await listen(client, { ...this.#options, socket: setup.socket }, signal),
-      launch: this.#cold.knows(program.binary, argv, as),
+      ...this.#cold.knows(program.binary, argv, as),
     };
   }
 
@@ -196,9 +196,9 @@ export class QemuDestination implements DestinationSession {
       hold.handle = undefined;
       throw godwitError('GODWIT_NAME_IN_USE', { host, guest });
     }
-    const where = { ...this.#options, socket };
-    const memoryAddress = addressOf(await hold.must().watch.migration(signal), where);
-    if (memoryAddress !== undefined) return { handle: hold.handle, memoryAddress };
+    const { handle } = hold;
+    const at = addressOf(await hold.must().watch.migration(signal), { ...this.#options, socket });
+    if (at !== undefined) return { handle, memoryAddress: at, ...this.#cold.known };
     // It was started and never came to listen: begin afresh.
     await this.destroy(signal);
     return undefined;
