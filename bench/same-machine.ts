@@ -63,7 +63,7 @@ async function openGuest(
   signal: AbortSignal,
 ): Promise<SourceSession> {
   const { name, stateDir } = labHost(lab, 'a');
-  const driver = driverNamed('qemu', { name, stateDir, drivers: {} });
+  const driver = await driverNamed('qemu', { name, stateDir, drivers: {} });
   if (isManaged(driver)) throw new Error('the driver qemu is direct');
   const startTicks = startTicksOf(pid);
   if (startTicks === undefined) throw new Error(`${GUEST} has ended`);

@@ -65,17 +65,17 @@ export type Happened =
 async function moveThereAndBack(shape: Shape, route: Route, started: Started): Promise<Happened> {
   const signal = AbortSignal.timeout(TRIAL_MS);
   const { root } = started.host;
-  const driver = (name: string, binary: string): DirectDriver =>
+  const driver = (name: string, binary: string): Promise<DirectDriver> =>
     driverAt(root, name, binary, started);
-  const here = driver('a', route.from);
-  const there = driver('b', route.to);
+  const here = await driver('a', route.from);
+  const there = await driver('b', route.to);
   const found = await find(shape, here, started.process, signal);
   if (found.handle === undefined) return withoutHandle(found);
   await prepare(shape, found.handle, signal);
   const { handle } = found;
   const first = await hop({ from: here, to: there, handle, started, mode: route.mode }, signal);
   if (first.is === 'refused') return first;
-  const back = driver('c', route.from);
+  const back = await driver('c', route.from);
   const leg = { from: there, to: back, handle: first.handle, started, mode: route.mode };
   const second = await hop(leg, signal);
   if (second.is === 'refused') {
@@ -85,8 +85,13 @@ async function moveThereAndBack(shape: Shape, route: Route, started: Started): P
   return { is: 'moved', warnings: first.warnings, lost: [...first.lost, ...second.lost] };
 }
 
-function driverAt(root: string, name: string, binary: string, { images }: Started): DirectDriver {
-  const made = driverNamed('qemu', {
+async function driverAt(
+  root: string,
+  name: string,
+  binary: string,
+  { images }: Started,
+): Promise<DirectDriver> {
+  const made = await driverNamed('qemu', {
     name,
     stateDir: path.join(root, name),
     drivers: {

@@ -19,9 +19,9 @@ export interface ConfigProblem {
 }
 
 /** What an agent would meet with this configuration on this host. Looks, and changes nothing. */
-export function configProblems(config: AgentConfig): ConfigProblem[] {
+export async function configProblems(config: AgentConfig): Promise<ConfigProblem[]> {
   return [
-    ...ofDrivers(config),
+    ...(await ofDrivers(config)),
     ...ofCertificate(config),
     ...ofAuthority(config),
     ...ofKey(config),
@@ -31,9 +31,9 @@ export function configProblems(config: AgentConfig): ConfigProblem[] {
   ];
 }
 
-function ofDrivers(config: AgentConfig): ConfigProblem[] {
+async function ofDrivers(config: AgentConfig): Promise<ConfigProblem[]> {
   try {
-    allDrivers(config);
+    await allDrivers(config);
     return [];
   } catch (thrown) {
     const what = toGodwitError(thrown).message;

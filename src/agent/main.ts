@@ -22,7 +22,7 @@ export async function runAgent(configFile: string): Promise<void> {
     );
   const agent = await startAgent({
     config,
-    drivers: allDrivers(config),
+    drivers: await allDrivers(config),
     movers: moverProcesses(file),
     apart: askProcess(file),
     log,

@@ -19,7 +19,7 @@ const DIAGNOSE_MS = 180_000;
  * read, GODWIT_USAGE where it names no such manager.
  */
 export async function diagnoseManager(name: string, configFile: string): Promise<ManagerFinding[]> {
-  const managers = managersOf(loadAgentConfig(configFile));
+  const managers = await managersOf(loadAgentConfig(configFile));
   const found = managers.find((each) => each.name === name);
   if (found === undefined) {
     const names = managers.map((each) => each.name);
@@ -49,6 +49,6 @@ export async function diagnoseIn(
   config: AgentConfig,
   signal: AbortSignal,
 ): Promise<ManagerFinding[] | undefined> {
-  const [driver] = managersOf(config);
+  const [driver] = await managersOf(config);
   return driver?.diagnose(signal);
 }

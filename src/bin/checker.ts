@@ -14,7 +14,7 @@ if (config === COMPILES_AHEAD) {
   await Promise.all([
     import('../agent/peers.ts'),
     import('../agent/preflight/examine.ts'),
-    import('../drivers/registry.ts'),
+    import('../drivers/registry.ts').then(({ loadDrivers }) => loadDrivers()),
     import('../mover/direct/destination/assess.ts'),
     import('../mover/direct/destination/parts.ts'),
   ]);

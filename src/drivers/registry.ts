@@ -6,19 +6,9 @@ import { godwitError } from '../errors.ts';
 import { problemsOf } from '../settings.ts';
 import type { DirectDriver } from './port/direct.ts';
 import type { ManagedDriver } from './port/managed.ts';
-import { CriuDriver } from './criu/driver.ts';
-import { criuOptions } from './criu/options.ts';
-import { RemoteManagedDriver, remoteOptions } from './fake/remote.ts';
 import type { FakeManager, ManagerOptions } from './fake/managed.ts';
 import type { FakeWorld, WorldOptions } from './fake/world.ts';
-import { HypervDriver } from './hyperv/driver.ts';
-import { hypervOptions } from './hyperv/options.ts';
-import { LibvirtDriver } from './libvirt/driver.ts';
-import { libvirtOptions } from './libvirt/options.ts';
-import { QemuDriver } from './qemu/driver.ts';
 import { qemuMoved, qemuOptions } from './qemu/options.ts';
-import { VsphereDriver } from './vsphere/driver.ts';
-import { vsphereOptions } from './vsphere/options.ts';
 
 /** A driver of either shape, as the registry gives it. */
 export type Driver = DirectDriver | ManagedDriver;
@@ -29,84 +19,88 @@ export function isManaged(driver: Driver): driver is ManagedDriver {
 }
 
 type HostConfig = Pick<AgentConfig, 'name' | 'stateDir' | 'drivers'> & Partial<AgentConfig>;
+type Make = (config: HostConfig, section: unknown) => Driver;
 
 /** A driver as it is added: its section of the configuration, and how it is made from it. */
 interface Entry {
-  readonly make: (config: HostConfig, section: unknown) => Driver;
+  /** Only what this host has is loaded: each driver brings its own libraries, and a mover works with one of them. */
+  readonly load: () => Promise<Make>;
   /** Options that earlier builds had at the top of the configuration: there -> in the section. */
-  readonly moved: Readonly<Record<string, string>>;
+  readonly moved?: Readonly<Record<string, string>>;
   /** This host has it only where its section of the configuration is there: a manager is not everywhere. */
   readonly onlyConfigured: boolean;
 }
 
-function entry<T>(
+/** Reads the section by its schema. */
+function maker<T>(
   name: string,
   schema: z.ZodType<T>,
   make: (config: HostConfig, options: T) => Driver,
-  { moved = {}, onlyConfigured = false }: Partial<Omit<Entry, 'make'>> = {},
-): Entry {
-  return {
-    moved,
-    onlyConfigured,
-    make: (config, section) => {
-      const parsed = schema.safeParse(section);
-      if (parsed.success) return make(config, parsed.data);
-      const written = configTextOf(config) ?? { text: '' };
-      throw configError(config, problemsOf(written, schema, parsed.error, ['drivers', name]));
-    },
+): Make {
+  return (config, section) => {
+    const parsed = schema.safeParse(section);
+    if (parsed.success) return make(config, parsed.data);
+    const written = configTextOf(config) ?? { text: '' };
+    throw configError(config, problemsOf(written, schema, parsed.error, ['drivers', name]));
   };
 }
 
 /** Every driver by its name: the one place where a driver is added. */
 const DRIVERS: Readonly<Record<string, Entry>> = {
-  qemu: entry(
-    'qemu',
-    qemuOptions,
-    ({ name, stateDir }, { programs, user, cgroup, imageDirs, tpm, luks, baseline }) =>
-      new QemuDriver({
-        host: name,
-        binaries: programs,
-        user,
-        cgroup,
-        tpm,
-        luks,
-        baseline,
-        imageDirs,
-        guestsDir: path.join(stateDir, 'guests'),
-        cacheDir: path.join(stateDir, 'cache'),
-      }),
-    { moved: qemuMoved },
-  ),
-  libvirt: entry(
-    'libvirt',
-    libvirtOptions,
-    ({ name }, options) => new LibvirtDriver(name, options),
-    {
-      onlyConfigured: true,
+  qemu: {
+    moved: qemuMoved,
+    onlyConfigured: false,
+    load: async () => {
+      const { QemuDriver } = await import('./qemu/driver.ts');
+      return maker('qemu', qemuOptions, ({ name, stateDir }, { programs, ...options }) => {
+        const guestsDir = path.join(stateDir, 'guests');
+        const cacheDir = path.join(stateDir, 'cache');
+        return new QemuDriver({ host: name, binaries: programs, ...options, guestsDir, cacheDir });
+      });
     },
-  ),
-  vsphere: entry('vsphere', vsphereOptions, (_, options) => new VsphereDriver(options), {
+  },
+  libvirt: {
     onlyConfigured: true,
-  }),
-  hyperv: entry('hyperv', hypervOptions, ({ name }, options) => new HypervDriver(name, options), {
+    load: async () => {
+      const { LibvirtDriver } = await import('./libvirt/driver.ts');
+      const { libvirtOptions } = await import('./libvirt/options.ts');
+      return maker('libvirt', libvirtOptions, ({ name }, own) => new LibvirtDriver(name, own));
+    },
+  },
+  vsphere: {
     onlyConfigured: true,
-  }),
-  criu: entry(
-    'criu',
-    criuOptions,
-    ({ name, stateDir }, options) =>
-      new CriuDriver(name, options, path.join(stateDir, 'containers')),
-    { onlyConfigured: true },
-  ),
+    load: async () => {
+      const { VsphereDriver } = await import('./vsphere/driver.ts');
+      const { vsphereOptions } = await import('./vsphere/options.ts');
+      return maker('vsphere', vsphereOptions, (_, options) => new VsphereDriver(options));
+    },
+  },
+  hyperv: {
+    onlyConfigured: true,
+    load: async () => {
+      const { HypervDriver } = await import('./hyperv/driver.ts');
+      const { hypervOptions } = await import('./hyperv/options.ts');
+      return maker('hyperv', hypervOptions, ({ name }, own) => new HypervDriver(name, own));
+    },
+  },
+  criu: {
+    onlyConfigured: true,
+    load: async () => {
+      const { CriuDriver } = await import('./criu/driver.ts');
+      const { criuOptions } = await import('./criu/options.ts');
+      return maker('criu', criuOptions, ({ name, stateDir }, options) => {
+        return new CriuDriver(name, options, path.join(stateDir, 'containers'));
+      });
+    },
+  },
   /** A pretended manager, for tests and trials. */
-  fake: entry(
-    'fake',
-    remoteOptions,
-    ({ name }, options) => new RemoteManagedDriver(name, options),
-    {
-      onlyConfigured: true,
+  fake: {
+    onlyConfigured: true,
+    load: async () => {
+      const { RemoteManagedDriver, remoteOptions } = await import('./fake/remote.ts');
+      return maker('fake', remoteOptions, ({ name }, own) => new RemoteManagedDriver(name, own));
     },
-  ),
+  },
 };
 
 /** The driver of messages and records that name none: there was no other when they were made. */
@@ -121,10 +115,12 @@ export function driverSaid(name: string): { readonly driver?: string } {
  * The driver of that name, set up for this host. GODWIT_PROTOCOL_INVALID for a name that is none, GODWIT_CONFIG where its
  * section of the configuration is wrong.
  */
-export function driverNamed(name: string | undefined, config: HostConfig): Driver {
+export async function driverNamed(name: string | undefined, config: HostConfig): Promise<Driver> {
   const wanted = name ?? UNNAMED;
   const found = Object.hasOwn(DRIVERS, wanted) ? DRIVERS[wanted] : undefined;
-  if (found !== undefined && isHere(wanted, found, config)) return made(wanted, found, config);
+  if (found !== undefined && isHere(wanted, found, config)) {
+    return made(wanted, found, config);
+  }
   throw godwitError('GODWIT_PROTOCOL_INVALID', {
     peer: 'the other host',
     expected: `a driver (${Object.keys(DRIVERS).join(', ')})`,
@@ -132,23 +128,27 @@ export function driverNamed(name: string | undefined, config: HostConfig): Drive
   });
 }
 
+/** Loads every driver, whatever this host has: to have their sources compiled ahead. */
+export async function loadDrivers(): Promise<void> {
+  await Promise.all(Object.values(DRIVERS).map(async ({ load }) => load()));
+}
+
 /** Every driver of this host. GODWIT_CONFIG where a section of the configuration is wrong, or of no driver. */
-export function allDrivers(config: HostConfig): Driver[] {
+export async function allDrivers(config: HostConfig): Promise<Driver[]> {
   const other = Object.keys(config.drivers).find((name) => !Object.hasOwn(DRIVERS, name));
   if (other !== undefined) {
     const known = Object.keys(DRIVERS).join(', ');
     throw configError(config, `drivers.${other} is of no driver; there is ${known}`);
   }
-  return Object.entries(DRIVERS)
-    .filter(([name, found]) => isHere(name, found, config))
-    .map(([name, found]) => made(name, found, config));
+  const here = Object.entries(DRIVERS).filter(([name, found]) => isHere(name, found, config));
+  return Promise.all(here.map(([name, found]) => made(name, found, config)));
 }
 
 /** A driver whose manager can be asked how it is. */
 export type DiagnosableDriver = ManagedDriver & Required<Pick<ManagedDriver, 'diagnose'>>;
 
-export function managersOf(config: HostConfig): DiagnosableDriver[] {
-  return allDrivers(config).filter(
+export async function managersOf(config: HostConfig): Promise<DiagnosableDriver[]> {
+  return (await allDrivers(config)).filter(
     (driver): driver is DiagnosableDriver => isManaged(driver) && driver.diagnose !== undefined,
   );
 }
@@ -160,13 +160,17 @@ function isHere(name: string, { onlyConfigured }: Entry, { drivers }: HostConfig
 
 /** One line for each option that is still where earlier builds had it, and where it belongs. */
 export function movedOptions(config: HostConfig): string[] {
-  return Object.entries(DRIVERS).flatMap(([driver, { moved }]) =>
+  return Object.entries(DRIVERS).flatMap(([driver, { moved = {} }]) =>
     movedIn(config, moved).map(([old, now]) => `${old} is now drivers.${driver}.${now}`),
   );
 }
 
 /** A driver from its section, to which options in their old places are added. */
-function made(name: string, { make, moved }: Entry, config: HostConfig): Driver {
+async function made(
+  name: string,
+  { load, moved = {} }: Entry,
+  config: HostConfig,
+): Promise<Driver> {
   const section = z.record(z.string(), z.unknown()).safeParse(config.drivers[name] ?? {});
   if (!section.success) throw configError(config, `drivers.${name} is not an object`);
   const options = { ...section.data };
@@ -176,10 +180,13 @@ function made(name: string, { make, moved }: Entry, config: HostConfig): Driver 
     }
     options[now] = value;
   }
-  return make(config, options);
+  return (await load())(config, options);
 }
 
-function movedIn(config: HostConfig, moved: Entry['moved']): [string, string, unknown][] {
+function movedIn(
+  config: HostConfig,
+  moved: NonNullable<Entry['moved']>,
+): [string, string, unknown][] {
   const given = new Map<string, unknown>(Object.entries(config));
   return Object.entries(moved).flatMap(([old, now]): [string, string, unknown][] =>
     given.get(old) === undefined ? [] : [[old, now, given.get(old)]],

@@ -73,7 +73,7 @@ async function runSource(
   request: SourceMoverRequest | ManagedMoverRequest,
   log: Log,
 ): Promise<void> {
-  const driver = driverNamed(request.handle.driver, config);
+  const driver = await driverNamed(request.handle.driver, config);
   if (isManagedRequest(request)) {
     if (!isManaged(driver)) throw shapeError(request);
     return runManaged(dir, config, { request, driver }, log);
@@ -141,7 +141,7 @@ async function runDestination(
   log: Log,
 ): Promise<void> {
   const { openDestination } = await import('./direct/destination/main.ts');
-  const driver = driverNamed(request.admission.driver, config);
+  const driver = await driverNamed(request.admission.driver, config);
   if (isManaged(driver)) {
     const reason = `the manager of ${driver.name} has no mover at the destination`;
     throw godwitError('GODWIT_CAPABILITY', { what: 'a destination’s mover', reason });

@@ -19,7 +19,8 @@ async function problemsOf(
   const { config } = await host('a', {});
   const { pkiDir, stateDir, name, address } = config;
   const all = { name, address, stateDir, ...(pkiDir !== undefined && { pkiDir }), ...change };
-  return configProblems(agentConfig.parse(all)).map(({ what, isFatal }) => ({ what, isFatal }));
+  const problems = await configProblems(agentConfig.parse(all));
+  return problems.map(({ what, isFatal }) => ({ what, isFatal }));
 }
 
 test('a configuration that fits its host has no problem', async (t) => {
@@ -49,7 +50,7 @@ test('each path that leads nowhere is named by its setting', async (t) => {
   writeFileSync(file, '');
   const there = path.join(config.stateDir, 'images');
   mkdirSync(there);
-  const problems = configProblems({
+  const problems = await configProblems({
     ...config,
     caDir: file,
     hooks: { directory: '/no/hooks' },
@@ -92,7 +93,7 @@ test('a key that others can read is named, and keeps nothing from starting', asy
   const { host } = await fleet(t);
   const { config } = await host('a', {});
   chmodSync(path.join(pkiDirOf(config), 'host.key'), 0o640);
-  const [problem, ...others] = configProblems(config);
+  const [problem, ...others] = await configProblems(config);
   assert.deepEqual(others, []);
   assert.match(problem?.what ?? '', /host\.key can be read by others than its owner \(mode 640\)/);
   assert.equal(problem?.isFatal, false);
@@ -108,7 +109,12 @@ test('a port that another process has is named with that process', async (t) => 
   const address = `127.0.0.1:${port}`;
   // Its own agent would be no stranger: that one serves a socket in its stateDir.
   const stateDir = path.join(config.stateDir, 'elsewhere');
-  const [problem] = configProblems({ ...config, address, stateDir, pkiDir: pkiDirOf(config) });
+  const [problem] = await configProblems({
+    ...config,
+    address,
+    stateDir,
+    pkiDir: pkiDirOf(config),
+  });
   assert.match(problem?.what ?? '', new RegExp(`is taken by .*process ${process.pid}`));
   assert.equal(problem?.isFatal, true);
 });

@@ -140,8 +140,8 @@ export async function makeQemuPlace(plan: QemuPlan): Promise<QemuPlace> {
     };
   };
   const images = path.join(directory, 'images');
-  const driver = (name: string, qemu: string) => {
-    const made = driverNamed('qemu', {
+  const driver = async (name: string, qemu: string) => {
+    const made = await driverNamed('qemu', {
       name,
       stateDir: path.join(directory, name),
       drivers: { qemu: { programs: [qemu], user: 'agent', cgroup: 'none', imageDirs: [images] } },
@@ -164,8 +164,8 @@ export async function makeQemuPlace(plan: QemuPlan): Promise<QemuPlace> {
   return {
     tiny,
     directory,
-    source: driver('a', plan.source),
-    destination: driver('b', plan.destination),
+    source: await driver('a', plan.source),
+    destination: await driver('b', plan.destination),
     sourceHost: 'a',
     destinationOptions: {
       host: 'b',

@@ -8,40 +8,41 @@ const configOf = (more: object) =>
   parseAgentConfig('a.json', JSON.stringify({ ...least, ...more }));
 
 describe('the drivers of a host', () => {
-  test('are made from their sections of the configuration, with defaults where it has none', () => {
+  test('are made from their sections of the configuration, with defaults where it has none', async () => {
     const section = { programs: ['/opt/qemu'], user: 'agent', imageDirs: [] };
     for (const drivers of [undefined, {}, { qemu: {} }, { qemu: section }]) {
       assert.deepEqual(
-        allDrivers(configOf({ drivers })).map(({ name }) => name),
+        (await allDrivers(configOf({ drivers }))).map(({ name }) => name),
         ['qemu'],
       );
     }
   });
 
-  test('a pretended manager is there only where it is configured, and no peer can name it elsewhere', () => {
+  test('a pretended manager is there only where it is configured, and no peer can name it elsewhere', async () => {
     const fake = { fake: { manager: '/run/manager.sock' } };
-    const all = allDrivers(configOf({ drivers: fake }));
+    const all = await allDrivers(configOf({ drivers: fake }));
     assert.deepEqual(
       all.map(({ name }) => name),
       ['qemu', 'fake'],
     );
-    assert.equal(driverNamed('fake', configOf({ drivers: fake })).capabilities.shape, 'managed');
-    assert.throws(() => driverNamed('fake', configOf({})), { code: 'GODWIT_PROTOCOL_INVALID' });
+    const { capabilities } = await driverNamed('fake', configOf({ drivers: fake }));
+    assert.equal(capabilities.shape, 'managed');
+    await assert.rejects(driverNamed('fake', configOf({})), { code: 'GODWIT_PROTOCOL_INVALID' });
   });
 
-  test('are switched off by false: none is listed, and no peer can name one', () => {
+  test('are switched off by false: none is listed, and no peer can name one', async () => {
     const off = configOf({ drivers: { qemu: false, fake: { manager: '/run/manager.sock' } } });
     assert.deepEqual(
-      allDrivers(off).map(({ name }) => name),
+      (await allDrivers(off)).map(({ name }) => name),
       ['fake'],
     );
     for (const name of ['qemu', undefined])
-      assert.throws(() => driverNamed(name, off), { code: 'GODWIT_PROTOCOL_INVALID' });
+      await assert.rejects(driverNamed(name, off), { code: 'GODWIT_PROTOCOL_INVALID' });
   });
 
-  test('read their options where earlier builds had them, and say once where each belongs', () => {
+  test('read their options where earlier builds had them, and say once where each belongs', async () => {
     const config = configOf({ qemu: ['/opt/qemu'], qemuUser: 'agent', imageDirs: ['/boot'] });
-    assert.equal(allDrivers(config).length, 1);
+    assert.equal((await allDrivers(config)).length, 1);
     assert.deepEqual(movedOptions(config), [
       'qemu is now drivers.qemu.programs',
       'qemuUser is now drivers.qemu.user',
@@ -50,7 +51,7 @@ describe('the drivers of a host', () => {
     assert.deepEqual(movedOptions(configOf({ drivers: { qemu: { user: 'agent' } } })), []);
   });
 
-  test('refuse a section that is wrong, wherever its options are, and one of no driver', () => {
+  test('refuse a section that is wrong, wherever its options are, and one of no driver', async () => {
     const wrong: readonly (readonly [object, RegExp])[] = [
       [{ drivers: { qemu: { program: [] } } }, /program/],
       [{ drivers: { qemu: { user: 'root' } } }, /neither "agent"/],
@@ -61,21 +62,18 @@ describe('the drivers of a host', () => {
       [{ qemu: [], drivers: { qemu: { programs: [] } } }, /are the same: remove qemu/],
     ];
     for (const [more, what] of wrong) {
-      assert.throws(
-        () => allDrivers(configOf(more)),
-        (error: Error & { code?: string }) => {
-          assert.equal(error.code, 'GODWIT_CONFIG');
-          assert.match(error.message, what);
-          return true;
-        },
-      );
+      await assert.rejects(allDrivers(configOf(more)), (error: Error & { code?: string }) => {
+        assert.equal(error.code, 'GODWIT_CONFIG');
+        assert.match(error.message, what);
+        return true;
+      });
     }
   });
 
-  test('one that is none is refused by its name; one that is not named is the first', () => {
-    assert.throws(() => driverNamed('constructor', configOf({})), {
+  test('one that is none is refused by its name; one that is not named is the first', async () => {
+    await assert.rejects(driverNamed('constructor', configOf({})), {
       code: 'GODWIT_PROTOCOL_INVALID',
     });
-    assert.equal(driverNamed(undefined, configOf({})).name, 'qemu');
+    assert.equal((await driverNamed(undefined, configOf({}))).name, 'qemu');
   });
 });

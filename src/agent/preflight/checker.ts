@@ -37,7 +37,7 @@ async function partsFor({ what }: ApartQuestion, config: AgentConfig): Promise<W
   };
   if (what === 'storage') return parts;
   const { allDrivers } = await import('../../drivers/registry.ts');
-  const drivers = allDrivers(config);
+  const drivers = await allDrivers(config);
   if (what === 'assess') return { ...parts, drivers };
   const { Fleet } = await import('../../host/fleet.ts');
   const { hostCredentials } = await import('../../host/credentials.ts');

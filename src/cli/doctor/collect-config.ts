@@ -27,7 +27,7 @@ export async function readConfig(
   try {
     const settings = loadAgentConfig(file);
     const pkiDir = settings.pkiDir ?? path.join(settings.stateDir, 'pki');
-    const problems = configProblems(settings);
+    const problems = await configProblems(settings);
     return { config: { file, state: 'read', pkiDir, problems }, settings };
   } catch (error) {
     const reason = toGodwitError(error).message.replace(`${file}: `, '').replaceAll('\n', '; ');

@@ -47,9 +47,9 @@ export async function makeContainerSite(): Promise<ContainerSite> {
     return { ...files, keyFile: path.join(pki, 'host.key'), directory: tls, peer };
   };
   const root = (host: string): string => path.join(directory, host, 'runc');
-  const driver = (name: string): DirectDriver => {
+  const driver = async (name: string): Promise<DirectDriver> => {
     const section = { root: root(name), layerDirs: [layerDirectory()] };
-    const made = driverNamed('criu', {
+    const made = await driverNamed('criu', {
       name,
       stateDir: path.join(directory, name),
       drivers: { criu: section },
@@ -75,8 +75,8 @@ export async function makeContainerSite(): Promise<ContainerSite> {
   return {
     directory,
     listed: (host) => labRunc(root(host), ['list', '-q']),
-    source: driver('a'),
-    destination: driver('b'),
+    source: await driver('a'),
+    destination: await driver('b'),
     sourceHost: 'a',
     destinationOptions: {
       host: 'b',
