@@ -1,4 +1,4 @@
-import { copyFile, mkdir, readFile, rm } from 'node:fs/promises';
+import { chown, copyFile, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { withDeadline } from '../src/deadline.ts';
 import { systemClock } from '../src/clock.ts';
@@ -126,7 +126,10 @@ async function startDestination(
   { dir, tap }: Places,
   argv: readonly string[],
 ): Promise<void> {
-  await mkdir(dir, { recursive: true, mode: 0o700 });
+  const logs = argv.flatMap((word) => /,logfile=([^,]+)/.exec(word)?.slice(1) ?? []);
+  for (const made of [dir, ...logs.map((file) => path.dirname(file))]) {
+    await mkdir(made, { recursive: true, mode: 0o700 });
+  }
   const { namespace } = labHost(lab, to);
   await runCommand(inLab(lab.entry, ['ip', '-n', namespace, '-batch', '-']), {
     input: `tuntap add dev ${tap} mode tap\nlink set ${tap} master ${HOST_BRIDGE} up\n`,
@@ -156,7 +159,7 @@ async function prepare(move: HandMove, left: Monitor, right: Monitor): Promise<v
     await monitor.execute('object-add', {
       'qom-type': 'tls-creds-x509',
       id: CREDENTIALS,
-      dir: await layOutCredentials(move.lab, host, endpoint),
+      dir: await layOutCredentials(move, host, endpoint),
       endpoint,
       'verify-peer': true,
       priority: 'NORMAL:-VERS-ALL:+VERS-TLS1.3',
@@ -237,9 +240,9 @@ async function settle(right: Monitor): Promise<void> {
   await right.execute('object-del', { id: CREDENTIALS });
 }
 
-/** The host's own certificate under the names that QEMU looks for. */
+/** The host's own certificate under the names that QEMU looks for, for the user that this QEMU is. */
 async function layOutCredentials(
-  lab: Lab,
+  { lab, guest }: HandMove,
   host: string,
   endpoint: 'client' | 'server',
 ): Promise<string> {
@@ -250,5 +253,10 @@ async function layOutCredentials(
   await copyFile(path.join(pki, 'ca.crt'), path.join(dir, 'ca-cert.pem'));
   await copyFile(path.join(pki, 'host.crt'), path.join(dir, `${endpoint}-cert.pem`));
   await copyFile(path.join(pki, 'host.key'), path.join(dir, `${endpoint}-key.pem`));
+  const { pid } = await witnessedQemu(lab, guest, host);
+  const { uid, gid } = await stat(`/proc/${pid}`);
+  for (const each of [path.dirname(dir), dir, ...(await readdir(dir))]) {
+    await chown(path.resolve(dir, each), uid, gid);
+  }
   return dir;
 }
