@@ -75,27 +75,31 @@ export function pairMeasures(
   const runs = godwit.length;
   const of = (side: readonly DiskMove[], value: (each: DiskMove) => number): number =>
     median(side.map(value));
-  const told = (what: string, value: number, unit: string): Measure => {
+  const reported = (what: string, value: number, unit: string): Measure => {
     return { name: `${name}: ${what}`, value, unit, runs };
   };
   const total = ({ totalMs }: DiskMove): number => totalMs;
   const gap = ({ clientGapMs }: DiskMove): number => clientGapMs;
   return [
     {
-      ...told('total time, Godwit / by hand', of(godwit, total) / of(hand, total), 'x'),
+      ...reported('total time, Godwit / by hand', of(godwit, total) / of(hand, total), 'x'),
       target: { atMost: 1.1 },
     },
     {
-      ...told('on the link, of allocated and rewritten', of(godwit, shareOfNeeded), 'x'),
+      ...reported('on the link, of allocated and rewritten', of(godwit, shareOfNeeded), 'x'),
       target: { atMost: 1.05 },
     },
-    told('the same by hand', of(hand, shareOfNeeded), 'x'),
-    told('total time, Godwit', of(godwit, total), 'ms'),
-    told('total time, by hand', of(hand, total), 'ms'),
-    told('client gap, Godwit', of(godwit, gap), 'ms'),
-    told('client gap, by hand', of(hand, gap), 'ms'),
-    told('rewritten meanwhile', of(godwit, ({ rewrittenBytes }) => rewrittenBytes) / MIB, 'MiB'),
-    told(
+    reported('the same by hand', of(hand, shareOfNeeded), 'x'),
+    reported('total time, Godwit', of(godwit, total), 'ms'),
+    reported('total time, by hand', of(hand, total), 'ms'),
+    reported('client gap, Godwit', of(godwit, gap), 'ms'),
+    reported('client gap, by hand', of(hand, gap), 'ms'),
+    reported(
+      'rewritten meanwhile',
+      of(godwit, ({ rewrittenBytes }) => rewrittenBytes) / MIB,
+      'MiB',
+    ),
+    reported(
       'whole `godwit migrate`',
       of(godwit, ({ wallMs = 0 }) => wallMs),
       'ms',
@@ -106,16 +110,16 @@ export function pairMeasures(
 /** Of a 20 GiB image with 300 MiB in it. */
 export function thinMeasures(name: string, moved: readonly ThinMove[]): Measure[] {
   const of = (value: (each: ThinMove) => number): number => median(moved.map(value));
-  const told = (what: string, value: number, unit: string): Measure => {
+  const reported = (what: string, value: number, unit: string): Measure => {
     return { name: `${name}: ${what}`, value, unit, runs: moved.length };
   };
   const link = of(({ linkBytes, memoryBytes }) => linkBytes - memoryBytes) / MIB;
   const after = of(({ allocatedAfter }) => allocatedAfter) / MIB;
   return [
-    { ...told('on the link', link, 'MiB'), target: { atMost: 330 } },
-    { ...told('allocated at the end', after, 'MiB'), target: { atMost: 310 } },
-    told('allocated before', of(({ allocatedBefore }) => allocatedBefore) / MIB, 'MiB'),
-    told(
+    { ...reported('on the link', link, 'MiB'), target: { atMost: 330 } },
+    { ...reported('allocated at the end', after, 'MiB'), target: { atMost: 310 } },
+    reported('allocated before', of(({ allocatedBefore }) => allocatedBefore) / MIB, 'MiB'),
+    reported(
       'total time',
       of(({ totalMs }) => totalMs),
       'ms',

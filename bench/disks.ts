@@ -116,8 +116,8 @@ async function mustBeTheSame(kept: string, image: string, signal: AbortSignal): 
 function describe(moved: Seen): string {
   const { totalMs, clientGapMs, linkBytes, memoryBytes, rewrittenBytes, wallMs, report } = moved;
   const mib = (bytes: number): string => `${(bytes / MIB).toFixed(1)} MiB`;
-  const { linkBytes: told } = report?.diskLink ?? {};
-  const link = told === undefined ? '' : `, ${mib(told)} by the report`;
+  const { linkBytes: reported } = report?.diskLink ?? {};
+  const link = reported === undefined ? '' : `, ${mib(reported)} by the report`;
   const wall = wallMs === undefined ? '' : `, the command ${(wallMs / 1000).toFixed(1)} s`;
   return (
     `${(totalMs / 1000).toFixed(2)} s, client gap ${clientGapMs.toFixed(0)} ms, ` +

@@ -1,7 +1,7 @@
 /** Clients of a controller's events, for bench/events: each has a connection of its own. Speaks to its parent over IPC. */
 import { readFileSync } from 'node:fs';
 import tls from 'node:tls';
-import type { ClientsTold } from './events-words.ts';
+import type { ClientsReported } from './events-words.ts';
 
 const [address = '', caFile = '', token = '', count = '0', reads = 'all'] = process.argv.slice(2);
 const [host = '', port = ''] = address.split(':');
@@ -51,7 +51,7 @@ for (let made = 0; made < Number(count); made += AT_ONCE) {
   await Promise.all(Array.from({ length: batch }, follow));
 }
 process.on('message', () => {
-  const said: ClientsTold = { open, events, resets };
+  const said: ClientsReported = { open, events, resets };
   process.send?.(said);
 });
 process.on('disconnect', () => process.exit(0));

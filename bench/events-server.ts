@@ -18,7 +18,7 @@ import { EventLog } from '../src/event-log.ts';
 import { silentLog } from '../src/log.ts';
 import type { FleetNews } from '../src/protocol/controller/events.ts';
 import { Refusals } from '../src/rpc/refusals.ts';
-import type { EventsOrder, EventsTold } from './events-words.ts';
+import type { EventsOrder, EventsReported } from './events-words.ts';
 
 const [stateDir = '', webAddress = ''] = process.argv.slice(2);
 const config = controllerConfig.parse({
@@ -81,18 +81,18 @@ function socketsOpen(): number {
   }).length;
 }
 
-let told = 0;
+let reported = 0;
 /** News of about that size, as of a host that changes. */
 function tell(bytes: number): void {
-  told += 1;
-  const name = `host-${told % 1000}`;
+  reported += 1;
+  const name = `host-${reported % 1000}`;
   const host = {
     name,
     address: '10.0.0.1:7443',
     state: 'silent' as const,
     since: '2026-11-23T09:00:00Z',
     reason: 'x'.repeat(bytes),
-    guests: told,
+    guests: reported,
   };
   log.add({ type: 'host', host });
   for (const socket of followers) mostHeldBytes = Math.max(mostHeldBytes, socket.writableLength);
@@ -108,8 +108,8 @@ process.on('message', (order: EventsOrder) => {
     }, 20);
   }
   const { rss } = process.memoryUsage();
-  const said: EventsTold = {
-    told,
+  const said: EventsReported = {
+    reported,
     followers: followers.size,
     sockets: socketsOpen(),
     mostHeldBytes,

@@ -6,8 +6,8 @@ export interface EventsOrder {
   readonly bytes: number;
 }
 
-export interface EventsTold {
-  readonly told: number;
+export interface EventsReported {
+  readonly reported: number;
   /** Streams that have not let go of everything. */
   readonly followers: number;
   /** Of the process, by its descriptors. */
@@ -17,7 +17,7 @@ export interface EventsTold {
   readonly rss: number;
 }
 
-export interface ClientsTold {
+export interface ClientsReported {
   readonly open: number;
   /** Events, of all clients together. */
   readonly events: number;

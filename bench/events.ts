@@ -7,7 +7,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { initCa, issue, storeCredentials } from '../src/agent/pki/authority.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
-import type { ClientsTold, EventsOrder, EventsTold } from './events-words.ts';
+import type { ClientsReported, EventsOrder, EventsReported } from './events-words.ts';
 
 const EACH_HALF = 250;
 const SLOW = 20;
@@ -61,8 +61,8 @@ async function measure(
   const { address, token } = server.ready as { address: string; token: string };
   const clients = (space: string, count: number, reads: string): Promise<Started> =>
     started(space, 'events-clients.ts', [address, caFile, token, String(count), reads]);
-  const order = async (what: EventsOrder): Promise<EventsTold> =>
-    (await ask(server.child, what)) as EventsTold;
+  const order = async (what: EventsOrder): Promise<EventsReported> =>
+    (await ask(server.child, what)) as EventsReported;
 
   const before = await order(QUIET);
   say(`${2 * EACH_HALF} clients begin`);
@@ -75,18 +75,18 @@ async function measure(
   ip('-n', spaces.there, 'link', 'set', 'eth0', 'down');
   const goneMs = performance.now();
   await stop(vanishing.child);
-  const isBack = (told: EventsTold): boolean =>
-    told.followers <= EACH_HALF && told.sockets <= before.sockets + EACH_HALF;
+  const isBack = (reported: EventsReported): boolean =>
+    reported.followers <= EACH_HALF && reported.sockets <= before.sockets + EACH_HALF;
   const backMs = (await until(() => order(QUIET), isBack, signal)) - goneMs;
 
   // Those that stayed go on hearing everything.
-  const heardBefore = ((await ask(staying.child)) as ClientsTold).events;
+  const heardBefore = ((await ask(staying.child)) as ClientsReported).events;
   await order({ perS: 50, bytes: 100 });
   await sleep(1000);
-  const { told } = await order(QUIET);
+  const { reported } = await order(QUIET);
   await sleep(2000);
-  const heard = (await ask(staying.child)) as ClientsTold;
-  const missed = told * EACH_HALF - (heard.events - heardBefore);
+  const heard = (await ask(staying.child)) as ClientsReported;
+  const missed = reported * EACH_HALF - (heard.events - heardBefore);
   await stop(staying.child);
   await until(
     () => order(QUIET),
@@ -99,13 +99,13 @@ async function measure(
   const kernel = await flood(server.child, order, signal);
   const after = await order(QUIET);
   await stop(slow.child);
-  return measuresOf({ backMs, missed, heard, told, kernel, after });
+  return measuresOf({ backMs, missed, heard, reported, kernel, after });
 }
 
 /** The most that the kernel kept of one connection while news came, bytes. */
 async function flood(
   server: ChildProcess,
-  order: (what: EventsOrder) => Promise<EventsTold>,
+  order: (what: EventsOrder) => Promise<EventsReported>,
   signal: AbortSignal,
 ): Promise<number> {
   await order(FLOOD);
@@ -122,10 +122,10 @@ async function flood(
 function measuresOf(of: {
   readonly backMs: number;
   readonly missed: number;
-  readonly heard: ClientsTold;
-  readonly told: number;
+  readonly heard: ClientsReported;
+  readonly reported: number;
   readonly kernel: number;
-  readonly after: EventsTold;
+  readonly after: EventsReported;
 }): Measure[] {
   const plain = (name: string, value: number, unit: string): Measure => ({
     name,
@@ -133,21 +133,21 @@ function measuresOf(of: {
     unit,
     runs: 1,
   });
-  const { backMs, missed, heard, told, kernel, after } = of;
+  const { backMs, missed, heard, reported, kernel, after } = of;
   const held = (kernel + after.mostHeldBytes) / MIB;
   return [
     {
       ...plain('half vanished: sockets and listeners back after', backMs / 1000, 's'),
       target: { atMost: 60 },
     },
-    plain('events told to those that stayed', told, ''),
+    plain('events told to those that stayed', reported, ''),
     { ...plain('of them missed by anybody', missed, ''), target: { atMost: 0 } },
     { ...plain('resets of those that stayed', heard.resets, ''), target: { atMost: 0 } },
     plain('a slow client: held in the process at most', after.mostHeldBytes / 1024, 'KiB'),
     plain('a slow client: held in the kernel at most', kernel / 1024, 'KiB'),
     { ...plain('a slow client: held at most, both', held, 'MiB'), target: { atMost: 1 } },
     { ...plain('slow clients left after the flood', after.followers, ''), target: { atMost: 0 } },
-    plain('events of the flood', after.told - told, ''),
+    plain('events of the flood', after.reported - reported, ''),
     plain('the process, resident', after.rss / MIB, 'MiB'),
   ];
 }

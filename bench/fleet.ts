@@ -36,7 +36,7 @@ export const fleet: Bench = {
   },
 };
 
-interface Told {
+interface Reported {
   readonly sent: number;
   readonly streams: number;
   readonly rss: number;
@@ -256,20 +256,20 @@ function measuresOf(
 
 async function readyOf(load: ChildProcess, signal: AbortSignal): Promise<void> {
   for (;;) {
-    const [told] = (await Promise.race([
+    const [reported] = (await Promise.race([
       once(load, 'message', { signal }),
       once(load, 'exit', { signal }).then(() => {
         throw new Error('the load ended at its start');
       }),
     ])) as [{ ready?: boolean }];
-    if (told.ready === true) return;
+    if (reported.ready === true) return;
   }
 }
 
-async function ask(load: ChildProcess): Promise<Told> {
-  const told = once(load, 'message') as Promise<[Told]>;
+async function ask(load: ChildProcess): Promise<Reported> {
+  const reported = once(load, 'message') as Promise<[Reported]>;
   load.send('figures');
-  return (await told)[0];
+  return (await reported)[0];
 }
 
 async function stop(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {

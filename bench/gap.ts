@@ -110,15 +110,15 @@ export function gapMeasures(
 ): Measure[] {
   const runs = disk.length;
   const [both, alone] = [median(disk), median(memory)];
-  const told = (what: string, value: number): Measure => {
+  const reported = (what: string, value: number): Measure => {
     return { name: `${network}: ${what}`, value, unit: 'ms', runs };
   };
   return [
     {
-      ...told('client gap with a disk, more than 1.2 x of memory alone', both - 1.2 * alone),
+      ...reported('client gap with a disk, more than 1.2 x of memory alone', both - 1.2 * alone),
       target: { atMost: 20 },
     },
-    told('client gap, memory and disk', both),
-    told('client gap, memory alone', alone),
+    reported('client gap, memory and disk', both),
+    reported('client gap, memory alone', alone),
   ];
 }

@@ -41,13 +41,13 @@ export async function godwitMigrate(
     signal,
   });
   const wallMs = systemClock.monotonicMs() - start;
-  const told = report.parse(JSON.parse(output));
-  if (told.outcome !== 'done') {
+  const reported = report.parse(JSON.parse(output));
+  if (reported.outcome !== 'done') {
     throw new Error(
-      `moving ${guest} to ${to} ended as ${told.outcome}: ${told.error?.message ?? ''}`,
+      `moving ${guest} to ${to} ended as ${reported.outcome}: ${reported.error?.message ?? ''}`,
     );
   }
-  return { report: told, spawnedAtMs, wallMs };
+  return { report: reported, spawnedAtMs, wallMs };
 }
 
 /** Where a blackout went, as the report says; empty where it says nothing. */

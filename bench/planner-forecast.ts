@@ -28,7 +28,7 @@ interface Way {
 /** All guests of a fleet by one way. `told`: at one look, the part of the guests that lay below. */
 interface Fleet {
   readonly guests: readonly Way[];
-  told?(share: Share, below: number): void;
+  reported?(share: Share, below: number): void;
 }
 
 /** A point that is foretold, and around it the misses that it had so far. */
@@ -119,7 +119,7 @@ function ours(count: number, options: ForecastOptions): Fleet {
         atMost: (share) => forecast.atMost(share, calibration) ?? 100,
       };
     }),
-    told: (share, below) => calibration.observe(share, below),
+    reported: (share, below) => calibration.observe(share, below),
   };
 }
 
@@ -133,14 +133,14 @@ interface Score {
 /** `series`: by guest, samples from 0 to 100. */
 function judge(series: readonly (readonly number[])[], fleet: Fleet, warm: number): Score {
   const score: Score = { loss: { 0.9: 0, 0.99: 0 }, below: { 0.9: 0, 0.99: 0 }, count: 0 };
-  const told: Record<Share, number>[][] = series.map(() => []);
+  const reported: Record<Share, number>[][] = series.map(() => []);
   const length = series[0]?.length ?? 0;
   for (let at = 0; at < length; at += 1) {
     const below: Record<Share, number> = { 0.9: 0, 0.99: 0 };
     let due = 0;
     for (const [guest, way] of fleet.guests.entries()) {
       const value = series[guest]?.[at] ?? 0;
-      const queue = told[guest] ?? [];
+      const queue = reported[guest] ?? [];
       const promised = queue.length >= AHEAD ? queue.shift() : undefined;
       if (promised !== undefined) {
         due += 1;
@@ -151,7 +151,7 @@ function judge(series: readonly (readonly number[])[], fleet: Fleet, warm: numbe
       way.observe(value);
       queue.push({ 0.9: way.atMost(0.9), 0.99: way.atMost(0.99) });
     }
-    if (due > 0) for (const share of SHARES) fleet.told?.(share, below[share] / due);
+    if (due > 0) for (const share of SHARES) fleet.reported?.(share, below[share] / due);
   }
   return score;
 }

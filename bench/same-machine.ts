@@ -48,12 +48,12 @@ async function measure(lab: Lab, options: BenchOptions): Promise<Measure[]> {
   } finally {
     await session.close();
   }
-  const told = (name: string, values: number[]): Measure => {
+  const reported = (name: string, values: number[]): Measure => {
     return { name, value: median(values), unit: 'ms', runs };
   };
   return [
-    told('reading the machine', tooks),
-    told('QEMU’s main thread on a processor for it', costs),
+    reported('reading the machine', tooks),
+    reported('QEMU’s main thread on a processor for it', costs),
   ];
 }
 

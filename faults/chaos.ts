@@ -36,19 +36,19 @@ async function main(): Promise<number> {
     if (!values.quiet) process.stderr.write(`${new Date().toISOString()} ${text}\n`);
   };
   const { evidence } = values;
-  const told = await chaos({ ms: minutes * 60_000, seed, signal: stop.signal, say, evidence });
-  if (values.json) console.log(JSON.stringify(told));
-  for (const { guest, moves, verified, darkMs, gapMs } of told.journeys) {
+  const reported = await chaos({ ms: minutes * 60_000, seed, signal: stop.signal, say, evidence });
+  if (values.json) console.log(JSON.stringify(reported));
+  for (const { guest, moves, verified, darkMs, gapMs } of reported.journeys) {
     const ends = Object.entries(moves).map(([outcome, count]) => `${count} ${outcome}`);
     console.log(
       `${guest}: ${ends.join(', ')}; memory verified ${verified} times; longest without a running copy ${darkMs} ms, longest silence for its client ${gapMs} ms`,
     );
   }
-  const deaths = Object.entries(told.deaths).map(([what, count]) => `${count} ${what}`);
-  console.log(`killed: ${deaths.join(', ')}; moves: ${told.moves}; seed ${seed}`);
-  for (const violation of told.violations) console.log(`VIOLATION: ${violation}`);
-  console.log(`${told.violations.length} violations`);
-  return told.violations.length === 0 ? 0 : 1;
+  const deaths = Object.entries(reported.deaths).map(([what, count]) => `${count} ${what}`);
+  console.log(`killed: ${deaths.join(', ')}; moves: ${reported.moves}; seed ${seed}`);
+  for (const violation of reported.violations) console.log(`VIOLATION: ${violation}`);
+  console.log(`${reported.violations.length} violations`);
+  return reported.violations.length === 0 ? 0 : 1;
 }
 
 if (values.help) process.stdout.write(USAGE);

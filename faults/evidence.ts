@@ -13,8 +13,11 @@ export async function keepEvidence(lab: Lab, played: Played, directory: string):
   await mkdir(folder, { recursive: true });
   await writeFile(path.join(folder, 'cell.json'), `${JSON.stringify(played, null, 2)}\n`);
   for (const { host, pid, monitors } of await seenQemus(lab)) {
-    const told = await askAll(monitors.at(-1) ?? '');
-    await writeFile(path.join(folder, `${host}-qemu-${pid}.json`), JSON.stringify(told, null, 2));
+    const reported = await askAll(monitors.at(-1) ?? '');
+    await writeFile(
+      path.join(folder, `${host}-qemu-${pid}.json`),
+      JSON.stringify(reported, null, 2),
+    );
   }
   for (const member of lab.members) {
     await copyFile(member.agentLog, path.join(folder, `${member.name}-agent.log`)).catch(() => {});
@@ -44,8 +47,8 @@ export async function keepRecords(lab: Lab, directory: string): Promise<void> {
 /** What a QEMU that is still there says of itself. */
 async function askAll(socket: string): Promise<Record<string, unknown>> {
   const monitor = await Monitor.connect(socket);
-  const told: Record<string, unknown> = {};
-  for (const question of QUESTIONS) told[question] = await monitor?.ask(question);
+  const reported: Record<string, unknown> = {};
+  for (const question of QUESTIONS) reported[question] = await monitor?.ask(question);
   monitor?.close();
-  return told;
+  return reported;
 }

@@ -10,6 +10,6 @@ export interface Expectation {
   /** The guest must not have stood still because of the fault: longest time in which no copy ran, ms. */
   readonly darkMs: number | undefined;
   /** Godwit has to say within this time after the fault how it ended, ms. */
-  readonly toldMs: number;
+  readonly reportedMs: number;
   readonly words: string;
 }

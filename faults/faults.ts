@@ -78,9 +78,9 @@ async function playAll(queue: Runnable[], stop: AbortSignal): Promise<Played[]> 
       for (let row = queue.shift(); row !== undefined && !stop.aborted; row = queue.shift()) {
         const elapsed = (): number => Math.round(performance.now() - run.from);
         const one = await player.play(row);
-        const told = { ...one, run: { id: run.id, elapsedMs: elapsed() } };
-        tell(told);
-        played.push(told);
+        const reported = { ...one, run: { id: run.id, elapsedMs: elapsed() } };
+        tell(reported);
+        played.push(reported);
       }
     } finally {
       await player.close();

@@ -66,9 +66,9 @@ function theEnd(expect: Expectation, seen: Observed): string[] {
   if (!(expect.outcomes as readonly string[]).includes(outcome)) {
     problems.push(`ended as ${outcome}, not as ${expect.outcomes.join(' or ')}: ${seen.error}`);
   }
-  const told = endedAtMs - Math.max(struckAtMs, clearedAtMs);
-  if (told > expect.toldMs) {
-    problems.push(`told after ${Math.round(told)} ms, later than ${expect.toldMs} ms`);
+  const reported = endedAtMs - Math.max(struckAtMs, clearedAtMs);
+  if (reported > expect.reportedMs) {
+    problems.push(`told after ${Math.round(reported)} ms, later than ${expect.reportedMs} ms`);
   }
   return problems;
 }
@@ -82,9 +82,9 @@ function theGuest(expect: Expectation, seen: Observed): string[] {
   const late = expect.guest === 'dies' && expect.outcomes.includes('done');
   if (dead) return outcome === 'done' && !late ? ['told as done, and no copy runs'] : [];
   const problems: string[] = [];
-  const told = outcome === 'done' ? to : from;
+  const reported = outcome === 'done' ? to : from;
   if (outcome === 'lost') problems.push(`told as lost, and it runs on ${runningOn.join()}`);
-  else if (!runningOn.includes(told) && outcome !== 'running') {
+  else if (!runningOn.includes(reported) && outcome !== 'running') {
     problems.push(`told as ${outcome}, and it runs on ${runningOn.join()}`);
   }
   if (seen.memory === 'changed') problems.push("the guest's memory is not what it was");

@@ -93,7 +93,7 @@ const EITHER = { outcomes: ['done', 'failed'], guest: 'lives' } as const;
 
 function expectation({ fault, phase, mode }: Cell): Expectation {
   const darkMs = isBefore(phase, 'before-switch') ? SWITCH_MS : undefined;
-  const common = { darkMs, toldMs: END_MS };
+  const common = { darkMs, reportedMs: END_MS };
   switch (fault) {
     case 'kill-source-qemu':
       return sourceDied(phase, mode);
@@ -133,7 +133,7 @@ function expectation({ fault, phase, mode }: Cell): Expectation {
 
 /** Its QEMU is the guest until everything has been handed over; in post-copy until the last page has left. */
 function sourceDied(phase: Phase, mode: Mode): Expectation {
-  const common = { darkMs: undefined, toldMs: 10_000 };
+  const common = { darkMs: undefined, reportedMs: 10_000 };
   if (!handedOver(phase)) {
     const inside = isInside(phase) || (phase === 'before-switch' && mode !== 'hybrid');
     return {
@@ -161,7 +161,7 @@ function sourceDied(phase: Phase, mode: Mode): Expectation {
 }
 
 function destinationDied(phase: Phase): Expectation {
-  const common = { toldMs: 20_000 };
+  const common = { reportedMs: 20_000 };
   if (!handedOver(phase)) {
     const inside = isInside(phase) || phase === 'before-switch';
     return {

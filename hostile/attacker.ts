@@ -202,9 +202,9 @@ export class Attacker {
   /** Where the guest’s memory is waited for. */
   #noteWaiting(ask: Ask, { status, body }: Answer): void {
     if (ask.route !== 'prepare' || status !== 200) return;
-    const told = prepared.safeParse(JSON.parse(body));
+    const reported = prepared.safeParse(JSON.parse(body));
     const id = this.#own?.id ?? '';
-    this.#waits = told.success ? { ...told.data, id } : { id };
+    this.#waits = reported.success ? { ...reported.data, id } : { id };
   }
 
   /** Gives back what this host was admitted for: nothing of it may stay behind on the other. */

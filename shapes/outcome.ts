@@ -9,11 +9,13 @@ export type Outcome =
 /** Holds what happened against what was expected. Pure. */
 export function outcomeOf(expected: Expected, happened: Happened): Outcome {
   if (happened.is === 'refused') {
-    const told = `refused with ${happened.codes.join(', ')}: ${happened.messages.join('; ')}`;
-    if (expected.is !== 'refused') return { is: 'broken', why: told };
+    const reported = `refused with ${happened.codes.join(', ')}: ${happened.messages.join('; ')}`;
+    if (expected.is !== 'refused') return { is: 'broken', why: reported };
     const { code, says } = expected;
     const isSo = happened.codes.includes(code) && happened.messages.join('\n').includes(says);
-    return isSo ? { is: 'refused' } : { is: 'broken', why: `expected ${code} (${says}), ${told}` };
+    return isSo
+      ? { is: 'refused' }
+      : { is: 'broken', why: `expected ${code} (${says}), ${reported}` };
   }
   if (happened.lost.length > 0) return { is: 'lost', why: happened.lost.slice(0, 20).join('\n') };
   if (expected.is === 'refused') {

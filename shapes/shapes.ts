@@ -70,8 +70,8 @@ async function tryAll(): Promise<number> {
     }
   }
   const { moved, refused, broken, lost } = counts;
-  const told = `${moved} moved, ${refused} refused, ${broken} broken, ${lost} lost`;
-  process.stdout.write(`${values.json ? JSON.stringify(counts) : told}\n`);
+  const reported = `${moved} moved, ${refused} refused, ${broken} broken, ${lost} lost`;
+  process.stdout.write(`${values.json ? JSON.stringify(counts) : reported}\n`);
   return counts.broken + counts.lost === 0 && chosen.length > 0 ? 0 : 1;
 }
 

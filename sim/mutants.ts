@@ -54,8 +54,8 @@ function impatient(commit: Method): Method {
 
 function early(onHypervisor: Method): Method {
   return function hearEarly(this: unknown, event: { readonly type: string }) {
-    const told = event.type === 'device' ? { type: 'completed' } : event;
-    return onHypervisor.call(this, told as never);
+    const reported = event.type === 'device' ? { type: 'completed' } : event;
+    return onHypervisor.call(this, reported as never);
   };
 }
 

@@ -192,10 +192,14 @@ export function progressAt(step: number): Progress {
 
 export function newsAt(step: number): MigrationNews[] {
   const id = `${OPEN_ID}-${step}`;
-  const told: MigrationNews[] = [{ id, type: 'progress', progress: progressAt(step) }];
+  const reported: MigrationNews[] = [{ id, type: 'progress', progress: progressAt(step) }];
   if (step === 0 || step === 38 || step === 52)
-    told.push({ id, type: 'report', report: reportOf(OPEN, step < 38 ? 0 : step < 52 ? 1 : 2) });
-  return told;
+    reported.push({
+      id,
+      type: 'report',
+      report: reportOf(OPEN, step < 38 ? 0 : step < 52 ? 1 : 2),
+    });
+  return reported;
 }
 
 /** What a move of `GUEST` would come to, in each mode. */

@@ -18,7 +18,7 @@ export interface ChaosRequest {
   readonly evidence?: string | undefined;
 }
 
-export interface ChaosTold {
+export interface ChaosReported {
   readonly journeys: readonly Journey[];
   readonly deaths: Readonly<Record<Death, number>>;
   readonly moves: number;
@@ -29,7 +29,13 @@ export interface ChaosTold {
 const SETTLE_MS = 45_000;
 const GUESTS = ['web1', 'web2', 'web3'];
 
-export async function chaos({ ms, seed, signal, say, evidence }: ChaosRequest): Promise<ChaosTold> {
+export async function chaos({
+  ms,
+  seed,
+  signal,
+  say,
+  evidence,
+}: ChaosRequest): Promise<ChaosReported> {
   const stage = await Stage.open({ hosts: 3, smallDisks: false });
   try {
     for (const [index, guest] of GUESTS.entries()) {

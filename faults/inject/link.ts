@@ -38,7 +38,7 @@ export function oneWayLink({ lab, from, to, chance }: FaultSite): Injector {
   return shaped(lab, deaf, 'rate 8bit burst 10b limit 10b', `nothing reaches ${deaf}`);
 }
 
-function shaped(lab: FaultSite['lab'], host: string, bucket: string, told: string): Injector {
+function shaped(lab: FaultSite['lab'], host: string, bucket: string, reported: string): Injector {
   const { port } = portNames(host);
   const tc = new Batch(lab, 'tc', 'switch');
   let struck = false;
@@ -46,7 +46,7 @@ function shaped(lab: FaultSite['lab'], host: string, bucket: string, told: strin
     strike: async () => {
       tc.write(`qdisc add dev ${port} root tbf ${bucket}`);
       struck = true;
-      return told;
+      return reported;
     },
     clear: async () => {
       if (struck) tc.write(`qdisc del dev ${port} root`);

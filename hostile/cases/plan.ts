@@ -79,8 +79,8 @@ export function caseOf(seed: number, number: number, facts: Facts, own: Own): Ca
 /** A guest is described, and taken or refused; then it is to run at once, though nothing of it has come. */
 function describing(asking: Asking, own: Own): Ask[] {
   const { random, facts } = asking;
-  const told = describedBy(random, facts, own.guest);
-  const about = (route: string): Ask => withDescription(validAsk('mover', route, asking), told);
+  const reported = describedBy(random, facts, own.guest);
+  const about = (route: string): Ask => withDescription(validAsk('mover', route, asking), reported);
   const after = random.pick(['arm', 'commit', 'recover', 'disks', 'finish', 'status']);
   return [
     ...(random.chance(0.3) ? [about('assess')] : []),
@@ -100,9 +100,9 @@ function listening(asking: Asking, own: Own): Ask {
   return { ...ask, body: JSON.stringify({ ...(JSON.parse(ask.body ?? '{}') as object), wire }) };
 }
 
-function withDescription(ask: Ask, told: unknown): Ask {
+function withDescription(ask: Ask, reported: unknown): Ask {
   const stream = { mode: 'precopy', streams: 1, compress: 'none', tls: true };
   // Disks and networks that the guest does not have would be refused before anything is built.
-  const said = { epoch: EPOCH, stream, description: told };
+  const said = { epoch: EPOCH, stream, description: reported };
   return { ...ask, body: JSON.stringify(said), isForged: false };
 }

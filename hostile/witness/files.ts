@@ -66,19 +66,19 @@ function judgeRun(
 }
 
 function judgePath(file: string, seen: Seen, ground: Ground): string | undefined {
-  const told = `${seen.call} ${file}${seen.error === undefined ? '' : ` (${seen.error})`}`;
+  const reported = `${seen.call} ${file}${seen.error === undefined ? '' : ` (${seen.error})`}`;
   if (!file.startsWith('/')) return undefined;
-  if (within(file, ground.traps)) return `${told}: nobody has business there`;
+  if (within(file, ground.traps)) return `${reported}: nobody has business there`;
   const changes = CHANGES.test(seen.call) || (OPENS.test(seen.call) && WRITES.test(seen.words));
   const own = within(file, [ground.stateDir, ground.storage]);
-  if (!own && file.includes(MARK)) return `${told}: somebody hostile has chosen this name`;
+  if (!own && file.includes(MARK)) return `${reported}: somebody hostile has chosen this name`;
   if (within(file, ground.bystanders)) {
-    return changes ? `${told}: it belongs to a guest that stands by` : undefined;
+    return changes ? `${reported}: it belongs to a guest that stands by` : undefined;
   }
   if (own || within(file, ground.writable)) return undefined;
-  if (changes) return mayChange(file) ? undefined : `${told}: outside of what is written to`;
+  if (changes) return mayChange(file) ? undefined : `${reported}: outside of what is written to`;
   if (seen.error !== undefined && !OPENS.test(seen.call)) return undefined;
-  return mayRead(file, ground) ? undefined : `${told}: outside of what is read`;
+  return mayRead(file, ground) ? undefined : `${reported}: outside of what is read`;
 }
 
 function mayChange(file: string): boolean {

@@ -94,12 +94,15 @@ export async function guestsState(
   const { ok, badChunks, badDiskChunks, hash } = await verifyGuest(world.lab, guests.calm);
   const monitor = path.join(labHost(world.lab, target).stateDir, 'guests', guests.moved);
   const asked = ['query-status', 'query-chardev', 'query-named-block-nodes', 'query-migrate'];
-  const told: Record<string, unknown> = {};
+  const reported: Record<string, unknown> = {};
   for (const command of asked) {
-    told[`${guests.moved}: ${command}`] = await askQemu(path.join(monitor, 'qmp.sock'), command);
+    reported[`${guests.moved}: ${command}`] = await askQemu(
+      path.join(monitor, 'qmp.sock'),
+      command,
+    );
   }
   const { pid } = await world.agent(target).guest({ params: { guest: guests.moved } });
-  return { [guests.calm]: { ok, badChunks, badDiskChunks, hash }, ...told, pid };
+  return { [guests.calm]: { ok, badChunks, badDiskChunks, hash }, ...reported, pid };
 }
 
 /** What differs between two states, a line for each part. */

@@ -81,7 +81,7 @@ export class Health {
   #looks: HealthLook[] = [];
   #newest: HostHealth | undefined;
   /** `told`: smartctl knows a disk. Undefined before the disks were asked. */
-  #disks: { readonly signals: HealthSignal[]; readonly told: boolean } | undefined;
+  #disks: { readonly signals: HealthSignal[]; readonly reported: boolean } | undefined;
 
   constructor(
     { clock, log }: { readonly clock: Clock; readonly log: Log },
@@ -135,7 +135,7 @@ export class Health {
     const notRead = [
       ...(memory.length === 0 ? ['errors of memory: its kernel has no EDAC driver for it'] : []),
       ...(disks === undefined ? ['disks: they have not been asked yet'] : []),
-      ...(disks?.told === false ? ['disks: smartctl is not installed, or knows none'] : []),
+      ...(disks?.reported === false ? ['disks: smartctl is not installed, or knows none'] : []),
       ...(temperatures.length === 0 ? ['temperature: its kernel has no sensor'] : []),
     ];
     this.#newest = { at: new Date(this.#clock.wallMs()).toISOString(), signals, notRead };
@@ -219,10 +219,10 @@ export class Health {
     for (const { name, type } of disks) {
       // A disk that sleeps is left asleep.
       const asked = ['--json=c', '-H', '-A', '-n', 'standby', '-d', type, name];
-      const told = parse.parseSmart(name, (await this.#reader.smartctl(asked, signal)) ?? '');
-      signals.push(...(told ?? known?.signals.filter(({ part }) => part === name) ?? []));
+      const reported = parse.parseSmart(name, (await this.#reader.smartctl(asked, signal)) ?? '');
+      signals.push(...(reported ?? known?.signals.filter(({ part }) => part === name) ?? []));
     }
-    this.#disks = { signals, told: disks.length > 0 };
+    this.#disks = { signals, reported: disks.length > 0 };
   }
 }
 

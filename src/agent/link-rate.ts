@@ -7,7 +7,7 @@ const LEAST_BYTES = 32 * 1024 * 1024;
 /** So many migrations are looked at, the latest first: a link changes. */
 export const LOOKED_AT = 32;
 
-type Told = Pick<
+type Reported = Pick<
   Report,
   'outcome' | 'settings' | 'stream' | 'bytes' | 'throughput' | 'wire' | 'finished'
 >;
@@ -17,7 +17,7 @@ type Told = Pick<
  * link and the hypervisor held it back: no cap, no compression, not the wire, whose processors may be the slower. It is
  * what a migration comes to that takes the native path again. Undefined where none tells. Pure.
  */
-export function seenLinkRate(reports: Iterable<Told>): number | undefined {
+export function seenLinkRate(reports: Iterable<Reported>): number | undefined {
   for (const report of reports) {
     const { settings, stream, bytes = 0, throughput = 0, outcome, wire } = report;
     const { compress } = { ...settings, ...stream };

@@ -119,8 +119,8 @@ export class Load {
     const memory = { ...parseMemory(meminfo), swapUsedBytes: parse.parseSwapUsed(meminfo) };
     const at = new Date(this.#clock.wallMs()).toISOString();
     const health = this.#health();
-    const told = health === undefined ? {} : { health };
-    this.#newest = { at, ...parse.loadBetween(before, now, memory), ...told };
+    const reported = health === undefined ? {} : { health };
+    this.#newest = { at, ...parse.loadBetween(before, now, memory), ...reported };
     this.#count += 1;
     wake(this.#waiting);
   }

@@ -72,7 +72,7 @@ async function ownProcessors(
   const { found } = await guests.listed();
   const running = found.filter(({ info }) => info.state === 'running' || info.state === 'paused');
   const waiting = running.slice(0, MOST_GUESTS).values();
-  const told: GuestProcessor[] = [];
+  const reported: GuestProcessor[] = [];
   const worker = async (): Promise<void> => {
     for (const guest of waiting) {
       const processor = await processorOf(guests.drivers, guest, signal).catch((thrown: unknown) =>
@@ -81,12 +81,12 @@ async function ownProcessors(
           'a guest’s processor was not read',
         ),
       );
-      if (processor !== undefined) told.push(processor);
+      if (processor !== undefined) reported.push(processor);
     }
   };
   await Promise.all(Array.from({ length: GUESTS_AT_ONCE }, worker));
   signal.throwIfAborted();
-  return { offers: offers.flat(), guests: told };
+  return { offers: offers.flat(), guests: reported };
 }
 
 /** Undefined where nothing can be asked of it: a mover holds it, or its driver cannot tell. */

@@ -18,23 +18,23 @@ export async function reportOfBoth(
   const { request } = store.need(id);
   if (request.side === 'source' || isManagedRequest(request)) return own;
   try {
-    const told = await peers.report(request.fromHost, id);
-    return isSame(own, told) ? withOwn(told, own) : own;
+    const reported = await peers.report(request.fromHost, id);
+    return isSame(own, reported) ? withOwn(reported, own) : own;
   } catch (thrown) {
     log.debug({ id, error: toGodwitError(thrown) }, 'the source does not give its report');
     return own;
   }
 }
 
-function isSame(own: Report, told: Report): boolean {
-  return (['id', 'guest', 'from', 'to'] as const).every((name) => own[name] === told[name]);
+function isSame(own: Report, reported: Report): boolean {
+  return (['id', 'guest', 'from', 'to'] as const).every((name) => own[name] === reported[name]);
 }
 
 /**
  * That the guest was told to run here, this host knows from its own journal, whatever the source says: it may have been
  * cut off, or be bad. What the source says stands beside it. Whose word that is, no source says.
  */
-function withOwn({ runsAtTold: _, ...told }: Report, { runsAt, to }: Report): Report {
-  if (runsAt !== 'destination' || told.runsAt === 'destination') return told;
-  return { ...told, runsAt, runsAtTold: { by: to, otherwise: told.runsAt } };
+function withOwn({ runsAtTold: _, ...reported }: Report, { runsAt, to }: Report): Report {
+  if (runsAt !== 'destination' || reported.runsAt === 'destination') return reported;
+  return { ...reported, runsAt, runsAtTold: { by: to, otherwise: reported.runsAt } };
 }

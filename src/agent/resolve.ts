@@ -76,8 +76,8 @@ export class Resolve {
       peers.side(peerOf(migration).name, id),
     ]);
     const there = 'view' in asked ? asked.view : undefined;
-    const untold = 'unreachable' in asked ? asked.unreachable : undefined;
-    const fleet = await this.#askFleet(id, here.guest, here.uuid ?? there?.uuid, untold);
+    const unreported = 'unreachable' in asked ? asked.unreachable : undefined;
+    const fleet = await this.#askFleet(id, here.guest, here.uuid ?? there?.uuid, unreported);
     const [source, destination] = request.side === 'source' ? [here, there] : [there, here];
     const { guest } = here;
     const { fromHost: from, toHost: to } = request;
@@ -104,7 +104,7 @@ export class Resolve {
     id: string,
     guest: string,
     uuid: string | undefined,
-    untold: string | undefined,
+    unreported: string | undefined,
   ): Promise<GuestSightings> {
     const { store, peers, guests, config } = this.#parts;
     const migration = store.need(id);
@@ -114,8 +114,8 @@ export class Resolve {
       peers.sightings(guest, query),
     ]);
     const other = peerOf(migration).name;
-    const unasked = others.unasked.filter(({ host }) => untold === undefined || host !== other);
-    if (untold !== undefined) unasked.push({ host: other, why: untold });
+    const unasked = others.unasked.filter(({ host }) => unreported === undefined || host !== other);
+    if (unreported !== undefined) unasked.push({ host: other, why: unreported });
     const since = migration.request.createdAt;
     return { id, since, uuid, sightings: [own, ...others.sightings], unasked };
   }

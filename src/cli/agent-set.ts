@@ -53,7 +53,7 @@ export function howToReach(host: string): string {
 }
 
 /** What hosts told, and the hosts that told nothing. */
-export interface Told<T> {
+export interface Reported<T> {
   readonly items: T[];
   readonly missing: readonly Unasked[];
 }
@@ -64,21 +64,21 @@ export interface Told<T> {
  */
 export async function askAll<T>(
   fleet: AgentSet,
-  ask: (endpoint: Endpoint, scope: 'local' | 'all') => Promise<Told<T>>,
-): Promise<Told<T>> {
+  ask: (endpoint: Endpoint, scope: 'local' | 'all') => Promise<Reported<T>>,
+): Promise<Reported<T>> {
   const [only, ...others] = fleet.endpoints;
   if (others.length === 0) return ask(only, 'all');
   const all = await Promise.allSettled(fleet.endpoints.map((each) => ask(each, 'local')));
-  const told = all.filter((each) => each.status === 'fulfilled').map(({ value }) => value);
+  const reported = all.filter((each) => each.status === 'fulfilled').map(({ value }) => value);
   const missing = all.flatMap((each, index) => {
     const host = fleet.endpoints[index]?.label ?? '';
     return each.status === 'rejected' ? [{ host, why: toGodwitError(each.reason).message }] : [];
   });
   const failed = all.findLast((each) => each.status === 'rejected');
-  if (told.length === 0 && failed !== undefined) throw failed.reason;
+  if (reported.length === 0 && failed !== undefined) throw failed.reason;
   return {
-    items: told.flatMap(({ items }) => items),
-    missing: [...told.flatMap((each) => each.missing), ...missing],
+    items: reported.flatMap(({ items }) => items),
+    missing: [...reported.flatMap((each) => each.missing), ...missing],
   };
 }
 

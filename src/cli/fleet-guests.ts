@@ -6,14 +6,14 @@ import { eachOnce } from '../protocol/public/moving.ts';
 import { everyPage } from '../protocol/public/page.ts';
 import type { Unasked } from '../protocol/public/resolve.ts';
 import { askAll, incomplete } from './agent-set.ts';
-import type { AgentSet, Endpoint, Told } from './agent-set.ts';
+import type { AgentSet, Endpoint, Reported } from './agent-set.ts';
 
 /** The guests of all hosts, one that moves once, and the hosts that did not answer. */
-export function allGuests(fleet: AgentSet, fresh = false): Promise<Told<GuestInfo>> {
-  return told(askAll(fleet, (endpoint, scope) => guestsOf(endpoint, scope, { fresh })));
+export function allGuests(fleet: AgentSet, fresh = false): Promise<Reported<GuestInfo>> {
+  return reported(askAll(fleet, (endpoint, scope) => guestsOf(endpoint, scope, { fresh })));
 }
 
-async function told(asked: Promise<Told<GuestInfo>>): Promise<Told<GuestInfo>> {
+async function reported(asked: Promise<Reported<GuestInfo>>): Promise<Reported<GuestInfo>> {
   const { items, missing } = await asked;
   return { items: eachOnce(items), missing };
 }
@@ -23,7 +23,7 @@ async function guestsOf(
   { api }: Endpoint,
   scope: 'local' | 'all',
   { fresh = false, name }: { fresh?: boolean; name?: string },
-): Promise<Told<GuestInfo>> {
+): Promise<Reported<GuestInfo>> {
   const missing = new Map<string, Unasked>();
   const items = await everyPage(async (after) => {
     const query = { scope, cursor: after, fresh: fresh ? 'true' : undefined, name } as const;
@@ -91,7 +91,7 @@ function namesakesAt(guest: GuestInfo, rows: readonly GuestInfo[]): string[] {
 
 function unknownGuest(
   name: string,
-  { items, missing }: Told<GuestInfo>,
+  { items, missing }: Reported<GuestInfo>,
   { endpoints }: AgentSet,
 ): Error {
   const near = didYouMean(

@@ -3,7 +3,7 @@ import { didYouMean } from '../protocol/nearest.ts';
 import { newestOnce } from '../protocol/public/once.ts';
 import type { MigrationSummary } from '../protocol/public/migration.ts';
 import { askAll, howToReach, incomplete, reachHost } from './agent-set.ts';
-import type { AgentSet, Endpoint, Told } from './agent-set.ts';
+import type { AgentSet, Endpoint, Reported } from './agent-set.ts';
 
 /** A migration and the agent to ask about it. */
 export interface FoundMigration {
@@ -15,7 +15,7 @@ export interface FoundMigration {
 export async function listMigrations(
   fleet: AgentSet,
   limit: number,
-): Promise<Told<MigrationSummary>> {
+): Promise<Reported<MigrationSummary>> {
   const { items, missing } = await askAll(fleet, async ({ api }, scope) => {
     const answer = await api.migrations({ query: { scope, limit } });
     return { items: answer.migrations, missing: answer.missing ?? [] };

@@ -55,13 +55,13 @@ export function proposalText(proposal: Proposal): string {
 function cameTo({ actual, moves }: Proposal): string[] {
   if (actual === undefined) return [];
   const { moved, seconds, downtimeMs, bytes, benefit } = actual;
-  const told = [
+  const reported = [
     ...(bytes === undefined ? [] : [formatBytes(bytes)]),
     ...(downtimeMs === undefined ? [] : [`${formatDuration(downtimeMs)} without the guest`]),
   ].map((each) => `, ${each}`);
   const brought = benefit === undefined ? '' : `; brought ${benefitText(benefit)}`;
   return [
-    `came to: ${moved} of ${moves.length} moved in ${formatDuration(seconds * 1000)}${told.join('')}${brought}\n`,
+    `came to: ${moved} of ${moves.length} moved in ${formatDuration(seconds * 1000)}${reported.join('')}${brought}\n`,
   ];
 }
 

@@ -90,11 +90,11 @@ export async function startController(options: ControllerOptions): Promise<Runni
     const work = workOn({ config, store, credentials, clock, log, owner: owner.id });
     const provider = await providerOf(config, clock);
     const signingIn = signingInTo({ config, store, log, clock });
-    const told = { log, clock, metrics, ...managersIn({ config, store, log, clock }) };
-    const parts = { config, store, inventory, history, agents, ...told, ...work, ...signingIn };
+    const reported = { log, clock, metrics, ...managersIn({ config, store, log, clock }) };
+    const parts = { config, store, inventory, history, agents, ...reported, ...work, ...signingIn };
     const handlers = controllerHandlers(parts);
     const doors = await openDoors({ ...parts, provider, handlers, credentials, listening, pages });
-    await told.managers.start();
+    await reported.managers.start();
     const watch = watchOf({ store, clock, log }, config, inventory);
     const { loop, policyLoop } = work;
     for (const each of [inventory, watch, history, lists, loop, policyLoop]) each.start();
@@ -111,7 +111,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
         await news.close();
         await watch.close();
         await work.close();
-        await told.managers.close();
+        await reported.managers.close();
         await doors.close();
         await inventory.close();
         await history.close();

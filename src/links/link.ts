@@ -19,7 +19,7 @@ export interface Link {
   came: number;
   reported: number;
   /** Bytes that came since it was told, and when that was. */
-  untoldBytes: number;
+  unreportedBytes: number;
   reportedAtMs: number;
   /** Since when `spanBytes` came; in the span of the same length before it came `lastSpanBytes`. */
   spanFromMs: number;
@@ -40,7 +40,7 @@ export function newLink(id: number): Link {
     arrived: 0,
     came: 0,
     reported: 0,
-    untoldBytes: 0,
+    unreportedBytes: 0,
     reportedAtMs: Number.NEGATIVE_INFINITY,
     spanFromMs: Number.NEGATIVE_INFINITY,
     spanBytes: 0,
@@ -74,12 +74,12 @@ export function came(link: Link, bytes: number, nowMs: number): void {
   }
   link.came += 1;
   link.spanBytes += bytes;
-  link.untoldBytes += bytes;
+  link.unreportedBytes += bytes;
 }
 
 /** For how long the far side may yet wait to hear of what came, ms. Pure. */
 export function mayWaitMs(link: Link, nowMs: number): number {
-  if (link.untoldBytes >= MOST_UNTOLD_BYTES) return 0;
+  if (link.unreportedBytes >= MOST_UNTOLD_BYTES) return 0;
   const everyMs = link.lastSpanBytes < BUSY_BYTES ? TELL_MS : BUSY_TELL_MS;
   return Math.max(0, link.reportedAtMs + everyMs - nowMs);
 }
@@ -88,7 +88,7 @@ export function mayWaitMs(link: Link, nowMs: number): number {
 export function reported(link: Link, nowMs: number): void {
   link.reported = link.came;
   link.reportedAtMs = nowMs;
-  link.untoldBytes = 0;
+  link.unreportedBytes = 0;
 }
 
 /** Bulk goes where the least is on the way, what overtakes it where frames arrive the soonest. */

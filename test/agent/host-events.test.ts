@@ -84,8 +84,8 @@ describe('the events of a host', () => {
     assert.ok(stays && pauses && ends);
     const paused = { ...pauses, state: 'paused' as const };
     events.compare([stays, pauses, ends], [stays, paused, guest('new').info]);
-    const told = [await next(), await next(), await next()];
-    assert.partialDeepStrictEqual(told, [
+    const reported = [await next(), await next(), await next()];
+    assert.partialDeepStrictEqual(reported, [
       gone('ends'),
       { type: 'guest', guest: paused },
       { type: 'guest', guest: { name: 'new' } },

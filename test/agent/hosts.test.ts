@@ -153,13 +153,13 @@ test('the OpenAPI document tells every public route', async (t) => {
   });
   t.after(() => remote.close());
   const { paths } = (await remote.api.openapi()) as { paths: Record<string, object> };
-  const told = Object.entries(paths).flatMap(([place, methods]) =>
+  const reported = Object.entries(paths).flatMap(([place, methods]) =>
     Object.keys(methods).map((method) => `${method.toUpperCase()} ${place}`),
   );
   const routes = Object.values(publicContract).map(
     ({ method, path: place }) => `${method} ${place.replaceAll(/:(\w+)/g, '{$1}')}`,
   );
-  assert.deepEqual(told.toSorted(), routes.toSorted());
+  assert.deepEqual(reported.toSorted(), routes.toSorted());
 });
 
 test('a host that is in no list and no configuration has no route, on a connection that was open before too', async (t) => {

@@ -53,17 +53,17 @@ test('its mover is told of further addresses: those that were asked for, or thos
   const names = ['web1', 'web2', 'web3'];
   const left = [...names];
   const a = await host('a', { guests: () => names.map((name) => guest(name)), peers: known });
-  const told = async (asked: object): Promise<unknown> => {
+  const reported = async (asked: object): Promise<unknown> => {
     const { id } = await a.api.migrate({ body: { guest: left.pop() ?? '', to: 'b', ...asked } });
     const file = path.join(a.config.stateDir, 'migrations', id, 'request.json');
     return JSON.parse(readFileSync(file, 'utf8')).peer.addresses;
   };
-  assert.deepEqual(await told({}), ['127.0.0.2:3']);
-  assert.deepEqual(await told({ pathAddresses: ['10.1.0.2', '[fd00::2]:9', '10.1.0.2:1'] }), [
+  assert.deepEqual(await reported({}), ['127.0.0.2:3']);
+  assert.deepEqual(await reported({ pathAddresses: ['10.1.0.2', '[fd00::2]:9', '10.1.0.2:1'] }), [
     '10.1.0.2:1',
     '[fd00::2]:9',
   ]);
-  assert.equal(await told({ pathAddresses: [] }), undefined);
+  assert.equal(await reported({ pathAddresses: [] }), undefined);
 });
 
 test('its mover is told how fast the link was seen, where it decides on the path by that', async (t) => {

@@ -39,7 +39,7 @@ const said = (id: string): AdmittedGuest => ({
 /** Watchers that do nothing, and what they were told. */
 function stage(network: object = {}, admitted: (id: string) => AdmittedGuest = said) {
   const started: WatchLine[] = [];
-  const told: string[] = [];
+  const reported: string[] = [];
   const ends: (() => void)[] = [];
   const start: StartWatcher = (line) => {
     started.push(line);
@@ -49,8 +49,8 @@ function stage(network: object = {}, admitted: (id: string) => AdmittedGuest = s
       begun: Promise.resolve(),
       result: gone.promise.then(() => ({ notTried: `it ended by itself` })),
       gone: gone.promise,
-      stop: () => told.push(`stop ${line.owner}`),
-      stay: (leaseMs) => told.push(`stay ${leaseMs}`),
+      stop: () => reported.push(`stop ${line.owner}`),
+      stay: (leaseMs) => reported.push(`stay ${leaseMs}`),
       end: async () => {
         gone.resolve();
         return { notTried: `ended ${line.owner}` };
@@ -67,17 +67,17 @@ function stage(network: object = {}, admitted: (id: string) => AdmittedGuest = s
     addresses: () => ['10.0.0.4:7443'],
   };
   const config = agentConfig.parse({ ...own, network });
-  return { probes: new GuestProbes(config, clock, others, start), started, told, ends, asked };
+  return { probes: new GuestProbes(config, clock, others, start), started, reported, ends, asked };
 }
 
 describe('an agent that watches for others', () => {
   test('begins a watch once, and lets it go on when it is asked again', async () => {
-    const { probes, started, told } = stage();
+    const { probes, started, reported } = stage();
     assert.deepEqual(await probes.watch(order('m-11111111'), A), { watching: true, wallMs: 5 });
     assert.deepEqual(await probes.watch(order('m-11111111'), A), { watching: true, wallMs: 5 });
     assert.equal(started.length, 1);
     await new Promise(setImmediate);
-    assert.deepEqual(told, ['stay 20000']);
+    assert.deepEqual(reported, ['stay 20000']);
     assert.deepEqual(await probes.end('m-11111111', {}, A), { notTried: 'ended a/m-11111111' });
   });
 
@@ -178,7 +178,7 @@ describe('an agent that watches for others', () => {
 
   test('begins only once the destination knows the addresses, and lets a watch go on only while it says so', async () => {
     let says: AdmittedGuest | Error = { guest: 'web1', from: 'a' };
-    const { probes, started, told } = stage({}, () => {
+    const { probes, started, reported } = stage({}, () => {
       if (says instanceof Error) throw says;
       return says;
     });
@@ -189,7 +189,7 @@ describe('an agent that watches for others', () => {
     says = godwitError('GODWIT_MIGRATION_UNKNOWN', { id: 'm-11111111', host: 'd' });
     assert.equal((await ask()).watching, true, 'what was seen is still to be had');
     await new Promise(setImmediate);
-    assert.deepEqual(told, [], 'its lease was not made longer');
+    assert.deepEqual(reported, [], 'its lease was not made longer');
     await assert.rejects(probes.watch(order('m-22222222'), A), {
       code: 'GODWIT_MIGRATION_UNKNOWN',
     });
@@ -197,11 +197,11 @@ describe('an agent that watches for others', () => {
   });
 
   test('lets all of them go when it ends', async () => {
-    const { probes, told } = stage();
+    const { probes, reported } = stage();
     await probes.watch(order('m-11111111'), A);
     await probes.watch(order('m-b1111111'), B);
     probes.close();
-    assert.deepEqual(told, ['stop a/m-11111111', 'stop b/m-b1111111']);
+    assert.deepEqual(reported, ['stop a/m-11111111', 'stop b/m-b1111111']);
   });
 
   test('watches for nobody where it is configured so', async () => {

@@ -23,13 +23,13 @@ function parts(side: 'source' | 'destination', ask: () => Promise<Report>) {
 }
 
 test('the destination answers with the report of the source', async () => {
-  const told = report({ side: 'source' });
+  const reported = report({ side: 'source' });
   assert.deepEqual(
     await reportOfBoth(
-      parts('destination', async () => told),
+      parts('destination', async () => reported),
       ID,
     ),
-    told,
+    reported,
   );
 });
 
@@ -50,13 +50,14 @@ test('that the guest runs at the destination is known there, whatever the source
 });
 
 test('a source that says otherwise stands beside the word of the destination, whose word it is', async () => {
-  for (const told of ['source', 'nowhere', 'unknown'] as const) {
+  for (const reported of ['source', 'nowhere', 'unknown'] as const) {
     // What a source says of whose word it is counts for nothing.
     const runsAtTold = { by: 'a', otherwise: 'destination' } as const;
-    const lying = async (): Promise<Report> => report({ side: 'source', runsAt: told, runsAtTold });
+    const lying = async (): Promise<Report> =>
+      report({ side: 'source', runsAt: reported, runsAtTold });
     const given = await reportOfBoth(parts('destination', lying), ID);
     assert.equal(given.runsAt, 'destination');
-    assert.deepEqual(given.runsAtTold, { by: 'b', otherwise: told });
+    assert.deepEqual(given.runsAtTold, { by: 'b', otherwise: reported });
   }
   const agreeing = async (): Promise<Report> =>
     report({ side: 'source', runsAtTold: { by: 'a', otherwise: 'nowhere' } });

@@ -8,7 +8,7 @@ import { tempDir } from '../rpc/parties.ts';
 
 const KEPT = 1000;
 
-async function ended(store: MigrationStore, at: number, told: boolean): Promise<string> {
+async function ended(store: MigrationStore, at: number, reported: boolean): Promise<string> {
   const id = `m-${String(at).padStart(8, '0')}`;
   const admission = { ...ADMISSION, id };
   const { dir } = store.add({
@@ -26,7 +26,7 @@ async function ended(store: MigrationStore, at: number, told: boolean): Promise<
   for (const name of ['preparing', 'prepared', 'armed0', 'committed', 'running'] as const) {
     journal.write(RECORDS[name]);
   }
-  journal.write({ type: 'finished', told });
+  journal.write({ type: 'finished', told: reported });
   await journal.close();
   return id;
 }
@@ -36,16 +36,16 @@ describe('what an agent forgets', () => {
     const stateDir = tempDir(t);
     const store = new MigrationStore(stateDir, 'b', systemClock);
     const alone = await ended(store, 1, false);
-    const told = await ended(store, 2, true);
+    const reported = await ended(store, 2, true);
     for (let at = 3; at < KEPT + 3; at += 1) await ended(store, at, true);
     store.prune();
-    assert.equal(store.get(told), undefined);
+    assert.equal(store.get(reported), undefined);
     assert.notEqual(store.get(alone), undefined);
     assert.equal(store.all().length, KEPT + 1);
     // What was forgotten is not begun anew, by an agent that was started again either.
     for (const each of [store, new MigrationStore(stateDir, 'b', systemClock)]) {
       await assert.rejects(ended(each, 2, true), { code: 'GODWIT_ID_REUSED' });
-      assert.equal(each.get(told), undefined);
+      assert.equal(each.get(reported), undefined);
     }
   });
 });

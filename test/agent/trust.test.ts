@@ -18,25 +18,28 @@ test('an agent tells of its certificate, its list, and whom it refused how often
   await assert.rejects(b.cancel({ params: { id: 'm-0123456789' } }), {
     code: 'GODWIT_ROLE_FORBIDDEN',
   });
-  const told = await a.api.trust();
-  assert.equal(told.host, 'a');
-  assert.equal(told.certificate.failures, 0);
-  assert.ok(Date.parse(told.certificate.validTo) > Date.now());
-  assert.equal(told.list?.holder, 'a');
-  assert.equal(told.listProblem, undefined);
-  const counts = told.refusals.map(({ peer, code, count }) => `${peer} ${code} ${count}`);
+  const reported = await a.api.trust();
+  assert.equal(reported.host, 'a');
+  assert.equal(reported.certificate.failures, 0);
+  assert.ok(Date.parse(reported.certificate.validTo) > Date.now());
+  assert.equal(reported.list?.holder, 'a');
+  assert.equal(reported.listProblem, undefined);
+  const counts = reported.refusals.map(({ peer, code, count }) => `${peer} ${code} ${count}`);
   assert.deepEqual(counts.toSorted(), [
     'b (agent) GODWIT_ROLE_FORBIDDEN 1',
     'strangers at 127.0.0.1 GODWIT_NOT_A_MEMBER 3',
   ]);
-  assert.match(told.refusals.find(({ count }) => count === 3)?.message ?? '', /c is not a host/);
+  assert.match(
+    reported.refusals.find(({ count }) => count === 3)?.message ?? '',
+    /c is not a host/,
+  );
 });
 
 test('a list that is damaged is told by its file', async (t) => {
   const { host } = await fleet(t);
   const a = await host('a', { peers });
   writeFileSync(path.join(a.config.stateDir, FLEET_FILE), 'nonsense');
-  const told = await a.api.trust();
-  assert.equal(told.list, undefined);
-  assert.match(told.listProblem ?? '', /\/fleet\.json is damaged/);
+  const reported = await a.api.trust();
+  assert.equal(reported.list, undefined);
+  assert.match(reported.listProblem ?? '', /\/fleet\.json is damaged/);
 });

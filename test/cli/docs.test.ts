@@ -24,9 +24,9 @@ describe('the pages that are made from the tables', () => {
 
   test('docs/errors.md tells every code once, each in a group', async () => {
     const { 'errors.md': page = '' } = await pages();
-    const told = [...page.matchAll(/^### (GODWIT_\w+)$/gm)].map(([, code]) => code);
-    assert.equal(told.length, new Set(told).size);
-    assert.deepEqual(new Set(told), new Set(Object.keys(ERRORS)));
+    const reported = [...page.matchAll(/^### (GODWIT_\w+)$/gm)].map(([, code]) => code);
+    assert.equal(reported.length, new Set(reported).size);
+    assert.deepEqual(new Set(reported), new Set(Object.keys(ERRORS)));
     assert.doesNotMatch(page, /^## Others$/m);
   });
 

@@ -34,8 +34,13 @@ describe('what doctor makes of the trust between hosts', () => {
   });
 
   test('a certificate that somebody else uses is a failure, with the way out that ends a thief', () => {
-    const told = { name: 'b', serial: 'ab12', shownByHost: 'cd34', at: '2026-11-22T18:00:00.000Z' };
-    const found = lines(trusting({ twoHolders: [told] }), 'renewal');
+    const reported = {
+      name: 'b',
+      serial: 'ab12',
+      shownByHost: 'cd34',
+      at: '2026-11-22T18:00:00.000Z',
+    };
+    const found = lines(trusting({ twoHolders: [reported] }), 'renewal');
     const failure = found.find(({ verdict }) => verdict === 'fail');
     assert.match(failure?.found ?? '', /uses certificate ab12 of b, which itself shows cd34/);
     assert.match(failure?.hint ?? '', /run `godwit pki revoke b`, and let b join again/);
@@ -93,7 +98,7 @@ describe('what doctor makes of the trust between hosts', () => {
     ],
   ];
   for (const [what, given, name, verdict, found, hint] of cases) {
-    test(`${what} is told`, () => {
+    test(`${what} is reported`, () => {
       const [first, ...others] = lines(given, name);
       assert.deepEqual(others, []);
       assert.equal(first?.verdict, verdict);

@@ -118,11 +118,11 @@ test('godwit migrate moves no guest of another host while one that may have it i
 });
 
 test('a report whose hosts differ on where the guest runs says whose word it is', async () => {
-  const told = (otherwise: 'source' | 'unknown') =>
+  const reported = (otherwise: 'source' | 'unknown') =>
     report({ side: 'source', runsAtTold: { by: 'b', otherwise } });
   for (const [ending, words] of [
-    [told('source'), /runs +on b, as b says; a says: on a \(the source\)/],
-    [told('unknown'), /runs +on b, as b says; a does not know/],
+    [reported('source'), /runs +on b, as b says; a says: on a \(the source\)/],
+    [reported('unknown'), /runs +on b, as b says; a does not know/],
   ] as const) {
     const { context } = world({ ending });
     await godwit(context, 'migrate web1 --to b');

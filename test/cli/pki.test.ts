@@ -123,12 +123,15 @@ test('a person’s certificate is renewed with a new key, under its own name and
     assert.deepEqual([read('crt'), read('key')], before);
     const { code, out } = await renew(...at(agent.address, 'a'));
     assert.equal(code, 0);
-    const told = JSON.parse(out) as Record<string, unknown>;
-    assert.deepEqual([told['name'], told['role'], told['renewed']], ['ann', role, true]);
+    const reported = JSON.parse(out) as Record<string, unknown>;
+    assert.deepEqual(
+      [reported['name'], reported['role'], reported['renewed']],
+      ['ann', role, true],
+    );
     const cert = new X509Certificate(read('crt'));
     assert.ok(cert.checkPrivateKey(createPrivateKey(read('key'))));
     assert.notEqual(read('key'), before[1]);
-    assert.equal(told['validUntil'], cert.validToDate.toISOString());
+    assert.equal(reported['validUntil'], cert.validToDate.toISOString());
     assert.ok(cert.validToDate.getTime() > Date.now() + 9 * 86_400_000);
     assert.match(cert.subject, new RegExp(`CN=ann\\nOU=${role}`));
     // Too early for another one.

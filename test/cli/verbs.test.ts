@@ -171,8 +171,8 @@ describe('a host that does not answer', () => {
       assert.equal(await godwit(programs, `${line} --json`), 8);
       const shape = JSON_SHAPES[line.split(' ')[0] ?? ''];
       assert.ok(shape);
-      const told = shape.parse(JSON.parse(programs.out.text)) as { missing: unknown };
-      assert.deepEqual(told.missing, missing);
+      const reported = shape.parse(JSON.parse(programs.out.text)) as { missing: unknown };
+      assert.deepEqual(reported.missing, missing);
     });
   }
 

@@ -97,8 +97,8 @@ async function prometheus(
   // Where it listens it says once.
   const found = await until('Prometheus to listen', 60_000, () => {
     if (child.exitCode !== null) throw new Error(log.slice(-2000));
-    const [, told] = /"address":"127\.0\.0\.1:([1-9]\d*)"/.exec(log) ?? [];
-    return Promise.resolve(told);
+    const [, reported] = /"address":"127\.0\.0\.1:([1-9]\d*)"/.exec(log) ?? [];
+    return Promise.resolve(reported);
   });
   return Number(found);
 }

@@ -57,9 +57,9 @@ export class Browser {
           const chunks: Buffer[] = [];
           // A stream has no end to wait for.
           if (response.headers['content-type'] === 'text/event-stream') {
-            const { statusCode: status = 0, headers: told } = response;
+            const { statusCode: status = 0, headers: reported } = response;
             request.destroy();
-            return resolve({ status, headers: told, bytes: Buffer.alloc(0), json: undefined });
+            return resolve({ status, headers: reported, bytes: Buffer.alloc(0), json: undefined });
           }
           response.on('data', (chunk: Buffer) => chunks.push(chunk));
           response.on('error', reject);

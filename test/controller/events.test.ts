@@ -83,23 +83,23 @@ test('a wish is told when it is new and when it changed, and not again', async (
   const store = await openStore({ sqlite: ':memory:' }, silentLog);
   t.after(() => store.close());
   const wishes = new Wishes(store);
-  const told: FleetNews[] = [];
+  const reported: FleetNews[] = [];
   const hostsOf = (news: FleetNews) => (news.type === 'wish' ? news.wish.ask.hosts : []);
   const watch = new WishWatch({
     store,
     clock: systemClock,
     log: silentLog,
-    tell: (news) => told.push(news),
+    tell: (news) => reported.push(news),
   });
   const ask = wishAsk.parse({ kind: 'drain', hosts: ['a'] });
   await wishes.add(newWish('w-aaaaaaaa', ask, { nowMs: 1, by: 'ann' }));
   await watch.look();
-  assert.equal(told.length, 0, 'what was there before is in the lists');
+  assert.equal(reported.length, 0, 'what was there before is in the lists');
   const other = wishAsk.parse({ kind: 'drain', hosts: ['b'] });
   await wishes.add(newWish('w-bbbbbbbb', other, { nowMs: 1, by: 'ann' }));
   await watch.look();
   await watch.look();
   await wishes.cancel('w-bbbbbbbb', 'let-run');
   await watch.look();
-  assert.deepEqual(told.map(hostsOf), [['b'], ['b']]);
+  assert.deepEqual(reported.map(hostsOf), [['b'], ['b']]);
 });

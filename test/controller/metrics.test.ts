@@ -71,8 +71,8 @@ test('migrations are counted as they end, with what they took; those that begin 
 test('a code that is none of ours adds no series, whatever hosts tell', async (t) => {
   const own = await metrics(t);
   for (let nth = 0; nth < 100; nth += 1) {
-    const told = migration({ outcome: 'failed', code: `GODWIT_${nth}"} 1\nevil{x="` });
-    own.heard({ type: 'migration', what: 'ended', migration: told });
+    const reported = migration({ outcome: 'failed', code: `GODWIT_${nth}"} 1\nevil{x="` });
+    own.heard({ type: 'migration', what: 'ended', migration: reported });
   }
   for (const code of ['constructor', 'toString', '__proto__'])
     own.heard({

@@ -19,10 +19,10 @@ async function rolling(t: TestContext, script: string) {
   const { host, caDir } = await fleet(t);
   const [a, b] = [await host('a'), await host('b')];
   const directory = tempDir(t);
-  const told = path.join(directory, 'told');
+  const reported = path.join(directory, 'told');
   const file = path.join(directory, 'upgrade');
-  writeFileSync(told, '');
-  writeFileSync(file, `#!/bin/sh\ncat >> ${told}\n${script}\n`);
+  writeFileSync(reported, '');
+  writeFileSync(file, `#!/bin/sh\ncat >> ${reported}\n${script}\n`);
   chmodSync(file, 0o755);
   const missing = { file: path.join(directory, 'missing') };
   const given = {
@@ -47,7 +47,7 @@ async function rolling(t: TestContext, script: string) {
     return next;
   };
   const lines = () =>
-    readFileSync(told, 'utf8')
+    readFileSync(reported, 'utf8')
       .split('\n')
       .filter((line) => line !== '')
       .map((line) => JSON.parse(line) as { host: string; id: string; epoch: number });
@@ -113,12 +113,12 @@ test('a roll goes on under another controller, which asks the program again by t
   await controller.close();
   const wish = await ended(await again());
   assert.equal(wish.phase, 'done', wish.words);
-  const told = lines();
+  const reported = lines();
   assert.deepEqual(
-    told.map(({ id }) => id),
+    reported.map(({ id }) => id),
     ['w-00000001.a', 'w-00000001.a', 'w-00000001.b'],
   );
-  assert.ok((told[1]?.epoch ?? 0) > (told[0]?.epoch ?? 0));
+  assert.ok((reported[1]?.epoch ?? 0) > (reported[0]?.epoch ?? 0));
 });
 
 test('only a program of the configuration is run, and a roll of one that is not there is refused', async (t) => {

@@ -29,8 +29,10 @@ const BASE = 'disk0-base.qcow2';
 
 /** How much was sent of backing files, by the source's own count; undefined where it had none to send. */
 function sentOf({ checks }: Report): string | undefined {
-  const told = checks.map(({ evidence }) => / (\S+ \S+) sent of a file of /.exec(evidence)?.[1]);
-  return told.find((each) => each !== undefined);
+  const reported = checks.map(
+    ({ evidence }) => / (\S+ \S+) sent of a file of /.exec(evidence)?.[1],
+  );
+  return reported.find((each) => each !== undefined);
 }
 
 describe('a guest whose disk is on a backing file that only its host has', () => {

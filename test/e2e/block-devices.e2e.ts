@@ -87,10 +87,12 @@ describe('a guest with block devices', () => {
 
   test('keeps the one that both hosts see, by ids and content, and has the other one as a file', async (t) => {
     const report = await move(world, { guest: 'san1', from: 'a', to: 'b' });
-    const told = report.checks.filter(({ name }) => name === 'disks').map((each) => each.evidence);
-    t.diagnostic(told.join('\n'));
-    assert.ok(told.some((each) => /see a device of the same ids and size/.test(each)));
-    assert.ok(told.some((each) => /left as they are/.test(each)));
+    const reported = report.checks
+      .filter(({ name }) => name === 'disks')
+      .map((each) => each.evidence);
+    t.diagnostic(reported.join('\n'));
+    assert.ok(reported.some((each) => /see a device of the same ids and size/.test(each)));
+    assert.ok(reported.some((each) => /left as they are/.test(each)));
     await whole('b');
     assert.deepEqual(await readdir(path.join(top, 'files-b')), ['vm-disk']);
     const copy = await stat(path.join(top, 'files-b/vm-disk'));

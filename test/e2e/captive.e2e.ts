@@ -26,7 +26,7 @@ const MOST_BYTES = 64 * MIB;
 
 interface Said {
   readonly found: Readonly<Record<string, string[]>>;
-  readonly told: Readonly<Record<string, string>>;
+  readonly reported: Readonly<Record<string, string>>;
 }
 
 /**
@@ -92,11 +92,13 @@ describe('a QEMU that was taken over', { skip }, () => {
   });
 
   test('becomes nobody else by a program that is setuid', () => {
-    assert.equal(said.told[`${setuid()} -u`], `0: ${as.uid}`);
+    assert.equal(said.reported[`${setuid()} -u`], `0: ${as.uid}`);
   });
 
   test('enters no network, changes none, and attaches to no port of another', () => {
-    const words = Object.entries(said.told).filter(([program]) => !program.startsWith(setuid()));
+    const words = Object.entries(said.reported).filter(
+      ([program]) => !program.startsWith(setuid()),
+    );
     const own = new Set(qemu.taps);
     const theirs = new Set(bare.taps);
     let others = 0;

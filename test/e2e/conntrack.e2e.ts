@@ -62,8 +62,8 @@ describe('a guest between hosts that drop what their connection tracking does no
   test('keeps it where it is', async () => {
     const watched = await watchGuest(world, 'web1');
     await watched.unharmed('a', async () => {
-      const [told = '', ...more] = await said({ guest: 'web1', from: 'b', to: 'a' });
-      assert.match(told, /^pass: \d+ handed over ahead of the guest$/);
+      const [reported = '', ...more] = await said({ guest: 'web1', from: 'b', to: 'a' });
+      assert.match(reported, /^pass: \d+ handed over ahead of the guest$/);
       assert.deepEqual(more, []);
     });
     await assertOnlyGuests(world, { a: ['web1'] });

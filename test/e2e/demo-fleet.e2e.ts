@@ -33,21 +33,24 @@ describe('the demo of a fleet', () => {
     lab = labOf(ended);
     const shown = `exit ${ended.code}\n${ended.stderr}\n${ended.stdout}`;
     assert.equal(ended.code, 0, shown);
-    const told = JSON.parse(ended.stdout.trim().split('\n').at(-1) ?? '') as {
+    const reported = JSON.parse(ended.stdout.trim().split('\n').at(-1) ?? '') as {
       ok: boolean;
       keptLab: string;
       leftBehind: string[];
       dashboard: { url: string; token: string };
       drain: { phase: string; guests: Record<string, unknown>[] };
     };
-    assert.ok(told.ok, shown);
-    assert.deepEqual([told.keptLab, told.leftBehind, told.drain.phase], [lab, [], 'done']);
-    assert.deepEqual(told.drain.guests.map(({ guest }) => String(guest)).toSorted(), [
+    assert.ok(reported.ok, shown);
+    assert.deepEqual(
+      [reported.keptLab, reported.leftBehind, reported.drain.phase],
+      [lab, [], 'done'],
+    );
+    assert.deepEqual(reported.drain.guests.map(({ guest }) => String(guest)).toSorted(), [
       'db1',
       'web1',
       'web2',
     ]);
-    for (const each of told.drain.guests) {
+    for (const each of reported.drain.guests) {
       assert.deepEqual(
         [each['from'], each['connectionKept'], each['memoryVerified']],
         ['a', true, true],
@@ -55,7 +58,7 @@ describe('the demo of a fleet', () => {
       for (const name of ['totalMs', 'downtimeMs', 'clientGapMs'])
         assert.ok(Number(each[name]) > 0, `${String(each['guest'])} ${name}\n${shown}`);
     }
-    const { url, token } = told.dashboard;
+    const { url, token } = reported.dashboard;
     assert.ok(ended.stderr.includes(url) && ended.stderr.includes(token), shown);
     assert.equal(await statusOf(`${url}/`), 200);
     assert.equal(await statusOf(`${url}/v1/hosts`), 401);

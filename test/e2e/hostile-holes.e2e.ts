@@ -36,13 +36,13 @@ describe('a known defect of the attacked host is found', () => {
     assert.deepEqual(Object.keys(FOUND).toSorted(), Object.keys(HOLES).toSorted());
   });
 
-  for (const [hole, [kind, count, told, holding]] of Object.entries(FOUND)) {
+  for (const [hole, [kind, count, reported, holding]] of Object.entries(FOUND)) {
     test(HOLES[hole]?.what ?? hole, async () => {
       const numbers = numbersOf(kind, count, holding);
       const { violations } = await runCases({ seed: SEED, numbers, hole, settleMs: 5000 });
       const lines = violations.map(({ number, what }) => `case ${number ?? '?'}: ${what}`);
       assert.ok(
-        lines.some((line) => told.test(line)),
+        lines.some((line) => reported.test(line)),
         `not found; told was:\n${lines.slice(0, 10).join('\n')}`,
       );
     });

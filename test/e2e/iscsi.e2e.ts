@@ -68,8 +68,10 @@ describe('a guest on LUNs that its QEMU opens by itself', () => {
 
   async function whole(host: string): Promise<void> {
     assert.deepEqual(await runningOn(world.lab, GUEST), [host]);
-    const told = await askGuestQemu(world, GUEST, host, 'query-named-block-nodes', { flat: true });
-    const nodes = told as { drv: string; active?: boolean }[];
+    const reported = await askGuestQemu(world, GUEST, host, 'query-named-block-nodes', {
+      flat: true,
+    });
+    const nodes = reported as { drv: string; active?: boolean }[];
     const clients = nodes.filter(({ drv }) => drv === 'iscsi');
     assert.equal(clients.length, 2);
     assert.ok(clients.every(({ active }) => active !== false));
@@ -86,9 +88,11 @@ describe('a guest on LUNs that its QEMU opens by itself', () => {
 
   test('moves by pre-copy, there and back, and stays on its LUNs', async () => {
     await whole('a');
-    const told = await moved({});
-    const shared = told.filter((text) => /see a LUN of the same target, ids and size/.test(text));
-    assert.equal(shared.length, 2, told.join('\n'));
+    const reported = await moved({});
+    const shared = reported.filter((text) =>
+      /see a LUN of the same target, ids and size/.test(text),
+    );
+    assert.equal(shared.length, 2, reported.join('\n'));
     await moved({});
   });
 

@@ -72,8 +72,8 @@ describe('what crashes have left on hosts', () => {
     await move(world, { guest: 'web1', from: 'a', to: 'b' });
     await untilNoMovers('b');
     for (const host of ['a', 'b']) assert.deepEqual(kinds((await leftovers(host)).leftovers), []);
-    const told = await godwit(world, 'doctor', '--leftovers', '--clear');
-    assert.match(told.out, /a: nothing is left over\nb: nothing is left over/);
+    const reported = await godwit(world, 'doctor', '--leftovers', '--clear');
+    assert.match(reported.out, /a: nothing is left over\nb: nothing is left over/);
     assert.deepEqual(await runningOn(world.lab, 'web1'), ['b']);
     await move(world, { guest: 'web1', from: 'b', to: 'a' });
   });

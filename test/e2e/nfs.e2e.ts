@@ -72,8 +72,10 @@ describe('a guest with disks on an NFS export that no host has mounted', { skip 
 
   /** What its QEMU on a host has open on the export, and what of it is active: where QEMU says that (10.0). */
   async function nodesOn(host: string): Promise<{ file: string; active: boolean | undefined }[]> {
-    const told = await askGuestQemu(world, 'db1', host, 'query-named-block-nodes', { flat: true });
-    const nodes = told as { drv: string; file: string; active?: boolean }[];
+    const reported = await askGuestQemu(world, 'db1', host, 'query-named-block-nodes', {
+      flat: true,
+    });
+    const nodes = reported as { drv: string; file: string; active?: boolean }[];
     return nodes.filter(({ drv }) => drv === 'nfs').map(({ file, active }) => ({ file, active }));
   }
 
@@ -100,9 +102,11 @@ describe('a guest with disks on an NFS export that no host has mounted', { skip 
   async function moved(request: Partial<Move>): Promise<void> {
     const { from, to } = await there();
     const report = await move(world, { guest: 'db1', from, to, ...request });
-    const told = report.checks.filter(({ name }) => name === 'disks').map((each) => each.evidence);
+    const reported = report.checks
+      .filter(({ name }) => name === 'disks')
+      .map((each) => each.evidence);
     assert.ok(
-      told.some((text) => /each read what the other wrote.*without image locks/.test(text)),
+      reported.some((text) => /each read what the other wrote.*without image locks/.test(text)),
     );
     await whole(to);
   }

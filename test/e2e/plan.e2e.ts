@@ -60,11 +60,11 @@ describe('godwit plan', () => {
   test('is found in the report of the move that follows it, beside what it came to', async () => {
     const moved = await godwit(world, 'migrate', 'web1', '--to', 'b', '--json');
     assert.equal(moved.exit, 0, moved.out + moved.err);
-    const told = report.parse(JSON.parse(moved.out.trim().split('\n').at(-1) ?? ''));
-    const { prediction, bytes = 0 } = told;
+    const reported = report.parse(JSON.parse(moved.out.trim().split('\n').at(-1) ?? ''));
+    const { prediction, bytes = 0 } = reported;
     assert.ok(prediction !== undefined);
     assert.ok(bytes > 0);
-    const shown = await godwit(world, 'report', told.id);
+    const shown = await godwit(world, 'report', reported.id);
     assert.match(shown.out, /Predicted\n[\s\S]*total time/);
   });
 });

@@ -48,11 +48,11 @@ describe('what the command line says', () => {
         assert.match(guest.err, /^error: the search for web1 is incomplete: no answer from c /m);
         const list = await godwit(world, 'migrations', '--json', ...where);
         assert.equal(list.exit, INCOMPLETE, list.out + list.err);
-        const told = JSON_SHAPES['migrations']?.parse(JSON.parse(list.out)) as {
+        const reported = JSON_SHAPES['migrations']?.parse(JSON.parse(list.out)) as {
           missing: { host: string }[];
         };
         assert.deepEqual(
-          told.missing.map(({ host }) => host),
+          reported.missing.map(({ host }) => host),
           ['c'],
         );
       }

@@ -67,7 +67,7 @@ describe('a guest on an image of RBD that its QEMU opens by itself', () => {
     if (top !== undefined) await rm(top, { recursive: true, force: true });
   });
 
-  async function told<T>(...words: string[]): Promise<T> {
+  async function reported<T>(...words: string[]): Promise<T> {
     return JSON.parse(await ceph.ask('rbd', ...words, '--format', 'json')) as T;
   }
 
@@ -75,10 +75,10 @@ describe('a guest on an image of RBD that its QEMU opens by itself', () => {
   async function whole(host: string): Promise<void> {
     assert.deepEqual(await runningOn(world.lab, GUEST), [host]);
     await assertWrites(world, GUEST);
-    const status = await told<{ watchers: { address: string }[] }>('status', `vms/${IMAGE}`);
+    const status = await reported<{ watchers: { address: string }[] }>('status', `vms/${IMAGE}`);
     const own = status.watchers.map(({ address }) => address.split(':')[0]);
     assert.deepEqual(own, [hostAddress(host)]);
-    const locks = await told<{ address: string }[]>('lock', 'ls', `vms/${IMAGE}`);
+    const locks = await reported<{ address: string }[]>('lock', 'ls', `vms/${IMAGE}`);
     assert.deepEqual(
       locks.map(({ address }) => address.split(':')[0]),
       [hostAddress(host)],
@@ -118,7 +118,7 @@ describe('a guest on an image of RBD that its QEMU opens by itself', () => {
     const [from = ''] = await runningOn(world.lab, GUEST);
     const stop = ceph.watch(`vms/${IMAGE}`);
     await until('the other to have it open', 10_000, async () => {
-      const { watchers } = await told<{ watchers: object[] }>('status', `vms/${IMAGE}`);
+      const { watchers } = await reported<{ watchers: object[] }>('status', `vms/${IMAGE}`);
       return watchers.length === 2 ? true : undefined;
     });
     const error = await refusalOf(world, { guest: GUEST, from, to: from === 'a' ? 'b' : 'a' });

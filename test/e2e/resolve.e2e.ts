@@ -121,9 +121,9 @@ describe('a migration whose destination falls silent inside the handover', () =>
     assert.equal(known.safe, undefined);
     const verdicts = known.answers.map(({ verdict }) => verdict);
     assert.deepEqual(verdicts, ['risky', 'waits']);
-    const told = await resolve(id);
-    assert.match(told.out, /two copies run/);
-    assert.match(told.out, /Neither answer is safe/);
+    const reported = await resolve(id);
+    assert.match(reported.out, /two copies run/);
+    assert.match(reported.out, /Neither answer is safe/);
 
     const untyped = await resolve(id, '--run-at', 'source');
     assert.equal(untyped.exit, 2, untyped.out);

@@ -17,7 +17,7 @@ const GUEST = `roll${process.pid}`;
 describe('a roll by a controller', () => {
   let world: World;
   let controller: LabController;
-  let told: string;
+  let reported: string;
   let slow: string;
 
   before(async () => {
@@ -29,11 +29,11 @@ describe('a roll by a controller', () => {
       workingSetBytes: 8 * MIB,
     });
     controller = new LabController(world);
-    told = path.join(controller.directory, 'told');
+    reported = path.join(controller.directory, 'told');
     slow = path.join(controller.directory, 'slow');
     const file = path.join(controller.directory, 'upgrade');
     // It tells what it was told, and takes its time while `slow` is there.
-    const lines = ['#!/bin/sh', `cat >> ${told}`, `while test -e ${slow}; do sleep 0.2; done`];
+    const lines = ['#!/bin/sh', `cat >> ${reported}`, `while test -e ${slow}; do sleep 0.2; done`];
     writeFileSync(file, `${lines.join('\n')}\n`);
     chmodSync(file, 0o755);
     await controller.prepare({ programs: { upgrade: { file, timeoutMs: 60_000 } } });
@@ -50,7 +50,7 @@ describe('a roll by a controller', () => {
     return guests.find(({ name }) => name === GUEST)?.host;
   };
   const runs = (): { host: string; id: string }[] =>
-    (existsSync(told) ? readFileSync(told, 'utf8').trim().split('\n') : []).map(
+    (existsSync(reported) ? readFileSync(reported, 'utf8').trim().split('\n') : []).map(
       (line) => JSON.parse(line) as { host: string; id: string },
     );
 

@@ -34,9 +34,9 @@ describe('a guest on a network of QEMU’s own', () => {
     await guest.ask('human-monitor-command', added);
     assert.match(await listening('a'), /127\.0\.0\.1:5522/);
     const report = await move(world, { guest: 'fwd1', from: 'a', to: 'b' });
-    const told = report.checks.map(({ evidence }) => evidence).join('\n');
-    assert.match(told, /loses its connections/);
-    assert.match(told, /tcp:127\.0\.0\.1:5522-10\.9\.0\.15:22 will lead to n0/);
+    const reported = report.checks.map(({ evidence }) => evidence).join('\n');
+    assert.match(reported, /loses its connections/);
+    assert.match(reported, /tcp:127\.0\.0\.1:5522-10\.9\.0\.15:22 will lead to n0/);
     assert.deepEqual(await runningOn(world.lab, 'fwd1'), ['b']);
     assert.match(await listening('b'), /127\.0\.0\.1:5522/);
     assert.match(await listening('b'), /0\.0\.0\.0:5523/);

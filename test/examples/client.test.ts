@@ -28,8 +28,10 @@ test('the example of a client says how a fleet stands, and what a drain would do
     web: { address: '127.0.0.1:0' },
   });
   await until('the hosts to be followed', 20_000, async () => {
-    const told = (await api.hosts()).hosts;
-    return told.length === 2 && told.every(({ state }) => state === 'up') ? true : undefined;
+    const reported = (await api.hosts()).hosts;
+    return reported.length === 2 && reported.every(({ state }) => state === 'up')
+      ? true
+      : undefined;
   });
   const tokenFile = path.join(tempDir(t), 'token');
   const env = {

@@ -69,15 +69,15 @@ describe('the change window of examples/hooks', () => {
 });
 
 test('the router of examples/hooks is told of each route to the guest, and of no gateway', (t) => {
-  const told = path.join(mkdtempSync(path.join(tmpdir(), 'godwit-router-')), 'told');
-  t.after(() => rmSync(path.dirname(told), { recursive: true, force: true }));
-  writeFileSync(told, '');
-  const router = path.join(path.dirname(told), 'router');
-  writeFileSync(router, `#!/bin/sh\necho "$@" >>'${told}'\n`, { mode: 0o755 });
+  const reported = path.join(mkdtempSync(path.join(tmpdir(), 'godwit-router-')), 'told');
+  t.after(() => rmSync(path.dirname(reported), { recursive: true, force: true }));
+  writeFileSync(reported, '');
+  const router = path.join(path.dirname(reported), 'router');
+  writeFileSync(router, `#!/bin/sh\necho "$@" >>'${reported}'\n`, { mode: 0o755 });
   const hook = installed(t, 'after-resume', { router: `${router} -q\n10.89.0.12\n` });
   const { status, stderr } = spawnSync(hook, [], { input: `${JSON.stringify(input)}\n` });
   assert.equal(status, 0, String(stderr));
-  assert.deepEqual(readFileSync(told, 'utf8').trim().split('\n'), [
+  assert.deepEqual(readFileSync(reported, 'utf8').trim().split('\n'), [
     '-q ip route replace 10.88.0.21/32 via 10.89.0.12',
     '-q ip route replace fd00::21/128 via 10.89.0.12',
   ]);

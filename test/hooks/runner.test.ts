@@ -49,8 +49,10 @@ describe('a hook', () => {
   test('reads what the migration is, and that it succeeded is its exit code', async (t) => {
     const { directory, config } = site(t, `cat > "\${0%/*}/told"`);
     await runHook(config, 'before-start', () => facts);
-    const told = hookInput.parse(JSON.parse(readFileSync(path.join(directory, 'told'), 'utf8')));
-    assert.deepEqual(told, { ...facts, version: 1, hook: 'before-start', host: 'a' });
+    const reported = hookInput.parse(
+      JSON.parse(readFileSync(path.join(directory, 'told'), 'utf8')),
+    );
+    assert.deepEqual(reported, { ...facts, version: 1, hook: 'before-start', host: 'a' });
   });
 
   test('that fails says why with its last line', async (t) => {

@@ -10,7 +10,7 @@ const run = promisify(execFile);
 test('real kernels are told apart: one that is dark, one that answers, and a host that cannot ask', async () => {
   const steps = path.join(import.meta.dirname, 'dark-steps.ts');
   const { stdout } = await run('unshare', ['--net', '--map-root-user', process.execPath, steps]);
-  const told = JSON.parse(stdout) as Record<string, string>;
+  const reported = JSON.parse(stdout) as Record<string, string>;
   const expected: Record<string, RegExp> = {
     alone: /^nobody can tell: no other host is known over br0, /,
     alive: /^it answers at 10\.9\.9\.2:7400: it refuses connections( at port \d+)?$/,
@@ -22,6 +22,7 @@ test('real kernels are told apart: one that is dark, one that answers, and a hos
     belowBridge: /^nobody can tell at 10\.9\.9\.2:7400: this host's own link br0 is down$/,
     ownLinkDown: /^nobody can tell at 10\.9\.9\.2:7400: ENETUNREACH$/,
   };
-  assert.deepEqual(Object.keys(told), Object.keys(expected));
-  for (const [name, words] of Object.entries(expected)) assert.match(told[name] ?? '', words, name);
+  assert.deepEqual(Object.keys(reported), Object.keys(expected));
+  for (const [name, words] of Object.entries(expected))
+    assert.match(reported[name] ?? '', words, name);
 });

@@ -84,9 +84,9 @@ describe('the fencing hook', () => {
       return path === '10.1.0.2:7400' && nth === 5 ? REFUSED : SILENCE;
     });
     const { fence, dir } = hook(t, 'touch "${0%/*}/called"', 20_000, doors);
-    const told = { ...facts, addresses: [...addresses, '10.2.0.2:49152'] };
+    const reported = { ...facts, addresses: [...addresses, '10.2.0.2:49152'] };
     assert.equal(
-      why(await fence('b', told, never)),
+      why(await fence('b', reported, never)),
       'the fencing hook was not called for b: it answers at 10.1.0.2:7400: it refuses connections',
     );
     // Those of the migration, and those of the configuration.

@@ -10,13 +10,13 @@ function stream(everyMs: number, forMs: number) {
   const link = newLink(1);
   let tellings = 0;
   let longestMs = 0;
-  let untoldSince: number | undefined;
+  let unreportedSince: number | undefined;
   for (let nowMs = 0; nowMs < forMs; nowMs += everyMs) {
     came(link, PIECE, nowMs);
-    untoldSince ??= nowMs;
+    unreportedSince ??= nowMs;
     if (mayWaitMs(link, nowMs) > 0) continue;
-    longestMs = Math.max(longestMs, nowMs - untoldSince);
-    untoldSince = undefined;
+    longestMs = Math.max(longestMs, nowMs - unreportedSince);
+    unreportedSince = undefined;
     reported(link, nowMs);
     tellings += 1;
   }
@@ -41,7 +41,7 @@ describe('what came on a link', () => {
         for (let nowMs = 0; nowMs < 200; nowMs += everyMs) {
           came(link, PIECE, nowMs);
           assert.ok(mayWaitMs(link, nowMs) <= 5);
-          assert.ok(link.untoldBytes <= 256 * 1024);
+          assert.ok(link.unreportedBytes <= 256 * 1024);
           if (mayWaitMs(link, nowMs) === 0) reported(link, nowMs);
         }
         assert.equal(mayWaitMs(link, 1000), 0);

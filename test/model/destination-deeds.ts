@@ -108,7 +108,7 @@ function record(context: Context, world: World, what: string): 'ok' {
     breakRule(world, 'the destination promised to run a guest whose QEMU it knew to be gone');
   }
   if (what.startsWith('finished') || what.startsWith('released')) {
-    world.told = what.endsWith(' told') ? 1 : 0;
+    world.reported = what.endsWith(' told') ? 1 : 0;
   }
   const name = what.replace(' told', '');
   world.jd = destination.write(

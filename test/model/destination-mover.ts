@@ -42,7 +42,7 @@ function pruneMove(context: Context): void {
   const { world, emit, rules, destination } = context;
   const { stage } = destination.state(world.jd);
   if (stage !== 'finished' && stage !== 'released') return;
-  if (!rules.mayForget(world.told === 1)) return;
+  if (!rules.mayForget(world.reported === 1)) return;
   const next = fork(context);
   next.forgot = 1;
   next.dmover = 0;

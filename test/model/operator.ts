@@ -129,7 +129,7 @@ function isCalledSafe(context: Context, answering: Answering): boolean {
   const sight = { life, armedBootId, bootId } as const;
   const common = { id: PLANNED.precopy.id, guest, phase: 'held', moverAlive: false } as const;
   const there = { ...common, host: to, side: 'destination' } as const;
-  const told = rules.judge({
+  const reported = rules.judge({
     guest,
     from,
     to,
@@ -142,7 +142,7 @@ function isCalledSafe(context: Context, answering: Answering): boolean {
     },
     destination: answers ? { ...there, ...destinationFacts(state, sight) } : undefined,
   });
-  const back = told.find(({ runAt }) => runAt === 'source');
+  const back = reported.find(({ runAt }) => runAt === 'source');
   if (back?.proof !== 'observed') return false;
   // Of what is unknown he makes sure himself.
   return back.verdict === 'safe' || (back.verdict === 'unknown' && world.ran === 0);

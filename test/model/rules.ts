@@ -33,7 +33,7 @@ export interface Rules {
   /** What `godwit resolve` calls safe is what the operator of the model does. */
   readonly judge: typeof judge;
   /** Whether a destination may forget a migration that has ended there; `told`: because its source asked for that. */
-  readonly mayForget: (told: boolean) => boolean;
+  readonly mayForget: (reported: boolean) => boolean;
   /** A destination that does not know the migration is taken for one that has refused, or has done what it was asked. */
   readonly unknownIsLeave: boolean;
   /** Whether the gate calls the fencing hook, where a whole time of questions brought this over each path. */
@@ -54,7 +54,7 @@ export const REAL: Rules = {
   knowsItNeverRan,
   there: await destinationTable(),
   judge,
-  mayForget: (told) => !destinationMayBeAsked([{ type: 'finished', told }]),
+  mayForget: (reported) => !destinationMayBeAsked([{ type: 'finished', told: reported }]),
   unknownIsLeave: false,
   isDark,
   operatorGuesses: false,

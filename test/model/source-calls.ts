@@ -77,8 +77,8 @@ export function statusMoves(context: Context, reply: Reply): void {
     const { doing } = stateOf(context, next);
     const isTakenForWell = doing.kind === 'do' && doing.step === 'retire';
     // Where its mover hears of it a moment later, nothing could be known yet; once settled, it is the guest's own end.
-    const isUntold = stage !== 'finished' && world.dlost === 0;
-    if (isTakenForWell && world.dqemu === DEST.gone && (isUntold || answer === 'gone')) {
+    const isUnreported = stage !== 'finished' && world.dlost === 0;
+    if (isTakenForWell && world.dqemu === DEST.gone && (isUnreported || answer === 'gone')) {
       breakRule(
         next,
         'the source found all well though the destination’s QEMU had ended and nothing would ever say so',

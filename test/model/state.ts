@@ -131,7 +131,7 @@ export class World {
   /** The guest has run at the destination. */
   ran = 0;
   /** The source itself asked the destination to end. */
-  told = 0;
+  reported = 0;
   /** The source was off, and the destination was told to run what it held, whatever the source had made of it. */
   ordered = 0;
   /** The destination has forgotten the migration. */
@@ -172,7 +172,7 @@ export class World {
     this.earlier = other.earlier;
     this.commitSent = other.commitSent;
     this.ran = other.ran;
-    this.told = other.told;
+    this.reported = other.reported;
     this.forgot = other.forgot;
     this.ordered = other.ordered;
     this.sdam = other.sdam;
@@ -205,7 +205,7 @@ export class World {
       (this.ran << 13) |
       (this.excuses << 14) |
       (this.rebooted << 21) |
-      (this.told << 22) |
+      (this.reported << 22) |
       (this.forgot << 23) |
       (this.ordered << 24) |
       (this.sdam << 25) |
@@ -241,7 +241,7 @@ export class World {
     this.ran = (d >>> 13) & 1;
     this.excuses = (d >>> 14) & 127;
     this.rebooted = (d >>> 21) & 1;
-    this.told = (d >>> 22) & 1;
+    this.reported = (d >>> 22) & 1;
     this.forgot = (d >>> 23) & 1;
     this.ordered = (d >>> 24) & 1;
     this.sdam = (d >>> 25) & 1;

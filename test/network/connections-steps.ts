@@ -40,9 +40,9 @@ function on<T>(namespace: string, ...words: string[]): T {
 }
 
 /** What one host does. */
-async function act(action: string, told: string): Promise<unknown> {
+async function act(action: string, reported: string): Promise<unknown> {
   if (action === 'learn') return (await learnAddresses([NIC], 'm-connections', signal))[0];
-  const { nic, fresh = [] } = JSON.parse(told) as { nic: NicNetwork; fresh?: Connection[] };
+  const { nic, fresh = [] } = JSON.parse(reported) as { nic: NicNetwork; fresh?: Connection[] };
   if (action === 'read') return (await readConnections(nic.addresses, signal)).entries;
   const arrived = new ArrivedConnections();
   const state = {
@@ -187,8 +187,8 @@ async function storyOf(isHandedOver: boolean, client: Child): Promise<object> {
   return { addresses: nic.addresses, put, answered, dropped, left: { c: count('c') } };
 }
 
-const [, , role = '', action = '', told = ''] = process.argv;
-if (role === 'host') process.stdout.write(JSON.stringify((await act(action, told)) ?? null));
+const [, , role = '', action = '', reported = ''] = process.argv;
+if (role === 'host') process.stdout.write(JSON.stringify((await act(action, reported)) ?? null));
 else if (role === 'guest') serveGuest();
 else if (role === 'client') serveClient();
 else process.stdout.write(JSON.stringify(await story(role === 'handed-over')));

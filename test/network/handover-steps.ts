@@ -25,9 +25,9 @@ const NICS = [
 ];
 
 /** What one host does; each of it twice, as a mover that takes over would. */
-async function act(action: string, told: string): Promise<unknown> {
+async function act(action: string, reported: string): Promise<unknown> {
   if (action === 'read') return readNics(NICS, signal);
-  const nics = nicNetworks.parse(JSON.parse(told));
+  const nics = nicNetworks.parse(JSON.parse(reported));
   const refused: string[] = [];
   for (const _time of [1, 2]) {
     for (const nic of nics) {
@@ -59,8 +59,8 @@ function sh(script: string): void {
   execFileSync('sh', ['-ec', script], { stdio: ['ignore', 'ignore', 'inherit'] });
 }
 
-function on(host: string, action: string, told = ''): string {
-  const own = [process.execPath, import.meta.filename, 'host', action, told];
+function on(host: string, action: string, reported = ''): string {
+  const own = [process.execPath, import.meta.filename, 'host', action, reported];
   return execFileSync('ip', ['netns', 'exec', host, ...own]).toString();
 }
 
@@ -102,8 +102,8 @@ function build(): void {
 }
 
 if (process.argv[2] === 'host') {
-  const [, , , action = '', told = ''] = process.argv;
-  process.stdout.write(JSON.stringify((await act(action, told)) ?? null));
+  const [, , , action = '', reported = ''] = process.argv;
+  process.stdout.write(JSON.stringify((await act(action, reported)) ?? null));
 } else {
   build();
   const nics = on('a', 'read');

@@ -24,8 +24,8 @@ function sh(script: string): string {
 }
 
 /** Where the guest would be on this host; its port is made, twice as by a mover that takes over, and its segment asked. */
-async function arrive(told: string): Promise<object> {
-  const [nic] = nicNetworks.parse(JSON.parse(told));
+async function arrive(reported: string): Promise<object> {
+  const [nic] = nicNetworks.parse(JSON.parse(reported));
   if (nic === undefined) throw new Error('no NIC was read');
   const facts = await readNetwork({}, signal);
   const mapping = mapNic(nic, { asked: {}, configured: {} }, facts);
@@ -49,8 +49,8 @@ async function arrive(told: string): Promise<object> {
   };
 }
 
-function on(host: string, action: string, told = ''): string {
-  const own = [process.execPath, import.meta.filename, 'host', action, told];
+function on(host: string, action: string, reported = ''): string {
+  const own = [process.execPath, import.meta.filename, 'host', action, reported];
   return execFileSync('ip', ['netns', 'exec', namespaceOf('vlan', host), ...own]).toString();
 }
 
@@ -73,7 +73,7 @@ async function tell(): Promise<object> {
   return { nics: JSON.parse(nics) as object, ...arrived };
 }
 
-const [, , isHost, action, told = ''] = process.argv;
+const [, , isHost, action, reported = ''] = process.argv;
 const read = (): Promise<unknown> => readNics([{ id: 'net0', mac: MAC, port: 'tap1' }], signal);
-const story = isHost === undefined ? tell() : action === 'read' ? read() : arrive(told);
+const story = isHost === undefined ? tell() : action === 'read' ? read() : arrive(reported);
 process.stdout.write(JSON.stringify(await story));

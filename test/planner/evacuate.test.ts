@@ -110,8 +110,8 @@ test('each guest leaves or is named once, by the deadline, within the budget and
   fc.assert(
     fc.property(leavers, lines, (all, given) => {
       const plan = evacuate(all, given);
-      const told = [...plan.leaving, ...plan.staying].map((each) => each.guest);
-      assert.deepEqual(told.toSorted(), all.map((each) => each.guest.name).toSorted());
+      const reported = [...plan.leaving, ...plan.staying].map((each) => each.guest);
+      assert.deepEqual(reported.toSorted(), all.map((each) => each.guest.name).toSorted());
       for (const each of plan.leaving) {
         assert.ok(each.endSeconds <= given.deadlineSeconds && each.startSeconds >= 0);
         const beside = plan.leaving.filter(

@@ -69,11 +69,11 @@ test('what runs already goes on from where it is', () => {
 });
 
 test('starts and ends are told', () => {
-  const told: string[] = [];
+  const reported: string[] = [];
   const all = [transfer(100), transfer(100)];
   secondsOf(problemOf(all, links()), [1, 0], ONE, {
-    started: (index, at) => told.push(`${index} starts at ${at}`),
-    ended: (index, at) => told.push(`${index} ends at ${at}`),
+    started: (index, at) => reported.push(`${index} starts at ${at}`),
+    ended: (index, at) => reported.push(`${index} ends at ${at}`),
   });
-  assert.deepEqual(told, ['1 starts at 0', '1 ends at 4', '0 starts at 4', '0 ends at 8']);
+  assert.deepEqual(reported, ['1 starts at 0', '1 ends at 4', '0 starts at 4', '0 ends at 8']);
 });

@@ -50,14 +50,14 @@ const by = (credentials: Credentials, address: string): Credentials => ({
 test('a relay that is somebody else’s is told nothing, not even whom we call', async (t) => {
   const { issue } = await authority(t);
   const theirs = await authority(t);
-  const told: unknown[] = [];
+  const reported: unknown[] = [];
   for (const own of [
     await theirs.issue('r', 'relay'),
     await issue('b', 'agent'),
     await issue('q', 'relay'),
   ]) {
     const address = await falseRelay(t, own, (socket) =>
-      socket.on('data', (data) => told.push(data)),
+      socket.on('data', (data) => reported.push(data)),
     );
     const a = by(await issue('a', 'agent'), address);
     await assert.rejects(connectTls('b.relay:7443', a, {}, within), (error) => {
@@ -66,7 +66,7 @@ test('a relay that is somebody else’s is told nothing, not even whom we call',
       return true;
     });
   }
-  assert.deepEqual(told, []);
+  assert.deepEqual(reported, []);
 });
 
 for (const [what, words] of [

@@ -223,8 +223,8 @@ test('whoever is refused in many ways, or from many networks, pushes no refusal 
 test('what is refused over and over is logged once a minute, counted, and shown where it is of trust', () => {
   let nowMs = 0;
   const refusals = new Refusals({ monotonicMs: () => nowMs, wallMs: () => nowMs });
-  const told: number[] = [];
-  refusals.changed = () => told.push(nowMs);
+  const reported: number[] = [];
+  refusals.changed = () => reported.push(nowMs);
   const note = (peer: string, code: string) => refusals.note({ peer, code, message: 'no' });
   const notes = Array.from({ length: 50 }, () => note('a', 'GODWIT_NOT_A_MEMBER'));
   assert.deepEqual(notes[0], { count: 1 });
@@ -233,7 +233,7 @@ test('what is refused over and over is logged once a minute, counted, and shown 
   assert.deepEqual(note('b', 'GODWIT_NOT_A_MEMBER'), { count: 1 }, 'another peer');
   nowMs = 60_000;
   assert.deepEqual(note('a', 'GODWIT_NOT_A_MEMBER'), { count: 51, unlogged: 49 });
-  assert.equal(told.length, 52, 'what is no refusal of trust is not told');
+  assert.equal(reported.length, 52, 'what is no refusal of trust is not told');
   assert.deepEqual(
     refusals.list().map(({ peer, count, at }) => [peer, count, Date.parse(at)]),
     [

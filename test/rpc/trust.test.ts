@@ -178,8 +178,8 @@ test('a right that is taken away is gone with the next request on a connection t
   const refused = await status();
   assert.match(refused, /^HTTP\/1\.1 401/);
   assert.match(refused, /GODWIT_CERT_REVOKED/);
-  const told = asked.map(({ name, role, serial }) => [name, role, serial].join());
-  assert.deepEqual([...new Set(told)], [`a,agent,${serialNumber}`]);
+  const reported = asked.map(({ name, role, serial }) => [name, role, serial].join());
+  assert.deepEqual([...new Set(reported)], [`a,agent,${serialNumber}`]);
 });
 
 test('no byte goes to a server whose certificate counts no more', async (t) => {

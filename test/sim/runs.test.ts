@@ -63,10 +63,10 @@ test('a seed gives the same run again, byte for byte, whatever ran before', asyn
 });
 
 test('listening to the story does not change it', async () => {
-  const told = await runScenario(drawScenario(92), true);
-  const untold = await runScenario(drawScenario(92));
-  assert.deepEqual(untold.journals, told.journals);
-  assert.deepEqual([untold.story.length, told.story.length > 10], [0, true]);
+  const reported = await runScenario(drawScenario(92), true);
+  const unreported = await runScenario(drawScenario(92));
+  assert.deepEqual(unreported.journals, reported.journals);
+  assert.deepEqual([unreported.story.length, reported.story.length > 10], [0, true]);
 });
 
 describe('a scenario that once broke a rule keeps it now', () => {

@@ -27,7 +27,7 @@ interface Look {
   firstMs: number | undefined;
   lookedMs: number;
   underWay: boolean;
-  told: TwoHolders | undefined;
+  reported: TwoHolders | undefined;
 }
 
 /**
@@ -44,7 +44,9 @@ export class Holders {
 
   /** Hosts of which somebody else uses the renewed certificate, as far as was seen since this agent began. */
   get two(): TwoHolders[] {
-    return [...this.#looks.values()].flatMap(({ told }) => told ?? []).slice(0, MOST_TWO_HOLDERS);
+    return [...this.#looks.values()]
+      .flatMap(({ reported }) => reported ?? [])
+      .slice(0, MOST_TWO_HOLDERS);
   }
 
   /** Somebody has shown `shown`, and so has its key. Never rejects. */
@@ -81,20 +83,20 @@ export class Holders {
       return end(shown);
     }
     look.firstMs ??= clock.monotonicMs();
-    if (look.told !== undefined || clock.monotonicMs() - look.firstMs < SETTLED_MS) return;
-    look.told = {
+    if (look.reported !== undefined || clock.monotonicMs() - look.firstMs < SETTLED_MS) return;
+    look.reported = {
       name,
       serial: plainSerial(shown.serialNumber),
       shownByHost: plainSerial(there.serialNumber),
       at: new Date(clock.wallMs()).toISOString(),
     };
-    log.error(look.told, `somebody else uses the newest certificate of ${name}`);
+    log.error(look.reported, `somebody else uses the newest certificate of ${name}`);
   }
 
   /** The last one of `name` was revoked or replaced since. */
-  settled(isCurrent: (told: TwoHolders) => boolean): void {
-    for (const [name, { told }] of this.#looks) {
-      if (told !== undefined && !isCurrent(told)) this.#looks.delete(name);
+  settled(isCurrent: (reported: TwoHolders) => boolean): void {
+    for (const [name, { reported }] of this.#looks) {
+      if (reported !== undefined && !isCurrent(reported)) this.#looks.delete(name);
     }
   }
 }
@@ -103,5 +105,5 @@ const newLook = (): Look => ({
   firstMs: undefined,
   lookedMs: Number.NEGATIVE_INFINITY,
   underWay: false,
-  told: undefined,
+  reported: undefined,
 });

@@ -74,9 +74,9 @@ export async function examine(asked: Examining, signal: AbortSignal): Promise<Ch
   const parts = lookParts(asked, state, admission);
   const answer = await askAdmission(asked, admission, signal);
   checks.push(...answer.checks);
-  if (answer.told !== undefined) {
-    await add('path', async () => state.learn(choosePathTo(parts, answer.told?.wire)));
-    asked.learned?.(state.read().known, answer.told.wire);
+  if (answer.reported !== undefined) {
+    await add('path', async () => state.learn(choosePathTo(parts, answer.reported?.wire)));
+    asked.learned?.(state.read().known, answer.reported.wire);
   }
   const inspected = await add('state', () => inspectGuest(parts, signal));
   checks.push(...(inspected?.checks ?? []));
@@ -84,7 +84,7 @@ export async function examine(asked: Examining, signal: AbortSignal): Promise<Ch
   await add('restart', () => launchable(asked, signal));
   const known = await add('network', () => inspected.facts(signal));
   state.learn(known ?? {});
-  if (known?.description === undefined || answer.told === undefined) return checks;
+  if (known?.description === undefined || answer.reported === undefined) return checks;
   const found = await add('disks', () => examineStorage(parts, signal));
   checks.push(...(found?.storage.checks ?? []));
   const lacksDisks = found?.storage.checks.some(({ verdict }) => verdict === 'refuse') ?? true;
@@ -93,14 +93,14 @@ export async function examine(asked: Examining, signal: AbortSignal): Promise<Ch
     facts: {},
   };
   const isRefused = checks.some(({ verdict }) => verdict === 'refuse');
-  const told = await assessGuest(parts, found ?? nothing, signal).catch((thrown: unknown) => {
+  const reported = await assessGuest(parts, found ?? nothing, signal).catch((thrown: unknown) => {
     signal.throwIfAborted();
     // What is refused here is described in part alone, and what the other host makes of that says nothing.
     if (!isRefused) checks.push(refusal('destination', toGodwitError(thrown), 'both'));
     return undefined;
   });
-  asked.learned?.({ ...state.read().known, ...told?.facts }, answer.told.wire);
-  const others = told?.checks ?? [];
+  asked.learned?.({ ...state.read().known, ...reported?.facts }, answer.reported.wire);
+  const others = reported?.checks ?? [];
   checks.push(...(lacksDisks ? others.filter(({ name }) => name !== 'disks') : others));
   return checks;
 }
@@ -135,15 +135,15 @@ async function admissionOf(
   signal: AbortSignal,
 ): Promise<Admission> {
   const { vcpus, macs, unbridged } = seen;
-  const told = <T>(question: Promise<T>, otherwise: T): Promise<T> =>
+  const reported = <T>(question: Promise<T>, otherwise: T): Promise<T> =>
     question.catch(() => {
       signal.throwIfAborted();
       return otherwise;
     });
-  const routes = unbridged === true ? await told(routesTo({ guest }, signal), []) : [];
+  const routes = unbridged === true ? await reported(routesTo({ guest }, signal), []) : [];
   const described = async (): Promise<number> =>
     (await guest.inspect(signal)).description.memoryBytes;
-  const memoryBytes = found || (await told(described(), 0));
+  const memoryBytes = found || (await reported(described(), 0));
   return {
     id,
     guest: request.guest,
@@ -198,26 +198,26 @@ async function askAdmission(
   { config, clock, peers, request }: Examining,
   admission: Admission,
   signal: AbortSignal,
-): Promise<{ readonly checks: readonly Check[]; readonly told?: PreflightAnswer }> {
+): Promise<{ readonly checks: readonly Check[]; readonly reported?: PreflightAnswer }> {
   const { to } = request;
   const ports = request.path === 'wire' ? WIRE_PORTS : NATIVE_PORTS;
   try {
     const options = { signal, deadlineMs: ADMISSION_MS };
     const own = await hostFactsOf(config, clock)();
     const askedMs = clock.wallMs();
-    const told = await peers.preflight(to).preflight({ body: { admission, ports } }, options);
+    const reported = await peers.preflight(to).preflight({ body: { admission, ports } }, options);
     const answered = pass('destination', `${to} answers`, 'both');
     const answeredMs = clock.wallMs();
     const both = checksOfHosts({
       source: own,
-      destination: told.host,
+      destination: reported.host,
       askedMs,
       answeredMs,
       roundTripMs: await roundTripMs(peers, to, clock, signal),
       mayPostcopy: request.mode !== 'precopy',
       paths: pathsTo(peers, request),
     });
-    return { checks: [answered, ...told.checks, ...both], told };
+    return { checks: [answered, ...reported.checks, ...both], reported };
   } catch (thrown) {
     signal.throwIfAborted();
     if (!hasCode(thrown, 'GODWIT_ROUTE_UNKNOWN')) {

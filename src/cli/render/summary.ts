@@ -9,13 +9,13 @@ import { overTheWire } from './wire.ts';
 
 /** Where the guest runs, in words. */
 export function whereWords(report: Report): string {
-  const { runsAtTold: told } = report;
-  if (told === undefined) return placeWords(report);
+  const { runsAtTold: reported } = report;
+  if (reported === undefined) return placeWords(report);
   const other =
-    told.otherwise === 'unknown'
+    reported.otherwise === 'unknown'
       ? 'does not know'
-      : `says: ${placeWords({ ...report, runsAt: told.otherwise })}`;
-  return `${placeWords(report)}, as ${told.by} says; ${report.from} ${other}`;
+      : `says: ${placeWords({ ...report, runsAt: reported.otherwise })}`;
+  return `${placeWords(report)}, as ${reported.by} says; ${report.from} ${other}`;
 }
 
 function placeWords(report: Pick<Report, 'from' | 'to' | 'runsAt'>): string {

@@ -29,9 +29,9 @@ export function overTheWire({ wire }: Report): [string, string][] {
 /** All of the wire's figures, as `name, value`. */
 export function wirePairs({ wire }: Report): [string, string][] {
   if (wire === undefined) return [];
-  const { told, misses, levels, processorMs, returnBytes, sessions } = wire;
-  const pages = WORDS.filter(([kind]) => (told[kind] ?? 0) > 0).map(
-    ([kind, words]): [string, string] => [`pages ${words}`, String(told[kind])],
+  const { told: encoded, misses, levels, processorMs, returnBytes, sessions } = wire;
+  const pages = WORDS.filter(([kind]) => (encoded[kind] ?? 0) > 0).map(
+    ([kind, words]): [string, string] => [`pages ${words}`, String(encoded[kind])],
   );
   const shown = levels.slice(0, LEVELS_SHOWN).map(({ atMs, to }): [string, string] => {
     return [`compression after ${formatDuration(atMs)}`, levelWords(to)];

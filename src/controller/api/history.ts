@@ -10,9 +10,9 @@ import { figures } from '../history/figures.ts';
 import type { History } from '../history/history.ts';
 import { needMigration } from '../history/need.ts';
 import { insightOf } from '../history/insight.ts';
-import type { Told } from '../history/insight.ts';
+import type { Reported } from '../history/insight.ts';
 import { unpacked } from '../history/kept-report.ts';
-import { toldRow } from '../history/record.ts';
+import { reportedRow } from '../history/record.ts';
 import { MigrationStreams } from '../history/relay.ts';
 import { staysOf } from '../history/stays.ts';
 import { Migrations } from '../store/migrations.ts';
@@ -63,8 +63,8 @@ interface Reading extends HistoryApi {
 }
 
 /** As it stands, with what is known of one that goes on. */
-function told({ history }: Reading, row: ListedMigration): FleetMigration {
-  return { ...toldRow(row, row), ...(row.ended_at === null ? history.live.of(row.id) : {}) };
+function reported({ history }: Reading, row: ListedMigration): FleetMigration {
+  return { ...reportedRow(row, row), ...(row.ended_at === null ? history.live.of(row.id) : {}) };
 }
 
 async function readMigrations(
@@ -92,7 +92,7 @@ async function readMigrations(
   const found = await parts.migrations.list(filter, limit + 1);
   const page = found.slice(0, limit);
   const last = page.at(-1);
-  const migrations = page.map((row) => told(parts, row));
+  const migrations = page.map((row) => reported(parts, row));
   if (last === undefined || found.length <= limit) return { migrations };
   return { migrations, next: cursorAt([String(last.started_at), last.id]) };
 }
@@ -102,7 +102,7 @@ async function readMigration(
   { params: { id }, signal }: Call<C['migration']>,
 ): Promise<RouteAnswer<C['migration']>> {
   const { row, report } = await needMigration(parts.migrations, id);
-  const migration = told(parts, row);
+  const migration = reported(parts, row);
   if (report !== null) return { ...migration, report: unpacked(report) };
   if (row.ended_at !== null) {
     return { ...migration, withoutReport: `${row.told_by} gave none` };
@@ -119,7 +119,7 @@ async function readMigration(
       api.migration(asked, options),
     ]);
     parts.history.live.heard(row.told_by, progress);
-    return { ...told(parts, row), report: soFar, progress };
+    return { ...reported(parts, row), report: soFar, progress };
   } catch (thrown) {
     const words = toGodwitError(thrown).message.slice(0, 1000);
     return { ...migration, withoutReport: `${row.told_by} does not tell: ${words}` };
@@ -192,7 +192,7 @@ async function readGuestHistory(
   }
   const all = newest.slice(0, MOST_OF_A_GUEST).toReversed();
   const stays = staysOf(
-    all.map((row) => told(parts, row)),
+    all.map((row) => reported(parts, row)),
     [...new Set(rows.map(({ host }) => host))],
   );
   const isPart = newest.length > MOST_OF_A_GUEST || stays.length > MOST_OF_A_GUEST;
@@ -203,9 +203,9 @@ async function readInsight(migrations: Migrations, fromMs: number | undefined): 
   const untilMs = await migrations.nowMs();
   const sinceMs = Math.min(untilMs, fromMs ?? untilMs - MONTH_MS);
   const rows = await migrations.endedSince(sinceMs, MOST_TOLD + 1);
-  const all = rows.slice(0, MOST_TOLD).map((row): Told => ({
+  const all = rows.slice(0, MOST_TOLD).map((row): Reported => ({
     id: row.id,
-    outcome: (row.outcome ?? 'lost') as Told['outcome'],
+    outcome: (row.outcome ?? 'lost') as Reported['outcome'],
     code: row.code ?? undefined,
     totalMs: row.total_ms ?? undefined,
     downtimeMs: row.downtime_ms ?? undefined,

@@ -75,7 +75,7 @@ interface Marks {
 }
 type Marked = HostColumns & Marks;
 
-function told(parts: ReadParts, row: Marked, leases: Following): ListedHost {
+function reported(parts: ReadParts, row: Marked, leases: Following): ListedHost {
   const now = current(row, leases);
   const by = now.state === 'unfollowed' ? undefined : leases.by.get(row.shard)?.name;
   const load = now.state === 'up' ? parts.inventory.samplesOf(row.name)?.newest : undefined;
@@ -117,7 +117,7 @@ export async function readHosts(
   const found = await rows.limit(limit + 1).execute();
   const page = found.slice(0, limit);
   const hosts = page
-    .map((row) => told(parts, row, leases))
+    .map((row) => reported(parts, row, leases))
     .filter((host) => state === undefined || host.state === state);
   const last = page.at(-1);
   if (last === undefined || found.length <= limit) return { hosts };
@@ -133,7 +133,7 @@ export async function readHost(
     .where('name', '=', params.host)
     .executeTakeFirst();
   if (row === undefined) throw godwitError('GODWIT_HOST_UNKNOWN', { host: params.host });
-  const host = told(parts, row, await following(parts));
+  const host = reported(parts, row, await following(parts));
   return row.info === null ? host : { ...host, info: hostInfo.parse(JSON.parse(row.info)) };
 }
 
@@ -161,7 +161,7 @@ export async function readSamples(
 }
 
 /** Guests with what their hosts are, and who else claims them. */
-async function toldGuests(parts: ReadParts, rows: readonly GuestRow[]) {
+async function reportedGuests(parts: ReadParts, rows: readonly GuestRow[]) {
   const { store } = parts;
   if (rows.length === 0) return [];
   const leases = await following(parts);
@@ -198,8 +198,9 @@ export async function readGuests(
   }
   const found = await rows.limit(limit + 1).execute();
   const page = found.slice(0, limit);
-  const told = await toldGuests(parts, page);
-  const guests = label === undefined ? told : told.filter((each) => hasLabel(each.labels, label));
+  const reported = await reportedGuests(parts, page);
+  const guests =
+    label === undefined ? reported : reported.filter((each) => hasLabel(each.labels, label));
   const last = page.at(-1);
   if (last === undefined || found.length <= limit) return { guests };
   return { guests, next: cursorAt([last.name, last.host, last.uuid]) };
@@ -216,7 +217,7 @@ export async function readGuest(
   const query = parts.store.db.selectFrom('guests').selectAll().where('name', '=', guest);
   const rows = await query.orderBy('host').limit(MOST_OF_A_NAME).execute();
   if (rows.length === 0) throw godwitError('GODWIT_GUEST_UNKNOWN', { guest, host: 'any host' });
-  const guests = await toldGuests(parts, rows);
+  const guests = await reportedGuests(parts, rows);
   return {
     guests: guests.map((each, at) => ({
       ...each,

@@ -69,10 +69,10 @@ export class StoredFleet implements FleetView {
 
 /** What the pure core rests on. A host of which nobody hears is silent, whatever the cause; its guests are as it told last. */
 export function factsOf({ nowMs, hosts, guests }: FleetSnapshot): Look {
-  const all = [...Map.groupBy(guests, ({ info }) => info.name)].flatMap(([name, told]) =>
+  const all = [...Map.groupBy(guests, ({ info }) => info.name)].flatMap(([name, reported]) =>
     keyed(
       name,
-      byIdentity(told).map((each) => guestFacts(name, each)),
+      byIdentity(reported).map((each) => guestFacts(name, each)),
     ),
   );
   return {
@@ -85,16 +85,16 @@ export function factsOf({ nowMs, hosts, guests }: FleetSnapshot): Look {
 }
 
 /** Guests of one name, apart. One that is on its way in and does not tell its uuid yet is of the migration that brings it. */
-function byIdentity(told: readonly SnapshotGuest[]): SnapshotGuest[][] {
+function byIdentity(reported: readonly SnapshotGuest[]): SnapshotGuest[][] {
   const identity = ({ info }: SnapshotGuest): string =>
     identityOf({ name: info.name, uuid: info.uuid ?? '' });
   const bringing = ({ info }: SnapshotGuest): SnapshotGuest | undefined =>
     info.state !== 'incoming' || info.uuid !== undefined
       ? undefined
-      : told.find(
+      : reported.find(
           (each) => each.info.state !== 'incoming' && each.info.migration === info.migration,
         );
-  return [...Map.groupBy(told, (each) => identity(bringing(each) ?? each)).values()];
+  return [...Map.groupBy(reported, (each) => identity(bringing(each) ?? each)).values()];
 }
 
 function hostFacts(host: SnapshotHost, nowMs: number): HostFacts {

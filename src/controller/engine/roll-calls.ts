@@ -69,8 +69,8 @@ async function runProgram(
     return { of: 'program', ok: false, words };
   }
   const { file, timeoutMs: deadlineMs } = known;
-  const told = { version: 1, program, host, address: addressOf(host), id, epoch, before };
-  const input = `${JSON.stringify(told)}\n`;
+  const reported = { version: 1, program, host, address: addressOf(host), id, epoch, before };
+  const input = `${JSON.stringify(reported)}\n`;
   const answer = await runSiteProgram({ file, input, deadlineMs, signal });
   if (!answer.ok) return { of: 'program', ok: false, words: answer.why };
   return promiseOf(answer.words);

@@ -34,7 +34,7 @@ export class HealthWatch {
   readonly #parts: HealthWatchParts;
   readonly #verdicts = new Map<string, Verdict>();
   /** By host: the look that it told of last, and since when, ms. */
-  readonly #told = new Map<string, { readonly at: string; readonly sinceMs: number }>();
+  readonly #reported = new Map<string, { readonly at: string; readonly sinceMs: number }>();
   readonly #end = new AbortController();
   #loop: Promise<void> = Promise.resolve();
 
@@ -57,7 +57,7 @@ export class HealthWatch {
     const [known, notes] = [await illHosts(store), await maintenanceNotes(store)];
     const hosts = this.#parts.hosts();
     const followed = new Set(hosts.map(({ name }) => name));
-    for (const each of [this.#verdicts, this.#told])
+    for (const each of [this.#verdicts, this.#reported])
       for (const name of each.keys()) if (!followed.has(name)) each.delete(name);
     for (const { name, health } of hosts) {
       const verdict = this.#judge(name, health, known.get(name));
@@ -78,10 +78,10 @@ export class HealthWatch {
 
   /** Counted here, since a host's clock may be wrong. */
   #ageMs(name: string, health: HostHealth | undefined, nowMs: number): number {
-    const told = this.#told.get(name);
-    if (health === undefined || told?.at !== health.at)
-      this.#told.set(name, { at: health?.at ?? '', sinceMs: nowMs });
-    return nowMs - (this.#told.get(name)?.sinceMs ?? nowMs);
+    const reported = this.#reported.get(name);
+    if (health === undefined || reported?.at !== health.at)
+      this.#reported.set(name, { at: health?.at ?? '', sinceMs: nowMs });
+    return nowMs - (this.#reported.get(name)?.sinceMs ?? nowMs);
   }
 
   async #write(host: string, words: string | undefined, known: IllHost | undefined): Promise<void> {

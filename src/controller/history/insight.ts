@@ -8,7 +8,7 @@ import type {
 import type { Figures } from './figures.ts';
 
 /** What is asked of each migration. */
-export interface Told {
+export interface Reported {
   readonly id: string;
   readonly outcome: MigrationOutcome;
   readonly code: string | undefined;
@@ -76,9 +76,9 @@ export interface Asked {
 }
 
 /** What these came to, newest first. */
-export function insightOf(all: readonly Told[], { sinceMs, untilMs, isPart }: Asked): Insight {
+export function insightOf(all: readonly Reported[], { sinceMs, untilMs, isPart }: Asked): Insight {
   const done = all.filter(({ outcome }) => outcome === 'done');
-  const spread = (of: (told: Told) => number | undefined): Distribution | undefined =>
+  const spread = (of: (reported: Reported) => number | undefined): Distribution | undefined =>
     distributionOf(done.flatMap((each) => of(each) ?? []));
   const spreads = {
     totalMs: spread((each) => each.totalMs),
@@ -103,7 +103,7 @@ export function insightOf(all: readonly Told[], { sinceMs, untilMs, isPart }: As
 }
 
 /** Predictions against what they came to: how far off, and whether the ranges held what they promised. */
-export function scoresOf(all: readonly Pick<Told, 'figures'>[]): PredictionScore[] {
+export function scoresOf(all: readonly Pick<Reported, 'figures'>[]): PredictionScore[] {
   return PREDICTED.flatMap((name): PredictionScore[] => {
     const pairs = all.flatMap(({ figures }) => {
       const pair = figures.predicted[name];
@@ -137,7 +137,7 @@ function countsOf<T extends string>(all: readonly T[]): [T, number][] {
   return [...counts].toSorted(([, one], [, other]) => other - one);
 }
 
-function savedOf(all: readonly Told[]): Insight['saved'] {
+function savedOf(all: readonly Reported[]): Insight['saved'] {
   const sums = new Map<string, number>();
   for (const { figures } of all)
     for (const [kind, bytes] of Object.entries(figures.saved))
@@ -148,7 +148,7 @@ function savedOf(all: readonly Told[]): Insight['saved'] {
     .slice(0, 32);
 }
 
-function failuresOf(all: readonly Told[]): Insight['failures'] {
+function failuresOf(all: readonly Reported[]): Insight['failures'] {
   const failed = all.flatMap(({ code, id }) => (code === undefined ? [] : [{ code, id }]));
   return countsOf(failed.map(({ code }) => code))
     .slice(0, 256)

@@ -40,11 +40,11 @@ export function pastRates(migrations: readonly PastMigration[]): PastRates {
     const rates = all.flatMap(({ dirtyRate }) => dirtyRate ?? []);
     if (rates.length > 0) dirty.set(guest, quantile(rates.slice(0, NEWEST), 0.5));
   }
-  const told = migrations.filter(isTold);
-  const [out, into] = [Map.groupBy(told, sourceOf), Map.groupBy(told, destinationOf)];
+  const reported = migrations.filter(isReported);
+  const [out, into] = [Map.groupBy(reported, sourceOf), Map.groupBy(reported, destinationOf)];
   const links = new Map<string, number>();
   const pairs = new Map<string, number>();
-  for (const [pair, all] of Map.groupBy(told, (each) => `${each.source}>${each.destination}`)) {
+  for (const [pair, all] of Map.groupBy(reported, (each) => `${each.source}>${each.destination}`)) {
     const carried = all.slice(0, NEWEST).map((each) => {
       const [from, to] = [out.get(each.source) ?? [], into.get(each.destination) ?? []];
       return Math.max(each.linkRate, filled(each, from) ?? 0, filled(each, to) ?? 0);
@@ -59,9 +59,9 @@ export function pastRates(migrations: readonly PastMigration[]): PastRates {
   return { dirty, links, pairs };
 }
 
-type Told = PastMigration & { readonly linkRate: number };
+type Reported = PastMigration & { readonly linkRate: number };
 
-const isTold = (each: PastMigration): each is Told =>
+const isReported = (each: PastMigration): each is Reported =>
   each.linkRate !== null && (each.linkRate * each.totalMs) / 1000 >= LEAST_BYTES;
 const sourceOf = ({ source }: PastMigration): string => source;
 const destinationOf = ({ destination }: PastMigration): string => destination;
@@ -70,7 +70,7 @@ const destinationOf = ({ destination }: PastMigration): string => destination;
  * What a link carried in the time of one migration: its own rate, and that of those beside it for as long as they were.
  * Undefined where one beside it was much faster: then it was not this link that held it back.
  */
-function filled(one: Told, all: readonly Told[]): number | undefined {
+function filled(one: Reported, all: readonly Reported[]): number | undefined {
   const beside = all
     .filter((each) => each !== one)
     .map(({ linkRate, ...times }) => ({ linkRate, part: overlap(one, times) }));

@@ -41,9 +41,9 @@ export function endedRow(
   { phase, elapsedMs, error }: Progress,
   { report, nowMs, sinceMs = 0 }: { report?: Report | undefined; nowMs: number; sinceMs?: number },
 ): NewMigration {
-  const told = open.started_at + Math.max(0, Math.round(elapsedMs));
+  const reported = open.started_at + Math.max(0, Math.round(elapsedMs));
   const ended = {
-    ended_at: Math.min(nowMs, Math.max(sinceMs, told)),
+    ended_at: Math.min(nowMs, Math.max(sinceMs, reported)),
     outcome: migrationOutcome.parse(isEnd(phase) ? phase : 'lost'),
     total_ms: elapsedMs,
     ...errorColumns(error),
@@ -85,7 +85,7 @@ export interface AskedBy {
 }
 
 /** A row as the API tells it. */
-export function toldRow(
+export function reportedRow(
   row: Omit<MigrationRow, 'report' | 'figures'>,
   asked: AskedBy,
 ): FleetMigration {

@@ -10,7 +10,7 @@ import { isFinal, Migrations } from '../store/migrations.ts';
 import type { KnownMigration } from '../store/migrations.ts';
 import type { Store } from '../store/open.ts';
 import type { Live } from './live.ts';
-import { endedRow, forgottenRow, openRow, toldRow } from './record.ts';
+import { endedRow, forgottenRow, openRow, reportedRow } from './record.ts';
 import type { NewMigration } from './record.ts';
 
 export interface RecorderParts {
@@ -167,7 +167,7 @@ export class Recorder {
     if (news === undefined) return false;
     for (const row of rows) {
       if (row.ended_at !== null) live.ended(row.id);
-      else if (news.own.has(row.id)) live.began(host, await this.#told(row));
+      else if (news.own.has(row.id)) live.began(host, await this.#reported(row));
       // What ended before anybody followed the host is history, and no news.
       if (news.begun.has(row.id) && (row.ended_at === null || isNew))
         await this.#tell('begun', row);
@@ -177,14 +177,14 @@ export class Recorder {
   }
 
   async #tell(what: 'begun' | 'ended', row: NewMigration): Promise<void> {
-    const told = await this.#told(row);
-    this.#parts.tell({ type: 'migration', what, migration: told });
+    const reported = await this.#reported(row);
+    this.#parts.tell({ type: 'migration', what, migration: reported });
   }
 
-  async #told(row: NewMigration): Promise<FleetMigration> {
+  async #reported(row: NewMigration): Promise<FleetMigration> {
     const found = await this.#migrations.get(row.id);
     const { wish = null, by = null } = found?.row ?? {};
-    return toldRow({ ...row, epoch: 0 }, { wish, by });
+    return reportedRow({ ...row, epoch: 0 }, { wish, by });
   }
 }
 

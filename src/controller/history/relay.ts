@@ -8,7 +8,7 @@ import type { Api } from '../../rpc/client.ts';
 import type { AgentClients } from '../engine/agent-clients.ts';
 import type { Migrations } from '../store/migrations.ts';
 import { needMigration } from './need.ts';
-import { toldRow } from './record.ts';
+import { reportedRow } from './record.ts';
 import { Shown } from './shown.ts';
 import type { UnsignedNews } from './shown.ts';
 
@@ -97,7 +97,7 @@ async function* newsOf(
   while (!signal.aborted) {
     const { row } = await needMigration(parts.migrations, id);
     if (row.ended_at !== null) {
-      yield { type: 'ended', migration: toldRow(row, row) };
+      yield { type: 'ended', migration: reportedRow(row, row) };
       return;
     }
     const host = row.told_by;

@@ -230,9 +230,9 @@ export function next(before: Sight, seen: Sight): Sight {
   }
   // An agent that starts has not been asked yet.
   const { hosts, guests } = before;
-  const told = hosts === undefined ? {} : { hosts, guests };
+  const reported = hosts === undefined ? {} : { hosts, guests };
   const sinceMs = before.state === 'silent' ? before.sinceMs : seen.sinceMs;
-  return { ...seen, ...told, sinceMs };
+  return { ...seen, ...reported, sinceMs };
 }
 
 async function openMigrations(

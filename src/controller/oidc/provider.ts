@@ -72,9 +72,9 @@ export class Provider {
         expectedNonce: nonce,
         pkceCodeVerifier: verifier,
       });
-      const told = tokens.claims();
-      if (told === undefined) throw new Error('it sent no ID token');
-      return this.#withUserInfo(configuration, tokens.access_token, told);
+      const reported = tokens.claims();
+      if (reported === undefined) throw new Error('it sent no ID token');
+      return this.#withUserInfo(configuration, tokens.access_token, reported);
     });
     return { ...personOf(claims, this.config), sub: String(claims['sub']) };
   }
@@ -83,13 +83,16 @@ export class Provider {
   async #withUserInfo(
     configuration: Configuration,
     accessToken: string,
-    told: openid.IDToken,
+    reported: openid.IDToken,
   ): Promise<Claims> {
     const { claim } = this.config.roles;
     const { userinfo_endpoint: endpoint } = configuration.serverMetadata();
-    if (hasRoleClaim(told, claim) || endpoint === undefined) return told;
+    if (hasRoleClaim(reported, claim) || endpoint === undefined) return reported;
     // What is nested is taken whole from there: the role stands in it.
-    return { ...told, ...(await openid.fetchUserInfo(configuration, accessToken, told.sub)) };
+    return {
+      ...reported,
+      ...(await openid.fetchUserInfo(configuration, accessToken, reported.sub)),
+    };
   }
 
   async #discovered(): Promise<Configuration> {

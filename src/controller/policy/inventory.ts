@@ -45,15 +45,15 @@ export function inventoryFor(known: Known): Inventory {
     const [home] = homesOf(facts);
     return home === undefined || !isOurs(home.host) ? [] : [{ facts, host: home.host }];
   });
-  const untold = Map.groupBy(
-    guests.filter(({ facts }) => isUntold(facts, known.loads)),
+  const unreported = Map.groupBy(
+    guests.filter(({ facts }) => isUnreported(facts, known.loads)),
     ({ host }) => host,
   );
   const past = Map.groupBy(known.past, ({ guest }) => guest);
   return {
-    hosts: hosts.map((host) => plannerHost(host, known, untold.has(host.name))),
+    hosts: hosts.map((host) => plannerHost(host, known, unreported.has(host.name))),
     guests: guests.map(({ facts, host }) => {
-      const beside = untold.get(host)?.map((each) => each.facts) ?? [];
+      const beside = unreported.get(host)?.map((each) => each.facts) ?? [];
       const left = past.get(facts.name) ?? [];
       return plannerGuest({ facts, host, beside, left }, known);
     }),
@@ -61,18 +61,18 @@ export function inventoryFor(known: Known): Inventory {
 }
 
 /** It runs, and nobody told what it uses. */
-const isUntold = (facts: GuestFacts, loads: Loads): boolean =>
+const isUnreported = (facts: GuestFacts, loads: Loads): boolean =>
   homesOf(facts).every(({ state }) => state !== 'stopped') && loads.guest(facts.name).length === 0;
 
 function plannerHost(
   facts: HostFacts,
   { world, loads, mutedHosts }: Known,
-  hasUntold: boolean,
+  hasUnreported: boolean,
 ): PlannerHost {
   const { name, cores } = facts;
   const looks = loads.host(name);
   // What others than guests use is not there for guests. Where a guest is untold, what it uses is part of that.
-  const others = hasUntold
+  const others = hasUnreported
     ? []
     : looks.map(({ look, guestCores }) => look.used * look.cores - guestCores);
   const other = Math.min(Math.max(0, meanOf(others)), cores * MOST_OTHER);
@@ -107,8 +107,8 @@ interface Standing {
 function plannerGuest({ facts, host, beside, left }: Standing, known: Known): PlannerGuest {
   const { world, loads, usual, mutedGuests } = known;
   const { name, memoryBytes, vcpus } = facts;
-  const told = loads.guest(name);
-  const demand = beside.includes(facts) ? shareOfRest(facts, host, beside, loads) : told;
+  const reported = loads.guest(name);
+  const demand = beside.includes(facts) ? shareOfRest(facts, host, beside, loads) : reported;
   const isStopped = homesOf(facts).some(({ state }) => state === 'stopped');
   const cpu = vcpus > 0 ? vcpus : Math.max(1, Math.ceil(Math.max(0, ...demand)));
   const soon = usual.get(name);

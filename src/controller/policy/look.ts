@@ -196,8 +196,8 @@ export function followed(proposal: Proposal, standing: Standing): Proposal {
     const moved = new Set(made.map(({ wish }) => wish)).size;
     const state = moved === proposal.moves.length ? 'done' : 'left';
     const endedAtMs = Math.max(proposal.decidedAtMs ?? 0, ...made.map((each) => each.endedAtMs));
-    const told = { ...allOf('downtimeMs', made), ...allOf('bytes', made) };
-    return { ...proposal, state, endedAtMs, actual: { moved, seconds, ...told } };
+    const reported = { ...allOf('downtimeMs', made), ...allOf('bytes', made) };
+    return { ...proposal, state, endedAtMs, actual: { moved, seconds, ...reported } };
   }
   const { actual, endedAtMs } = proposal;
   if (actual === undefined || endedAtMs === undefined || actual.benefit !== undefined)

@@ -38,13 +38,13 @@ class TellingDriver implements Driver {
   }
 
   init(): Promise<void> {
-    return this.#told(() => this.#driver.init());
+    return this.#reported(() => this.#driver.init());
   }
 
   async acquireConnection(): Promise<DatabaseConnection> {
-    const connection = await this.#told(() => this.#driver.acquireConnection());
+    const connection = await this.#reported(() => this.#driver.acquireConnection());
     const telling: DatabaseConnection = {
-      executeQuery: (query) => this.#told(() => connection.executeQuery(query)),
+      executeQuery: (query) => this.#reported(() => connection.executeQuery(query)),
       streamQuery: (query, size) => connection.streamQuery(query, size),
     };
     this.#connections.set(telling, connection);
@@ -52,15 +52,15 @@ class TellingDriver implements Driver {
   }
 
   beginTransaction(telling: DatabaseConnection, settings: TransactionSettings): Promise<void> {
-    return this.#told(() => this.#driver.beginTransaction(this.#of(telling), settings));
+    return this.#reported(() => this.#driver.beginTransaction(this.#of(telling), settings));
   }
 
   commitTransaction(telling: DatabaseConnection): Promise<void> {
-    return this.#told(() => this.#driver.commitTransaction(this.#of(telling)));
+    return this.#reported(() => this.#driver.commitTransaction(this.#of(telling)));
   }
 
   rollbackTransaction(telling: DatabaseConnection): Promise<void> {
-    return this.#told(() => this.#driver.rollbackTransaction(this.#of(telling)));
+    return this.#reported(() => this.#driver.rollbackTransaction(this.#of(telling)));
   }
 
   releaseConnection(telling: DatabaseConnection): Promise<void> {
@@ -75,7 +75,7 @@ class TellingDriver implements Driver {
     return this.#connections.get(telling) ?? telling;
   }
 
-  async #told<T>(work: () => Promise<T>): Promise<T> {
+  async #reported<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (thrown) {

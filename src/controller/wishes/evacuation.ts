@@ -9,11 +9,11 @@ import { labelsOf, noticeMsOf, ownOf } from './facts.ts';
 import type { World } from './facts.ts';
 import type { WishPlan } from './plan.ts';
 import type { Move, PlannedStep, Wish, WishAsk } from '../../protocol/controller/wish.ts';
-import type { WishPlan as ToldPlan } from '../../protocol/controller/wishes.ts';
+import type { WishPlan as ReportedPlan } from '../../protocol/controller/wishes.ts';
 
 /** The evacuation of a site over its line to another, by a deadline and within a budget. Pure. */
 
-export type PlannedLine = NonNullable<ToldPlan['line']>;
+export type PlannedLine = NonNullable<ReportedPlan['line']>;
 
 /** What one mover sends at most, bytes/s. */
 const MOST_PER_MOVE = 1e9 / COSTS.plain.secondsPerGb;

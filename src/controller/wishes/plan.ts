@@ -71,11 +71,13 @@ function fromHistory(moves: readonly PlannedMove[], { past, guests, hosts }: Wor
   const dirty = moves.filter(
     ({ guest }) => guests.get(guest)?.dirtyBytesPerSecond === undefined && past.dirty.has(guest),
   );
-  const isTold = (name: string): boolean =>
+  const isReported = (name: string): boolean =>
     hosts.get(name)?.linkBytesPerSecond === undefined && past.links.has(name);
   const learned = new Set(
     moves
-      .filter(({ from, to }) => past.pairs.has(`${from}>${to}`) || isTold(from) || isTold(to))
+      .filter(
+        ({ from, to }) => past.pairs.has(`${from}>${to}`) || isReported(from) || isReported(to),
+      )
       .map(({ from, to }) => `${from}>${to}`),
   );
   const links = new Set(moves.map(({ from, to }) => `${from}>${to}`));

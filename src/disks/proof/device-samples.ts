@@ -120,10 +120,10 @@ export function sumOf(
  * Whether the source has read what this host reads. Counted is only what tells something: a host that never read an empty
  * device knows that it is empty. Pure.
  */
-export function judgeTold(own: readonly Sample[], told: readonly string[]): Judgement {
+export function judgeReported(own: readonly Sample[], reported: readonly string[]): Judgement {
   const telling = own.filter(({ tells }) => tells).length;
-  const other = own.filter(({ sum }, index) => sum !== told[index]).length;
-  if (told.length !== own.length || other > mostChanged(telling))
+  const other = own.filter(({ sum }, index) => sum !== reported[index]).length;
+  if (reported.length !== own.length || other > mostChanged(telling))
     return { same: false, why: OTHER };
   return telling < LEAST_TELLING ? { same: false, why: TOO_EMPTY } : { same: true };
 }

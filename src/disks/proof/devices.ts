@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { open, readFile, readdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { DeviceAnswer, DeviceProof } from '../../protocol/disk.ts';
-import { judgeTold, sampleDevice } from './device-samples.ts';
+import { judgeReported, sampleDevice } from './device-samples.ts';
 import type { SampleEnds } from './device-samples.ts';
 import type { Found, Located, Pool } from './pools.ts';
 
@@ -124,7 +124,7 @@ async function idsOf(at: string, depth: number): Promise<string[]> {
   const real = await realpath(at);
   const text = (name: string): Promise<string> =>
     readFile(path.join(real, name), 'utf8').then(
-      (told) => told.trim().slice(0, 256),
+      (reported) => reported.trim().slice(0, 256),
       () => '',
     );
   const part = await text('partition');
@@ -207,8 +207,8 @@ export async function answerDevice(
   if (like === undefined) return {};
   if (like.bytes !== bytes) return { problem: 'the device of the same ids has another size' };
   const own = await sampleDevice(like.file, { ...question, device: asked }, signal);
-  const told = judgeTold(own, theirs);
-  if (!told.same) return { problem: told.why };
+  const reported = judgeReported(own, theirs);
+  if (!reported.same) return { problem: reported.why };
   if ((await stampOf(like.pool, like.name)) !== like.stamp) {
     return { problem: 'its name became another device while it was read' };
   }

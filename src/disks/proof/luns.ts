@@ -3,7 +3,7 @@ import { withDeadline } from '../../deadline.ts';
 import type { LunPlace } from '../../protocol/disk.ts';
 import { formatIscsi, parseIscsi, parseIscsiTarget } from '../../protocol/iscsi-url.ts';
 import type { IscsiPlace, IscsiTarget } from '../../protocol/iscsi-url.ts';
-import { judgeTold, samplesOf } from './device-samples.ts';
+import { judgeReported, samplesOf } from './device-samples.ts';
 import type { Sample, SampleQuestion } from './device-samples.ts';
 import type { DeviceQuestion, Identity, OwnAnswer } from './devices.ts';
 import { Lun } from './iscsi/lun.ts';
@@ -126,8 +126,8 @@ export async function answerLun(
       if (theirs === undefined) return { challenge: question.challenge };
       if (own.bytes !== bytes) return { problem: 'the LUN of the same ids has another size' };
       const samples = await sampleLun(pool, path, { ...question, device: asked }, signal);
-      const told = judgeTold(samples, theirs);
-      if (!told.same) return { problem: told.why };
+      const reported = judgeReported(samples, theirs);
+      if (!reported.same) return { problem: reported.why };
       return { pool: pool.id, path, samples: samples.map(({ sum }) => sum), stamp };
     } catch (error) {
       signal.throwIfAborted();

@@ -10,14 +10,14 @@ import { removeDirectory } from './made.ts';
 import type { HostParts } from './parts.ts';
 import { identify } from './processes.ts';
 import { PageReceiver } from './receiver.ts';
-import { Told } from './watch.ts';
+import { Reported } from './watch.ts';
 
 /** Pages of dumps may take this much more than the container's memory. */
 const EXTRA_BYTES = 4 * 1024 ** 3;
 
 /** A container on its way in: takes in its images, makes it of them, and keeps it still. Lives as long as this process. */
 export class Arrival {
-  readonly told = new Told();
+  readonly reported = new Reported();
   readonly handle: CriuHandle;
   readonly #parts: HostParts;
   readonly #bundle: string;
@@ -44,7 +44,7 @@ export class Arrival {
       // The first one is the source; nobody else is listened to.
       if (this.#stream !== undefined || this.#closed) return void stream.destroy();
       this.#stream = stream;
-      this.told.to('active');
+      this.reported.to('active');
       this.#work = this.#take(stream).catch((error: unknown) => this.#failed(stream, error));
     });
   }
@@ -74,9 +74,9 @@ export class Arrival {
     const init = listed === undefined ? undefined : identify(listed.pid);
     await records.change(name, { worker: undefined, ...(init === undefined ? {} : { init }) });
     if (init === undefined) throw new Error('it ended as soon as it was restored');
-    this.told.ran('stopped');
+    this.reported.ran('stopped');
     await write(stream, encodeFrame(KINDS.restored));
-    this.told.to('completed');
+    this.reported.to('completed');
     this.#door?.close();
   }
 
@@ -88,14 +88,14 @@ export class Arrival {
       );
       stream.end();
     }
-    if (!this.#closed) this.told.to('failed', reason);
+    if (!this.#closed) this.reported.to('failed', reason);
   }
 
   /** Breaks off what comes in; a restore is waited for. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#door?.close();
-    if (this.told.stream === 'completed') this.#stream?.end();
+    if (this.reported.stream === 'completed') this.#stream?.end();
     else this.#stream?.destroy();
     await this.#work;
   }

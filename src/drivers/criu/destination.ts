@@ -30,7 +30,7 @@ import { imageMs } from './runc.ts';
 import { sessionEnded } from './session.ts';
 import { configOf, containerSpec } from './spec.ts';
 import type { ContainerSpec } from './spec.ts';
-import { Told } from './watch.ts';
+import { Reported } from './watch.ts';
 
 /** What waits for containers in this process, by name. */
 export type Arrivals = Map<string, Arrival>;
@@ -39,7 +39,7 @@ export class CriuDestination implements DestinationSession {
   readonly #parts: HostParts;
   readonly #options: DestinationOptions;
   readonly #arrivals: Arrivals;
-  readonly #told = new Told();
+  readonly #reported = new Reported();
   readonly #listeners = new Set<(event: HypervisorEvent) => void>();
 
   constructor(parts: HostParts, options: DestinationOptions, arrivals: Arrivals) {
@@ -54,7 +54,7 @@ export class CriuDestination implements DestinationSession {
 
   onEvent(listener: (event: HypervisorEvent) => void): () => void {
     this.#listeners.add(listener);
-    const stops = [this.#told.on(listener), this.#arrival?.told.on(listener)];
+    const stops = [this.#reported.on(listener), this.#arrival?.reported.on(listener)];
     return () => {
       this.#listeners.delete(listener);
       for (const stop of stops) stop?.();
@@ -65,7 +65,7 @@ export class CriuDestination implements DestinationSession {
     const gone = { run: 'gone', stream: 'none' } as const;
     const record = this.#parts.records.readSync(this.#options.guest);
     if (record?.made === undefined) return { ...gone, reason: 'nothing was made for it here' };
-    const stream = this.#arrival?.told.stream ?? 'none';
+    const stream = this.#arrival?.reported.stream ?? 'none';
     if (record.init === undefined) {
       if (this.#arrival !== undefined) return { run: 'incoming', stream };
       return { ...gone, reason: 'the mover that waited for it has ended' };
@@ -125,7 +125,7 @@ export class CriuDestination implements DestinationSession {
     const arrival = new Arrival(this.#parts, handle, bundle, this.#options);
     await arrival.open(setup);
     this.#arrivals.set(guest, arrival);
-    for (const listener of this.#listeners) arrival.told.on(listener);
+    for (const listener of this.#listeners) arrival.reported.on(listener);
     return { handle, memoryAddress: arrival.address };
   }
 
@@ -180,7 +180,7 @@ export class CriuDestination implements DestinationSession {
     for (const pid of pids) if (pid !== init.pid) continueNow(pid);
     continueNow(init.pid);
     while ((await this.status(signal)).run === 'paused') await systemClock.sleep(1, signal);
-    (this.#arrival?.told ?? this.#told).ran('resumed');
+    (this.#arrival?.reported ?? this.#reported).ran('resumed');
   }
 
   async announce(signal: AbortSignal): Promise<void> {
@@ -219,7 +219,7 @@ export class CriuDestination implements DestinationSession {
     await this.#afterRestore(record, signal);
     await runc.remove(guest);
     await removeLeft(this.#parts, guest, records.readSync(guest));
-    this.#told.lost('it was taken down');
+    this.#reported.lost('it was taken down');
   }
 
   /** A restore goes on without the process that began it. */

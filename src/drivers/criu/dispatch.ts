@@ -15,7 +15,7 @@ import type { HostParts } from './parts.ts';
 import { processesIn, residentBytes, setFrozen } from './processes.ts';
 import { imageMs } from './runc.ts';
 import { PageSender } from './sender.ts';
-import { Told } from './watch.ts';
+import { Reported } from './watch.ts';
 
 /** As many rounds at most: each reads all memory, and what changes all the time is not worth another. */
 const MOST_ROUNDS = 8;
@@ -38,7 +38,7 @@ const WORTH_SHARE = 0.7;
  * here until it is retired or taken back.
  */
 export class Dispatch {
-  readonly told = new Told();
+  readonly reported = new Reported();
   readonly #parts: HostParts;
   readonly #name: string;
   readonly #facts: Examined;
@@ -66,7 +66,7 @@ export class Dispatch {
   }
 
   get isUnderWay(): boolean {
-    return /^(setup|active|pre-switchover|device)$/.test(this.told.stream);
+    return /^(setup|active|pre-switchover|device)$/.test(this.reported.stream);
   }
 
   get #ports(): string[] {
@@ -75,7 +75,7 @@ export class Dispatch {
 
   start(address: string, tlsHostname: string | undefined): void {
     this.#startedMs = systemClock.monotonicMs();
-    this.told.to('setup');
+    this.reported.to('setup');
     this.#work = this.#run(address, tlsHostname).catch((error: unknown) => this.#failed(error));
   }
 
@@ -91,7 +91,7 @@ export class Dispatch {
   sample(): MemorySample {
     const elapsed = (this.#endedMs ?? systemClock.monotonicMs()) - this.#startedMs;
     const sent = this.#sender?.sentBytes ?? 0;
-    const isDone = this.told.stream === 'completed';
+    const isDone = this.reported.stream === 'completed';
     return {
       totalBytes: this.#totalBytes,
       remainingBytes: isDone
@@ -110,13 +110,13 @@ export class Dispatch {
 
   /** Ends it where not all is sent; the container runs on here when this resolves. */
   async cancel(signal: AbortSignal): Promise<void> {
-    if (this.told.stream === 'completed') return;
+    if (this.reported.stream === 'completed') return;
     const wasUnderWay = this.isUnderWay;
     this.#over.abort(new Error('the source cancelled'));
     this.#go.reject(new Error('the source cancelled'));
     this.#sender?.close();
     await this.#work;
-    if (wasUnderWay) this.told.to('cancelled');
+    if (wasUnderWay) this.reported.to('cancelled');
     await this.runHere(signal);
   }
 
@@ -126,7 +126,7 @@ export class Dispatch {
       this.#parts,
       this.#name,
       { ...this.#facts, ports: this.#ports },
-      this.told,
+      this.reported,
       signal,
     );
   }
@@ -141,14 +141,14 @@ export class Dispatch {
     await sender.heard(KINDS.ready, signal);
     const directory = path.join(this.#parts.records.dirOf(this.#name), 'out');
     await freshDirectory(path.join(directory, 'images'));
-    this.told.to('active');
+    this.reported.to('active');
     await this.#rounds(sender, directory);
     await this.#freeze();
     if (this.#setup.holdSwitchover === true) {
-      this.told.to('pre-switchover');
+      this.reported.to('pre-switchover');
       await this.#go.promise;
     }
-    this.told.to('device');
+    this.reported.to('device');
     await this.#handOver(sender, directory, stream);
   }
 
@@ -158,7 +158,7 @@ export class Dispatch {
     let before = Infinity;
     while (this.#round < MOST_ROUNDS) {
       this.#round += 1;
-      this.told.pass(this.#round);
+      this.reported.pass(this.#round);
       const [from, sent] = [systemClock.monotonicMs(), sender.sentBytes];
       const pids = await processesIn(this.#facts.cgroup);
       this.#totalBytes = Math.max(await residentBytes(pids), 4096);
@@ -191,7 +191,7 @@ export class Dispatch {
     const argv = ['tar', ...keep, '--warning=no-file-changed', '-C', upper, '-cf', file, '.'];
     // It changes while it is read: tar says so by its exit status, and the frozen one counts.
     await runc.run(argv, { deadlineMs: 120_000 }).catch((error: unknown) => {
-      if (this.told.stream === 'device') throw error;
+      if (this.reported.stream === 'device') throw error;
     });
     await sender.file('root', 'root', file);
   }
@@ -203,7 +203,7 @@ export class Dispatch {
     this.#stoppedMs = systemClock.monotonicMs();
     await setPorts(runc.run.bind(runc), this.#ports, 'down');
     await setFrozen(this.#facts.cgroup, true, AbortSignal.timeout(10_000));
-    this.told.ran('stopped');
+    this.reported.ran('stopped');
   }
 
   async #handOver(sender: PageSender, directory: string, stream: Duplex): Promise<void> {
@@ -229,7 +229,7 @@ export class Dispatch {
     signal.throwIfAborted();
     this.#endedMs = systemClock.monotonicMs();
     this.downtimeMs = this.#endedMs - this.#stoppedMs;
-    this.told.to('completed');
+    this.reported.to('completed');
     stream.end();
     // The container's end removes what is left of it.
     await removeTree(directory).catch(() => undefined);
@@ -239,9 +239,9 @@ export class Dispatch {
   async #failed(error: unknown): Promise<void> {
     this.#sender?.close();
     // From then on the destination may run it, whatever fails here.
-    if (this.told.stream === 'completed') return;
+    if (this.reported.stream === 'completed') return;
     if (!this.#over.signal.aborted)
-      this.told.to('failed', toGodwitError(error).message.slice(0, 1000));
+      this.reported.to('failed', toGodwitError(error).message.slice(0, 1000));
     await removeTree(path.join(this.#parts.records.dirOf(this.#name), 'out')).catch(
       () => undefined,
     );
@@ -258,7 +258,7 @@ export async function runHere(
   { runc, records }: Pick<HostParts, 'runc' | 'records'>,
   name: string,
   { ports, cgroup }: { readonly ports: readonly string[]; readonly cgroup: string },
-  told: Told,
+  reported: Reported,
   signal: AbortSignal,
 ): Promise<void> {
   const plugged = await Promise.allSettled(
@@ -269,7 +269,7 @@ export async function runHere(
   // Who tries again needs to know which ports those were.
   const kept = failed === undefined ? { unplugged: undefined } : {};
   await records.change(name, { leaving: undefined, worker: undefined, ...kept });
-  told.ran('resumed');
+  reported.ran('resumed');
   if (failed !== undefined) throw failed.reason;
 }
 

@@ -22,7 +22,7 @@ import { cgroupOf, isFrozen, processesIn, setFrozen } from './processes.ts';
 import { imageMs } from './runc.ts';
 import { sessionEnded } from './session.ts';
 import type { Listed } from './runc.ts';
-import { Told } from './watch.ts';
+import { Reported } from './watch.ts';
 
 /** What is kept of the containers of this host between sessions of one process. */
 export type Dispatches = Map<string, Dispatch>;
@@ -33,7 +33,7 @@ export class CriuSource implements SourceSession {
   readonly #parts: HostParts;
   readonly #dispatches: Dispatches;
   readonly #listed: Listed;
-  readonly #told = new Told();
+  readonly #reported = new Reported();
   #facts: Examined | undefined;
   #setup: StreamSetup | undefined;
 
@@ -49,7 +49,7 @@ export class CriuSource implements SourceSession {
   }
 
   onEvent(listener: (event: HypervisorEvent) => void): () => void {
-    const stops = [this.#told.on(listener), this.#dispatch?.told.on(listener)];
+    const stops = [this.#reported.on(listener), this.#dispatch?.reported.on(listener)];
     this.#listeners.add(listener);
     return () => {
       this.#listeners.delete(listener);
@@ -62,17 +62,17 @@ export class CriuSource implements SourceSession {
   async begin(signal: AbortSignal): Promise<void> {
     const status = await this.status(signal);
     if (this.#dispatch !== undefined) return;
-    if (status.run === 'running') this.#told.ran('resumed');
-    else if (status.run !== 'gone') this.#told.ran('stopped');
-    if (status.stream !== 'none') this.#told.to(status.stream, status.reason);
+    if (status.run === 'running') this.#reported.ran('resumed');
+    else if (status.run !== 'gone') this.#reported.ran('stopped');
+    if (status.stream !== 'none') this.#reported.to(status.stream, status.reason);
   }
 
   async status(_signal: AbortSignal): Promise<HypervisorStatus> {
     const { name } = this.handle;
     const life = lifeOf({ pid: this.#listed.pid, startTicks: this.#startTicks });
     if (life.state === 'gone') return { run: 'gone', stream: 'none', reason: life.reason };
-    const stream = this.#dispatch?.told.stream ?? 'none';
-    const reason = this.#dispatch?.told.reason;
+    const stream = this.#dispatch?.reported.stream ?? 'none';
+    const reason = this.#dispatch?.reported.reason;
     const frozen = await isFrozen(await this.#cgroup());
     const left = this.#parts.records.readSync(name)?.leaving;
     if (left === 'sent') return { run: frozen ? 'handed-over' : 'running', stream: 'completed' };
@@ -141,7 +141,7 @@ export class CriuSource implements SourceSession {
       throw this.#refused('startMemory', 'it is not set up');
     const dispatch = new Dispatch(this.#parts, this.handle.name, facts, setup);
     this.#dispatches.set(this.handle.name, dispatch);
-    for (const listener of this.#listeners) dispatch.told.on(listener);
+    for (const listener of this.#listeners) dispatch.reported.on(listener);
     dispatch.start(address, tlsHostname);
   }
 
@@ -166,8 +166,8 @@ export class CriuSource implements SourceSession {
 
   async continueSwitchover(): Promise<void> {
     const dispatch = this.#dispatch;
-    if (dispatch?.isUnderWay !== true && dispatch?.told.stream !== 'completed') {
-      throw this.#refused('continueSwitchover', `it is ${dispatch?.told.stream ?? 'none'}`);
+    if (dispatch?.isUnderWay !== true && dispatch?.reported.stream !== 'completed') {
+      throw this.#refused('continueSwitchover', `it is ${dispatch?.reported.stream ?? 'none'}`);
     }
     dispatch.continue();
   }
@@ -201,12 +201,18 @@ export class CriuSource implements SourceSession {
     const { name } = this.handle;
     await this.#afterDump(signal);
     const ports = this.#parts.records.readSync(name)?.unplugged ?? [];
-    await runHere(this.#parts, name, { ports, cgroup: await this.#cgroup() }, this.#told, signal);
+    await runHere(
+      this.#parts,
+      name,
+      { ports, cgroup: await this.#cgroup() },
+      this.#reported,
+      signal,
+    );
   }
 
   async stopGuest(signal: AbortSignal): Promise<void> {
     await setFrozen(await this.#cgroup(), true, signal);
-    this.#told.ran('stopped');
+    this.#reported.ran('stopped');
   }
 
   /** Nothing was set in the container; the record of one that runs on is kept as it was before. */

@@ -117,11 +117,13 @@ export class FakeManager {
     const now = clock.monotonicMs();
     if (task === undefined || task.state === 'none') return { state: 'none' };
     if (now < task.startedMs + listLagMs) return { state: 'none' };
-    const told = figures === undefined ? {} : { figures };
-    if (task.state === 'failed') return { state: 'failed', reason: 'it was made to fail', ...told };
-    if (task.state !== 'running' || figures === undefined) return { state: task.state, ...told };
+    const reported = figures === undefined ? {} : { figures };
+    if (task.state === 'failed')
+      return { state: 'failed', reason: 'it was made to fail', ...reported };
+    if (task.state !== 'running' || figures === undefined)
+      return { state: task.state, ...reported };
     const percent = Math.min(100, ((now - task.startedMs) / taskMs) * 100);
-    return { state: 'running', percent, ...told };
+    return { state: 'running', percent, ...reported };
   }
 
   where({ guest, from, to }: ManagedOrder): Whereabouts {

@@ -197,21 +197,21 @@ export function compareChecks(hosts: Hosts, found: readonly Incompatibility[]): 
   if (found.length === 0) return [passes('compare', 'both', 'Compare-VM finds nothing against it')];
   return found.map(({ id, message }) => {
     const meaning = meaningOf(message);
-    const told = `${message} (Compare-VM ${id})`;
+    const reported = `${message} (Compare-VM ${id})`;
     const hint = meaning?.fix ?? 'The message is Hyper-V’s own: `Compare-VM` shows it too.';
     if (meaning?.kind === 'cpu') {
-      const facts = { host: to, guest, features: told };
+      const facts = { host: to, guest, features: reported };
       return refuses('compare', 'destination', godwitError('GODWIT_CPU_FEATURE', facts, { hint }));
     }
     if (meaning?.kind === 'switch') {
-      const facts = { device: 'a network adapter', guest, host: to, what: told };
+      const facts = { device: 'a network adapter', guest, host: to, what: reported };
       return refuses(
         'compare',
         'destination',
         godwitError('GODWIT_DEVICE_UNMAPPED', facts, { hint }),
       );
     }
-    return refuses('compare', 'both', impossible(hosts, told, hint));
+    return refuses('compare', 'both', impossible(hosts, reported, hint));
   });
 }
 
@@ -220,14 +220,14 @@ export function notCompared(hosts: Hosts, error: ScriptError): Check {
   const { source, destination } = hosts;
   const meaning = meaningOf(error.message, error.hresult);
   const isDelegation = meaning?.kind === 'delegation' || meaning?.kind === 'rights';
-  const told = explained(error.message, error.hresult);
+  const reported = explained(error.message, error.hresult);
   if (!isDelegation) {
     const hint =
       meaning?.fix ?? 'The message is Hyper-V’s own: `Compare-VM` on the source shows it too.';
-    return refuses('compare', 'both', impossible(hosts, told, hint));
+    return refuses('compare', 'both', impossible(hosts, reported, hint));
   }
   const hint = `In the domain, as its administrator: ${delegationScript(source.name, destination.name)}`;
-  return refuses('delegation', 'both', impossible(hosts, told, hint));
+  return refuses('delegation', 'both', impossible(hosts, reported, hint));
 }
 
 /** Lets each host act for a user at the other: resource-based constrained delegation. */

@@ -73,7 +73,7 @@ export class HypervHost {
     data: unknown,
     signal: AbortSignal,
   ): Promise<Answers[Name]> {
-    const answer = await this.told(name, () => this.tried(name, data, signal));
+    const answer = await this.reported(name, () => this.tried(name, data, signal));
     if ('value' in answer) return answer.value;
     throw this.refused(name, explained(answer.error.message, answer.error.hresult));
   }
@@ -81,7 +81,7 @@ export class HypervHost {
   /** Jobs that move a machine, those too that ended in the last minutes. */
   async jobs(machine: string, signal: AbortSignal): Promise<MigrationJob[]> {
     const wql = `SELECT * FROM Msvm_MigrationJob WHERE VirtualSystemName='${guid(machine)}'`;
-    const found = await this.told('migration jobs', () => this.#client.query(wql, signal));
+    const found = await this.reported('migration jobs', () => this.#client.query(wql, signal));
     return found.map(jobOf).filter((each) => each !== undefined);
   }
 
@@ -91,7 +91,7 @@ export class HypervHost {
 
   async machine(machine: string, signal: AbortSignal): Promise<Exclude<Sight, 'silent'>> {
     const wql = `SELECT * FROM Msvm_ComputerSystem WHERE Name='${guid(machine)}'`;
-    const [found] = await this.told('virtual machines', () => this.#client.query(wql, signal));
+    const [found] = await this.reported('virtual machines', () => this.#client.query(wql, signal));
     if (found === undefined) return 'absent';
     return { enabled: Number(found['EnabledState']?.at(0) ?? 0) || 0 };
   }
@@ -99,14 +99,14 @@ export class HypervHost {
   /** Empty where it has none, and where it is not there. */
   async notes(machine: string, signal: AbortSignal): Promise<string> {
     const wql = `SELECT * FROM Msvm_VirtualSystemSettingData WHERE VirtualSystemIdentifier='${guid(machine)}' AND VirtualSystemType='${REALIZED}'`;
-    const [found] = await this.told('notes', () => this.#client.query(wql, signal));
+    const [found] = await this.reported('notes', () => this.#client.query(wql, signal));
     return (found?.['Notes'] ?? []).join('\n');
   }
 
   async terminate({ id }: MigrationJob, signal: AbortSignal): Promise<void> {
     const job = { className: 'Msvm_MigrationJob', key: { InstanceID: id } };
     const asked = { RequestedState: TERMINATE };
-    const value = await this.told('cancel', () =>
+    const value = await this.reported('cancel', () =>
       this.#client.invoke(job, 'RequestStateChange', asked, signal),
     );
     if (value !== 0 && value !== STARTED) {
@@ -115,7 +115,7 @@ export class HypervHost {
   }
 
   /** Runs a question; the server's own fault becomes Godwit's error, with its words. */
-  async told<T>(command: string, work: () => Promise<T>): Promise<T> {
+  async reported<T>(command: string, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (thrown) {

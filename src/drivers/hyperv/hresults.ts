@@ -166,6 +166,6 @@ export function explained(message: string, hresult?: number): string {
     hresult === undefined || hresult === 0 || named(message).includes(hresult >>> 0)
       ? ''
       : ` (0x${(hresult >>> 0).toString(16).toUpperCase().padStart(8, '0')})`;
-  const told = `${message.trim() || 'Hyper-V does not say why'}${number}`;
-  return meaning === undefined ? told : `${told} That is: ${meaning.words}. ${meaning.fix}`;
+  const reported = `${message.trim() || 'Hyper-V does not say why'}${number}`;
+  return meaning === undefined ? reported : `${reported} That is: ${meaning.words}. ${meaning.fix}`;
 }

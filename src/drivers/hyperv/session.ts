@@ -80,7 +80,7 @@ export class HypervSession implements ManagedSession {
     // Compare-VM asks the destination itself, and says less where what is above stands in its way.
     if (found.guest.clustered || checks.some(({ verdict }) => verdict === 'refuse')) return checks;
     const about = { id: this.#machine, destination: name, storage: this.#storage(to, found) };
-    const compared = await this.#source.told('Compare-VM', () =>
+    const compared = await this.#source.reported('Compare-VM', () =>
       this.#source.tried('compare', about, signal),
     );
     if ('error' in compared) return [...checks, notCompared(hosts, compared.error)];
@@ -176,11 +176,11 @@ export class HypervSession implements ManagedSession {
     const about = { id: this.#machine, since: new Date(sinceMs).toISOString() };
     try {
       const { events } = await this.#source.ask('events', about, signal);
-      const told = events.slice(0, MOST_EVENTS).map(({ id, message }) => {
+      const reported = events.slice(0, MOST_EVENTS).map(({ id, message }) => {
         const fix = meaningOfEvent(id, message)?.fix;
         return `Event ${id}: ${message.trim()}${fix === undefined ? '' : ` ${fix}`}`;
       });
-      return [reason, ...told].join('\n').slice(0, 4096);
+      return [reason, ...reported].join('\n').slice(0, 4096);
     } catch {
       signal.throwIfAborted();
       return `${reason}\nIts event log could not be read.`;

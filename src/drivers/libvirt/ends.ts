@@ -102,7 +102,7 @@ export class LibvirtEnds {
   }
 
   /** Runs a question; libvirt's own refusal becomes Godwit's error, with its words. */
-  async told<T>(command: string, work: () => Promise<T>): Promise<T> {
+  async reported<T>(command: string, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (thrown) {

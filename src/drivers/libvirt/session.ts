@@ -37,7 +37,7 @@ export class LibvirtSession implements ManagedSession {
 
   inspect(signal: AbortSignal): Promise<ManagedInspection> {
     const { source, host } = this.#ends;
-    return this.#ends.told('dumpxml', async () => {
+    return this.#ends.reported('dumpxml', async () => {
       const domain = await this.#ends.domain(source, signal);
       if (domain === undefined) {
         throw godwitError('GODWIT_HYPERVISOR_LOST', {
@@ -59,12 +59,12 @@ export class LibvirtSession implements ManagedSession {
   async check(order: ManagedOrder, signal: AbortSignal): Promise<Check[]> {
     let there: LibvirtClient;
     try {
-      there = await this.#ends.told('connect', () => this.#ends.destination(order.to, signal));
+      there = await this.#ends.reported('connect', () => this.#ends.destination(order.to, signal));
     } catch (thrown) {
       signal.throwIfAborted();
       return [refuses('manager', 'destination', toGodwitError(thrown))];
     }
-    return this.#ends.told('check', async () => {
+    return this.#ends.reported('check', async () => {
       const { source } = this.#ends;
       const versions = await Promise.all([source.version(signal), there.version(signal)]);
       const evidence = `libvirt ${versions[0]} here, ${versions[1]} at ${there.uri}`;
@@ -89,13 +89,13 @@ export class LibvirtSession implements ManagedSession {
   start(order: ManagedOrder, signal: AbortSignal): Promise<void> {
     const mine = this.#ordering
       .catch(() => undefined)
-      .then(() => this.#ends.told('migrate', () => giveOrder(this.#ends, order, signal)));
+      .then(() => this.#ends.reported('migrate', () => giveOrder(this.#ends, order, signal)));
     this.#ordering = mine;
     return mine;
   }
 
   look(order: ManagedOrder, signal: AbortSignal): Promise<TaskSight> {
-    return this.#ends.told('domjobinfo', () => this.#look(order, signal));
+    return this.#ends.reported('domjobinfo', () => this.#look(order, signal));
   }
 
   async #look(order: ManagedOrder, signal: AbortSignal): Promise<TaskSight> {
@@ -163,7 +163,7 @@ export class LibvirtSession implements ManagedSession {
 
   cancel({ id }: ManagedOrder, signal: AbortSignal): Promise<void> {
     const { source } = this.#ends;
-    return this.#ends.told('domjobabort', async () => {
+    return this.#ends.reported('domjobabort', async () => {
       const marked = await this.#ends.marked(source, id, signal);
       if (marked === undefined || !isMigrating(await source.job(marked.domain, signal))) return;
       await source.abortJob(marked.domain, signal);
@@ -171,7 +171,7 @@ export class LibvirtSession implements ManagedSession {
   }
 
   finish({ id, to }: ManagedOrder, signal: AbortSignal): Promise<void> {
-    return this.#ends.told('metadata', async () => {
+    return this.#ends.reported('metadata', async () => {
       const { source } = this.#ends;
       const there = await this.#ends.destination(to, signal);
       for (const client of [source, there]) {

@@ -51,13 +51,14 @@ export class Follower {
     } catch (thrown) {
       await this.close();
       // What the vCenter kept for an earlier session went with that.
-      if (!isFault(thrown, 'ManagedObjectNotFound', 'InvalidCollectorVersion')) throw told(thrown);
+      if (!isFault(thrown, 'ManagedObjectNotFound', 'InvalidCollectorVersion'))
+        throw reported(thrown);
     }
     try {
       return await this.#catchUp(signal);
     } catch (thrown) {
       await this.close();
-      throw told(thrown);
+      throw reported(thrown);
     }
   }
 
@@ -95,6 +96,6 @@ export class Follower {
   }
 }
 
-function told(thrown: unknown): Error {
+function reported(thrown: unknown): Error {
   return toGodwitError(thrown);
 }

@@ -182,7 +182,7 @@ export class VsphereGuest {
   }
 
   /** Runs a question; vSphere's own refusal becomes Godwit's error, with its words. */
-  async told<T>(command: string, work: () => Promise<T>): Promise<T> {
+  async reported<T>(command: string, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (thrown) {

@@ -42,7 +42,7 @@ export class VsphereSession implements ManagedSession {
 
   inspect(signal: AbortSignal): Promise<ManagedInspection> {
     const name = this.#name;
-    return this.#guest.told('RetrievePropertiesEx', async () => {
+    return this.#guest.reported('RetrievePropertiesEx', async () => {
       const { state } = await this.#guest.needed(name, signal);
       const { memoryBytes, devices } = await boundDevices(this.#guest, signal);
       const checks = [stateCheck(name, state), ...deviceChecks(name, devices)];
@@ -53,7 +53,7 @@ export class VsphereSession implements ManagedSession {
   async check(order: ManagedOrder, signal: AbortSignal): Promise<Check[]> {
     const guest = this.#guest;
     const { guest: name, to } = order;
-    return guest.told('CheckRelocate_Task', async () => {
+    return guest.reported('CheckRelocate_Task', async () => {
       const sight = await guest.needed(name, signal);
       let target: Target;
       try {
@@ -81,13 +81,15 @@ export class VsphereSession implements ManagedSession {
   async start(order: ManagedOrder, signal: AbortSignal): Promise<void> {
     const mine = this.#ordering
       .catch(() => undefined)
-      .then(() => this.#guest.told('RelocateVM_Task', () => giveOrder(this.#guest, order, signal)));
+      .then(() =>
+        this.#guest.reported('RelocateVM_Task', () => giveOrder(this.#guest, order, signal)),
+      );
     this.#ordering = mine;
     await mine;
   }
 
   look({ id }: ManagedOrder, signal: AbortSignal): Promise<TaskSight> {
-    return this.#guest.told('Task.info', async () => {
+    return this.#guest.reported('Task.info', async () => {
       const found = await this.#task(id, signal);
       return found === undefined ? { state: 'none' } : sightOf(found);
     });
@@ -115,11 +117,11 @@ export class VsphereSession implements ManagedSession {
   }
 
   where(order: ManagedOrder, signal: AbortSignal): Promise<Whereabouts> {
-    return this.#guest.told('runtime.host', () => this.#guest.where(order, signal));
+    return this.#guest.reported('runtime.host', () => this.#guest.where(order, signal));
   }
 
   cancel({ id }: ManagedOrder, signal: AbortSignal): Promise<void> {
-    return this.#guest.told('CancelTask', async () => {
+    return this.#guest.reported('CancelTask', async () => {
       const task = await this.#task(id, signal);
       if (task === undefined || !isUnderWay(task)) return;
       try {
@@ -132,7 +134,7 @@ export class VsphereSession implements ManagedSession {
   }
 
   finish({ id }: ManagedOrder, signal: AbortSignal): Promise<void> {
-    return this.#guest.told('SetField', async () => {
+    return this.#guest.reported('SetField', async () => {
       const sight = await this.#guest.sight(signal);
       if (sight === undefined) return;
       if ((await this.#guest.mark(sight, id, signal)) === undefined) return;

@@ -51,7 +51,7 @@ function judgeSource(known: Known): Answer {
     return answer({ verdict: 'safe', why: `it runs at ${from} already`, proof: 'ask' });
   }
   if (destination?.right === 'running' || destination?.unsure === true) {
-    return sourceUntold(known, destination);
+    return sourceUnreported(known, destination);
   }
   if (source === undefined) {
     return answer({
@@ -97,7 +97,7 @@ function sourceAfterRun({ guest, from, to, source, destination }: Known): Answer
 }
 
 /** That nothing of it is there now does not say that it never ran there. */
-function sourceUntold({ guest, from, to }: Known, destination: SideView): Answer {
+function sourceUnreported({ guest, from, to }: Known, destination: SideView): Answer {
   const why = destination.unsure
     ? `${to} was restarted and cannot tell whether ${guest} ran there`
     : `${to} was given the right to run ${guest}, and cannot tell whether it ran there`;

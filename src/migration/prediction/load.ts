@@ -39,15 +39,15 @@ export function loadOf(facts: Facts, scenario: Scenario): Load {
   // The link and the processors work at the same time: the slower of the two counts.
   const slower = (bytes: number, work: number): number =>
     Math.max(bytes * linkMsPerByte, work * workMsPerByte);
-  const told = memoryBytes * (1 - zero);
+  const reported = memoryBytes * (1 - zero);
   const zeros = memoryBytes * zero;
   return {
     memoryBytes,
     curve: facts.curve.map(({ windowMs, dirtyBytes }) => {
       return { windowMs, dirtyBytes: dirtyBytes * scenario.dirty };
     }),
-    passMs: slower(told * share, told) + slower(zeros * ZERO_NOTE, zeros * ZERO_WORK),
-    passBytes: told * share + zeros * ZERO_NOTE,
+    passMs: slower(reported * share, reported) + slower(zeros * ZERO_NOTE, zeros * ZERO_WORK),
+    passBytes: reported * share + zeros * ZERO_NOTE,
     againMsPerByte: slower(againShare, 1),
     againBytesPerByte: againShare,
   };

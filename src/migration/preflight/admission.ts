@@ -65,8 +65,8 @@ export function judgeRoutes(facts: AdmissionFacts): Finding[] {
   const { host, guest, from: peer, routes, routedPrefixes, othersRoutes } = facts;
   if (routes.length === 0) return [passes(`${host} routes nothing to it`)];
   const refusal = (what: string): Finding[] => {
-    const told = { host, guest, peer, part: 'routes', what };
-    return [refuses(godwitError('GODWIT_DESCRIPTION_REFUSED', told))];
+    const reported = { host, guest, peer, part: 'routes', what };
+    return [refuses(godwitError('GODWIT_DESCRIPTION_REFUSED', reported))];
   };
   for (const route of routes) {
     if (!isWithin(route, routedPrefixes)) {

@@ -104,17 +104,23 @@ export function baselinesOf(
   all: readonly HostProcessors[],
   { check }: Pick<BaselineRequest, 'check'>,
 ): BaselineAnswer {
-  const told = all.flatMap(({ host, answer }) => ('why' in answer ? [] : [{ host, ...answer }]));
-  const offers = told.flatMap(({ host, offers: own }) => own.map((offer) => ({ host, ...offer })));
+  const reported = all.flatMap(({ host, answer }) =>
+    'why' in answer ? [] : [{ host, ...answer }],
+  );
+  const offers = reported.flatMap(({ host, offers: own }) =>
+    own.map((offer) => ({ host, ...offer })),
+  );
   const kinds = Map.groupBy(offers, ({ driver, accelerator }) => `${driver} ${accelerator}`);
-  const guests = told.flatMap(({ host, guests: own }) => own.map((each) => ({ host, ...each })));
+  const guests = reported.flatMap(({ host, guests: own }) =>
+    own.map((each) => ({ host, ...each })),
+  );
   return {
     baselines: [...kinds.values()].slice(0, 64).map((own) => {
       const [{ driver, accelerator }] = own as [(typeof own)[number]];
       const kept = own.filter(({ host }) => host !== check);
       const found = baselineOf(kept);
       const has = new Set(own.map(({ host }) => host));
-      const without = told.map(({ host }) => host).filter((host) => !has.has(host));
+      const without = reported.map(({ host }) => host).filter((host) => !has.has(host));
       const here = { driver, accelerator, without };
       if (typeof found === 'string') return { ...here, why: WHY[found], hosts: [], guests: [] };
       const checked = own.filter(({ host }) => host === check);

@@ -44,8 +44,9 @@ export function leftOfLimits(
   }: Partial<MigrationSettings>,
   nowMs: number,
 ): number {
-  const toldMs = nowMs + noticeMs;
-  const askedMs = notBefore === undefined ? toldMs : Math.max(toldMs, Date.parse(notBefore));
+  const reportedMs = nowMs + noticeMs;
+  const askedMs =
+    notBefore === undefined ? reportedMs : Math.max(reportedMs, Date.parse(notBefore));
   const fromMs = askedMs + (whenQuiet?.withinMs ?? 0);
   const untilMs = deadlineAt === undefined ? Infinity : Date.parse(deadlineAt) - fromMs;
   return Math.min(timeoutMs, untilMs);

@@ -50,8 +50,8 @@ function noteOf(
 }
 
 function waitWords({ notBefore, whenQuiet, noticeMs }: SourceState['plan']['settings']): string {
-  const told = noticeMs === undefined ? '' : ` with a notice of ${formatDuration(noticeMs)}`;
-  const until = `${notBefore === undefined ? '' : ` until ${notBefore}`}${told}`;
+  const reported = noticeMs === undefined ? '' : ` with a notice of ${formatDuration(noticeMs)}`;
+  const until = `${notBefore === undefined ? '' : ` until ${notBefore}`}${reported}`;
   if (whenQuiet === undefined) return `waits${until}`;
   const quiet = `for a quiet moment, ${formatDuration(whenQuiet.withinMs)} at most`;
   return `waits${until === '' ? '' : `${until}, and then`} ${quiet}`;

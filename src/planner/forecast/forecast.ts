@@ -77,11 +77,11 @@ export class Forecast {
   }
 
   /** The next sample. One that makes no sense is told as undefined, and counts as the level. */
-  observe(told: number | undefined): void {
+  observe(reported: number | undefined): void {
     const { ahead, follow } = this.#options;
     const promised = this.#count >= ahead ? this.#expected.shift() : undefined;
-    const value = told ?? this.#level;
-    if (promised !== undefined && told !== undefined) this.#learn(value, promised);
+    const value = reported ?? this.#level;
+    if (promised !== undefined && reported !== undefined) this.#learn(value, promised);
     this.#level = this.#count === 0 ? value : this.#level + follow * (value - this.#level);
     this.#window.add(value);
     const day = this.#byDay();

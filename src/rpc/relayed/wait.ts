@@ -56,7 +56,7 @@ class WaitingAt {
   readonly #server: Server;
   readonly #taken: Set<TLSSocket>;
   /** What the log was told last, so that it is told once. */
-  #told: string | undefined;
+  #reported: string | undefined;
 
   constructor(place: Place, server: Server, taken: Set<TLSSocket>) {
     this.#place = place;
@@ -139,8 +139,8 @@ class WaitingAt {
   #tell(error: GodwitError | undefined): void {
     const { relay, at, log } = this.#place;
     const text = error?.message ?? '';
-    if (text === this.#told) return;
-    this.#told = text;
+    if (text === this.#reported) return;
+    this.#reported = text;
     if (error === undefined) log.info({ relay: relay.name, at }, 'waits at the relay');
     else log.warn({ relay: relay.name, at, reason: text }, 'cannot wait at the relay');
   }

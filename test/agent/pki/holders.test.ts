@@ -82,11 +82,11 @@ test('whoever renews a stolen certificate locks the host out of nothing, and is 
   assert.equal(holders.two.length, 0);
   await showFor(stolen, 3_600_000);
   assert.deepEqual([counts(first), counts(stolen)], [true, true]);
-  const [told, ...more] = holders.two;
+  const [reported, ...more] = holders.two;
   assert.deepEqual(more, []);
-  assert.equal(told?.name, 'b');
-  assert.equal(told?.serial, plainSerial(stolen.serialNumber));
-  assert.equal(told?.shownByHost, plainSerial(first.serialNumber));
+  assert.equal(reported?.name, 'b');
+  assert.equal(reported?.serial, plainSerial(stolen.serialNumber));
+  assert.equal(reported?.shownByHost, plainSerial(first.serialNumber));
   assert.equal(state.lines.filter((line) => /somebody else uses/.test(line)).length, 1);
   // The thief’s alone is revoked: whoever shows the one before first renews it, here the host.
   await assert.rejects(renew(first), { code: 'GODWIT_CERT_SUPERSEDED' });

@@ -98,8 +98,8 @@ test('once a renewed certificate was used, those before it count no more; until 
   const counts = (shown: X509Certificate, role: 'agent' | 'operator' = 'agent') => {
     const { serialNumber: serial, validFromDate } = shown;
     const list = latestList(caDir)!.list;
-    const told = { name: 'b', role, serial, validFromMs: validFromDate.getTime() };
-    return revokedSince(list, told) === undefined;
+    const reported = { name: 'b', role, serial, validFromMs: validFromDate.getTime() };
+    return revokedSince(list, reported) === undefined;
   };
   assert.equal(endReplaced(caDir, chain[0]!, later(0)), false);
   for (let round = 1; round < 4; round += 1) {

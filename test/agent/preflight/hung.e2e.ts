@@ -12,7 +12,7 @@ const HOST = fileURLToPath(new URL('hung-host.ts', import.meta.url));
 /** A file system whose server answers nothing, in a mount namespace of its own: descriptor 9 is that server’s. */
 const HUNG =
   'exec 9<>/dev/fuse && mount -t fuse -o fd=9,rootmode=40000,user_id=0,group_id=0 hung "$1" && shift && exec "$@"';
-const told = z.object({ works: z.boolean(), codes: z.array(z.string()) });
+const reported = z.object({ works: z.boolean(), codes: z.array(z.string()) });
 
 const canHang = (() => {
   try {
@@ -39,7 +39,7 @@ test(
     const file = path.join(root, 'agent.json');
     const config = { name: 'b', address: '127.0.0.1:7001', stateDir, storage: [{ path: storage }] };
     writeFileSync(file, JSON.stringify(config));
-    const ask = (where: string): Promise<z.infer<typeof told>> =>
+    const ask = (where: string): Promise<z.infer<typeof reported>> =>
       new Promise((resolve, reject) => {
         const command = [process.execPath, HOST, file, where];
         const argv = ['-m', '--propagation', 'private', 'sh', '-c', HUNG, 'sh', storage];
@@ -47,7 +47,7 @@ test(
         execFile('unshare', [...argv, ...command], { timeout: 40_000 }, (error, out) => {
           const line = out.trim();
           if (line === '') reject(error ?? new Error('it said nothing'));
-          else resolve(told.parse(JSON.parse(line)));
+          else resolve(reported.parse(JSON.parse(line)));
         });
       });
     const [apart, here] = await Promise.all([ask('apart'), ask('here')]);

@@ -88,17 +88,17 @@ test('of refused attempts a bounded number a minute is kept, and the others are 
     fc.property(attempts, (knocks) => {
       const budget = new RefusedBudget();
       const keptAt: { atMs: number; network: number }[] = [];
-      let [nowMs, told] = [0, 0];
+      let [nowMs, reported] = [0, 0];
       let lastKept = -1;
       for (const [at, [network, afterMs]] of knocks.entries()) {
         nowMs += afterMs;
         const unkept = budget.take(`n${network}`, nowMs);
         if (unkept === undefined) continue;
         keptAt.push({ atMs: nowMs, network });
-        told += unkept;
+        reported += unkept;
         lastKept = at;
       }
-      assert.equal(told + keptAt.length, lastKept + 1);
+      assert.equal(reported + keptAt.length, lastKept + 1);
       const minutes = 1 + Math.floor(nowMs / 60_000);
       assert.ok(keptAt.length <= minutes * MOST_OF_A_MINUTE);
       for (let network = 0; network <= 30; network += 1) {

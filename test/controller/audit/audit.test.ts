@@ -21,7 +21,7 @@ async function face(t: TestContext) {
   return { party, browser, tokenOf };
 }
 
-const told = ({ who, role, by, what, result }: AuditEntry) => [who, role, by, what, result];
+const reported = ({ who, role, by, what, result }: AuditEntry) => [who, role, by, what, result];
 
 test('a change is kept with who asked, how, from where, what, and what came of it', async (t) => {
   const { party, browser, tokenOf } = await face(t);
@@ -30,7 +30,7 @@ test('a change is kept with who asked, how, from where, what, and what came of i
   const place = '/v1/hosts/a/maintenance';
   assert.equal((await browser.ask(place, { method: 'PUT', headers, body })).status, 404);
   const { entries } = await party.api.audit({});
-  assert.deepEqual(entries.map(told), [
+  assert.deepEqual(entries.map(reported), [
     ['operator', 'operator', 'token', 'setMaintenance', 'GODWIT_HOST_UNKNOWN'],
     ['a local process', 'local', 'socket', 'createToken', 'ok'],
   ]);
@@ -49,7 +49,7 @@ test('a sign-in is kept with whom it signed in, without the token, and so is wha
   const headers = { cookie, ...OWN };
   assert.equal((await browser.ask('/v1/session', { method: 'DELETE', headers })).status, 200);
   const { entries } = await party.api.audit({ query: { who: 'admin' } });
-  assert.deepEqual(entries.map(told), [
+  assert.deepEqual(entries.map(reported), [
     ['admin', 'admin', 'session', 'signOut', 'ok'],
     ['admin', 'admin', 'token', 'signIn', 'ok'],
   ]);
@@ -66,7 +66,7 @@ test('what somebody had no right to is kept, of reads too, and of a knocking str
   assert.equal((await browser.ask('/v1/hosts/a/maintenance', put)).status, 403);
   const { entries } = await party.api.audit({ query: { who: 'viewer' } });
   assert.deepEqual(
-    new Set(entries.map((each) => told(each).join(' '))),
+    new Set(entries.map((each) => reported(each).join(' '))),
     new Set([
       'viewer viewer token audit GODWIT_ROLE_FORBIDDEN',
       'viewer viewer token setMaintenance GODWIT_ROLE_FORBIDDEN',

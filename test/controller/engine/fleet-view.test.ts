@@ -115,9 +115,9 @@ test('the very guest on two hosts is touched by nobody, whatever either says of 
 });
 
 test('what the host of a guest says of it holds', () => {
-  for (const told of LIES.slice(0, 4)) {
+  for (const reported of LIES.slice(0, 4)) {
     const { moves, wish } = drained([
-      { ...REAL, ...told },
+      { ...REAL, ...reported },
       { host: 'b', uuid: 'u-2' },
     ]);
     assert.deepEqual(moves, []);

@@ -49,17 +49,17 @@ test('migrations that people began at an agent are in the history: those before,
   assert.deepEqual([open.state, open.guest, open.report?.outcome], ['open', 'web2', 'running']);
   assert.equal(open.progress?.id, second);
 
-  const told: MigrationNews[] = [];
+  const reported: MigrationNews[] = [];
   const relayed = (async () => {
     const stream = api.migrationEvents({ params: { id: second } }, { signal: stop.signal });
-    for await (const each of stream) told.push(each);
+    for await (const each of stream) reported.push(each);
   })();
-  await until('its progress', 10_000, async () => told[0]);
+  await until('its progress', 10_000, async () => reported[0]);
   assert.equal((await api.cancelMigration({ params: { id: second } })).accepted, true);
   await a.movers.fail(second);
   await relayed;
-  assert.deepEqual([told[0]?.type, told.at(-1)?.type], ['progress', 'ended']);
-  assert.ok(told.some((each) => each.type === 'report' && each.report.outcome === 'cancelled'));
+  assert.deepEqual([reported[0]?.type, reported.at(-1)?.type], ['progress', 'ended']);
+  assert.ok(reported.some((each) => each.type === 'report' && each.report.outcome === 'cancelled'));
   const ended = await until('the news of its end', 10_000, async () =>
     news.find((each) => each.type === 'migration' && each.what === 'ended'),
   );

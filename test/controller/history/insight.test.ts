@@ -3,12 +3,12 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { columnsOf, figuresOf } from '../../../src/controller/history/figures.ts';
 import { distributionOf, insightOf, scoresOf } from '../../../src/controller/history/insight.ts';
-import type { Told } from '../../../src/controller/history/insight.ts';
+import type { Reported } from '../../../src/controller/history/insight.ts';
 import { cameTo } from '../../../src/migration/report/came.ts';
 import { distribution, insight } from '../../../src/protocol/controller/history.ts';
 import { report } from '../../cli/fake.ts';
 
-const told = (id: string, more: Partial<Told> = {}): Told => ({
+const reported = (id: string, more: Partial<Reported> = {}): Reported => ({
   id,
   outcome: 'done',
   code: undefined,
@@ -44,7 +44,11 @@ test('a distribution counts every amount once, and its quantiles are amounts of 
 
 test('only what came to its end is distributed; failures are counted by code with their newest', () => {
   const failed = { outcome: 'failed', code: 'GODWIT_DEADLINE', totalMs: 9e9 } as const;
-  const all = [told('m-00000003', failed), told('m-00000002'), told('m-00000001', failed)];
+  const all = [
+    reported('m-00000003', failed),
+    reported('m-00000002'),
+    reported('m-00000001', failed),
+  ];
   const made = insight.parse(insightOf(all, { sinceMs: 0, untilMs: 5, isPart: false }));
   assert.deepEqual([made.count, made.totalMs?.count, made.totalMs?.most], [3, 1, 1000]);
   assert.deepEqual(made.failures, [{ code: 'GODWIT_DEADLINE', count: 2, newest: 'm-00000003' }]);
@@ -53,7 +57,7 @@ test('only what came to its end is distributed; failures are counted by code wit
 });
 
 test('a score says how many lay within their range and how far off the middle was', () => {
-  const of = (came: number): Pick<Told, 'figures'> => ({
+  const of = (came: number): Pick<Reported, 'figures'> => ({
     figures: { predicted: { totalMs: [80, 100, 120, came] }, level: 0.9, saved: {} },
   });
   const [score] = scoresOf([of(100), of(110), of(150), of(90)]);

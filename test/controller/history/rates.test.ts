@@ -91,8 +91,8 @@ test('the database tells of those that came to their end, and a plan says what i
   const nowMs = await migrations.nowMs();
   const rates = { link_rate: 5e6, dirty_rate: 3e6, total_ms: 100_000 };
   const rows = (['done', 'failed'] as const).map((phase, nth) => {
-    const told = summary(nth, { phase, guest: phase });
-    return { ...endedRow(openRow(told, 'a', nowMs), told, { nowMs }), ...rates };
+    const reported = summary(nth, { phase, guest: phase });
+    return { ...endedRow(openRow(reported, 'a', nowMs), reported, { nowMs }), ...rates };
   });
   await migrations.write(new Map([[shard, 1]]), 'a', rows);
   const read = pastRates(await migrations.rates(10));
@@ -107,7 +107,7 @@ test('the database tells of those that came to their end, and a plan says what i
 });
 
 /** Drains by the product's plan, which is told nothing but what history tells. */
-class Told implements Director {
+class Reported implements Director {
   readonly #past: PastRates;
   #before: DrainPlan['timetable'] = [];
   first: DrainPlan | undefined;
@@ -119,7 +119,7 @@ class Told implements Director {
   start(view: View): { guest: string; to: string }[] {
     const { hosts, guests } = inventoryOf(view);
     const { links, dirty, pairs } = this.#past;
-    const told = {
+    const reported = {
       hosts: hosts.map(({ linkBytesPerSecond: _own, ...each }) => {
         const link = links.get(each.name);
         return { ...each, ...(link === undefined ? {} : { linkBytesPerSecond: link }) };
@@ -130,7 +130,7 @@ class Told implements Director {
       }),
     };
     const { running, scene } = view;
-    const plan = drain(told, { hosts: scene.drained, running, before: this.#before, pairs });
+    const plan = drain(reported, { hosts: scene.drained, running, before: this.#before, pairs });
     this.first ??= plan;
     this.#before = plan.timetable;
     return plan.timetable.filter((each) => !each.running && each.startSeconds <= 0.5);
@@ -201,9 +201,9 @@ function sceneOf(seed: number): Scene {
 }
 
 const errorOf = (scene: Scene, seed: number, rates: PastRates): number => {
-  const told = new Told(rates);
-  const { seconds } = new DrainWorld(scene, new Random(seed)).run(told);
-  return Math.abs((told.first?.eta.seconds ?? 0) / seconds - 1);
+  const reported = new Reported(rates);
+  const { seconds } = new DrainWorld(scene, new Random(seed)).run(reported);
+  return Math.abs((reported.first?.eta.seconds ?? 0) / seconds - 1);
 };
 
 test('a plan that rests on an earlier drain of the same hosts ends much nearer to when it said', () => {

@@ -50,7 +50,7 @@ async function stored(
 }
 
 /** The history of a fleet of which each host tells that list. */
-async function told(
+async function reported(
   t: TestContext,
   lists: Readonly<Record<string, readonly MigrationSummary[]>>,
 ): Promise<{ history: History; of: (id: string) => Promise<string | undefined> }> {
@@ -71,7 +71,7 @@ async function told(
 
 test('a host tells nothing of the migrations of another host of the fleet', async (t) => {
   const its = summary({ id: 'm-0000000b', from: 'b', to: 'a' });
-  const { history, of } = await told(t, { a: [summary({})], b: [summary({}), its] });
+  const { history, of } = await reported(t, { a: [summary({})], b: [summary({}), its] });
   history.followed('b');
   await until('its own', 10_000, () => of(its.id));
   assert.equal(await of('m-00000001'), undefined);
@@ -86,7 +86,7 @@ test('a host tells nothing of the migrations of another host of the fleet', asyn
 
 test('an agent beside a manager tells of moves between hosts that have no agent', async (t) => {
   const managed = summary({ from: 'esx1', to: 'esx2' });
-  const { history, of } = await told(t, { a: [managed] });
+  const { history, of } = await reported(t, { a: [managed] });
   history.followed('a');
   assert.equal(await until('the move', 10_000, () => of(managed.id)), 'a');
 });

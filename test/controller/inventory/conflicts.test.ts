@@ -17,10 +17,10 @@ test('two hosts that claim one guest are told by the clock of the database, wher
   await store.db.insertInto('guests').values(rows).execute();
   let atMs = 0;
   const clock = { ...systemClock, wallMs: () => 1, monotonicMs: () => atMs };
-  const told: FleetNews[] = [];
-  const conflicts = new Conflicts(store, clock, silentLog, (news) => told.push(news));
+  const reported: FleetNews[] = [];
+  const conflicts = new Conflicts(store, clock, silentLog, (news) => reported.push(news));
   conflicts.look(rows);
   atMs = 2 * SETTLED_MS;
   await conflicts.turn();
-  assert.deepEqual(told, [{ type: 'conflict', name: 'web1', hosts: ['a', 'b'] }]);
+  assert.deepEqual(reported, [{ type: 'conflict', name: 'web1', hosts: ['a', 'b'] }]);
 });

@@ -147,11 +147,11 @@ test('a host that left the fleet is forgotten only under a lease that stands', a
       log: silentLog,
       owner: { id: 'one', name: 'one' },
     });
-    const told = inventory.events.follow(undefined, AbortSignal.timeout(20_000));
-    await told.next();
+    const reported = inventory.events.follow(undefined, AbortSignal.timeout(20_000));
+    await reported.next();
     inventory.start();
     await until('the turn', 10_000, async () => (count >= 2 ? true : undefined));
-    const next = isTaken ? undefined : (await told.next()).value;
+    const next = isTaken ? undefined : (await reported.next()).value;
     await inventory.close();
     const rows = await store.db.selectFrom('hosts').select('name').execute();
     await store.close();

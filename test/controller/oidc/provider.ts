@@ -180,13 +180,13 @@ function resign(
 ): void {
   const end = response.end.bind(response) as (body: string) => ServerResponse;
   response.end = ((body: string | Buffer) => {
-    const told = JSON.parse(String(body)) as { id_token?: string };
-    if (told.id_token === undefined) return end(String(body));
-    const [head = '', payload = ''] = told.id_token.split('.');
+    const reported = JSON.parse(String(body)) as { id_token?: string };
+    if (reported.id_token === undefined) return end(String(body));
+    const [head = '', payload = ''] = reported.id_token.split('.');
     const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as IdClaims;
     const said = `${head}.${Buffer.from(JSON.stringify(change(claims))).toString('base64url')}`;
     const mark = sign('sha256', Buffer.from(said), signer()).toString('base64url');
-    const text = JSON.stringify({ ...told, id_token: `${said}.${mark}` });
+    const text = JSON.stringify({ ...reported, id_token: `${said}.${mark}` });
     response.setHeader('content-length', Buffer.byteLength(text));
     return end(text);
   }) as typeof response.end;

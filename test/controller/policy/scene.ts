@@ -128,7 +128,7 @@ export class Scene {
   }
 
   /** An agent tells of a migration, which took 40 ms of its guest. */
-  async told(
+  async reported(
     migration: { id: string; guest: string; source: string; destination: string },
     startedAtMs: number,
   ): Promise<void> {
@@ -190,11 +190,24 @@ export class Scene {
     await this.store.transaction(async (db) => {
       await db.deleteFrom('guests').execute();
       for (const [name, { host }] of this.guests) {
-        const told = { name, host, driver: 'fake', state: 'running', memoryBytes: GIB, vcpus: 4 };
+        const reported = {
+          name,
+          host,
+          driver: 'fake',
+          state: 'running',
+          memoryBytes: GIB,
+          vcpus: 4,
+        };
         const row = { name, host, uuid: '', state: 'running', memory_bytes: GIB, vcpus: 4 };
         await db
           .insertInto('guests')
-          .values({ ...row, driver: 'fake', info: JSON.stringify(told), changed_at: 1, epoch: 1 })
+          .values({
+            ...row,
+            driver: 'fake',
+            info: JSON.stringify(reported),
+            changed_at: 1,
+            epoch: 1,
+          })
           .execute();
       }
     });

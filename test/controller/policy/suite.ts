@@ -58,7 +58,7 @@ export function policySuite(name: string, make: () => Promise<StorePlace>): void
       const [move] = (await scene.wishes.get(done.wishes[0] ?? '')).moves;
       assert.ok(move !== undefined);
       const { id, guest, from: source, to: destination } = move;
-      await scene.told({ id, guest, source, destination }, move.createdAtMs);
+      await scene.reported({ id, guest, source, destination }, move.createdAtMs);
       await scene.watch(1);
       for (let looks = 0; looks < 3; looks += 1) {
         await scene.turn('balance');
@@ -78,8 +78,8 @@ export function policySuite(name: string, make: () => Promise<StorePlace>): void
       const scene = await crowded(t);
       await set(scene, { mode: 'automatic' });
       await scene.turn('balance');
-      const [told] = await scene.policies.list();
-      assert.equal(told?.look?.words, '1 proposal is accepted');
+      const [reported] = await scene.policies.list();
+      assert.equal(reported?.look?.words, '1 proposal is accepted');
       await scene.carry();
       assert.equal(scene.begun.length, 1);
       await scene.watch(1);
@@ -265,7 +265,7 @@ export function policySuite(name: string, make: () => Promise<StorePlace>): void
       ] as const) {
         scene.put(destination, { [guest]: 0.5 });
         await scene.watch(1);
-        await scene.told(
+        await scene.reported(
           { id: `m-${guest}000000`, guest, source, destination },
           Date.now() - minutesAgo * 60_000,
         );

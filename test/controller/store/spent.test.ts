@@ -24,8 +24,8 @@ test('what a wish has spent is what was predicted of its moves, and what their h
   await wishes.commit(claim, { wish, version: 0, moves });
   assert.equal(await spent(), 1200);
   const fixed = { guest: 'g1', source: 'a', destination: 'b', mode: 'precopy', epoch: 1 };
-  const told = { ...fixed, told_by: 'a', side: 'source', started_at: 1, ended_at: 5 };
-  const row = { ...told, id: ended.id, bytes: 1700 };
+  const reported = { ...fixed, told_by: 'a', side: 'source', started_at: 1, ended_at: 5 };
+  const row = { ...reported, id: ended.id, bytes: 1700 };
   await store.db.insertInto('migrations').values(row).execute();
   assert.equal(await spent(), 1900);
   // Of a guest with disks: the history tells of its memory alone.

@@ -6,7 +6,7 @@ import type { Roll } from '../../../src/protocol/controller/wish.ts';
 import { host, NOW, world } from './worlds.ts';
 
 const before = { version: '1', bootId: 'boot-1' };
-const told = (more: Partial<Extract<Heard, { of: 'host'; ok: true }>> = {}): Heard => ({
+const reported = (more: Partial<Extract<Heard, { of: 'host'; ok: true }>> = {}): Heard => ({
   of: 'host',
   ok: true,
   version: '1',
@@ -20,27 +20,27 @@ const why = (heard: Heard | undefined, promised: Roll['promised'] = {}): string 
 };
 
 test('a host that is as it was, and whose samples come, is back', () => {
-  assert.equal(why(told()), undefined);
-  assert.match(why(told({ sampled: false })) ?? '', /no sample/);
+  assert.equal(why(reported()), undefined);
+  assert.match(why(reported({ sampled: false })) ?? '', /no sample/);
   assert.match(why(undefined) ?? '', /asked/);
   assert.match(why({ of: 'host', ok: false, words: 'refused' }) ?? '', /refused/);
 });
 
 test('what the program has promised must be so', () => {
-  assert.match(why(told(), { boot: 'new' }) ?? '', /not been started anew/);
-  assert.equal(why(told({ bootId: 'boot-2' }), { boot: 'new' }), undefined);
-  assert.match(why(told(), { version: '2' }) ?? '', /is 1 and ought to be 2/);
-  assert.equal(why(told({ version: '2' }), { version: '2' }), undefined);
+  assert.match(why(reported(), { boot: 'new' }) ?? '', /not been started anew/);
+  assert.equal(why(reported({ bootId: 'boot-2' }), { boot: 'new' }), undefined);
+  assert.match(why(reported(), { version: '2' }) ?? '', /is 1 and ought to be 2/);
+  assert.equal(why(reported({ version: '2' }), { version: '2' }), undefined);
 });
 
 test('what the program has not promised must be as it was', () => {
-  assert.match(why(told({ bootId: 'boot-2' })) ?? '', /has not promised/);
-  assert.match(why(told({ version: '2' })) ?? '', /ought to be 1/);
+  assert.match(why(reported({ bootId: 'boot-2' })) ?? '', /has not promised/);
+  assert.match(why(reported({ version: '2' })) ?? '', /ought to be 1/);
 });
 
 test('a host that is silent to the controllers is not back, whatever it says to one of them', () => {
   const roll: Roll = { at: 0, stage: 'waiting', sinceMs: NOW, away: [], before };
   const hosts = [host('a', { silentSinceMs: NOW })];
-  assert.equal(whyNotBack(world({ hosts, guests: [] }), roll, 'a', told()), 'it is silent');
-  assert.equal(whyNotBack(world({ hosts: [], guests: [] }), roll, 'a', told()), 'it is silent');
+  assert.equal(whyNotBack(world({ hosts, guests: [] }), roll, 'a', reported()), 'it is silent');
+  assert.equal(whyNotBack(world({ hosts: [], guests: [] }), roll, 'a', reported()), 'it is silent');
 });

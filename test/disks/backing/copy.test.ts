@@ -47,7 +47,7 @@ interface World {
   readonly base: { readonly node: string; readonly file: string; readonly bytes: number };
   readonly copy: string;
   readonly made: ReturnType<typeof madeNames>;
-  readonly told: BaseProgress[];
+  readonly reported: BaseProgress[];
   /** Names at the destination. */
   readonly there: () => string[];
 }
@@ -74,7 +74,7 @@ async function world(t: TestContext, { source, target }: Ends, given: Given = {}
   const sha256 = given.sha256 ?? createHash('sha256').update(readFileSync(file)).digest('hex');
   const copy = path.join(destination, 'base.img');
   const made = madeNames(copy, 'm-1', 'b0');
-  const told: BaseProgress[] = [];
+  const reported: BaseProgress[] = [];
   const parts = {
     host: 'b',
     guest: 'web1',
@@ -82,10 +82,10 @@ async function world(t: TestContext, { source, target }: Ends, given: Given = {}
     bases: [{ node: 'base', bytes, sha256, made }],
   };
   const taker = new BaseTaker({ ...parts, beside: target.beside, ...(begin && { begin }) });
-  const progress = (each: BaseProgress): void => void told.push(each);
+  const progress = (each: BaseProgress): void => void reported.push(each);
   const sender = new BaseSender({ tunnel: source, guest: 'web1', peer: 'b', progress });
   const there = (): string[] => readdirSync(destination);
-  return { sender, taker, base: { node: 'base', file, bytes }, copy, made, told, there };
+  return { sender, taker, base: { node: 'base', file, bytes }, copy, made, reported, there };
 }
 
 /** The same without a network. */
@@ -100,15 +100,15 @@ async function local(t: TestContext, given: Given = {}) {
 
 describe('a backing file', () => {
   test('arrives whole and thin, and has its name only then', async (t) => {
-    const { sender, taker, base, copy, made, told, there } = await local(t, {
+    const { sender, taker, base, copy, made, reported, there } = await local(t, {
       bytes: 64 * MIB + 100,
     });
     await Promise.all([sender.send(base, never), taker.whole]);
     assert.ok(readFileSync(copy).equals(readFileSync(base.file)));
     assert.ok(statSync(copy).blocks * 512 < MIB);
     assert.equal(statSync(copy).mode & 0o777, 0o400);
-    assert.ok((told.at(-1)?.sentBytes ?? 0) < MIB);
-    assert.equal(told.at(-1)?.doneBytes, base.bytes);
+    assert.ok((reported.at(-1)?.sentBytes ?? 0) < MIB);
+    assert.equal(reported.at(-1)?.doneBytes, base.bytes);
     await keep(made);
     assert.deepEqual(there(), ['base.img']);
   });
@@ -129,10 +129,10 @@ describe('a backing file', () => {
   test('outlives cuts of the link', async (t) => {
     const ends = await tunnels(t);
     const at = Array.from({ length: 400 }, (_, index) => index * 20_000);
-    const { sender, taker, base, copy, told } = await world(t, ends, { bytes: 8 * MIB, at });
+    const { sender, taker, base, copy, reported } = await world(t, ends, { bytes: 8 * MIB, at });
     const sending = sender.send(base, never);
     for (const share of [0.2, 0.6]) {
-      await untilSo(() => (told.at(-1)?.doneBytes ?? 0) >= share * base.bytes);
+      await untilSo(() => (reported.at(-1)?.doneBytes ?? 0) >= share * base.bytes);
       ends.proxy.cut();
     }
     await Promise.all([sending, taker.whole]);
@@ -197,12 +197,12 @@ describe('a backing file', () => {
 
   test('that is cancelled leaves nothing, and can be sent again', async (t) => {
     const stop = new AbortController();
-    const { sender, taker, base, copy, told, there } = await local(t, {
+    const { sender, taker, base, copy, reported, there } = await local(t, {
       bytes: 8 * MIB,
       at: Array.from({ length: 400 }, (_, index) => index * 20_000),
     });
     const sending = sender.send(base, stop.signal);
-    await untilSo(() => told.length > 3);
+    await untilSo(() => reported.length > 3);
     stop.abort(new Error('cancelled by an operator'));
     await assert.rejects(sending, /cancelled by an operator/);
     await untilSo(() => there().length === 0);
@@ -211,11 +211,11 @@ describe('a backing file', () => {
   });
 
   test('that an earlier mover has made whole is not sent again', async (t) => {
-    const { sender, taker, base, told } = await local(t);
+    const { sender, taker, base, reported } = await local(t);
     await sender.send(base, never);
-    const before = told.length;
+    const before = reported.length;
     await Promise.all([sender.send(base, never), taker.whole]);
-    assert.equal(told.length, before);
+    assert.equal(reported.length, before);
   });
 
   test('that an earlier mover had begun is sent from the start', async (t) => {
@@ -237,12 +237,12 @@ describe('a backing file', () => {
   });
 
   test('is given up where the session ends, on both sides', async (t) => {
-    const { sender, taker, base, near, told, there } = await local(t, {
+    const { sender, taker, base, near, reported, there } = await local(t, {
       bytes: 8 * MIB,
       at: Array.from({ length: 400 }, (_, index) => index * 20_000),
     });
     const sending = sender.send(base, never);
-    await untilSo(() => told.length > 3);
+    await untilSo(() => reported.length > 3);
     near.abort(new Error('the link is gone'));
     await assert.rejects(sending, /the link is gone/);
     await taker.stop(new Error('the link is gone'));

@@ -6,7 +6,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import {
   judgeSamples,
-  judgeTold,
+  judgeReported,
   sampleDevice,
   samplePlaces,
   sumOf,
@@ -87,8 +87,8 @@ describe('samples of a device', () => {
       }
       await writeFile(file, content);
       const own = await sampleDevice(file, question, signal);
-      assert.equal(judgeTold(own, zeroes).same, false, `${filled}`);
-      assert.equal(judgeTold(own, sumsOf(own)).same, filled >= 2000, `${filled}`);
+      assert.equal(judgeReported(own, zeroes).same, false, `${filled}`);
+      assert.equal(judgeReported(own, sumsOf(own)).same, filled >= 2000, `${filled}`);
     }
   });
 
@@ -101,8 +101,8 @@ describe('samples of a device', () => {
       const own = await sampleDevice(file, questionOf(bytes), signal);
       const telling = own.filter(({ tells }) => tells).length;
       assert.equal(telling, piece === pattern ? 1 : 0);
-      const told = judgeTold(own, sumsOf(own));
-      assert.ok(!told.same && /too little of it holds data/.test(told.why));
+      const reported = judgeReported(own, sumsOf(own));
+      assert.ok(!reported.same && /too little of it holds data/.test(reported.why));
     }
   });
 
@@ -114,8 +114,8 @@ describe('samples of a device', () => {
     const here = questionOf(bytes, { from: 'relay' });
     const own = await sampleDevice(file, here, signal);
     const victim = await sampleDevice(file, questionOf(bytes, { to: 'relay' }), signal);
-    assert.equal(judgeTold(own, sumsOf(victim)).same, false);
-    assert.equal(judgeTold(own, sumsOf(await sampleDevice(file, here, signal))).same, true);
+    assert.equal(judgeReported(own, sumsOf(victim)).same, false);
+    assert.equal(judgeReported(own, sumsOf(await sampleDevice(file, here, signal))).same, true);
   });
 });
 
@@ -125,12 +125,14 @@ describe('what the source tells of a device', () => {
     fc.assert(
       fc.property(pieces, fc.infiniteStream(fc.boolean()), (values, changes) => {
         const own = samplesOf(values);
-        const told = sumsOf(own).map((sum) => (changes.next().value === true ? `${sum}x` : sum));
+        const reported = sumsOf(own).map((sum) =>
+          changes.next().value === true ? `${sum}x` : sum,
+        );
         const telling = values.filter((each) => each !== 0).length;
-        const other = told.filter((each, index) => each !== own[index]?.sum).length;
-        const { same } = judgeTold(own, told);
+        const other = reported.filter((each, index) => each !== own[index]?.sum).length;
+        const { same } = judgeReported(own, reported);
         assert.equal(same, telling >= 16 && other <= Math.floor(telling / 16));
-        assert.equal(judgeTold(own, told.slice(1)).same, false);
+        assert.equal(judgeReported(own, reported.slice(1)).same, false);
       }),
     );
   });

@@ -148,7 +148,7 @@ describe('the destination’s answer about a block device', () => {
     const { ids, bytes } = await identityOf(file);
     return { ids: [...ids], bytes };
   };
-  const told = async (file: string): Promise<DeviceProof> => {
+  const reported = async (file: string): Promise<DeviceProof> => {
     const device = await ofDevice(file);
     const samples = await sampleDevice(file, { ...questionOf(device), device }, signal);
     return { ...device, samples: samples.map(({ sum }) => sum) };
@@ -180,7 +180,7 @@ describe('the destination’s answer about a block device', () => {
       assert.doesNotMatch(answer.problem ?? '', new RegExp(`${device.bytes}|payroll`));
     }
     // Also who reads it cannot prove it by so little.
-    assert.match((await ask(await told(file))).problem ?? '', /too little of it holds data/);
+    assert.match((await ask(await reported(file))).problem ?? '', /too little of it holds data/);
   });
 
   test('is the place, with what tells the device behind it, to a host that reads the same', async (t) => {
@@ -191,7 +191,7 @@ describe('the destination’s answer about a block device', () => {
     const pools = await openDevicePools([{ devices: root }]);
     const [pool] = pools;
     assert.ok(pool !== undefined);
-    const asked = await told(file);
+    const asked = await reported(file);
     const answer = await answerDevice(pools, questionOf(asked), signal);
     assert.equal(answer.path, 'by-id-1');
     assert.deepEqual(answer.samples, asked.samples);

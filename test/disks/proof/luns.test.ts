@@ -78,9 +78,9 @@ describe('a LUN of a target', () => {
     answerLun([pool], { ...ENDS, asked: proof, iscsi: { target: NAME, lun: 1 } }, soon());
 
   test('is known by its target, by what it says that it is and by its size, not by its port', async () => {
-    const told = await identityOfLun(pool, '1', soon());
-    assert.equal(told.bytes, 1024 * KIB);
-    assert.deepEqual(told.ids, [
+    const reported = await identityOfLun(pool, '1', soon());
+    assert.equal(reported.bytes, 1024 * KIB);
+    assert.deepEqual(reported.ids, [
       `iscsi ${NAME}`,
       'designator 3 6001405aabbccddeeff0011223344556',
       'serial S1',

@@ -73,8 +73,11 @@ describe('a host’s storage', () => {
 
   test('does not hold what a symbolic link in it leads out to, nor what lies elsewhere', async () => {
     for (const file of ['pool/vm/out.raw', 'secret']) {
-      const told = await found(file);
-      assert.ok('problem' in told && told.problem.includes(only().root), JSON.stringify(told));
+      const reported = await found(file);
+      assert.ok(
+        'problem' in reported && reported.problem.includes(only().root),
+        JSON.stringify(reported),
+      );
     }
     assert.deepEqual(await found('pool/vm'), { problem: 'it is not a file' });
     assert.ok('problem' in (await found('pool/gone')));

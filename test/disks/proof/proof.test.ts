@@ -67,8 +67,8 @@ describe('shared storage', () => {
     const { answer } = await prove('shared');
     const nonce = answer.read ?? '';
     const { wrote = '' } = answer;
-    const no = (told: typeof answer, back: string): string => {
-      const verdict = verdictOf(nonce, told, back, HOSTS);
+    const no = (reported: typeof answer, back: string): string => {
+      const verdict = verdictOf(nonce, reported, back, HOSTS);
       return verdict.shared ? 'shared' : verdict.why;
     };
     assert.equal(no(answer, nonce + wrote), 'shared');

@@ -100,20 +100,20 @@ describe('an image of a pool', () => {
   const rbd = { pool: 'vms', image: 'd0' };
   async function answer(pools: readonly ImagePool[], samples?: readonly string[], ids?: string[]) {
     const identity = await identityOfImage(own!, 'd0', soon());
-    const told = samples === undefined ? {} : { samples: [...samples] };
-    const asked = { bytes: identity.bytes, ids: ids ?? [...identity.ids], rbd, ...told };
+    const reported = samples === undefined ? {} : { samples: [...samples] };
+    const asked = { bytes: identity.bytes, ids: ids ?? [...identity.ids], rbd, ...reported };
     return answerImage(pools, { asked, rbd, migration: MIGRATION, challenge: CHALLENGE }, soon());
   }
 
   test('is shared where each host reads what the other wrote, and nothing of that is left', async () => {
     assert.deepEqual(await answer([own]), { challenge: CHALLENGE });
-    const told = await tellOf(own, 'd0', MIGRATION, soon());
-    const { samples: there = [], pool, path: name, stamp } = await answer([own], told);
+    const reported = await tellOf(own, 'd0', MIGRATION, soon());
+    const { samples: there = [], pool, path: name, stamp } = await answer([own], reported);
     assert.deepEqual([pool, name], [own.id, 'd0']);
     assert.equal(stamp, await stampOfImage(own, 'd0', soon()));
     const asked = { migration: MIGRATION, there };
     assert.equal(await isAnswered(own, 'd0', asked, soon()), true);
-    assert.equal(await isAnswered(own, 'd0', { ...asked, there: told }, soon()), false);
+    assert.equal(await isAnswered(own, 'd0', { ...asked, there: reported }, soon()), false);
     await dropNotes(own, 'd0', MIGRATION, soon());
     await dropNotes(own, 'd0', MIGRATION, soon());
     assert.equal(await isAnswered(own, 'd0', asked, soon()), false);
@@ -122,19 +122,19 @@ describe('an image of a pool', () => {
   });
 
   test('is not shared where it is another one, or what the source wrote is not there', async () => {
-    const told = await tellOf(own, 'd0', MIGRATION, soon());
-    const other = await answer([own], told, ['created now', 'rbd ffff']);
+    const reported = await tellOf(own, 'd0', MIGRATION, soon());
+    const other = await answer([own], reported, ['created now', 'rbd ffff']);
     assert.match(other.problem ?? '', /is another image there/);
-    const lied = await answer([own], told.toReversed());
+    const lied = await answer([own], reported.toReversed());
     assert.match(lied.problem ?? '', /what the source wrote beside it is not there/);
-    assert.deepEqual(await answer([], told), {});
+    assert.deepEqual(await answer([], reported), {});
     await dropNotes(own, 'd0', MIGRATION, soon());
     assert.match((await answer([own], ['', ''])).problem ?? '', /is not there/);
   });
 
   test('is refused where the host may not write to it, in the words of Ceph', async () => {
-    const told = await tellOf(own, 'd0', MIGRATION, soon());
-    assert.match((await answer([reader], told)).problem ?? '', /Operation not permitted/);
+    const reported = await tellOf(own, 'd0', MIGRATION, soon());
+    assert.match((await answer([reader], reported)).problem ?? '', /Operation not permitted/);
     await assert.rejects(identityOfImage(own, 'none', soon()), /No such file or directory/);
     await dropNotes(own, 'd0', MIGRATION, soon());
   });

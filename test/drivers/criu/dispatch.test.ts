@@ -84,13 +84,13 @@ test('keeps the container frozen whatever fails once the destination has all of 
     if (argv[0] === 'ip') states.push(argv.at(-1) ?? '');
     return archive(argv);
   });
-  dispatch.told.on(({ type }) => {
+  dispatch.reported.on(({ type }) => {
     if (type === 'completed') throw new Error('nobody can hear it');
   });
   await start(dispatch);
   await dispatch.cancel(AbortSignal.timeout(5000));
   await new Promise((resolve) => setTimeout(resolve, 50));
-  assert.equal(dispatch.told.stream, 'completed');
+  assert.equal(dispatch.reported.stream, 'completed');
   assert.equal(await freezer(), 'FROZEN');
   assert.deepEqual(states, ['down', 'down']);
   assert.equal(records.readSync('box')?.leaving, 'sent');

@@ -9,7 +9,7 @@ import { whereabouts } from '../../../src/drivers/hyperv/whereabouts.ts';
 
 describe('what Hyper-V says', () => {
   // Messages as Microsoft's pages on live migration print them (Troubleshoot live migration issues).
-  const told: [string, number | undefined, string][] = [
+  const reported: [string, number | undefined, string][] = [
     ['No credentials are available in the security package', -2146893042, 'delegation'],
     ['failed: General access denied error (0x80070005).', undefined, 'rights'],
     ['Failed to connect: (0x8007274D).', undefined, 'network'],
@@ -19,7 +19,7 @@ describe('what Hyper-V says', () => {
     ['(0xC03A0014)', undefined, 'image'],
     ['Logon failure (0x80070569)', undefined, 'rights'],
   ];
-  for (const [message, hresult, kind] of told) {
+  for (const [message, hresult, kind] of reported) {
     test(`${message.slice(0, 40)}: ${kind}`, () => {
       assert.equal(meaningOf(message, hresult)?.kind, kind);
       assert.ok(explained(message, hresult).startsWith(message));

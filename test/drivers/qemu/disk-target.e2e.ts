@@ -25,7 +25,7 @@ const PLANS: DiskPlan[] = [
   { format: 'raw', bytes: BYTES + 512, drive: true },
 ];
 
-interface Told {
+interface Reported {
   readonly 'node-name': string;
   readonly drv: string;
   readonly image: Readonly<Record<string, unknown>>;
@@ -33,7 +33,10 @@ interface Told {
 
 /** What QEMU says of each image that a device writes to, in the order of the devices. */
 async function imagesIn(client: QmpClient): Promise<object[]> {
-  const blocks = (await client.execute('query-block', {})) as { qdev: string; inserted?: Told }[];
+  const blocks = (await client.execute('query-block', {})) as {
+    qdev: string;
+    inserted?: Reported;
+  }[];
   return blocks
     .filter(({ qdev, inserted }) => inserted !== undefined && qdev.includes('disk'))
     .toSorted((one, other) => (one.qdev < other.qdev ? -1 : 1))

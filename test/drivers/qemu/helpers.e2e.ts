@@ -75,18 +75,18 @@ for (const { file: program, version } of await qemuPrograms()) {
     test('is nobody while it tells what it can do', async (t) => {
       const top = tempDir(t);
       chmodSync(top, 0o755);
-      const told = path.join(top, 'told');
-      writeFileSync(told, '', { mode: 0o666 });
-      chmodSync(told, 0o666);
+      const reported = path.join(top, 'told');
+      writeFileSync(reported, '', { mode: 0o666 });
+      chmodSync(reported, 0o666);
       const wrapper = path.join(top, 'qemu');
       const status = 'grep -hE "^(Uid|NoNewPrivs|CapBnd):" /proc/self/status | tr "\\n" " "';
-      const script = `#!/bin/sh\n{ ${status}; echo; } >>${told}\nexec ${file} "$@"\n`;
+      const script = `#!/bin/sh\n{ ${status}; echo; } >>${reported}\nexec ${file} "$@"\n`;
       writeFileSync(wrapper, script, { mode: 0o755 });
       const options = { host: 'a', binaries: [wrapper], user, cacheDir: tempDir(t) };
       const [found] = await listPrograms(options, signal);
       assert.equal(found?.sandbox, true);
       await hasClient(found, 'nfs', options, signal);
-      const lines = readFileSync(told, 'utf8').trim().split('\n');
+      const lines = readFileSync(reported, 'utf8').trim().split('\n');
       assert.ok(lines.length >= 3, lines.join('\n'));
       for (const line of lines) {
         assert.match(line, /^Uid:\t([1-9]\d*)\t\1\t\1\t\1 CapBnd:\t0+ NoNewPrivs:\t1 ?$/);

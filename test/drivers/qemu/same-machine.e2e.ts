@@ -42,13 +42,13 @@ async function compared(
     const setup = { ...STREAM, tls: false, maxDowntimeMs: 100 };
     const there = new Map(Object.entries(files));
     await destination.start(description, setup, new Map(), signal, there);
-    const [compare, told] = await Promise.all([
+    const [compare, reported] = await Promise.all([
       source.sameMachine?.(signal),
       destination.machine?.(signal),
     ]);
     assert.ok(compare !== undefined);
     // As it comes over the wire.
-    return compare(JSON.parse(JSON.stringify(told)), 'b');
+    return compare(JSON.parse(JSON.stringify(reported)), 'b');
   } finally {
     await source.close();
     await destination.destroy(AbortSignal.timeout(10_000));

@@ -209,7 +209,7 @@ async function serve(file: string, failure: Failure): Promise<net.Server | undef
 function speak(socket: net.Socket, failure: Failure): void {
   if (failure.kind === 'closes') return void socket.destroy();
   if (!('answers' in failure)) return;
-  let told = 0;
+  let reported = 0;
   let text = '';
   const fail = (): void => {
     if (failure.kind === 'ends') socket.end(`{"return": ${failure.words}`.slice(0, -1));
@@ -222,9 +222,9 @@ function speak(socket: net.Socket, failure: Failure): void {
     text = lines.pop() ?? '';
     for (const line of lines) {
       const { execute, id } = JSON.parse(line) as { execute: string; id: number };
-      told += 1;
+      reported += 1;
       // The first is the negotiation.
-      if (told > failure.answers) return fail();
+      if (reported > failure.answers) return fail();
       socket.write(`${JSON.stringify({ return: ANSWERS[execute] ?? {}, id })}\n`);
     }
   });

@@ -92,7 +92,7 @@ function connects(place: string): Promise<boolean> {
 }
 
 const found: Record<string, string[]> = {};
-const told: Record<string, string> = {};
+const reported: Record<string, string> = {};
 for (const place of tries.paths) {
   const done = ofPath(place);
   if (done.length > 0) found[place] = done;
@@ -107,6 +107,7 @@ for (const place of tries.sockets) {
 for (const words of tries.programs) {
   const [program = '', ...argv] = words;
   const ended = spawnSync(program, argv, { timeout: PROGRAM_MS, encoding: 'utf8' });
-  told[words.join(' ')] = `${ended.status ?? ended.signal}: ${ended.stdout}${ended.stderr}`.trim();
+  reported[words.join(' ')] =
+    `${ended.status ?? ended.signal}: ${ended.stdout}${ended.stderr}`.trim();
 }
-process.stdout.write(JSON.stringify({ found, told, tried: process.getuid?.() }));
+process.stdout.write(JSON.stringify({ found, reported, tried: process.getuid?.() }));

@@ -21,8 +21,8 @@ export async function watchMac({ lab }: World, mac: string): Promise<MacPlaces> 
   const member = overlaid ? 'client' : 'switch';
   const [program = '', ...words] = inHost(lab, member, ['bridge', 'monitor', 'fdb']);
   const child = spawn(program, words, { stdio: ['ignore', 'pipe', 'inherit'] });
-  let told = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (told += text));
+  let reported = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (reported += text));
   const close = (): void => void child.kill('SIGKILL');
   const place = overlaid
     ? ['dev', 'eth0', 'dst', underlayAddress('a'), 'self']
@@ -33,7 +33,7 @@ export async function watchMac({ lab }: World, mac: string): Promise<MacPlaces> 
     await until('the record to be read', 20_000, async () => {
       await mark('add');
       await mark('del');
-      return told.includes(MARK) ? true : undefined;
+      return reported.includes(MARK) ? true : undefined;
     });
   } catch (error) {
     close();
@@ -46,7 +46,7 @@ export async function watchMac({ lab }: World, mac: string): Promise<MacPlaces> 
   return {
     close,
     heardFrom: () => {
-      const lines = told.split('\n').filter((line) => line.startsWith(mac));
+      const lines = reported.split('\n').filter((line) => line.startsWith(mac));
       const heard = lines.flatMap((line) =>
         hosts.flatMap(({ host, sign }) => (`${line} `.includes(sign) ? [host] : [])),
       );

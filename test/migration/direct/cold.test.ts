@@ -132,10 +132,11 @@ describe('a cold move', () => {
     fc.assert(
       fc.property(chance({ deaths: false, faults: true, settings }), ({ world, moves }) => {
         settle(world);
-        const told = moves.join(', ');
-        if (world.outcome === 'done') assert.equal(world.destination?.hypervisor, 'running', told);
-        else if (world.outcome !== 'held') assert.equal(world.run, 'running', told);
-        assert.notEqual(world.outcome, 'lost', told);
+        const reported = moves.join(', ');
+        if (world.outcome === 'done')
+          assert.equal(world.destination?.hypervisor, 'running', reported);
+        else if (world.outcome !== 'held') assert.equal(world.run, 'running', reported);
+        assert.notEqual(world.outcome, 'lost', reported);
       }),
       { numRuns: 2000 },
     );

@@ -182,7 +182,7 @@ function next(world: World): Move | undefined {
 /** Straight on to the end; throws when nothing that could happen would end it. */
 export function settle(world: World): void {
   for (let count = 0; !world.ended; count += 1) {
-    const move = next(world) ?? told(world) ?? late(world);
+    const move = next(world) ?? reported(world) ?? late(world);
     if (count > 500 || move === undefined) {
       const { state, stream, run } = world;
       throw new Error(`it does not end: ${JSON.stringify({ state, stream, run })}`);
@@ -192,12 +192,12 @@ export function settle(world: World): void {
 }
 
 /** The source asks its destination all the time: one whose hypervisor has ended says so before any deadline. */
-function told(world: World): Move | undefined {
-  if (world.destination?.hypervisor !== 'gone' || toldAlready.has(world)) return undefined;
-  toldAlready.add(world);
+function reported(world: World): Move | undefined {
+  if (world.destination?.hypervisor !== 'gone' || reportedAlready.has(world)) return undefined;
+  reportedAlready.add(world);
   return ['told', () => world.dispatch({ type: 'destination-lost', error: unreachable })];
 }
-const toldAlready = new WeakSet<World>();
+const reportedAlready = new WeakSet<World>();
 
 function late(world: World): Move | undefined {
   return world.timer ? ['timeout', timeout] : undefined;

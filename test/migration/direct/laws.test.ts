@@ -18,14 +18,15 @@ describe('whatever happens', () => {
     fc.assert(
       fc.property(chance({ deaths: false, faults: true }), ({ world, moves }) => {
         settle(world);
-        const told = moves.join(', ');
-        if (world.outcome === 'done') assert.equal(world.destination?.hypervisor, 'running', told);
+        const reported = moves.join(', ');
+        if (world.outcome === 'done')
+          assert.equal(world.destination?.hypervisor, 'running', reported);
         if (world.outcome === 'failed' || world.outcome === 'cancelled') {
-          assert.equal(world.run, 'running', told);
+          assert.equal(world.run, 'running', reported);
           const clean = world.destination === undefined || world.destination.isClean;
-          assert.ok(clean || world.state.leftovers.length > 0, told);
+          assert.ok(clean || world.state.leftovers.length > 0, reported);
         }
-        if (world.outcome === 'lost') assert.equal(world.state.via, 'postcopy', told);
+        if (world.outcome === 'lost') assert.equal(world.state.via, 'postcopy', reported);
       }),
       { numRuns: 2000 },
     );

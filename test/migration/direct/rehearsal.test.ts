@@ -96,14 +96,14 @@ describe('a rehearsal', () => {
         chance({ deaths: true, faults: true, settings: { rehearse: true } }),
         ({ world, moves }) => {
           settle(world);
-          const told = moves.join(', ');
-          assert.ok(!['done', 'lost'].includes(world.outcome), told);
-          assert.ok(['held', 'abandoned'].includes(world.state.right), told);
+          const reported = moves.join(', ');
+          assert.ok(!['done', 'lost'].includes(world.outcome), reported);
+          assert.ok(['held', 'abandoned'].includes(world.state.right), reported);
           assert.ok(
             begun(world).every((step) => STEPS[step].rehearsed),
-            told,
+            reported,
           );
-          assert.ok(!world.sent.includes('arm') && !world.sent.includes('commit'), told);
+          assert.ok(!world.sent.includes('arm') && !world.sent.includes('commit'), reported);
         },
       ),
       { numRuns: 2000 },

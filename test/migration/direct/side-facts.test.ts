@@ -55,8 +55,12 @@ describe('what a side of a migration tells of itself', () => {
   });
 
   test('a guest that was committed and has ended may have run, and its journal does not say so', () => {
-    const told = facts([...prepared, committed], false);
-    assert.partialDeepStrictEqual(told, { right: 'running', hypervisor: 'gone', hasRun: false });
+    const reported = facts([...prepared, committed], false);
+    assert.partialDeepStrictEqual(reported, {
+      right: 'running',
+      hypervisor: 'gone',
+      hasRun: false,
+    });
   });
 
   test('a hypervisor is gone only by proof, whatever the journal heard of it', () => {

@@ -12,8 +12,8 @@ const hypervisor = (type: 'stopped' | 'resumed' | 'device' | 'completed'): Sourc
 const running = { epoch: 1, runningAt: '', resumeMs: 4 };
 const committed: SourceEvent = { type: 'did', step: 'commit', facts: { running } };
 
-function marksOf(told: readonly (readonly [SourceEvent, number])[]): Marks {
-  return told.reduce((marks, [event, at]) => marksAfter(marks, event, at), {});
+function marksOf(reported: readonly (readonly [SourceEvent, number])[]): Marks {
+  return reported.reduce((marks, [event, at]) => marksAfter(marks, event, at), {});
 }
 
 describe('the parts of a blackout', () => {
@@ -54,9 +54,9 @@ describe('the parts of a blackout', () => {
   });
 
   test('sum to the blackout, whatever is told in whatever order', () => {
-    const told = fc.array(fc.tuple(anyEvent, fc.nat(100)), { maxLength: 30 });
+    const reported = fc.array(fc.tuple(anyEvent, fc.nat(100)), { maxLength: 30 });
     fc.assert(
-      fc.property(told, (events) => {
+      fc.property(reported, (events) => {
         const marks = marksOf(events);
         const parts = blackoutParts(marks);
         assert.ok(parts.every(({ ms }) => ms >= 0));

@@ -33,11 +33,11 @@ describe('the progress of copies', () => {
     const looks = fc.array(fc.nat(10_000), { maxLength: 2000 });
     fc.assert(
       fc.property(looks, (found) => {
-        let told: DiskProgress[] = [];
+        let reported: DiskProgress[] = [];
         let records = 0;
         for (const copied of found.toSorted((left, right) => left - right)) {
-          if (!worthTelling(told, [at(copied)])) continue;
-          told = [at(copied)];
+          if (!worthTelling(reported, [at(copied)])) continue;
+          reported = [at(copied)];
           records += 1;
         }
         assert.ok(records <= 51, `${records} records`);

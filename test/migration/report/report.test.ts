@@ -51,13 +51,13 @@ describe('the report of any migration', () => {
         settle(world);
         const { runsAt } = reportOfWorld(world);
         const there = world.destination?.hypervisor === 'running';
-        const told = `${runsAt} after ${moves.join(', ')}`;
+        const reported = `${runsAt} after ${moves.join(', ')}`;
         const died = moves.some((move) => move.endsWith('dies'));
-        if (runsAt === 'source') assert.ok(world.run === 'running' || died, told);
-        if (runsAt === 'destination') assert.ok(there || died, told);
-        if (world.run === 'running') assert.notEqual(runsAt, 'destination', told);
+        if (runsAt === 'source') assert.ok(world.run === 'running' || died, reported);
+        if (runsAt === 'destination') assert.ok(there || died, reported);
+        if (world.run === 'running') assert.notEqual(runsAt, 'destination', reported);
         if (world.run === 'running' && !died && world.outcome !== 'held') {
-          assert.equal(runsAt, 'source', told);
+          assert.equal(runsAt, 'source', reported);
         }
       }),
       { numRuns: 2000 },

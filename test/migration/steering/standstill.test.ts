@@ -45,8 +45,8 @@ describe('a stream whose bytes stand still', () => {
 });
 
 describe('the time that a stream stood still', () => {
-  const tell = (...told: [number, StallNews][]) =>
-    told.reduce((stalls, [at, news]) => stallsAfter(stalls, news, at), NO_STALLS);
+  const tell = (...reported: [number, StallNews][]) =>
+    reported.reduce((stalls, [at, news]) => stallsAfter(stalls, news, at), NO_STALLS);
 
   test('is from the last byte before to the first after, however often it was told', () => {
     const seen = tell(
@@ -71,10 +71,10 @@ describe('the time that a stream stood still', () => {
       fc.constant({ type: 'flows', afterMs: 0 } as const),
     );
     fc.assert(
-      fc.property(fc.array(fc.tuple(fc.nat(1000), news)), (told) => {
+      fc.property(fc.array(fc.tuple(fc.nat(1000), news)), (reported) => {
         let at = 0;
         let stalls = NO_STALLS;
-        for (const [ms, each] of told) stalls = stallsAfter(stalls, each, (at += ms));
+        for (const [ms, each] of reported) stalls = stallsAfter(stalls, each, (at += ms));
         assert.ok(stallsUntil(stalls, at).totalMs <= at);
       }),
     );

@@ -98,8 +98,8 @@ const FIELDS = [...OWN, 'hypervisor'] as const;
 
 function nameOf(event: DestinationEvent): string {
   if (event.type === 'hypervisor') return event.event.type;
-  const told = event.type === 'finished' || event.type === 'released' ? event.told : undefined;
-  return told === true ? `${event.type} told` : event.type;
+  const reported = event.type === 'finished' || event.type === 'released' ? event.told : undefined;
+  return reported === true ? `${event.type} told` : event.type;
 }
 
 /** What the source's agent says: nothing, that it does not know the migration, or how it stands and with what right. */

@@ -19,7 +19,7 @@ export async function unreachableMonitor(edit?: Edit): Promise<Unreachable> {
     'src/mover/direct/source/guest.ts',
     edit,
   );
-  const { promise: told, resolve: tell } = Promise.withResolvers<Unreachable>();
+  const { promise: reported, resolve: tell } = Promise.withResolvers<Unreachable>();
   let loses: () => void = () => undefined;
   let asked = 0;
   const session = {
@@ -49,7 +49,7 @@ export async function unreachableMonitor(edit?: Edit): Promise<Unreachable> {
   try {
     await guest.session(AbortSignal.timeout(1000));
     loses();
-    return await told;
+    return await reported;
   } finally {
     sleep.mock.restore();
     await guest.close();

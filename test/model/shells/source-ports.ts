@@ -249,7 +249,7 @@ function peerOf(script: Script): object {
       _id: string,
       _signal: AbortSignal,
       ask: (a: object, route: object) => Promise<unknown>,
-    ) => ask(api('call'), (told: string) => told),
+    ) => ask(api('call'), (reported: string) => reported),
     once: (ask: (a: object) => Promise<unknown>) => ask(api('once')),
   } satisfies Partial<Record<keyof SourceParts['peer'], unknown>>;
 }

@@ -113,7 +113,7 @@ async function movers(t: TestContext, settings: { readonly maxBandwidth?: number
   const first = await takeOver();
   t.after(async () => (await mover)?.close());
 
-  const told: SourceEvent[] = [];
+  const reported: SourceEvent[] = [];
   const ask = {
     bases: async ({ body }: { body: Seeding }, { signal }: { signal: AbortSignal }) =>
       (await mover)?.disks('seed', body.epoch, ({ backingFiles }, hypervisor, ledger) =>
@@ -142,11 +142,11 @@ async function movers(t: TestContext, settings: { readonly maxBandwidth?: number
         question(ask, (address: string) => address),
     },
     state: () => ({ plan, known }),
-    dispatch: (event: SourceEvent) => void told.push(event),
+    dispatch: (event: SourceEvent) => void reported.push(event),
   } as unknown as SourceParts;
   const seeds = new SourceBackingFiles(silentLog);
   const journaled = (): string[] => readJournals(dir).destination.map(({ event }) => event.type);
-  return { seeds, parts, b, storage, file, told, mover: first, takeOver, journaled, epoch };
+  return { seeds, parts, b, storage, file, reported, mover: first, takeOver, journaled, epoch };
 }
 
 const wordsOf = (facts: Awaited<ReturnType<SourceBackingFiles['seed']>>): string[] =>
@@ -156,15 +156,15 @@ const everythingIn = (directory: string): string[] =>
   readdirSync(directory, { recursive: true }).map(String).toSorted();
 
 /** Resolves once a part of it has come. */
-async function begun(told: readonly SourceEvent[]): Promise<void> {
+async function begun(reported: readonly SourceEvent[]): Promise<void> {
   const flows = (): boolean =>
-    told.some((event) => event.type === 'copied' && (event.disks[0]?.copiedBytes ?? 0) > 0);
+    reported.some((event) => event.type === 'copied' && (event.disks[0]?.copiedBytes ?? 0) > 0);
   while (!flows()) await systemClock.sleep(5);
 }
 
 describe('a backing file that the destination has not', () => {
   test('is sent without its holes, and is there whole, under its name, for nobody to write to', async (t) => {
-    const { seeds, parts, storage, file, told, journaled } = await movers(t);
+    const { seeds, parts, storage, file, reported, journaled } = await movers(t);
     const words = wordsOf(await seeds.seed(parts, never));
     const made = path.join(storage.b, IMAGE);
     assert.ok(readFileSync(made).equals(readFileSync(file)));
@@ -174,7 +174,7 @@ describe('a backing file that the destination has not', () => {
       words.join(),
     );
     assert.ok(journaled().includes('seeding'));
-    const last = told.findLast((event) => event.type === 'copied');
+    const last = reported.findLast((event) => event.type === 'copied');
     assert.equal(last?.type === 'copied' && last.disks[0]?.state, 'whole');
   });
 
@@ -218,12 +218,12 @@ describe('a backing file that the destination has not', () => {
   });
 
   test('leaves nothing there when it is cancelled amid the sending', async (t) => {
-    const { seeds, parts, storage, told, mover, epoch } = await movers(t, {
+    const { seeds, parts, storage, reported, mover, epoch } = await movers(t, {
       maxBandwidth: MIB / 2,
     });
     const over = new AbortController();
     const seeded = assert.rejects(seeds.seed(parts, over.signal), /by the test/);
-    await begun(told);
+    await begun(reported);
     over.abort(new Error('by the test'));
     await seeded;
     await mover.release(epoch, never);
@@ -232,9 +232,11 @@ describe('a backing file that the destination has not', () => {
   });
 
   test('is sent anew to the next mover there when one dies amid the sending', async (t) => {
-    const { seeds, parts, storage, file, told, takeOver } = await movers(t, { maxBandwidth: MIB });
+    const { seeds, parts, storage, file, reported, takeOver } = await movers(t, {
+      maxBandwidth: MIB,
+    });
     const seeded = seeds.seed(parts, never);
-    await begun(told);
+    await begun(reported);
     await takeOver();
     seeds.mind('another');
     await seeded;

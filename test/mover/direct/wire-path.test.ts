@@ -86,17 +86,17 @@ describe('memory over the wire', () => {
 
     test('leaves memory to hypervisors that compress, on both sides alike, and the report says so', async (t) => {
       const stage = await open(t);
-      let told = {};
+      let reported = {};
       stage.hosts.onCall = (name) => {
         if (name !== 'source.startMemory') return;
         const { streams, compress } = stage.hosts.destination?.settings ?? {};
-        told = { streams, compress };
+        reported = { streams, compress };
       };
       assert.equal(await stage.run(), 'done');
       assertMoved(stage);
       assert.equal(stage.wires.sources.length, 0);
       assert.deepEqual(streamsOf(stage), { streams: 4, compress: 'zstd', maxBandwidth });
-      assert.deepEqual(told, { streams: 4, compress: 'zstd' });
+      assert.deepEqual(reported, { streams: 4, compress: 'zstd' });
       assert.deepEqual(stage.report.stream, { streams: 4, compress: 'zstd' });
       const [decision] = stage.report.decisions;
       assert.match(decision?.what ?? '', /memory goes by native, zstd over 4 streams: at .* wire$/);

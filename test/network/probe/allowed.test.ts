@@ -31,9 +31,9 @@ test('whatever a source and a destination say, only the guest’s own addresses 
       });
       // The schema knows no mapped addresses: nobody can ask for one.
       if (!order.success) return;
-      const told = { guest: 'web1', from: 'a', nics: admitted };
+      const reported = { guest: 'web1', from: 'a', nics: admitted };
       const own = { configured, hosts: ['10.0.0.1', 'a-name'] };
-      const wrong = wrongWatch('a', order.data, told, own);
+      const wrong = wrongWatch('a', order.data, reported, own);
       const isFine = asked.every(({ mac, addresses }) => {
         const known = admitted.find((nic) => nic.mac === mac);
         const may = [...(known?.addresses ?? []), ...configured];
@@ -48,8 +48,8 @@ test('whatever a source and a destination say, only the guest’s own addresses 
         (each) => each.startsWith('::ffff'),
       );
       if (!mapped) assert.equal(wrong === undefined, isFine, String(wrong));
-      assert.equal(wrongWatch('c', order.data, told, own)?.code, 'GODWIT_PROTOCOL_INVALID');
-      const other = { ...told, guest: 'web2' };
+      assert.equal(wrongWatch('c', order.data, reported, own)?.code, 'GODWIT_PROTOCOL_INVALID');
+      const other = { ...reported, guest: 'web2' };
       assert.equal(wrongWatch('a', order.data, other, own)?.code, 'GODWIT_PROTOCOL_INVALID');
     }),
   );

@@ -13,11 +13,11 @@ test('a guest of which three days tell has their mean, and one of which fewer te
     fc.property(fc.array(day, { maxLength: 8 }), (days) => {
       const usual = usualOf(days.map((each) => new Map(Object.entries(each))));
       for (const name of ['a', 'b', 'c']) {
-        const told = days.flatMap((each) => each[name] ?? []);
+        const reported = days.flatMap((each) => each[name] ?? []);
         const found = usual.get(name);
-        assert.equal(found !== undefined, told.length >= 3);
+        assert.equal(found !== undefined, reported.length >= 3);
         if (found === undefined) continue;
-        const mean = told.reduce((sum, each) => sum + each, 0) / told.length;
+        const mean = reported.reduce((sum, each) => sum + each, 0) / reported.length;
         assert.ok(Math.abs(found - mean) < 1e-9);
       }
     }),

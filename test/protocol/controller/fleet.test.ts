@@ -13,6 +13,6 @@ test('a host that nobody reached yet is told with what is known of it: nothing i
 test('a guest is told with the state of its host, so that what was known before is not taken for now', () => {
   const guest = { name: 'web1', host: 'a', state: 'running', driver: 'qemu' } as const;
   assert.equal(fleetGuest.safeParse(guest).success, false);
-  const told = { ...guest, hostState: 'silent', hostSince: SINCE };
-  assert.deepEqual(fleetGuest.parse(told), told);
+  const reported = { ...guest, hostState: 'silent', hostSince: SINCE };
+  assert.deepEqual(fleetGuest.parse(reported), reported);
 });

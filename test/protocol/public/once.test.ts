@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { newestOnce } from '../../../src/protocol/public/once.ts';
 import { summary } from '../../cli/fake.ts';
 
-const told = fc.record({
+const reported = fc.record({
   id: fc.constantFrom('m-aaaaaaaa', 'm-bbbbbbbb', 'm-cccccccc'),
   side: fc.constantFrom('source' as const, 'destination' as const),
   startedAt: fc.integer({ min: 0, max: 9 }).map((n) => `2026-01-0${n}T00:00:00.000Z`),
@@ -12,7 +12,7 @@ const told = fc.record({
 
 test('each migration comes once, newest first, as its source tells it where that does', () => {
   fc.assert(
-    fc.property(fc.array(told, { maxLength: 12 }), fc.nat(4), (all, limit) => {
+    fc.property(fc.array(reported, { maxLength: 12 }), fc.nat(4), (all, limit) => {
       const found = newestOnce(
         all.map((each) => summary(each)),
         limit,

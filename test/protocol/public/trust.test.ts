@@ -3,16 +3,16 @@ import { test } from 'node:test';
 import { MOST_REFUSALS, refusal, trust, trustRoutes } from '../../../src/protocol/public/trust.ts';
 
 const one = { peer: 'c (agent)', code: 'GODWIT_NOT_A_MEMBER', count: 1, message: 'no', at: 'now' };
-const told = {
+const reported = {
   host: 'a',
   certificate: { validTo: '2026-12-01T00:00:00.000Z', failures: 0 },
   refusals: [one],
 };
 
 test('what a host tells of trust may lack a list and a problem, and is bounded', () => {
-  assert.deepEqual(trust.parse(told), told);
+  assert.deepEqual(trust.parse(reported), reported);
   const many = Array.from({ length: MOST_REFUSALS + 1 }, () => one);
-  assert.equal(trust.safeParse({ ...told, refusals: many }).success, false);
+  assert.equal(trust.safeParse({ ...reported, refusals: many }).success, false);
   assert.equal(refusal.safeParse({ ...one, message: 'x'.repeat(501) }).success, false);
   assert.equal(refusal.safeParse({ ...one, count: 0 }).success, false);
 });

@@ -106,30 +106,37 @@ export class FleetModel {
     }
   }
 
-  #host(told: FleetHost): Change {
-    const before = this.hosts.get(told.name);
-    const { load } = told;
+  #host(reported: FleetHost): Change {
+    const before = this.hosts.get(reported.name);
+    const { load } = reported;
     const next: HostView = {
-      name: told.name,
-      state: told.state,
-      cores: told.cores ?? before?.cores,
-      memoryBytes: told.memoryBytes ?? before?.memoryBytes,
+      name: reported.name,
+      state: reported.state,
+      cores: reported.cores ?? before?.cores,
+      memoryBytes: reported.memoryBytes ?? before?.memoryBytes,
       memoryAvailableBytes:
-        load?.memory.availableBytes ?? told.memoryAvailableBytes ?? before?.memoryAvailableBytes,
+        load?.memory.availableBytes ??
+        reported.memoryAvailableBytes ??
+        before?.memoryAvailableBytes,
       processorShare:
-        told.state === 'up' ? (load?.processor.used ?? before?.processorShare) : undefined,
-      pressure: told.state === 'up' ? before?.pressure : undefined,
+        reported.state === 'up' ? (load?.processor.used ?? before?.processorShare) : undefined,
+      pressure: reported.state === 'up' ? before?.pressure : undefined,
       draining: before?.draining ?? false,
       guests: before?.guests ?? [],
     };
-    this.hosts.set(told.name, next);
+    this.hosts.set(reported.name, next);
     return before !== undefined && before.state === next.state ? 'values' : 'shape';
   }
 
-  #guest(told: GuestInfo): { change: Change; moved?: Moved } {
-    const host = this.hosts.get(told.host) ?? newHost(told.host);
-    const { name, state } = told;
-    const next: GuestView = { name, host: told.host, state, memoryBytes: told.memoryBytes ?? 0 };
+  #guest(reported: GuestInfo): { change: Change; moved?: Moved } {
+    const host = this.hosts.get(reported.host) ?? newHost(reported.host);
+    const { name, state } = reported;
+    const next: GuestView = {
+      name,
+      host: reported.host,
+      state,
+      memoryBytes: reported.memoryBytes ?? 0,
+    };
     const at = host.guests.findIndex((each) => each.name === name);
     const before = at < 0 ? undefined : host.guests[at];
     if (before !== undefined && isSame(before, next)) return { change: 'nothing' };
@@ -141,11 +148,11 @@ export class FleetModel {
       return { change: 'shape' };
     const from = this.#homes.get(name);
     const isStillThere = from !== undefined && state === 'migrating';
-    if (from === told.host || isStillThere) return { change: 'shape' };
-    this.#homes.set(name, told.host);
+    if (from === reported.host || isStillThere) return { change: 'shape' };
+    this.#homes.set(name, reported.host);
     return {
       change: 'shape',
-      ...(from === undefined ? {} : { moved: { guest: name, from, to: told.host } }),
+      ...(from === undefined ? {} : { moved: { guest: name, from, to: reported.host } }),
     };
   }
 

@@ -6,7 +6,7 @@ export interface Reading {
   /** Throws where the stream is refused or breaks. */
   readonly read: (
     path: string,
-    told: {
+    reported: {
       readonly opened: () => void;
       readonly event: (event: { readonly event: string; readonly data: string }) => void;
     },

@@ -18,11 +18,11 @@ export function useMigration(id: string): {
 } {
   const [watched, setWatched] = useState(UNSEEN);
   const isSeen = useSeen();
-  const told = heard.value.get(id);
+  const reported = heard.value.get(id);
   const { isOver } = watched;
   const found = useLoaded(
     (until) => ask<FleetMigrationDetail>(path(id), { signal: until }),
-    [id, told?.state, isOver],
+    [id, reported?.state, isOver],
     askingEveryMs(watched),
   );
   const take = (news: Heard): void => setWatched((before) => watchedAfter(before, news));
@@ -44,8 +44,8 @@ export function useMigration(id: string): {
 
 const path = (id: string): string => `/v1/migrations/${encodeURIComponent(id)}`;
 
-const read: Reading['read'] = (path, told, signal) =>
-  readStream(path, { headers: { accept: 'text/event-stream' }, signal }, told);
+const read: Reading['read'] = (path, reported, signal) =>
+  readStream(path, { headers: { accept: 'text/event-stream' }, signal }, reported);
 
 /** A browser has few connections to one place: a page that nobody sees gives its stream back. */
 function useSeen(): boolean {

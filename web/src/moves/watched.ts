@@ -73,8 +73,8 @@ export function watchedAfter(before: Watched, heard: Heard): Watched {
         const last = over(before, detail.outcome === 'done');
         return detail.report === undefined ? last : { ...last, report: detail.report };
       }
-      const told = { ...before, shown: atLeast(before.shown, detail.percent ?? 0) };
-      const first = detail.report === undefined ? told : withReport(told, detail.report);
+      const reported = { ...before, shown: atLeast(before.shown, detail.percent ?? 0) };
+      const first = detail.report === undefined ? reported : withReport(reported, detail.report);
       return detail.progress === undefined ? first : withProgress(first, detail.progress);
     }
   }

@@ -46,7 +46,7 @@ export function LiveView({
         )}
         {silent === undefined ? null : (
           <p class="notice warn" role="status">
-            Nothing is told at the moment: {silent}. The migration goes on without that.
+            Nothing is reported at the moment: {silent}. The migration goes on without that.
           </p>
         )}
       </section>

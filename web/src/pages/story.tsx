@@ -28,7 +28,7 @@ export function Story({ name, places }: { name: string; places: string }) {
                 <Stay key={`${stay.host} ${stay.from}`} stay={stay} />
               ))}
             </ol>
-            {isPart ? <p class="soft">Older ones are not told.</p> : null}
+            {isPart ? <p class="soft">Older ones are not reported.</p> : null}
           </>
         )}
       </Shown>

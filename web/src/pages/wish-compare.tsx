@@ -56,10 +56,10 @@ export function CompareModes({ guest, to, mode }: { guest: string; to: string; m
 function Compared({ answer, mode }: { answer: PlanAnswer; mode: string }) {
   const { measured, unmeasured, link, linkUnmeasured, advice, host } = answer;
   const ways = waysOf(answer);
-  const told = host.checks.filter(({ verdict }) => verdict !== 'pass');
+  const reported = host.checks.filter(({ verdict }) => verdict !== 'pass');
   return (
     <>
-      {told.map(({ name, side, verdict, evidence, hint, error }) => (
+      {reported.map(({ name, side, verdict, evidence, hint, error }) => (
         <div key={`${name} ${side}`} class={verdict === 'refuse' ? 'notice bad' : 'notice warn'}>
           <Icon of="warn" size={18} />
           <div>

@@ -17,11 +17,11 @@ const LOOK_MS = 2000;
 
 /** One drain, evacuation or move: how far it is, what waits and why, and its end. */
 export function WishPage({ id }: { id: string }) {
-  const told = knownWishes()?.find((each) => each.id === id);
-  const ended = told !== undefined && !isOpen(told);
+  const reported = knownWishes()?.find((each) => each.id === id);
+  const ended = reported !== undefined && !isOpen(reported);
   const found = useLoaded(
     (until) => wishOf(id, until),
-    [id, told?.phase, told?.moved],
+    [id, reported?.phase, reported?.moved],
     ended ? undefined : LOOK_MS,
   );
   return (

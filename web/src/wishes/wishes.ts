@@ -10,25 +10,25 @@ export const wishes = signal<readonly Wish[] | Problem | undefined>(undefined);
 export const MOST_ENDED = 1000;
 
 /** For each ask under way, what was told since it began: its answer may be older than that. */
-const toldMeanwhile = new Set<Wish[]>();
+const reportedMeanwhile = new Set<Wish[]>();
 
 export async function askForWishes(until: AbortSignal): Promise<void> {
-  const told: Wish[] = [];
-  toldMeanwhile.add(told);
+  const reported: Wish[] = [];
+  reportedMeanwhile.add(reported);
   try {
     const answer = await ask<{ wishes: Wish[] }>('/v1/wishes', { signal: until });
-    wishes.value = told.reduce<readonly Wish[]>(withWish, answer.wishes);
+    wishes.value = reported.reduce<readonly Wish[]>(withWish, answer.wishes);
   } catch (thrown) {
     if (until.aborted) return;
     if (knownWishes() === undefined) wishes.value = asProblem(thrown);
   } finally {
-    toldMeanwhile.delete(told);
+    reportedMeanwhile.delete(reported);
   }
 }
 
 /** A wish that is new or has changed. */
 export function newsOfWish(wish: Wish): void {
-  for (const told of toldMeanwhile) told.push(wish);
+  for (const reported of reportedMeanwhile) reported.push(wish);
   const known = knownWishes();
   if (known !== undefined) wishes.value = withWish(known, wish);
 }

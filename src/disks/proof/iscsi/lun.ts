@@ -92,10 +92,10 @@ async function capacityOf(client: IscsiClient): Promise<{ bytes: number; blockBy
   cdb.writeUInt8(SERVICE_IN, 0);
   cdb.writeUInt8(READ_CAPACITY, 1);
   cdb.writeUInt32BE(32, 10);
-  const told = await client.ask('READ CAPACITY', cdb, 32);
-  if (told.length < 12) throw new Error('READ CAPACITY: it does not tell its size');
-  const blocks = Number(told.readBigUInt64BE(0)) + 1;
-  const blockBytes = told.readUInt32BE(8);
+  const reported = await client.ask('READ CAPACITY', cdb, 32);
+  if (reported.length < 12) throw new Error('READ CAPACITY: it does not tell its size');
+  const blocks = Number(reported.readBigUInt64BE(0)) + 1;
+  const blockBytes = reported.readUInt32BE(8);
   const isPower = blockBytes >= 512 && (blockBytes & (blockBytes - 1)) === 0;
   if (!isPower || blockBytes > MOST_BLOCK_BYTES) {
     throw new Error(`READ CAPACITY: it has blocks of ${blockBytes} bytes`);
@@ -136,9 +136,9 @@ async function reservationOf(client: IscsiClient): Promise<string | undefined> {
   cdb.writeUInt8(READ_RESERVATION, 1);
   cdb.writeUInt16BE(24, 7);
   // Many targets know none of it, and say so.
-  const told = await client.ask('PERSISTENT RESERVE IN', cdb, 24).catch(() => Buffer.alloc(0));
-  if (told.length < 24 || told.readUInt32BE(4) < 16) return undefined;
-  const type = told.readUInt8(21) & 0x0f;
+  const reported = await client.ask('PERSISTENT RESERVE IN', cdb, 24).catch(() => Buffer.alloc(0));
+  if (reported.length < 24 || reported.readUInt32BE(4) < 16) return undefined;
+  const type = reported.readUInt8(21) & 0x0f;
   return TYPES[type] ?? `type ${type}`;
 }
 

@@ -24,15 +24,15 @@ export interface ImageFacts {
 }
 
 export async function readImage(place: RbdPlace, signal: AbortSignal): Promise<ImageFacts> {
-  const told = await run(place, ['info', imageSpec(place), '--format', 'json'], signal);
-  const { id, size, create_timestamp: created } = info.parse(JSON.parse(told));
+  const reported = await run(place, ['info', imageSpec(place), '--format', 'json'], signal);
+  const { id, size, create_timestamp: created } = info.parse(JSON.parse(reported));
   return { id, bytes: size, created };
 }
 
 /** How many clients have it open for writing. */
 export async function countWatchers(place: RbdPlace, signal: AbortSignal): Promise<number> {
-  const told = await run(place, ['status', imageSpec(place), '--format', 'json'], signal);
-  return status.parse(JSON.parse(told)).watchers.length;
+  const reported = await run(place, ['status', imageSpec(place), '--format', 'json'], signal);
+  return status.parse(JSON.parse(reported)).watchers.length;
 }
 
 /** A note beside the image, in its metadata: no byte of the guest's. Needs the right to write to the image. */

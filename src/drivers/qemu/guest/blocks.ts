@@ -100,8 +100,8 @@ export async function readBlocks(client: QmpClient, signal: AbortSignal): Promis
   ]);
   const discards = new Map(
     ofNodes.map((each) => {
-      const told = each['driver-specific'];
-      const sum = (told?.['discard-nb-ok'] ?? 0) + (told?.['discard-nb-failed'] ?? 0);
+      const reported = each['driver-specific'];
+      const sum = (reported?.['discard-nb-ok'] ?? 0) + (reported?.['discard-nb-failed'] ?? 0);
       return [each['node-name'] ?? '', sum] as const;
     }),
   );
@@ -134,16 +134,16 @@ async function readGroups(client: QmpClient, signal: AbortSignal): Promise<LiveG
   return Promise.all(
     found.map(async ({ name: id }) => {
       const asked = { path: `/objects/${id}`, property: 'limits' };
-      const told = await client.query('qom-get', asked, limits, signal);
-      return { id, limits: limitsOf(told) };
+      const reported = await client.query('qom-get', asked, limits, signal);
+      return { id, limits: limitsOf(reported) };
     }),
   );
 }
 
 /** Without those that say nothing: no limit, and a burst of one second. Pure. */
-function limitsOf(told: Readonly<Record<string, unknown>>): Limits {
+function limitsOf(reported: Readonly<Record<string, unknown>>): Limits {
   return Object.fromEntries(
-    Object.entries(told).flatMap(([name, value]) => {
+    Object.entries(reported).flatMap(([name, value]) => {
       if (typeof value !== 'number' || value === 0) return [];
       return name.endsWith('-max-length') && value === 1 ? [] : [[name, value]];
     }),
@@ -164,8 +164,10 @@ async function liveDisk(
   { device, qdev, inserted }: z.infer<typeof devices>[number],
   signal: AbortSignal,
 ): Promise<LiveDisk> {
-  const told = Object.entries(inserted ?? {}).filter(([name]) => /^(bps|iops)(_|$)/.test(name));
-  const held = limitsOf(Object.fromEntries(told.map(([name, value]) => [limitName(name), value])));
+  const reported = Object.entries(inserted ?? {}).filter(([name]) => /^(bps|iops)(_|$)/.test(name));
+  const held = limitsOf(
+    Object.fromEntries(reported.map(([name, value]) => [limitName(name), value])),
+  );
   const isLimited = Object.keys(held).length > 0;
   return {
     drive: device,

@@ -42,10 +42,10 @@ export async function readFacts(
       readRamBlocks(client, signal),
     ]);
   const line = parseCommandLine(process.argv);
-  const told = new Set(valuesOf(line, 'device').flatMap((value) => parseDevice(value).id ?? []));
+  const given = new Set(valuesOf(line, 'device').flatMap((value) => parseDevice(value).id ?? []));
   const [live, liveObjects, cpu, attached, tpm] = await Promise.all([
     Promise.all(
-      [...devices, ...anonymous, ...nics].map((child) => readDevice(client, child, told, signal)),
+      [...devices, ...anonymous, ...nics].map((child) => readDevice(client, child, given, signal)),
     ),
     Promise.all(objects.map((child) => readObject(client, child, signal))),
     readCpu(client, basics.cpuPath, basics.cpuType, cpuOption(line), signal),
@@ -139,7 +139,7 @@ async function listChildren(
 async function readDevice(
   client: QmpClient,
   child: Child,
-  told: ReadonlySet<string>,
+  given: ReadonlySet<string>,
   signal: AbortSignal,
 ): Promise<LiveDevice> {
   const get = (property: string): Promise<Scalar | undefined> =>
@@ -149,8 +149,8 @@ async function readDevice(
   );
   const identity = await readIdentity(client, child, signal);
   const anonymous = child.path.startsWith('/machine/peripheral-anon/');
-  const isTold = hotplugged !== true && (anonymous || told.has(child.name));
-  const changed = isTold ? undefined : await readChangedProperties(client, child, signal);
+  const isGiven = hotplugged !== true && (anonymous || given.has(child.name));
+  const changed = isGiven ? undefined : await readChangedProperties(client, child, signal);
   const named = changed?.['netdev'];
   const busPath = typeof bus === 'string' && bus !== '' ? bus : undefined;
   return {
@@ -218,7 +218,7 @@ async function readChangedProperties(
     const held = values[index];
     const value = property.type.startsWith('link<') ? objectOf(held) : held;
     if (value === undefined || value === '' || value === property['default-value']) continue;
-    // Without a stated default only what names something else (a backend, a slot) is told apart.
+    // Without a stated default only what names something else (a backend, a slot) is distinguished.
     if (property['default-value'] === undefined && !NAMING.has(property.name)) continue;
     changed[property.name] = value;
   }

@@ -110,12 +110,14 @@ async function eachOf(
 }
 
 function mixOf(contents: readonly Buffer[]): PageMix {
-  const told = contents.filter((content) => content !== ZEROS);
-  const names = new Set(told.map((content) => createHash('sha1').update(content).digest('latin1')));
+  const reported = contents.filter((content) => content !== ZEROS);
+  const names = new Set(
+    reported.map((content) => createHash('sha1').update(content).digest('latin1')),
+  );
   return {
-    zero: 1 - told.length / contents.length,
-    duplicate: (told.length - names.size) / contents.length,
-    packed: packedShare(told.slice(0, MOST_PACKED)),
+    zero: 1 - reported.length / contents.length,
+    duplicate: (reported.length - names.size) / contents.length,
+    packed: packedShare(reported.slice(0, MOST_PACKED)),
   };
 }
 

@@ -15,10 +15,10 @@ const WARN_HINT =
 export function sameMachineCheck(
   guest: string,
   here: MachineParts,
-  told: unknown,
+  reported: unknown,
   host: string,
 ): NamedCheck {
-  const there = machineParts.safeParse(told);
+  const there = machineParts.safeParse(reported);
   if (!there.success) {
     const [issue] = there.error.issues;
     const what = `${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`;
@@ -46,9 +46,9 @@ function summaryOf({ same, unknown, allowed }: Comparison): string {
 }
 
 function textOf(differences: readonly Difference[]): string {
-  const told = differences.slice(0, MOST_TOLD).map(sentenceOf);
-  const more = differences.length - told.length;
-  return [...told, ...(more > 0 ? [`and ${more} more`] : [])].join('; ');
+  const reported = differences.slice(0, MOST_TOLD).map(sentenceOf);
+  const more = differences.length - reported.length;
+  return [...reported, ...(more > 0 ? [`and ${more} more`] : [])].join('; ');
 }
 
 function sentenceOf({ part, property, source, destination }: Difference): string {
@@ -57,6 +57,7 @@ function sentenceOf({ part, property, source, destination }: Difference): string
     const where = source === undefined ? 'only the destination has it' : 'the destination lacks it';
     return `${what} (${part.type}): ${where}`;
   }
-  const value = (told: string | undefined): string => (told === undefined ? 'absent' : `“${told}”`);
+  const value = (reported: string | undefined): string =>
+    reported === undefined ? 'absent' : `“${reported}”`;
   return `${what}: ${property} is ${value(source)} at the source and ${value(destination)} at the destination`;
 }

@@ -81,10 +81,10 @@ function addDetail(device: Growing | undefined, line: string): void {
 }
 
 /** `5 (0x5)` and `134217728 (128 MiB)` say a number twice; text is in quotes. */
-function plainValue(told: string): string {
-  const text = /^"(.*)"$/.exec(told)?.[1];
+function plainValue(reported: string): string {
+  const text = /^"(.*)"$/.exec(reported)?.[1];
   if (text !== undefined) return valueText(nicName(text));
-  return valueText(told.replace(/^(-?\d+) \([^)]*\)$/, '$1'));
+  return valueText(reported.replace(/^(-?\d+) \([^)]*\)$/, '$1'));
 }
 
 /** The first property of each list that a device has says where on its bus it is. */

@@ -55,15 +55,15 @@ export type MachineParts = z.infer<typeof machineParts>;
 const NUMBERED = /^\/machine\/(?:unattached|peripheral-anon)\/device\[\d+\]/;
 
 /** A value as it is compared. Members of an object become properties of their own, since a newer QEMU knows more of them. */
-export function propertiesOf(name: string, told: unknown): [string, string][] {
-  if (typeof told === 'object' && told !== null && !Array.isArray(told)) {
-    return Object.entries(told).flatMap(([key, each]) => propertiesOf(`${name}.${key}`, each));
+export function propertiesOf(name: string, reported: unknown): [string, string][] {
+  if (typeof reported === 'object' && reported !== null && !Array.isArray(reported)) {
+    return Object.entries(reported).flatMap(([key, each]) => propertiesOf(`${name}.${key}`, each));
   }
-  return [[name, valueText(told)]];
+  return [[name, valueText(reported)]];
 }
 
-export function valueText(told: unknown): string {
-  const text = typeof told === 'string' ? told : (JSON.stringify(told) ?? '');
+export function valueText(reported: unknown): string {
+  const text = typeof reported === 'string' ? reported : (JSON.stringify(reported) ?? '');
   const plain = text.replace(NUMBERED, 'device');
   if (plain.length <= LONGEST_VALUE) return plain;
   const sum = createHash('sha256').update(plain).digest('hex').slice(0, 32);

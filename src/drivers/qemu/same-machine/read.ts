@@ -217,10 +217,10 @@ class Reader {
   }
 
   async #values(path: string, names: readonly string[]): Promise<Record<string, string>> {
-    const told = await Promise.all(names.map((name) => this.#get(path, name)));
+    const reported = await Promise.all(names.map((name) => this.#get(path, name)));
     const pairs = names.flatMap((name, index) => {
       // What cannot be read now (there is nothing to read) is no property now.
-      return told[index] === undefined ? [] : propertiesOf(name, told[index]);
+      return reported[index] === undefined ? [] : propertiesOf(name, reported[index]);
     });
     return Object.fromEntries(pairs);
   }
@@ -238,8 +238,8 @@ class Reader {
     );
     return list
       .slice(0, MOST_OBJECTS)
-      .flatMap(({ name, type: told }) => {
-        const type = /^child<(.+)>$/.exec(told)?.[1];
+      .flatMap(({ name, type: reported }) => {
+        const type = /^child<(.+)>$/.exec(reported)?.[1];
         return type === undefined ? [] : [{ path: `${path}/${name}`, name, type }];
       })
       .toSorted((one, two) => numberOf(one.name) - numberOf(two.name));
@@ -269,7 +269,8 @@ function shownByType(tree: readonly Part[]): Map<string, Set<string>> {
   const shown = new Map<string, Set<string>>();
   const add = (type: string, { props }: Part): void => {
     const own = shown.get(type) ?? new Set();
-    for (const [name, told] of Object.entries(props)) if (told !== '<omitted>') own.add(name);
+    for (const [name, reported] of Object.entries(props))
+      if (reported !== '<omitted>') own.add(name);
     shown.set(type, own);
   };
   const types = new Map(tree.map(({ place, type }) => [place, type]));

@@ -54,13 +54,13 @@ export function describeFilter(
   } as const;
   if (live.driver !== 'throttle') return { kind: 'copy-on-read', ...common };
   // QEMU tells it of a node in the name that it makes for it.
-  const told = given['throttle-group'] ?? toldOptions(live.file)['throttle-group'];
-  if (typeof told !== 'string')
+  const reported = given['throttle-group'] ?? reportedOptions(live.file)['throttle-group'];
+  if (typeof reported !== 'string')
     return { obstacle: 'QEMU does not tell by which group it is limited' };
-  return { kind: 'throttle', group: told, ...common };
+  return { kind: 'throttle', group: reported, ...common };
 }
 
-function toldOptions(file: string): Given {
+function reportedOptions(file: string): Given {
   return file.startsWith('json:') ? (parseJsonOption(file.slice(5)) ?? {}) : {};
 }
 
@@ -100,7 +100,7 @@ export function limitProps(limits: Limits): Record<string, Scalar> {
 /** The limits that hold for a disk: its drive's, and those of each filter above its image. */
 export function limitsOf(disk: LiveDisk, block: BlockFacts): Limits {
   const { filters } = belowFilters(disk.root ?? '', block);
-  const groups = filters.map(({ file }) => toldOptions(file)['throttle-group']);
+  const groups = filters.map(({ file }) => reportedOptions(file)['throttle-group']);
   const held = (block.groups ?? []).filter(({ id }) => groups.includes(id));
   return Object.assign({}, ...held.map(({ limits }) => limits), disk.limits) as Limits;
 }

@@ -73,7 +73,7 @@ export class DestinationMover {
     if (tookOver) await this.#mutex.run(() => this.#lookRound());
     this.#lease = setInterval(() => this.#checkLease(), 5000);
     this.#lease.unref();
-    if (tookOver) void this.#mutex.run(() => askOnReturn(this.#hands())).catch(this.#untold);
+    if (tookOver) void this.#mutex.run(() => askOnReturn(this.#hands())).catch(this.#notSettled);
   }
 
   /** What lies half made is taken down; what was made is taken hold of again. */
@@ -251,7 +251,7 @@ export class DestinationMover {
   }
 
   #checkLease(): void {
-    if (this.#unasked) this.#mutex.run(() => this.#holdAgain()).catch(this.#untold);
+    if (this.#unasked) this.#mutex.run(() => this.#holdAgain()).catch(this.#notSettled);
     if (!isForsaken(this.state)) return;
     const silentMs = this.#parts.clock.monotonicMs() - this.#heardAt;
     if (silentMs < ASK_MS) return;
@@ -259,7 +259,7 @@ export class DestinationMover {
     const acted = this.#mutex.run(() =>
       silentMs < lease ? endWithSource(this.#hands()) : actOnSilence(this.#hands(), lease),
     );
-    acted.catch(this.#untold);
+    acted.catch(this.#notSettled);
   }
 
   /** A person's order, where the source cannot be asked. */
@@ -267,7 +267,7 @@ export class DestinationMover {
     return this.#mutex.run(() => followOrder(this.#hands(), order));
   }
 
-  readonly #untold = (error: unknown): void => {
+  readonly #notSettled = (error: unknown): void => {
     this.#parts.log.warn({ error: toGodwitError(error) }, 'not settled; tried again');
   };
 

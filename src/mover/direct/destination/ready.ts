@@ -13,15 +13,15 @@ export async function preparedAs(
   session: DestinationSession,
   signal: AbortSignal,
 ): Promise<Prepared> {
-  const told = await dataPath.prepared(state);
+  const reported = await dataPath.prepared(state);
   try {
     const machine = await session.machine?.(signal);
-    return machine === undefined ? told : { ...told, machine };
+    return machine === undefined ? reported : { ...reported, machine };
   } catch (thrown) {
     signal.throwIfAborted();
     // The source says that it could not be compared; what is wrong with the hypervisor, the next call finds.
     log.warn({ error: toGodwitError(thrown) }, 'what the machine is could not be read');
-    return told;
+    return reported;
   }
 }
 

@@ -4,12 +4,12 @@ import type { HostFacts } from '../../../protocol/peer/host-facts.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
 
 /** An older destination tells nothing of itself. */
-type Told = Omit<HostsFacts, 'destination'> & { readonly destination: HostFacts | undefined };
+type Reported = Omit<HostsFacts, 'destination'> & { readonly destination: HostFacts | undefined };
 
 /**
  * The checks that need both hosts' word of themselves; none where the destination gives no word. The source's own clock
  * is the one of the question: its facts were read before.
  */
-export function checksOfHosts({ destination, ...facts }: Told): Check[] {
+export function checksOfHosts({ destination, ...facts }: Reported): Check[] {
   return destination === undefined ? [] : hostChecks({ ...facts, destination });
 }

@@ -36,7 +36,7 @@ export async function giveUpDisks(
     devices.length === 0
       ? []
       : [`left as they are, and no disks of the guest’s any more: ${devices.join(', ')}`];
-  const told = files.length === 0 ? stays : [`${what}: ${files.join(', ')}`, ...stays];
-  const evidence = told.join('; ').slice(0, 4096);
+  const reported = files.length === 0 ? stays : [`${what}: ${files.join(', ')}`, ...stays];
+  const evidence = reported.join('; ').slice(0, 4096);
   return { checks: [{ name: 'disks', side: 'source', verdict: 'pass', evidence }] };
 }

@@ -144,11 +144,11 @@ export const LIFECYCLE: Lifecycle = {
     do: async (parts, signal) => {
       const found = await examineStorage(parts, signal);
       refuseOn(found.storage.checks);
-      const told = await assessGuest(parts, found, signal);
-      const checks = [...found.storage.checks, ...told.checks];
+      const reported = await assessGuest(parts, found, signal);
+      const checks = [...found.storage.checks, ...reported.checks];
       refuseOn(checks);
       await askHook(parts, 'before-start', signal);
-      return { checks, ...told.facts };
+      return { checks, ...reported.facts };
     },
   },
 
@@ -162,13 +162,13 @@ export const LIFECYCLE: Lifecycle = {
       const body = preparation(parts);
       // Both sides are read at once, the source while the destination is made.
       const compare = sameMachine(parts, signal);
-      const { machine, ...told } = await ask(parts, signal, async (api, route) => {
+      const { machine, ...reported } = await ask(parts, signal, async (api, route) => {
         const answer = await api.prepare({ body }, { signal, deadlineMs: 60_000 });
         return { ...answer, memoryAddress: route(answer.memoryAddress) };
       });
       const checks = await compare(machine);
       refuseOn(checks);
-      return { ...told, checks };
+      return { ...reported, checks };
     },
   },
 

@@ -32,7 +32,7 @@ export interface Medium {
   /** Rejects where it cannot be used. */
   identity(signal: AbortSignal): Promise<Identity>;
   /** What the source tells, which only who reaches the medium knows, and how it judges what the destination tells. */
-  prove(question: SampleQuestion, signal: AbortSignal): Promise<Told>;
+  prove(question: SampleQuestion, signal: AbortSignal): Promise<Reported>;
   /** Removes what a proof of the migration left; absent: it leaves nothing. */
   drop?(migration: string, signal: AbortSignal): Promise<void>;
   /** How the destination is to look for it, where it is no block device. */
@@ -43,7 +43,7 @@ export interface Medium {
   readonly missing: string;
 }
 
-export interface Told {
+export interface Reported {
   readonly samples: readonly string[];
   judge(there: readonly string[], signal: AbortSignal): Promise<Judgement>;
 }
@@ -105,7 +105,7 @@ function bySamples(
 
 interface Read {
   readonly file: string;
-  readonly told: Told;
+  readonly reported: Reported;
   readonly proof: DeviceProof;
 }
 
@@ -120,15 +120,15 @@ export async function proveMedia(
   ask: (devices: readonly DeviceProof[]) => Promise<readonly DeviceAnswer[]>,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, MediumVerdict>> {
-  const told = new Set<Medium>();
+  const reported = new Set<Medium>();
   const noted = new Map(
-    [...media].map(([file, medium]) => [file, noting(medium, () => told.add(medium))] as const),
+    [...media].map(([file, medium]) => [file, noting(medium, () => reported.add(medium))] as const),
   );
   try {
     return await proveEach(noted, ends, ask, signal);
   } finally {
     const own = AbortSignal.timeout(DROP_MS);
-    for (const medium of told) {
+    for (const medium of reported) {
       // One that cannot be removed now is in nobody's way, and is written over by the next try.
       await medium.drop?.(ends.migration, own).catch(() => undefined);
     }
@@ -184,20 +184,20 @@ async function proveEach(
       continue;
     }
     const question = { ...ends, device: proof, challenge };
-    const told = await attempt(file, () => medium.prove(question, signal));
-    if (told !== undefined) {
-      read.push({ file, told, proof: { ...proof, samples: [...told.samples] } });
+    const reported = await attempt(file, () => medium.prove(question, signal));
+    if (reported !== undefined) {
+      read.push({ file, reported, proof: { ...proof, samples: [...reported.samples] } });
     }
   }
   if (read.length === 0) return verdicts;
   const second = await ask(read.map(({ proof }) => proof));
-  for (const [index, { file, told }] of read.entries()) {
+  for (const [index, { file, reported }] of read.entries()) {
     const { pool, path, samples: there = [], problem } = second[index] ?? {};
     if (pool === undefined || path === undefined) {
       verdicts.set(file, { why: `${to}: ${problem ?? 'it is not there any more'}` });
       continue;
     }
-    const verdict = await attempt(file, () => told.judge(there, signal));
+    const verdict = await attempt(file, () => reported.judge(there, signal));
     if (verdict !== undefined) {
       verdicts.set(file, verdict.same ? { pool, path } : { why: verdict.why });
     }

@@ -39,10 +39,10 @@ export async function giveNotice(
     throw godwitError('GODWIT_NOTICE_REFUSED', { guest, reason });
   }
   await untilMoment(untilMs, signal);
-  const told = `it was told ${formatDuration(noticeMs)} ahead`;
-  if (isNo) return `${told}, and its no does not count here (hooks.noticeMayRefuse)`;
-  if (!answer.ok && answer.late !== true) return `${told}; the hook ${answer.why}`;
-  return `${told}, and did not say that it is ready`;
+  const reported = `it was told ${formatDuration(noticeMs)} ahead`;
+  if (isNo) return `${reported}, and its no does not count here (hooks.noticeMayRefuse)`;
+  if (!answer.ok && answer.late !== true) return `${reported}; the hook ${answer.why}`;
+  return `${reported}, and did not say that it is ready`;
 }
 
 const isReady = (answer: SiteAnswer): boolean => answer.ok && answer.words.trim() === READY;

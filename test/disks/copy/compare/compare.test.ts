@@ -22,7 +22,7 @@ class Far implements FarImage {
   readonly image: Buffer;
   readonly #writes: number[];
   readonly #since = new Set<number>();
-  #told = new Set<number>();
+  #reported = new Set<number>();
 
   constructor(image: Buffer, writes: readonly number[]) {
     this.image = Buffer.from(image);
@@ -42,9 +42,9 @@ class Far implements FarImage {
   }
 
   async rewritten(pieces: readonly number[], anew: boolean): Promise<boolean[]> {
-    if (anew) this.#told = new Set(this.#since);
+    if (anew) this.#reported = new Set(this.#since);
     this.#write();
-    return pieces.map((piece) => this.#told.has(piece));
+    return pieces.map((piece) => this.#reported.has(piece));
   }
 
   #write(): void {

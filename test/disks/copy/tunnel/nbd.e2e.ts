@@ -66,7 +66,7 @@ test('QEMU mirrors a disk through the tunnel while its links are cut', async (t)
   const say = (execute: string, args: object = {}): void => {
     client.stdin!.write(`${JSON.stringify({ execute, arguments: args })}\n`);
   };
-  const told = (word: string): Promise<void> =>
+  const reported = (word: string): Promise<void> =>
     untilSo(() => events.some((line) => line.includes(word) || line.includes('"error"')));
   const cutting = setInterval(() => proxy.cut(), 150);
   t.after(() => clearInterval(cutting));
@@ -74,9 +74,9 @@ test('QEMU mirrors a disk through the tunnel while its links are cut', async (t)
   const server = { type: 'unix', path: socket };
   say('blockdev-add', { driver: 'nbd', 'node-name': 'copy', export: 'disk', server });
   say('blockdev-mirror', { 'job-id': 'job', device: 'disk', target: 'copy', sync: 'full' });
-  await told('BLOCK_JOB_READY');
+  await reported('BLOCK_JOB_READY');
   say('block-job-cancel', { device: 'job' });
-  await told('BLOCK_JOB_COMPLETED');
+  await reported('BLOCK_JOB_COMPLETED');
   say('blockdev-del', { 'node-name': 'copy' });
   say('quit');
   await once(client, 'exit');

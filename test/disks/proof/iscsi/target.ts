@@ -137,21 +137,21 @@ function answerOf({ data, serial, naa, reserved }: MemoryLun, cdb: Buffer): Buff
         ? Buffer.alloc(36)
         : pageOf(cdb.readUInt8(2), serial, naa);
     case 0x9e: {
-      const told = Buffer.alloc(32);
-      told.writeBigUInt64BE(BigInt(data.length / BLOCK - 1), 0);
-      told.writeUInt32BE(BLOCK, 8);
-      return told;
+      const reported = Buffer.alloc(32);
+      reported.writeBigUInt64BE(BigInt(data.length / BLOCK - 1), 0);
+      reported.writeUInt32BE(BLOCK, 8);
+      return reported;
     }
     case 0x88: {
       const at = Number(cdb.readBigUInt64BE(2)) * BLOCK;
       return data.subarray(at, at + cdb.readUInt32BE(10) * BLOCK);
     }
     case 0x5e: {
-      const told = Buffer.alloc(24);
-      if (reserved === undefined) return told;
-      told.writeUInt32BE(16, 4);
-      told.writeUInt8(reserved, 21);
-      return told;
+      const reported = Buffer.alloc(24);
+      if (reserved === undefined) return reported;
+      reported.writeUInt32BE(16, 4);
+      reported.writeUInt8(reserved, 21);
+      return reported;
     }
     default:
       return undefined;

@@ -146,7 +146,7 @@ describe('the names of jobs and nodes', () => {
 
   test('are read from whatever QEMU answers, or that is refused', () => {
     fc.assert(fc.property(fc.anything(), (answer) => void blockJobs.safeParse(answer)));
-    const told = [{ ...JOB, busy: true, paused: false, type: 'mirror', speed: 0 }];
-    assert.deepEqual(blockJobs.parse(told), [JOB]);
+    const reported = [{ ...JOB, busy: true, paused: false, type: 'mirror', speed: 0 }];
+    assert.deepEqual(blockJobs.parse(reported), [JOB]);
   });
 });

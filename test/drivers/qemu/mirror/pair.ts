@@ -174,12 +174,12 @@ export async function makePair(
     );
     const io = async (disk: number, command: string): Promise<string> => {
       const line = `qemu-io -d /machine/peripheral/disk${disk}/virtio-backend "${command}"`;
-      const told = await beside.source.execute(
+      const reported = await beside.source.execute(
         'human-monitor-command',
         { 'command-line': line },
         signal,
       );
-      return String(told);
+      return String(reported);
     };
     const inTime: Pair['until'] = (so) =>
       untilSo(async () => {

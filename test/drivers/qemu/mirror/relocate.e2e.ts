@@ -145,8 +145,8 @@ for (const program of await qemuPrograms()) {
         async function io(command: string): Promise<void> {
           const line = `qemu-io -d /machine/peripheral/disk0/virtio-backend "${command}"`;
           const asked = { 'command-line': line };
-          const told = await beside.execute('human-monitor-command', asked, signal);
-          assert.doesNotMatch(String(told), /fail|error|invalid/i, command);
+          const reported = await beside.execute('human-monitor-command', asked, signal);
+          assert.doesNotMatch(String(reported), /fail|error|invalid/i, command);
         }
 
         async function wait(job: RelocationSight['job']): Promise<RelocationSight> {

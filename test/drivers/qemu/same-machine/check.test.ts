@@ -111,12 +111,12 @@ describe('the machine at the destination, compared with the one that runs', () =
   test('is no machine, whatever else a peer says', () => {
     const code = { code: 'GODWIT_PROTOCOL_INVALID' };
     const long = { ...NIC, props: { mq: 'x'.repeat(300) } };
-    for (const told of [null, 'no', {}, { ...machine([]), parts: 3 }, machine([long])]) {
-      assert.throws(() => check(machine([NIC]), told), code);
+    for (const reported of [null, 'no', {}, { ...machine([]), parts: 3 }, machine([long])]) {
+      assert.throws(() => check(machine([NIC]), reported), code);
     }
     fc.assert(
-      fc.property(fc.anything(), (told) => {
-        assert.throws(() => check(machine([NIC]), told), code);
+      fc.property(fc.anything(), (reported) => {
+        assert.throws(() => check(machine([NIC]), reported), code);
       }),
     );
   });

@@ -70,10 +70,10 @@ describe('what the disks of a machine are on', () => {
     assert.ok(disk);
     const limits = { 'bps-total': 9 };
     const drive = diskParts({ ...plain, disks: [{ ...disk, limits }] }, [device('d0')]);
-    const told = { ...node('t0', 'throttle', 1024), file: 'json:{"throttle-group": "tg"}' };
+    const reported = { ...node('t0', 'throttle', 1024), file: 'json:{"throttle-group": "tg"}' };
     const filtered: BlockFacts = {
       disks: [{ ...disk, root: 't0' }],
-      nodes: [told, ...plain.nodes],
+      nodes: [reported, ...plain.nodes],
       edges: [{ parent: 't0', child: 'd0', role: 'file' }, ...plain.edges],
       jobs: [],
       groups: [{ id: 'tg', limits }],

@@ -78,9 +78,9 @@ describe('a disk that QEMU has on an NFS export by itself', () => {
     const odd = `${BLOCKDEV},x-new=1 -blockdev driver=qcow2,node-name=top,file=net`;
     const [finding] = draftOf(odd, blocksOf({}, '')).findings;
     assert.match(finding?.reason ?? '', /`x-new` is unknown/);
-    const untold = DRIVE.replace(',format=qcow2', '');
+    const unreported = DRIVE.replace(',format=qcow2', '');
     assert.deepEqual(
-      draftOf(untold).findings.map(({ kind }) => kind),
+      draftOf(unreported).findings.map(({ kind }) => kind),
       ['disk-format'],
     );
   });

@@ -118,13 +118,13 @@ describe('a swtpm, by its command line', () => {
     });
     fc.assert(
       fc.property(tpm, (made) => {
-        const told = Object.fromEntries(
+        const reported = Object.fromEntries(
           Object.entries(made).filter(([, value]) => value !== undefined),
         );
         const place = { program: '/usr/bin/swtpm', stateDir: '/t', socket: '/s', hasKey: true };
-        const spec = { id: 't', chardev: 'c', ...told } as NonNullable<GuestSpec['tpm']>;
+        const spec = { id: 't', chardev: 'c', ...reported } as NonNullable<GuestSpec['tpm']>;
         const { file, argv } = swtpmCommand(spec, place);
-        assert.deepEqual(readSwtpm([file, ...argv]), told);
+        assert.deepEqual(readSwtpm([file, ...argv]), reported);
         assert.equal(swtpmSocket([file, ...argv]), '/s');
       }),
     );

@@ -236,8 +236,8 @@ describe('a source that is silent', () => {
     t.mock.timers.tick(5000);
     await mover.ended;
     assert.deepEqual(hosts.alive, [hosts.source]);
-    const told = journaled().filter((type) => type !== 'hypervisor');
-    assert.deepEqual(told.slice(-3), ['failed', 'refused', 'released']);
+    const reported = journaled().filter((type) => type !== 'hypervisor');
+    assert.deepEqual(reported.slice(-3), ['failed', 'refused', 'released']);
   });
 
   test('is not, when it asks now and then', async (t) => {

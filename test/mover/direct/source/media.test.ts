@@ -8,7 +8,7 @@ const ENDS = { from: 'a', to: 'b', migration: 'm-1' };
 const CHALLENGE = 'ab'.repeat(32);
 const soon = (): AbortSignal => AbortSignal.timeout(10_000);
 
-class Told {
+class Reported {
   readonly dropped: string[] = [];
   readonly asked: (readonly DeviceProof[])[] = [];
 
@@ -37,9 +37,9 @@ class Told {
     (devices: readonly DeviceProof[]): Promise<DeviceAnswer[]> => {
       this.asked.push(devices);
       return Promise.resolve(
-        devices.map(({ ids: [id = ''], samples: told }) => {
+        devices.map(({ ids: [id = ''], samples: reported }) => {
           if (!has.test(id)) return {};
-          return told === undefined
+          return reported === undefined
             ? { challenge: CHALLENGE }
             : { pool: '0123456789abcdef', path: id.slice(3), samples };
         }),
@@ -47,27 +47,31 @@ class Told {
     };
 }
 
-const proveWith = (media: Readonly<Record<string, Medium>>, ask: ReturnType<Told['ask']>) =>
+const proveWith = (media: Readonly<Record<string, Medium>>, ask: ReturnType<Reported['ask']>) =>
   proveMedia(new Map(Object.entries(media)), ENDS, ask, soon());
 
 describe('a medium of a guest’s disk', () => {
   test('is shared where the destination has it, and each believes the other', async () => {
-    const told = new Told();
-    const verdicts = await proveWith({ one: told.medium('one') }, told.ask(/./));
+    const reported = new Reported();
+    const verdicts = await proveWith({ one: reported.medium('one') }, reported.ask(/./));
     assert.deepEqual(verdicts.get('one'), { pool: '0123456789abcdef', path: 'one' });
-    assert.deepEqual(told.dropped, ['one']);
+    assert.deepEqual(reported.dropped, ['one']);
   });
 
   test('keeps no other from being proved where it cannot be read, is unknown, or is not there', async () => {
-    const told = new Told();
+    const reported = new Reported();
     const media = {
-      gone: told.medium('gone', { identity: () => Promise.reject(new Error('no answer')) }),
-      nameless: told.medium('nameless', { identity: () => Promise.resolve({ bytes: 1, ids: [] }) }),
-      other: told.medium('other'),
-      silent: told.medium('silent', { prove: () => Promise.reject(new Error('not permitted')) }),
-      one: told.medium('one'),
+      gone: reported.medium('gone', { identity: () => Promise.reject(new Error('no answer')) }),
+      nameless: reported.medium('nameless', {
+        identity: () => Promise.resolve({ bytes: 1, ids: [] }),
+      }),
+      other: reported.medium('other'),
+      silent: reported.medium('silent', {
+        prove: () => Promise.reject(new Error('not permitted')),
+      }),
+      one: reported.medium('one'),
     };
-    const verdicts = await proveWith(media, told.ask(/one|silent/));
+    const verdicts = await proveWith(media, reported.ask(/one|silent/));
     assert.deepEqual(Object.fromEntries(verdicts), {
       gone: { why: 'a: no answer' },
       nameless: { why: 'nothing tells which it is' },
@@ -76,25 +80,25 @@ describe('a medium of a guest’s disk', () => {
       one: { pool: '0123456789abcdef', path: 'one' },
     });
     // Also who failed in the midst of telling may have left something; who never began has not.
-    assert.deepEqual(told.dropped, ['silent', 'one']);
-    assert.equal(told.asked.length, 2);
+    assert.deepEqual(reported.dropped, ['silent', 'one']);
+    assert.equal(reported.asked.length, 2);
   });
 
   test('is not shared where the source does not find what the destination says', async () => {
-    const told = new Told();
-    const verdicts = await proveWith({ one: told.medium('one') }, told.ask(/./, []));
+    const reported = new Reported();
+    const verdicts = await proveWith({ one: reported.medium('one') }, reported.ask(/./, []));
     assert.deepEqual(verdicts.get('one'), { why: 'it read something else' });
-    assert.deepEqual(told.dropped, ['one']);
+    assert.deepEqual(reported.dropped, ['one']);
   });
 
   test('leaves nothing where the destination does not answer', async () => {
-    const told = new Told();
+    const reported = new Reported();
     let questions = 0;
     const ask = (devices: readonly DeviceProof[]): Promise<DeviceAnswer[]> => {
       questions += 1;
-      return questions === 1 ? told.ask(/./)(devices) : Promise.reject(new Error('cut'));
+      return questions === 1 ? reported.ask(/./)(devices) : Promise.reject(new Error('cut'));
     };
-    await assert.rejects(proveWith({ one: told.medium('one') }, ask), /cut/);
-    assert.deepEqual(told.dropped, ['one']);
+    await assert.rejects(proveWith({ one: reported.medium('one') }, ask), /cut/);
+    assert.deepEqual(reported.dropped, ['one']);
   });
 });

@@ -32,11 +32,11 @@ async function afterThrottle(
 
 describe('a setting of the stream', () => {
   test('that was taken is told nobody: it is in the journal since it was decided', async () => {
-    const told: StreamChange[] = [];
+    const reported: StreamChange[] = [];
     const events = await afterThrottle(async (change) => {
-      told.push(change);
+      reported.push(change);
     });
-    assert.deepEqual([events, told], [[], [{ throttlePercent: 20 }]]);
+    assert.deepEqual([events, reported], [[], [{ throttlePercent: 20 }]]);
   });
 
   test('that failed is journaled as not set', async () => {

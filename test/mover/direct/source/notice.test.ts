@@ -15,7 +15,7 @@ import { tempDir } from '../../../rpc/parties.ts';
 
 const HOUR_MS = 3_600_000;
 
-interface Told {
+interface Reported {
   readonly script?: string;
   readonly mayRefuse?: boolean;
   readonly settings?: Partial<MigrationSettings>;
@@ -26,7 +26,7 @@ interface Told {
 /** What a migration with a notice of an hour comes to while it waits, where the site has that hook. */
 function waited(
   t: TestContext,
-  { script, mayRefuse = false, settings = {}, createdMs = Date.now() }: Told,
+  { script, mayRefuse = false, settings = {}, createdMs = Date.now() }: Reported,
   signal = new AbortController().signal,
 ): { facts: Promise<StepFacts>; directory: string } {
   const directory = tempDir(t);
@@ -52,9 +52,11 @@ describe('a notice', () => {
     const script = `cat > "\${0%/*}/told"; echo ready`;
     const { facts, directory } = waited(t, { script });
     assert.match((await facts).waited ?? '', /said that it is ready/);
-    const told = hookInput.parse(JSON.parse(readFileSync(path.join(directory, 'told'), 'utf8')));
-    assert.equal(told.hook, 'notice');
-    assert.ok((told.noticeMs ?? 0) > HOUR_MS / 2 && (told.noticeMs ?? 0) <= HOUR_MS);
+    const reported = hookInput.parse(
+      JSON.parse(readFileSync(path.join(directory, 'told'), 'utf8')),
+    );
+    assert.equal(reported.hook, 'notice');
+    assert.ok((reported.noticeMs ?? 0) > HOUR_MS / 2 && (reported.noticeMs ?? 0) <= HOUR_MS);
   });
 
   test('refuses the migration where the answer is no and the site lets it, and says why', async (t) => {

@@ -63,10 +63,10 @@ async function scene(t: TestContext): Promise<Scene> {
     theirs,
     log,
   );
-  const told = { moverAddress: mover.address, version: 1 };
+  const reported = { moverAddress: mover.address, version: 1 };
   const agentHandlers = handlersOf<Parameters<typeof serve<typeof agentContract>>[1]>(
     agentContract,
-    { admit: () => told, incoming: () => told },
+    { admit: () => reported, incoming: () => reported },
   );
   const agent = await listenTls(
     serve(agentContract, agentHandlers, served),

@@ -115,11 +115,11 @@ describe('the source’s mover, which has others watch its guest', () => {
   });
 
   test('names the switch by the clock of the host that watches', async () => {
-    const told: WatchEnd[] = [];
+    const reported: WatchEnd[] = [];
     const { parts, probes } = stage({ probe: { hosts: ['c'] } }, ['10.9.0.21'], {
       watch: () => ({ watching: true, wallMs: NOW + 5000 }),
       end: (_host, of) => {
-        told.push(of);
+        reported.push(of);
         return SEEN;
       },
     });
@@ -128,7 +128,7 @@ describe('the source’s mover, which has others watch its guest', () => {
     probes.stopped();
     probes.ran();
     await probes.results(parts);
-    assert.deepEqual(told, [{ switch: { fromMs: NOW + 5000, toMs: NOW + 5000 } }]);
+    assert.deepEqual(reported, [{ switch: { fromMs: NOW + 5000, toMs: NOW + 5000 } }]);
   });
 
   test('names the addresses that are configured first', async () => {

@@ -18,8 +18,8 @@ function compared(read: () => Promise<Compare | undefined>, there: unknown): Pro
 describe('the machine that the destination has made', () => {
   test('is compared with the one that runs here', async () => {
     const asked: unknown[] = [];
-    const compare = (...told: unknown[]): Check => {
-      asked.push(...told);
+    const compare = (...reported: unknown[]): Check => {
+      asked.push(...reported);
       return SAME;
     };
     assert.deepEqual(await compared(async () => compare, { version: 'x' }), [SAME]);

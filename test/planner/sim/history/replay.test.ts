@@ -44,13 +44,13 @@ test('a guest under way counts for its destination, and its memory on the host t
     },
     false,
   );
-  const told = (look: number) => {
+  const reported = (look: number) => {
     const [guest, free] = [seen[look]?.guests[0], seen[look]?.hosts];
     return [guest?.host, guest?.moving, ...(free ?? []).map((each) => each.memoryBytes / GIB)];
   };
-  assert.deepEqual(told(0), ['a', false, 64, 64]);
-  assert.deepEqual(told(1), ['b', true, 0, 64]);
-  assert.deepEqual(told(4), ['b', false, 64, 64]);
+  assert.deepEqual(reported(0), ['a', false, 64, 64]);
+  assert.deepEqual(reported(1), ['b', true, 0, 64]);
+  assert.deepEqual(reported(4), ['b', false, 64, 64]);
 });
 
 test('an hour that the history ends in is averaged over its own looks', () => {
