@@ -46,8 +46,19 @@ export interface Outcome {
   readonly tookMs: number;
 }
 
-/** `dirname` and `readlink` are of the program that setup puts before a second QEMU. */
-const PROGRAMS = ['ip', 'setpriv', 'qemu-system-x86_64', 'qemu-img', 'dirname', 'readlink'];
+/**
+ * `dirname` and `readlink` are of the program that setup puts before a second QEMU; `mkfifo` makes the pipes of a monitor,
+ * and where it makes them is judged by its calls.
+ */
+const PROGRAMS = [
+  'ip',
+  'setpriv',
+  'mkfifo',
+  'qemu-system-x86_64',
+  'qemu-img',
+  'dirname',
+  'readlink',
+];
 /** A destination’s lease, and a look. */
 const SETTLE_MS = 60_000;
 const END_MS = 120_000;
