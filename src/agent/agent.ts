@@ -85,7 +85,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const store = new MigrationStore(config.stateDir, config.name, clock);
   const supervisor = new Supervisor(store, movers, clock, log);
   const hostEvents = new HostEvents();
-  const labels = new HostLabels(config.stateDir);
+  const labels = new HostLabels(config.stateDir, (id) => store.arrival(id));
   const guests = new Guests(config, drivers, store, clock, besideOf(hostEvents, labels));
   const health = new Health({ clock, log }, options.hardware);
   const inventory = new HostInventory(drivers, clock, machine, health.newest);

@@ -181,7 +181,8 @@ export class Incoming {
     // Asked last: what was said meanwhile counts too.
     if (this.#disowned.get(from)?.has(id) === true)
       throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id, host: config.name });
-    labels?.came(admission.guest, admission.labels);
+    // Before it is known here: a migration without its labels would forget what they forbid.
+    labels?.expect(id, admission.guest, admission.labels);
     return store.add({
       version: 1,
       id,

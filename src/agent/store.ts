@@ -26,6 +26,7 @@ import { migrationId } from '../protocol/names.ts';
 import { readJournals } from '../host/journal.ts';
 import { ageStore } from '../host/store-age.ts';
 import { syncDirectory } from '../host/journal-file.ts';
+import type { Arrival } from './guest-labels.ts';
 import { followJournal } from './followed.ts';
 import type { Followed, FollowedState } from './followed.ts';
 import { briefly, planned } from './planned.ts';
@@ -201,6 +202,14 @@ export class MigrationStore {
     } catch {
       return 'unknown';
     }
+  }
+
+  /** What became of a guest that was to come here; one that is not known, or was forgotten, never came. */
+  arrival(id: string): Arrival {
+    if (!this.#migrations.has(id)) return 'stayed-away';
+    const runsAt = this.runsAt(id);
+    if (runsAt === 'destination') return 'arrived';
+    return runsAt === 'source' && this.isEnded(id) ? 'stayed-away' : 'open';
   }
 
   /** From the journal alone; a migration that has no record yet is reported as planned. */

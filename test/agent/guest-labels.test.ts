@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { HostLabels } from '../../src/agent/guest-labels.ts';
+import type { Arrival } from '../../src/agent/guest-labels.ts';
+import type { GuestLabels } from '../../src/protocol/labels.ts';
 import { hasCode } from '../../src/errors.ts';
 import { FakeContext, godwit } from '../cli/fake.ts';
 import { controllerOf } from '../controller/parties.ts';
@@ -10,9 +13,11 @@ import { tempDir } from '../rpc/parties.ts';
 import { until } from '../until.ts';
 import { fleet, guest } from './parties.ts';
 
+const NOBODY = (): Arrival => 'stayed-away';
+
 test('labels are kept on the disk of their host, and what makes no sense changes nothing', (t) => {
   const stateDir = tempDir(t);
-  const labels = new HostLabels(stateDir);
+  const labels = new HostLabels(stateDir, NOBODY);
   labels.change('web1', { set: { team: 'web', 'godwit/window': '22:00-04:00' }, remove: [] });
   labels.change('web1', { set: {}, remove: ['team'] });
   const refused = (set: Record<string, string>, words: RegExp) =>
@@ -23,23 +28,66 @@ test('labels are kept on the disk of their host, and what makes no sense changes
   refused({ 'godwit/never-mov': 'true' }, /none of Godwit’s.*never-move/);
   refused({ 'godwit/never-move': 'true' }, /contradict each other: godwit\/never-move/);
   refused({ 'godwit/max-downtime': 'long' }, /no time from 1ms to 60s/);
-  assert.deepEqual(new HostLabels(stateDir).of('web1'), { 'godwit/window': '22:00-04:00' });
+  assert.deepEqual(new HostLabels(stateDir, NOBODY).of('web1'), { 'godwit/window': '22:00-04:00' });
   writeFileSync(path.join(stateDir, 'guest-labels.json'), '[["web1"');
   assert.throws(
-    () => new HostLabels(stateDir),
+    () => new HostLabels(stateDir, NOBODY),
     (thrown) => hasCode(thrown, 'GODWIT_CONFIG'),
   );
 });
 
-test('a guest that comes has the labels of its source, and none that it had here before', (t) => {
-  const labels = new HostLabels(tempDir(t));
+test('a guest that has come has the labels of its source, and none that it had here before', (t) => {
+  const labels = new HostLabels(tempDir(t), () => 'arrived');
   labels.change('web1', { set: { old: '1' }, remove: [] });
-  labels.came('web1', undefined);
+  labels.expect('m-00000001', 'web1', undefined);
   assert.deepEqual(labels.of('web1'), { old: '1' });
-  labels.came('web1', { team: 'web' });
+  labels.expect('m-00000002', 'web1', { team: 'web' });
   assert.deepEqual(labels.of('web1'), { team: 'web' });
-  labels.came('web1', {});
+  labels.expect('m-00000003', 'web1', {});
   assert.equal(labels.of('web1'), undefined);
+});
+
+test('a host that only asks for guests to be let in changes no labels, whatever happens between', (t) => {
+  const step = fc.record({
+    // The agent starts again.
+    again: fc.boolean(),
+    guest: fc.constantFrom('web1', 'web2'),
+    labels: fc.constantFrom<GuestLabels>({}, { 'godwit/never-move': 'false' }, { team: 'mine' }),
+    arrival: fc.constantFrom<Arrival>('stayed-away', 'open', 'arrived'),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 20 }), (steps) => {
+      const stateDir = tempDir(t);
+      const arrivals = new Map<string, Arrival>();
+      const open = (): HostLabels =>
+        new HostLabels(stateDir, (id) => arrivals.get(id) ?? 'stayed-away');
+      let labels = open();
+      const should = new Map<string, GuestLabels>([['web1', { 'godwit/never-move': 'true' }]]);
+      labels.change('web1', { set: { 'godwit/never-move': 'true' }, remove: [] });
+      for (const [at, one] of steps.entries()) {
+        const id = `m-${String(at).padStart(8, '0')}`;
+        labels.expect(id, one.guest, one.labels);
+        arrivals.set(id, one.arrival);
+        if (one.arrival === 'arrived') should.set(one.guest, one.labels);
+        if (one.again) labels = open();
+        for (const name of ['web1', 'web2']) {
+          assert.deepEqual(labels.of(name) ?? {}, should.get(name) ?? {});
+        }
+      }
+    }),
+  );
+});
+
+test('an earlier build’s labels are read, and nothing is left where none are kept', (t) => {
+  const stateDir = tempDir(t);
+  const file = path.join(stateDir, 'guest-labels.json');
+  writeFileSync(file, '[["web1",{"team":"web"}]]');
+  const labels = new HostLabels(stateDir, NOBODY);
+  assert.deepEqual(labels.of('web1'), { team: 'web' });
+  labels.expect('m-00000001', 'web2', { team: 'db' });
+  labels.change('web1', { set: {}, remove: ['team'] });
+  assert.equal(labels.of('web2'), undefined);
+  assert.equal(existsSync(file), false);
 });
 
 test('a guest labelled at its agent is listed with it, taken along, and held by it in a drain', async (t) => {

@@ -8,7 +8,15 @@ import { tempDir } from '../rpc/parties.ts';
 
 const KEPT = 1000;
 
-async function ended(store: MigrationStore, at: number, reported: boolean): Promise<string> {
+const ARRIVED = ['preparing', 'prepared', 'armed0', 'committed', 'running'] as const;
+
+/** A migration to this host with these records. */
+async function incoming(
+  store: MigrationStore,
+  at: number,
+  names: readonly (keyof typeof RECORDS)[],
+  reported?: boolean,
+): Promise<string> {
   const id = `m-${String(at).padStart(8, '0')}`;
   const admission = { ...ADMISSION, id };
   const { dir } = store.add({
@@ -23,13 +31,28 @@ async function ended(store: MigrationStore, at: number, reported: boolean): Prom
   });
   const { journal } = openDestinationJournal(dir, systemClock);
   journal.write({ type: 'admitted', admission, host: 'b' });
-  for (const name of ['preparing', 'prepared', 'armed0', 'committed', 'running'] as const) {
-    journal.write(RECORDS[name]);
-  }
-  journal.write({ type: 'finished', told: reported });
+  for (const name of names) journal.write(RECORDS[name]);
+  if (reported !== undefined) journal.write({ type: 'finished', told: reported });
   await journal.close();
   return id;
 }
+
+async function ended(store: MigrationStore, at: number, reported: boolean): Promise<string> {
+  return incoming(store, at, ARRIVED, reported);
+}
+
+test('a guest has arrived once it runs here, and stays away where its migration ended before', async (t) => {
+  const store = new MigrationStore(tempDir(t), 'b', systemClock);
+  const arrival = async (at: number, names: Parameters<typeof incoming>[2]): Promise<string> =>
+    store.arrival(await incoming(store, at, names));
+  assert.equal(await arrival(1, []), 'open');
+  assert.equal(await arrival(2, ['preparing', 'prepared']), 'open');
+  assert.equal(await arrival(3, ['preparing', 'prepared', 'armed0']), 'open');
+  assert.equal(await arrival(4, ARRIVED), 'arrived');
+  assert.equal(store.arrival(await ended(store, 5, true)), 'arrived');
+  assert.equal(await arrival(6, ['preparing', 'refused', 'released']), 'stayed-away');
+  assert.equal(store.arrival('m-00000007'), 'stayed-away');
+});
 
 describe('what an agent forgets', () => {
   test('is the oldest ended migration, and never one about which the other host may ask', async (t) => {
