@@ -52,24 +52,24 @@ export function darkWatchMs(silenceMs: number): number {
   return silenceMs + SLACK_MS;
 }
 
-/** Others that are asked for each way: one that is down for good leaves three. */
+/** Others that are asked for each route: one that is down for good leaves three. */
 const MOST_CONTROLS = 4;
-/** Addresses of others for which the way is looked up. */
+/** Addresses of others for which the route is looked up. */
 const MOST_LOOKED_AT = 16;
 
-/** What is asked, and over which way each of it goes. */
+/** What is asked, and over which route each of it goes. */
 interface Asked {
   readonly paths: readonly string[];
   /** Of the paths; absent where this host has none now. */
-  readonly ways: ReadonlyMap<string, string>;
-  /** By way: addresses of other hosts. */
+  readonly routes: ReadonlyMap<string, string>;
+  /** By route: addresses of other hosts. */
   readonly controls: ReadonlyMap<string, readonly string[]>;
 }
 
 /**
  * Asks a host's kernel over all `addresses` (host:port) at once until it has been silent for `silenceMs` over each of
  * them, or an answer came, or nobody can tell. For all of that time one of `others`, addresses of other hosts, must have
- * answered over the same way. Undefined: it is dark; else why it is not taken for dark. Rejects by the signal alone.
+ * answered over the same route. Undefined: it is dark; else why it is not taken for dark. Rejects by the signal alone.
  */
 export async function whyNotDark(
   addresses: readonly string[],
@@ -84,25 +84,25 @@ export async function whyNotDark(
   const untilMs = doors.clock.monotonicMs() + darkWatchMs(silenceMs);
   let asked: Asked;
   try {
-    asked = await withDeadline('the ways to that host', SLACK_MS, signal, (inner) =>
-      waysTo(addresses, others, inner, doors),
+    asked = await withDeadline('the routes to that host', SLACK_MS, signal, (inner) =>
+      routesTo(addresses, others, inner, doors),
     );
   } catch (thrown) {
     signal.throwIfAborted();
     return `nobody can tell: ${thrown instanceof Error ? thrown.message : String(thrown)}`;
   }
-  const { paths, ways, controls } = asked;
-  const alone = paths.find((path) => controls.get(ways.get(path) ?? '')?.length === 0);
+  const { paths, routes, controls } = asked;
+  const alone = paths.find((path) => controls.get(routes.get(path) ?? '')?.length === 0);
   if (alone !== undefined) {
-    const way = ways.get(alone) ?? '';
-    return `nobody can tell: no other host is known over ${way}, by which this host would know that its own way to ${alone} is open (see \`fencing.controls\`)`;
+    const route = routes.get(alone) ?? '';
+    return `nobody can tell: no other host is known over ${route}, by which this host would know that its own route to ${alone} is open (see \`fencing.controls\`)`;
   }
   const watch = await listenTo(asked, { silenceMs, untilMs }, signal, doors);
   return wordsOf(watch, silenceMs);
 }
 
 async function listenTo(
-  { paths, ways, controls }: Asked,
+  { paths, routes, controls }: Asked,
   { silenceMs, untilMs }: { readonly silenceMs: number; readonly untilMs: number },
   signal: AbortSignal,
   doors: DarkDoors,
@@ -120,17 +120,17 @@ async function listenTo(
   const askOn = async (path: string): Promise<void> => {
     while (goesOn()) {
       const askedAtMs = clock.monotonicMs();
-      const heard = await ask(path, ways.get(path), within, doors);
+      const heard = await ask(path, routes.get(path), within, doors);
       hear({ path, askedAtMs, endedAtMs: clock.monotonicMs(), heard });
       if (goesOn()) await clock.sleep(AGAIN_MS, within);
     }
   };
-  const askOther = async (way: string, other: string): Promise<void> => {
+  const askOther = async (route: string, other: string): Promise<void> => {
     while (goesOn()) {
       const { what } = await doors.ask(other, PATIENCE_MS, within);
       const atMs = clock.monotonicMs();
       for (const path of what === 'answer' ? paths : []) {
-        if (ways.get(path) === way) watch = afterAnotherAnswered(watch, path, atMs);
+        if (routes.get(path) === route) watch = afterAnotherAnswered(watch, path, atMs);
       }
       if (goesOn()) await clock.sleep(AGAIN_MS, within);
     }
@@ -155,8 +155,8 @@ async function listenTo(
   };
   // A verdict ends the questions that are under way over the other paths.
   const perIp = [...new Map(paths.map((path) => [splitAddress(path).host, path])).values()];
-  const asOthers = [...controls].flatMap(([way, each]) =>
-    each.map((other) => askOther(way, other)),
+  const asOthers = [...controls].flatMap(([route, each]) =>
+    each.map((other) => askOther(route, other)),
   );
   const all = [...paths.map(askOn), ...perIp.map(echoOn), ...asOthers];
   await Promise.all(all.map((each) => each.catch(() => signal.throwIfAborted())));
@@ -172,22 +172,22 @@ function wordsOf({ verdict, open }: DarkWatch, silenceMs: number): string | unde
     case 'wait': {
       const closed = [...open].find(([, span]) => span === undefined)?.[0];
       if (closed !== undefined) {
-        return `nobody can tell: no other host answered over the way to ${closed} either`;
+        return `nobody can tell: no other host answered over the route to ${closed} either`;
       }
-      return `nobody can tell: this host could not ask it, and another one over the same way, for ${silenceMs} ms without a break`;
+      return `nobody can tell: this host could not ask it, and another one over the same route, for ${silenceMs} ms without a break`;
     }
   }
 }
 
-/** Which way this host sends to each of them, and who else is reached that way. */
-async function waysTo(
+/** By which route this host sends to each of them, and who else is reached by it. */
+async function routesTo(
   addresses: readonly string[],
   others: readonly string[],
   signal: AbortSignal,
   doors: DarkDoors,
 ): Promise<Asked> {
   const paths = await resolved(addresses, doors);
-  const ways = await waysOf(paths, signal, doors);
+  const routes = await routesOf(paths, signal, doors);
   // A name of another host that leads nowhere now is no control, and no reason to stop.
   const known = await Promise.all(
     others
@@ -195,19 +195,19 @@ async function waysTo(
       .map((each) => resolved([each], doors).catch((): string[] => [])),
   );
   const candidates = [...new Set(known.flat())].slice(0, MOST_LOOKED_AT);
-  const theirs = await waysOf(candidates, signal, doors);
+  const theirs = await routesOf(candidates, signal, doors);
   const ips = new Set(paths.map((path) => splitAddress(path).host));
   const controls = new Map<string, string[]>();
-  for (const way of new Set(ways.values())) {
+  for (const route of new Set(routes.values())) {
     const there = candidates.filter(
-      (each) => theirs.get(each) === way && !ips.has(splitAddress(each).host),
+      (each) => theirs.get(each) === route && !ips.has(splitAddress(each).host),
     );
-    controls.set(way, there.slice(0, MOST_CONTROLS));
+    controls.set(route, there.slice(0, MOST_CONTROLS));
   }
-  return { paths, ways, controls };
+  return { paths, routes, controls };
 }
 
-async function waysOf(
+async function routesOf(
   addresses: readonly string[],
   signal: AbortSignal,
   { ownLinkTo: linkTo }: DarkDoors,
@@ -215,7 +215,7 @@ async function waysOf(
   const links = await Promise.all(addresses.map((each) => linkTo(splitAddress(each).host, signal)));
   return new Map(
     links.flatMap((link, index) =>
-      link.isUp ? [[addresses[index] ?? '', link.way] as const] : [],
+      link.isUp ? [[addresses[index] ?? '', link.route] as const] : [],
     ),
   );
 }
@@ -223,7 +223,7 @@ async function waysOf(
 /** Silence counts only while this host's own link is up; that somebody else calls the host unreachable is no silence. */
 async function ask(
   path: string,
-  way: string | undefined,
+  route: string | undefined,
   signal: AbortSignal,
   doors: DarkDoors,
 ): Promise<Heard> {
@@ -232,8 +232,11 @@ async function ask(
   if (word.what === 'unknown') return { what: 'unknown', said: word.said };
   const link = await doors.ownLinkTo(splitAddress(path).host, signal);
   if (!link.isUp) return { what: 'unknown', said: link.why };
-  if (way !== undefined && link.way !== way) {
-    return { what: 'unknown', said: `this host sends over ${link.way} now, no more over ${way}` };
+  if (route !== undefined && link.route !== route) {
+    return {
+      what: 'unknown',
+      said: `this host sends over ${link.route} now, no more over ${route}`,
+    };
   }
   if (word.what === 'unreachable' && !link.missing) {
     return { what: 'unknown', said: `${word.said}, which a router or a firewall may say` };

@@ -28,8 +28,8 @@ export type OwnLink =
   | {
       readonly isUp: true;
       readonly missing: boolean;
-      /** The device, and the router where there is one: alike for all addresses to which this host sends the same way. */
-      readonly way: string;
+      /** The device, and the router where there is one: alike for all addresses to which this host sends by the same route. */
+      readonly route: string;
     }
   | { readonly isUp: false; readonly why: string };
 
@@ -52,7 +52,7 @@ export async function ownLinkTo(
     return {
       isUp: true,
       missing: gateway === undefined && (await isMissing(address, dev, ask)),
-      way: gateway === undefined ? dev : `${dev} by ${gateway}`,
+      route: gateway === undefined ? dev : `${dev} by ${gateway}`,
     };
   } catch (thrown) {
     if (signal.aborted) throw thrown;

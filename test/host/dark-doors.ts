@@ -20,7 +20,7 @@ export interface FakeDoors extends DarkDoors {
  */
 export function fakeDoors(
   says: (path: string, nth: number) => KernelWord,
-  link: (ip: string) => OwnLink = () => ({ isUp: true, missing: false, way: 'mig0' }),
+  link: (ip: string) => OwnLink = () => ({ isUp: true, missing: false, route: 'mig0' }),
   other: (nth: number) => KernelWord = () => REFUSED,
 ): FakeDoors {
   let nowMs = 0;

@@ -93,7 +93,7 @@ describe('a host that is watched for its silence', () => {
   });
 
   test('is silent where nobody in this host’s own segment has its address, and not where a router says so', async () => {
-    const missing = () => ({ isUp: true, missing: true, way: 'mig0' }) as const;
+    const missing = () => ({ isUp: true, missing: true, route: 'mig0' }) as const;
     const own = fakeDoors((_path, nth) => (nth % 3 === 2 ? UNREACHABLE : SILENCE), missing);
     assert.equal(await whyNotDark(ONE, [OTHER], 5000, never, own), undefined);
     const routed = await whyNotDark(
@@ -107,11 +107,14 @@ describe('a host that is watched for its silence', () => {
   });
 
   test('is not dark where no other host answers over the same way all the time', async () => {
-    const up = (way: string) => ({ isUp: true, missing: false, way }) as const;
+    const up = (route: string) => ({ isUp: true, missing: false, route }) as const;
     // The firewall of this host drops what it sends: from the start, from some time on, and for a while.
     for (const [drops, why] of [
-      [(nth: number) => nth >= 0, /no other host answered over the way to 10\.0\.0\.2:7400 either/],
-      [(nth: number) => nth >= 5, /another one over the same way, for 10000 ms without a break/],
+      [
+        (nth: number) => nth >= 0,
+        /no other host answered over the route to 10\.0\.0\.2:7400 either/,
+      ],
+      [(nth: number) => nth >= 5, /another one over the same route, for 10000 ms without a break/],
       [(nth: number) => nth > 25 && nth < 29, /without a break/],
     ] as const) {
       const doors = fakeDoors(
@@ -129,7 +132,7 @@ describe('a host that is watched for its silence', () => {
     assert.equal(await whyNotDark(ONE, [OTHER], 10_000, never, elsewhere), undefined);
     assert.match(
       (await whyNotDark(TWO, [OTHER], 10_000, never, elsewhere)) ?? 'dark',
-      /no other host is known over mig1, .* its own way to 10\.1\.0\.2:7400 is open/,
+      /no other host is known over mig1, .* its own route to 10\.1\.0\.2:7400 is open/,
     );
     for (const others of [[], ONE, ['10.0.0.2:9']]) {
       const why = await whyNotDark(ONE, others, 10_000, never, elsewhere);
@@ -143,7 +146,7 @@ describe('a host that is watched for its silence', () => {
       () => SILENCE,
       (ip) => {
         looks += ip === '10.0.0.2' ? 1 : 0;
-        return { isUp: true, missing: false, way: looks > 4 ? 'mig0 by 10.0.0.9' : 'mig0' };
+        return { isUp: true, missing: false, route: looks > 4 ? 'mig0 by 10.0.0.9' : 'mig0' };
       },
     );
     const why = await whyNotDark(ONE, [OTHER], 10_000, never, doors);

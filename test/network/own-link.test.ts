@@ -39,7 +39,7 @@ describe('this host’s own link to an address', () => {
       'neigh show to 10.0.0.2 dev br0.5': [{ state: ['REACHABLE'] }],
     };
     const found = await ownLinkTo('10.0.0.2', never, kernel(answers));
-    assert.deepEqual(found, { isUp: true, missing: false, way: 'br0.5' });
+    assert.deepEqual(found, { isUp: true, missing: false, route: 'br0.5' });
   });
 
   test('is down with the cable below a VLAN on a bridge that a guest’s tap keeps up', async () => {
