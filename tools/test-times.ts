@@ -22,7 +22,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   },
   'test/controller/alerts.e2e.ts': {
     seconds: 8,
-    of: ['src/controller/', 'examples/prometheus/'],
+    of: ['src/controller/', 'examples/prometheus/', 'examples/grafana/'],
   },
   'test/controller/several.e2e.ts': {
     seconds: 45,

@@ -4,6 +4,7 @@ import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { before, test } from 'node:test';
 import type { TestContext } from 'node:test';
+import { z } from 'zod';
 import { cacheDirectory } from '../../src/host/cache-directory.ts';
 import { authority, tempDir } from '../rpc/parties.ts';
 import { until } from '../until.ts';
@@ -18,6 +19,25 @@ interface Rules {
     readonly groups: readonly { readonly rules: readonly { name: string; query: string }[] }[];
   };
 }
+
+/** Of the dashboard: a panel or a note may ask several. Grafana puts the interval in. */
+function dashboardQueries(): { name: string; query: string }[] {
+  const text = readFileSync(path.join(ROOT, 'examples/grafana/godwit.json'), 'utf8');
+  const { panels, annotations } = dashboard.parse(JSON.parse(text));
+  const asked = panels.flatMap(({ title, targets }) =>
+    targets.map(({ expr }) => ({ name: title, expr })),
+  );
+  return [...asked, ...annotations.list].map(({ name, expr }) => ({
+    name,
+    query: expr.replaceAll('$__rate_interval', '5m'),
+  }));
+}
+
+const query = z.object({ expr: z.string() });
+const dashboard = z.object({
+  panels: z.array(z.object({ title: z.string(), targets: z.array(query) })),
+  annotations: z.object({ list: z.array(query.extend({ name: z.string() })) }),
+});
 
 before(() => {
   const setup = path.join(ROOT, 'tools/setup.sh');
@@ -35,7 +55,7 @@ test('promtool takes the rules, and they fire when they should and not before', 
   promtool('test', 'rules', 'test.yml');
 });
 
-test('a real Prometheus scrapes a controller by the example, and each rule’s metrics are there', async (t) => {
+test('a real Prometheus scrapes a controller by the example, and the metrics of each rule and panel are there', async (t) => {
   const { caDir } = await authority(t);
   const party = await controllerOf(t, caDir, { web: { address: '127.0.0.1:0' } });
   const { token } = await party.api.createToken({ body: { name: 'prom', role: 'viewer' } });
@@ -53,12 +73,14 @@ test('a real Prometheus scrapes a controller by the example, and each rule’s m
   const rules = (await (await fetch(`http://127.0.0.1:${port}/api/v1/rules`)).json()) as Rules;
   const all = rules.data.groups.flatMap((group) => group.rules);
   assert.equal(all.length, 6);
-  for (const { name: alert, query } of all) {
-    assert.equal((await ask(query)).status, 'success', alert);
-    // Before the first migration a counter with labels has no series; what it is called is known all the same.
-    const text = await party.api.metrics();
+  const panels = dashboardQueries();
+  assert.ok(panels.length > 20);
+  // Before the first migration a counter with labels has no series; what it is called is known all the same.
+  const text = await party.api.metrics();
+  for (const { name: asked, query } of [...all, ...panels]) {
+    assert.equal((await ask(query)).status, 'success', `${asked}: ${query}`);
     for (const [name] of query.matchAll(/godwit_\w+/g)) {
-      const base = name.replace(/_bucket$/, '');
+      const base = name.replace(/_(bucket|count)$/, '');
       assert.ok(known.includes(`"${name}"`) || text.includes(`# TYPE ${base} `), name);
     }
   }
