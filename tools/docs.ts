@@ -1,5 +1,6 @@
 /**
- * Writes docs/cli.md, docs/errors.md and docs/openapi-controller.json from the table of verbs, of errors and of routes:
+ * Writes docs/cli.md, docs/errors.md, docs/drivers/README.md and docs/openapi-controller.json from the table of verbs, of
+ * errors, of what drivers declare, and of routes:
  * `npm run docs`. A test holds the files to what this makes.
  */
 import { writeFileSync } from 'node:fs';
@@ -7,6 +8,7 @@ import path from 'node:path';
 import { controllerContract } from '../src/protocol/controller/contract.ts';
 import { controllerDocument } from '../src/protocol/controller/openapi.ts';
 import { cliPage } from './docs/cli.ts';
+import { driversPage } from './docs/drivers.ts';
 import { errorsPage } from './docs/errors.ts';
 
 const folder = path.resolve(import.meta.dirname, '..', 'docs');
@@ -15,6 +17,7 @@ const folder = path.resolve(import.meta.dirname, '..', 'docs');
 export async function pages(): Promise<Record<string, string>> {
   return {
     'cli.md': await cliPage(),
+    'drivers/README.md': await driversPage(),
     'errors.md': errorsPage(),
     'openapi-controller.json': documentText(controllerDocument(controllerContract)),
   };

@@ -11,7 +11,7 @@ import { pages } from '../../tools/docs.ts';
 const docs = path.resolve(import.meta.dirname, '../../docs');
 
 describe('the pages that are made from the tables', () => {
-  for (const name of ['cli.md', 'errors.md', 'openapi-controller.json']) {
+  for (const name of ['cli.md', 'drivers/README.md', 'errors.md', 'openapi-controller.json']) {
     test(`docs/${name} is what \`npm run docs\` makes`, async () => {
       const written = readFileSync(path.join(docs, name), 'utf8').split('\n');
       const made = ((await pages())[name] ?? '').split('\n');

@@ -76,7 +76,14 @@ export function runManagedConformance(suite: ManagedConformance): void {
     });
     promise('moves a guest by one task', async ({ place, session, signal }) => {
       await session.start(place.order, signal);
-      assert.equal((await ended({ place, session, signal })).state, 'done');
+      const task = await ended({ place, session, signal });
+      assert.equal(task.state, 'done');
+      const reported = Object.keys(('figures' in task ? task.figures : undefined) ?? {});
+      const { figures } = place.driver.capabilities;
+      assert.deepEqual(
+        reported.filter((name) => !figures.some((each) => each === name)),
+        [],
+      );
       assert.equal((await session.where(place.order, signal)).at, 'destination');
       await session.finish(place.order, signal);
       await session.finish(place.order, signal);

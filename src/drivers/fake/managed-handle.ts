@@ -9,6 +9,7 @@ export const FAKE_CAPABILITIES = {
   compression: ['none'],
   maxStreams: 1,
   postcopyRecovery: false,
+  figures: ['sentBytes', 'rounds', 'downtimeMs', 'finished', 'pageRequests'],
 } as const;
 
 const handle = z.object({ managed: z.string() });

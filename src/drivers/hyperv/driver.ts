@@ -29,6 +29,7 @@ export class HypervDriver implements ManagedDriver {
     compression: ['none'],
     maxStreams: 1,
     postcopyRecovery: false,
+    figures: [],
   } as const;
   readonly #host: string;
   readonly #options: HypervOptions;

@@ -34,6 +34,7 @@ export class LibvirtDriver implements ManagedDriver {
     compression: ['none', 'xbzrle'],
     maxStreams: 16,
     postcopyRecovery: false,
+    figures: ['sentBytes', 'rounds', 'downtimeMs', 'finished', 'pageRequests'],
   } as const;
   readonly #host: LibvirtHost;
 

@@ -9,7 +9,8 @@ import type { Capabilities, DriverInventory } from './inventory.ts';
  * part; Godwit may sit beside one of them, or beside none.
  */
 export interface ManagedDriver extends DriverInventory {
-  readonly capabilities: Capabilities & { readonly shape: 'managed' };
+  readonly capabilities: Capabilities &
+    Required<Pick<Capabilities, 'figures'>> & { readonly shape: 'managed' };
   /** Asks the guest's manager for it. GODWIT_UNREACHABLE where the manager does not answer. */
   openManaged(handle: GuestHandle, signal: AbortSignal): Promise<ManagedSession>;
   /**

@@ -27,6 +27,7 @@ export class VsphereDriver implements ManagedDriver {
     compression: ['none'],
     maxStreams: 1,
     postcopyRecovery: false,
+    figures: [],
     datastores: true,
   } as const;
   readonly #options: VsphereOptions;

@@ -2,6 +2,7 @@ import { godwitError } from '../../errors.ts';
 import type { Compression, MigrationSettings, Mode } from '../../protocol/public/migration.ts';
 import { passes, refuses } from './finding.ts';
 import type { Finding } from './finding.ts';
+import type { TaskFigures } from '../managed/sight.ts';
 
 /** What a driver declares that it can. The core asks for these, and never for a driver's name. */
 export interface Capabilities {
@@ -16,6 +17,8 @@ export interface Capabilities {
   readonly rehearsals?: boolean;
   /** Its manager also moves disks, to a datastore that is named. */
   readonly datastores?: boolean;
+  /** What its manager reports of a task; absent: Godwit measures all of it itself. */
+  readonly figures?: readonly (keyof TaskFigures)[];
 }
 
 type Asked = Pick<MigrationSettings, 'mode' | 'streams' | 'compress'> & Partial<MigrationSettings>;
@@ -71,7 +74,7 @@ function ofMemoryAlone({ rehearse, path, verifyDisks }: Asked): [string, string]
 }
 
 /** What was asked for and only Godwit itself does: a manager would leave it out without a word. */
-function leftToManager(settings: Asked): [string, string][] {
+export function leftToManager(settings: Asked): [string, string][] {
   const { path, onLost, keepSource, diskWrites, verifyDisks, networks } = settings;
   const { pathAddresses, steering, deadlineAt, notBefore, whenQuiet, noticeMs } = settings;
   const asked: [boolean, string, string][] = [

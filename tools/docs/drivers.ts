@@ -1,0 +1,103 @@
+import { allDrivers } from '../../src/drivers/registry.ts';
+import type { Driver } from '../../src/drivers/registry.ts';
+import { judgeCapabilities, leftToManager } from '../../src/migration/preflight/capabilities.ts';
+import type { Capabilities } from '../../src/migration/preflight/capabilities.ts';
+import { compression, migrationSettings, mode } from '../../src/protocol/public/migration.ts';
+import type { MigrationSettings } from '../../src/protocol/public/migration.ts';
+import { STRATEGIES } from '../../src/protocol/public/steering.ts';
+
+/** As a host would have them all; nobody is asked for anything by a driver that is only made. */
+const account = { user: 'godwit', passwordFile: '/etc/godwit/password' };
+const SECTIONS = {
+  libvirt: {},
+  criu: {},
+  vsphere: { url: 'https://vcenter.example', ...account },
+  hyperv: { url: 'https://hv1.example:5986/wsman', ...account },
+};
+
+const PLAIN = migrationSettings.parse({});
+/** Everything that a manager may decide by itself. */
+const OWN: MigrationSettings = {
+  ...PLAIN,
+  path: 'wire',
+  steering: STRATEGIES.standard,
+  notBefore: '2026-01-01T00:00:00.000Z',
+  whenQuiet: { withinMs: 1000 },
+  noticeMs: 1000,
+  deadlineAt: '2026-01-01T00:00:00.000Z',
+  onLost: 'restart',
+  pathAddresses: ['192.0.2.1:7443'],
+  keepSource: true,
+  diskWrites: 'refuse',
+  verifyDisks: true,
+  networks: {},
+};
+
+const ASKED: readonly [string, Partial<MigrationSettings>][] = [
+  ...mode.options.map((each): [string, Partial<MigrationSettings>] => [
+    `\`--mode ${each}\``,
+    { mode: each },
+  ]),
+  ...compression.options.map((each): [string, Partial<MigrationSettings>] => [
+    `\`--compress ${each}\``,
+    { compress: each },
+  ]),
+  ['`--streams 2` and more', { streams: 2 }],
+  ['`--rehearse`', { rehearse: true }],
+  ['`--datastore`', { datastore: 'fast' }],
+];
+
+const FIGURES: readonly [string, 'sentBytes' | 'rounds' | 'downtimeMs'][] = [
+  ['bytes sent', 'sentBytes'],
+  ['rounds', 'rounds'],
+  ['downtime', 'downtimeMs'],
+];
+
+/** docs/drivers/README.md: what each driver declares that it can, and in which words the rest is refused. */
+export async function driversPage(): Promise<string> {
+  const config = { name: 'a', stateDir: '/var/lib/godwit', drivers: SECTIONS };
+  const drivers = await allDrivers(config);
+  const row = (what: string, cell: (driver: Driver) => string): string =>
+    `| ${[what, ...drivers.map(cell)].join(' | ')} |`;
+  const lines = [
+    row('', ({ name }) => `[${name}](${name}.md)`),
+    row('---', () => '---'),
+    row('who moves the memory', ({ capabilities: { shape } }) =>
+      shape === 'direct' ? 'Godwit' : 'its manager',
+    ),
+    ...ASKED.map(([what, settings]) => row(what, (driver) => canOf(driver, settings))),
+    row('a broken post-copy is taken up again', ({ capabilities }) => recoveryOf(capabilities)),
+    ...FIGURES.map(([what, figure]) =>
+      row(`reports ${what}`, ({ capabilities: { figures } }) =>
+        figures === undefined || figures.includes(figure) ? 'yes' : 'not reported by the manager',
+      ),
+    ),
+  ];
+  const left = leftToManager(OWN).map(([what]) => `\`${what}\``);
+  return `# What each driver can do
+
+Made by \`npm run docs\` from what the drivers declare. A check refuses the rest with GODWIT_CAPABILITY, in the words that stand here.
+
+${lines.join('\n')}
+
+Where the memory is moved by a manager, these options are refused too, since it decides on them: ${left.join(', ')}. What a guest may have besides (disks, networks, devices) is on each driver’s own page.
+`;
+}
+
+function canOf(
+  { name, capabilities }: Pick<Driver, 'name' | 'capabilities'>,
+  settings: Partial<MigrationSettings>,
+): string {
+  const found = judgeCapabilities({
+    driver: { name, capabilities },
+    settings: { ...PLAIN, ...settings },
+  });
+  const refused = found.flatMap(({ error }) => (error === undefined ? [] : [error.message]));
+  const [words] = refused;
+  return words === undefined ? 'yes' : `no: ${words.replace(/^.* cannot: /, '')}`;
+}
+
+function recoveryOf({ modes, postcopyRecovery }: Capabilities): string {
+  if (!modes.includes('postcopy')) return 'no: it has no post-copy';
+  return postcopyRecovery ? 'yes' : 'no: not by Godwit';
+}
