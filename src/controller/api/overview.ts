@@ -7,6 +7,7 @@ import { guestInfo } from '../../protocol/public/host.ts';
 import type { HostLoad } from '../../protocol/public/load.ts';
 import { Ready } from '../../rpc/ready.ts';
 import { momentOf } from '../inventory/answers.ts';
+import { isOfLease } from '../inventory/leases.ts';
 import { CostlyAnswers } from './costly.ts';
 import type { ReadParts } from './reads.ts';
 
@@ -46,20 +47,29 @@ async function readFleet(parts: ReadParts): Promise<{
   const { db, nowMs } = parts.store;
   const leases = await db
     .selectFrom('host_leases')
-    .select(['shard', 'lease_until', nowMs.as('now')])
+    .select(['shard', 'epoch', 'lease_until as untilMs', nowMs.as('now')])
     .execute();
-  const followed = new Set(
-    leases.filter(({ lease_until: end, now }) => end >= now).map(({ shard }) => shard),
-  );
+  const followed = new Map(leases.map((lease) => [lease.shard, lease]));
   const rows = await db
     .selectFrom('hosts')
     .leftJoin('host_marks', 'host_marks.host', 'hosts.name')
-    .select(['name', 'shard', 'state', 'cores', 'memory_bytes', 'memory_available_bytes', 'guests'])
+    .select([
+      'name',
+      'shard',
+      'epoch',
+      'state',
+      'cores',
+      'memory_bytes',
+      'memory_available_bytes',
+      'guests',
+    ])
     .select('draining_for')
     .orderBy('name')
     .execute();
   const hosts = rows.map((row): OverviewHost => {
-    const state = followed.has(row.shard) ? hostState.parse(row.state) : 'unfollowed';
+    const lease = followed.get(row.shard);
+    const isKnown = isOfLease(row, lease, lease?.now ?? 0);
+    const state = isKnown ? hostState.parse(row.state) : 'unfollowed';
     const load = state === 'up' ? parts.inventory.samplesOf(row.name)?.newest : undefined;
     const draining = row.draining_for === null ? 0 : 1;
     const { cores, memory_bytes: memory, memory_available_bytes: available, guests } = row;

@@ -8,6 +8,7 @@ import { cursorAt, keyIn } from '../../protocol/public/page.ts';
 import type { RouteAnswer } from '../../protocol/route.ts';
 import type { Call } from '../../rpc/server.ts';
 import { guestOfRow, hostOfRow, momentOf, pointOf } from '../inventory/answers.ts';
+import { isOfLease } from '../inventory/leases.ts';
 import { claimants, identityOf } from '../inventory/claims.ts';
 import { claimsOf } from '../inventory/conflicts.ts';
 import type { Inventory } from '../inventory/inventory.ts';
@@ -26,27 +27,30 @@ export interface ReadParts {
 /** Who follows each shard now. */
 interface Following {
   readonly nowMs: number;
-  readonly by: ReadonlyMap<number, { readonly name: string | undefined; readonly untilMs: number }>;
+  readonly by: ReadonlyMap<
+    number,
+    { readonly name: string | undefined; readonly untilMs: number; readonly epoch: number }
+  >;
 }
 
 async function following({ store }: ReadParts): Promise<Following> {
   const rows = await store.db
     .selectFrom('host_leases')
     .leftJoin('controllers', 'controllers.id', 'host_leases.owner')
-    .select(['shard', 'lease_until', 'controllers.name as name', store.nowMs.as('now')])
+    .select(['shard', 'lease_until', 'epoch', 'controllers.name as name', store.nowMs.as('now')])
     .execute();
   const by = rows.map(
-    ({ shard, lease_until: untilMs, name }) =>
-      [shard, { name: name ?? undefined, untilMs }] as const,
+    ({ shard, lease_until: untilMs, epoch, name }) =>
+      [shard, { name: name ?? undefined, untilMs, epoch }] as const,
   );
   return { nowMs: rows[0]?.now ?? 0, by: new Map(by) };
 }
 
-type HostColumns = Omit<Selectable<Tables['hosts']>, 'info' | 'epoch' | 'changed_at'>;
+type HostColumns = Omit<Selectable<Tables['hosts']>, 'info' | 'changed_at'>;
 
 const HOST_COLUMNS = [
   ...(['name', 'address', 'shard', 'state', 'since', 'reason', 'version', 'cores'] as const),
-  ...(['memory_bytes', 'memory_available_bytes', 'guests', 'site'] as const),
+  ...(['memory_bytes', 'memory_available_bytes', 'guests', 'site', 'epoch'] as const),
 ] as const;
 
 /** A host that nobody follows is in no state that anybody knows. */
@@ -55,13 +59,9 @@ function current<T extends HostColumns>(
   { by, nowMs }: Following,
 ): T & { state: HostState } {
   const lease = by.get(row.shard);
-  if (lease !== undefined && lease.untilMs >= nowMs)
-    return { ...row, state: row.state as HostState };
-  return {
-    ...row,
-    state: 'unfollowed',
-    since: lease === undefined || lease.untilMs === 0 ? row.since : lease.untilMs,
-  };
+  if (isOfLease(row, lease, nowMs)) return { ...row, state: row.state as HostState };
+  const since = lease === undefined || lease.untilMs === 0 ? row.since : lease.untilMs;
+  return { ...row, state: 'unfollowed', since: Math.min(since, nowMs) };
 }
 
 /** By the marks of the wishes that drain hosts, what people noted, and what their hardware says. */

@@ -20,6 +20,18 @@ export interface Owner {
 export type Held = ReadonlyMap<number, number>;
 
 /**
+ * Whether what stands of a host is the word of who follows it now: written under the lease that holds. Right after a
+ * takeover it is that of the controller before, which may be dead. `nowMs`: the database's clock.
+ */
+export function isOfLease(
+  row: { readonly epoch: number },
+  lease: { readonly epoch: number; readonly untilMs: number } | undefined,
+  nowMs: number,
+): boolean {
+  return lease !== undefined && lease.untilMs >= nowMs && row.epoch === lease.epoch;
+}
+
+/**
  * Keeps the leases of the shards that this controller follows: renews its own, takes those that ended or nobody had, up
  * to its share of all that are alive, and gives up what is beyond it. By the database's clock. What is not renewed in one
  * transaction is not held any more.

@@ -1,3 +1,4 @@
+import { isOfLease } from './leases.ts';
 import type { HostState } from '../../protocol/controller/fleet.ts';
 import { guestInfo, hostInfo } from '../../protocol/public/host.ts';
 import type { GuestInfo, HostInfo } from '../../protocol/public/host.ts';
@@ -31,7 +32,7 @@ export interface FleetSnapshot {
   readonly guests: readonly SnapshotGuest[];
 }
 
-/** All hosts and guests at one moment, for whoever plans. A host whose lease ended is `unfollowed`. */
+/** All hosts and guests at one moment, for whoever plans. A host of which nobody who follows it now has said anything is `unfollowed`. */
 export async function fleetSnapshot(store: Store): Promise<FleetSnapshot> {
   return store.transaction(async (db) => {
     const { nowMs } = await db
@@ -39,21 +40,23 @@ export async function fleetSnapshot(store: Store): Promise<FleetSnapshot> {
       .select(store.nowMs.as('nowMs'))
       .limit(1)
       .executeTakeFirstOrThrow();
-    const leases = await db.selectFrom('host_leases').select(['shard', 'lease_until']).execute();
-    const until = new Map(leases.map(({ shard, lease_until: end }) => [shard, end]));
+    const query = db.selectFrom('host_leases');
+    const leases = await query.select(['shard', 'epoch', 'lease_until as untilMs']).execute();
+    const byShard = new Map(leases.map((lease) => [lease.shard, lease]));
     const hosts = await db.selectFrom('hosts').selectAll().orderBy('name').execute();
     const guests = await db.selectFrom('guests').selectAll().orderBy('name').execute();
     const byIdentity = Map.groupBy(guests, identityOf);
     return {
       nowMs,
       hosts: hosts.map((row) => {
-        const end = until.get(row.shard) ?? 0;
-        const state = end < nowMs ? 'unfollowed' : (row.state as HostState);
+        const lease = byShard.get(row.shard);
+        const isKnown = isOfLease(row, lease, nowMs);
+        const state = isKnown ? (row.state as HostState) : 'unfollowed';
         return {
           name: row.name,
           address: row.address,
           state,
-          sinceMs: end < nowMs ? end : row.since,
+          sinceMs: isKnown ? row.since : Math.min(lease?.untilMs ?? 0, nowMs),
           silentSinceMs: state === 'silent' ? row.since : undefined,
           memoryBytes: row.memory_bytes ?? undefined,
           memoryAvailableBytes: row.memory_available_bytes ?? undefined,

@@ -2,9 +2,14 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { sql } from 'kysely';
+import { systemClock } from '../../../src/clock.ts';
+import { OverviewReader } from '../../../src/controller/api/overview.ts';
+import { readHosts } from '../../../src/controller/api/reads.ts';
 import { Book } from '../../../src/controller/inventory/book.ts';
+import type { Inventory } from '../../../src/controller/inventory/inventory.ts';
 import { HostLeases } from '../../../src/controller/inventory/leases.ts';
 import { fairShare, shardOf, SHARDS } from '../../../src/controller/inventory/shards.ts';
+import { fleetSnapshot } from '../../../src/controller/inventory/snapshot.ts';
 import { openStore } from '../../../src/controller/store/open.ts';
 import type { Store } from '../../../src/controller/store/open.ts';
 import { silentLog } from '../../../src/log.ts';
@@ -85,6 +90,36 @@ describe('the leases of hosts', () => {
     const held = await other.turn();
     assert.equal(await write(held, 'other'), 'other');
     assert.equal(await write(stale, 'stale'), 'other');
+  });
+
+  test('taken over leave nothing of what the controller before said of a host, until its new one says so', async (t) => {
+    const store = await storeOf(t);
+    const [dead, next] = [leasesOf(store, 'dead'), leasesOf(store, 'next')];
+    const write = async (held: ReadonlyMap<number, number>): Promise<void> => {
+      const book = new Book(store, () => HOST);
+      book.add('a', { row: true });
+      await book.flush(held);
+    };
+    const parts = { store, inventory: { samplesOf: () => undefined } as unknown as Inventory };
+    const states = async (): Promise<unknown[]> => {
+      const { hosts } = await readHosts(parts, {
+        query: { limit: 10 },
+      } as Parameters<typeof readHosts>[1]);
+      const { bytes } = await new OverviewReader(parts, systemClock).read();
+      const { hosts: all } = JSON.parse(bytes.toString()) as { hosts: unknown[][] };
+      const ofOverview = all[0]?.[1];
+      const [planned] = (await fleetSnapshot(store)).hosts;
+      return [hosts[0]?.state, hosts[0]?.followedBy, ofOverview, planned?.state];
+    };
+    await write(await dead.turn());
+    assert.deepEqual(await states(), ['up', 'dead', 'up', 'up']);
+    await expire(store, 'dead');
+    await store.db.deleteFrom('controllers').execute();
+    const held = await next.turn();
+    const nobody = ['unfollowed', undefined, 'unfollowed', 'unfollowed'];
+    assert.deepEqual(await states(), nobody);
+    await write(held);
+    assert.deepEqual(await states(), ['up', 'next', 'up', 'up']);
   });
 
   test('give every host a shard, and all of them hosts', () => {
