@@ -1,3 +1,4 @@
+import { contextWith } from './context.ts';
 import type { Context, Output } from './context.ts';
 
 /** Marks that only Unicode has, and what stands for them. */
@@ -24,25 +25,7 @@ export function isAscii({ LC_ALL, LC_CTYPE, LANG }: Context['env']): boolean {
 
 /** The same context, whose own marks are of ASCII; each takes as many columns as before. */
 export function inAscii(context: Context): Context {
-  return { ...context, ...bound(context), out: plain(context.out), err: plain(context.err) };
-}
-
-/** What a class has, a spread leaves behind. */
-function bound(
-  context: Context,
-): Pick<
-  Context,
-  'env' | 'clock' | 'connect' | 'onInterrupt' | 'onResize' | 'readLine' | 'firstLine'
-> {
-  return {
-    env: context.env,
-    clock: context.clock,
-    connect: (flags) => context.connect(flags),
-    onInterrupt: (listener) => context.onInterrupt(listener),
-    onResize: (listener) => context.onResize(listener),
-    readLine: context.readLine,
-    firstLine: context.firstLine,
-  };
+  return contextWith(context, { out: plain(context.out), err: plain(context.err) });
 }
 
 function plain(output: Output): Output {

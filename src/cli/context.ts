@@ -38,10 +38,34 @@ export interface Context {
     | undefined;
   /** Calls back when the terminal changes its size; returns a function that stops it. */
   onResize(listener: () => void): () => void;
+  /** Writes what --json prints in another notation; absent where it is JSON. */
+  readonly notation?: ((value: unknown) => string) | undefined;
 }
 
-/** One JSON value and a line end on standard output. */
+/** The same world but for some parts of it. What a class has, a spread leaves behind. */
+export function contextWith(
+  context: Context,
+  changes: Partial<Pick<Context, 'out' | 'err' | 'notation'>>,
+): Context {
+  return {
+    out: context.out,
+    err: context.err,
+    env: context.env,
+    clock: context.clock,
+    connect: (flags) => context.connect(flags),
+    onInterrupt: (listener) => context.onInterrupt(listener),
+    onResize: (listener) => context.onResize(listener),
+    readLine: context.readLine,
+    hiddenLine: context.hiddenLine,
+    firstLine: context.firstLine,
+    notation: context.notation,
+    ...changes,
+  };
+}
+
+/** One JSON value and a line end on standard output, or the same in the context's notation. */
 export function printJson(context: Context, value: unknown): void {
+  if (context.notation !== undefined) return context.out.write(context.notation(value));
   context.out.write(
     `${JSON.stringify(value, undefined, context.out.isTerminal ? 2 : undefined)}\n`,
   );

@@ -11,7 +11,7 @@ import type { Transport } from '../rpc/transport.ts';
 import { credentials, namedAgent } from './connect.ts';
 import { printJson } from './context.ts';
 import type { Context } from './context.ts';
-import { listLook, printNames, wantsNames } from './lists.ts';
+import { labelsCell, listLook, printNames, wantsNames, widened } from './lists.ts';
 import type { Painter } from './render/style.ts';
 import { healthText, illText } from './render/health.ts';
 import { renderTable } from './render/table.ts';
@@ -106,8 +106,14 @@ export async function listFleetHosts(
   const names = hosts.map(({ name }) => name);
   if (wantsNames(flags)) return printNames(context, names);
   const look = listLook(context, flags);
-  const head = ['HOST', 'STATE', 'ADDRESS', 'GUESTS', 'MEMORY FREE', 'CORES', 'USED', 'NOTE'];
-  const rows = hosts.map((host) => hostRow(host, look.paint));
+  const head = widened(
+    ['HOST', 'STATE', 'ADDRESS', 'GUESTS', 'MEMORY FREE', 'CORES', 'USED', 'NOTE'],
+    ['VERSION', 'FOLLOWED BY'],
+    look,
+  );
+  const rows = hosts.map((host) =>
+    widened(hostRow(host, look.paint), [host.version, host.followedBy], look),
+  );
   withSites(head, rows, hosts);
   context.out.write(hosts.length === 0 ? 'no hosts\n' : renderTable(head, rows, look));
   for (const host of hosts)
@@ -168,8 +174,14 @@ export async function listFleetGuests(
   const names = guests.map(({ name }) => name);
   if (wantsNames(flags)) return printNames(context, names);
   const look = listLook(context, flags);
-  const head = ['GUEST', 'HOST', 'STATE', 'MEMORY', 'VCPUS', 'DRIVER', 'NOTE'];
-  const rows = guests.map((guest) => guestRow(guest, look.paint));
+  const head = widened(
+    ['GUEST', 'HOST', 'STATE', 'MEMORY', 'VCPUS', 'DRIVER', 'NOTE'],
+    ['UUID', 'LABELS'],
+    look,
+  );
+  const rows = guests.map((guest) =>
+    widened(guestRow(guest, look.paint), [guest.uuid, labelsCell(guest.labels)], look),
+  );
   context.out.write(guests.length === 0 ? 'no guests\n' : renderTable(head, rows, look));
 }
 

@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
+import { contextWith } from './context.ts';
 import type { Context } from './context.ts';
 import { printFailure } from './failure.ts';
 import { buildProgram } from './program.ts';
 import type { Chosen } from './program.ts';
-import { readInput } from './input.ts';
+import { isNotation, readInput } from './input.ts';
 import { inAscii, isAscii } from './ascii.ts';
 import { mustKnowHelpOf, rewriteUsageError } from './usage.ts';
 import { verbFirst } from './verb-first.ts';
@@ -20,9 +21,9 @@ export async function runCommandLine(
 ): Promise<number> {
   const argv = verbFirst(typed);
   // Before the line is understood, --json may already have been asked for.
-  let json = argv.includes('--json') || asksForJson(argv);
-  // Programs read JSON as UTF-8, whatever the terminal.
-  const context = !json && isAscii(given.env) ? inAscii(given) : given;
+  const asked = notationOf(argv);
+  let json = argv.includes('--json') || asked !== undefined;
+  const context = await contextOf(given, json, asked);
   try {
     const chosen = await choose(argv, table, context);
     if (chosen === undefined) return 0;
@@ -54,12 +55,27 @@ async function choose(
   return chosen;
 }
 
-/** `-o json`, in each way of writing it. */
-function asksForJson(argv: readonly string[]): boolean {
-  return argv.some(
-    (word, index) =>
-      word === '-ojson' ||
-      word === '--output=json' ||
-      (word === 'json' && ['-o', '--output'].includes(argv[index - 1] ?? '')),
-  );
+/** The notation that `-o` names, in each way of writing it; undefined where it names none. */
+function notationOf(argv: readonly string[]): 'json' | 'yaml' | undefined {
+  return argv
+    .map((word, index) =>
+      ['-o', '--output'].includes(argv[index - 1] ?? '')
+        ? word
+        : /^(?:-o|--output=)(.*)$/.exec(word)?.[1],
+    )
+    .findLast(isNotation);
+}
+
+async function contextOf(
+  given: Context,
+  json: boolean,
+  notation: 'json' | 'yaml' | undefined,
+): Promise<Context> {
+  if (notation === 'yaml') {
+    const { stringify } = await import('yaml');
+    // A list that is watched is one document after another.
+    return contextWith(given, { notation: (value) => `---\n${stringify(value)}` });
+  }
+  // Programs read JSON as UTF-8, whatever the terminal.
+  return !json && isAscii(given.env) ? inAscii(given) : given;
 }

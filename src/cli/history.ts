@@ -4,11 +4,11 @@ import type { Distribution, FleetMigration } from '../protocol/controller/histor
 import { migrationId } from '../protocol/names.ts';
 import { MOST_OF_A_PAGE } from '../protocol/public/page.ts';
 import type { Report } from '../protocol/public/migration.ts';
-import { formatDuration } from '../protocol/quantity.ts';
+import { formatBytes, formatDuration } from '../protocol/quantity.ts';
 import type { Api } from '../rpc/client.ts';
 import { printJson } from './context.ts';
 import type { Context } from './context.ts';
-import { listLook, printNames, wantsNames } from './lists.ts';
+import { listLook, printNames, wantsNames, widened } from './lists.ts';
 import { printable } from './render/style.ts';
 import { renderTable } from './render/table.ts';
 import type { migrationsSpec } from './specs.ts';
@@ -43,10 +43,14 @@ export async function listFleetMigrations(
       migrations.map(({ id }) => id),
     );
   }
-  const head = ['ID', 'GUEST', 'FROM', 'TO', 'STATE', 'STARTED', 'TOOK', 'DOWNTIME', 'NOTE'];
-  const rows = migrations.map(rowOf);
-  const text =
-    rows.length === 0 ? 'no migrations\n' : renderTable(head, rows, listLook(context, flags));
+  const look = listLook(context, flags);
+  const head = widened(
+    ['ID', 'GUEST', 'FROM', 'TO', 'STATE', 'STARTED', 'TOOK', 'DOWNTIME', 'NOTE'],
+    ['MODE', 'SENT', 'CLIENT GAP', 'FOR', 'BY'],
+    look,
+  );
+  const rows = migrations.map((each) => widened(rowOf(each), furtherOf(each), look));
+  const text = rows.length === 0 ? 'no migrations\n' : renderTable(head, rows, look);
   context.out.write(text);
 }
 
@@ -63,6 +67,16 @@ function rowOf(each: FleetMigration): string[] {
     each.totalMs === undefined ? '-' : formatDuration(each.totalMs),
     each.downtimeMs === undefined ? '-' : formatDuration(each.downtimeMs),
     printable(each.words ?? (each.wish === undefined ? '' : `for ${each.wish}`)),
+  ];
+}
+
+function furtherOf({ mode, bytes, clientGapMs, wish, by }: FleetMigration): (string | undefined)[] {
+  return [
+    mode,
+    bytes === undefined ? undefined : formatBytes(bytes),
+    clientGapMs === undefined ? undefined : formatDuration(clientGapMs),
+    wish,
+    by,
   ];
 }
 

@@ -34,8 +34,13 @@ export function readInput({ verb, words, options }: Chosen): Input {
     const given = options[name];
     if (typeof given === 'string') connection[name] = given;
   }
-  const json = options['json'] === true || options['output'] === 'json';
+  const json = options['json'] === true || isNotation(options['output']);
   return { args, flags, connection: connection satisfies ConnectionFlags, json } as Input;
+}
+
+/** Whether an `--output` is what --json prints, in whatever notation. */
+export function isNotation(output: unknown): output is 'json' | 'yaml' {
+  return output === 'json' || output === 'yaml';
 }
 
 function negated(name: string): string {

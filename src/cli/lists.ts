@@ -2,11 +2,23 @@ import type { Context } from './context.ts';
 import { tableLook } from './render/paint.ts';
 import { printable } from './render/style.ts';
 import type { Look } from './render/table.ts';
+import type { Run, Spec } from './verb.ts';
+import { watchList } from './watch-list.ts';
 
 interface ListFlags {
-  readonly output?: 'table' | 'json' | 'name' | undefined;
+  readonly output?: 'table' | 'wide' | 'json' | 'yaml' | 'name' | undefined;
   readonly quiet?: boolean | undefined;
   readonly noHeaders?: boolean | undefined;
+  readonly watch?: boolean | undefined;
+}
+
+/** A verb that lists: with --watch, again and again until a signal comes. */
+export function listing<S extends Spec>(list: Run<S>): Run<S> {
+  return async (input, context) => {
+    const { watch } = input.flags as ListFlags;
+    if (watch !== true) return list(input, context);
+    return watchList(context, input.json, (within) => list(input, within));
+  };
 }
 
 /** Whether names alone are wanted. */
@@ -18,6 +30,21 @@ export function printNames(context: Context, names: readonly string[]): void {
   context.out.write(names.map((name) => `${printable(name)}\n`).join(''));
 }
 
-export function listLook(context: Context, { noHeaders }: ListFlags): Look {
-  return { ...tableLook(context), isHeadless: noHeaders === true };
+export function listLook(context: Context, { noHeaders, output }: ListFlags): Look {
+  return { ...tableLook(context), isHeadless: noHeaders === true, isWide: output === 'wide' };
+}
+
+export function labelsCell(labels: Readonly<Record<string, string>> | undefined): string {
+  const words = Object.entries(labels ?? {}).map(([label, value]) => `${label}=${value}`);
+  return words.join(',') || '-';
+}
+
+/** A row, or the head, with what `-o wide` shows besides: before the last column, which has words. */
+export function widened(
+  row: readonly string[],
+  more: readonly (string | undefined)[],
+  { isWide }: Look,
+): string[] {
+  if (isWide !== true) return [...row];
+  return [...row.slice(0, -1), ...more.map((each) => each ?? '-'), ...row.slice(-1)];
 }

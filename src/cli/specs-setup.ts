@@ -1,7 +1,7 @@
 import { spec } from './verb.ts';
 import type { Flag } from './verb.ts';
 
-/** The verbs with which a host becomes one of a fleet. */
+/** The verbs with which a host becomes one of a fleet, and those that run there. */
 
 const config = {
   kind: 'file',
@@ -89,4 +89,40 @@ export const joinSpec = spec({
   flags: { storage, config, stateDir },
   examples: ['join', 'join -'],
   json: 'setUp',
+});
+
+export const controllerSpec = spec({
+  name: 'controller',
+  summary: 'run a controller of the fleet in the foreground',
+  details:
+    'It follows every host of the fleet, and keeps what it is asked for in a database: a file, or a PostgreSQL that several ' +
+    'controllers share. See docs/fleet.md.',
+  flags: {
+    config: {
+      kind: 'file',
+      value: 'file',
+      summary: 'its configuration (JSON)',
+      preset: '/etc/godwit/controller.json',
+    },
+    database: {
+      kind: 'text',
+      value: 'sqlite:PATH',
+      summary: 'a file, instead of what the configuration says; PostgreSQL stands only there',
+    },
+  },
+  examples: ['controller', 'controller --config /srv/controller.json --database sqlite:/srv/c.db'],
+});
+
+export const agentSpec = spec({
+  name: 'agent',
+  summary: "run this host's agent in the foreground",
+  flags: {
+    config: {
+      kind: 'file',
+      value: 'file',
+      summary: 'its configuration (JSON)',
+      preset: '/etc/godwit/agent.json',
+    },
+  },
+  examples: ['agent', 'agent --config /srv/godwit/agent.json'],
 });

@@ -8,9 +8,15 @@ const LIST = {
   output: {
     kind: 'choice',
     short: 'o',
-    choices: ['table', 'json', 'name'],
-    summary: 'a table, JSON as --json, or names (ids of migrations) alone',
+    choices: ['table', 'wide', 'json', 'yaml', 'name'],
+    summary:
+      'a table, one with more columns and none cut, JSON as --json, the same as YAML, or names (ids of migrations) alone',
     preset: 'table',
+  },
+  watch: {
+    kind: 'switch',
+    short: 'w',
+    summary: 'list again whenever the list has changed, until Ctrl-C',
   },
   quiet: { kind: 'switch', short: 'q', summary: 'as -o name' },
   noHeaders: { kind: 'switch', summary: 'a table without its head' },
@@ -260,40 +266,4 @@ export const versionSpec = spec({
   summary: 'print the versions of Godwit, its protocol and Node',
   examples: ['version --json'],
   json: 'version',
-});
-
-export const controllerSpec = spec({
-  name: 'controller',
-  summary: 'run a controller of the fleet in the foreground',
-  details:
-    'It follows every host of the fleet, and keeps what it is asked for in a database: a file, or a PostgreSQL that several ' +
-    'controllers share. See docs/fleet.md.',
-  flags: {
-    config: {
-      kind: 'file',
-      value: 'file',
-      summary: 'its configuration (JSON)',
-      preset: '/etc/godwit/controller.json',
-    },
-    database: {
-      kind: 'text',
-      value: 'sqlite:PATH',
-      summary: 'a file, instead of what the configuration says; PostgreSQL stands only there',
-    },
-  },
-  examples: ['controller', 'controller --config /srv/controller.json --database sqlite:/srv/c.db'],
-});
-
-export const agentSpec = spec({
-  name: 'agent',
-  summary: "run this host's agent in the foreground",
-  flags: {
-    config: {
-      kind: 'file',
-      value: 'file',
-      summary: 'its configuration (JSON)',
-      preset: '/etc/godwit/agent.json',
-    },
-  },
-  examples: ['agent', 'agent --config /srv/godwit/agent.json'],
 });

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { stripVTControlCharacters } from 'node:util';
 import fc from 'fast-check';
+import { parse } from 'yaml';
 import { ERRORS } from '../../src/errors.ts';
 import { verbFirst } from '../../src/cli/verb-first.ts';
 import { endpoint, FakeContext, godwit, guest, host, ID, summary } from './fake.ts';
@@ -79,6 +81,33 @@ describe('lists', () => {
     assert.equal(await said('hosts -q'), 'a\nb\n');
     assert.equal((await said('guests --no-headers')).split('\n').length, 3);
     assert.equal(await said('guests -o json'), await said('guests --json'));
+  });
+
+  test('as YAML say what --json says, errors too', async () => {
+    for (const verb of ['guests', 'hosts', 'migrations'])
+      for (const how of ['-o yaml', '-oyaml', '--output=yaml'])
+        assert.deepEqual(
+          parse(await said(`${verb} ${how}`)),
+          JSON.parse(await said(`${verb} --json`)),
+        );
+    const context = new FakeContext();
+    assert.equal(await godwit(context, 'guests -o yaml'), 8);
+    const { error } = parse(context.out.text) as { error: { code: string } };
+    assert.equal(error.code, 'GODWIT_UNREACHABLE');
+  });
+
+  test('that are wide have further columns, and nothing is cut on a narrow terminal', async () => {
+    const shown = async (line: string): Promise<string> => {
+      const context = world();
+      Object.assign(context.out, { isTerminal: true, width: 40 });
+      assert.equal(await godwit(context, line), 0, context.err.text);
+      return stripVTControlCharacters(context.out.text);
+    };
+    assert.match(await shown('guests -o wide'), /UUID +BRIDGES +LABELS +NOTE/);
+    assert.match(await shown('hosts -o wide'), /PROCESSOR +VERSION +HYPERVISORS/);
+    assert.match(await shown('migrations -o wide'), /DONE +SENT +TOLD BY +NOTE/);
+    assert.doesNotMatch(await shown('guests -o wide'), /…/);
+    assert.match(await shown('guests'), /…/);
   });
 
   test('of migrations are filtered by guest, state and age', async () => {

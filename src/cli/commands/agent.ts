@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { loadAgentConfig } from '../../config.ts';
 import { SMALL_ENVIRONMENT, SMALL_FLAGS } from '../../small-process.ts';
 import { OWN_PLACES } from '../own-agent.ts';
-import type { agentSpec } from '../specs.ts';
+import type { agentSpec } from '../specs-setup.ts';
 import type { Run } from '../verb.ts';
 
 /** The agent of this host, in the foreground, until it is told to end: this process becomes it, without what the CLI needs. */

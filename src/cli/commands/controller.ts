@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadControllerConfig, withDatabase } from '../../controller/config.ts';
-import type { controllerSpec } from '../specs.ts';
+import type { controllerSpec } from '../specs-setup.ts';
 import type { Run } from '../verb.ts';
 
 /** A controller, in the foreground, until it is told to end: this process becomes it, without what the CLI needs. */

@@ -13,11 +13,10 @@ import { movingWords } from '../render/moving.ts';
 import type { Painter } from '../render/style.ts';
 import { renderTable } from '../render/table.ts';
 import type { Look } from '../render/table.ts';
-import { listLook, printNames, wantsNames } from '../lists.ts';
+import { labelsCell, listing, listLook, printNames, wantsNames, widened } from '../lists.ts';
 import type { guestsSpec } from '../specs.ts';
-import type { Run } from '../verb.ts';
 
-export const run: Run<typeof guestsSpec> = async (input, context) => {
+export const run = listing<typeof guestsSpec>(async (input, context) => {
   const { connection, flags, json } = input;
   const { on, fresh } = flags;
   const where = controllerNamed(flags.controller, connection, context.env);
@@ -49,7 +48,7 @@ export const run: Run<typeof guestsSpec> = async (input, context) => {
   } finally {
     fleet.close();
   }
-};
+});
 
 function printGuests(
   context: Context,
@@ -61,8 +60,18 @@ function printGuests(
     return context.out.write(isPart ? 'no guests on the hosts that answered\n' : 'no guests\n');
   context.out.write(
     renderTable(
-      ['GUEST', 'HOST', 'STATE', 'MEMORY', 'VCPUS', 'MACHINE', 'HYPERVISOR', 'NOTE'],
-      guests.map((guest) => guestRow(guest, look.paint)),
+      widened(
+        ['GUEST', 'HOST', 'STATE', 'MEMORY', 'VCPUS', 'MACHINE', 'HYPERVISOR', 'NOTE'],
+        ['UUID', 'BRIDGES', 'LABELS'],
+        look,
+      ),
+      guests.map((guest) =>
+        widened(
+          guestRow(guest, look.paint),
+          [guest.uuid, bridges(guest), labelsCell(guest.labels)],
+          look,
+        ),
+      ),
       look,
     ),
   );
@@ -95,6 +104,11 @@ function guestRow(guest: GuestInfo, paint: Painter): string[] {
     `${guest.driver} ${guest.hypervisorVersion ?? ''} ${guest.accelerator ?? ''}`.trim(),
     noteOf(guest, paint),
   ];
+}
+
+function bridges({ nics }: GuestInfo): string | undefined {
+  const names = nics.flatMap(({ bridge }) => bridge ?? []);
+  return names.length === 0 ? undefined : [...new Set(names)].join(',');
 }
 
 function noteOf(guest: GuestInfo, paint: Painter): string {

@@ -8,11 +8,10 @@ import type { Painter } from '../render/style.ts';
 import { healthText } from '../render/health.ts';
 import { renderTable } from '../render/table.ts';
 import type { Look } from '../render/table.ts';
-import { listLook, printNames, wantsNames } from '../lists.ts';
+import { listing, listLook, printNames, wantsNames, widened } from '../lists.ts';
 import type { hostsSpec } from '../specs.ts';
-import type { Run } from '../verb.ts';
 
-export const run: Run<typeof hostsSpec> = async (input, context) => {
+export const run = listing<typeof hostsSpec>(async (input, context) => {
   const { connection, flags, json } = input;
   const where = controllerNamed(flags.controller, connection, context.env);
   if (where !== undefined)
@@ -32,12 +31,17 @@ export const run: Run<typeof hostsSpec> = async (input, context) => {
   } finally {
     fleet.close();
   }
-};
+});
 
 function printHosts(context: Context, hosts: readonly HostEntry[], look: Look): void {
-  const head = ['HOST', 'STATUS', 'ADDRESS', 'GUESTS', 'IN/OUT', 'MEMORY FREE', 'CORES'];
-  head.push('HYPERVISORS');
-  const rows = hosts.map((host) => hostRow(host, look.paint));
+  const head = widened(
+    ['HOST', 'STATUS', 'ADDRESS', 'GUESTS', 'IN/OUT', 'MEMORY FREE', 'CORES', 'HYPERVISORS'],
+    ['PROCESSOR', 'VERSION'],
+    look,
+  );
+  const rows = hosts.map((host) =>
+    widened(hostRow(host, look.paint), [host.info?.processor.model, host.info?.version], look),
+  );
   withSites(
     head,
     rows,

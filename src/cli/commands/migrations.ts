@@ -1,6 +1,6 @@
 import type { MigrationSummary, Phase } from '../../protocol/public/migration.ts';
 import { isEnd } from '../../protocol/public/migration.ts';
-import { formatDuration } from '../../protocol/quantity.ts';
+import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
 import { printJson } from '../context.ts';
 import type { Context } from '../context.ts';
 import { incomplete } from '../agent-set.ts';
@@ -11,14 +11,13 @@ import { listMigrations } from '../fleet-migrations.ts';
 import type { Painter } from '../render/style.ts';
 import { renderTable } from '../render/table.ts';
 import type { Look } from '../render/table.ts';
-import { listLook, printNames, wantsNames } from '../lists.ts';
+import { listing, listLook, printNames, wantsNames, widened } from '../lists.ts';
 import type { migrationsSpec } from '../specs.ts';
-import type { Run } from '../verb.ts';
 
 /** As many as an agent answers at once; those that are filtered are of these. */
 const MOST = 1000;
 
-export const run: Run<typeof migrationsSpec> = async (input, context) => {
+export const run = listing<typeof migrationsSpec>(async (input, context) => {
   const where = controllerNamed(input.flags.controller, input.connection, context.env);
   if (where !== undefined) {
     await withController(where, input.connection, context.env, (api) =>
@@ -50,7 +49,7 @@ export const run: Run<typeof migrationsSpec> = async (input, context) => {
   } finally {
     fleet.close();
   }
-};
+});
 
 function printMigrations(
   context: Context,
@@ -64,8 +63,22 @@ function printMigrations(
   }
   context.out.write(
     renderTable(
-      ['ID', 'GUEST', 'FROM', 'TO', 'MODE', 'PHASE', 'STARTED', 'TOOK', 'NOTE'],
-      migrations.map((each) => row(each, look.paint)),
+      widened(
+        ['ID', 'GUEST', 'FROM', 'TO', 'MODE', 'PHASE', 'STARTED', 'TOOK', 'NOTE'],
+        ['DONE', 'SENT', 'TOLD BY'],
+        look,
+      ),
+      migrations.map((each) =>
+        widened(
+          row(each, look.paint),
+          [
+            `${Math.floor(each.percent)} %`,
+            each.sample && formatBytes(each.sample.transferredBytes),
+            each.side,
+          ],
+          look,
+        ),
+      ),
       look,
     ),
   );

@@ -10,6 +10,8 @@ export interface Look {
   readonly paint: Painter;
   /** The head is left out. */
   readonly isHeadless?: boolean;
+  /** Nothing is cut, and lists show further columns. */
+  readonly isWide?: boolean;
 }
 
 /**
@@ -25,7 +27,8 @@ export function renderTable(
   const full = head.map((title, column) =>
     Math.max(title.length, ...clean.map((row) => width(row[column] ?? ''))),
   );
-  const widths = look.isTerminal ? fitted(full, head, look.columns) : full;
+  const isCut = look.isTerminal && look.isWide !== true;
+  const widths = isCut ? fitted(full, head, look.columns) : full;
   const heads = look.isHeadless === true ? [] : [head.map((title) => look.paint.dim(title))];
   const lines = [...heads, ...clean].map((row) => {
     const cells = row.map((cell, column) => {
@@ -33,7 +36,7 @@ export function renderTable(
       return cut + pad(cut, widths[column] ?? 0);
     });
     const line = cells.join(' '.repeat(BETWEEN)).trimEnd();
-    return look.isTerminal ? truncate(line, look.columns) : line;
+    return isCut ? truncate(line, look.columns) : line;
   });
   return `${lines.join('\n')}\n`;
 }

@@ -1,0 +1,91 @@
+import { toGodwitError } from '../errors.ts';
+import { contextWith } from './context.ts';
+import type { Context, InterruptSignal } from './context.ts';
+import { printError } from './failure.ts';
+import { exitOfSignal } from './interrupts.ts';
+import { Screen } from './screen.ts';
+
+/** Between two looks. */
+const EACH_MS = 2000;
+
+/** What one look printed. */
+interface Look {
+  readonly out: string;
+  readonly err: string;
+}
+
+type List = (context: Context) => Promise<number | void>;
+
+/**
+ * Lists again and again until a signal comes, and prints what has changed: on a terminal in place, elsewhere as a further
+ * list or JSON value. The first look ends it where it fails; a later one only where trying again cannot help.
+ * Resolves to the exit code of the signal.
+ */
+export async function watchList(context: Context, json: boolean, list: List): Promise<number> {
+  const over = new AbortController();
+  let left: InterruptSignal | undefined;
+  const stop = context.onInterrupt((signal) => {
+    left = signal;
+    over.abort();
+  });
+  const ended = new Promise<undefined>((resolve) => {
+    over.signal.addEventListener('abort', () => resolve(undefined), { once: true });
+  });
+  const show = context.out.isTerminal && !json ? inPlace(context) : appending(context);
+  try {
+    for (let isFirst = true; ; isFirst = false) {
+      const looking = look(context, list, isFirst);
+      // A look that nobody waits for any more may fail.
+      looking.catch(() => undefined);
+      const found = await Promise.race([looking, ended]);
+      if (found !== undefined) {
+        show(found);
+        await context.clock.sleep(EACH_MS, over.signal).catch(() => undefined);
+      }
+      if (left !== undefined) return exitOfSignal(left);
+    }
+  } finally {
+    stop();
+  }
+}
+
+async function look(context: Context, list: List, isFirst: boolean): Promise<Look> {
+  const said = { out: '', err: '' };
+  const keep = (name: keyof Look): Context['out'] => ({
+    write: (text) => void (said[name] += text),
+    isTerminal: context[name].isTerminal,
+    columns: () => context[name].columns(),
+    rows: () => context[name].rows(),
+  });
+  const within = contextWith(context, { out: keep('out'), err: keep('err') });
+  try {
+    await list(within);
+  } catch (thrown) {
+    const error = toGodwitError(thrown);
+    if (isFirst || !error.retryable) throw error;
+    printError(within, error);
+  }
+  return said;
+}
+
+/** Each list that differs from the one before, and each message. */
+function appending({ out, err }: Context): (found: Look) => void {
+  let before: Look = { out: '', err: '' };
+  return (found) => {
+    if (found.out !== before.out) out.write(found.out);
+    if (found.err !== before.err) err.write(found.err);
+    before = found;
+  };
+}
+
+/** The newest list where the one before stood, as far as the terminal has rows. */
+function inPlace({ out }: Context): (found: Look) => void {
+  const screen = new Screen(out);
+  return (found) => {
+    const lines = `${found.out}${found.err}`.split('\n').slice(0, -1);
+    const most = Math.max(2, out.rows() - 1);
+    const isCut = lines.length > most;
+    const shown = isCut ? lines.slice(0, most - 1) : lines;
+    screen.draw(isCut ? [...shown, `… ${lines.length - shown.length} more lines`] : shown);
+  };
+}
