@@ -61,7 +61,8 @@ function tell(outcome: Outcome): void {
   const lines = [
     `${cases} cases, ${asks} requests in ${(tookMs / 1000).toFixed(1)} s`,
     `${seenCalls} calls of the attacked host that name a path`,
-    `agent: ${mib(before.rssBytes)} before, ${mib(after.rssBytes)} after; ` +
+    `agent: ${mib(before.rssBytes)} before, ${mib(after.rssBytes)} after, ` +
+      `${mib(before.keptRssBytes)} and ${mib(after.keptRssBytes)} of them once its garbage is collected; ` +
       `open files ${before.openFiles}, ${after.openFiles}; kept ${mib(before.diskBytes)}, ${mib(after.diskBytes)}`,
     ...violations.map(({ number, what }) => `VIOLATION case ${number ?? '?'}: ${what}`),
     `${violations.length} violations`,

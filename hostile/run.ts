@@ -81,7 +81,7 @@ async function runOn(
 ): Promise<Outcome> {
   const began = performance.now();
   const look = (): Promise<HostState> => stateOf(stage);
-  const [before, sizeBefore] = [await look(), hostSize(stage.world, TARGET, stage.agent)];
+  const [before, sizeBefore] = [await look(), await hostSize(stage.world, TARGET, stage.agent)];
   const tried: Tried[] = [];
   const violations: Violation[] = [];
   const attacker = stage.attacker(seed);
@@ -96,7 +96,7 @@ async function runOn(
     await attacker.end(END_MS);
   }
   const left = await settled(before, look, settleMs);
-  const after = hostSize(stage.world, TARGET, stage.agent);
+  const after = await hostSize(stage.world, TARGET, stage.agent);
   violations.push(
     ...left.map((what) => ({ what })),
     ...agentProblems(stage.agent, sizeBefore, after).map((what) => ({ what })),
@@ -115,10 +115,7 @@ async function runOn(
 }
 
 async function stateOf({ world, keeper }: Stage): Promise<HostState> {
-  const guests =
-    process.env['DRY'] !== undefined
-      ? {}
-      : await guestsState(world, TARGET, { calm: CALM, moved: MOVED });
+  const guests = await guestsState(world, TARGET, { calm: CALM, moved: MOVED });
   const theirs = await keeper.ask('status');
   return {
     ...(await hostState(world, TARGET)),

@@ -33,6 +33,7 @@ const KEEPER_MS = 4000;
 const AGENT = fileURLToPath(new URL('../src/bin/agent.ts', import.meta.url));
 const KEEPER = fileURLToPath(new URL('keeper-main.ts', import.meta.url));
 const ATTACKER = fileURLToPath(new URL('attacker-main.ts', import.meta.url));
+const COLLECTS = new URL('witness/collects.ts', import.meta.url).href;
 const HOOK = new URL('holes/hook.ts', import.meta.url).href;
 
 export interface Stage {
@@ -141,10 +142,14 @@ async function traced(
   const member = labHost(lab, TARGET);
   await stopAgent(lab, TARGET);
   const argv = [process.execPath, AGENT, '--config', member.configFile];
-  const holed = hole === undefined ? {} : { NODE_OPTIONS: `--import=${HOOK}`, GODWIT_HOLE: hole };
+  const hooks = hole === undefined ? [COLLECTS] : [COLLECTS, HOOK];
+  const hooked = {
+    NODE_OPTIONS: hooks.map((hook) => `--import=${hook}`).join(' '),
+    ...(hole === undefined ? {} : { GODWIT_HOLE: hole }),
+  };
   const started = await startDetached(inHost(lab, TARGET, [...TRACER, '-o', traceFile, ...argv]), {
     logFile: member.agentLog,
-    env: { ...labEnvironment(lab), ...holed },
+    env: { ...labEnvironment(lab), ...hooked },
   });
   await until('the traced agent to answer', 30_000, () =>
     world
