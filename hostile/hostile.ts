@@ -62,7 +62,8 @@ function tell(outcome: Outcome): void {
     `${cases} cases, ${asks} requests in ${(tookMs / 1000).toFixed(1)} s`,
     `${seenCalls} calls of the attacked host that name a path`,
     `agent: ${mib(before.rssBytes)} before, ${mib(after.rssBytes)} after, ` +
-      `${mib(before.keptRssBytes)} and ${mib(after.keptRssBytes)} of them once its garbage is collected; ` +
+      `${mib(before.keptRssBytes)} and ${mib(after.keptRssBytes)} of them once its garbage is collected, ` +
+      `${mib(before.inUseBytes)} and ${mib(after.inUseBytes)} in use by its objects; ` +
       `open files ${before.openFiles}, ${after.openFiles}; kept ${mib(before.diskBytes)}, ${mib(after.diskBytes)}`,
     ...violations.map(({ number, what }) => `VIOLATION case ${number ?? '?'}: ${what}`),
     `${violations.length} violations`,

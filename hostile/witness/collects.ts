@@ -13,6 +13,7 @@ if (process.argv[1]?.endsWith('/bin/agent.ts') === true) {
     const collect = runInNewContext('gc') as (how: object) => void;
     // What only buffers and finalisers held goes in a second pass; the last one gives memory back to the kernel.
     for (let pass = 0; pass < 3; pass += 1) collect({ type: 'major', flavor: 'last-resort' });
-    process.stderr.write(`${COLLECTED}\n`);
+    const { heapUsed, external } = process.memoryUsage();
+    process.stderr.write(`${COLLECTED}: ${heapUsed + external} bytes are in use\n`);
   });
 }

@@ -27,6 +27,8 @@ export interface HostSize {
   readonly rssBytes: number;
   /** The same once all garbage is collected. */
   readonly keptRssBytes: number;
+  /** Of these: what its objects and their buffers take. */
+  readonly inUseBytes: number;
   readonly openFiles: number;
   readonly threads: number;
   /** Below the host's state directory. */
@@ -78,30 +80,32 @@ export async function hostSize(
     return Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? 0);
   };
   const rssBytes = number('VmRSS') * 1024;
-  await collectGarbage(world, target, agent);
+  const inUseBytes = await collectGarbage(world, target, agent);
   return {
     rssBytes,
     keptRssBytes: number('VmRSS') * 1024,
+    inUseBytes,
     threads: number('Threads'),
     openFiles: readdirSync(`/proc/${agent.pid}/fd`).length,
     diskBytes: bytesBelow(labHost(world.lab, target).stateDir),
   };
 }
 
-/** Needs the agent that has collects.ts; returns at once where it has ended. */
+/** What is in use afterwards, bytes. Needs the agent that has collects.ts; 0 where it has ended. */
 async function collectGarbage(
   { lab }: World,
   target: string,
   agent: ProcessIdentity,
-): Promise<void> {
+): Promise<number> {
   const { agentLog } = labHost(lab, target);
-  const times = (): number => readFileSync(agentLog, 'utf8').split(COLLECTED).length;
-  const before = times();
-  if (!isAlive(agent)) return;
+  const said = (): string[] => readFileSync(agentLog, 'utf8').split(`${COLLECTED}: `).slice(1);
+  const before = said().length;
+  if (!isAlive(agent)) return 0;
   process.kill(agent.pid, 'SIGUSR2');
-  await until('the agent to collect its garbage', 30_000, () =>
-    Promise.resolve(times() > before || !isAlive(agent) || undefined),
+  await until('the agent to collect its garbage', 30_000, async () =>
+    said().length > before || !isAlive(agent) ? true : undefined,
   );
+  return Number.parseInt(said().at(-1) ?? '0', 10);
 }
 
 function bytesBelow(dir: string): number {
