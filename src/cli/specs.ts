@@ -10,7 +10,7 @@ const LIST = {
     short: 'o',
     choices: ['table', 'wide', 'json', 'yaml', 'name'],
     summary:
-      'a table, one with more columns and none cut, JSON as --json, the same as YAML, or names (ids of migrations) alone',
+      'a table; wide: with more columns, and none cut; JSON or YAML, as --json; names (ids of migrations) alone',
     preset: 'table',
   },
   watch: {

@@ -9,12 +9,13 @@ import { Screen } from './screen.ts';
 const EACH_MS = 2000;
 
 /** What one look printed. */
-interface Look {
+interface Printed {
   readonly out: string;
   readonly err: string;
 }
 
 type List = (context: Context) => Promise<number | void>;
+type Show = (found: Printed, before: Printed | undefined) => void;
 
 /**
  * Lists again and again until a signal comes, and prints what has changed: on a terminal in place, elsewhere as a further
@@ -33,13 +34,14 @@ export async function watchList(context: Context, json: boolean, list: List): Pr
   });
   const show = context.out.isTerminal && !json ? inPlace(context) : appending(context);
   try {
-    for (let isFirst = true; ; isFirst = false) {
-      const looking = look(context, list, isFirst);
+    for (let before: Printed | undefined; ;) {
+      const looking = look(context, list, before);
       // A look that nobody waits for any more may fail.
       looking.catch(() => undefined);
       const found = await Promise.race([looking, ended]);
       if (found !== undefined) {
-        show(found);
+        show(found, before);
+        before = found;
         await context.clock.sleep(EACH_MS, over.signal).catch(() => undefined);
       }
       if (left !== undefined) return exitOfSignal(left);
@@ -49,9 +51,10 @@ export async function watchList(context: Context, json: boolean, list: List): Pr
   }
 }
 
-async function look(context: Context, list: List, isFirst: boolean): Promise<Look> {
+/** A look that fails leaves the list as it was `before`, with the error. */
+async function look(context: Context, list: List, before: Printed | undefined): Promise<Printed> {
   const said = { out: '', err: '' };
-  const keep = (name: keyof Look): Context['out'] => ({
+  const keep = (name: keyof Printed): Context['out'] => ({
     write: (text) => void (said[name] += text),
     isTerminal: context[name].isTerminal,
     columns: () => context[name].columns(),
@@ -62,24 +65,23 @@ async function look(context: Context, list: List, isFirst: boolean): Promise<Loo
     await list(within);
   } catch (thrown) {
     const error = toGodwitError(thrown);
-    if (isFirst || !error.retryable) throw error;
+    if (before === undefined || !error.retryable) throw error;
     printError(within, error);
+    return { out: before.out, err: said.err };
   }
   return said;
 }
 
-/** Each list that differs from the one before, and each message. */
-function appending({ out, err }: Context): (found: Look) => void {
-  let before: Look = { out: '', err: '' };
-  return (found) => {
-    if (found.out !== before.out) out.write(found.out);
-    if (found.err !== before.err) err.write(found.err);
-    before = found;
+/** The list where it differs from the one before, and so the messages. */
+function appending({ out, err }: Context): Show {
+  return (found, before) => {
+    if (found.out !== before?.out) out.write(found.out);
+    if (found.err !== before?.err) err.write(found.err);
   };
 }
 
 /** The newest list where the one before stood, as far as the terminal has rows. */
-function inPlace({ out }: Context): (found: Look) => void {
+function inPlace({ out }: Context): Show {
   const screen = new Screen(out);
   return (found) => {
     const lines = `${found.out}${found.err}`.split('\n').slice(0, -1);

@@ -51,11 +51,19 @@ test('as JSON it is a value a line', async () => {
 });
 
 test('a host that cannot be reached for a while does not end it, and is said once', async () => {
-  const looks = [[web], UNREACHABLE, UNREACHABLE, [web, db], [db]];
+  const looks = [[web], UNREACHABLE, UNREACHABLE, [web], [web, db], [db]];
   const { exit, context } = await watched('guests -q -w', looks);
   assert.equal(exit, 130);
   assert.match(context.out.text, /^web1\n(web1\ndb\n)$/);
   assert.equal(context.err.text.match(/it rests/g)?.length, 1);
+});
+
+test('while a host cannot be reached, the list stays on the terminal, with the error below', async () => {
+  const { context } = await watched('guests -q -w', [[web], UNREACHABLE, [db]], { rows: 24 });
+  assert.ok(
+    context.out.text.startsWith('web1\n\r\u001b[1A\u001b[Jweb1\nerror: '),
+    context.out.text,
+  );
 });
 
 test('the first look that fails ends it, as the list itself would', async () => {
