@@ -49,7 +49,7 @@ export async function reachHost(fleet: AgentSet, host: string): Promise<Endpoint
 
 /** What a person may do to have another host's agent asked. */
 export function howToReach(host: string): string {
-  return `run this there, or give --profile (or GODWIT_PROFILE) with a certificate of yours, with which ${host} is asked.`;
+  return `run this there, or give a certificate of yours, with which ${host} is asked: --cert, --key and --ca, or a context that has one.`;
 }
 
 /** What hosts told, and the hosts that told nothing. */

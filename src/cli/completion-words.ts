@@ -6,7 +6,7 @@ import type { Flag, Spec, Verb, VerbGroup } from './verb.ts';
 export type Words =
   | { readonly kind: 'list'; readonly words: readonly string[] }
   /** Asked for when completing: names change. */
-  | { readonly kind: 'names'; readonly of: 'guest' | 'host' | 'migration' }
+  | { readonly kind: 'names'; readonly of: 'guest' | 'host' | 'migration' | 'context' }
   | { readonly kind: 'files' }
   | { readonly kind: 'nothing' };
 
@@ -62,6 +62,7 @@ function wordsOf(what: Pick<Flag, 'kind' | 'choices'>): Words {
     case 'guest':
     case 'host':
     case 'migration':
+    case 'context':
       return { kind: 'names', of: what.kind };
     case 'file':
       return { kind: 'files' };

@@ -8,6 +8,8 @@ import { didYouMean } from '../protocol/nearest.ts';
 import { client } from '../rpc/client.ts';
 import type { Transport } from '../rpc/transport.ts';
 import type { Endpoint, AgentSet } from './agent-set.ts';
+import { chosenContext } from './fleet-contexts.ts';
+import type { ChosenContext } from './fleet-contexts.ts';
 import { OWN_PLACES, ownSocket } from './own-agent.ts';
 import type { OwnPlaces } from './own-agent.ts';
 import type { ConnectionFlags } from './verb.ts';
@@ -22,9 +24,9 @@ interface Candidate {
 }
 
 /**
- * The agents to speak to, the first of these that is there: --agent, --lab or --host, GODWIT_AGENT,
- * GODWIT_LAB, this host's own agent, the lab called `lab`, the only lab that is up. An own agent that
- * does not answer is an error, so that nobody works on a lab's guests who meant this host's.
+ * The agents to speak to, the first of these that is there: --agent, --lab or --host, --context, GODWIT_AGENT,
+ * GODWIT_LAB, the context in use, this host's own agent, the lab called `lab`, the only lab that is up. An own agent
+ * that does not answer is an error, so that nobody works on a lab's guests who meant this host's.
  * Throws GODWIT_USAGE, GODWIT_LAB_UNKNOWN, GODWIT_HOST_UNKNOWN, GODWIT_CONFIG or GODWIT_UNREACHABLE.
  */
 export async function connect(
@@ -60,9 +62,9 @@ function credentialsFor(
   env: Env,
 ): ReturnType<typeof credentials> | undefined {
   if (transport === undefined) return undefined;
-  if (!('unix' in transport)) return credentials(flags, env);
-  const given = flags.profile ?? env['GODWIT_PROFILE'] ?? flags.cert;
-  return given === undefined || given === '' ? undefined : credentials(flags, env);
+  const folder = chosenContext(flags, env)?.certificates;
+  if (!('unix' in transport)) return credentials(flags, folder);
+  return (flags.cert ?? folder) === undefined ? undefined : credentials(flags, folder);
 }
 
 async function findCandidates(
@@ -70,12 +72,23 @@ async function findCandidates(
   env: Env,
   own: OwnPlaces,
 ): Promise<Candidate[]> {
-  if (flags.agent !== undefined) return [agentPlace(flags.agent, flags, env)];
-  if (flags.lab !== undefined || flags.host !== undefined) {
-    return labCandidates(flags.lab ?? env['GODWIT_LAB'] ?? DEFAULT_LAB, flags.host);
+  if (flags.agent !== undefined) return [agentPlace('--agent', flags.agent, flags, env)];
+  if (flags.lab !== undefined) return labCandidates(flags.lab, flags.host);
+  const chosen = chosenContext(flags, env);
+  const { isTyped = false } = chosen ?? {};
+  if (flags.host !== undefined) {
+    if (chosen !== undefined && isTyped && chosen.lab === undefined) throw lacks(chosen, 'lab');
+    const named = isTyped ? undefined : env['GODWIT_LAB'];
+    return labCandidates(named || (chosen?.lab ?? DEFAULT_LAB), flags.host);
   }
-  if (env['GODWIT_AGENT']) return [agentPlace(env['GODWIT_AGENT'], flags, env)];
-  if (env['GODWIT_LAB']) return labCandidates(env['GODWIT_LAB'], undefined);
+  if (!isTyped && env['GODWIT_AGENT'])
+    return [agentPlace('GODWIT_AGENT', env['GODWIT_AGENT'], flags, env)];
+  if (!isTyped && env['GODWIT_LAB']) return labCandidates(env['GODWIT_LAB'], undefined);
+  if (chosen?.agent !== undefined)
+    return [agentPlace(`the agent of the context ${chosen.name}`, chosen.agent, flags, env)];
+  if (chosen?.lab !== undefined) return labCandidates(chosen.lab, undefined);
+  // With a fleet's controller alone, nobody means whatever agent happens to be near.
+  if (chosen?.controller !== undefined) throw lacks(chosen, 'agent');
   const unix = ownSocket(own);
   if (unix !== undefined)
     return [{ label: 'this host', transport: { unix, peer: "this host's agent" } }];
@@ -130,11 +143,12 @@ function nobody(): Error {
   );
 }
 
-function agentPlace(where: string, flags: ConnectionFlags, env: Env): Candidate {
-  if (where.startsWith('https://')) return httpsPlace(where, flags, env);
+/** GODWIT_USAGE names `what` says where the agent is. */
+function agentPlace(what: string, where: string, flags: ConnectionFlags, env: Env): Candidate {
+  if (where.startsWith('https://')) return httpsPlace(what, where, flags, env);
   if (where.includes('://')) {
     throw usage(
-      `--agent cannot be ${where.slice(0, 80)}`,
+      `${what} cannot be ${where.slice(0, 80)}`,
       'Give https://host:port or the path of a unix socket.',
     );
   }
@@ -173,26 +187,34 @@ export function namedAgent(
   return { address: url.host, name: expectedName };
 }
 
-function httpsPlace(where: string, flags: ConnectionFlags, env: Env): Candidate {
-  const { address, name } = namedAgent(where);
-  const transport = { address, credentials: credentials(flags, env), expectedName: name };
-  return { label: name, transport };
+function httpsPlace(what: string, where: string, flags: ConnectionFlags, env: Env): Candidate {
+  const { address, name } = namedAgent(where, what);
+  const shown = credentials(flags, chosenContext(flags, env)?.certificates);
+  return { label: name, transport: { address, credentials: shown, expectedName: name } };
 }
 
-/** Files of a profile, by preference: those of a person, then those of a host. */
-const PROFILE_NAMES = ['operator', 'viewer', 'client', 'host'];
+/** A context that does not say what is needed. */
+function lacks({ name }: ChosenContext, what: 'agent' | 'lab'): Error {
+  const place = what === 'lab' ? '--lab NAME' : '--agent https://HOST:PORT';
+  return usage(
+    `the context ${name} names no ${what}`,
+    `Give ${place}, or have the context name it: \`godwit context set ${name} ${place}\`.`,
+  );
+}
 
-/** The files that the flags, the profile or the environment name, as texts. */
+/** Files of a folder of certificates, by preference: those of a person, then those of a host. */
+const OWN_NAMES = ['operator', 'viewer', 'client', 'host'];
+
+/** The files that the flags name or `folder` has, as texts. */
 export function credentials(
   flags: ConnectionFlags,
-  env: Env,
+  folder: string | undefined,
 ): { ca: string; cert: string; key: string } {
-  const folder = flags.profile ?? env['GODWIT_PROFILE'];
   const inFolder = (file: string): string | undefined => {
     const full = folder === undefined ? undefined : path.join(folder, file);
     return full !== undefined && existsSync(full) ? full : undefined;
   };
-  const own = PROFILE_NAMES.find((name) => inFolder(`${name}.crt`) !== undefined) ?? 'operator';
+  const own = OWN_NAMES.find((name) => inFolder(`${name}.crt`) !== undefined) ?? 'operator';
   const files = {
     ca: flags.ca ?? inFolder('ca.crt'),
     cert: flags.cert ?? inFolder(`${own}.crt`),
@@ -214,7 +236,7 @@ function read(
     const where = folder === undefined ? '' : ` (${folder} has none)`;
     throw usage(
       `an https:// agent needs --${what}${where}`,
-      'Give --cert, --key and --ca, or --profile (or GODWIT_PROFILE): a folder with ca.crt, operator.crt and operator.key, as `godwit pki issue` makes it.',
+      'Give --cert, --key and --ca, or use a context with the folder that `godwit pki issue` made: `godwit context set NAME --certificates DIR`.',
     );
   }
   try {

@@ -11,22 +11,29 @@ import type { Transport } from '../rpc/transport.ts';
 import { credentials, namedAgent } from './connect.ts';
 import { printJson } from './context.ts';
 import type { Context } from './context.ts';
+import { chosenContext } from './fleet-contexts.ts';
 import { labelsCell, listLook, printNames, wantsNames, widened } from './lists.ts';
 import type { Painter } from './render/style.ts';
 import { healthText, illText } from './render/health.ts';
 import { renderTable } from './render/table.ts';
 import type { ConnectionFlags } from './verb.ts';
 
-/** The address of a controller, where one is named: --controller, or GODWIT_CONTROLLER where no agent or lab is. */
+/**
+ * The address of a controller, where one is named: --controller; else, where no agent or lab is typed, that of --context,
+ * GODWIT_CONTROLLER, or that of the context in use where GODWIT_AGENT and GODWIT_LAB name nobody either.
+ */
 export function controllerNamed(
   flag: string | undefined,
-  { agent, lab, host }: ConnectionFlags,
+  flags: ConnectionFlags,
   env: Context['env'],
 ): string | undefined {
   if (flag !== undefined) return flag;
-  const isElsewhere = agent !== undefined || lab !== undefined || host !== undefined;
-  const named = env['GODWIT_CONTROLLER'];
-  return isElsewhere || named === '' ? undefined : named;
+  const { agent, lab, host, context } = flags;
+  if (agent !== undefined || lab !== undefined || host !== undefined) return undefined;
+  if (context !== undefined) return chosenContext(flags, env)?.controller;
+  if (env['GODWIT_CONTROLLER']) return env['GODWIT_CONTROLLER'];
+  if (env['GODWIT_AGENT'] || env['GODWIT_LAB']) return undefined;
+  return chosenContext(flags, env)?.controller;
 }
 
 /**
@@ -69,7 +76,7 @@ function notByToken(where: string, thrown: unknown): unknown {
 function transportTo(where: string, flags: ConnectionFlags, env: Context['env']): Transport {
   if (where.startsWith('https://')) {
     const { address, name } = namedAgent(where, '--controller');
-    const shown = credentials(flags, env);
+    const shown = credentials(flags, chosenContext(flags, env)?.certificates);
     return { address, credentials: shown, expectedName: name, expectedRole: 'controller' };
   }
   if (where.includes('://')) {

@@ -4,7 +4,7 @@ const VARIABLES: readonly (readonly [string, string])[] = [
   ['GODWIT_AGENT', 'as --agent'],
   ['GODWIT_CONTROLLER', 'as --controller, where no agent and no lab is named'],
   ['GODWIT_LAB', 'as --lab'],
-  ['GODWIT_PROFILE', 'as --profile'],
+  ['GODWIT_CONTEXT', 'as --context'],
   ['GODWIT_DEBUG=1', 'errors are printed with their causes'],
   ['NO_COLOR', 'no colour, whatever the terminal'],
   ['FORCE_COLOR', 'colour, also where it is no terminal'],

@@ -49,5 +49,5 @@ function severalHave(guest: string, hosts: readonly string[]): Error {
 
 /** How a person says which host's guest is meant. */
 function howToName(host: string): string {
-  return `To mean the guest of one host, run this there, or name that host's agent: --agent https://${host}:PORT with --profile, in a lab --host ${host}.`;
+  return `To mean the guest of one host, run this there, or name that host's agent: --agent https://${host}:PORT with a certificate, in a lab --host ${host}.`;
 }

@@ -17,6 +17,7 @@ import { planAnswer } from '../protocol/public/plan.ts';
 import { clearedList, leftover } from '../protocol/public/leftover.ts';
 import { hostName, migrationId } from '../protocol/names.ts';
 import { resolution, resolveAnswer, unasked } from '../protocol/public/resolve.ts';
+import { contextName, fleetContext } from './fleet-contexts.ts';
 
 const finding = z.object({
   name: z.string(),
@@ -68,6 +69,9 @@ export const JSON_SHAPES: Readonly<Record<string, z.ZodType>> = {
   placement: controllerContract.place.response,
   audit: controllerContract.audit.response,
   tokens: controllerContract.tokens.response,
+  contexts: z.object({
+    contexts: z.array(fleetContext.extend({ name: contextName, current: z.boolean() })),
+  }),
   newToken: controllerContract.createToken.response,
   managers: controllerContract.managers.response,
   manager: controllerContract.manager.response,

@@ -34,8 +34,8 @@ export const hostsSpec = spec({
   flags: { controller, ...LIST },
   examples: [
     'hosts',
-    'hosts --agent https://rack1:7443 --profile ~/.godwit',
-    'hosts --controller https://control:7444 --profile ~/.godwit',
+    'hosts --context prod',
+    'hosts --controller /var/lib/godwit-controller/controller.sock',
   ],
   usesAgent: true,
   json: 'hosts (with --controller: fleetHosts)',
@@ -253,7 +253,7 @@ export const completionSpec = spec({
   flags: {
     names: {
       kind: 'choice',
-      choices: ['guest', 'host', 'migration'],
+      choices: ['guest', 'host', 'migration', 'context'],
       summary: 'print the names that a word can be completed to',
       hidden: true,
     },

@@ -71,6 +71,16 @@ export const TABLE: readonly (Verb | VerbGroup)[] = [
     verbs: async () => (await import('./commands/pki.ts')).PKI_VERBS,
   },
   {
+    name: 'context',
+    summary: 'several fleets: where the agent or controller of each is, and your certificate there',
+    examples: [
+      'context set prod --agent https://rack1:7443 --certificates ~/.godwit',
+      'context use prod',
+      'context list',
+    ],
+    verbs: async () => (await import('./commands/context.ts')).CONTEXT_VERBS,
+  },
+  {
     name: 'token',
     summary: "who may what at a controller's web listener",
     examples: ['token create ann --role operator --expires 90d', 'token list'],

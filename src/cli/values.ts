@@ -25,6 +25,7 @@ export function readValue(name: string, what: Flag | Argument, text: string): st
     case 'host':
     case 'guest':
     case 'migration':
+    case 'context':
     case 'switch':
       return text;
   }

@@ -1,7 +1,7 @@
 import type { Context } from './context.ts';
 
 /** What a word on the command line stands for; completion and parsing go by it. */
-export type WordKind = 'text' | 'file' | 'host' | 'guest' | 'migration';
+export type WordKind = 'text' | 'file' | 'host' | 'guest' | 'migration' | 'context';
 export type NumberKind = 'count' | 'bytes' | 'rate' | 'duration';
 
 export interface Argument {
@@ -48,7 +48,7 @@ export interface Spec {
   readonly flags?: Readonly<Record<string, Flag>>;
   /** Command lines without the leading `godwit`. */
   readonly examples: readonly [string, ...string[]];
-  /** Speaks to an agent: gets --agent, --lab, --host and the certificate flags. */
+  /** Speaks to an agent: gets --agent, --lab, --host, --context and the certificate flags. */
   readonly usesAgent?: boolean;
   /** What --json prints, as a name in json-shapes.ts or in words; absent: the verb has no --json. */
   readonly json?: string;
@@ -82,7 +82,7 @@ export interface ConnectionFlags {
   readonly agent?: string | undefined;
   readonly lab?: string | undefined;
   readonly host?: string | undefined;
-  readonly profile?: string | undefined;
+  readonly context?: string | undefined;
   readonly cert?: string | undefined;
   readonly key?: string | undefined;
   readonly ca?: string | undefined;
@@ -144,10 +144,10 @@ export const CONNECTION_FLAGS = {
   },
   lab: { kind: 'text', value: 'name', summary: 'speak to the agents of this lab' },
   host: { kind: 'host', value: 'name', summary: 'in a lab: speak to the agent of this host' },
-  profile: {
-    kind: 'file',
-    value: 'dir',
-    summary: 'folder with ca.crt and a certificate and key for https://',
+  context: {
+    kind: 'context',
+    value: 'name',
+    summary: 'the fleet of this name, as `godwit context set` made it',
   },
   cert: { kind: 'file', value: 'file', summary: 'certificate (PEM) for https://' },
   key: { kind: 'file', value: 'file', summary: 'its private key (PEM)' },

@@ -5,9 +5,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { connect } from '../../src/cli/connect.ts';
+import { writeContexts } from '../../src/cli/fleet-contexts.ts';
+import type { FleetContext } from '../../src/cli/fleet-contexts.ts';
 import type { ConnectionFlags } from '../../src/cli/verb.ts';
 import { hasCode } from '../../src/errors.ts';
 import type { ErrorCode } from '../../src/errors.ts';
+import { certificatesOf } from './fake.ts';
 
 describe('connect', () => {
   let folder = '';
@@ -56,6 +59,53 @@ describe('connect', () => {
     fleet.close();
     return fleet.endpoints.map(({ label }) => label);
   }
+
+  /** The environment of somebody who has these contexts. */
+  function contexts(all: Record<string, FleetContext>, current?: string): Record<string, string> {
+    const own = path.join(folder, 'config');
+    writeContexts({ XDG_CONFIG_HOME: own }, { current, contexts: all });
+    return { XDG_CONFIG_HOME: own };
+  }
+
+  describe('with contexts', () => {
+    const rack = 'https://rack1:7443';
+    const both = (current?: string) =>
+      contexts(
+        {
+          prod: { agent: rack, certificates: folder },
+          try: { lab: 'demo' },
+          far: { controller: '/c' },
+        },
+        current,
+      );
+
+    test('goes to the agent or the lab of the one that is typed, named or in use', async () => {
+      assert.deepEqual(await labels({ context: 'prod' }, both()), ['rack1']);
+      assert.deepEqual(await labels({ context: 'try' }, both('prod')), ['a', 'b']);
+      assert.deepEqual(await labels({}, both('prod')), ['rack1']);
+      assert.deepEqual(await labels({}, { ...both('prod'), GODWIT_CONTEXT: 'try' }), ['a', 'b']);
+      assert.deepEqual(await labels({ context: 'try', host: 'b' }, both('prod')), ['b']);
+    });
+
+    test('counts what is typed before the environment, and that before the one in use', async () => {
+      const env = { ...both('prod'), GODWIT_LAB: 'demo' };
+      assert.deepEqual(await labels({}, env), ['a', 'b']);
+      assert.deepEqual(await labels({ context: 'prod' }, env), ['rack1']);
+      assert.deepEqual(await labels({ lab: 'demo', context: 'prod' }, both()), ['a', 'b']);
+      assert.deepEqual(await labels({ agent: socket }, both('prod')), [socket]);
+    });
+
+    test('asks nobody in the place of a fleet of which only the controller is known', async () => {
+      await refuses({ context: 'far' }, 'GODWIT_USAGE', /the context far names no agent/, both());
+      await refuses({}, 'GODWIT_USAGE', /the context far names no agent/, both('far'));
+      const host = { context: 'prod', host: 'b' };
+      await refuses(host, 'GODWIT_USAGE', /the context prod names no lab/, both());
+    });
+
+    test('names the nearest one where there is none of that name', async () => {
+      await refuses({ context: 'prd' }, 'GODWIT_USAGE', /Did you mean prod\?/, both());
+    });
+  });
 
   function refuses(
     flags: ConnectionFlags,
@@ -150,15 +200,13 @@ describe('connect', () => {
   });
 
   test('takes the name of a host from its address, or from before it', async () => {
-    const profile = { profile: folder };
-    assert.deepEqual(await labels({ ...profile, agent: 'https://rack1.example.net:7443' }), [
+    const shown = certificatesOf(folder);
+    assert.deepEqual(await labels({ ...shown, agent: 'https://rack1.example.net:7443' }), [
       'rack1',
     ]);
-    assert.deepEqual(await labels({ ...profile, agent: 'https://b@10.0.0.2:7443' }), ['b']);
-    assert.deepEqual(
-      await labels({ agent: 'https://b@[fd00::1]:7443' }, { GODWIT_PROFILE: folder }),
-      ['b'],
-    );
+    assert.deepEqual(await labels({ ...shown, agent: 'https://b@10.0.0.2:7443' }), ['b']);
+    const env = contexts({ fleet: { certificates: folder } }, 'fleet');
+    assert.deepEqual(await labels({ agent: 'https://b@[fd00::1]:7443' }, env), ['b']);
   });
 
   test('wants a name, a port and a certificate for https', async () => {
@@ -171,7 +219,7 @@ describe('connect', () => {
     await refuses({ agent: 'http://rack1:1' }, 'GODWIT_USAGE', /unix socket/);
     await refuses({ agent: 'https://rack1:7443' }, 'GODWIT_USAGE', /needs --ca/);
     const missing = path.join(folder, 'gone.crt');
-    const flags = { agent: 'https://rack1:7443', profile: folder, cert: missing };
+    const flags = { agent: 'https://rack1:7443', ...certificatesOf(folder), cert: missing };
     await refuses(flags, 'GODWIT_CONFIG', /gone\.crt: cannot be read \(ENOENT\)/);
   });
 });

@@ -1,3 +1,4 @@
+import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { godwitError } from '../../src/errors.ts';
 import type { Context, InterruptSignal, Output } from '../../src/cli/context.ts';
@@ -99,6 +100,15 @@ export function godwit(
     table,
     context,
   );
+}
+
+/** The flags of the certificate in a folder, as `godwit pki issue` makes it. */
+export function certificatesOf(folder: string, role = 'operator') {
+  return {
+    ca: path.join(folder, 'ca.crt'),
+    cert: path.join(folder, `${role}.crt`),
+    key: path.join(folder, `${role}.key`),
+  };
 }
 
 /** An agent that knows these calls only; any other fails the test by its name. */

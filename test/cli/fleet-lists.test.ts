@@ -7,7 +7,7 @@ import { fleet, guest } from '../agent/parties.ts';
 import { controllerOf } from '../controller/parties.ts';
 import { tempDir } from '../rpc/parties.ts';
 import { until } from '../until.ts';
-import { FakeContext, godwit } from './fake.ts';
+import { certificatesOf, FakeContext, godwit } from './fake.ts';
 
 async function run(words: readonly string[], env: Record<string, string> = {}) {
   const context = new FakeContext();
@@ -41,29 +41,27 @@ test('hosts and guests of a whole fleet are listed by a controller, over its soc
     guests.map((each) => [each.name, each.host]),
     [['web1', 'a']],
   );
-  const profile = tempDir(t);
-  storeCredentials(profile, await certificate('ann', 'viewer'), 'viewer');
+  const folder = tempDir(t);
+  storeCredentials(folder, await certificate('ann', 'viewer'), 'viewer');
+  const shown = Object.entries(certificatesOf(folder, 'viewer')).flatMap(([flag, file]) => [
+    `--${flag}`,
+    file,
+  ]);
   const https = `https://control@${controller.address}`;
-  const far = await run(['guests', '--on', 'a', '-q', '--controller', https, '--profile', profile]);
+  const far = await run(['guests', '--on', 'a', '-q', '--controller', https, ...shown]);
   assert.equal(far.out, 'web1\n', far.err);
   const fresh = await run(['guests', '--fresh', ...where]);
   assert.match(fresh.err, /--fresh asks agents/);
   const strange = await run(['guests', '--on', 'zz', ...where]);
   assert.match(strange.err, /GODWIT_HOST_UNKNOWN|no host is called zz/);
   // Its web listener is for tokens, whatever certificate it shows.
-  const web = await run([
-    'hosts',
-    '--profile',
-    profile,
-    '--controller',
-    `https://control@${controller.web}`,
-  ]);
+  const web = await run(['hosts', ...shown, '--controller', `https://control@${controller.web}`]);
   assert.equal(web.exit, 2, web.out);
   assert.match(web.err, /is the controller’s web listener/);
   assert.match(web.err, /`address`/);
   // A host’s agent is no controller.
   const agent = `https://a@${a.agent.address}`;
-  const wrong = await run(['hosts', '--controller', agent, '--profile', profile]);
+  const wrong = await run(['hosts', '--controller', agent, ...shown]);
   assert.notEqual(wrong.exit, 0);
 });
 
@@ -99,10 +97,14 @@ test('a web listener with a certificate of its own is told apart from an attacke
   const [certFile, keyFile] = [path.join(own, 'host.crt'), path.join(own, 'host.key')];
   const web = { address: '127.0.0.1:0', certFile, keyFile };
   const { controller } = await controllerOf(t, caDir, { web });
-  const profile = tempDir(t);
-  storeCredentials(profile, await certificate('ann', 'viewer'), 'viewer');
+  const folder = tempDir(t);
+  storeCredentials(folder, await certificate('ann', 'viewer'), 'viewer');
+  const shown = Object.entries(certificatesOf(folder, 'viewer')).flatMap(([flag, file]) => [
+    `--${flag}`,
+    file,
+  ]);
   const where = ['--controller', `https://control@${controller.web}`];
-  const { exit, err } = await run(['hosts', ...where, '--profile', profile]);
+  const { exit, err } = await run(['hosts', ...where, ...shown]);
   assert.equal(exit, 9, err);
   assert.match(err, /showed no certificate that this host trusts/);
   assert.match(err, /web listener.*`address`/s);

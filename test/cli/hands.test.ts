@@ -63,7 +63,7 @@ describe('words of other tools', () => {
     for (const name of [
       'GODWIT_AGENT',
       'GODWIT_LAB',
-      'GODWIT_PROFILE',
+      'GODWIT_CONTEXT',
       'GODWIT_DEBUG',
       'NO_COLOR',
       'LANG',

@@ -58,7 +58,7 @@ describe('whoever acts on a guest that the asked host does not have', () => {
     await assert.rejects(run(), {
       code: 'GODWIT_INCOMPLETE',
       message: /search for web, which b has, is incomplete: no answer from a \(/,
-      hint: /--agent https:\/\/b:PORT with --profile, in a lab --host b\./,
+      hint: /--agent https:\/\/b:PORT with a certificate, in a lab --host b\./,
     });
     assert.deepEqual(acted, []);
   });

@@ -17,11 +17,11 @@ import type { Listening } from '../../src/rpc/listen.ts';
 import { serve } from '../../src/rpc/server.ts';
 import type { Handlers } from '../../src/rpc/server.ts';
 import { readCredentials } from '../../src/rpc/tls.ts';
-import { guest, host, ID } from './fake.ts';
+import { certificatesOf, guest, host, ID } from './fake.ts';
 
 describe('agents on other machines', () => {
   let folder = '';
-  let profile = '';
+  let certificates = '';
   const agents = new Map<string, Listening>();
   const fleets: AgentSet[] = [];
 
@@ -30,7 +30,7 @@ describe('agents on other machines', () => {
     const hosts = ['a', 'b'].map((name) => {
       return { name, pkiDir: path.join(folder, name), addresses: ['127.0.0.1'] };
     });
-    profile = (await issueLabPki(folder, hosts)).operatorDir;
+    certificates = (await issueLabPki(folder, hosts)).operatorDir;
     for (const { name, pkiDir } of hosts) {
       const handlers: Partial<Handlers<typeof agentContract>> = {
         guest: ({ params }) => {
@@ -67,12 +67,12 @@ describe('agents on other machines', () => {
 
   async function reach(name: string, at: string): Promise<AgentSet> {
     const agent = `https://${name}@${agents.get(at)?.address}`;
-    const fleet = await connect({ agent, profile }, {});
+    const fleet = await connect({ agent, ...certificatesOf(certificates) }, {});
     fleets.push(fleet);
     return fleet;
   }
 
-  test('are asked with the certificate of a profile', async () => {
+  test('are asked with a certificate', async () => {
     const fleet = await reach('a', 'a');
     assert.equal((await fleet.endpoints[0].api.hosts()).hosts.length, 2);
   });

@@ -201,7 +201,7 @@ describe('godwit migrate', () => {
     const guests = async (): Promise<{ guests: GuestInfo[] }> => ({ guests: [guest('web1', 'c')] });
     const { context } = world({ more: { migrate: unknown, guest: unknown, guests } });
     assert.equal(await godwit(context, 'migrate web1 --to b'), 3);
-    assert.match(context.err.text, /It is on c: run this there, or give --profile/);
+    assert.match(context.err.text, /It is on c: run this there, or give a certificate of yours/);
   });
 
   test('goes on watching over an agent that is restarted', async () => {

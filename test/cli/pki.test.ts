@@ -77,7 +77,7 @@ test('a person is told an address of an agent that works: with the host’s own 
     '--out',
     out,
   );
-  assert.match(issued.out, /--agent https:\/\/NAME@HOST:PORT --profile/);
+  assert.match(issued.out, /--agent https:\/\/NAME@HOST:PORT --certificates/);
 });
 
 test('a name that the CA does not know is neither revoked nor removed, unless that is meant', async (t) => {

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { writeContexts } from '../../src/cli/fleet-contexts.ts';
 import { startAgent, stopAgent } from '../../src/lab/agents.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { JSON_SHAPES } from '../../src/cli/json-shapes.ts';
@@ -67,7 +68,7 @@ describe('what the command line says', () => {
   test('goes to the host that runs a guest, with the certificate of who asks and with no other', async () => {
     const without = await onHost('a', {}, 'migrate', 'web1', '--to', 'a', '--detach');
     assert.equal(without.exit, 3, without.out + without.err);
-    assert.match(without.err, /hint: It is on c: run this there, or give --profile/);
+    assert.match(without.err, /hint: It is on c: run this there, or give a certificate of yours/);
     const moved = await onHost('a', operator(), 'migrate', 'web1', '--to', 'a');
     assert.equal(moved.exit, 0, moved.out + moved.err);
     assert.match(moved.out, /web1 moved from c to a/);
@@ -196,7 +197,13 @@ describe('what the command line says', () => {
     }
   });
 
-  const operator = () => ({ GODWIT_PROFILE: path.join(world.lab.dir, 'operator') });
+  /** Who has the operator's certificate in a context. */
+  const operator = () => {
+    const own = path.join(world.lab.dir, 'config');
+    const contexts = { me: { certificates: path.join(world.lab.dir, 'operator') } };
+    writeContexts({ XDG_CONFIG_HOME: own }, { current: 'me', contexts });
+    return { XDG_CONFIG_HOME: own };
+  };
 
   /** The command line as somebody on that host runs it, who has its agent's socket. */
   async function onHost(host: string, env: Readonly<Record<string, string>>, ...args: string[]) {

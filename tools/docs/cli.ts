@@ -106,26 +106,48 @@ The first of these that is given or there:
 
 1. \`--agent\`: the path of a unix socket, or \`https://host:port\`. The agent must show a certificate
    for the host's name, which is taken from the address; where that is a number, write
-   \`https://NAME@10.0.0.2:7443\`. It wants a certificate: \`--cert\`, \`--key\` and \`--ca\`, or \`--profile\`
-   (or \`GODWIT_PROFILE\`), a folder with \`ca.crt\`, \`operator.crt\` and \`operator.key\`.
+   \`https://NAME@10.0.0.2:7443\`. It wants a certificate: \`--cert\`, \`--key\` and \`--ca\`, or
+   the folder of a [context](#contexts).
 2. \`--lab NAME\`, with \`--host\` to ask one host's agent only.
-3. \`GODWIT_AGENT\`, as \`--agent\`; \`GODWIT_LAB\`, as \`--lab\`.
-4. The agent of this host: at \`agent.sock\` in the \`stateDir\` of /etc/godwit/agent.json; on a host without
+3. The agent or the lab of \`--context NAME\`.
+4. \`GODWIT_AGENT\`, as \`--agent\`; \`GODWIT_LAB\`, as \`--lab\`.
+5. The agent or the lab of the context in use: \`GODWIT_CONTEXT\`, or what \`godwit context use\` chose. Where it
+   names a controller alone, it is an error.
+6. The agent of this host: at \`agent.sock\` in the \`stateDir\` of /etc/godwit/agent.json; on a host without
    that file at /run/godwit/agent.sock or /var/lib/godwit/agent.sock. Where there is such a file or socket
    and nobody answers, it is an error: no lab is taken in its place.
-5. The lab called \`lab\`, when it is up.
-6. The only lab that is up.
+7. The lab called \`lab\`, when it is up.
+8. The only lab that is up.
 
 In a lab all agents are at hand: a guest or a migration is looked for on each of them.
 
 An agent knows of the guests and migrations of its peers. What is to be done with a guest of another host is
-asked of that host's agent, with your own certificate: the one of \`--profile\` (or \`GODWIT_PROFILE\`), also where
+asked of that host's agent, with your own certificate: the one of \`--cert\` or of the context, also where
 the first agent is asked over its unix socket. No agent does it for you with its own. A guest that moves is listed
 once, under the host that runs it, with both hosts.
 
+## Contexts
+
+Who works with several fleets gives each a name:
+
+\`\`\`
+godwit context set prod --agent https://rack1:7443 --certificates ~/.godwit
+godwit context set prod --controller https://control:7444
+godwit context set try --lab lab
+godwit context use prod
+godwit guests
+godwit guests --context try
+\`\`\`
+
+They lie in \`godwit/contexts.json\` below \`XDG_CONFIG_HOME\` (else \`~/.config\`), which holds places and no secret.
+The folder of \`--certificates\` has \`ca.crt\` and, of these pairs, the first that is there: \`operator\`, \`viewer\`,
+\`client\`, \`host\` with \`.crt\` and \`.key\`; \`godwit pki issue\` makes it. A context with certificates alone is for
+whoever works at a host's own agent: other hosts are asked with them. What is typed counts more than the environment,
+and the environment more than the context in use.
+
 | variable | |
 | --- | --- |
-| \`GODWIT_AGENT\`, \`GODWIT_LAB\`, \`GODWIT_PROFILE\` | see above |
+| \`GODWIT_AGENT\`, \`GODWIT_LAB\`, \`GODWIT_CONTEXT\` | see above |
 | \`GODWIT_CONTROLLER\` | as \`--controller\` of \`hosts\` and \`guests\`, where no agent and no lab is named |
 | \`GODWIT_DEBUG=1\` | errors are printed with their causes |
 | \`NO_COLOR\` | no colour, whatever the terminal |

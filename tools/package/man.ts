@@ -48,8 +48,8 @@ says the same.
 .SH VERBS
 ${verbs.join('')}.SH ENVIRONMENT
 .TP
-.BR GODWIT_AGENT ", " GODWIT_LAB ", " GODWIT_PROFILE
-The agent to speak to, the lab, and the folder with the certificate.
+.BR GODWIT_AGENT ", " GODWIT_LAB ", " GODWIT_CONTEXT
+The agent to speak to, the lab, and the context (godwit\\-context).
 .TP
 .B GODWIT_DEBUG=1
 Errors are printed with their causes.

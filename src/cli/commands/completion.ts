@@ -3,6 +3,7 @@ import { godwitError } from '../../errors.ts';
 import { guestName, hostName, migrationId } from '../../protocol/names.ts';
 import { completables } from '../completion-words.ts';
 import type { Context } from '../context.ts';
+import { contextName, readContexts } from '../fleet-contexts.ts';
 import { askAny } from '../agent-set.ts';
 import { allGuests } from '../fleet-guests.ts';
 import { listMigrations } from '../fleet-migrations.ts';
@@ -14,6 +15,13 @@ import type { Run } from '../verb.ts';
 /** A shell waits for this while the user's cursor stands still. */
 const NAMES_DEADLINE_MS = 1000;
 const MAX_NAMES = 500;
+const SAFE = {
+  guest: guestName,
+  host: hostName,
+  migration: migrationId,
+  context: contextName,
+};
+type NameKind = keyof typeof SAFE;
 
 export const run: Run<typeof completionSpec> = async (input, context) => {
   const { names } = input.flags;
@@ -35,13 +43,17 @@ export const run: Run<typeof completionSpec> = async (input, context) => {
 };
 
 /** Names, one a line. Says nothing when nobody answers in time: this runs while somebody types. */
-async function printNames(context: Context, kind: 'guest' | 'host' | 'migration'): Promise<void> {
+async function printNames(context: Context, kind: NameKind): Promise<void> {
   let fleet: AgentSet | undefined;
   try {
     await withDeadline('the list of names', NAMES_DEADLINE_MS, undefined, async () => {
-      fleet = await context.connect({});
-      const found = await lookUp(fleet, kind);
-      const safe = { guest: guestName, host: hostName, migration: migrationId }[kind];
+      let found: string[];
+      if (kind === 'context') found = Object.keys(readContexts(context.env).contexts);
+      else {
+        fleet = await context.connect({});
+        found = await lookUp(fleet, kind);
+      }
+      const safe = SAFE[kind];
       // The shell splits and expands what it is given: only well-formed names may reach it.
       const names = found.filter((name) => safe.safeParse(name).success).slice(0, MAX_NAMES);
       context.out.write(names.map((name) => `${name}\n`).join(''));
@@ -53,7 +65,7 @@ async function printNames(context: Context, kind: 'guest' | 'host' | 'migration'
   }
 }
 
-async function lookUp(fleet: AgentSet, kind: 'guest' | 'host' | 'migration'): Promise<string[]> {
+async function lookUp(fleet: AgentSet, kind: Exclude<NameKind, 'context'>): Promise<string[]> {
   switch (kind) {
     case 'guest': {
       const { items } = await allGuests(fleet);

@@ -8,6 +8,7 @@ import { hostName } from '../../protocol/names.ts';
 import { namedAgent } from '../connect.ts';
 import { printJson } from '../context.ts';
 import type { Context } from '../context.ts';
+import { chosenContext } from '../fleet-contexts.ts';
 import { listedAddresses } from '../setup/addresses.ts';
 import type { Input, Run } from '../verb.ts';
 import type { pkiInitSpec, pkiIssueSpec, pkiRenewSpec } from './pki.ts';
@@ -33,9 +34,10 @@ export const issueOne: Run<typeof pkiIssueSpec> = async (input, context) => {
 };
 
 export const renew: Run<typeof pkiRenewSpec> = async (input, context) => {
-  const { at, dir = context.env['GODWIT_PROFILE'] } = input.flags;
+  const { at, dir = chosenContext({}, context.env)?.certificates } = input.flags;
   if (at === undefined) throw renewUsage('--at is missing: the agent that holds the CA');
-  if (dir === undefined) throw renewUsage('--dir is missing, and GODWIT_PROFILE is not set');
+  if (dir === undefined)
+    throw renewUsage('--dir is missing, and no context that has certificates is in use');
   const directory = path.resolve(dir);
   const renewed = await renewPerson(directory, namedAgent(at));
   if (input.json) {
@@ -80,7 +82,7 @@ async function writeFiles(input: IssueInput, context: Context): Promise<void> {
     const where =
       role === 'agent' || isProgram(role)
         ? `Next: bring the directory to ${name}, as its ${role}'s \`pkiDir\`.`
-        : `Next: godwit hosts --agent https://NAME@HOST:PORT --profile ${directory}`;
+        : `Next: godwit context set FLEET --agent https://NAME@HOST:PORT --certificates ${directory}`;
     context.out.write(`${files.join(', ')} are in ${directory}.\n${where}\n`);
   }
 }

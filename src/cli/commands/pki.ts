@@ -82,7 +82,8 @@ export const pkiRenewSpec = spec({
     dir: {
       kind: 'file',
       value: 'directory',
-      summary: 'the folder with ca.crt, operator.crt and operator.key (default: GODWIT_PROFILE)',
+      summary:
+        'the folder with ca.crt, operator.crt and operator.key (default: those of the context in use)',
     },
   },
   examples: ['pki renew --at https://a.example:7443 --dir ~/.godwit'],
