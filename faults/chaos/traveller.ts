@@ -3,6 +3,7 @@ import { systemClock } from '../../src/clock.ts';
 import { toGodwitError } from '../../src/errors.ts';
 import { openProbe } from '../../src/lab/probe/probe.ts';
 import type { Probe } from '../../src/lab/probe/probe.ts';
+import { isEnd } from '../../src/protocol/public/migration.ts';
 import { MODES } from '../cell.ts';
 import type { Mode } from '../cell.ts';
 import type { Stage } from '../stage.ts';
@@ -58,6 +59,7 @@ export async function travel(given: Travel): Promise<Journey> {
         violations.push(...(await lookAt(given, witness, probe)));
       }
     }
+    if (!(await isAtRest(given))) violations.push(`${guest}: a migration did not end`);
     violations.push(...(await lookAt(given, witness, probe)));
     const [host] = witness.runningOn();
     if (host !== undefined) stage.guests.set(guest, host);
@@ -83,7 +85,8 @@ async function moveOnce({ stage, guest, next, say }: Travel, witness: Witness): 
   try {
     ({ id } = await stage.agent(from).migrate({ body }, { deadlineMs: 20_000 }));
   } catch (thrown) {
-    say(`${guest} ${from} -> ${to} refused: ${toGodwitError(thrown).code}`);
+    const { code, message } = toGodwitError(thrown);
+    say(`${guest} ${from} -> ${to} refused: ${code}: ${message}`);
     await systemClock.sleep(500);
     return 'refused';
   }
@@ -104,6 +107,26 @@ async function moveOnce({ stage, guest, next, say }: Travel, witness: Witness): 
   }
   say(`${guest} ${id} did not end`);
   return 'unended';
+}
+
+/**
+ * Whether none of its migrations goes on, once that is so. An agent that dies right after it took an order does not say
+ * so: who gave it counts it as refused, and it goes on all the same.
+ */
+async function isAtRest({ stage, guest }: Travel): Promise<boolean> {
+  const start = systemClock.monotonicMs();
+  while (systemClock.monotonicMs() - start < MOVE_MS) {
+    const each = stage.lab.hosts.map(async (host) => {
+      const query = { scope: 'local' as const };
+      const answer = await stage.agent(host).migrations({ query }, { deadlineMs: 5000 });
+      return answer.migrations.some((one) => one.guest === guest && !isEnd(one.phase));
+    });
+    // A host that does not answer may have one.
+    const found = await Promise.all(each).catch(() => [true]);
+    if (!found.includes(true)) return true;
+    await systemClock.sleep(POLL_MS);
+  }
+  return false;
 }
 
 /** The host on which it runs, once it does. */
