@@ -86,6 +86,8 @@ export class Outgoing {
     } catch (thrown) {
       // Where no record was written nothing has begun, and the caller hears why.
       if (!store.begun(id)) store.drop(id);
+      // A mover that died after its first record has begun it, and the supervisor has another go on.
+      else if (store.unreadable(id) === undefined) return id;
       throw thrown;
     }
     return id;

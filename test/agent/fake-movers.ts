@@ -30,6 +30,8 @@ export class FakeMovers implements MoverProcesses {
   readonly #movers = new Map<string, FakeMover>();
   /** Thrown by the next start, once. */
   failNext: Error | undefined;
+  /** The next one dies once it has written its first record, before it says that it serves. */
+  dieNext = false;
 
   async start(migration: Migration, onExit: () => void): Promise<MoverState> {
     this.started.push(migration.id);
@@ -41,6 +43,11 @@ export class FakeMovers implements MoverProcesses {
         ? await openFakeSource(migration, onExit, (event) => this.#record(migration.id, event))
         : await openFakeDestination(migration, onExit);
     this.#movers.set(migration.id, mover);
+    if (this.dieNext) {
+      this.dieNext = false;
+      await this.end(migration.id);
+      throw new Error('it said nothing');
+    }
     return mover.state;
   }
 

@@ -15,6 +15,7 @@ import { textOf } from '../host/journals.ts';
 import { journalFile, moverRequest } from '../../src/protocol/mover/request.ts';
 import { settle } from '../migration/direct/drive.ts';
 import { World } from '../migration/direct/world.ts';
+import { until } from '../until.ts';
 import { fleet, guest } from './parties.ts';
 
 const peers = { b: { address: '127.0.0.1:1' }, bravo: { address: '127.0.0.1:2' } };
@@ -175,6 +176,17 @@ test('a mover that does not start leaves nothing, and the caller hears why', asy
   await assert.rejects(started, { message: 'no memory for a mover' });
   assert.deepEqual((await a.api.migrations()).migrations, []);
   await started();
+});
+
+test('a migration whose first mover dies right after its first record goes on, and is not refused', async (t) => {
+  const { host } = await fleet(t);
+  const a = await host('a', { guests: () => [guest('web1')], peers });
+  a.movers.dieNext = true;
+  const { id } = await a.api.migrate({ body: { guest: 'web1', to: 'b' } });
+  await until('another mover', 10_000, async () =>
+    a.movers.started.length > 1 ? true : undefined,
+  );
+  assert.deepEqual(a.movers.started, [id, id]);
 });
 
 test('a guest that begins to do something else while it is looked for is not migrated', async (t) => {
