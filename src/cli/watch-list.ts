@@ -3,6 +3,7 @@ import { contextWith } from './context.ts';
 import type { Context, InterruptSignal } from './context.ts';
 import { printError } from './failure.ts';
 import { exitOfSignal } from './interrupts.ts';
+import { width } from './render/style.ts';
 import { Screen } from './screen.ts';
 
 /** Between two looks. */
@@ -80,14 +81,22 @@ function appending({ out, err }: Context): Show {
   };
 }
 
+/** For each line how many rows of the terminal it and those before it take: what is longer than a row is wrapped. */
+function lastRows(lines: readonly string[], columns: number): number[] {
+  let rows = 0;
+  return lines.map((line) => (rows += Math.max(1, Math.ceil(width(line) / columns))));
+}
+
 /** The newest list where the one before stood, as far as the terminal has rows. */
 function inPlace({ out }: Context): Show {
   const screen = new Screen(out);
   return (found) => {
     const lines = `${found.out}${found.err}`.split('\n').slice(0, -1);
     const most = Math.max(2, out.rows() - 1);
-    const isCut = lines.length > most;
-    const shown = isCut ? lines.slice(0, most - 1) : lines;
-    screen.draw(isCut ? [...shown, `… ${lines.length - shown.length} more lines`] : shown);
+    const columns = Math.max(1, out.columns());
+    const ends = lastRows(lines, columns);
+    if ((ends.at(-1) ?? 0) <= most) return screen.draw(lines);
+    const shown = ends.filter((row) => row < most).length;
+    screen.draw([...lines.slice(0, shown), `… ${lines.length - shown} more lines`]);
   };
 }

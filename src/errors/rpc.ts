@@ -75,7 +75,7 @@ export const rpcErrors = {
   ),
   GODWIT_OVERLOADED: row(
     '{what} is at its limit of {limit}',
-    'Wait for running work to end, or raise the limit in the agent’s configuration.',
+    'Wait until some of that has ended, and try again.',
     true,
     8,
     429,

@@ -77,3 +77,11 @@ test('on a terminal the newest list stands where the one before stood, as far as
   const { context } = await watched('guests -q -w', [many, [db], []], { rows: 6 });
   assert.equal(context.out.text, 'g0\ng1\ng2\ng3\n… 26 more lines\n' + '\r\u001b[5A\u001b[Jdb\n');
 });
+
+test('a line that the terminal wraps takes as many of its rows as it is wide', async () => {
+  const long = (at: number): string => `${at}`.repeat(100);
+  const many = Array.from({ length: 9 }, (_, at) => guest(long(at), 'a'));
+  const { context } = await watched('guests -q -w', [many, [db], []], { rows: 6 });
+  const first = `${long(0)}\n${long(1)}\n… 7 more lines\n`;
+  assert.equal(context.out.text, `${first}\r\u001b[5A\u001b[Jdb\n`);
+});

@@ -56,10 +56,13 @@ export class ManagerBook {
       if (names.some((each) => each.name === name))
         throw godwitError('GODWIT_MANAGER_TAKEN', { name });
       if (names.length >= MOST_MANAGERS)
-        throw godwitError('GODWIT_OVERLOADED', {
-          what: 'the list of managers',
-          limit: MOST_MANAGERS,
-        });
+        throw godwitError(
+          'GODWIT_OVERLOADED',
+          { what: 'the list of managers', limit: MOST_MANAGERS },
+          {
+            hint: 'Remove some that are not used: `godwit manager list`, `godwit manager remove NAME`.',
+          },
+        );
       const made = { created_at: nowMs, created_by: by };
       await db
         .insertInto('managers')

@@ -56,7 +56,13 @@ export class Tokens {
         .select(({ fn }) => fn.countAll<number | bigint | string>().as('count'))
         .executeTakeFirstOrThrow();
       if (Number(count) >= MOST_TOKENS)
-        throw godwitError('GODWIT_OVERLOADED', { what: 'the list of tokens', limit: MOST_TOKENS });
+        throw godwitError(
+          'GODWIT_OVERLOADED',
+          { what: 'the list of tokens', limit: MOST_TOKENS },
+          {
+            hint: 'Revoke some that nobody uses: `godwit token list`, `godwit token revoke NAME`.',
+          },
+        );
       const row = await db
         .insertInto('tokens')
         .values({

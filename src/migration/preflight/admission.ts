@@ -39,7 +39,8 @@ export function judgeIncoming(facts: AdmissionFacts): Finding[] {
   const { host, from, coming, limit, comingFromOne, limitOfOne, held, heldLimit } = facts;
   if (coming >= limit) {
     const what = `${host}, in migrations to it at once,`;
-    return [refuses(godwitError('GODWIT_OVERLOADED', { what, limit }))];
+    const hint = `Wait for some of them to end, or raise \`limits.migrationsIn\` of ${host}.`;
+    return [refuses(godwitError('GODWIT_OVERLOADED', { what, limit }, { hint }))];
   }
   if (held.length >= heldLimit) {
     const what = `${host}, in held migrations from ${from},`;

@@ -62,5 +62,6 @@ export interface OutgoingFacts {
 export function judgeOutgoing({ host, running, limit }: OutgoingFacts): Finding[] {
   if (running < limit) return [passes(`${running} of ${limit} leave ${host} now`)];
   const what = `${host}, in migrations from it at once,`;
-  return [refuses(godwitError('GODWIT_OVERLOADED', { what, limit }))];
+  const hint = `Wait for some of them to end, or raise \`limits.migrationsOut\` of ${host}.`;
+  return [refuses(godwitError('GODWIT_OVERLOADED', { what, limit }, { hint }))];
 }
