@@ -45,7 +45,7 @@ import { readMachine } from './same-machine/read.ts';
 import { removeCredentials } from './tls.ts';
 import { GuestTpm } from './tpm/guest-tpm.ts';
 import { returnFiles } from './user/access.ts';
-import { cgroupCheck, limitsFor, removeCgroup } from './user/cgroup.ts';
+import { cgroupCheck, limitsFor, removeCgroup, roomOfHost } from './user/cgroup.ts';
 import { commandLine } from './user/command-line.ts';
 import { socketChecks } from './sockets.ts';
 import { GuestUser, makeLogDir } from './user/guest-user.ts';
@@ -159,7 +159,7 @@ export class QemuDestination implements DestinationSession {
     const argv = await commandLine(match, program, started);
     if (pipes) await makePipes(guestDir, signal, as?.gid);
     const { cgroup } = this.#parts;
-    const limits = cgroup === 'none' ? undefined : limitsFor(match.spec, cgroup);
+    const limits = cgroup === 'none' ? undefined : limitsFor(match.spec, cgroup, roomOfHost());
     const place = { ...this.#options, as, limits };
     if (match.spec.tpm !== undefined) await this.#tpm.start(match.spec.tpm, place, signal);
     const { handle, client } = await launch(place, program.binary, argv, signal, (own) => {

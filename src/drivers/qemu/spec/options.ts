@@ -92,12 +92,12 @@ export function switchValue(value: Scalar | undefined): boolean | undefined {
   return undefined;
 }
 
-/** `512M`, `2G`, `1024` (in `unit` bytes) as bytes; undefined when it is no size. */
+/** `512M`, `2G`, `1024` (in `unit` bytes) as bytes; undefined when it is no size, or more than can be counted. */
 export function parseBytes(text: string, unit: number): number | undefined {
-  const match = /^(\d+(?:\.\d+)?)([bkmgtBKMGT]?)$/.exec(text.trim());
+  const match = /^(\d+(?:\.\d+)?)([bkmgtpe]?)$/i.exec(text.trim());
   if (match?.[1] === undefined) return undefined;
   const suffix = (match[2] ?? '').toLowerCase();
-  const scale = suffix === '' ? unit : 1024 ** 'bkmgt'.indexOf(suffix);
+  const scale = suffix === '' ? unit : 1024 ** 'bkmgtpe'.indexOf(suffix);
   const bytes = Math.round(Number(match[1]) * scale);
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 }

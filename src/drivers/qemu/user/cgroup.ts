@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { totalmem } from 'node:os';
 import path from 'node:path';
 import { systemClock } from '../../../clock.ts';
 import { pass, warn } from '../../../migration/preflight/check.ts';
@@ -42,19 +43,41 @@ const POOL_TASKS = 64;
 const EMPTY_MS = 2000;
 const POLL_MS = 10;
 
-/** The most that a legitimate QEMU of this guest can need, whatever it does. Pure. */
+/** Of what a host has, this part is never one guest's. */
+const KEPT_OF_MEMORY = 1 / 16;
+const SHARE_OF_TASKS = 1 / 4;
+
+/**
+ * The most that a legitimate QEMU of this guest can need, whatever it does; and less than `host` has, as it is a peer that
+ * tells what the guest may be given, and how many threads serve it. Pure.
+ */
 export function limitsFor(
   { ramBlocks, memory, smp, objects }: GuestSpec,
   { memoryMarginBytes, tasks }: Exclude<QemuCgroup, 'none'>,
+  host: Limits,
 ): Limits {
   const made = ramBlocks.reduce((sum, { bytes }) => sum + bytes, 0);
   const guest = Math.max(made, memory.maxBytes ?? 0, memory.bytes);
   const bytes = guest * (1 + SHARE_OF_MEMORY) + memoryMarginBytes;
   const loops = objects.filter(({ type }) => type === 'iothread').length + 1;
+  const wanted = tasks + 2 * (smp.maxcpus ?? smp.cpus ?? 1) + POOL_TASKS * loops;
   return {
-    memoryBytes: Math.min(Number.MAX_SAFE_INTEGER, Math.ceil(bytes)),
-    tasks: tasks + 2 * (smp.maxcpus ?? smp.cpus ?? 1) + POOL_TASKS * loops,
+    memoryBytes: Math.ceil(Math.min(bytes, host.memoryBytes * (1 - KEPT_OF_MEMORY))),
+    tasks: Math.floor(Math.min(wanted, Math.max(tasks, host.tasks * SHARE_OF_TASKS))),
   };
+}
+
+/** What this host has of both. */
+export function roomOfHost(): Limits {
+  const read = (file: string): number => {
+    try {
+      return Number(readFileSync(file, 'utf8'));
+    } catch {
+      return Infinity;
+    }
+  };
+  const most = ['/proc/sys/kernel/pid_max', '/proc/sys/kernel/threads-max'].map(read);
+  return { memoryBytes: totalmem(), tasks: Math.min(...most) };
 }
 
 /**

@@ -17,6 +17,7 @@ import { tempDir } from '../../../rpc/parties.ts';
 
 const GIB = 1024 ** 3;
 const WANTED = { memoryMarginBytes: 4 * GIB, tasks: 4096 };
+const LARGE = { memoryBytes: 2 ** 52, tasks: 2 ** 22 };
 const V1 = `36 25 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory
 37 25 0:33 / /sys/fs/cgroup/pids rw,relatime - cgroup cgroup rw,pids
 41 25 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw`;
@@ -28,13 +29,14 @@ function spec(parts: {
   bytes?: number;
   maxBytes?: number;
   cpus?: number;
+  maxcpus?: number;
   iothreads?: number;
 }): GuestSpec {
-  const { ram = [], bytes = GIB, maxBytes, cpus = 1, iothreads = 0 } = parts;
+  const { ram = [], bytes = GIB, maxBytes, cpus = 1, maxcpus, iothreads = 0 } = parts;
   return {
     ramBlocks: ram.map((each, index) => ({ name: `ram${index}`, bytes: each })),
     memory: { bytes, ...(maxBytes === undefined ? {} : { maxBytes }) },
-    smp: { cpus },
+    smp: { cpus, ...(maxcpus === undefined ? {} : { maxcpus }) },
     objects: Array.from({ length: iothreads }, (_, index) => ({
       type: 'iothread',
       id: `io${index}`,
@@ -44,7 +46,20 @@ function spec(parts: {
 }
 
 describe('the limits of a guest’s cgroup', () => {
-  test('are always above all that the guest can have, by a quarter and the margin', () => {
+  test('leave the host memory and processes, whatever its description says that the guest may be given', () => {
+    const count = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
+    fc.assert(
+      fc.property(fc.array(count), count, count, count, (ram, maxBytes, maxcpus, iothreads) => {
+        const said = spec({ ram, maxBytes, maxcpus, iothreads: iothreads % 1024 });
+        const host = { memoryBytes: 64 * GIB, tasks: 32_768 };
+        const limits = limitsFor(said, WANTED, host);
+        assert.ok(limits.memoryBytes <= 60 * GIB);
+        assert.ok(limits.tasks <= 8192);
+      }),
+    );
+  });
+
+  test('are otherwise above all that the guest can have, by a quarter and the margin', () => {
     const size = fc.integer({ min: 1024 ** 2, max: 2 ** 44 });
     fc.assert(
       fc.property(
@@ -55,7 +70,7 @@ describe('the limits of a guest’s cgroup', () => {
         fc.integer({ min: 0, max: 64 }),
         (ram, bytes, maxBytes, cpus, iothreads) => {
           const more = maxBytes === undefined ? {} : { maxBytes };
-          const limits = limitsFor(spec({ ram, bytes, cpus, iothreads, ...more }), WANTED);
+          const limits = limitsFor(spec({ ram, bytes, cpus, iothreads, ...more }), WANTED, LARGE);
           const sum = ram.reduce((all, each) => all + each, 0);
           for (const most of [sum, bytes, maxBytes ?? 0]) {
             assert.ok(limits.memoryBytes >= most * 1.25 + 4 * GIB);

@@ -3,6 +3,7 @@ import type { Scalar } from '../options.ts';
 import type { GuestSpec } from '../schema.ts';
 import { isProcessor } from './devices.ts';
 import type { Refused } from './judge.ts';
+import { globalParts } from './options.ts';
 
 /** What a description says of its guest as a whole, and what was admitted is compared with. */
 export interface Amounts {
@@ -18,6 +19,9 @@ const MOST_DEVICE_BYTES = 1024 ** 3;
 const MIB = 1024 ** 2;
 /** Properties by which a device has memory of its own, with the bytes of their unit. */
 const DEVICE_MEMORY: Readonly<Record<string, number>> = {
+  vgamem: 1,
+  hostmem: 1,
+  max_hostmem: 1,
   vgamem_mb: MIB,
   ram_size_mb: MIB,
   vram_size_mb: MIB,
@@ -60,7 +64,26 @@ export function judgeAmounts(spec: GuestSpec, { memoryBytes, vcpus }: Amounts): 
             allowed: `${MOST_DEVICE_BYTES} bytes for all of them`,
           },
         ]),
+    ...judgeBlocks(spec, memoryBytes),
   ];
+}
+
+/**
+ * What QEMU itself says that it has, whatever the description calls it: displays have memory of which nothing is said,
+ * for one. Before memory flows the QEMU that was made here is shown to have these blocks and no others.
+ */
+function judgeBlocks({ ramBlocks, objects, devices }: GuestSpec, memoryBytes: number): Refused[] {
+  // A backend of virtio-mem is a block of its whole size, however little of it the guest was given.
+  const parts = objects
+    .filter(({ id }) =>
+      devices.some(({ driver, props }) => isPart(driver) && props['memdev'] === id),
+    )
+    .reduce((sum, { props }) => sum + bytesOf(props['size']), 0);
+  const most = memoryBytes + parts + MOST_DEVICE_BYTES;
+  const bytes = ramBlocks.reduce((sum, each) => sum + each.bytes, 0);
+  if (bytes <= most) return [];
+  const allowed = `${most} bytes: the guest’s memory, and ${MOST_DEVICE_BYTES} of its devices`;
+  return [{ path: ['ramBlocks'], what: `memory blocks of ${bytes} bytes`, allowed }];
 }
 
 /** What QEMU may take for displays and ROMs, bytes: of the devices' own properties, and of `-global` for each of a type. */
@@ -71,12 +94,9 @@ function deviceMemoryOf({ devices, options }: GuestSpec): number {
   }
   for (const { name, value = '' } of options) {
     if (name !== 'global') continue;
-    const [, driver, property = '', said] =
-      /^driver=([^,]+),property=([^,]+),value=(.*)$/.exec(value) ??
-      /^([^.,=]+)\.([^=]+)=(.*)$/.exec(value) ??
-      [];
-    const count = devices.filter((each) => each.driver === driver).length;
-    sum += Math.max(1, count) * memoryOfProperty(property, said);
+    const of = globalParts(value);
+    const count = devices.filter((each) => each.driver === of?.driver).length;
+    sum += Math.max(1, count) * memoryOfProperty(of?.property ?? '', of?.value);
   }
   return sum;
 }
@@ -101,16 +121,22 @@ function memoryOf({ memory, machine, options, objects, devices }: GuestSpec): nu
     const device = devices.find((each) => each.props['memdev'] === id);
     if (device?.driver === 'nvdimm') return [Math.max(0, size - LABEL_BYTES)];
     // Of what such a device could get, the guest has only what was asked for.
-    const isPart = device?.driver.startsWith('virtio-mem') === true && !isOn(props['prealloc']);
-    return [isPart ? Math.min(size, bytesOf(device.props['requested-size'])) : size];
+    if (device === undefined || !isPart(device.driver) || isOn(props['prealloc'])) return [size];
+    return [Math.min(size, bytesOf(device.props['requested-size']))];
   });
   return added.reduce((sum, bytes) => sum + bytes, memory.bytes);
 }
 
+function isPart(driver: string): boolean {
+  return driver.startsWith('virtio-mem');
+}
+
+/** What cannot be read as a size is more than any host has. */
 function bytesOf(size: Scalar | undefined): number {
-  if (typeof size === 'number') return size;
-  const text = String(size ?? '');
-  return (/^0x/i.test(text) ? Number(text) : parseBytes(text, 1)) ?? 0;
+  if (size === undefined) return 0;
+  if (typeof size === 'number') return size >= 0 ? size : Infinity;
+  const text = String(size);
+  return (/^0x/i.test(text) ? Number(text) : parseBytes(text, 1)) ?? Infinity;
 }
 
 function isOn(value: Scalar | undefined): boolean {

@@ -159,24 +159,37 @@ function readRecord(
   return readKeys(parts, { ...form, keys: new Map([...form.keys, [key, choice(type)]]) }, known);
 }
 
-/** `TYPE.PROPERTY=VALUE`, whose value QEMU takes as it is, or `driver=TYPE,property=PROPERTY,value=VALUE`. */
-function readGlobal(text: string): Read {
-  const short = /^([^.=,]+)\.([^=,]+)=(.*)$/s.exec(text);
-  const parts = short === null ? partsOf(text, undefined) : [];
-  const given =
-    short === null
-      ? new Map(parts)
-      : new Map([
-          ['driver', short[1] ?? ''],
-          ['property', short[2] ?? ''],
-          ['value', short[3] ?? ''],
-        ]);
-  const allowed = 'a type, one of its properties, and a value, each said once';
-  if (given.size !== 3 || (short === null && parts.length !== 3)) return no('', allowed);
+interface Global {
+  readonly driver: string;
+  readonly property: string;
+  readonly value: string;
+}
+
+/**
+ * `TYPE.PROPERTY=VALUE`, whose value QEMU takes as it is, or `driver=TYPE,property=PROPERTY,value=VALUE` in any order;
+ * undefined for what is neither, or says one of them twice.
+ */
+export function globalParts(text: string): Global | undefined {
+  const [, head, tail, rest] = /^([^.=,]+)\.([^=,]+)=(.*)$/s.exec(text) ?? [];
+  if (head !== undefined && tail !== undefined && rest !== undefined) {
+    return { driver: head, property: tail, value: rest };
+  }
+  const parts = partsOf(text, undefined);
+  const given = new Map(parts);
   const driver = given.get('driver');
   const property = given.get('property');
   const value = given.get('value');
-  if (driver === undefined || property === undefined || value === undefined) return no('', allowed);
+  if (parts.length !== 3 || driver === undefined || property === undefined || value === undefined) {
+    return undefined;
+  }
+  return { driver, property, value };
+}
+
+function readGlobal(text: string): Read {
+  const parts = globalParts(text);
+  if (parts === undefined)
+    return no('', 'a type, one of its properties, and a value, each said once');
+  const { driver, property, value } = parts;
   const of = globalKind(driver, property);
   if (of === undefined) return no(`${driver}.${property}`, 'a known property of a known type');
   if (!of.fits(value)) return no(`${driver}.${property}`, of.allowed);

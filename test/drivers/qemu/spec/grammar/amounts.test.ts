@@ -36,6 +36,41 @@ describe('what a description takes of a host', () => {
     assert.deepEqual(parts({ objects: [main, backend('m1', '8G')], devices: [mem] }, said), []);
   });
 
+  test('is refused for a size in any form that QEMU reads, and for one that nobody can count', () => {
+    for (const size of [
+      '0.0001P',
+      '0.1p',
+      '1E',
+      '9E',
+      '16777215T',
+      '999999999999999T',
+      '-1',
+      '-2',
+    ]) {
+      assert.deepEqual(parts({ objects: [main, backend('m1', size)], devices: [dimm] }), [
+        'memory',
+      ]);
+      const mem = { driver: 'virtio-mem-pci', props: { memdev: 'm1', 'requested-size': size } };
+      assert.deepEqual(parts({ objects: [main, backend('m1', '8G')], devices: [mem] }), ['memory']);
+      const vram = { driver: 'bochs-display', props: { vgamem: size } };
+      if (size !== '-1') assert.deepEqual(parts({ devices: [vram] }), ['devices']);
+    }
+  });
+
+  test('is refused where its memory blocks are more than its memory and that of any real display', () => {
+    const blocks = (...all: number[]) => ({
+      ramBlocks: all.map((bytes, index) => ({ name: `block${index}`, bytes })),
+    });
+    // Displays of which nothing is said have 16 MiB and more.
+    assert.deepEqual(parts(blocks(512 * MIB, ...Array<number>(64).fill(16 * MIB))), []);
+    assert.deepEqual(parts(blocks(512 * MIB, ...Array<number>(65).fill(16 * MIB))), ['ramBlocks']);
+    assert.deepEqual(parts(blocks(2 ** 53 - 1)), ['ramBlocks']);
+    const mem = { driver: 'virtio-mem-pci', props: { memdev: 'm1', 'requested-size': 0 } };
+    const large = { objects: [main, backend('m1', '8G')], devices: [mem] };
+    assert.deepEqual(parts({ ...large, ...blocks(512 * MIB, 8192 * MIB) }), []);
+    assert.deepEqual(parts({ ...large, ...blocks(512 * MIB, 10_240 * MIB) }), ['ramBlocks']);
+  });
+
   test('is refused where its devices have more memory than any real display', () => {
     const vga = (props: Record<string, string | number>) => ({ driver: 'VGA', props });
     assert.deepEqual(parts({ devices: [vga({ vgamem_mb: 16 }), vga({ vgamem_mb: '512' })] }), []);
@@ -44,7 +79,9 @@ describe('what a description takes of a host', () => {
     assert.deepEqual(parts({ devices: [vga({ romsize: 4294967295 })] }), ['devices']);
     assert.deepEqual(parts({ devices: [vga({ romsize: -1 })] }), [], 'as QEMU likes');
     const two = [vga({}), vga({})];
-    for (const value of ['VGA.vgamem_mb=600', 'driver=VGA,property=vgamem_mb,value=600']) {
+    const said = ['driver=VGA', 'property=vgamem_mb', 'value=600'];
+    const orders = [said.join(), said.toReversed().join()];
+    for (const value of ['VGA.vgamem_mb=600', ...orders]) {
       const options = [{ name: 'global' as const, value }];
       assert.deepEqual(parts({ options }), []);
       assert.deepEqual(parts({ options, devices: two }), ['devices']);
