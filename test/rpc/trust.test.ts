@@ -202,6 +202,7 @@ test('no session is ever resumed, so each connection shows its certificate', asy
   first.end('GET /hello HTTP/1.1\r\nhost: b\r\nconnection: close\r\n\r\n');
   first.resume();
   await once(first, 'close');
+  assert.ok(sessions.length > 0, 'the client has something to resume');
   for (const session of sessions) {
     const again = tlsConnect({ ...options, session });
     await once(again, 'secureConnect');

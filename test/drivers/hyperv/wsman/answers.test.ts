@@ -80,15 +80,37 @@ describe('answers of WS-Management', () => {
       ']]>',
       'YQ==',
     );
+    const elements = fc.constantFrom(
+      'ReceiveResponse Stream CommandState ExitCode Shell ShellId CommandResponse CommandId Items'.split(
+        ' ',
+      ),
+    );
+    const inner = fc.letrec<{ part: string }>((tie) => ({
+      part: fc.oneof(
+        { maxDepth: 4 },
+        fc.constantFrom('YQ==', '1', '&lt;', '3000000000'),
+        fc
+          .tuple(
+            elements.chain((names) => fc.constantFrom(...names)),
+            fc.array(tie('part'), { maxLength: 3 }),
+          )
+          .map(
+            ([name, parts]) => `<${name} Name="stdout" State="x/Done">${parts.join('')}</${name}>`,
+          ),
+      ),
+    })).part;
     const texts = fc.oneof(
       fc.string(),
       fc.array(pieces, { maxLength: 20 }).map((all) => all.join('')),
+      fc.array(inner, { maxLength: 4 }).map((all) => around(all.join(''))),
     );
+    let bodies = 0;
     fc.assert(
       fc.property(texts, (text) => {
         try {
           const body = bodyOf(text);
           if (body === undefined) return;
+          bodies += 1;
           assert.equal(body.name, 'Body');
           shellId(body);
           commandId(body);
@@ -100,6 +122,7 @@ describe('answers of WS-Management', () => {
         }
       }),
     );
+    assert.ok(bodies > 0);
   });
 });
 
