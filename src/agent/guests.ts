@@ -2,16 +2,19 @@ import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import { withDeadline } from '../deadline.ts';
 import type { Driver } from '../drivers/registry.ts';
-import type { DiscoveredGuest } from '../drivers/port/inventory.ts';
+import type { DiscoveredGuest, DiscoverOptions } from '../drivers/port/inventory.ts';
 import { godwitError, toGodwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
 import type { GuestLabels } from '../protocol/labels.ts';
 import type { GuestInfo } from '../protocol/public/host.ts';
 import { isEnd } from '../protocol/public/migration.ts';
 import { didYouMean } from '../protocol/nearest.ts';
+import { DriverGuests } from './driver-guests.ts';
+import type { Silent } from './driver-guests.ts';
 import type { Migration, MigrationStore } from './store.ts';
 
 const DISCOVER_MS = 10_000;
+const CENSUS_MS = 2000;
 
 /** For so long a list is answered from what was seen: a guest that somebody pauses is listed so after that at the latest. */
 const KEPT_MS = 10_000;
@@ -24,6 +27,8 @@ const LOOK_MS = 60_000;
 export interface Listed {
   readonly found: readonly DiscoveredGuest[];
   readonly observedAt: string;
+  /** Drivers that did not list their guests; `found` has those that they listed last. */
+  readonly silent: readonly Silent[];
 }
 
 interface Kept extends Listed {
@@ -46,6 +51,7 @@ export interface GuestsBeside {
 export class Guests {
   readonly #config: AgentConfig;
   readonly drivers: readonly Driver[];
+  readonly #byDriver: readonly DriverGuests[];
   readonly #store: MigrationStore;
   readonly #clock: Clock;
   readonly #seen: (before: readonly GuestInfo[], now: readonly GuestInfo[]) => void;
@@ -65,6 +71,7 @@ export class Guests {
     this.#seen = seen;
     this.#config = config;
     this.drivers = drivers;
+    this.#byDriver = drivers.map((driver) => new DriverGuests(driver, clock));
     this.#store = store;
     this.#clock = clock;
   }
@@ -78,7 +85,9 @@ export class Guests {
     clearInterval(this.#timer);
   }
 
-  /** From the inventory; `fresh`: each guest is looked at again. */
+  /**
+   * From the inventory; `fresh`: each guest is looked at again. Rejects where no driver of this host lists its guests.
+   */
   async listed(fresh = false): Promise<Listed> {
     return this.#within(fresh ? 0 : KEPT_MS);
   }
@@ -90,7 +99,7 @@ export class Guests {
 
   /** GODWIT_GUEST_UNKNOWN, with the nearest name, when there is none. Asks that guest's hypervisor and no other. */
   async need(name: string): Promise<DiscoveredGuest> {
-    const { found: all, failed } = await this.#discover(name);
+    const { found: all, failed } = await this.#discoverOne(name);
     const found = all.find(({ info }) => info.name === name);
     if (found !== undefined) return found;
     // It may be among those that a driver could not list.
@@ -106,15 +115,18 @@ export class Guests {
 
   /** Whether there is one of that name now. */
   async has(name: string): Promise<boolean> {
-    const { found, failed } = await this.#discover(name);
+    const { found, failed } = await this.#discoverOne(name);
     if (found.some(({ info }) => info.name === name)) return true;
     if (failed !== undefined) throw failed;
     return false;
   }
 
-  /** Looks at all of them now; those who ask at once share one look. */
+  /** Looks at all of them now; those who ask at once share one look. Rejects where a driver is silent: some may be unseen. */
   async look(): Promise<readonly DiscoveredGuest[]> {
-    return (await this.#lookAgain()).found;
+    const { found, silent } = await this.#lookAgain();
+    const [first] = silent;
+    if (first !== undefined) throw first.error;
+    return found;
   }
 
   async #tick(): Promise<void> {
@@ -141,22 +153,26 @@ export class Guests {
     // Before the look: what begins during it makes for another one.
     const key = await this.#key();
     const [atMs, wallMs] = [this.#clock.monotonicMs(), this.#clock.wallMs()];
-    const { found, failed } = await this.#discover();
-    if (failed !== undefined) throw failed;
+    const { found, silent } = await this.#discoverAll();
+    const [first] = silent;
+    if (first !== undefined && silent.length === this.drivers.length) throw first.error;
     const before = this.#kept?.found ?? [];
     this.#seen(
       before.map(({ info }) => info),
       found.map(({ info }) => info),
     );
-    this.#kept = { found, key, atMs, observedAt: new Date(wallMs).toISOString() };
+    const observedAt = new Date(wallMs).toISOString();
+    // A driver that was silent is asked again by the next list.
+    this.#kept = { found, silent, key: first === undefined ? key : undefined, atMs, observedAt };
     return this.#kept;
   }
 
+  /** Undefined where a driver cannot tell. */
   async #key(): Promise<string | undefined> {
     const what = `to see which guests of ${this.#config.name} run`;
-    const all = await withDeadline(what, DISCOVER_MS, undefined, (signal) =>
+    const all = await withDeadline(what, CENSUS_MS, undefined, (signal) =>
       Promise.all(this.drivers.map(async (driver) => driver.census?.(signal))),
-    );
+    ).catch(() => [undefined]);
     if (all.includes(undefined)) return undefined;
     return JSON.stringify([all, this.#store.running().map(({ id }) => id)]);
   }
@@ -168,31 +184,47 @@ export class Guests {
     return { ...guest, info: { ...guest.info, labels: { ...guest.info.labels, ...own } } };
   }
 
-  /** What the drivers see; `failed`: why one of them sees nothing. */
-  async #discover(
-    only?: string,
+  async #discoverAll(): Promise<Pick<Listed, 'found' | 'silent'>> {
+    const { what, options, complete } = this.#question();
+    const looks = await Promise.all(
+      this.#byDriver.map((each) =>
+        each.look(what, (driver, signal) => driver.discover(options, signal)),
+      ),
+    );
+    const silent = looks.flatMap((look) => look.silent ?? []);
+    return { found: complete(looks.flatMap(({ found }) => found)), silent };
+  }
+
+  /** What the drivers see of one; `failed`: why one of them sees nothing. */
+  async #discoverOne(
+    only: string,
   ): Promise<{ readonly found: DiscoveredGuest[]; readonly failed: GodwitError | undefined }> {
-    const moving = new Map(this.#store.running().map((each) => [guestOf(each), each]));
-    const options = {
-      host: this.#config.name,
-      busy: new Set(moving.keys()),
-      configured: this.#config.guests,
-      ...(only === undefined ? {} : { only }),
-    };
-    const what = `to look for the guests of ${this.#config.name}`;
+    const { what, options, complete } = this.#question();
     const all = this.drivers.map((driver) =>
-      withDeadline(what, DISCOVER_MS, undefined, (signal) => driver.discover(options, signal)),
+      withDeadline(what, DISCOVER_MS, undefined, (signal) =>
+        driver.discover({ ...options, only }, signal),
+      ),
     );
     const looks = await Promise.allSettled(all);
     const found = looks.flatMap((look) => (look.status === 'fulfilled' ? look.value : []));
     const refused = looks.find((look) => look.status === 'rejected');
     const failed = refused === undefined ? undefined : toGodwitError(refused.reason);
-    return {
-      found: withoutDoubles(found).map((guest) =>
-        withMigration(this.#labelled(guest), this.#store, moving.get(guest.info.name)),
-      ),
-      failed,
+    return { found: complete(found), failed };
+  }
+
+  /** What drivers are asked with now, and what makes guests of this host of their answers. */
+  #question() {
+    const moving = new Map(this.#store.running().map((each) => [guestOf(each), each]));
+    const options: DiscoverOptions = {
+      host: this.#config.name,
+      busy: new Set(moving.keys()),
+      configured: this.#config.guests,
     };
+    const complete = (found: readonly DiscoveredGuest[]): DiscoveredGuest[] =>
+      withoutDoubles(found).map((guest) =>
+        withMigration(this.#labelled(guest), this.#store, moving.get(guest.info.name)),
+      );
+    return { what: `to look for the guests of ${this.#config.name}`, options, complete };
   }
 }
 

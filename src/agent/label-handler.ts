@@ -21,7 +21,7 @@ export function labelHandler({
       const now = labels.change(guest, body);
       log.info({ guest, ...body, by: caller.name }, 'a guest was labelled');
       // Whoever follows this host hears of it.
-      await guests.look();
+      await guests.listed(true);
       return { labels: now };
     },
   };

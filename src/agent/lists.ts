@@ -1,9 +1,11 @@
 import type { AgentConfig } from '../config.ts';
 import type { agentContract } from '../protocol/contract.ts';
+import type { MissingGuests } from '../protocol/public/contract.ts';
 import type { HostEntry, HostInfo } from '../protocol/public/host.ts';
 import { newestOnce } from '../protocol/public/once.ts';
 import { pageOf } from '../protocol/public/page.ts';
 import type { Handlers } from '../rpc/server.ts';
+import type { Silent } from './driver-guests.ts';
 import type { Follow } from './follow.ts';
 import type { Guests } from './guests.ts';
 import type { Peers } from './peers.ts';
@@ -30,7 +32,7 @@ export function listHandlers(
       return { hosts: [self, ...others] };
     },
     guests: async ({ query }) => {
-      const [{ found, observedAt }, others] = await Promise.all([
+      const [{ found, observedAt, silent }, others] = await Promise.all([
         guests.listed(query.fresh === 'true'),
         query.scope === 'all' ? peers.guests(query.name) : undefined,
       ]);
@@ -38,9 +40,13 @@ export function listHandlers(
         ({ name }) => (query.name ?? name) === name,
       );
       const { items, next } = pageOf(all, ({ host, name, uuid = '' }) => [host, name, uuid], query);
+      const missing = [
+        ...silent.map((each) => lacking(config.name, each)),
+        ...(others?.missing ?? []),
+      ];
       return {
         guests: items,
-        ...(others === undefined ? {} : { missing: others.missing }),
+        ...(others === undefined && missing.length === 0 ? {} : { missing }),
         observedAt,
         ...(next === undefined ? {} : { next }),
       };
@@ -53,4 +59,11 @@ export function listHandlers(
       return { migrations, missing: others.missing };
     },
   };
+}
+
+/** A driver of this host is silent: its guests are those that it listed last, or missing. */
+function lacking(host: string, { driver, error, asOfMs }: Silent): MissingGuests {
+  if (asOfMs === undefined) return { host, why: `${driver}: ${error.message}` };
+  const asOf = new Date(asOfMs).toISOString();
+  return { host, why: `${driver}, whose guests are listed as of ${asOf}: ${error.message}`, asOf };
 }

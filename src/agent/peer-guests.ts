@@ -1,5 +1,7 @@
 import { withDeadline } from '../deadline.ts';
 import type { agentContract } from '../protocol/contract.ts';
+import { godwitError } from '../errors.ts';
+import type { MissingGuests } from '../protocol/public/contract.ts';
 import type { GuestInfo } from '../protocol/public/host.ts';
 import { everyPage } from '../protocol/public/page.ts';
 import type { Api } from '../rpc/client.ts';
@@ -10,6 +12,14 @@ const GUESTS_MS = 5000;
 export const MOST_GUESTS = 10_000;
 /** All pages together; a guest is about 1 KiB. */
 const MOST_BYTES = 16 * 1024 * 1024;
+/** More than a host has drivers. */
+const MOST_SILENT = 16;
+
+export interface PeerGuests {
+  readonly guests: GuestInfo[];
+  /** What the host says that it could not list. */
+  readonly missing: MissingGuests[];
+}
 
 /**
  * The guests that a host says it has, or those called `guest`. A bad host holds or fills whoever asks no further than
@@ -19,17 +29,36 @@ export async function guestsOfPeer(
   api: Pick<Api<typeof agentContract>, 'guests'>,
   host: string,
   guest: string | undefined,
-): Promise<GuestInfo[]> {
+): Promise<PeerGuests> {
   const allowance = { bytes: MOST_BYTES };
+  const missing = new Map<string, MissingGuests>();
   const all = await withDeadline(`the guests of ${host}`, GUESTS_MS, undefined, (signal) =>
     everyPage(async (after) => {
       signal.throwIfAborted();
       const query = { scope: 'local', name: guest, cursor: after } as const;
       const options = { deadlineMs: GUESTS_MS, signal, allowance };
-      const { guests: items, next } = await api.guests({ query }, options);
+      const { guests: items, next, missing: lacks = [] } = await api.guests({ query }, options);
+      for (const each of lacks.slice(0, MOST_SILENT - missing.size))
+        missing.set(each.why, { ...each, host });
       return next === undefined ? { items } : { items, next };
     }, MOST_GUESTS),
   );
   // A host speaks for itself; one of an earlier build answers with all of its guests.
-  return all.filter((each) => each.host === host && (guest ?? each.name) === each.name);
+  const guests = all.filter((each) => each.host === host && (guest ?? each.name) === each.name);
+  return { guests, missing: [...missing.values()] };
+}
+
+/**
+ * All guests of a host, for who takes those that are not listed for gone. Those of a silent driver count as it listed them
+ * last; GODWIT_INCOMPLETE where it has listed none yet.
+ */
+export async function everyGuestOfPeer(
+  api: Pick<Api<typeof agentContract>, 'guests'>,
+  host: string,
+): Promise<GuestInfo[]> {
+  const { guests, missing } = await guestsOfPeer(api, host, undefined);
+  const unseen = missing.find(({ asOf }) => asOf === undefined);
+  if (unseen === undefined) return guests;
+  const facts = { what: `the list of guests of ${host}`, hosts: unseen.why };
+  throw godwitError('GODWIT_INCOMPLETE', facts);
 }

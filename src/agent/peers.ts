@@ -78,7 +78,10 @@ export class Peers {
 
   /** The guests of all peers, or those called `guest`; peers that do not answer are named with the reason. */
   guests(guest?: string): Promise<Gathered<GuestInfo>> {
-    return this.#gather((name) => guestsOfPeer(this.#client(name).api, name, guest));
+    return this.#gather(async (name) => {
+      const { guests: items, missing } = await guestsOfPeer(this.#client(name).api, name, guest);
+      return { items, missing };
+    });
   }
 
   /** The newest migrations of all peers, as each tells them. */
@@ -88,7 +91,8 @@ export class Peers {
       const query = { limit } as const;
       const { migrations } = await api.migrations({ query }, { deadlineMs: ANSWER_MS });
       // A host speaks for itself.
-      return migrations.filter(({ from, to }) => from === name || to === name);
+      const items = migrations.filter(({ from, to }) => from === name || to === name);
+      return { items, missing: [] };
     });
   }
 
@@ -219,17 +223,17 @@ export class Peers {
     }
   }
 
-  async #gather<T>(ask: (name: string) => Promise<T[]>): Promise<Gathered<T>> {
-    const all = await eachOf(this.names(), async (name) => {
+  async #gather<T>(ask: (name: string) => Promise<Gathered<T>>): Promise<Gathered<T>> {
+    const all = await eachOf(this.names(), async (name): Promise<Gathered<T>> => {
       try {
-        return { items: await ask(name) };
+        return await ask(name);
       } catch (thrown) {
-        return { missing: { host: name, why: toGodwitError(thrown).message } };
+        return { items: [], missing: [{ host: name, why: toGodwitError(thrown).message }] };
       }
     });
     return {
-      items: all.flatMap(({ items = [] }) => items),
-      missing: all.flatMap(({ missing }) => (missing === undefined ? [] : [missing])),
+      items: all.flatMap(({ items }) => items),
+      missing: all.flatMap(({ missing }) => missing),
     };
   }
 

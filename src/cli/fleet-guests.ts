@@ -28,7 +28,7 @@ async function guestsOf(
   const items = await everyPage(async (after) => {
     const query = { scope, cursor: after, fresh: fresh ? 'true' : undefined, name } as const;
     const page = await api.guests({ query });
-    for (const each of page.missing ?? []) missing.set(each.host, each);
+    for (const each of page.missing ?? []) missing.set(`${each.host} ${each.why}`, each);
     return page.next === undefined
       ? { items: page.guests }
       : { items: page.guests, next: page.next };

@@ -16,6 +16,7 @@ import { migrationSummary, progress, report } from '../protocol/public/migration
 import { planAnswer } from '../protocol/public/plan.ts';
 import { clearedList, leftover } from '../protocol/public/leftover.ts';
 import { hostName, migrationId } from '../protocol/names.ts';
+import { missingGuests } from '../protocol/public/contract.ts';
 import { resolution, resolveAnswer, unasked } from '../protocol/public/resolve.ts';
 import { contextName, fleetContext } from './fleet-contexts.ts';
 
@@ -41,7 +42,7 @@ const change = z.object({ now: z.number(), proposed: z.number() });
 /** What --json prints, by the name that a verb's spec gives it. docs/cli.md shows each. */
 export const JSON_SHAPES: Readonly<Record<string, z.ZodType>> = {
   hosts: agentContract.hosts.response,
-  guests: z.object({ guests: z.array(guestInfo), missing: z.array(unasked) }),
+  guests: z.object({ guests: z.array(guestInfo), missing: missingGuests }),
   fleetHosts: z.object({ hosts: z.array(listedHost) }),
   fleetGuests: z.object({ guests: z.array(fleetGuest) }),
   drain: z.object({ wish }),

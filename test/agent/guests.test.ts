@@ -7,6 +7,7 @@ import { systemClock } from '../../src/clock.ts';
 import { agentConfig } from '../../src/config.ts';
 import { godwitError } from '../../src/errors.ts';
 import type { DiscoverOptions } from '../../src/drivers/port/inventory.ts';
+import type { GuestInfo } from '../../src/protocol/public/host.ts';
 import { ADMISSION } from '../model/events.ts';
 import { tempDir } from '../rpc/parties.ts';
 import { guest, listingDriver } from './parties.ts';
@@ -76,7 +77,62 @@ describe('the inventory of guests', () => {
     // One that nobody sees may be the other driver's, and a list would lack its guests.
     await assert.rejects(guests.need('web2'), { code: 'GODWIT_UNREACHABLE' });
     await assert.rejects(guests.has('web2'), { code: 'GODWIT_UNREACHABLE' });
-    await assert.rejects(guests.listed(true), { code: 'GODWIT_UNREACHABLE' });
+    await assert.rejects(guests.look(), { code: 'GODWIT_UNREACHABLE' });
+    const list = await guests.listed(true);
+    assert.deepEqual(
+      list.found.map(({ info }) => info.name),
+      ['web1'],
+    );
+    assert.deepEqual(
+      list.silent.map(({ driver, asOfMs }) => [driver, asOfMs]),
+      [['fake', undefined]],
+    );
+  });
+
+  test('lists the guests of a silent manager as it listed them last, and waits a moment for it', async (t) => {
+    const stateDir = tempDir(t);
+    const config = agentConfig.parse({ name: 'a', address: '127.0.0.1:1', stateDir });
+    const waits: number[] = [];
+    const sleep = async (ms: number): Promise<void> => void waits.push(ms);
+    const clock = { ...systemClock, wallMs: () => 7, sleep };
+    const store = new MigrationStore(stateDir, 'a', clock);
+    const facts = { peer: 'libvirt', address: 'qemu:///system', reason: 'no answer' };
+    const silence = godwitError('GODWIT_UNREACHABLE', facts);
+    const answers = [
+      Promise.resolve([guest('web2')]),
+      Promise.reject(silence),
+      new Promise<never>(() => {}),
+    ];
+    for (const answer of answers) answer.catch(() => {});
+    const manager = {
+      ...listingDriver(() => []),
+      discover: () => answers.shift() ?? assert.fail(),
+    };
+    const events: string[][] = [];
+    const seen = (_before: unknown, now: readonly GuestInfo[]): void =>
+      void events.push(now.map(({ name }) => name));
+    const drivers = [manager, listingDriver(() => [guest('web1')])];
+    const guests = new Guests(config, drivers, store, clock, { seen });
+    const names = async (): Promise<string[]> =>
+      (await guests.listed(true)).found.map(({ info }) => info.name).toSorted();
+    for (const _ of [1, 2, 3]) assert.deepEqual(await names(), ['web1', 'web2']);
+    assert.deepEqual(waits, [1000], 'only a list that follows a failed look is limited so');
+    assert.deepEqual(events.flat().toSorted(), ['web1', 'web1', 'web1', 'web2', 'web2', 'web2']);
+    const { silent } = await guests.listed(true);
+    assert.equal(silent[0]?.asOfMs, 7);
+  });
+
+  test('fails a list where no driver of the host answers', async (t) => {
+    const stateDir = tempDir(t);
+    const config = agentConfig.parse({ name: 'a', address: '127.0.0.1:1', stateDir });
+    const store = new MigrationStore(stateDir, 'a', systemClock);
+    const facts = { peer: 'libvirt', address: 'qemu:///system', reason: 'no answer' };
+    const silent = {
+      ...listingDriver(() => []),
+      discover: () => Promise.reject(godwitError('GODWIT_UNREACHABLE', facts)),
+    };
+    const guests = new Guests(config, [silent], store, systemClock);
+    await assert.rejects(guests.listed(), { code: 'GODWIT_UNREACHABLE' });
   });
 
   test('is made anew at once when a hypervisor begins or ends', async (t) => {

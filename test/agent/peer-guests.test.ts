@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { guestsOfPeer } from '../../src/agent/peer-guests.ts';
+import { everyGuestOfPeer, guestsOfPeer } from '../../src/agent/peer-guests.ts';
 import type { GuestInfo } from '../../src/protocol/public/host.ts';
 import { endpoint, guest } from '../cli/fake.ts';
 
-type Page = { guests: GuestInfo[]; next?: string };
+type Missing = { host: string; why: string; asOf?: string };
+type Page = { guests: GuestInfo[]; next?: string; missing?: Missing[] };
 type Options = { signal?: AbortSignal; deadlineMs?: number; allowance?: { bytes: number } };
 
 /** What is gathered of a host `b` that answers so, and the options of each question. */
@@ -16,7 +17,7 @@ async function gathered(
   const { api } = endpoint('b', {
     guests: async (_input, options: Options = {}) => answer(asked.push(options), options),
   });
-  return { found: guestsOfPeer(api, 'b', name), asked };
+  return { found: guestsOfPeer(api, 'b', name).then(({ guests }) => guests), asked };
 }
 
 test('a host speaks for itself alone, page after page', async () => {
@@ -60,4 +61,20 @@ test('a host that lists more guests than a host has is taken for one that gave n
   }));
   await assert.rejects(found, { code: 'GODWIT_PROTOCOL_INVALID' });
   assert.equal(asked.length, 3);
+});
+
+test('the guests of a silent driver count as it listed them last, and none are taken for gone before that', async () => {
+  const answering = (asOf?: string) => {
+    const why = 'libvirt: no answer';
+    const missing = [{ host: 'z', why, ...(asOf === undefined ? {} : { asOf }) }];
+    return endpoint('b', { guests: async () => ({ guests: [guest('web', 'b')], missing }) }).api;
+  };
+  const asOf = new Date(0).toISOString();
+  const listed = await guestsOfPeer(answering(asOf), 'b', undefined);
+  assert.deepEqual(listed.missing, [{ host: 'b', why: 'libvirt: no answer', asOf }]);
+  assert.equal((await everyGuestOfPeer(answering(asOf), 'b')).length, 1);
+  await assert.rejects(everyGuestOfPeer(answering(), 'b'), {
+    code: 'GODWIT_INCOMPLETE',
+    message: 'the list of guests of b is incomplete: libvirt: no answer',
+  });
 });

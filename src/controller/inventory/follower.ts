@@ -1,4 +1,4 @@
-import { guestsOfPeer } from '../../agent/peer-guests.ts';
+import { everyGuestOfPeer } from '../../agent/peer-guests.ts';
 import type { Clock } from '../../clock.ts';
 import { hasCode, toGodwitError } from '../../errors.ts';
 import type { PeerAddress } from '../../host/fleet.ts';
@@ -123,7 +123,7 @@ export class Follower {
     await this.#asking(address, async ({ api }) => {
       const options = { signal: this.#end.signal, deadlineMs: ANSWER_MS };
       const info = await api.host({}, options);
-      const guests = await guestsOfPeer(api, this.#name, undefined);
+      const guests = await everyGuestOfPeer(api, this.#name);
       this.#heard.all(info, guests);
     });
   }

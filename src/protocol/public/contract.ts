@@ -33,6 +33,13 @@ const done = z.object({ ok: z.literal(true) });
 /** With scope `all`: the hosts that gave no answer. While there is one, the list is incomplete. */
 const missingHosts = z.array(unasked).max(10_000);
 
+/**
+ * Hosts of which guests may be missing: they gave no answer, or a driver of theirs is silent. `asOf`: the list has the
+ * guests of that driver as it listed them then.
+ */
+export const missingGuests = z.array(unasked.extend({ asOf: moment.optional() })).max(10_000);
+export type MissingGuests = z.infer<typeof missingGuests>[number];
+
 /** What cancel will do, said at once. */
 export const cancelAnswer = z.object({ accepted: z.boolean(), what: shortText });
 export type CancelAnswer = z.infer<typeof cancelAnswer>;
@@ -89,7 +96,7 @@ export const publicRoutes = {
     }),
     response: z.object({
       guests: z.array(guestInfo).max(100_000),
-      missing: missingHosts.optional(),
+      missing: missingGuests.optional(),
       /** When this host's own were looked at. */
       observedAt: moment.optional(),
       next: cursor.optional(),
