@@ -1,4 +1,4 @@
-import { askedErrors } from './errors/asked.ts';
+import { askedErrors } from './errors/requests.ts';
 import { managerErrors } from './errors/managers.ts';
 import { refusalErrors } from './errors/refusals.ts';
 import { runningErrors } from './errors/running.ts';

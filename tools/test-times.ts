@@ -177,7 +177,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     of: ['src/migration/direct/', 'src/mover/direct/source/'],
   },
   'test/e2e/wire.e2e.ts': { seconds: 300, of: ['src/wire/', 'src/links/'] },
-  'test/host/dark.e2e.ts': { seconds: 14, of: ['src/host/', 'src/network/'] },
+  'test/host/watch-dark-host.e2e.ts': { seconds: 14, of: ['src/host/', 'src/network/'] },
   'test/network/connections.e2e.ts': { seconds: 6, core: true },
   'test/agent/preflight/hung.e2e.ts': { seconds: 19, of: ['src/agent/'] },
   'test/network/handover.e2e.ts': { seconds: 2, core: true },

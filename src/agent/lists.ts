@@ -2,7 +2,7 @@ import type { AgentConfig } from '../config.ts';
 import type { agentContract } from '../protocol/contract.ts';
 import type { MissingGuests } from '../protocol/public/contract.ts';
 import type { HostEntry, HostInfo } from '../protocol/public/host.ts';
-import { newestOnce } from '../protocol/public/once.ts';
+import { newestOnce } from '../protocol/public/newest-once.ts';
 import { pageOf } from '../protocol/public/page.ts';
 import type { Handlers } from '../rpc/server.ts';
 import type { Silent } from './driver-guests.ts';

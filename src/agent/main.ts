@@ -5,7 +5,7 @@ import { logDefects, stopSignal } from '../host/long-running.ts';
 import { openLog } from '../log.ts';
 import { startAgent } from './agent.ts';
 import { compileMover, moverProcesses } from './mover-process.ts';
-import { askProcess, compileChecker } from './preflight/apart.ts';
+import { askProcess, compileChecker } from './preflight/checker-process.ts';
 import { compileWatcher } from './watcher-process.ts';
 
 /** Runs the agent of this host until it is told to end. Movers live on. */

@@ -1,4 +1,4 @@
-import { addRefusals, readRefused } from '../host/refused.ts';
+import { addRefusals, readRefused } from '../host/kept-refusals.ts';
 import type { Refusal } from '../protocol/public/trust.ts';
 import type { MoverProcesses } from './mover-process.ts';
 import type { MigrationStore } from './store.ts';

@@ -14,7 +14,7 @@ import type { ManagedEvent } from '../migration/managed/events.ts';
 import { replayManaged } from '../migration/managed/journal.ts';
 import { judgeManaged } from '../migration/managed/resolution.ts';
 import type { ManagerWord } from '../migration/managed/resolution.ts';
-import { whereabouts } from '../migration/managed/sight.ts';
+import { whereabouts } from '../migration/managed/task-sight.ts';
 import { safeAnswer } from '../migration/direct/resolution.ts';
 import { journalFile } from '../protocol/mover/request.ts';
 import type { ManagedMoverRequest } from '../protocol/mover/request.ts';

@@ -27,11 +27,11 @@ import { readJournals } from '../host/journal.ts';
 import { ageStore } from '../host/store-age.ts';
 import { syncDirectory } from '../host/journal-file.ts';
 import type { Arrival } from './guest-labels.ts';
-import { followJournal } from './followed.ts';
-import type { Followed, FollowedState } from './followed.ts';
-import { briefly, planned } from './planned.ts';
-import { PrunedMigrations } from './pruned.ts';
-import { surplus } from './surplus.ts';
+import { followJournal } from './followed-journal.ts';
+import type { Followed, FollowedState } from './followed-journal.ts';
+import { briefly, planned } from './planned-report.ts';
+import { PrunedMigrations } from './used-ids.ts';
+import { surplus } from './records-to-remove.ts';
 
 /**
  * Ended migrations that are kept for `godwit migrations` and `godwit report`. Those about which the other host may still

@@ -4,7 +4,7 @@ import { toGodwitError } from '../errors.ts';
 import { readPair } from '../host/credentials.ts';
 import { pkiDirOf } from '../host/fleet.ts';
 import type { Fleet } from '../host/fleet.ts';
-import { addRefusals } from '../host/refused.ts';
+import { addRefusals } from '../host/kept-refusals.ts';
 import { MOST_REFUSALS } from '../protocol/public/trust.ts';
 import type { Trust } from '../protocol/public/trust.ts';
 import type { Refusals } from '../rpc/refusals.ts';

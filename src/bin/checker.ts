@@ -16,7 +16,7 @@ if (config === COMPILES_AHEAD) {
     import('../agent/preflight/examine.ts'),
     import('../drivers/registry.ts').then(({ loadDrivers }) => loadDrivers()),
     import('../mover/direct/destination/assess.ts'),
-    import('../mover/direct/destination/parts.ts'),
+    import('../mover/direct/destination/destination-parts.ts'),
   ]);
   process.exit(0);
 }

@@ -1,6 +1,6 @@
 import { godwitError } from '../errors.ts';
 import { didYouMean } from '../protocol/nearest.ts';
-import { newestOnce } from '../protocol/public/once.ts';
+import { newestOnce } from '../protocol/public/newest-once.ts';
 import type { MigrationSummary } from '../protocol/public/migration.ts';
 import { askAll, howToReach, incomplete, reachHost } from './agent-set.ts';
 import type { AgentSet, Endpoint, Reported } from './agent-set.ts';

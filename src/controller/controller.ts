@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import path from 'node:path';
-import { ownIdentity } from '../agent/pki/own.ts';
+import { ownIdentity } from '../agent/pki/own-identity.ts';
 import { makePrivateDir } from '../agent/pki/files.ts';
 import { systemClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';

@@ -11,7 +11,7 @@ import { SendQueues } from '../rpc/send-queues.ts';
 import { serve } from '../rpc/server.ts';
 import type { Handlers } from '../rpc/server.ts';
 import type { Credentials } from '../rpc/tls.ts';
-import { Vanished } from '../rpc/vanished.ts';
+import { Vanished } from '../rpc/vanished-peers.ts';
 import type { Audit } from './audit/audit.ts';
 import type { ControllerConfig } from './config.ts';
 import type { Metrics } from './metrics.ts';

@@ -1,8 +1,8 @@
 import type { AgentConfig } from '../config.ts';
 import { toGodwitError } from '../errors.ts';
 import { runSiteProgram } from '../hooks/site-program.ts';
-import { darkDoors, darkWatchMs, whyNotDark } from './dark.ts';
-import type { DarkDoors } from './dark.ts';
+import { darkDoors, darkWatchMs, whyNotDark } from './watch-dark-host.ts';
+import type { DarkDoors } from './watch-dark-host.ts';
 import type { Fleet } from './fleet.ts';
 
 /** What the fencing hook is told of the migration, besides the host to be off. */

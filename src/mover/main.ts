@@ -21,11 +21,11 @@ import { ownRefusals } from '../rpc/refusals.ts';
 import { serve } from '../rpc/server.ts';
 import type { Handlers } from '../rpc/server.ts';
 import { Live } from './engine/live.ts';
-import { keepPace } from './engine/pace.ts';
+import { keepPace } from './engine/process-priority.ts';
 import { reportReady } from './engine/startup.ts';
 import { holdMigration } from '../host/migration-lock.ts';
 import { ownIdentity } from '../host/process.ts';
-import { keepRefused } from '../host/refused.ts';
+import { keepRefused } from '../host/kept-refusals.ts';
 import { surroundingsOf } from './engine/surroundings.ts';
 
 /** How long followers of the live view get to read its last line, ms. */

@@ -1,7 +1,7 @@
 import { hasCpu, holds, objection } from './constraints.ts';
 import type { CpuRoom } from './constraints.ts';
 import type { EstimateOptions } from './estimate.ts';
-import { FitIndex, whyNot } from './fit.ts';
+import { FitIndex, whyNot } from './best-fit.ts';
 import { Fleet } from './fleet.ts';
 import type { Place, Seat } from './fleet.ts';
 import type { Budget, Inventory, Plan, Reason, Refusal } from './inventory.ts';

@@ -1,7 +1,7 @@
 import { holds } from './constraints.ts';
 import { Destinations } from './destinations.ts';
 import type { Unit } from './destinations.ts';
-import { whyNot } from './fit.ts';
+import { whyNot } from './best-fit.ts';
 import { timesOf } from './drain-times.ts';
 import type { DrainOptions, DrainPlan, RunningMove } from './drain-options.ts';
 import { Fleet } from './fleet.ts';

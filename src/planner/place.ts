@@ -1,6 +1,6 @@
 import { hasCpu, objection } from './constraints.ts';
 import type { CpuRoom } from './constraints.ts';
-import { bestFits, whyNot } from './fit.ts';
+import { bestFits, whyNot } from './best-fit.ts';
 import { ESTIMATE } from './estimate.ts';
 import { Fleet, Place } from './fleet.ts';
 import type { Inventory, PlannerGuest, Refusal } from './inventory.ts';

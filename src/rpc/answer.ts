@@ -4,7 +4,7 @@ import type { GodwitError } from '../errors.ts';
 import { withDeadline } from '../deadline.ts';
 import type { Route } from '../protocol/route.ts';
 import type { RpcLimits } from './limits.ts';
-import { Ready } from './ready.ts';
+import { Ready } from './ready-answer.ts';
 import { LOOK_BYTES } from './send-queues.ts';
 
 /** How what is not a stream goes out. Both wait until the kernel has it, or the reader has stalled for too long. */

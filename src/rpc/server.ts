@@ -18,7 +18,7 @@ import type { Input } from './input.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import type { RpcLimits } from './limits.ts';
 import { checked, ownAnswer } from './own-answer.ts';
-import { Ready } from './ready.ts';
+import { Ready } from './ready-answer.ts';
 import { Recording } from './record.ts';
 import type { RequestRecord } from './record.ts';
 import { ownRefusals } from './refusals.ts';

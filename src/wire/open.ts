@@ -3,7 +3,7 @@ import type { LevelChange } from './codec/policy.ts';
 import type { Kind } from './codec/records.ts';
 import type { LinkSession } from '../links/link-session.ts';
 import { openSession } from '../links/open.ts';
-import { End, NO_FIGURES } from './relay/end.ts';
+import { End, NO_FIGURES } from './relay/relay-end.ts';
 import { SourceRelay } from './relay/source.ts';
 import { TargetRelay } from './relay/target.ts';
 import { StreamContext } from './stream/context.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { errorOf, measures } from '../../bench/prediction-score.ts';
 import { report } from '../cli/fake.ts';
-import { plannedTo } from '../cli/planned.ts';
+import { plannedTo } from '../cli/planned-move.ts';
 
 const { prediction } = plannedTo('b');
 

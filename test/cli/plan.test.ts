@@ -6,7 +6,7 @@ import { ERRORS } from '../../src/errors.ts';
 import type { PlanRequest } from '../../src/protocol/public/plan.ts';
 import { planRequest } from '../../src/protocol/public/plan.ts';
 import { endpoint, FakeContext, godwit, guest, host, report } from './fake.ts';
-import { plannedTo } from './planned.ts';
+import { plannedTo } from './planned-move.ts';
 
 function world() {
   const asked: PlanRequest[] = [];

@@ -10,7 +10,7 @@ import { GodwitError } from '../../src/errors.ts';
 import { STRATEGIES } from '../../src/protocol/public/steering.ts';
 import { godwit } from './fake.ts';
 import { world } from './migrating.ts';
-import { plannedTo } from './planned.ts';
+import { plannedTo } from './planned-move.ts';
 
 const refusal = (text: string): GodwitError => {
   try {

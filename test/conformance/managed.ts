@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import type { GuestHandle } from '../../src/drivers/port/inventory.ts';
 import type { ManagedDriver, ManagedSession } from '../../src/drivers/port/managed.ts';
 import { withDeadline } from '../../src/deadline.ts';
-import type { ManagedOrder, TaskSight } from '../../src/migration/managed/sight.ts';
+import type { ManagedOrder, TaskSight } from '../../src/migration/managed/task-sight.ts';
 
 const WAIT_MS = 60_000;
 

@@ -1,5 +1,5 @@
 import type { Clock } from '../../src/clock.ts';
-import type { DarkDoors } from '../../src/host/dark.ts';
+import type { DarkDoors } from '../../src/host/watch-dark-host.ts';
 import type { OwnLink } from '../../src/network/own-link.ts';
 import type { KernelWord } from '../../src/rpc/reach.ts';
 

@@ -1,7 +1,7 @@
 /** Run by dark.e2e.ts in an empty network namespace, and nowhere else; prints what it saw. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { whyNotDark } from '../../src/host/dark.ts';
+import { whyNotDark } from '../../src/host/watch-dark-host.ts';
 import { ip } from '../../src/network/ip.ts';
 
 const SILENCE_MS = 5000;

@@ -8,7 +8,7 @@ import { parseAgentConfig } from '../../src/config.ts';
 import { fenceOf, fencingMs } from '../../src/host/fencing.ts';
 import type { Fence, Fencing } from '../../src/host/fencing.ts';
 import { Fleet } from '../../src/host/fleet.ts';
-import type { DarkDoors } from '../../src/host/dark.ts';
+import type { DarkDoors } from '../../src/host/watch-dark-host.ts';
 import { gone } from '../process-end.ts';
 import { fakeDoors, OTHER, REFUSED, SILENCE } from './dark-doors.ts';
 

@@ -5,7 +5,7 @@ import net from 'node:net';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { reachHost } from '../../src/host/host-kernel.ts';
-import { whyNotDark } from '../../src/host/dark.ts';
+import { whyNotDark } from '../../src/host/watch-dark-host.ts';
 import { askKernel } from '../../src/rpc/reach.ts';
 
 const LISTEN = `

@@ -3,7 +3,7 @@
  * machine that has one of the guest's addresses. Prints what the segment answered, and what the host was left with.
  */
 import { execFileSync } from 'node:child_process';
-import { askSegment } from '../../src/network/segment/ask.ts';
+import { askSegment } from '../../src/network/segment/ask-segment.ts';
 import { openProbePort } from '../../src/network/segment/probe-port.ts';
 
 const GUEST = '52:54:00:00:00:21';

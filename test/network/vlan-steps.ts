@@ -11,7 +11,7 @@ import type { LabPlan } from '../../src/lab/plan.ts';
 import { readNetwork } from '../../src/network/host.ts';
 import { mapNic } from '../../src/network/mapping.ts';
 import { makePort, readNics } from '../../src/network/port.ts';
-import { askSegment } from '../../src/network/segment/ask.ts';
+import { askSegment } from '../../src/network/segment/ask-segment.ts';
 import { openProbePort } from '../../src/network/segment/probe-port.ts';
 import { nicNetworks } from '../../src/protocol/network.ts';
 

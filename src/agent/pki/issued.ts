@@ -11,7 +11,7 @@ import type { Role } from '../../protocol/route.ts';
 import type { Identity } from '../../rpc/tls.ts';
 import { readAuthority, writePrivate } from './files.ts';
 import { changeList, latestList, onlyFrom, validFrom } from './fleet-list.ts';
-import { ownIdentity } from './own.ts';
+import { ownIdentity } from './own-identity.ts';
 
 /** Where the CA is: the last certificate that it gave to each name, and what comes after it. */
 

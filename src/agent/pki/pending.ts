@@ -5,7 +5,7 @@ import { godwitError } from '../../errors.ts';
 import { HOST_FILES, readPair } from '../../host/credentials.ts';
 import type { PairFiles } from '../../host/credentials.ts';
 import { writePrivate } from './files.ts';
-import { ownIdentity } from './own.ts';
+import { ownIdentity } from './own-identity.ts';
 
 /**
  * The files of a renewal, in a host’s `pkiDir` or a person’s folder. A new key and the request for it are kept until they have a certificate:

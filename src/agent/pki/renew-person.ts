@@ -7,7 +7,7 @@ import { agentContract } from '../../protocol/contract.ts';
 import { role } from '../../protocol/route.ts';
 import { client } from '../../rpc/client.ts';
 import { readPki } from './files.ts';
-import { ownIdentity } from './own.ts';
+import { ownIdentity } from './own-identity.ts';
 import { dropPending, pendingRequest, settlePair, takeIntoUse } from './pending.ts';
 
 export interface PersonRenewed {

@@ -16,7 +16,7 @@ import type {
 import type { Caller } from '../../rpc/caller.ts';
 import { checkSender } from '../incoming.ts';
 import type { Incoming } from '../incoming.ts';
-import type { AskApart } from './apart.ts';
+import type { AskApart } from './checker-process.ts';
 import type { ApartQuestion } from './questions.ts';
 
 /** Questions from one host that are answered at once, and from all: each may have a process, or hold a probe’s port. */

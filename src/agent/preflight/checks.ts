@@ -17,7 +17,7 @@ import type { Check, MigrationRequest } from '../../protocol/public/migration.ts
 import { driverOf } from '../life.ts';
 import type { Looked, Outgoing } from '../outgoing.ts';
 import type { Peers } from '../peers.ts';
-import type { AskApart } from './apart.ts';
+import type { AskApart } from './checker-process.ts';
 import type { Examined, ExaminedHost } from './questions.ts';
 
 /** Checks of this host's guests at once: each takes hold of a monitor. */

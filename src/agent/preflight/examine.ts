@@ -13,7 +13,7 @@ import { SourceConnections } from '../../mover/direct/source/connections.ts';
 import { checksOfHosts } from '../../mover/direct/source/hosts.ts';
 import { assessGuest, examineStorage, inspectGuest } from '../../mover/direct/source/examine.ts';
 import type { SourceGuest } from '../../mover/direct/source/guest.ts';
-import type { LookParts } from '../../mover/direct/source/parts.ts';
+import type { LookParts } from '../../mover/direct/source/source-parts.ts';
 import { routesTo } from '../../mover/direct/source/networks.ts';
 import { launchOf } from '../../mover/direct/source/step-actions.ts';
 import { fullAddress } from '../../protocol/names.ts';

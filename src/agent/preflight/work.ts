@@ -51,7 +51,8 @@ async function assessed(
   const driver = await driverFor(parts, admission);
   const { assess } = await import('../../mover/direct/destination/assess.ts');
   const { GuestPorts } = await import('../../mover/direct/destination/ports.ts');
-  const { destinationOptions } = await import('../../mover/direct/destination/parts.ts');
+  const { destinationOptions } =
+    await import('../../mover/direct/destination/destination-parts.ts');
   const ports = new GuestPorts(parts.config, () => parts.clock.monotonicMs());
   const config = { ...parts.config, bridges: ports.bridges };
   const known = { config, ports, placeIds: await placeIdsOf(placeKey) };

@@ -10,7 +10,7 @@ import {
   chosenAddress,
   chosenName,
   chosenStorage,
-} from '../setup/look.ts';
+} from '../setup/look-at-host.ts';
 import type { initSpec } from '../specs-setup.ts';
 import type { Run } from '../verb.ts';
 

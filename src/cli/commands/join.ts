@@ -16,7 +16,7 @@ import {
   chosenAddress,
   chosenStorage,
   hereCalled,
-} from '../setup/look.ts';
+} from '../setup/look-at-host.ts';
 import type { joinSpec } from '../specs-setup.ts';
 import type { Run } from '../verb.ts';
 

@@ -1,5 +1,5 @@
-import { cameTo } from '../../migration/report/came.ts';
-import type { Predicted } from '../../migration/report/came.ts';
+import { cameTo } from '../../migration/report/outcome-figures.ts';
+import type { Predicted } from '../../migration/report/outcome-figures.ts';
 import type { Report } from '../../protocol/public/migration.ts';
 import type { PlanAnswer, PlannedWay } from '../../protocol/public/plan.ts';
 import type { GuestMeasure, Prediction, Range } from '../../protocol/public/prediction.ts';

@@ -5,7 +5,7 @@ import { overview } from '../../protocol/controller/overview.ts';
 import type { OverviewGuest, OverviewHost } from '../../protocol/controller/overview.ts';
 import { guestInfo } from '../../protocol/public/host.ts';
 import type { HostLoad } from '../../protocol/public/load.ts';
-import { Ready } from '../../rpc/ready.ts';
+import { Ready } from '../../rpc/ready-answer.ts';
 import { momentOf } from '../inventory/answers.ts';
 import { isOfLease } from '../inventory/leases.ts';
 import { CostlyAnswers } from './costly.ts';

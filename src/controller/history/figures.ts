@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { cameTo, clientGapMs, workedMs } from '../../migration/report/came.ts';
+import { cameTo, clientGapMs, workedMs } from '../../migration/report/outcome-figures.ts';
 import { PREDICTED } from '../../protocol/controller/history.ts';
 import type { Report } from '../../protocol/public/migration.ts';
 

@@ -4,7 +4,7 @@ import { gzip } from 'node:zlib';
 import type { GodwitError } from '../../errors.ts';
 import { bytesOf, closeUnlessRead, sendBytes } from '../../rpc/answer.ts';
 import type { AnswerForm } from '../../rpc/answer.ts';
-import { Ready } from '../../rpc/ready.ts';
+import { Ready } from '../../rpc/ready-answer.ts';
 import { problemOf, PROBLEM_TYPE } from './problem.ts';
 
 /** Below, compression saves less than it costs. */

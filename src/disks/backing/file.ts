@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { open, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { discard, name } from '../proof/made.ts';
-import type { Made } from '../proof/made.ts';
+import { discard, name } from '../proof/made-files.ts';
+import type { Made } from '../proof/made-files.ts';
 import { BadBackingMessage } from './messages.ts';
 
 /** A backing file as the destination is to have it. */

@@ -2,7 +2,7 @@ import { lstat, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { GodwitError, godwitError } from '../../errors.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
-import { isNamed } from '../proof/made.ts';
+import { isNamed } from '../proof/made-files.ts';
 import type { Beside } from '../copy/tunnel/mux.ts';
 import { BaseFile } from './file.ts';
 import type { BackingTarget } from './file.ts';

@@ -7,7 +7,7 @@ import {
   makeDirectories,
   name,
   removeDirectories,
-} from '../proof/made.ts';
+} from '../proof/made-files.ts';
 
 /** The files of a disk's move: the new image that is made, and the old one that is left. Every call may be repeated. */
 

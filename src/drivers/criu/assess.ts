@@ -2,7 +2,7 @@ import { godwitError } from '../../errors.ts';
 import { pass, refusal } from '../../migration/preflight/check.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import { processorFeatures } from './inspect.ts';
-import type { HostParts } from './parts.ts';
+import type { HostParts } from './host-parts.ts';
 import { findLayers } from './rootfs.ts';
 import type { ContainerSpec } from './spec.ts';
 

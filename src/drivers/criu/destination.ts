@@ -20,9 +20,9 @@ import type {
 import { assessSpec } from './assess.ts';
 import { Arrival } from './arrival.ts';
 import type { CriuHandle } from './handle.ts';
-import { removeLeft } from './made.ts';
+import { removeLeft } from './tear-down.ts';
 import { announceNics, makeNetwork, networkNames, setPorts } from './network.ts';
-import type { HostParts } from './parts.ts';
+import type { HostParts } from './host-parts.ts';
 import { cgroupOf, isFrozen, isStoppedNow, processesIn } from './processes.ts';
 import type { ContainerRecord } from './records.ts';
 import { findLayers } from './rootfs.ts';

@@ -11,7 +11,7 @@ import type { Examined } from './inspect.ts';
 import { connectTo } from './link.ts';
 import { readMemory } from './memory.ts';
 import { setPorts } from './network.ts';
-import type { HostParts } from './parts.ts';
+import type { HostParts } from './host-parts.ts';
 import { processesIn, residentBytes, setFrozen } from './processes.ts';
 import { imageMs } from './runc.ts';
 import { PageSender } from './sender.ts';

@@ -23,7 +23,7 @@ import { handleIn, handleOf, lifeOfHandle } from './handle.ts';
 import type { CriuHandle } from './handle.ts';
 import { vcpus } from './inspect.ts';
 import type { CriuOptions } from './options.ts';
-import type { HostParts } from './parts.ts';
+import type { HostParts } from './host-parts.ts';
 import {
   cgroupOf,
   identify,

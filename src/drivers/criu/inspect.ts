@@ -6,7 +6,7 @@ import { pass, refusal } from '../../migration/preflight/check.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import type { Inspection } from '../port/direct.ts';
 import { cgroupOf, filesOf, isFrozen, isStoppedNow, processesIn } from './processes.ts';
-import type { HostParts } from './parts.ts';
+import type { HostParts } from './host-parts.ts';
 import { findPod } from './pods.ts';
 import { networkOf } from './network.ts';
 import type { FoundNic } from './network.ts';

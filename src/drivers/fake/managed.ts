@@ -5,7 +5,7 @@ import type {
   TaskFigures,
   TaskSight,
   Whereabouts,
-} from '../../migration/managed/sight.ts';
+} from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { DiscoveredGuest, GuestHandle, HandleFacts, Life } from '../port/inventory.ts';
 import { FAKE_CAPABILITIES, managedHandle, nameIn } from './managed-handle.ts';

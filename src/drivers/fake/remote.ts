@@ -2,7 +2,7 @@ import { createConnection } from 'node:net';
 import type { Socket } from 'node:net';
 import { z } from 'zod';
 import { godwitError, toGodwitError } from '../../errors.ts';
-import { taskSight, whereabouts } from '../../migration/managed/sight.ts';
+import { taskSight, whereabouts } from '../../migration/managed/task-sight.ts';
 import { fromSerial, serialError } from '../../protocol/errors.ts';
 import { guestInfo } from '../../protocol/public/host.ts';
 import { check } from '../../protocol/public/migration.ts';

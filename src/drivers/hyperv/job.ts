@@ -1,4 +1,4 @@
-import type { TaskSight } from '../../migration/managed/sight.ts';
+import type { TaskSight } from '../../migration/managed/task-sight.ts';
 import { explained } from './hresults.ts';
 import type { Instance } from './wsman/answers.ts';
 

@@ -1,5 +1,5 @@
 import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
-import type { ManagedOrder, TaskSight, Whereabouts } from '../../migration/managed/sight.ts';
+import type { ManagedOrder, TaskSight, Whereabouts } from '../../migration/managed/task-sight.ts';
 import { Mutex } from '../../mutex.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { ManagedInspection, ManagedSession } from '../port/managed.ts';

@@ -1,4 +1,4 @@
-import type { Whereabouts } from '../../migration/managed/sight.ts';
+import type { Whereabouts } from '../../migration/managed/task-sight.ts';
 import type { GuestRunState } from '../../protocol/public/host.ts';
 
 /** Where a virtual machine is, by what the hosts at both ends say of it. Pure. */

@@ -1,4 +1,4 @@
-import type { TaskFigures, TaskSight } from '../../migration/managed/sight.ts';
+import type { TaskFigures, TaskSight } from '../../migration/managed/task-sight.ts';
 import type { Mode } from '../../protocol/public/migration.ts';
 import type { JobStats } from './client.ts';
 import type { Mark } from './mark.ts';

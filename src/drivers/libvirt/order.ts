@@ -1,6 +1,6 @@
 import { systemClock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
-import type { ManagedOrder } from '../../migration/managed/sight.ts';
+import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import type { Domain, LibvirtClient } from './client.ts';
 import type { LibvirtEnds } from './ends.ts';
 import { isMigrating } from './job.ts';

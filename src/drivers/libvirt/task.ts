@@ -1,4 +1,4 @@
-import type { ManagedOrder } from '../../migration/managed/sight.ts';
+import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import { LibvirtRefusal } from './rpc/connection.ts';
 import type { Params } from './rpc/params.ts';
 

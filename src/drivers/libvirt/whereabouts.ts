@@ -1,4 +1,4 @@
-import type { Whereabouts } from '../../migration/managed/sight.ts';
+import type { Whereabouts } from '../../migration/managed/task-sight.ts';
 import type { DomainState } from './client.ts';
 import type { GuestRunState } from '../../protocol/public/host.ts';
 

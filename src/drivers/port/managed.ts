@@ -1,4 +1,4 @@
-import type { ManagedOrder, TaskSight, Whereabouts } from '../../migration/managed/sight.ts';
+import type { ManagedOrder, TaskSight, Whereabouts } from '../../migration/managed/task-sight.ts';
 import type { GuestHandle } from '../../protocol/mover/handle.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { Capabilities, DriverInventory } from './inventory.ts';

@@ -7,7 +7,7 @@ import { clientFor, isOnNetwork } from '../../protocol/network-file.ts';
 import { godwitError } from '../../errors.ts';
 import { ovsDatabase } from '../../network/openvswitch.ts';
 import type { DestinationOptions, NicPlan } from '../port/direct.ts';
-import { storesOf, whyTaken } from './alone.ts';
+import { storesOf, whyTaken } from './variable-store-users.ts';
 import { hasClient } from './binaries.ts';
 import { findPassphrases } from './passphrases.ts';
 import type { QemuProgram } from './binaries.ts';

@@ -6,7 +6,7 @@ import type { HypervisorEvent } from '../port/direct.ts';
 import { attachStarted, ownerOf } from './launch.ts';
 import type { LaunchSite } from './launch.ts';
 import type { QmpClient } from './qmp/client.ts';
-import { judgeEnd } from './qmp/end.ts';
+import { judgeEnd } from './qmp/monitor-end.ts';
 import { MonitorWatch } from './session.ts';
 import type { QemuHandle } from './handle.ts';
 

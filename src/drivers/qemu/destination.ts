@@ -17,7 +17,7 @@ import type {
 
 import { matchHost, nicsOf, readSpec } from './assess.ts';
 import type { Match } from './assess.ts';
-import { storesOf, whyTaken } from './alone.ts';
+import { storesOf, whyTaken } from './variable-store-users.ts';
 import { hostGives } from './baseline.ts';
 import type { QemuProgram } from './binaries.ts';
 import { ColdStart } from './cold-start.ts';
@@ -35,12 +35,12 @@ import {
   settleIncoming,
   unmark,
 } from './incoming.ts';
-import { ENDS_MS } from './qmp/end.ts';
+import { ENDS_MS } from './qmp/monitor-end.ts';
 import { findStarted, launch } from './launch.ts';
 import { makePipes, negotiatePipes } from './qmp/pipes.ts';
 import { pauseStream, listenForRecovery, recoverUnheard } from './recovery.ts';
 import { resume, untilLoaded } from './resume.ts';
-import type { MachineParts } from './same-machine/parts.ts';
+import type { MachineParts } from './same-machine/machine-parts.ts';
 import { readMachine } from './same-machine/read.ts';
 import { removeCredentials } from './tls.ts';
 import { GuestTpm } from './tpm/guest-tpm.ts';

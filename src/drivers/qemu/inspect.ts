@@ -6,7 +6,7 @@ import { tooMany } from '../../protocol/too-many.ts';
 import { godwitError } from '../../errors.ts';
 import type { GodwitError } from '../../errors.ts';
 import type { Inspection } from '../port/direct.ts';
-import { storesOf, whyNotAlone } from './alone.ts';
+import { storesOf, whyNotAlone } from './variable-store-users.ts';
 import type { ImageStore } from './images.ts';
 import { describeGuest } from './spec/describe.ts';
 import type { Draft } from './spec/describe.ts';

@@ -1,6 +1,6 @@
 import { godwitError } from '../../errors.ts';
 import type { GodwitError } from '../../errors.ts';
-import type { ManagedOrder, Whereabouts } from '../../migration/managed/sight.ts';
+import type { ManagedOrder, Whereabouts } from '../../migration/managed/task-sight.ts';
 import { at, textAt } from '../../xml.ts';
 import { isFault, VsphereFault } from './client.ts';
 import type { VsphereClient } from './client.ts';

@@ -1,4 +1,4 @@
-import type { ManagedOrder } from '../../migration/managed/sight.ts';
+import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import { VsphereFault } from './client.ts';
 import { wordsOf } from './faults.ts';
 import type { GuestSight, VsphereGuest } from './guest.ts';

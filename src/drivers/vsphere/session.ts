@@ -1,6 +1,6 @@
 import { godwitError, toGodwitError } from '../../errors.ts';
 import type { GodwitError } from '../../errors.ts';
-import type { ManagedOrder, TaskSight, Whereabouts } from '../../migration/managed/sight.ts';
+import type { ManagedOrder, TaskSight, Whereabouts } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { ManagedInspection, ManagedSession } from '../port/managed.ts';
 import { askToMove } from './ask.ts';

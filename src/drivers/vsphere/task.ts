@@ -1,4 +1,4 @@
-import type { TaskSight } from '../../migration/managed/sight.ts';
+import type { TaskSight } from '../../migration/managed/task-sight.ts';
 import { at, textAt } from '../../xml.ts';
 import type { XmlElement } from '../../xml.ts';
 import { localizedFault, refIn, sameRef } from './soap.ts';

@@ -3,8 +3,8 @@ import { serialError } from '../../protocol/errors.ts';
 import { bytes, guestName, hostName, migrationId, ms } from '../../protocol/names.ts';
 import { check, migrationSettings } from '../../protocol/public/migration.ts';
 import { runAt } from '../../protocol/public/resolve.ts';
-import { taskSight, whereabouts } from './sight.ts';
-import type { ManagedOrder } from './sight.ts';
+import { taskSight, whereabouts } from './task-sight.ts';
+import type { ManagedOrder } from './task-sight.ts';
 
 /** What can happen to a managed migration. What is journaled is exactly this. */
 

@@ -3,7 +3,7 @@ import type { SerialError } from '../../errors.ts';
 import type { Check, EndPhase, MigrationSettings, Phase } from '../../protocol/public/migration.ts';
 import { STEP_NAMES } from './events.ts';
 import type { ManagedEvent, ManagedPlanned, StepName } from './events.ts';
-import type { TaskFigures, TaskSight, Whereabouts } from './sight.ts';
+import type { TaskFigures, TaskSight, Whereabouts } from './task-sight.ts';
 
 /**
  * The life of a managed migration, on one page. The manager moves the memory and decides who runs; Godwit sends it one

@@ -1,5 +1,5 @@
 import type { Answer, RunAt } from '../../protocol/public/resolve.ts';
-import type { Whereabouts } from './sight.ts';
+import type { Whereabouts } from './task-sight.ts';
 
 /** What a manager said when it was asked afresh, or why it said nothing. */
 export type ManagerWord = Whereabouts | { readonly why: string };

@@ -2,7 +2,7 @@ import { godwitError } from '../../errors.ts';
 import type { Compression, MigrationSettings, Mode } from '../../protocol/public/migration.ts';
 import { passes, refuses } from './finding.ts';
 import type { Finding } from './finding.ts';
-import type { TaskFigures } from '../managed/sight.ts';
+import type { TaskFigures } from '../managed/task-sight.ts';
 
 /** What a driver declares that it can. The core asks for these, and never for a driver's name. */
 export interface Capabilities {

@@ -6,7 +6,7 @@ import type { Log } from '../../log.ts';
 import { managedFacts, MOST_CHECKS } from '../../migration/managed/events.ts';
 import type { ManagedEvent, ManagedFacts, StepName } from '../../migration/managed/events.ts';
 import type { ManagedState, UndoneStep } from '../../migration/managed/lifecycle.ts';
-import type { ManagedOrder, TaskSight } from '../../migration/managed/sight.ts';
+import type { ManagedOrder, TaskSight } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import { whatIsWrong } from '../../protocol/errors.ts';
 import { refuseOn } from '../engine/refused-by-checks.ts';

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { godwitError } from '../../errors.ts';
 import type { NicNetwork } from '../../protocol/network.ts';
 import { addressesTracked } from '../connections/table.ts';
-import { askSegment } from './ask.ts';
+import { askSegment } from './ask-segment.ts';
 import { isSingle } from './frames.ts';
 import { openProbePort } from './probe-port.ts';
 import type { ProbePort } from './probe-port.ts';

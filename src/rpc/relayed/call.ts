@@ -9,7 +9,7 @@ import { splitAddress } from '../../protocol/names.ts';
 import { hostOfRendezvous, rendezvousOf } from '../../protocol/relay.ts';
 import { clientTls } from '../tls.ts';
 import type { RelayPlace, Trust } from '../tls.ts';
-import { askRelay, failure } from './ask.ts';
+import { askRelay, failure } from './ask-relay.ts';
 
 /** Of one relay, ms: more than it lets a caller wait. */
 const CALL_MS = 8000;

@@ -5,7 +5,7 @@ import type { Clock } from '../../clock.ts';
 import type { GodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import type { Credentials, RelayPlace } from '../tls.ts';
-import { askRelay } from './ask.ts';
+import { askRelay } from './ask-relay.ts';
 
 /** Streams that wait at each relay for each server: as many callers find one at once. */
 const SPARE = 2;

@@ -9,7 +9,7 @@ import type { WireCache } from '../open.ts';
 import type { Session } from '../../links/session.ts';
 import { StreamContext } from '../stream/context.ts';
 import { BACK, CHANNEL, Channels, CONNECTIONS } from '../../links/channels.ts';
-import type { Relay, RelayFigures } from './end.ts';
+import type { Relay, RelayFigures } from './relay-end.ts';
 import { urgentEncoding } from './encoding.ts';
 import type { Encoding } from './encoding.ts';
 import * as hello from './hello.ts';

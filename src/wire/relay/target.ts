@@ -7,7 +7,7 @@ import { MOST_SUMMARY_NAMES } from '../cache/summary.ts';
 import type { WireCache } from '../open.ts';
 import type { Session } from '../../links/session.ts';
 import { BACK, CHANNEL, Channels, CONNECTIONS } from '../../links/channels.ts';
-import type { Relay, RelayFigures } from './end.ts';
+import type { Relay, RelayFigures } from './relay-end.ts';
 import * as hello from './hello.ts';
 import { MOST_LINK } from './in-flight.ts';
 import { TargetConnection } from './target-connection.ts';

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { join } from '../../../src/agent/pki/join.ts';
-import { ownIdentity } from '../../../src/agent/pki/own.ts';
+import { ownIdentity } from '../../../src/agent/pki/own-identity.ts';
 import { changeList, withoutHost, withoutName } from '../../../src/agent/pki/fleet-list.ts';
 import { endTokens, makeToken, parseToken, redeemToken } from '../../../src/agent/pki/token.ts';
 import { makeRequest } from '../../../src/agent/pki/x509.ts';

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { initCa, issue, storeCredentials } from '../../../src/agent/pki/authority.ts';
 import { issueLabPki } from '../../../src/agent/pki/lab.ts';
-import { ownIdentity } from '../../../src/agent/pki/own.ts';
+import { ownIdentity } from '../../../src/agent/pki/own-identity.ts';
 import { makeRequest, signRequest } from '../../../src/agent/pki/x509.ts';
 import { authority, tempDir } from '../../rpc/parties.ts';
 

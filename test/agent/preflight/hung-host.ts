@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import { systemClock } from '../../../src/clock.ts';
 import { PreflightAnswers } from '../../../src/agent/preflight/answers.ts';
-import { askHere, askProcess } from '../../../src/agent/preflight/apart.ts';
+import { askHere, askProcess } from '../../../src/agent/preflight/checker-process.ts';
 import { loadAgentConfig } from '../../../src/config.ts';
 
 /** A host whose storage hangs is asked by two others, as often as it lets them; then, whether this process still works. */

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { columnsOf, figuresOf } from '../../../src/controller/history/figures.ts';
 import { distributionOf, insightOf, scoresOf } from '../../../src/controller/history/insight.ts';
 import type { Reported } from '../../../src/controller/history/insight.ts';
-import { cameTo } from '../../../src/migration/report/came.ts';
+import { cameTo } from '../../../src/migration/report/outcome-figures.ts';
 import { distribution, insight } from '../../../src/protocol/controller/history.ts';
 import { report } from '../../cli/fake.ts';
 

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { Dispatch } from '../../../src/drivers/criu/dispatch.ts';
 import { encodeFrame, KINDS } from '../../../src/drivers/criu/frames.ts';
 import type { Examined } from '../../../src/drivers/criu/inspect.ts';
-import type { HostParts } from '../../../src/drivers/criu/parts.ts';
+import type { HostParts } from '../../../src/drivers/criu/host-parts.ts';
 import { PageReceiver } from '../../../src/drivers/criu/receiver.ts';
 import { Records } from '../../../src/drivers/criu/records.ts';
 import type { StreamSetup } from '../../../src/drivers/port/direct.ts';

@@ -8,7 +8,7 @@ import {
 } from '../../../src/drivers/libvirt/job.ts';
 import { isPostCopyDue, migrateCall, outcomeOf } from '../../../src/drivers/libvirt/task.ts';
 import { LibvirtRefusal } from '../../../src/drivers/libvirt/rpc/connection.ts';
-import { taskSight } from '../../../src/migration/managed/sight.ts';
+import { taskSight } from '../../../src/migration/managed/task-sight.ts';
 
 const ORDER = {
   id: 'm-00000001',

@@ -6,7 +6,7 @@ import { HypervDriver } from '../../../src/drivers/hyperv/driver.ts';
 import { hypervOptions } from '../../../src/drivers/hyperv/options.ts';
 import type { HypervOptions } from '../../../src/drivers/hyperv/options.ts';
 import { orderOf } from '../../../src/migration/managed/events.ts';
-import type { ManagedOrder } from '../../../src/migration/managed/sight.ts';
+import type { ManagedOrder } from '../../../src/migration/managed/task-sight.ts';
 import { migrationSettings } from '../../../src/protocol/public/migration.ts';
 import { serveWinrm } from './server.ts';
 import type { Winrm } from './server.ts';

@@ -5,7 +5,7 @@ import type {
   DestinationEvent,
   DestinationState,
 } from '../../../src/migration/direct/destination.ts';
-import type { DestinationParts } from '../../../src/mover/direct/destination/parts.ts';
+import type { DestinationParts } from '../../../src/mover/direct/destination/destination-parts.ts';
 import type { Preparation } from '../../../src/protocol/peer/migration.ts';
 import { preparationOf } from '../../migration/direct/samples.ts';
 import { ADMISSION, EPOCH, PLANNED, RECORDS } from '../events.ts';

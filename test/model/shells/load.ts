@@ -29,12 +29,12 @@ const LEFT_OUT: readonly Edit[] = [
     to: '',
   },
   {
-    file: 'src/mover/direct/warm.ts',
+    file: 'src/mover/direct/warm-up.ts',
     from: 'export function warmSource(state: SourceState): void {',
     to: 'export function warmSource(state: SourceState): void {\n  if (state !== undefined) return;',
   },
   {
-    file: 'src/mover/direct/warm.ts',
+    file: 'src/mover/direct/warm-up.ts',
     from: 'export function warmDestination(state: DestinationState): void {',
     to: 'export function warmDestination(state: DestinationState): void {\n  if (state !== undefined) return;',
   },

@@ -2,7 +2,7 @@ import { agentConfig } from '../../../src/config.ts';
 import type { SourceSession } from '../../../src/drivers/port/direct.ts';
 import { GodwitError } from '../../../src/errors.ts';
 import type { SourceGuest } from '../../../src/mover/direct/source/guest.ts';
-import type { SourceParts } from '../../../src/mover/direct/source/parts.ts';
+import type { SourceParts } from '../../../src/mover/direct/source/source-parts.ts';
 import type { HypervisorStatus } from '../../../src/migration/direct/hypervisor.ts';
 import type { StepName } from '../../../src/migration/direct/steps.ts';
 import { descriptionOf } from '../../migration/direct/samples.ts';

@@ -27,8 +27,8 @@ import { DestinationMover } from '../../../src/mover/direct/destination/mover.ts
 import { openPlaceIds } from '../../../src/mover/direct/destination/place-ids.ts';
 import { openDestinationJournal, readJournals } from '../../../src/host/journal.ts';
 import { SourceBackingFiles } from '../../../src/mover/direct/source/backing-files.ts';
-import { preparation } from '../../../src/mover/direct/source/parts.ts';
-import type { SourceParts } from '../../../src/mover/direct/source/parts.ts';
+import { preparation } from '../../../src/mover/direct/source/source-parts.ts';
+import type { SourceParts } from '../../../src/mover/direct/source/source-parts.ts';
 import type { Disk, ImagePlace } from '../../../src/protocol/disk.ts';
 import type { Seeding } from '../../../src/protocol/peer/migration.ts';
 import type { Credentials } from '../../../src/rpc/tls.ts';

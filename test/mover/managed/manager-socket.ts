@@ -6,7 +6,7 @@ import { managedHandle } from '../../../src/drivers/fake/managed-handle.ts';
 import type { FakeManager } from '../../../src/drivers/fake/managed.ts';
 import { firstLine, remoteCall } from '../../../src/drivers/fake/remote.ts';
 import { toGodwitError } from '../../../src/errors.ts';
-import { managedOrder } from '../../../src/migration/managed/sight.ts';
+import { managedOrder } from '../../../src/migration/managed/task-sight.ts';
 
 export interface Served {
   /** Nobody answers any more, until it is served again. */

@@ -7,7 +7,7 @@ import { managedHandle } from '../../../src/drivers/fake/managed-handle.ts';
 import type { ManagedDriver, ManagedSession } from '../../../src/drivers/port/managed.ts';
 import { fakeManager } from '../../../src/drivers/registry.ts';
 import { plainLog } from '../../../src/log.ts';
-import type { TaskFigures } from '../../../src/migration/managed/sight.ts';
+import type { TaskFigures } from '../../../src/migration/managed/task-sight.ts';
 import type { ManagedState } from '../../../src/migration/managed/lifecycle.ts';
 import { managedReport } from '../../../src/migration/managed/report.ts';
 import { ManagedMover } from '../../../src/mover/managed/main.ts';

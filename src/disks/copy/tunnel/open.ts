@@ -7,7 +7,7 @@ import type {
   TargetEndpoint,
   SessionEnd,
 } from '../../../links/endpoint.ts';
-import { ListeningTunnel, TunnelEnd } from './end.ts';
+import { ListeningTunnel, TunnelEnd } from './tunnel-end.ts';
 import { Mux } from './mux.ts';
 import type { Beside } from './mux.ts';
 

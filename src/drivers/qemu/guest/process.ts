@@ -7,8 +7,8 @@ import type { BootProcess } from '../../../host/life.ts';
 import { bootId, startTicksOf } from '../../../host/process.ts';
 import { endingMs } from '../../../migration/direct/step-deadline.ts';
 
-import { judgeEnd } from '../qmp/end.ts';
-import type { MonitorOwner, MonitorProcess } from '../qmp/end.ts';
+import { judgeEnd } from '../qmp/monitor-end.ts';
+import type { MonitorOwner, MonitorProcess } from '../qmp/monitor-end.ts';
 import type { QemuHandle } from '../handle.ts';
 
 /** A QEMU process of this host (of our network namespace), as the kernel shows it. */

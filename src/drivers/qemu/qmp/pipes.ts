@@ -9,8 +9,8 @@ import { openFound } from '../../../host/checked-open.ts';
 import { PIPES } from '../spec/names.ts';
 import { QmpClient } from './client.ts';
 import type { Transport } from './client.ts';
-import { unreachable } from './end.ts';
-import type { MonitorOwner } from './end.ts';
+import { unreachable } from './monitor-end.ts';
+import type { MonitorOwner } from './monitor-end.ts';
 
 /**
  * A monitor on two named pipes, for post-copy. QEMU takes commands out of band only from a client that has said so,

@@ -3,8 +3,8 @@ import { pass, refusal, warn } from '../../../migration/preflight/check.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import { compareMachines } from './compare.ts';
 import type { Comparison, Difference } from './compare.ts';
-import { machineParts } from './parts.ts';
-import type { MachineParts } from './parts.ts';
+import { machineParts } from './machine-parts.ts';
+import type { MachineParts } from './machine-parts.ts';
 
 /** Differences that are told one by one; of the others, how many there are. */
 const MOST_TOLD = 6;

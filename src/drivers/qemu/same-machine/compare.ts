@@ -1,6 +1,6 @@
 import { reasonFor } from './reasons.ts';
 import type { Reason } from './reasons.ts';
-import type { MachineParts, Part } from './parts.ts';
+import type { MachineParts, Part } from './machine-parts.ts';
 
 /** Two machines, part by part and property by property. Pure. */
 

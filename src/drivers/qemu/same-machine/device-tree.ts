@@ -1,6 +1,6 @@
 import { nicName } from '../spec/nic-names.ts';
-import type { Part } from './parts.ts';
-import { valueText } from './parts.ts';
+import type { Part } from './machine-parts.ts';
+import { valueText } from './machine-parts.ts';
 
 /**
  * Reads the monitor's `info qtree`: every device on every bus with every property that can be set, in one answer of a

@@ -1,6 +1,6 @@
 import type { BlockFacts, LiveDisk, LiveNode } from '../spec/disk-facts.ts';
 import { belowFilters, limitsOf } from '../spec/disk-filters.ts';
-import type { Part } from './parts.ts';
+import type { Part } from './machine-parts.ts';
 
 /** What a guest's disks are on, as parts: each image by the disk and by its role below it, since node names may change. Pure. */
 

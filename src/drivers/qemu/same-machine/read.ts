@@ -9,8 +9,8 @@ import { NON_FEATURES } from '../spec/cpu.ts';
 import type { BackendLine } from '../spec/monitor-text.ts';
 import { parseDeviceTree } from './device-tree.ts';
 import { diskParts } from './disk-parts.ts';
-import { MOST_PARTS, PART_KINDS, propertiesOf } from './parts.ts';
-import type { MachineParts, Part, PartKind } from './parts.ts';
+import { MOST_PARTS, PART_KINDS, propertiesOf } from './machine-parts.ts';
+import type { MachineParts, Part, PartKind } from './machine-parts.ts';
 
 /**
  * Reads all that QEMU tells of its machine; changes nothing. What the device tree has not (the machine itself, memory

@@ -1,5 +1,5 @@
 import type { Difference } from './compare.ts';
-import type { PartKind } from './parts.ts';
+import type { PartKind } from './machine-parts.ts';
 
 /**
  * What may differ between a running guest and the machine that was made to be the same, each with its reason. All else

@@ -9,14 +9,14 @@ import { godwitError, toGodwitError } from '../../../errors.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
 import type { DiskTunnel, SeedAnswer, Seeding } from '../../../protocol/peer/migration.ts';
 import { optimiseWhatIsHot } from '../../../small-process.ts';
-import { isNamed, makeDirectories } from '../../../disks/proof/made.ts';
+import { isNamed, makeDirectories } from '../../../disks/proof/made-files.ts';
 import { hostCredentials } from '../../../host/credentials.ts';
 import { targetsOf } from './backing-names.ts';
 import { checkAdmitted } from './admitted.ts';
 import { planSeeding } from './backing-plan.ts';
 import type { Ledger } from './ledger.ts';
 import { refuseWrittenBackingFiles, withOwnPlaces } from './storage.ts';
-import type { DestinationParts } from './parts.ts';
+import type { DestinationParts } from './destination-parts.ts';
 
 interface Taking {
   readonly tunnel: TargetTunnel;

@@ -2,7 +2,7 @@ import path from 'node:path';
 import type { AgentConfig } from '../../../config.ts';
 import type { BackingTarget } from '../../../disks/backing/file.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
-import { madeNames } from '../../../disks/proof/made.ts';
+import { madeNames } from '../../../disks/proof/made-files.ts';
 import { openPools } from '../../../disks/proof/pools.ts';
 
 /** What is made here, from the journal's state alone; its names are the migration's own. */

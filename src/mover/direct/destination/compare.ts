@@ -8,7 +8,7 @@ import { godwitError } from '../../../errors.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
 import { PIECE_BYTES } from '../../../protocol/peer/disk-check.ts';
 import type { Comparison, Rewriting } from '../../../protocol/peer/disk-check.ts';
-import type { DestinationParts } from './parts.ts';
+import type { DestinationParts } from './destination-parts.ts';
 
 /** The images that were copied, read while the guest writes to them, for the source that compares them. */
 export class DestinationCompare {

@@ -9,8 +9,8 @@ import type { Prepared } from '../../../protocol/peer/migration.ts';
 import type { TargetWire } from '../../../wire/open.ts';
 import { hostCredentials } from '../../../host/credentials.ts';
 import { cacheFor, codecCores } from '../../../host/wire.ts';
-import { listenHostFor, listening } from './parts.ts';
-import type { DestinationParts } from './parts.ts';
+import { listenHostFor, listening } from './destination-parts.ts';
+import type { DestinationParts } from './destination-parts.ts';
 
 /** The source has closed its end before it says that all is over, ms. */
 const CLOSE_MS = 3000;

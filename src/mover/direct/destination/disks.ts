@@ -9,7 +9,7 @@ import type { DestinationState } from '../../../migration/direct/destination.ts'
 import type { DiskTunnel } from '../../../protocol/peer/migration.ts';
 import { optimiseWhatIsHot } from '../../../small-process.ts';
 import { hostCredentials } from '../../../host/credentials.ts';
-import type { DestinationParts } from './parts.ts';
+import type { DestinationParts } from './destination-parts.ts';
 
 /** The disks that the source copies into this host: offered by the hypervisor, filled through this mover. */
 export class DestinationDisks {

@@ -16,8 +16,8 @@ import {
   makeDirectories,
   name,
   removeDirectories,
-} from '../../../disks/proof/made.ts';
-import type { Made } from '../../../disks/proof/made.ts';
+} from '../../../disks/proof/made-files.ts';
+import type { Made } from '../../../disks/proof/made-files.ts';
 import { newFileIn, openPools } from '../../../disks/proof/pools.ts';
 import type { NewFile, Pool } from '../../../disks/proof/pools.ts';
 import { targetsOf } from './backing-names.ts';

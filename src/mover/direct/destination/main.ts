@@ -19,8 +19,8 @@ import type { Surroundings } from '../../engine/surroundings.ts';
 import { othersOf } from './source-agent.ts';
 import { ArrivedConnections } from './connections.ts';
 import { DestinationMover } from './mover.ts';
-import { takeDownMs } from './parts.ts';
-import type { DestinationParts } from './parts.ts';
+import { takeDownMs } from './destination-parts.ts';
+import type { DestinationParts } from './destination-parts.ts';
 import { openPlaceIds } from './place-ids.ts';
 import { answerStorage } from './storage.ts';
 

@@ -2,7 +2,7 @@ import type { AgentConfig } from '../../../config.ts';
 import { godwitError, toGodwitError } from '../../../errors.ts';
 import { readNetwork } from '../../../network/host.ts';
 import type { Landing } from '../../../network/mapping.ts';
-import { askSegment } from '../../../network/segment/ask.ts';
+import { askSegment } from '../../../network/segment/ask-segment.ts';
 import { isSettled, judgeSegment, toAsk } from '../../../network/segment/judge.ts';
 import type { Asked, Judgement } from '../../../network/segment/judge.ts';
 import { openProbePort } from '../../../network/segment/probe-port.ts';

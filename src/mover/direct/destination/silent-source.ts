@@ -7,8 +7,8 @@ import type { OnSilence } from '../../../migration/direct/silence.ts';
 import type { ResolveAnswer, RunAt, SideView } from '../../../protocol/public/resolve.ts';
 import { isEnd } from '../../../protocol/public/migration.ts';
 import type { Fence } from '../../../host/fencing.ts';
-import { takeDownMs } from './parts.ts';
-import type { DestinationParts } from './parts.ts';
+import { takeDownMs } from './destination-parts.ts';
+import type { DestinationParts } from './destination-parts.ts';
 
 /** What a destination does when its source does not speak to it: by itself, or because a person says so. */
 

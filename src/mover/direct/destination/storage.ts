@@ -25,7 +25,7 @@ import {
 import { openPools, resolveIn } from '../../../disks/proof/pools.ts';
 import type { Found } from '../../../disks/proof/pools.ts';
 import { answerOnExports, answerProof, proofFile } from '../../../disks/proof/proof.ts';
-import type { DestinationParts } from './parts.ts';
+import type { DestinationParts } from './destination-parts.ts';
 
 /** The source waits 10 s for an answer; a server or a target that is gone is not to take all of them, ms. */
 const EXPORTS_MS = 8000;

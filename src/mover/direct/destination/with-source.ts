@@ -1,6 +1,6 @@
 import { afterSourceEnd } from '../../../migration/direct/silence.ts';
 import type { Hands } from './silent-source.ts';
-import { takeDownMs } from './parts.ts';
+import { takeDownMs } from './destination-parts.ts';
 
 /**
  * The source's mover is silent: its agent is asked whether the migration has ended there, and what has ended there

@@ -13,8 +13,8 @@ import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import type { DiskTunnel } from '../../../protocol/peer/migration.ts';
 import { formatBytes } from '../../../protocol/quantity.ts';
 import { openPools, resolveIn } from '../../../disks/proof/pools.ts';
-import { ask, preparation } from './parts.ts';
-import type { SourceParts } from './parts.ts';
+import { ask, preparation } from './source-parts.ts';
+import type { SourceParts } from './source-parts.ts';
 import { openTunnel } from './tunnel.ts';
 
 const CLOSE_MS = 2000;

@@ -3,8 +3,8 @@ import { rmSync } from 'node:fs';
 import type { Tunnel } from '../../../disks/copy/tunnel/open.ts';
 import { hasCode, toGodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
-import { ask } from './parts.ts';
-import type { SourceParts } from './parts.ts';
+import { ask } from './source-parts.ts';
+import type { SourceParts } from './source-parts.ts';
 
 const ANSWER_MS = 15_000;
 

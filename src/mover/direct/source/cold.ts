@@ -1,7 +1,7 @@
 import { godwitError } from '../../../errors.ts';
 import { sessionIfThere } from './step-actions.ts';
 import { mustRunHere } from './regain.ts';
-import type { SourceParts } from './parts.ts';
+import type { SourceParts } from './source-parts.ts';
 
 /** How a guest moves without its memory: it shuts itself down here, and is started at the destination. */
 

@@ -9,8 +9,8 @@ import type { SerialError } from '../../../errors.ts';
 import type { DiskCheck } from '../../../protocol/disk.ts';
 import { CHUNK_BYTES, PIECE_BYTES } from '../../../protocol/peer/disk-check.ts';
 import { asideOf } from './left-disks.ts';
-import { ask } from './parts.ts';
-import type { SourceParts } from './parts.ts';
+import { ask } from './source-parts.ts';
+import type { SourceParts } from './source-parts.ts';
 
 const ANSWER_MS = 60_000;
 

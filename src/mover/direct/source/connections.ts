@@ -10,8 +10,8 @@ import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
 import type { NicNetwork } from '../../../protocol/network.ts';
 import { Mutex } from '../../../mutex.ts';
-import { ask } from './parts.ts';
-import type { LookParts, SourceParts } from './parts.ts';
+import { ask } from './source-parts.ts';
+import type { LookParts, SourceParts } from './source-parts.ts';
 
 /** Between two looks while memory moves, ms: what is younger is told once the guest runs. */
 const LOOK_MS = 2000;

@@ -26,7 +26,7 @@ import { LIFECYCLE } from './lifecycle.ts';
 import { lineOf, whatTook } from './stream-seen.ts';
 import type { Seen } from './stream-seen.ts';
 import { RefusedByChecks } from '../../engine/refused-by-checks.ts';
-import type { SourceParts } from './parts.ts';
+import type { SourceParts } from './source-parts.ts';
 import { setSteering } from './memory-steering.ts';
 import { stopHere } from './stop-here.ts';
 import { continueSwitchover } from './step-actions.ts';

@@ -10,8 +10,8 @@ import type { Wire } from '../../../wire/open.ts';
 import { hostCredentials } from '../../../host/credentials.ts';
 import { budgetOf, cacheFor, codecCores, termsFor } from '../../../host/wire.ts';
 import type { WireDoors } from '../../engine/wire-doors.ts';
-import { missing, saidLinkRate } from './parts.ts';
-import type { SourceParts } from './parts.ts';
+import { missing, saidLinkRate } from './source-parts.ts';
+import type { SourceParts } from './source-parts.ts';
 
 /** What is under way may take so long to arrive once the hypervisor has sent all, ms. */
 const CLOSE_MS = 5000;

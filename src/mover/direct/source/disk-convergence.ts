@@ -12,7 +12,7 @@ import type { CopyPace, DiskDecision, Look } from '../../../migration/steering/d
 import type { DiskPace } from '../../../protocol/disk.ts';
 import type { MigrationSettings } from '../../../protocol/public/migration.ts';
 import { formatBytes } from '../../../protocol/quantity.ts';
-import type { SourceParts } from './parts.ts';
+import type { SourceParts } from './source-parts.ts';
 
 /** So much may be left of a copy that is as good as its source: the guest goes on writing. */
 const NEARLY_BYTES = 64 * 1024 ** 2;

@@ -12,8 +12,8 @@ import type { DiskLink, DiskProgress } from '../../../protocol/disk.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/public/migration.ts';
 import { busy, DiskConvergence, isNearlyWhole } from './disk-convergence.ts';
 import { disksSocket as socketOf, CloseThere } from './close-there.ts';
-import { ask } from './parts.ts';
-import type { SourceParts } from './parts.ts';
+import { ask } from './source-parts.ts';
+import type { SourceParts } from './source-parts.ts';
 import { sessionIfThere } from './step-actions.ts';
 import { openTunnel } from './tunnel.ts';
 

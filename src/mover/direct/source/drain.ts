@@ -1,7 +1,7 @@
 import { systemClock } from '../../../clock.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
-import { ask } from './parts.ts';
-import type { SourceParts } from './parts.ts';
+import { ask } from './source-parts.ts';
+import type { SourceParts } from './source-parts.ts';
 
 /** What has left the source may still be on its way, ms; a link that lost it is noticed within that time. */
 const ARRIVES_MS = 10_000;

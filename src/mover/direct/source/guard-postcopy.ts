@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { godwitError } from '../../../errors.ts';
-import type { SourceParts } from './parts.ts';
+import type { SourceParts } from './source-parts.ts';
 
 /** Between two looks at whether the path of the disks still stands while the guest is being stopped. */
 const GUARD_MS = 20;

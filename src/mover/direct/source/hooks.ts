@@ -2,7 +2,7 @@ import { runHook, runLateHook } from '../../../hooks/runner.ts';
 import type { HookFacts } from '../../../hooks/hooks.ts';
 import type { Log } from '../../../log.ts';
 import type { EndPhase } from '../../../protocol/public/migration.ts';
-import type { SourceParts } from './parts.ts';
+import type { SourceParts } from './source-parts.ts';
 
 /** Calls the site's program where there is one. GODWIT_HOOK_FAILED ends the migration here, with the guest where it is. */
 export function askHook(

@@ -7,8 +7,8 @@ import { steer } from '../../../migration/steering/steering.ts';
 import { strategyOf } from '../../../migration/steering/strategies.ts';
 import type { MemorySample } from '../../../protocol/public/migration.ts';
 import type { SteeringMeasure } from '../../../protocol/public/steering.ts';
-import { streamDowntimeMs } from './parts.ts';
-import type { SourceParts } from './parts.ts';
+import { streamDowntimeMs } from './source-parts.ts';
+import type { SourceParts } from './source-parts.ts';
 
 const SET_MS = 10_000;
 

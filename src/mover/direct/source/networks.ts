@@ -4,7 +4,7 @@ import { announcePort, readNics, withdrawPort } from '../../../network/port.ts';
 import { didYouMean } from '../../../protocol/nearest.ts';
 import { MOST_NICS, networkName, routesOf } from '../../../protocol/network.ts';
 import type { NicNetwork } from '../../../protocol/network.ts';
-import type { LookParts, SourceParts } from './parts.ts';
+import type { LookParts, SourceParts } from './source-parts.ts';
 
 /** How the guest's NICs are attached here, for the destination to map. GODWIT_USAGE for a mapping of nothing it has. */
 export async function networksOf(

@@ -4,7 +4,7 @@ import { answerOf } from '../../../hooks/runner.ts';
 import type { SiteAnswer } from '../../../hooks/site-program.ts';
 import { formatDuration } from '../../../protocol/quantity.ts';
 import { factsOf } from './hooks.ts';
-import type { SourceParts } from './parts.ts';
+import type { SourceParts } from './source-parts.ts';
 import { untilMoment } from './time-limit.ts';
 
 /** The hook ends with it where the guest must not move now. */

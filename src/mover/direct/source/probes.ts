@@ -17,7 +17,7 @@ import type { WatchEnd, WatchOrder, WatchResult } from '../../../protocol/peer/p
 import type { ProbeReport } from '../../../protocol/public/probe.ts';
 import type { Client } from '../../../rpc/client.ts';
 import type { Connect } from '../../engine/surroundings.ts';
-import type { SourceParts } from './parts.ts';
+import type { SourceParts } from './source-parts.ts';
 
 /** A watch that nobody asks for again ends by itself, ms; it is asked for again so often. */
 const LEASE_MS = 10_000;

@@ -5,8 +5,8 @@ import { proveMedia } from './media.ts';
 import type { MediumVerdict } from './media.ts';
 import { directoryOf, finder } from './find-images.ts';
 import type { Lying } from './find-images.ts';
-import { askAhead } from './parts.ts';
-import type { LookParts, SourceParts } from './parts.ts';
+import { askAhead } from './source-parts.ts';
+import type { LookParts, SourceParts } from './source-parts.ts';
 
 /** Proofs that both hosts see the storage of a guest's images: in each directory, and of each medium. */
 

@@ -3,8 +3,8 @@ import { systemClock } from '../../../clock.ts';
 import type { SourceSession } from '../../../drivers/port/direct.ts';
 import { godwitError, toGodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
-import { ask } from './parts.ts';
-import type { SourceParts } from './parts.ts';
+import { ask } from './source-parts.ts';
+import type { SourceParts } from './source-parts.ts';
 
 /** Between two tries, ms. */
 const AGAIN_MS = 250;

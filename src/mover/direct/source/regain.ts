@@ -2,8 +2,8 @@ import { systemClock } from '../../../clock.ts';
 import { withDeadline } from '../../../deadline.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
 import { sourceMayResume, sourceMayRunOn } from '../../../migration/direct/run-right.ts';
-import { ask, darkMs } from './parts.ts';
-import type { SourceParts } from './parts.ts';
+import { ask, darkMs } from './source-parts.ts';
+import type { SourceParts } from './source-parts.ts';
 
 /** Time that the destination may be out of reach while its refusal is needed, ms. */
 const REFUSAL_MS = 60_000;

@@ -3,8 +3,8 @@ import type { GuestHandle } from '../../../drivers/port/inventory.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
 import { guestEndingMs } from '../../../migration/direct/step-deadline.ts';
 import { restoreNetworks } from './networks.ts';
-import { ask, tearDown } from './parts.ts';
-import type { SourceParts } from './parts.ts';
+import { ask, tearDown } from './source-parts.ts';
+import type { SourceParts } from './source-parts.ts';
 
 /** How long the destination may take to say what became of its copy, ms. */
 const WORD_MS = 20_000;

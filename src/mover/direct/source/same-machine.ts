@@ -1,7 +1,7 @@
 import { toGodwitError } from '../../../errors.ts';
 import { warn } from '../../../migration/preflight/check.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
-import type { SourceParts } from './parts.ts';
+import type { SourceParts } from './source-parts.ts';
 
 /**
  * Begins to read the machine as it runs here. What comes of it takes what the destination told of the machine that it has

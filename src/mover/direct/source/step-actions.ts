@@ -6,8 +6,8 @@ import { decide } from '../../../migration/direct/decide.ts';
 import type { StepAction } from '../../../migration/direct/decide.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import { assertStopped } from './guard-postcopy.ts';
-import { ask } from './parts.ts';
-import type { SourceParts } from './parts.ts';
+import { ask } from './source-parts.ts';
+import type { SourceParts } from './source-parts.ts';
 
 const LAST_LOOK_MS = 500;
 

@@ -1,7 +1,7 @@
 import { withDeadline } from '../../../deadline.ts';
 import { hasCode, toGodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
-import type { SourceParts } from './parts.ts';
+import type { SourceParts } from './source-parts.ts';
 
 const STOP_MS = 10_000;
 

@@ -4,7 +4,7 @@ import type { DiskTunnel } from '../../../protocol/peer/migration.ts';
 import { optimiseWhatIsHot } from '../../../small-process.ts';
 import { hostCredentials } from '../../../host/credentials.ts';
 import { budgetOf } from '../../../host/wire.ts';
-import type { SourceParts } from './parts.ts';
+import type { SourceParts } from './source-parts.ts';
 
 /** The session that the destination waits for, from the unix `socket` of this host; loaded only where disks need it. */
 export async function openTunnel(

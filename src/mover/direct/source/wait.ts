@@ -1,9 +1,9 @@
 import { systemClock } from '../../../clock.ts';
 import { godwitError } from '../../../errors.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
-import { MOST_LOOKS, neverQuiet, whyQuiet } from '../../../migration/steering/quiet.ts';
+import { MOST_LOOKS, neverQuiet, whyQuiet } from '../../../migration/steering/quiet-guest.ts';
 import { giveNotice } from './notice.ts';
-import type { SourceParts } from './parts.ts';
+import type { SourceParts } from './source-parts.ts';
 import { untilMoment } from './time-limit.ts';
 
 /** From one look at the guest to the next, ms; a look itself takes a few seconds. */

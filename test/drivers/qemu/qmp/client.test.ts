@@ -10,7 +10,7 @@ import fc from 'fast-check';
 import { z } from 'zod';
 import { QmpClient } from '../../../../src/drivers/qemu/qmp/client.ts';
 import { connectMonitor } from '../../../../src/drivers/qemu/qmp/connect.ts';
-import type { MonitorOwner } from '../../../../src/drivers/qemu/qmp/end.ts';
+import type { MonitorOwner } from '../../../../src/drivers/qemu/qmp/monitor-end.ts';
 import type { QmpEvent } from '../../../../src/drivers/qemu/qmp/messages.ts';
 import { hasCode } from '../../../../src/errors.ts';
 import type { Life } from '../../../../src/host/life.ts';

@@ -5,8 +5,14 @@ import fc from 'fast-check';
 import { sameMachineCheck } from '../../../../src/drivers/qemu/same-machine/check.ts';
 import { compareMachines } from '../../../../src/drivers/qemu/same-machine/compare.ts';
 import type { Difference } from '../../../../src/drivers/qemu/same-machine/compare.ts';
-import { PART_KINDS, propertiesOf } from '../../../../src/drivers/qemu/same-machine/parts.ts';
-import type { MachineParts, Part } from '../../../../src/drivers/qemu/same-machine/parts.ts';
+import {
+  PART_KINDS,
+  propertiesOf,
+} from '../../../../src/drivers/qemu/same-machine/machine-parts.ts';
+import type {
+  MachineParts,
+  Part,
+} from '../../../../src/drivers/qemu/same-machine/machine-parts.ts';
 import { REASONS, reasonFor } from '../../../../src/drivers/qemu/same-machine/reasons.ts';
 
 const NIC: Part = {

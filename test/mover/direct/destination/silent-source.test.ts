@@ -18,7 +18,7 @@ import {
 } from '../../../../src/mover/direct/destination/silent-source.ts';
 import { endWithSource } from '../../../../src/mover/direct/destination/with-source.ts';
 import type { Hands, Others } from '../../../../src/mover/direct/destination/silent-source.ts';
-import type { DestinationParts } from '../../../../src/mover/direct/destination/parts.ts';
+import type { DestinationParts } from '../../../../src/mover/direct/destination/destination-parts.ts';
 import type { SideView } from '../../../../src/protocol/public/resolve.ts';
 import { ADMISSION, RECORDS } from '../../../model/events.ts';
 

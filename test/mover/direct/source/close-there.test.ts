@@ -4,7 +4,7 @@ import type { Tunnel } from '../../../../src/disks/copy/tunnel/open.ts';
 import { godwitError, hasCode } from '../../../../src/errors.ts';
 import { silentLog } from '../../../../src/log.ts';
 import { CloseThere } from '../../../../src/mover/direct/source/close-there.ts';
-import type { SourceParts } from '../../../../src/mover/direct/source/parts.ts';
+import type { SourceParts } from '../../../../src/mover/direct/source/source-parts.ts';
 
 const unreachable = godwitError('GODWIT_UNREACHABLE', {
   peer: 'b',

@@ -12,7 +12,7 @@ import { systemClock } from '../../../../src/clock.ts';
 import { silentLog } from '../../../../src/log.ts';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
 import type { SourceEvent } from '../../../../src/migration/direct/source-state.ts';
-import type { SourceParts } from '../../../../src/mover/direct/source/parts.ts';
+import type { SourceParts } from '../../../../src/mover/direct/source/source-parts.ts';
 import { SourceDataPath } from '../../../../src/mover/direct/source/data-path.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 import { authority } from '../../../rpc/parties.ts';

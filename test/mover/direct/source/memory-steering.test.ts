@@ -6,7 +6,7 @@ import { initialSource } from '../../../../src/migration/direct/source-state.ts'
 import type { SourceEvent, SourceState } from '../../../../src/migration/direct/source-state.ts';
 import { transition } from '../../../../src/migration/direct/transition.ts';
 import { setSteering } from '../../../../src/mover/direct/source/memory-steering.ts';
-import type { SourceParts } from '../../../../src/mover/direct/source/parts.ts';
+import type { SourceParts } from '../../../../src/mover/direct/source/source-parts.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 
 const inMemory: SourceState = {

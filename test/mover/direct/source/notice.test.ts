@@ -7,7 +7,7 @@ import { hasCode } from '../../../../src/errors.ts';
 import { hookInput } from '../../../../src/hooks/hooks.ts';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
 import type { StepFacts } from '../../../../src/migration/direct/source-state.ts';
-import type { SourceParts } from '../../../../src/mover/direct/source/parts.ts';
+import type { SourceParts } from '../../../../src/mover/direct/source/source-parts.ts';
 import { waitToBegin } from '../../../../src/mover/direct/source/wait.ts';
 import type { MigrationSettings } from '../../../../src/protocol/public/migration.ts';
 import { planned } from '../../../migration/direct/samples.ts';

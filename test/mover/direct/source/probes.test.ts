@@ -5,7 +5,7 @@ import { agentConfig } from '../../../../src/config.ts';
 import type { AgentConfig } from '../../../../src/config.ts';
 import { godwitError } from '../../../../src/errors.ts';
 import { silentLog } from '../../../../src/log.ts';
-import type { SourceParts } from '../../../../src/mover/direct/source/parts.ts';
+import type { SourceParts } from '../../../../src/mover/direct/source/source-parts.ts';
 import { SourceProbes } from '../../../../src/mover/direct/source/probes.ts';
 import type { Connect } from '../../../../src/mover/engine/surroundings.ts';
 import type {

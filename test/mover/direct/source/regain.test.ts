@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { hasCode } from '../../../../src/errors.ts';
 import type { SourceState } from '../../../../src/migration/direct/source-state.ts';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
-import type { SourceParts } from '../../../../src/mover/direct/source/parts.ts';
+import type { SourceParts } from '../../../../src/mover/direct/source/source-parts.ts';
 import { regain } from '../../../../src/mover/direct/source/regain.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 

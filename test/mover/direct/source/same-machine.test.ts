@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { godwitError } from '../../../../src/errors.ts';
 import { sameMachine } from '../../../../src/mover/direct/source/same-machine.ts';
-import type { SourceParts } from '../../../../src/mover/direct/source/parts.ts';
+import type { SourceParts } from '../../../../src/mover/direct/source/source-parts.ts';
 import type { Check } from '../../../../src/protocol/public/migration.ts';
 
 type Compare = (there: unknown, host: string) => Check;

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { hasCode } from '../../../../src/errors.ts';
 import type { StepFacts } from '../../../../src/migration/direct/source-state.ts';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
-import type { SourceParts } from '../../../../src/mover/direct/source/parts.ts';
+import type { SourceParts } from '../../../../src/mover/direct/source/source-parts.ts';
 import { waitToBegin } from '../../../../src/mover/direct/source/wait.ts';
 import type { MigrationSettings } from '../../../../src/protocol/public/migration.ts';
 import { planned } from '../../../migration/direct/samples.ts';

@@ -4,7 +4,7 @@ import net from 'node:net';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { silentLog } from '../../src/log.ts';
-import { unheardIn, Vanished } from '../../src/rpc/vanished.ts';
+import { unheardIn, Vanished } from '../../src/rpc/vanished-peers.ts';
 
 const HEAD = '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n';
 const line = (local: string, remote: string, retransmits: string, state = '01'): string =>

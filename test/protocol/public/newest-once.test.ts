@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { newestOnce } from '../../../src/protocol/public/once.ts';
+import { newestOnce } from '../../../src/protocol/public/newest-once.ts';
 import { summary } from '../../cli/fake.ts';
 
 const reported = fc.record({

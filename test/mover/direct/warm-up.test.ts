@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { initialDestination } from '../../../src/migration/direct/destination.ts';
 import { initialSource } from '../../../src/migration/direct/source-state.ts';
-import { warmDestination, warmSource } from '../../../src/mover/direct/warm.ts';
+import { warmDestination, warmSource } from '../../../src/mover/direct/warm-up.ts';
 import { migrationSettings } from '../../../src/protocol/public/migration.ts';
 
 const settings = migrationSettings.parse({});

@@ -3,7 +3,7 @@ import { appendFileSync, existsSync, readFileSync, statSync, truncateSync } from
 import path from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { PrunedMigrations } from '../../src/agent/pruned.ts';
+import { PrunedMigrations } from '../../src/agent/used-ids.ts';
 import { tempDir } from '../rpc/parties.ts';
 
 const most = { ofOne: 8, all: 20 };

@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { Clock } from '../../../clock.ts';
 import { hostsOf } from '../../../config.ts';
 import type { AgentConfig } from '../../../config.ts';
-import { headOf } from '../../../disks/proof/heads.ts';
+import { headOf } from '../../../disks/proof/image-heads.ts';
 import type {
   DestinationOptions,
   DirectDriver,

@@ -19,7 +19,7 @@ import { reportOf, sourceRunsAt } from '../migration/report/report.ts';
 import { journalFile } from '../protocol/mover/request.ts';
 import type { JournalOf } from '../protocol/mover/request.ts';
 import type { Progress, Report } from '../protocol/public/migration.ts';
-import { briefly } from './planned.ts';
+import { briefly } from './planned-report.ts';
 
 /**
  * The journal of a migration that goes on, and the state that follows from it. A look costs what was written since the

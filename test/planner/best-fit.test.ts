@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { bestFits, FitIndex, whyNot } from '../../src/planner/fit.ts';
+import { bestFits, FitIndex, whyNot } from '../../src/planner/best-fit.ts';
 import { Fleet } from '../../src/planner/fleet.ts';
 import { guest, host, inventories } from './inventories.ts';
 

@@ -3,7 +3,7 @@ import { removeTree } from '../../host/remove-tree.ts';
 import { removeCgroup } from './cgroup.ts';
 import { unmountBelow } from './mounts.ts';
 import { removeNetwork } from './network.ts';
-import type { HostParts } from './parts.ts';
+import type { HostParts } from './host-parts.ts';
 import type { ContainerRecord } from './records.ts';
 
 /** Taking down what Godwit made for a container. */

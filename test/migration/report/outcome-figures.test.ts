@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { cameTo, clientGapMs } from '../../../src/migration/report/came.ts';
+import { cameTo, clientGapMs } from '../../../src/migration/report/outcome-figures.ts';
 import { report } from '../../cli/fake.ts';
 
 test('a migration that came to its end came to its figures, and what nobody saw is absent', () => {

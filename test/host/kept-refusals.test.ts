@@ -4,7 +4,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
-import { addRefusals, keepRefused, readRefused } from '../../src/host/refused.ts';
+import { addRefusals, keepRefused, readRefused } from '../../src/host/kept-refusals.ts';
 import { Refusals } from '../../src/rpc/refusals.ts';
 import { tempDir } from '../rpc/parties.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { surplus } from '../../src/agent/surplus.ts';
+import { surplus } from '../../src/agent/records-to-remove.ts';
 
 const kept = (host: string, at: number, side: 'source' | 'destination' = 'destination') => ({
   at,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { managedOrder, taskSight, whereabouts } from '../../../src/migration/managed/sight.ts';
+import { managedOrder, taskSight, whereabouts } from '../../../src/migration/managed/task-sight.ts';
 
 test('what a manager says of a task is one of five things, and a long reason is cut', () => {
   const states = ['none', 'running', 'done', 'cancelled'];

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { paceOf } from '../../../src/mover/engine/pace.ts';
+import { paceOf } from '../../../src/mover/engine/process-priority.ts';
 
 test('both movers run ahead while memory moves and the guest stands still', () => {
   for (const side of ['source', 'destination'] as const) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { neverQuiet, whyQuiet } from '../../../src/migration/steering/quiet.ts';
+import { neverQuiet, whyQuiet } from '../../../src/migration/steering/quiet-guest.ts';
 
 const MIB = 1024 ** 2;
 const busy = Array.from({ length: 5 }, () => 40 * MIB);

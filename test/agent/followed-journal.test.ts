@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { followJournal } from '../../src/agent/followed.ts';
+import { followJournal } from '../../src/agent/followed-journal.ts';
 import { replaySource } from '../../src/migration/direct/journal.ts';
 import { linesOf, recordsOf } from '../host/journals.ts';
 import { chance } from '../migration/direct/drive.ts';

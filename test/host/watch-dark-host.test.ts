@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { darkDoors, darkWatchMs, whyNotDark } from '../../src/host/dark.ts';
-import type { DarkDoors } from '../../src/host/dark.ts';
+import { darkDoors, darkWatchMs, whyNotDark } from '../../src/host/watch-dark-host.ts';
+import type { DarkDoors } from '../../src/host/watch-dark-host.ts';
 import type { KernelWord } from '../../src/rpc/reach.ts';
 import { fakeDoors, OTHER, REFUSED, SILENCE } from './dark-doors.ts';
 
