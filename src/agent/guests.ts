@@ -11,6 +11,7 @@ import { isEnd } from '../protocol/public/migration.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 import { DriverGuests } from './driver-guests.ts';
 import type { Silent } from './driver-guests.ts';
+import { SharedLooks } from './shared-looks.ts';
 import type { Migration, MigrationStore } from './store.ts';
 
 const DISCOVER_MS = 10_000;
@@ -29,6 +30,12 @@ export interface Listed {
   readonly observedAt: string;
   /** Drivers that did not list their guests; `found` has those that they listed last. */
   readonly silent: readonly Silent[];
+}
+
+interface Look {
+  readonly found: DiscoveredGuest[];
+  /** Why one of the drivers sees nothing. */
+  readonly failed: GodwitError | undefined;
 }
 
 interface Kept extends Listed {
@@ -57,6 +64,7 @@ export class Guests {
   readonly #seen: (before: readonly GuestInfo[], now: readonly GuestInfo[]) => void;
   readonly #labelsOf: (guest: string) => GuestLabels | undefined;
   #looking: Promise<Kept> | undefined;
+  readonly #single = new SharedLooks((name) => this.#discoverOne(name));
   #kept: Kept | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -97,9 +105,20 @@ export class Guests {
     return (this.#kept?.found ?? []).map(({ info }) => info);
   }
 
-  /** GODWIT_GUEST_UNKNOWN, with the nearest name, when there is none. Asks that guest's hypervisor and no other. */
+  /**
+   * For whoever is to do something with it: on a look that begins now. GODWIT_GUEST_UNKNOWN, with the nearest name, when
+   * there is none. Asks that guest's hypervisor and no other.
+   */
   async need(name: string): Promise<DiscoveredGuest> {
-    const { found: all, failed } = await this.#discoverOne(name);
+    return this.#oneIn(await this.#single.fresh(name), name);
+  }
+
+  /** The same for whoever only reads: those who ask at once share one look. */
+  async shown(name: string): Promise<DiscoveredGuest> {
+    return this.#oneIn(await this.#single.read(name), name);
+  }
+
+  #oneIn({ found: all, failed }: Look, name: string): DiscoveredGuest {
     const found = all.find(({ info }) => info.name === name);
     if (found !== undefined) return found;
     // It may be among those that a driver could not list.
@@ -115,7 +134,7 @@ export class Guests {
 
   /** Whether there is one of that name now. */
   async has(name: string): Promise<boolean> {
-    const { found, failed } = await this.#discoverOne(name);
+    const { found, failed } = await this.#single.read(name);
     if (found.some(({ info }) => info.name === name)) return true;
     if (failed !== undefined) throw failed;
     return false;
@@ -196,9 +215,7 @@ export class Guests {
   }
 
   /** What the drivers see of one; `failed`: why one of them sees nothing. */
-  async #discoverOne(
-    only: string,
-  ): Promise<{ readonly found: DiscoveredGuest[]; readonly failed: GodwitError | undefined }> {
+  async #discoverOne(only: string): Promise<Look> {
     const { what, options, complete } = this.#question();
     const all = this.drivers.map((driver) =>
       withDeadline(what, DISCOVER_MS, undefined, (signal) =>

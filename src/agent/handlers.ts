@@ -83,7 +83,7 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
     host: () => hostInfo(parts),
     trust: () => parts.trust(),
     ...listHandlers(parts, () => hostInfo(parts)),
-    guest: async ({ params }) => (await guests.need(params.guest)).info,
+    guest: async ({ params }) => (await guests.shown(params.guest)).info,
     ...labelHandler(parts),
     hostEvents: ({ query, lastEventId, signal }) => {
       const { hostEvents, load } = parts;
@@ -241,7 +241,7 @@ function resolveHandlers(parts: AgentParts): Handlers<ResolveRoutes> {
     side: ({ params, query, caller }) => sides.forPeer(params.id, query.look, caller),
     sighting: ({ params, query }) =>
       sightingOf({ guests, store, host: config.name }, params.guest, query),
-    resolution: ({ params }) => resolve.show(params.id),
+    resolution: ({ params }) => resolve.shown(params.id),
     resolve: ({ params, body, caller }) => resolve.resolve(params.id, body, caller.name),
     takeUp: ({ params, body, caller }) => resolve.takeUp(params.id, body.runAt, body.by, caller),
   };

@@ -14,10 +14,12 @@ import type {
 import type { Handlers } from '../rpc/server.ts';
 import type { Guests } from './guests.ts';
 import type { Peers } from './peers.ts';
+import { SharedLooks } from './shared-looks.ts';
 
 /** Of a hypervisor that is asked for the first time, whose every model is looked at. */
 const OFFERS_MS = 45_000;
 const GUEST_MS = 3000;
+const ALL_MS = 120_000;
 const GUESTS_AT_ONCE = 8;
 const MOST_GUESTS = 4096;
 
@@ -30,13 +32,16 @@ export interface ProcessorParts {
 
 export function processorHandlers(parts: ProcessorParts): Handlers<typeof processorRoutes> {
   const { config, peers } = parts;
+  // Whoever gives up meanwhile takes nobody else's answer away.
+  const looks = new SharedLooks(() => ownProcessors(parts, AbortSignal.timeout(ALL_MS)));
+  const own = (): Promise<ProcessorsAnswer> => looks.read(config.name);
   const askOf = (host: string, signal: AbortSignal): (() => Promise<ProcessorsAnswer>) => {
-    if (host === config.name) return () => ownProcessors(parts, signal);
+    if (host === config.name) return own;
     if (peers.names().includes(host)) return () => peers.processors(host, signal);
     throw godwitError('GODWIT_HOST_UNKNOWN', { host });
   };
   return {
-    processors: ({ signal }) => ownProcessors(parts, signal),
+    processors: own,
     baseline: async ({ body: { hosts, check }, signal }) => {
       const others = [config.name, ...peers.names()].filter((host) => host !== check);
       const kept = [...new Set(hosts ?? others)];

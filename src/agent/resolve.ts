@@ -26,6 +26,7 @@ import type { Peers } from './peers.ts';
 import { confirmed, refusal } from './resolve-answers.ts';
 import { lockWhenFree } from './resolve-lock.ts';
 import { ManagedResolve } from './resolve-managed.ts';
+import { SharedLooks } from './shared-looks.ts';
 import { checkPartner, peerOf } from './sides.ts';
 import { sightingOf } from './sightings.ts';
 import type { Guests } from './guests.ts';
@@ -54,6 +55,7 @@ export class Resolve {
   readonly #parts: ResolveParts;
   readonly #mutex = new Mutex();
   readonly #managed: ManagedResolve;
+  readonly #looks = new SharedLooks((id) => this.show(id));
 
   constructor(parts: ResolveParts) {
     this.#parts = parts;
@@ -66,6 +68,9 @@ export class Resolve {
     if (isManagedRequest(request)) return this.#managed.show({ ...rest, request });
     return (await this.#look(id)).known;
   }
+
+  /** The same for whoever only reads: those who ask at once share one look at both hosts. */
+  readonly shown = (id: string): Promise<Resolution> => this.#looks.read(id);
 
   async #look(id: string): Promise<{ known: Resolution; isDark: boolean }> {
     const { store, sides, peers, config } = this.#parts;
