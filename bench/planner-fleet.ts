@@ -1,4 +1,4 @@
-import type { Inventory, PlannerGuest } from '../src/planner/inventory.ts';
+import type { Inventory, PlannedMove, PlannerGuest } from '../src/planner/inventory.ts';
 import type { Random } from '../sim/random.ts';
 
 const GIB = 1024 ** 3;
@@ -28,4 +28,22 @@ export function madeFleet(hosts: number, random: Random): Inventory {
     })),
     guests: Array.from({ length: hosts * 10 }, (_, index) => guest(index)),
   };
+}
+
+/** The fleet five minutes later: the moves are done, a host without guests is off, and each guest has a new sample. */
+export function nextLook(
+  { hosts, guests }: Inventory,
+  moves: readonly PlannedMove[],
+  random: Random,
+): Inventory {
+  const moved = new Map(moves.map(({ guest, to }) => [guest, to]));
+  const later = guests.map((guest): PlannerGuest => {
+    const { cpu, demand, name, host } = guest;
+    // A guest stays the busy or quiet one that it is.
+    const level = Math.max(...demand) > cpu * 0.3 ? 0.6 : 0.2;
+    const sample = cpu * random.between(level / 2, level * 1.5);
+    return { ...guest, host: moved.get(name) ?? host, demand: [sample, ...demand.slice(0, 29)] };
+  });
+  const used = new Set(later.map(({ host }) => host));
+  return { hosts: hosts.map((host) => ({ ...host, on: used.has(host.name) })), guests: later };
 }

@@ -1,11 +1,13 @@
+import { asked } from './asked.ts';
 import { hasCpu, holds, objection } from './constraints.ts';
 import type { CpuRoom } from './constraints.ts';
 import { costOf } from './cost.ts';
 import type { EstimateOptions } from './estimate.ts';
 import { Fleet } from './fleet.ts';
 import type { Place, Seat } from './fleet.ts';
-import type { Budget, Inventory, Plan, PlannedMove, PlannerGuest, Refusal } from './inventory.ts';
+import type { Budget, Inventory, Plan, PlannedMove, Refusal } from './inventory.ts';
 import { moveOf, planOf, refusal } from './plan.ts';
+import { PlaceOrder } from './place-order.ts';
 import { shortfall } from './shortfall.ts';
 
 /** From 1 (only what can not stay as it is) to 5 (every gain that is worth its move). */
@@ -62,14 +64,13 @@ const LOST_MOVING = 0.1;
 const STANDSTILL_S = 10;
 /** Hosts that differ by less than so many standard deviations do not differ. */
 const NOISE = 2;
-/** Pressure is the mean of so many looks; more of it than this is not believed. */
-const LOOKS = 3;
-const MOST_PRESSURE = 0.9;
 const HOUR_S = 3600;
 /** Each move that a guest had within a day makes the next one so many times as dear. */
 const AGAIN = 8;
 const DAY_S = 24 * HOUR_S;
 const CHOICES = 3;
+/** Room for rounding. */
+const HAIR = 1e-9;
 
 /** First contention: guests leave hosts on which they ask for more than there is. Then, at levels 4 and 5, hosts that differ much. */
 export function balance(inventory: Inventory, options: BalanceOptions = BALANCE): Plan {
@@ -94,8 +95,12 @@ class Balance {
   readonly #care: Care;
   readonly #moves = new Map<Seat, PlannedMove>();
   readonly #refusals: Refusal[] = [];
-  /** What is asked for at this moment. */
-  readonly #now = new Map<Place, number>();
+  /** What is asked for at this moment, by the number of the place. */
+  readonly #now: Float64Array;
+  /** What the largest host gives. */
+  readonly #largest: number;
+  /** Hosts that may take guests, by the part of each that is needed; from the first one that has too much on. */
+  #takers: PlaceOrder | undefined;
   readonly #left: { moves: number; bytes: number };
 
   constructor(inventory: Inventory, options: BalanceOptions) {
@@ -103,9 +108,9 @@ class Balance {
     this.#options = options;
     this.#care = CARE[options.level];
     this.#left = leftOf(inventory, options);
-    for (const seat of this.#fleet.seats) {
-      this.#now.set(seat.at, this.#nowOf(seat.at) + nowOf(seat));
-    }
+    this.#largest = inventory.hosts.reduce((most, { cpu }) => Math.max(most, cpu), 0);
+    this.#now = new Float64Array(this.#fleet.places.length);
+    for (const seat of this.#fleet.seats) this.#count(seat, seat.at, 1);
   }
 
   plan(): Plan {
@@ -124,8 +129,12 @@ class Balance {
     return this.#nowOf(place) > cpu * over || (z !== undefined && place.need(z) > cpu);
   }
 
-  #nowOf(place: Place): number {
-    return this.#now.get(place) ?? 0;
+  #nowOf({ number }: Place): number {
+    return this.#now[number] ?? 0;
+  }
+
+  #count(seat: Seat, { number }: Place, sign: 1 | -1): void {
+    this.#now[number] = (this.#now[number] ?? 0) + sign * nowOf(seat);
   }
 
   #relieve(place: Place): void {
@@ -159,14 +168,17 @@ class Balance {
   #candidate(seat: Seat, from: Place): Candidate | undefined {
     const now = nowOf(seat);
     const fits: { place: Place; part: number }[] = [];
-    for (const place of this.#fleet.places) {
+    this.#takers ??= new PlaceOrder(this.#fleet.places, partOf, ({ host }) => host.on);
+    for (const place of this.#takers.from(0)) {
+      const most = fits.length === CHOICES ? (fits.at(-1)?.part ?? 1) : 1;
+      // It needs more of a host than its guests alone do, by no less than its mean on the largest host.
+      if (this.#takers.figure(place) + this.#leastPart(seat) > most + HAIR) break;
       const part = place.needWith(seat, RELIEVED_Z) / place.host.cpu;
-      if (place === from || !place.host.on || part >= 1) continue;
+      if (place === from || part >= 1 || part > most) continue;
       if (this.#nowOf(place) + now > place.host.cpu * TAKES.share) continue;
-      if (fits.length === CHOICES && part >= (fits.at(-1)?.part ?? 0)) continue;
       if (!hasCpu(seat, place, TAKES) || objection(seat, place) !== undefined) continue;
       fits.push({ place, part });
-      fits.sort((left, right) => left.part - right.part);
+      fits.sort((left, right) => left.part - right.part || left.place.number - right.place.number);
       fits.length = Math.min(fits.length, CHOICES);
     }
     const [to, ...others] = fits.map(({ place }) => place);
@@ -183,6 +195,10 @@ class Balance {
     const moving = mean * (LOST_MOVING * seconds + downtimeMs / 1000 + STANDSTILL_S);
     const cost = moving * AGAIN ** recent;
     return { seat, to, others, gain, cost, net: gain - cost * this.#care.worth };
+  }
+
+  #leastPart({ expected }: Seat): number {
+    return expected.mean / this.#largest;
   }
 
   /** One move from the fullest host to the emptiest, where they differ by more than noise makes them. */
@@ -227,17 +243,19 @@ class Balance {
   ): void {
     this.#left.moves -= 1;
     this.#left.bytes -= seat.guest.memoryBytes;
-    const now = nowOf(seat);
-    this.#now.set(seat.at, this.#nowOf(seat.at) - now);
-    this.#now.set(to, this.#nowOf(to) + now);
+    const { at } = seat;
+    this.#count(seat, at, -1);
+    this.#count(seat, to, 1);
     this.#fleet.move(seat, to);
+    this.#takers?.changed(at);
+    this.#takers?.changed(to);
     const worth = gain === undefined || cost === undefined ? {} : { worth: { gain, cost } };
     this.#moves.set(seat, moveOf(seat, { reason, words, alternatives: others, ...worth }));
   }
 
   /** A host that has too much, and nobody to move. */
   #say({ host, seats }: Place): void {
-    if (seats.size === 0) return;
+    if (seats.length === 0) return;
     const words = `${host.name}: is asked for more than it has, and no move is worth what it costs or has a place to go`;
     this.#refusals.push({ constraint: 'cpu', host: host.name, words });
   }
@@ -246,29 +264,9 @@ class Balance {
 /** What makes no sense counts as the guest's size. */
 const nowOf = ({ guest, unknown }: Seat): number => (unknown ? guest.cpu : (guest.demand[0] ?? 0));
 
+const partOf = (place: Place): number => place.need(RELIEVED_Z) / place.host.cpu;
+
 const lossOf = ({ mean, variance, host }: Place): number => shortfall(mean, variance, host.cpu);
-
-/** What the guests asked for: what they got is less, where they waited. */
-function asked(inventory: Inventory): Inventory {
-  const pressure = new Map(inventory.hosts.map((host) => [host.name, host.pressure]));
-  const guests = inventory.guests.map((guest): PlannerGuest => {
-    const waits = meanOf(guest.steal ?? pressure.get(guest.host) ?? []);
-    if (waits === 0) return guest;
-    const demand = guest.demand.map((each) =>
-      each > guest.cpu ? each : Math.min(guest.cpu, each / (1 - waits)),
-    );
-    return { ...guest, demand };
-  });
-  return { hosts: inventory.hosts, guests };
-}
-
-/** Of the newest looks that make sense; 0 for none. */
-function meanOf(looks: readonly number[]): number {
-  const sensible = looks.slice(0, LOOKS).filter((each) => each >= 0 && each <= 1);
-  if (sensible.length === 0) return 0;
-  const sum = sensible.reduce((total, each) => total + each, 0);
-  return Math.min(MOST_PRESSURE, sum / sensible.length);
-}
 
 /** What this plan may still do, after what was done in the last hour. */
 function leftOf(
@@ -277,7 +275,8 @@ function leftOf(
 ): { moves: number; bytes: number } {
   let moves = 0;
   let bytes = 0;
-  for (const { left = [], memoryBytes } of guests) {
+  for (const { left, memoryBytes } of guests) {
+    if (left === undefined) continue;
     const recent = left.filter(({ secondsAgo }) => secondsAgo < HOUR_S).length;
     moves += recent;
     bytes += recent * memoryBytes;

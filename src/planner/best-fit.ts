@@ -2,6 +2,7 @@ import { hasCpu, objection } from './constraints.ts';
 import type { CpuRoom } from './constraints.ts';
 import type { Place, Seat } from './fleet.ts';
 import type { Constraint } from './inventory.ts';
+import { PlaceOrder } from './place-order.ts';
 
 /** A chosen host and two that were worse. */
 const CHOICES = 3;
@@ -23,85 +24,49 @@ export function bestFits(seat: Seat, candidates: readonly Place[], room: CpuRoom
 }
 
 /**
- * The same answer as `bestFits` of all places, without looking at all of them: places in order of the room that they have
- * left, so that the search ends where nobody can be better. `changed` must hear of each place that takes or loses a guest.
+ * The same answer as `bestFits` of the places that `may` lets be looked at, without looking at all of them: places in
+ * order of the room that they have left, so that the search ends where nobody can be better. See PlaceOrder for `may` and
+ * `changed`.
  */
 export class FitIndex {
   readonly #room: CpuRoom;
-  readonly #numbers: ReadonlyMap<Place, number>;
-  readonly #spare: Float64Array;
-  /** Places by what they have left, the fullest first. */
-  readonly #order: Place[];
+  /** By what they have left, the fullest first. */
+  readonly #order: PlaceOrder;
 
-  constructor(places: readonly Place[], room: CpuRoom) {
+  constructor(
+    places: readonly Place[],
+    room: CpuRoom,
+    may: (place: Place) => boolean = () => true,
+  ) {
     this.#room = room;
-    this.#numbers = new Map(places.map((place, number) => [place, number]));
-    this.#spare = Float64Array.from(places, (place) => this.#spareOf(place));
-    this.#order = places.toSorted((left, right) => this.#compare(left, right));
+    const spareOf = (place: Place): number => place.host.cpu * room.share - place.need(room.z);
+    this.#order = new PlaceOrder(places, spareOf, may);
   }
 
   changed(place: Place): void {
-    const number = this.#numbers.get(place);
-    if (number === undefined) return;
-    this.#order.splice(this.#placeOf(place), 1);
-    this.#spare[number] = this.#spareOf(place);
-    this.#order.splice(this.#placeOf(place), 0, place);
+    this.#order.changed(place);
   }
 
-  /** At most three of the places that `may` lets be looked at. */
-  best(seat: Seat, may: (place: Place) => boolean): Place[] {
+  /** At most three. */
+  best(seat: Seat): Place[] {
     const room = this.#room;
     const { mean, variance } = seat.expected;
     // At most: among others that swing it takes less.
     const alone = mean + room.z * Math.sqrt(variance);
-    const best: { place: Place; left: number; number: number }[] = [];
+    const best: { place: Place; left: number }[] = [];
     // A guest takes at least its mean, whatever shares the host with it.
-    for (let at = this.#firstWith(mean); at < this.#order.length; at += 1) {
-      const place = this.#order[at];
-      if (place === undefined) break;
-      const number = this.#numbers.get(place) ?? 0;
+    for (const place of this.#order.from(mean - Math.abs(mean) * HAIR)) {
       const most = best[CHOICES - 1]?.left ?? Infinity;
-      if (((this.#spare[number] ?? 0) - alone) * (1 - HAIR) > most) break;
-      if (place === seat.at || place === seat.from || !may(place)) continue;
+      if ((this.#order.figure(place) - alone) * (1 - HAIR) > most) break;
+      if (place === seat.at || place === seat.from) continue;
       const left = place.host.cpu * room.share - place.needWith(seat, room.z);
       if (left < 0 || left > most) continue;
       if (!hasCpu(seat, place, room) || objection(seat, place) !== undefined) continue;
-      best.push({ place, left, number });
-      best.sort((one, other) => one.left - other.left || one.number - other.number);
+      best.push({ place, left });
+      best.sort((one, other) => one.left - other.left || one.place.number - other.place.number);
       best.length = Math.min(best.length, CHOICES);
     }
     return best.map(({ place }) => place);
-  }
-
-  #spareOf(place: Place): number {
-    return place.host.cpu * this.#room.share - place.need(this.#room.z);
-  }
-
-  #compare(left: Place, right: Place): number {
-    const [one, other] = [this.#numbers.get(left) ?? 0, this.#numbers.get(right) ?? 0];
-    return (this.#spare[one] ?? 0) - (this.#spare[other] ?? 0) || one - other;
-  }
-
-  #placeOf(place: Place): number {
-    return this.#search((each) => this.#compare(each, place) < 0);
-  }
-
-  #firstWith(least: number): number {
-    const from = least - Math.abs(least) * HAIR;
-    return this.#search((each) => (this.#spare[this.#numbers.get(each) ?? 0] ?? 0) < from);
-  }
-
-  /** The number of places before the first one of which `before` does not hold. */
-  #search(before: (place: Place) => boolean): number {
-    let low = 0;
-    let high = this.#order.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      const place = this.#order[middle];
-      if (place !== undefined && before(place)) low = middle + 1;
-      else high = middle;
-    }
-    return low;
   }
 }
 

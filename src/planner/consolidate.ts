@@ -6,6 +6,7 @@ import { Fleet } from './fleet.ts';
 import type { Place, Seat } from './fleet.ts';
 import type { Budget, Inventory, Plan, Reason, Refusal } from './inventory.ts';
 import { moveOf, planOf, refusal } from './plan.ts';
+import { PlaceOrder } from './place-order.ts';
 import { dearness } from './power.ts';
 
 export interface ConsolidateOptions {
@@ -66,23 +67,21 @@ class Consolidation {
   readonly #options: ConsolidateOptions;
   readonly #choices = new Map<Seat, Choice>();
   readonly #refusals: Refusal[] = [];
-  readonly #fill: FitIndex;
-  readonly #emptying: FitIndex;
-  /** How dear a host is, to the power of `thrift`. */
-  readonly #dear: ReadonlyMap<Place, number>;
+  /** Where guests go, and where those of a host that is emptied go; from the first one that needs it on. */
+  #fill: FitIndex | undefined;
+  #emptying: FitIndex | undefined;
+  /** Hosts that were not tried yet. */
+  #sparable: PlaceOrder | undefined;
   #bytes = 0;
 
   constructor(inventory: Inventory, options: ConsolidateOptions) {
     this.#fleet = new Fleet(inventory, options.estimate);
     this.#options = options;
-    const { places } = this.#fleet;
-    this.#fill = new FitIndex(places, options.fill);
-    this.#emptying = new FitIndex(places, options.empty);
-    this.#dear = new Map(places.map((place) => [place, dearness(place.host) ** options.thrift]));
   }
 
   plan(): Plan {
     for (const place of this.#fleet.places) if (this.#hasTooMuch(place)) this.#relieve(place);
+    this.#fill = undefined;
     this.#empty();
     return planOf(
       this.#fleet,
@@ -104,9 +103,7 @@ class Consolidation {
     const stuck = new Set<Seat>();
     const isSoon = !this.#hasTooMuch(place, byDays(place));
     while (place.need(z) > limit) {
-      const seats = [...place.seats].filter(
-        (seat) => !stuck.has(seat) && holds(seat) === undefined,
-      );
+      const seats = place.seats.filter((seat) => !stuck.has(seat) && holds(seat) === undefined);
       const size = (seat: Seat): number => seat.expected.mean;
       const enough = seats.filter((seat) => place.needWithout(seat, z) <= limit);
       const seat =
@@ -117,7 +114,8 @@ class Consolidation {
               undefined,
             );
       if (seat === undefined) return;
-      const [to, ...alternatives] = this.#fill.best(seat, awake);
+      this.#fill ??= new FitIndex(this.#fleet.places, this.#options.fill, isAwake);
+      const [to, ...alternatives] = this.#fill.best(seat);
       const chosen = to ?? this.#sleeping(seat);
       if (chosen !== undefined && this.#affords(seat)) {
         const words = overloadWords(seat, enough.length > 0, isSoon);
@@ -132,41 +130,36 @@ class Consolidation {
 
   #empty(): void {
     let left = this.#options.tries;
+    if (left === 0) return;
     const tried = new Set<Place>();
+    const maySpare = (place: Place): boolean =>
+      place.seats.length > 0 && !tried.has(place) && place.host.kept !== true;
+    this.#sparable = new PlaceOrder(this.#fleet.places, this.#worthOf(), maySpare);
     while (left > 0) {
-      const place = this.#mostSparable(tried);
+      const place = this.#sparable.first();
       if (place === undefined) return;
       tried.add(place);
+      this.#sparable.changed(place);
       if (!this.#emptyOne(place)) left -= 1;
     }
   }
 
-  /** The host that costs most for what it does, of those with guests. */
-  #mostSparable(tried: ReadonlySet<Place>): Place | undefined {
-    const { perMove } = this.#options;
-    let chosen: Place | undefined;
-    let least = Infinity;
-    for (const place of this.#fleet.places) {
-      if (place.seats.size === 0 || tried.has(place) || place.host.kept === true) continue;
-      const worth =
-        (place.mean / place.host.cpu + perMove * place.seats.size) / (this.#dear.get(place) ?? 1);
-      if (worth >= least) continue;
-      least = worth;
-      chosen = place;
-    }
-    return chosen;
+  /** What a host does for what it costs, and how many moves it takes to empty it: those with the least are emptied first. */
+  #worthOf(): (place: Place) => number {
+    const { perMove, thrift } = this.#options;
+    const dear = this.#fleet.places.map(({ host }) => dearness(host) ** thrift);
+    return ({ mean, host, seats, number }) =>
+      (mean / host.cpu + perMove * seats.length) / (dear[number] ?? 1);
   }
 
   /** All guests of the host or none. */
   #emptyOne(place: Place): boolean {
-    const seats = [...place.seats].toSorted(
-      (left, right) => right.expected.mean - left.expected.mean,
-    );
+    const seats = place.seats.toSorted((left, right) => right.expected.mean - left.expected.mean);
     if (seats.some((seat) => holds(seat) !== undefined || this.#choices.has(seat))) return false;
-    const may = (other: Place): boolean => other !== place && other.seats.size > 0;
+    this.#emptying ??= new FitIndex(this.#fleet.places, this.#options.empty, hasGuests);
     const done: { seat: Seat; alternatives: Place[] }[] = [];
     for (const seat of seats) {
-      const [to, ...alternatives] = this.#emptying.best(seat, may);
+      const [to, ...alternatives] = this.#emptying.best(seat);
       const under = done.map(({ seat: moved }) => moved);
       if (to === undefined || !this.#affords(seat, under)) {
         if (to !== undefined) this.#refuseForBudget(seat);
@@ -186,16 +179,16 @@ class Consolidation {
   #move(seat: Seat, to: Place): void {
     const from = seat.at;
     this.#fleet.move(seat, to);
-    for (const index of [this.#fill, this.#emptying]) {
-      index.changed(from);
-      index.changed(to);
+    for (const index of [this.#fill, this.#emptying, this.#sparable]) {
+      index?.changed(from);
+      index?.changed(to);
     }
   }
 
   #sleeping(seat: Seat): Place | undefined {
     let chosen: Place | undefined;
     for (const place of this.#fleet.places) {
-      if (place.host.on || place.seats.size > 0 || objection(seat, place) !== undefined) continue;
+      if (place.host.on || place.seats.length > 0 || objection(seat, place) !== undefined) continue;
       if (!hasCpu(seat, place, this.#options.fill)) continue;
       if (chosen === undefined || dearness(place.host) < dearness(chosen.host)) chosen = place;
     }
@@ -223,11 +216,12 @@ class Consolidation {
   }
 }
 
-const awake = ({ host, seats }: Place): boolean => host.on || seats.size > 0;
+const isAwake = ({ host, seats }: Place): boolean => host.on || seats.length > 0;
+const hasGuests = ({ seats }: Place): boolean => seats.length > 0;
 
 /** What its guests are expected to ask for by their days alone. */
 const byDays = ({ seats }: Place): number =>
-  [...seats].reduce((sum, { expected }) => sum + (expected.byDays ?? 0), 0);
+  seats.reduce((sum, { expected }) => sum + (expected.byDays ?? 0), 0);
 
 function overloadWords({ guest, from }: Seat, suffices: boolean, isSoon: boolean): string {
   const which = suffices

@@ -19,7 +19,10 @@ export interface Seat {
 /** A host in a plan that is being made. */
 export class Place {
   readonly host: PlannerHost;
-  readonly seats = new Set<Seat>();
+  /** Its place in the inventory. */
+  readonly number: number;
+  /** A host has few: an array is smaller than a set, and a fleet has many hosts. */
+  readonly seats: Seat[] = [];
   mean = 0;
   variance = 0;
   /**
@@ -30,8 +33,9 @@ export class Place {
   heldBytes = 0;
   readonly apart = new Map<string, number>();
 
-  constructor(host: PlannerHost) {
+  constructor(host: PlannerHost, number: number) {
     this.host = host;
+    this.number = number;
   }
 
   /** What it needs, at `z` standard deviations above what is expected. */
@@ -50,14 +54,14 @@ export class Place {
   }
 
   enter(seat: Seat): void {
-    this.seats.add(seat);
+    this.seats.push(seat);
     this.#count(seat, 1);
   }
 
   leave(seat: Seat): void {
-    this.seats.delete(seat);
+    this.seats.splice(this.seats.indexOf(seat), 1);
     this.#count(seat, -1);
-    if (this.seats.size > 0) return;
+    if (this.seats.length > 0) return;
     // No rounding is left over for the next guest.
     this.mean = 0;
     this.variance = 0;
@@ -86,7 +90,7 @@ export class Fleet {
   readonly lost: readonly PlannerGuest[];
 
   constructor(inventory: Inventory, options?: EstimateOptions) {
-    this.places = inventory.hosts.map((host) => new Place(host));
+    this.places = inventory.hosts.map((host, number) => new Place(host, number));
     this.byName = new Map(this.places.map((place) => [place.host.name, place]));
     const seats: Seat[] = [];
     const lost: PlannerGuest[] = [];

@@ -30,7 +30,7 @@ export type NewGuest = Omit<PlannerGuest, 'host' | 'demand'>;
 export function place(inventory: Inventory, guest: NewGuest): Placement {
   const nowhere = { name: '', cpu: 0, coreCpu: 1, memoryBytes: 0, on: false };
   const fleet = new Fleet(inventory, { ...ESTIMATE, byDays: true });
-  const outside = new Place(nowhere);
+  const outside = new Place(nowhere, -1);
   const seat = {
     guest: { ...guest, host: '', demand: [guest.cpu], mayChangeSite: true },
     from: outside,

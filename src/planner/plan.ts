@@ -9,9 +9,11 @@ export function planOf(
   moves: readonly PlannedMove[],
   refusals: readonly Refusal[] = [],
 ): Plan {
-  const wake = fleet.places.filter(({ host, seats }) => !host.on && seats.size > 0);
+  const wake = fleet.places.filter(({ host, seats }) => !host.on && seats.length > 0);
   const left = new Set(moves.map(({ from }) => from));
-  const emptied = fleet.places.filter(({ host, seats }) => seats.size === 0 && left.has(host.name));
+  const emptied = fleet.places.filter(
+    ({ host, seats }) => seats.length === 0 && left.has(host.name),
+  );
   const unknown = fleet.seats
     .filter((seat) => seat.unknown)
     .map(({ guest }) => refusal('unknown-load', guest.name, guest.host));

@@ -1,0 +1,79 @@
+/** Twice as many share a chunk at most: short enough to shift cheaply, long enough that few chunks are looked through. */
+const CHUNK = 64;
+
+/**
+ * Items in order, where taking one out and putting one in costs little however many there are. `compare` tells any two
+ * apart, and says the same of an item for as long as it is in.
+ */
+export class SortedList<Item> {
+  readonly #compare: (left: Item, right: Item) => number;
+  /** None of them is empty. */
+  readonly #chunks: Item[][] = [];
+
+  constructor(items: readonly Item[], compare: (left: Item, right: Item) => number) {
+    this.#compare = compare;
+    const sorted = items.toSorted(compare);
+    for (let from = 0; from < sorted.length; from += CHUNK) {
+      this.#chunks.push(sorted.slice(from, from + CHUNK));
+    }
+  }
+
+  add(item: Item): void {
+    const before = (each: Item): boolean => this.#compare(each, item) < 0;
+    const [at, within] = this.#find(before);
+    const chunk = this.#chunks[at] ?? this.#chunks.at(-1);
+    if (chunk === undefined) {
+      this.#chunks.push([item]);
+      return;
+    }
+    // Greater than all: to the end of the last one.
+    chunk.splice(at < this.#chunks.length ? within : chunk.length, 0, item);
+    if (chunk.length <= 2 * CHUNK) return;
+    this.#chunks.splice(this.#chunks.indexOf(chunk) + 1, 0, chunk.splice(CHUNK));
+  }
+
+  remove(item: Item): void {
+    const [at, within] = this.#find((each) => this.#compare(each, item) < 0);
+    const chunk = this.#chunks[at];
+    if (chunk?.[within] !== item) return;
+    chunk.splice(within, 1);
+    if (chunk.length === 0) this.#chunks.splice(at, 1);
+  }
+
+  first(): Item | undefined {
+    return this.#chunks[0]?.[0];
+  }
+
+  /** In order, from the first one of which `before` does not hold; it holds of a beginning of the list alone. */
+  *from(before: (item: Item) => boolean): Generator<Item, undefined> {
+    const [at, within] = this.#find(before);
+    for (let chunk = at; chunk < this.#chunks.length; chunk += 1) {
+      const items = this.#chunks[chunk] ?? [];
+      for (let place = chunk === at ? within : 0; place < items.length; place += 1) {
+        const item = items[place];
+        if (item !== undefined) yield item;
+      }
+    }
+    return undefined;
+  }
+
+  /** The chunk, and the place within it, of the first one of which `before` does not hold. */
+  #find(before: (item: Item) => boolean): [number, number] {
+    const isBefore = (item: Item | undefined): boolean => item !== undefined && before(item);
+    const at = firstNot(this.#chunks.length, (chunk) => isBefore(this.#chunks[chunk]?.at(-1)));
+    const items = this.#chunks[at] ?? [];
+    return [at, firstNot(items.length, (place) => isBefore(items[place]))];
+  }
+}
+
+/** The first number below `count` of which `holds` does not hold; `count` where it holds of all. */
+function firstNot(count: number, holds: (at: number) => boolean): number {
+  let low = 0;
+  let high = count;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (holds(middle)) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
