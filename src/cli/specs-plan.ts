@@ -24,8 +24,8 @@ export const simSpec = spec({
   summary: "replay a site's own history under a policy",
   details:
     'Reads hosts.csv (name, cores, memory_gib, and idle_watts and busy_watts where known), guests.csv (name, host, cores, ' +
-    'memory_gib) and load.csv (time in seconds, guest, cores) and says what a policy would have done with them, beside ' +
-    'what was without any move. rightsize proposes smaller sizes. Asks no agent and moves nothing.',
+    'memory_gib) and load.csv (time in seconds, guest, cores), or in its place load.json, what a Prometheus answers to a ' +
+    'range query, and says what a policy would have done with them, beside what was without any move. rightsize proposes smaller sizes. Asks no agent and moves nothing.',
   flags: {
     trace: { kind: 'file', value: 'directory', summary: 'where the three files are (required)' },
     policy: {

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { FILES } from '../planner/sim/history/histories.ts';
+import { FILES, rangeOf } from '../planner/sim/history/histories.ts';
 import { JSON_SHAPES } from '../../src/cli/json-shapes.ts';
 import { FakeContext, godwit } from './fake.ts';
 
@@ -88,4 +88,35 @@ test('a wrong file is named with line, column and what was expected; a missing o
     /load\.csv:2: column 3 \(cores\): expected a number, 0 or more, got 'lots'/,
   );
   await rm(other, { recursive: true });
+});
+
+test('what a Prometheus answered takes the place of load.csv, and a mistake in it is told', async () => {
+  const other = await mkdtemp(path.join(tmpdir(), 'godwit-sim-'));
+  try {
+    const write = (name: string, text: string) => writeFile(path.join(other, name), text);
+    await write('hosts.csv', FILES['hosts.csv']);
+    await write('guests.csv', FILES['guests.csv']);
+    const series = (value: string) =>
+      rangeOf(
+        [1, 2, 3, 4].map((at) => [
+          { guest: `g${at}` },
+          Array.from({ length: 72 }, (_, tick) => [tick * 300, tick < 12 ? '1' : value]),
+        ]),
+      );
+    await write('load.json', series('3'));
+    const [json, table] = [new FakeContext(), new FakeContext()];
+    assert.equal(await godwit(json, `sim --trace ${other}`), 0);
+    assert.equal(await godwit(table, `sim --trace ${folder}`), 0);
+    assert.equal(json.out.text, table.out.text);
+    await write('load.json', series('-3'));
+    const wrong = new FakeContext();
+    assert.equal(await godwit(wrong, `sim --trace ${other}`), 2);
+    assert.match(wrong.err.text, /load\.json: line 1, column \d+: .*expected a number, 0 or more/);
+    await write('load.csv', FILES['load.csv']);
+    const both = new FakeContext();
+    assert.equal(await godwit(both, `sim --trace ${other}`), 2);
+    assert.match(both.err.text, /load\.csv and load\.json are both there/);
+  } finally {
+    await rm(other, { recursive: true });
+  }
 });

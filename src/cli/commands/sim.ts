@@ -1,4 +1,4 @@
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
 import { balance } from '../../planner/balance.ts';
@@ -6,10 +6,11 @@ import { consolidate } from '../../planner/consolidate.ts';
 import type { Inventory, Plan } from '../../planner/inventory.ts';
 import { RIGHTSIZE, rightsize } from '../../planner/rightsize.ts';
 import { readHistory, TableError } from '../../planner/sim/history/history.ts';
-import type { Files, History } from '../../planner/sim/history/history.ts';
+import type { History } from '../../planner/sim/history/history.ts';
 import { linesOf, pageOf } from '../../planner/sim/history/page.ts';
 import type { PageFacts } from '../../planner/sim/history/page.ts';
 import { replay } from '../../planner/sim/history/replay.ts';
+import { placeOfSetting } from '../../settings.ts';
 import type { Context } from '../context.ts';
 import { printJson } from '../context.ts';
 import { printable } from '../render/style.ts';
@@ -55,7 +56,7 @@ function priceOf(text: string | undefined): PageFacts['price'] {
 }
 
 function historyIn(folder: string): History {
-  const read = (name: keyof Files): string => {
+  const read = (name: string): string => {
     const file = path.join(folder, name);
     try {
       if (statSync(file).size > MOST_BYTES) {
@@ -69,15 +70,27 @@ function historyIn(folder: string): History {
     }
   };
   try {
-    return readHistory({
-      'hosts.csv': read('hosts.csv'),
-      'guests.csv': read('guests.csv'),
-      'load.csv': read('load.csv'),
-    });
+    const of = { 'hosts.csv': read('hosts.csv'), 'guests.csv': read('guests.csv') };
+    return readHistory({ ...of, ...loadIn(folder, read) }, placeOfSetting);
   } catch (error) {
     if (error instanceof TableError) throw configError(folder, error.message, error);
     throw error;
   }
+}
+
+/** One of the two that say what guests used. */
+function loadIn(
+  folder: string,
+  read: (name: string) => string,
+): { 'load.csv': string } | { 'load.json': string } {
+  const isThere = (name: string): boolean => existsSync(path.join(folder, name));
+  if (!isThere('load.json')) return { 'load.csv': read('load.csv') };
+  if (isThere('load.csv')) {
+    throw new TableError(
+      'load.csv and load.json are both there: one of them says what guests used',
+    );
+  }
+  return { 'load.json': read('load.json') };
 }
 
 const configError = (file: string, what: string, cause: Error | undefined): Error =>

@@ -1,5 +1,7 @@
-/** What a site recorded of its own hosts and guests, from three CSV files. Pure. */
+/** What a site recorded of its own hosts and guests, from three files. Pure. */
 import type { PlannerHost } from '../../inventory.ts';
+import { readRange } from './prometheus.ts';
+import type { RangeReading } from './prometheus.ts';
 import { readTable, TableError } from './table.ts';
 
 export { TableError } from './table.ts';
@@ -31,15 +33,15 @@ const MOST_TICKS = (3 * 366 * 24 * 3600) / TICK_S;
 /** A bound on memory: guests times ticks. */
 const MOST_SAMPLES = 50_000_000;
 
-/** The three files of a directory, by name. */
-export interface Files {
-  readonly 'hosts.csv': string;
-  readonly 'guests.csv': string;
-  readonly 'load.csv': string;
-}
+/** The three files of a directory, by name. What guests used is a table, or what a Prometheus answered. */
+export type Files = Readonly<Record<'hosts.csv' | 'guests.csv', string>> &
+  (Readonly<Record<'load.csv', string>> | Readonly<Record<'load.json', string>>);
+
+/** `line 3, column 7` of what is at a place of a JSON text. */
+export type WhereIn = RangeReading['where'];
 
 /** Throws a TableError that names file, line, column and what was expected. */
-export function readHistory(files: Files): History {
+export function readHistory(files: Files, where: WhereIn): History {
   const hosts = hostsOf(files['hosts.csv']);
   const names = new Set(hosts.map(({ name }) => name));
   const guests = new Map<string, GuestRow>();
@@ -49,15 +51,10 @@ export function readHistory(files: Files): History {
     { name: 'cores', kind: 'positive' },
     { name: 'memory_gib', kind: 'number' },
   ] as const;
-  readTable(files['guests.csv'], 'guests.csv', columns, (row, line) => {
+  readTable(files['guests.csv'], 'guests.csv', columns, (row, wrong) => {
     const [name, host] = [String(row['name']), String(row['host'])];
-    if (!names.has(host)) {
-      throw new TableError(
-        `guests.csv:${line}: column 2 (host): expected a host of hosts.csv, got '${host}'`,
-      );
-    }
-    if (guests.has(name))
-      throw new TableError(`guests.csv:${line}: column 1 (name): ${name} is there twice`);
+    if (!names.has(host)) throw wrong('host', `expected a host of hosts.csv, got '${host}'`);
+    if (guests.has(name)) throw wrong('name', `${name} is there twice`);
     guests.set(name, {
       name,
       host,
@@ -65,7 +62,7 @@ export function readHistory(files: Files): History {
       memoryBytes: Number(row['memory_gib']) * GIB,
     });
   });
-  return { hosts, ...loadsOf(files['load.csv'], guests) };
+  return { hosts, ...loadsOf(readLoad(files, guests, where), guests) };
 }
 
 function hostsOf(text: string): PlannerHost[] {
@@ -77,10 +74,9 @@ function hostsOf(text: string): PlannerHost[] {
     { name: 'idle_watts', kind: 'number', optional: true },
     { name: 'busy_watts', kind: 'number', optional: true },
   ] as const;
-  readTable(text, 'hosts.csv', columns, (row, line) => {
+  readTable(text, 'hosts.csv', columns, (row, wrong) => {
     const name = String(row['name']);
-    if (hosts.has(name))
-      throw new TableError(`hosts.csv:${line}: column 1 (name): ${name} is there twice`);
+    if (hosts.has(name)) throw wrong('name', `${name} is there twice`);
     const [idle, busy] = [row['idle_watts'], row['busy_watts']];
     const watts =
       typeof idle === 'number' && typeof busy === 'number' ? { watts: [idle, busy] } : {};
@@ -97,47 +93,74 @@ function hostsOf(text: string): PlannerHost[] {
   return [...hosts.values()];
 }
 
-function loadsOf(
+interface Load {
+  /** For messages. */
+  readonly file: string;
+  readonly samples: ReadonlyMap<string, readonly Sample[]>;
+  readonly first: number;
+  readonly last: number;
+}
+
+interface Sample {
+  readonly time: number;
+  readonly cores: number;
+}
+
+function readLoad(files: Files, guests: ReadonlyMap<string, GuestRow>, where: WhereIn): Load {
+  const samples = new Map<string, Sample[]>();
+  let [first, last] = [Infinity, -Infinity];
+  const sample = (guest: string, time: number, cores: number): void => {
+    first = Math.min(first, time);
+    last = Math.max(last, time);
+    const own = samples.get(guest) ?? [];
+    own.push({ time, cores });
+    samples.set(guest, own);
+  };
+  const isGuest = (name: string): boolean => guests.has(name);
+  const isTable = 'load.csv' in files;
+  if (isTable) readLoadTable(files['load.csv'], isGuest, sample);
+  else readRange(files['load.json'], 'load.json', { isGuest, where, sample });
+  const file = isTable ? 'load.csv' : 'load.json';
+  if (samples.size === 0) throw new TableError(`${file}: has no sample`);
+  return { file, samples, first, last };
+}
+
+function readLoadTable(
   text: string,
-  guests: ReadonlyMap<string, GuestRow>,
-): Pick<History, 'guests' | 'ticks'> {
+  isGuest: (name: string) => boolean,
+  sample: RangeReading['sample'],
+): void {
   const columns = [
     { name: 'time', kind: 'number' },
     { name: 'guest', kind: 'text' },
     { name: 'cores', kind: 'number' },
   ] as const;
-  const samples = new Map<string, { time: number; cores: number }[]>();
-  let [first, last] = [Infinity, -Infinity];
-  readTable(text, 'load.csv', columns, (row, line) => {
+  readTable(text, 'load.csv', columns, (row, wrong) => {
     const name = String(row['guest']);
-    if (!guests.has(name)) {
-      throw new TableError(
-        `load.csv:${line}: column 2 (guest): expected a guest of guests.csv, got '${name}'`,
-      );
-    }
-    const time = Number(row['time']);
-    first = Math.min(first, time);
-    last = Math.max(last, time);
-    const own = samples.get(name) ?? [];
-    own.push({ time, cores: Number(row['cores']) });
-    samples.set(name, own);
+    if (!isGuest(name)) throw wrong('guest', `expected a guest of guests.csv, got '${name}'`);
+    sample(name, Number(row['time']), Number(row['cores']));
   });
-  if (samples.size === 0) throw new TableError('load.csv: has no sample');
+}
+
+function loadsOf(
+  { file, samples, first, last }: Load,
+  guests: ReadonlyMap<string, GuestRow>,
+): Pick<History, 'guests' | 'ticks'> {
   const ticks = Math.floor((last - first) / TICK_S) + 1;
   if (ticks > MOST_TICKS) {
     throw new TableError(
-      `load.csv: ${last - first} s lie between its first and its last time; three years fit. Is time in seconds?`,
+      `${file}: ${last - first} s lie between its first and its last time; three years fit. Is time in seconds?`,
     );
   }
   if (ticks * guests.size > MOST_SAMPLES) {
     throw new TableError(
-      `load.csv: ${ticks} looks of ${TICK_S} s for ${guests.size} guests are too many; ${MOST_SAMPLES} in all fit. Is time in seconds?`,
+      `${file}: ${ticks} looks of ${TICK_S} s for ${guests.size} guests are too many; ${MOST_SAMPLES} in all fit. Is time in seconds?`,
     );
   }
   const loaded = [...guests.values()].map((guest) => {
     const own = samples.get(guest.name);
     if (own === undefined) {
-      throw new TableError(`load.csv: has no sample of ${guest.name}, a guest of guests.csv`);
+      throw new TableError(`${file}: has no sample of ${guest.name}, a guest of guests.csv`);
     }
     return { ...guest, ...resampled(own, { first, ticks, cores: guest.cores }) };
   });
@@ -145,7 +168,7 @@ function loadsOf(
 }
 
 function resampled(
-  samples: readonly { time: number; cores: number }[],
+  samples: readonly Sample[],
   { first, ticks, cores }: { first: number; ticks: number; cores: number },
 ): Pick<RecordedGuest, 'load' | 'recorded'> {
   const sorted = samples.toSorted((left, right) => left.time - right.time);

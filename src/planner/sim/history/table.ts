@@ -17,12 +17,15 @@ export class TableError extends Error {
 const MOST_LINES = 20_000_000;
 const SHOWN = 20;
 
-/** Calls back with each row and its line, from 2 on. Throws a TableError. */
+/** What is wrong in a column of a row, with its place. */
+export type Wrong = (column: string, words: string) => TableError;
+
+/** Calls back with each row. Throws a TableError. */
 export function readTable(
   text: string,
   file: string,
   columns: readonly Column[],
-  row: (values: Row, line: number) => void,
+  row: (values: Row, wrong: Wrong) => void,
 ): void {
   const lines = linesOf(text);
   const { value: head } = lines.next();
@@ -34,7 +37,11 @@ export function readTable(
     if (line > MOST_LINES) throw new TableError(`${file}: has more than ${MOST_LINES} lines`);
     if (each === '') continue;
     const cells = each.split(',');
-    row(rowOf(cells, places, `${file}:${line}`), line);
+    const where = `${file}:${line}`;
+    row(rowOf(cells, places, where), (column, words) => {
+      const place = places.find(({ name }) => name === column)?.place ?? 0;
+      return new TableError(`${where}: column ${place + 1} (${column}): ${words}`);
+    });
   }
 }
 

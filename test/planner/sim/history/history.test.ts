@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { readHistory, TableError } from '../../../../src/planner/sim/history/history.ts';
+import { TableError } from '../../../../src/planner/sim/history/history.ts';
 import type { Files } from '../../../../src/planner/sim/history/history.ts';
-import { FILES } from './histories.ts';
+import { FILES, historyOf } from './histories.ts';
 
 test('samples become looks of five minutes, and the last one that was told goes on', () => {
-  const { ticks, guests, hosts } = readHistory({
+  const { ticks, guests, hosts } = historyOf({
     ...FILES,
     'load.csv': 'time,guest,cores\n1000,g1,1\n1900,g1,9\n1000,g2,0.5\n1000,g3,0\n1000,g4,0\n',
   });
@@ -18,7 +18,7 @@ test('samples become looks of five minutes, and the last one that was told goes 
 });
 
 test('only looks with a sample of their own count as recorded', () => {
-  const { guests } = readHistory({
+  const { guests } = historyOf({
     ...FILES,
     'load.csv': 'time,guest,cores\n0,g1,1\n900,g1,2\n1000,g1,9\n0,g2,1\n0,g3,1\n1200,g4,1\n',
   });
@@ -31,7 +31,7 @@ test('only looks with a sample of their own count as recorded', () => {
 test('names that do not belong together, doubles and a time in milliseconds are refused', () => {
   const wrong = (files: Partial<Files>, message: RegExp): void => {
     assert.throws(
-      () => readHistory({ ...FILES, ...files }),
+      () => historyOf({ ...FILES, ...files }),
       (error) => error instanceof TableError && message.test(error.message),
     );
   };
@@ -46,6 +46,11 @@ test('names that do not belong together, doubles and a time in milliseconds are 
   wrong(
     { 'hosts.csv': 'name,cores,memory_gib\na,8,64\na,8,64\n' },
     /^hosts\.csv:3: .*a is there twice$/,
+  );
+  // Columns are numbered as they stand in the file.
+  wrong(
+    { 'load.csv': 'guest,time,cores\ng9,0,1\n' },
+    /^load\.csv:2: column 1 \(guest\): expected a guest of guests\.csv, got 'g9'$/,
   );
   wrong({ 'hosts.csv': 'name,cores,memory_gib\n' }, /has no host$/);
   wrong(

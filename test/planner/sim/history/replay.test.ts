@@ -4,11 +4,11 @@ import type { Inventory } from '../../../../src/planner/inventory.ts';
 import { GIB } from '../../inventories.ts';
 import { balance } from '../../../../src/planner/balance.ts';
 import { consolidate } from '../../../../src/planner/consolidate.ts';
-import { readHistory } from '../../../../src/planner/sim/history/history.ts';
-import { replay } from '../../../../src/planner/sim/history/replay.ts';
-import { FILES } from './histories.ts';
 
-const history = readHistory(FILES);
+import { replay } from '../../../../src/planner/sim/history/replay.ts';
+import { FILES, historyOf } from './histories.ts';
+
+const history = historyOf(FILES);
 
 test('without a policy it is what was: five hours in which one host is asked for 12 of 8', () => {
   const was = replay(history, undefined, false);
@@ -28,7 +28,7 @@ test('balance ends the contention within minutes, with few moves', () => {
 
 test('a guest under way counts for its destination, and its memory on the host that it leaves too', () => {
   // 64 GiB take four looks over the default link.
-  const large = readHistory({
+  const large = historyOf({
     ...FILES,
     'guests.csv': FILES['guests.csv'].replaceAll(',a,4,4', ',a,4,64'),
   });

@@ -1,0 +1,104 @@
+/** What guests used, from the answer of a Prometheus to a range query. Pure. */
+import { z } from 'zod';
+import { TableError } from './table.ts';
+
+/** Labels that name a guest, the first one that a series has: Godwit's, that of libvirt's exporters, the usual one. */
+const NAMING = ['guest', 'domain', 'name'] as const;
+
+const answer = z.object({
+  status: z.literal('success', { error: 'expected "success"' }),
+  data: z.object({
+    resultType: z.literal('matrix', {
+      error: 'expected "matrix", which only a range query (query_range) answers with',
+    }),
+    result: z.array(
+      z.object({
+        metric: z.record(z.string(), z.string()),
+        values: z.array(z.tuple([z.number(), z.string()])),
+      }),
+    ),
+  }),
+});
+
+export interface RangeReading {
+  readonly isGuest: (name: string) => boolean;
+  /** `line 3, column 7` of what is at this place of the text. */
+  readonly where: (text: string, path: readonly (string | number)[]) => string;
+  readonly sample: (guest: string, time: number, cores: number) => void;
+}
+
+const MOST_SHOWN = 60;
+
+/** Calls back with each sample. Throws a TableError that names file, line, column and what was expected. */
+export function readRange(text: string, file: string, reading: RangeReading): void {
+  const wrong = (path: readonly (string | number)[], words: string): TableError =>
+    new TableError(
+      [file, reading.where(text, path), ...(path.length === 0 ? [] : [path.join('.')]), words].join(
+        ': ',
+      ),
+    );
+  const { result } = checked(text, file, wrong).data;
+  const seen = new Set<string>();
+  for (const [series, { metric, values }] of result.entries()) {
+    const path = ['data', 'result', series, 'metric'];
+    const label = NAMING.find((each) => metric[each] !== undefined);
+    if (label === undefined) {
+      throw wrong(path, `expected a label ${NAMING.join(', ')}, got ${shown(metric)}`);
+    }
+    const guest = metric[label] ?? '';
+    if (!reading.isGuest(guest)) {
+      throw wrong([...path, label], `expected a guest of guests.csv, got ${shown(guest)}`);
+    }
+    if (seen.has(guest)) {
+      throw wrong([...path, label], `expected one series a guest, got another one of ${guest}`);
+    }
+    seen.add(guest);
+    for (const [nth, [time, value]] of values.entries()) {
+      // 0 by 0: there was no sample.
+      if (value === 'NaN') continue;
+      const cores = Number(value);
+      if (value.trim() === '' || !Number.isFinite(cores) || cores < 0) {
+        const at = ['data', 'result', series, 'values', nth, 1];
+        throw wrong(at, `expected a number, 0 or more, got ${shown(value)}`);
+      }
+      reading.sample(guest, time, cores);
+    }
+  }
+}
+
+function checked(
+  text: string,
+  file: string,
+  wrong: (path: readonly (string | number)[], words: string) => TableError,
+): z.output<typeof answer> {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : '';
+    throw new TableError(`${file}: expected JSON, the answer of a range query: ${why}`);
+  }
+  const parsed = answer.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const path = (issue?.path ?? []).map((key) => (typeof key === 'number' ? key : String(key)));
+  const got = shown(path.reduce<unknown>((value, key) => inside(value, key), json));
+  const words = (issue?.message ?? '').replace(/^Invalid input: /, '').replace(/, received .*/, '');
+  throw wrong(path, `${words}, got ${got}${ownWords(json)}`);
+}
+
+const inside = (value: unknown, key: string | number): unknown =>
+  typeof value === 'object' && value !== null
+    ? (value as Readonly<Record<string, unknown>>)[String(key)]
+    : undefined;
+
+/** What a Prometheus that could not answer says itself. */
+function ownWords(json: unknown): string {
+  const error = inside(json, 'error');
+  return typeof error === 'string' ? `: ${shown(error)}` : '';
+}
+
+function shown(value: unknown): string {
+  const text = JSON.stringify(value) ?? 'nothing';
+  return text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}…` : text;
+}
