@@ -75,6 +75,8 @@ function atOnce(context: Context, world: World, name: string, choice: Choice): s
       return state[name];
     case 'hypervisor':
       return state.hypervisor === 'none' ? 'incoming' : state.hypervisor;
+    case 'has run':
+      return state.hasRun ? 'yes' : 'no';
     case 'unsure':
       return state.unsure ? 'yes' : 'no';
     case 'source':
@@ -123,8 +125,16 @@ function asHeard({ destination }: Context, world: World): DestinationState {
   const state = destination.state(world.jd);
   if (state.hypervisor === 'gone') return state;
   const hypervisor = HEARD[world.dqemu] ?? state.hypervisor;
-  return { ...state, hypervisor, postcopy: hypervisor.startsWith('postcopy') };
+  const hasRun = state.hasRun || (state.right === 'running' && HAS_RUN.has(world.dqemu));
+  return { ...state, hypervisor, hasRun, postcopy: hypervisor.startsWith('postcopy') };
 }
+
+/** It has said RESUME. */
+const HAS_RUN: ReadonlySet<number> = new Set([
+  DEST.running,
+  DEST.postcopyRunning,
+  DEST.postcopyRunningCut,
+]);
 
 const HEARD: Readonly<Record<number, DestinationState['hypervisor']>> = {
   [DEST.loaded]: 'paused',

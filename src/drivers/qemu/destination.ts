@@ -14,7 +14,6 @@ import type {
   Started,
   StreamSetup,
 } from '../port/direct.ts';
-
 import { matchHost, nicsOf, readSpec } from './assess.ts';
 import type { Match } from './assess.ts';
 import { storesOf, whyTaken } from './variable-store-users.ts';
@@ -98,9 +97,10 @@ export class QemuDestination implements DestinationSession {
   async status(signal: AbortSignal): Promise<HypervisorStatus> {
     const hold = this.#hold;
     // A process that lives and cannot be reached is an error, never `gone`.
-    if (!hold.isOpen && (hold.handle === undefined || !(await hold.reattach(signal))))
-      return { run: 'gone', stream: 'none', reason: 'it has not been started' };
-    return hold.must().watch.status(signal);
+    if (hold.isOpen || (hold.handle !== undefined && (await hold.reattach(signal))))
+      return hold.must().watch.status(signal);
+    const reason = hold.handle ? 'its process has ended' : 'it has not been started';
+    return { run: 'gone', stream: 'none', reason };
   }
 
   async assess(

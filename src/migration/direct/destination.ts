@@ -117,6 +117,7 @@ export function destinationAfter(
         hypervisor: afterHypervisor(state, event.event.type),
         streamFailed: state.streamFailed || event.event.type === 'failed',
         postcopy: state.postcopy || event.event.type === 'postcopy-active',
+        hasRun: state.hasRun || (state.right === 'running' && event.event.type === 'resumed'),
       };
     case 'failed':
       return { ...state, error: event.error };

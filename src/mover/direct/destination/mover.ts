@@ -1,6 +1,5 @@
 import { toGodwitError, type SerialError } from '../../../errors.ts';
 import type { DestinationSession } from '../../../drivers/port/direct.ts';
-import { isToBeStarted } from '../../../migration/direct/cold.ts';
 import { judgeCall, statusOf } from '../../../migration/direct/destination.ts';
 import type { DestinationCall, DestinationState } from '../../../migration/direct/destination.ts';
 import { leaseMs } from '../../../migration/direct/silence.ts';
@@ -18,7 +17,7 @@ import { preparedAs, untilReady } from './ready.ts';
 import { endWithSource } from './with-source.ts';
 import { destinationOptions, takeDownMs, type DestinationParts } from './destination-parts.ts';
 import { announceRoutes } from './ports.ts';
-import { runGuest } from './run-guest.ts';
+import { ENDS_MS, lookAt, runGuest, runningSince } from './run-guest.ts';
 type Over = 'finished' | 'released';
 
 /** A hypervisor whose main loop waits for a page answers nothing until the source's call for a new stream is heard, ms. */
@@ -87,16 +86,14 @@ export class DestinationMover {
 
   /** A hypervisor that ended while no mover listened has told nobody. */
   async #holdAgain(): Promise<void> {
-    const session = await this.#open();
-    const status = await session.status(AbortSignal.timeout(ANSWERS_MS)).catch(() => undefined);
-    this.#unasked = status === undefined;
-    if (status?.run !== 'gone' || isToBeStarted(this.state)) return;
-    const { reason = 'its process has ended' } = status;
-    await this.#ledger.record({ type: 'hypervisor', event: { type: 'lost', reason } });
+    this.#unasked = !(await lookAt(await this.#open(), this.#ledger, ANSWERS_MS));
   }
 
-  status(): peer.DestinationStatus {
+  /** Where the guest runs here, its hypervisor is asked: one that is about to end has not said so yet. */
+  async status(): Promise<peer.DestinationStatus> {
     this.#heardAt = this.#parts.clock.monotonicMs();
+    if (this.state.hypervisor === 'running' && this.state.stage === 'prepared')
+      await lookAt(await this.#open(), this.#ledger, ENDS_MS);
     return { ...statusOf(this.state), ...this.#parts.firstFrame.report() };
   }
 
@@ -121,8 +118,8 @@ export class DestinationMover {
 
   arm(epoch: number): Promise<peer.DestinationStatus> {
     return this.#call('arm', epoch, async (already) => {
-      if (!already)
-        await this.#ledger.record({ type: 'armed', epoch, bootId: this.#parts.bootId() });
+      const armed = { type: 'armed', epoch, bootId: this.#parts.bootId() } as const;
+      if (!already) await this.#ledger.record(armed);
       // After the answer: the source need not wait for it.
       setImmediate(() => warmDestination(this.state));
       return statusOf(this.state);
@@ -132,6 +129,8 @@ export class DestinationMover {
   commit(epoch: number, signal: AbortSignal): Promise<peer.Running> {
     return this.#call('commit', epoch, async () => {
       const began = this.#parts.clock.monotonicMs();
+      // What became of it since is said by status(): a hypervisor that has ended is not to run it again.
+      if (this.state.hasRun) return runningSince(this.#parts.clock, epoch, began);
       // Also when it was committed before: an earlier mover may have died between the record and the deed.
       await untilReady(await this.#open(), this.#ledger, signal);
       await this.#ledger.record({ type: 'committed', epoch });
@@ -141,15 +140,15 @@ export class DestinationMover {
 
   /** Resumes the guest; that it may run here is in the journal. */
   async #run(signal: AbortSignal, began = this.#parts.clock.monotonicMs()): Promise<peer.Running> {
-    const { epoch } = this.state.admission;
     const session = await this.#open();
     void announceRoutes(this.state, this.#parts.log);
     this.#parts.firstFrame.expect(this.state, this.#parts.config);
     await runGuest(session, this.#ledger, signal);
-    const resumeMs = Math.max(0, this.#parts.clock.monotonicMs() - began);
+    const running = runningSince(this.#parts.clock, this.state.admission.epoch, began);
+    const { epoch, resumeMs } = running;
     await this.#ledger.record({ type: 'running', epoch, resumeMs });
     void announce(session, this.state, this.#parts);
-    return { epoch, runningAt: new Date(this.#parts.clock.wallMs()).toISOString(), resumeMs };
+    return running;
   }
 
   refuse(epoch: number): Promise<void> {

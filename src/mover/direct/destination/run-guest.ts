@@ -1,12 +1,18 @@
 import type { DestinationSession } from '../../../drivers/port/direct.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
-import { comesCold } from '../../../migration/direct/cold.ts';
+import type { Clock } from '../../../clock.ts';
+import { comesCold, isToBeStarted } from '../../../migration/direct/cold.ts';
 import { judgeCall } from '../../../migration/direct/destination.ts';
+import type { Running } from '../../../protocol/peer/migration.ts';
 import type { Ledger } from './ledger.ts';
+
+/** A hypervisor that ends closes its monitor before its process is gone; the source waits 5 s for an answer, ms. */
+export const ENDS_MS = 4500;
 
 /**
  * Runs the guest, which has been committed here. Where its hypervisor ends instead, and provably before it ran the guest,
- * that is written down and the commit is refused after all: the source takes the guest back.
+ * that is written down and the commit is refused after all: the source takes the guest back. Where it ended after it ran
+ * the guest, the guest has run here, and its loss is for the source to find.
  */
 export async function runGuest(
   session: DestinationSession,
@@ -17,7 +23,10 @@ export async function runGuest(
     if (comesCold(ledger.state)) await startCold(session, ledger, signal);
     await session.resumeGuest(signal);
   } catch (thrown) {
-    const mayAsk = hasCode(thrown, 'GODWIT_HYPERVISOR_LOST') && session.neverRan !== undefined;
+    const isGone = hasCode(thrown, 'GODWIT_HYPERVISOR_LOST');
+    // It said that it ran the guest before it ended, whatever became of the order to run it.
+    if (isGone && ledger.state.hasRun) return;
+    const mayAsk = isGone && session.neverRan !== undefined;
     const neverRan = mayAsk && (await session.neverRan?.(signal).catch(() => false));
     if (neverRan !== true) throw thrown;
     const { epoch } = ledger.state.admission;
@@ -40,4 +49,24 @@ async function startCold(
   }
   const handle = await session.startCold(signal);
   await ledger.record({ type: 'prepared', handle, memoryAddress });
+}
+
+/** What the source is answered once the guest runs here. `began`: when the commit came, by the monotonic clock, ms. */
+export function runningSince(clock: Clock, epoch: number, began: number): Running {
+  const resumeMs = Math.max(0, clock.monotonicMs() - began);
+  return { epoch, runningAt: new Date(clock.wallMs()).toISOString(), resumeMs };
+}
+
+/** Asks the hypervisor whether it is still there, and writes its end down; false where it gives no answer in time. */
+export async function lookAt(
+  session: DestinationSession,
+  ledger: Ledger,
+  withinMs: number,
+): Promise<boolean> {
+  const status = await session.status(AbortSignal.timeout(withinMs)).catch(() => undefined);
+  const isOver = ledger.state.hypervisor === 'gone' || isToBeStarted(ledger.state);
+  if (status?.run !== 'gone' || isOver) return status !== undefined;
+  const { reason = 'its process has ended' } = status;
+  await ledger.record({ type: 'hypervisor', event: { type: 'lost', reason } });
+  return true;
 }

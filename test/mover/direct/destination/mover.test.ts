@@ -202,7 +202,7 @@ describe('the destination’s mover', () => {
     const { mover, dir } = await armed(t);
     const events = readJournals(dir).destination.map(({ event }) => event);
     assert.deepEqual(replayDestination(events), mover.state);
-    assert.equal(mover.status().state, 'armed');
+    assert.equal((await mover.status()).state, 'armed');
   });
 
   test('that took over what has ended here ends once the source was answered', async (t) => {
@@ -220,8 +220,40 @@ describe('the destination’s mover', () => {
     const { mover, hosts } = await armed(t);
     const { destination } = hosts;
     if (destination !== undefined) hosts.world.kill(destination);
-    assert.equal(mover.status().hypervisor, 'gone');
+    assert.equal((await mover.status()).hypervisor, 'gone');
     await assert.rejects(mover.commit(EPOCH, never), { code: 'GODWIT_NOT_ARMED' });
+  });
+});
+
+describe('a guest that runs at its destination', () => {
+  test('is found gone by whoever asks, before its hypervisor’s end has been heard', async (t) => {
+    const scene = await armed(t);
+    arrive(scene);
+    await scene.mover.commit(EPOCH, never);
+    assert.equal((await scene.mover.status()).hypervisor, 'running');
+    const { destination } = scene.hosts;
+    if (destination !== undefined) destination.alive = false;
+    assert.equal(scene.mover.state.hypervisor, 'running');
+    assert.equal((await scene.mover.status()).hypervisor, 'gone');
+    assert.equal((await scene.mover.status()).hypervisor, 'gone');
+    const lost = scene.journaled().filter((type) => type === 'hypervisor').length;
+    await scene.mover.status();
+    assert.equal(scene.journaled().filter((type) => type === 'hypervisor').length, lost);
+  });
+});
+
+describe('a guest that has run at its destination', () => {
+  test('is not run again by a commit that comes once more, and its loss is not held against the commit', async (t) => {
+    const scene = await armed(t);
+    arrive(scene);
+    await scene.mover.commit(EPOCH, never);
+    const { destination } = scene.hosts;
+    if (destination !== undefined) scene.hosts.world.kill(destination);
+    const again = await scene.mover.commit(EPOCH, never);
+    assert.equal(again.epoch, EPOCH);
+    assert.equal((await scene.mover.status()).hypervisor, 'gone');
+    const resumed = scene.hosts.calls.filter((call) => call === 'destination.resumeGuest');
+    assert.equal(resumed.length, 1);
   });
 });
 
@@ -245,7 +277,7 @@ describe('a source that is silent', () => {
     const { mover, time } = await armed(t);
     for (let count = 0; count < 5; count += 1) {
       time.now += LEASE_MS - 1;
-      mover.status();
+      await mover.status();
       t.mock.timers.tick(5000);
     }
     assert.equal((await mover.arm(EPOCH)).state, 'armed');
@@ -260,6 +292,6 @@ describe('a source that is silent', () => {
     t.mock.timers.tick(5000);
     await scene.mover.ended;
     assert.equal(scene.hosts.destination?.run, 'running');
-    assert.equal(scene.mover.status().state, 'finished');
+    assert.equal((await scene.mover.status()).state, 'finished');
   });
 });

@@ -53,6 +53,21 @@ describe('a guest that was committed, and whose hypervisor ends instead of runni
     }
   });
 
+  test('has run here where its hypervisor said so before it ended', async (t) => {
+    const { ledger } = ledgerOf(t, 'precopy', committed);
+    const session = {
+      resumeGuest: async () => {
+        await ledger.record({ type: 'hypervisor', event: { type: 'resumed' } });
+        await ledger.record({ type: 'hypervisor', event: { type: 'lost', reason: 'killed' } });
+        throw lost;
+      },
+      neverRan: () => Promise.resolve(false),
+    } as unknown as DestinationSession;
+    await runGuest(session, ledger, never);
+    assert.equal(ledger.state.hasRun, true);
+    assert.equal(ledger.state.hypervisor, 'gone');
+  });
+
   test('is not asked about for any other failure', async (t) => {
     const { ledger } = ledgerOf(t, 'precopy', committed);
     const session = {
