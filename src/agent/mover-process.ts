@@ -10,7 +10,7 @@ import { isAlive, isStopped } from '../host/process.ts';
 import { fromSerial, serialError } from '../protocol/errors.ts';
 import { moverState } from '../protocol/mover/request.ts';
 import type { MoverState } from '../protocol/mover/request.ts';
-import { MOVER_FLAGS, SMALL_ENVIRONMENT } from '../small-process.ts';
+import { MOVER_ENVIRONMENT, MOVER_FLAGS } from '../small-process.ts';
 import type { Migration } from './store.ts';
 
 const PROGRAM = fileURLToPath(new URL('../bin/mover.ts', import.meta.url));
@@ -64,7 +64,7 @@ async function startMover(
     child = spawn(process.execPath, [...MOVER_FLAGS, program, ...args], {
       detached: true,
       cwd: '/',
-      env: { ...process.env, ...SMALL_ENVIRONMENT },
+      env: { ...process.env, ...MOVER_ENVIRONMENT },
       stdio: ['ignore', logFd, logFd, 'pipe'],
     });
   } finally {

@@ -1,7 +1,7 @@
-import { restartCompiled, restartSmall } from '../small-process.ts';
+import { AGENT_ENVIRONMENT, restartCompiled, restartSmall } from '../small-process.ts';
 import { runByConfig } from './by-config.ts';
 
-restartSmall();
+restartSmall(AGENT_ENVIRONMENT);
 const { runAgent } = await import('../agent/main.ts');
 restartCompiled();
 

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadAgentConfig } from '../../config.ts';
-import { SMALL_ENVIRONMENT, SMALL_FLAGS } from '../../small-process.ts';
+import { AGENT_ENVIRONMENT, SMALL_FLAGS } from '../../small-process.ts';
 import { OWN_PLACES } from '../own-agent.ts';
 import type { agentSpec } from '../specs-setup.ts';
 import type { Run } from '../verb.ts';
@@ -18,7 +18,7 @@ export const run: Run<typeof agentSpec> = async (input) => {
     [process.execPath, ...flags, program, '--config', file],
     // Values that are not there cannot be handed over.
     Object.fromEntries(
-      Object.entries({ ...process.env, ...SMALL_ENVIRONMENT }).filter(
+      Object.entries({ ...process.env, ...AGENT_ENVIRONMENT }).filter(
         ([, value]) => value !== undefined,
       ),
     ),
