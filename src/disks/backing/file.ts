@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { open, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { inRealDirectory } from '../../host/real-directory.ts';
 import { discard, name } from '../proof/made-files.ts';
 import type { Made } from '../proof/made-files.ts';
 import { BadBackingMessage } from './messages.ts';
@@ -36,8 +37,10 @@ export class BaseFile {
   /** Begins anew: what an earlier mover left is not known to be whole. */
   static async begin(target: BackingTarget): Promise<BaseFile> {
     const { temporary } = target.made;
-    await rm(temporary, { force: true });
-    const handle = await open(temporary, 'wx', 0o600);
+    const handle = await inRealDirectory(temporary, async (at) => {
+      await rm(at, { force: true });
+      return open(at, 'wx', 0o600);
+    });
     const begun = new BaseFile(target, handle);
     try {
       await handle.truncate(target.bytes);

@@ -1,4 +1,5 @@
-import { chmod, chown, lstat, open, rename, rm, stat } from 'node:fs/promises';
+import { lstat, open, rename, rm, stat } from 'node:fs/promises';
+import { inRealDirectory } from '../../host/real-directory.ts';
 import type { DiskMovePlan } from '../../migration/disk-move.ts';
 import {
   discard,
@@ -29,13 +30,16 @@ export async function makeNew(plan: DiskMovePlan): Promise<void> {
   const made = madeOf(plan);
   await discard(made);
   await makeDirectories(plan.directories);
-  const handle = await open(made.temporary, 'wx', 0o600);
-  await handle.close();
-  const { uid, gid, mode } = await stat(plan.from);
-  const own = await stat(made.temporary);
-  // Its hypervisor may run as another user than the agent.
-  if (own.uid !== uid || own.gid !== gid) await chown(made.temporary, uid, gid);
-  await chmod(made.temporary, mode & 0o777);
+  const handle = await inRealDirectory(made.temporary, (at) => open(at, 'wx', 0o600));
+  try {
+    const { uid, gid, mode } = await stat(plan.from);
+    const own = await handle.stat();
+    // Its hypervisor may run as another user than the agent.
+    if (own.uid !== uid || own.gid !== gid) await handle.chown(uid, gid);
+    await handle.chmod(mode & 0o777);
+  } finally {
+    await handle.close();
+  }
   await name(made);
 }
 

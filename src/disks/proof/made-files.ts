@@ -1,5 +1,6 @@
 import { link, lstat, mkdir, open, rm, rmdir } from 'node:fs/promises';
 import path from 'node:path';
+import { inRealDirectory } from '../../host/real-directory.ts';
 
 /**
  * A file that a migration makes for a guest is made under a name of the migration's own and then linked to the name it
@@ -20,39 +21,47 @@ export function madeNames(file: string, migration: string, index: number | strin
 /** Makes the directories that are not there; the outermost come first. The guest's QEMU, another user, gets through them. */
 export async function makeDirectories(directories: readonly string[]): Promise<void> {
   for (const directory of directories) {
-    await mkdir(directory, { mode: 0o711 }).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST') throw error;
-    });
+    await inRealDirectory(directory, (at) => mkdir(at, { mode: 0o711 })).catch(
+      (error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EEXIST') throw error;
+      },
+    );
   }
 }
 
 /** Gives the file its name; EEXIST where the name is taken. Given already: nothing. */
 export async function name({ temporary, file }: Made): Promise<void> {
-  if (!(await isSame(temporary, file))) await link(temporary, file);
-  // A host that loses power after the switch must not have lost the name.
-  const directory = await open(path.dirname(file), 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
+  await inRealDirectory(file, async (at) => {
+    const own = path.join(path.dirname(at), path.basename(temporary));
+    if (!(await isSame(own, at))) await link(own, at);
+    // A host that loses power after the switch must not have lost the name.
+    const directory = await open(path.dirname(at), 'r');
+    try {
+      await directory.sync();
+    } finally {
+      await directory.close();
+    }
+  });
 }
 
 /** The file stays: only its own name does. */
 export async function keep({ temporary }: Made): Promise<void> {
-  await rm(temporary, { force: true });
+  await where(temporary, (at) => rm(at, { force: true }));
 }
 
 /** The file goes. */
 export async function discard({ temporary, file }: Made): Promise<void> {
-  if (await isSame(temporary, file)) await rm(file, { force: true });
-  await rm(temporary, { force: true });
+  await where(file, async (at) => {
+    const own = path.join(path.dirname(at), path.basename(temporary));
+    if (await isSame(own, at)) await rm(at, { force: true });
+    await rm(own, { force: true });
+  });
 }
 
 /** Removes what `makeDirectories` made, where nothing else is in it. */
 export async function removeDirectories(directories: readonly string[]): Promise<void> {
   for (const directory of directories.toReversed()) {
-    await rmdir(directory).catch((error: NodeJS.ErrnoException) => {
+    await where(directory, (at) => rmdir(at)).catch((error: NodeJS.ErrnoException) => {
       if (!['ENOTEMPTY', 'EEXIST', 'ENOENT'].includes(error.code ?? '')) throw error;
     });
   }
@@ -60,7 +69,18 @@ export async function removeDirectories(directories: readonly string[]): Promise
 
 /** Whether the file has its name. */
 export async function isNamed({ temporary, file }: Made): Promise<boolean> {
-  return isSame(temporary, file);
+  const same = await where(file, (at) =>
+    isSame(path.join(path.dirname(at), path.basename(temporary)), at),
+  );
+  return same === true;
+}
+
+/** Where its directory is there no more, or a link is in its place, nothing of it is ours. */
+async function where<T>(file: string, work: (at: string) => Promise<T>): Promise<T | undefined> {
+  return inRealDirectory(file, work).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
+    throw error;
+  });
 }
 
 async function isSame(one: string, other: string): Promise<boolean> {

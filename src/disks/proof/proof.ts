@@ -3,6 +3,7 @@ import { constants } from 'node:fs';
 import { open, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import path from 'node:path';
+import { inRealDirectory } from '../../host/real-directory.ts';
 import { proofAnswer } from '../../protocol/disk.ts';
 import type { ProofAnswer, ProofPlace } from '../../protocol/disk.ts';
 import { directoryAt, onExport } from './exports.ts';
@@ -154,7 +155,8 @@ export async function answerOnExports(
 }
 
 async function addTo(file: string): Promise<ProofAnswer> {
-  const handle = await open(file, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  const flags = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  const handle = await inRealDirectory(file, (at) => open(at, flags));
   try {
     const info = await handle.stat();
     if (!info.isFile() || info.size !== NONCE_CHARACTERS) throw new Error('it holds no nonce');

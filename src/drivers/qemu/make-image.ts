@@ -1,6 +1,7 @@
 import { constants, open } from 'node:fs/promises';
 import { z } from 'zod';
 import { systemClock } from '../../clock.ts';
+import { inRealDirectory } from '../../host/real-directory.ts';
 import type { NewImage } from '../port/disks.ts';
 import { askProgram, handedFile } from './ask.ts';
 import type { Question } from './ask.ts';
@@ -54,7 +55,9 @@ export function creationOf(blank: Blank, file: string): object | undefined {
 /** A file of `bytes` that takes nothing yet. Rejects where there is one with anything in it. */
 export async function makeEmptyFile(file: string, bytes: number): Promise<void> {
   const { O_CREAT, O_NOFOLLOW, O_RDWR } = constants;
-  const handle = await open(file, O_CREAT | O_NOFOLLOW | O_RDWR, 0o600);
+  const handle = await inRealDirectory(file, (at) =>
+    open(at, O_CREAT | O_NOFOLLOW | O_RDWR, 0o600),
+  );
   try {
     const info = await handle.stat();
     if (!info.isFile() || info.size > 0) throw new Error(`${file} is there already`);
@@ -73,7 +76,8 @@ export async function formatImages(
   const opened: Awaited<ReturnType<typeof open>>[] = [];
   try {
     for (const { file } of blanks) {
-      opened.push(await open(file, constants.O_NOFOLLOW | constants.O_RDWR));
+      const flags = constants.O_NOFOLLOW | constants.O_RDWR;
+      opened.push(await inRealDirectory(file, (at) => open(at, flags)));
     }
     const files = opened.map(({ fd }) => fd);
     const question = { ...program, files, deadlineMs: MAKE_MS, incoming: false } as const;

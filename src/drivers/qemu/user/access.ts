@@ -3,6 +3,7 @@ import { constants } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { godwitError } from '../../../errors.ts';
+import { inRealDirectory } from '../../../host/real-directory.ts';
 
 /**
  * Files that a guest's QEMU may open because its own group may, for as long as it runs. Their owner stays who it was: on
@@ -136,7 +137,7 @@ async function withFile(
   file: string,
   work: (handle: Awaited<ReturnType<typeof open>>) => Promise<void>,
 ): Promise<void> {
-  const handle = await open(file, OPEN);
+  const handle = await inRealDirectory(file, (at) => open(at, OPEN));
   try {
     const info = await handle.stat();
     if (!info.isFile() && !info.isBlockDevice()) throw new Error('it is neither a file nor a disk');
