@@ -1,6 +1,8 @@
+import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { GodwitError, godwitError } from '../../errors.ts';
+import { inRealDirectory } from '../../host/real-directory.ts';
 import { fromSerial } from '../../protocol/errors.ts';
 import type { Tunnel } from '../copy/tunnel/open.ts';
 import {
@@ -12,6 +14,9 @@ import {
 } from './messages.ts';
 import type { BaseAnswer, BaseMessage } from './messages.ts';
 import { runsOf } from './runs.ts';
+
+/** The destination gets what is read: of the file that was found, and not of one to which somebody has put a link since. */
+const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** A backing file of this host. */
 export interface BackingSource {
@@ -85,7 +90,7 @@ export class BaseSender {
     signal.addEventListener('abort', stop, { once: true });
     let handle: FileHandle | undefined;
     try {
-      handle = await open(base.file, 'r');
+      handle = await inRealDirectory(base.file, (at) => open(at, READ));
       await this.#run(attempt, handle);
     } catch (thrown) {
       void this.#put({ kind: 'stop' });

@@ -3,9 +3,11 @@ import { createHash, randomBytes } from 'node:crypto';
 import {
   appendFileSync,
   existsSync,
-  readdirSync,
   readFileSync,
+  readdirSync,
+  rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { open } from 'node:fs/promises';
@@ -232,6 +234,14 @@ describe('a backing file', () => {
     const gone = { ...base, file: `${base.file}.gone` };
     const failed = (error: unknown): boolean => hasCode(error, 'GODWIT_DISK_FAILED');
     await assert.rejects(sender.send(gone, never), failed);
+    // Another file of that size, by a link in the place of the image or of its directory.
+    const away = `${path.dirname(base.file)}.link`;
+    symlinkSync(path.dirname(base.file), away);
+    t.after(() => rmSync(away));
+    symlinkSync(base.file, `${base.file}.link`);
+    for (const file of [`${base.file}.link`, path.join(away, path.basename(base.file))]) {
+      await assert.rejects(sender.send({ ...base, file }, never), failed);
+    }
     appendFileSync(base.file, 'more');
     await assert.rejects(sender.send(base, never), failed);
   });
