@@ -9,6 +9,7 @@ import type { Silent } from './driver-guests.ts';
 import type { Follow } from './follow.ts';
 import type { Guests } from './guests.ts';
 import type { Peers } from './peers.ts';
+import { SharedLooks } from './shared-looks.ts';
 
 export interface ListParts {
   readonly config: AgentConfig;
@@ -24,9 +25,13 @@ export function listHandlers(
   { config, guests, peers, follow }: ListParts,
   own: () => Promise<HostInfo>,
 ): Handlers<ListRoutes> {
+  // Each asks every host of the fleet, in the share that this host's movers have there.
+  const entries = new SharedLooks(() => peers.entries());
+  const guestsThere = new SharedLooks((name) => peers.guests(name === '' ? undefined : name));
+  const migrationsThere = new SharedLooks((limit) => peers.migrations(Number(limit)));
   return {
     hosts: async () => {
-      const [info, others] = await Promise.all([own(), peers.entries()]);
+      const [info, others] = await Promise.all([own(), entries.read('')]);
       const { name, address } = config;
       const self: HostEntry = { name, address, self: true, status: 'up', info };
       return { hosts: [self, ...others] };
@@ -34,7 +39,7 @@ export function listHandlers(
     guests: async ({ query }) => {
       const [{ found, observedAt, silent }, others] = await Promise.all([
         guests.listed(query.fresh === 'true'),
-        query.scope === 'all' ? peers.guests(query.name) : undefined,
+        query.scope === 'all' ? guestsThere.read(query.name ?? '') : undefined,
       ]);
       const all = [...found.map(({ info }) => info), ...(others?.items ?? [])].filter(
         ({ name }) => (query.name ?? name) === name,
@@ -54,8 +59,11 @@ export function listHandlers(
     migrations: async ({ query }) => {
       if (query.scope === 'local') return follow.list(query);
       const { limit } = query;
-      const [own, others] = await Promise.all([follow.list({ limit }), peers.migrations(limit)]);
-      const migrations = newestOnce([...own.migrations, ...others.items], limit);
+      const [here, others] = await Promise.all([
+        follow.list({ limit }),
+        migrationsThere.read(String(limit)),
+      ]);
+      const migrations = newestOnce([...here.migrations, ...others.items], limit);
       return { migrations, missing: others.missing };
     },
   };

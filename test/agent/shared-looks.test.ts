@@ -3,6 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import fc from 'fast-check';
+import { listHandlers } from '../../src/agent/lists.ts';
 import { SharedLooks } from '../../src/agent/shared-looks.ts';
 import { fleet, guest } from './parties.ts';
 
@@ -80,6 +81,34 @@ async function besieged(t: TestContext) {
   const a = await host('a', { driver, peers });
   return { a, as, seen };
 }
+
+test('whoever asks for lists of the whole fleet over and over has it asked once at a time', async () => {
+  let asked = 0;
+  const others = async <T>(answer: T): Promise<T> => {
+    asked += 1;
+    for (let each = 0; each < 20; each += 1) await turn();
+    return answer;
+  };
+  const parts = {
+    config: { name: 'a', address: '127.0.0.1:1' },
+    guests: { listed: () => Promise.resolve({ found: [], silent: [], observedAt: '' }) },
+    follow: { list: () => Promise.resolve({ migrations: [] }) },
+    peers: {
+      entries: () => others([]),
+      guests: () => others({ items: [], missing: [] }),
+      migrations: () => others({ items: [], missing: [] }),
+    },
+  };
+  const lists = listHandlers(parts as never, () => Promise.resolve({} as never));
+  const query = { scope: 'all', limit: 10 };
+  for (const list of [lists.hosts, lists.guests, lists.migrations]) {
+    asked = 0;
+    await Promise.all(
+      Array.from({ length: 16 }, async (): Promise<unknown> => list({ query } as never)),
+    );
+    assert.equal(asked, 1);
+  }
+});
 
 test('whoever only reads keeps a guest’s hypervisor from nobody, however often it asks', async (t) => {
   const { a, as, seen } = await besieged(t);
