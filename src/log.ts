@@ -41,10 +41,10 @@ export function plainLog(
   };
 }
 
-/** A log of pino's, on standard error. */
-export async function openLog(level: LogLevel, base: LogFacts): Promise<Log> {
+/** A log of pino's, on standard error. Its level may be set at any time; children have the one of when they were made. */
+export async function openLog(level: LogLevel, base: LogFacts): Promise<Log & { level: string }> {
   const { pino, stdTimeFunctions, stdSerializers } = await import('pino');
-  const log: Log = pino(
+  const log: Log & { level: string } = pino(
     {
       level,
       base,

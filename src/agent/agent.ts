@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import type { Driver } from '../drivers/registry.ts';
 import { godwitError } from '../errors.ts';
-import type { Log } from '../log.ts';
+import type { Log, LogLevel } from '../log.ts';
 import { agentContract } from '../protocol/contract.ts';
 import { listenTls, listenUnix } from '../rpc/listen.ts';
 import { Refusals } from '../rpc/refusals.ts';
@@ -41,6 +41,7 @@ import { Renewal } from './pki/renewal.ts';
 import { Spread } from './pki/spread.ts';
 import { Leftovers } from './leftovers/leftovers.ts';
 import { RefusedByMovers } from './refused-by-movers.ts';
+import { Reload } from './reload.ts';
 import { Resolve } from './resolve.ts';
 import { Sides } from './sides.ts';
 import { HOST_CERT, hostCredentials } from '../host/credentials.ts';
@@ -60,6 +61,8 @@ export interface AgentOptions {
   readonly drivers: readonly Driver[];
   readonly movers: MoverProcesses;
   readonly log: Log;
+  /** Of `log`; absent: it stays as it is. */
+  readonly setLogLevel?: (level: LogLevel) => void;
   readonly clock?: Clock;
   readonly machine?: MachineReader;
   readonly hardware?: HealthReader;
@@ -72,6 +75,8 @@ export interface RunningAgent {
   readonly address: string;
   /** The unix socket for this host's users. */
   readonly socket: string;
+  /** Takes a changed configuration, as `godwit reload` does; never rejects, the log says what came of it. */
+  reload(): Promise<void>;
   /** Takes no more calls and lets running ones end; movers go on. */
   close(): Promise<void>;
 }
@@ -92,8 +97,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const peers = new Peers(fleet, credentials);
   const common = { config, clock, log, store, guests, labels, inventory, peers, supervisor };
   const [cache, diskMoves] = [new HostCache(config), new DiskMoves({ ...common, drivers })];
-  const spread = new Spread({ ...common, fleet });
-  const renewal = new Renewal({ ...common, fleet });
+  const [spread, renewal] = [new Spread({ ...common, fleet }), new Renewal({ ...common, fleet })];
   const [refusals, ofMovers] = [new Refusals(clock), new RefusedByMovers(store, movers)];
   const sides = new Sides({ config, drivers, store, movers, supervisor, log });
   const incoming = new Incoming({ ...common, movers, hostFacts: hostFactsOf(config, clock) });
@@ -106,7 +110,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const outgoing = new Outgoing({ ...common, ...predicting, diskMoves });
   const { apart = askHere({ ...common, drivers }) } = options;
   const checks = new Checks({ ...common, drivers, outgoing, apart });
-  const beside = { cache, probes, diskMoves, spread, hostEvents };
+  const reload = new Reload(options);
+  const beside = { cache, probes, diskMoves, spread, hostEvents, reload };
   const handlers = agentHandlers({
     ...common,
     orders: new Orders(config.stateDir),
@@ -135,6 +140,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   return {
     address: tls.address,
     socket: unix.address,
+    reload: () => reload.orLog(),
     close: async () => {
       for (const each of [supervisor, guests, hostEvents, health]) each.stop();
       spread.close();

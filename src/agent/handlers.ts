@@ -37,6 +37,7 @@ import { listHandlers } from './lists.ts';
 import { processorHandlers } from './processors.ts';
 import type { Load } from './load.ts';
 import type { Leftovers } from './leftovers/leftovers.ts';
+import type { Reload } from './reload.ts';
 import { reportOfBoth } from './reports.ts';
 import type { Resolve } from './resolve.ts';
 import { sightingOf } from './sightings.ts';
@@ -66,6 +67,7 @@ export interface AgentParts extends CheckParts, LabelParts {
   readonly hostEvents: HostEvents;
   readonly load: Load;
   readonly trust: () => Trust;
+  readonly reload: Reload;
 }
 
 /** The agent's API: each route, given over to the part that answers it. */
@@ -82,6 +84,10 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
     openapi: () => openApi(publicContract, 'Godwit agent'),
     host: () => hostInfo(parts),
     trust: () => parts.trust(),
+    reload: async ({ query, caller }) => {
+      log.info({ by: caller.name }, 'the configuration is to be read again');
+      return parts.reload.read({ dryRun: query.dryRun === 'true' });
+    },
     ...listHandlers(parts, () => hostInfo(parts)),
     guest: async ({ params }) => (await guests.shown(params.guest)).info,
     ...labelHandler(parts),

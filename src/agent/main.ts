@@ -26,7 +26,10 @@ export async function runAgent(configFile: string): Promise<void> {
     movers: moverProcesses(file),
     apart: askProcess(file),
     log,
+    setLogLevel: (level) => (log.level = level),
   });
+  // At a terminal it means that the terminal is closed.
+  if (!process.stdin.isTTY) process.on('SIGHUP', () => void agent.reload());
   compileMover();
   compileChecker();
   if (config.network.probe !== 'off') compileWatcher();

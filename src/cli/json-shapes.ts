@@ -60,6 +60,7 @@ export const JSON_SHAPES: Readonly<Record<string, z.ZodType>> = {
   insight: controllerContract.insight.response,
   limits: controllerContract.limits.response,
   baseline: agentContract.baseline.response,
+  reloaded: agentContract.reload.response,
   maintenance: controllerContract.setMaintenance.response,
   policyLook: controllerContract.runPolicy.response,
   accepted: controllerContract.acceptProposal.response,

@@ -126,3 +126,17 @@ export const agentSpec = spec({
   },
   examples: ['agent', 'agent --config /srv/godwit/agent.json'],
 });
+
+export const reloadSpec = spec({
+  name: 'reload',
+  summary: 'have an agent read its configuration again, without a restart',
+  details:
+    'It takes all that can change while it runs, in one step, or nothing where anything in the file is wrong. What takes ' +
+    'effect only with a restart is named. SIGHUP to an agent without a terminal does the same, and its log has the answer.',
+  flags: {
+    dryRun: { kind: 'switch', summary: 'say what would be taken, and take nothing' },
+  },
+  examples: ['reload --dry-run', 'reload'],
+  usesAgent: true,
+  json: 'reloaded',
+});

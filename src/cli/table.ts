@@ -96,6 +96,7 @@ export const TABLE: readonly (Verb | VerbGroup)[] = [
   verb(setup.inviteSpec, () => import('./commands/invite.ts')),
   verb(setup.joinSpec, () => import('./commands/join.ts')),
   verb(setup.agentSpec, () => import('./commands/agent.ts')),
+  verb(setup.reloadSpec, () => import('./commands/reload.ts')),
   verb(setup.controllerSpec, () => import('./commands/controller.ts')),
   verb(relaySpec, () => import('./commands/relay.ts')),
   verb(specs.completionSpec, () => import('./commands/completion.ts')),

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { lifeOf } from '../../src/host/life.ts';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import type { TestContext } from 'node:test';
@@ -7,7 +8,7 @@ import { startAgent } from '../../src/agent/agent.ts';
 import type { RunningAgent } from '../../src/agent/agent.ts';
 import type { MachineReader } from '../../src/agent/inventory.ts';
 import { issue, storeCredentials } from '../../src/agent/pki/authority.ts';
-import { agentConfig } from '../../src/config.ts';
+import { agentConfig, loadAgentConfig } from '../../src/config.ts';
 import type { AgentConfig } from '../../src/config.ts';
 import type { DirectDriver } from '../../src/drivers/port/direct.ts';
 import type { DiscoveredGuest, GuestHandle } from '../../src/drivers/port/inventory.ts';
@@ -106,6 +107,8 @@ export interface HostOptions {
   readonly holdsCa?: boolean;
   /** What its driver can do besides listing guests. */
   readonly driver?: Partial<DirectDriver>;
+  /** Its configuration lies in a file, as that of an agent which is not of a test. */
+  readonly inFile?: boolean;
 }
 
 /** Hosts whose certificates are of one CA; agents listen on ports of the loopback. */
@@ -147,7 +150,7 @@ export async function fleet(t: TestContext) {
       const stateDir = path.join(root, name);
       const pki = await issue({ caDir, name, role: 'agent', addresses: ['127.0.0.1'] });
       storeCredentials(path.join(stateDir, 'pki'), pki);
-      const config = agentConfig.parse({
+      const settings = {
         name,
         address: '127.0.0.1:0',
         stateDir,
@@ -160,7 +163,10 @@ export async function fleet(t: TestContext) {
           memoryReserveBytes: 0,
           ...options.limits,
         },
-      });
+      };
+      const file = path.join(stateDir, 'agent.json');
+      if (options.inFile === true) writeFileSync(file, JSON.stringify(settings));
+      const config = options.inFile === true ? loadAgentConfig(file) : agentConfig.parse(settings);
       const movers = new FakeMovers();
       t.after(() => movers.closeAll());
       return start(config, options, movers);

@@ -22,6 +22,7 @@ import {
 } from '../route-errors.ts';
 import { cursor, MOST_OF_A_PAGE, pageQuery } from './page.ts';
 import { processorRoutes } from './processor.ts';
+import { reloadRoutes } from './reload.ts';
 import { trustRoutes } from './trust.ts';
 import { resolution, resolveAnswer, resolveRequest, unasked } from './resolve.ts';
 
@@ -295,6 +296,7 @@ export const publicRoutes = {
   }),
   ...processorRoutes,
   ...trustRoutes,
+  ...reloadRoutes,
   ...cacheRoutes,
   ...diskMoveRoutes,
 };

@@ -1,0 +1,151 @@
+import { isDeepStrictEqual } from 'node:util';
+import { configFileOf, loadAgentConfig } from '../config.ts';
+import type { AgentConfig } from '../config.ts';
+import { godwitError } from '../errors.ts';
+import { pkiDirOf } from '../host/fleet.ts';
+import type { Log, LogLevel } from '../log.ts';
+import { Mutex } from '../mutex.ts';
+import { MOST_SETTINGS } from '../protocol/public/reload.ts';
+import type { Reloaded } from '../protocol/public/reload.ts';
+import { configProblems } from './config-check.ts';
+import type { ConfigProblem } from './config-check.ts';
+
+/**
+ * Which settings an agent takes while it runs. The others are part of what it has opened: where it listens, its
+ * certificate, its drivers. It takes them when it starts.
+ */
+const WHEN: Readonly<Record<keyof AgentConfig, 'reload' | 'restart'>> = {
+  name: 'restart',
+  address: 'restart',
+  addresses: 'restart',
+  site: 'reload',
+  stateDir: 'restart',
+  pkiDir: 'restart',
+  caDir: 'restart',
+  peers: 'reload',
+  relays: 'restart',
+  drivers: 'restart',
+  qemu: 'restart',
+  qemuUser: 'restart',
+  imageDirs: 'restart',
+  bridges: 'reload',
+  storage: 'reload',
+  network: 'reload',
+  guestLogs: 'reload',
+  ports: 'reload',
+  guests: 'reload',
+  limits: 'reload',
+  cache: 'reload',
+  wire: 'reload',
+  fencing: 'restart',
+  hooks: 'reload',
+  logLevel: 'reload',
+};
+
+export interface ReloadParts {
+  /** What the agent's parts go by: all of them hold this one object, whose values are exchanged in one step. */
+  readonly config: AgentConfig;
+  readonly log: Log;
+  readonly setLogLevel?: ((level: LogLevel) => void) | undefined;
+}
+
+/** Takes a changed configuration: all of it that can change at run time, or, where anything in it is wrong, nothing. */
+export class Reload {
+  readonly #parts: ReloadParts;
+  readonly #turn = new Mutex();
+
+  constructor(parts: ReloadParts) {
+    this.#parts = parts;
+  }
+
+  /** For a signal, which nobody waits for. */
+  async orLog(): Promise<void> {
+    try {
+      await this.read();
+    } catch (err) {
+      this.#parts.log.error(
+        { err },
+        'the configuration was not taken: the agent goes on with the one that it has',
+      );
+    }
+  }
+
+  /** GODWIT_CONFIG says what is wrong with the file. `dryRun`: everything but the taking. */
+  async read({ dryRun = false }: { readonly dryRun?: boolean } = {}): Promise<Reloaded> {
+    return this.#turn.run(async () => {
+      const { config, log, setLogLevel } = this.#parts;
+      const file = configFileOf(config);
+      if (file === undefined) {
+        const facts = { file: 'the configuration', what: 'lies in no file' };
+        throw godwitError('GODWIT_CONFIG', facts);
+      }
+      const next = loadAgentConfig(file);
+      const warnings = await checked(file, next, config);
+      const changed = settingsThatDiffer(config, next);
+      const of = (when: 'reload' | 'restart'): string[] =>
+        changed.filter(([name]) => WHEN[name] === when).map(([, path]) => path);
+      const answer = { file, taken: of('reload'), restart: of('restart'), warnings };
+      if (!dryRun) {
+        take(config, next);
+        setLogLevel?.(config.logLevel);
+        log.info(
+          { file, taken: answer.taken, restart: answer.restart },
+          'the configuration was read again',
+        );
+      }
+      return {
+        ...answer,
+        taken: answer.taken.slice(0, MOST_SETTINGS),
+        restart: answer.restart.slice(0, MOST_SETTINGS),
+      };
+    });
+  }
+}
+
+/** What is wrong with it and lets the agent work; GODWIT_CONFIG where it would not start with it. */
+async function checked(
+  file: string,
+  next: AgentConfig,
+  { stateDir }: AgentConfig,
+): Promise<Pick<ConfigProblem, 'what' | 'hint'>[]> {
+  // By the stateDir in use this agent knows that the port which is taken is its own.
+  const problems = await configProblems({ ...next, stateDir, pkiDir: pkiDirOf(next) });
+  const fatal = problems.find(({ isFatal }) => isFatal);
+  if (fatal !== undefined) {
+    const { what, hint } = fatal;
+    throw godwitError('GODWIT_CONFIG', { file, what }, { hint });
+  }
+  return problems.slice(0, MOST_SETTINGS).map(({ what, hint }) => ({ what, hint }));
+}
+
+const NAMES = Object.keys(WHEN) as (keyof AgentConfig)[];
+
+/** In one step: no part sees some values of before and some of now. */
+function take(config: AgentConfig, next: AgentConfig): void {
+  const names = NAMES.filter((name) => WHEN[name] === 'reload');
+  Object.assign(config, Object.fromEntries(names.map((name) => [name, next[name]])));
+}
+
+/** Each with the name of its part of the configuration. Pure. */
+export function settingsThatDiffer(
+  one: AgentConfig,
+  other: AgentConfig,
+): [keyof AgentConfig, string][] {
+  return NAMES.flatMap((name) =>
+    differences(one[name], other[name], [name]).map((path): [keyof AgentConfig, string] => [
+      name,
+      path.join('.'),
+    ]),
+  );
+}
+
+function differences(one: unknown, other: unknown, path: readonly string[]): (readonly string[])[] {
+  if (isDeepStrictEqual(one, other)) return [];
+  if (!isGroup(one) || !isGroup(other)) return [path];
+  const keys = [...new Set([...Object.keys(one), ...Object.keys(other)])];
+  return keys.flatMap((key) => differences(one[key], other[key], [...path, key]));
+}
+
+function isGroup(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

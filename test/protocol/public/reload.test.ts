@@ -1,0 +1,18 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { MOST_SETTINGS, reloaded, reloadRoutes } from '../../../src/protocol/public/reload.ts';
+
+const answer = { file: '/etc/godwit/agent.json', taken: ['site'], restart: [], warnings: [] };
+
+test('what came of a reload is bounded, and a viewer may not ask for one', () => {
+  assert.deepEqual(reloaded.parse(answer), answer);
+  const many = Array.from({ length: MOST_SETTINGS + 1 }, () => 'site');
+  assert.equal(reloaded.safeParse({ ...answer, taken: many }).success, false);
+  assert.equal(reloadRoutes.reload.access, 'operator');
+});
+
+test('a reload is done where nobody says that it is not to be', () => {
+  const { query } = reloadRoutes.reload;
+  assert.deepEqual(query.parse({}), { dryRun: 'false' });
+  assert.equal(query.safeParse({ dryRun: 'perhaps' }).success, false);
+});
