@@ -136,6 +136,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/package.e2e.ts': { seconds: 72, of: ['src/bin/', 'tools/'] },
   'test/e2e/postcopy-paths.e2e.ts': { seconds: 160, of: ['src/links/', 'src/mover/'] },
   'test/e2e/refusals.e2e.ts': { seconds: 21, core: true },
+  'test/e2e/report-page.e2e.ts': { seconds: 15, of: ['src/cli/render/'] },
   'test/e2e/resolve.e2e.ts': {
     seconds: 358,
     of: ['src/host/', 'src/migration/direct/', 'src/mover/direct/', 'src/agent/'],

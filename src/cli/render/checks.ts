@@ -5,6 +5,15 @@ import type { Painter } from './style.ts';
 import { renderTable } from './table.ts';
 import type { Look } from './table.ts';
 
+/** In the place of a verdict: what has not been looked at has not passed. */
+export const NOT_TRIED = '-';
+const VERDICTS = { pass: 'ok', warn: 'warn', refuse: 'refuse' } as const;
+
+/** The word for it, the same wherever a check is shown. */
+export function verdictOf({ verdict, notTried }: Check): string {
+  return notTried === true ? NOT_TRIED : VERDICTS[verdict];
+}
+
 function marks(paint: Painter): Readonly<Record<Check['verdict'], string>> {
   return {
     pass: paint.green('ok    '),
@@ -17,7 +26,8 @@ function marks(paint: Painter): Readonly<Record<Check['verdict'], string>> {
 export function checkLine(check: Check, paint: Painter): string {
   const { name, side, verdict, evidence, hint = check.error?.hint } = check;
   const more = hint === undefined ? '' : `\n        ${paint.dim(printableCell(hint))}`;
-  return `${marks(paint)[verdict]}  ${printableCell(name)} (${side}): ${printableCell(evidence)}${more}\n`;
+  const mark = check.notTried === true ? paint.dim(NOT_TRIED.padEnd(6)) : marks(paint)[verdict];
+  return `${mark}  ${printableCell(name)} (${side}): ${printableCell(evidence)}${more}\n`;
 }
 
 /** What the checks of a migration warn of: a line each, with what would make it pass. */

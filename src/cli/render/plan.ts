@@ -81,8 +81,14 @@ function predictedText(way: PlannedWay, look: Look): string {
 
 /** What a report’s plan said, and what the migration came to; empty where no plan of it was made. */
 export function besideText(report: Report, look: Look): string {
+  const [head, ...rows] = besideRows(report);
+  return head === undefined ? '' : renderTable(head, rows, look);
+}
+
+/** The same as cells, the head first; nothing where no plan of it was made. */
+export function besideRows(report: Report): string[][] {
   const { prediction } = report;
-  if (prediction === undefined) return '';
+  if (prediction === undefined) return [];
   const came = cameTo(report);
   const rows = predictedRows(prediction).map(([name, { low, middle, high }, format, key]) => {
     const outcome = came[key];
@@ -91,7 +97,7 @@ export function besideText(report: Report, look: Look): string {
     return [name, `${format(low)} to ${format(high)}`, format(middle), shown, within];
   });
   const range = `RANGE (${percent(prediction.level)})`;
-  return renderTable(['', range, 'MIDDLE', 'CAME TO', 'WITHIN'], rows, look);
+  return [['', range, 'MIDDLE', 'CAME TO', 'WITHIN'], ...rows];
 }
 
 function waysText(ways: readonly PlannedWay[], look: Look): string {

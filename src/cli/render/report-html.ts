@@ -1,10 +1,14 @@
 import type { Report } from '../../protocol/public/migration.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { diskPairs } from './disks.ts';
-import { html, Markup } from './html.ts';
+import { html } from './html.ts';
+import type { Markup } from './html.ts';
 import { phasesChart, roundsChart } from './report-charts.ts';
+import { NOT_TRIED, verdictOf } from './checks.ts';
+import { besideRows } from './plan.ts';
 import { askedFor } from './report-text.ts';
-import { howWords, measures } from './summary.ts';
+import { STYLE } from './report-style.ts';
+import { headlineWords, measures } from './summary.ts';
 import { probePairs } from './probes.ts';
 import { wirePairs } from './wire.ts';
 
@@ -28,42 +32,57 @@ export function reportHtml(report: Report): string {
       </head>
       <body>
         <header>
-          <h1>${report.guest} <span>${report.from} → ${report.to}</span></h1>
-          <p>
-            <strong class="${report.outcome}">${report.outcome}</strong>
-            ${howWords(report)}, ${report.id}
-          </p>
+          <p class="when">${whenWords(report)}</p>
+          <h1>
+            ${report.guest} <span><i>${report.from}</i> → <i>${report.to}</i></span>
+          </h1>
+          <p class="${report.outcome}">${headlineWords(report)}</p>
         </header>
-        ${errorSection(report)} ${leftoversSection(report)}
-        <section>
-          <h2>Measured</h2>
-          ${pairs(measures(report))}
-        </section>
-        <section>
-          <h2>Phases</h2>
-          ${phasesChart(report)}
-        </section>
-        <section>
-          <h2>Rounds</h2>
-          ${roundsChart(report)}${roundsTable(report)}
-        </section>
-        ${figures('Seen from other hosts', probePairs(report))}
-        ${figures('Disks', diskPairs(report))} ${figures('Wire', wirePairs(report))}
-        <section>
-          <h2>Decisions</h2>
-          ${decisions(report)}
-        </section>
-        <section>
-          <h2>Checks</h2>
-          ${checks(report)}
-        </section>
-        <section>
-          <h2>Asked for</h2>
-          ${pairs(askedFor(report))}
-        </section>
+        <main>
+          ${errorSection(report)} ${leftoversSection(report)}
+          <section>
+            <h2>Measured</h2>
+            ${pairs(measures(report))}
+          </section>
+          <section>
+            <h2>Phases</h2>
+            ${phasesChart(report)}
+          </section>
+          <section>
+            <h2>Rounds</h2>
+            ${roundsChart(report)}${roundsTable(report)}
+          </section>
+          ${predicted(report)} ${figures('Seen from other hosts', probePairs(report))}
+          ${figures('Disks', diskPairs(report))} ${figures('Wire', wirePairs(report))}
+          <section>
+            <h2>Decisions</h2>
+            ${decisions(report)}
+          </section>
+          <section>
+            <h2>Checks</h2>
+            ${checks(report)}
+          </section>
+          <section>
+            <h2>Asked for</h2>
+            ${pairs(askedFor(report))}
+          </section>
+        </main>
       </body>
     </html> `;
   return page.text;
+}
+
+/** The day and the time at which it began, of the source's clock. */
+function whenWords({ startedAt, totalMs, outcome }: Report): string {
+  const at = Date.parse(startedAt);
+  const began = Number.isNaN(at)
+    ? startedAt
+    : new Date(at)
+        .toISOString()
+        .replace('T', ' ')
+        .replace(/\.\d+Z$/, ' UTC');
+  const took = `${outcome === 'running' ? 'for' : 'took'} ${formatDuration(totalMs)}`;
+  return `${began}, ${took}`;
 }
 
 function pairs(list: readonly (readonly [string, string])[]): Markup {
@@ -117,21 +136,7 @@ function roundsTable({ roundList }: Report): Markup {
   );
   return html`<details>
     <summary>${roundList.length} rounds in figures</summary>
-    <table>
-      <thead>
-        <tr>
-          <th>round</th>
-          <th>ended at</th>
-          <th>sent</th>
-          <th>left</th>
-          <th>rate</th>
-          <th>dirty rate</th>
-        </tr>
-      </thead>
-      <tbody>
-        ${rows}
-      </tbody>
-    </table>
+    ${tableOf(['round', 'ended at', 'sent', 'left', 'rate', 'dirty rate'], rows)}
   </details>`;
 }
 
@@ -147,58 +152,52 @@ function decisions(report: Report): Markup {
 
 function checks(report: Report): Markup {
   if (report.checks.length === 0) return html`<p class="none">none was made</p>`;
-  const rows = report.checks.map((each) => {
-    const hint = each.error === undefined ? '' : html`<br /><small>${each.error.hint}</small>`;
-    return html`<tr>
-      <td class="${each.verdict}">${each.verdict}</td>
-      <td>${each.name}</td>
-      <td>${each.side}</td>
-      <td>${each.evidence}${hint}</td>
-    </tr> `;
+  const items = report.checks.map((each) => {
+    const { name, side, evidence, hint = each.error?.hint } = each;
+    const verdict = verdictOf(each);
+    return html`<li>
+      <b class="${verdict === NOT_TRIED ? 'none' : each.verdict}">${verdict}</b>
+      <span
+        >${name} (${side}):
+        ${evidence}${hint === undefined ? '' : html`<small>${hint}</small>`}</span
+      >
+    </li> `;
   });
-  return html`<table>
-    <thead>
-      <tr>
-        <th>verdict</th>
-        <th>check</th>
-        <th>side</th>
-        <th>seen</th>
-      </tr>
-    </thead>
-    <tbody>
-      ${rows}
-    </tbody>
-  </table>`;
+  return html`<ul class="checks">
+    ${items}
+  </ul>`;
 }
 
-const STYLE = new Markup(`
-:root { color-scheme: light dark; --back: #fff; --text: #1b1f24; --soft: #667; --line: #d8dce2;
-  --good: #1a7f37; --bad: #c2281d; --odd: #9a6700; --left: #b9c6d8; --rate: #1f6feb; --dirty: #c2410c; }
-@media (prefers-color-scheme: dark) { :root { --back: #12161c; --text: #e6e9ee; --soft: #98a2b0;
-  --line: #303846; --good: #57c26e; --bad: #ff7b6b; --odd: #e0b040; --left: #3a4a60; --rate: #6ea8ff; --dirty: #ff9d5c; } }
-body { font: 15px/1.5 system-ui, sans-serif; background: var(--back); color: var(--text);
-  max-width: 760px; margin: 2rem auto; padding: 0 1rem; overflow-wrap: anywhere; }
-h1 { margin: 0; font-size: 1.6rem; } h1 span { font-weight: 400; color: var(--soft); }
-h2 { font-size: 1.05rem; margin: 2rem 0 .5rem; border-bottom: 1px solid var(--line); }
-header p { margin: .2rem 0; color: var(--soft); }
-.done, .pass { color: var(--good); } .failed, .held, .lost, .refuse { color: var(--bad); }
-.cancelled, .warn, .running { color: var(--odd); } .none, small { color: var(--soft); }
-.error { border-left: 3px solid var(--bad); padding-left: 1rem; } .error h2 { border: 0; color: var(--bad); }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1.5rem; margin: 0; }
-dt { color: var(--soft); } dd { margin: 0; font-variant-numeric: tabular-nums; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-td, th { text-align: left; padding: .15rem .6rem .15rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-svg { width: 100%; height: auto; display: block; } svg.phases { height: 28px; }
-.legend { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; color: var(--soft); }
-.legend i { display: inline-block; width: .8em; height: .8em; margin-right: .4em; border-radius: 2px; }
-rect.left { fill: var(--left); } i.left { background: var(--left); }
-polyline { fill: none; stroke-width: 2; } .rate { stroke: var(--rate); } .dirtyRate { stroke: var(--dirty); }
-.throttle { stroke: var(--text); stroke-dasharray: 4 3; } i.throttle { background: var(--text); }
-line.decision { stroke: var(--text); stroke-width: 1; } i.decision { background: var(--text); }
-rect.sent { fill: var(--rate); opacity: 0.35; } i.sent { background: var(--rate); opacity: 0.35; }
-i.rate { background: var(--rate); } i.dirtyRate { background: var(--dirty); }
-.p0 { fill: #6e7f96; background: #6e7f96; } .p1 { fill: #4c9a8a; background: #4c9a8a; }
-.p2 { fill: #8a6fc0; background: #8a6fc0; } .p3 { fill: #3d7fd6; background: #3d7fd6; }
-.p4 { fill: #d6703d; background: #d6703d; } .p5 { fill: #c9a227; background: #c9a227; }
-.p6 { fill: #5fa84e; background: #5fa84e; } .p7 { fill: #b05a86; background: #b05a86; }
-`);
+/** What its plan said beside what it came to. */
+function predicted(report: Report): Markup {
+  const [head, ...rows] = besideRows(report);
+  if (head === undefined) return html``;
+  const cells = rows.map(
+    (row) =>
+      html`<tr>
+        ${row.map((cell) => html`<td>${cell}</td>`)}
+      </tr>`,
+  );
+  return html`<section>
+    <h2>Predicted</h2>
+    ${tableOf(
+      head.map((name) => name.toLowerCase()),
+      cells,
+    )}
+  </section>`;
+}
+
+function tableOf(head: readonly string[], rows: readonly Markup[]): Markup {
+  return html`<div class="wide">
+    <table>
+      <thead>
+        <tr>
+          ${head.map((name) => html`<th>${name}</th>`)}
+        </tr>
+      </thead>
+      <tbody>
+        ${rows}
+      </tbody>
+    </table>
+  </div>`;
+}

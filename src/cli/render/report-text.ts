@@ -74,7 +74,8 @@ export function askedFor({ settings, startedAt, endedAt, takeovers }: Report): [
     pairs.push(['further addresses', settings.pathAddresses.join(', ') || 'none']);
   pairs.push(['started', startedAt]);
   if (endedAt !== undefined) pairs.push(['ended', endedAt]);
-  if (takeovers > 0) pairs.push(['taken over by a new mover', `${takeovers} times`]);
+  if (takeovers > 0)
+    pairs.push(['taken over by a new mover', takeovers === 1 ? 'once' : `${takeovers} times`]);
   return pairs;
 }
 

@@ -1,7 +1,7 @@
 import type { Report } from '../../protocol/public/migration.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { checkPairs } from './disks.ts';
-import { printable, printableCell } from './style.ts';
+import { painter, printable, printableCell } from './style.ts';
 import type { Painter } from './style.ts';
 import { renderPairs } from './table.ts';
 import { seenGap } from './probes.ts';
@@ -119,6 +119,11 @@ function standstills({ postcopyStalledMs, postcopyStalls = 1 }: Report): [string
 export function summaryText(report: Report, paint: Painter): string {
   const name = paint.bold(printable(report.guest));
   return `${printableCell(headline(report, name, paint))}\n${renderPairs(measures(report), paint)}`;
+}
+
+/** What happened, in one line. */
+export function headlineWords(report: Report): string {
+  return headline(report, report.guest, painter(false));
 }
 
 /** How the memory went over, in one word. */

@@ -43,6 +43,8 @@ export function toAsk(nic: NicNetwork, bridge: string, facts: NetworkFacts): Ask
 
 export interface Judgement {
   readonly verdict: 'pass' | 'warn' | 'refuse';
+  /** Nothing was asked: `what` says why. */
+  readonly notTried?: true;
   readonly what: string;
 }
 

@@ -7,7 +7,7 @@ import { checkAnswer, checkRequest } from './check.ts';
 import { diskMoveRoutes } from './disk-move-routes.ts';
 import { eventId, hostEvent } from './host-event.ts';
 import { guestInfo, hostEntry, hostInfo } from './host.ts';
-import { clearedList, leftoverList } from './leftover.ts';
+import { leftoverRoutes } from './leftover.ts';
 import { check, migrationRequest, migrationSummary, progress, report } from './migration.ts';
 import { orderQuery } from './order.ts';
 import { planAnswer, planRequest } from './plan.ts';
@@ -268,32 +268,7 @@ export const publicRoutes = {
       'GODWIT_NOT_ARMED',
     ],
   }),
-  leftovers: route({
-    method: 'GET',
-    path: '/v1/leftovers',
-    summary: 'What earlier crashes have left on this host',
-    access: 'viewer',
-    response: leftoverList,
-    errors: LOOKING,
-  }),
-  clearLeftovers: route({
-    method: 'POST',
-    path: '/v1/leftovers/clear',
-    summary: 'Clear what is safe to clear, and say what was left',
-    access: 'operator',
-    response: clearedList,
-    replacedBy: 'deleteLeftovers',
-    errors: LOOKING,
-  }),
-  deleteLeftovers: route({
-    method: 'DELETE',
-    path: '/v1/leftovers',
-    summary: 'Clear what is safe to clear, and say what was left',
-    access: 'operator',
-    query: dryRun,
-    response: clearedList,
-    errors: LOOKING,
-  }),
+  ...leftoverRoutes,
   ...processorRoutes,
   ...trustRoutes,
   ...reloadRoutes,

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { shortText } from '../names.ts';
+import { LOOKING } from '../route-errors.ts';
+import { route } from '../route.ts';
 
 /** What an earlier crash has left on a host, one thing each. */
 export const leftover = z.object({
@@ -33,3 +35,33 @@ export const clearedList = z.object({
   left: z.array(leftover.extend({ failed: shortText.optional() })).max(10_000),
 });
 export type ClearedList = z.infer<typeof clearedList>;
+
+/** Routes of an agent for what crashes have left; a part of its contract. */
+export const leftoverRoutes = {
+  leftovers: route({
+    method: 'GET',
+    path: '/v1/leftovers',
+    summary: 'What earlier crashes have left on this host',
+    access: 'viewer',
+    response: leftoverList,
+    errors: LOOKING,
+  }),
+  clearLeftovers: route({
+    method: 'POST',
+    path: '/v1/leftovers/clear',
+    summary: 'Clear what is safe to clear, and say what was left',
+    access: 'operator',
+    response: clearedList,
+    replacedBy: 'deleteLeftovers',
+    errors: LOOKING,
+  }),
+  deleteLeftovers: route({
+    method: 'DELETE',
+    path: '/v1/leftovers',
+    summary: 'Clear what is safe to clear, and say what was left',
+    access: 'operator',
+    query: z.object({ dryRun: z.enum(['true', 'false']).default('false') }),
+    response: clearedList,
+    errors: LOOKING,
+  }),
+};

@@ -196,6 +196,8 @@ export const check = z.object({
   name: z.string().max(64),
   side: z.enum(['source', 'destination', 'both']),
   verdict: z.enum(['pass', 'warn', 'refuse']),
+  /** It does not speak against the migration, and was not looked at either: the evidence says why. */
+  notTried: z.literal(true).optional(),
   evidence: shortText,
   /** Of a warning: what would make it pass. A refusal has it in its error. */
   hint: shortText.optional(),

@@ -42,14 +42,14 @@ function Phases({ report: { phases } }: { report: Report }) {
     <section class="panel">
       <h2>Phases</h2>
       <div class="phases" aria-hidden="true">
-        {phases.map(({ ms }, at) => (
-          <i key={at} class={`p${at % 8}`} style={{ width: `${(ms / total) * 100}%` }} />
+        {phases.map(({ phase, ms }, at) => (
+          <i key={at} class={`ph-${phase}`} style={{ width: `${(ms / total) * 100}%` }} />
         ))}
       </div>
       <ul class="legend">
         {phases.map(({ phase, ms }, at) => (
           <li key={at}>
-            <i class={`square p${at % 8}`} />
+            <i class={`square ph-${phase}`} />
             {phase} <b class="number">{formatDuration(ms)}</b>
           </li>
         ))}

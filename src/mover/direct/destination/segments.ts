@@ -46,7 +46,11 @@ async function judge(
   landing: Exclude<Landing, { kind: 'routed' }>,
   signal: AbortSignal,
 ): Promise<Judgement> {
-  const notTried = (why: string): Judgement => ({ verdict: 'pass', what: `not tried: ${why}` });
+  const notTried = (why: string): Judgement => ({
+    verdict: 'pass',
+    notTried: true,
+    what: `not tried: ${why}`,
+  });
   if (!config.network.segmentCheck) return notTried('as this host is configured');
   const { bridge } = landing;
   try {
@@ -81,12 +85,13 @@ async function ask(
 }
 
 function checkOf(
-  { verdict, what }: Judgement,
+  { verdict, notTried, what }: Judgement,
   { id }: NicNetwork,
   guest: string,
   host: string,
 ): NamedCheck {
-  const check = { name: 'segment', side: 'destination', verdict } as const;
+  const tried = notTried === undefined ? {} : { notTried };
+  const check = { name: 'segment', side: 'destination', verdict, ...tried } as const;
   const evidence = `${id}: ${what}`.slice(0, 4096);
   if (verdict !== 'refuse') return { ...check, evidence };
   const facts = { device: id, guest, host, what };
