@@ -191,12 +191,11 @@ export const progress = z.object({
 });
 export type Progress = z.infer<typeof progress>;
 
-/** One named check with its verdict, what was seen, and how to fix it. */
+/** One named check: its verdict, what was seen, how to fix it. `notTried`: it passes unseen, the evidence says why. */
 export const check = z.object({
   name: z.string().max(64),
   side: z.enum(['source', 'destination', 'both']),
   verdict: z.enum(['pass', 'warn', 'refuse']),
-  /** It does not speak against the migration, and was not looked at either: the evidence says why. */
   notTried: z.literal(true).optional(),
   evidence: shortText,
   /** Of a warning: what would make it pass. A refusal has it in its error. */
@@ -255,10 +254,9 @@ export const report = z.object({
   /** Post-copy: how long its stream stood still in all, ms, and how often; absent when it never did. */
   postcopyStalledMs: ms.optional(),
   postcopyStalls: z.number().int().positive().optional(),
-  /** These four are absent where a manager moves the memory and does not report them, and where `notKnown` says so. */
+  /** These four are absent where a manager reports none, and where `notKnown` says so; `throughput` is bytes/s. */
   bytes: bytes.optional(),
   rounds: z.number().int().nonnegative().optional(),
-  /** bytes/s over the memory phase. */
   throughput: bytes.optional(),
   pageRequests: z.number().int().nonnegative().optional(),
   /** Absent where the guest's manager has not said yet how much it has. */
