@@ -14,7 +14,10 @@ const PLAIN = ['index.html', 'icon.svg'];
 
 function optionsFor(out: string): BuildOptions {
   return {
-    entryPoints: [{ in: path.join(web, 'src/main.tsx'), out: 'app' }],
+    entryPoints: {
+      app: path.join(web, 'src/main.tsx'),
+      'overview-worker': path.join(web, 'src/fleet/overview-worker.ts'),
+    },
     outdir: out,
     bundle: true,
     splitting: true,

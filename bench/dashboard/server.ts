@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { Files } from '../../src/controller/web/files.ts';
 import { SECURITY_HEADERS } from '../../src/controller/web/headers.ts';
+import type { Overview } from '../../src/protocol/controller/overview.ts';
 import { answerTo, overviewOf } from './answers.ts';
 import { newsAt, STEPS } from './migrations.ts';
 
@@ -24,7 +25,11 @@ export interface MadeUp {
  */
 export async function serveMadeUp(
   pages: string,
-  { hosts, guestsOfEach }: { readonly hosts: number; readonly guestsOfEach: number },
+  {
+    hosts,
+    guestsOfEach,
+    eventsPerS = 0,
+  }: { readonly hosts: number; readonly guestsOfEach: number; readonly eventsPerS?: number },
 ): Promise<MadeUp> {
   const files = new Files(pages);
   const overview = overviewOf(hosts, guestsOfEach);
@@ -33,8 +38,11 @@ export async function serveMadeUp(
     for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);
     const { pathname } = new URL(request.url ?? '/', 'http://localhost');
     if (!pathname.startsWith('/v1/')) return void files.answer(request, response, STALL_MS);
-    if (pathname === '/v1/events') return streamed(response, [{ id: '1', type: 'ready' }]);
-    if (pathname.endsWith('/progress')) return streamed(response, stepsOfMigration());
+    if (pathname === '/v1/events') {
+      const everyMs = eventsPerS === 0 ? STEP_MS : 1000 / eventsPerS;
+      return streamed(response, fleetNewsOf(overview, eventsPerS > 0), everyMs);
+    }
+    if (pathname.endsWith('/progress')) return streamed(response, stepsOfMigration(), STEP_MS);
     if (pathname === '/v1/overview') return send(request, response, zipped);
     const found = answerTo(pathname, overview, request.method);
     if (found !== undefined) return send(request, response, gzipSync(JSON.stringify(found)));
@@ -68,10 +76,28 @@ function* stepsOfMigration(): Generator<{ readonly id: string; readonly type: st
   for (let step = 0; step < STEPS; step += 1) yield* newsAt(step);
 }
 
-/** Server-sent events, one each `STEP_MS`, and then heartbeats alone. */
+interface MadeUpNews {
+  readonly id: string;
+  readonly type: string;
+  readonly guest?: object;
+}
+
+/** That the stream begins; of a lively fleet then guests that stop and go on, without end. */
+function* fleetNewsOf({ hosts, guests }: Overview, isLively: boolean): Generator<MadeUpNews> {
+  yield { id: '0', type: 'ready' };
+  for (let nth = 1; isLively; nth += 1) {
+    const [name, host] = guests[(nth * 7919) % guests.length] ?? ['', 0];
+    const state = nth % 2 === 0 ? 'running' : 'paused';
+    const guest = { name, host: hosts[host]?.[0], driver: 'qemu', state, memoryBytes: 2 ** 30 };
+    yield { id: String(nth), type: 'guest', guest };
+  }
+}
+
+/** Server-sent events, one each `everyMs`, and then heartbeats alone. */
 function streamed(
   response: ServerResponse,
   news: Iterable<{ readonly id: string; readonly type: string }>,
+  everyMs: number,
 ): void {
   response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
   const rest = news[Symbol.iterator]();
@@ -86,7 +112,7 @@ function streamed(
     }
     clearInterval(step);
     beat = setInterval(() => response.write(': alive\n\n'), HEARTBEAT_MS);
-  }, STEP_MS);
+  }, everyMs);
   response.on('close', () => {
     clearInterval(step);
     clearInterval(beat);

@@ -7,7 +7,7 @@ import { hostsFor, memoryShare, ORDERS, totalsOf } from '../../web/src/fleet/fil
 import { FleetModel } from '../../web/src/fleet/model.ts';
 import type { GuestView } from '../../web/src/fleet/model.ts';
 import { agoText, aheadText, counted, percentText } from '../../web/src/base/words.ts';
-import { overviews } from './parts.ts';
+import { overviews, take } from './parts.ts';
 
 const guests: fc.Arbitrary<GuestView[]> = fc
   .array(
@@ -63,7 +63,7 @@ test('a filter leaves no host out that fits and shows none twice, in every order
   fc.assert(
     fc.property(overviews, filters, (overview, filter) => {
       const model = new FleetModel();
-      model.reset(overview);
+      take(model, overview);
       const found = hostsFor(model.hosts.values(), filter);
       const all = hostsFor(model.hosts.values(), { text: '', shown: undefined, order: 'name' });
       assert.equal(all.length, model.hosts.size);
@@ -85,7 +85,7 @@ test('a filter leaves no host out that fits and shows none twice, in every order
 test('hosts are in the order that people count in', () => {
   const model = new FleetModel();
   const host = (name: string): OverviewHost => [name, 'up', 1, 1, 1, null, null, 0, 0];
-  model.reset({ at: '', hosts: [host('h10'), host('h2'), host('h1')], guests: [] });
+  take(model, { at: '', hosts: [host('h10'), host('h2'), host('h1')], guests: [] });
   const found = hostsFor(model.hosts.values(), { text: '', shown: undefined, order: 'name' });
   assert.deepEqual(
     found.map(({ name }) => name),
@@ -95,7 +95,7 @@ test('hosts are in the order that people count in', () => {
 
 test('totals leave out what silent hosts said, and count a guest that moves once', () => {
   const model = new FleetModel();
-  model.reset({
+  take(model, {
     at: '',
     hosts: [
       ['a', 'up', 4, 100, 25, 0.5, null, 1, 2],

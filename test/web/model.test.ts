@@ -3,11 +3,13 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { FleetChange } from '../../web/src/base/news.ts';
 import { FleetModel } from '../../web/src/fleet/model.ts';
-import { changes, overviews } from './parts.ts';
+import { piecesOf } from '../../web/src/fleet/pieces.ts';
+import type { Overview } from '../../src/protocol/controller/overview.ts';
+import { changes, overviews, take } from './parts.ts';
 
 const GUEST = { driver: 'qemu', nics: [], devices: [], unmovable: [], memoryBytes: 1 };
 
-const ONE: Parameters<FleetModel['reset']>[0] = {
+const ONE: Overview = {
   at: '2026-11-23T09:00:00Z',
   hosts: [
     ['a', 'up', 4, 100, 50, 0.5, null, 0, 1],
@@ -30,7 +32,7 @@ test('a guest that comes to another host has moved once, whichever of both hosts
   ];
   for (const order of orders) {
     const model = new FleetModel();
-    model.reset(ONE);
+    take(model, ONE);
     const moves = order.map((news) => model.apply(news).moved).filter((each) => each !== undefined);
     assert.deepEqual(moves, [{ guest: 'web1', from: 'a', to: 'b' }]);
     assert.deepEqual(model.hosts.get('a')?.guests, []);
@@ -40,7 +42,7 @@ test('a guest that comes to another host has moved once, whichever of both hosts
 
 test('a guest whose migration is rolled back has not moved', () => {
   const model = new FleetModel();
-  model.reset(ONE);
+  take(model, ONE);
   const order = [
     guest('a', 'migrating'),
     guest('b', 'incoming'),
@@ -55,7 +57,7 @@ test('a guest whose migration is rolled back has not moved', () => {
 
 test('a silent host has no figures of how busy it is', () => {
   const model = new FleetModel();
-  model.reset(ONE);
+  take(model, ONE);
   model.apply({
     type: 'host',
     host: { name: 'a', address: 'a:1', state: 'silent', since: '', guests: 1 },
@@ -68,7 +70,7 @@ test('each guest is counted once on each host, whatever happens, and an event th
   fc.assert(
     fc.property(overviews, fc.array(changes, { maxLength: 30 }), (overview, list) => {
       const model = new FleetModel();
-      model.reset(overview);
+      take(model, overview);
       for (const news of list) {
         model.apply(news);
         const once = JSON.stringify([...model.hosts]);
@@ -91,7 +93,7 @@ test('only hosts of which something changed are other objects, so that only they
   fc.assert(
     fc.property(overviews, changes, (overview, news) => {
       const model = new FleetModel();
-      model.reset(overview);
+      take(model, overview);
       const before = new Map(model.hosts);
       const { change } = model.apply(news);
       const other = [...model.hosts].filter(([name, host]) => before.get(name) !== host);
@@ -99,4 +101,34 @@ test('only hosts of which something changed are other objects, so that only they
       if (change === 'nothing') assert.equal(other.length, 0);
     }),
   );
+});
+
+test('an overview that says what is known already leaves every host the same object', () => {
+  fc.assert(
+    fc.property(overviews, overviews, (overview, other) => {
+      const model = new FleetModel();
+      take(model, overview);
+      const before = model.hosts;
+      take(model, overview);
+      for (const [name, host] of model.hosts) assert.equal(host, before.get(name));
+      take(model, other);
+      const fresh = new FleetModel();
+      take(fresh, other);
+      assert.deepEqual([...model.hosts], [...fresh.hosts]);
+      assert.equal(model.guestCount, fresh.guestCount);
+    }),
+  );
+});
+
+test('a fleet that is being read is shown only once it is whole', () => {
+  const model = new FleetModel();
+  take(model, ONE);
+  const draft = model.draft();
+  const [first] = piecesOf({ ...ONE, hosts: ONE.hosts.slice(0, 1), guests: [] });
+  model.add(draft, first ?? []);
+  assert.deepEqual([...model.hosts.keys()], ['a', 'b']);
+  assert.equal(model.guestCount, 1);
+  model.replace(draft);
+  assert.deepEqual([...model.hosts.keys()], ['a']);
+  assert.equal(model.guestCount, 0);
 });

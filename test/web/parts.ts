@@ -5,6 +5,8 @@ import type {
   OverviewHost,
 } from '../../src/protocol/controller/overview.ts';
 import type { FleetChange } from '../../web/src/base/news.ts';
+import type { FleetModel } from '../../web/src/fleet/model.ts';
+import { piecesOf } from '../../web/src/fleet/pieces.ts';
 
 const STATES = ['up', 'silent', 'untrusted', 'new'] as const;
 const RUN_STATES = ['running', 'paused', 'incoming', 'migrating'] as const;
@@ -76,3 +78,10 @@ export const changes: fc.Arbitrary<FleetChange> = fc.oneof(
     name: fc.constantFrom(...guestNames),
   }),
 );
+
+/** As a page does when it asks for everything. */
+export function take(model: FleetModel, overview: Overview): void {
+  const draft = model.draft();
+  for (const piece of piecesOf(overview)) model.add(draft, piece);
+  model.replace(draft);
+}

@@ -1,4 +1,3 @@
-import type { Overview } from '../../../src/protocol/controller/overview.ts';
 import { batch, signal } from '@preact/signals';
 import { asProblem, request } from '../base/http.ts';
 import type { Problem } from '../base/http.ts';
@@ -9,6 +8,7 @@ import { newsOfMigration } from '../moves/open.ts';
 import { askForWishes, newsOfWish } from '../wishes/wishes.ts';
 import { FleetModel } from './model.ts';
 import type { Moved } from './model.ts';
+import { readOverview } from './overview.ts';
 
 /** The fleet that the pages show. What draws it reads `revision` too, and so is drawn again with the next change. */
 export const fleet = new FleetModel();
@@ -56,7 +56,10 @@ export async function look(until: AbortSignal, fresh = false): Promise<void> {
     const response = await request('/v1/overview', { headers, signal: until });
     if (response.status !== 304) {
       tag = response.headers.get('etag') ?? undefined;
-      fleet.reset((await response.json()) as Overview);
+      const draft = fleet.draft();
+      const text = await response.arrayBuffer();
+      for await (const piece of readOverview(text, until)) fleet.add(draft, piece);
+      fleet.replace(draft);
     }
     for (const news of waitingNews) fleet.apply(news);
     batch(() => {

@@ -1,7 +1,8 @@
-import type { Overview } from '../../../src/protocol/controller/overview.ts';
+import type { OverviewGuest, OverviewHost } from '../../../src/protocol/controller/overview.ts';
 import type { FleetHost, HostState } from '../../../src/protocol/controller/fleet.ts';
 import type { GuestInfo, GuestRunState } from '../../../src/protocol/public/host.ts';
 import type { FleetChange } from '../base/news.ts';
+import type { Piece } from './pieces.ts';
 
 export interface GuestView {
   readonly name: string;
@@ -32,6 +33,13 @@ export interface Moved {
   readonly to: string;
 }
 
+/** A fleet that is being read. */
+export interface FleetDraft {
+  readonly hosts: Map<string, HostView>;
+  readonly homes: Map<string, string>;
+  guestCount: number;
+}
+
 /** `values`: figures of hosts that were there; `shape`: hosts or guests came, went, or are in another state. */
 export type Change = 'nothing' | 'values' | 'shape';
 
@@ -40,40 +48,33 @@ export type Change = 'nothing' | 'values' | 'shape';
  * changes, so that who draws it sees that by its identity.
  */
 export class FleetModel {
-  readonly hosts = new Map<string, HostView>();
+  hosts = new Map<string, HostView>();
   /** Where a guest was last, so that its going and its coming are one move, whichever is heard of first. */
-  readonly #homes = new Map<string, string>();
+  #homes = new Map<string, string>();
   /** Of hosts that stand in two minds about one guest. */
   readonly conflicts = new Map<string, readonly string[]>();
   guestCount = 0;
 
-  /** Takes an overview in the place of all that is known. */
-  reset({ hosts, guests }: Overview): void {
-    const lists: GuestView[][] = hosts.map(() => []);
-    this.#homes.clear();
-    for (const [name, index, memoryBytes, state] of guests) {
-      const host = hosts[index]?.[0];
-      if (host === undefined) continue;
-      lists[index]?.push({ name, host, state, memoryBytes: memoryBytes ?? 0 });
-      if (state !== 'incoming') this.#homes.set(name, host);
+  /** What takes the place of all that is known, once it is whole. */
+  draft(): FleetDraft {
+    return { hosts: new Map(), homes: new Map(), guestCount: 0 };
+  }
+
+  /** What has not changed stays the same object, so that nobody draws it again. */
+  add(draft: FleetDraft, piece: Piece): void {
+    for (const [host, guests] of piece) {
+      const [name] = host;
+      for (const [guest, , , state] of guests)
+        if (state !== 'incoming') draft.homes.set(guest, name);
+      draft.guestCount += guests.length;
+      draft.hosts.set(name, hostView(host, guests, this.hosts.get(name)));
     }
-    this.hosts.clear();
-    this.guestCount = 0;
-    for (const [at, host] of hosts.entries()) {
-      const list = (lists[at] ?? []).toSorted(byName);
-      this.guestCount += list.length;
-      this.hosts.set(host[0], {
-        name: host[0],
-        state: host[1],
-        cores: host[2] ?? undefined,
-        memoryBytes: host[3] ?? undefined,
-        memoryAvailableBytes: host[4] ?? undefined,
-        processorShare: host[5] ?? undefined,
-        pressure: host[6] ?? undefined,
-        draining: host[7] === 1,
-        guests: list,
-      });
-    }
+  }
+
+  replace({ hosts, homes, guestCount }: FleetDraft): void {
+    this.hosts = hosts;
+    this.#homes = homes;
+    this.guestCount = guestCount;
   }
 
   /** One event after the overview; told twice it changes nothing. */
@@ -165,6 +166,56 @@ export class FleetModel {
     this.hosts.set(hostName, { ...host, guests });
     return 'shape';
   }
+}
+
+const FIELDS = [
+  'state',
+  'cores',
+  'memoryBytes',
+  'memoryAvailableBytes',
+  'processorShare',
+  'pressure',
+  'draining',
+  'guests',
+] as const satisfies (keyof HostView)[];
+
+/** A host of an overview; `before` itself where nothing of it has changed. */
+function hostView(
+  host: OverviewHost,
+  list: readonly OverviewGuest[],
+  before: HostView | undefined,
+): HostView {
+  const [name, state, cores, memoryBytes, memoryAvailableBytes, share, pressure, draining] = host;
+  const next: HostView = {
+    name,
+    state,
+    cores: cores ?? undefined,
+    memoryBytes: memoryBytes ?? undefined,
+    memoryAvailableBytes: memoryAvailableBytes ?? undefined,
+    processorShare: share ?? undefined,
+    pressure: pressure ?? undefined,
+    draining: draining === 1,
+    guests: guestViews(name, list, before?.guests ?? []),
+  };
+  if (before === undefined) return next;
+  return FIELDS.every((field) => next[field] === before[field]) ? before : next;
+}
+
+/** By name; `before` itself where it says the same. */
+function guestViews(
+  host: string,
+  list: readonly OverviewGuest[],
+  before: readonly GuestView[],
+): readonly GuestView[] {
+  const sorted = list.toSorted(([one], [other]) => (one < other ? -1 : Number(one > other)));
+  const views = sorted.map(([name, , memoryBytes, state], at): GuestView => {
+    const next = { name, host, state, memoryBytes: memoryBytes ?? 0 };
+    const old = before[at];
+    return old !== undefined && old.name === name && isSame(old, next) ? old : next;
+  });
+  const isAsBefore =
+    views.length === before.length && views.every((each, at) => each === before[at]);
+  return isAsBefore ? before : views;
 }
 
 function newHost(name: string): HostView {
