@@ -5,6 +5,7 @@ import type {
   OverviewGuest,
   OverviewHost,
 } from '../../src/protocol/controller/overview.ts';
+import { auditEntries } from './audit.ts';
 import { movesOf, policies, proposals, wishes, wishPlan } from './asked.ts';
 import { insight } from './insight.ts';
 import { at, dice, GIB, guestAt, hostAt, OPEN_ID, WISH_ID } from './made-up.ts';
@@ -42,7 +43,7 @@ export function answerTo(path: string, fleet: Overview, method = 'GET'): unknown
     case 'session':
       return responses.session.response.parse({
         name: 'ann',
-        role: 'operator',
+        role: 'admin',
         methods: { token: true },
       });
     case 'overview':
@@ -67,6 +68,8 @@ export function answerTo(path: string, fleet: Overview, method = 'GET'): unknown
     }
     case 'insight':
       return responses.insight.response.parse(insight());
+    case 'audit':
+      return responses.audit.response.parse({ entries: auditEntries() });
     case 'proposals':
       return responses.proposals.response.parse({ proposals: proposals() });
     case 'policies':

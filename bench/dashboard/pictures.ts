@@ -24,6 +24,7 @@ const PAGES: Readonly<Record<string, readonly [path: string, there: string]>> = 
   guest: [`/guests/${GUEST}`, '.story'],
   insight: ['/insight', 'table'],
   proposals: ['/proposals', 'article'],
+  audit: ['/audit', 'table'],
 };
 /** The migration that is shown live has come so far by then, ms. */
 const LIVE_MS = 4500;

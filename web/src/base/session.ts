@@ -54,3 +54,8 @@ export function mayOperate(): boolean {
   const now = signed.value;
   return now.state === 'in' && now.session.role !== 'viewer';
 }
+
+export function isAdmin(): boolean {
+  const now = signed.value;
+  return now.state === 'in' && now.session.role === 'admin';
+}

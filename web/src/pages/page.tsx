@@ -2,6 +2,7 @@ import { useEffect } from 'preact/hooks';
 import { match } from '../base/paths.ts';
 import { place } from '../base/router.ts';
 import { Empty } from '../parts/notices.tsx';
+import { AuditPage } from './audit.tsx';
 import { FleetPage } from './fleet.tsx';
 import { GuestPage } from './guest.tsx';
 import { HostPage } from './host.tsx';
@@ -39,6 +40,7 @@ const PAGES: readonly Known[] = [
     show: ({ id = '' }) => <MigrationPage id={id} />,
   },
   { pattern: '/insight', title: () => 'History and insight', show: () => <InsightPage /> },
+  { pattern: '/audit', title: () => 'Audit log', show: () => <AuditPage /> },
   { pattern: '/proposals', title: () => 'Proposals', show: () => <ProposalsPage /> },
   { pattern: '/wishes', title: () => 'Drains and moves', show: () => <WishesPage /> },
   { pattern: '/wishes/new', title: () => 'Ask', show: () => <NewWishPage /> },

@@ -2,7 +2,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { asProblem } from '../base/http.ts';
 import { connection } from '../base/live.ts';
 import { place } from '../base/router.ts';
-import { signed, signOut } from '../base/session.ts';
+import { isAdmin, signed, signOut } from '../base/session.ts';
 import { showTheme, theme, THEMES } from '../base/theme.ts';
 import type { Theme } from '../base/theme.ts';
 import { agoText } from '../base/words.ts';
@@ -10,12 +10,21 @@ import { isOpen, knownWishes } from '../wishes/wishes.ts';
 import { Icon } from './icons.tsx';
 import type { Glyph } from './icons.tsx';
 
-const PAGES: readonly { path: string; name: string; also: RegExp }[] = [
+interface Known {
+  readonly path: string;
+  readonly name: string;
+  readonly also: RegExp;
+  /** Nobody else is answered there. */
+  readonly forAdmins?: true;
+}
+
+const PAGES: readonly Known[] = [
   { path: '/', name: 'Fleet', also: /^\/(hosts|guests)\// },
   { path: '/wishes', name: 'Drains and moves', also: /^\/wishes/ },
   { path: '/migrations', name: 'Migrations', also: /^\/migrations/ },
   { path: '/proposals', name: 'Proposals', also: /^\/proposals/ },
   { path: '/insight', name: 'Insight', also: /^\/insight/ },
+  { path: '/audit', name: 'Audit log', also: /^\/audit/, forAdmins: true },
 ];
 
 /** What stands around every page: where to go, who is here, and whether what is shown is of now. */
@@ -33,7 +42,7 @@ export function Shell({ children }: { children: preact.ComponentChildren }) {
           <span>Godwit</span>
         </a>
         <nav aria-label="Pages">
-          {PAGES.map((page) => {
+          {PAGES.filter(({ forAdmins }) => forAdmins === undefined || isAdmin()).map((page) => {
             const isHere = path === page.path || page.also.test(path);
             return (
               <a key={page.path} href={page.path} aria-current={isHere ? 'page' : undefined}>
