@@ -11,6 +11,7 @@ import { checkSocketsBelow } from '../protocol/socket-path.ts';
 import { oidcConfig } from './oidc/config.ts';
 import { checkedSettings, placeOfSetting } from '../settings.ts';
 import { siteLink, siteMapProblem } from './site-map.ts';
+import { tracesConfig } from './traces/config.ts';
 
 const filePath = z.string().min(1).max(4096);
 
@@ -121,6 +122,8 @@ export const controllerConfig = z.strictObject({
     .default({}),
   /** The lines between sites; a pair without one is not looked at for its capacity. */
   siteLinks: z.array(siteLink).max(1000).default([]),
+  /** A trace of each migration that ends goes there, over OTLP; absent: nowhere. */
+  traces: tracesConfig.optional(),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 });
 export type ControllerConfig = z.infer<typeof controllerConfig>;

@@ -29,7 +29,9 @@ import type { Provider } from './oidc/provider.ts';
 import { ManagerBook } from './managers/book.ts';
 import { Managers } from './managers/managers.ts';
 import { KeyRing } from './managers/seal.ts';
+import { Migrations } from './store/migrations.ts';
 import { openStore } from './store/open.ts';
+import type { Traces } from './traces/exporter.ts';
 import { WishWatch } from './engine/wish-watch.ts';
 import { workOn } from './engine/work.ts';
 import { Attempts } from './who/attempts.ts';
@@ -70,6 +72,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
       addressOf: (host) => inventory.addressOf(host),
     });
     const metrics = new Metrics({ store, clock });
+    const traces = await tracesOf(config, { store, clock, log });
     const history = new History({
       store,
       clock,
@@ -79,6 +82,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
       held: () => inventory.held(),
       tell: (news) => {
         metrics.heard(news);
+        traces?.heard(news);
         inventory.events.add(news);
       },
     });
@@ -108,13 +112,9 @@ export async function startController(options: ControllerOptions): Promise<Runni
       web,
       close: async () => {
         lists.close();
-        await news.close();
-        await watch.close();
-        await work.close();
-        await reported.managers.close();
-        await doors.close();
-        await inventory.close();
-        await history.close();
+        const inOrder = [news, watch, work, reported.managers, doors, inventory, history];
+        for (const each of inOrder) await each.close();
+        await traces?.close();
         agents.close();
         await signingIn.audit.settled();
         await store.close();
@@ -159,6 +159,16 @@ async function providerOf({ web }: ControllerConfig, clock: Clock): Promise<Prov
   const provider = new Provider(web.oidc, () => clock.monotonicMs());
   await provider.check();
   return provider;
+}
+
+/** Loaded only where it is needed. */
+async function tracesOf(
+  { traces: config, name }: ControllerConfig,
+  { store, clock, log }: Pick<ControllerParts, 'store' | 'clock' | 'log'>,
+): Promise<Traces | undefined> {
+  if (config === undefined) return undefined;
+  const { Traces } = await import('./traces/exporter.ts');
+  return new Traces({ config, migrations: new Migrations(store), clock, log, name });
 }
 
 function methodsOf({ web }: ControllerConfig): SignInMethods {

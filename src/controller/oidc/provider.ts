@@ -8,7 +8,7 @@ import type { Bound } from './begun.ts';
 import { hasRoleClaim, personOf } from './claims.ts';
 import type { Claims, Person } from './claims.ts';
 import type { OidcConfig } from './config.ts';
-import { httpsFetch, NoAnswer } from './https-fetch.ts';
+import { httpsFetch, NoAnswer } from '../https-fetch.ts';
 
 /** Of each call, and of all calls for one step of a sign-in. */
 const CALL_S = 5;

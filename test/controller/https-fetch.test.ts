@@ -7,9 +7,9 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { issue } from '../../../src/agent/pki/authority.ts';
-import { httpsFetch, NoAnswer } from '../../../src/controller/oidc/https-fetch.ts';
-import { authority } from '../../rpc/parties.ts';
+import { issue } from '../../src/agent/pki/authority.ts';
+import { httpsFetch, NoAnswer } from '../../src/controller/https-fetch.ts';
+import { authority } from '../rpc/parties.ts';
 
 async function serverOf(
   t: TestContext,

@@ -1,0 +1,138 @@
+import { readFileSync } from 'node:fs';
+import type { Clock } from '../../clock.ts';
+import { toGodwitError } from '../../errors.ts';
+import type { Log } from '../../log.ts';
+import type { FleetNews } from '../../protocol/controller/events.ts';
+import { PRODUCT_VERSION } from '../../protocol/version.ts';
+import { unpacked } from '../history/kept-report.ts';
+import { reportedRow } from '../history/record.ts';
+import { httpsFetch } from '../https-fetch.ts';
+import type { Migrations } from '../store/migrations.ts';
+import type { TracesConfig } from './config.ts';
+import { requestOf } from './otlp.ts';
+import { spansOf } from './spans.ts';
+
+export interface TracesParts {
+  readonly config: TracesConfig;
+  readonly migrations: Pick<Migrations, 'get'>;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** The name of this controller. */
+  readonly name: string;
+}
+
+/** Traces that wait to be sent; the oldest of more is let go. */
+const MOST_WAITING = 1000;
+const SEND_MS = 10_000;
+const TRIES = 5;
+const RETRY_MS = 1000;
+/** By the specification these are worth another try, and no others. */
+const RETRYABLE: ReadonlySet<number> = new Set([429, 502, 503, 504]);
+
+/** Sends a trace of each migration that ends. Nothing waits for it, and what cannot be sent is let go. */
+export class Traces {
+  readonly #parts: TracesParts;
+  readonly #waiting: string[] = [];
+  readonly #end = new AbortController();
+  #sending: Promise<void> | undefined;
+  #failed = '';
+
+  constructor(parts: TracesParts) {
+    this.#parts = parts;
+  }
+
+  /** Ends of migrations; other news is none of its business. */
+  heard(news: FleetNews): void {
+    if (news.type !== 'migration' || news.what !== 'ended' || this.#end.signal.aborted) return;
+    const { id, outcome } = news.migration;
+    // It ends once more when a person has decided it.
+    if (outcome === 'held') return;
+    if (this.#waiting.length >= MOST_WAITING) this.#waiting.shift();
+    this.#waiting.push(id);
+    this.#sending ??= this.#send().finally(() => (this.#sending = undefined));
+  }
+
+  async close(): Promise<void> {
+    this.#end.abort();
+    await this.#sending;
+  }
+
+  /** One after the other, until none waits. */
+  async #send(): Promise<void> {
+    for (;;) {
+      const id = this.#waiting.shift();
+      if (id === undefined || this.#end.signal.aborted) return;
+      try {
+        const body = await this.#bodyOf(id);
+        if (body !== undefined) await this.#sendOne(body);
+        this.#said('');
+      } catch (thrown) {
+        this.#said(toGodwitError(thrown).message);
+      }
+    }
+  }
+
+  async #bodyOf(id: string): Promise<string | undefined> {
+    const { migrations, name } = this.#parts;
+    const found = await migrations.get(id);
+    if (found === undefined) return undefined;
+    const { row, report } = found;
+    const migration = reportedRow(row, { wish: row.wish, by: row.by });
+    const spans = spansOf(migration, report === null ? undefined : unpacked(report));
+    const resource = {
+      'service.name': 'godwit-controller',
+      'service.version': PRODUCT_VERSION,
+      'service.instance.id': name,
+    };
+    return JSON.stringify(requestOf(resource, { name: 'godwit', version: PRODUCT_VERSION }, spans));
+  }
+
+  async #sendOne(body: string): Promise<void> {
+    const { clock, config } = this.#parts;
+    const { signal } = this.#end;
+    for (let tried = 1; ; tried += 1) {
+      const problem = await post(config, body, signal);
+      if (problem === undefined) return;
+      if (!problem.mayRetry || tried === TRIES || signal.aborted) throw new Error(problem.words);
+      await clock.sleep(RETRY_MS * 2 ** (tried - 1), signal);
+    }
+  }
+
+  /** Once for each way in which it fails, and once when it goes again. */
+  #said(problem: string): void {
+    const { log, config } = this.#parts;
+    if (problem === this.#failed || this.#end.signal.aborted) return;
+    this.#failed = problem;
+    const { host } = new URL(config.url);
+    if (problem === '') log.info({ host }, 'traces are taken again');
+    else log.error({ host, problem }, 'a trace could not be sent');
+  }
+}
+
+interface Refused {
+  readonly words: string;
+  readonly mayRetry: boolean;
+}
+
+/** Undefined where it was taken. */
+async function post(
+  { url, caFile }: TracesConfig,
+  body: string,
+  ended: AbortSignal,
+): Promise<Refused | undefined> {
+  const signal = AbortSignal.any([ended, AbortSignal.timeout(SEND_MS)]);
+  const headers = { 'content-type': 'application/json' };
+  try {
+    const ca = caFile === undefined ? undefined : readFileSync(caFile, 'utf8');
+    const send = url.startsWith('https:') ? httpsFetch(ca) : fetch;
+    const answer = await send(url, { method: 'POST', headers, body, redirect: 'manual', signal });
+    await answer.body?.cancel();
+    if (answer.ok) return undefined;
+    const { status } = answer;
+    return { words: `it answered with ${status}`, mayRetry: RETRYABLE.has(status) };
+  } catch (thrown) {
+    const { message, cause } = thrown as Error;
+    const words = cause instanceof Error && cause.message !== '' ? cause.message : message;
+    return { words, mayRetry: true };
+  }
+}
