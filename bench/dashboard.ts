@@ -13,11 +13,15 @@ import type { MadeUp } from './dashboard/server.ts';
 const SETUP = path.resolve(import.meta.dirname, '../tools/setup.sh');
 const HOSTS = 10_000;
 const GUESTS_OF_EACH = 10;
+/** What happens in the fleet while the page is scrolled. */
+const EVENTS_PER_S = 20;
 const DEFAULT_RUNS = 5;
 const WAIT_MS = 60_000;
 /** Turns of the wheel, px each. */
 const TURNS = 80;
 const TURN_PX = 400;
+/** With that turn the page asks for the whole fleet again, as it does each 10 s. */
+const LOOK_AT = 20;
 
 /** The page of a large fleet in Chromium, as a person opens it and scrolls; its API is made up. */
 export const dashboard: Bench = {
@@ -29,7 +33,11 @@ export const dashboard: Bench = {
     const ended: (() => Promise<void>)[] = [];
     try {
       buildWeb(pages);
-      const served = await serveMadeUp(pages, { hosts: HOSTS, guestsOfEach: GUESTS_OF_EACH });
+      const served = await serveMadeUp(pages, {
+        hosts: HOSTS,
+        guestsOfEach: GUESTS_OF_EACH,
+        eventsPerS: EVENTS_PER_S,
+      });
       ended.push(() => served.close());
       const browser = await chromium.launch({
         executablePath: '/usr/bin/chromium',
@@ -117,14 +125,15 @@ async function look(browser: Browser, { url }: MadeUp): Promise<Seen> {
     await page.addInitScript({ content: NOTE_FIRST_HOST });
     await page.goto(url);
     const paintMs = Number(await page.evaluate('window.firstHost'));
+    const { application: applicationBytes, fleet: fleetBytes } = bytes;
     const cards = await scroll(page, wire);
     await page.getByRole('button', { name: 'Table' }).click();
     await page.getByRole('table', { name: 'Hosts' }).waitFor();
     const table = await scroll(page, wire);
     return {
       paintMs,
-      applicationBytes: bytes.application,
-      fleetBytes: bytes.fleet,
+      applicationBytes,
+      fleetBytes,
       cards,
       table,
     };
@@ -167,7 +176,10 @@ async function scroll(page: Page, wire: CDPSession): Promise<Scrolled> {
     };
     requestAnimationFrame((now) => { before = now; requestAnimationFrame(note); });
   `);
-  for (let turn = 0; turn < TURNS; turn += 1) await page.mouse.wheel(0, TURN_PX);
+  for (let turn = 0; turn < TURNS; turn += 1) {
+    if (turn === LOOK_AT) await page.evaluate(`dispatchEvent(new Event('visibilitychange'))`);
+    await page.mouse.wheel(0, TURN_PX);
+  }
   const scrolled = Number(await page.evaluate('window.scrollY'));
   if (scrolled < TURN_PX) throw new Error(`the page did not scroll: ${scrolled} px`);
   const frames: unknown = await page.evaluate('window.isScrolling = false, window.frames_');

@@ -4,6 +4,10 @@
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { TLSSocket } from 'node:tls';
+import { GIB } from './dashboard/made-up.ts';
+import { overviewOf } from './dashboard/answers.ts';
+import { sessionHandlers } from '../src/controller/api/session.ts';
+import { Attempts } from '../src/controller/who/attempts.ts';
 import { Audit } from '../src/controller/audit/audit.ts';
 import { controllerConfig } from '../src/controller/config.ts';
 import { openDoors } from '../src/controller/doors.ts';
@@ -17,10 +21,11 @@ import { systemClock } from '../src/clock.ts';
 import { EventLog } from '../src/event-log.ts';
 import { silentLog } from '../src/log.ts';
 import type { FleetNews } from '../src/protocol/controller/events.ts';
+import { Ready } from '../src/rpc/ready-answer.ts';
 import { Refusals } from '../src/rpc/refusals.ts';
 import type { EventsOrder, EventsReported } from './events-words.ts';
 
-const [stateDir = '', webAddress = ''] = process.argv.slice(2);
+const [stateDir = '', webAddress = '', hosts = '0', pages] = process.argv.slice(2);
 const config = controllerConfig.parse({
   name: 'control',
   address: '127.0.0.1:0',
@@ -30,6 +35,7 @@ const config = controllerConfig.parse({
 const pem = (name: string): string => readFileSync(`${stateDir}/pki/${name}`, 'utf8');
 const store = await openStore({ sqlite: `${stateDir}/controller.db` }, silentLog);
 const tokens = new Tokens(store);
+const GUESTS_OF_EACH = 10;
 const log = new EventLog<FleetNews>(EVENTS_KEPT);
 const followers = new Set<TLSSocket>();
 let mostHeldBytes = 0;
@@ -48,24 +54,37 @@ async function* followed(
 }
 
 type EventsCall = Parameters<DoorParts['handlers']['events']>[0];
+const { hosts: allHosts, guests: allGuests, ...rest } = overviewOf(Number(hosts), GUESTS_OF_EACH);
+let first: 'up' | 'silent' = 'up';
+const methods = { token: true } as const;
+const sessions = new Sessions(store);
+const { name, audit: policy } = config;
+const audit = new Audit({ store, clock: systemClock, log: silentLog, policy, name });
+const signingIn = { tokens, sessions, audit, methods, attempts: new Attempts() };
 const handlers = {
+  ...sessionHandlers({ ...signingIn, monotonicMs: () => systemClock.monotonicMs() }),
   live: () => ({ ok: true }),
+  wishes: () => ({ wishes: [] }),
+  overview: () => {
+    const [[host, , ...figures] = [], ...others] = allHosts;
+    return new Ready({ ...rest, hosts: [[host, first, ...figures], ...others], guests: allGuests });
+  },
   events: ({ request, lastEventId, signal }: EventsCall) =>
     followed(request.socket as TLSSocket, log.follow(lastEventId, signal)),
 } as unknown as DoorParts['handlers'];
 
-const { name, audit: policy } = config;
 const doors = await openDoors({
   config,
   credentials: { ca: pem('ca.crt'), cert: pem('controller.crt'), key: pem('controller.key') },
   handlers,
-  methods: { token: true },
+  methods,
+  pages,
   metrics: new Metrics({ store, clock: systemClock }),
-  audit: new Audit({ store, clock: systemClock, log: silentLog, policy, name }),
+  audit,
   provider: undefined,
   clock: systemClock,
   tokens,
-  sessions: new Sessions(store),
+  sessions,
   listening: { log: silentLog, refusals: new Refusals(systemClock) },
   log: silentLog,
 });
@@ -82,9 +101,26 @@ function socketsOpen(): number {
 }
 
 let reported = 0;
+/** A guest that stops or goes on. */
+function tellOfGuest(): void {
+  const [guest, at] = allGuests[(reported * 7919) % allGuests.length] ?? ['', 0];
+  const state = reported % 2 === 0 ? 'paused' : 'running';
+  const host = allHosts[at]?.[0] ?? '';
+  const more = { driver: 'qemu', memoryBytes: GIB, nics: [], devices: [], unmovable: [] };
+  log.add({ type: 'guest', guest: { name: guest, host, state, ...more } });
+}
+
+function tellOfFirst(state: 'up' | 'silent'): void {
+  first = state;
+  const since = new Date().toISOString();
+  const host = { name: allHosts[0]?.[0] ?? '', address: '10.0.0.1:7443', state, since, guests: 0 };
+  log.add({ type: 'host', host });
+}
+
 /** News of about that size, as of a host that changes. */
 function tell(bytes: number): void {
   reported += 1;
+  if (bytes === 0) return tellOfGuest();
   const name = `host-${reported % 1000}`;
   const host = {
     name,
@@ -107,8 +143,10 @@ process.on('message', (order: EventsOrder) => {
       for (let nth = 0; nth < each; nth += 1) tell(order.bytes);
     }, 20);
   }
+  if (order.mark !== undefined) tellOfFirst(order.mark);
   const { rss } = process.memoryUsage();
   const said: EventsReported = {
+    atMs: Date.now(),
     reported,
     followers: followers.size,
     sockets: socketsOpen(),

@@ -2,11 +2,15 @@
 export interface EventsOrder {
   /** News a second from now on; 0: none. */
   readonly perS: number;
-  /** About so long is each of them. */
+  /** About so long is each of them; 0: of guests that stop and go on. */
   readonly bytes: number;
+  /** The first host is in that state from now on, which is told at once. */
+  readonly mark?: 'up' | 'silent';
 }
 
 export interface EventsReported {
+  /** By the wall clock, after what was asked is in the log, ms. */
+  readonly atMs: number;
   readonly reported: number;
   /** Streams that have not let go of everything. */
   readonly followers: number;

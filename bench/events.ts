@@ -6,9 +6,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { initCa, issue, storeCredentials } from '../src/agent/pki/authority.ts';
+import { median } from './contract.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
+import { reachesBrowser } from './events-browser.ts';
 import type { ClientsReported, EventsOrder, EventsReported } from './events-words.ts';
 
+const SETUP = path.resolve(import.meta.dirname, '../tools/setup.sh');
 const EACH_HALF = 250;
 const SLOW = 20;
 /** The addresses of the two ends of the link, in namespaces of their own. */
@@ -26,8 +29,10 @@ const MIB = 1024 ** 2;
  */
 export const events: Bench = {
   name: 'events',
-  summary: 'event clients of a controller: half vanish silently, some read nothing; needs root',
+  summary:
+    'event clients of a controller: half vanish, some read nothing, one is a page; needs root',
   run: async (options) => {
+    execFileSync('bash', [SETUP, '--only', 'chromium'], { stdio: ['ignore', 2, 2] });
     const directory = mkdtempSync(path.join(tmpdir(), 'godwit-events-'));
     const ended: (() => Promise<void> | void)[] = [
       () => rmSync(directory, { recursive: true, force: true }),
@@ -99,7 +104,9 @@ async function measure(
   const kernel = await flood(server.child, order, signal);
   const after = await order(QUIET);
   await stop(slow.child);
-  return measuresOf({ backMs, missed, heard, reported, kernel, after });
+  await stop(server.child);
+  const browserMs = await reachesBrowser(directory, { say, signal });
+  return measuresOf({ backMs, missed, heard, reported, kernel, after, browserMs });
 }
 
 /** The most that the kernel kept of one connection while news came, bytes. */
@@ -126,6 +133,7 @@ function measuresOf(of: {
   readonly reported: number;
   readonly kernel: number;
   readonly after: EventsReported;
+  readonly browserMs: readonly number[];
 }): Measure[] {
   const plain = (name: string, value: number, unit: string): Measure => ({
     name,
@@ -133,7 +141,7 @@ function measuresOf(of: {
     unit,
     runs: 1,
   });
-  const { backMs, missed, heard, reported, kernel, after } = of;
+  const { backMs, missed, heard, reported, kernel, after, browserMs } = of;
   const held = (kernel + after.mostHeldBytes) / MIB;
   return [
     {
@@ -149,6 +157,11 @@ function measuresOf(of: {
     { ...plain('slow clients left after the flood', after.followers, ''), target: { atMost: 0 } },
     plain('events of the flood', after.reported - reported, ''),
     plain('the process, resident', after.rss / MIB, 'MiB'),
+    plain('until a page of 10,000 hosts has drawn an event, median', median(browserMs), 'ms'),
+    {
+      ...plain('the longest of them', Math.max(...browserMs), 'ms'),
+      target: { atMost: 2000 },
+    },
   ];
 }
 

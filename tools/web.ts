@@ -2,7 +2,7 @@
  * Builds the dashboard of web/ into `dist/web`: what a browser loads. A controller compresses it once, as it reads it.
  * `--watch` builds again with each change.
  */
-import { cpSync, mkdirSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { buildSync, context } from 'esbuild';
 import type { BuildOptions } from 'esbuild';
@@ -36,10 +36,13 @@ function optionsFor(out: string): BuildOptions {
 
 /** Builds everything once; what stood in `out` is gone. */
 export function buildWeb(out: string): void {
+  const fresh = `${out}.${process.pid}`;
+  mkdirSync(fresh, { recursive: true });
+  buildSync(optionsFor(fresh));
+  for (const name of PLAIN) cpSync(path.join(web, name), path.join(fresh, name));
+  // Whoever reads it meanwhile finds the former one whole.
   rmSync(out, { recursive: true, force: true });
-  mkdirSync(out, { recursive: true });
-  buildSync(optionsFor(out));
-  for (const name of PLAIN) cpSync(path.join(web, name), path.join(out, name));
+  renameSync(fresh, out);
 }
 
 async function watch(out: string): Promise<void> {

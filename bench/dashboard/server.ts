@@ -14,6 +14,15 @@ const STALL_MS = 30_000;
 const STEP_MS = 60;
 const HEARTBEAT_MS = 5000;
 
+export interface MadeUpFleet {
+  readonly hosts: number;
+  readonly guestsOfEach: number;
+  /** Of guests that stop and go on; default: none. */
+  readonly eventsPerS?: number;
+  /** Default: one that is free. */
+  readonly port?: number;
+}
+
 export interface MadeUp {
   readonly url: string;
   close(): Promise<void>;
@@ -25,11 +34,7 @@ export interface MadeUp {
  */
 export async function serveMadeUp(
   pages: string,
-  {
-    hosts,
-    guestsOfEach,
-    eventsPerS = 0,
-  }: { readonly hosts: number; readonly guestsOfEach: number; readonly eventsPerS?: number },
+  { hosts, guestsOfEach, eventsPerS = 0, port = 0 }: MadeUpFleet,
 ): Promise<MadeUp> {
   const files = new Files(pages);
   const overview = overviewOf(hosts, guestsOfEach);
@@ -51,7 +56,7 @@ export async function serveMadeUp(
       JSON.stringify({ code: 'GODWIT_ROUTE_UNKNOWN', detail: `nothing at ${pathname}` }),
     );
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(port, '127.0.0.1');
   await once(server, 'listening');
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,

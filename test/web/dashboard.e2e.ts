@@ -1,48 +1,22 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import path from 'node:path';
 import { before, test } from 'node:test';
 import { chromium } from 'playwright-core';
-import type { Page } from 'playwright-core';
 import { silentLog } from '../../src/log.ts';
 import { buildWeb } from '../../tools/web.ts';
 import { fleet, guest } from '../agent/parties.ts';
 import { controllerOf } from '../controller/parties.ts';
 import { tempDir } from '../rpc/parties.ts';
 import { until } from '../until.ts';
+import { AXE, findings } from './axe.ts';
 
 const SETUP = path.resolve(import.meta.dirname, '../../tools/setup.sh');
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const WIDTHS = [390, 900, 1400];
 const WAIT_MS = 30_000;
 
 before(() => {
   execFileSync('bash', [SETUP, '--only', 'chromium'], { stdio: ['ignore', 2, 2] });
 });
-
-interface Finding {
-  readonly id: string;
-  readonly nodes: readonly { readonly html: string; readonly failureSummary: string }[];
-}
-
-/** What axe-core finds on a page as it stands, light and dark, at each width. */
-async function findings(page: Page): Promise<string[]> {
-  const found: string[] = [];
-  for (const colorScheme of ['light', 'dark'] as const) {
-    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-    for (const width of WIDTHS) {
-      await page.setViewportSize({ width, height: 900 });
-      const { violations } = (await page.evaluate('axe.run()')) as { violations: Finding[] };
-      for (const { id, nodes } of violations) {
-        const [node] = nodes;
-        found.push(`${colorScheme} ${width}: ${id}: ${node?.html} ${node?.failureSummary}`);
-      }
-    }
-  }
-  return found;
-}
 
 test('a person signs in, sees the fleet, plans a drain and cancels it, follows a migration to its end, and axe-core finds nothing on the way', async (t) => {
   const { host, caDir } = await fleet(t);
@@ -155,5 +129,30 @@ test('a person signs in, sees the fleet, plans a drain and cancels it, follows a
   await page.getByRole('button', { name: 'Show' }).click();
   await page.getByRole('heading', { name: 'Where it was, and why' }).waitFor();
   await isClean('insight');
+
+  // Only an admin is offered the audit log, and answered.
+  assert.equal(await page.getByRole('link', { name: 'Audit log' }).count(), 0);
+  await page.goto(`https://${controller.web}/audit`);
+  await page.getByText('GODWIT_ROLE_FORBIDDEN').waitFor();
+  const admin = await api.createToken({ body: { name: 'bob', role: 'admin' } });
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await page.getByLabel('Token').fill(admin.token);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('link', { name: 'Audit log' }).click();
+  const entries = page.getByRole('group', { name: 'Entries' });
+  await entries
+    .getByRole('row')
+    .filter({ hasText: 'cancelWish' })
+    .filter({ hasText: 'ann' })
+    .waitFor();
+  await entries
+    .getByRole('row')
+    .filter({ hasText: 'signIn' })
+    .getByText('GODWIT_TOKEN_REFUSED')
+    .waitFor();
+  await isClean('the audit log');
+  await page.getByLabel('Who asked, by the whole name').fill('nobody');
+  await page.keyboard.press('Enter');
+  await page.getByText('No entry is like that.').waitFor();
   assert.deepEqual(errors, []);
 });

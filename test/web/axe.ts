@@ -1,0 +1,38 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import type { Page } from 'playwright-core';
+
+/** For `addInitScript`; the context has to bypass the page's policy, which refuses it to everybody else. */
+export const AXE = readFileSync(
+  createRequire(import.meta.url).resolve('axe-core/axe.min.js'),
+  'utf8',
+);
+const WIDTHS = [390, 900, 1400];
+
+interface Finding {
+  readonly id: string;
+  readonly nodes: readonly { readonly html: string; readonly failureSummary: string }[];
+}
+
+/** What axe-core finds on a page as it stands, light and dark, at each width. */
+export async function findings(page: Page): Promise<string[]> {
+  const found: string[] = [];
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    for (const width of WIDTHS) {
+      await page.setViewportSize({ width, height: 900 });
+      const { violations } = (await page.evaluate('axe.run()')) as { violations: Finding[] };
+      for (const { id, nodes } of violations) {
+        const [node] = nodes;
+        found.push(`${colorScheme} ${width}: ${id}: ${node?.html} ${node?.failureSummary}`);
+      }
+    }
+  }
+  return found;
+}
+
+/** Pixels by which a page is wider than a phone: whoever reads it there would have to push it to and fro. */
+export async function sidewaysPx(page: Page): Promise<number> {
+  await page.setViewportSize({ width: 390, height: 900 });
+  return Number(await page.evaluate('document.documentElement.scrollWidth - innerWidth'));
+}

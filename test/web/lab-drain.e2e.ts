@@ -1,0 +1,88 @@
+/** A person’s whole way in Chromium, on a lab with a real guest: from signing in through a drain to its report. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { chromium } from 'playwright-core';
+import type { Browser } from 'playwright-core';
+import { startFleetController } from '../../demo/fleet/controller.ts';
+import type { FleetController } from '../../demo/fleet/controller.ts';
+import { startGuest } from '../../src/lab/guest/start.ts';
+import { verifyGuest } from '../../src/lab/guest/talk.ts';
+import { runningOn } from '../../src/lab/witness/qemus.ts';
+import { openWorld } from '../e2e/support/world.ts';
+import type { World } from '../e2e/support/world.ts';
+import { AXE, findings } from './axe.ts';
+
+const SETUP = path.resolve(import.meta.dirname, '../../tools/setup.sh');
+const MIB = 1024 ** 2;
+const WAIT_MS = 60_000;
+const DRAIN_MS = 180_000;
+
+describe('the dashboard of a lab', () => {
+  let world: World;
+  let controller: FleetController;
+  let browser: Browser;
+
+  before(async () => {
+    execFileSync('bash', [SETUP, '--only', 'chromium'], { stdio: ['ignore', 2, 2] });
+    world = await openWorld('face', { hosts: 2 });
+    const memory = { memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB };
+    await startGuest(world.lab, { name: 'web1', host: 'a', ...memory });
+    controller = await startFleetController(world.lab, new AbortController().signal);
+    browser = await chromium.launch({
+      executablePath: '/usr/bin/chromium',
+      args: ['--no-sandbox'],
+    });
+  });
+  after(async () => {
+    await browser?.close();
+    controller?.client.close();
+    await world?.close();
+  });
+
+  test('drains a host for a person who signs in, and shows the report of its move', async () => {
+    const context = await browser.newContext({ ignoreHTTPSErrors: true, bypassCSP: true });
+    const page = await context.newPage();
+    page.setDefaultTimeout(WAIT_MS);
+    const errors: string[] = [];
+    page.on('pageerror', (error) => errors.push(String(error)));
+    await page.addInitScript({ content: AXE });
+    const isClean = async (what: string): Promise<void> =>
+      assert.deepEqual(await findings(page), [], what);
+
+    await page.goto(controller.url);
+    await page.getByLabel('Token').fill(controller.token);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('link', { name: 'web1: running' }).waitFor();
+    await page.getByLabel('Pick a', { exact: true }).check();
+    await page.getByRole('button', { name: 'Drain a…' }).click();
+    await page.getByRole('heading', { name: 'The plan, if you confirm' }).waitFor();
+    await page.getByRole('button', { name: 'Begin: drain of a' }).click();
+    await page.getByRole('heading', { name: 'Moves' }).waitFor();
+    await page.getByText('done', { exact: true }).first().waitFor({ timeout: DRAIN_MS });
+    await isClean('a drain that is done');
+
+    await page.getByRole('link', { name: /^m-/ }).click();
+    const download = page.getByRole('button', { name: 'Download the report' });
+    await download.waitFor();
+    await isClean('the report of its move');
+    await page.getByRole('heading', { name: /web1/ }).waitFor();
+    const [file] = await Promise.all([page.waitForEvent('download'), download.click()]);
+    assert.match(readFileSync(await file.path(), 'utf8'), /web1/);
+
+    await page.goto(`${controller.url}/guests/web1`);
+    await page.getByRole('heading', { name: 'Where it was, and why' }).waitFor();
+    await page.getByRole('link', { name: 'what asked for it' }).waitFor();
+    await isClean('the story of the guest');
+
+    await page.goto(`${controller.url}/hosts/a`);
+    await page.getByRole('button', { name: 'Let guests come again' }).click();
+    await page.getByText('Guests may come to a again.').waitFor();
+    assert.deepEqual(await runningOn(world.lab, 'web1'), ['b']);
+    assert.equal((await verifyGuest(world.lab, 'web1')).ok, true);
+    assert.deepEqual(errors, []);
+    await context.close();
+  });
+});

@@ -1,0 +1,159 @@
+/** Each page of the dashboard in each state that it can be in, with a made-up API: what axe-core finds, and what it says. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { chromium } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
+import { DONE_ID, GUEST, OPEN_ID, ROLL_ID, WISH_ID } from '../../bench/dashboard/made-up.ts';
+import { serveMadeUp } from '../../bench/dashboard/server.ts';
+import type { MadeUp } from '../../bench/dashboard/server.ts';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { buildWeb } from '../../tools/web.ts';
+import { AXE, findings, sidewaysPx } from './axe.ts';
+
+const SETUP = path.resolve(import.meta.dirname, '../../tools/setup.sh');
+const WAIT_MS = 30_000;
+const FLEET = { hosts: 18, guestsOfEach: 4 };
+
+/** Where each page is, and a heading or text that it has once it is there. */
+const PAGES: Readonly<Record<string, readonly [at: string, there: string]>> = {
+  'the fleet': ['/', 'Hosts up'],
+  'the fleet as a table': ['/?view=table', '[role=columnheader] >> text=Pressure'],
+  'a fleet in which nothing is found': ['/?find=nothing-is-called-so', 'No host is like that.'],
+  'a guest': [`/guests/${GUEST}`, 'Where it was, and why'],
+  'drains and moves': ['/wishes', 'Drain of'],
+  'a drain': [`/wishes/${WISH_ID}`, 'What waits, and for what'],
+  'a roll': [`/wishes/${ROLL_ID}`, 'waited for'],
+  'a new drain without a host': ['/wishes/new?kind=drain', 'The plan appears here'],
+  'a new drain': ['/wishes/new?kind=drain&hosts=node-00002', 'The plan, if you confirm'],
+  migrations: ['/migrations', 'Client gap'],
+  'a migration that goes on': [`/migrations/${OPEN_ID}`, 'Decisions'],
+  'a report': [`/migrations/${DONE_ID}`, 'Download the report'],
+  proposals: ['/proposals', 'balance'],
+  insight: ['/insight', 'Downtime'],
+  'the audit log': ['/audit', 'What came of it'],
+  'a page that is not there': ['/none', 'Nothing stands at /none.'],
+};
+/** Pages and the part of the API that each asks for first. */
+const ASKS = {
+  '/': '**/v1/overview',
+  '/migrations': '**/v1/migrations?*',
+  '/insight': '**/v1/insight?*',
+  '/proposals': '**/v1/proposals*',
+  '/audit': '**/v1/audit?*',
+} as const;
+
+describe('the pages of the dashboard', () => {
+  const pages = mkdtempSync(path.join(tmpdir(), 'godwit-states-'));
+  let browser: Browser;
+  let served: MadeUp;
+
+  before(async () => {
+    execFileSync('bash', [SETUP, '--only', 'chromium'], { stdio: ['ignore', 2, 2] });
+    buildWeb(pages);
+    served = await serveMadeUp(pages, FLEET);
+    browser = await chromium.launch({
+      executablePath: '/usr/bin/chromium',
+      args: ['--no-sandbox'],
+    });
+  });
+  after(async () => {
+    await browser?.close();
+    await served?.close();
+    rmSync(pages, { recursive: true, force: true });
+  });
+
+  async function opened(work: (page: Page) => Promise<void>): Promise<void> {
+    const context = await browser.newContext({ bypassCSP: true });
+    const page = await context.newPage();
+    const errors: string[] = [];
+    page.on('pageerror', (error) => errors.push(String(error)));
+    page.setDefaultTimeout(WAIT_MS);
+    await page.addInitScript({ content: AXE });
+    try {
+      await work(page);
+      assert.deepEqual(errors, []);
+    } finally {
+      await context.close();
+    }
+  }
+
+  for (const [name, [at, there]] of Object.entries(PAGES)) {
+    test(`axe-core finds nothing on ${name}, and it fits a phone`, () =>
+      opened(async (page) => {
+        await page.goto(served.url + at);
+        await page
+          .locator(there.startsWith('[') ? there : `text=${there}`)
+          .first()
+          .waitFor();
+        assert.deepEqual(await findings(page), []);
+        assert.ok((await sidewaysPx(page)) <= 0);
+      }));
+  }
+
+  for (const [at, asked] of Object.entries(ASKS)) {
+    test(`${at} is drawn while its answer is awaited, and says what went wrong with a way to try again`, () =>
+      opened(async (page) => {
+        const answer = Promise.withResolvers<void>();
+        await page.route(asked, async (route) => {
+          await answer.promise;
+          await route.fulfill({
+            status: 503,
+            contentType: 'application/problem+json',
+            body: JSON.stringify({ code: 'GODWIT_STORE', detail: 'the database does not answer' }),
+          });
+        });
+        await page.goto(served.url + at);
+        await page
+          .getByText(/^Loading /)
+          .first()
+          .waitFor({ state: 'attached' });
+        assert.deepEqual(await findings(page), []);
+        answer.resolve();
+        await page.getByText('The database does not answer.').first().waitFor();
+        assert.deepEqual(await findings(page), []);
+        await page.unroute(asked);
+        await page.getByRole('button', { name: 'Try again' }).first().click();
+        await page
+          .getByText('The database does not answer.')
+          .first()
+          .waitFor({ state: 'detached' });
+      }));
+  }
+
+  test('a page whose controller is gone says so, since when, and comes back by itself', () =>
+    opened(async (page) => {
+      const own = await serveMadeUp(pages, FLEET);
+      await page.goto(own.url);
+      await page.getByText('live', { exact: true }).waitFor();
+      const port = Number(new URL(own.url).port);
+      await own.close();
+      await page.getByText('reconnecting').waitFor();
+      assert.deepEqual(await findings(page), []);
+      await page.getByText('The controller has not been heard of since').waitFor();
+      assert.deepEqual(await findings(page), []);
+      assert.ok((await page.locator('.card').count()) > 0, 'what was known stays on the page');
+      const back = await serveMadeUp(pages, { ...FLEET, port });
+      try {
+        await page.getByText('live', { exact: true }).waitFor();
+      } finally {
+        await back.close();
+      }
+    }));
+
+  test('a host is picked and its drain begun with the keyboard alone', () =>
+    opened(async (page) => {
+      await page.goto(served.url);
+      await page.getByLabel('Pick node-00002').focus();
+      await page.keyboard.press('Space');
+      await page.getByRole('region', { name: 'Picked hosts' }).waitFor();
+      assert.deepEqual(await findings(page), []);
+      await page.getByRole('button', { name: 'Drain node-00002…' }).focus();
+      await page.keyboard.press('Enter');
+      await page.getByRole('heading', { name: 'The plan, if you confirm' }).waitFor();
+      await page.getByRole('button', { name: /^Begin/ }).focus();
+      assert.equal(await page.evaluate('document.activeElement.tagName'), 'BUTTON');
+    }));
+});
