@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { silentLog } from '../../src/log.ts';
@@ -20,4 +20,14 @@ test('the dashboard is built of files that a controller serves, and of no others
     .map(({ parentPath, name }) => path.relative(pages, path.join(parentPath, name)));
   assert.ok(built.includes('index.html') && built.includes('app.js'));
   for (const file of built) assert.equal((await browser.ask(`/${file}`)).status, 200, file);
+});
+
+test('the dashboard’s program has no schemas in it: they weigh more than all the rest, and its policy refuses their eval', (t) => {
+  const pages = path.join(tempDir(t), 'web');
+  buildWeb(pages);
+  for (const name of ['app.js', 'overview-worker.js']) {
+    const text = readFileSync(path.join(pages, name), 'utf8');
+    assert.ok(!text.includes('ZodError'), name);
+    assert.ok(text.length < 400_000, `${name}: ${text.length}`);
+  }
 });

@@ -33,10 +33,15 @@ test('a person signs in with a provider, comes to the page that was wanted, and 
     ],
   });
   t.after(() => browser.close());
+  // What a page’s own policy keeps it from is a mistake of the page.
+  const refused: string[] = [];
   const personAt = async (to: string) => {
     const context = await browser.newContext({ ignoreHTTPSErrors: true });
     const page = await context.newPage();
     page.setDefaultTimeout(WAIT_MS);
+    page.on('console', (said) => {
+      if (/content security policy|script-src/i.test(said.text())) refused.push(said.text());
+    });
     await page.goto(`${DASHBOARD}${to}`);
     await page.getByRole('link', { name: 'Sign in with Test ID' }).click();
     return { page, context };
@@ -64,4 +69,5 @@ test('a person signs in with a provider, comes to the page that was wanted, and 
   await eve.getByText('eve via Test ID has no role here').waitFor();
   await eve.getByRole('link', { name: 'Back to the sign-in page' }).click();
   await eve.getByLabel('Token').waitFor();
+  assert.deepEqual(refused, []);
 });

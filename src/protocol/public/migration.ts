@@ -21,6 +21,9 @@ import { rehearsal } from './rehearsal.ts';
 import { steering, steeringRecord } from './steering.ts';
 import { wireFigures } from '../wire.ts';
 
+export { END_PHASES, isEnd } from './end-phases.ts';
+export type { EndPhase } from './end-phases.ts';
+
 export { mode, streamMode, streamModeOf } from './mode.ts';
 export type { Mode, StreamMode } from './mode.ts';
 
@@ -120,20 +123,6 @@ export const phase = z.enum([
   'lost',
 ]);
 export type Phase = z.infer<typeof phase>;
-
-/** Phases that a migration does not leave by itself. */
-export const END_PHASES = [
-  'done',
-  'rehearsed',
-  'failed',
-  'cancelled',
-  'held',
-  'lost',
-] as const satisfies Phase[];
-export type EndPhase = (typeof END_PHASES)[number];
-export function isEnd(value: Phase): value is EndPhase {
-  return (END_PHASES as readonly Phase[]).includes(value);
-}
 
 /** One look at the memory stream, as the hypervisor reports it. */
 export const memorySample = z.object({

@@ -1,5 +1,5 @@
 /** The way of a migration, as far as it is gone. Pure. */
-import { isEnd } from '../../../src/protocol/public/migration.ts';
+import { isEnd } from '../../../src/protocol/public/end-phases.ts';
 import type { Mode, Phase } from '../../../src/protocol/public/migration.ts';
 
 export interface Step {

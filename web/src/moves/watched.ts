@@ -5,7 +5,7 @@ import type {
   FleetMigrationDetail,
   MigrationNews,
 } from '../../../src/protocol/controller/history.ts';
-import { isEnd } from '../../../src/protocol/public/migration.ts';
+import { isEnd } from '../../../src/protocol/public/end-phases.ts';
 import type { Progress, Report } from '../../../src/protocol/public/migration.ts';
 
 /** One look at the memory stream; `atMs` since the migration was asked for, bytes, bytes/s. */

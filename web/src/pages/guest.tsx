@@ -31,6 +31,7 @@ export function GuestPage({ name }: { name: string }) {
     (until) => ask<{ guests: Detail[] }>(`/v1/guests/${at}`, { signal: until }),
     [name, places],
   );
+  const isUnknown = detail.value === undefined && detail.problem?.status === 404;
   return (
     <div class="stack">
       <nav class="trail" aria-label="Where this is">
@@ -39,7 +40,7 @@ export function GuestPage({ name }: { name: string }) {
       <header class="head-row">
         <h1>{name}</h1>
         <span class="grow" />
-        {mayOperate() ? (
+        {mayOperate() && !isUnknown ? (
           <a class="button" href={`/wishes/new?kind=migration&guest=${at}`}>
             <Icon of="moving" /> Move…
           </a>
@@ -50,7 +51,7 @@ export function GuestPage({ name }: { name: string }) {
           guests.map((guest) => <OnHost key={`${guest.host} ${guest.uuid}`} guest={guest} />)
         }
       </Shown>
-      <Story name={name} places={places} />
+      <Story name={name} places={places} isSaid={isUnknown} />
     </div>
   );
 }

@@ -1,5 +1,4 @@
 import { formatDuration } from '../../../src/protocol/quantity.ts';
-import { PROPOSAL_STATES } from '../../../src/protocol/controller/policy.ts';
 import type { Policy, Proposal } from '../../../src/protocol/controller/policy.ts';
 import { ask } from '../base/http.ts';
 import { useLoaded } from '../base/load.ts';
@@ -27,6 +26,8 @@ const LOOKS: Readonly<Record<Proposal['state'], readonly [string, Tone, Glyph]>>
   left: ['ended, not all moved', 'warn', 'stay'],
 };
 
+const STATES = Object.keys(LOOKS) as Proposal['state'][];
+
 interface Page {
   readonly proposals: readonly Proposal[];
   readonly next?: string;
@@ -34,7 +35,7 @@ interface Page {
 
 /** What standing policies propose, and what became of it. */
 export function ProposalsPage() {
-  const state = PROPOSAL_STATES.find((each) => each === place.value.query.get('state')) ?? 'open';
+  const state = STATES.find((each) => each === place.value.query.get('state')) ?? 'open';
   const isAll = place.value.query.get('state') === 'all';
   const query = isAll ? '' : `?state=${state}`;
   const found = useLoaded(
@@ -62,7 +63,7 @@ export function ProposalsPage() {
             value={isAll ? 'all' : state}
             onChange={(event) => putQuery({ state: event.currentTarget.value })}
           >
-            {PROPOSAL_STATES.map((each) => (
+            {STATES.map((each) => (
               <option key={each} value={each}>
                 {LOOKS[each][0]}
               </option>

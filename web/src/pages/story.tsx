@@ -12,11 +12,21 @@ interface History {
 }
 
 /** Every host that a guest was on, when and why. `places`: it is asked for anew when that changes. */
-export function Story({ name, places }: { name: string; places: string }) {
+export function Story({
+  name,
+  places,
+  isSaid = false,
+}: {
+  name: string;
+  places: string;
+  /** That nobody knows the guest stands on the page already. */
+  isSaid?: boolean;
+}) {
   const history = useLoaded(
     (until) => ask<History>(`/v1/guests/${encodeURIComponent(name)}/history`, { signal: until }),
     [name, places],
   );
+  if (isSaid && history.value === undefined && history.problem?.status === 404) return null;
   return (
     <section class="panel">
       <h2>Where it was, and why</h2>

@@ -8,7 +8,7 @@ export function ProblemNote({ problem, again }: { problem: Problem; again?: () =
       <Icon of="warn" size={18} />
       <div class="grow">
         <strong>{sentence(problem.message)}</strong>
-        {problem.hint === '' ? null : <p>{problem.hint}</p>}
+        {problem.hint === '' ? null : <p>{withCode(problem.hint)}</p>}
         <p class="soft">
           <code>{problem.code}</code>
         </p>
@@ -20,6 +20,11 @@ export function ProblemNote({ problem, again }: { problem: Problem; again?: () =
       )}
     </div>
   );
+}
+
+/** What stands between backticks is to be typed. */
+function withCode(text: string): preact.ComponentChildren {
+  return text.split('`').map((part, at) => (at % 2 === 1 ? <code key={at}>{part}</code> : part));
 }
 
 function sentence(text: string): string {
