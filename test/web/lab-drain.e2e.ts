@@ -78,8 +78,8 @@ describe('the dashboard of a lab', () => {
     await isClean('the story of the guest');
 
     await page.goto(`${controller.url}/hosts/a`);
-    await page.getByRole('button', { name: 'Let guests come again' }).click();
-    await page.getByText('Guests may come to a again.').waitFor();
+    await page.getByRole('button', { name: 'End the drain' }).click();
+    await page.getByRole('link', { name: 'Drain…' }).waitFor();
     assert.deepEqual(await runningOn(world.lab, 'web1'), ['b']);
     assert.equal((await verifyGuest(world.lab, 'web1')).ok, true);
     assert.deepEqual(errors, []);
