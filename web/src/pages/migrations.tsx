@@ -112,7 +112,7 @@ function Rows({ migrations }: { migrations: readonly FleetMigration[] }) {
               <td class="right">{ms(each.downtimeMs)}</td>
               <td class="right">{ms(each.clientGapMs)}</td>
               <td class="right">{each.bytes === undefined ? '–' : formatBytes(each.bytes)}</td>
-              <td>{momentText(each.startedAt)}</td>
+              <td class="moment">{momentText(each.startedAt)}</td>
             </tr>
           ))}
         </tbody>
