@@ -1,11 +1,17 @@
-import type { Report } from '../protocol/public/migration.ts';
-
-/** What an earlier migration showed of the link to a host. */
+import type { AgentConfig } from '../config.ts';
+import { godwitError } from '../errors.ts';
+import { shareOfLink } from '../migration/prediction/link-share.ts';
+import type { MigrationRequest, Report } from '../protocol/public/migration.ts';
+import type { PlanAnswer } from '../protocol/public/plan.ts';
+import type { LinkMeasure } from '../protocol/public/prediction.ts';
+import type { Peers } from './peers.ts';
+import type { LinkMeter, Metered } from './prediction/link-meter.ts';
+import type { Migration, MigrationStore } from './store.ts';
 
 /** Less than this tells of the connection's start rather than of the link. */
 const LEAST_BYTES = 32 * 1024 * 1024;
 /** So many migrations are looked at, the latest first: a link changes. */
-export const LOOKED_AT = 32;
+const LOOKED_AT = 32;
 
 type Reported = Pick<
   Report,
@@ -27,4 +33,94 @@ export function seenLinkRate(reports: Iterable<Reported>): number | undefined {
     if (wire === undefined && isFree && isWhole && throughput > 0) return throughput;
   }
   return undefined;
+}
+
+/** What is known of a link, and why it was not measured where it was not. */
+export type LinkKnown = Pick<PlanAnswer, 'link' | 'linkUnmeasured'>;
+
+/** Rates of a link that nobody measured just now, bytes/s. */
+interface OtherRates {
+  /** As the configuration has it. */
+  readonly configured: number | undefined;
+  /** What earlier migrations came to. */
+  readonly seen: number | undefined;
+}
+
+/** Measured, or as the configuration or an earlier migration has it. */
+export function linkKnown(metered: Metered, { configured, seen }: OtherRates): LinkKnown {
+  if ('link' in metered) {
+    const { link } = metered;
+    // Two agents may be slower than the link, and so may a migration have been: the faster one has shown more of it.
+    const isSeenFaster = seen !== undefined && seen > link.rate;
+    return { link: isSeenFaster ? { ...link, rate: seen, how: 'seen' } : link };
+  }
+  const linkUnmeasured = metered.why.slice(0, 4096);
+  const link = unmeasured(configured, 'configured') ?? unmeasured(seen, 'seen');
+  return { ...(link === undefined ? {} : { link }), linkUnmeasured };
+}
+
+function unmeasured(rate: number | undefined, how: LinkMeasure['how']): LinkMeasure | undefined {
+  return rate === undefined ? undefined : { rate, how };
+}
+
+/** A measurement gives itself less, ms. */
+const MEASURED_MS = 30_000;
+
+export interface LinkRatesParts {
+  readonly config: AgentConfig;
+  readonly store: MigrationStore;
+  readonly peers: Pick<Peers, 'address'>;
+  /** Absent: what is configured or was seen counts. */
+  readonly linkMeter?: Pick<LinkMeter, 'measure'>;
+}
+
+/** What this agent knows of the links to other hosts. */
+export class LinkRates {
+  readonly #parts: LinkRatesParts;
+
+  constructor(parts: LinkRatesParts) {
+    this.#parts = parts;
+  }
+
+  /** What the link to that host came to in earlier migrations, bytes/s; undefined where none tells. */
+  seen(to: string): number | undefined {
+    const { store } = this.#parts;
+    // What says by itself that it was held back is not read for it.
+    const free = store.all().filter(({ request }) => {
+      if (request.side !== 'source' || request.toHost !== to) return false;
+      const { maxBandwidth, linkShare } = request.request;
+      return maxBandwidth === undefined && linkShare === undefined;
+    });
+    return seenLinkRate(reportsOf(store, free.slice(-LOOKED_AT).toReversed()));
+  }
+
+  /** Measures the link, unless it was measured in the last minutes or is in use. */
+  async known(to: string, signal: AbortSignal): Promise<LinkKnown> {
+    const { config, linkMeter, peers } = this.#parts;
+    const why = `${config.name} has no agent to ask at ${to}`;
+    const metered =
+      linkMeter === undefined || peers.address(to) === undefined
+        ? { why }
+        : await linkMeter.measure(to, signal);
+    return linkKnown(metered, { configured: config.wire.rates[to], seen: this.seen(to) });
+  }
+
+  /**
+   * What the share of the link comes to that memory may take, bytes/s; undefined where none is asked for. GODWIT_LINK_UNKNOWN
+   * where nobody knows what the link carries.
+   */
+  async shareOf({ linkShare, to }: MigrationRequest): Promise<number | undefined> {
+    if (linkShare === undefined) return undefined;
+    const { link, linkUnmeasured = '' } = await this.known(to, AbortSignal.timeout(MEASURED_MS));
+    if (link !== undefined) return shareOfLink(linkShare, link.rate);
+    const from = this.#parts.config.name;
+    throw godwitError('GODWIT_LINK_UNKNOWN', { from, to, why: linkUnmeasured });
+  }
+}
+
+/** Read one after the other, as far as they are wanted. */
+function* reportsOf(store: MigrationStore, migrations: readonly Migration[]): Generator<Report> {
+  for (const { id } of migrations) {
+    if (store.unreadable(id) === undefined) yield store.report(id);
+  }
 }

@@ -1,6 +1,5 @@
 import { randomInt } from 'node:crypto';
 import type { Clock } from '../clock.ts';
-import type { AgentConfig } from '../config.ts';
 import type { DiscoveredGuest, GuestHandle } from '../drivers/port/inventory.ts';
 import { isManaged } from '../drivers/registry.ts';
 import { godwitError } from '../errors.ts';
@@ -8,19 +7,21 @@ import { throwRefusal } from '../migration/preflight/check.ts';
 import { judgeGuest } from '../migration/preflight/guest.ts';
 import type { BusyFacts, GuestFacts } from '../migration/preflight/guest.ts';
 import { askChecks } from '../migration/preflight/judge.ts';
+import type { SourceMoverRequest } from '../protocol/mover/request.ts';
 import type { GuestInfo } from '../protocol/public/host.ts';
 import { migrationRequest } from '../protocol/public/migration.ts';
-import type { Check, MigrationRequest, Report } from '../protocol/public/migration.ts';
+import type { Check, MigrationRequest } from '../protocol/public/migration.ts';
 import { fullAddress } from '../protocol/names.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 import { checkSocketsBelow } from '../protocol/socket-path.ts';
 import { migrationOf, mustBeReadable } from './guests.ts';
 import type { HostLabels } from './guest-labels.ts';
 import type { Guests } from './guests.ts';
-import { LOOKED_AT, seenLinkRate } from './link-rate.ts';
+import { LinkRates } from './link-rate.ts';
+import type { LinkRatesParts } from './link-rate.ts';
 import type { Peers } from './peers.ts';
 import type { KeptPredictions } from './prediction/kept.ts';
-import type { Migration, MigrationStore } from './store.ts';
+import type { Migration } from './store.ts';
 import { driverOf } from './life.ts';
 import { lineageOf } from './sightings.ts';
 import type { Supervisor } from './supervision.ts';
@@ -29,10 +30,8 @@ import { Mutex } from '../mutex.ts';
 /** As many as the inventory lists of one guest. */
 const MOST_NICS = 64;
 
-export interface OutgoingParts {
-  readonly config: AgentConfig;
+export interface OutgoingParts extends LinkRatesParts {
   readonly clock: Clock;
-  readonly store: MigrationStore;
   readonly guests: Guests;
   readonly peers: Peers;
   readonly supervisor: Supervisor;
@@ -61,11 +60,13 @@ export interface Looked extends DiscoveredGuest {
 
 /** Starts migrations of guests that run here. */
 export class Outgoing {
+  readonly links: LinkRates;
   readonly #parts: OutgoingParts;
   readonly #mutex = new Mutex();
 
   constructor(parts: OutgoingParts) {
     this.#parts = parts;
+    this.links = new LinkRates(parts);
   }
 
   /**
@@ -75,8 +76,12 @@ export class Outgoing {
   async start(asked: MigrationRequest & { id?: string | undefined }): Promise<string> {
     const { id: given, ...rest } = asked;
     const request = migrationRequest.parse(rest);
+    // Measured before the last look at the guest: nothing is waited for between that and the record.
+    const isNew = this.#again(given, request) === undefined;
+    const linkShareBandwidth = isNew ? await this.links.shareOf(request) : undefined;
+    const share = linkShareBandwidth === undefined ? {} : { linkShareBandwidth };
     const migration = await this.#mutex.run(
-      async () => this.#again(given, request) ?? (await this.#add(given, request)),
+      async () => this.#again(given, request) ?? (await this.#add(given, request, share)),
     );
     const { id } = migration;
     const { store, supervisor } = this.#parts;
@@ -110,7 +115,11 @@ export class Outgoing {
     throw godwitError('GODWIT_ID_REUSED', { id: found.id });
   }
 
-  async #add(given: string | undefined, request: MigrationRequest): Promise<Migration> {
+  async #add(
+    given: string | undefined,
+    request: MigrationRequest,
+    share: Pick<SourceMoverRequest, 'linkShareBandwidth'>,
+  ): Promise<Migration> {
     const { config, clock, store, guests, labels } = this.#parts;
     const id = given ?? newId(clock.wallMs());
     const { address, handle, info, seen } = await this.#checked(id, request);
@@ -124,6 +133,7 @@ export class Outgoing {
       createdAt: new Date(clock.wallMs()).toISOString(),
       request,
       handle,
+      ...share,
     } as const;
     if (address === undefined) {
       const memory = memoryBytes === undefined ? {} : { memoryBytes };
@@ -199,19 +209,8 @@ export class Outgoing {
   /** What `--path auto` wants to know and the configuration does not tell. */
   #linkTo({ path, to }: MigrationRequest): { seenLinkRate?: number } {
     if (path !== 'auto' || this.#parts.config.wire.rates[to] !== undefined) return {};
-    const rate = this.seenLinkRate(to);
+    const rate = this.links.seen(to);
     return rate === undefined ? {} : { seenLinkRate: rate };
-  }
-
-  /** What the link to that host came to in earlier migrations, bytes/s; undefined where none tells. */
-  seenLinkRate(to: string): number | undefined {
-    const { store } = this.#parts;
-    // What says by itself that it was held back is not read for it.
-    const free = store.all().filter(({ request }) => {
-      const isThere = request.side === 'source' && request.toHost === to;
-      return isThere && request.request.maxBandwidth === undefined;
-    });
-    return seenLinkRate(reportsOf(store, free.slice(-LOOKED_AT).toReversed()));
   }
 
   #unknownHost(to: string): Error {
@@ -241,13 +240,6 @@ export class Outgoing {
     if (found === undefined) return undefined;
     const { id, to, phase } = store.progress(found.id);
     return { id, to, phase };
-  }
-}
-
-/** Read one after the other, as far as they are wanted. */
-function* reportsOf(store: MigrationStore, migrations: readonly Migration[]): Generator<Report> {
-  for (const { id } of migrations) {
-    if (store.unreadable(id) === undefined) yield store.report(id);
   }
 }
 

@@ -36,6 +36,7 @@ export function requestOf(verb: string, { args, flags }: Asked, to: string): Mig
     ...quietOf(flags),
     ...(flags.notice === undefined ? {} : { noticeMs: Math.round(flags.notice) }),
     maxBandwidth: flags.maxBandwidth,
+    ...(flags.linkShare === undefined ? {} : { linkShare: shareIn(flags.linkShare) }),
     streams: flags.streams,
     compress: flags.compress,
     timeoutMs: flags.timeout === undefined ? undefined : Math.round(flags.timeout),
@@ -66,6 +67,14 @@ export function requestOf(verb: string, { args, flags }: Asked, to: string): Mig
     { what: `${flagName(field)}: ${issue?.message ?? 'not accepted'}` },
     { hint: `See \`godwit ${verb} --help\` for what is accepted.`, cause: parsed.error },
   );
+}
+
+/** `0.7` or `70%`. What is out of bounds, the contract refuses. */
+function shareIn(text: string): number {
+  const [, number = '', percent = ''] = /^(\d+(?:\.\d+)?|\.\d+)(%?)$/.exec(text.trim()) ?? [];
+  if (number !== '') return percent === '' ? Number(number) : Number(number) / 100;
+  const what = `--link-share cannot be "${text.slice(0, 40)}"`;
+  throw godwitError('GODWIT_USAGE', { what }, { hint: 'Say a share such as 0.7 or 70%.' });
 }
 
 const QUIET_WITHIN_MS = 3_600_000;

@@ -63,6 +63,11 @@ export const SETTINGS = {
       'tell the guest’s owner so long ahead by the hook `notice` of its host, 1s to 1h; the answer that it is ready ends the wait',
   },
   maxBandwidth: { kind: 'rate', summary: 'cap for the memory stream, such as 1gbit' },
+  linkShare: {
+    kind: 'text',
+    summary:
+      'leave the rest of the link to the guests: memory takes no more than this share of what the link carries, such as 0.7 or 70%',
+  },
   streams: { kind: 'count', summary: 'parallel memory streams, 1 to 16', preset: '1' },
   compress: {
     kind: 'choice',

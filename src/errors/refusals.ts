@@ -87,6 +87,13 @@ export const refusalErrors = {
     4,
     422,
   ),
+  GODWIT_LINK_UNKNOWN: row(
+    'what the link from {from} to {to} carries is not known, so a share of it is not either: {why}',
+    'Give the cap itself (`--max-bandwidth`), or the rate of the link (`wire.rates` in the configuration).',
+    true,
+    4,
+    422,
+  ),
   GODWIT_DISK_LINKED: row(
     'disk {device} of {guest} ({file}) is not whole in its file: {reason}',
     'Make one image of it while the guest is shut down (`qemu-img convert -O qcow2 IMAGE WHOLE`), and start the guest on that.',

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { seenLinkRate } from '../../src/agent/link-rate.ts';
-import { migrationSettings } from '../../src/protocol/public/migration.ts';
+import { LinkRates, linkKnown, seenLinkRate } from '../../src/agent/link-rate.ts';
+import type { LinkRatesParts } from '../../src/agent/link-rate.ts';
+import { migrationRequest, migrationSettings } from '../../src/protocol/public/migration.ts';
 
 const MIB = 1024 ** 2;
 const settings = migrationSettings.parse({});
@@ -30,5 +31,57 @@ describe('what is known of a link by earlier migrations', () => {
       { ...whole, bytes: MIB },
     ];
     assert.equal(seenLinkRate(held), undefined);
+  });
+});
+
+describe('what a link carries', () => {
+  const link = { rate: 100, how: 'measured', roundTripMs: 1, at: '2026-01-01T00:00:00Z' } as const;
+  const why = 'a migration of this host uses its link';
+
+  test('is what was measured, or an earlier migration where that was faster', () => {
+    const nothing = { configured: undefined, seen: undefined };
+    assert.deepEqual(linkKnown({ link }, nothing), { link });
+    assert.deepEqual(linkKnown({ link }, { configured: 7, seen: 99 }), { link });
+    const seen = { link: { ...link, rate: 101, how: 'seen' } };
+    assert.deepEqual(linkKnown({ link }, { configured: 7, seen: 101 }), seen);
+  });
+
+  test('is what is configured, then what was seen, where it cannot be measured, and the reason stays', () => {
+    const known = (configured?: number, seen?: number) => linkKnown({ why }, { configured, seen });
+    assert.deepEqual(known(7, 9), { link: { rate: 7, how: 'configured' }, linkUnmeasured: why });
+    assert.deepEqual(known(undefined, 9), { link: { rate: 9, how: 'seen' }, linkUnmeasured: why });
+    assert.deepEqual(known(), { linkUnmeasured: why });
+  });
+});
+
+describe('a share of the link', () => {
+  const MB = 1e6;
+  const asked = migrationRequest.parse({ guest: 'web1', to: 'b', linkShare: 0.7 });
+  /** `measured`: what the link to b is measured to carry, bytes/s. */
+  const rates = (measured: number | undefined, configured?: number): LinkRates =>
+    new LinkRates({
+      config: { name: 'a', wire: { rates: configured === undefined ? {} : { b: configured } } },
+      store: { all: () => [] },
+      peers: { address: () => '127.0.0.1:1' },
+      linkMeter: {
+        measure: async () =>
+          measured === undefined ? { why: 'busy' } : { link: { rate: measured, how: 'measured' } },
+      },
+    } as unknown as LinkRatesParts);
+
+  test('is of what the link is measured to carry as the migration is asked for', async () => {
+    assert.equal(await rates(100 * MB).shareOf(asked), 70 * MB);
+    assert.equal(await rates(100 * MB, 5 * MB).shareOf(asked), 70 * MB);
+    const { linkShare, ...whole } = asked;
+    assert.equal(linkShare, 0.7);
+    assert.equal(await rates(100 * MB).shareOf(whole), undefined);
+  });
+
+  test('is of what is configured where the link is in use', async () => {
+    assert.equal(await rates(undefined, 10 * MB).shareOf(asked), 7 * MB);
+  });
+
+  test('of a link that nobody knows is refused: no cap at all would take all of it', async () => {
+    await assert.rejects(rates(undefined).shareOf(asked), { code: 'GODWIT_LINK_UNKNOWN' });
   });
 });

@@ -44,6 +44,19 @@ describe('godwit migrate', () => {
     assert.equal(context.closed, 1);
   });
 
+  test('takes the share of the link as a number or in per cent, and refuses what is neither', async () => {
+    const { context, asked } = world();
+    for (const typed of ['0.7', '70%', '.7'])
+      assert.equal(await godwit(context, `migrate web1 --to b --link-share ${typed}`), 0);
+    assert.deepEqual(
+      asked.map(({ linkShare }) => linkShare),
+      [0.7, 0.7, 0.7],
+    );
+    for (const typed of ['half', '0', '150%', '70', '-1'])
+      assert.equal(await godwit(context, `migrate web1 --to b --link-share ${typed}`), 2, typed);
+    assert.match(context.err.text, /--link-share/);
+  });
+
   test('takes further addresses of the destination, in the order in which they are to be tried', async () => {
     const { context, asked } = world();
     const line = 'migrate web1 --to b --path-address 10.1.0.12 --path-address [fd00::2]:7000';

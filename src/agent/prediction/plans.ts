@@ -15,21 +15,17 @@ import type { GuestMeasure, LinkMeasure } from '../../protocol/public/prediction
 import type { Outgoing } from '../outgoing.ts';
 import type { Checks, Examination } from '../preflight/checks.ts';
 import type { KeptPredictions } from './kept.ts';
-import type { LinkMeter, Metered } from './link-meter.ts';
+import { shareOfLink, withShare } from '../../migration/prediction/link-share.ts';
 
 export interface PlansParts {
   readonly config: AgentConfig;
   readonly checks: Pick<Checks, 'examination'>;
-  readonly linkMeter: Pick<LinkMeter, 'measure'>;
   readonly kept: Pick<KeptPredictions, 'keep'>;
-  readonly outgoing: Pick<Outgoing, 'seenLinkRate'>;
+  readonly outgoing: Pick<Outgoing, 'links'>;
 }
 
 const NO_MEMORY =
   'A cold move sends no memory: it takes as long as the guest’s own shutdown and start, and its disks where they are copied, which is not predicted.';
-
-/** What is known of the link, and why it was not measured where it was not. */
-type LinkKnown = Pick<PlanAnswer, 'link' | 'linkUnmeasured'>;
 
 /** Says what a migration would cost: checks it and measures the guest, then the link, and begins nothing. */
 export class Plans {
@@ -41,13 +37,13 @@ export class Plans {
 
   /** Throws where there is no such guest or host, and GODWIT_USAGE with the arithmetic where its limits contradict each other. */
   async answer(asked: PlanRequest, signal: AbortSignal): Promise<PlanAnswer> {
-    const { config, checks, linkMeter, kept } = this.#parts;
+    const { config, checks, outgoing, kept } = this.#parts;
     const { compare = false, ...settings } = asked;
     const request = migrationRequest.parse(settings);
     const examination = await checks.examination(request, signal);
     const { host, found } = examination;
     // Not at the same time: what the checks take of both hosts' processors would be taken for the link.
-    const known = this.#link(request.to, await linkMeter.measure(request.to, signal));
+    const known = await outgoing.links.known(request.to, signal);
     const { measured, unmeasured } = found ?? {};
     const answer: PlanAnswer = {
       guest: request.guest,
@@ -70,24 +66,6 @@ export class Plans {
     return { ...answer, prediction: way, ...(compare ? { others: rest } : {}), advice };
   }
 
-  /** Measured, or as the configuration or an earlier migration has it. */
-  #link(to: string, metered: Metered): LinkKnown {
-    const { config, outgoing } = this.#parts;
-    const seen = outgoing.seenLinkRate(to);
-    if ('link' in metered) {
-      // Two agents may be slower than the link, and so may a migration have been: the faster one has shown more of it.
-      if (seen !== undefined && seen > metered.link.rate)
-        return { link: { ...metered.link, rate: seen, how: 'seen' } };
-      return { link: metered.link };
-    }
-    const configured = config.wire.rates[to];
-    const linkUnmeasured = metered.why.slice(0, 4096);
-    if (configured !== undefined)
-      return { link: { rate: configured, how: 'configured' }, linkUnmeasured };
-    if (seen === undefined) return { linkUnmeasured };
-    return { link: { rate: seen, how: 'seen' }, linkUnmeasured };
-  }
-
   #facts(
     request: MigrationRequest,
     { found, capabilities }: Examination,
@@ -106,7 +84,10 @@ export class Plans {
       mix,
       link,
       cores: Math.min(availableParallelism(), offer?.cores ?? Infinity),
-      settings: { ...request, timeoutMs: Math.max(1, leftOfLimits(request, systemClock.wallMs())) },
+      settings: {
+        ...withShare(request, shareOf(request, link)),
+        timeoutMs: Math.max(1, leftOfLimits(request, systemClock.wallMs())),
+      },
       asked: {
         mode: streamModeOf(mode),
         path: path?.takes ?? 'native',
@@ -118,4 +99,13 @@ export class Plans {
       copiesDisks,
     };
   }
+}
+
+function shareOf(
+  { linkShare }: MigrationRequest,
+  link: LinkMeasure | undefined,
+): number | undefined {
+  return linkShare === undefined || link === undefined
+    ? undefined
+    : shareOfLink(linkShare, link.rate);
 }

@@ -44,7 +44,12 @@ export function reportText(report: Report, look: Look): string {
 
 /** What the user asked for, and when, as `name, value`. */
 export function askedFor({ settings, startedAt, endedAt, takeovers }: Report): [string, string][] {
-  const cap = settings.maxBandwidth === undefined ? 'none' : formatRate(settings.maxBandwidth);
+  const share =
+    settings.linkShare === undefined
+      ? ''
+      : ` (${Math.round(settings.linkShare * 100)} % of the link)`;
+  const cap =
+    settings.maxBandwidth === undefined ? 'none' : formatRate(settings.maxBandwidth) + share;
   const pairs: [string, string][] = [
     ['mode', settings.mode],
     ['longest downtime', formatDuration(settings.maxDowntimeMs)],

@@ -3,6 +3,7 @@ import type { ManagedDriver, ManagedSession } from '../../drivers/port/managed.t
 import { toGodwitError } from '../../errors.ts';
 import { MANAGED_JOURNAL, open } from '../../host/journal.ts';
 import type { Journal } from '../../host/journal.ts';
+import { withShare } from '../../migration/prediction/link-share.ts';
 import { orderOf } from '../../migration/managed/events.ts';
 import { replayManaged } from '../../migration/managed/journal.ts';
 import type { ManagedEvent, StepName } from '../../migration/managed/events.ts';
@@ -234,14 +235,15 @@ function asker(
   };
 }
 
-function planOf({ id, request, fromHost, toHost, createdAt }: ManagedMoverRequest): Planned {
+function planOf(asked: ManagedMoverRequest): Planned {
+  const { id, request, fromHost, toHost, createdAt, linkShareBandwidth } = asked;
   return {
     type: 'planned',
     id,
     guest: request.guest,
     from: fromHost,
     to: toHost,
-    settings: migrationSettings.parse(request),
+    settings: withShare(migrationSettings.parse(request), linkShareBandwidth),
     askedAtMs: Date.parse(createdAt),
   };
 }

@@ -16,6 +16,8 @@ const any = {
   toHost: hostName,
   /** ISO 8601, this host's clock. */
   createdAt: z.string().max(64),
+  /** What `linkShare` of the request came to, bytes/s. */
+  linkShareBandwidth: bytes.optional(),
 };
 
 const direct = {

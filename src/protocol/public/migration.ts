@@ -44,6 +44,8 @@ export const migrationSettings = z.object({
   maxDowntimeMs: z.number().int().min(1).max(60_000).default(100),
   /** Cap for the memory stream, bytes/s; absent: what the link gives. */
   maxBandwidth: z.number().int().min(1024).optional(),
+  /** Memory takes no more than this share of what the link is measured to carry, nor more than `maxBandwidth`. */
+  linkShare: z.number().min(0.01).max(1).optional(),
   /** Parallel memory streams; 1 is QEMU's single stream. */
   streams: z.number().int().min(1).max(16).default(1),
   compress: compression.default('none'),
@@ -63,10 +65,7 @@ export const migrationSettings = z.object({
   steering: steering.optional(),
   /** Other paths to the destination, tried in order where its own address does not answer; absent: those it is known by. */
   pathAddresses: z.array(pathAddress).max(8).optional(),
-  /**
-   * What follows when the destination dies for good while the guest's memory is spread over both hosts: leave all as it
-   * is, or start the guest anew at the source, as a machine that lost its power.
-   */
+  /** The destination has died for good amid post-copy: leave all as it is, or start the guest anew at the source. */
   onLost: z.enum(['hold', 'restart']).default('hold'),
   /** Absent: native. */
   path: dataPath.optional(),

@@ -2,6 +2,7 @@ import type { AgentConfig } from '../../../config.ts';
 import { withDeadline } from '../../../deadline.ts';
 import type { DirectDriver } from '../../../drivers/port/direct.ts';
 import { toGodwitError } from '../../../errors.ts';
+import { withShare } from '../../../migration/prediction/link-share.ts';
 import { replaySource } from '../../../migration/direct/journal.ts';
 import { guestEndingMs } from '../../../migration/direct/step-deadline.ts';
 import { initialSource } from '../../../migration/direct/source-state.ts';
@@ -217,7 +218,7 @@ function planOf(config: AgentConfig, request: SourceMoverRequest, bootId: string
     to: request.toHost,
     // Grows with every migration of the guest, as long as the clock does; it only has to be this migration's own.
     epoch: Math.max(1, Date.parse(request.createdAt)),
-    settings: migrationSettings.parse(request.request),
+    settings: withShare(migrationSettings.parse(request.request), request.linkShareBandwidth),
     bootId,
     askedAtMs: Date.parse(request.createdAt),
     ...(request.prediction === undefined ? {} : { prediction: request.prediction }),

@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { shareOfLink, withShare } from '../../../src/migration/prediction/link-share.ts';
+
+const rate = fc.integer({ min: 1024, max: 2 ** 40 });
+const share = fc.double({ min: 0.01, max: 1, noNaN: true });
+
+test('a share of a link is never more than the link carries, and grows with both', () => {
+  fc.assert(
+    fc.property(share, share, rate, rate, (one, other, link, otherLink) => {
+      const [less, more] = [Math.min(one, other), Math.max(one, other)];
+      const [thin, fat] = [Math.min(link, otherLink), Math.max(link, otherLink)];
+      assert.ok(shareOfLink(less, thin) <= shareOfLink(more, fat));
+      assert.ok(shareOfLink(less, thin) <= thin);
+      assert.ok(Number.isInteger(shareOfLink(less, thin)));
+    }),
+  );
+});
+
+test('of a share and a cap the lower one counts, and without a share the cap is as it was', () => {
+  fc.assert(
+    fc.property(rate, fc.option(rate, { nil: undefined }), (bytesPerS, maxBandwidth) => {
+      const settings = maxBandwidth === undefined ? {} : { maxBandwidth };
+      const most = Math.min(maxBandwidth ?? Infinity, bytesPerS);
+      assert.deepEqual(withShare(settings, bytesPerS), { maxBandwidth: most });
+      assert.equal(withShare(settings, undefined), settings);
+    }),
+  );
+});
