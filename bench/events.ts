@@ -82,7 +82,7 @@ async function measure(
   await stop(vanishing.child);
   const isBack = (reported: EventsReported): boolean =>
     reported.followers <= EACH_HALF && reported.sockets <= before.sockets + EACH_HALF;
-  const backMs = (await until(() => order(QUIET), isBack, signal)) - goneMs;
+  const backMs = (await momentWhen(() => order(QUIET), isBack, signal)) - goneMs;
 
   // Those that stayed go on hearing everything.
   const heardBefore = ((await ask(staying.child)) as ClientsReported).events;
@@ -93,7 +93,7 @@ async function measure(
   const heard = (await ask(staying.child)) as ClientsReported;
   const missed = reported * EACH_HALF - (heard.events - heardBefore);
   await stop(staying.child);
-  await until(
+  await momentWhen(
     () => order(QUIET),
     (now) => now.sockets <= before.sockets,
     signal,
@@ -238,7 +238,7 @@ async function stop(child: ChildProcess): Promise<void> {
 }
 
 /** When it was so, ms of performance.now(). */
-async function until<T>(
+async function momentWhen<T>(
   look: () => Promise<T>,
   isSo: (seen: T) => boolean,
   signal: AbortSignal,

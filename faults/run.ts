@@ -66,7 +66,7 @@ export class Player {
       return;
     }
     const [host] = played.runningOn ?? [];
-    if (host === undefined || !(await stage.canMove(GUEST))) await stage.bury(GUEST);
+    if (host === undefined || !(await stage.canMove(GUEST))) await stage.removeGuest(GUEST);
     else stage.guests.set(GUEST, host);
   }
 }

@@ -129,7 +129,7 @@ export class Stage {
   }
 
   /** Removes what is left of a guest, the only one, wherever. */
-  async bury(name: string): Promise<void> {
+  async removeGuest(name: string): Promise<void> {
     // What was said to it and not heard must not reach the next guest of its address.
     this.#asked.abort(new Error(`${name} is gone`));
     this.#asked = new AbortController();

@@ -34,7 +34,7 @@ interface Begun extends Own {
 /** `fresh`: nothing has been prepared for it yet. */
 type Slot = 'any' | 'fresh';
 
-const PATIENCE_MS = 4000;
+const TIMEOUT_MS = 4000;
 /** For what only tidies up. */
 const TIDY_MS = 70_000;
 const MOST_WORDS = 400;
@@ -67,8 +67,8 @@ export class Attacker {
     this.#seed = seed;
     const credentials = readCredentials(facts.pkiDir);
     this.#credentials = credentials;
-    this.#speaker = new Speaker({ credentials, patienceMs: PATIENCE_MS });
-    this.#patient = new Speaker({ credentials, patienceMs: TIDY_MS });
+    this.#speaker = new Speaker({ credentials, timeoutMs: TIMEOUT_MS });
+    this.#patient = new Speaker({ credentials, timeoutMs: TIDY_MS });
   }
 
   async try(number: number): Promise<Tried> {

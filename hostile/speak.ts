@@ -14,7 +14,7 @@ const STREAM_MS = 150;
 export interface Speaking {
   readonly credentials: Credentials;
   /** How long an answer is waited for, ms; then the connection is ended. */
-  readonly patienceMs: number;
+  readonly timeoutMs: number;
 }
 
 export class Speaker {
@@ -27,7 +27,7 @@ export class Speaker {
 
   /** Undefined: it was given up, without an answer. */
   async ask(address: string, asked: Ask): Promise<Answer | undefined> {
-    const { patienceMs } = this.#speaking;
+    const { timeoutMs } = this.#speaking;
     const { host, port } = splitAddress(address);
     const began = performance.now();
     const answered = Promise.withResolvers<Answer | undefined>();
@@ -45,7 +45,7 @@ export class Speaker {
     const timer = setTimeout(() => {
       answered.resolve(undefined);
       sent.destroy();
-    }, patienceMs);
+    }, timeoutMs);
     sent.on('error', () => settle(0, ''));
     sent.on('response', (response) => {
       let text = '';

@@ -56,7 +56,7 @@ export async function followDiskMove(context: Context, options: FollowMove): Pro
     const onLine = (now: DiskMoveProgress): void => void (isResting || view.show(now));
     const last = await readToEnd(context, { endpoint, open, isLast, onLine }, leaving.signal);
     view.end();
-    return tellEnd(context, last, show);
+    return printEnd(context, last, show);
   } catch (error) {
     view.end();
     const { left, isCancelling } = interrupts;
@@ -68,7 +68,7 @@ export async function followDiskMove(context: Context, options: FollowMove): Pro
   }
 }
 
-function tellEnd(context: Context, last: DiskMoveProgress, show: FollowMove['show']): number {
+function printEnd(context: Context, last: DiskMoveProgress, show: FollowMove['show']): number {
   if (show === 'people') context.out.write(`${endWords(last)}\n`);
   else if (show === 'nothing') printJson(context, last);
   if (last.error === undefined) return 0;

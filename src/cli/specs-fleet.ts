@@ -42,7 +42,7 @@ export const drainSpec = spec({
     notice: {
       kind: 'duration',
       summary:
-        'tell the owner of each guest so long ahead of its move, 1s to 1h; a longer one of its label godwit/notice counts',
+        'notify the owner of each guest so long ahead of its move, 1s to 1h; a longer one of its label godwit/notice counts',
     },
     dryRun: emptying.dryRun,
     yes: emptying.yes,

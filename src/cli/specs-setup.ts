@@ -38,7 +38,7 @@ export const initSpec = spec({
       kind: 'text',
       value: 'ip[:port]',
       summary:
-        'how other hosts reach this one (default: the address of the way out, and port 7443)',
+        'how other hosts reach this one (default: the address of the default route, and port 7443)',
     },
     storage,
     config,

@@ -26,7 +26,7 @@ export function atController<T>(
   const where = controllerNamed(flag, connection, env);
   if (where !== undefined) return withController(where, connection, env, work);
   const hint =
-    'Name it with --controller, in a context or in GODWIT_CONTROLLER. docs/fleet.md tells how to start one.';
+    'Name it with --controller, in a context or in GODWIT_CONTROLLER. docs/fleet.md says how to start one.';
   throw godwitError('GODWIT_USAGE', { what: 'no controller is named' }, { hint });
 }
 

@@ -19,7 +19,7 @@ export const managerErrors = {
   ),
   GODWIT_MANAGER_REFUSED: row(
     '{manager} cannot be added: {what}',
-    'Nothing was kept. Remove what stands in the way, and add it again.',
+    'Nothing was kept. Remove what prevents it, and add it again.',
     false,
     4,
     422,

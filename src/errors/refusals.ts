@@ -236,7 +236,7 @@ export const refusalErrors = {
   ),
   GODWIT_MANAGER_REFUSES: row(
     '{manager} would not move {guest} to {host}: {reason}',
-    'The message is the manager’s own; remove what stands in the way, or choose another host.',
+    'The message is the manager’s own; remove what prevents it, or choose another host.',
     false,
     4,
     422,

@@ -86,7 +86,7 @@ export const askedErrors = {
     403,
   ),
   GODWIT_OIDC_ROLE: row(
-    '{name} has no role here: no value of the claim {claim}, as {provider} tells it, has one',
+    '{name} has no role here: no value of the claim {claim}, as {provider} reports it, has one',
     'Ask whoever runs the controller: `web.oidc.roles` names the values that have a role (docs/sign-in.md).',
     false,
     9,

@@ -68,7 +68,7 @@ export const rpcErrors = {
   ),
   GODWIT_SESSION_ENDED: row(
     '{peer} ended the session: {reason}',
-    'The reason is the other mover’s own; its log and report tell more.',
+    'The reason is the other mover’s own; its log and report have more.',
     true,
     5,
     502,

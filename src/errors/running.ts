@@ -18,7 +18,7 @@ export const runningErrors = {
     502,
   ),
   GODWIT_NOTICE_REFUSED: row(
-    '{guest} was told that it is about to move, and said no: {reason}',
+    '{guest} was notified of its move, and refused: {reason}',
     'Nothing was touched. Ask again later, or without --notice and the label godwit/notice; `hooks.noticeMayRefuse` lets it say no.',
     true,
     5,

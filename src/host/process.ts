@@ -18,6 +18,8 @@ export interface ProcessStat {
 export interface StatLine extends ProcessStat {
   /** Field 9: PF_ of linux/sched.h. */
   readonly flags: number;
+  /** Field 6: the process that leads its session. */
+  readonly session: number;
   /**
    * A killed process is a zombie as soon as its first thread has ended, and holds its files, with the locks on a guest's
    * images, until the last one has.
@@ -25,18 +27,27 @@ export interface StatLine extends ProcessStat {
   readonly hasEnded: boolean;
 }
 
-/** Fields 3, 9, 20 and 22 of /proc/PID/stat; undefined for what is no such line. */
+/** Fields 3, 6, 9, 20 and 22 of /proc/PID/stat; undefined for what is no such line. */
 export function readStat(text: string): StatLine | undefined {
   // Field 2 is the program's name in brackets, which may itself hold spaces and brackets.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  const [state = '', flags = '', threads = '', ticks = ''] = [3, 9, 20, 22].map(
+  const [state = '', session = '', flags = '', threads = '', ticks = ''] = [3, 6, 9, 20, 22].map(
     (field) => fields[field - 3],
   );
-  if (!/^[A-Za-z]$/.test(state) || ![flags, threads, ticks].every((each) => /^\d+$/.test(each))) {
+  if (
+    !/^[A-Za-z]$/.test(state) ||
+    ![session, flags, threads, ticks].every((each) => /^\d+$/.test(each))
+  ) {
     return undefined;
   }
   const hasEnded = (state === 'Z' || state === 'X') && !(Number(threads) > 1);
-  return { state, startTicks: Number(ticks), flags: Number(flags), hasEnded };
+  return {
+    state,
+    startTicks: Number(ticks),
+    flags: Number(flags),
+    session: Number(session),
+    hasEnded,
+  };
 }
 
 /** The same of a living process; undefined when it has ended. */
@@ -64,7 +75,7 @@ export function startTicksOf(pid: number): number | undefined {
 export function ownIdentity(): ProcessIdentity {
   const { pid } = process;
   const startTicks = startTicksOf(pid);
-  if (startTicks === undefined) throw new Error(`/proc/${pid}/stat does not tell when it started`);
+  if (startTicks === undefined) throw new Error(`/proc/${pid}/stat does not say when it started`);
   return { pid, startTicks };
 }
 

@@ -20,7 +20,7 @@ import { resolveName } from './host-names.ts';
 import type { ResolveName } from './host-names.ts';
 
 /** How long a question waits, ms: far above any round trip, and short enough that a silence holds many of them. */
-const PATIENCE_MS = 1000;
+const ANSWER_MS = 1000;
 /** Between a question and the next one over the same path, ms. */
 const AGAIN_MS = 250;
 /** A longer break between two questions is one in which the host may have spoken, ms. */
@@ -80,7 +80,7 @@ export async function whyNotDark(
 ): Promise<string | undefined> {
   const byRelay = addresses.find((each) => rendezvousOf(each) !== undefined);
   if (byRelay !== undefined)
-    return `nobody can tell: ${byRelay} leads through a relay, and only its word would say that the host is silent`;
+    return `unknown: ${byRelay} leads through a relay, and only its word would say that the host is silent`;
   const untilMs = doors.clock.monotonicMs() + darkWatchMs(silenceMs);
   let asked: Asked;
   try {
@@ -89,13 +89,13 @@ export async function whyNotDark(
     );
   } catch (thrown) {
     signal.throwIfAborted();
-    return `nobody can tell: ${thrown instanceof Error ? thrown.message : String(thrown)}`;
+    return `unknown: ${thrown instanceof Error ? thrown.message : String(thrown)}`;
   }
   const { paths, routes, controls } = asked;
   const alone = paths.find((path) => controls.get(routes.get(path) ?? '')?.length === 0);
   if (alone !== undefined) {
     const route = routes.get(alone) ?? '';
-    return `nobody can tell: no other host is known over ${route}, by which this host would know that its own route to ${alone} is open (see \`fencing.controls\`)`;
+    return `unknown: no other host is known over ${route}, by which this host would know that its own route to ${alone} is open (see \`fencing.controls\`)`;
   }
   const watch = await listenTo(asked, { silenceMs, untilMs }, signal, doors);
   return wordsOf(watch, silenceMs);
@@ -108,7 +108,7 @@ async function listenTo(
   doors: DarkDoors,
 ): Promise<DarkWatch> {
   const { clock } = doors;
-  const terms: DarkTerms = { silenceMs, patienceMs: PATIENCE_MS, breakMs: BREAK_MS };
+  const terms: DarkTerms = { silenceMs, answerMs: ANSWER_MS, breakMs: BREAK_MS };
   let watch = beginDarkWatch(paths, terms);
   const over = new AbortController();
   const within = AbortSignal.any([signal, over.signal]);
@@ -127,7 +127,7 @@ async function listenTo(
   };
   const askOther = async (route: string, other: string): Promise<void> => {
     while (goesOn()) {
-      const { what } = await doors.ask(other, PATIENCE_MS, within);
+      const { what } = await doors.ask(other, ANSWER_MS, within);
       const atMs = clock.monotonicMs();
       for (const path of what === 'answer' ? paths : []) {
         if (routes.get(path) === route) watch = afterAnotherAnswered(watch, path, atMs);
@@ -172,9 +172,9 @@ function wordsOf({ verdict, open }: DarkWatch, silenceMs: number): string | unde
     case 'wait': {
       const closed = [...open].find(([, span]) => span === undefined)?.[0];
       if (closed !== undefined) {
-        return `nobody can tell: no other host answered over the route to ${closed} either`;
+        return `unknown: no other host answered over the route to ${closed} either`;
       }
-      return `nobody can tell: this host could not ask it, and another one over the same route, for ${silenceMs} ms without a break`;
+      return `unknown: this host could not ask it, and another one over the same route, for ${silenceMs} ms without a break`;
     }
   }
 }
@@ -227,7 +227,7 @@ async function ask(
   signal: AbortSignal,
   doors: DarkDoors,
 ): Promise<Heard> {
-  const word = await doors.ask(path, PATIENCE_MS, signal);
+  const word = await doors.ask(path, ANSWER_MS, signal);
   if (word.what === 'answer') return { what: 'answer', said: word.said };
   if (word.what === 'unknown') return { what: 'unknown', said: word.said };
   const link = await doors.ownLinkTo(splitAddress(path).host, signal);

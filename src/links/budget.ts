@@ -50,7 +50,7 @@ export async function keepShare(
       if (share > 0) session.setShare(share);
     } catch (error) {
       // A full disk must not stop a migration: it keeps the rate that it had.
-      log.warn({ error }, 'this session cannot tell others what it sends');
+      log.warn({ error }, 'this session cannot report to others what it sends');
     }
     await clock.sleep(ROUND_MS, session.over).catch(() => undefined);
   }

@@ -91,8 +91,8 @@ export class Carrier {
     return heldBack;
   }
 
-  tellAll(frame: Frame): void {
-    this.core.tellAll(frame);
+  sendToAll(frame: Frame): void {
+    this.core.sendToAll(frame);
     this.#act();
   }
 
@@ -101,7 +101,7 @@ export class Carrier {
     for (const channel of this.core.inbox.waiting()) this.#deliver(channel);
   }
 
-  /** The session is over: everything is let go, what was written still goes. */
+  /** The session is over: everything is released, what was written still goes. */
   end(why: Error): void {
     this.#over = true;
     clearInterval(this.#ticker);

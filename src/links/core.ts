@@ -208,7 +208,7 @@ export class LinkCore {
   }
 
   /** The same on all connections: a goodbye, an abort. */
-  tellAll(frame: Frame): void {
+  sendToAll(frame: Frame): void {
     for (const link of this.#links.values()) this.#write(link, frame);
   }
 

@@ -55,9 +55,9 @@ export interface SessionEnd<Figures> {
   readonly measure: LinkMeasure;
   /** As they are now. */
   figures(): Figures;
-  /** What was taken is delivered, then everything is let go; what is not done in time is broken off. Never rejects. */
+  /** What was taken is delivered, then everything is closed; what is not done in time is broken off. Never rejects. */
   close(deadlineMs: number): Promise<void>;
-  /** Lets go at once of everything, here and, if it can be reached, there. */
+  /** Closes everything at once, here and, if it can be reached, there. */
   abort(error: Error): void;
 }
 

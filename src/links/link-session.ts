@@ -158,7 +158,7 @@ export class LinkSession implements Session {
     } catch (error) {
       if (!this.#isIn('goodbye')) this.abort(error as Error);
       // All is taken; that the other side did not say goodbye in time takes nothing from it.
-      this.#tellAbort(error as Error);
+      this.#sendAbort(error as Error);
       this.#end(undefined);
     }
     return this.ended;
@@ -166,7 +166,7 @@ export class LinkSession implements Session {
 
   abort(error: Error): void {
     if (this.#state === 'over') return;
-    this.#tellAbort(error);
+    this.#sendAbort(error);
     this.#end(error);
   }
 
@@ -227,15 +227,15 @@ export class LinkSession implements Session {
     this.abort(godwitError('GODWIT_PROTOCOL_INVALID', facts, { cause: error }));
   }
 
-  #tellAbort(error: Error): void {
+  #sendAbort(error: Error): void {
     const payload = writeJson(toGodwitError(error).toJSON());
-    this.#carrier.tellAll(controlFrame('abort', 0, payload));
+    this.#carrier.sendToAll(controlFrame('abort', 0, payload));
   }
 
   #sayGoodbye(): void {
     if (this.#state === 'over') return;
     this.#state = 'goodbye';
-    this.#carrier.tellAll(controlFrame('goodbye'));
+    this.#carrier.sendToAll(controlFrame('goodbye'));
   }
 
   /** The other side has nothing more to say; it still takes what this side has sent. */

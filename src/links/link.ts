@@ -58,7 +58,7 @@ export function newLink(id: number): Link {
  * was two thirds full.
  * What comes after a pause is told of at once.
  */
-const TELL_MS = 5;
+const REPORT_MS = 5;
 const BUSY_TELL_MS = 2;
 const SPAN_MS = 20;
 const BUSY_BYTES = 320 * 1024;
@@ -80,7 +80,7 @@ export function came(link: Link, bytes: number, nowMs: number): void {
 /** For how long the far side may yet wait to hear of what came, ms. Pure. */
 export function mayWaitMs(link: Link, nowMs: number): number {
   if (link.unreportedBytes >= MOST_UNTOLD_BYTES) return 0;
-  const everyMs = link.lastSpanBytes < BUSY_BYTES ? TELL_MS : BUSY_TELL_MS;
+  const everyMs = link.lastSpanBytes < BUSY_BYTES ? REPORT_MS : BUSY_TELL_MS;
   return Math.max(0, link.reportedAtMs + everyMs - nowMs);
 }
 

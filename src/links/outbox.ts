@@ -17,7 +17,7 @@ export interface Outgoing {
   readonly channel: number;
   readonly number: number;
   readonly type: 'data' | 'piece';
-  /** Of its payload, also once that is let go. */
+  /** Of its payload, also once that is released. */
   readonly bytes: number;
   payload: Uint8Array;
   state: 'waiting' | 'sent' | 'received';

@@ -133,7 +133,7 @@ export type MoveDeed =
   | 'switch'
   /** The switch was written down already: gives the word again. */
   | 'finalize'
-  /** The guest is on the new one: lets go of the old. */
+  /** The guest is on the new one: closes the old one. */
   | 'settle'
   /** Takes job and new image out of the hypervisor. */
   | 'drop'

@@ -191,6 +191,6 @@ function checkMac(nic: NicNetwork, mapping: Mapping, facts: NetworkFacts): Mappi
   if (twin === undefined) return mapping;
   return no(
     `${nic.mac} is behind ${twin.ifname} of ${bridge} already`,
-    'Two guests with one MAC cannot be told apart: give one of them another.',
+    'Two guests with one MAC cannot be distinguished: give one of them another.',
   );
 }

@@ -57,7 +57,7 @@ export async function ownLinkTo(
   } catch (thrown) {
     if (signal.aborted) throw thrown;
     if (hasCode(thrown, 'GODWIT_HOST_LACKS')) return down(thrown.message);
-    return down(`this host cannot tell about its own link: ${String(thrown)}`);
+    return down(`this host does not know the state of its own link: ${String(thrown)}`);
   }
 }
 

@@ -81,7 +81,7 @@ function refuseRoute(
   if (!holds(rules.prefixes, route)) return outside(`the route ${text}`, text, rules);
   const [unresolved] = rules.unresolved ?? [];
   if (unresolved !== undefined) {
-    const what = `nobody can tell whether ${text} is an address of ${unresolved}, whose name has no address now`;
+    const what = `it is unknown whether ${text} is an address of ${unresolved}, whose name has no address now`;
     return { what, hint: RESOLVE };
   }
   return refuseTaken(text, route, facts);
@@ -108,7 +108,7 @@ function refuseGateway(
   if (!holds(rules.prefixes, gateway)) return outside(`its gateway ${text}`, text, rules);
   const [unresolved] = rules.unresolved ?? [];
   if (unresolved !== undefined) {
-    const what = `nobody can tell whether its gateway ${text} is ${unresolved}, whose name has no address now`;
+    const what = `it is unknown whether its gateway ${text} is ${unresolved}, whose name has no address now`;
     return { what, hint: RESOLVE };
   }
   return refuseTaken(text, gateway, facts);

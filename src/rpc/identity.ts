@@ -5,7 +5,7 @@ import type { Circle } from './limits.ts';
 /** On whom a request is counted. */
 export interface Identity {
   readonly circle: Circle;
-  /** Alike for all that one asker sends, over whatever connections. */
+  /** Alike for all that one caller sends, over whatever connections. */
   readonly key: string;
   /** For error texts. */
   readonly label: string;

@@ -5,7 +5,7 @@ import type { Route } from '../protocol/route.ts';
 /** Events that were held to their contract once: they go to many who follow. */
 const taken = new WeakMap<object, object>();
 
-/** What we say ourselves is held to the contract as well; breaking it is our defect, not the asker's. */
+/** What we say ourselves is held to the contract as well; breaking it is our defect, not the caller's. */
 export function ownAnswer(route: Route, value: unknown): unknown {
   const parsed = route.response.safeParse(value);
   if (parsed.success) return parsed.data;

@@ -29,7 +29,7 @@ import { Shares } from './shares.ts';
 import { watchAnswer } from './watch.ts';
 import type { Watch } from './watch.ts';
 
-/** What a handler gets: the validated input, who asks, and a signal that aborts when the asker is gone. */
+/** What a handler gets: the validated input, who asks, and a signal that aborts when the caller is gone. */
 export type Call<R extends Route> = RouteInput<R> & {
   readonly caller: Caller;
   readonly signal: AbortSignal;
@@ -138,7 +138,7 @@ async function handle(
   } catch (thrown) {
     serving.recording.refused(request, serving.callers.get(request), thrown);
     if (response.destroyed) {
-      serving.log.debug({ error: thrown, url: request.url }, 'the asker is gone');
+      serving.log.debug({ error: thrown, url: request.url }, 'the caller is gone');
     } else {
       const error = answered(serving, request, thrown);
       await serving.form.refuse(response, error, serving.limits.stallMs);

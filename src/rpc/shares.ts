@@ -3,7 +3,7 @@ import type { GodwitError } from '../errors.ts';
 import type { Identity } from './identity.ts';
 import type { Bound, Circle, RpcLimits, Share } from './limits.ts';
 
-/** What a request holds of its asker's share until it is released. */
+/** What a request holds of its caller's share until it is released. */
 export interface Hold {
   /** Counts further bytes of its body; GODWIT_OVERLOADED when the share has no room for them. */
   readonly take: (bytes: number) => void;

@@ -186,7 +186,7 @@ describe('against a hostile peer with a good certificate', () => {
       const address = await until('b to listen for memory', 15_000, () => memoryAddress(bare, id));
       const kinds = ['plain', 'plain-silent', 'anonymous', 'stream'] as const;
       for (const identity of [asC(), operatorIdentity(world)]) {
-        const attacks = { address, path: '/', kinds, patienceMs: 1500 };
+        const attacks = { address, path: '/', kinds, timeoutMs: 1500 };
         const results = await attackFrom(world, 'c', identity, attacks);
         // In clear text QEMU says nothing but an alert of TLS (record type 21), and over TLS nothing to strangers.
         assert.match(results.plain.first, /^(15|$)/);

@@ -4,17 +4,16 @@ import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { issue, storeCredentials } from '../../src/agent/pki/authority.ts';
-import { withDeadline } from '../../src/deadline.ts';
 import { startAgent, stopAgent } from '../../src/lab/agents.ts';
 import { runCommand } from '../../src/lab/command.ts';
 import { inHost } from '../../src/lab/entry.ts';
 import { labHost } from '../../src/lab/state.ts';
-import { systemClock } from '../../src/clock.ts';
 import { startBareGuest } from './support/bare-guest.ts';
 import { assertSays, move, refusalOf } from './support/moves.ts';
 import { agentAddress, callFrom, hostIdentity } from './support/peers.ts';
 import type { Answer, Identity } from './support/peers.ts';
 import { openWorld } from './support/world.ts';
+import { until } from '../until.ts';
 import type { World } from './support/world.ts';
 
 const GODWIT = path.resolve(import.meta.dirname, '../../src/bin/godwit.ts');
@@ -72,10 +71,8 @@ describe('the fleet’s list', () => {
       call: 'host',
       input: {},
     });
-  const until = (what: string, check: () => Promise<boolean>): Promise<void> =>
-    withDeadline(what, 40_000, undefined, async (signal) => {
-      while (!(await check())) await systemClock.sleep(200, signal);
-    });
+  const untilSo = async (what: string, check: () => Promise<boolean>): Promise<void> =>
+    void (await until(what, 40_000, async () => ((await check()) ? true : undefined)));
   const statusAt = async (host: string, of: string): Promise<string | undefined> => {
     const { hosts } = await world.agent(host).hosts();
     return hosts.find(({ name }) => name === of)?.status;
@@ -84,10 +81,10 @@ describe('the fleet’s list', () => {
   test('a third host joins with a token alone, and the others know it and are known to it', async () => {
     await joinFleet('c');
     for (const host of ['a', 'b']) {
-      await until(`${host} to know c`, async () => (await statusAt(host, 'c')) === 'up');
+      await untilSo(`${host} to know c`, async () => (await statusAt(host, 'c')) === 'up');
     }
     for (const host of ['a', 'b']) {
-      await until(`c to know ${host}`, async () => (await statusAt('c', host)) === 'up');
+      await untilSo(`c to know ${host}`, async () => (await statusAt('c', host)) === 'up');
     }
   });
 
@@ -105,7 +102,7 @@ describe('the fleet’s list', () => {
     const secret = await readFile(path.join(caDir(), 'site.secret'), 'utf8');
     assert.notEqual(secret, before);
     for (const host of ['a', 'b', 'c']) {
-      await until(
+      await untilSo(
         `${host} to have it`,
         async () => (await readFile(fileOf(host), 'utf8')) === secret,
       );
@@ -156,13 +153,13 @@ describe('the fleet’s list', () => {
       newest,
     );
     const { agentLog } = labHost(world.lab, 'b');
-    await until('b to say that it is refused', async () =>
+    await untilSo('b to say that it is refused', async () =>
       /GODWIT_CERT_SUPERSEDED/.test(await readFile(agentLog, 'utf8')),
     );
     await stopAgent(world.lab, 'b');
     await cp(newest, pki, { recursive: true });
     await startAgent(world.lab, 'b');
-    await until('b to be up', async () => (await statusAt('a', 'b')) === 'up');
+    await untilSo('b to be up', async () => (await statusAt('a', 'b')) === 'up');
   });
 
   test('an operator’s certificate that is revoked is refused by every host', async () => {
@@ -173,7 +170,7 @@ describe('the fleet’s list', () => {
     assert.ok('answer' in (await ask('c', ann, 'b')));
     await godwit('a', 'pki', 'revoke', 'ann', '--dir', caDir());
     for (const host of ['a', 'b', 'c']) {
-      await until(`${host} to refuse ann`, async () => 'error' in (await ask('b', ann, host)));
+      await untilSo(`${host} to refuse ann`, async () => 'error' in (await ask('b', ann, host)));
       assertSays(errorOf(await ask('b', ann, host)), 'GODWIT_CERT_REVOKED', 'ann', 'revoked on');
     }
   });
@@ -183,7 +180,7 @@ describe('the fleet’s list', () => {
     assert.ok('answer' in (await ask('c', c, 'b')));
     await godwit('a', 'pki', 'remove', 'c', '--dir', caDir());
     for (const host of ['a', 'b']) {
-      await until(`${host} to refuse c`, async () => 'error' in (await ask('c', c, host)));
+      await untilSo(`${host} to refuse c`, async () => 'error' in (await ask('c', c, host)));
       assertSays(errorOf(await ask('c', c, host)), 'GODWIT_CERT_REVOKED', 'c counts no more');
       assert.equal(await statusAt(host, 'c'), undefined);
     }

@@ -12,15 +12,15 @@ test('real kernels are told apart: one that is dark, one that answers, and a hos
   const { stdout } = await run('unshare', ['--net', '--map-root-user', process.execPath, steps]);
   const reported = JSON.parse(stdout) as Record<string, string>;
   const expected: Record<string, RegExp> = {
-    alone: /^nobody can tell: no other host is known over br0, /,
+    alone: /^unknown: no other host is known over br0, /,
     alive: /^it answers at 10\.9\.9\.2:7400: it refuses connections( at port \d+)?$/,
     nobody: /^dark$/,
-    routed: /^nobody can tell at 10\.7\.7\.2:7400: EHOSTUNREACH, which a router/,
+    routed: /^unknown at 10\.7\.7\.2:7400: EHOSTUNREACH, which a router/,
     switchedOff: /^dark$/,
     onePathAlive: /^it answers at 10\.9\.9\.2:7400/,
-    ownCable: /^nobody can tell at 10\.8\.9\.2:7400: this host's own link up1 is down$/,
-    belowBridge: /^nobody can tell at 10\.9\.9\.2:7400: this host's own link br0 is down$/,
-    ownLinkDown: /^nobody can tell at 10\.9\.9\.2:7400: ENETUNREACH$/,
+    ownCable: /^unknown at 10\.8\.9\.2:7400: this host's own link up1 is down$/,
+    belowBridge: /^unknown at 10\.9\.9\.2:7400: this host's own link br0 is down$/,
+    ownLinkDown: /^unknown at 10\.9\.9\.2:7400: ENETUNREACH$/,
   };
   assert.deepEqual(Object.keys(reported), Object.keys(expected));
   for (const [name, words] of Object.entries(expected))

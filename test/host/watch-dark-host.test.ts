@@ -80,7 +80,7 @@ describe('a host that is watched for its silence', () => {
       never,
       fakeDoors(() => LOCAL),
     );
-    assert.match(noRoute ?? '', /nobody can tell at 10\.0\.0\.2:7400: ENETUNREACH/);
+    assert.match(noRoute ?? '', /unknown at 10\.0\.0\.2:7400: ENETUNREACH/);
     const link = () => ({ isUp: false, why: 'this host’s own link mig0 is down' }) as const;
     const down = await whyNotDark(
       ONE,
@@ -156,7 +156,7 @@ describe('a host that is watched for its silence', () => {
   test('is not dark where it is reached through a relay, whatever a name server says of that name', async () => {
     const doors = fakeDoors(() => SILENCE);
     const why = await whyNotDark(['b.relay:7400'], [OTHER], 5000, never, doors);
-    assert.match(why ?? 'dark', /nobody can tell: b\.relay:7400 leads through a relay/);
+    assert.match(why ?? 'dark', /unknown: b\.relay:7400 leads through a relay/);
   });
 
   test('is not dark where its name leads nowhere', async () => {
@@ -165,7 +165,7 @@ describe('a host that is watched for its silence', () => {
       throw new Error('ENOTFOUND b.example');
     };
     const why = await whyNotDark(['b.example:7400'], [OTHER], 5000, never, { ...doors, resolve });
-    assert.match(why ?? '', /nobody can tell: .*ENOTFOUND b\.example/);
+    assert.match(why ?? '', /unknown: .*ENOTFOUND b\.example/);
   });
 
   test('is not dark where this host is held up while it asks', async () => {

@@ -62,14 +62,14 @@ export const REAL: Rules = {
   unreachable: await unreachableMonitor(),
 };
 
-const TERMS = { silenceMs: 4000, patienceMs: 1000, breakMs: 1000 };
+const TERMS = { silenceMs: 4000, answerMs: 1000, breakMs: 1000 };
 
 /** The judge of the gate, asked as the gate asks: each path for the whole time; all but silence comes with the last. */
 function isDark(heard: readonly Heard['what'][]): boolean {
   const paths = heard.map((_what, path) => `path ${path}`);
   let watch = beginDarkWatch(paths, TERMS);
-  for (let askedAtMs = 0; askedAtMs <= TERMS.silenceMs; askedAtMs += TERMS.patienceMs) {
-    const endedAtMs = askedAtMs + TERMS.patienceMs;
+  for (let askedAtMs = 0; askedAtMs <= TERMS.silenceMs; askedAtMs += TERMS.answerMs) {
+    const endedAtMs = askedAtMs + TERMS.answerMs;
     const isLast = endedAtMs >= TERMS.silenceMs;
     for (const [index, path] of paths.entries()) {
       const what = (isLast ? heard[index] : undefined) ?? 'silence';

@@ -93,6 +93,6 @@ describe('this host’s own link to an address', () => {
     assert.match(without.isUp ? '' : without.why, /iproute2/);
     const odd = async () => ({ status: 0, output: '<html>', reason: '' });
     const garbled = await ownLinkTo('10.0.0.2', never, odd);
-    assert.match(garbled.isUp ? '' : garbled.why, /cannot tell about its own link/);
+    assert.match(garbled.isUp ? '' : garbled.why, /does not know the state of its own link/);
   });
 });

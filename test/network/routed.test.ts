@@ -54,7 +54,7 @@ describe('the routes of a guest that comes', () => {
 
   test('are refused where a host of the fleet is known by a name of which nobody says an address', () => {
     const blind = { ...ROUTED, unresolved: ['c.example'] };
-    assert.match(said(['10.88.0.21/32'], [], away, blind), /nobody can tell .* c\.example/);
+    assert.match(said(['10.88.0.21/32'], [], away, blind), /it is unknown .* c\.example/);
     assert.match(said([], ['169.254.1.1/32'], away, blind), /its gateway .* c\.example/);
     // What needs no other host's address is told first.
     assert.match(said(['10.89.0.21/32'], [], away, blind), /outside of/);

@@ -27,7 +27,7 @@ function ofMigration(fact: MigrationFact): Leftover[] {
   const { guest, phase, moverAlive } = known;
   if (moverAlive) return [];
   if (known.unreadable !== undefined) {
-    const why = `nobody can tell where it stands: ${known.unreadable}`;
+    const why = `its state is unknown: ${known.unreadable}`;
     return [{ kind: 'migration-unfinished', what: dir, guest, migration: id, safe: false, why }];
   }
   if (!isEnd(phase)) {

@@ -66,7 +66,7 @@ export class Spread {
     for (const timer of this.#timers) clearInterval(timer);
   }
 
-  /** What this host has, where it is newer than the asker's. */
+  /** What this host has, where it is newer than the caller's. */
   newerThan(number: number): { signed?: SignedList } {
     const known = this.#known();
     return known !== undefined && known.list.number > number ? { signed: known.signed } : {};

@@ -22,7 +22,7 @@ import type { ApartQuestion } from './questions.ts';
 /** Questions from one host that are answered at once, and from all: each may have a process, or hold a probe’s port. */
 const MOST_OF_ONE = 4;
 const MOST = 16;
-/** Less than the asker waits, ms. */
+/** Less than the caller waits, ms. */
 const ANSWER_MS = 13_000;
 
 export interface AnswersParts {

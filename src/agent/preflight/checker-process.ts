@@ -66,7 +66,7 @@ export function askProcess(configFile: string, program: string = PROGRAM): AskAp
       if ('host' in line) return tell(line.host);
       if ('error' in line) outcome.reject(fromSerial(line.error));
       else outcome.resolve(line.answer);
-      // It has let go of everything; what hangs in it would keep it from its end.
+      // It has released everything; what hangs in it would keep it from its end.
       child.kill('SIGKILL');
     });
     const ended = (why: string): void => {

@@ -44,7 +44,7 @@ function isShort({ baselines, missing }: BaselineAnswer, check: string | undefin
 function baselineText({ baselines, missing }: BaselineAnswer, check: string | undefined): string {
   const lines = baselines.flatMap((found) => ['', ...linesOf(found, check)]).slice(1);
   const silent = missing.map(({ host, why }) => `${host} gave no answer: ${printable(why)}`);
-  if (baselines.length === 0) lines.push('No host tells which processors it can give.');
+  if (baselines.length === 0) lines.push('No host reports which processors it can give.');
   return `${[...lines, ...silent].join('\n')}\n`;
 }
 

@@ -22,7 +22,7 @@ export const run = listing<typeof guestsSpec>(async (input, context) => {
   const where = controllerNamed(flags.controller, connection, context.env);
   if (where !== undefined) {
     if (fresh) {
-      const what = '--fresh asks agents; a controller answers from what its hosts told it';
+      const what = '--fresh asks agents; a controller answers from what its hosts have reported';
       throw godwitError('GODWIT_USAGE', { what });
     }
     await withController(where, connection, context.env, (api) =>

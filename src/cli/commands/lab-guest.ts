@@ -1,4 +1,4 @@
-import { tellAddresses } from '../../lab/guest/addresses.ts';
+import { registerAddresses } from '../../lab/guest/addresses.ts';
 import { placesOf } from '../../lab/guest/disks.ts';
 import type { DiskRequest } from '../../lab/guest/disks.ts';
 import { startGuest } from '../../lab/guest/start.ts';
@@ -44,7 +44,7 @@ export const start: Run<typeof labGuestSpec> = async (input, context) => {
       signal,
     }),
   );
-  await tellAddresses(lab);
+  await registerAddresses(lab);
   if (input.json) return printJson(context, guest);
   const set = `${formatBytes(guest.staticBytes + guest.dirtyBytes)} checksummed`;
   const dirty =

@@ -123,7 +123,7 @@ function managerText(found: ManagerEntry): string {
     ['certificate', fingerprint === undefined ? 'a CA vouches for it' : `pinned: ${fingerprint}`],
     ['state', `${state} since ${since}`],
     ...(reason === undefined ? [] : [['reason', reason] satisfies [string, string]]),
-    ['guests', guests === undefined ? 'not told yet' : `${guests} on ${hosts ?? 0} hosts`],
+    ['guests', guests === undefined ? 'not reported yet' : `${guests} on ${hosts ?? 0} hosts`],
     ['agent', found.socket],
     ['added', `${found.createdAt} by ${found.createdBy}`],
   ];

@@ -69,7 +69,7 @@ function judgeHypervisors({ hypervisors }: Facts): Finding[] {
   }
   const someGood = hypervisors.some(isGood);
   return hypervisors.map((each): Finding => {
-    const found = `${each.binary}: ${each.version ?? 'does not tell its version'}`;
+    const found = `${each.binary}: ${each.version ?? 'does not report its version'}`;
     if (isGood(each)) return { name: 'qemu', verdict: 'ok', found };
     const verdict = someGood ? 'warn' : 'fail';
     return { name: 'qemu', verdict, found, hint: 'Godwit needs QEMU 7.2 or later: upgrade it.' };

@@ -18,7 +18,7 @@ export function planText(answer: PlanAnswer, look: Look): string {
     [`${printable(guest)} from ${from} to ${host.to}`, renderPairs(measuredPairs(answer), paint)],
     ['Warnings', warned.map((each) => checkLine(each, paint)).join('')],
     ['Predicted', prediction === undefined ? '' : predictedText(prediction, look)],
-    ['Other ways', others.length === 0 ? '' : waysText(others, look)],
+    ['Other options', others.length === 0 ? '' : waysText(others, look)],
     ['Advice', advice.map((each) => `${printable(each)}\n`).join('')],
   ];
   return sections

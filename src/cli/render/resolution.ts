@@ -57,7 +57,7 @@ function sideLines(side: SideView): string[] {
       : RIGHT[side.right];
   return [
     `${side.host} (${side.side}): ${GUEST[side.hypervisor]}`,
-    `  ${right}${side.unsure ? '; restarted since, it cannot tell whether it ran' : ''}`,
+    `  ${right}${side.unsure ? '; restarted since, it does not know whether it ran' : ''}`,
     ...(side.moverAlive ? ['  a mover works on it'] : []),
   ];
 }

@@ -23,7 +23,7 @@ export class NotTheSame extends Error {
 const ZEROES = Buffer.alloc(256 * 1024);
 
 /** A backing file that is being written; its file gets its name only once all of it has the right hash. */
-export class BaseFile {
+export class BackingFileWriter {
   readonly target: BackingTarget;
   readonly #handle: FileHandle;
   readonly #hash = createHash('sha256');
@@ -35,13 +35,13 @@ export class BaseFile {
   }
 
   /** Begins anew: what an earlier mover left is not known to be whole. */
-  static async begin(target: BackingTarget): Promise<BaseFile> {
+  static async begin(target: BackingTarget): Promise<BackingFileWriter> {
     const { temporary } = target.made;
     const handle = await inRealDirectory(temporary, async (at) => {
       await rm(at, { force: true });
       return open(at, 'wx', 0o600);
     });
-    const begun = new BaseFile(target, handle);
+    const begun = new BackingFileWriter(target, handle);
     try {
       await handle.truncate(target.bytes);
     } catch (error) {

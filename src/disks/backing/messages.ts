@@ -11,7 +11,7 @@ export const DATA_CHANNEL = LAST_STREAM + 1;
 export const ANSWER_CHANNEL = 1;
 
 /** `attempt` comes back in the answers, so that what is told of one that was given up is not taken for the next. */
-export type BaseMessage =
+export type BackingMessage =
   | { readonly kind: 'begin'; readonly attempt: number; readonly node: string }
   /** Bytes of the file; what no message holds is zero. Offsets grow. */
   | { readonly kind: 'data'; readonly offset: number; readonly bytes: Uint8Array }
@@ -21,14 +21,14 @@ export type BaseMessage =
 
 const which = { attempt: z.number().int().min(0).max(0xffff_ffff), node: nodeName };
 
-export const baseAnswer = z.discriminatedUnion('type', [
+export const backingAnswer = z.discriminatedUnion('type', [
   /** The destination takes it from its first byte. */
   z.object({ type: z.literal('ready'), ...which }),
   /** It is there, and holds what it should: also at once, where an earlier mover had got so far. */
   z.object({ type: z.literal('whole'), ...which }),
   z.object({ type: z.literal('failed'), ...which, error: serialError }),
 ]);
-export type BaseAnswer = z.infer<typeof baseAnswer>;
+export type BackingAnswer = z.infer<typeof backingAnswer>;
 
 /** What the other side sent is no message of a backing file. */
 export class BadBackingMessage extends Error {
@@ -39,7 +39,7 @@ const KINDS = { begin: 1, data: 2, end: 3, stop: 4 } as const;
 const BEGIN_BYTES = 5;
 const HEAD_BYTES = 7;
 
-export function writeBaseMessage(message: BaseMessage): Uint8Array {
+export function writeBackingMessage(message: BackingMessage): Uint8Array {
   switch (message.kind) {
     case 'begin': {
       const head = Buffer.alloc(BEGIN_BYTES, KINDS.begin);
@@ -59,7 +59,7 @@ export function writeBaseMessage(message: BaseMessage): Uint8Array {
 }
 
 /** Throws BadBackingMessage. */
-export function readBaseMessage(bytes: Uint8Array): BaseMessage {
+export function readBackingMessage(bytes: Uint8Array): BackingMessage {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   const kind = view[0];
   if (kind === KINDS.begin && view.length > BEGIN_BYTES) {
@@ -74,14 +74,14 @@ export function readBaseMessage(bytes: Uint8Array): BaseMessage {
   throw new BadBackingMessage(`kind ${kind ?? 'none'} in ${bytes.length} bytes`);
 }
 
-export function writeBaseAnswer(answer: BaseAnswer): Uint8Array {
+export function writeBackingAnswer(answer: BackingAnswer): Uint8Array {
   return Buffer.from(JSON.stringify(answer));
 }
 
 /** Throws BadBackingMessage. */
-export function readBaseAnswer(bytes: Uint8Array): BaseAnswer {
+export function readBackingAnswer(bytes: Uint8Array): BackingAnswer {
   try {
-    return baseAnswer.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
+    return backingAnswer.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
   } catch (error) {
     throw new BadBackingMessage('no answer of a backing file', { cause: error });
   }

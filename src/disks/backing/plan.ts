@@ -2,7 +2,7 @@ import type { BackingFile } from '../../protocol/peer/backing-file.ts';
 import type { Disk, ImagePlace } from '../../protocol/disk.ts';
 
 /** What becomes of an image that nobody writes to: it is there already, or it is sent once. */
-export type BaseFate =
+export type BackingFileFate =
   /** Both hosts see it. */
   | { readonly node: string; readonly how: 'shared'; readonly place: ImagePlace }
   /** The destination has a file with the same content. */
@@ -14,7 +14,7 @@ export type BaseFate =
   | { readonly node: string; readonly how: 'unknown' };
 
 /** What is known of where images lie. */
-export interface BaseFacts {
+export interface BackingFileFacts {
   /** Places at the destination of images that both hosts see. */
   readonly shared: readonly ImagePlace[];
   /** What lies on the source's own storage. */
@@ -24,8 +24,11 @@ export interface BaseFacts {
 }
 
 /** Decides for each image that the guest does not write to, in the order in which they are to be sent. Pure. */
-export function planBackingFiles(disks: readonly Disk[], facts: BaseFacts): BaseFate[] {
-  const fates = new Map<string, BaseFate>();
+export function planBackingFiles(
+  disks: readonly Disk[],
+  facts: BackingFileFacts,
+): BackingFileFate[] {
+  const fates = new Map<string, BackingFileFate>();
   const sent = new Map<string, string>();
   for (const { images } of disks) {
     // The lowest first: an image is of no use without what lies below it.
@@ -38,9 +41,9 @@ export function planBackingFiles(disks: readonly Disk[], facts: BaseFacts): Base
 
 function fateOf(
   node: string,
-  { shared, bases, found }: BaseFacts,
+  { shared, bases, found }: BackingFileFacts,
   sent: Map<string, string>,
-): BaseFate {
+): BackingFileFate {
   const isIt = (each: { readonly node: string }): boolean => each.node === node;
   const sharedAt = shared.find(isIt);
   if (sharedAt !== undefined) return { node, how: 'shared', place: sharedAt };
@@ -56,6 +59,6 @@ function fateOf(
 }
 
 /** Those that the movers have to send. */
-export function basesToSend(fates: readonly BaseFate[]): BackingFile[] {
+export function backingFilesToSend(fates: readonly BackingFileFate[]): BackingFile[] {
   return fates.flatMap((fate) => (fate.how === 'sent' ? [fate.base] : []));
 }

@@ -9,10 +9,10 @@ import {
   ANSWER_CHANNEL,
   BadBackingMessage,
   DATA_CHANNEL,
-  readBaseAnswer,
-  writeBaseMessage,
+  readBackingAnswer,
+  writeBackingMessage,
 } from './messages.ts';
-import type { BaseAnswer, BaseMessage } from './messages.ts';
+import type { BackingAnswer, BackingMessage } from './messages.ts';
 import { runsOf } from './runs.ts';
 
 /** The destination gets what is read: of the file that was found, and not of one to which somebody has put a link since. */
@@ -26,7 +26,7 @@ export interface BackingSource {
   readonly bytes: number;
 }
 
-export interface BaseProgress {
+export interface BackingFileProgress {
   readonly node: string;
   /** Read of the file, holes included, and sent of it. */
   readonly doneBytes: number;
@@ -39,7 +39,7 @@ export interface SenderParts {
   readonly guest: string;
   readonly peer: string;
   /** Told after each piece that was read. */
-  readonly progress?: (progress: BaseProgress) => void;
+  readonly progress?: (progress: BackingFileProgress) => void;
 }
 
 /** A mover is to stay small, whatever the size of the file. */
@@ -49,7 +49,7 @@ interface Attempt {
   readonly base: BackingSource;
   readonly number: number;
   /** What the far side has said last. */
-  answer: BaseAnswer | undefined;
+  answer: BackingAnswer | undefined;
   /** Why it is over before its time. */
   over: Error | undefined;
   /** Something was told; whoever waits looks again. */
@@ -57,7 +57,7 @@ interface Attempt {
 }
 
 /** The source's end: sends one backing file after the other. One for each tunnel. */
-export class BaseSender {
+export class BackingFileSender {
   readonly #parts: SenderParts;
   #attempts = 0;
   #attempt: Attempt | undefined;
@@ -144,7 +144,7 @@ export class BaseSender {
   }
 
   /** Resolves when the session has it; an abort does not wait for a link that is away. */
-  async #say(attempt: Attempt, message: BaseMessage): Promise<void> {
+  async #say(attempt: Attempt, message: BackingMessage): Promise<void> {
     check(attempt);
     let isSent = false;
     void this.#put(message).then(() => {
@@ -158,12 +158,12 @@ export class BaseSender {
   }
 
   /** Never rejects: where the session is over, its end is told. */
-  async #put(message: BaseMessage): Promise<void> {
+  async #put(message: BackingMessage): Promise<void> {
     const { beside } = this.#parts.tunnel;
-    await beside.send(DATA_CHANNEL, writeBaseMessage(message)).catch(() => undefined);
+    await beside.send(DATA_CHANNEL, writeBackingMessage(message)).catch(() => undefined);
   }
 
-  async #reply(attempt: Attempt, ...wanted: readonly BaseAnswer['type'][]): Promise<string> {
+  async #reply(attempt: Attempt, ...wanted: readonly BackingAnswer['type'][]): Promise<string> {
     for (;;) {
       check(attempt);
       const { answer } = attempt;
@@ -180,7 +180,7 @@ export class BaseSender {
 
   #take(bytes: Uint8Array): void {
     try {
-      const answer = readBaseAnswer(bytes);
+      const answer = readBackingAnswer(bytes);
       const attempt = this.#attempt;
       if (answer.attempt !== attempt?.number || answer.node !== attempt.base.node) return;
       attempt.answer = answer;

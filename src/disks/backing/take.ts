@@ -4,16 +4,16 @@ import { GodwitError, godwitError } from '../../errors.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import { isNamed } from '../proof/made-files.ts';
 import type { Beside } from '../copy/tunnel/mux.ts';
-import { BaseFile } from './file.ts';
+import { BackingFileWriter } from './file.ts';
 import type { BackingTarget } from './file.ts';
 import {
   ANSWER_CHANNEL,
   BadBackingMessage,
   DATA_CHANNEL,
-  readBaseMessage,
-  writeBaseAnswer,
+  readBackingMessage,
+  writeBackingAnswer,
 } from './messages.ts';
-import type { BaseAnswer, BaseMessage } from './messages.ts';
+import type { BackingAnswer, BackingMessage } from './messages.ts';
 
 export interface TakerParts {
   readonly beside: Beside;
@@ -27,12 +27,12 @@ export interface TakerParts {
   readonly begin?: (target: BackingTarget) => Promise<Writing>;
 }
 
-export type Writing = Pick<BaseFile, 'target' | 'write' | 'finish' | 'drop'>;
+export type Writing = Pick<BackingFileWriter, 'target' | 'write' | 'finish' | 'drop'>;
 
 const NO_ROOM = ['ENOSPC', 'EDQUOT'];
 
 /** The destination's end: writes the backing files that the source sends. One for each tunnel. */
-export class BaseTaker {
+export class BackingFileTaker {
   readonly #parts: TakerParts;
   readonly #whole = new Set<string>();
   readonly #all = Promise.withResolvers<void>();
@@ -71,7 +71,7 @@ export class BaseTaker {
   async #take(bytes: Uint8Array): Promise<void> {
     if (this.#stopped) return;
     try {
-      await this.#do(readBaseMessage(bytes));
+      await this.#do(readBackingMessage(bytes));
     } catch (error) {
       if (!(error instanceof BadBackingMessage)) throw error;
       await this.#drop();
@@ -86,7 +86,7 @@ export class BaseTaker {
     }
   }
 
-  async #do(message: BaseMessage): Promise<void> {
+  async #do(message: BackingMessage): Promise<void> {
     if (message.kind === 'begin') return this.#begin(message);
     const current = this.#current;
     if (message.kind === 'stop') {
@@ -108,7 +108,7 @@ export class BaseTaker {
     await this.#isWhole(current.target);
   }
 
-  async #begin({ attempt, node }: BaseMessage & { kind: 'begin' }): Promise<void> {
+  async #begin({ attempt, node }: BackingMessage & { kind: 'begin' }): Promise<void> {
     const target = this.#parts.bases.find((each) => each.node === node);
     if (target === undefined || this.#current !== undefined) {
       throw new BadBackingMessage(`${node} begins out of turn`);
@@ -119,7 +119,7 @@ export class BaseTaker {
       // It gets its name only once it is whole: an earlier mover had got so far.
       if (await isNamed(target.made)) return await this.#isWhole(target);
       await this.#refuseTaken(target);
-      const { begin = (each) => BaseFile.begin(each) } = this.#parts;
+      const { begin = (each) => BackingFileWriter.begin(each) } = this.#parts;
       this.#current = await begin(target);
     } catch (error) {
       return this.#failed(target, error);
@@ -176,7 +176,7 @@ export class BaseTaker {
     await current?.drop();
   }
 
-  async #answer(answer: BaseAnswer): Promise<void> {
-    await this.#parts.beside.send(ANSWER_CHANNEL, writeBaseAnswer(answer));
+  async #answer(answer: BackingAnswer): Promise<void> {
+    await this.#parts.beside.send(ANSWER_CHANNEL, writeBackingAnswer(answer));
   }
 }

@@ -23,7 +23,7 @@ const CHANGED_PART = 16;
 
 const OTHER = 'the device of the same ids holds something else there';
 const TOO_EMPTY =
-  `too little of it holds data to tell it from another device: fewer than ${LEAST_TELLING} of ${SAMPLES} pieces. ` +
+  `too little of it holds data to distinguish it from another device: fewer than ${LEAST_TELLING} of ${SAMPLES} pieces. ` +
   'Put data on it (a file system that is used), or have it copied';
 
 /** Whose samples they are: they are in every sum, so that nobody can pass a question on, or an answer. */

@@ -201,7 +201,7 @@ export async function answerDevice(
   for (const each of found) if ((await whyClaimed(each.file)) === undefined) usable.push(each);
   // The paths below a multipath device have its ids and are its own: they are no others. Two that are free are.
   if (new Set(usable.map(({ stamp }) => stamp)).size > 1) {
-    return { problem: 'several devices have its ids, so they do not tell which it is' };
+    return { problem: 'several devices have its ids, so they do not identify it' };
   }
   const [like] = [...usable, ...found];
   if (like === undefined) return {};

@@ -68,7 +68,7 @@ export function exportOf(
   file: string,
 ): Found<Located & { pool: Export }> {
   const wanted = parseNfs(file);
-  if (wanted === undefined) return { problem: 'Godwit cannot tell where it lies on its export' };
+  if (wanted === undefined) return { problem: 'Godwit does not know where it lies on its export' };
   const [pool] = exports
     .filter(
       ({ place: { host, path } }) => host === wanted.host && wanted.path.startsWith(`${path}/`),

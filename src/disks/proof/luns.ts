@@ -47,7 +47,7 @@ export function targetOf(
   file: string,
 ): Found<Located & { pool: Target }> {
   const wanted = parseIscsi(file);
-  if (wanted === undefined) return { problem: 'Godwit cannot tell which LUN it is' };
+  if (wanted === undefined) return { problem: 'Godwit does not know which LUN it is' };
   const pool = targets.find(({ place }) => place.target === wanted.target);
   if (pool !== undefined) return { found: { pool, path: String(wanted.lun) } };
   const where = targets.map(({ root }) => root).join(', ');

@@ -59,7 +59,7 @@ export function imagePoolOf(
   file: string,
 ): Found<Located & { pool: ImagePool }> {
   const wanted = parseRbd(file);
-  if (wanted === undefined) return { problem: 'Godwit cannot tell which image it is' };
+  if (wanted === undefined) return { problem: 'Godwit does not know which image it is' };
   const pool = pools.find(({ place }) => isIn(place, wanted));
   if (pool !== undefined) return { found: { pool, path: wanted.image } };
   const where = pools.map(({ root }) => root).join(', ');
@@ -117,7 +117,7 @@ const noteOf = (migration: string, side: 'source' | 'destination'): string =>
   side === 'source' ? proofFile(migration) : `${proofFile(migration)}-there`;
 
 /** Source: makes the note, in place of one that an earlier mover left, and tells what it says, as a proof has it. */
-export async function tellOf(
+export async function noteForProof(
   pool: ImagePool,
   image: string,
   migration: string,

@@ -21,12 +21,11 @@ export function sessionOf(leader: BootProcess): number[] {
     if (!/^\d+$/.test(entry)) continue;
     const text = statLine(entry);
     const stat = text === undefined ? undefined : readStat(text);
-    if (text === undefined || stat === undefined || stat.hasEnded) continue;
-    // Field 6; what stands before field 3 may hold spaces.
-    const session = Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[3]);
+    if (stat === undefined || stat.hasEnded) continue;
     const isOther = Number(entry) === leader.pid && stat.startTicks !== leader.startTicks;
     if (isOther) return [];
-    if (session === leader.pid && stat.startTicks >= leader.startTicks) found.push(Number(entry));
+    if (stat.session === leader.pid && stat.startTicks >= leader.startTicks)
+      found.push(Number(entry));
   }
   return found;
 }

@@ -6,7 +6,7 @@
 export interface Meaning {
   readonly words: string;
   readonly fix: string;
-  /** What kind of trouble it is, where a check has a name for it. */
+  /** What kind of failure it is, where a check has a name for it. */
   readonly kind?:
     | 'delegation'
     | 'network'

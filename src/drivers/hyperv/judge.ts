@@ -16,7 +16,7 @@ export function judgeClock(host: string, theirsMs: number, oursMs: number): Mana
   const hint =
     'Have the hosts take their time from one source: Kerberos refuses more than 5 minutes.';
   if (!Number.isFinite(theirsMs)) {
-    return { name, verdict: 'warn', found: `${host}: it does not tell the time`, hint };
+    return { name, verdict: 'warn', found: `${host}: it does not report the time`, hint };
   }
   const skewS = Math.round(Math.abs(theirsMs - oursMs) / 1000);
   const found = `${host}: ${skewS} s ${theirsMs < oursMs ? 'behind' : 'ahead of'} this host’s`;

@@ -26,7 +26,7 @@ export type Sight = DomainState | 'absent' | 'silent';
 
 /**
  * - `has`: the guest is there.
- * - `waits`: its domain is there, and waits for the guest or to be let go.
+ * - `waits`: its domain is there, and waits for the guest or for its end.
  * - `left`: libvirt says that it went to another host.
  */
 export type Presence = 'has' | 'waits' | 'left' | 'absent' | 'silent';

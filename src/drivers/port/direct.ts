@@ -106,7 +106,7 @@ export interface HypervisorSession {
   onUnreachable?(listener: (error: GodwitError) => void): () => void;
   /** `gone` by proof; GODWIT_MONITOR_UNREACHABLE where it cannot be reached and is not known to be gone. */
   status(signal: AbortSignal): Promise<HypervisorStatus>;
-  /** Lets go of the hypervisor (which goes on as it is). */
+  /** Closes the connection to the hypervisor, which continues as it is. */
   close(): Promise<void>;
 }
 
@@ -274,7 +274,7 @@ export interface DestinationSession extends HypervisorSession {
   /** Tells the network where the guest is now. */
   announce(signal: AbortSignal): Promise<void>;
   /**
-   * Post-copy, after the stream broke or stands still: lets go of it and listens anew, on `host` where that is given
+   * Post-copy, after the stream broke or stands still: closes it and listens anew, on `host` where that is given
    * (another address of this host), or on the unix `socket`. What an earlier call opened and nobody came to is closed.
    */
   listenAgain(signal: AbortSignal, host?: string, socket?: string): Promise<Listens>;

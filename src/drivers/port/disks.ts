@@ -54,7 +54,7 @@ export interface DiskSource {
   finish(nodes: readonly string[], signal: AbortSignal): Promise<void>;
   /**
    * Ends the copying wherever it stands; the guest and its disks are as if it had never begun. Who joined the socket
-   * lets go of what it joined before: a hypervisor that waits to send hears of nothing else.
+   * closes what it joined before: a hypervisor that waits to send hears of nothing else.
    */
   drop(signal: AbortSignal): Promise<void>;
 }
@@ -131,7 +131,7 @@ export interface DiskRelocator {
   complete(work: unknown, signal: AbortSignal): Promise<void>;
   /** Pending: the guest goes over to the new image. */
   finalize(work: unknown, signal: AbortSignal): Promise<void>;
-  /** The guest is on the new image, `file`: lets go of the old one. Resolves to what was not to be done, in words. */
+  /** The guest is on the new image, `file`: closes the old one. Resolves to what was not to be done, in words. */
   settle(work: unknown, file: string, signal: AbortSignal): Promise<string[]>;
   /** Not finalized: ends the copying and closes the new image; the guest is on the old one as if nothing had been. */
   drop(work: unknown, signal: AbortSignal): Promise<void>;

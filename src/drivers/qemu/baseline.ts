@@ -48,7 +48,8 @@ export async function hostGives(
   const read = readBaseline(argument, own);
   if (typeof read === 'string') return [unread(read, 'destination')];
   const offer = own.find((each) => each.version === program.version);
-  const lacks = offer === undefined ? ['QEMU does not tell what it gives'] : shortOf(read, offer);
+  const lacks =
+    offer === undefined ? ['QEMU does not report what it offers'] : shortOf(read, offer);
   if (lacks.length === 0)
     return [pass('baseline', `${host} gives ${short(argument)}`, 'destination')];
   const facts = { host, baseline: short(argument), reason: lacks.join('; ') };

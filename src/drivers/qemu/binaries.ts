@@ -128,7 +128,7 @@ async function probe(
         features: await askFeatures(client, inner),
       }),
     );
-  const as = await asker(user);
+  const as = await questionUser(user);
   // One that only we can run is refused by name where a guest needs it (`user`).
   const base = await about(as).catch((error: unknown) => {
     if (as === undefined || signal.aborted) throw error;
@@ -148,7 +148,7 @@ async function probe(
 }
 
 /** As whom a program is asked: it may open devices, as a guest's QEMU may, and nothing else. Undefined: as this process. */
-export async function asker(user: QemuUser): Promise<RunAs | undefined> {
+export async function questionUser(user: QemuUser): Promise<RunAs | undefined> {
   // Users that this host lacks are a refusal of their own.
   const range = await rangeOf(user).catch(() => undefined);
   return range === undefined ? undefined : deviceUser(range);
@@ -217,7 +217,7 @@ export async function hasClient(
   { host, user }: Pick<BinaryOptions, 'host' | 'user'>,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const as = await asker(user);
+  const as = await questionUser(user);
   const question = { file, host, deadlineMs: PROBE_MS, as, sandbox };
   return askProgram({ ...question, accelerator: 'tcg' }, signal, async (monitor, inner) => {
     const asked = { ...FAULTS[client], 'node-name': client };

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { processorOffer } from '../../protocol/public/processor.ts';
 import type { GuestProcessor, ProcessorOffer } from '../../protocol/public/processor.ts';
 import { askProgram } from './ask.ts';
-import { asker, factsKey } from './binaries.ts';
+import { questionUser, factsKey } from './binaries.ts';
 import type { BinaryOptions, QemuProgram } from './binaries.ts';
 import { readCpu } from './guest/cpu.ts';
 import type { QemuProcess } from './guest/process.ts';
@@ -36,7 +36,7 @@ export async function offersOf(
   if (known?.success) return known.data;
   const { binary, sandbox, version } = program;
   const question = { file: binary, host: options.host, deadlineMs: OFFERS_MS, sandbox };
-  const as = await asker(options.user);
+  const as = await questionUser(options.user);
   const offers: ProcessorOffer[] = [];
   for (const accelerator of ['kvm', 'tcg'] as const) {
     if (program.features[accelerator] === undefined) continue;

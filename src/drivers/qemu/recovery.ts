@@ -11,7 +11,7 @@ import type { MonitorWatch } from './session.ts';
  * may itself wait for one, and answers nothing until the stream flows.
  */
 
-/** How long QEMU may take to let go of a stream whose connections were shut, ms. */
+/** How long QEMU may take to close a stream whose connections were shut, ms. */
 const PAUSED_MS = 5000;
 const POLL_MS = 50;
 /** Ports that are tried before it is said that none is free. */
@@ -59,7 +59,7 @@ export async function listenForRecovery(
 
 /**
  * Both of it where the monitor is silent: it belongs to a main loop that waits for a page itself, and is passed by.
- * No event can be waited for there, so QEMU is asked to listen until it has let go. Rejects with `silence` where the
+ * No event can be waited for there, so QEMU is asked to listen until it has closed the old stream. Rejects with `silence` where the
  * guest has no other monitor: it has ended, is not of our making, or began as pre-copy.
  */
 export async function recoverUnheard(

@@ -166,8 +166,8 @@ export class MonitorWatch {
     }
     // The event does not say why; the answer to a question does.
     this.#after(async () => {
-      const patienceMs = stream === 'failed' ? 5000 : REASON_MS;
-      const state = await this.migration(AbortSignal.timeout(patienceMs)).catch(() => undefined);
+      const timeoutMs = stream === 'failed' ? 5000 : REASON_MS;
+      const state = await this.migration(AbortSignal.timeout(timeoutMs)).catch(() => undefined);
       const event = streamEvent(stream, state?.['error-desc'] ?? 'QEMU gave no reason');
       if (event !== undefined) this.#emit(event);
     });

@@ -39,7 +39,7 @@ async function takenBack(
   const before = await watch.status(signal);
   if (isSettled(before)) return before;
   const { ok } = await client.request('migrate_cancel', {}, signal);
-  // Refused once post-copy has begun: QEMU can only be made to let go of its stream then.
+  // Refused once post-copy has begun: QEMU can only be made to close its stream then.
   if (!ok) await pauseStream(client, watch, signal);
   let endedAt: number | undefined;
   for (;;) {

@@ -40,7 +40,7 @@ export function judgeClock(theirsMs: number, oursMs: number): ManagerFinding {
   const name = 'clock';
   const hint = 'Have the vCenter and this host take their time from one source (NTP).';
   if (!Number.isFinite(theirsMs)) {
-    return { name, verdict: 'warn', found: 'the vCenter does not tell the time', hint };
+    return { name, verdict: 'warn', found: 'the vCenter does not report the time', hint };
   }
   const skewS = Math.round(Math.abs(theirsMs - oursMs) / 1000);
   const found = `the vCenter’s is ${skewS} s ${theirsMs < oursMs ? 'behind' : 'ahead of'} this host’s`;

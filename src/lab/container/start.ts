@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { godwitError } from '../../errors.ts';
 import { runCommand } from '../command.ts';
 import { systemClock } from '../../clock.ts';
+import { parseStat } from '../../host/process.ts';
 import { recordGuest, releaseGuest, reserveGuest } from '../guest/registry.ts';
 import type { LabGuest } from '../guest/registry.ts';
 import { verifyGuest } from '../guest/talk.ts';
@@ -100,7 +101,8 @@ export async function containerRunsOn(lab: Lab, name: string): Promise<string[]>
       const own = listed.parse(JSON.parse(text) ?? []).find(({ id }) => id === name);
       if (own?.status !== 'running') return [];
       const stat = await readFile(`/proc/${own.pid}/stat`, 'utf8').catch(() => '');
-      return stat === '' || /\) [TZX] /.test(stat) ? [] : [member.name];
+      const state = parseStat(stat)?.state;
+      return state === undefined || state === 'T' ? [] : [member.name];
     }),
   );
   return found.flat();

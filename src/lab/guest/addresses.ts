@@ -7,7 +7,7 @@ import { labGuests } from './registry.ts';
  * Writes the addresses of the lab's guests into its hosts' configurations, as a site's inventory would: on a plain bridge
  * no host knows them, and whoever watches a guest must. Movers read the file anew.
  */
-export async function tellAddresses(lab: Lab): Promise<void> {
+export async function registerAddresses(lab: Lab): Promise<void> {
   const guests = await labGuests(lab);
   const addresses = Object.fromEntries(guests.map(({ name, address }) => [name, [address]]));
   for (const { configFile } of lab.members) {

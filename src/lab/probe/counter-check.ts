@@ -24,7 +24,7 @@ const MAX_SAMPLES = 4096;
  * After a silence of `silentMs` only every `every`th tick sends, so that a long one does not fill
  * TCP's window; the end of a silence is still seen to within a few percent of its length.
  */
-const PATIENCE = [
+const SLOWDOWN = [
   { silentMs: 4000, every: 32 },
   { silentMs: 500, every: 4 },
 ] as const;
@@ -58,7 +58,7 @@ export class CounterCheck {
     this.#lastTickMs = nowMs;
     this.#ticks += 1;
     const silentMs = this.#received < this.#sent ? nowMs - this.#lastAnswerMs : 0;
-    const every = PATIENCE.find((step) => silentMs >= step.silentMs)?.every ?? 1;
+    const every = SLOWDOWN.find((step) => silentMs >= step.silentMs)?.every ?? 1;
     if (this.#ticks % every !== 0) return undefined;
     this.#sent += 1;
     return `${this.#sent}\n`;

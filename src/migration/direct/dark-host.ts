@@ -25,7 +25,7 @@ export interface DarkTerms {
   /** How long the silence must last. */
   readonly silenceMs: number;
   /** How long a question waits for its answer. */
-  readonly patienceMs: number;
+  readonly answerMs: number;
   /** From the end of a question to the next one over that path, at most; a longer break begins the silence anew. */
   readonly breakMs: number;
 }
@@ -59,9 +59,9 @@ export function beginDarkWatch(paths: readonly string[], terms: DarkTerms): Dark
 /** Another host has answered over the way of `path`, at that moment. */
 export function afterAnotherAnswered(watch: DarkWatch, path: string, atMs: number): DarkWatch {
   const span = watch.open.get(path);
-  const { patienceMs, breakMs } = watch.terms;
+  const { answerMs, breakMs } = watch.terms;
   const isUnbroken =
-    span !== undefined && atMs >= span.untilMs && atMs - span.untilMs <= patienceMs + breakMs;
+    span !== undefined && atMs >= span.untilMs && atMs - span.untilMs <= answerMs + breakMs;
   const open = new Map(watch.open);
   open.set(path, { sinceMs: isUnbroken ? span.sinceMs : atMs, untilMs: atMs });
   return { ...watch, open };
@@ -72,7 +72,7 @@ export function afterQuestion(watch: DarkWatch, question: Question): DarkWatch {
   if (watch.verdict.kind !== 'wait') return watch;
   const { path, heard } = question;
   if (heard.what !== 'silence') {
-    const verb = heard.what === 'answer' ? 'it answers' : 'nobody can tell';
+    const verb = heard.what === 'answer' ? 'it answers' : 'unknown';
     const why = `${verb} at ${path}: ${heard.said}`;
     return { ...watch, verdict: { kind: 'not-dark', why } };
   }
@@ -92,10 +92,10 @@ export function afterQuestion(watch: DarkWatch, question: Question): DarkWatch {
 function spanAfter(
   span: Span | undefined,
   { askedAtMs, endedAtMs }: Question,
-  { patienceMs, breakMs }: DarkTerms,
+  { answerMs, breakMs }: DarkTerms,
 ): Span | undefined {
   const tookMs = endedAtMs - askedAtMs;
-  if (tookMs < 0 || tookMs > patienceMs + breakMs) return undefined;
+  if (tookMs < 0 || tookMs > answerMs + breakMs) return undefined;
   const isUnbroken =
     span !== undefined && askedAtMs >= span.untilMs && askedAtMs - span.untilMs <= breakMs;
   return { sinceMs: isUnbroken ? span.sinceMs : askedAtMs, untilMs: endedAtMs };
@@ -105,7 +105,7 @@ function spanAfter(
 function judge(
   spans: readonly (Span | undefined)[],
   nowMs: number,
-  { silenceMs, patienceMs, breakMs }: DarkTerms,
+  { silenceMs, answerMs, breakMs }: DarkTerms,
 ): DarkVerdict {
   let [sinceMs, untilMs] = [-Infinity, nowMs];
   for (const span of spans) {
@@ -113,7 +113,7 @@ function judge(
     sinceMs = Math.max(sinceMs, span.sinceMs);
     untilMs = Math.min(untilMs, span.untilMs);
   }
-  const isNow = nowMs - untilMs <= patienceMs + breakMs;
+  const isNow = nowMs - untilMs <= answerMs + breakMs;
   const forMs = untilMs - sinceMs;
   return isNow && forMs >= silenceMs ? { kind: 'dark', forMs } : { kind: 'wait' };
 }

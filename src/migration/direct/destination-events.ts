@@ -10,11 +10,11 @@ import { guestHandle, launch } from '../../protocol/mover/handle.ts';
 import { proof } from './run-right.ts';
 
 /** An image that the guest only reads, and where it lies here. */
-export const seededBase = backingFile.extend({
+export const seededBackingFile = backingFile.extend({
   /** It was not here: it is sent, and goes again where the migration ends without the guest here. */
   made: z.boolean(),
 });
-export type SeededBackingFile = z.infer<typeof seededBase>;
+export type SeededBackingFile = z.infer<typeof seededBackingFile>;
 
 /** Directories that are made for images of disks, the outermost first. */
 const directories = z.array(z.string().max(4096)).max(2048).optional();
@@ -26,7 +26,11 @@ export const portMap = z.record(z.string().max(128), z.string().max(15));
 export const destinationEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('admitted'), admission, host: hostName }),
   /** Written before any backing file is made. */
-  z.object({ type: z.literal('seeding'), bases: z.array(seededBase).max(MAX_PLACES), directories }),
+  z.object({
+    type: z.literal('seeding'),
+    bases: z.array(seededBackingFile).max(MAX_PLACES),
+    directories,
+  }),
   /** Written before anything is made, so that it can be found and taken down. */
   z.object({
     type: z.literal('preparing'),

@@ -276,7 +276,7 @@ function no(state: DestinationState, reason: string): Verdict {
 
 function cannotTell(state: DestinationState): Verdict {
   const { guest } = state.admission;
-  const reason = `${state.host} was restarted while armed and cannot tell whether the guest ran there`;
+  const reason = `${state.host} was restarted while armed and does not know whether the guest ran there`;
   return { kind: 'no', error: godwitError('GODWIT_HELD', { guest, reason }) };
 }
 

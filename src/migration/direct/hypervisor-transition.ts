@@ -125,7 +125,7 @@ function duringMemory(state: SourceState, event: HypervisorEvent): Transition {
   }
 }
 
-/** A hypervisor that stops there though nobody wanted it to (a mover of another version set it so) is let go on. */
+/** A hypervisor that stops there though nobody wanted it to (a mover of another version set it so) continues. */
 function stopsAtSwitch(state: SourceState): Transition {
   const next = enter({ ...state, via: 'precopy' }, 'switchover');
   if (holdsSwitchover(state.plan.settings, state.known.description)) return next;

@@ -74,7 +74,7 @@ function judgeSource(known: Known): Answer {
   }
   return answer({
     verdict: 'risky',
-    why: `${to} was told to run ${guest}, has not answered, and cannot be asked now`,
+    why: `${to} was ordered to run ${guest}, has not answered, and cannot be asked now`,
     risks: [
       `if ${to} runs ${guest}, two copies run, both write to its disks, and neither can be trusted after that`,
       `if ${to} ran ${guest} and is off now, what it did there is lost`,
@@ -99,8 +99,8 @@ function sourceAfterRun({ guest, from, to, source, destination }: Known): Answer
 /** That nothing of it is there now does not say that it never ran there. */
 function sourceUnreported({ guest, from, to }: Known, destination: SideView): Answer {
   const why = destination.unsure
-    ? `${to} was restarted and cannot tell whether ${guest} ran there`
-    : `${to} was given the right to run ${guest}, and cannot tell whether it ran there`;
+    ? `${to} was restarted and does not know whether ${guest} ran there`
+    : `${to} was given the right to run ${guest}, and does not know whether it ran there`;
   const risks = [
     `if ${guest} ran at ${to}, what it did there is lost, and its disks are newer than what ${from} holds`,
   ];
@@ -136,7 +136,7 @@ function judgeDestination(known: Known): Answer {
   if (source === undefined) {
     return answer({
       verdict: 'risky',
-      why: `${to} holds all of ${guest}; ${from} cannot be asked whether it let go of it`,
+      why: `${to} holds all of ${guest}; ${from} cannot be asked whether it released it`,
       risks: [`if ${from} runs ${guest}, two copies run, and both write to its disks`],
     });
   }

@@ -141,7 +141,7 @@ export const sourceEvent = z.discriminatedUnion('type', [
   /** They move again, `over` that address of the destination; `afterMs` where nothing had to be done for it. */
   z.object({ type: z.literal('flows'), afterMs: ms.optional(), over: address.optional() }),
   z.object({ type: z.literal('recovery-failed'), error: serialError }),
-  /** The wire was let go of, and this is what it did; `why` where it ended by itself. */
+  /** The wire was closed, and this is what it did; `why` where it ended by itself. */
   z.object({ type: z.literal('wire'), figures: wireFigures, why: z.string().max(1024).optional() }),
   /** The same of the path of the disks. */
   z.object({

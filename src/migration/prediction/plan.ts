@@ -81,7 +81,7 @@ export function adviceFor(
   const [best] = rest;
   if (best !== undefined && best.converges.probability >= SURE) {
     const [soon, now] = [best.totalMs.middle, way.totalMs.middle];
-    const took = `${formatDuration(soon)}, where this way takes ${formatDuration(now)}`;
+    const took = `${formatDuration(soon)}, where this one takes ${formatDuration(now)}`;
     if (mayFail)
       advice.push(
         `${nameOf(best)} ends: ${formatDuration(soon)}, ${formatBytes(best.bytes.middle)}`,

@@ -159,7 +159,7 @@ export const CHECKS = [
     name: 'round-trip',
     step: 'admit',
     needs: 'both',
-    asks: 'is the way between both hosts so long that the guest feels it?',
+    asks: 'is the route between both hosts so long that the guest notices it?',
     judge: judgeRoundTrip,
   },
   {
@@ -320,7 +320,7 @@ export const CHECKS = [
     name: 'same-machine',
     step: 'prepare',
     needs: 'both',
-    asks: 'is the machine that was made there the same as the one that runs, by what both hypervisors tell?',
+    asks: 'is the machine that was made there the same as the one that runs, by what both hypervisors report?',
     by: 'driver',
   },
   {

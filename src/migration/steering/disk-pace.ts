@@ -100,7 +100,7 @@ export function copyEtaMs({ copiesPerS, writesPerS, leftBytes }: CopyPace): numb
   return net <= 0 ? undefined : Math.round((leftBytes * 1000) / net);
 }
 
-/** The other host is silent for so long before the guest's writes, which wait for it, are let go. */
+/** After so long a silence of the other host the guest's writes no longer wait for it. */
 const MUST_ANSWER_MS = 1000;
 /** Bytes that may wait in line at once before an answer can come: a connection's first room, and the session's window. */
 const IN_LINE_BYTES = 768 * 1024;
@@ -108,7 +108,7 @@ const IN_LINE_BYTES = 768 * 1024;
 const LEAST_SLOW_BYTES_PER_S = 1024 ** 2;
 
 /** For how long the other host may be silent once the guest's writes wait for it, ms; `bytesPerS`: 0 while not known. */
-export function patienceMs(bytesPerS: number): number {
+export function answerTimeoutMs(bytesPerS: number): number {
   if (bytesPerS === 0) return 5 * MUST_ANSWER_MS;
   return MUST_ANSWER_MS + Math.round((2 * IN_LINE_BYTES * 1000) / bytesPerS);
 }

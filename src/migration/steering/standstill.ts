@@ -12,14 +12,14 @@ export const SAID_MS = 2000;
 
 /** Since when nothing goes over the link, and until when that is waited for; moments of the wall clock, ms. */
 export function stillness(
-  { forMs, patienceMs }: { readonly forMs: number; readonly patienceMs: number | undefined },
+  { forMs, timeoutMs }: { readonly forMs: number; readonly timeoutMs: number | undefined },
   nowMs: number,
   overMs: number,
 ): { since: string; until?: string } {
   const since = nowMs - forMs;
   const at = (ms: number): string => new Date(Math.round(ms / 1000) * 1000).toISOString();
-  if (patienceMs === undefined) return { since: at(since) };
-  return { since: at(since), until: at(Math.min(since + patienceMs, overMs)) };
+  if (timeoutMs === undefined) return { since: at(since) };
+  return { since: at(since), until: at(Math.min(since + timeoutMs, overMs)) };
 }
 
 /** The same in words. */
@@ -44,7 +44,7 @@ export interface Standstill {
 }
 
 /**
- * Whether to let go of the stream and take it up anew, `now` or `never` as things stand. A link that comes back is not
+ * Whether to close the stream and resume it, `now` or `never` as things stand. A link that comes back is not
  * waited for by TCP: it asks ever more seldom, and may be late by as long as the link was away. A link that only swallows
  * what it gets comes back to nobody, but another path may be open.
  */

@@ -70,7 +70,7 @@ export class ManagedMover {
       },
       found ?? initialManaged(planned).state,
     );
-    const { ask, close } = asker(driver, request);
+    const { ask, close } = managerConnection(driver, request);
     this.#around = around;
     this.#journal = journal;
     this.#sequencer = sequencer;
@@ -209,7 +209,7 @@ function whyNotCancelled(state: ManagedState): string {
 }
 
 /** One connection to the manager for all questions; after an error on it the next question opens a new one. */
-function asker(
+function managerConnection(
   driver: ManagedDriver,
   { handle }: ManagedMoverRequest,
 ): Pick<ManagedParts, 'ask'> & { readonly close: () => Promise<void> } {

@@ -31,7 +31,7 @@ export interface Found {
 }
 
 /** How long a guest is waited for with each kind of question, and how often it is asked meanwhile, ms. */
-const PATIENCE_MS = 2000;
+const ANSWER_MS = 2000;
 const AGAIN_MS = 50;
 
 /** Finds out what the guest answers from here. Never rejects for what this host cannot do. */
@@ -156,7 +156,7 @@ async function untilAnswered(
   answered: () => boolean,
   signal: AbortSignal,
 ): Promise<void> {
-  const until = systemClock.monotonicMs() + PATIENCE_MS;
+  const until = systemClock.monotonicMs() + ANSWER_MS;
   let askAt = 0;
   while (!answered() && systemClock.monotonicMs() < until) {
     if (systemClock.monotonicMs() >= askAt) {

@@ -26,7 +26,7 @@ interface Silence {
 }
 
 /** After so many probes without an answer they become rare, so that a long silence is not filled with them. */
-const PATIENCE = [
+const SLOWDOWN = [
   { unanswered: 400, slower: 32 },
   { unanswered: 50, slower: 4 },
 ] as const;
@@ -58,7 +58,7 @@ export class Gap {
   tick(nowMs: number): boolean {
     this.#ownStallMs = Math.max(this.#ownStallMs, nowMs - this.#lastTickMs);
     this.#lastTickMs = nowMs;
-    const slower = PATIENCE.find((step) => this.#unanswered >= step.unanswered)?.slower ?? 1;
+    const slower = SLOWDOWN.find((step) => this.#unanswered >= step.unanswered)?.slower ?? 1;
     if (nowMs - this.#lastSentMs < this.#intervalMs * slower) return false;
     this.#lastSentMs = nowMs;
     this.#sent += 1;

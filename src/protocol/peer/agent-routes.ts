@@ -64,7 +64,7 @@ export const peerRoutes = {
   newerList: route({
     method: 'GET',
     path: '/v1/pki/list',
-    summary: 'The fleet’s list, where this host has a newer one than the asker',
+    summary: 'The fleet’s list, where this host has a newer one than the caller',
     access: 'member',
     query: z.object({ after: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER) }),
     response: z.object({ signed: signedList.optional() }),

@@ -45,7 +45,7 @@ export const preflightRoutes = {
   preflightStorage: route({
     method: 'POST',
     path: '/v1/preflight/storage',
-    summary: 'Is this the same storage? Adds to the file that the asker made, and makes none',
+    summary: 'Is this the same storage? Adds to the file that the caller made, and makes none',
     access: 'agent',
     body: preflightStorage,
     response: storageAnswer,

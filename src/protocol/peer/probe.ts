@@ -146,7 +146,7 @@ export const probeRoutes = {
   endWatch: route({
     method: 'POST',
     path: '/v1/watches/:id/end',
-    summary: 'End that watch, and tell what was seen',
+    summary: 'End that watch, and report what was seen',
     access: 'agent',
     params: z.object({ id: migrationId }),
     body: watchEnd,

@@ -177,7 +177,7 @@ export class Store {
     };
   }
 
-  /** Writes what waits and lets go of all files. */
+  /** Writes what waits and closes all files. */
   close(): void {
     for (const [number, file] of this.#files.entries()) {
       try {

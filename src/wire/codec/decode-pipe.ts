@@ -147,13 +147,13 @@ export class DecodePipe {
       }
       const wait = this.#parts.compared?.();
       if (wait !== undefined) await wait;
-      await this.#tellDecoded(next.value);
+      await this.#reportDecoded(next.value);
     } catch (error) {
       this.#fail(BadFrame.in(frame.number, error));
     }
   }
 
-  async #tellDecoded(lastNumber: number): Promise<void> {
+  async #reportDecoded(lastNumber: number): Promise<void> {
     const { windowPages } = this.#parts.settings;
     if (lastNumber - this.#reportedNumber < windowPages * TELL_SHARE) return;
     this.#reportedNumber = lastNumber;

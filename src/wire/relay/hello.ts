@@ -93,7 +93,7 @@ export function cellsFor(memoryBytes: number): number {
 }
 
 /** What the source tells of its cache. */
-export function tellCache(
+export function reportCache(
   cache: WireCache | undefined,
   cells: number,
 ): Pick<SourceHello, 'tag' | 'earlier' | 'digest'> {
@@ -111,7 +111,7 @@ export function answerCache(
   cache: WireCache | undefined,
   { tag: newest, earlier = [], cells }: SourceHello,
 ): Pick<TargetHello, 'tag' | 'digest'> {
-  const own = tellCache(cache, cells);
+  const own = reportCache(cache, cells);
   if (cache === undefined || own.tag === null) return own;
   const known = circlesOf(cache).filter(({ tag: each }) => [newest, ...earlier].includes(each));
   const full = known.find(({ peerTag }) => hasSegments(cache.directory, peerTag));

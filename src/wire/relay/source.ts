@@ -148,7 +148,7 @@ export class SourceRelay implements Relay {
   async #start(): Promise<void> {
     const { cache, memoryBytes, socket, cores, saidBytesPerS } = this.#options;
     const cells = hello.cellsFor(memoryBytes);
-    const own = hello.tellCache(cache, cells);
+    const own = hello.reportCache(cache, cells);
     const settings = hello.RELAY_SETTINGS;
     const seed = this.#seed.toString('hex');
     await this.#tell({ type: 'hello', version: 1, settings, seed, cells, ...own });
@@ -168,7 +168,7 @@ export class SourceRelay implements Relay {
     });
     encoding.onEnd((error) => this.fail(error));
     this.#addEncoding(0, encoding);
-    this.#tellLink = (bytesPerS) => encoding.linkCarries(bytesPerS);
+    this.#reportLink = (bytesPerS) => encoding.linkCarries(bytesPerS);
     const urgent = await urgentEncoding(
       this.#seed.readBigUInt64BE(),
       (frame) => this.#channels.send(CHANNEL.urgent, frame),
@@ -182,7 +182,7 @@ export class SourceRelay implements Relay {
     });
   }
 
-  #tellLink: (bytesPerS: number) => void = () => undefined;
+  #reportLink: (bytesPerS: number) => void = () => undefined;
 
   #addEncoding(connection: number, encoding: Encoding): void {
     this.#encodings.push(encoding);
@@ -264,7 +264,7 @@ export class SourceRelay implements Relay {
     const { bytesPerS } = this.#channels.session.measure;
     if (nowMs - this.#linkReportedAtMs < TELL_LINK_MS || bytesPerS === 0) return;
     this.#linkReportedAtMs = nowMs;
-    this.#tellLink(bytesPerS);
+    this.#reportLink(bytesPerS);
   }
 
   #hello(message: hello.TargetHello): void {

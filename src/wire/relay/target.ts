@@ -20,8 +20,8 @@ export interface TargetRelayOptions {
 }
 
 /** What was taken is told once it is so much, or after so long: each telling is work for both movers. */
-const TELL_BYTES = 512 * 1024;
-const TELL_MS = 4;
+const REPORT_BYTES = 512 * 1024;
+const REPORT_MS = 4;
 /** For how long the hypervisor may take what is left when the source has closed the session. */
 const LAST_MS = 10_000;
 
@@ -38,7 +38,7 @@ export class TargetRelay implements Relay {
   #takenBytes = 0;
   #reportedBytes = 0;
   #telling = false;
-  #tellLater: NodeJS.Timeout | undefined;
+  #reportTimer: NodeJS.Timeout | undefined;
   #returnBytes = 0;
   /** The end of the codec's thread, which saves what it knows. */
   #closing: Promise<void> | undefined;
@@ -84,7 +84,7 @@ export class TargetRelay implements Relay {
       await withDeadline('the end of the wire', deadlineMs, this.#stop.signal, async () => {
         await Promise.all(this.#connections.map((connection) => connection.done()));
         await this.#closing;
-        await this.#tellTaken();
+        await this.#reportTaken();
       });
     } finally {
       this.#release(new Error('the wire was closed'));
@@ -106,7 +106,7 @@ export class TargetRelay implements Relay {
 
   #release(reason: Error): void {
     this.#stop.abort(reason);
-    clearTimeout(this.#tellLater);
+    clearTimeout(this.#reportTimer);
     this.#urgent?.close();
     for (const connection of this.#connections) connection.break();
   }
@@ -207,14 +207,14 @@ export class TargetRelay implements Relay {
 
   #taken(bytes: number): void {
     this.#takenBytes += bytes;
-    if (this.#takenBytes - this.#reportedBytes >= TELL_BYTES) void this.#tellTaken();
-    else this.#tellLater ??= setTimeout(() => void this.#tellTaken(), TELL_MS);
+    if (this.#takenBytes - this.#reportedBytes >= REPORT_BYTES) void this.#reportTaken();
+    else this.#reportTimer ??= setTimeout(() => void this.#reportTaken(), REPORT_MS);
   }
 
   /** One message at a time: what is taken meanwhile goes with the next. */
-  async #tellTaken(): Promise<void> {
-    clearTimeout(this.#tellLater);
-    this.#tellLater = undefined;
+  async #reportTaken(): Promise<void> {
+    clearTimeout(this.#reportTimer);
+    this.#reportTimer = undefined;
     if (this.#telling) return;
     this.#telling = true;
     while (this.#reportedBytes < this.#takenBytes && this.#failure === undefined) {

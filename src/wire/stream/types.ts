@@ -34,7 +34,7 @@ export type SpanKind =
   | 'bitmap'
   /** Not understood: passed on until the parser finds its place again. */
   | 'unknown'
-  /** A part of an item that `flush` had to let go before it was whole. */
+  /** A part of an item that `flush` had to give out before it was whole. */
   | 'torn';
 
 export interface RamBlock {

@@ -49,7 +49,7 @@ test('questions that were given up before they began take no room from later one
 });
 
 test('a question that storage keeps is counted until nothing of it is left', async () => {
-  const { promise: gone, resolve: letGo } = Promise.withResolvers<void>();
+  const { promise: gone, resolve: release } = Promise.withResolvers<void>();
   let begun = 0;
   const answers = answersWith(() => {
     begun += 1;
@@ -72,7 +72,7 @@ test('a question that storage keeps is counted until nothing of it is left', asy
     code: 'GODWIT_OVERLOADED',
   });
   assert.equal(begun, 4);
-  letGo();
+  release();
   await gone;
   const later = new AbortController();
   const asked = answers.assess(question, caller, later.signal, undefined);

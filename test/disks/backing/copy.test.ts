@@ -15,11 +15,11 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import fc from 'fast-check';
-import { BaseFile } from '../../../src/disks/backing/file.ts';
+import { BackingFileWriter } from '../../../src/disks/backing/file.ts';
 import { DATA_CHANNEL } from '../../../src/disks/backing/messages.ts';
-import { BaseSender } from '../../../src/disks/backing/send.ts';
-import type { BaseProgress } from '../../../src/disks/backing/send.ts';
-import { BaseTaker } from '../../../src/disks/backing/take.ts';
+import { BackingFileSender } from '../../../src/disks/backing/send.ts';
+import type { BackingFileProgress } from '../../../src/disks/backing/send.ts';
+import { BackingFileTaker } from '../../../src/disks/backing/take.ts';
 import type { TakerParts } from '../../../src/disks/backing/take.ts';
 import type { Tunnel } from '../../../src/disks/copy/tunnel/open.ts';
 import { hasCode } from '../../../src/errors.ts';
@@ -44,12 +44,12 @@ async function sparse(file: string, bytes: number, at: readonly number[]): Promi
 }
 
 interface World {
-  readonly sender: BaseSender;
-  readonly taker: BaseTaker;
+  readonly sender: BackingFileSender;
+  readonly taker: BackingFileTaker;
   readonly base: { readonly node: string; readonly file: string; readonly bytes: number };
   readonly copy: string;
   readonly made: ReturnType<typeof madeNames>;
-  readonly reported: BaseProgress[];
+  readonly reported: BackingFileProgress[];
   /** Names at the destination. */
   readonly there: () => string[];
 }
@@ -76,16 +76,16 @@ async function world(t: TestContext, { source, target }: Ends, given: Given = {}
   const sha256 = given.sha256 ?? createHash('sha256').update(readFileSync(file)).digest('hex');
   const copy = path.join(destination, 'base.img');
   const made = madeNames(copy, 'm-1', 'b0');
-  const reported: BaseProgress[] = [];
+  const reported: BackingFileProgress[] = [];
   const parts = {
     host: 'b',
     guest: 'web1',
     peer: 'a',
     bases: [{ node: 'base', bytes, sha256, made }],
   };
-  const taker = new BaseTaker({ ...parts, beside: target.beside, ...(begin && { begin }) });
-  const progress = (each: BaseProgress): void => void reported.push(each);
-  const sender = new BaseSender({ tunnel: source, guest: 'web1', peer: 'b', progress });
+  const taker = new BackingFileTaker({ ...parts, beside: target.beside, ...(begin && { begin }) });
+  const progress = (each: BackingFileProgress): void => void reported.push(each);
+  const sender = new BackingFileSender({ tunnel: source, guest: 'web1', peer: 'b', progress });
   const there = (): string[] => readdirSync(destination);
   return { sender, taker, base: { node: 'base', file, bytes }, copy, made, reported, there };
 }
@@ -164,7 +164,7 @@ describe('a backing file', () => {
   test('whose place is taken while it is sent does not take it either', async (t) => {
     const { sender, base, copy, there } = await local(t, {
       begin: async (target) => {
-        const file = await BaseFile.begin(target);
+        const file = await BackingFileWriter.begin(target);
         writeFileSync(target.made.file, 'somebody else’s');
         return file;
       },
@@ -178,7 +178,7 @@ describe('a backing file', () => {
   test('for which there is no room says so on both sides, and gives back what it took', async (t) => {
     const { sender, taker, base, there } = await local(t, {
       begin: async (target) => {
-        const file = await BaseFile.begin(target);
+        const file = await BackingFileWriter.begin(target);
         const full = Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
         return {
           target,

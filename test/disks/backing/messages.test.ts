@@ -3,20 +3,20 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import {
   BadBackingMessage,
-  readBaseAnswer,
-  readBaseMessage,
-  writeBaseAnswer,
-  writeBaseMessage,
+  readBackingAnswer,
+  readBackingMessage,
+  writeBackingAnswer,
+  writeBackingMessage,
 } from '../../../src/disks/backing/messages.ts';
-import type { BaseAnswer, BaseMessage } from '../../../src/disks/backing/messages.ts';
+import type { BackingAnswer, BackingMessage } from '../../../src/disks/backing/messages.ts';
 import { godwitError } from '../../../src/errors.ts';
 
 const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
 const runs = { numRuns: Number(process.env['GODWIT_FUZZ_RUNS'] ?? 3000) };
 
 test('a message is read as it was written', () => {
-  const message: fc.Arbitrary<BaseMessage> = fc.oneof(
-    fc.constantFrom<BaseMessage>({ kind: 'end' }, { kind: 'stop' }),
+  const message: fc.Arbitrary<BackingMessage> = fc.oneof(
+    fc.constantFrom<BackingMessage>({ kind: 'end' }, { kind: 'stop' }),
     u32.map((attempt) => ({ kind: 'begin' as const, attempt, node: 'base-0.x' })),
     fc
       .tuple(fc.integer({ min: 0, max: 2 ** 47 }), fc.uint8Array({ minLength: 1 }))
@@ -24,7 +24,7 @@ test('a message is read as it was written', () => {
   );
   fc.assert(
     fc.property(message, (each) => {
-      const read = readBaseMessage(writeBaseMessage(each));
+      const read = readBackingMessage(writeBackingMessage(each));
       const plain = read.kind === 'data' ? { ...read, bytes: Uint8Array.from(read.bytes) } : read;
       assert.deepEqual(plain, each);
     }),
@@ -33,12 +33,13 @@ test('a message is read as it was written', () => {
 
 test('an answer is read as it was written', () => {
   const error = godwitError('GODWIT_INTERNAL', { what: 'x' }).toJSON();
-  const answers: BaseAnswer[] = [
+  const answers: BackingAnswer[] = [
     { type: 'ready', attempt: 1, node: 'a' },
     { type: 'whole', attempt: 2, node: 'b' },
     { type: 'failed', attempt: 3, node: 'c', error },
   ];
-  for (const answer of answers) assert.deepEqual(readBaseAnswer(writeBaseAnswer(answer)), answer);
+  for (const answer of answers)
+    assert.deepEqual(readBackingAnswer(writeBackingAnswer(answer)), answer);
 });
 
 test('whatever bytes come are read or refused', () => {
@@ -50,7 +51,7 @@ test('whatever bytes come are read or refused', () => {
   );
   fc.assert(
     fc.property(bytes, (each) => {
-      for (const read of [readBaseMessage, readBaseAnswer]) {
+      for (const read of [readBackingMessage, readBackingAnswer]) {
         try {
           read(Uint8Array.from(each));
         } catch (error) {

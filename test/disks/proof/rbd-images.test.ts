@@ -13,7 +13,7 @@ import {
   isAnswered,
   refuseOthers,
   stampOfImage,
-  tellOf,
+  noteForProof,
 } from '../../../src/disks/proof/rbd-images.ts';
 import type { ImagePool } from '../../../src/disks/proof/rbd-images.ts';
 
@@ -64,7 +64,7 @@ describe('a pool that a host names', () => {
       'rbd:vms/site-a/d0:id=vm:conf=/etc/ceph/a.conf:keyring=/etc/ceph/vm',
     );
     assert.match(String(where('rbd:other/d0')), /in none of the pools/);
-    assert.match(String(where('rbd:vms/d0@s')), /cannot tell/);
+    assert.match(String(where('rbd:vms/d0@s')), /does not know/);
     assert.match(JSON.stringify(imagePoolOf([], 'rbd:vms/d0')), /names no pool of RBD/);
   });
 });
@@ -107,7 +107,7 @@ describe('an image of a pool', () => {
 
   test('is shared where each host reads what the other wrote, and nothing of that is left', async () => {
     assert.deepEqual(await answer([own]), { challenge: CHALLENGE });
-    const reported = await tellOf(own, 'd0', MIGRATION, soon());
+    const reported = await noteForProof(own, 'd0', MIGRATION, soon());
     const { samples: there = [], pool, path: name, stamp } = await answer([own], reported);
     assert.deepEqual([pool, name], [own.id, 'd0']);
     assert.equal(stamp, await stampOfImage(own, 'd0', soon()));
@@ -122,7 +122,7 @@ describe('an image of a pool', () => {
   });
 
   test('is not shared where it is another one, or what the source wrote is not there', async () => {
-    const reported = await tellOf(own, 'd0', MIGRATION, soon());
+    const reported = await noteForProof(own, 'd0', MIGRATION, soon());
     const other = await answer([own], reported, ['created now', 'rbd ffff']);
     assert.match(other.problem ?? '', /is another image there/);
     const lied = await answer([own], reported.toReversed());
@@ -133,7 +133,7 @@ describe('an image of a pool', () => {
   });
 
   test('is refused where the host may not write to it, in the words of Ceph', async () => {
-    const reported = await tellOf(own, 'd0', MIGRATION, soon());
+    const reported = await noteForProof(own, 'd0', MIGRATION, soon());
     assert.match((await answer([reader], reported)).problem ?? '', /Operation not permitted/);
     await assert.rejects(identityOfImage(own, 'none', soon()), /No such file or directory/);
     await dropNotes(own, 'd0', MIGRATION, soon());

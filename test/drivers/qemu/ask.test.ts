@@ -61,15 +61,15 @@ describe('a program that is asked about itself', () => {
         console.log('asking');
         return new Promise((resolve) => setTimeout(resolve, 30_000));
       });`;
-    const asker = spawn(process.execPath, ['--input-type=module', '-e', code], {
+    const questionUser = spawn(process.execPath, ['--input-type=module', '-e', code], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     await withDeadline('the question', 20_000, undefined, () =>
-      once(createInterface(asker.stdout), 'line'),
+      once(createInterface(questionUser.stdout), 'line'),
     );
     const pid = await pidOf(file);
     process.kill(pid, 0);
-    asker.kill('SIGKILL');
+    questionUser.kill('SIGKILL');
     await gone(pid);
   });
 

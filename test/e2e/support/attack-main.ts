@@ -11,7 +11,7 @@ interface Given {
   readonly address: string;
   readonly path: string;
   readonly kinds: readonly string[];
-  readonly patienceMs?: number;
+  readonly timeoutMs?: number;
 }
 
 const {
@@ -19,7 +19,7 @@ const {
   address,
   path,
   kinds,
-  patienceMs = 20_000,
+  timeoutMs = 20_000,
 } = JSON.parse(process.argv[2] ?? '') as Given;
 const credentials = readCredentials(identity.directory, identity.stem);
 const { host, port } = splitAddress(address);
@@ -63,7 +63,7 @@ async function attack(kind: string): Promise<AttackResult> {
   const { socket, ready, say } = open(kind);
   const chunks: Buffer[] = [];
   const closed = await new Promise<boolean>((resolve) => {
-    const timer = setTimeout(() => resolve(false), patienceMs);
+    const timer = setTimeout(() => resolve(false), timeoutMs);
     const settle = (): void => {
       clearTimeout(timer);
       resolve(true);

@@ -97,7 +97,7 @@ export async function attackFrom<K extends string>(
     readonly path: string;
     readonly kinds: readonly K[];
     /** How long an end is waited for; default: longer than any limit of ours for a connection that says nothing. */
-    readonly patienceMs?: number;
+    readonly timeoutMs?: number;
   },
 ): Promise<Record<K, AttackResult>> {
   const given = JSON.stringify({ identity, ...attacks });

@@ -13,7 +13,7 @@ import type {
   Question,
 } from '../../../src/migration/direct/dark-host.ts';
 
-const TERMS: DarkTerms = { silenceMs: 5000, patienceMs: 1000, breakMs: 500 };
+const TERMS: DarkTerms = { silenceMs: 5000, answerMs: 1000, breakMs: 500 };
 const SILENCE: Heard = { what: 'silence', said: 'nothing' };
 const ANSWER: Heard = { what: 'answer', said: 'it refuses connections' };
 const UNKNOWN: Heard = { what: 'unknown', said: 'ENETUNREACH' };
@@ -88,7 +88,7 @@ describe('a host is dark', () => {
   test('never when this host cannot ask, or knows no address', () => {
     assert.deepEqual(verdictAfter(['one'], asked('one', [SILENCE, UNKNOWN])), {
       kind: 'not-dark',
-      why: 'nobody can tell at one: ENETUNREACH',
+      why: 'unknown at one: ENETUNREACH',
     });
     assert.deepEqual(verdictAfter([], []), { kind: 'not-dark', why: 'no address of it is known' });
   });
@@ -160,19 +160,19 @@ function mayBeDark(
   heardAtMs: readonly number[],
 ): boolean {
   if (paths.length === 0 || seen.some(({ heard }) => heard.what !== 'silence')) return false;
-  const { silenceMs, patienceMs, breakMs } = TERMS;
+  const { silenceMs, answerMs, breakMs } = TERMS;
   const nowMs = seen.at(-1)?.endedAtMs ?? 0;
   const honest = seen.filter(
-    ({ askedAtMs, endedAtMs }) => endedAtMs - askedAtMs <= patienceMs + breakMs,
+    ({ askedAtMs, endedAtMs }) => endedAtMs - askedAtMs <= answerMs + breakMs,
   );
   const near = (path: string, atMs: number): boolean =>
     honest.some(
       (each) =>
         each.path === path && each.askedAtMs - breakMs <= atMs && atMs <= each.endedAtMs + breakMs,
     );
-  for (let backMs = patienceMs + breakMs; backMs <= silenceMs; backMs += 50) {
+  for (let backMs = answerMs + breakMs; backMs <= silenceMs; backMs += 50) {
     const atMs = nowMs - backMs;
-    const isOpen = heardAtMs.some((each) => Math.abs(each - atMs) <= patienceMs + breakMs);
+    const isOpen = heardAtMs.some((each) => Math.abs(each - atMs) <= answerMs + breakMs);
     if (!isOpen) return false;
     if (!paths.every((path) => near(path, nowMs - backMs))) return false;
   }

@@ -7,7 +7,7 @@ import {
   lookAt,
   mayWaitFor,
   paceOver,
-  patienceMs,
+  answerTimeoutMs,
   shownPace,
   withLook,
 } from '../../../src/migration/steering/disk-pace.ts';
@@ -129,9 +129,9 @@ test('a copy that gets on is never judged, at any rates', () => {
 });
 
 test('writes wait for thin links longer before they are let go, and for very thin ones never', () => {
-  assert.ok(patienceMs(125e6) < 1100);
-  assert.ok(patienceMs(1e6) > 2000);
-  assert.ok(patienceMs(0) >= 5000);
+  assert.ok(answerTimeoutMs(125e6) < 1100);
+  assert.ok(answerTimeoutMs(1e6) > 2000);
+  assert.ok(answerTimeoutMs(0) >= 5000);
   assert.equal(mayWaitFor(100_000), false);
   assert.equal(mayWaitFor(12_500_000), true);
   assert.equal(mayWaitFor(0), true);

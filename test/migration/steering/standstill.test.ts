@@ -85,14 +85,14 @@ describe('a link that stands still, in words', () => {
   const nowMs = Date.parse('2026-01-01T12:00:20.000Z');
 
   test('says since when, and until when it is waited for: its own patience, or the end of the time allowed', () => {
-    const patient = stillness({ forMs: 20_000, patienceMs: 45_000 }, nowMs, nowMs + 600_000);
+    const patient = stillness({ forMs: 20_000, timeoutMs: 45_000 }, nowMs, nowMs + 600_000);
     assert.equal(
       stillWords('b', patient),
       'the link to b stands still since 12:00:00 UTC; it is waited for until 12:00:45',
     );
-    const over = stillness({ forMs: 20_000, patienceMs: 45_000 }, nowMs, nowMs + 5000);
+    const over = stillness({ forMs: 20_000, timeoutMs: 45_000 }, nowMs, nowMs + 5000);
     assert.match(stillWords('b', over), /until 12:00:25$/);
-    const held = stillness({ forMs: 20_000, patienceMs: undefined }, nowMs, nowMs + 5000);
+    const held = stillness({ forMs: 20_000, timeoutMs: undefined }, nowMs, nowMs + 5000);
     assert.match(stillWords('b', held), /until it is back$/);
   });
 });

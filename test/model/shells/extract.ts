@@ -128,7 +128,7 @@ export class Script {
     throw new Error('it waits for something that is no port of the model');
   }
 
-  /** What is to be let go of once the run is over. */
+  /** What is to be released once the run is over. */
   onClose(listener: () => void): void {
     this.#cut.signal.addEventListener('abort', listener, { once: true });
   }

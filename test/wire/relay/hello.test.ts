@@ -25,7 +25,7 @@ test('two hosts that have a secret of the site in common agree on one of those, 
     fc.property(ownSecrets, ownSecrets, fc.boolean(), (near, far, isEarlierBuild) => {
       const [source, target] = [cacheOf('source', near), cacheOf('target', far)];
       const cells = 1024;
-      const { earlier, ...plain } = hello.tellCache(source, cells);
+      const { earlier, ...plain } = hello.reportCache(source, cells);
       const told = isEarlierBuild || earlier === undefined ? plain : { ...plain, earlier };
       const settings = hello.RELAY_SETTINGS;
       const said = { type: 'hello', version: 1, settings, seed: '0'.repeat(16), cells, ...told };

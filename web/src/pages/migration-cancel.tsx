@@ -46,7 +46,7 @@ export function CancelMigration({
               Roll it back
             </button>
             <button type="button" onClick={() => dialog.current?.close()}>
-              Let it go on
+              Let it continue
             </button>
           </div>
         </div>

@@ -74,7 +74,7 @@ const STATES = { gone: 'done', now: 'under way', ahead: 'to come' } as const;
 
 function Steps({ steps }: { steps: readonly Step[] }) {
   return (
-    <ol class="steps" aria-label="Its way">
+    <ol class="steps" aria-label="Its steps">
       {steps.map(({ phase, state, ms }) => (
         <li key={phase} class={state} aria-current={state === 'now' ? 'step' : undefined}>
           <i aria-hidden="true" />

@@ -65,7 +65,7 @@ export function CancelWish({ wish, again }: { wish: Wish; again: () => void }) {
               Cancel it
             </button>
             <button type="button" onClick={() => dialog.current?.close()}>
-              Let it go on
+              Let it continue
             </button>
           </div>
         </div>

@@ -110,7 +110,7 @@ export class NbdClient {
       if (replies.length === 0) throw new BadNbd(`it has no bitmap ${bitmap}`);
     }
     const [info] = await this.#option(OPTIONS.go, goData(name), signal);
-    if (info === undefined || info.length < 10) throw new BadNbd('it does not tell its size');
+    if (info === undefined || info.length < 10) throw new BadNbd('it does not report its size');
     this.size = Number(info.readBigUInt64BE(2));
   }
 

@@ -10,7 +10,7 @@ export type Message =
   | { readonly kind: 'end' }
   /** `taken` more bytes are with the hypervisor here, and `room` more may be sent. */
   | { readonly kind: 'room'; readonly taken: number; readonly room: number }
-  /** This end has let go of the connection: nothing else follows. Without an `end` before it, it broke. */
+  /** This end has closed the connection: nothing else follows. Without an `end` before it, it broke. */
   | { readonly kind: 'closed' };
 
 /** What the other side sent is not what a tunnel says. */

@@ -13,13 +13,13 @@ export interface StreamParts {
   /** Messages of a stream leave in the order of the calls. Rejects once the session is over. */
   readonly send: (message: Uint8Array) => Promise<void>;
   readonly count: (bytes: { readonly sent: number; readonly received: number }) => void;
-  /** Both ends have let go of it: the channel is free. */
+  /** Both ends have closed it: the channel is free. */
   readonly over: () => void;
 }
 
 /** What was taken is told once it is a quarter of the room, or so late: a message for each piece would cost as much as the piece. */
-const TELL_BYTES = FIRST_ROOM / 4;
-const TELL_MS = 5;
+const REPORT_BYTES = FIRST_ROOM / 4;
+const REPORT_MS = 5;
 /** Handed to the hypervisor at once: what it takes without waiting, about. */
 const MOST_PIECES = 8;
 
@@ -63,7 +63,7 @@ export class Stream {
     return this.#room.heldBytes;
   }
 
-  /** Until this end has let go of it; never rejects. */
+  /** Until this end has closed it; never rejects. */
   async run(): Promise<void> {
     try {
       const socket = await this.#parts.socket;
@@ -73,7 +73,7 @@ export class Stream {
       await this.#read(socket);
       await writing;
     } catch {
-      // The hypervisor is not to be reached, or the session is over: either way this end lets go.
+      // The hypervisor is not to be reached, or the session is over: either way this end closes.
     }
     this.break();
     this.#closed = true;
@@ -200,8 +200,8 @@ export class Stream {
     if (this.#closed) return;
     this.#taken += bytes;
     this.#more += this.#room.taken(bytes);
-    if (this.#taken >= Math.max(TELL_BYTES, this.#room.mostBytes / 4)) void this.#tell();
-    else this.#late ??= setTimeout(() => void this.#tell(), TELL_MS);
+    if (this.#taken >= Math.max(REPORT_BYTES, this.#room.mostBytes / 4)) void this.#tell();
+    else this.#late ??= setTimeout(() => void this.#tell(), REPORT_MS);
   }
 
   /** One message at a time: what is taken meanwhile goes with the next. */

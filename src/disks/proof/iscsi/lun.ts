@@ -93,7 +93,7 @@ async function capacityOf(client: IscsiClient): Promise<{ bytes: number; blockBy
   cdb.writeUInt8(READ_CAPACITY, 1);
   cdb.writeUInt32BE(32, 10);
   const reported = await client.ask('READ CAPACITY', cdb, 32);
-  if (reported.length < 12) throw new Error('READ CAPACITY: it does not tell its size');
+  if (reported.length < 12) throw new Error('READ CAPACITY: it does not report its size');
   const blocks = Number(reported.readBigUInt64BE(0)) + 1;
   const blockBytes = reported.readUInt32BE(8);
   const isPower = blockBytes >= 512 && (blockBytes & (blockBytes - 1)) === 0;

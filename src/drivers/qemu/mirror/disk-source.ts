@@ -134,7 +134,7 @@ export class QemuDiskSource implements DiskSource {
     if (!seen.nodes.has(WHOLE_MARK)) {
       this.#assertEndable(wanted, seen);
       ({ jobs } = await this.#end(wanted, signal));
-      // Before anything is let go of: from here on a copy without a job is one that was whole.
+      // Before anything is released: from here on a copy without a job is one that was whole.
       const mark = { driver: 'null-co', 'node-name': WHOLE_MARK, size: 512, 'read-only': true };
       orders.push(this.#client.execute('blockdev-add', mark, signal));
     }

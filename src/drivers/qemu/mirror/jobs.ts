@@ -7,7 +7,7 @@ import type { DiskSample } from '../../port/disks.ts';
 const PREFIX = 'godwit-nbd-';
 
 /**
- * A node that reads as nothing and that nobody is on: while it is there, each copy was whole when it was let go of.
+ * A node that reads as nothing and that nobody is on: while it is there, each copy was whole when it was released.
  * It lives and dies with this QEMU, so a mover that takes over knows as well.
  */
 export const WHOLE_MARK = 'godwit-disks-whole';

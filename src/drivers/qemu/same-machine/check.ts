@@ -22,7 +22,7 @@ export function sameMachineCheck(
   if (!there.success) {
     const [issue] = there.error.issues;
     const what = `${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`;
-    const expected = 'what its hypervisor tells of the machine';
+    const expected = 'what its hypervisor reports of the machine';
     throw godwitError('GODWIT_PROTOCOL_INVALID', { peer: host, expected, what });
   }
   const compared = compareMachines(here, there.data);

@@ -88,7 +88,7 @@ export const REASONS: readonly Reason[] = [
     because: 'how fast a disk may be is not seen by the guest, but for its speed',
   },
   {
-    name: 'ways to a file',
+    name: 'routes to a file',
     kind: 'disk',
     place: /.*\/(image|file|backing|data-file)/,
     property: /type/,

@@ -56,7 +56,7 @@ export function describeFilter(
   // QEMU tells it of a node in the name that it makes for it.
   const reported = given['throttle-group'] ?? reportedOptions(live.file)['throttle-group'];
   if (typeof reported !== 'string')
-    return { obstacle: 'QEMU does not tell by which group it is limited' };
+    return { obstacle: 'QEMU does not report by which group it is limited' };
   return { kind: 'throttle', group: reported, ...common };
 }
 

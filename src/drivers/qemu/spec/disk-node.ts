@@ -114,7 +114,7 @@ export function settingsOf(nodes: ImageNodes, seen: Observed): ImageSettings {
     cacheProblem: cacheProblem(image, file, fileOptions),
     changes: [
       ...(plugged && passes === undefined && !image.readOnly
-        ? ['passes discards on at the destination: QEMU does not tell whether it does here']
+        ? ['passes discards on at the destination: QEMU does not report whether it does here']
         : []),
       ...(aio === 'io_uring' ? ['is read by threads at the destination, not by io_uring'] : []),
       ...(locking === 'off'
@@ -146,7 +146,7 @@ function obstaclesOf({ image, file, imageOptions, fileOptions }: ImageNodes): st
     if (unknown !== undefined) found.push(`its setting \`${unknown}\` is unknown to Godwit`);
     if (switchValue(scalarOf(given['snapshot'])) === true) found.push('its changes are temporary');
   }
-  if (image.encrypted && !isLuks(image)) found.push('it is encrypted in another way than LUKS');
+  if (image.encrypted && !isLuks(image)) found.push('it is encrypted by something else than LUKS');
   if (textOf(fileOptions.given['transport']) === 'iser') {
     found.push('it is reached by iSER, which Godwit does not speak');
   }

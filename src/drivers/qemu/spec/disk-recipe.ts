@@ -7,7 +7,7 @@ export function recipeOf(image: LiveNode): { readonly make?: Recipe; readonly lo
   if (encrypted) return { lost: 'it is encrypted, and a copy would have to be made with its key' };
   if (snapshots > 0) return { lost: 'it holds snapshots, which a copy would not have' };
   if (driver !== 'qcow2') return {};
-  if (qcow2 === undefined) return { lost: 'QEMU does not tell what it was made with' };
+  if (qcow2 === undefined) return { lost: 'QEMU does not report what it was made with' };
   if (qcow2.dataFile) return { lost: 'its data lies in a file of its own' };
   if (qcow2.bitmaps > 0) return { lost: 'it holds dirty bitmaps, which a copy would not have' };
   const { clusterBytes, compat, refcountBits, lazyRefcounts, extendedL2, compression } = qcow2;

@@ -93,7 +93,7 @@ export function readSwtpm(argv: readonly string[]): TpmFacts {
   );
   if (key === null || migrationKey === null) {
     const reason =
-      'is encrypted with a key that is no passphrase, or in a way that Godwit does not know';
+      'is encrypted with a key that is no passphrase, or in a form that Godwit does not know';
     return { problem: `its state ${reason}: have swtpm take one by pwdfile or pwdfd` };
   }
   return {

@@ -83,13 +83,13 @@ async function listens(socket: string, signal: AbortSignal): Promise<void> {
   }
 }
 
-/** Ends what listens there, once its QEMU has: by itself within `patienceMs`, else for good. Nothing where there is none. */
+/** Ends what listens there, once its QEMU has: by itself within `timeoutMs`, else for good. Nothing where there is none. */
 export async function endSwtpm(
   socket: string,
   signal: AbortSignal,
-  patienceMs = ENDS_MS,
+  timeoutMs = ENDS_MS,
 ): Promise<void> {
-  const until = performance.now() + patienceMs;
+  const until = performance.now() + timeoutMs;
   for (;;) {
     const found = await findSwtpm(socket);
     if (found === undefined) return;

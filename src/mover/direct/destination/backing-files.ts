@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { hostsOf } from '../../../config.ts';
-import type { BaseTaker } from '../../../disks/backing/take.ts';
+import type { BackingFileTaker } from '../../../disks/backing/take.ts';
 import type { BackingTarget } from '../../../disks/backing/file.ts';
 import type { TargetTunnel } from '../../../disks/copy/tunnel/open.ts';
 import type { DestinationSession } from '../../../drivers/port/direct.ts';
@@ -20,7 +20,7 @@ import type { DestinationParts } from './destination-parts.ts';
 
 interface Taking {
   readonly tunnel: TargetTunnel;
-  readonly taker: BaseTaker;
+  readonly taker: BackingFileTaker;
   stopped?: Promise<void>;
 }
 
@@ -33,7 +33,7 @@ export class DestinationBackingFiles {
     this.#parts = parts;
   }
 
-  /** What is not here, and a new session that brings it; what an earlier one was is let go. */
+  /** What is not here, and a new session that brings it; an earlier one is closed. */
   async seed(
     session: DestinationSession,
     ledger: Ledger,
@@ -74,7 +74,7 @@ export class DestinationBackingFiles {
     const { id, from, epoch, guest } = admission;
     const session = randomBytes(16).toString('hex');
     optimiseWhatIsHot();
-    const [{ openTargetTunnel }, { BaseTaker: Taker }] = await Promise.all([
+    const [{ openTargetTunnel }, { BackingFileTaker: Taker }] = await Promise.all([
       import('../../../disks/copy/tunnel/open.ts'),
       import('../../../disks/backing/take.ts'),
     ]);

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { findBackingFiles } from '../../../disks/backing/find.ts';
 import { planBackingFiles } from '../../../disks/backing/plan.ts';
-import type { BaseFate } from '../../../disks/backing/plan.ts';
+import type { BackingFileFate } from '../../../disks/backing/plan.ts';
 import type { AgentConfig } from '../../../config.ts';
 import type { Identifier } from '../../../drivers/port/disks.ts';
 import { godwitError } from '../../../errors.ts';
@@ -103,7 +103,7 @@ export async function planSeeding(
 
 /** One that is here, or will be for another node. */
 function placed(
-  fate: BaseFate,
+  fate: BackingFileFate,
   base: BackingFile,
   known: SeededBackingFile | undefined,
   planned: ReadonlyMap<string, SeededBackingFile>,

@@ -45,7 +45,7 @@ export class DestinationDataPath {
     return { ...listening(config, address), wire: { session } };
   }
 
-  /** Post-copy: lets go of the old stream, and listens for a new one. */
+  /** Post-copy: closes the old stream, and listens for a new one. */
   async again(
     hypervisor: DestinationSession,
     state: DestinationState,

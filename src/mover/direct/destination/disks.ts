@@ -20,7 +20,7 @@ export class DestinationDisks {
     this.#parts = parts;
   }
 
-  /** Waits for a new session of the source; what an earlier one was is let go. */
+  /** Waits for a new session of the source; an earlier one is closed. */
   async offer(
     hypervisor: DestinationSession,
     state: DestinationState,

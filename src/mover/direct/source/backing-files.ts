@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import type { BaseProgress, BackingSource } from '../../../disks/backing/send.ts';
+import type { BackingFileProgress, BackingSource } from '../../../disks/backing/send.ts';
 import type { Tunnel } from '../../../disks/copy/tunnel/open.ts';
 import { godwitError, toGodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
@@ -108,10 +108,10 @@ export class SourceBackingFiles {
     this.#tunnel = tunnel;
     this.#mover = parts.peer.moverAddress;
     try {
-      const { BaseSender } = await import('../../../disks/backing/send.ts');
+      const { BackingFileSender } = await import('../../../disks/backing/send.ts');
       const { guest } = parts.request.request;
-      const progress = (each: BaseProgress): void => this.#note(parts, each, sent);
-      const sender = new BaseSender({ tunnel, guest, peer: parts.request.toHost, progress });
+      const progress = (each: BackingFileProgress): void => this.#note(parts, each, sent);
+      const sender = new BackingFileSender({ tunnel, guest, peer: parts.request.toHost, progress });
       for (const { node, bytes } of bases) {
         this.#tell(parts, { node, state: 'copying', copiedBytes: 0, totalBytes: bytes });
       }
@@ -133,7 +133,7 @@ export class SourceBackingFiles {
     }
   }
 
-  #note(parts: SourceParts, { node, ...at }: BaseProgress, sent: Map<string, number>): void {
+  #note(parts: SourceParts, { node, ...at }: BackingFileProgress, sent: Map<string, number>): void {
     sent.set(node, at.sentBytes);
     const { doneBytes: copiedBytes, totalBytes } = at;
     this.#tell(parts, { node, state: 'copying', copiedBytes, totalBytes });

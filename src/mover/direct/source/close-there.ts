@@ -31,7 +31,7 @@ export class CloseThere {
     this.#ended = end(parts, AbortSignal.timeout(ANSWER_MS)).then(
       () => true,
       (error: unknown) => {
-        this.#log.debug({ error: toGodwitError(error) }, 'the copies are not let go of yet');
+        this.#log.debug({ error: toGodwitError(error) }, 'the copies are not released yet');
         return false;
       },
     );

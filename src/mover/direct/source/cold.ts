@@ -16,8 +16,8 @@ export async function shutDown(parts: SourceParts, signal: AbortSignal): Promise
   await parts.disks.finish(parts, signal);
 }
 
-/** The guest is down, and its right to run is on its way: its hypervisor here lets go of its disks, by its end. */
-export async function letGo(parts: SourceParts, signal: AbortSignal): Promise<void> {
+/** The guest is down, and its right to run is on its way: its hypervisor here ends, and so releases its disks. */
+export async function endSource(parts: SourceParts, signal: AbortSignal): Promise<void> {
   const session = await sessionIfThere(parts, signal);
   await session?.quit(signal);
 }

@@ -231,7 +231,7 @@ export class Coordinator {
   async #undo(step: StepName): Promise<void> {
     const steps = this.#mustHaveSteps();
     clearTimeout(this.#timer);
-    // A step that is half done must have let go before it is undone.
+    // A step that is half done must have stopped before it is undone.
     if (this.#current !== undefined) await within(LET_GO_MS, this.#current.settled);
     try {
       await withDeadline(`undoing ${step}`, undoMs(this.state), undefined, async (signal) =>
@@ -285,7 +285,7 @@ export class Coordinator {
     }
   }
 
-  /** Lets go of whatever still waits, after the end or when the journal failed. */
+  /** Releases whatever still waits, after the end or when the journal failed. */
   close(): void {
     clearTimeout(this.#timer);
     const reason = new Error('the mover ends');

@@ -57,7 +57,7 @@ export class SourceDataPath {
     return this.isOpen && this.#why === undefined && !this.isCut;
   }
 
-  /** Makes the path ready and says where memory is to be sent. What an earlier session was is journaled and let go. */
+  /** Makes the path ready and says where memory is to be sent. An earlier session is journaled and closed. */
   async open(parts: SourceParts, facts: StepFacts, signal: AbortSignal): Promise<Target> {
     const { memoryAddress, tlsHostname, wire } = facts;
     if (memoryAddress === undefined) throw missing('memoryAddress');

@@ -5,7 +5,7 @@ import type { DiskSample, DiskSource } from '../../../drivers/port/disks.ts';
 import { godwitError, toGodwitError } from '../../../errors.ts';
 import type { GodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
-import { mayWaitFor, patienceMs } from '../../../migration/steering/disk-pace.ts';
+import { mayWaitFor, answerTimeoutMs } from '../../../migration/steering/disk-pace.ts';
 import { isCold } from '../../../migration/direct/cold.ts';
 import { worthTelling } from '../../../migration/report/disks.ts';
 import type { DiskLink, DiskProgress } from '../../../protocol/disk.ts';
@@ -119,7 +119,7 @@ export class SourceDisks {
     tunnel.abort(new Error(why));
   }
 
-  /** Journals once what a tunnel carried that is let go of; `why` where it ended by itself. */
+  /** Journals once what a tunnel carried, when it is closed; `why` where it ended by itself. */
   #account(parts: SourceParts, tunnel: Tunnel, why?: string): void {
     this.#tunnel = undefined;
     const because = why === undefined ? {} : { why: why.slice(0, 1024) };
@@ -147,7 +147,7 @@ export class SourceDisks {
     if (!mayWaitFor(bytesPerS, copiesPerS)) return false;
     const source = await sourceOf(parts, signal);
     // A guest's write must not wait for a host that has gone silent.
-    this.#tunnel?.mustAnswerWithin(patienceMs(bytesPerS));
+    this.#tunnel?.mustAnswerWithin(answerTimeoutMs(bytesPerS));
     const canSlow = await source.setWriteBlocking(nodesOf(parts), signal);
     this.#convergence.canSlow = canSlow;
     return canSlow;
@@ -241,7 +241,7 @@ export class SourceDisks {
     this.#tunnel = tunnel;
     this.#mover = parts.peer.moverAddress;
     const waits = this.#convergence.canSlow === true;
-    tunnel.mustAnswerWithin(waits ? patienceMs(this.#linkRate(parts)) : MAY_BE_SILENT_MS);
+    tunnel.mustAnswerWithin(waits ? answerTimeoutMs(this.#linkRate(parts)) : MAY_BE_SILENT_MS);
     tunnel.ended.catch((thrown: unknown) => {
       if (this.#tunnel !== tunnel) return;
       const error = toGodwitError(thrown);

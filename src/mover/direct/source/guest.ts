@@ -122,7 +122,7 @@ export class SourceGuest {
     return session.inspect({ mode: streamModeOf(mode), streams, compress }, signal);
   }
 
-  /** Reads what its hypervisor tells of the machine, to compare the destination's with; undefined where it cannot. */
+  /** Reads what its hypervisor reports of the machine, to compare the destination's with; undefined where it cannot. */
   async machine(signal: AbortSignal) {
     return (await this.session(signal)).sameMachine?.(signal);
   }
@@ -150,7 +150,7 @@ export class SourceGuest {
     try {
       await (await this.#session)?.close();
     } catch {
-      // It could not be opened, or it is gone: either way there is nothing to let go.
+      // It could not be opened, or it is gone: either way there is nothing to close.
     }
   }
 }

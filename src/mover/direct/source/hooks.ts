@@ -14,7 +14,11 @@ export function askHook(
 }
 
 /** Tells the site's program how the migration has ended, and returns that. Never rejects. */
-export async function tellHook(parts: SourceParts, outcome: EndPhase, log: Log): Promise<EndPhase> {
+export async function callEndHook(
+  parts: SourceParts,
+  outcome: EndPhase,
+  log: Log,
+): Promise<EndPhase> {
   const facts = (): HookFacts => factsOf(parts);
   if (outcome === 'done') await runLateHook(parts.config, 'after-done', facts, log);
   if (outcome === 'rehearsed' || outcome === 'failed' || outcome === 'cancelled') {

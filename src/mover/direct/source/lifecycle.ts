@@ -29,7 +29,7 @@ import {
   sessionIfThere,
 } from './step-actions.ts';
 import { isMoverThere, regain } from './regain.ts';
-import { letGo, shutDown, startAgain } from './cold.ts';
+import { endSource, shutDown, startAgain } from './cold.ts';
 import { sameMachine } from './same-machine.ts';
 import { dropProofs } from './proofs.ts';
 import { waitToBegin } from './wait.ts';
@@ -270,7 +270,7 @@ export const LIFECYCLE: Lifecycle = {
     do: async (parts, signal) => {
       const body = { epoch: parts.state().plan.epoch };
       const commit = async (within: AbortSignal) => {
-        if (isCold(parts.state())) await letGo(parts, within);
+        if (isCold(parts.state())) await endSource(parts, within);
         await parts.disks.closeThere.ended(parts, within);
         const options = { signal: within, deadlineMs: 30_000 };
         return ask(parts, within, (api) => api.commit({ body }, options));

@@ -21,7 +21,7 @@ import { Coordinator } from './coordinator.ts';
 import { SourceBackingFiles } from './backing-files.ts';
 import { SourceDisks } from './disks.ts';
 import { SourceGuest } from './guest.ts';
-import { tellHook } from './hooks.ts';
+import { callEndHook } from './hooks.ts';
 import { tearDown, unproved } from './source-parts.ts';
 import type { SourceParts } from './source-parts.ts';
 import { DestinationPeer } from './peer.ts';
@@ -100,7 +100,7 @@ export function openSource(
         else coordinator.takeOver(parts, pid, mayLackRecords(parts, events, bootId()));
         const outcome = await coordinator.finished;
         if (outcome === 'lost' && !coordinator.state.restarted) await endCopies(parts, log);
-        return await tellHook(parts, outcome, log);
+        return await callEndHook(parts, outcome, log);
       } finally {
         watch.stop();
         abortAll(parts, 'the mover ends');

@@ -14,7 +14,7 @@ import {
   identityOfImage,
   isAnswered,
   refuseOthers,
-  tellOf,
+  noteForProof,
 } from '../../../disks/proof/rbd-images.ts';
 import type { ImagePool } from '../../../disks/proof/rbd-images.ts';
 import type { DeviceAnswer, DeviceProof } from '../../../protocol/disk.ts';
@@ -53,7 +53,7 @@ export function deviceMedium(file: string): Medium {
     identity: () => identityOf(file),
     prove: bySamples((question, signal) => sampleDevice(file, question, signal)),
     asked: {},
-    unknown: 'its kernel tells no WWN and no serial number of it',
+    unknown: 'its kernel reports no WWN and no serial number of it',
     missing: 'no device there has its ids',
   };
 }
@@ -64,7 +64,7 @@ export function lunMedium(pool: Target, path: string): Medium {
     identity: (signal) => identityOfLun(pool, path, signal),
     prove: bySamples((question, signal) => sampleLun(pool, path, question, signal)),
     asked: { iscsi: { target: pool.place.target, lun: Number(path) } },
-    unknown: 'its target tells no designator and no serial number of it',
+    unknown: 'its target reports no designator and no serial number of it',
     missing: 'its `storage` names no such iSCSI target',
   };
 }
@@ -78,7 +78,7 @@ export function imageMedium(pool: ImagePool, image: string): Medium {
       return identityOfImage(pool, image, signal);
     },
     prove: async ({ migration }, signal) => ({
-      samples: await tellOf(pool, image, migration, signal),
+      samples: await noteForProof(pool, image, migration, signal),
       judge: async (there, inner) =>
         (await isAnswered(pool, image, { migration, there }, inner))
           ? { same: true }
@@ -86,7 +86,7 @@ export function imageMedium(pool: ImagePool, image: string): Medium {
     }),
     drop: (migration, signal) => dropNotes(pool, image, migration, signal),
     asked: { rbd: { pool: name, image, ...(namespace === undefined ? {} : { namespace }) } },
-    unknown: 'Ceph tells no id of it',
+    unknown: 'Ceph reports no id of it',
     missing: 'its `storage` names no such pool of RBD',
   };
 }

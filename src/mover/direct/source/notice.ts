@@ -27,11 +27,11 @@ export async function giveNotice(
   const facts = () => ({ ...factsOf(parts), noticeMs });
   const answer = await answerOf(config, 'notice', facts, { signal, deadlineMs: noticeMs });
   if (answer === undefined) {
-    const reason = `${config.name} has no hook \`notice\`: nobody would be told`;
+    const reason = `${config.name} has no hook \`notice\`: nobody would hear of it`;
     const hint = 'Install it in `hooks.directory` there (docs/hooks.md), or ask without a notice.';
     throw godwitError('GODWIT_CAPABILITY', { what: 'a notice', reason }, { hint });
   }
-  if (isReady(answer)) return 'it was told ahead, and said that it is ready';
+  if (isReady(answer)) return 'it was notified ahead, and is ready';
   const isNo = !answer.ok && answer.code === NO_EXIT;
   const mayRefuse = config.hooks?.noticeMayRefuse === true;
   if (isNo && mayRefuse) {
@@ -39,7 +39,7 @@ export async function giveNotice(
     throw godwitError('GODWIT_NOTICE_REFUSED', { guest, reason });
   }
   await untilMoment(untilMs, signal);
-  const reported = `it was told ${formatDuration(noticeMs)} ahead`;
+  const reported = `it was notified ${formatDuration(noticeMs)} ahead`;
   if (isNo) return `${reported}, and its no does not count here (hooks.noticeMayRefuse)`;
   if (!answer.ok && answer.late !== true) return `${reported}; the hook ${answer.why}`;
   return `${reported}, and did not say that it is ready`;

@@ -12,13 +12,13 @@ const AGAIN_MS = 250;
 const FLOWS_MS = 5000;
 /** Between two looks at a stream that is being taken up, ms. */
 const LOOK_MS = 25;
-/** How long the destination may take to let go of the old connection and to listen, ms. */
+/** How long the destination may take to close the old connection and to listen, ms. */
 const LISTEN_MS = 10_000;
 
 /**
  * Takes a post-copy stream up again that is broken, or stands still in a link that says nothing of it: over the first
  * path to the destination that answers, the destination listens anew, and the source connects anew. Only then does the
- * source let go of the old connection: as long as no path is open, TCP may still bring the stream back by itself.
+ * source close the old connection: as long as no path is open, TCP may still bring the stream back by itself.
  * Tries until it works or `limitMs` is over; a connection that breaks again is a new event and a new call.
  */
 export async function recoverPostcopy(

@@ -19,7 +19,7 @@ export function sameMachine(
       const compare = await here;
       if (compare === undefined) return [];
       if (there === undefined) {
-        return [unknown(`${to} did not tell what it has made`, `Upgrade Godwit on ${to}.`)];
+        return [unknown(`${to} did not report what it has made`, `Upgrade Godwit on ${to}.`)];
       }
       return [compare(there, to)];
     } catch (thrown) {

@@ -9,7 +9,7 @@ const QUIET_MS = 500;
 /** How long the link may take to answer while the stream stands still, ms. */
 const ANSWER_MS = 600;
 /** Silent for so long in all, other paths are tried, ms. */
-const PATIENCE_MS = 1500;
+const SILENT_MS = 1500;
 
 /** What the guard works with. */
 export interface Guarded {
@@ -72,8 +72,8 @@ export class StreamGuard {
     const { peer, dispatch, streamAddress } = this.#parts;
     const answers = await peer.answers(signal, ANSWER_MS, streamAddress());
     this.#wasSilent ||= !answers;
-    const impatient = !answers && this.stillMs >= PATIENCE_MS;
-    const otherAnswers = impatient && (await peer.choose(signal));
+    const isSilent = !answers && this.stillMs >= SILENT_MS;
+    const otherAnswers = isSilent && (await peer.choose(signal));
     const { stillMs } = this;
     const verdict = judgeStandstill({
       stillMs,

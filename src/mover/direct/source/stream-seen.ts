@@ -6,7 +6,7 @@ import type { MemorySample, Progress } from '../../../protocol/public/migration.
 /** A look at the stream. `still`: nothing has gone for so long, and so long is waited for; absent while it flows. */
 export interface Seen {
   readonly sample: MemorySample;
-  readonly still?: { readonly forMs: number; readonly patienceMs: number | undefined } | undefined;
+  readonly still?: { readonly forMs: number; readonly timeoutMs: number | undefined } | undefined;
 }
 
 /** The live view's line. `nowMs`: wall clock. */

@@ -165,9 +165,8 @@ export class Watch {
 
   #standsStill(parts: SourceParts): Seen['still'] {
     const forMs = this.#guard?.stillMs ?? 0;
-    if (this.#isDraining())
-      return forMs < NOTICED_MS ? undefined : { forMs, patienceMs: undefined };
-    return forMs < SAID_MS ? undefined : { forMs, patienceMs: silenceOf(parts) };
+    if (this.#isDraining()) return forMs < NOTICED_MS ? undefined : { forMs, timeoutMs: undefined };
+    return forMs < SAID_MS ? undefined : { forMs, timeoutMs: silenceOf(parts) };
   }
 
   #note(): string | undefined {

@@ -14,7 +14,7 @@ my ($family, $protocol, $name) = @ARGV;
 $name = pack('H*', $name);
 my $icmp;
 socket($icmp, $family, 2, $protocol) || socket($icmp, $family, 3, $protocol) || die "no socket for ICMP: $!\n";
-connect($icmp, $name) || die "no way there: $!\n";
+connect($icmp, $name) || die "no route there: $!\n";
 binmode(STDIN); binmode(STDOUT); $| = 1; $SIG{PIPE} = sub { exit };
 syswrite(STDOUT, pack('n', 0));
 my ($open, $packet) = (1, '');

@@ -77,7 +77,7 @@ describe('a copy of a disk, by what QEMU says of its job', () => {
     assert.equal(judge('vda', undefined, false).state, 'failed');
   });
 
-  test('was whole when it was let go of, while the mark of that is there', () => {
+  test('was whole when it was released, while the mark of that is there', () => {
     assert.equal(judge('vda', undefined, true).state, 'whole');
     assert.equal(judge('vda', JOB, true).state, 'copying', 'a job that is there is asked first');
   });

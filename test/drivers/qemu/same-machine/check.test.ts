@@ -225,7 +225,7 @@ const EXAMPLES: Readonly<Record<string, readonly [covered: Example, not: Example
     [{ kind: 'disk', place: 'd', type: 'drive' }, 'throttled', 'true', 'false'],
     [{ kind: 'disk', place: 'd', type: 'drive' }, 'write-cache', 'true', 'false'],
   ],
-  'ways to a file': [
+  'routes to a file': [
     [{ kind: 'disk', place: 'd/image/file', type: 'file' }, 'type', 'file', 'nfs'],
     [{ kind: 'disk', place: 'd/image', type: 'raw' }, 'type', 'raw', 'qcow2'],
   ],

@@ -50,7 +50,7 @@ describe('what an image was made with', () => {
   test('is not enough where a copy would lack something, and the reason says what', () => {
     assert.match(lost({ encrypted: true }), /encrypted/);
     assert.match(lost({ snapshots: 1 }), /snapshots/);
-    assert.match(lost({ qcow2: undefined }), /does not tell/);
+    assert.match(lost({ qcow2: undefined }), /does not report/);
     assert.match(odd({ dataFile: true }), /file of its own/);
     assert.match(odd({ bitmaps: 2 }), /dirty bitmaps/);
     assert.match(odd({ compression: 'lz4' }), /lz4/);
