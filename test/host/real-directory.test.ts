@@ -5,7 +5,7 @@ import * as fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { BaseFile } from '../../src/disks/backing/file.ts';
+import { BackingFileWriter } from '../../src/disks/backing/file.ts';
 import { makeNew } from '../../src/disks/move/files.ts';
 import {
   discard,
@@ -70,7 +70,7 @@ const DEEDS: Readonly<Record<string, (at: Places) => Promise<unknown>>> = {
   'names what it made': ({ made }) =>
     name({ ...made, file: path.join(path.dirname(made.file), 'new') }),
   'takes a backing file': ({ made }) =>
-    BaseFile.begin({ node: 'a', bytes: 1, sha256: '', made }).then((file) => file.drop()),
+    BackingFileWriter.begin({ node: 'a', bytes: 1, sha256: '', made }).then((file) => file.drop()),
   'moves a disk': ({ dir, vm }) => {
     const plan = {
       from: path.join(dir, 'own', 'secret'),

@@ -48,7 +48,7 @@ export type CancelAnswer = z.infer<typeof cancelAnswer>;
 /** What is asked of a migration, with an id of the caller's own by which it may be asked again. */
 export const migrationStart = migrationRequest.extend({ id: migrationId.optional() });
 
-/** A host's agent, for the CLI, for other programs and, later, for the controller. */
+/** A host’s agent, for the CLI, for other programs and for a controller. */
 export const publicRoutes = {
   health: route({
     method: 'GET',

@@ -51,7 +51,7 @@ describe('a notice', () => {
   test('tells the hook how long it lasts, and ends at once when the answer is that it is ready', async (t) => {
     const script = `cat > "\${0%/*}/told"; echo ready`;
     const { facts, directory } = waited(t, { script });
-    assert.match((await facts).waited ?? '', /said that it is ready/);
+    assert.match((await facts).waited ?? '', /is ready/);
     const reported = hookInput.parse(
       JSON.parse(readFileSync(path.join(directory, 'told'), 'utf8')),
     );

@@ -33,7 +33,7 @@ describe('the machine that the destination has made', () => {
   test('is warned of where an older destination does not tell of it', async () => {
     const [check] = await compared(async () => () => SAME, undefined);
     assert.equal(check?.verdict, 'warn');
-    assert.match(check.evidence, /b did not tell what it has made$/);
+    assert.match(check.evidence, /b did not report what it has made$/);
   });
 
   test('is warned of where it cannot be read here in time', async () => {
