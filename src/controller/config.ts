@@ -116,6 +116,28 @@ export const controllerConfig = z.strictObject({
       mostDrained: z.number().int().min(1).max(1000).default(1),
     })
     .prefault({}),
+  /** Hosts that are put to sleep while no guest needs them; absent: Godwit powers no host off or on. */
+  power: z
+    .strictObject({
+      /** Called as `FILE sleep HOST` and `FILE wake HOST`; ends with 0 where the host is about to. */
+      program: z.strictObject({
+        file: filePath.refine((file) => path.isAbsolute(file), 'not an absolute path'),
+        timeoutMs: z.number().int().min(1000).max(3_600_000).default(300_000),
+      }),
+      hosts: z.array(hostName).min(1).max(10_000),
+      /** A host is put to sleep once it was without a guest for so long, ms. */
+      emptyMs: z
+        .number()
+        .int()
+        .min(60_000)
+        .max(7 * 86_400_000)
+        .default(1_800_000),
+      /** Hosts without a guest that stay on, the largest ones. */
+      spare: z.number().int().min(0).max(1000).default(1),
+      /** A host that is woken is heard of within this time; after it, that it is not is said, ms. */
+      wakeMs: z.number().int().min(10_000).max(3_600_000).default(600_000),
+    })
+    .optional(),
   /** The sites of the fleet's hosts, by the names that their agents' configurations have. */
   sites: z
     .record(siteName, z.strictObject({ networks: z.array(networkPrefix).max(64).default([]) }))

@@ -26,6 +26,7 @@ import { Metrics } from './metrics.ts';
 import { Inventory } from './inventory/inventory.ts';
 import { ListPull } from './inventory/list-pull.ts';
 import type { Provider } from './oidc/provider.ts';
+import { PowerWatch } from './power/watch.ts';
 import { ManagerBook } from './managers/book.ts';
 import { Managers } from './managers/managers.ts';
 import { KeyRing } from './managers/seal.ts';
@@ -34,6 +35,7 @@ import { openStore } from './store/open.ts';
 import type { Traces } from './traces/exporter.ts';
 import { WishWatch } from './engine/wish-watch.ts';
 import { workOn } from './engine/work.ts';
+import type { Work } from './engine/work.ts';
 import { Attempts } from './who/attempts.ts';
 import { Sessions } from './who/sessions.ts';
 import { Tokens } from './who/tokens.ts';
@@ -99,9 +101,9 @@ export async function startController(options: ControllerOptions): Promise<Runni
     const handlers = controllerHandlers(parts);
     const doors = await openDoors({ ...parts, provider, handlers, credentials, listening, pages });
     await reported.managers.start();
-    const watch = watchOf({ store, clock, log }, config, inventory);
+    const watches = watchesOf({ store, clock, log }, config, inventory, work);
     const { loop, policyLoop } = work;
-    for (const each of [inventory, watch, history, lists, loop, policyLoop]) each.start();
+    for (const each of [inventory, ...watches, history, lists, loop, policyLoop]) each.start();
     const news = new WishWatch({ store, clock, log, tell: (each) => inventory.events.add(each) });
     news.start();
     const { address, socket, web } = doors;
@@ -112,7 +114,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
       web,
       close: async () => {
         lists.close();
-        const inOrder = [news, watch, work, reported.managers, doors, inventory, history];
+        const inOrder = [news, ...watches, work, reported.managers, doors, inventory, history];
         for (const each of inOrder) await each.close();
         await traces?.close();
         agents.close();
@@ -126,15 +128,21 @@ export async function startController(options: ControllerOptions): Promise<Runni
   }
 }
 
-function watchOf(
+/** Of hosts that are ill, and of those that may sleep. */
+function watchesOf(
   parts: Pick<HealthWatchParts, 'store' | 'clock' | 'log'>,
-  { health: policy }: ControllerConfig,
+  { health: policy, power: settings }: ControllerConfig,
   inventory: Inventory,
-): HealthWatch {
+  work: Work,
+): readonly [HealthWatch, PowerWatch] {
   const healthOf = (name: string): HostHealth | undefined =>
     inventory.samplesOf(name)?.newest?.health;
   const hosts = () => inventory.up().map(({ name }) => ({ name, health: healthOf(name) }));
-  return new HealthWatch({ ...parts, policy, hosts, held: () => inventory.held() });
+  const held = () => inventory.held();
+  return [
+    new HealthWatch({ ...parts, policy, hosts, held }),
+    new PowerWatch({ ...parts, ...work, held, settings }),
+  ];
 }
 
 function signingInTo({ config, store, log, clock }: Parameters<typeof managersIn>[0]) {

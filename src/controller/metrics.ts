@@ -134,7 +134,12 @@ export class Metrics {
   async #look(): Promise<void> {
     const { db } = this.#store;
     const count = db.fn.countAll<number>().as('count');
-    const hosts = await db.selectFrom('hosts').select(['state', count]).groupBy('state').execute();
+    const hosts = await db
+      .selectFrom('hosts')
+      .leftJoin('host_power', 'host_power.host', 'hosts.name')
+      .select(['hosts.state', 'host_power.state as power', count])
+      .groupBy(['hosts.state', 'host_power.state'])
+      .execute();
     const guests = await db
       .selectFrom('guests')
       .select(['state', count])
@@ -153,7 +158,11 @@ export class Metrics {
       await open.select(count).executeTakeFirst(),
     ];
     for (const each of [this.#hosts, this.#guests, this.#wishes]) each.reset();
-    for (const { state, count } of hosts) this.#hosts.set({ state }, Number(count));
+    for (const { state, power, count } of hosts) {
+      // One that was put to sleep is silent as well: that is no reason to wake anybody.
+      const shown = power === null || state === 'up' ? state : 'asleep';
+      this.#hosts.inc({ state: shown }, Number(count));
+    }
     for (const { state, count } of guests) this.#guests.set({ state }, Number(count));
     for (const { kind, count } of wishes) this.#wishes.set({ kind }, Number(count));
     this.#drained.set(Number(closed?.count ?? 0));

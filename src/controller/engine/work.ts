@@ -14,7 +14,7 @@ import { WishLoop } from './loop.ts';
 import { rollCalls } from './roll-calls.ts';
 
 export interface WorkParts {
-  readonly config: Pick<ControllerConfig, 'programs' | 'siteLinks'>;
+  readonly config: Pick<ControllerConfig, 'programs' | 'siteLinks' | 'power'>;
   readonly store: Store;
   readonly credentials: Credentials;
   readonly clock: Clock;
@@ -47,7 +47,8 @@ export function workOn({ config, store, credentials, clock, log, owner }: WorkPa
   const newPolicyId = (): string => randomBytes(8).toString('hex');
   // A look of its own: whoever asks for a wish right after it must not be answered with what a policy saw.
   const seen = new StoredFleet(store, () => clock.monotonicMs(), config.siteLinks);
-  const looking = { store, policies, wishes, fleet: seen, newId: newPolicyId };
+  const setsPower = config.power !== undefined;
+  const looking = { store, policies, wishes, fleet: seen, newId: newPolicyId, setsPower };
   const policyLoop = new PolicyLoop({ ...looking, clock, log, owner });
   const close = async (): Promise<void> => {
     await policyLoop.close();

@@ -15,6 +15,8 @@ export type Draft = Pick<Proposal, 'reason' | 'words' | 'moves' | 'benefit' | 'c
 export interface Drafted {
   readonly drafts: readonly Draft[];
   readonly refusals: readonly string[];
+  /** Hosts that sleep and are needed: moves to them are proposed once they are there. */
+  readonly wake: readonly string[];
 }
 
 const HOUR_S = 3600;
@@ -22,24 +24,25 @@ const HOUR_S = 3600;
 export const subjectOfGuest = (guest: string, from: string): string => `guest ${guest} on ${from}`;
 export const subjectOfHost = (host: string): string => `host ${host}`;
 
-/** What a policy would do with these hosts now. */
+/** What a policy would do with these hosts now. `isThere`: neither asleep nor about to wake. */
 export function draftsOf(
   kind: PolicyKind,
   inventory: Inventory,
   settings: PolicySettings,
+  isThere: (host: string) => boolean,
 ): Drafted {
   const plan =
     kind === 'balance' ? balanced(inventory, settings) : consolidated(inventory, settings);
   const refusals = plan.refusals.map(({ words }) => clipped(words));
-  const byHost = Map.groupBy(plan.moves.filter(isOfPolicy), ({ reason, from }) =>
-    reason === 'empty-host' ? from : '',
-  );
+  const moves = plan.moves.filter(isOfPolicy).filter(({ to }) => isThere(to));
+  const byHost = Map.groupBy(moves, ({ reason, from }) => (reason === 'empty-host' ? from : ''));
   const drafts = [...byHost].flatMap(([host, moves]) =>
     host === '' ? moves.map(ofGuest) : [ofHost(host, moves, inventory)],
   );
   return {
     drafts: drafts.filter(({ moves }) => moves.length <= MOST_MOVES_OF_A_PROPOSAL),
     refusals,
+    wake: plan.wake,
   };
 }
 

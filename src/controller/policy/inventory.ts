@@ -1,6 +1,6 @@
 import type { Inventory, PlannerGuest, PlannerHost } from '../../planner/inventory.ts';
 import { whyItNeverMoves, whyItWaits } from '../wishes/candidates.ts';
-import { guestBytes, isClosed, homesOf, labelsOf, roomBytes } from '../wishes/facts.ts';
+import { guestBytes, homesOf, labelsOf, roomBytes } from '../wishes/facts.ts';
 import type { GuestFacts, HostFacts, World } from '../wishes/facts.ts';
 import { untilWindowMs } from '../../protocol/label-rules.ts';
 import type { Loads } from './loads.ts';
@@ -70,6 +70,10 @@ function plannerHost(
   hasUnreported: boolean,
 ): PlannerHost {
   const { name, cores } = facts;
+  const mark = world.marks.get(name);
+  // One that sleeps can be woken, and one that wakes is as good as there: neither has failed, and neither is closed.
+  const isOn = mark?.power === undefined || mark.power === 'waking';
+  const isShut = (mark?.drainingFor ?? mark?.maintenance) !== undefined;
   const looks = loads.host(name);
   // What others than guests use is not there for guests. Where a guest is untold, what it uses is part of that.
   const others = hasUnreported
@@ -84,10 +88,10 @@ function plannerHost(
     cpu: Math.max(cores - other, Number.EPSILON),
     coreCpu: 1,
     memoryBytes: guestBytes(world, name) + roomBytes(world, name),
-    on: true,
+    on: isOn,
     ...(facts.site === undefined ? {} : { site: facts.site }),
-    ...(facts.silentSinceMs === undefined ? {} : { silent: true }),
-    ...(isClosed(world.marks.get(name)) ? { draining: true } : {}),
+    ...(facts.silentSinceMs === undefined || mark?.power !== undefined ? {} : { silent: true }),
+    ...(isShut ? { draining: true } : {}),
     ...(facts.linkBytesPerSecond === undefined
       ? {}
       : { linkBytesPerSecond: facts.linkBytesPerSecond }),

@@ -24,11 +24,13 @@ export interface LookParts {
   readonly fleet: FleetView;
   /** Of a proposal or a look, never given before: 16 letters and digits. */
   readonly newId: () => string;
+  /** Whether hosts without guests are put to sleep here, where a policy is automatic. */
+  readonly setsPower: boolean;
 }
 
 /** Without a look that is younger than this, ms, nothing is proposed. */
 const STALE_MS = 3 * LOOK_MS;
-const NOTHING: Drafted = { drafts: [], refusals: [] };
+const NOTHING: Drafted = { drafts: [], refusals: [], wake: [] };
 
 export interface LookAt {
   readonly kind: PolicyKind;
@@ -50,7 +52,8 @@ export async function lookFor(
   const loads = new Loads(LOOK_MS);
   for await (const look of fleetLooks(store)) loads.add(look);
   const usual = await usualNextHour(store);
-  return changeOf(view, { world, loads, usual }, parts.newId);
+  const { newId, setsPower } = parts;
+  return changeOf(view, { world, loads, usual, setsPower }, newId);
 }
 
 interface Seen {
@@ -58,22 +61,20 @@ interface Seen {
   readonly loads: Loads;
   /** What guests use in the hour to come, cores, by earlier days. */
   readonly usual: ReadonlyMap<string, number>;
+  readonly setsPower: boolean;
 }
 
 /** What a look comes to. Pure but for new ids. */
-export function changeOf(
-  view: PolicyView,
-  { world, loads, usual }: Seen,
-  newId: () => string,
-): PolicyChange {
+export function changeOf(view: PolicyView, seen: Seen, newId: () => string): PolicyChange {
   const { nowMs, policy } = view;
+  const { world, loads } = seen;
   const isOurs = scopeOf(view);
   const other = otherHandIn(view, loads, isOurs);
-  const note = whyNothing(policy, loads, nowMs, other);
+  const note = whyNothing(policy, seen, nowMs, other);
   const proposals = view.proposals.map((each) =>
     followed(each, { nowMs, wishes: view.wishes, moves: view.made, loads }),
   );
-  const drafted = note.blocks ? NOTHING : drafts(view, { world, loads, usual }, isOurs);
+  const drafted = note.blocks ? NOTHING : drafts(view, seen, isOurs);
   const ids = drafted.drafts.map(() => `p-${newId()}`);
   const output = lookAgain({ nowMs, policy, proposals, drafted, world, run: newId(), ids });
   const changed = new Map(output.proposals.map((each) => [each.id, each]));
@@ -99,7 +100,8 @@ export function changeOf(
     refusals: drafted.refusals,
     note: note.words,
   });
-  return { look, proposals: decided, cancel: overdue(proposals, nowMs) };
+  const cancel = overdue(proposals, nowMs);
+  return { look, proposals: decided, cancel, wake: drafted.wake };
 }
 
 /** Hosts of a group, or all that no group has. */
@@ -118,7 +120,7 @@ function otherHandIn(view: PolicyView, loads: Loads, isOurs: (host: string) => b
 /** What a person should know, and whether nothing is proposed for it. */
 function whyNothing(
   { mode, kind }: Policy,
-  loads: Loads,
+  { loads, setsPower }: Seen,
   nowMs: number,
   other: string | undefined,
 ): { readonly words?: string; readonly blocks: boolean } {
@@ -138,12 +140,17 @@ function whyNothing(
   }
   if (other !== undefined && mode === 'automatic')
     return { words: `left alone: ${other}`, blocks: true };
-  const power =
-    kind === 'consolidate'
-      ? 'Godwit powers no host off or on here: what is proposed are the moves alone'
-      : undefined;
+  const power = kind === 'consolidate' ? powerWords(mode, setsPower) : undefined;
   const words = [other, power].filter((each) => each !== undefined).join('; ');
   return words === '' ? { blocks: false } : { words, blocks: false };
+}
+
+function powerWords(mode: Policy['mode'], setsPower: boolean): string | undefined {
+  if (!setsPower)
+    return 'Godwit powers no host off or on here: what is proposed are the moves alone';
+  return mode === 'automatic'
+    ? undefined
+    : 'hosts without guests are put to sleep once this policy is automatic';
 }
 
 function drafts(
@@ -156,7 +163,8 @@ function drafts(
   // Those of an accepted proposal are asked for already; it is followed, not proposed again.
   const mutedGuests = new Set([...muted.guests, ...asked]);
   const known = { world, loads, usual, past, isOurs, mutedGuests, mutedHosts: muted.hosts };
-  return draftsOf(policy.kind, inventoryFor(known), settingsOf(policy));
+  const isThere = (host: string): boolean => world.marks.get(host)?.power === undefined;
+  return draftsOf(policy.kind, inventoryFor(known), settingsOf(policy), isThere);
 }
 
 /** Wishes that were accepted long ago and whose moves have not all ended: nothing more of them begins. */

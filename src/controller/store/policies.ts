@@ -12,6 +12,7 @@ import { WHOLE_FLEET } from '../../protocol/controller/policy.ts';
 import type { Wish } from '../../protocol/controller/wish.ts';
 import { isSettled } from '../policy/look.ts';
 import type { Store } from './open.ts';
+import { askToWake } from './power.ts';
 import { groupsOf, policyView } from './policy-view.ts';
 import type { PolicyView } from './policy-view.ts';
 import { lockProposal, readPolicy, readProposal, writeProposal } from './proposal-rows.ts';
@@ -31,6 +32,8 @@ export interface PolicyChange {
   readonly proposals: readonly { readonly proposal: Proposal; readonly wishes: readonly Wish[] }[];
   /** Wishes of which nothing more begins. */
   readonly cancel: readonly string[];
+  /** Hosts that sleep and are needed. */
+  readonly wake: readonly string[];
 }
 
 /** Proposals of one policy that are kept; the oldest settled ones go. */
@@ -176,6 +179,7 @@ export class Policies {
         await writeProposal(db, proposal, isSettled(proposal, change.look.atMs, rejectedMs));
       }
       for (const id of change.cancel) await cancelWish(db, id, CANCEL_LET_RUN);
+      await askToWake(db, change.wake, this.#store.nowMs);
       await prune(db, kind, scope);
       return true;
     });

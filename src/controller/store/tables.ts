@@ -70,6 +70,8 @@ export interface Tables {
   };
   /** Hosts that are ill. `wish`: the drain that the policy asked for. */
   host_health: { host: string; began_at: number; words: string; wish: string | null };
+  /** Hosts that fall asleep, sleep or wake; all others are on. */
+  host_power: { host: string; state: string; since: number };
   limits: { scope: string; name: string; most: number };
 
   /** Who may what at the web listener. `hash`: of the secret, which is kept nowhere. */

@@ -3,6 +3,7 @@ import { audit } from './audit.ts';
 import type { Database } from './tables.ts';
 import { hostHealth } from './versions-health.ts';
 import { migrations } from './versions-history.ts';
+import { hostPower } from './versions-power.ts';
 import { whoMayWhat } from './versions-who.ts';
 
 /**
@@ -21,6 +22,7 @@ export const VERSIONS: readonly ((db: Database) => Promise<void>)[] = [
   hostHealth,
   managers,
   audit,
+  hostPower,
 ];
 
 async function managers({ schema }: Database): Promise<void> {

@@ -6,6 +6,7 @@ import type { Claim } from '../engine/ports.ts';
 import { DEFAULT_LIMITS } from '../wishes/facts.ts';
 import type { HostMark, Limits, Other, Reservation } from '../wishes/facts.ts';
 import { reservationOf } from '../wishes/step.ts';
+import { powerOf } from './power-rows.ts';
 import type { Tables } from './tables.ts';
 
 export type Db = Transaction<Tables>;
@@ -101,7 +102,8 @@ export const reservedRows = (db: Db) =>
 
 export async function marksOf(db: Db): Promise<Map<string, HostMark>> {
   const rows = await db.selectFrom('host_marks').selectAll().execute();
-  return new Map(
+  const power = await powerOf(db);
+  const marks = new Map(
     rows.map((row): [string, HostMark] => [
       row.host,
       {
@@ -113,6 +115,9 @@ export async function marksOf(db: Db): Promise<Map<string, HostMark>> {
       },
     ]),
   );
+  for (const [host, { state }] of power)
+    marks.set(host, { ...marks.get(host), host, power: state });
+  return marks;
 }
 
 export async function limitsOf(db: Db): Promise<Limits> {

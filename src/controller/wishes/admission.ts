@@ -1,5 +1,5 @@
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
-import { guestsAt, labelsOf, roomBytes, runsOf, isClosed } from './facts.ts';
+import { guestsAt, labelsOf, roomBytes, runsOf, whyClosed } from './facts.ts';
 import type { Reservation, World } from './facts.ts';
 import { untilWindowMs } from '../../protocol/label-rules.ts';
 import type { Waiting, WaitsFor } from '../../protocol/controller/wish.ts';
@@ -94,16 +94,13 @@ function byTime({ guest, notBeforeMs }: Entry, world: World): Obstacle | undefin
 
 function byDestination({ guest, to, memoryBytes }: Entry, world: World): Obstacle | undefined {
   const host = world.hosts.get(to);
-  if (host === undefined || host.silentSinceMs !== undefined) {
-    return { waitsFor: 'destination', words: `${to} is silent` };
-  }
   const mark = world.marks.get(to);
-  if (mark?.drainingFor !== undefined) {
-    return { waitsFor: 'destination', words: `${to} is being drained` };
-  }
-  if (isClosed(mark)) {
-    return { waitsFor: 'destination', words: `${to} is noted for maintenance` };
-  }
+  const isSilent = host === undefined || host.silentSinceMs !== undefined;
+  // A host that sleeps is silent as well, and that is no news.
+  if (isSilent && mark?.power === undefined)
+    return { waitsFor: 'destination', words: `${to} is silent` };
+  const closed = whyClosed(to, mark);
+  if (closed !== undefined) return { waitsFor: 'destination', words: closed };
   const room = roomBytes(world, to);
   if (memoryBytes > room) {
     const words = `${to} has ${formatBytes(room)} of memory that is not promised; it needs ${formatBytes(memoryBytes)}`;

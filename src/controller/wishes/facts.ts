@@ -48,7 +48,10 @@ export interface GuestFacts {
   readonly rivals?: readonly string[];
 }
 
-/** What a person said about a host. */
+/** Of a host that is put to sleep while no guest needs it. */
+export type PowerState = 'falling-asleep' | 'asleep' | 'waking';
+
+/** What a person or a policy said about a host. */
 export interface HostMark {
   readonly host: string;
   /** The wish that empties it, or emptied it; nothing is moved there. */
@@ -56,11 +59,29 @@ export interface HostMark {
   readonly outLimit?: number;
   readonly inLimit?: number;
   readonly maintenance?: string;
+  /** Absent while it is on. */
+  readonly power?: PowerState;
 }
 
-/** Whether no guest may come to a host: it is drained, or a person noted that it needs care. */
+/** Whether no guest may come to a host: it is drained, a person noted that it needs care, or it sleeps. */
 export const isClosed = (mark: HostMark | undefined): boolean =>
-  (mark?.drainingFor ?? mark?.maintenance) !== undefined;
+  (mark?.drainingFor ?? mark?.maintenance ?? mark?.power) !== undefined;
+
+/** Why no guest may come to it, in words; undefined where one may. */
+export function whyClosed(host: string, mark: HostMark | undefined): string | undefined {
+  if (mark?.drainingFor !== undefined) return `${host} is being drained`;
+  if (mark?.maintenance !== undefined) return `${host} is noted for maintenance`;
+  switch (mark?.power) {
+    case undefined:
+      return undefined;
+    case 'falling-asleep':
+      return `${host} has no guest and is about to fall asleep`;
+    case 'asleep':
+      return `${host} sleeps`;
+    case 'waking':
+      return `${host} is being woken`;
+  }
+}
 
 /** Room at a destination that is promised to a move, and counted until that move is settled. */
 export interface Reservation {

@@ -21,7 +21,7 @@ const input = (more: Partial<LookInput> = {}): LookInput => ({
   nowMs: NOW,
   policy: policyOf(),
   proposals: [],
-  drafted: { drafts: [draft], refusals: [] },
+  drafted: { drafts: [draft], refusals: [], wake: [] },
   world: world({ hosts: [host('a'), host('b')], guests: [guest('g1', 'a')] }),
   run: 'run2',
   ids: ['p-00000002'],
@@ -39,7 +39,7 @@ describe('what becomes of proposals', () => {
   });
 
   test('one that is not made again stays for three looks, and then expires', () => {
-    const nothing = { drafted: { drafts: [], refusals: [] }, proposals: [proposalOf()] };
+    const nothing = { drafted: { drafts: [], refusals: [], wake: [] }, proposals: [proposalOf()] };
     assert.deepEqual(lookAgain(input({ ...nothing, nowMs: NOW + 2 * LOOK_MS })).proposals, []);
     const [ended] = lookAgain(input({ ...nothing, nowMs: NOW + 3 * LOOK_MS })).proposals;
     assert.deepEqual([ended?.state, ended?.endedAtMs], ['expired', NOW + 3 * LOOK_MS]);
@@ -76,7 +76,9 @@ describe('what becomes of proposals', () => {
       subject: `guest g${at} on a`,
     }));
     const ids = drafts.map((_, at) => `p-${String(at).padStart(8, '0')}`);
-    const { proposals, beyond } = lookAgain(input({ drafted: { drafts, refusals: [] }, ids }));
+    const { proposals, beyond } = lookAgain(
+      input({ drafted: { drafts, refusals: [], wake: [] }, ids }),
+    );
     assert.equal(proposals.length, MOST_OPEN);
     assert.equal(beyond, 100);
   });

@@ -133,7 +133,7 @@ describe('decisions that are committed during a look, in PostgreSQL', () => {
     await written;
     const look = { atMs: Date.now(), words: '1 proposal is accepted', refusals: [] };
     const taken = accepted(open, { nowMs: Date.now(), by: 'the policy' });
-    const change = { look, proposals: [taken], cancel: [] };
+    const change = { look, proposals: [taken], cancel: [], wake: [] };
     const committing = policies.commit(claim, change, 1000);
     await untilBlocked(store, committing);
     go();

@@ -1,0 +1,99 @@
+import type { HostPower } from '../store/power-rows.ts';
+
+/** What is known of one host at one moment. */
+export interface PowerHost {
+  readonly name: string;
+  /** Whether the site's program may put it to sleep at all. */
+  readonly isNamed: boolean;
+  /** Whether an automatic policy is after fewer hosts, of which this is one. */
+  readonly maySleep: boolean;
+  /** It is heard of. */
+  readonly isUp: boolean;
+  /** A guest is there or on its way. */
+  readonly isUsed: boolean;
+  /** A person drains it, or noted that it needs care. */
+  readonly isClosed: boolean;
+  readonly memoryBytes: number;
+  /** Since when it is seen without a guest, ms; absent where it has one. */
+  readonly emptySinceMs?: number;
+  readonly power?: HostPower;
+  /** The site's program has woken it since it was asked for. */
+  readonly isCalled: boolean;
+}
+
+/** `close`: no guest may come. `open`: guests may come again. `found-asleep` and `found-on`: it is so, whoever did it. */
+export type PowerStep =
+  | 'close'
+  | 'open'
+  | 'put-to-sleep'
+  | 'found-asleep'
+  | 'ask-to-wake'
+  | 'wake'
+  | 'found-on';
+
+export interface PowerRules {
+  /** A host is put to sleep once it was without a guest for so long, ms. */
+  readonly emptyMs: number;
+  /** Hosts without a guest that stay on. */
+  readonly spare: number;
+}
+
+/** What came to a host as it was closed has been heard of by then. */
+export const CLOSED_MS = 60_000;
+/** A host that falls asleep is heard of for a while. */
+export const FALLS_MS = 120_000;
+
+/** What is to be done with each host; at most one more falls asleep, and one is woken as a spare. Pure. */
+export function stepsOf(
+  hosts: readonly PowerHost[],
+  nowMs: number,
+  rules: PowerRules,
+): Map<string, PowerStep> {
+  const steps = new Map<string, PowerStep>();
+  for (const host of hosts) {
+    const step = stepOf(host, nowMs);
+    if (step !== undefined) steps.set(host.name, step);
+  }
+  const largest = (some: readonly PowerHost[]): PowerHost[] =>
+    some.toSorted((left, right) => right.memoryBytes - left.memoryBytes);
+  const in_ = (state: HostPower['state']): PowerHost[] =>
+    largest(hosts.filter(({ power }) => power?.state === state));
+  const spares = largest(hosts.filter((host) => host.power === undefined && isSpare(host)));
+  const lacking = rules.spare - spares.length - in_('waking').length;
+  if (lacking > 0) {
+    const [closing] = in_('falling-asleep').filter(({ name }) => steps.get(name) === undefined);
+    const [asleep] = in_('asleep').filter(({ name }) => steps.get(name) === undefined);
+    if (closing !== undefined) steps.set(closing.name, 'open');
+    else if (asleep !== undefined) steps.set(asleep.name, 'ask-to-wake');
+    return steps;
+  }
+  // The largest ones stay, since they can take the guests of any host that is lost.
+  const next = spares
+    .slice(rules.spare)
+    .find(
+      ({ isNamed, maySleep, emptySinceMs }) =>
+        isNamed && maySleep && nowMs - (emptySinceMs ?? nowMs) >= rules.emptyMs,
+    );
+  if (next !== undefined) steps.set(next.name, 'close');
+  return steps;
+}
+
+const isSpare = ({ isUp, isUsed, isClosed }: PowerHost): boolean => isUp && !isUsed && !isClosed;
+
+function stepOf(host: PowerHost, nowMs: number): PowerStep | undefined {
+  const { power, isUp, isUsed, maySleep, isNamed, isCalled } = host;
+  if (power === undefined) return undefined;
+  const age = nowMs - power.sinceMs;
+  switch (power.state) {
+    case 'falling-asleep':
+      if (isUsed || !maySleep || !isNamed) return 'open';
+      if (!isUp) return 'found-asleep';
+      return age >= CLOSED_MS ? 'put-to-sleep' : undefined;
+    case 'asleep':
+      if (isUp && age >= FALLS_MS) return 'found-on';
+      return maySleep && isNamed ? undefined : 'ask-to-wake';
+    case 'waking':
+      if (!isCalled) return 'wake';
+      return isUp ? 'found-on' : undefined;
+  }
+}

@@ -1,0 +1,226 @@
+import type { Clock } from '../../clock.ts';
+import { toGodwitError } from '../../errors.ts';
+import { runSiteProgram } from '../../hooks/site-program.ts';
+import type { SiteAnswer, SiteProgram } from '../../hooks/site-program.ts';
+import type { Log } from '../../log.ts';
+import type { ControllerConfig } from '../config.ts';
+import type { FleetView } from '../engine/ports.ts';
+import type { Held } from '../inventory/leases.ts';
+import { shardOf } from '../inventory/shards.ts';
+import { scopeOf } from '../policy/turn.ts';
+import { WHOLE_FLEET } from '../../protocol/controller/policy.ts';
+import type { Policy } from '../../protocol/controller/policy.ts';
+import type { Store } from '../store/open.ts';
+import type { Policies } from '../store/policies.ts';
+import { closeForSleep, setPower } from '../store/power.ts';
+import { powerOf } from '../store/power-rows.ts';
+import type { HostPower } from '../store/power-rows.ts';
+import type { Wishes } from '../store/wishes.ts';
+import { guestsAt } from '../wishes/facts.ts';
+import type { PowerState, World } from '../wishes/facts.ts';
+import { stepsOf } from './steps.ts';
+import type { PowerHost, PowerStep } from './steps.ts';
+
+export interface PowerWatchParts {
+  readonly store: Store;
+  readonly policies: Pick<Policies, 'list'>;
+  readonly wishes: Pick<Wishes, 'world'>;
+  readonly fleet: FleetView;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly held: () => Held;
+  /** Absent: hosts that sleep are not touched, and none is put to sleep. */
+  readonly settings: ControllerConfig['power'];
+  readonly runProgram?: (program: SiteProgram) => Promise<SiteAnswer>;
+}
+
+type Settings = NonNullable<ControllerConfig['power']>;
+
+const LOOK_MS = 10_000;
+/** A host that could not be put to sleep is left alone for so long; one that does not wake is called again after it. */
+const NOT_AGAIN_MS = 3_600_000;
+const CALL_AGAIN_MS = 120_000;
+
+/**
+ * Puts hosts without guests to sleep by the site's program, and wakes those that are asked for: of the hosts whose shards
+ * this controller has. What it does is in the store; a controller that takes over calls the program again.
+ */
+export class PowerWatch {
+  readonly #parts: PowerWatchParts;
+  readonly #end = new AbortController();
+  /** By host: since when it is seen without a guest; until when it is left alone; when it was woken. By this clock, ms. */
+  readonly #empty = new Map<string, number>();
+  readonly #leftUntil = new Map<string, number>();
+  readonly #called = new Map<string, number>();
+  readonly #running = new Map<string, Promise<void>>();
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(parts: PowerWatchParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    const { settings } = this.#parts;
+    if (settings !== undefined) this.#loop = this.#run(settings);
+  }
+
+  async close(): Promise<void> {
+    this.#end.abort();
+    await this.#loop;
+    await this.settled();
+  }
+
+  /** Resolves once no program runs. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#running.values());
+  }
+
+  /** Looks at all hosts once, and begins what is to be done with its own. */
+  async look(settings: Settings): Promise<void> {
+    const { store, policies, wishes, fleet, held } = this.#parts;
+    const world = { ...(await wishes.world()), ...(await fleet.look('now')) };
+    const power = await powerOf(store.db);
+    const scopes = sleepers(await policies.list());
+    const hosts = [...world.hosts.keys()].map((name) =>
+      this.#hostOf(name, { world, power: power.get(name), settings, maySleep: scopes(name) }),
+    );
+    const own = held();
+    for (const [host, step] of stepsOf(hosts, world.nowMs, settings)) {
+      if (!own.has(shardOf(host)) || this.#running.has(host)) continue;
+      await this.#take(host, step, settings, power.get(host));
+    }
+  }
+
+  #hostOf(
+    name: string,
+    known: {
+      readonly world: World;
+      readonly power: HostPower | undefined;
+      readonly settings: Settings;
+      readonly maySleep: boolean;
+    },
+  ): PowerHost {
+    const { world, power, settings, maySleep } = known;
+    const { nowMs, marks, reservations } = world;
+    const facts = world.hosts.get(name);
+    const mark = marks.get(name);
+    const isUsed =
+      guestsAt(world, name).length > 0 ||
+      reservations.some(({ host, source }) => host === name || source === name);
+    if (isUsed) this.#empty.delete(name);
+    else if (!this.#empty.has(name)) this.#empty.set(name, nowMs);
+    if (power?.state !== 'waking') this.#called.delete(name);
+    const isLeft = (this.#leftUntil.get(name) ?? 0) > nowMs;
+    const emptySinceMs = this.#empty.get(name);
+    return {
+      name,
+      isNamed: settings.hosts.includes(name) && !(isLeft && power === undefined),
+      maySleep,
+      isUp: facts !== undefined && facts.silentSinceMs === undefined,
+      isUsed,
+      isClosed: (mark?.drainingFor ?? mark?.maintenance) !== undefined,
+      memoryBytes: facts?.memoryBytes ?? 0,
+      isCalled: nowMs - (this.#called.get(name) ?? -Infinity) < CALL_AGAIN_MS,
+      ...(emptySinceMs === undefined ? {} : { emptySinceMs }),
+      ...(power === undefined ? {} : { power }),
+    };
+  }
+
+  async #take(
+    host: string,
+    step: PowerStep,
+    settings: Settings,
+    power: HostPower | undefined,
+  ): Promise<void> {
+    const { store, log, held } = this.#parts;
+    if (step === 'close') {
+      if (await closeForSleep(store, held(), host))
+        log.info({ host }, 'a host without guests is to fall asleep: it is closed');
+      return;
+    }
+    if (power === undefined) return;
+    const { state: from } = power;
+    switch (step) {
+      case 'open':
+      case 'found-on':
+        return this.#set(host, from, 'on', 'guests may come to a host again');
+      case 'found-asleep':
+        return this.#set(host, from, 'asleep', 'a host that was to fall asleep is silent');
+      case 'ask-to-wake':
+        return this.#set(host, from, 'waking', 'a host is to wake');
+      case 'put-to-sleep':
+        return this.#begin(host, () => this.#putToSleep(host, settings));
+      case 'wake':
+        return this.#begin(host, () => this.#wake(host, settings, power));
+    }
+  }
+
+  async #set(host: string, from: PowerState, to: PowerState | 'on', words: string): Promise<void> {
+    const { store, log, held } = this.#parts;
+    if (await setPower(store, held(), { host, from, to })) log.info({ host }, words);
+  }
+
+  #begin(host: string, work: () => Promise<void>): void {
+    const done = work()
+      .catch((thrown: unknown) =>
+        this.#parts.log.warn({ host, error: toGodwitError(thrown) }, 'a host’s power was not set'),
+      )
+      .finally(() => this.#running.delete(host));
+    this.#running.set(host, done);
+  }
+
+  async #putToSleep(host: string, settings: Settings): Promise<void> {
+    const answer = await this.#call('sleep', host, settings);
+    if (answer.ok) return this.#set(host, 'falling-asleep', 'asleep', 'a host was put to sleep');
+    this.#parts.log.warn({ host, why: answer.why }, 'a host could not be put to sleep');
+    this.#leftUntil.set(host, (await this.#nowMs()) + NOT_AGAIN_MS);
+    await this.#set(host, 'falling-asleep', 'on', 'guests may come to a host again');
+  }
+
+  async #wake(host: string, settings: Settings, { sinceMs }: HostPower): Promise<void> {
+    const { log } = this.#parts;
+    const answer = await this.#call('wake', host, settings);
+    const nowMs = await this.#nowMs();
+    this.#called.set(host, nowMs);
+    if (!answer.ok) log.warn({ host, why: answer.why }, 'a host could not be woken');
+    else if (nowMs - sinceMs > settings.wakeMs) {
+      log.warn({ host, sinceMs }, 'a host was woken and is not heard of; it is woken again');
+    } else log.info({ host }, 'a host was woken');
+  }
+
+  #call(does: 'sleep' | 'wake', host: string, { program }: Settings): Promise<SiteAnswer> {
+    const { runProgram = runSiteProgram } = this.#parts;
+    const { file, timeoutMs: deadlineMs } = program;
+    const input = `${JSON.stringify({ version: 1, does, host })}\n`;
+    return runProgram({ file, args: [does, host], input, deadlineMs, signal: this.#end.signal });
+  }
+
+  async #nowMs(): Promise<number> {
+    return (await this.#parts.wishes.world()).nowMs;
+  }
+
+  async #run(settings: Settings): Promise<void> {
+    const { clock, log } = this.#parts;
+    const { signal } = this.#end;
+    while (!signal.aborted) {
+      try {
+        await this.look(settings);
+      } catch (thrown) {
+        log.warn({ error: toGodwitError(thrown) }, 'which hosts may sleep was not seen to');
+      }
+      await clock.sleep(LOOK_MS, signal).catch(() => {});
+    }
+  }
+}
+
+/** Whether an automatic policy that is after fewer hosts has a host. */
+function sleepers(all: readonly Policy[]): (host: string) => boolean {
+  const policies = all.filter(({ kind }) => kind === 'consolidate');
+  const groups = policies
+    .filter(({ scope }) => scope !== WHOLE_FLEET)
+    .map(({ scope, hosts = [] }) => ({ scope, hosts }));
+  const scopes = policies
+    .filter(({ mode }) => mode === 'automatic')
+    .map((policy) => scopeOf({ policy, groups }));
+  return (host) => scopes.some((has) => has(host));
+}

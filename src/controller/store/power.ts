@@ -1,0 +1,95 @@
+import type { RawBuilder } from 'kysely';
+import { standing } from '../inventory/leases.ts';
+import type { Held } from '../inventory/leases.ts';
+import { shardOf } from '../inventory/shards.ts';
+import type { PowerState } from '../wishes/facts.ts';
+import type { Store } from './open.ts';
+import { raiseAdmission } from './wish-asked.ts';
+import type { Db } from './wish-rows.ts';
+
+/** Under the lease of the host's shard; false where another controller has that by now. */
+async function mayWrite(db: Db, store: Store, held: Held, host: string): Promise<boolean> {
+  return (await standing(db, store, held)).has(shardOf(host));
+}
+
+/**
+ * Closes a host that is to fall asleep: from now on nobody moves a guest there. False where one is there or on its way,
+ * or a person has closed it.
+ */
+export async function closeForSleep(store: Store, held: Held, host: string): Promise<boolean> {
+  return store.transaction(async (db) => {
+    if (!(await mayWrite(db, store, held, host))) return false;
+    // Whoever is about to promise room there decides again.
+    await raiseAdmission(db);
+    const guest = await db
+      .selectFrom('guests')
+      .select('name')
+      .where('host', '=', host)
+      .limit(1)
+      .executeTakeFirst();
+    const promise = await db
+      .selectFrom('reservations')
+      .select('move_id')
+      .where((eb) => eb.or([eb('host', '=', host), eb('source', '=', host)]))
+      .limit(1)
+      .executeTakeFirst();
+    const closed = await db
+      .selectFrom('host_marks')
+      .select('host')
+      .where('host', '=', host)
+      .where((eb) => eb.or([eb('draining_for', 'is not', null), eb('maintenance', 'is not', null)]))
+      .executeTakeFirst();
+    if ((guest ?? promise ?? closed) !== undefined) return false;
+    const { numInsertedOrUpdatedRows } = await db
+      .insertInto('host_power')
+      .values({ host, state: 'falling-asleep' satisfies PowerState, since: store.nowMs })
+      .onConflict((conflict) => conflict.column('host').doNothing())
+      .executeTakeFirst();
+    return numInsertedOrUpdatedRows === 1n;
+  });
+}
+
+/** From one state to another; `on`: it is a host like any other again. False where it is in another state by now. */
+export async function setPower(
+  store: Store,
+  held: Held,
+  {
+    host,
+    from,
+    to,
+  }: { readonly host: string; readonly from: PowerState; readonly to: PowerState | 'on' },
+): Promise<boolean> {
+  return store.transaction(async (db) => {
+    if (!(await mayWrite(db, store, held, host))) return false;
+    if (to === 'on') {
+      const { numDeletedRows } = await db
+        .deleteFrom('host_power')
+        .where('host', '=', host)
+        .where('state', '=', from)
+        .executeTakeFirst();
+      return numDeletedRows === 1n;
+    }
+    const { numUpdatedRows } = await db
+      .updateTable('host_power')
+      .set({ state: to, since: store.nowMs })
+      .where('host', '=', host)
+      .where('state', '=', from)
+      .executeTakeFirst();
+    return numUpdatedRows === 1n;
+  });
+}
+
+/** Asks for hosts that sleep, or are about to; who follows them wakes them. */
+export async function askToWake(
+  db: Db,
+  hosts: readonly string[],
+  now: RawBuilder<number>,
+): Promise<void> {
+  if (hosts.length === 0) return;
+  await db
+    .updateTable('host_power')
+    .set({ state: 'waking' satisfies PowerState, since: now })
+    .where('host', 'in', hosts)
+    .where('state', '!=', 'waking')
+    .execute();
+}
