@@ -5,7 +5,7 @@ import { BALANCE, balance } from '../../src/planner/balance.ts';
 import type { Level } from '../../src/planner/balance.ts';
 import type { Inventory, PlannerGuest } from '../../src/planner/inventory.ts';
 import { Random } from '../../sim/random.ts';
-import { broken, guest, host, inventories, parted } from './inventories.ts';
+import { beyond, broken, grown, guest, host, inventories, lively, parted } from './inventories.ts';
 
 const always = (cores: number): number[] => Array.from({ length: 30 }, () => cores);
 const busy = (name: string, on: string, cores: number, more: Partial<PlannerGuest> = {}) =>
@@ -110,7 +110,7 @@ test('an empty fleet and a single host give no moves', () => {
 
 test('no constraint is ever broken, at any level', () => {
   fc.assert(
-    fc.property(fc.oneof(inventories, loaded), fc.constantFrom(...levels), (inventory, level) => {
+    fc.property(fc.oneof(lively, loaded), fc.constantFrom(...levels), (inventory, level) => {
       const plan = balance(inventory, { ...BALANCE, level });
       assert.deepEqual(broken(inventory, plan), []);
       assert.deepEqual(parted(inventory, plan), []);
@@ -169,4 +169,15 @@ test('stationary noise on equal hosts moves nobody, at any level', () => {
     }
     assert.equal(moves, 0, `level ${level}`);
   }
+});
+
+test('more capacity is never more overload', () => {
+  fc.assert(
+    fc.property(lively, fc.constantFrom(1.1, 1.5, 2), (inventory, times) => {
+      const more = grown(inventory, times);
+      const after = beyond(inventory, balance(inventory));
+      assert.ok(beyond(more, balance(more)) <= after + 1e-9);
+    }),
+    { numRuns: 300 },
+  );
 });

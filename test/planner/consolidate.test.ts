@@ -2,7 +2,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { CONSOLIDATE, consolidate } from '../../src/planner/consolidate.ts';
-import { broken, GIB, guest, host, inventories, parted } from './inventories.ts';
+import {
+  beyond,
+  broken,
+  GIB,
+  grown,
+  guest,
+  host,
+  inventories,
+  lively,
+  parted,
+} from './inventories.ts';
 
 const shown = (plan: ReturnType<typeof consolidate>): string[] =>
   plan.moves.map(({ guest: name, from, to, reason }) => `${name} ${from}>${to} ${reason}`);
@@ -138,19 +148,43 @@ test('an empty fleet and a fleet of one host have no plan', () => {
 });
 
 test('no constraint is ever broken, whatever the fleet, in whatever order the moves run', () => {
+  let moved = 0;
   fc.assert(
-    fc.property(inventories, (inventory) => {
+    fc.property(fc.oneof(inventories, lively), (inventory) => {
       const plan = consolidate(inventory);
+      moved += plan.moves.length;
       assert.deepEqual(broken(inventory, plan), []);
       assert.deepEqual(parted(inventory, plan), []);
     }),
     { numRuns: 500 },
   );
+  assert.ok(moved > 50, `${moved} moves were looked at`);
+});
+
+test('a plan is valid after each of its steps, in whatever order they are taken', () => {
+  fc.assert(
+    fc.property(lively, fc.infiniteStream(fc.nat()), (inventory, draws) => {
+      const { moves } = consolidate(inventory);
+      const left = [...moves];
+      let guests = inventory.guests;
+      while (left.length > 0) {
+        const [next] = left.splice(draws.next().value % left.length, 1);
+        guests = guests.map((each) =>
+          each.name === next?.guest ? { ...each, host: next.to } : each,
+        );
+        // What is left can begin from here, all of it at once.
+        const now = { hosts: inventory.hosts, guests };
+        const rest = { ...consolidate(inventory), moves: left };
+        assert.deepEqual(broken(now, rest), []);
+      }
+    }),
+    { numRuns: 200 },
+  );
 });
 
 test('the same fleet gives the same plan', () => {
   fc.assert(
-    fc.property(inventories, (inventory) => {
+    fc.property(fc.oneof(inventories, lively), (inventory) => {
       assert.deepEqual(consolidate(inventory), consolidate(structuredClone(inventory)));
     }),
   );
@@ -158,7 +192,7 @@ test('the same fleet gives the same plan', () => {
 
 test('a plan that was carried out is followed by none that takes a guest back', () => {
   fc.assert(
-    fc.property(inventories, (inventory) => {
+    fc.property(fc.oneof(inventories, lively), (inventory) => {
       const { moves } = consolidate(inventory);
       const to = new Map(moves.map((move) => [move.guest, move]));
       const guests = inventory.guests.map((each) => {
@@ -174,5 +208,40 @@ test('a plan that was carried out is followed by none that takes a guest back', 
         assert.notEqual(move.to, to.get(move.guest)?.from);
       }
     }),
+  );
+});
+
+test('without the cause that a move names there is no such move', () => {
+  const seen = { overload: 0, 'empty-host': 0 };
+  fc.assert(
+    fc.property(lively, (inventory) => {
+      for (const { guest: name, from, reason } of consolidate(inventory).moves) {
+        assert.ok(reason === 'overload' || reason === 'empty-host');
+        seen[reason] += 1;
+        // The host that had too much has a thousand times as much; the one that is not needed is to be kept.
+        const hosts = inventory.hosts.map((each) => {
+          if (each.name !== from) return each;
+          return reason === 'overload'
+            ? { ...each, cpu: each.cpu * 1000 }
+            : { ...each, kept: true };
+        });
+        const again = consolidate({ ...inventory, hosts }).moves;
+        const same = again.find((each) => each.guest === name && each.reason === reason);
+        assert.equal(same, undefined, `${name} leaves ${from}: ${reason}`);
+      }
+    }),
+    { numRuns: 800, seed: 20_261_124 },
+  );
+  assert.ok(seen.overload > 50 && seen['empty-host'] > 50, JSON.stringify(seen));
+});
+
+test('more capacity is never more overload', () => {
+  fc.assert(
+    fc.property(lively, fc.constantFrom(1.1, 1.5, 2), (inventory, times) => {
+      const more = grown(inventory, times);
+      const after = beyond(inventory, consolidate(inventory));
+      assert.ok(beyond(more, consolidate(more)) <= after + 1e-9);
+    }),
+    { numRuns: 300 },
   );
 });

@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { Fleet } from '../../src/planner/fleet.ts';
 import type { Inventory, Plan, PlannerGuest, PlannerHost } from '../../src/planner/inventory.ts';
 
 export const GIB = 1024 ** 3;
@@ -85,6 +86,64 @@ export const inventories: fc.Arbitrary<Inventory> = hosts.chain((list) =>
   guestsOn(list.length).map((guests) => ({ hosts: list, guests })),
 );
 
+/** A field that few have. */
+const rarely = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
+  fc.oneof({ weight: 9, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: value });
+
+/** Without what is undefined. */
+function given<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  const present = Object.entries(fields).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(present) as { [K in keyof T]: Exclude<T[K], undefined> };
+}
+
+/** Whole tenths: doubles as they are drawn lie near 0, and no host would have too much. */
+const steady = fc
+  .tuple(fc.integer({ min: 0, max: 30 }), fc.integer({ min: 1, max: 30 }))
+  .map(([tenths, length]) => Array.from({ length }, () => tenths / 10));
+const swinging = fc.array(
+  fc.integer({ min: 0, max: 30 }).map((tenths) => tenths / 10),
+  { minLength: 1, maxLength: 30 },
+);
+
+const livelyHost = fc.record({
+  cpu: fc.constantFrom(8, 16),
+  memoryBytes: fc.integer({ min: 16, max: 64 }).map((gib) => gib * GIB),
+  on: fc.integer({ min: 0, max: 7 }).map((of) => of > 0),
+  silent: rarely(fc.constant(true)),
+  draining: rarely(fc.constant(true)),
+  kept: rarely(fc.constant(true)),
+  networks: rarely(few(['front', 'back'])),
+  processors: rarely(few(['old', 'new'])),
+  watts: fc.constantFrom([80, 120], [100, 150, 180]),
+});
+
+const livelyGuest = fc.record({
+  at: fc.nat(5),
+  memoryBytes: fc.integer({ min: 1, max: 8 }).map((gib) => gib * GIB),
+  demand: fc.oneof(steady, swinging),
+  soon: rarely(fc.constantFrom(3, Number.NaN)),
+  neverMove: rarely(fc.constant(true)),
+  moving: rarely(fc.constant(true)),
+  networks: rarely(few(['front', 'back'])),
+  processor: rarely(fc.constantFrom('old', 'new')),
+  pinnedTo: rarely(few(['h0', 'h1', 'h2', 'h3'])),
+  apart: rarely(few(['db', 'web'])),
+  together: rarely(fc.constantFrom('pair', 'trio')),
+});
+
+/** Fleets in which guests can move: some hosts have too much, some can be spared, and some have owners who say something. */
+export const lively: fc.Arbitrary<Inventory> = fc
+  .record({
+    hosts: fc.array(livelyHost, { minLength: 2, maxLength: 6 }),
+    guests: fc.array(livelyGuest, { minLength: 1, maxLength: 24 }),
+  })
+  .map((made) => ({
+    hosts: made.hosts.map((each, at) => host(`h${at}`, given(each))),
+    guests: made.guests.map(({ at, ...each }, nth) =>
+      guest(`g${nth}`, `h${at % made.hosts.length}`, given(each)),
+    ),
+  }));
+
 /**
  * Every constraint that a plan breaks, as lines; none for a good plan. Memory and `apart` count at any moment and in
  * any order: a guest that moves is on both hosts until all have moved.
@@ -151,3 +210,17 @@ export function parted({ guests }: Inventory, { moves }: Plan): string[] {
     return before.size === 1 && new Set(members.map(({ name }) => after.get(name))).size > 1;
   });
 }
+
+/** What is asked for beyond what hosts have once all moves are done, in cores. */
+export function beyond({ hosts: all, guests }: Inventory, { moves }: Plan): number {
+  const to = new Map(moves.map((move) => [move.guest, move.to]));
+  const moved = guests.map((each) => ({ ...each, host: to.get(each.name) ?? each.host }));
+  const { places } = new Fleet({ hosts: all, guests: moved });
+  return places.reduce((sum, place) => sum + Math.max(0, place.mean - place.host.cpu), 0);
+}
+
+/** The same fleet on hosts that give so many times as much. */
+export const grown = ({ hosts: all, guests }: Inventory, times: number): Inventory => ({
+  hosts: all.map((each) => ({ ...each, cpu: each.cpu * times })),
+  guests,
+});
