@@ -226,9 +226,9 @@ export class SimHost {
     ready: (address?: string) => void,
   ): Promise<void> {
     const opened = await openDestination(dir, this.#config, request, driver, around);
-    ready(opened.listening.address);
-    await opened.mover.ended;
-    await opened.listening.close(LINGER_MS);
+    ready(opened.listening?.address);
+    await opened.ended;
+    await opened.listening?.close(LINGER_MS);
     await opened.mover.close();
   }
 

@@ -175,6 +175,10 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     seconds: 150,
     of: ['src/migration/direct/', 'src/mover/direct/', 'src/drivers/qemu/'],
   },
+  'test/e2e/recover.e2e.ts': {
+    seconds: 240,
+    of: ['src/agent/recovery/', 'src/controller/recover/', 'src/mover/direct/destination/'],
+  },
   'test/e2e/waiting.e2e.ts': {
     seconds: 40,
     of: ['src/migration/direct/', 'src/mover/direct/source/'],

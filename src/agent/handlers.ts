@@ -35,6 +35,8 @@ import { labelHandler } from './label-handler.ts';
 import type { LabelParts } from './label-handler.ts';
 import { listHandlers } from './lists.ts';
 import { processorHandlers } from './processors.ts';
+import { recoveryHandlers } from './recovery/handlers.ts';
+import type { RecoveryParts } from './recovery/handlers.ts';
 import type { Load } from './load.ts';
 import type { Leftovers } from './leftovers/leftovers.ts';
 import type { Reload } from './reload.ts';
@@ -45,7 +47,7 @@ import type { Sides } from './sides.ts';
 import type { MigrationStore } from './store.ts';
 import type { GuestProbes } from './probes.ts';
 
-export interface AgentParts extends CheckParts, LabelParts {
+export interface AgentParts extends CheckParts, LabelParts, RecoveryParts {
   readonly config: AgentConfig;
   readonly clock: Clock;
   readonly store: MigrationStore;
@@ -124,6 +126,7 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
     admit: ({ body, caller }) => incoming.admit(body, caller),
     incoming: ({ params, caller }) => incoming.where(params.id, caller),
     ...checkHandlers(parts),
+    ...recoveryHandlers(parts),
     ...processorHandlers(parts),
     plan: ({ body, signal }) => parts.plans.answer(body, signal),
     linkProbe: ({ body, caller }) => parts.linkAnswers.answer(body, caller),

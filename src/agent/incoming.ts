@@ -5,7 +5,7 @@ import { godwitError } from '../errors.ts';
 import type { Admission, Admitted } from '../protocol/peer/migration.ts';
 import type { HostFacts } from '../protocol/peer/host-facts.ts';
 import type { PreflightAdmission, PreflightAnswer } from '../protocol/peer/preflight.ts';
-import type { MoverRequest } from '../protocol/mover/request.ts';
+import type { DestinationMoverRequest, MoverRequest } from '../protocol/mover/request.ts';
 import type { AdmittedGuest } from '../protocol/peer/probe.ts';
 import { readJournals } from '../host/journal.ts';
 import { replayDestination } from '../migration/direct/journal.ts';
@@ -25,6 +25,8 @@ import type { Peers } from './peers.ts';
 import type { Migration, MigrationStore } from './store.ts';
 import type { Supervisor } from './supervision.ts';
 import { Mutex } from '../mutex.ts';
+
+type Recovery = NonNullable<DestinationMoverRequest['recovery']>;
 
 export interface IncomingParts {
   readonly config: AgentConfig;
@@ -171,7 +173,12 @@ export class Incoming {
     throw godwitError('GODWIT_ID_REUSED', { id: admission.id });
   }
 
-  async #add(admission: Admission): Promise<Migration> {
+  /** A guest of a dead host is started here by what is kept of it: lets it in as if its host had asked. */
+  recover(admission: Admission, recovery: Recovery): Promise<Migration> {
+    return this.#mutex.run(() => this.#add(admission, { recovery }));
+  }
+
+  async #add(admission: Admission, how: { readonly recovery?: Recovery } = {}): Promise<Migration> {
     const { config, clock, store, peers, labels } = this.#parts;
     const { id, from } = admission;
     store.mustBeNew(id);
@@ -192,6 +199,7 @@ export class Incoming {
       peer: { name: from, address, ...(further.length === 0 ? {} : { addresses: further }) },
       createdAt: new Date(clock.wallMs()).toISOString(),
       admission,
+      ...how,
     });
   }
 

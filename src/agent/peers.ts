@@ -38,7 +38,7 @@ export interface Gathered<T> {
 }
 
 type PeerClient = Client<typeof agentContract>;
-type PreflightCall = 'preflight' | 'preflightStorage' | 'preflightAssess';
+type PreflightCall = 'preflight' | 'preflightStorage' | 'preflightAssess' | 'keepStandby';
 
 /** The other hosts of the fleet, each over a connection that is kept. */
 export class Peers {

@@ -45,6 +45,7 @@ export async function sightingOf(
       to: request.toHost,
       createdAt: request.createdAt,
       lineage: [...lineageIn({ request })],
+      ...(store.isEnded(other) ? { ended: true } : {}),
     }));
   return { host, storeSince: store.since, copies: copies.slice(0, MAX_SEEN), moves };
 }

@@ -1,6 +1,7 @@
 import {
   drainSpec,
   evacuateSpec,
+  recoverSpec,
   auditSpec,
   historySpec,
   limitsSpec,
@@ -38,6 +39,7 @@ export const TABLE: readonly (Verb | VerbGroup)[] = [
   verb(drainSpec, () => import('./commands/drain.ts')),
   verb(evacuateSpec, () => import('./commands/evacuate.ts')),
   verb(rollSpec, () => import('./commands/roll.ts')),
+  verb(recoverSpec, () => import('./commands/recover.ts')),
   verb(undrainSpec, () => import('./commands/undrain.ts')),
   verb(wishesSpec, () => import('./commands/wishes.ts')),
   verb(historySpec, () => import('./commands/history.ts')),

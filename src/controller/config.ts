@@ -138,6 +138,15 @@ export const controllerConfig = z.strictObject({
       wakeMs: z.number().int().min(10_000).max(3_600_000).default(600_000),
     })
     .optional(),
+  /** What becomes of guests whose host is silent and that carry the label godwit/recover. */
+  recover: z
+    .strictObject({
+      /** `start`: they are started elsewhere, once who starts them has proved the host off. */
+      policy: z.enum(['off', 'start']).default('off'),
+      /** For how long a host has to be silent, ms. */
+      silentMs: z.number().int().min(15_000).max(86_400_000).default(60_000),
+    })
+    .prefault({}),
   /** The sites of the fleet's hosts, by the names that their agents' configurations have. */
   sites: z
     .record(siteName, z.strictObject({ networks: z.array(networkPrefix).max(64).default([]) }))

@@ -31,6 +31,7 @@ import { ManagerBook } from './managers/book.ts';
 import { Managers } from './managers/managers.ts';
 import { KeyRing } from './managers/seal.ts';
 import { Migrations } from './store/migrations.ts';
+import { RecoverWatch } from './recover/watch.ts';
 import { openStore } from './store/open.ts';
 import type { Traces } from './traces/exporter.ts';
 import { WishWatch } from './engine/wish-watch.ts';
@@ -102,10 +103,11 @@ export async function startController(options: ControllerOptions): Promise<Runni
     const doors = await openDoors({ ...parts, provider, handlers, credentials, listening, pages });
     await reported.managers.start();
     const watches = watchesOf({ store, clock, log }, config, inventory, work);
+    const recovery = recoveryOf({ store, clock, log, config, inventory, agents, work });
     const { loop, policyLoop } = work;
-    for (const each of [inventory, ...watches, history, lists, loop, policyLoop]) each.start();
     const news = new WishWatch({ store, clock, log, tell: (each) => inventory.events.add(each) });
-    news.start();
+    const all = [inventory, ...watches, history, lists, loop, policyLoop, recovery, news];
+    for (const each of all) each.start();
     const { address, socket, web } = doors;
     log.info({ address, socket, web }, 'the controller serves');
     return {
@@ -114,8 +116,8 @@ export async function startController(options: ControllerOptions): Promise<Runni
       web,
       close: async () => {
         lists.close();
-        const inOrder = [news, ...watches, work, reported.managers, doors, inventory, history];
-        for (const each of inOrder) await each.close();
+        const first = [news, ...watches, recovery, work, reported.managers];
+        for (const each of [...first, doors, inventory, history]) await each.close();
         await traces?.close();
         agents.close();
         await signingIn.audit.settled();
@@ -143,6 +145,27 @@ function watchesOf(
     new HealthWatch({ ...parts, policy, hosts, held }),
     new PowerWatch({ ...parts, ...work, held, settings }),
   ];
+}
+
+function recoveryOf({
+  config,
+  inventory,
+  agents,
+  work,
+  ...parts
+}: Pick<HealthWatchParts, 'store' | 'clock' | 'log'> & {
+  config: ControllerConfig;
+  inventory: Inventory;
+  agents: AgentClients;
+  work: Pick<Work, 'wishes'>;
+}): RecoverWatch {
+  return new RecoverWatch({
+    ...parts,
+    policy: config.recover,
+    held: () => inventory.held(),
+    agentAt: (host) => agents.at(host),
+    add: (wish) => work.wishes.add(wish),
+  });
 }
 
 function signingInTo({ config, store, log, clock }: Parameters<typeof managersIn>[0]) {

@@ -147,7 +147,7 @@ async function runDestination(
     throw godwitError('GODWIT_CAPABILITY', { what: 'a destination’s mover', reason });
   }
   const around = surroundingsOf(config, log);
-  const { mover, listening, progress } = await openDestination(
+  const { mover, listening, progress, ended } = await openDestination(
     dir,
     config,
     request,
@@ -158,17 +158,20 @@ async function runDestination(
   // In a moment: it reads the journal, and the guest may be waiting to be resumed.
   mover.onChange(() => live.publishLater(progress));
   void keepPace('destination', live, new AbortController().signal);
-  const what = `cancel it at ${request.fromHost}, which coordinates: godwit cancel ${request.id}`;
+  const what =
+    listening === undefined
+      ? 'a recovery comes to its end by itself: the guest runs here, or nothing of it is here'
+      : `cancel it at ${request.fromHost}, which coordinates: godwit cancel ${request.id}`;
   const socket = await serveLocally(dir, config, log, {
     progress: (): Progress => progress(),
     events: ({ signal }) => live.follow(signal),
     cancel: () => ({ accepted: false, what }),
     resolve: ({ body }) => mover.resolve(body),
   });
-  ready(dir, listening.address);
-  await mover.ended;
+  ready(dir, listening?.address);
+  await ended;
   live.publish(progress());
-  await Promise.all([listening.close(LINGER_MS), socket.close(LINGER_MS)]);
+  await Promise.all([listening?.close(LINGER_MS), socket.close(LINGER_MS)]);
   await mover.close();
 }
 

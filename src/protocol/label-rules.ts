@@ -13,6 +13,8 @@ export interface Labels {
   readonly noticeMs?: number;
   /** The greater one goes first where several leave; 0 where nobody said. */
   readonly priority?: number;
+  /** It is started elsewhere once its host is dead and proved off. */
+  readonly recover?: true;
 }
 
 /** Days of the week (0 is Sunday) and minutes of the day; one that ends before it begins goes over midnight. */
@@ -31,6 +33,7 @@ const NAMES = [
   'godwit/window',
   'godwit/notice',
   'godwit/priority',
+  'godwit/recover',
 ] as const;
 const DAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
 const DAY_MINUTES = 24 * 60;
@@ -74,6 +77,10 @@ export function readLabels(given: Readonly<Record<string, string>>): Labels | { 
   if (urgency !== undefined && !isPriority(urgency)) {
     return { words: `its label godwit/priority is ${urgency}, no whole number from -100 to 100` };
   }
+  const recover = given['godwit/recover'];
+  if (recover !== undefined && recover !== 'true' && recover !== 'false') {
+    return { words: `its label godwit/recover is ${recover}, neither true nor false` };
+  }
   const other = when === undefined ? 'godwit/max-downtime' : 'godwit/window';
   if (never === 'true' && (when !== undefined || downtime !== undefined)) {
     return { words: `its labels contradict each other: godwit/never-move and ${other}` };
@@ -85,6 +92,7 @@ export function readLabels(given: Readonly<Record<string, string>>): Labels | { 
     ...(window === undefined ? {} : { window }),
     ...(noticeMs === undefined ? {} : { noticeMs }),
     ...(urgency === undefined ? {} : { priority: Number(urgency) }),
+    ...(recover === 'true' ? { recover: true as const } : {}),
   };
 }
 

@@ -10,11 +10,12 @@ const RIGHTS = {
   anyone: ['hello', 'health', 'openapi', 'join'],
   // It reads what a viewer reads.
   reads:
-    'host hosts guests guest hostEvents processors baseline trust cache leftovers migrations migration progress events report resolution diskMoves diskMoveEvents'.split(
+    'host hosts guests guest hostEvents processors baseline trust cache leftovers standbys migrations migration progress events report resolution diskMoves diskMoveEvents'.split(
       ' ',
     ),
-  // It gives orders in somebody’s name: a migration is checked, planned, started and cancelled.
-  orders: ['check', 'plan', 'putMigration', 'cancel'],
+  // It gives orders in somebody’s name: a migration is checked, planned, started and cancelled; what is kept of a guest for
+  // the death of its host is kept, and such a guest is started.
+  orders: ['check', 'plan', 'putMigration', 'cancel', 'putStandby', 'putRecovery'],
   // It learns who belongs to the fleet, and renews its own certificate.
   fleet: ['newerList', 'renew'],
 };

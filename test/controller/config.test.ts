@@ -29,6 +29,7 @@ test('a short configuration is whole', () => {
     health: { policy: 'propose', failingMs: 300_000, wellMs: 3_600_000, mostDrained: 1 },
     history,
     audit: { days: 365, most: 200_000 },
+    recover: { policy: 'off', silentMs: 60_000 },
     ...sites,
     logLevel: 'info',
   });

@@ -58,7 +58,7 @@ export class PreflightAnswers {
   }
 
   storage({ admission, proof }: PreflightStorage, caller: Caller): Promise<StorageAnswer> {
-    const placeKey = this.#placeKey(admission);
+    const placeKey = this.placeKey(admission);
     const asked = { what: 'storage', admission, proof, placeKey } as const;
     return this.#apart(asked, caller, undefined, storageAnswer);
   }
@@ -70,7 +70,7 @@ export class PreflightAnswers {
     calledAt: string | undefined,
   ): Promise<Assessment> {
     const at = calledAt === undefined ? {} : { calledAt };
-    const placeKey = this.#placeKey(admission);
+    const placeKey = this.placeKey(admission);
     const asked = { what: 'assess', admission, preparation, placeKey, ...at } as const;
     return this.#apart(asked, caller, signal, assessment);
   }
@@ -92,7 +92,7 @@ export class PreflightAnswers {
   }
 
   /** The same for all questions of one check, and for no other. */
-  #placeKey({ id, from }: Admission): string {
+  placeKey({ id, from }: Pick<Admission, 'id' | 'from'>): string {
     return createHmac('sha256', this.#key)
       .update(JSON.stringify([from, id]))
       .digest('hex');

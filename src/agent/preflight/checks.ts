@@ -85,9 +85,18 @@ export class Checks {
     return checks;
   }
 
+  /** Every check of a cold move to that host, which keeps from then on what starts the guest there; throws the first refusal. */
+  async standby(request: MigrationRequest, signal: AbortSignal): Promise<readonly Check[]> {
+    const [first] = await this.#examine(request, [request.to], { standby: true }, signal);
+    const checks =
+      first === undefined ? [] : checkedHost(first.planned, first.found?.checks).checks;
+    throwRefusal(checks);
+    return checks;
+  }
+
   /** The checks of one destination, and what the guest was measured to be meanwhile. */
   async examination(request: MigrationRequest, signal: AbortSignal): Promise<Examination> {
-    const [first] = await this.#examine(request, [request.to], true, signal);
+    const [first] = await this.#examine(request, [request.to], { measure: true }, signal);
     if (first === undefined) throw godwitError('GODWIT_INTERNAL', { what: 'no destination' });
     const { planned, found } = first;
     const driver = driverOf(this.#parts.drivers, planned.looked.handle);
@@ -104,14 +113,17 @@ export class Checks {
     names: readonly string[],
     signal: AbortSignal,
   ): Promise<CheckedHost[]> {
-    const all = await this.#examine(asked, names, false, signal);
+    const all = await this.#examine(asked, names, {}, signal);
     return all.map(({ planned, found }) => checkedHost(planned, found?.checks));
   }
 
   async #examine(
     asked: CheckRequest,
     names: readonly string[],
-    measure: boolean,
+    {
+      measure = false,
+      standby = false,
+    }: { readonly measure?: boolean; readonly standby?: boolean },
     signal: AbortSignal,
   ): Promise<{ readonly planned: Planned; readonly found: ExaminedHost | undefined }[]> {
     const { config } = this.#parts;
@@ -124,7 +136,10 @@ export class Checks {
     let gone: Promise<void> | undefined;
     try {
       const planned = await this.#lookForAll(asked, names);
-      const hosts = planned.flatMap((each) => this.#toExamine(each, measure));
+      const also = standby ? { standby } : {};
+      const hosts = planned
+        .flatMap((each) => this.#toExamine(each, measure || standby))
+        .map((each) => ({ ...each, ...also }));
       const question = { what: 'examine', hosts, deadlineMs: ALL_MS, measure } as const;
       const tell = (host: ExaminedHost): void => void found.set(host.to, host);
       if (hosts.length > 0) {
@@ -167,8 +182,9 @@ export class Checks {
     const asked = { id, request, handle, driver: info.driver };
     if (isManaged(driver)) return measure ? [] : [{ ...asked, from: info.host, seen: {} }];
     if (address === undefined) return [];
+    const { labels } = info;
     const memory = info.memoryBytes === undefined ? {} : { memoryBytes: info.memoryBytes };
-    return [{ ...asked, seen, ...memory }];
+    return [{ ...asked, seen, ...memory, ...(labels === undefined ? {} : { labels }) }];
   }
 }
 

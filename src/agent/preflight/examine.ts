@@ -25,6 +25,7 @@ import { migrationSettings } from '../../protocol/public/migration.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { Peers } from '../peers.ts';
 import type { Examined } from './questions.ts';
+import { offerStandby } from './offer-standby.ts';
 
 /** The destination answers within this, ms; the last may ask a segment that is silent. */
 const ADMISSION_MS = 8000;
@@ -102,6 +103,10 @@ export async function examine(asked: Examining, signal: AbortSignal): Promise<Ch
   asked.learned?.({ ...state.read().known, ...reported?.facts }, answer.reported.wire);
   const others = reported?.checks ?? [];
   checks.push(...(lacksDisks ? others.filter(({ name }) => name !== 'disks') : others));
+  if (asked.standby === true && reported !== undefined) {
+    state.learn(reported.facts);
+    await add('destination', () => offerStandby(asked, parts, { admission, checks }, signal));
+  }
   return checks;
 }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { labels } from '../../protocol/labels.ts';
 import { guestHandle } from '../../protocol/mover/handle.ts';
 import { sourceMoverRequest } from '../../protocol/mover/request.ts';
 import { checkId, hostName } from '../../protocol/names.ts';
@@ -27,6 +28,10 @@ export const examined = z.object({
   /** Its host, where that is none of this agent's. */
   from: hostName.optional(),
   memoryBytes: z.number().nonnegative().optional(),
+  /** Where nothing speaks against it, the destination is to keep what starts the guest there. */
+  standby: z.boolean().optional(),
+  /** With `standby`: what people said of the guest. */
+  labels: labels.optional(),
   seen: sourceMoverRequest
     .pick({ vcpus: true, macs: true, unbridged: true, seenLinkRate: true })
     .partial(),

@@ -77,9 +77,22 @@ function checkAsk(ask: WishAsk, world: World, programs: readonly string[]): void
     throw godwitError('GODWIT_USAGE', { what: 'a host is named twice' });
   }
   checkRoll(ask, programs);
+  checkDead(ask, world);
   checkNames(ask, world);
   checkSites(ask, world);
   checkPlaces(ask, world);
+}
+
+/** Of a host that answers nothing is started elsewhere: it would be refused there, too, once it is asked. */
+function checkDead({ kind, hosts }: WishAsk, world: World): void {
+  if (kind !== 'recover') return;
+  const alive = hosts.find((host) => {
+    const known = world.hosts.get(host);
+    return known !== undefined && known.silentSinceMs === undefined;
+  });
+  if (alive === undefined) return;
+  const what = `${alive} answers: its guests are started elsewhere only once it is dead`;
+  throw godwitError('GODWIT_USAGE', { what }, { hint: `\`godwit drain ${alive}\` empties it.` });
 }
 
 /** Only programs of this controller's configuration are run, by their names there. */

@@ -25,7 +25,12 @@ export class Agents implements AgentCalls {
 
   put(move: Move, order: Order): Promise<Sight> {
     return this.#ask(move, async (api) => {
-      const { id, guest, to, settings } = move;
+      const { id, guest, from, to, settings, recovers } = move;
+      if (recovers !== undefined) {
+        const asked = { params: { id }, query: queryOf(order), body: { guest, from, ...recovers } };
+        await api.putRecovery(asked, { deadlineMs: PUT_MS });
+        return { seen: 'accepted' };
+      }
       const body = { ...settings, guest, to };
       await api.putMigration(
         { params: { id }, query: queryOf(order), body },
@@ -57,7 +62,8 @@ export class Agents implements AgentCalls {
   }
 
   async #ask(move: Move, work: (api: Api<typeof agentContract>) => Promise<Sight>): Promise<Sight> {
-    const api = this.#clients.at(move.from);
+    // A dead host answers nothing: where its guest is started, they know.
+    const api = this.#clients.at(move.recovers === undefined ? move.from : move.to);
     if (api === undefined) return { seen: 'silent' };
     try {
       return await work(api);

@@ -5,13 +5,14 @@ import { fleetSnapshot } from '../inventory/snapshot.ts';
 import type { FleetSnapshot, SnapshotGuest, SnapshotHost } from '../inventory/snapshot.ts';
 import type { SiteLink } from '../site-map.ts';
 import { Migrations } from '../store/migrations.ts';
+import { standbyFacts } from '../store/standbys.ts';
 import type { Store } from '../store/open.ts';
 import type { GuestFacts, HostFacts, World } from '../wishes/facts.ts';
 import { keyed } from '../wishes/namesakes.ts';
 import type { Namesake } from '../wishes/namesakes.ts';
 import type { FleetView } from './ports.ts';
 
-type Look = Pick<World, 'hosts' | 'guests' | 'labels' | 'siteLinks' | 'past'>;
+type Look = Pick<World, 'hosts' | 'guests' | 'labels' | 'siteLinks' | 'past' | 'standbys'>;
 
 /** All wishes of a controller share one look at the database within that time, ms. */
 const FRESH_MS = 300;
@@ -54,7 +55,8 @@ export class StoredFleet implements FleetView {
   async #read(): Promise<Look> {
     const snapshot = await fleetSnapshot(this.#store);
     for (const { name, address } of snapshot.hosts) this.#addresses.set(name, address);
-    const known = { siteLinks: this.#siteLinks, past: await this.#rates() };
+    const standbys = await standbyFacts(this.#store);
+    const known = { siteLinks: this.#siteLinks, past: await this.#rates(), standbys };
     return { ...factsOf(snapshot), ...known };
   }
 

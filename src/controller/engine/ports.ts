@@ -90,5 +90,5 @@ export interface RollCalls {
 
 /** The fleet as it was seen last; a moment ago at most, or now. */
 export interface FleetView {
-  look(when?: 'now'): Promise<Pick<World, 'hosts' | 'guests' | 'labels' | 'past'>>;
+  look(when?: 'now'): Promise<Pick<World, 'hosts' | 'guests' | 'labels' | 'past' | 'standbys'>>;
 }

@@ -104,6 +104,15 @@ export interface Tables {
     created_by: string;
   };
 
+  /** Which host keeps what starts a guest there once its host is dead. `words`: why it does not; null: it does. */
+  standbys: {
+    source: string;
+    guest: string;
+    destination: string;
+    kept_at: number;
+    words: string | null;
+  };
+
   audit: AuditRow;
 
   /** Standing policies, and who looks for each of them now. */

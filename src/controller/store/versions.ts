@@ -4,6 +4,7 @@ import type { Database } from './tables.ts';
 import { hostHealth } from './versions-health.ts';
 import { migrations } from './versions-history.ts';
 import { hostPower } from './versions-power.ts';
+import { standbys } from './versions-standbys.ts';
 import { whoMayWhat } from './versions-who.ts';
 
 /**
@@ -23,6 +24,7 @@ export const VERSIONS: readonly ((db: Database) => Promise<void>)[] = [
   managers,
   audit,
   hostPower,
+  standbys,
 ];
 
 async function managers({ schema }: Database): Promise<void> {

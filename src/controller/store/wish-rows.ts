@@ -74,6 +74,11 @@ export async function writeMove(db: Db, move: Move): Promise<void> {
     .execute();
 }
 
+/** A host that is proved off runs nothing: what it said of a guest that runs elsewhere since is no claim to it. */
+export async function forgetAtDead(db: Db, { guest, from }: Move): Promise<void> {
+  await db.deleteFrom('guests').where('host', '=', from).where('name', '=', guest).execute();
+}
+
 export function readReservation(row: {
   readonly move_id: string;
   readonly wish_id: string;
@@ -101,7 +106,12 @@ export const reservedRows = (db: Db) =>
     .execute();
 
 export async function marksOf(db: Db): Promise<Map<string, HostMark>> {
-  const rows = await db.selectFrom('host_marks').selectAll().execute();
+  const rows = await db
+    .selectFrom('host_marks')
+    .leftJoin('wishes', 'wishes.id', 'host_marks.draining_for')
+    .selectAll('host_marks')
+    .select(['wishes.kind', 'wishes.ended_at'])
+    .execute();
   const power = await powerOf(db);
   const marks = new Map(
     rows.map((row): [string, HostMark] => [
@@ -109,6 +119,7 @@ export async function marksOf(db: Db): Promise<Map<string, HostMark>> {
       {
         host: row.host,
         ...(row.draining_for === null ? {} : { drainingFor: row.draining_for }),
+        ...(row.kind === 'recover' && row.ended_at === null ? { recovering: true as const } : {}),
         ...(row.out_limit === null ? {} : { outLimit: row.out_limit }),
         ...(row.in_limit === null ? {} : { inLimit: row.in_limit }),
         ...(row.maintenance === null ? {} : { maintenance: row.maintenance }),

@@ -30,10 +30,14 @@ import {
   sentFor,
   updateClaim,
   writeMove,
+  forgetAtDead,
 } from './wish-rows.ts';
 import type { Db } from './wish-rows.ts';
 
 const CANCELS: readonly Cancel[] = ['no', 'let-run', 'roll-back'];
+const isRecovered = ({ recovers, phase }: Move): boolean =>
+  recovers !== undefined && phase === 'done';
+
 /** What a decision rests on is not so any more: the transaction is undone. */
 class Changed extends Error {}
 
@@ -208,6 +212,7 @@ export class Wishes implements WishStore {
         if (!(await updateClaim(db, claim, { owner: claim.owner }))) return 'stale';
         await this.#writeWish(db, change);
         for (const each of change.moves) await writeMove(db, each);
+        for (const each of change.moves.filter(isRecovered)) await forgetAtDead(db, each);
         await this.#writeMarks(db, change);
         return 'written';
       });

@@ -12,6 +12,8 @@ export interface Entry {
   readonly memoryBytes: number;
   /** Not before that, ms since 1970. */
   readonly notBeforeMs: number;
+  /** The host that it leaves is dead, and has no limit. */
+  readonly recovers?: boolean;
 }
 
 /** Who asks for admission. */
@@ -78,14 +80,17 @@ function obstacleOf(entry: Entry, asker: Asker, world: World, begun: number): Ob
   );
 }
 
-function byTime({ guest, notBeforeMs }: Entry, world: World): Obstacle | undefined {
+function byTime(
+  { guest, notBeforeMs, recovers = false }: Entry,
+  world: World,
+): Obstacle | undefined {
   const { nowMs } = world;
   if (notBeforeMs > nowMs) {
     const words = `it is tried again in ${formatDuration(notBeforeMs - nowMs)}`;
     return { waitsFor: 'retry', words, startsAtMs: notBeforeMs };
   }
   const labels = labelsOf(world, guest);
-  if ('words' in labels || labels.window === undefined) return undefined;
+  if ('words' in labels || labels.window === undefined || recovers) return undefined;
   const untilMs = untilWindowMs(labels.window, nowMs);
   if (untilMs === 0) return undefined;
   const words = `its window opens in ${formatDuration(untilMs)}`;
@@ -129,12 +134,16 @@ export function memberAt(
   return world.reservations.find((each) => each.host === host && isMember(each.guest))?.guest;
 }
 
-function byLimits({ from, to }: Entry, { wish, most }: Asker, world: World): Obstacle | undefined {
+function byLimits(
+  { from, to, recovers = false }: Entry,
+  { wish, most }: Asker,
+  world: World,
+): Obstacle | undefined {
   const { marks, limits } = world;
   const moving = world.reservations.filter(({ source }) => source !== undefined);
   const out = marks.get(from)?.outLimit ?? limits.outPerHost;
   const limited = (count: number, bound: number): boolean => count >= bound;
-  if (limited(moving.filter((each) => each.source === from).length, out)) {
+  if (!recovers && limited(moving.filter((each) => each.source === from).length, out)) {
     return { waitsFor: 'host-limit', words: `${out} leave ${from} already` };
   }
   const into = marks.get(to)?.inLimit ?? limits.inPerHost;

@@ -22,6 +22,7 @@ export function aimOf({ id, ask, roll }: Wish, { marks, guests: all }: Known): A
       return { kind: 'bring', guests, ...(to === undefined ? {} : { to }) };
     }
     case 'drain':
+    case 'recover':
       return { kind: 'empty', hosts };
     case 'evacuate':
       // A host that was opened since is left out of it.

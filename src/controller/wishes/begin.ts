@@ -7,6 +7,7 @@ import type { World } from './facts.ts';
 import { planFor } from './plan.ts';
 import { withStarts } from './queue.ts';
 import { settingsFor } from './evacuation.ts';
+import { isRecovery, offBeside } from './recover.ts';
 import type { Move, PlannedStep, Waiting, Wish } from '../../protocol/controller/wish.ts';
 
 export interface Standing {
@@ -38,7 +39,8 @@ export function begin(
   const entries = order.map(({ guest, to }): Entry => {
     const memoryBytes = world.guests.get(guest)?.memoryBytes ?? 0;
     const notBeforeMs = ownOf(wish.tries, guest)?.notBeforeMs ?? 0;
-    return { guest, from: froms.get(guest) ?? '', to, memoryBytes, notBeforeMs };
+    const recovers = isRecovery(wish);
+    return { guest, from: froms.get(guest) ?? '', to, memoryBytes, notBeforeMs, recovers };
   });
   const most = Math.min(wish.ask.maxParallel ?? Infinity, wish.parallel);
   const { priority } = wish.ask;
@@ -104,6 +106,7 @@ function newMove(
     seconds,
     createdAtMs: world.nowMs,
     settled: false,
+    ...(isRecovery(wish) ? { recovers: { off: offBeside(from, wish, world) } } : {}),
     settings: {
       ...settings,
       ...(labelled === undefined ? {} : { maxDowntimeMs: Math.min(labelled, asked) }),

@@ -4,6 +4,7 @@ import { aimOf } from './aim.ts';
 import type { Aim } from './aim.ts';
 import { homesOf, isAt, labelsOf, ownOf } from './facts.ts';
 import type { GuestFacts, World } from './facts.ts';
+import { isRecovery, isThere, whyNotRecovered } from './recover.ts';
 import type { Move, Stay, Waiting, Wish } from '../../protocol/controller/wish.ts';
 
 /** Moves of one guest for one wish, the first one included. */
@@ -27,6 +28,7 @@ export function leftOf(wish: Wish, open: readonly Move[], world: World): Left {
   const waiting: Waiting[] = [];
   const moving = new Set(open.map(({ guest }) => guest));
   const aim = aimOf(wish, world);
+  if (isRecovery(wish)) return leftOfDead(wish, { moving, aim, world });
   const ahead = new Set<string>();
   for (const guest of guestsOf(aim, wish, world)) {
     if (moving.has(guest.name)) continue;
@@ -54,6 +56,35 @@ export function leftOf(wish: Wish, open: readonly Move[], world: World): Left {
   }
   const coming = comingTo(aim, world).filter(({ guest }) => !moving.has(guest));
   return { candidates, stays, waiting: [...waiting, ...coming], blind: blindHosts(aim, world) };
+}
+
+/** The same of hosts that are dead: nobody hears of them, and what they said last counts. */
+function leftOfDead(
+  wish: Wish,
+  { moving, aim, world }: { moving: ReadonlySet<string>; aim: Aim; world: World },
+): Left {
+  const candidates: { guest: string; from: string }[] = [];
+  const stays: Stay[] = [];
+  const waiting: Waiting[] = [];
+  for (const guest of guestsOf(aim, wish, world)) {
+    const from = hostOf(guest, aim);
+    if (moving.has(guest.name) || !isThere(guest, from)) continue;
+    const entry = { guest: guest.name, from };
+    const both = whoseItIs(guest, world);
+    // A move that its dead host began is over, or the host that it led to says that it has the guest.
+    const owner = world.reservations.find(
+      (each) => each.guest === guest.name && each.source !== from,
+    );
+    const reason = whyNotRecovered(guest, from, wish, world);
+    if (both !== undefined) waiting.push({ ...entry, ...both });
+    else if (reason !== undefined) stays.push({ guest: guest.name, host: from, words: reason });
+    else if (owner === undefined) candidates.push(entry);
+    else {
+      const words = `the migration ${owner.move} is moving it`;
+      waiting.push({ ...entry, waitsFor: 'other-move', words });
+    }
+  }
+  return { candidates, stays, waiting, blind: [] };
 }
 
 /** Guests that a move brings to a host that is to be empty, and that the host does not list yet. */

@@ -56,6 +56,8 @@ export interface HostMark {
   readonly host: string;
   /** The wish that empties it, or emptied it; nothing is moved there. */
   readonly drainingFor?: string;
+  /** That wish starts its guests elsewhere, and is open. */
+  readonly recovering?: true;
   readonly outLimit?: number;
   readonly inLimit?: number;
   readonly maintenance?: string;
@@ -114,6 +116,12 @@ export interface Other {
   readonly waiting: number;
 }
 
+/** Where a guest can be started should its host die; or why a host refused to keep what that takes. */
+export interface StandbyFacts {
+  readonly hosts: readonly string[];
+  readonly words?: string;
+}
+
 /** All that a decision rests on, read at one moment. */
 export interface World {
   readonly nowMs: number;
@@ -130,6 +138,8 @@ export interface World {
   readonly labels: ReadonlyMap<string, Readonly<Record<string, string>>>;
   /** Between sites, by the controller's configuration; none where absent. */
   readonly siteLinks?: readonly SiteLink[];
+  /** By `HOST GUEST`; absent: nobody looked. */
+  readonly standbys?: ReadonlyMap<string, StandbyFacts>;
   /** What the moves of this wish have sent: as their hosts told it, or as it was predicted while nobody did; bytes. */
   readonly spentBytes?: number;
 }

@@ -7,6 +7,7 @@ import { guestBytes, isClosed, homesOf, labelsOf, ownOf, roomBytes } from './fac
 import type { GuestFacts, World } from './facts.ts';
 import { byDeadline } from './evacuation.ts';
 import type { PlannedLine } from './evacuation.ts';
+import { isRecovery, planRecovery } from './recover.ts';
 import type { Move, PlannedStep, Wish } from '../../protocol/controller/wish.ts';
 
 /** A guest whose use of processors nobody knows is counted at this part of what it may use. */
@@ -35,6 +36,11 @@ export function planFor(
   open: readonly Move[] = [],
 ): WishPlan {
   const { ask } = wish;
+  if (isRecovery(wish)) {
+    const { steps, refused } = planRecovery(wish, guests, world);
+    const seconds = Math.max(0, ...steps.map((each) => each.seconds));
+    return { steps, refused, seconds, parallel: world.limits.fleet, late: [], fromHistory: [] };
+  }
   const wanted = new Set(guests);
   const hosts = new Set(
     guests.flatMap((name) => homesOf(world.guests.get(name) ?? NOBODY).map(({ host }) => host)),

@@ -39,10 +39,11 @@ function judge(move: Move, sight: Sight, world: World): Sight {
   const { id, phase, from, to } = move;
   const isForgotten = phase === 'running' && sight.seen === 'unknown';
   // A source that is no host of the fleet any more answers nobody; the destination alone decides.
-  const hasLeft = phase !== 'held' && sight.seen === 'silent' && !world.hosts.has(from);
+  const isDead = move.recovers !== undefined;
+  const hasLeft = !isDead && phase !== 'held' && sight.seen === 'silent' && !world.hosts.has(from);
   if (!isForgotten && !hasLeft) return sight;
   if (world.nowMs - move.createdAtMs < FORGOTTEN_MS) return { seen: 'silent' };
-  const hosts = hasLeft ? [to] : [from, to];
+  const hosts = hasLeft || isDead ? [to] : [from, to];
   const isHeard = (host: string): boolean =>
     world.hosts.has(host) && world.hosts.get(host)?.silentSinceMs === undefined;
   if (!hosts.every(isHeard)) return { seen: 'silent' };
@@ -59,7 +60,7 @@ function judge(move: Move, sight: Sight, world: World): Sight {
     { id, host: from },
     isGone ? { hint } : {},
   ).toJSON();
-  return { seen: isGone ? 'lost' : 'failed', error };
+  return { seen: isGone && !isDead ? 'lost' : 'failed', error };
 }
 
 /** Whether nothing needs to be reserved for it any more. */

@@ -7,6 +7,7 @@ import type { Reservation, World } from './facts.ts';
 import { callOf, isOpen } from './moves.ts';
 import type { Cancel } from './moves.ts';
 import { meantBy } from './namesakes.ts';
+import { isRecovery } from './recover.ts';
 import { sighted, triesAfter } from './settle.ts';
 import type { Sight } from './settle.ts';
 import { nextWishPhase } from './transition.ts';
@@ -146,7 +147,9 @@ export function wordsOf({ wish, moves, left, world }: Omit<Carried, 'situation'>
   const held = moves.find(({ phase }) => phase === 'held');
   const late = wish.ask.deadlineAtMs !== undefined && world.nowMs > wish.ask.deadlineAtMs;
   const parts = [
-    ...(wish.moved > 0 || wish.phase === 'done' ? [`${many(wish.moved)} moved`] : []),
+    ...(wish.moved > 0 || wish.phase === 'done'
+      ? [`${many(wish.moved)} ${isRecovery(wish) ? 'started elsewhere' : 'moved'}`]
+      : []),
     ...(open > 0 ? [`${open} under way`] : []),
     ...(wish.queue.length > 0 ? [`${wish.queue.length} waiting`] : []),
     ...(left.stays.length > 0

@@ -87,6 +87,8 @@ export interface Inspection {
   readonly files?: Readonly<Record<string, string>>;
   /** Why a copy of an image would not be the same as it, by block node; only of those of which it is so. */
   readonly uncopyable?: Readonly<Record<string, string>>;
+  /** What the guest has on this host alone besides its disks; absent: nothing. It is lost with a host that dies. */
+  readonly onThisHost?: string;
 }
 
 /** A NIC of a running guest: the id of its backend, and the port of this host that it uses. */

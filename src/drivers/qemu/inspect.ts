@@ -59,6 +59,7 @@ export async function inspectFacts(
     ...(draft.disks.uncopyable.size === 0
       ? {}
       : { uncopyable: Object.fromEntries(draft.disks.uncopyable) }),
+    ...(spec.tpm === undefined ? {} : { onThisHost: 'what its TPM holds' }),
     checks,
   };
 }

@@ -58,6 +58,8 @@ export interface Surroundings {
   readonly listen: Listen;
   /** Absent: nothing can prove that another host is off. */
   readonly fence?: Fence | undefined;
+  /** The other hosts of the fleet; absent: none is known. */
+  readonly peers?: Fleet['peers'];
   /** Absent: memory goes natively alone. */
   readonly wire?: WireDoors;
 }
@@ -87,6 +89,7 @@ export function surroundingsOf(config: AgentConfig, log: Log): Surroundings {
         ? reachHost(address, timeoutMs, signal)
         : isWaiting(address, credentials(), Math.max(timeoutMs, RELAYED_MS), signal),
     fence: fenceOf(config, fleet),
+    peers: () => fleet.peers(),
     wire: wireDoors,
     listen: async (contract, handlers, authorise) => {
       const listener = serve(contract, handlers, { name, log, authorise });

@@ -7,7 +7,7 @@ import { migrationSettings } from '../public/migration.ts';
 /** ms since 1970, by the clock of the store. */
 export const atMs = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
 
-export const WISH_KINDS = ['migration', 'drain', 'evacuate', 'roll'] as const;
+export const WISH_KINDS = ['migration', 'drain', 'evacuate', 'roll', 'recover'] as const;
 export type WishKind = (typeof WISH_KINDS)[number];
 
 /** A fleet's wish moves guests: a rehearsal is asked of one guest's own host. */
@@ -20,7 +20,7 @@ const wishSettings = migrationSettings.partial().extend({
 /** By which a person names a program of the controller's configuration. */
 export const programName = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, 'the name of a program');
 
-/** What a person asked for. A migration names a guest; a drain names one host, an evacuation and a roll several. */
+/** What a person asked for. A migration names a guest; a drain names one host, an evacuation, a roll and a recovery several. */
 export const wishAsk = z.object({
   kind: z.enum(WISH_KINDS),
   guest: guestName.optional(),
@@ -217,6 +217,8 @@ export const move = z.object({
   /** It has ended and nothing is reserved for it any more. */
   settled: z.boolean(),
   settings: migrationSettings.partial(),
+  /** Its host is dead: the guest is started at `to`, which proves `from` and these off first. */
+  recovers: z.object({ off: z.array(hostName).max(64) }).optional(),
   error: serialError.optional(),
 });
 export type Move = z.infer<typeof move>;

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { migrationRequest } from '../public/migration.ts';
 import { prediction } from '../public/prediction.ts';
 import { address, bytes, hostName, migrationId } from '../names.ts';
-import { admission, lineage } from '../peer/migration.ts';
+import { admission, lineage, preparation } from '../peer/migration.ts';
 import { guestHandle } from './handle.ts';
 
 /**
@@ -69,6 +69,8 @@ export const destinationMoverRequest = z.object({
   ...direct,
   side: z.literal('destination'),
   admission,
+  /** The guest's host is dead: this side starts it by what it keeps of it, once that host and `off` are proved off. */
+  recovery: z.object({ preparation, off: z.array(hostName).max(64) }).optional(),
 });
 export type DestinationMoverRequest = z.infer<typeof destinationMoverRequest>;
 

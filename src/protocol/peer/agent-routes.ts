@@ -8,6 +8,7 @@ import { signedList } from './fleet.ts';
 import { linkRoutes } from './link.ts';
 import { preflightRoutes } from './preflight.ts';
 import { probeRoutes } from './probe.ts';
+import { standbyPeerRoutes } from './standby.ts';
 
 const byId = z.object({ id: migrationId });
 
@@ -61,6 +62,7 @@ export const peerRoutes = {
   ...preflightRoutes,
   ...probeRoutes,
   ...linkRoutes,
+  ...standbyPeerRoutes,
   newerList: route({
     method: 'GET',
     path: '/v1/pki/list',

@@ -25,6 +25,8 @@ export const sighting = z.object({
         from: hostName,
         to: hostName,
         createdAt: moment,
+        /** Its journal has come to an end; absent: it has not, or an earlier build does not say. */
+        ended: z.boolean().optional(),
         /** The migrations by which it had come to `from`. */
         lineage,
       }),

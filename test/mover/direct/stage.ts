@@ -52,7 +52,7 @@ async function end({
   readonly life: Life;
 }): Promise<void> {
   life.dead = true;
-  await Promise.all([running.listening.close(), running.mover.close()]);
+  await Promise.all([running.listening?.close(), running.mover.close()]);
 }
 
 /** What is asked of the migration beside the usual. */
@@ -136,7 +136,7 @@ export class Stage {
     const opening = (this.#opening ??= this.#openDestination());
     const found = await opening;
     if (this.#opening === opening) this.#destination = found;
-    return { moverAddress: found.running.listening.address, version: 1 };
+    return { moverAddress: found.running.listening?.address ?? '', version: 1 };
   }
 
   async #openDestination(): Promise<{ running: RunningDestination; life: Life }> {

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { agentContract } from '../../../src/protocol/contract.ts';
+import { agentContract, publicContract as publicRoutes } from '../../../src/protocol/contract.ts';
 import { peerRoutes } from '../../../src/protocol/peer/agent-routes.ts';
-import { publicRoutes } from '../../../src/protocol/public/contract.ts';
 
 test('only a host asks a host; controllers learn of the fleet too, a person has a certificate renewed, and a new host that joins has none yet', () => {
   const { join, renew, newerList, ...others } = peerRoutes;

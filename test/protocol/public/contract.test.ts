@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { agentContract } from '../../../src/protocol/contract.ts';
-import { publicRoutes } from '../../../src/protocol/public/contract.ts';
+import { agentContract, publicContract as publicRoutes } from '../../../src/protocol/contract.ts';
 
 test('no public route is kept for other hosts', () => {
   for (const [name, { access }] of Object.entries(publicRoutes)) {

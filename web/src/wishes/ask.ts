@@ -80,6 +80,8 @@ export function titleOf({ kind, hosts, guest }: Pick<WishAsk, 'kind' | 'hosts' |
       return `Evacuation of ${hostWords(hosts)}`;
     case 'roll':
       return `Rolling maintenance of ${hostWords(hosts)}`;
+    case 'recover':
+      return `Recovery of ${hostWords(hosts)}`;
   }
 }
 

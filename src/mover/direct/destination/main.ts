@@ -22,12 +22,16 @@ import { DestinationMover } from './mover.ts';
 import { takeDownMs } from './destination-parts.ts';
 import type { DestinationParts } from './destination-parts.ts';
 import { openPlaceIds } from './place-ids.ts';
+import { isRecovery, recoverGuest } from './recover-guest.ts';
 import { answerStorage } from './storage.ts';
 
 export interface RunningDestination {
   readonly mover: DestinationMover;
-  readonly listening: Listening;
+  /** For the source's mover; absent where the source is dead. */
+  readonly listening?: Listening;
   readonly progress: () => Progress;
+  /** Resolves once the migration is over for this side. */
+  readonly ended: Promise<void>;
 }
 
 /** Builds the destination's mover from its request and journal, and listens for the source's mover. */
@@ -48,7 +52,9 @@ export async function openDestination(
   if (state === undefined) {
     state = initialDestination(admitted);
   } else {
-    const knows = knowsItNeverRan(state.right, armedBootId(events), bootId());
+    // What lets a recovered guest run is synced before it runs.
+    const isAlone = isRecovery(request) && state.right === 'armed';
+    const knows = isAlone || knowsItNeverRan(state.right, armedBootId(events), bootId());
     // A journal from a backup may lack the record that it ran.
     const neverRan = knows && !isRestored(config.stateDir, request.createdAt);
     const event = { type: 'taken-over', pid, neverRan } as const;
@@ -74,25 +80,40 @@ export async function openDestination(
     },
     state,
   );
-  const listening = await around.listen(
-    peerContract,
-    handlersOf(mover, connections, { config, placeIds }),
-    (caller) => {
-      // Only the host that sends this guest may speak for it.
-      if (caller.name === request.fromHost) return;
-      const needs = `the certificate of ${request.fromHost}`;
-      throw godwitError('GODWIT_ROLE_FORBIDDEN', {
-        peer: caller.name,
-        role: caller.role,
-        action: 'this migration',
-        needs,
-      });
-    },
-  );
+  const progress = (): Progress => progressOf(records, clock.wallMs(), request);
+  if (isRecovery(request)) {
+    if (!tookOver) await journal.append(admitted, 'sync');
+    await mover.start(tookOver, false);
+    const ended = recoverGuest(mover, request, around);
+    // Whoever runs the mover waits for it; until then it is no unheard failure.
+    ended.catch(() => {});
+    return { mover, progress, ended };
+  }
+  const naming = { config, placeIds };
+  const listening = await listenForSource(mover, connections, naming, { request, around });
   // Only now: with the first record the migration has begun here, and a host without a port refuses it.
   if (!tookOver) await journal.append(admitted, 'sync');
   await mover.start(tookOver);
-  return { mover, listening, progress: () => progressOf(records, clock.wallMs(), request) };
+  return { mover, listening, progress, ended: mover.ended };
+}
+
+/** Only the host that sends this guest may speak for it. */
+function listenForSource(
+  mover: DestinationMover,
+  connections: ArrivedConnections,
+  naming: Pick<DestinationParts, 'config' | 'placeIds'>,
+  { request, around }: { request: DestinationMoverRequest; around: Surroundings },
+): Promise<Listening> {
+  return around.listen(peerContract, handlersOf(mover, connections, naming), (caller) => {
+    if (caller.name === request.fromHost) return;
+    const needs = `the certificate of ${request.fromHost}`;
+    throw godwitError('GODWIT_ROLE_FORBIDDEN', {
+      peer: caller.name,
+      role: caller.role,
+      action: 'this migration',
+      needs,
+    });
+  });
 }
 
 function armedBootId(events: readonly DestinationEvent[]): string | undefined {

@@ -27,10 +27,7 @@ const ASK_MS = 10_000;
 /** How long a mover that was started for what has ended here answers for it, or until its end was asked for again, ms. */
 const LINGER_MS = 20_000;
 
-/**
- * One migration at its destination: does what the source's mover asks, in order, each thing once, and holds
- * this side's half of the right to run.
- */
+/** One migration at its destination: does what is asked, in order, each thing once, and holds its half of the right to run. */
 export class DestinationMover {
   readonly #parts: BuildParts;
   readonly #mutex = new Mutex();
@@ -67,12 +64,13 @@ export class DestinationMover {
     this.#ledger.onChange(listener);
   }
 
-  /** Watches the lease; after a takeover also looks at what the earlier mover left. */
-  async start(tookOver: boolean): Promise<void> {
+  /** Watches the lease, where there is a source; after a takeover also looks at what the earlier mover left. */
+  async start(tookOver: boolean, hasSource = true): Promise<void> {
     if (tookOver) await this.#mutex.run(() => this.#lookRound());
+    if (!hasSource) return;
     this.#lease = setInterval(() => this.#checkLease(), 5000);
     this.#lease.unref();
-    if (tookOver) void this.#mutex.run(() => askOnReturn(this.#hands())).catch(this.#notSettled);
+    if (tookOver) void this.decide(askOnReturn).catch(this.#notSettled);
   }
 
   /** What lies half made is taken down; what was made is taken hold of again. */
@@ -255,15 +253,18 @@ export class DestinationMover {
     const silentMs = this.#parts.clock.monotonicMs() - this.#heardAt;
     if (silentMs < ASK_MS) return;
     const lease = leaseMs(this.state);
-    const acted = this.#mutex.run(() =>
-      silentMs < lease ? endWithSource(this.#hands()) : actOnSilence(this.#hands(), lease),
-    );
-    acted.catch(this.#notSettled);
+    const act = silentMs < lease ? endWithSource : (hands: Hands) => actOnSilence(hands, lease);
+    this.decide(act).catch(this.#notSettled);
   }
 
   /** A person's order, where the source cannot be asked. */
   resolve(order: Order): Promise<ResolveAnswer> {
-    return this.#mutex.run(() => followOrder(this.#hands(), order));
+    return this.decide((hands) => followOrder(hands, order));
+  }
+
+  /** Decides without the source, in turn with its calls. */
+  decide<T>(decided: (hands: Hands) => Promise<T>): Promise<T> {
+    return this.#mutex.run(() => decided(this.#hands()));
   }
 
   readonly #notSettled = (error: unknown): void => {
@@ -290,8 +291,7 @@ export class DestinationMover {
 
   async close(): Promise<void> {
     this.#closed = true;
-    clearInterval(this.#lease);
-    clearTimeout(this.#linger);
+    this.#end();
     abortAll(this.#parts, 'the mover ends');
     await (await this.#session?.catch(() => undefined))?.close();
     await this.#parts.journal.close();

@@ -1,0 +1,70 @@
+import { z } from 'zod';
+import { bytes, guestName, hostName, migrationId, moment } from '../names.ts';
+import { BEGINNING, CHECKED, LOOKING, ORDERED } from '../route-errors.ts';
+import { route } from '../route.ts';
+import { check } from './migration.ts';
+import { orderQuery } from './order.ts';
+
+/** A guest of another host that this host can start once that host is dead and proved off. */
+export const standby = z.object({
+  guest: guestName,
+  from: hostName,
+  memoryBytes: bytes,
+  /** When its host said so last. */
+  keptAt: moment,
+});
+export type Standby = z.infer<typeof standby>;
+
+export const MOST_STANDBYS = 4096;
+/** Other hosts of one recovery that are dead as well. */
+const MOST_OFF = 64;
+
+export const recoveryRequest = z.object({
+  guest: guestName,
+  /** The host on which it ran. */
+  from: hostName,
+  /** Further hosts that do not answer: they are to be proved off, too, since the guest could be there. */
+  off: z.array(hostName).max(MOST_OFF).default([]),
+});
+export type RecoveryRequest = z.infer<typeof recoveryRequest>;
+
+export const recoveryRoutes = {
+  putStandby: route({
+    method: 'PUT',
+    path: '/v1/guests/:guest/standby',
+    summary:
+      'Have another host keep what starts a guest of this host there, after every check of a cold move to it; its disks must be shared',
+    access: 'orders',
+    params: z.object({ guest: guestName }),
+    body: z.object({ to: hostName }),
+    response: z.object({ guest: guestName, to: hostName, checks: z.array(check).max(256) }),
+    errors: [...BEGINNING, ...CHECKED],
+  }),
+  standbys: route({
+    method: 'GET',
+    path: '/v1/standbys',
+    summary:
+      'Guests of other hosts that this host can start once their host is dead and proved off',
+    access: 'viewer',
+    response: z.object({ standbys: z.array(standby).max(MOST_STANDBYS) }),
+    errors: LOOKING,
+  }),
+  putRecovery: route({
+    method: 'PUT',
+    path: '/v1/recoveries/:id',
+    summary:
+      'Start a guest here whose host is dead: only once this host has proved that one off and no other host has the guest; asked again it answers the same',
+    access: 'orders',
+    params: z.object({ id: migrationId }),
+    query: z.object(orderQuery),
+    body: recoveryRequest,
+    response: z.object({ id: migrationId, started: z.boolean() }),
+    errors: [
+      ...BEGINNING,
+      ...CHECKED,
+      ...ORDERED,
+      'GODWIT_STANDBY_NONE',
+      'GODWIT_RECOVERY_UNPROVED',
+    ],
+  }),
+};

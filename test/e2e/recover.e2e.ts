@@ -1,0 +1,201 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { startAgent, stopAgent } from '../../src/lab/agents.ts';
+import { startGuest } from '../../src/lab/guest/start.ts';
+import { readGuestStats, verifyGuest } from '../../src/lab/guest/talk.ts';
+import { runningOn, seenQemus } from '../../src/lab/witness/qemus.ts';
+import type { Report } from '../../src/protocol/public/migration.ts';
+import { until } from '../until.ts';
+import { makeHook } from './support/fence-hook.ts';
+import type { Hook } from './support/fence-hook.ts';
+import { LabController } from './support/lab-controller.ts';
+import { killMover } from './support/movers.ts';
+import { follow, reportAtEnd } from './support/moves.ts';
+import { setPath } from './support/paths.ts';
+import { isWishEnd } from '../../src/protocol/controller/wish.ts';
+import { openWorld } from './support/world.ts';
+import type { World } from './support/world.ts';
+
+const MIB = 1024 ** 2;
+const GUEST = `rec${process.pid}`;
+/** An emulated guest boots within that time on a busy machine, ms. */
+const BOOTS_MS = 120_000;
+
+describe('a guest whose host is dead', () => {
+  let world: World;
+  let hook: Hook;
+  let asked = 0;
+
+  before(async () => {
+    hook = makeHook();
+    world = await openWorld('recov', {
+      hosts: 3,
+      storage: 'shared',
+      configure: () => ({
+        fencing: { command: [hook.command], timeoutMs: 30_000, silenceMs: 5000 },
+      }),
+    });
+    await startGuest(world.lab, {
+      name: GUEST,
+      host: 'a',
+      memoryBytes: 192 * MIB,
+      workingSetBytes: 16 * MIB,
+      disks: [{ bytes: 64 * MIB, thin: false }],
+    });
+  });
+  after(async () => {
+    await world?.close();
+    hook?.remove();
+  });
+
+  async function ordered(at: string, off: string[] = []): Promise<string> {
+    asked += 1;
+    const id = `m-recover${asked}${process.pid.toString(36)}`;
+    const body = { guest: GUEST, from: 'a', off };
+    await world.agent(at).putRecovery({ params: { id }, body }, { deadlineMs: 30_000 });
+    return id;
+  }
+
+  async function recovered(at: string, off: string[] = []): Promise<Report> {
+    return reportAtEnd(world, at, await ordered(at, off));
+  }
+
+  function assertUnproved({ outcome, error }: Report, why: RegExp): void {
+    assert.equal(outcome, 'failed');
+    assert.equal(error?.code, 'GODWIT_RECOVERY_UNPROVED');
+    assert.match(error?.message ?? '', why);
+  }
+
+  test('is kept by other hosts while its own lives, after every check of a cold move to them', async () => {
+    const none = world.agent('b').putRecovery({
+      params: { id: 'm-recover0' },
+      body: { guest: GUEST, from: 'a' },
+    });
+    await assert.rejects(none, { code: 'GODWIT_STANDBY_NONE' });
+    for (const to of ['b', 'c'])
+      await world
+        .agent('a')
+        .putStandby({ params: { guest: GUEST }, body: { to } }, { deadlineMs: 60_000 });
+    const { standbys } = await world.agent('b').standbys();
+    assert.deepEqual(
+      standbys.map(({ guest, from }) => [guest, from]),
+      [[GUEST, 'a']],
+    );
+  });
+
+  test('is not started elsewhere while its host answers, and nobody calls the fencing hook', async () => {
+    assertUnproved(await recovered('b'), /was not called for a/);
+    assert.deepEqual(hook.calls(), []);
+    assert.deepEqual(await runningOn(world.lab, GUEST), ['a']);
+  });
+
+  test('is not started on silence alone: the hook has to prove that its host is off', async () => {
+    await stopAgent(world.lab, 'a', 'SIGKILL');
+    await setPath(world, 'a', 0, 'black hole');
+    assertUnproved(await recovered('b'), /no answer from its power supply/);
+    assert.deepEqual(hook.calls(), [`a source ${GUEST}`]);
+    assert.deepEqual(await runningOn(world.lab, GUEST), ['a']);
+  });
+
+  test('is not started while another host that could have it says nothing', async () => {
+    const pids = (await seenQemus(world.lab)).map(({ pid }) => pid);
+    hook.says('kill', pids);
+    await stopAgent(world.lab, 'c', 'SIGKILL');
+    assertUnproved(await recovered('b'), /c could have it, and is not proved off/);
+    assert.deepEqual(await runningOn(world.lab, GUEST), []);
+  });
+
+  test('is started once its host is proved off and no other has it, and goes on over the death of its mover', async () => {
+    await startAgent(world.lab, 'c');
+    const id = await ordered('b');
+    await follow(world, 'b', id, ({ phase }) => phase === 'memory');
+    await killMover(world, 'b', id);
+    const report = await reportAtEnd(world, 'b', id);
+    assert.equal(report.outcome, 'done', JSON.stringify(report.error));
+    await until('the guest to be up', BOOTS_MS, async () => {
+      const said = await readGuestStats(world.lab, GUEST).catch(() => undefined);
+      return said?.ready === true ? said : undefined;
+    });
+    assert.deepEqual(await runningOn(world.lab, GUEST), ['b']);
+    assert.equal((await verifyGuest(world.lab, GUEST)).ok, true);
+  });
+
+  test('is not started a second time elsewhere', async () => {
+    assertUnproved(await recovered('c'), /b has it, running/);
+    assert.deepEqual(await runningOn(world.lab, GUEST), ['b']);
+  });
+});
+
+describe('a guest whose host dies, followed by a controller', () => {
+  let world: World;
+  let controller: LabController;
+  let hook: Hook;
+
+  before(async () => {
+    hook = makeHook();
+    world = await openWorld('recvc', {
+      hosts: 3,
+      storage: 'shared',
+      configure: () => ({
+        fencing: { command: [hook.command], timeoutMs: 30_000, silenceMs: 5000 },
+      }),
+    });
+    for (const name of [GUEST, `${GUEST}x`])
+      await startGuest(world.lab, {
+        name,
+        host: 'a',
+        memoryBytes: 192 * MIB,
+        workingSetBytes: 8 * MIB,
+        disks: [{ bytes: 64 * MIB, thin: false }],
+      });
+    const set = { 'godwit/recover': 'true' };
+    await world.agent('a').labelGuest({ params: { guest: GUEST }, body: { set } });
+    controller = new LabController(world);
+    await controller.prepare({ recover: { policy: 'start', silentMs: 15_000 } });
+    await controller.start();
+  });
+  after(async () => {
+    await controller?.close();
+    await world?.close();
+    hook?.remove();
+  });
+
+  test('is kept by two other hosts, and a host that answers is not recovered', async () => {
+    await until('both hosts to keep it', 90_000, async () => {
+      const kept = await Promise.all(['b', 'c'].map((host) => world.agent(host).standbys()));
+      return kept.every(({ standbys }) => standbys.length === 1) ? true : undefined;
+    });
+    const refused = await controller.godwit('recover', 'a', '--dry-run');
+    assert.equal(refused.exit, 2, refused.out);
+    assert.match(refused.err, /a answers/);
+  });
+
+  test('is started elsewhere by the policy, once, and what is not asked for is named', async () => {
+    const pids = (await seenQemus(world.lab)).map(({ pid }) => pid);
+    hook.says('kill', pids);
+    await stopAgent(world.lab, 'a', 'SIGKILL');
+    await setPath(world, 'a', 0, 'black hole');
+    const wish = await until('the recovery to end', 240_000, async () => {
+      const { wishes } = await controller.api.wishes();
+      const found = wishes.find(({ ask }) => ask.kind === 'recover');
+      return found !== undefined && isWishEnd(found.phase) ? found : undefined;
+    });
+    assert.equal(wish.moved, 1, wish.words);
+    assert.equal(wish.phase, 'left');
+    assert.deepEqual(
+      wish.stays.map(({ guest, words }) => [guest, words]),
+      [[`${GUEST}x`, 'its label godwit/recover does not ask for it']],
+    );
+    const [home, ...others] = await runningOn(world.lab, GUEST);
+    assert.ok(home === 'b' || home === 'c', String(home));
+    assert.deepEqual(others, []);
+    await until('the controller to list it once', 30_000, async () => {
+      const { guests } = await controller.api.guests({ query: { name: GUEST } });
+      return guests.length === 1 && guests[0]?.host === home ? true : undefined;
+    });
+    await until('the guest to be up', BOOTS_MS, async () => {
+      const said = await readGuestStats(world.lab, GUEST).catch(() => undefined);
+      return said?.ready === true ? said : undefined;
+    });
+  });
+});

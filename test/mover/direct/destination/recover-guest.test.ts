@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { hasCode, godwitError } from '../../../../src/errors.ts';
+import type { Fencing } from '../../../../src/host/fencing.ts';
+import { silentLog } from '../../../../src/log.ts';
+import { provedAlone } from '../../../../src/mover/direct/destination/recover-guest.ts';
+import type { Around } from '../../../../src/mover/direct/destination/recover-guest.ts';
+import { destinationMoverRequest } from '../../../../src/protocol/mover/request.ts';
+import type { Sighting } from '../../../../src/protocol/peer/sighting.ts';
+
+const OFF: Fencing = { off: true, by: 'power is off' };
+const NOT_OFF: Fencing = { off: false, why: 'its power supply does not answer' };
+const nothing = (host: string): Sighting => ({ host, copies: [], moves: [] });
+
+/** What another host of the fleet answers; a word: it does not answer. */
+type Answer = 'has nothing' | 'has a copy' | 'has an open move' | 'has an ended move' | 'is silent';
+
+const SEEN: Readonly<Record<Exclude<Answer, 'is silent'>, (host: string) => Sighting>> = {
+  'has nothing': nothing,
+  'has a copy': (host) => ({ ...nothing(host), copies: [{ state: 'paused' }] }),
+  'has an open move': (host) => ({ ...nothing(host), moves: [moveAt(host)] }),
+  'has an ended move': (host) => ({ ...nothing(host), moves: [{ ...moveAt(host), ended: true }] }),
+};
+
+const moveAt = (host: string) => ({
+  id: 'm-00000009',
+  side: 'destination' as const,
+  from: 'a',
+  to: host,
+  createdAt: '2026-11-24T10:00:00Z',
+  lineage: [],
+});
+
+const asked = (off: string[] = []) => {
+  const preparation = {
+    epoch: 1,
+    description: {
+      driver: 'fake',
+      name: 'web1',
+      memoryBytes: 1,
+      vcpus: 1,
+      hypervisorVersion: '1',
+      spec: {},
+    },
+    stream: { mode: 'precopy', streams: 1, compress: 'none', tls: true },
+  };
+  const request = destinationMoverRequest.parse({
+    version: 1,
+    id: 'm-00000001',
+    side: 'destination',
+    fromHost: 'a',
+    toHost: 'b',
+    createdAt: '2026-11-24T10:00:00Z',
+    peer: { name: 'a', address: '10.0.0.1:7000' },
+    admission: {
+      id: 'm-00000001',
+      guest: 'web1',
+      from: 'a',
+      memoryBytes: 1,
+      epoch: 1,
+      timeoutMs: 1,
+    },
+    recovery: { preparation, off },
+  });
+  return { ...request, recovery: request.recovery ?? assert.fail() };
+};
+
+interface Scene {
+  readonly fence?: Readonly<Record<string, Fencing>>;
+  readonly others: Readonly<Record<string, Answer>>;
+}
+
+function around({ fence, others }: Scene, fenced: string[] = []): Around {
+  const peers = {
+    a: 'a:1',
+    ...Object.fromEntries(Object.keys(others).map((host) => [host, host])),
+  };
+  const connect = (_contract: unknown, host: string) => ({
+    api: {
+      sighting: async () => {
+        const answer = others[host] ?? 'is silent';
+        if (answer === 'is silent') {
+          const facts = { peer: host, address: host, reason: 'nobody is there' };
+          throw godwitError('GODWIT_UNREACHABLE', facts);
+        }
+        return SEEN[answer](host);
+      },
+    },
+    close: () => undefined,
+  });
+  return {
+    log: silentLog,
+    connect: connect as unknown as Around['connect'],
+    peers: () =>
+      Object.fromEntries(
+        Object.entries(peers).map(([name, address]) => [name, { address, addresses: [] }]),
+      ),
+    ...(fence === undefined
+      ? {}
+      : {
+          fence: async (host: string) => {
+            fenced.push(host);
+            return fence[host] ?? NOT_OFF;
+          },
+        }),
+  };
+}
+
+const unproved = (why: RegExp) => (thrown: unknown) =>
+  hasCode(thrown, 'GODWIT_RECOVERY_UNPROVED') && why.test(thrown.message);
+
+test('without a fencing hook silence proves nothing', async () => {
+  const proof = provedAlone(asked(), around({ others: { c: 'has nothing' } }));
+  await assert.rejects(proof, unproved(/b has no fencing hook/));
+});
+
+test('a guest is alone once its host is off and every other host says that it does not have it', async () => {
+  const scene = {
+    fence: { a: OFF },
+    others: { c: 'has nothing', d: 'has an ended move' },
+  } as const;
+  assert.equal(await provedAlone(asked(), around(scene)), 'power is off');
+});
+
+test('a silent host that could have the guest is proved off only where that was asked for', async () => {
+  const scene = { fence: { a: OFF, c: OFF }, others: { c: 'is silent' } } as const;
+  const fenced: string[] = [];
+  await assert.rejects(provedAlone(asked(), around(scene, fenced)), unproved(/c could have it/));
+  assert.deepEqual(fenced, ['a']);
+  assert.equal(await provedAlone(asked(['c']), around(scene)), 'power is off');
+});
+
+test('whatever hosts answer, a guest counts as alone only where none can have it', async () => {
+  const answer = fc.constantFrom<Answer[]>(
+    ...([
+      'has nothing',
+      'has a copy',
+      'has an open move',
+      'has an ended move',
+      'is silent',
+    ] as const),
+  );
+  const fencing = fc.constantFrom(OFF, NOT_OFF);
+  await fc.assert(
+    fc.asyncProperty(
+      fc.record({ c: answer, d: answer, e: answer }),
+      fc.record({ a: fencing, c: fencing }),
+      fc.boolean(),
+      async (others, fence, withC) => {
+        const left = withC ? [others.d, others.e] : Object.values(others);
+        const isAlone =
+          fence.a.off &&
+          (!withC || fence.c.off) &&
+          left.every((each) => each === 'has nothing' || each === 'has an ended move');
+        const proof = provedAlone(asked(withC ? ['c'] : []), around({ fence, others }));
+        const found = await proof.then(
+          () => true,
+          (thrown: unknown) => !hasCode(thrown, 'GODWIT_RECOVERY_UNPROVED'),
+        );
+        assert.equal(found, isAlone);
+      },
+    ),
+  );
+});
