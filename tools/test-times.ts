@@ -29,6 +29,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     of: ['src/controller/', 'src/rpc/', 'src/host/'],
   },
   'test/controller/store/kills.e2e.ts': { seconds: 60, of: ['src/controller/store/'] },
+  'test/controller/store/full-disk.e2e.ts': { seconds: 2, of: ['src/controller/store/'] },
   'test/controller/store/postgres.e2e.ts': { seconds: 8, of: ['src/controller/store/'] },
   'test/conformance/vsphere.e2e.ts': {
     seconds: 34,

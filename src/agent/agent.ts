@@ -40,7 +40,6 @@ import { ownIdentity } from './pki/own-identity.ts';
 import { Renewal } from './pki/renewal.ts';
 import { Spread } from './pki/spread.ts';
 import { Leftovers } from './leftovers/leftovers.ts';
-import { Standbys } from './recovery/standbys.ts';
 import { RefusedByMovers } from './refused-by-movers.ts';
 import { Reload } from './reload.ts';
 import { Resolve } from './resolve.ts';
@@ -122,7 +121,6 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     ...predicting,
     answers: new PreflightAnswers({ config, clock, incoming, apart }),
     incoming,
-    standbys: new Standbys(config.stateDir, config.name),
     follow: new Follow({ ...common, movers }),
     sides,
     resolve: new Resolve({ ...common, movers, sides, fence: fenceOf(config, fleet) }),

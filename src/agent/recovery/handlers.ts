@@ -17,7 +17,7 @@ import type { PreflightAnswers } from '../preflight/answers.ts';
 import type { Checks } from '../preflight/checks.ts';
 import type { MigrationStore } from '../store.ts';
 import type { Supervisor } from '../supervision.ts';
-import type { Standbys } from './standbys.ts';
+import { Standbys } from './standbys.ts';
 
 export interface RecoveryParts {
   readonly config: AgentConfig;
@@ -29,7 +29,6 @@ export interface RecoveryParts {
   readonly checks: Checks;
   readonly answers: PreflightAnswers;
   readonly incoming: Incoming;
-  readonly standbys: Standbys;
 }
 
 type RecoveryRoutes = Pick<
@@ -39,7 +38,8 @@ type RecoveryRoutes = Pick<
 
 /** Guests of dead hosts: what is kept of them while their hosts live, and their start here. */
 export function recoveryHandlers(parts: RecoveryParts): Handlers<RecoveryRoutes> {
-  const { config, clock, log, checks, answers, standbys, orders } = parts;
+  const { config, clock, log, checks, answers, orders } = parts;
+  const standbys = new Standbys(config.stateDir, config.name);
   return {
     putStandby: async ({ params: { guest }, body: { to }, signal }) => {
       const request = migrationRequest.parse({ guest, to, mode: 'cold', path: 'native' });
@@ -55,7 +55,7 @@ export function recoveryHandlers(parts: RecoveryParts): Handlers<RecoveryRoutes>
     standbys: () => ({ standbys: standbys.list() }),
     putRecovery: async ({ params: { id }, query, body, caller }) => {
       const order = orderFor(query, caller);
-      await orders.under(order, id, () => begin(parts, id, body));
+      await orders.under(order, id, () => begin({ ...parts, standbys }, id, body));
       log.warn({ id, ...body, by: caller.name }, 'a guest of a dead host is to be started here');
       return { id, started: true };
     },
@@ -63,8 +63,11 @@ export function recoveryHandlers(parts: RecoveryParts): Handlers<RecoveryRoutes>
 }
 
 /** May be repeated: what was begun under this id is not begun again. */
-async function begin(parts: RecoveryParts, id: string, asked: RecoveryRequest): Promise<void> {
-  const { store, supervisor, standbys, incoming } = parts;
+async function begin(
+  { store, supervisor, standbys, incoming }: RecoveryParts & { readonly standbys: Standbys },
+  id: string,
+  asked: RecoveryRequest,
+): Promise<void> {
   const { guest, from, off } = asked;
   const known = store.get(id);
   if (known !== undefined) {
