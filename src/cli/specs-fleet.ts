@@ -3,7 +3,7 @@ import type { Flag } from './verb.ts';
 
 /** The verbs that ask a controller, and the relay between sites. Data only: the help must not cost an import. */
 
-const controller = {
+export const controller = {
   kind: 'text',
   value: 'where',
   summary:
@@ -11,7 +11,7 @@ const controller = {
 } as const satisfies Flag;
 
 /** Of the verbs that empty hosts. */
-const emptying = {
+export const emptying = {
   to: {
     kind: 'text',
     value: 'hosts',
@@ -44,6 +44,11 @@ export const drainSpec = spec({
       summary:
         'notify the owner of each guest so long ahead of its move, 1s to 1h; a longer one of its label godwit/notice counts',
     },
+    cold: {
+      kind: 'switch',
+      summary:
+        'guests that cannot move live are shut down and started where they go, in their window',
+    },
     dryRun: emptying.dryRun,
     yes: emptying.yes,
     detach: emptying.detach,
@@ -57,29 +62,6 @@ export const drainSpec = spec({
     'drain a --yes --detach',
     'drain a --cancel',
   ],
-  usesAgent: true,
-  json: 'drain (with --dry-run: drainPlan; with --cancel: drainCancel)',
-});
-
-export const recoverSpec = spec({
-  name: 'recover',
-  summary: 'start guests of dead hosts elsewhere, once those are proved off',
-  details:
-    'Asks a controller. Guests with the label godwit/recover=true are started where what that takes was kept while their host ' +
-    'lived, the greater godwit/priority first. Who starts one proves before that every host named here is off, by its fencing hook, ' +
-    'and that no other has it: silence starts nothing. Exits with 0 once all run elsewhere, with 5 where some do not, with 6 where cancelled.',
-  args: {
-    hosts: { kind: 'host', summary: 'the hosts that are dead', required: true, repeatable: true },
-  },
-  flags: {
-    to: emptying.to,
-    dryRun: emptying.dryRun,
-    yes: emptying.yes,
-    detach: emptying.detach,
-    cancel: { kind: 'switch', summary: 'start no more of their guests; what has begun goes on' },
-    controller,
-  },
-  examples: ['recover a --dry-run', 'recover a c --yes', 'recover a --cancel'],
   usesAgent: true,
   json: 'drain (with --dry-run: drainPlan; with --cancel: drainCancel)',
 });

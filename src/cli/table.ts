@@ -1,7 +1,6 @@
 import {
   drainSpec,
   evacuateSpec,
-  recoverSpec,
   auditSpec,
   historySpec,
   limitsSpec,
@@ -13,6 +12,7 @@ import {
   wishesSpec,
 } from './specs-fleet.ts';
 import { checkSpec, migrateSpec } from './specs-migrate.ts';
+import { recoverSpec } from './specs-recover.ts';
 import { baselineSpec, planSpec, simSpec } from './specs-plan.ts';
 import * as policy from './specs-policy.ts';
 import * as setup from './specs-setup.ts';

@@ -55,16 +55,24 @@ export function planText(plan: WishPlan, look: Look): string {
 type Steps = WishPlan['steps'];
 
 function movesTable(steps: Steps, late: readonly string[], look: Look): string {
-  const rows = steps.map(({ guest, from, to, seconds }) => [
+  const rows = steps.map(({ guest, from, to, seconds, how }) => [
     guest,
     `${from} → ${to}`,
     formatDuration(seconds * 1000),
-    late.includes(guest) ? 'after the deadline' : '',
+    [
+      ...(how === 'cold' ? ['cold: shut down, and started there'] : []),
+      ...(late.includes(guest) ? ['after the deadline'] : []),
+    ].join(', '),
   ]);
   return renderTable(['GUEST', 'MOVE', 'TAKES', 'NOTE'], rows, look);
 }
 
-const WAYS = { precopy: 'pre-copy', postcopy: 'post-copy', pause: 'with a pause' } as const;
+const WAYS = {
+  precopy: 'pre-copy',
+  postcopy: 'post-copy',
+  pause: 'with a pause',
+  cold: 'cold',
+} as const;
 
 /** Of an evacuation over one line: how each guest goes, and what it sends. */
 function lineTable(steps: Steps, look: Look): string {

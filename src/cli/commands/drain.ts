@@ -25,7 +25,7 @@ export const run: Run<typeof drainSpec> = (input, context) =>
   });
 
 function bodyOf({ args, flags }: DrainInput, { clock }: Context) {
-  const { deadline, maxParallel, notice } = flags;
+  const { deadline, maxParallel, notice, cold } = flags;
   const to = hostsIn(flags.to, '--to');
   return {
     kind: 'drain' as const,
@@ -33,6 +33,7 @@ function bodyOf({ args, flags }: DrainInput, { clock }: Context) {
     ...(to === undefined ? {} : { to }),
     ...(deadline === undefined ? {} : { deadlineAtMs: clock.wallMs() + deadline }),
     ...(maxParallel === undefined ? {} : { maxParallel }),
+    ...(cold === true ? { cold } : {}),
     ...(notice === undefined ? {} : { settings: { noticeMs: Math.round(notice) } }),
   };
 }

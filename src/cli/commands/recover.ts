@@ -1,4 +1,4 @@
-import type { recoverSpec } from '../specs-fleet.ts';
+import type { recoverSpec } from '../specs-recover.ts';
 import type { Run } from '../verb.ts';
 import { askForWish, cancelWish, hostsIn } from '../wish-follow.ts';
 import { atController, openWish } from '../wishes.ts';

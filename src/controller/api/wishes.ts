@@ -78,6 +78,10 @@ function checkAsk(ask: WishAsk, world: World, programs: readonly string[]): void
   }
   checkRoll(ask, programs);
   checkDead(ask, world);
+  if (ask.cold === true && (ask.sites !== undefined || !['drain', 'evacuate'].includes(ask.kind)))
+    throw godwitError('GODWIT_USAGE', {
+      what: 'only a drain or an evacuation of hosts moves cold',
+    });
   checkNames(ask, world);
   checkSites(ask, world);
   checkPlaces(ask, world);

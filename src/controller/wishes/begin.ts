@@ -2,7 +2,7 @@ import { MOST_GUESTS } from '../../protocol/controller/wish.ts';
 import { admit, memberAt } from './admission.ts';
 import type { Entry } from './admission.ts';
 import type { Left } from './candidates.ts';
-import { isClosed, labelsOf, noticeMsOf, ownOf, roomBytes } from './facts.ts';
+import { goesCold, isClosed, labelsOf, noticeMsOf, ownOf, roomBytes } from './facts.ts';
 import type { World } from './facts.ts';
 import { planFor } from './plan.ts';
 import { withStarts } from './queue.ts';
@@ -109,6 +109,7 @@ function newMove(
     ...(isRecovery(wish) ? { recovers: { off: offBeside(from, wish, world) } } : {}),
     settings: {
       ...settings,
+      ...(goesCold(guest, wish, world) ? { mode: 'cold' as const } : {}),
       ...(labelled === undefined ? {} : { maxDowntimeMs: Math.min(labelled, asked) }),
       ...(noticeMs === 0 ? {} : { noticeMs }),
     },

@@ -133,7 +133,7 @@ function whyItStays(
   world: World,
 ): string | undefined {
   const at = guest.at.filter(({ host }) => host === from);
-  const never = whyItNeverMoves({ ...guest, at }, world);
+  const never = whyItNeverMoves({ ...guest, at }, world, wish.ask.cold);
   if (never !== undefined) return never;
   const past = ownOf(wish.tries, guest.name);
   if (past === undefined || past.count < MOST_TRIES) return undefined;
@@ -141,13 +141,20 @@ function whyItStays(
 }
 
 /** Why nobody moves it, whoever asks; undefined for nothing. */
-export function whyItNeverMoves(guest: GuestFacts, world: World): string | undefined {
+export function whyItNeverMoves(
+  guest: GuestFacts,
+  world: World,
+  mayGoCold = false,
+): string | undefined {
   const labels = labelsOf(world, guest.name);
   if ('words' in labels) return labels.words;
   if (labels.neverMove) return 'its label godwit/never-move says so';
   if (guest.manager !== undefined) return `${guest.manager} manages it: move it by its means`;
   const [unmovable] = guest.unmovable;
-  if (unmovable !== undefined) return `it cannot move live: ${unmovable}`;
+  if (unmovable !== undefined && (!mayGoCold || labels.maxDowntimeMs !== undefined)) {
+    const label = 'its label godwit/max-downtime allows no cold move';
+    return `it cannot move live: ${unmovable}${mayGoCold ? `, and ${label}` : ''}`;
+  }
   const homes = homesOf(guest);
   if (homes.length > 0 && homes.every(({ state }) => state === 'stopped')) {
     return 'it is stopped, and only a running guest moves live';

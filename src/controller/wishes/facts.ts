@@ -160,6 +160,10 @@ export function noticeMsOf(guest: string, { ask }: Pick<Wish, 'ask'>, world: Wor
   return Math.max(labelled, ask.settings.noticeMs ?? 0);
 }
 
+/** Whether it is shut down and started where it goes: it cannot move live, and that was asked for. */
+export const goesCold = (guest: string, { ask }: Pick<Wish, 'ask'>, { guests }: World): boolean =>
+  ask.cold === true && (guests.get(guest)?.unmovable.length ?? 0) > 0;
+
 /** Where it is, as opposed to where it is about to come. */
 export const homesOf = ({ at }: GuestFacts): readonly Sighting[] =>
   at.filter(({ state }) => state !== 'incoming');

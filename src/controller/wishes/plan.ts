@@ -3,7 +3,7 @@ import type { Inventory, PlannedMove, PlannerGuest, PlannerHost } from '../../pl
 import { NO_RATES } from '../history/rates.ts';
 import { trunksOf } from '../site-map.ts';
 import { aimOf, emptiedBy } from './aim.ts';
-import { guestBytes, isClosed, homesOf, labelsOf, ownOf, roomBytes } from './facts.ts';
+import { goesCold, guestBytes, isClosed, homesOf, labelsOf, ownOf, roomBytes } from './facts.ts';
 import type { GuestFacts, World } from './facts.ts';
 import { byDeadline } from './evacuation.ts';
 import type { PlannedLine } from './evacuation.ts';
@@ -58,7 +58,12 @@ export function planFor(
   });
   const moves = plan.moves.filter(({ guest }) => wanted.has(guest));
   const planned: WishPlan = {
-    steps: moves.map(({ guest, to, cost }) => ({ guest, to, seconds: cost.seconds })),
+    steps: moves.map(({ guest, to, cost }) => ({
+      guest,
+      to,
+      seconds: cost.seconds,
+      ...(goesCold(guest, wish, world) ? { how: 'cold' as const } : {}),
+    })),
     parallel: plan.parallel,
     seconds: plan.seconds,
     late: plan.late,

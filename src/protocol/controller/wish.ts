@@ -43,6 +43,8 @@ export const wishAsk = z.object({
   budgetBytes: bytes.optional(),
   /** Of an evacuation of a site: for how long a guest may stand still that does not go otherwise. */
   maxPauseMs: z.number().int().min(0).max(60_000).optional(),
+  /** Of a drain or an evacuation: guests that cannot move live are shut down and started where they go. */
+  cold: z.boolean().optional(),
   /** Of a roll: what is run for each host once it is empty. */
   run: programName.optional(),
   /** Of a roll: guests that left a host come back to it. */
@@ -99,8 +101,8 @@ export const plannedStep = z.object({
   guest: guestName,
   to: hostName,
   seconds: z.number().nonnegative(),
-  /** Of an evacuation of a site: how it goes, what it sends, and when it begins, s from the plan. */
-  how: z.enum(['precopy', 'postcopy', 'pause']).optional(),
+  /** How it goes, where that is not live as usual; of an evacuation of a site also what it sends, and when it begins, s from the plan. */
+  how: z.enum(['precopy', 'postcopy', 'pause', 'cold']).optional(),
   bytes: bytes.optional(),
   startsInSeconds: z.number().nonnegative().optional(),
 });

@@ -1,0 +1,25 @@
+import { controller, emptying } from './specs-fleet.ts';
+import { spec } from './verb.ts';
+
+export const recoverSpec = spec({
+  name: 'recover',
+  summary: 'start guests of dead hosts elsewhere, once those are proved off',
+  details:
+    'Asks a controller. Guests with the label godwit/recover=true are started where what that takes was kept while their host ' +
+    'lived, the greater godwit/priority first. Who starts one proves before that every host named here is off, by its fencing hook, ' +
+    'and that no other has it: silence starts nothing. Exits with 0 once all run elsewhere, with 5 where some do not, with 6 where cancelled.',
+  args: {
+    hosts: { kind: 'host', summary: 'the hosts that are dead', required: true, repeatable: true },
+  },
+  flags: {
+    to: emptying.to,
+    dryRun: emptying.dryRun,
+    yes: emptying.yes,
+    detach: emptying.detach,
+    cancel: { kind: 'switch', summary: 'start no more of their guests; what has begun goes on' },
+    controller,
+  },
+  examples: ['recover a --dry-run', 'recover a c --yes', 'recover a --cancel'],
+  usesAgent: true,
+  json: 'drain (with --dry-run: drainPlan; with --cancel: drainCancel)',
+});
