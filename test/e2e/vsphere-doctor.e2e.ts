@@ -78,6 +78,7 @@ describe('godwit doctor --manager, asked of a vCenter', () => {
     assert.match(said.out, /VMware vCenter Server, API 6\.5/);
     assert.match(said.out, /ok +right +Resource\.HotMigrate: to move a guest that runs/);
     assert.match(said.out, /ok +hosts +4 read, all connected/);
+    assert.match(said.out, /ok +balancer +no cluster moves guests by itself/);
     assert.match(said.out, /ok +vmotion +4 hosts/);
     assert.match(said.out, /ok +guests +6 read, 6 running/);
     assert.match(said.out, /days left|pinned: /);

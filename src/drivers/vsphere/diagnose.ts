@@ -6,7 +6,7 @@ import { VsphereClient } from './client.ts';
 import { ATTRIBUTE } from './mark.ts';
 import type { VsphereOptions } from './options.ts';
 import { judgeAttribute, judgeCertificate, judgeClock, judgeRights } from './judge.ts';
-import { judgeGuests, judgeHosts, judgeVmotion } from './judge-inventory.ts';
+import { judgeBalancer, judgeGuests, judgeHosts, judgeVmotion } from './judge-inventory.ts';
 import { GUEST_PROPERTIES, HOST_PROPERTIES, InventoryLists, wordIn } from './inventory.ts';
 import { RIGHTS } from './rights.ts';
 import type { Granted } from './rights.ts';
@@ -16,6 +16,8 @@ import { isAboutCertificate } from './transport.ts';
 
 /** Datacenters of which rights are asked. */
 const MOST_DATACENTERS = 64;
+/** With what DRS is set to. */
+const CLUSTER = 'configurationEx';
 const VMOTION = 'config.virtualNicManagerInfo.netConfig';
 
 /**
@@ -152,5 +154,17 @@ async function inventory(
       hasVmotion: selected.length > 0,
     };
   });
-  return [judgeHosts(facts), judgeVmotion(facts), judgeGuests(lists.guests())];
+  const clusters = await client.all('ClusterComputeResource', ['name', CLUSTER], signal);
+  const balancing = clusters.map(({ ref: { value }, properties }) => {
+    const [drs] = (properties.get(CLUSTER)?.children ?? []).filter(
+      (each) => each.name === 'drsConfig',
+    );
+    return {
+      name: wordIn(properties, 'name') ?? value,
+      hasDrs: drs !== undefined && textAt(drs, 'enabled') === 'true',
+      level: (drs === undefined ? undefined : textAt(drs, 'defaultVmBehavior')) ?? '',
+    };
+  });
+  const others = [judgeBalancer(balancing), judgeGuests(lists.guests())];
+  return [judgeHosts(facts), judgeVmotion(facts), ...others];
 }

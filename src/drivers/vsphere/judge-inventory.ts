@@ -49,6 +49,25 @@ export function judgeVmotion(hosts: readonly HostFact[]): ManagerFinding {
   return { name, verdict: without.length === hosts.length ? 'fail' : 'warn', found, hint };
 }
 
+export interface ClusterFact {
+  readonly name: string;
+  /** DRS is on. */
+  readonly hasDrs: boolean;
+  /** What DRS does for a guest of which nothing else is set: `fullyAutomated` moves it by itself. */
+  readonly level: string;
+}
+
+/** Who else moves guests. Godwit's own policies never move those of a manager. */
+export function judgeBalancer(clusters: readonly ClusterFact[]): ManagerFinding {
+  const name = 'balancer';
+  const moving = clusters.filter(({ hasDrs, level }) => hasDrs && level === 'fullyAutomated');
+  if (moving.length === 0)
+    return { name, verdict: 'ok', found: 'no cluster moves guests by itself' };
+  const names = named(moving.map((each) => each.name));
+  const found = `DRS moves guests by itself in ${names}; Godwit’s policies leave them alone`;
+  return { name, verdict: 'ok', found };
+}
+
 export function judgeGuests(guests: readonly InventoryGuest[]): ManagerFinding {
   const name = 'guests';
   const running = guests.filter(({ state }) => state === 'running').length;

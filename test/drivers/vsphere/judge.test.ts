@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
+  judgeBalancer,
   judgeGuests,
   judgeHosts,
   judgeVmotion,
@@ -52,6 +53,20 @@ describe('what doctor makes of a vCenter', () => {
       ['warn', 'the vCenter’s is 61 s behind this host’s'],
     );
     assert.equal(judgeClock(Number.NaN, 0).verdict, 'warn');
+  });
+
+  test('a cluster whose DRS moves guests by itself is named, and one that only advises is not', () => {
+    const cluster = (name: string, hasDrs: boolean, level: string) => ({ name, hasDrs, level });
+    const found = judgeBalancer([
+      cluster('one', true, 'fullyAutomated'),
+      cluster('two', true, 'manual'),
+      cluster('three', false, 'fullyAutomated'),
+    ]);
+    assert.equal(
+      found.found,
+      'DRS moves guests by itself in one; Godwit’s policies leave them alone',
+    );
+    assert.equal(judgeBalancer([]).found, 'no cluster moves guests by itself');
   });
 
   test('a certificate that ends soon is told, pinned or not', () => {
