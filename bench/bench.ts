@@ -8,6 +8,7 @@ import { dashboard } from './dashboard.ts';
 import { disks } from './disks.ts';
 import { drain } from './drain.ts';
 import { events } from './events.ts';
+import { firstHour } from './first-hour.ts';
 import { fleet } from './fleet.ts';
 import { footprint } from './footprint.ts';
 import { gap } from './gap.ts';
@@ -51,6 +52,7 @@ const BENCHES: readonly Bench[] = [
   fleet,
   dashboard,
   events,
+  firstHour,
 ];
 
 function list(): void {

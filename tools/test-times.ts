@@ -140,6 +140,10 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/postcopy-paths.e2e.ts': { seconds: 160, of: ['src/links/', 'src/mover/'] },
   'test/e2e/refusals.e2e.ts': { seconds: 21, core: true },
   'test/e2e/report-page.e2e.ts': { seconds: 15, of: ['src/cli/render/'] },
+  'test/e2e/clean-hosts.e2e.ts': {
+    seconds: 180,
+    of: ['packaging/', 'tools/package/', 'src/cli/setup/'],
+  },
   'test/e2e/resolve.e2e.ts': {
     seconds: 358,
     of: ['src/host/', 'src/migration/direct/', 'src/mover/direct/', 'src/agent/'],

@@ -15,12 +15,12 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { until } from '../until.ts';
-import { noCleanRoot, openCleanRoot } from './support/clean-root.ts';
+import { bringDebian13, noCleanRoot, openCleanRoot } from './support/clean-root.ts';
 import type { CleanRoot } from './support/clean-root.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const MB = 1e6;
-const BUILD_MS = 240_000;
+const BUILD_MS = 900_000;
 const START_MS = 30_000;
 const UNIT = '/usr/lib/systemd/system/godwit-agent.service';
 
@@ -92,6 +92,26 @@ describe('the distribution’s package', { skip: noCleanRoot() ?? false }, () =>
     assert.match(await does('zcat /usr/share/man/man1/godwit-lab-up.1.gz'), /\.SH OPTIONS/);
     await does('bash -n /usr/share/bash-completion/completions/godwit');
     await does('dpkg --verify godwit');
+  });
+
+  test('installs on a clean Debian 13 as well, whose systemd understands its units too', async (t) => {
+    bringDebian13();
+    const lacks = noCleanRoot('trixie');
+    if (lacks !== undefined) return t.skip(lacks);
+    const newer = await openCleanRoot('trixie');
+    t.after(() => newer.close());
+    copyFileSync(deb, path.join(newer.folder, 'godwit.deb'));
+    for (const line of [
+      'dpkg -i /godwit.deb',
+      'godwit --version',
+      'dpkg --verify godwit',
+      `systemd-analyze security --offline=true --threshold=65 --no-pager ${UNIT}`,
+    ]) {
+      const { exit, out } = await newer.run(line);
+      assert.equal(exit, 0, `${line}: ${out}`);
+    }
+    assert.match((await newer.run('godwit doctor')).out, /^ok {4}qemu.* 10\./m);
+    assert.equal((await newer.run(`systemd-analyze verify --man=no ${UNIT}`)).out, '');
   });
 
   test('has units that systemd understands, and that it calls no worse than medium', async () => {

@@ -1,4 +1,4 @@
-import { execFile, spawn } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
@@ -10,14 +10,23 @@ const MIB = 1024 ** 2;
 const COMMAND_MS = 120_000;
 const READY_MS = 20_000;
 
-/** Debian 12 as setup made it. */
-const lower = path.join(cacheDirectory(), 'root/bookworm');
+/** As setup made them. */
+const RELEASES = { bookworm: 'Debian 12', trixie: 'Debian 13' } as const;
+export type Release = keyof typeof RELEASES;
+const lowerOf = (release: Release): string => path.join(cacheDirectory(), 'root', release);
 
 /** Why no clean root can be had here; undefined where it can. */
-export function noCleanRoot(): string | undefined {
+export function noCleanRoot(release: Release = 'bookworm'): string | undefined {
   if (process.getuid?.() !== 0) return 'only root can make a root file system';
-  if (!existsSync(lower)) return 'setup has made no clean root of Debian 12';
-  return undefined;
+  if (existsSync(lowerOf(release))) return undefined;
+  return `setup has made no clean root of ${RELEASES[release]}`;
+}
+
+/** Has setup make the Debian 13, where it can; what is there already stays. */
+export function bringDebian13(): void {
+  if (process.getuid?.() !== 0) return;
+  const setup = path.resolve(import.meta.dirname, '../../../tools/setup.sh');
+  execFileSync('bash', [setup, '--only', 'debian'], { stdio: ['ignore', 2, 2] });
 }
 
 export interface Said {
@@ -27,6 +36,8 @@ export interface Said {
 
 /** A copy of the clean root, with processes, mounts and a network of its own. */
 export interface CleanRoot {
+  /** A process in it, whose namespaces are those of the root. */
+  readonly pid: number;
   /** Its files, as this machine sees them. */
   readonly folder: string;
   /** Runs a shell's command line in it, to its end. */
@@ -35,7 +46,7 @@ export interface CleanRoot {
   close(): Promise<void>;
 }
 
-export async function openCleanRoot(): Promise<CleanRoot> {
+export async function openCleanRoot(release: Release = 'bookworm'): Promise<CleanRoot> {
   const work = mkdtempSync(path.join(os.tmpdir(), 'godwit-root-'));
   const folder = path.join(work, 'root');
   for (const each of ['root', 'upper']) mkdirSync(path.join(work, each));
@@ -62,7 +73,7 @@ export async function openCleanRoot(): Promise<CleanRoot> {
       'sh',
       '-c',
       script,
-      lower,
+      lowerOf(release),
       work,
     ],
     { stdio: ['ignore', 'pipe', 'inherit'] },
@@ -96,7 +107,7 @@ export async function openCleanRoot(): Promise<CleanRoot> {
           resolve({ exit: error === null ? 0 : Number(error.code ?? 1), out: out + err }),
       );
     });
-  return { folder: `/proc/${first}/root${folder}`, run, close };
+  return { pid: Number(first), folder: `/proc/${first}/root${folder}`, run, close };
 }
 
 async function ended(holder: ChildProcess): Promise<void> {
