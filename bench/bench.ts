@@ -14,6 +14,7 @@ import { footprint } from './footprint.ts';
 import { gap } from './gap.ts';
 import { overhead } from './overhead.ts';
 import { planner } from './planner.ts';
+import { postcopy } from './postcopy.ts';
 import { prediction } from './prediction.ts';
 import { sameMachine } from './same-machine.ts';
 import { soak } from './soak.ts';
@@ -30,6 +31,7 @@ import { wireStream } from './wire-stream.ts';
 /** `npm run bench` lists; `npm run bench -- NAME [--runs N] [--json]` runs one. */
 const BENCHES: readonly Bench[] = [
   overhead,
+  postcopy,
   command,
   start,
   sameMachine,

@@ -13,7 +13,7 @@ export function differences(before: GuestDescription, after: GuestDescription): 
 /** What is the same in any order stands in one order, and what is another program's is left out. */
 function comparable(description: GuestDescription): unknown {
   const { hypervisorVersion: _version, disks, spec, ...rest } = description;
-  const { blockNodes, cpu, devices, ...others } = spec as Record<string, unknown>;
+  const { blockNodes, cpu, devices, ramBlocks, ...others } = spec as Record<string, unknown>;
   return {
     ...rest,
     // A disk without an id is called by where it is.
@@ -24,6 +24,7 @@ function comparable(description: GuestDescription): unknown {
       cpu: modelOf(cpu),
       devices: withoutCache(devices),
       blockNodes: byText(blockNodes),
+      ramBlocks: byText(ramBlocks),
     },
   };
 }

@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -12,7 +12,7 @@ const run = promisify(execFile);
 
 /** Folders of a host that its lines name; all of them lie below the trial's own root. */
 const FOLDERS =
-  /(^|[=:"',])\/(?=(?:var|run|etc|srv|mnt|opt|home|tmp|dev\/(?:pve|vg\d)|usr\/share\/(?:qemu-server|OVMF|seabios|kvm|pve-edk2-firmware))\/)/g;
+  /(^|[=:"',])\/(?=(?:var|run|etc|srv|mnt|opt|home|tmp|dev\/(?:pve|vg\d|hugepages)|usr\/share\/(?:qemu-server|OVMF|seabios|kvm|pve-edk2-firmware))\/)/g;
 
 /** Of Debian's package `ovmf`. */
 const FIRMWARE: Readonly<Record<FirmwareKind, string>> = {
@@ -35,6 +35,8 @@ export class TrialHost {
   readonly #taps = new Set<string>();
   readonly #loops = new Set<string>();
   readonly #tpms = new Set<ChildProcess>();
+  readonly #mounts = new Set<string>();
+  #hugePages = 0;
   #made = 0;
 
   private constructor(root: string) {
@@ -65,6 +67,8 @@ export class TrialHost {
     for (const each of this.#tpms) each.kill('SIGKILL');
     for (const tap of this.#taps) await run('ip', ['link', 'del', tap]).catch(() => undefined);
     for (const each of this.#loops) await run('losetup', ['--detach', each]).catch(() => undefined);
+    for (const each of this.#mounts) await run('umount', [each]).catch(() => undefined);
+    if (this.#hugePages > 0) await moreHugePages(-this.#hugePages);
     await rm(this.root, { recursive: true, force: true });
   }
 
@@ -84,9 +88,18 @@ export class TrialHost {
       await mkdir(`${this.root}/keys`, { recursive: true });
       await writeFile(`${this.root}/keys/${guest}`, passphrase, { mode: 0o600 });
     }
+    for (const [folder, pages] of Object.entries(host.hugePages ?? {})) {
+      await mkdir(this.root + folder, { recursive: true });
+      await run('mount', ['-t', 'hugetlbfs', 'none', this.root + folder]);
+      this.#mounts.add(this.root + folder);
+      await moreHugePages(pages);
+      this.#hugePages += pages;
+    }
     for (const [socket, kind] of Object.entries(host.tpms ?? {})) await this.#tpm(socket, kind);
     for (const [tap, bridge] of Object.entries(host.taps ?? {}))
       await this.#tap(tap, bridge, false);
+    for (const [tap, bridge] of Object.entries(host.multiQueueTaps ?? {}))
+      await this.#tap(tap, bridge, true);
   }
 
   async #folderOf(file: string): Promise<void> {
@@ -98,10 +111,9 @@ export class TrialHost {
     if (kind === 'volume' || kind === 'volume-qcow2') return this.#volume(file, kind);
     const at = this.root + file;
     if (kind === 'luks' || kind === 'luks-qcow2') return encrypted(at, kind);
-    const words =
-      typeof kind === 'object'
-        ? ['-f', 'qcow2', '-F', 'qcow2', '-b', this.root + kind.backing, at]
-        : ['-f', kind === 'qcow2' ? 'qcow2' : 'raw', at, kind === 'floppy' ? '1440K' : '16M'];
+    const words = [...formatWords(this.root, kind), at];
+    if (typeof kind !== 'object' || 'dataFile' in kind)
+      words.push(kind === 'floppy' ? '1440K' : '16M');
     await run('qemu-img', ['create', '-q', ...words]);
   }
 
@@ -140,21 +152,42 @@ export class TrialHost {
   }
 
   async #tap(name: string, bridge: string, multiQueue: boolean): Promise<void> {
-    await run('ip', ['link', 'show', bridge]).catch(async () => {
-      await run('ip', ['link', 'add', bridge, 'type', 'bridge']);
-      await run('ip', ['link', 'set', bridge, 'up']);
-    });
+    if (bridge !== '') {
+      await run('ip', ['link', 'show', bridge]).catch(async () => {
+        await run('ip', ['link', 'add', bridge, 'type', 'bridge']);
+        await run('ip', ['link', 'set', bridge, 'up']);
+      });
+    }
     const queues = multiQueue ? ['multi_queue'] : [];
     await run('ip', ['tuntap', 'add', 'dev', name, 'mode', 'tap', ...queues]);
     this.#taps.add(name);
-    await run('ip', ['link', 'set', name, 'up', 'master', bridge]);
+    await run('ip', ['link', 'set', name, 'up', ...(bridge === '' ? [] : ['master', bridge])]);
   }
+}
+
+const HUGE_PAGES = '/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages';
+
+/** Of the whole machine, for as long as a trial lasts. */
+async function moreHugePages(pages: number): Promise<void> {
+  const before = Number(await readFile(HUGE_PAGES, 'utf8'));
+  await writeFile(HUGE_PAGES, String(before + pages));
+  const after = Number(await readFile(HUGE_PAGES, 'utf8'));
+  if (after < before + pages) throw new Error(`this machine has room for ${after} huge pages`);
 }
 
 const MOST_TRIES = 20;
 
 /** A passphrase that everybody may know, in an image that takes no time to open. */
 const PASSPHRASE = 'of-its-owner';
+
+/** How qemu-img is told the format of an image. */
+function formatWords(root: string, kind: ImageKind): string[] {
+  if (typeof kind !== 'object') {
+    return ['-f', kind === 'qcow2' || kind === 'vmdk' ? kind : 'raw'];
+  }
+  if ('backing' in kind) return ['-f', 'qcow2', '-F', 'qcow2', '-b', root + kind.backing];
+  return ['-f', 'qcow2', '-o', `data_file=${root}${kind.dataFile},data_file_raw=on`];
+}
 
 async function encrypted(at: string, kind: 'luks' | 'luks-qcow2'): Promise<void> {
   const secret = ['--object', `secret,id=s0,data=${PASSPHRASE}`];

@@ -38,8 +38,12 @@ export interface Host {
   readonly texts?: Readonly<Record<string, string>>;
   /** Passphrases of encrypted disks that the destination has, by guest. */
   readonly passphrases?: Readonly<Record<string, string>>;
-  /** Taps that lie there before it starts, each with its bridge. */
+  /** Taps that lie there before it starts, each with its bridge; an empty name: in none. */
   readonly taps?: Readonly<Record<string, string>>;
+  /** The same, with more than one queue. */
+  readonly multiQueueTaps?: Readonly<Record<string, string>>;
+  /** Folders on which huge pages of 2 MiB are mounted, each with how many of them the host sets aside. */
+  readonly hugePages?: Readonly<Record<string, number>>;
   /** What is handed over as an open file: a listening unix socket, a file to write to, or a tap. */
   readonly files?: Readonly<
     Record<
@@ -59,7 +63,9 @@ export type ImageKind =
   | 'volume-qcow2'
   | 'luks'
   | 'luks-qcow2'
-  | { readonly backing: string };
+  | 'vmdk'
+  | { readonly backing: string }
+  | { readonly dataFile: string };
 
 export type FirmwareKind = 'code' | 'secure-code' | 'variables' | 'variables-qcow2';
 

@@ -4,6 +4,8 @@ import { NOVA } from './table/nova.ts';
 import { PROXMOX } from './table/proxmox.ts';
 import { SCRIPTS } from './table/scripts.ts';
 import { DISK_TRAITS } from './table/trait-disks.ts';
+import { DEVICE_TRAITS, MACHINE_TRAITS } from './table/trait-machine.ts';
+import { MEMORY_TRAITS } from './table/trait-memory.ts';
 import { TRAITS } from './table/traits.ts';
 
 /** All shapes; docs/guests.md is made from them. */
@@ -14,4 +16,7 @@ export const SHAPES: readonly Shape[] = [
   ...SCRIPTS,
   ...TRAITS,
   ...DISK_TRAITS,
+  ...MEMORY_TRAITS,
+  ...MACHINE_TRAITS,
+  ...DEVICE_TRAITS,
 ];

@@ -41,6 +41,7 @@ export function measures(report: Report): [string, string][] {
     ...optional('blackout (stopped to running)', report.blackoutMs),
     ...blackoutWords(report),
     ...optional('first frame on the new port', report.firstFrameMs),
+    ...optional('waited for memory (post-copy)', report.postcopyWaitedMs),
     ...seenGap(report),
     ...standstills(report),
     ...rehearsalWords(report),

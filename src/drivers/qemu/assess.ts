@@ -16,6 +16,7 @@ import { diskChecks } from './disk-checks.ts';
 import { forwardChecks } from './forwards.ts';
 import type { ImageStore } from './images.ts';
 import { findImages } from './find-images.ts';
+import { memoryChecks } from './host-memory.ts';
 import { streamChecks } from './inspect.ts';
 import { decideNodes } from './spec/disks-decided.ts';
 import { codeNodes } from './spec/flash.ts';
@@ -115,6 +116,7 @@ export async function matchHost(
       ...checks,
       ...(program === undefined ? [] : cpuChecks(description.name, spec, options.host, program)),
       ...found.checks,
+      ...(await memoryChecks(spec, options.host)),
       ...(await diskChecks(description.name, spec, options, disks, signal)),
       ...(taken === undefined ? [] : [refusal('disks', taken, 'destination')]),
       ...(await clientChecks(program, host.disks, { ...options, user: host.user }, signal)),

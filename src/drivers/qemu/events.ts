@@ -54,10 +54,12 @@ export function statusOf(
     side === 'source' && reported === 'completed' && !/^(post|finish-)migrate$/.test(run);
   const stream = past ? 'none' : reported;
   const reason = migration['error-desc'];
+  const waitedMs = migration['postcopy-blocktime'];
   return {
     run: runOf(run, stream, side),
     stream,
     ...(reason === undefined ? {} : { reason }),
+    ...(waitedMs === undefined ? {} : { waitedMs }),
   };
 }
 

@@ -13,6 +13,7 @@ import type { Draft } from './spec/describe.ts';
 import type { GuestFacts } from './spec/facts.ts';
 import type { Finding } from './spec/findings.ts';
 import { flashName } from './spec/flash.ts';
+import { hintFor } from './spec/hints.ts';
 import { judgeAmounts } from './spec/grammar/amounts.ts';
 import { refusedText } from './spec/grammar/judge.ts';
 import { guestSpec } from './spec/schema.ts';
@@ -165,7 +166,7 @@ function deviceChecks(guest: string, findings: readonly Finding[]): NamedCheck[]
       case 'disk-format':
         return diskRefusal('GODWIT_DISK_FORMAT', guest, finding);
       case 'unmovable':
-        return refusal('devices', unmovableError(guest, device, type, reason));
+        return refusal('devices', unmovableError(guest, device, type, reason, hintFor(finding)));
     }
   });
   if (checks.some((check) => check.verdict === 'refuse')) return checks;
@@ -175,9 +176,12 @@ function deviceChecks(guest: string, findings: readonly Finding[]): NamedCheck[]
 function diskRefusal(
   code: 'GODWIT_DISK_LOCAL' | 'GODWIT_DISK_LINKED' | 'GODWIT_DISK_CACHE' | 'GODWIT_DISK_FORMAT',
   guest: string,
-  { device, type: file, reason }: Finding,
+  finding: Finding,
 ): NamedCheck {
-  return refusal('disks', godwitError(code, { device, guest, file, reason }));
+  const { device, type: file, reason } = finding;
+  const hint = hintFor(finding);
+  const facts = { device, guest, file, reason };
+  return refusal('disks', godwitError(code, facts, hint === undefined ? {} : { hint }));
 }
 
 const LIVE_ONLY = 'Remove it, or move the guest with --mode cold, which shuts it down.';

@@ -24,6 +24,7 @@ const OWN_CAPABILITIES = [
   'pause-before-switchover',
   'late-block-activate',
   'postcopy-ram',
+  'postcopy-blocktime',
   'multifd',
   'xbzrle',
   'auto-converge',
@@ -88,6 +89,8 @@ export function capabilityList(
     // Without it a destination takes the images, and their locks, as soon as all state is in.
     'late-block-activate': stream.disks === true,
     'postcopy-ram': stream.mode !== 'precopy',
+    // The destination counts how long the guest waits for pages.
+    'postcopy-blocktime': stream.mode !== 'precopy',
     multifd: usesMultifd(stream),
     xbzrle: stream.compress === 'xbzrle',
     'auto-converge': stream.mayThrottle === true,

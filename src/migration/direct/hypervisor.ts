@@ -42,5 +42,7 @@ export interface HypervisorStatus {
     | 'completed'
     | 'cancelled'
     | 'failed';
+  /** Post-copy that is over: how long all of the guest's processors waited for memory at once; absent where nobody counted. */
+  readonly waitedMs?: number;
   readonly reason?: string;
 }

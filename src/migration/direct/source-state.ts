@@ -83,6 +83,8 @@ export const stepFacts = z.object({
   running: running.optional(),
   /** From the order to run there to its first frame through its new port. */
   firstFrameMs: ms.optional(),
+  /** How long all of its processors waited for memory at once, in post-copy. */
+  postcopyWaitedMs: ms.optional(),
   /** What other hosts saw of it. */
   vantages: probeReports.optional(),
   /** What the comparison of the copies of disks came to. */

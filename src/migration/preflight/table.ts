@@ -131,7 +131,7 @@ export const CHECKS = [
     name: 'memory',
     step: 'admit',
     needs: 'destination',
-    asks: 'has the destination memory for the guest?',
+    asks: 'has the destination memory for the guest, in huge pages where it has them?',
     judge: judgeMemory,
   },
   {

@@ -66,10 +66,13 @@ export function probeReportOf(host: string, result: WatchResult, heardAtMs: numb
 }
 
 /** What the report shows of it. */
-export function seenElsewhere({ known }: SourceState): Pick<Report, 'firstFrameMs' | 'vantages'> {
-  const { firstFrameMs, vantages = [] } = known;
+export function seenElsewhere({
+  known,
+}: SourceState): Pick<Report, 'firstFrameMs' | 'postcopyWaitedMs' | 'vantages'> {
+  const { firstFrameMs, postcopyWaitedMs, vantages = [] } = known;
   return {
     ...(firstFrameMs === undefined ? {} : { firstFrameMs }),
+    ...(postcopyWaitedMs === undefined ? {} : { postcopyWaitedMs }),
     ...(vantages.length === 0 ? {} : { vantages }),
   };
 }

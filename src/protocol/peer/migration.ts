@@ -211,5 +211,7 @@ export const destinationStatus = z.object({
   note: shortText.optional(),
   /** From the order to run here to the first frame through one of its ports; absent until one has come. */
   firstFrameMs: ms.optional(),
+  /** Post-copy that is over: how long all processors of the guest waited for memory at once; absent where nobody counted. */
+  postcopyWaitedMs: ms.optional(),
 });
 export type DestinationStatus = z.infer<typeof destinationStatus>;

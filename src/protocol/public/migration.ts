@@ -18,6 +18,7 @@ import { prediction } from './prediction.ts';
 import { probeReports } from './probe.ts';
 import { mode } from './mode.ts';
 import { rehearsal } from './rehearsal.ts';
+import { roundReport } from './round.ts';
 import { steering, steeringRecord } from './steering.ts';
 import { wireFigures } from '../wire.ts';
 
@@ -192,17 +193,6 @@ export const check = z.object({
 });
 export type Check = z.infer<typeof check>;
 
-/** One pass over dirty memory, as it stood when it ended. */
-export const roundReport = z.object({
-  round: z.number().int(),
-  atMs: ms,
-  transferredBytes: bytes,
-  remainingBytes: bytes,
-  rate: bytes,
-  dirtyRate: bytes,
-  throttlePercent: z.number().min(0).max(100).optional(),
-});
-
 /** What was done, with measurements; made from the journal alone. */
 export const report = z.object({
   id: migrationId,
@@ -239,6 +229,8 @@ export const report = z.object({
   firstFrameMs: ms.optional(),
   /** What hosts saw that watched the guest meanwhile: the time without an answer. Absent where none was asked to. */
   vantages: probeReports.optional(),
+  /** Post-copy: how long all of the guest's processors waited for memory at once, ms; absent where nobody counts. */
+  postcopyWaitedMs: ms.optional(),
   /** Post-copy: how long its stream stood still in all, ms, and how often; absent when it never did. */
   postcopyStalledMs: ms.optional(),
   postcopyStalls: z.number().int().positive().optional(),

@@ -30,10 +30,19 @@ interface Round {
 const FIRST: Round = { workMs: 20, gain: 2, leastBytes: 8192 * KIB };
 const LONG: Round = { workMs: 20, gain: 1.25, leastBytes: 0 };
 const SHORT: Round = { workMs: 8, gain: 1.25, leastBytes: 0 };
+/** Each page that a processor of the guest asks for comes behind all of this, one after the other. */
+const AWAITED_ROUND: Round = {
+  workMs: 4,
+  gain: 1.25,
+  leastBytes: 0,
+};
+/** Instead of a round: somebody waits for pages. */
+export const AWAITED = 0;
 /** So many rounds may be short ones. */
 const LAST_SHORT = 8;
 
 function kindOf(round: number): Round {
+  if (round === AWAITED) return AWAITED_ROUND;
   if (round <= 1) return FIRST;
   return round === 2 || round > LAST_SHORT ? LONG : SHORT;
 }
@@ -43,7 +52,7 @@ export const MOST_LINK = 64 * 1024 * KIB;
 /** Of the hypervisor's bytes more is never useful. */
 const MOST_STREAM = 256 * 1024 * KIB;
 
-/** `round`: 1 while no page was sent again. */
+/** `round`: 1 while no page was sent again; AWAITED in post-copy. */
 export function limitsOf(
   link: Pick<LinkMeasure, 'bytesPerS' | 'roundTripMs'>,
   streamBytesPerS: number,

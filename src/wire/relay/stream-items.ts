@@ -11,6 +11,7 @@ import type {
   StreamNote,
   StreamSink,
 } from '../stream/types.ts';
+import { AWAITED } from './in-flight.ts';
 import { blockToken, endToken, FORM, FormGuess, formToken, rawHead } from './tokens.ts';
 
 const ZERO = Buffer.alloc(PAGE_BYTES);
@@ -30,8 +31,8 @@ export class StreamItems implements StreamSink {
   #raw: Uint8Array[] = [];
   #rawBytes = 0;
   #chunk: ArrayBufferLike | undefined;
-  /** How often the hypervisor has begun to go through memory. In post-copy, which goes to and fro, 2. */
-  round = 2;
+  /** How often the hypervisor has begun to go through memory; AWAITED from post-copy's package on. */
+  round = AWAITED;
   /** Something else than a page came since `pushed`: an answer may be waited for, or it is the end of a round. */
   #other = false;
   /** Somebody waits for pages: from post-copy's package on, and where post-copy recovers, whose stream has no header. */
@@ -109,7 +110,7 @@ export class StreamItems implements StreamSink {
 
   note(note: StreamNote): void {
     if (note.type !== 'package') return;
-    this.round = 2;
+    this.round = AWAITED;
     this.#awaited = true;
   }
 

@@ -162,7 +162,11 @@ const SHAPES: readonly Shape[] = [
     has: 'memory bound to a node of its host',
     given:
       '-object memory-backend-ram,id=m0,size=72M,host-nodes=0,policy=bind -numa node,memdev=m0',
-    differs: ['warn', /object m0: policy is “bind” at the source and “default” at the/],
+  },
+  {
+    has: 'memory that is a file of its host',
+    given:
+      '-object memory-backend-file,id=m0,size=72M,mem-path=/dev/shm,share=on -machine memory-backend=m0',
   },
   {
     has: 'a disk with a limit',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { limitsOf, MOST_LINK, StreamMeter } from '../../../src/wire/relay/in-flight.ts';
+import { AWAITED, limitsOf, MOST_LINK, StreamMeter } from '../../../src/wire/relay/in-flight.ts';
 
 const KIB = 1024;
 const rate = fc.double({ min: 0, max: 12.5e9, noNaN: true });
@@ -31,6 +31,18 @@ describe('what may be under way', () => {
           assert.ok(after.streamBytes <= before.streamBytes);
         },
       ),
+    );
+  });
+
+  test('is least where somebody waits for pages', () => {
+    fc.assert(
+      fc.property(rate, rate, roundTrip, fc.nat(9), (link, stream, ms, round) => {
+        const measure = { bytesPerS: link, roundTripMs: ms };
+        const awaited = limitsOf(measure, stream, AWAITED);
+        const other = limitsOf(measure, stream, Math.max(1, round));
+        assert.ok(awaited.linkBytes <= other.linkBytes);
+        assert.ok(awaited.streamBytes <= other.streamBytes);
+      }),
     );
   });
 

@@ -9,7 +9,7 @@ import { cpuOption } from '../spec/machine.ts';
 import { parseNetwork, parseRamBlocks } from '../spec/monitor-text.ts';
 import type { BackendLine, RamBlock } from '../spec/monitor-text.ts';
 import type { Scalar } from '../spec/options.ts';
-import type { GuestFacts, LiveDevice, LiveObject } from '../spec/facts.ts';
+import type { GuestFacts, LiveDevice } from '../spec/facts.ts';
 import { propertiesOf } from '../spec/grammar/devices.ts';
 import { nicName } from '../spec/nic-names.ts';
 import type { ForwardSpec } from '../spec/schema.ts';
@@ -18,10 +18,14 @@ import { readAttachments, withTapNames } from './attachments.ts';
 import { readBlocks } from './blocks.ts';
 import { readConfigFiles } from './config-files.ts';
 import { readCpu } from './cpu.ts';
+import { readHostMemory } from './host-memory.ts';
 import { readPins } from './pins.ts';
 import type { QemuProcess } from './process.ts';
+import { monitorCommand } from './monitor-command.ts';
 import { getScalar } from './qom.ts';
+import { readObject } from './object.ts';
 import { readTpm } from './tpm.ts';
+import { readUsbPorts, withPort } from './usb.ts';
 
 /** Reads a running guest: a few rounds of pipelined queries. Changes nothing. */
 export async function readFacts(
@@ -29,7 +33,7 @@ export async function readFacts(
   process: QemuProcess,
   signal: AbortSignal,
 ): Promise<GuestFacts> {
-  const [basics, block, devices, anonymous, objects, network, forwards, nics, ramBlocks] =
+  const [basics, block, devices, anonymous, objects, network, forwards, nics, ramBlocks, ports] =
     await Promise.all([
       readBasics(client, signal),
       readBlocks(client, signal),
@@ -39,15 +43,19 @@ export async function readFacts(
       readNetwork(client, signal).then((lines) => withTapNames(lines, process.pid)),
       readForwards(client, signal),
       listNics(client, process.argv, signal),
-      readRamBlocks(client, signal),
+      monitorCommand(client, 'info ramblock', signal),
+      readUsbPorts(client, signal),
     ]);
   const line = parseCommandLine(process.argv);
   const given = new Set(valuesOf(line, 'device').flatMap((value) => parseDevice(value).id ?? []));
-  const [live, liveObjects, cpu, attached, tpm] = await Promise.all([
+  const [live, liveObjects, memory, cpu, attached, tpm] = await Promise.all([
     Promise.all(
-      [...devices, ...anonymous, ...nics].map((child) => readDevice(client, child, given, signal)),
+      [...devices, ...anonymous, ...nics].map(async (child) =>
+        withPort(await readDevice(client, child, given, signal), ports),
+      ),
     ),
     Promise.all(objects.map((child) => readObject(client, child, signal))),
+    readHostMemory(client, objects, ramBlocks, process.cwd, signal),
     readCpu(client, basics.cpuPath, basics.cpuType, cpuOption(line), signal),
     readAttachments(network),
     readTpm(line, process.cwd),
@@ -61,13 +69,16 @@ export async function readFacts(
     argv: process.argv,
     cwd: process.cwd,
     devices: live,
-    objects: liveObjects,
+    objects: liveObjects.map((each) => {
+      const kept = memory.get(each.id);
+      return kept === undefined ? each : { ...each, memory: kept };
+    }),
     network,
     forwards,
     ...attached,
     ...tpm,
     ...(configFiles.length === 0 ? {} : { configFiles }),
-    ramBlocks,
+    ramBlocks: parseRamBlocks(ramBlocks),
     cpu,
     pins,
   };
@@ -237,22 +248,6 @@ const NAMING = new Set(
   ).split(' '),
 );
 
-async function readObject(
-  client: QmpClient,
-  child: Child,
-  signal: AbortSignal,
-): Promise<LiveObject> {
-  const [size, share] = await Promise.all(
-    ['size', 'share'].map((property) => getScalar(client, child.path, property, signal)),
-  );
-  return {
-    id: child.name,
-    type: child.type,
-    bytes: typeof size === 'number' ? size : undefined,
-    shared: share === true,
-  };
-}
-
 export async function readNetwork(client: QmpClient, signal: AbortSignal): Promise<BackendLine[]> {
   const lines = parseNetwork(await monitorCommand(client, 'info network', signal));
   return lines.map((each) => ({ ...each, id: nicName(each.id) }));
@@ -283,17 +278,4 @@ async function listNics(
 
 export async function readRamBlocks(client: QmpClient, signal: AbortSignal): Promise<RamBlock[]> {
   return parseRamBlocks(await monitorCommand(client, 'info ramblock', signal));
-}
-
-export function monitorCommand(
-  client: QmpClient,
-  line: string,
-  signal: AbortSignal,
-): Promise<string> {
-  return client.query(
-    'human-monitor-command',
-    { 'command-line': line },
-    answers.monitorText,
-    signal,
-  );
 }

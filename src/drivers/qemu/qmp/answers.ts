@@ -22,6 +22,8 @@ export const migrationState = z.object({
   'total-time': count.optional(),
   downtime: count.optional(),
   'expected-downtime': count.optional(),
+  /** At a destination, after post-copy. */
+  'postcopy-blocktime': count.optional(),
   'cpu-throttle-percentage': count.optional(),
   'blocked-reasons': z.array(text).max(256).optional(),
   'socket-address': z
@@ -48,6 +50,16 @@ export type MigrationState = z.infer<typeof migrationState>;
 export const capabilityList = z.array(z.object({ capability: id, state: z.boolean() })).max(256);
 
 export const parameters = z.record(id, z.unknown());
+
+export const memoryBackends = z
+  .array(
+    z.object({
+      id: id.optional(),
+      policy: id,
+      'host-nodes': z.array(count).max(4096),
+    }),
+  )
+  .max(4096);
 
 export const qomList = z.array(z.object({ name: id, type: id })).max(65_536);
 

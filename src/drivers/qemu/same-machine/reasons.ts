@@ -133,6 +133,32 @@ export const REASONS: readonly Reason[] = [
     because: 'how the host keeps the memory is not seen by the guest, but for its speed',
   },
   {
+    name: 'ports of USB devices',
+    kind: 'device',
+    property: /port/,
+    values: (source, destination) => source === '' && /^[\d.]+$/.test(destination ?? ''),
+    verdict: 'allow',
+    because:
+      'a device that was given no port has the one that QEMU chose, and is given that one there',
+  },
+  {
+    name: 'memory that is no file there',
+    kind: 'object',
+    type: /memory-backend-file/,
+    property: /type/,
+    values: (_source, destination) => /^memory-backend-(ram|memfd)$/.test(destination ?? ''),
+    verdict: 'allow',
+    because: 'a file of one host is memory without a name on another; its content is what is sent',
+  },
+  {
+    name: 'settings of a file of memory',
+    kind: 'object',
+    type: /memory-backend-file/,
+    property: /mem-path|align|offset|discard-data|pmem|readonly|rom|hugetlb|hugetlbsize|seal/,
+    verdict: 'allow',
+    because: 'they are of the file, or of the memory that takes its place',
+  },
+  {
     name: 'limits of drives',
     kind: 'object',
     type: /throttle-group/,

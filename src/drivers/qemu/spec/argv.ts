@@ -3,6 +3,7 @@ import { godwitError } from '../../../errors.ts';
 import { cpuProperties } from './cpu.ts';
 import { blockdevWords, secretWords } from './disks-argv.ts';
 import { flashProperties } from './flash.ts';
+import { boundHere, nodesOf } from './host-memory.ts';
 import { readOption } from './grammar/options.ts';
 import { knownAs } from './guest-name.ts';
 import { escapeComma, formatOption } from './options.ts';
@@ -30,6 +31,8 @@ export interface Placement {
   readonly features: readonly string[];
   /** Whether this host has vhost-net. */
   readonly vhost: boolean;
+  /** NUMA nodes of this host that have memory. */
+  readonly nodes: ReadonlySet<number>;
   /** With the monitor on named pipes that post-copy is taken up by. */
   readonly pipes: boolean;
 }
@@ -45,7 +48,10 @@ export function buildArgv(spec: GuestSpec, place: Placement): string[] {
       '-fw_cfg',
       formatOption(`name=${name}`, [['string', string]]),
     ]),
-    ...spec.objects.flatMap(({ type, id, props }) => ['-object', objectText(type, id, props)]),
+    ...spec.objects.flatMap(({ type, id, props }) => [
+      '-object',
+      objectText(type, id, boundHere(props, place.nodes)),
+    ]),
     ...backends(spec, place),
     ...tpmWords(spec, place),
     ...spec.netdevs.flatMap((netdev) => ['-netdev', netdevText(netdev, place)]),
@@ -247,6 +253,10 @@ export function deviceText(device: DeviceSpec, romfile: string | undefined): str
 }
 
 function objectText(type: string, id: string, props: Readonly<Record<string, Scalar>>): string {
+  const { 'host-nodes': nodes, ...rest } = props;
+  if (nodes !== undefined) {
+    return JSON.stringify({ 'qom-type': type, id, ...rest, 'host-nodes': nodesOf(nodes) });
+  }
   if (Object.values(props).every((value) => typeof value === 'string')) {
     return formatOption(type, [['id', id], ...Object.entries(props)]);
   }

@@ -1,5 +1,6 @@
 import type { CommandLine } from './cmdline.ts';
 import { valuesOf } from './cmdline.ts';
+import type { GuestFacts } from './facts.ts';
 import { changed, unmovable } from './findings.ts';
 import type { Finding } from './findings.ts';
 import { FileNames } from './names.ts';
@@ -19,6 +20,8 @@ export interface Backends {
   readonly findings: readonly Finding[];
 }
 
+type LiveChardev = GuestFacts['chardevs'][number];
+
 interface Context {
   readonly names: FileNames;
   readonly findings: Finding[];
@@ -27,7 +30,11 @@ interface Context {
   firstQmp: boolean;
 }
 
-export function describeBackends(line: CommandLine): Backends {
+/** `plugged`: character devices that came while the guest ran, and that a device has. */
+export function describeBackends(
+  line: CommandLine,
+  plugged: readonly LiveChardev[] = [],
+): Backends {
   const context: Context = {
     names: new FileNames(),
     findings: [],
@@ -52,6 +59,11 @@ export function describeBackends(line: CommandLine): Backends {
       const backend = fromChardev(id, option, context);
       return backend === undefined ? [] : [{ id, backend }];
     });
+  for (const { id, filename } of plugged) {
+    if (declared.has(id)) continue;
+    const backend = fromChardev(id, optionOf(filename), context);
+    if (backend !== undefined) chardevs.push({ id, backend });
+  }
   const ports = PORT_OPTIONS.flatMap((option) =>
     valuesOf(line, option).flatMap((value) => {
       const backend = fromLegacy(`-${option}`, value, context);
@@ -103,6 +115,21 @@ function unixPath(value: string): string | undefined {
   if (match?.[1] === undefined) return undefined;
   const { head, props } = parseOption(match[1], true);
   return switchValue(props.get('server')) === true ? head : undefined;
+}
+
+/** What QEMU calls one that it has, as the option that makes it: `pty:/dev/pts/3`, `disconnected:unix:PATH,server=on`. */
+function optionOf(filename: string): OptionString {
+  const [, kind = '', rest = ''] = /^(?:disconnected:)?([a-z]+)(?::(.*))?$/s.exec(filename) ?? [];
+  if (kind !== 'unix') return { head: kind, props: new Map() };
+  const [, path = '', server] = /^(.*?)(,server(?:=on)?)?(?: <-> .*)?$/s.exec(rest) ?? [];
+  const listens = server === undefined ? 'off' : 'on';
+  return {
+    head: 'socket',
+    props: new Map([
+      ['path', path],
+      ['server', listens],
+    ]),
+  };
 }
 
 function fromChardev(

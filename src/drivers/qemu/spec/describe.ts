@@ -12,8 +12,9 @@ import { judgeDescription } from './grammar/judge.ts';
 import { readOption } from './grammar/options.ts';
 import type { Read } from './grammar/options.ts';
 import { describeMachine, machineProperties } from './machine.ts';
+import type { MachinePart } from './machine.ts';
 import { describeNetwork } from './network.ts';
-import { describeObjects } from './objects.ts';
+import { describeObjects, hugeMainMemory } from './objects.ts';
 import { formatOption, parseJsonOption, parseOption } from './options.ts';
 import type { Scalar } from './options.ts';
 import { CARRIED_OPTIONS } from './schema.ts';
@@ -35,7 +36,7 @@ export interface Draft {
 /** Options that matter to this process only, or have become part of the state by now. */
 const OF_THIS_PROCESS = new Set(
   (
-    'daemonize pidfile D d dfilter trace msg sandbox runas run-with chroot L incoming S enable-kvm gdb s mem-prealloc ' +
+    'daemonize pidfile D d dfilter trace msg sandbox runas run-with chroot L incoming S enable-kvm gdb s mem-prealloc mem-path ' +
     'echr only-migratable full-screen no-quit compat async-teardown perfmap jitdump seed nographic display singlestep ' +
     'name uuid machine accel cpu m smp object chardev mon qmp monitor serial parallel debugcon virtioconsole ' +
     'netdev device kernel initrd append dtb bios fw_cfg loadvm enable-sync-profile tpmdev ' +
@@ -53,7 +54,7 @@ const DISK_OPTIONS = /^(drive|blockdev|hd[abcd]|fd[ab]|cdrom|sd|mtdblock|pflash|
 export function describeGuest(facts: GuestFacts): Draft {
   const line = parseCommandLine(facts.argv);
   const machine = describeMachine(line, facts);
-  const backends = describeBackends(line);
+  const backends = describeBackends(line, pluggedChardevs(facts));
   const network = describeNetwork(line, facts);
   const objects = describeObjects(line, facts);
   const disks = describeDisks(line, facts);
@@ -63,9 +64,10 @@ export function describeGuest(facts: GuestFacts): Draft {
   const images = imageFiles(line, facts);
   const append = valuesOf(line, 'append').at(-1) ?? machineProperties(line).get('append');
   const name = nameOf(line) ?? facts.name;
+  const huge = hugeMainMemory(line, facts);
   const spec: GuestSpec = {
     format: 1,
-    ...machine.part,
+    ...withMainMemory(machine.part, huge),
     ...(name === undefined ? {} : { name }),
     ...(facts.uuid === undefined ? {} : { uuid: facts.uuid }),
     options: options.options,
@@ -106,6 +108,18 @@ export function describeGuest(facts: GuestFacts): Draft {
     disks,
     findings: [...findings, ...refusedThere(spec, findings)],
   };
+}
+
+function withMainMemory(part: MachinePart, id: string | undefined): MachinePart {
+  if (id === undefined) return part;
+  const { type, props } = part.machine;
+  return { ...part, machine: { type, props: { ...props, 'memory-backend': id } } };
+}
+
+/** Those of devices that were plugged in; of the others the command line tells, as of the one of `-debugcon`. */
+function pluggedChardevs({ devices, chardevs }: GuestFacts): GuestFacts['chardevs'] {
+  const used = new Set(devices.flatMap(({ changed: props }) => props?.['chardev'] ?? []));
+  return chardevs.filter(({ id }) => used.has(id) && id !== 'debugcon');
 }
 
 /** Numbers of one host's processors say nothing of another's, so they do not go along. */
@@ -160,7 +174,8 @@ function describeOptions(
       options.push({ name: carried, ...(read.value === undefined ? {} : { value: read.value }) });
     } else if (!DISK_OPTIONS.test(name)) {
       // A disk with a medium is found by asking the guest; the others are gone.
-      const why = read === undefined ? 'Godwit cannot rebuild it elsewhere' : obstacleOf(read);
+      const why =
+        read === undefined ? 'Godwit cannot rebuild it elsewhere' : obstacleOf(name, read);
       findings.push(unmovable(`-${name} ${value ?? ''}`.trim(), 'option', why));
     }
   }
@@ -204,8 +219,9 @@ function isScalar(value: unknown): value is Scalar {
   return ['string', 'number', 'boolean'].includes(typeof value);
 }
 
-function obstacleOf(read: Read): string {
+function obstacleOf(name: string, read: Read): string {
   if (read.ok) return '';
+  if (name === 'net') return 'it is in the old spelling, which joins all NICs in one hub';
   return `${read.at === '' ? 'it' : `its \`${read.at}\``} is not ${read.allowed}`;
 }
 

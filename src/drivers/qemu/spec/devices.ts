@@ -4,6 +4,7 @@ import type { GuestFacts, LiveDevice } from './facts.ts';
 import { deviceObstacle, unmovable } from './findings.ts';
 import type { Finding } from './findings.ts';
 import { judgeDevice } from './grammar/device.ts';
+import { propertiesOf } from './grammar/devices.ts';
 import { parseJsonOption, parseOption, textOf } from './options.ts';
 import type { Scalar } from './options.ts';
 import type { DeviceSpec } from './schema.ts';
@@ -41,6 +42,8 @@ export function describeDevices(
   const found: Found[] = [];
   const taken = new Set<string>();
   let anonymous = 0;
+  let hasFreedPort = false;
+  const findings: Finding[] = [];
   for (const each of given) {
     const path =
       each.id === undefined
@@ -48,16 +51,22 @@ export function describeDevices(
         : `/machine/peripheral/${each.id}`;
     const live = facts.devices.find((device) => device.path === path);
     // Not there any more: it was unplugged while the guest ran.
-    if (live === undefined) continue;
+    if (live === undefined) {
+      hasFreedPort ||= each.driver.startsWith('usb-');
+      continue;
+    }
+    if (hasFreedPort && hasUnknownPort(live, each)) {
+      const reason = 'its port depends on a device that is unplugged: give it an `id` or a `port`';
+      findings.push(unmovable(each.driver, each.driver, reason));
+    }
     taken.add(path);
     found.push({ live, given: each });
   }
   // QEMU lists them in an order that means nothing.
   for (const live of facts.devices.toSorted(byPath)) {
-    if (taken.has(live.path)) continue;
+    if (taken.has(live.path) || isOfOption(live, line)) continue;
     found.push({ live, given: { driver: live.type, id: live.id, props: { ...live.changed } } });
   }
-  const findings: Finding[] = [];
   const romfiles = new Map<number, string>();
   const devices = busesFirst(found).map(({ live, given: each }, index) => {
     const { spec, romfile, problems } = describeDevice(live, {
@@ -69,6 +78,17 @@ export function describeDevices(
     return spec;
   });
   return { devices, romfiles, findings };
+}
+
+/** A device on USB to which QEMU gave the first free port, and of which it does not say which. */
+function hasUnknownPort({ type, identity }: LiveDevice, { props }: Given): boolean {
+  const isOnBus = type.startsWith('usb-') && propertiesOf(type)?.has('port') === true;
+  return isOnBus && props['port'] === undefined && identity?.['port'] === undefined;
+}
+
+/** QEMU makes the device of `-debugcon` by itself, and will there. */
+function isOfOption({ id }: LiveDevice, line: CommandLine): boolean {
+  return id === 'debugcon' && valuesOf(line, 'debugcon').length > 0;
 }
 
 function byPath(one: LiveDevice, other: LiveDevice): number {

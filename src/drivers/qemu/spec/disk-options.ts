@@ -99,8 +99,13 @@ function driveNames(given: Given, next: (kind: string) => number): string[] {
   const kind = typeof given['if'] === 'string' ? given['if'] : 'ide';
   // QEMU names a flash chip by its unit; a disk's unit is counted on each bus anew.
   const place = given['index'] ?? (kind === 'pflash' ? given['unit'] : undefined);
-  const index = typeof place === 'string' ? Number(place) : next(kind);
   const media = given['media'] === 'cdrom' ? 'cd' : 'hd';
+  const { bus, unit } = given;
+  if (kind !== 'pflash' && (typeof bus === 'string' || typeof unit === 'string')) {
+    const at = typeof unit === 'string' ? [Number(unit)] : [0, 1];
+    return at.map((each) => `${kind}${Number(bus ?? 0)}-${media}${each}`);
+  }
+  const index = typeof place === 'string' ? Number(place) : next(kind);
   return kind === 'ide' ? ideNames(index, media) : [`${kind}${index}`, `${kind}0-${media}${index}`];
 }
 

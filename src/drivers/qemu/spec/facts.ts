@@ -80,6 +80,26 @@ export interface LiveObject {
   /** Size of a memory backend. */
   readonly bytes: number | undefined;
   readonly shared: boolean;
+  /** Of a memory backend: how its host keeps it. */
+  readonly memory?: HostMemory;
+}
+
+export interface HostMemory {
+  /** Of its pages at the host. */
+  readonly pageBytes?: number;
+  /** To which NUMA nodes it is bound, and how; absent: to none. */
+  readonly policy?: string;
+  readonly nodes?: readonly number[];
+  /** Its file, where it is one. */
+  readonly file?: HostFile;
+}
+
+export interface HostFile {
+  readonly path: string;
+  /** Other programs can open it: QEMU removes the name of one that it makes in a directory. */
+  readonly isNamed: boolean;
+  /** What is written there is to last: persistent memory, or a file that is only read. */
+  readonly lasts: boolean;
 }
 
 export interface CpuWord {

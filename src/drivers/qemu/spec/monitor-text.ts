@@ -17,6 +17,22 @@ export function parseRamBlocks(text: string): RamBlock[] {
   return blocks;
 }
 
+/** Of the same text: the size of the pages that each block has at the host. */
+export function parsePageSizes(text: string): ReadonlyMap<string, number> {
+  const sizes = new Map<string, number>();
+  for (const line of text.split(/\r?\n/)) {
+    const [, name, number, unit = ''] = /^\s*(\S+)\s+(\d{1,6}) ([KMG])iB\s/.exec(line) ?? [];
+    if (name !== undefined) sizes.set(name, Number(number) * 1024 ** ('KMG'.indexOf(unit) + 1));
+  }
+  return sizes;
+}
+
+/** `info usb`: the port of each device that has an id. */
+export function parseUsbPorts(text: string): ReadonlyMap<string, string> {
+  const found = [...text.matchAll(/^ *Device [\d.]+, Port ([\d.]+), .*, ID: (\S+)\r?$/gm)];
+  return new Map(found.map(([, port = '', id = '']) => [id, port]));
+}
+
 /** A network backend, or a NIC, in `info network`. */
 export interface BackendLine {
   readonly id: string;

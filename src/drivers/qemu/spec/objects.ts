@@ -1,10 +1,12 @@
 import type { CommandLine } from './cmdline.ts';
-import { valuesOf } from './cmdline.ts';
+import { hasOption, valuesOf } from './cmdline.ts';
+import { parseDevice } from './devices.ts';
 import { limitProps } from './disk-filters.ts';
 import type { GuestFacts, LiveObject } from './facts.ts';
 import { unmovable } from './findings.ts';
 import type { Finding } from './findings.ts';
 import { objectProperties } from './grammar/machine.ts';
+import { hasHugePages, memoryThere } from './host-memory.ts';
 import { parseJsonOption, parseOption } from './options.ts';
 import type { Scalar } from './options.ts';
 import { OBJECT_TYPES } from './schema.ts';
@@ -21,18 +23,24 @@ export function describeObjects(
 ): { objects: ObjectSpec[]; findings: Finding[] } {
   const objects: ObjectSpec[] = [];
   const findings: Finding[] = [];
-  const given = new Map<string, { type: string; props: Record<string, Scalar> }>();
-  for (const value of valuesOf(line, 'object')) {
-    const object = parseObject(value);
-    if (object !== undefined) given.set(object.id, object);
-  }
+  const given = givenObjects(line);
+  const users = usersOfMemory(line, facts);
   for (const live of facts.objects) {
     const type = given.get(live.id)?.type ?? live.type;
-    if (OF_THIS_PROCESS.test(type) || isOwnMemory(live, given.has(live.id), facts)) continue;
+    if (OF_THIS_PROCESS.test(type)) continue;
+    if (isMainMemory(live, given, users, facts) && !hasHugePages(live)) continue;
     // Limits may have been changed since.
     const limits = facts.block.groups?.find(({ id }) => id === live.id)?.limits;
-    const props =
-      limits === undefined ? (given.get(live.id)?.props ?? addedProps(live)) : limitProps(limits);
+    const own = given.get(live.id)?.props ?? addedProps(live);
+    if (live.memory !== undefined) {
+      const made = memoryThere({ ...live, memory: live.memory }, type, own, users.get(live.id));
+      findings.push(...made.findings);
+      if (made.object === undefined) continue;
+      objects.push(made.object);
+      findings.push(...settingsOf(made.object.type, live.id, made.object.props));
+      continue;
+    }
+    const props = limits === undefined ? own : limitProps(limits);
     const known = OBJECT_TYPES.find((each) => each === type);
     if (known !== undefined) {
       objects.push({ type: known, id: live.id, props });
@@ -40,6 +48,11 @@ export function describeObjects(
     } else findings.push(unmovable(live.id, type, obstacle(type)));
   }
   return { objects: inGivenOrder(objects, [...given.keys()]), findings };
+}
+
+function givenObjects(line: CommandLine): Map<string, NonNullable<ReturnType<typeof parseObject>>> {
+  const all = valuesOf(line, 'object').flatMap((value) => parseObject(value) ?? []);
+  return new Map(all.map((object) => [object.id, object]));
 }
 
 /** What of an object's settings cannot go along. */
@@ -53,11 +66,24 @@ function settingsOf(type: string, id: string, props: Readonly<Record<string, Sca
   });
 }
 
-/** The machine makes its own main memory from -m; it is no object of the user's. */
-function isOwnMemory(live: LiveObject, isGiven: boolean, facts: GuestFacts): boolean {
-  return (
-    !isGiven && live.type.startsWith('memory-backend-') && live.bytes === facts.baseMemoryBytes
-  );
+/** The machine makes its main memory by itself from -m: nobody gave it, and no device has it. */
+function isMainMemory(
+  { id, type, bytes }: LiveObject,
+  given: ReadonlyMap<string, unknown>,
+  users: ReadonlyMap<string, string>,
+  { baseMemoryBytes }: GuestFacts,
+): boolean {
+  if (given.has(id) || users.has(id)) return false;
+  return type.startsWith('memory-backend-') && bytes === baseMemoryBytes;
+}
+
+/** The id of the main memory that -mem-path put into huge pages: there, it is an object that the machine names. */
+export function hugeMainMemory(line: CommandLine, facts: GuestFacts): string | undefined {
+  if (!hasOption(line, 'mem-path')) return undefined;
+  const given = givenObjects(line);
+  const users = usersOfMemory(line, facts);
+  return facts.objects.find((live) => isMainMemory(live, given, users, facts) && hasHugePages(live))
+    ?.id;
 }
 
 function addedProps(live: LiveObject): Record<string, Scalar> {
@@ -66,10 +92,19 @@ function addedProps(live: LiveObject): Record<string, Scalar> {
 }
 
 function obstacle(type: string): string {
-  if (type === 'memory-backend-file') return 'its memory is a file of this host';
-  if (type === 'memory-backend-shm') return 'its memory is shared with processes of this host';
   if (/^(sev|tdx|s390-pv|pef)/.test(type)) return 'encrypted guests cannot be moved yet';
   return 'Godwit does not know how to make it on another host';
+}
+
+/** Types of the devices that have a memory backend, by its id. */
+function usersOfMemory(line: CommandLine, { devices }: GuestFacts): Map<string, string> {
+  const given = valuesOf(line, 'device').map(parseDevice);
+  const plugged = devices.map(({ type, changed: props }) => ({ driver: type, props: props ?? {} }));
+  return new Map(
+    [...given, ...plugged].flatMap(({ driver, props }) =>
+      props['memdev'] === undefined ? [] : [[String(props['memdev']), driver] as const],
+    ),
+  );
 }
 
 function inGivenOrder(objects: ObjectSpec[], ids: readonly string[]): ObjectSpec[] {

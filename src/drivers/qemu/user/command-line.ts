@@ -7,6 +7,7 @@ import { readPassword } from '../../../host/password-file.ts';
 import { hasVhostNet } from '../assess.ts';
 import type { Match } from '../assess.ts';
 import type { QemuProgram } from '../binaries.ts';
+import { memoryNodes } from '../host-memory.ts';
 import { buildArgv } from '../spec/argv.ts';
 import type { Placement } from '../spec/argv.ts';
 import { giveFiles, writeNew } from './access.ts';
@@ -37,6 +38,7 @@ export async function commandLine(
     passphrases: await withPassphrases(match.passphrases, started.guestDir, as),
     features: program.features[spec.accelerator.name] ?? [],
     vhost: await hasVhostNet(),
+    nodes: await memoryNodes(),
   });
   return program.sandbox ? [...words, ...sandboxWords(spec)] : words;
 }

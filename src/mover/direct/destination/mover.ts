@@ -13,7 +13,7 @@ import { assess } from './assess.ts';
 import { announce, build, buildParts, abortAll, settle, takeDown } from './build.ts';
 import type { BuildParts, DisksWork } from './build.ts';
 import { Ledger } from './ledger.ts';
-import { preparedAs, untilReady } from './ready.ts';
+import { preparedAs, reportedStatus, untilReady } from './ready.ts';
 import { endWithSource } from './with-source.ts';
 import { destinationOptions, takeDownMs, type DestinationParts } from './destination-parts.ts';
 import { announceRoutes } from './ports.ts';
@@ -92,7 +92,7 @@ export class DestinationMover {
     this.#heardAt = this.#parts.clock.monotonicMs();
     if (this.state.hypervisor === 'running' && this.state.stage === 'prepared')
       await lookAt(await this.#open(), this.#ledger, ENDS_MS);
-    return { ...statusOf(this.state), ...this.#parts.firstFrame.report() };
+    return reportedStatus(this.#parts, this.state, () => this.#open());
   }
 
   /** `calledAt`: the address of this host over which the source came; its memory will come the same way. */

@@ -1,8 +1,8 @@
 import type { DestinationSession } from '../../../drivers/port/direct.ts';
 import { hasCode, toGodwitError } from '../../../errors.ts';
-import { judgeCall } from '../../../migration/direct/destination.ts';
+import { judgeCall, statusOf } from '../../../migration/direct/destination.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
-import type { Prepared } from '../../../protocol/peer/migration.ts';
+import type { DestinationStatus, Prepared } from '../../../protocol/peer/migration.ts';
 import type { BuildParts } from './build.ts';
 import type { Ledger } from './ledger.ts';
 
@@ -23,6 +23,22 @@ export async function preparedAs(
     log.warn({ error: toGodwitError(thrown) }, 'what the machine is could not be read');
     return reported;
   }
+}
+
+/** Shorter than the source waits for the whole answer, ms. */
+const COUNT_MS = 2000;
+
+/** What this side knows, with what only its hypervisor has counted. */
+export async function reportedStatus(
+  { firstFrame }: Pick<BuildParts, 'firstFrame'>,
+  state: DestinationState,
+  open: () => Promise<DestinationSession>,
+): Promise<DestinationStatus> {
+  const status = { ...statusOf(state), ...firstFrame.report() };
+  if (status.hypervisor !== 'running') return status;
+  const asked = open().then((session) => session.status(AbortSignal.timeout(COUNT_MS)));
+  const { waitedMs } = await asked.catch(() => ({ waitedMs: undefined }));
+  return waitedMs === undefined ? status : { ...status, postcopyWaitedMs: waitedMs };
 }
 
 /**

@@ -23,6 +23,7 @@ import { giveUpDisks } from './left-disks.ts';
 import {
   actionOf,
   firstFrame,
+  seenThere,
   launchOf,
   continueSwitchover,
   lastLook,
@@ -318,9 +319,7 @@ export const LIFECYCLE: Lifecycle = {
         const reason = there.error?.message ?? 'its hypervisor at the destination ended';
         throw godwitError('GODWIT_LOST', { guest: parts.request.request.guest, reason });
       }
-      const { firstFrameMs } = there;
-      const frame = firstFrameMs === undefined ? {} : { firstFrameMs };
-      return { checks: parts.connections.late(parts.state().known.checks), ...frame };
+      return { checks: parts.connections.late(parts.state().known.checks), ...seenThere(there) };
     },
   },
 

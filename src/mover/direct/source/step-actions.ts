@@ -5,6 +5,7 @@ import type { GuestHandle } from '../../../drivers/port/inventory.ts';
 import { decide } from '../../../migration/direct/decide.ts';
 import type { StepAction } from '../../../migration/direct/decide.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
+import type { DestinationStatus } from '../../../protocol/peer/migration.ts';
 import { assertStopped } from './guard-postcopy.ts';
 import { ask } from './source-parts.ts';
 import type { SourceParts } from './source-parts.ts';
@@ -20,6 +21,15 @@ export async function firstFrame(parts: SourceParts, signal: AbortSignal): Promi
   const status = ask(parts, signal, (api) => api.status({}, { signal, deadlineMs: 2000 }));
   const { firstFrameMs } = await status.catch(() => ({ firstFrameMs: undefined }));
   return firstFrameMs === undefined ? {} : { firstFrameMs };
+}
+
+/** What the destination alone knows of how its guest fared. */
+export function seenThere(status: DestinationStatus): StepFacts {
+  const { firstFrameMs, postcopyWaitedMs } = status;
+  return {
+    ...(firstFrameMs === undefined ? {} : { firstFrameMs }),
+    ...(postcopyWaitedMs === undefined ? {} : { postcopyWaitedMs }),
+  };
 }
 
 /** The guest stands still, at the switch: what is left of it goes, its disks first. */

@@ -187,6 +187,7 @@ type Example = [
   from: string | undefined,
   to: string | undefined,
 ];
+const memoryFile = { kind: 'object', place: 'm0', type: 'memory-backend-file' } as const;
 const device = { kind: 'device', place: 'd', type: 'VGA' };
 const EXAMPLES: Readonly<Record<string, readonly [covered: Example, not: Example]>> = {
   clock: [
@@ -248,6 +249,18 @@ const EXAMPLES: Readonly<Record<string, readonly [covered: Example, not: Example
   'memory’s place on its host': [
     [{ kind: 'object', place: 'm0', type: 'memory-backend-ram' }, 'policy', 'bind', 'default'],
     [{ kind: 'object', place: 'm0', type: 'memory-backend-ram' }, 'size', '1', '2'],
+  ],
+  'ports of USB devices': [
+    [device, 'port', '', '2'],
+    [device, 'port', '1', '2'],
+  ],
+  'memory that is no file there': [
+    [memoryFile, 'type', 'memory-backend-file', 'memory-backend-memfd'],
+    [memoryFile, 'type', 'memory-backend-file', 'memory-backend-epc'],
+  ],
+  'settings of a file of memory': [
+    [memoryFile, 'mem-path', '/dev/shm', undefined],
+    [memoryFile, 'size', '1', '2'],
   ],
   'limits of drives': [
     [{ kind: 'object', place: 't', type: 'throttle-group' }, undefined, undefined, 'group'],

@@ -18,6 +18,7 @@ const PLACE: Placement = {
   ports: new Map([['n0', 'tap0']]),
   features: ['avx', 'sse2'],
   vhost: true,
+  nodes: new Set([0]),
   pipes: false,
 };
 

@@ -179,9 +179,6 @@ describe('a guest described', () => {
     assert.deepEqual(findingsOf('-device ivshmem-plain,memdev=m,id=shm'), ['shm']);
     assert.deepEqual(findingsOf('-device vhost-user-fs-pci,chardev=c,tag=t,id=fs'), ['fs']);
     assert.deepEqual(findingsOf('-device vhost-vsock-pci,guest-cid=3,id=sock'), ['sock']);
-    assert.deepEqual(findingsOf('-object memory-backend-file,id=m,size=1G,mem-path=/dev/shm'), [
-      'm',
-    ]);
     assert.deepEqual(findingsOf('-virtfs local,path=/srv,mount_tag=t,security_model=none'), [
       '-virtfs local,path=/srv,mount_tag=t,security_model=none',
     ]);

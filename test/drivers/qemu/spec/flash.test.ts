@@ -137,6 +137,7 @@ describe('chips of a machine’s firmware', () => {
       ports: new Map(),
       features: [],
       vhost: false,
+      nodes: new Set([0]),
       pipes: false,
     });
     const machine = argv[argv.indexOf('-machine') + 1] ?? '';

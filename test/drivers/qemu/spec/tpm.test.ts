@@ -46,6 +46,7 @@ describe('a TPM that a program beside QEMU serves', () => {
         ports: new Map(),
         features: [],
         vhost: false,
+        nodes: new Set([0]),
         pipes: false,
       });
       const at = argv.indexOf('-tpmdev');

@@ -132,6 +132,7 @@ virtio-sound-device: +virtio audiodev chmaps jacks streams
 virtio-sound-pci: +pci +virtio +virtio-pci audiodev chmaps ioeventfd jacks streams
 virtio-vga: +pci +virtio +virtio-pci +video big-endian-framebuffer ioeventfd
 vmbus-bridge: irq
+vmcoreinfo:
 vmgenid: guid
 vmmouse: i8042
 vmware-svga: +pci global-vmstate vgamem_mb

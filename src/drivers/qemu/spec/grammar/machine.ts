@@ -1,4 +1,4 @@
-import { KINDS, choice } from './kinds.ts';
+import { KINDS, choice, pattern } from './kinds.ts';
 import type { Kind } from './kinds.ts';
 import { readTable } from './table.ts';
 
@@ -41,6 +41,8 @@ const MEMORY: readonly (readonly [string, Kind])[] = [
   ['prealloc', KINDS.switch],
   ['prealloc-threads', KINDS.u32],
   ['reserve', KINDS.switch],
+  ['policy', choice('default preferred bind interleave')],
+  ['host-nodes', pattern('numbers of memory nodes', /^\d{1,4}(,\d{1,4}){0,127}$/)],
   ['x-use-canonical-path-for-ramblock-id', KINDS.switch],
 ];
 

@@ -43,6 +43,7 @@ function placeOf(spec: GuestSpec, pipes: boolean): Placement {
     ports: new Map(spec.netdevs.map(({ id }) => [id, 'tap0'])),
     features: ['avx', 'sse2'],
     vhost: true,
+    nodes: new Set([0]),
     pipes,
   };
 }

@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { nodesIn } from '../../../../src/drivers/qemu/host-memory.ts';
+import { describeGuest } from '../../../../src/drivers/qemu/spec/describe.ts';
+import type { HostMemory, LiveObject } from '../../../../src/drivers/qemu/spec/facts.ts';
+import { boundHere, hugePagesOf } from '../../../../src/drivers/qemu/spec/host-memory.ts';
+import { guestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
+import { commandLine, factsOf } from './facts.ts';
+
+const MIB = 1024 ** 2;
+const FILE = '-object memory-backend-file,id=m0,size=512M,mem-path=/dev/shm,prealloc=on,align=4k';
+
+/** A guest whose memory QEMU reports so. */
+function described(line: string, memory: HostMemory, live: Partial<LiveObject> = {}) {
+  const type = /-object (\S+?),/.exec(line)?.[1] ?? 'memory-backend-file';
+  const object = { id: 'm0', type, bytes: 512 * MIB, shared: false, ...live, memory };
+  return describeGuest(factsOf(commandLine(`-nodefaults ${line}`), { objects: [object] }));
+}
+
+const inDirectory = { path: '/dev/shm', isNamed: false, lasts: false };
+
+describe('memory that is a file of its host', () => {
+  test('becomes memory without a name, as private or as shared as it was', () => {
+    for (const shared of [false, true]) {
+      const { spec, findings } = described(FILE, { file: inDirectory }, { shared });
+      assert.deepEqual(findings, []);
+      const type = shared ? 'memory-backend-memfd' : 'memory-backend-ram';
+      const props = { prealloc: true, size: 512 * MIB, share: shared };
+      assert.deepEqual(spec.objects, [{ type, id: 'm0', props }]);
+      guestSpec.parse(spec);
+    }
+  });
+
+  test('has huge pages of the same size there', () => {
+    const { spec } = described(FILE, { file: inDirectory, pageBytes: 2 * MIB });
+    assert.deepEqual(spec.objects[0]?.type, 'memory-backend-memfd');
+    assert.deepEqual([...hugePagesOf(spec.objects)], [[2 * MIB, 256]]);
+    guestSpec.parse(spec);
+  });
+
+  test('is an object of the machine where -mem-path made it of huge pages, and nothing of its own where it did not', () => {
+    const line = '-m 512 -mem-path /dev/hugepages';
+    const live = { id: 'pc.ram', type: 'memory-backend-file' };
+    const huge = described(line, { pageBytes: 2 * MIB }, live);
+    assert.equal(huge.spec.machine.props['memory-backend'], 'pc.ram');
+    assert.deepEqual([...hugePagesOf(huge.spec.objects)], [[2 * MIB, 256]]);
+    const plain = described(line, { pageBytes: 4096 }, live);
+    assert.deepEqual([plain.spec.objects, plain.spec.machine.props, plain.findings], [[], {}, []]);
+  });
+
+  test('is told of where others could have opened it', () => {
+    const file = { path: '/srv/ram', isNamed: true, lasts: false };
+    const { findings } = described(FILE, { file }, { shared: true });
+    assert.deepEqual(
+      findings.map(({ kind, reason }) => [kind, reason]),
+      [['changed', 'is the file /srv/ram here, and no file there']],
+    );
+  });
+
+  test('cannot move where it is to last', () => {
+    const lasting = { ...inDirectory, lasts: true };
+    const nvdimm = '-device nvdimm,memdev=m0,id=nv0';
+    for (const [line, file] of [
+      [FILE, lasting],
+      [`${FILE} ${nvdimm}`, inDirectory],
+    ] as const) {
+      const [finding] = described(line, { file }).findings;
+      assert.deepEqual([finding?.device, finding?.kind], ['m0', 'unmovable']);
+      assert.match(finding?.reason ?? '', /lasts in a file/);
+    }
+  });
+
+  test('is taken for the main memory only where no device has it, whatever its size', () => {
+    const live = { id: 'dm', type: 'memory-backend-ram' };
+    const argv = commandLine('-nodefaults -m 512,slots=1,maxmem=2G');
+    const plugged = {
+      path: '/machine/peripheral/dimm0',
+      id: 'dimm0',
+      type: 'pc-dimm',
+      bus: undefined,
+      addr: undefined,
+      mac: undefined,
+      netdev: undefined,
+      hotplugged: true,
+      changed: { memdev: 'dm' },
+    };
+    const object = { ...live, bytes: 512 * MIB, shared: false, memory: {} };
+    const { spec } = describeGuest(factsOf(argv, { objects: [object], devices: [plugged] }));
+    assert.deepEqual(
+      spec.objects.map(({ id }) => id),
+      ['dm'],
+    );
+  });
+});
+
+describe('memory that is bound to nodes of its host', () => {
+  test('goes along with its binding, and is bound where the destination has all of these nodes', () => {
+    const line = '-object memory-backend-ram,id=m0,size=512M,host-nodes=0-1,policy=bind';
+    const { spec } = described(line, { policy: 'bind', nodes: [0, 1] });
+    const props = spec.objects[0]?.props ?? {};
+    assert.deepEqual([props['policy'], props['host-nodes']], ['bind', '0,1']);
+    guestSpec.parse(spec);
+    assert.deepEqual(boundHere(props, new Set([0, 1, 2])), props);
+    assert.deepEqual(Object.keys(boundHere(props, new Set([0]))), ['size']);
+  });
+
+  test('is compared with the kernel’s list of nodes', () => {
+    fc.assert(
+      fc.property(fc.uniqueArray(fc.nat({ max: 64 }), { minLength: 1 }), (nodes) => {
+        assert.deepEqual(nodesIn(nodes.join(',')), new Set(nodes));
+      }),
+    );
+    assert.deepEqual(nodesIn('0-2,5'), new Set([0, 1, 2, 5]));
+    assert.deepEqual(nodesIn(''), new Set());
+  });
+});
