@@ -7,12 +7,14 @@ import { documentOf } from './document.ts';
 import { routesFor } from './plan.ts';
 import { SHAPES } from './table.ts';
 import { tryShape } from './trial.ts';
+import { tryRandom } from './try-random.ts';
 
-const USAGE = `npm run shapes -- [--only PATTERN] [--json] [--all] [--seed N] [--list] [--write]
+const USAGE = `npm run shapes -- [--only PATTERN] [--json] [--all] [--seed N] [--random N] [--list] [--write]
 
   --only P   only shapes whose name has a part that matches
   --all      each shape by each mode on each pair of QEMUs; default: each shape by one of them
   --seed N   which one; default 1
+  --random N so many guests of random parts instead of the table; one that does not move is made as small as it can be
   --list     the shapes, and nothing is started
   --write    writes docs/guests.md anew, and nothing is started
   --json     what it came to, as one line of JSON on standard output
@@ -25,6 +27,7 @@ const { values } = parseArgs({
     json: { type: 'boolean', default: false },
     all: { type: 'boolean', default: false },
     seed: { type: 'string', default: '1' },
+    random: { type: 'string', default: '0' },
     list: { type: 'boolean', default: false },
     write: { type: 'boolean', default: false },
     inside: { type: 'boolean', default: false },
@@ -51,6 +54,7 @@ function insideNamespaces(): Promise<number> {
 
 async function tryAll(): Promise<number> {
   const programs = await qemuPrograms();
+  if (Number(values.random) > 0) return tryRandomly(programs);
   const pattern = new RegExp(values.only);
   const chosen = SHAPES.filter(({ name }) => pattern.test(name));
   const counts = { moved: 0, refused: 0, broken: 0, lost: 0 };
@@ -69,10 +73,21 @@ async function tryAll(): Promise<number> {
         process.stderr.write(`        ${outcome.why.replaceAll('\n', '\n        ')}\n`);
     }
   }
+  return sayCounts(counts) && chosen.length > 0 ? 0 : 1;
+}
+
+async function tryRandomly(programs: Awaited<ReturnType<typeof qemuPrograms>>): Promise<number> {
+  const asked = { runs: Number(values.random), seed: Number(values.seed) };
+  const counts = await tryRandom(programs, asked);
+  return sayCounts({ ...counts, refused: 0, lost: 0 }) ? 0 : 1;
+}
+
+/** Whether all went as it should. */
+function sayCounts(counts: Record<'moved' | 'refused' | 'broken' | 'lost', number>): boolean {
   const { moved, refused, broken, lost } = counts;
   const reported = `${moved} moved, ${refused} refused, ${broken} broken, ${lost} lost`;
   process.stdout.write(`${values.json ? JSON.stringify(counts) : reported}\n`);
-  return counts.broken + counts.lost === 0 && chosen.length > 0 ? 0 : 1;
+  return broken + lost === 0;
 }
 
 async function main(): Promise<number> {

@@ -4,7 +4,9 @@ import { NOVA } from './table/nova.ts';
 import { PROXMOX } from './table/proxmox.ts';
 import { SCRIPTS } from './table/scripts.ts';
 import { DISK_TRAITS } from './table/trait-disks.ts';
-import { DEVICE_TRAITS, MACHINE_TRAITS } from './table/trait-machine.ts';
+import { ATTACHED_TRAITS } from './table/trait-attached.ts';
+import { DEVICE_TRAITS } from './table/trait-devices.ts';
+import { MACHINE_TRAITS } from './table/trait-machine.ts';
 import { MEMORY_TRAITS } from './table/trait-memory.ts';
 import { TRAITS } from './table/traits.ts';
 
@@ -16,6 +18,7 @@ export const SHAPES: readonly Shape[] = [
   ...SCRIPTS,
   ...TRAITS,
   ...DISK_TRAITS,
+  ...ATTACHED_TRAITS,
   ...MEMORY_TRAITS,
   ...MACHINE_TRAITS,
   ...DEVICE_TRAITS,
