@@ -81,11 +81,9 @@ export const stepFacts = z.object({
   /** The wire's session that waits at `memoryAddress`. */
   wire: wireSession.optional(),
   running: running.optional(),
-  /** From the order to run there to its first frame through its new port. */
+  /** As the destination reports them, and what other hosts saw of it. */
   firstFrameMs: ms.optional(),
-  /** How long all of its processors waited for memory at once, in post-copy. */
   postcopyWaitedMs: ms.optional(),
-  /** What other hosts saw of it. */
   vantages: probeReports.optional(),
   /** What the comparison of the copies of disks came to. */
   diskCheck: diskCheck.optional(),

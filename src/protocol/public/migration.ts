@@ -18,8 +18,7 @@ import { prediction } from './prediction.ts';
 import { probeReports } from './probe.ts';
 import { mode } from './mode.ts';
 import { rehearsal } from './rehearsal.ts';
-import { roundReport } from './round.ts';
-import { steering, steeringRecord } from './steering.ts';
+import { roundReport, steering, steeringRecord } from './steering.ts';
 import { wireFigures } from '../wire.ts';
 
 export { END_PHASES, isEnd } from './end-phases.ts';

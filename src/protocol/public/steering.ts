@@ -148,3 +148,14 @@ export const steeringRecord = z.object({
   /** Of giving up: the cheapest ways to get it through. */
   hint: shortText.optional(),
 });
+
+/** One pass over dirty memory, as it stood when it ended. */
+export const roundReport = z.object({
+  round: z.number().int(),
+  atMs: ms,
+  transferredBytes: bytes,
+  remainingBytes: bytes,
+  rate: bytes,
+  dirtyRate: bytes,
+  throttlePercent: z.number().min(0).max(100).optional(),
+});
