@@ -77,6 +77,7 @@ const doors = await openDoors({
   config,
   credentials: { ca: pem('ca.crt'), cert: pem('controller.crt'), key: pem('controller.key') },
   handlers,
+  managers: {} as unknown as DoorParts['managers'],
   methods,
   pages,
   metrics: new Metrics({ store, clock: systemClock }),

@@ -207,6 +207,8 @@ export const agentConfig = z.strictObject({
       noticeMayRefuse: z.boolean().optional(),
     })
     .optional(),
+  /** Its unix socket is its controller's alone, whose orders name wishes: the agent of a manager. */
+  ordersBySocket: z.boolean().default(false),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 });
 export type AgentConfig = z.infer<typeof agentConfig>;

@@ -205,5 +205,12 @@ function ownCredentials(config: AgentConfig, fleet: Fleet): Credentials {
 }
 
 function besideOf(events: HostEvents, labels: HostLabels): GuestsBeside {
-  return { seen: events.compare.bind(events), labelsOf: (guest) => labels.of(guest) };
+  return {
+    seen: (before, now) => {
+      events.compare(before.guests, now.guests);
+      events.compareHosts(before.hosts, now.hosts);
+    },
+    managerIs: (silence) => events.manager(silence),
+    labelsOf: (guest) => labels.of(guest),
+  };
 }

@@ -6,6 +6,8 @@ import { toGodwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
 
 const DISCOVER_MS = 10_000;
+/** A great manager on another machine is read whole at first. */
+export const MANAGER_MS = 30_000;
 /** A list waits this long for a driver whose last look failed. The look itself goes on, and the next list has it. */
 const SILENT_MS = 1000;
 
@@ -60,7 +62,8 @@ export class DriverGuests {
   ): Promise<void> {
     const atMs = this.#clock.wallMs();
     try {
-      this.#found = await withDeadline(what, DISCOVER_MS, undefined, (signal) =>
+      const deadlineMs = 'hosts' in this.#driver ? MANAGER_MS : DISCOVER_MS;
+      this.#found = await withDeadline(what, deadlineMs, undefined, (signal) =>
         discover(this.#driver, signal),
       );
       this.#asOfMs = atMs;

@@ -7,10 +7,15 @@ import { godwitError, toGodwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
 import type { GuestLabels } from '../protocol/labels.ts';
 import type { GuestInfo } from '../protocol/public/host.ts';
+import type { ManagedHost } from '../protocol/public/managed-host.ts';
 import { isEnd } from '../protocol/public/migration.ts';
 import { didYouMean } from '../protocol/nearest.ts';
+import { withoutDoubles } from './doubles.ts';
 import { DriverGuests } from './driver-guests.ts';
 import type { Silent } from './driver-guests.ts';
+import { FarManagers } from './far-managers.ts';
+import { seenIn } from './seen.ts';
+import type { Seen } from './seen.ts';
 import { SharedLooks } from './shared-looks.ts';
 import type { Migration, MigrationStore } from './store.ts';
 
@@ -27,6 +32,8 @@ const LOOK_MS = 60_000;
 /** The guests of this host, and when they were looked at. */
 export interface Listed {
   readonly found: readonly DiscoveredGuest[];
+  /** Hosts of managers that this agent speaks to. */
+  readonly hosts: readonly ManagedHost[];
   readonly observedAt: string;
   /** Drivers that did not list their guests; `found` has those that they listed last. */
   readonly silent: readonly Silent[];
@@ -46,7 +53,9 @@ interface Kept extends Listed {
 
 export interface GuestsBeside {
   /** Is told what differs between two looks. */
-  readonly seen?: (before: readonly GuestInfo[], now: readonly GuestInfo[]) => void;
+  readonly seen?: (before: Seen, now: Seen) => void;
+  /** Is told how each look at a manager from afar ended. */
+  readonly managerIs?: (silence: GodwitError | undefined) => void;
   /** What people said of a guest. */
   readonly labelsOf?: (guest: string) => GuestLabels | undefined;
 }
@@ -61,7 +70,8 @@ export class Guests {
   readonly #byDriver: readonly DriverGuests[];
   readonly #store: MigrationStore;
   readonly #clock: Clock;
-  readonly #seen: (before: readonly GuestInfo[], now: readonly GuestInfo[]) => void;
+  readonly #seen: NonNullable<GuestsBeside['seen']>;
+  readonly #far: FarManagers;
   readonly #labelsOf: (guest: string) => GuestLabels | undefined;
   #looking: Promise<Kept> | undefined;
   readonly #single = new SharedLooks((name) => this.#discoverOne(name));
@@ -73,10 +83,13 @@ export class Guests {
     drivers: readonly Driver[],
     store: MigrationStore,
     clock: Clock,
-    { seen = () => undefined, labelsOf = () => undefined }: GuestsBeside = {},
+    beside: GuestsBeside = {},
   ) {
+    const nothing = (): undefined => undefined;
+    const { seen = nothing, managerIs = nothing, labelsOf = nothing } = beside;
     this.#labelsOf = labelsOf;
     this.#seen = seen;
+    this.#far = new FarManagers(drivers, clock, managerIs);
     this.#config = config;
     this.drivers = drivers;
     this.#byDriver = drivers.map((driver) => new DriverGuests(driver, clock));
@@ -87,10 +100,12 @@ export class Guests {
   /** Keeps the inventory fresh also while nobody asks. */
   start(): void {
     this.#timer = setInterval(() => void this.#tick(), TICK_MS);
+    this.#far.start(() => this.#tick());
   }
 
   stop(): void {
     clearInterval(this.#timer);
+    this.#far.stop();
   }
 
   /**
@@ -150,7 +165,8 @@ export class Guests {
 
   async #tick(): Promise<void> {
     // A host that cannot be looked at now is looked at again; whoever asks for a list hears why.
-    await this.#within(LOOK_MS).catch(() => undefined);
+    const looked = await this.#within(LOOK_MS).catch(toGodwitError);
+    this.#far.looked('silent' in looked ? looked.silent[0]?.error : looked);
   }
 
   async #within(forMs: number): Promise<Kept> {
@@ -172,17 +188,14 @@ export class Guests {
     // Before the look: what begins during it makes for another one.
     const key = await this.#key();
     const [atMs, wallMs] = [this.#clock.monotonicMs(), this.#clock.wallMs()];
-    const { found, silent } = await this.#discoverAll();
+    const [{ found, silent }, hosts] = await Promise.all([this.#discoverAll(), this.#far.hosts()]);
     const [first] = silent;
     if (first !== undefined && silent.length === this.drivers.length) throw first.error;
-    const before = this.#kept?.found ?? [];
-    this.#seen(
-      before.map(({ info }) => info),
-      found.map(({ info }) => info),
-    );
+    this.#seen(seenIn(this.#kept ?? { found: [], hosts: [] }), seenIn({ found, hosts }));
     const observedAt = new Date(wallMs).toISOString();
     // A driver that was silent is asked again by the next list.
-    this.#kept = { found, silent, key: first === undefined ? key : undefined, atMs, observedAt };
+    const known = first === undefined ? key : undefined;
+    this.#kept = { found, hosts, silent, key: known, atMs, observedAt };
     return this.#kept;
   }
 
@@ -243,18 +256,6 @@ export class Guests {
       );
     return { what: `to look for the guests of ${this.#config.name}`, options, complete };
   }
-}
-
-/**
- * Two drivers may see one guest: its manager's, and that of the hypervisor in which the manager has it. Who can take hold of
- * it has it.
- */
-function withoutDoubles(found: readonly DiscoveredGuest[]): DiscoveredGuest[] {
-  const held = found.filter(({ handle }) => handle !== undefined).map(({ info }) => info);
-  return found.filter(({ handle, info: { uuid, driver } }) => {
-    if (handle !== undefined || uuid === undefined) return true;
-    return !held.some((other) => other.uuid === uuid && other.driver !== driver);
-  });
 }
 
 /** The guest that a migration moves. */

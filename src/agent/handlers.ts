@@ -106,7 +106,7 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
       return { id };
     },
     putMigration: async ({ params: { id }, query, body, caller, signal }) => {
-      const order = orderFor(query, caller);
+      const order = orderFor(query, caller, config.ordersBySocket);
       if (query.dryRun === 'true') return dryRun(parts, id, body, signal);
       await parts.orders.under(order, id, () => outgoing.start({ ...body, id }));
       const { guest, to, mode } = body;
@@ -118,7 +118,7 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
     events: ({ params, signal }) => follow.events(params.id, signal),
     report: ({ params }) => reportOfBoth(parts, params.id),
     cancel: async ({ params, query, caller }) => {
-      const order = orderFor(query, caller);
+      const order = orderFor(query, caller, config.ordersBySocket);
       const answer = await parts.orders.under(order, params.id, () => follow.cancel(params.id));
       log.info({ id: params.id, by: caller.name, ...answer }, 'a cancel was asked for');
       return answer;

@@ -1,8 +1,10 @@
 import { toGodwitError } from '../errors.ts';
+import type { GodwitError } from '../errors.ts';
 import { EventLog } from '../event-log.ts';
 import type { Log } from '../log.ts';
 import type { HostEvent, HostNews } from '../protocol/public/host-event.ts';
 import type { GuestInfo } from '../protocol/public/host.ts';
+import type { ManagedHost } from '../protocol/public/managed-host.ts';
 import type { Load } from './load.ts';
 import type { MigrationStore } from './store.ts';
 
@@ -16,6 +18,7 @@ export class HostEvents {
   readonly #log = new EventLog<HostNews>(KEPT);
   #timer: NodeJS.Timeout | undefined;
   readonly #phases = new Map<string, string>();
+  #silence: string | undefined;
 
   /** Begins to tell what becomes of migrations; those that have ended before are no news. */
   start(store: MigrationStore, log: Log): void {
@@ -51,6 +54,28 @@ export class HostEvents {
       const isAsBefore = known.get(keyOf(guest)) === JSON.stringify(guest);
       if (!isAsBefore || names.has(guest.name)) this.add({ type: 'guest', guest });
     }
+  }
+
+  /** What differs between two looks at the hosts of a manager. */
+  compareHosts(before: readonly ManagedHost[], now: readonly ManagedHost[]): void {
+    const known = new Map(before.map((host) => [host.name, JSON.stringify(host)]));
+    const there = new Set(now.map(({ name }) => name));
+    for (const { name } of before)
+      if (!there.has(name)) this.add({ type: 'managed-host-gone', name });
+    for (const host of now)
+      if (known.get(host.name) !== JSON.stringify(host)) this.add({ type: 'managed-host', host });
+  }
+
+  /** Tells once when the manager falls silent, and once when it answers again. */
+  manager(silence: GodwitError | undefined): void {
+    const reason = silence?.message.slice(0, 1000);
+    if (reason === this.#silence) return;
+    this.#silence = reason;
+    this.add(
+      reason === undefined
+        ? { type: 'manager', state: 'up' }
+        : { type: 'manager', state: 'silent', reason },
+    );
   }
 
   /** From now on, or from behind `lastId`; a reader that falls behind what is kept is told that it has lost some. */

@@ -18,7 +18,7 @@ export interface ListParts {
   readonly follow: Follow;
 }
 
-type ListRoutes = Pick<typeof agentContract, 'hosts' | 'guests' | 'migrations'>;
+type ListRoutes = Pick<typeof agentContract, 'hosts' | 'guests' | 'managedHosts' | 'migrations'>;
 
 /** What there is on this host, or on all of them: a host that gives no answer is part of the list. */
 export function listHandlers(
@@ -55,6 +55,11 @@ export function listHandlers(
         observedAt,
         ...(next === undefined ? {} : { next }),
       };
+    },
+    managedHosts: async ({ query }) => {
+      const { hosts: all } = await guests.listed();
+      const { items: hosts, next } = pageOf(all, ({ name }) => [name], query);
+      return { hosts, ...(next === undefined ? {} : { next }) };
     },
     migrations: async ({ query }) => {
       if (query.scope === 'local') return follow.list(query);

@@ -39,6 +39,7 @@ const WHEN: Readonly<Record<keyof AgentConfig, 'reload' | 'restart'>> = {
   wire: 'reload',
   fencing: 'restart',
   hooks: 'reload',
+  ordersBySocket: 'restart',
   logLevel: 'reload',
 };
 

@@ -1,13 +1,15 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { isIP } from 'node:net';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { godwitError } from '../errors.ts';
 import { labNames, labOf, readLabState } from '../lab/state.ts';
 import { agentContract } from '../protocol/contract.ts';
+import { controllerContract } from '../protocol/controller/contract.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 import { client } from '../rpc/client.ts';
 import type { Transport } from '../rpc/transport.ts';
 import type { Endpoint, AgentSet } from './agent-set.ts';
+import { controllerNamed, transportTo } from './controller-place.ts';
+import { credentials, namedAgent, usage } from './credentials.ts';
 import { chosenContext } from './fleet-contexts.ts';
 import type { ChosenContext } from './fleet-contexts.ts';
 import { OWN_PLACES, ownSocket } from './own-agent.ts';
@@ -24,8 +26,8 @@ interface Candidate {
 }
 
 /**
- * The agents to speak to, the first of these that is there: --agent, --lab or --host, --context, GODWIT_AGENT,
- * GODWIT_LAB, the context in use, this host's own agent, the lab called `lab`, the only lab that is up. An own agent
+ * The agents to speak to, the first of these that is there: --agent, --lab or --host, --manager, --context, GODWIT_AGENT,
+ * GODWIT_LAB, the context in use (its controller's managers, where it names nobody else), this host's own agent, the lab called `lab`, the only lab that is up. An own agent
  * that does not answer is an error, so that nobody works on a lab's guests who meant this host's.
  * Throws GODWIT_USAGE, GODWIT_LAB_UNKNOWN, GODWIT_HOST_UNKNOWN, GODWIT_CONFIG or GODWIT_UNREACHABLE.
  */
@@ -50,6 +52,8 @@ export async function connect(
   // The certificate that one agent takes, the others take too. It is the caller's own: no agent acts with its own for him.
   const shown = credentialsFor(places[0]?.transport, flags, env);
   if (shown === undefined) return fleet;
+  // A manager's hosts have no agents.
+  if (places.some(({ transport }) => transport.under !== undefined)) return fleet;
   const reach = (host: string, address: string): Endpoint =>
     open({ label: host, transport: { credentials: shown, address, expectedName: host } });
   return { ...fleet, reach };
@@ -74,6 +78,7 @@ async function findCandidates(
 ): Promise<Candidate[]> {
   if (flags.agent !== undefined) return [agentPlace('--agent', flags.agent, flags, env)];
   if (flags.lab !== undefined) return labCandidates(flags.lab, flags.host);
+  if (flags.manager !== undefined) return [await managerCandidate(flags.manager, flags, env)];
   const chosen = chosenContext(flags, env);
   const { isTyped = false } = chosen ?? {};
   if (flags.host !== undefined) {
@@ -88,7 +93,11 @@ async function findCandidates(
     return [agentPlace(`the agent of the context ${chosen.name}`, chosen.agent, flags, env)];
   if (chosen?.lab !== undefined) return labCandidates(chosen.lab, undefined);
   // With a fleet's controller alone, nobody means whatever agent happens to be near.
-  if (chosen?.controller !== undefined) throw lacks(chosen, 'agent');
+  if (chosen?.controller !== undefined) {
+    const agents = await managersOf(chosen.controller, flags, env);
+    if (agents.length > 0) return agents;
+    throw lacks(chosen, 'agent');
+  }
   const unix = ownSocket(own);
   if (unix !== undefined)
     return [{ label: 'this host', transport: { unix, peer: "this host's agent" } }];
@@ -98,6 +107,48 @@ async function findCandidates(
   if (only !== undefined && labs.length === 1 && (await labIsUp(only)))
     return labCandidates(only, undefined);
   throw nobody();
+}
+
+/** The agent of a manager, asked through the controller that keeps it. */
+async function managerCandidate(
+  manager: string,
+  flags: ConnectionFlags,
+  env: Env,
+): Promise<Candidate> {
+  const where = controllerNamed(undefined, { ...flags, manager: undefined }, env);
+  if (where === undefined) {
+    throw usage(
+      `--manager ${manager.slice(0, 80)} needs the controller that keeps it`,
+      'Name it in GODWIT_CONTROLLER or in a context: `godwit context set NAME --controller WHERE`.',
+    );
+  }
+  const agents = await managersOf(where, flags, env);
+  const found = agents.find(({ label }) => label === manager);
+  if (found !== undefined) return found;
+  const near = didYouMean(
+    manager,
+    agents.map(({ label }) => label),
+  );
+  throw godwitError(
+    'GODWIT_MANAGER_UNKNOWN',
+    { manager: manager.slice(0, 80) },
+    near === undefined ? {} : { hint: near },
+  );
+}
+
+/** The agents of all managers of a controller. */
+async function managersOf(where: string, flags: ConnectionFlags, env: Env): Promise<Candidate[]> {
+  const transport = transportTo(where, flags, env);
+  const { api, close } = client(controllerContract, transport);
+  try {
+    const { managers } = await api.managers();
+    return managers.map(({ name: label }) => ({
+      label,
+      transport: { ...transport, under: `/v1/managers/${label}/agent` },
+    }));
+  } finally {
+    close();
+  }
 }
 
 async function labIsUp(name: string): Promise<boolean> {
@@ -163,30 +214,6 @@ function agentPlace(what: string, where: string, flags: ConnectionFlags, env: En
   return { label: where, transport: { unix, peer: 'the agent' } };
 }
 
-/** `https://[name@]host:port`: the name is the host's own, as its certificate has it. GODWIT_USAGE where it is not that. */
-export function namedAgent(
-  where: string,
-  flag = '--agent',
-): { readonly address: string; readonly name: string } {
-  const url = URL.canParse(where) ? new URL(where) : undefined;
-  if (url === undefined || url.hostname === '' || url.port === '') {
-    throw usage(
-      `${flag}: ${where.slice(0, 80)} is not https://host:port`,
-      'Write it like https://b.example.net:7443.',
-    );
-  }
-  const literal = url.hostname.replace(/^\[|\]$/g, '');
-  const [label = ''] = url.hostname.split('.', 1);
-  const expectedName = decodeURIComponent(url.username) || (isIP(literal) === 0 ? label : '');
-  if (expectedName === '') {
-    throw usage(
-      `${flag}: ${where.slice(0, 80)} does not say which host that is`,
-      `Put its name before the address: https://NAME@${url.host}.`,
-    );
-  }
-  return { address: url.host, name: expectedName };
-}
-
 function httpsPlace(what: string, where: string, flags: ConnectionFlags, env: Env): Candidate {
   const { address, name } = namedAgent(where, what);
   const shown = credentials(flags, chosenContext(flags, env)?.certificates);
@@ -200,59 +227,4 @@ function lacks({ name }: ChosenContext, what: 'agent' | 'lab'): Error {
     `the context ${name} names no ${what}`,
     `Give ${place}, or have the context name it: \`godwit context set ${name} ${place}\`.`,
   );
-}
-
-/** Files of a folder of certificates, by preference: those of a person, then those of a host. */
-const OWN_NAMES = ['operator', 'viewer', 'client', 'host'];
-
-/** The files that the flags name or `folder` has, as texts. */
-export function credentials(
-  flags: ConnectionFlags,
-  folder: string | undefined,
-): { ca: string; cert: string; key: string } {
-  const inFolder = (file: string): string | undefined => {
-    const full = folder === undefined ? undefined : path.join(folder, file);
-    return full !== undefined && existsSync(full) ? full : undefined;
-  };
-  const own = OWN_NAMES.find((name) => inFolder(`${name}.crt`) !== undefined) ?? 'operator';
-  const files = {
-    ca: flags.ca ?? inFolder('ca.crt'),
-    cert: flags.cert ?? inFolder(`${own}.crt`),
-    key: flags.key ?? inFolder(`${own}.key`),
-  };
-  return {
-    ca: read('ca', files.ca, folder),
-    cert: read('cert', files.cert, folder),
-    key: read('key', files.key, folder),
-  };
-}
-
-function read(
-  what: 'ca' | 'cert' | 'key',
-  file: string | undefined,
-  folder: string | undefined,
-): string {
-  if (file === undefined) {
-    const where = folder === undefined ? '' : ` (${folder} has none)`;
-    throw usage(
-      `an https:// agent needs --${what}${where}`,
-      'Give --cert, --key and --ca, or use a context with the folder that `godwit pki issue` made: `godwit context set NAME --certificates DIR`.',
-    );
-  }
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw godwitError(
-      'GODWIT_CONFIG',
-      {
-        file,
-        what: `cannot be read (${(cause as NodeJS.ErrnoException).code ?? 'no reason given'})`,
-      },
-      { hint: 'Check the path and that this user may read it.', cause },
-    );
-  }
-}
-
-function usage(what: string, hint: string): Error {
-  return godwitError('GODWIT_USAGE', { what }, { hint });
 }

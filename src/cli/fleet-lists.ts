@@ -1,5 +1,3 @@
-import { existsSync } from 'node:fs';
-import path from 'node:path';
 import { godwitError, hasCode } from '../errors.ts';
 import { controllerContract } from '../protocol/controller/contract.ts';
 import type { FleetGuest, ListedHost } from '../protocol/controller/fleet.ts';
@@ -7,34 +5,14 @@ import { everyPage, MOST_OF_A_PAGE } from '../protocol/public/page.ts';
 import { formatBytes } from '../protocol/quantity.ts';
 import { client } from '../rpc/client.ts';
 import type { Api } from '../rpc/client.ts';
-import type { Transport } from '../rpc/transport.ts';
-import { credentials, namedAgent } from './connect.ts';
+import { transportTo } from './controller-place.ts';
 import { printJson } from './context.ts';
 import type { Context } from './context.ts';
-import { chosenContext } from './fleet-contexts.ts';
 import { labelsCell, listLook, printNames, wantsNames, widened } from './lists.ts';
 import type { Painter } from './render/style.ts';
 import { healthText, illText } from './render/health.ts';
 import { renderTable } from './render/table.ts';
 import type { ConnectionFlags } from './verb.ts';
-
-/**
- * The address of a controller, where one is named: --controller; else, where no agent or lab is typed, that of --context,
- * GODWIT_CONTROLLER, or that of the context in use where GODWIT_AGENT and GODWIT_LAB name nobody either.
- */
-export function controllerNamed(
-  flag: string | undefined,
-  flags: ConnectionFlags,
-  env: Context['env'],
-): string | undefined {
-  if (flag !== undefined) return flag;
-  const { agent, lab, host, context } = flags;
-  if (agent !== undefined || lab !== undefined || host !== undefined) return undefined;
-  if (context !== undefined) return chosenContext(flags, env)?.controller;
-  if (env['GODWIT_CONTROLLER']) return env['GODWIT_CONTROLLER'];
-  if (env['GODWIT_AGENT'] || env['GODWIT_LAB']) return undefined;
-  return chosenContext(flags, env)?.controller;
-}
 
 /**
  * Speaks to a controller at https://[NAME@]HOST:PORT, or over its unix socket. GODWIT_USAGE or GODWIT_CONFIG where that or
@@ -71,27 +49,6 @@ function notByToken(where: string, thrown: unknown): unknown {
   const facts = thrown.facts as { peer: string; reason: string };
   const further = `${usual} Or it is the controller’s web listener: ${hint}`;
   return godwitError('GODWIT_PEER_UNTRUSTED', facts, { hint: further, cause });
-}
-
-function transportTo(where: string, flags: ConnectionFlags, env: Context['env']): Transport {
-  if (where.startsWith('https://')) {
-    const { address, name } = namedAgent(where, '--controller');
-    const shown = credentials(flags, chosenContext(flags, env)?.certificates);
-    return { address, credentials: shown, expectedName: name, expectedRole: 'controller' };
-  }
-  if (where.includes('://')) {
-    const hint = 'Give https://host:port or the path of its unix socket.';
-    throw godwitError(
-      'GODWIT_USAGE',
-      { what: `--controller cannot be ${where.slice(0, 80)}` },
-      { hint },
-    );
-  }
-  const unix = path.resolve(where);
-  if (existsSync(unix)) return { unix, peer: 'the controller' };
-  const facts = { peer: 'a controller', address: unix, reason: 'the socket is not there' };
-  const hint = 'Check the path; a controller makes controller.sock in its stateDir.';
-  throw godwitError('GODWIT_UNREACHABLE', facts, { hint });
 }
 
 interface Listed {

@@ -103,7 +103,7 @@ export function flagsOf(spec: Spec): Readonly<Record<string, Flag>> {
   return {
     ...spec.flags,
     ...(spec.json === undefined ? {} : { json: JSON_FLAG }),
-    ...(spec.usesAgent === true ? CONNECTION_FLAGS : {}),
+    ...(spec.usesAgent === true ? { ...CONNECTION_FLAGS, ...spec.flags } : {}),
   };
 }
 

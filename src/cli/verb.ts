@@ -82,6 +82,7 @@ export interface ConnectionFlags {
   readonly agent?: string | undefined;
   readonly lab?: string | undefined;
   readonly host?: string | undefined;
+  readonly manager?: string | undefined;
   readonly context?: string | undefined;
   readonly cert?: string | undefined;
   readonly key?: string | undefined;
@@ -144,6 +145,12 @@ export const CONNECTION_FLAGS = {
   },
   lab: { kind: 'text', value: 'name', summary: 'speak to the agents of this lab' },
   host: { kind: 'host', value: 'name', summary: 'in a lab: speak to the agent of this host' },
+  manager: {
+    kind: 'text',
+    value: 'name',
+    summary:
+      'speak to the agent of this vCenter or Hyper-V host, through the controller that keeps it',
+  },
   context: {
     kind: 'context',
     value: 'name',

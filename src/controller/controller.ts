@@ -18,17 +18,19 @@ import type { ControllerParts } from './api/handlers.ts';
 import { controllerPkiDir, databaseOf } from './config.ts';
 import type { ControllerConfig } from './config.ts';
 import { openDoors } from './doors.ts';
-import { AgentClients } from './engine/agent-clients.ts';
+import { AgentClients, reached } from './engine/agent-clients.ts';
 import { HealthWatch } from './health/watch.ts';
 import type { HealthWatchParts } from './health/watch.ts';
 import { History } from './history/history.ts';
 import { Metrics } from './metrics.ts';
 import { Inventory } from './inventory/inventory.ts';
+import { ManagedHosts } from './inventory/managed.ts';
 import { ListPull } from './inventory/list-pull.ts';
 import type { Provider } from './oidc/provider.ts';
 import { PowerWatch } from './power/watch.ts';
 import { ManagerBook } from './managers/book.ts';
 import { Managers } from './managers/managers.ts';
+import { AgentPlace } from './managers/place.ts';
 import { KeyRing } from './managers/seal.ts';
 import { Migrations } from './store/migrations.ts';
 import { RecoverWatch } from './recover/watch.ts';
@@ -70,16 +72,13 @@ export async function startController(options: ControllerOptions): Promise<Runni
     const refusals = new Refusals(clock);
     const listening = { log, refusals };
     const owner = { id: randomUUID(), name: config.name };
-    const agents = new AgentClients({
-      credentials,
-      addressOf: (host) => inventory.addressOf(host),
-    });
+    const socketOf = socketsIn(config);
+    const agents = agentsOf({ credentials, socketOf }, (host) => inventory.placeOf(host));
     const metrics = new Metrics({ store, clock });
-    const traces = await tracesOf(config, { store, clock, log });
+    const common = { store, clock, log };
+    const traces = await tracesOf(config, common);
     const history = new History({
-      store,
-      clock,
-      log,
+      ...common,
       policy: config.history,
       agentAt: (host) => agents.at(host),
       held: () => inventory.held(),
@@ -89,23 +88,24 @@ export async function startController(options: ControllerOptions): Promise<Runni
         inventory.events.add(news);
       },
     });
-    const following = { store, fleet, credentials, clock, log, owner, migrations: history };
+    const managed = managedHosts(history, log, clock);
+    const following = { ...common, fleet, credentials, owner, migrations: history, managed };
     const inventory: Inventory = new Inventory(following);
     const places = { stateDir: config.stateDir, pkiDir: controllerPkiDir(config) };
     const up = () => inventory.up();
     const lists = new ListPull({ fleet, credentials, ...places, log, up });
-    const work = workOn({ config, store, credentials, clock, log, owner: owner.id });
+    const work = workOn({ ...common, config, credentials, socketOf, owner: owner.id });
     const provider = await providerOf(config, clock);
-    const signingIn = signingInTo({ config, store, log, clock });
-    const reported = { log, clock, metrics, ...managersIn({ config, store, log, clock }) };
+    const signingIn = signingInTo({ ...common, config });
+    const reported = { log, clock, metrics, ...managersIn({ ...common, config }, managed) };
     const parts = { config, store, inventory, history, agents, ...reported, ...work, ...signingIn };
     const handlers = controllerHandlers(parts);
     const doors = await openDoors({ ...parts, provider, handlers, credentials, listening, pages });
     await reported.managers.start();
-    const watches = watchesOf({ store, clock, log }, config, inventory, work);
-    const recovery = recoveryOf({ store, clock, log, config, inventory, agents, work });
+    const watches = watchesOf(common, config, inventory, work);
+    const recovery = recoveryOf({ ...common, config, inventory, agents, work });
     const { loop, policyLoop } = work;
-    const news = new WishWatch({ store, clock, log, tell: (each) => inventory.events.add(each) });
+    const news = new WishWatch({ ...common, tell: (each) => inventory.events.add(each) });
     const all = [inventory, ...watches, history, lists, loop, policyLoop, recovery, news];
     for (const each of all) each.start();
     const { address, socket, web } = doors;
@@ -128,6 +128,33 @@ export async function startController(options: ControllerOptions): Promise<Runni
     await store.close();
     throw thrown;
   }
+}
+
+/** Of the agents of managers, by the manager's name. */
+function socketsIn({ stateDir }: ControllerConfig): SocketOf {
+  return (manager) => new AgentPlace(stateDir, manager).socket;
+}
+
+type SocketOf = (manager: string) => string;
+
+function agentsOf(
+  { credentials, socketOf }: { readonly credentials: Credentials; readonly socketOf: SocketOf },
+  placeOf: Inventory['placeOf'],
+): AgentClients {
+  const agentOf = (host: string) => {
+    const place = placeOf(host);
+    return place === undefined ? undefined : reached(place, socketOf);
+  };
+  return new AgentClients({ credentials, agentOf });
+}
+
+function managedHosts(history: History, log: Log, clock: Clock): ManagedHosts {
+  return new ManagedHosts({
+    log,
+    nowMs: () => clock.wallMs(),
+    migrated: (host) => history.followed(host),
+    moved: (host, progress) => history.heard(host, progress),
+  });
 }
 
 /** Of hosts that are ill, and of those that may sleep. */
@@ -175,11 +202,14 @@ function signingInTo({ config, store, log, clock }: Parameters<typeof managersIn
   return { ...who, audit, attempts: new Attempts(), methods: methodsOf(config) };
 }
 
-function managersIn(parts: Pick<ControllerParts, 'config' | 'store' | 'log' | 'clock'>) {
+function managersIn(
+  parts: Pick<ControllerParts, 'config' | 'store' | 'log' | 'clock'>,
+  hosts: ManagedHosts,
+) {
   const { config, store, log, clock } = parts;
   const { stateDir } = config;
   const managerBook = new ManagerBook(store, new KeyRing(path.join(stateDir, 'manager-keys.json')));
-  const managers = new Managers({ book: managerBook, store, stateDir, clock, log });
+  const managers = new Managers({ book: managerBook, store, hosts, stateDir, clock, log });
   return { managers, managerBook };
 }
 

@@ -14,6 +14,8 @@ import type { Credentials } from '../rpc/tls.ts';
 import { Vanished } from '../rpc/vanished-peers.ts';
 import type { Audit } from './audit/audit.ts';
 import type { ControllerConfig } from './config.ts';
+import { managerAgentContract, managerAgentHandlers } from './managers/agent-routes.ts';
+import type { Managers } from './managers/managers.ts';
 import type { Metrics } from './metrics.ts';
 import type { Provider } from './oidc/provider.ts';
 import { Files } from './web/files.ts';
@@ -37,6 +39,7 @@ export interface DoorParts extends Omit<WhoParts, 'origin' | 'sessions'> {
   readonly config: ControllerConfig;
   readonly credentials: Credentials;
   readonly handlers: Handlers<typeof controllerContract>;
+  readonly managers: Pick<Managers, 'agentOf'>;
   readonly methods: SignInMethods;
   /** Of OpenID Connect, where one is configured. */
   readonly provider: Provider | undefined;
@@ -57,14 +60,20 @@ export interface Doors {
   close(): Promise<void>;
 }
 
+const CONTRACT = { ...controllerContract, ...managerAgentContract };
+
+function allHandlers({ handlers, managers }: DoorParts): Handlers<typeof CONTRACT> {
+  return { ...handlers, ...managerAgentHandlers((manager) => managers.agentOf(manager)) };
+}
+
 /** Opens all of them, or none. */
 export async function openDoors(parts: DoorParts): Promise<Doors> {
-  const { config, credentials, handlers, listening, metrics, audit } = parts;
+  const { config, credentials, listening, metrics, audit } = parts;
   const { watch } = metrics;
   const { name } = config;
   const queues = new SendQueues();
   const serving = { name, watch, record: audit, ...listening, queues };
-  const listener = serve(controllerContract, handlers, serving);
+  const listener = serve(CONTRACT, allHandlers(parts), serving);
   const vanished = new Vanished(listening.log);
   const watched =
     (serves: RequestListener): RequestListener =>
@@ -100,22 +109,13 @@ async function openWeb(
   parts: DoorParts & { readonly queues: SendQueues },
   watched: (serves: RequestListener) => RequestListener,
 ): Promise<Listening | undefined> {
-  const {
-    config,
-    credentials,
-    handlers,
-    methods,
-    metrics,
-    listening,
-    queues,
-    pages = PAGES,
-  } = parts;
+  const { config, credentials, methods, metrics, listening, queues, pages = PAGES } = parts;
   const { web, name } = config;
   if (web === undefined) return undefined;
   // Whoever is not signed in is told how to.
   const further = ({ http }: GodwitError): object => (http === 401 ? { methods } : {});
   const who = { ...parts, origin: web.url };
-  const api = serve(controllerContract, handlers, {
+  const api = serve(CONTRACT, allHandlers(parts), {
     name,
     watch: metrics.watch,
     record: parts.audit,

@@ -19,6 +19,7 @@ export function objection(seat: Seat, to: Place): Constraint | undefined {
   const { host } = to;
   if (host.silent === true) return 'silent';
   if (host.draining === true) return 'draining';
+  if (host.realm !== seat.from.host.realm) return 'realm';
   if (guest.mayChangeSite !== true && host.site !== seat.from.host.site) return 'site';
   const back = to === seat.from;
   if (!back && to.heldBytes + guest.memoryBytes > host.memoryBytes) return 'memory';
@@ -62,6 +63,7 @@ const WORDS: Readonly<Record<Constraint, string>> = {
   apart: 'has a guest that it must be apart from',
   together: 'it must stay with its group',
   site: 'stands at another site, and nobody named it for the guest',
+  realm: 'is of another manager, and guests do not move between managers',
   silent: 'nothing was heard of the host for too long',
   draining: 'is being drained',
   moving: 'it moves already',

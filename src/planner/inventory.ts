@@ -26,6 +26,8 @@ export interface PlannerHost {
   readonly pressure?: readonly number[];
   /** Where it stands; links between sites are `Trunk`s. */
   readonly site?: string;
+  /** Guests move between hosts of one realm alone. */
+  readonly realm?: string;
   /** It is not to be emptied to save power. */
   readonly kept?: boolean;
 }
@@ -94,6 +96,7 @@ export type Constraint =
   | 'apart'
   | 'together'
   | 'site'
+  | 'realm'
   | 'silent'
   | 'draining'
   | 'moving'

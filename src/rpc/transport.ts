@@ -10,8 +10,10 @@ import { connectTls, ledElsewhere } from './relayed/call.ts';
 import { chainFailure, wrongServer } from './tls.ts';
 import type { ExpectedServer, Trust } from './tls.ts';
 
-/** The path to a server. */
-export type Transport =
+/** The path to a server; `under`: the path below which it answers there. */
+export type Transport = Place & { readonly under?: string };
+
+type Place =
   | {
       readonly unix: string;
       /** Who is there, for error texts. */
@@ -49,7 +51,16 @@ const CONNECT_MS = 10_000;
 const POOL = { keepAlive: true, maxSockets: 16, maxFreeSockets: 4, scheduling: 'lifo' } as const;
 
 /** Opens nothing yet: connections come with the first request. */
-export function openPool(transport: Transport): HttpPool {
+export function openPool({ under = '', ...place }: Transport): HttpPool {
+  const pool = poolAt(place);
+  if (under === '') return pool;
+  return {
+    ...pool,
+    request: ({ path = '', ...options }) => pool.request({ ...options, path: `${under}${path}` }),
+  };
+}
+
+function poolAt(transport: Place): HttpPool {
   if ('unix' in transport) {
     const agent = new http.Agent(POOL);
     const socketPath = transport.unix;
@@ -78,7 +89,7 @@ export function openPool(transport: Transport): HttpPool {
 }
 
 /** The server there has a certificate for the host of the url, as on the web; who calls shows a token. */
-function webPool({ url, token, ca }: Extract<Transport, { url: URL }>): HttpPool {
+function webPool({ url, token, ca }: Extract<Place, { url: URL }>): HttpPool {
   const agent = new https.Agent({ ...POOL, timeout: CONNECT_MS, ...(ca && { ca }) });
   const place = { agent, host: url.hostname.replace(/^\[|\]$/g, ''), port: url.port || 443 };
   return {

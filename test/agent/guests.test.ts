@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { Guests } from '../../src/agent/guests.ts';
+import type { Seen } from '../../src/agent/seen.ts';
 import { MigrationStore } from '../../src/agent/store.ts';
 import { systemClock } from '../../src/clock.ts';
 import { agentConfig } from '../../src/config.ts';
 import { godwitError } from '../../src/errors.ts';
 import type { DiscoverOptions } from '../../src/drivers/port/inventory.ts';
-import type { GuestInfo } from '../../src/protocol/public/host.ts';
 import { ADMISSION } from '../model/events.ts';
 import { tempDir } from '../rpc/parties.ts';
 import { guest, listingDriver } from './parties.ts';
@@ -109,8 +109,8 @@ describe('the inventory of guests', () => {
       discover: () => answers.shift() ?? assert.fail(),
     };
     const events: string[][] = [];
-    const seen = (_before: unknown, now: readonly GuestInfo[]): void =>
-      void events.push(now.map(({ name }) => name));
+    const seen = (_before: unknown, now: Seen): void =>
+      void events.push(now.guests.map(({ name }) => name));
     const drivers = [manager, listingDriver(() => [guest('web1')])];
     const guests = new Guests(config, drivers, store, clock, { seen });
     const names = async (): Promise<string[]> =>

@@ -94,6 +94,13 @@ test('a wish that is ordered again under its epoch is not forgotten for wishes t
 test('a controller names an order, whole; others need none', () => {
   const asks = { role: 'controller', name: 'one' } as const;
   assert.throws(() => orderFor({}, asks), /names its wish/);
+  const local = { role: 'local', name: 'a local process' } as const;
+  assert.throws(() => orderFor({ wish: 'w-00000001', epoch: '2' }, local), /only a controller/);
+  assert.deepEqual(orderFor({ wish: 'w-00000001', epoch: '2' }, local, true), {
+    wish: 'w-00000001',
+    epoch: 2,
+  });
+  assert.equal(orderFor({}, local, true), undefined);
   assert.throws(() => orderFor({ wish: 'w-00000001' }, { role: 'operator', name: 'eva' }));
   assert.equal(orderFor({}, { role: 'operator', name: 'eva' }), undefined);
   const foreign = { wish: 'w-00000001', epoch: '999999' };

@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { controllerNamed } from '../../src/cli/fleet-lists.ts';
+import { controllerNamed } from '../../src/cli/controller-place.ts';
 import {
   parseContexts,
   readContexts,

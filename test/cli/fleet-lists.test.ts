@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { initCa, issue, storeCredentials } from '../../src/agent/pki/authority.ts';
-import { controllerNamed } from '../../src/cli/fleet-lists.ts';
+import { controllerNamed } from '../../src/cli/controller-place.ts';
 import { fleet, guest } from '../agent/parties.ts';
 import { controllerOf } from '../controller/parties.ts';
 import { tempDir } from '../rpc/parties.ts';

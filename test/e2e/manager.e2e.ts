@@ -1,135 +1,36 @@
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { initCa, issue, storeCredentials } from '../../src/agent/pki/authority.ts';
-import type { ManagerEntry } from '../../src/protocol/controller/managers.ts';
+import type { FleetGuest, ListedHost } from '../../src/protocol/controller/fleet.ts';
 import { holderOfSocket } from '../../src/rpc/port-holder.ts';
-import { until } from '../until.ts';
-import { Vcsim } from '../drivers/vsphere/support/vcsim.ts';
-
-const REPO = path.resolve(import.meta.dirname, '../..');
-const WAIT_MS = 60_000;
-const PASSWORD = 'Tr0ub4dor';
-
-let vcenter: Vcsim;
-let dir: string;
-let controller: ChildProcess | undefined;
-let said = '';
-
-const stateDir = (): string => path.join(dir, 'state');
-const socket = (): string => path.join(stateDir(), 'controller.sock');
-
-interface Ended {
-  readonly exit: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-function godwit(...args: readonly string[]): Promise<Ended> {
-  const env = { ...process.env, NO_COLOR: '1', GODWIT_CONTROLLER: socket() };
-  const { promise, resolve } = Promise.withResolvers<Ended>();
-  const child = execFile(
-    path.join(REPO, 'godwit'),
-    args,
-    { env, timeout: WAIT_MS },
-    (error, out, err) => {
-      resolve({ exit: error === null ? 0 : Number(error.code ?? -1), out, err });
-    },
-  );
-  child.stdin?.end();
-  return promise;
-}
-
-async function up(): Promise<void> {
-  const program = path.join(REPO, 'src/bin/controller.ts');
-  const child = spawn(process.execPath, [program, '--config', path.join(dir, 'controller.json')], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  controller = child;
-  for (const stream of [child.stdout, child.stderr])
-    stream?.setEncoding('utf8').on('data', (text: string) => (said += text));
-  await untilSoOrSaid(async () => {
-    assert.equal(child.exitCode, null, said);
-    return (await godwit('manager', 'list')).exit === 0;
-  });
-}
-
-async function down(signal: NodeJS.Signals): Promise<void> {
-  const child = controller;
-  controller = undefined;
-  if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-  const gone = once(child, 'exit');
-  child.kill(signal);
-  await gone;
-}
-
-/** What the controller said besides, where it never is so. */
-const untilSoOrSaid = async (holds: () => Promise<boolean>): Promise<void> => {
-  const isSo = async (): Promise<true | undefined> => ((await holds()) ? true : undefined);
-  await until(String(holds), WAIT_MS, isSo).catch((thrown: unknown) =>
-    assert.fail(`${String(thrown)}\n${said}`),
-  );
-};
-
-function add(name: string, ...more: readonly string[]): Promise<Ended> {
-  const { url, user, passwordFile, fingerprint } = vcenter.section;
-  const words = ['--vsphere', url, '--user', user, '--password-file', passwordFile];
-  const pin = more.includes('--fingerprint') ? [] : ['--fingerprint', fingerprint];
-  return godwit('manager', 'add', name, ...words, ...pin, ...more);
-}
-
-async function shown(name: string): Promise<ManagerEntry> {
-  const found = await godwit('manager', 'show', name, '--json');
-  assert.equal(found.exit, 0, found.err);
-  return JSON.parse(found.out) as ManagerEntry;
-}
-
-const inState = (name: string, state: ManagerEntry['state']): Promise<void> =>
-  untilSoOrSaid(async () => (await shown(name)).state === state);
-
-function agent(...args: readonly string[]): Promise<Ended> {
-  return godwit(...args, '--agent', path.join(stateDir(), 'managers/vc1/agent.sock'));
-}
-
-/** Files below a directory in which the password stands as it is. */
-function tellsPassword(at: string): string[] {
-  return readdirSync(at, { recursive: true, withFileTypes: true })
-    .filter((each) => each.isFile())
-    .map((each) => path.join(each.parentPath, each.name))
-    .filter((file) => readFileSync(file, 'latin1').includes(PASSWORD));
-}
+import {
+  add,
+  agent,
+  close,
+  dir,
+  down,
+  godwit,
+  inState,
+  open,
+  PASSWORD,
+  REPO,
+  said,
+  shown,
+  socket,
+  stateDir,
+  tellsPassword,
+  untilSoOrSaid,
+  up,
+  vcenter,
+  WAIT_MS,
+} from './support/vcenter-controller.ts';
 
 describe('a vCenter that is added to a controller', () => {
-  before(async () => {
-    vcenter = await Vcsim.open({ guests: 6, password: PASSWORD });
-    dir = mkdtempSync(path.join(tmpdir(), 'godwit-mg-'));
-    const caDir = path.join(dir, 'ca');
-    await initCa(caDir);
-    const issued = await issue({
-      caDir,
-      name: 'control',
-      role: 'controller',
-      addresses: ['127.0.0.1'],
-    });
-    storeCredentials(path.join(stateDir(), 'pki'), issued, 'controller');
-    const config = { name: 'control', address: '127.0.0.1:0', stateDir: stateDir() };
-    writeFileSync(path.join(dir, 'controller.json'), JSON.stringify(config));
-    await up();
-  });
-
-  after(async () => {
-    await godwit('manager', 'remove', 'vc1');
-    const left = holderOfSocket(path.join(stateDir(), 'managers/vc1/agent.sock'));
-    await down('SIGTERM');
-    if (left !== undefined) process.kill(left.pid, 'SIGKILL');
-    await vcenter?.close();
-    if (dir !== undefined) rmSync(dir, { recursive: true, force: true });
-  });
+  before(open);
+  after(close);
 
   test('is refused with a wrong password and with another certificate, and nothing is kept', async () => {
     writeFileSync(vcenter.passwordFile, 'wrong\n');
@@ -193,6 +94,81 @@ describe('a vCenter that is added to a controller', () => {
     assert.equal((await godwit('manager', 'show', 'vc1', '--check')).exit, 0);
   });
 
+  test('has its hosts and guests in the list of the controller, each with its name', async () => {
+    const listed = async (): Promise<FleetGuest[]> => {
+      const found = await godwit('guests', '--json');
+      assert.equal(found.exit, 0, found.err);
+      return (JSON.parse(found.out) as { guests: FleetGuest[] }).guests;
+    };
+    await untilSoOrSaid(async () => (await listed()).length === 12);
+    const found = await godwit('hosts', '--json');
+    const { hosts } = JSON.parse(found.out) as { hosts: ListedHost[] };
+    assert.ok(hosts.length > 1);
+    for (const host of hosts) {
+      assert.deepEqual([host.manager, host.state], ['vc1', 'up'], JSON.stringify(host));
+      assert.ok((host.memoryBytes ?? 0) > 0 && (host.cores ?? 0) > 0, JSON.stringify(host));
+    }
+    const seen = new Map((await listed()).map(({ name, host }) => [name, host]));
+    for (const [name, { host }] of Object.entries(await vcenter.guests()))
+      assert.equal(seen.get(name), host.toLowerCase().replaceAll('_', '-'), name);
+    const [guest = ''] = seen.keys();
+    await vcenter.ask({ do: 'move', name: guest, value: 'DC0_C0_H2' });
+    await untilSoOrSaid(async () =>
+      (await listed()).some(({ name, host }) => name === guest && host === 'dc0-c0-h2'),
+    );
+    assert.equal((await listed()).length, 12, 'it is at one host');
+  });
+
+  test('has its guests checked, planned, moved, watched and reported through the controller', async () => {
+    const guest = 'DC0_C0_RP0_VM1';
+    await vcenter.ask({ do: 'move', name: guest, value: 'DC0_C0_H0' });
+    const ask = (...args: readonly string[]) => godwit(...args, '--manager', 'vc1');
+    await untilSoOrSaid(async () => (await ask('guests', '--fresh')).out.includes('dc0-c0-h0'));
+    assert.equal((await ask('check', guest, '--to', 'dc0-c0-h1')).exit, 0);
+    const moved = await ask('migrate', guest, '--to', 'dc0-c0-h1');
+    assert.equal(moved.exit, 0, moved.out + moved.err);
+    assert.equal((await vcenter.guests())[guest]?.host, 'DC0_C0_H1');
+    const id = /m-[0-9a-z]+/.exec(moved.out)?.[0] ?? '';
+    assert.equal((await ask('watch', id)).exit, 0);
+    assert.match((await ask('report', id)).out, /by its manager/);
+    await untilSoOrSaid(async () => (await godwit('report', id)).exit === 0);
+    assert.match((await godwit('migrations')).out, new RegExp(id));
+    assert.match((await godwit('audit')).out, /manager\.migrate/);
+    const unknown = await godwit('guests', '--manager', 'vc2');
+    assert.match(unknown.err, /Did you mean vc1/);
+  });
+
+  test('has a host drained by a wish of the controller, within the vCenter alone', async () => {
+    const drained = await godwit('drain', 'dc0-c0-h1', '--yes');
+    assert.equal(drained.exit, 0, drained.out + drained.err);
+    const left = Object.values(await vcenter.guests()).filter(({ host }) => host === 'DC0_C0_H1');
+    assert.deepEqual(left, []);
+    assert.equal((await godwit('undrain', 'dc0-c0-h1')).exit, 0);
+  });
+
+  test('has no guest brought to a host in maintenance mode', async () => {
+    await vcenter.ask({
+      do: 'host',
+      name: 'DC0_C0_H2',
+      key: 'runtime.inMaintenanceMode',
+      value: 'true',
+    });
+    await untilSoOrSaid(async () =>
+      (await godwit('hosts', '-o', 'json')).out.includes('maintenance mode'),
+    );
+    const drained = await godwit('drain', 'dc0-c0-h0', '--yes');
+    assert.equal(drained.exit, 0, drained.out + drained.err);
+    const { DC0_C0_RP0_VM1: guest } = await vcenter.guests();
+    assert.notEqual(guest?.host, 'DC0_C0_H0');
+    await vcenter.ask({
+      do: 'host',
+      name: 'DC0_C0_H2',
+      key: 'runtime.inMaintenanceMode',
+      value: 'false',
+    });
+    assert.equal((await godwit('undrain', 'dc0-c0-h0')).exit, 0);
+  });
+
   test('has its password in memory and sealed, and in no file, log or argument', async () => {
     assert.deepEqual(tellsPassword(dir), []);
     assert.doesNotMatch(said, new RegExp(PASSWORD));
@@ -208,6 +184,20 @@ describe('a vCenter that is added to a controller', () => {
     assert.match(silent.reason ?? '', /vCenter/);
     assert.equal(silent.guests, 12, 'what it told last is kept');
     assert.match((await godwit('manager', 'list')).out, /vc1 .*silent/);
+    const host = async (): Promise<ListedHost | undefined> => {
+      const { hosts } = JSON.parse((await godwit('hosts', '--json')).out) as {
+        hosts: ListedHost[];
+      };
+      return hosts.find(({ name }) => name === 'dc0-c0-h0');
+    };
+    await untilSoOrSaid(async () => (await host())?.state === 'silent');
+    const { reason, since } = (await host()) ?? {};
+    assert.match(reason ?? '', /its manager vc1 is silent/);
+    assert.ok(Date.parse(since ?? '') <= Date.now());
+    const guests = await godwit('guests', '--json');
+    const told = (JSON.parse(guests.out) as { guests: FleetGuest[] }).guests;
+    assert.equal(told.length, 12);
+    assert.ok(told.every(({ hostState }) => hostState === 'silent'));
     await vcenter.up();
     await inState('vc1', 'up');
   });

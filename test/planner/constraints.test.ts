@@ -29,6 +29,7 @@ test('each constraint is named', () => {
   assert.equal(keeps({ left: [{ host: 'b', secondsAgo: 7200 }] }), undefined);
   assert.equal(keeps({}, { silent: true }), 'silent');
   assert.equal(keeps({}, { draining: true }), 'draining');
+  assert.equal(keeps({}, { realm: 'vc1' }), 'realm');
 });
 
 test('what is not known of a host is not held against it', () => {

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
-import { credentials, namedAgent } from '../connect.ts';
+import { credentials, namedAgent } from '../credentials.ts';
 import { printJson } from '../context.ts';
 import {
   contextName,

@@ -5,7 +5,7 @@ import { renewPerson } from '../../agent/pki/renew-person.ts';
 import { godwitError } from '../../errors.ts';
 import { FLEET_FILE } from '../../host/fleet.ts';
 import { hostName } from '../../protocol/names.ts';
-import { namedAgent } from '../connect.ts';
+import { namedAgent } from '../credentials.ts';
 import { printJson } from '../context.ts';
 import type { Context } from '../context.ts';
 import { chosenContext } from '../fleet-contexts.ts';

@@ -50,7 +50,8 @@ type HostColumns = Omit<Selectable<Tables['hosts']>, 'info' | 'changed_at'>;
 
 const HOST_COLUMNS = [
   ...(['name', 'address', 'shard', 'state', 'since', 'reason', 'version', 'cores'] as const),
-  ...(['memory_bytes', 'memory_available_bytes', 'guests', 'site', 'epoch'] as const),
+  ...(['memory_bytes', 'memory_available_bytes', 'guests', 'site', 'managed'] as const),
+  'epoch',
 ] as const;
 
 /** A host that nobody follows is in no state that anybody knows. */

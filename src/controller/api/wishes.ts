@@ -10,7 +10,7 @@ import type { Handlers } from '../../rpc/server.ts';
 import type { FleetView } from '../engine/ports.ts';
 import type { Wishes } from '../store/wishes.ts';
 import type { ControllerConfig } from '../config.ts';
-import { isClosed } from '../wishes/facts.ts';
+import { whyClosed } from '../wishes/facts.ts';
 import type { World } from '../wishes/facts.ts';
 import { checkSites } from '../wishes/evacuation.ts';
 import { previewOf, storedWorld } from '../wishes/preview.ts';
@@ -147,7 +147,7 @@ function checkHost(host: string, hosts: World['hosts']): void {
 
 /** That guests have somewhere to go at all. */
 function checkPlaces(ask: WishAsk, world: World): void {
-  const isOpen = (host: string): boolean => !isClosed(world.marks.get(host));
+  const isOpen = (host: string): boolean => whyClosed(world, host) === undefined;
   // A roll closes one host at a time.
   const closed = ask.kind === 'roll' ? ask.hosts.slice(0, 1) : ask.hosts;
   const target = ask.kind === 'roll' ? undefined : ask.to?.find((host) => ask.hosts.includes(host));

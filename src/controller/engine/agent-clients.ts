@@ -8,8 +8,21 @@ const MOST_HOSTS = 1024;
 
 export interface AgentClientsParts {
   readonly credentials: Credentials;
-  /** host:port of a host’s agent; undefined where it is no member of the fleet. */
-  readonly addressOf: (host: string) => string | undefined;
+  /** The agent that speaks for a host; undefined where it is none of the fleet's. */
+  readonly agentOf: (host: string) => AgentAddress | undefined;
+}
+
+/** host:port of a host's own agent, or the socket of its manager's. */
+export type AgentAddress = { readonly address: string } | { readonly unix: string };
+
+/** Who is asked about a host. */
+export function reached(
+  place: { readonly address: string; readonly manager?: string },
+  socketOf: (manager: string) => string,
+): AgentAddress {
+  return place.manager === undefined
+    ? { address: place.address }
+    : { unix: socketOf(place.manager) };
 }
 
 interface Kept {
@@ -29,8 +42,8 @@ export class AgentClients {
 
   /** Undefined where the host is no member of the fleet. */
   at(host: string): Api<typeof agentContract> | undefined {
-    const address = this.#parts.addressOf(host);
-    return address === undefined ? undefined : this.#speaking(host, address).api;
+    const agent = this.#parts.agentOf(host);
+    return agent === undefined ? undefined : this.#speaking(host, agent).api;
   }
 
   close(): void {
@@ -38,7 +51,8 @@ export class AgentClients {
     this.#kept.clear();
   }
 
-  #speaking(host: string, address: string): Client<typeof agentContract> {
+  #speaking(host: string, agent: AgentAddress): Client<typeof agentContract> {
+    const address = 'unix' in agent ? agent.unix : agent.address;
     const known = this.#kept.get(host);
     this.#kept.delete(host);
     if (known !== undefined && known.address !== address) known.speaking.close();
@@ -48,7 +62,12 @@ export class AgentClients {
         ? known
         : {
             address,
-            speaking: client(agentContract, { address, credentials, expectedName: host }),
+            speaking: client(
+              agentContract,
+              'unix' in agent
+                ? { unix: agent.unix, peer: `the agent of the manager of ${host}` }
+                : { address, credentials, expectedName: host },
+            ),
           };
     this.#kept.set(host, kept);
     const [oldest] = this.#kept.keys();

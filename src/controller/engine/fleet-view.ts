@@ -20,6 +20,13 @@ const FRESH_MS = 300;
 const MOST_PAST = 2000;
 const PAST_MS = 60_000;
 
+/** `manager`: speaks for it, in the place of an agent of its own. */
+export interface HostAgent {
+  /** host:port */
+  readonly address: string;
+  readonly manager?: string;
+}
+
 /** The fleet as all controllers know it. */
 export class StoredFleet implements FleetView {
   readonly #store: Store;
@@ -27,7 +34,7 @@ export class StoredFleet implements FleetView {
   readonly #monotonicMs: () => number;
   #last: { readonly look: Promise<Look>; readonly atMs: number } | undefined;
   #past: { readonly rates: PastRates; readonly atMs: number } | undefined;
-  readonly #addresses = new Map<string, string>();
+  readonly #agents = new Map<string, HostAgent>();
 
   constructor(store: Store, monotonicMs: () => number, siteLinks: readonly SiteLink[] = []) {
     this.#siteLinks = siteLinks;
@@ -35,9 +42,9 @@ export class StoredFleet implements FleetView {
     this.#monotonicMs = monotonicMs;
   }
 
-  /** host:port of its agent, as of the last look. */
-  addressOf(host: string): string | undefined {
-    return this.#addresses.get(host);
+  /** Who speaks for it, as of the last look. */
+  agentOf(host: string): HostAgent | undefined {
+    return this.#agents.get(host);
   }
 
   look(when?: 'now'): Promise<Look> {
@@ -54,7 +61,8 @@ export class StoredFleet implements FleetView {
 
   async #read(): Promise<Look> {
     const snapshot = await fleetSnapshot(this.#store);
-    for (const { name, address } of snapshot.hosts) this.#addresses.set(name, address);
+    for (const { name, address, managed } of snapshot.hosts)
+      this.#agents.set(name, { address, ...(managed && { manager: managed.manager }) });
     const standbys = await standbyFacts(this.#store);
     const known = { siteLinks: this.#siteLinks, past: await this.#rates(), standbys };
     return { ...factsOf(snapshot), ...known };
@@ -100,11 +108,13 @@ function byIdentity(reported: readonly SnapshotGuest[]): SnapshotGuest[][] {
 }
 
 function hostFacts(host: SnapshotHost, nowMs: number): HostFacts {
-  const { name, state, sinceMs, cores, memoryBytes, memoryAvailableBytes, info } = host;
+  const { name, state, sinceMs, cores, memoryBytes, memoryAvailableBytes, info, managed } = host;
   const isHeard = state === 'up' && memoryBytes !== undefined && cores !== undefined;
   return {
     name,
     ...(info?.site === undefined ? {} : { site: info.site }),
+    ...(managed === undefined ? {} : { realm: managed.realm }),
+    ...(managed?.closed === undefined ? {} : { closed: managed.closed }),
     ...(isHeard ? {} : { silentSinceMs: sinceMs }),
     seenAtMs: isHeard ? nowMs : sinceMs,
     cores: cores ?? 0,

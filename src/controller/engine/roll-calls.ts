@@ -6,6 +6,7 @@ import { client } from '../../rpc/client.ts';
 import type { Credentials } from '../../rpc/tls.ts';
 import type { ControllerConfig } from '../config.ts';
 import type { Heard } from '../wishes/roll-health.ts';
+import type { HostAgent } from './fleet-view.ts';
 import type { ProgramCall, RollCalls } from './ports.ts';
 
 const ANSWER_MS = 5000;
@@ -15,8 +16,8 @@ const SAMPLE_MS = 25_000;
 export interface RollCallsParts {
   readonly programs: ControllerConfig['programs'];
   readonly credentials: Credentials;
-  /** host:port of a host’s agent; undefined where it is no member of the fleet. */
-  readonly addressOf: (host: string) => string | undefined;
+  /** The agent of a host; undefined where it is no member of the fleet. */
+  readonly agentOf: (host: string) => HostAgent | undefined;
 }
 
 export function rollCalls(parts: RollCallsParts): RollCalls {
@@ -28,12 +29,16 @@ export function rollCalls(parts: RollCallsParts): RollCalls {
 
 /** Over a connection of its own: one that stood before may be of a boot that is over. */
 async function askHost(
-  { credentials, addressOf }: RollCallsParts,
+  { credentials, agentOf }: RollCallsParts,
   name: string,
   signal: AbortSignal,
 ): Promise<Heard> {
-  const address = addressOf(name);
+  const { address, manager } = agentOf(name) ?? {};
   if (address === undefined) return { of: 'host', ok: false, words: 'its address is not known' };
+  if (manager !== undefined) {
+    const words = `its manager ${manager} speaks for it: nobody can tell whether it has started again`;
+    return { of: 'host', ok: false, words };
+  }
   const speaking = client(agentContract, { address, credentials, expectedName: name });
   try {
     const { version, bootId } = await speaking.api.host({}, { signal, deadlineMs: ANSWER_MS });
@@ -59,7 +64,7 @@ async function hasSample(events: AsyncIterable<{ readonly type: string }>): Prom
 }
 
 async function runProgram(
-  { programs, addressOf }: RollCallsParts,
+  { programs, agentOf }: RollCallsParts,
   { program, host, id, epoch, before }: ProgramCall,
   signal: AbortSignal,
 ): Promise<Heard> {
@@ -69,7 +74,15 @@ async function runProgram(
     return { of: 'program', ok: false, words };
   }
   const { file, timeoutMs: deadlineMs } = known;
-  const reported = { version: 1, program, host, address: addressOf(host), id, epoch, before };
+  const reported = {
+    version: 1,
+    program,
+    host,
+    address: agentOf(host)?.address,
+    id,
+    epoch,
+    before,
+  };
   const input = `${JSON.stringify(reported)}\n`;
   const answer = await runSiteProgram({ file, input, deadlineMs, signal });
   if (!answer.ok) return { of: 'program', ok: false, words: answer.why };

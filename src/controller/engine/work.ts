@@ -7,9 +7,12 @@ import type { Store } from '../store/open.ts';
 import { Policies } from '../store/policies.ts';
 import { Proposals } from '../store/proposals.ts';
 import { Wishes } from '../store/wishes.ts';
+import { reached } from './agent-clients.ts';
+import type { AgentAddress } from './agent-clients.ts';
 import { Agents } from './agents.ts';
 import type { ControllerConfig } from '../config.ts';
 import { StoredFleet } from './fleet-view.ts';
+import type { HostAgent } from './fleet-view.ts';
 import { WishLoop } from './loop.ts';
 import { rollCalls } from './roll-calls.ts';
 
@@ -19,6 +22,8 @@ export interface WorkParts {
   readonly credentials: Credentials;
   readonly clock: Clock;
   readonly log: Log;
+  /** Of the agent of a manager. */
+  readonly socketOf: (manager: string) => string;
   /** Of this process, and of no other that ever ran. */
   readonly owner: string;
 }
@@ -35,12 +40,17 @@ export interface Work {
 }
 
 /** What a controller needs to make wishes true: their store, the fleet as it is known, and the agents. */
-export function workOn({ config, store, credentials, clock, log, owner }: WorkParts): Work {
+export function workOn(parts: WorkParts): Work {
+  const { config, store, credentials, clock, log, owner, socketOf } = parts;
   const wishes = new Wishes(store);
   const fleet = new StoredFleet(store, () => clock.monotonicMs(), config.siteLinks);
-  const addressOf = (host: string): string | undefined => fleet.addressOf(host);
-  const agents = new Agents({ credentials, addressOf });
-  const roll = rollCalls({ programs: config.programs, credentials, addressOf });
+  const agentOf = (host: string): HostAgent | undefined => fleet.agentOf(host);
+  const addressOf = (host: string): AgentAddress | undefined => {
+    const agent = agentOf(host);
+    return agent === undefined ? undefined : reached(agent, socketOf);
+  };
+  const agents = new Agents({ credentials, agentOf: addressOf });
+  const roll = rollCalls({ programs: config.programs, credentials, agentOf });
   const newId = (): string => migrationIdAt(clock.wallMs());
   const loop = new WishLoop({ store: wishes, agents, fleet, roll, newId, clock, log, owner });
   const [policies, proposals] = [new Policies(store), new Proposals(store)];

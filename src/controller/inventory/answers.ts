@@ -7,6 +7,7 @@ import type {
 import { guestInfo } from '../../protocol/public/host.ts';
 import type { HostLoad } from '../../protocol/public/load.ts';
 import type { GuestRow, HostRow } from '../store/tables.ts';
+import { managedIn } from './managed-facts.ts';
 import { MEASURES } from './samples.ts';
 import type { Point } from './samples.ts';
 
@@ -21,11 +22,14 @@ type HostColumns = Omit<HostRow, 'epoch' | 'changed_at' | 'info'>;
 export function hostOfRow(row: HostColumns, followedBy?: string, load?: HostLoad): FleetHost {
   const { name, address, site, state, since, reason, version, cores, guests } = row;
   const { memory_bytes: memory, memory_available_bytes: available } = row;
+  const { manager, closed } = managedIn(row) ?? {};
   const sample = load === undefined ? undefined : withoutGuests(load);
   return {
     name,
     address,
     ...(site === null ? {} : { site }),
+    ...(manager === undefined ? {} : { manager }),
+    ...(closed === undefined ? {} : { closedByManager: closed }),
     guests,
     state: state as HostState,
     since: momentOf(since),

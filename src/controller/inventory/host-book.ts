@@ -4,9 +4,11 @@ import type { HostState } from '../../protocol/controller/fleet.ts';
 import type { FleetNews } from '../../protocol/controller/events.ts';
 import type { HostEvent } from '../../protocol/public/host-event.ts';
 import type { GuestInfo, HostInfo } from '../../protocol/public/host.ts';
+import type { ManagedHost } from '../../protocol/public/managed-host.ts';
 import type { Progress } from '../../protocol/public/migration.ts';
 import type { NewHost } from './book.ts';
 import type { Heard } from './follower.ts';
+import { managedText } from './managed-facts.ts';
 import { guestKey, guestRowOf, markOf } from './pending.ts';
 import type { Pending } from './pending.ts';
 import { HostSamples } from './samples.ts';
@@ -51,6 +53,31 @@ export class HostBook implements Heard {
   }
 
   all(info: HostInfo, guests: readonly GuestInfo[]): void {
+    this.#guests(guests);
+    this.#heardOf({ ...this.#factsOf(info), guests: this.#marks.size });
+    this.#changes.followed();
+  }
+
+  /** As its manager tells it; `guests`: all that it has, where they are told too. */
+  managed(manager: string, host: ManagedHost, guests?: readonly GuestInfo[]): void {
+    if (guests !== undefined) this.#guests(guests);
+    const facts = { ...factsOfManaged(manager, host), guests: this.#marks.size };
+    if (host.state === 'up') this.#heardOf(facts);
+    else {
+      this.#set(facts);
+      this.lost('silent', host.reason ?? 'its manager does not reach it', undefined);
+    }
+  }
+
+  /** A guest that its manager has on another host by now. */
+  leave(key: string): void {
+    if (!this.#marks.has(key)) return;
+    this.#gone(key);
+    this.#changes.write({ gone: new Map([[key, nameIn(key)]]) });
+    this.#set({ guests: this.#marks.size });
+  }
+
+  #guests(guests: readonly GuestInfo[]): void {
     const own = guests.filter(({ host }) => host === this.#row.name);
     const before = new Set(this.#marks.keys());
     for (const guest of own) {
@@ -63,8 +90,6 @@ export class HostBook implements Heard {
     for (const key of before) this.#gone(key);
     const { name } = this.#row;
     this.#changes.write({ replace: own.map((guest) => guestRowOf(name, guest)) });
-    this.#heardOf({ ...this.#factsOf(info), guests: this.#marks.size });
-    this.#changes.followed();
   }
 
   info(info: HostInfo): void {
@@ -75,6 +100,10 @@ export class HostBook implements Heard {
     switch (event.type) {
       case 'ready':
       case 'lost':
+      // A host of the fleet speaks for itself alone.
+      case 'managed-host':
+      case 'managed-host-gone':
+      case 'manager':
         return;
       case 'load':
         this.samples.add(this.#changes.nowMs(), event.load);
@@ -157,6 +186,17 @@ export class HostBook implements Heard {
     this.#changes.write({ row: true });
     this.#changes.tellHost();
   }
+}
+
+function factsOfManaged(manager: string, host: ManagedHost): Partial<NewHost> {
+  const { realm, closed, version, cores, memoryBytes, memoryAvailableBytes } = host;
+  return {
+    managed: managedText({ manager, realm, ...(closed === undefined ? {} : { closed }) }),
+    version: version ?? null,
+    cores: cores ?? null,
+    memory_bytes: memoryBytes ?? null,
+    memory_available_bytes: memoryAvailableBytes ?? null,
+  };
 }
 
 function nameIn(key: string): { name: string; uuid: string } {

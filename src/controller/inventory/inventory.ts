@@ -17,8 +17,11 @@ import { Follower } from './follower.ts';
 import type { FollowerParts } from './follower.ts';
 import { HostBook } from './host-book.ts';
 import type { Changes } from './host-book.ts';
+import type { ManagedHosts, ManagedPlace } from './managed.ts';
+import { managedIn } from './managed-facts.ts';
 import { HostLeases, LEASE_MS, RENEW_MS, standing } from './leases.ts';
 import type { Held, Owner } from './leases.ts';
+import { newHost, takenUp } from './new-host.ts';
 import { Rollups } from './rollups.ts';
 import type { HostSamples } from './samples.ts';
 import { shardOf } from './shards.ts';
@@ -39,7 +42,12 @@ export interface InventoryParts {
   readonly owner: Owner;
   /** Hears of the migrations of the hosts that are followed here. */
   readonly migrations?: MigrationsHeard;
+  /** Hosts of managers, beside those of the fleet. */
+  readonly managed?: ManagedHosts;
 }
+
+/** A host's own agent, or the manager that speaks for it. */
+export type HostPlace = PeerAddress | ManagedPlace;
 
 export interface MigrationsHeard {
   /** The host is followed from now on. */
@@ -50,7 +58,8 @@ export interface MigrationsHeard {
 }
 
 interface Followed {
-  readonly follower: Follower;
+  /** Ends the following of it. */
+  readonly end: () => Promise<void>;
   readonly book: HostBook;
 }
 
@@ -72,6 +81,7 @@ export class Inventory {
   readonly #loops: Promise<void>[] = [];
   /** As of the last turn: making it of thousands is not for each of them. */
   #peers: Readonly<Record<string, PeerAddress>> = {};
+  #managed: ReadonlyMap<string, ManagedPlace> = new Map();
   #known: Held = new Map();
   #renewedMs = 0;
 
@@ -100,7 +110,7 @@ export class Inventory {
   async close(): Promise<void> {
     this.#end.abort();
     await Promise.all(this.#loops);
-    const ends = [...this.#followed.values()].map(({ follower }) => follower.end());
+    const ends = [...this.#followed.values()].map((each) => each.end());
     await Promise.all([...ends, ...this.#ending]);
     await this.#flush().catch(() => {});
     await this.#leases.release().catch(() => {});
@@ -127,9 +137,10 @@ export class Inventory {
     return { followed: all.length, samples, unwritten: this.#book.size };
   }
 
-  /** host:port of a host's agent; undefined where it is no member of the fleet. */
-  addressOf(host: string): string | undefined {
-    return Object.hasOwn(this.#peers, host) ? this.#peers[host]?.address : undefined;
+  /** Where a host is asked; undefined where it is none of the fleet's. */
+  placeOf(host: string): HostPlace | undefined {
+    if (Object.hasOwn(this.#peers, host)) return this.#peers[host];
+    return this.#parts.managed?.placeOf(host);
   }
 
   /** Leases are held by the database's clock; without its answer they count as ended once they may have. */
@@ -164,7 +175,9 @@ export class Inventory {
     this.#peers = peers;
     const taken = [...held.keys()].filter((shard) => this.#known.get(shard) !== held.get(shard));
     this.#known = held;
-    const mine = Object.keys(peers).filter((name) => held.has(shardOf(name)));
+    this.#managed = this.#parts.managed?.places((name) => Object.hasOwn(peers, name)) ?? new Map();
+    const all = [...Object.keys(peers), ...this.#managed.keys()];
+    const mine = all.filter((name) => held.has(shardOf(name)));
     const wanted = new Set(mine);
     const ended = [...this.#followed].filter(
       ([name]) => !wanted.has(name) || taken.includes(shardOf(name)),
@@ -174,19 +187,14 @@ export class Inventory {
       this.#unfollow(name, each);
     }
     const fresh = mine.filter((name) => !this.#followed.has(name));
-    if (fresh.length > 0 || taken.length > 0 || ended.length > 0)
-      await this.#begin(held, fresh, peers);
+    if (fresh.length > 0 || taken.length > 0 || ended.length > 0) await this.#begin(held, fresh);
     for (const [name, { book }] of this.#followed) {
-      const { address } = peers[name] ?? book.row;
+      const { address } = this.placeOf(name) ?? book.row;
       book.moved(address);
     }
   }
 
-  async #begin(
-    held: Held,
-    fresh: readonly string[],
-    peers: Readonly<Record<string, PeerAddress>>,
-  ): Promise<void> {
+  async #begin(held: Held, fresh: readonly string[]): Promise<void> {
     const rows = new Map<string, NewHost>();
     const shards = [...held.keys()];
     if (shards.length > 0) {
@@ -196,7 +204,7 @@ export class Inventory {
         rows.set(row.name, row as NewHost);
     }
     for (const name of fresh) {
-      const address = peers[name]?.address ?? '';
+      const address = this.placeOf(name)?.address ?? '';
       const known = rows.get(name);
       this.#follow(
         known === undefined
@@ -204,8 +212,15 @@ export class Inventory {
           : takenUp({ ...known, address }, this.#now()),
       );
     }
-    const strangers = [...rows.values()].filter(({ name }) => !(name in peers));
+    const strangers = [...rows.values()].filter((row) => !this.#isKnown(row));
     for (const stranger of strangers) await this.#forget(held, stranger);
+  }
+
+  /** A host of a manager that was not heard yet stays as it was told last. */
+  #isKnown(row: NewHost): boolean {
+    if (this.placeOf(row.name) !== undefined) return true;
+    const { manager } = managedIn(row) ?? {};
+    return manager !== undefined && this.#parts.managed?.recall(row.name, manager) === true;
   }
 
   #follow(known: NewHost): void {
@@ -222,17 +237,25 @@ export class Inventory {
     };
     const book: HostBook = new HostBook(known, changes, this.#samplesBefore.get(name));
     this.#samplesBefore.delete(name);
-    const place = () => this.#peers[name];
-    const follower = new Follower(name, place, this.#following, book);
-    this.#followed.set(name, { follower, book });
+    this.#followed.set(name, { end: this.#follower(name, book), book });
     this.#book.add(name, { row: true });
+    const { manager } = this.#managed.get(name) ?? {};
+    if (manager !== undefined) this.#parts.managed?.follow(name, manager, book);
   }
 
-  #unfollow(name: string, { follower }: Followed): void {
+  /** How to end what tells the book of its host from now on: its agent, or its manager. */
+  #follower(name: string, book: HostBook): () => Promise<void> {
+    const { managed } = this.#parts;
+    if (managed !== undefined && this.#managed.has(name)) return async () => managed.left(name);
+    const follower = new Follower(name, () => this.#peers[name], this.#following, book);
+    return () => follower.end();
+  }
+
+  #unfollow(name: string, { end }: Followed): void {
     this.#followed.delete(name);
     this.#book.drop(name);
     this.#parts.migrations?.left(name);
-    const ended = follower.end().finally(() => this.#ending.delete(ended));
+    const ended = end().finally(() => this.#ending.delete(ended));
     this.#ending.add(ended);
   }
 
@@ -273,15 +296,4 @@ export class Inventory {
   #now(): number {
     return this.#parts.clock.wallMs();
   }
-}
-
-/** A row that an earlier follower wrote: a host that was up then is not known to be so now. */
-function takenUp(known: NewHost, nowMs: number): NewHost {
-  return known.state === 'up' ? { ...known, state: 'unfollowed', since: nowMs } : known;
-}
-
-function newHost(name: string, address: string, since: number): NewHost {
-  const unknown = { reason: null, version: null, cores: null, memory_bytes: null, info: null };
-  const counts = { memory_available_bytes: null, guests: 0, site: null };
-  return { name, address, shard: shardOf(name), state: 'new', since, ...unknown, ...counts };
 }

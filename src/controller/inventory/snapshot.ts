@@ -3,6 +3,8 @@ import type { HostState } from '../../protocol/controller/fleet.ts';
 import { guestInfo, hostInfo } from '../../protocol/public/host.ts';
 import type { GuestInfo, HostInfo } from '../../protocol/public/host.ts';
 import type { Store } from '../store/open.ts';
+import { managedIn } from './managed-facts.ts';
+import type { ManagedFacts } from './managed-facts.ts';
 import { claimants, identityOf } from './claims.ts';
 
 /** A host as all controllers know it. `info`: what it said of itself last. */
@@ -17,6 +19,8 @@ export interface SnapshotHost {
   readonly memoryAvailableBytes: number | undefined;
   readonly cores: number | undefined;
   readonly info: HostInfo | undefined;
+  /** Where a manager speaks for it. */
+  readonly managed: ManagedFacts | undefined;
 }
 
 /** A guest as one host told it last. `claimedBy`: all hosts that say they run it, where there is more than one. */
@@ -62,6 +66,7 @@ export async function fleetSnapshot(store: Store): Promise<FleetSnapshot> {
           memoryAvailableBytes: row.memory_available_bytes ?? undefined,
           cores: row.cores ?? undefined,
           info: row.info === null ? undefined : hostInfo.parse(JSON.parse(row.info)),
+          managed: managedIn(row),
         };
       }),
       guests: guests.map((row) => ({

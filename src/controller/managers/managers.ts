@@ -2,43 +2,47 @@ import { diagnoseIn } from '../../agent/managers.ts';
 import type { ManagerFinding } from '../../agent/managers.ts';
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../../clock.ts';
-import { godwitError, toGodwitError } from '../../errors.ts';
+import { godwitError } from '../../errors.ts';
 import { Mutex } from '../../mutex.ts';
 import type { Log } from '../../log.ts';
 import type { ManagerEntry, ManagerPlace } from '../../protocol/controller/managers.ts';
+import type { agentContract } from '../../protocol/contract.ts';
 import { isEnd } from '../../protocol/public/migration.ts';
-import { everyPage } from '../../protocol/public/page.ts';
 import { momentOf } from '../inventory/answers.ts';
+import type { ManagedHosts } from '../inventory/managed.ts';
+import type { Client } from '../../rpc/client.ts';
 import type { Store } from '../store/open.ts';
 import type { ManagerBook, KeptManager } from './book.ts';
+import { ManagerFollower, SILENT_MS } from './follower.ts';
+import type { ManagerHeard } from './follower.ts';
 import { AgentPlace } from './place.ts';
 import { ManagerProcess } from './process.ts';
 
-const LOOK_MS = 5000;
 const ANSWER_MS = 30_000;
 const DIAGNOSE_MS = 180_000;
-const MOST_GUESTS = 100_000;
 
 export interface ManagersParts {
   readonly book: ManagerBook;
   readonly store: Pick<Store, 'kind'>;
+  /** Where their hosts and guests are followed. */
+  readonly hosts: ManagedHosts;
   readonly stateDir: string;
   readonly clock: Clock;
   readonly log: Log;
 }
 
-type Sight = Pick<ManagerEntry, 'state' | 'reason' | 'hosts' | 'guests'> & {
+interface Sight {
+  readonly state: ManagerEntry['state'];
   readonly sinceMs: number;
-};
+  readonly reason?: string | undefined;
+}
 
 interface Running {
   readonly kept: KeptManager;
   readonly place: AgentPlace;
   readonly process: ManagerProcess;
-  readonly end: AbortController;
-  looking: Promise<void>;
+  follower: ManagerFollower | undefined;
   sight: Sight;
 }
 
@@ -66,12 +70,17 @@ export class Managers {
   }
 
   list(): ManagerEntry[] {
-    return [...this.#running.values()].map(entryOf);
+    return [...this.#running.values()].map((each) => this.#entryOf(each));
   }
 
   /** GODWIT_MANAGER_UNKNOWN. */
   entry(name: string): ManagerEntry {
-    return entryOf(this.#found(name));
+    return this.#entryOf(this.#found(name));
+  }
+
+  /** To its agent; whoever asks closes it. GODWIT_MANAGER_UNKNOWN. */
+  agentOf(name: string): Client<typeof agentContract> {
+    return this.#found(name).process.speak();
   }
 
   /**
@@ -142,6 +151,7 @@ export class Managers {
       });
     await this.#parts.book.remove(name);
     this.#running.delete(name);
+    this.#parts.hosts.remove(name);
     await ended(running);
     running.place.remove();
   }
@@ -154,33 +164,67 @@ export class Managers {
   }
 
   #begin(kept: KeptManager): void {
-    const { book, stateDir, clock, log } = this.#parts;
+    const { book, hosts, stateDir, clock, log } = this.#parts;
     const place = new AgentPlace(stateDir, kept.name);
     const prepare = async (): Promise<void> =>
       place.write(kept.place, await book.password(kept.name));
     const process = new ManagerProcess({ place, prepare, clock, log });
-    const end = new AbortController();
     const sight: Sight = { state: 'starting', sinceMs: clock.wallMs() };
-    const running: Running = { kept, place, process, end, sight, looking: Promise.resolve() };
+    const running: Running = { kept, place, process, follower: undefined, sight };
     this.#running.set(kept.name, running);
-    running.looking = this.#watch(running);
+    const { hostname, port } = new URL(kept.place.url);
+    const address = `${hostname}:${port || '443'}`;
+    const heard = hosts.add(kept.name, address, () => running.follower?.again());
+    running.follower = new ManagerFollower({
+      speak: () => process.speak({ streamIdleMs: SILENT_MS }),
+      heard: this.#seen(running, heard),
+      clock,
+    });
   }
 
-  async #watch(running: Running): Promise<void> {
+  /** What the fleet hears of it, and what becomes of its own state by that. */
+  #seen(running: Running, heard: ManagerHeard): ManagerHeard {
     const { clock, log } = this.#parts;
-    const { signal } = running.end;
-    while (!signal.aborted) {
-      const seen = await looked(running.process, clock.wallMs());
-      if (signal.aborted) return;
+    const manager = running.kept.name;
+    const isNow = (state: 'up' | 'silent', reason?: string): void => {
       const { state: before } = running.sight;
-      running.sight = next(running.sight, seen);
-      const { state, reason } = running.sight;
-      const manager = running.kept.name;
-      if (state === 'silent' && before !== state)
-        log.warn({ manager, reason }, 'a manager is silent');
-      if (state === 'up' && before !== state) log.info({ manager }, 'a manager answers');
-      await sleep(LOOK_MS, undefined, { signal }).catch(() => {});
-    }
+      running.sight = next(running.sight, { state, sinceMs: clock.wallMs(), reason });
+      if (state === before) return;
+      if (state === 'silent') log.warn({ manager, reason }, 'a manager is silent');
+      else log.info({ manager }, 'a manager answers');
+    };
+    return {
+      ...heard,
+      all: (hosts, guests) => {
+        heard.all(hosts, guests);
+        isNow('up');
+      },
+      silent: (reason) => {
+        // An agent that starts has not been asked yet.
+        if (running.sight.state === 'starting' && !running.process.hasAnswered) return;
+        heard.silent(reason);
+        isNow('silent', reason);
+      },
+    };
+  }
+
+  #entryOf({ kept, sight, place }: Running): ManagerEntry {
+    const { driver, url, user, fingerprint } = kept.place;
+    const { state, sinceMs, reason } = sight;
+    return {
+      name: kept.name,
+      driver,
+      url,
+      user,
+      ...(fingerprint === undefined ? {} : { fingerprint }),
+      state,
+      since: momentOf(sinceMs),
+      ...(reason === undefined ? {} : { reason }),
+      ...this.#parts.hosts.counts(kept.name),
+      socket: place.socket,
+      createdAt: momentOf(kept.createdAtMs),
+      createdBy: kept.createdBy,
+    };
   }
 
   #found(name: string): Running {
@@ -202,37 +246,9 @@ export class Managers {
   }
 }
 
-/** The manager is asked through its agent: its guests are looked at anew. */
-async function looked(process: ManagerProcess, nowMs: number): Promise<Sight> {
-  try {
-    const guests = await process.ask((api) =>
-      everyPage(async (cursor) => {
-        const query = { fresh: cursor === undefined ? 'true' : 'false', cursor } as const;
-        const { guests: items, next: more } = await api.guests(
-          { query },
-          { deadlineMs: ANSWER_MS },
-        );
-        return more === undefined ? { items } : { items, next: more };
-      }, MOST_GUESTS),
-    );
-    const hosts = new Set(guests.map(({ host }) => host)).size;
-    return { state: 'up', sinceMs: nowMs, hosts, guests: guests.length };
-  } catch (thrown) {
-    const reason = toGodwitError(thrown).message.slice(0, 1000);
-    return { state: 'silent', sinceMs: nowMs, reason };
-  }
-}
-
-/** Since when it is so; of one that is silent, when it answered last. What it told last is kept. Pure. */
+/** Since when it is so; of one that is silent, when it answered last. Pure. */
 export function next(before: Sight, seen: Sight): Sight {
-  if (seen.state === 'up') {
-    return before.state === 'up' ? { ...seen, sinceMs: before.sinceMs } : seen;
-  }
-  // An agent that starts has not been asked yet.
-  const { hosts, guests } = before;
-  const reported = hosts === undefined ? {} : { hosts, guests };
-  const sinceMs = before.state === 'silent' ? before.sinceMs : seen.sinceMs;
-  return { ...seen, ...reported, sinceMs };
+  return before.state === seen.state ? { ...seen, sinceMs: before.sinceMs } : seen;
 }
 
 async function openMigrations(
@@ -242,30 +258,9 @@ async function openMigrations(
   return migrations.filter(({ phase }) => !isEnd(phase)).map(({ id }) => id);
 }
 
-async function ended({ end, process, looking }: Running): Promise<void> {
-  end.abort();
+async function ended({ process, follower }: Running): Promise<void> {
+  await follower?.end();
   await process.close();
-  await looking;
-}
-
-function entryOf({ kept, sight, place }: Running): ManagerEntry {
-  const { driver, url, user, fingerprint } = kept.place;
-  const { state, sinceMs, reason, hosts, guests } = sight;
-  return {
-    name: kept.name,
-    driver,
-    url,
-    user,
-    ...(fingerprint === undefined ? {} : { fingerprint }),
-    state,
-    since: momentOf(sinceMs),
-    ...(reason === undefined ? {} : { reason }),
-    ...(hosts === undefined ? {} : { hosts }),
-    ...(guests === undefined ? {} : { guests }),
-    socket: place.socket,
-    createdAt: momentOf(kept.createdAtMs),
-    createdBy: kept.createdBy,
-  };
 }
 
 function hintIn({ hint }: ManagerFinding): { readonly hint: string } | undefined {

@@ -67,6 +67,7 @@ export class AgentPlace {
       // What runs on the controller's own host is none of its guests.
       drivers: { qemu: false, [driver]: section },
       network: { probe: 'off' },
+      ordersBySocket: true,
     };
     return parseAgentConfig(this.config, JSON.stringify(config));
   }
@@ -88,7 +89,8 @@ export class AgentPlace {
       rmSync(caDir, { recursive: true, force: true });
     }
     const { name, address, stateDir, drivers } = config;
-    const said = { name, address, stateDir, drivers, network: { probe: 'off' } };
+    const network = { probe: 'off' };
+    const said = { name, address, stateDir, drivers, network, ordersBySocket: true };
     writePrivate(this.config, `${JSON.stringify(said, undefined, 2)}\n`);
   }
 

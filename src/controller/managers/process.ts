@@ -9,7 +9,7 @@ import { isAlive, startTicksOf } from '../../host/process.ts';
 import type { Log } from '../../log.ts';
 import { agentContract } from '../../protocol/contract.ts';
 import { client } from '../../rpc/client.ts';
-import type { Api } from '../../rpc/client.ts';
+import type { Api, Client, ClientOptions } from '../../rpc/client.ts';
 import { holderOfSocket } from '../../rpc/port-holder.ts';
 import type { AgentPlace } from './place.ts';
 
@@ -37,15 +37,22 @@ export class ManagerProcess {
   readonly #end = new AbortController();
   readonly #ended: Promise<void>;
   #child: ChildProcess | undefined;
+  /** Its agent has been reached at least once. */
+  hasAnswered = false;
 
   constructor(parts: ManagerProcessParts) {
     this.#parts = parts;
     this.#ended = this.#run();
   }
 
-  /** Asks it over its unix socket. */
+  /** Over its unix socket. */
+  speak(options?: ClientOptions): Client<typeof agentContract> {
+    const { socket, name } = this.#parts.place;
+    return client(agentContract, { unix: socket, peer: `the agent of ${name}` }, options);
+  }
+
   async ask<T>(work: (api: Api<typeof agentContract>) => Promise<T>): Promise<T> {
-    const { api, close } = client(agentContract, { unix: this.#parts.place.socket });
+    const { api, close } = this.speak();
     try {
       return await work(api);
     } finally {
@@ -87,7 +94,7 @@ export class ManagerProcess {
     while (!signal.aborted) {
       try {
         const isThere = this.#child !== undefined && isRunning(this.#child);
-        if (isThere || (await this.#answers())) {
+        if ((await this.#answers()) || isThere) {
           pauseMs = LOOK_MS;
         } else {
           if (this.#child !== undefined) {
@@ -108,7 +115,7 @@ export class ManagerProcess {
 
   #answers(): Promise<boolean> {
     return this.ask((api) => api.health({}, { deadlineMs: ANSWER_MS })).then(
-      () => true,
+      () => (this.hasAnswered = true),
       () => false,
     );
   }

@@ -73,7 +73,8 @@ function plannerHost(
   const mark = world.marks.get(name);
   // One that sleeps can be woken, and one that wakes is as good as there: neither has failed, and neither is closed.
   const isOn = mark?.power === undefined || mark.power === 'waking';
-  const isShut = (mark?.drainingFor ?? mark?.maintenance) !== undefined;
+  const isShut =
+    (mark?.drainingFor ?? mark?.maintenance) !== undefined || facts.closed !== undefined;
   const looks = loads.host(name);
   // What others than guests use is not there for guests. Where a guest is untold, what it uses is part of that.
   const others = hasUnreported
@@ -92,6 +93,7 @@ function plannerHost(
     ...(facts.site === undefined ? {} : { site: facts.site }),
     ...(facts.silentSinceMs === undefined || mark?.power !== undefined ? {} : { silent: true }),
     ...(isShut ? { draining: true } : {}),
+    ...(facts.realm === undefined ? {} : { realm: facts.realm }),
     ...(facts.linkBytesPerSecond === undefined
       ? {}
       : { linkBytesPerSecond: facts.linkBytesPerSecond }),

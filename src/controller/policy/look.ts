@@ -138,7 +138,7 @@ export function whyImpossible(
     if (!isAt(facts, from) || facts === undefined) return `${guest} is not on ${from} any more`;
     const host = world.hosts.get(to);
     if (host === undefined || host.silentSinceMs !== undefined) return `${to} is silent`;
-    const closed = whyClosed(to, world.marks.get(to));
+    const closed = whyClosed(world, to);
     if (closed !== undefined) return closed;
     const bytes = (coming.get(to) ?? 0) + facts.memoryBytes;
     coming.set(to, bytes);

@@ -163,6 +163,8 @@ export interface HostRow {
   guests: number;
   /** JSON of what the host said last. */
   info: string | null;
+  /** JSON of what else its manager says of it; null: it has an agent. See inventory/managed-facts.ts. */
+  managed: string | null;
   changed_at: number;
   epoch: number;
 }

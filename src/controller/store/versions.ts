@@ -25,7 +25,13 @@ export const VERSIONS: readonly ((db: Database) => Promise<void>)[] = [
   audit,
   hostPower,
   standbys,
+  managedHosts,
 ];
+
+/** Hosts that have no agent, since a manager speaks for them. */
+async function managedHosts({ schema }: Database): Promise<void> {
+  await schema.alterTable('hosts').addColumn('managed', 'text').execute();
+}
 
 async function managers({ schema }: Database): Promise<void> {
   await schema

@@ -104,7 +104,7 @@ function byDestination({ guest, to, memoryBytes }: Entry, world: World): Obstacl
   // A host that sleeps is silent as well, and that is no news.
   if (isSilent && mark?.power === undefined)
     return { waitsFor: 'destination', words: `${to} is silent` };
-  const closed = whyClosed(to, mark);
+  const closed = whyClosed(world, to);
   if (closed !== undefined) return { waitsFor: 'destination', words: closed };
   const room = roomBytes(world, to);
   if (memoryBytes > room) {

@@ -2,7 +2,7 @@ import { MOST_GUESTS } from '../../protocol/controller/wish.ts';
 import { admit, memberAt } from './admission.ts';
 import type { Entry } from './admission.ts';
 import type { Left } from './candidates.ts';
-import { goesCold, isClosed, labelsOf, noticeMsOf, ownOf, roomBytes } from './facts.ts';
+import { goesCold, labelsOf, noticeMsOf, ownOf, roomBytes, whyClosed } from './facts.ts';
 import type { World } from './facts.ts';
 import { planFor } from './plan.ts';
 import { withStarts } from './queue.ts';
@@ -157,7 +157,7 @@ function withPlan({ wish, left, open, world }: Standing): Wish {
 function isUsable(world: World, to: string, guest: string): boolean {
   const host = world.hosts.get(to);
   if (host === undefined || host.silentSinceMs !== undefined) return false;
-  if (isClosed(world.marks.get(to))) return false;
+  if (whyClosed(world, to) !== undefined) return false;
   const labels = labelsOf(world, guest);
   const group = 'words' in labels ? undefined : labels.antiAffinity;
   if (group !== undefined && memberAt(world, group, to, guest) !== undefined) return false;

@@ -10,6 +10,10 @@ export interface HostFacts {
   readonly name: string;
   /** Where it stands; absent where its agent names no site. */
   readonly site?: string;
+  /** Guests move between hosts of one realm alone; absent: among the hosts that have agents. */
+  readonly realm?: string;
+  /** Why no guest may come there now, as its manager says. */
+  readonly closed?: string;
   /** Since when it is silent, ms since 1970; absent while it answers. */
   readonly silentSinceMs?: number;
   /** When its guests were looked at last, by the clock of the store. */
@@ -65,17 +69,18 @@ export interface HostMark {
   readonly power?: PowerState;
 }
 
-/** Whether no guest may come to a host: it is drained, a person noted that it needs care, or it sleeps. */
-export const isClosed = (mark: HostMark | undefined): boolean =>
-  (mark?.drainingFor ?? mark?.maintenance ?? mark?.power) !== undefined;
-
-/** Why no guest may come to it, in words; undefined where one may. */
-export function whyClosed(host: string, mark: HostMark | undefined): string | undefined {
+/** Why no guest may come to a host: it is drained, a person noted that it needs care, it sleeps, or its manager says so. */
+export function whyClosed(
+  { marks, hosts }: Pick<World, 'marks' | 'hosts'>,
+  host: string,
+): string | undefined {
+  const mark = marks.get(host);
   if (mark?.drainingFor !== undefined) return `${host} is being drained`;
   if (mark?.maintenance !== undefined) return `${host} is noted for maintenance`;
+  const closed = hosts.get(host)?.closed;
   switch (mark?.power) {
     case undefined:
-      return undefined;
+      return closed === undefined ? undefined : `${host}: ${closed}`;
     case 'falling-asleep':
       return `${host} has no guest and is about to fall asleep`;
     case 'asleep':

@@ -3,7 +3,7 @@ import type { Inventory, PlannedMove, PlannerGuest, PlannerHost } from '../../pl
 import { NO_RATES } from '../history/rates.ts';
 import { trunksOf } from '../site-map.ts';
 import { aimOf, emptiedBy } from './aim.ts';
-import { goesCold, guestBytes, isClosed, homesOf, labelsOf, ownOf, roomBytes } from './facts.ts';
+import { goesCold, guestBytes, homesOf, labelsOf, ownOf, roomBytes, whyClosed } from './facts.ts';
 import type { GuestFacts, World } from './facts.ts';
 import { byDeadline } from './evacuation.ts';
 import type { PlannedLine } from './evacuation.ts';
@@ -112,7 +112,7 @@ function inventoryOf(wish: Wish, wanted: ReadonlySet<string>, world: World): Inv
   const past = world.past ?? NO_RATES;
   const hosts = [...world.hosts.values()].map((host): PlannerHost => {
     const linkBytesPerSecond = host.linkBytesPerSecond ?? past.links.get(host.name);
-    const marked = isClosed(world.marks.get(host.name));
+    const marked = whyClosed(world, host.name) !== undefined;
     return {
       name: host.name,
       cpu: host.cores,
@@ -122,6 +122,7 @@ function inventoryOf(wish: Wish, wanted: ReadonlySet<string>, world: World): Inv
       on: true,
       ...(host.silentSinceMs === undefined ? {} : { silent: true }),
       ...(host.site === undefined ? {} : { site: host.site }),
+      ...(host.realm === undefined ? {} : { realm: host.realm }),
       ...(marked || emptied.has(host.name) ? { draining: true } : {}),
       ...(linkBytesPerSecond === undefined ? {} : { linkBytesPerSecond }),
     };
@@ -180,5 +181,5 @@ function destinationsFor(wish: Wish, guest: string, world: World): string[] | un
 
 const isOpenTo = (world: World, wish: Wish, host: string): boolean =>
   world.hosts.get(host)?.silentSinceMs === undefined &&
-  !isClosed(world.marks.get(host)) &&
+  whyClosed(world, host) === undefined &&
   !emptiedBy(wish, world).includes(host);

@@ -1,7 +1,7 @@
 import { formatBytes } from '../../protocol/quantity.ts';
 import type { PlannedStep, Wish } from '../../protocol/controller/wish.ts';
 import { memberAt } from './admission.ts';
-import { homesOf, isClosed, labelsOf, ownOf, roomBytes } from './facts.ts';
+import { homesOf, whyClosed, labelsOf, ownOf, roomBytes } from './facts.ts';
 import type { GuestFacts, HostMark, Reservation, World } from './facts.ts';
 
 /**
@@ -107,7 +107,7 @@ function placeFor(guest: string, wish: Wish, world: World): { to: string } | { w
   const open = allowed.filter((host) => {
     const heard = world.hosts.get(host);
     const isHeard = heard !== undefined && heard.silentSinceMs === undefined;
-    return isHeard && !dead.includes(host) && !isClosed(world.marks.get(host));
+    return isHeard && !dead.includes(host) && whyClosed(world, host) === undefined;
   });
   if (open.length === 0) {
     const all = allowed.join(', ') || 'none that was named';

@@ -38,6 +38,8 @@ const hostFacts = z.object({
 });
 export type HostFacts = z.infer<typeof hostFacts>;
 
+const hostSize = z.object({ cores: count, memory: count, available: count, version: word });
+
 const accountFacts = z.object({
   /** As ISO 8601. */
   now: word,
@@ -71,7 +73,7 @@ const begun = z.union([
 ]);
 
 export const ANSWERS = {
-  list: z.object({ guests: list(guestFacts, 10_000) }),
+  list: z.object({ host: hostSize, guests: list(guestFacts, 10_000) }),
   guest: z.union([guestWhole, z.object({ guest: z.null() })]),
   host: hostFacts,
   account: accountFacts,

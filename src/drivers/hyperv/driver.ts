@@ -1,6 +1,7 @@
 import { toGodwitError } from '../../errors.ts';
 import { guestName } from '../../protocol/names.ts';
 import type { HypervisorInfo } from '../../protocol/public/host.ts';
+import type { ManagedHost } from '../../protocol/public/managed-host.ts';
 import type {
   DiscoveredGuest,
   DiscoverOptions,
@@ -9,7 +10,7 @@ import type {
   Life,
 } from '../port/inventory.ts';
 import type { ManagedDriver, ManagedSession, ManagerFinding } from '../port/managed.ts';
-import type { GuestFacts } from './answers.ts';
+import type { Answers, GuestFacts } from './answers.ts';
 import { diagnose } from './diagnose.ts';
 import { hypervHandle, machineIn } from './handle.ts';
 import { HypervHost } from './host.ts';
@@ -33,6 +34,7 @@ export class HypervDriver implements ManagedDriver {
   } as const;
   readonly #host: string;
   readonly #options: HypervOptions;
+  #listing: Promise<Answers['list']> | undefined;
 
   constructor(host: string, options: HypervOptions) {
     this.#host = host;
@@ -46,17 +48,44 @@ export class HypervDriver implements ManagedDriver {
 
   /** Machines that are off are Hyper-V's alone; of two with one name neither can be meant. */
   async discover({ host, only }: DiscoverOptions, signal: AbortSignal): Promise<DiscoveredGuest[]> {
+    const { guests } = await this.#list(signal);
+    const named = Map.groupBy(guests, ({ name }) => name);
+    return guests.flatMap((facts) => {
+      const { name, state } = facts;
+      if (only !== undefined && name !== only) return [];
+      if (!guestName.safeParse(name).success || runState(state) === 'stopped') return [];
+      const isTwice = (named.get(name)?.length ?? 0) > 1;
+      return [shown(host, facts, isTwice)];
+    });
+  }
+
+  /** The one host that it speaks for. Others of Hyper-V have their own agents. */
+  async hosts(signal: AbortSignal): Promise<ManagedHost[]> {
+    const { cores, memory, available, version } = (await this.#list(signal)).host;
+    const isSized = cores > 0 && memory > 0;
+    return [
+      {
+        name: this.#host,
+        realm: this.name,
+        state: 'up',
+        version: version.slice(0, 128),
+        ...(isSized ? { cores, memoryBytes: memory, memoryAvailableBytes: available } : {}),
+      },
+    ];
+  }
+
+  /** Those who ask at once share one script. */
+  #list(signal: AbortSignal): Promise<Answers['list']> {
+    this.#listing ??= this.#listed(signal).finally(() => {
+      this.#listing = undefined;
+    });
+    return this.#listing;
+  }
+
+  async #listed(signal: AbortSignal): Promise<Answers['list']> {
     const source = await this.#open();
     try {
-      const { guests } = await source.ask('list', {}, signal);
-      const named = Map.groupBy(guests, ({ name }) => name);
-      return guests.flatMap((facts) => {
-        const { name, state } = facts;
-        if (only !== undefined && name !== only) return [];
-        if (!guestName.safeParse(name).success || runState(state) === 'stopped') return [];
-        const isTwice = (named.get(name)?.length ?? 0) > 1;
-        return [shown(host, facts, isTwice)];
-      });
+      return await source.ask('list', {}, signal);
     } finally {
       source.close();
     }

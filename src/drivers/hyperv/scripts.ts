@@ -24,7 +24,10 @@ vcpus=[int]$vm.ProcessorCount;generation=[int]$vm.Generation;version="$($vm.Vers
 nics=@($vm.NetworkAdapters|ForEach-Object{@{id="$($_.Name)";mac="$($_.MacAddress)";switch="$($_.SwitchName)"}})}}`;
 
 const LIST = String.raw`${FACTS}
-Say @{guests=@(Get-VM|Select-Object -First 10000|ForEach-Object{Facts $_})}`;
+$h=Get-VMHost
+$system=Get-CimInstance Win32_OperatingSystem
+Say @{host=@{cores=[int]$h.LogicalProcessorCount;memory=[long]$h.MemoryCapacity;available=([long]$system.FreePhysicalMemory)*1024;version="$([Environment]::OSVersion.Version)"}
+guests=@(Get-VM|Select-Object -First 10000|ForEach-Object{Facts $_})}`;
 
 const GUEST = String.raw`${FACTS}
 $vm=Get-VM|Where-Object{$_.Id -eq [guid]$in.id}|Select-Object -First 1

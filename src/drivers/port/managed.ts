@@ -1,5 +1,6 @@
 import type { ManagedOrder, TaskSight, Whereabouts } from '../../migration/managed/task-sight.ts';
 import type { GuestHandle } from '../../protocol/mover/handle.ts';
+import type { ManagedHost } from '../../protocol/public/managed-host.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { Capabilities, DriverInventory } from './inventory.ts';
 
@@ -18,6 +19,13 @@ export interface ManagedDriver extends DriverInventory {
    * a finding; none is thrown but by the signal. Absent where there is no manager to be asked from afar.
    */
   diagnose?(signal: AbortSignal): Promise<ManagerFinding[]>;
+  /** The manager's hosts, as of now. Absent where the manager is part of this host. */
+  hosts?(signal: AbortSignal): Promise<ManagedHost[]>;
+  /**
+   * Resolves once the manager has reported a change of its hosts or guests since the last `hosts` or `discover`, and now
+   * and then without one; rejects where it does not answer. Absent where only looking tells.
+   */
+  changed?(signal: AbortSignal): Promise<void>;
 }
 
 /** What was found of a manager, and what to do where it is not well. */

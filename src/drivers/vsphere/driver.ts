@@ -1,6 +1,7 @@
 import { godwitError, toGodwitError } from '../../errors.ts';
 import { guestName } from '../../protocol/names.ts';
 import type { HypervisorInfo } from '../../protocol/public/host.ts';
+import type { ManagedHost } from '../../protocol/public/managed-host.ts';
 import type {
   DiscoveredGuest,
   DiscoverOptions,
@@ -53,7 +54,15 @@ export class VsphereDriver implements ManagedDriver {
 
   /** Counts the changes that the vCenter has reported. */
   async census(signal: AbortSignal): Promise<string> {
-    return String((await this.#follower.look(signal)).revision);
+    return String((await this.#follower.known(signal)).revision);
+  }
+
+  async hosts(signal: AbortSignal): Promise<ManagedHost[]> {
+    return (await this.#follower.look(signal)).hosts(new URL(this.#options.url).host);
+  }
+
+  changed(signal: AbortSignal): Promise<void> {
+    return this.#follower.changed(signal);
   }
 
   /** The vCenter alone knows, and that it does not show a guest is no proof that nobody runs it. */

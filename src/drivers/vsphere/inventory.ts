@@ -1,6 +1,7 @@
 import { textAt } from '../../xml.ts';
 import type { XmlElement } from '../../xml.ts';
 import type { GuestRunState } from '../../protocol/public/host.ts';
+import type { ManagedHost } from '../../protocol/public/managed-host.ts';
 import { hostNameOf, unescapedName } from './names.ts';
 import type { Change, Ref } from './soap.ts';
 import { refIn } from './soap.ts';
@@ -18,6 +19,15 @@ export const HOST_PROPERTIES = [
   'runtime.inMaintenanceMode',
   'summary.currentEVCModeKey',
 ] as const;
+/** What the lists tell of a host besides. */
+const HOST_SIZE = [
+  'summary.config.product.version',
+  'summary.hardware.numCpuCores',
+  'summary.hardware.memorySize',
+] as const;
+/** It changes all the time, and is no change that anybody waits for. */
+const HOST_USE = ['summary.quickStats.overallMemoryUsage'] as const;
+export const LISTED_HOST_PROPERTIES = [...HOST_PROPERTIES, ...HOST_SIZE, ...HOST_USE];
 export const GUEST_PROPERTIES = [
   'name',
   'runtime.host',
@@ -31,7 +41,8 @@ export const GUEST_PROPERTIES = [
 ] as const;
 
 /** What was not asked for is not kept: it would grow without an end. */
-const ASKED: ReadonlySet<string> = new Set([...HOST_PROPERTIES, ...GUEST_PROPERTIES]);
+const ASKED: ReadonlySet<string> = new Set([...LISTED_HOST_PROPERTIES, ...GUEST_PROPERTIES]);
+const UNSTEADY: ReadonlySet<string> = new Set(HOST_USE);
 
 /** One object's properties as text, and what a property refers to. */
 type Known = Map<string, string>;
@@ -54,7 +65,7 @@ export class InventoryLists {
   readonly #given: Readonly<Record<string, string>>;
   readonly #hosts = new Map<string, Known>();
   readonly #guests = new Map<string, Known>();
-  /** Counts the changes. */
+  /** Counts the changes, but for those of what changes all the time. */
   revision = 0;
 
   constructor(given: Readonly<Record<string, string>>) {
@@ -63,21 +74,27 @@ export class InventoryLists {
 
   apply(changes: readonly Change[]): void {
     for (const change of changes) this.#applyOne(change);
-    this.revision += changes.length;
   }
 
   #applyOne({ ref, kind, properties }: Change): void {
     const list = this.#listOf(ref);
     if (list === undefined) return;
     if (kind === 'leave') {
-      list.delete(ref.value);
+      if (list.delete(ref.value)) this.revision += 1;
       return;
     }
-    const known: Known = list.get(ref.value) ?? new Map<string, string>();
+    const before = list.get(ref.value);
+    if (before === undefined && list.size >= MOST) return;
+    const known: Known = before ?? new Map<string, string>();
+    let isChanged = before === undefined;
     for (const [name, value] of properties) {
-      if (ASKED.has(name)) known.set(name, wordOf(value));
+      if (!ASKED.has(name)) continue;
+      const word = wordOf(value);
+      isChanged ||= known.get(name) !== word && !UNSTEADY.has(name);
+      known.set(name, word);
     }
-    if (list.size < MOST) list.set(ref.value, known);
+    list.set(ref.value, known);
+    if (isChanged) this.revision += 1;
   }
 
   #listOf({ type }: Ref): Map<string, Known> | undefined {
@@ -99,6 +116,15 @@ export class InventoryLists {
     }
     for (const [id, name] of names) if (shared.has(name)) names.delete(id);
     return names;
+  }
+
+  /** Hosts that have a name of their own. */
+  hosts(realm: string): ManagedHost[] {
+    const names = this.hostNames();
+    return [...this.#hosts].flatMap(([id, known]) => {
+      const name = names.get(id);
+      return name === undefined ? [] : [managedHostOf(name, realm, known)];
+    });
   }
 
   /** Guests, without templates. */
@@ -129,6 +155,30 @@ export class InventoryLists {
       };
     });
   }
+}
+
+function managedHostOf(name: string, realm: string, known: Known): ManagedHost {
+  const connection = known.get('runtime.connectionState') ?? 'unknown';
+  const isConnected = connection === 'connected';
+  const isClosed = known.get('runtime.inMaintenanceMode') === 'true';
+  const version = known.get('summary.config.product.version');
+  const cores = Number(known.get('summary.hardware.numCpuCores') ?? 0);
+  const memoryBytes = Number(known.get('summary.hardware.memorySize') ?? 0);
+  const usedMib = Number(known.get('summary.quickStats.overallMemoryUsage') ?? Number.NaN);
+  const isSized = Number.isSafeInteger(memoryBytes) && memoryBytes > 0;
+  return {
+    name,
+    realm,
+    state: isConnected ? 'up' : 'silent',
+    ...(isConnected ? {} : { reason: `its vCenter says that it is ${connection.slice(0, 64)}` }),
+    ...(isClosed ? { closed: 'it is in maintenance mode' } : {}),
+    ...(version === undefined ? {} : { version: version.slice(0, 128) }),
+    ...(isCount(cores) ? { cores } : {}),
+    ...(isSized ? { memoryBytes } : {}),
+    ...(isSized && Number.isSafeInteger(usedMib) && usedMib >= 0
+      ? { memoryAvailableBytes: Math.max(0, memoryBytes - usedMib * MIB) }
+      : {}),
+  };
 }
 
 export function isCount(value: number): boolean {

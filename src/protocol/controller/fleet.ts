@@ -19,6 +19,10 @@ export const fleetHost = z.object({
   address,
   /** Where it stands, as its agent said last. */
   site: siteName.optional(),
+  /** The manager that speaks for it; absent: it has an agent. Guests of such a host move by their manager alone. */
+  manager: hostName.optional(),
+  /** Why no guest may come there now, as that manager says. */
+  closedByManager: shortText.optional(),
   state: hostState,
   /** Since when it is in that state; of one that is silent, when it was heard of last. */
   since: moment,

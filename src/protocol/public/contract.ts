@@ -20,6 +20,7 @@ import {
   OTHER_HOST,
   STARTING,
 } from '../route-errors.ts';
+import { managedHost } from './managed-host.ts';
 import { cursor, MOST_OF_A_PAGE, pageQuery } from './page.ts';
 import { processorRoutes } from './processor.ts';
 import { reloadRoutes } from './reload.ts';
@@ -114,6 +115,18 @@ export const publicRoutes = {
     errors: [...LOOKING, 'GODWIT_GUEST_UNKNOWN'],
   }),
   ...labelRoutes,
+  managedHosts: route({
+    method: 'GET',
+    path: '/v1/managed-hosts',
+    summary: 'Hosts of the manager that this agent speaks to; none where it speaks to none',
+    access: 'viewer',
+    query: z.object(pageQuery(MOST_OF_A_PAGE)),
+    response: z.object({
+      hosts: z.array(managedHost).max(MOST_OF_A_PAGE),
+      next: cursor.optional(),
+    }),
+    errors: LOOKING,
+  }),
   hostEvents: route({
     method: 'GET',
     path: '/v1/events',

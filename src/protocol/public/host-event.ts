@@ -1,7 +1,8 @@
 import { z } from 'zod';
-import { guestName } from '../names.ts';
+import { guestName, hostName, shortText } from '../names.ts';
 import { guestInfo } from './host.ts';
 import { hostLoad } from './load.ts';
+import { managedHost } from './managed-host.ts';
 import { progress } from './migration.ts';
 
 /** By which whoever follows comes back; opaque. */
@@ -23,6 +24,15 @@ export const hostNews = z.discriminatedUnion('type', [
   z.object({ type: z.literal('migration'), migration: progress }),
   /** How busy the host was; one in 10 s, to whoever asks for them. */
   z.object({ type: z.literal('load'), load: hostLoad }),
+  /** A host of the manager that this agent speaks to, which is new there, or is another than it was. */
+  z.object({ type: z.literal('managed-host'), host: managedHost }),
+  z.object({ type: z.literal('managed-host-gone'), name: hostName }),
+  /** That manager answers, or does not: what was told of its hosts and guests is of before. */
+  z.object({
+    type: z.literal('manager'),
+    state: z.enum(['up', 'silent']),
+    reason: shortText.optional(),
+  }),
 ]);
 export type HostNews = z.infer<typeof hostNews>;
 

@@ -20,6 +20,7 @@ const host = (name: string, more: Partial<SnapshotHost> = {}): SnapshotHost => (
   memoryAvailableBytes: 60,
   cores: 4,
   info: undefined,
+  managed: undefined,
   ...more,
 });
 

@@ -15,4 +15,5 @@ export const HOST: NewHost = {
   memory_available_bytes: null,
   guests: 0,
   info: null,
+  managed: null,
 };

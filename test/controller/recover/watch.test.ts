@@ -30,6 +30,7 @@ const hostRow = (name: string): HostRow => ({
   memory_available_bytes: null,
   guests: 1,
   info: null,
+  managed: null,
   changed_at: 0,
   epoch: 1,
 });

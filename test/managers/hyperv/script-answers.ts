@@ -20,11 +20,13 @@ export function readScript(text: string): { name: string; given: Given } | undef
   return { name, given: JSON.parse(Buffer.from(data, 'base64').toString('utf8')) as Given };
 }
 
+const SIZE = { cores: 16, memory: 64 * 2 ** 30, available: 48 * 2 ** 30, version: '10.0.20348.0' };
+
 export function answerScript(world: HypervWorld, host: string, name: string, given: Given): object {
   const machine = world.on(host).find(({ id }) => id === given.id?.toLowerCase());
   switch (name) {
     case 'list':
-      return { guests: world.on(host).map(factsOf) };
+      return { host: SIZE, guests: world.on(host).map(factsOf) };
     case 'guest':
       return machine === undefined ? { guest: null } : wholeOf(machine);
     case 'host':

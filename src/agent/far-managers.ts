@@ -1,0 +1,74 @@
+import type { Clock } from '../clock.ts';
+import { withDeadline } from '../deadline.ts';
+import type { ManagedDriver } from '../drivers/port/managed.ts';
+import { isManaged } from '../drivers/registry.ts';
+import type { Driver } from '../drivers/registry.ts';
+import { toGodwitError } from '../errors.ts';
+import type { GodwitError } from '../errors.ts';
+import type { ManagedHost } from '../protocol/public/managed-host.ts';
+import { MANAGER_MS } from './driver-guests.ts';
+
+/** Between two looks because a manager reported changes: of one that changes without a pause, many are one look. */
+const BETWEEN_MS = 500;
+
+/** Managers that are other machines, and have hosts of their own. */
+export class FarManagers {
+  readonly #drivers: readonly ManagedDriver[];
+  readonly #clock: Clock;
+  readonly #tell: (silence: GodwitError | undefined) => void;
+  readonly #end = new AbortController();
+  #hosts: readonly ManagedHost[] = [];
+
+  /** `tell`: is told how each look ended. */
+  constructor(
+    drivers: readonly Driver[],
+    clock: Clock,
+    tell: (silence: GodwitError | undefined) => void,
+  ) {
+    this.#drivers = drivers.filter(isManaged).filter((driver) => 'hosts' in driver);
+    this.#clock = clock;
+    this.#tell = tell;
+  }
+
+  /** Has the guests looked at as soon as a manager reports a change. */
+  start(look: () => Promise<void>): void {
+    for (const driver of this.#drivers) void this.#follow(driver, look);
+  }
+
+  stop(): void {
+    this.#end.abort();
+  }
+
+  looked(silence: GodwitError | undefined): void {
+    if (!this.#end.signal.aborted && this.#drivers.length > 0) this.#tell(silence);
+  }
+
+  /** As they list them now; of a manager that is silent, as they listed them last. */
+  async hosts(): Promise<readonly ManagedHost[]> {
+    try {
+      const all = this.#drivers.map((driver) =>
+        withDeadline('the hosts of a manager', MANAGER_MS, undefined, async (signal) =>
+          driver.hosts?.(signal),
+        ),
+      );
+      this.#hosts = (await Promise.all(all)).flatMap((hosts) => hosts ?? []);
+    } catch {
+      // That it is silent, its guests tell.
+    }
+    return this.#hosts;
+  }
+
+  async #follow(driver: ManagedDriver, look: () => Promise<void>): Promise<void> {
+    const { signal } = this.#end;
+    if (driver.changed === undefined) return;
+    while (!signal.aborted) {
+      try {
+        await driver.changed(signal);
+        await look();
+      } catch (thrown) {
+        this.looked(toGodwitError(thrown));
+      }
+      await this.#clock.sleep(BETWEEN_MS, signal).catch(() => undefined);
+    }
+  }
+}

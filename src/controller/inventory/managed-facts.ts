@@ -1,0 +1,26 @@
+import { z } from 'zod';
+import { hostName, shortText } from '../../protocol/names.ts';
+import { name64 } from '../../protocol/public/host.ts';
+
+/** What is kept of a host besides, where a manager speaks for it. */
+const managedFacts = z.object({
+  manager: hostName,
+  /** Guests move between hosts of one realm alone. */
+  realm: name64,
+  /** Why no guest may come there now. */
+  closed: shortText.optional(),
+});
+export type ManagedFacts = z.infer<typeof managedFacts>;
+
+export function managedText(facts: ManagedFacts): string {
+  return JSON.stringify(facts);
+}
+
+/** Undefined for a host that has an agent. */
+export function managedIn({
+  managed,
+}: {
+  readonly managed: string | null;
+}): ManagedFacts | undefined {
+  return managed === null ? undefined : managedFacts.parse(JSON.parse(managed));
+}

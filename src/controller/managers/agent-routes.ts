@@ -1,0 +1,91 @@
+import { z } from 'zod';
+import { godwitError } from '../../errors.ts';
+import { agentContract } from '../../protocol/contract.ts';
+import { hostName } from '../../protocol/names.ts';
+import type { Contract, Route } from '../../protocol/route.ts';
+import type { Client } from '../../rpc/client.ts';
+import type { Call, Handlers } from '../../rpc/server.ts';
+
+/**
+ * What people ask of an agent, under `/v1/managers/NAME/agent`: a manager's agent listens for its controller alone, which
+ * knows who asks, and keeps what was asked.
+ */
+
+type AnyCall = Call<Route> & { readonly params: Readonly<Record<string, string>> };
+type AnyApi = Readonly<Record<string, (input: object, options: object) => unknown>>;
+
+/** A check asks the manager itself, which takes its time. */
+const ANSWER_MS = 180_000;
+/** What an agent answers to other parts of Godwit, and to strangers, is not passed on. */
+const ASKED_BY_PEOPLE: ReadonlySet<string> = new Set(['viewer', 'orders', 'operator']);
+
+const asked = Object.entries<Route>(agentContract).filter(([, { access }]) =>
+  ASKED_BY_PEOPLE.has(access),
+);
+
+export const managerAgentContract: Contract = Object.fromEntries(
+  asked.map(([key, route]) => [
+    `manager.${key}`,
+    {
+      ...route,
+      path: `/v1/managers/:manager/agent${route.path}`,
+      params: route.params.extend({ manager: hostName }),
+    },
+  ]),
+);
+
+/** `agentOf`: GODWIT_MANAGER_UNKNOWN. What it gives is closed once it has answered. */
+export function managerAgentHandlers(
+  agentOf: (manager: string) => Client<typeof agentContract>,
+): Handlers<Contract> {
+  return Object.fromEntries(
+    asked.map(([key, route]) => [
+      `manager.${key}`,
+      (call: AnyCall) => {
+        const { manager = '', ...params } = call.params;
+        const query = z.record(z.string(), z.unknown()).parse(call.query);
+        // Orders are this controller's own; nobody else has a claim on a wish.
+        if (query['wish'] !== undefined || query['epoch'] !== undefined)
+          throw godwitError('GODWIT_USAGE', {
+            what: 'only a controller names a wish and an epoch',
+          });
+        const { lastEventId: after } = call;
+        const input = {
+          params,
+          query:
+            after === undefined || !('after' in route.query.shape) ? query : { ...query, after },
+          body: call.body,
+        };
+        const agent = agentOf(manager);
+        return route.stream
+          ? passedOn(agent, key, input, call.signal)
+          : answered(agent, key, input, call.signal);
+      },
+    ]),
+  ) as unknown as Handlers<Contract>;
+}
+
+type Agent = Client<typeof agentContract>;
+
+async function answered(agent: Agent, key: string, input: object, signal: AbortSignal) {
+  try {
+    return await callOf(agent, key)(input, { signal, deadlineMs: ANSWER_MS });
+  } finally {
+    agent.close();
+  }
+}
+
+async function* passedOn(agent: Agent, key: string, input: object, signal: AbortSignal) {
+  try {
+    const options = { signal, deadlineMs: ANSWER_MS };
+    yield* callOf(agent, key)(input, options) as AsyncIterable<unknown>;
+  } finally {
+    agent.close();
+  }
+}
+
+function callOf({ api }: Agent, key: string): AnyApi[string] {
+  const found = (api as unknown as AnyApi)[key];
+  if (found === undefined) throw new Error(`an agent answers no ${key}`);
+  return found;
+}

@@ -1,0 +1,146 @@
+import type { Clock } from '../../clock.ts';
+import { godwitError, toGodwitError } from '../../errors.ts';
+import type { agentContract } from '../../protocol/contract.ts';
+import type { HostEvent } from '../../protocol/public/host-event.ts';
+import type { GuestInfo } from '../../protocol/public/host.ts';
+import type { ManagedHost } from '../../protocol/public/managed-host.ts';
+import type { MigrationSummary, Progress } from '../../protocol/public/migration.ts';
+import { everyPage } from '../../protocol/public/page.ts';
+import type { Api, Client } from '../../rpc/client.ts';
+
+/** A manager's agent sends a heartbeat each 5 s. */
+export const SILENT_MS = 15_000;
+/** Of each page: the first one has the manager read. */
+const ANSWER_MS = 45_000;
+const RETRY_MS = 1000;
+/** More of one manager are left out. */
+const MOST_HOSTS = 10_000;
+const MOST_GUESTS = 100_000;
+/** Its newest migrations, which may not be written down yet. */
+const NEWEST = 200;
+
+/** What is heard of one manager; the calls come in order. */
+export interface ManagerHeard {
+  /** It answers: all that it has. */
+  all(hosts: readonly ManagedHost[], guests: readonly GuestInfo[]): void;
+  host(host: ManagedHost): void;
+  hostGone(name: string): void;
+  guest(guest: GuestInfo): void;
+  guestGone(name: string): void;
+  /** A migration that its agent made before, and one that is in another phase. */
+  migrated(migration: Pick<MigrationSummary, 'from' | 'to'>): void;
+  moved(progress: Progress): void;
+  /** It does not answer, or its agent does not. */
+  silent(reason: string): void;
+}
+
+export interface ManagerFollowerParts {
+  readonly speak: () => Client<typeof agentContract>;
+  readonly heard: ManagerHeard;
+  readonly clock: Clock;
+}
+
+/** Follows one manager through its agent until it is ended: asks for its lists, and hears what changes; again and again. */
+export class ManagerFollower {
+  readonly #parts: ManagerFollowerParts;
+  readonly #end = new AbortController();
+  #stream = new AbortController();
+  readonly #ended: Promise<void>;
+
+  constructor(parts: ManagerFollowerParts) {
+    this.#parts = parts;
+    this.#ended = this.#run();
+  }
+
+  /** Has everything told once more. */
+  again(): void {
+    this.#stream.abort();
+  }
+
+  async end(): Promise<void> {
+    this.#end.abort();
+    await this.#ended;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#end;
+    const { clock, heard } = this.#parts;
+    while (!signal.aborted) {
+      this.#stream = new AbortController();
+      try {
+        await this.#follow(AbortSignal.any([signal, this.#stream.signal]));
+      } catch (thrown) {
+        if (signal.aborted) return;
+        if (this.#stream.signal.aborted) continue;
+        heard.silent(toGodwitError(thrown).message.slice(0, 1000));
+        await clock.sleep(RETRY_MS, signal).catch(() => {});
+      }
+    }
+  }
+
+  /** Returns where what it knows may have holes: the lists are asked for with the next stream. */
+  async #follow(signal: AbortSignal): Promise<void> {
+    const { api, close } = this.#parts.speak();
+    try {
+      const stream = api.hostEvents({ query: {} }, { signal, deadlineMs: ANSWER_MS });
+      const events = stream[Symbol.asyncIterator]();
+      const first = await events.next();
+      if (first.done !== true) await this.#lists(api, signal);
+      for (;;) {
+        const next = await events.next();
+        if (next.done === true) break;
+        if (!this.#hear(next.value)) return;
+      }
+    } finally {
+      close();
+    }
+    const reason = 'its agent ended the stream of events';
+    throw godwitError('GODWIT_UNREACHABLE', { peer: 'the manager', address: 'its agent', reason });
+  }
+
+  async #lists(api: Api<typeof agentContract>, signal: AbortSignal): Promise<void> {
+    const { heard } = this.#parts;
+    const options = { deadlineMs: ANSWER_MS, signal };
+    const hosts = await everyPage(async (cursor) => {
+      const { hosts: items, next } = await api.managedHosts({ query: { cursor } }, options);
+      return next === undefined ? { items } : { items, next };
+    }, MOST_HOSTS);
+    const guests = await everyPage(async (cursor) => {
+      const { guests: items, next } = await api.guests({ query: { cursor } }, options);
+      return next === undefined ? { items } : { items, next };
+    }, MOST_GUESTS);
+    heard.all(hosts, guests);
+    const { migrations } = await api.migrations({ query: { limit: NEWEST } }, options);
+    for (const each of migrations) heard.migrated(each);
+  }
+
+  /** False where the lists are to be asked for again. */
+  #hear(event: HostEvent): boolean {
+    const { heard } = this.#parts;
+    switch (event.type) {
+      case 'ready':
+      case 'load':
+        return true;
+      case 'lost':
+        return false;
+      case 'guest':
+        heard.guest(event.guest);
+        return true;
+      case 'guest-gone':
+        heard.guestGone(event.name);
+        return true;
+      case 'migration':
+        heard.moved(event.migration);
+        return true;
+      case 'managed-host':
+        heard.host(event.host);
+        return true;
+      case 'managed-host-gone':
+        heard.hostGone(event.name);
+        return true;
+      case 'manager':
+        if (event.state === 'silent') heard.silent(event.reason ?? 'it does not answer');
+        return event.state === 'silent';
+    }
+  }
+}
