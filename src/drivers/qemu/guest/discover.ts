@@ -80,14 +80,18 @@ async function candidatesBehind(
   return found.flat();
 }
 
-/** Names them; of two guests with one name the later gets its pid added. Pure. */
+/**
+ * Names them; of two guests with one name the one that was started later gets its pid added: nobody takes the name of a guest
+ * that runs. Pure.
+ */
 export function candidatesOf(
   processes: readonly QemuProcess[],
   configured: DiscoverOptions['configured'],
 ): Candidate[] {
   const candidates: Candidate[] = [];
   const taken = new Set<string>();
-  for (const process of processes) {
+  const byStart = processes.toSorted((a, b) => a.startTicks - b.startTicks || a.pid - b.pid);
+  for (const process of byStart) {
     const line = parseCommandLine(process.argv);
     // Programs that only answer questions about themselves.
     if (machineProperties(line).get('type') === 'none') continue;

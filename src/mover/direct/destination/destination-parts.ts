@@ -107,6 +107,9 @@ export function destinationOptions(
 /** For taking down what is here, besides the time that the hypervisor's process takes to end, ms. */
 const TAKE_DOWN_MS = 60_000;
 
+/** A source's mover that is silent for so long may be gone: its agent is asked, ms. */
+export const SOURCE_SILENT_MS = 10_000;
+
 /** How long taking down what is here may take, ms. */
 export function takeDownMs({ admission }: Pick<DestinationState, 'admission'>): number {
   return TAKE_DOWN_MS + endingMs(admission.memoryBytes);

@@ -15,15 +15,12 @@ import type { BuildParts, DisksWork } from './build.ts';
 import { Ledger } from './ledger.ts';
 import { preparedAs, reportedStatus, untilReady } from './ready.ts';
 import { endWithSource } from './with-source.ts';
-import { destinationOptions, takeDownMs, type DestinationParts } from './destination-parts.ts';
+import { SOURCE_SILENT_MS, destinationOptions, takeDownMs } from './destination-parts.ts';
+import type { DestinationParts } from './destination-parts.ts';
 import { announceRoutes } from './ports.ts';
-import { ENDS_MS, lookAt, runGuest, runningSince } from './run-guest.ts';
+import { ANSWERS_MS, ENDS_MS, lookAt, mustLive, runGuest, runningSince } from './run-guest.ts';
 type Over = 'finished' | 'released';
 
-/** A hypervisor whose main loop waits for a page answers nothing until the source's call for a new stream is heard, ms. */
-const ANSWERS_MS = 2000;
-/** A source's mover that is silent for so long may be gone: its agent is asked, ms. */
-const ASK_MS = 10_000;
 /** How long a mover that was started for what has ended here answers for it, or until its end was asked for again, ms. */
 const LINGER_MS = 20_000;
 
@@ -41,6 +38,7 @@ export class DestinationMover {
   #closed = false;
   /** What became of the hypervisor while no mover listened is still to be asked. */
   #unasked = false;
+  #tookOver = false;
 
   constructor(parts: DestinationParts, state: DestinationState) {
     this.#parts = buildParts(parts);
@@ -66,6 +64,7 @@ export class DestinationMover {
 
   /** Watches the lease, where there is a source; after a takeover also looks at what the earlier mover left. */
   async start(tookOver: boolean, hasSource = true): Promise<void> {
+    this.#tookOver = tookOver;
     if (tookOver) await this.#mutex.run(() => this.#lookRound());
     if (!hasSource) return;
     this.#lease = setInterval(() => this.#checkLease(), 5000);
@@ -186,9 +185,11 @@ export class DestinationMover {
   }
 
   finish(epoch: number, signal: AbortSignal): Promise<void> {
-    return this.#call('finish', epoch, async (already) =>
-      already ? this.#end() : this.#settle(signal, true),
-    );
+    return this.#call('finish', epoch, async (already) => {
+      if (already) return this.#end();
+      mustLive(this.state, this.#tookOver);
+      await this.#settle(signal, true);
+    });
   }
 
   async #settle(signal: AbortSignal, told = false): Promise<void> {
@@ -251,7 +252,7 @@ export class DestinationMover {
     if (this.#unasked) this.#mutex.run(() => this.#holdAgain()).catch(this.#notSettled);
     if (!isForsaken(this.state)) return;
     const silentMs = this.#parts.clock.monotonicMs() - this.#heardAt;
-    if (silentMs < ASK_MS) return;
+    if (silentMs < SOURCE_SILENT_MS) return;
     const lease = leaseMs(this.state);
     const act = silentMs < lease ? endWithSource : (hands: Hands) => actOnSilence(hands, lease);
     this.decide(act).catch(this.#notSettled);

@@ -3,9 +3,12 @@ import { godwitError, hasCode } from '../../../errors.ts';
 import type { Clock } from '../../../clock.ts';
 import { comesCold, isToBeStarted } from '../../../migration/direct/cold.ts';
 import { judgeCall } from '../../../migration/direct/destination.ts';
+import type { DestinationState } from '../../../migration/direct/destination.ts';
 import type { Running } from '../../../protocol/peer/migration.ts';
 import type { Ledger } from './ledger.ts';
 
+/** A hypervisor whose main loop waits for a page answers nothing until the source's call for a new stream is heard, ms. */
+export const ANSWERS_MS = 2000;
 /** A hypervisor that ends closes its monitor before its process is gone; the source waits 5 s for an answer, ms. */
 export const ENDS_MS = 4500;
 
@@ -69,4 +72,17 @@ export async function lookAt(
   const { reason = 'its process has ended' } = status;
   await ledger.record({ type: 'hypervisor', event: { type: 'lost', reason } });
   return true;
+}
+
+/**
+ * GODWIT_LOST where the hypervisor has ended: a migration is not called done of a guest that is known to be gone. After a
+ * takeover the guest may have ended long after its migration.
+ */
+export function mustLive(
+  { hypervisor, admission, error }: DestinationState,
+  tookOver: boolean,
+): void {
+  if (hypervisor !== 'gone' || tookOver) return;
+  const reason = error?.message ?? 'its hypervisor at the destination ended';
+  throw godwitError('GODWIT_LOST', { guest: admission.guest, reason });
 }

@@ -60,6 +60,16 @@ describe('guests found by their processes', () => {
     assert.deepEqual(names, ['web1', 'web1-101', 'qemu-102', 'etc-74ccf3c5']);
   });
 
+  test('keep their names when a process with a lower number shows the same one later', () => {
+    const runs = { ...processOf('-name web1', 30_000), startTicks: 5 };
+    const later = { ...processOf('-name web1', 200), startTicks: 6 };
+    const names = candidatesOf([later, runs], []).map(({ name, process }) => [name, process.pid]);
+    assert.deepEqual(names, [
+      ['web1', 30_000],
+      ['web1-200', 200],
+    ]);
+  });
+
   test('take the name that the configuration gives their socket', () => {
     const line = '-qmp unix:/run/a.sock,server=on,wait=off';
     const [found] = candidatesOf([processOf(line)], [{ name: 'db9', qmp: '/run/a.sock' }]);

@@ -257,6 +257,32 @@ describe('a guest that has run at its destination', () => {
   });
 });
 
+describe('a migration whose guest is known to be gone', () => {
+  const gone = async (t: TestContext): Promise<Scene> => {
+    const scene = await armed(t);
+    arrive(scene);
+    await scene.mover.commit(EPOCH, never);
+    const { destination } = scene.hosts;
+    if (destination !== undefined) scene.hosts.world.kill(destination);
+    return scene;
+  };
+
+  test('is not called finished', async (t) => {
+    const { mover, journaled } = await gone(t);
+    await assert.rejects(mover.finish(EPOCH, never), { code: 'GODWIT_LOST' });
+    assert.ok(!journaled().includes('finished'));
+    await mover.tearDown(EPOCH, never);
+    await mover.ended;
+  });
+
+  test('is settled by a mover that took over: its guest may have ended long after', async (t) => {
+    const { mover: first } = await gone(t);
+    const { mover, hosts } = await open(t, first.state, true);
+    await mover.finish(EPOCH, never).catch(() => undefined);
+    assert.ok(hosts.calls.includes('destination.settle'));
+  });
+});
+
 describe('a source that is silent', () => {
   test('for too long is given up: the destination refuses and releases', async (t) => {
     t.mock.timers.enable({ apis: ['setInterval'] });
