@@ -1,116 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { destinationReportOf } from '../../../../src/migration/report/destination.ts';
 import { godwitError } from '../../../../src/errors.ts';
-import type { Clock } from '../../../../src/clock.ts';
-import { parseAgentConfig } from '../../../../src/config.ts';
-import { silentLog } from '../../../../src/log.ts';
-import { initialDestination } from '../../../../src/migration/direct/destination.ts';
-import type { DestinationState } from '../../../../src/migration/direct/destination.ts';
 import { replayDestination } from '../../../../src/migration/direct/journal.ts';
-import { DestinationMover } from '../../../../src/mover/direct/destination/mover.ts';
-import { openPlaceIds } from '../../../../src/mover/direct/destination/place-ids.ts';
-import { openDestinationJournal, readJournals } from '../../../../src/host/journal.ts';
-import type { Preparation } from '../../../../src/protocol/peer/migration.ts';
-import { TwoHosts } from '../two-hosts.ts';
-
-const EPOCH = 5;
-const LEASE_MS = 180_000;
-const never = new AbortController().signal;
-
-/** Time that passes when the test says so. */
-class Time implements Clock {
-  now = 0;
-  wallMs(): number {
-    return this.now;
-  }
-  monotonicMs(): number {
-    return this.now;
-  }
-  async sleep(): Promise<void> {}
-}
-
-interface Scene {
-  readonly mover: DestinationMover;
-  readonly hosts: TwoHosts;
-  readonly time: Time;
-  readonly dir: string;
-  /** What is journaled, as its types. */
-  readonly journaled: () => string[];
-  readonly preparation: Preparation;
-}
-
-const preparationOf = (hosts: TwoHosts): Preparation => ({
-  epoch: EPOCH,
-  description: {
-    driver: 'fake',
-    name: 'web1',
-    memoryBytes: hosts.source.guest.memoryBytes,
-    vcpus: 1,
-    hypervisorVersion: '1.0.0',
-    spec: { machine: 'fake-1', dirtyRate: 1, nics: [] },
-  },
-  stream: { mode: 'precopy', streams: 1, compress: 'none', tls: true },
-});
-
-async function open(t: TestContext, state?: DestinationState, tookOver = false): Promise<Scene> {
-  const dir = mkdtempSync(path.join(tmpdir(), 'godwit-'));
-  const hosts = await TwoHosts.boot('precopy');
-  const time = new Time();
-  const { journal } = openDestinationJournal(dir, time);
-  const admission = {
-    id: 'm-00000001',
-    guest: 'web1',
-    from: 'a',
-    memoryBytes: hosts.source.guest.memoryBytes,
-    epoch: EPOCH,
-    timeoutMs: 1000,
-  };
-  const admitted = { type: 'admitted', admission, host: 'b' } as const;
-  await journal.append(admitted, 'sync');
-  const text = JSON.stringify({ name: 'b', address: '127.0.0.1:7001', stateDir: dir });
-  const mover = new DestinationMover(
-    {
-      dir,
-      placeIds: openPlaceIds(dir),
-      config: parseAgentConfig('agent.json', text),
-      driver: hosts.driver('b', { dead: false, silent: false }),
-      bootId: () => 'boot-1',
-      journal,
-      clock: time,
-      log: silentLog,
-    },
-    { ...initialDestination(admitted), ...state },
-  );
-  t.after(async () => {
-    await mover.close();
-    hosts.close();
-    rmSync(dir, { recursive: true, force: true });
-  });
-  await mover.start(tookOver);
-  const journaled = (): string[] => readJournals(dir).destination.map(({ event }) => event.type);
-  return { mover, hosts, time, dir, journaled, preparation: preparationOf(hosts) };
-}
-
-async function armed(t: TestContext): Promise<Scene> {
-  const scene = await open(t);
-  await scene.mover.prepare(scene.preparation, never);
-  await scene.mover.arm(EPOCH);
-  return scene;
-}
-
-/** As if the source had handed everything over. */
-function arrive({ hosts }: Scene): void {
-  const { source, destination } = hosts;
-  assert.ok(destination !== undefined);
-  source.run = 'handed-over';
-  destination.run = 'paused';
-}
+import { readJournals } from '../../../../src/host/journal.ts';
+import { EPOCH, LEASE_MS, arrive, armed, never, open } from './scene.ts';
 
 describe('the destination’s mover', () => {
   test('writes down what it is about to do before it does it', async (t) => {
@@ -222,64 +117,6 @@ describe('the destination’s mover', () => {
     if (destination !== undefined) hosts.world.kill(destination);
     assert.equal((await mover.status()).hypervisor, 'gone');
     await assert.rejects(mover.commit(EPOCH, never), { code: 'GODWIT_NOT_ARMED' });
-  });
-});
-
-describe('a guest that runs at its destination', () => {
-  test('is found gone by whoever asks, before its hypervisor’s end has been heard', async (t) => {
-    const scene = await armed(t);
-    arrive(scene);
-    await scene.mover.commit(EPOCH, never);
-    assert.equal((await scene.mover.status()).hypervisor, 'running');
-    const { destination } = scene.hosts;
-    if (destination !== undefined) destination.alive = false;
-    assert.equal(scene.mover.state.hypervisor, 'running');
-    assert.equal((await scene.mover.status()).hypervisor, 'gone');
-    assert.equal((await scene.mover.status()).hypervisor, 'gone');
-    const lost = scene.journaled().filter((type) => type === 'hypervisor').length;
-    await scene.mover.status();
-    assert.equal(scene.journaled().filter((type) => type === 'hypervisor').length, lost);
-  });
-});
-
-describe('a guest that has run at its destination', () => {
-  test('is not run again by a commit that comes once more, and its loss is not held against the commit', async (t) => {
-    const scene = await armed(t);
-    arrive(scene);
-    await scene.mover.commit(EPOCH, never);
-    const { destination } = scene.hosts;
-    if (destination !== undefined) scene.hosts.world.kill(destination);
-    const again = await scene.mover.commit(EPOCH, never);
-    assert.equal(again.epoch, EPOCH);
-    assert.equal((await scene.mover.status()).hypervisor, 'gone');
-    const resumed = scene.hosts.calls.filter((call) => call === 'destination.resumeGuest');
-    assert.equal(resumed.length, 1);
-  });
-});
-
-describe('a migration whose guest is known to be gone', () => {
-  const gone = async (t: TestContext): Promise<Scene> => {
-    const scene = await armed(t);
-    arrive(scene);
-    await scene.mover.commit(EPOCH, never);
-    const { destination } = scene.hosts;
-    if (destination !== undefined) scene.hosts.world.kill(destination);
-    return scene;
-  };
-
-  test('is not called finished', async (t) => {
-    const { mover, journaled } = await gone(t);
-    await assert.rejects(mover.finish(EPOCH, never), { code: 'GODWIT_LOST' });
-    assert.ok(!journaled().includes('finished'));
-    await mover.tearDown(EPOCH, never);
-    await mover.ended;
-  });
-
-  test('is settled by a mover that took over: its guest may have ended long after', async (t) => {
-    const { mover: first } = await gone(t);
-    const { mover, hosts } = await open(t, first.state, true);
-    await mover.finish(EPOCH, never).catch(() => undefined);
-    assert.ok(hosts.calls.includes('destination.settle'));
   });
 });
 
