@@ -193,6 +193,13 @@ export const askedErrors = {
     4,
     409,
   ),
+  GODWIT_POLICY_CHANGED: row(
+    'the policy {kind} of {scope} is not as it was read: {by}',
+    'Read it again, and set what you want to have of it now.',
+    false,
+    4,
+    412,
+  ),
   GODWIT_PROPOSAL_UNKNOWN: row(
     'no proposal {proposal}',
     'Run `godwit proposals` for the list.',

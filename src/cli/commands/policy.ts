@@ -45,7 +45,9 @@ export const run: Run<typeof policySpec> = (input, context) =>
       ...(level === undefined ? {} : { level }),
       ...(movesPerHour === undefined ? {} : { movesPerHour }),
     };
-    const set = await api.putPolicy({ params, body });
+    // What is kept of it is what was read: who set it meanwhile is not overwritten.
+    const query = { ifSetAtMs: before?.setAtMs ?? 0 };
+    const set = await api.putPolicy({ params, query, body });
     if (json) return printJson(context, set);
     context.out.write(`${kind} of ${set.scope}: ${set.mode}\n`);
   });

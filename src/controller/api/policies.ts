@@ -42,9 +42,9 @@ export function policyHandlers(parts: PolicyParts): Handlers<Routes> {
   const used = new CostlyAnswers<Used>('what guests used', clock);
   return {
     policies: async () => ({ policies: await policies.list() }),
-    putPolicy: async ({ params: { scope, kind }, body, caller }) => {
+    putPolicy: async ({ params: { scope, kind }, query: { ifSetAtMs }, body, caller }) => {
       await checkSettings(parts, scope, body);
-      const set = await policies.put(kind, scope, body, caller.name);
+      const set = await policies.put(kind, scope, body, caller.name, ifSetAtMs);
       log.info({ kind, scope, settings: body, by: caller.name }, 'a policy was set');
       return set;
     },

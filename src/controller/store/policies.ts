@@ -58,16 +58,21 @@ export class Policies {
     return rows.map(readPolicy);
   }
 
-  /** It looks soon; a look that began before is not written. GODWIT_POLICY_OVERLAP where another group of the kind has one of its hosts. */
+  /**
+   * It looks soon; a look that began before is not written. GODWIT_POLICY_OVERLAP where another group of the kind has one of
+   * its hosts. `ifSetAtMs`: when it was set last, 0 where it was not; GODWIT_POLICY_CHANGED where that is not so any more.
+   */
   async put(
     kind: PolicyKind,
     scope: string,
     settings: PolicySettings,
     by: string,
+    ifSetAtMs?: number,
   ): Promise<Policy> {
     const { nowMs } = this.#store;
     return this.#store.transaction(async (db) => {
       await lockKind(db, kind);
+      if (ifSetAtMs !== undefined) await mustBeAsRead(db, kind, scope, ifSetAtMs);
       const groups = (await groupsOf(db, kind)).filter((each) => each.scope !== scope);
       const named = new Set(settings.hosts);
       for (const group of groups) {
@@ -86,11 +91,13 @@ export class Policies {
       // A group of this name may have been removed: its epochs lie before now.
       const fresh = { look: null, owner: '', epoch: nowMs };
       const epoch = sql<number>`policies.epoch + 1`;
+      // Each setting has a moment of its own, whatever the clock does: it is what the next one compares.
+      const later = sql<number>`CASE WHEN policies.set_at >= ${nowMs} THEN policies.set_at + 1 ELSE ${nowMs} END`;
       const row = await db
         .insertInto('policies')
         .values({ kind, scope, ...free, ...fresh })
         .onConflict((conflict) =>
-          conflict.columns(['kind', 'scope']).doUpdateSet({ ...free, epoch }),
+          conflict.columns(['kind', 'scope']).doUpdateSet({ ...free, set_at: later, epoch }),
         )
         .returningAll()
         .executeTakeFirstOrThrow();
@@ -220,6 +227,26 @@ async function lockKind(db: Db, kind: PolicyKind): Promise<void> {
     .where('kind', '=', kind)
     .where('scope', '=', WHOLE_FLEET)
     .execute();
+}
+
+async function mustBeAsRead(
+  db: Db,
+  kind: PolicyKind,
+  scope: string,
+  setAtMs: number,
+): Promise<void> {
+  const found = await db
+    .selectFrom('policies')
+    .select(['set_at', 'set_by'])
+    .where('kind', '=', kind)
+    .where('scope', '=', scope)
+    .executeTakeFirst();
+  if ((found?.set_at ?? 0) === setAtMs) return;
+  const by =
+    found === undefined
+      ? 'somebody removed it'
+      : `${found.set_by} set it at ${new Date(found.set_at).toISOString()}`;
+  throw godwitError('GODWIT_POLICY_CHANGED', { kind, scope, by });
 }
 
 /** The stored one was open or put off when this look began, and is decided by now. */

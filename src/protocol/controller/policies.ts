@@ -35,9 +35,17 @@ export const policyRoutes = {
     summary: 'Set a policy of the fleet, or of a group of hosts under a name of the caller’s',
     access: 'operator',
     params: ofPolicy,
+    /** Its `setAtMs` as the caller has read it, 0 where there was none: whoever set it meanwhile is not overwritten. */
+    query: z.object({ ifSetAtMs: z.coerce.number().int().min(0).optional() }),
     body: policySettings,
     response: policy,
-    errors: [...STORING, 'GODWIT_USAGE', 'GODWIT_HOST_UNKNOWN', 'GODWIT_POLICY_OVERLAP'],
+    errors: [
+      ...STORING,
+      'GODWIT_USAGE',
+      'GODWIT_HOST_UNKNOWN',
+      'GODWIT_POLICY_OVERLAP',
+      'GODWIT_POLICY_CHANGED',
+    ],
   }),
   removePolicy: route({
     method: 'DELETE',

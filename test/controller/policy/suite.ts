@@ -238,6 +238,26 @@ export function policySuite(name: string, make: () => Promise<StorePlace>): void
       );
     });
 
+    test('is not overwritten by who read it before another set it', async (t) => {
+      const { policies } = await crowded(t);
+      const group = policySettings.parse({ mode: 'propose', hosts: ['a', 'b'] });
+      const changed = (thrown: unknown) => hasCode(thrown, 'GODWIT_POLICY_CHANGED');
+      const put = (mode: 'off' | 'approve', by: string, read?: number) =>
+        policies.put('balance', 'front', { ...group, mode }, by, read);
+      const first = await put('off', 'ann', 0);
+      await assert.rejects(put('approve', 'bob', 0), changed);
+      // However close together: each has a moment of its own.
+      const second = await put('approve', 'ann', first.setAtMs);
+      assert.ok(second.setAtMs > first.setAtMs);
+      await assert.rejects(put('off', 'bob', first.setAtMs), (thrown) => {
+        assert.match(String(thrown), /ann set it at/);
+        return changed(thrown);
+      });
+      await policies.remove('balance', 'front');
+      await assert.rejects(put('off', 'bob', second.setAtMs), changed);
+      assert.equal((await put('off', 'bob')).setBy, 'bob');
+    });
+
     test('is left alone while somebody else moves guests, where it is automatic', async (t) => {
       const scene = await crowded(t);
       await set(scene, { mode: 'automatic' });
