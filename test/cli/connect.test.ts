@@ -95,9 +95,11 @@ describe('connect', () => {
       assert.deepEqual(await labels({ agent: socket }, both('prod')), [socket]);
     });
 
-    test('asks nobody in the place of a fleet of which only the controller is known', async () => {
-      await refuses({ context: 'far' }, 'GODWIT_USAGE', /the context far names no agent/, both());
-      await refuses({}, 'GODWIT_USAGE', /the context far names no agent/, both('far'));
+    test('asks nobody in the place of a fleet’s controller, where only that is known', async () => {
+      // It is asked for its managers, which have agents behind it.
+      const away = /a controller at \/c does not answer/;
+      await refuses({ context: 'far' }, 'GODWIT_UNREACHABLE', away, both());
+      await refuses({}, 'GODWIT_UNREACHABLE', away, both('far'));
       const host = { context: 'prod', host: 'b' };
       await refuses(host, 'GODWIT_USAGE', /the context prod names no lab/, both());
     });
