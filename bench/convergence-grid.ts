@@ -26,12 +26,12 @@ export const FEW: readonly Point[] = [
 ];
 
 export const WAYS = ['standard', 'must-finish', 'qemu', 'auto-converge', 'postcopy'] as const;
-export type ConvergenceWay = (typeof WAYS)[number];
+export type ConvergenceMethod = (typeof WAYS)[number];
 
 /** What one move came to. */
 export interface Tried {
   readonly point: Point;
-  readonly way: ConvergenceWay;
+  readonly way: ConvergenceMethod;
   readonly finished: boolean;
   /** Until its end, or until it was cut or given up, ms. */
   readonly totalMs: number;
@@ -68,7 +68,7 @@ export interface Verdict {
   readonly asGood: number;
 }
 
-const OURS: ReadonlySet<ConvergenceWay> = new Set(['standard', 'must-finish']);
+const OURS: ReadonlySet<ConvergenceMethod> = new Set(['standard', 'must-finish']);
 
 /** By point: the better of the strategies beside the best of the single settings. */
 export function verdictOf(tried: readonly Tried[]): Verdict {

@@ -8,7 +8,7 @@ import { moveByHand } from './by-hand.ts';
 import { onlyOf } from './contract.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
 import { downtimeOf, FEW, lostOf, nameOf, verdictOf, WAYS, WHOLE } from './convergence-grid.ts';
-import type { ConvergenceWay, Point, Tried } from './convergence-grid.ts';
+import type { ConvergenceMethod, Point, Tried } from './convergence-grid.ts';
 import { godwitMigrate } from './godwit.ts';
 import { otherHost, untilDirtied, untilQuiet, withLab } from './lab.ts';
 
@@ -28,7 +28,7 @@ const SETTLE_MS = 2000;
 const NAME = 'web1';
 
 /** The words of each way; what is not there is moved by QEMU alone. */
-const WORDS: Readonly<Partial<Record<ConvergenceWay, readonly string[]>>> = {
+const WORDS: Readonly<Partial<Record<ConvergenceMethod, readonly string[]>>> = {
   standard: ['--steering', 'standard'],
   'must-finish': ['--steering', 'must-finish'],
   // The hypervisor's own end condition and nothing else.
@@ -69,7 +69,7 @@ export const convergence: Bench = {
 
 interface Course {
   readonly point: Point;
-  readonly ways: readonly ConvergenceWay[];
+  readonly ways: readonly ConvergenceMethod[];
   readonly memoryBytes: number;
   readonly cutMs: number;
 }
@@ -112,7 +112,7 @@ async function ofPoint(
 interface Move {
   readonly lab: Lab;
   readonly point: Point;
-  readonly way: ConvergenceWay;
+  readonly way: ConvergenceMethod;
   readonly from: string;
   readonly to: string;
   readonly cutMs: number;

@@ -9,8 +9,8 @@ import type { Page } from 'playwright-core';
 import { initCa, issue, storeCredentials } from '../src/agent/pki/authority.ts';
 import { buildWeb } from '../tools/web.ts';
 import type { BenchOptions } from './contract.ts';
-import { hostAt } from './dashboard/made-up.ts';
-import type { EventsOrder, EventsReported } from './events-words.ts';
+import { hostAt } from './dashboard/sample-values.ts';
+import type { EventsOrder, EventsReported } from './events-messages.ts';
 
 const HOSTS = 10_000;
 const EVENTS = 40;

@@ -1,7 +1,7 @@
 /** Clients of a controller's events, for bench/events: each has a connection of its own. Speaks to its parent over IPC. */
 import { readFileSync } from 'node:fs';
 import tls from 'node:tls';
-import type { ClientsReported } from './events-words.ts';
+import type { ClientsReported } from './events-messages.ts';
 
 const [address = '', caFile = '', token = '', count = '0', reads = 'all'] = process.argv.slice(2);
 const [host = '', port = ''] = address.split(':');

@@ -1,17 +1,17 @@
 /**
- * The doors of a controller and its log of events, for bench/events: real TLS, tokens and limits, and news that the parent
+ * The listeners of a controller and its log of events, for bench/events: real TLS, tokens and limits, and news that the parent
  * asks for. Speaks to its parent over IPC.
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { TLSSocket } from 'node:tls';
-import { GIB } from './dashboard/made-up.ts';
+import { GIB } from './dashboard/sample-values.ts';
 import { overviewOf } from './dashboard/answers.ts';
 import { sessionHandlers } from '../src/controller/api/session.ts';
 import { Attempts } from '../src/controller/who/attempts.ts';
 import { Audit } from '../src/controller/audit/audit.ts';
 import { controllerConfig } from '../src/controller/config.ts';
-import { openDoors } from '../src/controller/doors.ts';
-import type { DoorParts } from '../src/controller/doors.ts';
+import { openListeners } from '../src/controller/listeners.ts';
+import type { ListenerParts } from '../src/controller/listeners.ts';
 import { EVENTS_KEPT } from '../src/controller/inventory/inventory.ts';
 import { openStore } from '../src/controller/store/open.ts';
 import { Metrics } from '../src/controller/metrics.ts';
@@ -23,7 +23,7 @@ import { silentLog } from '../src/log.ts';
 import type { FleetNews } from '../src/protocol/controller/events.ts';
 import { Ready } from '../src/rpc/ready-answer.ts';
 import { Refusals } from '../src/rpc/refusals.ts';
-import type { EventsOrder, EventsReported } from './events-words.ts';
+import type { EventsOrder, EventsReported } from './events-messages.ts';
 
 const [stateDir = '', webAddress = '', hosts = '0', pages] = process.argv.slice(2);
 const config = controllerConfig.parse({
@@ -53,7 +53,7 @@ async function* followed(
   }
 }
 
-type EventsCall = Parameters<DoorParts['handlers']['events']>[0];
+type EventsCall = Parameters<ListenerParts['handlers']['events']>[0];
 const { hosts: allHosts, guests: allGuests, ...rest } = overviewOf(Number(hosts), GUESTS_OF_EACH);
 let first: 'up' | 'silent' = 'up';
 const methods = { token: true } as const;
@@ -71,13 +71,13 @@ const handlers = {
   },
   events: ({ request, lastEventId, signal }: EventsCall) =>
     followed(request.socket as TLSSocket, log.follow(lastEventId, signal)),
-} as unknown as DoorParts['handlers'];
+} as unknown as ListenerParts['handlers'];
 
-const doors = await openDoors({
+const listeners = await openListeners({
   config,
   credentials: { ca: pem('ca.crt'), cert: pem('controller.crt'), key: pem('controller.key') },
   handlers,
-  managers: {} as unknown as DoorParts['managers'],
+  managers: {} as unknown as ListenerParts['managers'],
   methods,
   pages,
   metrics: new Metrics({ store, clock: systemClock }),
@@ -158,4 +158,4 @@ process.on('message', (order: EventsOrder) => {
 });
 process.on('disconnect', () => process.exit(0));
 const { token } = await tokens.create({ name: 'bench', role: 'viewer', by: 'bench' });
-process.send?.({ ready: true, address: doors.web, token });
+process.send?.({ ready: true, address: listeners.web, token });

@@ -9,7 +9,7 @@ import { initCa, issue, storeCredentials } from '../src/agent/pki/authority.ts';
 import { median } from './contract.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
 import { reachesBrowser } from './events-browser.ts';
-import type { ClientsReported, EventsOrder, EventsReported } from './events-words.ts';
+import type { ClientsReported, EventsOrder, EventsReported } from './events-messages.ts';
 
 const SETUP = path.resolve(import.meta.dirname, '../tools/setup.sh');
 const EACH_HALF = 250;

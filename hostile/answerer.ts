@@ -11,7 +11,7 @@ import { splitAddress } from '../src/protocol/names.ts';
 import type { Facts } from './facts.ts';
 import { spoiled } from './generate/spoil.ts';
 import { validOf } from './generate/values.ts';
-import { wordsOf } from './generate/words.ts';
+import { wordsOf } from './generate/known-names.ts';
 
 /**
  * What the attacked host hears when it asks in its turn: in the place of this host’s agent, answers that have the shape of

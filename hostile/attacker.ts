@@ -8,9 +8,9 @@ import { caseOf, kindOf, TARGETS } from './cases/plan.ts';
 import type { Kind } from './cases/plan.ts';
 import { EPOCH } from './facts.ts';
 import type { Facts } from './facts.ts';
-import type { Own } from './generate/words.ts';
+import type { Own } from './generate/known-names.ts';
 import { judgeAnswer } from './judge.ts';
-import { Speaker } from './speak.ts';
+import { Speaker } from './raw-requests.ts';
 import { writeBytes } from './write.ts';
 
 /** What came of one case. Times are of the wall clock, ms, so that what was seen elsewhere can be laid beside them. */

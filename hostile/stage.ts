@@ -18,7 +18,7 @@ import { openWorld } from '../test/e2e/support/world.ts';
 import type { World } from '../test/e2e/support/world.ts';
 import { MIB } from './facts.ts';
 import type { Facts } from './facts.ts';
-import { Talker } from './talker.ts';
+import { Talker } from './line-program.ts';
 import { TRACER } from './witness/trace.ts';
 
 /** The attacked host, which holds the CA; an honest third one; and the one whose certificate is misused. */

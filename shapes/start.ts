@@ -8,7 +8,7 @@ import { until } from '../test/until.ts';
 import { putAside } from './aside.ts';
 import { TrialHost, below } from './host.ts';
 import type { Shape } from './shape.ts';
-import { wordsOf } from './words.ts';
+import { wordsOf } from './shell-words.ts';
 
 const START_MS = 20_000;
 /** Pattern that must survive, and what is written to all the time, MiB: moved in milliseconds. */

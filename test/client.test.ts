@@ -5,8 +5,8 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { connect, hasCode } from '../src/client.ts';
 import type { ConnectOptions, ErrorCode } from '../src/client.ts';
-import { controllerOf } from './controller/parties.ts';
-import { authority } from './rpc/parties.ts';
+import { controllerOf } from './controller/test-controller.ts';
+import { authority } from './rpc/test-contract.ts';
 
 async function web(t: TestContext) {
   const { caDir } = await authority(t);

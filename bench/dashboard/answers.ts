@@ -8,7 +8,7 @@ import type {
 import { auditEntries } from './audit.ts';
 import { movesOf, policies, proposals, wishes, wishPlan } from './asked.ts';
 import { insight } from './insight.ts';
-import { at, dice, GIB, guestAt, hostAt, OPEN_ID, WISH_ID } from './made-up.ts';
+import { at, dice, GIB, guestAt, hostAt, OPEN_ID, WISH_ID } from './sample-values.ts';
 import { migrations, plan, reportOf } from './migrations.ts';
 
 /** As `/v1/overview` answers: so many hosts, each with so many guests. */

@@ -2,7 +2,7 @@
 import type { Policy, Proposal } from '../../src/protocol/controller/policy.ts';
 import type { Move, Wish } from '../../src/protocol/controller/wish.ts';
 import type { WishPlan } from '../../src/protocol/controller/wishes.ts';
-import { GIB, GUEST, guestAt, hostAt, NOW_MS, OPEN_ID, ROLL_ID, WISH_ID } from './made-up.ts';
+import { GIB, GUEST, guestAt, hostAt, NOW_MS, OPEN_ID, ROLL_ID, WISH_ID } from './sample-values.ts';
 
 const wishBase = {
   order: [],

@@ -1,6 +1,6 @@
 /** What the audit log of the made-up fleet has. Pure. */
 import type { AuditEntry } from '../../src/protocol/controller/audit.ts';
-import { at, hostAt, OPEN_ID, WISH_ID } from './made-up.ts';
+import { at, hostAt, OPEN_ID, WISH_ID } from './sample-values.ts';
 
 const ann = {
   who: 'ann via Example ID',

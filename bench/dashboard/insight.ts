@@ -1,6 +1,6 @@
 /** What the migrations of the made-up fleet came to. Pure. */
 import type { Insight } from '../../src/protocol/controller/history.ts';
-import { at, dice, GIB } from './made-up.ts';
+import { at, dice, GIB } from './sample-values.ts';
 
 /** Share, and how many times the middle. */
 const QUANTILES = [

@@ -14,7 +14,7 @@ import {
   MIB,
   OPEN_ID,
   WISH_ID,
-} from './made-up.ts';
+} from './sample-values.ts';
 
 const ended = (id: number, more: Partial<FleetMigration> = {}): FleetMigration => ({
   id: `m-ended${String(id).padStart(7, '0')}`,

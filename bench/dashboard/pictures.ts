@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { chromium } from 'playwright-core';
 import { buildWeb } from '../../tools/web.ts';
-import { DONE_ID, GUEST, OPEN_ID, ROLL_ID, WISH_ID } from './made-up.ts';
+import { DONE_ID, GUEST, OPEN_ID, ROLL_ID, WISH_ID } from './sample-values.ts';
 import { serveMadeUp } from './server.ts';
 
 const WIDTHS = [390, 900, 1400];

@@ -4,10 +4,10 @@ import { keepRecords } from '../evidence.ts';
 import { remainsOf } from '../remains.ts';
 import type { Remains } from '../remains.ts';
 import { Stage } from '../stage.ts';
-import { mayhem } from './mayhem.ts';
-import type { Death } from './mayhem.ts';
-import { travel } from './traveller.ts';
-import type { Journey } from './traveller.ts';
+import { killAtRandom } from './random-kills.ts';
+import type { Death } from './random-kills.ts';
+import { travel } from './endless-moves.ts';
+import type { Journey } from './endless-moves.ts';
 
 export interface ChaosRequest {
   readonly ms: number;
@@ -48,7 +48,12 @@ export async function chaos({
         travel({ stage, guest, signal: over, next: chances(seed, guest), say }),
       ),
     );
-    const killing = mayhem({ lab: stage.lab, signal: over, next: chances(seed, 'mayhem'), say });
+    const killing = killAtRandom({
+      lab: stage.lab,
+      signal: over,
+      next: chances(seed, 'killAtRandom'),
+      say,
+    });
     const [journeys, deaths] = await Promise.all([travelling, killing]);
     await stage.plainAgents();
     const places = (host: string): { guest: string; place: Remains }[] =>

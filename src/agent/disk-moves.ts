@@ -20,7 +20,7 @@ import { heldMoves, openMoveJournal } from './disk-move-journal.ts';
 import type { HeldMove } from './disk-move-journal.ts';
 import { migrationOf, mustBeReadable } from './guests.ts';
 import type { Guests } from './guests.ts';
-import { directDriverOf, lifeOfGuest } from './life.ts';
+import { directDriverOf, lifeOfGuest } from './hypervisor-life.ts';
 import { movable } from './outgoing.ts';
 import type { MigrationStore } from './store.ts';
 import { Mutex } from '../mutex.ts';

@@ -44,7 +44,7 @@ export class DriverGuests {
     what: string,
     discover: (driver: Driver, signal: AbortSignal) => Promise<DiscoveredGuest[]>,
   ): Promise<DriverLook> {
-    this.#looking ??= this.#lookAgain(what, discover).finally(() => {
+    this.#looking ??= this.#updateProposals(what, discover).finally(() => {
       this.#looking = undefined;
     });
     await (this.#error === undefined ? this.#looking : this.#atMost(this.#looking));
@@ -56,7 +56,7 @@ export class DriverGuests {
     return { driver: this.#driver.name, error: this.#error, asOfMs: this.#asOfMs };
   }
 
-  async #lookAgain(
+  async #updateProposals(
     what: string,
     discover: (driver: Driver, signal: AbortSignal) => Promise<DiscoveredGuest[]>,
   ): Promise<void> {

@@ -15,7 +15,7 @@ const BETWEEN_MS = 500;
 export class FarManagers {
   readonly #drivers: readonly ManagedDriver[];
   readonly #clock: Clock;
-  readonly #tell: (silence: GodwitError | undefined) => void;
+  readonly #onSilence: (silence: GodwitError | undefined) => void;
   readonly #end = new AbortController();
   #hosts: readonly ManagedHost[] = [];
 
@@ -23,11 +23,11 @@ export class FarManagers {
   constructor(
     drivers: readonly Driver[],
     clock: Clock,
-    tell: (silence: GodwitError | undefined) => void,
+    onSilence: (silence: GodwitError | undefined) => void,
   ) {
     this.#drivers = drivers.filter(isManaged).filter((driver) => 'hosts' in driver);
     this.#clock = clock;
-    this.#tell = tell;
+    this.#onSilence = onSilence;
   }
 
   /** Has the guests looked at as soon as a manager reports a change. */
@@ -40,7 +40,7 @@ export class FarManagers {
   }
 
   looked(silence: GodwitError | undefined): void {
-    if (!this.#end.signal.aborted && this.#drivers.length > 0) this.#tell(silence);
+    if (!this.#end.signal.aborted && this.#drivers.length > 0) this.#onSilence(silence);
   }
 
   /** As they list them now; of a manager that is silent, as they listed them last. */

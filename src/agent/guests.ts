@@ -157,7 +157,7 @@ export class Guests {
 
   /** Looks at all of them now; those who ask at once share one look. Rejects where a driver is silent: some may be unseen. */
   async look(): Promise<readonly DiscoveredGuest[]> {
-    const { found, silent } = await this.#lookAgain();
+    const { found, silent } = await this.#updateProposals();
     const [first] = silent;
     if (first !== undefined) throw first.error;
     return found;
@@ -173,11 +173,11 @@ export class Guests {
     const kept = this.#kept;
     const isNew = kept !== undefined && this.#clock.monotonicMs() - kept.atMs < forMs;
     if (!isNew || kept.key === undefined || kept.key !== (await this.#key()))
-      return this.#lookAgain();
+      return this.#updateProposals();
     return kept;
   }
 
-  #lookAgain(): Promise<Kept> {
+  #updateProposals(): Promise<Kept> {
     this.#looking ??= this.#makeAnew().finally(() => {
       this.#looking = undefined;
     });

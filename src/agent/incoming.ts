@@ -46,7 +46,7 @@ export interface IncomingParts {
 /** Ids of which this agent said to a host that it does not know them, kept; that host’s oldest goes first. */
 const MOST_DISOWNED = 1000;
 /** Movers that only tell one host how its ended migrations ended, at once: at least, or as many as it may have here. */
-const TELLING = 16;
+const MOST_REPORTING = 16;
 /** Its mover’s own; memory takes another one later, or goes through the mover. */
 const MOVER_PORTS = 1;
 /** Held migrations from one host; beyond, no more of its guests come. */
@@ -58,7 +58,7 @@ export class Incoming {
   /** Hosts, and the ids that each of them has asked for. */
   readonly #disowned = new Map<string, Set<string>>();
   /** Hosts, and their ended migrations that have a mover again. */
-  readonly #telling = new Map<string, Set<string>>();
+  readonly #reporting = new Map<string, Set<string>>();
   readonly #mutex = new Mutex();
 
   constructor(parts: IncomingParts) {
@@ -105,7 +105,7 @@ export class Incoming {
       throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id, host: config.name });
     }
     checkSender(caller, migration.request.fromHost);
-    this.#checkTelling(migration);
+    this.#checkReporting(migration);
     return this.#listening(migration);
   }
 
@@ -121,22 +121,22 @@ export class Incoming {
   }
 
   /** A host may ask for all that it ever sent, and each answer takes a process. */
-  #checkTelling(migration: Migration): void {
+  #checkReporting(migration: Migration): void {
     const { store, movers, config } = this.#parts;
     const { id, request } = migration;
     if (!store.isEnded(id)) return;
-    const telling = this.#telling.get(request.fromHost) ?? new Set();
-    for (const each of telling) {
+    const reporting = this.#reporting.get(request.fromHost) ?? new Set();
+    for (const each of reporting) {
       const known = store.get(each);
-      if (known === undefined || movers.find(known) === undefined) telling.delete(each);
+      if (known === undefined || movers.find(known) === undefined) reporting.delete(each);
     }
-    this.#telling.set(request.fromHost, telling);
-    const limit = Math.max(TELLING, limitOfOne(this.#parts));
-    if (!telling.has(id) && telling.size >= limit) {
+    this.#reporting.set(request.fromHost, reporting);
+    const limit = Math.max(MOST_REPORTING, limitOfOne(this.#parts));
+    if (!reporting.has(id) && reporting.size >= limit) {
       const what = `${config.name}, in ended migrations of ${request.fromHost} that are listed,`;
       throw godwitError('GODWIT_OVERLOADED', { what, limit });
     }
-    telling.add(id);
+    reporting.add(id);
   }
 
   /** The guest of a migration to this host that goes on; GODWIT_MIGRATION_UNKNOWN where there is none. */

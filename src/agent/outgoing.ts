@@ -22,7 +22,7 @@ import type { LinkRatesParts } from './link-rate.ts';
 import type { Peers } from './peers.ts';
 import type { KeptPredictions } from './prediction/kept.ts';
 import type { Migration } from './store.ts';
-import { driverOf } from './life.ts';
+import { driverOf } from './hypervisor-life.ts';
 import { lineageOf } from './sightings.ts';
 import type { Supervisor } from './supervision.ts';
 import { Mutex } from '../mutex.ts';

@@ -20,7 +20,7 @@ import { journalFile } from '../protocol/mover/request.ts';
 import type { ManagedMoverRequest } from '../protocol/mover/request.ts';
 import { isEnd } from '../protocol/public/migration.ts';
 import type { Resolution, ResolveAnswer, ResolveRequest } from '../protocol/public/resolve.ts';
-import { driverOf } from './life.ts';
+import { driverOf } from './hypervisor-life.ts';
 import type { MoverProcesses } from './mover-process.ts';
 import { confirmed, refusal } from './resolve-answers.ts';
 import { lockWhenFree } from './resolve-lock.ts';

@@ -4,7 +4,7 @@ import { godwitError } from '../errors.ts';
 import { isManagedRequest } from '../protocol/mover/request.ts';
 import type { Log } from '../log.ts';
 import { replaySource } from '../migration/direct/journal.ts';
-import type { GuestSightings } from '../migration/direct/elsewhere.ts';
+import type { GuestSightings } from '../migration/direct/guest-sightings.ts';
 import { judge, safeAnswer } from '../migration/direct/resolution.ts';
 import { whyNotResolved } from '../migration/direct/resolve.ts';
 import type { Resolved } from '../migration/direct/resolve.ts';

@@ -12,7 +12,7 @@ import { readJournals } from '../host/journal.ts';
 import { bootId } from '../host/process.ts';
 import type { SideView } from '../protocol/public/resolve.ts';
 import type { Caller } from '../rpc/caller.ts';
-import { directDriverOf, lifeOfGuest } from './life.ts';
+import { directDriverOf, lifeOfGuest } from './hypervisor-life.ts';
 import type { MoverProcesses } from './mover-process.ts';
 import type { Migration, MigrationStore } from './store.ts';
 import type { Supervisor } from './supervision.ts';

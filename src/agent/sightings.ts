@@ -7,7 +7,7 @@ import type { Sighting, SightingQuery } from '../protocol/peer/sighting.ts';
 import type { DiscoveredGuest, GuestHandle } from '../drivers/port/inventory.ts';
 import type { Driver } from '../drivers/registry.ts';
 import { guestOf } from './guests.ts';
-import { driverOf } from './life.ts';
+import { driverOf } from './hypervisor-life.ts';
 import type { Guests } from './guests.ts';
 import type { Migration, MigrationStore } from './store.ts';
 

@@ -131,7 +131,7 @@ export class Supervisor {
     if (attempts !== undefined) {
       if (now < attempts.notBefore) return;
       if (now - attempts.startedAt > LIVED_MS) this.#attempts.delete(id);
-      else if (attempts.count >= MANY_RESTARTS) this.#tell(migration, attempts);
+      else if (attempts.count >= MANY_RESTARTS) this.#report(migration, attempts);
     }
     this.#log.warn({ id, count: attempts?.count ?? 0 }, 'a migration has no mover: starting one');
     this.ensure(migration).catch((thrown: unknown) => {
@@ -154,7 +154,7 @@ export class Supervisor {
   }
 
   /** Goes on trying, and says so. */
-  #tell({ id, dir }: Migration, attempts: Attempts): void {
+  #report({ id, dir }: Migration, attempts: Attempts): void {
     const seconds = LONGEST_PAUSE_MS / 1000;
     const reason = `its mover ended ${attempts.count} times in a row; see mover.log in ${dir}; another is started every ${seconds} s`;
     if (attempts.leftBecause === undefined) {

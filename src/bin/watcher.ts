@@ -26,7 +26,7 @@ const stay = (forMs: number): void => {
 };
 
 /** Nothing to watch is told at once, and there is nothing to stay for. */
-const tell = (nothing: WatchResult | undefined): void => {
+const report = (nothing: WatchResult | undefined): void => {
   if (nothing === undefined) process.stdout.write('{"begun":true}\n');
   else process.stdout.write(`${JSON.stringify(nothing)}\n`, leave);
 };
@@ -47,7 +47,7 @@ lines.on('line', (text) => {
     stay(line.leaseMs);
     if (line.verb !== 'watch' || watch !== undefined) return;
     watch = new GuestWatch(line);
-    void watch.begun().then(tell);
+    void watch.begun().then(report);
   } catch (thrown) {
     process.stderr.write(`${String(thrown)}\n`);
     leave();

@@ -17,7 +17,7 @@ import { controllerHandlers } from './api/handlers.ts';
 import type { ControllerParts } from './api/handlers.ts';
 import { controllerPkiDir, databaseOf } from './config.ts';
 import type { ControllerConfig } from './config.ts';
-import { openDoors } from './doors.ts';
+import { openListeners } from './listeners.ts';
 import { AgentClients, reached } from './engine/agent-clients.ts';
 import { HealthWatch } from './health/watch.ts';
 import type { HealthWatchParts } from './health/watch.ts';
@@ -82,7 +82,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
       policy: config.history,
       agentAt: (host) => agents.at(host),
       held: () => inventory.held(),
-      tell: (news) => {
+      publish: (news) => {
         metrics.heard(news);
         traces?.heard(news);
         inventory.events.add(news);
@@ -100,15 +100,16 @@ export async function startController(options: ControllerOptions): Promise<Runni
     const reported = { log, clock, metrics, ...managersIn({ ...common, config }, managed) };
     const parts = { config, store, inventory, history, agents, ...reported, ...work, ...signingIn };
     const handlers = controllerHandlers(parts);
-    const doors = await openDoors({ ...parts, provider, handlers, credentials, listening, pages });
+    const serving = { credentials, listening, pages };
+    const listeners = await openListeners({ ...parts, ...serving, provider, handlers });
     await reported.managers.start();
     const watches = watchesOf(common, config, inventory, work);
     const recovery = recoveryOf({ ...common, config, inventory, agents, work });
     const { loop, policyLoop } = work;
-    const news = new WishWatch({ ...common, tell: (each) => inventory.events.add(each) });
+    const news = new WishWatch({ ...common, publish: (each) => inventory.events.add(each) });
     const all = [inventory, ...watches, history, lists, loop, policyLoop, recovery, news];
     for (const each of all) each.start();
-    const { address, socket, web } = doors;
+    const { address, socket, web } = listeners;
     log.info({ address, socket, web }, 'the controller serves');
     return {
       address,
@@ -117,7 +118,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
       close: async () => {
         lists.close();
         const first = [news, ...watches, recovery, work, reported.managers];
-        for (const each of [...first, doors, inventory, history]) await each.close();
+        for (const each of [...first, listeners, inventory, history]) await each.close();
         await traces?.close();
         agents.close();
         await signingIn.audit.settled();

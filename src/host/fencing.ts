@@ -1,8 +1,8 @@
 import type { AgentConfig } from '../config.ts';
 import { toGodwitError } from '../errors.ts';
 import { runSiteProgram } from '../hooks/site-program.ts';
-import { darkDoors, darkWatchMs, whyNotDark } from './watch-dark-host.ts';
-import type { DarkDoors } from './watch-dark-host.ts';
+import { darkWatchIo, darkWatchMs, whyNotDark } from './watch-dark-host.ts';
+import type { DarkWatchIo } from './watch-dark-host.ts';
 import type { Fleet } from './fleet.ts';
 
 /** What the fencing hook is told of the migration, besides the host to be off. */
@@ -34,7 +34,7 @@ export function fencingMs({ fencing }: Pick<AgentConfig, 'fencing'>): number {
 export function fenceOf(
   config: AgentConfig,
   fleet: Pick<Fleet, 'peers'>,
-  doors: DarkDoors = darkDoors,
+  doors: DarkWatchIo = darkWatchIo,
 ): Fence | undefined {
   const { fencing } = config;
   if (fencing === undefined) return undefined;

@@ -29,7 +29,7 @@ const BREAK_MS = 1000;
 const SLACK_MS = 5000;
 
 /** How the world is seen; a test gives its own. */
-export interface DarkDoors {
+export interface DarkWatchIo {
   readonly clock: Clock;
   readonly ask: AskKernel;
   readonly ownLinkTo: (ip: string, signal: AbortSignal) => Promise<OwnLink>;
@@ -39,7 +39,7 @@ export interface DarkDoors {
   readonly resolve: ResolveName;
 }
 
-export const darkDoors: DarkDoors = {
+export const darkWatchIo: DarkWatchIo = {
   clock: systemClock,
   ask: askHost(askKernel),
   ownLinkTo,
@@ -76,7 +76,7 @@ export async function whyNotDark(
   others: readonly string[],
   silenceMs: number,
   signal: AbortSignal,
-  doors: DarkDoors = darkDoors,
+  doors: DarkWatchIo = darkWatchIo,
 ): Promise<string | undefined> {
   const byRelay = addresses.find((each) => rendezvousOf(each) !== undefined);
   if (byRelay !== undefined)
@@ -105,7 +105,7 @@ async function listenTo(
   { paths, routes, controls }: Asked,
   { silenceMs, untilMs }: { readonly silenceMs: number; readonly untilMs: number },
   signal: AbortSignal,
-  doors: DarkDoors,
+  doors: DarkWatchIo,
 ): Promise<DarkWatch> {
   const { clock } = doors;
   const terms: DarkTerms = { silenceMs, answerMs: ANSWER_MS, breakMs: BREAK_MS };
@@ -184,7 +184,7 @@ async function routesTo(
   addresses: readonly string[],
   others: readonly string[],
   signal: AbortSignal,
-  doors: DarkDoors,
+  doors: DarkWatchIo,
 ): Promise<Asked> {
   const paths = await resolved(addresses, doors);
   const routes = await routesOf(paths, signal, doors);
@@ -210,7 +210,7 @@ async function routesTo(
 async function routesOf(
   addresses: readonly string[],
   signal: AbortSignal,
-  { ownLinkTo: linkTo }: DarkDoors,
+  { ownLinkTo: linkTo }: DarkWatchIo,
 ): Promise<Map<string, string>> {
   const links = await Promise.all(addresses.map((each) => linkTo(splitAddress(each).host, signal)));
   return new Map(
@@ -225,7 +225,7 @@ async function ask(
   path: string,
   route: string | undefined,
   signal: AbortSignal,
-  doors: DarkDoors,
+  doors: DarkWatchIo,
 ): Promise<Heard> {
   const word = await doors.ask(path, ANSWER_MS, signal);
   if (word.what === 'answer') return { what: 'answer', said: word.said };
@@ -245,7 +245,7 @@ async function ask(
 }
 
 /** Each IP address of each name, once. */
-async function resolved(addresses: readonly string[], { resolve }: DarkDoors): Promise<string[]> {
+async function resolved(addresses: readonly string[], { resolve }: DarkWatchIo): Promise<string[]> {
   const all = await Promise.all(
     addresses.map(async (address) => {
       const ips = await resolve(splitAddress(address).host);

@@ -211,11 +211,11 @@ const FORWARDING = [
 export function routeHook(plan: LabPlan, host: string): string | undefined {
   if (kindOf(plan) !== 'routed') return undefined;
   const router = namespaceOf(plan.name, 'switch');
-  const tell = `ip -n ${router} route replace "$route" via ${underlayAddress(host)}`;
+  const replace = `ip -n ${router} route replace "$route" via ${underlayAddress(host)}`;
   return [
     '#!/bin/sh',
     '# after-resume: what a routing daemon would announce.',
-    `grep -oE '10\\.88\\.0\\.[0-9]+/32' | sort -u | while read -r route; do ${tell}; done`,
+    `grep -oE '10\\.88\\.0\\.[0-9]+/32' | sort -u | while read -r route; do ${replace}; done`,
     '',
   ].join('\n');
 }

@@ -31,7 +31,7 @@ export class Carrier {
   #over = false;
   #heldBack = false;
   #turn: NodeJS.Immediate | undefined;
-  #telling: NodeJS.Timeout | undefined;
+  #reportTimer: NodeJS.Timeout | undefined;
   #refill: NodeJS.Timeout | undefined;
 
   constructor(core: LinkCore, clock: Clock, user: CarrierUser) {
@@ -106,7 +106,7 @@ export class Carrier {
     this.#over = true;
     clearInterval(this.#ticker);
     clearTimeout(this.#refill);
-    clearTimeout(this.#telling);
+    clearTimeout(this.#reportTimer);
     clearImmediate(this.#turn);
     this.core.clear(this.#clock.monotonicMs());
     this.senders.fail(why);
@@ -132,8 +132,8 @@ export class Carrier {
   #acknowledge(): void {
     const waitMs = this.core.acknowledge(this.#clock.monotonicMs());
     if (waitMs === undefined) return;
-    this.#telling ??= setTimeout(() => {
-      this.#telling = undefined;
+    this.#reportTimer ??= setTimeout(() => {
+      this.#reportTimer = undefined;
       this.#soon();
     }, waitMs);
   }

@@ -107,7 +107,7 @@ export class LinkCore {
     this.#endCut(nowMs);
     this.flight.grow();
     // What was taken since the greeting was written may have been told to a connection that is no more.
-    this.inbox.retell();
+    this.inbox.reportAgain();
     this.#effects.push({ type: 'soon' });
   }
 
@@ -118,7 +118,7 @@ export class LinkCore {
     this.#links.delete(id);
     this.flight.lost(link.flightBytes);
     this.outbox.again([...link.sent].map(({ outgoing }) => outgoing));
-    this.inbox.retell();
+    this.inbox.reportAgain();
     this.#effects.push({ type: 'soon' });
     if (this.#links.size > 0) return;
     this.#cutAtMs = nowMs;

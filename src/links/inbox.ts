@@ -116,7 +116,7 @@ export class Inbox {
   }
 
   /** Everything is news again: what was told may have been lost with a connection. */
-  retell(): void {
+  reportAgain(): void {
     for (const [number, { taken }] of this.#channels) if (taken > 0) this.#news.add(number);
   }
 

@@ -59,10 +59,10 @@ export function newLink(id: number): Link {
  * What comes after a pause is told of at once.
  */
 const REPORT_MS = 5;
-const BUSY_TELL_MS = 2;
+const BUSY_REPORT_MS = 2;
 const SPAN_MS = 20;
 const BUSY_BYTES = 320 * 1024;
-const MOST_UNTOLD_BYTES = 256 * 1024;
+const MOST_UNREPORTED_BYTES = 256 * 1024;
 
 /** A data frame came. */
 export function came(link: Link, bytes: number, nowMs: number): void {
@@ -79,8 +79,8 @@ export function came(link: Link, bytes: number, nowMs: number): void {
 
 /** For how long the far side may yet wait to hear of what came, ms. Pure. */
 export function mayWaitMs(link: Link, nowMs: number): number {
-  if (link.unreportedBytes >= MOST_UNTOLD_BYTES) return 0;
-  const everyMs = link.lastSpanBytes < BUSY_BYTES ? REPORT_MS : BUSY_TELL_MS;
+  if (link.unreportedBytes >= MOST_UNREPORTED_BYTES) return 0;
+  const everyMs = link.lastSpanBytes < BUSY_BYTES ? REPORT_MS : BUSY_REPORT_MS;
   return Math.max(0, link.reportedAtMs + everyMs - nowMs);
 }
 

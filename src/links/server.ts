@@ -195,15 +195,15 @@ export class SessionServer {
     const caller = callerOf(socket);
     if (caller.role !== 'agent') {
       const why = caller.role === 'none' ? caller.refusal : undefined;
-      this.#tell(socket, why?.code ?? CONNECTION, why?.message ?? 'a stranger to the wire');
+      this.#refuse(socket, why?.code ?? CONNECTION, why?.message ?? 'a stranger to the wire');
       refuse(connection, { why: 'unknown' });
     } else if (this.#strangers > MOST_STRANGERS) {
-      this.#tell(socket, CONNECTION, 'too many connections that do not greet');
+      this.#refuse(socket, CONNECTION, 'too many connections that do not greet');
       socket.destroy();
     }
   }
 
-  #tell(socket: TLSSocket, code: string, message: string): void {
+  #refuse(socket: TLSSocket, code: string, message: string): void {
     const peer = identityOfCaller(callerOf(socket), socket.remoteAddress).label;
     const note = ownRefusals.note({ peer, code, message });
     if (note !== undefined)
@@ -219,7 +219,7 @@ export class SessionServer {
     if (past?.peer === peer) return refuse(connection, past.refusal);
     const expected = this.#expected.get(hello.session);
     if (expected === undefined || !isFor(expected.session, hello, peer)) {
-      this.#tell(socket, CONNECTION, 'a session that nobody waits for');
+      this.#refuse(socket, CONNECTION, 'a session that nobody waits for');
       return refuse(connection, { why: 'unknown' });
     }
     const { session, begun } = expected;

@@ -194,7 +194,7 @@ function bound(
     socket.once('close', () => sockets.delete(socket));
   });
   const circle = 'stranger';
-  const tell = (thrown: Error, from: string, text: string): void => {
+  const report = (thrown: Error, from: string, text: string): void => {
     // Somebody who only looks whether the path is open hangs up before a byte.
     const { code = thrown.message } = thrown as NodeJS.ErrnoException;
     const level = code === 'ECONNRESET' ? 'debug' : 'info';
@@ -206,12 +206,12 @@ function bound(
   };
   server.on('clientError', (thrown: NodeJS.ErrnoException, socket) => {
     const from = (socket as Socket).remoteAddress ?? 'a peer';
-    tell(thrown, from, 'a connection was refused');
+    report(thrown, from, 'a connection was refused');
     if (!socket.writable || thrown.code === 'ECONNRESET') socket.destroy();
     else refuse(clientError(thrown, from, limits), socket);
   });
   server.on('tlsClientError', (thrown: Error, socket: Socket) => {
-    tell(thrown, socket.remoteAddress ?? 'a peer', 'a TLS handshake failed');
+    report(thrown, socket.remoteAddress ?? 'a peer', 'a TLS handshake failed');
     socket.destroy();
   });
   server.on('drop', () => {

@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import { test } from 'node:test';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { ValidateFunction } from 'ajv/dist/2020.js';
-import { fleet, guest } from './parties.ts';
+import { fleet, guest } from './samples.ts';
 
 interface Operation {
   readonly responses: Record<string, { content: Record<string, { schema: object }> }>;

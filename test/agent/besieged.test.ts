@@ -9,7 +9,7 @@ import { DEFAULT_LIMITS } from '../../src/rpc/limits.ts';
 import type { Credentials } from '../../src/rpc/tls.ts';
 import { openSockets } from '../rpc/sockets.ts';
 import { post } from '../rpc/wire.ts';
-import { fleet } from './parties.ts';
+import { fleet } from './samples.ts';
 
 const get = (path: string): string => `GET ${path} HTTP/1.1\r\nhost: b\r\n\r\n`;
 

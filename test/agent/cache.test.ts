@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { fleet } from './parties.ts';
+import { fleet } from './samples.ts';
 
 const PAGE = 4096;
 

@@ -9,7 +9,7 @@ import type { TestContext } from 'node:test';
 import { configProblems } from '../../src/agent/config-check.ts';
 import { agentConfig } from '../../src/config.ts';
 import { pkiDirOf } from '../../src/host/fleet.ts';
-import { fleet } from './parties.ts';
+import { fleet } from './samples.ts';
 
 async function problemsOf(
   t: TestContext,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { agentContract } from '../../src/protocol/contract.ts';
 import { hasCode } from '../../src/errors.ts';
-import { fleet } from './parties.ts';
+import { fleet } from './samples.ts';
 
 /** All that a certificate of a controller opens at an agent. What is not here it may not do. */
 const RIGHTS = {

@@ -4,8 +4,8 @@ import path from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { hasCode } from '../../src/errors.ts';
-import type { TestHost } from './parties.ts';
-import { fleet, guest } from './parties.ts';
+import type { TestHost } from './samples.ts';
+import { fleet, guest } from './samples.ts';
 
 const peers = { b: { address: '127.0.0.1:1' } };
 const names = ['web1', 'web2'];

@@ -14,7 +14,7 @@ import type { DiscoveredGuest } from '../../src/drivers/port/inventory.ts';
 import { silentLog } from '../../src/log.ts';
 import { isMoveEnd } from '../../src/protocol/public/disk-move.ts';
 import type { DiskMoveProgress, DiskMoveRequest } from '../../src/protocol/public/disk-move.ts';
-import { guest, listingDriver } from './parties.ts';
+import { guest, listingDriver } from './samples.ts';
 import { PretendedHost } from '../disks/move/pretended.ts';
 
 describe('the moves of disks on a host', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fleet, guest } from './parties.ts';
+import { fleet, guest } from './samples.ts';
 
 const peers = { b: { address: '127.0.0.1:1' } };
 

@@ -8,10 +8,10 @@ import type { Arrival } from '../../src/agent/guest-labels.ts';
 import type { GuestLabels } from '../../src/protocol/labels.ts';
 import { hasCode } from '../../src/errors.ts';
 import { FakeContext, godwit } from '../cli/fake.ts';
-import { controllerOf } from '../controller/parties.ts';
-import { tempDir } from '../rpc/parties.ts';
+import { controllerOf } from '../controller/test-controller.ts';
+import { tempDir } from '../rpc/test-contract.ts';
 import { until } from '../until.ts';
-import { fleet, guest } from './parties.ts';
+import { fleet, guest } from './samples.ts';
 
 const NOBODY = (): Arrival => 'stayed-away';
 

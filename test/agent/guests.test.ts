@@ -9,8 +9,8 @@ import { agentConfig } from '../../src/config.ts';
 import { godwitError } from '../../src/errors.ts';
 import type { DiscoverOptions } from '../../src/drivers/port/inventory.ts';
 import { ADMISSION } from '../model/events.ts';
-import { tempDir } from '../rpc/parties.ts';
-import { guest, listingDriver } from './parties.ts';
+import { tempDir } from '../rpc/test-contract.ts';
+import { guest, listingDriver } from './samples.ts';
 
 /** A host's inventory over a driver that counts how often guests are asked. */
 function inventory(t: TestContext, { counts = true } = {}) {

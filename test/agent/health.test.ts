@@ -11,7 +11,7 @@ import type { Clock } from '../../src/clock.ts';
 import { silentLog } from '../../src/log.ts';
 import { healthSignal, hostHealth, MOST_SIGNALS } from '../../src/protocol/public/health.ts';
 import type { HostHealth } from '../../src/protocol/public/health.ts';
-import { tempDir } from '../rpc/parties.ts';
+import { tempDir } from '../rpc/test-contract.ts';
 
 const MINUTE_MS = 60_000;
 

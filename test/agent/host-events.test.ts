@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { HostEvents } from '../../src/agent/host-events.ts';
 import type { HostEvent } from '../../src/protocol/public/host-event.ts';
 import type { GuestInfo } from '../../src/protocol/public/host.ts';
-import { fleet, guest } from './parties.ts';
+import { fleet, guest } from './samples.ts';
 
 const gone = (name: string) => ({ type: 'guest-gone' as const, name });
 

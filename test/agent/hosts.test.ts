@@ -7,8 +7,8 @@ import { FLEET_FILE } from '../../src/host/fleet.ts';
 import { client } from '../../src/rpc/client.ts';
 import { agentContract, publicContract } from '../../src/protocol/contract.ts';
 import { listWith, signed } from '../host/fleet-lists.ts';
-import { authority, hello, serving } from '../rpc/parties.ts';
-import { fleet, GIB, guest } from './parties.ts';
+import { authority, hello, serving } from '../rpc/test-contract.ts';
+import { fleet, GIB, guest } from './samples.ts';
 
 /** Who is called back by nobody here. */
 const known = { a: { address: '127.0.0.1:1' } };

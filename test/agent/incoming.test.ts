@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { WIRE_VERSION } from '../../src/protocol/wire.ts';
-import { fleet, GIB, guest } from './parties.ts';
+import { fleet, GIB, guest } from './samples.ts';
 
 const peers = { a: { address: '127.0.0.1:1' }, c: { address: '127.0.0.1:2' } };
 const admission = {

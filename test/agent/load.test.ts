@@ -8,7 +8,7 @@ import { systemClock } from '../../src/clock.ts';
 import { silentLog } from '../../src/log.ts';
 import { agentContract } from '../../src/protocol/contract.ts';
 import { hostLoad } from '../../src/protocol/public/load.ts';
-import { fleet, guest } from './parties.ts';
+import { fleet, guest } from './samples.ts';
 
 const STAT =
   'cpu  100 0 100 700 100 0 0 50 20 0\ncpu0 50 0 50 350 50 0 0 25\ncpu1 50 0 50 350 50 0 0 25\n';

@@ -6,7 +6,7 @@ import type { TestContext } from 'node:test';
 import { moverProcesses } from '../../src/agent/mover-process.ts';
 import type { Migration } from '../../src/agent/store.ts';
 import { isAlive } from '../../src/host/process.ts';
-import { tempDir } from '../rpc/parties.ts';
+import { tempDir } from '../rpc/test-contract.ts';
 import { untilSo } from '../until.ts';
 
 const id = 'm-00000001';

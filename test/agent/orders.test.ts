@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { orderFor, Orders } from '../../src/agent/orders.ts';
 import { hasCode } from '../../src/errors.ts';
-import { tempDir } from '../rpc/parties.ts';
+import { tempDir } from '../rpc/test-contract.ts';
 
 const done = async (): Promise<string> => 'done';
 const isStale = (thrown: unknown): boolean => hasCode(thrown, 'GODWIT_ORDER_STALE');

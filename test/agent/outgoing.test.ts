@@ -16,7 +16,7 @@ import { journalFile, moverRequest } from '../../src/protocol/mover/request.ts';
 import { settle } from '../migration/direct/drive.ts';
 import { World } from '../migration/direct/world.ts';
 import { until } from '../until.ts';
-import { fleet, guest } from './parties.ts';
+import { fleet, guest } from './samples.ts';
 
 const peers = { b: { address: '127.0.0.1:1' }, bravo: { address: '127.0.0.1:2' } };
 

@@ -10,7 +10,7 @@ import type { AgentConfig } from '../../src/config.ts';
 import { hasCode } from '../../src/errors.ts';
 import { silentLog } from '../../src/log.ts';
 import type { LogLevel } from '../../src/log.ts';
-import { fleet } from './parties.ts';
+import { fleet } from './samples.ts';
 
 type Settings = Record<string, unknown>;
 

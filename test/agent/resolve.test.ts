@@ -11,8 +11,8 @@ import type { SourceEvent } from '../../src/migration/direct/source-state.ts';
 import type { MoverRequest } from '../../src/protocol/mover/request.ts';
 import { migrationRequest } from '../../src/protocol/public/migration.ts';
 import { admissionOf, planned, preparationOf } from '../migration/direct/samples.ts';
-import { fleet } from './parties.ts';
-import type { TestHost } from './parties.ts';
+import { fleet } from './samples.ts';
+import type { TestHost } from './samples.ts';
 
 const plan = planned();
 const { id, guest, epoch } = plan;

@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test';
 import fc from 'fast-check';
 import { listHandlers } from '../../src/agent/lists.ts';
 import { SharedLooks } from '../../src/agent/shared-looks.ts';
-import { fleet, guest } from './parties.ts';
+import { fleet, guest } from './samples.ts';
 
 describe('looks that are shared', () => {
   test('are one at a time of each thing, and whoever acts sees nothing from before', async () => {

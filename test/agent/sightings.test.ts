@@ -6,8 +6,8 @@ import { systemClock } from '../../src/clock.ts';
 import type { GuestHandle } from '../../src/drivers/port/inventory.ts';
 import { openDestinationJournal } from '../../src/host/journal.ts';
 import { planned, preparationOf } from '../migration/direct/samples.ts';
-import { tempDir } from '../rpc/parties.ts';
-import { fleet, GIB, guest, listingDriver } from './parties.ts';
+import { tempDir } from '../rpc/test-contract.ts';
+import { fleet, GIB, guest, listingDriver } from './samples.ts';
 
 const UUID = '11111111-2222-3333-4444-555555555555';
 

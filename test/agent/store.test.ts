@@ -4,7 +4,7 @@ import { MigrationStore } from '../../src/agent/store.ts';
 import { systemClock } from '../../src/clock.ts';
 import { openDestinationJournal } from '../../src/host/journal.ts';
 import { ADMISSION, RECORDS } from '../model/events.ts';
-import { tempDir } from '../rpc/parties.ts';
+import { tempDir } from '../rpc/test-contract.ts';
 
 const KEPT = 1000;
 

@@ -10,7 +10,7 @@ import { systemClock } from '../../src/clock.ts';
 import type { Clock } from '../../src/clock.ts';
 import { silentLog } from '../../src/log.ts';
 import { openDestinationJournal } from '../../src/host/journal.ts';
-import { tempDir } from '../rpc/parties.ts';
+import { tempDir } from '../rpc/test-contract.ts';
 
 const id = 'm-00000001';
 const admission = { id, guest: 'g', from: 'a', memoryBytes: 1, epoch: 1, timeoutMs: 1000 };

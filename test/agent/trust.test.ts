@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { FLEET_FILE } from '../../src/host/fleet.ts';
-import { fleet } from './parties.ts';
+import { fleet } from './samples.ts';
 
 const peers = { b: { address: '127.0.0.1:1' } };
 

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { PrunedMigrations } from '../../src/agent/used-ids.ts';
-import { tempDir } from '../rpc/parties.ts';
+import { tempDir } from '../rpc/test-contract.ts';
 
 const most = { ofOne: 8, all: 20 };
 const idOf = (nth: number): string => `m-${String(nth).padStart(8, '0')}`;

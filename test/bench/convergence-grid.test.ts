@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { costOf, FEW, lostOf, nameOf, verdictOf, WHOLE } from '../../bench/convergence-grid.ts';
-import type { ConvergenceWay, Tried } from '../../bench/convergence-grid.ts';
+import type { ConvergenceMethod, Tried } from '../../bench/convergence-grid.ts';
 
 const [point] = WHOLE;
-function tried(way: ConvergenceWay, given: Partial<Tried> = {}): Tried {
+function tried(way: ConvergenceMethod, given: Partial<Tried> = {}): Tried {
   assert.ok(point !== undefined);
   return { point, way, finished: true, totalMs: 10_000, lostS: 0, ...given };
 }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { AuditEntry } from '../../src/protocol/controller/audit.ts';
-import { controllerOf } from '../controller/parties.ts';
-import { authority } from '../rpc/parties.ts';
+import { controllerOf } from '../controller/test-controller.ts';
+import { authority } from '../rpc/test-contract.ts';
 import { FakeContext, godwit } from './fake.ts';
 
 test('the audit log is shown as a table and as JSON, by who, what and since', async (t) => {

@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { exitOfWish } from '../../src/cli/wishes.ts';
 import { WISH_PHASES } from '../../src/protocol/controller/wish.ts';
-import { fleet, guest } from '../agent/parties.ts';
-import { controllerOf } from '../controller/parties.ts';
+import { fleet, guest } from '../agent/samples.ts';
+import { controllerOf } from '../controller/test-controller.ts';
 import { until } from '../until.ts';
 import { FakeContext, godwit } from './fake.ts';
 

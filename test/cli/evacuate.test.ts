@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { systemClock } from '../../src/clock.ts';
-import { fleet, guest } from '../agent/parties.ts';
-import { controllerOf } from '../controller/parties.ts';
+import { fleet, guest } from '../agent/samples.ts';
+import { controllerOf } from '../controller/test-controller.ts';
 import { until } from '../until.ts';
 import { FakeContext, godwit } from './fake.ts';
 

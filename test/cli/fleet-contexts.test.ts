@@ -13,7 +13,7 @@ import {
 } from '../../src/cli/fleet-contexts.ts';
 import type { Contexts, FleetContext } from '../../src/cli/fleet-contexts.ts';
 import { GodwitError } from '../../src/errors.ts';
-import { tempDir } from '../rpc/parties.ts';
+import { tempDir } from '../rpc/test-contract.ts';
 import { FakeContext, godwit } from './fake.ts';
 
 const field = fc.option(fc.stringMatching(/^[a-z/:.]{0,12}$/), { nil: undefined });

@@ -3,9 +3,9 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import { initCa, issue, storeCredentials } from '../../src/agent/pki/authority.ts';
 import { controllerNamed } from '../../src/cli/controller-place.ts';
-import { fleet, guest } from '../agent/parties.ts';
-import { controllerOf } from '../controller/parties.ts';
-import { tempDir } from '../rpc/parties.ts';
+import { fleet, guest } from '../agent/samples.ts';
+import { controllerOf } from '../controller/test-controller.ts';
+import { tempDir } from '../rpc/test-contract.ts';
 import { until } from '../until.ts';
 import { certificatesOf, FakeContext, godwit } from './fake.ts';
 

@@ -7,8 +7,8 @@ import { issue, storeCredentials } from '../../src/agent/pki/authority.ts';
 import { runCommandLine } from '../../src/cli/frame.ts';
 import { TABLE } from '../../src/cli/table.ts';
 import { readCredentials } from '../../src/rpc/tls.ts';
-import { fleet } from '../agent/parties.ts';
-import { tempDir } from '../rpc/parties.ts';
+import { fleet } from '../agent/samples.ts';
+import { tempDir } from '../rpc/test-contract.ts';
 import { FakeContext } from './fake.ts';
 
 async function godwit(...argv: string[]): Promise<{ code: number; out: string; err: string }> {

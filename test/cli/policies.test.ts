@@ -5,10 +5,10 @@ import type { TestContext } from 'node:test';
 import { openStore } from '../../src/controller/store/open.ts';
 import { writeProposal } from '../../src/controller/store/proposal-rows.ts';
 import { silentLog } from '../../src/log.ts';
-import { fleet } from '../agent/parties.ts';
-import { controllerOf } from '../controller/parties.ts';
-import { proposalOf } from '../controller/policy/parts.ts';
-import { tempDir } from '../rpc/parties.ts';
+import { fleet } from '../agent/samples.ts';
+import { controllerOf } from '../controller/test-controller.ts';
+import { proposalOf } from '../controller/policy/samples.ts';
+import { tempDir } from '../rpc/test-contract.ts';
 import { FakeContext, godwit } from './fake.ts';
 
 /** A controller without any host that has two open proposals, and `godwit` that asks it. */

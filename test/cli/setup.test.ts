@@ -12,8 +12,8 @@ import { configurationOf, explanationOf, nameFrom } from '../../src/cli/setup/co
 import { TABLE } from '../../src/cli/table.ts';
 import { hostName } from '../../src/protocol/names.ts';
 import { parseToken } from '../../src/agent/pki/token.ts';
-import { fleet } from '../agent/parties.ts';
-import { tempDir } from '../rpc/parties.ts';
+import { fleet } from '../agent/samples.ts';
+import { tempDir } from '../rpc/test-contract.ts';
 import { FakeContext } from './fake.ts';
 
 async function godwit(...argv: string[]): Promise<{ code: number; out: string; err: string }> {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { controllerOf } from '../controller/parties.ts';
-import { authority } from '../rpc/parties.ts';
+import { controllerOf } from '../controller/test-controller.ts';
+import { authority } from '../rpc/test-contract.ts';
 import { FakeContext, godwit } from './fake.ts';
 
 test('a token is made, listed and revoked; its secret is printed once, alone on standard output', async (t) => {

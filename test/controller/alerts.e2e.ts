@@ -6,9 +6,9 @@ import { before, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { z } from 'zod';
 import { cacheDirectory } from '../../src/host/cache-directory.ts';
-import { authority, tempDir } from '../rpc/parties.ts';
+import { authority, tempDir } from '../rpc/test-contract.ts';
 import { until } from '../until.ts';
-import { controllerOf } from './parties.ts';
+import { controllerOf } from './test-controller.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const EXAMPLES = path.join(ROOT, 'examples/prometheus');

@@ -8,8 +8,8 @@ import { hasCode } from '../../src/errors.ts';
 import { silentLog } from '../../src/log.ts';
 import { controllerContract } from '../../src/protocol/controller/contract.ts';
 import { client } from '../../src/rpc/client.ts';
-import { authority, tempDir } from '../rpc/parties.ts';
-import { controllerOf } from './parties.ts';
+import { authority, tempDir } from '../rpc/test-contract.ts';
+import { controllerOf } from './test-controller.ts';
 
 test('a controller serves its API to people with a certificate, under its own role', async (t) => {
   const { caDir } = await authority(t);

@@ -5,10 +5,10 @@ import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { hasCode } from '../../src/errors.ts';
-import { fleet, guest } from '../agent/parties.ts';
-import { tempDir } from '../rpc/parties.ts';
+import { fleet, guest } from '../agent/samples.ts';
+import { tempDir } from '../rpc/test-contract.ts';
 import { until } from '../until.ts';
-import { controllerOf } from './parties.ts';
+import { controllerOf } from './test-controller.ts';
 
 /** Every file below a directory, with its bytes. */
 function filesBelow(directory: string): string[] {

@@ -12,9 +12,9 @@ import { systemClock } from '../../src/clock.ts';
 import { silentLog } from '../../src/log.ts';
 import type { FleetNews } from '../../src/protocol/controller/events.ts';
 import { newWish, wishAsk } from '../../src/protocol/controller/wish.ts';
-import { authority } from '../rpc/parties.ts';
+import { authority } from '../rpc/test-contract.ts';
 import { until } from '../until.ts';
-import { controllerOf } from './parties.ts';
+import { controllerOf } from './test-controller.ts';
 
 interface Following {
   readonly response: IncomingMessage;
@@ -89,7 +89,7 @@ test('a wish is told when it is new and when it changed, and not again', async (
     store,
     clock: systemClock,
     log: silentLog,
-    tell: (news) => reported.push(news),
+    publish: (news) => reported.push(news),
   });
   const ask = wishAsk.parse({ kind: 'drain', hosts: ['a'] });
   await wishes.add(newWish('w-aaaaaaaa', ask, { nowMs: 1, by: 'ann' }));

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { WEB_ROLES } from '../../src/protocol/controller/session.ts';
-import { authority } from '../rpc/parties.ts';
+import { authority } from '../rpc/test-contract.ts';
 import { Browser } from './browser.ts';
-import { controllerOf } from './parties.ts';
+import { controllerOf } from './test-controller.ts';
 
 interface Operation {
   readonly parameters?: readonly { readonly name: string; readonly in: string }[];

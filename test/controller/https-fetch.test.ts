@@ -9,7 +9,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { issue } from '../../src/agent/pki/authority.ts';
 import { httpsFetch, NoAnswer } from '../../src/controller/https-fetch.ts';
-import { authority } from '../rpc/parties.ts';
+import { authority } from '../rpc/test-contract.ts';
 
 async function serverOf(
   t: TestContext,

@@ -6,9 +6,9 @@ import { Metrics } from '../../src/controller/metrics.ts';
 import { openStore } from '../../src/controller/store/open.ts';
 import { silentLog } from '../../src/log.ts';
 import type { FleetMigration } from '../../src/protocol/controller/history.ts';
-import { authority } from '../rpc/parties.ts';
+import { authority } from '../rpc/test-contract.ts';
 import { Browser } from './browser.ts';
-import { controllerOf } from './parties.ts';
+import { controllerOf } from './test-controller.ts';
 
 const SAMPLE = /^([a-z_]+)(\{(?:[a-z_]+="(?:[^"\\\n]|\\.)*",?)*\})? (\S+)$/;
 

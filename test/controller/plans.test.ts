@@ -5,9 +5,9 @@ import { systemClock } from '../../src/clock.ts';
 import { fakeWorld } from '../../src/drivers/registry.ts';
 import type { DirectDriver } from '../../src/drivers/port/direct.ts';
 import { hasCode } from '../../src/errors.ts';
-import { fleet } from '../agent/parties.ts';
+import { fleet } from '../agent/samples.ts';
 import { until } from '../until.ts';
-import { controllerOf } from './parties.ts';
+import { controllerOf } from './test-controller.ts';
 
 const MIB = 1024 ** 2;
 

@@ -5,11 +5,11 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { hasCode } from '../../src/errors.ts';
 import { isWishEnd } from '../../src/protocol/controller/wish.ts';
-import { fleet } from '../agent/parties.ts';
-import { tempDir } from '../rpc/parties.ts';
+import { fleet } from '../agent/samples.ts';
+import { tempDir } from '../rpc/test-contract.ts';
 import { until } from '../until.ts';
-import { controllerOf } from './parties.ts';
-import type { Party } from './parties.ts';
+import { controllerOf } from './test-controller.ts';
+import type { Party } from './test-controller.ts';
 
 const ask = { kind: 'roll' as const, hosts: ['a', 'b'], run: 'upgrade' };
 const params = { id: 'w-00000001' };

@@ -14,8 +14,8 @@ import { client } from '../../src/rpc/client.ts';
 import type { Api } from '../../src/rpc/client.ts';
 import { startPostgres } from '../../tools/postgres.ts';
 import type { Postgres } from '../../tools/postgres.ts';
-import { fleet, guest } from '../agent/parties.ts';
-import { tempDir } from '../rpc/parties.ts';
+import { fleet, guest } from '../agent/samples.ts';
+import { tempDir } from '../rpc/test-contract.ts';
 import { until } from '../until.ts';
 
 let postgres: Postgres;

@@ -6,10 +6,10 @@ import type { TestContext } from 'node:test';
 import { brotliDecompressSync } from 'node:zlib';
 import type { WebRole } from '../../src/protocol/controller/session.ts';
 import { silentLog } from '../../src/log.ts';
-import { authority, tempDir } from '../rpc/parties.ts';
+import { authority, tempDir } from '../rpc/test-contract.ts';
 import { Browser } from './browser.ts';
-import { controllerOf } from './parties.ts';
-import type { Party } from './parties.ts';
+import { controllerOf } from './test-controller.ts';
+import type { Party } from './test-controller.ts';
 
 const OWN = { 'x-godwit-request': '1', 'sec-fetch-site': 'same-origin' };
 

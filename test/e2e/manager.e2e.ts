@@ -21,7 +21,7 @@ import {
   shown,
   socket,
   stateDir,
-  tellsPassword,
+  filesWithPassword,
   untilSoOrSaid,
   up,
   vcenter,
@@ -170,11 +170,11 @@ describe('a vCenter that is added to a controller', () => {
   });
 
   test('has its password in memory and sealed, and in no file, log or argument', async () => {
-    assert.deepEqual(tellsPassword(dir), []);
+    assert.deepEqual(filesWithPassword(dir), []);
     assert.doesNotMatch(said, new RegExp(PASSWORD));
     const rotated = await godwit('manager', 'rotate-key');
     assert.match(rotated.out, /1 managers/);
-    assert.deepEqual(tellsPassword(dir), []);
+    assert.deepEqual(filesWithPassword(dir), []);
   });
 
   test('is said to be silent while it is down, and up once it is back', async () => {

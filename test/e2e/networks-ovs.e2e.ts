@@ -19,7 +19,7 @@ import type { WatchedGuest } from './support/client-view.ts';
 import { assertSays, move, refusalOf, unlessForbidden } from './support/moves.ts';
 import type { Move } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
-import { listenTo } from './support/voices.ts';
+import { listenTo } from './support/frame-sources.ts';
 import { moveOver } from './support/move-over.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';

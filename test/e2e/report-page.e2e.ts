@@ -8,7 +8,7 @@ import { pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
 import type { Browser, Page } from 'playwright-core';
 import { reportHtml } from '../../src/cli/render/report-html.ts';
-import { tempDir } from '../rpc/parties.ts';
+import { tempDir } from '../rpc/test-contract.ts';
 import { reportOfALongMove, reportThatFailed } from '../report-samples.ts';
 
 const SETUP = path.resolve(import.meta.dirname, '../../tools/setup.sh');

@@ -4,9 +4,9 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { fleet, guest } from '../agent/parties.ts';
-import { controllerOf } from '../controller/parties.ts';
-import { tempDir } from '../rpc/parties.ts';
+import { fleet, guest } from '../agent/samples.ts';
+import { controllerOf } from '../controller/test-controller.ts';
+import { tempDir } from '../rpc/test-contract.ts';
 import { until } from '../until.ts';
 
 const run = promisify(execFile);

@@ -9,7 +9,7 @@ import { NbdClient } from '../../src/disks/copy/nbd/client.ts';
 import { connectMonitor } from '../../src/drivers/qemu/qmp/connect.ts';
 import { connectSocket, readEnd } from '../../src/host/checked-open.ts';
 import { LocalSocket } from '../../src/links/local-socket.ts';
-import { tempDir } from '../rpc/parties.ts';
+import { tempDir } from '../rpc/test-contract.ts';
 import { untilSo } from '../until.ts';
 
 const isRoot = process.getuid?.() === 0;

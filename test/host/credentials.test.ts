@@ -6,7 +6,7 @@ import type { TestContext } from 'node:test';
 import { agentConfig } from '../../src/config.ts';
 import { hostCredentials, readPair } from '../../src/host/credentials.ts';
 import { storeCredentials } from '../../src/agent/pki/authority.ts';
-import { authority, tempDir } from '../rpc/parties.ts';
+import { authority, tempDir } from '../rpc/test-contract.ts';
 
 async function host(t: TestContext) {
   const { issue } = await authority(t);

@@ -1,5 +1,5 @@
 import type { Clock } from '../../src/clock.ts';
-import type { DarkDoors } from '../../src/host/watch-dark-host.ts';
+import type { DarkWatchIo } from '../../src/host/watch-dark-host.ts';
 import type { OwnLink } from '../../src/network/own-link.ts';
 import type { KernelWord } from '../../src/rpc/reach.ts';
 
@@ -9,7 +9,7 @@ export const REFUSED: KernelWord = { what: 'answer', said: 'it refuses connectio
 /** Another host, over the same way. */
 export const OTHER = '10.0.0.3:7400';
 
-export interface FakeDoors extends DarkDoors {
+export interface FakeDarkWatchIo extends DarkWatchIo {
   /** Each question to the host itself: the path and the time, ms. */
   readonly questions: readonly { readonly path: string; readonly atMs: number }[];
 }
@@ -18,11 +18,11 @@ export interface FakeDoors extends DarkDoors {
  * A world in which time passes only as it is waited for. `says`: what the kernel behind a path answers to its nth
  * question; silence takes as long as the question waits. `other`: likewise the kernel of OTHER.
  */
-export function fakeDoors(
+export function fakeDarkWatchIo(
   says: (path: string, nth: number) => KernelWord,
   link: (ip: string) => OwnLink = () => ({ isUp: true, missing: false, route: 'mig0' }),
   other: (nth: number) => KernelWord = () => REFUSED,
-): FakeDoors {
+): FakeDarkWatchIo {
   let nowMs = 0;
   const questions: { path: string; atMs: number }[] = [];
   const others: { path: string; atMs: number }[] = [];

@@ -8,9 +8,9 @@ import { parseAgentConfig } from '../../src/config.ts';
 import { fenceOf, fencingMs } from '../../src/host/fencing.ts';
 import type { Fence, Fencing } from '../../src/host/fencing.ts';
 import { Fleet } from '../../src/host/fleet.ts';
-import type { DarkDoors } from '../../src/host/watch-dark-host.ts';
+import type { DarkWatchIo } from '../../src/host/watch-dark-host.ts';
 import { gone } from '../process-end.ts';
-import { fakeDoors, OTHER, REFUSED, SILENCE } from './dark-doors.ts';
+import { fakeDarkWatchIo, OTHER, REFUSED, SILENCE } from './dark-doors.ts';
 
 const addresses = ['10.0.0.2:7400'];
 const facts = { id: 'm-1', guest: 'web1', side: 'destination', addresses } as const;
@@ -21,7 +21,7 @@ function hook(
   t: TestContext,
   script: string,
   timeoutMs = 20_000,
-  doors: DarkDoors = fakeDoors(() => SILENCE),
+  doors: DarkWatchIo = fakeDarkWatchIo(() => SILENCE),
 ): { fence: Fence; dir: string } {
   const dir = mkdtempSync(path.join(tmpdir(), 'godwit-fence-'));
   t.after(() => rmSync(dir, { recursive: true, force: true }));
@@ -79,7 +79,7 @@ describe('the fencing hook', () => {
 
   test('is never called for a host whose kernel answers over any path that is known, and it says why', async (t) => {
     const paths = new Set<string>();
-    const doors = fakeDoors((path, nth) => {
+    const doors = fakeDarkWatchIo((path, nth) => {
       paths.add(path);
       return path === '10.1.0.2:7400' && nth === 5 ? REFUSED : SILENCE;
     });

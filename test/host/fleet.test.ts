@@ -6,7 +6,7 @@ import type { TestContext } from 'node:test';
 import fc from 'fast-check';
 import { agentConfig, loadAgentConfig } from '../../src/config.ts';
 import { checkList, Fleet, FLEET_FILE, readList } from '../../src/host/fleet.ts';
-import { authority, tempDir } from '../rpc/parties.ts';
+import { authority, tempDir } from '../rpc/test-contract.ts';
 import { listWith, signed } from './fleet-lists.ts';
 
 async function party(t: TestContext) {

@@ -6,7 +6,7 @@ import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import { addRefusals, keepRefused, readRefused } from '../../src/host/kept-refusals.ts';
 import { Refusals } from '../../src/rpc/refusals.ts';
-import { tempDir } from '../rpc/parties.ts';
+import { tempDir } from '../rpc/test-contract.ts';
 
 const code = 'GODWIT_DESCRIPTION_REFUSED';
 

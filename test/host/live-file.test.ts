@@ -3,7 +3,7 @@ import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { liveFile } from '../../src/host/live-file.ts';
-import { tempDir } from '../rpc/parties.ts';
+import { tempDir } from '../rpc/test-contract.ts';
 
 test('a file is read again once another one lies in its place, and only then', (t) => {
   const file = path.join(tempDir(t), 'value');

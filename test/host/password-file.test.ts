@@ -4,7 +4,7 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { readPassword } from '../../src/host/password-file.ts';
-import { tempDir } from '../rpc/parties.ts';
+import { tempDir } from '../rpc/test-contract.ts';
 
 test('a password is one line of a file that nobody else may read, and is told to nobody', async (t) => {
   const file = path.join(tempDir(t), 'password');

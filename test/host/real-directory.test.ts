@@ -19,7 +19,7 @@ import {
 import { makeEmptyFile } from '../../src/drivers/qemu/make-image.ts';
 import { giveFiles } from '../../src/drivers/qemu/user/access.ts';
 import { inRealDirectory } from '../../src/host/real-directory.ts';
-import { tempDir } from '../rpc/parties.ts';
+import { tempDir } from '../rpc/test-contract.ts';
 
 const skip = process.getuid?.() === 0 ? false : 'only root can let others into what is not theirs';
 const GROUP = 1_880_000_001;

@@ -14,7 +14,7 @@ import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { removeTree } from '../../src/host/remove-tree.ts';
-import { tempDir } from '../rpc/parties.ts';
+import { tempDir } from '../rpc/test-contract.ts';
 
 /** Somebody who swaps the directory `inner` for a link to another one and back, as fast as it can. */
 const SWAPPER = `

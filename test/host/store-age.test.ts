@@ -3,7 +3,7 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { ageStore, isRestored, storeSince } from '../../src/host/store-age.ts';
-import { tempDir } from '../rpc/parties.ts';
+import { tempDir } from '../rpc/test-contract.ts';
 
 const [FIRST, LATER, LAST] = ['2026-01-01T00', '2026-02-01T00', '2026-03-01T00'];
 

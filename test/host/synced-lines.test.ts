@@ -4,7 +4,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { SyncedLines, writeAll } from '../../src/host/synced-lines.ts';
-import { tempDir } from '../rpc/parties.ts';
+import { tempDir } from '../rpc/test-contract.ts';
 
 const full = (lines: readonly string[]): string[] => lines.filter((line) => line !== '');
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { darkDoors, darkWatchMs, whyNotDark } from '../../src/host/watch-dark-host.ts';
-import type { DarkDoors } from '../../src/host/watch-dark-host.ts';
+import { darkWatchIo, darkWatchMs, whyNotDark } from '../../src/host/watch-dark-host.ts';
+import type { DarkWatchIo } from '../../src/host/watch-dark-host.ts';
 import type { KernelWord } from '../../src/rpc/reach.ts';
-import { fakeDoors, OTHER, REFUSED, SILENCE } from './dark-doors.ts';
+import { fakeDarkWatchIo, OTHER, REFUSED, SILENCE } from './dark-doors.ts';
 
 const never = new AbortController().signal;
 const ONE = ['10.0.0.2:7400'];
@@ -14,7 +14,7 @@ const LOCAL: KernelWord = { what: 'unknown', said: 'ENETUNREACH' };
 
 describe('a host that is watched for its silence', () => {
   test('is dark after the whole time, over every path, asked again and again', async () => {
-    const doors = fakeDoors(() => SILENCE);
+    const doors = fakeDarkWatchIo(() => SILENCE);
     assert.equal(await whyNotDark(TWO, [OTHER], 10_000, never, doors), undefined);
     assert.ok(doors.clock.monotonicMs() >= 10_000);
     for (const path of TWO) {
@@ -23,16 +23,18 @@ describe('a host that is watched for its silence', () => {
   });
 
   test('is alive with one answer over one path, however late', async () => {
-    const doors = fakeDoors((path, nth) => (path === TWO[1] && nth === 7 ? REFUSED : SILENCE));
+    const doors = fakeDarkWatchIo((path, nth) =>
+      path === TWO[1] && nth === 7 ? REFUSED : SILENCE,
+    );
     const why = await whyNotDark(TWO, [OTHER], 10_000, never, doors);
     assert.equal(why, 'it answers at 10.1.0.2:7400: it refuses connections');
   });
 
   test('is alive with one answer to an echo, however silent its ports; the echo ends with the verdict', async () => {
-    const doors = fakeDoors(() => SILENCE);
+    const doors = fakeDarkWatchIo(() => SILENCE);
     const echoes: string[] = [];
     let closed = 0;
-    const openEcho: DarkDoors['openEcho'] = async (address, onAnswer) => {
+    const openEcho: DarkWatchIo['openEcho'] = async (address, onAnswer) => {
       const ask = (): void => {
         echoes.push(address);
         if (answers(address) && echoes.length > 9) onAnswer();
@@ -55,18 +57,18 @@ describe('a host that is watched for its silence', () => {
   });
 
   test('is alive where its kernel echoes, though all its ports are silent', async (t) => {
-    const opened = await darkDoors.openEcho('127.0.0.1', () => undefined, never);
+    const opened = await darkWatchIo.openEcho('127.0.0.1', () => undefined, never);
     if ('why' in opened) {
       t.skip(opened.why);
       return;
     }
     await opened.probe.close();
     const ask = async (_path: string, timeoutMs: number, signal: AbortSignal) => {
-      await darkDoors.clock.sleep(timeoutMs, signal);
+      await darkWatchIo.clock.sleep(timeoutMs, signal);
       return SILENCE;
     };
     const why = await whyNotDark(['127.0.0.1:7400'], ['127.0.0.2:7400'], 5000, never, {
-      ...darkDoors,
+      ...darkWatchIo,
       ask,
     });
     assert.equal(why, 'it answers at 127.0.0.1:7400: it answers an ICMP echo');
@@ -78,7 +80,7 @@ describe('a host that is watched for its silence', () => {
       [OTHER],
       5000,
       never,
-      fakeDoors(() => LOCAL),
+      fakeDarkWatchIo(() => LOCAL),
     );
     assert.match(noRoute ?? '', /unknown at 10\.0\.0\.2:7400: ENETUNREACH/);
     const link = () => ({ isUp: false, why: 'this host’s own link mig0 is down' }) as const;
@@ -87,21 +89,21 @@ describe('a host that is watched for its silence', () => {
       [OTHER],
       5000,
       never,
-      fakeDoors(() => SILENCE, link),
+      fakeDarkWatchIo(() => SILENCE, link),
     );
     assert.match(down ?? '', /own link mig0 is down/);
   });
 
   test('is silent where nobody in this host’s own segment has its address, and not where a router says so', async () => {
     const missing = () => ({ isUp: true, missing: true, route: 'mig0' }) as const;
-    const own = fakeDoors((_path, nth) => (nth % 3 === 2 ? UNREACHABLE : SILENCE), missing);
+    const own = fakeDarkWatchIo((_path, nth) => (nth % 3 === 2 ? UNREACHABLE : SILENCE), missing);
     assert.equal(await whyNotDark(ONE, [OTHER], 5000, never, own), undefined);
     const routed = await whyNotDark(
       ONE,
       [OTHER],
       5000,
       never,
-      fakeDoors(() => UNREACHABLE),
+      fakeDarkWatchIo(() => UNREACHABLE),
     );
     assert.match(routed ?? '', /EHOSTUNREACH, which a router or a firewall may say/);
   });
@@ -117,7 +119,7 @@ describe('a host that is watched for its silence', () => {
       [(nth: number) => nth >= 5, /another one over the same route, for 10000 ms without a break/],
       [(nth: number) => nth > 25 && nth < 29, /without a break/],
     ] as const) {
-      const doors = fakeDoors(
+      const doors = fakeDarkWatchIo(
         () => SILENCE,
         () => up('mig0'),
         (nth) => (drops(nth) ? SILENCE : REFUSED),
@@ -125,7 +127,7 @@ describe('a host that is watched for its silence', () => {
       assert.match((await whyNotDark(ONE, [OTHER], 10_000, never, doors)) ?? 'dark', why);
     }
     // Another way proves nothing of this one.
-    const elsewhere = fakeDoors(
+    const elsewhere = fakeDarkWatchIo(
       () => SILENCE,
       (ip) => up(ip === '10.1.0.2' ? 'mig1' : 'mig0'),
     );
@@ -142,7 +144,7 @@ describe('a host that is watched for its silence', () => {
 
   test('is not dark where this host sends another way meanwhile', async () => {
     let looks = 0;
-    const doors = fakeDoors(
+    const doors = fakeDarkWatchIo(
       () => SILENCE,
       (ip) => {
         looks += ip === '10.0.0.2' ? 1 : 0;
@@ -154,13 +156,13 @@ describe('a host that is watched for its silence', () => {
   });
 
   test('is not dark where it is reached through a relay, whatever a name server says of that name', async () => {
-    const doors = fakeDoors(() => SILENCE);
+    const doors = fakeDarkWatchIo(() => SILENCE);
     const why = await whyNotDark(['b.relay:7400'], [OTHER], 5000, never, doors);
     assert.match(why ?? 'dark', /unknown: b\.relay:7400 leads through a relay/);
   });
 
   test('is not dark where its name leads nowhere', async () => {
-    const doors = fakeDoors(() => SILENCE);
+    const doors = fakeDarkWatchIo(() => SILENCE);
     const resolve = async (): Promise<string[]> => {
       throw new Error('ENOTFOUND b.example');
     };
@@ -169,7 +171,7 @@ describe('a host that is watched for its silence', () => {
   });
 
   test('is not dark where this host is held up while it asks', async () => {
-    const doors = fakeDoors(() => SILENCE);
+    const doors = fakeDarkWatchIo(() => SILENCE);
     // Whoever sleeps wakes much too late.
     const sleep = (ms: number, signal?: AbortSignal): Promise<void> =>
       doors.clock.sleep(ms + 4000, signal);
@@ -190,7 +192,7 @@ describe('a host that is watched for its silence', () => {
     await fc.assert(
       fc.asyncProperty(scripts, async (all) => {
         const paths = all.map((_script, index) => `10.${index}.0.2:7400`);
-        const doors = fakeDoors((path, nth) => all[paths.indexOf(path)]?.[nth] ?? REFUSED);
+        const doors = fakeDarkWatchIo((path, nth) => all[paths.indexOf(path)]?.[nth] ?? REFUSED);
         const why = await whyNotDark(paths, [OTHER], 10_000, never, doors);
         const heard = doors.questions.length;
         assert.ok(heard > 0 && doors.clock.monotonicMs() <= darkWatchMs(10_000) + 1250);
@@ -221,7 +223,7 @@ describe('a host that is watched for its silence', () => {
         [OTHER],
         5000,
         aborted,
-        fakeDoors(() => SILENCE),
+        fakeDarkWatchIo(() => SILENCE),
       ),
       /enough/,
     );

@@ -8,8 +8,8 @@ import type { Tried } from '../../hostile/attacker.ts';
 import { kindOf } from '../../hostile/cases/plan.ts';
 import { agentContract } from '../../src/protocol/contract.ts';
 import { storeCredentials } from '../../src/agent/pki/authority.ts';
-import { fleet, guest } from '../agent/parties.ts';
-import { tempDir } from '../rpc/parties.ts';
+import { fleet, guest } from '../agent/samples.ts';
+import { tempDir } from '../rpc/test-contract.ts';
 import { factsOf } from './facts.ts';
 
 const SEED = 8;

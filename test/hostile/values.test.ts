@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { z } from 'zod';
 import { NoGenerator, validOf } from '../../hostile/generate/values.ts';
-import { wordsOf } from '../../hostile/generate/words.ts';
+import { wordsOf } from '../../hostile/generate/known-names.ts';
 import { Random } from '../../sim/random.ts';
 import { agentContract } from '../../src/protocol/contract.ts';
 import { moverContract } from '../../src/protocol/mover/contract.ts';

@@ -4,8 +4,8 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { silentLog } from '../../src/log.ts';
 import { keepShare } from '../../src/links/budget.ts';
-import { tempDir } from '../rpc/parties.ts';
-import { joined, parties } from './parties.ts';
+import { tempDir } from '../rpc/test-contract.ts';
+import { joined, parties } from './session-pair.ts';
 import { untilSo } from '../until.ts';
 
 const MB = 1_000_000;

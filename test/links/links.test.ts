@@ -6,8 +6,8 @@ import { silentLog } from '../../src/log.ts';
 import type { LinkSession } from '../../src/links/link-session.ts';
 import { connectionsFor, openSession } from '../../src/links/open.ts';
 import { SessionServer } from '../../src/links/server.ts';
-import { authority } from '../rpc/parties.ts';
-import { Arrivals, joined, nameOf, parties, Proxy } from './parties.ts';
+import { authority } from '../rpc/test-contract.ts';
+import { Arrivals, joined, nameOf, parties, Proxy } from './session-pair.ts';
 
 const text = (value: string): Uint8Array => Buffer.from(value, 'latin1');
 

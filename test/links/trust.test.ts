@@ -10,8 +10,8 @@ import { LINK_ALPN } from '../../src/links/dial.ts';
 import { controlFrame, LinkFrameReader, writeHead } from '../../src/links/format.ts';
 import type { Frame } from '../../src/links/format.ts';
 import { openSession } from '../../src/links/open.ts';
-import { Arrivals, joined, nameOf, parties } from './parties.ts';
-import type { Parties } from './parties.ts';
+import { Arrivals, joined, nameOf, parties } from './session-pair.ts';
+import type { Parties } from './session-pair.ts';
 
 /** A session that is there before the stranger comes, and is to be untouched by him. */
 async function withSession(t: TestContext) {

@@ -1,5 +1,5 @@
 import { whyNotResolved } from '../../src/migration/direct/resolve.ts';
-import type { GuestSightings } from '../../src/migration/direct/elsewhere.ts';
+import type { GuestSightings } from '../../src/migration/direct/guest-sightings.ts';
 import { destinationFacts, sourceFacts } from '../../src/migration/direct/side-facts.ts';
 import type { Heard } from '../../src/migration/direct/dark-host.ts';
 import { breakRule, fork } from './context.ts';

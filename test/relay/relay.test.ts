@@ -13,9 +13,9 @@ import type { Credentials } from '../../src/rpc/tls.ts';
 import { connectTls, isWaiting } from '../../src/rpc/relayed/call.ts';
 import { waitAtRelays } from '../../src/rpc/relayed/wait.ts';
 import { untilSo } from '../until.ts';
-import { authority } from '../rpc/parties.ts';
-import { aroundRelay, bareStream, echoing } from './parties.ts';
-import type { AroundRelay } from './parties.ts';
+import { authority } from '../rpc/test-contract.ts';
+import { aroundRelay, bareStream, echoing } from './test-relay.ts';
+import type { AroundRelay } from './test-relay.ts';
 
 const within = AbortSignal.timeout(60_000);
 

@@ -13,10 +13,10 @@ import { SessionServer } from '../../src/links/server.ts';
 import { RELAY_ALPN } from '../../src/protocol/relay.ts';
 import { connectTls } from '../../src/rpc/relayed/call.ts';
 import type { Credentials } from '../../src/rpc/tls.ts';
-import { Arrivals, nameOf } from '../links/parties.ts';
-import { authority, calling, serving } from '../rpc/parties.ts';
-import { aroundRelay, echoing } from './parties.ts';
-import type { AroundRelay } from './parties.ts';
+import { Arrivals, nameOf } from '../links/session-pair.ts';
+import { authority, calling, serving } from '../rpc/test-contract.ts';
+import { aroundRelay, echoing } from './test-relay.ts';
+import type { AroundRelay } from './test-relay.ts';
 
 /** A relay is a stranger: what follows is about one that is somebody else's, lies, or dies. */
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
 import { test } from 'node:test';
 import { godwitError, hasCode } from '../../src/errors.ts';
-import { authority, calling, callingUnix, serving, servingUnix } from './parties.ts';
+import { authority, calling, callingUnix, serving, servingUnix } from './test-contract.ts';
 
 const params = { name: 'x' };
 const body = { text: 'héllo' };

@@ -6,7 +6,7 @@ import { silentLog } from '../../src/log.ts';
 import { splitAddress, withHost } from '../../src/protocol/names.ts';
 import { listenTls } from '../../src/rpc/listen.ts';
 import { serve } from '../../src/rpc/server.ts';
-import { authority, calling, contract, echoes } from './parties.ts';
+import { authority, calling, contract, echoes } from './test-contract.ts';
 
 const PORTS = { from: 42_300, to: 42_499 };
 

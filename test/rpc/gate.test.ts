@@ -9,7 +9,7 @@ import { Gate } from '../../src/rpc/gate.ts';
 import { strangerAt } from '../../src/rpc/identity.ts';
 import { DEFAULT_LIMITS } from '../../src/rpc/limits.ts';
 import { CONNECTION, Refusals } from '../../src/rpc/refusals.ts';
-import { authority, calling, serving, sharesOf } from './parties.ts';
+import { authority, calling, serving, sharesOf } from './test-contract.ts';
 import { dialTls, openSockets } from './sockets.ts';
 import { readAnswer } from './wire.ts';
 import { untilSo } from '../until.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
 import { test } from 'node:test';
-import { authority, callingUnix, serving, servingUnix, sharesOf } from './parties.ts';
+import { authority, callingUnix, serving, servingUnix, sharesOf } from './test-contract.ts';
 import { exchangeTls, exchangeUnix, post, readAnswer } from './wire.ts';
 import { untilSo } from '../until.ts';
 

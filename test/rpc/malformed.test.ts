@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { servingUnix } from './parties.ts';
+import { servingUnix } from './test-contract.ts';
 import { exchangeUnix, post } from './wire.ts';
 
 const cases: readonly [string, string, number, string, RegExp][] = [

@@ -14,7 +14,7 @@ import { client } from '../../src/rpc/client.ts';
 import { listenUnix } from '../../src/rpc/listen.ts';
 import { serve } from '../../src/rpc/server.ts';
 import type { Handlers } from '../../src/rpc/server.ts';
-import { tempDir } from './parties.ts';
+import { tempDir } from './test-contract.ts';
 
 const codes = Object.keys(ERRORS) as ErrorCode[];
 const none = z.object({});

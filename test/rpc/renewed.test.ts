@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import { test } from 'node:test';
 import type { Pair } from '../../src/rpc/tls.ts';
 import type { ShownCertificate } from '../../src/protocol/peer/fleet.ts';
-import { authority, calling, serving } from './parties.ts';
+import { authority, calling, serving } from './test-contract.ts';
 
 const params = { name: 'x' };
 const body = { text: 't' };

@@ -8,7 +8,7 @@ import { DEFAULT_LIMITS } from '../../src/rpc/limits.ts';
 import type { Bound } from '../../src/rpc/limits.ts';
 import { Shares } from '../../src/rpc/shares.ts';
 import type { Hold } from '../../src/rpc/shares.ts';
-import { sharesOf } from './parties.ts';
+import { sharesOf } from './test-contract.ts';
 
 const bound = (each: number, all: number): Bound => ({ each, all });
 const SMALL = {

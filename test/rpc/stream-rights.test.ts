@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 import { godwitError } from '../../src/errors.ts';
 import type { ShownCertificate } from '../../src/protocol/peer/fleet.ts';
-import { authority, calling, serving } from './parties.ts';
+import { authority, calling, serving } from './test-contract.ts';
 
 const params = { name: 'x' };
 const body = { text: 't' };

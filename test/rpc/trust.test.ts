@@ -9,7 +9,7 @@ import type { TestContext } from 'node:test';
 import { godwitError, hasCode } from '../../src/errors.ts';
 import type { ShownCertificate } from '../../src/protocol/peer/fleet.ts';
 import { PROTOCOL_HEADER, PROTOCOL_VERSIONS } from '../../src/protocol/version.ts';
-import { authority, calling, hello, serving } from './parties.ts';
+import { authority, calling, hello, serving } from './test-contract.ts';
 import { exchangeTls } from './wire.ts';
 
 const params = { name: 'x' };

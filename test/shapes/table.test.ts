@@ -7,7 +7,7 @@ import { documentOf } from '../../shapes/document.ts';
 import { routesFor } from '../../shapes/plan.ts';
 import { argvOf } from '../../shapes/start.ts';
 import { SHAPES } from '../../shapes/table.ts';
-import { wordsOf } from '../../shapes/words.ts';
+import { wordsOf } from '../../shapes/shell-words.ts';
 
 const NAMES = Object.keys(ASIDE) as AsideName[];
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { keptArguments } from '../../src/controller/audit/arguments.ts';
-import { argumentLines, isSince, resultOf } from '../../web/src/audit/words.ts';
+import { argumentLines, isSince, resultOf } from '../../web/src/audit/text.ts';
 
 test('arguments are a line for each value, and what was cut stays as it is', () => {
   const text = keptArguments({

@@ -5,8 +5,8 @@ import { test } from 'node:test';
 import { silentLog } from '../../src/log.ts';
 import { buildWeb } from '../../tools/web.ts';
 import { Browser } from '../controller/browser.ts';
-import { controllerOf } from '../controller/parties.ts';
-import { authority, tempDir } from '../rpc/parties.ts';
+import { controllerOf } from '../controller/test-controller.ts';
+import { authority, tempDir } from '../rpc/test-contract.ts';
 
 test('the dashboard is built of files that a controller serves, and of no others', async (t) => {
   const pages = path.join(tempDir(t), 'web');

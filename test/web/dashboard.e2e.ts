@@ -5,9 +5,9 @@ import { before, test } from 'node:test';
 import { chromium } from 'playwright-core';
 import { silentLog } from '../../src/log.ts';
 import { buildWeb } from '../../tools/web.ts';
-import { fleet, guest } from '../agent/parties.ts';
-import { controllerOf } from '../controller/parties.ts';
-import { tempDir } from '../rpc/parties.ts';
+import { fleet, guest } from '../agent/samples.ts';
+import { controllerOf } from '../controller/test-controller.ts';
+import { tempDir } from '../rpc/test-contract.ts';
 import { until } from '../until.ts';
 import { AXE, findings } from './axe.ts';
 

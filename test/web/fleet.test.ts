@@ -6,8 +6,8 @@ import { blocksIn, LINE_PX, linesFor, SMALL_PX } from '../../web/src/fleet/block
 import { hostsFor, memoryShare, ORDERS, totalsOf } from '../../web/src/fleet/filter.ts';
 import { FleetModel } from '../../web/src/fleet/model.ts';
 import type { GuestView } from '../../web/src/fleet/model.ts';
-import { agoText, aheadText, counted, percentText } from '../../web/src/base/words.ts';
-import { overviews, take } from './parts.ts';
+import { agoText, aheadText, counted, percentText } from '../../web/src/base/text.ts';
+import { overviews, take } from './fleet-samples.ts';
 
 const guests: fc.Arbitrary<GuestView[]> = fc
   .array(

@@ -5,7 +5,7 @@ import type { FleetChange } from '../../web/src/base/news.ts';
 import { FleetModel } from '../../web/src/fleet/model.ts';
 import { piecesOf } from '../../web/src/fleet/pieces.ts';
 import type { Overview } from '../../src/protocol/controller/overview.ts';
-import { changes, overviews, take } from './parts.ts';
+import { changes, overviews, take } from './fleet-samples.ts';
 
 const GUEST = { driver: 'qemu', nics: [], devices: [], unmovable: [], memoryBytes: 1 };
 

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import type { Proposal } from '../../src/protocol/controller/policy.ts';
 import { newWish, wishAsk, WISH_PHASES } from '../../src/protocol/controller/wish.ts';
 import type { Wish } from '../../src/protocol/controller/wish.ts';
-import { acceptWords, benefitText, costText, isUndecided } from '../../web/src/policies/words.ts';
+import { acceptWords, benefitText, costText, isUndecided } from '../../web/src/policies/text.ts';
 import { rollOf } from '../../web/src/wishes/roll.ts';
 
 const cost = { bytes: 4 * 1024 ** 3, seconds: 21, downtimeMs: 60 };

@@ -6,8 +6,8 @@ import { chromium } from 'playwright-core';
 import { silentLog } from '../../src/log.ts';
 import { buildWeb } from '../../tools/web.ts';
 import { DASHBOARD, oidcProvider } from '../controller/oidc/provider.ts';
-import { controllerOf } from '../controller/parties.ts';
-import { authority, tempDir } from '../rpc/parties.ts';
+import { controllerOf } from '../controller/test-controller.ts';
+import { authority, tempDir } from '../rpc/test-contract.ts';
 
 const SETUP = path.resolve(import.meta.dirname, '../../tools/setup.sh');
 const WAIT_MS = 30_000;

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { chromium } from 'playwright-core';
 import type { Browser, Page } from 'playwright-core';
-import { DONE_ID, GUEST, OPEN_ID, ROLL_ID, WISH_ID } from '../../bench/dashboard/made-up.ts';
+import { DONE_ID, GUEST, OPEN_ID, ROLL_ID, WISH_ID } from '../../bench/dashboard/sample-values.ts';
 import { serveMadeUp } from '../../bench/dashboard/server.ts';
 import type { MadeUp } from '../../bench/dashboard/server.ts';
 import { mkdtempSync, rmSync } from 'node:fs';

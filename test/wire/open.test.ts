@@ -9,7 +9,7 @@ import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { openSourceWire, openTargetWire } from '../../src/wire/open.ts';
 import type { WireCache } from '../../src/wire/open.ts';
-import { authority } from '../rpc/parties.ts';
+import { authority } from '../rpc/test-contract.ts';
 import { readAll } from './relay/pair.ts';
 import { longStream } from './relay/streams.ts';
 

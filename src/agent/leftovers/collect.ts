@@ -4,7 +4,7 @@ import type { AgentConfig } from '../../config.ts';
 import type { Driver } from '../../drivers/registry.ts';
 import { readEnd } from '../../host/checked-open.ts';
 import { lifeOfPid } from '../../host/life.ts';
-import { driverOf } from '../life.ts';
+import { driverOf } from '../hypervisor-life.ts';
 import { tapName } from '../../network/tap.ts';
 import { migrationId } from '../../protocol/names.ts';
 import { guestOf } from '../guests.ts';

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { directDriverOf } from '../life.ts';
+import { directDriverOf } from '../hypervisor-life.ts';
 import { hostsOf } from '../../config.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';

@@ -26,14 +26,14 @@ export interface Asked {
 /** Looks at what may hang, away from the agent; `tell` is called for each host that is examined. */
 export type AskApart = (
   question: ApartQuestion,
-  tell: (host: ExaminedHost) => void,
+  onHost: (host: ExaminedHost) => void,
   signal: AbortSignal,
 ) => Asked;
 
 /** In this process: for a test, whose drivers are in its memory. */
 export function askHere(parts: WorkParts): AskApart {
-  return (question, tell, signal) => {
-    const answer = workOn(parts, question, tell, signal);
+  return (question, onHost, signal) => {
+    const answer = workOn(parts, question, onHost, signal);
     const over = (): void => undefined;
     return { answer, gone: answer.then(over, over) };
   };
@@ -48,7 +48,7 @@ export function compileChecker(): void {
 
 /** In a process for each question, which ends with its answer, and is killed where it does not end on the signal. */
 export function askProcess(configFile: string, program: string = PROGRAM): AskApart {
-  return (question, tell, signal) => {
+  return (question, onHost, signal) => {
     const child = spawn(process.execPath, [...SMALL_FLAGS, program, configFile], {
       cwd: '/',
       env: { ...process.env, ...SMALL_ENVIRONMENT },
@@ -63,7 +63,7 @@ export function askProcess(configFile: string, program: string = PROGRAM): AskAp
     child.stdin.on('error', () => undefined);
     createInterface({ input: child.stdout }).on('line', (text) => {
       const line = read(text);
-      if ('host' in line) return tell(line.host);
+      if ('host' in line) return onHost(line.host);
       if ('error' in line) outcome.reject(fromSerial(line.error));
       else outcome.resolve(line.answer);
       // It has released everything; what hangs in it would keep it from its end.

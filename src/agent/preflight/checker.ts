@@ -17,8 +17,8 @@ export async function runChecker(
   try {
     const asked = question.parse(JSON.parse(text));
     const parts = await partsFor(asked, loadAgentConfig(configFile));
-    const tell = (host: Extract<ApartLine, { host: unknown }>['host']): void => say({ host });
-    say({ answer: await workOn(parts, asked, tell, signal) });
+    const onHost = (host: Extract<ApartLine, { host: unknown }>['host']): void => say({ host });
+    say({ answer: await workOn(parts, asked, onHost, signal) });
   } catch (thrown) {
     say({ error: toGodwitError(thrown).toJSON() });
   }

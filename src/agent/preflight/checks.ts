@@ -14,7 +14,7 @@ import { inOrder } from '../../migration/preflight/judge.ts';
 import type { CheckAnswer, CheckedHost, CheckRequest } from '../../protocol/public/check.ts';
 import { migrationRequest } from '../../protocol/public/migration.ts';
 import type { Check, MigrationRequest } from '../../protocol/public/migration.ts';
-import { driverOf } from '../life.ts';
+import { driverOf } from '../hypervisor-life.ts';
 import type { Looked, Outgoing } from '../outgoing.ts';
 import type { Peers } from '../peers.ts';
 import type { AskApart } from './checker-process.ts';
@@ -141,18 +141,18 @@ export class Checks {
         .flatMap((each) => this.#toExamine(each, measure || standby))
         .map((each) => ({ ...each, ...also }));
       const question = { what: 'examine', hosts, deadlineMs: ALL_MS, measure } as const;
-      const tell = (host: ExaminedHost): void => void found.set(host.to, host);
+      const onHost = (host: ExaminedHost): void => void found.set(host.to, host);
       if (hosts.length > 0) {
         const what = `to check ${asked.guest}`;
         await withDeadline(what, ALL_MS + GRACE_MS, signal, (within) => {
-          const under = this.#parts.apart(question, tell, within);
+          const under = this.#parts.apart(question, onHost, within);
           gone = under.gone;
           return under.answer;
         }).catch((thrown: unknown) => {
           signal.throwIfAborted();
           const error = toGodwitError(thrown);
           for (const { request } of hosts)
-            if (!found.has(request.to)) tell(notExamined(request.to, error));
+            if (!found.has(request.to)) onHost(notExamined(request.to, error));
         });
       }
       return planned.map((each) => ({ planned: each, found: found.get(each.request.to) }));

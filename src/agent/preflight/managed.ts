@@ -6,7 +6,7 @@ import { orderOf } from '../../migration/managed/events.ts';
 import { refusal } from '../../migration/preflight/check.ts';
 import { check, migrationSettings } from '../../protocol/public/migration.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import { driverOf } from '../life.ts';
+import { driverOf } from '../hypervisor-life.ts';
 import type { Examined } from './questions.ts';
 
 /** Checks of one answer. */

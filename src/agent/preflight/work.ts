@@ -21,7 +21,7 @@ type Of<W extends ApartQuestion['what']> = Extract<ApartQuestion, { what: W }>;
 export async function workOn(
   parts: WorkParts,
   question: ApartQuestion,
-  tell: (host: ExaminedHost) => void,
+  onHost: (host: ExaminedHost) => void,
   signal: AbortSignal,
 ): Promise<StorageAnswer | Assessment | null> {
   switch (question.what) {
@@ -30,7 +30,7 @@ export async function workOn(
     case 'assess':
       return assessed(parts, question, signal);
     case 'examine':
-      await examineAll(parts, question, tell, signal);
+      await examineAll(parts, question, onHost, signal);
       return null;
   }
 }
@@ -85,7 +85,7 @@ async function placeIdsOf(placeKey: string) {
 async function examineAll(
   parts: WorkParts,
   { hosts, deadlineMs, measure = false }: Of<'examine'>,
-  tell: (host: ExaminedHost) => void,
+  onHost: (host: ExaminedHost) => void,
   signal: AbortSignal,
 ): Promise<void> {
   const guest = new HeldGuest(parts);
@@ -94,7 +94,7 @@ async function examineAll(
   const worker = async (): Promise<void> => {
     for (let each = left.shift(); each !== undefined; each = left.shift()) {
       const withinMs = Math.min(HOST_MS, until - performance.now());
-      tell(await oneHost(parts, each, guest, { withinMs, measure }, signal));
+      onHost(await oneHost(parts, each, guest, { withinMs, measure }, signal));
     }
   };
   try {
@@ -174,7 +174,7 @@ class HeldGuest {
 
   async #openNow({ handle, request }: Examined): Promise<SourceGuest> {
     const { isManaged } = await import('../../drivers/registry.ts');
-    const { driverOf } = await import('../life.ts');
+    const { driverOf } = await import('../hypervisor-life.ts');
     const driver = driverOf(this.#parts.drivers, handle);
     if (driver === undefined || isManaged(driver)) {
       throw godwitError('GODWIT_INTERNAL', { what: 'a guest of no driver that could be asked' });

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { initCa, issue, storeCredentials } from '../../agent/pki/authority.ts';
 import { splitAddress } from '../../protocol/names.ts';
-import { makeStateDir, tell, writeConfiguration } from '../setup/finish.ts';
+import { makeStateDir, printDone, writeConfiguration } from '../setup/finish.ts';
 import {
   checkAddress,
   checkHasNone,
@@ -37,5 +37,5 @@ export const run: Run<typeof initSpec> = async (input, context) => {
   storeCredentials(pkiDir, await issue({ caDir, name, role: 'agent', addresses: [host] }, nowMs));
   const created = writeConfiguration(config, { name, address, stateDir, caDir, storage });
   const done = { name, address, config, stateDir, isFirst: true, findings: [] };
-  await tell({ ...done, created: [caDir, pkiDir, ...created] }, context, input.json);
+  await printDone({ ...done, created: [caDir, pkiDir, ...created] }, context, input.json);
 };

@@ -9,7 +9,7 @@ import { pkiDirOf } from '../../host/fleet.ts';
 import { splitAddress } from '../../protocol/names.ts';
 import type { Finding } from '../doctor/facts.ts';
 import { givenToken } from '../setup/given-token.ts';
-import { makeStateDir, tell, writeConfiguration } from '../setup/finish.ts';
+import { makeStateDir, printDone, writeConfiguration } from '../setup/finish.ts';
 import {
   checkAddress,
   checkHasNone,
@@ -48,7 +48,7 @@ export const run: Run<typeof joinSpec> = async (input, context) => {
     ...(kept === undefined ? await addressFinding(config, address) : []),
   ];
   const done = { name, address, config, stateDir, isFirst: false, findings };
-  await tell({ ...done, created: [pkiDir, ...written] }, context, input.json);
+  await printDone({ ...done, created: [pkiDir, ...written] }, context, input.json);
 };
 
 /** The host had a configuration before: of the same name, or the token is another host's. */

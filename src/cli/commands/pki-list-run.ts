@@ -25,7 +25,7 @@ export const revoke: Run<typeof pkiRevokeSpec> = async (input, context) => {
   if (input.json) printJson(context, { revoked: what, number });
   else {
     const whose = isSerial ? 'The certificate' : `Every certificate of ${what} until now`;
-    tell(context, `${whose} is revoked`, number);
+    printNumber(context, `${whose} is revoked`, number);
   }
 };
 
@@ -36,7 +36,7 @@ export const remove: Run<typeof pkiRemoveSpec> = async (input, context) => {
   endTokens(path.resolve(input.flags.dir ?? ''), host);
   if (input.json) printJson(context, { removed: host, number });
   else {
-    tell(context, `${host} is no host of the fleet any more`, number);
+    printNumber(context, `${host} is no host of the fleet any more`, number);
     context.out.write(
       'Next: godwit pki rotate-secret, where it took part in moves over the wire.\n',
     );
@@ -47,7 +47,7 @@ export const rotate: Run<typeof pkiRotateSecretSpec> = (input, context) => {
   const caDir = path.resolve(input.flags.dir ?? '');
   const { id, number } = rotateSecret(caDir, context.clock.wallMs());
   if (input.json) printJson(context, { id, number });
-  else tell(context, `The site’s secret is another one, ${id}`, number);
+  else printNumber(context, `The site’s secret is another one, ${id}`, number);
   return Promise.resolve();
 };
 
@@ -55,7 +55,7 @@ function changed(dir: string | undefined, change: Change, { clock }: Context): n
   return changeList(path.resolve(dir ?? ''), change, clock.wallMs()).list.number;
 }
 
-function tell({ out }: Context, what: string, number: number): void {
+function printNumber({ out }: Context, what: string, number: number): void {
   out.write(`${what}: list ${number}, which the agent beside the CA hands to the other hosts.\n`);
 }
 

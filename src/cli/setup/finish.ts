@@ -43,7 +43,7 @@ export interface Done {
 }
 
 /** Says what was done, what this host lacks, and what to type next. */
-export async function tell(done: Done, context: Context, json: boolean): Promise<void> {
+export async function printDone(done: Done, context: Context, json: boolean): Promise<void> {
   const { name, address, config, created } = done;
   const checks = [...done.findings, ...(await checksOf(done, context))];
   const next = nextSteps(done);

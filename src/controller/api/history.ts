@@ -33,7 +33,7 @@ export interface HistoryApi {
 
 const ANSWER_MS = 5000;
 /** Migrations that one insight reads, and one story of a guest. */
-const MOST_TOLD = 20_000;
+const MOST_REPORTED = 20_000;
 const MOST_OF_A_GUEST = 1000;
 const MONTH_MS = 30 * 86_400_000;
 /** Programs that follow the clock ask for the same insight within so long. */
@@ -202,8 +202,8 @@ async function readGuestHistory(
 async function readInsight(migrations: Migrations, fromMs: number | undefined): Promise<Insight> {
   const untilMs = await migrations.nowMs();
   const sinceMs = Math.min(untilMs, fromMs ?? untilMs - MONTH_MS);
-  const rows = await migrations.endedSince(sinceMs, MOST_TOLD + 1);
-  const all = rows.slice(0, MOST_TOLD).map((row): Reported => ({
+  const rows = await migrations.endedSince(sinceMs, MOST_REPORTED + 1);
+  const all = rows.slice(0, MOST_REPORTED).map((row): Reported => ({
     id: row.id,
     outcome: (row.outcome ?? 'lost') as Reported['outcome'],
     code: row.code ?? undefined,
@@ -215,5 +215,5 @@ async function readInsight(migrations: Migrations, fromMs: number | undefined): 
       row.figures === null ? { predicted: {}, saved: {} } : JSON.parse(row.figures),
     ),
   }));
-  return insightOf(all, { sinceMs, untilMs, isPart: rows.length > MOST_TOLD });
+  return insightOf(all, { sinceMs, untilMs, isPart: rows.length > MOST_REPORTED });
 }

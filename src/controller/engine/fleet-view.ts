@@ -130,8 +130,8 @@ function guestFacts(name: string, all: readonly SnapshotGuest[]): Namesake {
   const isStopped = ({ info }: SnapshotGuest): boolean => info.state === 'stopped';
   const homes = all.filter(({ info }) => info.state !== 'incoming');
   const running = homes.filter((each) => !isStopped(each));
-  const telling = [running, homes, all].find((each) => each.length > 0) ?? all;
-  const infos = telling.map(({ info }) => info);
+  const reporting = [running, homes, all].find((each) => each.length > 0) ?? all;
+  const infos = reporting.map(({ info }) => info);
   const manager = infos.find((each) => each.manager !== undefined)?.manager;
   const migration = infos.find((each) => each.migration !== undefined)?.migration;
   const diskBytes = most(infos.map((each) => sizeOf(each.disks)));

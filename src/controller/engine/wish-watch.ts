@@ -19,7 +19,7 @@ export interface WishWatchParts {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Log;
-  readonly tell: (news: FleetNews) => void;
+  readonly publish: (news: FleetNews) => void;
 }
 
 /** Tells of wishes that changed, whichever of the controllers changed them: it looks at the database they share. */
@@ -64,15 +64,15 @@ export class WishWatch {
         ? []
         : [...marks.keys()].filter((id) => before.get(id) !== marks.get(id));
     for (let at = 0; at < changed.length; at += AT_ONCE)
-      await this.#tell(changed.slice(at, at + AT_ONCE));
+      await this.#publish(changed.slice(at, at + AT_ONCE));
     this.#known = marks;
   }
 
-  async #tell(ids: readonly string[]): Promise<void> {
-    const { store, tell } = this.#parts;
+  async #publish(ids: readonly string[]): Promise<void> {
+    const { store, publish } = this.#parts;
     const query = store.db.selectFrom('wishes').select('body').where('id', 'in', ids);
     for (const { body } of await query.execute())
-      tell({ type: 'wish', wish: shortened(readWish(body)) });
+      publish({ type: 'wish', wish: shortened(readWish(body)) });
   }
 
   async #run(): Promise<void> {

@@ -4,7 +4,7 @@ import type { HostHealth } from '../../protocol/public/health.ts';
 export type Seen = 'well' | 'failing' | 'unclear';
 
 /** How long one thing must be seen without a break before it counts, ms. */
-export interface Patience {
+export interface VerdictDelays {
   readonly failingMs: number;
   readonly wellMs: number;
 }
@@ -36,7 +36,7 @@ export function judged(
   before: Verdict,
   seen: Seen,
   nowMs: number,
-  { failingMs, wellMs }: Patience,
+  { failingMs, wellMs }: VerdictDelays,
 ): Verdict {
   const { isIll } = before;
   if (seen !== (isIll ? 'well' : 'failing')) return { isIll };

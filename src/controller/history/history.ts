@@ -25,7 +25,7 @@ export interface HistoryParts {
   readonly agentAt: (host: string) => AgentApi | undefined;
   /** The shards whose hosts are followed here. */
   readonly held: () => Held;
-  readonly tell: (news: FleetNews) => void;
+  readonly publish: (news: FleetNews) => void;
 }
 
 const TURN_MS = 500;

@@ -11,7 +11,7 @@ import type { Api } from '../../rpc/client.ts';
 export interface LiveParts {
   readonly clock: Clock;
   readonly agentAt: (host: string) => Api<typeof agentContract> | undefined;
-  readonly tell: (news: FleetNews) => void;
+  readonly publish: (news: FleetNews) => void;
   readonly signal: AbortSignal;
 }
 
@@ -78,7 +78,7 @@ export class Live {
     if (shown.percent === migration.percent && progress.phase === migration.step) return;
     const next = { ...migration, percent: shown.percent, step: progress.phase };
     this.#open.set(progress.id, { ...open, shown, migration: next });
-    this.#parts.tell({ type: 'migration', what: 'progress', migration: next });
+    this.#parts.publish({ type: 'migration', what: 'progress', migration: next });
   }
 
   /** Begins to ask some of their hosts, those asked longest ago first; none is waited for. */

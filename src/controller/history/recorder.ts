@@ -20,7 +20,7 @@ export interface RecorderParts {
   readonly held: () => Held;
   /** Undefined where the host is no member of the fleet. */
   readonly agentAt: (host: string) => Api<typeof agentContract> | undefined;
-  readonly tell: (news: FleetNews) => void;
+  readonly publish: (news: FleetNews) => void;
 }
 
 export type Side = MigrationSummary['side'];
@@ -170,15 +170,15 @@ export class Recorder {
       else if (news.own.has(row.id)) live.began(host, await this.#reported(row));
       // What ended before anybody followed the host is history, and no news.
       if (news.begun.has(row.id) && (row.ended_at === null || isNew))
-        await this.#tell('begun', row);
-      if (news.ended.has(row.id) && isNew) await this.#tell('ended', row);
+        await this.#publish('begun', row);
+      if (news.ended.has(row.id) && isNew) await this.#publish('ended', row);
     }
     return true;
   }
 
-  async #tell(what: 'begun' | 'ended', row: NewMigration): Promise<void> {
+  async #publish(what: 'begun' | 'ended', row: NewMigration): Promise<void> {
     const reported = await this.#reported(row);
-    this.#parts.tell({ type: 'migration', what, migration: reported });
+    this.#parts.publish({ type: 'migration', what, migration: reported });
   }
 
   async #reported(row: NewMigration): Promise<FleetMigration> {

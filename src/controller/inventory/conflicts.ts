@@ -16,16 +16,16 @@ export class Conflicts {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #tell: (news: FleetNews) => void;
+  readonly #publish: (news: FleetNews) => void;
   /** Guests to look at, by identity, and when. */
   readonly #due = new Map<string, { readonly guest: Written; readonly atMs: number }>();
   readonly #known = new Set<string>();
 
-  constructor(store: Store, clock: Clock, log: Log, tell: (news: FleetNews) => void) {
+  constructor(store: Store, clock: Clock, log: Log, publish: (news: FleetNews) => void) {
     this.#store = store;
     this.#clock = clock;
     this.#log = log;
-    this.#tell = tell;
+    this.#publish = publish;
   }
 
   look(guests: readonly Written[]): void {
@@ -70,7 +70,7 @@ export class Conflicts {
       facts,
       'SEVERAL HOSTS CLAIM TO RUN ONE GUEST: nothing touches it; look at once',
     );
-    if (!this.#known.has(identity)) this.#tell({ type: 'conflict', name, hosts });
+    if (!this.#known.has(identity)) this.#publish({ type: 'conflict', name, hosts });
     this.#known.add(identity);
     this.#due.set(identity, { guest, atMs: this.#clock.monotonicMs() + AGAIN_MS });
   }

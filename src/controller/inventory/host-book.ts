@@ -17,9 +17,9 @@ import { HostSamples } from './samples.ts';
 export interface Changes {
   /** To be written. */
   readonly write: (change: Partial<Pending>) => void;
-  readonly tell: (news: FleetNews) => void;
+  readonly publish: (news: FleetNews) => void;
   /** The host itself is another now. */
-  readonly tellHost: () => void;
+  readonly reportHost: () => void;
   /** It is followed from now on. */
   readonly followed: () => void;
   /** A migration in which it takes part is in another phase. */
@@ -83,7 +83,7 @@ export class HostBook implements Heard {
     for (const guest of own) {
       const key = guestKey(guest);
       const mark = markOf(JSON.stringify(guest));
-      if (this.#marks.get(key) !== mark) this.#changes.tell({ type: 'guest', guest });
+      if (this.#marks.get(key) !== mark) this.#changes.publish({ type: 'guest', guest });
       this.#marks.set(key, mark);
       before.delete(key);
     }
@@ -143,7 +143,7 @@ export class HostBook implements Heard {
     if (!this.#marks.has(key) && this.#marks.size >= MOST_GUESTS) throw tooMany(name);
     this.#marks.set(key, mark);
     this.#changes.write({ upserts: new Map([[key, guestRowOf(name, guest)]]) });
-    this.#changes.tell({ type: 'guest', guest });
+    this.#changes.publish({ type: 'guest', guest });
     if (this.#row.guests !== this.#marks.size) this.#set({ guests: this.#marks.size });
   }
 
@@ -152,7 +152,7 @@ export class HostBook implements Heard {
     const { name, uuid } = nameIn(key);
     const host = this.#row.name;
     const known = uuid === '' ? {} : { uuid };
-    this.#changes.tell({ type: 'guest-gone', host, name, ...known });
+    this.#changes.publish({ type: 'guest-gone', host, name, ...known });
   }
 
   #memory(availableBytes: number): void {
@@ -184,7 +184,7 @@ export class HostBook implements Heard {
   #set(facts: Partial<NewHost>): void {
     this.#row = { ...this.#row, ...facts };
     this.#changes.write({ row: true });
-    this.#changes.tellHost();
+    this.#changes.reportHost();
   }
 }
 

@@ -229,8 +229,8 @@ export class Inventory {
     const isCurrent = (): boolean => this.#followed.get(name)?.book === book;
     const changes: Changes = {
       write: (change) => isCurrent() && this.#book.add(name, change),
-      tell: (news) => isCurrent() && this.events.add(news),
-      tellHost: () => isCurrent() && this.#tellHost(name),
+      publish: (news) => isCurrent() && this.events.add(news),
+      reportHost: () => isCurrent() && this.#reportHost(name),
       followed: () => isCurrent() && this.#parts.migrations?.followed(name),
       moved: (progress) => isCurrent() && this.#parts.migrations?.heard(name, progress),
       nowMs: () => this.#now(),
@@ -281,7 +281,7 @@ export class Inventory {
     await this.#conflicts.turn();
   }
 
-  #tellHost(name: string): void {
+  #reportHost(name: string): void {
     const followed = this.#followed.get(name);
     if (followed === undefined) return;
     const host: FleetHost = hostOfRow(followed.book.row, this.#parts.owner.name);

@@ -15,7 +15,15 @@ import type { Drafted } from './drafts.ts';
 import { foreignMoves, otherHand } from './foreign.ts';
 import { inventoryFor } from './inventory.ts';
 import { Loads } from './loads.ts';
-import { accepted, followed, isSettled, lookAgain, lookOf, mutedBy, OVERDUE_MS } from './look.ts';
+import {
+  accepted,
+  followed,
+  isSettled,
+  updateProposals,
+  lookOf,
+  mutedBy,
+  OVERDUE_MS,
+} from './proposals.ts';
 
 export interface LookParts {
   readonly store: Store;
@@ -76,7 +84,7 @@ export function changeOf(view: PolicyView, seen: Seen, newId: () => string): Pol
   );
   const drafted = note.blocks ? NOTHING : drafts(view, seen, isOurs);
   const ids = drafted.drafts.map(() => `p-${newId()}`);
-  const output = lookAgain({ nowMs, policy, proposals, drafted, world, run: newId(), ids });
+  const output = updateProposals({ nowMs, policy, proposals, drafted, world, run: newId(), ids });
   const changed = new Map(output.proposals.map((each) => [each.id, each]));
   for (const [at, each] of proposals.entries()) {
     const before = view.proposals[at];

@@ -4,7 +4,7 @@ import { GodwitError, godwitError } from '../../errors.ts';
 /** A dialect whose errors are errors of the table: GODWIT_STORE, with what the database said as the cause. */
 export function withStoreErrors(dialect: Dialect, where: string): Dialect {
   return {
-    createDriver: () => new TellingDriver(dialect.createDriver(), where),
+    createDriver: () => new ReportingDriver(dialect.createDriver(), where),
     createQueryCompiler: () => dialect.createQueryCompiler(),
     createAdapter: () => dialect.createAdapter(),
     createIntrospector: (db) => dialect.createIntrospector(db),
@@ -22,12 +22,12 @@ export function storeFailure(thrown: unknown, where: string): GodwitError {
 }
 
 /** PostgreSQL gave way to another transaction: all of this one may be run again. */
-export function gaveWay(thrown: unknown): boolean {
+export function isConflict(thrown: unknown): boolean {
   const { code } = ((thrown as Error).cause ?? thrown) as { code?: unknown };
   return code === '40001' || code === '40P01';
 }
 
-class TellingDriver implements Driver {
+class ReportingDriver implements Driver {
   readonly #driver: Driver;
   readonly #where: string;
   readonly #connections = new WeakMap<DatabaseConnection, DatabaseConnection>();
@@ -43,36 +43,36 @@ class TellingDriver implements Driver {
 
   async acquireConnection(): Promise<DatabaseConnection> {
     const connection = await this.#reported(() => this.#driver.acquireConnection());
-    const telling: DatabaseConnection = {
+    const wrapped: DatabaseConnection = {
       executeQuery: (query) => this.#reported(() => connection.executeQuery(query)),
       streamQuery: (query, size) => connection.streamQuery(query, size),
     };
-    this.#connections.set(telling, connection);
-    return telling;
+    this.#connections.set(wrapped, connection);
+    return wrapped;
   }
 
-  beginTransaction(telling: DatabaseConnection, settings: TransactionSettings): Promise<void> {
-    return this.#reported(() => this.#driver.beginTransaction(this.#of(telling), settings));
+  beginTransaction(wrapped: DatabaseConnection, settings: TransactionSettings): Promise<void> {
+    return this.#reported(() => this.#driver.beginTransaction(this.#of(wrapped), settings));
   }
 
-  commitTransaction(telling: DatabaseConnection): Promise<void> {
-    return this.#reported(() => this.#driver.commitTransaction(this.#of(telling)));
+  commitTransaction(wrapped: DatabaseConnection): Promise<void> {
+    return this.#reported(() => this.#driver.commitTransaction(this.#of(wrapped)));
   }
 
-  rollbackTransaction(telling: DatabaseConnection): Promise<void> {
-    return this.#reported(() => this.#driver.rollbackTransaction(this.#of(telling)));
+  rollbackTransaction(wrapped: DatabaseConnection): Promise<void> {
+    return this.#reported(() => this.#driver.rollbackTransaction(this.#of(wrapped)));
   }
 
-  releaseConnection(telling: DatabaseConnection): Promise<void> {
-    return this.#driver.releaseConnection(this.#of(telling));
+  releaseConnection(wrapped: DatabaseConnection): Promise<void> {
+    return this.#driver.releaseConnection(this.#of(wrapped));
   }
 
   destroy(): Promise<void> {
     return this.#driver.destroy();
   }
 
-  #of(telling: DatabaseConnection): DatabaseConnection {
-    return this.#connections.get(telling) ?? telling;
+  #of(wrapped: DatabaseConnection): DatabaseConnection {
+    return this.#connections.get(wrapped) ?? wrapped;
   }
 
   async #reported<T>(work: () => Promise<T>): Promise<T> {

@@ -17,9 +17,9 @@ export interface KnownMigration {
 }
 
 /** Whether there is nothing more to be written of it. A migration that is held may go on, and the source knows most. */
-export function isFinal({ outcome, side }: KnownMigration, teller: string): boolean {
+export function isFinal({ outcome, side }: KnownMigration, reporter: string): boolean {
   if (outcome === null || outcome === 'held') return false;
-  return side === 'source' || teller === 'destination';
+  return side === 'source' || reporter === 'destination';
 }
 
 /** Of those that were written: what nobody had told before. */
@@ -89,7 +89,7 @@ export class Migrations {
       for (const row of rows) {
         if (await begin(db, { ...row, epoch })) news.begun.add(row.id);
         if (row.ended_at !== null && (await end(db, { ...row, epoch }))) news.ended.add(row.id);
-        if (row.ended_at === null && (await isTeller(db, row))) news.own.add(row.id);
+        if (row.ended_at === null && (await isReporter(db, row))) news.own.add(row.id);
       }
       return news;
     });
@@ -252,7 +252,7 @@ async function isOfAnotherMove(db: Db, row: NewMigration): Promise<boolean> {
   return move.guest !== guest || move.source !== source || move.destination !== destination;
 }
 
-async function isTeller(db: Db, { id, told_by }: NewMigration): Promise<boolean> {
+async function isReporter(db: Db, { id, told_by }: NewMigration): Promise<boolean> {
   const found = db.selectFrom('migrations').select('id').where('id', '=', id);
   return (await found.where('told_by', '=', told_by).executeTakeFirst()) !== undefined;
 }
@@ -267,9 +267,9 @@ async function end(db: Db, row: MigrationRow): Promise<boolean> {
     .executeTakeFirst();
   if (before === undefined || isFinal(before, row.side) || before.outcome === row.outcome)
     return false;
-  const mayTell = new Set([before.told_by, source]);
-  if (row.side === 'destination') mayTell.add(destination);
-  if (!mayTell.has(told_by)) return false;
+  const mayReport = new Set([before.told_by, source]);
+  if (row.side === 'destination') mayReport.add(destination);
+  if (!mayReport.has(told_by)) return false;
   const { numUpdatedRows } = await db
     .updateTable('migrations')
     .set({ ...rest, told_by: told_by === source ? source : before.told_by })

@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { Kysely, sql } from 'kysely';
 import type { RawBuilder, Transaction } from 'kysely';
 import type { Log } from '../../log.ts';
-import { gaveWay, storeFailure, withStoreErrors } from './failures.ts';
+import { isConflict, storeFailure, withStoreErrors } from './failures.ts';
 import { postgresDialect } from './postgres.ts';
 import type { PostgresPlace } from './postgres.ts';
 import { bringForward, checkVersion, versionOf } from './schema.ts';
@@ -68,7 +68,7 @@ async function again<T>(transaction: () => Promise<T>): Promise<T> {
     try {
       return await transaction();
     } catch (thrown) {
-      if (tried >= TRIES || !gaveWay(thrown)) throw thrown;
+      if (tried >= TRIES || !isConflict(thrown)) throw thrown;
     }
   }
 }

@@ -10,7 +10,7 @@ import type {
 } from '../../protocol/controller/policy.ts';
 import { WHOLE_FLEET } from '../../protocol/controller/policy.ts';
 import type { Wish } from '../../protocol/controller/wish.ts';
-import { isSettled } from '../policy/look.ts';
+import { isSettled } from '../policy/proposals.ts';
 import type { Store } from './open.ts';
 import { askToWake } from './power.ts';
 import { groupsOf, policyView } from './policy-view.ts';

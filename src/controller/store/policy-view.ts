@@ -5,7 +5,7 @@ import { WHOLE_FLEET } from '../../protocol/controller/policy.ts';
 import type { Wish } from '../../protocol/controller/wish.ts';
 import type { OwnMove } from '../policy/foreign.ts';
 import type { PastMove } from '../policy/inventory.ts';
-import type { MadeMove } from '../policy/look.ts';
+import type { MadeMove } from '../policy/proposals.ts';
 import { readPolicy, readProposal } from './proposal-rows.ts';
 import { readMove, readWish } from './wish-rows.ts';
 import type { Db } from './wish-rows.ts';

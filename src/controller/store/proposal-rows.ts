@@ -3,7 +3,7 @@ import { policySettings, proposal as proposalShape } from '../../protocol/contro
 import { policyLook } from '../../protocol/controller/policy.ts';
 import type { Policy, PolicySettings, Proposal } from '../../protocol/controller/policy.ts';
 import { policyKind } from '../../protocol/controller/policy.ts';
-import { subjectOf } from '../policy/look.ts';
+import { subjectOf } from '../policy/proposals.ts';
 import type { Tables } from './tables.ts';
 import type { Db } from './wish-rows.ts';
 

@@ -17,7 +17,7 @@ export interface Entry {
 }
 
 /** Who asks for admission. */
-export interface Asker {
+export interface RequestingWish {
   readonly wish: string;
   readonly priority: number;
   /** Moves at a time that it may have. */
@@ -41,7 +41,7 @@ interface Obstacle {
  * Which moves may begin now, in this order, and what each other one waits for. What it lets begin is counted at once, so
  * that no room is promised twice.
  */
-export function admit(entries: readonly Entry[], asker: Asker, world: World): Admitted {
+export function admit(entries: readonly Entry[], asker: RequestingWish, world: World): Admitted {
   const begin: Entry[] = [];
   const waiting: Waiting[] = [];
   let now = world;
@@ -68,7 +68,12 @@ const reservationFor = (entry: Entry, wish: string): Reservation => ({
 });
 
 /** The first thing that keeps it from beginning; what lasts longest is looked at first. */
-function obstacleOf(entry: Entry, asker: Asker, world: World, begun: number): Obstacle | undefined {
+function obstacleOf(
+  entry: Entry,
+  asker: RequestingWish,
+  world: World,
+  begun: number,
+): Obstacle | undefined {
   return (
     byTime(entry, world) ??
     byDestination(entry, world) ??
@@ -136,7 +141,7 @@ export function memberAt(
 
 function byLimits(
   { from, to, recovers = false }: Entry,
-  { wish, most }: Asker,
+  { wish, most }: RequestingWish,
   world: World,
 ): Obstacle | undefined {
   const { marks, limits } = world;
@@ -162,7 +167,7 @@ function byLimits(
 }
 
 /** The limit of the whole fleet, and whose turn it is under it. */
-function byFleet({ wish, priority }: Asker, world: World): Obstacle | undefined {
+function byFleet({ wish, priority }: RequestingWish, world: World): Obstacle | undefined {
   const { limits, others } = world;
   const moving = world.reservations.filter(({ source }) => source !== undefined);
   const free = limits.fleet - moving.length;

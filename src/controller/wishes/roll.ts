@@ -60,19 +60,19 @@ export interface RollInput extends StepInput {
 }
 
 /** Room, or an answer of the host, is waited for so long before anything is done to it. */
-const PATIENCE_MS = 600_000;
+const STATE_TIMEOUT_MS = 600_000;
 /** A drain that does not end keeps its host closed no longer than that. */
 const DRAIN_MS = 24 * 3_600_000;
 export const HEALTHY_WITHIN_MS = 1_800_000;
 
 const waitMs = ({ ask }: Wish): Readonly<Record<RollStage, number>> => ({
-  planning: PATIENCE_MS,
+  planning: STATE_TIMEOUT_MS,
   draining: DRAIN_MS,
-  noting: PATIENCE_MS,
+  noting: STATE_TIMEOUT_MS,
   // The program has a time of its own.
   running: Infinity,
   waiting: ask.healthyWithinMs ?? HEALTHY_WITHIN_MS,
-  returning: PATIENCE_MS,
+  returning: STATE_TIMEOUT_MS,
 });
 
 interface Judged {

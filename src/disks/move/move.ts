@@ -75,7 +75,7 @@ export class DiskMove {
         const error = toGodwitError(thrown);
         this.#note = `it is tried again: ${error.message}`.slice(0, 4096);
         this.#parts.log.warn({ id: this.#state.plan.id, error }, 'the move of a disk stands');
-        this.#tell();
+        this.#report();
         // The guest's writes may wait.
         const longestMs = this.#state.side === 'switching' ? LOOK_MS : LONGEST_PAUSE_MS;
         const pauseMs = Math.min(longestMs, LOOK_MS * 2 ** Math.min(failures, 8));
@@ -272,15 +272,15 @@ export class DiskMove {
     this.#note = undefined;
     const { id } = this.#state.plan;
     this.#parts.log.info({ id, event: event.type }, 'the move of a disk goes on');
-    this.#tell();
+    this.#report();
   }
 
   #measure(copiedBytes: number, totalBytes: number): void {
     const atMs = this.#parts.clock.monotonicMs();
-    if (this.#figures.measure(copiedBytes, totalBytes, atMs)) this.#tell();
+    if (this.#figures.measure(copiedBytes, totalBytes, atMs)) this.#report();
   }
 
-  #tell(): void {
+  #report(): void {
     for (const listener of this.#listeners) listener();
   }
 

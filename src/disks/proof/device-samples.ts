@@ -14,7 +14,7 @@ const SAMPLE_BYTES = 4096;
 /** Read at once: storage of many disks answers them together. */
 const AT_ONCE = 8;
 /** What is the same on empty devices tells nothing; so many pieces have to tell something. */
-const LEAST_TELLING = 16;
+const LEAST_DISTINCT = 16;
 /**
  * One in so many of those that tell something may differ where a guest is at work: it writes between two readings, which
  * are a question to the other host apart. Who does not read the device has to know 15 of 16 pieces of its content.
@@ -23,7 +23,7 @@ const CHANGED_PART = 16;
 
 const OTHER = 'the device of the same ids holds something else there';
 const TOO_EMPTY =
-  `too little of it holds data to distinguish it from another device: fewer than ${LEAST_TELLING} of ${SAMPLES} pieces. ` +
+  `too little of it holds data to distinguish it from another device: fewer than ${LEAST_DISTINCT} of ${SAMPLES} pieces. ` +
   'Put data on it (a file system that is used), or have it copied';
 
 /** Whose samples they are: they are in every sum, so that nobody can pass a question on, or an answer. */
@@ -42,7 +42,7 @@ export interface SampleQuestion extends SampleEnds {
 export interface Sample {
   readonly sum: string;
   /** It is more than one repeated byte, and no piece before it holds the same. */
-  readonly tells: boolean;
+  readonly isDistinct: boolean;
 }
 
 export type Judgement = { readonly same: true } | { readonly same: false; readonly why: string };
@@ -93,9 +93,9 @@ export async function samplesOf(
     const pieces = await Promise.all(now.map((at) => read(at, SAMPLE_BYTES)));
     for (const [index, piece] of pieces.entries()) {
       const content = createHash('sha256').update(piece).digest('hex');
-      const tells = !isOneByte(piece) && !seen.has(content);
+      const isDistinct = !isOneByte(piece) && !seen.has(content);
       seen.add(content);
-      samples.push({ sum: sumOf(piece, now[index] ?? 0, question), tells });
+      samples.push({ sum: sumOf(piece, now[index] ?? 0, question), isDistinct });
     }
   }
   return samples;
@@ -121,11 +121,11 @@ export function sumOf(
  * device knows that it is empty. Pure.
  */
 export function judgeReported(own: readonly Sample[], reported: readonly string[]): Judgement {
-  const telling = own.filter(({ tells }) => tells).length;
+  const distinct = own.filter(({ isDistinct }) => isDistinct).length;
   const other = own.filter(({ sum }, index) => sum !== reported[index]).length;
-  if (reported.length !== own.length || other > mostChanged(telling))
+  if (reported.length !== own.length || other > mostChanged(distinct))
     return { same: false, why: OTHER };
-  return telling < LEAST_TELLING ? { same: false, why: TOO_EMPTY } : { same: true };
+  return distinct < LEAST_DISTINCT ? { same: false, why: TOO_EMPTY } : { same: true };
 }
 
 /**
@@ -145,15 +145,15 @@ export function judgeSamples(
   if (other > 0) {
     return { same: false, why: `${OTHER} (${other} of ${before.length} samples)` };
   }
-  const telling = before.filter(({ tells }) => tells).length;
+  const distinct = before.filter(({ isDistinct }) => isDistinct).length;
   const changed = still.filter((each) => !each).length;
-  if (changed > mostChanged(telling)) {
+  if (changed > mostChanged(distinct)) {
     const why = 'the guest writes to it so fast that nothing of it can be compared';
     return { same: false, why };
   }
-  return telling < LEAST_TELLING ? { same: false, why: TOO_EMPTY } : { same: true };
+  return distinct < LEAST_DISTINCT ? { same: false, why: TOO_EMPTY } : { same: true };
 }
 
-function mostChanged(telling: number): number {
-  return Math.floor(telling / CHANGED_PART);
+function mostChanged(distinct: number): number {
+  return Math.floor(distinct / CHANGED_PART);
 }

@@ -215,7 +215,7 @@ export function judgeCall(
     case 'commit':
       return judgeCommit(state);
     case 'refuse':
-      if (state.unsure) return cannotTell(state);
+      if (state.unsure) return undecidable(state);
       if (state.right === 'running') return no(state, 'the guest has been resumed here');
       return state.right === 'refused' ? already : go;
     case 'disks':
@@ -254,7 +254,7 @@ function judgeArm(state: DestinationState): Verdict {
 
 function judgeCommit(state: DestinationState): Verdict {
   if (state.right === 'running') return already;
-  if (state.unsure) return cannotTell(state);
+  if (state.unsure) return undecidable(state);
   // A destination whose hypervisor died before it ran has not run and never will; one without all of the memory neither.
   if (state.hypervisor === 'gone')
     return no(state, 'its hypervisor is gone and never ran the guest');
@@ -274,7 +274,7 @@ function no(state: DestinationState, reason: string): Verdict {
   return { kind: 'no', error: godwitError('GODWIT_NOT_ARMED', facts) };
 }
 
-function cannotTell(state: DestinationState): Verdict {
+function undecidable(state: DestinationState): Verdict {
   const { guest } = state.admission;
   const reason = `${state.host} was restarted while armed and does not know whether the guest ran there`;
   return { kind: 'no', error: godwitError('GODWIT_HELD', { guest, reason }) };

@@ -4,7 +4,7 @@ import type { DiskProgress } from '../../protocol/disk.ts';
 const STEP_PERCENT = 2;
 
 /** Whether the copies have come so far, or changed so much, since they were told last that it is worth a record. Pure. */
-export function worthTelling(
+export function worthReporting(
   recorded: readonly DiskProgress[],
   now: readonly DiskProgress[],
 ): boolean {

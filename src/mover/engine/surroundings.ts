@@ -27,8 +27,8 @@ import { removeTree } from '../../host/remove-tree.ts';
 import { openJournalFile } from '../../host/journal-file.ts';
 import type { OpenJournalFile } from '../../host/journal-file.ts';
 import { bootId } from '../../host/process.ts';
-import { wireDoors } from './wire-doors.ts';
-import type { WireDoors } from './wire-doors.ts';
+import { wireOpeners } from './wire-openers.ts';
+import type { WireOpeners } from './wire-openers.ts';
 
 /** A path to the host `name` at `address`; connections are opened when needed. */
 export type Connect = <C extends Contract>(contract: C, name: string, address: string) => Client<C>;
@@ -61,7 +61,7 @@ export interface Surroundings {
   /** The other hosts of the fleet; absent: none is known. */
   readonly peers?: Fleet['peers'];
   /** Absent: memory goes natively alone. */
-  readonly wire?: WireDoors;
+  readonly wire?: WireOpeners;
 }
 
 /** To shake hands with a relay and be answered, over a link of 200 ms. */
@@ -90,7 +90,7 @@ export function surroundingsOf(config: AgentConfig, log: Log): Surroundings {
         : isWaiting(address, credentials(), Math.max(timeoutMs, RELAYED_MS), signal),
     fence: fenceOf(config, fleet),
     peers: () => fleet.peers(),
-    wire: wireDoors,
+    wire: wireOpeners,
     listen: async (contract, handlers, authorise) => {
       const listener = serve(contract, handlers, { name, log, authorise });
       const [host = '', ...furtherHosts] = hostsOf(config);

@@ -80,12 +80,12 @@ export const LIFECYCLE: Lifecycle = {
     do: async (parts, signal) => {
       const { ask, order, state, clock } = parts;
       if (state().order === 'sent') void settle(parts, signal);
-      const tell = teller(parts);
+      const report = reporter(parts);
       while (!signal.aborted) {
         const task = await answerOf(parts, () =>
           ask((session, inner) => session.look(order, inner), signal),
         );
-        if (task !== undefined) tell(task);
+        if (task !== undefined) report(task);
         await clock.sleep(LOOK_MS, signal);
       }
       return undefined;
@@ -201,7 +201,7 @@ async function answerOf<T>(
 }
 
 /** Journals what is new in what the manager says: progress in steps of ten, and each answer that there is no task. */
-function teller({ state, dispatch, live }: ManagedParts): (task: TaskSight) => void {
+function reporter({ state, dispatch, live }: ManagedParts): (task: TaskSight) => void {
   let before = '';
   return (task) => {
     const { order } = state();

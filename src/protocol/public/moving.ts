@@ -27,11 +27,11 @@ function asOne(first: GuestInfo, told: readonly GuestInfo[]): GuestInfo {
   const arrived = of(to)?.moving?.runsAt === 'destination';
   const runsAt = arrived ? 'destination' : (of(from) ?? first).moving?.runsAt;
   const runner = runsAt === 'destination' ? to : from;
-  const teller = of(runner) ?? of(from) ?? first;
+  const reporter = of(runner) ?? of(from) ?? first;
   const isKnown = runsAt === 'source' || runsAt === 'destination';
   return {
-    ...teller,
-    host: isKnown ? runner : teller.host,
+    ...reporter,
+    host: isKnown ? runner : reporter.host,
     moving: { from, to, runsAt: runsAt ?? 'unknown' },
   };
 }

@@ -117,7 +117,7 @@ class WaitingAt {
         {
           line: ({ type }) => {
             hear();
-            if (type === 'waits') this.#tell(undefined);
+            if (type === 'waits') this.#report(undefined);
             else if (type === 'ping') stream.say('pong');
             else if (type === 'offer') {
               stream.say('ready');
@@ -127,7 +127,7 @@ class WaitingAt {
             }
           },
           over: (error) => {
-            if (!signal.aborted) this.#tell(error);
+            if (!signal.aborted) this.#report(error);
             done(undefined);
           },
         },
@@ -136,7 +136,7 @@ class WaitingAt {
     });
   }
 
-  #tell(error: GodwitError | undefined): void {
+  #report(error: GodwitError | undefined): void {
     const { relay, at, log } = this.#place;
     const text = error?.message ?? '';
     if (text === this.#reported) return;

@@ -25,7 +25,7 @@ interface Waiting {
 }
 
 /** What was decoded is told after so many contents, of those that the window holds: each telling is work for both sides. */
-const TELL_SHARE = 1 / 16;
+const REPORT_SHARE = 1 / 16;
 /** Batches that are decompressed ahead of the one being given. */
 const MOST_AHEAD = 4;
 
@@ -155,7 +155,7 @@ export class DecodePipe {
 
   async #reportDecoded(lastNumber: number): Promise<void> {
     const { windowPages } = this.#parts.settings;
-    if (lastNumber - this.#reportedNumber < windowPages * TELL_SHARE) return;
+    if (lastNumber - this.#reportedNumber < windowPages * REPORT_SHARE) return;
     this.#reportedNumber = lastNumber;
     await this.#answer((number) => decodedFrame(number, lastNumber));
   }

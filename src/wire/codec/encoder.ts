@@ -133,7 +133,7 @@ export class Encoder {
       this.#runs.bytes(piece.length);
       this.#data.bytes(piece);
       this.#running.opaque(piece);
-      this.#told('bytes');
+      this.#count('bytes');
       this.#plainBytes += piece.length;
       at += piece.length;
     }
@@ -143,7 +143,7 @@ export class Encoder {
   #addPage(block: number, number: number, bytes: Uint8Array): void {
     const place = placeOf(block, number);
     if (bytes[0] === 0 && ZERO.equals(bytes)) {
-      this.#tell('zero', block, number);
+      this.#emit('zero', block, number);
       this.#running.page(place, 0n);
       return;
     }
@@ -153,10 +153,10 @@ export class Encoder {
     this.#hash[0] = hash;
     const key = this.#hashWords[0] ?? 0;
     const version = this.#versions.get(place);
-    if (this.#window.same(version, this.#page)) return this.#tell('same', block, number);
+    if (this.#window.same(version, this.#page)) return this.#emit('same', block, number);
     const twin = this.#byHash.get(key);
     if (this.#window.same(twin, this.#page)) {
-      this.#tell('repeat', block, number);
+      this.#emit('repeat', block, number);
       this.#records.number(this.#window.next - twin);
       this.#versions.set(place, twin);
       return;
@@ -179,12 +179,12 @@ export class Encoder {
       base = contents.baseOf(block, number);
       // Kept here too, though none of it travels: the far side may tell of it when the guest comes back.
       if (base !== undefined && name.equals(base)) {
-        this.#tell('base', block, number);
+        this.#emit('base', block, number);
         contents.left(this.#page, name, false);
         return true;
       }
       if (contents.farHas(name)) {
-        this.#tell('cached', block, number);
+        this.#emit('cached', block, number);
         this.#records.bytes(name);
         contents.left(this.#page, name, false);
         return true;
@@ -198,10 +198,10 @@ export class Encoder {
 
   #addLiteral(block: number, number: number): void {
     if (!this.sparing || !looksLikeCode(this.#page)) {
-      this.#tell('literal', block, number);
+      this.#emit('literal', block, number);
       return this.#data.bytes(this.#page);
     }
-    this.#tell('code', block, number);
+    this.#emit('code', block, number);
     this.#base.set(this.#page);
     makeAbsolute(this.#base, number * PAGE_BYTES);
     this.#data.bytes(this.#base);
@@ -233,7 +233,7 @@ export class Encoder {
       old = read && this.#base;
     }
     if (old === undefined || !writeDelta(old, this.#page, MOST_DELTA, this.#data)) return undefined;
-    this.#tell(kind, block, number);
+    this.#emit(kind, block, number);
     return kind;
   }
 
@@ -242,12 +242,12 @@ export class Encoder {
     return this.#window.next - this.#acknowledged < this.#settings.windowPages;
   }
 
-  #tell(kind: Kind, block: number, number: number): void {
+  #emit(kind: Kind, block: number, number: number): void {
     this.#runs.page(kind, block, number);
-    this.#told(kind);
+    this.#count(kind);
   }
 
-  #told(kind: Kind): void {
+  #count(kind: Kind): void {
     this.told[kind] += 1;
     this.#items += 1;
   }

@@ -13,7 +13,7 @@ import type { LevelChange, Measured } from './policy.ts';
 const PROBE_EVERY = 8;
 const PROBE: Choice = { level: 1, windowLog: 0 };
 /** Batches below this say little about what compresses how. */
-const TELLING_BYTES = 65_536;
+const SIGNIFICANT_BYTES = 65_536;
 /** Batches whose speeds are kept, and how many it takes to know one: the first are slow to start. */
 const SPEEDS = 15;
 const LEAST_SPEEDS = 8;
@@ -74,7 +74,7 @@ export class LevelControl {
 
   /** A batch was compressed under `choice` in `tookMs` of one processor. */
   compressed(choice: Choice, plainBytes: number, wireBytes: number, tookMs: number): void {
-    if (choice.level === 0 || plainBytes < TELLING_BYTES) return;
+    if (choice.level === 0 || plainBytes < SIGNIFICANT_BYTES) return;
     const speed = (plainBytes * 1000) / Math.max(tookMs, 0.01);
     const one = atLevelOne(choice, speed, plainBytes / Math.max(wireBytes, 1));
     this.#speeds.push(one.bytesPerS);

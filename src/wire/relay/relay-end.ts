@@ -71,7 +71,7 @@ export class End implements Wire {
 function sumOf(
   tallies: readonly EncodeTally[],
 ): Pick<WireFigures, 'told' | 'misses' | 'levelChanges'> {
-  const told = { ...NONE_TOLD };
+  const told = { ...NONE_ENCODED };
   for (const tally of tallies) {
     for (const kind of KIND_NAMES) told[kind] += tally.told[kind];
   }
@@ -83,12 +83,15 @@ function sumOf(
 }
 
 const KIND_NAMES = Object.keys(KINDS) as Kind[];
-const NONE_TOLD = Object.fromEntries(KIND_NAMES.map((kind) => [kind, 0])) as Record<Kind, number>;
+const NONE_ENCODED = Object.fromEntries(KIND_NAMES.map((kind) => [kind, 0])) as Record<
+  Kind,
+  number
+>;
 export const NO_FIGURES: WireFigures = {
   streamBytes: 0,
   linkBytes: 0,
   returnBytes: 0,
-  told: NONE_TOLD,
+  told: NONE_ENCODED,
   misses: 0,
   levelChanges: [],
   processorMs: 0,

@@ -38,7 +38,7 @@ const LOOK_MS = 5;
 /** Reading goes on at this share of a limit, so that it is not a little at a time. */
 const AGAIN = 0.75;
 /** How often the codec is told what the link carries. */
-const TELL_LINK_MS = 200;
+const REPORT_LINK_MS = 200;
 
 /** The source's end: from its hypervisor's connections to the session's channels. */
 export class SourceRelay implements Relay {
@@ -151,7 +151,7 @@ export class SourceRelay implements Relay {
     const own = hello.reportCache(cache, cells);
     const settings = hello.RELAY_SETTINGS;
     const seed = this.#seed.toString('hex');
-    await this.#tell({ type: 'hello', version: 1, settings, seed, cells, ...own });
+    await this.#send({ type: 'hello', version: 1, settings, seed, cells, ...own });
     const farSummary = await this.#summary.promise;
     const far = this.#agreed ?? { tag: null, digest: '' };
     const encoding = new EncodeThread({
@@ -215,10 +215,10 @@ export class SourceRelay implements Relay {
   }
 
   async #run(connection: number, run: SourceConnection): Promise<void> {
-    await this.#tell({ type: 'open', connection });
+    await this.#send({ type: 'open', connection });
     if (await run.run()) return;
     this.#broke = true;
-    await this.#tell({ type: 'broken', connection });
+    await this.#send({ type: 'broken', connection });
   }
 
   #room(round: number, again: boolean): boolean {
@@ -262,7 +262,7 @@ export class SourceRelay implements Relay {
 
   #lookAtLink(nowMs: number): void {
     const { bytesPerS } = this.#channels.session.measure;
-    if (nowMs - this.#linkReportedAtMs < TELL_LINK_MS || bytesPerS === 0) return;
+    if (nowMs - this.#linkReportedAtMs < REPORT_LINK_MS || bytesPerS === 0) return;
     this.#linkReportedAtMs = nowMs;
     this.#reportLink(bytesPerS);
   }
@@ -287,7 +287,7 @@ export class SourceRelay implements Relay {
     await socket?.write(message.subarray(1));
   }
 
-  async #tell(message: hello.ToTarget): Promise<void> {
+  async #send(message: hello.ToTarget): Promise<void> {
     await this.#channels.send(CHANNEL.control, hello.writeMessage(message));
   }
 }

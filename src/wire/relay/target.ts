@@ -37,7 +37,7 @@ export class TargetRelay implements Relay {
   #failure: Error | undefined;
   #takenBytes = 0;
   #reportedBytes = 0;
-  #telling = false;
+  #isReporting = false;
   #reportTimer: NodeJS.Timeout | undefined;
   #returnBytes = 0;
   /** The end of the codec's thread, which saves what it knows. */
@@ -52,7 +52,7 @@ export class TargetRelay implements Relay {
     session.ended
       .then(() => {
         // Nobody is there to be told any more.
-        this.#telling = true;
+        this.#isReporting = true;
         return this.close(LAST_MS);
       })
       .catch((error: unknown) => this.fail(error));
@@ -120,7 +120,7 @@ export class TargetRelay implements Relay {
       back: (bytes) => this.#back(index, bytes),
       backEnded: () => this.#channels.send(CONNECTIONS[index]?.back ?? 0, Buffer.from([BACK.end])),
       ended: () => this.#ended(index),
-      broken: () => this.#tell({ type: 'broken', connection: index }),
+      broken: () => this.#send({ type: 'broken', connection: index }),
       fail: (error) => this.fail(error),
     });
   }
@@ -159,7 +159,7 @@ export class TargetRelay implements Relay {
     thread.onEnd((error) => this.#corrupt(error));
     const summary = await thread.summary;
     const summaryBytes = summary.length;
-    await this.#tell({ type: 'hello', version: 1, summaryBytes, ...own });
+    await this.#send({ type: 'hello', version: 1, summaryBytes, ...own });
     this.#channels.on(CHANNEL.main, async (bytes) => {
       // After the end, what still comes is for nobody.
       if (this.#stop.signal.aborted) return;
@@ -215,13 +215,13 @@ export class TargetRelay implements Relay {
   async #reportTaken(): Promise<void> {
     clearTimeout(this.#reportTimer);
     this.#reportTimer = undefined;
-    if (this.#telling) return;
-    this.#telling = true;
+    if (this.#isReporting) return;
+    this.#isReporting = true;
     while (this.#reportedBytes < this.#takenBytes && this.#failure === undefined) {
       this.#reportedBytes = this.#takenBytes;
-      await this.#tell({ type: 'taken', bytes: this.#reportedBytes });
+      await this.#send({ type: 'taken', bytes: this.#reportedBytes });
     }
-    this.#telling = false;
+    this.#isReporting = false;
   }
 
   async #back(index: number, bytes: Uint8Array): Promise<void> {
@@ -230,7 +230,7 @@ export class TargetRelay implements Relay {
     await this.#channels.send(CONNECTIONS[index]?.back ?? 0, message);
   }
 
-  async #tell(message: hello.ToSource): Promise<void> {
+  async #send(message: hello.ToSource): Promise<void> {
     try {
       await this.#channels.send(CHANNEL.control, hello.writeMessage(message));
     } catch (error) {

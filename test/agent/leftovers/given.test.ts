@@ -12,8 +12,8 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { QemuDriver } from '../../../src/drivers/qemu/driver.ts';
 import { giveFiles } from '../../../src/drivers/qemu/user/access.ts';
-import { tempDir } from '../../rpc/parties.ts';
-import { fleet } from '../parties.ts';
+import { tempDir } from '../../rpc/test-contract.ts';
+import { fleet } from '../samples.ts';
 
 const skip = process.getuid?.() === 0 ? false : 'only root can give files away';
 const ID = 1_880_000_001;

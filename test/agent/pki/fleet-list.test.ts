@@ -19,7 +19,7 @@ import {
 } from '../../../src/agent/pki/fleet-list.ts';
 import { revokedSince } from '../../../src/protocol/peer/fleet.ts';
 import type { ShownCertificate } from '../../../src/protocol/peer/fleet.ts';
-import { authority } from '../../rpc/parties.ts';
+import { authority } from '../../rpc/test-contract.ts';
 
 const DAY_MS = 86_400_000;
 const member = (name: string) => ({ name, address: `${name}:7443`, addresses: [] });

@@ -20,7 +20,7 @@ import {
 import { makeRequest } from '../../../src/agent/pki/x509.ts';
 import { plainLog } from '../../../src/log.ts';
 import { plainSerial, revokedSince } from '../../../src/protocol/peer/fleet.ts';
-import { authority } from '../../rpc/parties.ts';
+import { authority } from '../../rpc/test-contract.ts';
 
 const DAY_MS = 86_400_000;
 

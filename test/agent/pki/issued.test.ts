@@ -14,7 +14,7 @@ import {
 import { endReplaced, renewCertificate } from '../../../src/agent/pki/issued.ts';
 import { makeRequest } from '../../../src/agent/pki/x509.ts';
 import { revokedSince } from '../../../src/protocol/peer/fleet.ts';
-import { authority } from '../../rpc/parties.ts';
+import { authority } from '../../rpc/test-contract.ts';
 
 const DAY_MS = 86_400_000;
 const held = heldBy({ name: 'a', address: '10.0.0.1:7443', addresses: [] });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { JoinFailures } from '../../../src/agent/pki/join-failures.ts';
-import { fleet } from '../parties.ts';
+import { fleet } from '../samples.ts';
 import { post, exchangeTls } from '../../rpc/wire.ts';
 
 const wrong = (): Promise<never> => Promise.reject(new Error('a wrong token'));

@@ -9,8 +9,8 @@ import { endTokens, makeToken, parseToken, redeemToken } from '../../../src/agen
 import { makeRequest } from '../../../src/agent/pki/x509.ts';
 import { fleetList } from '../../../src/protocol/peer/fleet.ts';
 import { readCredentials } from '../../../src/rpc/tls.ts';
-import { authority, tempDir } from '../../rpc/parties.ts';
-import { fleet } from '../parties.ts';
+import { authority, tempDir } from '../../rpc/test-contract.ts';
+import { fleet } from '../samples.ts';
 
 const hour = 3_600_000;
 

@@ -7,7 +7,7 @@ import { initCa, issue, storeCredentials } from '../../../src/agent/pki/authorit
 import { issueLabPki } from '../../../src/agent/pki/lab.ts';
 import { ownIdentity } from '../../../src/agent/pki/own-identity.ts';
 import { makeRequest, signRequest } from '../../../src/agent/pki/x509.ts';
-import { authority, tempDir } from '../../rpc/parties.ts';
+import { authority, tempDir } from '../../rpc/test-contract.ts';
 
 const DAY_MS = 86_400_000;
 

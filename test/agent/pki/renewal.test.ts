@@ -15,8 +15,8 @@ import { hostCredentials, readPair } from '../../../src/host/credentials.ts';
 import type { Log } from '../../../src/log.ts';
 import { silentLog } from '../../../src/log.ts';
 import type { FleetList } from '../../../src/protocol/peer/fleet.ts';
-import { authority, tempDir } from '../../rpc/parties.ts';
-import { fleet } from '../parties.ts';
+import { authority, tempDir } from '../../rpc/test-contract.ts';
+import { fleet } from '../samples.ts';
 
 const DAY_MS = 86_400_000;
 

@@ -15,8 +15,8 @@ import { agentConfig } from '../../../src/config.ts';
 import { siteSecret, siteSecrets } from '../../../src/host/wire.ts';
 import { silentLog } from '../../../src/log.ts';
 import type { FleetList } from '../../../src/protocol/peer/fleet.ts';
-import { authority, tempDir } from '../../rpc/parties.ts';
-import { fleet } from '../parties.ts';
+import { authority, tempDir } from '../../rpc/test-contract.ts';
+import { fleet } from '../samples.ts';
 
 const OLD = 'ab'.repeat(32);
 const NEW = 'cd'.repeat(32);

@@ -18,9 +18,9 @@ import { client } from '../../../src/rpc/client.ts';
 import { readCredentials } from '../../../src/rpc/tls.ts';
 import { agentContract } from '../../../src/protocol/contract.ts';
 import { signed } from '../../host/fleet-lists.ts';
-import { tempDir } from '../../rpc/parties.ts';
-import { fleet } from '../parties.ts';
-import type { TestHost } from '../parties.ts';
+import { tempDir } from '../../rpc/test-contract.ts';
+import { fleet } from '../samples.ts';
+import type { TestHost } from '../samples.ts';
 import { untilSo } from '../../until.ts';
 
 const nobody = { address: '127.0.0.1:1' };

@@ -10,7 +10,7 @@ import type { DirectDriver } from '../../../src/drivers/port/direct.ts';
 import { KeptPredictions } from '../../../src/agent/prediction/kept.ts';
 import { migrationRequest } from '../../../src/protocol/public/migration.ts';
 import { sourceMoverRequest } from '../../../src/protocol/mover/request.ts';
-import { fleet } from '../parties.ts';
+import { fleet } from '../samples.ts';
 
 const MIB = 1024 ** 2;
 

@@ -10,7 +10,7 @@ import type { AskApart } from '../../../src/agent/preflight/checker-process.ts';
 import { issue, storeCredentials } from '../../../src/agent/pki/authority.ts';
 import { loadAgentConfig, parseAgentConfig } from '../../../src/config.ts';
 import { writeProof } from '../../../src/disks/proof/proof.ts';
-import { authority, tempDir } from '../../rpc/parties.ts';
+import { authority, tempDir } from '../../rpc/test-contract.ts';
 import { untilSo } from '../../until.ts';
 
 const text = JSON.stringify({ name: 'b', address: '127.0.0.1:7001', stateDir: '/nowhere' });

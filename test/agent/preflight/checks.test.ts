@@ -8,8 +8,8 @@ import type { FakeGuest } from '../../../src/drivers/fake/world.ts';
 import type { CheckedHost } from '../../../src/protocol/public/check.ts';
 import type { DirectDriver } from '../../../src/drivers/port/direct.ts';
 import type { DiscoveredGuest } from '../../../src/drivers/port/inventory.ts';
-import { fleet, GIB } from '../parties.ts';
-import type { HostOptions } from '../parties.ts';
+import { fleet, GIB } from '../samples.ts';
+import type { HostOptions } from '../samples.ts';
 import { untilSo } from '../../until.ts';
 
 const MEMORY = 64 * 1024 ** 2;

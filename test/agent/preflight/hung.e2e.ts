@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { issue, storeCredentials } from '../../../src/agent/pki/authority.ts';
-import { authority, tempDir } from '../../rpc/parties.ts';
+import { authority, tempDir } from '../../rpc/test-contract.ts';
 
 const HOST = fileURLToPath(new URL('hung-host.ts', import.meta.url));
 /** A file system whose server answers nothing, in a mount namespace of its own: descriptor 9 is that server’s. */

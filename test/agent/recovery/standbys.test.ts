@@ -4,7 +4,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { Standbys } from '../../../src/agent/recovery/standbys.ts';
 import { standbyOffer } from '../../../src/protocol/peer/standby.ts';
-import { tempDir } from '../../rpc/parties.ts';
+import { tempDir } from '../../rpc/test-contract.ts';
 
 const KEY = 'ab'.repeat(32);
 const AT = '2026-11-24T10:00:00.000Z';

@@ -6,9 +6,9 @@ import type { TestContext } from 'node:test';
 import { MOST_OF_A_NETWORK } from '../../../src/controller/audit/refused-budget.ts';
 import { hasCode } from '../../../src/errors.ts';
 import type { AuditEntry } from '../../../src/protocol/controller/audit.ts';
-import { authority } from '../../rpc/parties.ts';
+import { authority } from '../../rpc/test-contract.ts';
 import { Browser } from '../browser.ts';
-import { controllerOf } from '../parties.ts';
+import { controllerOf } from '../test-controller.ts';
 
 const OWN = { 'x-godwit-request': '1', 'sec-fetch-site': 'same-origin' };
 

@@ -6,10 +6,10 @@ import { hasCode } from '../../../src/errors.ts';
 import { silentLog } from '../../../src/log.ts';
 import type { FleetNews } from '../../../src/protocol/controller/events.ts';
 import type { MigrationNews } from '../../../src/protocol/controller/history.ts';
-import { fleet, guest } from '../../agent/parties.ts';
-import { tempDir } from '../../rpc/parties.ts';
+import { fleet, guest } from '../../agent/samples.ts';
+import { tempDir } from '../../rpc/test-contract.ts';
 import { until } from '../../until.ts';
-import { controllerOf } from '../parties.ts';
+import { controllerOf } from '../test-controller.ts';
 import { summary } from './hosts.ts';
 
 test('migrations that people began at an agent are in the history: those before, those that go on, and their ends', async (t) => {

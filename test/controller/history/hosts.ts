@@ -91,7 +91,7 @@ export async function historyOf(
     agentAt: (host) =>
       agents[host] && ({ report, ...agents[host] } as unknown as Api<typeof agentContract>),
     held: () => held,
-    tell: (each) => news.push(each),
+    publish: (each) => news.push(each),
   });
   t.after(async () => {
     await history.close();

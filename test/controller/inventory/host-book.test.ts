@@ -3,15 +3,15 @@ import { test } from 'node:test';
 import { MOST_GUESTS } from '../../../src/agent/peer-guests.ts';
 import { HostBook } from '../../../src/controller/inventory/host-book.ts';
 import { hasCode } from '../../../src/errors.ts';
-import { guest } from '../../agent/parties.ts';
+import { guest } from '../../agent/samples.ts';
 import { HOST } from './hosts.ts';
 
 test('a host that tells of ever new guests is refused once it has more than a host runs', () => {
   let written = 0;
   const book = new HostBook(HOST, {
     write: ({ upserts }) => (written += upserts?.size ?? 0),
-    tell: () => {},
-    tellHost: () => {},
+    publish: () => {},
+    reportHost: () => {},
     followed: () => {},
     moved: () => {},
     nowMs: () => 0,

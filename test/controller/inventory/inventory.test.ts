@@ -14,11 +14,11 @@ import type { Store } from '../../../src/controller/store/open.ts';
 import { silentLog } from '../../../src/log.ts';
 import type { FleetNews } from '../../../src/protocol/controller/events.ts';
 import { hasCode } from '../../../src/errors.ts';
-import { fleet, guest } from '../../agent/parties.ts';
+import { fleet, guest } from '../../agent/samples.ts';
 import type { Credentials } from '../../../src/rpc/tls.ts';
-import { tempDir } from '../../rpc/parties.ts';
+import { tempDir } from '../../rpc/test-contract.ts';
 import { until } from '../../until.ts';
-import { controllerOf } from '../parties.ts';
+import { controllerOf } from '../test-controller.ts';
 import { HOST } from './hosts.ts';
 
 test('a controller follows the hosts of its fleet, and says what is silent and since when', async (t) => {

@@ -8,7 +8,7 @@ import { guestKey } from '../../../src/controller/inventory/pending.ts';
 import { silentLog } from '../../../src/log.ts';
 import type { GuestInfo } from '../../../src/protocol/public/host.ts';
 import type { ManagedHost } from '../../../src/protocol/public/managed-host.ts';
-import { guest } from '../../agent/parties.ts';
+import { guest } from '../../agent/samples.ts';
 import { HOST } from './hosts.ts';
 
 const NAMES = ['esx1', 'esx2', 'esx3'];
@@ -45,8 +45,8 @@ function fleetOf() {
           for (const key of gone?.keys() ?? []) kept.delete(key);
           for (const key of upserts?.keys() ?? []) kept.add(key);
         },
-        tell: () => {},
-        tellHost: () => {},
+        publish: () => {},
+        reportHost: () => {},
         followed: () => {},
         moved: () => {},
         nowMs: () => nowMs,

@@ -8,7 +8,7 @@ import { KeyRing } from '../../../src/controller/managers/seal.ts';
 import { openStore } from '../../../src/controller/store/open.ts';
 import { hasCode } from '../../../src/errors.ts';
 import { silentLog } from '../../../src/log.ts';
-import { tempDir } from '../../rpc/parties.ts';
+import { tempDir } from '../../rpc/test-contract.ts';
 
 const isKey = (thrown: unknown): boolean => hasCode(thrown, 'GODWIT_MANAGER_KEY');
 

@@ -12,7 +12,7 @@ import type { JWK } from 'oidc-provider';
 import { issue } from '../../../src/agent/pki/authority.ts';
 import { CALLBACK_PATH } from '../../../src/controller/oidc/config.ts';
 import type { OidcConfig } from '../../../src/controller/oidc/config.ts';
-import { tempDir } from '../../rpc/parties.ts';
+import { tempDir } from '../../rpc/test-contract.ts';
 
 export type IdClaims = Record<string, unknown>;
 

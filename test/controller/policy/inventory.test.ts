@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { inventoryFor } from '../../../src/controller/policy/inventory.ts';
 import type { Known } from '../../../src/controller/policy/inventory.ts';
 import { guest, host, NOW, world } from '../wishes/worlds.ts';
-import { loadsOf, lookAt } from './parts.ts';
+import { loadsOf, lookAt } from './samples.ts';
 
 const known = (more: Partial<Known>): Known => ({
   world: world({ hosts: [host('a'), host('b')], guests: [guest('g1', 'a', { vcpus: 4 })] }),

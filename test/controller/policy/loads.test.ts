@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { HostLooks, LOOK_MS } from '../../../src/controller/inventory/guest-looks.ts';
 import { foreignMoves, otherHand } from '../../../src/controller/policy/foreign.ts';
 import { NOW } from '../wishes/worlds.ts';
-import { loadsOf, lookAt } from './parts.ts';
+import { loadsOf, lookAt } from './samples.ts';
 
 const sample = (used: number, guests: Record<string, number>) => ({
   at: '2026-11-23T06:00:00.000Z',

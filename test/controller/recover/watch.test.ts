@@ -12,7 +12,7 @@ import { askedStandbys, standbyFacts } from '../../../src/controller/store/stand
 import { godwitError } from '../../../src/errors.ts';
 import { silentLog } from '../../../src/log.ts';
 import type { Wish } from '../../../src/protocol/controller/wish.ts';
-import { tempDir } from '../../rpc/parties.ts';
+import { tempDir } from '../../rpc/test-contract.ts';
 
 const HOSTS = ['a', 'b', 'c', 'd', 'e'];
 

@@ -13,9 +13,9 @@ import type { ListedMigration } from '../../../src/controller/store/migrations.t
 import { systemClock } from '../../../src/clock.ts';
 import { silentLog } from '../../../src/log.ts';
 import type { FleetMigration } from '../../../src/protocol/controller/history.ts';
-import { fleet, guest } from '../../agent/parties.ts';
+import { fleet, guest } from '../../agent/samples.ts';
 import { until } from '../../until.ts';
-import { controllerOf } from '../parties.ts';
+import { controllerOf } from '../test-controller.ts';
 
 const WAIT_MS = 20_000;
 /** As a clock that a test need not wait for. */

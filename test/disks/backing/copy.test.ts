@@ -24,7 +24,7 @@ import type { TakerParts } from '../../../src/disks/backing/take.ts';
 import type { Tunnel } from '../../../src/disks/copy/tunnel/open.ts';
 import { hasCode } from '../../../src/errors.ts';
 import { discard, keep, madeNames } from '../../../src/disks/proof/made-files.ts';
-import { tempDir } from '../../rpc/parties.ts';
+import { tempDir } from '../../rpc/test-contract.ts';
 import { muxes } from '../copy/tunnel/muxes.ts';
 import { tunnels } from '../copy/tunnel/tunnels.ts';
 import { untilSo } from '../../until.ts';

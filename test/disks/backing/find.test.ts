@@ -14,7 +14,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { findBackingFiles, ordered } from '../../../src/disks/backing/find.ts';
 import { openPools } from '../../../src/disks/proof/pools.ts';
-import { tempDir } from '../../rpc/parties.ts';
+import { tempDir } from '../../rpc/test-contract.ts';
 
 const hash = (content: string | Buffer): string =>
   createHash('sha256').update(content).digest('hex');

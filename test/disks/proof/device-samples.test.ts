@@ -12,7 +12,7 @@ import {
   sumOf,
 } from '../../../src/disks/proof/device-samples.ts';
 import type { Sample, SampleQuestion } from '../../../src/disks/proof/device-samples.ts';
-import { tempDir } from '../../rpc/parties.ts';
+import { tempDir } from '../../rpc/test-contract.ts';
 
 const PIECE = 4096;
 const { signal } = new AbortController();
@@ -26,7 +26,7 @@ const sumsOf = (samples: readonly Sample[]): string[] => samples.map(({ sum }) =
 
 /** Samples whose sums are these numbers; each tells something, unless it is 0. */
 const samplesOf = (values: readonly number[]): Sample[] =>
-  values.map((each) => ({ sum: String(each), tells: each !== 0 }));
+  values.map((each) => ({ sum: String(each), isDistinct: each !== 0 }));
 
 describe('places of samples', () => {
   test('lie within the device, on both ends, each once, and where the challenge says', () => {
@@ -99,7 +99,7 @@ describe('samples of a device', () => {
     for (const piece of [Buffer.alloc(PIECE, 0xff), pattern]) {
       await writeFile(file, Buffer.alloc(bytes, piece));
       const own = await sampleDevice(file, questionOf(bytes), signal);
-      const telling = own.filter(({ tells }) => tells).length;
+      const telling = own.filter(({ isDistinct }) => isDistinct).length;
       assert.equal(telling, piece === pattern ? 1 : 0);
       const reported = judgeReported(own, sumsOf(own));
       assert.ok(!reported.same && /too little of it holds data/.test(reported.why));
@@ -153,7 +153,7 @@ describe('both hosts', () => {
         const { same } = judgeSamples(own, (there ?? []).map(String), samplesOf(later ?? []));
         const still = read.filter(([one, , two]) => one === two);
         const differs = still.some(([one, other]) => one !== other);
-        const telling = own.filter(({ tells }) => tells).length;
+        const telling = own.filter(({ isDistinct }) => isDistinct).length;
         const changed = read.length - still.length;
         assert.equal(same, !differs && telling >= 16 && changed <= Math.floor(telling / 16));
       }),

@@ -16,7 +16,7 @@ import {
 import type { DeviceQuestion } from '../../../src/disks/proof/devices.ts';
 import { sampleDevice, samplePlaces, sumOf } from '../../../src/disks/proof/device-samples.ts';
 import type { DeviceProof } from '../../../src/protocol/disk.ts';
-import { tempDir } from '../../rpc/parties.ts';
+import { tempDir } from '../../rpc/test-contract.ts';
 import { loopOf } from './loops.ts';
 
 function questionOf(asked: DeviceProof): DeviceQuestion {

@@ -10,7 +10,7 @@ import { sandboxWords } from '../../../src/drivers/qemu/user/confine.ts';
 import { helperUser, letIn } from '../../../src/drivers/qemu/user/guest-user.ts';
 import { openAbove } from '../../../src/drivers/qemu/user/access.ts';
 import { qemuPrograms } from '../../conformance/qemu-place.ts';
-import { tempDir } from '../../rpc/parties.ts';
+import { tempDir } from '../../rpc/test-contract.ts';
 
 const { user, cgroup } = qemuOptions.parse({});
 const possible = process.getuid?.() === 0 && cgroupCheck(cgroup).verdict === 'pass';

@@ -19,7 +19,7 @@ import { formatImages, makeEmptyFile } from '../../../src/drivers/qemu/make-imag
 import { qemuOptions } from '../../../src/drivers/qemu/options.ts';
 import { helperUser } from '../../../src/drivers/qemu/user/guest-user.ts';
 import { qemuPrograms } from '../../conformance/qemu-place.ts';
-import { tempDir } from '../../rpc/parties.ts';
+import { tempDir } from '../../rpc/test-contract.ts';
 
 /** QEMUs that Godwit starts without a guest: to make images, and to read those that guests wrote. */
 

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { ImageStore } from '../../../src/drivers/qemu/images.ts';
 import { writeKept } from '../../../src/drivers/qemu/kept-file.ts';
-import { tempDir } from '../../rpc/parties.ts';
+import { tempDir } from '../../rpc/test-contract.ts';
 
 test('what many find out at once is kept whole, with nothing left beside it', async (t) => {
   const cache = path.join(tempDir(t), 'cache');

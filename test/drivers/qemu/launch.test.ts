@@ -6,7 +6,7 @@ import { describe, test, type TestContext } from 'node:test';
 import type { QemuHandle } from '../../../src/drivers/qemu/handle.ts';
 import { startTicksOf } from '../../../src/host/process.ts';
 import { attachStarted } from '../../../src/drivers/qemu/launch.ts';
-import { tempDir } from '../../rpc/parties.ts';
+import { tempDir } from '../../rpc/test-contract.ts';
 
 describe('the process that a former mover started', () => {
   test('is none once it has ended, though it lets go of its monitor before', async (context) => {

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { findPassphrases } from '../../../src/drivers/qemu/passphrases.ts';
 import { blockNodes } from '../../../src/drivers/qemu/spec/disk-schema.ts';
 import type { GuestSpec } from '../../../src/drivers/qemu/spec/schema.ts';
-import { tempDir } from '../../rpc/parties.ts';
+import { tempDir } from '../../rpc/test-contract.ts';
 
 const NODE = {
   node: 'n0',

@@ -6,7 +6,7 @@ import { describe, test } from 'node:test';
 import { makeQemuPlace, qemuPrograms } from '../../conformance/qemu-place.ts';
 import type { QemuPlace, QemuPlan } from '../../conformance/qemu-place.ts';
 import { move, plug } from './moved.ts';
-import { RICH } from './rich.ts';
+import { MANY_DEVICES } from './many-devices.ts';
 
 const programs = await qemuPrograms();
 const oldest = programs.find(({ version }) => version === '7.2') ?? programs[0];
@@ -26,7 +26,11 @@ function tiny(plan: Partial<QemuPlan>): Promise<QemuPlace> {
 describe('a guest of QEMU made again at the destination', () => {
   for (const program of programs) {
     test(`has the same devices and settings there (${program.version})`, async () => {
-      const place = await tiny({ source: program.file, destination: program.file, extra: RICH });
+      const place = await tiny({
+        source: program.file,
+        destination: program.file,
+        extra: MANY_DEVICES,
+      });
       try {
         const { before, after, serial } = await move(place);
         assert.deepEqual(after.spec, before.spec);
@@ -38,7 +42,7 @@ describe('a guest of QEMU made again at the destination', () => {
   }
 
   test('has what was plugged in while it ran', async () => {
-    const place = await tiny({ extra: RICH });
+    const place = await tiny({ extra: MANY_DEVICES });
     try {
       await plug(place, [
         ['object-add', { 'qom-type': 'rng-builtin', id: 'r9' }],
@@ -61,7 +65,11 @@ describe('a guest of QEMU made again at the destination', () => {
   });
 
   test('keeps its machine type and processor on a newer QEMU', async () => {
-    const place = await tiny({ source: oldest.file, destination: newest.file, extra: RICH });
+    const place = await tiny({
+      source: oldest.file,
+      destination: newest.file,
+      extra: MANY_DEVICES,
+    });
     try {
       const { before, after, serial } = await move(place);
       const one = before.spec as { machine: object; cpu: { features: string[]; identity: object } };

@@ -7,7 +7,7 @@ import type { Check } from '../../../src/protocol/public/migration.ts';
 import { makeQemuPlace, qemuPrograms } from '../../conformance/qemu-place.ts';
 import type { QemuPlace } from '../../conformance/qemu-place.ts';
 import { plug } from './moved.ts';
-import { RICH } from './rich.ts';
+import { MANY_DEVICES } from './many-devices.ts';
 
 const programs = await qemuPrograms();
 const oldest = programs.find(({ version }) => version === '7.2') ?? programs[0];
@@ -59,7 +59,7 @@ async function withGuest<T>(
   from: string,
   to: string,
   work: (place: QemuPlace) => Promise<T>,
-  extra: readonly string[] = RICH,
+  extra: readonly string[] = MANY_DEVICES,
 ): Promise<T> {
   const place = await makeQemuPlace({
     source: from,

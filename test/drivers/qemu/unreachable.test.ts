@@ -13,7 +13,7 @@ import { QemuDriver } from '../../../src/drivers/qemu/driver.ts';
 import { systemClock } from '../../../src/clock.ts';
 import { toGodwitError } from '../../../src/errors.ts';
 import { bootId, isAlive, startTicksOf } from '../../../src/host/process.ts';
-import { tempDir } from '../../rpc/parties.ts';
+import { tempDir } from '../../rpc/test-contract.ts';
 
 /** How a monitor fails while its process lives. `answers`: to so many commands first. */
 type Failure =

@@ -97,7 +97,7 @@ export function agent(...args: readonly string[]): Promise<Ended> {
 }
 
 /** Files below a directory in which the password stands as it is. */
-export function tellsPassword(at: string): string[] {
+export function filesWithPassword(at: string): string[] {
   return readdirSync(at, { recursive: true, withFileTypes: true })
     .filter((each) => each.isFile())
     .map((each) => path.join(each.parentPath, each.name))

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { GuestSightings } from '../../../src/migration/direct/elsewhere.ts';
+import type { GuestSightings } from '../../../src/migration/direct/guest-sightings.ts';
 import { replayDestination } from '../../../src/migration/direct/journal.ts';
 import type { Known } from '../../../src/migration/direct/resolution.ts';
 import { destinationFacts, sourceFacts } from '../../../src/migration/direct/side-facts.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { judge, safeAnswer } from '../../../src/migration/direct/resolution.ts';
-import type { GuestSightings } from '../../../src/migration/direct/elsewhere.ts';
+import type { GuestSightings } from '../../../src/migration/direct/guest-sightings.ts';
 import type { Answer, SideView } from '../../../src/protocol/public/resolve.ts';
 
 const base = {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { worthTelling } from '../../../src/migration/report/disks.ts';
+import { worthReporting } from '../../../src/migration/report/disks.ts';
 import { godwitError } from '../../../src/errors.ts';
 import type { DiskProgress } from '../../../src/protocol/disk.ts';
 import { driveUntil, settle } from '../direct/drive.ts';
@@ -18,15 +18,15 @@ const at = (copiedBytes: number, state: DiskProgress['state'] = 'copying'): Disk
 
 describe('the progress of copies', () => {
   test('is told when a copy begins, changes its state or has come a good way', () => {
-    assert.equal(worthTelling([], [at(0)]), true);
-    assert.equal(worthTelling([at(0)], [at(0, 'broken')]), true);
-    assert.equal(worthTelling([at(0)], [at(200)]), true);
-    assert.equal(worthTelling([at(0)], [{ ...at(0), node: 'disk1' }]), true);
+    assert.equal(worthReporting([], [at(0)]), true);
+    assert.equal(worthReporting([at(0)], [at(0, 'broken')]), true);
+    assert.equal(worthReporting([at(0)], [at(200)]), true);
+    assert.equal(worthReporting([at(0)], [{ ...at(0), node: 'disk1' }]), true);
   });
 
   test('is not told while nothing has changed', () => {
-    assert.equal(worthTelling([at(5000)], [at(5000)]), false);
-    assert.equal(worthTelling([], []), false);
+    assert.equal(worthReporting([at(5000)], [at(5000)]), false);
+    assert.equal(worthReporting([], []), false);
   });
 
   test('makes a bounded number of records of a copy that only goes on, however often it is looked at', () => {
@@ -36,7 +36,7 @@ describe('the progress of copies', () => {
         let reported: DiskProgress[] = [];
         let records = 0;
         for (const copied of found.toSorted((left, right) => left - right)) {
-          if (!worthTelling(reported, [at(copied)])) continue;
+          if (!worthReporting(reported, [at(copied)])) continue;
           reported = [at(copied)];
           records += 1;
         }
@@ -47,7 +47,7 @@ describe('the progress of copies', () => {
 
   test('of a disk without anything to copy is told once', () => {
     const empty: DiskProgress = { node: 'disk0', state: 'ready', copiedBytes: 0, totalBytes: 0 };
-    assert.equal(worthTelling([empty], [empty]), false);
+    assert.equal(worthReporting([empty], [empty]), false);
   });
 });
 

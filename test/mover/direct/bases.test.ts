@@ -34,7 +34,7 @@ import type { Seeding } from '../../../src/protocol/peer/migration.ts';
 import type { Credentials } from '../../../src/rpc/tls.ts';
 import { openPools } from '../../../src/disks/proof/pools.ts';
 import { planned } from '../../migration/direct/samples.ts';
-import { tempDir } from '../../rpc/parties.ts';
+import { tempDir } from '../../rpc/test-contract.ts';
 import { hostsFor } from './stage.ts';
 
 const MIB = 2 ** 20;

@@ -1,7 +1,7 @@
 import type { fakeWorld } from '../../../src/drivers/registry.ts';
 import { godwitError } from '../../../src/errors.ts';
 import type { LinkMeasure } from '../../../src/links/session.ts';
-import type { WireDoors } from '../../../src/mover/engine/wire-doors.ts';
+import type { WireOpeners } from '../../../src/mover/engine/wire-openers.ts';
 import type {
   SourceWireOptions,
   TargetWire,
@@ -67,7 +67,7 @@ class FakeWire implements TargetWire {
 }
 
 /** Wires between the hypervisors of a pretended world: a source's socket leads to the destination's. */
-export class FakeWires implements WireDoors {
+export class FakeWires implements WireOpeners {
   readonly sources: SourceWireOptions[] = [];
   readonly targets: TargetWireOptions[] = [];
   /** Why ends at the source were broken off. */

@@ -24,7 +24,7 @@ import { WIRE_VERSION } from '../../../src/protocol/wire.ts';
 import type { WireOffer } from '../../../src/protocol/wire.ts';
 import type { Listening } from '../../../src/rpc/listen.ts';
 import type { Credentials } from '../../../src/rpc/tls.ts';
-import { authority } from '../../rpc/parties.ts';
+import { authority } from '../../rpc/test-contract.ts';
 import { FakeWires } from './fake-wires.ts';
 import { serveAgent } from './parties.ts';
 import { TwoHosts } from './two-hosts.ts';

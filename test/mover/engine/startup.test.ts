@@ -4,7 +4,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { reportReady } from '../../../src/mover/engine/startup.ts';
 import { moverState } from '../../../src/protocol/mover/request.ts';
-import { tempDir } from '../../rpc/parties.ts';
+import { tempDir } from '../../rpc/test-contract.ts';
 
 test('a mover says in a file of its own who it is, whole or not at all', (t) => {
   const directory = tempDir(t);

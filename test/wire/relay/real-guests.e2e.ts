@@ -8,7 +8,7 @@ import { SourceRelay } from '../../../src/wire/relay/source.ts';
 import { TargetRelay } from '../../../src/wire/relay/target.ts';
 import { qemuPrograms } from '../../conformance/qemu-place.ts';
 import { bootTinyGuest, tinyMemoryMib } from '../../drivers/qemu/tiny-guest.ts';
-import { tempDir } from '../../rpc/parties.ts';
+import { tempDir } from '../../rpc/test-contract.ts';
 import { configure, MACHINE, receive, status, whyNoPreempt } from '../stream/capture.ts';
 import type { CapturePlan } from '../stream/capture.ts';
 import { reserveHugePages } from './huge-pages.ts';

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { LocalSocket } from '../../../src/links/local-socket.ts';
 import { SourceConnection } from '../../../src/wire/relay/source-connection.ts';
 import { StreamContext } from '../../../src/wire/stream/context.ts';
-import { tempDir } from '../../rpc/parties.ts';
+import { tempDir } from '../../rpc/test-contract.ts';
 import { longStream } from './streams.ts';
 
 const PAGES = 24;

@@ -1,9 +1,9 @@
 import type { AuditEntry } from '../../../src/protocol/controller/audit.ts';
-import { argumentLines, isSince, MEANS, resultOf, SINCE } from '../audit/words.ts';
+import { argumentLines, isSince, MEANS, resultOf, SINCE } from '../audit/text.ts';
 import { ask } from '../base/http.ts';
 import { useLoaded } from '../base/load.ts';
 import { place, putQuery } from '../base/router.ts';
-import { counted, momentText } from '../base/words.ts';
+import { counted, momentText } from '../base/text.ts';
 import { Shown } from '../parts/loaded.tsx';
 import { Empty } from '../parts/notices.tsx';
 import { Badge } from '../parts/states.tsx';

@@ -2,7 +2,7 @@ import { memo } from 'preact/compat';
 import { useMemo, useRef } from 'preact/hooks';
 import { formatBytes } from '../../../src/protocol/quantity.ts';
 import { mayOperate } from '../base/session.ts';
-import { counted, percentText } from '../base/words.ts';
+import { counted, percentText } from '../base/text.ts';
 import { LINE_PX, linesFor } from '../fleet/blocks.ts';
 import { fleet, revision, shape } from '../fleet/fleet.ts';
 import { memoryShare } from '../fleet/filter.ts';

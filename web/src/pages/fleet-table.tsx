@@ -2,7 +2,7 @@ import { memo } from 'preact/compat';
 import { useMemo, useRef } from 'preact/hooks';
 import { formatBytes } from '../../../src/protocol/quantity.ts';
 import { mayOperate } from '../base/session.ts';
-import { count, percentText } from '../base/words.ts';
+import { count, percentText } from '../base/text.ts';
 import { fleet, revision } from '../fleet/fleet.ts';
 import { memoryShare } from '../fleet/filter.ts';
 import type { HostView } from '../fleet/model.ts';

@@ -3,7 +3,7 @@ import { formatBytes } from '../../../src/protocol/quantity.ts';
 import { Problem } from '../base/http.ts';
 import { go, place, putQuery } from '../base/router.ts';
 import { mayOperate } from '../base/session.ts';
-import { count, counted, percentText } from '../base/words.ts';
+import { count, counted, percentText } from '../base/text.ts';
 import { fleet, loaded, look, revision, shape } from '../fleet/fleet.ts';
 import { hostsFor, ORDERS, totalsOf } from '../fleet/filter.ts';
 import type { Filter, Order, Shown, Totals } from '../fleet/filter.ts';

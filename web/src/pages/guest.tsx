@@ -3,7 +3,7 @@ import { formatBytes } from '../../../src/protocol/quantity.ts';
 import { ask } from '../base/http.ts';
 import { useLoaded } from '../base/load.ts';
 import { mayOperate } from '../base/session.ts';
-import { momentText } from '../base/words.ts';
+import { momentText } from '../base/text.ts';
 import { fleet, shape } from '../fleet/fleet.ts';
 import { Icon } from '../parts/icons.tsx';
 import { Shown } from '../parts/loaded.tsx';

@@ -3,7 +3,7 @@ import type { SamplePoint } from '../../../src/protocol/controller/fleet.ts';
 import { formatBytes, formatRate } from '../../../src/protocol/quantity.ts';
 import { ask } from '../base/http.ts';
 import { useLoaded } from '../base/load.ts';
-import { momentText, percentText } from '../base/words.ts';
+import { momentText, percentText } from '../base/text.ts';
 import { columnsOf } from '../fleet/samples.ts';
 import type { Span } from '../fleet/samples.ts';
 import { Chart } from '../parts/chart.tsx';

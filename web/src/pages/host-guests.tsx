@@ -2,7 +2,7 @@ import type { FleetGuest } from '../../../src/protocol/controller/fleet.ts';
 import { formatBytes } from '../../../src/protocol/quantity.ts';
 import { ask } from '../base/http.ts';
 import { useLoaded } from '../base/load.ts';
-import { count } from '../base/words.ts';
+import { count } from '../base/text.ts';
 import { fleet, loaded, shape } from '../fleet/fleet.ts';
 import { Shown } from '../parts/loaded.tsx';
 import { GuestBadge } from '../parts/states.tsx';

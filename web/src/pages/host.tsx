@@ -5,7 +5,7 @@ import { ask, asProblem } from '../base/http.ts';
 import type { Problem } from '../base/http.ts';
 import { useLoaded } from '../base/load.ts';
 import { mayOperate } from '../base/session.ts';
-import { agoText, counted, momentText, percentText } from '../base/words.ts';
+import { agoText, counted, momentText, percentText } from '../base/text.ts';
 import { memoryShare } from '../fleet/filter.ts';
 import { fleet, revision } from '../fleet/fleet.ts';
 import { Icon } from '../parts/icons.tsx';

@@ -3,7 +3,7 @@ import { formatBytes, formatDuration } from '../../../src/protocol/quantity.ts';
 import { ask } from '../base/http.ts';
 import { useLoaded } from '../base/load.ts';
 import { place, putQuery } from '../base/router.ts';
-import { count, counted, momentText, percentText } from '../base/words.ts';
+import { count, counted, momentText, percentText } from '../base/text.ts';
 import { daysIn, errorText, quantile, SPANS } from '../insight/spread.ts';
 import { Shown } from '../parts/loaded.tsx';
 import { Empty } from '../parts/notices.tsx';

@@ -7,7 +7,7 @@ import type { Predicted as Figure } from '../../../src/migration/report/outcome-
 import type { Progress, Report } from '../../../src/protocol/public/migration.ts';
 import type { Range } from '../../../src/protocol/public/prediction.ts';
 import { formatBytes, formatDuration, formatRate } from '../../../src/protocol/quantity.ts';
-import { percentText } from '../base/words.ts';
+import { percentText } from '../base/text.ts';
 import { Chart } from '../parts/chart.tsx';
 
 /** What a migration came to, with what that came from. */

@@ -1,6 +1,6 @@
 import type { FleetMigrationDetail } from '../../../src/protocol/controller/history.ts';
 import { mayOperate } from '../base/session.ts';
-import { momentText } from '../base/words.ts';
+import { momentText } from '../base/text.ts';
 import type { Watched } from '../moves/watched.ts';
 import { useMigration } from '../moves/watch.ts';
 import { Shown } from '../parts/loaded.tsx';

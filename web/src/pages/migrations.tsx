@@ -3,7 +3,7 @@ import { formatBytes, formatDuration } from '../../../src/protocol/quantity.ts';
 import { ask } from '../base/http.ts';
 import { useLoaded } from '../base/load.ts';
 import { place, putQuery } from '../base/router.ts';
-import { momentText } from '../base/words.ts';
+import { momentText } from '../base/text.ts';
 import { heard } from '../moves/open.ts';
 import { Shown } from '../parts/loaded.tsx';
 import { Empty } from '../parts/notices.tsx';

@@ -4,7 +4,7 @@ import { ask, asProblem } from '../base/http.ts';
 import type { Problem } from '../base/http.ts';
 import { Icon } from '../parts/icons.tsx';
 import { ProblemNote } from '../parts/notices.tsx';
-import { acceptWords } from '../policies/words.ts';
+import { acceptWords } from '../policies/text.ts';
 
 const HOUR_MS = 3_600_000;
 const SNOOZES = [

@@ -4,14 +4,14 @@ import { ask } from '../base/http.ts';
 import { useLoaded } from '../base/load.ts';
 import { place, putQuery } from '../base/router.ts';
 import { mayOperate } from '../base/session.ts';
-import { agoText, counted, momentText } from '../base/words.ts';
+import { agoText, counted, momentText } from '../base/text.ts';
 import { Icon } from '../parts/icons.tsx';
 import type { Glyph } from '../parts/icons.tsx';
 import { Shown } from '../parts/loaded.tsx';
 import { Empty } from '../parts/notices.tsx';
 import { Badge } from '../parts/states.tsx';
 import type { Tone } from '../parts/states.tsx';
-import { benefitText, costText, isUndecided } from '../policies/words.ts';
+import { benefitText, costText, isUndecided } from '../policies/text.ts';
 import { Decide, LookNow } from './proposals-actions.tsx';
 
 const LOOK_MS = 15_000;

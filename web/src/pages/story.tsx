@@ -2,7 +2,7 @@ import type { GuestStay } from '../../../src/protocol/controller/history.ts';
 import { formatDuration } from '../../../src/protocol/quantity.ts';
 import { ask } from '../base/http.ts';
 import { useLoaded } from '../base/load.ts';
-import { momentText } from '../base/words.ts';
+import { momentText } from '../base/text.ts';
 import { Shown } from '../parts/loaded.tsx';
 import { Badge } from '../parts/states.tsx';
 

@@ -5,7 +5,7 @@ import { formatBytes, formatDuration, formatRate } from '../../../src/protocol/q
 import { ask, asProblem } from '../base/http.ts';
 import type { Problem } from '../base/http.ts';
 import { putQuery } from '../base/router.ts';
-import { percentText } from '../base/words.ts';
+import { percentText } from '../base/text.ts';
 import { Icon } from '../parts/icons.tsx';
 import { Loading, ProblemNote } from '../parts/notices.tsx';
 import { Badge } from '../parts/states.tsx';

@@ -1,6 +1,6 @@
 import type { WishPlan } from '../../../src/protocol/controller/wishes.ts';
 import { formatDuration } from '../../../src/protocol/quantity.ts';
-import { count, counted, momentText } from '../base/words.ts';
+import { count, counted, momentText } from '../base/text.ts';
 import { Icon } from '../parts/icons.tsx';
 import { More, MOST_ROWS } from '../parts/more.tsx';
 

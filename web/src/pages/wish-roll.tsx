@@ -1,5 +1,5 @@
 import type { RollStage, Wish } from '../../../src/protocol/controller/wish.ts';
-import { agoText, counted } from '../base/words.ts';
+import { agoText, counted } from '../base/text.ts';
 import { Badge } from '../parts/states.tsx';
 import { rollOf } from '../wishes/roll.ts';
 

@@ -2,7 +2,7 @@ import type { Move, Wish } from '../../../src/protocol/controller/wish.ts';
 import { formatDuration } from '../../../src/protocol/quantity.ts';
 import { useLoaded } from '../base/load.ts';
 import { mayOperate } from '../base/session.ts';
-import { aheadText, count, counted, momentText } from '../base/words.ts';
+import { aheadText, count, counted, momentText } from '../base/text.ts';
 import { Shown } from '../parts/loaded.tsx';
 import { Bar } from '../parts/meter.tsx';
 import { howFar, titleOf } from '../wishes/ask.ts';

@@ -1,7 +1,7 @@
 import type { Wish } from '../../../src/protocol/controller/wish.ts';
 import { Problem } from '../base/http.ts';
 import { mayOperate } from '../base/session.ts';
-import { agoText, counted, momentText } from '../base/words.ts';
+import { agoText, counted, momentText } from '../base/text.ts';
 import { Icon } from '../parts/icons.tsx';
 import { Bar } from '../parts/meter.tsx';
 import { Empty, Loading, ProblemNote } from '../parts/notices.tsx';

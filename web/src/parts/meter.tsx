@@ -1,4 +1,4 @@
-import { percentText } from '../base/words.ts';
+import { percentText } from '../base/text.ts';
 
 /** A share of a capacity as a bar and a figure; from `high` on it is also marked as such in its shape. */
 export function Meter({

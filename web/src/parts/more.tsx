@@ -1,4 +1,4 @@
-import { count } from '../base/words.ts';
+import { count } from '../base/text.ts';
 
 /** Rows that a table draws at most: more make a page slow, and nobody reads them. */
 export const MOST_ROWS = 500;

@@ -5,7 +5,7 @@ import { place } from '../base/router.ts';
 import { isAdmin, signed, signOut } from '../base/session.ts';
 import { showTheme, theme, THEMES } from '../base/theme.ts';
 import type { Theme } from '../base/theme.ts';
-import { agoText } from '../base/words.ts';
+import { agoText } from '../base/text.ts';
 import { isOpen, knownWishes } from '../wishes/wishes.ts';
 import { Icon } from './icons.tsx';
 import type { Glyph } from './icons.tsx';

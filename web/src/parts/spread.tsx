@@ -1,5 +1,5 @@
 import type { Distribution } from '../../../src/protocol/controller/history.ts';
-import { counted } from '../base/words.ts';
+import { counted } from '../base/text.ts';
 import { heightsOf, placeOf, quantile } from '../insight/spread.ts';
 
 /** What is said of each distribution, and marked in its picture. */

@@ -1,6 +1,6 @@
 import type { Ask } from './wishes.ts';
 import type { Move, Wish, WishAsk } from '../../../src/protocol/controller/wish.ts';
-import { counted } from '../base/words.ts';
+import { counted } from '../base/text.ts';
 
 /** What a person filled in, as it stands in the address: a link to it can be sent, and going back loses nothing. */
 export interface Form {

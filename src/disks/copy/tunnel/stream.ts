@@ -37,7 +37,7 @@ export class Stream {
   #asked = false;
   #taken = 0;
   #more = 0;
-  #telling = false;
+  #isReporting = false;
   #late: NodeJS.Timeout | undefined;
   /** Everything that came is with the hypervisor, or nobody takes it any more. */
   #written = false;
@@ -200,23 +200,23 @@ export class Stream {
     if (this.#closed) return;
     this.#taken += bytes;
     this.#more += this.#room.taken(bytes);
-    if (this.#taken >= Math.max(REPORT_BYTES, this.#room.mostBytes / 4)) void this.#tell();
-    else this.#late ??= setTimeout(() => void this.#tell(), REPORT_MS);
+    if (this.#taken >= Math.max(REPORT_BYTES, this.#room.mostBytes / 4)) void this.#report();
+    else this.#late ??= setTimeout(() => void this.#report(), REPORT_MS);
   }
 
   /** One message at a time: what is taken meanwhile goes with the next. */
-  async #tell(): Promise<void> {
+  async #report(): Promise<void> {
     clearTimeout(this.#late);
     this.#late = undefined;
-    if (this.#telling) return;
-    this.#telling = true;
+    if (this.#isReporting) return;
+    this.#isReporting = true;
     while (this.#taken > 0 && !this.#closed) {
       const message = { kind: 'room', taken: this.#taken, room: this.#more } as const;
       this.#taken = 0;
       this.#more = 0;
       await this.#send(message).catch(() => undefined);
     }
-    this.#telling = false;
+    this.#isReporting = false;
   }
 
   #send(message: Message): Promise<void> {

@@ -274,15 +274,15 @@ export class QmpClient {
     this.#listeners.clear();
     if (isJudged) {
       this.#ended = judgeEnd(this.#owner, reason, cause);
-      void this.#ended.then((error) => this.#tell(error));
+      void this.#ended.then((error) => this.#report(error));
       return;
     }
     const error = unreachable(this.#owner, reason, cause);
     this.#ended = Promise.resolve(error);
-    this.#tell(error);
+    this.#report(error);
   }
 
-  #tell(error: GodwitError): void {
+  #report(error: GodwitError): void {
     for (const { reject } of this.#pending.values()) reject(error);
     this.#pending.clear();
     for (const listener of this.#closeListeners) listener(error);

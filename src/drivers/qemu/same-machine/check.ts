@@ -7,7 +7,7 @@ import { machineParts } from './machine-parts.ts';
 import type { MachineParts } from './machine-parts.ts';
 
 /** Differences that are told one by one; of the others, how many there are. */
-const MOST_TOLD = 6;
+const MOST_REPORTED = 6;
 const WARN_HINT =
   'Nothing: the guest does not see it. To have it there too, set it on the destination once the guest is there.';
 
@@ -46,7 +46,7 @@ function summaryOf({ same, unknown, allowed }: Comparison): string {
 }
 
 function textOf(differences: readonly Difference[]): string {
-  const reported = differences.slice(0, MOST_TOLD).map(sentenceOf);
+  const reported = differences.slice(0, MOST_REPORTED).map(sentenceOf);
   const more = differences.length - reported.length;
   return [...reported, ...(more > 0 ? [`and ${more} more`] : [])].join('; ');
 }

@@ -92,7 +92,7 @@ export const REASONS: readonly Reason[] = [
     kind: 'disk',
     place: /.*\/(image|file|backing|data-file)/,
     property: /type/,
-    values: (source, destination) => isWayToFile(source) && isWayToFile(destination),
+    values: (source, destination) => isFilePath(source) && isFilePath(destination),
     verdict: 'allow',
     because:
       'a host may reach the same file by its own mount, or by QEMU’s NFS client, and a disk may go from a device into a file',
@@ -176,7 +176,7 @@ export const REASONS: readonly Reason[] = [
   },
 ];
 
-function isWayToFile(value: string | undefined): boolean {
+function isFilePath(value: string | undefined): boolean {
   return ['file', 'nfs', 'iscsi', 'rbd', 'host_device'].includes(value ?? '');
 }
 

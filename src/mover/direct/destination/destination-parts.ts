@@ -17,7 +17,7 @@ import type { Preparation, Prepared } from '../../../protocol/peer/migration.ts'
 import { streamTls } from '../../engine/credentials.ts';
 import { logDirOf } from '../../../host/guest-logs.ts';
 import type { Journal } from '../../../host/journal.ts';
-import type { WireDoors } from '../../engine/wire-doors.ts';
+import type { WireOpeners } from '../../engine/wire-openers.ts';
 import type { Others } from './silent-source.ts';
 import type { ArrivedConnections } from './connections.ts';
 import type { PlaceIds } from './place-ids.ts';
@@ -38,7 +38,7 @@ export interface DestinationParts {
   /** Absent: none are taken. */
   readonly connections?: ArrivedConnections;
   /** Absent: memory comes natively alone. */
-  readonly wire?: WireDoors | undefined;
+  readonly wire?: WireOpeners | undefined;
 }
 
 /** How the destination’s end of the stream is set; `socket` where memory comes over the wire. */

@@ -4,7 +4,7 @@ import type { BackingFileProgress, BackingSource } from '../../../disks/backing/
 import type { Tunnel } from '../../../disks/copy/tunnel/open.ts';
 import { godwitError, toGodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
-import { worthTelling } from '../../../migration/report/disks.ts';
+import { worthReporting } from '../../../migration/report/disks.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import type { BackingFile } from '../../../protocol/peer/backing-file.ts';
 import type { DiskProgress } from '../../../protocol/disk.ts';
@@ -21,7 +21,7 @@ const CLOSE_MS = 2000;
 /** A session that ends before everything is there is made anew so often. */
 const MOST_SESSIONS = 8;
 /** As many as a record of progress may name. */
-const MOST_TOLD = 64;
+const MOST_REPORTED = 64;
 
 /** A file of this host that holds an image. */
 type Base = BackingFile & { readonly file: string };
@@ -113,12 +113,12 @@ export class SourceBackingFiles {
       const progress = (each: BackingFileProgress): void => this.#note(parts, each, sent);
       const sender = new BackingFileSender({ tunnel, guest, peer: parts.request.toHost, progress });
       for (const { node, bytes } of bases) {
-        this.#tell(parts, { node, state: 'copying', copiedBytes: 0, totalBytes: bytes });
+        this.#report(parts, { node, state: 'copying', copiedBytes: 0, totalBytes: bytes });
       }
       for (const base of bases) {
         await sender.send(base satisfies BackingSource, signal);
         const { node, bytes } = base;
-        this.#tell(parts, { node, state: 'whole', copiedBytes: bytes, totalBytes: bytes });
+        this.#report(parts, { node, state: 'whole', copiedBytes: bytes, totalBytes: bytes });
       }
       await tunnel.close(CLOSE_MS);
       return undefined;
@@ -136,13 +136,13 @@ export class SourceBackingFiles {
   #note(parts: SourceParts, { node, ...at }: BackingFileProgress, sent: Map<string, number>): void {
     sent.set(node, at.sentBytes);
     const { doneBytes: copiedBytes, totalBytes } = at;
-    this.#tell(parts, { node, state: 'copying', copiedBytes, totalBytes });
+    this.#report(parts, { node, state: 'copying', copiedBytes, totalBytes });
   }
 
-  #tell(parts: SourceParts, progress: DiskProgress): void {
+  #report(parts: SourceParts, progress: DiskProgress): void {
     this.#progress.set(progress.node, progress);
-    const disks = [...this.#progress.values()].slice(0, MOST_TOLD);
-    if (!worthTelling(this.#recorded, disks)) return;
+    const disks = [...this.#progress.values()].slice(0, MOST_REPORTED);
+    if (!worthReporting(this.#recorded, disks)) return;
     this.#recorded = disks;
     parts.dispatch({ type: 'copied', disks });
   }

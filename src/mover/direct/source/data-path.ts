@@ -9,7 +9,7 @@ import type { WireReport } from '../../../protocol/wire.ts';
 import type { Wire } from '../../../wire/open.ts';
 import { hostCredentials } from '../../../host/credentials.ts';
 import { budgetOf, cacheFor, codecCores, termsFor } from '../../../host/wire.ts';
-import type { WireDoors } from '../../engine/wire-doors.ts';
+import type { WireOpeners } from '../../engine/wire-openers.ts';
 import { missing, saidLinkRate } from './source-parts.ts';
 import type { SourceParts } from './source-parts.ts';
 
@@ -26,14 +26,14 @@ export interface Target {
 
 /** The data path of memory out of this host: straight to the other hypervisor, or into this mover's end of the wire. */
 export class SourceDataPath {
-  readonly #doors: WireDoors | undefined;
+  readonly #doors: WireOpeners | undefined;
   readonly #log: Log;
   #wire: Wire | undefined;
   /** The destination's mover at the time; another one knows nothing of this session. */
   #mover: string | undefined;
   #why: string | undefined;
 
-  constructor(doors: WireDoors | undefined, log: Log) {
+  constructor(doors: WireOpeners | undefined, log: Log) {
     this.#doors = doors;
     this.#log = log;
   }

@@ -7,7 +7,7 @@ import type { GodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
 import { mayWaitFor, answerTimeoutMs } from '../../../migration/steering/disk-pace.ts';
 import { isCold } from '../../../migration/direct/cold.ts';
-import { worthTelling } from '../../../migration/report/disks.ts';
+import { worthReporting } from '../../../migration/report/disks.ts';
 import type { DiskLink, DiskProgress } from '../../../protocol/disk.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/public/migration.ts';
 import { busy, DiskConvergence, isNearlyWhole } from './disk-convergence.ts';
@@ -66,7 +66,7 @@ export class SourceDisks {
   /** Keeps the copies as good as here for as long as memory moves, or the guest shuts down; the first round of it over, what is written goes to both. */
   async keep(parts: SourceParts, signal: AbortSignal): Promise<void> {
     if (nodesOf(parts).length === 0) return;
-    while (isOnItsWay(parts)) {
+    while (isUnderWay(parts)) {
       await this.#look(parts, signal);
       if ((parts.state().sample?.round ?? 0) > 1) await this.#slow(parts, signal);
       else await this.#converge(parts, signal);
@@ -168,7 +168,7 @@ export class SourceDisks {
     if (this.#tunnel?.measure.cutForMs === undefined) {
       this.#convergence.see(disks, performance.now());
     } else this.#convergence.forget();
-    if (worthTelling(this.#recorded, disks)) {
+    if (worthReporting(this.#recorded, disks)) {
       this.#recorded = disks;
       const { pace } = this.#convergence;
       const known = pace === undefined ? {} : { pace };
@@ -256,7 +256,7 @@ function nodesOf(parts: SourceParts): string[] {
 }
 
 /** It runs, and will soon stand still. */
-function isOnItsWay(parts: SourceParts): boolean {
+function isUnderWay(parts: SourceParts): boolean {
   const { doing, stopped } = parts.state();
   if (doing.kind !== 'do') return false;
   return (

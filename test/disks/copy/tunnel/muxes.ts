@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { Mux } from '../../../../src/disks/copy/tunnel/mux.ts';
 import { LocalSocket } from '../../../../src/links/local-socket.ts';
-import { tempDir } from '../../../rpc/parties.ts';
+import { tempDir } from '../../../rpc/test-contract.ts';
 import { sessionPair } from '../../../wire/relay/memory-session.ts';
 import type { MemorySession, Way } from '../../../wire/relay/memory-session.ts';
 

@@ -9,8 +9,8 @@ import type {
   TargetTunnel,
   Tunnel,
 } from '../../../../src/disks/copy/tunnel/open.ts';
-import { authority, tempDir } from '../../../rpc/parties.ts';
-import { Proxy } from '../../../links/parties.ts';
+import { authority, tempDir } from '../../../rpc/test-contract.ts';
+import { Proxy } from '../../../links/session-pair.ts';
 import { connect, Listener } from './muxes.ts';
 
 export interface Tunnels {

@@ -20,7 +20,7 @@ import {
 } from '../../../../src/drivers/libvirt/rpc/packets.ts';
 import type { Packet } from '../../../../src/drivers/libvirt/rpc/packets.ts';
 import { XdrWriter } from '../../../../src/xdr.ts';
-import { tempDir } from '../../../rpc/parties.ts';
+import { tempDir } from '../../../rpc/test-contract.ts';
 
 const NONE = { ca: '/none', cert: '/none', key: '/none' };
 const NOTHING = Buffer.alloc(0);

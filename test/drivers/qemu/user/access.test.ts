@@ -21,7 +21,7 @@ import {
   returnFiles,
   writeNew,
 } from '../../../../src/drivers/qemu/user/access.ts';
-import { tempDir } from '../../../rpc/parties.ts';
+import { tempDir } from '../../../rpc/test-contract.ts';
 
 const isRoot = process.getuid?.() === 0;
 const skip = isRoot ? false : 'only root can give files away';

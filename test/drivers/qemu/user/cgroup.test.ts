@@ -13,7 +13,7 @@ import {
   removeCgroup,
 } from '../../../../src/drivers/qemu/user/cgroup.ts';
 import type { GuestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
-import { tempDir } from '../../../rpc/parties.ts';
+import { tempDir } from '../../../rpc/test-contract.ts';
 
 const GIB = 1024 ** 3;
 const WANTED = { memoryMarginBytes: 4 * GIB, tasks: 4096 };

@@ -3,7 +3,7 @@ import { chmodSync, chownSync, mkdirSync, statSync, symlinkSync, writeFileSync }
 import path from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { makeLogDir } from '../../../../src/drivers/qemu/user/guest-user.ts';
-import { tempDir } from '../../../rpc/parties.ts';
+import { tempDir } from '../../../rpc/test-contract.ts';
 
 const skip = process.geteuid?.() === 0 ? false : 'only root can give directories away';
 const ID = 1_880_000_001;

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 import { findKey, keyIn } from '../../../../src/drivers/qemu/user/keyring.ts';
-import { tempDir } from '../../../rpc/parties.ts';
+import { tempDir } from '../../../rpc/test-contract.ts';
 
 const KEYRING = `[client.admin]
 \tkey = QWRtaW4=

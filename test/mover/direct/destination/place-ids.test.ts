@@ -30,7 +30,7 @@ import { place, proofPlace } from '../../../../src/protocol/disk.ts';
 import type { Disk } from '../../../../src/protocol/disk.ts';
 import type { Preparation } from '../../../../src/protocol/peer/migration.ts';
 import { loopOf } from '../../../disks/proof/loops.ts';
-import { tempDir } from '../../../rpc/parties.ts';
+import { tempDir } from '../../../rpc/test-contract.ts';
 
 const MIGRATION = 'm-aaaaaaaa';
 const ADMITTED = { id: MIGRATION, from: 'a' };

@@ -15,7 +15,7 @@ import type { SourceEvent } from '../../../../src/migration/direct/source-state.
 import type { SourceParts } from '../../../../src/mover/direct/source/source-parts.ts';
 import { SourceDataPath } from '../../../../src/mover/direct/source/data-path.ts';
 import { planned } from '../../../migration/direct/samples.ts';
-import { authority } from '../../../rpc/parties.ts';
+import { authority } from '../../../rpc/test-contract.ts';
 import { FakeWires } from '../fake-wires.ts';
 
 const session = 'ab'.repeat(16);

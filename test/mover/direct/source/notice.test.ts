@@ -11,7 +11,7 @@ import type { SourceParts } from '../../../../src/mover/direct/source/source-par
 import { waitToBegin } from '../../../../src/mover/direct/source/wait.ts';
 import type { MigrationSettings } from '../../../../src/protocol/public/migration.ts';
 import { planned } from '../../../migration/direct/samples.ts';
-import { tempDir } from '../../../rpc/parties.ts';
+import { tempDir } from '../../../rpc/test-contract.ts';
 
 const HOUR_MS = 3_600_000;
 

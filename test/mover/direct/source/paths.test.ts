@@ -15,7 +15,7 @@ import { listenTls } from '../../../../src/rpc/listen.ts';
 import type { Listening } from '../../../../src/rpc/listen.ts';
 import { reachHost } from '../../../../src/host/host-kernel.ts';
 import { serve } from '../../../../src/rpc/server.ts';
-import { authority } from '../../../rpc/parties.ts';
+import { authority } from '../../../rpc/test-contract.ts';
 import { handlersOf } from '../parties.ts';
 
 const id = 'm-00000001';

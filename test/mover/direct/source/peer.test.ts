@@ -8,7 +8,7 @@ import type { Connect } from '../../../../src/mover/engine/surroundings.ts';
 import { client } from '../../../../src/rpc/client.ts';
 import type { Listening } from '../../../../src/rpc/listen.ts';
 import type { Credentials } from '../../../../src/rpc/tls.ts';
-import { authority } from '../../../rpc/parties.ts';
+import { authority } from '../../../rpc/test-contract.ts';
 import { serveAgent, servePeer } from '../parties.ts';
 
 const id = 'm-00000001';

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { pairs } from './words.ts';
+import { pairs } from './options.ts';
 
 /**
  * Looks at a command line of QEMU as somebody who knows only QEMU, the host and which words Godwit writes: written

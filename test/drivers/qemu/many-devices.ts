@@ -1,5 +1,5 @@
 /** Devices of many kinds, and settings whose loss the guest would notice. */
-export const RICH = [
+export const MANY_DEVICES = [
   ...'-uuid 6f2d4b86-8d0e-4f55-9ab4-0b0b4a6d6a01 -smp 2,sockets=1,cores=2 -rtc base=utc,driftfix=slew'.split(
     ' ',
   ),

@@ -5,19 +5,19 @@ import {
   accepted,
   followed,
   isSettled,
-  lookAgain,
+  updateProposals,
   lookOf,
   MOST_OPEN,
   mutedBy,
-} from '../../../src/controller/policy/look.ts';
-import type { LookInput } from '../../../src/controller/policy/look.ts';
+} from '../../../src/controller/policy/proposals.ts';
+import type { UpdateInput } from '../../../src/controller/policy/proposals.ts';
 import { newWish } from '../../../src/protocol/controller/wish.ts';
 import { GIB, guest, host, NOW, world } from '../wishes/worlds.ts';
-import { loadsOf, lookAt, policyOf, proposalOf } from './parts.ts';
+import { loadsOf, lookAt, policyOf, proposalOf } from './samples.ts';
 
 const { reason, words, moves, benefit, cost } = proposalOf();
 const draft = { subject: 'guest g1 on a', reason, words, moves, benefit, cost };
-const input = (more: Partial<LookInput> = {}): LookInput => ({
+const input = (more: Partial<UpdateInput> = {}): UpdateInput => ({
   nowMs: NOW,
   policy: policyOf(),
   proposals: [],
@@ -31,7 +31,7 @@ const input = (more: Partial<LookInput> = {}): LookInput => ({
 describe('what becomes of proposals', () => {
   test('one that is made again stands as it was, for longer', () => {
     const later = { nowMs: NOW + LOOK_MS, proposals: [proposalOf()] };
-    const { proposals } = lookAgain(input(later));
+    const { proposals } = updateProposals(input(later));
     assert.deepEqual(
       proposals.map(({ id, run, expiresAtMs }) => [id, run, expiresAtMs]),
       [['p-00000001', 'r', NOW + 4 * LOOK_MS]],
@@ -40,8 +40,11 @@ describe('what becomes of proposals', () => {
 
   test('one that is not made again stays for three looks, and then expires', () => {
     const nothing = { drafted: { drafts: [], refusals: [], wake: [] }, proposals: [proposalOf()] };
-    assert.deepEqual(lookAgain(input({ ...nothing, nowMs: NOW + 2 * LOOK_MS })).proposals, []);
-    const [ended] = lookAgain(input({ ...nothing, nowMs: NOW + 3 * LOOK_MS })).proposals;
+    assert.deepEqual(
+      updateProposals(input({ ...nothing, nowMs: NOW + 2 * LOOK_MS })).proposals,
+      [],
+    );
+    const [ended] = updateProposals(input({ ...nothing, nowMs: NOW + 3 * LOOK_MS })).proposals;
     assert.deepEqual([ended?.state, ended?.endedAtMs], ['expired', NOW + 3 * LOOK_MS]);
   });
 
@@ -58,7 +61,7 @@ describe('what becomes of proposals', () => {
       [full, /no memory/],
       [silent, /b is silent/],
     ] as const) {
-      const { proposals } = lookAgain(input({ world: where, proposals: [proposalOf()] }));
+      const { proposals } = updateProposals(input({ world: where, proposals: [proposalOf()] }));
       assert.deepEqual(
         proposals.map(({ id, state }) => [id, state]),
         [
@@ -76,7 +79,7 @@ describe('what becomes of proposals', () => {
       subject: `guest g${at} on a`,
     }));
     const ids = drafts.map((_, at) => `p-${String(at).padStart(8, '0')}`);
-    const { proposals, beyond } = lookAgain(
+    const { proposals, beyond } = updateProposals(
       input({ drafted: { drafts, refusals: [], wake: [] }, ids }),
     );
     assert.equal(proposals.length, MOST_OPEN);

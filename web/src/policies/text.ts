@@ -6,7 +6,7 @@ import type {
   Proposal,
   ProposalCost,
 } from '../../../src/protocol/controller/policy.ts';
-import { count, counted } from '../base/words.ts';
+import { count, counted } from '../base/text.ts';
 
 /** What it brings, or `nothing that could be measured`. */
 export function benefitText({ processorSeconds, watts, emptied }: Benefit): string {

@@ -12,7 +12,7 @@ import { Batch } from '../inject/batch.ts';
 export const DEATHS = ['mover', 'agent', 'connections', 'link'] as const;
 export type Death = (typeof DEATHS)[number];
 
-export interface Mayhem {
+export interface RandomKills {
   readonly lab: Lab;
   readonly signal: AbortSignal;
   /** 0 <= chance < 1, another each time. */
@@ -25,7 +25,7 @@ const AGENT_DOWN_MS = { least: 300, most: 2000 };
 const LINK_DOWN_MS = { least: 300, most: 4000 };
 
 /** Kills until it is told to stop; what is dead then is brought back first. Returns how often each died. */
-export async function mayhem(given: Mayhem): Promise<Record<Death, number>> {
+export async function killAtRandom(given: RandomKills): Promise<Record<Death, number>> {
   const counts: Record<Death, number> = { mover: 0, agent: 0, connections: 0, link: 0 };
   const between = ({ least, most }: { least: number; most: number }): number =>
     least + given.next() * (most - least);
@@ -60,7 +60,7 @@ interface Blow {
 }
 
 /** False where there was nothing to kill. */
-async function strike({ lab, next }: Mayhem, blow: Blow): Promise<boolean> {
+async function strike({ lab, next }: RandomKills, blow: Blow): Promise<boolean> {
   const { death, host, ip, between } = blow;
   switch (death) {
     case 'mover': {

@@ -34,7 +34,7 @@ const PAGES = import.meta.filename.endsWith('.ts')
   ? path.resolve(import.meta.dirname, '../../dist/web')
   : path.resolve(import.meta.dirname, '../web');
 
-export interface DoorParts extends Omit<WhoParts, 'origin' | 'sessions'> {
+export interface ListenerParts extends Omit<WhoParts, 'origin' | 'sessions'> {
   readonly sessions: Sessions;
   readonly config: ControllerConfig;
   readonly credentials: Credentials;
@@ -53,7 +53,7 @@ export interface DoorParts extends Omit<WhoParts, 'origin' | 'sessions'> {
 }
 
 /** Where a controller is asked: by certificate, over its unix socket, and by token or session. */
-export interface Doors {
+export interface Listeners {
   readonly address: string;
   readonly socket: string;
   readonly web: string | undefined;
@@ -62,12 +62,12 @@ export interface Doors {
 
 const CONTRACT = { ...controllerContract, ...managerAgentContract };
 
-function allHandlers({ handlers, managers }: DoorParts): Handlers<typeof CONTRACT> {
+function allHandlers({ handlers, managers }: ListenerParts): Handlers<typeof CONTRACT> {
   return { ...handlers, ...managerAgentHandlers((manager) => managers.agentOf(manager)) };
 }
 
 /** Opens all of them, or none. */
-export async function openDoors(parts: DoorParts): Promise<Doors> {
+export async function openListeners(parts: ListenerParts): Promise<Listeners> {
   const { config, credentials, listening, metrics, audit } = parts;
   const { watch } = metrics;
   const { name } = config;
@@ -106,7 +106,7 @@ export async function openDoors(parts: DoorParts): Promise<Doors> {
 }
 
 async function openWeb(
-  parts: DoorParts & { readonly queues: SendQueues },
+  parts: ListenerParts & { readonly queues: SendQueues },
   watched: (serves: RequestListener) => RequestListener,
 ): Promise<Listening | undefined> {
   const { config, credentials, methods, metrics, listening, queues, pages = PAGES } = parts;

@@ -5,7 +5,7 @@ import { labHost } from '../../../src/lab/state.ts';
 import type { Lab } from '../../../src/lab/state.ts';
 
 /** What containers that have left leave on a host: mounts, links, cgroups, directories. */
-export async function leftOn(lab: Lab, host: string, name: string): Promise<string[]> {
+export async function containerLeftovers(lab: Lab, host: string, name: string): Promise<string[]> {
   const { stateDir, namespace } = labHost(lab, host);
   const mounts = (await readFile('/proc/self/mountinfo', 'utf8'))
     .split('\n')

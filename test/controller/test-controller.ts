@@ -10,7 +10,7 @@ import type { Log } from '../../src/log.ts';
 import { controllerContract } from '../../src/protocol/controller/contract.ts';
 import { client } from '../../src/rpc/client.ts';
 import type { Api } from '../../src/rpc/client.ts';
-import { tempDir } from '../rpc/parties.ts';
+import { tempDir } from '../rpc/test-contract.ts';
 
 export interface Party {
   readonly controller: RunningController;

@@ -12,7 +12,7 @@ import type { RelayOptions, RunningRelay } from '../../src/relay/relay.ts';
 import { clientTls } from '../../src/rpc/tls.ts';
 import type { Credentials } from '../../src/rpc/tls.ts';
 import { RELAY_ALPN } from '../../src/protocol/relay.ts';
-import { authority, tempDir } from '../rpc/parties.ts';
+import { authority, tempDir } from '../rpc/test-contract.ts';
 
 export interface AroundRelay {
   readonly relay: RunningRelay;

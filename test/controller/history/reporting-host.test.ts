@@ -62,7 +62,7 @@ async function reported(
     return api as unknown as ReturnType<HistoryParts['agentAt']>;
   };
   const policy = { days: 90, most: 1000 };
-  const parts = { store, clock: systemClock, log: silentLog, policy, agentAt, tell: () => {} };
+  const parts = { store, clock: systemClock, log: silentLog, policy, agentAt, publish: () => {} };
   const history = new History({ ...parts, held: () => held });
   history.start();
   t.after(() => history.close());
@@ -95,18 +95,18 @@ test('an open migration goes to its source, and to nobody else, whoever told of 
   const { migrations, held } = await stored(t);
   const nowMs = await migrations.nowMs();
   const by = (host: string) => openRow(summary({}), host, nowMs);
-  const teller = async () => (await migrations.get('m-00000001'))?.row.told_by;
+  const reporter = async () => (await migrations.get('m-00000001'))?.row.told_by;
   await migrations.write(held, 'c', [by('c')]);
   await migrations.write(held, 'a', [by('a')]);
-  assert.equal(await teller(), 'a');
+  assert.equal(await reporter(), 'a');
   const end = summary({ phase: 'cancelled' });
   const ended = (host: string) => endedRow(by(host), end, { nowMs });
   assert.equal((await migrations.write(held, 'c', [by('c'), ended('c')]))?.ended.size, 0);
-  assert.equal(await teller(), 'a');
+  assert.equal(await reporter(), 'a');
   // The destination says the end of one whose source is gone, and becomes nobody to ask.
   const other = { ...ended('b'), side: 'destination' };
   assert.equal((await migrations.write(held, 'b', [other]))?.ended.size, 1);
-  assert.equal(await teller(), 'a');
+  assert.equal(await reporter(), 'a');
   assert.equal((await migrations.write(held, 'a', [ended('a')]))?.ended.size, 0);
 });
 

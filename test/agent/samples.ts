@@ -16,7 +16,7 @@ import { plainLog } from '../../src/log.ts';
 import { agentContract } from '../../src/protocol/contract.ts';
 import type { Role } from '../../src/protocol/route.ts';
 import { client } from '../../src/rpc/client.ts';
-import { authority, tempDir } from '../rpc/parties.ts';
+import { authority, tempDir } from '../rpc/test-contract.ts';
 import { FakeMovers } from './fake-movers.ts';
 
 export const GIB = 1024 ** 3;

@@ -3,14 +3,14 @@ import { optimiseWhatIsHot } from '../../small-process.ts';
 import type { SourceWireOptions, TargetWire, TargetWireOptions, Wire } from '../../wire/open.ts';
 
 /** How a mover opens its end of the wire; a test gives its own. */
-export interface WireDoors {
+export interface WireOpeners {
   /** Reaches the other mover. Settles soon after the signal aborts, and leaves nothing open then. */
   source(options: SourceWireOptions, signal: AbortSignal): Promise<Wire>;
   target(options: TargetWireOptions): Promise<TargetWire>;
 }
 
 /** The wire itself, loaded when it is used: a native migration does not pay for it. */
-export const wireDoors: WireDoors = {
+export const wireOpeners: WireOpeners = {
   source: async (options, signal) => {
     optimiseWhatIsHot();
     const { openSourceWire } = await import('../../wire/open.ts');

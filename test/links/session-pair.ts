@@ -11,7 +11,7 @@ import type { SessionOptions } from '../../src/links/link-session.ts';
 import { openSession } from '../../src/links/open.ts';
 import type { OpenOptions } from '../../src/links/open.ts';
 import { SessionServer } from '../../src/links/server.ts';
-import { authority } from '../rpc/parties.ts';
+import { authority } from '../rpc/test-contract.ts';
 
 export interface Parties {
   readonly issue: (name: string, role: Role) => Promise<Credentials>;

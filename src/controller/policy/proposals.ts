@@ -24,7 +24,7 @@ export const subjectOf = ({ reason, moves }: Pick<Proposal, 'reason' | 'moves'>)
   return reason === 'empty-host' ? subjectOfHost(from) : subjectOfGuest(guest, from);
 };
 
-export interface LookInput {
+export interface UpdateInput {
   readonly nowMs: number;
   readonly policy: Policy;
   /** Those of the policy that are not settled. */
@@ -37,7 +37,7 @@ export interface LookInput {
   readonly ids: readonly string[];
 }
 
-export interface LookOutput {
+export interface UpdateOutput {
   /** New ones, and those that are not as they were. */
   readonly proposals: readonly Proposal[];
   /** Those that are made once others are decided. */
@@ -45,7 +45,7 @@ export interface LookOutput {
 }
 
 /** What became of a policy’s proposals by what it would do now. Pure. */
-export function lookAgain(input: LookInput): LookOutput {
+export function updateProposals(input: UpdateInput): UpdateOutput {
   const { nowMs, policy, proposals, drafted, run, ids } = input;
   const drafts = new Map(drafted.drafts.map((each) => [each.subject, each]));
   const changed: Proposal[] = [];
@@ -106,7 +106,7 @@ const countOf = (count: number): string =>
   `${count} ${count === 1 ? 'proposal is' : 'proposals are'}`;
 
 /** A proposal after this look; the same object where nothing about it changed. */
-function again(proposal: Proposal, draft: Draft | undefined, input: LookInput): Proposal {
+function again(proposal: Proposal, draft: Draft | undefined, input: UpdateInput): Proposal {
   const { nowMs, world } = input;
   const ended = (why: string): Proposal => ({
     ...proposal,

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { DEFAULT_LIMITS } from '../../src/rpc/limits.ts';
 import type { Credentials } from '../../src/rpc/tls.ts';
-import { authority, calling, serving } from './parties.ts';
+import { authority, calling, serving } from './test-contract.ts';
 import { dialTls } from './sockets.ts';
 import { post } from './wire.ts';
 import { untilSo } from '../until.ts';

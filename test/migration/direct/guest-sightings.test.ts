@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { evidenceOf, vouched } from '../../../src/migration/direct/elsewhere.ts';
-import type { GuestSightings } from '../../../src/migration/direct/elsewhere.ts';
+import { evidenceOf, vouched } from '../../../src/migration/direct/guest-sightings.ts';
+import type { GuestSightings } from '../../../src/migration/direct/guest-sightings.ts';
 import { judge } from '../../../src/migration/direct/resolution.ts';
 import type { Answer } from '../../../src/protocol/public/resolve.ts';
 import type { Sighting } from '../../../src/protocol/peer/sighting.ts';
@@ -98,12 +98,12 @@ describe('the source of a held migration, over every history', () => {
         const { dark, forgotten, cut, reached, next, withoutLineage } = history;
         if (!hasRunElsewhere(history)) return;
         const bAnswers = !dark.includes('b');
-        const bTells = bAnswers && !forgotten && !(cut && reached === 'running');
+        const bReports = bAnswers && !forgotten && !(cut && reached === 'running');
         const went = reached === 'finished' && (next === 'onward' || next === 'home');
         const toC = next === 'onward' && !dark.includes('c');
         const seen = bAnswers || toC || next === 'home';
-        const lineageTells = went && !withoutLineage && seen;
-        if (bTells || lineageTells) assert.equal(sourceOf(history)?.verdict, 'wrong');
+        const lineageShows = went && !withoutLineage && seen;
+        if (bReports || lineageShows) assert.equal(sourceOf(history)?.verdict, 'wrong');
       }),
       RUNS,
     );
