@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { godwitError } from '../../errors.ts';
 import { agentContract } from '../../protocol/contract.ts';
 import { hostName } from '../../protocol/names.ts';
-import type { Contract, Route } from '../../protocol/route.ts';
+import type { ErrorCode } from '../../errors.ts';
+import type { Access, Contract, Route } from '../../protocol/route.ts';
 import type { Client } from '../../rpc/client.ts';
 import type { Call, Handlers } from '../../rpc/server.ts';
 
@@ -17,22 +18,33 @@ type AnyApi = Readonly<Record<string, (input: object, options: object) => unknow
 /** A check asks the manager itself, which takes its time. */
 const ANSWER_MS = 180_000;
 /** What an agent answers to other parts of Godwit, and to strangers, is not passed on. */
-const ASKED_BY_PEOPLE: ReadonlySet<string> = new Set(['viewer', 'orders', 'operator']);
+const ASKED_BY_PEOPLE: ReadonlySet<Access> = new Set(['viewer', 'orders', 'operator']);
+/** Besides the errors of the agent's own route: which manager, whether its agent answers, and the audit log. */
+const OF_PASSING_ON = [
+  'GODWIT_MANAGER_UNKNOWN',
+  'GODWIT_UNREACHABLE',
+  'GODWIT_STORE',
+] as const satisfies ErrorCode[];
 
 const asked = Object.entries<Route>(agentContract).filter(([, { access }]) =>
   ASKED_BY_PEOPLE.has(access),
 );
 
 export const managerAgentContract: Contract = Object.fromEntries(
-  asked.map(([key, route]) => [
-    `manager.${key}`,
-    {
-      ...route,
-      path: `/v1/managers/:manager/agent${route.path}`,
-      params: route.params.extend({ manager: hostName }),
-    },
-  ]),
+  asked.map(([key, route]) => [`manager.${key}`, passedOnRoute(route)]),
 );
+
+function passedOnRoute(route: Route): Route {
+  const { access, errors, params, path } = route;
+  return {
+    ...route,
+    path: `/v1/managers/:manager/agent${path}`,
+    params: params.extend({ manager: hostName }),
+    // Another controller has no orders for this one's managers.
+    access: access === 'orders' ? 'operator' : access,
+    ...(errors === undefined ? {} : { errors: [...errors, ...OF_PASSING_ON] }),
+  };
+}
 
 /** `agentOf`: GODWIT_MANAGER_UNKNOWN. What it gives is closed once it has answered. */
 export function managerAgentHandlers(
@@ -44,7 +56,7 @@ export function managerAgentHandlers(
       (call: AnyCall) => {
         const { manager = '', ...params } = call.params;
         const query = z.record(z.string(), z.unknown()).parse(call.query);
-        // Orders are this controller's own; nobody else has a claim on a wish.
+        // Nobody but this controller has a claim on a wish.
         if (query['wish'] !== undefined || query['epoch'] !== undefined)
           throw godwitError('GODWIT_USAGE', {
             what: 'only a controller names a wish and an epoch',

@@ -41,16 +41,25 @@ export function shownAt(url: string): Promise<ShownCertificate> {
     fail('the connection was closed');
   });
   socket.once('secureConnect', () => {
-    const { fingerprint256, subject, issuer, valid_to: validTo } = socket.getPeerCertificate();
-    resolve({
-      fingerprint: fingerprint256.replaceAll(':', '').toLowerCase(),
-      subject: wordsOf(subject),
-      issuer: wordsOf(issuer),
-      validTo: momentOf(Date.parse(validTo)),
-    });
+    const shown = certificateIn(socket.getPeerCertificate());
+    if (shown === undefined) fail('its certificate cannot be read');
+    else resolve(shown);
     socket.destroy();
   });
   return promise;
+}
+
+/** Undefined where it lacks a date that can be read: nobody has checked what a stranger shows. */
+function certificateIn(shown: Partial<PeerCertificate>): ShownCertificate | undefined {
+  const { fingerprint256, subject, issuer, valid_to: validTo = '' } = shown;
+  const validToMs = Date.parse(validTo);
+  if (fingerprint256 === undefined || Number.isNaN(validToMs)) return undefined;
+  return {
+    fingerprint: fingerprint256.replaceAll(':', '').toLowerCase(),
+    subject: wordsOf(subject),
+    issuer: wordsOf(issuer),
+    validTo: momentOf(validToMs),
+  };
 }
 
 function wordsOf(name: PeerCertificate['subject'] | undefined): string {

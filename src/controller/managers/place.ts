@@ -63,7 +63,6 @@ export class AgentPlace {
       name: this.name,
       address: `127.0.0.1:${port}`,
       stateDir: this.dir,
-      // It sits beside no guest of the controller's host.
       // What runs on the controller's own host is none of its guests.
       drivers: { qemu: false, [driver]: section },
       network: { probe: 'off' },
