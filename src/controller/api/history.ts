@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import type { FleetMigration, historyRoutes, Insight } from '../../protocol/controller/history.ts';
-import { cursorAt, keyIn } from '../../protocol/public/page.ts';
+import { cursorAt, timeKeyIn } from '../../protocol/public/page.ts';
 import type { RouteAnswer } from '../../protocol/route.ts';
 import type { Call, Handlers } from '../../rpc/server.ts';
 import type { AgentClients } from '../engine/agent-clients.ts';
@@ -72,23 +72,15 @@ async function readMigrations(
   { query }: Call<C['migrations']>,
 ): Promise<RouteAnswer<C['migrations']>> {
   const { limit, cursor, since, guest, host, state, outcome } = query;
-  const [startedAt, id] = cursor === undefined ? [] : keyIn(cursor);
+  const after = cursor === undefined ? undefined : timeKeyIn(cursor);
   const filter = {
     guest,
     host,
     state,
     outcome,
     sinceMs: since === undefined ? undefined : Date.parse(since),
-    after: startedAt === undefined ? undefined : { startedAtMs: Number(startedAt), id: id ?? '' },
+    after: after && { startedAtMs: after.atMs, id: after.id },
   };
-  if (filter.after !== undefined && !Number.isSafeInteger(filter.after.startedAtMs)) {
-    const facts = {
-      peer: 'who asks',
-      expected: 'a cursor that a page ended with',
-      what: 'another',
-    };
-    throw godwitError('GODWIT_PROTOCOL_INVALID', facts);
-  }
   const found = await parts.migrations.list(filter, limit + 1);
   const page = found.slice(0, limit);
   const last = page.at(-1);

@@ -6,7 +6,7 @@ import { WHOLE_FLEET } from '../../protocol/controller/policy.ts';
 import type { PolicySettings } from '../../protocol/controller/policy.ts';
 import type { policyRoutes } from '../../protocol/controller/policies.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
-import { cursorAt, keyIn, MOST_OF_A_PAGE } from '../../protocol/public/page.ts';
+import { cursorAt, MOST_OF_A_PAGE, timeKeyIn } from '../../protocol/public/page.ts';
 import type { RouteAnswer } from '../../protocol/route.ts';
 import type { Call, Handlers } from '../../rpc/server.ts';
 import type { FleetView } from '../engine/ports.ts';
@@ -94,9 +94,12 @@ async function readProposals(
   { proposals }: PolicyParts,
   { query: { limit, cursor, ...asked } }: Call<Routes['proposals']>,
 ): Promise<RouteAnswer<Routes['proposals']>> {
-  const [time = '', id = ''] = cursor === undefined ? [] : keyIn(cursor);
-  const after = cursor === undefined ? {} : { after: { createdAtMs: Number(time) || 0, id } };
-  const found = await proposals.list({ ...asked, ...after, limit: limit + 1 });
+  const after = cursor === undefined ? undefined : timeKeyIn(cursor);
+  const found = await proposals.list({
+    ...asked,
+    after: after && { createdAtMs: after.atMs, id: after.id },
+    limit: limit + 1,
+  });
   const page = found.slice(0, limit);
   const last = page.at(-1);
   if (last === undefined || found.length <= limit) return { proposals: page };

@@ -1,4 +1,10 @@
-import type { DatabaseConnection, Dialect, Driver, TransactionSettings } from 'kysely';
+import type {
+  CompiledQuery,
+  DatabaseConnection,
+  Dialect,
+  Driver,
+  TransactionSettings,
+} from 'kysely';
 import { GodwitError, godwitError } from '../../errors.ts';
 
 /** A dialect whose errors are errors of the table: GODWIT_STORE, with what the database said as the cause. */
@@ -27,6 +33,17 @@ export function isConflict(thrown: unknown): boolean {
   return code === '40001' || code === '40P01';
 }
 
+/**
+ * Texts come from hosts and from whoever asks, and may have a NUL in them, which PostgreSQL takes in no text: one host would
+ * keep all others that are written with it from being written. It is kept as U+FFFD, whatever the database.
+ */
+function storable<R>(query: CompiledQuery<R>): CompiledQuery<R> {
+  const parameters = query.parameters.map((each) =>
+    typeof each === 'string' ? each.replaceAll('\0', '\uFFFD') : each,
+  );
+  return { ...query, parameters };
+}
+
 class ReportingDriver implements Driver {
   readonly #driver: Driver;
   readonly #where: string;
@@ -44,7 +61,7 @@ class ReportingDriver implements Driver {
   async acquireConnection(): Promise<DatabaseConnection> {
     const connection = await this.#reported(() => this.#driver.acquireConnection());
     const wrapped: DatabaseConnection = {
-      executeQuery: (query) => this.#reported(() => connection.executeQuery(query)),
+      executeQuery: (query) => this.#reported(() => connection.executeQuery(storable(query))),
       streamQuery: (query, size) => connection.streamQuery(query, size),
     };
     this.#connections.set(wrapped, connection);

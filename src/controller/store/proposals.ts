@@ -12,7 +12,7 @@ export interface ProposalsAsked {
   readonly kind?: string | undefined;
   readonly scope?: string | undefined;
   /** Those after this one, which was the last of the page before. */
-  readonly after?: { readonly createdAtMs: number; readonly id: string };
+  readonly after?: { readonly createdAtMs: number; readonly id: string } | undefined;
   readonly limit: number;
 }
 

@@ -4,6 +4,8 @@ import { labels } from '../labels.ts';
 import { address, bytes, guestName, hostName, migrationId, shortText, siteName } from '../names.ts';
 
 export const name64 = z.string().max(128);
+/** Bounded: a database keeps it in 32 bits. */
+export const cores = z.number().int().nonnegative().max(1_000_000);
 
 /** Which side of a migration runs the guest, as far as who says it knows. */
 export const runsAt = z.enum(['source', 'destination', 'unknown', 'nowhere']);
@@ -31,7 +33,7 @@ export const hostInfo = z.object({
   protocolVersions: z.array(z.number().int()).max(16),
   processor: z.object({
     model: shortText,
-    cores: z.number().int(),
+    cores,
     features: z.array(name64).max(1024),
   }),
   memoryBytes: bytes,
@@ -87,7 +89,7 @@ export const guestInfo = z.object({
   state: guestRunState,
   pid: z.number().int().optional(),
   memoryBytes: bytes.optional(),
-  vcpus: z.number().int().optional(),
+  vcpus: cores.optional(),
   machineType: name64.optional(),
   hypervisorVersion: name64.optional(),
   accelerator: name64.optional(),

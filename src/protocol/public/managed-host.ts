@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { bytes, hostName, shortText } from '../names.ts';
-import { name64 } from './host.ts';
+import { cores, name64 } from './host.ts';
 
 /** A host of a manager. It has no agent of its own: whoever speaks to the manager speaks for it. */
 export const managedHost = z.object({
@@ -13,7 +13,7 @@ export const managedHost = z.object({
   /** Why no guest may come there now, as its manager says. */
   closed: shortText.optional(),
   version: name64.optional(),
-  cores: z.number().int().optional(),
+  cores: cores.optional(),
   memoryBytes: bytes.optional(),
   memoryAvailableBytes: bytes.optional(),
 });

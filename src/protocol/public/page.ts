@@ -94,10 +94,21 @@ export function keyIn(text: string): Key {
   try {
     return keys.parse(JSON.parse(Buffer.from(text, 'base64url').toString()));
   } catch (cause) {
-    const expected = 'a cursor that a page ended with';
-    const facts = { peer: 'who asks', expected, what: 'something else' };
-    throw godwitError('GODWIT_PROTOCOL_INVALID', facts, { cause });
+    throw noCursor(cause);
   }
+}
+
+/** The key of a list by time, at which a page ended: ms since 1970, and an id. GODWIT_PROTOCOL_INVALID as `keyIn`. */
+export function timeKeyIn(text: string): { readonly atMs: number; readonly id: string } {
+  const [at, id = ''] = keyIn(text);
+  const atMs = Number(at);
+  if (/^\d+$/.test(at) && Number.isSafeInteger(atMs)) return { atMs, id };
+  throw noCursor();
+}
+
+function noCursor(cause?: unknown): Error {
+  const facts = { peer: 'who asks', expected: 'a cursor that a page ended with' };
+  return godwitError('GODWIT_PROTOCOL_INVALID', { ...facts, what: 'something else' }, { cause });
 }
 
 function compared(left: Key, right: Key): number {

@@ -99,6 +99,19 @@ export function storeSuite(name: string, make: () => Promise<StorePlace>): void 
         });
       }));
 
+    test('keeps U+FFFD in the place of a NUL, which a host or whoever asks may send in any text', () =>
+      opened(async (store) => {
+        const row = { ...WISH, id: 'w', subject: 'a', due_at: 1, created_by: 'an\0n' };
+        await store.db.insertInto('wishes').values(row).execute();
+        const asked = (by: string) =>
+          store.db.selectFrom('wishes').select('created_by').where('created_by', '=', by).execute();
+        assert.deepEqual(
+          (await asked('an\0n')).map((each) => each.created_by),
+          ['an\uFFFDn'],
+        );
+        assert.deepEqual(await asked('\0'), []);
+      }));
+
     test('says how many rows a write changed, so that a stale one is seen', () =>
       opened(async (store) => {
         const claim = { wish_id: 'w', owner: 'one', epoch: 5, lease_until: 10 };

@@ -49,3 +49,10 @@ describe('a guest', () => {
     assert.equal(guestInfo.safeParse({ ...least, state: 'asleep' }).success, false);
   });
 });
+
+test('counts of processors that a database keeps in 32 bits are bounded', () => {
+  const least = { name: 'web1', host: 'a', driver: 'qemu', state: 'running' };
+  for (const vcpus of [-1, 1.5, 2 ** 31])
+    assert.equal(guestInfo.safeParse({ ...least, vcpus }).success, false, String(vcpus));
+  assert.equal(guestInfo.parse({ ...least, vcpus: 64 }).vcpus, 64);
+});

@@ -2,7 +2,13 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { hasCode } from '../../../src/errors.ts';
-import { cursor, everyPage, pageOf } from '../../../src/protocol/public/page.ts';
+import {
+  cursor,
+  cursorAt,
+  everyPage,
+  pageOf,
+  timeKeyIn,
+} from '../../../src/protocol/public/page.ts';
 
 const names = fc.uniqueArray(fc.string({ minLength: 1, maxLength: 4 }), { maxLength: 30 });
 const order = fc.constantFrom('first to last' as const, 'last to first' as const);
@@ -80,4 +86,14 @@ describe('the pages of a list', () => {
     const items = Array.from({ length: 90_000 }, (_, index) => index);
     assert.equal((await everyPage(() => Promise.resolve({ items }))).length, 90_000);
   });
+});
+
+test('the cursor of a list by time has a whole number of ms, and no other is taken', () => {
+  assert.deepEqual(timeKeyIn(cursorAt(['1700000000123', 'm-1'])), {
+    atMs: 1_700_000_000_123,
+    id: 'm-1',
+  });
+  // A database that keeps moments as whole numbers fails on these.
+  for (const at of ['', 'x', '1.5', '-1', '1e400', '0x10', 'Infinity', '9'.repeat(20)])
+    assert.throws(() => timeKeyIn(cursorAt([at, 'm-1'])), { code: 'GODWIT_PROTOCOL_INVALID' }, at);
 });
