@@ -4,6 +4,9 @@ import type { CustomFetch } from 'openid-client';
 /** Metadata and keys of a provider are some KB. */
 const MOST_BYTES = 1024 * 1024;
 
+/** By the specification of `fetch`, whose Response throws where it is given one. */
+const WITHOUT_BODY: ReadonlySet<number> = new Set([204, 205, 304]);
+
 /** What kept a provider from answering, in words. */
 export class NoAnswer extends Error {
   override readonly name = 'NoAnswer';
@@ -36,10 +39,10 @@ export function httpsFetch(ca: string | undefined): CustomFetch {
         });
         response.on('end', () => {
           const { statusCode: status = 0 } = response;
-          if (status < 200 || status >= 500) return failed(new Error(`it answered with ${status}`));
-          const bytes = size === 0 ? null : Buffer.concat(chunks);
           const type = { 'content-type': response.headers['content-type'] ?? '' };
-          resolve(new Response(bytes, { status, headers: type }));
+          const bytes = size === 0 || WITHOUT_BODY.has(status) ? null : Buffer.concat(chunks);
+          if (status < 200 || status >= 500) failed(new Error(`it answered with ${status}`));
+          else resolve(new Response(bytes, { status, headers: type }));
         });
       });
       asked.on('error', failed);

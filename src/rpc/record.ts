@@ -3,6 +3,7 @@ import { toGodwitError } from '../errors.ts';
 import type { Route, RouteInput } from '../protocol/route.ts';
 import type { Caller } from './caller.ts';
 import { endsOf } from './input.ts';
+import { splitUrl } from './routes.ts';
 import type { Match, router } from './routes.ts';
 
 /** A request as whoever keeps a record of requests is told of it. */
@@ -70,7 +71,7 @@ export class Recording {
   /** One that no route takes is no change. */
   refused(request: IncomingMessage, caller: Caller | undefined, thrown: unknown): void {
     if (this.#record === undefined || this.#begun.has(request)) return;
-    const [path = ''] = (request.url ?? '').split('?', 1);
+    const { path } = splitUrl(request.url);
     const match = this.#find(request.method ?? '', path);
     if (match === undefined) return;
     const { calledFrom: from } = endsOf(request);

@@ -38,6 +38,12 @@ export function router(contract: Contract): (method: string, path: string) => Ma
   };
 }
 
+/** The path that a request asks for, and its query: all that stands behind the first question mark. */
+export function splitUrl(url = ''): { readonly path: string; readonly search: string } {
+  const at = url.indexOf('?');
+  return at < 0 ? { path: url, search: '' } : { path: url.slice(0, at), search: url.slice(at + 1) };
+}
+
 function split(path: string): string[] {
   return path.split('/').slice(1);
 }

@@ -23,7 +23,7 @@ import { Recording } from './record.ts';
 import type { RequestRecord } from './record.ts';
 import { ownRefusals } from './refusals.ts';
 import type { Refusals } from './refusals.ts';
-import { router } from './routes.ts';
+import { router, splitUrl } from './routes.ts';
 import type { SendQueues } from './send-queues.ts';
 import { Shares } from './shares.ts';
 import { watchAnswer } from './watch.ts';
@@ -165,7 +165,7 @@ async function answer(
   serving.callers.set(request, caller);
   // Whom we do not know holds no connection open.
   if (caller.role === 'none') response.setHeader('connection', 'close');
-  const [path = '', search = ''] = (request.url ?? '').split('?', 2);
+  const { path, search } = splitUrl(request.url);
   const method = request.method ?? '';
   const match = serving.find(method, path);
   if (match === undefined) {

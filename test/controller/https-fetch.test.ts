@@ -71,3 +71,11 @@ test('a server of another CA, one that has failed, one that sends too much, and 
   await answers('broken', ca, /aborted/);
   await answers('', ca, /more than 1048576 bytes/);
 });
+
+test('an answer that must have no body and has one comes without it', async (t) => {
+  const { url, ca } = await serverOf(t, (_request, response) => {
+    response.writeHead(205).end('a body');
+  });
+  const answer = await httpsFetch(ca)(url, GET);
+  assert.deepEqual([answer.status, await answer.text()], [205, '']);
+});

@@ -6,6 +6,7 @@ import type { TestContext } from 'node:test';
 import { brotliDecompressSync } from 'node:zlib';
 import type { WebRole } from '../../src/protocol/controller/session.ts';
 import { silentLog } from '../../src/log.ts';
+import { cursorAt } from '../../src/protocol/public/page.ts';
 import { authority, tempDir } from '../rpc/test-contract.ts';
 import { Browser } from './browser.ts';
 import { controllerOf } from './test-controller.ts';
@@ -199,4 +200,30 @@ test('says that it lives and that it is ready, to anyone', async (t) => {
   const { browser } = await face(t);
   for (const place of ['/healthz', '/readyz', '/health'])
     assert.deepEqual((await browser.ask(place)).json, { ok: true }, place);
+});
+
+test('a cursor of no moment is refused by each list by time', async (t) => {
+  const { party, browser } = await face(t);
+  const headers = { authorization: `Bearer ${await tokenOf(party, 'admin')}` };
+  for (const list of ['/v1/proposals', '/v1/migrations', '/v1/audit']) {
+    const { status, json } = await browser.ask(`${list}?cursor=${cursorAt(['1.5', 'x'])}`, {
+      headers,
+    });
+    assert.deepEqual(
+      [status, (json as { code: string }).code],
+      [400, 'GODWIT_PROTOCOL_INVALID'],
+      list,
+    );
+  }
+});
+
+test('a question mark within a query is part of it', async (t) => {
+  const { party, browser } = await face(t);
+  const headers = { authorization: `Bearer ${await tokenOf(party, 'admin')}` };
+  await browser.ask('/v1/tokens', { method: 'POST', headers, body: { name: 'x', role: 'viewer' } });
+  const by = async (who: string) => {
+    const { json } = await browser.ask(`/v1/audit?who=${who}`, { headers });
+    return (json as { entries: unknown[] }).entries.length;
+  };
+  assert.deepEqual([await by('admin'), await by('admin?')], [1, 0]);
 });

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { brotliCompress, gzip } from 'node:zlib';
 import { bytesOf, closeUnlessRead, sendBytes } from '../../rpc/answer.ts';
+import { splitUrl } from '../../rpc/routes.ts';
 import { godwitError } from '../../errors.ts';
 import { etagOf, isAmong, takes } from './form.ts';
 import { problemOf, PROBLEM_TYPE } from './problem.ts';
@@ -60,7 +61,7 @@ export class Files {
 
   async answer(request: IncomingMessage, response: ServerResponse, stallMs: number): Promise<void> {
     const { method = '', headers: asked } = request;
-    const [place = '/'] = (request.url ?? '').split('?', 1);
+    const { path: place } = splitUrl(request.url);
     const files = await this.#now();
     const found = method === 'GET' || method === 'HEAD' ? fileAt(files, place) : undefined;
     if (found === undefined) {

@@ -5,6 +5,7 @@ import type { TlsOptions } from 'node:tls';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import { listenTls } from '../../rpc/listen.ts';
 import type { Listening, ListenOptionsOf } from '../../rpc/listen.ts';
+import { splitUrl } from '../../rpc/routes.ts';
 import { serverTls } from '../../rpc/tls.ts';
 import type { Credentials, Pair } from '../../rpc/tls.ts';
 import type { WebConfig } from '../config.ts';
@@ -39,7 +40,7 @@ export async function listenWeb(parts: WebParts): Promise<Listening> {
 function webListener({ api, signIn, files, listening: { log } }: WebParts): RequestListener {
   return (request, response) => {
     for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);
-    const [place = ''] = (request.url ?? '').split('?', 1);
+    const { path: place } = splitUrl(request.url);
     if (signIn !== undefined && (place === SIGN_IN_PATH || place === CALLBACK_PATH))
       return signIn(request, response);
     if (API.test(place)) return api(request, response);

@@ -3,6 +3,7 @@ import { GodwitError, godwitError, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { closeUnlessRead, sendBytes } from '../../rpc/answer.ts';
 import { networkOf } from '../../rpc/identity.ts';
+import { splitUrl } from '../../rpc/routes.ts';
 import {
   begunCookie,
   begunIn,
@@ -45,8 +46,8 @@ interface Onward {
 export function signInListener(parts: SignInParts): RequestListener {
   const running: string[] = [];
   const onward = async (request: IncomingMessage): Promise<Onward> => {
-    const { method = '', url = '' } = request;
-    const [path = '', search = ''] = url.split('?', 2);
+    const { method = '', url } = request;
+    const { path, search } = splitUrl(url);
     const asked = new URLSearchParams(search);
     if (method !== 'GET') throw godwitError('GODWIT_ROUTE_UNKNOWN', { method, path });
     const network = networkOf(request.socket.remoteAddress ?? '');

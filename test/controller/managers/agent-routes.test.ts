@@ -12,9 +12,9 @@ import type { WebRole } from '../../../src/protocol/controller/session.ts';
 import { client } from '../../../src/rpc/client.ts';
 import { listenUnix } from '../../../src/rpc/listen.ts';
 import { serve } from '../../../src/rpc/server.ts';
-import { authority, tempDir } from '../../rpc/parties.ts';
+import { authority, tempDir } from '../../rpc/test-contract.ts';
 import { Browser } from '../browser.ts';
-import { controllerOf } from '../parties.ts';
+import { controllerOf } from '../test-controller.ts';
 
 const ROUTES = Object.entries(managerAgentContract).map(
   ([key, { method, path: place, access }]) => {

@@ -7,7 +7,7 @@ import { createServer } from 'node:tls';
 import { X509Certificate } from 'node:crypto';
 import { issue } from '../../../src/agent/pki/authority.ts';
 import { shownAt } from '../../../src/controller/managers/certificate.ts';
-import { authority } from '../../rpc/parties.ts';
+import { authority } from '../../rpc/test-contract.ts';
 
 /** A server with a certificate of its own, whose bytes `change` may change: nobody checks its signature. */
 async function serverOf(t: TestContext, change: (der: Buffer) => void): Promise<string> {
