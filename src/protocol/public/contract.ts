@@ -117,7 +117,7 @@ export const publicRoutes = {
   ...labelRoutes,
   managedHosts: route({
     method: 'GET',
-    path: '/v1/managed-hosts',
+    path: '/v1/managed/hosts',
     summary: 'Hosts of the manager that this agent speaks to; none where it speaks to none',
     access: 'viewer',
     query: z.object(pageQuery(MOST_OF_A_PAGE)),
