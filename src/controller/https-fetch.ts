@@ -12,7 +12,7 @@ export class NoAnswer extends Error {
   override readonly name = 'NoAnswer';
 }
 
-/** `fetch` over TLS with a CA of one's own. Throws NoAnswer where nothing comes, too much, or that the server has failed. */
+/** `fetch` over TLS with a CA of one's own. Throws NoAnswer where nothing comes, too much, or no status of HTTP. */
 export function httpsFetch(ca: string | undefined): CustomFetch {
   return async (url, { method, headers, body, signal }) => {
     // Whatever a body may be given as, a Response reads it.
@@ -41,7 +41,7 @@ export function httpsFetch(ca: string | undefined): CustomFetch {
           const { statusCode: status = 0 } = response;
           const type = { 'content-type': response.headers['content-type'] ?? '' };
           const bytes = size === 0 || WITHOUT_BODY.has(status) ? null : Buffer.concat(chunks);
-          if (status < 200 || status >= 500) failed(new Error(`it answered with ${status}`));
+          if (status < 200 || status > 599) failed(new Error(`it answered with ${status}`));
           else resolve(new Response(bytes, { status, headers: type }));
         });
       });

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import * as openid from 'openid-client';
-import type { Configuration } from 'openid-client';
+import type { Configuration, CustomFetch } from 'openid-client';
 import { withDeadline } from '../../deadline.ts';
 import { GodwitError, godwitError } from '../../errors.ts';
 import { readPassword } from '../../host/password-file.ts';
@@ -125,7 +125,7 @@ export class Provider {
     };
     try {
       const configuration = await openid.discovery(new URL(issuer), clientId, {}, auth, {
-        [openid.customFetch]: httpsFetch(ca),
+        [openid.customFetch]: unlessFailed(httpsFetch(ca)),
         timeout: this.#callS,
         // The signature of what the provider says is checked, although it came over TLS from itself.
         execute: [openid.enableNonRepudiationChecks],
@@ -164,6 +164,15 @@ export class Provider {
   #down(what: string, cause: unknown): GodwitError {
     return godwitError('GODWIT_OIDC_DOWN', { provider: this.config.name, what }, { cause });
   }
+}
+
+/** A provider that has failed itself says nothing of who asks. */
+function unlessFailed(fetch: CustomFetch): CustomFetch {
+  return async (url, options) => {
+    const answer = await fetch(url, options);
+    if (answer.status < 500) return answer;
+    throw new NoAnswer(`it answered with ${answer.status}`);
+  };
 }
 
 /** An error and what caused it. */

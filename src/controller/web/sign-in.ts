@@ -91,7 +91,7 @@ async function back(
     throw godwitError('GODWIT_OIDC_REFUSED', { provider: provider.config.name, what });
   }
   const { name, role, sub } = await provider.personBehind(asked, bound);
-  const lifeMs = provider.config.sessionHours * 3_600_000;
+  const lifeMs = Math.round(provider.config.sessionHours * 3_600_000);
   const from = networkOf(socket.remoteAddress ?? '');
   await audit.signingIn({
     ...AUDITED,

@@ -22,6 +22,8 @@ export interface TestProvider {
   readonly settings: OidcConfig;
   /** From now on ID tokens say what this makes of what they said; signed with the provider's own key, or a foreign one. */
   forge(change: (claims: IdClaims) => IdClaims, by?: 'own' | 'foreign'): void;
+  /** From now on it answers everything with 502. */
+  fail(): void;
   /** From now on nothing is answered until the test ends. */
   hang(): void;
   close(): Promise<void>;
@@ -106,6 +108,7 @@ export async function oidcProvider(
       signer = by === 'own' ? privateKey : foreign.privateKey;
     },
     hang: () => (answer = () => {}),
+    fail: () => (answer = (_request, response) => response.writeHead(502).end('{}')),
     close,
   };
 }

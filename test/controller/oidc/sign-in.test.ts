@@ -236,6 +236,14 @@ test('a provider that says nothing is waited for until the deadline, and no long
   });
 });
 
+test('a provider that has failed itself is as one that is down', async (t) => {
+  const { provider, person } = await scene(t);
+  provider.fail();
+  const shown = await person().ask(BEGIN);
+  assert.equal(shown.status, 503);
+  assert.match(shown.text, /Test ID cannot be asked who signs in: it answered with 502/);
+});
+
 test('a provider that is known and goes down between says so too', async (t) => {
   const { provider, person } = await scene(t);
   const ann = person();

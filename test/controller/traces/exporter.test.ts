@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import path from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { migrations } from '../../../bench/dashboard/migrations.ts';
@@ -13,6 +16,8 @@ import type { ListedMigration } from '../../../src/controller/store/migrations.t
 import { systemClock } from '../../../src/clock.ts';
 import { silentLog } from '../../../src/log.ts';
 import type { FleetMigration } from '../../../src/protocol/controller/history.ts';
+import { issue } from '../../../src/agent/pki/authority.ts';
+import { authority } from '../../rpc/test-contract.ts';
 import { fleet, guest } from '../../agent/samples.ts';
 import { until } from '../../until.ts';
 import { controllerOf } from '../test-controller.ts';
@@ -23,16 +28,22 @@ const swift = { ...systemClock, sleep: async () => {} };
 
 interface Receiver {
   readonly url: string;
+  /** By which it is known, where it speaks TLS. */
+  readonly caFile?: string;
   /** Spans of each request, as they came. */
   readonly taken: OtlpSpan[][];
   readonly types: (string | undefined)[];
 }
 
 /** A receiver of OTLP that answers with these, and then with 200. */
-async function receiver(t: TestContext, statuses: number[] = []): Promise<Receiver> {
+async function receiver(
+  t: TestContext,
+  statuses: number[] = [],
+  tls?: { readonly cert: string; readonly key: string; readonly caFile: string },
+): Promise<Receiver> {
   const taken: OtlpSpan[][] = [];
   const types: (string | undefined)[] = [];
-  const server = createServer((request, response) => {
+  const listener: RequestListener = (request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
@@ -46,7 +57,8 @@ async function receiver(t: TestContext, statuses: number[] = []): Promise<Receiv
       response.writeHead(statuses.shift() ?? 200, { 'content-type': 'application/json' });
       response.end('{}');
     });
-  });
+  };
+  const server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   t.after(() => {
@@ -54,7 +66,9 @@ async function receiver(t: TestContext, statuses: number[] = []): Promise<Receiv
     server.close();
   });
   const { port } = server.address() as AddressInfo;
-  return { url: `http://127.0.0.1:${port}/v1/traces`, taken, types };
+  const place = `127.0.0.1:${port}/v1/traces`;
+  if (tls === undefined) return { url: `http://${place}`, taken, types };
+  return { url: `https://${place}`, caFile: tls.caFile, taken, types };
 }
 
 const row = (id: string): ListedMigration => ({
@@ -81,10 +95,10 @@ const row = (id: string): ListedMigration => ({
   by: null,
 });
 
-function tracesTo(t: TestContext, { url }: Receiver): Traces {
+function tracesTo(t: TestContext, { url, caFile }: Receiver): Traces {
   const known = { get: async (id: string) => ({ row: row(id), report: null }) };
   const traces = new Traces({
-    config: { url },
+    config: { url, caFile },
     migrations: known,
     clock: swift,
     log: silentLog,
@@ -132,6 +146,20 @@ test('a receiver that is busy is asked again, and one that refuses is not', asyn
   await until('the next', WAIT_MS, async () => (refusing.taken.length === 2 ? true : undefined));
   assert.deepEqual(
     refusing.taken.map(([whole]) => whole?.traceId),
+    ['m-00000001', 'm-00000002'].map((id) => traceIdOf(id)),
+  );
+});
+
+test('a receiver over TLS that has failed by a defect of its own is not asked again', async (t) => {
+  const { caDir } = await authority(t);
+  const addresses = ['127.0.0.1'];
+  const issued = await issue({ caDir, name: 'otlp', role: 'agent', addresses });
+  const failing = await receiver(t, [500], { ...issued, caFile: path.join(caDir, 'ca.crt') });
+  const traces = tracesTo(t, failing);
+  for (const id of ['m-00000001', 'm-00000002']) traces.heard(ends(id));
+  await until('the next', WAIT_MS, async () => (failing.taken.length >= 2 ? true : undefined));
+  assert.deepEqual(
+    failing.taken.map(([whole]) => whole?.traceId),
     ['m-00000001', 'm-00000002'].map((id) => traceIdOf(id)),
   );
 });
