@@ -104,7 +104,7 @@ async function moveOne(
       if (phase === 'done') return;
       if (isEnd(phase)) throw new Error(what());
     }
-    throw new Error(`the agent of ${from} stopped telling; ${what()}`);
+    throw new Error(`the agent of ${from} stopped reporting; ${what()}`);
   }).catch((cause: unknown) => {
     throw new Error(what(), { cause });
   });

@@ -203,7 +203,7 @@ export const agentConfig = z.strictObject({
   hooks: z
     .strictObject({
       directory: path,
-      /** A guest whose hook `notice` says no stays where it is; otherwise it is only told. */
+      /** A guest whose hook `notice` says no stays where it is; otherwise it is only reported. */
       noticeMayRefuse: z.boolean().optional(),
     })
     .optional(),

@@ -11,7 +11,7 @@ export interface Newest<N> {
 
 /**
  * Events in order, each with an id by which whoever follows comes back. The last `kept` are kept for that. The ids of
- * another run of the process, or of what is kept no more, are answered with `lost`: then lists tell where things stand.
+ * another run of the process, or of what is kept no more, are answered with `lost`: then lists show where things stand.
  */
 export class EventLog<N extends { readonly type: string }> {
   readonly #run = randomBytes(6).toString('hex');
@@ -39,7 +39,7 @@ export class EventLog<N extends { readonly type: string }> {
   }
 
   /**
-   * From now on, or from behind `lastId`; a reader that falls behind what is kept is told that it has lost some. What
+   * From now on, or from behind `lastId`; a reader that falls behind what is kept is informed that it has lost some. What
    * `besides` has comes with the id of the event before it.
    */
   async *follow(

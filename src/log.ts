@@ -1,4 +1,4 @@
-/** Where a process of Godwit tells what it does: one JSON object a line. Never give it keys, tokens or bodies. */
+/** Where a process of Godwit logs what it does: one JSON object a line. Never give it keys, tokens or bodies. */
 export interface Log {
   debug(facts: LogFacts, text: string): void;
   info(facts: LogFacts, text: string): void;

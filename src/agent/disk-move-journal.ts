@@ -10,7 +10,7 @@ import type { DiskMoveEvent } from '../migration/disk-move.ts';
 
 const KIND = { schema: diskMoveRecord, first: 'begun' } as const;
 
-/** A move of a disk whose journal cannot be read: nobody can tell where it stands. */
+/** A move of a disk whose journal cannot be read: nobody knows where it stands. */
 export interface HeldMove {
   readonly id: string;
   readonly guest: string;

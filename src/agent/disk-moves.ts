@@ -219,7 +219,7 @@ export class DiskMoves {
     try {
       opened = this.#open(id);
     } catch (thrown) {
-      // Nobody can tell where it stands; which disk it moves is in its first record.
+      // Nobody knows where it stands; which disk it moves is in its first record.
       const error = toGodwitError(thrown);
       this.#parts.log.error({ id, error }, 'the move of a disk is held');
       this.#held.push(...heldMoves(id, path.join(this.#dir, id), error));

@@ -19,7 +19,7 @@ export class FarManagers {
   readonly #end = new AbortController();
   #hosts: readonly ManagedHost[] = [];
 
-  /** `tell`: is told how each look ended. */
+  /** `onSilence`: called after each look, with the error where the manager was silent. */
   constructor(
     drivers: readonly Driver[],
     clock: Clock,
@@ -53,7 +53,7 @@ export class FarManagers {
       );
       this.#hosts = (await Promise.all(all)).flatMap((hosts) => hosts ?? []);
     } catch {
-      // That it is silent, its guests tell.
+      // Its guests say that it is silent.
     }
     return this.#hosts;
   }

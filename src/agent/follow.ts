@@ -24,7 +24,7 @@ export interface FollowParts {
   readonly supervisor: Supervisor;
 }
 
-/** What movers and journals tell about the migrations of this host. The mover is asked first: it knows most. */
+/** What movers and journals report about the migrations of this host. The mover is asked first: it knows most. */
 export class Follow {
   readonly #parts: FollowParts;
 
@@ -112,7 +112,7 @@ export class Follow {
       yield* api.events({}, { signal });
     } catch (thrown) {
       // Its death is no news for who follows the migration: another one takes over.
-      this.#parts.log.debug({ id, error: toGodwitError(thrown) }, 'a mover stopped telling');
+      this.#parts.log.debug({ id, error: toGodwitError(thrown) }, 'a mover stopped reporting');
     } finally {
       close();
     }

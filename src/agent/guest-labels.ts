@@ -26,8 +26,8 @@ type Expected = Written['expected'][number];
 export type Arrival = 'arrived' | 'stayed-away' | 'open';
 
 /**
- * What people said of the guests of this host, by name, kept on its disk. A guest takes its labels along: its destination is
- * told them when it is asked to let it in. They are expected until it runs here: a host that only asks, and never sends
+ * What people said of the guests of this host, by name, kept on its disk. A guest takes its labels along: its destination
+ * gets them when it is asked to let it in. They are expected until it runs here: a host that only asks, and never sends
  * a guest, changes no labels and has none forgotten.
  */
 export class HostLabels {

@@ -46,15 +46,15 @@ interface Look {
 }
 
 interface Kept extends Listed {
-  /** Which hypervisors and migrations there were; undefined where a driver cannot tell. */
+  /** Which hypervisors and migrations there were; undefined where a driver cannot say. */
   readonly key: string | undefined;
   readonly atMs: number;
 }
 
 export interface GuestsBeside {
-  /** Is told what differs between two looks. */
+  /** Called with what differs between two looks. */
   readonly seen?: (before: Seen, now: Seen) => void;
-  /** Is told how each look at a manager from afar ended. */
+  /** Called with how each look at a manager from afar ended. */
   readonly managerIs?: (silence: GodwitError | undefined) => void;
   /** What people said of a guest. */
   readonly labelsOf?: (guest: string) => GuestLabels | undefined;
@@ -199,7 +199,7 @@ export class Guests {
     return this.#kept;
   }
 
-  /** Undefined where a driver cannot tell. */
+  /** Undefined where a driver cannot say. */
   async #key(): Promise<string | undefined> {
     const what = `to see which guests of ${this.#config.name} run`;
     const all = await withDeadline(what, CENSUS_MS, undefined, (signal) =>
@@ -269,7 +269,7 @@ export function migrationOf(store: MigrationStore, guest: string): Migration | u
 }
 
 /**
- * Why nobody can tell what became of a guest: its newest migration's journal cannot be read. Throws that error; until a
+ * Why nobody knows what became of a guest: its newest migration's journal cannot be read. Throws that error; until a
  * person has looked, the guest is neither moved nor let in.
  */
 export function mustBeReadable(store: MigrationStore, guest: string): void {

@@ -49,7 +49,7 @@ export function healthReader(root = '/sys', smartctl = 'smartctl'): HealthReader
           maxBuffer: MOST_ANSWER,
           signal,
         };
-        // Its exit code tells of the disk as well: what it printed counts, if it printed anything.
+        // Its exit code speaks of the disk as well: what it printed counts, if it printed anything.
         execFile(smartctl, [...args], options, (_error, stdout) => {
           clearTimeout(late);
           resolve(stdout === '' ? undefined : stdout);
@@ -80,7 +80,7 @@ export class Health {
   readonly #end = new AbortController();
   #looks: HealthLook[] = [];
   #newest: HostHealth | undefined;
-  /** `told`: smartctl knows a disk. Undefined before the disks were asked. */
+  /** `reported`: smartctl knows a disk. Undefined before the disks were asked. */
   #disks: { readonly signals: HealthSignal[]; readonly reported: boolean } | undefined;
 
   constructor(
@@ -212,7 +212,7 @@ export class Health {
     const known = this.#disks;
     const { signal } = this.#end;
     const scan = await this.#reader.smartctl(['--scan', '--json=c'], signal);
-    // Where nobody answers, what was told last stands.
+    // Where nobody answers, what was last reported stands.
     if (scan === undefined && known !== undefined) return;
     const disks = parse.parseScan(scan ?? '', MOST_DISKS);
     const signals: HealthSignal[] = [];

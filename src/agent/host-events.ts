@@ -20,7 +20,7 @@ export class HostEvents {
   readonly #phases = new Map<string, string>();
   #silence: string | undefined;
 
-  /** Begins to tell what becomes of migrations; those that have ended before are no news. */
+  /** Begins to report what becomes of migrations; those that have ended before are no news. */
   start(store: MigrationStore, log: Log): void {
     for (const { id } of store.all()) this.#phases.set(id, store.progress(id).phase);
     this.#timer = setInterval(() => {
@@ -42,7 +42,7 @@ export class HostEvents {
 
   /**
    * What differs between two looks at the guests. Two guests may have one name, and `guest-gone` says the name alone: those
-   * that still have it are told again after it.
+   * that still have it are reported again after it.
    */
   compare(before: readonly GuestInfo[], now: readonly GuestInfo[]): void {
     const known = new Map(before.map((guest) => [keyOf(guest), JSON.stringify(guest)]));
@@ -66,7 +66,7 @@ export class HostEvents {
       if (known.get(host.name) !== JSON.stringify(host)) this.add({ type: 'managed-host', host });
   }
 
-  /** Tells once when the manager falls silent, and once when it answers again. */
+  /** Reports once when the manager falls silent, and once when it answers again. */
   manager(silence: GodwitError | undefined): void {
     const reason = silence?.message.slice(0, 1000);
     if (reason === this.#silence) return;
@@ -78,7 +78,7 @@ export class HostEvents {
     );
   }
 
-  /** From now on, or from behind `lastId`; a reader that falls behind what is kept is told that it has lost some. */
+  /** From now on, or from behind `lastId`; a reader that falls behind what is kept is informed that it has lost some. */
   follow(lastId: string | undefined, signal: AbortSignal): AsyncGenerator<HostEvent> {
     return this.#log.follow(lastId, signal);
   }

@@ -31,7 +31,7 @@ type Recovery = NonNullable<DestinationMoverRequest['recovery']>;
 export interface IncomingParts {
   readonly config: AgentConfig;
   readonly clock: Clock;
-  /** What this host tells of itself now. */
+  /** What this host reports about itself now. */
   readonly hostFacts: () => Promise<HostFacts>;
   readonly store: MigrationStore;
   readonly guests: Guests;
@@ -45,7 +45,7 @@ export interface IncomingParts {
 
 /** Ids of which this agent said to a host that it does not know them, kept; that host’s oldest goes first. */
 const MOST_DISOWNED = 1000;
-/** Movers that only tell one host how its ended migrations ended, at once: at least, or as many as it may have here. */
+/** Movers that only report to one host how its ended migrations ended, at once: at least, or as many as it may have here. */
 const MOST_REPORTING = 16;
 /** Its mover’s own; memory takes another one later, or goes through the mover. */
 const MOVER_PORTS = 1;
@@ -96,7 +96,7 @@ export class Incoming {
     return { checks, wire: offerOf(config, guest, from), host };
   }
 
-  /** Where its mover listens now. One is started where there is none, also to tell how an ended migration ended. */
+  /** Where its mover listens now. One is started where there is none, also to report how an ended migration ended. */
   async where(id: string, caller: Caller): Promise<Admitted> {
     const { store, config } = this.#parts;
     if (store.get(id) === undefined) this.#disown(id, caller.name);

@@ -8,7 +8,7 @@ import type { Peers } from './peers.ts';
 import type { LinkMeter, Metered } from './prediction/link-meter.ts';
 import type { Migration, MigrationStore } from './store.ts';
 
-/** Less than this tells of the connection's start rather than of the link. */
+/** Less than this shows the connection's start rather than the link. */
 const LEAST_BYTES = 32 * 1024 * 1024;
 /** So many migrations are looked at, the latest first: a link changes. */
 const LOOKED_AT = 32;
@@ -21,7 +21,7 @@ type Reported = Pick<
 /**
  * Bytes/s that the newest of these migrations to one host (newest first) came to from hypervisor to hypervisor, where nothing but the
  * link and the hypervisor held it back: no cap, no compression, not the wire, whose processors may be the slower. It is
- * what a migration comes to that takes the native path again. Undefined where none tells. Pure.
+ * what a migration comes to that takes the native path again. Undefined where none shows it. Pure.
  */
 export function seenLinkRate(reports: Iterable<Reported>): number | undefined {
   for (const report of reports) {
@@ -82,7 +82,7 @@ export class LinkRates {
     this.#parts = parts;
   }
 
-  /** What the link to that host came to in earlier migrations, bytes/s; undefined where none tells. */
+  /** What the link to that host came to in earlier migrations, bytes/s; undefined where none shows it. */
   seen(to: string): number | undefined {
     const { store } = this.#parts;
     // What says by itself that it was held back is not read for it.

@@ -179,7 +179,7 @@ function pressureBetween(
   return known.length === 0 ? {} : { pressure: Object.fromEntries(known) };
 }
 
-/** A guest that was not there before, or is another process now, has no time to tell of yet. */
+/** A guest that was not there before, or is another process now, has no processor time to report yet. */
 function guestsBetween(
   before: Counters['guests'],
   now: Counters['guests'],

@@ -12,7 +12,7 @@ import * as parse from './load-parse.ts';
 import type { Counters, GuestUse } from './load-parse.ts';
 
 const EVERY_MS = 10_000;
-/** Whoever begins to follow gets one soon; over a second the counters tell enough. */
+/** Whoever begins to follow gets one soon; over a second the counters show enough. */
 const FIRST_MS = 1000;
 
 /** A guest of this host and the process in which it runs. */

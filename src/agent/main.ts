@@ -8,7 +8,7 @@ import { compileMover, moverProcesses } from './mover-process.ts';
 import { askProcess, compileChecker } from './preflight/checker-process.ts';
 import { compileWatcher } from './watcher-process.ts';
 
-/** Runs the agent of this host until it is told to end. Movers live on. */
+/** Runs the agent of this host until it is asked to end. Movers live on. */
 export async function runAgent(configFile: string): Promise<void> {
   const file = path.resolve(configFile);
   const config = loadAgentConfig(file);

@@ -111,7 +111,7 @@ async function readiness(
   }
 }
 
-/** The error that a mover tells instead of `ready`, such as one of the host's ports. */
+/** The error that a mover reports instead of `ready`, such as one of the host's ports. */
 function whyNot(line: string): Error | undefined {
   if (line.startsWith('ready')) return undefined;
   try {

@@ -49,7 +49,7 @@ export interface Looked extends DiscoveredGuest {
   /** Of the destination’s agent; absent where a manager moves the guest, and no other agent has a part in it. */
   readonly address: string | undefined;
   readonly checks: readonly Check[];
-  /** What a mover would be told besides, where it is known. */
+  /** What else a mover would be given, where it is known. */
   readonly seen: {
     readonly vcpus?: number;
     readonly macs?: string[];
@@ -206,7 +206,7 @@ export class Outgoing {
     return { info, ...(handle === undefined ? {} : { handle }), address, checks, seen };
   }
 
-  /** What `--path auto` wants to know and the configuration does not tell. */
+  /** What `--path auto` wants to know and the configuration does not say. */
   #linkTo({ path, to }: MigrationRequest): { seenLinkRate?: number } {
     if (path !== 'auto' || this.#parts.config.wire.rates[to] !== undefined) return {};
     const rate = this.links.seen(to);
@@ -265,7 +265,7 @@ function newId(nowMs: number): string {
   return `m-${nowMs.toString(36)}${random}`;
 }
 
-/** What the destination is told of the guest before it is described, where the agent could see it. */
+/** What the destination learns of the guest before it is described, where the agent could see it. */
 function seenOf({ hypervisorVersion, vcpus, nics }: GuestInfo): {
   vcpus?: number;
   macs?: string[];

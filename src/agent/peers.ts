@@ -22,7 +22,7 @@ const SIDE_MS = 10_000;
 const TAKE_UP_MS = 30_000;
 /** Whoever asks waits for less than a second longer. */
 const ADMITTED_MS = 2000;
-/** A hypervisor that it asks for the first time tells of each of its models. */
+/** A hypervisor that it asks for the first time reports each of its models. */
 const PROCESSORS_MS = 50_000;
 const AT_ONCE = 32;
 
@@ -31,7 +31,7 @@ export type OtherSide =
   | { readonly view: SideView }
   | { readonly unreachable: string; readonly isDark: boolean };
 
-/** What all peers told, and those that told nothing. */
+/** What all peers reported, and those that reported nothing. */
 export interface Gathered<T> {
   readonly items: T[];
   readonly missing: Unasked[];
@@ -84,7 +84,7 @@ export class Peers {
     });
   }
 
-  /** The newest migrations of all peers, as each tells them. */
+  /** The newest migrations of all peers, as each reports them. */
   migrations(limit: number): Promise<Gathered<MigrationSummary>> {
     return this.#gather(async (name) => {
       const { api } = this.#client(name);
@@ -113,7 +113,7 @@ export class Peers {
     }
   }
 
-  /** Asks all of them what they have seen of a guest besides one migration; one that cannot tell is named with the reason. */
+  /** Asks all of them what they have seen of a guest besides one migration; one that cannot say is named with the reason. */
   async sightings(
     guest: string,
     query: SightingQuery,

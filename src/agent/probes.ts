@@ -135,7 +135,7 @@ export class GuestProbes {
     return this.#goesOn();
   }
 
-  /** What was seen; said again where it was told before. */
+  /** What was seen; said again where it was reported before. */
   async end(id: string, of: WatchEnd, caller: Caller): Promise<WatchResult> {
     const key = keyOf(id, caller);
     const known = this.#results.get(key);
@@ -155,7 +155,7 @@ export class GuestProbes {
     if (own.length > MOST_RESULTS && oldest !== undefined) this.#results.delete(oldest);
   }
 
-  /** Ends all of them; what they saw is told to nobody. */
+  /** Ends all of them; what they saw is reported to nobody. */
   close(): void {
     for (const each of this.#watches.values()) each.stop();
   }

@@ -94,7 +94,7 @@ async function ownProcessors(
   return { offers: offers.flat(), guests: reported };
 }
 
-/** Undefined where nothing can be asked of it: a mover holds it, or its driver cannot tell. */
+/** Undefined where nothing can be asked of it: a mover holds it, or its driver cannot say. */
 async function processorOf(
   drivers: readonly Driver[],
   { info, handle }: DiscoveredGuest,

@@ -7,7 +7,7 @@ import type { MigrationStore } from './store.ts';
 
 /**
  * The report of a migration, wherever it is asked for: its source's, which knows most, but for where the guest
- * runs: that it was told to run here is known here. Where the source gives none, this side's own, which names what is
+ * runs: that it was ordered to run here is known here. Where the source gives none, this side's own, which names what is
  * not known here.
  */
 export async function reportOfBoth(
@@ -31,7 +31,7 @@ function isSame(own: Report, reported: Report): boolean {
 }
 
 /**
- * That the guest was told to run here, this host knows from its own journal, whatever the source says: it may have been
+ * This host knows from its own journal that the guest was ordered to run here, whatever the source says: it may have been
  * cut off, or be bad. What the source says stands beside it. Whose word that is, no source says.
  */
 function withOwn({ runsAtTold: _, ...reported }: Report, { runsAt, to }: Report): Report {

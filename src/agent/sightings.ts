@@ -72,7 +72,7 @@ function handleOf({ dir, request }: Migration): GuestHandle | undefined {
   try {
     return replayDestination(readJournals(dir).destination.map(({ event }) => event))?.handle;
   } catch {
-    // A damaged journal tells no handle: a copy that was its own is seen as one more.
+    // A damaged journal yields no handle: a copy that was its own is seen as one more.
     return undefined;
   }
 }

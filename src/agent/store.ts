@@ -177,7 +177,7 @@ export class MigrationStore {
     return this.all().filter(({ id }) => !this.isEnded(id) && this.unreadable(id) === undefined);
   }
 
-  /** Where it stands, as its journal tells; `held` with the error where that cannot be read. */
+  /** Where it stands by its journal; `held` with the error where that cannot be read. */
   progress(id: string): Progress {
     const kept = this.#ended.get(id);
     if (kept !== undefined) return kept;

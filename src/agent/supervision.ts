@@ -54,7 +54,7 @@ export class Supervisor {
   /** Looks now, every second, and whenever a mover ends. */
   start(): void {
     for (const migration of this.#store.all()) {
-      // An agent that died between the request and the mover: nobody was told that anything had begun.
+      // An agent that died between the request and the mover: nobody was informed that anything had begun.
       const { id } = migration;
       if (!this.#store.begun(id) && this.#movers.find(migration) === undefined)
         this.#store.drop(id);
@@ -139,7 +139,7 @@ export class Supervisor {
     });
   }
 
-  /** Nobody can tell where it stands: no mover is started, and one that still works is not ended. */
+  /** Nobody knows where it stands: no mover is started, and one that still works is not ended. */
   #isLeftAlone({ id }: Migration): boolean {
     const error = this.#store.unreadable(id);
     if (error === undefined) {

@@ -16,7 +16,7 @@ const isBegun = z.object({ begun: z.literal(true) });
 
 /** Has its sources compiled ahead, so that the first one begins as fast as the others. */
 export function compileWatcher(): void {
-  // Without input it ends at once; the word tells it from one that watches.
+  // Without input it ends at once; the word distinguishes it from one that watches.
   spawn(process.execPath, [...SMALL_FLAGS, PROGRAM, COMPILES_AHEAD], { stdio: 'ignore' })
     .on('error', () => {})
     .unref();
@@ -30,7 +30,7 @@ export interface WatcherProcess {
   end(of?: WatchEnd): Promise<WatchResult>;
   /** Ends it at once; what it has seen is lost. */
   stop(): void;
-  /** What it has told at its end, whatever ended it. Never rejects. */
+  /** What it has reported at its end, whatever ended it. Never rejects. */
   readonly result: Promise<WatchResult>;
   /** Resolves once it is known what the guest answers; or that it answers nothing, and then the process ends. */
   readonly begun: Promise<void>;

@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 type Given = Readonly<Record<string, string | undefined>>;
 
 /**
- * The shell of a process that runs until it is told to end: reads `--config FILE` and the options `more`, runs, and ends
+ * The shell of a process that runs until it is asked to end: reads `--config FILE` and the options `more`, runs, and ends
  * with 0. An error's code, message and hint go to standard error and its exit code is the process's: 70 where the error is
  * none of ours, 2 with `usage` where `--config` lacks.
  */

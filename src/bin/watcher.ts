@@ -25,7 +25,7 @@ const stay = (forMs: number): void => {
   lease = setTimeout(leave, forMs);
 };
 
-/** Nothing to watch is told at once, and there is nothing to stay for. */
+/** Nothing to watch is reported at once, and there is nothing to stay for. */
 const report = (nothing: WatchResult | undefined): void => {
   if (nothing === undefined) process.stdout.write('{"begun":true}\n');
   else process.stdout.write(`${JSON.stringify(nothing)}\n`, leave);

@@ -52,14 +52,14 @@ export function howToReach(host: string): string {
   return `run this there, or give a certificate of yours, with which ${host} is asked: --cert, --key and --ca, or a context that has one.`;
 }
 
-/** What hosts told, and the hosts that told nothing. */
+/** What hosts reported, and the hosts that reported nothing. */
 export interface Reported<T> {
   readonly items: T[];
   readonly missing: readonly Unasked[];
 }
 
 /**
- * What all hosts tell. One agent is asked for its peers too; where several are at hand, they are all there are, and each
+ * What all hosts report. One agent is asked for its peers too; where several are at hand, they are all there are, and each
  * is asked for its own. Rejects with the last error where no agent answers.
  */
 export async function askAll<T>(

@@ -81,7 +81,7 @@ export async function findGuest(fleet: AgentSet, name: string): Promise<FoundGue
   );
 }
 
-/** A copy that waits for its memory is none, nor is the other end of one migration, also where a build tells no `moving`. */
+/** A copy that waits for its memory is none, nor is the other end of one migration, also where a build reports no `moving`. */
 function namesakesAt(guest: GuestInfo, rows: readonly GuestInfo[]): string[] {
   return rows
     .filter((each) => each !== guest && each.state !== 'incoming')

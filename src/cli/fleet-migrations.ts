@@ -11,7 +11,7 @@ export interface FoundMigration {
   readonly endpoint: Endpoint;
 }
 
-/** Migrations of all hosts, newest first, each once: as its source tells it, where that answers. */
+/** Migrations of all hosts, newest first, each once: as its source reports it, where that answers. */
 export async function listMigrations(
   fleet: AgentSet,
   limit: number,
@@ -56,7 +56,7 @@ export async function findMigration(fleet: AgentSet, id: string): Promise<FoundM
   );
 }
 
-/** The destination's agent tells less, and cannot cancel: the source's is asked where it can be, and answers. */
+/** The destination's agent knows less, and cannot cancel: the source's is asked where it can be, and answers. */
 async function atSource(
   fleet: AgentSet,
   { summary: { id, side, from } }: FoundMigration,

@@ -2,7 +2,7 @@ import { godwitError, hasCode } from '../errors.ts';
 import type { Context } from './context.ts';
 import type { Endpoint } from './agent-set.ts';
 
-/** An agent that is restarted meanwhile is waited for this long; what it tells of goes on without it. */
+/** An agent that is restarted meanwhile is waited for this long; what it reports on goes on without it. */
 const AGENT_ABSENCE_MS = 60_000;
 const RETRY_MS = 500;
 
@@ -47,7 +47,7 @@ export async function readToEnd<Line>(
   }
 }
 
-/** The agent is not there, which says nothing of what it tells of. */
+/** The agent is not there, which says nothing of what it reports. */
 export function isAway(error: unknown): boolean {
   return hasCode(error, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE');
 }

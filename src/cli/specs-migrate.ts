@@ -60,7 +60,7 @@ export const SETTINGS = {
   notice: {
     kind: 'duration',
     summary:
-      'tell the guest’s owner so long ahead by the hook `notice` of its host, 1s to 1h; the answer that it is ready ends the wait',
+      'notify the guest’s owner so long ahead by the hook `notice` of its host, 1s to 1h; the answer that it is ready ends the wait',
   },
   maxBandwidth: { kind: 'rate', summary: 'cap for the memory stream, such as 1gbit' },
   linkShare: {

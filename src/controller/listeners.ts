@@ -112,7 +112,7 @@ async function openWeb(
   const { config, credentials, methods, metrics, listening, queues, pages = PAGES } = parts;
   const { web, name } = config;
   if (web === undefined) return undefined;
-  // Whoever is not signed in is told how to.
+  // The answer to whoever is not signed in says how to sign in.
   const further = ({ http }: GodwitError): object => (http === 401 ? { methods } : {});
   const who = { ...parts, origin: web.url };
   const api = serve(CONTRACT, allHandlers(parts), {

@@ -45,7 +45,7 @@ function overlap({ sites }: SiteMap): SiteMapProblem | undefined {
       if (one.site === other.site) continue;
       if (one.prefix === undefined || other.prefix === undefined) continue;
       if (!covers(one.prefix, other.prefix) && !covers(other.prefix, one.prefix)) continue;
-      const words = `${other.network} of ${other.site} overlaps ${one.network} of ${one.site}: an address in both does not tell a site. Leave networks out that both sites use`;
+      const words = `${other.network} of ${other.site} overlaps ${one.network} of ${one.site}: an address in both does not identify a site. Leave networks out that both sites use`;
       return { setting: ['sites', other.site], words };
     }
   }

@@ -1,6 +1,6 @@
 import { row } from './row.ts';
 
-/** What is wrong with a manager (a vCenter, a Hyper-V host) that a controller was told of. */
+/** What is wrong with a manager (a vCenter, a Hyper-V host) that a controller was given. */
 export const managerErrors = {
   // Managers of a controller
   GODWIT_MANAGER_TAKEN: row(

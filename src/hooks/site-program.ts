@@ -5,7 +5,7 @@ export interface SiteProgram {
   readonly file: string;
   readonly args?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
-  /** What it is told on its standard input; it need not read it. */
+  /** What it gets on its standard input; it need not read it. */
   readonly input?: string;
   readonly deadlineMs: number;
   readonly signal: AbortSignal;

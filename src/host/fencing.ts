@@ -5,7 +5,7 @@ import { darkWatchIo, darkWatchMs, whyNotDark } from './watch-dark-host.ts';
 import type { DarkWatchIo } from './watch-dark-host.ts';
 import type { Fleet } from './fleet.ts';
 
-/** What the fencing hook is told of the migration, besides the host to be off. */
+/** What the fencing hook learns of the migration, besides the host to be off. */
 export interface FenceFacts {
   readonly id: string;
   readonly guest: string;

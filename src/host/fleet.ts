@@ -28,7 +28,7 @@ export type FleetPlace = Pick<AgentConfig, 'name' | 'stateDir' | 'pkiDir' | 'pee
 
 /**
  * Who belongs to this host's fleet, now: its newest list and the `peers` of its configuration, both as they lie on disk.
- * An agent and its movers look at the same files, so what one of them was told holds for all at once.
+ * An agent and its movers look at the same files, so what one of them learned holds for all at once.
  */
 export class Fleet {
   readonly #self: string;

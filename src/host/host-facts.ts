@@ -9,7 +9,7 @@ import { PRODUCT_VERSION } from '../protocol/version.ts';
 import { HOST_CERT } from './credentials.ts';
 import { pkiDirOf } from './fleet.ts';
 
-/** Reads what this host tells the other host of a migration, for checks. What cannot be read is left out. */
+/** Reads what this host reports to the other host of a migration, for checks. What cannot be read is left out. */
 export function hostFactsOf(config: AgentConfig, clock: Clock): () => Promise<HostFacts> {
   return () => readHostFacts(config, () => clock.wallMs());
 }

@@ -1,6 +1,6 @@
 import type { Log } from '../log.ts';
 
-/** What the programs of a host have in common that run until they are told to end: the agent and the controller. */
+/** What the programs of a host have in common that run until they are asked to end: the agent and the controller. */
 
 /** The first SIGTERM or SIGINT. A second one ends the process at once. */
 export function stopSignal(): Promise<NodeJS.Signals> {

@@ -4,7 +4,7 @@ import { godwitError } from '../errors.ts';
 
 const MOST_BYTES = 1024;
 
-/** The password in a file that nobody else may read. GODWIT_CONFIG where it is no such file. It is told to nobody. */
+/** The password in a file that nobody else may read. GODWIT_CONFIG where it is no such file. It is shown to nobody. */
 export async function readPassword(file: string): Promise<string> {
   const wrong = (what: string, cause?: unknown): Error =>
     godwitError('GODWIT_CONFIG', { file, what }, { cause });

@@ -12,11 +12,11 @@ import path from 'node:path';
 import { z } from 'zod';
 import { moment } from '../protocol/names.ts';
 
-/** What tells a file from a copy of it, and a filesystem's first file of a number from a later one. */
+/** What distinguishes a file from a copy of it, and a filesystem's first file of a number from a later one. */
 const storeFile = z.object({
   since: moment,
   inode: z.number(),
-  /** When the file was made, ms since 1970; 0 where the filesystem does not tell. */
+  /** When the file was made, ms since 1970; 0 where the filesystem does not say. */
   bornMs: z.number(),
 });
 

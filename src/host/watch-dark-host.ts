@@ -68,7 +68,7 @@ interface Asked {
 
 /**
  * Asks a host's kernel over all `addresses` (host:port) at once until it has been silent for `silenceMs` over each of
- * them, or an answer came, or nobody can tell. For all of that time one of `others`, addresses of other hosts, must have
+ * them, or an answer came, or nobody knows. For all of that time one of `others`, addresses of other hosts, must have
  * answered over the same route. Undefined: it is dark; else why it is not taken for dark. Rejects by the signal alone.
  */
 export async function whyNotDark(

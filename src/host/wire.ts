@@ -25,7 +25,7 @@ export function termsFor(config: AgentConfig, guest: string, linkGraceMs: number
 
 /**
  * The host's cache for a guest that is exchanged with `peer`; undefined where this host or the other wants none, or it
- * has no secret. The terms are the source's words: whatever they say, the peer is told only of what was exchanged with it.
+ * has no secret. The terms are the source's words: whatever they say, the peer learns only of what was exchanged with it.
  */
 export function cacheFor(
   config: AgentConfig,

@@ -112,7 +112,7 @@ export async function stopAgent(
   await endProcesses(() => agentsOf(lab, host), { graceMs: 10_000 });
 }
 
-/** What a log says that went wrong, as far as one can tell: an error, or the last words (a message and its hint). */
+/** What a log says that went wrong, as far as one can see: an error, or the last words (a message and its hint). */
 function lastWords(log: string): string {
   const lines = log.trim().split('\n');
   const words = lines.findLast((line) => /error/i.test(line)) ?? lines.slice(-2).join(' ');

@@ -51,7 +51,7 @@ export async function runCommand(
       if (code === 0) resolve(output.stdout);
       else reject(failed(argv, code ?? signal, output.stderr));
     });
-    // A command that ends early closes its input: its exit status tells why.
+    // A command that ends early closes its input: its exit status shows why.
     child.stdin.on('error', () => {});
     child.stdin.end(options.input ?? '');
   });

@@ -36,7 +36,7 @@ export async function labDown(name = 'lab'): Promise<boolean> {
   return true;
 }
 
-/** Where no state tells how to enter, root can still look for namespaces by their names. */
+/** Where no state shows how to enter, root can still look for namespaces by their names. */
 async function usableEntry(state: LabState | undefined): Promise<LabEntry | undefined> {
   const fallback: LabEntry | undefined = process.getuid?.() === 0 ? { kind: 'root' } : undefined;
   const entry = state?.entry ?? fallback;

@@ -28,7 +28,7 @@ async function isProgram(name: string): Promise<boolean> {
   return found.includes(true);
 }
 
-/** What every process of a lab carries, so that it can be told apart whatever becomes of its namespace. */
+/** What every process of a lab carries, so that it can be recognised whatever becomes of its namespace. */
 export function labEnvironment(lab: Pick<Lab, 'dir'>): NodeJS.ProcessEnv {
   return { ...systemEnvironment(), GODWIT_LAB_HOME: lab.dir };
 }

@@ -207,7 +207,7 @@ const FORWARDING = [
   'ipv4/conf/default/rp_filter=0',
 ];
 
-/** The hook by which a host of a routed lab tells the router of a guest that has come; undefined in other labs. */
+/** The hook by which a host of a routed lab informs the router of a guest that has come; undefined in other labs. */
 export function routeHook(plan: LabPlan, host: string): string | undefined {
   if (kindOf(plan) !== 'routed') return undefined;
   const router = namespaceOf(plan.name, 'switch');

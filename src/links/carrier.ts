@@ -10,7 +10,7 @@ import { Senders } from './senders.ts';
 /** What a session hears from its carrier. */
 export interface CarrierUser {
   readonly onMessage: Session['onMessage'] | undefined;
-  /** All that was sent is taken, and nobody waits to send. Told often. */
+  /** All that was sent is taken, and nobody waits to send. Reported often. */
   empty(): void;
   goodbye(): void;
   /** The other side ends it, for the reason in the payload. */

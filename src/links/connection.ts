@@ -4,7 +4,7 @@ import type { Frame } from './format.ts';
 
 /** Whoever uses a connection now: first the greeting, then the session. */
 export interface ConnectionUser {
-  /** May throw: the connection is then destroyed, and `closed` told why. */
+  /** May throw: the connection is then destroyed, and `closed` gets the reason. */
   frame(frame: Frame): void;
   /** The frames of a piece of the stream have all been given. */
   paused(): void;

@@ -13,7 +13,7 @@ import { frameOf, Outbox } from './outbox.ts';
 import type { Outgoing } from './outbox.ts';
 import { TokenBucket } from './token-bucket.ts';
 
-/** The core is told of time by `tick`, at this interval. */
+/** The core learns the time by `tick`, at this interval. */
 export const TICK_MS = 250;
 /** A connection from which nothing came for so many ticks is dead. */
 const SILENT_TICKS = 10;
@@ -106,7 +106,7 @@ export class LinkCore {
     this.#links.set(id, newLink(id));
     this.#endCut(nowMs);
     this.flight.grow();
-    // What was taken since the greeting was written may have been told to a connection that is no more.
+    // What was taken since the greeting was written may have been reported to a connection that is no more.
     this.inbox.reportAgain();
     this.#effects.push({ type: 'soon' });
   }
@@ -158,7 +158,7 @@ export class LinkCore {
     }
   }
 
-  /** Tells the other side what came and what was taken, where that is news. How long until what may still wait is told. */
+  /** Reports to the other side what came and what was taken, where that is news. How long until what may still wait is reported. */
   acknowledge(nowMs: number): number | undefined {
     let leftMs: number | undefined;
     for (const link of this.#links.values()) {

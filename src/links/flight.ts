@@ -134,7 +134,7 @@ export class Flight {
     this.#samples.push(bytesPerS);
     if (this.#samples.length > SAMPLES) this.#samples.shift();
     const sorted = this.#samples.toSorted((a, b) => b - a);
-    // One sample may tell of a burst that had been held up; two seldom do.
+    // One sample may stem from a burst that had been held up; two seldom do.
     this.#bytesPerS = sorted[sorted.length > 2 ? 1 : 0] ?? 0;
     if (!this.#growing || this.#starved) return;
     if (bytesPerS > this.#best * GROWTH) {

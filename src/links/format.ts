@@ -25,7 +25,7 @@ export const TYPES = {
   data: 4,
   /** A piece that is not its message's last. */
   piece: 5,
-  /** `number` is how many data frames came on this connection; the payload tells what was taken, by channel. */
+  /** `number` is how many data frames came on this connection; the payload reports what was taken, by channel. */
   ack: 6,
   /** `number` comes back in a pong. */
   ping: 7,

@@ -115,7 +115,7 @@ export class Inbox {
     return reported.map((number) => [number, this.#channel(number).taken]);
   }
 
-  /** Everything is news again: what was told may have been lost with a connection. */
+  /** Everything is news again: what was reported may have been lost with a connection. */
   reportAgain(): void {
     for (const [number, { taken }] of this.#channels) if (taken > 0) this.#news.add(number);
   }

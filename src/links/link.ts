@@ -15,10 +15,10 @@ export interface Link {
   flightBytes: number;
   /** How many of them the far side says came. */
   arrived: number;
-  /** Data frames that came by it, and how many of those it was told of. */
+  /** Data frames that came by it, and how many of those were reported. */
   came: number;
   reported: number;
-  /** Bytes that came since it was told, and when that was. */
+  /** Bytes that came since it was reported, and when that was. */
   unreportedBytes: number;
   reportedAtMs: number;
   /** Since when `spanBytes` came; in the span of the same length before it came `lastSpanBytes`. */
@@ -53,10 +53,10 @@ export function newLink(id: number): Link {
 }
 
 /**
- * What came is told so seldom, or once so much came: each telling is a TLS record and a turn of both sides, as much work
- * as the piece itself. Of a stream of `BUSY_BYTES` in a span more often: told every 5 ms, 1 Gbit/s with a round trip of 1 ms
+ * What came is reported so seldom, or once so much came: each report is a TLS record and a turn of both sides, as much work
+ * as the piece itself. Of a stream of `BUSY_BYTES` in a span more often: reported every 5 ms, 1 Gbit/s with a round trip of 1 ms
  * was two thirds full.
- * What comes after a pause is told of at once.
+ * What comes after a pause is reported at once.
  */
 const REPORT_MS = 5;
 const BUSY_REPORT_MS = 2;
@@ -84,7 +84,7 @@ export function mayWaitMs(link: Link, nowMs: number): number {
   return Math.max(0, link.reportedAtMs + everyMs - nowMs);
 }
 
-/** All that came is told. */
+/** All that came has been reported. */
 export function reported(link: Link, nowMs: number): void {
   link.reported = link.came;
   link.reportedAtMs = nowMs;

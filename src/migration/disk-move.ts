@@ -7,7 +7,7 @@ import type { SerialError } from '../errors.ts';
 import { bytes, moment, ms, shortText } from '../protocol/names.ts';
 
 /**
- * A disk's move on its host. At any instant the guest's disk is whole in one image, and which one that is can be told
+ * A disk's move on its host. At any instant the guest's disk is whole in one image, and which one that is follows
  * from the hypervisor where it lives, and from the journal where it does not. Pure.
  */
 

@@ -136,7 +136,7 @@ function landOnBridge(own: Segment, bridge: Link, facts: NetworkFacts, why: stri
   const landing = { kind: 'bridge', bridge: bridge.ifname, mtu: bridge.mtu } as const;
   if (own.kind === 'ovs' && own.vlan?.mode === 'trunk' && own.vlan.tags.length === 0) {
     return no(
-      `the guest's port at the source carries all VLANs, and ${bridge.ifname} is to be told which`,
+      `the guest's port at the source carries all VLANs, and ${bridge.ifname} has to be configured with them`,
       `Name them there: \`ovs-vsctl set port PORT trunks=10,20\`.`,
     );
   }

@@ -37,7 +37,7 @@ export async function makePort(
   }
 }
 
-/** Tells this host that the guest is behind `port` now, where the host routes to it. May run twice. */
+/** Sets on this host that the guest is behind `port` now, where the host routes to it. May run twice. */
 export async function announcePort(
   nic: NicNetwork,
   port: string,

@@ -1,6 +1,6 @@
 import type { Plan, Trunk } from './inventory.ts';
 
-/** A move that is under way, as its migration tells. */
+/** A move that is under way, as its migration reports it. */
 export interface RunningMove {
   readonly guest: string;
   readonly to: string;

@@ -214,7 +214,7 @@ function deadlineOf(
 const shown = (seconds: number): string =>
   Number.isFinite(seconds) ? formatDuration(seconds * 1000) : 'for ever';
 
-/** As link speeds are told. */
+/** As link speeds are given. */
 function bitsOf(bytesPerSecond: number): string {
   const bits = bytesPerSecond * 8;
   const [value, unit] = bits >= 1e9 ? [bits / 1e9, 'Gbit/s'] : [bits / 1e6, 'Mbit/s'];

@@ -20,7 +20,7 @@ export interface Leaver {
   readonly priority: number;
   /** Of disks that are copied. */
   readonly diskBytes: number;
-  /** Its owner is told so long ahead, s. */
+  /** Its owner is notified so long ahead, s. */
   readonly noticeSeconds: number;
   readonly mayPostcopy: boolean;
   /** For how long it may stand still, s; 0: not at all. */

@@ -1,5 +1,5 @@
 /**
- * What the planner is told. Processor is counted in one unit throughout, that of `cpu`: cores, or MIPS.
+ * What the planner is given. Processor is counted in one unit throughout, that of `cpu`: cores, or MIPS.
  * Who fills it in leaves out what is not known; the planner never takes "not known" for "none".
  */
 

@@ -2,7 +2,7 @@
 const CHUNK = 64;
 
 /**
- * Items in order, where taking one out and putting one in costs little however many there are. `compare` tells any two
+ * Items in order, where taking one out and putting one in costs little however many there are. `compare` orders any two
  * apart, and says the same of an item for as long as it is in.
  */
 export class SortedList<Item> {

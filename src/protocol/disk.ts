@@ -69,7 +69,7 @@ export const place = z.object({
 });
 export type ImagePlace = z.infer<typeof place>;
 
-/** How far the copy of a disk is, by the block node that the guest writes to; `drivers/port/disks.ts` tells the states. */
+/** How far the copy of a disk is, by the block node that the guest writes to; `drivers/port/disks.ts` lists the states. */
 export const diskProgress = z.object({
   node: nodeName,
   state: z.enum(['copying', 'ready', 'broken', 'whole', 'failed']),
@@ -188,7 +188,7 @@ export type DeviceProof = z.infer<typeof deviceProof>;
 export const deviceAnswer = z.object({
   /** It is there: the places to read it in. */
   challenge: nonce.optional(),
-  /** Where it is there, once the source has told the same samples; absent: nowhere. */
+  /** Where it is there, once the source has reported the same samples; absent: nowhere. */
   pool: poolId.optional(),
   path: pathInPool.optional(),
   /** What this host reads there. */

@@ -9,7 +9,7 @@ export interface Labels {
   readonly antiAffinity?: string;
   /** When it may begin to move, by UTC. */
   readonly window?: Window;
-  /** Its owner is told so long ahead of a move. */
+  /** Its owner is notified so long ahead of a move. */
   readonly noticeMs?: number;
   /** The greater one goes first where several leave; 0 where nobody said. */
   readonly priority?: number;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /**
- * How the NICs of a guest are attached to their host, as two hosts tell each other. A peer names links of its own
+ * How the NICs of a guest are attached to their host, as two hosts describe them to each other. A peer names links of its own
  * host; what they are mapped to here is this host's business.
  */
 

@@ -70,7 +70,7 @@ export function parseDuration(text: string): number {
   return ms;
 }
 
-/** `402 MiB`, `1.5 GiB`, `17 B`: at most three digits that tell something. */
+/** `402 MiB`, `1.5 GiB`, `17 B`: at most three significant digits. */
 export function formatBytes(bytes: number): string {
   const names = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
   let value = bytes;

@@ -189,7 +189,7 @@ export class Pairing {
     if (stream === undefined) return [];
     this.#forget(stream);
     if (stream.state === 'offered') return this.#again(stream.caller, nowMs);
-    // The waiter has been told of a caller, and takes no other one.
+    // The waiter has been given a caller, and takes no other one.
     if (stream.state === 'calling' && stream.offeredTo !== undefined)
       return this.#close(stream.offeredTo, 'caller-gone');
     return [];

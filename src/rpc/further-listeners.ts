@@ -19,7 +19,7 @@ export interface Doors {
 
 /**
  * Lets `server` take connections on further addresses too, under the same limits. An address that the host does not
- * have now (a link that is down) is told and tried again; any other failure rejects, with everything closed.
+ * have now (a link that is down) is reported and tried again; any other failure rejects, with everything closed.
  */
 export async function openDoors(server: Server, doors: readonly Door[], log: Log): Promise<Doors> {
   const open = new Set<Server>();

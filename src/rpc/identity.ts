@@ -13,7 +13,7 @@ export interface Identity {
 
 /**
  * By the name in the certificate; over a unix socket there is one user, its owner. A stranger is its address: whoever
- * shows nothing can be told from others by nothing else.
+ * shows nothing can be distinguished by nothing else.
  */
 export function identityOfCaller(caller: Caller, remoteAddress: string | undefined): Identity {
   const { role } = caller;

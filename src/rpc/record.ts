@@ -6,7 +6,7 @@ import { endsOf } from './input.ts';
 import { splitUrl } from './routes.ts';
 import type { Match, router } from './routes.ts';
 
-/** A request as whoever keeps a record of requests is told of it. */
+/** A request as whoever keeps a record of requests sees it. */
 export interface RecordedRequest {
   /** The route's name in its contract. */
   readonly key: string;
@@ -17,7 +17,7 @@ export interface RecordedRequest {
   readonly from: string | undefined;
 }
 
-/** Told of requests: of each one before it is done, and of what is refused. */
+/** Called for requests: for each one before it is done, and for what is refused. */
 export interface RequestRecord {
   /**
    * Before a request is done. Throws where it could not be written down: the request is refused then. What it answers is
@@ -37,7 +37,7 @@ interface Sent {
   readonly caller: Caller;
 }
 
-/** Tells a record of each request of a server once: that it is done, or that it was refused. */
+/** Gives each request of a server to a record once: that it is done, or that it was refused. */
 export class Recording {
   readonly #record: RequestRecord | undefined;
   readonly #find: ReturnType<typeof router>;

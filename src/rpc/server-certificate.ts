@@ -10,7 +10,7 @@ const LOOK_MS = 3000;
 
 /**
  * The certificate that the agent of `name` shows at `address` to whoever connects now. GODWIT_PEER_UNTRUSTED where another
- * one answers there, GODWIT_UNREACHABLE where none does. A certificate that was revoked is told like any other.
+ * one answers there, GODWIT_UNREACHABLE where none does. A certificate that was revoked is reported like any other.
  */
 export function serverCertificate(
   name: string,

@@ -64,7 +64,7 @@ export interface ServeOptions {
   readonly authorise?: (caller: Caller, key: string) => void;
   /** Who sends a request, and throws for one that must not be taken; default: whom its connection's certificate names. */
   readonly callerOf?: (request: IncomingMessage) => Promise<Caller>;
-  /** Told of each request that its caller may make. */
+  /** Called for each request that its caller may make. */
   readonly watch?: Watch;
   /** Keeps what is asked, and what is refused; absent: nobody does. */
   readonly record?: RequestRecord;
@@ -169,7 +169,7 @@ async function answer(
   const method = request.method ?? '';
   const match = serving.find(method, path);
   if (match === undefined) {
-    // A stranger is told that he is one, not which routes there are.
+    // A stranger learns that he is one, not which routes there are.
     if (caller.role === 'none') throw caller.refusal;
     throw godwitError('GODWIT_ROUTE_UNKNOWN', { method, path: path.slice(0, 200) });
   }

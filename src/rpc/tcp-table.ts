@@ -9,7 +9,7 @@ const ESTABLISHED = '01';
 /** Both ends of a connection, alike however they are written. */
 export type Ends = string;
 
-/** What the kernel tells of one connection. */
+/** What the kernel reports of one connection. */
 export interface TcpRow {
   readonly ends: Ends;
   /** What was written and is not acknowledged yet, bytes. */

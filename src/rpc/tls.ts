@@ -62,7 +62,7 @@ export function readCredentials(directory: string, stem = 'host'): Credentials {
 }
 
 /**
- * TLS 1.3 only. The handshake is taken from anyone, so that a refusal can be told in words: whoever serves must ask
+ * TLS 1.3 only. The handshake is taken from anyone, so that a refusal can be given in words: whoever serves must ask
  * `tlsCaller` first. No tickets: a resumed session shows no certificate, and node would call it authorised.
  */
 export function serverTls(credentials: Credentials): TlsOptions {

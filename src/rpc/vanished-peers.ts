@@ -9,7 +9,7 @@ const GONE_MS = 30_000;
 
 /**
  * Drops connections whose peers have vanished without a word. A write to one of them succeeds for as long as the kernel's
- * buffer has room, and the kernel tries for a quarter of an hour; but it tells which connections it sends again and again
+ * buffer has room, and the kernel tries for a quarter of an hour; but it shows which connections it sends again and again
  * without an answer. A peer that reads slowly, or not at all, acknowledges: `stallMs` is for that one.
  */
 export class Vanished {

@@ -26,9 +26,9 @@ export interface WireCache {
   /** Those that it replaced of late: they name what is kept from before, and a host that has only such a one is understood. */
   readonly earlier?: readonly Uint8Array[];
   readonly sharing: Exclude<Sharing, { with: 'none' }>;
-  /** The other host: what was exchanged with it is all that it is told of. */
+  /** The other host: what was exchanged with it is all that it learns of. */
   readonly peer: string;
-  /** Whether it may be told of the circle's seeds. */
+  /** Whether the circle's seeds may be used towards the peer. */
   readonly seeds: boolean;
   /** Where this guest's places are kept between its migrations with that host. */
   readonly placesFile: string;

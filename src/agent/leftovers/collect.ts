@@ -130,7 +130,7 @@ function tapFacts(): TapFact[] {
     .map((name) => ({ name, held: isHeld(name) }));
 }
 
-/** A tap has a carrier while a process holds it; one that is down does not tell. */
+/** A tap has a carrier while a process holds it; one that is down does not say. */
 function isHeld(name: string): boolean | undefined {
   try {
     return readFileSync(`/sys/class/net/${name}/carrier`, 'utf8').trim() === '1';

@@ -21,7 +21,7 @@ export interface MigrationFact {
     readonly moverAlive: boolean;
     /** The supervisor has given up on it, and why. */
     readonly leftBecause?: string;
-    /** Its journal cannot be read, and why: nobody can tell where it stands. */
+    /** Its journal cannot be read, and why: nobody knows where it stands. */
     readonly unreadable?: string;
   };
   readonly hasJournal: boolean;
@@ -63,6 +63,6 @@ export interface GuestFact {
 
 export interface TapFact {
   readonly name: string;
-  /** Whether a process holds it; undefined where that cannot be told. */
+  /** Whether a process holds it; undefined where that cannot be known. */
   readonly held: boolean | undefined;
 }

@@ -32,7 +32,7 @@ interface Look {
 
 /**
  * Beside the CA: who uses a renewed certificate. It ends those before it only once the host itself, where the fleet reaches
- * it, shows it too: whoever has stolen a certificate and renews it locks nobody out, and two who use one name are told.
+ * it, shows it too: whoever has stolen a certificate and renews it locks nobody out, and two who use one name are reported.
  */
 export class Holders {
   readonly #parts: HoldersParts;

@@ -101,7 +101,7 @@ export function renewCertificate(
         const days = last?.days ?? daysFor(caDir, role);
         const authority = readAuthority(caDir);
         const subject = { name, role, addresses: addressesIn(shown.toString()) };
-        // Certificates know whole seconds, and the one that is shown must be told from the next by its time.
+        // Certificates know whole seconds, and the one that is shown must be distinguished from the next by its time.
         const valid = { nowMs, days, fromMs: Math.max(validFrom(list, name), fromMs + 1000) };
         const certificate = await signRequest(authority, request, subject, valid);
         const renewal = { shown: serial, key, certificate };

@@ -3,7 +3,7 @@ import { godwitError } from '../../errors.ts';
 import { identityOf } from '../../rpc/tls.ts';
 import type { Identity } from '../../rpc/tls.ts';
 
-/** Who a certificate of our own is for; GODWIT_PKI when that cannot be told from it. */
+/** Who a certificate of our own is for; GODWIT_PKI when that cannot be known from it. */
 export function ownIdentity(file: string, pem: string): Identity {
   let subject: Record<string, string>;
   try {

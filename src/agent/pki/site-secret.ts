@@ -35,7 +35,7 @@ export function rotateSecret(caDir: string, nowMs: number): { number: number; id
   return { number: list.number, id };
 }
 
-/** Names a secret without telling it. */
+/** Names a secret without reporting it. */
 export function secretId(secret: string): string {
   return createHash('sha256')
     .update(`godwit site secret ${secret}`)

@@ -3,7 +3,7 @@ import { migrationRequest } from '../../protocol/public/migration.ts';
 import type { MigrationRequest } from '../../protocol/public/migration.ts';
 import type { Prediction } from '../../protocol/public/prediction.ts';
 
-/** Older than this it tells nothing of the guest any more, ms. */
+/** Older than this it says nothing about the guest any more, ms. */
 const KEPT_MS = 600_000;
 /** Beyond these the oldest is forgotten. */
 const MOST = 256;

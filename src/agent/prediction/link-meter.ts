@@ -11,7 +11,7 @@ const AT_ONCE = 4;
 const ROUND_TRIPS = 6;
 /** For how long bytes are sent, ms. */
 const SEND_MS = 1200;
-/** What is sent before this tells of the start of the connections, ms. */
+/** What is sent before this shows the start of the connections, ms. */
 const START_MS = 250;
 /** A question is to take about so long, ms: more of a fat link, less of a thin one. */
 const QUESTION_MS = 60;

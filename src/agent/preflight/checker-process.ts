@@ -10,7 +10,7 @@ import { workOn } from './work.ts';
 import type { WorkParts } from './work.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/checker.ts', import.meta.url));
-/** For what it holds of a guest or of a port, once it is told to end, ms. */
+/** For what it holds of a guest or of a port, once it is asked to end, ms. */
 const END_MS = 2000;
 /** Of what it says at its end without an answer. */
 const COMPLAINT = 512;
@@ -23,7 +23,7 @@ export interface Asked {
   readonly gone: Promise<void>;
 }
 
-/** Looks at what may hang, away from the agent; `tell` is called for each host that is examined. */
+/** Looks at what may hang, away from the agent; `onHost` is called for each host that is examined. */
 export type AskApart = (
   question: ApartQuestion,
   onHost: (host: ExaminedHost) => void,

@@ -24,7 +24,7 @@ import type { Examined, ExaminedHost } from './questions.ts';
 const MOST = 4;
 /** All destinations together, ms: whoever asks waits a little longer. */
 const ALL_MS = 95_000;
-/** For who looks at them to end, and to tell the rest, ms. */
+/** For who looks at them to end, and to report the rest, ms. */
 const GRACE_MS = 3000;
 
 const NOT_ASKED = warn(

@@ -57,7 +57,7 @@ export interface Examining extends ExamineParts, Examined {
 
 /**
  * What a migration would look at before it builds anything, in the same order and by the same code: the steps `admit`,
- * `inspect` and `assess` without a mover at the destination. A refusal does not end it, so that all of them are told.
+ * `inspect` and `assess` without a mover at the destination. A refusal does not end it, so that all of them are reported.
  */
 export async function examine(asked: Examining, signal: AbortSignal): Promise<Check[]> {
   const checks: Check[] = [];
@@ -134,7 +134,7 @@ class LookState {
   }
 }
 
-/** As the step `admit` says it; what the guest does not tell now is said with the check `state`. */
+/** As the step `admit` says it; what the guest does not report now is said with the check `state`. */
 async function admissionOf(
   { id, config, request, seen, driver, memoryBytes: found, guest }: Examining,
   signal: AbortSignal,

@@ -10,7 +10,7 @@ import type { Examining } from './examine.ts';
 
 const ANSWER_MS = 10_000;
 
-/** Where nothing speaks against a cold move, the destination keeps what it would be told of it. */
+/** Where nothing speaks against a cold move, the destination keeps what a cold move would give it. */
 export async function offerStandby(
   { request, peers, labels, guest: held }: Examining,
   parts: LookParts,

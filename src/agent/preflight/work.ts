@@ -11,7 +11,7 @@ import type { ApartQuestion, Examined, ExaminedHost } from './questions.ts';
 const HOSTS_AT_ONCE = 4;
 /** All questions to one destination, ms. */
 const HOST_MS = 40_000;
-/** As much as is told of why a guest was not measured, characters. */
+/** At most so much of why a guest was not measured is reported, characters. */
 const MOST_WORDS = 4096;
 
 export type WorkParts = ExamineParts;

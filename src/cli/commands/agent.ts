@@ -6,10 +6,10 @@ import { OWN_PLACES } from '../own-agent.ts';
 import type { agentSpec } from '../specs-setup.ts';
 import type { Run } from '../verb.ts';
 
-/** The agent of this host, in the foreground, until it is told to end: this process becomes it, without what the CLI needs. */
+/** The agent of this host, in the foreground, until it is asked to end: this process becomes it, without what the CLI needs. */
 export const run: Run<typeof agentSpec> = async (input) => {
   const file = path.resolve(input.flags.config ?? OWN_PLACES.config);
-  // What is wrong in it is told as every verb tells it.
+  // What is wrong in it is reported as every verb reports it.
   loadAgentConfig(file);
   const program = fileURLToPath(new URL('../../bin/agent.ts', import.meta.url));
   const flags = [...SMALL_FLAGS, ...process.execArgv];

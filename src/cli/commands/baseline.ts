@@ -6,7 +6,7 @@ import { printable } from '../render/style.ts';
 import type { baselineSpec } from '../specs-plan.ts';
 import type { Run } from '../verb.ts';
 
-/** A hypervisor that is asked for the first time tells of each of its models. */
+/** A hypervisor that is asked for the first time reports each of its models. */
 const ANSWER_MS = 60_000;
 /** Guests, and features of one line, that are shown; --json has all. */
 const MOST = 20;

@@ -20,7 +20,7 @@ import {
 import type { joinSpec } from '../specs-setup.ts';
 import type { Run } from '../verb.ts';
 
-/** Clocks that differ by more are told: certificates, and the order of events in two journals, go by them. */
+/** Clocks that differ by more are reported: certificates, and the order of events in two journals, go by them. */
 const CLOCK_MS = 5000;
 
 /** One more host of a fleet. What can be refused is refused before the token is used up. */

@@ -5,10 +5,10 @@ import { SMALL_ENVIRONMENT, SMALL_FLAGS } from '../../small-process.ts';
 import type { relaySpec } from '../specs-fleet.ts';
 import type { Run } from '../verb.ts';
 
-/** A relay, in the foreground, until it is told to end: this process becomes it, without what the CLI needs. */
+/** A relay, in the foreground, until it is asked to end: this process becomes it, without what the CLI needs. */
 export const run: Run<typeof relaySpec> = async (input) => {
   const file = path.resolve(input.flags.config ?? '');
-  // What is wrong in it is told as every verb tells it.
+  // What is wrong in it is reported as every verb reports it.
   loadRelayConfig(file);
   const program = fileURLToPath(new URL('../../bin/relay.ts', import.meta.url));
   const argv = [process.execPath, ...SMALL_FLAGS, ...process.execArgv, program, '--config', file];

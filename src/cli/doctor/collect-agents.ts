@@ -7,7 +7,7 @@ import type { Facts, TrustFact } from './facts.ts';
 const AGENT_MS = 3000;
 const DAY_MS = 86_400_000;
 
-/** The agents that answer, and what they tell of the trust between them and others. Never rejects. */
+/** The agents that answer, and what they report of the trust between them and others. Never rejects. */
 export async function findAgents(
   context: Context,
   connection: ConnectionFlags,

@@ -26,7 +26,7 @@ export interface Facts {
   readonly agent: { readonly answering: readonly string[]; readonly problem: string | undefined };
   readonly config: ConfigFact;
   readonly certificates: readonly CertificateFact[];
-  /** Of each agent that answers and can tell. */
+  /** Of each agent that answers and can say. */
   readonly trust: readonly TrustFact[];
   /** Why the fleet's list of the configuration's host cannot be used, as it lies on disk. */
   readonly damagedList?: string | undefined;

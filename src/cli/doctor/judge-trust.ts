@@ -57,7 +57,7 @@ function judgeRenewal({ host, daysLeft, failures, problem }: TrustFact): Finding
   };
 }
 
-/** Told by the agent beside the CA alone. */
+/** Reported by the agent beside the CA alone. */
 function judgeHolders({ host, twoHolders = [] }: TrustFact): Finding[] {
   return twoHolders.map(({ name, serial, shownByHost, at }) => ({
     name: 'renewal',

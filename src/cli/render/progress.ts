@@ -82,7 +82,7 @@ export function show(
   return { shown: { phase: now.phase, round, note: now.note ?? shown.note, numbersAtMs }, lines };
 }
 
-/** Past the switch the sample is that of the last look: it tells nothing of now. */
+/** Past the switch the sample is that of the last look: it says nothing about now. */
 function inStream(phase: Phase): boolean {
   return phase === 'memory' || phase === 'draining';
 }

@@ -114,7 +114,7 @@ async function readMigration(
     return { ...reported(parts, row), report: soFar, progress };
   } catch (thrown) {
     const words = toGodwitError(thrown).message.slice(0, 1000);
-    return { ...migration, withoutReport: `${row.told_by} does not tell: ${words}` };
+    return { ...migration, withoutReport: `${row.told_by} does not report it: ${words}` };
   }
 }
 

@@ -207,7 +207,7 @@ export async function readGuests(
   return { guests, next: cursorAt([last.name, last.host, last.uuid]) };
 }
 
-/** More of one name are not told: that many are a mistake of a program. */
+/** More of one name are not reported: that many are a mistake of a program. */
 const MOST_OF_A_NAME = 1000;
 
 export async function readGuest(

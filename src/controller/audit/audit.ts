@@ -91,7 +91,7 @@ export class Audit implements RequestRecord {
     await this.#write({ ...signing, controller, from, arguments: text, result: OK, unkept: 0 });
   }
 
-  /** A provider of OpenID Connect told nobody, or somebody who may nothing here. */
+  /** A provider of OpenID Connect named nobody, or somebody who may do nothing here. */
   signInRefused(at: Pick<SigningIn, 'what' | 'route' | 'from'>, code: string): void {
     const { name: controller } = this.#parts;
     const from = at.from ?? null;

@@ -16,7 +16,7 @@ type Look = Pick<World, 'hosts' | 'guests' | 'labels' | 'siteLinks' | 'past' | '
 
 /** All wishes of a controller share one look at the database within that time, ms. */
 const FRESH_MS = 300;
-/** Migrations that rates are learned from, and how long what they tell is good for, ms. */
+/** Migrations that rates are learned from, and how long what they show is good for, ms. */
 const MOST_PAST = 2000;
 const PAST_MS = 60_000;
 
@@ -77,7 +77,7 @@ export class StoredFleet implements FleetView {
   }
 }
 
-/** What the pure core rests on. A host of which nobody hears is silent, whatever the cause; its guests are as it told last. */
+/** What the pure core rests on. A host of which nobody hears is silent, whatever the cause; its guests are as it last reported. */
 export function factsOf({ nowMs, hosts, guests }: FleetSnapshot): Look {
   const all = [...Map.groupBy(guests, ({ info }) => info.name)].flatMap(([name, reported]) =>
     keyed(
@@ -94,7 +94,7 @@ export function factsOf({ nowMs, hosts, guests }: FleetSnapshot): Look {
   };
 }
 
-/** Guests of one name, apart. One that is on its way in and does not tell its uuid yet is of the migration that brings it. */
+/** Guests of one name, apart. One that is arriving and does not report its uuid yet belongs to the migration that brings it. */
 function byIdentity(reported: readonly SnapshotGuest[]): SnapshotGuest[][] {
   const identity = ({ info }: SnapshotGuest): string =>
     identityOf({ name: info.name, uuid: info.uuid ?? '' });

@@ -46,7 +46,7 @@ export interface Change {
 /** `stale`: the claim is another’s by now. `changed`: what the decision rests on is not so any more; nothing was written. */
 export type Written = 'written' | 'stale' | 'changed';
 
-/** Every write names the epoch of its claim, and tells whether that was still the newest. */
+/** Every write names the epoch of its claim, and shows whether that was still the newest. */
 export interface WishStore {
   /** A wish that is due and that nobody works on; undefined where there is none. */
   acquire(owner: string, leaseMs: number): Promise<Claim | undefined>;
@@ -70,7 +70,7 @@ export interface AgentCalls {
   look(move: Move): Promise<Sight>;
 }
 
-/** What the site's program of a roll is told. */
+/** What the site's program of a roll is given. */
 export interface ProgramCall {
   readonly program: string;
   readonly host: string;

@@ -36,7 +36,7 @@ async function askHost(
   const { address, manager } = agentOf(name) ?? {};
   if (address === undefined) return { of: 'host', ok: false, words: 'its address is not known' };
   if (manager !== undefined) {
-    const words = `its manager ${manager} speaks for it: nobody can tell whether it has started again`;
+    const words = `its manager ${manager} speaks for it: nobody knows whether it has started again`;
     return { of: 'host', ok: false, words };
   }
   const speaking = client(agentContract, { address, credentials, expectedName: name });

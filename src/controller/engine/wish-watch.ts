@@ -8,7 +8,7 @@ import type { Store } from '../store/open.ts';
 import { readWish } from '../store/wish-rows.ts';
 
 const LOOK_MS = 1000;
-/** The end of a wish is told even where the database was away for that long. */
+/** The end of a wish is reported even where the database was away for that long. */
 const ENDED_MS = 10 * 60_000;
 /** Wishes whose rows are read in one query. */
 const AT_ONCE = 200;
@@ -22,7 +22,7 @@ export interface WishWatchParts {
   readonly publish: (news: FleetNews) => void;
 }
 
-/** Tells of wishes that changed, whichever of the controllers changed them: it looks at the database they share. */
+/** Reports wishes that changed, whichever of the controllers changed them: it looks at the database they share. */
 export class WishWatch {
   readonly #parts: WishWatchParts;
   readonly #stop = new AbortController();
@@ -85,7 +85,7 @@ export class WishWatch {
         failed = '';
       } catch (thrown) {
         const error = toGodwitError(thrown);
-        if (error.message !== failed) log.warn({ error }, 'changes of wishes are not told now');
+        if (error.message !== failed) log.warn({ error }, 'changes of wishes are not reported now');
         failed = error.message;
       }
       await clock.sleep(LOOK_MS, signal).catch(() => {});

@@ -18,10 +18,10 @@ export interface Verdict {
 export const WELL: Verdict = { isIll: false };
 export const ILL: Verdict = { isIll: true };
 
-/** What a host told before this says nothing of now, ms: an agent looks at its hardware once a minute. */
+/** What a host reported before this says nothing of now, ms: an agent looks at its hardware once a minute. */
 const STALE_MS = 5 * 60_000;
 
-/** A host of which nothing is known is not seen to be well. `ageMs`: for how long it has told of no newer look. */
+/** A host of which nothing is known is not seen to be well. `ageMs`: for how long it has reported no newer look. */
 export function seenIn(health: HostHealth | undefined, ageMs: number): Seen {
   if (health === undefined || ageMs > STALE_MS) return 'unclear';
   if (health.signals.some(({ level }) => level === 'failing')) return 'failing';

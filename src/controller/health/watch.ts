@@ -33,7 +33,7 @@ const LOOK_MS = 10_000;
 export class HealthWatch {
   readonly #parts: HealthWatchParts;
   readonly #verdicts = new Map<string, Verdict>();
-  /** By host: the look that it told of last, and since when, ms. */
+  /** By host: the look that it last reported, and since when, ms. */
   readonly #reported = new Map<string, { readonly at: string; readonly sinceMs: number }>();
   readonly #end = new AbortController();
   #loop: Promise<void> = Promise.resolve();

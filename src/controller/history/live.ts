@@ -69,7 +69,7 @@ export class Live {
     for (const [id, open] of this.#open) if (open.host === host) this.#open.delete(id);
   }
 
-  /** A step of it, or where it stands; it counts from the host that tells of it alone. */
+  /** A step of it, or where it stands; it counts only from the host that reports the migration. */
   heard(host: string, progress: Progress): void {
     const open = this.#open.get(progress.id);
     if (open === undefined || open.host !== host || isEnd(progress.phase)) return;

@@ -1,7 +1,7 @@
 import { godwitError } from '../../errors.ts';
 import type { ListedMigration, Migrations } from '../store/migrations.ts';
 
-/** GODWIT_MIGRATION_UNKNOWN where no host told of it. `report`: as it is kept. */
+/** GODWIT_MIGRATION_UNKNOWN where no host reported it. `report`: as it is kept. */
 export async function needMigration(
   migrations: Pick<Migrations, 'get'>,
   id: string,

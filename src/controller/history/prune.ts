@@ -36,7 +36,7 @@ export async function pruneHistory(store: Store, { days, most }: HistoryPolicy):
 }
 
 /**
- * What ended up to then was pruned, or would be at once: a host that still tells of it is not listened to. ms since 1970,
+ * What ended up to then was pruned, or would be at once: a host that still reports it is not listened to. ms since 1970,
  * by the database's clock.
  */
 export async function horizonMs(store: Store, { days, most }: HistoryPolicy): Promise<number> {
@@ -64,7 +64,7 @@ async function dropMigrations(db: Db, old: RawBuilder<number>, most: number): Pr
     .orderBy('ended_at')
     .limit(ROWS)
     .execute();
-  // Whatever became of a migration whose host told no more of it.
+  // Whatever became of a migration whose host reported no more of it.
   const stuck = await db
     .selectFrom('migrations')
     .select('id')

@@ -30,7 +30,7 @@ const LEAST_BYTES = 256 * 1024 * 1024;
 const GOOD = 0.75;
 /** Those that share a link get about the same of it. */
 const MUCH_FASTER = 1.6;
-/** One that went beside another for less than this part of its time tells nothing of what they shared. */
+/** One that went beside another for less than this part of its time says nothing about what they shared. */
 const SEEN_BESIDE = 0.2;
 
 /** `migrations`: the newest first. */

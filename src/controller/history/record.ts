@@ -25,7 +25,7 @@ const EMPTY = {
   report: null,
 } as const;
 
-/** One that goes on. `host`: whose agent told of it. `nowMs`: the database's clock: no host's reaches beyond it. */
+/** One that goes on. `host`: whose agent reported it. `nowMs`: the database's clock: no host's reaches beyond it. */
 export function openRow(summary: MigrationSummary, host: string, nowMs: number): NewMigration {
   const { id, guest, from: source, to: destination, mode, side, startedAt } = summary;
   const started_at = momentMs(startedAt, nowMs);
@@ -58,7 +58,7 @@ export function endedRow(
   };
 }
 
-/** One that its host does not know any more, and of which nobody told that it ended. */
+/** One that its host does not know any more, and of which nobody reported that it ended. */
 export function forgottenRow(open: NewMigration, nowMs: number): NewMigration {
   const words = `${open.told_by} does not know it any more: how it ended is not known`;
   const code = 'GODWIT_MIGRATION_UNKNOWN';
@@ -84,7 +84,7 @@ export interface AskedBy {
   readonly by: string | null;
 }
 
-/** A row as the API tells it. */
+/** A row as the API reports it. */
 export function reportedRow(
   row: Omit<MigrationRow, 'report' | 'figures'>,
   asked: AskedBy,

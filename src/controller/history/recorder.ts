@@ -25,7 +25,7 @@ export interface RecorderParts {
 
 export type Side = MigrationSummary['side'];
 
-/** A look at what one host tells of one side of its migrations. */
+/** A look at what one host reports about one side of its migrations. */
 export interface Look {
   readonly host: string;
   readonly side: Side;
@@ -51,7 +51,7 @@ const NO_REPORT = [
   'GODWIT_TOO_LARGE',
 ] as const;
 
-/** Writes down the migrations that a host tells of. The database decides what is news. */
+/** Writes down the migrations that a host reports. The database decides what is news. */
 export class Recorder {
   readonly #parts: RecorderParts;
   readonly #migrations: Migrations;
@@ -121,7 +121,7 @@ export class Recorder {
   ): Promise<MigrationSummary[]> {
     const changed = unsettled.filter((each) => known.get(each.id)?.outcome !== each.phase);
     if (side === 'source') return changed;
-    // A source that can be asked tells it itself.
+    // A source that answers reports it itself.
     const up = await this.#upAmong(changed.map(({ from }) => from));
     return changed.filter((each) => isEnd(each.phase) && !up.has(each.from));
   }

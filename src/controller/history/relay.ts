@@ -46,7 +46,7 @@ export class MigrationStreams {
   }
 
   /**
-   * From where it stands now on. Who comes back is told that again, so an id is only a count. Throws
+   * From where it stands now on. A viewer that comes back gets that again, so an id is only a count. Throws
    * GODWIT_MIGRATION_UNKNOWN.
    */
   async *follow(id: string, signal: AbortSignal): AsyncGenerator<MigrationNews> {
@@ -136,7 +136,7 @@ async function* counted<T>(
   }
 }
 
-/** Until it ends, or its agent tells no more. */
+/** Until it ends, or its agent reports no more. */
 async function* followed(
   { clock }: RelayParts,
   api: Api<typeof agentContract>,

@@ -11,7 +11,7 @@ export type UnsignedNews = MigrationNews extends infer N
 const MOST_BEHIND = 64;
 
 /**
- * What was told of a migration to all who view it. Each of its news takes the place of the last one of its kind, so the
+ * What was reported about a migration to all who view it. Each of its news takes the place of the last one of its kind, so the
  * newest of each kind say how it stands: that is what a viewer begins with, and what one that reads slowly goes on with. So
  * viewers hold nothing of their own, whatever they do.
  */
@@ -34,14 +34,14 @@ export class Shown {
     const news = { ...unsigned, id: `${this.#id}-${this.#count}` };
     this.#kept.push(news);
     if (this.#kept.length > MOST_BEHIND) this.#kept.shift();
-    // It told something: it is silent no more.
+    // It reported something: it is silent no more.
     this.#now.delete('silent');
     this.#now.delete(news.type);
     this.#now.set(news.type, news);
     wake(this.#waiting);
   }
 
-  /** Nothing comes any more; with what everybody is told who follows, where it failed. */
+  /** Nothing comes any more; where it failed, with the error that all viewers get. */
   end(failure?: unknown): void {
     this.#over = failure === undefined ? {} : { failure };
     wake(this.#waiting);

@@ -18,7 +18,7 @@ export function momentOf(ms: number): string {
 
 type HostColumns = Omit<HostRow, 'epoch' | 'changed_at' | 'info'>;
 
-/** A row as the API tells it. `followedBy`: the controller that has its lease. */
+/** A row as the API reports it. `followedBy`: the controller that has its lease. */
 export function hostOfRow(row: HostColumns, followedBy?: string, load?: HostLoad): FleetHost {
   const { name, address, site, state, since, reason, version, cores, guests } = row;
   const { memory_bytes: memory, memory_available_bytes: available } = row;
@@ -47,7 +47,7 @@ function withoutGuests({ guests: _guests, ...load }: HostLoad): FleetHost['load'
   return load;
 }
 
-/** Of hosts that claim one guest, as the API tells them. */
+/** Of hosts that claim one guest, as the API reports them. */
 const MOST_CLAIMS = 64;
 
 /** A guest with what its host's state makes of it. */

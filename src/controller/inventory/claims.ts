@@ -7,7 +7,7 @@ export type Claim = Pick<GuestRow, 'host' | 'name' | 'uuid' | 'state' | 'info' |
 /** States in which a host says that it runs the guest, or may go on with it. */
 const RUNS: ReadonlySet<string> = new Set(['running', 'paused', 'migrating']);
 
-/** Both ends of a move tell of its end one after the other. */
+/** Both ends of a move report that it has ended, one after the other. */
 export const SETTLED_MS = 10_000;
 
 /** The same guest: by its uuid; one without is known by its name alone. */

@@ -11,7 +11,7 @@ const AT_ONCE = 500;
 /** A conflict that stands is said again. */
 const AGAIN_MS = 60_000;
 
-/** Says loudly when several hosts claim to run one guest. Looks at guests that changed, once both hosts had time to tell. */
+/** Says loudly when several hosts claim to run one guest. Looks at guests that changed, once both hosts had time to report. */
 export class Conflicts {
   readonly #store: Store;
   readonly #clock: Clock;

@@ -44,7 +44,7 @@ export async function writeGuestHours(store: Database): Promise<void> {
 
 type Body = Readonly<Record<string, HostLook>>;
 
-/** The mean of what each guest used, cores, over the looks that tell of it. A look with two hosts of it counts the larger. */
+/** The mean of what each guest used, cores, over the looks that report it. A look with two hosts of it counts the larger. */
 export function hourMeans(looks: readonly Body[]): Record<string, number> {
   const sums = new Map<string, { sum: number; count: number }>();
   for (const hosts of looks) {
@@ -77,7 +77,7 @@ export async function usualNextHour(store: Database): Promise<ReadonlyMap<string
   for (const { at, body } of rows) {
     const day = days.get(at) ?? new Map<string, number>();
     days.set(at, day);
-    // A guest that moved is told of by two shards.
+    // Two shards report a guest that moved.
     for (const [guest, cores] of Object.entries(JSON.parse(body) as Record<string, number>))
       day.set(guest, Math.max(day.get(guest) ?? 0, cores));
   }

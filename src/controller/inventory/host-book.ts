@@ -58,7 +58,7 @@ export class HostBook implements Heard {
     this.#changes.followed();
   }
 
-  /** As its manager tells it; `guests`: all that it has, where they are told too. */
+  /** As its manager reports it; `guests`: all that it has, where they are reported too. */
   managed(manager: string, host: ManagedHost, guests?: readonly GuestInfo[]): void {
     if (guests !== undefined) this.#guests(guests);
     const facts = { ...factsOfManaged(manager, host), guests: this.#marks.size };
@@ -113,7 +113,7 @@ export class HostBook implements Heard {
         this.#guest(event.guest);
         return;
       case 'guest-gone':
-        // The agent names it alone: all of that name are gone, and one that is not is told anew.
+        // The agent names it alone: all of that name are gone, and one that is not is reported anew.
         for (const key of this.#marks.keys())
           if (key.startsWith(`${event.name} `)) {
             this.#gone(key);
@@ -204,7 +204,7 @@ function nameIn(key: string): { name: string; uuid: string } {
   return { name, uuid };
 }
 
-/** As its list would be refused: its stream ends, and the reason is told with the host. */
+/** As its list would be refused: its stream ends, and the reason is reported with the host. */
 function tooMany(host: string): Error {
   const facts = { peer: host, expected: `at most ${MOST_GUESTS} guests`, what: 'more' };
   return godwitError('GODWIT_PROTOCOL_INVALID', facts);

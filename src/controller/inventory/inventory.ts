@@ -69,7 +69,7 @@ export class Inventory {
   readonly #parts: InventoryParts;
   readonly #leases: HostLeases;
   readonly #followed = new Map<string, Followed>();
-  /** Followers that were told to end; one that waits for a host that does not answer takes its time. */
+  /** Followers that were asked to end; one that waits for a host that does not answer takes its time. */
   readonly #ending = new Set<Promise<void>>();
   /** Of hosts whose shard was lost and taken again in one turn, until they are followed again. */
   readonly #samplesBefore = new Map<string, HostSamples>();
@@ -99,7 +99,7 @@ export class Inventory {
   start(): void {
     this.#loops.push(
       this.#loop(RENEW_MS, 'the leases of hosts', () => this.#turn()),
-      this.#loop(FLUSH_MS, 'what hosts told', () => this.#flush()),
+      this.#loop(FLUSH_MS, 'what hosts reported', () => this.#flush()),
       this.#loop(5000, 'roll-ups of samples', () =>
         this.#rollups.write(this.held(), this.#samples()),
       ),
@@ -216,7 +216,7 @@ export class Inventory {
     for (const stranger of strangers) await this.#forget(held, stranger);
   }
 
-  /** A host of a manager that was not heard yet stays as it was told last. */
+  /** A host of a manager that was not heard yet stays as last reported. */
   #isKnown(row: NewHost): boolean {
     if (this.placeOf(row.name) !== undefined) return true;
     const { manager } = managedIn(row) ?? {};
@@ -243,7 +243,7 @@ export class Inventory {
     if (manager !== undefined) this.#parts.managed?.follow(name, manager, book);
   }
 
-  /** How to end what tells the book of its host from now on: its agent, or its manager. */
+  /** How to end what feeds the book of its host from now on: its agent, or its manager. */
   #follower(name: string, book: HostBook): () => Promise<void> {
     const { managed } = this.#parts;
     if (managed !== undefined && this.#managed.has(name)) return async () => managed.left(name);

@@ -64,7 +64,7 @@ export class ListPull {
     }
   }
 
-  /** One that is damaged gives way to any that the CA signed; who calls is refused meanwhile, and told. */
+  /** One that is damaged gives way to any that the CA signed; who calls is refused meanwhile, and learns why. */
   #known(): KnownList | undefined {
     try {
       return this.#parts.fleet.known();

@@ -15,7 +15,7 @@ export interface ManagedPlace {
 
 interface Manager {
   readonly address: string;
-  /** Those that it told last; before it was asked, those that it told an earlier controller. */
+  /** Those that it last reported; before it was asked, those that it reported to an earlier controller. */
   hosts: Map<string, ManagedHost | undefined>;
   /** The host of each of its guests, by the guest's key. */
   readonly homes: Map<string, string>;
@@ -34,7 +34,7 @@ export interface ManagedHostsParts {
 
 /**
  * The hosts of all managers of this controller, beside those of the fleet: they have no agent of their own, and what their
- * manager's agent tells goes to the book of the host that it is about.
+ * manager's agent reports goes to the book of the host that it is about.
  */
 export class ManagedHosts {
   readonly #parts: ManagedHostsParts;
@@ -47,7 +47,7 @@ export class ManagedHosts {
     this.#parts = parts;
   }
 
-  /** A manager whose hosts are to be followed. `again`: has it tell everything once more. */
+  /** A manager whose hosts are to be followed. `again`: has it report everything once more. */
   add(manager: string, address: string, again: () => void): ManagerHeard {
     const own: Manager = {
       address,
@@ -92,7 +92,7 @@ export class ManagedHosts {
     return undefined;
   }
 
-  /** As it told last; undefined where it was not heard yet. */
+  /** As it last reported; undefined where it was not heard yet. */
   counts(manager: string): { readonly hosts: number; readonly guests: number } | undefined {
     const own = this.#managers.get(manager);
     if (own?.lastMs === undefined) return undefined;
@@ -160,7 +160,7 @@ export class ManagedHosts {
     };
   }
 
-  /** A manager tells where a guest is now, and not where it is no more. */
+  /** A manager reports where a guest is now, and not where it is no more. */
   #guest(own: Manager, guest: GuestInfo): void {
     this.#alive(own);
     const key = guestKey(guest);

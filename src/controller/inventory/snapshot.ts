@@ -23,7 +23,7 @@ export interface SnapshotHost {
   readonly managed: ManagedFacts | undefined;
 }
 
-/** A guest as one host told it last. `claimedBy`: all hosts that say they run it, where there is more than one. */
+/** A guest as one host last reported it. `claimedBy`: all hosts that say they run it, where there is more than one. */
 export interface SnapshotGuest {
   readonly host: string;
   readonly claimedBy: readonly string[];

@@ -52,7 +52,7 @@ export class ManagerFollower {
     this.#ended = this.#run();
   }
 
-  /** Has everything told once more. */
+  /** Has everything reported once more. */
   again(): void {
     this.#stream.abort();
   }

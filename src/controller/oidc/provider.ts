@@ -79,7 +79,7 @@ export class Provider {
     return { ...personOf(claims, this.config), sub: String(claims['sub']) };
   }
 
-  /** Some providers tell groups only to whoever asks again. */
+  /** Some providers report groups only to whoever asks again. */
   async #withUserInfo(
     configuration: Configuration,
     accessToken: string,

@@ -9,7 +9,7 @@ export interface OwnMove {
 
 /** One may be a person’s. From this many within the looks that are kept, somebody else balances. */
 const BALANCES = 2;
-/** A host tells of its guests a moment after they came. */
+/** A host reports its guests a moment after they came. */
 const LATE_MS = 60_000;
 
 /** Guests that changed their hosts although Godwit did not move them. */

@@ -60,7 +60,7 @@ export function inventoryFor(known: Known): Inventory {
   };
 }
 
-/** It runs, and nobody told what it uses. */
+/** It runs, and nobody reported what it uses. */
 const isUnreported = (facts: GuestFacts, loads: Loads): boolean =>
   homesOf(facts).every(({ state }) => state !== 'stopped') && loads.guest(facts.name).length === 0;
 

@@ -62,12 +62,12 @@ export class Loads {
     for (const [guest, homes] of at) this.#moved(guest, homes, atMs);
   }
 
-  /** Cores that it used at the last looks, the newest first; empty where nobody told. */
+  /** Cores that it used at the last looks, the newest first; empty where nobody reported. */
   guest(name: string): readonly number[] {
     return this.#guests.get(name)?.used ?? [];
   }
 
-  /** What it used at one look; undefined where nobody told. */
+  /** What it used at one look; undefined where nobody reported. */
   guestAt(name: string, atMs: number): number | undefined {
     const past = this.#guests.get(name);
     return past?.used[past.times.indexOf(atMs)];
@@ -77,7 +77,7 @@ export class Loads {
     return this.#hosts.get(name)?.looks ?? [];
   }
 
-  /** A guest that moves is told by two hosts within one look: what it used at both counts. */
+  /** Two hosts report a guest that moves within one look: what it used at both counts. */
   #addGuest(name: string, atMs: number, cores: number): void {
     const past = this.#guests.get(name) ?? { used: [], times: [], host: '', atMs: 0 };
     if (past.times[0] === atMs) past.used[0] = Math.max(past.used[0] ?? 0, cores);
@@ -93,7 +93,7 @@ export class Loads {
   #moved(guest: string, homes: readonly string[], atMs: number): void {
     const past = this.#guests.get(guest);
     const [home] = homes;
-    // Within a look in which two hosts tell of it, it is under way.
+    // Within a look in which two hosts report it, it is under way.
     if (past === undefined || home === undefined || homes.length > 1) return;
     if (past.host !== '' && past.host !== home) {
       const untilMs = atMs + this.#lookMs;

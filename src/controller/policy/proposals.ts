@@ -79,7 +79,7 @@ export interface Looked {
   readonly note: string | undefined;
 }
 
-/** What a look tells people. */
+/** What people read about a look. */
 export function lookOf({
   nowMs,
   open,

@@ -142,7 +142,7 @@ function whyNothing(
   const age = nowMs - loads.newestMs - LOOK_MS;
   if (age > STALE_MS) {
     return {
-      words: `nothing was told of what guests use for ${formatDuration(age)}`,
+      words: `nothing was reported of what guests use for ${formatDuration(age)}`,
       blocks: true,
     };
   }

@@ -10,7 +10,7 @@ import type { Db } from './wish-rows.ts';
 /** Values of one statement. */
 const IDS_AT_ONCE = 500;
 
-/** What is known of a migration that a host tells of. */
+/** What is known of a migration that a host reports. */
 export interface KnownMigration {
   readonly outcome: string | null;
   readonly side: string;
@@ -22,11 +22,11 @@ export function isFinal({ outcome, side }: KnownMigration, reporter: string): bo
   return side === 'source' || reporter === 'destination';
 }
 
-/** Of those that were written: what nobody had told before. */
+/** Of those that were written: what nobody had reported before. */
 export interface News {
   readonly begun: ReadonlySet<string>;
   readonly ended: ReadonlySet<string>;
-  /** Of these, those that are open and that the host tells of. */
+  /** Of these, those that are open and that the host reports. */
   readonly own: ReadonlySet<string>;
 }
 
@@ -68,7 +68,7 @@ export class Migrations {
     return found;
   }
 
-  /** Those of which a host told, and of which nobody told yet that they ended. */
+  /** Those that a host reported, and of which no host reported yet that they ended. */
   async openOf(host: string): Promise<NewMigration[]> {
     const query = this.#store.db.selectFrom('migrations').selectAll().where('told_by', '=', host);
     const rows = await query.where('ended_at', 'is', null).limit(1000).execute();
@@ -76,9 +76,9 @@ export class Migrations {
   }
 
   /**
-   * Writes what a host told, under the lease of its shard; undefined where another controller has that by now. What has
-   * come to its end stays as it was written, whoever tells of it again; an id becomes another migration's only where a
-   * destination alone had told of the first, and a source tells of the other; one
+   * Writes what a host reported, under the lease of its shard; undefined where another controller has that by now. What has
+   * come to its end stays as it was written, whoever reports it again; an id becomes another migration's only where a
+   * destination alone had reported the first, and a source reports the other; one
    * that a wish asked for is its move's. What is open goes to its source, and from there to no other host: a cancel does.
    */
   async write(held: Held, host: string, rows: readonly NewMigration[]): Promise<News | undefined> {
@@ -140,7 +140,7 @@ export class Migrations {
       .execute();
   }
 
-  /** Of the newest ones that came to their end and tell of a link or a guest. */
+  /** Of the newest ones that came to their end and say something about a link or a guest. */
   async rates(most: number): Promise<PastMigration[]> {
     return this.#store.db
       .selectFrom('migrations')
@@ -200,7 +200,7 @@ function listed({ db }: Pick<Store, 'db'>) {
     ]);
 }
 
-/** True where nobody had told of it. */
+/** True where nobody had reported it. */
 async function begin(db: Db, row: MigrationRow): Promise<boolean> {
   const { id, guest, source, destination, mode, told_by, side, started_at, epoch } = row;
   const open = { id, guest, source, destination, mode, told_by, side, started_at, epoch };
@@ -222,7 +222,7 @@ async function begin(db: Db, row: MigrationRow): Promise<boolean> {
 }
 
 /**
- * A destination alone told of another migration of that id: it may have made it up, and a source’s word of its own is not
+ * A destination alone reported another migration of that id: it may have made it up, and a source’s word of its own is not
  * kept out by that.
  */
 async function dropHearsay(
@@ -257,7 +257,7 @@ async function isReporter(db: Db, { id, told_by }: NewMigration): Promise<boolea
   return (await found.where('told_by', '=', told_by).executeTakeFirst()) !== undefined;
 }
 
-/** True where nobody had told that it ended. */
+/** True where nobody had reported that it ended. */
 async function end(db: Db, row: MigrationRow): Promise<boolean> {
   const { id, guest, source, destination, started_at: _started, told_by, ...rest } = row;
   const before = await db

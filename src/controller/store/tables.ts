@@ -34,7 +34,7 @@ export interface Tables {
     ended_at: number | null;
   };
   claims: { wish_id: string; owner: string; epoch: number; lease_until: number };
-  /** Every migration that a host told of, whoever asked for it. */
+  /** Every migration that a host reported, whoever asked for it. */
   migrations: MigrationRow;
   /** Migrations that wishes asked for. */
   moves: {
@@ -84,7 +84,7 @@ export interface Tables {
     expires_at: number | null;
     used_at: number | null;
   };
-  /** Of people's browsers. `token`: the name of that by which it was begun; null: a provider told who it is. */
+  /** Of people's browsers. `token`: the name of that by which it was begun; null: a provider said who it is. */
   sessions: {
     hash: string;
     token: string | null;
@@ -206,7 +206,7 @@ export interface MigrationRow {
   source: string;
   destination: string;
   mode: string;
-  /** The host whose agent told of it, and which side that was: the source knows most. */
+  /** The host whose agent reported it, and which side that was: the source knows most. */
   told_by: string;
   side: string;
   /** Null while it is open; what its host says, within what the database's clock allows. */

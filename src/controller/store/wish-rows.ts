@@ -170,7 +170,7 @@ export async function othersOf(
 }
 
 /**
- * What all moves of a wish count as sent, bytes: as predicted, or what the history tells where that is more. It tells of
+ * What all moves of a wish count as sent, bytes: as predicted, or what the history shows where that is more. It shows
  * memory alone, and a prediction has the disks, too.
  */
 export async function sentFor(db: Db, wish: string): Promise<number> {

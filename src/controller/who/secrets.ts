@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 
-/** What a secret is for: the beginning of it tells, so that a secret which leaked is known for what it is. */
+/** What a secret is for. It begins with that, so that a secret which leaked is known for what it is. */
 type Kind = 'gdw' | 'gds';
 
 /** 256 random bits: nobody guesses them, so that one plain hash is enough to keep them by. */

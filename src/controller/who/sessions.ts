@@ -14,7 +14,7 @@ export interface NewSession {
   readonly role: WebRole;
   /** Default: SESSION_MS. */
   readonly lifeMs?: number;
-  /** The name of the token by which it is begun, and when that ends; absent: a provider told who it is. */
+  /** The name of the token by which it is begun, and when that ends; absent: a provider said who it is. */
   readonly token?: { readonly name: string; readonly expiresAtMs: number | undefined };
 }
 

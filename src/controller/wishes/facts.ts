@@ -136,7 +136,7 @@ export interface World {
   readonly marks: ReadonlyMap<string, HostMark>;
   readonly reservations: readonly Reservation[];
   readonly limits: Limits;
-  /** What earlier migrations tell of links and guests; absent where nothing was read. */
+  /** What earlier migrations show of links and guests; absent where nothing was read. */
   readonly past?: PastRates;
   readonly others: readonly Other[];
   /** By the key of the guest. */
@@ -145,7 +145,7 @@ export interface World {
   readonly siteLinks?: readonly SiteLink[];
   /** By `HOST GUEST`; absent: nobody looked. */
   readonly standbys?: ReadonlyMap<string, StandbyFacts>;
-  /** What the moves of this wish have sent: as their hosts told it, or as it was predicted while nobody did; bytes. */
+  /** What the moves of this wish have sent: as their hosts reported it, or as it was predicted while nobody did; bytes. */
   readonly spentBytes?: number;
 }
 
@@ -158,7 +158,7 @@ export const labelsOf = ({ labels }: World, guest: string): Labels | { words: st
 export const ownOf = <T>(record: Readonly<Record<string, T>>, name: string): T | undefined =>
   Object.hasOwn(record, name) ? record[name] : undefined;
 
-/** For how long it is told before it moves, ms: as long as the wish or its owner asks. */
+/** How long before the move its owner is notified, ms: as long as the wish or its owner asks. */
 export function noticeMsOf(guest: string, { ask }: Pick<Wish, 'ask'>, world: World): number {
   const labels = labelsOf(world, guest);
   const labelled = 'words' in labels ? 0 : (labels.noticeMs ?? 0);

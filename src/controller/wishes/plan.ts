@@ -22,7 +22,7 @@ export interface WishPlan {
   readonly late: readonly string[];
   /** Why a guest has no destination now. */
   readonly refused: ReadonlyMap<string, string>;
-  /** What of the prediction no live sample tells and earlier migrations do, in words. */
+  /** What of the prediction comes from earlier migrations and from no live sample, in words. */
   readonly fromHistory: readonly string[];
   /** Of an evacuation of a site. */
   readonly line?: PlannedLine;

@@ -34,7 +34,7 @@ export function sighted(move: Move, sight: Sight | undefined, world: World): Mov
   return { ...next, settled: next.settled || isSettled(next, world) };
 }
 
-/** Where the guest is seen to be tells how a move ended of which its agent knows nothing, or cannot be asked any more. */
+/** The place of the guest shows how a move ended of which its agent knows nothing, or whose agent does not answer any more. */
 function judge(move: Move, sight: Sight, world: World): Sight {
   const { id, phase, from, to } = move;
   const isForgotten = phase === 'running' && sight.seen === 'unknown';

@@ -10,7 +10,7 @@ export const DATA_CHANNEL = LAST_STREAM + 1;
 /** To the source. */
 export const ANSWER_CHANNEL = 1;
 
-/** `attempt` comes back in the answers, so that what is told of one that was given up is not taken for the next. */
+/** `attempt` comes back in the answers, so that what is reported of one that was given up is not taken for the next. */
 export type BackingMessage =
   | { readonly kind: 'begin'; readonly attempt: number; readonly node: string }
   /** Bytes of the file; what no message holds is zero. Offsets grow. */

@@ -38,7 +38,7 @@ export interface SenderParts {
   readonly tunnel: Pick<Tunnel, 'beside' | 'ended'>;
   readonly guest: string;
   readonly peer: string;
-  /** Told after each piece that was read. */
+  /** Called after each piece that was read. */
   readonly progress?: (progress: BackingFileProgress) => void;
 }
 
@@ -52,7 +52,7 @@ interface Attempt {
   answer: BackingAnswer | undefined;
   /** Why it is over before its time. */
   over: Error | undefined;
-  /** Something was told; whoever waits looks again. */
+  /** Something was reported; whoever waits looks again. */
   wake: () => void;
 }
 
@@ -157,7 +157,7 @@ export class BackingFileSender {
     }
   }
 
-  /** Never rejects: where the session is over, its end is told. */
+  /** Never rejects: where the session is over, its end is reported. */
   async #put(message: BackingMessage): Promise<void> {
     const { beside } = this.#parts.tunnel;
     await beside.send(DATA_CHANNEL, writeBackingMessage(message)).catch(() => undefined);

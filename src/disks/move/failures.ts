@@ -3,7 +3,7 @@ import type { SerialError } from '../../errors.ts';
 import type { MoveSight } from '../../migration/disk-move.ts';
 import type { DiskMovePlan } from '../../migration/disk-move.ts';
 
-/** What is told of a disk's move that does not come to its end. */
+/** What is reported of a disk's move that does not come to its end. */
 
 export type Sight = MoveSight & {
   readonly failure?: { readonly kind: 'full' | 'other'; readonly reason: string };
@@ -25,7 +25,7 @@ export function failedMove({ request }: DiskMovePlan, reason: string): SerialErr
   return godwitError('GODWIT_DISK_FAILED', { guest, device, reason }, { hint }).toJSON();
 }
 
-/** Somebody else has put another image there: both files stay, and a person is told. */
+/** Somebody else has put another image there: both files stay, and a person is informed. */
 export function strangeMove({ request, from, to }: DiskMovePlan): SerialError {
   const { guest, disk: device } = request;
   const reason = `the guest’s disk is neither ${from} nor ${to} any more`;

@@ -1,6 +1,6 @@
-/** Of a rate that is told, the weight of the last look. */
+/** Of a rate that is reported, the weight of the last look. */
 const FRESH = 0.3;
-/** A look so soon after another one tells nothing of the rate, ms. */
+/** A look so soon after another one says nothing about the rate, ms. */
 const TOO_SOON_MS = 50;
 
 /** So much may be left of a copy that is as good as whole. */
@@ -16,9 +16,9 @@ export class Figures {
   /** What there was to copy at first; it grows with what the guest writes. */
   #firstBytes = 0;
 
-  /** False where it tells nothing new. */
+  /** False where it says nothing new. */
   measure(copiedBytes: number, totalBytes: number, atMs: number): boolean {
-    // The end of the job tells nothing of what it copied.
+    // The end of the job says nothing about what it copied.
     if (totalBytes === 0) return false;
     const passedMs = this.#atMs === undefined ? undefined : atMs - this.#atMs;
     if (passedMs !== undefined && passedMs < TOO_SOON_MS) return false;
@@ -40,7 +40,7 @@ export class Figures {
     return left <= NEARLY_BYTES || this.copiedBytes >= this.#firstBytes;
   }
 
-  /** Until all of it is copied, ms; undefined while that cannot be told. */
+  /** Until all of it is copied, ms; undefined while that cannot be known. */
   get etaMs(): number | undefined {
     if (this.rate <= 0) return undefined;
     return (Math.max(0, this.totalBytes - this.copiedBytes) / this.rate) * 1000;

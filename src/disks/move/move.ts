@@ -49,7 +49,7 @@ export class DiskMove {
   #note: string | undefined;
   #waitedMs: number | undefined;
   #wake: AbortController | undefined;
-  /** The job was told to come to the point where the guest's writes wait for somebody to go on. */
+  /** The job was asked to come to the point where the guest's writes wait for somebody to go on. */
   #completing = false;
 
   constructor(state: MoveState, parts: MoveParts) {
@@ -185,7 +185,7 @@ export class DiskMove {
       if (this.#state.cancelAsked) return relocator.drop(work, signal);
       if (seen.job === 'pending') break;
       beforeMs = lookedMs;
-      // Broken off: the next look tells why.
+      // Broken off: the next look shows why.
       if (seen.job !== 'ready' && seen.job !== 'ending') return;
       this.#measure(seen.copiedBytes, seen.totalBytes);
       await this.#parts.clock.sleep(SWITCH_LOOK_MS, signal);

@@ -3,7 +3,7 @@ import type { MoveState } from '../../migration/disk-move.ts';
 import type { DiskMoveProgress } from '../../protocol/public/disk-move.ts';
 import type { Figures } from './figures.ts';
 
-/** What is told of a disk's move: while it goes on by what was seen, after its end by its last record. */
+/** What is reported of a disk's move: while it goes on by what was seen, after its end by its last record. */
 export function progressOf(
   move: MoveState,
   figures: Pick<Figures, 'copiedBytes' | 'totalBytes' | 'rate' | 'etaMs'>,

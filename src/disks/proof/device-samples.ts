@@ -4,7 +4,7 @@ import { open } from 'node:fs/promises';
 import type { DeviceProof } from '../../protocol/disk.ts';
 
 /**
- * Samples of what a block device holds: sums that a host can only tell who reads the device itself, and that are of use to
+ * Samples of what a block device holds: sums that only a host can give that reads the device itself, and that are of use to
  * nobody but the two ends of one migration.
  */
 
@@ -13,10 +13,10 @@ const SAMPLES = 256;
 const SAMPLE_BYTES = 4096;
 /** Read at once: storage of many disks answers them together. */
 const AT_ONCE = 8;
-/** What is the same on empty devices tells nothing; so many pieces have to tell something. */
+/** What is the same on empty devices says nothing; so many pieces have to be distinct. */
 const LEAST_DISTINCT = 16;
 /**
- * One in so many of those that tell something may differ where a guest is at work: it writes between two readings, which
+ * One in so many of those that are distinct may differ where a guest is at work: it writes between two readings, which
  * are a question to the other host apart. Who does not read the device has to know 15 of 16 pieces of its content.
  */
 const CHANGED_PART = 16;
@@ -117,7 +117,7 @@ export function sumOf(
 }
 
 /**
- * Whether the source has read what this host reads. Counted is only what tells something: a host that never read an empty
+ * Whether the source has read what this host reads. Only distinct samples count: a host that never read an empty
  * device knows that it is empty. Pure.
  */
 export function judgeReported(own: readonly Sample[], reported: readonly string[]): Judgement {

@@ -76,7 +76,7 @@ export async function resolveDevice(pool: Pool, name: string): Promise<Found<str
   return claimed === undefined ? { found: real } : { problem: claimed };
 }
 
-/** A file system, a volume group or an array of this host's own; the kernel tells, without a write. */
+/** A file system, a volume group or an array of this host's own; the kernel says so, without a write. */
 async function whyClaimed(file: string): Promise<string | undefined> {
   try {
     const handle = await open(file, constants.O_RDONLY | constants.O_EXCL | constants.O_NONBLOCK);
@@ -93,17 +93,17 @@ async function whyClaimed(file: string): Promise<string | undefined> {
 /** What a device of this host is, by ids that its hardware has. */
 export interface Identity {
   readonly bytes: number;
-  /** Of the hardware below it, and of what lies between: sorted, each once. Empty: nothing tells. */
+  /** Of the hardware below it, and of what lies between: sorted, each once. Empty: nothing says so. */
   readonly ids: readonly string[];
 }
 
-/** `sys`: where the kernel tells of block devices by number. */
+/** `sys`: where the kernel reports block devices by number. */
 export async function identityOf(file: string, sys = SYS): Promise<Identity> {
   const { rdev } = await stat(file);
   const number = numberOf(rdev);
   const blocks = await readNumber(path.join(sys, number, 'size'));
   const ids = await idsOf(path.join(sys, number), 0);
-  // Without an id of its hardware nothing tells it from a copy of it.
+  // Without an id of its hardware nothing distinguishes it from a copy of it.
   const proves = ids.some((id) => /^(wwid|serial|kernel) /.test(id));
   return {
     bytes: blocks * 512,
@@ -168,7 +168,7 @@ export async function stampOf(pool: Pool, name: string): Promise<string | undefi
   const identity = await identityOf(real).catch(() => undefined);
   if (identity === undefined) return undefined;
   const at = await realpath(path.join(SYS, numberOf(info.rdev)));
-  // Of a partition, that of its disk; kernels before 5.15 tell none.
+  // Of a partition, that of its disk; kernels before 5.15 report none.
   const sequence = (directory: string): Promise<string> =>
     readFile(path.join(directory, 'diskseq'), 'utf8').catch(() => '');
   const turn = (await sequence(at)) || (await sequence(path.dirname(at)));
@@ -186,7 +186,7 @@ export type OwnAnswer = DeviceAnswer & { readonly stamp?: string };
 
 /**
  * The destination's answer: which of its devices it is. A host that only says the ids of a device gets nothing of it, not
- * even its name or size: it has to tell first what it reads, in the places that `challenge` says.
+ * even its name or size: it has to report first what it reads, in the places that `challenge` says.
  */
 export async function answerDevice(
   pools: readonly Pool[],

@@ -10,7 +10,7 @@ import type { Found, Located, Pool } from './pools.ts';
 
 export interface Export extends Pool {
   readonly place: NfsPlace;
-  /** Where its server tells its ports; absent: where everybody asks. */
+  /** Where its server reports its ports; absent: where everybody asks. */
   readonly portmapperPort?: number;
 }
 

@@ -137,7 +137,7 @@ export async function answerLun(
   return problems.length === 0 ? {} : { problem: problems.join('; ').slice(0, 1024) };
 }
 
-/** Which LUN a path of a target is; undefined where it cannot be told. */
+/** Which LUN a path of a target is; undefined where it cannot be known. */
 export async function stampOfLun(
   pool: Target,
   path: string,

@@ -5,7 +5,7 @@ import { inRealDirectory } from '../../host/real-directory.ts';
 /**
  * A file that a migration makes for a guest is made under a name of the migration's own and then linked to the name it
  * is to have, which fails where somebody else's is there. So whoever cleans up, also after a mover was killed at any
- * point, can tell what was made: only what is still the same file under both names.
+ * point, can say what was made: only what is still the same file under both names.
  */
 export interface Made {
   /** In the same directory as `file`. */

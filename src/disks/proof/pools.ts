@@ -4,7 +4,7 @@ import path from 'node:path';
 
 /** A directory in which guests' disks may lie, by the host's configuration. */
 export interface Pool {
-  /** What the other host calls it: it tells nothing of where it is. */
+  /** What the other host calls it: it says nothing about where it is. */
   readonly id: string;
   /** Without symbolic links. */
   readonly root: string;

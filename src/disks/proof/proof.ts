@@ -28,7 +28,7 @@ export function proofFile(migration: string): string {
 
 /** Source: a directory that holds an image. What is written there is on the storage when it resolves. */
 export interface Beside {
-  /** Makes the file, in place of one that an earlier mover of the same migration left, and tells its nonce. */
+  /** Makes the file, in place of one that an earlier mover of the same migration left, and reports its nonce. */
   write(name: string, signal: AbortSignal): Promise<string>;
   /** What the file holds now. */
   read(name: string, signal: AbortSignal): Promise<string>;
@@ -80,7 +80,7 @@ function newNonce(): string {
   return randomBytes(NONCE_BYTES).toString('hex');
 }
 
-/** Source: makes the file, in place of one that an earlier mover of the same migration left, and tells its nonce. */
+/** Source: makes the file, in place of one that an earlier mover of the same migration left, and reports its nonce. */
 export async function writeProof(directory: string, name: string): Promise<string> {
   const file = path.join(directory, name);
   await rm(file, { force: true });

@@ -116,7 +116,7 @@ export async function refuseOthers(
 const noteOf = (migration: string, side: 'source' | 'destination'): string =>
   side === 'source' ? proofFile(migration) : `${proofFile(migration)}-there`;
 
-/** Source: makes the note, in place of one that an earlier mover left, and tells what it says, as a proof has it. */
+/** Source: makes the note, in place of one that an earlier mover left, and says what it holds, as a proof has it. */
 export async function noteForProof(
   pool: ImagePool,
   image: string,
@@ -192,7 +192,7 @@ export async function answerImage(
   }
 }
 
-/** Which image a name of a pool is; undefined where it cannot be told. */
+/** Which image a name of a pool is; undefined where it cannot be known. */
 export async function stampOfImage(
   pool: ImagePool,
   image: string,

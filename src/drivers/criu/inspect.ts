@@ -96,7 +96,7 @@ function unmovable(guest: string, { device, type, reason, hint }: Obstacle): Nam
   );
 }
 
-/** Said each time: the kernels of this kind do not tell which pages were written, so each round reads all of them. */
+/** Said each time: the kernels of this kind do not say which pages were written, so each round reads all of them. */
 function tracking(): NamedCheck {
   const evidence =
     'each round reads the memory of the running container and compares it by content';

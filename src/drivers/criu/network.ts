@@ -150,7 +150,7 @@ export async function setPorts(
   for (const port of ports) await run(['ip', 'link', 'set', port, state]);
 }
 
-/** Setting a link's own address again makes the kernel tell the network where it is. */
+/** Setting a link's own address again makes the kernel announce to the network where it is. */
 export async function announceNics(
   run: Runc['run'],
   pid: number,

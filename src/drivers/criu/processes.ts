@@ -8,7 +8,7 @@ import type { BootProcess } from '../../host/life.ts';
 /** Open files of one process: they are read one by one. */
 const MOST_FILES = 100_000;
 
-/** What the kernel tells of a container's processes and of its cgroup. */
+/** What the kernel reports of a container's processes and of its cgroup. */
 
 export function identify(pid: number): BootProcess | undefined {
   const startTicks = startTicksOf(pid);

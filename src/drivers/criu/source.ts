@@ -58,7 +58,7 @@ export class CriuSource implements SourceSession {
   }
   readonly #listeners = new Set<(event: HypervisorEvent) => void>();
 
-  /** Tells first what is already so. */
+  /** First reports what is already so. */
   async begin(signal: AbortSignal): Promise<void> {
     const status = await this.status(signal);
     if (this.#dispatch !== undefined) return;

@@ -2,7 +2,7 @@ import type { HypervisorEvent, HypervisorStatus } from '../port/direct.ts';
 
 type Stream = HypervisorStatus['stream'];
 
-/** What has been told of one side, for listeners that come later, in the port's words. */
+/** What has been reported of one side, for listeners that come later, in the port's words. */
 export class Reported {
   readonly #listeners = new Set<(event: HypervisorEvent) => void>();
   #run: HypervisorEvent | undefined;

@@ -218,7 +218,7 @@ export class FakeSource implements SourceSession {
 
   async quit(signal: AbortSignal): Promise<void> {
     this.#world.enter('source.quit', signal);
-    this.#instance.end('it was told to quit');
+    this.#instance.end('it was ordered to quit');
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,6 @@
 /**
  * What Hyper-V's numbers mean, and what to do about them. An event's number says little (21502 is any failure): the HRESULT
- * and the words in a message tell. Pure.
+ * and the words in a message report. Pure.
  */
 
 export interface Meaning {

@@ -19,7 +19,7 @@ export interface MigrationJob {
   readonly errorCode: number;
 }
 
-/** Undefined where it is no job that can be told from another. */
+/** Undefined where it is no job that can be distinguished from another. */
 export function jobOf(instance: Instance): MigrationJob | undefined {
   const word = (name: string): string => instance[name]?.at(0) ?? '';
   const id = word('InstanceID');

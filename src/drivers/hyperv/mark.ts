@@ -1,6 +1,6 @@
 /**
  * What Godwit leaves in the notes of a virtual machine while a migration of it lasts: Hyper-V has no name for a task, and
- * takes the notes along with the guest. The time is the source host's own, as its jobs tell it. Pure.
+ * takes the notes along with the guest. The time is the source host's own, as its jobs report it. Pure.
  */
 
 /** How the mark of a migration begins; the host adds when it wrote it, and a bracket. */

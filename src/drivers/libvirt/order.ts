@@ -50,7 +50,7 @@ export async function giveOrder(
   const ended = await send(ends, order, { domain, mark, isPersistent }, signal);
   if (ended?.state === 'failed') throw await notBegun(ends, order, ended.reason, signal);
   if (ended === undefined) {
-    // A libvirt that cannot be told now goes by its own.
+    // A libvirt that takes no limit now goes by its own.
     await source.setMaxDowntime(domain, order.maxDowntimeMs, signal).catch(() => undefined);
   }
 }

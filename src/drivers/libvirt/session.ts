@@ -85,7 +85,7 @@ export class LibvirtSession implements ManagedSession {
     return refuses('name', 'destination', godwitError('GODWIT_NAME_IN_USE', { host: to, guest }));
   }
 
-  /** One order at a time: libvirt tells none from another. */
+  /** One order at a time: libvirt distinguishes none from another. */
   start(order: ManagedOrder, signal: AbortSignal): Promise<void> {
     const mine = this.#ordering
       .catch(() => undefined)
@@ -130,7 +130,7 @@ export class LibvirtSession implements ManagedSession {
     const rounds = job.params['memory_iteration'];
     if (typeof rounds !== 'number' || !isPostCopyDue(order, rounds)) return;
     if (presence(state) !== 'has') return;
-    // Refused where it ended or paused meanwhile; the next look tells.
+    // Refused where it ended or paused meanwhile; the next look reports it.
     await source.startPostCopy(domain, signal).catch(() => undefined);
   }
 

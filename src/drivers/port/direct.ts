@@ -127,8 +127,8 @@ export interface SourceSession extends HypervisorSession {
   /** Describes the guest as it is now: queried, with everything the destination must rebuild. */
   inspect(stream: Omit<StreamSettings, 'tls'>, signal: AbortSignal): Promise<Inspection>;
   /**
-   * Reads all that its hypervisor tells of the machine; resolves to what compares with it what `DestinationSession.machine`
-   * told on `host`. Absent where the driver cannot.
+   * Reads all that its hypervisor reports of the machine; resolves to what compares with it what `DestinationSession.machine`
+   * reported on `host`. Absent where the driver cannot.
    */
   sameMachine?(signal: AbortSignal): Promise<(there: unknown, host: string) => NamedCheck>;
   /**
@@ -259,7 +259,7 @@ export interface DestinationSession extends HypervisorSession {
    * with the guest paused at its very beginning. Started already: answers the same again. Absent where the driver cannot.
    */
   startCold?(signal: AbortSignal): Promise<GuestHandle>;
-  /** After `start`, before memory: all that the hypervisor tells of the machine, for `SourceSession.sameMachine`. */
+  /** After `start`, before memory: all that the hypervisor reports of the machine, for `SourceSession.sameMachine`. */
   machine?(signal: AbortSignal): Promise<unknown>;
   /**
    * Post-copy: waits until everything is here that the guest needs to run but for its pages; GODWIT_HYPERVISOR_LOST
@@ -273,7 +273,7 @@ export interface DestinationSession extends HypervisorSession {
    * that it said; absent, or false: not known.
    */
   neverRan?(signal: AbortSignal): Promise<boolean>;
-  /** Tells the network where the guest is now. */
+  /** Announces to the network where the guest is now. */
   announce(signal: AbortSignal): Promise<void>;
   /**
    * Post-copy, after the stream broke or stands still: closes it and listens anew, on `host` where that is given

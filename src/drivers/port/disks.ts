@@ -71,7 +71,7 @@ export interface NewImage {
 /** At the destination. */
 export interface DiskTarget {
   readonly images: Identifier;
-  /** Makes empty images with the size and the features that the description tells. */
+  /** Makes empty images with the size and the features that the description names. */
   create(
     description: GuestDescription,
     images: readonly NewImage[],
@@ -79,7 +79,7 @@ export interface DiskTarget {
   ): Promise<void>;
   /** Once the hypervisor has started: offers these nodes for writing on the unix `socket`, each under its name. Repeatable. */
   serve(nodes: readonly string[], socket: string, signal: AbortSignal): Promise<void>;
-  /** Absent where the hypervisor cannot tell what a guest writes. */
+  /** Absent where the hypervisor does not know what a guest writes. */
   readonly watch?: DiskWatch;
   /** Nothing is written from outside any more: what `serve` made is gone when this resolves. Repeatable. */
   end(signal: AbortSignal): Promise<void>;
@@ -143,7 +143,7 @@ export interface DiskWatch {
   begin(nodes: readonly string[], signal: AbortSignal): Promise<void>;
   /** Offers these nodes for reading on the unix `socket`, each under its name, also while the guest runs. Repeatable. */
   view(nodes: readonly string[], socket: string, signal: AbortSignal): Promise<void>;
-  /** What was written since `begin`, all that has begun until now included: an export, and the bitmap that it tells. */
+  /** What was written since `begin`, all that has begun until now included: an export, and the bitmap that it comes with. */
   account(
     node: string,
     signal: AbortSignal,

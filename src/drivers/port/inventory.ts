@@ -7,7 +7,7 @@ import type { GuestProcessor, ProcessorOffer } from '../../protocol/public/proce
 export type { Capabilities, GuestHandle, Life };
 
 /**
- * What every driver tells, whatever its shape. The core asks for capabilities and never for a driver's name.
+ * What every driver reports, whatever its shape. The core asks for capabilities and never for a driver's name.
  * Every call takes a signal and settles soon after it aborts; every call may be repeated (recovery does).
  * Errors are of the table in errors.ts; a hypervisor's own words are kept in them.
  */
@@ -23,7 +23,7 @@ export interface DriverInventory {
   discover(options: DiscoverOptions, signal: AbortSignal): Promise<DiscoveredGuest[]>;
   /**
    * Names the hypervisors that run on this host now, without asking any of them: the same text as before means that none
-   * has begun or ended since. Absent where only asking them tells.
+   * has begun or ended since. Absent where only asking them shows it.
    */
   census?(signal: AbortSignal): Promise<string>;
   /**
@@ -35,7 +35,7 @@ export interface DriverInventory {
   describe(handle: GuestHandle): HandleFacts;
   /** Whether two handles, of whatever age, stand for one hypervisor. */
   isSame(left: GuestHandle, right: GuestHandle): boolean;
-  /** What this host can give to guests; absent where a driver cannot tell. */
+  /** What this host can give to guests; absent where a driver cannot say. */
   processors?(signal: AbortSignal): Promise<ProcessorOffer[]>;
   /** What a guest has of it. */
   processorOf?(handle: GuestHandle, signal: AbortSignal): Promise<GuestProcessor>;

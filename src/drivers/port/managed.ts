@@ -23,7 +23,7 @@ export interface ManagedDriver extends DriverInventory {
   hosts?(signal: AbortSignal): Promise<ManagedHost[]>;
   /**
    * Resolves once the manager has reported a change of its hosts or guests since the last `hosts` or `discover`, and now
-   * and then without one; rejects where it does not answer. Absent where only looking tells.
+   * and then without one; rejects where it does not answer. Absent where only looking shows it.
    */
   changed?(signal: AbortSignal): Promise<void>;
 }
@@ -52,11 +52,11 @@ export interface ManagedSession {
   start(order: ManagedOrder, signal: AbortSignal): Promise<void>;
   /** ms after which no call of `start` that was given up can begin a task any more. */
   readonly settlesMs: number;
-  /** The task of this migration, as the manager tells it now. */
+  /** The task of this migration, as the manager reports it now. */
   look(order: ManagedOrder, signal: AbortSignal): Promise<TaskSight>;
   /** Where the guest is now, by the manager's word. */
   where(order: ManagedOrder, signal: AbortSignal): Promise<Whereabouts>;
-  /** Asks the manager to end the task. What became of it, `look` and `where` tell. No such task: nothing. */
+  /** Asks the manager to end the task. What became of it, `look` and `where` report it. No such task: nothing. */
   cancel(order: ManagedOrder, signal: AbortSignal): Promise<void>;
   /** Removes what this driver left with the manager for the task (a mark, a filter). Repeatable. */
   finish(order: ManagedOrder, signal: AbortSignal): Promise<void>;

@@ -14,7 +14,7 @@ export interface SetBaseline {
   readonly offers: (signal: AbortSignal) => Promise<readonly ProcessorOffer[]>;
 }
 
-/** Features are a long list; the first of them tell which. */
+/** Features are a long list; the first of them show which. */
 const SHOWN = 12;
 
 /** Whether the guest has more than the baseline: then it cannot go to every host, which is no reason to keep it here. */

@@ -11,8 +11,8 @@ import { confined } from './user/confine.ts';
 import type { RunAs } from './user/confine.ts';
 
 /**
- * Starts the guest of a cold move. The QEMU that took its disks was told to wait for a stream, and has not loaded the
- * machine's firmware: it can start no guest. The next one can, and starts paused: it runs nothing before it is told to.
+ * Starts the guest of a cold move. The QEMU that took its disks was asked to wait for a stream, and has not loaded the
+ * machine's firmware: it can start no guest. The next one can, and starts paused: it runs nothing before it is ordered to.
  */
 export class ColdStart {
   readonly #place: LaunchSite;
@@ -20,7 +20,7 @@ export class ColdStart {
   /** What a process may take to end, ms. */
   readonly #endMs: number;
   #launch: QemuLaunch | undefined;
-  /** This session ended the one that waited, and the next one ended before anybody could tell it to run the guest. */
+  /** This session ended the one that waited, and the next one ended before anybody could order it to run the guest. */
   failed = false;
 
   constructor(

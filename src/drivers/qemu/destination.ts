@@ -72,7 +72,7 @@ export class QemuDestination implements DestinationSession {
   readonly startCold = (signal: AbortSignal): Promise<QemuHandle> => this.#cold.start(signal);
   readonly #cold: ColdStart;
 
-  /** `known`: the process of which the journal tells. */
+  /** `known`: the process that the journal names. */
   constructor(options: DestinationOptions, known: QemuHandle | undefined, parts: DestinationParts) {
     this.#options = options;
     this.#parts = parts;

@@ -29,7 +29,7 @@ export function streamOf(status: string | undefined): Stream {
   return STREAMS[status ?? 'none'] ?? 'none';
 }
 
-/** `side` matters where QEMU's run state alone does not tell: a source that has handed the guest over. */
+/** `side` matters where QEMU's run state alone does not say: a source that has handed the guest over. */
 export function runOf(
   status: string,
   stream: Stream,

@@ -5,7 +5,7 @@ import type { ImageStore } from './images.ts';
 import { FIRMWARE_DIRS, flashName } from './spec/flash.ts';
 import type { GuestSpec, ImageSpec } from './spec/schema.ts';
 
-/** Files of this host with the content that a guest's description tells. */
+/** Files of this host with the content that a guest's description names. */
 export interface FoundImages {
   readonly images: ReadonlyMap<keyof GuestSpec['images'], string>;
   readonly romfiles: ReadonlyMap<number, string>;

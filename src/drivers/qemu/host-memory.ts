@@ -13,7 +13,7 @@ const NODES_WITH_MEMORY = '/sys/devices/system/node/has_memory';
 const MOST_NODES = 4096;
 const MIB = 1024 ** 2;
 
-/** Numbers of the NUMA nodes that have memory; none where the kernel does not tell. */
+/** Numbers of the NUMA nodes that have memory; none where the kernel does not say. */
 export async function memoryNodes(): Promise<ReadonlySet<number>> {
   const text = await readFile(NODES_WITH_MEMORY, 'utf8').catch(() => '');
   return nodesIn(text.trim());

@@ -89,7 +89,7 @@ export async function launchCommand(
     if (pid === undefined) return await failed.promise;
     const startTicks = startTicksOf(pid);
     if (startTicks === undefined) {
-      // Nobody could tell it from a later process: it is ended while it is still our child, and holds no guest.
+      // Nobody could distinguish it from a later process: it is ended while it is still our child, and holds no guest.
       child.kill('SIGKILL');
       return await failed.promise;
     }

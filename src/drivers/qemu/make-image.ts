@@ -30,7 +30,7 @@ export interface Blank extends NewImage {
   readonly bytes: number;
 }
 
-/** What `blockdev-create` is told; `file` is a node. Undefined where it would not be the same image. Pure. */
+/** What `blockdev-create` gets; `file` is a node. Undefined where it would not be the same image. Pure. */
 export function creationOf(blank: Blank, file: string): object | undefined {
   const { like, bytes, backingFile, backingFormat } = blank;
   const { make } = like;

@@ -8,7 +8,7 @@ import type { Disk } from '../../protocol/disk.ts';
 import type { GuestSpec } from './spec/schema.ts';
 
 /**
- * Passphrases of encrypted disks. They are this host's own matter: no host tells another one. `keyDir/GUEST` holds that of
+ * Passphrases of encrypted disks. They are this host's own matter: no host gives them to another one. `keyDir/GUEST` holds that of
  * all disks of a guest, or is a directory that holds that of each, `keyDir/GUEST/DISK`.
  */
 

@@ -102,7 +102,7 @@ async function tryToListen(
   const { from, to } = ports;
   const shown = host.includes(':') ? `[${host}]` : host;
   const count = to - from + 1;
-  // Which port it took could only be asked in band: so it is told. The last used come free late.
+  // Which port it took could only be asked in band: so it is prescribed. The last used come free late.
   const start = Math.floor(performance.now()) % count;
   for (let tried = 0; tried < Math.min(count, MOST_PORTS); tried += 1) {
     const port = from + ((start + tried) % count);

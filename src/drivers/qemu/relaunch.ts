@@ -178,7 +178,7 @@ async function start(
     if (child.pid === undefined) return await failed;
     const startTicks = startTicksOf(child.pid);
     if (startTicks !== undefined) return { pid: child.pid, startTicks };
-    // Nobody could tell it from a later process: it is ended while it is still our child.
+    // Nobody could distinguish it from a later process: it is ended while it is still our child.
     child.kill('SIGKILL');
     throw ended(host, old, { binary });
   } catch (cause) {

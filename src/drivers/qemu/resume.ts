@@ -12,7 +12,7 @@ const RESUME_MS = 10_000;
 const POLL_MS = 1;
 
 /**
- * Post-copy: waits until the state of the guest's devices is loaded. A QEMU that is told to run before that does so by
+ * Post-copy: waits until the state of the guest's devices is loaded. A QEMU that is asked to run before that does so by
  * itself once it is, also when the stream has broken meanwhile, which it does not outlive then: the guest would have run
  * for moments, and could run nowhere any more.
  */
@@ -49,7 +49,7 @@ export async function stop(client: Monitor, signal: AbortSignal): Promise<void> 
 
 /**
  * Runs the guest; resolves once it runs. In post-copy a QEMU that runs it may stand still itself before it answers, for
- * want of a page: its event tells as well.
+ * want of a page: its event reports it as well.
  */
 export async function resume(
   client: Monitor,

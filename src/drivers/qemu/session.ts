@@ -52,7 +52,7 @@ export class MonitorWatch {
     return this.#mayHaveRun || !this.#client.endedWithProcess;
   }
 
-  /** The stream as the last event told it: known also while QEMU answers no question. */
+  /** The stream as the last event reported it: known also while QEMU answers no question. */
   get stream(): HypervisorEvent['type'] | undefined {
     return this.#lastStream?.type;
   }

@@ -133,7 +133,7 @@ const NO_THROTTLE = 1;
 
 /**
  * QEMU decides by itself when it slows a guest down (auto-converge), at the end of a round of a second or more. With one
- * value for the first, the most and any share it is told how much. It takes that over only when the guest dirties more
+ * value for the first, the most and any share it is given how much. It takes that over only when the guest dirties more
  * than the threshold, in percent of what was sent: the least one, also to give its speed back to a guest that is quiet.
  */
 function throttleParameters(percent: number): Parameters {

@@ -6,7 +6,7 @@ import type { Ref, Updates } from './soap.ts';
 
 /** A whole reading of a great vCenter takes its time, ms. */
 const READ_MS = 120_000;
-/** Parts in which the vCenter tells one state, at most. */
+/** Parts in which the vCenter reports one state, at most. */
 const MOST_PARTS = 100_000;
 /** So long the vCenter waits for a change before it answers that there is none, s; and so much later it counts as silent. */
 const WAIT_S = 10;
@@ -20,7 +20,7 @@ interface Following {
 }
 
 /**
- * The inventory of a vCenter as of now. It is read whole once; after that the vCenter tells what has changed. An error
+ * The inventory of a vCenter as of now. It is read whole once; after that the vCenter reports what has changed. An error
  * forgets all of it, and the next look begins anew: a list is never older than its look.
  */
 export class Follower {
@@ -43,7 +43,7 @@ export class Follower {
     return settled(this.#looking, signal);
   }
 
-  /** What is known, where the vCenter has been asked to tell of each change; else a look. */
+  /** What is known, where the vCenter has been asked to report each change; else a look. */
   async known(signal: AbortSignal): Promise<InventoryLists> {
     if (this.#waiting !== undefined && this.#following !== undefined) return this.#following.lists;
     return this.look(signal);

@@ -117,7 +117,7 @@ export class VsphereGuest {
     const tasks = await this.tasks(sight.tasks, signal);
     const busy = tasks.some((task) => isMoving(task)) || !sight.isMovable;
     if (name === undefined) return { at: 'unknown', busy };
-    // A move between datastores alone has one host: its files tell.
+    // A move between datastores alone has one host: its files show it.
     const isThere =
       datastore === undefined || from !== to || sight.path.startsWith(`[${datastore}] `);
     if (name === to && isThere) return { at: 'destination', busy };

@@ -19,7 +19,7 @@ export const HOST_PROPERTIES = [
   'runtime.inMaintenanceMode',
   'summary.currentEVCModeKey',
 ] as const;
-/** What the lists tell of a host besides. */
+/** What else the lists report of a host. */
 const HOST_SIZE = [
   'summary.config.product.version',
   'summary.hardware.numCpuCores',

@@ -23,7 +23,7 @@ export interface Target {
   readonly spec: Part;
 }
 
-/** What vSphere is told of the destination: a host, its resources where it is in another cluster, and a datastore. */
+/** What vSphere is given of the destination: a host, its resources where it is in another cluster, and a datastore. */
 export async function targetOf(
   { client, options }: VsphereGuest,
   { host: source }: Pick<GuestSight, 'host'>,

@@ -127,7 +127,7 @@ export class VsphereSession implements ManagedSession {
       try {
         await this.#guest.client.call('CancelTask', task.ref, [], signal);
       } catch (thrown) {
-        // It has ended meanwhile, or cannot be ended any more: the next look tells.
+        // It has ended meanwhile, or cannot be ended any more: the next look reports it.
         if (!isFault(thrown, 'InvalidState', 'NotSupported', 'ManagedObjectNotFound')) throw thrown;
       }
     });

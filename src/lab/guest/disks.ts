@@ -72,7 +72,7 @@ export async function makeDisks(
   return drives;
 }
 
-/** What QEMU is told of an image's file. */
+/** What QEMU is given for an image's file. */
 export function openedAs(lab: Lab, host: string, file: string): string {
   if (lab.storage !== 'nfs') return file;
   return `${LAB_NFS_URL}/${path.relative(storageDirectory(lab, host), file)}`;

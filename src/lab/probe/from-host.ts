@@ -93,7 +93,7 @@ function place(lab: Lab, from: string): string {
   throw godwitError('GODWIT_USAGE', { what: `lab ${lab.name} has no host ${from}` }, { hint });
 }
 
-/** As its source would tell it; of guests in VLANs, those in the lab's own. */
+/** As its source would report it; of guests in VLANs, those in the lab's own. */
 function attached({ network }: Lab): { readonly attachment: Attachment } {
   const bridged = { bridge: HOST_BRIDGE, mtu: MTU };
   const vlan = { mode: 'access', tag: LAB_VLAN } as const;

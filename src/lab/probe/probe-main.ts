@@ -19,7 +19,7 @@ try {
   // A busy machine must not show as a gap of the guest's.
   setPriority(-15);
 } catch {
-  // Only root may; ownStallMs tells how much it mattered.
+  // Only root may; ownStallMs shows how much it mattered.
 }
 
 const check = new CounterCheck(systemClock.monotonicMs());

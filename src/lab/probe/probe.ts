@@ -50,7 +50,7 @@ export async function openProbe(
   const socket = probeSocket(lab, guest);
   const standing = await ask(socket, { verb: 'read' }).catch(() => undefined);
   if (standing?.connected === true) return probeAt(socket, guest);
-  // One whose connection broke tells so until somebody asks for a new one.
+  // One whose connection broke says so until somebody asks for a new one.
   if (standing !== undefined) await ask(socket, { verb: 'stop' }).catch(() => {});
   await mkdir(path.dirname(socket), { recursive: true, mode: 0o700 });
   await rm(socket, { force: true });

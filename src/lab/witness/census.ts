@@ -47,7 +47,7 @@ export async function hostCensus(
     host,
     // An agent that has just started has programs compiled ahead, which end by themselves.
     processes: processes
-      // Without words it has given its memory back already: it is ending, and which one it was cannot be told.
+      // Without words it has given its memory back already: it is ending, and which one it was cannot be known.
       .filter(({ argv }) => argv.length > 0 && !isCompiledAhead(argv.at(-1) ?? ''))
       .map(({ argv }) => shownProcess(argv))
       .toSorted(),

@@ -1,6 +1,6 @@
 /**
  * Whether another host may be taken for dead: its kernel was asked over every path, again and again, and has said nothing
- * for the whole of a time. One answer of any kind is life. Where nobody can tell, the host is not taken for dead. Pure.
+ * for the whole of a time. One answer of any kind is life. Where nobody knows, the host is not taken for dead. Pure.
  *
  * A host whose own firewall or link drops what it sends hears silence too. So the same way must lead to somebody: while
  * the path is silent, another host has to answer over its way, or the silence proves nothing.

@@ -7,7 +7,7 @@ export type StepAction =
   | 'start-memory'
   | 'start-postcopy'
   | 'continue-switchover'
-  /** It is under way, or done: the hypervisor's events tell the rest. */
+  /** It is under way, or done: the hypervisor's events report how it goes on. */
   | 'wait'
   /** It ended while no mover listened: no event will come. */
   | 'broken';

@@ -61,7 +61,7 @@ export const destinationEvent = z.discriminatedUnion('type', [
   /** `told`: the source itself asked for it, so that it knows how this side ended. */
   z.object({ type: z.literal('released'), told: z.boolean().optional() }),
   z.object({ type: z.literal('finished'), told: z.boolean().optional() }),
-  /** `neverRan`: this mover can tell that no earlier one resumed the guest (see knowsItNeverRan). */
+  /** `neverRan`: this mover knows that no earlier one resumed the guest (see knowsItNeverRan). */
   z.object({ type: z.literal('taken-over'), pid: z.number().int(), neverRan: z.boolean() }),
 ]);
 export type DestinationEvent = z.infer<typeof destinationEvent>;

@@ -17,7 +17,7 @@ export function durability(event: SourceEvent): Durability {
     case 'copied':
       return 'spared';
     case 'measured':
-      // The last one is what the report tells.
+      // The last one is what the report shows.
       return event.final ? 'later' : 'spared';
     case 'hypervisor':
     case 'decided':

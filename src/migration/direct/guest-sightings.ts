@@ -10,7 +10,7 @@ export interface GuestSightings {
   /** The guest's UUID; undefined where its hypervisor has none. */
   readonly uuid: string | undefined;
   readonly sightings: readonly Sighting[];
-  /** Hosts that could not be asked, or could not tell. */
+  /** Hosts that could not be asked, or could not say. */
   readonly unasked: readonly Unasked[];
 }
 

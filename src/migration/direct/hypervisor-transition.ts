@@ -53,7 +53,7 @@ function onTheWayBack(state: SourceState, event: HypervisorEvent): SourceState {
 }
 
 function remember(state: SourceState, event: HypervisorEvent): SourceState {
-  // A session tells first what is already so: before `memory` that is an older stream's story, and on the way
+  // A session first reports what is already so: before `memory` that is an older stream's story, and on the way
   // back past it, this one's, which is over.
   if (isBeforeMemory(state) && event.type !== 'lost') return state;
   switch (event.type) {

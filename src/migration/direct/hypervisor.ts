@@ -3,7 +3,7 @@ import { z } from 'zod';
 /** Cut rather than refused: a record that cannot be read again would end the journal before it. */
 const reason = z.string().transform((text) => text.slice(0, 4096));
 
-/** What a hypervisor tells about the stream; the same words on both sides and for every driver. */
+/** What a hypervisor reports about the stream; the same words on both sides and for every driver. */
 export const hypervisorEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('setup') }),
   z.object({ type: z.literal('active') }),

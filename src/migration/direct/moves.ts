@@ -34,7 +34,7 @@ export function enter(state: SourceState, step: StepName): Transition {
   }
   const right = rightOnEntering(state, step);
   const { disks, ...rest } = state;
-  // What was told of backing files is no progress of the copies.
+  // Progress of backing files is no progress of the copies.
   const kept = disks === undefined || step === 'mirror' ? {} : { disks };
   const next: SourceState = { ...rest, ...kept, right, attempts: 0, doing: { kind: 'do', step } };
   const effects: SourceEffect[] = [{ type: 'do', step }];
@@ -148,7 +148,7 @@ export function afterRestart(state: SourceState, what: Partial<SourceState>): Tr
   return state.doing.kind === 'restart' ? endLost({ ...state, ...what }) : stay(state);
 }
 
-/** Why a step has taken too long; of memory with the numbers. The stream that was looked at last tells more than the journal. */
+/** Why a step has taken too long; of memory with the numbers. The stream that was looked at last reports more than the journal. */
 export function timeoutError(
   state: SourceState,
   step: StepName,

@@ -5,7 +5,7 @@ import type { HypervisorStatus } from './hypervisor.ts';
 import { isCold } from './cold.ts';
 import type { SourceState } from './source-state.ts';
 
-/** What one side of a migration tells of itself: from its journal, and from what is seen of its hypervisor. */
+/** What one side of a migration reports of itself: from its journal, and from what is seen of its hypervisor. */
 export type Facts = Pick<
   SideView,
   'right' | 'hypervisor' | 'complete' | 'postcopy' | 'unsure' | 'epoch' | 'hasRun' | 'uuid'

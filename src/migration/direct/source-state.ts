@@ -203,7 +203,7 @@ export interface SourceState {
   readonly right: SourceRight;
   /** How the switch takes place; decided when it begins. */
   readonly via: 'precopy' | 'postcopy' | 'none';
-  /** The stream as the source's hypervisor last told it. */
+  /** The stream as the source's hypervisor last reported it. */
   readonly stream: 'none' | 'active' | 'paused' | 'done' | 'failed' | 'lost';
   /** The guest's processors stand still here. */
   readonly stopped: boolean;

@@ -268,7 +268,7 @@ function timeout(state: SourceState, event: SourceEvent & { type: 'timeout' }): 
   if (step === 'drain' && state.stream === 'active') {
     return { state, effects: [{ type: 'do', step }] };
   }
-  // Where post-copy's switch hangs, nobody can tell which side holds the devices' state. While the guest runs here, it
+  // Where post-copy's switch hangs, nobody knows which side holds the devices' state. While the guest runs here, it
   // has not begun: the link takes nothing.
   const hangs = step === 'switchover' && state.via === 'postcopy' && state.stopped;
   if (step === 'drain' || hangs) {

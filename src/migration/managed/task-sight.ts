@@ -58,7 +58,7 @@ export const managedOrder = z.object({
   mode,
   /** bytes/s */
   maxBandwidth: z.number().int().optional(),
-  /** The longest time for which the guest may stand still, ms; a manager that cannot be told goes by its own. */
+  /** The longest time for which the guest may stand still, ms; a manager that takes no such limit goes by its own. */
   maxDowntimeMs: z.number().int(),
   /** As far as the driver declares that it can. */
   streams: z.number().int(),

@@ -57,7 +57,7 @@ export function loadOf(facts: Facts, scenario: Scenario): Load {
 function shareOf(way: Way, mix: PageMix | undefined): number {
   const { share, ofPacked } = COSTS[way];
   if (mix === undefined || ofPacked === undefined) return share;
-  // The wire tells a page that it has told already by its name.
+  // The wire sends a page that it has sent already by its name.
   const alike = way === 'cold' ? 1 - mix.duplicate : 1;
   return Math.min(1, mix.packed * ofPacked * alike);
 }

@@ -26,7 +26,7 @@ export const COSTS: Readonly<Record<Way, Cost>> = {
   packed: { share: 0.4, ofPacked: 1.3, again: 1, secondsPerGb: 3, mostCores: 4 },
   /** The first pass is plain; what changed little goes as a difference. */
   xbzrle: { share: 1, again: 0.75, secondsPerGb: 3, mostCores: 1 },
-  /** Of the wire one thread tells the pages, others compress. */
+  /** One thread of the wire encodes the pages, others compress. */
   cold: { share: 0.35, ofPacked: 0.72, again: 0.5, secondsPerGb: 10, mostCores: 2 },
   known: { share: 0.05, ofPacked: 0.1, again: 1, secondsPerGb: 5.5, mostCores: 2 },
 };

@@ -29,7 +29,7 @@ export const NOMINAL: Scenario = {
   tail: 0.5,
 };
 
-/** More change the edges of a range by less than what is told of it. */
+/** More change the edges of a range by less than its last digit. */
 const COUNT = 256;
 /** The root of x^7 = x + 1: powers of its inverse spread points evenly over six dimensions (an additive recurrence). */
 const ROOT = 1.112_775_684_278_705_5;

@@ -61,7 +61,7 @@ export function judgeName({ host, guest, nameInUse }: AdmissionFacts): Finding[]
   return [passes(`${host} has no other ${guest}`)];
 }
 
-/** Whether the destination may lead to the guest, as far as its configuration tells. Its mover looks at the host later. */
+/** Whether the destination may lead to the guest, as far as its configuration says. Its mover looks at the host later. */
 export function judgeRoutes(facts: AdmissionFacts): Finding[] {
   const { host, guest, from: peer, routes, routedPrefixes, othersRoutes } = facts;
   if (routes.length === 0) return [passes(`${host} routes nothing to it`)];

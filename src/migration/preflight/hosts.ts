@@ -4,7 +4,7 @@ import type { HostFacts } from '../../protocol/peer/host-facts.ts';
 import { passes, warns } from './finding.ts';
 import type { Finding } from './finding.ts';
 
-/** What the two hosts of a migration tell of themselves. */
+/** What the two hosts of a migration report of themselves. */
 export interface HostsFacts {
   readonly source: HostFacts;
   readonly destination: HostFacts;
@@ -26,7 +26,7 @@ const LEAST_CERTIFICATE_MS = 2 * 86_400_000;
 /** Many times what a migration writes: below this, what fills the disk may fill it before the end, bytes. */
 const LEAST_JOURNAL_BYTES = 64 * 1024 ** 2;
 
-/** Whether both clocks agree, as far as the time of one question tells. */
+/** Whether both clocks agree, as far as the time of one question shows. */
 export function judgeClock({ source, destination, askedMs, answeredMs }: HostsFacts): Finding[] {
   const aheadMs = destination.wallMs - answeredMs;
   const behindMs = askedMs - destination.wallMs;

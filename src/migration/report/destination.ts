@@ -4,7 +4,7 @@ import type { DestinationState } from '../direct/destination.ts';
 import { replayDestination } from '../direct/journal.ts';
 import type { DestinationRecord } from '../direct/journal.ts';
 
-/** What the destination's journal tells by itself: less, but enough for the list and for a dead source. */
+/** What the destination's journal reports by itself: less, but enough for the list and for a dead source. */
 export function destinationReportOf(
   records: readonly DestinationRecord[],
   nowMs: number,
@@ -77,7 +77,7 @@ function notKnown({ admission, error }: DestinationState, outcome: Report['outco
   ];
 }
 
-/** Where the guest runs, as its destination knows: once it may be told to run there, that is for the source to say. */
+/** Where the guest runs, as its destination knows: once it may be asked to run there, that is for the source to say. */
 export function destinationRunsAt({ right }: Pick<DestinationState, 'right'>): Report['runsAt'] {
   if (right === 'running') return 'destination';
   return right === 'armed' ? 'unknown' : 'source';

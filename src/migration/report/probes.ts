@@ -53,7 +53,7 @@ export function clockDifference(
   return { aheadMs: theirsMs - (askedMs + answeredMs) / 2, tookMs };
 }
 
-/** A line of the report. `heardAtMs`: when the host told it, ms since the migration was asked for. */
+/** A line of the report. `heardAtMs`: when the host reported it, ms since the migration was asked for. */
 export function probeReportOf(host: string, result: WatchResult, heardAtMs: number): ProbeReport {
   const { seen } = result;
   if (seen === undefined) return { host, notTried: result.notTried ?? 'it did not say why' };

@@ -48,6 +48,6 @@ function msToSend(sample: MemorySample | undefined): number | undefined {
   // A stream that is over within its hypervisor's first interval has no rate yet.
   const bytesPerMs = rate > 0 ? rate / 1000 : transferredBytes / Math.max(1, totalMs);
   const sentMs = remainingBytes / bytesPerMs;
-  // A link that carried next to nothing tells nothing of how long the rest would take.
+  // A link that carried next to nothing says nothing about how long the rest would take.
   return sentMs <= MOST_MS ? sentMs : undefined;
 }

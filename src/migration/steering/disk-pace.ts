@@ -115,7 +115,7 @@ export function answerTimeoutMs(bytesPerS: number): number {
 
 /**
  * Whether a guest's writes may wait for the link at all. `bytesPerS`: what it carries at this moment, 0 while not known;
- * that it carried the copies for a while (`copiesPerS`) tells more than that.
+ * that it carried the copies for a while (`copiesPerS`) says more than that.
  */
 export function mayWaitFor(bytesPerS: number, copiesPerS = 0): boolean {
   return bytesPerS === 0 || Math.max(bytesPerS, copiesPerS) >= LEAST_SLOW_BYTES_PER_S;

@@ -64,12 +64,12 @@ export interface Stalls {
 
 export const NO_STALLS: Stalls = { count: 0, totalMs: 0, since: undefined };
 
-/** What the journal tells of the stream, in the order of its records. */
+/** What the journal says of the stream, in the order of its records. */
 export type StallNews =
   /** It has stood still for so long already. */
   | { readonly type: 'still'; readonly forMs: number }
   | { readonly type: 'broken' }
-  /** `afterMs`: how long it stood still, where that was not told before. */
+  /** `afterMs`: how long it stood still, where that was not reported before. */
   | { readonly type: 'flows'; readonly afterMs: number };
 
 export function stallsAfter(stalls: Stalls, news: StallNews, at: number): Stalls {
@@ -92,7 +92,7 @@ export function stallsUntil(stalls: Stalls, at: number): Stalls {
   return stallsAfter(stalls, { type: 'flows', afterMs: 0 }, at);
 }
 
-/** What an event of the source tells of it. */
+/** What an event of the source says of it. */
 export function stallNews(event: SourceEvent): StallNews | undefined {
   switch (event.type) {
     case 'stalled':

@@ -50,7 +50,7 @@ export interface Surroundings {
   readonly openFile: OpenJournalFile;
   /** Removes a directory of a guest's, of which its hypervisor may have made anything. */
   readonly removeTree: (directory: string) => Promise<void>;
-  /** What this host tells the other one of itself now. */
+  /** What this host reports to the other one of itself now. */
   readonly hostFacts: () => Promise<HostFacts>;
   readonly connect: Connect;
   /** Absent: no path to another host is ever taken for dead. */

@@ -133,7 +133,7 @@ function believed(facts: ManagedFacts): ManagedFacts {
   return checked.data;
 }
 
-/** What became of the order, as far as its answer tells. */
+/** What became of the order, as far as its answer says. */
 async function sendOrder({ ask, order }: ManagedParts, signal: AbortSignal): Promise<ManagedEvent> {
   try {
     await ask((session, inner) => session.start(order, inner), signal);

@@ -1,7 +1,7 @@
 import { connection, TCP_STATES } from '../../protocol/peer/connections.ts';
 import type { Connection } from '../../protocol/peer/connections.ts';
 
-/** What `conntrack` writes of the kernel's table, and what it is told to put there. Pure. */
+/** What `conntrack` writes of the kernel's table, and what it is asked to put there. Pure. */
 
 /** A table as it was read. */
 export interface Entries {
@@ -45,7 +45,7 @@ function parseLine(line: string): Connection | undefined {
     text !== undefined && /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
   const [sources, targets] = [both('src'), both('dst')];
   const [fromPorts, toPorts] = [both('sport'), both('dport')];
-  // A zone for one direction alone cannot be told.
+  // A zone for one direction alone cannot be expressed.
   if (values.has('orig-zone') || values.has('reply-zone')) return undefined;
   const parsed = connection.safeParse({
     protocol,
@@ -93,7 +93,7 @@ export interface Change {
   readonly gone: readonly Connection[];
 }
 
-/** What the other host has to be told when it knows `before`. Time that passes is no news. */
+/** What the other host has to learn when it knows `before`. Time that passes is no news. */
 export function changes(before: ReadonlyMap<string, Connection>, now: Entries['entries']): Change {
   const present = new Set(now.map(keyOf));
   const fresh = now.filter((entry) => {

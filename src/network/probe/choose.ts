@@ -25,7 +25,7 @@ const LINK_LOCAL = new BlockList();
 LINK_LOCAL.addSubnet('169.254.0.0', 16);
 LINK_LOCAL.addSubnet('fe80::', 10, 'ipv6');
 
-/** What a guest may be asked by, of what its NICs and this host's neighbours tell; each once. */
+/** What a guest may be asked by, by what its NICs and this host's neighbours show; each once. */
 export function targetsOf(
   nics: readonly { readonly mac: string; readonly addresses: readonly string[] }[],
   neighbours: readonly { readonly dst: string; readonly lladdr?: string | undefined }[],

@@ -6,7 +6,7 @@ import { v6Bytes } from '../segment/frames.ts';
 const COOKIE_BYTES = 8;
 const ECHO = { 4: { request: 8, reply: 0 }, 6: { request: 128, reply: 129 } } as const;
 
-/** `cookie`: 8 bytes that tell our answers from those to others. */
+/** `cookie`: 8 bytes that distinguish our answers from those to others. */
 export function echoRequest(address: string, cookie: Buffer, sequence: number): Buffer {
   const family = isIPv4(address) ? 4 : 6;
   const packet = Buffer.alloc(8 + COOKIE_BYTES);

@@ -24,7 +24,7 @@ export interface Wanted {
   readonly probing: Probing;
 }
 
-/** A question that the guest has answered; later answers are told to `onAnswer`, which whoever goes on sets. */
+/** A question that the guest has answered; later answers go to `onAnswer`, which whoever goes on sets. */
 export interface Found {
   readonly probe: Probe;
   onAnswer: () => void;

@@ -1,5 +1,5 @@
 /**
- * How long a guest did not answer, without a socket or a clock: answers that cannot be told apart (ARP has no number) are
+ * How long a guest did not answer, without a socket or a clock: answers that cannot be distinguished (ARP has no number) are
  * counted, and the time between them is measured. Pure.
  */
 export interface Reading {
@@ -79,12 +79,12 @@ export class Gap {
     this.#unanswered = 0;
   }
 
-  /** It answers now, as far as one can tell: it was not silent for longer than a few probes take. */
+  /** It answers now, as far as one can see: it was not silent for longer than a few probes take. */
   answersNow(nowMs: number): boolean {
     return nowMs - this.#lastAnswerMs <= this.#intervalMs * 3 + 20;
   }
 
-  /** `window`: a time, by the same clock, of which the longest gap is told besides. */
+  /** `window`: a time, by the same clock, of which the longest gap is reported as well. */
   read(nowMs: number, window?: { readonly fromMs: number; readonly toMs: number }): Reading {
     const open = { ms: nowMs - this.#lastAnswerMs, fromMs: this.#lastAnswerMs };
     // What is no longer than it usually is between two answers is no gap yet.

@@ -64,7 +64,7 @@ function checksum(addresses: Buffer, icmp: Buffer): number {
   return ~sum & 0xffff;
 }
 
-/** What a frame tells; undefined for one that is no answer. Takes any bytes. */
+/** What a frame says; undefined for one that is no answer. Takes any bytes. */
 export function answerIn(frame: Buffer): Answer | undefined {
   if (frame.length < 42) return undefined;
   const type = frame.readUInt16BE(12);

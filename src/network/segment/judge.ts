@@ -9,7 +9,7 @@ import { isSingle } from './frames.ts';
 export interface Asked {
   /** The guest's own, as its hosts know them. */
   readonly addresses: readonly string[];
-  /** This host's gateways on that segment, which are the guest's as far as anybody here can tell. */
+  /** This host's gateways on that segment, which are the guest's as far as anybody here can see. */
   readonly gateways: readonly string[];
 }
 

@@ -7,7 +7,7 @@ import { isSingle } from './frames.ts';
 import { openProbePort } from './probe-port.ts';
 import type { ProbePort } from './probe-port.ts';
 
-/** Of a NIC, as much as a peer is told. */
+/** As much of a NIC as a peer learns. */
 const MOST = 64;
 const MOST_CANDIDATES = 512;
 

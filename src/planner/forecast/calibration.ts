@@ -19,7 +19,7 @@ export class Calibration {
     return this.#levels.get(share) ?? share;
   }
 
-  /** At one look, `below` of the guests lay below what was told by `share`. */
+  /** At one look, `below` of the guests lay below what was reported by `share`. */
   observe(share: number, below: number): void {
     const level = this.levelOf(share);
     this.#levels.set(share, Math.min(MOST, Math.max(LEAST, level + STEP * (share - below))));

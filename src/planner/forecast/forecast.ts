@@ -76,7 +76,7 @@ export class Forecast {
     this.#days = new Uint16Array(options.perDay);
   }
 
-  /** The next sample. One that makes no sense is told as undefined, and counts as the level. */
+  /** The next sample. One that makes no sense is passed as undefined, and counts as the level. */
   observe(reported: number | undefined): void {
     const { ahead, follow } = this.#options;
     const promised = this.#count >= ahead ? this.#expected.shift() : undefined;

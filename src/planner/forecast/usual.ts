@@ -3,7 +3,7 @@ const LEAST_DAYS = 3;
 
 /**
  * What each guest asks for at one hour of the day, as the mean of what it used in that hour of each earlier day, in any
- * order. A guest that fewer than three of the days tell of is left out.
+ * order. A guest that fewer than three of the days show is left out.
  */
 export function usualOf(days: readonly ReadonlyMap<string, number>[]): Map<string, number> {
   const sums = new Map<string, { sum: number; count: number }>();

@@ -8,7 +8,7 @@ export const MOST_AUDIT_ARGUMENTS = 2048;
 
 const name = z.string().max(256);
 
-/** How a controller knows who asks. `session`: of a browser; `oidc`: a person whom a provider of OpenID Connect told. */
+/** How a controller knows who asks. `session`: of a browser; `oidc`: a person whom a provider of OpenID Connect named. */
 export const auditMeans = z.enum(['certificate', 'socket', 'token', 'session', 'oidc', 'none']);
 export type AuditMeans = z.infer<typeof auditMeans>;
 

@@ -114,7 +114,7 @@ export const controllerContract = {
   guests: route({
     method: 'GET',
     path: '/v1/guests',
-    summary: 'The guests of the fleet, by name, as each host told them last',
+    summary: 'The guests of the fleet, by name, as each host last reported them',
     access: 'viewer',
     query: z.object({
       host: hostName.optional(),

@@ -40,7 +40,7 @@ export const fleetHost = z.object({
 });
 export type FleetHost = z.infer<typeof fleetHost>;
 
-/** A host as lists tell it. Events of hosts do not say what is here besides. */
+/** A host as lists report it. Events of hosts do not say what is here besides. */
 export const listedHost = fleetHost.extend({
   /** No guest comes to it since then: that wish drained it, and nobody has opened it again. */
   closed: z.object({ since: moment, wish: wishId }).optional(),
@@ -54,7 +54,7 @@ export type ListedHost = z.infer<typeof listedHost>;
 /** One host with all that it said of itself last. */
 export const fleetHostDetail = listedHost.extend({ info: hostInfo.optional() });
 
-/** A guest as a host told it last; with a guest that moves, both of its hosts tell. */
+/** A guest as a host last reported it; with a guest that moves, both of its hosts report. */
 export const fleetGuest = z.object({
   name: guestInfo.shape.name,
   host: hostName,

@@ -73,7 +73,7 @@ export const fleetMigrationDetail = fleetMigration.extend({
 });
 export type FleetMigrationDetail = z.infer<typeof fleetMigrationDetail>;
 
-/** What happens in a migration, as its source's agent tells it. */
+/** What happens in a migration, as its source's agent reports it. */
 export const migrationNews = z.intersection(
   z.object({ id: eventId }),
   z.discriminatedUnion('type', [
@@ -158,7 +158,7 @@ export const insight = z.object({
   count,
   isPart: z.boolean(),
   outcomes: z.array(z.object({ outcome: migrationOutcome, count })).max(8),
-  /** Of those that came to their end; absent where none tells. */
+  /** Of those that came to their end; absent where none has any. */
   totalMs: distribution.optional(),
   downtimeMs: distribution.optional(),
   clientGapMs: distribution.optional(),
@@ -206,7 +206,7 @@ export const historyRoutes = {
   migrationEvents: route({
     method: 'GET',
     path: '/v1/migrations/:id/progress',
-    summary: 'What happens in a migration until it ends, as its source tells it',
+    summary: 'What happens in a migration until it ends, as its source reports it',
     access: 'viewer',
     params: byId,
     response: migrationNews,
@@ -238,7 +238,7 @@ export const historyRoutes = {
     response: z.object({
       guest: guestName,
       stays: z.array(guestStay).max(1000),
-      /** Older ones are not told. */
+      /** Older ones are left out. */
       isPart: z.boolean(),
     }),
     errors: [...STORING, 'GODWIT_GUEST_UNKNOWN'],

@@ -33,14 +33,14 @@ export type ManagerPlace = z.infer<typeof managerPlace>;
  */
 export const managerState = z.enum(['starting', 'up', 'silent']);
 
-/** A manager as its controller knows it; the password is told to nobody. */
+/** A manager as its controller knows it; the password is shown to nobody. */
 export const managerEntry = managerPlace.omit({ ca: true, options: true }).extend({
   name: hostName,
   state: managerState,
   /** Since when; of one that is silent, when it answered last. */
   since: moment,
   reason: shortText.optional(),
-  /** Hosts on which it has guests, and guests, as it told last. */
+  /** Hosts on which it has guests, and guests, as it last reported. */
   hosts: count.optional(),
   guests: count.optional(),
   /** The unix socket of its own agent, for users of the controller's host. */

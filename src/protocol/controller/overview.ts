@@ -15,7 +15,7 @@ const share = z.number().min(0).max(1);
 export const overviewHost = z.tuple([
   hostName,
   hostState,
-  /** Cores, bytes of memory and those available; null where its host has not told. */
+  /** Cores, bytes of memory and those available; null where its host has not reported. */
   count.nullable(),
   bytes.nullable(),
   bytes.nullable(),

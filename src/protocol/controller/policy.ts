@@ -91,7 +91,7 @@ export type ProposedMove = z.infer<typeof proposedMove>;
 export const benefit = z.object({
   /** Processor-seconds within an hour that guests ask for and get, and would not have got. */
   processorSeconds: z.number().optional(),
-  /** Power that is needed no more, W; absent where hosts do not tell their power. */
+  /** Power that is needed no more, W; absent where hosts do not say their power. */
   watts: z.number().optional(),
   /** The host that has no guest afterwards. */
   emptied: hostName.optional(),

@@ -37,7 +37,7 @@ export const tokenRoutes = {
   createToken: route({
     method: 'POST',
     path: '/v1/tokens',
-    summary: 'Make a token; its secret is told in this answer alone',
+    summary: 'Make a token; its secret is in this answer alone',
     access: 'admin',
     body: z.object({
       name: tokenName,

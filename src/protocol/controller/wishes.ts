@@ -13,7 +13,7 @@ export const wishPlan = z.object({
   parallel: z.number().int().min(1),
   /** s until the last move ends, by prediction. */
   seconds: z.number().nonnegative(),
-  /** What of the prediction comes from earlier migrations, since no live sample tells it, in words. */
+  /** What of the prediction comes from earlier migrations, since no live sample reports it, in words. */
   fromHistory: z.array(shortText).max(8).optional(),
   /** Guests whose moves end after the deadline, by prediction. */
   late: z.array(z.string().max(64)).max(10_000),

@@ -4,7 +4,7 @@ import { epochBody } from './migration.ts';
 import { route } from '../route.ts';
 
 /**
- * Connections of a guest as a host's connection tracking knows them, told to the host that the guest moves to. They are
+ * Connections of a guest as a host's connection tracking knows them, reported to the host that the guest moves to. They are
  * described and never named as a command: what is done with them is the other host's business.
  */
 
@@ -58,7 +58,7 @@ export const MOST_IN_CALL = 512;
 export const connectionsNews = z.object({
   fresh: z.array(connection).max(MOST_IN_CALL),
   gone: z.array(connection).max(MOST_IN_CALL),
-  /** With this the source has told all: what else is known there of the guest is from an earlier time. */
+  /** With this the source has reported all: what else is known there of the guest is from an earlier time. */
   complete: z.boolean(),
 });
 export type ConnectionsNews = z.infer<typeof connectionsNews>;
@@ -71,7 +71,7 @@ export const connectionsAnswer = z.object({
 });
 export type ConnectionsAnswer = z.infer<typeof connectionsAnswer>;
 
-/** What a source tells the destination's mover of them. */
+/** What a source reports to the destination's mover of them. */
 export const connectionRoutes = {
   connections: route({
     method: 'POST',

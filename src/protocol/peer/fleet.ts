@@ -43,7 +43,7 @@ export const fleetList = z.object({
   expiresAt: isoTime,
   /** The host that holds the CA. */
   holder: hostName.optional(),
-  /** Names the site's secret that counts, and does not tell it; absent: whichever each host has. */
+  /** Names the site's secret that counts, and does not say it; absent: whichever each host has. */
   secret: z
     .string()
     .regex(/^[0-9a-f]{32}$/)

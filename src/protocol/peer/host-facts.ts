@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { bytes, hostName } from '../names.ts';
 
-/** What each host of a migration tells the other of itself, for the checks that need both. */
+/** What each host of a migration reports to the other of itself, for the checks that need both. */
 export const hostFacts = z.object({
   name: hostName,
   /** Of its build. */

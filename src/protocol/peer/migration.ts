@@ -52,7 +52,7 @@ export const admission = z.object({
   timeoutMs: ms,
   /** The migrations by which the guest came to its source, the newest first. */
   lineage: lineage.optional(),
-  /** What people said of the guest; an older source does not tell it. */
+  /** What people said of the guest; an older source does not say it. */
   labels: labels.optional(),
   /** The driver of the guest's hypervisor; absent where that is the only one of the first versions. */
   driver: z.string().min(1).max(32).optional(),
@@ -67,7 +67,7 @@ export const admitted = z.object({
   version: z.number().int(),
   /** The host can take memory over the wire. */
   wire: wireOffer.optional(),
-  /** What the host tells of itself; an older one says nothing. */
+  /** What the host reports of itself; an older one says nothing. */
   host: hostFacts.optional(),
 });
 export type Admitted = z.infer<typeof admitted>;
@@ -122,7 +122,7 @@ export const prepared = z.object({
   tlsHostname: hostName,
   /** Over the wire: the session that waits there, and for nothing else. */
   wire: wireSession.optional(),
-  /** What its hypervisor tells of the machine that it has made; read by the same driver at the source. Absent: not compared. */
+  /** What its hypervisor reports of the machine that it has made; read by the same driver at the source. Absent: not compared. */
   machine: z.unknown().optional(),
 });
 export type Prepared = z.infer<typeof prepared>;

@@ -74,12 +74,12 @@ export const seen = z.object({
   address: ipAddress,
   /** Between two probes, ms. */
   intervalMs: ms,
-  /** Longest time between two answers, ms, and how long before this was told it had begun. */
+  /** Longest time between two answers, ms, and how long before this report it had begun. */
   gapMs: ms,
   gapBeganAgoMs: ms.optional(),
   /** The longest at the switch, where that was named and watched, ms. */
   switchGapMs: ms.optional(),
-  /** The guest did not answer any more when this was told. */
+  /** The guest did not answer any more when this was reported. */
   isOpen: z.boolean(),
   sent: count,
   answered: count,

@@ -3,7 +3,7 @@ import { hostName, migrationId, moment } from '../names.ts';
 import { guestRunState, name64 } from '../public/host.ts';
 import { lineage } from './migration.ts';
 
-/** Copies and migrations of one guest that a host tells of; the newest. */
+/** Copies and migrations of one guest that a host reports; the newest. */
 export const MAX_SEEN = 64;
 
 export const sightingQuery = z.object({ id: migrationId, uuid: name64.optional() });

@@ -21,7 +21,7 @@ export const hostHealth = z.object({
   at: moment,
   /** The worst first; none: nothing is amiss, as far as it was read. */
   signals: z.array(healthSignal).max(MOST_SIGNALS),
-  /** What this host cannot tell, in words. */
+  /** What this host cannot say, in words. */
   notRead: z.array(shortText).max(8),
 });
 export type HostHealth = z.infer<typeof hostHealth>;

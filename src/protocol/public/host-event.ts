@@ -27,7 +27,7 @@ export const hostNews = z.discriminatedUnion('type', [
   /** A host of the manager that this agent speaks to, which is new there, or is another than it was. */
   z.object({ type: z.literal('managed-host'), host: managedHost }),
   z.object({ type: z.literal('managed-host-gone'), name: hostName }),
-  /** That manager answers, or does not: what was told of its hosts and guests is of before. */
+  /** That manager answers, or does not: what was reported of its hosts and guests is older. */
   z.object({
     type: z.literal('manager'),
     state: z.enum(['up', 'silent']),

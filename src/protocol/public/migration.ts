@@ -55,7 +55,7 @@ export const migrationSettings = z.object({
   notBefore: moment.optional(),
   /** It waits for a moment in which the guest writes little; after so long it begins all the same, ms. */
   whenQuiet: z.object({ withinMs: z.number().int().min(1000).max(86_400_000) }).optional(),
-  /** The guest's owner is told so long ahead, ms, by the hook `notice` of the source. */
+  /** The guest's owner is notified so long ahead, ms, by the hook `notice` of the source. */
   noticeMs: z.number().int().min(1000).max(3_600_000).optional(),
   /** It is over by then, if that is sooner than `timeoutMs`: rolled back where the switch has not begun. */
   deadlineAt: moment.optional(),

@@ -1,6 +1,6 @@
 import type { MigrationSummary } from './migration.ts';
 
-/** Migrations as several hosts tell them, newest first, at most `limit`: each once, as its source tells it where that does. */
+/** Migrations as several hosts report them, newest first, at most `limit`: each once, as its source reports it where that does. */
 export function newestOnce(all: readonly MigrationSummary[], limit: number): MigrationSummary[] {
   const byId = new Map<string, MigrationSummary>();
   for (const each of all) {

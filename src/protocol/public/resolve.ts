@@ -34,7 +34,7 @@ export const sideView = z.object({
   complete: z.boolean(),
   /** The guest's memory is, or was, split between the hosts. */
   postcopy: z.boolean(),
-  /** Destination: it was restarted while armed, and cannot tell whether the guest ran. */
+  /** Destination: it was restarted while armed, and does not know whether the guest ran. */
   unsure: z.boolean(),
   /** Destination: its journal says that the guest has run there, whatever became of it since. Absent: not said. */
   hasRun: z.boolean().optional(),
@@ -46,7 +46,7 @@ export const sideView = z.object({
 });
 export type SideView = z.infer<typeof sideView>;
 
-/** A host that could not be asked about a guest, or could not tell. */
+/** A host that could not be asked about a guest, or could not say. */
 export const unasked = z.object({ host: hostName, why: shortText });
 export type Unasked = z.infer<typeof unasked>;
 

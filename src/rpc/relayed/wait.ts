@@ -55,7 +55,7 @@ class WaitingAt {
   readonly #place: Place;
   readonly #server: Server;
   readonly #taken: Set<TLSSocket>;
-  /** What the log was told last, so that it is told once. */
+  /** What was last logged, so that it is logged once. */
   #reported: string | undefined;
 
   constructor(place: Place, server: Server, taken: Set<TLSSocket>) {

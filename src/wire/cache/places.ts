@@ -89,7 +89,7 @@ export class Places {
   }
 }
 
-/** What one side tells the other of its places when a session starts; empty where it has none. */
+/** What one side reports to the other of its places when a session starts; empty where it has none. */
 export function placesDigest(file: string, cells: number): string {
   return Places.load(file, cells)?.digest() ?? '';
 }

@@ -2,7 +2,7 @@ import { createHmac, hash } from 'node:crypto';
 import { PAGE_BYTES } from '../codec/item.ts';
 import { ID_BYTES } from '../codec/settings.ts';
 
-/** With whom a guest shares cached contents. A cache shared with others tells them that somebody has a page. */
+/** With whom a guest shares cached contents. A cache shared with others reveals to them that somebody has a page. */
 export type Sharing =
   | { readonly with: 'none' }
   | { readonly with: 'guest'; readonly guest: string }
@@ -14,15 +14,15 @@ const KEY_BYTES = 32;
 /**
  * Names contents for one circle of guests: SHA-256 over the circle's key and the page. The key is made of the
  * site's secret, which all its hosts hold, so that two hosts name alike, two circles never do, and nobody
- * without the secret can tell from a name what it is of.
+ * without the secret can derive from a name what it is of.
  *
- * Pages are kept apart by the host with which they were exchanged: a peer is told only of what it sent here or got from
+ * Pages are kept apart by the host with which they were exchanged: a peer learns only of what it sent here or got from
  * here, so that it learns nothing of guests that it never had.
  */
 export class Scope {
-  /** Tells circles apart in the names of seeds' indexes and in what peers agree on; says nothing of the key. */
+  /** Distinguishes circles in the names of seeds' indexes and in what peers agree on; says nothing of the key. */
   readonly tag: string;
-  /** Of the segments that hold what was exchanged with that peer; without one, of what no peer is told of. */
+  /** Of the segments that hold what was exchanged with that peer; without one, of what no peer learns of. */
   readonly peerTag: string;
   /** Seed of the checksum of what lies on disk, so that no guest can make a page that looks sound. */
   readonly checkSeed: bigint;

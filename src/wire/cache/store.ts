@@ -16,7 +16,7 @@ export interface StoreOptions {
   /** Bound of everything in the directory. */
   readonly mostBytes: number;
   readonly scope: Scope;
-  /** Whether the circle's seeds may be told of; default: yes. */
+  /** Whether the circle's seeds may be used towards the peer; default: yes. */
   readonly seeds?: boolean;
 }
 

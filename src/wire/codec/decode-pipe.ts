@@ -24,7 +24,7 @@ interface Waiting {
   body: Promise<Buffer> | undefined;
 }
 
-/** What was decoded is told after so many contents, of those that the window holds: each telling is work for both sides. */
+/** What was decoded is reported after so many contents, of those that the window holds: each report is work for both sides. */
 const REPORT_SHARE = 1 / 16;
 /** Batches that are decompressed ahead of the one being given. */
 const MOST_AHEAD = 4;

@@ -12,7 +12,7 @@ import type { Pack } from './pack.ts';
 import { MOST_BETWEEN_BYTES } from './thread-messages.ts';
 import type { DecodeStart, FromDecoder, ToDecoder } from './thread-messages.ts';
 
-/** The thread of a decoder, see DecodeThread. A failure ends it: the error event tells why. */
+/** The thread of a decoder, see DecodeThread. A failure ends it: the error event says why. */
 const start = workerData as DecodeStart;
 const toTaker = new Credit(MOST_BETWEEN_BYTES);
 const packer = new Packer();

@@ -11,7 +11,7 @@ import { unpack } from './pack.ts';
 import { MOST_BETWEEN_BYTES } from './thread-messages.ts';
 import type { EncodeStart, FromEncoder, ToEncoder } from './thread-messages.ts';
 
-/** The thread of an encoder, see EncodeThread. A failure ends it: the error event tells why. */
+/** The thread of an encoder, see EncodeThread. A failure ends it: the error event says why. */
 const start = workerData as EncodeStart;
 const toSender = new Credit(MOST_BETWEEN_BYTES);
 

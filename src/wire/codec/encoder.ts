@@ -29,7 +29,7 @@ const NONE: readonly Batch[] = [];
 /** Batches whose memory is waited for; that of others is the garbage collector's. */
 const MOST_LENT = 16;
 
-/** Decides of each page how little tells it to the far side. Synchronous; holds all state of the stream. */
+/** Decides of each page how little is enough for the far side to have it. Synchronous; holds all state of the stream. */
 export class Encoder {
   /** Items by how they were encoded, since the start. */
   readonly told: Record<Kind, number> = {
@@ -177,7 +177,7 @@ export class Encoder {
     if (name !== undefined) this.#placed.add(block, number, name);
     if (contents !== undefined && name !== undefined && this.#mayRefer()) {
       base = contents.baseOf(block, number);
-      // Kept here too, though none of it travels: the far side may tell of it when the guest comes back.
+      // Kept here too, though none of it travels: the far side may refer to it when the guest comes back.
       if (base !== undefined && name.equals(base)) {
         this.#emit('base', block, number);
         contents.left(this.#page, name, false);

@@ -11,9 +11,9 @@ export interface ThreadCache {
   /** The site's secret, alike on all its hosts. */
   readonly secret: Uint8Array;
   readonly sharing: Exclude<Sharing, { with: 'none' }>;
-  /** The other host: what was exchanged with it is all that it is told of. */
+  /** The other host: what was exchanged with it is all that it learns of. */
   readonly peer: string;
-  /** Whether the circle's seeds may be told of. */
+  /** Whether the circle's seeds may be used towards the peer. */
   readonly seeds: boolean;
   /** What the guest's places held at the end of its last migration; absent: nobody asks. */
   readonly places?: ThreadPlaces;

@@ -140,7 +140,7 @@ export class EncodeThread {
     this.#post({ type: 'answer', bytes });
   }
 
-  /** Ends the thread; what it has to tell. */
+  /** Ends the thread; what it has to say. */
   async close(): Promise<messages.EncodeTally | undefined> {
     await this.#life.close();
     return this.#tally;

@@ -9,7 +9,7 @@ import type { ThreadCache } from '../codec/thread-messages.ts';
 import type { WireCache } from '../open.ts';
 import { godwitError } from '../../errors.ts';
 
-/** What the two relays tell each other on the control channel, and what they agree on with the first of it. */
+/** What the two relays report to each other on the control channel, and what they agree on with the first of it. */
 
 /** Of the relay's messages and tokens. The frames of the codec have a version of their own. */
 export const RELAY_VERSION = 1;
@@ -92,7 +92,7 @@ export function cellsFor(memoryBytes: number): number {
   return Math.min(MOST_CELLS, Math.max(LEAST_CELLS, cells));
 }
 
-/** What the source tells of its cache. */
+/** What the source reports of its cache. */
 export function reportCache(
   cache: WireCache | undefined,
   cells: number,
@@ -104,7 +104,7 @@ export function reportCache(
 }
 
 /**
- * What the target tells, of the circle that both sides know: by the secret under which it has something of that source,
+ * What the target reports of the circle that both sides know: by the secret under which it has something of that source,
  * also where that was replaced of late, else by the newest.
  */
 export function answerCache(

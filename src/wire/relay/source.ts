@@ -37,7 +37,7 @@ export interface SourceRelayOptions {
 const LOOK_MS = 5;
 /** Reading goes on at this share of a limit, so that it is not a little at a time. */
 const AGAIN = 0.75;
-/** How often the codec is told what the link carries. */
+/** How often the codec is given what the link carries. */
 const REPORT_LINK_MS = 200;
 
 /** The source's end: from its hypervisor's connections to the session's channels. */

@@ -24,7 +24,7 @@ export class StreamItems implements StreamSink {
   readonly #parser: ChannelParser;
   readonly #guess = new FormGuess();
   readonly #named = new Map<number, string>();
-  /** Where each block was told of last, and how often it was gone through, see `round`. */
+  /** Where each block was last reported, and how often it was gone through, see `round`. */
   readonly #passes = new Map<number, { address: number; rounds: number }>();
   #items: Item[] = [];
   /** Raw bytes that no token has been made for yet. */

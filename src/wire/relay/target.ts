@@ -19,7 +19,7 @@ export interface TargetRelayOptions {
   readonly cache?: WireCache | undefined;
 }
 
-/** What was taken is told once it is so much, or after so long: each telling is work for both movers. */
+/** What was taken is reported once it is so much, or after so long: each report is work for both movers. */
 const REPORT_BYTES = 512 * 1024;
 const REPORT_MS = 4;
 /** For how long the hypervisor may take what is left when the source has closed the session. */
@@ -51,7 +51,7 @@ export class TargetRelay implements Relay {
     // The source has closed it, so all is here; the hypervisor may still have to take the last of it.
     session.ended
       .then(() => {
-        // Nobody is there to be told any more.
+        // Nobody is there to report to any more.
         this.#isReporting = true;
         return this.close(LAST_MS);
       })

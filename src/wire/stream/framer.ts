@@ -66,7 +66,7 @@ export abstract class Framer implements ChannelParser {
   }
 
   /**
-   * Takes the item at `at` of `bytes`, of which [at, end) are there: returns how many bytes it told of, 0 after a
+   * Takes the item at `at` of `bytes`, of which [at, end) are there: returns how many bytes it took, 0 after a
    * mere change of state, or minus the number that it needs (more than there are).
    */
   protected abstract step(bytes: Uint8Array, at: number, end: number): number;

@@ -156,7 +156,7 @@ function readPages(bytes: Uint8Array, at: number, pageBytes: number): PagesHeade
   return {
     pages,
     zeroPages,
-    // Up to 8.2 a sync without pages still tells the size of the packet before it.
+    // Up to 8.2 a sync without pages still reports the size of the packet before it.
     payloadBytes: pages === 0 ? 0 : u32(bytes, at + 20),
     pageBytes: MULTIFD.PACKET_BYTES / room,
     headerBytes: MULTIFD.PAGES_HEADER_BYTES + 8 * room,
@@ -171,7 +171,7 @@ function nameOf(bytes: Uint8Array, at: number): string | undefined {
   return text(bytes, at, stop);
 }
 
-/** For the way back: 1 for a packet, 0 for none, minus the bytes that are needed to tell. */
+/** For the way back: 1 for a packet, 0 for none, minus the bytes that are needed to decide. */
 function packetAt(bytes: Uint8Array, at: number, end: number, pageBytes: number): number {
   if (end - at < MULTIFD.PREFIX_BYTES) {
     const known = [0x11, 0x22, 0x33, 0x44, 0, 0, 0, 1];

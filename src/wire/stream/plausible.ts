@@ -5,7 +5,7 @@ import { COMMANDS, ELEMENT, RAM_SECTION } from './format.ts';
 /**
  * Whether bytes can be an element of the main channel: what the parser knows its place by, once it has lost it or
  * stands before a device's state, which has no length. Each takes a window [at, end) and answers NO, the number of
- * bytes of the element's header, or minus the number of bytes that it needs to tell.
+ * bytes of the element's header, or minus the number of bytes that it needs to decide.
  */
 export const NO = 0;
 

@@ -44,7 +44,7 @@ export abstract class RamFramer extends Framer {
     this.context = context;
   }
 
-  /** The section's end mark was told. */
+  /** The section's end mark was given to the sink. */
   protected abstract ramEnded(): void;
   /** A list of blocks of this many bytes in all follows: false if it can't be here. */
   protected abstract ramListBegins(totalBytes: number): boolean;

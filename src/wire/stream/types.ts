@@ -1,5 +1,5 @@
 /**
- * What a parser of QEMU's migration stream tells the code above it.
+ * What a parser of QEMU's migration stream reports to the code above it.
  *
  * The contract: the bytes of all calls of a sink, in the order of the calls, are the bytes that were pushed, for any
  * input. A page's header is not among the bytes of `page` and `zero`: `recordHeader(record)` of records.ts gives it
@@ -81,7 +81,7 @@ export type StreamNote =
   | { readonly type: 'end' };
 
 /**
- * Where a parser's findings go. `bytes` is the caller's chunk where what is told lies in it in one piece, else a
+ * Where a parser's findings go. `bytes` is the caller's chunk where what is reported lies in it in one piece, else a
  * buffer of the parser's that is written again: use it during the call only.
  */
 export interface StreamSink {
@@ -98,7 +98,7 @@ export interface StreamSink {
 
 /** One direction of one connection. None of these throws, whatever comes. */
 export interface ChannelParser {
-  /** Tells the sink all that is decided once `chunk` is there. At most `heldBytes` wait for what follows. */
+  /** Reports to the sink all that is decided once `chunk` is there. At most `heldBytes` wait for what follows. */
   push(chunk: Uint8Array): void;
   /**
    * Gives out what waits for more input, as `torn`. For a stream that pauses: the other side may wait for these
@@ -107,6 +107,6 @@ export interface ChannelParser {
   flush(): void;
   /** The connection has ended: as flush. */
   end(): void;
-  /** Bytes pushed that the sink has not been told of yet; at most MAX_HELD_BYTES. */
+  /** Bytes pushed that the sink has not got yet; at most MAX_HELD_BYTES. */
   readonly heldBytes: number;
 }

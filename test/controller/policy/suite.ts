@@ -210,7 +210,7 @@ export function policySuite(name: string, make: () => Promise<StorePlace>): void
       await assert.rejects(late, (thrown) => hasCode(thrown, 'GODWIT_PROPOSAL_CLOSED'));
     });
 
-    test('looks at nothing where it is off, or where nothing was told of the guests', async (t) => {
+    test('looks at nothing where it is off, or where nothing was reported of the guests', async (t) => {
       const scene = await crowded(t);
       await set(scene, { mode: 'off' });
       await scene.turn('balance');

@@ -5,5 +5,5 @@ export type FleetChange = Extract<
   { type: 'host' | 'host-gone' | 'guest' | 'guest-gone' | 'conflict' }
 >;
 
-/** What the controller tells as it happens. `lost` and `reset`: what was missed is not known; ask for everything again. */
+/** What the controller reports as it happens. `lost` and `reset`: what was missed is not known; ask for everything again. */
 export type News = FleetNews | { readonly type: 'reset' };

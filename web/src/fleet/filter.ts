@@ -93,7 +93,7 @@ export function totalsOf(hosts: Iterable<HostView>): Totals {
     byState.set(host.state, (byState.get(host.state) ?? 0) + 1);
     if (host.draining) sum.draining += 1;
     for (const { state } of host.guests) {
-      // A guest that moves is told of by both of its hosts.
+      // Both of its hosts report a guest that moves.
       if (state === 'incoming') continue;
       sum.guests += 1;
       if (state === 'migrating') sum.moving += 1;

@@ -77,7 +77,7 @@ export class FleetModel {
     this.guestCount = guestCount;
   }
 
-  /** One event after the overview; told twice it changes nothing. */
+  /** One event after the overview; reported twice it changes nothing. */
   apply(news: FleetChange): { readonly change: Change; readonly moved?: Moved } {
     switch (news.type) {
       case 'host':

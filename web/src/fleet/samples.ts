@@ -7,7 +7,7 @@ export type Span = keyof typeof GAP_MS;
 export interface Columns {
   /** s since 1970. */
   readonly x: readonly number[];
-  /** Of each measure one value for each x; null where it was not told. */
+  /** Of each measure one value for each x; null where it was not reported. */
   readonly of: (measure: string) => (number | null)[];
 }
 

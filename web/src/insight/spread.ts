@@ -1,7 +1,7 @@
 /** How amounts of many migrations are spread, for a person to see. Pure. */
 import type { Distribution } from '../../../src/protocol/controller/history.ts';
 
-/** The amount that this share of them does not exceed; undefined where it was not told. */
+/** The amount that this share of them does not exceed; undefined where it was not reported. */
 export function quantile({ quantiles }: Distribution, share: number): number | undefined {
   return quantiles.find((each) => each.share === share)?.amount;
 }

@@ -16,7 +16,7 @@ export interface Reading {
   readonly take: (news: Heard) => void;
 }
 
-/** Reads a migration's stream again and again until it tells the end or the signal aborts; tells when it opens and breaks. */
+/** Reads a migration's stream again and again until it reports the end or the signal aborts; shows when it opens and breaks. */
 export async function follow(
   path: string,
   { read, pause, take }: Reading,

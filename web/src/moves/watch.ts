@@ -11,7 +11,7 @@ import { heard } from './open.ts';
 import { askingEveryMs, UNSEEN, watchedAfter } from './watched.ts';
 import type { Heard, Watched } from './watched.ts';
 
-/** One migration: its answer, and all that is told of it while it goes on and the page is seen. */
+/** One migration: its answer, and all that is reported of it while it goes on and the page is seen. */
 export function useMigration(id: string): {
   readonly found: Loaded<FleetMigrationDetail>;
   readonly watched: Watched;

@@ -1,4 +1,4 @@
-/** What a page knows of one migration, from what it is told of it. Pure. */
+/** What a page knows of one migration, from what is reported of it. Pure. */
 import { atLeast, NOTHING, percentAfter } from '../../../src/migration/percent.ts';
 import type { Shown } from '../../../src/migration/percent.ts';
 import type {
@@ -23,11 +23,11 @@ export interface Point {
 export interface Watched {
   readonly shown: Shown;
   readonly progress?: Progress;
-  /** As it was told last; of one that goes on, what it is so far. */
+  /** As it was last reported; of one that goes on, what it is so far. */
   readonly report?: Report;
   /** Oldest first. */
   readonly points: readonly Point[];
-  /** Why nothing is told at the moment. */
+  /** Why nothing is reported at the moment. */
   readonly silent?: string;
   /** Its stream was refused or broke: the controller has to be asked instead. */
   readonly isCut: boolean;
@@ -36,7 +36,7 @@ export interface Watched {
 
 export const UNSEEN: Watched = { shown: NOTHING, points: [], isCut: false, isOver: false };
 
-/** Where the stream tells nothing, the controller is asked so often, ms. */
+/** Where the stream says nothing, the controller is asked so often, ms. */
 const LOOK_MS = 2000;
 
 /** How often the controller is asked beside the stream, ms; undefined: not at all. */
@@ -44,7 +44,7 @@ export function askingEveryMs({ silent, isCut, isOver }: Watched): number | unde
   return !isOver && (isCut || silent !== undefined) ? LOOK_MS : undefined;
 }
 
-/** What the stream tells, and what the page was answered besides. */
+/** What the stream reports, and what the page was answered besides. */
 export type Heard =
   | WithoutId<MigrationNews>
   | { readonly type: 'stream'; readonly isOpen: boolean }
@@ -87,7 +87,7 @@ function over(before: Watched, isDone: boolean): Watched {
 }
 
 function withProgress(before: Watched, progress: Progress): Watched {
-  // An answer that was under way while the stream told of later.
+  // An answer that was under way while the stream reported later.
   const isOld = progress.elapsedMs < (before.progress?.elapsedMs ?? 0);
   if (isOld || before.isOver) return before;
   const { silent: _was, ...rest } = before;
@@ -138,7 +138,7 @@ function bounded(points: readonly Point[]): readonly Point[] {
   return points.filter((_, at) => at % 2 === 0 || at === points.length - 1);
 }
 
-/** True where cancelling is still possible, and what it does, in words; by the phase that was told last. */
+/** True where cancelling is still possible, and what it does, in words; by the phase that was last reported. */
 export function cancelling({ phase, from, to }: Pick<Progress, 'phase' | 'from' | 'to'>): {
   readonly isPossible: boolean;
   readonly words: string;

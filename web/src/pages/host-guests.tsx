@@ -9,7 +9,7 @@ import { GuestBadge } from '../parts/states.tsx';
 
 const MOST_GUESTS = 1000;
 
-/** The guests of a host, as it told them last. */
+/** The guests of a host, as it last reported them. */
 export function HostGuests({ host, isOld }: { host: string; isOld: boolean }) {
   // Asked anew whenever the events say that something of the host's guests changed.
   const now = fleet.hosts.get(host)?.guests;

@@ -202,7 +202,7 @@ function optionsFor(latest: { current: ChartParts }, place: HTMLElement): uPlot.
   };
 }
 
-/** Where steps are finer than what their words tell, each is said once. */
+/** Where steps are finer than their words, each word is said once. */
 const withoutRepeats = (labels: readonly string[]): string[] =>
   labels.map((label, at) => (label === labels[at - 1] ? '' : label));
 

@@ -9,7 +9,7 @@ export const wishes = signal<readonly Wish[] | Problem | undefined>(undefined);
 /** Of those that have ended, no more than this; all that are open stay. */
 export const MOST_ENDED = 1000;
 
-/** For each ask under way, what was told since it began: its answer may be older than that. */
+/** For each ask under way, what was reported since it began: its answer may be older than that. */
 const reportedMeanwhile = new Set<Wish[]>();
 
 export async function askForWishes(until: AbortSignal): Promise<void> {

@@ -52,7 +52,7 @@ export class NbdClient {
     this.#socket.on('close', () => end(new BadNbd('it closed the connection')));
   }
 
-  /** `bitmap`: the name of a dirty bitmap that `status` is to tell. */
+  /** `bitmap`: the name of a dirty bitmap that `status` is to report. */
   static async open(
     path: string,
     name: string,
@@ -114,7 +114,7 @@ export class NbdClient {
     this.size = Number(info.readBigUInt64BE(2));
   }
 
-  /** Resolves to what was told before the acknowledgement. */
+  /** Resolves to what was reported before the acknowledgement. */
   async #option(option: number, data: Buffer, signal: AbortSignal): Promise<Buffer[]> {
     this.#socket.write(writeOption(option, data));
     const replies: Buffer[] = [];

@@ -9,7 +9,7 @@ export interface Standing {
 }
 
 /**
- * Tells when a connection's other host has not answered for too long: what was sent is not taken, or all of it is and
+ * Reports when a connection's other host has not answered for too long: what was sent is not taken, or all of it is and
  * nothing has come back since. Looked at from time to time; the limit is kept but for the time between two looks.
  */
 export class AnswerTimeout {

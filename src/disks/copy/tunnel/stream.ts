@@ -17,7 +17,7 @@ export interface StreamParts {
   readonly over: () => void;
 }
 
-/** What was taken is told once it is a quarter of the room, or so late: a message for each piece would cost as much as the piece. */
+/** What was taken is reported once it is a quarter of the room, or so late: a message for each piece would cost as much as the piece. */
 const REPORT_BYTES = FIRST_ROOM / 4;
 const REPORT_MS = 5;
 /** Handed to the hypervisor at once: what it takes without waiting, about. */

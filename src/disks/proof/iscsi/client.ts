@@ -14,7 +14,7 @@ export const DEFAULT_INITIATOR = 'iqn.2008-11.org.linux-kvm';
 
 const MOST_REDIRECTIONS = 3;
 const MOST_LOGIN_STEPS = 8;
-/** A LUN tells of what happened to it before it answers: after a login, a reset, a new size. */
+/** A LUN reports what happened to it before it answers: after a login, a reset, a new size. */
 const MOST_ATTENTIONS = 8;
 const CHECK_CONDITION = 0x02;
 const RESERVATION_CONFLICT = 0x18;
@@ -100,7 +100,7 @@ export class IscsiClient {
     this.#wire.close();
   }
 
-  /** What a command reads, up to `most` bytes; it is asked again where the LUN first tells what happened to it. */
+  /** What a command reads, up to `most` bytes; it is asked again where the LUN first reports what happened to it. */
   async ask(name: string, cdb: Buffer, most: number): Promise<Buffer> {
     for (let count = 1; ; count++) {
       try {

@@ -51,7 +51,7 @@ export class NfsClient {
     this.root = root;
   }
 
-  /** Reaches a directory of an export; the server's portmapper tells the ports, as it tells them QEMU. */
+  /** Reaches a directory of an export; the server's portmapper reports the ports, to QEMU as well. */
   static async open(
     { host, path, user, group }: NfsPlace,
     signal: AbortSignal,

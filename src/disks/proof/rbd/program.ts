@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { RbdPlace } from '../../../protocol/rbd-name.ts';
 import { imageSpec } from '../../../protocol/rbd-name.ts';
 
-/** What Ceph's own program `rbd` (package ceph-common) tells of an image, and writes beside it. */
+/** What Ceph's own program `rbd` (package ceph-common) reports of an image, and writes beside it. */
 
 /** One answer takes so long at most, ms: a monitor may be gone, and others wait for what is found. */
 const ANSWER_MS = 5000;
@@ -90,7 +90,7 @@ function run(
     ...(user === undefined ? [] : ['--id', user]),
     ...(keyring === undefined ? [] : ['--keyring', keyring]),
   ];
-  // SIGKILL: it waits for a monitor that is gone whatever it is told.
+  // SIGKILL: it waits for a monitor that is gone whatever signal it gets.
   const options = {
     signal,
     timeout: ANSWER_MS,

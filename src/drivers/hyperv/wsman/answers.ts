@@ -8,7 +8,7 @@ const DONE = '/CommandState/Done';
 const TIMED_OUT = '2150858793';
 const MOST_WORDS = 2000;
 
-/** A fault as the server tells it. */
+/** A fault as the server reports it. */
 export class WsmanFault extends Error {
   override readonly name = 'WsmanFault';
   /** Of WSManFault, in decimal; empty where the server names none. */

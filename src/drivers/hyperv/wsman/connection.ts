@@ -183,7 +183,7 @@ export class WinrmConnection {
     return undefined;
   }
 
-  /** A certificate that is not the right one is told apart from a host that does not answer. */
+  /** A certificate that is not the right one is distinguished from a host that does not answer. */
   #untrusted(error: Error & { readonly code?: string }): Error {
     const isCertificate =
       /certificate/i.test(error.message) ||

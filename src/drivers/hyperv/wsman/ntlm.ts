@@ -146,7 +146,7 @@ export function ntlmKey({ user, domain, password }: NtlmAccount): Buffer {
   return hmac(md4(utf16(password)), utf16(user.toUpperCase() + domain));
 }
 
-/** Those of the server; a server that tells the time expects the integrity code, and may expect the certificate. */
+/** Those of the server; a server that reports the time expects the integrity code, and may expect the certificate. */
 function answeredPairs(
   pairs: readonly AvPair[],
   certificateHash: Buffer | undefined,

@@ -1,7 +1,7 @@
 import { XdrError } from '../../../xdr.ts';
 import type { XdrReader, XdrWriter } from '../../../xdr.ts';
 
-/** libvirt's typed parameters: names with a value each, as a migration takes and a job's figures are told. Pure. */
+/** libvirt's typed parameters: names with a value each, as a migration takes and a job's figures are reported. Pure. */
 export type Params = Readonly<Record<string, Value>>;
 export type Value = string | number | bigint | boolean;
 

@@ -32,7 +32,7 @@ export async function readAttachments(
   return { bridges, otherwise };
 }
 
-/** With the names of the taps that were handed over as open files: the kernel tells them of each file. */
+/** With the names of the taps that were handed over as open files: the kernel reports them for each file. */
 export async function withTapNames(
   lines: readonly BackendLine[],
   pid: number,

@@ -209,7 +209,7 @@ function liveNode(each: z.infer<typeof node>): LiveNode {
     detectZeroes: each.detect_zeroes,
     encrypted: each.encrypted,
     bytes: image['virtual-size'],
-    // Of a device QEMU tells 0, and of a LUN nothing.
+    // QEMU reports 0 for a device, and nothing for a LUN.
     allocatedBytes: each.drv === 'host_device' ? undefined : image['actual-size'],
     backing: hasBacking ? { format: image['backing-filename-format'] } : undefined,
     volatileBitmaps: each['dirty-bitmaps'].filter(({ persistent }) => !persistent).length,

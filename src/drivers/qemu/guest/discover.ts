@@ -21,7 +21,7 @@ import type { QemuHandle } from '../handle.ts';
 const GREETING_MS = 700;
 /** Guests asked at the same time. */
 const AT_ONCE = 8;
-/** Of a reason, in characters: it may tell of a word of the command line, which has any length. Less than a text has. */
+/** Of a reason, in characters: it may quote a word of the command line, which has any length. Less than a text has. */
 const REASON_LENGTH = 1024;
 
 /** A process with the name and the monitors of its guest, known from its command line alone. */
@@ -106,7 +106,7 @@ export function candidatesOf(
   return candidates;
 }
 
-/** Who started it, as far as its command line tells. Pure. */
+/** Who started it, as far as its command line shows. Pure. */
 export function managerOf(argv: readonly string[]): string | undefined {
   const line = argv.join(' ');
   if (/\/(var\/lib|etc|run)\/libvirt\//.test(line)) return 'libvirt';
@@ -187,7 +187,7 @@ function handleOf(candidate: Candidate, socket: string | undefined): QemuHandle 
   return { driver: 'qemu', name: candidate.name, pid, startTicks, bootId, monitor: socket };
 }
 
-/** What the command line tells; enough for a guest whose monitor is not ours to touch. Pure. */
+/** What the command line says; enough for a guest whose monitor is not ours to touch. Pure. */
 export function fromProcess(candidate: Candidate, host: string): GuestInfo {
   const line = parseCommandLine(candidate.process.argv);
   const memory = parseOption(valuesOf(line, 'm').at(-1) ?? '', true);
@@ -213,7 +213,7 @@ export function fromProcess(candidate: Candidate, host: string): GuestInfo {
   };
 }
 
-/** What the guest itself told. Pure. */
+/** What the guest itself reported. Pure. */
 export function fromFacts(base: GuestInfo, facts: GuestFacts): GuestInfo {
   const { manager: _manager, ...rest } = base;
   const draft = describeGuest(facts);

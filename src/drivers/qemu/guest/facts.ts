@@ -181,7 +181,7 @@ async function readDevice(
 
 /**
  * A SCSI disk without a name of its own is called after its drive, which the guest has in /dev/disk/by-id; the destination
- * has no drives. A new generation id tells the guest that it was cloned.
+ * has no drives. A new generation id lets the guest know that it was cloned.
  */
 const MADE_UP: readonly (readonly [type: RegExp, property: string])[] = [
   [/^scsi-(hd|cd)$/, 'device_id'],
@@ -206,7 +206,7 @@ function pciAddress(addr: Scalar | undefined): string | undefined {
   return `${(addr >> 3).toString(16).padStart(2, '0')}.${addr & 7}`;
 }
 
-/** Properties of a device that the command line does not tell of, that differ from its type's defaults. */
+/** Properties of a device that the command line does not give, and that differ from its type's defaults. */
 async function readChangedProperties(
   client: QmpClient,
   child: Child,

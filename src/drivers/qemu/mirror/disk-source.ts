@@ -152,7 +152,7 @@ export class QemuDiskSource implements DiskSource {
         const { jobs } = await this.#look(inner);
         if (jobs.size === 0) break;
         for (const [device, { status }] of jobs) {
-          // Refused where it has got further meanwhile; the next look tells.
+          // Refused where it has got further meanwhile; the next look reports it.
           if (status === 'concluded')
             await this.#client.request('job-dismiss', { id: device }, inner);
           else await this.#client.request('block-job-cancel', { device, force: true }, inner);
@@ -198,7 +198,7 @@ export class QemuDiskSource implements DiskSource {
       export: node,
       'reconnect-delay': RECONNECT_S,
       'open-timeout': OPEN_S,
-      // What is zero here may become a hole there, also where it is read as data: a block device tells of no holes.
+      // What is zero here may become a hole there, also where it is read as data: a block device reports no holes.
       discard: 'unmap',
       'detect-zeroes': 'unmap',
     };
@@ -250,7 +250,7 @@ export class QemuDiskSource implements DiskSource {
     }
   }
 
-  /** A job that is ready ends by itself once the target has everything, when it is told to go without force. */
+  /** A job that is ready ends by itself once the target has everything, when it is asked to go without force. */
   async #end(wanted: readonly string[], signal: AbortSignal): Promise<Seen> {
     for (const device of wanted.map(copyName)) {
       // Refused where it has ended already.

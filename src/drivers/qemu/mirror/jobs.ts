@@ -108,7 +108,7 @@ export function moveFor(job: BlockJob | undefined, connected: boolean): Move {
 export function goesOn(job: BlockJob | undefined, offset: number): boolean {
   if (job === undefined) return true;
   const { state, failure } = judge('', job, false);
-  // Going on would change nothing: the sample tells.
+  // Going on would change nothing: the sample reports it.
   if (state === 'failed' || state === 'whole' || failure?.kind === 'full') return true;
   return state !== 'broken' && (job.offset > offset || job.offset >= job.len);
 }

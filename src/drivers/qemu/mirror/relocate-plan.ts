@@ -11,7 +11,7 @@ import type { GuestFacts } from '../spec/facts.ts';
 import { nextName } from '../spec/moved-names.ts';
 import type { BlockJob } from './jobs.ts';
 
-/** What QEMU is told for a disk that moves on its host, and what its answers mean. Pure. */
+/** What QEMU is ordered to do for a disk that moves on its host, and what its answers mean. Pure. */
 
 const word = z.string().max(4096);
 

@@ -146,7 +146,7 @@ export class QemuRelocator implements DiskRelocator {
         const { job, on } = await this.#look(work, inner);
         if (on === 'new') throw godwitError('GODWIT_INTERNAL', { what: 'a disk that is moved' });
         if (job === 'none') break;
-        // Refused where it has got further meanwhile; the next look tells.
+        // Refused where it has got further meanwhile; the next look reports it.
         if (job === 'ended' || job === 'failed') {
           await this.#client.request('job-dismiss', { id: node }, inner);
         } else {

@@ -6,7 +6,7 @@ import type { Comparison, Difference } from './compare.ts';
 import { machineParts } from './machine-parts.ts';
 import type { MachineParts } from './machine-parts.ts';
 
-/** Differences that are told one by one; of the others, how many there are. */
+/** Differences that are reported one by one; of the others, how many there are. */
 const MOST_REPORTED = 6;
 const WARN_HINT =
   'Nothing: the guest does not see it. To have it there too, set it on the destination once the guest is there.';

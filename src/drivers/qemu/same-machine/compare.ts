@@ -39,7 +39,7 @@ export function compareMachines(source: MachineParts, destination: MachineParts)
     else if (reason.verdict === 'warn') result.warned.push(difference);
     else result.allowed.set(reason, (result.allowed.get(reason) ?? 0) + 1);
   };
-  // A Godwit of another version may tell of more kinds, or of fewer.
+  // A Godwit of another version may report more kinds, or fewer.
   const kinds = new Set(source.kinds.filter((kind) => destination.kinds.includes(kind)));
   const known = (parts: readonly Part[]): Part[] => parts.filter(({ kind }) => kinds.has(kind));
   const there = new Map(known(destination.parts).map((part) => [keyOf(part), part]));

@@ -15,7 +15,7 @@ export function diskParts(block: BlockFacts, devices: readonly Part[]): Part[] {
   const add = (place: string, name: string, depth: number): void => {
     const node = byName.get(name);
     if (node === undefined || depth > DEEPEST) return;
-    // A drive's own limits are a filter at the destination: what limits a disk is told of the disk.
+    // A drive's own limits are a filter at the destination: what limits a disk is reported of the disk.
     const { image } = belowFilters(name, block);
     if (image !== name) {
       add(place, image, depth + 1);

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 
 /**
- * A machine as its own QEMU tells it: parts, each with its properties as text. It is made alike on both hosts, so that
+ * A machine as its own QEMU reports it: parts, each with its properties as text. It is made alike on both hosts, so that
  * the two can be compared word for word; the destination's comes from a peer. Pure.
  */
 
@@ -10,7 +10,7 @@ import { z } from 'zod';
 export const MOST_PARTS = 16_384;
 /** The processor, which has the most, has about 500. */
 const MOST_PROPERTIES = 1024;
-/** Longer values are told by what they begin with and by their sum. */
+/** Longer values are reported by what they begin with and by their sum. */
 const LONGEST_VALUE = 256;
 
 const place = z.string().min(1).max(1024);
@@ -41,11 +41,11 @@ const part = z.object({
 });
 export type Part = z.infer<typeof part>;
 
-/** What a destination tells of the machine that it has made. */
+/** What a destination reports of the machine that it has made. */
 export const machineParts = z.object({
   /** QEMU's version, 7.2.22. */
   version: z.string().max(64),
-  /** Which kinds of parts it tells, also where the machine has none of one. */
+  /** Which kinds of parts it reports, also where the machine has none of one. */
   kinds: z.array(z.string().max(32)).max(64),
   parts: z.array(part).max(MOST_PARTS),
 });

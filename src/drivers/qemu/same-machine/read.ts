@@ -13,7 +13,7 @@ import { MOST_PARTS, PART_KINDS, propertiesOf } from './machine-parts.ts';
 import type { MachineParts, Part, PartKind } from './machine-parts.ts';
 
 /**
- * Reads all that QEMU tells of its machine; changes nothing. What the device tree has not (the machine itself, memory
+ * Reads all that QEMU reports of its machine; changes nothing. What the device tree has not (the machine itself, memory
  * backends, the processor, what a device only has as an object) is asked for property by property, a few hundred in all.
  */
 
@@ -104,7 +104,7 @@ class Reader {
   readonly #signal: AbortSignal;
   #waiting: (() => void)[] = [];
   #free = AT_ONCE;
-  /** What objects of a type have besides what the device tree tells. */
+  /** What objects of a type have besides what the device tree reports. */
   readonly #names = new Map<string, Promise<string[]>>();
 
   constructor(client: QmpClient, signal: AbortSignal) {

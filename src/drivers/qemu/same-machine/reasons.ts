@@ -15,7 +15,7 @@ export interface Reason {
   readonly property?: RegExp;
   /** Which values; absent: any. */
   readonly values?: (source: string | undefined, destination: string | undefined) => boolean;
-  /** `allow`: it is to differ. `warn`: nothing of the guest's depends on it, and its owner is told. */
+  /** `allow`: it is to differ. `warn`: nothing of the guest's depends on it, and its owner is informed. */
   readonly verdict: 'allow' | 'warn';
   readonly because: string;
 }

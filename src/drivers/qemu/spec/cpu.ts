@@ -26,7 +26,7 @@ export const DISPENSABLE: Readonly<Record<string, string>> = {
   pcommit: 'the instruction was withdrawn before any processor had it',
 };
 /**
- * Bits that are not compared: the dispensable ones, and those two that tell of several processors (HTT, CmpLegacy).
+ * Bits that are not compared: the dispensable ones, and those two that stand for several processors (HTT, CmpLegacy).
  * Older QEMUs show the guest the latter without counting them among the features.
  */
 const UNCOMPARED_BITS: readonly CpuWord[] = [

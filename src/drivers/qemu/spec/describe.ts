@@ -116,7 +116,7 @@ function withMainMemory(part: MachinePart, id: string | undefined): MachinePart 
   return { ...part, machine: { type, props: { ...props, 'memory-backend': id } } };
 }
 
-/** Those of devices that were plugged in; of the others the command line tells, as of the one of `-debugcon`. */
+/** Those of devices that were plugged in; the others are on the command line, as is the one of `-debugcon`. */
 function pluggedChardevs({ devices, chardevs }: GuestFacts): GuestFacts['chardevs'] {
   const used = new Set(devices.flatMap(({ changed: props }) => props?.['chardev'] ?? []));
   return chardevs.filter(({ id }) => used.has(id) && id !== 'debugcon');

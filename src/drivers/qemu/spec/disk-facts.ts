@@ -69,7 +69,7 @@ export interface LiveNode {
   readonly qcow2?: Qcow2Facts | undefined;
 }
 
-/** What a qcow2 image was made with, as QEMU tells it. */
+/** What a qcow2 image was made with, as QEMU reports it. */
 export interface Qcow2Facts {
   readonly clusterBytes: number;
   /** `0.10` or `1.1`. */

@@ -53,7 +53,7 @@ export function describeFilter(
     detectZeroes: live.detectZeroes,
   } as const;
   if (live.driver !== 'throttle') return { kind: 'copy-on-read', ...common };
-  // QEMU tells it of a node in the name that it makes for it.
+  // QEMU shows it of a node in the name that it makes for it.
   const reported = given['throttle-group'] ?? reportedOptions(live.file)['throttle-group'];
   if (typeof reported !== 'string')
     return { obstacle: 'QEMU does not report by which group it is limited' };

@@ -177,7 +177,7 @@ function isThrottle(key: string): boolean {
 }
 
 /**
- * QEMU hands an image over by flushing it here and dropping the page cache there. What it has been told never to flush,
+ * QEMU hands an image over by flushing it here and dropping the page cache there. What it is configured never to flush,
  * or not to drop, another host does not see.
  */
 function cacheProblem(image: LiveNode, file: LiveNode, options: NodeOptions): string | undefined {

@@ -4,7 +4,7 @@ import type { BlockFacts } from './disk-facts.ts';
 import { standsInFor } from './moved-names.ts';
 import { parseJsonOption, parseOption } from './options.ts';
 
-/** What the command line says of block nodes, which QEMU does not tell when asked: aio, discard, whether it probed. Pure. */
+/** What the command line says of block nodes, which QEMU does not say when asked: aio, discard, whether it probed. Pure. */
 
 export type Given = Readonly<Record<string, unknown>>;
 

@@ -70,7 +70,7 @@ export interface LiveDevice {
   /** What the guest knows it by and QEMU makes up where nobody says it: a SCSI disk's name, a generation's id. */
   readonly identity?: Readonly<Record<string, Scalar>>;
   readonly hotplugged: boolean;
-  /** Properties other than the type's defaults; only for one that no `-device` of the command line tells of. */
+  /** Properties other than the type's defaults; only for one that no `-device` of the command line names. */
   readonly changed: Readonly<Record<string, Scalar>> | undefined;
 }
 

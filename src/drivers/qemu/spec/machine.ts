@@ -73,7 +73,7 @@ function mutable(cpu: GuestFacts['cpu']): Omit<NonNullable<GuestSpec['cpu']>, 's
 /** All -machine options together, as QEMU merges them. */
 export function machineProperties(line: CommandLine): Map<string, string> {
   const merged = new Map<string, string>();
-  // It stands for a machine that tells its firmware to speak over the serial port.
+  // It stands for a machine that makes its firmware speak over the serial port.
   if (hasOption(line, 'nographic')) merged.set('graphics', 'off');
   for (const value of valuesOf(line, 'machine')) {
     const { head, props } = parseOption(value, true);

@@ -7,7 +7,7 @@ import type { Given } from './disk-options.ts';
 const DEEPEST = 8;
 
 /**
- * What QEMU calls an image, as Godwit calls it. Of what it opens with a client of its own QEMU tells all settings as JSON
+ * What QEMU calls an image, as Godwit calls it. QEMU reports all settings of what it opens with a client of its own as JSON
  * (`json:{"driver": "raw", "file": {"driver": "iscsi", ...}}`), passwords among them: what is left is where it is. Pure.
  */
 export function plainName(file: string): string {

@@ -10,7 +10,7 @@ import { tpm } from './tpm-schema.ts';
  * the destination chooses where they lie. This is the shape; `grammar/` has what each part may be.
  */
 
-/** Of one description; who sent it is told of the first. */
+/** Of one description; who sent it learns of the first. */
 const MOST_ISSUES = 16;
 
 /** Option keys as QEMU writes them; nothing that could end an option and begin another. */

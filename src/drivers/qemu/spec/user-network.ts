@@ -15,7 +15,7 @@ const OF_THIS_HOST = new Set('tftp tftp-server-name bootfile smb smbserver guest
 /** On every host there is one of each. */
 const OF_EVERY_HOST = new Set(['', '0.0.0.0', '127.0.0.1', '::', '::1']);
 
-/** `value`: as it was given; undefined where it was plugged in. `live`: ports that lead to it now; undefined: QEMU does not tell. */
+/** `value`: as it was given; undefined where it was plugged in. `live`: ports that lead to it now; undefined: QEMU does not say. */
 export function describeUserNetwork(
   id: string,
   value: string | undefined,

@@ -75,7 +75,7 @@ function startError({ host }: SwtpmSite, reason: string, cause?: unknown): Error
   return godwitError('GODWIT_HYPERVISOR', facts, { cause });
 }
 
-/** Its file is there a moment before that: the kernel tells which sockets take connections (__SO_ACCEPTCON). */
+/** Its file is there a moment before that: the kernel shows which sockets take connections (__SO_ACCEPTCON). */
 async function listens(socket: string, signal: AbortSignal): Promise<void> {
   const is = (line: string): boolean => line.endsWith(` ${socket}`) && line.includes(' 00010000 ');
   while (!(await readFile('/proc/self/net/unix', 'utf8')).split('\n').some(is)) {

@@ -49,7 +49,7 @@ const SHARE_OF_TASKS = 1 / 4;
 
 /**
  * The most that a legitimate QEMU of this guest can need, whatever it does; and less than `host` has, as it is a peer that
- * tells what the guest may be given, and how many threads serve it. Pure.
+ * shows what the guest may be given, and how many threads serve it. Pure.
  */
 export function limitsFor(
   { ramBlocks, memory, smp, objects }: GuestSpec,
@@ -114,7 +114,7 @@ export function hierarchiesIn(
   return found;
 }
 
-/** Undefined also where /proc does not tell. */
+/** Undefined also where /proc does not say. */
 function hierarchies(): Hierarchy[] | undefined {
   const read = (file: string): string => readFileSync(file, 'utf8');
   const controllersOf = (root: string): string => {

@@ -145,7 +145,7 @@ export async function takeDown(
   await discardImages(parts.config, state);
 }
 
-/** Tells the network where the guest is now. Never rejects: the guest’s own next frame tells it as well. */
+/** Announces to the network where the guest is now. Never rejects: the guest’s own next frame does so as well. */
 export async function announce(
   session: DestinationSession,
   state: DestinationState,

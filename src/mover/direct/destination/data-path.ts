@@ -37,7 +37,7 @@ export class DestinationDataPath {
       : (await this.#listen(state)).address;
   }
 
-  /** What the source is told: also by a mover that took over, whose wire is another than the one of before. */
+  /** What is reported to the source: also by a mover that took over, whose wire is another than the one of before. */
   async prepared(state: DestinationState): Promise<Prepared> {
     const { config } = this.#parts;
     if (this.socketFor(state) === undefined) return listening(config, state.memoryAddress);

@@ -34,7 +34,7 @@ export class FirstFrame {
     this.#count = count;
   }
 
-  /** The guest is told to run. Only the first time counts, and only where it had sent nothing here before. */
+  /** The guest is ordered to run. Only the first time counts, and only where it had sent nothing here before. */
   expect(state: DestinationState, { network }: AgentConfig): void {
     if (this.#begun || network.probe === 'off') return;
     this.#begun = true;
@@ -57,7 +57,7 @@ export class FirstFrame {
     return counts.length === 0 ? undefined : counts.reduce((sum, each) => sum + each, 0);
   }
 
-  /** A part of what the source is told; empty until one has come. */
+  /** A part of what is reported to the source; empty until one has come. */
   report(): { firstFrameMs?: number } {
     return this.#ms === undefined ? {} : { firstFrameMs: this.#ms };
   }

@@ -181,7 +181,7 @@ function handlersOf(
   };
 }
 
-/** The destination's own view, from its journal: the source's tells more. */
+/** The destination's own view, from its journal: the source's view holds more. */
 function progressOf(
   records: readonly DestinationRecord[],
   nowMs: number,

@@ -81,7 +81,7 @@ export class DestinationMover {
     this.#linger = setTimeout(() => this.#end(), LINGER_MS);
   }
 
-  /** A hypervisor that ended while no mover listened has told nobody. */
+  /** A hypervisor that ended while no mover listened has reported to nobody. */
   async #holdAgain(): Promise<void> {
     this.#unasked = !(await lookAt(await this.#open(), this.#ledger, ANSWERS_MS));
   }

@@ -14,7 +14,7 @@ import { takeDownMs } from './destination-parts.ts';
  * least one of them sees the other, and neither runs it without having looked.
  */
 
-/** To build it, and to be told by all hosts, ms. The fencing hook has its own time. */
+/** To build it, and to hear from all hosts, ms. The fencing hook has its own time. */
 const BUILD_MS = 120_000;
 const FENCE_MS = 120_000;
 const ANSWER_MS = 10_000;

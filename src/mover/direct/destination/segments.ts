@@ -13,7 +13,7 @@ import type { Preparation } from '../../../protocol/peer/migration.ts';
 /** Of all NICs together, ms: it must leave the rest of its step its time. */
 const ASK_MS = 6000;
 const HINT =
-  'Two machines with one address: give one of them another. A router that answers for others (proxy ARP) is to be told not to; `network.segmentCheck: false` in this host’s configuration leaves the question out.';
+  'Two machines with one address: give one of them another. Turn proxy ARP off on a router that answers for others; `network.segmentCheck: false` in this host’s configuration leaves the question out.';
 
 /**
  * Asks the segments that the guest's NICs will be in, from here, for the guest's addresses and their gateway. What could

@@ -30,7 +30,7 @@ export interface Hands {
 
 /**
  * What the source's agent says of its side of the migration. `isDark`: nothing was heard of it. Without a view and not
- * dark, it answers and does not know the migration, or cannot tell: that is leave for nothing.
+ * dark, it answers and does not know the migration, or cannot say: that is leave for nothing.
  */
 export type AskSource = (
   signal: AbortSignal,
@@ -95,7 +95,7 @@ function hasLeave(
   return source.isDark || right === 'none' || right === 'refused';
 }
 
-/** It never takes the guest back: it knows that it runs here, or has ended. One that is held may yet be told to. */
+/** It never takes the guest back: it knows that it runs here, or has ended. One that is held may yet be asked to. */
 function isOverThere({ phase, right }: SideView): boolean {
   return right === 'passed' || (isEnd(phase) && phase !== 'held');
 }

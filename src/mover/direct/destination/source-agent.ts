@@ -41,7 +41,7 @@ function askSourceOf(
         return { isDark: false, view };
       } catch (thrown) {
         if (hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE')) continue;
-        // It answers, and cannot tell: a version without the question, or one that has forgotten the migration.
+        // It answers, and cannot say: a version without the question, or one that has forgotten the migration.
         log.debug({ error: toGodwitError(thrown) }, 'the source’s agent cannot answer');
         return { isDark: false };
       } finally {

@@ -4,7 +4,7 @@ import { takeDownMs } from './destination-parts.ts';
 
 /**
  * The source's mover is silent: its agent is asked whether the migration has ended there, and what has ended there
- * ends here. Where it cannot tell, nothing is done: silence alone means something only when it lasts.
+ * ends here. Where it cannot say, nothing is done: silence alone means something only when it lasts.
  */
 export async function endWithSource(hands: Hands): Promise<void> {
   const { log, others } = hands.parts;

@@ -43,7 +43,7 @@ export class CloseThere {
     const { copies = [] } = parts.state().known;
     if (copies.length === 0 || (await this.#ended) === true) return;
     await end(parts, signal).catch((error: unknown) => {
-      // It runs there already, or never will: the answer to commit tells which.
+      // It runs there already, or never will: the answer to commit shows which.
       if (!hasCode(error, 'GODWIT_NOT_ARMED')) throw error;
     });
   }

@@ -16,7 +16,7 @@ const ANSWER_MS = 60_000;
 
 /**
  * The guest has left and nobody writes to its images here any more: compares them with what they were at the destination
- * when it was switched. Undefined where that is not to be; what cannot be found out is told, and fails nothing.
+ * when it was switched. Undefined where that is not to be; what cannot be found out is reported, and fails nothing.
  */
 export async function compareDisks(
   parts: SourceParts,

@@ -13,7 +13,7 @@ import { Mutex } from '../../../mutex.ts';
 import { ask } from './source-parts.ts';
 import type { LookParts, SourceParts } from './source-parts.ts';
 
-/** Between two looks while memory moves, ms: what is younger is told once the guest runs. */
+/** Between two looks while memory moves, ms: what is younger is reported once the guest runs. */
 const LOOK_MS = 2000;
 /** All of one look and what follows from it, ms. */
 const WORK_MS = 3000;
@@ -21,7 +21,7 @@ const ANSWER_MS = 2500;
 const LEARN_MS = 4000;
 
 /**
- * The guest's connections as this host tracks them, told to the destination: all when it is armed, what is new while
+ * The guest's connections as this host tracks them, reported to the destination: all when it is armed, what is new while
  * memory moves, and the rest once the guest runs there. Never in between: reading the table starts a program, and the
  * guest stands still. Nothing of it ends a migration.
  */
@@ -52,7 +52,7 @@ export class SourceConnections {
     }
   }
 
-  /** Tells all; returns what came of it. Never rejects. */
+  /** Reports all; returns what came of it. Never rejects. */
   async handOver(parts: SourceParts, signal: AbortSignal): Promise<NamedCheck> {
     const check = (verdict: NamedCheck['verdict'], evidence: string): NamedCheck => ({
       name: 'connections',
@@ -79,7 +79,7 @@ export class SourceConnections {
     return check(this.#leftOut === 0 ? 'pass' : 'warn', handedOver);
   }
 
-  /** Tells what is new while memory moves. May be called again. */
+  /** Reports what is new while memory moves. May be called again. */
   follow(parts: SourceParts): void {
     if (this.#following) return;
     this.#following = true;
@@ -101,7 +101,7 @@ export class SourceConnections {
     }
   }
 
-  /** Tells the rest: the guest runs at its destination. Never rejects. */
+  /** Reports the rest: the guest runs at its destination. Never rejects. */
   async last(parts: SourceParts): Promise<void> {
     this.#following = true;
     await this.#look(parts, this.#over.signal, true);

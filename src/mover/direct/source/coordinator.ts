@@ -32,7 +32,7 @@ import { stopHere } from './stop-here.ts';
 import { continueSwitchover } from './step-actions.ts';
 import { leftOf, nothing, within } from './time-limit.ts';
 
-/** How long a step that was told to stop may take to do so before it is undone all the same, ms. */
+/** How long a step that was asked to stop may take to do so before it is undone all the same, ms. */
 const LET_GO_MS = 5000;
 
 export interface CoordinatorParts {

@@ -25,7 +25,7 @@ const MOST_TRIES = 8;
 const GETS_ON_BYTES = 1024 ** 2;
 /** For a session that is made anew once the links are back, ms. */
 const AFTER_GRACE_MS = 60_000;
-/** For how long the other host may be silent before the hypervisor is told that it is gone: its main loop may wait for it, ms. */
+/** For how long the other host may be silent before the hypervisor learns that it is gone: its main loop may wait for it, ms. */
 const MAY_BE_SILENT_MS = 5000;
 
 /** The disks that leave this host by being copied: their path to the other host, and how far they are. */

@@ -13,7 +13,7 @@ import type { StorageFound } from './storage.ts';
  * a check without a migration: there is no other list.
  */
 
-/** What the hypervisor and the host of the guest tell of it. */
+/** What the hypervisor and the host of the guest report of it. */
 export interface Inspected {
   readonly checks: readonly Check[];
   /** What follows for the migration; to be asked for only where no check refuses. */

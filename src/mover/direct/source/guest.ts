@@ -68,7 +68,7 @@ export class SourceGuest {
   }
 
   /**
-   * The hypervisor is out of reach and may go on: a new session is opened, which tells first what is already so, until
+   * The hypervisor is out of reach and may go on: a new session is opened, which first reports what is already so, until
    * one can be or the hypervisor is gone. Until then nothing is concluded; each step has a deadline of its own.
    */
   async #openAgain(): Promise<void> {

@@ -13,7 +13,7 @@ export function askHook(
   return runHook(parts.config, hook, () => factsOf(parts), signal);
 }
 
-/** Tells the site's program how the migration has ended, and returns that. Never rejects. */
+/** Reports to the site's program how the migration has ended, and returns that. Never rejects. */
 export async function callEndHook(
   parts: SourceParts,
   outcome: EndPhase,
@@ -27,7 +27,7 @@ export async function callEndHook(
   return outcome;
 }
 
-/** What hooks of this migration are told. */
+/** What hooks of this migration get. */
 export function factsOf(parts: SourceParts): HookFacts {
   const { plan, known, because } = parts.state();
   const networks = known.networks ?? [];

@@ -3,7 +3,7 @@ import type { HostsFacts } from '../../../migration/preflight/hosts.ts';
 import type { HostFacts } from '../../../protocol/peer/host-facts.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
 
-/** An older destination tells nothing of itself. */
+/** An older destination says nothing about itself. */
 type Reported = Omit<HostsFacts, 'destination'> & { readonly destination: HostFacts | undefined };
 
 /**

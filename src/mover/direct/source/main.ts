@@ -147,7 +147,7 @@ function abortAll(parts: SourceParts, why: string): void {
 }
 
 /**
- * A guest that is lost runs nowhere: what is here is kept, standing still. The end is told already: what cannot be taken
+ * A guest that is lost runs nowhere: what is here is kept, standing still. The end is reported already: what cannot be taken
  * down now, the destination takes down once it hears of the end.
  */
 async function endCopies(parts: SourceParts, log: Log): Promise<void> {

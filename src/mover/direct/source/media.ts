@@ -31,13 +31,13 @@ export type MediumVerdict =
 export interface Medium {
   /** Rejects where it cannot be used. */
   identity(signal: AbortSignal): Promise<Identity>;
-  /** What the source tells, which only who reaches the medium knows, and how it judges what the destination tells. */
+  /** What the source reports, which only a host that reaches the medium knows, and how it judges what the destination reports. */
   prove(question: SampleQuestion, signal: AbortSignal): Promise<Reported>;
   /** Removes what a proof of the migration left; absent: it leaves nothing. */
   drop?(migration: string, signal: AbortSignal): Promise<void>;
   /** How the destination is to look for it, where it is no block device. */
   readonly asked: Pick<DeviceProof, 'iscsi' | 'rbd'>;
-  /** Why nothing tells which it is, where it has no ids. */
+  /** Why nothing identifies it, where it has no ids. */
   readonly unknown: string;
   /** Why the destination may not have it. */
   readonly missing: string;
@@ -111,7 +111,7 @@ interface Read {
 
 /**
  * Proves of each medium that the destination sees the same. `ask`: what the destination answers, in the order of what it
- * is asked. The first question is whether it is there, the second tells what only who reaches it knows. Nothing of it is
+ * is asked. The first question is whether it is there, the second asks for what only a host that reaches it knows. Nothing of it is
  * left when this settles.
  */
 export async function proveMedia(
@@ -135,7 +135,7 @@ export async function proveMedia(
   }
 }
 
-/** Only who has begun to tell may have left anything. */
+/** Only who has begun to report may have left anything. */
 function noting(medium: Medium, begun: () => void): Medium {
   return {
     ...medium,

@@ -12,8 +12,8 @@ export const NO_EXIT = 10;
 const READY = 'ready';
 
 /**
- * Tells whoever owns the guest that it moves, and waits until `untilMs` (wall clock) or for the answer that it is ready. The
- * answer in words. GODWIT_NOTICE_REFUSED for a no where the site lets it; GODWIT_CAPABILITY where there is nobody to tell.
+ * Notifies the guest's owner of the move, and waits until `untilMs` (wall clock) or for the answer that it is ready. The
+ * answer in words. GODWIT_NOTICE_REFUSED for a no where the site lets it; GODWIT_CAPABILITY where there is nobody to notify.
  */
 export async function giveNotice(
   parts: SourceParts,

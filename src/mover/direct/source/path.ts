@@ -11,7 +11,7 @@ export class Path {
   readonly address: string;
   readonly #name: string;
   readonly #connect: Connect;
-  /** The host's own address: what the destination tells of itself holds as it is, but by a relay. */
+  /** The host's own address: what the destination reports of itself holds as it is, except behind a relay. */
   readonly #main: boolean;
   #agent: Client<typeof agentContract> | undefined;
   #mover: { readonly address: string; readonly client: Client<typeof peerContract> } | undefined;
@@ -23,7 +23,7 @@ export class Path {
     this.#connect = connect;
   }
 
-  /** An address that the destination tells of itself, as it is reached this way. */
+  /** An address that the destination reports of itself, as it is reached over this path. */
   route(stated: string): string {
     const isAsStated = this.#main && rendezvousOf(this.address) === undefined;
     return isAsStated ? stated : withHost(stated, splitAddress(this.address).host);
@@ -34,7 +34,7 @@ export class Path {
     return this.#agent.api;
   }
 
-  /** The mover that listens at `told`. */
+  /** The mover that listens at `stated`. */
   mover(stated: string): Client<typeof peerContract> {
     const address = this.route(stated);
     if (this.#mover?.address !== address) {

@@ -13,7 +13,7 @@ import { Path } from './path.ts';
 type AgentApi = Api<typeof agentContract>;
 export type PeerApi = Api<typeof peerContract>;
 
-/** A question to the destination's mover; `route` makes of an address that it tells the one by which it is reached. */
+/** A question to the destination's mover; `route` makes of an address that it reports the one by which it is reached. */
 export type Question<T> = (api: PeerApi, route: (moverAddress: string) => string) => Promise<T>;
 
 /** Between two tries to reach the destination, ms. */
@@ -62,12 +62,12 @@ export class DestinationPeer {
     return admitted;
   }
 
-  /** Speaks to a mover that an earlier process of ours was told of. */
+  /** Speaks to a mover that an earlier process of ours learned of. */
   resume(moverAddress: string): void {
     this.#moverAddress ??= moverAddress;
   }
 
-  /** Finds the destination's mover where no answer told of it; false when its agent never admitted the guest. */
+  /** Finds the destination's mover where no answer reported it; false when its agent never admitted the guest. */
   async locate(id: string, signal: AbortSignal): Promise<boolean> {
     if (this.#moverAddress !== undefined) return true;
     try {

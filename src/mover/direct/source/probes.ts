@@ -37,7 +37,7 @@ type Agent = Client<typeof agentContract>;
 interface WatchingHost {
   readonly host: string;
   readonly agent: Agent;
-  /** Why it does not watch, as it was told last. */
+  /** Why it does not watch, as last reported. */
   why: string | undefined;
   /** What its clock is ahead of ours by. */
   clock: ClockDifference | undefined;
@@ -160,7 +160,7 @@ export class SourceProbes {
     return all;
   }
 
-  /** Whoever still watches is told to end. Never rejects. */
+  /** Whoever still watches is asked to end. Never rejects. */
   async close(id: string): Promise<void> {
     this.#over.abort(new Error('the migration has ended'));
     const places = this.#places ?? [];

@@ -43,9 +43,9 @@ export interface SourceParts {
   readonly backingFiles: SourceBackingFiles;
   /** Removes a directory of the guest's, of which its hypervisor may have made anything. */
   readonly removeTree: (directory: string) => Promise<void>;
-  /** What this host tells of itself now. */
+  /** What this host reports of itself now. */
   readonly hostFacts: () => Promise<HostFacts>;
-  /** This mover did not begin the migration: what it is told to do may be half done already. */
+  /** This mover did not begin the migration: what it is to do may be half done already. */
   readonly tookOver: () => boolean;
   readonly state: () => SourceState;
   readonly dispatch: (event: SourceEvent) => void;
@@ -89,7 +89,7 @@ export function askAhead<T>(
   return parts.peer.call(parts.request.id, signal, question);
 }
 
-/** Asks the destination’s mover, also one that an earlier process of ours was told of. */
+/** Asks the destination’s mover, also one that an earlier process of ours learned of. */
 export function ask<T>(parts: SourceParts, signal: AbortSignal, question: Question<T>): Promise<T> {
   resumePeer(parts);
   return parts.peer.call(parts.request.id, signal, question);
@@ -173,7 +173,7 @@ function goesByWire(parts: Pick<LookParts, 'state'>): boolean {
   return parts.state().known.path?.takes === 'wire';
 }
 
-/** What the destination is told of the guest and of the stream. */
+/** What the destination learns of the guest and of the stream. */
 export function preparation(parts: LookParts): Preparation {
   const { plan, known } = parts.state();
   const { linkGraceMs = DEFAULT_LINK_GRACE_MS } = plan.settings;

@@ -7,7 +7,7 @@ const STOP_MS = 10_000;
 
 /**
  * The guest's copy here must not run, whatever its hypervisor does by itself: the destination has it, or had it when it was
- * lost. A hypervisor that is gone runs nothing. Never rejects; what cannot be stopped is told.
+ * lost. A hypervisor that is gone runs nothing. Never rejects; what cannot be stopped is reported.
  */
 export async function stopHere(parts: SourceParts, log: Log, signal?: AbortSignal): Promise<void> {
   try {

@@ -22,7 +22,7 @@ export function lineOf(
   return progressOf(state, seen?.sample, elapsedMs, note ?? words, still);
 }
 
-/** What a time-out is told by: the newest figures, which may be newer than those of the journal. */
+/** What the error of a timeout shows: the newest figures, which may be newer than those of the journal. */
 export function whatTook(seen: Seen | undefined): { sample?: MemorySample; stillMs?: number } {
   if (seen === undefined) return {};
   return { sample: seen.sample, stillMs: Math.round(seen.still?.forMs ?? 0) };

@@ -30,7 +30,7 @@ export async function untilMoment(momentMs: number, signal: AbortSignal): Promis
 
 /** What a step's work comes to where nobody asks. */
 export function nothing(): void {
-  // Whatever a step's work came to, its event has told.
+  // The event of a step has reported what its work came to.
 }
 
 /** Resolves with the promise, or after `limitMs` without it. */

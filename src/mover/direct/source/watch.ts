@@ -32,7 +32,7 @@ const SILENCE_MS = 45_000;
  * order to go on must not stand behind a question at the monitor.
  */
 const AFTER_PASS_MS = 30;
-/** Rounds that are journaled closer together than this tell nothing new, ms. */
+/** Rounds that are journaled closer together than this say nothing new, ms. */
 const ROUND_MS = 50;
 
 /** Looks at the stream and at the destination while a migration runs, and turns what it sees into events. */
@@ -101,7 +101,7 @@ export class Watch {
   }
 
   /**
-   * Where no `pre-switchover` and no `device` tells of the switch, the guest's stop does: it may last no longer there
+   * Where no `pre-switchover` and no `device` reports the switch, the guest's stop does: it may last no longer there
    * than in the step for it. A guest that somebody paused comes to the same, and is not sent on as if it ran.
    */
   #mindTheStop(event: HypervisorEvent): void {

@@ -1,6 +1,6 @@
 import type { ProbeKind } from '../../../protocol/public/probe.ts';
 
-/** Asks a guest by one kind of question, over and over; each answer is told as it comes. */
+/** Asks a guest by one kind of question, over and over; each answer is reported as it comes. */
 export interface Probe {
   readonly kind: ProbeKind;
   readonly address: string;

@@ -13,7 +13,7 @@ export interface TcpProbe extends Probe {
 
 /**
  * Begins a TCP connection and gives it up: its refusal is an answer as good as its acceptance. A port on which somebody
- * listens is asked seldom, and told at once that nothing comes of it.
+ * listens is asked seldom, and it is reported at once that nothing comes of it.
  */
 export function tcpProbe(address: string, port: number, onAnswer: () => void): TcpProbe {
   const open = new Set<Socket>();

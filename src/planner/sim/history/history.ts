@@ -11,7 +11,7 @@ export interface RecordedGuest {
   readonly host: string;
   readonly cores: number;
   readonly memoryBytes: number;
-  /** Cores that it used or asked for at each tick; the last one that was told goes on. */
+  /** Cores that it used or asked for at each tick; the last one that was given goes on. */
   readonly load: Float64Array;
   /** The same of those ticks alone in which a sample was recorded. */
   readonly recorded: readonly number[];

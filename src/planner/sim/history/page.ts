@@ -5,11 +5,11 @@ export interface PageFacts {
   readonly policy: string;
   readonly was: Replay;
   readonly would: Replay;
-  /** Of a kWh, in the currency's own unit; absent: no money is told. */
+  /** Of a kWh, in the currency's own unit; absent: no money is shown. */
   readonly price?: { readonly perKwh: number; readonly currency: string };
 }
 
-/** What is told of a replay, line by line: the name, as it was, as it would have been. */
+/** What is printed of a replay, line by line: the name, as it was, as it would have been. */
 export function linesOf({ was, would, price }: PageFacts): (readonly [string, string, string])[] {
   const line = (name: string, value: (replay: Replay) => string) =>
     [name, value(was), value(would)] as const;

@@ -13,14 +13,14 @@ export interface Replay {
   readonly unserved: number;
   readonly moves: number;
   readonly movedBytes: number;
-  /** Absent where no host tells its power. */
+  /** Absent where no host reports its power. */
   readonly kwh?: number;
   readonly hostHours: number;
   /** Per hour: hosts with contention, and hosts that are on, on average. */
   readonly byHour: readonly { readonly contention: number; readonly on: number }[];
 }
 
-/** Samples that a policy looks back on, and moves of a guest that it is told of. */
+/** Samples that a policy looks back on, and moves of a guest that it is given. */
 const LOOK_BACK = 30;
 const PAST_MOVES = 4;
 const HOUR_S = 3600;
@@ -70,7 +70,7 @@ class Replaying {
       if (this.#plan !== undefined) this.#act(this.#plan, tick);
     }
     const hours = (ticks * TICK_S) / HOUR_S;
-    const tells = hosts.some(({ watts }) => watts !== undefined);
+    const hasPower = hosts.some(({ watts }) => watts !== undefined);
     const perHour = HOUR_S / TICK_S;
     return {
       hours,
@@ -78,7 +78,7 @@ class Replaying {
       unserved: this.#asked === 0 ? 0 : this.#missing / this.#asked,
       moves: this.#moves,
       movedBytes: this.#bytes,
-      ...(tells ? { kwh: this.#joules / 3.6e6 } : {}),
+      ...(hasPower ? { kwh: this.#joules / 3.6e6 } : {}),
       hostHours: this.#byHour.reduce((sum, each) => sum + each.on, 0) / perHour,
       byHour: this.#byHour.map(({ contention, on }, hour) => {
         // The last hour may have fewer.

@@ -1,4 +1,4 @@
-/** A CSV file with a head, column by column as it was asked for. What is wrong is told with file, line and column. Pure. */
+/** A CSV file with a head, column by column as it was asked for. What is wrong is reported with file, line and column. Pure. */
 
 /** `text`: not empty; `number`: 0 or more; `positive`: more than 0. */
 export interface Column {

@@ -1,6 +1,6 @@
 /**
  * For each series: the share of its variance that all other series explain, by least squares with a constant
- * (multiple correlation, squared). Undefined where it can't be told: one series alone, fewer samples than series, or
+ * (multiple correlation, squared). Undefined where it can't be known: one series alone, fewer samples than series, or
  * series that depend on each other exactly. All have the same length. The order of operations is the usual one of a
  * Householder decomposition, since nearly dependent series give digits that depend on it.
  */

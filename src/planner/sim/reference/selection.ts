@@ -18,7 +18,7 @@ export const random =
   (guests) =>
     guests[Math.floor(draw() * guests.length)];
 
-/** The guest whose past the others explain best; by least memory where that can't be told. */
+/** The guest whose past the others explain best; by least memory where that can't be known. */
 export const mostCorrelated: Selection = (guests) => {
   const shares = explained(guests.map(({ history }) => history));
   if (shares === undefined) return leastMemory(guests);

@@ -61,7 +61,7 @@ interface Arrival extends WorldMove {
   readonly at: number;
 }
 
-/** One day of hosts and guests. It carries out what it is told; who decides is somebody else's matter. */
+/** One day of hosts and guests. It carries out what it is ordered; who decides is somebody else's matter. */
 export class World {
   readonly hosts: readonly WorldHost[];
   readonly guests: WorldGuest[];

@@ -76,7 +76,7 @@ export const NUMA: ReadonlyMap<string, Keys> = new Map([
         ['hierarchy', choice('memory first-level second-level third-level')],
         [
           'data-type',
-          pattern('which access it tells of', /^(access|read|write)-(latency|bandwidth)$/),
+          pattern('which access it is about', /^(access|read|write)-(latency|bandwidth)$/),
         ],
       ]),
     },
