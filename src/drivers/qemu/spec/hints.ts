@@ -87,7 +87,7 @@ const HINTS: readonly Hint[] = [
   {
     kind: 'unmovable',
     type: /^(virtio-9p|vhost-user-fs)/,
-    hint: 'Unmount it in the guest and unplug it; a file system of the network moves with the guest.',
+    hint: 'Unplug it once the guest has unmounted it; a file system of the network moves with the guest.',
   },
 ];
 
