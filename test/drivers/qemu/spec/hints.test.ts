@@ -15,7 +15,7 @@ const CASES: readonly (readonly [line: string, hint: RegExp])[] = [
   ['-device vfio-pci,host=01:00.0,id=gpu', /counterpart/],
   ['-device usb-host,hostbus=1,hostaddr=2', /counterpart/],
   ['-device nvme,serial=a,id=n', /virtio-blk/],
-  ['-device virtio-9p-pci,fsdev=f,mount_tag=t', /Unmount/],
+  ['-device virtio-9p-pci,fsdev=f,mount_tag=t', /once the guest has unmounted it/],
 ];
 
 describe('what would help of what cannot move', () => {
