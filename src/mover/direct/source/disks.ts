@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { rm } from 'node:fs/promises';
+import { systemClock } from '../../../clock.ts';
 import type { Tunnel } from '../../../disks/copy/tunnel/open.ts';
 import type { DiskSample, DiskSource } from '../../../drivers/port/disks.ts';
 import { godwitError, toGodwitError } from '../../../errors.ts';
@@ -23,7 +23,7 @@ const ANSWER_MS = 15_000;
 const MOST_TRIES = 8;
 /** A copy that has come so far since is getting on. */
 const GETS_ON_BYTES = 1024 ** 2;
-/** For a session that is made anew once the links are back, ms. */
+/** For a session that is made anew once the links are back, ms. Copies that stood for so long since have got on, too. */
 const AFTER_GRACE_MS = 60_000;
 /** For how long the other host may be silent before the hypervisor learns that it is gone: its main loop may wait for it, ms. */
 const MAY_BE_SILENT_MS = 5000;
@@ -35,15 +35,18 @@ export class SourceDisks {
   /** The destination's mover at the time. */
   #mover: string | undefined;
   #recorded: readonly DiskSample[] = [];
-  /** Since when, and how often, the copies were taken up again without getting on. */
-  #stuck: { copied: number; since: number; tries: number } | undefined;
+  /** Since when, until when, and how often, the copies were taken up again without getting on. */
+  #stuck: { copied: number; since: number; until: number; tries: number } | undefined;
   readonly #convergence = new DiskConvergence();
   /** They are being ended: from here on their path may end. */
   isFinishing = false;
   readonly closeThere: CloseThere;
+  readonly #openTunnel: typeof openTunnel;
 
-  constructor(log: Log) {
+  /** `open`: how the path is opened. */
+  constructor(log: Log, open = openTunnel) {
     this.#log = log;
+    this.#openTunnel = open;
     this.closeThere = new CloseThere(log);
   }
 
@@ -59,7 +62,7 @@ export class SourceDisks {
       const disks = await this.#look(parts, signal);
       if (disks.every(isNearlyWhole)) return;
       await this.#converge(parts, signal);
-      await sleep(LOOK_MS, undefined, { signal });
+      await systemClock.sleep(LOOK_MS, signal);
     }
   }
 
@@ -70,7 +73,7 @@ export class SourceDisks {
       await this.#look(parts, signal);
       if ((parts.state().sample?.round ?? 0) > 1) await this.#slow(parts, signal);
       else await this.#converge(parts, signal);
-      await sleep(LOOK_MS, undefined, { signal });
+      await systemClock.sleep(LOOK_MS, signal);
     }
   }
 
@@ -166,7 +169,7 @@ export class SourceDisks {
     const source = await sourceOf(parts, signal);
     const disks = await source.sample(nodesOf(parts), signal);
     if (this.#tunnel?.measure.cutForMs === undefined) {
-      this.#convergence.see(disks, performance.now());
+      this.#convergence.see(disks, systemClock.monotonicMs());
     } else this.#convergence.forget();
     if (worthReporting(this.#recorded, disks)) {
       this.#recorded = disks;
@@ -189,6 +192,7 @@ export class SourceDisks {
       // The other host is away, or its mover is about to be replaced: the next look tries again.
       this.#log.debug({ error: toGodwitError(thrown) }, 'the path of the disks is not open yet');
     }
+    if (this.#stuck !== undefined) this.#stuck.until = systemClock.monotonicMs();
     return disks;
   }
 
@@ -198,18 +202,19 @@ export class SourceDisks {
     disks: readonly DiskSample[],
     broken: DiskSample | undefined,
   ): void {
-    const now = performance.now();
+    const now = systemClock.monotonicMs();
     const copied = disks.reduce((sum, { copiedBytes }) => sum + copiedBytes, 0);
-    if (this.#stuck === undefined || copied > this.#stuck.copied + GETS_ON_BYTES) {
-      this.#stuck = { copied, since: now, tries: 0 };
-    }
-    this.#stuck.tries += 1;
+    const before = this.#stuck;
+    const isNew =
+      before === undefined ||
+      copied > before.copied + GETS_ON_BYTES ||
+      now - before.until > AFTER_GRACE_MS;
+    const stuck = isNew ? { copied, since: now, until: now, tries: 0 } : before;
+    this.#stuck = stuck;
+    stuck.tries += 1;
     const graceMs = parts.state().plan.settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
-    const isOver = now - this.#stuck.since > graceMs + AFTER_GRACE_MS;
-    if (
-      isOver ||
-      (this.#stuck.tries > MOST_TRIES && this.#tunnel?.measure.cutForMs === undefined)
-    ) {
+    const isOver = now - stuck.since > graceMs + AFTER_GRACE_MS;
+    if (isOver || (stuck.tries > MOST_TRIES && this.#tunnel?.measure.cutForMs === undefined)) {
       const reason = broken?.failure?.reason ?? `no path to ${parts.request.toHost} is open`;
       throw failed(parts, broken?.node ?? 'of the guest', reason);
     }
@@ -237,7 +242,7 @@ export class SourceDisks {
     });
     // A mover that was killed has left its own.
     await rm(socket, { force: true });
-    const tunnel = await openTunnel(parts, offered, socket, signal);
+    const tunnel = await this.#openTunnel(parts, offered, socket, signal);
     this.#tunnel = tunnel;
     this.#mover = parts.peer.moverAddress;
     const waits = this.#convergence.canSlow === true;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
+import { systemClock } from '../../../../src/clock.ts';
 
 /** What somebody who is asked comes to: a value, an error, or nothing before the signal aborts. */
 export type Answer<T> = T | Error | 'silent';
@@ -40,4 +41,21 @@ export async function waitsFor(
   assert.ok(!isSettled);
   t.mock.timers.tick(1);
   await turn();
+}
+
+/** Time that goes on when somebody sleeps, or when the test says so. */
+export function timeOf(t: TestContext) {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  let now = 0;
+  const goOn = async (ms: number): Promise<void> => {
+    now += ms;
+    t.mock.timers.tick(ms);
+    await turn();
+  };
+  t.mock.method(systemClock, 'monotonicMs', () => now);
+  t.mock.method(systemClock, 'sleep', async (ms: number, signal?: AbortSignal) => {
+    await goOn(ms);
+    signal?.throwIfAborted();
+  });
+  return { goOn, now: () => now };
 }

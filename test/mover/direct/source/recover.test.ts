@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { systemClock } from '../../../../src/clock.ts';
 import { godwitError, hasCode } from '../../../../src/errors.ts';
 import { silentLog } from '../../../../src/log.ts';
 import type { SourceEvent } from '../../../../src/migration/direct/source-state.ts';
 import { recoverPostcopy } from '../../../../src/mover/direct/source/recover.ts';
 import type { SourceParts } from '../../../../src/mover/direct/source/source-parts.ts';
-import { answer, peerOf, turn } from './answers.ts';
+import { answer, peerOf, timeOf, turn } from './answers.ts';
 import type { Answer } from './answers.ts';
 
 const LIMIT_MS = 60_000;
@@ -39,23 +38,6 @@ interface Broken {
 
 const at = <T>(list: readonly T[], index: number): T | undefined =>
   list[Math.min(index, list.length - 1)];
-
-/** Time that goes on when somebody sleeps, or when the test says so. */
-function timeOf(t: TestContext) {
-  t.mock.timers.enable({ apis: ['setTimeout'] });
-  let now = 0;
-  const goOn = async (ms: number): Promise<void> => {
-    now += ms;
-    t.mock.timers.tick(ms);
-    await turn();
-  };
-  t.mock.method(systemClock, 'monotonicMs', () => now);
-  t.mock.method(systemClock, 'sleep', async (ms: number, signal?: AbortSignal) => {
-    await goOn(ms);
-    signal?.throwIfAborted();
-  });
-  return { goOn, now: () => now };
-}
 
 function stage(t: TestContext, given: Broken) {
   const time = timeOf(t);

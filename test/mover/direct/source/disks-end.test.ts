@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict';
+import { existsSync, writeFileSync } from 'node:fs';
+import { describe, test } from 'node:test';
+import type { DiskSample } from '../../../../src/drivers/port/disks.ts';
+import { hasCode } from '../../../../src/errors.ts';
+import { turn } from './answers.ts';
+import {
+  BROKEN,
+  OPENED,
+  READY,
+  lost,
+  disk,
+  settings,
+  signal,
+  stage,
+  starts,
+} from './disk-stage.ts';
+
+const WHOLE = disk({ state: 'whole' });
+
+describe('copies that are as good as their disks', () => {
+  test('are kept so while memory moves; what is written goes to both once its first round is over', async (t) => {
+    const at = (look: number): DiskSample => {
+      if (look === 2) state['sample'] = { round: 2 };
+      if (look === 4) state['doing'] = { kind: 'do', step: 'switchover' };
+      return look === 1 ? BROKEN : READY;
+    };
+    const { disks, parts, done, state } = stage(t, { settings, at });
+    await disks.keep(parts, signal);
+    assert.deepEqual(done, [...OPENED, 'slow']);
+  });
+
+  test('have their time for each break anew where nothing broke for minutes, though the guest wrote nothing', async (t) => {
+    const breaks = new Set([1, 1000, 2000]);
+    const at = (look: number): DiskSample => {
+      if (look > 2000) state['doing'] = { kind: 'do', step: 'switchover' };
+      return breaks.has(look) ? { ...READY, state: 'broken' } : READY;
+    };
+    const { disks, parts, done, state } = stage(t, { settings, at });
+    await disks.keep(parts, signal);
+    assert.equal(starts(done), breaks.size);
+  });
+
+  test('are kept until a guest that moves cold stands still, and not while a step is undone', async (t) => {
+    let looks = 0;
+    const at = (look: number): DiskSample => {
+      looks = look;
+      if (look === 3) state['stopped'] = true;
+      return READY;
+    };
+    const doing = { kind: 'do', step: 'switchover' };
+    const cold = { ...settings, mode: 'cold' as const };
+    const { disks, parts, state } = stage(t, { settings: cold, at, doing });
+    await disks.keep(parts, signal);
+    assert.equal(looks, 3);
+    t.mock.reset();
+    const undone = stage(t, { settings, doing: { kind: 'undo', step: 'memory' } });
+    await undone.disks.keep(undone.parts, signal);
+    assert.deepEqual(undone.done, []);
+  });
+
+  test('are no business of a guest that has none', async (t) => {
+    const { disks, parts, done, events } = stage(t, { nodes: [] });
+    await disks.keep(parts, signal);
+    await disks.finish(parts, signal);
+    await disks.drop(parts, signal);
+    assert.deepEqual([done, events, disks.isFinishing], [[], [], false]);
+  });
+});
+
+describe('the end of the copying', () => {
+  test('is asked for here, then there, over the path that stands, which is then no news', async (t) => {
+    const { disks, parts, done, events, tunnels } = stage(t, { settings });
+    await disks.copy(parts, signal);
+    await disks.finish(parts, signal);
+    await disks.closeThere.ended(parts, signal);
+    await turn();
+    assert.deepEqual(done, [...OPENED, 'finish', 'end there']);
+    assert.equal(tunnels[0]?.aborted, 'the copies are whole');
+    const links = events.filter(({ type }) => type === 'disk-link');
+    assert.deepEqual(
+      links.map((each) => 'why' in each),
+      [false],
+    );
+    assert.deepEqual([disks.isFinishing, disks.isOpen], [true, false]);
+  });
+
+  test('needs a path anew by a mover that takes over, unless the copies are whole already', async (t) => {
+    const taken = stage(t, { settings, at: () => READY });
+    await taken.disks.finish(taken.parts, signal);
+    assert.deepEqual(taken.done.slice(0, 5), [...OPENED, 'finish']);
+    t.mock.reset();
+    const whole = stage(t, { settings, at: () => WHOLE });
+    await whole.disks.finish(whole.parts, signal);
+    assert.deepEqual(
+      whole.done.filter((each) => each !== 'end there'),
+      ['finish'],
+    );
+  });
+
+  test('comes first to the path where the copying is given up: who waits to send hears nothing', async (t) => {
+    const { disks, parts, done, types, tunnels, socket } = stage(t, { settings });
+    await disks.copy(parts, signal);
+    writeFileSync(socket, '');
+    const drop = disks.drop(parts, signal);
+    assert.equal(tunnels[0]?.aborted, 'the copying is undone');
+    assert.deepEqual(done, OPENED);
+    await drop;
+    assert.deepEqual(done, [...OPENED, 'drop']);
+    await turn();
+    assert.deepEqual(
+      [types().filter((type) => type === 'disk-link').length, existsSync(socket)],
+      [1, false],
+    );
+    await disks.drop(parts, signal);
+  });
+
+  test('came with the hypervisor’s own', async (t) => {
+    for (const given of [{ session: lost }, { run: 'gone' }]) {
+      const { disks, parts, done, socket } = stage(t, given);
+      writeFileSync(socket, '');
+      await disks.drop(parts, signal);
+      assert.deepEqual([done, existsSync(socket)], [[], false]);
+      t.mock.reset();
+    }
+  });
+});
+
+describe('the path of the disks', () => {
+  test('is made anew at once where another mover works at the destination, which knows nothing of it', async (t) => {
+    const at = (look: number): DiskSample => {
+      if (look === 1) disks.mind('b:7');
+      if (look === 2) disks.mind('b:8');
+      return look < 4 ? disk() : READY;
+    };
+    const { disks, parts, done, events, tunnels } = stage(t, { settings, at });
+    disks.mind('b:6');
+    await disks.copy(parts, signal);
+    assert.equal(starts(done), 2);
+    assert.equal(tunnels[0]?.aborted, 'another mover works at the destination');
+    const why = events.flatMap((event) => (event.type === 'disk-link' ? [event.why] : []));
+    assert.deepEqual(why, ['another mover works at the destination']);
+  });
+
+  test('needs a driver that copies', async (t) => {
+    const { parts, disks } = stage(t, { settings });
+    const plain: unknown = { ...parts, guest: { session: async () => ({}) } };
+    await assert.rejects(disks.finish(plain as typeof parts, signal), (thrown) =>
+      hasCode(thrown, 'GODWIT_INTERNAL'),
+    );
+  });
+});
