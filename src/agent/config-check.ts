@@ -134,7 +134,7 @@ function ofPaths(config: AgentConfig): ConfigProblem[] {
   ];
 }
 
-/** The one that is silent, and one that answers over the same way. */
+/** The one that is silent, and one that answers over the same path. */
 const FENCED_AMONG = 2;
 
 /** Without a third that answers, this host's own silence and another's look the same. */

@@ -59,7 +59,7 @@ export const proposalsSpec = spec({
     reject: {
       kind: 'text',
       value: 'reason',
-      summary: 'reject it; the like of it is not proposed for a day, or as the policy says',
+      summary: 'reject it; the same is not proposed again for a day, or as the policy says',
     },
     snooze: { kind: 'duration', summary: 'put it off for that long' },
     controller,

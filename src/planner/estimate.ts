@@ -55,7 +55,7 @@ export function estimate(
   };
 }
 
-/** The squares of what this way of expecting would have missed. */
+/** The squares of what this method of expecting would have missed. */
 function misses(
   demand: readonly number[],
   cpu: number,

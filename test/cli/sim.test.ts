@@ -34,7 +34,7 @@ test('--json prints what docs/cli.md shows', async () => {
   }
 });
 
-test('energy is told in money where a price is given, and a price that is none is refused', async () => {
+test('energy is shown in money where a price is given, and a price that is none is refused', async () => {
   const context = new FakeContext();
   assert.equal(await godwit(context, `sim --trace ${folder} --price 0.5eur`), 0);
   assert.match(context.out.text, /\nenergy, EUR +1\.15 +1\.\d\d\n$/);
@@ -90,7 +90,7 @@ test('a wrong file is named with line, column and what was expected; a missing o
   await rm(other, { recursive: true });
 });
 
-test('what a Prometheus answered takes the place of load.csv, and a mistake in it is told', async () => {
+test('what a Prometheus answered takes the place of load.csv, and a mistake in it is named', async () => {
   const other = await mkdtemp(path.join(tmpdir(), 'godwit-sim-'));
   try {
     const write = (name: string, text: string) => writeFile(path.join(other, name), text);

@@ -29,7 +29,7 @@ import { offerStandby } from './offer-standby.ts';
 
 /** The destination answers within this, ms; the last may ask a segment that is silent. */
 const ADMISSION_MS = 8000;
-/** Of each question that times the way to the destination, and how many there are. */
+/** Of each question that times the path to the destination, and how many there are. */
 const QUESTION_MS = 2000;
 const QUESTIONS = 3;
 const STORAGE_MS = 10_000;

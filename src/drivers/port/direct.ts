@@ -85,7 +85,7 @@ export interface Inspection {
   readonly nics?: readonly SourceNic[];
   /** Path on this host of each image of its disks, by block node; absent without disks. */
   readonly files?: Readonly<Record<string, string>>;
-  /** Why a copy of an image would not be the same as it, by block node; only of those of which it is so. */
+  /** Why a copy of an image would not be the same as it, by block node; only images that cannot be copied alike. */
   readonly uncopyable?: Readonly<Record<string, string>>;
   /** What the guest has on this host alone besides its disks; absent: nothing. It is lost with a host that dies. */
   readonly onThisHost?: string;

@@ -2,8 +2,8 @@
  * Whether another host may be taken for dead: its kernel was asked over every path, again and again, and has said nothing
  * for the whole of a time. One answer of any kind is life. Where nobody knows, the host is not taken for dead. Pure.
  *
- * A host whose own firewall or link drops what it sends hears silence too. So the same way must lead to somebody: while
- * the path is silent, another host has to answer over its way, or the silence proves nothing.
+ * A host whose own firewall or link drops what it sends hears silence too. So the same path must lead to somebody: while
+ * the path is silent, another host has to answer over it, or the silence proves nothing.
  */
 
 /** What a question to a host’s kernel brought; `unknown`: this side could not ask, or somebody else answered for it. */
@@ -39,7 +39,7 @@ interface Span {
 export interface DarkWatch {
   readonly terms: DarkTerms;
   readonly silent: ReadonlyMap<string, Span | undefined>;
-  /** For each path, when another host was heard over the same way. */
+  /** For each path, when another host was heard over it. */
   readonly open: ReadonlyMap<string, Span | undefined>;
   readonly verdict: DarkVerdict;
 }
@@ -56,7 +56,7 @@ export function beginDarkWatch(paths: readonly string[], terms: DarkTerms): Dark
   return { terms, silent: none, open: none, verdict };
 }
 
-/** Another host has answered over the way of `path`, at that moment. */
+/** Another host has answered over `path`, at that moment. */
 export function afterAnotherAnswered(watch: DarkWatch, path: string, atMs: number): DarkWatch {
   const span = watch.open.get(path);
   const { answerMs, breakMs } = watch.terms;
@@ -101,7 +101,7 @@ function spanAfter(
   return { sinceMs: isUnbroken ? span.sinceMs : askedAtMs, untilMs: endedAtMs };
 }
 
-/** The time in which all paths were silent, and their ways open, at once, where it reaches up to now. */
+/** The time in which all paths were silent and yet open, at once, where it reaches up to now. */
 function judge(
   spans: readonly (Span | undefined)[],
   nowMs: number,

@@ -12,7 +12,7 @@ import {
 
 /** The rounds of a migration, one after the other, from what a byte costs and the working set’s curve. Pure. */
 
-/** What is sent, and what it costs on the way that memory takes. */
+/** What is sent, and what it costs on the data path that memory takes. */
 export interface Load {
   readonly memoryBytes: number;
   readonly curve: readonly CurvePoint[];

@@ -39,12 +39,12 @@ export function judgeClock({ source, destination, askedMs, answeredMs }: HostsFa
   return [warns(evidence, hint)];
 }
 
-/** From here on a guest feels the way to the other host, ms. */
+/** From here on a guest feels the path to the other host, ms. */
 const LONG_MS = 50;
 /** Beyond this, what waits for the other host at every step hardly goes on, ms. */
 const VERY_LONG_MS = 150;
 
-/** Whether the way between both hosts is long, and what a guest feels of that. */
+/** Whether the path between both hosts is long, and what a guest feels of that. */
 export function judgeRoundTrip({ destination, roundTripMs }: HostsFacts): Finding[] {
   if (roundTripMs === undefined) return [];
   const shown = formatDuration(Math.round(roundTripMs));

@@ -36,15 +36,15 @@ const LEAST_DAYS = 3;
 const DAY_WEIGHT = 0.2;
 /** How much of what the guest is above its day now is left after the samples ahead. */
 const STAYS_ABOVE = 0.5;
-/** How fast the mistakes of each way are forgotten. */
+/** How fast the mistakes of each method are forgotten. */
 const FORGETS = 0.01;
 
 /** `level`: the guest goes on as it is and was. `newest`: as it is. `day`: as at that time of earlier days. */
-const WAYS = ['level', 'newest', 'day'] as const;
-type Way = (typeof WAYS)[number];
-type Expected = Readonly<Partial<Record<Way, number>>>;
+const METHODS = ['level', 'newest', 'day'] as const;
+type Method = (typeof METHODS)[number];
+type Expected = Readonly<Partial<Record<Method, number>>>;
 
-/** What one way missed by. */
+/** What one method missed by. */
 interface Past {
   readonly misses: SortedWindow;
   /** The mean miss lately; absent before the first one. */
@@ -52,14 +52,14 @@ interface Past {
 }
 
 /**
- * What one guest asks for some samples ahead. Expects what the way says that was best lately; around that, what this way
+ * What one guest asks for some samples ahead. Expects what the method says that was best lately; around that, what this method
  * missed by so far. Units are the caller's; `size` is the most that the guest can use.
  */
 export class Forecast {
   readonly #size: number;
   readonly #options: ForecastOptions;
   readonly #window: SortedWindow;
-  readonly #past: Readonly<Record<Way, Past>>;
+  readonly #past: Readonly<Record<Method, Past>>;
   readonly #shape: Float64Array;
   readonly #days: Uint16Array;
   /** What was expected of the samples to come. */
@@ -99,11 +99,11 @@ export class Forecast {
 
   /** What it asks for at most, but for one time in so many: by `calibration`, which has the share; undefined at first. */
   atMost(share: number, calibration?: Calibration): number | undefined {
-    const way = this.#best();
-    const expected = this.#expected.at(-1)?.[way];
+    const method = this.#best();
+    const expected = this.#expected.at(-1)?.[method];
     if (expected === undefined) return undefined;
     const level = calibration?.levelOf(share) ?? share;
-    return Math.min(this.#size, Math.max(0, expected + this.#past[way].misses.quantile(level)));
+    return Math.min(this.#size, Math.max(0, expected + this.#past[method].misses.quantile(level)));
   }
 
   #unknown(): Past {
@@ -114,22 +114,22 @@ export class Forecast {
     return { misses };
   }
 
-  #best(): Way {
+  #best(): Method {
     const now = this.#expected.at(-1);
-    let best: Way = 'level';
-    for (const way of WAYS) {
-      const mean = this.#past[way].mean;
-      if (mean === undefined || now?.[way] === undefined) continue;
-      if (mean < (this.#past[best].mean ?? Infinity)) best = way;
+    let best: Method = 'level';
+    for (const method of METHODS) {
+      const mean = this.#past[method].mean;
+      if (mean === undefined || now?.[method] === undefined) continue;
+      if (mean < (this.#past[best].mean ?? Infinity)) best = method;
     }
     return best;
   }
 
   #learn(value: number, promised: Expected): void {
-    for (const way of WAYS) {
-      const expected = promised[way];
+    for (const method of METHODS) {
+      const expected = promised[method];
       if (expected === undefined) continue;
-      const past = this.#past[way];
+      const past = this.#past[method];
       const miss = value - expected;
       past.misses.add(miss);
       past.mean = (past.mean ?? Math.abs(miss)) * (1 - FORGETS) + FORGETS * Math.abs(miss);

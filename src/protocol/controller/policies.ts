@@ -113,7 +113,7 @@ export const policyRoutes = {
   rejectProposal: route({
     method: 'POST',
     path: '/v1/proposals/:id/reject',
-    summary: 'Reject a proposal with a reason; the like of it is not proposed for a time',
+    summary: 'Reject a proposal with a reason; the same is not proposed again for a time',
     access: 'operator',
     params: byId,
     body: z.strictObject({ reason: shortText.min(1) }),
@@ -123,8 +123,7 @@ export const policyRoutes = {
   snoozeProposal: route({
     method: 'POST',
     path: '/v1/proposals/:id/snooze',
-    summary:
-      'Put a proposal off: the like of it comes again after that time where it is of use then',
+    summary: 'Put a proposal off: the same is proposed again after that time if it is still of use',
     access: 'operator',
     params: byId,
     body: z.strictObject({

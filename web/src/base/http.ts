@@ -1,4 +1,4 @@
-/** What the controller, or the way to it, says against a request. */
+/** What the controller, or the network path to it, says against a request. */
 export class Problem extends Error {
   override readonly name = 'Problem';
   /** 0 where nothing answered. */

@@ -61,7 +61,7 @@ export class Mux implements Beside {
     return this.#streams.size;
   }
 
-  /** Bytes that came for this side's hypervisor, and that it has not taken. */
+  /** Bytes that came for this side's hypervisor and that it has not read yet. */
   get heldBytes(): number {
     return [...this.#streams.values()].reduce((sum, { stream }) => sum + stream.heldBytes, 0);
   }

@@ -30,7 +30,7 @@ export interface Disks {
   readonly files: ReadonlyMap<string, string>;
   /** What each is called here. */
   readonly live: ReadonlyMap<string, string>;
-  /** Why a copy of an image would not be the same; only of those of which it is so. */
+  /** Why a copy of an image would not be the same; only images that cannot be copied alike. */
   readonly uncopyable: ReadonlyMap<string, string>;
   /** Properties of the devices on them, by the device's QOM path. */
   readonly props: ReadonlyMap<string, Readonly<Record<string, Scalar>>>;

@@ -94,7 +94,7 @@ export class DestinationMover {
     return reportedStatus(this.#parts, this.state, () => this.#open());
   }
 
-  /** `calledAt`: the address of this host over which the source came; its memory will come the same way. */
+  /** `calledAt`: the address of this host over which the source came; its memory will come over the same path. */
   assess(preparation: peer.Preparation, signal: AbortSignal, calledAt?: string) {
     return this.#call('assess', preparation.epoch, async () =>
       assess(this.#parts, this.state.admission, await this.#open(calledAt), preparation, signal),

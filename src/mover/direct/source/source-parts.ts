@@ -50,7 +50,7 @@ export interface SourceParts {
   readonly state: () => SourceState;
   readonly dispatch: (event: SourceEvent) => void;
   /**
-   * Has it proved that the destination's host is off, where this host has a way to do so; the proof is in the journal
+   * Has it proved that the destination's host is off, where this host has a means to do so; the proof is in the journal
    * when this resolves. Undefined where there is none. May be called whenever the destination's word is missing: a host
    * that is not dark is never fenced.
    */

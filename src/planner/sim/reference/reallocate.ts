@@ -8,7 +8,7 @@ import type { World, WorldGuest, WorldHost, WorldMove } from './world.ts';
 /** What decides at each tick. */
 export type Decide = (world: World) => readonly WorldMove[];
 
-/** The reference's way: relieve hosts that have too much, then empty those that have least. */
+/** The reference's method: relieve hosts that have too much, then empty those that have least. */
 export const reallocateBy =
   (overload: Overload, selection: Selection): Decide =>
   (world) =>
