@@ -20,12 +20,18 @@ const WORK_MS = 3000;
 const ANSWER_MS = 2500;
 const LEARN_MS = 4000;
 
+interface ConnectionTable {
+  readonly trackedHere: typeof trackedHere;
+  readonly readConnections: typeof readConnections;
+}
+
 /**
  * The guest's connections as this host tracks them, reported to the destination: all when it is armed, what is new while
  * memory moves, and the rest once the guest runs there. Never in between: reading the table starts a program, and the
  * guest stands still. Nothing of it ends a migration.
  */
 export class SourceConnections {
+  readonly #table: ConnectionTable;
   readonly #mutex = new Mutex();
   readonly #over = new AbortController();
   /** What the destination knows. */
@@ -34,6 +40,11 @@ export class SourceConnections {
   #problem: string | undefined;
   #unlearned: string | undefined;
   #following = false;
+
+  /** `table`: what this host tracks. */
+  constructor(table: ConnectionTable = { trackedHere, readConnections }) {
+    this.#table = table;
+  }
 
   /** The NICs with those addresses of the guest that its connections show. */
   async learn(
@@ -62,7 +73,7 @@ export class SourceConnections {
     });
     if (parts.config.network.connections === 'leave')
       return check('pass', 'left to themselves, as this host is configured');
-    const count = await trackedHere();
+    const count = await this.#table.trackedHere();
     if (count === 0) return check('pass', `${parts.config.name} tracks no connection`);
     if (addressesOf(parts).length === 0) {
       return this.#unlearned === undefined
@@ -138,8 +149,8 @@ export class SourceConnections {
   async #lookNow(parts: SourceParts, signal: AbortSignal, isLast: boolean): Promise<void> {
     const addresses = addressesOf(parts);
     if (parts.config.network.connections === 'leave' || addresses.length === 0) return;
-    if ((await trackedHere()) === 0 && this.#handedOver.size === 0) return;
-    const { entries, leftOut } = await readConnections(addresses, signal);
+    if ((await this.#table.trackedHere()) === 0 && this.#handedOver.size === 0) return;
+    const { entries, leftOut } = await this.#table.readConnections(addresses, signal);
     this.#leftOut = leftOut;
     const { fresh, gone } = changes(this.#handedOver, entries);
     const needed = Math.ceil(Math.max(fresh.length, gone.length) / MOST_IN_CALL);
