@@ -1,5 +1,6 @@
 import type { AgentConfig } from '../config.ts';
 import type { agentContract } from '../protocol/contract.ts';
+import { MOST_TEXT } from '../protocol/names.ts';
 import type { MissingGuests } from '../protocol/public/contract.ts';
 import type { HostEntry, HostInfo } from '../protocol/public/host.ts';
 import { newestOnce } from '../protocol/public/newest-once.ts';
@@ -76,7 +77,10 @@ export function listHandlers(
 
 /** A driver of this host is silent: its guests are those that it listed last, or missing. */
 function lacking(host: string, { driver, error, asOfMs }: Silent): MissingGuests {
-  if (asOfMs === undefined) return { host, why: `${driver}: ${error.message}` };
+  // What would help is for whoever reads the list: nobody else hears of this error.
+  const said = `${error.message}. ${error.hint}`;
+  if (asOfMs === undefined) return { host, why: `${driver}: ${said}`.slice(0, MOST_TEXT) };
   const asOf = new Date(asOfMs).toISOString();
-  return { host, why: `${driver}, whose guests are listed as of ${asOf}: ${error.message}`, asOf };
+  const why = `${driver}, whose guests are listed as of ${asOf}: ${said}`;
+  return { host, why: why.slice(0, MOST_TEXT), asOf };
 }
