@@ -52,6 +52,7 @@ export interface Outcome {
  */
 const PROGRAMS = [
   'ip',
+  'bridge',
   'setpriv',
   'mkfifo',
   'qemu-system-x86_64',

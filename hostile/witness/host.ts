@@ -52,7 +52,11 @@ export async function hostState(world: World, target: string): Promise<HostState
   const census = Object.fromEntries(
     hosts.map(({ host, ...rest }) => [
       `${host}: processes, ports, files`,
-      { ...rest, processes: rest.processes.filter((name) => name !== 'strace') },
+      {
+        ...rest,
+        processes: rest.processes.filter((name) => name !== 'strace'),
+        files: rest.files.filter((file) => !STANDBYS.test(file)),
+      },
     ]),
   );
   return {
@@ -64,6 +68,12 @@ export async function hostState(world: World, target: string): Promise<HostState
     namespaces: readdirSync('/run/netns').filter((name) => name.startsWith(namespace.slice(0, -1))),
   };
 }
+
+/**
+ * What another host has this one keep of its guests, for its own death: a file each, by host and guest, as many as the
+ * agent allows. How much it all comes to is judged by `diskBytes`.
+ */
+const STANDBYS = /^standbys(\/[a-z0-9-]+(\/[A-Za-z0-9][A-Za-z0-9._-]*\.json)?)?$/;
 
 /** Without what the kernel counts: times to live and numbers of links that come and go. */
 function steady(line: string): string {
