@@ -34,5 +34,8 @@ export async function findings(page: Page): Promise<string[]> {
 /** Pixels by which a page is wider than a phone: whoever reads it there would have to push it to and fro. */
 export async function sidewaysPx(page: Page): Promise<number> {
   await page.setViewportSize({ width: 390, height: 900 });
+  // Lists that are cut to what is seen are laid out anew a frame later.
+  const fits = 'document.documentElement.scrollWidth <= innerWidth';
+  await page.waitForFunction(fits).catch(() => undefined);
   return Number(await page.evaluate('document.documentElement.scrollWidth - innerWidth'));
 }

@@ -153,6 +153,8 @@ describe('the pages of the dashboard', () => {
       await page.getByRole('button', { name: 'Drain node-00002…' }).focus();
       await page.keyboard.press('Enter');
       await page.getByRole('heading', { name: 'The plan, if you confirm' }).waitFor();
+      // A page that was opened takes the focus by itself, a moment after its heading is there.
+      await page.waitForFunction("document.activeElement.tagName === 'MAIN'");
       await page.getByRole('button', { name: /^Begin/ }).focus();
       assert.equal(await page.evaluate('document.activeElement.tagName'), 'BUTTON');
     }));
