@@ -35,7 +35,8 @@ export async function reportedStatus(
   open: () => Promise<DestinationSession>,
 ): Promise<DestinationStatus> {
   const status = { ...statusOf(state), ...firstFrame.report() };
-  if (status.hypervisor !== 'running') return status;
+  // Only post-copy has the guest wait for pages.
+  if (status.hypervisor !== 'running' || !state.postcopy) return status;
   const asked = open().then((session) => session.status(AbortSignal.timeout(COUNT_MS)));
   const { waitedMs } = await asked.catch(() => ({ waitedMs: undefined }));
   return waitedMs === undefined ? status : { ...status, postcopyWaitedMs: waitedMs };
