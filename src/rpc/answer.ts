@@ -20,14 +20,35 @@ export const plainForm: AnswerForm = {
     await sendText(response, 200, value instanceof Ready ? value.bytes : bytesOf(value), stallMs);
   },
   async refuse(response, error, stallMs) {
-    closeUnlessRead(response);
     await sendText(response, error.http, bytesOf({ error }), stallMs);
   },
 };
 
-/** What else the peer has sent is not read: its connection ends with the answer. */
-export function closeUnlessRead(response: ServerResponse): void {
-  if (!response.headersSent && !response.req.complete) response.setHeader('connection', 'close');
+/** Of a request that is answered before its end: so much of its rest is read and dropped, for so long. */
+const REST = { bytes: 1024 * 1024, ms: 1000 };
+
+/**
+ * Drops what is left of the request. Bytes that nobody reads reset the connection when it closes, and a sender that is
+ * reset can lose its answer. One who sends more than REST has its connection closed with the answer all the same.
+ */
+async function dropRest({ req, socket }: ServerResponse): Promise<boolean> {
+  if (req.complete || req.destroyed || socket === null) return req.complete;
+  const over = Promise.withResolvers<undefined>();
+  const end = (): void => over.resolve(undefined);
+  let bytes = 0;
+  const drop = (chunk: Buffer): void => {
+    bytes += chunk.length;
+    if (bytes > REST.bytes) end();
+  };
+  req.on('data', drop).once('end', end);
+  socket.once('close', end);
+  try {
+    await within(over.promise, REST.ms);
+  } finally {
+    req.off('data', drop).off('end', end);
+    socket.off('close', end);
+  }
+  return req.complete;
 }
 
 export function bytesOf(value: unknown): Buffer {
@@ -50,13 +71,14 @@ export interface Whole {
   readonly bytes: Buffer;
 }
 
-/** Sends one answer and waits until the kernel has it, or the reader has stalled for too long. */
+/** Sends one answer and waits until the kernel has it, or the reader has stalled for too long. Drops what it has not read. */
 export async function sendBytes(
   response: ServerResponse,
   { status, headers, bytes }: Whole,
   stallMs: number,
 ): Promise<void> {
   if (response.destroyed || response.headersSent) return;
+  if (!(await dropRest(response))) response.setHeader('connection', 'close');
   response.writeHead(status, { ...headers, 'content-length': bytes.length });
   await finish(response, stallMs, bytes);
 }

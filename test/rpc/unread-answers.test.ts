@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
+import { godwitError } from '../../src/errors.ts';
 import { DEFAULT_LIMITS } from '../../src/rpc/limits.ts';
 import type { Credentials } from '../../src/rpc/tls.ts';
 import { authority, calling, serving } from './test-contract.ts';
 import { dialTls } from './sockets.ts';
-import { post } from './wire.ts';
+import { post, readAnswer } from './wire.ts';
 import { untilSo } from '../until.ts';
 
 const params = { name: 'x' };
@@ -84,4 +85,24 @@ test('who follows as many streams as it may still has its requests answered, and
     const { api } = calling(t, address, await issue('other', role));
     assert.equal((await Array.fromAsync(api.repeat({ params, body }))).length, 1);
   }
+});
+
+test('who is refused before all of a large body is sent reads the refusal, and keeps its connection', async (t) => {
+  const { issue } = await authority(t);
+  const refused = Promise.withResolvers<void>();
+  const { address } = await serving(t, await issue('b', 'agent'), {
+    authorise: () => {
+      refused.resolve();
+      throw godwitError('GODWIT_OVERLOADED', { what: 'b', limit: 0 });
+    },
+  });
+  const socket = await dialTls(t, address, await issue('ann', 'operator'));
+  const bytes = post('/say/x', JSON.stringify({ text: 't'.repeat(200_000) }));
+  socket.pause().write(bytes.slice(0, 1000));
+  await refused.promise;
+  // A server that closes now answers the rest with a reset.
+  await new Promise((sent) => void socket.write(bytes.slice(1000), sent));
+  const answer = await readAnswer(socket);
+  assert.equal(answer.status, 429);
+  assert.doesNotMatch(answer.text, /connection: close/i);
 });

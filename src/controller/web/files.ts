@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { brotliCompress, gzip } from 'node:zlib';
-import { bytesOf, closeUnlessRead, sendBytes } from '../../rpc/answer.ts';
+import { bytesOf, sendBytes } from '../../rpc/answer.ts';
 import { splitUrl } from '../../rpc/routes.ts';
 import { godwitError } from '../../errors.ts';
 import { etagOf, isAmong, takes } from './form.ts';
@@ -70,7 +70,6 @@ export class Files {
         { method: method.slice(0, 20), path: place.slice(0, 200) },
         files.size > 0 ? {} : { hint: 'The pages of the dashboard are not built: `npm run web`.' },
       );
-      closeUnlessRead(response);
       const headers = { 'content-type': PROBLEM_TYPE, 'cache-control': 'no-store' };
       const whole = { status: error.http, headers, bytes: bytesOf(problemOf(error)) };
       return sendBytes(response, whole, stallMs);

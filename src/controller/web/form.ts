@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { GodwitError } from '../../errors.ts';
-import { bytesOf, closeUnlessRead, sendBytes } from '../../rpc/answer.ts';
+import { bytesOf, sendBytes } from '../../rpc/answer.ts';
 import type { AnswerForm } from '../../rpc/answer.ts';
 import { Ready } from '../../rpc/ready-answer.ts';
 import { problemOf, PROBLEM_TYPE } from './problem.ts';
@@ -46,7 +46,6 @@ export function webForm(further: (error: GodwitError) => object): AnswerForm {
     },
     async refuse(response, error, stallMs) {
       if (response.headersSent) return;
-      closeUnlessRead(response);
       const headers = { 'content-type': PROBLEM_TYPE, 'cache-control': 'no-store' };
       const bytes = bytesOf({ ...problemOf(error), ...further(error) });
       await sendBytes(response, { status: error.http, headers, bytes }, stallMs);

@@ -1,7 +1,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { GodwitError, godwitError, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
-import { closeUnlessRead, sendBytes } from '../../rpc/answer.ts';
+import { sendBytes } from '../../rpc/answer.ts';
 import { networkOf } from '../../rpc/identity.ts';
 import { splitUrl } from '../../rpc/routes.ts';
 import {
@@ -108,7 +108,6 @@ async function back(
 
 async function goOn(response: ServerResponse, { to, cookies }: Onward): Promise<void> {
   response.setHeader('set-cookie', cookies);
-  closeUnlessRead(response);
   const headers = { location: to, 'cache-control': 'no-store' };
   await sendBytes(response, { status: 303, headers, bytes: Buffer.alloc(0) }, WEB_LIMITS.stallMs);
 }
@@ -125,7 +124,6 @@ async function refuse(
   if (thrown instanceof GodwitError) log.info({ code, reason, from }, 'a sign-in was refused');
   else log.error({ error: thrown, from }, 'a sign-in failed by a defect');
   response.setHeader('set-cookie', NO_BEGUN_COOKIE);
-  closeUnlessRead(response);
   const headers = { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' };
   const bytes = Buffer.from(refusalPage(error));
   await sendBytes(response, { status: error.http, headers, bytes }, WEB_LIMITS.stallMs);
