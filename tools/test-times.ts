@@ -45,6 +45,10 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   },
   'test/disks/copy/tunnel/nbd.e2e.ts': { seconds: 6, core: true },
   'test/drivers/qemu/cgroup.e2e.ts': { seconds: 1, of: ['src/drivers/qemu/'] },
+  'test/drivers/qemu/user/cgroup-v2/cgroup-v2.e2e.ts': {
+    seconds: 33,
+    of: ['src/drivers/qemu/user/'],
+  },
   'test/drivers/qemu/disk-target.e2e.ts': { seconds: 15, of: ['src/drivers/qemu/'] },
   'test/drivers/qemu/disks.e2e.ts': { seconds: 18, of: ['src/drivers/qemu/'] },
   'test/drivers/qemu/helpers.e2e.ts': { seconds: 1, of: ['src/drivers/qemu/'] },
