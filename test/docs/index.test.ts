@@ -25,3 +25,14 @@ describe('docs/README.md', () => {
     for (const line of lines) assert.match(line, /^- \[[^\]]+\]\([^)]+\): [^.]+\.$/);
   });
 });
+
+test('each block of code in the documentation stands on lines of its own', () => {
+  for (const page of readdirSync(docs, { recursive: true, encoding: 'utf8' })) {
+    if (!page.endsWith('.md')) continue;
+    const fences = readFileSync(path.join(docs, page), 'utf8')
+      .split('\n')
+      .filter((line) => line.includes('```'));
+    assert.equal(fences.length % 2, 0, page);
+    for (const line of fences) assert.match(line, /^ *```[a-z]*$/, page);
+  }
+});
