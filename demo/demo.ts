@@ -44,9 +44,10 @@ async function main(argv: readonly string[]): Promise<number> {
 async function perform(options: DemoOptions, world: World): Promise<number> {
   const { context } = world;
   let played: Played | undefined;
-  const ending = await onLab(world, { hosts: 2, keep: options.keep }, async (standing) => {
+  const { container: containers, keep } = options;
+  const ending = await onLab(world, { hosts: 2, containers, keep }, async (standing) => {
     const { lab, ground, say, timed } = standing;
-    say('guest', 'booting, and filling its memory');
+    say('guest', `${containers ? 'starting' : 'booting'}, and filling its memory`);
     const { value: stage, took } = await timed(setStage(lab, options, world.signal));
     say('guest', `${guestLine(stage.guest)} (${took})`);
     const warning = guestWarning(stage.guest);

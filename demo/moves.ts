@@ -7,13 +7,13 @@ import type { SerialError } from '../src/errors.ts';
 import { readGuestStats, verifyGuest } from '../src/lab/guest/talk.ts';
 import type { GuestStats } from '../src/lab/guest/talk.ts';
 import { labCensus } from '../src/lab/witness/census.ts';
-import { runningOn } from '../src/lab/witness/qemus.ts';
+import { containerLeftovers } from '../src/lab/witness/containers.ts';
 import { migrationRequest } from '../src/protocol/public/migration.ts';
 import type { Report, StreamMode } from '../src/protocol/public/migration.ts';
-import { leftovers } from './leftovers.ts';
+import { leftovers, withoutContainers } from './leftovers.ts';
 import { judgeMove } from './outcome.ts';
 import type { Evidence, GuestWord, MoveResult } from './outcome.ts';
-import { GUEST } from './stage.ts';
+import { GUEST, hostsOf } from './stage.ts';
 import type { Stage } from './stage.ts';
 
 /** What each mode is asked for with. Hybrid: one round, then post-copy, unless that one was enough. */
@@ -75,7 +75,7 @@ export async function moveAndLook(
     after,
     dirtying: from === undefined || to === undefined ? undefined : { from, to },
     client,
-    runningOn: await runningOn(stage.lab, GUEST),
+    runningOn: await hostsOf(stage),
     errors,
   };
   return { result: judgeMove(evidence), word: after };
@@ -117,15 +117,33 @@ async function statsOnceDirty(
 
 /** What the moves left behind on the hosts, once everything that is about to end has ended. */
 export async function findLeftovers(
-  { lab, bare }: Stage,
+  stage: Stage,
   { clock }: Context,
   signal: AbortSignal,
 ): Promise<string[]> {
   const start = clock.monotonicMs();
   for (;;) {
-    const [host] = await runningOn(lab, GUEST);
-    const found = leftovers(bare, await labCensus(lab), [{ name: GUEST, host }]);
+    const found = await (stage.isContainer ? leftByContainer(stage) : leftByMachine(stage));
     if (found.length === 0 || clock.monotonicMs() - start > SETTLE_MS) return found;
     await clock.sleep(SETTLE_STEP_MS, signal);
   }
+}
+
+async function leftByMachine(stage: Stage): Promise<string[]> {
+  const [host] = await hostsOf(stage);
+  return leftovers(stage.bare, await labCensus(stage.lab), [{ name: GUEST, host }]);
+}
+
+/** Its own files are on the host where it is; on the other one nothing is. */
+async function leftByContainer(stage: Stage): Promise<string[]> {
+  const { lab, bare } = stage;
+  const homes = await hostsOf(stage);
+  const others = lab.hosts.filter((host) => !homes.includes(host));
+  const left = await Promise.all(
+    others.map(async (host) =>
+      (await containerLeftovers(lab, host)).map((line) => `host ${host}: ${line}`),
+    ),
+  );
+  const now = (await labCensus(lab)).map(withoutContainers);
+  return [...leftovers(bare.map(withoutContainers), now, []), ...left.flat()];
 }

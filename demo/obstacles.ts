@@ -14,10 +14,14 @@ export interface Ground {
 
 /** Lines of doctor that a lab depends on; the others are about a host's own agent. */
 const NEEDED = new Set(['node', 'privilege', 'qemu', 'tun', 'tools', 'lab']);
+/** A container needs no QEMU and no tap. */
+const OF_MACHINES = new Set(['qemu', 'tun']);
 
 /** Looks at this machine in doctor's way; changes nothing. */
-export async function surveyGround(context: Context): Promise<Ground> {
-  return judgeGround(await collectFacts(context, {}, undefined));
+export async function surveyGround(context: Context, containers = false): Promise<Ground> {
+  const { obstacles, reasons } = judgeGround(await collectFacts(context, {}, undefined));
+  if (!containers) return { obstacles, reasons };
+  return { obstacles: obstacles.filter(({ name }) => !OF_MACHINES.has(name)), reasons: {} };
 }
 
 /** Which of doctor's findings keep the demo from starting, and which modes cannot be tried. */

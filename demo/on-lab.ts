@@ -7,6 +7,7 @@ import type { Lab } from '../src/lab/state.ts';
 import { labUp } from '../src/lab/up.ts';
 import { formatDuration } from '../src/protocol/quantity.ts';
 import type { Machine } from './json.ts';
+import { bringContainers } from './container-programs.ts';
 import { surveyGround } from './obstacles.ts';
 import type { Ground } from './obstacles.ts';
 import { claimLabName, keepLab, strike } from './stage.ts';
@@ -41,7 +42,10 @@ export interface Ending {
  */
 export async function onLab(
   world: World,
-  { hosts, keep }: { readonly hosts: number; readonly keep: boolean },
+  {
+    keep,
+    ...shape
+  }: { readonly hosts: number; readonly containers?: boolean; readonly keep: boolean },
   act: (standing: Standing) => Promise<void>,
 ): Promise<Ending> {
   const { context } = world;
@@ -49,7 +53,7 @@ export async function onLab(
   const built: Built = {};
   let thrown: unknown;
   try {
-    await act(await build(world, hosts, built));
+    await act(await build(world, shape, built));
   } catch (error) {
     thrown = world.signal.aborted ? world.signal.reason : error;
   }
@@ -76,7 +80,11 @@ interface Built {
   lab?: Lab;
 }
 
-async function build({ context, signal }: World, hosts: number, built: Built): Promise<Standing> {
+async function build(
+  { context, signal }: World,
+  { hosts, containers = false }: { readonly hosts: number; readonly containers?: boolean },
+  built: Built,
+): Promise<Standing> {
   const { out, clock } = context;
   const paint = contextPainter(context);
   const say = (what: string, text: string): void =>
@@ -85,16 +93,17 @@ async function build({ context, signal }: World, hosts: number, built: Built): P
     const start = clock.monotonicMs();
     return { value: await work, took: formatDuration(clock.monotonicMs() - start) };
   };
-  const ground = await surveyGround(context);
+  const ground = await surveyGround(context, containers);
   signal.throwIfAborted();
   if (ground.obstacles.length > 0) {
     context.err.write(`${doctorText(ground.obstacles, paint)}\n`);
     const what = ground.obstacles.map(({ name, found }) => `${name}: ${found}`).join('; ');
     throw godwitError('GODWIT_HOST_LACKS', { what: `what the demo needs (${what})` });
   }
+  if (containers) await bringContainers((what) => say('setup', what), signal);
   const name = await claimLabName((what) => say('lab', what));
   built.name = name;
-  const { value: lab, took } = await timed(labUp({ name, hosts, signal }));
+  const { value: lab, took } = await timed(labUp({ name, hosts, containers, signal }));
   built.lab = lab;
   const names = `${lab.hosts.slice(0, -1).join(', ')} and ${lab.hosts.at(-1)}`;
   say('lab', `${name}: hosts ${names} with an agent each, and a client (${took})`);

@@ -12,25 +12,30 @@ export interface DemoOptions {
   readonly qemu: string | undefined;
   /** A whole fleet with a controller and its dashboard, instead of one guest. */
   readonly fleet: boolean;
+  /** A container of runc, there and back, instead of a virtual machine. */
+  readonly container: boolean;
   readonly json: boolean;
   readonly keep: boolean;
   readonly help: boolean;
 }
 
-const SWITCHES = ['fleet', 'json', 'keep', 'help'] as const;
+const SWITCHES = ['fleet', 'container', 'json', 'keep', 'help'] as const;
 const VALUES = ['memory', 'working-set', 'dirty', 'qemu'] as const;
 const PRESETS = { memory: '512M', 'working-set': '128M', dirty: '20MiB/s' } as const;
 /** Six guests at once, on a machine of any size. */
 const FLEET_PRESETS = { memory: '192M', 'working-set': '24M', dirty: '2MiB/s' } as const;
+/** Of a container the working set is all that it has. */
+const CONTAINER_PRESETS = { memory: '64M', 'working-set': '64M', dirty: '1MiB/s' } as const;
 
 export const HELP = `Moves a real guest between two hosts of a lab on this machine, in each mode, while a client talks to it.
 
 Usage: npm run demo -- [options]
 
   --fleet             three hosts, six guests, a controller with its dashboard, and the drain of a host
+  --container         a container of runc by CRIU, there and back, instead of a virtual machine (as root)
   --memory SIZE       the guest's memory (default: ${PRESETS.memory}; of a fleet, each guest's: ${FLEET_PRESETS.memory})
-  --working-set SIZE  how much of it is checksummed; half of that is rewritten (default: ${PRESETS['working-set']}; of a fleet ${FLEET_PRESETS['working-set']})
-  --dirty RATE        how fast it is rewritten (default: ${PRESETS.dirty}; of a fleet ${FLEET_PRESETS.dirty})
+  --working-set SIZE  how much of it is checksummed; half of that is rewritten (default: ${PRESETS['working-set']}; of a fleet ${FLEET_PRESETS['working-set']}, of a container ${CONTAINER_PRESETS['working-set']})
+  --dirty RATE        how fast it is rewritten (default: ${PRESETS.dirty}; of a fleet ${FLEET_PRESETS.dirty}, of a container ${CONTAINER_PRESETS.dirty})
   --qemu VERSION      version (7.2) or path of the QEMU to use (default: the newest found)
   --json              end with one JSON object on standard output; everything else goes to standard error
   --keep              leave the lab up and say what to try next
@@ -45,7 +50,8 @@ The lab is called demo, or demo-2 and so on beside others that run or were kept.
  */
 export function parseOptions(argv: readonly string[]): DemoOptions {
   const { values, switches } = parse(argv);
-  const presets = switches.has('fleet') ? FLEET_PRESETS : PRESETS;
+  const presets = presetsOf(switches);
+  if (switches.has('container')) refuseOfMachine(values, switches);
   const text = (name: keyof typeof PRESETS): string => values[name] ?? presets[name];
   const given = (name: (typeof SWITCHES)[number]): boolean => switches.has(name);
   return {
@@ -54,10 +60,25 @@ export function parseOptions(argv: readonly string[]): DemoOptions {
     dirtyBytesPerSecond: option('dirty', () => parseRate(text('dirty'))),
     qemu: values['qemu'],
     fleet: given('fleet'),
+    container: given('container'),
     json: given('json'),
     keep: given('keep'),
     help: given('help'),
   };
+}
+
+function presetsOf(switches: ReadonlySet<string>): Record<keyof typeof PRESETS, string> {
+  if (switches.has('container')) return CONTAINER_PRESETS;
+  return switches.has('fleet') ? FLEET_PRESETS : PRESETS;
+}
+
+/** A container has no QEMU, and no memory beside what it uses. */
+function refuseOfMachine(values: Parsed['values'], switches: ReadonlySet<string>): void {
+  const other = ['memory', 'qemu'].find((name) => values[name] !== undefined);
+  const name = switches.has('fleet') ? 'fleet' : other;
+  if (name === undefined) return;
+  const what = `--${name} is of virtual machines, and does not go with --container`;
+  throw godwitError('GODWIT_USAGE', { what }, { hint: 'Leave one of the two out.' });
 }
 
 interface Parsed {

@@ -23,7 +23,7 @@ export interface Evidence {
   /** The guest's counters right before and after the move, for the rate that it dirtied at. */
   readonly dirtying?: { readonly from: GuestStats; readonly to: GuestStats } | undefined;
   readonly client?: ClientView | undefined;
-  /** Hosts on which QEMU itself says that the guest runs, after the move. */
+  /** Hosts on which QEMU itself, or runc, says that the guest runs, after the move. */
   readonly runningOn: readonly string[];
   /** Why something of the above is missing. */
   readonly errors: readonly SerialError[];
@@ -132,7 +132,7 @@ function problemsOf(evidence: Evidence): string[] {
     problems.push(`asked for ${mode}, it went over by ${report.finished}`);
   }
   if (runningOn.length !== 1 || runningOn[0] !== to) {
-    problems.push(`QEMU runs it on ${runningOn.join(' and ') || 'no host'}, not on ${to} alone`);
+    problems.push(`it runs on ${runningOn.join(' and ') || 'no host'}, not on ${to} alone`);
   }
   if (client === undefined) problems.push('the client could not be asked');
   else if (!client.connectionKept) problems.push(connectionProblem(client));

@@ -1,16 +1,17 @@
 import { contextPainter } from '../src/cli/render/paint.ts';
 import type { AgentSet } from '../src/cli/agent-set.ts';
-import { runningOn } from '../src/lab/witness/qemus.ts';
 import type { ClientView } from '../src/lab/probe/probe.ts';
 import type { StreamMode } from '../src/protocol/public/migration.ts';
 import { askGuest, findLeftovers, moveAndLook } from './moves.ts';
 import type { GuestWord, Outcome } from './outcome.ts';
-import { GUEST } from './stage.ts';
+import { hostsOf } from './stage.ts';
 import type { Stage } from './stage.ts';
 import { modeWords, moveLine } from './text.ts';
 import type { World } from './world.ts';
 
 const PROGRAMME: readonly StreamMode[] = ['precopy', 'postcopy', 'hybrid'];
+/** A container goes there and back. */
+const OF_CONTAINER: readonly StreamMode[] = ['precopy', 'precopy'];
 
 /** What has been played so far; filled in as it goes on, so that a broken-off demo tells what it has. */
 export interface Played {
@@ -33,12 +34,12 @@ export async function play(
   const fleet = await context.connect({ lab: stage.lab.name });
   try {
     let word: GuestWord | undefined = await askGuest(stage, signal);
-    for (const mode of PROGRAMME) {
+    for (const mode of stage.isContainer ? OF_CONTAINER : PROGRAMME) {
       const reason = reasons[mode];
       if (reason !== undefined) outcomes.push({ mode, skipped: reason, failing: false });
       else word = await playMode(world, played, fleet, { mode, word });
     }
-    const [host] = await runningOn(stage.lab, GUEST);
+    const [host] = await hostsOf(stage);
     if (host !== undefined) played.guestOn = host;
     played.leftBehind.push(...(await findLeftovers(stage, context, signal)));
     const view = await stage.client.read();
@@ -59,7 +60,7 @@ async function playMode(
   { mode, word }: { readonly mode: StreamMode; readonly word: GuestWord | undefined },
 ): Promise<GuestWord | undefined> {
   const paint = contextPainter(context);
-  const hosts = await runningOn(stage.lab, GUEST);
+  const hosts = await hostsOf(stage);
   const [from] = hosts;
   const to = stage.lab.hosts.find((host) => host !== from);
   if (word === undefined || from === undefined || to === undefined || hosts.length !== 1) {

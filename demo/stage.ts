@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { labDown } from '../src/lab/down.ts';
+import { startContainer } from '../src/lab/container/start.ts';
 import { startGuest } from '../src/lab/guest/start.ts';
 import type { LabGuest } from '../src/lab/guest/registry.ts';
 import { openProbe } from '../src/lab/probe/probe.ts';
@@ -12,6 +13,8 @@ import { labDirectory, readLabState } from '../src/lab/state.ts';
 import type { Lab } from '../src/lab/state.ts';
 import { labCensus } from '../src/lab/witness/census.ts';
 import type { HostCensus } from '../src/lab/witness/census.ts';
+import { containerRunsOn } from '../src/lab/witness/containers.ts';
+import { runningOn } from '../src/lab/witness/qemus.ts';
 import type { DemoOptions } from './options.ts';
 
 export const GUEST = 'web1';
@@ -26,6 +29,12 @@ export interface Stage {
   readonly connected: ClientView;
   /** The hosts before there was a guest. */
   readonly bare: readonly HostCensus[];
+  readonly isContainer: boolean;
+}
+
+/** The hosts on which the guest runs, as QEMU says, or runc and the kernel. */
+export function hostsOf({ lab, isContainer }: Stage): Promise<string[]> {
+  return isContainer ? containerRunsOn(lab, GUEST) : runningOn(lab, GUEST);
 }
 
 /** Where the building of the stage has come to. */
@@ -63,24 +72,36 @@ function keptMark(name: string): string {
   return path.join(labDirectory(name), 'kept');
 }
 
-/** Boots the guest on host a and opens the client's connection, which lasts until the end. */
+/** Starts the guest on host a and opens the client's connection, which lasts until the end. */
 export async function setStage(
   lab: Lab,
   options: DemoOptions,
   signal: AbortSignal,
 ): Promise<Stage> {
   const bare = await labCensus(lab);
-  const guest = await startGuest(lab, {
+  const guest = await (options.container ? containerOf(lab, options) : vmOf(lab, options, signal));
+  const client = await openProbe(lab, GUEST, { signal });
+  const connected = await client.read();
+  return { lab, guest, client, connected, bare, isContainer: options.container };
+}
+
+function vmOf(lab: Lab, options: DemoOptions, signal: AbortSignal): Promise<LabGuest> {
+  const { memoryBytes, workingSetBytes, dirtyBytesPerSecond, qemu } = options;
+  const memory = { memoryBytes, workingSetBytes, dirtyBytesPerSecond };
+  return startGuest(lab, { name: GUEST, host: 'a', ...memory, qemu, signal });
+}
+
+function containerOf(lab: Lab, options: DemoOptions): Promise<LabGuest> {
+  const { workingSetBytes, dirtyBytesPerSecond } = options;
+  const dirtyBytes = dirtyBytesPerSecond === 0 ? 0 : Math.floor(workingSetBytes / 2);
+  const staticBytes = workingSetBytes - dirtyBytes;
+  return startContainer(lab, {
     name: GUEST,
     host: 'a',
-    memoryBytes: options.memoryBytes,
-    workingSetBytes: options.workingSetBytes,
-    dirtyBytesPerSecond: options.dirtyBytesPerSecond,
-    qemu: options.qemu,
-    signal,
+    staticBytes,
+    dirtyBytes,
+    dirtyBytesPerSecond,
   });
-  const client = await openProbe(lab, GUEST, { signal });
-  return { lab, guest, client, connected: await client.read(), bare };
 }
 
 /**

@@ -94,7 +94,11 @@ function viaMode(finished: MoveResult['finished']): StreamMode {
 
 /** The guest in a line. */
 export function guestLine(guest: LabGuest): string {
-  const { staticBytes, dirtyBytes, dirtyBytesPerSecond } = guest;
+  const { staticBytes, dirtyBytes, dirtyBytesPerSecond, accelerator } = guest;
+  const kind =
+    accelerator === 'none'
+      ? 'a container of runc'
+      : `QEMU ${guest.qemuVersion}, ${guest.machineType}, ${accelerator}`;
   const dirty =
     dirtyBytesPerSecond === 0
       ? 'none of it rewritten'
@@ -102,7 +106,7 @@ export function guestLine(guest: LabGuest): string {
   return (
     `${guest.name} on ${guest.startedOn}, ${formatBytes(guest.memoryBytes)}, ` +
     `${formatBytes(staticBytes + dirtyBytes)} checksummed, ${dirty} ` +
-    `(QEMU ${guest.qemuVersion}, ${guest.machineType}, ${guest.accelerator})`
+    `(${kind})`
   );
 }
 
@@ -129,10 +133,11 @@ export function clientLine(client: ClientView, oneConnection: boolean): string {
 export function nextSteps(lab: string, guest: LabGuest, host: string | undefined): string {
   const to = host === 'a' ? 'b' : 'a';
   const { name } = guest;
+  const mode = guest.accelerator === 'none' ? '' : ' --mode hybrid';
   const steps: [string, string][] = [
     [`export GODWIT_LAB=${lab}`, 'the commands below mean this lab'],
     ['./godwit lab status', 'hosts, guests and the client'],
-    [`./godwit migrate ${name} --to ${to} --mode hybrid`, 'move it once more'],
+    [`./godwit migrate ${name} --to ${to}${mode}`, 'move it once more'],
     [`./godwit lab client ${name}`, 'what the client saw since the last look'],
     [`./godwit lab verify ${name}`, 'have the guest check its memory'],
     ['./godwit migrations', 'every move so far; then: ./godwit report ID'],

@@ -80,6 +80,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   },
   'test/e2e/roll.e2e.ts': { seconds: 50, of: ['src/controller/', 'src/hooks/'] },
   'test/e2e/demo.e2e.ts': { seconds: 57, of: ['demo/'] },
+  'test/e2e/demo-container.e2e.ts': { seconds: 60, of: ['demo/', 'src/drivers/criu/'] },
   'test/e2e/demo-fleet.e2e.ts': { seconds: 128, of: ['demo/'] },
   'test/e2e/backing-files.e2e.ts': { seconds: 32, of: ['src/disks/'] },
   'test/e2e/disk-copies.e2e.ts': { seconds: 173, of: ['src/disks/', 'src/drivers/qemu/mirror/'] },

@@ -11,6 +11,7 @@ describe('the command line of the demo', () => {
       dirtyBytesPerSecond: 20 * 1024 ** 2,
       qemu: undefined,
       fleet: false,
+      container: false,
       json: false,
       keep: false,
       help: false,
@@ -52,6 +53,15 @@ describe('the command line of the demo', () => {
     );
   };
 
+  test('has a small container, which has no memory of its own', () => {
+    const { container, workingSetBytes } = parseOptions(['--container']);
+    assert.deepEqual(
+      { container, workingSetBytes },
+      { container: true, workingSetBytes: 64 * 1024 ** 2 },
+    );
+    refused(['--container', '--qemu', '7.2'], /--qemu is of virtual machines/, /one of the two/);
+    refused(['--container', '--fleet'], /--fleet is of virtual machines/, /one of the two/);
+  });
   test('suggests the nearest option', () => refused(['--kep'], /no option --kep/, /--keep/));
   test('names the option whose value is wrong', () =>
     refused(['--memory', '5x'], /--memory: "5x" is not a size/, /512M/));

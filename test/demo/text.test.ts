@@ -69,7 +69,7 @@ describe('lines of the demo', () => {
 
   test('a bad move says what was wrong', () => {
     const line = moveLine(judgeMove({ ...evidence, runningOn: ['a'] }), plain);
-    assert.equal(line, '✘ a → b: QEMU runs it on a, not on b alone');
+    assert.equal(line, '✘ a → b: it runs on a, not on b alone');
   });
 
   test('the guest is described', () => {

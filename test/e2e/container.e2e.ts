@@ -8,9 +8,13 @@ import type { ClientView } from '../../src/lab/probe/probe.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import { labRunc } from '../../src/lab/container/launch.ts';
 import { runcRoot } from '../../src/lab/container/places.ts';
-import { containerRunsOn, startContainer } from '../../src/lab/container/start.ts';
+import { startContainer } from '../../src/lab/container/start.ts';
 import { labHost } from '../../src/lab/state.ts';
-import { cgroupsOf, containerLeftovers } from '../drivers/criu/container-leftovers.ts';
+import {
+  cgroupsOf,
+  containerLeftovers,
+  containerRunsOn,
+} from '../../src/lab/witness/containers.ts';
 import { bringContainers } from '../drivers/criu/bring.ts';
 import { until } from '../until.ts';
 import { godwit } from './support/cli.ts';
@@ -63,7 +67,7 @@ describe('a container with a live TCP client', { skip }, () => {
 
   async function nothingLeft(host: string): Promise<void> {
     await until(`nothing left on ${host}`, 10_000, async () =>
-      (await containerLeftovers(world.lab, host, BOX)).length === 0 ? true : undefined,
+      (await containerLeftovers(world.lab, host)).length === 0 ? true : undefined,
     );
   }
 

@@ -4,7 +4,6 @@ import { z } from 'zod';
 import { godwitError } from '../../errors.ts';
 import { runCommand } from '../command.ts';
 import { systemClock } from '../../clock.ts';
-import { parseStat } from '../../host/process.ts';
 import { recordGuest, releaseGuest, reserveGuest } from '../guest/registry.ts';
 import type { LabGuest } from '../guest/registry.ts';
 import { verifyGuest } from '../guest/talk.ts';
@@ -12,7 +11,7 @@ import { checkGuestName, guestAddress, HOST_BRIDGE, macAddress, tapName } from '
 import { labHost } from '../state.ts';
 import type { Lab } from '../state.ts';
 import type { ContainerLoad } from './config.ts';
-import { labRunc, launchContainer, removeContainer } from './launch.ts';
+import { launchContainer, removeContainer } from './launch.ts';
 import { containerNetns, runcRoot } from './places.ts';
 
 const READY_MS = 30_000;
@@ -90,22 +89,3 @@ async function untilItAnswers(lab: Lab, name: string): Promise<void> {
     await systemClock.sleep(100);
   }
 }
-
-/** The hosts on which the container runs: runc knows it there, and its first process is neither stopped nor frozen. */
-export async function containerRunsOn(lab: Lab, name: string): Promise<string[]> {
-  const found = await Promise.all(
-    lab.members.map(async (member) => {
-      const text = await labRunc(runcRoot(member.stateDir), ['list', '-f', 'json']).catch(
-        () => '[]',
-      );
-      const own = listed.parse(JSON.parse(text) ?? []).find(({ id }) => id === name);
-      if (own?.status !== 'running') return [];
-      const stat = await readFile(`/proc/${own.pid}/stat`, 'utf8').catch(() => '');
-      const state = parseStat(stat)?.state;
-      return state === undefined || state === 'T' ? [] : [member.name];
-    }),
-  );
-  return found.flat();
-}
-
-const listed = z.array(z.object({ id: z.string(), pid: z.number().int(), status: z.string() }));
