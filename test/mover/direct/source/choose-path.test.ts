@@ -1,0 +1,212 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { parseAgentConfig } from '../../../../src/config.ts';
+import type { SourceSession } from '../../../../src/drivers/port/direct.ts';
+import { hasCode } from '../../../../src/errors.ts';
+import { initialSource, stepFacts } from '../../../../src/migration/direct/source-state.ts';
+import type { StepFacts } from '../../../../src/migration/direct/source-state.ts';
+import { SEVERAL_STREAMS, wireObstacle } from '../../../../src/migration/prediction/data-path.ts';
+import {
+  assessStream,
+  choosePathTo,
+  streamFrom,
+} from '../../../../src/mover/direct/source/choose-path.ts';
+import type { LookParts } from '../../../../src/mover/direct/source/source-parts.ts';
+import type { Preparation } from '../../../../src/protocol/peer/migration.ts';
+import type { Check, MigrationSettings } from '../../../../src/protocol/public/migration.ts';
+import { WIRE_VERSION } from '../../../../src/protocol/wire.ts';
+import type { WireOffer } from '../../../../src/protocol/wire.ts';
+import { planned, preparationOf } from '../../../migration/direct/samples.ts';
+
+const signal = new AbortController().signal;
+const OFFER: WireOffer = { version: WIRE_VERSION, cores: 2, knowsGuest: false };
+const MBIT = 125_000;
+
+interface Given {
+  readonly settings?: Partial<MigrationSettings>;
+  readonly known?: StepFacts;
+  /** The hosts reach each other through a relay alone. */
+  readonly byRelay?: boolean;
+  /** The hypervisor may open a socket of this mover. */
+  readonly reachable?: boolean;
+  /** This host has the wire. */
+  readonly offered?: boolean;
+  /** Bytes/s to the destination: by the configuration, and by an earlier migration. */
+  readonly configured?: number;
+  readonly seen?: number;
+}
+
+function partsOf(given: Given): LookParts {
+  const { settings = {}, known = {}, byRelay = false, reachable = true, offered = true } = given;
+  const rates = given.configured === undefined ? {} : { rates: { b: given.configured } };
+  const config = { name: 'a', address: '10.0.0.1:7443', stateDir: '/nowhere', wire: rates };
+  const parts: unknown = {
+    config: parseAgentConfig('agent.json', JSON.stringify(config)),
+    state: () => ({ ...initialSource(planned(settings)).state, known }),
+    request: { memoryBytes: 1 << 30, seenLinkRate: given.seen },
+    guest: { mayReachUs: reachable },
+    peer: { byRelay },
+    dataPath: { offered },
+  };
+  return parts as LookParts;
+}
+
+const anyOffer = fc.option(
+  fc.record({
+    version: fc.constantFrom(WIRE_VERSION, WIRE_VERSION + 1),
+    cores: fc.integer({ min: 1, max: 64 }),
+    knowsGuest: fc.boolean(),
+  }),
+  { nil: undefined },
+);
+const anyGiven = fc.record({
+  settings: fc.record({
+    mode: fc.constantFrom('precopy', 'postcopy', 'hybrid'),
+    path: fc.constantFrom('native', 'wire', 'auto'),
+    streams: fc.constantFrom(1, 4),
+    compress: fc.constantFrom('none', 'zstd'),
+  }),
+  byRelay: fc.boolean(),
+  reachable: fc.boolean(),
+  offered: fc.boolean(),
+}) satisfies fc.Arbitrary<Given>;
+
+describe('the path that memory takes', () => {
+  test('is not chosen where nothing was asked for, or no memory moves', () => {
+    for (const settings of [{}, { path: 'native' }, { mode: 'cold', path: 'wire' }] as const) {
+      assert.deepEqual(choosePathTo(partsOf({ settings }), OFFER), {});
+    }
+  });
+
+  test('is the wire, or refused with what stands against it, through a relay and where it was asked for', () => {
+    fc.assert(
+      fc.property(anyGiven, anyOffer, (given, offer) => {
+        const parts = partsOf(given);
+        const { settings } = parts.state().plan;
+        if (!given.byRelay && settings.path !== 'wire') return;
+        const own = given.offered ? OFFER : undefined;
+        const obstacle = wireObstacle(settings, { own, offer, reachable: given.reachable });
+        if (obstacle === undefined) {
+          assert.equal(choosePathTo(parts, offer).path?.takes, 'wire');
+          return;
+        }
+        assert.throws(
+          () => choosePathTo(parts, offer),
+          (thrown) => {
+            assert.ok(hasCode(thrown, 'GODWIT_CAPABILITY') && thrown.message.includes(obstacle));
+            assert.equal(/relay/.test(thrown.hint ?? ''), given.byRelay);
+            return true;
+          },
+        );
+      }),
+    );
+  });
+
+  test('is never refused where Godwit chooses, and fits the journal', () => {
+    fc.assert(
+      fc.property(anyGiven, anyOffer, (given, offer) => {
+        const settings = { ...given.settings, path: 'auto' } as const;
+        const chosen = choosePathTo(partsOf({ ...given, settings, byRelay: false }), offer);
+        assert.deepEqual(stepFacts.parse(chosen), chosen);
+      }),
+    );
+  });
+
+  test('goes by the rate of the link in the configuration, and else by the one that was seen', () => {
+    const takes = (given: Given) =>
+      choosePathTo(partsOf({ settings: { path: 'auto' }, ...given }), OFFER).path?.takes;
+    const [thin, fat] = [100 * MBIT, 10_000 * MBIT];
+    assert.equal(takes({ seen: thin }), 'wire');
+    assert.equal(takes({ seen: fat }), 'native');
+    assert.equal(takes({ seen: fat, configured: thin }), 'wire');
+    assert.equal(takes({ seen: thin, configured: fat }), 'native');
+  });
+});
+
+const CHOSEN: StepFacts = {
+  path: { takes: 'native', why: 'it is soonest', stream: SEVERAL_STREAMS },
+};
+
+describe('a stream that was chosen', () => {
+  const sends = (reason: string | undefined, known: StepFacts) => {
+    const asked: object[] = [];
+    const session = {
+      whyNot: async (stream: object) => {
+        asked.push(stream);
+        return reason;
+      },
+    } as unknown as SourceSession;
+    return { chosen: streamFrom(partsOf({ known }), session, signal), asked };
+  };
+
+  test('is kept where the hypervisor can send it', async () => {
+    const { chosen, asked } = sends(undefined, CHOSEN);
+    assert.deepEqual(await chosen, {});
+    assert.deepEqual(asked, [{ mode: 'precopy', ...SEVERAL_STREAMS }]);
+  });
+
+  test('is no question where none was chosen', async () => {
+    const { chosen, asked } = sends('it cannot', {});
+    assert.deepEqual([await chosen, asked], [{}, []]);
+  });
+
+  test('is given up for a plain one, with a reason that the journal holds', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.string({ minLength: 1, maxLength: 4000, size: 'max' }),
+        async (reason) => {
+          const facts = stepFacts.parse(await sends(reason, CHOSEN).chosen);
+          assert.equal(facts.path?.stream, undefined);
+          assert.equal(facts.path?.takes, 'native');
+          assert.ok(facts.path.why.includes(reason.slice(0, 900)));
+        },
+      ),
+    );
+  });
+});
+
+describe('what the destination says of the stream', () => {
+  const settings = { streams: 1, compress: 'none' } as const;
+  const check = (verdict: Check['verdict'], name = 'stream'): Check => ({
+    name,
+    side: 'destination',
+    verdict,
+    evidence: 'no zstd there',
+    ...(verdict === 'pass' ? {} : { hint: 'x' }),
+  });
+
+  /** The destination refuses the chosen stream, and takes a plain one. */
+  async function assessed(checks: readonly Check[], known: StepFacts) {
+    const asked: Preparation['stream'][] = [];
+    const plain = preparationOf(planned(settings));
+    const body = { ...plain, stream: { ...plain.stream, ...known.path?.stream } };
+    const found = await assessStream(partsOf({ settings, known }), body, async ({ stream }) => {
+      asked.push(stream);
+      return { checks: asked.length === 1 ? checks : [] };
+    });
+    return { asked: asked.map(({ streams, compress }) => ({ streams, compress })), found };
+  }
+
+  test('is asked once where it takes the chosen one, or refuses something else', async () => {
+    for (const checks of [[], [check('pass')], [check('warn')], [check('refuse', 'cpu')]]) {
+      const { asked, found } = await assessed(checks, CHOSEN);
+      assert.deepEqual(asked, [SEVERAL_STREAMS]);
+      assert.deepEqual(found, { answer: { checks } });
+    }
+  });
+
+  test('is asked again for a plain one where it refuses the chosen one', async () => {
+    const { asked, found } = await assessed([check('refuse')], CHOSEN);
+    assert.deepEqual(asked, [SEVERAL_STREAMS, settings]);
+    assert.deepEqual(found.answer, { checks: [] });
+    assert.equal(found.path?.stream, undefined);
+    assert.match(found.path?.why ?? '', /it is soonest; as one plain stream: no zstd there/);
+  });
+
+  test('stands where the stream was asked for, and not chosen', async () => {
+    const { asked, found } = await assessed([check('refuse')], {});
+    assert.equal(asked.length, 1);
+    assert.deepEqual(found, { answer: { checks: [check('refuse')] } });
+  });
+});

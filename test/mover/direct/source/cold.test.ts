@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { godwitError, hasCode } from '../../../../src/errors.ts';
+import { initialSource } from '../../../../src/migration/direct/source-state.ts';
+import type { SourceState } from '../../../../src/migration/direct/source-state.ts';
+import { endSource, shutDown, startAgain } from '../../../../src/mover/direct/source/cold.ts';
+import type { SourceParts } from '../../../../src/mover/direct/source/source-parts.ts';
+import { planned } from '../../../migration/direct/samples.ts';
+import { turn } from './answers.ts';
+
+const signal = new AbortController().signal;
+const LAUNCH = { argv: ['qemu'] };
+const GONE = godwitError('GODWIT_HYPERVISOR_LOST', { side: 'source', guest: 'web1', reason: 'x' });
+
+/** A guest whose hypervisor is `run`; what was done with it. */
+function coldMove(run: string, known: Partial<SourceState> = {}, can = true) {
+  const calls: string[] = [];
+  const down = Promise.withResolvers<void>();
+  const kept = Promise.withResolvers<void>();
+  const note = (call: string) => async () => void calls.push(call);
+  const session = {
+    status: async () => ({ run, stream: 'none' }),
+    quit: note('quit'),
+    startAgain: async (withinMs: number) => void calls.push(`start again within ${withinMs}`),
+    shutDown: () => (calls.push('shut down'), down.promise),
+  };
+  const parts: unknown = {
+    guest: {
+      session: async () => {
+        if (run === 'no session') throw GONE;
+        return can ? session : { status: session.status };
+      },
+    },
+    disks: { keep: () => (calls.push('keep'), kept.promise), finish: note('finish') },
+    request: { id: 'm-00000001', request: { guest: 'web1' } },
+    state: () => ({ ...initialSource(planned({ mode: 'cold' })).state, ...known }),
+    relaunch: async (launch: unknown) => void calls.push(`launch ${JSON.stringify(launch)}`),
+    peer: {
+      resume: () => {},
+      call: async () => {
+        calls.push('ask for the refusal');
+        throw godwitError('GODWIT_NOT_ARMED', { host: 'b', guest: 'web1', epoch: 17, reason: 'x' });
+      },
+    },
+    fenceMs: 0,
+  };
+  return { parts: parts as SourceParts, calls, down, kept };
+}
+
+describe('a cold move', () => {
+  test('copies the disks while the guest goes down, and finishes them once both are over', async () => {
+    const { parts, calls, down, kept } = coldMove('running');
+    const over = shutDown(parts, signal);
+    await turn();
+    assert.deepEqual(calls, ['shut down', 'keep']);
+    kept.resolve();
+    await turn();
+    assert.equal(calls.length, 2);
+    down.resolve();
+    await over;
+    assert.deepEqual(calls, ['shut down', 'keep', 'finish']);
+  });
+
+  test('fails without finishing the disks where the guest does not go down', async () => {
+    const { parts, calls, down, kept } = coldMove('running');
+    const over = shutDown(parts, signal);
+    kept.resolve();
+    down.reject(GONE);
+    await assert.rejects(over, GONE);
+    assert.ok(!calls.includes('finish'));
+  });
+
+  test('is refused by name where the driver cannot shut a guest down', async () => {
+    const { parts, calls } = coldMove('running', {}, false);
+    const refused = (thrown: unknown) => hasCode(thrown, 'GODWIT_CAPABILITY');
+    await assert.rejects(shutDown(parts, signal), refused);
+    assert.deepEqual(calls, []);
+  });
+
+  test('ends the hypervisor here, once', async () => {
+    const there = coldMove('shut-down');
+    await endSource(there.parts, signal);
+    assert.deepEqual(there.calls, ['quit']);
+    const gone = coldMove('no session');
+    await endSource(gone.parts, signal);
+    assert.deepEqual(gone.calls, []);
+  });
+});
+
+describe('a guest that a cold move gives back', () => {
+  test('is started again by its hypervisor where that is there, down or on its way', async () => {
+    for (const run of ['running', 'shut-down', 'paused']) {
+      const { parts, calls } = coldMove(run);
+      await startAgain(parts, signal);
+      assert.deepEqual(calls, ['start again within 60000']);
+    }
+  });
+
+  test('is launched as it was where its hypervisor has ended', async () => {
+    for (const run of ['gone', 'no session']) {
+      const { parts, calls } = coldMove(run, { known: { launch: LAUNCH } });
+      await startAgain(parts, signal);
+      assert.deepEqual(calls, [`launch ${JSON.stringify(LAUNCH)}`]);
+      const unknown = coldMove(run);
+      const refused = (thrown: unknown) => hasCode(thrown, 'GODWIT_CAPABILITY');
+      await assert.rejects(startAgain(unknown.parts, signal), refused);
+    }
+  });
+
+  test('is not started where the destination may run it and does not refuse', async () => {
+    for (const run of ['shut-down', 'gone', 'no session']) {
+      for (const right of ['committing', 'passed'] as const) {
+        const { parts, calls } = coldMove(run, { right, known: { launch: LAUNCH } });
+        await assert.rejects(startAgain(parts, signal), (thrown) => hasCode(thrown, 'GODWIT_HELD'));
+        assert.deepEqual(calls, ['ask for the refusal']);
+      }
+    }
+  });
+});

@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import type { SourceNic } from '../../../../src/drivers/port/direct.ts';
+import { initialSource, stepFacts } from '../../../../src/migration/direct/source-state.ts';
+import type { StepFacts } from '../../../../src/migration/direct/source-state.ts';
+import { assessGuest, inspectGuest } from '../../../../src/mover/direct/source/examine.ts';
+import type { LookParts } from '../../../../src/mover/direct/source/source-parts.ts';
+import type { StorageFound } from '../../../../src/mover/direct/source/storage.ts';
+import { parseAgentConfig } from '../../../../src/config.ts';
+import type { ImagePlace } from '../../../../src/protocol/disk.ts';
+import type { Preparation } from '../../../../src/protocol/peer/migration.ts';
+import type { Check, Mode } from '../../../../src/protocol/public/migration.ts';
+import { BASE, COPY, descriptionOf, planned, withDisk } from '../../../migration/direct/samples.ts';
+
+const signal = AbortSignal.timeout(10_000);
+const config = JSON.stringify({ name: 'a', address: '10.0.0.1:7443', stateDir: '/nowhere' });
+const check = (name: string, verdict: Check['verdict'] = 'refuse'): Check => ({
+  name,
+  side: 'source',
+  verdict,
+  evidence: 'so',
+  ...(verdict === 'pass' ? {} : { hint: 'x' }),
+});
+
+describe('what its own host reports of a guest', () => {
+  const found = [check('blocked'), check('dirty-tracking'), check('state')];
+
+  function inspected(mode: Mode, nics?: SourceNic[]) {
+    const asked: string[] = [];
+    const parts: unknown = {
+      config: parseAgentConfig('agent.json', config),
+      state: () => initialSource(planned({ mode })).state,
+      request: { request: { guest: 'web1' } },
+      guest: {
+        inspect: async () => ({
+          description: descriptionOf(),
+          checks: found,
+          ...(nics && { nics }),
+        }),
+        session: async () => (asked.push('session'), { ports: async () => ['tap0'] }),
+      },
+      connections: { learn: async () => [] },
+    };
+    return { inspected: inspectGuest(parts as LookParts, signal), asked };
+  }
+
+  test('leaves out of a cold move what stands only against sending its memory', async () => {
+    assert.deepEqual((await inspected('precopy').inspected).checks, found);
+    assert.deepEqual((await inspected('cold').inspected).checks, [check('state')]);
+  });
+
+  test('is asked for no more than that until its facts are wanted', async () => {
+    const { inspected: first, asked } = inspected('precopy');
+    const { facts } = await first;
+    assert.deepEqual(asked, []);
+    assert.deepEqual(await facts(signal), { description: descriptionOf(), ports: ['tap0'] });
+  });
+
+  test('has networks only where its driver knows NICs', async () => {
+    const { facts } = await inspected('precopy', []).inspected;
+    assert.deepEqual((await facts(signal)).networks, []);
+  });
+});
+
+describe('what the destination reports of a guest', () => {
+  const NONE: StorageFound = {
+    checks: [],
+    places: [],
+    copies: [],
+    copied: [],
+    below: [],
+    bases: [],
+  };
+
+  /** The destination makes copies where it is asked for them, `there`. */
+  async function assessed(
+    storage: StorageFound,
+    facts: Pick<StepFacts, 'places' | 'bases'>,
+    there: readonly ImagePlace[],
+  ) {
+    const bodies: Preparation[] = [];
+    const parts: unknown = {
+      config: parseAgentConfig('agent.json', config),
+      state: () => ({
+        ...initialSource(planned()).state,
+        known: { description: withDisk() },
+      }),
+      request: { id: 'm-00000001' },
+      peer: {
+        resume: () => {},
+        call: (_id: string, _signal: unknown, question: (api: object) => unknown) =>
+          question({
+            assess: async ({ body }: { body: Preparation }) => {
+              bodies.push(body);
+              const copies = body.copies === undefined ? {} : { copies: there };
+              return { checks: [check('cpu', 'pass')], ...copies };
+            },
+          }),
+      },
+    };
+    return { answer: await assessGuest(parts as LookParts, { storage, facts }, signal), bodies };
+  }
+
+  test('is asked for copies only where disks are to be copied, and keeps what follows for them', async () => {
+    const lists = fc.record({
+      copies: fc.boolean(),
+      places: fc.boolean(),
+      bases: fc.boolean(),
+    });
+    await fc.assert(
+      fc.asyncProperty(lists, async (has) => {
+        const copied = ['/images/disk0.raw'];
+        const below = [['/images/base.raw']];
+        const storage = has.copies ? { ...NONE, copies: [COPY], copied, below } : NONE;
+        const facts = {
+          ...(has.places ? { places: [COPY] } : {}),
+          ...(has.bases ? { bases: [BASE] } : {}),
+        };
+        const there = [{ ...COPY, path: 'web1/there.raw' }];
+        const { answer, bodies } = await assessed(storage, facts, there);
+        const sent = bodies.map(({ copies, places, bases }) => ({ copies, places, bases }));
+        const copies = has.copies ? [COPY] : undefined;
+        assert.deepEqual(sent, [{ copies, places: facts.places, bases: facts.bases }]);
+        const kept = has.copies ? { copies: there, copied, below } : {};
+        assert.deepEqual(answer.facts, { ...facts, ...kept });
+        assert.deepEqual(stepFacts.parse(answer.facts), answer.facts);
+        assert.deepEqual(answer.checks, [check('cpu', 'pass')]);
+      }),
+    );
+  });
+});

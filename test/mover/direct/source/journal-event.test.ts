@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { silentLog } from '../../../../src/log.ts';
+import { sourceEvent } from '../../../../src/migration/direct/source-state.ts';
+import type { SourceEvent } from '../../../../src/migration/direct/source-state.ts';
+import { STEP_NAMES } from '../../../../src/migration/direct/steps.ts';
+import { fitEvent } from '../../../../src/mover/direct/source/journal-event.ts';
+import { errorOf, sampleOf } from '../../../migration/direct/samples.ts';
+
+const step = fc.constantFrom(...STEP_NAMES);
+
+describe('an event for the journal', () => {
+  test('is written as it is where the journal can hold it', () => {
+    const events: SourceEvent[] = [
+      { type: 'cancel' },
+      { type: 'did', step: 'inspect', facts: { ports: ['tap0'] } },
+      { type: 'failed', step: 'memory', error: errorOf() },
+      { type: 'measured', sample: sampleOf(), final: false },
+    ];
+    for (const event of events) assert.deepEqual(fitEvent(event, silentLog), event);
+  });
+
+  test('fails its step where a driver’s answer does not fit, whatever the answer', () => {
+    fc.assert(
+      fc.property(
+        step,
+        fc.string(),
+        fc.string({ maxLength: 200_000, size: 'max' }),
+        (of, key, text) => {
+          const bad = {
+            ports: [text, 7],
+            moverAddress: { [key]: text },
+            networks: [{ [key]: text }],
+          };
+          const event = { type: 'did', step: of, facts: bad } as unknown as SourceEvent;
+          const fit = fitEvent(event, silentLog);
+          assert.ok(fit?.type === 'failed' && fit.step === of);
+          assert.equal(fit.error.code, 'GODWIT_INTERNAL');
+          // What is written must be read again, or the journal ends before it.
+          assert.deepEqual(sourceEvent.parse(JSON.parse(JSON.stringify(fit))), fit);
+        },
+      ),
+    );
+  });
+
+  test('is left out where it is anything else', () => {
+    const sample = { ...sampleOf(), rate: Number.NaN };
+    const events: unknown[] = [
+      { type: 'measured', sample, final: false },
+      { type: 'decided', what: 'dance', why: 'so' },
+      { type: 'unheard-of' },
+    ];
+    for (const event of events) assert.equal(fitEvent(event as SourceEvent, silentLog), undefined);
+  });
+});

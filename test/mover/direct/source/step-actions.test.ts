@@ -1,0 +1,241 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import type { SourceSession } from '../../../../src/drivers/port/direct.ts';
+import { godwitError, hasCode } from '../../../../src/errors.ts';
+import { decide } from '../../../../src/migration/direct/decide.ts';
+import type { HypervisorStatus } from '../../../../src/migration/direct/hypervisor.ts';
+import { initialSource, stepFacts } from '../../../../src/migration/direct/source-state.ts';
+import type { SourceEvent, SourceState } from '../../../../src/migration/direct/source-state.ts';
+import {
+  actionOf,
+  continueSwitchover,
+  firstFrame,
+  lastLook,
+  launchOf,
+  seenThere,
+  sessionIfThere,
+} from '../../../../src/mover/direct/source/step-actions.ts';
+import type { SourceParts } from '../../../../src/mover/direct/source/source-parts.ts';
+import { COPY, planned, sampleOf } from '../../../migration/direct/samples.ts';
+import { answer } from './answers.ts';
+import type { Answer } from './answers.ts';
+
+const signal = new AbortController().signal;
+const LOST = godwitError('GODWIT_HYPERVISOR_LOST', { side: 'source', guest: 'web1', reason: 'x' });
+const AWAY = godwitError('GODWIT_MONITOR_UNREACHABLE', {
+  side: 'source',
+  guest: 'web1',
+  reason: 'busy',
+});
+
+interface Given {
+  readonly state?: Partial<SourceState>;
+  readonly session?: object | Error;
+  /** Where the hypervisor stands. */
+  readonly status?: { readonly stream: HypervisorStatus['stream']; readonly reason?: string };
+  readonly tookOver?: boolean;
+  readonly probe?: 'off' | 'first-frame';
+  /** What the destination says it saw. */
+  readonly there?: Answer<object>;
+  readonly calls?: string[];
+}
+
+function partsOf({ state = {}, session = {}, calls = [], ...given }: Given) {
+  const events: SourceEvent[] = [];
+  const parts: unknown = {
+    config: { network: { probe: given.probe ?? 'first-frame' } },
+    state: () => ({ ...initialSource(planned()).state, ...state }),
+    request: { id: 'm-00000001', request: { guest: 'web1' } },
+    guest: {
+      session: async () => {
+        if (session instanceof Error) throw session;
+        return session;
+      },
+      status: async () => {
+        calls.push('status');
+        return given.status;
+      },
+    },
+    disks: { finish: async () => void calls.push('finish disks') },
+    peer: {
+      resume: () => {},
+      call: async () => {
+        calls.push('ask');
+        return answer(given.there ?? {}, signal);
+      },
+    },
+    tookOver: () => given.tookOver ?? false,
+    dispatch: (event: SourceEvent) => events.push(event),
+  };
+  return { parts: parts as SourceParts, events, calls };
+}
+
+describe('the first frame', () => {
+  test('is asked for where nobody knows of it yet, and no answer is no failure', async () => {
+    assert.deepEqual(await firstFrame(partsOf({ there: { firstFrameMs: 12 } }).parts, signal), {
+      firstFrameMs: 12,
+    });
+    assert.deepEqual(await firstFrame(partsOf({ there: {} }).parts, signal), {});
+    assert.deepEqual(await firstFrame(partsOf({ there: AWAY }).parts, signal), {});
+  });
+
+  test('is no question where it is known, or nobody looks for it', async () => {
+    for (const given of [{ probe: 'off' }, { state: { known: { firstFrameMs: 3 } } }] as const) {
+      const { parts, calls } = partsOf({ ...given, there: { firstFrameMs: 12 } });
+      assert.deepEqual([await firstFrame(parts, signal), calls], [{}, []]);
+    }
+  });
+});
+
+test('of what the destination reports, what it alone knows is kept, and nothing more', () => {
+  const ms = fc.option(fc.integer({ min: 0, max: 100_000 }), { nil: undefined });
+  const status = fc.record({
+    id: fc.constant('m-00000001'),
+    epoch: fc.constant(17),
+    state: fc.constantFrom('armed', 'running'),
+    hypervisor: fc.constant('running'),
+    firstFrameMs: ms,
+    postcopyWaitedMs: ms,
+  } as const);
+  fc.assert(
+    fc.property(status, (seen) => {
+      const { firstFrameMs, postcopyWaitedMs } = seen;
+      const facts = seenThere(seen);
+      assert.deepEqual(stepFacts.parse(facts), facts);
+      assert.deepEqual(
+        { firstFrameMs, postcopyWaitedMs },
+        {
+          firstFrameMs: undefined,
+          postcopyWaitedMs: undefined,
+          ...facts,
+        },
+      );
+    }),
+  );
+});
+
+describe('the last state of the guest', () => {
+  const postcopy: Partial<SourceState> = { via: 'postcopy', known: { copies: [COPY] } };
+
+  test('goes after its disks', async () => {
+    const calls: string[] = [];
+    const session = {
+      status: async () => (calls.push('status'), {}),
+      continueSwitchover: async () => void calls.push('continue'),
+    };
+    await continueSwitchover(partsOf({ state: postcopy, session, calls }).parts, signal);
+    assert.deepEqual(calls, ['finish disks', 'status', 'continue']);
+  });
+
+  test('stays where post-copy could not stop the guest', async () => {
+    const calls: string[] = [];
+    const session = {
+      status: async () => ({ reason: 'flush failed' }),
+      continueSwitchover: async () => void calls.push('continue'),
+    };
+    const over = continueSwitchover(partsOf({ state: postcopy, session, calls }).parts, signal);
+    await assert.rejects(over, (thrown) => hasCode(thrown, 'GODWIT_STREAM_FAILED'));
+    assert.deepEqual(calls, ['finish disks']);
+  });
+});
+
+test('how to start the guest anew is refused by the driver’s name where it cannot say', async () => {
+  const handle = { driver: 'fake', name: 'web1', pid: 1, startTicks: 1, monitor: '' };
+  const launch = { argv: ['qemu'] };
+  const knows = { launch: async () => launch } as unknown as SourceSession;
+  assert.equal(await launchOf(knows, handle, signal), launch);
+  await assert.rejects(launchOf({} as SourceSession, handle, signal), (thrown) => {
+    assert.ok(hasCode(thrown, 'GODWIT_RESTART'));
+    assert.match(thrown.message, /fake/);
+    return true;
+  });
+});
+
+test('a hypervisor that has ended has no session; one that is out of reach is an error', async () => {
+  const session = {};
+  assert.equal(await sessionIfThere(partsOf({ session }).parts, signal), session);
+  assert.equal(await sessionIfThere(partsOf({ session: LOST }).parts, signal), undefined);
+  await assert.rejects(sessionIfThere(partsOf({ session: AWAY }).parts, signal), AWAY);
+});
+
+describe('the last look of a rehearsal', () => {
+  const sample = sampleOf({ remainingBytes: 4096 });
+  const looks = (cameTo: SourceState['cameTo'], seen: Answer<object>) =>
+    partsOf({
+      state: cameTo === undefined ? {} : { cameTo },
+      session: { sample: (within: AbortSignal) => answer(seen, within) },
+    });
+
+  test('is journaled as the end of the stream', async () => {
+    const { parts, events } = looks('precopy', sample);
+    await lastLook(parts, signal);
+    assert.deepEqual(events, [{ type: 'measured', sample, final: true }]);
+  });
+
+  test('is given up where the hypervisor does not answer at once, or fails', async () => {
+    for (const seen of ['silent', LOST] as const) {
+      const { parts, events } = looks('postcopy', seen);
+      await lastLook(parts, signal);
+      assert.deepEqual(events, []);
+    }
+  });
+
+  test('is not taken where the migration has not come to the switch', async () => {
+    const { parts, events } = looks(undefined, sample);
+    await lastLook(parts, signal);
+    assert.deepEqual(events, []);
+  });
+});
+
+describe('what is left to do of a step that the hypervisor carries out', () => {
+  const steps = fc.constantFrom('memory' as const, 'switchover' as const);
+  const streams: HypervisorStatus['stream'][] = [
+    'none',
+    'setup',
+    'active',
+    'pre-switchover',
+    'device',
+    'postcopy-active',
+    'postcopy-paused',
+    'completed',
+    'cancelled',
+    'failed',
+  ];
+  const via = fc.constantFrom('none' as const, 'postcopy' as const);
+
+  test('is looked up first by a mover that took over or tries again, and by no other', async () => {
+    const attempts = fc.integer({ min: 0, max: 3 });
+    const stream = fc.constantFrom(...streams);
+    await fc.assert(
+      fc.asyncProperty(
+        steps,
+        stream,
+        via,
+        attempts,
+        fc.boolean(),
+        async (step, seen, by, tries, tookOver) => {
+          const state = { attempts: tries, via: by };
+          const { parts, calls } = partsOf({ state, tookOver, status: { stream: seen } });
+          const isFirst = tries === 0 && !tookOver;
+          const expected = decide(parts.state(), step, isFirst ? undefined : seen);
+          if (expected === 'broken') {
+            await assert.rejects(actionOf(parts, step, signal), (thrown) =>
+              hasCode(thrown, 'GODWIT_STREAM_FAILED'),
+            );
+          } else assert.equal(await actionOf(parts, step, signal), expected);
+          assert.deepEqual(calls, isFirst ? [] : ['status']);
+        },
+      ),
+    );
+  });
+
+  test('is nothing of a stream that broke meanwhile: the step fails, with the hypervisor’s own reason', async () => {
+    const at = (reason?: string) => {
+      const status = { stream: 'failed' as const, ...(reason === undefined ? {} : { reason }) };
+      return actionOf(partsOf({ tookOver: true, status }).parts, 'memory', signal);
+    };
+    await assert.rejects(at('connection reset'), /connection reset/);
+    await assert.rejects(at(), /no mover listened/);
+  });
+});

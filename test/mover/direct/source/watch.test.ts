@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import type { HypervisorEvent } from '../../../../src/migration/direct/hypervisor.ts';
+import { initialSource } from '../../../../src/migration/direct/source-state.ts';
+import type { SourceState } from '../../../../src/migration/direct/source-state.ts';
+import { deadlineOf } from '../../../../src/migration/direct/step-deadline.ts';
+import { planned, sampleOf } from '../../../migration/direct/samples.ts';
+import { doing, scene, WELL } from './watch-scene.ts';
+
+describe('the stream', () => {
+  const active: HypervisorEvent = { type: 'active' };
+
+  test('is looked at once its memory flows, and never while the guest stands still', async (t) => {
+    const { watch, seen, counts, go } = scene(t, doing('memory'));
+    await go(1000);
+    assert.equal(counts.sampled, 0);
+    watch.onHypervisor(active);
+    await go(1000);
+    const { sampled } = counts;
+    assert.ok(sampled >= 4 && sampled <= 7, String(sampled));
+    seen.state = { ...seen.state, stopped: true };
+    await go(400);
+    const before = counts.sampled;
+    await go(2000);
+    assert.equal(counts.sampled, before);
+    seen.state = { ...seen.state, doing: { kind: 'do', step: 'drain' } };
+    await go(1000);
+    assert.ok(counts.sampled > before);
+  });
+
+  test('has its rounds journaled, each once', async (t) => {
+    const { watch, seen, recorded, go } = scene(t, doing('memory'));
+    watch.onHypervisor(active);
+    for (const round of [1, 1, 2, 3, 3]) {
+      seen.sample = sampleOf({ round });
+      await go(600);
+    }
+    const rounds = recorded.flatMap((event) =>
+      event.type === 'measured' ? [event.sample.round] : [],
+    );
+    assert.deepEqual(rounds, [1, 2, 3]);
+  });
+
+  test('is looked at again where a look failed', async (t) => {
+    const { watch, seen, counts, events, go } = scene(t, doing('memory'));
+    watch.onHypervisor(active);
+    seen.sample = new Error('the monitor is busy');
+    await go(1000);
+    assert.equal(counts.observed, 0);
+    seen.sample = sampleOf();
+    await go(1000);
+    assert.ok(counts.observed > 0);
+    assert.deepEqual(events, [{ type: 'hypervisor', event: active }]);
+  });
+
+  test('is looked at 30 ms after a pass, so that the last round is not missed', async (t) => {
+    const { watch, counts, go } = scene(t, doing('memory'));
+    watch.onHypervisor(active);
+    await go(50);
+    const { sampled } = counts;
+    watch.onHypervisor({ type: 'pass', round: 2 });
+    await go(20);
+    assert.equal(counts.sampled, sampled);
+    await go(20);
+    assert.equal(counts.sampled, sampled + 1);
+  });
+
+  test('that stands still in post-copy over a link that takes everything else is to be taken up anew', async (t) => {
+    const { events, go } = scene(t, doing('drain'));
+    await go(9000);
+    assert.deepEqual(events, []);
+    await go(2000);
+    assert.deepEqual(
+      events.map(({ type }) => type),
+      ['stalled'],
+    );
+  });
+
+  test('that stands still in pre-copy over a dead path is given up after 45 s', async (t) => {
+    const { watch, seen, losses, go } = scene(t, doing('memory'));
+    watch.onHypervisor(active);
+    seen.answers = false;
+    await go(44_000);
+    assert.deepEqual(losses(), []);
+    await go(2000);
+    assert.equal(losses().length, 1);
+  });
+
+  test('is the wire’s own to repair while a cut is shorter than its grace', async (t) => {
+    const { seen, events, go } = scene(t, doing('drain'));
+    seen.wire = { isOpen: true, isCut: true, hasLink: false };
+    await go(60_000);
+    assert.deepEqual(events, []);
+  });
+});
+
+test('the hypervisor’s events are journaled, but for those that only say when to look', async (t) => {
+  const { watch, events } = scene(t, doing('memory'));
+  const reason = 'x';
+  const all: HypervisorEvent[] = [
+    { type: 'setup' },
+    { type: 'active' },
+    { type: 'pass', round: 2 },
+    { type: 'pre-switchover' },
+    { type: 'device' },
+    { type: 'postcopy-active' },
+    { type: 'postcopy-paused', reason },
+    { type: 'completed' },
+    { type: 'failed', reason },
+  ];
+  for (const event of all) watch.onHypervisor(event);
+  const silent = new Set(['setup', 'pass']);
+  assert.deepEqual(
+    events,
+    all.filter(({ type }) => !silent.has(type)).map((event) => ({ type: 'hypervisor', event })),
+  );
+});
+
+describe('a guest that was stopped while memory moves', () => {
+  const limitMs = deadlineOf('switchover', initialSource(planned()).state);
+
+  test('may stand still for as long as the switch may take, and no longer', async (t) => {
+    const { watch, seen, events, go } = scene(t, doing('memory'));
+    watch.onHypervisor({ type: 'stopped' });
+    seen.state = { ...seen.state, stopped: true };
+    await go(limitMs - 100);
+    assert.ok(events.every(({ type }) => type !== 'timeout'));
+    await go(200);
+    assert.deepEqual(events.at(-1), { type: 'timeout', afterMs: limitMs });
+  });
+
+  test('is no matter once it runs on, or the migration has come to another step', async (t) => {
+    const later: Partial<SourceState>[] = [
+      { stopped: false },
+      { stopped: true, ...doing('switchover') },
+      { stopped: true, doing: { kind: 'undo', step: 'memory' } },
+    ];
+    for (const state of later) {
+      await t.test(JSON.stringify(state.doing ?? 'resumed'), async (inner) => {
+        const { watch, seen, events, counts, go } = scene(inner, doing('memory'));
+        watch.onHypervisor({ type: 'stopped' });
+        seen.state = { ...seen.state, ...state };
+        if (state.stopped === false) watch.onHypervisor({ type: 'resumed' });
+        assert.equal(counts.stops, 1);
+        await go(limitMs + 1000);
+        assert.ok(events.every(({ type }) => type !== 'timeout'));
+      });
+    }
+  });
+});
+
+test('a watch that was stopped asks nothing and reports nothing any more', async (t) => {
+  const moments = fc.sample(fc.integer({ min: 0, max: 400 }), { numRuns: 5, seed: 17 });
+  for (const moment of moments) {
+    await t.test(`after ${moment} steps`, async (inner) => {
+      const { watch, seen, events, counts, go } = scene(inner, doing('memory'));
+      watch.onHypervisor({ type: 'active' });
+      watch.onHypervisor({ type: 'stopped' });
+      seen.state = { ...seen.state, stopped: true };
+      await go(moment * 10);
+      watch.stop();
+      await go(10);
+      const before = { ...counts, events: events.length };
+      seen.there = { ...WELL, state: 'refused' };
+      await go(60_000);
+      assert.deepEqual({ ...counts, events: events.length }, before);
+    });
+  }
+});
