@@ -199,6 +199,13 @@ export const refusalErrors = {
     4,
     422,
   ),
+  GODWIT_CPU_VENDOR: row(
+    '{guest} runs on a processor of {vendor}, and those of {host} are of {other}: no guest moves between vendors while it runs',
+    'Shut it down and start it there: `godwit migrate GUEST --to HOST --mode cold`. Or choose a host with processors of the same vendor.',
+    false,
+    4,
+    422,
+  ),
   GODWIT_BASELINE: row(
     '{host} cannot give the processor that all hosts are to have in common, {baseline}: {reason}',
     'Choose a host that can, or set a baseline that this one gives too: `godwit baseline` computes it.',

@@ -8,6 +8,7 @@ import type { HostFacts } from '../protocol/peer/host-facts.ts';
 import { PRODUCT_VERSION } from '../protocol/version.ts';
 import { HOST_CERT } from './credentials.ts';
 import { pkiDirOf } from './fleet.ts';
+import { readPlatform } from './platform.ts';
 
 /** Reads what this host reports to the other host of a migration, for checks. What cannot be read is left out. */
 export function hostFactsOf(config: AgentConfig, clock: Clock): () => Promise<HostFacts> {
@@ -15,10 +16,11 @@ export function hostFactsOf(config: AgentConfig, clock: Clock): () => Promise<Ho
 }
 
 async function readHostFacts(config: AgentConfig, wallMs: () => number): Promise<HostFacts> {
-  const [journalFreeBytes, certificateEndsMs, hooks] = await Promise.all([
+  const [journalFreeBytes, certificateEndsMs, hooks, platform] = await Promise.all([
     freeBytes(config.stateDir),
     certificateEnd(config),
     hooksOf(config),
+    readPlatform(),
   ]);
   return {
     name: config.name,
@@ -26,6 +28,7 @@ async function readHostFacts(config: AgentConfig, wallMs: () => number): Promise
     ...(journalFreeBytes === undefined ? {} : { journalFreeBytes }),
     ...(certificateEndsMs === undefined ? {} : { certificateEndsMs }),
     hooks,
+    platform,
     // Read last: the less lies between it and the answer, the better.
     wallMs: wallMs(),
   };
@@ -50,7 +53,7 @@ async function certificateEnd(config: AgentConfig): Promise<number | undefined> 
 }
 
 /** The hooks that would be called here. */
-async function hooksOf({ hooks }: AgentConfig): Promise<string[]> {
+export async function hooksOf({ hooks }: Pick<AgentConfig, 'hooks'>): Promise<string[]> {
   if (hooks === undefined) return [];
   const found = HOOK_NAMES.map(async (name) => {
     const file = path.join(hooks.directory, name);

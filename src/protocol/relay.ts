@@ -55,6 +55,16 @@ export function rendezvousOf(address: string): string | undefined {
   return name === undefined ? undefined : `${name}:${port}`;
 }
 
+/** Where connections to these addresses go first: to each relay, for those that lead through one. */
+export function firstHops(
+  addresses: readonly string[],
+  relays: readonly { readonly address: string }[],
+): string[] {
+  return addresses.flatMap((each) =>
+    rendezvousOf(each) === undefined ? [each] : relays.map(({ address }) => address),
+  );
+}
+
 /** The host of a relayed address, without its port: `b` of `b.relay`. */
 export function relayedName(host: string): string | undefined {
   if (!host.endsWith(RELAYED)) return undefined;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import net from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -12,7 +13,7 @@ import type { LinkSession } from '../../src/links/link-session.ts';
 import { SessionServer } from '../../src/links/server.ts';
 import { RELAY_ALPN } from '../../src/protocol/relay.ts';
 import { connectTls } from '../../src/rpc/relayed/call.ts';
-import type { Credentials } from '../../src/rpc/tls.ts';
+import type { Credentials, RelayPlace } from '../../src/rpc/tls.ts';
 import { Arrivals, nameOf } from '../links/session-pair.ts';
 import { authority, calling, serving } from '../rpc/test-contract.ts';
 import { aroundRelay, echoing } from './test-relay.ts';
@@ -110,8 +111,14 @@ test('a relay that leads to another host, or to itself, is found out before a by
 async function session(
   t: TestContext,
   around: AroundRelay,
+  ofA?: readonly RelayPlace[],
+  ofB?: readonly RelayPlace[],
 ): Promise<{ source: LinkSession; target: LinkSession }> {
-  const [a, b] = await Promise.all([around.host('a'), around.host('b')]);
+  const by = async (name: string, relays?: readonly RelayPlace[]): Promise<Credentials> => {
+    const own = await around.host(name);
+    return relays === undefined ? own : { ...own, relayed: { self: name, relays } };
+  };
+  const [a, b] = await Promise.all([by('a', ofA), by('b', ofB)]);
   const server = await SessionServer.listen({
     hosts: ['127.0.0.1'],
     ports: { from: 0, to: 0 },
@@ -163,4 +170,81 @@ test('requests of an agent go through a relay, and find it again after it was aw
   assert.deepEqual(await say('one'), { said: 'one', by: 'a' });
   await around.restart();
   assert.deepEqual(await say('two'), { said: 'two', by: 'a' });
+});
+
+type Mischief = (chunk: Buffer, held: Buffer | undefined) => readonly (Buffer | undefined)[];
+
+/** What a relay can do to bytes that it cannot read: the chunks that it passes on now, and the one that it holds. */
+const MISCHIEFS: Readonly<Record<string, Mischief>> = {
+  reorders: (chunk, held) =>
+    held === undefined ? [undefined, chunk] : [Buffer.concat([chunk, held]), undefined],
+  'sends twice': (chunk) => [Buffer.concat([chunk, chunk])],
+  drops: () => [],
+  'changes a bit of': (chunk) => {
+    const changed = Buffer.from(chunk);
+    changed[changed.length - 1] = (changed.at(-1) ?? 0) ^ 1;
+    return [changed];
+  },
+};
+
+/** A way to `port` that does mischief with what goes to it, from the `after`th chunk of a stream on, for the first two streams. */
+async function mischievous(t: TestContext, port: number, mischief: Mischief): Promise<number> {
+  let streams = 0;
+  const server = net.createServer((near) => {
+    const far = net.connect(port, '127.0.0.1');
+    const isBad = (streams += 1) <= 2;
+    let chunks = 0;
+    let held: Buffer | undefined;
+    for (const each of [near, far]) each.on('error', () => undefined);
+    near.on('data', (chunk: Buffer) => {
+      // Those of the handshakes pass: they would only be a path that is not there.
+      if (!isBad || (chunks += 1) <= 8) return void far.write(chunk);
+      const [out, kept] = mischief(chunk, held);
+      held = kept;
+      if (out !== undefined) far.write(out);
+    });
+    far.pipe(near);
+    near.on('close', () => far.destroy());
+    far.on('close', () => near.destroy());
+  });
+  const listening = once(server, 'listening');
+  server.listen(0, '127.0.0.1');
+  await listening;
+  t.after(() => server.close());
+  return (server.address() as AddressInfo).port;
+}
+
+for (const [does, mischief] of Object.entries(MISCHIEFS)) {
+  test(`of what a relay ${does} nothing is taken for what was sent: it is a cut, and all arrives once by another stream`, async (t) => {
+    const around = await aroundRelay(t);
+    const honest = Number(around.relay.address.split(':').at(-1));
+    const port = await mischievous(t, honest, mischief);
+    const { source, target } = await session(t, around, [
+      { name: 'r', address: `127.0.0.1:${port}` },
+    ]);
+    const there = new Arrivals(target);
+    const sent = Array.from({ length: 40 }, (_, count) => `${count} `.padEnd(100_000, 'x'));
+    for (const message of sent) await source.send(32, Buffer.from(message));
+    await source.close(60_000);
+    assert.deepEqual(there.of(32), sent);
+    assert.ok(source.counters.cuts >= 1);
+  });
+}
+
+test('a session goes on over a second relay when the first one does not come back', async (t) => {
+  const around = await aroundRelay(t);
+  const other = await around.further();
+  const relays = [around.relay, other].map(({ address }) => ({ name: 'r', address }));
+  const { source, target } = await session(t, around, relays, relays);
+  const there = new Arrivals(target);
+  const sent: string[] = [];
+  for (let count = 0; count < 20; count += 1) {
+    const message = `${count} `.padEnd(100_000, 'x');
+    sent.push(message);
+    await source.send(32, Buffer.from(message));
+    if (count === 5) await around.stop();
+  }
+  await source.close(30_000);
+  assert.deepEqual(there.of(32), sent);
+  assert.ok(source.counters.cuts >= 1);
 });

@@ -23,6 +23,8 @@ export interface AroundRelay {
   /** Ends the relay, and starts one on the same port. */
   readonly restart: () => Promise<RunningRelay>;
   readonly stop: () => Promise<void>;
+  /** Starts a further relay, with the same certificate; it ends with the test. */
+  readonly further: () => Promise<RunningRelay>;
 }
 
 /** A relay r on loopback, for the hosts a, b and c. */
@@ -72,6 +74,11 @@ export async function aroundRelay(
       return relay;
     },
     stop: () => relay.close(),
+    further: async () => {
+      const other = await start('127.0.0.1:0');
+      t.after(() => other.close());
+      return other;
+    },
   };
 }
 

@@ -20,7 +20,7 @@ import { fullAddress } from '../../protocol/names.ts';
 import { routesOf } from '../../protocol/network.ts';
 import type { Admission } from '../../protocol/peer/migration.ts';
 import type { PreflightAnswer } from '../../protocol/peer/preflight.ts';
-import { rendezvousOf } from '../../protocol/relay.ts';
+import { firstHops, rendezvousOf } from '../../protocol/relay.ts';
 import { migrationSettings } from '../../protocol/public/migration.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { Peers } from '../peers.ts';
@@ -159,6 +159,7 @@ async function admissionOf(
     ...(routes.length === 0 ? {} : { routes }),
     epoch: 1,
     timeoutMs: request.timeoutMs,
+    settings: migrationSettings.parse(request),
     ...driverSaid(driver),
   };
 }
@@ -220,7 +221,7 @@ async function askAdmission(
       answeredMs,
       roundTripMs: await roundTripMs(peers, to, clock, signal),
       mayPostcopy: request.mode !== 'precopy',
-      paths: pathsTo(peers, request),
+      paths: firstHops(pathsTo(peers, request), config.relays),
     });
     return { checks: [answered, ...reported.checks, ...both], reported };
   } catch (thrown) {

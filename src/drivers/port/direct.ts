@@ -193,6 +193,8 @@ export interface DestinationOptions {
   /** Where memory may arrive: on this address of the host, at a port of its range. */
   readonly listenHost: string;
   readonly ports: { readonly from: number; readonly to: number };
+  /** It shuts down at its source and is started anew here: its processor may be another one. */
+  readonly isCold?: boolean;
   /** Of the guest: the more it has, the longer its process takes to end. */
   readonly memoryBytes?: number;
   /** Set when a new mover takes over: the guest's process may already be there. */

@@ -12,15 +12,17 @@ import { hasClient } from './binaries.ts';
 import { findPassphrases } from './passphrases.ts';
 import type { QemuProgram } from './binaries.ts';
 import { chooseProgram } from './choose.ts';
+import { coldCpu, cpuChecks } from './cpu-checks.ts';
+import type { OwnProcessor } from './cpu-checks.ts';
 import { diskChecks } from './disk-checks.ts';
 import { forwardChecks } from './forwards.ts';
 import type { ImageStore } from './images.ts';
 import { findImages } from './find-images.ts';
 import { memoryChecks } from './host-memory.ts';
 import { streamChecks } from './inspect.ts';
+import { hostVendor } from './processors.ts';
 import { decideNodes } from './spec/disks-decided.ts';
 import { codeNodes } from './spec/flash.ts';
-import { dispensedFeatures, missingFeatures } from './spec/cpu.ts';
 import { judgeAmounts } from './spec/grammar/amounts.ts';
 import { judgeDescription, refusedText } from './spec/grammar/judge.ts';
 import { guestShape } from './spec/schema.ts';
@@ -93,8 +95,10 @@ export async function matchHost(
     options.unlockedDirs ?? [],
     { known: codeNodes(described), devices: await devicesAmong(host.disks) },
   );
-  const spec = nodes.length === 0 ? described : { ...described, blockNodes: nodes };
-  const { program, checks } = programChecks(description, spec, options.host, host.programs);
+  const decided = nodes.length === 0 ? described : { ...described, blockNodes: nodes };
+  const { program, checks } = programChecks(description, decided, options.host, host.programs);
+  const own = ownProcessor(decided, program, { host: options.host, vendor: await hostVendor() });
+  const spec = options.isCold === true ? withColdCpu(decided, own) : decided;
   const asked = { ...host, guest: description.name, host: options.host };
   const found = await findImages(spec, asked, signal);
   const disks = new Map([...host.disks, ...found.code]);
@@ -114,7 +118,9 @@ export async function matchHost(
     checks: [
       ...encrypted.checks,
       ...checks,
-      ...(program === undefined ? [] : cpuChecks(description.name, spec, options.host, program)),
+      ...(program === undefined
+        ? []
+        : cpuChecks(description.name, decided.cpu, own, options.isCold === true)),
       ...found.checks,
       ...(await memoryChecks(spec, options.host)),
       ...(await diskChecks(description.name, spec, options, disks, signal)),
@@ -168,28 +174,16 @@ function programChecks(
   return { program, checks: [warn('machine', older, hint, 'destination')] };
 }
 
-function cpuChecks(
-  guest: string,
-  spec: GuestSpec,
-  host: string,
-  program: QemuProgram,
-): NamedCheck[] {
-  if (spec.cpu === undefined) return [];
-  const offered = program.features[spec.accelerator.name] ?? [];
-  const missing = missingFeatures(spec.cpu, offered);
-  if (missing.length > 0) {
-    const features = missing.join(', ');
-    const error = godwitError('GODWIT_CPU_FEATURE', { host, guest, features });
-    return [refusal('processor', error, 'destination')];
-  }
-  const dispensed = dispensedFeatures(spec.cpu, offered);
-  if (dispensed.length > 0) {
-    const evidence = `without ${dispensed.join(', ')}, which no software uses`;
-    const hint = 'Nothing to do: these features have no use outside of a hypervisor’s tests.';
-    return [warn('processor', evidence, hint, 'destination')];
-  }
-  const evidence = `all ${spec.cpu.features.length} features of ${spec.cpu.model}`;
-  return [pass('processor', evidence, 'destination')];
+function ownProcessor(
+  { accelerator: { name: accelerator } }: GuestSpec,
+  program: QemuProgram | undefined,
+  host: Pick<OwnProcessor, 'host' | 'vendor'>,
+): OwnProcessor {
+  return { ...host, accelerator, offered: program?.features[accelerator] ?? [] };
+}
+
+function withColdCpu(spec: GuestSpec, own: OwnProcessor): GuestSpec {
+  return spec.cpu === undefined ? spec : { ...spec, cpu: coldCpu(spec.cpu, own) };
 }
 
 function destinationStreamChecks(stream: StreamSettings, program: QemuProgram): NamedCheck[] {

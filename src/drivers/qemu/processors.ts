@@ -47,6 +47,12 @@ export async function offersOf(
   return offers;
 }
 
+/** Of this host's processor, as CPUID has it; undefined where the kernel does not say it. */
+export async function hostVendor(): Promise<string | undefined> {
+  const text = await readFile('/proc/cpuinfo', 'utf8').catch(() => '');
+  return /^vendor_id\s*: ?(.*)$/m.exec(text)?.[1];
+}
+
 async function askOffer(client: QmpClient, signal: AbortSignal) {
   const expand = async (name: string) => {
     const asked = { type: 'full', model: { name } };

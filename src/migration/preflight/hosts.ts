@@ -15,7 +15,7 @@ export interface HostsFacts {
   readonly roundTripMs?: number | undefined;
   /** Memory may go by post-copy, for some of which a guest runs on two hosts at once. */
   readonly mayPostcopy: boolean;
-  /** host:port of each address at which the destination is known, the main one among them. */
+  /** host:port of each address at which the destination is known, the main one among them; of a relay, for those behind one. */
   readonly paths: readonly string[];
 }
 
@@ -62,14 +62,31 @@ export function judgeRoundTrip({ destination, roundTripMs }: HostsFacts): Findin
   ];
 }
 
+/** Whether the destination is a virtual machine that keeps its processor from guests, as the source does not. */
+export function judgeNested({ source, destination }: HostsFacts): Finding[] {
+  const { name, platform } = destination;
+  if (platform === undefined) return [];
+  if (!platform.isVirtual) return [passes(`${name} is no virtual machine`)];
+  const { cloud, maker, model, hasKvm } = platform;
+  const of = [cloud ?? maker, model].filter((each) => each !== undefined).join(' ');
+  const what = `${name} is a virtual machine${of === '' ? '' : ` (${of})`}`;
+  if (hasKvm) return [passes(`${what} that has /dev/kvm`)];
+  const evidence = `${what} without nested virtualisation`;
+  // What is emulated at the source is no slower there.
+  if (source.platform?.hasKvm !== true) return [passes(`${evidence}; ${source.name} has no KVM`)];
+  const hint = `A guest under KVM cannot go there, and one that is emulated runs many times slower than its processor would. Choose a type of machine there that has nested virtualisation or is bare metal, and turn it on.`;
+  return [warns(evidence, hint)];
+}
+
 /** Whether a guest in post-copy outlives the loss of a link. What needs no second path is not judged. */
 export function judgeSecondPath({ destination, mayPostcopy, paths }: HostsFacts): Finding[] {
   if (!mayPostcopy) return [];
   const hosts = new Set(paths.map((each) => splitAddress(each).host));
-  if (hosts.size > 1) return [passes(`${destination.name} is known at ${[...hosts].join(', ')}`)];
+  if (hosts.size > 1)
+    return [passes(`connections to ${destination.name} go to ${[...hosts].join(', ')}`)];
   const evidence = `${destination.name} is known at one address alone`;
   const hint =
-    'In post-copy a guest needs both hosts: if this link breaks, it stands still until the link is back. Name a second link with `addresses` in both configurations or --path-address, or move by pre-copy.';
+    'In post-copy a guest needs both hosts: if this link breaks, it stands still until the link is back. Name a second link with `addresses` in both configurations or --path-address, between sites a second relay at another provider; or move by pre-copy.';
   return [warns(evidence, hint)];
 }
 

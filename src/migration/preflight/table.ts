@@ -12,6 +12,7 @@ import {
   judgeClock,
   judgeHooks,
   judgeJournal,
+  judgeNested,
   judgeRoundTrip,
   judgeSecondPath,
   judgeVersions,
@@ -170,6 +171,13 @@ export const CHECKS = [
     judge: judgeSecondPath,
   },
   {
+    name: 'nested',
+    step: 'admit',
+    needs: 'both',
+    asks: 'is the destination a virtual machine that keeps KVM from guests?',
+    judge: judgeNested,
+  },
+  {
     name: 'versions',
     step: 'admit',
     needs: 'both',
@@ -271,7 +279,7 @@ export const CHECKS = [
     name: 'processor',
     step: 'assess',
     needs: 'destination',
-    asks: 'does it offer every processor feature that the guest sees?',
+    asks: 'does it offer every processor feature that the guest sees, under KVM by a processor of the same vendor?',
     by: 'driver',
   },
   {
@@ -314,6 +322,27 @@ export const CHECKS = [
     step: 'assess',
     needs: 'destination',
     asks: 'does nobody else answer for the guest’s addresses there?',
+    by: 'network',
+  },
+  {
+    name: 'own-macs',
+    step: 'assess',
+    needs: 'destination',
+    asks: 'does the destination’s cloud deliver frames to the guest’s own MAC and address?',
+    by: 'network',
+  },
+  {
+    name: 'raw-frames',
+    step: 'assess',
+    needs: 'destination',
+    asks: 'does the destination’s cloud carry what is no IP: ARP, announcements, other protocols?',
+    by: 'network',
+  },
+  {
+    name: 'addresses',
+    step: 'assess',
+    needs: 'destination',
+    asks: 'by what does the guest keep its addresses, and what of its connections lives on?',
     by: 'network',
   },
   {

@@ -1,6 +1,19 @@
 import { z } from 'zod';
 import { bytes, hostName } from '../names.ts';
 
+/** What a host's machine is: its maker and model where it is a virtual one, and whether guests get its processor. */
+export const platform = z.object({
+  isVirtual: z.boolean(),
+  /** As the firmware says it: `Amazon EC2`, `m5.large`. */
+  maker: z.string().max(64).optional(),
+  model: z.string().max(64).optional(),
+  /** The cloud that it is known to be a machine of. */
+  cloud: z.string().max(32).optional(),
+  /** `/dev/kvm` can be opened. */
+  hasKvm: z.boolean(),
+});
+export type Platform = z.infer<typeof platform>;
+
 /** What each host of a migration reports to the other of itself, for the checks that need both. */
 export const hostFacts = z.object({
   name: hostName,
@@ -14,5 +27,7 @@ export const hostFacts = z.object({
   certificateEndsMs: z.number().nonnegative().optional(),
   /** The hooks that it would call. */
   hooks: z.array(z.string().max(64)).max(32).optional(),
+  /** An older host does not say it. */
+  platform: platform.optional(),
 });
 export type HostFacts = z.infer<typeof hostFacts>;

@@ -6,6 +6,7 @@ import {
   judgeClock,
   judgeHooks,
   judgeJournal,
+  judgeNested,
   judgeRoundTrip,
   judgeSecondPath,
   judgeVersions,
@@ -116,4 +117,24 @@ test('one link alone is warned of where memory may go by post-copy, and nowhere 
       );
     }),
   );
+});
+
+test('a cloud’s machine without nested virtualisation is warned of where the source has KVM, and named', () => {
+  const own = { isVirtual: false, hasKvm: true };
+  const machine = { isVirtual: true, maker: 'Amazon EC2', model: 'm5.large', hasKvm: false };
+  const judged = (source: object, destination: object) =>
+    judgeNested(
+      facts({ platform: { ...own, ...source } }, { platform: { ...own, ...destination } }),
+    );
+  assert.deepEqual(judgeNested(facts()), []);
+  assert.equal(judged({}, {})[0]?.evidence, 'b is no virtual machine');
+  const [found] = judged({}, machine);
+  assert.equal(found?.verdict, 'warn');
+  assert.equal(
+    found?.evidence,
+    'b is a virtual machine (Amazon EC2 m5.large) without nested virtualisation',
+  );
+  assert.match(found?.hint ?? '', /guest under KVM cannot go there.*bare metal/s);
+  assert.equal(judged({ hasKvm: false }, machine)[0]?.verdict, 'pass');
+  assert.equal(judged({}, { ...machine, hasKvm: true })[0]?.verdict, 'pass');
 });

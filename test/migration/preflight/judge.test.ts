@@ -100,7 +100,8 @@ test('checks come in the order of the table, one that it does not name comes las
 });
 
 test('what both hosts tell of themselves is judged by each row once, in their order', () => {
-  const host = { name: 'a', version: '1.0.0', wallMs: 1000 };
+  const platform = { isVirtual: false, hasKvm: true };
+  const host = { name: 'a', version: '1.0.0', wallMs: 1000, platform };
   const facts = {
     source: host,
     destination: { ...host, name: 'b' },

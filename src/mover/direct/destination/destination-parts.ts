@@ -99,6 +99,7 @@ export function destinationOptions(
     listenHost: listenHostFor(config, calledAt),
     ports: config.ports,
     memoryBytes: admission.memoryBytes,
+    isCold: admission.settings?.mode === 'cold',
     ...(handle === undefined ? {} : { handle }),
     ...(launch === undefined ? {} : { launch }),
   };

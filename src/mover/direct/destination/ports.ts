@@ -7,6 +7,9 @@ import { ipsOf } from '../../../host/host-names.ts';
 import { Fleet } from '../../../host/fleet.ts';
 import type { Log } from '../../../log.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
+import { hooksOf } from '../../../host/host-facts.ts';
+import { readPlatform } from '../../../host/platform.ts';
+import { judgeCloud } from '../../../network/cloud.ts';
 import { readNetwork } from '../../../network/host.ts';
 import { mapNic } from '../../../network/mapping.ts';
 import type { Landing } from '../../../network/mapping.ts';
@@ -50,17 +53,25 @@ export class GuestPorts {
     const facts = await readNetwork({ routes }, signal);
     const rules = routes.length === 0 ? undefined : await routedRules(this.#config, signal);
     const names = { asked: networkMap, configured: this.#config.bridges };
-    return networks.map((nic) => {
+    const [platform, hooks] = await Promise.all([readPlatform(), hooksOf(this.#config)]);
+    return networks.flatMap((nic): NamedCheck[] => {
       const mapping = mapNic(nic, names, facts, rules);
       if (mapping.ok) {
-        this.#land(nic, mapping.landing);
-        const evidence = `${nic.id}: ${mapping.evidence}, MTU ${mapping.landing.mtu}`;
-        return { name: 'network', side: 'destination', verdict: 'pass', evidence };
+        const { landing } = mapping;
+        this.#land(nic, landing);
+        const evidence = `${nic.id}: ${mapping.evidence}, MTU ${landing.mtu}`;
+        const side = 'destination';
+        const limits = judgeCloud(nic, landing, platform, { facts, hooks });
+        return [
+          { name: 'network', side, verdict: 'pass', evidence },
+          ...limits['own-macs'].map((each) => ({ name: 'own-macs', side, ...each }) as const),
+          ...limits['raw-frames'].map((each) => ({ name: 'raw-frames', side, ...each }) as const),
+        ];
       }
       const { what, hint } = mapping;
       const unmapped = { device: nic.id, guest: description.name, host: this.#config.name, what };
       const error = godwitError('GODWIT_DEVICE_UNMAPPED', unmapped, { hint }).toJSON();
-      return { name: 'network', side: 'destination', verdict: 'refuse', evidence: what, error };
+      return [{ name: 'network', side: 'destination', verdict: 'refuse', evidence: what, error }];
     });
   }
 

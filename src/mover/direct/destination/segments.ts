@@ -1,5 +1,7 @@
 import type { AgentConfig } from '../../../config.ts';
 import { godwitError, toGodwitError } from '../../../errors.ts';
+import { hooksOf } from '../../../host/host-facts.ts';
+import { judgeAddresses } from '../../../network/addresses.ts';
 import { readNetwork } from '../../../network/host.ts';
 import type { Landing } from '../../../network/mapping.ts';
 import { askSegment } from '../../../network/segment/ask-segment.ts';
@@ -16,8 +18,8 @@ const HINT =
   'Two machines with one address: give one of them another. Turn proxy ARP off on a router that answers for others; `network.segmentCheck: false` in this host’s configuration leaves the question out.';
 
 /**
- * Asks the segments that the guest's NICs will be in, from here, for the guest's addresses and their gateway. What could
- * not be asked is no reason against the migration, and is said.
+ * Asks the segments that the guest's NICs will be in, from here, for the guest's addresses and their gateway, and says by
+ * what it keeps them. What could not be asked is no reason against the migration, and is said.
  */
 export async function askSegments(
   config: AgentConfig,
@@ -27,14 +29,20 @@ export async function askSegments(
   signal: AbortSignal,
 ): Promise<NamedCheck[]> {
   const within = AbortSignal.any([signal, AbortSignal.timeout(ASK_MS)]);
+  const hooks = await hooksOf(config);
   const checks: NamedCheck[] = [];
   for (const nic of networks) {
     const landing = landings.get(nic.id);
+    if (landing === undefined) continue;
     // A routed guest is in no segment.
-    if (landing === undefined || landing.kind === 'routed') continue;
-    const judged = await judge(config, migrationId, nic, landing, within);
+    const judged =
+      landing.kind === 'routed'
+        ? undefined
+        : await judge(config, migrationId, nic, landing, within);
     signal.throwIfAborted();
-    checks.push(checkOf(judged, nic, description.name, config.name));
+    if (judged !== undefined) checks.push(checkOf(judged, nic, description.name, config.name));
+    const kept = judgeAddresses(nic, landing, judged, hooks);
+    if (kept !== undefined) checks.push({ name: 'addresses', side: 'destination', ...kept });
   }
   return checks;
 }

@@ -8,6 +8,7 @@ import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import type { StepName, UndoneStep } from '../../../migration/direct/steps.ts';
 import { refuseOn } from '../../engine/refused-by-checks.ts';
 import { removePort } from '../../../network/port.ts';
+import { firstHops } from '../../../protocol/relay.ts';
 import { warmSource } from '../warm-up.ts';
 import { assertDisksOpen, guardPostcopy } from './guard-postcopy.ts';
 import { askHook } from './hooks.ts';
@@ -106,7 +107,7 @@ export const LIFECYCLE: Lifecycle = {
         askedMs,
         answeredMs: systemClock.wallMs(),
         mayPostcopy: settings.mode !== 'precopy',
-        paths: [address, ...addresses],
+        paths: firstHops([address, ...addresses], config.relays),
       });
       return { moverAddress, checks, ...choosePathTo(parts, wire) };
     },
