@@ -102,8 +102,8 @@ async function* events(host: number, signal: AbortSignal): AsyncGenerator<HostEv
   }
 }
 
-const { hello, health, host, guests, hostEvents } = agentContract;
-const contract = { hello, health, host, guests, hostEvents };
+const { hello, health, host, guests, hostEvents, migrations } = agentContract;
+const contract = { hello, health, host, guests, hostEvents, migrations };
 const handlers: Handlers<typeof contract> = {
   hello: ({ calledAt }) => ({
     name: hostNamed(hostAt(calledAt)),
@@ -134,6 +134,7 @@ const handlers: Handlers<typeof contract> = {
     return { guests: items, ...(next === undefined ? {} : { next }) };
   },
   hostEvents: ({ calledAt, signal }) => events(hostAt(calledAt), signal),
+  migrations: () => ({ migrations: [] }),
 };
 
 // Here one process is all the hosts: the share of one asker is that of thousands.

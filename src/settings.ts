@@ -20,13 +20,55 @@ export interface SettingsText {
   readonly text: string;
 }
 
-/** The JSON of a file. GODWIT_CONFIG with the place of the first mistake. */
+/**
+ * The JSON of a file. GODWIT_CONFIG with the place of the first mistake; and where it has one name twice, as for two hosts:
+ * whoever wrote that means both, and JSON’s own rule is to take the last one without a word.
+ */
 export function readJson({ file, text }: SettingsText): unknown {
+  let value: unknown;
   try {
-    return JSON.parse(text);
+    value = JSON.parse(text);
   } catch (cause) {
     throw godwitError('GODWIT_CONFIG', { file, what: notJson(text) }, { cause });
   }
+  if (colonsIn(text) === namesOf(value)) return value;
+  throw godwitError('GODWIT_CONFIG', { file, what: repeatedIn(text) });
+}
+
+/** Outside of strings: one for each name that is written. */
+function colonsIn(text: string): number {
+  return text.replaceAll(/"(?:[^"\\]|\\.)*"/g, '').split(':').length - 1;
+}
+
+function namesOf(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  const own = Array.isArray(value) ? 0 : Object.keys(value).length;
+  return Object.values(value).reduce<number>((sum, each) => sum + namesOf(each), own);
+}
+
+/** A line for each name that stands before in the same object. */
+function repeatedIn(text: string): string {
+  const lines: string[] = [];
+  const look = (node: Node, path: readonly Key[]): void => {
+    const seen = new Set<string>();
+    for (const [index, child] of (node.children ?? []).entries()) {
+      const [name, value] = node.type === 'object' ? (child.children ?? []) : [undefined, child];
+      const key: Key = name === undefined ? index : String(name.value);
+      const whole = [...path, key];
+      if (name !== undefined && seen.has(name.value as string))
+        lines.push(`${placeOf(text, name.offset)}: \`${nameOf(whole)}\` is there twice`);
+      seen.add(String(key));
+      if (value !== undefined) look(value, whole);
+    }
+  };
+  const tree = treeOf(text);
+  if (tree !== undefined) look(tree, []);
+  return shortened(lines);
+}
+
+function shortened(lines: readonly string[]): string {
+  const more = lines.length - MOST_PROBLEMS;
+  return [...lines.slice(0, MOST_PROBLEMS), ...(more > 0 ? [`and ${more} more`] : [])].join('\n');
 }
 
 /** A value that a schema takes. GODWIT_CONFIG names each part of the file that it does not take. */
@@ -58,9 +100,7 @@ export function problemsOf(
     .map(({ offset, words }) =>
       tree === undefined ? words : `${placeOf(text, offset)}: ${words}`,
     );
-  const shown = problems.slice(0, MOST_PROBLEMS);
-  const more = problems.length - shown.length;
-  return [...shown, ...(more > 0 ? [`and ${more} more`] : [])].join('\n');
+  return shortened(problems);
 }
 
 /** `line 3, column 7` of a setting, or of the nearest one around it that is there. */

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { z } from 'zod';
 import { agentConfig } from '../src/config.ts';
 import { toGodwitError } from '../src/errors.ts';
-import { checkedSettings, keysAt } from '../src/settings.ts';
+import { checkedSettings, keysAt, readJson } from '../src/settings.ts';
 
 const schema = z.strictObject({
   name: z.string(),
@@ -37,6 +37,32 @@ describe('a settings file', () => {
       'line 2, column 11: `name`: expected string, got 7',
       'line 3, column 31: `limits.migrationsIn`: expected number, got "8"',
     ]);
+  });
+
+  test('is refused where a name stands twice in one object, with the place of the second one', () => {
+    const text = `{ "name": "a", "peers": {
+      "b": { "address": "10.0.0.2:7443" },
+      "c": { "address": "10.0.0.3:7443" },
+      "b": { "address": "10.0.0.4:7443" } }, "name": "z" }`;
+    assert.deepEqual(problems(text), [
+      'line 4, column 7: `peers.b` is there twice',
+      'line 4, column 46: `name` is there twice',
+    ]);
+    const storage =
+      '{ "name": "a", "storage": [{ "path": "/x", "path": "/y" }, { "path": "/x" }] }';
+    assert.deepEqual(problems(storage), ['line 1, column 44: `storage.0.path` is there twice']);
+  });
+
+  test('with each name once is read, whatever its names and values hold', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        const text = JSON.stringify(value, undefined, 1);
+        assert.deepEqual(readJson({ file: 'x.json', text }), JSON.parse(text));
+      }),
+    );
+    const odd = { 'a"b:c': 'd\\', e: ['":', { f: ':"' }] };
+    const text = JSON.stringify(odd);
+    assert.deepEqual(readJson({ file: 'x.json', text }), odd);
   });
 
   test('names the known setting that is nearest to an unknown one, at every depth', () => {

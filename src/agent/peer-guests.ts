@@ -8,6 +8,8 @@ import type { Api } from '../rpc/client.ts';
 
 /** For all pages of one host together: whoever asks for the guests of all hosts waits for the slowest. */
 const GUESTS_MS = 5000;
+/** For a controller that begins to follow a host, among many others that it begins to follow. */
+const FOLLOWED_MS = 20_000;
 /** Far more than a host runs. */
 export const MOST_GUESTS = 10_000;
 /** All pages together; a guest is about 1 KiB. */
@@ -29,14 +31,15 @@ export async function guestsOfPeer(
   api: Pick<Api<typeof agentContract>, 'guests'>,
   host: string,
   guest: string | undefined,
+  deadlineMs = GUESTS_MS,
 ): Promise<PeerGuests> {
   const allowance = { bytes: MOST_BYTES };
   const missing = new Map<string, MissingGuests>();
-  const all = await withDeadline(`the guests of ${host}`, GUESTS_MS, undefined, (signal) =>
+  const all = await withDeadline(`the guests of ${host}`, deadlineMs, undefined, (signal) =>
     everyPage(async (after) => {
       signal.throwIfAborted();
       const query = { scope: 'local', name: guest, cursor: after } as const;
-      const options = { deadlineMs: GUESTS_MS, signal, allowance };
+      const options = { deadlineMs, signal, allowance };
       const { guests: items, next, missing: lacks = [] } = await api.guests({ query }, options);
       for (const each of lacks.slice(0, MOST_SILENT - missing.size))
         missing.set(each.why, { ...each, host });
@@ -56,7 +59,7 @@ export async function everyGuestOfPeer(
   api: Pick<Api<typeof agentContract>, 'guests'>,
   host: string,
 ): Promise<GuestInfo[]> {
-  const { guests, missing } = await guestsOfPeer(api, host, undefined);
+  const { guests, missing } = await guestsOfPeer(api, host, undefined, FOLLOWED_MS);
   const unseen = missing.find(({ asOf }) => asOf === undefined);
   if (unseen === undefined) return guests;
   const facts = { what: `the list of guests of ${host}`, hosts: unseen.why };

@@ -33,11 +33,21 @@ export async function* readLines(
   idleMs: number,
   wire: HttpPool,
 ): AsyncGenerator<string, void, undefined> {
-  const timer = setTimeout(() => {
+  const { socket } = response;
+  let readBytes = socket.bytesRead;
+  // Where this process did not run for a while, what arrived meanwhile is read before silence is concluded; and what
+  // arrived for a reader that is busy is no silence.
+  const timer = setTimeout(() => setImmediate(judge), idleMs);
+  const judge = (): void => {
+    if (socket.bytesRead > readBytes) {
+      readBytes = socket.bytesRead;
+      timer.refresh();
+      return;
+    }
     const reason = `its stream was silent for ${idleMs} ms`;
     const { peer, address } = wire;
     response.destroy(godwitError('GODWIT_UNREACHABLE', { peer, address, reason }));
-  }, idleMs);
+  };
   let rest = '';
   try {
     response.setEncoding('utf8');

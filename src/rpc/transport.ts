@@ -27,6 +27,8 @@ type Place =
       readonly expectedName: string | undefined;
       /** Default: agent. */
       readonly expectedRole?: Role;
+      /** A connection that nobody uses is closed after so long; absent: by the server. */
+      readonly idleMs?: number;
     }
   | {
       /** The origin of a controller's web listener, https. */
@@ -72,10 +74,10 @@ function poolAt(transport: Place): HttpPool {
     };
   }
   if ('url' in transport) return webPool(transport);
-  const { address, credentials, expectedName, expectedRole = 'agent' } = transport;
+  const { address, credentials, expectedName, expectedRole = 'agent', idleMs } = transport;
   const { host, port } = splitAddress(address);
   const expected = { name: expectedName, role: expectedRole };
-  const agent = new VerifyingAgent(address, credentials, expected);
+  const agent = new VerifyingAgent(address, credentials, expected, idleMs);
   return {
     peer: expectedName ?? 'the agent',
     address,
@@ -109,11 +111,13 @@ class VerifyingAgent extends https.Agent {
   readonly #address: string;
   readonly #credentials: Trust;
   readonly #expected: ExpectedServer;
+  readonly #idleMs: number | undefined;
   /** Of the connections that are being made. */
   #over = new AbortController();
 
-  constructor(address: string, credentials: Trust, expected: ExpectedServer) {
+  constructor(address: string, credentials: Trust, expected: ExpectedServer, idleMs?: number) {
     super({ ...POOL, maxCachedSessions: 0 });
+    this.#idleMs = idleMs;
     this.#address = address;
     this.#credentials = credentials;
     this.#expected = expected;
@@ -175,6 +179,14 @@ class VerifyingAgent extends https.Agent {
       signal.removeEventListener('abort', stop);
       socket.removeListener('close', gone);
     });
+  }
+
+  /** Node’s own agent closes a free connection whose time is over. */
+  override keepSocketAlive(socket: Duplex): boolean {
+    // Whether it is kept: its types do not have that.
+    const isKept = super.keepSocketAlive(socket) as unknown as boolean;
+    if (this.#idleMs !== undefined) (socket as TLSSocket).setTimeout(this.#idleMs);
+    return isKept;
   }
 
   override destroy(): void {

@@ -45,6 +45,12 @@ test('what is wrong is told with its line', () => {
   );
 });
 
+test('two hosts of one name are refused, and neither of them is followed', () => {
+  const hosts = '{ "a": { "address": "10.0.0.1:7443" }, "a": { "address": "10.0.0.2:7443" } }';
+  const text = JSON.stringify(GOOD).replace('{', `{ "hosts": ${hosts}, `);
+  assert.match(refusal(text), /^c\.json: line 1, column \d+: `hosts\.a` is there twice$/);
+});
+
 test('a password in the URL of PostgreSQL is refused, and is in no word of that', () => {
   const words = refusal(withPostgres({ url: 'postgres://godwit:tulip@127.0.0.1/fleet' }));
   assert.match(words, /^c\.json: line \d+, .*password/s);

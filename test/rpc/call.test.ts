@@ -1,8 +1,22 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { statSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { ServerResponse } from 'node:http';
+import path from 'node:path';
 import { test } from 'node:test';
 import { godwitError, hasCode } from '../../src/errors.ts';
-import { authority, calling, callingUnix, serving, servingUnix } from './test-contract.ts';
+import { client } from '../../src/rpc/client.ts';
+import { until } from '../until.ts';
+import {
+  authority,
+  calling,
+  callingUnix,
+  contract,
+  serving,
+  servingUnix,
+  tempDir,
+} from './test-contract.ts';
 
 const params = { name: 'x' };
 const body = { text: 'héllo' };
@@ -34,6 +48,21 @@ test('calls one after another use one connection', async (t) => {
   assert.equal((await Array.fromAsync(api.repeat({ params, body }))).length, 1);
   await api.tell({ params, body });
   assert.equal(sockets.size, 1);
+});
+
+test('a connection that nobody uses is closed where its client says so, and another one is made when needed', async (t) => {
+  const { issue } = await authority(t);
+  const sockets = new Set<unknown>();
+  const { address } = await serving(t, await issue('b', 'agent'), {
+    authorise: (caller) => sockets.add(caller),
+  });
+  const credentials = await issue('a', 'agent');
+  const made = client(contract, { address, credentials, expectedName: 'b', idleMs: 1 });
+  t.after(() => made.close());
+  await until('a second connection', 10_000, async () => {
+    await made.api.say({ params, body });
+    return sockets.size > 1 ? true : undefined;
+  });
 });
 
 test('warm connections are kept for calls at the same time', async (t) => {
@@ -166,6 +195,27 @@ test('a stream that went silent without a heartbeat is given up', async (t) => {
   await assert.rejects(Array.fromAsync(api.repeat({ params, body })), {
     code: 'GODWIT_UNREACHABLE',
   });
+});
+
+test('a stream is read before it is given up as silent, when its reader’s own process stood still', async (t) => {
+  const line = `${JSON.stringify({ said: 'x', by: 'y' })}\n`;
+  const answers: ServerResponse[] = [];
+  const server = createServer((_request, response) => {
+    answers.push(response);
+    response.write(line);
+  });
+  const file = path.join(tempDir(t), 'raw.sock');
+  server.listen(file);
+  t.after(() => server.close());
+  await once(server, 'listening');
+  const { api } = callingUnix(t, file, { streamIdleMs: 1000 });
+  const lines = api.repeat({ params, body })[Symbol.asyncIterator]();
+  await lines.next();
+  const next = lines.next();
+  // In the kernel before the time is over, and read after it.
+  answers[0]?.end(line);
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1500);
+  assert.equal((await next).value?.by, 'y');
 });
 
 test('a call has a deadline, and its handler hears of it', async (t) => {

@@ -5,6 +5,8 @@ import type { Credentials } from '../../rpc/tls.ts';
 
 /** Hosts to which connections are kept; the one that was used longest ago is closed for another one. */
 const MOST_HOSTS = 1024;
+/** Longer than the pause between two looks at a move. Each connection takes 100 KiB, and most hosts have nothing to say. */
+const IDLE_MS = 10_000;
 
 export interface AgentClientsParts {
   readonly credentials: Credentials;
@@ -66,7 +68,7 @@ export class AgentClients {
               agentContract,
               'unix' in agent
                 ? { unix: agent.unix, peer: `the agent of the manager of ${host}` }
-                : { address, credentials, expectedName: host },
+                : { address, credentials, expectedName: host, idleMs: IDLE_MS },
             ),
           };
     this.#kept.set(host, kept);

@@ -1,18 +1,21 @@
 import { everyGuestOfPeer } from '../../agent/peer-guests.ts';
 import type { Clock } from '../../clock.ts';
-import { hasCode, toGodwitError } from '../../errors.ts';
+import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
 import type { PeerAddress } from '../../host/fleet.ts';
 import { agentContract } from '../../protocol/contract.ts';
 import type { HostState } from '../../protocol/controller/fleet.ts';
 import type { HostEvent } from '../../protocol/public/host-event.ts';
 import type { GuestInfo, HostInfo } from '../../protocol/public/host.ts';
+import { rendezvousOf } from '../../protocol/relay.ts';
 import { client } from '../../rpc/client.ts';
 import type { Client } from '../../rpc/client.ts';
 import type { Credentials } from '../../rpc/tls.ts';
+import type { Pacing } from './turns.ts';
 
 /** A host sends a heartbeat each 5 s. */
 export const SILENT_MS = 15_000;
 const ANSWER_MS = 20_000;
+const CONNECT_MS = 10_000;
 const RETRY = { firstMs: 1000, mostMs: 15_000 };
 /** What a host is changes seldom, and much of it is in each sample. */
 const REFRESH_MS = 30 * 60_000;
@@ -27,11 +30,9 @@ export interface Heard {
   lost(state: HostState, reason: string, lastMs: number | undefined): void;
 }
 
-export interface FollowerParts {
+export interface FollowerParts extends Pacing {
   readonly credentials: Credentials;
   readonly clock: Clock;
-  /** Runs what connects and lists, so many at a time in all. */
-  readonly turn: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
 /** Follows one host until it is ended: reaches it, asks for its lists, and hears its events; again and again. */
@@ -43,6 +44,7 @@ export class Follower {
   readonly #end = new AbortController();
   readonly #ended: Promise<void>;
   #lastMs: number | undefined;
+  #hasFailed = false;
 
   constructor(
     name: string,
@@ -73,6 +75,7 @@ export class Follower {
       } catch (thrown) {
         if (signal.aborted) return;
         const { state, reason } = judged(thrown);
+        this.#hasFailed = true;
         this.#heard.lost(state, reason, this.#lastMs);
       }
       if (signal.aborted) return;
@@ -88,6 +91,7 @@ export class Follower {
     if (place === undefined) return;
     const all = [place.address, ...place.addresses];
     const address = all[tried % all.length] ?? place.address;
+    await this.#knock(address);
     const streaming = this.#client(address);
     try {
       const query = { load: 'true' } as const;
@@ -97,7 +101,8 @@ export class Follower {
       await this.#parts.turn(async () => {
         const first = await events.next();
         if (first.done !== true) await this.#lists(address);
-      });
+      }, this.#hasFailed);
+      this.#hasFailed = false;
       this.#lastMs = this.#parts.clock.wallMs();
       let refreshedMs = this.#lastMs;
       for (;;) {
@@ -116,6 +121,15 @@ export class Follower {
       streaming.close();
     }
     this.#heard.lost('silent', 'its agent ended the stream of events', this.#lastMs);
+  }
+
+  /** A host that is off holds no turn: its kernel is waited for beside them. A relay answers by itself. */
+  async #knock(address: string): Promise<void> {
+    if (rendezvousOf(address) !== undefined) return;
+    const { what } = await this.#parts.knock(address, CONNECT_MS, this.#end.signal);
+    if (what !== 'silence') return;
+    const reason = 'no answer to the connection';
+    throw godwitError('GODWIT_UNREACHABLE', { peer: this.#name, address, reason });
   }
 
   /** Over a connection that is closed again: a fleet has thousands of hosts, and each keeps one open as it is. */

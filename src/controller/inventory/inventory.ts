@@ -7,6 +7,8 @@ import type { Log } from '../../log.ts';
 import type { FleetNews } from '../../protocol/controller/events.ts';
 import type { FleetHost } from '../../protocol/controller/fleet.ts';
 import type { Progress } from '../../protocol/public/migration.ts';
+import { askKernel } from '../../rpc/reach.ts';
+import type { AskKernel } from '../../rpc/reach.ts';
 import type { Credentials } from '../../rpc/tls.ts';
 import type { Store } from '../store/open.ts';
 import { hostOfRow } from './answers.ts';
@@ -25,11 +27,9 @@ import { newHost, takenUp } from './new-host.ts';
 import { Rollups } from './rollups.ts';
 import type { HostSamples } from './samples.ts';
 import { shardOf } from './shards.ts';
-import { Turns } from './turns.ts';
+import { paced } from './turns.ts';
 
 const FLUSH_MS = 250;
-/** Connections that are made, and lists that are asked for, at once. */
-const AT_ONCE = 32;
 /** For clients that come back: ten minutes of 80 events a second. */
 export const EVENTS_KEPT = 50_000;
 
@@ -44,6 +44,8 @@ export interface InventoryParts {
   readonly migrations?: MigrationsHeard;
   /** Hosts of managers, beside those of the fleet. */
   readonly managed?: ManagedHosts;
+  /** Default: the network. */
+  readonly knock?: AskKernel;
 }
 
 /** A host's own agent, or the manager that speaks for it. */
@@ -87,13 +89,12 @@ export class Inventory {
 
   constructor(parts: InventoryParts) {
     this.#parts = parts;
-    const { store, owner, log, credentials, clock } = parts;
+    const { store, owner, log, credentials, clock, knock = askKernel } = parts;
     this.#leases = new HostLeases(store, owner, log);
     this.#book = new Book(store, (host) => this.#followed.get(host)?.book.row);
     this.#conflicts = new Conflicts(store, clock, log, (news) => this.events.add(news));
     this.#rollups = new Rollups(store, clock);
-    const turns = new Turns(AT_ONCE);
-    this.#following = { credentials, clock, turn: (work) => turns.run(work) };
+    this.#following = { credentials, clock, ...paced(knock) };
   }
 
   start(): void {

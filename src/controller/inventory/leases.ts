@@ -8,6 +8,8 @@ import { fairShare, SHARDS } from './shards.ts';
 /** How long a lease holds after its controller was last heard of. Another one follows the hosts from then on. */
 export const LEASE_MS = 8000;
 export const RENEW_MS = 2000;
+/** In the place of its end: its owner wants it no more. */
+const GIVEN_UP = 0;
 
 export interface Owner {
   /** Of this run of the controller: one that was stopped and continued is not its successor. */
@@ -32,9 +34,9 @@ export function isOfLease(
 }
 
 /**
- * Keeps the leases of the shards that this controller follows: renews its own, takes those that ended or nobody had, up
- * to its share of all that are alive, and gives up what is beyond it. By the database's clock. What is not renewed in one
- * transaction is not held any more.
+ * Keeps the leases of the shards that this controller follows: renews its own, takes those of others that ended or nobody
+ * had, up to its share of all that are alive, and gives up what is beyond it. By the database's clock. What is not renewed
+ * in one transaction is not held any more.
  */
 export class HostLeases {
   readonly #store: Store;
@@ -75,7 +77,8 @@ export class HostLeases {
     const { id } = this.#owner;
     this.#held = new Map();
     await this.#store.transaction(async (db) => {
-      await db.updateTable('host_leases').set({ lease_until: 0 }).where('owner', '=', id).execute();
+      const leases = db.updateTable('host_leases').where('owner', '=', id);
+      await leases.set({ lease_until: GIVEN_UP }).execute();
       await db.deleteFrom('controllers').where('id', '=', id).execute();
     });
   }
@@ -99,12 +102,16 @@ export class HostLeases {
     return count;
   }
 
+  /**
+   * A lease that ended and that nobody has taken since is renewed under its epoch: who takes a shard writes its own id, so
+   * that nobody followed its hosts meanwhile. A controller that a busy machine held up goes on with its connections.
+   */
   async #renewed(db: Transaction<Tables>): Promise<Map<number, number>> {
     const rows = await db
       .updateTable('host_leases')
       .set({ lease_until: this.#until() })
       .where('owner', '=', this.#owner.id)
-      .where('lease_until', '>', this.#store.nowMs)
+      .where('lease_until', '>', GIVEN_UP)
       .returning(['shard', 'epoch'])
       .execute();
     return new Map(rows.map(({ shard, epoch }) => [shard, epoch]));
@@ -120,7 +127,7 @@ export class HostLeases {
     if (beyond.length > 0) {
       await db
         .updateTable('host_leases')
-        .set({ lease_until: 0 })
+        .set({ lease_until: GIVEN_UP })
         .where('owner', '=', this.#owner.id)
         .where('shard', 'in', beyond)
         .execute();

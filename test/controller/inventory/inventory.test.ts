@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
 import { sql } from 'kysely';
+import { issue } from '../../../src/agent/pki/authority.ts';
 import { systemClock } from '../../../src/clock.ts';
 import type { NewHost } from '../../../src/controller/inventory/book.ts';
 import { Inventory } from '../../../src/controller/inventory/inventory.ts';
@@ -75,6 +76,40 @@ test('a controller follows the hosts of its fleet, and says what is silent and s
   assert.ok(since <= Date.now() && since > before - 20_000, guests[0]!.hostSince);
   stop.abort();
   await following;
+});
+
+test('hosts that are off hold nobody up: one that answers is followed while a hundred others are waited for', async (t) => {
+  const { host, caDir } = await fleet(t);
+  const off = Array.from({ length: 100 }, (_none, index) => `a${index}`);
+  const live = await host('z', { guests: () => [guest('db1', { host: 'z' })] });
+  const address = (name: string) => (name === 'z' ? live.agent.address : `${name}.invalid:1`);
+  const peers = Object.fromEntries(
+    [...off, 'z'].map((name) => [name, { address: address(name), addresses: [] }]),
+  );
+  const store = await openStore({ sqlite: ':memory:' }, silentLog);
+  const asked = new Set<string>();
+  const inventory = new Inventory({
+    store,
+    fleet: { peers: () => peers },
+    credentials: await issue({ caDir, name: 'control', role: 'controller', addresses: [] }),
+    clock: systemClock,
+    log: silentLog,
+    owner: { id: 'one', name: 'one' },
+    knock: async (called, _timeoutMs, signal) => {
+      asked.add(called);
+      if (called !== live.agent.address)
+        await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      signal.throwIfAborted();
+      return { what: 'answer', said: '' };
+    },
+  });
+  t.after(() => store.close());
+  t.after(() => inventory.close());
+  inventory.start();
+  await until('the host to be followed', 20_000, async () =>
+    inventory.up().some(({ name }) => name === 'z') ? true : undefined,
+  );
+  assert.equal(asked.size, 101);
 });
 
 test('a page of hosts ends with a cursor, and the next one goes on from there', async (t) => {
@@ -174,7 +209,8 @@ test('a shard that is lost and taken again costs no samples of its hosts', async
   const before = await until('a sample', 30_000, oldest);
   const store = await openStore({ sqlite }, silentLog);
   t.after(() => store.close());
-  await store.db.updateTable('host_leases').set({ lease_until: 1 }).execute();
+  // As by another controller that took them and died.
+  await store.db.updateTable('host_leases').set({ owner: 'other', lease_until: 1 }).execute();
   await until('the leases to be taken again', 10_000, async () => {
     const row = store.db
       .selectFrom('host_leases')

@@ -64,13 +64,39 @@ describe('the leases of hosts', () => {
     assert.deepEqual({ ...(await row.executeTakeFirst()) }, { shard: 0, ...other });
   });
 
-  test('that ended are not renewed, but taken anew', async (t) => {
+  test('that ended and that nobody took since are renewed under their epoch', async (t) => {
     const store = await storeOf(t);
     const one = leasesOf(store, 'one');
     const before = await one.turn();
     await expire(store, 'one');
+    assert.deepEqual(await one.turn(), before);
+    const rows = await store.db.selectFrom('host_leases').select('lease_until').execute();
+    assert.ok(rows.every((row) => row.lease_until > Date.now()));
+  });
+
+  test('that ended and that another took are not renewed, also once that one is gone', async (t) => {
+    const store = await storeOf(t);
+    const [one, two] = [leasesOf(store, 'one'), leasesOf(store, 'two')];
+    const before = await one.turn();
+    await expire(store, 'one');
+    await store.db.deleteFrom('controllers').execute();
+    const between = await two.turn();
+    assert.equal((await one.turn()).size, 0);
+    await two.release();
     const after = await one.turn();
-    assert.ok([...after].every(([shard, epoch]) => epoch > (before.get(shard) ?? 0)));
+    assert.equal(after.size, SHARDS);
+    assert.ok([...after].every(([shard, epoch]) => epoch > (between.get(shard) ?? 0)));
+    assert.ok([...between].every(([shard, epoch]) => epoch > (before.get(shard) ?? 0)));
+  });
+
+  test('that were given up to another are not renewed', async (t) => {
+    const store = await storeOf(t);
+    const [one, two] = [leasesOf(store, 'one'), leasesOf(store, 'two')];
+    await one.turn();
+    await two.turn();
+    const kept = await one.turn();
+    assert.deepEqual(await one.turn(), kept);
+    assert.equal(kept.size, fairShare(2));
   });
 
   test('that ended let nothing be written: one that was stopped meanwhile changes no row', async (t) => {
