@@ -153,15 +153,13 @@ describe('a stream that was chosen', () => {
 
   test('is given up for a plain one, with a reason that the journal holds', async () => {
     await fc.assert(
-      fc.asyncProperty(
-        fc.string({ minLength: 1, maxLength: 4000, size: 'max' }),
-        async (reason) => {
-          const facts = stepFacts.parse(await sends(reason, CHOSEN).chosen);
-          assert.equal(facts.path?.stream, undefined);
-          assert.equal(facts.path?.takes, 'native');
-          assert.ok(facts.path.why.includes(reason.slice(0, 900)));
-        },
-      ),
+      fc.asyncProperty(fc.integer({ min: 1, max: 4000 }), async (length) => {
+        const reason = 'é'.repeat(length);
+        const facts = stepFacts.parse(await sends(reason, CHOSEN).chosen);
+        assert.equal(facts.path?.stream, undefined);
+        assert.equal(facts.path?.takes, 'native');
+        assert.ok(facts.path.why.includes(reason.slice(0, 900)));
+      }),
     );
   });
 });

@@ -57,7 +57,7 @@ function given(directory: string, hook: string): { readonly hook: string } | und
 describe('what a hook is given', () => {
   test('can be read by its schema, whatever ended the migration', () => {
     const because = fc.option(
-      fc.string({ maxLength: 5000, size: 'max' }).map((reason) => errorOf(reason)),
+      fc.nat({ max: 5000 }).map((length) => errorOf('é'.repeat(length))),
       { nil: undefined },
     );
     const networks = fc.subarray([NIC]);
