@@ -168,10 +168,10 @@ function measuresOf(of: {
 /** What each connection of a process's namespace has still to send, bytes: the fifth field, in hexadecimal. */
 function queuesOf(pid: number): number[] {
   const rows = readFileSync(`/proc/${pid}/net/tcp`, 'utf8').trim().split('\n').slice(1);
-  const door = `:${PORT.toString(16).toUpperCase()}`;
+  const suffix = `:${PORT.toString(16).toUpperCase()}`;
   return rows.flatMap((row) => {
     const [, local = '', , , queues = ''] = row.trim().split(/\s+/);
-    return local.endsWith(door) ? [Number.parseInt(queues.split(':')[0] ?? '0', 16)] : [];
+    return local.endsWith(suffix) ? [Number.parseInt(queues.split(':')[0] ?? '0', 16)] : [];
   });
 }
 

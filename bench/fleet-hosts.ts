@@ -151,7 +151,7 @@ const listener = serve(contract, handlers, {
 });
 const server = http.createServer({ keepAliveTimeout: 300_000, noDelay: true }, listener);
 server.requestTimeout = 0;
-const door = net.createServer({ noDelay: true }, (socket) => {
+const tcp = net.createServer({ noDelay: true }, (socket) => {
   const secureContext = contexts.get(hostAt(socket.localAddress));
   if (secureContext === undefined) {
     socket.destroy();
@@ -174,7 +174,7 @@ const door = net.createServer({ noDelay: true }, (socket) => {
     } else secure.destroy();
   });
 });
-door.listen({ host: '0.0.0.0', port: FLEET_PORT, backlog: 4096 }, () => {
+tcp.listen({ host: '0.0.0.0', port: FLEET_PORT, backlog: 4096 }, () => {
   process.send?.({ ready: true });
 });
 process.on('message', () => {

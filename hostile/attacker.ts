@@ -106,7 +106,7 @@ export class Attacker {
     for (const said of made.bytes ?? []) {
       const answer = await this.#write(said);
       answers.push(answer === '' ? 'silence' : 'bytes');
-      if (answer.includes('GODWIT_INTERNAL')) problems.push(`${said.door}: failed by a defect`);
+      if (answer.includes('GODWIT_INTERNAL')) problems.push(`${said.listener}: failed by a defect`);
     }
     await this.#releaseEnded();
     return { case: made, fromMs, toMs: Date.now(), answers, words, problems };
@@ -115,8 +115,8 @@ export class Attacker {
   async #write(said: Bytes): Promise<string> {
     const { memoryAddress, wire, id } = this.#waits;
     const credentials = this.#credentials;
-    if (said.door !== 'memory') {
-      const address = said.door === 'agent' ? this.#facts.target.address : this.#address;
+    if (said.listener !== 'memory') {
+      const address = said.listener === 'agent' ? this.#facts.target.address : this.#address;
       return writeBytes(said, { credentials, address });
     }
     if (memoryAddress === undefined) return '';

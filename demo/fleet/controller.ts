@@ -15,7 +15,7 @@ import { controllerContract } from '../../src/protocol/controller/contract.ts';
 import { client } from '../../src/rpc/client.ts';
 import type { Client } from '../../src/rpc/client.ts';
 import { buildWeb } from '../../tools/web.ts';
-import { openDoor, serveDoor } from './door.ts';
+import { openForward, serveForward } from './forward.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../src/bin/controller.ts', import.meta.url));
 /** Where a controller of a clone looks for its pages. */
@@ -50,7 +50,7 @@ export async function startFleetController(
   const addresses = ['127.0.0.1'];
   const issued = await issue({ caDir, name: NAME, role: 'controller', addresses });
   storeCredentials(path.join(stateDir, 'pki'), issued, 'controller');
-  const door = await openDoor();
+  const forward = await openForward();
   const config = {
     name: NAME,
     address: '127.0.0.1:0',
@@ -58,14 +58,14 @@ export async function startFleetController(
     hosts: Object.fromEntries(
       lab.members.map(({ name, address }) => [name, { address: `${address}:${AGENT_PORT}` }]),
     ),
-    web: { address: `127.0.0.1:${door.port}` },
+    web: { address: `127.0.0.1:${forward.port}` },
   };
   const configFile = path.join(stateDir, 'controller.json');
   await writeFile(configFile, JSON.stringify(config), { mode: 0o600 });
   const logFile = path.join(stateDir, 'controller.log');
   const argv = inHost(lab, host, [process.execPath, PROGRAM, '--config', configFile]);
   const started = await startDetached(argv, { logFile, env: labEnvironment(lab) });
-  await serveDoor(lab, host, door, signal);
+  await serveForward(lab, host, forward, signal);
   const socket = path.join(stateDir, 'controller.sock');
   const talking = client(controllerContract, { unix: socket, peer: 'the controller' });
   await withDeadline('the controller', START_DEADLINE_MS, signal, async (inner) => {
@@ -78,7 +78,7 @@ export async function startFleetController(
     }
   });
   const { token } = await talking.api.createToken({ body: { name: 'you', role: 'operator' } });
-  const url = `https://127.0.0.1:${door.port}`;
+  const url = `https://127.0.0.1:${forward.port}`;
   return { client: talking, url, token, socket, caFile: path.join(caDir, 'ca.crt') };
 }
 

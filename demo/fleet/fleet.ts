@@ -23,7 +23,7 @@ import { startFleetController } from './controller.ts';
 import type { FleetController } from './controller.ts';
 import { drainHost } from './drain.ts';
 import type { Watched } from './drain.ts';
-import { doorLines, drainTable, fleetJson, fleetNextSteps, isGoodFleet } from './outcome.ts';
+import { loginLines, drainTable, fleetJson, fleetNextSteps, isGoodFleet } from './outcome.ts';
 import type { FleetRun } from './outcome.ts';
 
 /** Which guests begin where: the first host, which is drained, has the most. */
@@ -82,7 +82,7 @@ async function playFleet(
 ): Promise<void> {
   const { value: controller, took } = await timed(startFleetController(lab, signal));
   progress.controller = controller;
-  const [address, key] = doorLines(controller.url, controller.token);
+  const [address, key] = loginLines(controller.url, controller.token);
   say('dashboard', `${address} (${took})`);
   say('', key);
   const bare = await labCensus(lab);

@@ -92,7 +92,7 @@ function or(ms: number | undefined): string {
 }
 
 /** How a person gets to the dashboard. */
-export function doorLines(url: string, token: string): [string, string] {
+export function loginLines(url: string, token: string): [string, string] {
   return [
     `${url}  (its certificate is this lab's own: the browser asks once)`,
     `sign in with the token ${token}`,
@@ -115,6 +115,6 @@ export function fleetNextSteps(
   ];
   const widest = Math.max(...steps.map(([command]) => command.length));
   const lines = steps.map(([command, why]) => `  ${command.padEnd(widest)}   # ${why}`);
-  const [address, key] = doorLines(url, token);
+  const [address, key] = loginLines(url, token);
   return `The fleet is still up:\n  ${address}\n  ${key}\nBy hand:\n${lines.join('\n')}\n`;
 }

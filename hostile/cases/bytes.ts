@@ -4,7 +4,7 @@ import { TYPES, writeHead } from '../../src/links/format.ts';
 import type { FrameType } from '../../src/links/format.ts';
 import { CHANNELS } from '../../src/links/session.ts';
 import type { Random } from '../../sim/random.ts';
-import type { Bytes, Door } from './case.ts';
+import type { Bytes, Listener } from './case.ts';
 
 /** Bytes below the messages: requests that are none, frames of sessions, and the stream of a guest’s memory. */
 
@@ -18,9 +18,9 @@ const BEGINNINGS = ['QEVM\0\0\0\u0003', '\u0016\u0003\u0001', 'GET / HTTP/1.1\r\
 /** One to three connections of an HTTP client that is none. */
 export function requestsOf(random: Random): Bytes[] {
   return Array.from({ length: random.whole(1, 3) }, () => {
-    const door: Door = random.pick(['agent', 'mover'] as const);
+    const listener: Listener = random.pick(['agent', 'mover'] as const);
     return {
-      door,
+      listener,
       manner: random.pick(['tls', 'tls', 'tls', 'anonymous', 'plain'] as const),
       alpn: random.pick(['http/1.1', 'http/1.1', 'h2', LINK_ALPN]),
       pieces: cut(random, Buffer.from(requestOf(random), 'latin1')),
@@ -71,7 +71,7 @@ export function streamsOf(random: Random): Bytes[] {
       ...Array.from({ length: random.whole(0, 6) }, (_, index) => messOf(random, index)),
     ]);
     return {
-      door: 'memory' as const,
+      listener: 'memory' as const,
       manner: random.pick(['tls', 'tls', 'tls', 'tls', 'anonymous', 'plain'] as const),
       alpn: greets || random.chance(0.5) ? LINK_ALPN : 'http/1.1',
       pieces: cut(random, said),

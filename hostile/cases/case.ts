@@ -21,11 +21,11 @@ export interface Ask {
 }
 
 /** Where bytes go: the agent, a mover’s API, the way of the memory of its guest, or of its disks. */
-export type Door = 'agent' | 'mover' | 'memory';
+export type Listener = 'agent' | 'mover' | 'memory';
 
 /** One connection, and what is written to it. */
 export interface Bytes {
-  readonly door: Door;
+  readonly listener: Listener;
   /** How it is opened: in clear text, over TLS with the certificate, or without one. */
   readonly manner: 'plain' | 'tls' | 'anonymous';
   readonly alpn: string;

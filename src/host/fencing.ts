@@ -34,7 +34,7 @@ export function fencingMs({ fencing }: Pick<AgentConfig, 'fencing'>): number {
 export function fenceOf(
   config: AgentConfig,
   fleet: Pick<Fleet, 'peers'>,
-  doors: DarkWatchIo = darkWatchIo,
+  io: DarkWatchIo = darkWatchIo,
 ): Fence | undefined {
   const { fencing } = config;
   if (fencing === undefined) return undefined;
@@ -43,7 +43,7 @@ export function fenceOf(
     try {
       const paths = pathsTo(host, facts, fleet);
       const others = othersThan(host, fencing.controls, fleet);
-      why = await whyNotDark(paths, others, fencing.silenceMs, signal, doors);
+      why = await whyNotDark(paths, others, fencing.silenceMs, signal, io);
     } catch (thrown) {
       why = signal.aborted ? 'nobody waited for it' : toGodwitError(thrown).message;
     }

@@ -76,16 +76,16 @@ export async function whyNotDark(
   others: readonly string[],
   silenceMs: number,
   signal: AbortSignal,
-  doors: DarkWatchIo = darkWatchIo,
+  io: DarkWatchIo = darkWatchIo,
 ): Promise<string | undefined> {
   const byRelay = addresses.find((each) => rendezvousOf(each) !== undefined);
   if (byRelay !== undefined)
     return `unknown: ${byRelay} leads through a relay, and only its word would say that the host is silent`;
-  const untilMs = doors.clock.monotonicMs() + darkWatchMs(silenceMs);
+  const untilMs = io.clock.monotonicMs() + darkWatchMs(silenceMs);
   let asked: Asked;
   try {
     asked = await withDeadline('the routes to that host', SLACK_MS, signal, (inner) =>
-      routesTo(addresses, others, inner, doors),
+      routesTo(addresses, others, inner, io),
     );
   } catch (thrown) {
     signal.throwIfAborted();
@@ -97,7 +97,7 @@ export async function whyNotDark(
     const route = routes.get(alone) ?? '';
     return `unknown: no other host is known over ${route}, by which this host would know that its own route to ${alone} is open (see \`fencing.controls\`)`;
   }
-  const watch = await listenTo(asked, { silenceMs, untilMs }, signal, doors);
+  const watch = await listenTo(asked, { silenceMs, untilMs }, signal, io);
   return wordsOf(watch, silenceMs);
 }
 
@@ -105,9 +105,9 @@ async function listenTo(
   { paths, routes, controls }: Asked,
   { silenceMs, untilMs }: { readonly silenceMs: number; readonly untilMs: number },
   signal: AbortSignal,
-  doors: DarkWatchIo,
+  io: DarkWatchIo,
 ): Promise<DarkWatch> {
-  const { clock } = doors;
+  const { clock } = io;
   const terms: DarkTerms = { silenceMs, answerMs: ANSWER_MS, breakMs: BREAK_MS };
   let watch = beginDarkWatch(paths, terms);
   const over = new AbortController();
@@ -120,14 +120,14 @@ async function listenTo(
   const askOn = async (path: string): Promise<void> => {
     while (goesOn()) {
       const askedAtMs = clock.monotonicMs();
-      const heard = await ask(path, routes.get(path), within, doors);
+      const heard = await ask(path, routes.get(path), within, io);
       hear({ path, askedAtMs, endedAtMs: clock.monotonicMs(), heard });
       if (goesOn()) await clock.sleep(AGAIN_MS, within);
     }
   };
   const askOther = async (route: string, other: string): Promise<void> => {
     while (goesOn()) {
-      const { what } = await doors.ask(other, ANSWER_MS, within);
+      const { what } = await io.ask(other, ANSWER_MS, within);
       const atMs = clock.monotonicMs();
       for (const path of what === 'answer' ? paths : []) {
         if (routes.get(path) === route) watch = afterAnotherAnswered(watch, path, atMs);
@@ -142,7 +142,7 @@ async function listenTo(
       const heard = { what: 'answer', said: 'it answers an ICMP echo' } as const;
       hear({ path, askedAtMs: atMs, endedAtMs: atMs, heard });
     };
-    const opened = await doors.openEcho(splitAddress(path).host, onAnswer, within);
+    const opened = await io.openEcho(splitAddress(path).host, onAnswer, within);
     if ('why' in opened) return;
     try {
       while (goesOn()) {
@@ -184,18 +184,18 @@ async function routesTo(
   addresses: readonly string[],
   others: readonly string[],
   signal: AbortSignal,
-  doors: DarkWatchIo,
+  io: DarkWatchIo,
 ): Promise<Asked> {
-  const paths = await resolved(addresses, doors);
-  const routes = await routesOf(paths, signal, doors);
+  const paths = await resolved(addresses, io);
+  const routes = await routesOf(paths, signal, io);
   // A name of another host that leads nowhere now is no control, and no reason to stop.
   const known = await Promise.all(
     others
       .filter((each) => rendezvousOf(each) === undefined)
-      .map((each) => resolved([each], doors).catch((): string[] => [])),
+      .map((each) => resolved([each], io).catch((): string[] => [])),
   );
   const candidates = [...new Set(known.flat())].slice(0, MOST_LOOKED_AT);
-  const theirs = await routesOf(candidates, signal, doors);
+  const theirs = await routesOf(candidates, signal, io);
   const ips = new Set(paths.map((path) => splitAddress(path).host));
   const controls = new Map<string, string[]>();
   for (const route of new Set(routes.values())) {
@@ -225,12 +225,12 @@ async function ask(
   path: string,
   route: string | undefined,
   signal: AbortSignal,
-  doors: DarkWatchIo,
+  io: DarkWatchIo,
 ): Promise<Heard> {
-  const word = await doors.ask(path, ANSWER_MS, signal);
+  const word = await io.ask(path, ANSWER_MS, signal);
   if (word.what === 'answer') return { what: 'answer', said: word.said };
   if (word.what === 'unknown') return { what: 'unknown', said: word.said };
-  const link = await doors.ownLinkTo(splitAddress(path).host, signal);
+  const link = await io.ownLinkTo(splitAddress(path).host, signal);
   if (!link.isUp) return { what: 'unknown', said: link.why };
   if (route !== undefined && link.route !== route) {
     return {

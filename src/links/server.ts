@@ -7,8 +7,8 @@ import { withDeadline } from '../deadline.ts';
 import { godwitError, toGodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { callerOf, askFor } from '../rpc/caller.ts';
-import { openDoors } from '../rpc/further-listeners.ts';
-import type { Doors } from '../rpc/further-listeners.ts';
+import { listenFurther } from '../rpc/listen-at.ts';
+import type { FurtherListeners } from '../rpc/listen-at.ts';
 import { identityOfCaller } from '../rpc/identity.ts';
 import { CONNECTION, ownRefusals } from '../rpc/refusals.ts';
 import { waitAtRelays } from '../rpc/relayed/wait.ts';
@@ -58,7 +58,7 @@ export class SessionServer {
   readonly #expected = new Map<string, Expected>();
   readonly #past = new Map<string, { readonly peer: string; readonly refusal: LinkRefusal }>();
   #strangers = 0;
-  #doors: Doors | undefined;
+  #further: FurtherListeners | undefined;
   #waiting: Waiting | undefined;
 
   private constructor(options: ServerOptions) {
@@ -94,8 +94,8 @@ export class SessionServer {
         const listening = once(made.#server, 'listening');
         made.#server.listen({ host, port });
         await listening;
-        const doors = further.map((each) => ({ host: each, port: made.port }));
-        made.#doors = await openDoors(made.#server, doors, options.log);
+        const addresses = further.map((each) => ({ host: each, port: made.port }));
+        made.#further = await listenFurther(made.#server, addresses, options.log);
         made.#waiting = waitAtRelays(made.#server, made.port, options.credentials, options.log);
         return made;
       } catch (error) {
@@ -154,7 +154,7 @@ export class SessionServer {
 
   /** Takes no more connections, and ends the sessions that have not ended. */
   async close(): Promise<void> {
-    this.#doors?.close();
+    this.#further?.close();
     this.#waiting?.close();
     const closed = new Promise((done) => this.#server.close(done));
     for (const { session } of this.#expected.values()) {

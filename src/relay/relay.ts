@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { AddressInfo, Socket } from 'node:net';
 import path from 'node:path';
 import tls from 'node:tls';
@@ -11,14 +10,12 @@ import type { GodwitError } from '../errors.ts';
 import { filesOf, liveCredentials, RELAY_STEM } from '../host/credentials.ts';
 import { Fleet } from '../host/fleet.ts';
 import type { Log } from '../log.ts';
-import { splitAddress } from '../protocol/names.ts';
 import { RELAY_ALPN } from '../protocol/relay.ts';
 import { askFor, callerOf } from '../rpc/caller.ts';
-import { openDoors } from '../rpc/further-listeners.ts';
+import { listenAt } from '../rpc/listen-at.ts';
 import { Gate } from '../rpc/gate.ts';
 import { identityOfCaller, networkOf } from '../rpc/identity.ts';
 import { DEFAULT_LIMITS } from '../rpc/limits.ts';
-import { whyNotThere } from '../rpc/port-holder.ts';
 import { CONNECTION, ownRefusals } from '../rpc/refusals.ts';
 import { keepCurrent, serverTls } from '../rpc/tls.ts';
 import type { Credentials } from '../rpc/tls.ts';
@@ -86,7 +83,7 @@ export async function startRelay(options: RelayOptions): Promise<RunningRelay> {
     if (refusal === undefined) streams.greet(socket, callerOf(socket), GREETING_MS);
     else refuse(socket, refusal, log);
   };
-  const doors = await listen(server, config, log);
+  const listeners = await listenAt(server, config.address, config.addresses, log);
   const ticking = setInterval(() => streams.time(), TICK_MS);
   const { address, family, port } = server.address() as AddressInfo;
   const where = family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`;
@@ -101,7 +98,7 @@ export async function startRelay(options: RelayOptions): Promise<RunningRelay> {
     },
     close: async () => {
       clearInterval(ticking);
-      doors.close();
+      listeners.close();
       const closed = new Promise((done) => server.close(done));
       for (const each of sockets) each.destroy();
       await closed;
@@ -156,21 +153,6 @@ function guard(server: tls.Server, gate: Gate, log: Log): void {
     log.debug({ reason: message }, 'a TLS handshake failed');
     socket.destroy();
   });
-}
-
-async function listen(server: tls.Server, config: RelayConfig, log: Log) {
-  const { address, addresses } = config;
-  try {
-    const listening = once(server, 'listening');
-    server.listen(splitAddress(address));
-    await listening;
-    return await openDoors(server, addresses.map(splitAddress), log);
-  } catch (cause) {
-    server.close();
-    const why = whyNotThere(cause as NodeJS.ErrnoException, splitAddress(address));
-    const file = [address, ...addresses].join(', ');
-    throw godwitError('GODWIT_CONFIG', { file, what: `cannot listen there: ${why}` }, { cause });
-  }
 }
 
 /** Its certificate, which must be of its own name and role: hosts go by that. */

@@ -9,16 +9,15 @@ import { TLSSocket } from 'node:tls';
 import { godwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import { splitAddress } from '../protocol/names.ts';
 import { checkSocketPath } from '../protocol/socket-path.ts';
 import { askFor, callerOf } from './caller.ts';
-import { openDoors } from './further-listeners.ts';
-import type { Door, Doors } from './further-listeners.ts';
+import { listenAt, listenFurther } from './listen-at.ts';
+import type { FurtherListeners, HostPort } from './listen-at.ts';
 import { Gate } from './gate.ts';
 import { identityOfCaller, networkOf } from './identity.ts';
 import { http } from './http.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
-import { whoServes, whyNotThere } from './port-holder.ts';
+import { whoServes } from './port-holder.ts';
 import type { RpcLimits } from './limits.ts';
 import { isServed } from './reach.ts';
 import { CONNECTION, ownRefusals } from './refusals.ts';
@@ -101,7 +100,7 @@ export async function listenTls(
   keepCurrent(server, credentials, options.tls);
   const sockets = bound(server, limits, options);
   guard(server, limits, options);
-  const doors =
+  const listeners =
     'address' in where
       ? await listenAt(server, where.address, where.further ?? [], options.log)
       : await listenInRange(server, where, options.log);
@@ -110,28 +109,11 @@ export async function listenTls(
   return {
     address: family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`,
     close: (graceMs) => {
-      doors.close();
+      listeners.close();
       waiting.close();
       return close(server, sockets, graceMs);
     },
   };
-}
-
-async function listenAt(
-  server: Server,
-  address: string,
-  further: readonly string[],
-  log: Log,
-): Promise<Doors> {
-  try {
-    await listen(server, splitAddress(address));
-    return await openDoors(server, further.map(splitAddress), log);
-  } catch (cause) {
-    server.close();
-    const what = `cannot listen there: ${whyNotThere(cause as NodeJS.ErrnoException, splitAddress(address))}`;
-    const file = [address, ...further].join(', ');
-    throw godwitError('GODWIT_CONFIG', { file, what }, { cause });
-  }
 }
 
 export interface PortRange {
@@ -144,15 +126,15 @@ async function listenInRange(
   server: Server,
   { host, ports, furtherHosts = [] }: Extract<ListenAt, { host: string }>,
   log: Log,
-): Promise<Doors> {
+): Promise<FurtherListeners> {
   const count = ports.to - ports.from + 1;
   const start = process.pid % count;
   for (let tried = 0; tried < count; tried += 1) {
     const port = ports.from + ((start + tried) % count);
-    const doors = furtherHosts.map((each): Door => ({ host: each, port }));
+    const further = furtherHosts.map((each): HostPort => ({ host: each, port }));
     try {
       await listen(server, { host, port });
-      return await openDoors(server, doors, log);
+      return await listenFurther(server, further, log);
     } catch (thrown) {
       if ((thrown as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw thrown;
       if (server.listening) await new Promise((resolve) => server.close(resolve));

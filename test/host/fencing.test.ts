@@ -10,7 +10,7 @@ import type { Fence, Fencing } from '../../src/host/fencing.ts';
 import { Fleet } from '../../src/host/fleet.ts';
 import type { DarkWatchIo } from '../../src/host/watch-dark-host.ts';
 import { gone } from '../process-end.ts';
-import { fakeDarkWatchIo, OTHER, REFUSED, SILENCE } from './dark-doors.ts';
+import { fakeDarkWatchIo, OTHER, REFUSED, SILENCE } from './dark-watch-io.ts';
 
 const addresses = ['10.0.0.2:7400'];
 const facts = { id: 'm-1', guest: 'web1', side: 'destination', addresses } as const;
@@ -21,7 +21,7 @@ function hook(
   t: TestContext,
   script: string,
   timeoutMs = 20_000,
-  doors: DarkWatchIo = fakeDarkWatchIo(() => SILENCE),
+  io: DarkWatchIo = fakeDarkWatchIo(() => SILENCE),
 ): { fence: Fence; dir: string } {
   const dir = mkdtempSync(path.join(tmpdir(), 'godwit-fence-'));
   t.after(() => rmSync(dir, { recursive: true, force: true }));
@@ -35,7 +35,7 @@ function hook(
   };
   const config = { name: 'a', address: '127.0.0.1:1', stateDir: dir, peers, fencing };
   const parsed = parseAgentConfig('agent.json', JSON.stringify(config));
-  const fence = fenceOf(parsed, new Fleet(parsed), doors);
+  const fence = fenceOf(parsed, new Fleet(parsed), io);
   assert.ok(fence !== undefined);
   return { fence, dir };
 }
@@ -79,11 +79,11 @@ describe('the fencing hook', () => {
 
   test('is never called for a host whose kernel answers over any path that is known, and it says why', async (t) => {
     const paths = new Set<string>();
-    const doors = fakeDarkWatchIo((path, nth) => {
+    const io = fakeDarkWatchIo((path, nth) => {
       paths.add(path);
       return path === '10.1.0.2:7400' && nth === 5 ? REFUSED : SILENCE;
     });
-    const { fence, dir } = hook(t, 'touch "${0%/*}/called"', 20_000, doors);
+    const { fence, dir } = hook(t, 'touch "${0%/*}/called"', 20_000, io);
     const reported = { ...facts, addresses: [...addresses, '10.2.0.2:49152'] };
     assert.equal(
       why(await fence('b', reported, never)),

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { darkWatchIo, darkWatchMs, whyNotDark } from '../../src/host/watch-dark-host.ts';
 import type { DarkWatchIo } from '../../src/host/watch-dark-host.ts';
 import type { KernelWord } from '../../src/rpc/reach.ts';
-import { fakeDarkWatchIo, OTHER, REFUSED, SILENCE } from './dark-doors.ts';
+import { fakeDarkWatchIo, OTHER, REFUSED, SILENCE } from './dark-watch-io.ts';
 
 const never = new AbortController().signal;
 const ONE = ['10.0.0.2:7400'];
@@ -14,24 +14,22 @@ const LOCAL: KernelWord = { what: 'unknown', said: 'ENETUNREACH' };
 
 describe('a host that is watched for its silence', () => {
   test('is dark after the whole time, over every path, asked again and again', async () => {
-    const doors = fakeDarkWatchIo(() => SILENCE);
-    assert.equal(await whyNotDark(TWO, [OTHER], 10_000, never, doors), undefined);
-    assert.ok(doors.clock.monotonicMs() >= 10_000);
+    const io = fakeDarkWatchIo(() => SILENCE);
+    assert.equal(await whyNotDark(TWO, [OTHER], 10_000, never, io), undefined);
+    assert.ok(io.clock.monotonicMs() >= 10_000);
     for (const path of TWO) {
-      assert.ok(doors.questions.filter((each) => each.path === path).length >= 8);
+      assert.ok(io.questions.filter((each) => each.path === path).length >= 8);
     }
   });
 
   test('is alive with one answer over one path, however late', async () => {
-    const doors = fakeDarkWatchIo((path, nth) =>
-      path === TWO[1] && nth === 7 ? REFUSED : SILENCE,
-    );
-    const why = await whyNotDark(TWO, [OTHER], 10_000, never, doors);
+    const io = fakeDarkWatchIo((path, nth) => (path === TWO[1] && nth === 7 ? REFUSED : SILENCE));
+    const why = await whyNotDark(TWO, [OTHER], 10_000, never, io);
     assert.equal(why, 'it answers at 10.1.0.2:7400: it refuses connections');
   });
 
   test('is alive with one answer to an echo, however silent its ports; the echo ends with the verdict', async () => {
-    const doors = fakeDarkWatchIo(() => SILENCE);
+    const io = fakeDarkWatchIo(() => SILENCE);
     const echoes: string[] = [];
     let closed = 0;
     const openEcho: DarkWatchIo['openEcho'] = async (address, onAnswer) => {
@@ -44,15 +42,12 @@ describe('a host that is watched for its silence', () => {
     };
     let answers = (address: string): boolean => address === '10.1.0.2';
     const paths = [...TWO, '10.1.0.2:49152'];
-    const why = await whyNotDark(paths, [OTHER], 10_000, never, { ...doors, openEcho });
+    const why = await whyNotDark(paths, [OTHER], 10_000, never, { ...io, openEcho });
     assert.match(why ?? '', /^it answers at 10\.1\.0\.2:\d+: it answers an ICMP echo$/);
     // One for each IP address.
     assert.equal(closed, 2);
     answers = () => false;
-    assert.equal(
-      await whyNotDark(paths, [OTHER], 10_000, never, { ...doors, openEcho }),
-      undefined,
-    );
+    assert.equal(await whyNotDark(paths, [OTHER], 10_000, never, { ...io, openEcho }), undefined);
     assert.equal(closed, 4);
   });
 
@@ -119,12 +114,12 @@ describe('a host that is watched for its silence', () => {
       [(nth: number) => nth >= 5, /another one over the same route, for 10000 ms without a break/],
       [(nth: number) => nth > 25 && nth < 29, /without a break/],
     ] as const) {
-      const doors = fakeDarkWatchIo(
+      const io = fakeDarkWatchIo(
         () => SILENCE,
         () => up('mig0'),
         (nth) => (drops(nth) ? SILENCE : REFUSED),
       );
-      assert.match((await whyNotDark(ONE, [OTHER], 10_000, never, doors)) ?? 'dark', why);
+      assert.match((await whyNotDark(ONE, [OTHER], 10_000, never, io)) ?? 'dark', why);
     }
     // Another way proves nothing of this one.
     const elsewhere = fakeDarkWatchIo(
@@ -144,38 +139,38 @@ describe('a host that is watched for its silence', () => {
 
   test('is not dark where this host sends another way meanwhile', async () => {
     let looks = 0;
-    const doors = fakeDarkWatchIo(
+    const io = fakeDarkWatchIo(
       () => SILENCE,
       (ip) => {
         looks += ip === '10.0.0.2' ? 1 : 0;
         return { isUp: true, missing: false, route: looks > 4 ? 'mig0 by 10.0.0.9' : 'mig0' };
       },
     );
-    const why = await whyNotDark(ONE, [OTHER], 10_000, never, doors);
+    const why = await whyNotDark(ONE, [OTHER], 10_000, never, io);
     assert.match(why ?? 'dark', /sends over mig0 by 10\.0\.0\.9 now, no more over mig0/);
   });
 
   test('is not dark where it is reached through a relay, whatever a name server says of that name', async () => {
-    const doors = fakeDarkWatchIo(() => SILENCE);
-    const why = await whyNotDark(['b.relay:7400'], [OTHER], 5000, never, doors);
+    const io = fakeDarkWatchIo(() => SILENCE);
+    const why = await whyNotDark(['b.relay:7400'], [OTHER], 5000, never, io);
     assert.match(why ?? 'dark', /unknown: b\.relay:7400 leads through a relay/);
   });
 
   test('is not dark where its name leads nowhere', async () => {
-    const doors = fakeDarkWatchIo(() => SILENCE);
+    const io = fakeDarkWatchIo(() => SILENCE);
     const resolve = async (): Promise<string[]> => {
       throw new Error('ENOTFOUND b.example');
     };
-    const why = await whyNotDark(['b.example:7400'], [OTHER], 5000, never, { ...doors, resolve });
+    const why = await whyNotDark(['b.example:7400'], [OTHER], 5000, never, { ...io, resolve });
     assert.match(why ?? '', /unknown: .*ENOTFOUND b\.example/);
   });
 
   test('is not dark where this host is held up while it asks', async () => {
-    const doors = fakeDarkWatchIo(() => SILENCE);
+    const io = fakeDarkWatchIo(() => SILENCE);
     // Whoever sleeps wakes much too late.
     const sleep = (ms: number, signal?: AbortSignal): Promise<void> =>
-      doors.clock.sleep(ms + 4000, signal);
-    const slow = { ...doors, clock: { ...doors.clock, sleep } };
+      io.clock.sleep(ms + 4000, signal);
+    const slow = { ...io, clock: { ...io.clock, sleep } };
     const why = await whyNotDark(ONE, [OTHER], 5000, never, slow);
     assert.match(why ?? '', /could not ask it, .* for 5000 ms without a break/);
   });
@@ -192,19 +187,19 @@ describe('a host that is watched for its silence', () => {
     await fc.assert(
       fc.asyncProperty(scripts, async (all) => {
         const paths = all.map((_script, index) => `10.${index}.0.2:7400`);
-        const doors = fakeDarkWatchIo((path, nth) => all[paths.indexOf(path)]?.[nth] ?? REFUSED);
-        const why = await whyNotDark(paths, [OTHER], 10_000, never, doors);
-        const heard = doors.questions.length;
-        assert.ok(heard > 0 && doors.clock.monotonicMs() <= darkWatchMs(10_000) + 1250);
+        const io = fakeDarkWatchIo((path, nth) => all[paths.indexOf(path)]?.[nth] ?? REFUSED);
+        const why = await whyNotDark(paths, [OTHER], 10_000, never, io);
+        const heard = io.questions.length;
+        assert.ok(heard > 0 && io.clock.monotonicMs() <= darkWatchMs(10_000) + 1250);
         const nths = new Map<string, number>();
-        const answered = doors.questions.some(({ path }) => {
+        const answered = io.questions.some(({ path }) => {
           const nth = nths.get(path) ?? 0;
           nths.set(path, nth + 1);
           return all[paths.indexOf(path)]?.[nth] !== SILENCE;
         });
         // A question that was under way when the verdict fell may have had another answer to come.
         if (why === undefined) {
-          assert.ok(doors.clock.monotonicMs() >= 10_000);
+          assert.ok(io.clock.monotonicMs() >= 10_000);
           for (const path of paths) {
             const asked = (nths.get(path) ?? 0) - 1;
             assert.ok(all[paths.indexOf(path)]?.slice(0, asked).every((each) => each === SILENCE));

@@ -4,8 +4,8 @@ import { toGodwitError } from '../../errors.ts';
 import type { DestinationOptions, StreamSetup } from '../port/direct.ts';
 import { encodeFrame, KINDS, write } from './frames.ts';
 import type { CriuHandle } from './handle.ts';
-import { openDoor } from './link.ts';
-import type { Door } from './link.ts';
+import { listenForSource } from './link.ts';
+import type { Listener } from './link.ts';
 import { removeDirectory } from './tear-down.ts';
 import type { HostParts } from './host-parts.ts';
 import { identify } from './processes.ts';
@@ -22,7 +22,7 @@ export class Arrival {
   readonly #parts: HostParts;
   readonly #bundle: string;
   readonly #options: DestinationOptions;
-  #door: Door | undefined;
+  #listener: Listener | undefined;
   #stream: Duplex | undefined;
   #work: Promise<void> | undefined;
   #closed = false;
@@ -35,11 +35,11 @@ export class Arrival {
   }
 
   get address(): string {
-    return this.#door?.address ?? '';
+    return this.#listener?.address ?? '';
   }
 
   async open(setup: StreamSetup): Promise<void> {
-    this.#door = await openDoor(this.#options, setup, (stream) => {
+    this.#listener = await listenForSource(this.#options, setup, (stream) => {
       stream.on('error', () => {});
       // The first one is the source; nobody else is listened to.
       if (this.#stream !== undefined || this.#closed) return void stream.destroy();
@@ -77,7 +77,7 @@ export class Arrival {
     this.reported.ran('stopped');
     await write(stream, encodeFrame(KINDS.restored));
     this.reported.to('completed');
-    this.#door?.close();
+    this.#listener?.close();
   }
 
   async #failed(stream: Duplex, error: unknown): Promise<void> {
@@ -94,7 +94,7 @@ export class Arrival {
   /** Breaks off what comes in; a restore is waited for. */
   async close(): Promise<void> {
     this.#closed = true;
-    this.#door?.close();
+    this.#listener?.close();
     if (this.reported.stream === 'completed') this.#stream?.end();
     else this.#stream?.destroy();
     await this.#work;

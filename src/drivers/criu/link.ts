@@ -41,17 +41,17 @@ export async function connectTo(
 }
 
 /** Where the destination waits for one connection of its source. */
-export interface Door {
+export interface Listener {
   readonly address: string;
   close(): void;
 }
 
 /** GODWIT_PORT_NONE where no port of the range is free. `onPeer`: the first connection whose certificate is the source's. */
-export async function openDoor(
+export async function listenForSource(
   { host, listenHost, ports }: DestinationOptions,
   setup: StreamSetup,
   onPeer: (stream: Duplex) => void,
-): Promise<Door> {
+): Promise<Listener> {
   const { credentials } = setup;
   const given = credentials === undefined ? undefined : await pems(credentials);
   const server =

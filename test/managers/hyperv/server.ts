@@ -116,7 +116,7 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
   return Buffer.concat(parts).toString('utf8');
 }
 
-interface Door {
+interface Login {
   readonly known: WeakMap<Socket, NtlmServer | 'known'>;
   readonly user: string;
   readonly auth: 'ntlm' | 'basic';
@@ -125,28 +125,28 @@ interface Door {
 }
 
 /** MS-NTHT: three messages on one connection, and whoever is known on it stays so. */
-function isKnown(request: IncomingMessage, response: ServerResponse, door: Door): boolean {
+function isKnown(request: IncomingMessage, response: ServerResponse, login: Login): boolean {
   const { socket } = request;
   const words = request.headers.authorization ?? '';
-  if (door.auth === 'basic') {
-    const right = `Basic ${Buffer.from(`${door.user}:Password`).toString('base64')}`;
+  if (login.auth === 'basic') {
+    const right = `Basic ${Buffer.from(`${login.user}:Password`).toString('base64')}`;
     if (words === right) return true;
     response.writeHead(401, { 'www-authenticate': 'Basic realm="WSMAN"' }).end();
     return false;
   }
-  if (door.temper.forgets-- > 0) door.known.delete(socket);
+  if (login.temper.forgets-- > 0) login.known.delete(socket);
   const token = Buffer.from(/^Negotiate (.*)$/.exec(words)?.[1] ?? '', 'base64');
-  const before = door.known.get(socket);
+  const before = login.known.get(socket);
   if (token.length === 0 && before === 'known') return true;
   if (token.length > 12 && token.readUInt32LE(8) === 1) {
     const ntlm = new NtlmServer();
-    door.known.set(socket, ntlm);
+    login.known.set(socket, ntlm);
     const challenge = ntlm.challenge(token).toString('base64');
     response.writeHead(401, { 'www-authenticate': `Negotiate ${challenge}` }).end();
     return false;
   }
-  if (before instanceof NtlmServer && before.accepts(token, door.user, door.raw)) {
-    door.known.set(socket, 'known');
+  if (before instanceof NtlmServer && before.accepts(token, login.user, login.raw)) {
+    login.known.set(socket, 'known');
     return true;
   }
   response.writeHead(401, { 'www-authenticate': 'Negotiate' }).end();

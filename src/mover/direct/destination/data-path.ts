@@ -64,7 +64,7 @@ export class DestinationDataPath {
   async #listen(state: DestinationState): Promise<{ address: string; session: string }> {
     if (this.#open === undefined) {
       const session = randomBytes(16).toString('hex');
-      const wire = await this.#door(state, session);
+      const wire = await this.#openWire(state, session);
       this.#open = { wire, session };
       wire.ended.catch((thrown: unknown) => {
         if (this.#open?.wire !== wire) return;
@@ -75,7 +75,7 @@ export class DestinationDataPath {
     return { address: wire.address, session };
   }
 
-  async #door(state: DestinationState, session: string): Promise<TargetWire> {
+  async #openWire(state: DestinationState, session: string): Promise<TargetWire> {
     const { config, log, wire } = this.#parts;
     const { admission, preparation } = state;
     const socket = this.socketFor(state);

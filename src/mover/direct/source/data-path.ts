@@ -26,20 +26,20 @@ export interface Target {
 
 /** The data path of memory out of this host: straight to the other hypervisor, or into this mover's end of the wire. */
 export class SourceDataPath {
-  readonly #doors: WireOpeners | undefined;
+  readonly #openers: WireOpeners | undefined;
   readonly #log: Log;
   #wire: Wire | undefined;
   /** The destination's mover at the time; another one knows nothing of this session. */
   #mover: string | undefined;
   #why: string | undefined;
 
-  constructor(doors: WireOpeners | undefined, log: Log) {
-    this.#doors = doors;
+  constructor(openers: WireOpeners | undefined, log: Log) {
+    this.#openers = openers;
     this.#log = log;
   }
 
   get offered(): boolean {
-    return this.#doors !== undefined;
+    return this.#openers !== undefined;
   }
 
   /** A session of the wire stands, or is about to be found broken. */
@@ -63,7 +63,7 @@ export class SourceDataPath {
     if (memoryAddress === undefined) throw missing('memoryAddress');
     if (wire === undefined) return { address: memoryAddress, tlsHostname };
     this.abort(parts, 'it is taken up anew');
-    if (this.#doors === undefined) throw missing('the wire');
+    if (this.#openers === undefined) throw missing('the wire');
     const { plan, known } = parts.state();
     const { settings } = plan;
     const socket = path.join(parts.dir, 'wire.sock');
@@ -74,7 +74,7 @@ export class SourceDataPath {
     const cache = cacheFor(parts.config, plan.guest, terms, plan.to);
     const budget = budgetOf(parts.config);
     const saidBytesPerS = saidLinkRate(parts);
-    const opened = await this.#doors.source(
+    const opened = await this.#openers.source(
       {
         migration: plan.id,
         epoch: plan.epoch,

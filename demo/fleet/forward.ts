@@ -8,11 +8,11 @@ import { inHost } from '../../src/lab/entry.ts';
 import { labEnvironment } from '../../src/lab/environment.ts';
 import type { Lab } from '../../src/lab/state.ts';
 
-const PROGRAM = fileURLToPath(new URL('door-main.ts', import.meta.url));
+const PROGRAM = fileURLToPath(new URL('forward-main.ts', import.meta.url));
 const START_DEADLINE_MS = 20_000;
 
 /** A socket on the machine's own loopback, on a port that was free; nobody serves it yet. */
-export async function openDoor(): Promise<{ readonly server: Server; readonly port: number }> {
+export async function openForward(): Promise<{ readonly server: Server; readonly port: number }> {
   const server = createServer();
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -23,7 +23,7 @@ export async function openDoor(): Promise<{ readonly server: Server; readonly po
  * Has a process on `host` of the lab serve the socket: what connects there comes out at the same port of
  * that host's loopback. The process is one of the lab's and ends with it.
  */
-export async function serveDoor(
+export async function serveForward(
   lab: Lab,
   host: string,
   { server, port }: { readonly server: Server; readonly port: number },
@@ -41,7 +41,7 @@ export async function serveDoor(
     env: labEnvironment(lab),
   });
   try {
-    await withDeadline('the way to the dashboard', START_DEADLINE_MS, signal, async (inner) => {
+    await withDeadline('the path to the dashboard', START_DEADLINE_MS, signal, async (inner) => {
       child.send('take', server);
       await once(child, 'message', { signal: inner });
     });

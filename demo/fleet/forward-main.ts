@@ -1,5 +1,5 @@
 /**
- * Lets the machine's own browser reach a listener inside the lab: `node door-main.ts HOST:PORT`, run in the
+ * Lets the machine's own browser reach a listener inside the lab: `node forward-main.ts HOST:PORT`, run in the
  * namespace of that listener. A socket belongs to the namespace in which it was made, whoever serves it: the
  * parent listens on the machine's loopback and hands that socket over here.
  */
