@@ -12,6 +12,7 @@ import { firstHour } from './first-hour.ts';
 import { fleet } from './fleet.ts';
 import { footprint } from './footprint.ts';
 import { gap } from './gap.ts';
+import { managers } from './managers.ts';
 import { overhead } from './overhead.ts';
 import { planner } from './planner.ts';
 import { postcopy } from './postcopy.ts';
@@ -54,6 +55,7 @@ const BENCHES: readonly Bench[] = [
   fleet,
   dashboard,
   events,
+  managers,
   firstHour,
 ];
 

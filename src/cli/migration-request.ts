@@ -45,6 +45,8 @@ export function requestOf(verb: string, { args, flags }: Asked, to: string): Mig
     path: flags.path,
     linkGraceMs: flags.linkGrace === undefined ? undefined : Math.round(flags.linkGrace),
     ...(flags.datastore === undefined ? {} : { datastore: flags.datastore }),
+    ...(flags.priority === undefined ? {} : { priority: flags.priority }),
+    ...(flags.encrypted === true ? { encrypted: true } : {}),
     ...(flags.keepSource === true ? { keepSource: true } : {}),
     ...(flags.diskWrites === 'refuse' ? { diskWrites: flags.diskWrites } : {}),
     ...(flags.verifyDisks === true ? { verifyDisks: true } : {}),

@@ -130,6 +130,16 @@ export const SETTINGS = {
       'where its disks are to lie, for a guest whose manager (vSphere) has datastores; with the host that it is on, ' +
       'its disks alone move',
   },
+  priority: {
+    kind: 'choice',
+    choices: ['low', 'high'],
+    summary: 'before or after other tasks, for a guest whose manager (vSphere) has priorities',
+  },
+  encrypted: {
+    kind: 'switch',
+    summary:
+      'refuse the move where the guest’s manager (vSphere) would send its memory unencrypted',
+  },
   keepSource: {
     kind: 'switch',
     summary:

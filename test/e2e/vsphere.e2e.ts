@@ -98,6 +98,27 @@ describe('guests of a vCenter', () => {
     assert.equal((await vcenter.guests())[guest]?.datastore, 'LocalDS_0');
   });
 
+  test('are moved before others where that is asked, and only encrypted where that is', async () => {
+    const guest = await nextGuest();
+    const wanted = ['migrate', guest, '--to', THERE, '--priority', 'high', '--encrypted'] as const;
+    const open = await host.godwit(...wanted);
+    assert.equal(open.exit, 4, open.err + open.out);
+    assert.match(open.err, /its memory would go unencrypted/);
+    assert.equal(await tasksOf(guest), 0);
+    const key = 'config.migrateEncryption';
+    await vcenter.ask({ do: 'guest', name: guest, key, value: 'opportunistic' });
+    const oneCannot = await host.godwit(...wanted);
+    assert.match(oneCannot.err, /a host cannot encrypt vMotion/);
+    for (const name of ['DC0_C0_H0', 'DC0_C0_H1']) {
+      const can = { key: 'capability.encryptedVMotionSupported', value: 'true' };
+      await vcenter.ask({ do: 'host', name, ...can });
+    }
+    const moved = await host.godwit(...wanted);
+    assert.equal(moved.exit, 0, moved.err + moved.out);
+    const after = (await vcenter.guests())[guest];
+    assert.deepEqual([after?.tasks, after?.priority], [1, 'highPriority']);
+  });
+
   test('are refused a host that there is not, with the nearest name, and one that they are on', async () => {
     const guest = await nextGuest();
     const wrong = await host.godwit('migrate', guest, '--to', 'dc0-c0-h11');

@@ -54,6 +54,11 @@ export interface ManagedSession {
   readonly settlesMs: number;
   /** The task of this migration, as the manager reports it now. */
   look(order: ManagedOrder, signal: AbortSignal): Promise<TaskSight>;
+  /**
+   * Resolves once the manager has reported a change of the task since the last `look`, and now and then without one; with
+   * false where only looking shows it. Absent where that is always so.
+   */
+  changed?(order: ManagedOrder, signal: AbortSignal): Promise<boolean>;
   /** Where the guest is now, by the manager's word. */
   where(order: ManagedOrder, signal: AbortSignal): Promise<Whereabouts>;
   /** Asks the manager to end the task. What became of it, `look` and `where` report it. No such task: nothing. */

@@ -4,7 +4,8 @@ import type { VsphereGuest } from './guest.ts';
 import type { Target } from './order.ts';
 import { localizedFault, ref } from './soap.ts';
 import type { Fault } from './soap.ts';
-import { isUnderWay, taskIn } from './task.ts';
+import { TaskFollower } from './task-follower.ts';
+import { isUnderWay } from './task.ts';
 
 /** vSphere waits so long for a change before it answers that there is none, s. */
 const WAITS_S = 10;
@@ -28,22 +29,17 @@ export async function askToMove(
     [ref('vm', vm), spec],
     signal,
   );
-  const collector = await client.followOne(task, ['info'], signal);
-  let version = '';
+  const follower = await TaskFollower.open(client, task, signal);
   try {
     for (;;) {
-      const updates = await client.updates(collector, version, WAITS_S, signal);
-      version = updates?.version ?? version;
-      for (const change of updates?.changes ?? []) {
-        const seen = taskIn(change);
-        if (seen === undefined || isUnderWay(seen)) continue;
-        if (seen.fault !== undefined) return { errors: [seen.fault], warnings: [] };
-        return foundIn(seen.result);
-      }
+      const seen = await follower.next(WAITS_S, signal);
       signal.throwIfAborted();
+      if (seen === undefined || isUnderWay(seen)) continue;
+      if (seen.fault !== undefined) return { errors: [seen.fault], warnings: [] };
+      return foundIn(seen.result);
     }
   } finally {
-    await client.call('DestroyPropertyCollector', collector, [], signal).catch(() => undefined);
+    await follower.close(signal);
   }
 }
 

@@ -110,6 +110,7 @@ export class VsphereClient {
 
   /** Those of the objects that there are, with what they have of the properties. */
   async retrieve(wanted: readonly Wanted[], signal: AbortSignal): Promise<Seen[]> {
+    if (wanted.length === 0) return [];
     const sets = wanted.map(({ ref: object, properties }) =>
       group('specSet', [
         propSet(object.type, properties),

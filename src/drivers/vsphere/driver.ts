@@ -30,6 +30,8 @@ export class VsphereDriver implements ManagedDriver {
     postcopyRecovery: false,
     figures: [],
     datastores: true,
+    priorities: true,
+    encryption: true,
   } as const;
   readonly #options: VsphereOptions;
   readonly #follower: Follower;

@@ -28,6 +28,7 @@ const PROPERTIES = [
   'runtime.powerState',
   'runtime.minRequiredEVCModeKey',
   'disabledMethod',
+  'config.migrateEncryption',
 ];
 const MOVE = 'RelocateVM_Task';
 /** Tasks of a guest that are looked at, the newest. */
@@ -44,6 +45,8 @@ export interface GuestSight {
   /** vSphere offers the move now. */
   readonly isMovable: boolean;
   readonly evcMode: string | undefined;
+  /** `disabled`, `opportunistic` or `required`, for its memory on its way. */
+  readonly encryption: string;
   /** Of its own files: `[datastore] directory/file`. */
   readonly path: string;
 }
@@ -84,6 +87,7 @@ export class VsphereGuest {
       values: new Map(values),
       isMovable: !disabled.some(({ text: method }) => method === MOVE),
       evcMode: wordIn(properties, 'runtime.minRequiredEVCModeKey'),
+      encryption: wordIn(properties, 'config.migrateEncryption') ?? '',
       path: wordIn(properties, 'summary.config.vmPathName') ?? '',
     };
   }

@@ -77,22 +77,25 @@ export async function giveOrder(
   const { spec } = await targetOf(guest, sight, order, signal);
   const mark = { id: order.id, since: await guest.now(signal) };
   await guest.setMark(mark, signal);
-  const task = await send(guest, { id: order.id, spec, before }, signal);
+  const { id, priority } = order;
+  const task = await send(guest, { id, priority, spec, before }, signal);
   // Whoever takes over finds it by the guest's tasks where this is lost.
   await guest.setMark({ ...mark, task: task.value }, signal).catch(() => undefined);
   return task;
 }
 
+interface Sent extends Pick<ManagedOrder, 'id' | 'priority'> {
+  readonly spec: Part;
+  /** The text that the mark has replaced. */
+  readonly before: string | undefined;
+}
+
 async function send(
   guest: VsphereGuest,
-  {
-    id,
-    spec,
-    before,
-  }: { readonly id: string; readonly spec: Part; readonly before?: string | undefined },
+  { id, priority, spec, before }: Sent,
   signal: AbortSignal,
 ): Promise<Ref> {
-  const parts = [spec, text('priority', 'defaultPriority')];
+  const parts = [spec, text('priority', `${priority ?? 'default'}Priority`)];
   try {
     return await guest.client.callForRef('RelocateVM_Task', guest.ref, parts, signal);
   } catch (thrown) {

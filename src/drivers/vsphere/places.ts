@@ -27,10 +27,11 @@ export async function hostNamed(
   { guest, to }: { readonly guest: string; readonly to: string },
   signal: AbortSignal,
 ): Promise<HostPlace> {
-  const all = await client.all('HostSystem', HOST_PROPERTIES, signal);
+  // Of a great vCenter only the names are read.
+  const all = await client.all('HostSystem', ['name'], signal);
   const named = all.map(({ ref, properties }) => {
     const own = wordIn(properties, 'name') ?? '';
-    return { ref, properties, own, name: hostNameOf(own, given) };
+    return { ref, own, name: hostNameOf(own, given) };
   });
   const [found, other] = named.filter(({ name }) => name === to);
   if (found === undefined) {
@@ -50,7 +51,10 @@ export async function hostNamed(
       { hint },
     );
   }
-  const { ref, properties, own } = found;
+  const { ref, own } = found;
+  const [seen] = await client.retrieve([{ ref, properties: HOST_PROPERTIES }], signal);
+  if (seen === undefined) throw client.unreachable(`it does not show ${own} any more`);
+  const { properties } = seen;
   return {
     ref,
     name: own,

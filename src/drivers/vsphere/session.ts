@@ -4,20 +4,26 @@ import type { ManagedOrder, TaskSight, Whereabouts } from '../../migration/manag
 import type { Check } from '../../protocol/public/migration.ts';
 import type { ManagedInspection, ManagedSession } from '../port/managed.ts';
 import { askToMove } from './ask.ts';
-import { isFault, VsphereClient } from './client.ts';
+import { isFault, VsphereClient, VsphereFault } from './client.ts';
+import { encryptionCheck, ENCRYPTS } from './encryption.ts';
 import { checkOf } from './faults.ts';
 import { boundDevices, VsphereGuest } from './guest.ts';
+import type { GuestSight } from './guest.ts';
 import type { VsphereHandle } from './handle.ts';
+import { wordIn } from './inventory.ts';
 import type { Mark } from './mark.ts';
 import type { VsphereOptions } from './options.ts';
 import { giveOrder, targetOf } from './order.ts';
 import type { Target } from './order.ts';
 import type { Ref } from './soap.ts';
+import { TaskFollower } from './task-follower.ts';
 import { isOrderFor, isUnderWay, orderedSince, sightOf } from './task.ts';
 import type { Task } from './task.ts';
 
 /** A call that was given up is answered or dropped by the vCenter within that, ms. */
 const SETTLES_MS = 60_000;
+/** The vCenter waits so long for a change of a task, s. */
+const CHANGE_S = 10;
 
 /** One guest, through its vCenter, which moves it between its hosts and goes on where Godwit's connection ends. */
 export class VsphereSession implements ManagedSession {
@@ -25,6 +31,7 @@ export class VsphereSession implements ManagedSession {
   readonly #guest: VsphereGuest;
   readonly #name: string;
   #ordering: Promise<unknown> = Promise.resolve();
+  #following: { readonly id: string; readonly follower: TaskFollower } | undefined;
 
   private constructor(guest: VsphereGuest, name: string) {
     this.#guest = guest;
@@ -71,9 +78,33 @@ export class VsphereSession implements ManagedSession {
         passes('manager', 'both', `${product}, API ${version}`),
         ...hostChecks(name, to, target),
         evcCheck(target, sight.evcMode),
+        await this.#encryptionCheck(order, sight, target, signal),
         ...found.errors.map((fault) => checkOf(fault, concerned, 'refuse')),
         ...found.warnings.map((fault) => checkOf(fault, concerned, 'warn')),
       ];
+    });
+  }
+
+  /** vSphere encrypts the memory of a guest that requires it, and of others where both hosts can. */
+  async #encryptionCheck(
+    { guest, to, encrypted = false }: ManagedOrder,
+    { host: source, encryption }: GuestSight,
+    { host }: Target,
+    signal: AbortSignal,
+  ): Promise<Check> {
+    const hosts = [...(source === undefined ? [] : [source]), host.ref];
+    // Whole: not every version has each of them by a name of its own.
+    const wanted = hosts.map((ref) => ({ ref, properties: ['capability'] }));
+    const seen = await this.#guest.client.retrieve(wanted, signal);
+    const can = seen.filter(
+      ({ properties }) => wordIn(properties, 'capability', ENCRYPTS) === 'true',
+    );
+    return encryptionCheck({
+      guest,
+      to,
+      isAsked: encrypted,
+      encryption,
+      bothCan: can.length === 2,
     });
   }
 
@@ -90,9 +121,33 @@ export class VsphereSession implements ManagedSession {
 
   look({ id }: ManagedOrder, signal: AbortSignal): Promise<TaskSight> {
     return this.#guest.reported('Task.info', async () => {
+      const followed = await this.#next(id, 0, signal);
+      if (followed !== undefined) return sightOf(followed);
       const found = await this.#task(id, signal);
-      return found === undefined ? { state: 'none' } : sightOf(found);
+      if (found === undefined) return { state: 'none' };
+      if (isUnderWay(found)) {
+        const follower = await TaskFollower.open(this.#guest.client, found.ref, signal);
+        this.#following = { id, follower };
+      }
+      return sightOf(found);
     });
+  }
+
+  async changed({ id }: ManagedOrder, signal: AbortSignal): Promise<boolean> {
+    return (await this.#next(id, CHANGE_S, signal)) !== undefined;
+  }
+
+  /** The task that is followed; undefined where none is, or none any more: what the vCenter kept for a session ends with it. */
+  async #next(id: string, waitSeconds: number, signal: AbortSignal): Promise<Task | undefined> {
+    const following = this.#following;
+    if (following?.id !== id) return undefined;
+    try {
+      return await following.follower.next(waitSeconds, signal);
+    } catch (thrown) {
+      this.#following = undefined;
+      if (thrown instanceof VsphereFault) return undefined;
+      throw thrown;
+    }
   }
 
   /** The task of a migration: by its mark, or the first move of the guest since the mark was made. */

@@ -71,10 +71,15 @@ export function orderOf({
   to,
   settings,
 }: Omit<ManagedPlanned, 'type' | 'askedAtMs'>): ManagedOrder {
-  const { mode, maxBandwidth, maxDowntimeMs, streams, compress, datastore } = settings;
+  const { mode, maxBandwidth, maxDowntimeMs, streams, compress } = settings;
+  const { datastore, priority, encrypted } = settings;
   const cap = maxBandwidth === undefined ? {} : { maxBandwidth };
-  const store = datastore === undefined ? {} : { datastore };
-  return { id, guest, from, to, mode, maxDowntimeMs, streams, compress, ...cap, ...store };
+  const wanted = {
+    ...(datastore === undefined ? {} : { datastore }),
+    ...(priority === undefined ? {} : { priority }),
+    ...(encrypted === true ? { encrypted } : {}),
+  };
+  return { id, guest, from, to, mode, maxDowntimeMs, streams, compress, ...cap, ...wanted };
 }
 
 /** The journal's records, as those of a direct migration: what happened, when, in order. */

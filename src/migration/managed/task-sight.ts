@@ -65,5 +65,9 @@ export const managedOrder = z.object({
   compress: compression,
   /** Where its disks are to lie, by the manager's name; absent: where they lie. */
   datastore: datastoreName.optional(),
+  /** Before or after the manager's other tasks; absent: as the manager has it. */
+  priority: z.enum(['low', 'high']).optional(),
+  /** Refused where its memory would go unencrypted. */
+  encrypted: z.boolean().optional(),
 });
 export type ManagedOrder = z.infer<typeof managedOrder>;

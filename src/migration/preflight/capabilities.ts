@@ -17,6 +17,10 @@ export interface Capabilities {
   readonly rehearsals?: boolean;
   /** Its manager also moves disks, to a datastore that is named. */
   readonly datastores?: boolean;
+  /** Its manager has tasks that go before others. */
+  readonly priorities?: boolean;
+  /** Its manager may send memory unencrypted, and this driver refuses that where it is asked to. */
+  readonly encryption?: boolean;
   /** What its manager reports of a task; absent: Godwit measures all of it itself. */
   readonly figures?: readonly (keyof TaskFigures)[];
 }
@@ -39,6 +43,8 @@ export function judgeCapabilities({ driver, settings }: CapabilityFacts): Findin
     compression,
     maxStreams,
     datastores = false,
+    priorities = false,
+    encryption = false,
     rehearsals = false,
   } = driver.capabilities;
   const lacks: [string, string][] = [];
@@ -49,6 +55,12 @@ export function judgeCapabilities({ driver, settings }: CapabilityFacts): Findin
   if (streams > maxStreams) lacks.push([`--streams ${streams}`, `it has ${maxStreams} at most`]);
   if (settings.datastore !== undefined && !datastores) {
     lacks.push(['--datastore', 'it knows no datastores']);
+  }
+  if (settings.priority !== undefined && !priorities) {
+    lacks.push([`--priority ${settings.priority}`, 'it has no priorities']);
+  }
+  if (settings.encrypted === true && !encryption) {
+    lacks.push(['--encrypted', 'that is for managers that may send memory unencrypted']);
   }
   if (settings.rehearse === true && !rehearsals) {
     lacks.push(['--rehearse', 'it cannot turn round at the switch']);

@@ -15,6 +15,8 @@ import { refuseOn } from '../engine/refused-by-checks.ts';
 
 /** Between two looks at a task or a guest, ms. */
 const LOOK_MS = 500;
+/** The same, where the manager reports each change. */
+const CHANGED_MS = 100;
 /** Between two askings to end a task, ms. */
 const END_AGAIN_MS = 5000;
 /** How long one answer may take, ms. */
@@ -86,7 +88,8 @@ export const LIFECYCLE: Lifecycle = {
           ask((session, inner) => session.look(order, inner), signal),
         );
         if (task !== undefined) report(task);
-        await clock.sleep(LOOK_MS, signal);
+        const isReported = task?.state === 'running' && (await untilChanged(parts, signal));
+        await clock.sleep(isReported ? CHANGED_MS : LOOK_MS, signal);
       }
       return undefined;
     },
@@ -198,6 +201,15 @@ async function answerOf<T>(
     log.debug({ error: toGodwitError(thrown) }, 'the manager did not answer');
     return undefined;
   }
+}
+
+/** False where the manager does not report changes. */
+async function untilChanged(parts: ManagedParts, signal: AbortSignal): Promise<boolean> {
+  const { ask, order } = parts;
+  const isChanged = await answerOf(parts, () =>
+    ask(async (session, inner) => session.changed?.(order, inner), signal),
+  );
+  return isChanged ?? false;
 }
 
 /** Journals what is new in what the manager says: progress in steps of ten, and each answer that there is no task. */

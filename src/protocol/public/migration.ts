@@ -86,6 +86,10 @@ export const migrationSettings = z.object({
   rehearse: z.boolean().optional(),
   /** Where its disks are to lie, by the name that the guest's manager has for it; absent: where they lie. */
   datastore: datastoreName.optional(),
+  /** Before or after other tasks of its manager; absent: as the manager has it. */
+  priority: z.enum(['low', 'high']).optional(),
+  /** Refused where the guest's manager would send its memory unencrypted. */
+  encrypted: z.boolean().optional(),
 });
 export type MigrationSettings = z.infer<typeof migrationSettings>;
 

@@ -156,11 +156,12 @@ describe('an order that vSphere refuses', () => {
     };
     const host = { type: 'HostSystem', value: 'host-2' };
     const properties = new Map([['name', element('<val>esx2</val>')]]);
+    const seen = async (): Promise<unknown[]> => [{ ref: host, properties }];
     const sight = { tasks: [], isMovable: true };
     const guest = {
       ref: { type: 'VirtualMachine', value: 'vm-1' },
       options: { hosts: {} },
-      client: { all: async () => [{ ref: host, properties }], callForRef: refuse },
+      client: { all: seen, retrieve: seen, callForRef: refuse },
       needed: async () => sight,
       sight: async () => sight,
       tasks: async () => [],

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"reflect"
 	"sync"
 	"time"
@@ -51,6 +50,8 @@ type kept struct {
 	Moving    *moving          `json:"moving,omitempty"`
 	// Tasks that ever moved it, or tried to.
 	Tasks int `json:"tasks"`
+	// Of the last order.
+	Priority string `json:"priority,omitempty"`
 }
 
 // A move that its hosts carry out: it goes on where the manager dies.
@@ -61,25 +62,21 @@ type moving struct {
 	EndsAt time.Time `json:"endsAt"`
 }
 
-type onDisk struct {
-	Next   int64                  `json:"next"`
-	Fields []types.CustomFieldDef `json:"fields"`
-	Guests map[string]*kept       `json:"guests"`
-}
 
 type world struct {
 	mu     sync.Mutex
 	file   string
-	kept   onDisk
+	kept   inventory
 	vms    map[string]*VM
 	byRef  map[ref]string
-	saved  string
 	taskMs int
 	// Tasks fail so, at this percentage.
 	fails   *faultSpec
 	percent int
 	finds   []faultSpec
-	changed bool
+	// What the file does not have yet: guests by name, and all else.
+	changed map[string]bool
+	counted bool
 	// A right that the user lacks.
 	lacking string
 }
@@ -91,7 +88,7 @@ type VM struct {
 }
 
 func newWorld(file string) *world {
-	return &world{file: file, vms: map[string]*VM{}, byRef: map[ref]string{}, taskMs: 500, kept: onDisk{Next: 1000, Guests: map[string]*kept{}}}
+	return &world{file: file, vms: map[string]*VM{}, byRef: map[ref]string{}, taskMs: 500, changed: map[string]bool{}, kept: inventory{Next: 1000, Guests: map[string]*kept{}}}
 }
 
 func (w *world) restore() error {
@@ -112,19 +109,16 @@ func (w *world) restore() error {
 	for _, each := range simulator.Map.All("HostSystem") {
 		each.(*simulator.HostSystem).Config.VirtualNicManagerInfo = vmotionBy("vmk0")
 	}
-	text, err := os.ReadFile(w.file)
-	if os.IsNotExist(err) {
-		for name, vm := range w.vms {
-			w.kept.Guests[name] = &kept{Host: hostAt(*vm.Runtime.Host), Datastore: storeAt(vm.Datastore[0])}
-		}
-		w.changed = true
-		return w.save()
-	}
+	simulator.Map.Put(sessionCollector())
+	found, err := w.load()
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(text, &w.kept); err != nil {
-		return err
+	if !found {
+		for name, vm := range w.vms {
+			w.kept.Guests[name] = &kept{Host: hostAt(*vm.Runtime.Host), Datastore: storeAt(vm.Datastore[0])}
+		}
+		return w.rewrite()
 	}
 	fields.Field = w.kept.Fields
 	for name, each := range w.kept.Guests {
@@ -157,24 +151,6 @@ func (w *world) goOn(vm *VM, each *kept) {
 	}()
 }
 
-func (w *world) save() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !w.changed {
-		return nil
-	}
-	w.changed = false
-	text, err := json.Marshal(w.kept)
-	if err != nil {
-		return err
-	}
-	next := w.file + ".new"
-	if err := os.WriteFile(next, text, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(next, w.file)
-}
-
 func (w *world) list() interface{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -182,7 +158,7 @@ func (w *world) list() interface{} {
 	for name, each := range w.kept.Guests {
 		found[name] = map[string]interface{}{
 			"host": each.Host, "tasks": each.Tasks, "moving": each.Moving != nil, "datastore": each.Datastore,
-			"ref": w.vms[name].Self.Value,
+			"ref": w.vms[name].Self.Value, "priority": each.Priority,
 		}
 	}
 	return found
@@ -237,7 +213,7 @@ func (w *world) arrive(vm *VM, host, store string) {
 	if store != "" {
 		each.Datastore = store
 	}
-	w.changed = true
+	w.changed[vm.Name] = true
 }
 
 // While it moves, the API offers no second move of it.
@@ -278,7 +254,7 @@ func (f *Fields) AddCustomFieldDef(req *types.AddCustomFieldDef) soap.HasFault {
 	simulator.Map.Update(f, []types.PropertyChange{{Name: "field", Val: append(f.Field, def)}})
 	f.world.mu.Lock()
 	f.world.kept.Fields = f.Field
-	f.world.changed = true
+	f.world.counted = true
 	f.world.mu.Unlock()
 	return &methods.AddCustomFieldDefBody{Res: &types.AddCustomFieldDefResponse{Returnval: def}}
 }
@@ -295,7 +271,7 @@ func (f *Fields) SetField(ctx *simulator.Context, req *types.SetField) soap.HasF
 		each.Values = map[int32]string{}
 	}
 	each.Values[req.Key] = req.Value
-	f.world.changed = true
+	f.world.changed[vm.Name] = true
 	f.world.mu.Unlock()
 	return &methods.SetFieldBody{Res: &types.SetFieldResponse{}}
 }
@@ -337,7 +313,7 @@ func (w *world) newTask(entity ref, name, description string) (*MoveTask, contex
 	w.mu.Lock()
 	w.kept.Next++
 	id := fmt.Sprintf("task-%d", w.kept.Next)
-	w.changed = true
+	w.counted = true
 	w.mu.Unlock()
 	ctx, end := context.WithCancel(context.Background())
 	task := &MoveTask{end: end}
@@ -361,6 +337,7 @@ func (vm *VM) MigrateVMTask(ctx *simulator.Context, req *types.MigrateVM_Task) s
 }
 
 func (vm *VM) RelocateVMTask(ctx *simulator.Context, req *types.RelocateVM_Task) soap.HasFault {
+	vm.world.orderedWith(vm.Name, string(req.Priority))
 	task, fault := vm.move("RelocateVM_Task", "VirtualMachine.relocate", req.Spec.Host, req.Spec.Datastore)
 	if fault != nil {
 		return &methods.RelocateVM_TaskBody{Fault_: fault}
@@ -404,7 +381,7 @@ func (vm *VM) move(name, description string, to, store *ref) (ref, *soap.Fault) 
 	task, ctx := w.newTask(vm.Self, name, description)
 	w.mu.Lock()
 	each.Moving.Task = task.Self.Value
-	w.changed = true
+	w.changed[vm.Name] = true
 	w.mu.Unlock()
 	// Called with this guest's lock held.
 	simulator.Map.Update(vm, []types.PropertyChange{
@@ -443,7 +420,7 @@ func (vm *VM) carryOut(ctx context.Context, task *MoveTask, r course) {
 	if failed {
 		w.mu.Lock()
 		w.kept.Guests[vm.Name].Moving = nil
-		w.changed = true
+		w.changed[vm.Name] = true
 		w.mu.Unlock()
 	} else {
 		w.arrive(vm, r.to, r.store)
@@ -455,6 +432,14 @@ func (vm *VM) carryOut(ctx context.Context, task *MoveTask, r course) {
 	} else {
 		task.succeed(nil)
 	}
+}
+
+// How the last order for a guest was to be placed among others.
+func (w *world) orderedWith(name, priority string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.kept.Guests[name].Priority = priority
+	w.changed[name] = true
 }
 
 // Checker says what a test has told it to find.
@@ -591,6 +576,13 @@ func setHost(name, key, value string) error {
 		changed = types.HostSystemConnectionState(value)
 	case "runtime.inMaintenanceMode":
 		changed = value == "true"
+	case "capability.encryptedVMotionSupported":
+		capability := types.HostCapability{}
+		if host.Capability != nil {
+			capability = *host.Capability
+		}
+		capability.EncryptedVMotionSupported = types.NewBool(value == "true")
+		key, changed = "capability", capability
 	case "config.virtualNicManagerInfo":
 		changed = vmotionBy(value)
 	}

@@ -92,6 +92,30 @@ describe('what is asked of a driver', () => {
     }
   });
 
+  test('a priority and encryption are refused by name where the driver has none', () => {
+    const wants = { mode: 'precopy', compress: 'none', streams: 1 } as const;
+    const asks = [
+      ['priorities', { priority: 'high' }, /--priority high/],
+      ['encryption', { encrypted: true }, /--encrypted/],
+    ] as const;
+    for (const [name, more, said] of asks) {
+      for (const has of [true, false]) {
+        const declared: Capabilities = {
+          shape: 'managed',
+          modes: ['precopy'],
+          compression: ['none'],
+          maxStreams: 1,
+          postcopyRecovery: false,
+          [name]: has,
+        };
+        const driver = { name: 'any', capabilities: declared };
+        const [found] = judgeCapabilities({ driver, settings: { ...wants, ...more } });
+        assert.equal(found?.verdict, has ? 'pass' : 'refuse', name);
+        if (!has) assert.match(found?.evidence ?? '', said);
+      }
+    }
+  });
+
   test('passes exactly where it declares that it can, and each refusal names one thing', () => {
     fc.assert(
       fc.property(capabilities, asked, (has, wants) => {

@@ -1,8 +1,9 @@
 /** A simulated vCenter for tests: brought and built by setup, started with an inventory that outlives it. */
 import { execFile, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -27,6 +28,7 @@ const placed = z.record(
     moving: z.boolean(),
     datastore: z.string(),
     ref: z.string(),
+    priority: z.string(),
   }),
 );
 export type Placed = z.infer<typeof placed>;
@@ -43,10 +45,12 @@ export type CallFault = '503' | 'cut' | 'slow' | 'garbage' | 'silent' | 'unanswe
 /** The program, as setup has built it. */
 export async function vcsimProgram(): Promise<string> {
   await run('bash', ['tools/setup.sh', '--only', 'vcsim'], { cwd: REPO, timeout: BUILD_MS });
-  const home = path.join(cacheDirectory(), 'vcsim');
-  const name = readdirSync(home).find((each) => each.startsWith('vcsim-'));
-  if (name === undefined) throw new Error(`setup has built no simulator in ${home}`);
-  return path.join(home, name);
+  // Named by what it was built from: another checkout may have built another.
+  const source = path.join(REPO, 'test/managers/vcsim');
+  const hash = createHash('sha256');
+  const parts = readdirSync(source).filter((each) => each.endsWith('.go'));
+  for (const part of parts.toSorted()) hash.update(readFileSync(path.join(source, part)));
+  return path.join(cacheDirectory(), 'vcsim', `vcsim-${hash.digest('hex').slice(0, 16)}`);
 }
 
 export interface VcsimSize {
