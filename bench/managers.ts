@@ -1,19 +1,14 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { systemClock } from '../src/clock.ts';
 import { VsphereDriver } from '../src/drivers/vsphere/driver.ts';
 import type { DiscoveredGuest } from '../src/drivers/port/inventory.ts';
-import { openJournalFile } from '../src/host/journal-file.ts';
-import { silentLog } from '../src/log.ts';
-import { ManagedMover } from '../src/mover/managed/main.ts';
-import type { ManagedMoverRequest } from '../src/protocol/mover/request.ts';
 import type { HostEvent } from '../src/protocol/public/host-event.ts';
-import { migrationRequest } from '../src/protocol/public/migration.ts';
 import { everyPage } from '../src/protocol/public/page.ts';
 import { client } from '../src/rpc/client.ts';
 import { agentContract } from '../src/protocol/contract.ts';
 import { holderOfSocket } from '../src/rpc/port-holder.ts';
+import { hostNameIn, moveBy } from '../test/drivers/vsphere/support/movers.ts';
 import { Vcsim } from '../test/drivers/vsphere/support/vcsim.ts';
 import { AgentHost } from '../test/e2e/support/agent-host.ts';
 import { onlyOf } from './contract.ts';
@@ -138,10 +133,11 @@ async function changesSeen(
       const to = `DC0_C${run % SIZE.clusters}_H${at.endsWith('_H0') ? 1 : 0}`;
       await vcenter.ask({ do: 'move', name, value: to });
       const begun = performance.now();
-      const wanted = to.toLowerCase().replaceAll('_', '-');
+      const wanted = hostNameIn(to);
       for (;;) {
-        const { value, done } = await events.next();
-        if (done === true) throw new Error('the stream of events ended');
+        const next = await events.next();
+        if (next.done === true) throw new Error('the stream of events ended');
+        const { value } = next;
         if (value.type === 'guest' && value.guest.name === name && value.guest.host === wanted)
           break;
         if (performance.now() - begun > CHANGE_MS) throw new Error(`${name} was not seen at ${to}`);
@@ -204,31 +200,8 @@ async function moved(
 ): Promise<{ name: string; outcome: string }> {
   const { info, handle } = guest;
   if (handle === undefined) return { name: info.name, outcome: 'not movable' };
-  const godwitName = (name: string): string => name.toLowerCase().replaceAll('_', '-');
   const { before, after } = hostsOf(info.name);
-  const [fromHost, toHost] = [godwitName(before), godwitName(after)];
-  const dir = path.join(directory, info.name);
-  mkdirSync(dir);
-  const request: ManagedMoverRequest = {
-    version: 2,
-    side: 'source',
-    lifecycle: 'managed',
-    id: `m-bench${String(index).padStart(3, '0')}`,
-    request: migrationRequest.parse({ guest: info.name, to: toHost }),
-    handle,
-    fromHost,
-    toHost,
-    createdAt: new Date().toISOString(),
-  };
-  const driver = new VsphereDriver(vcenter.options);
-  const around = {
-    clock: systemClock,
-    log: silentLog,
-    pid: process.pid,
-    openFile: openJournalFile,
-  };
-  const mover = new ManagedMover(dir, request, driver, around);
-  const outcome = await mover.run();
-  await driver.close();
-  return { name: info.name, outcome };
+  const id = `m-bench${String(index).padStart(3, '0')}`;
+  const move = { id, guest: info.name, handle, from: hostNameIn(before), to: hostNameIn(after) };
+  return { name: info.name, outcome: await moveBy(vcenter.options, move, directory) };
 }
