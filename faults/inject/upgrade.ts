@@ -1,5 +1,6 @@
 /** The destination's agent replaced by a newer one while a migration is under way, as a package manager does it. */
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { startAgent, stopAgent } from '../../src/lab/agents.ts';
 import type { AgentConfigInput } from '../../src/lab/agents.ts';
 import { labHost } from '../../src/lab/state.ts';
@@ -12,7 +13,7 @@ export async function upgradeAgent({ lab, to }: FaultSite): Promise<Injector> {
   if (previous === undefined) {
     throw new Error(`this checkout does not have commit ${PREVIOUS}, the previous build`);
   }
-  const { configFile } = labHost(lab, to);
+  const { configFile, stateDir } = labHost(lab, to);
   const config = await readFile(configFile, 'utf8');
   const startThis = async (): Promise<void> => {
     await stopAgent(lab, to);
@@ -21,6 +22,9 @@ export async function upgradeAgent({ lab, to }: FaultSite): Promise<Injector> {
   };
   try {
     await stopAgent(lab, to);
+    // Records of earlier cells can hold errors that the previous build does not know. It takes them for damage, and keeps
+    // the guest's name for the migration that they are of. A host that is upgraded has none of them.
+    await rm(path.join(stateDir, 'migrations'), { recursive: true, force: true });
     await writeFile(configFile, JSON.stringify(asBefore(JSON.parse(config) as AgentConfigInput)));
     await startAgent(lab, to, undefined, previous.agent);
   } catch (error) {

@@ -86,7 +86,8 @@ function valueOf(schema: z.ZodType, making: Making, at: string): unknown {
     case 'nonoptional':
       return inner(def.innerType);
     case 'pipe':
-      return inner(def.in);
+      // What is only made ready for a schema (z.preprocess) looks as that schema says.
+      return inner(def.in._zod.def.type === 'transform' ? def.out : def.in);
     case 'lazy':
       return inner(def.getter());
     default:

@@ -45,6 +45,13 @@ export const runningErrors = {
     5,
     503,
   ),
+  GODWIT_ERROR_NEWER: row(
+    'an error of a newer build of Godwit, {code}',
+    'Look the code up in the documentation of that build, or bring this host to it.',
+    false,
+    5,
+    502,
+  ),
   GODWIT_TASK_FAILED: row(
     'the manager of {guest} did not move it: {reason}',
     'The guest runs on where it was. Look at the task with its manager; then start the migration again.',

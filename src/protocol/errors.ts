@@ -1,22 +1,39 @@
 import { z } from 'zod';
 import { ERRORS, GodwitError } from '../errors.ts';
-import type { ErrorCode, SerialError } from '../errors.ts';
+import type { ErrorCode, ErrorFacts, SerialError } from '../errors.ts';
 
 const codes = Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]];
 
 /** No row of the table has nearly as many places. */
 const MOST_FACTS = 16;
 
-/** An error as it crosses a wire or lies in a journal. */
-export const serialError: z.ZodType<SerialError> = z.object({
-  code: z.enum(codes),
-  message: z.string().max(8192),
-  hint: z.string().max(4096),
-  retryable: z.boolean(),
-  facts: z
-    .record(z.string().max(64), z.union([z.string().max(8192), z.number()]))
-    .refine((facts) => Object.keys(facts).length <= MOST_FACTS, 'too many facts'),
-});
+const NEWER_CODE = /^GODWIT_[A-Z0-9_]{1,56}$/;
+const known: ReadonlySet<string> = new Set(codes);
+
+/**
+ * An error as it crosses a wire or lies in a journal. A code that this build does not know is one of a newer build: it
+ * keeps its words and becomes GODWIT_ERROR_NEWER, so that a journal and a peer can still be read after a downgrade.
+ */
+export const serialError: z.ZodType<SerialError> = z.preprocess(
+  asKnown,
+  z.object({
+    code: z.enum(codes),
+    message: z.string().max(8192),
+    hint: z.string().max(4096),
+    retryable: z.boolean(),
+    facts: z
+      .record(z.string().max(64), z.union([z.string().max(8192), z.number()]))
+      .refine((facts) => Object.keys(facts).length <= MOST_FACTS, 'too many facts'),
+  }),
+);
+
+function asKnown(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || !('code' in value)) return value;
+  const { code } = value;
+  if (typeof code !== 'string' || known.has(code) || !NEWER_CODE.test(code)) return value;
+  const facts: ErrorFacts<'GODWIT_ERROR_NEWER'> = { code };
+  return { ...value, code: 'GODWIT_ERROR_NEWER', facts };
+}
 
 export const errorBody = z.object({ error: serialError });
 

@@ -2,6 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import type { z } from 'zod';
 import { godwitError } from '../errors.ts';
 import { whatIsWrong } from '../protocol/errors.ts';
+import { nearest } from '../protocol/nearest.ts';
+import { isAmongParts } from '../protocol/route.ts';
 import type { Route, RouteInput } from '../protocol/route.ts';
 import { PROTOCOL_HEADER, PROTOCOL_VERSIONS } from '../protocol/version.ts';
 import { readJson } from './body.ts';
@@ -27,7 +29,7 @@ export async function readInput(limits: RpcLimits, asked: Input): Promise<RouteI
   const { match, search, request, caller, who, hold, signal } = asked;
   const { route, params } = match;
   const peer = caller.name;
-  const query = Object.fromEntries(new URLSearchParams(search));
+  const query = queryOf(route, search, caller);
   const bounds = {
     bytes: limits.bodyBytes,
     ms: limits.shares[who.circle].bodyMs,
@@ -41,6 +43,36 @@ export async function readInput(limits: RpcLimits, asked: Input): Promise<RouteI
       ? undefined
       : valid(route.body, body, peer, `a body of ${route.path}`)) as undefined,
   };
+}
+
+/** Who is a program of a build that may be newer than this one. */
+const PARTS: ReadonlySet<Caller['role']> = new Set(['agent', 'controller']);
+
+/**
+ * The parameters behind the question mark, each once. A person’s `?dryrun=true` must not order what `?dryRun=true` only
+ * tries, so that one which the route lacks is refused; between parts of Godwit a newer one may say more.
+ */
+function queryOf(route: Route, search: string, caller: Caller): Record<string, string> {
+  const names = Object.keys(route.query.shape);
+  const query: Record<string, string> = {};
+  for (const [name, value] of new URLSearchParams(search)) {
+    const isKnown = names.includes(name);
+    if (!isKnown && (isAmongParts(route.access) || PARTS.has(caller.role))) continue;
+    const twice = Object.hasOwn(query, name);
+    if (isKnown && !twice) query[name] = value;
+    else {
+      const near = nearest(name, names);
+      const meant = near === undefined ? '' : `; did you mean ${near}?`;
+      const said = JSON.stringify(name.slice(0, 64));
+      const what = twice ? `${said} is there twice` : `it has no parameter ${said}${meant}`;
+      throw godwitError('GODWIT_PROTOCOL_INVALID', {
+        peer: caller.name,
+        expected: `a query of ${route.path}`,
+        what,
+      });
+    }
+  }
+  return query;
 }
 
 function valid<T extends z.ZodType>(

@@ -269,7 +269,8 @@ function stillMay(
 function named(route: Route, thrown: unknown): unknown {
   const error = toGodwitError(thrown);
   const codes = errorsOf(route);
-  if (codes === undefined || codes.includes(error.code)) return thrown;
+  // What a newer host said is passed on: no route can name that.
+  if (codes === undefined || [...codes, 'GODWIT_ERROR_NEWER'].includes(error.code)) return thrown;
   const what = `${route.method} ${route.path} does not name ${error.code}: ${error.message}`;
   return godwitError('GODWIT_INTERNAL', { what }, { hint: error.hint, cause: thrown });
 }

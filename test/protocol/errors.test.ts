@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import fc from 'fast-check';
 import { z } from 'zod';
 import { GodwitError, godwitError } from '../../src/errors.ts';
+import { destinationEvent } from '../../src/migration/direct/destination-events.ts';
 import { errorBody, fromSerial, serialError, whatIsWrong } from '../../src/protocol/errors.ts';
 
 const held = godwitError('GODWIT_HELD', { guest: 'web1', reason: 'nobody answers' });
@@ -15,9 +17,21 @@ describe('an error on the wire', () => {
     assert.equal(thrown.exit, held.exit);
   });
 
-  test('of a code that this build does not know is no error of ours', () => {
-    const unknown = { ...held.toJSON(), code: 'GODWIT_OF_TOMORROW' };
-    assert.equal(serialError.safeParse(unknown).success, false);
+  test('of a code that only a newer build knows keeps its words, and says which it was', () => {
+    const newer = { ...held.toJSON(), code: 'GODWIT_OF_TOMORROW' };
+    const facts = { code: 'GODWIT_OF_TOMORROW' };
+    assert.deepEqual(serialError.parse(newer), { ...newer, code: 'GODWIT_ERROR_NEWER', facts });
+    // So the journal of a migration that failed with it is still read after a downgrade.
+    assert.equal(destinationEvent.safeParse({ type: 'failed', error: newer }).success, true);
+  });
+
+  test('has a code of the form of ours', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.integer(), fc.constant(null)), (code) => {
+        const parsed = serialError.safeParse({ ...held.toJSON(), code });
+        assert.equal(parsed.success, /^GODWIT_[A-Z0-9_]{1,56}$/.test(String(code)));
+      }),
+    );
   });
 
   test('is bounded in every part', () => {

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { servingUnix } from './test-contract.ts';
-import { exchangeUnix, post } from './wire.ts';
+import { authority, serving, servingUnix } from './test-contract.ts';
+import { exchangeTls, exchangeUnix, post } from './wire.ts';
 
 const cases: readonly [string, string, number, string, RegExp][] = [
   [
@@ -35,6 +35,20 @@ const cases: readonly [string, string, number, string, RegExp][] = [
     400,
     'GODWIT_PROTOCOL_INVALID',
     /a query of/,
+  ],
+  [
+    'a parameter that the route does not have',
+    post('/say/x?Time=3', '{"text":"t"}'),
+    400,
+    'GODWIT_PROTOCOL_INVALID',
+    /no parameter "Time"; did you mean times\?/,
+  ],
+  [
+    'a parameter that is there twice',
+    post('/say/x?times=3&times=4', '{"text":"t"}'),
+    400,
+    'GODWIT_PROTOCOL_INVALID',
+    /"times" is there twice/,
   ],
   [
     'a path part that is too long',
@@ -140,4 +154,19 @@ test('no bytes whatever bring the server down', async (t) => {
     }),
     { numRuns: 100 },
   );
+});
+
+test('a part of Godwit may ask with a parameter of a newer build, and a person may not', async (t) => {
+  const { issue } = await authority(t);
+  const { address } = await serving(t, await issue('b', 'agent'));
+  const bytes = post('/say/x?newer=1', '{"text":"t"}');
+  for (const [role, status] of [
+    ['agent', 200],
+    ['controller', 200],
+    ['viewer', 400],
+    ['operator', 400],
+  ] as const) {
+    const answer = await exchangeTls(address, await issue('c', role), bytes);
+    assert.equal(answer.status, status, `${role}: ${answer.text}`);
+  }
 });

@@ -65,7 +65,9 @@ test('no route of the public API answers with an error that it does not name', a
       async (key, thrown) => {
         code = thrown;
         const named = errorsOf(contract[key] as Route);
-        const wanted = named?.includes(thrown) ? thrown : 'GODWIT_INTERNAL';
+        // What a newer host said is no error of this build's routes.
+        const passes = thrown === 'GODWIT_ERROR_NEWER' || named?.includes(thrown);
+        const wanted = passes ? thrown : 'GODWIT_INTERNAL';
         await assert.rejects(call(key), (error: GodwitError) => {
           assert.equal(error.code, wanted);
           assert.ok(error.message.includes('its own words') && error.hint === 'a fix');
