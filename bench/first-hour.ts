@@ -13,6 +13,7 @@ import {
   upgrade,
 } from '../test/e2e/support/clean-hosts.ts';
 import type { CleanHost, CleanHosts } from '../test/e2e/support/clean-hosts.ts';
+import { onlyOf } from './contract.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
 
 /** As on a data sheet: MB are 10^6 bytes. */
@@ -43,51 +44,69 @@ export const firstHour: Bench = {
   },
 };
 
+/** Parts that `--only` may name; the first move is made in any case, since the others begin with three hosts. */
+const PARTS = ['first-move', 'idle', 'upgrades'] as const;
+
 async function measure(
   world: CleanHosts,
   debBytes: number,
   options: BenchOptions,
 ): Promise<Measure[]> {
-  const { say } = options;
+  const only = onlyOf(options, PARTS);
+  const wants = (part: (typeof PARTS)[number]): boolean =>
+    only === undefined || only.includes(part);
+  const measures = await firstMoves(world, debBytes, options);
+  if (wants('idle')) measures.push(...(await idleAgent(world.host('a'), options)));
+  if (wants('upgrades')) measures.push(await upgradesUnderMoves(world, options));
+  return measures;
+}
+
+const once = (name: string, value: number, unit: string, atMost?: number): Measure => ({
+  name,
+  value,
+  unit,
+  runs: 1,
+  ...(atMost === undefined ? {} : { target: { atMost } }),
+});
+
+/** From the bare hosts to a guest that has moved twice. */
+async function firstMoves(
+  world: CleanHosts,
+  debBytes: number,
+  { say }: BenchOptions,
+): Promise<Measure[]> {
   const [a, b] = [world.host('a'), world.host('b')];
   await startPlainGuest(a, 'web1');
   const began = performance.now();
+  const soFar = () => ({
+    commands: world.typed.length,
+    minutes: (performance.now() - began) / 60_000,
+  });
   await setUpFirst(world, 'a');
   await addHost(world, 'a', 'b');
   await world.type('a', 'godwit migrate web1 --to b');
-  const firstMs = performance.now() - began;
-  const commands = world.typed.length;
-  say(`first move: ${commands} commands, ${(firstMs / 1000).toFixed(1)} s`);
+  const first = soFar();
+  say(`first move: ${first.commands} commands, ${(first.minutes * 60).toFixed(1)} s`);
   await addHost(world, 'a', 'c');
   await untilKnown(b, 'c');
   await world.type('b', 'godwit migrate web1 --to c');
-  const allMs = performance.now() - began;
-  const all = world.typed.length;
-  const upgrades = await upgradesUnderMoves(world, options);
-  const idle = await idleAgent(a, options);
-  const once = (name: string, value: number, unit: string, atMost?: number): Measure => ({
-    name,
-    value,
-    unit,
-    runs: 1,
-    ...(atMost === undefined ? {} : { target: { atMost } }),
-  });
+  const all = soFar();
   return [
-    once('commands to the first move', commands, '', 10),
-    once('time to the first move', firstMs / 60_000, 'min', 5),
-    once('commands for three hosts and two moves', all, ''),
-    once('time for three hosts and two moves', allMs / 60_000, 'min'),
+    once('commands to the first move', first.commands, '', 10),
+    once('time to the first move', first.minutes, 'min', 5),
+    once('commands for three hosts and two moves', all.commands, ''),
+    once('time for three hosts and two moves', all.minutes, 'min'),
     once('downloaded by each host', debBytes / MB, 'MB', 60),
-    { ...once('migrations that an upgrade failed', upgrades.failed, '', 0), runs: upgrades.made },
-    once(`agent with ${GUESTS} guests, resident`, idle.bytes / MB, 'MB', 100),
-    once(`agent with ${GUESTS} guests, of a core`, idle.percent, '%', 0.5),
   ];
 }
 
 const ended = z.object({ phase: z.string(), outcome: z.string(), takeovers: z.number() });
 
 /** Both hosts of each move are upgraded, or go back, while the guest's memory is on its way. */
-async function upgradesUnderMoves(world: CleanHosts, { runs, signal, say }: BenchOptions) {
+async function upgradesUnderMoves(
+  world: CleanHosts,
+  { runs, signal, say }: BenchOptions,
+): Promise<Measure> {
   const upgrades = runs ?? DEFAULT_UPGRADES;
   for (const host of world.hosts) await makeNext(host);
   const names = ['c', 'a', 'b'];
@@ -116,11 +135,11 @@ async function upgradesUnderMoves(world: CleanHosts, { runs, signal, say }: Benc
       `${source.name} to ${to.name}: ${outcome}, ${takeovers} takeovers; upgraded in ${phase}${counts ? '' : ' (not counted)'}`,
     );
   }
-  return { made, failed };
+  return { ...once('migrations that an upgrade failed', failed, '', 0), runs: made };
 }
 
 /** What the agent of a host takes that has guests, and nothing to do. */
-async function idleAgent(host: CleanHost, { signal, say }: BenchOptions) {
+async function idleAgent(host: CleanHost, { signal, say }: BenchOptions): Promise<Measure[]> {
   for (let guest = 1; guest <= GUESTS; guest += 1) await startPlainGuest(host, `idle${guest}`);
   await pause(SETTLE_MS, signal);
   const before = await usedBy(host);
@@ -130,7 +149,10 @@ async function idleAgent(host: CleanHost, { signal, say }: BenchOptions) {
   say(
     `the agent of ${host.name}: ${(after.bytes / MB).toFixed(1)} MB, ${percent.toFixed(2)} % of a core`,
   );
-  return { bytes: after.bytes, percent };
+  return [
+    once(`agent with ${GUESTS} guests, resident`, after.bytes / MB, 'MB', 100),
+    once(`agent with ${GUESTS} guests, of a core`, percent, '%', 0.5),
+  ];
 }
 
 /** Of a host's agent: processor time so far, by the kernel's ticks of 10 ms, and what is resident of it. */
