@@ -1,6 +1,7 @@
 import { createPrivateKey, sign } from 'node:crypto';
-import { existsSync, linkSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, linkSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
+import type { Clock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
 import { checkList } from '../../host/fleet.ts';
 import {
@@ -43,6 +44,39 @@ export function latestList(caDir: string): KnownList | undefined {
     throw godwitError('GODWIT_PKI', { what: `cannot read ${file}` }, { cause, hint });
   }
   return checkList(signed, readPki(path.join(caDir, 'ca.crt'), hint));
+}
+
+/** A change in the moment of a look may leave the file system's time as it was; one that comes so long after it does not. */
+const SETTLED_MS = 500;
+
+/**
+ * The newest list of a CA for who looks every second: it is read and checked again only where something has changed. Throws
+ * as latestList does, at each look.
+ */
+export function followedList(
+  caDir: string,
+  clock: Pick<Clock, 'monotonicMs'>,
+): () => KnownList | undefined {
+  let seen: { readonly mark: string; readonly sinceMs: number } | undefined;
+  let settled: { readonly mark: string; readonly list: KnownList | undefined } | undefined;
+  return () => {
+    const [mark, nowMs] = [markOf(caDir), clock.monotonicMs()];
+    if (settled !== undefined && mark === settled.mark) return settled.list;
+    if (seen === undefined || mark !== seen.mark)
+      seen = mark === undefined ? undefined : { mark, sinceMs: nowMs };
+    const list = latestList(caDir);
+    if (seen !== undefined && nowMs - seen.sinceMs >= SETTLED_MS) settled = { ...seen, list };
+    return list;
+  };
+}
+
+/** Differs once a list has come or gone, or the CA is another one; undefined where there is none of them. */
+function markOf(caDir: string): string | undefined {
+  const marks = [path.join(caDir, 'fleet'), path.join(caDir, 'ca.crt')].map((place) => {
+    const stat = statSync(place, { bigint: true, throwIfNoEntry: false });
+    return stat === undefined ? undefined : `${stat.ino}-${stat.mtimeNs}-${stat.size}`;
+  });
+  return marks.includes(undefined) ? undefined : marks.join(' ');
 }
 
 export type Change = (list: FleetList, nowMs: number) => FleetList;

@@ -16,7 +16,7 @@ import { SecretFetch } from './secret-fetch.ts';
 import { writePrivate } from './files.ts';
 import { Holders } from './holders.ts';
 import { endReplaced, isLast, replacesOthers } from './issued.ts';
-import { changeList, heldBy, isDue, keepList, latestList, unchanged } from './fleet-list.ts';
+import { changeList, followedList, heldBy, isDue, keepList, unchanged } from './fleet-list.ts';
 
 /** How soon the agent beside the CA sees what `godwit pki` has signed there. */
 const LOOK_MS = 1000;
@@ -39,6 +39,7 @@ export class Spread {
   readonly #ca: string;
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #holders: Holders | undefined;
+  readonly #latest: (() => KnownList | undefined) | undefined;
   readonly secrets: SecretFetch;
   #turn = 0;
   /** Said once, not each second. */
@@ -49,6 +50,7 @@ export class Spread {
     this.#parts = parts;
     this.secrets = new SecretFetch(parts);
     const { caDir } = parts.config;
+    this.#latest = caDir === undefined ? undefined : followedList(caDir, parts.clock);
     this.#holders = caDir === undefined ? undefined : this.#holdersOf(caDir);
     this.#ca = readFileSync(path.join(pkiDirOf(parts.config), 'ca.crt'), 'utf8');
   }
@@ -94,7 +96,7 @@ export class Spread {
     const { caDir, name, address, addresses } = config;
     if (caDir === undefined) return;
     try {
-      let latest = latestList(caDir);
+      let latest = this.#latest?.();
       const nowMs = clock.wallMs();
       if (latest?.list.holder !== name) {
         latest = changeList(caDir, heldBy({ name, address, addresses }), nowMs);

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { issue } from '../../../src/agent/pki/authority.ts';
 import {
   changeList,
+  followedList,
   heldBy,
   isDue,
   keepList,
@@ -129,4 +130,28 @@ test('a list is due before half of its life is over, and a damaged one is named'
   assert.ok(kept.length <= 32 && kept.includes('41.json'));
   writeFileSync(path.join(caDir, 'fleet', '42.json'), 'half a li');
   assert.throws(() => latestList(caDir), { code: 'GODWIT_PKI', message: /42\.json/ });
+});
+
+test('a list that is followed is read again once it has changed, also within one tick of the file system, and not otherwise', async (t) => {
+  const { caDir } = await authority(t);
+  let nowMs = 0;
+  const look = followedList(caDir, { monotonicMs: () => nowMs });
+  const change = (name: string) => changeList(caDir, withMember(member(name)), Date.now());
+  assert.equal(look(), latestList(caDir));
+  change('b');
+  assert.deepEqual(look(), latestList(caDir));
+  const directory = path.join(caDir, 'fleet');
+  const { atime, mtime } = statSync(directory);
+  utimesSync(directory, atime, mtime);
+  look();
+  change('c');
+  utimesSync(directory, atime, mtime);
+  nowMs = 100;
+  assert.deepEqual(look(), latestList(caDir));
+  nowMs = 2000;
+  const settled = look();
+  assert.deepEqual(settled, latestList(caDir));
+  assert.equal(look(), settled);
+  change('d');
+  assert.deepEqual(look(), latestList(caDir));
 });
