@@ -4,20 +4,25 @@ import type { AgentConfig } from '../config.ts';
 import {
   capLog,
   eachLog,
+  guestsDirOf,
   guestsElsewhere,
   guestsWithLogs,
+  logPlacesOf,
   logsElsewhere,
   logSize,
 } from '../host/guest-logs.ts';
 import type { GuestLog } from '../host/guest-logs.ts';
 import { removeTree } from '../host/remove-tree.ts';
 import type { Log, LogFacts } from '../log.ts';
+import { ChangedDirectories } from './changed-directories.ts';
 
 /** Between two looks. A guest that writes this fast has all of its disk's room by the next one. */
 const LOOK_MS = 500;
 /** While one of them grows and is near its bound: a guest may write above it what it writes in that time. */
 const FLOOD_MS = 50;
 const NEAR = 0.25;
+/** All are looked at so often, whatever the kernel has reported of them. */
+const ALL_MS = 15_000;
 const MOST_FAILED = 1000;
 
 /** Keeps the logs of this host's guests within their bound, as long as the agent runs. */
@@ -27,7 +32,9 @@ export class GuestLogs {
   readonly #log: Log;
   readonly #ending = new AbortController();
   readonly #failed = new Set<string>();
-  #sizes: ReadonlyMap<string, number> = new Map();
+  readonly #changed = new ChangedDirectories();
+  #sizes = new Map<string, number>();
+  #guests: readonly string[] = [];
   #running: Promise<void> | undefined;
 
   constructor(config: AgentConfig, clock: Clock, log: Log) {
@@ -43,29 +50,40 @@ export class GuestLogs {
   async close(): Promise<void> {
     this.#ending.abort();
     await this.#running;
+    this.#changed.keep(new Set());
   }
 
   async #run(): Promise<void> {
     const { signal } = this.#ending;
+    let allAtMs = -Infinity;
     while (!signal.aborted) {
-      const isNear = await this.look();
+      const nowMs = this.#clock.monotonicMs();
+      const isOfAll = nowMs - allAtMs >= ALL_MS;
+      if (isOfAll) allAtMs = nowMs;
+      const isNear = await this.look(isOfAll);
       await this.#clock.sleep(isNear ? FLOOD_MS : LOOK_MS, signal).catch(() => undefined);
     }
   }
 
   /**
    * Cuts what is too long, and removes logs elsewhere whose guest is gone. Whether one of them grows towards its bound.
-   * Where the guests cannot be listed, nothing is known of them: nothing is cut or removed. Never rejects.
+   * Where the guests cannot be listed, nothing is known of them: nothing is cut or removed. Never rejects. `isOfAll`: not
+   * only where the kernel has reported a change.
    */
-  async look(): Promise<boolean> {
+  async look(isOfAll = true): Promise<boolean> {
     const { stateDir } = this.#config;
     try {
+      const hasOthers = this.#changedAt([guestsDirOf(this.#config)]) || isOfAll;
       // Before the guests: one that comes meanwhile has its own directory first.
-      const kept = await this.#kept();
-      const guests = await guestsWithLogs(this.#config);
+      const kept = hasOthers ? await this.#kept() : [];
+      if (hasOthers) this.#guests = await guestsWithLogs(this.#config);
       this.#failed.delete(stateDir);
-      const isNear = await this.#lookAt(guests);
-      await this.#remove(kept.filter((name) => !guests.includes(name)));
+      const guests = this.#guests;
+      const isNear = await this.#lookAt(
+        guests.filter((each) => this.#hasChanged(each) || isOfAll),
+        isOfAll ? new Map() : new Map(this.#sizes),
+      );
+      if (hasOthers) await this.#forget(kept.filter((name) => !guests.includes(name)));
       return isNear;
     } catch (err) {
       this.#warn(stateDir, { err }, 'the guests cannot be listed: their logs are left as they are');
@@ -82,9 +100,18 @@ export class GuestLogs {
     });
   }
 
-  async #lookAt(guests: readonly string[]): Promise<boolean> {
+  /** Each is asked about: it is watched from then on. */
+  #changedAt(directories: readonly string[]): boolean {
+    return directories.filter((each) => this.#changed.has(each)).length > 0;
+  }
+
+  #hasChanged(guest: string): boolean {
+    return this.#changedAt(logPlacesOf(this.#config, guest));
+  }
+
+  /** `sizes` becomes what is known of the logs. */
+  async #lookAt(guests: readonly string[], sizes: Map<string, number>): Promise<boolean> {
     const { bytes } = this.#config.guestLogs;
-    const sizes = new Map<string, number>();
     let isNear = false;
     for (const guest of guests) {
       await eachLog(this.#config, guest, {
@@ -102,7 +129,10 @@ export class GuestLogs {
     return isNear;
   }
 
-  async #remove(gone: readonly string[]): Promise<void> {
+  /** Of guests that are gone nothing is watched, and what lies elsewhere is removed. */
+  async #forget(gone: readonly string[]): Promise<void> {
+    const places = this.#guests.flatMap((each) => logPlacesOf(this.#config, each));
+    this.#changed.keep(new Set([guestsDirOf(this.#config), ...places]));
     const elsewhere = logsElsewhere(this.#config);
     if (elsewhere === undefined) return;
     for (const name of gone) {

@@ -195,7 +195,7 @@ export const migrationsSpec = spec({
 export const reportSpec = spec({
   name: 'report',
   summary: 'show what a migration did, with measurements',
-  args: { id: { kind: 'migration', summary: "the migration's id", required: true } },
+  args: { id: { kind: 'migration', summary: "the migration's id; the newest when left out" } },
   flags: {
     html: {
       kind: 'file',
@@ -204,7 +204,7 @@ export const reportSpec = spec({
     },
     controller,
   },
-  examples: ['report m-4f2a9c1d', 'report m-4f2a9c1d --html report.html'],
+  examples: ['report', 'report m-4f2a9c1d --html report.html'],
   usesAgent: true,
   json: 'report',
 });

@@ -36,9 +36,19 @@ export function logsElsewhere({ name, guestLogs }: Places): string | undefined {
   return directory === undefined ? undefined : path.join(directory, `godwit-${name}`);
 }
 
+/** The directory of the guests' own directories. */
+export function guestsDirOf({ stateDir }: Pick<Places, 'stateDir'>): string {
+  return path.join(stateDir, 'guests');
+}
+
+/** Where a guest's logs lie, and what its hypervisor says. */
+export function logPlacesOf(config: Places, guest: string): readonly [own: string, logs: string] {
+  return [path.join(guestsDirOf(config), guest), logDirOf(config, guest)];
+}
+
 /** Guests whose logs may lie here, by their directories. Rejects as readdir does, but where there is no such directory. */
-export async function guestsWithLogs({ stateDir }: Places): Promise<string[]> {
-  const all = await listed(path.join(stateDir, 'guests'));
+export async function guestsWithLogs(config: Places): Promise<string[]> {
+  const all = await listed(guestsDirOf(config));
   return all.flatMap((each) => (each.isDirectory() ? [each.name] : []));
 }
 
@@ -63,11 +73,11 @@ interface LogWork {
 
 /** Goes through what is written for a guest without end: its logs, and what its hypervisor says. */
 export async function eachLog(config: Places, guest: string, work: LogWork): Promise<void> {
-  const own = path.join(config.stateDir, 'guests', guest);
+  const [own, logDir] = logPlacesOf(config, guest);
   let left = MOST_FILES;
   for (const [directory, ending] of [
     [own, '.log'],
-    [logDirOf(config, guest), ''],
+    [logDir, ''],
   ] as const) {
     try {
       await inOwnDirectory(directory, async (at) => {
@@ -123,6 +133,6 @@ async function listed(directory: string): Promise<Dirent[]> {
   });
 }
 
-function isMissing(err: unknown): boolean {
+export function isMissing(err: unknown): boolean {
   return (err as NodeJS.ErrnoException).code === 'ENOENT';
 }

@@ -14,12 +14,14 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
+import { ChangedDirectories } from '../../src/agent/changed-directories.ts';
 import { GuestLogs } from '../../src/agent/guest-logs.ts';
 import { systemClock } from '../../src/clock.ts';
 import { parseAgentConfig } from '../../src/config.ts';
 import type { AgentConfig } from '../../src/config.ts';
 import { logDirOf } from '../../src/host/guest-logs.ts';
 import { plainLog } from '../../src/log.ts';
+import { until } from '../until.ts';
 
 const CAP = 64 * 1024;
 
@@ -71,6 +73,46 @@ test('one log that cannot be cut hinders no other', async (t) => {
   await logs.look();
   assert.ok(readFileSync(flooded).length < CAP);
   assert.equal(readFileSync(outside).length, 4 * CAP);
+});
+
+test('a look that is not of all sees what has changed: logs that grow, guests that come, directories that are made', async (t) => {
+  const { config, logs } = host(t, {});
+  const quiet = writeLog(config, 'web1', 10);
+  t.after(() => logs.close());
+  await logs.look();
+  const isCut = (file: string) =>
+    until(`${file} to be cut`, 10_000, async () => {
+      await logs.look(false);
+      return readFileSync(file).length < CAP || undefined;
+    });
+  writeFileSync(quiet, Buffer.alloc(4 * CAP));
+  await isCut(quiet);
+  await isCut(writeLog(config, 'web2', 4 * CAP));
+  mkdirSync(path.join(config.stateDir, 'guests', 'web3'));
+  await logs.look(false);
+  await isCut(writeLog(config, 'web3', 4 * CAP));
+  writeFileSync(quiet, Buffer.alloc(4 * CAP));
+  await isCut(quiet);
+});
+
+test('a directory is reported as changed once, until it changes again or is no more watched', async (t) => {
+  const directory = mkdtempSync(path.join(tmpdir(), 'godwit-changed-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const changed = new ChangedDirectories();
+  t.after(() => changed.keep(new Set()));
+  const inner = path.join(directory, 'inner');
+  assert.equal(changed.has(inner), true, 'nothing would report that it comes');
+  assert.deepEqual([changed.has(directory), changed.has(directory)], [true, false]);
+  assert.equal(changed.has(inner), false);
+  const reported = (at: string) =>
+    until(`${at} to be reported`, 10_000, () => Promise.resolve(changed.has(at) || undefined));
+  mkdirSync(inner);
+  await reported(directory);
+  assert.deepEqual([changed.has(inner), changed.has(inner)], [true, false]);
+  writeFileSync(path.join(inner, 'a.log'), 'x');
+  await reported(inner);
+  changed.keep(new Set([directory]));
+  assert.equal(changed.has(inner), true);
 });
 
 const skip = process.geteuid?.() === 0 ? false : 'only root can give directories away';

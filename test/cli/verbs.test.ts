@@ -198,12 +198,21 @@ describe('godwit watch', () => {
     for (const line of lines) JSON_SHAPES['progress']?.parse(JSON.parse(line));
   });
 
-  test('says so when nothing is under way', async () => {
+  test('says so when nothing is under way, and which one was the last, without an error', async () => {
+    const over: ReturnType<typeof summary>[] = [];
     const context = new FakeContext(
-      endpoint('a', { migrations: async () => ({ migrations: [] }) }),
+      endpoint('a', { migrations: async () => ({ migrations: over }) }),
     );
-    assert.equal(await godwit(context, 'watch'), 2);
-    assert.match(context.err.text, /no migration is under way/);
+    assert.equal(await godwit(context, 'watch'), 0);
+    over.push({ ...summary(), phase: 'done' });
+    assert.equal(await godwit(context, 'watch'), 0);
+    assert.equal(
+      context.out.text,
+      `no migration is under way\nno migration is under way; the newest is over: web1 from a to b, done (${ID})\n`,
+    );
+    context.out.text = '';
+    assert.equal(await godwit(context, 'watch --json'), 0);
+    assert.equal(context.out.text, '');
   });
 
   test('stops watching at the first Ctrl-C and leaves the migration alone', async () => {

@@ -6,7 +6,7 @@ import type { Context } from '../context.ts';
 import { controllerNamed } from '../controller-place.ts';
 import { withController } from '../fleet-lists.ts';
 import { keptReport } from '../history.ts';
-import { findMigration } from '../fleet-migrations.ts';
+import { findMigration, newestMigration } from '../fleet-migrations.ts';
 import { tableLook } from '../render/paint.ts';
 import { reportText } from '../render/report-text.ts';
 import type { reportSpec } from '../specs.ts';
@@ -14,21 +14,35 @@ import type { Input, Run } from '../verb.ts';
 
 export const run: Run<typeof reportSpec> = async (input, context) => {
   const where = controllerNamed(input.flags.controller, input.connection, context.env);
+  const { id } = input.args;
   if (where !== undefined) {
+    if (id === undefined) throw noId();
     const report = await withController(where, input.connection, context.env, (api) =>
-      keptReport(api, input.args.id),
+      keptReport(api, id),
     );
     return show(report, input, context);
   }
   const fleet = await context.connect(input.connection);
   try {
-    const { summary, endpoint } = await findMigration(fleet, input.args.id);
+    const wanted = id ?? (await newestMigration(fleet))?.id;
+    if (wanted === undefined) throw noneYet();
+    const { summary, endpoint } = await findMigration(fleet, wanted);
     const report = await endpoint.api.report({ params: { id: summary.id } });
     await show(report, input, context);
   } finally {
     fleet.close();
   }
 };
+
+function noId(): Error {
+  const what = 'a controller is asked for a report by its id';
+  return godwitError('GODWIT_USAGE', { what }, { hint: '`godwit history` lists what it keeps.' });
+}
+
+function noneYet(): Error {
+  const hint = '`godwit migrate GUEST --to HOST` begins one.';
+  return godwitError('GODWIT_USAGE', { what: 'there has been no migration' }, { hint });
+}
 
 async function show(
   report: Report,

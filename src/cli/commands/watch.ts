@@ -1,14 +1,15 @@
-import { godwitError } from '../../errors.ts';
 import { isEnd } from '../../protocol/public/migration.ts';
+import type { MigrationSummary } from '../../protocol/public/migration.ts';
 import type { Context } from '../context.ts';
 import { findDiskMove, followDiskMove, isDiskMove } from '../disk-moves.ts';
 import { exitOf, finalReport, printEnding } from '../ending.ts';
-import { findMigration, listMigrations } from '../fleet-migrations.ts';
-import { incomplete } from '../agent-set.ts';
+import { findMigration, newestMigration } from '../fleet-migrations.ts';
 import type { AgentSet } from '../agent-set.ts';
 import type { FoundMigration } from '../fleet-migrations.ts';
 import { exitOfSignal, leftWords } from '../interrupts.ts';
 import { follow } from '../follow.ts';
+import { phaseWords } from '../render/progress.ts';
+import { printable } from '../render/style.ts';
 import type { watchSpec } from '../specs.ts';
 import type { Run } from '../verb.ts';
 
@@ -21,26 +22,25 @@ export const run: Run<typeof watchSpec> = async (input, context) => {
       const show = input.json ? 'ndjson' : 'people';
       return await followDiskMove(context, { endpoint, id, show, mayCancel: false });
     }
-    const found = id === undefined ? await newestRunning(fleet) : await findMigration(fleet, id);
-    return await watch(context, found, input.json);
+    const isUnderWay = ({ phase }: MigrationSummary): boolean => !isEnd(phase);
+    const wanted = id ?? (await newestMigration(fleet, isUnderWay))?.id;
+    if (wanted === undefined) return await sayNone(context, fleet, input.json);
+    return await watch(context, await findMigration(fleet, wanted), input.json);
   } finally {
     fleet.close();
   }
 };
 
-async function newestRunning(fleet: AgentSet): Promise<FoundMigration> {
-  const { items, missing } = await listMigrations(fleet, 1000);
-  const running = items.find(({ phase }) => !isEnd(phase));
-  if (running !== undefined) return findMigration(fleet, running.id);
-  const lacks = incomplete('the search for a migration under way', missing);
-  throw (
-    lacks ??
-    godwitError(
-      'GODWIT_USAGE',
-      { what: 'no migration is under way' },
-      { hint: '`godwit migrations` lists those that have ended; `godwit report ID` shows one.' },
-    )
-  );
+/** Not an error: a person who types slowly is told that it is over, and a script goes on. */
+async function sayNone(context: Context, fleet: AgentSet, json: boolean): Promise<number> {
+  const last = await newestMigration(fleet);
+  const words =
+    last === undefined
+      ? ''
+      : `; the newest is over: ${last.guest} from ${last.from} to ${last.to}, ${phaseWords(last.phase)} (${last.id})`;
+  const { out, err } = context;
+  (json ? err : out).write(printable(`no migration is under way${words}\n`));
+  return 0;
 }
 
 async function watch(

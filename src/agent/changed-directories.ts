@@ -1,0 +1,38 @@
+import { watch } from 'node:fs';
+import type { FSWatcher } from 'node:fs';
+import path from 'node:path';
+import { isMissing } from '../host/guest-logs.ts';
+
+/**
+ * Directories whose files are looked at again and again, and which of them the kernel has reported a change in. Each is
+ * reported once until it is asked about again: one that is written to all the time costs no more than its looks.
+ */
+export class ChangedDirectories {
+  readonly #watched = new Map<string, FSWatcher>();
+
+  /** Whether something may have changed there since the last time; from now on it is watched, so look after this. */
+  has(directory: string): boolean {
+    if (this.#watched.has(directory)) return false;
+    try {
+      const watcher = watch(directory, { persistent: false });
+      const over = (): void => this.#drop(directory, watcher);
+      watcher.on('change', over).on('error', over);
+      this.#watched.set(directory, watcher);
+      return true;
+    } catch (err) {
+      // Once it is there, the directory that it is in has changed. What cannot be watched is looked at each time.
+      return !(isMissing(err) && this.#watched.has(path.dirname(directory)));
+    }
+  }
+
+  /** Watches only these from now on. */
+  keep(directories: ReadonlySet<string>): void {
+    for (const [directory, watcher] of this.#watched)
+      if (!directories.has(directory)) this.#drop(directory, watcher);
+  }
+
+  #drop(directory: string, watcher: FSWatcher): void {
+    watcher.close();
+    if (this.#watched.get(directory) === watcher) this.#watched.delete(directory);
+  }
+}
