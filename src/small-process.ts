@@ -10,6 +10,8 @@ import { PRODUCT_VERSION } from './protocol/version.ts';
 export const SMALL_FLAGS: readonly string[] = ['--max-semi-space-size=1', '--no-maglev'];
 /** A mover's: no optimising compiler at all (8 MB, with what it works in), for as long as nothing of it is hot. */
 export const MOVER_FLAGS: readonly string[] = [...SMALL_FLAGS, '--no-opt'];
+/** An agent's: the same, and it may ask for a collection of all garbage when it rests. */
+export const AGENT_FLAGS: readonly string[] = [...MOVER_FLAGS, '--expose-gc'];
 /** One arena of malloc instead of one per thread. */
 export const SMALL_ENVIRONMENT: Readonly<Record<string, string>> = { MALLOC_ARENA_MAX: '1' };
 
@@ -47,9 +49,9 @@ const MARK = 'GODWIT_RESTARTED';
  * Begins again in the same process with the flags and the `environment` for a small one and with node's compile cache,
  * unless it has them: all must be there before the first import.
  */
-export function restartSmall(environment = SMALL_ENVIRONMENT): void {
+export function restartSmall(environment = SMALL_ENVIRONMENT, wanted = SMALL_FLAGS): void {
   const cache = process.env['NODE_COMPILE_CACHE'];
-  const flags = SMALL_FLAGS.filter((flag) => !process.execArgv.includes(flag));
+  const flags = wanted.filter((flag) => !process.execArgv.includes(flag));
   const isSet = Object.entries(environment).every(([name, value]) => process.env[name] === value);
   if (flags.length === 0 && cache !== undefined && isSet) return;
   const small = { ...environment, NODE_COMPILE_CACHE: cache ?? compileCache() };

@@ -13,6 +13,7 @@ import type { Credentials } from '../rpc/tls.ts';
 import { HostCache } from './cache.ts';
 import { DiskMoves } from './disk-moves.ts';
 import { Follow } from './follow.ts';
+import { GiveBack } from './give-back.ts';
 import { GuestLogs } from './guest-logs.ts';
 import { HostLabels } from './guest-labels.ts';
 import { Guests } from './guests.ts';
@@ -173,9 +174,12 @@ async function listen(
 function tend(options: AgentOptions, clock: Clock, store: MigrationStore, cache: HostCache) {
   const guestLogs = new GuestLogs(options.config, clock, options.log);
   guestLogs.start();
+  const giveBack = new GiveBack();
+  giveBack.start();
   const pruning = setInterval(() => prune(options, store, cache), PRUNE_MS);
   return async (): Promise<void> => {
     clearInterval(pruning);
+    giveBack.stop();
     await guestLogs.close();
   };
 }

@@ -81,7 +81,7 @@ export class GuestLogs {
       const guests = this.#guests;
       const isNear = await this.#lookAt(
         guests.filter((each) => this.#hasChanged(each) || isOfAll),
-        isOfAll ? new Map() : new Map(this.#sizes),
+        new Map(isOfAll ? [] : this.#sizes),
       );
       if (hasOthers) await this.#forget(kept.filter((name) => !guests.includes(name)));
       return isNear;
