@@ -206,6 +206,13 @@ export const refusalErrors = {
     4,
     422,
   ),
+  GODWIT_PORT_UNBOUND: row(
+    'the port {port} of the network’s controller is not bound at {host}: {why}',
+    'Install a hook prepare-destination there that binds it, as examples/hooks/ovn does for OVN; docs/network.md says how.',
+    false,
+    4,
+    422,
+  ),
   GODWIT_BASELINE: row(
     '{host} cannot give the processor that all hosts are to have in common, {baseline}: {reason}',
     'Choose a host that can, or set a baseline that this one gives too: `godwit baseline` computes it.',

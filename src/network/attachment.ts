@@ -31,7 +31,14 @@ export function attachmentOf(port: string, facts: NetworkFacts): Attachment | un
     const vlan = vlanOfOvs(ovs);
     // A mode that no other kind of port has: what the guest's frames mean there is not known elsewhere.
     if (vlan === 'unknown') return undefined;
-    return { kind: 'ovs', bridge: ovs.bridge, mtu, ...(vlan === undefined ? {} : { vlan }) };
+    const { bridge, ids } = ovs;
+    return {
+      kind: 'ovs',
+      bridge,
+      mtu,
+      ...(vlan === undefined ? {} : { vlan }),
+      ...(ids === undefined ? {} : { ids }),
+    };
   }
   if (link.kind === 'macvtap') {
     const mode = typeof link.data['mode'] === 'string' ? link.data['mode'] : 'unknown';

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { godwitError } from '../errors.ts';
+import { BINDING_IDS } from '../protocol/network.ts';
+import type { BindingIds } from '../protocol/network.ts';
 
 /** What iproute2 and Open vSwitch say of a host's network, read from their JSON. Pure. */
 
@@ -82,6 +84,8 @@ export interface OvsPort {
   readonly trunks: readonly number[];
   /** Absent: as the tag and the trunks say. */
   readonly vlanMode?: string;
+  /** By what a network controller knows it. */
+  readonly ids?: BindingIds;
 }
 
 /** A host's network at one moment. */
@@ -139,6 +143,7 @@ const ovsTable = z.object({
   data: z.array(z.array(z.unknown()).max(64)).max(MOST),
 });
 const ovsSet = z.tuple([z.literal('set'), z.array(z.unknown()).max(8192)]);
+const ovsMap = z.tuple([z.literal('map'), z.array(z.tuple([z.string(), z.string()])).max(8192)]);
 const ovsUuid = z.tuple([z.literal('uuid'), z.string().max(64)]);
 
 function ovsRows(text: string): Record<string, unknown>[] {
@@ -159,8 +164,32 @@ function ovsList(cell: unknown): unknown[] {
   return cell === undefined ? [] : [cell];
 }
 
-/** From `list Port` and `list Bridge`, columns _uuid, name, tag, trunks, vlan_mode and name, ports. */
-export function parseOvsPorts(ports: string, bridges: string): OvsPort[] {
+function ovsEntries(cell: unknown): Record<string, string> {
+  const map = ovsMap.safeParse(cell);
+  return map.success ? Object.fromEntries(map.data[1]) : {};
+}
+
+/** The `external_ids` of each row, as `ovs-vsctl --format=json` writes a table with that column. */
+export const parseOvsIds = (text: string): Record<string, string>[] =>
+  ovsRows(text).map((row) => ovsEntries(row['external_ids']));
+
+function bindingOf(ids: Readonly<Record<string, string>>): BindingIds {
+  return Object.fromEntries(
+    BINDING_IDS.flatMap((key) => (ids[key] === undefined ? [] : [[key, ids[key]]])),
+  );
+}
+
+/**
+ * From `list Port`, `list Bridge` and `list Interface`, columns _uuid, name, tag, trunks, vlan_mode; name, ports; and
+ * name, external_ids. An interface has the name of its port, unless the port is a bond.
+ */
+export function parseOvsPorts(ports: string, bridges: string, interfaces?: string): OvsPort[] {
+  const idsOf = new Map(
+    (interfaces === undefined ? [] : ovsRows(interfaces)).map((row) => [
+      row['name'],
+      bindingOf(ovsEntries(row['external_ids'])),
+    ]),
+  );
   const bridgeOf = new Map<string, string>();
   for (const { name: bridge, ports: members } of ovsRows(bridges)) {
     for (const member of ovsList(members)) {
@@ -175,6 +204,7 @@ export function parseOvsPorts(ports: string, bridges: string): OvsPort[] {
     const bridge = uuid.success ? bridgeOf.get(uuid.data[1]) : undefined;
     if (bridge === undefined || typeof row['name'] !== 'string') return [];
     const mode = row['vlan_mode'];
+    const ids = idsOf.get(row['name']) ?? {};
     return [
       {
         name: row['name'],
@@ -182,6 +212,7 @@ export function parseOvsPorts(ports: string, bridges: string): OvsPort[] {
         tag: tags(row['tag'])[0],
         trunks: tags(row['trunks']),
         ...(typeof mode === 'string' ? { vlanMode: mode } : {}),
+        ...(ids['iface-id'] === undefined ? {} : { ids }),
       },
     ];
   });

@@ -12,7 +12,7 @@ import { networkTool } from './ip.ts';
 const READ_MS = 4000;
 const UNPLUG_MS = 3000;
 const READ =
-  '--timeout=4 --format=json -- --columns=_uuid,name,tag,trunks,vlan_mode list Port -- --columns=name,ports list Bridge';
+  '--timeout=4 --format=json -- --columns=_uuid,name,tag,trunks,vlan_mode list Port -- --columns=name,ports list Bridge -- --columns=name,external_ids list Interface';
 
 /** Its ports; none where this host has no Open vSwitch, or one that does not answer. */
 export async function readOvs(signal: AbortSignal): Promise<OvsPort[]> {
@@ -20,9 +20,9 @@ export async function readOvs(signal: AbortSignal): Promise<OvsPort[]> {
   try {
     return await withDeadline('Open vSwitch', READ_MS, signal, async (inner) => {
       const { status, output } = await networkTool('ovs-vsctl', READ.split(' '), inner);
-      // A line of JSON for each of the two.
-      const [ports = '', bridges = ''] = output.split('\n');
-      return status === 0 ? parseOvsPorts(ports, bridges) : [];
+      // A line of JSON for each of the three.
+      const [ports = '', bridges = '', interfaces] = output.split('\n');
+      return status === 0 ? parseOvsPorts(ports, bridges, interfaces) : [];
     });
   } catch (thrown) {
     signal.throwIfAborted();

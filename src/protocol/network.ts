@@ -38,6 +38,14 @@ export const portVlan = z.discriminatedUnion('mode', [
 ]);
 export type PortVlan = z.infer<typeof portVlan>;
 
+/** By what a network controller (OVN, Neutron) knows a port of Open vSwitch: some of its interface's `external_ids`. */
+export const BINDING_IDS = ['iface-id', 'attached-mac', 'vm-id', 'vm-uuid'] as const;
+export const bindingIds = z.partialRecord(
+  z.enum(BINDING_IDS),
+  z.string().regex(/^[A-Za-z0-9_.:-]{1,128}$/, 'is not an id of a port'),
+);
+export type BindingIds = z.infer<typeof bindingIds>;
+
 /** The tunnel that joins a bridge with those of other hosts. */
 export const vxlan = z.object({
   device: linkName,
@@ -57,7 +65,13 @@ export const attachment = z.discriminatedUnion('kind', [
     vlan: portVlan.optional(),
     vxlan: vxlan.optional(),
   }),
-  z.object({ kind: z.literal('ovs'), bridge: linkName, mtu, vlan: portVlan.optional() }),
+  z.object({
+    kind: z.literal('ovs'),
+    bridge: linkName,
+    mtu,
+    vlan: portVlan.optional(),
+    ids: bindingIds.optional(),
+  }),
   z.object({
     kind: z.literal('macvtap'),
     parent: linkName,

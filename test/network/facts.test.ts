@@ -7,10 +7,13 @@ import {
   parseForwarding,
   parseLinks,
   parseNeighbours,
+  parseOvsIds,
   parseOvsPorts,
   parseRoutes,
   parseVlans,
 } from '../../src/network/facts.ts';
+
+const NO_ROWS = '{"headings":[],"data":[]}';
 
 const PARSERS = {
   parseAddresses,
@@ -21,6 +24,8 @@ const PARSERS = {
   parseVlans,
   ports: (text: string) => parseOvsPorts(text, '{"headings":[],"data":[]}'),
   bridges: (text: string) => parseOvsPorts('{"headings":[],"data":[]}', text),
+  interfaces: (text: string) => parseOvsPorts(NO_ROWS, NO_ROWS, text),
+  parseOvsIds,
 };
 
 for (const [name, parse] of Object.entries(PARSERS)) {
@@ -52,7 +57,7 @@ test('a tool that has nothing to list says nothing', () => {
   assert.deepEqual(parseNeighbours('\n'), []);
 });
 
-test('a port of Open vSwitch has its bridge, its tag and its trunks', () => {
+test('a port of Open vSwitch has its bridge, its tag, its trunks and what a controller knows it by', () => {
   const uuid = (text: string): [string, string] => ['uuid', text];
   const ports = {
     headings: ['_uuid', 'name', 'tag', 'trunks', 'vlan_mode'],
@@ -66,8 +71,23 @@ test('a port of Open vSwitch has its bridge, its tag and its trunks', () => {
     headings: ['name', 'ports'],
     data: [['ovs0', ['set', [uuid('p1'), uuid('p2')]]]],
   };
-  assert.deepEqual(parseOvsPorts(JSON.stringify(ports), JSON.stringify(bridges)), [
-    { name: 'tap1', bridge: 'ovs0', tag: 10, trunks: [] },
+  const ids = ['map', Object.entries({ 'iface-id': 'lp1', 'vm-id': 'v1', other: 'x' })];
+  const interfaces = {
+    headings: ['name', 'external_ids'],
+    data: [
+      ['tap1', ids],
+      ['tap2', ['map', [['vm-id', 'v2']]]],
+    ],
+  };
+  const [own, of, by] = [ports, bridges, interfaces].map((each) => JSON.stringify(each));
+  assert.deepEqual(parseOvsPorts(own ?? '', of ?? '', by), [
+    {
+      name: 'tap1',
+      bridge: 'ovs0',
+      tag: 10,
+      trunks: [],
+      ids: { 'iface-id': 'lp1', 'vm-id': 'v1' },
+    },
     { name: 'tap2', bridge: 'ovs0', tag: undefined, trunks: [10, 20], vlanMode: 'trunk' },
   ]);
 });

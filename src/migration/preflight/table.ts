@@ -325,6 +325,13 @@ export const CHECKS = [
     by: 'network',
   },
   {
+    name: 'bound',
+    step: 'assess',
+    needs: 'destination',
+    asks: 'is each port that a network controller binds (OVN, Neutron) bound at the destination by somebody?',
+    by: 'network',
+  },
+  {
     name: 'own-macs',
     step: 'assess',
     needs: 'destination',

@@ -85,6 +85,7 @@ export async function build(
     }
     const { config } = parts;
     await runHook(config, 'prepare-destination', () => hookFacts(ledger.state, config), signal);
+    await parts.ports.bound(preparation.networks ?? [], ports, signal);
     const setup = streamSetup(parts, preparation, from, dataPath.socketFor(ledger.state));
     const there = new Map([
       ...(await filesToOpen(parts, preparation)),

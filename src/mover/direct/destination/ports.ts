@@ -9,6 +9,7 @@ import type { Log } from '../../../log.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
 import { hooksOf } from '../../../host/host-facts.ts';
 import { readPlatform } from '../../../host/platform.ts';
+import { awaitBound, judgeBinding, logicalPortOf } from '../../../network/bound.ts';
 import { judgeCloud } from '../../../network/cloud.ts';
 import { readNetwork } from '../../../network/host.ts';
 import { mapNic } from '../../../network/mapping.ts';
@@ -61,9 +62,11 @@ export class GuestPorts {
         this.#land(nic, landing);
         const evidence = `${nic.id}: ${mapping.evidence}, MTU ${landing.mtu}`;
         const side = 'destination';
+        const bound = judgeBinding(nic, landing, { host: this.#config.name, hooks });
         const limits = judgeCloud(nic, landing, platform, { facts, hooks });
         return [
           { name: 'network', side, verdict: 'pass', evidence },
+          ...(bound === undefined ? [] : [{ name: 'bound', side, ...bound } as const]),
           ...limits['own-macs'].map((each) => ({ name: 'own-macs', side, ...each }) as const),
           ...limits['raw-frames'].map((each) => ({ name: 'raw-frames', side, ...each }) as const),
         ];
@@ -106,6 +109,21 @@ export class GuestPorts {
     if (landing !== undefined) return makePort(landing, port, { multiQueue, owner }, signal);
     if (bridge === undefined) throw this.#unknown(nic, guest);
     await createTap({ name: port, bridge, multiQueue, owner }, signal);
+  }
+
+  /** Waits for what a network controller binds to be bound here. Only after they were made and the hook was called. */
+  async bound(
+    networks: readonly NicNetwork[],
+    ports: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    for (const nic of networks) {
+      const landing = this.#landings.get(nic.id);
+      const id = landing === undefined ? undefined : logicalPortOf(nic, landing);
+      const port = ports[nic.id];
+      if (id === undefined || port === undefined) continue;
+      await awaitBound({ port, id, host: this.#config.name }, signal);
+    }
   }
 
   #unknown({ id }: NicPlan, guest: string): Error {

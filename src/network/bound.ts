@@ -1,0 +1,87 @@
+import { withDeadline } from '../deadline.ts';
+import { systemClock } from '../clock.ts';
+import { godwitError } from '../errors.ts';
+import { passes, refuses } from '../migration/preflight/finding.ts';
+import type { Finding } from '../migration/preflight/finding.ts';
+import type { NicNetwork } from '../protocol/network.ts';
+import type { OwnHooks } from './addresses.ts';
+import { parseOvsIds } from './facts.ts';
+import { networkTool } from './ip.ts';
+import type { Landing } from './mapping.ts';
+
+/** Ports that a network controller (OVN, Neutron) binds to a host: which they are, and whether they are bound here. */
+
+/** For a controller to bind a port and to set its flows; measured: less than 0.1 s. */
+const BOUND_MS = 8000;
+const LOOK_MS = 200;
+
+/** The hook that tells the controller. */
+const BINDS = 'prepare-destination';
+
+/** The logical port of a NIC that a controller binds, where it will be a port of Open vSwitch here as well. Pure. */
+export function logicalPortOf({ attachment }: NicNetwork, landing: Landing): string | undefined {
+  if (attachment.kind !== 'ovs' || landing.kind !== 'ovs') return undefined;
+  return attachment.ids?.['iface-id'];
+}
+
+/** Whether somebody will bind the NIC's logical port here. Nothing where it has none. Pure. */
+export function judgeBinding(
+  nic: NicNetwork,
+  landing: Landing,
+  { host, hooks }: { readonly host: string; readonly hooks: OwnHooks },
+): Finding | undefined {
+  const id = logicalPortOf(nic, landing);
+  if (id === undefined) return undefined;
+  if (hooks.includes(BINDS)) return passes(`${nic.id}: the hook ${BINDS} binds ${id} to ${host}`);
+  const why = `${host} has no hook ${BINDS}, which tells the network’s controller`;
+  const error = godwitError('GODWIT_PORT_UNBOUND', { port: id, host, why });
+  return refuses(error, `${nic.id}: ${error.message}`);
+}
+
+/** What Open vSwitch says of one of its interfaces, and of itself: the `external_ids` of each. */
+export interface BoundFacts {
+  readonly port: Readonly<Record<string, string>>;
+  readonly own: Readonly<Record<string, string>>;
+}
+
+/** Why a port is not bound as `id` yet; undefined once it is. Where no OVN is at work here, its name is all there is. Pure. */
+export function whyUnbound(id: string, { port, own }: BoundFacts): string | undefined {
+  if (port['iface-id'] !== id) {
+    const found = port['iface-id'];
+    return `its port has ${found === undefined ? 'no iface-id' : `the iface-id ${found}`} here`;
+  }
+  if (own['ovn-remote'] === undefined || port['ovn-installed'] === 'true') return undefined;
+  return 'ovn-controller has set no flows for it';
+}
+
+/** Waits until the controller has bound `port` as `id`. GODWIT_PORT_UNBOUND where it has not in time. */
+export async function awaitBound(
+  asked: { readonly port: string; readonly id: string; readonly host: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const { port, id, host } = asked;
+  let why = 'Open vSwitch did not say so';
+  try {
+    await withDeadline(`${id} to be bound`, BOUND_MS, signal, async (inner) => {
+      for (;;) {
+        const found = whyUnbound(id, await readBound(port, inner));
+        if (found === undefined) return;
+        why = found;
+        await systemClock.sleep(LOOK_MS, inner);
+      }
+    });
+  } catch (cause) {
+    signal.throwIfAborted();
+    throw godwitError('GODWIT_PORT_UNBOUND', { port: id, host, why }, { cause });
+  }
+}
+
+async function readBound(port: string, signal: AbortSignal): Promise<BoundFacts> {
+  const column = '--columns=external_ids';
+  const both = ['--', column, 'list', 'Interface', port, '--', column, 'list', 'Open_vSwitch'];
+  const words = ['--timeout=4', '--format=json', ...both];
+  const { status, output, reason } = await networkTool('ovs-vsctl', words, signal);
+  if (status !== 0) throw godwitError('GODWIT_HOST_LACKS', { what: `${port}: ${reason}` });
+  const [ofPort = '', ofSwitch = ''] = output.split('\n');
+  return { port: parseOvsIds(ofPort)[0] ?? {}, own: parseOvsIds(ofSwitch)[0] ?? {} };
+}
