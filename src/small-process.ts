@@ -23,6 +23,16 @@ export const AGENT_ENVIRONMENT: Readonly<Record<string, string>> = {
   ...SMALL_ENVIRONMENT,
   MALLOC_MMAP_THRESHOLD_: '8192',
 };
+/**
+ * A controller's: what a TLS connection reads into (64 KiB, of which it fills little) has pages of its own, which count once
+ * they are filled. Larger than an agent's: it has thousands of connections, and the kernel bounds the mappings of a process.
+ */
+export const CONTROLLER_ENVIRONMENT: Readonly<Record<string, string>> = {
+  ...SMALL_ENVIRONMENT,
+  MALLOC_MMAP_THRESHOLD_: '32768',
+};
+/** Samples of thousands of hosts: a nursery of 1 MiB would be collected all the time, and what is hot is worth compiling. */
+export const CONTROLLER_FLAGS: readonly string[] = ['--max-semi-space-size=2'];
 /** A mover's, which its agent starts: each of its buffers would have to be mapped and unmapped. */
 export const MOVER_ENVIRONMENT: NodeJS.ProcessEnv = {
   ...SMALL_ENVIRONMENT,
@@ -46,7 +56,7 @@ export function optimiseWhatIsHot(): void {
 const MARK = 'GODWIT_RESTARTED';
 
 /**
- * Begins again in the same process with the flags and the `environment` for a small one and with node's compile cache,
+ * Begins again in the same process with the `wanted` flags and the `environment` of a small one and with node's compile cache,
  * unless it has them: all must be there before the first import.
  */
 export function restartSmall(environment = SMALL_ENVIRONMENT, wanted = SMALL_FLAGS): void {

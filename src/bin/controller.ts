@@ -1,5 +1,14 @@
-import { runController } from '../controller/main.ts';
+import {
+  CONTROLLER_ENVIRONMENT,
+  CONTROLLER_FLAGS,
+  restartCompiled,
+  restartSmall,
+} from '../small-process.ts';
 import { runByConfig } from './by-config.ts';
+
+restartSmall(CONTROLLER_ENVIRONMENT, CONTROLLER_FLAGS);
+const { runController } = await import('../controller/main.ts');
+restartCompiled();
 
 await runByConfig(
   'controller --config FILE [--database sqlite:PATH]',

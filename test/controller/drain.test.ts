@@ -77,6 +77,13 @@ test('a dry run of a drain names what moves and what stays, and changes nothing 
   await assert.rejects(nobody, (thrown) => hasCode(thrown, 'GODWIT_GUEST_UNKNOWN'));
   const several = api.putWish({ params, query: {}, body: { ...ask, hosts: ['a', 'b'] } });
   await assert.rejects(several, (thrown) => hasCode(thrown, 'GODWIT_USAGE'));
+  const everyHost = { kind: 'evacuate' as const, hosts: ['a', 'b'] };
+  const last = api.putWish({ params, query: {}, body: everyHost });
+  await assert.rejects(
+    last,
+    (thrown) =>
+      hasCode(thrown, 'GODWIT_USAGE') && /no host is left for the guests/.test(thrown.message),
+  );
   assert.equal(rowsOf(file), before[0]);
 });
 
@@ -120,6 +127,17 @@ test('a drain that is asked for a hundred times at once under one id is one drai
     Array.from({ length: 100 }, () => api.putWish({ params, query: {}, body: ask })),
   );
   assert.ok(answers.every(({ started }) => started));
+  // The other one is the last that is open.
+  const last = api.putWish({
+    params: { id: 'w-00000002' },
+    query: {},
+    body: { ...ask, hosts: ['b'] },
+  });
+  await assert.rejects(
+    last,
+    (thrown) =>
+      hasCode(thrown, 'GODWIT_USAGE') && /no host is left for the guests/.test(thrown.message),
+  );
   assert.deepEqual(
     (await api.wishes()).wishes.map(({ id }) => id),
     [params.id],

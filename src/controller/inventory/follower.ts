@@ -6,6 +6,7 @@ import { agentContract } from '../../protocol/contract.ts';
 import type { HostState } from '../../protocol/controller/fleet.ts';
 import type { HostEvent } from '../../protocol/public/host-event.ts';
 import type { GuestInfo, HostInfo } from '../../protocol/public/host.ts';
+import type { Contract } from '../../protocol/route.ts';
 import { rendezvousOf } from '../../protocol/relay.ts';
 import { client } from '../../rpc/client.ts';
 import type { Client } from '../../rpc/client.ts';
@@ -19,6 +20,10 @@ const CONNECT_MS = 10_000;
 const RETRY = { firstMs: 1000, mostMs: 15_000 };
 /** What a host is changes seldom, and much of it is in each sample. */
 const REFRESH_MS = 30 * 60_000;
+
+/** Of thousands of hosts each keeps its client: one of all routes takes 16 KiB. */
+const STREAM = { hostEvents: agentContract.hostEvents };
+const LISTS = { host: agentContract.host, guests: agentContract.guests };
 
 /** What a follower learns; the calls of one host come in order. */
 export interface Heard {
@@ -92,7 +97,7 @@ export class Follower {
     const all = [place.address, ...place.addresses];
     const address = all[tried % all.length] ?? place.address;
     await this.#knock(address);
-    const streaming = this.#client(address);
+    const streaming = this.#client(STREAM, address);
     try {
       const query = { load: 'true' } as const;
       const stream = streaming.api.hostEvents({ query }, { signal, deadlineMs: ANSWER_MS });
@@ -151,9 +156,9 @@ export class Follower {
 
   async #asking(
     address: string,
-    work: (asked: Client<typeof agentContract>) => Promise<void>,
+    work: (asked: Client<typeof LISTS>) => Promise<void>,
   ): Promise<void> {
-    const asked = this.#client(address);
+    const asked = this.#client(LISTS, address);
     try {
       await work(asked);
     } finally {
@@ -161,10 +166,10 @@ export class Follower {
     }
   }
 
-  #client(address: string): Client<typeof agentContract> {
+  #client<C extends Contract>(contract: C, address: string): Client<C> {
     const { credentials } = this.#parts;
     const transport = { address, credentials, expectedName: this.#name };
-    return client(agentContract, transport, { streamIdleMs: SILENT_MS });
+    return client(contract, transport, { streamIdleMs: SILENT_MS });
   }
 }
 

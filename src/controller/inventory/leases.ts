@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { Transaction } from 'kysely';
 import type { Log } from '../../log.ts';
+import { isOver } from '../store/moments.ts';
 import type { Store } from '../store/open.ts';
 import type { Tables } from '../store/tables.ts';
 import { fairShare, SHARDS } from './shards.ts';
@@ -97,7 +98,7 @@ export class HostLeases {
     const { count } = await db
       .selectFrom('controllers')
       .select(({ fn }) => fn.countAll<number>().as('count'))
-      .where('alive_until', '>', this.#store.nowMs)
+      .where(sql<boolean>`not ${isOver('alive_until', this.#store, LEASE_MS)}`)
       .executeTakeFirstOrThrow();
     return count;
   }
@@ -144,10 +145,11 @@ export class HostLeases {
 
   /** Shards whose lease ended, or that never had one. */
   async #free(db: Transaction<Tables>, most: number): Promise<number[]> {
+    const isEnded = isOver('lease_until', this.#store, LEASE_MS);
     const rows = await db
       .selectFrom('host_leases')
       .select('shard')
-      .where('lease_until', '>', this.#store.nowMs)
+      .where(sql<boolean>`not ${isEnded}`)
       .execute();
     const taken = new Set(rows.map(({ shard }) => shard));
     const free = Array.from({ length: SHARDS }, (_none, shard) => shard);
@@ -170,7 +172,7 @@ export class HostLeases {
         conflict
           .column('shard')
           .doUpdateSet(lease)
-          .where('host_leases.lease_until', '<=', this.#store.nowMs),
+          .where(isOver('host_leases.lease_until', this.#store, LEASE_MS)),
       )
       .returning('epoch')
       .executeTakeFirst();
@@ -183,12 +185,12 @@ export class HostLeases {
 }
 
 /**
- * The shards among `held` whose lease still stands under that epoch, locked until the transaction ends: only under these
- * may it write. A controller that was stopped past its lease finds none.
+ * The shards among `held` that nobody took since they were held under that epoch, locked until the transaction ends: only
+ * under these may it write. A controller that was stopped while another one took them finds none.
  */
 export async function standing(
   db: Transaction<Tables>,
-  store: Pick<Store, 'kind' | 'nowMs'>,
+  store: Pick<Store, 'kind'>,
   held: Held,
 ): Promise<Held> {
   if (held.size === 0) return new Map();
@@ -196,8 +198,7 @@ export async function standing(
   const query = db
     .selectFrom('host_leases')
     .select(['shard', 'epoch'])
-    .where('shard', 'in', [...held.keys()])
-    .where('lease_until', '>', store.nowMs);
+    .where('shard', 'in', [...held.keys()]);
   const rows = await (store.kind === 'postgres' ? query.forShare() : query).execute();
   return new Map(
     rows

@@ -19,8 +19,8 @@ const WIDTH = MEASURES.length;
 
 export type Span = 'sample' | 'minute' | 'hour';
 const SPAN_MS = { minute: 60_000, hour: 3_600_000 } as const;
-/** Of each host: 10 minutes of samples, 2 hours of minutes, 2 days of hours. */
-const KEPT = { sample: 64, minute: 120, hour: 48 } as const;
+/** Of each host: 10 minutes of samples. What they came to is in the database, and here until it is written. */
+const SAMPLES_KEPT = 64;
 
 /** One sample, or what samples of a time came to: the mean and the most of each measure. */
 export interface Point {
@@ -41,33 +41,29 @@ export interface Rolled {
 class Ring {
   readonly #values: Float32Array;
   readonly #times: Float64Array;
-  readonly #counts: Uint16Array;
   #next = 0;
 
   constructor(size: number, width: number) {
     this.#values = new Float32Array(size * width);
     this.#times = new Float64Array(size);
-    this.#counts = new Uint16Array(size);
   }
 
-  add(atMs: number, count: number, values: ArrayLike<number>): void {
+  add(atMs: number, values: ArrayLike<number>): void {
     const size = this.#times.length;
     const at = this.#next % size;
     this.#times[at] = atMs;
-    this.#counts[at] = Math.min(count, 65_535);
     this.#values.set(values, at * values.length);
     this.#next += 1;
   }
 
   /** Oldest first. */
-  points(width: number): { atMs: number; count: number; values: Float32Array }[] {
+  points(width: number): { atMs: number; values: Float32Array }[] {
     const size = this.#times.length;
     const first = Math.max(0, this.#next - size);
     return Array.from({ length: this.#next - first }, (_none, index) => {
       const at = (first + index) % size;
       return {
         atMs: this.#times[at] ?? 0,
-        count: this.#counts[at] ?? 0,
         values: this.#values.subarray(at * width, (at + 1) * width),
       };
     });
@@ -121,11 +117,7 @@ class Sum {
 
 /** The samples of one host, in memory. */
 export class HostSamples {
-  readonly #samples = new Ring(KEPT.sample, WIDTH);
-  readonly #rolled = {
-    minute: new Ring(KEPT.minute, 2 * WIDTH),
-    hour: new Ring(KEPT.hour, 2 * WIDTH),
-  };
+  readonly #samples = new Ring(SAMPLES_KEPT, WIDTH);
   readonly #sums = [new Sum('minute'), new Sum('hour')];
   readonly #unwritten: Rolled[] = [];
   #newest: HostLoad | undefined;
@@ -143,7 +135,7 @@ export class HostSamples {
     this.looks.add(atMs, load);
     this.received += 1;
     this.#roll(atMs);
-    this.#samples.add(atMs, 1, values);
+    this.#samples.add(atMs, values);
     for (const sum of this.#sums) sum.add(atMs, values);
   }
 
@@ -162,30 +154,27 @@ export class HostSamples {
   #roll(nowMs: number): void {
     for (const sum of this.#sums.filter((each) => each.isOver(nowMs))) {
       const { atMs, count, values } = sum.taken();
-      this.#rolled[sum.span].add(atMs, count, values);
       this.#unwritten.push({ span: sum.span, point: pointOf(atMs, count, values) });
     }
     const surplus = this.#unwritten.length - MOST_UNWRITTEN;
     if (surplus > 0) this.#unwritten.splice(0, surplus);
   }
 
-  /** Oldest first. */
+  /** Oldest first; of minutes and hours those that are not written yet. */
   points(span: Span): Point[] {
     if (span === 'sample') {
-      return this.#samples.points(WIDTH).map(({ atMs, count, values }) => {
-        return { atMs, count, mean: [...values], most: [...values] };
+      return this.#samples.points(WIDTH).map(({ atMs, values }) => {
+        return { atMs, count: 1, mean: [...values], most: [...values] };
       });
     }
-    return this.#rolled[span]
-      .points(2 * WIDTH)
-      .map(({ atMs, count, values }) => pointOf(atMs, count, values));
+    return this.#unwritten.filter((each) => each.span === span).map(({ point }) => point);
   }
 }
 
 /** Where the database does not answer for long, the oldest go. */
 const MOST_UNWRITTEN = 130;
 
-function pointOf(atMs: number, count: number, values: Float32Array | Float64Array): Point {
+function pointOf(atMs: number, count: number, values: Float64Array): Point {
   return { atMs, count, mean: [...values.subarray(0, WIDTH)], most: [...values.subarray(WIDTH)] };
 }
 

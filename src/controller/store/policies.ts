@@ -11,6 +11,7 @@ import type {
 import { WHOLE_FLEET } from '../../protocol/controller/policy.ts';
 import type { Wish } from '../../protocol/controller/wish.ts';
 import { isSettled } from '../policy/proposals.ts';
+import { isOver } from './moments.ts';
 import type { Store } from './open.ts';
 import { askToWake } from './power.ts';
 import { groupsOf, policyView } from './policy-view.ts';
@@ -39,6 +40,8 @@ export interface PolicyChange {
 /** Proposals of one policy that are kept; the oldest settled ones go. */
 const MOST_KEPT = 2000;
 const CANCEL_LET_RUN = 1;
+/** A policy looks again within this time at the latest. */
+const MOST_AHEAD_MS = 3_600_000;
 
 /** Standing policies in the controller's database. */
 export class Policies {
@@ -124,13 +127,12 @@ export class Policies {
 
   /** A policy that is due and that nobody looks for now; undefined where there is none. */
   async acquire(owner: string, leaseMs: number): Promise<PolicyClaim | undefined> {
-    const { nowMs } = this.#store;
     return this.#store.transaction(async (db) => {
       const due = await db
         .selectFrom('policies')
         .select(['kind', 'scope'])
-        .where('due_at', '<=', nowMs)
-        .where('lease_until', '<=', nowMs)
+        .where(isOver('due_at', this.#store, MOST_AHEAD_MS))
+        .where(isOver('lease_until', this.#store, leaseMs))
         .orderBy('due_at')
         .limit(1)
         .executeTakeFirst();
@@ -166,7 +168,11 @@ export class Policies {
     return this.#store.transaction(async (db) => {
       const { numUpdatedRows } = await db
         .updateTable('policies')
-        .set({ look: JSON.stringify(change.look), lease_until: 0, due_at: until(dueInMs) })
+        .set({
+          look: JSON.stringify(change.look),
+          lease_until: 0,
+          due_at: until(Math.min(dueInMs, MOST_AHEAD_MS)),
+        })
         .where('kind', '=', kind)
         .where('scope', '=', scope)
         .where('epoch', '=', epoch)
@@ -213,7 +219,7 @@ export class Policies {
       .where('kind', '=', kind)
       .where('scope', '=', scope);
     // Another controller may have taken it since: its lease is looked at again as the row is written.
-    if (free) update = update.where('lease_until', '<=', nowMs);
+    if (free) update = update.where(isOver('lease_until', this.#store, leaseMs));
     const taken = await update.returning('epoch').executeTakeFirst();
     return taken === undefined ? undefined : { kind, scope, epoch: taken.epoch };
   }

@@ -6,6 +6,7 @@ import type { Change, Claim, WishStore, WishView, Written } from '../engine/port
 import type { World } from '../wishes/facts.ts';
 import type { Cancel } from '../wishes/moves.ts';
 import type { Move, Wish, WishAsk } from '../../protocol/controller/wish.ts';
+import { isOver } from './moments.ts';
 import type { Store } from './open.ts';
 import {
   addWish,
@@ -37,6 +38,9 @@ import type { Db } from './wish-rows.ts';
 const CANCELS: readonly Cancel[] = ['no', 'let-run', 'roll-back'];
 const isRecovered = ({ recovers, phase }: Move): boolean =>
   recovers !== undefined && phase === 'done';
+
+/** A wish that waits is looked at again within this time at the latest. */
+const MOST_AHEAD_MS = 60_000;
 
 /** What a decision rests on is not so any more: the transaction is undone. */
 class Changed extends Error {}
@@ -121,17 +125,15 @@ export class Wishes implements WishStore {
   }
 
   async acquire(owner: string, leaseMs: number): Promise<Claim | undefined> {
-    const { nowMs } = this.#store;
+    const isFree = isOver('claims.lease_until', this.#store, leaseMs);
     return this.#store.transaction(async (db) => {
       const due = await db
         .selectFrom('wishes')
         .leftJoin('claims', 'claims.wish_id', 'wishes.id')
         .select('wishes.id')
         .where('wishes.ended_at', 'is', null)
-        .where('wishes.due_at', '<=', nowMs)
-        .where((eb) =>
-          eb.or([eb('claims.lease_until', 'is', null), eb('claims.lease_until', '<=', nowMs)]),
-        )
+        .where(isOver('wishes.due_at', this.#store, MOST_AHEAD_MS))
+        .where((eb) => eb.or([eb('claims.lease_until', 'is', null), isFree]))
         .orderBy('wishes.priority', 'desc')
         .orderBy('wishes.due_at')
         .limit(1)
@@ -143,9 +145,7 @@ export class Wishes implements WishStore {
       const written = await db
         .insertInto('claims')
         .values({ wish_id: due.id, ...lease })
-        .onConflict((conflict) =>
-          conflict.column('wish_id').doUpdateSet(lease).where('claims.lease_until', '<=', nowMs),
-        )
+        .onConflict((conflict) => conflict.column('wish_id').doUpdateSet(lease).where(isFree))
         .returning('epoch')
         .executeTakeFirst();
       return written === undefined ? undefined : { wish: due.id, owner, epoch };
@@ -227,7 +227,7 @@ export class Wishes implements WishStore {
       if (!(await updateClaim(db, claim, { lease_until: 0 }))) return;
       await db
         .updateTable('wishes')
-        .set({ due_at: this.#until(dueInMs) })
+        .set({ due_at: this.#until(Math.min(dueInMs, MOST_AHEAD_MS)) })
         .where('id', '=', claim.wish)
         .execute();
     });

@@ -7,7 +7,7 @@ import { OverviewReader } from '../../../src/controller/api/overview.ts';
 import { readHosts } from '../../../src/controller/api/reads.ts';
 import { Book } from '../../../src/controller/inventory/book.ts';
 import type { Inventory } from '../../../src/controller/inventory/inventory.ts';
-import { HostLeases } from '../../../src/controller/inventory/leases.ts';
+import { HostLeases, LEASE_MS } from '../../../src/controller/inventory/leases.ts';
 import { fairShare, shardOf, SHARDS } from '../../../src/controller/inventory/shards.ts';
 import { fleetSnapshot } from '../../../src/controller/inventory/snapshot.ts';
 import { openStore } from '../../../src/controller/store/open.ts';
@@ -51,7 +51,7 @@ describe('the leases of hosts', () => {
 
   test('that another took since they were seen free stay with that one', async (t) => {
     const store = await storeOf(t);
-    const other = { owner: 'other', epoch: 0, lease_until: Date.now() + 60_000 };
+    const other = { owner: 'other', epoch: 0, lease_until: Date.now() + LEASE_MS };
     // Between the look for free shards and the taking of the first of them.
     await sql`create trigger other after update on counters begin
       insert or ignore into host_leases (shard, owner, epoch, lease_until)
@@ -97,6 +97,30 @@ describe('the leases of hosts', () => {
     const kept = await one.turn();
     assert.deepEqual(await one.turn(), kept);
     assert.equal(kept.size, fairShare(2));
+  });
+
+  test('that ended let be written what their hosts reported, as long as nobody took them', async (t) => {
+    const store = await storeOf(t);
+    const one = leasesOf(store, 'one');
+    const held = await one.turn();
+    await expire(store, 'one');
+    const book = new Book(store, () => HOST);
+    book.add('a', { row: true });
+    await book.flush(held);
+    const rows = await store.db.selectFrom('hosts').select('name').execute();
+    assert.equal(rows.length, 1);
+  });
+
+  test('of one that died are taken although the clock of the database was set back since', async (t) => {
+    const store = await storeOf(t);
+    const dead = leasesOf(store, 'dead');
+    await dead.turn();
+    const hours = 3 * 3_600_000;
+    const ahead = Date.now() + hours;
+    await store.db.updateTable('host_leases').set({ lease_until: ahead }).execute();
+    await store.db.updateTable('controllers').set({ alive_until: ahead }).execute();
+    const held = await leasesOf(store, 'one').turn();
+    assert.equal(held.size, SHARDS);
   });
 
   test('that ended let nothing be written: one that was stopped meanwhile changes no row', async (t) => {

@@ -37,7 +37,7 @@ describe('the samples of a host', () => {
           atMs += step;
           samples.add(atMs, load(0.5));
         }
-        assert.ok(samples.points('sample').length <= 64 && samples.points('minute').length <= 120);
+        assert.ok(samples.points('sample').length <= 64 && samples.points('minute').length <= 130);
         const rolled = samples.take(atMs + 7_200_000).filter(({ span }) => span === 'minute');
         if (rolled.length < 120) {
           const counted = rolled.reduce((sum, { point }) => sum + point.count, 0);

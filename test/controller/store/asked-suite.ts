@@ -9,6 +9,28 @@ import { drainOf } from '../wishes/worlds.ts';
 
 /** That an id of a wish is one wish, whoever asks and how often. `make` gives an empty database to each test. */
 export function askedSuite(name: string, make: () => Promise<StorePlace>): void {
+  const LEASE_MS = 60_000;
+
+  describe(`the clock of a store in ${name}`, () => {
+    test('that was set back leaves no wish undone, and no claim of a dead controller standing', async () => {
+      const store = await openStore(await make(), silentLog);
+      try {
+        const wishes = new Wishes(store);
+        await wishes.add(drainOf('a'));
+        const dead = await wishes.acquire('dead', LEASE_MS);
+        const ahead = Date.now() + 3 * 3_600_000;
+        await store.db.updateTable('claims').set({ lease_until: ahead }).execute();
+        await store.db.updateTable('wishes').set({ due_at: ahead }).execute();
+        const next = await wishes.acquire('one', LEASE_MS);
+        assert.ok(dead !== undefined && next !== undefined && next.epoch > dead.epoch);
+        assert.equal(await wishes.renew(dead, LEASE_MS), false);
+        assert.equal(await wishes.acquire('two', LEASE_MS), undefined);
+      } finally {
+        await store.close();
+      }
+    });
+  });
+
   describe(`wishes that are asked for again, in ${name}`, () => {
     test('a wish that is asked for a hundred times at once, at two controllers, is one wish', async () => {
       const place = await make();
