@@ -28,6 +28,10 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     seconds: 45,
     of: ['src/controller/', 'src/rpc/', 'src/host/'],
   },
+  'test/controller/three.e2e.ts': {
+    seconds: 70,
+    of: ['src/controller/engine/', 'src/controller/store/', 'src/controller/inventory/'],
+  },
   'test/controller/store/kills.e2e.ts': { seconds: 60, of: ['src/controller/store/'] },
   'test/controller/store/full-disk.e2e.ts': { seconds: 2, of: ['src/controller/store/'] },
   'test/controller/store/postgres.e2e.ts': { seconds: 8, of: ['src/controller/store/'] },
@@ -123,10 +127,6 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   },
   'test/e2e/vsphere.e2e.ts': {
     seconds: 160,
-    of: ['src/drivers/vsphere/', 'src/mover/managed/', 'test/managers/vcsim/'],
-  },
-  'test/drivers/vsphere/moments.e2e.ts': {
-    seconds: 120,
     of: ['src/drivers/vsphere/', 'src/mover/managed/', 'test/managers/vcsim/'],
   },
   'test/e2e/libvirt.e2e.ts': { seconds: 101, of: ['src/drivers/libvirt/', 'src/mover/managed/'] },
