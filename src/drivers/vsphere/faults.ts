@@ -3,6 +3,7 @@ import type { GodwitError } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import { at, textAt } from '../../xml.ts';
 import type { XmlElement } from '../../xml.ts';
+import { furtherFaults } from './further-faults.ts';
 import type { Fault } from './soap.ts';
 
 /** vSphere's faults as Godwit's checks: which host, device or feature, and what to do. Pure. */
@@ -20,10 +21,13 @@ type Name =
   | 'network'
   | 'memory'
   | 'host'
+  | 'rules'
+  | 'snapshots'
+  | 'licence'
   | 'rights'
   | 'manager';
 
-interface Meaning {
+export interface Meaning {
   readonly name: Name;
   readonly side: Check['side'];
   readonly error: (fault: Fault, concerned: Concerned) => GodwitError;
@@ -94,6 +98,7 @@ const MEANINGS: readonly (readonly [RegExp, Meaning])[] = [
       error: refusing('Wait until its other tasks have ended; then try again.'),
     },
   ],
+  ...furtherFaults(refusing),
 ];
 
 const UNKNOWN: Meaning = {

@@ -140,9 +140,19 @@ async function handOver(
 
 class WrongCertificate extends Error {}
 
+const CERTIFICATE_HINTS: Readonly<Record<string, string>> = {
+  CERT_HAS_EXPIRED:
+    'Renew the certificate on the vCenter; until then, compare it there and set drivers.vsphere.fingerprint.',
+  CERT_NOT_YET_VALID: 'Have the vCenter and this host take their time from one source (NTP).',
+  ERR_TLS_CERT_ALTNAME_INVALID:
+    'Write a name of the certificate into drivers.vsphere.url, or set drivers.vsphere.fingerprint.',
+};
+
 function hintOf(cause: unknown): string {
   if (cause instanceof WrongCertificate)
     return 'If the certificate was exchanged on purpose, look at the new one on the vCenter itself and set drivers.vsphere.fingerprint.';
+  const known = CERTIFICATE_HINTS[codeOf(cause)];
+  if (known !== undefined) return known;
   if (isAboutCertificate(cause))
     return 'Name its CA in drivers.vsphere.ca, or compare its certificate on the vCenter itself and set drivers.vsphere.fingerprint.';
   return 'Check that the vCenter is up and that this host reaches its HTTPS port.';
@@ -151,8 +161,11 @@ function hintOf(cause: unknown): string {
 /** The vCenter was reached, and its certificate was not believed. */
 export function isAboutCertificate(cause: unknown): boolean {
   if (cause instanceof WrongCertificate) return true;
-  const { code } = cause instanceof Error ? (cause as NodeJS.ErrnoException) : {};
-  return /CERT|SIGNATURE|_CRL|INVALID_CA|INVALID_PURPOSE/.test(code ?? '');
+  return /CERT|SIGNATURE|_CRL|INVALID_CA|INVALID_PURPOSE/.test(codeOf(cause));
+}
+
+function codeOf(cause: unknown): string {
+  return (cause instanceof Error ? (cause as NodeJS.ErrnoException).code : undefined) ?? '';
 }
 
 function fingerprintOf(socket: TLSSocket): string {

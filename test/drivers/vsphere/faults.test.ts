@@ -6,6 +6,7 @@ import type { Fault } from '../../../src/drivers/vsphere/soap.ts';
 import { check } from '../../../src/protocol/public/migration.ts';
 import { escapeXml, parseXml } from '../../../src/xml.ts';
 import type { XmlElement } from '../../../src/xml.ts';
+import { FAULT_TYPES } from './support/fault-types.ts';
 
 const CONCERNED = { guest: 'web1', host: 'esx2' };
 
@@ -19,6 +20,20 @@ function fault(type: string, fields: Readonly<Record<string, string>> = {}, mess
 }
 
 describe('vSphere’s faults', () => {
+  for (const [family, types] of Object.entries(FAULT_TYPES)) {
+    test(`of the family ${family} have a check and a fix, each of them`, () => {
+      const known = types.split(' ');
+      assert.ok(known.length > 2);
+      const whole = (type: string): string | undefined =>
+        checkOf(fault(type, {}, 'no'), CONCERNED, 'refuse').error?.hint;
+      const unknown = whole('OfALaterVersion');
+      assert.deepEqual(
+        known.filter((type) => whole(type) === undefined || whole(type) === unknown),
+        [],
+      );
+    });
+  }
+
   const CASES: readonly (readonly [
     string,
     Readonly<Record<string, string>>,
