@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { signalProcess } from '../../src/lab/processes.ts';
-import { verifyGuest } from '../../src/lab/guest/talk.ts';
+import { readGuestStats, verifyGuest } from '../../src/lab/guest/talk.ts';
 import { openProbe } from '../../src/lab/probe/probe.ts';
 import type { ClientView } from '../../src/lab/probe/probe.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
@@ -18,7 +18,15 @@ import {
 import { bringContainers } from '../drivers/criu/bring.ts';
 import { until } from '../until.ts';
 import { godwit } from './support/cli.ts';
-import { begin, move, refusalOf, reportAtEnd, SLOW, untilMemoryFlows } from './support/moves.ts';
+import {
+  begin,
+  follow,
+  move,
+  refusalOf,
+  reportAtEnd,
+  SLOW,
+  untilMemoryFlows,
+} from './support/moves.ts';
 import { killMover } from './support/movers.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
@@ -151,6 +159,51 @@ describe('a container with a live TCP client', { skip }, () => {
       assert.equal(report.runsAt, 'source');
     });
     await nothingLeft('b');
+  });
+
+  /** What a program writes into a file of the container, and what is in it. */
+  async function inBox(host: string, script: string): Promise<string> {
+    const root = runcRoot(labHost(world.lab, host).stateDir);
+    return labRunc(root, ['exec', BOX, '/bin/node', '-e', script]);
+  }
+
+  async function startedAnew(host: string, before: string): Promise<string> {
+    const { bootId } = await until('the container to be up', 30_000, () =>
+      readGuestStats(world.lab, BOX).catch(() => undefined),
+    );
+    assert.notEqual(bootId, before);
+    assert.deepEqual(await containerRunsOn(world.lab, BOX), [host]);
+    return bootId;
+  }
+
+  test('moves cold: it is shut down, and started anew with its files, its limits and its filter', async () => {
+    let { bootId } = await readGuestStats(world.lab, BOX);
+    await inBox('a', "fs.writeFileSync('/note', 'kept')");
+    for (const [from, to] of [
+      ['a', 'b'],
+      ['b', 'a'],
+    ] as const) {
+      const id = await begin(world, { guest: BOX, from, to, mode: 'cold' });
+      const report = await reportAtEnd(world, from, id);
+      assert.equal(report.outcome, 'done', JSON.stringify(report.error));
+      bootId = await startedAnew(to, bootId);
+      assert.equal(await inBox(to, "console.log(fs.readFileSync('/note', 'utf8'))"), 'kept\n');
+      assert.equal(await seccompOn(to), 2);
+      await nothingLeft(from);
+    }
+    ({ hash } = await verifyGuest(world.lab, BOX));
+  });
+
+  test('is started again at the source when its cold move comes to nothing', async () => {
+    const { bootId } = await readGuestStats(world.lab, BOX);
+    const id = await begin(world, { guest: BOX, from: 'a', to: 'b', mode: 'cold', ...SLOW });
+    await follow(world, 'a', id, ({ phase }) => phase === 'switchover');
+    await killMover(world, 'b', id);
+    const report = await reportAtEnd(world, 'a', id);
+    assert.equal(report.outcome, 'failed', JSON.stringify(report.error));
+    await startedAnew('a', bootId);
+    await nothingLeft('b');
+    ({ hash } = await verifyGuest(world.lab, BOX));
   });
 
   test('moves after all that', async () => {

@@ -66,6 +66,12 @@ export class Arrival {
     await runc.run(['tar', ...keep, '-C', into, '-xf', path.join(this.#directory, 'root.tar')], {
       deadlineMs: 120_000,
     });
+    if (receiver.isCold) {
+      await records.change(name, { cold: 'arrived' });
+      await write(stream, encodeFrame(KINDS.restored));
+      this.#listener?.close();
+      return;
+    }
     const images = path.join(this.#directory, 'images');
     await runc.restore(name, memoryBytes, images, this.#bundle, (worker) =>
       records.change(name, { worker }),

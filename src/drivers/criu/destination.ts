@@ -19,6 +19,7 @@ import type {
 } from '../port/direct.ts';
 import { assessSpec } from './assess.ts';
 import { Arrival } from './arrival.ts';
+import { coldRun, release, startCold } from './cold-start.ts';
 import type { CriuHandle } from './handle.ts';
 import { removeLeft } from './tear-down.ts';
 import { announceNics, makeNetwork, networkNames, setPorts } from './network.ts';
@@ -61,7 +62,7 @@ export class CriuDestination implements DestinationSession {
     };
   }
 
-  async status(_signal: AbortSignal): Promise<HypervisorStatus> {
+  async status(signal: AbortSignal): Promise<HypervisorStatus> {
     const gone = { run: 'gone', stream: 'none' } as const;
     const record = this.#parts.records.readSync(this.#options.guest);
     if (record?.made === undefined) return { ...gone, reason: 'nothing was made for it here' };
@@ -73,6 +74,8 @@ export class CriuDestination implements DestinationSession {
     const life = lifeOf(record.init);
     if (life.state === 'gone') return { ...gone, reason: life.reason };
     const { pid } = record.init;
+    if (record.cold !== undefined)
+      return { run: await coldRun(this.#parts, this.#options.guest, signal), stream };
     const cgroup = (await cgroupOf(pid, this.#parts.prefix)) ?? '';
     const stands = isStoppedNow(pid) || (await isFrozen(cgroup));
     return { run: stands ? 'paused' : 'running', stream: 'completed' };
@@ -164,6 +167,16 @@ export class CriuDestination implements DestinationSession {
     return bundle;
   }
 
+  startCold(signal: AbortSignal): Promise<CriuHandle> {
+    return startCold(this.#parts, this.#options.guest, signal);
+  }
+
+  /** runc was never asked to let its first process go on. */
+  async neverRan(): Promise<boolean> {
+    const cold = this.#parts.records.readSync(this.#options.guest)?.cold;
+    return cold === 'arrived' || cold === 'created';
+  }
+
   async resumeGuest(signal: AbortSignal): Promise<void> {
     const { runc, records } = this.#parts;
     const { guest } = this.#options;
@@ -174,6 +187,11 @@ export class CriuDestination implements DestinationSession {
     // Only now: a port that is up before its connections are restored has the kernel reset them.
     const ports = record?.made?.nics.map(({ port }) => port) ?? [];
     await setPorts(runc.run.bind(runc), ports, 'up');
+    if (record?.cold !== undefined) {
+      await release(this.#parts, guest, signal);
+      (this.#arrival?.reported ?? this.#reported).ran('resumed');
+      return;
+    }
     const cgroup = (await cgroupOf(init.pid, this.#parts.prefix)) ?? '';
     // The first process last: status() goes by it, so what ends this halfway is seen as not done.
     const pids = await processesIn(cgroup);

@@ -13,6 +13,7 @@ import { readMemory } from './memory.ts';
 import { setPorts } from './network.ts';
 import type { HostParts } from './host-parts.ts';
 import { processesIn, residentBytes, setFrozen } from './processes.ts';
+import { packRoot } from './rootfs.ts';
 import { imageMs } from './runc.ts';
 import { PageSender } from './sender.ts';
 import { Reported } from './watch.ts';
@@ -178,19 +179,9 @@ export class Dispatch {
 
   /** What was written above the image; sent while it runs, and again when it stands still. */
   async #sendRoot(sender: PageSender, directory: string): Promise<void> {
-    const { runc } = this.#parts;
     const file = path.join(directory, 'root.tar');
-    const { upper } = this.#facts.root;
-    const keep = [
-      '--xattrs',
-      '--xattrs-include=*',
-      '--numeric-owner',
-      '--one-file-system',
-      '--sparse',
-    ];
-    const argv = ['tar', ...keep, '--warning=no-file-changed', '-C', upper, '-cf', file, '.'];
     // It changes while it is read: tar says so by its exit status, and the frozen one counts.
-    await runc.run(argv, { deadlineMs: 120_000 }).catch((error: unknown) => {
+    await packRoot(this.#parts.runc, this.#facts.root.upper, file).catch((error: unknown) => {
       if (this.reported.stream === 'device') throw error;
     });
     await sender.file('root', 'root', file);

@@ -49,7 +49,7 @@ export class CriuDriver implements DirectDriver {
   readonly name = 'criu';
   readonly capabilities = {
     shape: 'direct',
-    modes: ['precopy'],
+    modes: ['precopy', 'cold'],
     compression: ['none', 'zstd'],
     maxStreams: 1,
     postcopyRecovery: false,
@@ -182,7 +182,7 @@ export class CriuDriver implements DirectDriver {
     const handle = handleOf(given);
     const { name } = handle;
     const life = await this.life(handle);
-    const listed = await this.#parts.runc.state(name, signal);
+    const listed = (await this.#parts.runc.state(name, signal)) ?? this.#stoppedHere(handle);
     if (life.state === 'gone' || listed === undefined) {
       const reason = life.state === 'gone' ? life.reason : 'runc knows no such container';
       throw godwitError('GODWIT_HYPERVISOR_LOST', { side: 'source', guest: name, reason });
@@ -190,6 +190,14 @@ export class CriuDriver implements DirectDriver {
     const session = new CriuSource(this.#parts, this.#dispatches, handle, listed);
     await session.begin(signal);
     return session;
+  }
+
+  /** One that was shut down, and that runc has forgotten in the middle of its new start. */
+  #stoppedHere({ name }: CriuHandle): Listed | undefined {
+    const down = this.#parts.records.readSync(name)?.down;
+    if (down === undefined) return undefined;
+    const { bundle } = down;
+    return { id: name, pid: 0, status: 'stopped', bundle, rootfs: path.join(bundle, 'rootfs') };
   }
 
   async openDestination(options: DestinationOptions): Promise<DestinationSession> {

@@ -17,13 +17,13 @@ export const KINDS = {
   file: 4,
   /** Numbers of pages, four bytes each, that make up the file; ZERO for one of zeroes. */
   refs: 5,
-  /** All is there: restore it. */
+  /** All is there: restore it, or make ready to start it. */
   done: 6,
   /** Destination: it waits for pages. */
   ready: 16,
   /** It has taken in that many frames. */
   taken: 17,
-  /** The container is made, and stands still. */
+  /** The container is made, and stands still; or all that it is started from is here. */
   restored: 18,
   /** Why not (JSON). */
   failed: 19,
@@ -34,7 +34,12 @@ export const ZERO = 0xffff_ffff;
 export const MAX_FRAME = 4 * 1024 * 1024;
 const HEAD = 5;
 
-export const hello = z.strictObject({ version: z.literal(1), guest: z.string().max(64) });
+export const hello = z.strictObject({
+  version: z.literal(1),
+  guest: z.string().max(64),
+  /** No memory comes, only files: the container is started anew. */
+  cold: z.literal(true).optional(),
+});
 export const fileHead = z.strictObject({
   name: z
     .string()

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import { lifeOf } from '../../host/life.ts';
+import { bootId } from '../../host/process.ts';
 import type { Life } from '../../host/life.ts';
 import type { GuestHandle } from '../port/inventory.ts';
 import type { ContainerRecord, Records } from './records.ts';
@@ -36,18 +37,42 @@ export function handleOf(given: GuestHandle): CriuHandle {
   throw godwitError('GODWIT_INTERNAL', { what: `the handle of ${given.name} names no container` });
 }
 
-/** Whether what the handle stands for lives: the container's first process, or the mover that waits for one. */
+type Started = z.infer<typeof started>;
+
+function isSameProcess(one: Started, other: Started): boolean {
+  return one.pid === other.pid && one.startTicks === other.startTicks;
+}
+
+/** It was shut down for a cold move, and can be started again as it was. */
+export function isDown(own: CriuHandle, record: ContainerRecord): boolean {
+  if (record.down === undefined) return false;
+  if (own.init === undefined) return own.token === record.token;
+  return isSameProcess(own.init, record.was ?? record.down.init);
+}
+
+/**
+ * Whether what the handle stands for lives: the container's first process, the container that was shut down to be moved, or
+ * the mover that waits for one.
+ */
 export function lifeOfHandle(given: GuestHandle, records: Records): Life {
   const own = handleIn(given);
   if (own === undefined) {
     return { state: 'unknown', reason: `the handle of ${given.name} names no container` };
   }
-  if (own.init !== undefined) return lifeOf(own.init);
   let record: ContainerRecord | undefined;
   try {
     record = records.readSync(own.name);
   } catch (error) {
+    if (own.init !== undefined) return lifeOf(own.init);
     return { state: 'unknown', reason: toGodwitError(error).message };
+  }
+  if (record !== undefined && isDown(own, record)) {
+    if (record.down?.init.bootId === bootId()) return { state: 'alive' };
+    return { state: 'gone', reason: 'the host was restarted while it was shut down' };
+  }
+  if (own.init !== undefined) {
+    const again = record?.was !== undefined && isSameProcess(own.init, record.was);
+    return lifeOf(again ? (record?.init ?? own.init) : own.init);
   }
   if (record?.token !== own.token || record === undefined) {
     return { state: 'gone', reason: 'what was made for it here was removed' };

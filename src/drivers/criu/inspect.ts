@@ -45,7 +45,7 @@ export async function examine(
   const obstacles = [
     ...config.obstacles,
     ...network.obstacles,
-    ...(await fileObstacles(processes)),
+    ...(await fileObstacles(processes)).map((each) => ({ ...each, ofMemory: true as const })),
     ...(await findPod(listed, await runc.list(signal))),
   ];
   const layers = await Promise.all(root.lower.map((each) => layerDigest(each, signal)));
@@ -59,7 +59,8 @@ export async function examine(
       ),
     );
   } else checks.push(pass('state', `${processes.length} processes on ${host}`));
-  if (obstacles.length === 0) checks.push(pass('devices', 'nothing of it is bound to this host'));
+  if (!obstacles.some(({ ofMemory }) => ofMemory !== true))
+    checks.push(pass('devices', 'nothing of it is bound to this host'));
   checks.push(await parts.canary.check(host, 'source', signal), tracking());
   const spec: ContainerSpec | undefined = config.oci && {
     oci: config.oci,
@@ -89,9 +90,9 @@ export function vcpus(): number {
   return Math.max(1, os.availableParallelism());
 }
 
-function unmovable(guest: string, { device, type, reason, hint }: Obstacle): NamedCheck {
+function unmovable(guest: string, { device, type, reason, hint, ofMemory }: Obstacle): NamedCheck {
   return refusal(
-    'devices',
+    ofMemory === true ? 'blocked' : 'devices',
     godwitError('GODWIT_DEVICE_UNMOVABLE', { device, type, guest, reason }, { hint }),
   );
 }

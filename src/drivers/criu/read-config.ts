@@ -26,6 +26,7 @@ const whole = z.looseObject({
       devices: z.array(z.looseObject({ path: z.string() })).optional(),
       maskedPaths: z.array(z.string()).optional(),
       readonlyPaths: z.array(z.string()).optional(),
+      seccomp: z.unknown().optional(),
       resources: z
         .looseObject({
           memory: z.looseObject({ limit: z.number().optional() }).optional(),
@@ -44,6 +45,8 @@ export interface Obstacle {
   readonly type: string;
   readonly reason: string;
   readonly hint: string;
+  /** It only speaks against moving its memory: a cold move is not refused for it. */
+  readonly ofMemory?: true;
 }
 
 export interface ReadConfig {
@@ -65,7 +68,7 @@ export function readConfig(text: string): ReadConfig {
     return { oci: undefined, netns: undefined, memoryLimit: undefined, obstacles };
   }
   const { process, root, hostname, mounts = [], linux } = given.data;
-  const { maskedPaths, readonlyPaths, resources } = linux ?? {};
+  const { maskedPaths, readonlyPaths, resources, seccomp } = linux ?? {};
   const limit = resources?.memory?.limit;
   const pids = resources?.pids?.limit;
   const memoryLimit = limit !== undefined && limit > 0 ? limit : undefined;
@@ -83,6 +86,7 @@ export function readConfig(text: string): ReadConfig {
     mounts: mounts.filter((each) => !isBind(each)),
     maskedPaths,
     readonlyPaths,
+    ...(seccomp === undefined || seccomp === null ? {} : { seccomp }),
     ...(memoryLimit === undefined ? {} : { memoryLimit }),
     ...(pids !== undefined && pids > 0 ? { pidsLimit: pids } : {}),
   });
@@ -229,6 +233,7 @@ function partObstacles({ mounts = [], linux, hooks, process }: z.infer<typeof wh
       type: 'entry point',
       reason: 'systemd does not come back from CRIU',
       hint,
+      ofMemory: true,
     });
   }
   return found;

@@ -34,6 +34,8 @@ export class PageReceiver {
   #imageBytes = 0;
   #greeted = false;
   receivedBytes = 0;
+  /** The source said that no memory comes. */
+  isCold = false;
 
   /** `mostBytes`: of pages in all, and half of what the files made of them may have; more than that is not taken. */
   constructor(directory: string, guest: string, mostBytes: number) {
@@ -72,6 +74,7 @@ export class PageReceiver {
       const said = kind === KINDS.hello ? hello.parse(JSON.parse(body.toString())) : undefined;
       if (said?.guest !== this.#guest) throw new Error('it does not begin as a container does');
       this.#greeted = true;
+      this.isCold = said.cold === true;
       return write(stream, encodeFrame(KINDS.ready));
     }
     switch (kind) {

@@ -24,6 +24,7 @@ export type Listed = z.infer<typeof listed>[number];
 /** In the directory of images: a restore's standard streams are the container's. */
 const RUNC_LOG = 'runc.log';
 
+const BEGIN_MS = 30_000;
 const IMAGE_MS = 180_000;
 /** What the slowest storage takes of a container's memory. */
 const IMAGE_BYTES_PER_MS = 50_000;
@@ -127,6 +128,42 @@ export class Runc {
     await this.#logged(images, 'restore.log', () =>
       this.run(['runc', ...log, '--root', this.#options.root, ...args], rest),
     );
+  }
+
+  /** Sends its first process a signal. */
+  async kill(name: string, signal: string): Promise<void> {
+    await this.#runc(['kill', name, signal]);
+  }
+
+  /** Makes the container by its bundle, and runs it. */
+  async start(name: string, bundle: string): Promise<void> {
+    await this.#begin('run', name, bundle);
+  }
+
+  /** Makes the container by its bundle; its first process waits before its first instruction, for `release`. */
+  async create(name: string, bundle: string): Promise<void> {
+    await this.#begin('create', name, bundle);
+  }
+
+  async release(name: string): Promise<void> {
+    await this.#runc(['start', name]);
+  }
+
+  async #begin(verb: 'run' | 'create', name: string, bundle: string): Promise<void> {
+    const log = path.join(bundle, RUNC_LOG);
+    const argv = ['runc', '--log', log, '--root', this.#options.root, verb];
+    const detached = verb === 'run' ? ['-d'] : [];
+    try {
+      // Its standard streams are the container's: none of ours.
+      const rest = { quiet: true, cwd: bundle, deadlineMs: BEGIN_MS };
+      await this.run([...argv, ...detached, '--bundle', bundle, name], rest);
+    } catch (cause) {
+      const own = await readFile(log, 'utf8').catch(() => '');
+      if (own.trim() === '') throw cause;
+      const reason = own.trim().split('\n').slice(-2).join('; ').slice(0, 1000);
+      const facts = { hypervisor: 'runc', host: this.#host, command: verb, reason };
+      throw godwitError('GODWIT_HYPERVISOR', facts, { cause });
+    }
   }
 
   /**

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { godwitError } from '../../errors.ts';
 import { lifeOf } from '../../host/life.ts';
+import type { BootProcess } from '../../host/life.ts';
 import { bootId, ownIdentity } from '../../host/process.ts';
 import type { MemorySample } from '../../protocol/public/migration.ts';
 import type { SteeringMeasure } from '../../protocol/public/steering.ts';
@@ -22,6 +23,8 @@ import { cgroupOf, isFrozen, processesIn, setFrozen } from './processes.ts';
 import { imageMs } from './runc.ts';
 import { sessionEnded } from './session.ts';
 import type { Listed } from './runc.ts';
+import { sendFiles, shutDown, startAgain } from './shutdown.ts';
+import type { Going } from './shutdown.ts';
 import { Reported } from './watch.ts';
 
 /** What is kept of the containers of this host between sessions of one process. */
@@ -69,8 +72,12 @@ export class CriuSource implements SourceSession {
 
   async status(_signal: AbortSignal): Promise<HypervisorStatus> {
     const { name } = this.handle;
-    const life = lifeOf({ pid: this.#listed.pid, startTicks: this.#startTicks });
-    if (life.state === 'gone') return { run: 'gone', stream: 'none', reason: life.reason };
+    const life = lifeOf(this.#init);
+    const isGone = life.state === 'gone';
+    if (this.#parts.records.readSync(name)?.down !== undefined) {
+      return { run: isGone ? 'shut-down' : 'running', stream: 'none' };
+    }
+    if (isGone) return { run: 'gone', stream: 'none', reason: life.reason };
     const stream = this.#dispatch?.reported.stream ?? 'none';
     const reason = this.#dispatch?.reported.reason;
     const frozen = await isFrozen(await this.#cgroup());
@@ -87,16 +94,19 @@ export class CriuSource implements SourceSession {
     };
   }
 
-  get #startTicks(): number {
-    return (
-      this.handle.init?.startTicks ??
-      this.#parts.records.readSync(this.handle.name)?.init?.startTicks ??
-      0
-    );
+  /** Its first process; another one than the handle names where the container was started again. */
+  get #init(): BootProcess {
+    const record = this.#parts.records.readSync(this.handle.name);
+    const known = record?.down?.init ?? record?.init ?? this.handle.init;
+    return known ?? { pid: this.#listed.pid, startTicks: 0 };
+  }
+
+  get #going(): Going {
+    return { handle: this.handle, listed: this.#listed, init: this.#init };
   }
 
   async #cgroup(): Promise<string> {
-    return (await cgroupOf(this.#listed.pid, this.#parts.prefix)) ?? '';
+    return (await cgroupOf(this.#init.pid, this.#parts.prefix)) ?? '';
   }
 
   async whyNot({
@@ -215,12 +225,35 @@ export class CriuSource implements SourceSession {
     this.#reported.ran('stopped');
   }
 
+  /** It holds nothing that another host needs: runc knows it as stopped. */
+  readonly waitsForRetire = true;
+
+  async shutDown(signal: AbortSignal): Promise<void> {
+    await shutDown(this.#parts, this.#going, signal);
+    this.#reported.ran('stopped');
+  }
+
+  async sendFiles(
+    setup: StreamSetup,
+    address: string,
+    tlsHostname: string | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await sendFiles(this.#parts, this.#going, { setup, address, tlsHostname }, signal);
+  }
+
+  async startAgain(withinMs: number, signal: AbortSignal): Promise<void> {
+    await startAgain(this.#parts, this.#going, withinMs, signal);
+    this.#reported.ran('resumed');
+  }
+
   /** Nothing was set in the container; the record of one that runs on is kept as it was before. */
   async unconfigure(): Promise<void> {
     const { records } = this.#parts;
     const record = records.readSync(this.handle.name);
     this.#dispatches.delete(this.handle.name);
-    if (record !== undefined && record.made === undefined && record.leaving === undefined) {
+    const isOurs = record?.made !== undefined || record?.was !== undefined;
+    if (record !== undefined && !isOurs && record.leaving === undefined) {
       await records.forget(this.handle.name);
     }
   }
@@ -231,7 +264,7 @@ export class CriuSource implements SourceSession {
     const { name } = this.handle;
     await this.#afterDump(signal);
     const cgroup = await this.#cgroup();
-    if (lifeOf({ pid: this.#listed.pid, startTicks: this.#startTicks }).state !== 'gone') {
+    if (lifeOf(this.#init).state !== 'gone') {
       // A frozen process takes the signal before it runs anything once it is thawed.
       for (const pid of await processesIn(cgroup)) killNow(pid);
       await setFrozen(cgroup, false, signal).catch(() => undefined);

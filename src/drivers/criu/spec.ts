@@ -51,6 +51,42 @@ const limit = z
   .transform((value) => Math.min(value, 2 ** 63));
 const sets = z.array(capability).max(64).optional();
 
+/** What its programs may ask of the kernel; nothing of it reaches the host, such as a listener's socket. */
+const action = z.string().regex(/^SCMP_ACT_(ALLOW|ERRNO|KILL|KILL_PROCESS|KILL_THREAD|TRAP|LOG)$/);
+const number = z.number().int().nonnegative();
+const seccomp = z.strictObject({
+  defaultAction: action,
+  defaultErrnoRet: number.optional(),
+  architectures: z
+    .array(z.string().regex(/^SCMP_ARCH_[A-Z0-9]{2,16}$/))
+    .max(32)
+    .optional(),
+  syscalls: z
+    .array(
+      z.strictObject({
+        names: z
+          .array(z.string().regex(/^[a-z0-9_]{1,64}$/))
+          .min(1)
+          .max(1024),
+        action,
+        errnoRet: number.optional(),
+        args: z
+          .array(
+            z.strictObject({
+              index: number.max(5),
+              value: number,
+              valueTwo: number.optional(),
+              op: z.string().regex(/^SCMP_CMP_[A-Z_]{2,16}$/),
+            }),
+          )
+          .max(8)
+          .optional(),
+      }),
+    )
+    .max(256)
+    .optional(),
+});
+
 /** The process and what confines it: as the OCI runtime specification has them. */
 export const ociParts = z.strictObject({
   process: z.strictObject({
@@ -90,6 +126,7 @@ export const ociParts = z.strictObject({
   mounts: z.array(mount).max(64),
   maskedPaths: z.array(absolute).max(64).optional(),
   readonlyPaths: z.array(absolute).max(64).optional(),
+  seccomp: seccomp.optional(),
   /** Bytes that it may have; absent: no limit. */
   memoryLimit: z.number().int().positive().optional(),
   pidsLimit: z.number().int().positive().optional(),
@@ -134,6 +171,7 @@ export type ContainerSpec = z.infer<typeof containerSpec>;
 /** What runc is given at the destination: `netns` and `cgroup` are that host's own. */
 export function configOf(oci: OciParts, netns: string, cgroup: string): object {
   const { process, hostname, mounts, maskedPaths, readonlyPaths, memoryLimit, pidsLimit } = oci;
+  const { seccomp: filter } = oci;
   const memory = memoryLimit === undefined ? {} : { memory: { limit: memoryLimit } };
   const pids = pidsLimit === undefined ? {} : { pids: { limit: pidsLimit } };
   return {
@@ -154,6 +192,7 @@ export function configOf(oci: OciParts, netns: string, cgroup: string): object {
       ],
       ...(maskedPaths === undefined ? {} : { maskedPaths }),
       ...(readonlyPaths === undefined ? {} : { readonlyPaths }),
+      ...(filter === undefined ? {} : { seccomp: filter }),
     },
   };
 }

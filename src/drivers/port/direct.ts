@@ -171,6 +171,15 @@ export interface SourceSession extends HypervisorSession {
    * Either ends with the guest running here, and what its hypervisor does at a shutdown as it was found.
    */
   startAgain?(withinMs: number, signal: AbortSignal): Promise<void>;
+  /** Cold, once the guest is down: sends what of it is on no disk that Godwit moves. Absent: there is nothing. */
+  sendFiles?(
+    setup: StreamSetup,
+    address: string,
+    tlsHostname: string | undefined,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** Cold: the guest that is down is kept until it is retired. Absent, or false: `quit` ends it before commit. */
+  readonly waitsForRetire?: boolean;
   /** Ends the hypervisor's process, after the destination runs. Waits until it is gone; removes its sockets. */
   quit(signal: AbortSignal): Promise<void>;
 }

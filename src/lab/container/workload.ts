@@ -86,6 +86,9 @@ function serve(port: number, reply: () => (line: string) => string): void {
   server.listen(port);
 }
 
+// The first process of a namespace ends by a signal only where it asked for it.
+process.on('SIGTERM', () => process.exit(0));
+
 serve(COUNTER_PORT, () => {
   let count = 0;
   return (line) => {

@@ -1,6 +1,7 @@
 import { godwitError } from '../../../errors.ts';
 import { sessionIfThere } from './step-actions.ts';
 import { mustRunHere } from './regain.ts';
+import { streamSetup } from './source-parts.ts';
 import type { SourceParts } from './source-parts.ts';
 
 /** How a guest moves without its memory: it shuts itself down here, and is started at the destination. */
@@ -14,12 +15,15 @@ export async function shutDown(parts: SourceParts, signal: AbortSignal): Promise
   if (session.shutDown === undefined) throw cannot();
   await Promise.all([session.shutDown(signal), parts.disks.keep(parts, signal)]);
   await parts.disks.finish(parts, signal);
+  if (session.sendFiles === undefined) return;
+  const { address, tlsHostname } = await parts.dataPath.open(parts, parts.state().known, signal);
+  await session.sendFiles(streamSetup(parts), address, tlsHostname, signal);
 }
 
 /** The guest is down, and its right to run is on its way: its hypervisor here ends, and so releases its disks. */
 export async function endSource(parts: SourceParts, signal: AbortSignal): Promise<void> {
   const session = await sessionIfThere(parts, signal);
-  await session?.quit(signal);
+  if (session?.waitsForRetire !== true) await session?.quit(signal);
 }
 
 /** Ends with the guest running here: as it never went down, or started again. */

@@ -138,6 +138,8 @@ export const LIFECYCLE: Lifecycle = {
       const known = { ...(await facts(signal)), checks: [...checks] };
       if (state().plan.settings.onLost !== 'restart' && !isCold(state())) return known;
       const session = await guest.session(signal);
+      // What stays as it is until it is retired is not made anew to take it back.
+      if (isCold(state()) && session.waitsForRetire === true) return known;
       return { ...known, launch: await launchOf(session, request.handle, signal) };
     },
   },

@@ -1,0 +1,142 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { z } from 'zod';
+import { systemClock } from '../../clock.ts';
+import { lifeOf } from '../../host/life.ts';
+import type { BootProcess } from '../../host/life.ts';
+import { bootId, ownIdentity } from '../../host/process.ts';
+import { removeTree } from '../../host/remove-tree.ts';
+import type { StreamSetup } from '../port/direct.ts';
+import { freshDirectory } from './dispatch.ts';
+import { KINDS } from './frames.ts';
+import type { CriuHandle } from './handle.ts';
+import type { HostParts } from './host-parts.ts';
+import { connectTo } from './link.ts';
+import { identify } from './processes.ts';
+import { packRoot, rootOf } from './rootfs.ts';
+import type { Listed } from './runc.ts';
+import { PageSender } from './sender.ts';
+
+/**
+ * A cold move at its source: the container's first process is told to end, and its files are sent once it has. Until it is
+ * retired runc knows it as stopped, and it can be started again by its own bundle.
+ */
+
+const POLL_MS = 100;
+/** What unpacking at the destination may take. */
+const TAKEN_MS = 180_000;
+
+const annotated = z.looseObject({ annotations: z.record(z.string(), z.unknown()).optional() });
+
+/** The signal that its image names for this, as podman and containerd write it down; else SIGTERM. Pure. */
+export function stopSignal(config: string): string {
+  const parsed = annotated.safeParse(safeJson(config));
+  const named = parsed.data?.annotations?.['org.opencontainers.image.stopSignal'];
+  return typeof named === 'string' && /^(SIG)?[A-Z0-9+]{2,10}$/.test(named) ? named : 'SIGTERM';
+}
+
+function safeJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** What is shut down: the container, and its first process. */
+export interface Going {
+  readonly handle: CriuHandle;
+  readonly listed: Listed;
+  readonly init: BootProcess;
+}
+
+/** Tells it to end, and waits until it has. Told before: waits only. */
+export async function shutDown(
+  { runc, records }: HostParts,
+  { handle, listed, init }: Going,
+  signal: AbortSignal,
+): Promise<void> {
+  const { name, memoryBytes } = handle;
+  const before = records.readSync(name);
+  if (before?.down === undefined) {
+    const mover = { ...ownIdentity(), bootId: bootId() };
+    const token = before?.token ?? randomBytes(8).toString('hex');
+    const down = { init: { ...init, bootId: bootId() }, bundle: listed.bundle };
+    await records.write(name, { ...before, token, mover, memoryBytes, down });
+    const config = await readFile(path.join(listed.bundle, 'config.json'), 'utf8').catch(() => '');
+    await runc.kill(name, stopSignal(config));
+  }
+  while (lifeOf(init).state !== 'gone') await systemClock.sleep(POLL_MS, signal);
+}
+
+/** Starts it again by its bundle where it ends within that time, or has; one that does not end is let alone. */
+export async function startAgain(
+  { runc, records }: HostParts,
+  { handle, listed, init }: Going,
+  withinMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const { name } = handle;
+  const before = records.readSync(name);
+  if (before?.down === undefined) return;
+  const until = systemClock.monotonicMs() + withinMs;
+  while (lifeOf(init).state !== 'gone' && systemClock.monotonicMs() < until) {
+    await systemClock.sleep(POLL_MS, signal);
+  }
+  if (lifeOf(init).state !== 'gone') return records.change(name, { down: undefined });
+  // A first try may have come as far as this.
+  const there = await runc.state(name, signal);
+  if (there?.status !== 'running') {
+    await runc.remove(name);
+    await runc.start(name, before.down.bundle);
+  }
+  const pid = (await runc.state(name, signal))?.pid ?? listed.pid;
+  const again = identify(pid);
+  const was = before.was ?? before.down.init;
+  await records.change(name, {
+    down: undefined,
+    was,
+    ...(again === undefined ? {} : { init: again }),
+  });
+}
+
+/** Sends what it has written above its image; resolves once the destination has unpacked all of it. */
+export async function sendFiles(
+  parts: HostParts,
+  { handle, listed }: Going,
+  { setup, address, tlsHostname }: Target,
+  signal: AbortSignal,
+): Promise<void> {
+  const { name } = handle;
+  const directory = path.join(parts.records.dirOf(name), 'out');
+  await mkdir(parts.records.dirOf(name), { recursive: true, mode: 0o700 });
+  await freshDirectory(directory);
+  const stream = await connectTo(address, tlsHostname, setup, signal);
+  const sender = new PageSender(stream, setup.compress === 'zstd');
+  sender.bytesPerS = setup.maxBandwidth;
+  const onAbort = (): void => sender.close();
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    await sender.send(KINDS.hello, { version: 1, guest: name, cold: true });
+    await sender.heard(KINDS.ready, signal);
+    const { upper } = await rootOf(listed.rootfs, parts.mountsOf);
+    const file = path.join(directory, 'root.tar');
+    await packRoot(parts.runc, upper, file);
+    await sender.file('root', 'root', file);
+    const taken = sender.heard(KINDS.restored, signal, TAKEN_MS);
+    taken.catch(() => {});
+    await sender.send(KINDS.done);
+    await taken;
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    sender.close();
+    await removeTree(directory).catch(() => undefined);
+  }
+}
+
+interface Target {
+  readonly setup: StreamSetup;
+  readonly address: string;
+  readonly tlsHostname: string | undefined;
+}
