@@ -59,7 +59,7 @@ export const programs = (tree: Tree, place = ''): string[] =>
   tree.files.filter((file) => file.endsWith('.ts') && file.startsWith(place));
 
 const importPattern =
-  /(?:^|[\s;])(?:import|export)\s(?:[^'"`;]*?\sfrom\s)?\s*['"]([^'"]+)['"]|\bimport\(\s*['"`]([^'"`]+)['"`]\s*\)|\b(?:new URL\(\s*|import\.meta\.dirname,\s*)['"]([^'"]+\.ts)['"]/gm;
+  /(?:^|[\s;])(?:import|export)\s(?:[^'"`;]*?\sfrom\s)?\s*['"]([^'"]+)['"]|\bimport\(\s*['"`]([^'"`]+)['"`]\s*\)|\bcreateRequire\(import\.meta\.url\)\(['"]([^'"]+)['"]\)|\b(?:new URL\(\s*|import\.meta\.dirname,\s*)['"]([^'"]+\.ts)['"]/gm;
 
 export const withoutComments = (text: string): string =>
   text.replaceAll(/\/\*[\s\S]*?\*\//g, '').replaceAll(/^\s*\/\/.*$/gm, '');
@@ -71,8 +71,8 @@ export const withoutComments = (text: string): string =>
 export function importsOf(tree: Tree, file: string): string[] {
   const found = withoutComments(tree.text(file)).matchAll(importPattern);
   return [...found].flatMap((match) => {
-    const program = match[3] === undefined ? undefined : `./${match[3]}`;
-    const target = program ?? match[1] ?? match[2] ?? '';
+    const program = match[4] === undefined ? undefined : `./${match[4]}`;
+    const target = program ?? match[1] ?? match[2] ?? match[3] ?? '';
     if (target.startsWith('.')) return expand(tree, path.posix.join(path.dirname(file), target));
     if (target.startsWith('node:')) return [target];
     return [target.split('/', target.startsWith('@') ? 2 : 1).join('/')];

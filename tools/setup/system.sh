@@ -1,13 +1,13 @@
 # What the distribution's package manager brings: QEMU, qemu-img for the disks of the lab's guests, the tools that make network namespaces, perl for
 # the lab's delay (it is everywhere, but for the barest systems) and, for the tests, strace, what filtering hosts have
 # (nft and conntrack), Open vSwitch, SQLite for the database that a guest of the lab can run, an NFS server with its portmapper, and UEFI firmware.
-# swtpm serves the TPMs of guests. libvirt's daemon and its client, which tests run in mounts of their own: they come without services.
+# cc makes the stand-in for a GPU's driver. swtpm serves the TPMs of guests. libvirt's daemon and its client, which tests run in mounts of their own: they come without services.
 # Only where apt brings that is it asked for: elsewhere it is often not packaged, and the lab says what is missing.
 
 system_commands='qemu-system-x86_64 qemu-img ip tc unshare flock perl'
 [ "$only" = demo ] || system_commands="$system_commands strace nft conntrack ovs-vswitchd sqlite3 mkfs.ext4"
 
-if [ "$only" != demo ] && command -v apt-get >/dev/null; then system_commands="$system_commands ganesha.nfsd rpcbind libvirtd virsh swtpm"; fi
+if [ "$only" != demo ] && command -v apt-get >/dev/null; then system_commands="$system_commands cc ganesha.nfsd rpcbind libvirtd virsh swtpm"; fi
 
 # UEFI firmware is no command.
 uefi_firmware=/usr/share/OVMF/OVMF_CODE_4M.fd
@@ -43,6 +43,7 @@ package_of() { # COMMAND-OR-LIBRARY FAMILY
     *:strace | *:perl | *:sqlite3) echo "$1" ;;
     *:nft) echo nftables ;;
     *:swtpm) echo swtpm ;;
+    apt:cc) printf '%s\n' gcc libc6-dev ;;
     apt:conntrack) echo conntrack ;;
     *:conntrack) echo conntrack-tools ;;
     apt:ganesha.nfsd) printf '%s\n' nfs-ganesha nfs-ganesha-vfs ;;

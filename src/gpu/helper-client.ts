@@ -1,0 +1,129 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcessByStdio } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
+import type { CheckpointCalls } from './checkpoint.ts';
+import { CudaError, NoGpu } from './driver-library.ts';
+import type { GpuPair, ProcessState } from './driver-library.ts';
+import { answer, found, freeBytes, processState } from './helper-protocol.ts';
+import type { FoundGpus, HelperRequest } from './helper-protocol.ts';
+
+/** To begin to work with the driver, and to ask it. */
+const ASK_MS = 60_000;
+/** GPU memory comes and goes with a few hundred MB/s at worst, and there is much of it. */
+const COPY_MS = 1_800_000;
+
+type Asked = HelperRequest extends infer R
+  ? R extends HelperRequest
+    ? Omit<R, 'id'>
+    : never
+  : never;
+
+interface Waiter {
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+}
+
+/** The process that calls the driver, as others see it: begun with the first call, and anew where it has ended. */
+export class GpuHelper implements CheckpointCalls {
+  readonly #argv: readonly [string, ...string[]];
+  readonly #waiting = new Map<number, Waiter>();
+  #child: ChildProcessByStdio<Writable, Readable, null> | undefined;
+  #nextId = 1;
+
+  /** `argv`: the command that serves as a helper. */
+  constructor(argv: readonly [string, ...string[]]) {
+    this.#argv = argv;
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  async gpus(): Promise<FoundGpus> {
+    return found.parse(await this.#ask({ do: 'gpus' }, ASK_MS));
+  }
+
+  /** Of the first GPU. */
+  async freeBytes(): Promise<number> {
+    return freeBytes.parse(await this.#ask({ do: 'free' }, ASK_MS));
+  }
+
+  async state(pid: number): Promise<ProcessState> {
+    return processState.parse(await this.#ask({ do: 'state', pid }, ASK_MS));
+  }
+
+  async lock(pid: number, timeoutMs: number): Promise<void> {
+    await this.#ask({ do: 'lock', pid, timeoutMs }, timeoutMs + ASK_MS);
+  }
+
+  async checkpoint(pid: number): Promise<void> {
+    await this.#ask({ do: 'checkpoint', pid }, COPY_MS);
+  }
+
+  async restore(pid: number, pairs: readonly GpuPair[]): Promise<void> {
+    await this.#ask({ do: 'restore', pid, pairs: [...pairs] }, COPY_MS);
+  }
+
+  async unlock(pid: number): Promise<void> {
+    await this.#ask({ do: 'unlock', pid }, ASK_MS);
+  }
+
+  close(): void {
+    this.#child?.stdin.end();
+  }
+
+  async #ask(asked: Asked, deadlineMs: number): Promise<unknown> {
+    const child = (this.#child ??= this.#begin());
+    const id = this.#nextId;
+    this.#nextId += 1;
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    this.#waiting.set(id, { resolve, reject });
+    const late = new CudaError(asked.do, `the driver has not answered within ${deadlineMs} ms`);
+    const timer = setTimeout(() => reject(late), deadlineMs);
+    child.stdin.write(`${JSON.stringify({ id, ...asked })}\n`);
+    try {
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+      this.#waiting.delete(id);
+    }
+  }
+
+  #begin(): ChildProcessByStdio<Writable, Readable, null> {
+    const [program, ...args] = this.#argv;
+    const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    const ended = (why: string): void => {
+      if (this.#child === child) this.#child = undefined;
+      for (const waiter of this.#waiting.values()) waiter.reject(new CudaError('helper', why));
+    };
+    child.on('error', (error) => ended(error.message));
+    child.on('exit', (code, signal) => ended(`it ended with ${code ?? signal}`));
+    // What is written to one that has ended is answered by its end.
+    child.stdin.on('error', () => undefined);
+    createInterface({ input: child.stdout }).on('line', (line) => this.#hear(line));
+    return child;
+  }
+
+  #hear(line: string): void {
+    const said = answer.safeParse(parse(line));
+    if (!said.success) {
+      // Nobody knows to whom it belongs: who waits would wait for ever.
+      for (const waiter of this.#waiting.values())
+        waiter.reject(new CudaError('helper', 'an answer in no known form'));
+      return;
+    }
+    const waiter = this.#waiting.get(said.data.id);
+    if (said.data.ok) waiter?.resolve(said.data.value);
+    else if (said.data.noGpu === true) waiter?.reject(new NoGpu(said.data.result));
+    else waiter?.reject(new CudaError(said.data.call, said.data.result));
+  }
+}
+
+function parse(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { pairsBetween, resume, suspend } from '../../src/gpu/checkpoint.ts';
+import type { CheckpointCalls } from '../../src/gpu/checkpoint.ts';
+import { CudaError } from '../../src/gpu/driver-library.ts';
+import type { ProcessState } from '../../src/gpu/driver-library.ts';
+
+const PID = 7;
+const calls = ['lock', 'checkpoint', 'restore', 'unlock'] as const;
+type Name = (typeof calls)[number];
+
+/** The driver's states; the call that is named fails, before it has done its work or after. */
+class Driver implements CheckpointCalls {
+  now: ProcessState;
+  readonly #fails: { readonly name: Name; readonly done: boolean } | undefined;
+
+  constructor(now: ProcessState, fails?: { readonly name: Name; readonly done: boolean }) {
+    this.now = now;
+    this.#fails = fails;
+  }
+
+  async state(): Promise<ProcessState> {
+    return this.now;
+  }
+  lock = (): Promise<void> => this.#do('lock', 'running', 'locked');
+  checkpoint = (): Promise<void> => this.#do('checkpoint', 'locked', 'checkpointed');
+  restore = (): Promise<void> => this.#do('restore', 'checkpointed', 'locked');
+  unlock = (): Promise<void> => this.#do('unlock', 'locked', 'running');
+
+  async #do(name: Name, from: ProcessState, to: ProcessState): Promise<void> {
+    if (this.now !== from) throw new CudaError(name, 'CUDA_ERROR_ILLEGAL_STATE');
+    const fails = this.#fails?.name === name ? this.#fails : undefined;
+    if (fails === undefined || fails.done) this.now = to;
+    if (fails !== undefined) throw new CudaError(name, 'CUDA_ERROR_UNKNOWN');
+  }
+}
+
+const nowMs = (): number => 0;
+const living = fc.constantFrom<ProcessState>('running', 'locked', 'checkpointed');
+const failing = fc.record({ name: fc.constantFrom(...calls), done: fc.boolean() });
+
+test('a process whose GPU state cannot be taken away runs on, whichever call fails and whether it did its work', async () => {
+  const taking = failing.filter(({ name }) => name === 'checkpoint');
+  await fc.assert(
+    fc.asyncProperty(living, taking, async (before, fails) => {
+      const driver = new Driver(before, fails);
+      const ended = await suspend(driver, PID, 1000, nowMs).then(
+        () => 'suspended',
+        () => 'failed',
+      );
+      assert.equal(driver.now, ended === 'suspended' ? 'checkpointed' : 'running');
+    }),
+  );
+});
+
+test('GPU state that was taken away is given back by who comes next, wherever the one before broke off', async () => {
+  await fc.assert(
+    fc.asyncProperty(living, failing, async (before, fails) => {
+      const broken = new Driver(before, fails);
+      await suspend(broken, PID, 1000, nowMs).catch(() => undefined);
+      await resume(broken, PID, [], nowMs).catch(() => undefined);
+      const next = new Driver(broken.now);
+      await resume(next, PID, [], nowMs);
+      assert.equal(next.now, 'running');
+    }),
+  );
+});
+
+test('a process that the driver has given up is not touched', async () => {
+  const driver = new Driver('failed');
+  await assert.rejects(suspend(driver, PID, 1000, nowMs), /given up on process 7/);
+  await assert.rejects(resume(driver, PID, [], nowMs), /given up on process 7/);
+});
+
+test('every GPU is paired where one is another, none where all are the same, and their number has to be', () => {
+  assert.deepEqual(pairsBetween(['a', 'b'], ['a', 'b']), []);
+  assert.deepEqual(pairsBetween(['a', 'b'], ['a', 'c']), [
+    { from: 'a', to: 'a' },
+    { from: 'b', to: 'c' },
+  ]);
+  assert.throws(() => pairsBetween(['a'], ['a', 'b']), /works on 1 GPUs, and 2 are there/);
+});
