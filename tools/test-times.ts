@@ -130,6 +130,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     of: ['src/drivers/vsphere/', 'src/mover/managed/', 'test/managers/vcsim/'],
   },
   'test/e2e/libvirt.e2e.ts': { seconds: 101, of: ['src/drivers/libvirt/', 'src/mover/managed/'] },
+  'test/e2e/libvirt-lab.e2e.ts': { seconds: 60, of: ['src/lab/libvirt/', 'src/drivers/libvirt/'] },
   'test/e2e/longlink.e2e.ts': { seconds: 44, of: ['src/wire/', 'src/links/'] },
   'test/e2e/lost.e2e.ts': { seconds: 20, core: true },
   'test/e2e/membership.e2e.ts': { seconds: 77, core: true },

@@ -8,11 +8,12 @@ import type { agentConfig } from '../config.ts';
 import { withDeadline } from '../deadline.ts';
 import { godwitError } from '../errors.ts';
 import { labEnvironment } from './environment.ts';
-import { inHost } from './entry.ts';
 import { kindOf, routeHook } from './guest-plane.ts';
 import { qemuBinaries } from './guest/qemu.ts';
 import { guestKernel } from './image/kernel.ts';
 import { imageDirectory } from './image/initramfs.ts';
+import { libvirtSection } from './libvirt/daemon.ts';
+import { amongMounts } from './libvirt/mounts.ts';
 import { LAB_NFS_URL } from './nfs.ts';
 import { ovsEnvironment } from './openvswitch.ts';
 import { AGENT_PORT, GUEST_NETWORK, ROUTED_GATEWAY } from './plan.ts';
@@ -43,24 +44,30 @@ export async function startAgents(
   configure: Configure | undefined,
   signal?: AbortSignal,
 ): Promise<void> {
+  const { caDir } = await issuePki(lab);
+  const shared = await sharedConfig(signal);
+  for (const member of lab.members) {
+    const hooks = await writeHooks(lab, member);
+    const own = { ...hooks, ...shared, ...ownConfig(lab, member, caDir) };
+    const wanted = configure?.(member.name, own);
+    const all = configured(managed(lab, member, own), wanted);
+    const config = { ...all, ...routedNetwork(lab, wanted?.network) };
+    await writeFile(member.configFile, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });
+  }
+  await Promise.all(lab.hosts.map((host) => startAgent(lab, host, signal)));
+}
+
+/** Gives each host its certificate, by the lab's own CA. */
+export async function issuePki(lab: Lab): Promise<{ readonly caDir: string }> {
   // Certificates need heavy modules: only who starts agents pays for them.
   const { issueLabPki } = await import('../agent/pki/lab.ts');
-  const { caDir } = await issueLabPki(
+  return issueLabPki(
     lab.dir,
     lab.members.map((member) => {
       const pkiDir = path.join(member.stateDir, 'pki');
       return { name: member.name, pkiDir, addresses: [member.address, ...member.furtherAddresses] };
     }),
   );
-  const shared = await sharedConfig(signal);
-  for (const member of lab.members) {
-    const hooks = await writeHooks(lab, member);
-    const own = { ...hooks, ...shared, ...ownConfig(lab, member, caDir) };
-    const wanted = configure?.(member.name, own);
-    const config = { ...configured(own, wanted), ...routedNetwork(lab, wanted?.network) };
-    await writeFile(member.configFile, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });
-  }
-  await Promise.all(lab.hosts.map((host) => startAgent(lab, host, signal)));
 }
 
 /**
@@ -75,7 +82,7 @@ export async function startAgent(
 ): Promise<ProcessIdentity> {
   const member = labHost(lab, host);
   const argv = [process.execPath, program, '--config', member.configFile];
-  const started = await startDetached(inHost(lab, host, argv), {
+  const started = await startDetached(await amongMounts(lab, host, argv), {
     logFile: member.agentLog,
     env: { ...labEnvironment(lab), ...ovsEnvironment(lab, host) },
   });
@@ -133,6 +140,12 @@ async function sharedConfig(signal: AbortSignal | undefined): Promise<Partial<Ag
       },
     },
   };
+}
+
+/** With the section of the host's manager, where the lab has one. */
+function managed(lab: Lab, { name }: LabHost, own: AgentConfigInput): AgentConfigInput {
+  if (lab.manager === undefined) return own;
+  return configured(own, { drivers: { [lab.manager]: libvirtSection(lab, name) } });
 }
 
 function configured(

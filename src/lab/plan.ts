@@ -51,7 +51,12 @@ export interface LabPlan {
   readonly storage?: LabStorage | undefined;
   /** How guests are joined with the client and each other. Absent: `bridge`. */
   readonly network?: LabNetwork | undefined;
+  /** Who runs the guests. Absent: QEMU alone, which Godwit drives by itself. */
+  readonly manager?: LabManager | undefined;
 }
+
+export const LAB_MANAGERS = ['libvirt'] as const;
+export type LabManager = (typeof LAB_MANAGERS)[number];
 
 /**
  * `bridge`: one segment, a bridge on each host. `vxlan`: the same over tunnels, a bridge with a tunnel on each host.

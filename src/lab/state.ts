@@ -8,6 +8,7 @@ import type { LabEntry } from './entry.ts';
 import {
   checkLabName,
   hostAddress,
+  LAB_MANAGERS,
   LAB_STORAGE,
   LAB_NETWORKS,
   type LabPlan,
@@ -45,6 +46,8 @@ const labState = z.strictObject({
   storage: z.enum(LAB_STORAGE).optional(),
   /** Absent: bridge. */
   network: z.enum(LAB_NETWORKS).optional(),
+  /** Absent: none. */
+  manager: z.enum(LAB_MANAGERS).optional(),
   /** Inode number of each network namespace. */
   namespaces: z.record(z.string().max(32), z.number().int().positive()).default({}),
 });
@@ -178,6 +181,7 @@ export function labOf(state: LabState & { entry: LabEntry }): Lab {
     paths: state.paths,
     storage: state.storage,
     network: state.network,
+    manager: state.manager,
     dir,
     entry: state.entry,
     namespaces: state.namespaces,

@@ -2,12 +2,13 @@ import { connect } from 'node:net';
 import { type LabGuest, labGuests } from './guest/registry.ts';
 import { type ProbeAnswer } from './probe/messages.ts';
 import { LAB_NFS_URL } from './nfs.ts';
-import { type LabNetwork, namespaceOf } from './plan.ts';
+import { type LabManager, type LabNetwork, namespaceOf } from './plan.ts';
 import { processesInNamespaces } from './processes.ts';
 import { readProbe } from './probe/probe.ts';
 import type { Lab } from './state.ts';
 import { labNames } from './state.ts';
 import { openLab } from './up.ts';
+import { domainStates } from './libvirt/guest.ts';
 import { type SeenStatus, seenStatuses } from './witness/qemus.ts';
 
 export interface LabGuestStatus extends LabGuest {
@@ -28,6 +29,8 @@ export interface LabStatus {
   readonly delayMs?: number;
   /** Absent: bridge. */
   readonly network?: LabNetwork;
+  /** Absent: none. */
+  readonly manager?: LabManager;
   /** The NFS export that guests' disks lie on, in a lab that has one, and whether its server is there. */
   readonly nfs?: { readonly url: string; readonly serverUp: boolean };
   readonly hosts: readonly {
@@ -56,6 +59,7 @@ export async function labStatus(name = 'lab'): Promise<LabStatus> {
     ...(lab.linkBytesPerSecond === undefined ? {} : { linkBytesPerSecond: lab.linkBytesPerSecond }),
     ...(lab.delayMs === undefined ? {} : { delayMs: lab.delayMs }),
     ...(lab.network === undefined ? {} : { network: lab.network }),
+    ...(lab.manager === undefined ? {} : { manager: lab.manager }),
     ...(lab.storage === 'nfs' ? { nfs: { url: LAB_NFS_URL, serverUp: await serverUp(lab) } } : {}),
     hosts: lab.members.map(({ name: host, address, furtherAddresses, agentSocket }, index) => {
       const further = furtherAddresses.length === 0 ? {} : { furtherAddresses };
@@ -85,11 +89,16 @@ async function guestStatus(
   seen: readonly SeenStatus[],
 ): Promise<LabGuestStatus> {
   const probe = await readProbe(lab, guest.name);
+  const states = lab.manager === undefined ? [] : await domainStates(lab, guest.name);
   return {
     ...guest,
     seen: seen
       .filter((qemu) => qemu.guest === guest.name)
-      .map(({ host, status, pid }) => ({ host, status, pid })),
+      .map(({ host, status, pid }) => {
+        // The only monitor of a guest of libvirt is libvirt's.
+        const said = states.find((each) => each.host === host)?.status ?? status;
+        return { host, status: said, pid };
+      }),
     ...(probe === undefined ? {} : { probe }),
   };
 }

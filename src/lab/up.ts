@@ -1,11 +1,12 @@
 import { mkdir } from 'node:fs/promises';
 import { godwitError } from '../errors.ts';
-import { type Configure, startAgents } from './agents.ts';
+import { type Configure, issuePki, startAgents } from './agents.ts';
 import { keepMounts } from './container/places.ts';
 import type { ContainerDriver } from './container/places.ts';
 import { labDown } from './down.ts';
 import type { LabEntry } from './entry.ts';
 import { buildNetwork, entryAlive, makeNamespaces, namespaceInodes } from './namespaces.ts';
+import { managerLacks, startManager } from './libvirt/daemon.ts';
 import { networkLacks } from './network-lacks.ts';
 import { networkSteps } from './network-plan.ts';
 import { startNfs, storageLacks } from './nfs.ts';
@@ -14,6 +15,7 @@ import {
   checkLabName,
   checkPaths,
   hostNames,
+  type LabManager,
   type LabNetwork,
   type LabPlan,
   type LabStorage,
@@ -50,6 +52,8 @@ export interface LabRequest {
   readonly storage?: LabStorage | undefined;
   /** How guests are joined. Default `bridge`. */
   readonly network?: LabNetwork | undefined;
+  /** Who runs the guests. Default: QEMU alone, which Godwit drives by itself. */
+  readonly manager?: LabManager | undefined;
   /** Hosts take containers beside virtual machines; as root, with the runc and CRIU of setup. Default false. */
   readonly containers?: boolean | undefined;
   /** Start an agent on each host. Default true. */
@@ -72,11 +76,15 @@ export async function labUp(request: LabRequest = {}): Promise<Lab> {
     linkBytesPerSecond: request.linkBytesPerSecond,
     delayMs,
     paths: checkPaths(request.paths ?? 1, delayMs),
-    storage: request.storage ?? 'shared',
+    storage: request.storage ?? (request.manager === undefined ? 'shared' : 'local'),
     network: request.network,
+    manager: request.manager,
   };
   await checkLabPrivilege();
-  const lacking = (await networkLacks(plan.network)) ?? (await storageLacks(plan.storage));
+  const lacking =
+    (await networkLacks(plan.network)) ??
+    (await storageLacks(plan.storage)) ??
+    (await managerLacks(plan));
   if (lacking !== undefined) throw lacking;
   if (!(await claimLabDirectory(plan.name))) {
     const standing = await standingLab(plan);
@@ -123,7 +131,7 @@ async function standingLab(plan: LabPlan): Promise<Lab | undefined> {
   }
   const lab = await livingLab(state);
   if (lab === undefined || sameShape(plan, lab)) return lab;
-  const what = `lab ${plan.name} is up in another shape: ${lab.hosts.length} hosts, link ${lab.linkBytesPerSecond ?? 'uncapped'}, delay ${lab.delayMs ?? 0} ms, paths ${lab.paths ?? 1}, network ${lab.network ?? 'bridge'}, storage ${lab.storage ?? 'shared'}`;
+  const what = `lab ${plan.name} is up in another shape: ${lab.hosts.length} hosts, link ${lab.linkBytesPerSecond ?? 'uncapped'}, delay ${lab.delayMs ?? 0} ms, paths ${lab.paths ?? 1}, network ${lab.network ?? 'bridge'}, storage ${lab.storage ?? 'shared'}, manager ${lab.manager ?? 'none'}`;
   throw godwitError(
     'GODWIT_LAB',
     { what },
@@ -138,7 +146,8 @@ function sameShape(plan: LabPlan, lab: LabPlan): boolean {
     plan.delayMs === lab.delayMs &&
     (plan.paths ?? 1) === (lab.paths ?? 1) &&
     (plan.storage ?? 'shared') === (lab.storage ?? 'shared') &&
-    (plan.network ?? 'bridge') === (lab.network ?? 'bridge')
+    (plan.network ?? 'bridge') === (lab.network ?? 'bridge') &&
+    plan.manager === lab.manager
   );
 }
 
@@ -167,6 +176,7 @@ async function build(plan: LabPlan, request: LabRequest): Promise<Lab> {
     ...((plan.paths ?? 1) === 1 ? {} : { paths: plan.paths }),
     ...(plan.storage === undefined ? {} : { storage: plan.storage }),
     ...(plan.network === undefined ? {} : { network: plan.network }),
+    ...(plan.manager === undefined ? {} : { manager: plan.manager }),
     namespaces: {},
   };
   await writeLabState(state);
@@ -187,6 +197,10 @@ async function build(plan: LabPlan, request: LabRequest): Promise<Lab> {
   await startNfs(lab, signal);
   if (lab.delayMs !== undefined) await startRelay(lab, lab.delayMs, signal);
   const containers = request.containers === true ? await keepMounts(lab) : undefined;
+  if (lab.manager !== undefined) {
+    await issuePki(lab);
+    await startManager(lab, signal);
+  }
   if (agents) await startAgents(lab, withContainers(request.configure, containers), signal);
   await writeLabState({ ...built, phase: 'up' });
   return lab;

@@ -5,6 +5,7 @@ import { startGuest } from '../../lab/guest/start.ts';
 import { labGuest } from '../../lab/guest/registry.ts';
 import { stopGuest } from '../../lab/guest/stop.ts';
 import { readGuestStats, verifyGuest } from '../../lab/guest/talk.ts';
+import { startDomain, stopDomain } from '../../lab/libvirt/guest.ts';
 import { openProbe } from '../../lab/probe/probe.ts';
 import type { ClientView } from '../../lab/probe/probe.ts';
 import type { Lab } from '../../lab/state.ts';
@@ -29,7 +30,7 @@ export const start: Run<typeof labGuestSpec> = async (input, context) => {
   const { flags } = input;
   const lab = await theLab(flags.lab, context);
   const guest = await interruptible(context, (signal) =>
-    startGuest(lab, {
+    startIn(lab)(lab, {
       name: input.args.guest,
       host: flags.host ?? 'a',
       memoryBytes: flags.memory,
@@ -61,6 +62,11 @@ export const start: Run<typeof labGuestSpec> = async (input, context) => {
   }
 };
 
+/** A lab's guests are its manager's, where it has one. */
+function startIn({ manager }: Lab): typeof startGuest {
+  return manager === undefined ? startGuest : startDomain;
+}
+
 /** The hosts that hold the lock to write to any of its disks: one, wherever it runs. */
 async function writersOfDisks(lab: Lab, name: string): Promise<string[]> {
   const { disks = [], startedOn } = await labGuest(lab, name);
@@ -88,7 +94,8 @@ function diskOf(text: string): DiskRequest {
 
 export const stop: Run<typeof labStopSpec> = async (input, context) => {
   const { guest } = input.args;
-  await stopGuest(await theLab(input.flags.lab, context), guest);
+  const lab = await theLab(input.flags.lab, context);
+  await (lab.manager === undefined ? stopGuest : stopDomain)(lab, guest);
   if (input.json) return printJson(context, { guest, stopped: true });
   context.out.write(`${guest} is stopped\n`);
 };

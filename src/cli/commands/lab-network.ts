@@ -41,6 +41,7 @@ export const up: Run<typeof labUpSpec> = async (input, context) => {
       storage: input.flags.storage,
       network: input.flags.network === 'bridge' ? undefined : input.flags.network,
       containers: input.flags.containers,
+      manager: input.flags.manager,
       signal,
     }),
   );
@@ -71,6 +72,7 @@ function printStatus(context: Context, found: LabStatus): void {
     found.rootless ? 'in a user namespace' : '',
     link === undefined ? '' : `link ${formatRate(link)}`,
     found.network === undefined ? '' : `network ${found.network}`,
+    found.manager === undefined ? '' : `guests of ${found.manager}`,
     found.nfs === undefined
       ? ''
       : `storage ${found.nfs.url}${found.nfs.serverUp ? '' : ' (its server is down)'}`,

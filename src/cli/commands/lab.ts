@@ -1,3 +1,4 @@
+import { LAB_MANAGERS } from '../../lab/plan.ts';
 import { spec, verb } from '../verb.ts';
 import type { Flag, Verb } from '../verb.ts';
 
@@ -35,8 +36,7 @@ export const labUpSpec = spec({
       kind: 'choice',
       choices: ['shared', 'local', 'nfs'],
       summary:
-        "where guests' disks lie: in one directory of all hosts, in one of each, or on an NFS export (as root)",
-      preset: 'shared',
+        "where guests' disks lie: in one directory of all hosts, in one of each, or on an NFS export (as root; default: shared, with --manager local)",
     },
     network: {
       kind: 'choice',
@@ -44,6 +44,12 @@ export const labUpSpec = spec({
       summary:
         'how guests are joined: one segment, one over tunnels, none but routes, a VLAN, or a VLAN of Open vSwitch',
       preset: 'bridge',
+    },
+    manager: {
+      kind: 'choice',
+      choices: LAB_MANAGERS,
+      summary:
+        "who runs the guests: each host has a libvirt of its own (as root; default: Godwit's own driver)",
     },
     containers: {
       kind: 'switch',
@@ -57,8 +63,9 @@ export const labUpSpec = spec({
     'lab up --network routed',
     'lab up --storage nfs',
     'lab up --containers',
+    'lab up --manager libvirt',
   ],
-  json: '{ name, dir, rootless, linkBytesPerSecond?, delayMs?, network?, nfs?: { url, serverUp }, hosts: [{ name, address, furtherAddresses?, agentSocket, agentUp }], guests: [] }',
+  json: '{ name, dir, rootless, linkBytesPerSecond?, delayMs?, network?, manager?, nfs?: { url, serverUp }, hosts: [{ name, address, furtherAddresses?, agentSocket, agentUp }], guests: [] }',
 });
 
 export const labDownSpec = spec({

@@ -64,7 +64,7 @@ export interface GuestRequest {
 
 const DEFAULT_MEMORY_BYTES = 512 * 1024 ** 2;
 const SHORTER = 'Set GODWIT_LAB_DIR to a shorter directory, or use a shorter guest name.';
-const BOOT_DEADLINE_MS = 60_000;
+export const BOOT_DEADLINE_MS = 60_000;
 /** A slow machine under TCG still checksums this many bytes of working set a second. */
 const SLOWEST_SETUP_BYTES_PER_SECOND = 5 * 1024 ** 2;
 
@@ -77,15 +77,7 @@ export async function startGuest(lab: Lab, request: GuestRequest): Promise<LabGu
   const name = checkGuestName(request.name);
   const host = labHost(lab, request.host);
   checkVlan(lab, request.vlan);
-  const memoryBytes = request.memoryBytes ?? DEFAULT_MEMORY_BYTES;
-  const dirtyBytesPerSecond = request.dirtyBytesPerSecond ?? 0;
-  const parts = divideWorkingSet(
-    memoryBytes,
-    request.workingSetBytes,
-    dirtyBytesPerSecond,
-    request.rewrittenShare,
-  );
-  if (parts === undefined) throw workingSetTooLarge(memoryBytes, request.workingSetBytes);
+  const { memoryBytes, dirtyBytesPerSecond, parts } = dividedMemory(request);
   await checkMemory(host, name, memoryBytes);
   const dir = path.join(host.stateDir, 'guests', name);
   checkSocketPath(guestFiles(dir).witness, SHORTER);
@@ -135,6 +127,19 @@ export async function startGuest(lab: Lab, request: GuestRequest): Promise<LabGu
     await releaseGuest(lab, name, index);
     throw error;
   }
+}
+
+/** How much memory a guest is to have, and what it does with it. GODWIT_USAGE where that does not fit. */
+export function dividedMemory(request: GuestRequest): {
+  readonly memoryBytes: number;
+  readonly dirtyBytesPerSecond: number;
+  readonly parts: { readonly staticBytes: number; readonly dirtyBytes: number };
+} {
+  const { memoryBytes = DEFAULT_MEMORY_BYTES, dirtyBytesPerSecond = 0 } = request;
+  const { workingSetBytes, rewrittenShare } = request;
+  const parts = divideWorkingSet(memoryBytes, workingSetBytes, dirtyBytesPerSecond, rewrittenShare);
+  if (parts === undefined) throw workingSetTooLarge(memoryBytes, workingSetBytes);
+  return { memoryBytes, dirtyBytesPerSecond, parts };
 }
 
 /** A database wants a file system on the first of them. */
@@ -238,7 +243,11 @@ async function waitForSign(
   }
 }
 
-async function checkMemory(host: LabHost, guest: string, neededBytes: number): Promise<void> {
+export async function checkMemory(
+  host: LabHost,
+  guest: string,
+  neededBytes: number,
+): Promise<void> {
   const meminfo = await readFile('/proc/meminfo', 'utf8');
   const availableBytes = Number(/^MemAvailable:\s+(\d+) kB/m.exec(meminfo)?.[1] ?? 0) * 1024;
   if (neededBytes <= availableBytes) return;

@@ -63,7 +63,10 @@ export async function openWorld(tag: string, request: Omit<LabRequest, 'name'>):
 /** The hosts once their agents have ended what they do when they start (they compile the mover ahead). */
 export async function restingHosts(lab: Lab): Promise<HostRemains[]> {
   const rests = ({ processes }: HostRemains): boolean => {
-    return processes.filter((name) => !/^(qemu|ovs)/.test(name)).join() === 'node agent.ts';
+    return (
+      processes.filter((name) => !/^(qemu|ovs|libvirtd|sleep)/.test(name)).join() ===
+      'node agent.ts'
+    );
   };
   return until('the agents to rest', 20_000, async () => {
     const hosts = await hostsNow(lab);

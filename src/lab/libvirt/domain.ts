@@ -1,0 +1,57 @@
+import { escapeXml } from '../../xml.ts';
+import { HOST_BRIDGE } from '../plan.ts';
+import type { GuestHardware } from '../guest/argv.ts';
+
+/** A guest of the lab as libvirt's XML. Pure. */
+export interface DomainPlan extends Omit<GuestHardware, 'dir' | 'index' | 'ownChecksums'> {
+  /** Its serial port is written there. */
+  readonly serialLog: string;
+}
+
+export function domainXml(plan: DomainPlan): string {
+  const { name, uuid, binary, machineType, accelerator, memoryBytes, mac } = plan;
+  const { kernel, initramfs, commandLine, drives = [], serialLog } = plan;
+  const processor =
+    accelerator === 'kvm'
+      ? `<cpu mode='host-passthrough'/>`
+      : `<cpu mode='custom' match='exact' check='none'><model fallback='forbid'>qemu64</model></cpu>`;
+  return `<domain type="${accelerator === 'kvm' ? 'kvm' : 'qemu'}">
+  <name>${escapeXml(name)}</name>
+  <uuid>${uuid}</uuid>
+  <memory unit='b'>${memoryBytes}</memory>
+  <vcpu>1</vcpu>
+  <os>
+    <type arch='x86_64' machine="${escapeXml(machineType)}">hvm</type>
+    <kernel>${escapeXml(kernel)}</kernel>
+    <initrd>${escapeXml(initramfs)}</initrd>
+    <cmdline>${escapeXml(commandLine)}</cmdline>
+  </os>
+  <features><acpi/></features>
+  ${processor}
+  <devices>
+    <emulator>${escapeXml(binary)}</emulator>
+${drives.map(diskXml).join('')}    <interface type='bridge'>
+      <mac address="${mac}"/>
+      <source bridge="${HOST_BRIDGE}"/>
+      <model type='virtio'/>
+      <rom enabled='no'/>
+    </interface>
+    <serial type='file'><source path="${escapeXml(serialLog)}" append='on'/></serial>
+    <memballoon model='virtio'/>
+  </devices>
+</domain>
+`;
+}
+
+function diskXml(
+  { file, format, thin }: NonNullable<DomainPlan['drives']>[number],
+  index: number,
+): string {
+  const target = `vd${String.fromCharCode(97 + index)}`;
+  return `    <disk type='file' device='disk'>
+      <driver name='qemu' type="${format}" cache='none' discard="${thin ? 'unmap' : 'ignore'}"/>
+      <source file="${escapeXml(file)}"/>
+      <target dev="${target}" bus='virtio'/>
+    </disk>
+`;
+}

@@ -1,0 +1,169 @@
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { systemClock } from '../../clock.ts';
+import { godwitError } from '../../errors.ts';
+import { chooseAccelerator } from '../guest/accelerator.ts';
+import { kernelCommandLine } from '../guest/argv.ts';
+import type { GuestDrive } from '../guest/argv.ts';
+import type { DiskRequest } from '../guest/disks.ts';
+import { cacheDirectory } from '../../host/cache-directory.ts';
+import { chooseQemu, defaultMachineType, qemuBinaries } from '../guest/qemu.ts';
+import type { QemuBinary } from '../guest/qemu.ts';
+import { labGuest, recordGuest, releaseGuest, reserveGuest } from '../guest/registry.ts';
+import type { LabGuest } from '../guest/registry.ts';
+import { BOOT_DEADLINE_MS, checkMemory, dividedMemory } from '../guest/start.ts';
+import type { GuestRequest } from '../guest/start.ts';
+import { guestImage } from '../image/initramfs.ts';
+import { checkGuestName, guestAddress, guestUuid, macAddress } from '../plan.ts';
+import { labHost } from '../state.ts';
+import type { Lab } from '../state.ts';
+import { POOL, virsh } from './daemon.ts';
+import { domainXml } from './domain.ts';
+import { ownFiles } from './mounts.ts';
+
+/** Guests of a lab whose hosts have libvirt. */
+
+const EXTENSIONS = ['raw', 'qcow2'] as const;
+
+/**
+ * Boots a guest through the libvirt of a host, with a definition that lasts. Throws as `startGuest` does; nothing is left of
+ * one that did not come up.
+ */
+export async function startDomain(lab: Lab, request: GuestRequest): Promise<LabGuest> {
+  const name = checkGuestName(request.name);
+  const host = labHost(lab, request.host);
+  if (request.load === 'database' || request.vlan !== undefined) {
+    const what = 'a guest of libvirt with --load database or --vlan';
+    throw godwitError(
+      'GODWIT_USAGE',
+      { what },
+      { hint: 'Leave it out, or take a lab without --manager.' },
+    );
+  }
+  const { memoryBytes, dirtyBytesPerSecond, parts } = dividedMemory(request);
+  await checkMemory(host, name, memoryBytes);
+  const [qemu, image] = await Promise.all([managersQemu(request), guestImage()]);
+  const wanted = request.accelerator ?? 'auto';
+  const accelerator = wanted === 'auto' ? await chooseAccelerator(qemu.path, image) : wanted;
+  const machineType = request.machineType ?? (await defaultMachineType(qemu, request.signal));
+  const index = await reserveGuest(lab, name, host.name);
+  const guest: LabGuest = {
+    name,
+    index,
+    startedOn: host.name,
+    address: guestAddress(index),
+    mac: macAddress(`${lab.name}/${name}`),
+    uuid: guestUuid(lab.name, name),
+    memoryBytes,
+    ...parts,
+    dirtyBytesPerSecond,
+    qemuVersion: qemu.version,
+    machineType,
+    accelerator,
+  };
+  const directory = path.join(lab.dir, 'domains', name);
+  const serialLog = path.join(directory, 'serial.log');
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    const drives = await makeVolumes(lab, host.name, name, request.disks ?? []);
+    const { diskBytesPerSecond } = request;
+    const workload = { ...guest, disks: drives.length, diskBytesPerSecond };
+    const words = [kernelCommandLine(workload), ...(request.kernelWords ?? [])];
+    const facts = { ...guest, accelerator, binary: qemu.path, ...image, drives, serialLog };
+    const file = path.join(directory, 'domain.xml');
+    await writeFile(file, domainXml({ ...facts, commandLine: words.join(' ') }));
+    await virsh(lab, host.name, ['define', file]);
+    await virsh(lab, host.name, ['start', name]);
+    await untilReady(serialLog, request);
+    const recorded = {
+      ...guest,
+      ...(drives.length === 0 ? {} : { disks: drives.map(({ file: at }) => at) }),
+    };
+    await recordGuest(lab, recorded);
+    return recorded;
+  } catch (error) {
+    await removeDomain(lab, name);
+    await releaseGuest(lab, name, index);
+    throw error;
+  }
+}
+
+/** Unless another is asked for, the distribution's own: libvirt 9.0 cannot find out what QEMU 10 is able to do. */
+async function managersQemu({ qemu, signal }: GuestRequest): Promise<QemuBinary> {
+  const all = qemu === undefined ? await qemuBinaries(signal) : [];
+  const own = all.find((each) => !each.path.startsWith(cacheDirectory()));
+  return chooseQemu(qemu ?? own?.path, signal);
+}
+
+async function makeVolumes(
+  lab: Lab,
+  host: string,
+  guest: string,
+  disks: readonly DiskRequest[],
+): Promise<GuestDrive[]> {
+  const drives: GuestDrive[] = [];
+  for (const [index, { bytes, thin }] of disks.entries()) {
+    const format = thin ? 'qcow2' : 'raw';
+    const volume = `${guest}-disk${index}.${format}`;
+    const size = ['--capacity', `${bytes}b`, '--format', format];
+    const allocation = thin ? [] : ['--allocation', `${bytes}b`];
+    await virsh(lab, host, ['vol-create-as', POOL.name, volume, ...size, ...allocation]);
+    drives.push({ file: path.join(POOL.directory, volume), format, thin });
+  }
+  return drives;
+}
+
+async function untilReady(serialLog: string, request: GuestRequest): Promise<void> {
+  const sign = request.waitUntilReady === false ? 'godwit: boot' : 'godwit: ready';
+  const start = systemClock.monotonicMs();
+  for (;;) {
+    const serial = await readFile(serialLog, 'utf8').catch(() => '');
+    if (serial.includes(sign)) return;
+    if (systemClock.monotonicMs() - start > BOOT_DEADLINE_MS) {
+      const said = serial.trim().split('\n').slice(-3).join(' | ') || 'it said nothing';
+      throw godwitError('GODWIT_LAB', { what: `guest ${request.name} did not come up: ${said}` });
+    }
+    await systemClock.sleep(50, request.signal);
+  }
+}
+
+/** Ends a guest wherever it is, with its definitions, volumes and address. */
+export async function stopDomain(lab: Lab, name: string): Promise<void> {
+  const { index } = await labGuest(lab, name);
+  await removeDomain(lab, name);
+  await releaseGuest(lab, name, index);
+}
+
+async function removeDomain(lab: Lab, name: string): Promise<void> {
+  for (const { name: host } of lab.members) {
+    const quietly = (...words: string[]): Promise<unknown> =>
+      virsh(lab, host, words).catch(() => undefined);
+    await quietly('destroy', name);
+    await quietly('undefine', name, '--nvram');
+    await quietly('pool-refresh', POOL.name);
+    for (const volume of volumesOf(lab, host, name)) await quietly('vol-delete', volume, POOL.name);
+  }
+  await rm(path.join(lab.dir, 'domains', name), { recursive: true, force: true });
+}
+
+function volumesOf(lab: Lab, host: string, guest: string): string[] {
+  const files = ownFiles(labHost(lab, host), POOL.directory);
+  const endings = EXTENSIONS.map((each) => `.${each}`);
+  return files.filter(
+    (file) => file.startsWith(`${guest}-disk`) && endings.some((each) => file.endsWith(each)),
+  );
+}
+
+/** What the libvirt of each host says of a guest: `running`, `paused`, `shut off`; hosts without it are left out. */
+export async function domainStates(
+  lab: Lab,
+  name: string,
+): Promise<{ readonly host: string; readonly status: string }[]> {
+  const found = await Promise.all(
+    lab.hosts.map(async (host) => {
+      const status = await virsh(lab, host, ['domstate', name]).catch(() => '');
+      return status.trim() === '' ? [] : [{ host, status: status.trim() }];
+    }),
+  );
+  return found.flat();
+}

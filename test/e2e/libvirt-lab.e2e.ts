@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { verifyGuest } from '../../src/lab/guest/talk.ts';
+import { virsh } from '../../src/lab/libvirt/daemon.ts';
+import { domainStates, startDomain, stopDomain } from '../../src/lab/libvirt/guest.ts';
+import { openProbe } from '../../src/lab/probe/probe.ts';
+import { labHost } from '../../src/lab/state.ts';
+import { labStatus } from '../../src/lab/status.ts';
+import { openWorld } from './support/world.ts';
+import type { World } from './support/world.ts';
+
+const GODWIT = fileURLToPath(new URL('../../godwit', import.meta.url));
+const MIB = 1024 ** 2;
+const WAIT_MS = 120_000;
+/** What libvirt keeps of itself on a machine; a lab’s hosts have mounts of their own there. */
+const PLACES = ['/run/libvirt', '/etc/libvirt', '/var/lib/libvirt', '/var/log/libvirt/qemu'];
+
+/** The lab as a user has it: `godwit lab up --manager libvirt`. */
+describe('a lab whose hosts have libvirt', () => {
+  let world: World;
+  let untouched: string;
+
+  before(async () => {
+    untouched = await ofTheMachine();
+    world = await openWorld('lvlab', { hosts: 2, manager: 'libvirt' });
+  });
+  after(async () => {
+    const dir = world?.lab.dir;
+    await world?.close();
+    if (dir !== undefined) assert.equal(existsSync(dir), false);
+    assert.equal(await ofTheMachine(), untouched, 'nothing of this machine’s own libvirt');
+  });
+
+  async function godwit(host: string, ...words: readonly string[]): Promise<string> {
+    const child = spawn(GODWIT, words, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, GODWIT_AGENT: labHost(world.lab, host).agentSocket, NO_COLOR: '1' },
+      timeout: WAIT_MS,
+    });
+    let said = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => (said += text));
+    }
+    const [exit] = (await once(child, 'close')) as [number | null];
+    assert.equal(exit, 0, said);
+    return said;
+  }
+
+  test('runs guests that move there and back by TLS, and a client keeps its connection', async () => {
+    const { lab } = world;
+    await startDomain(lab, { name: 'web1', host: 'a', memoryBytes: 192 * MIB });
+    const probe = await openProbe(lab, 'web1');
+    await probe.mark();
+    assert.match(await godwit('a', 'guests'), /web1 +a +running .* libvirt tcg/);
+    await godwit('a', 'migrate', 'web1', '--to', 'b');
+    assert.deepEqual(await domainStates(lab, 'web1'), [{ host: 'b', status: 'running' }]);
+    await godwit('b', 'migrate', 'web1', '--to', 'a');
+    assert.deepEqual(await domainStates(lab, 'web1'), [{ host: 'a', status: 'running' }]);
+    const view = await probe.settle();
+    assert.equal(view.connectionKept, true, view.reason ?? '');
+    assert.equal((await verifyGuest(lab, 'web1')).ok, true);
+    const { guests, manager } = await labStatus(lab.name);
+    assert.equal(manager, 'libvirt');
+    assert.deepEqual(
+      guests.map(({ seen }) => seen.map(({ host, status }) => [host, status])),
+      [[['a', 'running']]],
+    );
+    await probe.stop();
+    await stopDomain(lab, 'web1');
+    assert.deepEqual(await domainStates(lab, 'web1'), []);
+    for (const host of lab.hosts) {
+      assert.equal((await virsh(lab, host, ['list', '--all', '--name'])).trim(), '');
+    }
+  });
+});
+
+async function ofTheMachine(): Promise<string> {
+  const all = PLACES.map(async (place) => [place, await readdir(place).catch(() => 'absent')]);
+  return JSON.stringify(await Promise.all(all));
+}
