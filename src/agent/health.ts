@@ -2,8 +2,8 @@ import { execFile } from 'node:child_process';
 import { open, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { Clock } from '../clock.ts';
-import { toGodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
+import { Looks } from '../looks.ts';
 import type { HealthSignal, HostHealth } from '../protocol/public/health.ts';
 import * as parse from './health-parse.ts';
 import type { HealthLook } from './health-parse.ts';
@@ -75,9 +75,8 @@ async function firstBytes(file: string): Promise<string | undefined> {
 /** What this host's hardware says of itself, looked at once a minute for as long as it is started. */
 export class Health {
   readonly #clock: Clock;
-  readonly #log: Log;
   readonly #reader: HealthReader;
-  readonly #end = new AbortController();
+  readonly #loops: Looks;
   #looks: HealthLook[] = [];
   #newest: HostHealth | undefined;
   /** `reported`: smartctl knows a disk. Undefined before the disks were asked. */
@@ -88,7 +87,7 @@ export class Health {
     reader = healthReader(),
   ) {
     this.#clock = clock;
-    this.#log = log;
+    this.#loops = new Looks({ clock, log });
     this.#reader = reader;
   }
 
@@ -97,26 +96,14 @@ export class Health {
 
   /** Disks have a loop of their own: asking many that do not answer takes minutes. */
   start(): void {
-    void this.#run(() => this.look(), EVERY_MS);
-    void this.#run(() => this.lookAtDisks(), DISKS_EVERY_MS);
+    const failed = 'how well this host is was not read';
+    this.#loops.start(EVERY_MS, () => this.look(), failed);
+    this.#loops.start(DISKS_EVERY_MS, () => this.lookAtDisks(), failed);
   }
 
   /** A look that goes on ends soon. */
   stop(): void {
-    this.#end.abort();
-  }
-
-  async #run(look: () => Promise<unknown>, everyMs: number): Promise<void> {
-    const { signal } = this.#end;
-    while (!signal.aborted) {
-      try {
-        await look();
-      } catch (thrown) {
-        if (signal.aborted) return;
-        this.#log.warn({ error: toGodwitError(thrown) }, 'how well this host is was not read');
-      }
-      await this.#clock.sleep(everyMs, signal).catch(() => {});
-    }
+    void this.#loops.close();
   }
 
   /** Everything but the disks, of which it has what they said last. */
@@ -210,7 +197,7 @@ export class Health {
 
   async lookAtDisks(): Promise<void> {
     const known = this.#disks;
-    const { signal } = this.#end;
+    const { signal } = this.#loops;
     const scan = await this.#reader.smartctl(['--scan', '--json=c'], signal);
     // Where nobody answers, what was last reported stands.
     if (scan === undefined && known !== undefined) return;

@@ -6,7 +6,6 @@ import { type LabManager, type LabNetwork, namespaceOf } from './plan.ts';
 import { processesInNamespaces } from './processes.ts';
 import { readProbe } from './probe/probe.ts';
 import type { Lab } from './state.ts';
-import { labNames } from './state.ts';
 import { openLab } from './up.ts';
 import { domainStates } from './libvirt/guest.ts';
 import { type SeenStatus, seenStatuses } from './witness/qemus.ts';
@@ -73,14 +72,6 @@ async function serverUp({ name, namespaces }: Lab): Promise<boolean> {
   const inode = namespaces[namespaceOf(name, 'nfs')];
   const all = await processesInNamespaces(new Set(inode === undefined ? [] : [inode]));
   return all.some(({ argv: [program = ''] }) => program.endsWith('ganesha.nfsd'));
-}
-
-/** The labs of this user that are up. */
-export async function labsUp(): Promise<Lab[]> {
-  const labs = await Promise.all(
-    (await labNames()).map((name) => openLab(name).catch(() => undefined)),
-  );
-  return labs.filter((lab) => lab !== undefined);
 }
 
 async function guestStatus(

@@ -65,7 +65,6 @@ export const diskMoveRecord = z.object({
   mono: z.number(),
   event,
 });
-export type DiskMoveRecord = z.infer<typeof diskMoveRecord>;
 
 export interface MoveState {
   readonly plan: DiskMovePlan;

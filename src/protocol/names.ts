@@ -40,8 +40,6 @@ export const shortText = z.string().max(MOST_TEXT);
 export const moment = z.string().max(64);
 
 export type HostName = z.infer<typeof hostName>;
-export type GuestName = z.infer<typeof guestName>;
-export type MigrationId = z.infer<typeof migrationId>;
 
 /** Host and port of `host:port` or `[v6]:port`. */
 export function splitAddress(text: string): { host: string; port: number } {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../clock.ts';
-import { toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
+import { Looks } from '../../looks.ts';
 import type { HostHealth } from '../../protocol/public/health.ts';
 import type { ControllerConfig } from '../config.ts';
 import type { Held } from '../inventory/leases.ts';
@@ -35,20 +35,20 @@ export class HealthWatch {
   readonly #verdicts = new Map<string, Verdict>();
   /** By host: the look that it last reported, and since when, ms. */
   readonly #reported = new Map<string, { readonly at: string; readonly sinceMs: number }>();
-  readonly #end = new AbortController();
-  #loop: Promise<void> = Promise.resolve();
+  readonly #looks: Looks;
 
   constructor(parts: HealthWatchParts) {
     this.#parts = parts;
+    this.#looks = new Looks(parts);
   }
 
   start(): void {
-    if (this.#parts.policy.policy !== 'off') this.#loop = this.#run();
+    if (this.#parts.policy.policy === 'off') return;
+    this.#looks.start(LOOK_MS, () => this.look(), 'which hosts are ill was not seen to');
   }
 
   async close(): Promise<void> {
-    this.#end.abort();
-    await this.#loop;
+    await this.#looks.close();
   }
 
   /** Looks at each host once. */
@@ -99,19 +99,6 @@ export class HealthWatch {
     const id = `w-${randomBytes(6).toString('hex')}`;
     const wish = await drainIll(store, held, { host, id, most: policy.mostDrained });
     if (wish !== undefined) log.warn({ host, wish, words }, 'a host is ill and drained');
-  }
-
-  async #run(): Promise<void> {
-    const { clock, log } = this.#parts;
-    const { signal } = this.#end;
-    while (!signal.aborted) {
-      try {
-        await this.look();
-      } catch (thrown) {
-        log.warn({ error: toGodwitError(thrown) }, 'which hosts are ill was not seen to');
-      }
-      await clock.sleep(LOOK_MS, signal).catch(() => {});
-    }
   }
 }
 

@@ -3,6 +3,7 @@ import { toGodwitError } from '../../errors.ts';
 import { runSiteProgram } from '../../hooks/site-program.ts';
 import type { SiteAnswer, SiteProgram } from '../../hooks/site-program.ts';
 import type { Log } from '../../log.ts';
+import { Looks } from '../../looks.ts';
 import type { ControllerConfig } from '../config.ts';
 import type { FleetView } from '../engine/ports.ts';
 import type { Held } from '../inventory/leases.ts';
@@ -47,26 +48,26 @@ const CALL_AGAIN_MS = 120_000;
  */
 export class PowerWatch {
   readonly #parts: PowerWatchParts;
-  readonly #end = new AbortController();
+  readonly #looks: Looks;
   /** By host: since when it is seen without a guest; until when it is left alone; when it was woken. By this clock, ms. */
   readonly #empty = new Map<string, number>();
   readonly #leftUntil = new Map<string, number>();
   readonly #called = new Map<string, number>();
   readonly #running = new Map<string, Promise<void>>();
-  #loop: Promise<void> = Promise.resolve();
 
   constructor(parts: PowerWatchParts) {
     this.#parts = parts;
+    this.#looks = new Looks(parts);
   }
 
   start(): void {
     const { settings } = this.#parts;
-    if (settings !== undefined) this.#loop = this.#run(settings);
+    if (settings === undefined) return;
+    this.#looks.start(LOOK_MS, () => this.look(settings), 'which hosts may sleep was not seen to');
   }
 
   async close(): Promise<void> {
-    this.#end.abort();
-    await this.#loop;
+    await this.#looks.close();
     await this.settled();
   }
 
@@ -192,24 +193,11 @@ export class PowerWatch {
     const { runProgram = runSiteProgram } = this.#parts;
     const { file, timeoutMs: deadlineMs } = program;
     const input = `${JSON.stringify({ version: 1, does, host })}\n`;
-    return runProgram({ file, args: [does, host], input, deadlineMs, signal: this.#end.signal });
+    return runProgram({ file, args: [does, host], input, deadlineMs, signal: this.#looks.signal });
   }
 
   async #nowMs(): Promise<number> {
     return (await this.#parts.wishes.world()).nowMs;
-  }
-
-  async #run(settings: Settings): Promise<void> {
-    const { clock, log } = this.#parts;
-    const { signal } = this.#end;
-    while (!signal.aborted) {
-      try {
-        await this.look(settings);
-      } catch (thrown) {
-        log.warn({ error: toGodwitError(thrown) }, 'which hosts may sleep was not seen to');
-      }
-      await clock.sleep(LOOK_MS, signal).catch(() => {});
-    }
   }
 }
 

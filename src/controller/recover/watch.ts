@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Clock } from '../../clock.ts';
 import { toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
+import { Looks } from '../../looks.ts';
 import type { agentContract } from '../../protocol/contract.ts';
 import { newWish, wishAsk } from '../../protocol/controller/wish.ts';
 import type { Wish } from '../../protocol/controller/wish.ts';
@@ -49,22 +50,21 @@ export interface RecoverWatchParts {
  */
 export class RecoverWatch {
   readonly #parts: RecoverWatchParts;
-  readonly #end = new AbortController();
+  readonly #looks: Looks;
   /** By host: the wish that was asked for last. */
   readonly #wished = new Map<string, string>();
-  #loop: Promise<void> = Promise.resolve();
 
   constructor(parts: RecoverWatchParts) {
     this.#parts = parts;
+    this.#looks = new Looks(parts);
   }
 
   start(): void {
-    this.#loop = this.#run();
+    this.#looks.start(LOOK_MS, () => this.look(), 'standbys of guests were not seen to');
   }
 
   async close(): Promise<void> {
-    this.#end.abort();
-    await this.#loop;
+    await this.#looks.close();
   }
 
   /** Looks at each guest, and at each host that is silent, once. */
@@ -94,7 +94,7 @@ export class RecoverWatch {
 
   async #keep({ host, guest, to }: Omit<AskedStandby, 'ageMs' | 'words'>): Promise<void> {
     const { agentAt, store, log } = this.#parts;
-    const { signal } = this.#end;
+    const { signal } = this.#looks;
     if (signal.aborted) return;
     const words = await ask(agentAt(host), { guest, to, signal });
     if (signal.aborted) return;
@@ -129,19 +129,6 @@ export class RecoverWatch {
         // A person asked for it, and that is open.
         log.debug({ host, error: toGodwitError(thrown) }, 'a recovery was not asked for');
       }
-    }
-  }
-
-  async #run(): Promise<void> {
-    const { clock, log } = this.#parts;
-    const { signal } = this.#end;
-    while (!signal.aborted) {
-      try {
-        await this.look();
-      } catch (thrown) {
-        log.warn({ error: toGodwitError(thrown) }, 'standbys of guests were not seen to');
-      }
-      await clock.sleep(LOOK_MS, signal).catch(() => {});
     }
   }
 }

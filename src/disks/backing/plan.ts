@@ -57,8 +57,3 @@ function fateOf(
   sent.set(file, node);
   return { node, how: 'sent', base };
 }
-
-/** Those that the movers have to send. */
-export function backingFilesToSend(fates: readonly BackingFileFate[]): BackingFile[] {
-  return fates.flatMap((fate) => (fate.how === 'sent' ? [fate.base] : []));
-}

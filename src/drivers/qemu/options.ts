@@ -69,7 +69,6 @@ export const qemuOptions = z.strictObject({
     .max(64)
     .default(['/boot', '/var/lib/godwit/images', '/var/lib/libvirt/images']),
 });
-export type QemuOptions = z.infer<typeof qemuOptions>;
 
 /** Where these options were in the configuration of earlier builds: there -> here. */
 export const qemuMoved = { qemu: 'programs', qemuUser: 'user', imageDirs: 'imageDirs' } as const;

@@ -1,7 +1,6 @@
 import path from 'node:path';
-import { systemClock } from '../../clock.ts';
 import { type LabProcess, processesInNamespaces } from '../processes.ts';
-import { type Lab, labHost } from '../state.ts';
+import { type Lab } from '../state.ts';
 import { askQemu } from './monitor.ts';
 
 /** A QEMU found by looking at the machine's processes, whoever started it. */
@@ -48,24 +47,6 @@ export async function runningOn(lab: Lab, guest: string): Promise<string[]> {
   return seen
     .filter((qemu) => qemu.guest === guest && qemu.status === 'running')
     .map((qemu) => qemu.host);
-}
-
-/** Waits until a guest runs on `host` and nowhere else has a QEMU. */
-export async function waitUntilOnlyOn(
-  lab: Lab,
-  guest: string,
-  host: string,
-  deadlineMs = 10_000,
-): Promise<boolean> {
-  labHost(lab, host);
-  const start = systemClock.monotonicMs();
-  for (;;) {
-    const seen = (await seenStatuses(lab)).filter((qemu) => qemu.guest === guest);
-    const [only] = seen;
-    if (seen.length === 1 && only?.host === host && only.status === 'running') return true;
-    if (systemClock.monotonicMs() - start > deadlineMs) return false;
-    await systemClock.sleep(50);
-  }
 }
 
 async function statusOf(qemu: SeenQemu): Promise<string> {

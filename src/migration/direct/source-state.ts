@@ -26,7 +26,6 @@ import { address, guestName, hostName, migrationId, ms } from '../../protocol/na
 import { nicNetworks } from '../../protocol/network.ts';
 import { guestDescription, running } from '../../protocol/peer/migration.ts';
 import { epoch } from '../../protocol/names.ts';
-import type { GuestDescription } from '../../protocol/peer/migration.ts';
 import { prediction } from '../../protocol/public/prediction.ts';
 import { probeReports } from '../../protocol/public/probe.ts';
 import { steeringRecord } from '../../protocol/public/steering.ts';
@@ -292,9 +291,4 @@ export function phaseOf(state: SourceState): Phase {
     case 'end':
       return state.doing.outcome;
   }
-}
-
-/** The description, which every step after `inspect` may rely on. */
-export function descriptionOf(state: SourceState): GuestDescription | undefined {
-  return state.known.description;
 }

@@ -1,4 +1,4 @@
-import { ERRORS, godwitError } from '../../errors.ts';
+import { godwitError } from '../../errors.ts';
 import type { SerialError } from '../../errors.ts';
 import type { Check, EndPhase } from '../../protocol/public/migration.ts';
 import { onHypervisor } from './hypervisor-transition.ts';
@@ -291,10 +291,4 @@ function isDoing(state: SourceState, step: StepName): boolean {
 
 function isUndoing(state: SourceState, step: StepName): boolean {
   return state.doing.kind === 'undo' && state.doing.step === step;
-}
-
-/** The table's row for the error that ended a migration; 0 after success. */
-export function exitCodeOf({ doing, because }: SourceState): number {
-  const isDone = doing.kind === 'end' && doing.outcome === 'done';
-  return isDone || because === undefined ? 0 : ERRORS[because.code].exit;
 }

@@ -85,7 +85,6 @@ export const proposedMove = z.object({
   /** Hosts that would do too and are worse, the better one first. */
   alternatives: z.array(hostName).max(2),
 });
-export type ProposedMove = z.infer<typeof proposedMove>;
 
 /** What it brings, by prediction or as it came out. */
 export const benefit = z.object({

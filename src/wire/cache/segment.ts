@@ -23,12 +23,6 @@ export const ENTRY_BYTES = PAGE_BYTES + RECORD_BYTES;
 /** Pages that are kept back to be written together. */
 const TAIL_PAGES = 32;
 
-export interface SegmentFiles {
-  /** Path without the ending. */
-  readonly path: string;
-  readonly bytes: number;
-}
-
 const checked = Buffer.alloc(ID_BYTES + PAGE_BYTES);
 
 function checkOf(hash64: Hash64, name: Uint8Array, page: Uint8Array): bigint {

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { ERRORS } from '../../../src/errors.ts';
+import type { SourceState } from '../../../src/migration/direct/source-state.ts';
 import type { StepName } from '../../../src/migration/direct/steps.ts';
 import type { MigrationSettings } from '../../../src/protocol/public/migration.ts';
 import type { World } from './world.ts';
@@ -7,6 +9,12 @@ import type { World } from './world.ts';
 
 export const isDoing = (step: StepName) => (world: World) =>
   world.state.doing.kind === 'do' && world.state.doing.step === step && world.pending.length > 0;
+
+/** The exit code that the table has for how it ended; 0 after success. */
+export function exitCodeOf({ doing, because }: SourceState): number {
+  const isDone = doing.kind === 'end' && doing.outcome === 'done';
+  return isDone || because === undefined ? 0 : ERRORS[because.code].exit;
+}
 
 /** Steps that only a migration has whose guest has disks that the hosts do not share. */
 export function isOfDisks(step: StepName): boolean {

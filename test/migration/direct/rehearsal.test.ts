@@ -3,10 +3,9 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { STEPS, STEP_NAMES } from '../../../src/migration/direct/steps.ts';
 import type { StepName } from '../../../src/migration/direct/steps.ts';
-import { exitCodeOf } from '../../../src/migration/direct/transition.ts';
 import { streamMode } from '../../../src/protocol/public/migration.ts';
 import { chance, driveUntil, settle } from './drive.ts';
-import { askedFor, assertSourceRuns, isDoing, isOfDisks } from './endings.ts';
+import { askedFor, assertSourceRuns, exitCodeOf, isDoing, isOfDisks } from './endings.ts';
 import { errorOf, planned } from './samples.ts';
 import { World } from './world.ts';
 

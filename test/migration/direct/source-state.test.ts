@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import {
-  descriptionOf,
   initialSource,
   phaseOf,
   sourceEvent,
@@ -11,14 +10,13 @@ import {
 import { phase } from '../../../src/protocol/public/migration.ts';
 import { chance } from './drive.ts';
 import { anyEvent } from './events.ts';
-import { descriptionOf as described, planned } from './samples.ts';
+import { planned } from './samples.ts';
 
 test('a migration begins with its first step, the right held by the source', () => {
   const { state, effects } = initialSource(planned());
   assert.deepEqual(effects, [{ type: 'do', step: 'admit' }]);
   assert.equal(state.right, 'held');
   assert.equal(phaseOf(state), 'checking');
-  assert.equal(descriptionOf(state), undefined);
 });
 
 test('every event goes through the journal as it is', () => {
@@ -44,11 +42,5 @@ describe('what steps found out', () => {
     assert.equal(stepFacts.safeParse({ checks: Array(257).fill(check) }).success, false);
     assert.equal(stepFacts.safeParse({ ports: Array(65).fill('tap0') }).success, false);
     assert.equal(stepFacts.safeParse({ ports: ['a-name-too-long-for-linux'] }).success, false);
-  });
-
-  test('holds the description that later steps rely on', () => {
-    const { state } = initialSource(planned());
-    const knowing = { ...state, known: { description: described() } };
-    assert.deepEqual(descriptionOf(knowing), described());
   });
 });

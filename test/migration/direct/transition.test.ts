@@ -2,14 +2,17 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ERRORS, godwitError } from '../../../src/errors.ts';
 import { STEP_NAMES, isBeforeNoReturn } from '../../../src/migration/direct/steps.ts';
-import {
-  FORWARD_ATTEMPTS,
-  canCancel,
-  exitCodeOf,
-} from '../../../src/migration/direct/transition.ts';
+import { FORWARD_ATTEMPTS, canCancel } from '../../../src/migration/direct/transition.ts';
 import { streamMode } from '../../../src/protocol/public/migration.ts';
 import { driveUntil, settle } from './drive.ts';
-import { askedFor, assertHandedOver, assertSourceRuns, isDoing, isOfDisks } from './endings.ts';
+import {
+  askedFor,
+  assertHandedOver,
+  assertSourceRuns,
+  exitCodeOf,
+  isDoing,
+  isOfDisks,
+} from './endings.ts';
 import { errorOf, planned } from './samples.ts';
 import { World } from './world.ts';
 import { unreachable } from './world-errors.ts';
