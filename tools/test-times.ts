@@ -178,6 +178,10 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/probes.e2e.ts': { seconds: 54, of: ['src/network/', 'src/agent/'] },
   'test/e2e/user-networks.e2e.ts': { seconds: 15, of: ['src/drivers/qemu/spec/'] },
   'test/e2e/verify-disks.e2e.ts': { seconds: 45, of: ['src/disks/'] },
+  'test/e2e/verified.e2e.ts': {
+    seconds: 45,
+    of: ['src/migration/report/', 'src/mover/direct/', 'src/network/'],
+  },
   'test/e2e/versions.e2e.ts': { seconds: 36, of: ['src/drivers/'] },
   'test/e2e/baseline.e2e.ts': {
     seconds: 25,

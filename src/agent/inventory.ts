@@ -17,6 +17,11 @@ import {
 const LINKS_FOR_MS = 2000;
 const HYPERVISORS_FOR_MS = 60_000;
 const HYPERVISORS_MS = 20_000;
+/** A hypervisor that is asked for the first time takes some seconds to say what it can give. */
+const CLOSED_FOR_MS = 60_000;
+const CLOSED_MS = 45_000;
+/** Of the reason why no guest may come, characters. */
+const MOST_WORDS = 1024;
 
 type Machine = Pick<
   HostInfo,
@@ -28,6 +33,7 @@ type Machine = Pick<
   | 'bridges'
   | 'hypervisors'
   | 'health'
+  | 'closed'
 >;
 
 /** How the inventory reads the machine; a test gives its own. */
@@ -58,8 +64,8 @@ export class HostInventory {
   readonly #processor: () => Promise<HostInfo['processor']>;
   readonly #links: () => Promise<HostInfo['links']>;
   readonly #hypervisors: () => Promise<HypervisorInfo[]>;
-
   readonly #health: () => HostHealth | undefined;
+  readonly #closed: () => string | undefined;
 
   constructor(
     drivers: readonly Driver[],
@@ -76,6 +82,7 @@ export class HostInventory {
     // A host without iproute2 has no lab and no bridges that we can use, but it can be listed.
     this.#links = kept(clock, LINKS_FOR_MS, () => reader.links().then(parseLinks, () => []));
     this.#hypervisors = kept(clock, HYPERVISORS_FOR_MS, () => this.#askDrivers());
+    this.#closed = newest(clock, CLOSED_FOR_MS, () => this.#whyClosed());
   }
 
   async machine(): Promise<Machine> {
@@ -87,7 +94,9 @@ export class HostInventory {
       this.#hypervisors(),
     ]);
     const health = this.#health();
+    const closed = this.#closed();
     return {
+      ...(closed === undefined ? {} : { closed: closed.slice(0, MOST_WORDS) }),
       ...(health === undefined ? {} : { health }),
       ...(bootId.trim() === '' ? {} : { bootId: bootId.trim() }),
       processor,
@@ -110,12 +119,39 @@ export class HostInventory {
     return freePortsIn(await Promise.all([read('net/tcp'), read('net/tcp6')]), range);
   }
 
+  async #whyClosed(): Promise<string | undefined> {
+    return withDeadline('to ask what guests get', CLOSED_MS, undefined, async (signal) => {
+      const all = await Promise.all(this.#drivers.map((each) => each.whyClosed?.(signal)));
+      return all.find((each) => each !== undefined);
+    });
+  }
+
   async #askDrivers(): Promise<HypervisorInfo[]> {
     return withDeadline('to look for hypervisors', HYPERVISORS_MS, undefined, async (signal) => {
       const all = await Promise.all(this.#drivers.map((driver) => driver.hypervisors(signal)));
       return all.flat();
     });
   }
+}
+
+/** A function that never waits: the value that was read last, and after `forMs` it is read anew. */
+function newest<T>(clock: Clock, forMs: number, read: () => Promise<T>): () => T | undefined {
+  let value: T | undefined;
+  let since = Number.NEGATIVE_INFINITY;
+  return () => {
+    const now = clock.monotonicMs();
+    if (now - since > forMs) {
+      since = now;
+      read().then(
+        (found) => {
+          value = found;
+        },
+        // What was known last stands; the next look is as far off as any.
+        () => undefined,
+      );
+    }
+    return value;
+  };
 }
 
 /** A function whose value is kept for `forMs`; a failure is not kept. */

@@ -52,7 +52,8 @@ export function reportHtml(report: Report): string {
             <h2>Rounds</h2>
             ${roundsChart(report)}${roundsTable(report)}
           </section>
-          ${predicted(report)} ${figures('Seen from other hosts', probePairs(report))}
+          ${verified(report)} ${predicted(report)}
+          ${figures('Seen from other hosts', probePairs(report))}
           ${figures('Disks', diskPairs(report))} ${figures('Wire', wirePairs(report))}
           <section>
             <h2>Decisions</h2>
@@ -60,7 +61,7 @@ export function reportHtml(report: Report): string {
           </section>
           <section>
             <h2>Checks</h2>
-            ${checks(report)}
+            ${checks(report.checks)}
           </section>
           <section>
             <h2>Asked for</h2>
@@ -150,9 +151,18 @@ function decisions(report: Report): Markup {
   </ol>`;
 }
 
-function checks(report: Report): Markup {
-  if (report.checks.length === 0) return html`<p class="none">none was made</p>`;
-  const items = report.checks.map((each) => {
+/** What was looked at once the guest ran there; nothing where it did not come to that. */
+function verified({ verified: looks = [] }: Report): Markup {
+  if (looks.length === 0) return html``;
+  return html`<section>
+    <h2>Verified</h2>
+    ${checks(looks)}
+  </section>`;
+}
+
+function checks(all: Report['checks']): Markup {
+  if (all.length === 0) return html`<p class="none">none was made</p>`;
+  const items = all.map((each) => {
     const { name, side, evidence, hint = each.error?.hint } = each;
     const verdict = verdictOf(each);
     return html`<li>

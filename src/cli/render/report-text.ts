@@ -28,6 +28,7 @@ export function reportText(report: Report, look: Look): string {
     ],
     ['Predicted', besideText(report, look)],
     ['Seen from other hosts', renderPairs(probePairs(report), paint)],
+    ['Verified', (report.verified ?? []).map((each) => checkLine(each, paint)).join('')],
     ['Disks', renderPairs(diskPairs(report), paint)],
     ['Rounds', roundsText(report, look)],
     ['Wire', renderPairs(wirePairs(report), paint)],

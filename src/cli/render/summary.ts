@@ -47,8 +47,22 @@ export function measures(report: Report): [string, string][] {
     ...rehearsalWords(report),
     ...sent(report),
     ...checkPairs(report),
+    ...verifiedWords(report),
     ['runs', whereWords(report)],
   ];
+}
+
+/** In a line: how much was seen from outside, and what is in doubt. */
+function verifiedWords({ verified = [] }: Report): [string, string][] {
+  if (verified.length === 0) return [];
+  const made = verified.filter(({ notTried }) => notTried !== true);
+  const doubts = made.filter(({ verdict }) => verdict !== 'pass');
+  const names = [...new Set(doubts.map(({ name }) => name))].join(', ');
+  const doubt = doubts.length === 0 ? '' : `; in doubt: ${names} (\`godwit report\` says why)`;
+  const left = verified.length - made.length;
+  const notTried = left === 0 ? '' : `, ${left} could not be looked at`;
+  const good = made.length - doubts.length;
+  return [['verified', `${good} of ${made.length} looks are as they should be${notTried}${doubt}`]];
 }
 
 /** What a rehearsal says of the switch that it did not make. */

@@ -109,12 +109,13 @@ function byIdentity(reported: readonly SnapshotGuest[]): SnapshotGuest[][] {
 
 function hostFacts(host: SnapshotHost, nowMs: number): HostFacts {
   const { name, state, sinceMs, cores, memoryBytes, memoryAvailableBytes, info, managed } = host;
+  const closed = managed?.closed ?? info?.closed;
   const isHeard = state === 'up' && memoryBytes !== undefined && cores !== undefined;
   return {
     name,
     ...(info?.site === undefined ? {} : { site: info.site }),
     ...(managed === undefined ? {} : { realm: managed.realm }),
-    ...(managed?.closed === undefined ? {} : { closed: managed.closed }),
+    ...(closed === undefined ? {} : { closed }),
     ...(isHeard ? {} : { silentSinceMs: sinceMs }),
     seenAtMs: isHeard ? nowMs : sinceMs,
     cores: cores ?? 0,

@@ -12,7 +12,7 @@ export interface HostFacts {
   readonly site?: string;
   /** Guests move between hosts of one realm alone; absent: among the hosts that have agents. */
   readonly realm?: string;
-  /** Why no guest may come there now, as its manager says. */
+  /** Why no guest may come there now, as its manager says, or its own agent. */
   readonly closed?: string;
   /** Since when it is silent, ms since 1970; absent while it answers. */
   readonly silentSinceMs?: number;

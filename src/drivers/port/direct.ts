@@ -29,6 +29,11 @@ export interface DirectDriver extends DriverInventory {
    * it is gone, GODWIT_MONITOR_UNREACHABLE when it cannot be reached and is not known to be gone.
    */
   openSource(guest: GuestHandle, signal: AbortSignal): Promise<SourceSession>;
+  /**
+   * Which guests of this host may write to each of these files now, in their order, by what the kernel knows of all its
+   * hypervisors. Absent where the driver cannot.
+   */
+  diskWriters?(files: readonly string[], signal: AbortSignal): Promise<(readonly string[])[]>;
   /** Makes ready to build the paused counterpart; starts nothing yet. */
   openDestination(options: DestinationOptions): Promise<DestinationSession>;
   /**
@@ -270,7 +275,7 @@ export interface DestinationSession extends HypervisorSession {
    * with the guest paused at its very beginning. Started already: answers the same again. Absent where the driver cannot.
    */
   startCold?(signal: AbortSignal): Promise<GuestHandle>;
-  /** After `start`, before memory: all that the hypervisor reports of the machine, for `SourceSession.sameMachine`. */
+  /** After `start`: all that the hypervisor reports of the machine, for `SourceSession.sameMachine`. */
   machine?(signal: AbortSignal): Promise<unknown>;
   /**
    * Post-copy: waits until everything is here that the guest needs to run but for its pages; GODWIT_HYPERVISOR_LOST

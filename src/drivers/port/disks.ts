@@ -83,6 +83,16 @@ export interface DiskTarget {
   readonly watch?: DiskWatch;
   /** Nothing is written from outside any more: what `serve` made is gone when this resolves. Repeatable. */
   end(signal: AbortSignal): Promise<void>;
+  /** What the guest that runs here writes to; undefined where its hypervisor has ended. Absent where the driver cannot say. */
+  written?(signal: AbortSignal): Promise<WrittenFiles | undefined>;
+}
+
+/** What a hypervisor has open to write the guest's disks. */
+export interface WrittenFiles {
+  /** Files and devices of this host. */
+  readonly files: readonly string[];
+  /** How many more it reaches over a network by itself. */
+  readonly remote: number;
 }
 
 /** A disk that a running guest writes to, as it lies on its host. */

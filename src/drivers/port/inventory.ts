@@ -37,6 +37,8 @@ export interface DriverInventory {
   isSame(left: GuestHandle, right: GuestHandle): boolean;
   /** What this host can give to guests; absent where a driver cannot say. */
   processors?(signal: AbortSignal): Promise<ProcessorOffer[]>;
+  /** Why no guest may come to this host, whichever it is; undefined where one may. Absent where a driver knows no reason. */
+  whyClosed?(signal: AbortSignal): Promise<string | undefined>;
   /** What a guest has of it. */
   processorOf?(handle: GuestHandle, signal: AbortSignal): Promise<GuestProcessor>;
   /** What the guests below a directory need now and then from whoever is there all the time. */

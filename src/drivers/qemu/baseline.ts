@@ -56,6 +56,25 @@ export async function hostGives(
   return [refusal('baseline', godwitError('GODWIT_BASELINE', facts), 'destination')];
 }
 
+/**
+ * Why no guest may come to this host, whichever it is: of the QEMUs that would run guests here none gives the baseline.
+ * Undefined where one does, and where the baseline cannot be read, which each check warns of.
+ */
+export async function belowBaseline(
+  { argument, offers }: SetBaseline,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const all = await offers(signal);
+  const virtual = of(all, 'kvm');
+  // Emulation gives almost any feature: it counts where there is nothing else.
+  const own = virtual.length > 0 ? virtual : all;
+  const read = readBaseline(argument, own);
+  if (typeof read === 'string' || own.length === 0) return undefined;
+  const lacks = own.map((offer) => shortOf(read, offer));
+  if (lacks.some((each) => each.length === 0)) return undefined;
+  return `it gives less than the baseline ${short(argument)}: ${lacks[0]?.join('; ') ?? ''}`;
+}
+
 const of = (offers: readonly ProcessorOffer[], accelerator: string): ProcessorOffer[] =>
   offers.filter((offer) => offer.accelerator === accelerator);
 

@@ -6,10 +6,11 @@ import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
 import type { GuestDescription } from '../../protocol/peer/migration.ts';
 import type { DestinationOptions } from '../port/direct.ts';
-import type { DiskTarget, Identifier, NewImage } from '../port/disks.ts';
+import type { DiskTarget, Identifier, NewImage, WrittenFiles } from '../port/disks.ts';
 import { readSpec } from './assess.ts';
 import type { QemuProgram } from './binaries.ts';
 import { chooseProgram } from './choose.ts';
+import { writtenFiles } from './disk-writers.ts';
 import { creationOf, formatImages, makeEmptyFile } from './make-image.ts';
 import type { Blank } from './make-image.ts';
 import { readProcess } from './guest/process.ts';
@@ -70,6 +71,11 @@ export class QemuDiskTarget implements DiskTarget {
     this.images = images;
     this.#incoming = incoming;
     this.watch = new QemuDiskWatch(owner.guest, async (signal) => (await incoming(signal))?.client);
+  }
+
+  async written(signal: AbortSignal): Promise<WrittenFiles | undefined> {
+    const incoming = await this.#incoming(signal);
+    return incoming === undefined ? undefined : writtenFiles(incoming.client, signal);
   }
 
   async create(

@@ -19,6 +19,7 @@ import type {
   HandleFacts,
 } from '../port/inventory.ts';
 import { listPrograms } from './binaries.ts';
+import { belowBaseline } from './baseline.ts';
 import type { SetBaseline } from './baseline.ts';
 import type { BinaryOptions, QemuProgram } from './binaries.ts';
 import { QemuDestination } from './destination.ts';
@@ -35,6 +36,7 @@ import { emptyPipes } from './qmp/pipes.ts';
 import { MonitorWatch } from './session.ts';
 import { QemuSource } from './source.ts';
 import type { DestinationParts } from './destination-parts.ts';
+import { diskWriters } from './disk-writers.ts';
 import type { TpmOptions } from './tpm/guest-tpm.ts';
 import { endSwtpm } from './tpm/start.ts';
 import { returnFiles } from './user/access.ts';
@@ -106,6 +108,11 @@ export class QemuDriver implements DirectDriver {
     return all.flat();
   }
 
+  async whyClosed(signal: AbortSignal): Promise<string | undefined> {
+    const set = this.#baseline();
+    return set === undefined ? undefined : belowBaseline(set, signal);
+  }
+
   async processorOf(handle: GuestHandle, signal: AbortSignal): Promise<GuestProcessor> {
     const guest = handleOf(handle);
     const process = await processOf(guest, 'source', this.#options.host);
@@ -163,6 +170,10 @@ export class QemuDriver implements DirectDriver {
       client.close();
       throw error;
     }
+  }
+
+  diskWriters(files: readonly string[], signal: AbortSignal): Promise<(readonly string[])[]> {
+    return diskWriters(files, signal);
   }
 
   async openDestination(options: DestinationOptions): Promise<DestinationSession> {

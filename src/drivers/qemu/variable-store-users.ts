@@ -1,6 +1,6 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
 import { godwitError } from '../../errors.ts';
 import type { GodwitError } from '../../errors.ts';
+import { identityOf, inodesOf, openFiles } from './guest/open-files.ts';
 import { listQemuProcesses } from './guest/process.ts';
 import type { QemuProcess } from './guest/process.ts';
 import { parseCommandLine } from './spec/cmdline.ts';
@@ -50,11 +50,11 @@ async function sharedStore(
     const id = await identityOf(file);
     if (id !== undefined) wanted.set(id, [device, file]);
   }
-  const inodes = new Set([...wanted.keys()].map((id) => id.slice(id.indexOf(':') + 1)));
+  const inodes = await inodesOf([...stores.values()]);
   for (const process of await listQemuProcesses(signal)) {
     const by = ownerOf(process);
     if (by === guest) continue;
-    for (const id of await openFiles(process, inodes)) {
+    for (const { id } of await openFiles(process, inodes)) {
       const [device, file] = wanted.get(id) ?? [];
       if (device !== undefined && file !== undefined) return { device, file, by };
     }
@@ -88,42 +88,7 @@ export async function whyTaken(
   return godwitError('GODWIT_DISK_MISSING', { host, device, guest, reason }, { hint: HINT });
 }
 
-function ownerOf({ argv, pid }: QemuProcess): string {
+/** The guest that a QEMU process runs. */
+export function ownerOf({ argv, pid }: QemuProcess): string {
   return knownAs(nameOf(parseCommandLine(argv)) ?? `qemu-${pid}`);
-}
-
-/** What no other file is, by whatever path it is reached. */
-async function identityOf(file: string): Promise<string | undefined> {
-  const info = await stat(file, { bigint: true }).catch(() => undefined);
-  return info === undefined ? undefined : `${info.dev}:${info.ino}`;
-}
-
-/**
- * Of a process that has ended: none. Only those whose inode is wanted are looked at themselves: another file may lie on
- * storage that does not answer. Where the process may not be looked into, nobody knows, and that error is thrown.
- */
-async function openFiles({ pid }: QemuProcess, wanted: ReadonlySet<string>): Promise<string[]> {
-  const names = await ofProcess(pid, () => readdir(`/proc/${pid}/fdinfo`));
-  const found = await Promise.all(
-    (names ?? []).map(async (name) => {
-      const info = await ofProcess(pid, () => readFile(`/proc/${pid}/fdinfo/${name}`, 'utf8'));
-      const inode = /^ino:\s*(\d+)$/m.exec(info ?? '')?.[1];
-      // A kernel before 5.14 does not say.
-      const isWanted = info !== undefined && (inode === undefined || wanted.has(inode));
-      return isWanted ? identityOf(`/proc/${pid}/fd/${name}`) : undefined;
-    }),
-  );
-  return found.filter((each) => each !== undefined);
-}
-
-/** Undefined where the process, or that file of it, has gone meanwhile. */
-async function ofProcess<T>(pid: number, look: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await look();
-  } catch (thrown) {
-    const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
-    if (code === 'ENOENT' || code === 'ESRCH') return undefined;
-    const what = `leave to see which files process ${pid} has open`;
-    throw godwitError('GODWIT_HOST_LACKS', { what }, { cause: thrown });
-  }
 }

@@ -22,10 +22,9 @@ import type {
   MigrationSettings,
   Phase,
 } from '../../protocol/public/migration.ts';
-import { address, guestName, hostName, migrationId, ms } from '../../protocol/names.ts';
+import { address, epoch, guestName, hostName, migrationId, ms } from '../../protocol/names.ts';
 import { nicNetworks } from '../../protocol/network.ts';
 import { guestDescription, running } from '../../protocol/peer/migration.ts';
-import { epoch } from '../../protocol/names.ts';
 import { prediction } from '../../protocol/public/prediction.ts';
 import { probeReports } from '../../protocol/public/probe.ts';
 import { steeringRecord } from '../../protocol/public/steering.ts';
@@ -84,7 +83,8 @@ export const stepFacts = z.object({
   firstFrameMs: ms.optional(),
   postcopyWaitedMs: ms.optional(),
   vantages: probeReports.optional(),
-  /** What the comparison of the copies of disks came to. */
+  /** What was looked at once the guest ran there, and what the comparison of the copies of disks came to. */
+  verified: z.array(check).max(128).optional(),
   diskCheck: diskCheck.optional(),
   /** How its hypervisor was started, where the guest may have to be started anew. */
   launch: launch.optional(),

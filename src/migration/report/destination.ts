@@ -64,6 +64,7 @@ const SOURCE_SEES = [
   'downtime',
   'phases',
   'checks',
+  'what was verified',
   'decisions',
 ];
 

@@ -89,6 +89,7 @@ export function reportOf(records: readonly SourceRecord[], nowMs: number): Repor
     ...(state.known.diskCheck === undefined ? {} : { diskCheck: state.known.diskCheck }),
     phases: walk.phases,
     checks: (state.known.checks ?? []).slice(0, MOST_CHECKS),
+    ...(state.known.verified === undefined ? {} : { verified: state.known.verified }),
     decisions: walk.decisions.slice(0, MOST_DECISIONS),
     takeovers: walk.takeovers,
     ...(state.because === undefined ? {} : { error: state.because }),

@@ -4,6 +4,8 @@ import { v6Bytes } from '../segment/frames.ts';
 /** ICMP's echo, as it is written to and read from a socket that is connected to the guest. Pure. */
 
 const COOKIE_BYTES = 8;
+/** A request's length. */
+export const ECHO_BYTES = 8 + COOKIE_BYTES;
 const ECHO = { 4: { request: 8, reply: 0 }, 6: { request: 128, reply: 129 } } as const;
 
 /** `cookie`: 8 bytes that distinguish our answers from those to others. */
@@ -44,7 +46,8 @@ export function socketAddress(address: string): Buffer {
   return name;
 }
 
-function checksum(packet: Buffer): number {
+/** RFC 1071. */
+export function checksum(packet: Buffer): number {
   let sum = 0;
   for (let at = 0; at < packet.length; at += 2) sum += packet.readUInt16BE(at);
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);

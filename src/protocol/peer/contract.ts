@@ -4,6 +4,7 @@ import { route } from '../route.ts';
 import { connectionRoutes } from './connections.ts';
 import { diskRoutes } from './disk-routes.ts';
 import * as peer from './migration.ts';
+import { verifyRoutes } from './verify.ts';
 
 const done = z.object({ ok: z.literal(true) });
 
@@ -12,6 +13,7 @@ export const peerContract = {
   ...helloRoutes,
   ...connectionRoutes,
   ...diskRoutes,
+  ...verifyRoutes,
   status: route({
     method: 'GET',
     path: '/v1/status',

@@ -52,6 +52,8 @@ export const hostInfo = z.object({
     .max(4096),
   bridges: z.array(name64).max(1024),
   hypervisors: z.array(hypervisorInfo).max(32),
+  /** Why no guest may come here, as the host itself knows; absent where one may, and of earlier builds. */
+  closed: shortText.optional(),
   /** What its hardware says of itself; absent before the first look, and of earlier builds. */
   health: hostHealth.optional(),
   guests: z.number().int(),

@@ -258,6 +258,8 @@ export const report = z.object({
   /** How long each phase took, ms, in order. */
   phases: z.array(z.object({ phase, ms })).max(64),
   checks: z.array(check).max(256),
+  /** What was looked at from outside of the hypervisor once the guest ran there; what is in doubt is a warning. */
+  verified: z.array(check).max(128).optional(),
   /** Decisions with the numbers they were taken on. */
   decisions: z.array(z.object({ atMs: ms, what: shortText, ...steeringRecord.shape })).max(1000),
   /** Times that a new mover took over. */

@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { factsOf } from '../../../src/controller/engine/fleet-view.ts';
 import type { SnapshotHost } from '../../../src/controller/inventory/snapshot.ts';
+import { whyClosed } from '../../../src/controller/wishes/facts.ts';
 import { leftOf } from '../../../src/controller/wishes/candidates.ts';
 import { step } from '../../../src/controller/wishes/step.ts';
 import type { StepOutput } from '../../../src/controller/wishes/step.ts';
 import { newWish } from '../../../src/protocol/controller/wish.ts';
-import { guestInfo } from '../../../src/protocol/public/host.ts';
+import { guestInfo, hostInfo } from '../../../src/protocol/public/host.ts';
 import type { GuestInfo } from '../../../src/protocol/public/host.ts';
 import { drainOf, NOW, world } from '../wishes/worlds.ts';
 
@@ -47,6 +48,17 @@ test('a host of which nobody hears is silent, whatever the cause, and a guest ha
     guests.get('g1')?.at.map((each) => each.host),
     ['a', 'b'],
   );
+});
+
+test('a host that says itself that no guest may come is no destination, and its reason is the plan’s', () => {
+  const closed = 'it gives less than the baseline Nehalem-v1,aes=on: it lacks aes';
+  const info = { ...hostInfo.partial().parse({}), closed } as SnapshotHost['info'];
+  const { hosts } = factsOf({ nowMs: 9, hosts: [host('a'), host('b', { info })], guests: [] });
+  assert.equal(hosts.get('a')?.closed, undefined);
+  assert.equal(hosts.get('b')?.closed, closed);
+  const known = { marks: new Map(), hosts };
+  assert.equal(whyClosed(known, 'a'), undefined);
+  assert.equal(whyClosed(known, 'b'), `b: ${closed}`);
 });
 
 type Said = Partial<GuestInfo> & { readonly host: string };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { guestFits, hostGives } from '../../../src/drivers/qemu/baseline.ts';
+import { belowBaseline, guestFits, hostGives } from '../../../src/drivers/qemu/baseline.ts';
 import type { SetBaseline } from '../../../src/drivers/qemu/baseline.ts';
 import type { QemuProgram } from '../../../src/drivers/qemu/binaries.ts';
 import { qemuOptions } from '../../../src/drivers/qemu/options.ts';
@@ -47,6 +47,20 @@ test('the program that would run the guest counts, with the guest’s accelerato
   assert.equal((await gives(all))[0]?.verdict, 'pass');
   assert.equal((await gives(all, '7.2.0'))[0]?.verdict, 'refuse');
   assert.equal((await gives(all, '10.0.2', 'tcg'))[0]?.verdict, 'refuse');
+});
+
+test('a host is no destination for any guest where no QEMU that would run one gives the baseline', async () => {
+  const emulated = offer({ accelerator: 'tcg', features: ['aes', 'lm', 'sse2'] });
+  const weak = offer({ features: ['lm', 'sse2'] });
+  assert.equal(await belowBaseline(set([offer(), weak, emulated]), never), undefined);
+  // Emulation gives the feature, and would run no guest of a host with KVM.
+  assert.match(
+    (await belowBaseline(set([weak, emulated]), never)) ?? '',
+    /Nehalem-v1,aes=on: it lacks aes$/,
+  );
+  assert.equal(await belowBaseline(set([emulated]), never), undefined);
+  assert.equal(await belowBaseline(set([weak], 'no-version'), never), undefined);
+  assert.equal(await belowBaseline(set([]), never), undefined);
 });
 
 test('a guest that has more than the baseline is warned of by the features that it has more', async () => {

@@ -98,6 +98,11 @@ function beside() {
       end: () => undefined,
       results: async () => [],
     },
+    verification: {
+      before: () => undefined,
+      begin: () => undefined,
+      results: async () => [],
+    },
     disks: {
       keep: async () => undefined,
       finish: async () => undefined,
@@ -106,7 +111,9 @@ function beside() {
       isFinishing: false,
     },
     backingFiles: {},
-  } satisfies Ports<'dataPath' | 'connections' | 'probes' | 'disks' | 'backingFiles'>;
+  } satisfies Ports<
+    'dataPath' | 'connections' | 'probes' | 'verification' | 'disks' | 'backingFiles'
+  >;
 }
 
 /** The only address by which the destination is known. */

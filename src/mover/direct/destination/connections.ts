@@ -1,5 +1,9 @@
+import { systemClock } from '../../../clock.ts';
 import { toGodwitError } from '../../../errors.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
+import { heardSince } from '../../../network/connections/heard-since.ts';
+import type { Handed } from '../../../network/connections/heard-since.ts';
+import type { HandedOver } from '../../../migration/report/verified.ts';
 import { concerns, keyOf } from '../../../network/connections/entries.ts';
 import { FEW, readConnections, replaceConnections } from '../../../network/connections/table.ts';
 import type {
@@ -22,6 +26,8 @@ export class ArrivedConnections {
   readonly #own = new Map<string, Connection>();
   /** There before, and not heard of from the source. */
   #older: Map<string, Connection> | undefined;
+  /** TCP connections that were established when the source last spoke of them. */
+  readonly #handed = new Map<string, Handed>();
   #addresses: readonly string[] = [];
   #over = false;
 
@@ -51,6 +57,7 @@ export class ArrivedConnections {
     // A peer speaks for its guest, and for nobody else here.
     const news = fresh.filter((entry) => concerns(entry, known));
     for (const entry of news) this.#older?.delete(keyOf(entry));
+    this.#keepAccount(news, gone);
     if (right !== 'running') {
       await this.#putBefore(news, gone, addresses, signal);
     } else {
@@ -85,6 +92,27 @@ export class ArrivedConnections {
     }
     const stale = fresh.filter((entry) => there.has(keyOf(entry)));
     await replaceConnections(addresses, [...over, ...stale], fresh, signal);
+  }
+
+  #keepAccount(fresh: readonly Connection[], gone: readonly Connection[]): void {
+    const putAtMs = systemClock.monotonicMs();
+    for (const entry of gone) this.#handed.delete(keyOf(entry));
+    for (const entry of fresh) {
+      const key = keyOf(entry);
+      this.#handed.delete(key);
+      const isOpen = entry.protocol === 'tcp' && entry.state === 'ESTABLISHED';
+      if (isOpen && this.#handed.size < MOST_REMEMBERED)
+        this.#handed.set(key, { timeoutS: entry.timeoutS, putAtMs });
+    }
+  }
+
+  /** The guest runs here: what has become of its TCP connections. */
+  verify(signal: AbortSignal): Promise<HandedOver> {
+    return this.#mutex.run(async () => {
+      if (this.#handed.size === 0) return heardSince(this.#handed, [], 0);
+      const { entries } = await readConnections(this.#addresses, signal);
+      return heardSince(this.#handed, entries, systemClock.monotonicMs());
+    });
   }
 
   /** The guest does not come: nothing is left of what was put in. Never rejects. */

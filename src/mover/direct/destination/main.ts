@@ -24,6 +24,7 @@ import type { DestinationParts } from './destination-parts.ts';
 import { openPlaceIds } from './place-ids.ts';
 import { isRecovery, recoverGuest } from './recover-guest.ts';
 import { answerStorage } from './storage.ts';
+import { verifyHere } from './verify.ts';
 
 export interface RunningDestination {
   readonly mover: DestinationMover;
@@ -158,6 +159,10 @@ function handlersOf(
     disksRewritten: ({ body, signal }) =>
       mover.disks('compare', body.epoch, ({ compare }, session, { state }) =>
         compare.rewritten(session, state, body, signal),
+      ),
+    verify: ({ body }) =>
+      mover.disks('compare', body.epoch, (parts, session, { state }) =>
+        verifyHere(parts, state, session),
       ),
     arm: ({ body }) => mover.arm(body.epoch),
     // Once begun it is carried through: a caller that goes away must not leave the guest half resumed.

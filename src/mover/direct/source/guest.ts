@@ -127,6 +127,11 @@ export class SourceGuest {
     return (await this.session(signal)).sameMachine?.(signal);
   }
 
+  /** Which guests of this host may write to these files now; undefined where the driver cannot say. */
+  async diskWriters(files: readonly string[], signal: AbortSignal) {
+    return this.#driver.diskWriters?.(files, signal);
+  }
+
   /** Takes back what its hypervisor was let into and has not given back itself; never rejects. */
   async takeBack(guestDir: string): Promise<void> {
     await this.#driver.takeBack?.(guestDir);

@@ -166,6 +166,7 @@ export const LIFECYCLE: Lifecycle = {
       const body = preparation(parts);
       // Both sides are read at once, the source while the destination is made.
       const compare = sameMachine(parts, signal);
+      parts.verification.before(parts, compare);
       const { machine, ...reported } = await ask(parts, signal, async (api, route) => {
         const answer = await api.prepare({ body }, { signal, deadlineMs: 60_000 });
         return { ...answer, memoryAddress: route(answer.memoryAddress) };
@@ -322,6 +323,7 @@ export const LIFECYCLE: Lifecycle = {
         const reason = there.error?.message ?? 'its hypervisor at the destination ended';
         throw godwitError('GODWIT_LOST', { guest: parts.request.request.guest, reason });
       }
+      parts.verification.begin(parts);
       return { checks: parts.connections.late(parts.state().known.checks), ...seenThere(there) };
     },
   },
@@ -349,9 +351,10 @@ export const LIFECYCLE: Lifecycle = {
       const body = { epoch: parts.state().plan.epoch };
       const reports = parts.probes.results(parts);
       const frame = await firstFrame(parts, signal);
-      await ask(parts, signal, (api) => api.finish({ body }, { signal, deadlineMs: 10_000 }));
       const seen = await reports;
-      return { ...frame, ...(seen.length === 0 ? {} : { vantages: seen }) };
+      const verified = await parts.verification.results(parts, seen);
+      await ask(parts, signal, (api) => api.finish({ body }, { signal, deadlineMs: 10_000 }));
+      return { ...frame, verified, ...(seen.length === 0 ? {} : { vantages: seen }) };
     },
   },
 };

@@ -29,6 +29,7 @@ import { recoverPostcopy } from './recover.ts';
 import { restartGuest } from './restart.ts';
 import { stopHere } from './stop-here.ts';
 import { SourceProbes } from './probes.ts';
+import { SourceVerification } from './verify.ts';
 import { Watch } from './watch.ts';
 import { SourceDataPath } from './data-path.ts';
 
@@ -120,13 +121,14 @@ function besides({
   removeTree,
 }: Surroundings): Pick<
   SourceParts,
-  'disks' | 'backingFiles' | 'probes' | 'hostFacts' | 'removeTree'
+  'disks' | 'backingFiles' | 'probes' | 'verification' | 'hostFacts' | 'removeTree'
 > {
   const probes = new SourceProbes(connect, clock, log);
   return {
     disks: new SourceDisks(log),
     backingFiles: new SourceBackingFiles(log),
     probes,
+    verification: new SourceVerification(clock),
     hostFacts,
     removeTree,
   };

@@ -127,6 +127,11 @@ export class SourceProbes {
     this.#ranMs = this.#clock.wallMs();
   }
 
+  /** As far as this side has heard, ms; 0 where it has not. */
+  get stoodStillMs(): number {
+    return Math.max(0, (this.#ranMs ?? 0) - (this.#stoppedMs ?? this.#ranMs ?? 0));
+  }
+
   #switchBy({ clock }: WatchingHost): WatchEnd {
     if (clock === undefined || this.#stoppedMs === undefined || this.#ranMs === undefined)
       return {};

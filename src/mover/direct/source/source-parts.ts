@@ -27,6 +27,7 @@ import type { SourceConnections } from './connections.ts';
 import type { SourceGuest } from './guest.ts';
 import type { DestinationPeer, PeerApi, Question } from './peer.ts';
 import type { SourceProbes } from './probes.ts';
+import type { SourceVerification } from './verify.ts';
 import type { SourceDataPath } from './data-path.ts';
 
 /** What the steps work with. */
@@ -39,6 +40,7 @@ export interface SourceParts {
   readonly dataPath: SourceDataPath;
   readonly connections: SourceConnections;
   readonly probes: SourceProbes;
+  readonly verification: SourceVerification;
   readonly disks: SourceDisks;
   readonly backingFiles: SourceBackingFiles;
   /** Removes a directory of the guest's, of which its hypervisor may have made anything. */

@@ -1,0 +1,151 @@
+import type { Check, Report } from '../../protocol/public/migration.ts';
+import { formatDuration } from '../../protocol/quantity.ts';
+import { passes, warns } from '../preflight/finding.ts';
+import type { Finding } from '../preflight/finding.ts';
+import type { ClockDifference } from './probes.ts';
+
+/** What is looked at once the guest runs at its destination, from outside of its hypervisor, and what is made of it. Pure. */
+
+/** Each look, in the order of the report, and the question that it answers. */
+export const LOOKS = {
+  copies: 'has the source’s hypervisor ended, and does the destination’s run the guest?',
+  disks: 'may exactly one hypervisor write to each of its disks?',
+  devices: 'has the machine the devices that it had before, with the same properties?',
+  segment: 'does the guest answer in its segment for its addresses, and its gateway?',
+  reached: 'do other hosts reach the guest?',
+  connections: 'do the connections that were handed over carry packets?',
+  'guest-clock': 'does the guest’s clock go on, and is it no further off than before?',
+} as const;
+export type LookName = keyof typeof LOOKS;
+const LOOK_NAMES = Object.keys(LOOKS) as LookName[];
+
+export type Verified = Check & { readonly name: LookName };
+
+/** A look that was made. */
+export function looked(name: LookName, side: Check['side'], finding: Finding): Verified {
+  return { name, side, ...finding };
+}
+
+/** A look that nobody could make, and why. */
+export function notLooked(name: LookName, side: Check['side'], why: string): Verified {
+  return { name, side, notTried: true, ...passes(`not tried: ${why}`) };
+}
+
+/** In the order of the report, whoever looked first; a name that is none comes last. */
+export function inOrder(all: readonly Check[]): Check[] {
+  const place = ({ name }: Check): number => {
+    const at = LOOK_NAMES.findIndex((each) => each === name);
+    return at === -1 ? LOOK_NAMES.length : at;
+  };
+  return all.toSorted((one, other) => place(one) - place(other));
+}
+
+const SPLIT_HINT =
+  'Two hypervisors that write to one disk destroy it: end the one that is not the guest’s, and check its file systems.';
+
+/** At the destination. `writers`: of each file, the hypervisors of this host that may write to it. */
+export function judgeWriters(
+  host: string,
+  files: readonly string[],
+  writers: readonly (readonly string[])[],
+): Finding {
+  const odd = files.flatMap((file, index) => {
+    const by = writers[index] ?? [];
+    if (by.length === 1) return [];
+    return [by.length === 0 ? `nobody has ${file} open` : `${by.join(' and ')} write to ${file}`];
+  });
+  if (odd.length > 0) return warns(`at ${host} ${odd.join('; ')}`, SPLIT_HINT);
+  return passes(`at ${host} one hypervisor alone may write to ${files.join(', ')}`);
+}
+
+/** At the source, whose hypervisor has ended. */
+export function judgeLeftWriters(
+  host: string,
+  files: readonly string[],
+  writers: readonly (readonly string[])[],
+): Finding {
+  const odd = files.flatMap((file, index) => {
+    const by = writers[index] ?? [];
+    return by.length === 0 ? [] : [`${by.join(' and ')} may still write to ${file}`];
+  });
+  if (odd.length > 0) return warns(`at ${host} ${odd.join('; ')}`, SPLIT_HINT);
+  return passes(`at ${host} no hypervisor may write to ${files.join(', ')} any more`);
+}
+
+/** What became of the TCP connections that were handed over. */
+export interface HandedOver {
+  /** Established when they were handed over. */
+  readonly count: number;
+  readonly established: number;
+  /** Of those: a packet has come since. */
+  readonly carried: number;
+  /** Ended by a reset. */
+  readonly reset: number;
+}
+
+export function judgeHandedOver(host: string, found: HandedOver): Finding | string {
+  const { count, established, carried, reset } = found;
+  if (count === 0) return 'no established TCP connection of the guest was handed over';
+  const words = `of ${count} TCP connections ${established} are established at ${host}, and ${carried} have carried packets since`;
+  if (reset === count)
+    return warns(
+      `each of the ${count} TCP connections was reset`,
+      'Look whether a firewall on the way knows the guest at its new host.',
+    );
+  return carried > 0 ? passes(words) : `${words}; an idle one shows nothing`;
+}
+
+/** Of a clock's jump beside the time for which the guest stood still, ms: timers, and answers that were late. */
+const CLOCK_SLACK_MS = 250;
+/** What a guest's time service corrects by itself without a step, ms. */
+const CLOCK_FAR_MS = 1000;
+const CLOCK_HINT =
+  'Have the guest’s time service step its clock (`chronyc makestep`), and look which clock source the guest uses.';
+
+export interface GuestClock {
+  /** The guest's clock against the source host's, before it moved. */
+  readonly before: ClockDifference;
+  /** The same at two moments afterwards. */
+  readonly after: readonly [ClockDifference, ClockDifference];
+  /** Between those two, ms. */
+  readonly betweenMs: number;
+  /** For how long the guest stood still, ms; 0 where that is not known. */
+  readonly stoodStillMs: number;
+}
+
+/** One host's clock is the measure before and after, so nobody else's plays a part. */
+export function judgeGuestClock(clock: GuestClock): Finding {
+  const { before, after, betweenMs, stoodStillMs } = clock;
+  const [first, second] = after;
+  const doubtMs = (before.tookMs + second.tookMs) / 2;
+  const drift = Math.abs(second.aheadMs - first.aheadMs);
+  if (betweenMs > 0 && drift > betweenMs / 2 + (first.tookMs + second.tookMs) / 2)
+    return warns(
+      `its clock does not go as time does: ${formatDuration(drift)} off within ${formatDuration(betweenMs)}`,
+      CLOCK_HINT,
+    );
+  const behindMs = Math.round(before.aheadMs - second.aheadMs);
+  const off = Math.abs(behindMs);
+  const way = behindMs >= 0 ? 'behind' : 'ahead of';
+  const words = `its clock is ${formatDuration(off)} ${way} where it was before, known to ${formatDuration(doubtMs)}`;
+  if (off > CLOCK_FAR_MS + doubtMs) return warns(words, CLOCK_HINT);
+  const isBlackout = off <= stoodStillMs + CLOCK_SLACK_MS + doubtMs;
+  return passes(isBlackout ? words : `${words}; its time service has to make up for it`);
+}
+
+/** What the hosts that watched it say at the end. */
+export function judgeReached(vantages: Report['vantages'] = []): Finding | string {
+  const seen = vantages.filter(({ gapMs }) => gapMs !== undefined);
+  if (seen.length === 0)
+    return vantages.length === 0
+      ? 'no other host was asked to'
+      : vantages.map(({ host, notTried = 'no reason' }) => `${host}: ${notTried}`).join('; ');
+  const silent = seen.filter(({ isOpen }) => isOpen === true).map(({ host }) => host);
+  if (silent.length > 0)
+    return warns(
+      `it does not answer ${silent.join(', ')} any more`,
+      'Look whether the switches have learnt where it is: `godwit report` has the gap of each host.',
+    );
+  const words = seen.map(({ host, kind, address }) => `${host} (${kind} to ${address})`);
+  return passes(`it answers ${words.join(', ')}`);
+}

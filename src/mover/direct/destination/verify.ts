@@ -1,0 +1,107 @@
+import type { DestinationSession } from '../../../drivers/port/direct.ts';
+import { toGodwitError } from '../../../errors.ts';
+import type { DestinationState } from '../../../migration/direct/destination.ts';
+import {
+  judgeHandedOver,
+  judgeWriters,
+  looked,
+  notLooked,
+} from '../../../migration/report/verified.ts';
+import type { LookName, Verified } from '../../../migration/report/verified.ts';
+import type { VerifyAnswer } from '../../../protocol/peer/verify.ts';
+import type { BuildParts } from './build.ts';
+
+/** The source waits no longer than this and a little, ms. */
+const LOOK_MS = 6000;
+
+type Parts = Pick<BuildParts, 'config' | 'connections' | 'driver' | 'log' | 'ports'>;
+
+/** The guest runs here: what this host sees of it from outside of its hypervisor. Rejects for nothing that it cannot see. */
+export async function verifyHere(
+  parts: Parts,
+  state: DestinationState,
+  session: DestinationSession,
+): Promise<VerifyAnswer> {
+  const signal = AbortSignal.timeout(LOOK_MS);
+  const [disks, segments, connections, machine] = await Promise.all([
+    orNot('disks', () => disksHere(parts, session, signal)),
+    orNot('segment', () => segmentsHere(parts, state, signal)),
+    orNot('connections', () => connectionsHere(parts, signal)),
+    machineHere(parts, session, signal),
+  ]);
+  return { checks: [...disks, ...segments, ...connections].slice(0, 96), ...machine };
+}
+
+async function orNot(name: LookName, look: () => Promise<Verified[]>): Promise<Verified[]> {
+  try {
+    return await look();
+  } catch (thrown) {
+    return [notLooked(name, 'destination', toGodwitError(thrown).message)];
+  }
+}
+
+async function disksHere(
+  { config, driver }: Parts,
+  session: DestinationSession,
+  signal: AbortSignal,
+): Promise<Verified[]> {
+  const written = await session.disks?.written?.(signal);
+  const skip = (why: string): Verified[] => [notLooked('disks', 'destination', why)];
+  if (written === undefined || driver.diskWriters === undefined)
+    return skip('its driver does not know which files are its disks');
+  const { files, remote } = written;
+  const network = `${remote} of its images are reached by its hypervisor itself over a network`;
+  if (files.length === 0) return remote === 0 ? skip('it writes to no disk') : skip(network);
+  const writers = await driver.diskWriters(files, signal);
+  const found = looked('disks', 'destination', judgeWriters(config.name, files, writers));
+  return remote === 0 ? [found] : [found, ...skip(network)];
+}
+
+/** What was asked before it came is asked once more: now it is the guest itself that answers here. */
+async function segmentsHere(
+  { ports }: Parts,
+  { admission, preparation }: DestinationState,
+  signal: AbortSignal,
+): Promise<Verified[]> {
+  if (preparation === undefined) return [];
+  // A mover that took over has mapped nothing yet.
+  await ports.map(preparation, signal);
+  const checks = await ports.segments(admission, preparation, signal);
+  if (checks.length === 0)
+    return [notLooked('segment', 'destination', 'it has no NIC in a segment of this host')];
+  return checks.map(({ verdict, notTried, evidence, error, hint = error?.hint }): Verified => {
+    const common = { name: 'segment', side: 'destination', evidence } as const;
+    if (notTried === true) return { ...common, verdict: 'pass', notTried };
+    if (verdict === 'pass') return { ...common, verdict };
+    return { ...common, verdict: 'warn', hint: hint ?? SILENT_HINT };
+  });
+}
+
+const SILENT_HINT =
+  'Ask the guest from another machine of its segment; `godwit report` has what other hosts saw of it.';
+
+async function connectionsHere(
+  { config, connections }: Parts,
+  signal: AbortSignal,
+): Promise<Verified[]> {
+  const skip = (why: string): Verified[] => [notLooked('connections', 'destination', why)];
+  if (config.network.connections === 'leave' || connections === undefined)
+    return skip('connections are left to themselves, as this host is configured');
+  const found = judgeHandedOver(config.name, await connections.verify(signal));
+  return typeof found === 'string' ? skip(found) : [looked('connections', 'destination', found)];
+}
+
+async function machineHere(
+  { log }: Parts,
+  session: DestinationSession,
+  signal: AbortSignal,
+): Promise<Pick<VerifyAnswer, 'machine'>> {
+  try {
+    const machine = await session.machine?.(signal);
+    return machine === undefined ? {} : { machine };
+  } catch (thrown) {
+    // The source says that it could not be compared.
+    log.warn({ error: toGodwitError(thrown) }, 'what the machine is could not be read');
+    return {};
+  }
+}

@@ -1,0 +1,179 @@
+import { isIPv4 } from 'node:net';
+import type { Clock } from '../../../clock.ts';
+import { hasCode, toGodwitError } from '../../../errors.ts';
+import type { ClockDifference } from '../../../migration/report/probes.ts';
+import { passes, warns } from '../../../migration/preflight/finding.ts';
+import {
+  inOrder,
+  judgeGuestClock,
+  judgeLeftWriters,
+  judgeReached,
+  looked,
+  notLooked,
+} from '../../../migration/report/verified.ts';
+import type { Verified } from '../../../migration/report/verified.ts';
+import { askGuestClock } from '../../../network/clock/guest-clock.ts';
+import type { VerifyAnswer } from '../../../protocol/peer/verify.ts';
+import type { Check, Report } from '../../../protocol/public/migration.ts';
+import type { sameMachine } from './same-machine.ts';
+import { ask } from './source-parts.ts';
+import type { SourceParts } from './source-parts.ts';
+
+/** The destination's looks, which take 6 s at most, ms. */
+const ANSWER_MS = 8000;
+const CLOCK_MS = 4000;
+/** Between the two questions for the guest's clock, ms: one that stands still is told from one that goes. */
+const BETWEEN_MS = 300;
+const BEFORE =
+  'it was not known before the move: another mover began it, or it was over before the answer';
+
+const LOOKED_AT_THERE = ['disks', 'segment', 'connections'] as const;
+/** A peer speaks of its own host, and of these looks alone. */
+const isLookThere = ({ name, side, error }: Check): boolean =>
+  side === 'destination' && error === undefined && LOOKED_AT_THERE.some((each) => each === name);
+const DIFFERS_HINT =
+  'Look at both values in the evidence: the guest may see another device than before.';
+
+type Compare = ReturnType<typeof sameMachine>;
+type Parts = Pick<SourceParts, 'config' | 'probes' | 'state'>;
+
+/**
+ * What is seen of the guest from outside of its hypervisor, before and after: by this host, and by the destination. It is
+ * looked at beside everything else; nothing that is seen, or cannot be, fails a migration whose guest runs.
+ */
+export class SourceVerification {
+  readonly #clock: Clock;
+  readonly #askClock: typeof askGuestClock;
+  #compare: Compare | undefined;
+  #clockBefore: ClockDifference | string = BEFORE;
+  #there: Promise<VerifyAnswer | string> | undefined;
+  #clockAfter: Promise<Verified> | undefined;
+
+  /** `askClock`: of a guest. */
+  constructor(clock: Clock, askClock: typeof askGuestClock = askGuestClock) {
+    this.#clock = clock;
+    this.#askClock = askClock;
+  }
+
+  /** While the destination is made: what the machine and the guest's clock are now. */
+  before(parts: Parts, compare: Compare): void {
+    this.#compare = compare;
+    const address = addressOf(parts);
+    if (typeof address === 'string') void this.#clockNow(parts, address);
+    else this.#clockBefore = address.why;
+  }
+
+  async #clockNow({ state }: Parts, address: string): Promise<void> {
+    const reading = await this.#askClock(address, AbortSignal.timeout(CLOCK_MS));
+    // After the switch it would be the clock of then.
+    if (!state().stopped) this.#clockBefore = reading;
+  }
+
+  /** The guest runs at its destination, and all of its memory is there. */
+  begin(parts: SourceParts): void {
+    this.#there ??= this.#askThere(parts);
+    this.#clockAfter ??= this.#guestClock(parts);
+  }
+
+  async #askThere(parts: SourceParts): Promise<VerifyAnswer | string> {
+    const body = { epoch: parts.state().plan.epoch };
+    const signal = AbortSignal.timeout(ANSWER_MS);
+    try {
+      const options = { signal, deadlineMs: ANSWER_MS };
+      return await ask(parts, signal, (api) => api.verify({ body }, options));
+    } catch (thrown) {
+      if (hasCode(thrown, 'GODWIT_ROUTE_UNKNOWN'))
+        return `${parts.state().plan.to} is of a build that does not look`;
+      return toGodwitError(thrown).message;
+    }
+  }
+
+  /** All of it, once the source's hypervisor has ended. Never rejects. */
+  async results(parts: SourceParts, vantages: Report['vantages']): Promise<Check[]> {
+    this.begin(parts);
+    const there = (await this.#there) ?? BEFORE;
+    const both = await Promise.all([
+      this.#disksHere(parts),
+      this.#devices(there),
+      this.#clockAfter,
+    ]);
+    const checks =
+      typeof there === 'string'
+        ? LOOKED_AT_THERE.map((name) => notLooked(name, 'destination', there))
+        : there.checks.filter(isLookThere);
+    const reached = judgeReached(vantages);
+    const other =
+      typeof reached === 'string'
+        ? notLooked('reached', 'both', reached)
+        : looked('reached', 'both', reached);
+    const { from, to } = parts.state().plan;
+    const ended = passes(
+      `its hypervisor at ${from} has ended, and the one at ${to} runs the guest`,
+    );
+    const [disks, devices, clock] = both;
+    const own = [...disks, ...devices, ...(clock === undefined ? [] : [clock])];
+    return inOrder([looked('copies', 'both', ended), ...checks, ...own, other]).slice(0, 128);
+  }
+
+  async #disksHere(parts: SourceParts): Promise<Verified[]> {
+    const { description } = parts.state().known;
+    const nodes = (description?.disks ?? []).flatMap(({ images: [top] }) =>
+      top === undefined || top.readOnly ? [] : [top.node],
+    );
+    if (nodes.length === 0) return [];
+    const signal = AbortSignal.timeout(ANSWER_MS);
+    try {
+      const { files = {} } = await parts.guest.inspect(signal);
+      const paths = nodes.flatMap((node) => files[node] ?? []).filter((file) => file[0] === '/');
+      const writers = await parts.guest.diskWriters(paths, signal);
+      if (writers === undefined || paths.length === 0) return [];
+      return [looked('disks', 'source', judgeLeftWriters(parts.config.name, paths, writers))];
+    } catch (thrown) {
+      return [notLooked('disks', 'source', toGodwitError(thrown).message)];
+    }
+  }
+
+  async #devices(there: VerifyAnswer | string): Promise<Verified[]> {
+    if (this.#compare === undefined) return [notLooked('devices', 'both', BEFORE)];
+    if (typeof there === 'string') return [notLooked('devices', 'both', there)];
+    try {
+      const checks = await this.#compare(there.machine);
+      return checks.map(({ verdict, evidence, error, hint = error?.hint ?? DIFFERS_HINT }) =>
+        verdict === 'pass' || error === undefined
+          ? looked('devices', 'both', passes(evidence))
+          : looked('devices', 'both', warns(evidence, hint)),
+      );
+    } catch (thrown) {
+      return [notLooked('devices', 'both', toGodwitError(thrown).message)];
+    }
+  }
+
+  async #guestClock(parts: Parts): Promise<Verified> {
+    const skip = (why: string): Verified => notLooked('guest-clock', 'both', why);
+    const before = this.#clockBefore;
+    const address = addressOf(parts);
+    if (typeof before === 'string') return skip(before);
+    if (typeof address !== 'string') return skip(address.why);
+    const signal = AbortSignal.timeout(CLOCK_MS);
+    const first = await this.#askClock(address, signal);
+    if (typeof first === 'string') return skip(first);
+    const atMs = this.#clock.monotonicMs();
+    await this.#clock.sleep(BETWEEN_MS, signal).catch(() => undefined);
+    const second = await this.#askClock(address, signal);
+    if (typeof second === 'string') return skip(second);
+    const betweenMs = this.#clock.monotonicMs() - atMs;
+    const { stoodStillMs } = parts.probes;
+    const facts = { before, after: [first, second], betweenMs, stoodStillMs } as const;
+    return looked('guest-clock', 'both', judgeGuestClock(facts));
+  }
+}
+
+/** By which it is asked for its clock: ICMP has that question for IPv4 alone. */
+function addressOf({ config, state }: Parts): string | { readonly why: string } {
+  const { probe } = config.network;
+  if (probe === 'off') return { why: 'guests are not probed, as this host is configured' };
+  const { plan, known } = state();
+  const named = probe.addresses[plan.guest] ?? [];
+  const all = [...named, ...(known.networks ?? []).flatMap(({ addresses }) => addresses)];
+  return all.find((each) => isIPv4(each)) ?? { why: 'no IPv4 address of the guest is known' };
+}

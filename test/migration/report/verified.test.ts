@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import {
+  inOrder,
+  judgeGuestClock,
+  judgeHandedOver,
+  judgeLeftWriters,
+  judgeReached,
+  judgeWriters,
+  looked,
+  LOOKS,
+  notLooked,
+} from '../../../src/migration/report/verified.ts';
+import { passes } from '../../../src/migration/preflight/finding.ts';
+
+const known = (aheadMs: number, tookMs = 2) => ({ aheadMs, tookMs });
+
+describe('the disks of a guest that has moved', () => {
+  test('are as they should be where one hypervisor alone may write to each', () => {
+    const found = judgeWriters(
+      'b',
+      ['/d/one', '/d/two'],
+      [['web1 (process 5)'], ['web1 (process 5)']],
+    );
+    assert.equal(found.verdict, 'pass');
+  });
+
+  test('are in doubt where two may write to one, or nobody does', () => {
+    const two = judgeWriters('b', ['/d/one'], [['web1 (process 5)', 'web1 (process 9)']]);
+    assert.equal(two.verdict, 'warn');
+    assert.match(two.evidence, /web1 \(process 5\) and web1 \(process 9\) write to \/d\/one/);
+    assert.equal(judgeWriters('b', ['/d/one'], [[]]).verdict, 'warn');
+  });
+
+  test('are in doubt where any hypervisor of the source may still write to one', () => {
+    assert.equal(judgeLeftWriters('a', ['/d/one'], [[]]).verdict, 'pass');
+    const left = judgeLeftWriters('a', ['/d/one'], [['web1 (process 5)']]);
+    assert.equal(left.verdict, 'warn');
+    assert.match(left.evidence, /at a web1 \(process 5\) may still write/);
+  });
+});
+
+describe('the clock of a guest that has moved', () => {
+  const still = { betweenMs: 300, stoodStillMs: 80 };
+
+  test('may be behind by as long as the guest stood still', () => {
+    const clock = { ...still, before: known(5), after: [known(-75), known(-75)] } as const;
+    const found = judgeGuestClock(clock);
+    assert.equal(found.verdict, 'pass');
+    assert.match(found.evidence, /^its clock is 80 ms behind where it was before/);
+  });
+
+  test('that was wrong before is no reason for doubt afterwards', () => {
+    const clock = {
+      ...still,
+      before: known(90_000),
+      after: [known(89_950), known(89_950)],
+    } as const;
+    assert.equal(judgeGuestClock(clock).verdict, 'pass');
+  });
+
+  test('that does not go is in doubt', () => {
+    const clock = { ...still, before: known(0), after: [known(-80), known(-380)] } as const;
+    const found = judgeGuestClock(clock);
+    assert.equal(found.verdict, 'warn');
+    assert.match(found.evidence, /does not go as time does/);
+  });
+
+  test('that is further off than a time service makes up for is in doubt', () => {
+    const clock = { ...still, before: known(0), after: [known(-30_000), known(-30_000)] } as const;
+    const found = judgeGuestClock(clock);
+    assert.equal(found.verdict, 'warn');
+    assert.match(found.hint ?? '', /makestep/);
+  });
+
+  test('is in doubt for no answer that only took long', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 0, max: 900 }),
+        fc.integer({ min: 0, max: 250 }),
+        (off, took) => {
+          const after = [known(-off, took), known(-off, took)] as const;
+          assert.equal(
+            judgeGuestClock({ ...still, before: known(0, took), after }).verdict,
+            'pass',
+          );
+        },
+      ),
+    );
+  });
+});
+
+describe('the connections of a guest that has moved', () => {
+  const of = (count: number, established: number, carried: number, reset: number) =>
+    judgeHandedOver('b', { count, established, carried, reset });
+
+  test('live where one carries packets', () => {
+    const found = of(3, 2, 1, 0);
+    assert.ok(typeof found !== 'string');
+    assert.equal(found.verdict, 'pass');
+  });
+
+  test('are said not to be known where none was tracked, or none has carried anything yet', () => {
+    assert.equal(typeof of(0, 0, 0, 0), 'string');
+    assert.equal(typeof of(2, 2, 0, 0), 'string');
+    assert.equal(typeof of(2, 1, 0, 1), 'string');
+  });
+
+  test('are in doubt where each was reset', () => {
+    const found = of(2, 0, 0, 2);
+    assert.ok(typeof found !== 'string');
+    assert.equal(found.verdict, 'warn');
+  });
+});
+
+describe('whether a guest is reached', () => {
+  const seen = { host: 'c', kind: 'icmp', address: '10.9.0.21', gapMs: 60 } as const;
+
+  test('is in doubt where a host that watched it has no answer any more', () => {
+    const found = judgeReached([seen, { ...seen, host: 'd', isOpen: true }]);
+    assert.ok(typeof found !== 'string');
+    assert.equal(found.verdict, 'warn');
+    assert.match(found.evidence, /does not answer d any more/);
+  });
+
+  test('is known by any host that has one, and by none that did not look', () => {
+    const found = judgeReached([{ host: 'd', notTried: 'no route' }, seen]);
+    assert.ok(typeof found !== 'string');
+    assert.equal(found.verdict, 'pass');
+    assert.equal(judgeReached([{ host: 'd', notTried: 'no route' }]), 'd: no route');
+    assert.equal(judgeReached([]), 'no other host was asked to');
+  });
+});
+
+test('looks are shown in the order of their table, those of other builds last', () => {
+  const clock = notLooked('guest-clock', 'both', 'no address');
+  const copies = looked('copies', 'both', passes('one'));
+  const other = { ...copies, name: 'newer' };
+  assert.deepEqual(inOrder([other, clock, copies]), [copies, clock, other]);
+  assert.equal(clock.notTried, true);
+});
+
+test('docs/checks.md has each look with its question', () => {
+  const page = readFileSync(new URL('../../../docs/checks.md', import.meta.url), 'utf8');
+  for (const [name, asks] of Object.entries(LOOKS))
+    assert.ok(page.includes(`| \`${name}\` | ${asks} |`), name);
+});

@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { Clock } from '../../../../src/clock.ts';
+import { agentConfig } from '../../../../src/config.ts';
+import { godwitError } from '../../../../src/errors.ts';
+import type { SourceParts } from '../../../../src/mover/direct/source/source-parts.ts';
+import { SourceVerification } from '../../../../src/mover/direct/source/verify.ts';
+import type { Check } from '../../../../src/protocol/public/migration.ts';
+import { peerOf, turn } from './answers.ts';
+
+const attachment = { kind: 'bridge', bridge: 'br0', mtu: 1500 } as const;
+const nic = { id: 'net0', mac: '52:54:00:00:00:21', port: 'tap0', attachment };
+const SAME: Check = { name: 'same-machine', side: 'both', verdict: 'pass', evidence: 'all of it' };
+const THERE: Check = { name: 'segment', side: 'destination', verdict: 'pass', evidence: 'answers' };
+
+interface Stage {
+  readonly verify?: () => Promise<unknown>;
+  readonly clocks?: (number | string)[];
+  readonly addresses?: string[];
+  readonly writers?: string[][];
+  readonly network?: object;
+}
+
+function stage({ verify, clocks = [], addresses = ['10.9.0.21'], ...more }: Stage) {
+  const { writers = [[]], network = {} } = more;
+  let now = 0;
+  const clock: Clock = {
+    wallMs: () => now,
+    monotonicMs: () => now,
+    sleep: async (ms) => {
+      now += ms;
+    },
+  };
+  const asked: string[] = [];
+  const verification = new SourceVerification(clock, async (address) => {
+    asked.push(address);
+    const next = clocks.shift() ?? 'no answer';
+    return typeof next === 'string' ? next : { aheadMs: next, tookMs: 2 };
+  });
+  const own = { name: 'a', address: '10.0.0.1:7443', stateDir: '/nowhere', network };
+  const disks = [{ name: 'd', images: [{ node: 'd0', readOnly: false }] }];
+  const state = {
+    plan: { guest: 'web1', from: 'a', to: 'b', epoch: 1 },
+    known: { networks: [{ ...nic, addresses }], description: { disks } },
+    stopped: false,
+  };
+  const parts = {
+    config: agentConfig.parse(own),
+    request: { id: 'm-11111111' },
+    peer: peerOf({ verify: verify ?? (async () => ({ checks: [THERE], machine: 'as it is' })) }),
+    guest: {
+      inspect: async () => ({ files: { d0: '/disks/d0' } }),
+      diskWriters: async () => writers,
+    },
+    probes: { stoodStillMs: 80 },
+    state: () => state,
+  } as unknown as SourceParts;
+  return { verification, parts, asked, state };
+}
+
+const verdicts = (checks: readonly Check[]): Record<string, string> =>
+  Object.fromEntries(
+    checks.map(({ name, verdict, notTried }) => [name, notTried ? 'not tried' : verdict]),
+  );
+
+describe('the source’s mover, which looks at its guest once that has moved', () => {
+  test('brings together what both hosts and the guest itself show', async () => {
+    const { verification, parts } = stage({ clocks: [10, -70, -70] });
+    verification.before(parts, async (there) => [{ ...SAME, evidence: `${String(there)}` }]);
+    await turn();
+    const all = await verification.results(parts, []);
+    assert.deepEqual(verdicts(all), {
+      copies: 'pass',
+      disks: 'pass',
+      devices: 'pass',
+      segment: 'pass',
+      reached: 'not tried',
+      'guest-clock': 'pass',
+    });
+    assert.equal(all.find(({ name }) => name === 'devices')?.evidence, 'as it is');
+  });
+
+  test('is in doubt of a machine that differs, and of a disk that is still written to here', async () => {
+    const facts = { guest: 'web1', host: 'b', what: 'one device' };
+    const error = godwitError('GODWIT_MACHINE_DIFFERS', facts);
+    const { verification, parts } = stage({ writers: [['other (process 9)']] });
+    const differs: Check = {
+      ...SAME,
+      verdict: 'refuse',
+      evidence: 'it differs',
+      error: error.toJSON(),
+    };
+    verification.before(parts, async () => [differs]);
+    const found = verdicts(await verification.results(parts, []));
+    assert.equal(found['devices'], 'warn');
+    assert.equal(found['disks'], 'warn');
+  });
+
+  test('says why nothing is known of a destination of an earlier build, or of one that is silent', async () => {
+    for (const [thrown, words] of [
+      [
+        godwitError('GODWIT_ROUTE_UNKNOWN', { method: 'POST', path: '/v1/verify' }),
+        /does not look/,
+      ],
+      [godwitError('GODWIT_DEADLINE', { what: 'verify', deadlineMs: 8000 }), /8000 ms/],
+    ] as const) {
+      const { verification, parts } = stage({ verify: () => Promise.reject(thrown) });
+      verification.before(parts, async () => [SAME]);
+      const all = await verification.results(parts, []);
+      const segment = all.find(({ name }) => name === 'segment');
+      assert.equal(segment?.notTried, true);
+      assert.match(segment?.evidence ?? '', words);
+      assert.equal(verdicts(all)['devices'], 'not tried');
+    }
+  });
+
+  test('takes from a destination its own looks, and nothing that this host knows better', async () => {
+    const lies = ['copies', 'guest-clock', 'newer'].map((name) => ({ ...THERE, name }));
+    const checks = [THERE, ...lies, { ...THERE, side: 'source' }];
+    const { verification, parts } = stage({ verify: async () => ({ checks }) });
+    verification.before(parts, async () => [SAME]);
+    const names = (await verification.results(parts, [])).map(({ name }) => name);
+    assert.deepEqual(names, ['copies', 'disks', 'devices', 'segment', 'reached', 'guest-clock']);
+  });
+
+  test('compares no clock of after the switch with itself', async () => {
+    const { verification, parts, state } = stage({ clocks: [10, 10, 10] });
+    verification.before(parts, async () => [SAME]);
+    state.stopped = true;
+    await turn();
+    assert.equal(verdicts(await verification.results(parts, []))['guest-clock'], 'not tried');
+  });
+
+  test('asks no guest without an address of IPv4, and none where nobody is to be probed', async () => {
+    for (const how of [{ addresses: ['fd09::21'] }, { network: { probe: 'off' } }]) {
+      const { verification, parts, asked } = stage(how);
+      verification.before(parts, async () => [SAME]);
+      assert.equal(verdicts(await verification.results(parts, []))['guest-clock'], 'not tried');
+      assert.deepEqual(asked, []);
+    }
+  });
+
+  test('that took over says that it knows neither the machine nor the clock of before', async () => {
+    const { verification, parts } = stage({ clocks: [1, 1] });
+    const found = verdicts(await verification.results(parts, []));
+    assert.equal(found['devices'], 'not tried');
+    assert.equal(found['guest-clock'], 'not tried');
+  });
+});

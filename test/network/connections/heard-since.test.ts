@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { keyOf } from '../../../src/network/connections/entries.ts';
+import { heardSince } from '../../../src/network/connections/heard-since.ts';
+import type { Handed } from '../../../src/network/connections/heard-since.ts';
+import { connection } from '../../../src/protocol/peer/connections.ts';
+import type { Connection, TCP_STATES } from '../../../src/protocol/peer/connections.ts';
+
+const WOUND_S = 432_000;
+function tcp(from: number, timeoutS: number, state: (typeof TCP_STATES)[number]): Connection {
+  const pair = { from: '10.9.0.2', to: '10.9.0.21' };
+  return connection.parse({
+    protocol: 'tcp',
+    original: pair,
+    reply: { from: pair.to, to: pair.from },
+    originalPorts: { from, to: 80 },
+    replyPorts: { from: 80, to: from },
+    timeoutS,
+    state,
+    seenReply: true,
+    assured: true,
+    mark: 0,
+    zone: 0,
+  });
+}
+
+const handed = (...ports: number[]): Map<string, Handed> =>
+  new Map(
+    ports.map((each) => [
+      keyOf(tcp(each, WOUND_S, 'ESTABLISHED')),
+      { timeoutS: WOUND_S, putAtMs: 0 },
+    ]),
+  );
+
+describe('connections that were handed over', () => {
+  test('carry packets where their timeout was wound up, and show nothing where it only ran down', () => {
+    const now = [tcp(1, WOUND_S, 'ESTABLISHED'), tcp(2, WOUND_S - 10, 'ESTABLISHED')];
+    assert.deepEqual(heardSince(handed(1, 2), now, 10_000), {
+      count: 2,
+      established: 2,
+      carried: 1,
+      reset: 0,
+    });
+  });
+
+  test('that have just been put in are not taken for used', () => {
+    const now = [tcp(1, WOUND_S, 'ESTABLISHED')];
+    assert.equal(heardSince(handed(1), now, 1500).carried, 0);
+  });
+
+  test('may have ended, by a reset or in order, or be forgotten', () => {
+    const now = [tcp(1, 10, 'CLOSE'), tcp(2, 120, 'TIME_WAIT')];
+    assert.deepEqual(heardSince(handed(1, 2, 3), now, 5000), {
+      count: 3,
+      established: 0,
+      carried: 0,
+      reset: 1,
+    });
+  });
+});
