@@ -40,7 +40,7 @@ lines.on('line', (text) => {
     const line = watcherLine.parse(JSON.parse(text));
     if (line.verb === 'end') {
       const outcome =
-        watch?.end(line.switch) ?? Promise.resolve({ notTried: 'nothing was to be watched' });
+        watch?.end(line) ?? Promise.resolve({ notTried: 'nothing was to be watched' });
       void outcome.then((result) => process.stdout.write(`${JSON.stringify(result)}\n`, leave));
       return;
     }

@@ -32,11 +32,12 @@ describe('a guest that has moved, looked at from outside of its hypervisor', () 
   before(async () => {
     world = await openWorld('look', { hosts: 3 });
     await filterBridges(world);
-    // As hosts have that are themselves in a segment of guests: without one nobody there can ask a guest over IP.
-    for (const [index, host] of world.lab.hosts.entries())
-      await runCommand(
-        inHost(world.lab, host, ['ip', 'addr', 'add', `10.88.0.${index + 240}/24`, 'dev', 'br0']),
-      );
+    for (const [index, host] of world.lab.hosts.entries()) {
+      // As hosts have that are themselves in a segment of guests: without one nobody there can ask a guest over IP.
+      const own = `ip addr add 10.88.0.${index + 240}/24 dev br0`;
+      const icmp = 'nft add rule inet filter forward meta l4proto icmp accept';
+      for (const line of [own, icmp]) await runCommand(inHost(world.lab, host, line.split(' ')));
+    }
     guest = await startGuest(world.lab, {
       name: 'db1',
       host: 'a',
@@ -53,7 +54,7 @@ describe('a guest that has moved, looked at from outside of its hypervisor', () 
     (report.verified ?? []).filter((each) => each.name === name);
   const say = (report: Report): string => JSON.stringify(report.verified, undefined, 1);
 
-  test('is as it should be: one writer a disk, its devices, its segment, its connection, its clock', async (t) => {
+  test('is as it should be: one writer a disk, its devices, its segment, its connection', async (t) => {
     const watched = await watchGuest(world, 'db1');
     let report: Report | undefined;
     await watched.unharmed('b', async () => {
@@ -73,7 +74,7 @@ describe('a guest that has moved, looked at from outside of its hypervisor', () 
     assert.match(here?.evidence ?? '', /^at a no hypervisor may write to .*any more$/, say(report));
     assert.match(there?.evidence ?? '', /^at b one hypervisor alone may write to /, say(report));
     assert.ok(there?.evidence.includes(file.slice(file.lastIndexOf('/'))), say(report));
-    for (const name of ['copies', 'devices', 'segment', 'connections', 'guest-clock']) {
+    for (const name of ['copies', 'devices', 'segment', 'connections']) {
       const [found, ...more] = looks(report, name);
       assert.ok(found !== undefined && more.length === 0, `${name}: ${say(report)}`);
       assert.equal(found.notTried, undefined, `${name}: ${say(report)}`);

@@ -18,10 +18,22 @@ export function probeWords(seen: ProbeReport): string {
     ownStallMs > intervalMs * 2 ? `, stood still itself for ${formatDuration(ownStallMs)}` : '';
   const atSwitch =
     switchGapMs === undefined ? '' : `${formatDuration(switchGapMs)} at the switch, at most `;
+  const waited = latencyWords(seen);
   return (
     `${atSwitch}${formatDuration(gapMs)} without an answer${open}${at}: ${KINDS[kind]} to ${address ?? '?'} ` +
-    `each ${formatDuration(intervalMs)}, ${answered} answers to ${sent} in ${formatDuration(watchedMs)}${own}`
+    `each ${formatDuration(intervalMs)}, ${answered} answers to ${sent} in ${formatDuration(watchedMs)}${own}${waited}`
   );
+}
+
+/** `; answers in 1 ms, 3 ms (p50, p99) before, ...`. */
+function latencyWords({ latency = {} }: Pick<ProbeReport, 'latency'>): string {
+  const { before, during, after } = latency;
+  const parts = Object.entries({ before, during, after }).flatMap(([when, waits]) =>
+    waits === undefined
+      ? []
+      : [`${when} ${formatDuration(waits.p50Ms)} and ${formatDuration(waits.p99Ms)}`],
+  );
+  return parts.length === 0 ? '' : `; p50 and p99 of its answers: ${parts.join(', ')}`;
 }
 
 /** One line a host, as `name, value`. */

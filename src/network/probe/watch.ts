@@ -1,9 +1,10 @@
 import { systemClock } from '../../clock.ts';
 import { toGodwitError } from '../../errors.ts';
-import type { SwitchTime, WatchResult } from '../../protocol/peer/probe.ts';
+import type { SwitchTime, WatchEnd, WatchResult } from '../../protocol/peer/probe.ts';
 import { findProbe } from './find.ts';
 import type { Found, Wanted } from './find.ts';
 import { Gap } from './gap.ts';
+import { Waits } from './latency.ts';
 
 /** Between two looks whether a question is due, ms. */
 const LOOK_MS = 5;
@@ -25,6 +26,7 @@ export class GuestWatch {
   readonly #over = new AbortController();
   readonly #found: Promise<Found | string>;
   #gap: Gap | undefined;
+  readonly #waits = new Waits();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(wanted: Wanted) {
@@ -41,9 +43,16 @@ export class GuestWatch {
     const { probe } = found;
     const gap = new Gap(systemClock.monotonicMs(), probe.intervalMs);
     this.#gap = gap;
-    found.onAnswer = () => gap.answer(systemClock.monotonicMs(), 1);
+    found.onAnswer = () => {
+      const now = systemClock.monotonicMs();
+      gap.answer(now, 1);
+      this.#waits.answered(now);
+    };
     this.#timer = setInterval(() => {
-      if (gap.tick(systemClock.monotonicMs())) probe.ask();
+      const now = systemClock.monotonicMs();
+      if (!gap.tick(now)) return;
+      this.#waits.asked(now);
+      probe.ask();
     }, LOOK_MS);
   }
 
@@ -54,7 +63,7 @@ export class GuestWatch {
   }
 
   /** Ends it, once the guest answers again where it may do so soon, and says what was seen. */
-  async end(at?: SwitchTime): Promise<WatchResult> {
+  async end({ switch: at, memoryFromMs }: WatchEnd = {}): Promise<WatchResult> {
     const gap = this.#gap;
     if (gap === undefined) {
       const isKnown = await Promise.race([this.#found, Promise.resolve(undefined)]);
@@ -72,7 +81,12 @@ export class GuestWatch {
     const { kind, address, intervalMs } = found.probe;
     const ago = gapFromMs === undefined ? {} : { gapBeganAgoMs: now - gapFromMs };
     const atSwitch = near === undefined ? {} : { switchGapMs: near };
-    return { seen: { kind, address, intervalMs, ...read, ...ago, ...atSwitch } };
+    const offset = now - systemClock.wallMs();
+    const latency = this.#waits.read({
+      memoryFromMs: memoryFromMs === undefined ? undefined : memoryFromMs + offset,
+      ranMs: at === undefined ? undefined : at.toMs + offset,
+    });
+    return { seen: { kind, address, intervalMs, ...read, ...ago, ...atSwitch, latency } };
   }
 
   /** Leaves nothing behind. */

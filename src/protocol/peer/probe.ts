@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { guestName, hostName, migrationId, ms } from '../names.ts';
 import { ipAddress, nicNetwork, nicNetworks } from '../network.ts';
-import { PROBE_KINDS, probeKind } from '../public/probe.ts';
+import { latency, PROBE_KINDS, probeKind } from '../public/probe.ts';
 import { route } from '../route.ts';
 
 /**
@@ -63,7 +63,11 @@ export type WatchAnswer = z.infer<typeof watchAnswer>;
 /** When the guest stood still, by the clock of the host that watches, as well as another one knows it. */
 export const switchTime = z.object({ fromMs: wallMs, toMs: wallMs });
 export type SwitchTime = z.infer<typeof switchTime>;
-export const watchEnd = z.object({ switch: switchTime.optional() });
+export const watchEnd = z.object({
+  switch: switchTime.optional(),
+  /** When memory began to move, by the same clock. */
+  memoryFromMs: wallMs.optional(),
+});
 export type WatchEnd = z.infer<typeof watchEnd>;
 
 const count = z.number().int().nonnegative();
@@ -86,6 +90,7 @@ export const seen = z.object({
   /** Longest time for which the watch itself did not run: a gap of this size may be its own. */
   ownStallMs: ms,
   watchedMs: ms,
+  latency: latency.optional(),
 });
 export type Seen = z.infer<typeof seen>;
 

@@ -11,6 +11,15 @@ export type ProbeKind = z.infer<typeof probeKind>;
 export const MOST_PROBES = 8;
 const count = z.number().int().nonnegative();
 
+const waits = z.object({ count: z.number().int().positive(), p50Ms: ms, p99Ms: ms });
+/** How long answers were waited for: before memory moved, until the guest ran at its destination, and since, ms. */
+export const latency = z.object({
+  before: waits.optional(),
+  during: waits.optional(),
+  after: waits.optional(),
+});
+export type Latency = z.infer<typeof latency>;
+
 /** One place in a migration's report. */
 export const probeReport = z.object({
   host: hostName,
@@ -27,6 +36,8 @@ export const probeReport = z.object({
   answered: count.optional(),
   ownStallMs: ms.optional(),
   watchedMs: ms.optional(),
+  /** Absent from hosts of earlier builds. */
+  latency: latency.optional(),
   /** Why there are no figures. */
   notTried: z.string().max(1024).optional(),
 });

@@ -94,6 +94,7 @@ function beside() {
     },
     probes: {
       early: () => undefined,
+      memory: () => undefined,
       ran: () => undefined,
       end: () => undefined,
       results: async () => [],

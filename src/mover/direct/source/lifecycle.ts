@@ -237,6 +237,7 @@ export const LIFECYCLE: Lifecycle = {
           parts.state().known,
           signal,
         );
+        parts.probes.memory();
         await session.startMemory(address, tlsHostname, signal);
         warmSource(parts.state());
       }

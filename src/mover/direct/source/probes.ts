@@ -52,6 +52,7 @@ export class SourceProbes {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #over = new AbortController();
+  #memoryMs: number | undefined;
   #stoppedMs: number | undefined;
   #ranMs: number | undefined;
   #places: readonly WatchingHost[] | undefined;
@@ -117,6 +118,11 @@ export class SourceProbes {
     }
   }
 
+  /** Memory begins to move; the first time counts. */
+  memory(): void {
+    this.#memoryMs ??= this.#clock.wallMs();
+  }
+
   /** The guest stands still, as far as this side has heard; the last time counts. */
   stopped(): void {
     this.#stoppedMs = this.#clock.wallMs();
@@ -132,11 +138,15 @@ export class SourceProbes {
     return Math.max(0, (this.#ranMs ?? 0) - (this.#stoppedMs ?? this.#ranMs ?? 0));
   }
 
-  #switchBy({ clock }: WatchingHost): WatchEnd {
-    if (clock === undefined || this.#stoppedMs === undefined || this.#ranMs === undefined)
-      return {};
+  #momentsBy({ clock }: WatchingHost): WatchEnd {
+    if (clock === undefined) return {};
     const { aheadMs } = clock;
-    return { switch: { fromMs: this.#stoppedMs + aheadMs, toMs: this.#ranMs + aheadMs } };
+    const [memoryMs, stoppedMs, ranMs] = [this.#memoryMs, this.#stoppedMs, this.#ranMs];
+    const isKnown = stoppedMs !== undefined && ranMs !== undefined;
+    return {
+      ...(memoryMs === undefined ? {} : { memoryFromMs: memoryMs + aheadMs }),
+      ...(isKnown ? { switch: { fromMs: stoppedMs + aheadMs, toMs: ranMs + aheadMs } } : {}),
+    };
   }
 
   /** The guest runs at its destination, and its memory is there: what was seen is fetched meanwhile. */
@@ -157,7 +167,7 @@ export class SourceProbes {
     this.#over.abort(new Error('the watch is over'));
     const startedAt = Date.parse(parts.request.createdAt);
     const fetched = places.map(async (place) => {
-      const result = await endOf(place, parts.request.id, this.#switchBy(place), END_MS);
+      const result = await endOf(place, parts.request.id, this.#momentsBy(place), END_MS);
       return probeReportOf(place.host, result, Math.max(0, this.#clock.wallMs() - startedAt));
     });
     const all = await Promise.all(fetched);
