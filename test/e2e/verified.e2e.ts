@@ -54,7 +54,7 @@ describe('a guest that has moved, looked at from outside of its hypervisor', () 
     (report.verified ?? []).filter((each) => each.name === name);
   const say = (report: Report): string => JSON.stringify(report.verified, undefined, 1);
 
-  test('is as it should be: one writer a disk, its devices, its segment, its connection', async (t) => {
+  test('is as it should be: one writer a disk, its devices, its segment, its connection, its clock', async (t) => {
     const watched = await watchGuest(world, 'db1');
     let report: Report | undefined;
     await watched.unharmed('b', async () => {
@@ -74,7 +74,7 @@ describe('a guest that has moved, looked at from outside of its hypervisor', () 
     assert.match(here?.evidence ?? '', /^at a no hypervisor may write to .*any more$/, say(report));
     assert.match(there?.evidence ?? '', /^at b one hypervisor alone may write to /, say(report));
     assert.ok(there?.evidence.includes(file.slice(file.lastIndexOf('/'))), say(report));
-    for (const name of ['copies', 'devices', 'segment', 'connections']) {
+    for (const name of ['copies', 'devices', 'segment', 'connections', 'guest-clock']) {
       const [found, ...more] = looks(report, name);
       assert.ok(found !== undefined && more.length === 0, `${name}: ${say(report)}`);
       assert.equal(found.notTried, undefined, `${name}: ${say(report)}`);
