@@ -121,7 +121,7 @@ export class HostInventory {
 
   async #whyClosed(): Promise<string | undefined> {
     return withDeadline('to ask what guests get', CLOSED_MS, undefined, async (signal) => {
-      const all = await Promise.all(this.#drivers.map((each) => each.whyClosed?.(signal)));
+      const all = await Promise.all(this.#drivers.map(async (each) => each.whyClosed?.(signal)));
       return all.find((each) => each !== undefined);
     });
   }

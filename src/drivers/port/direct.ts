@@ -29,11 +29,6 @@ export interface DirectDriver extends DriverInventory {
    * it is gone, GODWIT_MONITOR_UNREACHABLE when it cannot be reached and is not known to be gone.
    */
   openSource(guest: GuestHandle, signal: AbortSignal): Promise<SourceSession>;
-  /**
-   * Which guests of this host may write to each of these files now, in their order, by what the kernel knows of all its
-   * hypervisors. Absent where the driver cannot.
-   */
-  diskWriters?(files: readonly string[], signal: AbortSignal): Promise<(readonly string[])[]>;
   /** Makes ready to build the paused counterpart; starts nothing yet. */
   openDestination(options: DestinationOptions): Promise<DestinationSession>;
   /**

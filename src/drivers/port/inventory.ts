@@ -39,6 +39,11 @@ export interface DriverInventory {
   processors?(signal: AbortSignal): Promise<ProcessorOffer[]>;
   /** Why no guest may come to this host, whichever it is; undefined where one may. Absent where a driver knows no reason. */
   whyClosed?(signal: AbortSignal): Promise<string | undefined>;
+  /**
+   * Which guests of this host may write to each of these files now, in their order, by what the kernel knows of all its
+   * hypervisors. Absent where the driver cannot.
+   */
+  diskWriters?(files: readonly string[], signal: AbortSignal): Promise<(readonly string[])[]>;
   /** What a guest has of it. */
   processorOf?(handle: GuestHandle, signal: AbortSignal): Promise<GuestProcessor>;
   /** What the guests below a directory need now and then from whoever is there all the time. */
