@@ -17,6 +17,7 @@ import { wishPlan } from '../controller/wishes.ts';
 import {
   fleetMigration,
   guestStay,
+  distribution,
   insight,
   migrationHappened,
   migrationNews,
@@ -63,6 +64,7 @@ const SCHEMAS = {
   MigrationEvent: migrationNews,
   GuestStay: guestStay,
   Insight: insight,
+  Distribution: distribution,
   FleetLimits: fleetLimits,
   LimitsRequest: limitsChange,
   Migration: migrationSummary,
