@@ -53,6 +53,10 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     seconds: 33,
     of: ['src/drivers/qemu/user/'],
   },
+  'test/drivers/vsphere/moments.e2e.ts': {
+    seconds: 60,
+    of: ['src/drivers/vsphere/', 'test/managers/vcsim/'],
+  },
   'test/drivers/qemu/disk-target.e2e.ts': { seconds: 15, of: ['src/drivers/qemu/'] },
   'test/drivers/qemu/disks.e2e.ts': { seconds: 18, of: ['src/drivers/qemu/'] },
   'test/drivers/qemu/helpers.e2e.ts': { seconds: 1, of: ['src/drivers/qemu/'] },

@@ -68,11 +68,17 @@ function arbitrary(schema: JsonSchema): fc.Arbitrary<unknown> {
 function object(schema: JsonSchema): fc.Arbitrary<unknown> {
   const { properties, required = [], additionalProperties } = schema;
   if (properties === undefined && typeof additionalProperties === 'object') {
-    const key = string(schema.propertyNames ?? {}).filter((name) => name !== '__proto__');
-    return fc.dictionary(key, arbitrary(additionalProperties), {
-      maxKeys: 3,
-      noNullPrototype: true,
-    });
+    const { propertyNames = {} } = schema;
+    const names = propertyNames.enum as readonly string[] | undefined;
+    const key = names === undefined ? string(propertyNames) : fc.constantFrom(...names);
+    return fc.dictionary(
+      key.filter((name) => name !== '__proto__'),
+      arbitrary(additionalProperties),
+      {
+        maxKeys: 3,
+        noNullPrototype: true,
+      },
+    );
   }
   const entries = Object.entries(properties ?? {}).map(([key, one]) => [key, arbitrary(one)]);
   return fc.record(Object.fromEntries(entries) as Record<string, fc.Arbitrary<unknown>>, {
