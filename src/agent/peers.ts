@@ -260,7 +260,8 @@ const UNTRUSTED = [
 
 function statusFor(error: ReturnType<typeof toGodwitError>): HostEntry['status'] {
   if (hasCode(error, ...UNTRUSTED)) return 'untrusted';
-  if (hasCode(error, 'GODWIT_PROTOCOL_VERSION', 'GODWIT_PROTOCOL_INVALID')) return 'incompatible';
+  if (hasCode(error, 'GODWIT_PROTOCOL_VERSION', 'GODWIT_PROTOCOL_INVALID', 'GODWIT_ERROR_NEWER'))
+    return 'incompatible';
   return 'unreachable';
 }
 

@@ -1,7 +1,7 @@
 import { withDeadline } from '../deadline.ts';
 import { systemClock } from '../clock.ts';
 import { godwitError } from '../errors.ts';
-import { passes, refuses } from '../migration/preflight/finding.ts';
+import { passes, refuses, warns } from '../migration/preflight/finding.ts';
 import type { Finding } from '../migration/preflight/finding.ts';
 import type { NicNetwork } from '../protocol/network.ts';
 import type { OwnHooks } from './addresses.ts';
@@ -16,7 +16,7 @@ const BOUND_MS = 8000;
 const LOOK_MS = 200;
 
 /** The hook that tells the controller. */
-const BINDS = 'prepare-destination';
+export const BINDS = 'prepare-destination';
 
 /** The logical port of a NIC that a controller binds, where it will be a port of Open vSwitch here as well. Pure. */
 export function logicalPortOf({ attachment }: NicNetwork, landing: Landing): string | undefined {
@@ -24,19 +24,31 @@ export function logicalPortOf({ attachment }: NicNetwork, landing: Landing): str
   return attachment.ids?.['iface-id'];
 }
 
+export interface BindingHost {
+  readonly host: string;
+  readonly hooks: OwnHooks;
+  /** Open vSwitch here is one that OVN works on. */
+  readonly hasOvn: boolean;
+}
+
 /** Whether somebody will bind the NIC's logical port here. Nothing where it has none. Pure. */
 export function judgeBinding(
   nic: NicNetwork,
   landing: Landing,
-  { host, hooks }: { readonly host: string; readonly hooks: OwnHooks },
+  { host, hooks, hasOvn }: BindingHost,
 ): Finding | undefined {
   const id = logicalPortOf(nic, landing);
   if (id === undefined) return undefined;
   if (hooks.includes(BINDS)) return passes(`${nic.id}: the hook ${BINDS} binds ${id} to ${host}`);
   const why = `${host} has no hook ${BINDS}, which tells the network’s controller`;
+  // libvirt and scripts set an iface-id for any port of Open vSwitch: then nobody may have to know of it.
+  if (!hasOvn) return warns(`${nic.id}: ${id} is not told to anybody: ${why}`, UNTOLD_HINT);
   const error = godwitError('GODWIT_PORT_UNBOUND', { port: id, host, why });
   return refuses(error, `${nic.id}: ${error.message}`);
 }
+
+const UNTOLD_HINT =
+  'Nothing to do where no controller (OVN, Neutron) owns the network; else configure the hook prepare-destination.';
 
 /** What Open vSwitch says of one of its interfaces, and of itself: the `external_ids` of each. */
 export interface BoundFacts {
@@ -74,6 +86,13 @@ export async function awaitBound(
     signal.throwIfAborted();
     throw godwitError('GODWIT_PORT_UNBOUND', { port: id, host, why }, { cause });
   }
+}
+
+/** Whether OVN works on the Open vSwitch of this host. */
+export async function ovnIsHere(signal: AbortSignal): Promise<boolean> {
+  const words = ['--timeout=4', '--format=json', '--columns=external_ids', 'list', 'Open_vSwitch'];
+  const { status, output } = await networkTool('ovs-vsctl', words, signal);
+  return status === 0 && parseOvsIds(output)[0]?.['ovn-remote'] !== undefined;
 }
 
 async function readBound(port: string, signal: AbortSignal): Promise<BoundFacts> {

@@ -78,7 +78,10 @@ export async function sendBytes(
   stallMs: number,
 ): Promise<void> {
   if (response.destroyed || response.headersSent) return;
-  if (!(await dropRest(response))) response.setHeader('connection', 'close');
+  const isRead = await dropRest(response);
+  // Meanwhile its sender may have left.
+  if (response.destroyed || response.headersSent) return;
+  if (!isRead) response.setHeader('connection', 'close');
   response.writeHead(status, { ...headers, 'content-length': bytes.length });
   await finish(response, stallMs, bytes);
 }

@@ -16,16 +16,19 @@ const bound = nicWith({ 'iface-id': 'lp1' });
 const there: Landing = { kind: 'ovs', bridge: 'br-int', mtu: 1500 };
 
 test('a port that a controller binds is refused a host where no hook binds it, before anything is built', () => {
-  const found = judgeBinding(bound, there, { host: 'b', hooks: ['after-resume'] });
+  const found = judgeBinding(bound, there, { host: 'b', hooks: ['after-resume'], hasOvn: true });
   assert.equal(found?.error?.code, 'GODWIT_PORT_UNBOUND');
   assert.match(found?.evidence ?? '', /^net0: the port lp1 .* not bound at b: b has no hook prep/);
   assert.match(found?.error?.hint ?? '', /examples\/hooks\/ovn/);
   const hooks = ['prepare-destination'];
-  assert.equal(judgeBinding(bound, there, { host: 'b', hooks })?.verdict, 'pass');
+  assert.equal(judgeBinding(bound, there, { host: 'b', hooks, hasOvn: true })?.verdict, 'pass');
+  // An iface-id alone, as libvirt sets it, keeps no guest from moving.
+  const alone = judgeBinding(bound, there, { host: 'b', hooks: [], hasOvn: false });
+  assert.equal(alone?.verdict, 'warn');
 });
 
 test('a port that no controller knows, and one that leaves its controller, need no hook', () => {
-  const none = { host: 'b', hooks: [] };
+  const none = { host: 'b', hooks: [], hasOvn: true };
   assert.equal(judgeBinding(nicWith(), there, none), undefined);
   const bridge: Landing = { kind: 'bridge', bridge: 'br0', mtu: 1500 };
   assert.equal(logicalPortOf(bound, bridge), undefined);

@@ -46,8 +46,8 @@ export function latestList(caDir: string): KnownList | undefined {
   return checkList(signed, readPki(path.join(caDir, 'ca.crt'), hint));
 }
 
-/** A change in the moment of a look may leave the file system's time as it was; one that comes so long after it does not. */
-const SETTLED_MS = 500;
+/** A change in the moment of a look may leave the file system's time as it was (it may count in 2 s); one that comes so long after it does not. */
+const SETTLED_MS = 2500;
 
 /**
  * The newest list of a CA for who looks every second: it is read and checked again only where something has changed. Throws
@@ -70,13 +70,16 @@ export function followedList(
   };
 }
 
-/** Differs once a list has come or gone, or the CA is another one; undefined where there is none of them. */
+/** Differs once there is another newest list, its file or the CA's is another one; undefined where there is none of them. */
 function markOf(caDir: string): string | undefined {
-  const marks = [path.join(caDir, 'fleet'), path.join(caDir, 'ca.crt')].map((place) => {
+  const number = numbers(caDir).at(-1);
+  if (number === undefined) return undefined;
+  const marks = [fileOf(caDir, number), path.join(caDir, 'ca.crt')].map((place) => {
     const stat = statSync(place, { bigint: true, throwIfNoEntry: false });
-    return stat === undefined ? undefined : `${stat.ino}-${stat.mtimeNs}-${stat.size}`;
+    // Not mtime: whoever copies files can set that back.
+    return stat === undefined ? undefined : `${stat.ino}-${stat.ctimeNs}-${stat.size}`;
   });
-  return marks.includes(undefined) ? undefined : marks.join(' ');
+  return marks.includes(undefined) ? undefined : `${number} ${marks.join(' ')}`;
 }
 
 export type Change = (list: FleetList, nowMs: number) => FleetList;

@@ -177,7 +177,8 @@ export class Follower {
 function judged(thrown: unknown): { state: HostState; reason: string } {
   const error = toGodwitError(thrown);
   const reason = error.message.slice(0, 1000);
-  if (hasCode(error, 'GODWIT_PROTOCOL_VERSION', 'GODWIT_PROTOCOL_INVALID', 'GODWIT_ROUTE_UNKNOWN'))
+  const isNewer = hasCode(error, 'GODWIT_ERROR_NEWER', 'GODWIT_PROTOCOL_VERSION');
+  if (isNewer || hasCode(error, 'GODWIT_PROTOCOL_INVALID', 'GODWIT_ROUTE_UNKNOWN'))
     return { state: 'incompatible', reason };
   const isRefused = hasCode(
     error,

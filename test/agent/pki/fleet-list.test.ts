@@ -148,10 +148,18 @@ test('a list that is followed is read again once it has changed, also within one
   utimesSync(directory, atime, mtime);
   nowMs = 100;
   assert.deepEqual(look(), latestList(caDir));
-  nowMs = 2000;
+  nowMs = 5000;
   const settled = look();
   assert.deepEqual(settled, latestList(caDir));
   assert.equal(look(), settled);
   change('d');
   assert.deepEqual(look(), latestList(caDir));
+  nowMs = 10_000;
+  look();
+  // One that is damaged in its place is seen at once, whatever time the copy has.
+  const newest = path.join(directory, `${latestList(caDir)?.list.number}.json`);
+  const times = statSync(newest);
+  writeFileSync(newest, 'half a li');
+  utimesSync(newest, times.atime, times.mtime);
+  assert.throws(look, { code: 'GODWIT_PKI' });
 });

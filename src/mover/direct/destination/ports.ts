@@ -9,7 +9,13 @@ import type { Log } from '../../../log.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
 import { hooksOf } from '../../../host/host-facts.ts';
 import { readPlatform } from '../../../host/platform.ts';
-import { awaitBound, judgeBinding, logicalPortOf } from '../../../network/bound.ts';
+import {
+  awaitBound,
+  BINDS,
+  judgeBinding,
+  logicalPortOf,
+  ovnIsHere,
+} from '../../../network/bound.ts';
 import { judgeCloud } from '../../../network/cloud.ts';
 import { readNetwork } from '../../../network/host.ts';
 import { mapNic } from '../../../network/mapping.ts';
@@ -55,6 +61,8 @@ export class GuestPorts {
     const rules = routes.length === 0 ? undefined : await routedRules(this.#config, signal);
     const names = { asked: networkMap, configured: this.#config.bridges };
     const [platform, hooks] = await Promise.all([readPlatform(), hooksOf(this.#config)]);
+    const asksOvn = networks.some(({ attachment }) => attachment.kind === 'ovs' && attachment.ids);
+    const hasOvn = asksOvn && (await ovnIsHere(signal));
     return networks.flatMap((nic): NamedCheck[] => {
       const mapping = mapNic(nic, names, facts, rules);
       if (mapping.ok) {
@@ -62,7 +70,7 @@ export class GuestPorts {
         this.#land(nic, landing);
         const evidence = `${nic.id}: ${mapping.evidence}, MTU ${landing.mtu}`;
         const side = 'destination';
-        const bound = judgeBinding(nic, landing, { host: this.#config.name, hooks });
+        const bound = judgeBinding(nic, landing, { host: this.#config.name, hooks, hasOvn });
         const limits = judgeCloud(nic, landing, platform, { facts, hooks });
         return [
           { name: 'network', side, verdict: 'pass', evidence },
@@ -122,6 +130,8 @@ export class GuestPorts {
       const id = landing === undefined ? undefined : logicalPortOf(nic, landing);
       const port = ports[nic.id];
       if (id === undefined || port === undefined) continue;
+      const hooks = await hooksOf(this.#config);
+      if (!hooks.includes(BINDS) && !(await ovnIsHere(signal))) continue;
       await awaitBound({ port, id, host: this.#config.name }, signal);
     }
   }

@@ -1,4 +1,5 @@
 import type { DestinationSession } from '../../../drivers/port/direct.ts';
+import { withDeadline } from '../../../deadline.ts';
 import { toGodwitError } from '../../../errors.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
 import {
@@ -22,19 +23,22 @@ export async function verifyHere(
   state: DestinationState,
   session: DestinationSession,
 ): Promise<VerifyAnswer> {
-  const signal = AbortSignal.timeout(LOOK_MS);
   const [disks, segments, connections, machine] = await Promise.all([
-    orNot('disks', () => disksHere(parts, session, signal)),
-    orNot('segment', () => segmentsHere(parts, state, signal)),
-    orNot('connections', () => connectionsHere(parts, signal)),
-    machineHere(parts, session, signal),
+    orNot('disks', (signal) => disksHere(parts, session, signal)),
+    orNot('segment', (signal) => segmentsHere(parts, state, signal)),
+    orNot('connections', (signal) => connectionsHere(parts, signal)),
+    machineHere(parts, session),
   ]);
   return { checks: [...disks, ...segments, ...connections].slice(0, 96), ...machine };
 }
 
-async function orNot(name: LookName, look: () => Promise<Verified[]>): Promise<Verified[]> {
+/** Never waits for a look that heeds no signal, as one at a file of a storage that hangs: whoever asks holds the mover. */
+async function orNot(
+  name: LookName,
+  look: (signal: AbortSignal) => Promise<Verified[]>,
+): Promise<Verified[]> {
   try {
-    return await look();
+    return await withDeadline(`the look at ${name}`, LOOK_MS, undefined, look);
   } catch (thrown) {
     return [notLooked(name, 'destination', toGodwitError(thrown).message)];
   }
@@ -66,7 +70,8 @@ async function segmentsHere(
   if (preparation === undefined) return [];
   // A mover that took over has mapped nothing yet.
   await ports.map(preparation, signal);
-  const checks = await ports.segments(admission, preparation, signal);
+  const all = await ports.segments(admission, preparation, signal);
+  const checks = all.filter(({ name }) => name === 'segment');
   if (checks.length === 0)
     return [notLooked('segment', 'destination', 'it has no NIC in a segment of this host')];
   return checks.map(({ verdict, notTried, evidence, error, hint = error?.hint }): Verified => {
@@ -94,10 +99,10 @@ async function connectionsHere(
 async function machineHere(
   { log }: Parts,
   session: DestinationSession,
-  signal: AbortSignal,
 ): Promise<Pick<VerifyAnswer, 'machine'>> {
   try {
-    const machine = await session.machine?.(signal);
+    const read = async (signal: AbortSignal) => session.machine?.(signal);
+    const machine = await withDeadline('what the machine is', LOOK_MS, undefined, read);
     return machine === undefined ? {} : { machine };
   } catch (thrown) {
     // The source says that it could not be compared.
