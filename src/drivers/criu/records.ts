@@ -36,11 +36,13 @@ const record = z.object({
       cgroup: z.string().min(8).max(256).optional(),
     })
     .optional(),
-  /** It is told to end, or has, for a cold move: its first process, and where it is started from if it stays after all. */
-  down: z.object({ init: alive, bundle: z.string().max(4096) }).optional(),
+  /** It is ending, or has ended, for a cold move: its first process, where it is started from if it stays, what it wrote. */
+  down: z
+    .object({ init: alive, bundle: z.string().max(4096), upper: z.string().max(4096) })
+    .optional(),
   /** Of one that was started again here: its first process before, which handles still name. */
   was: alive.optional(),
-  /** One that comes without memory: its files are here; runc has made it; it was told to run. */
+  /** One that comes without memory: its files are here; runc has made it; runc was asked to let it run. */
   cold: z.enum(['arrived', 'created', 'started']).optional(),
   /** On its way out: `sending` until the destination has all of it, then `sent`. */
   leaving: z.enum(['sending', 'sent']).optional(),

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { systemClock } from '../../clock.ts';
+import { godwitError } from '../../errors.ts';
 import { lifeOf } from '../../host/life.ts';
 import type { BootProcess } from '../../host/life.ts';
 import { bootId, ownIdentity } from '../../host/process.ts';
@@ -19,7 +20,7 @@ import type { Listed } from './runc.ts';
 import { PageSender } from './sender.ts';
 
 /**
- * A cold move at its source: the container's first process is told to end, and its files are sent once it has. Until it is
+ * A cold move at its source: the container's first process is asked to end, and its files are sent once it has. Until it is
  * retired runc knows it as stopped, and it can be started again by its own bundle.
  */
 
@@ -44,6 +45,10 @@ function safeJson(text: string): unknown {
   }
 }
 
+type ShutDownParts = Pick<HostParts, 'records' | 'mountsOf'> & {
+  readonly runc: Pick<HostParts['runc'], 'kill'>;
+};
+
 /** What is shut down: the container, and its first process. */
 export interface Going {
   readonly handle: CriuHandle;
@@ -51,9 +56,9 @@ export interface Going {
   readonly init: BootProcess;
 }
 
-/** Tells it to end, and waits until it has. Told before: waits only. */
+/** Asks it to end, and waits until it has. */
 export async function shutDown(
-  { runc, records }: HostParts,
+  { runc, records, mountsOf }: ShutDownParts,
   { handle, listed, init }: Going,
   signal: AbortSignal,
 ): Promise<void> {
@@ -62,12 +67,27 @@ export async function shutDown(
   if (before?.down === undefined) {
     const mover = { ...ownIdentity(), bootId: bootId() };
     const token = before?.token ?? randomBytes(8).toString('hex');
-    const down = { init: { ...init, bootId: bootId() }, bundle: listed.bundle };
+    // Before it ends: whoever watches over it may unmount its root then, and an empty directory would be sent.
+    const { upper } = await rootOf(listed.rootfs, mountsOf);
+    const { bundle } = listed;
+    const down = { init: { ...init, bootId: bootId() }, bundle, upper };
     await records.write(name, { ...before, token, mover, memoryBytes, down });
+  }
+  // Also where a mover died between the record and the signal.
+  if (lifeOf(init).state !== 'gone') {
     const config = await readFile(path.join(listed.bundle, 'config.json'), 'utf8').catch(() => '');
     await runc.kill(name, stopSignal(config));
   }
   while (lifeOf(init).state !== 'gone') await systemClock.sleep(POLL_MS, signal);
+}
+
+/** Whether it runs again although it was shut down here: podman and systemd can start a container that has ended. */
+export async function isUpAgain(
+  { runc }: Pick<HostParts, 'runc'>,
+  name: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  return (await runc.state(name, signal))?.status === 'running';
 }
 
 /** Starts it again by its bundle where it ends within that time, or has; one that does not end is let alone. */
@@ -86,8 +106,7 @@ export async function startAgain(
   }
   if (lifeOf(init).state !== 'gone') return records.change(name, { down: undefined });
   // A first try may have come as far as this.
-  const there = await runc.state(name, signal);
-  if (there?.status !== 'running') {
+  if (!(await isUpAgain({ runc }, name, signal))) {
     await runc.remove(name);
     await runc.start(name, before.down.bundle);
   }
@@ -120,7 +139,7 @@ export async function sendFiles(
   try {
     await sender.send(KINDS.hello, { version: 1, guest: name, cold: true });
     await sender.heard(KINDS.ready, signal);
-    const { upper } = await rootOf(listed.rootfs, parts.mountsOf);
+    const upper = parts.records.readSync(name)?.down?.upper ?? listed.rootfs;
     const file = path.join(directory, 'root.tar');
     await packRoot(parts.runc, upper, file);
     await sender.file('root', 'root', file);
@@ -128,11 +147,19 @@ export async function sendFiles(
     taken.catch(() => {});
     await sender.send(KINDS.done);
     await taken;
+    if (await isUpAgain(parts, name, signal)) throw startedAgain(parts.host, name);
   } finally {
     signal.removeEventListener('abort', onAbort);
     sender.close();
     await removeTree(directory).catch(() => undefined);
   }
+}
+
+function startedAgain(host: string, name: string): Error {
+  const reason = `${name} was started again by another program while it was being moved`;
+  const facts = { hypervisor: 'runc', host, command: 'kill', reason };
+  const hint = `Keep what starts ${name} again (a restart policy of podman, a unit of systemd) from doing so, and move it again.`;
+  return godwitError('GODWIT_HYPERVISOR', facts, { hint });
 }
 
 interface Target {

@@ -23,7 +23,7 @@ import { cgroupOf, isFrozen, processesIn, setFrozen } from './processes.ts';
 import { imageMs } from './runc.ts';
 import { sessionEnded } from './session.ts';
 import type { Listed } from './runc.ts';
-import { sendFiles, shutDown, startAgain } from './shutdown.ts';
+import { isUpAgain, sendFiles, shutDown, startAgain } from './shutdown.ts';
 import type { Going } from './shutdown.ts';
 import { Reported } from './watch.ts';
 
@@ -70,12 +70,13 @@ export class CriuSource implements SourceSession {
     if (status.stream !== 'none') this.#reported.to(status.stream, status.reason);
   }
 
-  async status(_signal: AbortSignal): Promise<HypervisorStatus> {
+  async status(signal: AbortSignal): Promise<HypervisorStatus> {
     const { name } = this.handle;
     const life = lifeOf(this.#init);
     const isGone = life.state === 'gone';
     if (this.#parts.records.readSync(name)?.down !== undefined) {
-      return { run: isGone ? 'shut-down' : 'running', stream: 'none' };
+      const isDown = isGone && !(await isUpAgain(this.#parts, name, signal));
+      return { run: isDown ? 'shut-down' : 'running', stream: 'none' };
     }
     if (isGone) return { run: 'gone', stream: 'none', reason: life.reason };
     const stream = this.#dispatch?.reported.stream ?? 'none';

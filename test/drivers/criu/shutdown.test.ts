@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
+import type { HostParts } from '../../../src/drivers/criu/host-parts.ts';
 import { isDown, lifeOfHandle } from '../../../src/drivers/criu/handle.ts';
+import { identify } from '../../../src/drivers/criu/processes.ts';
 import { Records } from '../../../src/drivers/criu/records.ts';
-import { stopSignal } from '../../../src/drivers/criu/shutdown.ts';
+import { isUpAgain, shutDown, stopSignal } from '../../../src/drivers/criu/shutdown.ts';
 import { bootId, ownIdentity } from '../../../src/host/process.ts';
 
 test('a container is shut down by the signal that its image names, else by SIGTERM', () => {
@@ -28,12 +31,18 @@ test('a container that was shut down to be moved is still there; after a restart
     const handle = { driver: 'criu', name: 'box', memoryBytes: 1, init: ended } as const;
     const base = { token: 'one', mover, memoryBytes: 1 };
     assert.equal(lifeOfHandle(handle, records).state, 'gone');
-    await records.write('box', { ...base, down: { init: ended, bundle: '/bundle' } });
+    await records.write('box', {
+      ...base,
+      down: { init: ended, bundle: '/bundle', upper: '/upper' },
+    });
     assert.equal(lifeOfHandle(handle, records).state, 'alive');
     const other = { ...handle, init: { ...ended, startTicks: 2 } };
     assert.equal(lifeOfHandle(other, records).state, 'gone');
     const before = { ...ended, bootId: 'another' };
-    await records.write('box', { ...base, down: { init: before, bundle: '/bundle' } });
+    await records.write('box', {
+      ...base,
+      down: { init: before, bundle: '/bundle', upper: '/upper' },
+    });
     assert.equal(lifeOfHandle(handle, records).state, 'gone');
   } finally {
     await rm(directory, { recursive: true });
@@ -50,10 +59,52 @@ test('a container that was started again is found by the handle that names its f
     const record = { token: 'one', mover, memoryBytes: 1, was, init: mover };
     await records.write('box', record);
     assert.equal(lifeOfHandle(handle, records).state, 'alive');
-    const down = { init: mover, bundle: '/bundle' };
+    const down = { init: mover, bundle: '/bundle', upper: '/upper' };
     assert.ok(isDown(handle, { ...record, down }));
     assert.ok(isDown({ ...handle, init: undefined, token: 'one' }, { ...record, down }));
   } finally {
     await rm(directory, { recursive: true });
+  }
+});
+
+test('a container’s root is known before it is asked to end, and a mover that takes over asks it too', async (t) => {
+  const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-ends-'));
+  t.after(() => rm(directory, { recursive: true }));
+  const records = new Records(directory);
+  const child = spawn('sleep', ['1000'], { stdio: 'ignore' });
+  t.after(() => child.kill('SIGKILL'));
+  const init = identify(child.pid ?? 0);
+  assert.ok(init !== undefined);
+  const listed = { id: 'box', pid: init.pid, status: 'running', bundle: directory, rootfs: '/r' };
+  const going = {
+    handle: { driver: 'criu', name: 'box', memoryBytes: 1, init },
+    listed,
+    init,
+  } as const;
+  const asked: unknown[] = [];
+  // The mover dies here, after its record and before the signal.
+  const dies = async (): Promise<void> => {
+    asked.push(records.readSync('box')?.down?.upper);
+    throw new Error('the mover died');
+  };
+  const parts = { records, mountsOf: undefined };
+  await assert.rejects(shutDown({ ...parts, runc: { kill: dies } }, going, t.signal), /died/);
+  const kill = async (name: string, word: string): Promise<void> => {
+    asked.push(`${name} ${word}`);
+    child.kill('SIGTERM');
+  };
+  await shutDown({ ...parts, runc: { kill } }, going, t.signal);
+  assert.deepEqual(asked, ['/r', 'box SIGTERM']);
+  // It has ended: nobody is asked.
+  await shutDown({ ...parts, runc: { kill } }, going, t.signal);
+  assert.equal(asked.length, 2);
+});
+
+test('a container that another program has started again counts as one that runs', async (t) => {
+  const listed = { id: 'box', pid: 1, bundle: '/b', rootfs: '/r' };
+  for (const status of ['running', 'stopped', 'created', undefined]) {
+    const found = status === undefined ? undefined : { ...listed, status };
+    const runc = { state: async () => found } as unknown as HostParts['runc'];
+    assert.equal(await isUpAgain({ runc }, 'box', t.signal), status === 'running');
   }
 });
