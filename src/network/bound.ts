@@ -15,7 +15,7 @@ import type { Landing } from './mapping.ts';
 const BOUND_MS = 8000;
 const LOOK_MS = 200;
 
-/** The hook that tells the controller. */
+/** The hook that has the controller bind a port. */
 export const BINDS = 'prepare-destination';
 
 /** The logical port of a NIC that a controller binds, where it will be a port of Open vSwitch here as well. Pure. */
@@ -40,14 +40,14 @@ export function judgeBinding(
   const id = logicalPortOf(nic, landing);
   if (id === undefined) return undefined;
   if (hooks.includes(BINDS)) return passes(`${nic.id}: the hook ${BINDS} binds ${id} to ${host}`);
-  const why = `${host} has no hook ${BINDS}, which tells the network’s controller`;
-  // libvirt and scripts set an iface-id for any port of Open vSwitch: then nobody may have to know of it.
-  if (!hasOvn) return warns(`${nic.id}: ${id} is not told to anybody: ${why}`, UNTOLD_HINT);
+  const why = `${host} has no hook ${BINDS}, which reports it to the network’s controller`;
+  // libvirt and scripts set an iface-id for any port of Open vSwitch, also where no controller reads it.
+  if (!hasOvn) return warns(`${nic.id}: nobody binds ${id} here: ${why}`, UNBOUND_HINT);
   const error = godwitError('GODWIT_PORT_UNBOUND', { port: id, host, why });
   return refuses(error, `${nic.id}: ${error.message}`);
 }
 
-const UNTOLD_HINT =
+const UNBOUND_HINT =
   'Nothing to do where no controller (OVN, Neutron) owns the network; else configure the hook prepare-destination.';
 
 /** What Open vSwitch says of one of its interfaces, and of itself: the `external_ids` of each. */

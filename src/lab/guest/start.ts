@@ -7,7 +7,7 @@ import { inHost, inLab } from '../entry.ts';
 import { labEnvironment } from '../environment.ts';
 import { checkVlan, guestPortRemoval, guestPortSteps } from '../guest-port.ts';
 import { guestImage } from '../image/initramfs.ts';
-import type { GuestLoad } from '../image/initramfs.ts';
+import type { GuestImage, GuestLoad } from '../image/initramfs.ts';
 import { checkGuestName, guestAddress, guestUuid, macAddress, tapName } from '../plan.ts';
 import { buildNetwork } from '../namespaces.ts';
 import { nfsClientLacks } from '../nfs.ts';
@@ -28,6 +28,7 @@ import {
 import { makeDisks, openedAs, removeDisks } from './disks.ts';
 import type { DiskRequest } from './disks.ts';
 import { chooseQemu, defaultMachineType } from './qemu.ts';
+import type { QemuBinary } from './qemu.ts';
 import { type LabGuest, recordGuest, releaseGuest, reserveGuest } from './registry.ts';
 
 export interface GuestRequest {
@@ -68,6 +69,35 @@ export const BOOT_DEADLINE_MS = 60_000;
 /** A slow machine under TCG still checksums this many bytes of working set a second. */
 const SLOWEST_SETUP_BYTES_PER_SECOND = 5 * 1024 ** 2;
 
+/** What a guest is before it is started. Its address in the lab is its own until it is released. */
+export async function newGuest(
+  lab: Lab,
+  request: GuestRequest,
+  qemu: QemuBinary,
+  image: GuestImage,
+): Promise<LabGuest & { readonly accelerator: Accelerator }> {
+  const { name, host, signal } = request;
+  const { memoryBytes, dirtyBytesPerSecond, parts } = dividedMemory(request);
+  const wanted = request.accelerator ?? 'auto';
+  const accelerator = wanted === 'auto' ? await chooseAccelerator(qemu.path, image) : wanted;
+  const machineType = request.machineType ?? (await defaultMachineType(qemu, signal));
+  const index = await reserveGuest(lab, name, host);
+  return {
+    name,
+    index,
+    startedOn: host,
+    address: guestAddress(index),
+    mac: macAddress(`${lab.name}/${name}`),
+    uuid: guestUuid(lab.name, name),
+    memoryBytes,
+    ...parts,
+    dirtyBytesPerSecond,
+    qemuVersion: qemu.version,
+    machineType,
+    accelerator,
+  };
+}
+
 /**
  * Boots a guest on a host of the lab. Throws GODWIT_NAME_IN_USE, GODWIT_HOST_UNKNOWN,
  * GODWIT_MEMORY_SHORT, GODWIT_HOST_LACKS (QEMU or kernel), GODWIT_LAB (it did not come up, with the
@@ -77,8 +107,7 @@ export async function startGuest(lab: Lab, request: GuestRequest): Promise<LabGu
   const name = checkGuestName(request.name);
   const host = labHost(lab, request.host);
   checkVlan(lab, request.vlan);
-  const { memoryBytes, dirtyBytesPerSecond, parts } = dividedMemory(request);
-  await checkMemory(host, name, memoryBytes);
+  await checkMemory(host, name, dividedMemory(request).memoryBytes);
   const dir = path.join(host.stateDir, 'guests', name);
   checkSocketPath(guestFiles(dir).witness, SHORTER);
   const disks = disksOf(request);
@@ -88,32 +117,18 @@ export async function startGuest(lab: Lab, request: GuestRequest): Promise<LabGu
   ]);
   const lacking = disks.length === 0 ? undefined : await nfsClientLacks(lab, qemu.path);
   if (lacking !== undefined) throw lacking;
-  const wanted = request.accelerator ?? 'auto';
-  const accelerator = wanted === 'auto' ? await chooseAccelerator(qemu.path, image) : wanted;
-  const machineType = request.machineType ?? (await defaultMachineType(qemu, request.signal));
-  const index = await reserveGuest(lab, name, host.name);
+  const described = await newGuest(lab, request, qemu, image);
   try {
     const at = { host: host.name, guest: name };
     const made = await makeDisks(lab, at, disks, request.signal);
     const drives = made.map((each) => ({ ...each, file: openedAs(lab, host.name, each.file) }));
-    const guest: LabGuest = {
-      name,
-      index,
-      startedOn: host.name,
-      address: guestAddress(index),
-      mac: macAddress(`${lab.name}/${name}`),
-      uuid: guestUuid(lab.name, name),
-      memoryBytes,
-      ...parts,
-      dirtyBytesPerSecond,
-      qemuVersion: qemu.version,
-      machineType,
-      accelerator,
+    const guest = {
+      ...described,
       ...(made.length === 0 ? {} : { disks: made.map(({ file }) => file) }),
     };
     const { diskBytesPerSecond, load } = request;
     const plain = hardwareOf(
-      { ...guest, accelerator, diskBytesPerSecond, load },
+      { ...guest, diskBytesPerSecond, load },
       { binary: qemu.path, dir, drives, ...image },
     );
     const commandLine = [plain.commandLine, ...(request.kernelWords ?? [])].join(' ');
@@ -124,7 +139,7 @@ export async function startGuest(lab: Lab, request: GuestRequest): Promise<LabGu
     return guest;
   } catch (error) {
     await removeDisks(lab, name);
-    await releaseGuest(lab, name, index);
+    await releaseGuest(lab, name, described.index);
     throw error;
   }
 }

@@ -2,19 +2,18 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { systemClock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
-import { chooseAccelerator } from '../guest/accelerator.ts';
 import { kernelCommandLine } from '../guest/argv.ts';
 import type { GuestDrive } from '../guest/argv.ts';
 import type { DiskRequest } from '../guest/disks.ts';
 import { cacheDirectory } from '../../host/cache-directory.ts';
-import { chooseQemu, defaultMachineType, qemuBinaries } from '../guest/qemu.ts';
+import { chooseQemu, qemuBinaries } from '../guest/qemu.ts';
 import type { QemuBinary } from '../guest/qemu.ts';
-import { labGuest, recordGuest, releaseGuest, reserveGuest } from '../guest/registry.ts';
+import { labGuest, recordGuest, releaseGuest } from '../guest/registry.ts';
 import type { LabGuest } from '../guest/registry.ts';
-import { BOOT_DEADLINE_MS, checkMemory, dividedMemory } from '../guest/start.ts';
+import { BOOT_DEADLINE_MS, checkMemory, dividedMemory, newGuest } from '../guest/start.ts';
 import type { GuestRequest } from '../guest/start.ts';
 import { guestImage } from '../image/initramfs.ts';
-import { checkGuestName, guestAddress, guestUuid, macAddress } from '../plan.ts';
+import { checkGuestName } from '../plan.ts';
 import { labHost } from '../state.ts';
 import type { Lab } from '../state.ts';
 import { POOL, virsh } from './daemon.ts';
@@ -40,27 +39,9 @@ export async function startDomain(lab: Lab, request: GuestRequest): Promise<LabG
       { hint: 'Leave it out, or take a lab without --manager.' },
     );
   }
-  const { memoryBytes, dirtyBytesPerSecond, parts } = dividedMemory(request);
-  await checkMemory(host, name, memoryBytes);
+  await checkMemory(host, name, dividedMemory(request).memoryBytes);
   const [qemu, image] = await Promise.all([managersQemu(request), guestImage()]);
-  const wanted = request.accelerator ?? 'auto';
-  const accelerator = wanted === 'auto' ? await chooseAccelerator(qemu.path, image) : wanted;
-  const machineType = request.machineType ?? (await defaultMachineType(qemu, request.signal));
-  const index = await reserveGuest(lab, name, host.name);
-  const guest: LabGuest = {
-    name,
-    index,
-    startedOn: host.name,
-    address: guestAddress(index),
-    mac: macAddress(`${lab.name}/${name}`),
-    uuid: guestUuid(lab.name, name),
-    memoryBytes,
-    ...parts,
-    dirtyBytesPerSecond,
-    qemuVersion: qemu.version,
-    machineType,
-    accelerator,
-  };
+  const guest = await newGuest(lab, request, qemu, image);
   const directory = path.join(lab.dir, 'domains', name);
   const serialLog = path.join(directory, 'serial.log');
   try {
@@ -69,7 +50,7 @@ export async function startDomain(lab: Lab, request: GuestRequest): Promise<LabG
     const { diskBytesPerSecond } = request;
     const workload = { ...guest, disks: drives.length, diskBytesPerSecond };
     const words = [kernelCommandLine(workload), ...(request.kernelWords ?? [])];
-    const facts = { ...guest, accelerator, binary: qemu.path, ...image, drives, serialLog };
+    const facts = { ...guest, binary: qemu.path, ...image, drives, serialLog };
     const file = path.join(directory, 'domain.xml');
     await writeFile(file, domainXml({ ...facts, commandLine: words.join(' ') }));
     await virsh(lab, host.name, ['define', file]);
@@ -83,7 +64,7 @@ export async function startDomain(lab: Lab, request: GuestRequest): Promise<LabG
     return recorded;
   } catch (error) {
     await removeDomain(lab, name);
-    await releaseGuest(lab, name, index);
+    await releaseGuest(lab, name, guest.index);
     throw error;
   }
 }

@@ -54,13 +54,11 @@ export function judgeWriters(
   files: readonly string[],
   writers: readonly (readonly string[])[],
 ): Finding {
-  const odd = files.flatMap((file, index) => {
-    const by = writers[index] ?? [];
-    if (by.length === 1) return [];
-    return [by.length === 0 ? `nobody has ${file} open` : `${by.join(' and ')} write to ${file}`];
+  const fine = `at ${host} one hypervisor alone may write to ${files.join(', ')}`;
+  return judgeEach({ host, files, writers, fine }, (file, by) => {
+    if (by.length === 1) return undefined;
+    return by.length === 0 ? `nobody has ${file} open` : `${by.join(' and ')} write to ${file}`;
   });
-  if (odd.length > 0) return warns(`at ${host} ${odd.join('; ')}`, SPLIT_HINT);
-  return passes(`at ${host} one hypervisor alone may write to ${files.join(', ')}`);
 }
 
 /** At the source, whose hypervisor has ended. */
@@ -69,12 +67,27 @@ export function judgeLeftWriters(
   files: readonly string[],
   writers: readonly (readonly string[])[],
 ): Finding {
-  const odd = files.flatMap((file, index) => {
-    const by = writers[index] ?? [];
-    return by.length === 0 ? [] : [`${by.join(' and ')} may still write to ${file}`];
-  });
-  if (odd.length > 0) return warns(`at ${host} ${odd.join('; ')}`, SPLIT_HINT);
-  return passes(`at ${host} no hypervisor may write to ${files.join(', ')} any more`);
+  const fine = `at ${host} no hypervisor may write to ${files.join(', ')} any more`;
+  return judgeEach({ host, files, writers, fine }, (file, by) =>
+    by.length === 0 ? undefined : `${by.join(' and ')} may still write to ${file}`,
+  );
+}
+
+interface Writers {
+  readonly host: string;
+  readonly files: readonly string[];
+  /** Of each file. */
+  readonly writers: readonly (readonly string[])[];
+  /** The evidence where no file is wrong. */
+  readonly fine: string;
+}
+
+function judgeEach(
+  { host, files, writers, fine }: Writers,
+  whatIsWrong: (file: string, by: readonly string[]) => string | undefined,
+): Finding {
+  const wrong = files.flatMap((file, index) => whatIsWrong(file, writers[index] ?? []) ?? []);
+  return wrong.length > 0 ? warns(`at ${host} ${wrong.join('; ')}`, SPLIT_HINT) : passes(fine);
 }
 
 /** What became of the TCP connections that were handed over. */
