@@ -97,10 +97,10 @@ export class SourceVerification {
       this.#devices(there),
       this.#clockAfter,
     ]);
-    const checks =
-      typeof there === 'string'
-        ? LOOKED_AT_THERE.map((name) => notLooked(name, 'destination', there))
-        : there.checks.filter(isLookThere);
+    const seenThere = typeof there === 'string' ? [] : there.checks.filter(isLookThere);
+    const why = typeof there === 'string' ? there : `${parts.state().plan.to} did not report it`;
+    const lacking = LOOKED_AT_THERE.filter((name) => !seenThere.some((look) => look.name === name));
+    const checks = [...seenThere, ...lacking.map((name) => notLooked(name, 'destination', why))];
     const reached = judgeReached(vantages);
     const other =
       typeof reached === 'string'

@@ -75,9 +75,21 @@ describe('the source’s mover, which looks at its guest once that has moved', (
       devices: 'pass',
       segment: 'pass',
       reached: 'not tried',
+      connections: 'not tried',
       'guest-clock': 'pass',
     });
     assert.equal(all.find(({ name }) => name === 'devices')?.evidence, 'as it is');
+  });
+
+  test('says which looks a destination did not report, so that none is missed without a word', async () => {
+    const { verification, parts } = stage({ verify: async () => ({ checks: [] }) });
+    verification.before(parts, async () => [SAME]);
+    const all = await verification.results(parts, []);
+    for (const wanted of ['disks', 'segment', 'connections']) {
+      const found = all.find(({ name, side }) => name === wanted && side === 'destination');
+      assert.match(found?.evidence ?? '', /^not tried: b did not report it/, wanted);
+      assert.equal(found?.notTried, true);
+    }
   });
 
   test('is in doubt of a machine that differs, and of a disk that is still written to here', async () => {
@@ -119,8 +131,18 @@ describe('the source’s mover, which looks at its guest once that has moved', (
     const checks = [THERE, ...lies, { ...THERE, side: 'source' }];
     const { verification, parts } = stage({ verify: async () => ({ checks }) });
     verification.before(parts, async () => [SAME]);
-    const names = (await verification.results(parts, [])).map(({ name }) => name);
-    assert.deepEqual(names, ['copies', 'disks', 'devices', 'segment', 'reached', 'guest-clock']);
+    const all = await verification.results(parts, []);
+    const looks = all.map(({ name, side, notTried }) => `${name} ${side}${notTried ? '?' : ''}`);
+    assert.deepEqual(looks, [
+      'copies both',
+      'disks destination?',
+      'disks source',
+      'devices both',
+      'segment destination',
+      'reached both?',
+      'connections destination?',
+      'guest-clock both',
+    ]);
   });
 
   test('compares no clock of after the switch with itself', async () => {
