@@ -141,7 +141,7 @@ describe('the source’s mover, which looks at its guest once that has moved', (
       'segment destination',
       'reached both?',
       'connections destination?',
-      'guest-clock both',
+      'guest-clock both?',
     ]);
   });
 
