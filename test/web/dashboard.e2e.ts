@@ -47,7 +47,11 @@ test('a person signs in, sees the fleet, plans a drain and cancels it, follows a
   });
   t.after(() => browser.close());
   // axe-core is put into the page, which its policy refuses to everybody else.
-  const context = await browser.newContext({ ignoreHTTPSErrors: true, bypassCSP: true });
+  const context = await browser.newContext({
+    ignoreHTTPSErrors: true,
+    bypassCSP: true,
+    reducedMotion: 'reduce',
+  });
   const page = await context.newPage();
   page.setDefaultTimeout(WAIT_MS);
   const errors: string[] = [];

@@ -43,7 +43,11 @@ describe('the dashboard of a lab', () => {
   });
 
   test('drains a host for a person who signs in, and shows the report of its move', async () => {
-    const context = await browser.newContext({ ignoreHTTPSErrors: true, bypassCSP: true });
+    const context = await browser.newContext({
+      ignoreHTTPSErrors: true,
+      bypassCSP: true,
+      reducedMotion: 'reduce',
+    });
     const page = await context.newPage();
     page.setDefaultTimeout(WAIT_MS);
     const errors: string[] = [];

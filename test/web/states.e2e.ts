@@ -66,7 +66,7 @@ describe('the pages of the dashboard', () => {
   });
 
   async function opened(work: (page: Page) => Promise<void>): Promise<void> {
-    const context = await browser.newContext({ bypassCSP: true });
+    const context = await browser.newContext({ bypassCSP: true, reducedMotion: 'reduce' });
     const page = await context.newPage();
     const errors: string[] = [];
     page.on('pageerror', (error) => errors.push(String(error)));

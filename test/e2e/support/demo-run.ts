@@ -40,7 +40,8 @@ export function labOf({ stderr }: Pick<DemoEnded, 'stderr'>): string {
   return /^lab\s+(demo(?:-\d)?):/m.exec(stderr)?.[1] ?? 'demo';
 }
 
+/** Whether a namespace of this lab is there; `demo-2` may stand beside `demo`, and its hosts have no digit. */
 export async function namespacesLeft(lab: string): Promise<boolean> {
   const mounts = await readFile('/proc/self/mounts', 'utf8');
-  return mounts.includes(`/gw-${lab}-`);
+  return new RegExp(String.raw`/gw-${lab}-(?!\d)`).test(mounts);
 }
