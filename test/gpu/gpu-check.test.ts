@@ -12,6 +12,7 @@ import { Worker } from '../../tools/gpu-check/worker.ts';
 
 const run = promisify(execFile);
 const MAIN = path.resolve(import.meta.dirname, '../../tools/gpu-check/main.ts');
+const WORKER = path.resolve(import.meta.dirname, '../../tools/gpu-check/worker.ts');
 const SOURCE = path.join(import.meta.dirname, 'fake-cuda.c');
 const MIB = 1024 ** 2;
 
@@ -85,6 +86,16 @@ describe('the check of a GPU', () => {
     const program = [path.join(bundle, 'gpu-check.mjs'), '--library', library];
     const found = await check(program, await fresh('bundled'));
     assert.equal(found.ok, true, JSON.stringify(found));
+  });
+
+  test('a worker that cannot begin is an error at once, and holds up nobody', async () => {
+    const script = `
+      const { Worker } = await import(${JSON.stringify(WORKER)});
+      await Worker.start(['false']).catch((error) => console.log(error.message));`;
+    const { stdout } = await run(process.execPath, ['--input-type=module', '-e', script], {
+      timeout: 60_000,
+    });
+    assert.equal(stdout, 'the process that holds GPU memory has ended\n');
   });
 
   test('a process with memory that cannot be taken away is refused in the driver’s word, and runs on', async () => {

@@ -25,7 +25,12 @@ export class Worker {
 
   static async start(argv: readonly [string, ...string[]]): Promise<Worker> {
     const worker = new Worker(argv);
-    worker.filled = await worker.next();
+    try {
+      worker.filled = await worker.next();
+    } catch (error) {
+      await worker.end();
+      throw error;
+    }
     return worker;
   }
 
