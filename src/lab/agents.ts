@@ -115,8 +115,9 @@ export async function stopAgent(
   host: string,
   signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM',
 ): Promise<void> {
-  for (const { pid } of await agentsOf(lab, host)) signalProcess(pid, signal);
-  await endProcesses(() => agentsOf(lab, host), { graceMs: 10_000 });
+  const known = await agentsOf(lab, host);
+  for (const { pid } of known) signalProcess(pid, signal);
+  await endProcesses(() => agentsOf(lab, host), { graceMs: 10_000, known });
 }
 
 /** What a log says that went wrong, as far as one can see: an error, or the last words (a message and its hint). */

@@ -3,7 +3,7 @@ import { closeSync, openSync } from 'node:fs';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { systemClock } from '../clock.ts';
 import { godwitError } from '../errors.ts';
-import { startTicksOf } from '../host/process.ts';
+import { isAlive, startTicksOf } from '../host/process.ts';
 import type { ProcessIdentity } from '../host/process.ts';
 
 /** A process of a lab, as /proc shows it. */
@@ -31,16 +31,21 @@ export async function processesInNamespaces(inodes: ReadonlySet<number>): Promis
 
 /**
  * Ends the processes that `list` returns until it returns none: SIGTERM first, SIGKILL after
- * `graceMs`. Throws GODWIT_LAB naming what is still there after `deadlineMs`.
+ * `graceMs`. `known` have had a signal before. Throws GODWIT_LAB naming what is still there after `deadlineMs`.
  */
 export async function endProcesses(
   list: () => Promise<readonly ProcessIdentity[]>,
-  { graceMs = 3000, deadlineMs = 15_000 } = {},
+  { graceMs = 3000, deadlineMs = 15_000, known = [] as readonly ProcessIdentity[] } = {},
 ): Promise<void> {
   const start = systemClock.monotonicMs();
   const asked = new Set<string>();
+  let before = known;
   for (;;) {
-    const living = await list();
+    const listed = await list();
+    // A process that ends loses its command line before its sockets: a list by words no longer has it.
+    const ending = before.filter((each) => isAlive(each) && !listed.some(isSame(each)));
+    const living = [...listed, ...ending];
+    before = living;
     if (living.length === 0) return;
     const waitedMs = systemClock.monotonicMs() - start;
     if (waitedMs > deadlineMs) {
@@ -55,6 +60,10 @@ export async function endProcesses(
     }
     await systemClock.sleep(20);
   }
+}
+
+function isSame(one: ProcessIdentity): (other: ProcessIdentity) => boolean {
+  return ({ pid, startTicks }) => pid === one.pid && startTicks === one.startTicks;
 }
 
 export function signalProcess(pid: number, signal: NodeJS.Signals): void {

@@ -64,6 +64,17 @@ test('more callers than streams that wait are served one after the other', async
   );
 });
 
+test('where many call at once, more streams wait than at rest', async (t) => {
+  const around = await aroundRelay(t);
+  const { address } = await waitingEcho(t, around);
+  const a = await around.host('a');
+  await untilSo(() => around.relay.streams === 2);
+  const callers = await Promise.all(Array.from({ length: 6 }, () => shaken(t, address, a)));
+  for (const each of callers) each.destroy();
+  await untilSo(() => around.relay.joined === 0 && around.relay.streams > 4);
+  assert.ok(around.relay.streams <= 12, String(around.relay.streams));
+});
+
 test('a relay that ends and begins again is waited at again', async (t) => {
   const around = await aroundRelay(t);
   const { address } = await waitingEcho(t, around);

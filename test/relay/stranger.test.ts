@@ -187,18 +187,21 @@ const MISCHIEFS: Readonly<Record<string, Mischief>> = {
   },
 };
 
-/** A way to `port` that does mischief with what goes to it, from the `after`th chunk of a stream on, for the first two streams. */
+/** More than all handshakes take: mischief with those would only be a path that is not there. */
+const HONEST_BYTES = 100_000;
+
+/** A path to `port` that does mischief with what goes to it, after `HONEST_BYTES` of a stream, for the first two streams. */
 async function mischievous(t: TestContext, port: number, mischief: Mischief): Promise<number> {
   let streams = 0;
   const server = net.createServer((near) => {
     const far = net.connect(port, '127.0.0.1');
     const isBad = (streams += 1) <= 2;
-    let chunks = 0;
+    let bytes = 0;
     let held: Buffer | undefined;
     for (const each of [near, far]) each.on('error', () => undefined);
     near.on('data', (chunk: Buffer) => {
-      // Those of the handshakes pass: they would only be a path that is not there.
-      if (!isBad || (chunks += 1) <= 8) return void far.write(chunk);
+      bytes += chunk.length;
+      if (!isBad || bytes <= HONEST_BYTES) return void far.write(chunk);
       const [out, kept] = mischief(chunk, held);
       held = kept;
       if (out !== undefined) far.write(out);

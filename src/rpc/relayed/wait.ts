@@ -7,8 +7,12 @@ import type { Log } from '../../log.ts';
 import type { Credentials, RelayPlace } from '../tls.ts';
 import { askRelay } from './ask-relay.ts';
 
-/** Streams that wait at each relay for each server: as many callers find one at once. */
+/** Streams that always wait at each relay for each server: as many callers find one at once. */
 const SPARE = 2;
+/** Streams that wait while many call; a relay lets 16 wait. */
+const MOST_WAITING = 12;
+/** A stream beyond `SPARE` that nobody has called for so long ends. */
+const EXTRA_MS = 30_000;
 /** Streams that one server has taken at once; beyond, it waits for one of them to end. */
 const MOST_TAKEN = 256;
 /** A relay pings those who wait every 5 s. */
@@ -37,7 +41,7 @@ export function waitAtRelays(
   for (const relay of relayed?.relays ?? []) {
     const place = { relay, at: `${relayed?.self}:${port}`, credentials, clock, log };
     const waiting = new WaitingAt(place, server, taken);
-    for (let slot = 0; slot < SPARE; slot += 1) void waiting.keep(over.signal);
+    waiting.begin(over.signal);
   }
   return { close: () => over.abort(new Error('the server was closed')) };
 }
@@ -57,6 +61,9 @@ class WaitingAt {
   readonly #taken: Set<TLSSocket>;
   /** What was last logged, so that it is logged once. */
   #reported: string | undefined;
+  #extra = 0;
+  /** Streams that wait at this moment. */
+  #waits = 0;
 
   constructor(place: Place, server: Server, taken: Set<TLSSocket>) {
     this.#place = place;
@@ -64,21 +71,46 @@ class WaitingAt {
     this.#taken = taken;
   }
 
+  begin(signal: AbortSignal): void {
+    for (let slot = 0; slot < SPARE; slot += 1) void this.#keep(signal);
+  }
+
   /** Keeps one stream waiting, again and again; never rejects, ends with the signal. */
-  async keep(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#place;
+  async #keep(signal: AbortSignal): Promise<void> {
     for (let pauseMs = 0; !signal.aborted;) {
-      await clock
-        .sleep(this.#taken.size < MOST_TAKEN ? pauseMs : LONGEST_PAUSE_MS, signal)
-        .catch(() => undefined);
+      await this.#pause(pauseMs, signal);
       if (signal.aborted || this.#taken.size >= MOST_TAKEN) continue;
       const socket = await this.#wait(signal);
       pauseMs =
         socket === undefined
           ? Math.min(Math.max(pauseMs * 2, FIRST_PAUSE_MS), LONGEST_PAUSE_MS)
           : 0;
-      if (socket !== undefined) this.#take(socket);
+      if (socket !== undefined) this.#took(socket, signal);
     }
+  }
+
+  /** One more stream for as long as callers take it; never rejects. */
+  async #help(signal: AbortSignal): Promise<void> {
+    this.#extra += 1;
+    for (let isWanted = true; isWanted && !signal.aborted;) {
+      await this.#pause(0, signal);
+      const socket = this.#taken.size < MOST_TAKEN ? await this.#wait(signal, EXTRA_MS) : undefined;
+      if (socket !== undefined) this.#took(socket, signal);
+      isWanted = socket !== undefined;
+    }
+    this.#extra -= 1;
+  }
+
+  /** A caller that finds nobody waits for a whole new connection: where the last stream is taken, more wait from now on. */
+  #took(socket: TLSSocket, signal: AbortSignal): void {
+    if (this.#waits === 0 && SPARE + this.#extra < MOST_WAITING) void this.#help(signal);
+    this.#take(socket);
+  }
+
+  async #pause(pauseMs: number, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#place;
+    const ms = this.#taken.size < MOST_TAKEN ? pauseMs : LONGEST_PAUSE_MS;
+    await clock.sleep(ms, signal).catch(() => undefined);
   }
 
   #take(socket: TLSSocket): void {
@@ -95,18 +127,30 @@ class WaitingAt {
     }
   }
 
-  /** The stream of a caller; undefined where the relay gave none. */
-  #wait(signal: AbortSignal): Promise<TLSSocket | undefined> {
+  /** The stream of a caller; undefined where the relay gave none, or nobody called for `forMs`. */
+  #wait(signal: AbortSignal, forMs?: number): Promise<TLSSocket | undefined> {
     const { relay, at, credentials } = this.#place;
     return new Promise((resolve) => {
       const over = new AbortController();
       let late: NodeJS.Timeout | undefined;
+      let isWaiting = false;
+      let isNeeded = true;
+      const unneeded =
+        forMs === undefined
+          ? undefined
+          : setTimeout(() => {
+              isNeeded = false;
+              over.abort(new Error('nobody called'));
+            }, forMs);
       const hear = (): void => {
         clearTimeout(late);
         late = setTimeout(() => over.abort(new Error(`silent for ${SILENT_MS} ms`)), SILENT_MS);
       };
       const done = (socket: TLSSocket | undefined): void => {
         clearTimeout(late);
+        clearTimeout(unneeded);
+        if (isWaiting) this.#waits -= 1;
+        isWaiting = false;
         resolve(socket);
       };
       hear();
@@ -117,8 +161,11 @@ class WaitingAt {
         {
           line: ({ type }) => {
             hear();
-            if (type === 'waits') this.#report(undefined);
-            else if (type === 'ping') stream.say('pong');
+            if (type === 'waits') {
+              if (!isWaiting) this.#waits += 1;
+              isWaiting = true;
+              this.#report(undefined);
+            } else if (type === 'ping') stream.say('pong');
             else if (type === 'offer') {
               stream.say('ready');
               const isClean = stream.release();
@@ -127,7 +174,7 @@ class WaitingAt {
             }
           },
           over: (error) => {
-            if (!signal.aborted) this.#report(error);
+            if (isNeeded && !signal.aborted) this.#report(error);
             done(undefined);
           },
         },
