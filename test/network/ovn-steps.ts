@@ -140,6 +140,9 @@ const unbound = await awaitBound(asked, signal).then(
   (error: Error) => error.message,
 );
 const strange = hook('o2', 'prepare-destination', { ...attachment, ids: { 'iface-id': 'nobody' } });
+const optionsBefore = options();
+const early = hook('o1', 'after-rollback', attachment);
+const unprepared = { early, changed: options() !== optionsBefore };
 const prepared = hook('o2', 'prepare-destination', attachment);
 await awaitBound(asked, signal);
 const both = {
@@ -164,6 +167,7 @@ process.stdout.write(
     attachment,
     unbound,
     strange,
+    unprepared,
     prepared,
     both,
     back,

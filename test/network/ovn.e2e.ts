@@ -45,6 +45,7 @@ test(
         attachment: { kind: 'ovs', bridge: 'br-int', mtu: 1500, ids: { 'iface-id': 'lp1' } },
         unbound: `${unbound}: its port has no iface-id here`,
         strange: 'nobody is not bound at o1: it is at no host',
+        unprepared: { early: 'ok', changed: false },
         prepared: 'ok',
         both: {
           options: '{activation-strategy=rarp, requested-chassis="o1,o2"}',
