@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { JournalTail } from '../../faults/journal-tail.ts';
+import { isAlive } from '../../src/host/process.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { readGuestStats, verifyGuest } from '../../src/lab/guest/talk.ts';
-import { runningOn } from '../../src/lab/witness/qemus.ts';
+import { runningOn, seenQemus } from '../../src/lab/witness/qemus.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import { until } from '../until.ts';
 import { begin, follow, reportAtEnd } from './support/moves.ts';
@@ -91,6 +93,27 @@ for (const storage of ['shared', 'local'] as const) {
       assertMoved(report);
       assert.equal(report.takeovers, 1);
       await assertRuns('b');
+    });
+
+    test('whose destination’s mover is killed between its two QEMUs is started once, by the next one', async () => {
+      const [from = ''] = await runningOn(world.lab, GUEST);
+      const to = from === 'a' ? 'b' : 'a';
+      const id = await cold(from, to);
+      await follow(world, from, id, ({ phase }) => phase === 'switchover');
+      const waits = (await seenQemus(world.lab)).find((each) => each.host === to);
+      assert.ok(waits !== undefined, 'no QEMU waits at the destination');
+      const journal = new JournalTail(world.lab, to, id, 'destination');
+      // The first one waited for memory, and has ended once the guest is committed; no other one was started yet.
+      await until('the first QEMU to end', BOOTS_MS, async () =>
+        journal.has('committed') && !isAlive(waits) ? true : undefined,
+      );
+      await killMover(world, to, id);
+      const started = () => journal.lines().filter(({ event }) => event.type === 'prepared').length;
+      assert.equal(started(), 1);
+      const report = await reportAtEnd(world, from, id);
+      assertMoved(report);
+      assert.equal(started(), 2);
+      await assertRuns(to);
     });
   });
 }
