@@ -4,7 +4,7 @@ import { godwitError } from '../errors.ts';
 import type { MissingGuests } from '../protocol/public/contract.ts';
 import type { GuestInfo } from '../protocol/public/host.ts';
 import { everyPage } from '../protocol/public/page.ts';
-import type { Api } from '../rpc/client.ts';
+import type { Api, CallOptions } from '../rpc/client.ts';
 
 /** For all pages of one host together: whoever asks for the guests of all hosts waits for the slowest. */
 const GUESTS_MS = 5000;
@@ -31,11 +31,11 @@ export async function guestsOfPeer(
   api: Pick<Api<typeof agentContract>, 'guests'>,
   host: string,
   guest: string | undefined,
-  deadlineMs = GUESTS_MS,
+  { deadlineMs = GUESTS_MS, signal: outer }: Pick<CallOptions, 'deadlineMs' | 'signal'> = {},
 ): Promise<PeerGuests> {
   const allowance = { bytes: MOST_BYTES };
   const missing = new Map<string, MissingGuests>();
-  const all = await withDeadline(`the guests of ${host}`, deadlineMs, undefined, (signal) =>
+  const all = await withDeadline(`the guests of ${host}`, deadlineMs, outer, (signal) =>
     everyPage(async (after) => {
       signal.throwIfAborted();
       const query = { scope: 'local', name: guest, cursor: after } as const;
@@ -53,13 +53,15 @@ export async function guestsOfPeer(
 
 /**
  * All guests of a host, for who takes those that are not listed for gone. Those of a silent driver count as it listed them
- * last; GODWIT_INCOMPLETE where it has listed none yet.
+ * last; GODWIT_INCOMPLETE where it has listed none yet. `signal`: nobody follows that host any more.
  */
 export async function everyGuestOfPeer(
   api: Pick<Api<typeof agentContract>, 'guests'>,
   host: string,
+  signal: AbortSignal,
 ): Promise<GuestInfo[]> {
-  const { guests, missing } = await guestsOfPeer(api, host, undefined, FOLLOWED_MS);
+  const options = { deadlineMs: FOLLOWED_MS, signal };
+  const { guests, missing } = await guestsOfPeer(api, host, undefined, options);
   const unseen = missing.find(({ asOf }) => asOf === undefined);
   if (unseen === undefined) return guests;
   const facts = { what: `the list of guests of ${host}`, hosts: unseen.why };

@@ -17,7 +17,7 @@ export interface BodyBounds {
 
 /**
  * Reads the JSON body of a request. GODWIT_TOO_LARGE beyond its bytes, however it was announced; GODWIT_DEADLINE when
- * its sender is too slow; GODWIT_PROTOCOL_INVALID when it is not JSON.
+ * its sender is too slow; GODWIT_PROTOCOL_INVALID when it is not JSON. What its headers say is judged before it is read.
  */
 export async function readJson(
   request: IncomingMessage,
@@ -28,12 +28,12 @@ export async function readJson(
   const type = request.headers['content-type'] ?? '';
   const invalid = (what: string, cause?: unknown): Error =>
     godwitError('GODWIT_PROTOCOL_INVALID', { peer, expected: 'a JSON body', what }, { cause });
-  const bytes = await withDeadline(`the body of ${peer}`, bounds.ms, signal, (inner) =>
-    readBytes(request, bounds, inner),
-  );
   if (!/^application\/json\b/i.test(type)) {
     throw invalid(`content-type is ${type.slice(0, 80) || 'absent'}`);
   }
+  const bytes = await withDeadline(`the body of ${peer}`, bounds.ms, signal, (inner) =>
+    readBytes(request, bounds, inner),
+  );
   let text: string;
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);

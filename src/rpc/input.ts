@@ -25,8 +25,8 @@ export interface Input {
 }
 
 /** Path, query and body of a request as its route takes them; GODWIT_PROTOCOL_INVALID says what is wrong, and where. */
-export async function readInput(limits: RpcLimits, asked: Input): Promise<RouteInput<Route>> {
-  const { match, search, request, caller, who, hold, signal } = asked;
+export async function readInput(limits: RpcLimits, input: Input): Promise<RouteInput<Route>> {
+  const { match, search, request, caller, who, hold, signal } = input;
   const { route, params } = match;
   const peer = caller.name;
   const query = queryOf(route, search, caller);
@@ -35,14 +35,14 @@ export async function readInput(limits: RpcLimits, asked: Input): Promise<RouteI
     ms: limits.shares[who.circle].bodyMs,
     take: hold.take,
   };
-  const body = route.body === undefined ? undefined : await readJson(request, bounds, peer, signal);
-  return {
+  // What is wrong with them needs no body: its sender is refused before it has sent all of it.
+  const asked = {
     params: valid(route.params, params, peer, `a path ${route.path}`),
     query: valid(route.query, query, peer, `a query of ${route.path}`),
-    body: (route.body === undefined
-      ? undefined
-      : valid(route.body, body, peer, `a body of ${route.path}`)) as undefined,
   };
+  if (route.body === undefined) return { ...asked, body: undefined };
+  const body = await readJson(request, bounds, peer, signal);
+  return { ...asked, body: valid(route.body, body, peer, `a body of ${route.path}`) as undefined };
 }
 
 /** Who is a program of a build that may be newer than this one. */

@@ -70,11 +70,20 @@ test('the guests of a silent driver count as it listed them last, and none are t
     return endpoint('b', { guests: async () => ({ guests: [guest('web', 'b')], missing }) }).api;
   };
   const asOf = new Date(0).toISOString();
+  const wanted = new AbortController().signal;
   const listed = await guestsOfPeer(answering(asOf), 'b', undefined);
   assert.deepEqual(listed.missing, [{ host: 'b', why: 'libvirt: no answer', asOf }]);
-  assert.equal((await everyGuestOfPeer(answering(asOf), 'b')).length, 1);
-  await assert.rejects(everyGuestOfPeer(answering(), 'b'), {
+  assert.equal((await everyGuestOfPeer(answering(asOf), 'b', wanted)).length, 1);
+  await assert.rejects(everyGuestOfPeer(answering(), 'b', wanted), {
     code: 'GODWIT_INCOMPLETE',
     message: 'the list of guests of b is incomplete: libvirt: no answer',
   });
+});
+
+test('the guests of a host that nobody follows any more are not waited for', async () => {
+  const { api } = endpoint('b', { guests: () => new Promise<Page>(() => {}) });
+  const end = new AbortController();
+  const asked = everyGuestOfPeer(api, 'b', end.signal);
+  end.abort(new Error('the follower ends'));
+  await assert.rejects(asked, { message: 'the follower ends' });
 });

@@ -4,7 +4,7 @@ import net from 'node:net';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { authority, serving, servingUnix } from './test-contract.ts';
-import { exchangeTls, exchangeUnix, post } from './wire.ts';
+import { begun, exchangeTls, exchangeUnix, post } from './wire.ts';
 
 const cases: readonly [string, string, number, string, RegExp][] = [
   [
@@ -21,6 +21,20 @@ const cases: readonly [string, string, number, string, RegExp][] = [
     400,
     'GODWIT_PROTOCOL_INVALID',
     /content-type is text\/plain/,
+  ],
+  [
+    'a body of another type whose end does not come',
+    begun('/say/x', 'text/plain'),
+    400,
+    'GODWIT_PROTOCOL_INVALID',
+    /content-type is text\/plain/,
+  ],
+  [
+    'a path part that is too long, before a body whose end does not come',
+    begun(`/say/${'x'.repeat(21)}`),
+    400,
+    'GODWIT_PROTOCOL_INVALID',
+    /a path/,
   ],
   [
     'a value of the wrong type',

@@ -62,3 +62,8 @@ export function post(path: string, body: string, type = 'application/json'): str
   const length = Buffer.byteLength(body);
   return `POST ${path} HTTP/1.1\r\nhost: b\r\ncontent-type: ${type}\r\ncontent-length: ${length}\r\n\r\n${body}`;
 }
+
+/** The beginning of a request whose body stays away. */
+export function begun(path: string, type = 'application/json'): string {
+  return `POST ${path} HTTP/1.1\r\nhost: b\r\ncontent-type: ${type}\r\ncontent-length: 100\r\n\r\n{`;
+}

@@ -154,9 +154,10 @@ export async function readSamples(
   }
   if (span === 'sample')
     return { points: (own?.points(span) ?? []).map((each) => pointOf(each, true)) };
-  // What was written under an earlier controller, then what is in memory here.
+  // Memory first: what is written while the database is asked is in both, and not in neither.
+  const unwritten = own?.points(span) ?? [];
   const written = await rolledUp(store, { host, shard: shardOf(host) }, span);
-  const all = new Map([...written, ...(own?.points(span) ?? [])].map((each) => [each.atMs, each]));
+  const all = new Map([...written, ...unwritten].map((each) => [each.atMs, each]));
   const points = [...all.values()].toSorted((one, other) => one.atMs - other.atMs);
   return { points: points.map((each) => pointOf(each, false)) };
 }

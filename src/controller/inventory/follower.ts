@@ -25,8 +25,13 @@ const REFRESH_MS = 30 * 60_000;
 const STREAM = { hostEvents: agentContract.hostEvents };
 const LISTS = { host: agentContract.host, guests: agentContract.guests };
 
+/** Of these states is a host that could not be followed the last time: one that hangs takes no turn of the others. */
+const HAD_FAILED: ReadonlySet<HostState> = new Set(['silent', 'untrusted', 'incompatible']);
+
 /** What a follower learns; the calls of one host come in order. */
 export interface Heard {
+  /** What it was when it was followed last, by this controller or another one. */
+  readonly row: { readonly state: HostState };
   /** The stream begins: all that the host has. */
   all(info: HostInfo, guests: readonly GuestInfo[]): void;
   info(info: HostInfo): void;
@@ -49,7 +54,7 @@ export class Follower {
   readonly #end = new AbortController();
   readonly #ended: Promise<void>;
   #lastMs: number | undefined;
-  #hasFailed = false;
+  #hasFailed: boolean;
 
   constructor(
     name: string,
@@ -58,6 +63,7 @@ export class Follower {
     heard: Heard,
   ) {
     this.#name = name;
+    this.#hasFailed = HAD_FAILED.has(heard.row.state);
     this.#place = place;
     this.#parts = parts;
     this.#heard = heard;
@@ -142,7 +148,7 @@ export class Follower {
     await this.#asking(address, async ({ api }) => {
       const options = { signal: this.#end.signal, deadlineMs: ANSWER_MS };
       const info = await api.host({}, options);
-      const guests = await everyGuestOfPeer(api, this.#name);
+      const guests = await everyGuestOfPeer(api, this.#name, this.#end.signal);
       this.#heard.all(info, guests);
     });
   }

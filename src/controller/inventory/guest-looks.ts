@@ -27,7 +27,7 @@ export interface Look {
 
 /** Collects the samples of one host into looks. */
 export class HostLooks {
-  readonly #done: Look[] = [];
+  #done: Look[] = [];
   readonly #guests = new Map<string, { sum: number; count: number }>();
   #begunMs = 0;
   #count = 0;
@@ -48,16 +48,15 @@ export class HostLooks {
     }
   }
 
-  /** Those that are over and were not taken before. */
-  take(nowMs: number): Look[] {
+  /** Those that are over, to be written down. They stay here until they are. */
+  unwritten(nowMs: number): readonly Look[] {
     this.#end(nowMs);
-    return this.#done.splice(0);
+    return this.#done;
   }
 
-  /** They could not be written: they are taken again. */
-  giveBack(looks: readonly Look[]): void {
-    this.#done.unshift(...looks);
-    this.#bound();
+  /** This one is in the database. */
+  written(look: Look): void {
+    this.#done = this.#done.filter((each) => each !== look);
   }
 
   #end(nowMs: number): void {

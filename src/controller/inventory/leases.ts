@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Transaction } from 'kysely';
 import type { Log } from '../../log.ts';
-import { isOver } from '../store/moments.ts';
+import { boundLeases } from '../store/moments.ts';
 import type { Store } from '../store/open.ts';
 import type { Tables } from '../store/tables.ts';
 import { fairShare, SHARDS } from './shards.ts';
@@ -58,6 +58,8 @@ export class HostLeases {
   /** One turn; a controller takes one each RENEW_MS. Rejects where the database does not answer: then nothing changed. */
   async turn(): Promise<Held> {
     const held = await this.#store.transaction(async (db) => {
+      await boundLeases(db, this.#store, 'controllers', LEASE_MS);
+      await boundLeases(db, this.#store, 'host_leases', LEASE_MS);
       const alive = await this.#signOfLife(db);
       const own = await this.#renewed(db);
       return this.#within(db, own, fairShare(alive));
@@ -98,7 +100,7 @@ export class HostLeases {
     const { count } = await db
       .selectFrom('controllers')
       .select(({ fn }) => fn.countAll<number>().as('count'))
-      .where(sql<boolean>`not ${isOver('alive_until', this.#store, LEASE_MS)}`)
+      .where('alive_until', '>', this.#store.nowMs)
       .executeTakeFirstOrThrow();
     return count;
   }
@@ -145,11 +147,10 @@ export class HostLeases {
 
   /** Shards whose lease ended, or that never had one. */
   async #free(db: Transaction<Tables>, most: number): Promise<number[]> {
-    const isEnded = isOver('lease_until', this.#store, LEASE_MS);
     const rows = await db
       .selectFrom('host_leases')
       .select('shard')
-      .where(sql<boolean>`not ${isEnded}`)
+      .where('lease_until', '>', this.#store.nowMs)
       .execute();
     const taken = new Set(rows.map(({ shard }) => shard));
     const free = Array.from({ length: SHARDS }, (_none, shard) => shard);
@@ -172,7 +173,7 @@ export class HostLeases {
         conflict
           .column('shard')
           .doUpdateSet(lease)
-          .where(isOver('host_leases.lease_until', this.#store, LEASE_MS)),
+          .where('host_leases.lease_until', '<=', this.#store.nowMs),
       )
       .returning('epoch')
       .executeTakeFirst();

@@ -22,18 +22,13 @@ const AT_ONCE = 32;
 /** Host -> count, then mean and most of each measure. */
 type Body = Record<string, readonly number[]>;
 
-/** A row, with what it adds of each host. */
+/** A row, with what it adds of each host, and whose it is. */
 interface Row {
   readonly shard: number;
   readonly span: string;
   readonly at: number;
   readonly hosts: Record<string, unknown>;
-}
-
-interface Taken {
-  readonly of: HostSamples;
-  readonly rolled: readonly Rolled[];
-  readonly looks: readonly Look[];
+  readonly from: { readonly samples: HostSamples; readonly part: Rolled | Look }[];
 }
 
 interface Sampled {
@@ -53,44 +48,25 @@ export class Rollups {
     this.#clock = clock;
   }
 
-  /** Without any lease nothing is taken: a lease may come back. */
+  /** What is not written stays with its host, to be read there and tried again: a lease may come back. */
   async write(held: Held, all: Iterable<Sampled>): Promise<void> {
     if (held.size === 0) return;
-    const taken: Taken[] = [];
-    const rows = new Map<string, Row>();
-    for (const { host, shard, samples } of all) {
-      const nowMs = this.#clock.wallMs();
-      const [rolled, looks] = [samples.take(nowMs), samples.looks.take(nowMs)];
-      if (rolled.length + looks.length === 0) continue;
-      taken.push({ of: samples, rolled, looks });
-      const add = (span: string, at: number, what: unknown): void => {
-        const key = `${shard} ${span} ${at}`;
-        const row = rows.get(key) ?? { shard, span, at, hosts: {} };
-        row.hosts[host] = what;
-        rows.set(key, row);
-      };
-      for (const { span, point } of rolled)
-        add(span, point.atMs, [point.count, ...point.mean.map(short), ...point.most.map(short)]);
-      for (const { atMs, look } of looks) add('look', atMs, look);
+    const rows = [...rowsOf(this.#clock.wallMs(), all).values()];
+    for (let at = 0; at < rows.length; at += AT_ONCE) {
+      const written = await this.#insert(held, rows.slice(at, at + AT_ONCE));
+      for (const { samples, part } of written.flatMap(({ from }) => from))
+        if ('span' in part) samples.written(part);
+        else samples.looks.written(part);
     }
-    try {
-      const list = [...rows.values()];
-      for (let at = 0; at < list.length; at += AT_ONCE)
-        await this.#insert(held, list.slice(at, at + AT_ONCE));
-      await this.#prune();
-    } catch (thrown) {
-      for (const { of, rolled, looks } of taken) {
-        of.giveBack(rolled);
-        of.looks.giveBack(looks);
-      }
-      throw thrown;
-    }
+    await this.#prune();
   }
 
-  async #insert(held: Held, rows: readonly Row[]): Promise<void> {
-    await this.#store.transaction(async (db) => {
+  /** The rows that were written: those whose lease stands. */
+  async #insert(held: Held, rows: readonly Row[]): Promise<readonly Row[]> {
+    return this.#store.transaction(async (db) => {
       const leases = await standing(db, this.#store, held);
-      for (const { shard, span, at, hosts } of rows.filter((row) => leases.has(row.shard))) {
+      const ours = rows.filter((row) => leases.has(row.shard));
+      for (const { shard, span, at, hosts } of ours) {
         const place = db.selectFrom('rollups').select('body').where('shard', '=', shard);
         const there = await place.where('span', '=', span).where('at', '=', at).executeTakeFirst();
         // Hosts of one shard end a minute a moment after each other.
@@ -102,6 +78,7 @@ export class Rollups {
           .onConflict((conflict) => conflict.columns(['shard', 'span', 'at']).doUpdateSet({ body }))
           .execute();
       }
+      return ours;
     });
   }
 
@@ -116,6 +93,27 @@ export class Rollups {
     }
     this.#prunedMs = nowMs;
   }
+}
+
+/** What all hosts have to be written, by shard, span and moment. */
+function rowsOf(nowMs: number, all: Iterable<Sampled>): Map<string, Row> {
+  const rows = new Map<string, Row>();
+  for (const { host, shard, samples } of all) {
+    const add = (span: string, at: number, what: unknown, part: Rolled | Look): void => {
+      const key = `${shard} ${span} ${at}`;
+      const row = rows.get(key) ?? { shard, span, at, hosts: {}, from: [] };
+      row.hosts[host] = what;
+      row.from.push({ samples, part });
+      rows.set(key, row);
+    };
+    for (const rolled of samples.unwritten(nowMs)) {
+      const { span, point } = rolled;
+      const values = [point.count, ...point.mean.map(short), ...point.most.map(short)];
+      add(span, point.atMs, values, rolled);
+    }
+    for (const look of samples.looks.unwritten(nowMs)) add('look', look.atMs, look.look, look);
+  }
+  return rows;
 }
 
 /** The roll-ups of one host as they were written, oldest first. */

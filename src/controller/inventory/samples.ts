@@ -119,7 +119,7 @@ class Sum {
 export class HostSamples {
   readonly #samples = new Ring(SAMPLES_KEPT, WIDTH);
   readonly #sums = [new Sum('minute'), new Sum('hour')];
-  readonly #unwritten: Rolled[] = [];
+  #unwritten: Rolled[] = [];
   #newest: HostLoad | undefined;
   /** What its guests used. */
   readonly looks = new HostLooks();
@@ -139,15 +139,15 @@ export class HostSamples {
     for (const sum of this.#sums) sum.add(atMs, values);
   }
 
-  /** Roll-ups that were not taken before, to be written down. */
-  take(nowMs: number): Rolled[] {
+  /** Roll-ups to be written down. They stay here, to be read and to be written again, until they are. */
+  unwritten(nowMs: number): readonly Rolled[] {
     this.#roll(nowMs);
-    return this.#unwritten.splice(0);
+    return this.#unwritten;
   }
 
-  /** They could not be written: they are taken again. */
-  giveBack(rolled: readonly Rolled[]): void {
-    this.#unwritten.unshift(...rolled);
+  /** This one is in the database. */
+  written(rolled: Rolled): void {
+    this.#unwritten = this.#unwritten.filter((each) => each !== rolled);
   }
 
   /** What is over by now becomes a point. */

@@ -11,7 +11,7 @@ import type {
 import { WHOLE_FLEET } from '../../protocol/controller/policy.ts';
 import type { Wish } from '../../protocol/controller/wish.ts';
 import { isSettled } from '../policy/proposals.ts';
-import { isOver } from './moments.ts';
+import { boundLeases, isDue } from './moments.ts';
 import type { Store } from './open.ts';
 import { askToWake } from './power.ts';
 import { groupsOf, policyView } from './policy-view.ts';
@@ -128,11 +128,12 @@ export class Policies {
   /** A policy that is due and that nobody looks for now; undefined where there is none. */
   async acquire(owner: string, leaseMs: number): Promise<PolicyClaim | undefined> {
     return this.#store.transaction(async (db) => {
+      await boundLeases(db, this.#store, 'policies', leaseMs);
       const due = await db
         .selectFrom('policies')
         .select(['kind', 'scope'])
-        .where(isOver('due_at', this.#store, MOST_AHEAD_MS))
-        .where(isOver('lease_until', this.#store, leaseMs))
+        .where(isDue('due_at', this.#store, MOST_AHEAD_MS))
+        .where('lease_until', '<=', this.#store.nowMs)
         .orderBy('due_at')
         .limit(1)
         .executeTakeFirst();
@@ -219,7 +220,7 @@ export class Policies {
       .where('kind', '=', kind)
       .where('scope', '=', scope);
     // Another controller may have taken it since: its lease is looked at again as the row is written.
-    if (free) update = update.where(isOver('lease_until', this.#store, leaseMs));
+    if (free) update = update.where('lease_until', '<=', this.#store.nowMs);
     const taken = await update.returning('epoch').executeTakeFirst();
     return taken === undefined ? undefined : { kind, scope, epoch: taken.epoch };
   }

@@ -6,7 +6,7 @@ import type { Change, Claim, WishStore, WishView, Written } from '../engine/port
 import type { World } from '../wishes/facts.ts';
 import type { Cancel } from '../wishes/moves.ts';
 import type { Move, Wish, WishAsk } from '../../protocol/controller/wish.ts';
-import { isOver } from './moments.ts';
+import { boundLeases, isDue } from './moments.ts';
 import type { Store } from './open.ts';
 import {
   addWish,
@@ -125,14 +125,15 @@ export class Wishes implements WishStore {
   }
 
   async acquire(owner: string, leaseMs: number): Promise<Claim | undefined> {
-    const isFree = isOver('claims.lease_until', this.#store, leaseMs);
+    const isFree = sql<boolean>`claims.lease_until <= ${this.#store.nowMs}`;
     return this.#store.transaction(async (db) => {
+      await boundLeases(db, this.#store, 'claims', leaseMs);
       const due = await db
         .selectFrom('wishes')
         .leftJoin('claims', 'claims.wish_id', 'wishes.id')
         .select('wishes.id')
         .where('wishes.ended_at', 'is', null)
-        .where(isOver('wishes.due_at', this.#store, MOST_AHEAD_MS))
+        .where(isDue('wishes.due_at', this.#store, MOST_AHEAD_MS))
         .where((eb) => eb.or([eb('claims.lease_until', 'is', null), isFree]))
         .orderBy('wishes.priority', 'desc')
         .orderBy('wishes.due_at')

@@ -119,8 +119,55 @@ describe('the leases of hosts', () => {
     const ahead = Date.now() + hours;
     await store.db.updateTable('host_leases').set({ lease_until: ahead }).execute();
     await store.db.updateTable('controllers').set({ alive_until: ahead }).execute();
-    const held = await leasesOf(store, 'one').turn();
-    assert.equal(held.size, SHARDS);
+    const one = leasesOf(store, 'one');
+    assert.equal((await one.turn()).size, 0);
+    // From now on they hold for one lease and no longer.
+    const within = store.db.selectFrom('host_leases').select('lease_until');
+    const rows = await within.where('lease_until', '<=', Date.now() + LEASE_MS).execute();
+    assert.equal(rows.length, SHARDS);
+    await expire(store, 'dead');
+    await store.db.updateTable('controllers').set({ alive_until: 1 }).execute();
+    assert.equal((await one.turn()).size, SHARDS);
+  });
+
+  test('of one that lives stay its own when the clock of the database is set back', async (t) => {
+    for (const backMs of [1000, LEASE_MS, 3 * LEASE_MS, 3_600_000]) {
+      const store = await storeOf(t);
+      const [one, two] = [leasesOf(store, 'one'), leasesOf(store, 'two')];
+      await one.turn();
+      await two.turn();
+      await one.turn();
+      const before = [await one.turn(), await two.turn()];
+      const later = sql<number>`lease_until + ${sql.lit(backMs)}`;
+      await store.db.updateTable('host_leases').set({ lease_until: later }).execute();
+      const alive = sql<number>`alive_until + ${sql.lit(backMs)}`;
+      await store.db.updateTable('controllers').set({ alive_until: alive }).execute();
+      assert.deepEqual([await one.turn(), await two.turn()], before, `set back by ${backMs} ms`);
+      assert.deepEqual([await one.turn(), await two.turn()], before, `set back by ${backMs} ms`);
+    }
+  });
+
+  test('count for no controller that is gone for good: its row goes, though the clock was set back since', async (t) => {
+    const store = await storeOf(t);
+    await leasesOf(store, 'gone').turn();
+    await leasesOf(store, 'gone too').turn();
+    const year = 365 * 24 * 3_600_000;
+    await store.db
+      .updateTable('controllers')
+      .set({ alive_until: Date.now() + year })
+      .execute();
+    const one = leasesOf(store, 'one');
+    await one.turn();
+    const names = async (): Promise<string[]> => {
+      const rows = await store.db.selectFrom('controllers').select('name').execute();
+      return rows.map(({ name }) => name).toSorted();
+    };
+    assert.deepEqual(await names(), ['gone', 'gone too', 'one']);
+    // As 15 minutes later.
+    const earlier = sql<number>`alive_until - 900000`;
+    await store.db.updateTable('controllers').set({ alive_until: earlier }).execute();
+    await one.turn();
+    assert.deepEqual(await names(), ['one']);
   });
 
   test('that ended let nothing be written: one that was stopped meanwhile changes no row', async (t) => {

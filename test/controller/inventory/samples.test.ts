@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { rolledUp, Rollups } from '../../../src/controller/inventory/rollups.ts';
 import { HostSamples } from '../../../src/controller/inventory/samples.ts';
 import { openStore } from '../../../src/controller/store/open.ts';
+import type { Store } from '../../../src/controller/store/open.ts';
 import { systemClock } from '../../../src/clock.ts';
 import { silentLog } from '../../../src/log.ts';
 
@@ -38,7 +39,7 @@ describe('the samples of a host', () => {
           samples.add(atMs, load(0.5));
         }
         assert.ok(samples.points('sample').length <= 64 && samples.points('minute').length <= 130);
-        const rolled = samples.take(atMs + 7_200_000).filter(({ span }) => span === 'minute');
+        const rolled = samples.unwritten(atMs + 7_200_000).filter(({ span }) => span === 'minute');
         if (rolled.length < 120) {
           const counted = rolled.reduce((sum, { point }) => sum + point.count, 0);
           assert.equal(counted, steps.length);
@@ -74,5 +75,44 @@ describe('the samples of a host', () => {
     assert.equal(points[1]?.count, 6);
     assert.equal(points[1]?.mean[0], 0.25);
     assert.deepEqual(await rolledUp(store, { host: 'c', shard: 3 }, 'minute'), []);
+  });
+
+  test('leave no gap to who reads while they are written, and none is lost that could not be', async (t) => {
+    const store = await openStore({ sqlite: ':memory:' }, silentLog);
+    t.after(() => store.close());
+    const lease = { shard: 3, owner: 'me', epoch: 9, lease_until: Date.now() + 60_000 };
+    await store.db.insertInto('host_leases').values(lease).execute();
+    const samples = new HostSamples();
+    const at = Math.floor(Date.now() / 60_000) * 60_000 - 600_000;
+    for (let turn = 0; turn < 30; turn += 1) samples.add(at + turn * 10_000, load(0.25));
+    const moments = () => samples.points('minute').map(({ atMs }) => atMs);
+    const written = async () => {
+      const points = await rolledUp(store, { host: 'a', shard: 3 }, 'minute');
+      return points.map(({ atMs }) => atMs);
+    };
+    const all = [0, 1, 2, 3, 4].map((minute) => at + minute * 60_000);
+    const seen: number[][] = [];
+    const looking: Store['transaction'] = async (work) => {
+      seen.push(moments());
+      // One that comes meanwhile.
+      samples.add(at + 300_000, load(0.5));
+      const answer = await store.transaction(work);
+      seen.push(moments());
+      return answer;
+    };
+    const hosts = [{ host: 'a', shard: 3, samples }];
+    const plain: Store['transaction'] = (work) => store.transaction(work);
+    const write = (transaction: Store['transaction'], epoch: number) =>
+      new Rollups({ ...store, transaction }, systemClock).write(new Map([[3, epoch]]), hosts);
+    await assert.rejects(write(() => Promise.reject(new Error('no database')), 9));
+    // Another controller has the shard: nothing is written, and nothing is thrown away.
+    await write(plain, 8);
+    assert.deepEqual([moments(), await written()], [all, []]);
+    await write(looking, 9);
+    assert.deepEqual(seen, [all, all]);
+    assert.deepEqual([moments(), await written()], [[], all]);
+    // What came meanwhile is written with its own minute.
+    await write(plain, 9);
+    assert.equal((await written()).at(-1), at + 300_000);
   });
 });

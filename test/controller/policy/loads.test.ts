@@ -20,8 +20,8 @@ describe('the looks of a host', () => {
     const looks = new HostLooks();
     looks.add(LOOK_MS, sample(0.5, { g1: 1 }));
     looks.add(LOOK_MS + 10_000, sample(0.7, { g1: 3, g2: 2 }));
-    assert.deepEqual(looks.take(LOOK_MS + 20_000), []);
-    const [first, ...others] = looks.take(2 * LOOK_MS);
+    assert.deepEqual(looks.unwritten(LOOK_MS + 20_000), []);
+    const [first, ...others] = looks.unwritten(2 * LOOK_MS);
     assert.deepEqual(others, []);
     assert.deepEqual(first, {
       atMs: LOOK_MS,
@@ -32,7 +32,7 @@ describe('the looks of a host', () => {
   test('are bounded while they cannot be written', () => {
     const looks = new HostLooks();
     for (let at = 1; at < 100; at += 1) looks.add(at * LOOK_MS, sample(0.1, {}));
-    assert.equal(looks.take(100 * LOOK_MS).length, 12);
+    assert.equal(looks.unwritten(100 * LOOK_MS).length, 12);
   });
 });
 

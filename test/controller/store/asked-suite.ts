@@ -12,18 +12,26 @@ export function askedSuite(name: string, make: () => Promise<StorePlace>): void 
   const LEASE_MS = 60_000;
 
   describe(`the clock of a store in ${name}`, () => {
-    test('that was set back leaves no wish undone, and no claim of a dead controller standing', async () => {
+    test('that was set back leaves a living controller its claim, no wish undone, and no claim of a dead one standing', async () => {
       const store = await openStore(await make(), silentLog);
       try {
         const wishes = new Wishes(store);
         await wishes.add(drainOf('a'));
-        const dead = await wishes.acquire('dead', LEASE_MS);
-        const ahead = Date.now() + 3 * 3_600_000;
-        await store.db.updateTable('claims').set({ lease_until: ahead }).execute();
-        await store.db.updateTable('wishes').set({ due_at: ahead }).execute();
-        const next = await wishes.acquire('one', LEASE_MS);
-        assert.ok(dead !== undefined && next !== undefined && next.epoch > dead.epoch);
-        assert.equal(await wishes.renew(dead, LEASE_MS), false);
+        const first = await wishes.acquire('first', LEASE_MS);
+        const setBack = async (): Promise<void> => {
+          const ahead = Date.now() + 3 * 3_600_000;
+          await store.db.updateTable('claims').set({ lease_until: ahead }).execute();
+          await store.db.updateTable('wishes').set({ due_at: ahead }).execute();
+        };
+        await setBack();
+        assert.equal(await wishes.acquire('one', LEASE_MS), undefined);
+        assert.ok(first !== undefined && (await wishes.renew(first, LEASE_MS)));
+        await setBack();
+        // Nobody renews it any more: it ends one lease later, which lasts no time here.
+        const next = await wishes.acquire('one', 0);
+        assert.ok(next !== undefined && next.epoch > first.epoch);
+        assert.equal(await wishes.renew(first, LEASE_MS), false);
+        await wishes.renew(next, LEASE_MS);
         assert.equal(await wishes.acquire('two', LEASE_MS), undefined);
       } finally {
         await store.close();
