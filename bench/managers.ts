@@ -1,5 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { VsphereDriver } from '../src/drivers/vsphere/driver.ts';
 import type { DiscoveredGuest } from '../src/drivers/port/inventory.ts';
@@ -152,7 +151,8 @@ async function changesSeen(
 
 /** The movers of one agent, all in this process, each with a session of its own. */
 async function measureMoves(vcenter: Vcsim, { signal, say }: BenchOptions): Promise<Measure[]> {
-  const directory = mkdtempSync(path.join(tmpdir(), 'godwit-managers-'));
+  const directory = path.join(vcenter.dir, 'moves');
+  mkdirSync(directory);
   const lists = new VsphereDriver(vcenter.options);
   try {
     const names = Array.from({ length: AT_ONCE }, (_none, index) => nameOf(index));
@@ -182,7 +182,6 @@ async function measureMoves(vcenter: Vcsim, { signal, say }: BenchOptions): Prom
     ];
   } finally {
     await lists.close();
-    rmSync(directory, { recursive: true, force: true });
   }
 }
 

@@ -53,6 +53,10 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     seconds: 33,
     of: ['src/drivers/qemu/user/'],
   },
+  'test/drivers/vsphere/collectors.e2e.ts': {
+    seconds: 12,
+    of: ['src/drivers/vsphere/', 'test/managers/vcsim/'],
+  },
   'test/drivers/vsphere/moments.e2e.ts': {
     seconds: 60,
     of: ['src/drivers/vsphere/', 'test/managers/vcsim/'],

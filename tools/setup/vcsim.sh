@@ -28,6 +28,15 @@ vcsim_bring() {
   say 'building the simulated vCenter'
   (cd "$vcsim_source" && env GOROOT="$go" GOPATH="$vcsim_home/root/usr/share/gocode" GO111MODULE=off CGO_ENABLED=0 \
     GOFLAGS=-buildvcs=false GOCACHE="$vcsim_home/build" "$go/bin/go" build -o "$scratch/vcsim-built" .) || die 'the simulated vCenter does not build'
-  rm -f "$vcsim_home"/vcsim-*
-  mv "$scratch/vcsim-built" "$program"
+  # Whole, or not there: another checkout may build the same beside this one.
+  mv "$scratch/vcsim-built" "$program.$$"
+  mv "$program.$$" "$program"
+  vcsim_forget_old
+}
+
+# Checkouts side by side each have a build of their own; those that were built long ago go.
+vcsim_forget_old() {
+  local old
+  find "$vcsim_home" -maxdepth 1 -name 'vcsim-*' -printf '%T@ %p\n' | sort -rn | tail -n +5 | cut -d' ' -f2- |
+    while IFS= read -r old; do rm -f "$old"; done
 }

@@ -61,7 +61,8 @@ export class VsphereClient {
   static async open(options: VsphereOptions, signal: AbortSignal): Promise<VsphereClient> {
     const transport = await Transport.open(options);
     try {
-      const [found] = await exchange(transport, 'RetrieveServiceContent', SERVICE, [], signal);
+      const asked = { method: 'RetrieveServiceContent', self: SERVICE, parts: [] };
+      const [found] = await exchange(transport, asked, signal);
       const client = new VsphereClient(options, transport, serviceIn(found, options));
       await client.#enter(signal);
       return client;
@@ -82,9 +83,11 @@ export class VsphereClient {
     self: Ref,
     parts: readonly Part[],
     signal: AbortSignal,
+    waits = false,
   ): Promise<readonly XmlElement[]> {
+    const asked = { method, self, parts, waits };
     try {
-      return await exchange(this.#transport, method, self, parts, signal);
+      return await exchange(this.#transport, asked, signal);
     } catch (thrown) {
       if (!isFault(thrown, 'NotAuthenticated')) throw thrown;
     }
@@ -92,7 +95,7 @@ export class VsphereClient {
       this.#entering = undefined;
     });
     await this.#entering;
-    return exchange(this.#transport, method, self, parts, signal);
+    return exchange(this.#transport, asked, signal);
   }
 
   /** A call that answers with an object: a task, a view. */
@@ -179,8 +182,18 @@ export class VsphereClient {
     const { propertyCollector } = this.content;
     const made = await this.callForRef('CreatePropertyCollector', propertyCollector, [], signal);
     const spec = [group('spec', parts), text('partialUpdates', false)];
-    await this.callForRef('CreateFilter', made, spec, signal);
+    try {
+      await this.callForRef('CreateFilter', made, spec, signal);
+    } catch (thrown) {
+      await this.unfollow(made, signal);
+      throw thrown;
+    }
     return made;
+  }
+
+  /** Ends a collector, and a wait for it. */
+  async unfollow(collector: Ref, signal: AbortSignal): Promise<void> {
+    await this.call('DestroyPropertyCollector', collector, [], signal).catch(() => undefined);
   }
 
   /** What has changed since a version; undefined where nothing has. Waits for at most so many s, 0: not at all. */
@@ -190,12 +203,13 @@ export class VsphereClient {
     maxWaitSeconds: number,
     signal: AbortSignal,
   ): Promise<Updates | undefined> {
-    const waits = group('options', [
+    const options = group('options', [
       text('maxWaitSeconds', maxWaitSeconds),
       text('maxObjectUpdates', PAGE),
     ]);
-    const parts = [text('version', version), waits];
-    const [set] = await this.call('WaitForUpdatesEx', collector, parts, signal);
+    const parts = [text('version', version), options];
+    const waits = maxWaitSeconds > 0;
+    const [set] = await this.call('WaitForUpdatesEx', collector, parts, signal, waits);
     return set === undefined ? undefined : updatesIn(set);
   }
 
@@ -203,7 +217,8 @@ export class VsphereClient {
   async close(): Promise<void> {
     const { sessionManager } = this.content;
     const signal = AbortSignal.timeout(2000);
-    await exchange(this.#transport, 'Logout', sessionManager, [], signal).catch(() => undefined);
+    const asked = { method: 'Logout', self: sessionManager, parts: [] };
+    await exchange(this.#transport, asked, signal).catch(() => undefined);
     this.#transport.close();
   }
 
@@ -218,7 +233,8 @@ export class VsphereClient {
     const parts = [text('userName', user), text('password', password)];
     try {
       const { sessionManager } = this.content;
-      const [said] = await exchange(this.#transport, 'Login', sessionManager, parts, signal);
+      const asked = { method: 'Login', self: sessionManager, parts };
+      const [said] = await exchange(this.#transport, asked, signal);
       this.session = (said === undefined ? undefined : textAt(said, 'key')) ?? '';
     } catch (thrown) {
       if (!(thrown instanceof VsphereFault)) throw thrown;
@@ -237,14 +253,20 @@ export function isFault(thrown: unknown, ...types: readonly string[]): thrown is
   return thrown instanceof VsphereFault && types.includes(thrown.fault.type);
 }
 
+interface Call {
+  readonly method: string;
+  readonly self: Ref;
+  readonly parts: readonly Part[];
+  /** It waits for a change. */
+  readonly waits?: boolean;
+}
+
 async function exchange(
   transport: Transport,
-  method: string,
-  self: Ref,
-  parts: readonly Part[],
+  { method, self, parts, waits }: Call,
   signal: AbortSignal,
 ): Promise<readonly XmlElement[]> {
-  const { status, body } = await transport.post(envelope(method, self, parts), signal);
+  const { status, body } = await transport.post(envelope(method, self, parts), signal, waits);
   if (status !== 200 && status !== 500) throw transport.unreachable(`HTTP ${status} to ${method}`);
   const answer = parseAnswer(method, body);
   if ('garbage' in answer) throw transport.unreachable(`HTTP ${status}: ${answer.garbage}`);

@@ -12,6 +12,9 @@ const MOST_PARTS = 100_000;
 const WAIT_S = 10;
 const WAIT_GRACE_MS = 5000;
 
+/** A collector that cannot be ended within that ends with its session, ms. */
+const CLOSE_MS = 2000;
+
 interface Following {
   readonly client: VsphereClient;
   readonly collector: Ref;
@@ -141,7 +144,10 @@ export class Follower {
   async close(): Promise<void> {
     const following = this.#following;
     this.#following = undefined;
-    await following?.client.close();
+    if (following === undefined) return;
+    const { client, collector } = following;
+    await client.unfollow(collector, AbortSignal.timeout(CLOSE_MS));
+    await client.close();
   }
 }
 

@@ -22,6 +22,8 @@ import type { Task } from './task.ts';
 
 /** A call that was given up is answered or dropped by the vCenter within that, ms. */
 const SETTLES_MS = 60_000;
+/** A collector that cannot be ended within that ends with its session, ms. */
+const CLOSE_MS = 2000;
 /** The vCenter waits so long for a change of a task, s. */
 const CHANGE_S = 10;
 
@@ -124,6 +126,7 @@ export class VsphereSession implements ManagedSession {
       const followed = await this.#next(id, 0, signal);
       if (followed !== undefined) return sightOf(followed);
       const found = await this.#task(id, signal);
+      await this.#unfollow();
       if (found === undefined) return { state: 'none' };
       if (isUnderWay(found)) {
         const follower = await TaskFollower.open(this.#guest.client, found.ref, signal);
@@ -144,10 +147,17 @@ export class VsphereSession implements ManagedSession {
     try {
       return await following.follower.next(waitSeconds, signal);
     } catch (thrown) {
-      this.#following = undefined;
+      await this.#unfollow();
       if (thrown instanceof VsphereFault) return undefined;
       throw thrown;
     }
+  }
+
+  /** The vCenter keeps no collector that nobody reads. */
+  async #unfollow(): Promise<void> {
+    const following = this.#following;
+    this.#following = undefined;
+    await following?.follower.close(AbortSignal.timeout(CLOSE_MS));
   }
 
   /** The task of a migration: by its mark, or the first move of the guest since the mark was made. */
@@ -197,8 +207,9 @@ export class VsphereSession implements ManagedSession {
     });
   }
 
-  close(): Promise<void> {
-    return this.#guest.client.close();
+  async close(): Promise<void> {
+    await this.#unfollow();
+    await this.#guest.client.close();
   }
 }
 

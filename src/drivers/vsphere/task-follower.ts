@@ -31,9 +31,7 @@ export class TaskFollower {
     return this.#seen;
   }
 
-  async close(signal: AbortSignal): Promise<void> {
-    await this.#client
-      .call('DestroyPropertyCollector', this.#collector, [], signal)
-      .catch(() => undefined);
+  close(signal: AbortSignal): Promise<void> {
+    return this.#client.unfollow(this.#collector, signal);
   }
 }

@@ -32,26 +32,31 @@ type Reached = Pick<VsphereOptions, 'url' | 'fingerprint' | 'ca' | 'connections'
  */
 export class Transport {
   readonly #options: Reached;
-  readonly #agent: Agent;
+  readonly #calls: Agent;
+  /** Calls that wait for a change, so that none of the others stands behind one. */
+  readonly #waits: Agent;
   #cookie: string | undefined;
   /** Of the connection that was opened last. */
   certificate: ShownCertificate | undefined;
 
   private constructor(options: Reached, ca: string | undefined) {
     this.#options = options;
-    this.#agent = new Agent({
-      keepAlive: true,
-      maxSockets: options.connections,
-      timeout: IDLE_MS,
-    });
-    const { hostname, port } = new URL(options.url);
-    this.#agent.createConnection = (_, done) => {
-      const socket = secured({ ...options, host: hostname, port: Number(port || 443) }, ca);
-      void handOver(socket, done, (shown) => {
+    this.#calls = this.#connections(options.connections, ca);
+    this.#waits = this.#connections(1, ca);
+  }
+
+  #connections(maxSockets: number, ca: string | undefined): Agent {
+    const agent = new Agent({ keepAlive: true, maxSockets, timeout: IDLE_MS });
+    const { url, fingerprint } = this.#options;
+    const { hostname, port } = new URL(url);
+    agent.createConnection = (_, done) => {
+      const place = { host: hostname, port: Number(port || 443), fingerprint };
+      void handOver(secured(place, ca), done, (shown) => {
         this.certificate = shown;
       });
       return undefined;
     };
+    return agent;
   }
 
   /** GODWIT_CONFIG where the CA cannot be read. */
@@ -66,17 +71,20 @@ export class Transport {
     }
   }
 
-  /** Posts one call and resolves to what comes back; GODWIT_UNREACHABLE where nothing whole does. */
-  async post(body: string, signal: AbortSignal): Promise<HttpAnswer> {
+  /**
+   * Posts one call and resolves to what comes back; GODWIT_UNREACHABLE where nothing whole does. A call that waits for a
+   * change has a connection of its own.
+   */
+  async post(body: string, signal: AbortSignal, waits = false): Promise<HttpAnswer> {
     try {
-      return await this.#exchange(body, signal);
+      return await this.#exchange(body, signal, waits ? this.#waits : this.#calls);
     } catch (cause) {
       signal.throwIfAborted();
       throw cause instanceof Error ? this.unreachable(cause.message, cause) : cause;
     }
   }
 
-  #exchange(body: string, signal: AbortSignal): Promise<HttpAnswer> {
+  #exchange(body: string, signal: AbortSignal, agent: Agent): Promise<HttpAnswer> {
     const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>();
     const headers = {
       'content-type': 'text/xml; charset=utf-8',
@@ -84,7 +92,7 @@ export class Transport {
       soapaction: '"urn:vim25/6.5"',
       ...(this.#cookie === undefined ? {} : { cookie: this.#cookie }),
     };
-    const options = { method: 'POST', agent: this.#agent, headers, signal };
+    const options = { method: 'POST', agent, headers, signal };
     const asked = request(new URL('/sdk', this.#options.url), options, (answer) => {
       this.#keepCookie(answer);
       readAll(answer).then(
@@ -114,7 +122,8 @@ export class Transport {
   }
 
   close(): void {
-    this.#agent.destroy();
+    this.#calls.destroy();
+    this.#waits.destroy();
   }
 }
 

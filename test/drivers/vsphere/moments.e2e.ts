@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { systemClock } from '../../../src/clock.ts';
@@ -71,7 +70,8 @@ test('100 migrations of a vCenter end with true verdicts, whatever happens to it
   context.diagnostic(`seed ${SEED}`);
   const random = new Random(SEED);
   const vcenter = await Vcsim.open({ guests: MIGRATIONS });
-  const directory = mkdtempSync(path.join(tmpdir(), 'godwit-moments-'));
+  const directory = path.join(vcenter.dir, 'moves');
+  mkdirSync(directory);
   const lists = new VsphereDriver(vcenter.options);
   try {
     const names = Array.from({ length: MIGRATIONS }, (_none, index) => `DC0_C0_RP0_VM${index}`);
@@ -104,6 +104,5 @@ test('100 migrations of a vCenter end with true verdicts, whatever happens to it
   } finally {
     await lists.close();
     await vcenter.close();
-    rmSync(directory, { recursive: true, force: true });
   }
 });

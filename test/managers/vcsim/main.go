@@ -28,11 +28,16 @@ func main() {
 	hosts := flag.Int("hosts", 3, "hosts of a cluster")
 	clusters := flag.Int("clusters", 1, "clusters")
 	guests := flag.Int("guests", 4, "guests of a cluster, and of the host outside of all clusters")
+	remove := flag.String("remove", "", "a directory that it removes when its standard input ends")
 	flag.Parse()
 	log.SetOutput(io.Discard)
 	if err := run(*state, *listen, *version, *user, *password, *clusters, *hosts, *guests); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
+	}
+	// A test that was ended from outside cannot do it.
+	if *remove != "" {
+		os.RemoveAll(*remove)
 	}
 }
 

@@ -62,6 +62,7 @@ export interface VcsimSize {
 }
 
 export class Vcsim {
+  /** What a test keeps there goes with the simulator, also where the test is killed. */
   readonly dir: string;
   readonly #program: string;
   readonly #size: VcsimSize;
@@ -110,7 +111,8 @@ export class Vcsim {
     const scratch = path.join(this.dir, 'tmp');
     mkdirSync(scratch, { recursive: true });
     const before = this.#begun === undefined ? [] : ['--listen', new URL(this.#begun.url).host];
-    const args = ['--state', path.join(this.dir, 'state.json'), '--version', version, ...before];
+    const state = path.join(this.dir, 'state.json');
+    const args = ['--state', state, '--remove', this.dir, '--version', version, ...before];
     const sizes = { clusters, hosts, guests };
     const { password } = this.#size;
     if (password !== undefined) args.push('--password', password);
