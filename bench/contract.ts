@@ -5,7 +5,7 @@ export interface Measure {
   readonly unit: string;
   /** How many runs the value is of: their median, unless the name says otherwise. */
   readonly runs: number;
-  /** The bound that the project holds itself to; absent where the value is only told. */
+  /** The bound that the project holds itself to; absent where the value is only reported. */
   readonly target?: { readonly atMost: number } | { readonly atLeast: number };
 }
 

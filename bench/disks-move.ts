@@ -97,7 +97,7 @@ async function byGodwit({ lab, guest, from, to, words = [], signal }: MoveOf): P
   const left = await Monitor.open(witness, signal);
   const socket = path.join(labHost(lab, to).stateDir, 'guests', guest, path.basename(witness));
   const opening = Monitor.open(socket, signal);
-  // It is waited for below; what goes wrong before then is told first.
+  // It is waited for below; what goes wrong before then is reported first.
   opening.catch(() => {});
   try {
     const asked = ['--max-downtime', `${MAX_DOWNTIME_MS}ms`, ...words];

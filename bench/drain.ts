@@ -141,7 +141,7 @@ function measuresOf(scene: DrainScene, rounds: readonly Round[]): Measure[] {
     ...(atMost === undefined ? {} : { target: { atMost } }),
   });
   return [
-    // Where one link out is full by any two moves, nobody is sooner: told, not judged.
+    // Where one link out is full by any two moves, nobody is sooner: reported, not judged.
     x('total to a cap of 2', toCap2, uneven ? 0.75 : undefined),
     x('total to the best cap of 1, 2, 4, 8', toBest, 1),
     x('the same with our destinations', toBestOurs),

@@ -4,7 +4,7 @@ export interface EventsOrder {
   readonly perS: number;
   /** About so long is each of them; 0: of guests that stop and go on. */
   readonly bytes: number;
-  /** The first host is in that state from now on, which is told at once. */
+  /** The first host is in that state from now on, which is reported at once. */
   readonly mark?: 'up' | 'silent';
 }
 

@@ -103,7 +103,7 @@ function socketsOpen(): number {
 
 let reported = 0;
 /** A guest that stops or goes on. */
-function tellOfGuest(): void {
+function reportGuest(): void {
   const [guest, at] = allGuests[(reported * 7919) % allGuests.length] ?? ['', 0];
   const state = reported % 2 === 0 ? 'paused' : 'running';
   const host = allHosts[at]?.[0] ?? '';
@@ -111,7 +111,7 @@ function tellOfGuest(): void {
   log.add({ type: 'guest', guest: { name: guest, host, state, ...more } });
 }
 
-function tellOfFirst(state: 'up' | 'silent'): void {
+function reportFirst(state: 'up' | 'silent'): void {
   first = state;
   const since = new Date().toISOString();
   const host = { name: allHosts[0]?.[0] ?? '', address: '10.0.0.1:7443', state, since, guests: 0 };
@@ -119,9 +119,9 @@ function tellOfFirst(state: 'up' | 'silent'): void {
 }
 
 /** News of about that size, as of a host that changes. */
-function tell(bytes: number): void {
+function report(bytes: number): void {
   reported += 1;
-  if (bytes === 0) return tellOfGuest();
+  if (bytes === 0) return reportGuest();
   const name = `host-${reported % 1000}`;
   const host = {
     name,
@@ -135,16 +135,16 @@ function tell(bytes: number): void {
   for (const socket of followers) mostHeldBytes = Math.max(mostHeldBytes, socket.writableLength);
 }
 
-let telling: NodeJS.Timeout | undefined;
+let reporting: NodeJS.Timeout | undefined;
 process.on('message', (order: EventsOrder) => {
-  clearInterval(telling);
+  clearInterval(reporting);
   if (order.perS > 0) {
     const each = Math.max(1, Math.round(order.perS / 50));
-    telling = setInterval(() => {
-      for (let nth = 0; nth < each; nth += 1) tell(order.bytes);
+    reporting = setInterval(() => {
+      for (let nth = 0; nth < each; nth += 1) report(order.bytes);
     }, 20);
   }
-  if (order.mark !== undefined) tellOfFirst(order.mark);
+  if (order.mark !== undefined) reportFirst(order.mark);
   const { rss } = process.memoryUsage();
   const said: EventsReported = {
     atMs: Date.now(),

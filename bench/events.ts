@@ -148,7 +148,7 @@ function measuresOf(of: {
       ...plain('half vanished: sockets and listeners back after', backMs / 1000, 's'),
       target: { atMost: 60 },
     },
-    plain('events told to those that stayed', reported, ''),
+    plain('events reported to those that stayed', reported, ''),
     { ...plain('of them missed by anybody', missed, ''), target: { atMost: 0 } },
     { ...plain('resets of those that stayed', heard.resets, ''), target: { atMost: 0 } },
     plain('a slow client: held in the process at most', after.mostHeldBytes / 1024, 'KiB'),

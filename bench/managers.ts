@@ -170,12 +170,12 @@ async function measureMoves(vcenter: Vcsim, { signal, say }: BenchOptions): Prom
     const tookMs = performance.now() - begun;
     const placed = await vcenter.guests();
     const at = (name: string): boolean => placed[name]?.host === hostsOf(name).after;
-    const told = outcomes.filter(({ outcome }) => outcome === 'done').length;
+    const reported = outcomes.filter(({ outcome }) => outcome === 'done').length;
     const untrue = outcomes.filter(({ name, outcome }) => (outcome === 'done') !== at(name));
     const twice = names.filter((name) => (placed[name]?.tasks ?? 0) > 1);
     const unit = 'migrations';
     return [
-      { name: 'done', value: told, unit, runs: 1, target: { atLeast: AT_ONCE } },
+      { name: 'done', value: reported, unit, runs: 1, target: { atLeast: AT_ONCE } },
       { name: 'lost', value: untrue.length, unit, runs: 1, target: { atMost: 0 } },
       { name: 'doubled', value: twice.length, unit, runs: 1, target: { atMost: 0 } },
       { name: `all, of ${MOVE_MS / 1000} s each`, value: tookMs, unit: 'ms', runs: 1 },

@@ -124,7 +124,7 @@ async function moveByGodwit(
   const left = await Monitor.open(witness, signal);
   const socket = path.join(labHost(lab, to).stateDir, 'guests', GUEST, path.basename(witness));
   const opening = Monitor.open(socket, signal);
-  // It is waited for below; what goes wrong before then is told first.
+  // It is waited for below; what goes wrong before then is reported first.
   opening.catch(() => {});
   try {
     const maxDowntime = ['--max-downtime', `${MAX_DOWNTIME_MS}ms`];

@@ -139,7 +139,7 @@ class Usual {
     this.#loads = loads;
   }
 
-  /** At most what the hours before `tick` tell. */
+  /** At most what the hours before `tick` report. */
   known(inventory: Inventory, tick: number): Inventory {
     const next = Math.floor(tick / HOUR) + 1;
     const days = [1, 2, 3, 4, 5, 6, 7].map((day) => next - day * 24).filter((hour) => hour >= 0);

@@ -19,19 +19,19 @@ const MADE_DAYS = 28;
 /** What came is this many samples of a naive way's misses at most. */
 const MOST_MISSES = 7 * PER_DAY;
 
-/** One way to foretell a guest: it sees each sample, and says what the one `AHEAD` later is at most. */
+/** One way to forecast a guest: it sees each sample, and says what the one `AHEAD` later is at most. */
 interface Way {
   observe(value: number): void;
   atMost(share: Share): number;
 }
 
-/** All guests of a fleet by one way. `told`: at one look, the part of the guests that lay below. */
+/** All guests of a fleet by one way. `reported`: at one look, the part of the guests that lay below. */
 interface Fleet {
   readonly guests: readonly Way[];
   reported?(share: Share, below: number): void;
 }
 
-/** A point that is foretold, and around it the misses that it had so far. */
+/** A point that is forecast, and around it the misses that it had so far. */
 function around(point: () => (value: number) => number): Way {
   const next = point();
   const points: number[] = [];
@@ -156,7 +156,7 @@ function judge(series: readonly (readonly number[])[], fleet: Fleet, warm: numbe
   return score;
 }
 
-/** `value` came, and `promised` was told of it. */
+/** `value` came, and `promised` had been reported of it. */
 function count(score: Score, value: number, promised: Readonly<Record<Share, number>>): void {
   score.count += 1;
   for (const share of SHARES) {

@@ -178,7 +178,7 @@ function describe({ mode, totalMs, clientGapMs }: Moved, to: string): string {
   return `${mode.padEnd(9)} to ${to}  ${totalMs.toFixed(0)} ms, client gap ${clientGapMs.toFixed(0)} ms`;
 }
 
-/** What failed and what was left must be nothing; the rest is told. */
+/** What failed and what was left must be nothing; the rest is reported. */
 export function measures(moved: readonly Moved[], failed: number, leftOver: number): Measure[] {
   const runs = moved.length + failed;
   const zero = { atMost: 0 };

@@ -2,7 +2,7 @@
 import type { SourceRecord } from '../src/migration/direct/journal.ts';
 import type { StepName } from '../src/migration/direct/steps.ts';
 
-/** Wall clock, ms, as told by who did each thing. */
+/** Wall clock, ms, as reported by who did each thing. */
 export interface StartTimes {
   readonly spawnedAtMs: number;
   /** The agent had looked at the guest and the destination, and wrote the request down. */

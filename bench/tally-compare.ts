@@ -1,4 +1,4 @@
-/** What moves left behind, told by counting before and after. Pure. */
+/** What moves left behind, found by counting before and after. Pure. */
 
 export interface HostTally {
   readonly host: string;

@@ -23,7 +23,7 @@ const PACKET_BYTES = MIB / 2;
 const USED = 0.65;
 const secret = Buffer.alloc(32, 1);
 const CELLS = 2 ** 17;
-/** As for a link of 100 Mbit/s, which is told and not shaped. */
+/** As for a link of 100 Mbit/s, which is configured and not shaped. */
 const LINK = 12.5e6;
 
 interface Moved {

@@ -198,7 +198,7 @@ async function byMix(options: BenchOptions, runs: number): Promise<Measure[]> {
   return measures;
 }
 
-/** Microseconds a page for each way of telling one, without compression. */
+/** Microseconds a page for each kind of encoding, without compression. */
 async function byDecision(runs: number): Promise<Measure[]> {
   const pages = 8192;
   const random = seeded(3);

@@ -170,16 +170,16 @@ function measures(
   wanted: number,
 ): Measure[] {
   const none = { atMost: 0 };
-  const told = (name: string, value: number, unit = ''): Measure => {
+  const reported = (name: string, value: number, unit = ''): Measure => {
     return { name: `${mode}: ${name}`, value, unit, runs: 1 };
   };
   return [
-    { ...told('cuts while memory moved', cuts.length), target: { atLeast: wanted } },
-    { ...told('states of QEMU but active', harmed.length), target: none },
-    { ...told('harm to the guest or its connection', problems.length), target: none },
-    { ...told('sessions', report.wire?.sessions ?? 0), target: { atMost: 1 } },
-    told('cut in all', cuts.reduce((sum, ms) => sum + ms, 0) / 1000, 's'),
-    told('longest cut that the links saw', (report.wire?.longestCutMs ?? 0) / 1000, 's'),
-    told('total', report.totalMs / 1000, 's'),
+    { ...reported('cuts while memory moved', cuts.length), target: { atLeast: wanted } },
+    { ...reported('states of QEMU but active', harmed.length), target: none },
+    { ...reported('harm to the guest or its connection', problems.length), target: none },
+    { ...reported('sessions', report.wire?.sessions ?? 0), target: { atMost: 1 } },
+    reported('cut in all', cuts.reduce((sum, ms) => sum + ms, 0) / 1000, 's'),
+    reported('longest cut that the links saw', (report.wire?.longestCutMs ?? 0) / 1000, 's'),
+    reported('total', report.totalMs / 1000, 's'),
   ];
 }

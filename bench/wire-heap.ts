@@ -54,15 +54,15 @@ function orderOf(random: () => number): Order {
 function fill(bytes: number, seed: number): readonly unknown[] {
   const random = seeded(seed);
   const orders = new Map<string, Order>();
-  const told: string[] = [];
+  const reported: string[] = [];
   while (process.memoryUsage().heapUsed < bytes * SPARE) {
     for (let count = 0; count < 1000; count += 1) {
       const order = orderOf(random);
       orders.set(order.id, order);
-      if (count % 3 === 0) told.push(JSON.stringify(order));
+      if (count % 3 === 0) reported.push(JSON.stringify(order));
     }
   }
-  return [orders, told];
+  return [orders, reported];
 }
 
 /** Writes pages of this process's private memory that are not zeros to its output. */

@@ -80,8 +80,8 @@ async function assertDirties({ lab, guest, from, dirtyBytesPerSecond, signal }: 
       async (inner) => {
         for (;;) {
           await systemClock.sleep(100, inner);
-          const told = (await monitor.execute('query-dirty-rate')) as Record<string, unknown>;
-          if (told['status'] === 'measured') return Number(told['dirty-rate']);
+          const reported = (await monitor.execute('query-dirty-rate')) as Record<string, unknown>;
+          if (reported['status'] === 'measured') return Number(reported['dirty-rate']);
         }
       },
     );

@@ -7,7 +7,7 @@ import { peakBytes } from './memory-use.ts';
 
 /** One end of the wire as a mover has it, in a process of its own; told what to do by whoever started it. */
 
-/** What it is told first. */
+/** What it receives first. */
 export interface EndOrder {
   readonly side: 'source' | 'target';
   /** The other host. */

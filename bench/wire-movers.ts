@@ -255,12 +255,12 @@ function describe({ source, target, seconds }: Moved): string {
       .filter(([, ms]) => ms >= 20)
       .map(([name, ms]) => `${name} ${(ms / 1000).toFixed(2)}`)
       .join(' ');
-  const told = Object.entries(source.figures.told) as [Kind, number][];
+  const reported = Object.entries(source.figures.encoded) as [Kind, number][];
   return (
     `${seconds.toFixed(1)} s, ${(source.figures.linkBytes / 1e6).toFixed(1)} MB; ` +
     `source ${(source.processorMs / 1000).toFixed(2)} s (${threads(source)}); ` +
     `destination ${(target.processorMs / 1000).toFixed(2)} s (${threads(target)}); ` +
-    told
+    reported
       .filter(([, count]) => count > 0)
       .map(([kind, count]) => `${kind} ${count}`)
       .join(' ')

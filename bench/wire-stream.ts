@@ -146,7 +146,7 @@ function measure(each: Case, { runs = DEFAULT_RUNS, say, signal }: BenchOptions)
   return { name: each.name, value, unit: 'MB/s', runs, ...target };
 }
 
-/** Bytes per second of this thread; throws when the parser lost its way or told of other pages than there are. */
+/** Bytes per second of this thread; throws when the parser lost its place or reported other pages than there are. */
 function parseOnce({ name, stream, ahead, chunkBytes, pages, back, copies }: Case): number {
   const context = new StreamContext();
   if (ahead !== undefined) parseChannel(new Counter(), context).push(ahead);

@@ -158,7 +158,7 @@ function describe({ totalMs, linkBytes, clientGapMs, report }: Moved): string {
   const wireWords =
     report?.wire === undefined
       ? ''
-      : `, ${(report.wire.processorMs / 1000).toFixed(1)} s of the source's processor, ${told(report.wire.told)}, levels ${report.wire.levels.map(({ atMs, to }) => `${to.level}/${to.windowLog} at ${(atMs / 1000).toFixed(1)} s`).join(', ')}`;
+      : `, ${(report.wire.processorMs / 1000).toFixed(1)} s of the source's processor, ${reported(report.wire.told)}, levels ${report.wire.levels.map(({ atMs, to }) => `${to.level}/${to.windowLog} at ${(atMs / 1000).toFixed(1)} s`).join(', ')}`;
   // What was chosen first may have been given up.
   const way = report?.decisions.findLast(({ what }) => what.startsWith('memory goes'))?.what;
   const parts = report === undefined ? '' : ` (${blackoutWords(report)})`;
@@ -166,7 +166,7 @@ function describe({ totalMs, linkBytes, clientGapMs, report }: Moved): string {
   return `${seconds} s, ${bytes} MB, client gap ${clientGapMs.toFixed(0)} ms${parts}${wireWords}${chosen}`;
 }
 
-function told(kinds: Readonly<Record<string, number>>): string {
+function reported(kinds: Readonly<Record<string, number>>): string {
   return Object.entries(kinds)
     .filter(([, count]) => count > 0)
     .map(([kind, count]) => `${kind} ${count}`)

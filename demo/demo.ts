@@ -66,13 +66,13 @@ async function perform(options: DemoOptions, world: World): Promise<number> {
     keptLab: ending.keptLab,
     totalMs: ending.totalMs,
   };
-  tell(run, played, world);
+  report(run, played, world);
   if (ending.error !== undefined) printError(context, ending.error);
   if (options.json) process.stdout.write(`${JSON.stringify(jsonOf(run))}\n`);
   return ending.interruption?.exit ?? ending.error?.exit ?? exitOf(run);
 }
 
-function tell(run: DemoRun, played: Played | undefined, { context }: World): void {
+function report(run: DemoRun, played: Played | undefined, { context }: World): void {
   const { out } = context;
   const paint = contextPainter(context);
   if (run.outcomes.length > 0) out.write(`\n${resultTable(run.outcomes, tableLook(context))}\n`);

@@ -1,4 +1,4 @@
-/** What a migration left behind, told by comparing a host with what it should be. Pure. */
+/** What a migration left behind, found by comparing a host with what it should be. Pure. */
 import type { HostCensus } from '../src/lab/witness/census.ts';
 
 /** A guest, and the host that it is on. */

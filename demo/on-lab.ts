@@ -110,7 +110,7 @@ async function build(
   return { lab, ground, say, timed };
 }
 
-/** This machine; `lab` tells whether it took root. */
+/** This machine; `lab` says whether it took root. */
 export function machineOf(lab: Lab | undefined): Machine {
   const processors = cpus();
   return {

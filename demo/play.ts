@@ -13,7 +13,7 @@ const PROGRAMME: readonly StreamMode[] = ['precopy', 'postcopy', 'hybrid'];
 /** A container goes there and back. */
 const OF_CONTAINER: readonly StreamMode[] = ['precopy', 'precopy'];
 
-/** What has been played so far; filled in as it goes on, so that a broken-off demo tells what it has. */
+/** What has been played so far; filled in as it goes on, so that a broken-off demo reports what it has. */
 export interface Played {
   readonly stage: Stage;
   readonly outcomes: Outcome[];

@@ -63,7 +63,7 @@ export async function claimLabName(say: Say): Promise<string> {
   return `demo-${MAX_DEMOS}`;
 }
 
-/** Tells later demos that this lab is somebody's, not debris. */
+/** Shows later demos that this lab is somebody's, not debris. */
 export async function keepLab(name: string): Promise<void> {
   await writeFile(keptMark(name), '');
 }

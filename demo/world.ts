@@ -2,7 +2,7 @@ import type { Context, Output } from '../src/cli/context.ts';
 import { connect } from '../src/cli/connect.ts';
 import { systemClock } from '../src/clock.ts';
 
-/** Why a demo was broken off from outside; `exit` is what the shell is told. */
+/** Why a demo was broken off from outside; `exit` is the exit code that the shell gets. */
 export class Interruption extends Error {
   readonly exit: number;
 

@@ -165,11 +165,15 @@ function shown(cell: Cell, byCell: ReadonlyMap<string, Played>): string {
   if (!played.ok) return '**red**';
   const time = played.recoveryMs === undefined ? '' : ` ${seconds(played.recoveryMs)}`;
   // Of a guest that was killed there is nothing to go back to.
-  if (played.outcome === 'failed' && played.runningOn?.length === 0) return 'told dead';
+  if (played.outcome === 'failed' && played.runningOn?.length === 0) return 'reported dead';
   return `${WORDS[played.outcome] ?? played.outcome}${time}`;
 }
 
-const WORDS: Readonly<Record<string, string>> = { done: 'done', failed: 'back', lost: 'told lost' };
+const WORDS: Readonly<Record<string, string>> = {
+  done: 'done',
+  failed: 'back',
+  lost: 'reported lost',
+};
 
 function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(1)} s`;

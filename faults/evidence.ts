@@ -1,4 +1,4 @@
-/** Copies what tells of a red cell before its stage is taken down. */
+/** Copies what explains a red cell before its stage is taken down. */
 import { copyFile, cp, mkdir, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Lab } from '../src/lab/state.ts';
@@ -30,7 +30,7 @@ export async function keepEvidence(lab: Lab, played: Played, directory: string):
   }
 }
 
-/** All that the hosts have written down, of every migration: after many of them it is not known which one tells. */
+/** All that the hosts have written down, of every migration: after many of them it is not known which one matters. */
 export async function keepRecords(lab: Lab, directory: string): Promise<void> {
   for (const { name, agentLog, stateDir } of lab.members) {
     const folder = path.join(directory, name);

@@ -50,7 +50,7 @@ function list(): void {
   }
 }
 
-function tell(played: Played): void {
+function report(played: Played): void {
   if (values.json) console.log(JSON.stringify(played));
   const ms = (value: number | undefined): string => (value === undefined ? '-' : `${value} ms`);
   const line = [
@@ -79,7 +79,7 @@ async function playAll(queue: Runnable[], stop: AbortSignal): Promise<Played[]> 
         const elapsed = (): number => Math.round(performance.now() - run.from);
         const one = await player.play(row);
         const reported = { ...one, run: { id: run.id, elapsedMs: elapsed() } };
-        tell(reported);
+        report(reported);
         played.push(reported);
       }
     } finally {

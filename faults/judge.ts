@@ -68,7 +68,7 @@ function theEnd(expect: Expectation, seen: Observed): string[] {
   }
   const reported = endedAtMs - Math.max(struckAtMs, clearedAtMs);
   if (reported > expect.reportedMs) {
-    problems.push(`told after ${Math.round(reported)} ms, later than ${expect.reportedMs} ms`);
+    problems.push(`reported after ${Math.round(reported)} ms, later than ${expect.reportedMs} ms`);
   }
   return problems;
 }
@@ -80,12 +80,12 @@ function theGuest(expect: Expectation, seen: Observed): string[] {
   if (!dead && expect.guest === 'dies') return [`the guest runs on ${runningOn.join()}, killed`];
   // Killed once it had been seen to run at the destination, it died as any guest of that host does.
   const late = expect.guest === 'dies' && expect.outcomes.includes('done');
-  if (dead) return outcome === 'done' && !late ? ['told as done, and no copy runs'] : [];
+  if (dead) return outcome === 'done' && !late ? ['reported as done, and no copy runs'] : [];
   const problems: string[] = [];
   const reported = outcome === 'done' ? to : from;
-  if (outcome === 'lost') problems.push(`told as lost, and it runs on ${runningOn.join()}`);
+  if (outcome === 'lost') problems.push(`reported as lost, and it runs on ${runningOn.join()}`);
   else if (!runningOn.includes(reported) && outcome !== 'running') {
-    problems.push(`told as ${outcome}, and it runs on ${runningOn.join()}`);
+    problems.push(`reported as ${outcome}, and it runs on ${runningOn.join()}`);
   }
   if (seen.memory === 'changed') problems.push("the guest's memory is not what it was");
   else if (seen.memory !== 'intact') {

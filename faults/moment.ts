@@ -1,4 +1,4 @@
-/** Waits for the moment at which a cell's fault strikes: the journals and the source's QEMU tell. */
+/** Waits for the moment at which a cell's fault strikes: the journals and the source's QEMU report. */
 import { systemClock } from '../src/clock.ts';
 import { hasDisks } from './cell.ts';
 import { reachedWithDisks } from './disks/moment.ts';

@@ -23,7 +23,7 @@ export function recoveryMs(cell: Cell, seen: Observed, signs: Signs): number | u
   if (runningOn.length === 0 || endedAtMs === undefined) return undefined;
   const runs = runsAgainAt(spans, clearedAtMs);
   if (runs === undefined) return undefined;
-  const moved = telling(cell, signs).flatMap((times) => {
+  const moved = reporting(cell, signs).flatMap((times) => {
     const first = times.find((at) => at >= clearedAtMs);
     return first === undefined ? [] : [first];
   });
@@ -32,7 +32,7 @@ export function recoveryMs(cell: Cell, seen: Observed, signs: Signs): number | u
 }
 
 /** What shows that this fault has been got over: who was hit must be heard of, not somebody else. */
-function telling({ fault, phase }: Cell, signs: Signs): (readonly number[])[] {
+function reporting({ fault, phase }: Cell, signs: Signs): (readonly number[])[] {
   const { sourceJournal, destinationJournal, traffic, disks = [] } = signs;
   if (fault.endsWith('source-mover')) return [sourceJournal];
   if (fault.endsWith('destination-mover')) return [destinationJournal];

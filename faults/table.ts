@@ -156,7 +156,7 @@ function sourceDied(phase: Phase, mode: Mode): Expectation {
     ...common,
     outcomes: ['lost', 'done'],
     guest: 'may-die',
-    words: 'pages were still there: lost and told within 10 s; done if the last had left',
+    words: 'pages were still there: lost and reported within 10 s; done if the last had left',
   };
 }
 
@@ -170,7 +170,7 @@ function destinationDied(phase: Phase): Expectation {
       guest: inside ? 'may-die' : 'lives',
       darkMs: inside ? undefined : 0,
       words: inside
-        ? 'failed with the guest at the source; in post-copy lost and told'
+        ? 'failed with the guest at the source; in post-copy lost and reported'
         : 'failed, and the guest has run at the source throughout',
     };
   }
@@ -180,6 +180,6 @@ function destinationDied(phase: Phase): Expectation {
     outcomes: cleanup ? ['done', 'lost'] : ['lost'],
     guest: 'dies',
     darkMs: undefined,
-    words: 'it is the guest by now: lost and told within 20 s',
+    words: 'it is the guest by now: lost and reported within 20 s',
   };
 }

@@ -11,7 +11,7 @@ import { Monitor } from '../src/lab/witness/monitor.ts';
 import { spans } from './timeline.ts';
 import type { RunMark, Span } from './timeline.ts';
 
-/** Between two looks at each QEMU, ms. Its stops and starts come as events; the looks find what no event told. */
+/** Between two looks at each QEMU, ms. Its stops and starts come as events; the looks find what no event reported. */
 const LOOK_MS = 100;
 /** Between two tries to find a QEMU that has come up, ms. */
 const SEARCH_MS = 10;
@@ -40,7 +40,7 @@ export interface Traffic {
 export class Witness {
   readonly marks: RunMark[] = [];
   readonly events: SeenEvent[] = [];
-  /** The stream as the source's QEMU told it, at each look at which it had changed. */
+  /** The stream as the source's QEMU reported it, at each look at which it had changed. */
   readonly traffic: Traffic[] = [];
   readonly #lab: Lab;
   readonly #guest: string;
@@ -143,7 +143,7 @@ export class Witness {
     for (const listener of this.#listeners) listener(seen);
   }
 
-  /** A look that says what is known already tells nothing; nor does one that was taken before the latest event. */
+  /** A look that says what is known already adds nothing; nor does one that was taken before the latest event. */
   #mark(host: string, atMs: number, runs: boolean): void {
     const last = this.marks.findLast((mark) => mark.host === host);
     if (last?.runs === runs || (last !== undefined && last.atMs > atMs)) return;

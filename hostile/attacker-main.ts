@@ -1,4 +1,4 @@
-/** Runs on the host whose certificate is misused: does the cases that it is told, a line of JSON for each. */
+/** Runs on the host whose certificate is misused: does the cases that it is given, a line of JSON for each. */
 import { createInterface } from 'node:readline';
 import { readCredentials } from '../src/rpc/tls.ts';
 import { Answerer } from './answerer.ts';

@@ -55,7 +55,7 @@ function print({ case: made, answers, words }: Tried): void {
   }
 }
 
-function tell(outcome: Outcome): void {
+function report(outcome: Outcome): void {
   const { cases, asks, seenCalls, violations, before, after, tookMs } = outcome;
   const mib = (bytes: number): string => `${(bytes / 1024 ** 2).toFixed(1)} MiB`;
   const lines = [
@@ -93,7 +93,7 @@ async function main(): Promise<number> {
     if (done % EVERY === 0) process.stderr.write(`${done} of ${numbers.length} cases\n`);
   };
   const outcome = await runCases({ seed, numbers, hole: values.hole, onCase });
-  tell(outcome);
+  report(outcome);
   if (values.json) process.stdout.write(`${JSON.stringify({ seed, ...outcome })}\n`);
   return outcome.violations.length === 0 ? 0 : 1;
 }

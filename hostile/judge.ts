@@ -7,7 +7,7 @@ import { contractOf } from './cases/case.ts';
 import type { Answer, Ask } from './cases/case.ts';
 
 /**
- * What an answer shows to be wrong with the host that gave it. Told from the contract and the table of errors alone: a
+ * What an answer shows to be wrong with the host that gave it. Judged by the contract and the table of errors alone: a
  * host with the role `agent` asks. Pure.
  */
 

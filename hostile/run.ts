@@ -28,7 +28,7 @@ export interface Wanted {
 }
 
 export interface Violation {
-  /** Undefined where nothing tells which case it was. */
+  /** Undefined where nothing shows which case it was. */
   readonly number?: number;
   readonly what: string;
 }
@@ -63,7 +63,7 @@ const PROGRAMS = [
 /** A destination’s lease, and a look. */
 const SETTLE_MS = 60_000;
 const END_MS = 120_000;
-/** Of logs, that are told. */
+/** Of logs, that are shown. */
 const MOST_LINES = 20;
 
 /** Does the cases against a real agent, and says what it or its host did that it must not. */
@@ -153,7 +153,7 @@ function counted(tried: readonly Tried[]): Pick<Outcome, 'cases' | 'asks' | 'ans
   return { cases: tried.length, asks, answers, routes };
 }
 
-/** A defect is logged with its stack, also where it is told to nobody; and a mover that fell says why. */
+/** A defect is logged with its stack, also where it is reported to nobody; and a mover that fell says why. */
 function logProblems({ world }: Stage): string[] {
   const { agentLog, stateDir } = labHost(world.lab, TARGET);
   const files = [agentLog, ...globSync(path.join(stateDir, 'migrations', '*', 'mover.log'))];

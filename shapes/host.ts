@@ -180,7 +180,7 @@ const MOST_TRIES = 20;
 /** A passphrase that everybody may know, in an image that takes no time to open. */
 const PASSPHRASE = 'of-its-owner';
 
-/** How qemu-img is told the format of an image. */
+/** How qemu-img is given the format of an image. */
 function formatWords(root: string, kind: ImageKind): string[] {
   if (typeof kind !== 'object') {
     return ['-f', kind === 'qcow2' || kind === 'vmdk' ? kind : 'raw'];

@@ -5,7 +5,7 @@ import { RANDOM } from './random.ts';
 import type { Shape } from './shape.ts';
 import { tryShape } from './trial.ts';
 
-/** Tries so many random guests; one that does not move is made as small as it can be, and told with its line. */
+/** Tries so many random guests; one that does not move is made as small as it can be, and reported with its line. */
 export async function tryRandom(
   programs: readonly QemuOfMachine[],
   { runs, seed }: { readonly runs: number; readonly seed: number },

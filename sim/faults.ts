@@ -30,7 +30,7 @@ export interface FaultParts {
   readonly hosts: Readonly<Record<HostName, SimHost>>;
   readonly observer: () => Observer;
   readonly cancel: () => void;
-  readonly tell: (text: string) => void;
+  readonly report: (text: string) => void;
 }
 
 /** Lets the faults of a scenario strike, each once, when its moment has come. */
@@ -67,7 +67,7 @@ export class Faults {
       const { when } = fault;
       if (when.at !== 'deed' || when.host !== host || when.edge !== edge || when.nth !== nth)
         continue;
-      this.#parts.tell(`${edge === 'before' ? 'as' : 'once'} ${process.name} does: ${what}`);
+      this.#parts.report(`${edge === 'before' ? 'as' : 'once'} ${process.name} does: ${what}`);
       this.#strike(fault);
     }
   }
@@ -107,7 +107,7 @@ export class Faults {
   #strike(fault: Fault): void {
     this.#waiting.delete(fault);
     const { deed } = fault;
-    this.#parts.tell(`FAULT: ${wordsOf(deed)}`);
+    this.#parts.report(`FAULT: ${wordsOf(deed)}`);
     this.#over('forMs' in deed ? deed.forMs : 0);
     if (this.#does(deed)) this.struck.kinds.push(deed.kind);
   }

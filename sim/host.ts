@@ -37,7 +37,7 @@ export interface HostParts {
   readonly network: Network;
   readonly driverFor: (process: SimProcess) => DirectDriver;
   readonly passing: Passing;
-  readonly tell: (text: string) => void;
+  readonly report: (text: string) => void;
 }
 
 interface Running {
@@ -152,7 +152,7 @@ export class SimHost {
   }
 
   #startMover(agent: SimProcess, migration: Migration, onExit: () => void): Promise<MoverState> {
-    const { scheduler, random, tell } = this.#parts;
+    const { scheduler, random, report } = this.#parts;
     const process = this.#spawn(`the mover of ${this.name}`);
     this.#starting.add(process);
     const { promise, resolve, reject } = Promise.withResolvers<MoverState>();
@@ -169,7 +169,7 @@ export class SimHost {
         return;
       }
       this.#locks.set(migration.id, process);
-      tell(`a mover starts on ${this.name}`);
+      report(`a mover starts on ${this.name}`);
       const ready = (address?: string, coordinator?: Coordinator): void => {
         if (process.dead) return;
         this.#starting.delete(process);
@@ -196,7 +196,7 @@ export class SimHost {
 
   #exit(process: SimProcess, how: string): void {
     if (process.dead) return;
-    this.#parts.tell(`${process.name} ${how}`);
+    this.#parts.report(`${process.name} ${how}`);
     process.die();
   }
 

@@ -14,7 +14,7 @@ export interface HypervisorPath {
   readonly faultOf: (call: string) => CallFault | undefined;
   /** Until when a new stream gets no connection. */
   readonly stalledUntil: () => number;
-  readonly tell: (text: string) => void;
+  readonly report: (text: string) => void;
   /** Until when a hypervisor carries nothing out, by host: it has one loop for all who ask. */
   readonly hungUntil: Record<HostName, number>;
 }
@@ -102,12 +102,12 @@ class Monitor {
 
   async call<T>(name: string, signal: AbortSignal | undefined, deed: () => Promise<T>): Promise<T> {
     const process = this.#process;
-    const { scheduler, random, faultOf, stalledUntil, hungUntil, tell } = this.#path;
+    const { scheduler, random, faultOf, stalledUntil, hungUntil, report } = this.#path;
     process.pass('before', name);
     if (process.dead) return never();
     signal?.throwIfAborted();
     const fault = faultOf(name);
-    if (fault !== undefined) tell(`${name} is made to fail (${fault.how})`);
+    if (fault !== undefined) report(`${name} is made to fail (${fault.how})`);
     let ms = random.between(0.05, 1);
     const { host } = process;
     if (fault?.how === 'hang') hungUntil[host] = scheduler.now + fault.forMs;

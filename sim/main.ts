@@ -4,7 +4,7 @@
  *
  * The movers are the real ones; the clock, the link, the disks and the hypervisors are not. Seed S gives run S, S + 1
  * the next, and each gives the same run again. Exit 1 when a rule is broken; the seed is printed with the shortest
- * story of how. `--seed S --runs 1 --trace` tells what happens in run S. See docs/simulation.md.
+ * story of how. `--seed S --runs 1 --trace` prints what happens in run S. See docs/simulation.md.
  */
 import { parseArgs } from 'node:util';
 import { momentOf, wordsOf } from './faults.ts';
@@ -14,7 +14,7 @@ import type { Scenario } from './scenario.ts';
 import { shrink } from './shrink.ts';
 import { Tally } from './tally.ts';
 
-/** Stories of so many broken rules are told. */
+/** Stories of so many broken rules are reported. */
 const MOST_STORIES = 3;
 
 const count = (value: number): string => value.toLocaleString('en');
@@ -60,7 +60,7 @@ async function runAll({ seed: first, runs, minutes }: Wanted): Promise<Tally> {
 }
 
 /** What goes wrong, and what comes of it. */
-async function tellStory(scenario: Scenario): Promise<void> {
+async function printStory(scenario: Scenario): Promise<void> {
   const { outcome, story, violation } = await runScenario(scenario, true);
   const { mode, memoryMiB, dirtyMiB, linkMiB } = scenario;
   console.log(
@@ -77,11 +77,11 @@ async function tellStory(scenario: Scenario): Promise<void> {
   console.log(`  it ends as ${outcome}${violation === undefined ? '' : `: ${violation.rule}`}`);
 }
 
-async function tellViolations(tally: Tally): Promise<void> {
+async function printViolations(tally: Tally): Promise<void> {
   for (const { seed, rule } of tally.violations.slice(0, MOST_STORIES)) {
     console.log(`\nBROKEN, seed ${seed}: ${rule}`);
     const least = await shrink(drawScenario(seed));
-    await tellStory(least);
+    await printStory(least);
     console.log(`  as a scenario: ${JSON.stringify(least)}`);
   }
   const others = tally.violations.slice(MOST_STORIES).map(({ seed }) => seed);
@@ -117,8 +117,8 @@ async function main(): Promise<number> {
     console.log(JSON.stringify(tally));
   } else {
     print(tally);
-    if (wanted.trace && wanted.runs === 1) await tellStory(drawScenario(wanted.seed));
-    await tellViolations(tally);
+    if (wanted.trace && wanted.runs === 1) await printStory(drawScenario(wanted.seed));
+    await printViolations(tally);
   }
   return tally.violations.length === 0 ? 0 : 1;
 }

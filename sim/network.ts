@@ -38,7 +38,7 @@ export class Network {
   badUntil = 0;
   #nextPort = 50_000;
   /** What passes, for the story. */
-  tell: (text: string) => void = () => {};
+  report: (text: string) => void = () => {};
 
   constructor(scheduler: Scheduler, random: Random) {
     this.#scheduler = scheduler;
@@ -274,7 +274,7 @@ export class Network {
   }
 
   async #serve(server: Server, exchange: Exchange): Promise<void> {
-    this.tell(`${server.process.name} is asked: ${exchange.key}`);
+    this.report(`${server.process.name} is asked: ${exchange.key}`);
     const result = await answer(server, exchange);
     if (server.process.dead) return;
     server.process.pass('before', `answer ${exchange.key}`);

@@ -16,7 +16,7 @@ export interface Violation {
 export class Observer {
   readonly #world: FakeWorld;
   readonly #scheduler: Scheduler;
-  readonly #tell: (text: string) => void;
+  readonly #report: (text: string) => void;
   readonly #seen = new Set<Instance>();
   readonly #onStream: (state: string) => void;
   #stillSince: number | undefined;
@@ -31,12 +31,12 @@ export class Observer {
   constructor(
     world: FakeWorld,
     scheduler: Scheduler,
-    tell: (text: string) => void,
+    report: (text: string) => void,
     onStream: (state: string) => void,
   ) {
     this.#world = world;
     this.#scheduler = scheduler;
-    this.#tell = tell;
+    this.#report = report;
     this.#onStream = onStream;
     this.look();
   }
@@ -44,7 +44,7 @@ export class Observer {
   broken(rule: string): void {
     if (this.violation !== undefined) return;
     this.violation = { rule, atMs: this.#scheduler.now };
-    this.#tell(`BROKEN: ${rule}`);
+    this.#report(`BROKEN: ${rule}`);
   }
 
   /** After every step. */
@@ -59,11 +59,11 @@ export class Observer {
   #follow(instance: Instance): void {
     this.#seen.add(instance);
     const { host } = instance;
-    if (host !== 'a') this.#tell(`a hypervisor starts on ${host}`);
+    if (host !== 'a') this.#report(`a hypervisor starts on ${host}`);
     let first = true;
     instance.listen((event) => {
       if (first) return;
-      if (event.type !== 'pass') this.#tell(`the hypervisor on ${host} says: ${event.type}`);
+      if (event.type !== 'pass') this.#report(`the hypervisor on ${host} says: ${event.type}`);
       if (event.type === 'resumed') this.#resumed(instance);
       if (event.type === 'completed') this.completed = true;
       if (event.type === 'postcopy-active') this.postcopy = true;

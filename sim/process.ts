@@ -2,7 +2,7 @@ import { current } from './scheduler.ts';
 import type { Actor, Scheduler } from './scheduler.ts';
 import type { HostName } from './scenario.ts';
 
-/** Told of each thing that a mover does with the world: as it is about to, and as it has. */
+/** Called for each thing that a mover does with the world: as it is about to, and as it has. */
 export type Passing = (process: SimProcess, edge: 'before' | 'after', what: string) => void;
 
 /** A process of a simulated host. Once dead nothing that it does has an effect, and it hears nothing. */

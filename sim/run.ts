@@ -50,47 +50,47 @@ class Stage {
   readonly random: Random;
   readonly network: Network;
   readonly #lines: string[] = [];
-  readonly #telling: boolean;
+  readonly #reporting: boolean;
   readonly world: FakeWorld;
   readonly hosts: Record<HostName, SimHost>;
   readonly observer: Observer;
   readonly faults: Faults;
   #settled = false;
 
-  static async open(scenario: Scenario, telling: boolean): Promise<Stage> {
+  static async open(scenario: Scenario, reporting: boolean): Promise<Stage> {
     const scheduler = new Scheduler();
     const random = new Random(scenario.noise);
     const network = new Network(scheduler, random);
     const world = await worldOf(scenario, scheduler, network);
-    return new Stage(scenario, telling, { scheduler, random, network, world });
+    return new Stage(scenario, reporting, { scheduler, random, network, world });
   }
 
   private constructor(
     scenario: Scenario,
-    telling: boolean,
+    reporting: boolean,
     made: { scheduler: Scheduler; random: Random; network: Network; world: FakeWorld },
   ) {
     const { scheduler, random, network, world } = made;
     this.scenario = scenario;
-    this.#telling = telling;
+    this.#reporting = reporting;
     this.scheduler = scheduler;
     this.random = random;
     this.network = network;
     this.world = world;
-    const tell = (text: string): void => this.#tell(text);
+    const report = (text: string): void => this.#report(text);
     const hungUntil = { a: 0, b: 0 };
-    network.tell = tell;
+    network.report = report;
     const parts = {
       scheduler,
       random,
       network,
-      tell,
+      report,
       passing: (...what: Parameters<Faults['passing']>) => this.faults.passing(...what),
       driverFor: (process: Parameters<typeof driverFor>[0]) =>
         driverFor(process, world.driver(process.host), {
           scheduler,
           random,
-          tell,
+          report,
           faultOf: (call) => this.faults.callFault(call),
           stalledUntil: () => network.stalledUntil,
           hungUntil,
@@ -104,13 +104,13 @@ class Stage {
       hosts: this.hosts,
       observer: () => this.observer,
       cancel: () => this.#cancel(),
-      tell,
+      report,
     });
-    this.observer = new Observer(world, scheduler, tell, (state) => this.faults.streamIs(state));
+    this.observer = new Observer(world, scheduler, report, (state) => this.faults.streamIs(state));
   }
 
-  #tell(text: string): void {
-    if (this.#telling) this.#lines.push(`${(this.scheduler.now / 1000).toFixed(3)} s  ${text}`);
+  #report(text: string): void {
+    if (this.#reporting) this.#lines.push(`${(this.scheduler.now / 1000).toFixed(3)} s  ${text}`);
   }
 
   #cancel(): void {
@@ -119,7 +119,7 @@ class Stage {
     const { coordinator, process } = mover;
     this.scheduler.after(0, process, () => {
       coordinator.cancel().then(
-        ({ what }) => this.#tell(`the user is told: ${what}`),
+        ({ what }) => this.#report(`the user is told: ${what}`),
         () => {},
       );
     });
@@ -221,7 +221,7 @@ class Stage {
       instances: this.world.instances,
     });
     if (rule === undefined) return undefined;
-    this.#tell(`BROKEN: ${rule}`);
+    this.#report(`BROKEN: ${rule}`);
     return { rule, atMs: this.scheduler.now };
   }
 }

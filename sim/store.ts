@@ -69,7 +69,7 @@ export class SimStore {
     return this.all().filter(({ id }) => !this.isEnded(id));
   }
 
-  /** Whoever counts the held ones of a host is told of none: a simulation has one migration at a time. */
+  /** Whoever counts the held ones of a host learns of none: a simulation has one migration at a time. */
   progress(): Pick<Progress, 'phase'> {
     return { phase: 'planned' };
   }

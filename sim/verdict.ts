@@ -31,7 +31,7 @@ function diedAt({ died }: Struck, host: HostName): boolean {
   return died.some((each) => each.host === host);
 }
 
-/** What no fault explains: a disk, an agent or a monitor that was made to fail is told in the same words. */
+/** What no fault explains: a disk, an agent or a monitor that was made to fail is reported in the same words. */
 function defect({ state, struck }: Evidence): string | undefined {
   if (state?.because?.code !== 'GODWIT_INTERNAL') return undefined;
   const explained = struck.kinds.some((kind) => /disk|call|agent|power|kill mover/.test(kind));

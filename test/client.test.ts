@@ -56,7 +56,7 @@ test('events of a controller come as objects, until the caller ends them', async
   await assert.rejects(events.next(), /enough/);
 });
 
-test('connect tells whose certificate it does not take, and sends it no token', async (t) => {
+test('connect says whose certificate it does not take, and sends it no token', async (t) => {
   const { opened, port } = await web(t);
   const { caDir } = await authority(t);
   const ca = readFileSync(path.join(caDir, 'ca.crt'), 'utf8');

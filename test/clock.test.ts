@@ -6,7 +6,7 @@ import { systemClock } from '../src/clock.ts';
 const LONG_MS = 1_000_000;
 
 describe('the system’s clock', () => {
-  test('tells a wall clock near this machine’s, and a monotonic one that never goes back', () => {
+  test('gives a wall clock near this machine’s, and a monotonic one that never goes back', () => {
     const before = Date.now();
     const wall = systemClock.wallMs();
     assert.ok(wall >= before && wall <= Date.now());

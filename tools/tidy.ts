@@ -254,12 +254,12 @@ const unfinished = new RegExp(
 /** A loop or a callback in which it stands may not run at all. */
 const cannotFail = /\bassert(?:\.ok)?\(true[,)]/;
 
-/** Names that tell nothing, work left undone, assertions of nothing, large or binary files, and scripts too long to read. */
+/** Names that say nothing, work left undone, assertions of nothing, large or binary files, and scripts too long to read. */
 export function fileProblems(tree: Tree): string[] {
   return tree.files.flatMap((file) => {
     const problems: string[] = [];
     if (/(^|\/)(utils?|helpers?|misc|common)(\.ts|\/)/.test(file)) {
-      problems.push(`${file}: the name tells nothing; name what it holds`);
+      problems.push(`${file}: the name says nothing; name what it holds`);
     }
     if (tree.bytes(file) > 256 * 1024) problems.push(`${file}: larger than 256 KiB`);
     else if (tree.text(file).includes('\0')) problems.push(`${file}: is a binary file`);

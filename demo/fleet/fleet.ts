@@ -67,7 +67,7 @@ export async function performFleet(options: DemoOptions, world: World): Promise<
     keptLab: ending.keptLab,
     totalMs: ending.totalMs,
   };
-  tell(run, controller, world);
+  report(run, controller, world);
   if (ending.error !== undefined) printError(context, ending.error);
   if (options.json) process.stdout.write(`${JSON.stringify(fleetJson(run))}\n`);
   const exit = ending.interruption?.exit ?? ending.error?.exit;
@@ -142,7 +142,7 @@ async function findLeftovers(
   }
 }
 
-function tell(run: FleetRun, controller: FleetController | undefined, { context }: World): void {
+function report(run: FleetRun, controller: FleetController | undefined, { context }: World): void {
   const { out } = context;
   const { drain } = run;
   if (drain !== undefined) {

@@ -109,7 +109,7 @@ function insideQemu({ blocks, blocksBefore, from }: DisksSeen, host: string): st
       .map((name) => `left open at ${each.host}: ${name}`),
   ]);
   const is = blocks.find((each) => each.host === host);
-  if (is === undefined) return [...problems, `the QEMU of ${host} does not tell of its disks`];
+  if (is === undefined) return [...problems, `the QEMU of ${host} does not report its disks`];
   if (host !== from) return problems;
   const was = blocksBefore.find((each) => each.host === from);
   for (const what of ['opened', 'nodes'] as const) {

@@ -1,4 +1,4 @@
-/** The moments of a migration at which its disks are copied: the destination's storage and the source's QEMU tell. */
+/** The moments of a migration at which its disks are copied: the destination's storage and the source's QEMU report. */
 import type { Scene } from '../scene.ts';
 
 const BEGUN_BYTES = 1024 ** 2;

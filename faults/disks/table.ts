@@ -1,7 +1,7 @@
 /** Which faults are tried on disks that are copied, and when. Pure. */
 import type { Cell, Fault, Mode, Phase } from '../cell.ts';
 
-/** All of it together has ten minutes: what lasts long, or differs little, is tried where it tells most. */
+/** All of it together has ten minutes: what lasts long, or differs little, is tried where it shows most. */
 const TRIED: Partial<Record<Fault, Partial<Record<Mode, readonly Phase[]>>>> = {
   'kill-source-mover': {
     precopy: ['seeding', 'disks-first-pass', 'disks-ready', 'disks-switch'],

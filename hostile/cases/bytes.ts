@@ -107,7 +107,7 @@ function messOf(random: Random, index: number): Buffer {
   const length = random.pick([0, 1, 4, 16, 100, 5000, 65_520]);
   const payload = Buffer.concat([Buffer.from(begins), bytesOf(random, length)]);
   const frame = frameOf(type, channel, number, payload);
-  // Told longer than it is: what comes next is taken for a part of it.
+  // Announced longer than it is: what comes next is taken for a part of it.
   if (random.chance(0.1)) frame.writeUInt32BE(random.pick([65_520, 2 ** 31, 2 ** 32 - 1]), 4);
   return frame;
 }

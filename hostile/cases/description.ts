@@ -12,7 +12,7 @@ import { spoiled } from '../generate/spoil.ts';
  * descriptions, and from what QEMU itself would open, run or connect to.
  */
 
-/** Properties by which QEMU is told of something of its host. */
+/** Properties by which QEMU learns something of its host. */
 const OF_A_HOST = [
   'romfile',
   'frudatafile',

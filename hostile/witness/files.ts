@@ -4,7 +4,7 @@ import type { Seen } from './trace.ts';
 
 /**
  * Which files of a host its agent and what that starts have business with. Written from the documentation and not from
- * the code: what a process opened that is not here is told. Pure.
+ * the code: what a process opened that is not here is reported. Pure.
  */
 export interface Ground {
   readonly stateDir: string;

@@ -127,7 +127,7 @@ function bytesBelow(dir: string): number {
   return sum;
 }
 
-/** Guests that stand by: the one looks at its own memory and disk, of the other QEMU tells all that it has. */
+/** Guests that stand by: the one looks at its own memory and disk, of the other QEMU reports all that it has. */
 export async function guestsState(
   world: World,
   target: string,

@@ -1,5 +1,5 @@
 /**
- * What processes did with files, sockets and programs, as the kernel told strace. It sees every call that names a path,
+ * What processes did with files, sockets and programs, as the kernel reported it to strace. It sees every call that names a path,
  * of the agent and of all that it starts, whatever their code is. Pure.
  */
 
@@ -26,7 +26,7 @@ export interface Seen {
   /** ms since 1970. */
   readonly atMs: number;
   readonly call: string;
-  /** Paths that were named, made absolute where the trace tells of which directory. */
+  /** Paths that were named, made absolute where the trace shows which directory. */
   readonly paths: readonly string[];
   /** What was really opened, links followed. */
   readonly opened?: string;

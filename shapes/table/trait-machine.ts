@@ -78,13 +78,13 @@ export const MACHINE_TRAITS: readonly Shape[] = [
   ),
   trait(
     'panic-device',
-    'a device by which the guest tells of its panic',
+    'a device by which the guest reports its panic',
     '-M q35 -device pvpanic -action panic=pause',
     MOVED,
   ),
   trait(
     'vmcoreinfo',
-    'the device that tells where a dump of its memory begins',
+    'the device that reports where a dump of its memory begins',
     '-M q35 -device vmcoreinfo',
     MOVED,
   ),

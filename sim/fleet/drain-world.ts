@@ -13,7 +13,7 @@ export interface Scene {
   readonly drained: readonly string[];
 }
 
-/** How far the world is from what is told of it: spreads of the logarithm. */
+/** How far the world is from what is reported of it: spreads of the logarithm. */
 export interface Noise {
   readonly link: number;
   readonly wobble: number;

@@ -47,7 +47,7 @@ export class Precopy {
     return this.#lead <= 0 && this.#left <= 0 && this.#tail <= 0;
   }
 
-  /** What its hypervisor tells of the round; absent before memory flows. */
+  /** What its hypervisor reports of the round; absent before memory flows. */
   get seen(): { leftBytes: number; roundSeconds: number } | undefined {
     if (this.#lead > 0) return undefined;
     return { leftBytes: Math.max(0, this.#left), roundSeconds: this.#roundSeconds };

@@ -104,7 +104,7 @@ export class Resolve {
     return { known, isDark: 'isDark' in asked && asked.isDark };
   }
 
-  /** Every host is asked for the guest; `untold`: why the other side could not say what it knows of the migration. */
+  /** Every host is asked for the guest; `unreported`: why the other side could not say what it knows of the migration. */
   async #askFleet(
     id: string,
     guest: string,

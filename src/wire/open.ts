@@ -63,7 +63,7 @@ export interface WireFigures {
   /** Bytes of its return path. */
   readonly returnBytes: number;
   /** Pages and pieces of other bytes by how they were encoded. */
-  readonly told: Readonly<Record<Kind, number>>;
+  readonly encoded: Readonly<Record<Kind, number>>;
   /** Contents that the far side turned out not to have. */
   readonly misses: number;
   readonly levelChanges: readonly LevelChange[];

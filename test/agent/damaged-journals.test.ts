@@ -70,7 +70,7 @@ for (const [what, damage] of [
     assert.deepEqual(readFileSync(file), before);
   });
 
-  test(`a migration ${what} is neither decided on nor told about as if it were known`, async (t) => {
+  test(`a migration ${what} is neither decided on nor reported as if it were known`, async (t) => {
     const { a, as, bad, file } = await moving(t);
     const before = damage(file);
     await a.movers.end(bad);

@@ -173,7 +173,7 @@ describe('the inventory of guests', () => {
     assert.equal(world.looks.length, 3);
   });
 
-  test('keeps nothing of a driver that cannot tell which hypervisors run', async (t) => {
+  test('keeps nothing of a driver that cannot say which hypervisors run', async (t) => {
     const { world, names } = inventory(t, { counts: false });
     await names();
     await names();

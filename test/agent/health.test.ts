@@ -102,7 +102,7 @@ describe('what the hardware of a host says of itself', () => {
     assert.deepEqual(notRead, []);
   });
 
-  test('is what it cannot tell, on a host that has none of it', async (t) => {
+  test('is what it cannot know, on a host that has none of it', async (t) => {
     const { signals, notRead } = await host(t, {}).after(0);
     assert.deepEqual(signals, []);
     assert.equal(notRead.length, 3);
@@ -129,7 +129,7 @@ describe('what the hardware of a host says of itself', () => {
     assert.deepEqual((await after(parse.DAY_MS + MINUTE_MS)).signals, []);
   });
 
-  test('a link is told of once it loses the carrier that it had, or many of its packets', () => {
+  test('a link is reported once it loses the carrier that it had, or many of its packets', () => {
     const lost = link({ carrier: false });
     assert.deepEqual(levels([look(0, { links: [lost] })]), []);
     assert.deepEqual(levels([look(0, { links: [link()] }), look(1, { links: [lost] })]), [

@@ -76,7 +76,7 @@ describe('the events of a host', () => {
     }
   });
 
-  test('tell what differs between two looks at the guests', async (t) => {
+  test('report what differs between two looks at the guests', async (t) => {
     const events = new HostEvents();
     const next = following(t, events);
     await next();
@@ -134,7 +134,7 @@ describe('the events of a host', () => {
   });
 });
 
-test('an agent tells of guests and migrations, as server-sent events that can be come back to', async (t) => {
+test('an agent reports guests and migrations, as server-sent events that can be come back to', async (t) => {
   const { host } = await fleet(t);
   const names = ['web1'];
   const a = await host('a', {

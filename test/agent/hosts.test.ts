@@ -13,7 +13,7 @@ import { fleet, GIB, guest } from './samples.ts';
 /** Who is called back by nobody here. */
 const known = { a: { address: '127.0.0.1:1' } };
 
-test('a host tells what it is and has', async (t) => {
+test('a host reports what it is and has', async (t) => {
   const { host } = await fleet(t);
   const { api } = await host('a', { guests: () => [guest('web1')] });
   const info = await api.host();
@@ -143,7 +143,7 @@ test('a second agent does not take the socket of a living one', async (t) => {
   });
 });
 
-test('the OpenAPI document tells every public route', async (t) => {
+test('the OpenAPI document lists every public route', async (t) => {
   const { host, certificate } = await fleet(t);
   const a = await host('a');
   const remote = client(agentContract, {

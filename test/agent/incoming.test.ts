@@ -138,7 +138,7 @@ test('one of several hosts never has all that may come at once', async (t) => {
   await assert.rejects(toAlone.admit(each('a', 1)), { code: 'GODWIT_OVERLOADED' });
 });
 
-test('what one host has asked for makes nothing be forgotten that another one was told', async (t) => {
+test('what one host has asked for makes nothing be forgotten that another one was answered', async (t) => {
   const { host, as } = await fleet(t);
   const b = await host('b', { peers });
   const [own, greedy] = [await as('a', 'agent', b), await as('c', 'agent', b)];

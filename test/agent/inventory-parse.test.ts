@@ -8,7 +8,7 @@ import {
   parseProcessor,
 } from '../../src/agent/inventory-parse.ts';
 
-test('processors are counted, and the first tells model and features', () => {
+test('processors are counted, and the first gives model and features', () => {
   const one = (index: number) =>
     `processor\t: ${index}\nmodel name\t: AMD EPYC 7763\nflags\t\t: fpu vme avx2\n\n`;
   assert.deepEqual(parseProcessor(one(0) + one(1)), {

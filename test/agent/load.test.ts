@@ -60,7 +60,7 @@ describe('how busy a host was', () => {
     });
   });
 
-  test('tells of a guest only what its own process did', () => {
+  test('reports of a guest only what its own process did', () => {
     const guests = (ticks: number, of = '7 1') =>
       new Map([['web1', { of, ticks, residentBytes: 5 }]]);
     const between = (one: Map<string, parse.GuestUse>, other: Map<string, parse.GuestUse>) =>

@@ -48,7 +48,7 @@ test('what the guest’s driver does not declare is refused at once, and nothing
   assert.deepEqual(a.movers.started, []);
 });
 
-test('its mover is told of further addresses: those that were asked for, or those of the configuration', async (t) => {
+test('its mover gets further addresses: those that were asked for, or those of the configuration', async (t) => {
   const { host } = await fleet(t);
   const known = { b: { address: '127.0.0.1:1', addresses: ['127.0.0.2:3', '127.0.0.1:1'] } };
   const names = ['web1', 'web2', 'web3'];

@@ -36,7 +36,7 @@ const said = (id: string): AdmittedGuest => ({
   nics: [{ mac: MAC, addresses: ['10.9.0.5', 'fd00::5'] }],
 });
 
-/** Watchers that do nothing, and what they were told. */
+/** Watchers that do nothing, and what they were asked. */
 function stage(network: object = {}, admitted: (id: string) => AdmittedGuest = said) {
   const started: WatchLine[] = [];
   const reported: string[] = [];

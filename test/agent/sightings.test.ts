@@ -12,7 +12,7 @@ import { fleet, GIB, guest, listingDriver } from './samples.ts';
 const UUID = '11111111-2222-3333-4444-555555555555';
 
 describe('what a host has seen of a guest', () => {
-  test('is told to another host: copies by name or UUID, and nothing of other guests', async (t) => {
+  test('is reported to another host: copies by name or UUID, and nothing of other guests', async (t) => {
     const { host, as } = await fleet(t);
     const b = await host('b', {
       peers: { c: { address: '127.0.0.1:1' } },

@@ -28,6 +28,6 @@ test('what was predicted is held against what moves came to, and what did not en
   assert.equal(of('said not to end'), 1);
 });
 
-test('nothing is told of no moves', () => {
+test('nothing is reported of no moves', () => {
   assert.deepEqual(measures([]), []);
 });

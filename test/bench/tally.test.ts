@@ -14,7 +14,7 @@ const tally: HostTally = {
   unixSockets: 6,
 };
 
-test('the same things leave nothing to tell, also under another tap', () => {
+test('the same things leave nothing to report, also under another tap', () => {
   assert.deepEqual(leftBehind([tally], [{ ...tally, taps: ['gw12345678n0'] }]), []);
 });
 
@@ -37,7 +37,7 @@ test('the record of a migration stays on purpose; sockets and keys in it do not'
   ]);
 });
 
-test('each kind of thing that is there more often is told', () => {
+test('each kind of thing that is there more often is reported', () => {
   const after = {
     ...tally,
     processes: [...tally.processes, 'qemu-system-x86_64'],

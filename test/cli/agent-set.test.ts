@@ -42,7 +42,7 @@ describe('askAny', () => {
     );
   });
 
-  test('tells why when nobody answers', async () => {
+  test('says why when nobody answers', async () => {
     await assert.rejects(
       askAny(fleet(endpoint('a', { hosts: silent })), ({ api }) => api.hosts()),
       (error) => hasCode(error, 'GODWIT_UNREACHABLE'),
@@ -140,7 +140,7 @@ describe('migrations of several agents', () => {
   const lists = fleet(onA, onB, endpoint('c', { migrations: silent }));
   const answering = fleet(onA, onB);
 
-  test('are listed once, newest first, as the source tells them', async () => {
+  test('are listed once, newest first, as the source reports them', async () => {
     const { items } = await listMigrations(lists, 10);
     assert.deepEqual(
       items.map((each) => [each.id, each.side]),
@@ -192,7 +192,7 @@ describe('migrations of several agents', () => {
       ),
       ID,
     );
-    assert.equal(found.endpoint.label, 'c', 'the source tells most');
+    assert.equal(found.endpoint.label, 'c', 'the source knows most');
   });
 
   test('say why when no agent answers', async () => {

@@ -34,7 +34,7 @@ describe('connect', () => {
     await rm(folder, { recursive: true });
   });
 
-  /** A lab as its state file tells it. */
+  /** A lab as its state file describes it. */
   async function lab(name: string, hosts: readonly string[]): Promise<void> {
     const dir = path.join(folder, 'labs', name);
     await mkdir(dir, { recursive: true });

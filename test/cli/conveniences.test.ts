@@ -105,7 +105,7 @@ describe('lists', () => {
     };
     assert.match(await shown('guests -o wide'), /UUID +BRIDGES +LABELS +NOTE/);
     assert.match(await shown('hosts -o wide'), /PROCESSOR +VERSION +HYPERVISORS/);
-    assert.match(await shown('migrations -o wide'), /DONE +SENT +TOLD BY +NOTE/);
+    assert.match(await shown('migrations -o wide'), /DONE +SENT +REPORTED BY +NOTE/);
     assert.doesNotMatch(await shown('guests -o wide'), /…/);
     assert.match(await shown('guests'), /…/);
   });

@@ -22,7 +22,7 @@ describe('the pages that are made from the tables', () => {
     });
   }
 
-  test('docs/errors.md tells every code once, each in a group', async () => {
+  test('docs/errors.md has every code once, each in a group', async () => {
     const { 'errors.md': page = '' } = await pages();
     const reported = [...page.matchAll(/^### (GODWIT_\w+)$/gm)].map(([, code]) => code);
     assert.equal(reported.length, new Set(reported).size);
@@ -30,7 +30,7 @@ describe('the pages that are made from the tables', () => {
     assert.doesNotMatch(page, /^## Others$/m);
   });
 
-  test('docs/cli.md tells every exit code of the table', async () => {
+  test('docs/cli.md has every exit code of the table', async () => {
     const { 'errors.md': page = '' } = await pages();
     for (const { exit } of Object.values(ERRORS))
       assert.ok(page.includes(`| ${exit} |`), String(exit));

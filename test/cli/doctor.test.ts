@@ -276,7 +276,7 @@ describe('godwit doctor', () => {
     assert.match(context.out.text, /fail {2}configuration .*is not JSON/);
   });
 
-  test('tells why no agent answers', async () => {
+  test('says why no agent answers', async () => {
     const facts = await collectFacts(new FakeContext(), {}, undefined);
     assert.match(facts.agent.problem ?? '', /an agent at here does not answer: none/);
   });

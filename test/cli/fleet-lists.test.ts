@@ -74,7 +74,7 @@ describe('a controller', () => {
     assert.equal(controllerNamed(undefined, {}, { GODWIT_CONTROLLER: '' }), undefined);
   });
 
-  test('that is not there, or no address, is told', async () => {
+  test('that is not there, or no address, is reported', async () => {
     const away = await run(['hosts', '--controller', path.join('/nowhere', 'c.sock')]);
     assert.match(away.err, /the socket is not there/);
     const strange = await run(['hosts', '--controller', 'postgres://x']);

@@ -10,7 +10,7 @@ import { world } from './migrating.ts';
 
 const off: Unasked[] = [{ host: 'a', why: 'a at x does not answer: off' }];
 
-/** An agent that has these guests, and tells those of its peers. */
+/** An agent that has these guests, and reports those of its peers. */
 function agent(
   label: string,
   own: GuestInfo[],
@@ -92,7 +92,7 @@ describe('whoever acts on a guest that the asked host does not have', () => {
     for (const [one, other] of [
       [guest('web', 'b'), guest('web', 'a', { state: 'incoming' })],
       [guest('web', 'b', { migration, moving }), guest('web', 'a', { migration, moving })],
-      // Builds that tell no `moving`.
+      // Builds that report no `moving`.
       [guest('web', 'b', { migration }), guest('web', 'a', { migration })],
     ] as const) {
       assert.equal(await at(agent('c', [], [one, other])).run(), 'b');

@@ -234,7 +234,7 @@ describe('godwit migrate', () => {
 
   test('says how to go on when the agent stays away', async () => {
     const { context } = world({
-      // eslint-disable-next-line require-yield -- this one has nothing to tell
+      // eslint-disable-next-line require-yield -- this one has nothing to yield
       async *events() {
         throw godwitError('GODWIT_UNREACHABLE', { peer: 'a', address: 'x', reason: 'off' });
       },

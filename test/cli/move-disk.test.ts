@@ -68,7 +68,7 @@ describe('godwit move-disk', () => {
     assert.match(context.out.text, /kept as \/srv\/slow\/x\.moved\na note\n$/);
   });
 
-  test('ends with the code of the error, which it tells', async () => {
+  test('ends with the code of the error, which it reports', async () => {
     const facts = { guest: 'db1', device: 'disk0', reason: 'there is no room for it' };
     const error = godwitError('GODWIT_DISK_FAILED', facts).toJSON();
     const context = agent([now('failed', { error })]);

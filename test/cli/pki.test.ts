@@ -61,7 +61,7 @@ test('a bad name, address or number of days is refused in words', async (t) => {
   }
 });
 
-test('a person is told an address of an agent that works: with the host’s own name', async (t) => {
+test('a person is shown an address of an agent that works: with the host’s own name', async (t) => {
   const root = tempDir(t);
   const dir = path.join(root, 'ca');
   await godwit('pki', 'init', '--dir', dir);

@@ -28,7 +28,7 @@ test('a proposal that was decided meanwhile is no refusal', async () => {
   assert.deepEqual((await accepting(closed)).refused, []);
 });
 
-test('a controller that fails is asked no more, and what it accepted before is told', async () => {
+test('a controller that fails is asked no more, and what it accepted before is reported', async () => {
   const lost = new Error('the connection broke');
   assert.deepEqual(await accepting(lost), {
     accepted: ['p-00000001'],

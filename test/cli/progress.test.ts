@@ -55,7 +55,7 @@ describe('the log of a migration', () => {
     likeBefore(t, lines.join('\n'));
   });
 
-  test('tells a phase and a decision once', () => {
+  test('reports a phase and a decision once', () => {
     const note = 'waits for the destination';
     const lines = log(
       progress('memory', { note }),
@@ -65,7 +65,7 @@ describe('the log of a migration', () => {
     assert.equal(lines.length, 2);
   });
 
-  test('tells no numbers of the stream once the stream is over', () => {
+  test('reports no numbers of the stream once the stream is over', () => {
     const lines = log(
       progress('memory', { elapsedMs: 1000, sample: sample(1) }),
       progress('cleanup', { elapsedMs: 5000, sample: sample(4) }),

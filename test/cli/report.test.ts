@@ -222,7 +222,7 @@ describe('the report of a migration over the wire', () => {
     },
   });
 
-  test('says what the links carried, what of it was hidden, and how pages were told', () => {
+  test('says what the links carried, what of it was hidden, and how pages were encoded', () => {
     const shown = reportText(wired, { columns: 120, isTerminal: false, paint: painter(false) });
     assert.match(shown, /over the wire +150 MiB \(25 %\), 2 cuts hidden, the longest of 10\.1 s/);
     assert.match(shown, /pages zero +700\n/);

@@ -25,7 +25,7 @@ function ending(diskCheck: Report['diskCheck']): { context: FakeContext; asked: 
 }
 
 describe('godwit migrate --verify-disks', () => {
-  test('asks for it, and tells what was found the same', async () => {
+  test('asks for it, and reports what was found the same', async () => {
     const { context, asked } = ending({ verdict: 'equal', ...figures });
     assert.equal(await godwit(context, LINE), 0);
     assert.deepEqual(asked, [true]);

@@ -37,7 +37,7 @@ export interface TrialSite {
   route?(address: string): Promise<string>;
   /** Breaks the streams under way as a failing link would; new ones may be made. */
   breakLink(): Promise<void>;
-  /** From now on the streams under way take nothing, and no end is told; where the place can do that. */
+  /** From now on the streams under way take nothing, and no end is reported; where the place can do that. */
   silenceLink?(): Promise<void>;
   /** From now on the source hears nothing of what the destination answers on the streams; where the place can do that. */
   muteReturn?(): Promise<void>;

@@ -35,7 +35,7 @@ test('a short configuration is whole', () => {
   });
 });
 
-test('what is wrong is told with its line', () => {
+test('what is wrong is reported with its line', () => {
   const text = '{\n "name": "control",\n "address": "10.0.0.9",\n "stateDir": "/s"\n}';
   assert.match(refusal(text), /^c\.json: line 3, column 13: `address`: /);
   assert.match(refusal('{\n "name": \n}'), /^c\.json: is not JSON: line 3/);

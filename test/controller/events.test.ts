@@ -63,7 +63,7 @@ test('events resume behind the one that a client had, and one that is too far be
     return lost.text.includes('event: reset\nid: ') ? true : undefined;
   });
   await until('a heartbeat', 10_000, async () => (back.text.includes(':\n\n') ? true : undefined));
-  // Nothing is told twice.
+  // Nothing is reported twice.
   assert.ok(!back.text.includes('data:'), back.text);
 });
 
@@ -79,7 +79,7 @@ test('a stream ends once its token is revoked', async (t) => {
   assert.match(following.text, /event: error\ndata: .*GODWIT_TOKEN_REFUSED/);
 });
 
-test('a wish is told when it is new and when it changed, and not again', async (t) => {
+test('a wish is reported when it is new and when it changed, and not again', async (t) => {
   const store = await openStore({ sqlite: ':memory:' }, silentLog);
   t.after(() => store.close());
   const wishes = new Wishes(store);

@@ -68,7 +68,7 @@ test('migrations are counted as they end, with what they took; those that begin 
   );
 });
 
-test('a code that is none of ours adds no series, whatever hosts tell', async (t) => {
+test('a code that is none of ours adds no series, whatever hosts report', async (t) => {
   const own = await metrics(t);
   for (let nth = 0; nth < 100; nth += 1) {
     const reported = migration({ outcome: 'failed', code: `GODWIT_${nth}"} 1\nevil{x="` });

@@ -14,12 +14,12 @@ import type { Party } from './test-controller.ts';
 const ask = { kind: 'roll' as const, hosts: ['a', 'b'], run: 'upgrade' };
 const params = { id: 'w-00000001' };
 
-/** Two hosts without guests, and a controller with that program. It appends what it reads to `told`. */
+/** Two hosts without guests, and a controller with that program. It appends what it reads to `reported`. */
 async function rolling(t: TestContext, script: string) {
   const { host, caDir } = await fleet(t);
   const [a, b] = [await host('a'), await host('b')];
   const directory = tempDir(t);
-  const reported = path.join(directory, 'told');
+  const reported = path.join(directory, 'reported');
   const file = path.join(directory, 'upgrade');
   writeFileSync(reported, '');
   writeFileSync(file, `#!/bin/sh\ncat >> ${reported}\n${script}\n`);
@@ -106,7 +106,7 @@ test('a roll stops at a host that does not come back as its program has promised
 test('a roll goes on under another controller, which asks the program again by the same id', async (t) => {
   const { api, controller, again, lines } = await rolling(
     t,
-    'test "$(wc -l < "$(dirname "$0")/told")" != 1 || sleep 60',
+    'test "$(wc -l < "$(dirname "$0")/reported")" != 1 || sleep 60',
   );
   await api.putWish({ params, query: {}, body: ask });
   await until('the program to run', 20_000, async () => (lines().length > 0 ? true : undefined));

@@ -45,7 +45,7 @@ test('controllers share a fleet, and another goes on when one is killed or stopp
     });
   const both = (now: string): boolean => now.includes(' one') && now.includes(' two');
   await all(one, both, 40_000);
-  // Either of them tells of all guests, whoever follows their host.
+  // Either of them reports all guests, whoever follows their host.
   for (const { api } of [one, two]) {
     const { guests } = await api.guests();
     assert.equal(guests.length, 2);

@@ -67,7 +67,7 @@ describe('the demo of a fleet', () => {
     );
   });
 
-  test('tells the address and the token in JSON only where the fleet was kept', () => {
+  test('prints the address and the token in JSON only where the fleet was kept', () => {
     assert.doesNotMatch(JSON.stringify(fleetJson(run)), /gdw_secret/);
     const kept = fleetJson({ ...run, keptLab: 'demo' });
     assert.deepEqual(kept, {

@@ -64,7 +64,7 @@ describe('what a migration left behind', () => {
     assert.deepEqual(leftovers([remembers], [bareHost('a')], []), []);
   });
 
-  test('tells of an agent that is gone', () => {
+  test('reports an agent that is gone', () => {
     const dead = { ...bareHost('a'), processes: [], ports: [] };
     assert.deepEqual(leftovers(bare, [dead, withGuest('b')], guestOn('b')), [
       'host a: process node agent.ts is gone',

@@ -62,7 +62,7 @@ describe('judging a move', () => {
     assert.deepEqual(problemsOf({ after }), ['the guest went back in time']);
   });
 
-  test('a broken connection is told with its reason', () => {
+  test('a broken connection is reported with its reason', () => {
     const broken = { ...client, connected: false, connectionKept: false, reason: 'ECONNRESET' };
     assert.deepEqual(problemsOf({ client: broken }), ["the client's connection broke: ECONNRESET"]);
   });

@@ -70,7 +70,7 @@ describe('godwit check', () => {
     await assertUnchanged(world, hosts);
   });
 
-  test('tells every refusal of both hosts at once, with the exit code and the hint of the first', async () => {
+  test('reports every refusal of both hosts at once, with the exit code and the hint of the first', async () => {
     const args = '-device qemu-xhci,id=xhci -device usb-host,id=stick1,vendorid=1,productid=1';
     const guest = await startBareGuest(world, { name: 'tied', host: 'a', args: args.split(' ') });
     try {

@@ -17,7 +17,7 @@ import type { World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 const GUEST = 'db1';
-/** More than the table keeps would take minutes; so many rows are told from none. */
+/** More than the table keeps would take minutes; so many rows differ clearly from none. */
 const COMMITS = 25;
 
 describe('a guest that runs a database on a disk of its host alone', () => {

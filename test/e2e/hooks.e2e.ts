@@ -50,7 +50,7 @@ describe('the hooks of two hosts', () => {
     writeFileSync(calls, '');
   }
 
-  /** The last one is told by a mover that has nothing else to do any more. */
+  /** The last one is reported by a mover that has nothing else to do any more. */
   async function calledUntil(last: string): Promise<string[]> {
     return until(`the hook ${last}`, 20_000, () => {
       const lines = readFileSync(calls, 'utf8').trim().split('\n');

@@ -11,7 +11,7 @@ const SEED = 1;
 /** A property by which QEMU really opens a file. */
 const FILE_PROPERTY = /"(romfile|frudatafile|sdrfile|pcap)":"[./]/;
 
-/** For each known defect: the kind of cases, how many of them, what is to be told, and what they are to hold. */
+/** For each known defect: the kind of cases, how many of them, what is to be reported, and what they are to hold. */
 const FOUND: Readonly<Record<string, readonly [Kind, number, RegExp, RegExp?]>> = {
   roles: ['agent', 20, /did for a host what is for operator/],
   strangers: ['foreign', 6, /answered for another host’s migration/],
@@ -43,7 +43,7 @@ describe('a known defect of the attacked host is found', () => {
       const lines = violations.map(({ number, what }) => `case ${number ?? '?'}: ${what}`);
       assert.ok(
         lines.some((line) => reported.test(line)),
-        `not found; told was:\n${lines.slice(0, 10).join('\n')}`,
+        `not found; what was found:\n${lines.slice(0, 10).join('\n')}`,
       );
     });
   }

@@ -70,7 +70,7 @@ describe('guests of Hyper-V', () => {
     assert.equal(tasksOf(guest), 0);
   });
 
-  test('stay where they are when Hyper-V fails, and its words are told', async () => {
+  test('stay where they are when Hyper-V fails, and its words are reported', async () => {
     place.world.ends = { state: 10, error: 'Failed to connect (0x8007274C).' };
     const moved = await host.godwit('migrate', guest, '--to', 'b', '--json');
     assert.equal(moved.exit, 5, moved.err);

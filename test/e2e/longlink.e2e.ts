@@ -97,7 +97,7 @@ describe('between hosts that are 20 ms and 1 Gbit/s apart', () => {
     });
   }
 
-  /** The state of the stream as QEMU itself tells the witness. */
+  /** The state of the stream as QEMU itself reports it to the witness. */
   async function streamAt(host: string): Promise<string> {
     const qemu = (await seenQemus(world.lab)).find((seen) => seen.host === host);
     const answer = await askQemu(qemu?.monitors.at(-1) ?? '', 'query-migrate');

@@ -182,7 +182,7 @@ describe('a vCenter that is added to a controller', () => {
     await inState('vc1', 'silent');
     const silent = await shown('vc1');
     assert.match(silent.reason ?? '', /vCenter/);
-    assert.equal(silent.guests, 12, 'what it told last is kept');
+    assert.equal(silent.guests, 12, 'what it reported last is kept');
     assert.match((await godwit('manager', 'list')).out, /vc1 .*silent/);
     const host = async (): Promise<ListedHost | undefined> => {
       const { hosts } = JSON.parse((await godwit('hosts', '--json')).out) as {
@@ -195,9 +195,9 @@ describe('a vCenter that is added to a controller', () => {
     assert.match(reason ?? '', /its manager vc1 is silent/);
     assert.ok(Date.parse(since ?? '') <= Date.now());
     const guests = await godwit('guests', '--json');
-    const told = (JSON.parse(guests.out) as { guests: FleetGuest[] }).guests;
-    assert.equal(told.length, 12);
-    assert.ok(told.every(({ hostState }) => hostState === 'silent'));
+    const reported = (JSON.parse(guests.out) as { guests: FleetGuest[] }).guests;
+    assert.equal(reported.length, 12);
+    assert.ok(reported.every(({ hostState }) => hostState === 'silent'));
     await vcenter.up();
     await inState('vc1', 'up');
   });

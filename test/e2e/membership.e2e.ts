@@ -23,7 +23,7 @@ describe('the fleet’s list', () => {
 
   before(async () => {
     world = await openWorld('fleet', { hosts: 3 });
-    // As three hosts of which nobody has told anybody, and one of which has the CA.
+    // As three hosts of which no one knows another, and one of which has the CA.
     for (const host of ['a', 'b', 'c']) {
       const { configFile } = labHost(world.lab, host);
       const config = JSON.parse(await readFile(configFile, 'utf8')) as object;

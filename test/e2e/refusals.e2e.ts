@@ -55,11 +55,11 @@ describe('a migration that cannot be done', () => {
     try {
       await prepare?.(running);
       const hosts = await hostsNow(world.lab);
-      const foretold = await checkedRefusal(world, { guest: guest.name, from: 'a', to });
+      const predicted = await checkedRefusal(world, { guest: guest.name, from: 'a', to });
       await assertUnchanged(world, hosts);
       const error = await refusalOf(world, { guest: guest.name, from: 'a', to });
       check(error);
-      assert.equal(foretold?.code, error.code, `the check said: ${foretold?.message}`);
+      assert.equal(predicted?.code, error.code, `the check said: ${predicted?.message}`);
       assert.equal(await running.status(), state);
       await assertUnchanged(world, hosts);
     } finally {

@@ -29,10 +29,10 @@ describe('a roll by a controller', () => {
       workingSetBytes: 8 * MIB,
     });
     controller = new LabController(world);
-    reported = path.join(controller.directory, 'told');
+    reported = path.join(controller.directory, 'reported');
     slow = path.join(controller.directory, 'slow');
     const file = path.join(controller.directory, 'upgrade');
-    // It tells what it was told, and takes its time while `slow` is there.
+    // It reports what it was given, and takes its time while `slow` is there.
     const lines = ['#!/bin/sh', `cat >> ${reported}`, `while test -e ${slow}; do sleep 0.2; done`];
     writeFileSync(file, `${lines.join('\n')}\n`);
     chmodSync(file, 0o755);

@@ -52,7 +52,7 @@ describe('two sites 50 ms and 100 Mbit/s apart, each behind a NAT, with a relay 
   });
   after(() => world?.close());
 
-  /** A leg takes nothing for so long, and nobody is told. */
+  /** A leg takes nothing for so long, and nobody is notified. */
   async function cut(host: string, ms: number): Promise<void> {
     const { bridge, port } = portNames(host);
     const set = (...state: string[]): Promise<string> => {

@@ -70,7 +70,7 @@ describe('two hosts behind NATs, with a relay that both reach', () => {
   }
 
   /** Processor time of the relay for what passed, as a figure to read. */
-  async function tellCost(t: TestContext, linkBytes: number, sinceMs: number): Promise<void> {
+  async function reportCost(t: TestContext, linkBytes: number, sinceMs: number): Promise<void> {
     const { residentBytes, processorMs } = await relay.cost();
     const perGb = ((processorMs - sinceMs) / 1000 / linkBytes) * GB;
     t.diagnostic(
@@ -109,7 +109,7 @@ describe('two hosts behind NATs, with a relay that both reach', () => {
         const report = await move(world, { guest: name, from, to });
         assertByRelay(report);
         const bytes = (report.wire?.linkBytes ?? 0) + (report.diskLink?.linkBytes ?? 0);
-        await tellCost(t, bytes, processorMs);
+        await reportCost(t, bytes, processorMs);
       });
       await assertThere(to);
     }

@@ -61,7 +61,7 @@ describe('the blackout', () => {
     });
   }
 
-  /** Moves the guest while strace watches both movers, and tells the blackout by the two QEMUs' own words. */
+  /** Moves the guest while strace watches both movers, and gives the blackout by the two QEMUs' own words. */
   async function traced(from: string, to: string, mode: 'precopy' | 'postcopy' | 'hybrid') {
     const signal = AbortSignal.timeout(120_000);
     const [source] = (await seenQemus(world.lab)).filter(({ host }) => host === from);

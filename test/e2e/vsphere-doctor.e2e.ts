@@ -156,7 +156,7 @@ describe('godwit doctor --manager, asked of a vCenter', () => {
     ],
   ];
   for (const [what, change, name, words] of refused) {
-    test(`tells of ${what} by itself, with a fix`, async () => {
+    test(`reports ${what} by itself, with a fix`, async () => {
       await vcenter.calls();
       const [found, ...others] = await notOk({ ...vcenter.section, ...change });
       const calls = await vcenter.calls();

@@ -68,8 +68,8 @@ describe('the change window of examples/hooks', () => {
   });
 });
 
-test('the router of examples/hooks is told of each route to the guest, and of no gateway', (t) => {
-  const reported = path.join(mkdtempSync(path.join(tmpdir(), 'godwit-router-')), 'told');
+test('the router of examples/hooks gets each route to the guest, and no gateway', (t) => {
+  const reported = path.join(mkdtempSync(path.join(tmpdir(), 'godwit-router-')), 'reported');
   t.after(() => rmSync(path.dirname(reported), { recursive: true, force: true }));
   writeFileSync(reported, '');
   const router = path.join(path.dirname(reported), 'router');

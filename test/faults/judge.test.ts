@@ -76,9 +76,9 @@ describe('the judge of a cell', () => {
   });
 
   test('does not take a word that the witness contradicts', () => {
-    assert.match(problems({ runningOn: ['a'] }), /told as done, and it runs on a/);
-    assert.match(problems({ runningOn: ['b'] }, STAYED), /told as failed, and it runs on b/);
-    assert.match(problems({ outcome: 'lost' }), /told as lost, and it runs on b/);
+    assert.match(problems({ runningOn: ['a'] }), /reported as done, and it runs on a/);
+    assert.match(problems({ runningOn: ['b'] }, STAYED), /reported as failed, and it runs on b/);
+    assert.match(problems({ outcome: 'lost' }), /reported as lost, and it runs on b/);
   });
 
   test('sees a guest that is lost, changed, or whose client was cut off', () => {
@@ -90,10 +90,10 @@ describe('the judge of a cell', () => {
     assert.match(problems({ connectionKept: false }), /connection/);
   });
 
-  test('sees an end that may not be, none at all, and one that was told late', () => {
+  test('sees an end that may not be, none at all, and one that was reported late', () => {
     assert.match(problems({ outcome: 'held', error: 'why' }), /ended as held, not as done.*why/);
     assert.match(problems({ endedAtMs: undefined, outcome: 'running' }), /did not end/);
-    assert.match(problems({ endedAtMs: 900_000 }), /told after/);
+    assert.match(problems({ endedAtMs: 900_000 }), /reported after/);
   });
 
   test('sees what is left behind', () => {
@@ -119,12 +119,12 @@ describe('the judge of a cell', () => {
     const late: Cell = { fault: 'kill-destination-qemu', phase: 'cleanup', mode: 'precopy' };
     assert.equal(problems(died, MOVED, late), '');
     const early: Cell = { fault: 'kill-source-qemu', phase: 'switchover', mode: 'precopy' };
-    assert.match(problems(died, MOVED, early), /told as done, and no copy runs/);
+    assert.match(problems(died, MOVED, early), /reported as done, and no copy runs/);
   });
 
-  test("wants the guest's own death told, and nothing that runs", () => {
+  test("wants the guest's own death reported, and nothing that runs", () => {
     assert.equal(problems({}, DIED, DEATH), '');
-    assert.match(problems({ endedAtMs: 30_000 }, DIED, DEATH), /told after 29000 ms/);
+    assert.match(problems({ endedAtMs: 30_000 }, DIED, DEATH), /reported after 29000 ms/);
     assert.match(problems({}, STAYED, DEATH), /runs on a, killed/);
   });
 });

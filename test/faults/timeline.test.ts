@@ -27,7 +27,7 @@ describe('the time line of a guest', () => {
     assert.equal(longestDarkMs([], 0, 100), 100);
   });
 
-  test('tells when a copy ran again', () => {
+  test('reports when a copy ran again', () => {
     assert.equal(runsAgainAt(spans(marks, 500), 50), 50);
     assert.equal(runsAgainAt(spans(marks, 500), 110), 140);
     assert.equal(runsAgainAt(spans(marks, 500), 600), undefined);
@@ -74,7 +74,7 @@ describe('the time of recovery', () => {
   const signs = { sourceJournal: [500, 6700], destinationJournal: [6100], traffic: [900, 6300] };
   const cell = { fault: 'link-dark-5s', phase: 'first-round', mode: 'precopy' } as const;
 
-  test('counts from the end of the fault to the first sign that tells', () => {
+  test('counts from the end of the fault to the first sign that shows it', () => {
     assert.equal(recoveryMs(cell, seen, signs), 300);
     assert.equal(recoveryMs({ ...cell, fault: 'kill-source-mover' }, seen, signs), 700);
     assert.equal(recoveryMs({ ...cell, fault: 'freeze-destination-mover' }, seen, signs), 100);

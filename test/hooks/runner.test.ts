@@ -47,10 +47,10 @@ function hasEnded(pid: string): boolean {
 
 describe('a hook', () => {
   test('reads what the migration is, and that it succeeded is its exit code', async (t) => {
-    const { directory, config } = site(t, `cat > "\${0%/*}/told"`);
+    const { directory, config } = site(t, `cat > "\${0%/*}/reported"`);
     await runHook(config, 'before-start', () => facts);
     const reported = hookInput.parse(
-      JSON.parse(readFileSync(path.join(directory, 'told'), 'utf8')),
+      JSON.parse(readFileSync(path.join(directory, 'reported'), 'utf8')),
     );
     assert.deepEqual(reported, { ...facts, version: 1, hook: 'before-start', host: 'a' });
   });

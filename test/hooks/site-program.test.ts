@@ -25,7 +25,7 @@ describe('a program of the site', () => {
       ...given,
     });
 
-  test('is told its input and its environment, and its last line is heard', async () => {
+  test('gets its input and its environment, and its last line is heard', async () => {
     const answer = await shell('read -r line; echo first; echo "$line $WORD"', {
       input: 'hello\n',
       environment: { WORD: 'there' },

@@ -4,7 +4,7 @@ import { ipsOf } from '../../src/host/host-names.ts';
 
 const never = new AbortController().signal;
 
-test('hosts are known by their IP addresses, also those that are named; a name without one is told', async () => {
+test('hosts are known by their IP addresses, also those that are named; a name without one is reported', async () => {
   const known: Record<string, string[]> = { 'b.example': ['10.0.0.2', 'fd00::2'] };
   const resolve = (name: string) => {
     const found = known[name];

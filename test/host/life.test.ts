@@ -30,7 +30,7 @@ const HEALTHY: Kernel = {
 };
 
 describe('the life of a process', () => {
-  test('is told of this very process, with and without the boot in its record', () => {
+  test('is known of this very process, with and without the boot in its record', () => {
     const own = ownIdentity();
     assert.deepEqual(lifeOf({ ...own, bootId: bootId() }), { state: 'alive' });
     assert.deepEqual(lifeOf(own), { state: 'alive' });

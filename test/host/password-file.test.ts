@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { readPassword } from '../../src/host/password-file.ts';
 import { tempDir } from '../rpc/test-contract.ts';
 
-test('a password is one line of a file that nobody else may read, and is told to nobody', async (t) => {
+test('a password is one line of a file that nobody else may read, and is shown to nobody', async (t) => {
   const file = path.join(tempDir(t), 'password');
   writeFileSync(file, 'open sesame\r\n', { mode: 0o600 });
   assert.equal(await readPassword(file), 'open sesame');

@@ -55,7 +55,7 @@ describe('the host’s cache for a guest', () => {
     }
   });
 
-  test('is told to know a guest once its places were kept, to the host with which it was exchanged', (t) => {
+  test('is reported to know a guest once its places were kept, to the host with which it was exchanged', (t) => {
     const config = configOf(t);
     assert.equal(offerOf(config, 'web1', 'b').knowsGuest, false);
     const cache = cacheFor(config, 'web1', termsFor(config, 'web1', 1), 'b');

@@ -123,7 +123,7 @@ function same(left: Map<number, Uint8Array[]>, right: Map<number, Uint8Array[]>)
 
 const RUNS = Number(process.env['GODWIT_FUZZ_RUNS'] ?? 300);
 
-/** What was taken was told to a connection that broke, and to no other: the sender counted it for ever. */
+/** What was taken was reported to a connection that broke, and to no other: the sender counted it for ever. */
 const ONCE_FAILED: Given[] = [
   {
     ways: 1,

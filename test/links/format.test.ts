@@ -147,7 +147,7 @@ test('the page about the links lists the types of frames as they are', () => {
 });
 
 describe('an acknowledgement', () => {
-  test('tells of each channel as it was told', () => {
+  test('reports each channel as it was reported', () => {
     const entry = fc.tuple(fc.nat(CHANNELS - 1), fc.nat({ max: 2 ** 48 - 1 }));
     fc.assert(
       fc.property(fc.array(entry, { maxLength: CHANNELS }), (taken) => {
@@ -166,7 +166,7 @@ describe('a greeting', () => {
   };
   const bytes = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
 
-  test('is taken as it is told', () => {
+  test('is taken as it is reported', () => {
     assert.deepEqual(readJson(welcomeSchema, bytes(welcome), 'welcome'), welcome);
   });
 

@@ -70,7 +70,7 @@ for (const [bytesPerS, roundTripMs, ways] of [
     isFull(useOver(overMs, made, path), overMs, path);
     const measure = made.source.core.measure(made.time.nowMs);
     const rate = measure.bytesPerS / bytesPerS;
-    assert.ok(rate > 0.85 && rate < 1.15, `the rate is told as ${rate} of what it is`);
+    assert.ok(rate > 0.85 && rate < 1.15, `the rate is reported as ${rate} of what it is`);
     const oneFrameMs = 65_536_000 / bytesPerS;
     const beyondMs = measure.roundTripMs - roundTripMs;
     assert.ok(beyondMs > -1 && beyondMs < oneFrameMs + 5, `${measure.roundTripMs} ms`);
@@ -94,7 +94,7 @@ for (const [before, after, roundTripMs] of [
   });
 }
 
-test('the round trip is told without what waits on the way, after minutes of a full link and after a change of it', () => {
+test('the round trip is measured without what waits on the way, after minutes of a full link and after a change of it', () => {
   const path = long(GBIT / 20, 10);
   const made = flooded(path, 2);
   made.time.run(100_000);

@@ -5,10 +5,10 @@ import { came, mayWaitMs, newLink, reported } from '../../src/links/link.ts';
 
 const PIECE = 32 * 1024;
 
-/** Takes a piece every `everyMs` for so long, telling whenever it may not wait; how often it told, and the longest wait. */
+/** Takes a piece every `everyMs` for so long, reporting whenever it may not wait; how often it reported, and the longest wait. */
 function stream(everyMs: number, forMs: number) {
   const link = newLink(1);
-  let tellings = 0;
+  let reports = 0;
   let longestMs = 0;
   let unreportedSince: number | undefined;
   for (let nowMs = 0; nowMs < forMs; nowMs += everyMs) {
@@ -18,23 +18,23 @@ function stream(everyMs: number, forMs: number) {
     longestMs = Math.max(longestMs, nowMs - unreportedSince);
     unreportedSince = undefined;
     reported(link, nowMs);
-    tellings += 1;
+    reports += 1;
   }
-  return { tellings, longestMs, pieces: Math.ceil(forMs / everyMs) };
+  return { reports, longestMs, pieces: Math.ceil(forMs / everyMs) };
 }
 
 describe('what came on a link', () => {
-  test('is told of at once while little comes', () => {
-    const { tellings, pieces } = stream(5, 1000);
-    assert.equal(tellings, pieces);
+  test('is reported at once while little comes', () => {
+    const { reports, pieces } = stream(5, 1000);
+    assert.equal(reports, pieces);
   });
 
-  test('is told of seldom while much comes', () => {
-    const { tellings, pieces } = stream(0.25, 1000);
-    assert.ok(tellings < pieces / 3, `${tellings} times for ${pieces} pieces`);
+  test('is reported seldom while much comes', () => {
+    const { reports, pieces } = stream(0.25, 1000);
+    assert.ok(reports < pieces / 3, `${reports} times for ${pieces} pieces`);
   });
 
-  test('is told of within some milliseconds, and before much of it is untold, at any rate', () => {
+  test('is reported within some milliseconds, and before much of it is unreported, at any rate', () => {
     fc.assert(
       fc.property(fc.double({ min: 0.01, max: 50, noNaN: true }), (everyMs) => {
         const link = newLink(1);
@@ -49,7 +49,7 @@ describe('what came on a link', () => {
     );
   });
 
-  test('is told of within 2 ms in a broad stream', () => {
+  test('is reported within 2 ms in a broad stream', () => {
     const link = newLink(1);
     for (let nowMs = 0; nowMs < 200; nowMs += 0.5) {
       came(link, PIECE, nowMs);
@@ -58,7 +58,7 @@ describe('what came on a link', () => {
     }
   });
 
-  test('is told of at once after a pause', () => {
+  test('is reported at once after a pause', () => {
     const link = newLink(1);
     for (let nowMs = 0; nowMs < 100; nowMs += 0.25) {
       came(link, PIECE, nowMs);

@@ -241,7 +241,7 @@ test('a long link gets as many connections as it takes to fill it, and a short o
   assert.equal(at(1_250_000_000, 300), 12);
 });
 
-test('what the other side has sent is still taken after it was told goodbye', async (t) => {
+test('what the other side has sent is still taken after it was sent goodbye', async (t) => {
   const { source, target } = await joined(t, await parties(t));
   let release = (): void => {};
   const gate = new Promise<void>((open) => (release = open));

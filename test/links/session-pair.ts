@@ -134,7 +134,7 @@ export class Proxy {
     }
   }
 
-  /** Nothing goes through what stands now, and nobody is told. */
+  /** Nothing goes through what stands now, and nobody is notified. */
   freeze(): void {
     for (const pair of this.#pairs) {
       this.#frozen.add(pair);

@@ -167,7 +167,7 @@ export class Path {
   bytesPerMs: number;
   delayMs: number;
   copies = true;
-  /** It carries nothing, and nobody is told. */
+  /** It carries nothing, and nobody is notified. */
   black = false;
 
   constructor(bytesPerS: number, roundTripMs: number) {

@@ -154,7 +154,7 @@ describe('the decision on a disk’s move', () => {
 });
 
 describe('the journal of a disk’s move', () => {
-  test('tells again what was told', () => {
+  test('reports again what was reported', () => {
     fc.assert(
       fc.property(arbitraryEvents, (events) => {
         const lines = [{ type: 'begun', plan } as const, ...events].map((event, seq) =>

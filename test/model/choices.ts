@@ -7,13 +7,13 @@ export interface Choice {
   /** The call is one of an earlier migration. */
   readonly earlier?: boolean;
   /** What the source's agent answers: how it stands, that it does not know the migration, or nothing. */
-  readonly source?: 'tells' | 'unknown' | 'dark';
+  readonly source?: 'reports' | 'unknown' | 'dark';
   /** The driver can prove that the guest never ran. */
   readonly neverRan?: boolean;
 }
 
 const HOW = {
-  tells: '',
+  reports: '',
   unknown: ', whose agent does not know it',
   dark: ', which is dark',
 } as const;

@@ -110,9 +110,9 @@ function record(context: Context, world: World, what: string): 'ok' {
     breakRule(world, 'the destination promised to run a guest whose QEMU it knew to be gone');
   }
   if (what.startsWith('finished') || what.startsWith('released')) {
-    world.reported = what.endsWith(' told') ? 1 : 0;
+    world.reported = what.endsWith(' reported') ? 1 : 0;
   }
-  const name = what.replace(' told', '');
+  const name = what.replace(' reported', '');
   world.jd = destination.write(
     world.jd,
     (name === 'armed' ? `armed${world.boot}` : name) as RecordName,
@@ -263,7 +263,7 @@ export function isFencing(context: Context): boolean {
   return waitsFor(context) === 'fence the source';
 }
 
-/** A mover that has taken over is told of to nobody before it has looked at its QEMU. */
+/** A mover that has taken over is known to nobody before it has looked at its QEMU. */
 export function answers(context: Context): boolean {
   const { world } = context;
   return world.jd !== 0 && world.dmover === 1 && waitsFor(context) !== 'status there';

@@ -79,7 +79,7 @@ function damages(context: Context): void {
   emit('fault', 'the destination’s mover is killed, and its journal is damaged');
 }
 
-/** Its process lives. What the mover tells of it then is what its own code tells. */
+/** Its process lives. What the mover reports of it then is what its own code reports. */
 function monitorOutOfReach(context: Context): void {
   const { world, rules, emit } = context;
   // Of one that is waited for nothing changes, but that all is later, which it may be in any case.

@@ -91,13 +91,13 @@ interface Answering {
 }
 
 function fleetAnswers({ dmover, forgot, ddam }: World): Answering[] {
-  const tells = dmover === 1 && forgot === 0 && ddam === 0;
-  return (tells ? [true, false] : [false]).flatMap((destination) =>
+  const reports = dmover === 1 && forgot === 0 && ddam === 0;
+  return (reports ? [true, false] : [false]).flatMap((destination) =>
     [true, false].map((third) => ({ destination, third })),
   );
 }
 
-/** What the fleet says of the guest: a host that it came to later tells of the migration by which it came. */
+/** What the fleet says of the guest: a host that it came to later knows the migration by which it came. */
 function fleetOf({ third: isThere }: World, answering: Answering): GuestSightings {
   const { id, from, to } = PLANNED.precopy;
   const unasked = [

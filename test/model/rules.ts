@@ -32,7 +32,7 @@ export interface Rules {
   readonly there: DestinationTable;
   /** What `godwit resolve` calls safe is what the operator of the model does. */
   readonly judge: typeof judge;
-  /** Whether a destination may forget a migration that has ended there; `told`: because its source asked for that. */
+  /** Whether a destination may forget a migration that has ended there; `reported`: because its source asked for that. */
   readonly mayForget: (reported: boolean) => boolean;
   /** A destination that does not know the migration is taken for one that has refused, or has done what it was asked. */
   readonly unknownIsLeave: boolean;
@@ -42,7 +42,7 @@ export interface Rules {
   readonly operatorGuesses: boolean;
   /** What a mover makes of a journal that is damaged at its last synced record, taken from the code that reads it. */
   readonly damaged: Damaged;
-  /** What the source's mover tells of a hypervisor whose monitor it cannot reach for a while, taken from its own code. */
+  /** What the source's mover reports of a hypervisor whose monitor it cannot reach for a while, taken from its own code. */
   readonly unreachable: Unreachable;
 }
 

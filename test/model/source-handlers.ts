@@ -70,10 +70,10 @@ function goOn(context: Context, world: World, from: number): void {
     if (point?.asks === undefined) return over(context, world, point?.over ?? '');
     const [ask] = point.asks;
     const name = ask?.name ?? '';
-    if (name.startsWith('tells ')) {
+    if (name.startsWith('reports ')) {
       world.act = ACT.idle;
       apply(context, world, saysEvent(saysNumber('completed')));
-      // It is over with what it has told.
+      // It is over with what it has reported.
       return;
     }
     const now = atOnce(context, world, name);
@@ -105,7 +105,7 @@ function atOnce(context: Context, world: World, name: string): string | undefine
     case 'took over':
       return world.took === 1 ? 'yes' : 'no';
     case 'mover':
-      return state.known.moverAddress === undefined ? 'untold' : 'told';
+      return state.known.moverAddress === undefined ? 'unreported' : 'reported';
     case 'right':
     case 'via':
     case 'stream':

@@ -175,7 +175,7 @@ function quit(_context: Context, world: World): 'ok' {
   return 'ok';
 }
 
-/** The driver's cancel: at once where nothing is under way, else QEMU is told and waited for. */
+/** The driver's cancel: at once where nothing is under way, else QEMU is asked and waited for. */
 export function takeBack(world: World): void {
   switch (world.qemu) {
     case QEMU.active:

@@ -11,7 +11,7 @@ export class StateStore {
   #table = new Int32Array(1 << 17).fill(-1);
   count = 0;
 
-  /** The index of the state in `words`, added if it is new. `added` tells which. */
+  /** The index of the state in `words`, added if it is new. `added` says which. */
   add(words: Int32Array, parent: number): number {
     let slot = hash(words) & (this.#table.length - 1);
     for (;;) {

@@ -1,7 +1,7 @@
 /**
  * Run by connections.e2e.ts in a namespace of its own, and nowhere else. Network namespaces in it are hosts with
  * filtering bridges (a, b, c), a client and a guest, which moves by its cable; what a host does, this program does in
- * its namespace (`host ACTION`), and the whole story is told on standard output.
+ * its namespace (`host ACTION`), and the whole story is reported on standard output.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import type { ChildProcessByStdio } from 'node:child_process';
@@ -109,7 +109,7 @@ RULES`);
     ip -n client link set dev eth0 up; ip -n guest link set dev eth0 up; ip -n a link set dev tap0 master br0 up`);
 }
 
-/** The guest's cable goes over, and it tells the network where it is. */
+/** The guest's cable goes over, and it announces itself to the network. */
 function carry(from: string, to: string): void {
   sh(`ip -n ${from} link set dev tap0 netns ${to}; ip -n ${to} link set dev tap0 master br0 up
     bridge -n sw fdb replace ${MAC} dev ${to} master static`);

@@ -19,7 +19,7 @@ interface Story {
 }
 
 /** In namespaces of its own, which go away with the process: nothing can be left behind. */
-async function tell(how: 'handed-over' | 'left'): Promise<Story> {
+async function report(how: 'handed-over' | 'left'): Promise<Story> {
   const steps = path.join(import.meta.dirname, 'connections-steps.ts');
   const argv = ['--net', '--mount', '--map-root-user', process.execPath, steps, how];
   const { stdout } = await run('unshare', argv);
@@ -29,7 +29,7 @@ async function tell(how: 'handed-over' | 'left'): Promise<Story> {
 describe('a guest behind stateful filters', { skip: OURS }, () => {
   let story: Story;
   before(async () => {
-    story = await tell('handed-over');
+    story = await report('handed-over');
   });
 
   test('is known by the addresses for which it answers itself', () => {
@@ -52,7 +52,7 @@ describe('a guest behind stateful filters', { skip: OURS }, () => {
   });
 
   test('loses them where they are not handed over: the filter drops what it does not know', async () => {
-    const { answered, dropped } = await tell('left');
+    const { answered, dropped } = await report('left');
     assert.deepEqual(answered, { 'v4 at a': true, 'v6 at a': true });
     assert.deepEqual(dropped, { 'v4 at b': true, 'v6 at b': true });
   });

@@ -1,6 +1,6 @@
 /**
  * Run by handover.e2e.ts in a namespace of its own, and nowhere else. Two network namespaces in it are two hosts; what
- * a host does, this program does in its namespace (`host ACTION`), and the whole story is told on standard output.
+ * a host does, this program does in its namespace (`host ACTION`), and the whole story is reported on standard output.
  */
 import { execFileSync } from 'node:child_process';
 import { hasCode } from '../../src/errors.ts';
@@ -108,23 +108,23 @@ if (process.argv[2] === 'host') {
   build();
   const nics = on('a', 'read');
   const story: Record<string, object> = { nics: JSON.parse(nics) as object };
-  const tell = (when: string): void => {
+  const report = (when: string): void => {
     story[when] = { a: state('a'), b: state('b') };
   };
-  tell('before');
+  report('before');
   on('b', 'prepare', nics);
-  tell('prepared');
+  report('prepared');
   // Somebody else's, that came after the guest was let in.
   sh('ip -n b route add 10.88.0.21/32 via 10.0.0.1; ip -n b -6 route add blackhole fd88::21/128');
   story['refused'] = JSON.parse(on('b', 'announce taken', nics)) as object;
   const port = nics.replaceAll('"tap1"', '"gwnet1"');
   on('b', 'withdraw', port);
-  tell('taken');
+  report('taken');
   sh('ip -n b route del 10.88.0.21/32 via 10.0.0.1; ip -n b -6 route del blackhole fd88::21/128');
   on('b', 'announce', nics);
   on('a', 'withdraw', nics);
-  tell('handed over');
+  report('handed over');
   on('a', 'remove', nics);
-  tell('done');
+  report('done');
   process.stdout.write(JSON.stringify(story));
 }

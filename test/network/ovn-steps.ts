@@ -1,7 +1,7 @@
 /**
  * Run by ovn.e2e.ts in namespaces of its own, and nowhere else: an OVN of a central and two chassis, each with an Open
  * vSwitch in a network namespace of its own. A logical port moves from o1 to o2 by the example of a hook, and is brought
- * back by it; what Godwit reads of it, and what OVN says, is told on standard output.
+ * back by it; what Godwit reads of it, and what OVN says, is reported on standard output.
  */
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';

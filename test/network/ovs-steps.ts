@@ -1,6 +1,6 @@
 /**
  * Run by ovs.e2e.ts in namespaces of its own, and nowhere else: this host has an Open vSwitch in the directory that
- * OVS_RUNDIR names. What Godwit reads, makes and removes there is told on standard output.
+ * OVS_RUNDIR names. What Godwit reads, makes and removes there is reported on standard output.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';

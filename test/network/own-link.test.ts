@@ -85,7 +85,7 @@ describe('this host’s own link to an address', () => {
     assert.equal(await see([{ state: ['FAILED'] }], '10.0.0.1'), false);
   });
 
-  test('cannot be told where `ip` is missing, or says what nobody understands', async () => {
+  test('cannot be known where `ip` is missing, or says what nobody understands', async () => {
     const lacks = async (): Promise<never> => {
       throw godwitError('GODWIT_HOST_LACKS', { what: '`ip` (package iproute2)' });
     };

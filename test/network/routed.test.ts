@@ -56,7 +56,7 @@ describe('the routes of a guest that comes', () => {
     const blind = { ...ROUTED, unresolved: ['c.example'] };
     assert.match(said(['10.88.0.21/32'], [], away, blind), /it is unknown .* c\.example/);
     assert.match(said([], ['169.254.1.1/32'], away, blind), /its gateway .* c\.example/);
-    // What needs no other host's address is told first.
+    // What needs no other host's address is reported first.
     assert.match(said(['10.89.0.21/32'], [], away, blind), /outside of/);
     assert.equal(said([], [], away, blind), '');
   });

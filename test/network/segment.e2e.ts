@@ -25,7 +25,7 @@ test(
       guest: ['10.9.0.21 52:54:00:00:00:21', 'fd09::21 52:54:00:00:00:21'],
       isThere: true,
       isGone: true,
-      // Nobody was told of us.
+      // Nobody knows us.
       neighbours: '',
     });
   },

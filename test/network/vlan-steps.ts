@@ -1,6 +1,6 @@
 /**
  * Run by vlan.e2e.ts in namespaces of its own, and nowhere else: the network of a lab with VLANs, with a guest that is a
- * namespace. What a host of it does, this program does there (`host ACTION`); the story is told on standard output.
+ * namespace. What a host of it does, this program does there (`host ACTION`); the story is reported on standard output.
  */
 import { execFileSync } from 'node:child_process';
 import { guestPortSteps } from '../../src/lab/guest-port.ts';
@@ -54,7 +54,7 @@ function on(host: string, action: string, reported = ''): string {
   return execFileSync('ip', ['netns', 'exec', namespaceOf('vlan', host), ...own]).toString();
 }
 
-async function tell(): Promise<object> {
+async function report(): Promise<object> {
   const rest = { linkBytesPerSecond: undefined, delayMs: undefined };
   const plan: LabPlan = { name: 'vlan', hosts: ['a', 'b'], network: 'vlan', ...rest };
   const lab = { ...plan, dir: '/run', entry: { kind: 'root' } } as const;
@@ -75,5 +75,5 @@ async function tell(): Promise<object> {
 
 const [, , isHost, action, reported = ''] = process.argv;
 const read = (): Promise<unknown> => readNics([{ id: 'net0', mac: MAC, port: 'tap1' }], signal);
-const story = isHost === undefined ? tell() : action === 'read' ? read() : arrive(reported);
+const story = isHost === undefined ? report() : action === 'read' ? read() : arrive(reported);
 process.stdout.write(JSON.stringify(await story));

@@ -22,7 +22,7 @@ test('nothing to move takes no time, and meets each deadline', () => {
   assert.equal(times.deadline?.met, true);
 });
 
-test('a deadline that can not be met is told with the arithmetic', () => {
+test('a deadline that can not be met is reported with the arithmetic', () => {
   const { deadline, late, busiest } = drain(inventory, { hosts: ['a'], deadlineSeconds: 300 });
   assert.equal(deadline?.met, false);
   assert.match(

@@ -66,7 +66,7 @@ test('moves under way hold the line until they end', () => {
   assert.equal(evacuate([leaver('g')], fat).leaving[0]?.startSeconds, 0);
 });
 
-test('nothing is planned beyond the budget, and what it lacks is told', () => {
+test('nothing is planned beyond the budget, and what it lacks is reported', () => {
   const plan = evacuate(six, line({ budgetBytes: 1400 * MIB }));
   assert.deepEqual(names(plan), ['g6', 'g5']);
   assert.match(plan.staying[0]?.words ?? '', /640 MiB at the least; 120 MiB of the budget/);

@@ -21,7 +21,7 @@ const seen = (bytesPerSecond: number, linkFactors = {}) =>
     () => 'g',
   );
 
-test('a full link carries what came over it; one that is not full tells nothing', () => {
+test('a full link carries what came over it; one that is not full says nothing', () => {
   const factors = seen(40);
   assert.deepEqual(Object.keys(factors), ['b, in']);
   assert.ok(Math.abs((factors['b, in'] ?? 0) - 0.96) < 1e-9);
@@ -35,6 +35,6 @@ test('what is believed comes nearer with each look, and stays within bounds', ()
   assert.ok((factors['b, in'] ?? 0) >= 0.2);
 });
 
-test('a move that has not begun to flow tells nothing', () => {
+test('a move that has not begun to flow says nothing', () => {
   assert.deepEqual(seen(0), {});
 });

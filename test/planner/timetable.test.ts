@@ -68,7 +68,7 @@ test('what runs already goes on from where it is', () => {
   assert.equal(seconds([transfer(1000, { running })]), 5 + 0.5);
 });
 
-test('starts and ends are told', () => {
+test('starts and ends are reported', () => {
   const reported: string[] = [];
   const all = [transfer(100), transfer(100)];
   secondsOf(problemOf(all, links()), [1, 0], ONE, {

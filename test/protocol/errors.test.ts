@@ -58,7 +58,7 @@ describe('an error on the wire', () => {
 describe('what a value breaks', () => {
   const schema = z.object({ guest: z.object({ name: z.string() }), to: z.string() });
 
-  test('is told by its place, on one line', () => {
+  test('is reported by its place, on one line', () => {
     const parsed = schema.safeParse({ guest: { name: 1 }, to: 'b' });
     assert.ok(!parsed.success);
     assert.match(whatIsWrong(parsed.error), /^guest\.name: .*string/);
@@ -71,7 +71,7 @@ describe('what a value breaks', () => {
     assert.ok(whatIsWrong(list.error).length <= 2000);
   });
 
-  test('is told without a place where the whole value is wrong', () => {
+  test('is reported without a place where the whole value is wrong', () => {
     const parsed = schema.safeParse('nothing');
     assert.ok(!parsed.success);
     assert.doesNotMatch(whatIsWrong(parsed.error), /^: /);

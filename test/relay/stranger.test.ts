@@ -166,7 +166,7 @@ test('requests of an agent go through a relay, and find it again after it was aw
   const port = listening.address.split(':').at(-1);
   const { api } = calling(t, `b.relay:${port}`, await around.host('a'));
   const say = (text: string) =>
-    api.tell({ params: { name: 'x' }, query: { times: 1 }, body: { text } });
+    api.report({ params: { name: 'x' }, query: { times: 1 }, body: { text } });
   assert.deepEqual(await say('one'), { said: 'one', by: 'a' });
   await around.restart();
   assert.deepEqual(await say('two'), { said: 'two', by: 'a' });

@@ -26,7 +26,7 @@ test('a call goes over mutual TLS and comes back validated', async (t) => {
   const { address } = await serving(t, await issue('b', 'agent'));
   const { api } = calling(t, address, await issue('a', 'agent'));
   assert.deepEqual(await api.say({ params, body }), { said: 'héllo', by: 'a' });
-  assert.deepEqual(await api.tell({ params, body }), { said: 'héllo', by: 'a' });
+  assert.deepEqual(await api.report({ params, body }), { said: 'héllo', by: 'a' });
 });
 
 test('a unix socket is for its owner alone and gives the rights of an operator', async (t) => {
@@ -34,7 +34,7 @@ test('a unix socket is for its owner alone and gives the rights of an operator',
   assert.equal(statSync(address).mode & 0o777, 0o600);
   const { api } = callingUnix(t, address);
   assert.equal((await api.act({ params, body })).by, 'a local process');
-  await assert.rejects(api.tell({ params, body }), { code: 'GODWIT_ROLE_FORBIDDEN' });
+  await assert.rejects(api.report({ params, body }), { code: 'GODWIT_ROLE_FORBIDDEN' });
 });
 
 test('calls one after another use one connection', async (t) => {
@@ -44,9 +44,9 @@ test('calls one after another use one connection', async (t) => {
     authorise: (caller) => sockets.add(caller),
   });
   const { api } = calling(t, address, await issue('a', 'agent'));
-  for (let count = 0; count < 10; count += 1) await api.tell({ params, body });
+  for (let count = 0; count < 10; count += 1) await api.report({ params, body });
   assert.equal((await Array.fromAsync(api.repeat({ params, body }))).length, 1);
-  await api.tell({ params, body });
+  await api.report({ params, body });
   assert.equal(sockets.size, 1);
 });
 
@@ -74,7 +74,7 @@ test('warm connections are kept for calls at the same time', async (t) => {
   const { api, warm } = calling(t, address, await issue('a', 'agent'));
   await warm(2);
   const before = new Set(seen);
-  await Promise.all([api.tell({ params, body }), api.tell({ params, body })]);
+  await Promise.all([api.report({ params, body }), api.report({ params, body })]);
   assert.equal(before.size, 2);
   assert.equal(new Set(seen).size, 2);
 });
@@ -255,8 +255,8 @@ test('a server that closes lets running calls end, and a kept connection is open
   const credentials = await issue('b', 'agent');
   const first = await serving(t, credentials);
   const { api } = calling(t, first.address, await issue('a', 'agent'));
-  await api.tell({ params, body });
+  await api.report({ params, body });
   await first.close();
   await serving(t, credentials, { port: Number(first.address.split(':')[1]) });
-  assert.equal((await api.tell({ params, body })).by, 'a');
+  assert.equal((await api.report({ params, body })).by, 'a');
 });

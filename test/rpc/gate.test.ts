@@ -233,7 +233,7 @@ test('what is refused over and over is logged once a minute, counted, and shown 
   assert.deepEqual(note('b', 'GODWIT_NOT_A_MEMBER'), { count: 1 }, 'another peer');
   nowMs = 60_000;
   assert.deepEqual(note('a', 'GODWIT_NOT_A_MEMBER'), { count: 51, unlogged: 49 });
-  assert.equal(reported.length, 52, 'what is no refusal of trust is not told');
+  assert.equal(reported.length, 52, 'what is no refusal of trust is not reported');
   assert.deepEqual(
     refusals.list().map(({ peer, count, at }) => [peer, count, Date.parse(at)]),
     [

@@ -30,12 +30,12 @@ test('a server and a client that get another certificate show it from then on, w
     current: () => caller.now,
     refuses: noting(servers),
   });
-  await api.tell({ params, body });
+  await api.report({ params, body });
   const first = [serialOf(caller.now), serialOf(server.now)];
   assert.deepEqual([callers.at(-1), servers.at(-1)], first);
   server.now = await issue('b', 'agent');
   caller.now = await issue('a', 'agent');
-  await api.tell({ params, body });
+  await api.report({ params, body });
   const second = [serialOf(caller.now), serialOf(server.now)];
   assert.deepEqual([callers.at(-1), servers.at(-1)], second);
   assert.notDeepEqual(first, second);
@@ -50,7 +50,7 @@ test('requests under way go on when the certificate changes', async (t) => {
   const iterator = stream[Symbol.asyncIterator]();
   assert.equal((await iterator.next()).value?.by, 'a');
   caller.now = await issue('a', 'agent');
-  await api.tell({ params, body });
+  await api.report({ params, body });
   assert.equal((await iterator.next()).value?.by, 'a');
   assert.equal((await iterator.next()).value?.by, 'a');
   assert.equal((await iterator.next()).done, true);

@@ -35,7 +35,7 @@ export const contract = {
   hello: agentContract.hello,
   say: { ...route('viewer', false), path: '/say/:name' },
   act: { ...route('operator', false), path: '/act/:name' },
-  tell: { ...route('agent', false), path: '/tell/:name' },
+  report: { ...route('agent', false), path: '/report/:name' },
   repeat: { ...route('viewer', true), path: '/repeat/:name' },
   status: peerContract.status,
   broken: {
@@ -60,7 +60,7 @@ export function echoes(): Handlers<TestContract> {
     hello: () => hello,
     say: echo,
     act: echo,
-    tell: echo,
+    report: echo,
     async *repeat({ query, body, caller }) {
       for (let count = 0; count < query.times; count += 1) {
         yield { said: body.text, by: caller.name };

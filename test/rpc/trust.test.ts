@@ -31,7 +31,7 @@ test('a caller from another CA is told so, and gets nothing but who answers', as
   const { ca } = await issue('a', 'agent');
   const { api } = calling(t, address, { ...stranger, ca });
   assert.equal((await api.hello()).name, 'b');
-  for (const call of [() => api.say({ params, body }), () => api.tell({ params, body })]) {
+  for (const call of [() => api.say({ params, body }), () => api.report({ params, body })]) {
     await assert.rejects(call, { code: 'GODWIT_PEER_UNTRUSTED', message: /^a \(127.0.0.1\)/ });
   }
 });
@@ -105,7 +105,7 @@ test('each role may do what the table says and is told what it lacks', async (t)
   const may = async (role: 'viewer' | 'operator' | 'agent'): Promise<string[]> => {
     const { api } = calling(t, address, await issue('someone', role));
     const answers: string[] = [];
-    for (const key of ['say', 'act', 'tell'] as const) {
+    for (const key of ['say', 'act', 'report'] as const) {
       answers.push(
         await api[key]({ params, body }).then(
           () => 'yes',
@@ -142,9 +142,9 @@ test('a server may refuse a caller whom the table lets in', async (t) => {
     },
   });
   const allowed = calling(t, address, await issue('a', 'agent'));
-  await allowed.api.tell({ params, body });
+  await allowed.api.report({ params, body });
   const refused = calling(t, address, await issue('c', 'agent'));
-  await assert.rejects(refused.api.tell({ params, body }));
+  await assert.rejects(refused.api.report({ params, body }));
 });
 
 test('a right that is taken away is gone with the next request on a connection that stays open', async (t) => {
@@ -281,7 +281,7 @@ test('a host-to-host call names the protocol version, and another one is refused
   });
   const credentials = await issue('a', 'agent');
   const { api } = calling(t, old.address, credentials);
-  await assert.rejects(api.tell({ params, body }), {
+  await assert.rejects(api.report({ params, body }), {
     code: 'GODWIT_PROTOCOL_VERSION',
     message: 'b speaks protocol 99; this side speaks 1',
   });

@@ -66,7 +66,7 @@ test('a silent host has no figures of how busy it is', () => {
   assert.equal(model.hosts.get('a')?.guests.length, 1);
 });
 
-test('each guest is counted once on each host, whatever happens, and an event that is told twice changes nothing', () => {
+test('each guest is counted once on each host, whatever happens, and an event that is reported twice changes nothing', () => {
   fc.assert(
     fc.property(overviews, fc.array(changes, { maxLength: 30 }), (overview, list) => {
       const model = new FleetModel();

@@ -35,7 +35,7 @@ describe('how amounts are spread', () => {
     );
   });
 
-  test('a share that was not told has no amount', () => {
+  test('a share that was not reported has no amount', () => {
     const of = distributionOf([1, 2, 3]);
     assert.ok(of !== undefined);
     assert.equal(quantile(of, 0.5), 2);

@@ -93,7 +93,7 @@ const news: fc.Arbitrary<Heard> = fc.oneof(
 );
 
 describe('what a page knows of a migration', () => {
-  test('has a percentage that never runs backwards and points that never go back in time, whatever it is told', () => {
+  test('has a percentage that never runs backwards and points that never go back in time, whatever is reported', () => {
     fc.assert(
       fc.property(fc.array(news, { maxLength: 60 }), (heard) => {
         let watched = UNSEEN;
@@ -148,7 +148,7 @@ describe('what a page knows of a migration', () => {
     assert.equal(again.points.length, 3);
   });
 
-  test('does not take back what the stream told when an older answer comes late', () => {
+  test('does not take back what the stream reported when an older answer comes late', () => {
     const now = watchedAfter(UNSEEN, { type: 'progress', progress: progress(500) });
     const detail = {
       ...ended,
@@ -158,14 +158,14 @@ describe('what a page knows of a migration', () => {
     assert.equal(watchedAfter(now, { type: 'answer', detail }).progress?.phase, 'memory');
   });
 
-  test('is told again after a silence', () => {
+  test('is reported again after a silence', () => {
     const silent = watchedAfter(UNSEEN, { type: 'silent', words: 'a does not answer' });
     assert.equal(silent.silent, 'a does not answer');
     const again = watchedAfter(silent, { type: 'progress', progress: progress(1) });
     assert.equal(again.silent, undefined);
   });
 
-  test('is over once the end is told, and 100 % only where it is done', () => {
+  test('is over once the end is reported, and 100 % only where it is done', () => {
     const done = watchedAfter(UNSEEN, { type: 'ended', migration: ended });
     assert.deepEqual([done.isOver, done.shown.percent], [true, 100]);
     const failed = watchedAfter(UNSEEN, {
@@ -207,7 +207,7 @@ describe('the stream of a migration', () => {
     assert.deepEqual(broken.map(askingEveryMs), [undefined, undefined, 2000, undefined, 2000]);
   });
 
-  test('is read no more, and nobody asks, once the end is told', async () => {
+  test('is read no more, and nobody asks, once the end is reported', async () => {
     const over = await afterOne(async (_path, { opened, event }) => {
       opened();
       event({ event: 'message', data: JSON.stringify({ type: 'ended', migration: ended }) });

@@ -62,7 +62,7 @@ async function wires(context: TestContext, caches: { near?: WireCache; far?: Wir
 }
 
 describe('the wire of two movers', () => {
-  test('carries a stream over TLS, and tells what it cost', async (context) => {
+  test('carries a stream over TLS, and reports what it cost', async (context) => {
     const { source, target, near, far } = await wires(context);
     const stream = longStream(2000);
     near.end(stream);
@@ -75,7 +75,7 @@ describe('the wire of two movers', () => {
     assert.equal(figures.streamBytes, stream.length);
     assert.equal(figures.returnBytes, 4);
     assert.ok(figures.linkBytes > 1000 && figures.linkBytes < stream.length);
-    assert.ok(figures.told.zero > 600);
+    assert.ok(figures.encoded.zero > 600);
     assert.equal(target.figures().streamBytes, stream.length);
   });
 

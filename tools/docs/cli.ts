@@ -92,7 +92,7 @@ Made from the table of verbs in src/cli by \`npm run docs\`. \`godwit VERB --hel
 \`10m\`. A bare K, M or G after a size is a power of 1024.
 
 **Errors** are two lines on standard error: \`error:\` says what is wrong, \`hint:\` how to fix it. The
-exit code tells the kind of error; [errors.md](errors.md) lists all. With \`--json\`, standard output
+exit code shows the kind of error; [errors.md](errors.md) lists all. With \`--json\`, standard output
 also gets one object of the shape [error](#error). A migration that ran and failed prints its
 [report](#report), which has the error in it.
 

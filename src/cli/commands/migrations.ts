@@ -66,7 +66,7 @@ function printMigrations(
     renderTable(
       widened(
         ['ID', 'GUEST', 'FROM', 'TO', 'MODE', 'PHASE', 'STARTED', 'TOOK', 'NOTE'],
-        ['DONE', 'SENT', 'TOLD BY'],
+        ['DONE', 'SENT', 'REPORTED BY'],
         look,
       ),
       migrations.map((each) =>

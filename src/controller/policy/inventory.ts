@@ -76,7 +76,7 @@ function plannerHost(
   const isShut =
     (mark?.drainingFor ?? mark?.maintenance) !== undefined || facts.closed !== undefined;
   const looks = loads.host(name);
-  // What others than guests use is not there for guests. Where a guest is untold, what it uses is part of that.
+  // What others than guests use is not there for guests. Where a guest is unreported, what it uses is part of that.
   const others = hasUnreported
     ? []
     : looks.map(({ look, guestCores }) => look.used * look.cores - guestCores);
@@ -105,7 +105,7 @@ function plannerHost(
 interface Standing {
   readonly facts: GuestFacts;
   readonly host: string;
-  /** Guests of its host that are untold, itself among them where it is one. */
+  /** Guests of its host that are unreported, itself among them where it is one. */
   readonly beside: readonly GuestFacts[];
   readonly left: readonly PastMove[];
 }

@@ -130,10 +130,10 @@ export class Migrations {
   async endedSince(
     sinceMs: number,
     most: number,
-  ): Promise<Pick<MigrationRow, (typeof TOLD)[number]>[]> {
+  ): Promise<Pick<MigrationRow, (typeof REPORTED)[number]>[]> {
     return this.#store.db
       .selectFrom('migrations')
-      .select(TOLD)
+      .select(REPORTED)
       .where('ended_at', '>=', sinceMs)
       .orderBy('ended_at', 'desc')
       .limit(most)
@@ -165,7 +165,7 @@ export class Migrations {
   }
 }
 
-const TOLD = [
+const REPORTED = [
   ...(['id', 'guest', 'source', 'outcome', 'code', 'ended_at', 'total_ms', 'downtime_ms'] as const),
   ...(['client_gap_ms', 'bytes', 'link_rate', 'dirty_rate', 'figures'] as const),
 ] as const;

@@ -17,7 +17,7 @@ export interface Slots {
 
 /**
  * When each entry is expected to start: in their order, each in the slot that is free soonest. One whose start nobody can
- * foretell (it waits for room, or for a host that is silent) has none and takes no slot.
+ * predict (it waits for room, or for a host that is silent) has none and takes no slot.
  */
 export function withStarts(queue: readonly Waiting[], slots: Slots): Waiting[] {
   const { nowMs, parallel, running, seconds } = slots;
@@ -27,7 +27,7 @@ export function withStarts(queue: readonly Waiting[], slots: Slots): Waiting[] {
   while (free.length < Math.max(1, parallel)) free.push(nowMs);
   return queue.map((entry) => {
     const took = seconds.get(entry.guest);
-    if (took === undefined || !FORETOLD[entry.waitsFor]) return entry;
+    if (took === undefined || !PREDICTABLE[entry.waitsFor]) return entry;
     free.sort((left, right) => left - right);
     const startsAtMs = Math.max(free[0] ?? nowMs, entry.startsAtMs ?? 0);
     free[0] = startsAtMs + Math.round(took * 1000);
@@ -36,7 +36,7 @@ export function withStarts(queue: readonly Waiting[], slots: Slots): Waiting[] {
 }
 
 /** Whether the end of moves, or the clock, is all that an entry waits for. */
-const FORETOLD: Readonly<Record<Waiting['waitsFor'], boolean>> = {
+const PREDICTABLE: Readonly<Record<Waiting['waitsFor'], boolean>> = {
   'host-limit': true,
   'destination-limit': true,
   'link-limit': true,

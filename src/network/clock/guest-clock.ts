@@ -51,5 +51,5 @@ export async function askGuestClock(
   } finally {
     opened.socket.close();
   }
-  return best ?? `${address} does not tell its clock to this host`;
+  return best ?? `${address} does not report its clock to this host`;
 }

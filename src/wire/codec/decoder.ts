@@ -33,7 +33,7 @@ const PUTS: ReadonlySet<Kind> = new Set([
   'code',
 ]);
 /** Of these, what is wholly in the batch or the window. */
-const TOLD: ReadonlySet<Kind> = new Set(['literal', 'delta', 'code']);
+const ENCODED: ReadonlySet<Kind> = new Set(['literal', 'delta', 'code']);
 const ZERO = Buffer.alloc(PAGE_BYTES);
 
 /** A batch whose references are being looked up; held until none is missing. */
@@ -124,7 +124,7 @@ export class Decoder {
     for (const run of pending.runs) {
       if (!PUTS.has(run.kind)) continue;
       for (let at = 0; at < run.count; at += 1) {
-        if (!TOLD.has(run.kind)) {
+        if (!ENCODED.has(run.kind)) {
           const content = this.#read(run, at, (this.#rooms[rooms] ??= roomForPage()));
           rooms += 1;
           if (content === undefined) pending.missing.add(number);

@@ -56,7 +56,11 @@ function close(): void {
   pipe.close();
   store?.close();
   if (start.cache?.places !== undefined) places.save(start.cache.places.file);
-  const tally = { told: pipe.encoder.told, levelChanges: pipe.level.changes, misses: pipe.misses };
+  const tally = {
+    encoded: pipe.encoder.encoded,
+    levelChanges: pipe.level.changes,
+    misses: pipe.misses,
+  };
   post({ type: 'closed', tally });
   parentPort?.close();
 }

@@ -32,7 +32,7 @@ const MOST_LENT = 16;
 /** Decides of each page how little is enough for the far side to have it. Synchronous; holds all state of the stream. */
 export class Encoder {
   /** Items by how they were encoded, since the start. */
-  readonly told: Record<Kind, number> = {
+  readonly encoded: Record<Kind, number> = {
     bytes: 0,
     zero: 0,
     literal: 0,
@@ -248,7 +248,7 @@ export class Encoder {
   }
 
   #count(kind: Kind): void {
-    this.told[kind] += 1;
+    this.encoded[kind] += 1;
     this.#items += 1;
   }
 

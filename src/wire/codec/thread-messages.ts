@@ -72,7 +72,7 @@ export type FromEncoder =
 /** What an encoder has to say when it is done. */
 export interface EncodeTally {
   /** Items by how they were encoded. */
-  readonly told: Readonly<Record<Kind, number>>;
+  readonly encoded: Readonly<Record<Kind, number>>;
   readonly levelChanges: readonly LevelChange[];
   /** Contents that the far side asked for. */
   readonly misses: number;

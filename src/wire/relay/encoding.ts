@@ -37,7 +37,7 @@ export async function urgentEncoding(
     close: () => {
       pipe.close();
       const { encoder, level, misses } = pipe;
-      return Promise.resolve({ told: encoder.told, levelChanges: level.changes, misses });
+      return Promise.resolve({ encoded: encoder.encoded, levelChanges: level.changes, misses });
     },
   };
 }

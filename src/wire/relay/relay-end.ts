@@ -70,13 +70,13 @@ export class End implements Wire {
 
 function sumOf(
   tallies: readonly EncodeTally[],
-): Pick<WireFigures, 'told' | 'misses' | 'levelChanges'> {
-  const told = { ...NONE_ENCODED };
+): Pick<WireFigures, 'encoded' | 'misses' | 'levelChanges'> {
+  const encoded = { ...NONE_ENCODED };
   for (const tally of tallies) {
-    for (const kind of KIND_NAMES) told[kind] += tally.told[kind];
+    for (const kind of KIND_NAMES) encoded[kind] += tally.encoded[kind];
   }
   return {
-    told,
+    encoded,
     misses: tallies.reduce((sum, { misses }) => sum + misses, 0),
     levelChanges: tallies[0]?.levelChanges ?? [],
   };
@@ -91,7 +91,7 @@ export const NO_FIGURES: WireFigures = {
   streamBytes: 0,
   linkBytes: 0,
   returnBytes: 0,
-  told: NONE_ENCODED,
+  encoded: NONE_ENCODED,
   misses: 0,
   levelChanges: [],
   processorMs: 0,

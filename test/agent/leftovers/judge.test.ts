@@ -145,7 +145,7 @@ describe('what an earlier crash has left', () => {
     assert.deepEqual(found(facts), []);
   });
 
-  test('a tap that nobody holds may go; one that does not tell stays', () => {
+  test('a tap that nobody holds may go; one whose holder is unknown stays', () => {
     assert.deepEqual(found({ taps: [{ name: 'gw99999999n0', held: false }] }), ['tap']);
     assert.deepEqual(found({ taps: [{ name: 'gw99999999n0', held: undefined }] }), ['tap kept']);
     assert.deepEqual(found({ taps: [{ name: 'gw99999999n0', held: true }] }), []);

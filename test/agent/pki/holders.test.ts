@@ -75,7 +75,7 @@ test('a host that shows its renewed certificate itself ends the one before at on
   assert.deepEqual(holders.two, []);
 });
 
-test('whoever renews a stolen certificate locks the host out of nothing, and is told', async (t) => {
+test('whoever renews a stolen certificate locks the host out of nothing, and is reported', async (t) => {
   const { caDir, nowMs, first, state, holders, renew, counts, showFor } = await scene(t);
   const stolen = await renew(first);
   await showFor(stolen, 25_000);
@@ -112,7 +112,7 @@ test('revoking what a thief renewed does not end one who has the live key; revok
   await assert.rejects(renew(again), { code: 'GODWIT_CERT_REVOKED' });
 });
 
-test('a host that takes its renewed certificate into use late is told of by nobody', async (t) => {
+test('a host that takes its renewed certificate into use late is reported by nobody', async (t) => {
   const { first, state, holders, renew, counts, showFor } = await scene(t);
   const next = await renew(first);
   await showFor(next, 15_000);

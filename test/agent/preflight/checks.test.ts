@@ -91,7 +91,7 @@ test('a guest that may go by post-copy is warned of one link alone, and not wher
   assert.deepEqual(await verdicts({ mode: 'hybrid', pathAddresses: ['127.0.0.2'] }), ['pass']);
 });
 
-test('all that speaks against a destination is told at once, on both sides', async (t) => {
+test('all that speaks against a destination is reported at once, on both sides', async (t) => {
   const { a } = await world(
     t,
     { machine: 'fake-2', unmovable: ['gpu0'] },

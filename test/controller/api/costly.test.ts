@@ -35,7 +35,7 @@ test('who asks for another one each time takes no more than a tenth of the proce
   assert.ok(busyPart() < 0.12, `${busyPart()}`);
 });
 
-test('too many different ones at once are refused, and an error is told to all who waited and forgotten', async () => {
+test('too many different ones at once are refused, and an error goes to all who waited and is forgotten', async () => {
   const { of, pass } = costly();
   const waiting = Array.from({ length: 8 }, (_, count) => of(`${count}`));
   await assert.rejects(of('one more'), { code: 'GODWIT_OVERLOADED' });

@@ -25,7 +25,7 @@ const host = (name: string, more: Partial<SnapshotHost> = {}): SnapshotHost => (
   ...more,
 });
 
-test('a host of which nobody hears is silent, whatever the cause, and a guest has all hosts that tell of it', () => {
+test('a host of which nobody hears is silent, whatever the cause, and a guest has all hosts that report it', () => {
   const info = (at: string) =>
     guestInfo.parse({ name: 'g1', host: at, driver: 'fake', state: 'running', memoryBytes: 7 });
   const { hosts, guests } = factsOf({

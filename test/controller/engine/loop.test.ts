@@ -44,7 +44,7 @@ test('a wish that waits for the fleet keeps no controller from the next one', as
   }
 });
 
-test('a drain is done by a look at the fleet that is younger than what the store told', async () => {
+test('a drain is done by a look at the fleet that is younger than what the store said', async () => {
   const store = new MemoryStore();
   store.add(drainOf('a'));
   const claim = (await store.acquire('one', 1000)) ?? assert.fail();

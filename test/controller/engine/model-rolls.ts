@@ -19,7 +19,7 @@ export class ModelRolls {
   readonly #wish: string;
   readonly #parts: Parts;
   readonly #onBreak: (rule: string) => void;
-  /** How often the program did its work, by the id that it was told. */
+  /** How often the program did its work, by the id that it was given. */
   readonly #ran = new Map<string, number>();
   #stageAtCancel: string | undefined;
 

@@ -64,6 +64,6 @@ test('warnings alone, and a host of which nothing is known, are no ground for a 
   assert.equal(
     seenIn(failing, 6 * 60_000),
     'unclear',
-    'what was told long ago says nothing of now',
+    'what was reported long ago says nothing of now',
   );
 });

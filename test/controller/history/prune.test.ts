@@ -38,7 +38,7 @@ test('what is older than the policy goes, and what is open stays', async () => {
   await store.close();
 });
 
-test('beyond the count the oldest go, and what a host still tells of them is not taken again', async () => {
+test('beyond the count the oldest go, and what a host still reports of them is not taken again', async () => {
   const store = await stored([5, 4, 3, 2, 1]);
   assert.equal((await pruneHistory(store, { days: 90, most: 3 })).migrations, 2);
   assert.deepEqual(await left(store), ['2', '3', '4']);

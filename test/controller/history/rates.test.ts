@@ -47,7 +47,7 @@ test('what went beside a migration over the same link counts for what the link c
   assert.deepEqual([both.links.get('a'), both.links.get('c')], [130 * MIB, 30 * MIB]);
 });
 
-test('a guest that was over before its link was full tells nothing of what the link carries', () => {
+test('a guest that was over before its link was full says nothing of what the link carries', () => {
   const idle = past({ guest: 'idle', totalMs: 1000, linkRate: 5 * MIB });
   assert.deepEqual([...pastRates([idle]).pairs], []);
   assert.equal(pastRates([idle, past()]).pairs.get('a>b'), 100 * MIB);
@@ -81,7 +81,7 @@ test('rates are those of the newest, whatever the history is, and none is made u
   );
 });
 
-test('the database tells of those that came to their end, and a plan says what it has from history', async (t) => {
+test('the database knows those that came to their end, and a plan says what it has from history', async (t) => {
   const store = await openStore({ sqlite: ':memory:' }, silentLog);
   t.after(() => store.close());
   const shard = shardOf('a');
@@ -106,7 +106,7 @@ test('the database tells of those that came to their end, and a plan says what i
   assert.ok(seeing.seconds > blind.seconds * 5, 'the link is a twelfth of what is assumed');
 });
 
-/** Drains by the product's plan, which is told nothing but what history tells. */
+/** Drains by the product's plan, which knows nothing but what history says. */
 class Reported implements Director {
   readonly #past: PastRates;
   #before: DrainPlan['timetable'] = [];

@@ -29,7 +29,7 @@ test('a first read that is interrupted, between pages or reports, is done again 
   assert.ok(unhappy.pages < 1 && unhappy.reports < 1, 'both were interrupted');
 });
 
-test('a destination tells what a lost source cannot, though newer ones are left to a source that is up', async (t) => {
+test('a destination reports what a lost source cannot, though newer ones are left to a source that is up', async (t) => {
   const b = listing(newestFirst('destination', (nth) => (nth > 10 ? 'up' : 'lost')));
   const { history, store, ids } = await historyOf(t, { b });
   const nothing = {
@@ -73,7 +73,7 @@ test('the migrations of a host are written while more others stay silent than ar
     asked >= 24 ? true : undefined,
   );
   history.followed('a');
-  await until('what the other one tells', 20_000, async () => (await ids())[0]);
+  await until('what the other one reports', 20_000, async () => (await ids())[0]);
 });
 
 test('a host that is followed no more is asked no further, and not looked at again', async (t) => {
@@ -91,7 +91,7 @@ test('a host that is followed no more is asked no further, and not looked at aga
   history.left('a');
   history.followed('b');
   // Turns pass, and with them the time after which a silent host is looked at again.
-  await until('what b tells', 20_000, async () => (await ids())[0]);
+  await until('what b reports', 20_000, async () => (await ids())[0]);
   history.heard('a', summary(2));
   history.followed('b');
   await history.close();

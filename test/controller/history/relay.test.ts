@@ -14,7 +14,7 @@ import type { Progress } from '../../../src/protocol/public/migration.ts';
 import { until } from '../../until.ts';
 import { summary } from './hosts.ts';
 
-/** A host whose agent tells of one migration what the test says, and counts who listens. */
+/** A host whose agent reports of one migration what the test says, and counts who listens. */
 class Host {
   readonly #said: Progress[] = [];
   #go = Promise.withResolvers<void>();

@@ -16,7 +16,7 @@ import { until } from '../../until.ts';
 
 const EPOCH = 7;
 
-/** What a source tells of a move of web1 that goes on. */
+/** What a source reports of a move of web1 that goes on. */
 function summary(given: Partial<MigrationSummary>): MigrationSummary {
   return {
     id: 'm-00000001',
@@ -49,7 +49,7 @@ async function stored(
   return { store, migrations: new Migrations(store), held };
 }
 
-/** The history of a fleet of which each host tells that list. */
+/** The history of a fleet of which each host reports that list. */
 async function reported(
   t: TestContext,
   lists: Readonly<Record<string, readonly MigrationSummary[]>>,
@@ -69,14 +69,14 @@ async function reported(
   return { history, of: async (id) => (await migrations.get(id))?.row.told_by };
 }
 
-test('a host tells nothing of the migrations of another host of the fleet', async (t) => {
+test('a host reports nothing of the migrations of another host of the fleet', async (t) => {
   const its = summary({ id: 'm-0000000b', from: 'b', to: 'a' });
   const { history, of } = await reported(t, { a: [summary({})], b: [summary({}), its] });
   history.followed('b');
   await until('its own', 10_000, () => of(its.id));
   assert.equal(await of('m-00000001'), undefined);
   history.followed('a');
-  assert.equal(await until('what its source tells', 10_000, () => of('m-00000001')), 'a');
+  assert.equal(await until('what its source reports', 10_000, () => of('m-00000001')), 'a');
   // Nor how far they are.
   history.heard('b', summary({ percent: 99 }));
   history.heard('a', summary({ percent: 20 }));
@@ -84,14 +84,14 @@ test('a host tells nothing of the migrations of another host of the fleet', asyn
   assert.equal(history.live.of('m-00000001').percent, percent);
 });
 
-test('an agent beside a manager tells of moves between hosts that have no agent', async (t) => {
+test('an agent beside a manager reports moves between hosts that have no agent', async (t) => {
   const managed = summary({ from: 'esx1', to: 'esx2' });
   const { history, of } = await reported(t, { a: [managed] });
   history.followed('a');
   assert.equal(await until('the move', 10_000, () => of(managed.id)), 'a');
 });
 
-test('an open migration goes to its source, and to nobody else, whoever told of it first', async (t) => {
+test('an open migration goes to its source, and to nobody else, whoever reported it first', async (t) => {
   const { migrations, held } = await stored(t);
   const nowMs = await migrations.nowMs();
   const by = (host: string) => openRow(summary({}), host, nowMs);
@@ -110,7 +110,7 @@ test('an open migration goes to its source, and to nobody else, whoever told of 
   assert.equal((await migrations.write(held, 'a', [ended('a')]))?.ended.size, 0);
 });
 
-test('what a destination alone tells of an id keeps no source from writing its own migration of it', async (t) => {
+test('what a destination alone reports of an id keeps no source from writing its own migration of it', async (t) => {
   const { migrations, held } = await stored(t);
   const nowMs = await migrations.nowMs();
   const end = summary({ phase: 'done', side: 'destination' });
@@ -120,7 +120,7 @@ test('what a destination alone tells of an id keeps no source from writing its o
   assert.equal((await migrations.write(held, 'c', [openRow(real, 'c', nowMs)]))?.begun.size, 1);
   const found = async () => (await migrations.get('m-00000001'))?.row;
   assert.deepEqual([(await found())?.source, (await found())?.told_by], ['c', 'c']);
-  // The destination tells of it again, and is not heard.
+  // The destination reports it again, and is not heard.
   const again = await migrations.write(held, 'b', [hearsay]);
   assert.deepEqual([again?.begun.size, again?.ended.size], [0, 0]);
   assert.deepEqual([(await found())?.guest, (await found())?.ended_at], ['db1', null]);

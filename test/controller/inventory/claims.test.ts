@@ -35,7 +35,7 @@ describe('two hosts that claim one guest', () => {
     assert.deepEqual(claimants([claim('a'), claim('a')], NOW), []);
   });
 
-  test('are judged once both had time to tell of the end of a move', () => {
+  test('are judged once both had time to report the end of a move', () => {
     const fresh = [claim('a'), claim('b', { changed_at: NOW - 1000 })];
     assert.deepEqual(claimants(fresh, NOW), []);
     assert.deepEqual(claimants(fresh, NOW + SETTLED_MS), ['a', 'b']);

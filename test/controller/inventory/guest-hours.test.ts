@@ -34,7 +34,7 @@ const written = (store: Store) =>
     .orderBy('shard')
     .execute();
 
-test('an hour has the mean of the looks that tell of a guest; two hosts that tell of it at once count as the larger', () => {
+test('an hour has the mean of the looks that report a guest; two hosts that report it at once count as the larger', () => {
   const means = hourMeans([
     { a: look({ g1: 1, g2: 4 }), b: look({ g1: 3 }) },
     { a: look({}), b: look({ g1: 1 }) },

@@ -6,7 +6,7 @@ import { hasCode } from '../../../src/errors.ts';
 import { guest } from '../../agent/samples.ts';
 import { HOST } from './hosts.ts';
 
-test('a host that tells of ever new guests is refused once it has more than a host runs', () => {
+test('a host that reports ever new guests is refused once it has more than a host runs', () => {
   let written = 0;
   const book = new HostBook(HOST, {
     write: ({ upserts }) => (written += upserts?.size ?? 0),
@@ -17,13 +17,13 @@ test('a host that tells of ever new guests is refused once it has more than a ho
     nowMs: () => 0,
   });
   const { info } = guest('web', { host: 'a' });
-  const tell = (nth: number, state: 'running' | 'paused' = 'running') =>
+  const report = (nth: number, state: 'running' | 'paused' = 'running') =>
     book.event({ id: 'x', type: 'guest', guest: { ...info, name: `web${nth}`, state } });
-  for (let nth = 0; nth < MOST_GUESTS; nth += 1) tell(nth);
+  for (let nth = 0; nth < MOST_GUESTS; nth += 1) report(nth);
   assert.throws(
-    () => tell(MOST_GUESTS),
+    () => report(MOST_GUESTS),
     (thrown) => hasCode(thrown, 'GODWIT_PROTOCOL_INVALID'),
   );
-  tell(0, 'paused');
+  report(0, 'paused');
   assert.deepEqual([book.row.guests, written], [MOST_GUESTS, MOST_GUESTS + 1]);
 });

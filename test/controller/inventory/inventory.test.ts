@@ -67,7 +67,7 @@ test('a controller follows the hosts of its fleet, and says what is silent and s
     /b silent 1/.test(await states()) ? true : undefined,
   );
   const { guests } = await api.guests({ query: { host: 'b' } });
-  // What it told last stands, and is marked as such: nothing is guessed.
+  // What it reported last stands, and is marked as such: nothing is guessed.
   assert.deepEqual(
     guests.map(({ name, state, hostState }) => [name, state, hostState]),
     [['db1', 'running', 'silent']],

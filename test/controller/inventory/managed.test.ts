@@ -22,7 +22,7 @@ const managedHost = (name: string, more: Partial<ManagedHost> = {}): ManagedHost
 });
 const guestAt = (name: string, host: string): GuestInfo => guest(name, { host }).info;
 
-/** What the books of the hosts have told and written, as the database would have it. */
+/** What the books of the hosts have reported and written, as the database would have it. */
 function fleetOf() {
   let nowMs = 1000;
   const migrated: string[] = [];
@@ -92,7 +92,7 @@ describe('hosts of a manager', () => {
     );
   });
 
-  test('are silent since their manager was heard last, and keep the guests that it told', () => {
+  test('are silent since their manager was heard last, and keep the guests that it reported', () => {
     const { managed, rows, bookOf, at } = fleetOf();
     const heard = managed.add('vc1', 'vc:443', () => {});
     const book = bookOf('esx1');

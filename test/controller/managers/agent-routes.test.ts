@@ -39,7 +39,7 @@ async function face(t: TestContext) {
   return { api, askAs };
 }
 
-test('a manager that nobody knows is told as such by each route to its agent', async (t) => {
+test('a manager that nobody knows is reported as such by each route to its agent', async (t) => {
   const { askAs } = await face(t);
   const ask = await askAs('operator');
   const codes = new Map<string, string>();
@@ -79,7 +79,7 @@ test('no route to a manager’s agent is another controller’s, which gives ord
   assert.deepEqual([...accesses].toSorted(), ['operator', 'viewer']);
 });
 
-test('an agent of a manager that does not answer is told as unreachable', async (t) => {
+test('an agent of a manager that does not answer is reported as unreachable', async (t) => {
   const directory = tempDir(t);
   const agentOf = () =>
     client(agentContract, { unix: path.join(directory, 'none.sock'), peer: 'the agent of vc1' });

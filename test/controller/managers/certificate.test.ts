@@ -32,7 +32,7 @@ function lastMomentIn(der: Buffer): Buffer {
   return der.subarray(found.index, found.index + 12);
 }
 
-test('what a server shows is told: its fingerprint, who it is, and until when', async (t) => {
+test('what a server shows is reported: its fingerprint, who it is, and until when', async (t) => {
   const shown = await shownAt(await serverOf(t, () => {}));
   assert.match(shown.fingerprint, /^[0-9a-f]{64}$/);
   assert.match(shown.subject, /vc1/);

@@ -198,7 +198,7 @@ test('a sign-in leads to no other site', async (t) => {
   isRefused(await ann.ask(answer), /this browser did not begin it/);
 });
 
-test('a sign-in is in the audit log with the person that the provider told, and so is one that was refused', async (t) => {
+test('a sign-in is in the audit log with the person that the provider named, and so is one that was refused', async (t) => {
   const { party, person } = await scene(t);
   const ann = person();
   await ann.ask(await answerFor(ann, 'ann'));

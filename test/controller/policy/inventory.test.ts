@@ -28,7 +28,7 @@ describe('what a policy rests on', () => {
     assert.deepEqual([guests[0]?.demand, guests[0]?.neverMove], [[3], undefined]);
   });
 
-  test('never moves a guest of which nobody tells what it uses, and gives it what is left of its host', () => {
+  test('never moves a guest of which nobody reports what it uses, and gives it what is left of its host', () => {
     const two = world({
       hosts: [host('a')],
       guests: [guest('g1', 'a', { vcpus: 4 }), guest('dark', 'a', { vcpus: 8 })],

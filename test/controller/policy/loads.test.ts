@@ -44,7 +44,7 @@ describe('what the fleet used', () => {
     assert.equal(loads.guestAt('g1', NOW), 1);
   });
 
-  test('a guest that two hosts tell of within one look moves once', () => {
+  test('a guest that two hosts report within one look moves once', () => {
     const loads = loadsOf([
       lookAt(0, { a: { g1: 1 }, b: {} }),
       lookAt(1, { a: { g1: 1 }, b: { g1: 2 } }),

@@ -86,7 +86,7 @@ describe('what becomes of proposals', () => {
     assert.equal(beyond, 100);
   });
 
-  test('a look tells what its policy accepted, what is open, and what it should be known for', () => {
+  test('a look reports what its policy accepted, what is open, and what it should be known for', () => {
     const words = (open: number, taken: number, beyond: number, note?: string) =>
       lookOf({ nowMs: NOW, open, accepted: taken, beyond, refusals: [], note }).words;
     assert.equal(words(0, 0, 0, 'it is off'), 'it is off; nothing is to be moved');

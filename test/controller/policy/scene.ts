@@ -127,7 +127,7 @@ export class Scene {
     }
   }
 
-  /** An agent tells of a migration, which took 40 ms of its guest. */
+  /** An agent reports a migration, which took 40 ms of its guest. */
   async reported(
     migration: { id: string; guest: string; source: string; destination: string },
     startedAtMs: number,

@@ -5,7 +5,7 @@ import { Wishes } from '../../../src/controller/store/wishes.ts';
 import { silentLog } from '../../../src/log.ts';
 import { drainOf, moveOf } from '../wishes/worlds.ts';
 
-test('what a wish has spent is what was predicted of its moves, and what their hosts told where that is more', async (t) => {
+test('what a wish has spent is what was predicted of its moves, and what their hosts reported where that is more', async (t) => {
   const store = await openStore({ sqlite: ':memory:' }, silentLog);
   t.after(() => store.close());
   const wishes = new Wishes(store);
@@ -28,7 +28,7 @@ test('what a wish has spent is what was predicted of its moves, and what their h
   const row = { ...reported, id: ended.id, bytes: 1700 };
   await store.db.insertInto('migrations').values(row).execute();
   assert.equal(await spent(), 1900);
-  // Of a guest with disks: the history tells of its memory alone.
+  // Of a guest with disks: the history has its memory alone.
   await store.db.updateTable('migrations').set({ bytes: 100 }).execute();
   assert.equal(await spent(), 1200);
 });

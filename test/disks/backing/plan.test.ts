@@ -43,7 +43,7 @@ describe('what becomes of a backing file', () => {
     assert.deepEqual(fates[1], { node: 'low2', how: 'same', as: 'low' });
   });
 
-  test('it is told where nothing is known of it', () => {
+  test('is reported where nothing is known of it', () => {
     assert.deepEqual(planBackingFiles([disk('vda', 'a', 'low')], nothing), [
       { node: 'low', how: 'unknown' },
     ]);

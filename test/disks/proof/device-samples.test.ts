@@ -24,7 +24,7 @@ function questionOf(bytes: number, change: Partial<SampleQuestion> = {}): Sample
 
 const sumsOf = (samples: readonly Sample[]): string[] => samples.map(({ sum }) => sum);
 
-/** Samples whose sums are these numbers; each tells something, unless it is 0. */
+/** Samples whose sums are these numbers; each says something, unless it is 0. */
 const samplesOf = (values: readonly number[]): Sample[] =>
   values.map((each) => ({ sum: String(each), isDistinct: each !== 0 }));
 
@@ -73,7 +73,7 @@ describe('the sum of a piece', () => {
 });
 
 describe('samples of a device', () => {
-  test('of a device with little data let nobody in who tells sums of zeroes', async (t) => {
+  test('of a device with little data let nobody in who sends sums of zeroes', async (t) => {
     const file = path.join(tempDir(t), 'device');
     const bytes = 4096 * PIECE;
     const question = questionOf(bytes);
@@ -92,7 +92,7 @@ describe('samples of a device', () => {
     }
   });
 
-  test('tell nothing that is one byte over and over, or that was read before', async (t) => {
+  test('count nothing that is one byte over and over, or that was read before', async (t) => {
     const file = path.join(tempDir(t), 'device');
     const bytes = 4096 * PIECE;
     const pattern = Buffer.alloc(PIECE, 'pattern ');
@@ -119,8 +119,8 @@ describe('samples of a device', () => {
   });
 });
 
-describe('what the source tells of a device', () => {
-  test('differs in one of 16 pieces that tell something, at most', () => {
+describe('what the source reports of a device', () => {
+  test('differs in one of 16 pieces that say something, at most', () => {
     const pieces = fc.array(fc.nat({ max: 3 }), { minLength: 1, maxLength: 256 });
     fc.assert(
       fc.property(pieces, fc.infiniteStream(fc.boolean()), (values, changes) => {

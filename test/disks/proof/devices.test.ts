@@ -71,7 +71,7 @@ describe('what a block device is', () => {
     return new Kernel(own);
   };
 
-  test('is told by its WWN, whatever multipath calls it and however many paths there are', async () => {
+  test('is identified by its WWN, whatever multipath calls it and however many paths there are', async () => {
     const one = await kernel();
     await one.device('sda', { 'device/wwid': 'naa.6001405' });
     await one.device('sdb', { 'device/wwid': 'naa.6001405' });
@@ -82,7 +82,7 @@ describe('what a block device is', () => {
     assert.deepEqual(await other.ids(single), await one.ids(mpath));
   });
 
-  test('is told of a volume by its own id and by all that it lies on', async () => {
+  test('is identified for a volume by its own id and by all that it lies on', async () => {
     const here = await kernel();
     await here.device('sda', { 'device/wwid': 'naa.1' });
     await here.device('sdb', { wwid: 'eui.2' });
@@ -94,7 +94,7 @@ describe('what a block device is', () => {
     assert.notDeepEqual(await copy.ids(cloned), await here.ids(volume));
   });
 
-  test('is told of a partition by its disk and its place on it', async () => {
+  test('is identified for a partition by its disk and its place on it', async () => {
     const here = await kernel();
     await here.device('sda', { 'device/wwid': 'naa.1' });
     const first = await here.device('sda/sda1', { partition: '1', start: '64', size: '8' });
@@ -154,7 +154,7 @@ describe('the destination’s answer about a block device', () => {
     return { ...device, samples: samples.map(({ sum }) => sum) };
   };
 
-  test('tells nothing of it, and gives no place, to a host that never read it', async (t) => {
+  test('says nothing of it, and gives no place, to a host that never read it', async (t) => {
     const root = tempDir(t);
     // A little data in the midst of zeroes.
     const content = Buffer.alloc(8 * MIB);
@@ -183,7 +183,7 @@ describe('the destination’s answer about a block device', () => {
     assert.match((await ask(await reported(file))).problem ?? '', /too little of it holds data/);
   });
 
-  test('is the place, with what tells the device behind it, to a host that reads the same', async (t) => {
+  test('is the place, with what identifies the device behind it, to a host that reads the same', async (t) => {
     const root = tempDir(t);
     const file = await loopOf(t, path.join(tempDir(t), 'full'), randomBytes(4 * MIB));
     if (file === undefined) return;

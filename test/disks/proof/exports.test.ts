@@ -27,7 +27,7 @@ describe('an export that a host names', () => {
     { nfs: 'nfs://filer/srv/fast', user: 107, group: 0 },
   ]);
 
-  test('is no directory, and tells nothing of itself by its name for others', () => {
+  test('is no directory, and says nothing of itself by its name for others', () => {
     assert.deepEqual(
       exports.map(({ root }) => root),
       ['nfs://filer/srv', 'nfs://filer/srv/fast'],

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** A block device over a file with this content, until the test ends; undefined, and why is told, where none can be made. */
+/** A block device over a file with this content, until the test ends; undefined, with the reason printed, where none can be made. */
 export async function loopOf(
   t: TestContext,
   file: string,

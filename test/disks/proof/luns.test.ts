@@ -115,15 +115,15 @@ describe('a LUN of a target', () => {
   test('is not shared where it is smaller, another one, empty, or holds something else', async () => {
     const proof = await asked();
     const { data } = server.luns.get(1) ?? lun();
-    const tell = async (change: Partial<MemoryLun>): Promise<string> => {
+    const report = async (change: Partial<MemoryLun>): Promise<string> => {
       server.luns.set(1, lun({ data, ...change }));
       return (await answer(proof)).problem ?? 'shared';
     };
-    assert.match(await tell({ data: data.subarray(0, 512 * KIB) }), /another size/);
-    assert.match(await tell({ naa: '6001405000000000' }), /is another one there/);
-    assert.match(await tell({ serial: 'S2' }), /is another one there/);
-    assert.match(await tell({ data: randomBytes(data.length) }), /holds something else/);
-    assert.equal(await tell({}), 'shared');
+    assert.match(await report({ data: data.subarray(0, 512 * KIB) }), /another size/);
+    assert.match(await report({ naa: '6001405000000000' }), /is another one there/);
+    assert.match(await report({ serial: 'S2' }), /is another one there/);
+    assert.match(await report({ data: randomBytes(data.length) }), /holds something else/);
+    assert.equal(await report({}), 'shared');
     server.luns.clear();
     assert.match((await answer(proof)).problem ?? '', /sense 5\/2500/);
     server.luns.set(1, lun({ data: Buffer.alloc(1024 * KIB) }));

@@ -69,7 +69,7 @@ describe('what doctor makes of Hyper-V hosts', () => {
     assert.match(found[0]?.hint ?? '', /Add-LocalGroupMember/);
   });
 
-  test('a source that may not act for the user at the destination is told, with the script', async () => {
+  test('a source that may not act for the user at the destination is reported, with the script', async () => {
     place.world.compareFails = {
       message: 'No credentials are available in the security package (0x8009030E).',
       hresult: -2146893042,
@@ -87,7 +87,7 @@ describe('what doctor makes of Hyper-V hosts', () => {
     assert.match(found?.found ?? '', /not tried/);
   });
 
-  test('live migration that is off, CredSSP and no network are told with the command that helps', async () => {
+  test('live migration that is off, CredSSP and no network are reported with the command that helps', async () => {
     Object.assign(place.world.hosts.get('hv2') ?? {}, {
       enabled: false,
       authentication: 'CredSSP',
@@ -116,7 +116,7 @@ describe('what doctor makes of Hyper-V hosts', () => {
     );
   });
 
-  test('a clock that Kerberos would refuse is told', () => {
+  test('a clock that Kerberos would refuse is reported', () => {
     assert.equal(judgeClock('a', 299_000, 0).verdict, 'ok');
     assert.match(judgeClock('a', 0, 301_000).found, /a: 301 s behind/);
     assert.equal(judgeClock('a', Number.NaN, 0).verdict, 'warn');

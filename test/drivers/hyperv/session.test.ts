@@ -200,7 +200,7 @@ describe('a guest of Hyper-V', () => {
     });
   });
 
-  test('a task that failed is told with its words, its events and what to do', async () => {
+  test('a task that failed is reported with its words, its events and what to do', async () => {
     place.world.ends = { state: 10, error: 'Failed to connect (0x8007274C).' };
     place.world.events = [{ id: 21_502, level: 2, message: 'Live migration failed.' }];
     const sight = await withSession(async (session) => {

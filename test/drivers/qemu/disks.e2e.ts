@@ -14,7 +14,7 @@ const run = promisify(execFile);
 const programs = await qemuPrograms();
 const MIB = 1024 ** 2;
 
-/** QEMU tells its disks in an order that means nothing. */
+/** QEMU reports its disks in an order that means nothing. */
 function sorted(spec: unknown): object {
   const { blockNodes = [], devices, ...rest } = spec as Record<string, object[]>;
   const inOrder = (all: object[] = []): string[] =>

@@ -72,10 +72,10 @@ for (const { file: program, version } of await qemuPrograms()) {
       assert.equal(text, '\0\0\0\0');
     });
 
-    test('is nobody while it tells what it can do', async (t) => {
+    test('is nobody while it reports what it can do', async (t) => {
       const top = tempDir(t);
       chmodSync(top, 0o755);
-      const reported = path.join(top, 'told');
+      const reported = path.join(top, 'reported');
       writeFileSync(reported, '', { mode: 0o666 });
       chmodSync(reported, 0o666);
       const wrapper = path.join(top, 'qemu');

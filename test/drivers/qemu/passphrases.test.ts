@@ -59,7 +59,7 @@ describe('the passphrase of an encrypted disk', () => {
     }
   });
 
-  test('is refused where it is missing, or where others may read it; it is told to nobody', async (t) => {
+  test('is refused where it is missing, or where others may read it; it is shown to nobody', async (t) => {
     const keyDir = tempDir(t);
     const own = path.join(keyDir, 'db1');
     const look = async (at: string | undefined) =>

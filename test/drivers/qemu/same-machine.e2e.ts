@@ -74,7 +74,7 @@ async function withGuest<T>(
   }
 }
 
-describe('the machine that a destination makes, by what both QEMUs tell', () => {
+describe('the machine that a destination makes, by what both QEMUs report', () => {
   const pairs = [
     [oldest, oldest],
     [newest, newest],
@@ -174,7 +174,7 @@ const SHAPES: readonly Shape[] = [
   },
 ];
 
-describe('what the guest has here it has there, or it is told by name', () => {
+describe('what the guest has here it has there, or it is reported by name', () => {
   before(() => writeFile(FILE, Buffer.alloc(1024 ** 2)));
   after(() => rm(FILE, { force: true }));
 

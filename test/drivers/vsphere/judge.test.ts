@@ -45,7 +45,7 @@ describe('what doctor makes of a vCenter', () => {
     assert.match(judgeRights(granted, 'godwit', true)[0]?.found ?? '', /sees no datacenter/);
   });
 
-  test('a clock that differs by more than a minute is told, and one that is none', () => {
+  test('a clock that differs by more than a minute is reported, and one that is none', () => {
     assert.equal(judgeClock(1_060_000, 1_000_000).verdict, 'ok');
     const behind = judgeClock(1_000_000, 1_061_000);
     assert.deepEqual(
@@ -69,7 +69,7 @@ describe('what doctor makes of a vCenter', () => {
     assert.equal(judgeBalancer([]).found, 'no cluster moves guests by itself');
   });
 
-  test('a certificate that ends soon is told, pinned or not', () => {
+  test('a certificate that ends soon is reported, pinned or not', () => {
     const shown = (days: number) => ({ fingerprint: 'ab', validToMs: days * DAY_MS });
     assert.equal(judgeCertificate({ fingerprint: 'ab' }, shown(31), 0).verdict, 'ok');
     const soon = judgeCertificate({ fingerprint: 'ab' }, shown(3), 0);
@@ -97,7 +97,7 @@ describe('what doctor makes of a vCenter', () => {
     assert.match(judgeVmotion(none).found, /h7 and 2 more$/);
   });
 
-  test('guests that could not be moved for their names are told', () => {
+  test('guests that could not be moved for their names are reported', () => {
     const guest = (name: string, isNamesake = false) => ({
       id: name,
       name,

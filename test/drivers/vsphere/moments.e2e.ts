@@ -94,7 +94,7 @@ test('100 migrations of a vCenter end with true verdicts, whatever happens to it
       const real = placed[name];
       assert.ok(real !== undefined && real.tasks <= 1, `${name}: ${JSON.stringify(real)}`);
       assert.equal(real.moving, false, name);
-      // What nobody can tell is held, and not told as the one or the other.
+      // What nobody can know is held, and not reported as the one or the other.
       if (outcome !== 'held')
         assert.equal(outcome === 'done', real.host === THERE, `${name} is ${outcome}`);
       counts[outcome] = (counts[outcome] ?? 0) + 1;

@@ -31,7 +31,7 @@ function content(version: string, kind = 'VirtualCenter'): XmlElement {
 }
 
 describe('a vCenter', () => {
-  test('of a version that is known is told by it', () => {
+  test('of a version that is known has its name', () => {
     for (const version of ['6.5', '6.5.0', '6.7.3', '7.0.3.0', '8.0.2.0']) {
       assert.equal(knownVersion(content(version), 'vc').version, version);
     }

@@ -84,7 +84,7 @@ describe('SOAP of vSphere', () => {
     assert.deepEqual(sightOf(task), { state: 'running', percent: 40 });
   });
 
-  test('tells a fault by its type, with vSphere’s words', () => {
+  test('reports a fault by its type, with vSphere’s words', () => {
     const detail = '<NotAuthenticatedFault xsi:type="NotAuthenticated"/>';
     const said = parseAnswer('Login', fault(detail));
     assert.ok('fault' in said);

@@ -18,7 +18,7 @@ const ANSWER_MS = 60_000;
 
 /** A real Ceph of one monitor and one OSD, in memory, on a host of a lab. It ends with the lab's namespaces. */
 export interface LabCeph {
-  /** A user of one pool, with rights as Ceph writes them; tells its keyring's file. */
+  /** A user of one pool, with rights as Ceph writes them; gives its keyring's file. */
   user(name: string, caps: readonly string[]): Promise<string>;
   /** Of Ceph's own programs, as its administrator. */
   ask(program: string, ...words: string[]): Promise<string>;

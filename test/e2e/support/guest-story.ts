@@ -1,4 +1,4 @@
-/** What can be told of a guest that is not as it should be, from outside of it and of Godwit. */
+/** What can be found out about a guest that is not as it should be, from outside of it and of Godwit. */
 import { readFile } from 'node:fs/promises';
 import { systemClock } from '../../../src/clock.ts';
 import { runCommand } from '../../../src/lab/command.ts';
@@ -11,7 +11,7 @@ import { askQemu } from '../../../src/lab/witness/monitor.ts';
 const LAST_CHARACTERS = 1500;
 /** Between two looks at a processor: one that works is elsewhere by then. */
 const LOOK_MS = 300;
-/** Where it is, whether it halts, and of which processor it is told. */
+/** Where it is, whether it halts, and which processor it is shown. */
 const REGISTERS = /^(CPU#|EIP|RIP).*$/gm;
 
 /**

@@ -135,7 +135,7 @@ describe('the judge of a guest’s disks', () => {
   test('wants a QEMU that has its guest back to hold the same files and nodes as before', () => {
     const marked = [blocks('a', { nodes: ['disk0', 'godwit-disks-whole'] })];
     assert.match(problems({ blocks: marked }, STAYED), /had nodes disk0, and has .*whole/);
-    assert.match(problems({ blocks: [] }, STAYED), /does not tell of its disks/);
+    assert.match(problems({ blocks: [] }, STAYED), /does not report its disks/);
   });
 
   test('wants the source’s images of a guest that died there, and nothing at the destination', () => {

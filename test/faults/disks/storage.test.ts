@@ -14,7 +14,7 @@ describe('what lies on a host’s storage', () => {
   writeFileSync(image, Buffer.alloc(65_536, 1));
   writeFileSync(path.join(directory, 'web1', 'disk0-base.qcow2'), Buffer.alloc(4096, 2));
 
-  test('is told by name, with the hash of what nobody writes to', () => {
+  test('is identified by name, with the hash of what nobody writes to', () => {
     const stored = storedIn(directory);
     assert.deepEqual([...stored.keys()].toSorted(), [
       'web1',

@@ -37,7 +37,7 @@ describe('what a process did with files', () => {
     assert.equal(judged(call('unlink', '/state/guests/own1/qmp.sock')), 'fine');
   });
 
-  test('is told where it is anywhere else, also when it failed', () => {
+  test('is reported where it is anywhere else, also when it failed', () => {
     assert.match(judged(call('openat', '/etc/shadow')), /outside of what is read/);
     const tried = call('openat', '/etc/cron.d/x', { error: 'ENOENT', words: 'O_CREAT' });
     assert.match(judged(tried), /outside of what is written/);
@@ -45,7 +45,7 @@ describe('what a process did with files', () => {
     assert.match(judged(call('openat', '/code/../etc/shadow')), /outside/);
   });
 
-  test('is told where it changes what is only read, or a guest that stands by', () => {
+  test('is reported where it changes what is only read, or a guest that stands by', () => {
     assert.match(judged(call('rename', '/boot/vmlinuz')), /outside of what is written/);
     assert.match(
       judged(call('openat', '/storage/calm1/disk0.qcow2', { words: 'O_RDWR' })),
@@ -59,7 +59,7 @@ describe('what a process did with files', () => {
     assert.match(judged(opened), /outside/);
   });
 
-  test('is told where a program was run that nobody has business with', () => {
+  test('is reported where a program was run that nobody has business with', () => {
     const shell = (...argv: string[]): string => judged(call('execve', '/bin/sh', { argv }));
     assert.match(shell('sh', '-c', 'id > x'), /was run: sh -c id/);
     assert.equal(shell('/bin/sh', '/usr/bin/qemu-system-x86_64', '-version'), 'fine');

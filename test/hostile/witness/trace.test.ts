@@ -13,7 +13,7 @@ function readAll(lines: readonly string[]): Seen[] {
 }
 
 describe('a trace', () => {
-  test('tells which file was named, and which was opened', () => {
+  test('shows which file was named, and which was opened', () => {
     const [seen] = readAll([
       '7 1000.5 openat(AT_FDCWD</run>, "a/../link", O_RDWR|O_CLOEXEC, 0600) = 9</etc/shadow>',
     ]);
@@ -24,7 +24,7 @@ describe('a trace', () => {
     assert.match(seen?.words ?? '', /O_RDWR/);
   });
 
-  test('tells which link was read, and takes what it says for no name', () => {
+  test('shows which link was read, and takes what it says for no name', () => {
     const seen = readAll([
       '7 1.0 readlink("/proc/9/exe", "/usr/bin/other", 4095) = 14',
       '7 1.1 readlinkat(AT_FDCWD</run>, "link", "/etc/shadow", 4095) = 11',
@@ -35,7 +35,7 @@ describe('a trace', () => {
     );
   });
 
-  test('tells of calls that failed, and of names with quotes and bytes in them', () => {
+  test('shows calls that failed, and names with quotes and bytes in them', () => {
     const [seen] = readAll([
       String.raw`7 1.0 openat(AT_FDCWD</>, "/a\"b\n\303\251", O_RDONLY) = -1 ENOENT (No such file)`,
     ]);
@@ -57,7 +57,7 @@ describe('a trace', () => {
     );
   });
 
-  test('tells which program was run, with its arguments', () => {
+  test('shows which program was run, with its arguments', () => {
     const [seen] = readAll(['7 1.0 execve("/bin/sh", ["sh", "-c", "true"], 0x7 /* 3 vars */) = 0']);
     assert.deepEqual([seen?.paths, seen?.argv], [['/bin/sh'], ['sh', '-c', 'true']]);
   });

@@ -69,7 +69,7 @@ test('what the guest shall do is on the kernel’s command line', () => {
   }
 });
 
-test('a rate for its disks is told where it has some, also that it shall rest', () => {
+test('a rate for its disks is given where it has some, also that it shall rest', () => {
   const workload = { address: '10.88.0.21', staticBytes: 0, dirtyBytes: 0, dirtyBytesPerSecond: 0 };
   const line = (disks: number, rate?: number): string =>
     kernelCommandLine({ ...workload, disks, diskBytesPerSecond: rate });

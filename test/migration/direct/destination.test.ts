@@ -138,7 +138,7 @@ describe('the destination', () => {
       fc.property(fc.array(anyHypervisorEvent), (late) => {
         const destination = armed();
         destination.dies();
-        for (const event of late) destination.tell(event);
+        for (const event of late) destination.report(event);
         assert.equal(ask(destination, 'commit'), 'GODWIT_NOT_ARMED');
       }),
     );
@@ -173,7 +173,7 @@ describe('the destination', () => {
     );
   });
 
-  test('any event in any state gives a state that can be told to the source', () => {
+  test('any event in any state gives a state that can be reported to the source', () => {
     fc.assert(
       fc.property(calls, fc.array(anyDestinationEvent), (some, events) => {
         const destination = admitted();

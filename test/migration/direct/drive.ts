@@ -107,7 +107,10 @@ function faults(world: World): Move[] {
     if (first !== undefined) moves.push(['old echo', () => echo(world, first)]);
     if (sent.includes('commit')) moves.push(['late commit', () => echo(world, 'commit')]);
     if (destination.hypervisor === 'gone') {
-      moves.push(['told', () => world.dispatch({ type: 'destination-lost', error: unreachable })]);
+      moves.push([
+        'reported',
+        () => world.dispatch({ type: 'destination-lost', error: unreachable }),
+      ]);
     }
   }
   return moves;
@@ -195,7 +198,7 @@ export function settle(world: World): void {
 function reported(world: World): Move | undefined {
   if (world.destination?.hypervisor !== 'gone' || reportedAlready.has(world)) return undefined;
   reportedAlready.add(world);
-  return ['told', () => world.dispatch({ type: 'destination-lost', error: unreachable })];
+  return ['reported', () => world.dispatch({ type: 'destination-lost', error: unreachable })];
 }
 const reportedAlready = new WeakSet<World>();
 

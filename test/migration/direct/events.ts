@@ -6,7 +6,7 @@ import type { SourceEvent } from '../../../src/migration/direct/source-state.ts'
 import { STEP_NAMES } from '../../../src/migration/direct/steps.ts';
 import { diskLinkOf, planned, sampleOf, wireReportOf } from './samples.ts';
 
-/** Everything that a source could ever be told, in no order that makes sense. */
+/** Everything that could ever be reported to a source, in no order that makes sense. */
 
 const record = <T>(shape: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> =>
   fc.record<T>(shape, { noNullPrototype: true });

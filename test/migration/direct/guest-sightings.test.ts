@@ -26,7 +26,7 @@ function sourceOf(history: History): Answer | undefined {
   return judge(knownOf(history)).find(({ runAt }) => runAt === 'source');
 }
 
-describe('what other hosts tell of the guest of a held migration', () => {
+describe('what other hosts report of the guest of a held migration', () => {
   test('a copy with its UUID anywhere makes the source wrong, and another guest of that name nothing', () => {
     const here = fleet({ copies: [{ uuid: UUID, state: 'running' }] });
     assert.equal(vouched(safe, here, 'web1').verdict, 'wrong');

@@ -68,7 +68,7 @@ test('a destination whose hypervisor ended while it was resumed does not say tha
   driveUntil(world, isDoing('commit'));
   const destination = world.destination!;
   destination.record({ type: 'committed', epoch: world.plan.epoch });
-  destination.tell({ type: 'lost', reason: 'killed' });
+  destination.report({ type: 'lost', reason: 'killed' });
   destination.record({ type: 'running', epoch: world.plan.epoch, resumeMs: 1 });
   assert.equal(destination.state.hypervisor, 'gone');
 });

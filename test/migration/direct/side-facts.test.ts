@@ -42,12 +42,12 @@ function facts(events: readonly DestinationEvent[], isAlive = true, bootId = 'bo
   return destinationFacts(replayDestination(events), { life, armedBootId, bootId });
 }
 
-describe('what a side of a migration tells of itself', () => {
+describe('what a side of a migration reports of itself', () => {
   test('a destination that was never asked anything has nothing', () => {
     assert.partialDeepStrictEqual(facts([]), { right: 'none', hypervisor: 'none' });
   });
 
-  test('a source tells that it handed everything over', () => {
+  test('a source reports that it handed everything over', () => {
     const { state } = initialSource(plan);
     assert.equal(sourceFacts(state, 'handed-over').complete, true);
     assert.equal(sourceFacts({ ...state, stream: 'done' }, 'running').complete, false);

@@ -122,7 +122,7 @@ describe('past the point of no return', () => {
     }
   });
 
-  test('what cannot be tidied up is told, and the migration is done all the same', () => {
+  test('what cannot be tidied up is reported, and the migration is done all the same', () => {
     const world = new World();
     driveUntil(world, isDoing('retire'));
     for (let count = 0; count < FORWARD_ATTEMPTS; count += 1) world.answer('before', errorOf());

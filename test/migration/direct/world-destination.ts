@@ -96,13 +96,13 @@ export class WorldDestination {
     this.record({ type: 'released' });
   }
 
-  tell(event: HypervisorEvent): void {
+  report(event: HypervisorEvent): void {
     this.record({ type: 'hypervisor', event });
   }
 
   dies(): void {
     this.hypervisor = 'gone';
-    this.tell({ type: 'lost', reason: 'killed' });
+    this.report({ type: 'lost', reason: 'killed' });
   }
 
   /** Another mover goes on; `bootId` differs after the host was restarted. */

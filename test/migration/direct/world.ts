@@ -293,7 +293,7 @@ export class World {
     if (this.run === 'paused' || this.run === 'shut-down') this.unheard.push({ type: 'stopped' });
     if (this.stream !== 'none' && this.run !== 'gone') this.says(this.stream);
     const state = replaySource(this.journal);
-    if (state === undefined) throw new Error('the journal tells nothing');
+    if (state === undefined) throw new Error('the journal says nothing');
     this.state = state;
     this.dispatch({ type: 'taken-over', pid: 99 });
   }

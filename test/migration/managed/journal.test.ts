@@ -15,7 +15,7 @@ test('the state after a journal is the one that its mover had', () => {
   );
 });
 
-test('a journal that does not begin with its plan tells nothing', () => {
+test('a journal that does not begin with its plan says nothing', () => {
   assert.equal(replayManaged([]), undefined);
   assert.equal(replayManaged([{ type: 'accepted' }]), undefined);
 });

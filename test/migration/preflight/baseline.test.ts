@@ -204,7 +204,7 @@ describe('the baselines of a fleet', () => {
     assert.deepEqual([one.without, missing], [['c'], [{ host: 'd', why: 'it is off' }]]);
   });
 
-  test('tell of a host that is yet to join whether it can give them, and are made without it', () => {
+  test('say of a host that is yet to join whether it can give them, and are made without it', () => {
     const weak = { ...offered, features: ['lm', 'sse2'], models: [] };
     const asked = [
       { host: 'a', answer: { offers: [offered], guests: [] } },

@@ -21,7 +21,7 @@ test('whatever was seen, a finding fits into a check, and only a refusal has an 
   );
 });
 
-test('a refusal that says nothing else is told in the words of its error', () => {
+test('a refusal that says nothing else is reported in the words of its error', () => {
   const error = godwitError('GODWIT_NAME_IN_USE', { host: 'b', guest: 'web1' });
   assert.equal(refuses(error).evidence, 'b already has a guest called web1');
 });

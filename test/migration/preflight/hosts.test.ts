@@ -43,7 +43,7 @@ test('a clock difference is warned of exactly where no moment of the question ex
   );
 });
 
-test('a clock that is off is told with its host and its direction', () => {
+test('a clock that is off is reported with its host and its direction', () => {
   const [ahead] = judgeClock(facts({}, { wallMs: NOW + 90_000 }));
   assert.match(ahead?.evidence ?? '', /clock of b is at least .* ahead of that of a/);
   const [behind] = judgeClock(facts({}, { wallMs: NOW - 90_000 }));

@@ -99,7 +99,7 @@ test('checks come in the order of the table, one that it does not name comes las
   );
 });
 
-test('what both hosts tell of themselves is judged by each row once, in their order', () => {
+test('what both hosts report of themselves is judged by each row once, in their order', () => {
   const platform = { isVirtual: false, hasKvm: true };
   const host = { name: 'a', version: '1.0.0', wallMs: 1000, platform };
   const facts = {

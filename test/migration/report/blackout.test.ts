@@ -53,7 +53,7 @@ describe('the parts of a blackout', () => {
     assert.deepEqual(blackoutParts(marksOf([[committed, 10]])), []);
   });
 
-  test('sum to the blackout, whatever is told in whatever order', () => {
+  test('sum to the blackout, whatever is reported in whatever order', () => {
     const reported = fc.array(fc.tuple(anyEvent, fc.nat(100)), { maxLength: 30 });
     fc.assert(
       fc.property(reported, (events) => {

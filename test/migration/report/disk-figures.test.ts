@@ -23,7 +23,7 @@ test('a further session’s figures are added, and the longest cut is the longes
   });
 });
 
-test('the order in which sessions are added changes nothing, and the sum is fit to be told', () => {
+test('the order in which sessions are added changes nothing, and the sum is fit to be reported', () => {
   const any = fc.record({ sentBytes: fc.nat(), linkBytes: fc.nat(), longestCutMs: fc.nat() });
   fc.assert(
     fc.property(any, any, (left, right) => {

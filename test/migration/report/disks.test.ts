@@ -17,14 +17,14 @@ const at = (copiedBytes: number, state: DiskProgress['state'] = 'copying'): Disk
 });
 
 describe('the progress of copies', () => {
-  test('is told when a copy begins, changes its state or has come a good way', () => {
+  test('is reported when a copy begins, changes its state or has come a good way', () => {
     assert.equal(worthReporting([], [at(0)]), true);
     assert.equal(worthReporting([at(0)], [at(0, 'broken')]), true);
     assert.equal(worthReporting([at(0)], [at(200)]), true);
     assert.equal(worthReporting([at(0)], [{ ...at(0), node: 'disk1' }]), true);
   });
 
-  test('is not told while nothing has changed', () => {
+  test('is not reported while nothing has changed', () => {
     assert.equal(worthReporting([at(5000)], [at(5000)]), false);
     assert.equal(worthReporting([], []), false);
   });
@@ -45,7 +45,7 @@ describe('the progress of copies', () => {
     );
   });
 
-  test('of a disk without anything to copy is told once', () => {
+  test('of a disk without anything to copy is reported once', () => {
     const empty: DiskProgress = { node: 'disk0', state: 'ready', copiedBytes: 0, totalBytes: 0 };
     assert.equal(worthReporting([empty], [empty]), false);
   });

@@ -47,7 +47,7 @@ describe('other hosts that probe the guest', () => {
     assert.equal(isNearSwitch(sample({ remainingBytes: GIB })), true);
   });
 
-  test('tell when the gap was by the source’s clock, and else why there is none', () => {
+  test('report when the gap was by the source’s clock, and else why there is none', () => {
     const seen = {
       kind: 'arp',
       address: '10.9.0.21',
@@ -67,7 +67,7 @@ describe('other hosts that probe the guest', () => {
     assert.ok((probeReportOf('c', {}, 1).notTried ?? '').length > 0);
   });
 
-  test('are told of the switch by their own clock, as well as the quickest answer shows it', () => {
+  test('learn of the switch by their own clock, as well as the quickest answer shows it', () => {
     const first = clockDifference(undefined, 1000, 6010, 1020);
     assert.deepEqual(first, { aheadMs: 5000, tookMs: 20 });
     assert.equal(clockDifference(first, 2000, 7100, 2100), first);

@@ -63,7 +63,7 @@ describe('the pace of copies', () => {
     assert.ok(looks(10 * MIB, MIB, 600_000).length < 200);
   });
 
-  test('tells when it will be over, and that it will never be', () => {
+  test('reports when it will be over, and that it will never be', () => {
     const pace = { leftBytes: 90 * MIB, overMs: 5000 };
     assert.equal(copyEtaMs({ ...pace, copiesPerS: 10 * MIB, writesPerS: MIB }), 10_000);
     assert.equal(copyEtaMs({ ...pace, copiesPerS: MIB, writesPerS: MIB }), undefined);

@@ -32,7 +32,7 @@ describe('a guest', () => {
     );
   });
 
-  test('that was never quiet is told with what it wrote', () => {
+  test('that was never quiet is reported with what it wrote', () => {
     assert.match(neverQuiet(60_000, [2 * MIB, 40 * MIB]), /within 1.*wrote .* to /);
     assert.match(neverQuiet(60_000, []), /could not be measured/);
   });

@@ -45,11 +45,11 @@ describe('a stream whose bytes stand still', () => {
 });
 
 describe('the time that a stream stood still', () => {
-  const tell = (...reported: [number, StallNews][]) =>
+  const report = (...reported: [number, StallNews][]) =>
     reported.reduce((stalls, [at, news]) => stallsAfter(stalls, news, at), NO_STALLS);
 
-  test('is from the last byte before to the first after, however often it was told', () => {
-    const seen = tell(
+  test('is from the last byte before to the first after, however often it was reported', () => {
+    const seen = report(
       [5000, { type: 'still', forMs: 1500 }],
       [5100, { type: 'broken' }],
       [5900, { type: 'broken' }],
@@ -60,12 +60,12 @@ describe('the time that a stream stood still', () => {
   });
 
   test('counts what healed by itself, and what goes on at the end', () => {
-    const seen = tell([5000, { type: 'flows', afterMs: 1200 }], [9000, { type: 'broken' }]);
+    const seen = report([5000, { type: 'flows', afterMs: 1200 }], [9000, { type: 'broken' }]);
     assert.deepEqual(stallsUntil(seen, 9300), { count: 2, totalMs: 1500, since: undefined });
     assert.deepEqual(stallsUntil(NO_STALLS, 100), NO_STALLS);
   });
 
-  test('is never longer than the time in which it was told', () => {
+  test('is never longer than the time in which it was reported', () => {
     const news: fc.Arbitrary<StallNews> = fc.oneof(
       fc.constant({ type: 'broken' } as const),
       fc.constant({ type: 'flows', afterMs: 0 } as const),

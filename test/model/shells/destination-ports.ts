@@ -47,7 +47,7 @@ export function destinationParts(script: Script, watch: Watch): DestinationParts
       sleep: (ms: number) => script.sleep(ms),
     },
     log: {
-      // What it does by itself and cannot do is told, and tried again.
+      // What it does by itself and cannot do is reported, and tried again.
       warn: (about: { error?: unknown }) => {
         if (about.error !== undefined) watch.failed = true;
       },
@@ -66,11 +66,11 @@ export function destinationParts(script: Script, watch: Watch): DestinationParts
 function journal(script: Script): object {
   return {
     write: (event: DestinationEvent) => {
-      script.tell(`record ${nameOf(event)}`);
+      script.report(`record ${nameOf(event)}`);
       learn(script, event);
     },
     settle: async (durability: string) => {
-      script.tell(`settle ${durability}`);
+      script.report(`settle ${durability}`);
     },
     close: async () => undefined,
   };
@@ -99,7 +99,7 @@ const FIELDS = [...OWN, 'hypervisor'] as const;
 function nameOf(event: DestinationEvent): string {
   if (event.type === 'hypervisor') return event.event.type;
   const reported = event.type === 'finished' || event.type === 'released' ? event.told : undefined;
-  return reported === true ? `${event.type} told` : event.type;
+  return reported === true ? `${event.type} reported` : event.type;
 }
 
 /** What the source's agent says: nothing, that it does not know the migration, or how it stands and with what right. */

@@ -79,7 +79,7 @@ export class Script {
   }
 
   /** Something that the code does and need not wait for. */
-  tell(name: string): void {
+  report(name: string): void {
     this.#atOnce(name, ['ok']);
   }
 

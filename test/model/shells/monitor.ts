@@ -8,7 +8,7 @@ import type { Edit } from './load.ts';
 
 /** What the source's mover makes of a hypervisor whose monitor is out of reach while its process lives. */
 
-/** It waits until it reaches it again, and tells nothing; or it tells that the hypervisor is gone. */
+/** It waits until it reaches it again, and reports nothing; or it reports that the hypervisor is gone. */
 export type Unreachable = 'nothing' | 'lost';
 
 /** As often as it is asked in vain. */
@@ -19,7 +19,7 @@ export async function unreachableMonitor(edit?: Edit): Promise<Unreachable> {
     'src/mover/direct/source/guest.ts',
     edit,
   );
-  const { promise: reported, resolve: tell } = Promise.withResolvers<Unreachable>();
+  const { promise: reported, resolve: report } = Promise.withResolvers<Unreachable>();
   let loses: () => void = () => undefined;
   let asked = 0;
   const session = {
@@ -37,14 +37,14 @@ export async function unreachableMonitor(edit?: Edit): Promise<Unreachable> {
         const facts = { guest: PLANNED.precopy.guest, reason: 'refused' };
         throw godwitError('GODWIT_MONITOR_UNREACHABLE', facts as never);
       }
-      if (asked > 1) tell('nothing');
+      if (asked > 1) report('nothing');
       return session;
     },
   };
   const sleep = mock.method(systemClock, 'sleep', async () => undefined);
   const handle = { driver: 'fake', name: PLANNED.precopy.guest };
   const guest = new Guest(driver as never, handle, PLANNED.precopy.settings, (event) => {
-    if (event.type === 'lost') tell('lost');
+    if (event.type === 'lost') report('lost');
   });
   try {
     await guest.session(AbortSignal.timeout(1000));

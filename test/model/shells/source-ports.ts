@@ -22,7 +22,7 @@ export interface Program {
   readonly kind: 'do' | 'undo';
 }
 
-/** A command to the hypervisor: carried out, not for its process is gone, refused, or carried out and told too late. */
+/** A command to the hypervisor: carried out, not because its process is gone, refused, or carried out and reported too late. */
 const order = (script: Script, name: string): Promise<string> =>
   command(script, name, 'ok', 'gone', 'other', 'deadline');
 
@@ -54,7 +54,7 @@ export function partsFor(script: Script, Guest: typeof SourceGuest, program: Pro
     state: () => stateOf(script, program),
     dispatch: (event: { type: string; event?: { type: string } }) => {
       if (event.type === 'measured') return;
-      script.tell(`tells ${event.event?.type ?? event.type}`);
+      script.report(`reports ${event.event?.type ?? event.type}`);
     },
     fence: async () => {
       const answer = await script.ask('fence', ['on', 'off']);
@@ -150,7 +150,7 @@ function stateOf(script: Script, { mode, step, kind }: Program): object {
       get moverAddress() {
         // Past `admit` its answer is in the journal.
         if (step !== 'admit') return 'b:7001';
-        return read('mover', ['told', 'untold']) === 'told' ? 'b:7001' : undefined;
+        return read('mover', ['reported', 'unreported']) === 'reported' ? 'b:7001' : undefined;
       },
     },
   };
@@ -214,7 +214,7 @@ const WORDS = ['ok', 'notArmed', 'held', 'goneThere', 'other', 'deadline', 'unkn
 /** What the destination says of its hypervisor. */
 const THERE = ['other', 'running', 'postcopy', 'gone'];
 const RUNNING = { epoch: PLANNED.precopy.epoch, runningAt: new Date(0).toISOString(), resumeMs: 1 };
-const TOLD: Readonly<Record<string, object>> = {
+const REPORTED: Readonly<Record<string, object>> = {
   prepare: { memoryAddress: 'b:49152', tlsHostname: 'b' },
   assess: { checks: [] },
   commit: RUNNING,
@@ -234,7 +234,7 @@ function peerOf(script: Script): object {
           }
           const words = how === 'once' ? [...WORDS, 'unreachable'] : WORDS;
           await command(script, `${how} ${name}`, ...words);
-          return TOLD[name] ?? {};
+          return REPORTED[name] ?? {};
         },
       },
     );

@@ -16,7 +16,7 @@ const FIGURES: WireFigures = {
   streamBytes: 4000,
   linkBytes: 1000,
   returnBytes: 10,
-  told: {
+  encoded: {
     bytes: 1,
     zero: 2,
     literal: 3,

@@ -28,7 +28,7 @@ export function handlersOf<H>(contract: object, given: Partial<H>): H {
   return { ...none, hello, ...given } as H;
 }
 
-/** An agent that only admits, and tells where its movers listen. */
+/** An agent that only admits, and reports where its movers listen. */
 export function serveAgent(
   credentials: Credentials,
   given: Pick<AgentHandlers, 'admit' | 'incoming'>,
@@ -39,7 +39,7 @@ export function serveAgent(
   return listenTls(listener, { address }, credentials, { log: silentLog });
 }
 
-/** A destination's mover that answers as told. */
+/** A destination's mover that answers as scripted. */
 export function servePeer(
   credentials: Credentials,
   given: Partial<PeerHandlers>,

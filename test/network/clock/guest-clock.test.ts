@@ -12,7 +12,7 @@ test('a kernel that is asked for its clock has ours, where it is ours', { skip }
   assert.ok(Math.abs(reading.aheadMs) <= reading.tookMs + 2, JSON.stringify(reading));
 });
 
-test('an address without an answer is said to tell none', { skip }, async () => {
+test('an address without an answer is said to give none', { skip }, async () => {
   // Reserved for examples: where there is a route at all, nobody is there.
   const reading = await askGuestClock('127.255.255.255', signal());
   assert.equal(typeof reading, 'string');

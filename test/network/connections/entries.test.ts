@@ -142,7 +142,7 @@ describe('what conntrack writes', () => {
   });
 });
 
-describe('what conntrack is told', () => {
+describe('what conntrack is given', () => {
   test('puts in all that is known of a connection', () => {
     assert.equal(
       addLine(one(WRITTEN.tcp)),
@@ -179,7 +179,7 @@ describe('what is new', () => {
   const known = (entries: readonly Connection[]): Map<string, Connection> =>
     new Map(entries.map((entry) => [keyOf(entry), entry]));
 
-  test('leads from what was told to what is there, and then there is nothing more', () => {
+  test('leads from what was reported to what is there, and then there is nothing more', () => {
     const some = fc.uniqueArray(anyConnection, { selector: keyOf, maxLength: 12 });
     fc.assert(
       fc.property(some, some, (before, now) => {

@@ -68,7 +68,7 @@ describe('the gap of a watched guest', () => {
     );
   });
 
-  test('is told of one time alone, if only that still is known', () => {
+  test('is reported of one time alone, if only that still is known', () => {
     const gap = new Gap(0, INTERVAL_MS);
     for (const now of [10, 400, 410, 420, 500, 510]) gap.answer(now, 1);
     const near = (fromMs: number, toMs: number) => gap.read(511, { fromMs, toMs }).near;

@@ -13,7 +13,7 @@ describe('a forecast', () => {
     assert.equal(forecast.atMost(0.9), undefined);
   });
 
-  test('goes from nothing to the guest’s size, whatever it is told, and a greater share is never less', () => {
+  test('goes from nothing to the guest’s size, whatever it is given, and a greater share is never less', () => {
     const sample = fc.option(fc.double({ min: 0, max: 4, noNaN: true }), { nil: undefined });
     fc.assert(
       fc.property(fc.array(sample, { minLength: 1, maxLength: 100 }), (samples) => {

@@ -15,7 +15,7 @@ test('a manager is pinned by a SHA-256 in hex, or by nothing here', () => {
     assert.equal(managerPlace.safeParse({ ...place, fingerprint }).success, false);
 });
 
-test('what is told of a manager has no place for its password', () => {
+test('what is reported of a manager has no place for its password', () => {
   assert.deepEqual(
     Object.keys(managerEntry.shape).filter((name) => /password|secret|options/.test(name)),
     [],

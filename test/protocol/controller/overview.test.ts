@@ -6,7 +6,7 @@ const host = ['a', 'up', 8, 1024, 512, 0.5, null, 0, 1];
 const guest = ['web1', 0, 512, 'running'];
 const of = (hosts: unknown[], guests: unknown[]) => ({ at: '2026-11-23T10:00:00Z', hosts, guests });
 
-test('an overview has each host and each guest as a tuple, with null for what nobody told', () => {
+test('an overview has each host and each guest as a tuple, with null for what nobody reported', () => {
   assert.ok(overview.safeParse(of([host], [guest])).success);
   assert.ok(
     overview.safeParse(of([['b', 'silent', null, null, null, null, null, 1, 0]], [])).success,

@@ -41,7 +41,7 @@ test('a connection is described by addresses and numbers, and by nothing that a 
   assert.equal(connection.safeParse(tcp).success, false);
 });
 
-test('a call tells of a bounded number of them', () => {
+test('a call reports a bounded number of them', () => {
   const takes = (fresh: readonly unknown[]): boolean =>
     connectionsNews.safeParse({ fresh, gone: [], complete: false }).success;
   const many = Array.from({ length: MOST_IN_CALL + 1 }, () => UDP);

@@ -78,7 +78,7 @@ const step = fc.record({
   does: fc.constantFrom('renew', 'renew', 'lose the answer', 'steal', 'wait'),
 });
 
-test('of two who hold one certificate only one goes on, and whoever is second is told', () => {
+test('of two who hold one certificate only one goes on, and whoever is second is reported', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
       let nowMs = 1e12;

@@ -15,7 +15,7 @@ function end(host: string, runsAt: RunsAt): GuestInfo {
   });
 }
 
-describe('a guest that moves, of which two hosts tell', () => {
+describe('a guest that moves, of which two hosts report', () => {
   for (const [source, destination, runsAt, host] of [
     ['source', 'source', 'source', 'a'],
     ['source', 'unknown', 'source', 'a'],

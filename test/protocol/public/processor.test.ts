@@ -15,7 +15,7 @@ const offer = (features: number) => ({
   models: [],
 });
 
-test('a host tells of a bounded number of features, and of whole offers', () => {
+test('a host reports a bounded number of features, and whole offers', () => {
   const read = (offers: object[]) => processorsAnswer.safeParse({ offers, guests: [] }).success;
   assert.ok(read([offer(1024)]));
   assert.ok(!read([offer(1025)]));

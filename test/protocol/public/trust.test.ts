@@ -9,7 +9,7 @@ const reported = {
   refusals: [one],
 };
 
-test('what a host tells of trust may lack a list and a problem, and is bounded', () => {
+test('what a host reports of trust may lack a list and a problem, and is bounded', () => {
   assert.deepEqual(trust.parse(reported), reported);
   const many = Array.from({ length: MOST_REFUSALS + 1 }, () => one);
   assert.equal(trust.safeParse({ ...reported, refusals: many }).success, false);

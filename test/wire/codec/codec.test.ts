@@ -74,7 +74,7 @@ describe('the codec', () => {
     );
   });
 
-  test('tells each page in the cheapest way that there is', () => {
+  test('encodes each page in the cheapest way that there is', () => {
     const here = new support.Shelf();
     const there = new support.Shelf();
     here.far = there;
@@ -96,7 +96,7 @@ describe('the codec', () => {
       page(21, changed(6, 9)),
     ];
     const batches = support.encodeAll(encoder, items);
-    assert.deepEqual(encoder.told, {
+    assert.deepEqual(encoder.encoded, {
       bytes: 0,
       zero: 1,
       literal: 1,
@@ -112,7 +112,7 @@ describe('the codec', () => {
     assert.ok(bodyOf(batches[0]!).length < PAGE_BYTES + 200);
   });
 
-  test('tells code as such where bytes are worth the work', () => {
+  test('encodes code as such where bytes are worth the work', () => {
     const encoder = new Encoder(SMALL, { hash64 });
     const decoder = new Decoder(SMALL, { hash64 });
     encoder.sparing = true;
@@ -121,11 +121,11 @@ describe('the codec', () => {
     });
     const out = support.decodeAll(decoder, support.encodeAll(encoder, items));
     assert.deepEqual(support.joined(out), support.joined(items));
-    const { code, literal } = encoder.told;
+    const { code, literal } = encoder.encoded;
     assert.deepEqual({ code, literal }, { code: 2, literal: 1 });
   });
 
-  test('a run of pages told alike takes one record', () => {
+  test('a run of pages encoded alike takes one record', () => {
     const encoder = new Encoder(DEFAULT_SETTINGS, { hash64 });
     const zeros = Array.from({ length: 4000 }, (_, at) => page(at, pageOf(0)));
     const [batch, ...more] = support.encodeAll(encoder, zeros);
@@ -141,10 +141,10 @@ describe('the codec', () => {
     const encoder = new Encoder(SMALL, { hash64, contents: here });
     const pages = Array.from({ length: 30 }, (_, at) => page(at, pageOf(at + 1)));
     const batches = support.encodeAll(encoder, pages);
-    assert.equal(encoder.told.cached, SMALL.windowPages);
+    assert.equal(encoder.encoded.cached, SMALL.windowPages);
     encoder.acknowledge(batches.at(-1)!.lastNumber);
     encoder.add(page(50, pageOf(39)));
-    assert.equal(encoder.told.cached, SMALL.windowPages + 1);
+    assert.equal(encoder.encoded.cached, SMALL.windowPages + 1);
   });
 
   test('names a batch whose content is not what was sent', () => {

@@ -72,7 +72,7 @@ describe('the codec’s threads', () => {
     ];
     const { out, tally } = await send(items);
     assert.deepEqual(support.joined(out), support.joined(items));
-    assert.ok((tally?.told.zero ?? 0) > 200);
+    assert.ok((tally?.encoded.zero ?? 0) > 200);
   });
 
   test('a second guest of the same content costs references, and a cache that is gone costs literals', async (context) => {
@@ -82,15 +82,15 @@ describe('the codec’s threads', () => {
     const first = await send(items, near, far, DEFAULT_SETTINGS);
     const second = await send(items, near, far, DEFAULT_SETTINGS);
     assert.deepEqual(support.joined(second.out), support.joined(items));
-    assert.equal(second.tally?.told.literal, 0);
+    assert.equal(second.tally?.encoded.literal, 0);
     assert.ok(second.wireBytes * 5 < first.wireBytes, `${second.wireBytes} bytes`);
     rmSync(far.directory, { recursive: true });
     const third = await send(items, near, far, DEFAULT_SETTINGS);
     assert.deepEqual(support.joined(third.out), support.joined(items));
-    assert.ok((third.tally?.told.literal ?? 0) > 600);
+    assert.ok((third.tally?.encoded.literal ?? 0) > 600);
   });
 
-  test('a guest that comes back is told by what is still as it was', async (context) => {
+  test('a guest that comes back is encoded by what is still as it was', async (context) => {
     const [here, there] = [cacheAt(context), cacheAt(context)];
     const cells = 1024;
     // Each side tells the other what it holds, as a session does when it starts.
@@ -118,7 +118,7 @@ describe('the codec’s threads', () => {
       DEFAULT_SETTINGS,
     );
     assert.deepEqual(support.joined(second.out), support.joined(back));
-    const { base, deltaOfBase, literal } = second.tally?.told ?? {};
+    const { base, deltaOfBase, literal } = second.tally?.encoded ?? {};
     // Of the 16 that changed two were zero before, so they have no base; both have become the same.
     assert.deepEqual({ deltaOfBase, literal }, { deltaOfBase: 14, literal: 1 });
     assert.ok((base ?? 0) > 600);

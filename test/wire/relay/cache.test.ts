@@ -37,7 +37,7 @@ function host(context: TestContext): (of?: CacheOf) => WireCache {
   });
 }
 
-/** Moves a guest's memory; gives the bytes that were sent, and how the pages were told. */
+/** Moves a guest's memory; gives the bytes that were sent, and how the pages were encoded. */
 async function move(
   context: TestContext,
   stream: Buffer,
@@ -61,7 +61,7 @@ async function move(
   await pair.near.close(60_000);
   const sent = pair.near.sent.values().reduce((sum, bytes) => sum + bytes, 0);
   const [tally] = pair.source.figures.tallies;
-  return { sent, told: tally!.told, misses: tally!.misses };
+  return { sent, encoded: tally!.encoded, misses: tally!.misses };
 }
 
 describe('the caches of two hosts', () => {
@@ -69,9 +69,9 @@ describe('the caches of two hosts', () => {
     const [a, b] = [host(context), host(context)];
     const stream = longStream(PAGES);
     const first = await move(context, stream, a(), b());
-    assert.equal(first.told.cached + first.told.base, 0);
+    assert.equal(first.encoded.cached + first.encoded.base, 0);
     const second = await move(context, stream, a({ guest: 'web2' }), b({ guest: 'web2' }));
-    assert.equal(second.told.literal, 0);
+    assert.equal(second.encoded.literal, 0);
     assert.ok(second.sent * 10 < first.sent, `${second.sent} of ${first.sent} bytes`);
     for (const [guest, at] of [
       ['web1', 200_000],
@@ -80,8 +80,8 @@ describe('the caches of two hosts', () => {
       const changed = Buffer.from(stream);
       changed[at]! ^= 0xff;
       const back = await move(context, changed, b({ guest }), a({ guest }));
-      assert.equal(back.told.literal, 0);
-      assert.equal(back.told.deltaOfBase, 1);
+      assert.equal(back.encoded.literal, 0);
+      assert.equal(back.encoded.deltaOfBase, 1);
       assert.equal(back.misses, 0);
       assert.ok(back.sent * 100 < first.sent, `${back.sent} of ${first.sent} bytes`);
     }
@@ -100,8 +100,8 @@ describe('the caches of two hosts', () => {
       [undefined, b()],
     ];
     for (const [near, far] of others) {
-      const { told } = await move(context, stream, near, far);
-      assert.equal(told.cached + told.base + told.deltaOfBase, 0);
+      const { encoded } = await move(context, stream, near, far);
+      assert.equal(encoded.cached + encoded.base + encoded.deltaOfBase, 0);
     }
   });
 
@@ -111,8 +111,8 @@ describe('the caches of two hosts', () => {
     const next = { secret: Buffer.alloc(32, 9), earlier: [SECRET] };
     await move(context, stream, a(), b());
     const found = async (near: WireCache, far: WireCache): Promise<number> => {
-      const { told } = await move(context, stream, near, far);
-      return told.cached + told.base + told.deltaOfBase;
+      const { encoded } = await move(context, stream, near, far);
+      return encoded.cached + encoded.base + encoded.deltaOfBase;
     };
     const all = await found(a(), b());
     assert.ok(all > 500, `${all} pages`);
@@ -136,7 +136,7 @@ describe('the caches of two hosts', () => {
     const [a, b] = [host(context), host(context)];
     const stream = longStream(PAGES);
     await move(context, stream, a(), b());
-    // After the far side has said what it has, and before any of it is told.
+    // After the far side has said what it has, and before any of it is encoded.
     let forgot = false;
     const way: Way = (channel) => {
       if (channel === 32 && !forgot) {
@@ -169,7 +169,7 @@ describe('the caches of two hosts', () => {
     await move(context, stream, a(), b());
     rmSync(b().placesFile);
     const back = await move(context, stream, b(), a());
-    assert.equal(back.told.base + back.told.deltaOfBase, 0);
-    assert.ok(back.told.cached > 500);
+    assert.equal(back.encoded.base + back.encoded.deltaOfBase, 0);
+    assert.ok(back.encoded.cached > 500);
   });
 });

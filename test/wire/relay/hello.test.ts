@@ -26,9 +26,16 @@ test('two hosts that have a secret of the site in common agree on one of those, 
       const [source, target] = [cacheOf('source', near), cacheOf('target', far)];
       const cells = 1024;
       const { earlier, ...plain } = hello.reportCache(source, cells);
-      const told = isEarlierBuild || earlier === undefined ? plain : { ...plain, earlier };
+      const reported = isEarlierBuild || earlier === undefined ? plain : { ...plain, earlier };
       const settings = hello.RELAY_SETTINGS;
-      const said = { type: 'hello', version: 1, settings, seed: '0'.repeat(16), cells, ...told };
+      const said = {
+        type: 'hello',
+        version: 1,
+        settings,
+        seed: '0'.repeat(16),
+        cells,
+        ...reported,
+      };
       const read = hello.sourceHello.parse(JSON.parse(JSON.stringify(said)));
       const answer = hello.answerCache(target, read);
       const common = near.slice(0, isEarlierBuild ? 1 : 3).filter((each) => far.includes(each));

@@ -1,11 +1,12 @@
 import { readFile, writeFile } from 'node:fs/promises';
 
-const TOLD = '/sys/kernel/mm/hugepages/hugepages-2048kB';
+const HUGE_PAGES = '/sys/kernel/mm/hugepages/hugepages-2048kB';
 
 const count = async (file: string): Promise<number> =>
-  Number(await readFile(`${TOLD}/${file}`, 'utf8'));
+  Number(await readFile(`${HUGE_PAGES}/${file}`, 'utf8'));
 
-const reserve = (pages: number): Promise<void> => writeFile(`${TOLD}/nr_hugepages`, String(pages));
+const reserve = (pages: number): Promise<void> =>
+  writeFile(`${HUGE_PAGES}/nr_hugepages`, String(pages));
 
 /** Pages of 2 MiB that are there until `giveBack`; where they cannot be had, `lacking` says why. */
 export interface HugePages {

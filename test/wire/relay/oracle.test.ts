@@ -22,7 +22,7 @@ import { longStream, pageOfStream } from './streams.ts';
 
 /**
  * Host c holds a valid certificate and the site's secret, and never had the guest `web1`, which came to host b from
- * host a. What does b tell c of it?
+ * host a. What does b reveal to c of it?
  */
 const PAGES = 600;
 const MEMORY = PAGES * 4096;
@@ -52,7 +52,7 @@ function cacheOf(config: AgentConfig, guest: string, sharing: Scoped, peer: stri
   return cache;
 }
 
-/** Moves a guest's memory from one host to another; gives how its pages were told. */
+/** Moves a guest's memory from one host to another; gives how its pages were encoded. */
 async function move(t: TestContext, nearCache: WireCache, farCache: WireCache, stream: Buffer) {
   const pair = await relayPair(t, { nearCache, farCache, memoryBytes: MEMORY });
   const near = await pair.connect();
@@ -63,11 +63,11 @@ async function move(t: TestContext, nearCache: WireCache, farCache: WireCache, s
   await readAll(near);
   await Promise.all([pair.source.close(60_000), pair.target.close(60_000)]);
   await pair.near.close(60_000);
-  return pair.source.figures.tallies[0]!.told;
+  return pair.source.figures.tallies[0]!.encoded;
 }
 
 /** What b answers to the first words of a source, whoever that is. */
-async function toldBy(t: TestContext, cache: WireCache) {
+async function reportedBy(t: TestContext, cache: WireCache) {
   const [near, far] = sessionPair();
   const relay = new TargetRelay(far, { socket: '/nowhere', peer: 'c', cache });
   t.after(() => relay.fail(new Error('the test is over')));
@@ -115,7 +115,7 @@ describe('a host that never had a guest', () => {
     test(`learns from no summary which of its guesses are pages of it, ${what}`, async (t) => {
       const { b, guesses } = await fleet(t);
       const cache = cacheOf(b, 'web1', sharing, 'c');
-      const { summary } = await toldBy(t, cache);
+      const { summary } = await reportedBy(t, cache);
       const scope = new Scope(cache.secret, cache.sharing);
       const known = guesses.filter((page) => summary.has(scope.nameOf(page)));
       assert.equal(known.length, 0, `the summary says yes to ${known.length} of 4 guessed pages`);
@@ -136,14 +136,18 @@ describe('a host that never had a guest', () => {
 
     test(`is not told what its places held, nor that it is known at all, ${what}`, async (t) => {
       const { b } = await fleet(t);
-      const { hello: told } = await toldBy(t, cacheOf(b, 'web1', sharing, 'c'));
-      assert.equal(told.digest, '', 'with this digest c could have b fill a guest of c with them');
+      const { hello: reported } = await reportedBy(t, cacheOf(b, 'web1', sharing, 'c'));
+      assert.equal(
+        reported.digest,
+        '',
+        'with this digest c could have b fill a guest of c with them',
+      );
       assert.equal(offerOf(b, 'web1', 'c').knowsGuest, false);
       assert.equal(offerOf(b, 'web1', 'a').knowsGuest, true);
     });
   }
 
-  test('is told of nothing by a seed of a tenant to whom its guest does not belong', async (t) => {
+  test('learns nothing by a seed of a tenant to whom its guest does not belong', async (t) => {
     const [b] = [hostOf(t, 'b', 'tenant')];
     const image = path.join(b.stateDir, 'image');
     writeFileSync(image, pageOfStream(1));
@@ -153,7 +157,7 @@ describe('a host that never had a guest', () => {
     await seeded.seed(image, new AbortController().signal);
     seeded.close();
     const known = async (guest: string): Promise<boolean> => {
-      const { summary } = await toldBy(t, cacheOf(b, guest, 'tenant', 'c'));
+      const { summary } = await reportedBy(t, cacheOf(b, guest, 'tenant', 'c'));
       return summary.has(scope.nameOf(pageOfStream(1)));
     };
     // b's own configuration says whose guest it is, not the peer.

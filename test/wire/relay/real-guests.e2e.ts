@@ -21,7 +21,7 @@ if (programs.length === 0) throw new Error('no qemu-system-x86_64: run tools/set
 
 const GUEST = { keptMib: 12, dirtyMib: 6 };
 
-/** Blocks of video memory and of virtio-mem, whose device is told before the first page. */
+/** Blocks of video memory and of virtio-mem, whose device comes before the first page. */
 const DEVICES = [
   '-device VGA,vgamem_mb=16',
   '-m maxmem=512M -object memory-backend-ram,id=vm0,size=128M -device virtio-mem-pci,memdev=vm0',
@@ -86,8 +86,8 @@ const POSTCOPY: Plan = { postcopy: true, capabilities: ['postcopy-ram', 'return-
 
 async function assertMoves(context: TestContext, file: string, plan: Plan): Promise<void> {
   const { ram, figures, near } = await move(context, file, plan);
-  const told = figures.tallies.map((tally) => tally.told);
-  const pages = told.reduce((sum, { bytes: _, ...kinds }) => {
+  const reported = figures.tallies.map((tally) => tally.encoded);
+  const pages = reported.reduce((sum, { bytes: _, ...kinds }) => {
     return Object.values(kinds).reduce((all, count) => all + count, sum);
   }, 0);
   if (plan.capabilities?.includes('xbzrle') !== true) {

@@ -66,7 +66,7 @@ describe('a relay', () => {
     assert.equal((await readAll(near)).toString(), 'the last word');
     await close(pair);
     const { tallies, streamBytes, returnBytes } = pair.source.figures;
-    assert.equal(tallies[0]?.told.zero, 1000);
+    assert.equal(tallies[0]?.encoded.zero, 1000);
     assert.equal(streamBytes, stream.length);
     assert.equal(returnBytes, 'answer of the destination'.length + 'the last word'.length);
   });
@@ -180,7 +180,7 @@ describe('a relay', () => {
     const second = await relayPair(context, { context: known });
     assert.ok((await migrate(second, again)).equals(again));
     await close(second);
-    const { bytes, ...pages } = second.source.figures.tallies[0]!.told;
+    const { bytes, ...pages } = second.source.figures.tallies[0]!.encoded;
     assert.ok(bytes < 20);
     assert.equal(
       Object.values(pages).reduce((sum, count) => sum + count, 0),

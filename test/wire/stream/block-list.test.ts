@@ -39,7 +39,7 @@ describe('the list of RAM blocks', () => {
     ]);
   });
 
-  test('tells huge pages by a number that can be no block and no record', () => {
+  test('encodes huge pages by a number that can be no block and no record', () => {
     const advised = { advised: true, guestAddress: false };
     const bytes = Buffer.concat([
       entry('a', MIB),

@@ -95,12 +95,15 @@ export async function capture(plan: CapturePlan): Promise<Capture> {
     }
     await status(source, 'completed', signal);
     if (target !== undefined) await status(target.monitor, 'completed', signal);
-    const told = (await source.execute('query-migrate')) as Record<string, Record<string, number>>;
+    const reported = (await source.execute('query-migrate')) as Record<
+      string,
+      Record<string, number>
+    >;
     await recorder.ended();
     return {
       connections: [...recorder.connections, ...again],
-      ram: told['ram'] ?? {},
-      xbzrle: told['xbzrle-cache'] ?? {},
+      ram: reported['ram'] ?? {},
+      xbzrle: reported['xbzrle-cache'] ?? {},
     };
   } finally {
     for (const end of ends.toReversed()) end();

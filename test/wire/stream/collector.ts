@@ -14,7 +14,7 @@ export interface Item {
   readonly about?: string;
 }
 
-/** Keeps all that a parser tells. */
+/** Keeps all that a parser reports. */
 export class Collector implements StreamSink {
   readonly items: Item[] = [];
   readonly notes: StreamNote[] = [];
@@ -43,7 +43,7 @@ export class Collector implements StreamSink {
     this.notes.push(note);
   }
 
-  /** All bytes that were told of, in order: what a codec gives back at the other end. */
+  /** All bytes that were reported, in order: what a codec gives back at the other end. */
   joined(): Buffer {
     return Buffer.concat(this.items.map(({ bytes }) => bytes));
   }

@@ -22,7 +22,7 @@ describe('fields', () => {
     assert.equal(fields.text(bytes, 3, 6), 'ram');
   });
 
-  test('tell powers of two', () => {
+  test('recognize powers of two', () => {
     const powers = [0, 1, 3, 4096, 2 ** 40, 2 ** 40 + 1].filter((value) =>
       fields.isPowerOfTwo(value),
     );

@@ -28,7 +28,7 @@ function parse(make: MakeParser, stream: Uint8Array, lengths: readonly number[])
   const parser = make(collector);
   for (const chunk of samples.chunks(stream, lengths)) {
     parser.push(chunk);
-    // The caller's buffer is used again: what was told must have been copied, what is kept too.
+    // The caller's buffer is used again: what was reported must have been copied, what is kept too.
     chunk.fill(0xee);
     assert.ok(parser.heldBytes <= MAX_HELD_BYTES, 'holds more than it says');
   }
@@ -79,7 +79,7 @@ const channels = [
   { name: 'a multifd channel', make: knowing, pieces: samples.multifdStream },
 ] as const;
 
-describe('a parser loses no byte and tells the same for each chunking', () => {
+describe('a parser loses no byte and reports the same for each chunking', () => {
   for (const { name, make, pieces } of channels) {
     test(`of valid streams on ${name}`, () => {
       fc.assert(

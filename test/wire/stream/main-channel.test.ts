@@ -90,7 +90,7 @@ describe('the main channel', () => {
     ]);
   });
 
-  test('tells sections, blocks, commands and the end in order', () => {
+  test('reports sections, blocks, commands and the end in order', () => {
     const found = parse([writer.fileHeader(), writer.command(1), start, writer.description('{}')]);
     assert.deepEqual(
       found.notes.map((note) => ('name' in note ? `${note.type} ${note.name}` : note.type)),

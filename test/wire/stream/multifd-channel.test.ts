@@ -67,7 +67,7 @@ describe('a multifd channel', () => {
     assert.equal(found.bytesOf('multifd-data'), PAGE - 9 + 77);
   });
 
-  test('reads a sync, which may tell a size without data, and no room for pages', () => {
+  test('reads a sync, which may state a size without data, and no room for pages', () => {
     const old = writer.multifdPacket({ flags: 1, block: '' });
     old.writeUInt32BE(PAGE, 20);
     const found = parse([hello, old, writer.multifdPacket({ flags: 1, room: 0 }), plain]);

@@ -77,7 +77,7 @@ function packetsOf(channels: readonly Collector[]): { pages: number; zeroPages: 
     .flatMap((note) => (note.type === 'multifd-packet' ? [note] : []));
 }
 
-/** Told in the headers of multifd's packets. */
+/** Stated in the headers of multifd's packets. */
 function zerosInHeaders(channels: readonly Collector[]): number {
   return packetsOf(channels).reduce((sum, { zeroPages }) => sum + zeroPages, 0);
 }
@@ -155,8 +155,8 @@ for (const { file, version, machine } of machines) {
         assert.ok(main!.pages.xbzrle > 0, 'QEMU made no delta');
         // Its count of pages holds those that it did not send, its count of bytes leaves 8 of each header out.
         const bytes = main!.bytesOf('xbzrle') - 8 * main!.pages.xbzrle;
-        const { bytes: told = 0, overflow = 0 } = captured.xbzrle;
-        assert.equal(bytes, told - overflow * 4096);
+        const { bytes: reported = 0, overflow = 0 } = captured.xbzrle;
+        assert.equal(bytes, reported - overflow * 4096);
         assert.equal(main!.pages.page, captured.ram['normal']);
       });
     });

@@ -7,7 +7,7 @@ const block = { index: 0, name: 'pc.ram', usedBytes: 2 ** 40 };
 const empty = Buffer.alloc(0);
 
 describe('the header of a record', () => {
-  test('is made again from what a sink is told', () => {
+  test('is made again from what a sink receives', () => {
     const address = 2 ** 36 + 4096;
     const named = { block, address, header: 'named' } as const;
     const continued = { block, address, header: 'continued' } as const;

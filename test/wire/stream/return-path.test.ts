@@ -18,7 +18,7 @@ const names = ({ notes }: Collector): string[] =>
   notes.map((note) => (note.type === 'message' ? note.name : note.type));
 
 describe('the return path', () => {
-  test('tells each message', () => {
+  test('reports each message', () => {
     const found = parse([
       writer.message(2, Buffer.alloc(4)),
       writer.message(3, Buffer.alloc(20)),

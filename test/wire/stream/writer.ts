@@ -161,7 +161,7 @@ export interface Packet {
   readonly zeros?: readonly number[];
   /** Instead of the pages' content: what a compression made of it. */
   readonly data?: Uint8Array;
-  /** The room for pages that the header tells; 0 in a sync since QEMU 9.0. */
+  /** The room for pages that the header states; 0 in a sync since QEMU 9.0. */
   readonly room?: number;
 }
 

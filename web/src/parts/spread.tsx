@@ -3,7 +3,7 @@ import { counted } from '../base/text.ts';
 import { heightsOf, placeOf, quantile } from '../insight/spread.ts';
 
 /** What is said of each distribution, and marked in its picture. */
-const TOLD = [
+const SHARES = [
   [0.5, 'median'],
   [0.95, '95 % are below'],
   [1, 'the most'],
@@ -33,7 +33,7 @@ export function Spread({
         <>
           <Bars of={of} text={text} />
           <dl class="facts">
-            {TOLD.map(([share, words]) => {
+            {SHARES.map(([share, words]) => {
               const amount = quantile(of, share);
               return amount === undefined ? null : (
                 <div key={share}>

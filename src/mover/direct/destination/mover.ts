@@ -178,9 +178,9 @@ export class DestinationMover {
     });
   }
 
-  async #tearDown(signal: AbortSignal, type: Over = 'finished', told = false): Promise<void> {
+  async #tearDown(signal: AbortSignal, type: Over = 'finished', known = false): Promise<void> {
     await this.#destroy(signal);
-    await this.#ledger.record({ type, told });
+    await this.#ledger.record({ type, told: known });
     this.#end();
   }
 
@@ -192,9 +192,9 @@ export class DestinationMover {
     });
   }
 
-  async #settle(signal: AbortSignal, told = false): Promise<void> {
+  async #settle(signal: AbortSignal, known = false): Promise<void> {
     await settle(this.#parts, await this.#open(), this.state, signal);
-    await this.#ledger.record({ type: 'finished', told });
+    await this.#ledger.record({ type: 'finished', told: known });
     this.#end();
   }
 
@@ -237,11 +237,11 @@ export class DestinationMover {
     return session;
   }
 
-  /** The word that it never ran comes first, where it can be given; then everything is taken down. */
-  async #release(why: string, signal: AbortSignal, mayRefuse = true, told = false): Promise<void> {
+  /** First records that the guest never ran here, where that is certain; then takes everything down. */
+  async #release(why: string, signal: AbortSignal, mayRefuse = true, known = false): Promise<void> {
     if (mayRefuse && this.state.right !== 'refused')
       await this.#ledger.record({ type: 'refused', epoch: this.state.admission.epoch, why });
-    await this.#tearDown(signal, 'released', told);
+    await this.#tearDown(signal, 'released', known);
   }
 
   async #destroy(signal = AbortSignal.timeout(takeDownMs(this.state))): Promise<void> {

@@ -151,7 +151,7 @@ function otherAddresses(parts: SourceParts, memoryAddress: string): string[] {
 }
 
 function reportOf(wire: Wire): WireReport {
-  const { levelChanges, told, processorMs, longestCutMs, ...figures } = wire.figures();
+  const { levelChanges, encoded, processorMs, longestCutMs, ...figures } = wire.figures();
   const levels = levelChanges.slice(0, MOST_LEVELS).map(({ atMs, from, to }) => ({
     atMs: Math.max(0, Math.round(atMs)),
     from: { level: from.level, windowLog: from.windowLog },
@@ -159,7 +159,7 @@ function reportOf(wire: Wire): WireReport {
   }));
   return {
     ...figures,
-    told: { ...told },
+    told: { ...encoded },
     levels,
     processorMs: Math.round(processorMs),
     longestCutMs: Math.round(longestCutMs),

@@ -143,7 +143,7 @@ describe('a client of an export', () => {
     client.close();
   });
 
-  test('tells what a bitmap says', async () => {
+  test('reports what a bitmap says', async () => {
     const say: Say = () => [part(5, u32(1, 65_536, 1, 65_536, 0), true)];
     const client = await open({ say }, 'written');
     assert.deepEqual(await client.status(0, 131_072, signal), [
@@ -153,7 +153,7 @@ describe('a client of an export', () => {
     client.close();
   });
 
-  test('is told where there is no such bitmap', async () => {
+  test('is reported where there is no such bitmap', async () => {
     await assert.rejects(open({ bitmap: false }, 'written'), { name: 'BadNbd' });
   });
 

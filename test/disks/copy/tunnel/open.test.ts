@@ -11,7 +11,7 @@ import { untilSo } from '../../../until.ts';
 const MIB = 2 ** 20;
 
 describe('a tunnel over TLS', () => {
-  test('joins the two sockets, tells what went through, and closes in good order', async (t) => {
+  test('joins the two sockets, reports what went through, and closes in good order', async (t) => {
     const { source, target, socket, pair } = await tunnels(t);
     assert.equal(statSync(socket).mode & 0o777, 0o600);
     const [near, far] = await pair();

@@ -23,7 +23,7 @@ export class MemoryTarget {
   loginStatus = 0;
   /** Where it sends whoever logs in. */
   elsewhere: string | undefined;
-  /** So many commands are first told of a reset. */
+  /** So many commands first get a reset. */
   attentions = 1;
   /** It answers no command. */
   frozen = false;

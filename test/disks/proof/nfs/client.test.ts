@@ -37,7 +37,7 @@ describe('the NFS client', () => {
     client.close();
   });
 
-  test('tells what the server has against a call, by the code of a file system', async () => {
+  test('reports what the server has against a call, by the code of a file system', async () => {
     const client = await open();
     await assert.rejects(client.lookup(client.root, 'gone', soon()), { code: 'ENOENT' });
     server.add('file', 'file', 'x');

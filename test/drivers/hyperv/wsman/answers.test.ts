@@ -19,7 +19,7 @@ const around = (body: string): string =>
 
 describe('answers of WS-Management', () => {
   // The shape of MS-WSMV 4.1.6: a fault with the operation's time.
-  test('a fault is told with its code, its reason and its detail', () => {
+  test('a fault is reported with its code, its reason and its detail', () => {
     const text = around(
       '<s:Fault><s:Code><s:Value>s:Receiver</s:Value><s:Subcode><s:Value>w:TimedOut</s:Value></s:Subcode></s:Code><s:Reason><s:Text xml:lang="">The operation timed out.</s:Text></s:Reason><s:Detail><f:WSManFault xmlns:f="x" Code="2150858793" Machine="hv"><f:Message>Retry.</f:Message></f:WSManFault></s:Detail></s:Fault>',
     );
@@ -128,7 +128,7 @@ describe('answers of WS-Management', () => {
 
 describe('CLIXML', () => {
   // As PowerShell writes an error to a stream that is no console ([MS-PSRP] 2.2.5).
-  test('errors are told in words, and progress is not', () => {
+  test('errors are reported in words, and progress is not', () => {
     const text =
       '#< CLIXML\r\n<Objs Version="1.1.0.1" xmlns="http://schemas.microsoft.com/powershell/2004/04"><Obj S="progress" RefId="0"><MS><S N="a">b</S></MS></Obj><S S="Error">Move-VM : Access is denied._x000D__x000A_</S><S S="Error">At line:1 char:1_x000D__x000A_</S></Objs>';
     assert.equal(errorWords(text), 'Move-VM : Access is denied. At line:1 char:1');

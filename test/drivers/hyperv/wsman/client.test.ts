@@ -110,7 +110,7 @@ describe('a client of WinRM', () => {
     assert.deepEqual(winrm.asked, ['Enumerate']);
   });
 
-  test('what is no answer is refused, and a fault is told', async () => {
+  test('what is no answer is refused, and a fault is reported', async () => {
     winrm.temper.status = { code: 503, times: 1 };
     await assert.rejects(client.query(JOBS, signal), { message: /HTTP 503/ });
     for (const text of ['', '<a/>', '<!DOCTYPE a><a/>', 'x'.repeat(5 * 1024 ** 2)]) {

@@ -8,7 +8,7 @@ import { readConfigFiles, sectionsOf } from '../../../../src/drivers/qemu/guest/
 import { parseCommandLine } from '../../../../src/drivers/qemu/spec/cmdline.ts';
 
 describe('a file of -readconfig', () => {
-  test('tells its sections, with their ids where they have one', () => {
+  test('gives its sections, with their ids where they have one', () => {
     const text =
       '# [drive "no"]\n[device "ehci"]\n  driver = "[x]"\n\n[machine]\n  accel = "kvm"\n';
     assert.deepEqual(sectionsOf(text), [{ type: 'device', id: 'ehci' }, { type: 'machine' }]);

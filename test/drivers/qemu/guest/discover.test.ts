@@ -134,7 +134,7 @@ describe('guests found by their processes', () => {
   });
 });
 
-describe('what the kernel tells of a process', () => {
+describe('what the kernel reports of a process', () => {
   test('is its command line, and whether it is a system emulator', () => {
     assert.deepEqual(splitCommandLine(Buffer.from('qemu\0-m\x001G\0')), ['qemu', '-m', '1G']);
     assert.ok(isSystemEmulator('/usr/bin/kvm', ''));

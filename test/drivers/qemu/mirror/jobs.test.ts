@@ -126,7 +126,7 @@ describe('what a start does for a disk', () => {
     assert.ok(!goesOn(job({ offset: at }), at), 'it may be about to fail again');
     assert.ok(goesOn(job({ offset: at + 1 }), at));
     assert.ok(goesOn(job({ status: 'ready', ready: true, offset: 100 }), 100));
-    assert.ok(goesOn(job({ 'io-status': 'nospace' }), at), 'the sample tells');
+    assert.ok(goesOn(job({ 'io-status': 'nospace' }), at), 'the sample shows it');
     assert.ok(goesOn(undefined, at));
   });
 });

@@ -30,7 +30,7 @@ export interface DiskPlan {
   readonly base?: boolean;
   /** Limited, and copied on read. */
   readonly filtered?: boolean;
-  /** What is told to blockdev-create besides. */
+  /** What blockdev-create is given besides. */
   readonly features?: object;
 }
 

@@ -137,7 +137,7 @@ describe('what QEMU says of a disk that moves', () => {
   });
   const none: ReadonlySet<string> = new Set();
 
-  test('tells on which image the guest is, also below the filter of the job', () => {
+  test('reports on which image the guest is, also below the filter of the job', () => {
     assert.equal(sightOf(work, 'top', undefined, none).on, 'old');
     assert.equal(sightOf(work, filterOf(work), job({}), none).on, 'old');
     assert.equal(sightOf(work, work.spec.node, job({}), none).on, 'new');
@@ -145,7 +145,7 @@ describe('what QEMU says of a disk that moves', () => {
     assert.equal(sightOf(work, undefined, undefined, none).on, 'neither');
   });
 
-  test('tells how far the job is, and why it has failed', () => {
+  test('reports how far the job is, and why it has failed', () => {
     const wordOf = (change: Partial<BlockJob>) => sightOf(work, 'top', job(change), none).job;
     assert.equal(sightOf(work, 'top', undefined, none).job, 'none');
     assert.equal(wordOf({}), 'copying');
@@ -158,7 +158,7 @@ describe('what QEMU says of a disk that moves', () => {
     assert.deepEqual([failed.job, failed.failure?.kind], ['failed', 'full']);
   });
 
-  test('tells whether the new image is open', () => {
+  test('reports whether the new image is open', () => {
     assert.equal(sightOf(work, 'top', undefined, none).open, false);
     assert.equal(sightOf(work, 'top', undefined, new Set([work.spec.file ?? ''])).open, true);
   });

@@ -135,7 +135,7 @@ describe('a monitor', () => {
     client.close();
   });
 
-  test('tells events in order, and its end to everybody who waits', async () => {
+  test('reports events in order, and its end to everybody who waits', async () => {
     const monitor = new Monitor();
     const client = await monitor.open();
     const heard: QmpEvent[] = [];

@@ -71,7 +71,7 @@ describe('a monitor on pipes', () => {
     await rm(guestsDir, { recursive: true });
   });
 
-  test('is told once, and takes what is urgent from whoever comes later', async () => {
+  test('reports it once, and takes what is urgent from whoever comes later', async () => {
     program = new Program(guestDir);
     await negotiatePipes(guestDir, OWNER, signal);
     program.say('{"event": "STOP", "data": {}}\n{"event": "RES');

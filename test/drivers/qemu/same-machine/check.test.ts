@@ -96,7 +96,7 @@ describe('the machine at the destination, compared with the one that runs', () =
     }
   });
 
-  test('is told with a warning where nothing of the guest’s differs', () => {
+  test('is reported with a warning where nothing of the guest’s differs', () => {
     const chardev = (type: string): Part => ({ kind: 'chardev', place: 'c0', type, props: {} });
     const { verdict, evidence } = check(machine([chardev('pty')]), machine([chardev('file')]));
     assert.equal(verdict, 'warn');
@@ -109,7 +109,7 @@ describe('the machine at the destination, compared with the one that runs', () =
     assert.match(error?.message ?? '', /p5 is .*; and 3 more$/);
   });
 
-  test('is compared by the kinds of parts that both tell', () => {
+  test('is compared by the kinds of parts that both report', () => {
     const there = { ...machine([]), kinds: ['machine', 'something new'] };
     assert.equal(check(machine([NIC]), there).verdict, 'pass');
   });
@@ -165,14 +165,14 @@ describe('a value of a property', () => {
     assert.deepEqual(propertiesOf('i8042', path(11)), propertiesOf('i8042', path(3)));
   });
 
-  test('is told member by member where it has members, since newer versions add some', () => {
+  test('is compared member by member where it has members, since newer versions add some', () => {
     assert.deepEqual(propertiesOf('smp', { cpus: 2, cores: 1 }), [
       ['smp.cpus', '2'],
       ['smp.cores', '1'],
     ]);
   });
 
-  test('is told by its beginning and its sum where it is long', () => {
+  test('is shown by its beginning and its sum where it is long', () => {
     const [[, one] = [], [, two] = []] = ['a', 'b'].map(
       (end) => propertiesOf('list', 'x'.repeat(5000) + end)[0] ?? [],
     );

@@ -44,7 +44,7 @@ function device(drive: string): Part {
 }
 
 describe('what the disks of a machine are on', () => {
-  test('is told by the device and by the role of each image, whatever QEMU calls its nodes', () => {
+  test('is named by the device and by the role of each image, whatever QEMU calls its nodes', () => {
     const here = diskParts(facts('#block100', '#block012', 500), [device('#block100')]);
     const there = diskParts(facts('d0-image', 'd0-file', 500), [device('d0-image')]);
     assert.deepEqual(here, there);
@@ -64,7 +64,7 @@ describe('what the disks of a machine are on', () => {
     assert.equal(small[1]?.props['bytes'], '1024');
   });
 
-  test('tells limits of the disk, whether its drive has them or a filter', () => {
+  test('has the limits of the disk, whether its drive has them or a filter', () => {
     const plain = facts('d0', 'f0', 500);
     const [disk] = plain.disks;
     assert.ok(disk);

@@ -68,7 +68,7 @@ describe('a guest described', () => {
     assert.deepEqual(findingsOf('-id 101'), []);
   });
 
-  test('has the devices that a file of -readconfig made, as QEMU tells them, each after its bus', () => {
+  test('has the devices that a file of -readconfig made, as QEMU reports them, each after its bus', () => {
     const argv = commandLine(
       '-nodefaults -readconfig q35.cfg -device virtio-rng-pci,id=r,bus=pci.0',
     );

@@ -35,7 +35,7 @@ const lost = (change: Partial<LiveNode>) => recipeOf({ ...IMAGE, ...change }).lo
 const odd = (change: Partial<Qcow2Facts>) => lost({ qcow2: { ...QCOW2, ...change } });
 
 describe('what an image was made with', () => {
-  test('is told for a qcow2 image, in either of its versions', () => {
+  test('is known for a qcow2 image, in either of its versions', () => {
     const { clusterBytes, refcountBits, lazyRefcounts, extendedL2 } = QCOW2;
     const rest = { clusterBytes, refcountBits, lazyRefcounts, extendedL2, compression: 'zlib' };
     assert.deepEqual(recipeOf(IMAGE), { make: { ...rest, version: 'v3' } });

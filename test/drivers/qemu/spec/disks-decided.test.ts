@@ -40,7 +40,7 @@ const disks: fc.Arbitrary<Disk[]> = fc.array(
 );
 const files = fc.array(fc.constantFrom(...DIRECTORIES), { minLength: 5, maxLength: 5 });
 
-/** What QEMU is told of one image, whatever node says it. */
+/** What QEMU is given of one image, whatever node says it. */
 function words(each: BlockNode, file: string): Record<string, unknown>[] {
   return openings(each, file) as Record<string, unknown>[];
 }

@@ -110,7 +110,7 @@ describe('a disk that QEMU has as a LUN by itself', () => {
   });
 });
 
-test('the name of a LUN is told without what is secret, however QEMU tells it', () => {
+test('the name of a LUN is shown without what is secret, however QEMU reports it', () => {
   const settings = `"lun": "4", "portal": "10.0.0.5", "driver": "iscsi", "user": "me", "password": "pw", "target": "${TARGET}"`;
   for (const text of [
     `json:{${settings}}`,

@@ -107,7 +107,7 @@ describe('a disk that QEMU has as an image of RBD by itself', () => {
   });
 });
 
-test('the name of an image is told without what is secret, however QEMU tells it', () => {
+test('the name of an image is shown without what is secret, however QEMU reports it', () => {
   const settings =
     '"pool": "vms", "image": "2f1c_disk", "driver": "rbd", "user": "vm", "namespace": ""';
   for (const text of [

@@ -28,7 +28,7 @@ const node = (name: string, driver: string, change: Partial<LiveNode> = {}): Liv
   ...change,
 });
 
-/** A qcow2 image on a backing file, as QEMU tells of it; `change` by the names of its nodes. */
+/** A qcow2 image on a backing file, as QEMU reports it; `change` by the names of its nodes. */
 function blocksOf(change: Record<string, Partial<LiveNode>> = {}): BlockFacts {
   const base = { file: 'vm/base.qcow2', readOnly: true };
   const nodes = [
@@ -168,7 +168,7 @@ describe('a disk', () => {
     assert.deepEqual(kindsOf(draftOf(DRIVE, block)), ['changed']);
   });
 
-  test('tells what a copy is made with, what it is called here, and why a copy would not be the same', () => {
+  test('reports what a copy is made with, what it is called here, and why a copy would not be the same', () => {
     const qcow2 = {
       clusterBytes: 65_536,
       compat: '1.1',
@@ -235,7 +235,7 @@ describe('a disk', () => {
     );
   });
 
-  test('never trips Godwit over what a QEMU tells, and what is described is whole', () => {
+  test('never trips Godwit over what a QEMU reports, and what is described is whole', () => {
     const names = ['#block1', '#block2', 'a', 'b', 'vda'];
     const name = fc.constantFrom(...names);
     const driver = fc.constantFrom('qcow2', 'raw', 'file', 'nbd', 'throttle', 'copy-on-read');

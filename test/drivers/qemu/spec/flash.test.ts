@@ -19,7 +19,7 @@ const CODE = '/usr/share/OVMF/OVMF_CODE.fd';
 const STORE = '/srv/vm/web1_VARS.fd';
 const KNOWN = { name: 'OVMF_CODE.fd', bytes: 1_966_080, sha256: 'c'.repeat(64) };
 
-/** What QEMU tells of two chips; `drives`: the names of their drives, empty for block nodes. */
+/** What QEMU reports of two chips; `drives`: the names of their drives, empty for block nodes. */
 function chipsOf(
   drives: readonly [string, string],
   roots: readonly [string, string],

@@ -49,7 +49,7 @@ describe('memory that is a file of its host', () => {
     assert.deepEqual([plain.spec.objects, plain.spec.machine.props, plain.findings], [[], {}, []]);
   });
 
-  test('is told of where others could have opened it', () => {
+  test('says where others could have opened it', () => {
     const file = { path: '/srv/ram', isNamed: true, lasts: false };
     const { findings } = described(FILE, { file }, { shared: true });
     assert.deepEqual(

@@ -11,7 +11,7 @@ import { nodeName } from '../../../../src/protocol/disk.ts';
 const given = fc.string({ minLength: 1, maxLength: 31 });
 
 describe('the name of a node that takes another’s place', () => {
-  test('tells over any number of moves for which it stands in, and is one that QEMU takes', () => {
+  test('shows over any number of moves for which it stands in, and is one that QEMU takes', () => {
     fc.assert(
       fc.property(given, fc.integer({ min: 1, max: 20 }), (first, moves) => {
         let name = first;

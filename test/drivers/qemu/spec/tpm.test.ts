@@ -89,7 +89,7 @@ describe('a swtpm, by its command line', () => {
   const libvirt =
     '/usr/bin/swtpm socket --ctrl type=unixio,path=/run/s.sock,mode=0600 --tpmstate dir=/var/lib/s,mode=0600 --log file=/l --terminate --tpm2';
 
-  test('is told where it listens, what it serves and how that is encrypted', () => {
+  test('is known by where it listens, what it serves and how that is encrypted', () => {
     assert.equal(swtpmSocket(libvirt.split(' ')), '/run/s.sock');
     assert.equal(
       swtpmSocket('/usr/bin/qemu socket --ctrl type=unixio,path=/x'.split(' ')),

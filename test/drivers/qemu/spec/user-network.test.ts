@@ -60,7 +60,7 @@ describe('a network of QEMU’s own', () => {
     }
   });
 
-  test('tells its ports in what QEMU prints', () => {
+  test('has its ports in what QEMU prints', () => {
     const text = [
       'Hub -1 (n1):',
       '  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ',

@@ -25,7 +25,7 @@ function stage(counts: readonly (number | undefined)[]) {
 }
 
 describe('the first frame on the new port', () => {
-  test('is told once one of the ports has taken one', async () => {
+  test('is reported once one of the ports has taken one', async () => {
     const { frames, enough } = stage([0, 0, 0, 1]);
     assert.deepEqual(frames.report(), {});
     frames.expect(state, config);
@@ -36,13 +36,13 @@ describe('the first frame on the new port', () => {
     frames.close();
   });
 
-  test('is not told where the guest had sent frames here before it was resumed', () => {
+  test('is not reported where the guest had sent frames here before it was resumed', () => {
     const { frames } = stage([3]);
     frames.expect(state, config);
     assert.deepEqual(frames.report(), {});
   });
 
-  test('is not told where there is no such port, or where nobody wants to know', () => {
+  test('is not reported where there is no such port, or where nobody wants to know', () => {
     const none = stage([undefined]);
     none.frames.expect({ ports: {} } as unknown as DestinationState, config);
     assert.deepEqual(none.frames.report(), {});

@@ -58,7 +58,7 @@ describe('the destination’s mover', () => {
     await assert.rejects(mover.commit(EPOCH, never), { code: 'GODWIT_NOT_ARMED' });
   });
 
-  test('released, tells why its source gave it up, in the words of the source', async (t) => {
+  test('released, reports why its source gave it up, in the words of the source', async (t) => {
     const { mover, dir } = await armed(t);
     const because = godwitError('GODWIT_CANCELLED', { guest: 'web1', host: 'a' }).toJSON();
     await mover.release(EPOCH, never, because);
@@ -82,7 +82,7 @@ describe('the destination’s mover', () => {
     assert.equal(scene.hosts.destination?.run, 'paused');
   });
 
-  test('tells a failed preparation, and can be asked again or released', async (t) => {
+  test('reports a failed preparation, and can be asked again or released', async (t) => {
     const { mover, hosts, preparation, journaled } = await open(t);
     hosts.faults.set('destination.start', { when: 'after' });
     await assert.rejects(mover.prepare(preparation, never), { code: 'GODWIT_HYPERVISOR' });
@@ -93,7 +93,7 @@ describe('the destination’s mover', () => {
     assert.deepEqual(hosts.alive, [hosts.source]);
   });
 
-  test('keeps a journal that tells its state', async (t) => {
+  test('keeps a journal that gives its state', async (t) => {
     const { mover, dir } = await armed(t);
     const events = readJournals(dir).destination.map(({ event }) => event);
     assert.deepEqual(replayDestination(events), mover.state);

@@ -33,7 +33,7 @@ function entriesOf(count: number, first = 1024): Connection[] {
   );
 }
 
-interface Told {
+interface Reported {
   readonly epoch: number;
   readonly fresh: readonly Connection[];
   readonly gone: readonly Connection[];
@@ -41,7 +41,7 @@ interface Told {
 }
 
 function stage(given: { readonly leave?: boolean; readonly addresses?: readonly string[] } = {}) {
-  const told: Told[] = [];
+  const reported: Reported[] = [];
   const host: { entries: Connection[]; leftOut: number; count: number; answer: object } = {
     entries: [],
     leftOut: 0,
@@ -49,8 +49,8 @@ function stage(given: { readonly leave?: boolean; readonly addresses?: readonly 
     answer: {},
   };
   const api = {
-    connections: async ({ body }: { body: Told }) => {
-      told.push(body);
+    connections: async ({ body }: { body: Reported }) => {
+      reported.push(body);
       if (host.answer instanceof Error) throw host.answer;
       return host.answer;
     },
@@ -67,12 +67,12 @@ function stage(given: { readonly leave?: boolean; readonly addresses?: readonly 
     readConnections: async () => ({ entries: host.entries, leftOut: host.leftOut }),
   });
   const counts = (): unknown[] =>
-    told.map(({ fresh, gone, complete }) => [fresh.length, gone.length, complete]);
-  return { host, told, counts, connections, parts: parts as SourceParts };
+    reported.map(({ fresh, gone, complete }) => [fresh.length, gone.length, complete]);
+  return { host, reported, counts, connections, parts: parts as SourceParts };
 }
 
 describe('the connections of a guest', () => {
-  test('are told ahead of the guest, and at its end only what is new and what is gone', async () => {
+  test('are reported ahead of the guest, and at its end only what is new and what is gone', async () => {
     const { host, counts, connections, parts } = stage();
     host.entries = entriesOf(3);
     const { verdict, evidence } = await connections.handOver(parts, signal);
@@ -86,7 +86,7 @@ describe('the connections of a guest', () => {
     assert.deepEqual(connections.late(), []);
   });
 
-  test('are called complete at the end though nothing is new, but not where some cannot be told', async () => {
+  test('are called complete at the end though nothing is new, but not where some cannot be reported', async () => {
     const { host, counts, connections, parts } = stage();
     host.entries = entriesOf(1);
     await connections.handOver(parts, signal);
@@ -99,7 +99,7 @@ describe('the connections of a guest', () => {
     ]);
   });
 
-  test('are told in as many calls as they take, of which the last alone completes them', async () => {
+  test('are reported in as many calls as they take, of which the last alone completes them', async () => {
     const { host, counts, connections, parts } = stage();
     host.entries = entriesOf(MOST_IN_CALL + 1);
     await connections.last(parts);
@@ -114,14 +114,14 @@ describe('the connections of a guest', () => {
     const other = stage({ addresses: [] });
     const none = stage();
     none.host.count = 0;
-    for (const { connections, parts, told } of [left, other, none]) {
+    for (const { connections, parts, reported } of [left, other, none]) {
       assert.equal((await connections.handOver(parts, signal)).verdict, 'pass');
       await connections.last(parts);
-      assert.deepEqual(told, []);
+      assert.deepEqual(reported, []);
     }
   });
 
-  test('that cannot be told end no migration; it is warned of them, once', async () => {
+  test('that cannot be reported end no migration; it is warned of them, once', async () => {
     for (const answer of [unreachable, { problem: 'its table is full' }]) {
       const { host, connections, parts } = stage();
       host.entries = entriesOf(1);
@@ -138,7 +138,7 @@ describe('the connections of a guest', () => {
     }
   });
 
-  test('that were not told are told the next time, and are then no trouble any more', async () => {
+  test('that were not reported are reported the next time, and are then no problem any more', async () => {
     const { host, counts, connections, parts } = stage();
     host.entries = entriesOf(2);
     host.answer = unreachable;
@@ -149,7 +149,7 @@ describe('the connections of a guest', () => {
     assert.deepEqual(connections.late(), []);
   });
 
-  test('of protocols that cannot be told are warned of', async () => {
+  test('of protocols that cannot be reported are warned of', async () => {
     const { host, connections, parts } = stage();
     host.entries = entriesOf(1);
     host.leftOut = 2;

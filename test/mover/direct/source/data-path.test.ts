@@ -96,7 +96,7 @@ describe('the source’s end of the wire', () => {
     );
   });
 
-  test('tells what it did once, however it ends', async (t) => {
+  test('reports what it did once, however it ends', async (t) => {
     const { way, parts, events, facts } = await scene(t);
     await way.open(parts, facts, never);
     await way.end(parts);
@@ -124,7 +124,7 @@ describe('the source’s end of the wire', () => {
     assert.deepEqual(said(), { cut: false, link: false });
   });
 
-  test('makes way for the next session, and tells of both', async (t) => {
+  test('makes room for the next session, and reports both', async (t) => {
     const { way, parts, events, wires, facts } = await scene(t);
     await way.open(parts, facts, never);
     await way.open(parts, facts, never);

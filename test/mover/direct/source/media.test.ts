@@ -25,7 +25,7 @@ class Reported {
         }),
       drop: () => Promise.resolve(void this.dropped.push(name)),
       asked: {},
-      unknown: 'nothing tells which it is',
+      unknown: 'nothing shows which it is',
       missing: 'there is none',
       ...change,
     };
@@ -74,12 +74,12 @@ describe('a medium of a guest’s disk', () => {
     const verdicts = await proveWith(media, reported.ask(/one|silent/));
     assert.deepEqual(Object.fromEntries(verdicts), {
       gone: { why: 'a: no answer' },
-      nameless: { why: 'nothing tells which it is' },
+      nameless: { why: 'nothing shows which it is' },
       other: { why: 'b: there is none (id other)' },
       silent: { why: 'a: not permitted' },
       one: { pool: '0123456789abcdef', path: 'one' },
     });
-    // Also who failed in the midst of telling may have left something; who never began has not.
+    // Also who failed in the midst of reporting may have left something; who never began has not.
     assert.deepEqual(reported.dropped, ['silent', 'one']);
     assert.equal(reported.asked.length, 2);
   });

@@ -14,7 +14,7 @@ const inMemory: SourceState = {
   doing: { kind: 'do', step: 'memory' },
 };
 
-/** A throttle was decided; what the hypervisor was told, and what came of it. */
+/** A throttle was decided; what the hypervisor was asked for, and what came of it. */
 async function afterThrottle(
   adjust: (change: StreamChange) => Promise<void>,
 ): Promise<SourceEvent[]> {
@@ -31,7 +31,7 @@ async function afterThrottle(
 }
 
 describe('a setting of the stream', () => {
-  test('that was taken is told nobody: it is in the journal since it was decided', async () => {
+  test('that was taken is reported to nobody: it is in the journal since it was decided', async () => {
     const reported: StreamChange[] = [];
     const events = await afterThrottle(async (change) => {
       reported.push(change);

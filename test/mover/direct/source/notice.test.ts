@@ -49,11 +49,11 @@ describe('a notice', () => {
   });
 
   test('tells the hook how long it lasts, and ends at once when the answer is that it is ready', async (t) => {
-    const script = `cat > "\${0%/*}/told"; echo ready`;
+    const script = `cat > "\${0%/*}/reported"; echo ready`;
     const { facts, directory } = waited(t, { script });
     assert.match((await facts).waited ?? '', /is ready/);
     const reported = hookInput.parse(
-      JSON.parse(readFileSync(path.join(directory, 'told'), 'utf8')),
+      JSON.parse(readFileSync(path.join(directory, 'reported'), 'utf8')),
     );
     assert.equal(reported.hook, 'notice');
     assert.ok((reported.noticeMs ?? 0) > HOUR_MS / 2 && (reported.noticeMs ?? 0) <= HOUR_MS);
@@ -89,7 +89,7 @@ describe('a notice', () => {
     assert.match((await facts).waited ?? '', /was over/);
   });
 
-  test('is refused where the host has nobody to tell', async (t) => {
+  test('is refused where the host has nobody to notify', async (t) => {
     await assert.rejects(waited(t, {}).facts, (thrown) => hasCode(thrown, 'GODWIT_CAPABILITY'));
   });
 

@@ -134,7 +134,7 @@ describe('a destination with two addresses', () => {
     peer.resume(mover.address);
     dark.add(MAIN);
     assert.equal(await peer.answers(never), false);
-    // Also what it tells of itself is then reached by the other.
+    // Also what it reports of itself is then reached by the other.
     assert.equal(await asks(peer), '127.0.0.2:5');
     assert.deepEqual(calledAt, [OTHER]);
     assert.equal(splitAddress(peer.address).host, OTHER);

@@ -97,7 +97,7 @@ function stage(network: object, addresses: string[], agents: Agents = {}) {
 const settled = () => new Promise(setImmediate);
 
 describe('the source’s mover, which has others watch its guest', () => {
-  test('asks the hosts that have no part in it, again and again, and tells what each saw', async () => {
+  test('asks the hosts that have no part in it, again and again, and reports what each saw', async () => {
     const { parts, calls, wake, probes } = stage({}, ['10.9.0.21']);
     probes.early(parts);
     probes.early(parts);

@@ -232,7 +232,7 @@ describe('a medium of a guest', () => {
     prove: async () => ({ samples: ['0123456789abcdef'], judge: async () => ({ same: true }) }),
     drop: async () => {},
     asked: {},
-    unknown: 'nothing tells which it is',
+    unknown: 'nothing shows which it is',
     missing: 'there is none',
   };
 

@@ -9,7 +9,7 @@ type Compare = (there: unknown, host: string) => Check;
 const signal = AbortSignal.timeout(10_000);
 const SAME: Check = { name: 'same-machine', side: 'both', verdict: 'pass', evidence: 'all of it' };
 
-/** Reads the machine at the source, and compares the destination's as it is told of. */
+/** Reads the machine at the source, and compares the destination's as it is reported. */
 function compared(read: () => Promise<Compare | undefined>, there: unknown): Promise<Check[]> {
   const parts = { guest: { machine: read }, state: () => ({ plan: { to: 'b' } }) };
   return sameMachine(parts as unknown as SourceParts, signal)(there);
@@ -26,11 +26,11 @@ describe('the machine that the destination has made', () => {
     assert.deepEqual(asked, [{ version: 'x' }, 'b']);
   });
 
-  test('is no matter of a driver that cannot tell of machines', async () => {
+  test('is no matter of a driver that cannot report machines', async () => {
     assert.deepEqual(await compared(async () => undefined, {}), []);
   });
 
-  test('is warned of where an older destination does not tell of it', async () => {
+  test('is warned of where an older destination does not report it', async () => {
     const [check] = await compared(async () => () => SAME, undefined);
     assert.equal(check?.verdict, 'warn');
     assert.match(check.evidence, /b did not report what it has made$/);
@@ -43,7 +43,7 @@ describe('the machine that the destination has made', () => {
     assert.match(check.evidence, /not found out whether it is the same machine there/);
   });
 
-  test('fails the step where what a destination told is no machine, or the guest is gone', async () => {
+  test('fails the step where what a destination reported is no machine, or the guest is gone', async () => {
     for (const error of [
       godwitError('GODWIT_PROTOCOL_INVALID', { peer: 'b', expected: 'x', what: 'y' }),
       godwitError('GODWIT_HYPERVISOR_LOST', { side: 'source', guest: 'web1', reason: 'gone' }),

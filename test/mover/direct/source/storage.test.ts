@@ -273,7 +273,7 @@ describe('the storage of a guest', () => {
     assert.deepEqual(left(root), []);
   });
 
-  test('of a long chain is told in as many words as a record holds', async (t) => {
+  test('of a long chain is reported in as many words as a record holds', async (t) => {
     const images = Array.from({ length: 120 }, (_, at) => ({
       node: `shared${at}${'x'.repeat(40)}`,
       readOnly: at > 0,

@@ -46,7 +46,7 @@ describe('the guard of a post-copy stream', () => {
     assert.deepEqual(said, []);
   });
 
-  test('tells of a standstill that ended by itself, and of no shorter one', async () => {
+  test('reports a standstill that ended by itself, and no shorter one', async () => {
     const { guard, said, after } = scene();
     guard.saw(1, 'drain');
     await after(900);

@@ -4,7 +4,7 @@ import { TableError } from '../../../../src/planner/sim/history/history.ts';
 import type { Files } from '../../../../src/planner/sim/history/history.ts';
 import { FILES, historyOf } from './histories.ts';
 
-test('samples become looks of five minutes, and the last one that was told goes on', () => {
+test('samples become looks of five minutes, and the last one that was reported goes on', () => {
   const { ticks, guests, hosts } = historyOf({
     ...FILES,
     'load.csv': 'time,guest,cores\n1000,g1,1\n1900,g1,9\n1000,g2,0.5\n1000,g3,0\n1000,g4,0\n',

@@ -18,7 +18,7 @@ const was: Replay = {
 };
 const would = { ...was, contention: 0.5, moves: 2, kwh: 8 };
 
-test('energy is told where hosts tell their power, and money where a price is given', () => {
+test('energy is reported where hosts report their power, and money where a price is given', () => {
   const names = (facts: Parameters<typeof linesOf>[0]) => linesOf(facts).map(([name]) => name);
   const { kwh: _kwh, ...dark } = was;
   assert.ok(

@@ -42,7 +42,7 @@ test('a range query of a Prometheus says what guests used; a value that is none 
   assert.deepEqual(loads.get('g3'), [0, 0, 0]);
 });
 
-test('what is wrong in it is told with file, line, column, place and what was expected', () => {
+test('what is wrong in it is reported with file, line, column, place and what was expected', () => {
   const wrong = (json: string, message: RegExp): void => {
     assert.throws(
       () => loadsOf(json),

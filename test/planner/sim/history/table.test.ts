@@ -23,7 +23,7 @@ test('columns are found by their head, in any order, and others are left out', (
   ]);
 });
 
-test('what is wrong is told with file, line, column and what was expected', () => {
+test('what is wrong is reported with file, line, column and what was expected', () => {
   const wrong = (text: string, message: RegExp): void => {
     assert.throws(
       () => rows(text),

@@ -11,7 +11,7 @@ test('of two series each explains the square of their correlation', () => {
   for (const share of shares) assert.ok(Math.abs(share - 0.36) < 1e-12);
 });
 
-test('nothing is told of one series, of too few samples or of a series that is always 0', () => {
+test('nothing is explained of one series, of too few samples or of a series that is always 0', () => {
   assert.equal(explained([[1, 2, 3]]), undefined);
   assert.equal(
     explained([
