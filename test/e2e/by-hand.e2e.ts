@@ -33,6 +33,8 @@ describe('the blocks of README’s "By hand"', () => {
   async function atTerminal(use: (terminal: Terminal) => Promise<void>): Promise<void> {
     const lab = `byhand${labs.length}`;
     labs.push(lab);
+    // `lab up` takes the lab of a run that was killed for one that is up.
+    await labDown(lab);
     const terminal = await openTerminal(folder, { GODWIT_LAB: lab }, BLOCK_MS);
     try {
       await use(terminal);
