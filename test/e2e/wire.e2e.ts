@@ -100,6 +100,7 @@ describe('a guest whose memory goes over the wire', () => {
   });
 
   test('moves by pre-copy first and post-copy then', async (t) => {
+    await forget();
     const settings = { mode: 'hybrid', hybridRounds: 1, maxDowntimeMs: 1, ...SLOW } as const;
     const report = await unlessForbidden(t, () => moveThrough(settings));
     if (report !== undefined) assert.equal(report.finished, 'postcopy');
