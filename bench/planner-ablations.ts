@@ -4,7 +4,7 @@ import { CONSOLIDATE, consolidate } from '../src/planner/consolidate.ts';
 import type { ConsolidateOptions } from '../src/planner/consolidate.ts';
 import { runExperiment } from '../src/planner/sim/reference/experiment.ts';
 import type { Trace } from '../src/planner/sim/reference/experiment.ts';
-import { decideBy } from '../src/planner/sim/reference/own.ts';
+import { decideBy } from '../src/planner/sim/reference/own-policy.ts';
 import type { BenchOptions, Measure } from './contract.ts';
 import { balanceDay, decideByBalance } from './planner-balance.ts';
 import { dataDirectory, daysOf, readDay } from './planner-data.ts';

@@ -2,7 +2,7 @@ import { BALANCE, balance } from '../src/planner/balance.ts';
 import type { BalanceOptions } from '../src/planner/balance.ts';
 import type { Trace } from '../src/planner/sim/reference/experiment.ts';
 import { guestTypeOf, HOST_TYPES } from '../src/planner/sim/reference/machines.ts';
-import { decideBy } from '../src/planner/sim/reference/own.ts';
+import { decideBy } from '../src/planner/sim/reference/own-policy.ts';
 import type { Decide } from '../src/planner/sim/reference/reallocate.ts';
 import { START_S, TICK_S, World } from '../src/planner/sim/reference/world.ts';
 import { RIVALS } from './planner-balance-rivals.ts';

@@ -3,7 +3,7 @@ import type { ConsolidateOptions } from '../src/planner/consolidate.ts';
 import { usualOf } from '../src/planner/forecast/usual.ts';
 import type { Inventory } from '../src/planner/inventory.ts';
 import { guestTypeOf, HOST_TYPES } from '../src/planner/sim/reference/machines.ts';
-import { decideBy } from '../src/planner/sim/reference/own.ts';
+import { decideBy } from '../src/planner/sim/reference/own-policy.ts';
 import { placeAtStart } from '../src/planner/sim/reference/reallocate.ts';
 import { START_S, TICK_S, World } from '../src/planner/sim/reference/world.ts';
 import { madeLoads } from '../src/planner/sim/seasonal.ts';

@@ -2,7 +2,7 @@ import { CONSOLIDATE, CONSOLIDATE_TIGHT, consolidate } from '../src/planner/cons
 import { runExperiment } from '../src/planner/sim/reference/experiment.ts';
 import type { ConsolidateOptions } from '../src/planner/consolidate.ts';
 import type { Outcome, Policy, Trace } from '../src/planner/sim/reference/experiment.ts';
-import { decideBy } from '../src/planner/sim/reference/own.ts';
+import { decideBy } from '../src/planner/sim/reference/own-policy.ts';
 import type { WorldRules } from '../src/planner/sim/reference/world.ts';
 import type { Measure } from './contract.ts';
 import { policyCalled } from './planner-reference.ts';

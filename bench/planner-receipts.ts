@@ -1,7 +1,7 @@
 import { BALANCE, balance } from '../src/planner/balance.ts';
 import type { PlannedMove } from '../src/planner/inventory.ts';
 import type { Trace } from '../src/planner/sim/reference/experiment.ts';
-import { decideBy } from '../src/planner/sim/reference/own.ts';
+import { decideBy } from '../src/planner/sim/reference/own-policy.ts';
 import type { Decide } from '../src/planner/sim/reference/reallocate.ts';
 import type { BenchOptions, Measure } from './contract.ts';
 import { balanceDay } from './planner-balance.ts';

@@ -10,8 +10,8 @@ import type { Bench, BenchOptions, Measure } from './contract.ts';
 import { godwitMigrate } from './godwit.ts';
 import { otherHost, untilQuiet, withLab, witnessedQemu } from './lab.ts';
 import { Monitor } from '../src/lab/witness/monitor.ts';
-import { startParts } from './start-parts.ts';
-import type { StartParts } from './start-parts.ts';
+import { startParts } from './start-phases.ts';
+import type { StartParts } from './start-phases.ts';
 import { streamTimes } from './stream-times.ts';
 
 const GUEST = 'web1';

@@ -6,7 +6,7 @@ import type {
   OverviewHost,
 } from '../../src/protocol/controller/overview.ts';
 import { auditEntries } from './audit.ts';
-import { movesOf, policies, proposals, wishes, wishPlan } from './asked.ts';
+import { movesOf, policies, proposals, wishes, wishPlan } from './wishes.ts';
 import { insight } from './insight.ts';
 import { at, dice, GIB, guestAt, hostAt, OPEN_ID, WISH_ID } from './sample-values.ts';
 import { migrations, plan, reportOf } from './migrations.ts';

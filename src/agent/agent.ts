@@ -13,7 +13,7 @@ import type { Credentials } from '../rpc/tls.ts';
 import { HostCache } from './cache.ts';
 import { DiskMoves } from './disk-moves.ts';
 import { Follow } from './follow.ts';
-import { GiveBack } from './give-back.ts';
+import { IdleCollection } from './idle-collection.ts';
 import { GuestLogs } from './guest-logs.ts';
 import { HostLabels } from './guest-labels.ts';
 import { Guests } from './guests.ts';
@@ -30,11 +30,11 @@ import type { MoverProcesses } from './mover-process.ts';
 import { Orders } from './orders.ts';
 import { Outgoing } from './outgoing.ts';
 import { Peers } from './peers.ts';
-import { predictionParts } from './prediction/prediction-parts.ts';
+import { openPrediction } from './prediction/open-prediction.ts';
 import { Plans } from './prediction/plans.ts';
 import { PreflightAnswers } from './preflight/answers.ts';
 import { askHere } from './preflight/checker-process.ts';
-import type { AskApart } from './preflight/checker-process.ts';
+import type { AskChecker } from './preflight/checker-process.ts';
 import { Checks } from './preflight/checks.ts';
 import { makePrivateDir } from './pki/files.ts';
 import { ownIdentity } from './pki/own-identity.ts';
@@ -68,7 +68,7 @@ export interface AgentOptions {
   readonly machine?: MachineReader;
   readonly hardware?: HealthReader;
   /** Absent: what may hang is looked at in this process, as suits a test. */
-  readonly apart?: AskApart;
+  readonly apart?: AskChecker;
 }
 
 export interface RunningAgent {
@@ -107,7 +107,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       to === config.name ? incoming.guest(id) : peers.admittedGuest(to, id),
     addresses: () => peers.addresses(),
   });
-  const predicting = predictionParts(common);
+  const predicting = openPrediction(common);
   const outgoing = new Outgoing({ ...common, ...predicting, diskMoves });
   const { apart = askHere({ ...common, drivers }) } = options;
   const checks = new Checks({ ...common, drivers, outgoing, apart });
@@ -174,12 +174,12 @@ async function listen(
 function tend(options: AgentOptions, clock: Clock, store: MigrationStore, cache: HostCache) {
   const guestLogs = new GuestLogs(options.config, clock, options.log);
   guestLogs.start();
-  const giveBack = new GiveBack();
-  giveBack.start();
+  const idleCollection = new IdleCollection();
+  idleCollection.start();
   const pruning = setInterval(() => prune(options, store, cache), PRUNE_MS);
   return async (): Promise<void> => {
     clearInterval(pruning);
-    giveBack.stop();
+    idleCollection.stop();
     await guestLogs.close();
   };
 }

@@ -10,13 +10,13 @@ import type { GuestInfo } from '../protocol/public/host.ts';
 import type { ManagedHost } from '../protocol/public/managed-host.ts';
 import { isEnd } from '../protocol/public/migration.ts';
 import { didYouMean } from '../protocol/nearest.ts';
-import { withoutDoubles } from './doubles.ts';
+import { withoutDuplicates } from './duplicate-guests.ts';
 import { DriverGuests } from './driver-guests.ts';
 import type { Silent } from './driver-guests.ts';
 import { FarManagers } from './far-managers.ts';
-import { seenIn } from './seen.ts';
-import type { Seen } from './seen.ts';
-import { SharedLooks } from './shared-looks.ts';
+import { snapshotOf } from './guest-snapshot.ts';
+import type { GuestSnapshot } from './guest-snapshot.ts';
+import { SingleFlight } from './single-flight.ts';
 import type { Migration, MigrationStore } from './store.ts';
 
 const DISCOVER_MS = 10_000;
@@ -53,7 +53,7 @@ interface Kept extends Listed {
 
 export interface GuestsBeside {
   /** Called with what differs between two looks. */
-  readonly seen?: (before: Seen, now: Seen) => void;
+  readonly seen?: (before: GuestSnapshot, now: GuestSnapshot) => void;
   /** Called with how each look at a manager from afar ended. */
   readonly managerIs?: (silence: GodwitError | undefined) => void;
   /** What people said of a guest. */
@@ -74,7 +74,7 @@ export class Guests {
   readonly #far: FarManagers;
   readonly #labelsOf: (guest: string) => GuestLabels | undefined;
   #looking: Promise<Kept> | undefined;
-  readonly #single = new SharedLooks((name) => this.#discoverOne(name));
+  readonly #single = new SingleFlight((name) => this.#discoverOne(name));
   #kept: Kept | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -191,7 +191,7 @@ export class Guests {
     const [{ found, silent }, hosts] = await Promise.all([this.#discoverAll(), this.#far.hosts()]);
     const [first] = silent;
     if (first !== undefined && silent.length === this.drivers.length) throw first.error;
-    this.#seen(seenIn(this.#kept ?? { found: [], hosts: [] }), seenIn({ found, hosts }));
+    this.#seen(snapshotOf(this.#kept ?? { found: [], hosts: [] }), snapshotOf({ found, hosts }));
     const observedAt = new Date(wallMs).toISOString();
     // A driver that was silent is asked again by the next list.
     const known = first === undefined ? key : undefined;
@@ -251,7 +251,7 @@ export class Guests {
       configured: this.#config.guests,
     };
     const complete = (found: readonly DiscoveredGuest[]): DiscoveredGuest[] =>
-      withoutDoubles(found).map((guest) =>
+      withoutDuplicates(found).map((guest) =>
         withMigration(this.#labelled(guest), this.#store, moving.get(guest.info.name)),
       );
     return { what: `to look for the guests of ${this.#config.name}`, options, complete };

@@ -3,7 +3,7 @@ import { open, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
-import { Looks } from '../looks.ts';
+import { Poller } from '../poller.ts';
 import type { HealthSignal, HostHealth } from '../protocol/public/health.ts';
 import * as parse from './health-parse.ts';
 import type { HealthLook } from './health-parse.ts';
@@ -76,7 +76,7 @@ async function firstBytes(file: string): Promise<string | undefined> {
 export class Health {
   readonly #clock: Clock;
   readonly #reader: HealthReader;
-  readonly #loops: Looks;
+  readonly #loops: Poller;
   #looks: HealthLook[] = [];
   #newest: HostHealth | undefined;
   /** `reported`: smartctl knows a disk. Undefined before the disks were asked. */
@@ -87,7 +87,7 @@ export class Health {
     reader = healthReader(),
   ) {
     this.#clock = clock;
-    this.#loops = new Looks({ clock, log });
+    this.#loops = new Poller({ clock, log });
     this.#reader = reader;
   }
 

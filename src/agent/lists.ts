@@ -10,7 +10,7 @@ import type { Silent } from './driver-guests.ts';
 import type { Follow } from './follow.ts';
 import type { Guests } from './guests.ts';
 import type { Peers } from './peers.ts';
-import { SharedLooks } from './shared-looks.ts';
+import { SingleFlight } from './single-flight.ts';
 
 export interface ListParts {
   readonly config: AgentConfig;
@@ -27,9 +27,9 @@ export function listHandlers(
   own: () => Promise<HostInfo>,
 ): Handlers<ListRoutes> {
   // Each asks every host of the fleet, in the share that this host's movers have there.
-  const entries = new SharedLooks(() => peers.entries());
-  const guestsThere = new SharedLooks((name) => peers.guests(name === '' ? undefined : name));
-  const migrationsThere = new SharedLooks((limit) => peers.migrations(Number(limit)));
+  const entries = new SingleFlight(() => peers.entries());
+  const guestsThere = new SingleFlight((name) => peers.guests(name === '' ? undefined : name));
+  const migrationsThere = new SingleFlight((limit) => peers.migrations(Number(limit)));
   return {
     hosts: async () => {
       const [info, others] = await Promise.all([own(), entries.read('')]);

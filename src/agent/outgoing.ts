@@ -20,7 +20,7 @@ import type { Guests } from './guests.ts';
 import { LinkRates } from './link-rate.ts';
 import type { LinkRatesParts } from './link-rate.ts';
 import type { Peers } from './peers.ts';
-import type { KeptPredictions } from './prediction/kept.ts';
+import type { PredictionCache } from './prediction/prediction-cache.ts';
 import type { Migration } from './store.ts';
 import { driverOf } from './hypervisor-life.ts';
 import { lineageOf } from './sightings.ts';
@@ -36,7 +36,7 @@ export interface OutgoingParts extends LinkRatesParts {
   readonly peers: Peers;
   readonly supervisor: Supervisor;
   /** What plans said of this very migration shortly before. */
-  readonly kept?: Pick<KeptPredictions, 'take'>;
+  readonly kept?: Pick<PredictionCache, 'take'>;
   /** What people said of guests; absent: nobody did. */
   readonly labels?: Pick<HostLabels, 'of'>;
   readonly diskMoves?: {

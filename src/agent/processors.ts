@@ -14,7 +14,7 @@ import type {
 import type { Handlers } from '../rpc/server.ts';
 import type { Guests } from './guests.ts';
 import type { Peers } from './peers.ts';
-import { SharedLooks } from './shared-looks.ts';
+import { SingleFlight } from './single-flight.ts';
 
 /** Of a hypervisor that is asked for the first time, whose every model is looked at. */
 const OFFERS_MS = 45_000;
@@ -33,7 +33,7 @@ export interface ProcessorParts {
 export function processorHandlers(parts: ProcessorParts): Handlers<typeof processorRoutes> {
   const { config, peers } = parts;
   // Whoever gives up meanwhile takes nobody else's answer away.
-  const looks = new SharedLooks(() => ownProcessors(parts, AbortSignal.timeout(ALL_MS)));
+  const looks = new SingleFlight(() => ownProcessors(parts, AbortSignal.timeout(ALL_MS)));
   const own = (): Promise<ProcessorsAnswer> => looks.read(config.name);
   const askOf = (host: string, signal: AbortSignal): (() => Promise<ProcessorsAnswer>) => {
     if (host === config.name) return own;

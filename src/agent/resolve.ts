@@ -26,7 +26,7 @@ import type { Peers } from './peers.ts';
 import { confirmed, refusal } from './resolve-answers.ts';
 import { lockWhenFree } from './resolve-lock.ts';
 import { ManagedResolve } from './resolve-managed.ts';
-import { SharedLooks } from './shared-looks.ts';
+import { SingleFlight } from './single-flight.ts';
 import { checkPartner, peerOf } from './sides.ts';
 import { sightingOf } from './sightings.ts';
 import type { Guests } from './guests.ts';
@@ -55,7 +55,7 @@ export class Resolve {
   readonly #parts: ResolveParts;
   readonly #mutex = new Mutex();
   readonly #managed: ManagedResolve;
-  readonly #looks = new SharedLooks((id) => this.show(id));
+  readonly #looks = new SingleFlight((id) => this.show(id));
 
   constructor(parts: ResolveParts) {
     this.#parts = parts;

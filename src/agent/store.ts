@@ -12,7 +12,7 @@ import type { Clock } from '../clock.ts';
 import { godwitError, toGodwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
 import { replaySource } from '../migration/direct/journal.ts';
-import { destinationMayBeAsked, sourceMayBeAsked } from '../migration/direct/may-be-asked.ts';
+import { destinationMayBeAsked, sourceMayBeAsked } from '../migration/direct/retention.ts';
 import { managedMayBeAsked } from '../migration/managed/lifecycle.ts';
 import { replayManaged } from '../migration/managed/journal.ts';
 import { managedReport } from '../migration/managed/report.ts';

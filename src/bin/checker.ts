@@ -2,7 +2,7 @@ import { enableCompileCache } from 'node:module';
 import { createInterface } from 'node:readline';
 
 /**
- * Looks at guests, hosts and storage for the agent that started it: one line of `question` comes in, lines of `apartLine`
+ * Looks at guests, hosts and storage for the agent that started it: one line of `question` comes in, lines of `checkerLine`
  * go out. It ends with its input; the agent kills it where storage keeps it.
  */
 enableCompileCache();
@@ -16,7 +16,7 @@ if (config === COMPILES_AHEAD) {
     import('../agent/preflight/examine.ts'),
     import('../drivers/registry.ts').then(({ loadDrivers }) => loadDrivers()),
     import('../mover/direct/destination/assess.ts'),
-    import('../mover/direct/destination/destination-parts.ts'),
+    import('../mover/direct/destination/destination-context.ts'),
   ]);
   process.exit(0);
 }

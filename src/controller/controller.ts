@@ -28,9 +28,9 @@ import { ManagedHosts } from './inventory/managed.ts';
 import { ListPull } from './inventory/list-pull.ts';
 import type { Provider } from './oidc/provider.ts';
 import { PowerWatch } from './power/watch.ts';
-import { ManagerBook } from './managers/book.ts';
+import { ManagerStore } from './managers/manager-store.ts';
 import { Managers } from './managers/managers.ts';
-import { AgentPlace } from './managers/place.ts';
+import { AgentDirectory } from './managers/agent-directory.ts';
 import { KeyRing } from './managers/seal.ts';
 import { Migrations } from './store/migrations.ts';
 import { RecoverWatch } from './recover/watch.ts';
@@ -133,7 +133,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
 
 /** Of the agents of managers, by the manager's name. */
 function socketsIn({ stateDir }: ControllerConfig): SocketOf {
-  return (manager) => new AgentPlace(stateDir, manager).socket;
+  return (manager) => new AgentDirectory(stateDir, manager).socket;
 }
 
 type SocketOf = (manager: string) => string;
@@ -209,9 +209,12 @@ function managersIn(
 ) {
   const { config, store, log, clock } = parts;
   const { stateDir } = config;
-  const managerBook = new ManagerBook(store, new KeyRing(path.join(stateDir, 'manager-keys.json')));
-  const managers = new Managers({ book: managerBook, store, hosts, stateDir, clock, log });
-  return { managers, managerBook };
+  const managerStore = new ManagerStore(
+    store,
+    new KeyRing(path.join(stateDir, 'manager-keys.json')),
+  );
+  const managers = new Managers({ book: managerStore, store, hosts, stateDir, clock, log });
+  return { managers, managerStore };
 }
 
 /** Loaded only where it is needed: most controllers know tokens alone. */

@@ -1,4 +1,4 @@
-import { asked } from './asked.ts';
+import { asked } from './requested-cpu.ts';
 import { hasCpu, holds, objection } from './constraints.ts';
 import type { CpuRoom } from './constraints.ts';
 import { costOf } from './cost.ts';

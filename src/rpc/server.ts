@@ -17,7 +17,7 @@ import { checkVersion, endsOf, readInput } from './input.ts';
 import type { Input } from './input.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import type { RpcLimits } from './limits.ts';
-import { checked, ownAnswer } from './own-answer.ts';
+import { checked, ownAnswer } from './checked-answer.ts';
 import { Ready } from './ready-answer.ts';
 import { Recording } from './record.ts';
 import type { RequestRecord } from './record.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { Guests } from '../../src/agent/guests.ts';
-import type { Seen } from '../../src/agent/seen.ts';
+import type { GuestSnapshot } from '../../src/agent/guest-snapshot.ts';
 import { MigrationStore } from '../../src/agent/store.ts';
 import { systemClock } from '../../src/clock.ts';
 import { agentConfig } from '../../src/config.ts';
@@ -109,7 +109,7 @@ describe('the inventory of guests', () => {
       discover: () => answers.shift() ?? assert.fail(),
     };
     const events: string[][] = [];
-    const seen = (_before: unknown, now: Seen): void =>
+    const seen = (_before: unknown, now: GuestSnapshot): void =>
       void events.push(now.guests.map(({ name }) => name));
     const drivers = [manager, listingDriver(() => [guest('web1')])];
     const guests = new Guests(config, drivers, store, clock, { seen });

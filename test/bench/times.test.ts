@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { schedule } from '../../bench/overhead.ts';
-import { startParts } from '../../bench/start-parts.ts';
+import { startParts } from '../../bench/start-phases.ts';
 import { spans, streamTimes } from '../../bench/stream-times.ts';
 import type { QmpEvent } from '../../src/lab/witness/monitor.ts';
 import type { SourceRecord } from '../../src/migration/direct/journal.ts';

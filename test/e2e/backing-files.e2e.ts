@@ -13,7 +13,7 @@ import { runningOn } from '../../src/lab/witness/qemus.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import { startBareGuest } from './support/bare-guest.ts';
 import type { BareGuest } from './support/bare-guest.ts';
-import { FEW_PLACES } from './support/few-places.ts';
+import { FEW_PLACES } from './support/few-disk-slots.ts';
 import { killMover } from './support/movers.ts';
 import { assertSays, begin, move, refusalOf, reportAtEnd } from './support/moves.ts';
 import type { Move } from './support/moves.ts';

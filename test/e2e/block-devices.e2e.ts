@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { readGuestStats, verifyGuest } from '../../src/lab/guest/talk.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
-import { FEW_PLACES } from './support/few-places.ts';
+import { FEW_PLACES } from './support/few-disk-slots.ts';
 import { move } from './support/moves.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';

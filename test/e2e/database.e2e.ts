@@ -8,7 +8,7 @@ import { readGuestStats, verifyGuest } from '../../src/lab/guest/talk.ts';
 import { openProbe } from '../../src/lab/probe/probe.ts';
 import { storageDirectory } from '../../src/lab/state.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
-import { FEW_PLACES } from './support/few-places.ts';
+import { FEW_PLACES } from './support/few-disk-slots.ts';
 import { move, unlessForbidden } from './support/moves.ts';
 import type { Move } from './support/moves.ts';
 import { until } from '../until.ts';

@@ -6,7 +6,7 @@ import { startGuest } from '../../src/lab/guest/start.ts';
 import { verifyGuest } from '../../src/lab/guest/talk.ts';
 import { storageDirectory } from '../../src/lab/state.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
-import { FEW_PLACES } from './support/few-places.ts';
+import { FEW_PLACES } from './support/few-disk-slots.ts';
 import { begin, follow, refusalOf, reportAtEnd } from './support/moves.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';

@@ -9,7 +9,7 @@ import { startGuest } from '../../src/lab/guest/start.ts';
 import { hostAddress } from '../../src/lab/plan.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
 import { assertWrites } from './support/disks.ts';
-import { FEW_PLACES } from './support/few-places.ts';
+import { FEW_PLACES } from './support/few-disk-slots.ts';
 import { setUpTarget, startTarget } from './support/iscsi-target.ts';
 import type { LabTarget } from './support/iscsi-target.ts';
 import { askGuestQemu } from './support/monitors.ts';

@@ -12,7 +12,7 @@ import { storageDirectory } from '../../src/lab/state.ts';
 import { imagesInUse, writersOf } from '../../src/lab/witness/locks.ts';
 import { isMoveEnd } from '../../src/protocol/public/disk-move.ts';
 import type { DiskMoveProgress, DiskMoveRequest } from '../../src/protocol/public/disk-move.ts';
-import { FEW_PLACES } from './support/few-places.ts';
+import { FEW_PLACES } from './support/few-disk-slots.ts';
 import { assertSays, begin, move, reportAtEnd, SLOW } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { until } from '../until.ts';

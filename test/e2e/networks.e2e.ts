@@ -13,7 +13,7 @@ import { watchGuest } from './support/client-view.ts';
 import type { WatchedGuest } from './support/client-view.ts';
 import { assertSays, move, refusalOf, unlessForbidden } from './support/moves.ts';
 import type { Move } from './support/moves.ts';
-import { watchMac } from './support/mac-places.ts';
+import { watchMac } from './support/mac-watch.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';

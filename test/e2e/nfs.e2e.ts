@@ -17,7 +17,7 @@ import { storageDirectory } from '../../src/lab/state.ts';
 import { labStatus } from '../../src/lab/status.ts';
 import { runningOn, seenQemus } from '../../src/lab/witness/qemus.ts';
 import { assertWrites, proofsIn } from './support/disks.ts';
-import { FEW_PLACES } from './support/few-places.ts';
+import { FEW_PLACES } from './support/few-disk-slots.ts';
 import { askGuestQemu } from './support/monitors.ts';
 import {
   assertSays,

@@ -11,7 +11,7 @@ import { runningOn } from '../../src/lab/witness/qemus.ts';
 import { clientConfig, setUpCeph, startCeph } from './support/ceph.ts';
 import type { LabCeph } from './support/ceph.ts';
 import { assertWrites } from './support/disks.ts';
-import { FEW_PLACES } from './support/few-places.ts';
+import { FEW_PLACES } from './support/few-disk-slots.ts';
 import { assertSays, move, refusalOf, unlessForbidden } from './support/moves.ts';
 import type { Move } from './support/moves.ts';
 import { openWorld } from './support/world.ts';

@@ -8,7 +8,7 @@ import { verifyGuest } from '../../src/lab/guest/talk.ts';
 import { labHost, storageDirectory } from '../../src/lab/state.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
 import { killMover } from './support/movers.ts';
-import { FEW_PLACES } from './support/few-places.ts';
+import { FEW_PLACES } from './support/few-disk-slots.ts';
 import { begin, follow, move, reportAtEnd } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { until } from '../until.ts';

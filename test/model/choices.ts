@@ -1,4 +1,4 @@
-import { sourceMayBeAsked } from '../../src/migration/direct/may-be-asked.ts';
+import { sourceMayBeAsked } from '../../src/migration/direct/retention.ts';
 import type { Context } from './context.ts';
 import { stateOf } from './source-shell.ts';
 

@@ -1,4 +1,4 @@
-import type { DestinationBook, SourceBook } from './books.ts';
+import type { DestinationBook, SourceBook } from './journals.ts';
 import type { Choices } from './choices.ts';
 import type { Rules } from './rules.ts';
 import type { DestinationTable } from './shells/destination.ts';

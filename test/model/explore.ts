@@ -1,4 +1,4 @@
-import { DestinationBook, SourceBook } from './books.ts';
+import { DestinationBook, SourceBook } from './journals.ts';
 import type { Context, Kind, Rule } from './context.ts';
 import { Choices } from './choices.ts';
 import { destinationMoverMoves } from './destination-mover.ts';

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { replayDestination, replaySource } from '../../src/migration/direct/journal.ts';
 import type { SourceState } from '../../src/migration/direct/source-state.ts';
 import { transition } from '../../src/migration/direct/transition.ts';
-import { DestinationBook, SourceBook } from './books.ts';
+import { DestinationBook, SourceBook } from './journals.ts';
 import { ADMISSION, PLANNED, RECORDS, SOURCE_EVENTS } from './events.ts';
 import type { RecordName } from './events.ts';
 import { explore } from './explore.ts';

@@ -6,7 +6,7 @@ import {
 } from '../../src/migration/direct/dark-host.ts';
 import type { Heard } from '../../src/migration/direct/dark-host.ts';
 import { knowsItNeverRan } from '../../src/migration/direct/run-right.ts';
-import { destinationMayBeAsked } from '../../src/migration/direct/may-be-asked.ts';
+import { destinationMayBeAsked } from '../../src/migration/direct/retention.ts';
 import { judge } from '../../src/migration/direct/resolution.ts';
 import { durability } from '../../src/migration/direct/durability.ts';
 import { transition } from '../../src/migration/direct/transition.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { timeLabels } from '../../web/src/parts/time-axis.ts';
+import { timeLabels } from '../../web/src/components/time-axis.ts';
 
 /** s since 1970 of a moment in this computer's own time zone. */
 const at = (day: number, hour: number, minute = 0, second = 0): number =>

@@ -1,6 +1,6 @@
 import './style/tokens.css';
 import './style/base.css';
-import './style/parts.css';
+import './style/components.css';
 import './style/pages.css';
 import './style/details.css';
 import { render } from 'preact';
@@ -10,8 +10,8 @@ import { findSession, signed } from './base/session.ts';
 import { showTheme } from './base/theme.ts';
 import { watchFleet } from './fleet/fleet.ts';
 import { Login } from './pages/login.tsx';
-import { Loading, ProblemNote } from './parts/notices.tsx';
-import { Shell } from './parts/shell.tsx';
+import { Loading, ProblemNote } from './components/notices.tsx';
+import { Shell } from './components/shell.tsx';
 import { Page } from './pages/page.tsx';
 
 function App() {

@@ -14,13 +14,13 @@ import { prediction } from '../../protocol/public/prediction.ts';
 import type { GuestMeasure, LinkMeasure } from '../../protocol/public/prediction.ts';
 import type { Outgoing } from '../outgoing.ts';
 import type { Checks, Examination } from '../preflight/checks.ts';
-import type { KeptPredictions } from './kept.ts';
+import type { PredictionCache } from './prediction-cache.ts';
 import { shareOfLink, withShare } from '../../migration/prediction/link-share.ts';
 
 export interface PlansParts {
   readonly config: AgentConfig;
   readonly checks: Pick<Checks, 'examination'>;
-  readonly kept: Pick<KeptPredictions, 'keep'>;
+  readonly kept: Pick<PredictionCache, 'keep'>;
   readonly outgoing: Pick<Outgoing, 'links'>;
 }
 

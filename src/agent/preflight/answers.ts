@@ -16,8 +16,8 @@ import type {
 import type { Caller } from '../../rpc/caller.ts';
 import { checkSender } from '../incoming.ts';
 import type { Incoming } from '../incoming.ts';
-import type { AskApart } from './checker-process.ts';
-import type { ApartQuestion } from './questions.ts';
+import type { AskChecker } from './checker-process.ts';
+import type { CheckerQuestion } from './checker-questions.ts';
 
 /** Questions from one host that are answered at once, and from all: each may have a process, or hold a probe’s port. */
 const MOST_OF_ONE = 4;
@@ -28,7 +28,7 @@ const ANSWER_MS = 13_000;
 export interface AnswersParts {
   readonly config: AgentConfig;
   readonly clock: Clock;
-  readonly apart: AskApart;
+  readonly apart: AskChecker;
   readonly incoming: Pick<Incoming, 'judge'>;
 }
 
@@ -76,7 +76,7 @@ export class PreflightAnswers {
   }
 
   #apart<T>(
-    question: Extract<ApartQuestion, { what: 'storage' | 'assess' }>,
+    question: Extract<CheckerQuestion, { what: 'storage' | 'assess' }>,
     caller: Caller,
     signal: AbortSignal | undefined,
     shape: z.ZodType<T>,

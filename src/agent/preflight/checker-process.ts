@@ -4,10 +4,10 @@ import { fileURLToPath } from 'node:url';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import { fromSerial, whatIsWrong } from '../../protocol/errors.ts';
 import { COMPILES_AHEAD, SMALL_ENVIRONMENT, SMALL_FLAGS } from '../../small-process.ts';
-import { apartLine } from './questions.ts';
-import type { ApartQuestion, ExaminedHost } from './questions.ts';
-import { workOn } from './work.ts';
-import type { WorkParts } from './work.ts';
+import { checkerLine } from './checker-questions.ts';
+import type { CheckerQuestion, ExaminedHost } from './checker-questions.ts';
+import { answerQuestion } from './answer-question.ts';
+import type { QuestionParts } from './answer-question.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/checker.ts', import.meta.url));
 /** For what it holds of a guest or of a port, once it is asked to end, ms. */
@@ -24,16 +24,16 @@ export interface Asked {
 }
 
 /** Looks at what may hang, away from the agent; `onHost` is called for each host that is examined. */
-export type AskApart = (
-  question: ApartQuestion,
+export type AskChecker = (
+  question: CheckerQuestion,
   onHost: (host: ExaminedHost) => void,
   signal: AbortSignal,
 ) => Asked;
 
 /** In this process: for a test, whose drivers are in its memory. */
-export function askHere(parts: WorkParts): AskApart {
+export function askHere(parts: QuestionParts): AskChecker {
   return (question, onHost, signal) => {
-    const answer = workOn(parts, question, onHost, signal);
+    const answer = answerQuestion(parts, question, onHost, signal);
     const over = (): void => undefined;
     return { answer, gone: answer.then(over, over) };
   };
@@ -47,7 +47,7 @@ export function compileChecker(): void {
 }
 
 /** In a process for each question, which ends with its answer, and is killed where it does not end on the signal. */
-export function askProcess(configFile: string, program: string = PROGRAM): AskApart {
+export function askProcess(configFile: string, program: string = PROGRAM): AskChecker {
   return (question, onHost, signal) => {
     const child = spawn(process.execPath, [...SMALL_FLAGS, program, configFile], {
       cwd: '/',
@@ -90,8 +90,8 @@ export function askProcess(configFile: string, program: string = PROGRAM): AskAp
   };
 }
 
-function read(text: string): ReturnType<typeof apartLine.parse> {
-  const parsed = apartLine.safeParse(jsonOf(text));
+function read(text: string): ReturnType<typeof checkerLine.parse> {
+  const parsed = checkerLine.safeParse(jsonOf(text));
   if (parsed.success) return parsed.data;
   const what = `a process that checks said something else: ${whatIsWrong(parsed.error)}`;
   return { error: toGodwitError(godwitError('GODWIT_INTERNAL', { what })).toJSON() };

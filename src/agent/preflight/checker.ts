@@ -2,30 +2,30 @@ import { systemClock } from '../../clock.ts';
 import { loadAgentConfig } from '../../config.ts';
 import type { AgentConfig } from '../../config.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
-import { question } from './questions.ts';
-import type { ApartLine, ApartQuestion } from './questions.ts';
-import { workOn } from './work.ts';
-import type { WorkParts } from './work.ts';
+import { question } from './checker-questions.ts';
+import type { CheckerLine, CheckerQuestion } from './checker-questions.ts';
+import { answerQuestion } from './answer-question.ts';
+import type { QuestionParts } from './answer-question.ts';
 
 /** Answers one question by this host's configuration file; never rejects. */
 export async function runChecker(
   configFile: string,
   text: string,
   signal: AbortSignal,
-  say: (line: ApartLine) => void,
+  say: (line: CheckerLine) => void,
 ): Promise<void> {
   try {
     const asked = question.parse(JSON.parse(text));
     const parts = await partsFor(asked, loadAgentConfig(configFile));
-    const onHost = (host: Extract<ApartLine, { host: unknown }>['host']): void => say({ host });
-    say({ answer: await workOn(parts, asked, onHost, signal) });
+    const onHost = (host: Extract<CheckerLine, { host: unknown }>['host']): void => say({ host });
+    say({ answer: await answerQuestion(parts, asked, onHost, signal) });
   } catch (thrown) {
     say({ error: toGodwitError(thrown).toJSON() });
   }
 }
 
 /** Only what the question needs is loaded: whoever asks waits for it. */
-async function partsFor({ what }: ApartQuestion, config: AgentConfig): Promise<WorkParts> {
+async function partsFor({ what }: CheckerQuestion, config: AgentConfig): Promise<QuestionParts> {
   const alone = (): never => {
     throw godwitError('GODWIT_INTERNAL', { what: `a question of ${what} that asks other hosts` });
   };

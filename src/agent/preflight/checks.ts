@@ -17,8 +17,8 @@ import type { Check, MigrationRequest } from '../../protocol/public/migration.ts
 import { driverOf } from '../hypervisor-life.ts';
 import type { Looked, Outgoing } from '../outgoing.ts';
 import type { Peers } from '../peers.ts';
-import type { AskApart } from './checker-process.ts';
-import type { Examined, ExaminedHost } from './questions.ts';
+import type { AskChecker } from './checker-process.ts';
+import type { Examined, ExaminedHost } from './checker-questions.ts';
 
 /** Checks of this host's guests at once: each takes hold of a monitor. */
 const MOST = 4;
@@ -48,7 +48,7 @@ export interface ChecksParts {
   readonly drivers: readonly Driver[];
   readonly outgoing: Outgoing;
   readonly peers: Peers;
-  readonly apart: AskApart;
+  readonly apart: AskChecker;
 }
 
 /** What a plan rests on besides the link. */

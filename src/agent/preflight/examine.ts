@@ -10,10 +10,10 @@ import { initialSource } from '../../migration/direct/source-state.ts';
 import type { SourceState, StepFacts } from '../../migration/direct/source-state.ts';
 import { choosePathTo } from '../../mover/direct/source/choose-path.ts';
 import { SourceConnections } from '../../mover/direct/source/connections.ts';
-import { checksOfHosts } from '../../mover/direct/source/hosts.ts';
+import { checksOfHosts } from '../../mover/direct/source/host-checks.ts';
 import { assessGuest, examineStorage, inspectGuest } from '../../mover/direct/source/examine.ts';
 import type { SourceGuest } from '../../mover/direct/source/guest.ts';
-import type { LookParts } from '../../mover/direct/source/source-parts.ts';
+import type { LookParts } from '../../mover/direct/source/source-context.ts';
 import { routesTo } from '../../mover/direct/source/networks.ts';
 import { launchOf } from '../../mover/direct/source/step-actions.ts';
 import { fullAddress } from '../../protocol/names.ts';
@@ -24,7 +24,7 @@ import { firstHops, rendezvousOf } from '../../protocol/relay.ts';
 import { migrationSettings } from '../../protocol/public/migration.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { Peers } from '../peers.ts';
-import type { Examined } from './questions.ts';
+import type { Examined } from './checker-questions.ts';
 import { offerStandby } from './offer-standby.ts';
 
 /** The destination answers within this, ms; the last may ask a segment that is silent. */

@@ -7,7 +7,7 @@ import { refusal } from '../../migration/preflight/check.ts';
 import { check, migrationSettings } from '../../protocol/public/migration.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import { driverOf } from '../hypervisor-life.ts';
-import type { Examined } from './questions.ts';
+import type { Examined } from './checker-questions.ts';
 
 /** Checks of one answer. */
 const MOST_CHECKS = 256;

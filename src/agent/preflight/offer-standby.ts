@@ -1,7 +1,7 @@
 import { godwitError } from '../../errors.ts';
 import { refusal } from '../../migration/preflight/check.ts';
-import { preparation } from '../../mover/direct/source/source-parts.ts';
-import type { LookParts } from '../../mover/direct/source/source-parts.ts';
+import { preparation } from '../../mover/direct/source/source-context.ts';
+import type { LookParts } from '../../mover/direct/source/source-context.ts';
 import { routesOf } from '../../protocol/network.ts';
 import type { Admission } from '../../protocol/peer/migration.ts';
 import { migrationSettings } from '../../protocol/public/migration.ts';

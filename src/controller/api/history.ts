@@ -8,7 +8,7 @@ import type { Call, Handlers } from '../../rpc/server.ts';
 import type { AgentClients } from '../engine/agent-clients.ts';
 import { figures } from '../history/figures.ts';
 import type { History } from '../history/history.ts';
-import { needMigration } from '../history/need.ts';
+import { findMigration } from '../history/find-migration.ts';
 import { insightOf } from '../history/insight.ts';
 import type { Reported } from '../history/insight.ts';
 import { unpacked } from '../history/kept-report.ts';
@@ -93,7 +93,7 @@ async function readMigration(
   parts: Reading,
   { params: { id }, signal }: Call<C['migration']>,
 ): Promise<RouteAnswer<C['migration']>> {
-  const { row, report } = await needMigration(parts.migrations, id);
+  const { row, report } = await findMigration(parts.migrations, id);
   const migration = reported(parts, row);
   if (report !== null) return { ...migration, report: unpacked(report) };
   if (row.ended_at !== null) {
@@ -122,7 +122,7 @@ async function cancelMigration(
   parts: Reading,
   { params: { id }, caller }: Call<C['cancelMigration']>,
 ): Promise<RouteAnswer<C['cancelMigration']>> {
-  const { row } = await needMigration(parts.migrations, id);
+  const { row } = await findMigration(parts.migrations, id);
   if (row.ended_at !== null) {
     return { accepted: false, what: `${id} has ended already: ${row.outcome ?? 'it is over'}` };
   }

@@ -2,18 +2,18 @@ import { godwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import type { managerRoutes } from '../../protocol/controller/managers.ts';
 import type { Handlers } from '../../rpc/server.ts';
-import type { ManagerBook } from '../managers/book.ts';
+import type { ManagerStore } from '../managers/manager-store.ts';
 import { shownAt } from '../managers/certificate.ts';
 import type { Managers } from '../managers/managers.ts';
 
 export interface ManagerParts {
   readonly managers: Managers;
-  readonly managerBook: ManagerBook;
+  readonly managerStore: ManagerStore;
   readonly log: Log;
 }
 
 export function managerHandlers(parts: ManagerParts): Handlers<typeof managerRoutes> {
-  const { managers, managerBook, log } = parts;
+  const { managers, managerStore, log } = parts;
   return {
     managers: () => ({ managers: managers.list() }),
     manager: ({ params: { name } }) => managers.entry(name),
@@ -32,7 +32,7 @@ export function managerHandlers(parts: ManagerParts): Handlers<typeof managerRou
     },
     diagnoseManager: async ({ params: { name } }) => ({ checks: await managers.diagnose(name) }),
     rotateManagerKey: async ({ caller }) => {
-      const count = await managerBook.rotate();
+      const count = await managerStore.rotate();
       log.info({ managers: count, by: caller.name }, 'the key of the managers was exchanged');
       return { managers: count };
     },

@@ -22,7 +22,7 @@ export const ILL: Verdict = { isIll: true };
 const STALE_MS = 5 * 60_000;
 
 /** A host of which nothing is known is not seen to be well. `ageMs`: for how long it has reported no newer look. */
-export function seenIn(health: HostHealth | undefined, ageMs: number): Seen {
+export function snapshotOf(health: HostHealth | undefined, ageMs: number): Seen {
   if (health === undefined || ageMs > STALE_MS) return 'unclear';
   if (health.signals.some(({ level }) => level === 'failing')) return 'failing';
   return health.signals.length === 0 ? 'well' : 'unclear';

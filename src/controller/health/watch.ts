@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../clock.ts';
 import type { Log } from '../../log.ts';
-import { Looks } from '../../looks.ts';
+import { Poller } from '../../poller.ts';
 import type { HostHealth } from '../../protocol/public/health.ts';
 import type { ControllerConfig } from '../config.ts';
 import type { Held } from '../inventory/leases.ts';
 import { drainIll, illHosts, maintenanceNotes, writeIll, writeWell } from '../store/health.ts';
 import type { IllHost } from '../store/health.ts';
 import type { Store } from '../store/open.ts';
-import { ILL, judged, seenIn, WELL } from './verdict.ts';
+import { ILL, judged, snapshotOf, WELL } from './verdict.ts';
 import type { Verdict } from './verdict.ts';
 
 export interface HealthWatchParts {
@@ -35,11 +35,11 @@ export class HealthWatch {
   readonly #verdicts = new Map<string, Verdict>();
   /** By host: the look that it last reported, and since when, ms. */
   readonly #reported = new Map<string, { readonly at: string; readonly sinceMs: number }>();
-  readonly #looks: Looks;
+  readonly #looks: Poller;
 
   constructor(parts: HealthWatchParts) {
     this.#parts = parts;
-    this.#looks = new Looks(parts);
+    this.#looks = new Poller(parts);
   }
 
   start(): void {
@@ -51,7 +51,7 @@ export class HealthWatch {
     await this.#looks.close();
   }
 
-  /** Looks at each host once. */
+  /** Poller at each host once. */
   async look(): Promise<void> {
     const { store } = this.#parts;
     const [known, notes] = [await illHosts(store), await maintenanceNotes(store)];
@@ -71,7 +71,12 @@ export class HealthWatch {
     const { policy, clock } = this.#parts;
     const before = this.#verdicts.get(name) ?? ((known?.words ?? '') === '' ? WELL : ILL);
     const nowMs = clock.monotonicMs();
-    const verdict = judged(before, seenIn(health, this.#ageMs(name, health, nowMs)), nowMs, policy);
+    const verdict = judged(
+      before,
+      snapshotOf(health, this.#ageMs(name, health, nowMs)),
+      nowMs,
+      policy,
+    );
     this.#verdicts.set(name, verdict);
     return verdict;
   }

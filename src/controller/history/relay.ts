@@ -7,10 +7,10 @@ import type { Progress } from '../../protocol/public/migration.ts';
 import type { Api } from '../../rpc/client.ts';
 import type { AgentClients } from '../engine/agent-clients.ts';
 import type { Migrations } from '../store/migrations.ts';
-import { needMigration } from './need.ts';
+import { findMigration } from './find-migration.ts';
 import { reportedRow } from './record.ts';
-import { Shown } from './shown.ts';
-import type { UnsignedNews } from './shown.ts';
+import { MigrationFeed } from './migration-feed.ts';
+import type { UnsignedNews } from './migration-feed.ts';
 
 export interface RelayParts {
   readonly clock: Clock;
@@ -39,7 +39,10 @@ type OpenStreams = Map<string, number>;
 export class MigrationStreams {
   readonly #parts: RelayParts;
   readonly #open: OpenStreams = new Map();
-  readonly #viewed = new Map<string, { readonly shown: Shown; readonly end: AbortController }>();
+  readonly #viewed = new Map<
+    string,
+    { readonly shown: MigrationFeed; readonly end: AbortController }
+  >();
 
   constructor(parts: RelayParts) {
     this.#parts = parts;
@@ -64,8 +67,8 @@ export class MigrationStreams {
     }
   }
 
-  #begin(id: string): { readonly shown: Shown; readonly end: AbortController } {
-    const viewed = { shown: new Shown(id), end: new AbortController() };
+  #begin(id: string): { readonly shown: MigrationFeed; readonly end: AbortController } {
+    const viewed = { shown: new MigrationFeed(id), end: new AbortController() };
     this.#viewed.set(id, viewed);
     void this.#carry(id, viewed);
     return viewed;
@@ -73,7 +76,7 @@ export class MigrationStreams {
 
   async #carry(
     id: string,
-    { shown, end: { signal } }: { readonly shown: Shown; readonly end: AbortController },
+    { shown, end: { signal } }: { readonly shown: MigrationFeed; readonly end: AbortController },
   ): Promise<void> {
     try {
       for await (const news of newsOf(this.#parts, { id, open: this.#open }, signal))
@@ -95,7 +98,7 @@ async function* newsOf(
 ): AsyncGenerator<UnsignedNews> {
   let silent = '';
   while (!signal.aborted) {
-    const { row } = await needMigration(parts.migrations, id);
+    const { row } = await findMigration(parts.migrations, id);
     if (row.ended_at !== null) {
       yield { type: 'ended', migration: reportedRow(row, row) };
       return;

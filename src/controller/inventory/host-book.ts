@@ -6,7 +6,7 @@ import type { HostEvent } from '../../protocol/public/host-event.ts';
 import type { GuestInfo, HostInfo } from '../../protocol/public/host.ts';
 import type { ManagedHost } from '../../protocol/public/managed-host.ts';
 import type { Progress } from '../../protocol/public/migration.ts';
-import type { NewHost } from './book.ts';
+import type { NewHost } from './write-queue.ts';
 import type { Heard } from './follower.ts';
 import { managedText } from './managed-facts.ts';
 import { guestKey, guestRowOf, markOf } from './pending.ts';

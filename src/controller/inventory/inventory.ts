@@ -12,8 +12,8 @@ import type { AskKernel } from '../../rpc/reach.ts';
 import type { Credentials } from '../../rpc/tls.ts';
 import type { Store } from '../store/open.ts';
 import { hostOfRow } from './answers.ts';
-import { Book } from './book.ts';
-import type { NewHost } from './book.ts';
+import { WriteQueue } from './write-queue.ts';
+import type { NewHost } from './write-queue.ts';
 import { Conflicts } from './conflicts.ts';
 import { Follower } from './follower.ts';
 import type { FollowerParts } from './follower.ts';
@@ -75,7 +75,7 @@ export class Inventory {
   readonly #ending = new Set<Promise<void>>();
   /** Of hosts whose shard was lost and taken again in one turn, until they are followed again. */
   readonly #samplesBefore = new Map<string, HostSamples>();
-  readonly #book: Book;
+  readonly #book: WriteQueue;
   readonly #conflicts: Conflicts;
   readonly #rollups: Rollups;
   readonly #following: FollowerParts;
@@ -91,7 +91,7 @@ export class Inventory {
     this.#parts = parts;
     const { store, owner, log, credentials, clock, knock = askKernel } = parts;
     this.#leases = new HostLeases(store, owner, log);
-    this.#book = new Book(store, (host) => this.#followed.get(host)?.book.row);
+    this.#book = new WriteQueue(store, (host) => this.#followed.get(host)?.book.row);
     this.#conflicts = new Conflicts(store, clock, log, (news) => this.events.add(news));
     this.#rollups = new Rollups(store, clock);
     this.#following = { credentials, clock, ...paced(knock) };

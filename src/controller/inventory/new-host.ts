@@ -1,4 +1,4 @@
-import type { NewHost } from './book.ts';
+import type { NewHost } from './write-queue.ts';
 import { shardOf } from './shards.ts';
 
 /** A row that an earlier follower wrote: a host that was up then is not known to be so now. */

@@ -13,17 +13,17 @@ import { momentOf } from '../inventory/answers.ts';
 import type { ManagedHosts } from '../inventory/managed.ts';
 import type { Client } from '../../rpc/client.ts';
 import type { Store } from '../store/open.ts';
-import type { ManagerBook, KeptManager } from './book.ts';
+import type { ManagerStore, KeptManager } from './manager-store.ts';
 import { ManagerFollower, SILENT_MS } from './follower.ts';
 import type { ManagerHeard } from './follower.ts';
-import { AgentPlace } from './place.ts';
+import { AgentDirectory } from './agent-directory.ts';
 import { ManagerProcess } from './process.ts';
 
 const ANSWER_MS = 30_000;
 const DIAGNOSE_MS = 180_000;
 
 export interface ManagersParts {
-  readonly book: ManagerBook;
+  readonly book: ManagerStore;
   readonly store: Pick<Store, 'kind'>;
   /** Where their hosts and guests are followed. */
   readonly hosts: ManagedHosts;
@@ -40,7 +40,7 @@ interface Sight {
 
 interface Running {
   readonly kept: KeptManager;
-  readonly place: AgentPlace;
+  readonly place: AgentDirectory;
   readonly process: ManagerProcess;
   follower: ManagerFollower | undefined;
   sight: Sight;
@@ -107,7 +107,7 @@ export class Managers {
       throw godwitError('GODWIT_MANAGER_REFUSED', { manager: name, what });
     }
     if (this.#running.has(name)) throw godwitError('GODWIT_MANAGER_TAKEN', { name });
-    const at = new AgentPlace(stateDir, name);
+    const at = new AgentDirectory(stateDir, name);
     let isKept = false;
     try {
       await at.write(place, password);
@@ -156,7 +156,7 @@ export class Managers {
     running.place.remove();
   }
 
-  async #diagnosed(at: AgentPlace, place: ManagerPlace): Promise<ManagerFinding[]> {
+  async #diagnosed(at: AgentDirectory, place: ManagerPlace): Promise<ManagerFinding[]> {
     const found = await diagnoseIn(at.configOf(place), AbortSignal.timeout(DIAGNOSE_MS));
     if (found !== undefined) return found;
     const what = `${place.driver} has no manager that could be asked`;
@@ -165,7 +165,7 @@ export class Managers {
 
   #begin(kept: KeptManager): void {
     const { book, hosts, stateDir, clock, log } = this.#parts;
-    const place = new AgentPlace(stateDir, kept.name);
+    const place = new AgentDirectory(stateDir, kept.name);
     const prepare = async (): Promise<void> =>
       place.write(kept.place, await book.password(kept.name));
     const process = new ManagerProcess({ place, prepare, clock, log });
@@ -242,7 +242,7 @@ export class Managers {
     } catch {
       return;
     }
-    for (const name of there) if (!names.has(name)) new AgentPlace(stateDir, name).remove();
+    for (const name of there) if (!names.has(name)) new AgentDirectory(stateDir, name).remove();
   }
 }
 

@@ -11,7 +11,7 @@ import { agentContract } from '../../protocol/contract.ts';
 import { client } from '../../rpc/client.ts';
 import type { Api, Client, ClientOptions } from '../../rpc/client.ts';
 import { holderOfSocket } from '../../rpc/port-holder.ts';
-import type { AgentPlace } from './place.ts';
+import type { AgentDirectory } from './agent-directory.ts';
 
 /** The same program in a clone and in a package. */
 const PROGRAM = path.join(
@@ -24,7 +24,7 @@ const ANSWER_MS = 2000;
 const END_MS = 10_000;
 
 export interface ManagerProcessParts {
-  readonly place: AgentPlace;
+  readonly place: AgentDirectory;
   /** Lays out what the agent reads, before each start. */
   readonly prepare: () => Promise<void>;
   readonly clock: Clock;
@@ -121,7 +121,7 @@ export class ManagerProcess {
   }
 }
 
-function started(place: AgentPlace): ChildProcess {
+function started(place: AgentDirectory): ChildProcess {
   const log = openSync(place.log, 'w', 0o600);
   try {
     const child = spawn(process.execPath, [PROGRAM, '--config', place.config], {

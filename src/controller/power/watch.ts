@@ -3,7 +3,7 @@ import { toGodwitError } from '../../errors.ts';
 import { runSiteProgram } from '../../hooks/site-program.ts';
 import type { SiteAnswer, SiteProgram } from '../../hooks/site-program.ts';
 import type { Log } from '../../log.ts';
-import { Looks } from '../../looks.ts';
+import { Poller } from '../../poller.ts';
 import type { ControllerConfig } from '../config.ts';
 import type { FleetView } from '../engine/ports.ts';
 import type { Held } from '../inventory/leases.ts';
@@ -48,7 +48,7 @@ const CALL_AGAIN_MS = 120_000;
  */
 export class PowerWatch {
   readonly #parts: PowerWatchParts;
-  readonly #looks: Looks;
+  readonly #looks: Poller;
   /** By host: since when it is seen without a guest; until when it is left alone; when it was woken. By this clock, ms. */
   readonly #empty = new Map<string, number>();
   readonly #leftUntil = new Map<string, number>();
@@ -57,7 +57,7 @@ export class PowerWatch {
 
   constructor(parts: PowerWatchParts) {
     this.#parts = parts;
-    this.#looks = new Looks(parts);
+    this.#looks = new Poller(parts);
   }
 
   start(): void {
@@ -76,7 +76,7 @@ export class PowerWatch {
     await Promise.all(this.#running.values());
   }
 
-  /** Looks at all hosts once, and begins what is to be done with its own. */
+  /** Poller at all hosts once, and begins what is to be done with its own. */
   async look(settings: Settings): Promise<void> {
     const { store, policies, wishes, fleet, held } = this.#parts;
     const world = { ...(await wishes.world()), ...(await fleet.look('now')) };

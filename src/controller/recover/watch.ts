@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Clock } from '../../clock.ts';
 import { toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
-import { Looks } from '../../looks.ts';
+import { Poller } from '../../poller.ts';
 import type { agentContract } from '../../protocol/contract.ts';
 import { newWish, wishAsk } from '../../protocol/controller/wish.ts';
 import type { Wish } from '../../protocol/controller/wish.ts';
@@ -50,13 +50,13 @@ export interface RecoverWatchParts {
  */
 export class RecoverWatch {
   readonly #parts: RecoverWatchParts;
-  readonly #looks: Looks;
+  readonly #looks: Poller;
   /** By host: the wish that was asked for last. */
   readonly #wished = new Map<string, string>();
 
   constructor(parts: RecoverWatchParts) {
     this.#parts = parts;
-    this.#looks = new Looks(parts);
+    this.#looks = new Poller(parts);
   }
 
   start(): void {
@@ -67,7 +67,7 @@ export class RecoverWatch {
     await this.#looks.close();
   }
 
-  /** Looks at each guest, and at each host that is silent, once. */
+  /** Poller at each guest, and at each host that is silent, once. */
   async look(): Promise<void> {
     const { store } = this.#parts;
     const covered = await coveredGuests(store);

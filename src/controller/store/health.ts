@@ -4,7 +4,7 @@ import { standing } from '../inventory/leases.ts';
 import type { Held } from '../inventory/leases.ts';
 import { shardOf } from '../inventory/shards.ts';
 import type { Store } from './open.ts';
-import { addWish, openDrain, raiseAdmission } from './wish-asked.ts';
+import { addWish, openDrain, raiseAdmission } from './wish-requests.ts';
 import type { Db } from './wish-rows.ts';
 
 /**

@@ -17,7 +17,7 @@ import { askToWake } from './power.ts';
 import { groupsOf, policyView } from './policy-view.ts';
 import type { PolicyView } from './policy-view.ts';
 import { lockProposal, readPolicy, readProposal, writeProposal } from './proposal-rows.ts';
-import { addWish, cancelWish } from './wish-asked.ts';
+import { addWish, cancelWish } from './wish-requests.ts';
 import type { Db } from './wish-rows.ts';
 
 /** The right to look for one policy: a lease by the clock of the store, with an epoch of its own. */

@@ -4,7 +4,7 @@ import type { Held } from '../inventory/leases.ts';
 import { shardOf } from '../inventory/shards.ts';
 import type { PowerState } from '../wishes/facts.ts';
 import type { Store } from './open.ts';
-import { raiseAdmission } from './wish-asked.ts';
+import { raiseAdmission } from './wish-requests.ts';
 import type { Db } from './wish-rows.ts';
 
 /** Under the lease of the host's shard; false where another controller has that by now. */

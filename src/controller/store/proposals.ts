@@ -4,7 +4,7 @@ import type { Proposal, ProposalState } from '../../protocol/controller/policy.t
 import { accepted } from '../policy/proposals.ts';
 import type { Store } from './open.ts';
 import { lockProposal, readProposal, writeProposal } from './proposal-rows.ts';
-import { addWish } from './wish-asked.ts';
+import { addWish } from './wish-requests.ts';
 import type { Db } from './wish-rows.ts';
 
 export interface ProposalsAsked {

@@ -17,7 +17,7 @@ import {
   raiseAdmission,
   sameAsked,
   undrainHost,
-} from './wish-asked.ts';
+} from './wish-requests.ts';
 import {
   limitsOf,
   marksOf,

@@ -7,7 +7,7 @@ import type { CriuHandle } from './handle.ts';
 import { listenForSource } from './link.ts';
 import type { Listener } from './link.ts';
 import { removeDirectory } from './tear-down.ts';
-import type { HostParts } from './host-parts.ts';
+import type { HostContext } from './host-context.ts';
 import { identify } from './processes.ts';
 import { PageReceiver } from './receiver.ts';
 import { Reported } from './watch.ts';
@@ -19,7 +19,7 @@ const EXTRA_BYTES = 4 * 1024 ** 3;
 export class Arrival {
   readonly reported = new Reported();
   readonly handle: CriuHandle;
-  readonly #parts: HostParts;
+  readonly #parts: HostContext;
   readonly #bundle: string;
   readonly #options: DestinationOptions;
   #listener: Listener | undefined;
@@ -27,7 +27,7 @@ export class Arrival {
   #work: Promise<void> | undefined;
   #closed = false;
 
-  constructor(parts: HostParts, handle: CriuHandle, bundle: string, options: DestinationOptions) {
+  constructor(parts: HostContext, handle: CriuHandle, bundle: string, options: DestinationOptions) {
     this.#parts = parts;
     this.handle = handle;
     this.#bundle = bundle;
@@ -106,7 +106,7 @@ export class Arrival {
     await this.#work;
   }
 
-  static async removeImages(parts: HostParts, name: string): Promise<void> {
+  static async removeImages(parts: HostContext, name: string): Promise<void> {
     await removeDirectory(parts, path.join(parts.records.dirOf(name), 'in'));
   }
 }

@@ -2,7 +2,7 @@ import { godwitError } from '../../errors.ts';
 import { pass, refusal } from '../../migration/preflight/check.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import { processorFeatures } from './inspect.ts';
-import type { HostParts } from './host-parts.ts';
+import type { HostContext } from './host-context.ts';
 import { findLayers } from './rootfs.ts';
 import type { ContainerSpec } from './spec.ts';
 
@@ -14,7 +14,7 @@ interface Where {
 
 /** Checks a container that is to come against this host. Starts nothing. */
 export async function assessSpec(
-  parts: HostParts,
+  parts: HostContext,
   spec: ContainerSpec,
   where: Where,
   signal: AbortSignal,
@@ -33,7 +33,7 @@ export async function assessSpec(
 
 /** CRIU reads images of older versions of it, not of newer ones. */
 async function judgeVersions(
-  { runc }: HostParts,
+  { runc }: HostContext,
   spec: ContainerSpec,
   { host, guest }: Where,
   signal: AbortSignal,
@@ -69,7 +69,7 @@ export function isOlder(left: string, right: string): boolean {
 }
 
 async function judgeLayers(
-  { layerDirs }: HostParts,
+  { layerDirs }: HostContext,
   { layers }: ContainerSpec,
   { host, guest }: Where,
   signal: AbortSignal,
@@ -97,7 +97,7 @@ async function judgeLayers(
 }
 
 async function judgeBridges(
-  { runc }: HostParts,
+  { runc }: HostContext,
   { nics }: ContainerSpec,
   { host, guest, networks }: Where,
   signal: AbortSignal,
@@ -131,7 +131,7 @@ export function judgeProcessor(
 
 /** Also one that has ended and that runc still knows. */
 async function judgeName(
-  { runc, records }: HostParts,
+  { runc, records }: HostContext,
   { host, guest }: Where,
   signal: AbortSignal,
 ): Promise<NamedCheck[]> {

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import type { CriuHandle } from './handle.ts';
-import type { HostParts } from './host-parts.ts';
+import type { HostContext } from './host-context.ts';
 import { identify } from './processes.ts';
 
 /**
@@ -9,7 +9,7 @@ import { identify } from './processes.ts';
  * instruction until it is released. Made already: answers the same again.
  */
 export async function startCold(
-  { runc, records }: HostParts,
+  { runc, records }: HostContext,
   guest: string,
   signal: AbortSignal,
 ): Promise<CriuHandle> {
@@ -37,7 +37,7 @@ export async function startCold(
 
 /** Of one that `startCold` has made: whether its first process still waits. */
 export async function coldRun(
-  { runc }: HostParts,
+  { runc }: HostContext,
   guest: string,
   signal: AbortSignal,
 ): Promise<'paused' | 'running'> {
@@ -46,7 +46,11 @@ export async function coldRun(
 }
 
 /** Released already: nothing. */
-export async function release(parts: HostParts, guest: string, signal: AbortSignal): Promise<void> {
+export async function release(
+  parts: HostContext,
+  guest: string,
+  signal: AbortSignal,
+): Promise<void> {
   await parts.records.change(guest, { cold: 'started' });
   if ((await coldRun(parts, guest, signal)) === 'paused') await parts.runc.release(guest);
 }

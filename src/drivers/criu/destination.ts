@@ -23,7 +23,7 @@ import { coldRun, release, startCold } from './cold-start.ts';
 import type { CriuHandle } from './handle.ts';
 import { removeLeft } from './tear-down.ts';
 import { announceNics, makeNetwork, networkNames, setPorts } from './network.ts';
-import type { HostParts } from './host-parts.ts';
+import type { HostContext } from './host-context.ts';
 import { cgroupOf, isFrozen, isStoppedNow, processesIn } from './processes.ts';
 import type { ContainerRecord } from './records.ts';
 import { findLayers } from './rootfs.ts';
@@ -37,13 +37,13 @@ import { Reported } from './watch.ts';
 export type Arrivals = Map<string, Arrival>;
 
 export class CriuDestination implements DestinationSession {
-  readonly #parts: HostParts;
+  readonly #parts: HostContext;
   readonly #options: DestinationOptions;
   readonly #arrivals: Arrivals;
   readonly #reported = new Reported();
   readonly #listeners = new Set<(event: HypervisorEvent) => void>();
 
-  constructor(parts: HostParts, options: DestinationOptions, arrivals: Arrivals) {
+  constructor(parts: HostContext, options: DestinationOptions, arrivals: Arrivals) {
     this.#parts = parts;
     this.#options = options;
     this.#arrivals = arrivals;

@@ -11,7 +11,7 @@ import type { Examined } from './inspect.ts';
 import { connectTo } from './link.ts';
 import { readMemory } from './memory.ts';
 import { setPorts } from './network.ts';
-import type { HostParts } from './host-parts.ts';
+import type { HostContext } from './host-context.ts';
 import { processesIn, residentBytes, setFrozen } from './processes.ts';
 import { packRoot } from './rootfs.ts';
 import { imageMs } from './runc.ts';
@@ -40,7 +40,7 @@ const WORTH_SHARE = 0.7;
  */
 export class Dispatch {
   readonly reported = new Reported();
-  readonly #parts: HostParts;
+  readonly #parts: HostContext;
   readonly #name: string;
   readonly #facts: Examined;
   readonly #over = new AbortController();
@@ -57,7 +57,7 @@ export class Dispatch {
   /** The freeze until the destination had it restored, ms. */
   downtimeMs: number | undefined;
 
-  constructor(parts: HostParts, name: string, facts: Examined, setup: StreamSetup) {
+  constructor(parts: HostContext, name: string, facts: Examined, setup: StreamSetup) {
     this.#parts = parts;
     this.#name = name;
     this.#facts = facts;
@@ -246,7 +246,7 @@ export class Dispatch {
  * the container runs.
  */
 export async function runHere(
-  { runc, records }: Pick<HostParts, 'runc' | 'records'>,
+  { runc, records }: Pick<HostContext, 'runc' | 'records'>,
   name: string,
   { ports, cgroup }: { readonly ports: readonly string[]; readonly cgroup: string },
   reported: Reported,

@@ -23,7 +23,7 @@ import { handleIn, handleOf, lifeOfHandle } from './handle.ts';
 import type { CriuHandle } from './handle.ts';
 import { vcpus } from './inspect.ts';
 import type { CriuOptions } from './options.ts';
-import type { HostParts } from './host-parts.ts';
+import type { HostContext } from './host-context.ts';
 import {
   cgroupOf,
   identify,
@@ -54,7 +54,7 @@ export class CriuDriver implements DirectDriver {
     maxStreams: 1,
     postcopyRecovery: false,
   } as const;
-  readonly #parts: HostParts;
+  readonly #parts: HostContext;
   readonly #dispatches: Dispatches = new Map();
   readonly #arrivals: Arrivals = new Map();
 

@@ -6,7 +6,7 @@ import { pass, refusal } from '../../migration/preflight/check.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import type { Inspection } from '../port/direct.ts';
 import { cgroupOf, filesOf, isFrozen, isStoppedNow, processesIn } from './processes.ts';
-import type { HostParts } from './host-parts.ts';
+import type { HostContext } from './host-context.ts';
 import { findPod } from './pods.ts';
 import { networkOf } from './network.ts';
 import type { FoundNic } from './network.ts';
@@ -25,7 +25,7 @@ export interface Examined extends Inspection {
 }
 
 export async function examine(
-  parts: HostParts,
+  parts: HostContext,
   listed: Listed,
   memoryBytes: number,
   signal: AbortSignal,

@@ -12,7 +12,7 @@ import type { StreamSetup } from '../port/direct.ts';
 import { freshDirectory } from './dispatch.ts';
 import { KINDS } from './frames.ts';
 import type { CriuHandle } from './handle.ts';
-import type { HostParts } from './host-parts.ts';
+import type { HostContext } from './host-context.ts';
 import { connectTo } from './link.ts';
 import { identify } from './processes.ts';
 import { packRoot, rootOf } from './rootfs.ts';
@@ -45,8 +45,8 @@ function safeJson(text: string): unknown {
   }
 }
 
-type ShutDownParts = Pick<HostParts, 'records' | 'mountsOf'> & {
-  readonly runc: Pick<HostParts['runc'], 'kill'>;
+type ShutDownParts = Pick<HostContext, 'records' | 'mountsOf'> & {
+  readonly runc: Pick<HostContext['runc'], 'kill'>;
 };
 
 /** What is shut down: the container, and its first process. */
@@ -83,7 +83,7 @@ export async function shutDown(
 
 /** Whether it runs again although it was shut down here: podman and systemd can start a container that has ended. */
 export async function isUpAgain(
-  { runc }: Pick<HostParts, 'runc'>,
+  { runc }: Pick<HostContext, 'runc'>,
   name: string,
   signal: AbortSignal,
 ): Promise<boolean> {
@@ -92,7 +92,7 @@ export async function isUpAgain(
 
 /** Starts it again by its bundle where it ends within that time, or has; one that does not end is let alone. */
 export async function startAgain(
-  { runc, records }: HostParts,
+  { runc, records }: HostContext,
   { handle, listed, init }: Going,
   withinMs: number,
   signal: AbortSignal,
@@ -122,7 +122,7 @@ export async function startAgain(
 
 /** Sends what it has written above its image; resolves once the destination has unpacked all of it. */
 export async function sendFiles(
-  parts: HostParts,
+  parts: HostContext,
   { handle, listed }: Going,
   { setup, address, tlsHostname }: Target,
   signal: AbortSignal,

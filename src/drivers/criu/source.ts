@@ -18,7 +18,7 @@ import { Dispatch, runHere } from './dispatch.ts';
 import { examine } from './inspect.ts';
 import type { Examined } from './inspect.ts';
 import { removeLeft } from './tear-down.ts';
-import type { HostParts } from './host-parts.ts';
+import type { HostContext } from './host-context.ts';
 import { cgroupOf, isFrozen, processesIn, setFrozen } from './processes.ts';
 import { imageMs } from './runc.ts';
 import { sessionEnded } from './session.ts';
@@ -33,14 +33,14 @@ export type Dispatches = Map<string, Dispatch>;
 /** A container at its source. */
 export class CriuSource implements SourceSession {
   readonly handle: CriuHandle;
-  readonly #parts: HostParts;
+  readonly #parts: HostContext;
   readonly #dispatches: Dispatches;
   readonly #listed: Listed;
   readonly #reported = new Reported();
   #facts: Examined | undefined;
   #setup: StreamSetup | undefined;
 
-  constructor(parts: HostParts, dispatches: Dispatches, handle: CriuHandle, listed: Listed) {
+  constructor(parts: HostContext, dispatches: Dispatches, handle: CriuHandle, listed: Listed) {
     this.#parts = parts;
     this.#dispatches = dispatches;
     this.handle = handle;

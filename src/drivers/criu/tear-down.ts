@@ -3,7 +3,7 @@ import { removeTree } from '../../host/remove-tree.ts';
 import { removeCgroup } from './cgroup.ts';
 import { unmountBelow } from './mounts.ts';
 import { removeNetwork } from './network.ts';
-import type { HostParts } from './host-parts.ts';
+import type { HostContext } from './host-context.ts';
 import type { ContainerRecord } from './records.ts';
 
 /** Taking down what Godwit made for a container. */
@@ -12,7 +12,7 @@ const LEFT_MS = 15_000;
 
 /** Removes a directory of ours once nothing is mounted in it any more; rejects, and deletes nothing, where something is. */
 export async function removeDirectory(
-  { runc, mountsOf }: HostParts,
+  { runc, mountsOf }: HostContext,
   directory: string,
 ): Promise<void> {
   await unmountBelow({ mountsOf, run: (argv) => runc.run(argv) }, directory);
@@ -21,7 +21,7 @@ export async function removeDirectory(
 
 /** Repeatable. What somebody else made stays: the bundle and the network namespace of a container that was adopted. */
 export async function removeLeft(
-  parts: HostParts,
+  parts: HostContext,
   name: string,
   record: ContainerRecord | undefined,
 ): Promise<void> {

@@ -21,7 +21,7 @@ import { hostGives } from './baseline.ts';
 import type { QemuProgram } from './binaries.ts';
 import { ColdStart } from './cold-start.ts';
 import { DestinationHold } from './destination-hold.ts';
-import type { DestinationParts } from './destination-parts.ts';
+import type { HostContext } from './host-context.ts';
 import { QemuDiskTarget } from './disk-target.ts';
 import { killProcess, waitForExit } from './guest/process.ts';
 import {
@@ -60,7 +60,7 @@ type Wanted = { description: GuestDescription; stream: StreamSettings; disks: Fi
 export class QemuDestination implements DestinationSession {
   readonly disks: QemuDiskTarget;
   readonly #options: DestinationOptions;
-  readonly #parts: DestinationParts;
+  readonly #parts: HostContext;
   readonly #hold: DestinationHold;
   /** What its process may take to end, more than one without memory, ms. */
   readonly #moreMs: number;
@@ -73,7 +73,7 @@ export class QemuDestination implements DestinationSession {
   readonly #cold: ColdStart;
 
   /** `known`: the process that the journal names. */
-  constructor(options: DestinationOptions, known: QemuHandle | undefined, parts: DestinationParts) {
+  constructor(options: DestinationOptions, known: QemuHandle | undefined, parts: HostContext) {
     this.#options = options;
     this.#parts = parts;
     const { host, guest, guestDir } = options;

@@ -35,7 +35,7 @@ import { connectMonitor } from './qmp/connect.ts';
 import { emptyPipes } from './qmp/pipes.ts';
 import { MonitorWatch } from './session.ts';
 import { QemuSource } from './source.ts';
-import type { DestinationParts } from './destination-parts.ts';
+import type { HostContext } from './host-context.ts';
 import { diskWriters } from './disk-writers.ts';
 import type { TpmOptions } from './tpm/guest-tpm.ts';
 import { endSwtpm } from './tpm/start.ts';
@@ -61,7 +61,7 @@ export interface QemuDriverOptions {
   readonly imageDirs: readonly string[];
   readonly cgroup: QemuCgroup;
   readonly tpm?: TpmOptions | undefined;
-  readonly luks?: DestinationParts['luks'];
+  readonly luks?: HostContext['luks'];
   readonly baseline?: string | undefined;
   /** Where the directories of guests are that Godwit started. */
   readonly guestsDir: string;

@@ -2,8 +2,8 @@ import { mkdir, open } from 'node:fs/promises';
 import path from 'node:path';
 import { removeTree } from '../../host/remove-tree.ts';
 import type { FrozenImage } from '../port/disks.ts';
-import { askProgram, handedFile } from './ask.ts';
-import type { Question } from './ask.ts';
+import { askProgram, handedFile } from './one-shot-qemu.ts';
+import type { Question } from './one-shot-qemu.ts';
 import { openAbove } from './user/access.ts';
 import { letIn } from './user/guest-user.ts';
 

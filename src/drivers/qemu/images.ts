@@ -3,7 +3,7 @@ import { open, readFile, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { godwitError } from '../../errors.ts';
-import { writeKept } from './kept-file.ts';
+import { writeKept } from './answer-cache.ts';
 import type { ImageSpec } from './spec/schema.ts';
 
 /** Kernels, initramfs and firmware, known by their content and not by where they lie. */

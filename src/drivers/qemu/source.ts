@@ -64,7 +64,7 @@ import { leaveTpm, tpmBeside } from './tpm/leave.ts';
 import { giveSocket, otherUserOf, returnFiles } from './user/access.ts';
 import { removeCgroup } from './user/cgroup.ts';
 import type { QemuHandle, QemuLaunch } from './handle.ts';
-import type { SourceParts } from './source-parts.ts';
+import type { SessionContext } from './session-context.ts';
 
 const CANCEL_MS = 10_000;
 const QUIT_MS = 5000;
@@ -88,7 +88,7 @@ export class QemuSource implements SourceSession {
   readonly #images: ImageStore;
   readonly #sockets: readonly string[];
   readonly #host: string;
-  readonly #baseline: SourceParts['baseline'];
+  readonly #baseline: SessionContext['baseline'];
   #setup: StreamSetup | undefined;
   /** Parameters as they were found, to be put back. */
   #found: Parameters | undefined;
@@ -96,7 +96,7 @@ export class QemuSource implements SourceSession {
   /** The guest was stopped for the switch to post-copy: nobody but Godwit runs it again. */
   #stopped = false;
 
-  constructor(handle: QemuHandle, client: QmpClient, parts: SourceParts) {
+  constructor(handle: QemuHandle, client: QmpClient, parts: SessionContext) {
     this.handle = handle;
     this.#host = parts.host;
     this.#client = client;

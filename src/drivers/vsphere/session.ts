@@ -3,7 +3,7 @@ import type { GodwitError } from '../../errors.ts';
 import type { ManagedOrder, TaskSight, Whereabouts } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { ManagedInspection, ManagedSession } from '../port/managed.ts';
-import { askToMove } from './ask.ts';
+import { startMove } from './start-move.ts';
 import { isFault, VsphereClient, VsphereFault } from './client.ts';
 import { encryptionCheck, ENCRYPTS } from './encryption.ts';
 import { checkOf } from './faults.ts';
@@ -74,7 +74,7 @@ export class VsphereSession implements ManagedSession {
         return [refuses('host', 'destination', error)];
       }
       const { product, version } = guest.client.about;
-      const found = await askToMove(guest, target, signal);
+      const found = await startMove(guest, target, signal);
       const concerned = { guest: name, host: to };
       return [
         passes('manager', 'both', `${product}, API ${version}`),

@@ -1,7 +1,7 @@
 import { godwitError } from '../../errors.ts';
 import type { SerialError } from '../../errors.ts';
 import type { HypervisorEvent } from './hypervisor.ts';
-import { beginUndo, enter, stay } from './moves.ts';
+import { beginUndo, enter, stay } from './state-changes.ts';
 import type { SourceState, Transition } from './source-state.ts';
 import { holdsSwitchover } from '../steering/steering.ts';
 import { stepIndex } from './steps.ts';

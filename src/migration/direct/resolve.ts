@@ -1,7 +1,7 @@
 import type { DestinationState } from './destination.ts';
 import { godwitError } from '../../errors.ts';
 import type { SerialError } from '../../errors.ts';
-import { beginUndo, enter, lost, stay } from './moves.ts';
+import { beginUndo, enter, lost, stay } from './state-changes.ts';
 import { sourceRightAfter } from './run-right.ts';
 import { isCold } from './cold.ts';
 import type { SourceEvent, SourceState, Transition } from './source-state.ts';

@@ -13,7 +13,7 @@ import {
   lostBecause,
   stay,
   timeoutError,
-} from './moves.ts';
+} from './state-changes.ts';
 import { onFenced, onResolved } from './resolve.ts';
 import { measured, onDecided, onUnset, steeringAnew } from './steered.ts';
 import { sourceRightAfter } from './run-right.ts';

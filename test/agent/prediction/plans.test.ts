@@ -7,7 +7,7 @@ import { systemClock } from '../../../src/clock.ts';
 import { fakeWorld } from '../../../src/drivers/registry.ts';
 import type { FakeGuest } from '../../../src/drivers/fake/world.ts';
 import type { DirectDriver } from '../../../src/drivers/port/direct.ts';
-import { KeptPredictions } from '../../../src/agent/prediction/kept.ts';
+import { PredictionCache } from '../../../src/agent/prediction/prediction-cache.ts';
 import { migrationRequest } from '../../../src/protocol/public/migration.ts';
 import { sourceMoverRequest } from '../../../src/protocol/mover/request.ts';
 import { fleet } from '../samples.ts';
@@ -118,7 +118,7 @@ test('a migration that follows its plan has the prediction with it, and another 
 
 test('a prediction is of one request, is used once, and grows old', () => {
   const state = { nowMs: 0 };
-  const kept = new KeptPredictions({ monotonicMs: () => state.nowMs });
+  const kept = new PredictionCache({ monotonicMs: () => state.nowMs });
   const request = migrationRequest.parse({ guest: 'web1', to: 'b' });
   const found = { level: 0.8 } as never;
   kept.keep(request, found);

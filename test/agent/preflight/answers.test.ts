@@ -6,7 +6,7 @@ import type { TestContext } from 'node:test';
 import { systemClock } from '../../../src/clock.ts';
 import { PreflightAnswers } from '../../../src/agent/preflight/answers.ts';
 import { askProcess } from '../../../src/agent/preflight/checker-process.ts';
-import type { AskApart } from '../../../src/agent/preflight/checker-process.ts';
+import type { AskChecker } from '../../../src/agent/preflight/checker-process.ts';
 import { issue, storeCredentials } from '../../../src/agent/pki/authority.ts';
 import { loadAgentConfig, parseAgentConfig } from '../../../src/config.ts';
 import { writeProof } from '../../../src/disks/proof/proof.ts';
@@ -14,7 +14,7 @@ import { authority, tempDir } from '../../rpc/test-contract.ts';
 import { untilSo } from '../../until.ts';
 
 const text = JSON.stringify({ name: 'b', address: '127.0.0.1:7001', stateDir: '/nowhere' });
-const answersWith = (apart: AskApart) =>
+const answersWith = (apart: AskChecker) =>
   new PreflightAnswers({
     clock: systemClock,
     config: parseAgentConfig('agent.json', text),

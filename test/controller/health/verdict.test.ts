@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { judged, seenIn, WELL } from '../../../src/controller/health/verdict.ts';
+import { judged, snapshotOf, WELL } from '../../../src/controller/health/verdict.ts';
 import type { Seen, Verdict } from '../../../src/controller/health/verdict.ts';
 
 const patience = { failingMs: 300, wellMs: 1000 };
@@ -56,13 +56,13 @@ test('what fails for long enough makes a host ill, and what is well for long eno
 test('warnings alone, and a host of which nothing is known, are no ground for a change', () => {
   const signal = { kind: 'disk', level: 'warning', part: 'sda', words: 'old' } as const;
   const at = new Date(0).toISOString();
-  assert.equal(seenIn(undefined, 0), 'unclear');
-  assert.equal(seenIn({ at, signals: [signal], notRead: [] }, 0), 'unclear');
-  assert.equal(seenIn({ at, signals: [], notRead: [] }, 0), 'well');
+  assert.equal(snapshotOf(undefined, 0), 'unclear');
+  assert.equal(snapshotOf({ at, signals: [signal], notRead: [] }, 0), 'unclear');
+  assert.equal(snapshotOf({ at, signals: [], notRead: [] }, 0), 'well');
   const failing = { at, signals: [{ ...signal, level: 'failing' as const }], notRead: [] };
-  assert.equal(seenIn(failing, 0), 'failing');
+  assert.equal(snapshotOf(failing, 0), 'failing');
   assert.equal(
-    seenIn(failing, 6 * 60_000),
+    snapshotOf(failing, 6 * 60_000),
     'unclear',
     'what was reported long ago says nothing of now',
   );

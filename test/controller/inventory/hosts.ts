@@ -1,4 +1,4 @@
-import type { NewHost } from '../../../src/controller/inventory/book.ts';
+import type { NewHost } from '../../../src/controller/inventory/write-queue.ts';
 import { shardOf } from '../../../src/controller/inventory/shards.ts';
 
 export const HOST: NewHost = {

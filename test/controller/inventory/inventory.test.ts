@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { sql } from 'kysely';
 import { issue } from '../../../src/agent/pki/authority.ts';
 import { systemClock } from '../../../src/clock.ts';
-import type { NewHost } from '../../../src/controller/inventory/book.ts';
+import type { NewHost } from '../../../src/controller/inventory/write-queue.ts';
 import { Inventory } from '../../../src/controller/inventory/inventory.ts';
 import { shardOf, SHARDS } from '../../../src/controller/inventory/shards.ts';
 import { openStore } from '../../../src/controller/store/open.ts';

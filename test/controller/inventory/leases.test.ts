@@ -5,7 +5,7 @@ import { sql } from 'kysely';
 import { systemClock } from '../../../src/clock.ts';
 import { OverviewReader } from '../../../src/controller/api/overview.ts';
 import { readHosts } from '../../../src/controller/api/reads.ts';
-import { Book } from '../../../src/controller/inventory/book.ts';
+import { WriteQueue } from '../../../src/controller/inventory/write-queue.ts';
 import type { Inventory } from '../../../src/controller/inventory/inventory.ts';
 import { HostLeases, LEASE_MS } from '../../../src/controller/inventory/leases.ts';
 import { fairShare, shardOf, SHARDS } from '../../../src/controller/inventory/shards.ts';
@@ -104,7 +104,7 @@ describe('the leases of hosts', () => {
     const one = leasesOf(store, 'one');
     const held = await one.turn();
     await expire(store, 'one');
-    const book = new Book(store, () => HOST);
+    const book = new WriteQueue(store, () => HOST);
     book.add('a', { row: true });
     await book.flush(held);
     const rows = await store.db.selectFrom('hosts').select('name').execute();
@@ -175,7 +175,7 @@ describe('the leases of hosts', () => {
     const [stopped, other] = [leasesOf(store, 'stopped'), leasesOf(store, 'other')];
     const stale = await stopped.turn();
     const write = async (held: ReadonlyMap<number, number>, reason: string) => {
-      const book = new Book(store, () => ({ ...HOST, reason }));
+      const book = new WriteQueue(store, () => ({ ...HOST, reason }));
       book.add('a', { row: true });
       await book.flush(held);
       const row = await store.db.selectFrom('hosts').select('reason').executeTakeFirst();
@@ -193,7 +193,7 @@ describe('the leases of hosts', () => {
     const store = await storeOf(t);
     const [dead, next] = [leasesOf(store, 'dead'), leasesOf(store, 'next')];
     const write = async (held: ReadonlyMap<number, number>): Promise<void> => {
-      const book = new Book(store, () => HOST);
+      const book = new WriteQueue(store, () => HOST);
       book.add('a', { row: true });
       await book.flush(held);
     };

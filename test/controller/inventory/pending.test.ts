@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { Book } from '../../../src/controller/inventory/book.ts';
+import { WriteQueue } from '../../../src/controller/inventory/write-queue.ts';
 import { HostLeases } from '../../../src/controller/inventory/leases.ts';
 import { guestKey, markOf, merged, NOTHING } from '../../../src/controller/inventory/pending.ts';
 import type { NewGuest, Pending } from '../../../src/controller/inventory/pending.ts';
@@ -61,7 +61,7 @@ test('a database has what they leave, whenever they are written', async (t) => {
   await fc.assert(
     fc.asyncProperty(steps, async (all) => {
       await store.db.deleteFrom('guests').execute();
-      const book = new Book(store, () => HOST);
+      const book = new WriteQueue(store, () => HOST);
       let model: ReadonlyMap<string, string> = new Map();
       for (const [each, isWritten] of all) {
         book.add('a', each);

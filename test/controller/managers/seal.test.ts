@@ -3,7 +3,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { ManagerBook } from '../../../src/controller/managers/book.ts';
+import { ManagerStore } from '../../../src/controller/managers/manager-store.ts';
 import { KeyRing } from '../../../src/controller/managers/seal.ts';
 import { openStore } from '../../../src/controller/store/open.ts';
 import { hasCode } from '../../../src/errors.ts';
@@ -64,7 +64,7 @@ describe('the managers of a database', () => {
   async function withBook(
     t: Parameters<typeof tempDir>[0],
     work: (
-      book: ManagerBook,
+      book: ManagerStore,
       store: Awaited<ReturnType<typeof openStore>>,
       keys: string,
     ) => Promise<void>,
@@ -73,7 +73,7 @@ describe('the managers of a database', () => {
     const keys = path.join(dir, 'keys.json');
     const store = await openStore({ sqlite: path.join(dir, 'c.db') }, silentLog);
     try {
-      await work(new ManagerBook(store, new KeyRing(keys)), store, keys);
+      await work(new ManagerStore(store, new KeyRing(keys)), store, keys);
     } finally {
       await store.close();
     }

@@ -17,7 +17,7 @@ import type { Postgres } from '../../../tools/postgres.ts';
 import { untilSo } from '../../until.ts';
 import { proposalOf } from '../policy/samples.ts';
 import { policySuite } from '../policy/suite.ts';
-import { askedSuite } from './asked-suite.ts';
+import { askedSuite } from './wish-requests-suite.ts';
 import { auditSuite } from './audit-suite.ts';
 import { storeSuite } from './suite.ts';
 import { wishesSuite } from './wishes-suite.ts';

@@ -8,7 +8,7 @@ import { openStore } from '../../../src/controller/store/open.ts';
 import { hasCode } from '../../../src/errors.ts';
 import { silentLog } from '../../../src/log.ts';
 import { killWriters } from './kills.ts';
-import { askedSuite } from './asked-suite.ts';
+import { askedSuite } from './wish-requests-suite.ts';
 import { auditSuite } from './audit-suite.ts';
 import { storeSuite } from './suite.ts';
 import { wishesSuite } from './wishes-suite.ts';

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { Dispatch } from '../../../src/drivers/criu/dispatch.ts';
 import { encodeFrame, KINDS } from '../../../src/drivers/criu/frames.ts';
 import type { Examined } from '../../../src/drivers/criu/inspect.ts';
-import type { HostParts } from '../../../src/drivers/criu/host-parts.ts';
+import type { HostContext } from '../../../src/drivers/criu/host-context.ts';
 import { PageReceiver } from '../../../src/drivers/criu/receiver.ts';
 import { Records } from '../../../src/drivers/criu/records.ts';
 import type { StreamSetup } from '../../../src/drivers/port/direct.ts';
@@ -55,7 +55,7 @@ async function dispatchOf(
   const records = new Records(path.join(directory, 'records'));
   await records.write('box', { token: 't', mover: ownIdentity(), memoryBytes: 4096 });
   const runc = { run, dump: async () => {} };
-  const parts = { host: 'a', runc, records } as unknown as HostParts;
+  const parts = { host: 'a', runc, records } as unknown as HostContext;
   const facts = {
     description: { memoryBytes: 4096 },
     cgroup: path.join(directory, 'cgroup'),

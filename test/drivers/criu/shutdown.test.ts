@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import type { HostParts } from '../../../src/drivers/criu/host-parts.ts';
+import type { HostContext } from '../../../src/drivers/criu/host-context.ts';
 import { isDown, lifeOfHandle } from '../../../src/drivers/criu/handle.ts';
 import { identify } from '../../../src/drivers/criu/processes.ts';
 import { Records } from '../../../src/drivers/criu/records.ts';
@@ -104,7 +104,7 @@ test('a container that another program has started again counts as one that runs
   const listed = { id: 'box', pid: 1, bundle: '/b', rootfs: '/r' };
   for (const status of ['running', 'stopped', 'created', undefined]) {
     const found = status === undefined ? undefined : { ...listed, status };
-    const runc = { state: async () => found } as unknown as HostParts['runc'];
+    const runc = { state: async () => found } as unknown as HostContext['runc'];
     assert.equal(await isUpAgain({ runc }, 'box', t.signal), status === 'running');
   }
 });

@@ -5,7 +5,7 @@ import type {
   DestinationEvent,
   DestinationState,
 } from '../../../src/migration/direct/destination.ts';
-import type { DestinationParts } from '../../../src/mover/direct/destination/destination-parts.ts';
+import type { DestinationContext } from '../../../src/mover/direct/destination/destination-context.ts';
 import type { Preparation } from '../../../src/protocol/peer/migration.ts';
 import { preparationOf } from '../../migration/direct/samples.ts';
 import { ADMISSION, EPOCH, PLANNED, RECORDS } from '../events.ts';
@@ -33,7 +33,7 @@ interface Watch {
   failed: boolean;
 }
 
-export function destinationParts(script: Script, watch: Watch): DestinationParts {
+export function destinationParts(script: Script, watch: Watch): DestinationContext {
   script.owns(...OWN, 'epoch', 'mode');
   const parts = {
     dir: NOWHERE,
@@ -58,7 +58,7 @@ export function destinationParts(script: Script, watch: Watch): DestinationParts
     others: others(script),
     connections: undefined,
     wire: undefined,
-  } satisfies Record<keyof DestinationParts, unknown>;
+  } satisfies Record<keyof DestinationContext, unknown>;
   return parts as never;
 }
 

@@ -2,7 +2,7 @@ import { agentConfig } from '../../../src/config.ts';
 import type { SourceSession } from '../../../src/drivers/port/direct.ts';
 import { GodwitError } from '../../../src/errors.ts';
 import type { SourceGuest } from '../../../src/mover/direct/source/guest.ts';
-import type { SourceParts } from '../../../src/mover/direct/source/source-parts.ts';
+import type { SourceContext } from '../../../src/mover/direct/source/source-context.ts';
 import type { HypervisorStatus } from '../../../src/migration/direct/hypervisor.ts';
 import type { StepName } from '../../../src/migration/direct/steps.ts';
 import { descriptionOf } from '../../migration/direct/samples.ts';
@@ -26,7 +26,11 @@ export interface Program {
 const order = (script: Script, name: string): Promise<string> =>
   command(script, name, 'ok', 'gone', 'other', 'deadline');
 
-export function partsFor(script: Script, Guest: typeof SourceGuest, program: Program): SourceParts {
+export function partsFor(
+  script: Script,
+  Guest: typeof SourceGuest,
+  program: Program,
+): SourceContext {
   const { mode } = program;
   const plan = PLANNED[mode];
   const driver = { name: 'fake', mayReachUs: () => true, openSource: opening(script, program) };
@@ -66,13 +70,13 @@ export function partsFor(script: Script, Guest: typeof SourceGuest, program: Pro
     hostFacts: async () => ({ name: 'a', version: '1', wallMs: 0 }),
     removeTree: async () => undefined,
     relaunch: () => Promise.reject(new Error('no migration of the model starts its guest anew')),
-  } satisfies Record<keyof SourceParts, unknown>;
+  } satisfies Record<keyof SourceContext, unknown>;
   return parts as never;
 }
 
 /** As the product calls them: what is renamed there does not compile here. */
-type Ports<Each extends keyof SourceParts> = {
-  readonly [Part in Each]: Partial<Record<keyof SourceParts[Part], unknown>>;
+type Ports<Each extends keyof SourceContext> = {
+  readonly [Part in Each]: Partial<Record<keyof SourceContext[Part], unknown>>;
 };
 
 /** What has no part in who may run: done at once. */
@@ -259,5 +263,5 @@ function peerOf(script: Script): object {
       ask: (a: object, route: object) => Promise<unknown>,
     ) => ask(api('call'), (reported: string) => reported),
     once: (ask: (a: object) => Promise<unknown>) => ask(api('once')),
-  } satisfies Partial<Record<keyof SourceParts['peer'], unknown>>;
+  } satisfies Partial<Record<keyof SourceContext['peer'], unknown>>;
 }

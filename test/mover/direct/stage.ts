@@ -26,7 +26,7 @@ import type { Listening } from '../../../src/rpc/listen.ts';
 import type { Credentials } from '../../../src/rpc/tls.ts';
 import { authority } from '../../rpc/test-contract.ts';
 import { FakeWires } from './fake-wires.ts';
-import { serveAgent } from './parties.ts';
+import { serveAgent } from './fake-peers.ts';
 import { TwoHosts } from './two-hosts.ts';
 import type { Life, Traits } from './two-hosts.ts';
 

@@ -4,9 +4,9 @@ import { ask } from '../base/http.ts';
 import { useLoaded } from '../base/load.ts';
 import { place, putQuery } from '../base/router.ts';
 import { counted, momentText } from '../base/text.ts';
-import { Shown } from '../parts/loaded.tsx';
-import { Empty } from '../parts/notices.tsx';
-import { Badge } from '../parts/states.tsx';
+import { Shown } from '../components/loaded.tsx';
+import { Empty } from '../components/notices.tsx';
+import { Badge } from '../components/states.tsx';
 
 const PAGE = 100;
 /** The newest entries are looked at again so often, ms; older ones do not change. */

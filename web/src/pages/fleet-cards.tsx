@@ -8,10 +8,10 @@ import { fleet, revision, shape } from '../fleet/fleet.ts';
 import { memoryShare } from '../fleet/filter.ts';
 import type { HostView } from '../fleet/model.ts';
 import { pick, picked } from '../fleet/picked.ts';
-import { GuestBlocks } from '../parts/guests.tsx';
-import { Meter } from '../parts/meter.tsx';
-import { Badge, HostBadge } from '../parts/states.tsx';
-import { useWidth, useWindowRows } from '../parts/virtual.ts';
+import { GuestBlocks } from '../components/guests.tsx';
+import { Meter } from '../components/meter.tsx';
+import { Badge, HostBadge } from '../components/states.tsx';
+import { useWidth, useWindowRows } from '../components/virtual.ts';
 
 const CARD_PX = 280;
 const GAP_PX = 12;

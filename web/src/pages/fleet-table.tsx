@@ -7,9 +7,9 @@ import { fleet, revision } from '../fleet/fleet.ts';
 import { memoryShare } from '../fleet/filter.ts';
 import type { HostView } from '../fleet/model.ts';
 import { pick, picked } from '../fleet/picked.ts';
-import { Meter } from '../parts/meter.tsx';
-import { Badge, HostBadge } from '../parts/states.tsx';
-import { useWindowRows } from '../parts/virtual.ts';
+import { Meter } from '../components/meter.tsx';
+import { Badge, HostBadge } from '../components/states.tsx';
+import { useWindowRows } from '../components/virtual.ts';
 
 const ROW_PX = 36;
 

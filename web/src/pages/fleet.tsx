@@ -8,9 +8,9 @@ import { fleet, loaded, look, revision, shape } from '../fleet/fleet.ts';
 import { hostsFor, ORDERS, totalsOf } from '../fleet/filter.ts';
 import type { Filter, Order, Shown, Totals } from '../fleet/filter.ts';
 import { picked, pickNone } from '../fleet/picked.ts';
-import { Icon } from '../parts/icons.tsx';
-import { Empty, Loading, ProblemNote } from '../parts/notices.tsx';
-import { HOST_STATES } from '../parts/states.tsx';
+import { Icon } from '../components/icons.tsx';
+import { Empty, Loading, ProblemNote } from '../components/notices.tsx';
+import { HOST_STATES } from '../components/states.tsx';
 import { HostCards } from './fleet-cards.tsx';
 import { HostTable } from './fleet-table.tsx';
 

@@ -5,9 +5,9 @@ import { useLoaded } from '../base/load.ts';
 import { mayOperate } from '../base/session.ts';
 import { momentText } from '../base/text.ts';
 import { fleet, shape } from '../fleet/fleet.ts';
-import { Icon } from '../parts/icons.tsx';
-import { Shown } from '../parts/loaded.tsx';
-import { GuestBadge, HostBadge } from '../parts/states.tsx';
+import { Icon } from '../components/icons.tsx';
+import { Shown } from '../components/loaded.tsx';
+import { GuestBadge, HostBadge } from '../components/states.tsx';
 import { Story } from './story.tsx';
 
 type Detail = ReturnType<typeof fleetGuestDetail.parse>;

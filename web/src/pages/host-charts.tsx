@@ -6,9 +6,9 @@ import { useLoaded } from '../base/load.ts';
 import { momentText, percentText } from '../base/text.ts';
 import { columnsOf } from '../fleet/samples.ts';
 import type { Span } from '../fleet/samples.ts';
-import { Chart } from '../parts/chart.tsx';
-import { Shown } from '../parts/loaded.tsx';
-import { Empty } from '../parts/notices.tsx';
+import { Chart } from '../components/chart.tsx';
+import { Shown } from '../components/loaded.tsx';
+import { Empty } from '../components/notices.tsx';
 
 const LOOK_MS = 10_000;
 /** What a chart shows at least, s, however few points there are yet. */

@@ -4,8 +4,8 @@ import { ask } from '../base/http.ts';
 import { useLoaded } from '../base/load.ts';
 import { count } from '../base/text.ts';
 import { fleet, loaded, shape } from '../fleet/fleet.ts';
-import { Shown } from '../parts/loaded.tsx';
-import { GuestBadge } from '../parts/states.tsx';
+import { Shown } from '../components/loaded.tsx';
+import { GuestBadge } from '../components/states.tsx';
 
 const MOST_GUESTS = 1000;
 

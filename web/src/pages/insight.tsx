@@ -5,10 +5,10 @@ import { useLoaded } from '../base/load.ts';
 import { place, putQuery } from '../base/router.ts';
 import { count, counted, momentText, percentText } from '../base/text.ts';
 import { daysIn, errorText, quantile, SPANS } from '../insight/spread.ts';
-import { Shown } from '../parts/loaded.tsx';
-import { Empty } from '../parts/notices.tsx';
-import { OutcomeBadge } from '../parts/outcomes.tsx';
-import { Spread } from '../parts/spread.tsx';
+import { Shown } from '../components/loaded.tsx';
+import { Empty } from '../components/notices.tsx';
+import { OutcomeBadge } from '../components/outcomes.tsx';
+import { Spread } from '../components/spread.tsx';
 import { Story } from './story.tsx';
 
 const DAY_MS = 86_400_000;

@@ -3,7 +3,7 @@ import type { SignInMethods } from '../../../src/protocol/controller/session.ts'
 import { asProblem } from '../base/http.ts';
 import type { Problem } from '../base/http.ts';
 import { signIn } from '../base/session.ts';
-import { ProblemNote } from '../parts/notices.tsx';
+import { ProblemNote } from '../components/notices.tsx';
 
 /** A person who followed a link comes to where it leads. */
 const here = (): string => location.pathname + location.search;

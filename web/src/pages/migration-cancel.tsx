@@ -3,7 +3,7 @@ import type { Progress } from '../../../src/protocol/public/migration.ts';
 import { ask, asProblem } from '../base/http.ts';
 import type { Problem } from '../base/http.ts';
 import { cancelling } from '../moves/watched.ts';
-import { ProblemNote } from '../parts/notices.tsx';
+import { ProblemNote } from '../components/notices.tsx';
 
 /** Says what cancelling does at this moment before it does it, and afterwards what the source answered. */
 export function CancelMigration({

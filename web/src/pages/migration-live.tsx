@@ -5,9 +5,9 @@ import { formatBytes, formatDuration, formatRate } from '../../../src/protocol/q
 import { stepsOf } from '../moves/steps.ts';
 import type { Step } from '../moves/steps.ts';
 import type { Point, Watched } from '../moves/watched.ts';
-import { Chart } from '../parts/chart.tsx';
-import { Icon } from '../parts/icons.tsx';
-import { Bar } from '../parts/meter.tsx';
+import { Chart } from '../components/chart.tsx';
+import { Icon } from '../components/icons.tsx';
+import { Bar } from '../components/meter.tsx';
 import { Decisions, Predicted } from './migration-report.tsx';
 
 /** A migration that goes on: how far it is, on which way, and what its memory does. */

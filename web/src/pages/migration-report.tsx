@@ -8,7 +8,7 @@ import type { Progress, Report } from '../../../src/protocol/public/migration.ts
 import type { Range } from '../../../src/protocol/public/prediction.ts';
 import { formatBytes, formatDuration, formatRate } from '../../../src/protocol/quantity.ts';
 import { percentText } from '../base/text.ts';
-import { Chart } from '../parts/chart.tsx';
+import { Chart } from '../components/chart.tsx';
 
 /** What a migration came to, with what that came from. */
 export function ReportView({ report }: { report: Report }) {

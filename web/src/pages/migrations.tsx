@@ -5,9 +5,9 @@ import { useLoaded } from '../base/load.ts';
 import { place, putQuery } from '../base/router.ts';
 import { momentText } from '../base/text.ts';
 import { heard } from '../moves/open.ts';
-import { Shown } from '../parts/loaded.tsx';
-import { Empty } from '../parts/notices.tsx';
-import { OutcomeBadge } from '../parts/outcomes.tsx';
+import { Shown } from '../components/loaded.tsx';
+import { Empty } from '../components/notices.tsx';
+import { OutcomeBadge } from '../components/outcomes.tsx';
 
 const OUTCOMES = ['done', 'failed', 'cancelled', 'held', 'lost', 'rehearsed'] as const;
 

@@ -1,7 +1,7 @@
 import { useEffect } from 'preact/hooks';
 import { match } from '../base/paths.ts';
 import { place } from '../base/router.ts';
-import { Empty } from '../parts/notices.tsx';
+import { Empty } from '../components/notices.tsx';
 import { AuditPage } from './audit.tsx';
 import { FleetPage } from './fleet.tsx';
 import { GuestPage } from './guest.tsx';

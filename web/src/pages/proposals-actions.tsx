@@ -2,8 +2,8 @@ import { useRef, useState } from 'preact/hooks';
 import type { Policy, PolicyMode, Proposal } from '../../../src/protocol/controller/policy.ts';
 import { ask, asProblem } from '../base/http.ts';
 import type { Problem } from '../base/http.ts';
-import { Icon } from '../parts/icons.tsx';
-import { ProblemNote } from '../parts/notices.tsx';
+import { Icon } from '../components/icons.tsx';
+import { ProblemNote } from '../components/notices.tsx';
 import { acceptWords } from '../policies/text.ts';
 
 const HOUR_MS = 3_600_000;

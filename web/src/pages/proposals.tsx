@@ -5,12 +5,12 @@ import { useLoaded } from '../base/load.ts';
 import { place, putQuery } from '../base/router.ts';
 import { mayOperate } from '../base/session.ts';
 import { agoText, counted, momentText } from '../base/text.ts';
-import { Icon } from '../parts/icons.tsx';
-import type { Glyph } from '../parts/icons.tsx';
-import { Shown } from '../parts/loaded.tsx';
-import { Empty } from '../parts/notices.tsx';
-import { Badge } from '../parts/states.tsx';
-import type { Tone } from '../parts/states.tsx';
+import { Icon } from '../components/icons.tsx';
+import type { Glyph } from '../components/icons.tsx';
+import { Shown } from '../components/loaded.tsx';
+import { Empty } from '../components/notices.tsx';
+import { Badge } from '../components/states.tsx';
+import type { Tone } from '../components/states.tsx';
 import { benefitText, costText, isUndecided } from '../policies/text.ts';
 import { Decide, LookNow } from './proposals-actions.tsx';
 

@@ -3,8 +3,8 @@ import { formatDuration } from '../../../src/protocol/quantity.ts';
 import { ask } from '../base/http.ts';
 import { useLoaded } from '../base/load.ts';
 import { momentText } from '../base/text.ts';
-import { Shown } from '../parts/loaded.tsx';
-import { Badge } from '../parts/states.tsx';
+import { Shown } from '../components/loaded.tsx';
+import { Badge } from '../components/states.tsx';
 
 interface History {
   readonly stays: readonly GuestStay[];

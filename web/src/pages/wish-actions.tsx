@@ -2,8 +2,8 @@ import { useRef, useState } from 'preact/hooks';
 import type { Wish } from '../../../src/protocol/controller/wish.ts';
 import { asProblem } from '../base/http.ts';
 import type { Problem } from '../base/http.ts';
-import { Icon } from '../parts/icons.tsx';
-import { ProblemNote } from '../parts/notices.tsx';
+import { Icon } from '../components/icons.tsx';
+import { ProblemNote } from '../components/notices.tsx';
 import { titleOf } from '../wishes/ask.ts';
 import { cancel, undrain } from '../wishes/wishes.ts';
 

@@ -6,9 +6,9 @@ import { ask, asProblem } from '../base/http.ts';
 import type { Problem } from '../base/http.ts';
 import { putQuery } from '../base/router.ts';
 import { percentText } from '../base/text.ts';
-import { Icon } from '../parts/icons.tsx';
-import { Loading, ProblemNote } from '../parts/notices.tsx';
-import { Badge } from '../parts/states.tsx';
+import { Icon } from '../components/icons.tsx';
+import { Loading, ProblemNote } from '../components/notices.tsx';
+import { Badge } from '../components/states.tsx';
 import { waysOf } from '../wishes/ways.ts';
 import type { Way } from '../wishes/ways.ts';
 

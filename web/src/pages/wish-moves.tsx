@@ -1,8 +1,8 @@
 import type { Move } from '../../../src/protocol/controller/wish.ts';
 import { formatBytes, formatDuration } from '../../../src/protocol/quantity.ts';
 import { heard } from '../moves/open.ts';
-import { More, MOST_ROWS } from '../parts/more.tsx';
-import { OutcomeBadge } from '../parts/outcomes.tsx';
+import { More, MOST_ROWS } from '../components/more.tsx';
+import { OutcomeBadge } from '../components/outcomes.tsx';
 
 const ORDER: readonly Move['phase'][] = [
   'held',

@@ -1,8 +1,8 @@
 import type { WishPlan } from '../../../src/protocol/controller/wishes.ts';
 import { formatDuration } from '../../../src/protocol/quantity.ts';
 import { count, counted, momentText } from '../base/text.ts';
-import { Icon } from '../parts/icons.tsx';
-import { More, MOST_ROWS } from '../parts/more.tsx';
+import { Icon } from '../components/icons.tsx';
+import { More, MOST_ROWS } from '../components/more.tsx';
 
 /** What would happen: each move, what stays and why, what nobody knows. */
 export function PlanView({ plan }: { plan: WishPlan }) {

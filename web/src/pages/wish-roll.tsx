@@ -1,6 +1,6 @@
 import type { RollStage, Wish } from '../../../src/protocol/controller/wish.ts';
 import { agoText, counted } from '../base/text.ts';
-import { Badge } from '../parts/states.tsx';
+import { Badge } from '../components/states.tsx';
 import { rollOf } from '../wishes/roll.ts';
 
 const STAGES: Readonly<Record<RollStage, string>> = {

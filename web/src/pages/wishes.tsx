@@ -2,12 +2,12 @@ import type { Wish } from '../../../src/protocol/controller/wish.ts';
 import { Problem } from '../base/http.ts';
 import { mayOperate } from '../base/session.ts';
 import { agoText, counted, momentText } from '../base/text.ts';
-import { Icon } from '../parts/icons.tsx';
-import { Bar } from '../parts/meter.tsx';
-import { Empty, Loading, ProblemNote } from '../parts/notices.tsx';
-import { Badge } from '../parts/states.tsx';
-import type { Tone } from '../parts/states.tsx';
-import type { Glyph } from '../parts/icons.tsx';
+import { Icon } from '../components/icons.tsx';
+import { Bar } from '../components/meter.tsx';
+import { Empty, Loading, ProblemNote } from '../components/notices.tsx';
+import { Badge } from '../components/states.tsx';
+import type { Tone } from '../components/states.tsx';
+import type { Glyph } from '../components/icons.tsx';
 import { howFar, titleOf } from '../wishes/ask.ts';
 import { askForWishes, isOpen, wishes } from '../wishes/wishes.ts';
 

@@ -12,7 +12,14 @@ import type { Limits } from '../user/cgroup.ts';
 import type { RunAs } from '../user/confine.ts';
 import { helperUser } from '../user/guest-user.ts';
 import type { QemuUser } from '../user/ids.ts';
-import { asideFor, keepTpmDir, makeTpmDir, tpmDirOf, tpmsDirOf, unmakeTpmDir } from './place.ts';
+import {
+  asideFor,
+  keepTpmDir,
+  makeTpmDir,
+  tpmDirOf,
+  tpmsDirOf,
+  unmakeTpmDir,
+} from './directory.ts';
 import { keyFileOf, makeTpmsDir, swtpmProgram, trySwtpm } from './program.ts';
 import { endSwtpm, startSwtpm } from './start.ts';
 

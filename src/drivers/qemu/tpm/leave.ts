@@ -3,7 +3,7 @@ import { readProcess } from '../guest/process.ts';
 import { tpmSocketOf } from '../guest/tpm.ts';
 import type { QemuHandle } from '../handle.ts';
 import { TPM_SOCKET } from '../spec/names.ts';
-import { leaveTpmDir } from './place.ts';
+import { leaveTpmDir } from './directory.ts';
 import { endSwtpm } from './start.ts';
 
 /** Where what serves a guest's TPM listens; to be asked while its QEMU lives. Undefined without one. */

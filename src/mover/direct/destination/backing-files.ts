@@ -16,7 +16,7 @@ import { checkAdmitted } from './admitted.ts';
 import { planSeeding } from './backing-plan.ts';
 import type { Ledger } from './ledger.ts';
 import { refuseWrittenBackingFiles, withOwnPlaces } from './storage.ts';
-import type { DestinationParts } from './destination-parts.ts';
+import type { DestinationContext } from './destination-context.ts';
 
 interface Taking {
   readonly tunnel: TargetTunnel;
@@ -26,10 +26,10 @@ interface Taking {
 
 /** The images that a guest only reads, where the hosts do not share them: looked for here, and taken where they are not. */
 export class DestinationBackingFiles {
-  readonly #parts: DestinationParts;
+  readonly #parts: DestinationContext;
   #taking: Taking | undefined;
 
-  constructor(parts: DestinationParts) {
+  constructor(parts: DestinationContext) {
     this.#parts = parts;
   }
 

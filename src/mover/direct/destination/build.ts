@@ -9,8 +9,8 @@ import { mustBeFree, tapName } from '../../../network/tap.ts';
 import type { Preparation } from '../../../protocol/peer/migration.ts';
 import { checkAdmitted } from './admitted.ts';
 import type { Ledger } from './ledger.ts';
-import { streamSetup } from './destination-parts.ts';
-import type { DestinationParts } from './destination-parts.ts';
+import { streamSetup } from './destination-context.ts';
+import type { DestinationContext } from './destination-context.ts';
 import { FirstFrame } from './first-frame.ts';
 import { GuestPorts, removePorts, settleTunnels } from './ports.ts';
 import { DestinationBackingFiles } from './backing-files.ts';
@@ -22,7 +22,7 @@ import { filesToOpen, refuseWrittenBackingFiles, withOwnPlaces } from './storage
 import { DestinationDataPath } from './data-path.ts';
 
 /** What building takes, and what it has made. */
-export interface BuildParts extends DestinationParts {
+export interface BuildParts extends DestinationContext {
   readonly dataPath: DestinationDataPath;
   readonly disks: DestinationDisks;
   readonly compare: DestinationCompare;
@@ -38,7 +38,7 @@ export type DisksWork<T> = (
   ledger: Ledger,
 ) => Promise<T>;
 
-export function buildParts(parts: DestinationParts): BuildParts {
+export function buildParts(parts: DestinationContext): BuildParts {
   const ports = new GuestPorts(parts.config, () => parts.clock.monotonicMs());
   // What is mapped for this guest counts as if it were configured.
   const config = { ...parts.config, bridges: ports.bridges };
@@ -150,7 +150,7 @@ export async function takeDown(
 export async function announce(
   session: DestinationSession,
   state: DestinationState,
-  { config, log }: DestinationParts,
+  { config, log }: DestinationContext,
 ): Promise<void> {
   void runLateHook(config, 'after-resume', () => hookFacts(state, config), log);
   try {

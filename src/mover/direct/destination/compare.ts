@@ -8,15 +8,15 @@ import { godwitError } from '../../../errors.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
 import { PIECE_BYTES } from '../../../protocol/peer/disk-check.ts';
 import type { Comparison, Rewriting } from '../../../protocol/peer/disk-check.ts';
-import type { DestinationParts } from './destination-parts.ts';
+import type { DestinationContext } from './destination-context.ts';
 
 /** The images that were copied, read while the guest writes to them, for the source that compares them. */
 export class DestinationCompare {
-  readonly #parts: DestinationParts;
+  readonly #parts: DestinationContext;
   readonly #readers = new Map<string, NbdClient>();
   #viewed = false;
 
-  constructor(parts: DestinationParts) {
+  constructor(parts: DestinationContext) {
     this.#parts = parts;
   }
 

@@ -9,18 +9,18 @@ import type { Prepared } from '../../../protocol/peer/migration.ts';
 import type { TargetWire } from '../../../wire/open.ts';
 import { hostCredentials } from '../../../host/credentials.ts';
 import { cacheFor, codecCores } from '../../../host/wire.ts';
-import { listenHostFor, listening } from './destination-parts.ts';
-import type { DestinationParts } from './destination-parts.ts';
+import { listenHostFor, listening } from './destination-context.ts';
+import type { DestinationContext } from './destination-context.ts';
 
 /** The source has closed its end before it says that all is over, ms. */
 const CLOSE_MS = 3000;
 
 /** The data path of memory into this host: straight to the hypervisor, or out of this mover's end of the wire. */
 export class DestinationDataPath {
-  readonly #parts: DestinationParts;
+  readonly #parts: DestinationContext;
   #open: { readonly wire: TargetWire; readonly session: string } | undefined;
 
-  constructor(parts: DestinationParts) {
+  constructor(parts: DestinationContext) {
     this.#parts = parts;
   }
 

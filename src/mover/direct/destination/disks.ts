@@ -9,14 +9,14 @@ import type { DestinationState } from '../../../migration/direct/destination.ts'
 import type { DiskTunnel } from '../../../protocol/peer/migration.ts';
 import { optimiseWhatIsHot } from '../../../small-process.ts';
 import { hostCredentials } from '../../../host/credentials.ts';
-import type { DestinationParts } from './destination-parts.ts';
+import type { DestinationContext } from './destination-context.ts';
 
 /** The disks that the source copies into this host: offered by the hypervisor, filled through this mover. */
 export class DestinationDisks {
-  readonly #parts: DestinationParts;
+  readonly #parts: DestinationContext;
   #tunnel: TargetTunnel | undefined;
 
-  constructor(parts: DestinationParts) {
+  constructor(parts: DestinationContext) {
     this.#parts = parts;
   }
 
@@ -88,6 +88,6 @@ export class DestinationDisks {
 }
 
 /** The unix socket on which the hypervisor offers the disks. */
-function socketOf({ config }: DestinationParts, { admission }: DestinationState): string {
+function socketOf({ config }: DestinationContext, { admission }: DestinationState): string {
   return path.join(config.stateDir, 'guests', admission.guest, 'disks.sock');
 }

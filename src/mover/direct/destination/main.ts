@@ -19,8 +19,8 @@ import type { Surroundings } from '../../engine/surroundings.ts';
 import { othersOf } from './source-agent.ts';
 import { ArrivedConnections } from './connections.ts';
 import { DestinationMover } from './mover.ts';
-import { takeDownMs } from './destination-parts.ts';
-import type { DestinationParts } from './destination-parts.ts';
+import { takeDownMs } from './destination-context.ts';
+import type { DestinationContext } from './destination-context.ts';
 import { openPlaceIds } from './place-ids.ts';
 import { isRecovery, recoverGuest } from './recover-guest.ts';
 import { answerStorage } from './storage.ts';
@@ -102,7 +102,7 @@ export async function openDestination(
 function listenForSource(
   mover: DestinationMover,
   connections: ArrivedConnections,
-  naming: Pick<DestinationParts, 'config' | 'placeIds'>,
+  naming: Pick<DestinationContext, 'config' | 'placeIds'>,
   { request, around }: { request: DestinationMoverRequest; around: Surroundings },
 ): Promise<Listening> {
   return around.listen(peerContract, handlersOf(mover, connections, naming), (caller) => {
@@ -124,7 +124,7 @@ function armedBootId(events: readonly DestinationEvent[]): string | undefined {
 function handlersOf(
   mover: DestinationMover,
   arrived: ArrivedConnections,
-  naming: Pick<DestinationParts, 'config' | 'placeIds'>,
+  naming: Pick<DestinationContext, 'config' | 'placeIds'>,
 ): Handlers<typeof peerContract> {
   const ok = { ok: true } as const;
   return {

@@ -14,9 +14,9 @@ import { announce, build, buildParts, abortAll, settle, takeDown } from './build
 import type { BuildParts, DisksWork } from './build.ts';
 import { Ledger } from './ledger.ts';
 import { preparedAs, reportedStatus, untilReady } from './ready.ts';
-import { endWithSource } from './with-source.ts';
-import { SOURCE_SILENT_MS, destinationOptions, takeDownMs } from './destination-parts.ts';
-import type { DestinationParts } from './destination-parts.ts';
+import { endWithSource } from './end-with-source.ts';
+import { SOURCE_SILENT_MS, destinationOptions, takeDownMs } from './destination-context.ts';
+import type { DestinationContext } from './destination-context.ts';
 import { announceRoutes } from './ports.ts';
 import { ANSWERS_MS, ENDS_MS, lookAt, mustLive, runGuest, runningSince } from './run-guest.ts';
 type Over = 'finished' | 'released';
@@ -40,7 +40,7 @@ export class DestinationMover {
   #unasked = false;
   #tookOver = false;
 
-  constructor(parts: DestinationParts, state: DestinationState) {
+  constructor(parts: DestinationContext, state: DestinationState) {
     this.#parts = buildParts(parts);
     const { journal, config } = parts;
     this.#ledger = new Ledger(journal, config.name, state, (error) => this.#ended.reject(error));

@@ -4,7 +4,7 @@ import type { DestinationMoverRequest } from '../../../protocol/mover/request.ts
 import type { Sighting } from '../../../protocol/peer/sighting.ts';
 import type { Surroundings } from '../../engine/surroundings.ts';
 import type { DestinationMover } from './mover.ts';
-import { takeDownMs } from './destination-parts.ts';
+import { takeDownMs } from './destination-context.ts';
 
 /**
  * Starts a guest whose host is dead, as a cold move without its source. What stands for the source's commit is the proof

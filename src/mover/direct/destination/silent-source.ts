@@ -7,8 +7,8 @@ import type { OnSilence } from '../../../migration/direct/silence.ts';
 import type { ResolveAnswer, RunAt, SideView } from '../../../protocol/public/resolve.ts';
 import { isEnd } from '../../../protocol/public/migration.ts';
 import type { Fence } from '../../../host/fencing.ts';
-import { takeDownMs } from './destination-parts.ts';
-import type { DestinationParts } from './destination-parts.ts';
+import { takeDownMs } from './destination-context.ts';
+import type { DestinationContext } from './destination-context.ts';
 
 /** What a destination does when its source does not speak to it: by itself, or because a person says so. */
 
@@ -17,7 +17,7 @@ const ASK_MS = 120_000;
 
 /** The mover's own deeds; each is called in its turn with the calls of the source. */
 export interface Hands {
-  readonly parts: DestinationParts;
+  readonly parts: DestinationContext;
   readonly state: () => DestinationState;
   readonly record: (event: DestinationEvent) => Promise<void>;
   /** Resumes the guest, whose right to run here is in the journal. */

@@ -25,7 +25,7 @@ import {
 import { openPools, resolveIn } from '../../../disks/proof/pools.ts';
 import type { Found } from '../../../disks/proof/pools.ts';
 import { answerOnExports, answerProof, proofFile } from '../../../disks/proof/proof.ts';
-import type { DestinationParts } from './destination-parts.ts';
+import type { DestinationContext } from './destination-context.ts';
 
 /** The source waits 10 s for an answer; a server or a target that is gone is not to take all of them, ms. */
 const EXPORTS_MS = 8000;
@@ -37,7 +37,7 @@ export interface DiskFiles {
 }
 
 /** What the ids of places are made and read with. */
-type Naming = Pick<DestinationParts, 'config' | 'placeIds'>;
+type Naming = Pick<DestinationContext, 'config' | 'placeIds'>;
 
 /** Answers the proof of an admitted migration. What it finds shared gets an id of this migration. */
 export async function answerStorage(

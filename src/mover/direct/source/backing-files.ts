@@ -13,8 +13,8 @@ import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import type { DiskTunnel } from '../../../protocol/peer/migration.ts';
 import { formatBytes } from '../../../protocol/quantity.ts';
 import { openPools, resolveIn } from '../../../disks/proof/pools.ts';
-import { ask, preparation } from './source-parts.ts';
-import type { SourceParts } from './source-parts.ts';
+import { ask, preparation } from './source-context.ts';
+import type { SourceContext } from './source-context.ts';
 import { openTunnel } from './tunnel.ts';
 
 const CLOSE_MS = 2000;
@@ -45,7 +45,7 @@ export class SourceBackingFiles {
   }
 
   /** Each of them lies at the destination, whole and with its hash compared, when this resolves. May run twice. */
-  async seed(parts: SourceParts, signal: AbortSignal): Promise<StepFacts> {
+  async seed(parts: SourceContext, signal: AbortSignal): Promise<StepFacts> {
     const bases = await identify(parts, signal);
     const sent = new Map<string, number>();
     for (let sessions = 1; ; sessions += 1) {
@@ -71,7 +71,7 @@ export class SourceBackingFiles {
     this.#tunnel = undefined;
   }
 
-  async #offer(parts: SourceParts, bases: readonly Base[], signal: AbortSignal) {
+  async #offer(parts: SourceContext, bases: readonly Base[], signal: AbortSignal) {
     const { settings } = parts.state().plan;
     const linkGraceMs = settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
     const images = bases.map(({ file: _, ...base }) => base);
@@ -88,7 +88,7 @@ export class SourceBackingFiles {
 
   /** Resolves with why the session was over before all of them were there. */
   async #send(
-    parts: SourceParts,
+    parts: SourceContext,
     offered: DiskTunnel,
     bases: readonly Base[],
     sent: Map<string, number>,
@@ -133,13 +133,17 @@ export class SourceBackingFiles {
     }
   }
 
-  #note(parts: SourceParts, { node, ...at }: BackingFileProgress, sent: Map<string, number>): void {
+  #note(
+    parts: SourceContext,
+    { node, ...at }: BackingFileProgress,
+    sent: Map<string, number>,
+  ): void {
     sent.set(node, at.sentBytes);
     const { doneBytes: copiedBytes, totalBytes } = at;
     this.#report(parts, { node, state: 'copying', copiedBytes, totalBytes });
   }
 
-  #report(parts: SourceParts, progress: DiskProgress): void {
+  #report(parts: SourceContext, progress: DiskProgress): void {
     this.#progress.set(progress.node, progress);
     const disks = [...this.#progress.values()].slice(0, MOST_REPORTED);
     if (!worthReporting(this.#recorded, disks)) return;
@@ -149,7 +153,7 @@ export class SourceBackingFiles {
 }
 
 /** What they hold now. Their hashes are remembered, so that only the first look at a large one takes its time. */
-async function identify(parts: SourceParts, signal: AbortSignal): Promise<Base[]> {
+async function identify(parts: SourceContext, signal: AbortSignal): Promise<Base[]> {
   const { config, guest, state } = parts;
   const pools = await openPools(config.storage);
   const { disks } = await guest.session(signal);

@@ -7,8 +7,8 @@ import type { Check } from '../../../protocol/public/migration.ts';
 import type { Preparation } from '../../../protocol/peer/migration.ts';
 import type { WireOffer } from '../../../protocol/wire.ts';
 import { offerOf } from '../../../host/wire.ts';
-import { saidLinkRate } from './source-parts.ts';
-import type { LookParts } from './source-parts.ts';
+import { saidLinkRate } from './source-context.ts';
+import type { LookParts } from './source-context.ts';
 
 /** As many characters as the journal holds of a reason. */
 const MOST_WORDS = 1024;

@@ -3,13 +3,13 @@ import { rmSync } from 'node:fs';
 import type { Tunnel } from '../../../disks/copy/tunnel/open.ts';
 import { hasCode, toGodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
-import { ask } from './source-parts.ts';
-import type { SourceParts } from './source-parts.ts';
+import { ask } from './source-context.ts';
+import type { SourceContext } from './source-context.ts';
 
 const ANSWER_MS = 15_000;
 
 /** The unix socket into which the hypervisor sends what it copies. */
-export function disksSocket({ dir }: Pick<SourceParts, 'dir'>): string {
+export function disksSocket({ dir }: Pick<SourceContext, 'dir'>): string {
   return path.join(dir, 'disks.sock');
 }
 
@@ -27,7 +27,7 @@ export class CloseThere {
   }
 
   /** `tunnel`: the path of the copies, which ends with them. */
-  begin(parts: SourceParts, tunnel: Tunnel | undefined): void {
+  begin(parts: SourceContext, tunnel: Tunnel | undefined): void {
     this.#ended = end(parts, AbortSignal.timeout(ANSWER_MS)).then(
       () => true,
       (error: unknown) => {
@@ -39,7 +39,7 @@ export class CloseThere {
   }
 
   /** Nobody but the guest writes to the copies when this resolves, which is before it runs there. Repeatable, by any mover. */
-  async ended(parts: SourceParts, signal: AbortSignal): Promise<void> {
+  async ended(parts: SourceContext, signal: AbortSignal): Promise<void> {
     const { copies = [] } = parts.state().known;
     if (copies.length === 0 || (await this.#ended) === true) return;
     await end(parts, signal).catch((error: unknown) => {
@@ -49,7 +49,7 @@ export class CloseThere {
   }
 }
 
-async function end(parts: SourceParts, signal: AbortSignal): Promise<void> {
+async function end(parts: SourceContext, signal: AbortSignal): Promise<void> {
   const { epoch, settings } = parts.state().plan;
   const body = settings.verifyDisks === true ? { epoch, watch: true } : { epoch };
   await ask(parts, signal, (api) => api.disksEnd({ body }, { signal, deadlineMs: ANSWER_MS }));

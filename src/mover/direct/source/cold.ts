@@ -1,8 +1,8 @@
 import { godwitError } from '../../../errors.ts';
 import { sessionIfThere } from './step-actions.ts';
 import { mustRunHere } from './regain.ts';
-import { streamSetup } from './source-parts.ts';
-import type { SourceParts } from './source-parts.ts';
+import { streamSetup } from './source-context.ts';
+import type { SourceContext } from './source-context.ts';
 
 /** How a guest moves without its memory: it shuts itself down here, and is started at the destination. */
 
@@ -10,7 +10,7 @@ import type { SourceParts } from './source-parts.ts';
 const GOES_DOWN_MS = 60_000;
 
 /** Ends with the guest shut down, and its disks the same at both hosts. */
-export async function shutDown(parts: SourceParts, signal: AbortSignal): Promise<void> {
+export async function shutDown(parts: SourceContext, signal: AbortSignal): Promise<void> {
   const session = await parts.guest.session(signal);
   if (session.shutDown === undefined) throw cannot();
   await Promise.all([session.shutDown(signal), parts.disks.keep(parts, signal)]);
@@ -21,13 +21,13 @@ export async function shutDown(parts: SourceParts, signal: AbortSignal): Promise
 }
 
 /** The guest is down, and its right to run is on its way: its hypervisor here ends, and so releases its disks. */
-export async function endSource(parts: SourceParts, signal: AbortSignal): Promise<void> {
+export async function endSource(parts: SourceContext, signal: AbortSignal): Promise<void> {
   const session = await sessionIfThere(parts, signal);
   if (session?.waitsForRetire !== true) await session?.quit(signal);
 }
 
 /** Ends with the guest running here: as it never went down, or started again. */
-export async function startAgain(parts: SourceParts, signal: AbortSignal): Promise<void> {
+export async function startAgain(parts: SourceContext, signal: AbortSignal): Promise<void> {
   const session = await sessionIfThere(parts, signal);
   const run = session === undefined ? 'gone' : (await session.status(signal)).run;
   await mustRunHere(parts, signal);

@@ -8,9 +8,9 @@ import { godwitError } from '../../../errors.ts';
 import type { SerialError } from '../../../errors.ts';
 import type { DiskCheck } from '../../../protocol/disk.ts';
 import { CHUNK_BYTES, PIECE_BYTES } from '../../../protocol/peer/disk-check.ts';
-import { asideOf } from './left-disks.ts';
-import { ask } from './source-parts.ts';
-import type { SourceParts } from './source-parts.ts';
+import { asideOf } from './set-aside-disks.ts';
+import { ask } from './source-context.ts';
+import type { SourceContext } from './source-context.ts';
 
 const ANSWER_MS = 60_000;
 
@@ -19,7 +19,7 @@ const ANSWER_MS = 60_000;
  * when it was switched. Undefined where that is not to be; what cannot be found out is reported, and fails nothing.
  */
 export async function compareDisks(
-  parts: SourceParts,
+  parts: SourceContext,
   signal: AbortSignal,
 ): Promise<DiskCheck | undefined> {
   const { plan, known } = parts.state();
@@ -47,7 +47,7 @@ export async function compareDisks(
 }
 
 /** Its copied images as they lie here now. */
-function imagesOf({ state, request }: SourceParts): FrozenImage[] {
+function imagesOf({ state, request }: SourceContext): FrozenImage[] {
   const { copies = [], copied = [], below = [], description } = state().known;
   const chains = (description?.disks ?? []).map((disk) => disk.images);
   return copies.map(({ node }, index) => {
@@ -69,7 +69,7 @@ interface Found extends ImageCheck {
 }
 
 async function compareAll(
-  parts: SourceParts,
+  parts: SourceContext,
   images: readonly FrozenImage[],
   signal: AbortSignal,
 ): Promise<Found[]> {
@@ -89,7 +89,7 @@ async function compareAll(
   });
 }
 
-function farOf(parts: SourceParts, node: string, signal: AbortSignal): FarImage {
+function farOf(parts: SourceContext, node: string, signal: AbortSignal): FarImage {
   const { epoch } = parts.state().plan;
   const within = { signal, deadlineMs: ANSWER_MS };
   return {
@@ -105,7 +105,7 @@ function farOf(parts: SourceParts, node: string, signal: AbortSignal): FarImage 
   };
 }
 
-function verdictOf(parts: SourceParts, found: readonly Found[]): Omit<DiskCheck, 'tookMs'> {
+function verdictOf(parts: SourceContext, found: readonly Found[]): Omit<DiskCheck, 'tookMs'> {
   const sum = (of: (each: Found) => number): number =>
     found.reduce((all, each) => all + of(each), 0);
   const figures = {
@@ -121,7 +121,7 @@ function verdictOf(parts: SourceParts, found: readonly Found[]): Omit<DiskCheck,
   return { verdict: 'different', ...figures, first: { node, at }, error };
 }
 
-function unverified(parts: SourceParts, reason: string): SerialError {
+function unverified(parts: SourceContext, reason: string): SerialError {
   const { guest, to: host } = parts.state().plan;
   return godwitError('GODWIT_DISK_UNVERIFIED', { guest, host, reason }).toJSON();
 }

@@ -10,8 +10,8 @@ import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
 import type { NicNetwork } from '../../../protocol/network.ts';
 import { Mutex } from '../../../mutex.ts';
-import { ask } from './source-parts.ts';
-import type { LookParts, SourceParts } from './source-parts.ts';
+import { ask } from './source-context.ts';
+import type { LookParts, SourceContext } from './source-context.ts';
 
 /** Between two looks while memory moves, ms: what is younger is reported once the guest runs. */
 const LOOK_MS = 2000;
@@ -64,7 +64,7 @@ export class SourceConnections {
   }
 
   /** Reports all; returns what came of it. Never rejects. */
-  async handOver(parts: SourceParts, signal: AbortSignal): Promise<NamedCheck> {
+  async handOver(parts: SourceContext, signal: AbortSignal): Promise<NamedCheck> {
     const check = (verdict: NamedCheck['verdict'], evidence: string): NamedCheck => ({
       name: 'connections',
       side: 'both',
@@ -91,13 +91,13 @@ export class SourceConnections {
   }
 
   /** Reports what is new while memory moves. May be called again. */
-  follow(parts: SourceParts): void {
+  follow(parts: SourceContext): void {
     if (this.#following) return;
     this.#following = true;
     void this.#lookNowAndThen(parts, this.#over.signal);
   }
 
-  async #lookNowAndThen(parts: SourceParts, signal: AbortSignal): Promise<void> {
+  async #lookNowAndThen(parts: SourceContext, signal: AbortSignal): Promise<void> {
     const isDue = (): boolean => {
       const { doing, stopped } = parts.state();
       return doing.kind === 'do' && doing.step === 'memory' && !stopped;
@@ -113,7 +113,7 @@ export class SourceConnections {
   }
 
   /** Reports the rest: the guest runs at its destination. Never rejects. */
-  async last(parts: SourceParts): Promise<void> {
+  async last(parts: SourceContext): Promise<void> {
     this.#following = true;
     await this.#look(parts, this.#over.signal, true);
   }
@@ -134,7 +134,7 @@ export class SourceConnections {
     await removeProbePort(migrationId);
   }
 
-  #look(parts: SourceParts, signal: AbortSignal, isLast = false): Promise<void> {
+  #look(parts: SourceContext, signal: AbortSignal, isLast = false): Promise<void> {
     const within = AbortSignal.any([signal, AbortSignal.timeout(WORK_MS)]);
     return this.#mutex.run(async () => {
       try {
@@ -146,7 +146,7 @@ export class SourceConnections {
     });
   }
 
-  async #lookNow(parts: SourceParts, signal: AbortSignal, isLast: boolean): Promise<void> {
+  async #lookNow(parts: SourceContext, signal: AbortSignal, isLast: boolean): Promise<void> {
     const addresses = addressesOf(parts);
     if (parts.config.network.connections === 'leave' || addresses.length === 0) return;
     if ((await this.#table.trackedHere()) === 0 && this.#handedOver.size === 0) return;
@@ -173,6 +173,6 @@ export class SourceConnections {
   }
 }
 
-function addressesOf(parts: SourceParts): string[] {
+function addressesOf(parts: SourceContext): string[] {
   return (parts.state().known.networks ?? []).flatMap(({ addresses }) => addresses);
 }

@@ -23,10 +23,10 @@ import { Sequencer } from '../../engine/sequencer.ts';
 import { Live } from '../../engine/live.ts';
 import { fitEvent } from './journal-event.ts';
 import { LIFECYCLE } from './lifecycle.ts';
-import { lineOf, whatTook } from './stream-seen.ts';
-import type { Seen } from './stream-seen.ts';
+import { lineOf, whatTook } from './stream-progress.ts';
+import type { Seen } from './stream-progress.ts';
 import { RefusedByChecks } from '../../engine/refused-by-checks.ts';
-import type { SourceParts } from './source-parts.ts';
+import type { SourceContext } from './source-context.ts';
 import { setSteering } from './memory-steering.ts';
 import { stopHere } from './stop-here.ts';
 import { continueSwitchover } from './step-actions.ts';
@@ -55,7 +55,7 @@ export class Coordinator {
   readonly #parts: CoordinatorParts;
   readonly #sequencer: Sequencer<SourceState, SourceEvent, SourceEffect>;
   readonly #over = new AbortController();
-  #steps: SourceParts | undefined;
+  #steps: SourceContext | undefined;
   #current:
     | { readonly step: StepName; readonly abort: AbortController; readonly settled: Promise<void> }
     | undefined;
@@ -94,14 +94,14 @@ export class Coordinator {
   }
 
   /** Journals the plan and begins. */
-  async begin(steps: SourceParts, planned: Planned): Promise<void> {
+  async begin(steps: SourceContext, planned: Planned): Promise<void> {
     this.#steps = steps;
     await this.#parts.journal.append(planned, 'sync');
     for (const effect of initialSource(planned).effects) this.#perform(effect);
   }
 
   /** Goes on where a dead mover stood; `rebooted`: the host has been restarted since the migration began. */
-  takeOver(steps: SourceParts, pid: number, rebooted: boolean): void {
+  takeOver(steps: SourceContext, pid: number, rebooted: boolean): void {
     this.#steps = steps;
     this.dispatch({ type: 'taken-over', pid, rebooted });
   }
@@ -247,7 +247,7 @@ export class Coordinator {
 
   async #command(
     step: StepName,
-    command: (steps: SourceParts, signal: AbortSignal) => Promise<void>,
+    command: (steps: SourceContext, signal: AbortSignal) => Promise<void>,
   ): Promise<void> {
     try {
       const steps = this.#mustHaveSteps();
@@ -293,7 +293,7 @@ export class Coordinator {
     this.#current?.abort.abort(reason);
   }
 
-  #mustHaveSteps(): SourceParts {
+  #mustHaveSteps(): SourceContext {
     if (this.#steps === undefined) throw new Error('begin or takeOver comes first');
     return this.#steps;
   }

@@ -10,8 +10,8 @@ import type { Wire } from '../../../wire/open.ts';
 import { hostCredentials } from '../../../host/credentials.ts';
 import { budgetOf, cacheFor, codecCores, termsFor } from '../../../host/wire.ts';
 import type { WireOpeners } from '../../engine/wire-openers.ts';
-import { missing, saidLinkRate } from './source-parts.ts';
-import type { SourceParts } from './source-parts.ts';
+import { missing, saidLinkRate } from './source-context.ts';
+import type { SourceContext } from './source-context.ts';
 
 /** What is under way may take so long to arrive once the hypervisor has sent all, ms. */
 const CLOSE_MS = 5000;
@@ -58,7 +58,7 @@ export class SourceDataPath {
   }
 
   /** Makes the path ready and says where memory is to be sent. An earlier session is journaled and closed. */
-  async open(parts: SourceParts, facts: StepFacts, signal: AbortSignal): Promise<Target> {
+  async open(parts: SourceContext, facts: StepFacts, signal: AbortSignal): Promise<Target> {
     const { memoryAddress, tlsHostname, wire } = facts;
     if (memoryAddress === undefined) throw missing('memoryAddress');
     if (wire === undefined) return { address: memoryAddress, tlsHostname };
@@ -118,7 +118,7 @@ export class SourceDataPath {
   }
 
   /** The stream has ended: waits for what is under way, and journals what the wire did. */
-  async end(parts: SourceParts): Promise<void> {
+  async end(parts: SourceContext): Promise<void> {
     const wire = this.#wire;
     if (wire === undefined) return;
     await wire.close(CLOSE_MS);
@@ -126,14 +126,14 @@ export class SourceDataPath {
   }
 
   /** Breaks off what there is. */
-  abort(parts: SourceParts, why: string): void {
+  abort(parts: SourceContext, why: string): void {
     const wire = this.#wire;
     if (wire === undefined) return;
     this.#recordFigures(parts, wire);
     wire.abort(new Error(why));
   }
 
-  #recordFigures(parts: SourceParts, wire: Wire): void {
+  #recordFigures(parts: SourceContext, wire: Wire): void {
     this.#wire = undefined;
     const why = this.#why === undefined ? {} : { why: this.#why.slice(0, 1024) };
     this.#why = undefined;
@@ -142,7 +142,7 @@ export class SourceDataPath {
 }
 
 /** Its other addresses, with the port on which the destination's mover waits. */
-function otherAddresses(parts: SourceParts, memoryAddress: string): string[] {
+function otherAddresses(parts: SourceContext, memoryAddress: string): string[] {
   const { address, addresses = [] } = parts.request.peer;
   const all = [address, ...addresses].map((each) =>
     withHost(memoryAddress, splitAddress(each).host),

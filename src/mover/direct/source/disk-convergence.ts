@@ -12,7 +12,7 @@ import type { CopyPace, DiskDecision, Look } from '../../../migration/steering/d
 import type { DiskPace } from '../../../protocol/disk.ts';
 import type { MigrationSettings } from '../../../protocol/public/migration.ts';
 import { formatBytes } from '../../../protocol/quantity.ts';
-import type { SourceParts } from './source-parts.ts';
+import type { SourceContext } from './source-context.ts';
 
 /** So much may be left of a copy that is as good as its source: the guest goes on writing. */
 const NEARLY_BYTES = 64 * 1024 ** 2;
@@ -49,7 +49,7 @@ export function isNearlyWhole({ state, copiedBytes, totalBytes }: DiskSample): b
   return state === 'ready' && totalBytes - copiedBytes <= NEARLY_BYTES;
 }
 
-export function busy(parts: SourceParts, { writesPerS, copiesPerS }: CopyPace): GodwitError {
+export function busy(parts: SourceContext, { writesPerS, copiesPerS }: CopyPace): GodwitError {
   const { guest } = parts.request.request;
   const figures = { writes: formatBytes(writesPerS), copies: formatBytes(copiesPerS) };
   return godwitError('GODWIT_DISK_BUSY', { guest, ...figures });

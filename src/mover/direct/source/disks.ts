@@ -12,8 +12,8 @@ import type { DiskLink, DiskProgress } from '../../../protocol/disk.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/public/migration.ts';
 import { busy, DiskConvergence, isNearlyWhole } from './disk-convergence.ts';
 import { disksSocket as socketOf, CloseThere } from './close-there.ts';
-import { ask } from './source-parts.ts';
-import type { SourceParts } from './source-parts.ts';
+import { ask } from './source-context.ts';
+import type { SourceContext } from './source-context.ts';
 import { sessionIfThere } from './step-actions.ts';
 import { openTunnel } from './tunnel.ts';
 
@@ -56,7 +56,7 @@ export class SourceDisks {
   }
 
   /** Copies until each disk is as good as here; the guest runs on. Also takes up what an earlier mover began. */
-  async copy(parts: SourceParts, signal: AbortSignal): Promise<void> {
+  async copy(parts: SourceContext, signal: AbortSignal): Promise<void> {
     await this.#attach(parts, signal);
     for (;;) {
       const disks = await this.#look(parts, signal);
@@ -67,7 +67,7 @@ export class SourceDisks {
   }
 
   /** Keeps the copies as good as here for as long as memory moves, or the guest shuts down; the first round of it over, what is written goes to both. */
-  async keep(parts: SourceParts, signal: AbortSignal): Promise<void> {
+  async keep(parts: SourceContext, signal: AbortSignal): Promise<void> {
     if (nodesOf(parts).length === 0) return;
     while (isUnderWay(parts)) {
       await this.#look(parts, signal);
@@ -78,7 +78,7 @@ export class SourceDisks {
   }
 
   /** The guest stands still: its disks are the same at both hosts when this resolves. */
-  async finish(parts: SourceParts, signal: AbortSignal): Promise<void> {
+  async finish(parts: SourceContext, signal: AbortSignal): Promise<void> {
     const nodes = nodesOf(parts);
     if (nodes.length === 0) return;
     this.isFinishing = true;
@@ -97,7 +97,7 @@ export class SourceDisks {
   }
 
   /** The copies are given up: the guest and its disks are as if none had been made. */
-  async drop(parts: SourceParts, signal: AbortSignal): Promise<void> {
+  async drop(parts: SourceContext, signal: AbortSignal): Promise<void> {
     if (nodesOf(parts).length === 0) return;
     // First: a copy that waits for a silent host to take bytes does not hear that it is to end.
     this.abort(parts, 'the copying is undone');
@@ -115,7 +115,7 @@ export class SourceDisks {
     this.#tunnel.abort(new Error('another mover works at the destination'));
   }
 
-  abort(parts: SourceParts, why: string): void {
+  abort(parts: SourceContext, why: string): void {
     const tunnel = this.#tunnel;
     if (tunnel === undefined) return;
     this.#account(parts, tunnel);
@@ -123,14 +123,14 @@ export class SourceDisks {
   }
 
   /** Journals once what a tunnel carried, when it is closed; `why` where it ended by itself. */
-  #account(parts: SourceParts, tunnel: Tunnel, why?: string): void {
+  #account(parts: SourceContext, tunnel: Tunnel, why?: string): void {
     this.#tunnel = undefined;
     const because = why === undefined ? {} : { why: why.slice(0, 1024) };
     parts.dispatch({ type: 'disk-link', figures: linkOf(tunnel), ...because });
   }
 
   /** A guest that writes faster than its disks are copied is slowed down, or stays. */
-  async #converge(parts: SourceParts, signal: AbortSignal): Promise<void> {
+  async #converge(parts: SourceContext, signal: AbortSignal): Promise<void> {
     const { settings } = parts.state().plan;
     const decision = this.#convergence.decide(settings);
     if (decision.what === 'continue') return;
@@ -144,7 +144,7 @@ export class SourceDisks {
   }
 
   /** From now on what the guest writes goes to both hosts at once, where the hypervisor can and the link carries it. */
-  async #slow(parts: SourceParts, signal: AbortSignal, copiesPerS = 0): Promise<boolean> {
+  async #slow(parts: SourceContext, signal: AbortSignal, copiesPerS = 0): Promise<boolean> {
     const bytesPerS = this.#linkRate(parts);
     if (this.#convergence.canSlow !== undefined) return false;
     if (!mayWaitFor(bytesPerS, copiesPerS)) return false;
@@ -157,7 +157,7 @@ export class SourceDisks {
   }
 
   /** What the link is known to carry, bytes/s; 0 while it is not. */
-  #linkRate(parts: SourceParts): number {
+  #linkRate(parts: SourceContext): number {
     const { maxBandwidth = Number.POSITIVE_INFINITY } = parts.state().plan.settings;
     const measured = this.#tunnel?.measure.bytesPerS ?? 0;
     if (measured > 0) return Math.min(measured, maxBandwidth);
@@ -165,7 +165,7 @@ export class SourceDisks {
   }
 
   /** Looks at the copies, and takes up those that stand still. GODWIT_DISK_FAILED where that is in vain. */
-  async #look(parts: SourceParts, signal: AbortSignal): Promise<DiskSample[]> {
+  async #look(parts: SourceContext, signal: AbortSignal): Promise<DiskSample[]> {
     const source = await sourceOf(parts, signal);
     const disks = await source.sample(nodesOf(parts), signal);
     if (this.#tunnel?.measure.cutForMs === undefined) {
@@ -198,7 +198,7 @@ export class SourceDisks {
 
   /** What stands still is taken up again for as long as it gets on between, or the links may yet come back. */
   #mustNotGiveUp(
-    parts: SourceParts,
+    parts: SourceContext,
     disks: readonly DiskSample[],
     broken: DiskSample | undefined,
   ): void {
@@ -221,7 +221,7 @@ export class SourceDisks {
   }
 
   /** The path to the other host stands, and the copies go on; a path that broke is made anew. */
-  async #attach(parts: SourceParts, signal: AbortSignal): Promise<void> {
+  async #attach(parts: SourceContext, signal: AbortSignal): Promise<void> {
     const socket = socketOf(parts);
     if (this.#tunnel === undefined) {
       await this.#open(parts, socket, signal);
@@ -231,7 +231,7 @@ export class SourceDisks {
     await source.start(nodesOf(parts), socket, signal);
   }
 
-  async #open(parts: SourceParts, socket: string, signal: AbortSignal): Promise<void> {
+  async #open(parts: SourceContext, socket: string, signal: AbortSignal): Promise<void> {
     const { plan } = parts.state();
     const { settings } = plan;
     const graceMs = settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
@@ -256,12 +256,12 @@ export class SourceDisks {
   }
 }
 
-function nodesOf(parts: SourceParts): string[] {
+function nodesOf(parts: SourceContext): string[] {
   return (parts.state().known.copies ?? []).map(({ node }) => node);
 }
 
 /** It runs, and will soon stand still. */
-function isUnderWay(parts: SourceParts): boolean {
+function isUnderWay(parts: SourceContext): boolean {
   const { doing, stopped } = parts.state();
   if (doing.kind !== 'do') return false;
   return (
@@ -269,7 +269,7 @@ function isUnderWay(parts: SourceParts): boolean {
   );
 }
 
-async function sourceOf(parts: SourceParts, signal: AbortSignal): Promise<DiskSource> {
+async function sourceOf(parts: SourceContext, signal: AbortSignal): Promise<DiskSource> {
   const session = await parts.guest.session(signal);
   if (session.disks !== undefined) return session.disks;
   throw godwitError('GODWIT_INTERNAL', { what: 'disks to copy, and a driver that cannot' });
@@ -284,7 +284,7 @@ function linkOf(tunnel: Tunnel): DiskLink {
   return { ...figures, longestCutMs: Math.round(longestCutMs), sessions: 1 };
 }
 
-function failed(parts: SourceParts, device: string, reason: string): GodwitError {
+function failed(parts: SourceContext, device: string, reason: string): GodwitError {
   const { guest } = parts.request.request;
   return godwitError('GODWIT_DISK_FAILED', { guest, device, reason });
 }

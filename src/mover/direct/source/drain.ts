@@ -1,7 +1,7 @@
 import { systemClock } from '../../../clock.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
-import { ask } from './source-parts.ts';
-import type { SourceParts } from './source-parts.ts';
+import { ask } from './source-context.ts';
+import type { SourceContext } from './source-context.ts';
 
 /** What has left the source may still be on its way, ms; a link that lost it is noticed within that time. */
 const ARRIVES_MS = 10_000;
@@ -11,7 +11,7 @@ const LOOK_MS = 50;
  * The hypervisor's events end `drain`, but where its stream has failed, or it has ended: whether all memory had left it
  * before, only the destination knows. GODWIT_LOST where it had not.
  */
-export async function drained(parts: SourceParts, signal: AbortSignal): Promise<void> {
+export async function drained(parts: SourceContext, signal: AbortSignal): Promise<void> {
   const why = await brokenBy(parts, signal);
   if (why === undefined) return;
   const until = systemClock.monotonicMs() + ARRIVES_MS;
@@ -27,14 +27,14 @@ export async function drained(parts: SourceParts, signal: AbortSignal): Promise<
   parts.dispatch({ type: 'hypervisor', event: { type: 'completed' } });
 }
 
-async function brokenBy(parts: SourceParts, signal: AbortSignal): Promise<string | undefined> {
+async function brokenBy(parts: SourceContext, signal: AbortSignal): Promise<string | undefined> {
   const { stream } = parts.state();
   if (stream === 'failed') return 'its stream broke before all memory had left its source';
   if (stream !== 'lost' && (await isThere(parts, signal))) return undefined;
   return 'its source died before all memory had left it';
 }
 
-async function isThere(parts: SourceParts, signal: AbortSignal): Promise<boolean> {
+async function isThere(parts: SourceContext, signal: AbortSignal): Promise<boolean> {
   try {
     await parts.guest.session(signal);
     return true;

@@ -3,8 +3,8 @@ import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
 import { assessStream, streamFrom } from './choose-path.ts';
 import { networksOf } from './networks.ts';
-import { askAhead, preparation } from './source-parts.ts';
-import type { LookParts } from './source-parts.ts';
+import { askAhead, preparation } from './source-context.ts';
+import type { LookParts } from './source-context.ts';
 import { proveStorage } from './storage.ts';
 import type { StorageFound } from './storage.ts';
 

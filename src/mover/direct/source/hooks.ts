@@ -2,11 +2,11 @@ import { runHook, runLateHook } from '../../../hooks/runner.ts';
 import type { HookFacts } from '../../../hooks/hooks.ts';
 import type { Log } from '../../../log.ts';
 import type { EndPhase } from '../../../protocol/public/migration.ts';
-import type { SourceParts } from './source-parts.ts';
+import type { SourceContext } from './source-context.ts';
 
 /** Calls the site's program where there is one. GODWIT_HOOK_FAILED ends the migration here, with the guest where it is. */
 export function askHook(
-  parts: SourceParts,
+  parts: SourceContext,
   hook: 'before-start' | 'before-switchover',
   signal: AbortSignal,
 ): Promise<void> {
@@ -15,7 +15,7 @@ export function askHook(
 
 /** Reports to the site's program how the migration has ended, and returns that. Never rejects. */
 export async function callEndHook(
-  parts: SourceParts,
+  parts: SourceContext,
   outcome: EndPhase,
   log: Log,
 ): Promise<EndPhase> {
@@ -28,7 +28,7 @@ export async function callEndHook(
 }
 
 /** What hooks of this migration get. */
-export function factsOf(parts: SourceParts): HookFacts {
+export function factsOf(parts: SourceContext): HookFacts {
   const { plan, known, because } = parts.state();
   const networks = known.networks ?? [];
   return {

@@ -12,15 +12,15 @@ import { firstHops } from '../../../protocol/relay.ts';
 import { warmSource } from '../warm-up.ts';
 import { assertDisksOpen, guardPostcopy } from './guard-postcopy.ts';
 import { askHook } from './hooks.ts';
-import { checksOfHosts } from './hosts.ts';
+import { checksOfHosts } from './host-checks.ts';
 import { routesTo, withdrawNetworks } from './networks.ts';
-import { ask, darkMs, preparation, resumePeer, streamSetup, unproved } from './source-parts.ts';
-import type { SourceParts } from './source-parts.ts';
+import { ask, darkMs, preparation, resumePeer, streamSetup, unproved } from './source-context.ts';
+import type { SourceContext } from './source-context.ts';
 import { choosePathTo } from './choose-path.ts';
 import { assessGuest, examineStorage, inspectGuest } from './examine.ts';
 import { compareDisks } from './compare.ts';
 import { drained } from './drain.ts';
-import { giveUpDisks } from './left-disks.ts';
+import { giveUpDisks } from './set-aside-disks.ts';
 import {
   actionOf,
   firstFrame,
@@ -34,7 +34,7 @@ import { isMoverThere, regain } from './regain.ts';
 import { endSource, shutDown, startAgain } from './cold.ts';
 import { sameMachine } from './same-machine.ts';
 import { dropProofs } from './proofs.ts';
-import { waitToBegin } from './wait.ts';
+import { waitToBegin } from './wait-to-begin.ts';
 
 /**
  * From the guest's resume until the source is looked at and taken down, ms: its first answers want the processors
@@ -46,9 +46,9 @@ const BREATH_MS = 150;
 const COMMIT_AND_PROOF_MS = 115_000;
 
 /** Does a step. Each may run twice: a mover that takes over repeats the one that was under way. */
-type Do = (parts: SourceParts, signal: AbortSignal) => Promise<StepFacts>;
+type Do = (parts: SourceContext, signal: AbortSignal) => Promise<StepFacts>;
 /** Undoes a step. Each may run twice, and on a step half done. */
-type Undo = (parts: SourceParts, signal: AbortSignal) => Promise<void>;
+type Undo = (parts: SourceContext, signal: AbortSignal) => Promise<void>;
 
 /** A step whose row in `STEPS` has an undo does not compile without one here, and the others not with one. */
 export type Lifecycle = {

@@ -22,8 +22,8 @@ import { SourceBackingFiles } from './backing-files.ts';
 import { SourceDisks } from './disks.ts';
 import { SourceGuest } from './guest.ts';
 import { callEndHook } from './hooks.ts';
-import { tearDown, unproved } from './source-parts.ts';
-import type { SourceParts } from './source-parts.ts';
+import { tearDown, unproved } from './source-context.ts';
+import type { SourceContext } from './source-context.ts';
 import { DestinationPeer } from './peer.ts';
 import { recoverPostcopy } from './recover.ts';
 import { restartGuest } from './restart.ts';
@@ -75,7 +75,7 @@ export function openSource(
   const tookOver = found !== undefined;
   // What this mover begins itself is not half done, also after it took over.
   const begun = tookOver ? JSON.stringify(state.doing) : '';
-  const parts: SourceParts = {
+  const parts: SourceContext = {
     config,
     request,
     dir,
@@ -120,7 +120,7 @@ function besides({
   hostFacts,
   removeTree,
 }: Surroundings): Pick<
-  SourceParts,
+  SourceContext,
   'disks' | 'backingFiles' | 'probes' | 'verification' | 'hostFacts' | 'removeTree'
 > {
   const probes = new SourceProbes(connect, clock, log);
@@ -134,7 +134,7 @@ function besides({
   };
 }
 
-async function close({ connections, probes, guest, peer, request }: SourceParts): Promise<void> {
+async function close({ connections, probes, guest, peer, request }: SourceContext): Promise<void> {
   await probes.close(request.id);
   await connections.close(request.id);
   await guest.close();
@@ -142,7 +142,7 @@ async function close({ connections, probes, guest, peer, request }: SourceParts)
 }
 
 /** Breaks off what goes out to the destination. */
-function abortAll(parts: SourceParts, why: string): void {
+function abortAll(parts: SourceContext, why: string): void {
   parts.dataPath.abort(parts, why);
   parts.disks.abort(parts, why);
   parts.backingFiles.abort(why);
@@ -152,7 +152,7 @@ function abortAll(parts: SourceParts, why: string): void {
  * A guest that is lost runs nowhere: what is here is kept, standing still. The end is reported already: what cannot be taken
  * down now, the destination takes down once it hears of the end.
  */
-async function endCopies(parts: SourceParts, log: Log): Promise<void> {
+async function endCopies(parts: SourceContext, log: Log): Promise<void> {
   await stopHere(parts, log);
   try {
     const tearDownMs = TEAR_DOWN_MS + guestEndingMs(parts.state());
@@ -166,7 +166,7 @@ async function endCopies(parts: SourceParts, log: Log): Promise<void> {
 
 /** A destination that was shown to be off will not be recovered: that record says more than the failure. */
 async function recoverOrProve(
-  parts: SourceParts,
+  parts: SourceContext,
   limitMs: number,
   log: Log,
   signal: AbortSignal,
@@ -202,7 +202,7 @@ async function proveOff(
 
 /** After a loss of power, and in a journal that was put back from a backup, the last records may be missing. */
 function mayLackRecords(
-  { config, request }: SourceParts,
+  { config, request }: SourceContext,
   events: readonly SourceEvent[],
   bootId: string,
 ): boolean {

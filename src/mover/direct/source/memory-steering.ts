@@ -7,8 +7,8 @@ import { steer } from '../../../migration/steering/steering.ts';
 import { strategyOf } from '../../../migration/steering/strategies.ts';
 import type { MemorySample } from '../../../protocol/public/migration.ts';
 import type { SteeringMeasure } from '../../../protocol/public/steering.ts';
-import { streamDowntimeMs } from './source-parts.ts';
-import type { SourceParts } from './source-parts.ts';
+import { streamDowntimeMs } from './source-context.ts';
+import type { SourceContext } from './source-context.ts';
 
 const SET_MS = 10_000;
 
@@ -30,7 +30,7 @@ export class MemorySteering {
 
   /** Resolves once a decision is in the journal, so that no look decides the same again. */
   async look(
-    parts: SourceParts,
+    parts: SourceContext,
     sample: MemorySample,
     leftMs: number,
     signal: AbortSignal,
@@ -51,7 +51,11 @@ export class MemorySteering {
  * Sets what was decided on the stream that runs; twice is as good as once. What cannot be set is no failure of the
  * migration: it is journaled as not set, and may be decided again.
  */
-export async function setSteering(parts: SourceParts, log: Log, over: AbortSignal): Promise<void> {
+export async function setSteering(
+  parts: SourceContext,
+  log: Log,
+  over: AbortSignal,
+): Promise<void> {
   const { steering, doing, stopped } = parts.state();
   if (doing.kind !== 'do' || doing.step !== 'memory' || stopped) return;
   const { downtimeMs, throttlePercent } = steering ?? {};

@@ -4,7 +4,7 @@ import { announcePort, readNics, withdrawPort } from '../../../network/port.ts';
 import { didYouMean } from '../../../protocol/nearest.ts';
 import { MOST_NICS, networkName, routesOf } from '../../../protocol/network.ts';
 import type { NicNetwork } from '../../../protocol/network.ts';
-import type { LookParts, SourceParts } from './source-parts.ts';
+import type { LookParts, SourceContext } from './source-context.ts';
 
 /** How the guest's NICs are attached here, for the destination to map. GODWIT_USAGE for a mapping of nothing it has. */
 export async function networksOf(
@@ -52,13 +52,13 @@ function unattached({ config, request }: LookParts, { id, port }: SourceNic): Er
 }
 
 /** The right to run has gone: this host no longer leads to the guest. Never rejects: a route goes with its port at last. */
-export async function withdrawNetworks(parts: SourceParts, signal: AbortSignal): Promise<void> {
+export async function withdrawNetworks(parts: SourceContext, signal: AbortSignal): Promise<void> {
   for (const nic of parts.state().known.networks ?? []) {
     await withdrawPort(nic, signal).catch(() => undefined);
   }
 }
 
 /** Leads this host to the guest again, which was started anew here. */
-export async function restoreNetworks(parts: SourceParts, signal: AbortSignal): Promise<void> {
+export async function restoreNetworks(parts: SourceContext, signal: AbortSignal): Promise<void> {
   for (const nic of parts.state().known.networks ?? []) await announcePort(nic, nic.port, signal);
 }

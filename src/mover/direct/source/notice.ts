@@ -4,7 +4,7 @@ import { answerOf } from '../../../hooks/runner.ts';
 import type { SiteAnswer } from '../../../hooks/site-program.ts';
 import { formatDuration } from '../../../protocol/quantity.ts';
 import { factsOf } from './hooks.ts';
-import type { SourceParts } from './source-parts.ts';
+import type { SourceContext } from './source-context.ts';
 import { untilMoment } from './time-limit.ts';
 
 /** The hook ends with it where the guest must not move now. */
@@ -16,7 +16,7 @@ const READY = 'ready';
  * answer in words. GODWIT_NOTICE_REFUSED for a no where the site lets it; GODWIT_CAPABILITY where there is nobody to notify.
  */
 export async function giveNotice(
-  parts: SourceParts,
+  parts: SourceContext,
   untilMs: number,
   signal: AbortSignal,
 ): Promise<string> {

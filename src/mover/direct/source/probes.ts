@@ -17,7 +17,7 @@ import type { WatchEnd, WatchOrder, WatchResult } from '../../../protocol/peer/p
 import type { ProbeReport } from '../../../protocol/public/probe.ts';
 import type { Client } from '../../../rpc/client.ts';
 import type { Connect } from '../../engine/surroundings.ts';
-import type { SourceParts } from './source-parts.ts';
+import type { SourceContext } from './source-context.ts';
 
 /** A watch that nobody asks for again ends by itself, ms; it is asked for again so often. */
 const LEASE_MS = 10_000;
@@ -65,18 +65,18 @@ export class SourceProbes {
   }
 
   /** It is about to be built at its destination: where the switch may come soon, the watch begins. */
-  early(parts: SourceParts): void {
+  early(parts: SourceContext): void {
     const { plan, known } = parts.state();
     const { memoryBytes = 0 } = known.description ?? {};
     if (isWatchedEarly(plan.settings.mode, memoryBytes)) this.#begin(parts);
   }
 
   /** A look at its stream. */
-  saw(parts: SourceParts, sample: MemorySample): void {
+  saw(parts: SourceContext, sample: MemorySample): void {
     if (this.#places === undefined && isNearSwitch(sample)) this.#begin(parts);
   }
 
-  #begin(parts: SourceParts): void {
+  #begin(parts: SourceContext): void {
     if (this.#places !== undefined || this.#results !== undefined) return;
     const order = orderOf(parts);
     this.#places = order === undefined ? [] : this.#open(parts);
@@ -85,7 +85,7 @@ export class SourceProbes {
     else for (const place of this.#places) place.why = NO_ADDRESS;
   }
 
-  #open({ config, state }: SourceParts): WatchingHost[] {
+  #open({ config, state }: SourceContext): WatchingHost[] {
     const { probe } = config.network;
     if (probe === 'off') return [];
     const { from, to } = state().plan;
@@ -150,17 +150,17 @@ export class SourceProbes {
   }
 
   /** The guest runs at its destination, and its memory is there: what was seen is fetched meanwhile. */
-  end(parts: SourceParts): void {
+  end(parts: SourceContext): void {
     this.#results ??= this.#fetch(parts);
   }
 
   /** One line a host. Never rejects. */
-  async results(parts: SourceParts): Promise<ProbeReport[]> {
+  async results(parts: SourceContext): Promise<ProbeReport[]> {
     this.end(parts);
     return (await this.#results) ?? [];
   }
 
-  async #fetch(parts: SourceParts): Promise<ProbeReport[]> {
+  async #fetch(parts: SourceContext): Promise<ProbeReport[]> {
     // A mover that took over has begun none, and those of the one before go on for a while.
     const places = this.#places ?? (orderOf(parts) === undefined ? [] : this.#open(parts));
     this.#places = places;
@@ -225,7 +225,7 @@ function wordsFor(thrown: unknown): string {
 }
 
 /** What is to be watched; undefined where nobody can: it has no NIC here, or nobody knows an address of it. */
-function orderOf({ config, request, state }: SourceParts): WatchOrder | undefined {
+function orderOf({ config, request, state }: SourceContext): WatchOrder | undefined {
   const { probe } = config.network;
   const { networks = [] } = state().known;
   if (probe === 'off' || networks.length === 0) return undefined;

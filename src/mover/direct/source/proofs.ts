@@ -5,8 +5,8 @@ import { proveMedia } from './media.ts';
 import type { MediumVerdict } from './media.ts';
 import { directoryOf, finder } from './find-images.ts';
 import type { Lying } from './find-images.ts';
-import { askAhead } from './source-parts.ts';
-import type { LookParts, SourceParts } from './source-parts.ts';
+import { askAhead } from './source-context.ts';
+import type { LookParts, SourceContext } from './source-context.ts';
 
 /** Proofs that both hosts see the storage of a guest's images: in each directory, and of each medium. */
 
@@ -106,7 +106,7 @@ export async function prove(
 }
 
 /** Removes what a mover that died in the midst of a proof has left. */
-export async function dropProofs(parts: SourceParts, signal: AbortSignal): Promise<void> {
+export async function dropProofs(parts: SourceContext, signal: AbortSignal): Promise<void> {
   const { guest, config, request, state } = parts;
   if (state().known.description?.disks === undefined) return;
   const { files = {} } = await guest.inspect(signal);

@@ -3,8 +3,8 @@ import { systemClock } from '../../../clock.ts';
 import type { SourceSession } from '../../../drivers/port/direct.ts';
 import { godwitError, toGodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
-import { ask } from './source-parts.ts';
-import type { SourceParts } from './source-parts.ts';
+import { ask } from './source-context.ts';
+import type { SourceContext } from './source-context.ts';
 
 /** Between two tries, ms. */
 const AGAIN_MS = 250;
@@ -22,7 +22,7 @@ const LISTEN_MS = 10_000;
  * Tries until it works or `limitMs` is over; a connection that breaks again is a new event and a new call.
  */
 export async function recoverPostcopy(
-  parts: SourceParts,
+  parts: SourceContext,
   limitMs: number,
   log: Log,
   outer: AbortSignal,
@@ -71,7 +71,7 @@ async function look(
 
 /** One try over the path in use; false where the new connection did not come to life. */
 async function takeUp(
-  parts: SourceParts,
+  parts: SourceContext,
   session: SourceSession,
   signal: AbortSignal,
 ): Promise<boolean> {

@@ -2,8 +2,8 @@ import { systemClock } from '../../../clock.ts';
 import { withDeadline } from '../../../deadline.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
 import { sourceMayResume, sourceMayRunOn } from '../../../migration/direct/run-right.ts';
-import { ask, darkMs } from './source-parts.ts';
-import type { SourceParts } from './source-parts.ts';
+import { ask, darkMs } from './source-context.ts';
+import type { SourceContext } from './source-context.ts';
 
 /** Time that the destination may be out of reach while its refusal is needed, ms. */
 const REFUSAL_MS = 60_000;
@@ -18,7 +18,7 @@ const AGENT_RETRY_MS = 250;
  * Whether the destination has a mover for this. Its agent may have died of the very admission and be back in a moment:
  * without its word a mover would be left there until it finds out by itself.
  */
-export async function isMoverThere(parts: SourceParts, signal: AbortSignal): Promise<boolean> {
+export async function isMoverThere(parts: SourceContext, signal: AbortSignal): Promise<boolean> {
   const until = systemClock.monotonicMs() + AGENT_BACK_MS;
   for (;;) {
     try {
@@ -32,7 +32,7 @@ export async function isMoverThere(parts: SourceParts, signal: AbortSignal): Pro
 }
 
 /** Ends with the guest running here, or with GODWIT_HELD where the destination’s word is needed and not to be had. */
-export async function regain(parts: SourceParts, signal: AbortSignal): Promise<void> {
+export async function regain(parts: SourceContext, signal: AbortSignal): Promise<void> {
   const session = await parts.guest.session(signal);
   const status = await session.cancel(signal);
   if (status.run === 'running' || status.run === 'gone') return;
@@ -57,21 +57,21 @@ export async function regain(parts: SourceParts, signal: AbortSignal): Promise<v
 }
 
 /** Nobody else runs the guest, or ever will under this epoch; GODWIT_HELD where that is not known. */
-export async function mustRunHere(parts: SourceParts, signal: AbortSignal): Promise<void> {
+export async function mustRunHere(parts: SourceContext, signal: AbortSignal): Promise<void> {
   const { proof, right } = parts.state();
   if (proof === 'none' && sourceMayRunOn(right)) return;
   if (proof === 'none') await needRefusal(parts, signal, true);
   if (!sourceMayResume(parts.state().right, true)) throw hadRight(parts);
 }
 
-function hadRight({ request }: SourceParts): Error {
+function hadRight({ request }: SourceContext): Error {
   const reason = 'the destination has had the right to run';
   return godwitError('GODWIT_HELD', { guest: request.request.guest, reason });
 }
 
 /** The destination's word, or where that will do the proof that its host is off; GODWIT_HELD without. */
 async function needRefusal(
-  parts: SourceParts,
+  parts: SourceContext,
   signal: AbortSignal,
   orProof: boolean,
 ): Promise<void> {

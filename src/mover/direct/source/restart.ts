@@ -3,8 +3,8 @@ import type { GuestHandle } from '../../../drivers/port/inventory.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
 import { guestEndingMs } from '../../../migration/direct/step-deadline.ts';
 import { restoreNetworks } from './networks.ts';
-import { ask, tearDown } from './source-parts.ts';
-import type { SourceParts } from './source-parts.ts';
+import { ask, tearDown } from './source-context.ts';
+import type { SourceContext } from './source-context.ts';
 
 /** How long the destination may take to say what became of its copy, ms. */
 const WORD_MS = 20_000;
@@ -15,7 +15,10 @@ const END_MS = 30_000;
  * Starts a guest anew whose memory was lost: only once the destination's copy is known to be gone, and after what is
  * left of it here has been ended. May run twice: what was started already is found again.
  */
-export async function restartGuest(parts: SourceParts, signal: AbortSignal): Promise<GuestHandle> {
+export async function restartGuest(
+  parts: SourceContext,
+  signal: AbortSignal,
+): Promise<GuestHandle> {
   const { launch } = parts.state().known;
   if (launch === undefined) throw cannot(parts, 'how it was started is not known');
   await withoutDestination(parts, signal);
@@ -27,11 +30,11 @@ export async function restartGuest(parts: SourceParts, signal: AbortSignal): Pro
   return handle;
 }
 
-function endMs(parts: SourceParts): number {
+function endMs(parts: SourceContext): number {
   return END_MS + guestEndingMs(parts.state());
 }
 
-async function endRemains(parts: SourceParts, signal: AbortSignal): Promise<void> {
+async function endRemains(parts: SourceContext, signal: AbortSignal): Promise<void> {
   try {
     const session = await parts.guest.session(signal);
     await session.quit(signal);
@@ -41,7 +44,7 @@ async function endRemains(parts: SourceParts, signal: AbortSignal): Promise<void
 }
 
 /** Its host says that its hypervisor is gone, or the host is shown to be off. */
-async function withoutDestination(parts: SourceParts, signal: AbortSignal): Promise<void> {
+async function withoutDestination(parts: SourceContext, signal: AbortSignal): Promise<void> {
   const { proof, plan } = parts.state();
   if (proof !== 'none') return;
   let why: string;
@@ -66,7 +69,7 @@ async function withoutDestination(parts: SourceParts, signal: AbortSignal): Prom
 }
 
 /** What is left of it there lacks memory that nobody has any more: it is taken down, unless all of it is there. */
-async function isBuried(parts: SourceParts, signal: AbortSignal): Promise<boolean> {
+async function isBuried(parts: SourceContext, signal: AbortSignal): Promise<boolean> {
   try {
     await withDeadline('taking down what is left', endMs(parts), signal, (bounded) =>
       tearDown(parts, bounded),
@@ -78,7 +81,7 @@ async function isBuried(parts: SourceParts, signal: AbortSignal): Promise<boolea
   }
 }
 
-function cannot(parts: SourceParts, reason: string): Error {
+function cannot(parts: SourceContext, reason: string): Error {
   const { guest, from } = parts.state().plan;
   return godwitError('GODWIT_RESTART', { guest, host: from, reason });
 }

@@ -1,14 +1,14 @@
 import { toGodwitError } from '../../../errors.ts';
 import { warn } from '../../../migration/preflight/check.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
-import type { SourceParts } from './source-parts.ts';
+import type { SourceContext } from './source-context.ts';
 
 /**
  * Begins to read the machine as it runs here. What comes of it takes what the destination reported of the machine that it has
  * made, and resolves to the check `same-machine`; to none where the driver does not know machines.
  */
 export function sameMachine(
-  { guest, state }: SourceParts,
+  { guest, state }: SourceContext,
   signal: AbortSignal,
 ): (there: unknown) => Promise<Check[]> {
   const here = guest.machine(signal);

@@ -7,15 +7,15 @@ import type { StepAction } from '../../../migration/direct/decide.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import type { DestinationStatus } from '../../../protocol/peer/migration.ts';
 import { assertStopped } from './guard-postcopy.ts';
-import { ask } from './source-parts.ts';
-import type { SourceParts } from './source-parts.ts';
+import { ask } from './source-context.ts';
+import type { SourceContext } from './source-context.ts';
 
 const LAST_LOOK_MS = 500;
 
 /** What the steps of lifecycle.ts ask of the hypervisor and of the destination. */
 
 /** Of a guest that had sent nothing yet when it was looked at first. */
-export async function firstFrame(parts: SourceParts, signal: AbortSignal): Promise<StepFacts> {
+export async function firstFrame(parts: SourceContext, signal: AbortSignal): Promise<StepFacts> {
   const isOff = parts.config.network.probe === 'off';
   if (isOff || parts.state().known.firstFrameMs !== undefined) return {};
   const status = ask(parts, signal, (api) => api.status({}, { signal, deadlineMs: 2000 }));
@@ -33,7 +33,7 @@ export function seenThere(status: DestinationStatus): StepFacts {
 }
 
 /** The guest stands still, at the switch: what is left of it goes, its disks first. */
-export async function continueSwitchover(parts: SourceParts, signal: AbortSignal): Promise<void> {
+export async function continueSwitchover(parts: SourceContext, signal: AbortSignal): Promise<void> {
   const session = await parts.guest.session(signal);
   await parts.disks.finish(parts, signal);
   await assertStopped(parts, signal);
@@ -53,7 +53,7 @@ export async function launchOf(
 
 /** The session; none where the source’s hypervisor has ended, which after handover is as it should be. */
 export async function sessionIfThere(
-  parts: SourceParts,
+  parts: SourceContext,
   signal: AbortSignal,
 ): Promise<SourceSession | undefined> {
   try {
@@ -65,7 +65,7 @@ export async function sessionIfThere(
 }
 
 /** What a rehearsal has come to; the guest may stand still until it turns round, so it is asked once and not waited for. */
-export async function lastLook(parts: SourceParts, signal: AbortSignal): Promise<void> {
+export async function lastLook(parts: SourceContext, signal: AbortSignal): Promise<void> {
   if (parts.state().cameTo === undefined) return;
   const look = withDeadline('the last look', LAST_LOOK_MS, signal, async (bounded) =>
     (await parts.guest.session(bounded)).sample(bounded),
@@ -76,7 +76,7 @@ export async function lastLook(parts: SourceParts, signal: AbortSignal): Promise
 
 /** What is left of a step to do; a mover that took it over, or tries it again, looks first. */
 export async function actionOf(
-  parts: SourceParts,
+  parts: SourceContext,
   step: 'memory' | 'switchover',
   signal: AbortSignal,
 ): Promise<StepAction> {

@@ -1,7 +1,7 @@
 import { withDeadline } from '../../../deadline.ts';
 import { hasCode, toGodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
-import type { SourceParts } from './source-parts.ts';
+import type { SourceContext } from './source-context.ts';
 
 const STOP_MS = 10_000;
 
@@ -9,7 +9,11 @@ const STOP_MS = 10_000;
  * The guest's copy here must not run, whatever its hypervisor does by itself: the destination has it, or had it when it was
  * lost. A hypervisor that is gone runs nothing. Never rejects; what cannot be stopped is reported.
  */
-export async function stopHere(parts: SourceParts, log: Log, signal?: AbortSignal): Promise<void> {
+export async function stopHere(
+  parts: SourceContext,
+  log: Log,
+  signal?: AbortSignal,
+): Promise<void> {
   try {
     await withDeadline('stopping the copy here', STOP_MS, signal, async (inner) => {
       const session = await parts.guest.session(inner);

@@ -5,7 +5,7 @@ import type { Disk, ImagePlace } from '../../../protocol/disk.ts';
 import { formatBytes } from '../../../protocol/quantity.ts';
 import { finder } from './find-images.ts';
 import type { Lying } from './find-images.ts';
-import type { LookParts } from './source-parts.ts';
+import type { LookParts } from './source-context.ts';
 import { prove, provenMedia } from './proofs.ts';
 import type { Image, Proof } from './proofs.ts';
 

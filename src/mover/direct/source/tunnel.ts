@@ -4,11 +4,11 @@ import type { DiskTunnel } from '../../../protocol/peer/migration.ts';
 import { optimiseWhatIsHot } from '../../../small-process.ts';
 import { hostCredentials } from '../../../host/credentials.ts';
 import { budgetOf } from '../../../host/wire.ts';
-import type { SourceParts } from './source-parts.ts';
+import type { SourceContext } from './source-context.ts';
 
 /** The session that the destination waits for, from the unix `socket` of this host; loaded only where disks need it. */
 export async function openTunnel(
-  { config, state }: SourceParts,
+  { config, state }: SourceContext,
   { session, address }: DiskTunnel,
   socket: string,
   signal: AbortSignal,

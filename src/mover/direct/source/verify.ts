@@ -16,8 +16,8 @@ import { askGuestClock } from '../../../network/clock/guest-clock.ts';
 import type { VerifyAnswer } from '../../../protocol/peer/verify.ts';
 import type { Check, Report } from '../../../protocol/public/migration.ts';
 import type { sameMachine } from './same-machine.ts';
-import { ask } from './source-parts.ts';
-import type { SourceParts } from './source-parts.ts';
+import { ask } from './source-context.ts';
+import type { SourceContext } from './source-context.ts';
 
 /** The destination's looks, which take 6 s at most, ms. */
 const ANSWER_MS = 8000;
@@ -35,7 +35,7 @@ const DIFFERS_HINT =
   'Look at both values in the evidence: the guest may see another device than before.';
 
 type Compare = ReturnType<typeof sameMachine>;
-type Parts = Pick<SourceParts, 'config' | 'probes' | 'state'>;
+type Parts = Pick<SourceContext, 'config' | 'probes' | 'state'>;
 
 /**
  * What is seen of the guest from outside of its hypervisor, before and after: by this host, and by the destination. It is
@@ -70,12 +70,12 @@ export class SourceVerification {
   }
 
   /** The guest runs at its destination, and all of its memory is there. */
-  begin(parts: SourceParts): void {
+  begin(parts: SourceContext): void {
     this.#there ??= this.#askThere(parts);
     this.#clockAfter ??= this.#guestClock(parts);
   }
 
-  async #askThere(parts: SourceParts): Promise<VerifyAnswer | string> {
+  async #askThere(parts: SourceContext): Promise<VerifyAnswer | string> {
     const body = { epoch: parts.state().plan.epoch };
     const signal = AbortSignal.timeout(ANSWER_MS);
     try {
@@ -89,7 +89,7 @@ export class SourceVerification {
   }
 
   /** All of it, once the source's hypervisor has ended. Never rejects. */
-  async results(parts: SourceParts, vantages: Report['vantages']): Promise<Check[]> {
+  async results(parts: SourceContext, vantages: Report['vantages']): Promise<Check[]> {
     this.begin(parts);
     const there = (await this.#there) ?? BEFORE;
     const both = await Promise.all([
@@ -115,7 +115,7 @@ export class SourceVerification {
     return inOrder([looked('copies', 'both', ended), ...checks, ...own, other]).slice(0, 128);
   }
 
-  async #disksHere(parts: SourceParts): Promise<Verified[]> {
+  async #disksHere(parts: SourceContext): Promise<Verified[]> {
     const { description } = parts.state().known;
     const nodes = (description?.disks ?? []).flatMap(({ images: [top] }) =>
       top === undefined || top.readOnly ? [] : [top.node],

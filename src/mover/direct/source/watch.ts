@@ -12,14 +12,14 @@ import type { DestinationStatus } from '../../../protocol/peer/migration.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/public/migration.ts';
 import { formatDuration } from '../../../protocol/quantity.ts';
 import type { Coordinator } from './coordinator.ts';
-import { LinkSight } from './link-sight.ts';
+import { LinkState } from './link-state.ts';
 import { linkSilent } from './link-silent.ts';
 import { MemorySteering } from './memory-steering.ts';
-import { resumePeer } from './source-parts.ts';
-import type { SourceParts } from './source-parts.ts';
+import { resumePeer } from './source-context.ts';
+import type { SourceContext } from './source-context.ts';
 import type { SourceProbes } from './probes.ts';
 import { StreamGuard } from './stream-guard.ts';
-import type { Seen } from './stream-seen.ts';
+import type { Seen } from './stream-progress.ts';
 
 /** Between two looks at the stream, ms; the hypervisor itself renews its figures every 100 ms or so. */
 const SAMPLE_MS = 200;
@@ -48,7 +48,7 @@ export class Watch {
   #still: NodeJS.Timeout | undefined;
   #guard: StreamGuard | undefined;
   #probes: SourceProbes | undefined;
-  readonly #sight = new LinkSight();
+  readonly #sight = new LinkState();
   readonly #steering: MemorySteering;
   /** Memory has begun to flow. */
   #flows = false;
@@ -60,7 +60,7 @@ export class Watch {
     this.#steering = new MemorySteering(coordinator);
   }
 
-  start(parts: SourceParts): void {
+  start(parts: SourceContext): void {
     // After a takeover nothing else may speak to the destination for long.
     resumePeer(parts);
     const { dispatch, peer } = parts;
@@ -118,7 +118,7 @@ export class Watch {
     }, afterMs);
   }
 
-  async #sampling(parts: SourceParts): Promise<void> {
+  async #sampling(parts: SourceContext): Promise<void> {
     while (!this.#over.signal.aborted) {
       if (this.#worthSampling()) await this.#sampleOnce(parts);
       await this.#pause();
@@ -135,7 +135,7 @@ export class Watch {
     return doing.step === 'drain' || (doing.step === 'memory' && this.#flows && !stopped);
   }
 
-  async #sampleOnce(parts: SourceParts): Promise<void> {
+  async #sampleOnce(parts: SourceContext): Promise<void> {
     const signal = this.#over.signal;
     try {
       const sample = await withDeadline('a look at the stream', 5000, signal, async (bounded) =>
@@ -163,7 +163,7 @@ export class Watch {
     return doing.kind === 'do' && doing.step === 'drain';
   }
 
-  #standsStill(parts: SourceParts): Seen['still'] {
+  #standsStill(parts: SourceContext): Seen['still'] {
     const forMs = this.#guard?.stillMs ?? 0;
     if (this.#isDraining()) return forMs < NOTICED_MS ? undefined : { forMs, timeoutMs: undefined };
     return forMs < SAID_MS ? undefined : { forMs, timeoutMs: silenceOf(parts) };
@@ -176,7 +176,7 @@ export class Watch {
   }
 
   /** Minds the bytes, which nobody else misses for many minutes. */
-  async #guarding(parts: SourceParts): Promise<void> {
+  async #guarding(parts: SourceContext): Promise<void> {
     const signal = this.#over.signal;
     try {
       for (;;) {
@@ -193,7 +193,7 @@ export class Watch {
   }
 
   /** A cut that the wire hides is its own to repair; one that lasts longer ends it, or it is stuck. */
-  #isHidden({ dataPath, state }: SourceParts): boolean {
+  #isHidden({ dataPath, state }: SourceContext): boolean {
     const stillMs = this.#guard?.stillMs ?? 0;
     return (
       dataPath.isOpen && this.#sight.hides(stillMs, graceMs(state()), this.#clock.monotonicMs())
@@ -210,7 +210,7 @@ export class Watch {
     });
   }
 
-  async #heartbeat(parts: SourceParts): Promise<void> {
+  async #heartbeat(parts: SourceContext): Promise<void> {
     const signal = this.#over.signal;
     let silentSince: number | undefined;
     for (;;) {
@@ -246,7 +246,7 @@ export class Watch {
     }
   }
 
-  #worthAsking(parts: SourceParts): boolean {
+  #worthAsking(parts: SourceContext): boolean {
     const { doing, known } = this.#coordinator.state;
     if (doing.kind !== 'do' || !parts.peer.known) return false;
     // Backing files may take long, and the other side is not to take this for silence.
@@ -274,13 +274,13 @@ function graceMs({ plan }: SourceState): number {
 }
 
 /** What the wire hides is no loss of the destination either. */
-function silenceOf({ dataPath, disks, backingFiles, state }: SourceParts): number {
+function silenceOf({ dataPath, disks, backingFiles, state }: SourceContext): number {
   return dataPath.isOpen || disks.isOpen || backingFiles.isOpen
     ? Math.max(SILENCE_MS, graceMs(state()))
     : SILENCE_MS;
 }
 
-function lossIn(status: DestinationStatus, parts: SourceParts): SerialError | undefined {
+function lossIn(status: DestinationStatus, parts: SourceContext): SerialError | undefined {
   if (status.hypervisor === 'gone') {
     const { guest } = parts.request.request;
     const reason = status.error?.message ?? 'its process has ended';

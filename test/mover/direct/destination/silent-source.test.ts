@@ -16,9 +16,9 @@ import {
   followOrder,
   isForsaken,
 } from '../../../../src/mover/direct/destination/silent-source.ts';
-import { endWithSource } from '../../../../src/mover/direct/destination/with-source.ts';
+import { endWithSource } from '../../../../src/mover/direct/destination/end-with-source.ts';
 import type { Hands, Others } from '../../../../src/mover/direct/destination/silent-source.ts';
-import type { DestinationParts } from '../../../../src/mover/direct/destination/destination-parts.ts';
+import type { DestinationContext } from '../../../../src/mover/direct/destination/destination-context.ts';
 import type { SideView } from '../../../../src/protocol/public/resolve.ts';
 import { ADMISSION, RECORDS } from '../../../model/events.ts';
 
@@ -46,7 +46,7 @@ function scene(events: readonly DestinationEvent[], others: Others = {}): Scene 
     deeds.push(event.type);
   };
   const hands: Hands = {
-    parts: { log: silentLog, others } as unknown as DestinationParts,
+    parts: { log: silentLog, others } as unknown as DestinationContext,
     state: () => state,
     record,
     run: async () => void deeds.push('run'),

@@ -12,7 +12,7 @@ import {
   choosePathTo,
   streamFrom,
 } from '../../../../src/mover/direct/source/choose-path.ts';
-import type { LookParts } from '../../../../src/mover/direct/source/source-parts.ts';
+import type { LookParts } from '../../../../src/mover/direct/source/source-context.ts';
 import type { Preparation } from '../../../../src/protocol/peer/migration.ts';
 import type { Check, MigrationSettings } from '../../../../src/protocol/public/migration.ts';
 import { WIRE_VERSION } from '../../../../src/protocol/wire.ts';

@@ -4,7 +4,7 @@ import type { Tunnel } from '../../../../src/disks/copy/tunnel/open.ts';
 import { godwitError, hasCode } from '../../../../src/errors.ts';
 import { silentLog } from '../../../../src/log.ts';
 import { CloseThere } from '../../../../src/mover/direct/source/close-there.ts';
-import type { SourceParts } from '../../../../src/mover/direct/source/source-parts.ts';
+import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 
 const unreachable = godwitError('GODWIT_UNREACHABLE', {
   peer: 'b',
@@ -32,7 +32,7 @@ describe('the destination’s end of copies', () => {
         },
       },
     };
-    return { parts: parts as unknown as SourceParts, calls };
+    return { parts: parts as unknown as SourceContext, calls };
   }
 
   test('is asked for once, and ends their way', async () => {

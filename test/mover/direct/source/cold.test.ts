@@ -4,7 +4,7 @@ import { godwitError, hasCode } from '../../../../src/errors.ts';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
 import type { SourceState } from '../../../../src/migration/direct/source-state.ts';
 import { endSource, shutDown, startAgain } from '../../../../src/mover/direct/source/cold.ts';
-import type { SourceParts } from '../../../../src/mover/direct/source/source-parts.ts';
+import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 import { turn } from './answers.ts';
 
@@ -44,7 +44,7 @@ function coldMove(run: string, known: Partial<SourceState> = {}, can = true) {
     },
     fenceMs: 0,
   };
-  return { parts: parts as SourceParts, calls, down, kept };
+  return { parts: parts as SourceContext, calls, down, kept };
 }
 
 describe('a cold move', () => {

@@ -7,7 +7,7 @@ import { NbdClient } from '../../../../src/disks/copy/nbd/client.ts';
 import type { FrozenImage } from '../../../../src/drivers/port/disks.ts';
 import type { SourceEvent } from '../../../../src/migration/direct/source-state.ts';
 import { compareDisks } from '../../../../src/mover/direct/source/compare.ts';
-import type { SourceParts } from '../../../../src/mover/direct/source/source-parts.ts';
+import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import type { DiskCheck } from '../../../../src/protocol/disk.ts';
 import { CHUNK_BYTES, PIECE_BYTES } from '../../../../src/protocol/peer/disk-check.ts';
 import type { Comparison } from '../../../../src/protocol/peer/disk-check.ts';
@@ -96,7 +96,7 @@ function stage(t: TestContext, given: Compared = {}) {
   };
   const stop = new AbortController();
   const comparing = (): Promise<DiskCheck | undefined> =>
-    compareDisks(parts as SourceParts, stop.signal);
+    compareDisks(parts as SourceContext, stop.signal);
   return { root, file, looked, events, stop, comparing, asked, closed };
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { godwitError } from '../../../../src/errors.ts';
 import { SourceConnections } from '../../../../src/mover/direct/source/connections.ts';
-import type { SourceParts } from '../../../../src/mover/direct/source/source-parts.ts';
+import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { connection, MOST_IN_CALL } from '../../../../src/protocol/peer/connections.ts';
 import type { Connection } from '../../../../src/protocol/peer/connections.ts';
 import { peerOf } from './answers.ts';
@@ -68,7 +68,7 @@ function stage(given: { readonly leave?: boolean; readonly addresses?: readonly 
   });
   const counts = (): unknown[] =>
     reported.map(({ fresh, gone, complete }) => [fresh.length, gone.length, complete]);
-  return { host, reported, counts, connections, parts: parts as SourceParts };
+  return { host, reported, counts, connections, parts: parts as SourceContext };
 }
 
 describe('the connections of a guest', () => {

@@ -12,7 +12,7 @@ import { systemClock } from '../../../../src/clock.ts';
 import { silentLog } from '../../../../src/log.ts';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
 import type { SourceEvent } from '../../../../src/migration/direct/source-state.ts';
-import type { SourceParts } from '../../../../src/mover/direct/source/source-parts.ts';
+import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { SourceDataPath } from '../../../../src/mover/direct/source/data-path.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 import { authority } from '../../../rpc/test-contract.ts';
@@ -52,7 +52,7 @@ async function scene(t: TestContext, addresses: string[] = []) {
     guest: { session: async () => ({}) },
     state: () => initialSource(planned({ path: 'wire', linkGraceMs: 7000 })).state,
     dispatch: (event: SourceEvent) => void events.push(event),
-  } as unknown as SourceParts;
+  } as unknown as SourceContext;
   const way = new SourceDataPath(wires, silentLog);
   const facts = { memoryAddress: waiting.address, tlsHostname: 'b', wire: { session } };
   return { way, parts, wires, events, facts };

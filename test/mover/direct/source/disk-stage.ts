@@ -8,7 +8,7 @@ import { godwitError } from '../../../../src/errors.ts';
 import { silentLog } from '../../../../src/log.ts';
 import type { SourceEvent } from '../../../../src/migration/direct/source-state.ts';
 import { SourceDisks } from '../../../../src/mover/direct/source/disks.ts';
-import type { SourceParts } from '../../../../src/mover/direct/source/source-parts.ts';
+import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import type { MigrationSettings } from '../../../../src/protocol/public/migration.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';
 import { peerOf, timeOf } from './answers.ts';
@@ -135,7 +135,7 @@ export function stage(t: TestContext, given: Copying = {}) {
   return {
     ...time,
     disks,
-    parts: parts as SourceParts,
+    parts: parts as SourceContext,
     state,
     done,
     events,

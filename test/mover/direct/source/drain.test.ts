@@ -4,7 +4,7 @@ import { godwitError, hasCode } from '../../../../src/errors.ts';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
 import type { SourceEvent, SourceState } from '../../../../src/migration/direct/source-state.ts';
 import { drained } from '../../../../src/mover/direct/source/drain.ts';
-import type { SourceParts } from '../../../../src/mover/direct/source/source-parts.ts';
+import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import type { DestinationStatus } from '../../../../src/protocol/peer/migration.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 import { timeOf } from './answers.ts';
@@ -42,7 +42,7 @@ function draining(
     },
     dispatch: (event: SourceEvent) => events.push(event),
   };
-  return { over: drained(parts as SourceParts, signal), events, looks: () => looks };
+  return { over: drained(parts as SourceContext, signal), events, looks: () => looks };
 }
 
 describe('memory that still leaves the source', () => {

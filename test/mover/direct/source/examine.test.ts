@@ -5,7 +5,7 @@ import type { SourceNic } from '../../../../src/drivers/port/direct.ts';
 import { initialSource, stepFacts } from '../../../../src/migration/direct/source-state.ts';
 import type { StepFacts } from '../../../../src/migration/direct/source-state.ts';
 import { assessGuest, inspectGuest } from '../../../../src/mover/direct/source/examine.ts';
-import type { LookParts } from '../../../../src/mover/direct/source/source-parts.ts';
+import type { LookParts } from '../../../../src/mover/direct/source/source-context.ts';
 import type { StorageFound } from '../../../../src/mover/direct/source/storage.ts';
 import { parseAgentConfig } from '../../../../src/config.ts';
 import type { ImagePlace } from '../../../../src/protocol/disk.ts';

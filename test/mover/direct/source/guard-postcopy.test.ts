@@ -10,7 +10,7 @@ import {
   assertStopped,
   guardPostcopy,
 } from '../../../../src/mover/direct/source/guard-postcopy.ts';
-import type { SourceParts } from '../../../../src/mover/direct/source/source-parts.ts';
+import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { COPY, planned } from '../../../migration/direct/samples.ts';
 
 const signal = AbortSignal.timeout(10_000);
@@ -35,7 +35,7 @@ const AT_SWITCH = {
 } as const;
 
 /** A migration that is at `now` whenever it is looked at. */
-function partsAt(now: () => Given): SourceParts {
+function partsAt(now: () => Given): SourceContext {
   const parts: unknown = {
     state: () => {
       const { doing, via, copies = false } = now();
@@ -54,7 +54,7 @@ function partsAt(now: () => Given): SourceParts {
     request: { request: { guest: 'web1' } },
     guest: { session: async () => ({ status: async () => ({ reason: now().reason }) }) },
   };
-  return parts as SourceParts;
+  return parts as SourceContext;
 }
 
 describe('the switch to post-copy of a guest whose disks are copied', () => {

@@ -10,7 +10,7 @@ import { silentLog } from '../../../../src/log.ts';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
 import type { SourceState } from '../../../../src/migration/direct/source-state.ts';
 import { askHook, callEndHook, factsOf } from '../../../../src/mover/direct/source/hooks.ts';
-import type { SourceParts } from '../../../../src/mover/direct/source/source-parts.ts';
+import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { END_PHASES } from '../../../../src/protocol/public/migration.ts';
 import type { EndPhase } from '../../../../src/protocol/public/migration.ts';
 import type { NicNetwork } from '../../../../src/protocol/network.ts';
@@ -25,12 +25,12 @@ const NIC: NicNetwork = {
   attachment: { kind: 'bridge', bridge: 'br0', mtu: 1500 },
 };
 
-function partsOf(state: Partial<SourceState>, directory = '/nowhere'): SourceParts {
+function partsOf(state: Partial<SourceState>, directory = '/nowhere'): SourceContext {
   const parts: unknown = {
     config: { name: 'a', hooks: { directory } },
     state: () => ({ ...initialSource(planned()).state, ...state }),
   };
-  return parts as SourceParts;
+  return parts as SourceContext;
 }
 
 /** A site with every hook of the source; what each was given is in a file of its name. */

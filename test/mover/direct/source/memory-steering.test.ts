@@ -6,7 +6,7 @@ import { initialSource } from '../../../../src/migration/direct/source-state.ts'
 import type { SourceEvent, SourceState } from '../../../../src/migration/direct/source-state.ts';
 import { transition } from '../../../../src/migration/direct/transition.ts';
 import { setSteering } from '../../../../src/mover/direct/source/memory-steering.ts';
-import type { SourceParts } from '../../../../src/mover/direct/source/source-parts.ts';
+import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 
 const inMemory: SourceState = {
@@ -26,7 +26,7 @@ async function afterThrottle(
     dispatch: (event: SourceEvent) => events.push(event),
     guest: { session: async () => ({ adjust }) },
   };
-  await setSteering(parts as SourceParts, silentLog, new AbortController().signal);
+  await setSteering(parts as SourceContext, silentLog, new AbortController().signal);
   return events;
 }
 

@@ -5,7 +5,7 @@ import type { SourceNic } from '../../../../src/drivers/port/direct.ts';
 import { hasCode } from '../../../../src/errors.ts';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
 import { networksOf, routesTo } from '../../../../src/mover/direct/source/networks.ts';
-import type { LookParts } from '../../../../src/mover/direct/source/source-parts.ts';
+import type { LookParts } from '../../../../src/mover/direct/source/source-context.ts';
 import { MOST_NICS } from '../../../../src/protocol/network.ts';
 import type { NicNetwork } from '../../../../src/protocol/network.ts';
 import { planned } from '../../../migration/direct/samples.ts';

@@ -7,8 +7,8 @@ import { hasCode } from '../../../../src/errors.ts';
 import { hookInput } from '../../../../src/hooks/hooks.ts';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
 import type { StepFacts } from '../../../../src/migration/direct/source-state.ts';
-import type { SourceParts } from '../../../../src/mover/direct/source/source-parts.ts';
-import { waitToBegin } from '../../../../src/mover/direct/source/wait.ts';
+import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
+import { waitToBegin } from '../../../../src/mover/direct/source/wait-to-begin.ts';
 import type { MigrationSettings } from '../../../../src/protocol/public/migration.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';
@@ -37,7 +37,7 @@ function waited(
     state: () => initialSource(planned({ noticeMs: HOUR_MS, ...settings })).state,
     request: { createdAt: new Date(createdMs).toISOString() },
   };
-  return { facts: waitToBegin(parts as SourceParts, signal), directory };
+  return { facts: waitToBegin(parts as SourceContext, signal), directory };
 }
 
 describe('a notice', () => {

@@ -16,7 +16,7 @@ import type { Listening } from '../../../../src/rpc/listen.ts';
 import { reachHost } from '../../../../src/host/host-kernel.ts';
 import { serve } from '../../../../src/rpc/server.ts';
 import { authority } from '../../../rpc/test-contract.ts';
-import { handlersOf } from '../parties.ts';
+import { handlersOf } from '../fake-peers.ts';
 
 const id = 'm-00000001';
 const admission: Admission = {

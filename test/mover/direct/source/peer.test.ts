@@ -9,7 +9,7 @@ import { client } from '../../../../src/rpc/client.ts';
 import type { Listening } from '../../../../src/rpc/listen.ts';
 import type { Credentials } from '../../../../src/rpc/tls.ts';
 import { authority } from '../../../rpc/test-contract.ts';
-import { serveAgent, servePeer } from '../parties.ts';
+import { serveAgent, servePeer } from '../fake-peers.ts';
 
 const id = 'm-00000001';
 const admission: Admission = {

@@ -5,7 +5,7 @@ import { agentConfig } from '../../../../src/config.ts';
 import type { AgentConfig } from '../../../../src/config.ts';
 import { godwitError } from '../../../../src/errors.ts';
 import { silentLog } from '../../../../src/log.ts';
-import type { SourceParts } from '../../../../src/mover/direct/source/source-parts.ts';
+import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { SourceProbes } from '../../../../src/mover/direct/source/probes.ts';
 import type { Connect } from '../../../../src/mover/engine/surroundings.ts';
 import type {
@@ -89,7 +89,7 @@ function stage(network: object, addresses: string[], agents: Agents = {}) {
     config,
     request: { id: ID, createdAt: '2026-01-01T00:00:00Z', request: { guest: 'web1' } },
     state: () => ({ plan, known }),
-  } as unknown as SourceParts;
+  } as unknown as SourceContext;
   const { clock, wake } = clockOf();
   return { parts, calls, wake, probes: new SourceProbes(connect, clock, silentLog) };
 }

@@ -8,7 +8,7 @@ import type { Beside } from '../../../../src/disks/proof/proof.ts';
 import type { Medium } from '../../../../src/mover/direct/source/media.ts';
 import { dropProofs, prove, provenMedia } from '../../../../src/mover/direct/source/proofs.ts';
 import type { Image } from '../../../../src/mover/direct/source/proofs.ts';
-import type { SourceParts } from '../../../../src/mover/direct/source/source-parts.ts';
+import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import type { DeviceProof, ProofAnswer, ProofPlace } from '../../../../src/protocol/disk.ts';
 import { withDisk } from '../../../migration/direct/samples.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';
@@ -70,7 +70,7 @@ function partsOf(storage: (body: Asked) => Promise<object> | object) {
     state: () => ({ plan: { to: 'b' }, known: {} }),
     peer: peerOf({ storage: async ({ body }: { body: Asked }) => storage(body) }),
   };
-  return parts as SourceParts;
+  return parts as SourceContext;
 }
 
 interface Asked {
@@ -280,14 +280,14 @@ describe('what a mover that died has left of a proof', () => {
     const own = { name: 'a', address: '10.0.0.1:7443', stateDir: '/nowhere', peers: {} };
     const files = { gone0: path.join(root, 'gone'), disk0: path.join(directory, 'disk0.raw') };
     let looks = 0;
-    const partsIn = (known: object): SourceParts => {
+    const partsIn = (known: object): SourceContext => {
       const parts: unknown = {
         config: agentConfig.parse({ ...own, storage: [{ path: root }] }),
         request: { id: 'm-1' },
         state: () => ({ known }),
         guest: { inspect: async () => ((looks += 1), { files }) },
       };
-      return parts as SourceParts;
+      return parts as SourceContext;
     };
     // No proof was begun before the guest's disks were known, and its hypervisor may be gone.
     await dropProofs(partsIn({}), soon());

@@ -5,7 +5,7 @@ import { godwitError, hasCode } from '../../../../src/errors.ts';
 import { silentLog } from '../../../../src/log.ts';
 import type { SourceEvent } from '../../../../src/migration/direct/source-state.ts';
 import { recoverPostcopy } from '../../../../src/mover/direct/source/recover.ts';
-import type { SourceParts } from '../../../../src/mover/direct/source/source-parts.ts';
+import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { answer, peerOf, timeOf, turn } from './answers.ts';
 import type { Answer } from './answers.ts';
 
@@ -98,7 +98,7 @@ function stage(t: TestContext, given: Broken) {
   };
   const stop = new AbortController();
   const recovering = (): Promise<void> =>
-    recoverPostcopy(parts as SourceParts, LIMIT_MS, silentLog, stop.signal);
+    recoverPostcopy(parts as SourceContext, LIMIT_MS, silentLog, stop.signal);
   return { ...time, done, events, stop, recovering };
 }
 

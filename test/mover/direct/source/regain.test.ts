@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { hasCode } from '../../../../src/errors.ts';
 import type { SourceState } from '../../../../src/migration/direct/source-state.ts';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
-import type { SourceParts } from '../../../../src/mover/direct/source/source-parts.ts';
+import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { regain } from '../../../../src/mover/direct/source/regain.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 
@@ -24,7 +24,7 @@ async function taken(known: Partial<SourceState>): Promise<'resumed' | 'held'> {
     fenceMs: 0,
   };
   try {
-    await regain(parts as SourceParts, new AbortController().signal);
+    await regain(parts as SourceContext, new AbortController().signal);
   } catch (thrown) {
     assert.ok(hasCode(thrown, 'GODWIT_HELD'));
   }

@@ -7,7 +7,7 @@ import { initialSource } from '../../../../src/migration/direct/source-state.ts'
 import type { SourceState } from '../../../../src/migration/direct/source-state.ts';
 import { guestEndingMs } from '../../../../src/migration/direct/step-deadline.ts';
 import { restartGuest } from '../../../../src/mover/direct/source/restart.ts';
-import type { SourceParts } from '../../../../src/mover/direct/source/source-parts.ts';
+import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { planned, withDisk } from '../../../migration/direct/samples.ts';
 import { answer, peerOf, waitsFor } from './answers.ts';
 import type { Answer } from './answers.ts';
@@ -94,7 +94,7 @@ function lostGuest(given: Lost) {
     },
   };
   const ending = (): Promise<GuestHandle> =>
-    restartGuest(parts as SourceParts, new AbortController().signal);
+    restartGuest(parts as SourceContext, new AbortController().signal);
   return { done, ending, endMs: 30_000 + guestEndingMs(now) };
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { godwitError } from '../../../../src/errors.ts';
 import { sameMachine } from '../../../../src/mover/direct/source/same-machine.ts';
-import type { SourceParts } from '../../../../src/mover/direct/source/source-parts.ts';
+import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import type { Check } from '../../../../src/protocol/public/migration.ts';
 
 type Compare = (there: unknown, host: string) => Check;
@@ -12,7 +12,7 @@ const SAME: Check = { name: 'same-machine', side: 'both', verdict: 'pass', evide
 /** Reads the machine at the source, and compares the destination's as it is reported. */
 function compared(read: () => Promise<Compare | undefined>, there: unknown): Promise<Check[]> {
   const parts = { guest: { machine: read }, state: () => ({ plan: { to: 'b' } }) };
-  return sameMachine(parts as unknown as SourceParts, signal)(there);
+  return sameMachine(parts as unknown as SourceContext, signal)(there);
 }
 
 describe('the machine that the destination has made', () => {

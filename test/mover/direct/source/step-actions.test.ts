@@ -16,7 +16,7 @@ import {
   seenThere,
   sessionIfThere,
 } from '../../../../src/mover/direct/source/step-actions.ts';
-import type { SourceParts } from '../../../../src/mover/direct/source/source-parts.ts';
+import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { COPY, planned, sampleOf } from '../../../migration/direct/samples.ts';
 import { answer } from './answers.ts';
 import type { Answer } from './answers.ts';
@@ -68,7 +68,7 @@ function partsOf({ state = {}, session = {}, calls = [], ...given }: Given) {
     tookOver: () => given.tookOver ?? false,
     dispatch: (event: SourceEvent) => events.push(event),
   };
-  return { parts: parts as SourceParts, events, calls };
+  return { parts: parts as SourceContext, events, calls };
 }
 
 describe('the first frame', () => {

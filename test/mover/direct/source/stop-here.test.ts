@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { godwitError } from '../../../../src/errors.ts';
 import type { Log } from '../../../../src/log.ts';
 import { stopHere } from '../../../../src/mover/direct/source/stop-here.ts';
-import type { SourceParts } from '../../../../src/mover/direct/source/source-parts.ts';
+import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { answer, waitsFor } from './answers.ts';
 import type { Answer } from './answers.ts';
 
@@ -18,7 +18,7 @@ function stopping(stopped: Answer<void>, signal?: AbortSignal) {
       session: async () => ({ stopGuest: (within: AbortSignal) => answer(stopped, within) }),
     },
   };
-  return { over: stopHere(parts as SourceParts, log, signal), warnings };
+  return { over: stopHere(parts as SourceContext, log, signal), warnings };
 }
 
 describe('the copy at the source, which must not run', () => {

@@ -7,7 +7,7 @@ import { agentConfig } from '../../../../src/config.ts';
 import { godwitError, hasCode } from '../../../../src/errors.ts';
 import { answerProof } from '../../../../src/disks/proof/proof.ts';
 import { openPools } from '../../../../src/disks/proof/pools.ts';
-import type { SourceParts } from '../../../../src/mover/direct/source/source-parts.ts';
+import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { proveStorage } from '../../../../src/mover/direct/source/storage.ts';
 import type { StorageFound } from '../../../../src/mover/direct/source/storage.ts';
 import type { Disk, ProofPlace } from '../../../../src/protocol/disk.ts';
@@ -83,7 +83,7 @@ function stage(root: string, given: Hosts) {
     peer: peerOf(api),
   };
   const proving = (): Promise<StorageFound> =>
-    proveStorage(parts as SourceParts, AbortSignal.timeout(30_000));
+    proveStorage(parts as SourceContext, AbortSignal.timeout(30_000));
   return { asked, proving, files };
 }
 

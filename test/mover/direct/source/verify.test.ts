@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import type { Clock } from '../../../../src/clock.ts';
 import { agentConfig } from '../../../../src/config.ts';
 import { godwitError } from '../../../../src/errors.ts';
-import type { SourceParts } from '../../../../src/mover/direct/source/source-parts.ts';
+import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { SourceVerification } from '../../../../src/mover/direct/source/verify.ts';
 import type { Check } from '../../../../src/protocol/public/migration.ts';
 import { peerOf, turn } from './answers.ts';
@@ -54,7 +54,7 @@ function stage({ verify, clocks = [], addresses = ['10.9.0.21'], ...more }: Stag
     },
     probes: { stoodStillMs: 80 },
     state: () => state,
-  } as unknown as SourceParts;
+  } as unknown as SourceContext;
   return { verification, parts, asked, state };
 }
 

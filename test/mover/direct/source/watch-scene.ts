@@ -5,7 +5,7 @@ import { initialSource } from '../../../../src/migration/direct/source-state.ts'
 import type { SourceEvent, SourceState } from '../../../../src/migration/direct/source-state.ts';
 import type { StepName } from '../../../../src/migration/direct/steps.ts';
 import type { Coordinator } from '../../../../src/mover/direct/source/coordinator.ts';
-import type { SourceParts } from '../../../../src/mover/direct/source/source-parts.ts';
+import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { Watch } from '../../../../src/mover/direct/source/watch.ts';
 import type { DestinationStatus } from '../../../../src/protocol/peer/migration.ts';
 import { planned, sampleOf } from '../../../migration/direct/samples.ts';
@@ -118,7 +118,7 @@ export function scene(t: TestContext, first: Partial<SourceState>) {
   };
   const watch = new Watch(coordinator as Coordinator, clock, silentLog);
   t.after(() => watch.stop());
-  watch.start(parts as SourceParts);
+  watch.start(parts as SourceContext);
   const go = async (ms: number): Promise<void> => {
     for (const until = now + ms; now < until;) {
       now += 10;

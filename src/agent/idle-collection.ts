@@ -1,0 +1,53 @@
+/** Between two looks at how busy the agent is. */
+const LOOK_MS = 30_000;
+/** Quiet is what has used less of a core than this since the look before. */
+const QUIET_SHARE = 0.05;
+/** Of processor since garbage was collected last, ms: after so much work there may be some that is worth the collection's 50 ms. */
+const WORKED_MS = 1000;
+
+export interface IdleCollectionParts {
+  /** Processor time of this process so far, ms. */
+  readonly usedMs: () => number;
+  readonly collect: () => void;
+}
+
+/**
+ * V8 collects garbage only when the program asks for memory: an agent that rests keeps what it took to start, and what the
+ * last burst of requests left. Once it has worked and is quiet again, all of that is collected, and the pages go back.
+ */
+export class IdleCollection {
+  readonly #parts: IdleCollectionParts;
+  #lookedAtMs = 0;
+  #collectedAtMs = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(parts: IdleCollectionParts = thisProcess) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => this.look(), LOOK_MS).unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  look(): void {
+    const usedMs = this.#parts.usedMs();
+    const isQuiet = usedMs - this.#lookedAtMs < LOOK_MS * QUIET_SHARE;
+    this.#lookedAtMs = usedMs;
+    if (!isQuiet || usedMs - this.#collectedAtMs < WORKED_MS) return;
+    this.#parts.collect();
+    this.#collectedAtMs = usedMs;
+  }
+}
+
+const thisProcess: IdleCollectionParts = {
+  usedMs: () => {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1000;
+  },
+  // Without AGENT_FLAGS, as in a test, there is no such function.
+  collect: () => globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' }),
+};

@@ -1,0 +1,26 @@
+import type { Clock } from '../../clock.ts';
+import type { Peers } from '../peers.ts';
+import type { MigrationStore } from '../store.ts';
+import { PredictionCache } from './prediction-cache.ts';
+import { LinkAnswers } from './link-answers.ts';
+import { LinkMeter } from './link-meter.ts';
+
+interface Needs {
+  readonly clock: Clock;
+  readonly store: MigrationStore;
+  readonly peers: Peers;
+}
+
+/** What an agent keeps to predict its migrations, and to let other hosts measure their links to it. */
+export function openPrediction({ clock, store, peers }: Needs) {
+  const linkMeter = new LinkMeter({
+    clock,
+    isBusy: () => store.running().length > 0,
+    ask: (to, pad, within) => peers.linkProbe(to, pad, within),
+  });
+  return {
+    linkMeter,
+    kept: new PredictionCache(clock),
+    linkAnswers: new LinkAnswers(clock, store),
+  };
+}

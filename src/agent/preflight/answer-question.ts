@@ -1,0 +1,189 @@
+import { withDeadline } from '../../deadline.ts';
+import type { DirectDriver } from '../../drivers/port/direct.ts';
+import { godwitError, toGodwitError } from '../../errors.ts';
+import { refusal } from '../../migration/preflight/check.ts';
+import type { Admission, Assessment, StorageAnswer } from '../../protocol/peer/migration.ts';
+import type { SourceGuest } from '../../mover/direct/source/guest.ts';
+import type { ExamineParts, Examining } from './examine.ts';
+import type { CheckerQuestion, Examined, ExaminedHost } from './checker-questions.ts';
+
+/** Destinations of one guest that are asked at once. */
+const HOSTS_AT_ONCE = 4;
+/** All questions to one destination, ms. */
+const HOST_MS = 40_000;
+/** At most so much of why a guest was not measured is reported, characters. */
+const MOST_WORDS = 4096;
+
+export type QuestionParts = ExamineParts;
+type Of<W extends CheckerQuestion['what']> = Extract<CheckerQuestion, { what: W }>;
+
+/** Answers a question by the code of a mover, which is loaded as it is needed; nothing is begun, and nothing is kept. */
+export async function answerQuestion(
+  parts: QuestionParts,
+  question: CheckerQuestion,
+  onHost: (host: ExaminedHost) => void,
+  signal: AbortSignal,
+): Promise<StorageAnswer | Assessment | null> {
+  switch (question.what) {
+    case 'storage':
+      return storage(parts, question);
+    case 'assess':
+      return assessed(parts, question, signal);
+    case 'examine':
+      await examineAll(parts, question, onHost, signal);
+      return null;
+  }
+}
+
+async function storage(
+  { config }: QuestionParts,
+  { admission, proof, placeKey }: Of<'storage'>,
+): Promise<StorageAnswer> {
+  const { answerStorage } = await import('../../mover/direct/destination/storage.ts');
+  return answerStorage({ config, placeIds: await placeIdsOf(placeKey) }, admission, proof);
+}
+
+async function assessed(
+  parts: QuestionParts,
+  { admission, preparation, placeKey, calledAt }: Of<'assess'>,
+  signal: AbortSignal,
+): Promise<Assessment> {
+  const driver = await driverFor(parts, admission);
+  const { assess } = await import('../../mover/direct/destination/assess.ts');
+  const { GuestPorts } = await import('../../mover/direct/destination/ports.ts');
+  const { destinationOptions } =
+    await import('../../mover/direct/destination/destination-context.ts');
+  const ports = new GuestPorts(parts.config, () => parts.clock.monotonicMs());
+  const config = { ...parts.config, bridges: ports.bridges };
+  const known = { config, ports, placeIds: await placeIdsOf(placeKey) };
+  const options = destinationOptions(config, { admission, handle: undefined }, calledAt);
+  const session = await driver.openDestination(options);
+  try {
+    return await assess(known, admission, session, preparation, signal);
+  } finally {
+    await session.close();
+  }
+}
+
+async function driverFor(
+  { config, drivers }: QuestionParts,
+  { driver: said }: Admission,
+): Promise<DirectDriver> {
+  const { driverSaid, isManaged } = await import('../../drivers/registry.ts');
+  const found = drivers.find(({ name }) => name === said || driverSaid(name).driver === said);
+  if (found !== undefined && !isManaged(found)) return found;
+  const reason = `${config.name} has no driver ${said ?? ''} that takes hold of guests itself`;
+  throw godwitError('GODWIT_CAPABILITY', { what: 'to take the guest', reason });
+}
+
+async function placeIdsOf(placeKey: string) {
+  const { PlaceIds } = await import('../../mover/direct/destination/place-ids.ts');
+  const key = Buffer.from(placeKey, 'hex');
+  return new PlaceIds(() => key);
+}
+
+async function examineAll(
+  parts: QuestionParts,
+  { hosts, deadlineMs, measure = false }: Of<'examine'>,
+  onHost: (host: ExaminedHost) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const guest = new HeldGuest(parts);
+  const until = performance.now() + deadlineMs;
+  const left = [...hosts];
+  const worker = async (): Promise<void> => {
+    for (let each = left.shift(); each !== undefined; each = left.shift()) {
+      const withinMs = Math.min(HOST_MS, until - performance.now());
+      onHost(await oneHost(parts, each, guest, { withinMs, measure }, signal));
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: HOSTS_AT_ONCE }, worker));
+  } finally {
+    await guest.close();
+  }
+}
+
+/** What one destination cannot answer in time is a check that refuses, and takes nothing from the others. */
+async function oneHost(
+  parts: QuestionParts,
+  asked: Examined,
+  held: HeldGuest,
+  { withinMs, measure }: { readonly withinMs: number; readonly measure: boolean },
+  signal: AbortSignal,
+): Promise<ExaminedHost> {
+  const { request } = asked;
+  const { to } = request;
+  const { askManager, managerOf } = await import('./managed.ts');
+  const manager = managerOf(parts.drivers, asked);
+  if (manager !== undefined) {
+    const given = { here: parts.config.name, withinMs };
+    return { to, checks: await askManager(manager, asked, given, signal) };
+  }
+  const { examine } = await import('./examine.ts');
+  const what = `to check ${request.guest} against ${to}`;
+  const found: Partial<ExaminedHost> = {};
+  const learned: Examining['learned'] = ({ path, copies = [] }, offer) => {
+    const { takes, stream } = path ?? {};
+    const way = takes === undefined ? {} : { path: { takes, ...(stream && { stream }) } };
+    Object.assign(found, { ...way, ...(offer && { offer }), copiesDisks: copies.length > 0 });
+  };
+  try {
+    const guest = await held.open(asked);
+    return await withDeadline(what, Math.max(0, withinMs), signal, async (within) => {
+      const [checks, measured] = await Promise.all([
+        examine({ ...parts, ...asked, guest, learned }, within),
+        measure ? measureGuest(guest, within) : {},
+      ]);
+      return { to, checks, reachable: guest.mayReachUs, ...found, ...measured };
+    });
+  } catch (thrown) {
+    signal.throwIfAborted();
+    return { to, checks: [refusal('destination', toGodwitError(thrown), 'both')] };
+  }
+}
+
+/** A guest that cannot be measured can move all the same. */
+async function measureGuest(
+  guest: SourceGuest,
+  signal: AbortSignal,
+): Promise<Pick<ExaminedHost, 'measured' | 'unmeasured'>> {
+  try {
+    const session = await guest.session(signal);
+    if (session.measure === undefined) return { unmeasured: 'its driver does not measure guests' };
+    return { measured: await session.measure(signal) };
+  } catch (thrown) {
+    signal.throwIfAborted();
+    return { unmeasured: toGodwitError(thrown).message.slice(0, MOST_WORDS) };
+  }
+}
+
+/** One hold of the guest's hypervisor for all destinations: a monitor speaks to one at a time. */
+class HeldGuest {
+  readonly #parts: QuestionParts;
+  #guest: Promise<SourceGuest> | undefined;
+
+  constructor(parts: QuestionParts) {
+    this.#parts = parts;
+  }
+
+  open(asked: Examined): Promise<SourceGuest> {
+    this.#guest ??= this.#openNow(asked);
+    return this.#guest;
+  }
+
+  async #openNow({ handle, request }: Examined): Promise<SourceGuest> {
+    const { isManaged } = await import('../../drivers/registry.ts');
+    const { driverOf } = await import('../hypervisor-life.ts');
+    const driver = driverOf(this.#parts.drivers, handle);
+    if (driver === undefined || isManaged(driver)) {
+      throw godwitError('GODWIT_INTERNAL', { what: 'a guest of no driver that could be asked' });
+    }
+    const { SourceGuest: Guest } = await import('../../mover/direct/source/guest.ts');
+    return new Guest(driver, handle, request, () => undefined);
+  }
+
+  async close(): Promise<void> {
+    await (await this.#guest?.catch(() => undefined))?.close();
+  }
+}

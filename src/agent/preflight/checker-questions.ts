@@ -1,0 +1,86 @@
+import { z } from 'zod';
+import { labels } from '../../protocol/labels.ts';
+import { guestHandle } from '../../protocol/mover/handle.ts';
+import { sourceMoverRequest } from '../../protocol/mover/request.ts';
+import { checkId, hostName } from '../../protocol/names.ts';
+import { admission, preparation, storageProof } from '../../protocol/peer/migration.ts';
+import { serialError } from '../../protocol/errors.ts';
+import { shortText } from '../../protocol/names.ts';
+import { guestMeasure } from '../../protocol/public/prediction.ts';
+import { chosenStream } from '../../protocol/public/migration.ts';
+import { wireOffer } from '../../protocol/wire.ts';
+import { check, migrationRequest } from '../../protocol/public/migration.ts';
+
+/** What an agent has looked at by a process of its own: storage that hangs takes that process along, and no thread of the agent. */
+
+/** Names the places of this host, in hexadecimal. */
+const placeKey = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** As it was asked by another host. */
+const asked = admission.extend({ id: checkId });
+
+/** A destination that is to be examined, and what the agent has seen of the guest. */
+export const examined = z.object({
+  id: checkId,
+  request: migrationRequest,
+  handle: guestHandle,
+  driver: z.string().max(32),
+  /** Its host, where that is none of this agent's. */
+  from: hostName.optional(),
+  memoryBytes: z.number().nonnegative().optional(),
+  /** Where nothing speaks against it, the destination is to keep what starts the guest there. */
+  standby: z.boolean().optional(),
+  /** With `standby`: what people said of the guest. */
+  labels: labels.optional(),
+  seen: sourceMoverRequest
+    .pick({ vcpus: true, macs: true, unbridged: true, seenLinkRate: true })
+    .partial(),
+});
+export type Examined = z.infer<typeof examined>;
+
+export const question = z.discriminatedUnion('what', [
+  z.object({ what: z.literal('storage'), admission: asked, proof: storageProof, placeKey }),
+  z.object({
+    what: z.literal('assess'),
+    admission: asked,
+    preparation,
+    placeKey,
+    /** The address at which the other host called. */
+    calledAt: z.string().max(64).optional(),
+  }),
+  z.object({
+    what: z.literal('examine'),
+    hosts: z.array(examined).max(10_000),
+    /** All of them together, ms. */
+    deadlineMs: z.number().positive(),
+    /** The guest is measured as well. */
+    measure: z.boolean().optional(),
+  }),
+]);
+export type CheckerQuestion = z.infer<typeof question>;
+
+/** One destination of `examine`, as soon as it is done. */
+export const examinedHost = z.object({
+  to: hostName,
+  checks: z.array(check),
+  /** The path that memory would take, as far as it came to that. */
+  path: z.object({ takes: z.enum(['native', 'wire']), stream: chosenStream.optional() }).optional(),
+  /** What the destination offers of the wire. */
+  offer: wireOffer.optional(),
+  /** Disks would be copied before memory is sent. */
+  copiesDisks: z.boolean().optional(),
+  /** The guest's hypervisor may come to a socket of this host's mover. */
+  reachable: z.boolean().optional(),
+  /** Where it was to be measured: what was found, or why nothing was. */
+  measured: guestMeasure.optional(),
+  unmeasured: shortText.optional(),
+});
+export type ExaminedHost = z.infer<typeof examinedHost>;
+
+/** A line of the process: `host` as often as there are some; then one of the others, which is its last. */
+export const checkerLine = z.union([
+  z.object({ host: examinedHost }),
+  z.object({ error: serialError }),
+  z.object({ answer: z.unknown() }),
+]);
+export type CheckerLine = z.infer<typeof checkerLine>;

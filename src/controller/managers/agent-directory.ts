@@ -1,0 +1,140 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { lstatSync, mkdirSync, rmdirSync, rmSync, statfsSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import path from 'node:path';
+import { initCa, issue, storeCredentials } from '../../agent/pki/authority.ts';
+import { writePrivate } from '../../agent/pki/files.ts';
+import { parseAgentConfig } from '../../config.ts';
+import type { AgentConfig } from '../../config.ts';
+import { godwitError } from '../../errors.ts';
+import type { ManagerPlace } from '../../protocol/controller/managers.ts';
+
+/** A file system in memory: what lies there is not at rest. */
+const MEMORY = '/dev/shm';
+const TMPFS = 0x01_02_19_94;
+const CERTIFICATE_DAYS = 3650;
+
+/**
+ * Where the agent of one manager has everything: its configuration, certificate, journals and socket below the controller's
+ * stateDir. Its password lies in memory alone (0600), because its movers read it too, and outlive agent and controller.
+ */
+export class AgentDirectory {
+  readonly name: string;
+  /** Its stateDir. */
+  readonly dir: string;
+  readonly #secrets: string;
+
+  constructor(controllerDir: string, name: string) {
+    this.name = name;
+    this.dir = path.join(controllerDir, 'managers', name);
+    const mark = createHash('sha256')
+      .update(path.resolve(controllerDir))
+      .digest('hex')
+      .slice(0, 16);
+    this.#secrets = path.join(MEMORY, `godwit-${process.getuid?.() ?? 0}-${mark}`, name);
+  }
+
+  get config(): string {
+    return path.join(this.dir, 'agent.json');
+  }
+
+  get log(): string {
+    return path.join(this.dir, 'agent.log');
+  }
+
+  get socket(): string {
+    return path.join(this.dir, 'agent.sock');
+  }
+
+  /** What its agent would be configured with; GODWIT_CONFIG where its driver does not take it. */
+  configOf(place: ManagerPlace, port = 1): AgentConfig {
+    const { driver, url, user, fingerprint, ca, options } = place;
+    const section = {
+      ...options,
+      url,
+      user,
+      passwordFile: path.join(this.#secrets, 'password'),
+      ...(fingerprint === undefined ? {} : { fingerprint }),
+      ...(ca === undefined ? {} : { ca: path.join(this.dir, 'manager-ca.crt') }),
+    };
+    const config = {
+      name: this.name,
+      address: `127.0.0.1:${port}`,
+      stateDir: this.dir,
+      // What runs on the controller's own host is none of its guests.
+      drivers: { qemu: false, [driver]: section },
+      network: { probe: 'off' },
+      ordersBySocket: true,
+    };
+    return parseAgentConfig(this.config, JSON.stringify(config));
+  }
+
+  /** Lays out all that its agent reads, with a certificate of a CA that is thrown away: nobody else is of it. */
+  async write(place: ManagerPlace, password: string): Promise<void> {
+    this.writeSecret(password);
+    if (place.ca !== undefined) writePrivate(path.join(this.dir, 'manager-ca.crt'), place.ca);
+    const config = this.configOf(place, await freePort());
+    const caDir = path.join(this.dir, 'ca');
+    rmSync(caDir, { recursive: true, force: true });
+    try {
+      await initCa(caDir);
+      const { name } = this;
+      const addresses = ['127.0.0.1'];
+      const issued = await issue({ caDir, name, role: 'agent', addresses, days: CERTIFICATE_DAYS });
+      storeCredentials(path.join(this.dir, 'pki'), issued);
+    } finally {
+      rmSync(caDir, { recursive: true, force: true });
+    }
+    const { name, address, stateDir, drivers } = config;
+    const network = { probe: 'off' };
+    const said = { name, address, stateDir, drivers, network, ordersBySocket: true };
+    writePrivate(this.config, `${JSON.stringify(said, undefined, 2)}\n`);
+  }
+
+  /** GODWIT_CONFIG where this host has no file system in memory. */
+  writeSecret(password: string): void {
+    if (statfsSync(MEMORY).type !== TMPFS) {
+      throw godwitError('GODWIT_CONFIG', {
+        file: MEMORY,
+        what: 'is no tmpfs: passwords are kept in memory alone',
+      });
+    }
+    // Whoever made it before is not trusted with what comes into it.
+    mkdirSync(path.dirname(this.#secrets), { recursive: true, mode: 0o700 });
+    checkOwn(path.dirname(this.#secrets));
+    writePrivate(path.join(this.#secrets, 'password'), `${password}\n`);
+  }
+
+  remove(): void {
+    rmSync(this.#secrets, { recursive: true, force: true });
+    try {
+      rmdirSync(path.dirname(this.#secrets));
+    } catch {
+      // Other managers have theirs in it, or nobody had.
+    }
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}
+
+function checkOwn(directory: string): void {
+  const { uid, mode } = lstatSync(directory);
+  const isOwn = uid === process.getuid?.() && (mode & 0o077) === 0;
+  if (isOwn && lstatSync(directory).isDirectory()) return;
+  throw godwitError('GODWIT_CONFIG', {
+    file: directory,
+    what: 'others made it, or may look into it',
+  });
+}
+
+/** Its listener is for nobody: its controller asks by the socket. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}

@@ -1,0 +1,121 @@
+import type { Selectable } from 'kysely';
+import { z } from 'zod';
+import { godwitError } from '../../errors.ts';
+import { managerPlace, MOST_MANAGERS } from '../../protocol/controller/managers.ts';
+import type { ManagerPlace } from '../../protocol/controller/managers.ts';
+import type { Store } from '../store/open.ts';
+import type { Tables } from '../store/tables.ts';
+import type { KeyRing, Sealed } from './seal.ts';
+
+/** A manager as it is kept, without its password. */
+export interface KeptManager {
+  readonly name: string;
+  readonly place: ManagerPlace;
+  readonly createdAtMs: number;
+  readonly createdBy: string;
+}
+
+/** The managers in the database. A password is sealed together with the place that it is for: for no other is it opened. */
+export class ManagerStore {
+  readonly #store: Store;
+  readonly #keys: KeyRing;
+
+  constructor(store: Store, keys: KeyRing) {
+    this.#store = store;
+    this.#keys = keys;
+  }
+
+  async list(): Promise<KeptManager[]> {
+    const rows = await this.#store.db
+      .selectFrom('managers')
+      .selectAll()
+      .orderBy('name')
+      .limit(MOST_MANAGERS)
+      .execute();
+    return rows.map(keptOf);
+  }
+
+  /** GODWIT_MANAGER_UNKNOWN. */
+  async find(name: string): Promise<KeptManager> {
+    return keptOf(await this.#row(name));
+  }
+
+  /** GODWIT_MANAGER_KEY where the key is not the one that it was sealed by. */
+  async password(name: string): Promise<string> {
+    const row = await this.#row(name);
+    return this.#keys.open(sealedOf(row), aboutOf(row));
+  }
+
+  /** GODWIT_MANAGER_TAKEN, GODWIT_OVERLOADED. */
+  async add(name: string, place: ManagerPlace, password: string, by: string): Promise<void> {
+    const { nowMs } = this.#store;
+    const body = JSON.stringify(place);
+    const { key, box } = this.#keys.seal(password, aboutOf({ name, body }));
+    await this.#store.transaction(async (db) => {
+      const names = await db.selectFrom('managers').select('name').execute();
+      if (names.some((each) => each.name === name))
+        throw godwitError('GODWIT_MANAGER_TAKEN', { name });
+      if (names.length >= MOST_MANAGERS)
+        throw godwitError(
+          'GODWIT_OVERLOADED',
+          { what: 'the list of managers', limit: MOST_MANAGERS },
+          {
+            hint: 'Remove some that are not used: `godwit manager list`, `godwit manager remove NAME`.',
+          },
+        );
+      const made = { created_at: nowMs, created_by: by };
+      await db
+        .insertInto('managers')
+        .values({ name, body, secret_key: key, secret: box, ...made })
+        .execute();
+    });
+  }
+
+  /** GODWIT_MANAGER_UNKNOWN. */
+  async remove(name: string): Promise<void> {
+    const { db } = this.#store;
+    const gone = await db.deleteFrom('managers').where('name', '=', name).executeTakeFirst();
+    if (gone.numDeletedRows === 0n) throw godwitError('GODWIT_MANAGER_UNKNOWN', { manager: name });
+  }
+
+  /** Every password under a new key; how many there are. */
+  rotate(): Promise<number> {
+    return this.#keys.exchange(() =>
+      this.#store.transaction(async (db) => {
+        const rows = await db.selectFrom('managers').selectAll().execute();
+        for (const row of rows) {
+          const about = aboutOf(row);
+          const { key, box } = this.#keys.seal(this.#keys.open(sealedOf(row), about), about);
+          await db
+            .updateTable('managers')
+            .set({ secret_key: key, secret: box })
+            .where('name', '=', row.name)
+            .execute();
+        }
+        return rows.length;
+      }),
+    );
+  }
+
+  async #row(name: string): Promise<Selectable<Tables['managers']>> {
+    const { db } = this.#store;
+    const found = db.selectFrom('managers').selectAll().where('name', '=', name);
+    const row = await found.executeTakeFirst();
+    if (row === undefined) throw godwitError('GODWIT_MANAGER_UNKNOWN', { manager: name });
+    return row;
+  }
+}
+
+function keptOf(row: Selectable<Tables['managers']>): KeptManager {
+  const { name, body, created_at: createdAtMs, created_by: createdBy } = row;
+  return { name, place: managerPlace.parse(JSON.parse(body)), createdAtMs, createdBy };
+}
+
+function sealedOf({ secret_key: key, secret: box }: Selectable<Tables['managers']>): Sealed {
+  return { key, box };
+}
+
+/** Whoever may write to the database does not get a password sent to another address. */
+function aboutOf({ name, body }: { readonly name: string; readonly body: string }): string {
+  return JSON.stringify([name, z.json().parse(JSON.parse(body))]);
+}

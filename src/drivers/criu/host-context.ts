@@ -1,0 +1,18 @@
+import type { Canary } from './canary.ts';
+import type { Records } from './records.ts';
+import type { Runc } from './runc.ts';
+
+/** What both ends of a container's migration work with on their host. */
+export interface HostContext {
+  readonly host: string;
+  readonly runc: Runc;
+  readonly records: Records;
+  readonly canary: Canary;
+  /** The process in whose mount namespace the containers are; absent: this one's. */
+  readonly mountsOf: number | undefined;
+  /** Put before paths of that mount namespace that this process does not see itself. */
+  readonly prefix: string;
+  readonly layerDirs: readonly string[];
+  /** How the names of the cgroups of containers that come begin; runc removes them with the container. */
+  readonly cgroup: string;
+}

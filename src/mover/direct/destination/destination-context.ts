@@ -1,0 +1,124 @@
+import { realpathSync } from 'node:fs';
+import path from 'node:path';
+import type { Clock } from '../../../clock.ts';
+import { hostsOf } from '../../../config.ts';
+import type { AgentConfig } from '../../../config.ts';
+import { headOf } from '../../../disks/proof/image-heads.ts';
+import type {
+  DestinationOptions,
+  DirectDriver,
+  StreamSetup,
+} from '../../../drivers/port/direct.ts';
+import type { Log } from '../../../log.ts';
+import type { DestinationEvent, DestinationState } from '../../../migration/direct/destination.ts';
+import { godwitError } from '../../../errors.ts';
+import { endingMs } from '../../../migration/direct/step-deadline.ts';
+import type { Preparation, Prepared } from '../../../protocol/peer/migration.ts';
+import { streamTls } from '../../engine/credentials.ts';
+import { logDirOf } from '../../../host/guest-logs.ts';
+import type { Journal } from '../../../host/journal.ts';
+import type { WireOpeners } from '../../engine/wire-openers.ts';
+import type { Others } from './silent-source.ts';
+import type { ArrivedConnections } from './connections.ts';
+import type { PlaceIds } from './place-ids.ts';
+
+/** What the destination’s mover works with. */
+export interface DestinationContext {
+  readonly dir: string;
+  /** By what the source names places of this host. */
+  readonly placeIds: PlaceIds;
+  readonly config: AgentConfig;
+  readonly driver: DirectDriver;
+  readonly journal: Journal<DestinationEvent>;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly bootId: () => string;
+  /** Who may be asked when the source is silent. */
+  readonly others?: Others;
+  /** Absent: none are taken. */
+  readonly connections?: ArrivedConnections;
+  /** Absent: memory comes natively alone. */
+  readonly wire?: WireOpeners | undefined;
+}
+
+/** How the destination’s end of the stream is set; `socket` where memory comes over the wire. */
+export function streamSetup(
+  parts: DestinationContext,
+  preparation: Preparation,
+  source: string,
+  socket: string | undefined,
+): StreamSetup {
+  const disks = preparation.description.disks === undefined ? {} : { disks: true };
+  // Its hypervisor speaks to this mover alone; between the hosts the wire has its own TLS.
+  if (socket !== undefined) {
+    return { ...preparation.stream, ...disks, tls: false, maxDowntimeMs: 300, socket };
+  }
+  return {
+    ...preparation.stream,
+    ...disks,
+    // The source alone decides when to switch; this end’s own limit plays no part.
+    maxDowntimeMs: 300,
+    credentials: streamTls(parts.config, parts.dir, source),
+  };
+}
+
+/** Memory comes over the path over which the source called, where that is one of this host's. */
+export function listenHostFor(config: AgentConfig, calledAt: string | undefined): string {
+  const hosts = hostsOf(config);
+  return hosts.find((host) => host === calledAt) ?? hosts[0] ?? '';
+}
+
+function unlockedDirs({ storage }: AgentConfig): string[] {
+  return storage.flatMap((each) => {
+    if (!('path' in each) || each.locks !== false) return [];
+    try {
+      return [realpathSync(each.path)];
+    } catch {
+      // It is not there, and no image lies in it.
+      return [];
+    }
+  });
+}
+
+/** Where the guest will live on this host; with its handle when an earlier mover has started it. */
+export function destinationOptions(
+  config: AgentConfig,
+  state: Pick<DestinationState, 'handle' | 'admission'> & Partial<Pick<DestinationState, 'launch'>>,
+  calledAt?: string,
+): DestinationOptions {
+  const { handle, admission, launch } = state;
+  return {
+    host: config.name,
+    guest: admission.guest,
+    from: admission.from,
+    guestDir: path.join(config.stateDir, 'guests', admission.guest),
+    logDir: logDirOf(config, admission.guest),
+    unlockedDirs: unlockedDirs(config),
+    headOf: (file, bytes, signal) => headOf(config.storage, file, bytes, signal),
+    networks: config.bridges,
+    listenHost: listenHostFor(config, calledAt),
+    ports: config.ports,
+    memoryBytes: admission.memoryBytes,
+    isCold: admission.settings?.mode === 'cold',
+    ...(handle === undefined ? {} : { handle }),
+    ...(launch === undefined ? {} : { launch }),
+  };
+}
+
+/** For taking down what is here, besides the time that the hypervisor's process takes to end, ms. */
+const TAKE_DOWN_MS = 60_000;
+
+/** A source's mover that is silent for so long may be gone: its agent is asked, ms. */
+export const SOURCE_SILENT_MS = 10_000;
+
+/** How long taking down what is here may take, ms. */
+export function takeDownMs({ admission }: Pick<DestinationState, 'admission'>): number {
+  return TAKE_DOWN_MS + endingMs(admission.memoryBytes);
+}
+
+/** Where the source is to send memory. */
+export function listening(config: AgentConfig, memoryAddress: string | undefined): Prepared {
+  if (memoryAddress === undefined)
+    throw godwitError('GODWIT_INTERNAL', { what: 'nothing listens here' });
+  return { memoryAddress, tlsHostname: config.name };
+}

@@ -1,0 +1,208 @@
+import type { AgentConfig } from '../../../config.ts';
+import type { StreamSetup } from '../../../drivers/port/direct.ts';
+import type { GuestHandle } from '../../../drivers/port/inventory.ts';
+import { GodwitError, godwitError } from '../../../errors.ts';
+import {
+  holdsSwitchover,
+  plannedDowntimeMs,
+  presentDowntimeMs,
+} from '../../../migration/steering/steering.ts';
+import { mayThrottle, strategyOf } from '../../../migration/steering/strategies.ts';
+import type { SourceEvent, SourceState } from '../../../migration/direct/source-state.ts';
+import type { HostFacts } from '../../../protocol/peer/host-facts.ts';
+import type { Launch } from '../../../protocol/mover/handle.ts';
+import { DEFAULT_LINK_GRACE_MS, streamModeOf } from '../../../protocol/public/migration.ts';
+import type { SourceMoverRequest } from '../../../protocol/mover/request.ts';
+import type {
+  GuestDescription,
+  Preparation,
+  StreamSettings,
+} from '../../../protocol/peer/migration.ts';
+import { streamTls } from '../../engine/credentials.ts';
+import type { Fencing } from '../../../host/fencing.ts';
+import { termsFor } from '../../../host/wire.ts';
+import type { SourceBackingFiles } from './backing-files.ts';
+import type { SourceDisks } from './disks.ts';
+import type { SourceConnections } from './connections.ts';
+import type { SourceGuest } from './guest.ts';
+import type { DestinationPeer, PeerApi, Question } from './peer.ts';
+import type { SourceProbes } from './probes.ts';
+import type { SourceVerification } from './verify.ts';
+import type { SourceDataPath } from './data-path.ts';
+
+/** What the steps work with. */
+export interface SourceContext {
+  readonly config: AgentConfig;
+  readonly request: SourceMoverRequest;
+  readonly dir: string;
+  readonly guest: SourceGuest;
+  readonly peer: DestinationPeer;
+  readonly dataPath: SourceDataPath;
+  readonly connections: SourceConnections;
+  readonly probes: SourceProbes;
+  readonly verification: SourceVerification;
+  readonly disks: SourceDisks;
+  readonly backingFiles: SourceBackingFiles;
+  /** Removes a directory of the guest's, of which its hypervisor may have made anything. */
+  readonly removeTree: (directory: string) => Promise<void>;
+  /** What this host reports of itself now. */
+  readonly hostFacts: () => Promise<HostFacts>;
+  /** This mover did not begin the migration: what it is to do may be half done already. */
+  readonly tookOver: () => boolean;
+  readonly state: () => SourceState;
+  readonly dispatch: (event: SourceEvent) => void;
+  /**
+   * Has it proved that the destination's host is off, where this host has a means to do so; the proof is in the journal
+   * when this resolves. Undefined where there is none. May be called whenever the destination's word is missing: a host
+   * that is not dark is never fenced.
+   */
+  readonly fence: (signal: AbortSignal) => Promise<Fencing | undefined>;
+  /** How long `fence` may take, ms; 0 where there is no way. */
+  readonly fenceMs: number;
+  /** Starts the guest's hypervisor anew, as it was started. */
+  readonly relaunch: (launch: Launch, signal: AbortSignal) => Promise<GuestHandle>;
+}
+
+/** What looking at a guest takes, before anything is built; a check has no more than this. */
+export type LookParts = Pick<SourceContext, 'config' | 'state'> & {
+  readonly request: Pick<SourceMoverRequest, 'id' | 'request' | 'memoryBytes' | 'seenLinkRate'>;
+  readonly guest: Pick<SourceGuest, 'inspect' | 'session' | 'mayReachUs'>;
+  readonly peer: LookPeer;
+  readonly connections: Pick<SourceConnections, 'learn'>;
+  readonly dataPath: Pick<SourceDataPath, 'offered'>;
+};
+
+/** The destination, as far as it answers before anything is built. */
+interface LookPeer {
+  /** Whether it is reached through a relay alone. */
+  readonly byRelay: boolean;
+  resume(moverAddress: string): void;
+  call<T>(id: string, signal: AbortSignal, question: LookQuestion<T>): Promise<T>;
+}
+export type LookQuestion<T> = (api: Pick<PeerApi, 'storage' | 'assess'>) => Promise<T>;
+
+/** Asks what a destination answers before anything is built. */
+export function askAhead<T>(
+  parts: LookParts,
+  signal: AbortSignal,
+  question: LookQuestion<T>,
+): Promise<T> {
+  resumePeer(parts);
+  return parts.peer.call(parts.request.id, signal, question);
+}
+
+/** Asks the destination’s mover, also one that an earlier process of ours learned of. */
+export function ask<T>(
+  parts: SourceContext,
+  signal: AbortSignal,
+  question: Question<T>,
+): Promise<T> {
+  resumePeer(parts);
+  return parts.peer.call(parts.request.id, signal, question);
+}
+
+/** What is left of a lost guest at the destination is taken down. GODWIT_NOT_ARMED where all of it is there. */
+export async function tearDown(parts: SourceContext, signal: AbortSignal): Promise<void> {
+  const body = { epoch: parts.state().plan.epoch, lost: true };
+  await ask(parts, signal, (api) => api.release({ body }, { signal, deadlineMs: 15_000 }));
+}
+
+/** After a takeover the destination’s mover is known from the journal alone. */
+export function resumePeer(parts: Pick<LookParts, 'state' | 'peer'>): void {
+  const { moverAddress } = parts.state().known;
+  if (moverAddress !== undefined) parts.peer.resume(moverAddress);
+}
+
+/** A destination that is silent for so long, with the guest standing still, is to be proved off where there is a way, ms. */
+const DARK_MS = 45_000;
+
+/** How long to wait for the destination before the hook is asked; both must fit in `wholeMs`. */
+export function darkMs({ fenceMs }: SourceContext, wholeMs: number): number {
+  return Math.min(DARK_MS, wholeMs - fenceMs);
+}
+
+/** What failed for want of the destination’s word, with why no proof could take its place. */
+export function unproved(thrown: unknown, fencing: Fencing | undefined): unknown {
+  if (!(thrown instanceof GodwitError) || fencing === undefined || fencing.off) return thrown;
+  const message = `${thrown.message}; ${fencing.why}`;
+  return new GodwitError({ ...thrown.toJSON(), message }, { cause: thrown });
+}
+
+/** How the source’s end of the stream is set. */
+export function streamSetup(parts: SourceContext): StreamSetup {
+  const { plan, known } = parts.state();
+  const { settings, to } = plan;
+  const { description } = known;
+  const setup = {
+    ...streamOf(parts),
+    maxDowntimeMs: streamDowntimeMs(parts),
+    holdSwitchover: holdsSwitchover(settings, description),
+    ...(mayThrottle(strategyOf(settings)) ? { mayThrottle: true } : {}),
+    ...(description?.disks === undefined ? {} : { disks: true }),
+  };
+  // The wire has a cap and a TLS of its own, and its hypervisor speaks to this mover alone.
+  if (goesByWire(parts)) return { ...setup, tls: false };
+  return {
+    ...setup,
+    tls: true,
+    ...(settings.maxBandwidth === undefined ? {} : { maxBandwidth: settings.maxBandwidth }),
+    credentials: streamTls(parts.config, parts.dir, to),
+  };
+}
+
+/** The stream as it was asked for, or chosen with the path. */
+function streamOf(parts: LookParts): Omit<StreamSettings, 'tls'> {
+  const { plan, known } = parts.state();
+  const { mode, streams, compress } = plan.settings;
+  return { mode: streamModeOf(mode), streams, compress, ...known.path?.stream };
+}
+
+/** What the hypervisor may plan for now, by the steering and the path that memory takes, ms. */
+export function streamDowntimeMs(parts: Pick<LookParts, 'state'>): number {
+  const { plan, steering } = parts.state();
+  const { settings } = plan;
+  const present = presentDowntimeMs(strategyOf(settings), settings.maxDowntimeMs, steering);
+  return plannedDowntimeMs(present, goesByWire(parts));
+}
+
+/** What the configuration, or an earlier migration, says of the link to the other host, bytes/s. */
+export function saidLinkRate({
+  config,
+  request,
+  state,
+}: Pick<LookParts, 'config' | 'request' | 'state'>): number | undefined {
+  return config.wire.rates[state().plan.to] ?? request.seenLinkRate;
+}
+
+/** Memory takes the wire, as was settled when the destination admitted the guest. */
+function goesByWire(parts: Pick<LookParts, 'state'>): boolean {
+  return parts.state().known.path?.takes === 'wire';
+}
+
+/** What the destination learns of the guest and of the stream. */
+export function preparation(parts: LookParts): Preparation {
+  const { plan, known } = parts.state();
+  const { linkGraceMs = DEFAULT_LINK_GRACE_MS } = plan.settings;
+  const wire = termsFor(parts.config, plan.guest, linkGraceMs);
+  return {
+    epoch: plan.epoch,
+    description: describe(known.description),
+    stream: { ...streamOf(parts), tls: true },
+    ...(goesByWire(parts) ? { wire } : {}),
+    ...(known.places === undefined ? {} : { places: known.places }),
+    ...(known.copies === undefined ? {} : { copies: known.copies }),
+    ...(known.bases === undefined ? {} : { bases: known.bases }),
+    ...(known.networks === undefined ? {} : { networks: known.networks }),
+    ...(plan.settings.networks === undefined ? {} : { networkMap: plan.settings.networks }),
+  };
+}
+
+function describe(description: GuestDescription | undefined): GuestDescription {
+  if (description === undefined) throw missing('description');
+  return description;
+}
+
+/** A defect: the table of steps has run a step before the one that it builds on. */
+export function missing(what: string): GodwitError {
+  return godwitError('GODWIT_INTERNAL', { what: `${what} is not known at this step` });
+}

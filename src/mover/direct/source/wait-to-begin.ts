@@ -1,0 +1,67 @@
+import { systemClock } from '../../../clock.ts';
+import { godwitError } from '../../../errors.ts';
+import type { StepFacts } from '../../../migration/direct/source-state.ts';
+import { MOST_LOOKS, neverQuiet, whyQuiet } from '../../../migration/steering/quiet-guest.ts';
+import { giveNotice } from './notice.ts';
+import type { SourceContext } from './source-context.ts';
+import { untilMoment } from './time-limit.ts';
+
+/** From one look at the guest to the next, ms; a look itself takes a few seconds. */
+const LOOK_EVERY_MS = 15_000;
+
+/** Waits for the moment that was asked for, gives notice ahead of it, and waits for a quiet one. Touches nothing. */
+export async function waitToBegin(parts: SourceContext, signal: AbortSignal): Promise<StepFacts> {
+  const { notBefore, whenQuiet, noticeMs } = parts.state().plan.settings;
+  const notBeforeMs = notBefore === undefined ? 0 : Date.parse(notBefore);
+  // By the wall clock alone, so that a mover that takes over waits no longer.
+  let fromMs = Math.max(notBeforeMs, Date.parse(parts.request.createdAt));
+  const waited: string[] = [];
+  if (noticeMs !== undefined) {
+    // The notice ends when the migration may begin, and lasts as long as it was asked for.
+    await untilMoment(notBeforeMs - noticeMs, signal);
+    fromMs = Math.max(notBeforeMs, Date.parse(parts.request.createdAt) + noticeMs);
+    waited.push(await giveNotice(parts, fromMs, signal));
+  }
+  await untilMoment(notBeforeMs, signal);
+  if (whenQuiet !== undefined)
+    waited.push(await quiet(parts, fromMs + whenQuiet.withinMs, whenQuiet.withinMs, signal));
+  const why = waited.length === 0 ? {} : { waited: waited.join('; ').slice(0, 1000) };
+  return { beganAtMs: systemClock.wallMs(), ...why };
+}
+
+/** Why it begins, in words. */
+async function quiet(
+  parts: SourceContext,
+  untilMs: number,
+  withinMs: number,
+  signal: AbortSignal,
+): Promise<string> {
+  let rates: number[] = [];
+  for (;;) {
+    const rate = await rateOf(parts, signal);
+    if (rate !== undefined) rates = [...rates, rate].slice(-MOST_LOOKS);
+    const why = rate === undefined ? undefined : whyQuiet(rates);
+    if (why !== undefined) return why;
+    const leftMs = untilMs - systemClock.wallMs();
+    if (leftMs <= 0) return neverQuiet(withinMs, rates);
+    await systemClock.sleep(Math.min(leftMs, LOOK_EVERY_MS), signal);
+  }
+}
+
+/** bytes/s over the longest window that is measured; undefined where this look came to nothing. */
+async function rateOf(parts: SourceContext, signal: AbortSignal): Promise<number | undefined> {
+  const session = await parts.guest.session(signal);
+  if (session.measure === undefined) {
+    const reason = `the driver ${session.handle.driver} cannot measure what a guest writes`;
+    throw godwitError('GODWIT_CAPABILITY', { what: '--when quiet', reason });
+  }
+  try {
+    const { curve } = await session.measure(signal);
+    const longest = curve.at(-1);
+    return longest === undefined ? undefined : (longest.dirtyBytes / longest.windowMs) * 1000;
+  } catch {
+    signal.throwIfAborted();
+    // It may be measured for somebody else just now; one that is gone says so by its own event.
+    return undefined;
+  }
+}

@@ -1,0 +1,278 @@
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { systemClock } from '../../../src/clock.ts';
+import { parseAgentConfig } from '../../../src/config.ts';
+import type { AgentConfig } from '../../../src/config.ts';
+import type { Identifier } from '../../../src/drivers/port/disks.ts';
+import type { DestinationSession, DirectDriver } from '../../../src/drivers/port/direct.ts';
+import { silentLog } from '../../../src/log.ts';
+import { initialDestination } from '../../../src/migration/direct/destination.ts';
+import { replayDestination } from '../../../src/migration/direct/journal.ts';
+import type { SourceEvent } from '../../../src/migration/direct/source-state.ts';
+import { keepImages } from '../../../src/mover/direct/destination/images.ts';
+import { DestinationMover } from '../../../src/mover/direct/destination/mover.ts';
+import { openPlaceIds } from '../../../src/mover/direct/destination/place-ids.ts';
+import { openDestinationJournal, readJournals } from '../../../src/host/journal.ts';
+import { SourceBackingFiles } from '../../../src/mover/direct/source/backing-files.ts';
+import { preparation } from '../../../src/mover/direct/source/source-context.ts';
+import type { SourceContext } from '../../../src/mover/direct/source/source-context.ts';
+import type { Disk, ImagePlace } from '../../../src/protocol/disk.ts';
+import type { Seeding } from '../../../src/protocol/peer/migration.ts';
+import type { Credentials } from '../../../src/rpc/tls.ts';
+import { openPools } from '../../../src/disks/proof/pools.ts';
+import { planned } from '../../migration/direct/samples.ts';
+import { tempDir } from '../../rpc/test-contract.ts';
+import { hostsFor } from './stage.ts';
+
+const MIB = 2 ** 20;
+const never = new AbortController().signal;
+const IMAGE = 'images/base.qcow2';
+
+const images: Identifier = {
+  identify: async (file) => {
+    const content = readFileSync(file);
+    return { bytes: content.length, sha256: createHash('sha256').update(content).digest('hex') };
+  },
+};
+
+function layHost(top: string, name: 'a' | 'b', { ca, cert, key }: Credentials): AgentConfig {
+  const [stateDir, storage] = [path.join(top, name), path.join(top, `${name}-storage`)];
+  const pki = path.join(stateDir, 'pki');
+  for (const each of [pki, path.join(stateDir, 'm'), storage]) mkdirSync(each, { recursive: true });
+  writeFileSync(path.join(pki, 'ca.crt'), ca);
+  writeFileSync(path.join(pki, 'host.crt'), cert);
+  writeFileSync(path.join(pki, 'host.key'), key);
+  const address = '127.0.0.1:7001';
+  const peers = { [name === 'a' ? 'b' : 'a']: { address } };
+  const text = { name, address, stateDir, peers, storage: [{ path: storage }] };
+  return parseAgentConfig('agent.json', JSON.stringify(text));
+}
+
+/** The movers' parts for backing files, over real sessions; there is no hypervisor at either end. */
+async function movers(t: TestContext, settings: { readonly maxBandwidth?: number } = {}) {
+  const top = tempDir(t);
+  const certificates = await hostsFor(t);
+  const a = layHost(top, 'a', certificates.a);
+  const b = layHost(top, 'b', certificates.b);
+  const plan = planned(settings);
+  const storage = { a: path.join(top, 'a-storage'), b: path.join(top, 'b-storage') };
+  mkdirSync(path.join(storage.a, 'images'));
+  const file = path.join(storage.a, IMAGE);
+  writeFileSync(file, randomBytes(MIB));
+  truncateSync(file, 8 * MIB);
+  const [pool] = await openPools(a.storage);
+  const base: ImagePlace = { node: 'base', pool: pool?.id ?? '', path: IMAGE };
+  const image = { format: 'qcow2', bytes: 64 * MIB, readOnly: true } as const;
+  const top0 = { ...image, node: 'top', readOnly: false };
+  const disks: Disk[] = [{ name: 'vda', images: [top0, { ...image, node: 'base' }] }];
+  const dir = path.join(b.stateDir, 'm');
+  const placeIds = openPlaceIds(dir);
+  const [there] = await openPools(b.storage);
+  const topPath = 'web1/top.qcow2';
+  const topPool = placeIds.made(there?.id ?? '', topPath);
+  const copies: ImagePlace[] = [{ node: 'top', pool: topPool, path: topPath }];
+
+  const { id, guest, from, epoch } = plan;
+  const admission = { id, guest, from, epoch, memoryBytes: 1, timeoutMs: 60_000 };
+  const admitted = { type: 'admitted', admission, host: 'b' } as const;
+  /** A question while none is there waits for the next one, as a peer's does. */
+  let mover: Promise<DestinationMover> | undefined;
+  /** The next mover at the destination, on what the last one has journaled. */
+  const takeOver = (): Promise<DestinationMover> => (mover = succeed(mover));
+  const succeed = async (last: typeof mover): Promise<DestinationMover> => {
+    await (await last)?.close();
+    const { journal, events } = openDestinationJournal(dir, systemClock);
+    if (events.length === 0) await journal.append(admitted, 'sync');
+    const session = {
+      disks: { images },
+      onEvent: () => () => undefined,
+      nics: () => [],
+      destroy: async () => undefined,
+      close: async () => undefined,
+    } as unknown as DestinationSession;
+    const driver = { openDestination: async () => session } as unknown as DirectDriver;
+    const common = { placeIds, clock: systemClock, log: silentLog, bootId: () => 'boot-1' };
+    const state = replayDestination(events) ?? initialDestination(admitted);
+    const next = new DestinationMover({ dir, config: b, driver, journal, ...common }, state);
+    await next.start(events.length > 0);
+    return next;
+  };
+  const first = await takeOver();
+  t.after(async () => (await mover)?.close());
+
+  const reported: SourceEvent[] = [];
+  const ask = {
+    bases: async ({ body }: { body: Seeding }, { signal }: { signal: AbortSignal }) =>
+      (await mover)?.disks('seed', body.epoch, ({ backingFiles }, hypervisor, ledger) =>
+        backingFiles.seed(hypervisor, ledger, body, signal),
+      ),
+  };
+  const description = {
+    driver: 'qemu',
+    name: guest,
+    memoryBytes: 1,
+    vcpus: 1,
+    hypervisorVersion: '10.0',
+    disks,
+    spec: {},
+  };
+  const known = { description, bases: [base], copies };
+  const parts = {
+    config: a,
+    dir: path.join(a.stateDir, 'm'),
+    request: { id, toHost: 'b', request: { guest } },
+    guest: { session: async () => ({ disks: { images } }) },
+    peer: {
+      moverAddress: 'one',
+      resume: () => undefined,
+      call: async (_id: string, _signal: AbortSignal, question: (...args: unknown[]) => unknown) =>
+        question(ask, (address: string) => address),
+    },
+    state: () => ({ plan, known }),
+    dispatch: (event: SourceEvent) => void reported.push(event),
+  } as unknown as SourceContext;
+  const seeds = new SourceBackingFiles(silentLog);
+  const journaled = (): string[] => readJournals(dir).destination.map(({ event }) => event.type);
+  return { seeds, parts, b, storage, file, reported, mover: first, takeOver, journaled, epoch };
+}
+
+const wordsOf = (facts: Awaited<ReturnType<SourceBackingFiles['seed']>>): string[] =>
+  (facts.checks ?? []).map(({ evidence }) => evidence);
+
+const everythingIn = (directory: string): string[] =>
+  readdirSync(directory, { recursive: true }).map(String).toSorted();
+
+/** Resolves once a part of it has come. */
+async function begun(reported: readonly SourceEvent[]): Promise<void> {
+  const flows = (): boolean =>
+    reported.some((event) => event.type === 'copied' && (event.disks[0]?.copiedBytes ?? 0) > 0);
+  while (!flows()) await systemClock.sleep(5);
+}
+
+describe('a backing file that the destination has not', () => {
+  test('is sent without its holes, and is there whole, under its name, for nobody to write to', async (t) => {
+    const { seeds, parts, storage, file, reported, journaled } = await movers(t);
+    const words = wordsOf(await seeds.seed(parts, never));
+    const made = path.join(storage.b, IMAGE);
+    assert.ok(readFileSync(made).equals(readFileSync(file)));
+    assert.equal(statSync(made).mode & 0o777, 0o400);
+    assert.ok(
+      words.some((word) => word.includes('1 MiB sent of a file of 8 MiB')),
+      words.join(),
+    );
+    assert.ok(journaled().includes('seeding'));
+    const last = reported.findLast((event) => event.type === 'copied');
+    assert.equal(last?.type === 'copied' && last.disks[0]?.state, 'whole');
+  });
+
+  test('is not sent twice, whichever of the movers is another one', async (t) => {
+    const { seeds, parts, storage, takeOver } = await movers(t);
+    await seeds.seed(parts, never);
+    const made = path.join(storage.b, IMAGE);
+    const was = statSync(made);
+    assert.ok(!wordsOf(await seeds.seed(parts, never)).some((word) => word.includes(' sent of ')));
+    await takeOver();
+    const words = wordsOf(await new SourceBackingFiles(silentLog).seed(parts, never));
+    assert.ok(!words.some((word) => word.includes(' sent of ')), words.join());
+    assert.equal(statSync(made).ino, was.ino);
+  });
+
+  test('goes again when the destination is released, with the directories made for it', async (t) => {
+    const { seeds, parts, storage, mover, epoch } = await movers(t);
+    await seeds.seed(parts, never);
+    await mover.release(epoch, never);
+    assert.deepEqual(everythingIn(storage.b), []);
+  });
+
+  test('stays where the guest does, under its one name', async (t) => {
+    const { seeds, parts, storage, mover, b } = await movers(t);
+    await seeds.seed(parts, never);
+    await keepImages(b, mover.state);
+    assert.deepEqual(everythingIn(storage.b), ['images', IMAGE]);
+    assert.equal(statSync(path.join(storage.b, IMAGE)).nlink, 1);
+  });
+
+  test('outlives a mover that dies while the guest is built on it, and goes with the release', async (t) => {
+    const { seeds, parts, storage, mover, takeOver, journaled, epoch } = await movers(t);
+    await seeds.seed(parts, never);
+    // There is no hypervisor, so nothing can be built.
+    await assert.rejects(mover.prepare(preparation(parts), never));
+    assert.ok(journaled().includes('preparing'));
+    const next = await takeOver();
+    assert.deepEqual(statSync(path.join(storage.b, IMAGE)).mode & 0o777, 0o400);
+    await next.release(epoch, never);
+    assert.deepEqual(everythingIn(storage.b), []);
+  });
+
+  test('leaves nothing there when it is cancelled amid the sending', async (t) => {
+    const { seeds, parts, storage, reported, mover, epoch } = await movers(t, {
+      maxBandwidth: MIB / 2,
+    });
+    const over = new AbortController();
+    const seeded = assert.rejects(seeds.seed(parts, over.signal), /by the test/);
+    await begun(reported);
+    over.abort(new Error('by the test'));
+    await seeded;
+    await mover.release(epoch, never);
+    assert.deepEqual(everythingIn(storage.b), []);
+    assert.ok(!existsSync(path.join(parts.dir, 'bases.sock')));
+  });
+
+  test('is sent anew to the next mover there when one dies amid the sending', async (t) => {
+    const { seeds, parts, storage, file, reported, takeOver } = await movers(t, {
+      maxBandwidth: MIB,
+    });
+    const seeded = seeds.seed(parts, never);
+    await begun(reported);
+    await takeOver();
+    seeds.mind('another');
+    await seeded;
+    assert.ok(readFileSync(path.join(storage.b, IMAGE)).equals(readFileSync(file)));
+  });
+});
+
+describe('a backing file that the destination has', () => {
+  test('is found by what it holds, not sent and not touched, and stays when the destination is released', async (t) => {
+    const { seeds, parts, storage, file, mover, epoch } = await movers(t);
+    mkdirSync(path.join(storage.b, 'golden'));
+    const there = path.join(storage.b, 'golden/debian.qcow2');
+    writeFileSync(there, readFileSync(file));
+    chmodSync(there, 0o444);
+    const was = statSync(there);
+    const words = wordsOf(await seeds.seed(parts, never));
+    assert.ok(
+      words.some((word) => word.includes('debian.qcow2 holds the same')),
+      words.join(),
+    );
+    assert.ok(!words.some((word) => word.includes(' sent of ')));
+    await mover.release(epoch, never);
+    assert.deepEqual(everythingIn(storage.b), ['golden', 'golden/debian.qcow2']);
+    assert.deepEqual([statSync(there).mtimeMs, statSync(there).mode], [was.mtimeMs, was.mode]);
+  });
+
+  test('under its name with another content is refused and not touched', async (t) => {
+    const { seeds, parts, storage, mover, epoch } = await movers(t);
+    mkdirSync(path.join(storage.b, 'images'));
+    writeFileSync(path.join(storage.b, IMAGE), 'somebody else’s');
+    await assert.rejects(seeds.seed(parts, never), (thrown: Error & { code?: string }) => {
+      assert.equal(thrown.code, 'GODWIT_DISK_PLACE');
+      assert.match(thrown.message, /base\.qcow2 is there already, and does not hold the same/);
+      return true;
+    });
+    await mover.release(epoch, never);
+    assert.equal(readFileSync(path.join(storage.b, IMAGE), 'utf8'), 'somebody else’s');
+  });
+});

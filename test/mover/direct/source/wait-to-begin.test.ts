@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { hasCode } from '../../../../src/errors.ts';
+import type { StepFacts } from '../../../../src/migration/direct/source-state.ts';
+import { initialSource } from '../../../../src/migration/direct/source-state.ts';
+import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
+import { waitToBegin } from '../../../../src/mover/direct/source/wait-to-begin.ts';
+import type { MigrationSettings } from '../../../../src/protocol/public/migration.ts';
+import { planned } from '../../../migration/direct/samples.ts';
+
+const MIB = 1024 ** 2;
+
+/** Of a guest that writes so much in a second at each look; `undefined`: the look comes to nothing. */
+function waited(
+  settings: Partial<MigrationSettings>,
+  dirtyBytes: number | undefined,
+  measures = true,
+): Promise<StepFacts> {
+  const measure = async () => {
+    if (dirtyBytes === undefined) throw new Error('it is measured for somebody else');
+    return { curve: [{ windowMs: 1000, dirtyBytes }] };
+  };
+  const session = { handle: { driver: 'fake' }, ...(measures ? { measure } : {}) };
+  const parts: unknown = {
+    state: () => initialSource(planned(settings)).state,
+    request: { createdAt: new Date().toISOString() },
+    guest: { session: async () => session },
+  };
+  return waitToBegin(parts as SourceContext, new AbortController().signal);
+}
+
+describe('what a migration waits for', () => {
+  const whenQuiet = { withinMs: 1000 };
+
+  test('is nothing that has come already', async () => {
+    const { beganAtMs, waited: why } = await waited({ notBefore: new Date(0).toISOString() }, 0);
+    assert.ok(beganAtMs !== undefined && why === undefined);
+  });
+
+  test('is a quiet moment, which a guest that writes nothing has at once', async () => {
+    assert.match((await waited({ whenQuiet }, 0)).waited ?? '', /is quiet/);
+  });
+
+  test('is waited for within its bound, whether the guest is busy or cannot be measured', async () => {
+    assert.match((await waited({ whenQuiet }, 40 * MIB)).waited ?? '', /no quiet moment/);
+    assert.match((await waited({ whenQuiet }, undefined)).waited ?? '', /could not be measured/);
+  });
+
+  test('is refused by name where the driver cannot measure', async () => {
+    const refused = waited({ whenQuiet }, 0, false);
+    await assert.rejects(refused, (thrown) => hasCode(thrown, 'GODWIT_CAPABILITY'));
+  });
+});
