@@ -26,7 +26,7 @@ export async function pages(): Promise<Record<string, string>> {
 /** A path and a schema a line: a change of one is seen as one. */
 function documentText(document: Record<string, unknown>): string {
   return JSON.stringify(document)
-    .replaceAll(/(?<=[{,])(?="(?:\/[^"]*|[A-Z]\w*)":\{)/g, '\n')
+    .replaceAll(/(?<=[{,])(?="(?:\/[^"]*|[A-Z][\w.]*)":\{)/g, '\n')
     .concat('\n');
 }
 

@@ -6,12 +6,26 @@ import type { ValidateFunction } from 'ajv/dist/2020.js';
 import { fleet, guest } from './samples.ts';
 
 interface Operation {
-  readonly responses: Record<string, { content: Record<string, { schema: object }> }>;
+  readonly responses: Record<string, Answer | { readonly $ref: string }>;
+}
+
+interface Answer {
+  readonly content: Record<string, { readonly schema: object }>;
 }
 
 interface Document {
   readonly paths: Record<string, Record<string, Operation>>;
-  readonly components: object;
+  readonly components: { readonly responses: Record<string, Answer> };
+}
+
+/** What the document says of an answer: at the operation, or among what several share. */
+function describedIn(document: Document, operation: Operation, status: number): object | undefined {
+  const said = operation.responses[status];
+  const answer =
+    said !== undefined && '$ref' in said
+      ? document.components.responses[said.$ref.replace(/.*\//, '')]
+      : said;
+  return answer?.content['application/json']?.schema;
 }
 
 /** Asks over the unix socket, as a program of another language does. */
@@ -48,10 +62,9 @@ test('an agent answers each question as its own document says, errors too', asyn
         a.agent.socket,
         path.replace(/\{\w+\}/, value),
       );
-      const described: { schema: object } | undefined =
-        operation.responses[answer.status]?.content['application/json'];
+      const described = describedIn(document, operation, answer.status);
       assert.ok(described, `${path}: ${answer.status} is not in the document: ${answer.body}`);
-      const takes: ValidateFunction = ajv.compile(described.schema);
+      const takes: ValidateFunction = ajv.compile(described);
       assert.ok(takes(JSON.parse(answer.body)), `${path}: ${ajv.errorsText(takes.errors)}`);
       asked += 1;
     }

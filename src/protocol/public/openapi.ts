@@ -91,11 +91,12 @@ const AGENT: Face = {
 /** A contract as an OpenAPI 3.1 document. Schemas with a name are components, and what they are part of refers to them. */
 export function openApi(contract: Contract, title: string, face: Face = AGENT): Json {
   const schemas = new Schemas();
+  const refusals: Record<string, Json> = {};
   const paths: Record<string, Json> = {};
   for (const [key, route] of Object.entries(contract)) {
     const path = route.path.replaceAll(/:(\w+)/g, '{$1}');
     const method = route.method.toLowerCase();
-    paths[path] = { ...paths[path], [method]: operation(schemas, key, route, face) };
+    paths[path] = { ...paths[path], [method]: operation({ schemas, refusals }, key, route, face) };
   }
   return {
     openapi: '3.1.0',
@@ -111,11 +112,18 @@ export function openApi(contract: Contract, title: string, face: Face = AGENT): 
     },
     servers: face.servers,
     paths,
-    components: { schemas: schemas.components, securitySchemes: face.schemes },
+    components: { schemas: schemas.components, responses: refusals, securitySchemes: face.schemes },
   };
 }
 
-function operation(schemas: Schemas, key: string, route: Route, face: Face): Json {
+/** What several operations share: they refer to it by name. */
+interface Components {
+  readonly schemas: Schemas;
+  readonly refusals: Record<string, Json>;
+}
+
+function operation(shared: Components, key: string, route: Route, face: Face): Json {
+  const { schemas } = shared;
   const type = answerType(route);
   const parameters = [
     ...fields(schemas, route.params, 'path'),
@@ -142,7 +150,7 @@ function operation(schemas: Schemas, key: string, route: Route, face: Face): Jso
       : { requestBody: { required: true, ...content(body, 'input', 'application/json') } }),
     responses: {
       200: { description: route.summary, ...content(route.response, 'output', type) },
-      ...refusals(schemas, allErrors(route, face)),
+      ...refused(shared, allErrors(route, face)),
     },
   };
 }
@@ -155,7 +163,7 @@ function allErrors(route: Route, { notLetIn, notTaken }: Face): readonly ErrorCo
 }
 
 /** One answer for each status, which names the codes that come with it; `default` where any of the table may come. */
-function refusals(schemas: Schemas, codes: readonly ErrorCode[] | undefined): Json {
+function refused({ schemas, refusals }: Components, codes: readonly ErrorCode[] | undefined): Json {
   const error = schemas.of(errorBody, 'output');
   if (codes === undefined) {
     const description = 'What went wrong, and the fix';
@@ -166,7 +174,12 @@ function refusals(schemas: Schemas, codes: readonly ErrorCode[] | undefined): Js
     [...byStatus].map(([status, all]) => {
       const one = { properties: { error: { properties: { code: { enum: all } } } } };
       const schema = { allOf: [error, one] };
-      return [status, { description: all.join(', '), content: { 'application/json': { schema } } }];
+      const name = all.map((code) => code.replace('GODWIT_', '')).join('.');
+      refusals[name] = {
+        description: all.join(', '),
+        content: { 'application/json': { schema } },
+      };
+      return [status, { $ref: `#/components/responses/${name}` }];
     }),
   );
 }
