@@ -1,18 +1,54 @@
 import type { GuestInfo } from '../../protocol/public/host.ts';
-import { at, parseXml } from '../../xml.ts';
+import { at, parseXml, textAt } from '../../xml.ts';
 import type { XmlElement } from '../../xml.ts';
+import { domainLabels } from './domain-labels.ts';
+import { unmovableDevices } from './unmovable.ts';
 
-/** What a domain's XML says of the guest, as Godwit shows it, and what of it no migration takes along. Pure. */
+/** What a domain's XML says of the guest, and what of it no migration takes along. Pure. */
 export interface DomainFacts {
+  readonly name: string;
+  readonly uuid: string;
+  readonly machine: Machine;
   readonly memoryBytes: number;
   readonly vcpus: number;
-  readonly machineType: string;
   readonly accelerator: string;
+  readonly firmware: Firmware | undefined;
+  readonly tpm: Tpm | undefined;
   readonly nics: GuestInfo['nics'];
   readonly devices: GuestInfo['devices'];
   readonly disks: readonly DomainDisk[];
+  readonly networks: readonly NicNetwork[];
+  /** Models of confinement whose label was chosen by whoever defined it: a destination must have them. */
+  readonly fixedLabels: readonly string[];
+  /** From its metadata. */
+  readonly labels: Readonly<Record<string, string>>;
   /** What stops it from moving, in words. */
   readonly unmovable: readonly string[];
+}
+
+/** What a hypervisor must have to run it, in the words of libvirt's own questions. */
+export interface Machine {
+  /** `kvm`, or `qemu` for one that is emulated. */
+  readonly virtType: string;
+  readonly arch: string;
+  readonly type: string;
+  /** The program; absent: the daemon's own. */
+  readonly emulator: string | undefined;
+  /** Its element `cpu`, which libvirt has expanded when it started the guest; absent: QEMU's own. */
+  readonly cpu: XmlElement | undefined;
+}
+
+export interface Firmware {
+  readonly loader: string;
+  readonly isSecure: boolean;
+  /** Its variables. */
+  readonly nvram: string | undefined;
+}
+
+export interface Tpm {
+  readonly model: string;
+  /** `emulator`: swtpm, which libvirt starts anew and whose state goes along; `passthrough`: that of the host. */
+  readonly backend: string;
 }
 
 export interface DomainDisk {
@@ -24,7 +60,22 @@ export interface DomainDisk {
   readonly format: string;
   readonly isWritten: boolean;
   readonly isShareable: boolean;
+  /** Of a volume: the pool in which it lies. */
+  readonly pool: string | undefined;
+  /** It has an image below it, as a template's. */
+  readonly isLinked: boolean;
 }
+
+/** How a NIC is attached where a network of libvirt is named. */
+export interface NicNetwork {
+  readonly nic: string;
+  readonly network: string;
+}
+
+/** What was read, or why nothing was. */
+export type DomainRead =
+  | { readonly facts: DomainFacts; readonly why?: undefined }
+  | { readonly facts?: undefined; readonly why: string };
 
 const UNITS: Readonly<Record<string, number>> = {
   b: 1,
@@ -42,29 +93,67 @@ const UNITS: Readonly<Record<string, number>> = {
   T: 1024 ** 4,
   TiB: 1024 ** 4,
 };
-const MOST = 64;
-/** Passed through from the host, and bound to it. */
-const OF_THE_HOST = ['hostdev', 'shmem'];
+const MOST_SHOWN = 64;
+const MOST_DEVICES = 4096;
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** Undefined for what is no domain. */
-export function domainFacts(xml: string): DomainFacts | undefined {
+export function readDomain(xml: string): DomainRead {
   const root = parseXml(xml);
-  if (root?.name !== 'domain') return undefined;
+  if (root === undefined) {
+    return { why: 'it is not well formed, too long, or has a document type' };
+  }
+  if (root.name !== 'domain') return { why: `it is of <${root.name.slice(0, 64)}>, not <domain>` };
+  const lacks = whatIsMissing(root);
+  return lacks === undefined ? { facts: factsOf(root) } : { why: lacks };
+}
+
+/** libvirt writes each of these, whoever has defined the domain. */
+function whatIsMissing(root: XmlElement): string | undefined {
+  if ((textAt(root, 'name') ?? '') === '') return 'it has no <name>';
+  if (!UUID.test(textAt(root, 'uuid') ?? '')) return 'its <uuid> is none';
+  if (sizeOf(memoryOf(root)) === 0) return 'its <memory> is no size that Godwit can read';
+  if ((typeOf(root)['machine'] ?? '') === '') return 'its <os> names no machine type';
+  if (at(root, 'devices').length !== 1) return 'it has not one element <devices>';
+  const devices = at(root, 'devices')[0]?.children.length ?? 0;
+  return devices > MOST_DEVICES ? `it has ${devices} devices` : undefined;
+}
+
+function factsOf(root: XmlElement): DomainFacts {
   const devices = at(root, 'devices')[0]?.children ?? [];
   const named = (name: string): XmlElement[] => devices.filter((each) => each.name === name);
+  const nics = named('interface');
+  const [vcpu] = at(root, 'vcpu');
   return {
-    memoryBytes: sizeOf(at(root, 'currentMemory')[0] ?? at(root, 'memory')[0]),
-    vcpus: whole(at(root, 'vcpu')[0]?.attributes['current'] ?? at(root, 'vcpu')[0]?.text),
-    machineType: at(root, 'os', 'type')[0]?.attributes['machine'] ?? '',
+    name: textAt(root, 'name') ?? '',
+    uuid: textAt(root, 'uuid') ?? '',
+    machine: {
+      virtType: root.attributes['type'] ?? '',
+      arch: typeOf(root)['arch'] ?? '',
+      type: typeOf(root)['machine'] ?? '',
+      emulator: textAt(root, 'devices', 'emulator'),
+      cpu: at(root, 'cpu')[0],
+    },
+    memoryBytes: sizeOf(memoryOf(root)),
+    vcpus: whole(vcpu?.attributes['current'] ?? vcpu?.text),
     accelerator: root.attributes['type'] === 'kvm' ? 'kvm' : 'tcg',
-    nics: named('interface').slice(0, MOST).map(nicOf),
+    firmware: firmwareOf(root),
+    tpm: named('tpm').map(tpmOf)[0],
+    nics: nics.slice(0, MOST_SHOWN).map(nicOf),
     devices: devices.filter(hasAlias).slice(0, 1024).map(deviceOf),
     disks: named('disk').map(diskOf),
-    unmovable: devices
-      .filter(({ name }) => OF_THE_HOST.includes(name))
-      .map(whyNot)
-      .slice(0, MOST),
+    networks: nics.flatMap(networkOf),
+    fixedLabels: at(root, 'seclabel').flatMap(fixedModel),
+    labels: domainLabels(root),
+    unmovable: unmovableDevices(root).slice(0, MOST_SHOWN),
   };
+}
+
+function memoryOf(root: XmlElement): XmlElement | undefined {
+  return at(root, 'currentMemory')[0] ?? at(root, 'memory')[0];
+}
+
+function typeOf(root: XmlElement): Readonly<Record<string, string>> {
+  return at(root, 'os', 'type')[0]?.attributes ?? {};
 }
 
 function sizeOf(element: XmlElement | undefined): number {
@@ -77,13 +166,49 @@ function whole(text: string | undefined): number {
   return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : 0;
 }
 
-function nicOf(element: XmlElement, index: number): GuestInfo['nics'][number] {
-  const bridge = at(element, 'source')[0]?.attributes['bridge'];
+function firmwareOf(root: XmlElement): Firmware | undefined {
+  const [loader] = at(root, 'os', 'loader');
+  if (loader === undefined || loader.text === '') return undefined;
+  const [nvram] = at(root, 'os', 'nvram');
+  const file = nvram === undefined ? undefined : at(nvram, 'source')[0]?.attributes['file'];
+  const variables = file ?? nvram?.text;
   return {
-    id: (aliasOf(element) ?? `net${index}`).slice(0, 128),
+    loader: loader.text,
+    isSecure: loader.attributes['secure'] === 'yes',
+    nvram: variables === '' ? undefined : variables,
+  };
+}
+
+function tpmOf(element: XmlElement): Tpm {
+  return {
+    model: element.attributes['model'] ?? '',
+    backend: at(element, 'backend')[0]?.attributes['type'] ?? '',
+  };
+}
+
+function nicOf(element: XmlElement, index: number): GuestInfo['nics'][number] {
+  const source = at(element, 'source')[0]?.attributes ?? {};
+  const bridge = source['bridge'] ?? source['dev'];
+  return {
+    id: nicName(element, index),
     mac: (at(element, 'mac')[0]?.attributes['address'] ?? '').slice(0, 128),
     ...(bridge === undefined ? {} : { bridge: bridge.slice(0, 128) }),
   };
+}
+
+function nicName(element: XmlElement, index: number): string {
+  return (aliasOf(element) ?? `net${index}`).slice(0, 128);
+}
+
+function networkOf(element: XmlElement, index: number): NicNetwork[] {
+  const network = at(element, 'source')[0]?.attributes['network'];
+  return network === undefined ? [] : [{ nic: nicName(element, index), network }];
+}
+
+/** A label of `dynamic` is made anew by each host. */
+function fixedModel({ attributes }: XmlElement): string[] {
+  const { model, type } = attributes;
+  return type === 'static' && model !== undefined ? [model.slice(0, 64)] : [];
 }
 
 function hasAlias(element: XmlElement): boolean {
@@ -111,10 +236,8 @@ function diskOf(element: XmlElement): DomainDisk {
     format: at(element, 'driver')[0]?.attributes['type'] ?? '',
     isWritten: at(element, 'readonly').length === 0,
     isShareable: at(element, 'shareable').length > 0,
+    pool: source['pool'],
+    // libvirt ends each chain with an empty element.
+    isLinked: at(element, 'backingStore').some(({ children }) => children.length > 0),
   };
-}
-
-function whyNot({ name, attributes }: XmlElement): string {
-  if (name === 'shmem') return 'memory that it shares with others of its host (shmem)';
-  return `a device of its host (hostdev ${attributes['type'] ?? ''}): unplug it first`;
 }

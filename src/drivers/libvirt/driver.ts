@@ -11,7 +11,8 @@ import type {
 import type { ManagedDriver, ManagedSession } from '../port/managed.ts';
 import { HAS_LEFT, LibvirtClient, unless } from './client.ts';
 import type { Domain } from './client.ts';
-import { domainFacts } from './domain-xml.ts';
+import { readDomain } from './domain-xml.ts';
+import type { DomainRead } from './domain-xml.ts';
 import { domainIn, libvirtHandle } from './handle.ts';
 import { isMigrating } from './job.ts';
 import type { LibvirtOptions } from './options.ts';
@@ -127,39 +128,33 @@ async function shown(
   signal: AbortSignal,
 ): Promise<DiscoveredGuest> {
   const { name, uuid } = domain;
-  const facts = domainFacts(await client.xml(domain, signal));
+  const read = readDomain(await client.xml(domain, signal));
   const migrating = isMigrating(await client.job(domain, signal));
   const state = runState(await client.state(domain, signal), migrating);
-  const { memoryBytes, vcpus, machineType, accelerator, nics, devices, unmovable } =
-    facts ?? NOTHING;
-  return {
-    handle: libvirtHandle(name, uuid),
-    info: {
-      name,
-      host,
-      driver: 'libvirt',
-      uuid,
-      state,
-      ...(memoryBytes === 0 ? {} : { memoryBytes }),
-      ...(vcpus === 0 ? {} : { vcpus }),
-      ...(machineType === '' ? {} : { machineType }),
-      accelerator,
-      nics: [...nics],
-      devices: [...devices],
-      unmovable: [...unmovable],
-    },
-  };
+  const known = { name, host, driver: 'libvirt', uuid, state } as const;
+  return { handle: libvirtHandle(name, uuid), info: { ...known, ...listed(read) } };
 }
 
-const NOTHING = {
-  memoryBytes: 0,
-  vcpus: 0,
-  machineType: '',
-  accelerator: '',
-  nics: [],
-  devices: [],
-  unmovable: ['its XML cannot be read'],
-} as const;
+/** What a list shows of a guest; of one whose XML cannot be read, why it does not move. */
+function listed(
+  read: DomainRead,
+): Omit<DiscoveredGuest['info'], 'name' | 'host' | 'driver' | 'state'> {
+  if (read.facts === undefined) {
+    const why = `its XML cannot be read: ${read.why}`;
+    return { nics: [], devices: [], unmovable: [why] };
+  }
+  const { memoryBytes, vcpus, machine, accelerator, nics, devices, labels, unmovable } = read.facts;
+  return {
+    memoryBytes,
+    ...(vcpus === 0 ? {} : { vcpus }),
+    machineType: machine.type.slice(0, 128),
+    accelerator,
+    ...(Object.keys(labels).length === 0 ? {} : { labels }),
+    nics: [...nics],
+    devices: [...devices],
+    unmovable: [...unmovable],
+  };
+}
 
 function socketHere(): string {
   return SOCKETS.find((each) => existsSync(each)) ?? SOCKETS[0];

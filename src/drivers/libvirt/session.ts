@@ -4,7 +4,8 @@ import type { Check } from '../../protocol/public/migration.ts';
 import type { ManagedInspection, ManagedSession } from '../port/managed.ts';
 import { diskChecks, guestChecks, passes, refuses } from './check.ts';
 import type { Domain, DomainState, JobStats, LibvirtClient } from './client.ts';
-import { domainFacts } from './domain-xml.ts';
+import { readDomain } from './domain-xml.ts';
+import type { DomainFacts } from './domain-xml.ts';
 import { LibvirtEnds } from './ends.ts';
 import type { LibvirtHost } from './ends.ts';
 import { figuresOfEnded, isMigrating, markedSight, runningSight } from './job.ts';
@@ -46,14 +47,21 @@ export class LibvirtSession implements ManagedSession {
           reason: `libvirt of ${host.name} does not know it any more`,
         });
       }
-      const facts = domainFacts(await source.xml(domain, signal));
-      if (facts === undefined) throw this.#ends.refused('dumpxml', 'its XML cannot be read');
+      const facts = await this.#facts(domain, signal);
       const migrating = isMigrating(await source.job(domain, signal));
       const state = runState(await source.state(domain, signal), migrating);
       const disks = await diskChecks(domain.name, facts.disks);
       const checks = [...guestChecks(domain.name, state, facts), ...disks];
       return { memoryBytes: facts.memoryBytes, checks };
     });
+  }
+
+  async #facts(domain: Domain, signal: AbortSignal): Promise<DomainFacts> {
+    const { facts, why } = readDomain(await this.#ends.source.xml(domain, signal));
+    if (facts !== undefined) return facts;
+    const known = { peer: 'libvirt', expected: `XML of domain ${domain.name}`, what: why };
+    const hint = 'Compare `virsh dumpxml` of it with the page of the driver libvirt.';
+    throw godwitError('GODWIT_PROTOCOL_INVALID', known, { hint });
   }
 
   async check(order: ManagedOrder, signal: AbortSignal): Promise<Check[]> {

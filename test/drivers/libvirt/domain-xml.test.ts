@@ -1,68 +1,189 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { diskChecks, guestChecks } from '../../../src/drivers/libvirt/check.ts';
-import { domainFacts } from '../../../src/drivers/libvirt/domain-xml.ts';
-import { parseXml } from '../../../src/xml.ts';
+import { readDomain } from '../../../src/drivers/libvirt/domain-xml.ts';
+import type { DomainFacts } from '../../../src/drivers/libvirt/domain-xml.ts';
+import { guestInfo } from '../../../src/protocol/public/host.ts';
 
-const DOMAIN = `<?xml version="1.0"?>
-<domain type='kvm' id='7' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
-  <name>instance-0000002a</name>
-  <uuid>11111111-2222-4333-8444-555555555555</uuid>
-  <metadata><nova:instance xmlns:nova='urn:n'><nova:name>web &amp; more</nova:name></nova:instance></metadata>
-  <memory unit='KiB'>2097152</memory>
-  <currentMemory unit='MiB'>1024</currentMemory>
-  <vcpu placement='static' current='2'>8</vcpu>
-  <os><type arch='x86_64' machine='pc-q35-7.2'>hvm</type></os>
-  <devices>
-    <disk type='file' device='disk'>
-      <driver name='qemu' type='qcow2' cache='none'/>
-      <source file='/var/lib/nova/disk' index='1'/>
-      <target dev='vda' bus='virtio'/><alias name='virtio-disk0'/>
-    </disk>
-    <disk type='network' device='disk'>
-      <driver name='qemu' type='raw'/>
-      <source protocol='rbd' name='volumes/v1'><host name='10.0.0.1' port='6789'/></source>
-      <target dev='vdb' bus='virtio'/>
-    </disk>
-    <disk type='file' device='cdrom'><target dev='sda' bus='sata'/><readonly/></disk>
-    <interface type='bridge'>
-      <mac address='fa:16:3e:00:00:01'/><source bridge='qbr0'/><model type='virtio'/><alias name='net0'/>
-    </interface>
-    <hostdev mode='subsystem' type='pci'><alias name='hostdev0'/></hostdev>
-  </devices>
-</domain>`;
+const GIB = 1024 ** 3;
+const NAMES = ['virt-install-windows', 'nova-instance', 'kubevirt-launcher', 'ovirt-vm'] as const;
+type Name = (typeof NAMES)[number];
+
+/** Whole domains as those who start them write them, in their shapes. */
+function text(name: Name): string {
+  return readFileSync(new URL(`./domains/${name}.xml`, import.meta.url), 'utf8');
+}
+
+function facts(name: Name, change: (xml: string) => string = (xml) => xml): DomainFacts {
+  const read = readDomain(change(text(name)));
+  assert.ok(read.facts, `${name}: ${read.why ?? ''}`);
+  return read.facts;
+}
+
+function withDevice(device: string): (xml: string) => string {
+  return (xml) => xml.replace('</devices>', `${device}</devices>`);
+}
 
 describe('the XML of a domain', () => {
-  test('becomes what Godwit’s lists show of a guest', () => {
-    const facts = domainFacts(DOMAIN);
-    assert.ok(facts);
-    const { memoryBytes, vcpus, machineType, accelerator, nics, unmovable } = facts;
-    assert.deepEqual([memoryBytes, vcpus], [1024 ** 3, 2]);
-    assert.deepEqual([machineType, accelerator], ['pc-q35-7.2', 'kvm']);
-    assert.deepEqual(nics, [{ id: 'net0', mac: 'fa:16:3e:00:00:01', bridge: 'qbr0' }]);
-    assert.match(unmovable.join(), /hostdev pci/);
+  test('of virt-install says firmware with its variables, TPM, networks of libvirt, title and system', () => {
+    const found = facts('virt-install-windows');
+    assert.deepEqual(found.firmware, {
+      loader: '/usr/share/OVMF/OVMF_CODE_4M.ms.fd',
+      isSecure: true,
+      nvram: '/var/lib/libvirt/qemu/nvram/win11-desk_VARS.fd',
+    });
+    assert.deepEqual(found.tpm, { model: 'tpm-crb', backend: 'emulator' });
+    assert.deepEqual(found.networks, [{ nic: 'net0', network: 'default' }]);
+    assert.deepEqual(found.nics, [{ id: 'net0', mac: '52:54:00:6a:10:01', bridge: 'virbr0' }]);
+    assert.deepEqual(found.labels, {
+      'libvirt/title': 'Finance desktop',
+      'libvirt/os': 'http://microsoft.com/win/11',
+    });
+    const { cpu, ...machine } = found.machine;
+    const emulator = '/usr/bin/qemu-system-x86_64';
+    assert.deepEqual(machine, { virtType: 'kvm', arch: 'x86_64', type: 'pc-q35-7.2', emulator });
+    assert.equal(cpu?.children.find(({ name }) => name === 'model')?.text, 'Cascadelake-Server');
+    assert.deepEqual([found.memoryBytes, found.vcpus, found.accelerator], [8 * GIB, 4, 'kvm']);
+    assert.deepEqual(found.fixedLabels, [], 'a dynamic label is made anew');
+  });
+
+  test('of Nova says each kind of disk, what lies below an image, ports, name, project and flavor', () => {
+    const found = facts('nova-instance');
     assert.deepEqual(
-      facts.disks.map(({ name, source, kind, isWritten }) => [name, source, kind, isWritten]),
+      found.disks.map(({ name, kind, source }) => [name, kind, source]),
       [
-        ['vda', '/var/lib/nova/disk', 'file', true],
-        ['vdb', 'rbd:volumes/v1', 'network', true],
-        ['sda', '', 'file', false],
+        ['vda', 'file', '/var/lib/nova/instances/0a7bb6c4-93b5-4bb0-a1d5-2a8f4a0e1002/disk'],
+        ['vdb', 'network', 'rbd:volumes/volume-5e2c'],
+        ['vdc', 'block', '/dev/dm-7'],
+        ['sda', 'file', '/var/lib/nova/instances/0a7bb6c4-93b5-4bb0-a1d5-2a8f4a0e1002/disk.config'],
+      ],
+    );
+    assert.deepEqual(
+      found.disks.map(({ isLinked, isShareable, isWritten }) => [isLinked, isShareable, isWritten]),
+      [
+        [true, false, true],
+        [false, false, true],
+        [false, true, true],
+        [false, false, false],
+      ],
+    );
+    assert.deepEqual(
+      found.nics.map(({ mac, bridge }) => [mac, bridge]),
+      [
+        ['fa:16:3e:70:2a:01', 'br-int'],
+        ['fa:16:3e:70:2a:02', undefined],
+      ],
+    );
+    assert.equal(found.firmware?.nvram, '/var/lib/libvirt/qemu/nvram/instance-0000002a_VARS.fd');
+    assert.equal(found.tpm?.backend, 'emulator');
+    assert.deepEqual(found.labels, {
+      'nova/name': 'web & more',
+      'nova/flavor': 'm1.medium',
+      'nova/project': 'shop',
+    });
+  });
+
+  test('of KubeVirt says variables in a source of their own, processors that are there now, aliases of users', () => {
+    const found = facts('kubevirt-launcher');
+    assert.equal(found.firmware?.nvram, '/var/lib/libvirt/qemu/nvram/shop_vm-orders_VARS.fd');
+    assert.equal(found.firmware.isSecure, false);
+    assert.equal(found.vcpus, 2);
+    assert.equal(found.machine.emulator, '/usr/libexec/qemu-kvm');
+    assert.deepEqual(
+      found.disks.map(({ name, kind, source }) => [name, kind, source]),
+      [
+        ['vda', 'file', '/var/run/kubevirt-private/vmi-disks/rootdisk/disk.img'],
+        ['vdb', 'block', '/dev/data'],
+      ],
+    );
+    assert.deepEqual(found.labels, { 'kubevirt/uid': '2b8f9f60-44a7-4a9a-b9b5-8a55a4b2c003' });
+  });
+
+  test('of oVirt says labels that were chosen, volumes of a storage domain, no firmware and no TPM', () => {
+    const found = facts('ovirt-vm');
+    assert.deepEqual(found.fixedLabels, ['selinux']);
+    assert.deepEqual([found.firmware, found.tpm], [undefined, undefined]);
+    assert.deepEqual([found.memoryBytes, found.vcpus], [16 * GIB, 8]);
+    assert.equal(found.machine.type, 'pc-i440fx-rhel7.6.0');
+    assert.deepEqual(
+      found.disks.map(({ name, isWritten }) => [name, isWritten]),
+      [
+        ['sda', true],
+        ['vda', true],
+        ['sdc', false],
       ],
     );
   });
 
-  test('a device of its host is refused before anything begins', () => {
-    const facts = domainFacts(DOMAIN);
-    assert.ok(facts);
-    const codes = guestChecks('web1', 'running', facts).map(({ error }) => error?.code);
+  test('of all of them becomes what Godwit’s lists show, and nothing stops those guests', () => {
+    for (const name of NAMES) {
+      const { unmovable, nics, devices, labels, memoryBytes, machine } = facts(name);
+      assert.deepEqual(unmovable, [], name);
+      const known = { name: 'web1', host: 'a', driver: 'libvirt', state: 'running' };
+      const machineType = machine.type;
+      guestInfo.parse({ ...known, nics, devices, labels, memoryBytes, machineType });
+    }
+  });
+
+  test('says which devices stop a guest, as libvirt judges them', () => {
+    const stops: readonly [string, RegExp][] = [
+      [`<hostdev mode='subsystem' type='pci'/>`, /hostdev pci/],
+      [`<hostdev mode='subsystem' type='usb'/>`, /hostdev usb/],
+      [`<hostdev mode='subsystem' type='mdev'/>`, /hostdev mdev/],
+      [`<hostdev mode='capabilities' type='misc'/>`, /hostdev misc/],
+      [`<interface type='hostdev'/>`, /interface hostdev/],
+      [`<interface type='vdpa'/>`, /interface vdpa/],
+      [`<shmem name='s'/>`, /shmem/],
+      [`<filesystem type='mount'><driver type='virtiofs'/></filesystem>`, /virtiofs/],
+      [`<tpm model='tpm-tis'><backend type='passthrough'/></tpm>`, /tpm passthrough/],
+      [`<disk type='nvme' device='disk'><target dev='vdz'/></disk>`, /vdz, nvme/],
+      [`<disk type='file'><target dev='vdz'/><transient/></disk>`, /vdz, whose changes/],
+      [`<memory model='nvdimm'><source><path>/p</path></source></memory>`, /nvdimm/],
+    ];
+    for (const [device, said] of stops) {
+      const { unmovable } = facts('nova-instance', withDevice(device));
+      assert.equal(unmovable.length, 1, device);
+      assert.match(unmovable.join(), said);
+    }
+    const passed = [
+      `<hostdev type='pci'><teaming type='transient' persistent='ua-1'/></hostdev>`,
+      `<interface type='hostdev'><teaming type='transient' persistent='ua-1'/></interface>`,
+      `<filesystem type='mount'><driver type='path'/></filesystem>`,
+      `<memory model='dimm'><target/></memory>`,
+    ];
+    for (const device of passed) {
+      assert.deepEqual(facts('nova-instance', withDevice(device)).unmovable, [], device);
+    }
+  });
+
+  test('says that a clock of the host’s own rate stops a guest, unless the rate is written down', () => {
+    const invariant = (xml: string): string =>
+      xml.replace('</cpu>', `<feature policy='require' name='invtsc'/></cpu>`);
+    assert.match(facts('nova-instance', invariant).unmovable.join(), /invtsc/);
+    const fixed = (xml: string): string =>
+      invariant(xml).replace('</clock>', `<timer name='tsc' frequency='2400000000'/></clock>`);
+    assert.deepEqual(facts('nova-instance', fixed).unmovable, []);
+  });
+
+  test('refuses a guest with a device of its host before anything begins', () => {
+    const found = facts('nova-instance', withDevice(`<hostdev type='pci'/>`));
+    const codes = guestChecks('web1', 'running', found).map(({ error }) => error?.code);
     assert.deepEqual(codes, [undefined, 'GODWIT_DEVICE_UNMOVABLE']);
-    const [stopped] = guestChecks('web1', 'stopped', { ...facts, unmovable: [] });
+    const [stopped] = guestChecks('web1', 'stopped', facts('nova-instance'));
     assert.equal(stopped?.error?.code, 'GODWIT_GUEST_STATE');
   });
 
   test('a disk in a file of this host alone is refused, and one on a network is libvirt’s to judge', async () => {
-    const disk = { name: 'vda', format: 'raw', isWritten: true, isShareable: false };
+    const disk = {
+      name: 'vda',
+      format: 'raw',
+      isWritten: true,
+      isShareable: false,
+      isLinked: false,
+      pool: undefined,
+    };
     const local = await diskChecks('web1', [
       { ...disk, kind: 'file', source: '/proc/../etc/passwd' },
     ]);
@@ -80,15 +201,32 @@ describe('the XML of a domain', () => {
       ['pass'],
     );
   });
+});
 
-  test('that is none is none, and a document type is never followed', () => {
-    const bomb = `<!DOCTYPE d [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;">]><domain>&b;</domain>`;
-    for (const text of ['', '<network/>', '<domain', 'text', bomb, '<domain></x>']) {
-      assert.equal(domainFacts(text), undefined, text);
+describe('XML that is no domain', () => {
+  test('is refused with what is wrong with it', () => {
+    const whole = text('ovirt-vm');
+    const bomb = `<!DOCTYPE d [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]><domain>&b;</domain>`;
+    const wrong: readonly [string, RegExp][] = [
+      ['', /not well formed/],
+      ['<domain', /not well formed/],
+      ['<domain></x>', /not well formed/],
+      [whole.slice(0, whole.length / 2), /not well formed/],
+      [bomb, /document type/],
+      ['<network/>', /of <network>/],
+      [whole.replace(/<name>[^<]*<\/name>/, ''), /no <name>/],
+      [whole.replace(/<uuid>[^<]*<\/uuid>/, '<uuid>none</uuid>'), /<uuid>/],
+      [whole.replaceAll("unit='KiB'", "unit='cubits'"), /<memory>/],
+      [whole.replace("machine='pc-i440fx-rhel7.6.0'", ''), /machine type/],
+      [whole.replace('<devices>', '<gadgets>').replace('</devices>', '</gadgets>'), /<devices>/],
+      [whole.replace('</devices>', `${'<input/>'.repeat(5000)}</devices>`), /\d+ devices/],
+    ];
+    for (const [xml, said] of wrong) {
+      assert.match(readDomain(xml).why ?? 'it was read', said, xml.slice(0, 200));
     }
   });
 
-  test('never does more than to be no domain, whatever it is', () => {
+  test('is never more than refused, whatever it is', () => {
     const piece = fc.constantFrom(
       '<domain>',
       '</domain>',
@@ -104,14 +242,40 @@ describe('the XML of a domain', () => {
       '__proto__',
       "<os __proto__='x'/>",
     );
-    const text = fc
+    const noise = fc
       .array(fc.oneof(piece, fc.string()), { maxLength: 12 })
       .map((all) => all.join(''));
     fc.assert(
-      fc.property(text, (xml) => {
-        domainFacts(xml);
-        domainFacts(`<domain>${xml}</domain>`);
-        parseXml(xml);
+      fc.property(noise, (xml) => {
+        for (const each of [xml, `<domain>${xml}</domain>`]) {
+          const { facts: read, why } = readDomain(each);
+          assert.notEqual(read === undefined, why === undefined);
+        }
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  test('though only a piece of a whole one is changed, is read within its bounds or refused', () => {
+    const harm = fc.record({
+      name: fc.constantFrom(...NAMES),
+      from: fc.double({ min: 0, max: 1, noNaN: true }),
+      length: fc.integer({ min: 0, max: 200 }),
+      put: fc.oneof(fc.string({ maxLength: 40 }), fc.constantFrom('<', '&', "'", '</devices>')),
+    });
+    fc.assert(
+      fc.property(harm, ({ name, from, length, put }) => {
+        const xml = text(name);
+        const start = Math.floor(from * xml.length);
+        const { facts: read, why } = readDomain(
+          `${xml.slice(0, start)}${put}${xml.slice(start + length)}`,
+        );
+        if (read === undefined) return assert.ok((why ?? '').length > 0);
+        const { nics, devices, labels, memoryBytes, unmovable } = read;
+        const known = { name: 'web1', host: 'a', driver: 'libvirt', state: 'running' };
+        guestInfo.parse({ ...known, nics, devices, labels, memoryBytes, unmovable });
+        assert.ok(memoryBytes > 0);
+        return undefined;
       }),
       { numRuns: 1000 },
     );

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { domainFacts } from '../../../src/drivers/libvirt/domain-xml.ts';
+import { readDomain } from '../../../src/drivers/libvirt/domain-xml.ts';
 import { managerLacks } from '../../../src/lab/libvirt/daemon.ts';
 import { domainXml } from '../../../src/lab/libvirt/domain.ts';
 import type { DomainPlan } from '../../../src/lab/libvirt/domain.ts';
@@ -26,7 +26,7 @@ describe('a guest of the lab as libvirt’s XML', () => {
     fc.assert(
       fc.property(words, words, (commandLine, directory) => {
         const drives = [{ file: `/images/${directory}/d.raw`, format: 'raw', thin: true }] as const;
-        const facts = domainFacts(domainXml({ ...PLAN, commandLine, drives }));
+        const { facts } = readDomain(domainXml({ ...PLAN, commandLine, drives }));
         assert.equal(facts?.memoryBytes, PLAN.memoryBytes);
         assert.deepEqual(
           facts.nics.map(({ mac, bridge }) => [mac, bridge]),

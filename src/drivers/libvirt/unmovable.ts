@@ -1,0 +1,83 @@
+import { at, textAt } from '../../xml.ts';
+import type { XmlElement } from '../../xml.ts';
+
+/** Of one reason. */
+const MOST_CHARACTERS = 512;
+
+/**
+ * What of a domain libvirt moves to no other host, in words: as libvirt itself judges it, and where libvirt lets go what the
+ * guest would miss. Pure.
+ */
+export function unmovableDevices(root: XmlElement): string[] {
+  const devices = at(root, 'devices')[0]?.children ?? [];
+  const all = [...devices.flatMap(whyNot), ...clockOfTheHost(root)];
+  return all.map((each) => each.slice(0, MOST_CHARACTERS));
+}
+
+function whyNot(element: XmlElement): string[] {
+  const { name, attributes } = element;
+  switch (name) {
+    case 'hostdev':
+      return isTakenOut(element) ? [] : [ofTheHost(`hostdev ${kindOf(element)}`)];
+    case 'interface':
+      return nicOfTheHost(element);
+    case 'shmem':
+      return ['memory that it shares with others of its host (shmem)'];
+    case 'filesystem':
+      // Of 9p QEMU itself says no, as long as the guest has it mounted.
+      return at(element, 'driver')[0]?.attributes['type'] === 'virtiofs'
+        ? ['a directory of its host (filesystem virtiofs): unplug it first']
+        : [];
+    case 'tpm':
+      return at(element, 'backend')[0]?.attributes['type'] === 'passthrough'
+        ? ['the TPM of its host (tpm passthrough)']
+        : [];
+    case 'disk':
+      return diskAlone(element);
+    case 'memory':
+      return attributes['model'] === 'nvdimm' && textAt(element, 'source', 'path') !== undefined
+        ? ['persistent memory of its host (memory nvdimm)']
+        : [];
+    default:
+      return [];
+  }
+}
+
+function kindOf({ attributes }: XmlElement): string {
+  return (attributes['type'] ?? attributes['mode'] ?? '').slice(0, 64);
+}
+
+function ofTheHost(what: string): string {
+  return `a device of its host (${what}): unplug it first`;
+}
+
+/** QEMU unplugs it before the move, and its partner carries on (failover). */
+function isTakenOut(element: XmlElement): boolean {
+  return at(element, 'teaming')[0]?.attributes['type'] === 'transient';
+}
+
+function nicOfTheHost(element: XmlElement): string[] {
+  const type = element.attributes['type'] ?? '';
+  if (type === 'hostdev' && !isTakenOut(element)) return [ofTheHost('interface hostdev')];
+  return type === 'vdpa' ? [ofTheHost('interface vdpa')] : [];
+}
+
+function diskAlone(element: XmlElement): string[] {
+  const disk = at(element, 'target')[0]?.attributes['dev'] ?? 'a disk';
+  if (element.attributes['type'] === 'nvme') return [ofTheHost(`disk ${disk}, nvme`)];
+  if (at(element, 'transient').length > 0) {
+    return [`disk ${disk}, whose changes are thrown away (transient)`];
+  }
+  return [];
+}
+
+/** QEMU lets no guest go that counts by a clock of which no other host has the rate. */
+function clockOfTheHost(root: XmlElement): string[] {
+  const invariant = at(root, 'cpu', 'feature').some(
+    ({ attributes }) => attributes['name'] === 'invtsc' && attributes['policy'] !== 'disable',
+  );
+  const isFixed = at(root, 'clock', 'timer').some(
+    ({ attributes }) => attributes['name'] === 'tsc' && attributes['frequency'] !== undefined,
+  );
+  return invariant && !isFixed ? ['invtsc without a TSC frequency (<timer name="tsc">)'] : [];
+}
