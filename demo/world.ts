@@ -1,4 +1,5 @@
 import type { Context, Output } from '../src/cli/context.ts';
+import { inLocale } from '../src/cli/ascii.ts';
 import { connect } from '../src/cli/connect.ts';
 import { systemClock } from '../src/clock.ts';
 
@@ -39,7 +40,7 @@ export function openWorld({ json }: { readonly json: boolean }): World {
   };
   for (const name of names) process.on(name, onSignal);
   for (const stream of [process.stdout, process.stderr]) stream.on('error', onLost);
-  const context: Context = {
+  const context: Context = inLocale({
     out: outputOf(json ? process.stderr : process.stdout),
     err: outputOf(process.stderr),
     env: process.env,
@@ -54,7 +55,7 @@ export function openWorld({ json }: { readonly json: boolean }): World {
       process.stdout.on('resize', listener);
       return () => process.stdout.off('resize', listener);
     },
-  };
+  });
   return {
     context,
     signal,

@@ -2,7 +2,7 @@ import { contextWith } from './context.ts';
 import type { Context, Output } from './context.ts';
 
 /** Marks that only Unicode has, and what stands for them. */
-const PLAIN: Readonly<Record<string, string>> = {
+export const PLAIN: Readonly<Record<string, string>> = {
   '✔': '+',
   '✘': 'x',
   '…': '~',
@@ -14,17 +14,20 @@ const PLAIN: Readonly<Record<string, string>> = {
   '“': '"',
   '”': '"',
   '–': '-',
+  '°': ' ',
+  '\ufffd': '?',
 };
 const MARKS = new RegExp(`[${Object.keys(PLAIN).join('')}]`, 'gu');
 
 /** Whether the environment names a character set that has no such marks. Where it names none, UTF-8 is taken. */
-export function isAscii({ LC_ALL, LC_CTYPE, LANG }: Context['env']): boolean {
+function isAscii({ LC_ALL, LC_CTYPE, LANG }: Context['env']): boolean {
   const named = [LC_ALL, LC_CTYPE, LANG].find((each) => each !== undefined && each !== '');
   return named !== undefined && !/utf-?8/i.test(named);
 }
 
-/** The same context, whose own marks are of ASCII; each takes as many columns as before. */
-export function inAscii(context: Context): Context {
+/** The same context; where the environment wants it, its own marks are of ASCII, each as wide as before. */
+export function inLocale(context: Context): Context {
+  if (!isAscii(context.env)) return context;
   return contextWith(context, { out: plain(context.out), err: plain(context.err) });
 }
 

@@ -9,6 +9,8 @@ import { exitOfSignal, leftWords, mindInterrupts } from './interrupts.ts';
 import { printError } from './failure.ts';
 import type { Endpoint, AgentSet } from './agent-set.ts';
 import { readToEnd } from './read-to-end.ts';
+import { truncate } from './render/fit.ts';
+import { printView } from './render/paint.ts';
 import { printable } from './render/style.ts';
 import { Screen } from './screen.ts';
 
@@ -69,7 +71,7 @@ export async function followDiskMove(context: Context, options: FollowMove): Pro
 }
 
 function printEnd(context: Context, last: DiskMoveProgress, show: FollowMove['show']): number {
-  if (show === 'people') context.out.write(`${endWords(last)}\n`);
+  if (show === 'people') printView(context, `${endWords(last)}\n`);
   else if (show === 'nothing') printJson(context, last);
   if (last.error === undefined) return 0;
   printError(context, fromSerial(last.error));
@@ -124,7 +126,7 @@ function viewOf(context: Context, show: FollowMove['show']): View {
   let line = '';
   return {
     show(now) {
-      line = moveLine(now).slice(0, context.out.columns() - 1);
+      line = truncate(moveLine(now), context.out.columns() - 1);
       screen.draw([line]);
     },
     say: (said) => screen.draw([line], [said]),

@@ -6,7 +6,7 @@ import type { Context } from './context.ts';
 import { printError } from './failure.ts';
 import type { Endpoint } from './agent-set.ts';
 import { warningLines } from './render/checks.ts';
-import { contextPainter } from './render/paint.ts';
+import { contextPainter, printView } from './render/paint.ts';
 import { summaryText } from './render/summary.ts';
 
 const REPORT_TRIES = 10;
@@ -58,7 +58,7 @@ export function printEnding(context: Context, report: Report, json: boolean): nu
   else {
     const paint = contextPainter(context);
     const warned = warningLines(report.checks, paint).map((line) => `${line}\n`);
-    context.out.write(`${summaryText(report, paint)}${warned.join('')}`);
+    printView(context, `${summaryText(report, paint)}${warned.join('')}`);
   }
   if (report.diskCheck?.error !== undefined) {
     printError(context, fromSerial(report.diskCheck.error));

@@ -3,6 +3,7 @@ import { toGodwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
 import { printJson, usesColor } from './context.ts';
 import type { Context } from './context.ts';
+import { wrap } from './render/fit.ts';
 import { painter, printable } from './render/style.ts';
 
 /**
@@ -30,7 +31,9 @@ export function printError(context: Context, error: GodwitError): void {
     `${paint.dim('hint:')} ${printable(error.hint)}`,
   ];
   if (context.env['GODWIT_DEBUG'] === '1') lines.push(...causes(error).map(printable));
-  context.err.write(`${lines.join('\n')}\n`);
+  const { err } = context;
+  const text = err.isTerminal ? lines.map((line) => wrap(line, err.columns())) : lines;
+  err.write(`${text.join('\n')}\n`);
 }
 
 const MAX_CAUSES = 10;

@@ -11,6 +11,7 @@ import type { Context } from './context.ts';
 import { labelsCell, listLook, printNames, wantsNames, widened } from './lists.ts';
 import type { Painter } from './render/style.ts';
 import { healthText, illText } from './render/health.ts';
+import { printView } from './render/paint.ts';
 import { renderTable } from './render/table.ts';
 import type { ConnectionFlags } from './verb.ts';
 
@@ -81,7 +82,7 @@ export async function listFleetHosts(
   withSites(head, rows, hosts);
   context.out.write(hosts.length === 0 ? 'no hosts\n' : renderTable(head, rows, look));
   for (const host of hosts)
-    context.out.write(healthText(host.name, host.load?.health) + illText(host));
+    printView(context, healthText(host.name, host.load?.health) + illText(host));
 }
 
 /** A column behind the name, where any host names its site. */

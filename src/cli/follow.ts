@@ -5,6 +5,7 @@ import type { Context, InterruptSignal } from './context.ts';
 import type { Endpoint } from './agent-set.ts';
 import { mindInterrupts } from './interrupts.ts';
 import { isAway, readToEnd } from './read-to-end.ts';
+import { wrap } from './render/fit.ts';
 import { contextPainter } from './render/paint.ts';
 import { NOTHING_SHOWN, progressBlock, show } from './render/progress.ts';
 import type { Shown } from './render/progress.ts';
@@ -147,9 +148,11 @@ function terminalView(context: Context): View {
   let isResting = false;
   const draw = (above: readonly string[]): void => {
     if (isResting) return;
-    if (last === undefined) above.forEach((line) => context.out.write(`${line}\n`));
     // One column is left free: some terminals wrap as soon as the last one is written.
-    else screen.draw(progressBlock(last, context.out.columns() - 1, paint), above);
+    const columns = context.out.columns() - 1;
+    const lines = above.map((line) => wrap(line, columns));
+    if (last === undefined) lines.forEach((line) => context.out.write(`${line}\n`));
+    else screen.draw(progressBlock(last, columns, paint), lines);
   };
   return {
     show(now) {

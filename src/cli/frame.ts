@@ -5,7 +5,7 @@ import { printFailure } from './failure.ts';
 import { buildProgram } from './program.ts';
 import type { Chosen } from './program.ts';
 import { isNotation, readInput } from './input.ts';
-import { inAscii, isAscii } from './ascii.ts';
+import { inLocale } from './ascii.ts';
 import { mustKnowHelpOf, rewriteUsageError } from './usage.ts';
 import { verbFirst } from './verb-first.ts';
 import type { Verb, VerbGroup } from './verb.ts';
@@ -77,5 +77,5 @@ async function contextOf(
     return contextWith(given, { notation: (value) => `---\n${stringify(value)}` });
   }
   // Programs read JSON as UTF-8, whatever the terminal.
-  return !json && isAscii(given.env) ? inAscii(given) : given;
+  return json ? given : inLocale(given);
 }

@@ -96,7 +96,7 @@ describe('lists', () => {
     assert.equal(error.code, 'GODWIT_UNREACHABLE');
   });
 
-  test('that are wide have further columns, and nothing is cut on a narrow terminal', async () => {
+  test('that are wide have further columns, and nothing is left out on a narrow terminal', async () => {
     const shown = async (line: string): Promise<string> => {
       const context = world();
       Object.assign(context.out, { isTerminal: true, width: 40 });
@@ -106,8 +106,8 @@ describe('lists', () => {
     assert.match(await shown('guests -o wide'), /UUID +BRIDGES +LABELS +NOTE/);
     assert.match(await shown('hosts -o wide'), /PROCESSOR +VERSION +HYPERVISORS/);
     assert.match(await shown('migrations -o wide'), /DONE +SENT +REPORTED BY +NOTE/);
-    assert.doesNotMatch(await shown('guests -o wide'), /…/);
-    assert.match(await shown('guests'), /…/);
+    assert.doesNotMatch(await shown('guests -o wide'), /not shown/);
+    assert.match(await shown('guests'), /^not shown, for want of room: vcpus,\n {2}machine/m);
   });
 
   test('of migrations are filtered by guest, state and age', async () => {
@@ -137,14 +137,7 @@ describe('flags before the verb', () => {
   });
 });
 
-test('a locale without UTF-8 has marks of ASCII, and names and JSON as they are', async () => {
-  const context = world();
-  context.env['LANG'] = 'C';
-  context.out.isTerminal = true;
-  context.out.width = 30;
-  await godwit(context, 'guests');
-  assert.match(context.out.text, /~/);
-  assert.doesNotMatch(context.out.text, /[…✔█]/);
+test('a locale without UTF-8 leaves JSON as it is', async () => {
   const json = world();
   json.env['LC_ALL'] = 'POSIX';
   assert.equal(await godwit(json, 'guests --json'), 0);

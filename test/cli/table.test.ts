@@ -1,50 +1,147 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
+import { stripVTControlCharacters } from 'node:util';
 import fc from 'fast-check';
-import { painter, width } from '../../src/cli/render/style.ts';
+import { fitTable, truncate, width, wrap } from '../../src/cli/render/fit.ts';
+import { painter, printableCell } from '../../src/cli/render/style.ts';
 import { renderTable } from '../../src/cli/render/table.ts';
 
-const HEAD = ['GUEST', 'HOST', 'STATE', 'MEMORY', 'VCPUS', 'MACHINE', 'HYPERVISOR', 'NOTE'];
-const cell = fc.oneof(
-  fc.string({ maxLength: 20 }),
-  fc.constantFrom('größe-ä', 'a b c', 'qemu 10.0.2 kvm'),
+const GUESTS = ['GUEST', 'HOST', 'STATE', 'MEMORY', 'VCPUS', 'MACHINE', 'HYPERVISOR', 'NOTE'];
+/** A list of each shape that the command line prints: with minor columns, with words, with neither. */
+const HEADS = [
+  GUESTS,
+  ['ID', 'GUEST', 'FROM', 'TO', 'MODE', 'PHASE', 'STARTED', 'TOOK', 'NOTE'],
+  ['HOST', 'VERDICT', 'WHY'],
+  ['MODE', 'PATH', 'STREAMS', 'ENDS', 'TIME', 'BYTES', 'DOWNTIME'],
+];
+/** What may be cut or left out; all else is whole wherever it fits on a line of its own. */
+const MAY_GO = new Set(
+  'MACHINE VCPUS HYPERVISOR NOTE MODE STARTED VERDICT WHY DOWNTIME'.split(' '),
 );
-const rows = fc.array(fc.array(cell, { minLength: 8, maxLength: 8 }), {
-  minLength: 1,
-  maxLength: 5,
+
+const name = fc.oneof(
+  fc.stringMatching(/^[a-z][a-z0-9.-]{0,24}$/),
+  fc.constantFrom('Büro-größe', '東京サーバー', 'e\u0301te\u0301', 'b😀x', 'a b c'),
+);
+const words = fc.array(name, { maxLength: 20 }).map((each) => each.join(' '));
+const lists = fc.constantFrom(...HEADS).chain((head) =>
+  fc.record({
+    head: fc.constant(head),
+    rows: fc.array(
+      fc.tuple(...head.map((title) => (MAY_GO.has(title) ? fc.oneof(name, words) : name))),
+      { minLength: 1, maxLength: 5 },
+    ),
+  }),
+);
+const columns = fc.integer({ min: 60, max: 200 });
+
+describe('a table on a terminal of 60 to 200 columns', () => {
+  test('has no line that is wider, and each title and cell that matters is whole in it', () => {
+    fc.assert(
+      fc.property(lists, columns, fc.boolean(), ({ head, rows }, most, colors) => {
+        const paint = painter(colors);
+        const painted = rows.map((row) => row.map((each) => paint.yellow(each)));
+        const text = renderTable(head, painted, { columns: most, isTerminal: true, paint });
+        for (const line of text.trimEnd().split('\n')) assert.ok(width(line) <= most, line);
+        const plain = stripVTControlCharacters(text);
+        for (const [at, title] of head.entries()) {
+          if (MAY_GO.has(title)) continue;
+          assert.ok(plain.includes(title), title);
+          for (const row of rows)
+            assert.ok(plain.includes(printableCell(row[at] ?? '')), row[at] ?? title);
+        }
+      }),
+    );
+  });
+
+  test('says which columns it has left out', () => {
+    fc.assert(
+      fc.property(lists, columns, ({ head, rows }, most) => {
+        const text = renderTable(head, rows, {
+          columns: most,
+          isTerminal: true,
+          paint: painter(false),
+        });
+        const noted = text.slice(text.indexOf('not shown')).replaceAll(/\s+/g, ' ');
+        for (const title of head)
+          if (!text.includes(title)) assert.ok(noted.includes(title.toLowerCase()), text);
+      }),
+    );
+  });
+
+  test('shows each row as lines where there is no room for a table, and loses nothing', () => {
+    const row = ['w'.repeat(50), 'h'.repeat(40), 'running', '1 GiB', '4', 'q35', 'qemu', 'a note'];
+    const text = renderTable(GUESTS, [row, row], {
+      columns: 60,
+      isTerminal: true,
+      paint: painter(false),
+    });
+    const lines = GUESTS.map((title, at) => `${title.padEnd(10)}  ${row[at]}\n`).join('');
+    assert.equal(text, `${lines}\n${lines}`);
+  });
+
+  test('cuts sentences before it leaves a column out', () => {
+    const full = [6, 4, 7, 7, 5, 10, 15, 90];
+    assert.deepEqual(fitTable(GUESTS, full, 100), [6, 4, 7, 7, 5, 10, 15, 32]);
+    const narrow = fitTable(GUESTS, full, 70);
+    assert.deepEqual(narrow?.slice(0, 4), full.slice(0, 4));
+    assert.ok((narrow[7] ?? 0) >= 16);
+  });
 });
 
-test('a table keeps every column, with its title whole, on terminals of 60 to 200 columns', () => {
+test('what is piped has every column whole, one line a row, whatever the width', () => {
   fc.assert(
-    fc.property(rows, fc.integer({ min: 60, max: 200 }), fc.boolean(), (cells, columns, colors) => {
-      const paint = painter(colors);
-      const painted = cells.map((row) => row.map((each) => paint.yellow(each)));
-      const lines = renderTable(HEAD, painted, { columns, isTerminal: true, paint })
-        .trimEnd()
-        .split('\n');
-      assert.equal(lines.length, cells.length + 1);
-      for (const line of lines) assert.ok(width(line) <= columns, line);
-      for (const title of HEAD) assert.ok(lines[0]?.includes(title), title);
+    fc.property(lists, columns, ({ head, rows }, most) => {
+      const look = { isTerminal: false, paint: painter(false) };
+      const text = renderTable(head, rows, { ...look, columns: most });
+      assert.equal(text, renderTable(head, rows, { ...look, columns: 200 }));
+      const [, ...lines] = text.trimEnd().split('\n');
+      assert.equal(lines.length, rows.length);
+      for (const [at, row] of rows.entries())
+        for (const cell of row) assert.ok(lines[at]?.includes(printableCell(cell).trimEnd()), cell);
     }),
   );
 });
 
-test('a name is cut last, and what is piped is not cut at all', () => {
-  const row = [
-    'web1-of-the-accounting',
-    'a',
-    'running',
-    '512 MiB',
-    '1',
-    'pc-q35-7.2',
-    'qemu 7.2.22 kvm',
-    'x'.repeat(90),
-  ];
-  const paint = painter(false);
-  for (const columns of [80, 120, 200]) {
-    const text = renderTable(HEAD, [row], { columns, isTerminal: true, paint });
-    assert.ok(text.includes('web1-of-the-accounting  a '), text);
-  }
-  const piped = renderTable(HEAD, [row], { columns: 60, isTerminal: false, paint });
-  assert.ok(piped.includes('x'.repeat(90)));
+describe('the width of text', () => {
+  test('counts what takes two columns as two, and what takes none as none', () => {
+    const widths = { größe: 5, 'gro\u0308ße': 5, 東京: 4, ｶﾅ: 2, 한글: 4, '😀': 2, '…→█': 3 };
+    for (const [text, columns] of Object.entries(widths)) assert.equal(width(text), columns, text);
+  });
+
+  test('is never more than what it is cut to', () => {
+    fc.assert(
+      fc.property(
+        fc.string({ unit: 'grapheme' }),
+        fc.integer({ min: 1, max: 40 }),
+        (text, most) => {
+          assert.ok(width(truncate(text, most)) <= most);
+        },
+      ),
+    );
+  });
+});
+
+describe('a line that is too long', () => {
+  test('is broken between words, under its value, and keeps every word', () => {
+    fc.assert(
+      fc.property(name, words, columns, (first, text, most) => {
+        const line = `${first}  ${text}`;
+        const wrapped = wrap(line, most);
+        for (const each of wrapped.split('\n')) assert.ok(width(each) <= most, each);
+        assert.deepEqual(wrapped.split(/\s+/), line.split(/\s+/));
+      }),
+    );
+    assert.equal(
+      wrap(`name  ${'word '.repeat(12)}end`, 40),
+      [`name  ${'word '.repeat(6)}word`.trimEnd(), `      ${'word '.repeat(5)}end`]
+        .join('\n')
+        .replace(/ +$/gm, ''),
+    );
+  });
+
+  test('keeps a command whole, so that it can be copied', () => {
+    const command = '`godwit invite --role operator --for 2h`';
+    assert.ok(wrap(`hint: ${'x'.repeat(45)} ${command} does`, 60).includes(`\n  ${command} does`));
+  });
 });

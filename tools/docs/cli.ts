@@ -97,6 +97,8 @@ also gets one object of the shape [error](#error). A migration that ran and fail
 [report](#report), which has the error in it.
 
 **Output** on a terminal is a display that is redrawn in place, and plain lines everywhere else.
+Tables fit the terminal: sentences are cut first, then minor columns are left out and named below; where even that is too
+wide, each row is lines \`TITLE  value\`. What is piped is whole, a line for each row.
 \`NO_COLOR\` switches colour off. Where \`LC_ALL\`, \`LC_CTYPE\` or \`LANG\` names no UTF-8, marks such as ✔ are plain
 ASCII; JSON is UTF-8 always. Flags that say which agent, and \`--json\`, may stand before the verb.
 

@@ -4,7 +4,7 @@ import { didYouMean } from '../../protocol/nearest.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import { printJson } from '../context.ts';
 import type { Endpoint, AgentSet } from '../agent-set.ts';
-import { contextPainter } from '../render/paint.ts';
+import { contextPainter, printView } from '../render/paint.ts';
 import { printable } from '../render/style.ts';
 import type { Painter } from '../render/style.ts';
 import { renderPairs } from '../render/table.ts';
@@ -27,7 +27,7 @@ export const status: Run<typeof cacheStatusSpec> = async (input, context) => {
     for (const { host, api } of asked) hosts.push({ host, ...(await api.cache()) });
     if (input.json) return printJson(context, { hosts });
     const paint = contextPainter(context);
-    context.out.write(hosts.map((each) => statusText(each, paint)).join('\n'));
+    printView(context, hosts.map((each) => statusText(each, paint)).join('\n'));
   } finally {
     fleet.close();
   }

@@ -7,7 +7,7 @@ import { printError } from '../failure.ts';
 import { askAtHome } from '../home.ts';
 import { mustHaveTo, requestOf, withNearestHost } from '../migration-request.ts';
 import { checkedHostsText, checkText } from '../render/checks.ts';
-import { contextPainter, tableLook } from '../render/paint.ts';
+import { contextPainter, printView, tableLook } from '../render/paint.ts';
 import type { checkSpec } from '../specs-migrate.ts';
 import type { Run } from '../verb.ts';
 
@@ -40,7 +40,7 @@ function print(context: Context, answer: CheckAnswer, isTable: boolean, json: bo
   }
   if (json) printJson(context, answer);
   else if (isTable) context.out.write(checkedHostsText(answer, tableLook(context)));
-  else context.out.write(checkText(answer, best, contextPainter(context)));
+  else printView(context, checkText(answer, best, contextPainter(context)));
   const refusal = best.checks.find(({ verdict }) => verdict === 'refuse');
   if (refusal === undefined) return 0;
   if (refusal.error === undefined) return ERRORS.GODWIT_STEP_FAILED.exit;

@@ -3,7 +3,7 @@ import type { ClearedList, Leftover } from '../../protocol/public/leftover.ts';
 import { printJson } from '../context.ts';
 import type { Context } from '../context.ts';
 import type { Endpoint } from '../agent-set.ts';
-import { contextPainter } from '../render/paint.ts';
+import { contextPainter, printView } from '../render/paint.ts';
 import { printable } from '../render/style.ts';
 import type { Painter } from '../render/style.ts';
 import type { ConnectionFlags } from '../verb.ts';
@@ -29,7 +29,7 @@ export async function leftovers(
     const hosts: HostLeftovers[] = [];
     for (const endpoint of fleet.endpoints) hosts.push(await askOne(endpoint, clear));
     if (json) printJson(context, { hosts });
-    else context.out.write(leftoversText(hosts, contextPainter(context)));
+    else printView(context, leftoversText(hosts, contextPainter(context)));
     return 0;
   } finally {
     fleet.close();

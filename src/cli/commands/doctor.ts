@@ -4,7 +4,7 @@ import { collectFacts } from '../doctor/collect.ts';
 import { diagnoseManager } from '../../agent/managers.ts';
 import { judge, worst } from '../doctor/judge.ts';
 import { OWN_PLACES } from '../own-agent.ts';
-import { contextPainter } from '../render/paint.ts';
+import { contextPainter, printView } from '../render/paint.ts';
 import { doctorText } from '../render/findings.ts';
 import type { doctorSpec } from '../specs.ts';
 import type { Run } from '../verb.ts';
@@ -30,6 +30,6 @@ export const run: Run<typeof doctorSpec> = async (input, context) => {
       : await diagnoseManager(manager, config ?? OWN_PLACES.config);
   const verdict = worst(findings);
   if (input.json) printJson(context, { verdict, checks: findings });
-  else context.out.write(doctorText(findings, contextPainter(context)));
+  else printView(context, doctorText(findings, contextPainter(context)));
   return verdict === 'fail' ? ERRORS.GODWIT_HOST_LACKS.exit : 0;
 };

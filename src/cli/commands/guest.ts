@@ -7,13 +7,17 @@ import { incomplete, reachHost } from '../agent-set.ts';
 import type { Endpoint } from '../agent-set.ts';
 import { sayIncomplete } from '../failure.ts';
 import { findGuest } from '../fleet-guests.ts';
-import { contextPainter } from '../render/paint.ts';
+import { contextPainter, printView } from '../render/paint.ts';
 import { movingWords } from '../render/moving.ts';
 import { printable } from '../render/style.ts';
 import type { Painter } from '../render/style.ts';
 import { renderPairs } from '../render/table.ts';
 import type { guestSpec } from '../specs.ts';
 import type { Run } from '../verb.ts';
+
+/** Of letters, digits, . _ - alone: it stands in files, commands and URLs. Two guests of one name are told apart too. */
+const WHY_ANOTHER =
+  'hosts know it by the name in the configuration, or by one of plain letters that no other has';
 
 /** Who looks at a guest waits so long for the checks; `godwit check` waits longer, ms. */
 const CHECK_MS = 15_000;
@@ -27,7 +31,7 @@ export const run: Run<typeof guestSpec> = async (input, context) => {
     if (input.json) {
       const check = 'hosts' in moves ? { check: moves } : { unchecked: moves.unchecked };
       printJson(context, { ...guest, ...check, missing });
-    } else context.out.write(guestText(guest, moves, contextPainter(context)));
+    } else printView(context, guestText(guest, moves, contextPainter(context)));
     // One of them may have another of that name, or the other end of its migration.
     const lacks = incomplete(`what is known of ${guest.name}`, missing);
     return lacks === undefined ? 0 : sayIncomplete(context, lacks);
@@ -77,6 +81,9 @@ export function guestText(guest: GuestInfo, moves: Moves, paint: Painter): strin
   return renderPairs(
     [
       ['guest', paint.bold(printable(guest.name))],
+      ...(guest.ownName === undefined
+        ? []
+        : [['own name', `${printable(guest.ownName)} (${WHY_ANOTHER})`] as const]),
       ['host', guest.host],
       ['state', guest.state],
       ['memory', guest.memoryBytes === undefined ? '-' : formatBytes(guest.memoryBytes)],

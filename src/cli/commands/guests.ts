@@ -113,8 +113,13 @@ function bridges({ nics }: GuestInfo): string | undefined {
 }
 
 function noteOf(guest: GuestInfo, paint: Painter): string {
-  if (guest.migration !== undefined) return paint.cyan(movingWords(guest));
-  if (guest.manager !== undefined) return paint.yellow(`managed by ${guest.manager}`);
+  const own = guest.ownName === undefined ? [] : [`calls itself ${guest.ownName}`];
+  return [...own, ...stateNote(guest, paint)].join('; ');
+}
+
+function stateNote(guest: GuestInfo, paint: Painter): string[] {
+  if (guest.migration !== undefined) return [paint.cyan(movingWords(guest))];
+  if (guest.manager !== undefined) return [paint.yellow(`managed by ${guest.manager}`)];
   const [first] = guest.unmovable;
-  return first === undefined ? '' : paint.yellow(`cannot move: ${first}`);
+  return first === undefined ? [] : [paint.yellow(`cannot move: ${first}`)];
 }

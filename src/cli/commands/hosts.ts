@@ -9,6 +9,7 @@ import type { Painter } from '../render/style.ts';
 import { healthText } from '../render/health.ts';
 import { renderTable } from '../render/table.ts';
 import type { Look } from '../render/table.ts';
+import { printView } from '../render/paint.ts';
 import { listing, listLook, printNames, wantsNames, widened } from '../lists.ts';
 import type { hostsSpec } from '../specs.ts';
 
@@ -50,8 +51,8 @@ function printHosts(context: Context, hosts: readonly HostEntry[], look: Look): 
   );
   context.out.write(renderTable(head, rows, look));
   for (const host of hosts) {
-    if (host.reason !== undefined) context.out.write(`${host.name}: ${host.reason}\n`);
-    context.out.write(healthText(host.name, host.info?.health));
+    if (host.reason !== undefined) printView(context, `${host.name}: ${host.reason}\n`);
+    printView(context, healthText(host.name, host.info?.health));
   }
 }
 

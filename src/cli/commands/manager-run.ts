@@ -10,7 +10,7 @@ import { printJson } from '../context.ts';
 import { worst } from '../doctor/judge.ts';
 import { listLook } from '../lists.ts';
 import { doctorText } from '../render/findings.ts';
-import { contextPainter } from '../render/paint.ts';
+import { contextPainter, printView } from '../render/paint.ts';
 import { printable } from '../render/style.ts';
 import { renderTable } from '../render/table.ts';
 import type { Run } from '../verb.ts';
@@ -57,7 +57,7 @@ export const add: Run<typeof managerAddSpec> = (input, context) =>
     const made = await api.addManager({ body }, { deadlineMs: ADD_MS });
     if (input.json) return printJson(context, made);
     const notOk = made.checks.filter(({ verdict }) => verdict !== 'ok');
-    if (notOk.length > 0) context.out.write(doctorText(notOk, contextPainter(context)));
+    if (notOk.length > 0) printView(context, doctorText(notOk, contextPainter(context)));
     context.out.write(`${made.manager.name} was added\n`);
   });
 
@@ -89,12 +89,12 @@ export const show: Run<typeof managerShowSpec> = (input, context) =>
       const { checks } = await api.diagnoseManager({ params }, { deadlineMs: ADD_MS });
       const verdict = worst(checks);
       if (input.json) printJson(context, { verdict, checks });
-      else context.out.write(doctorText(checks, contextPainter(context)));
+      else printView(context, doctorText(checks, contextPainter(context)));
       return verdict === 'fail' ? ERRORS.GODWIT_HOST_LACKS.exit : 0;
     }
     const found = await api.manager({ params });
     if (input.json) printJson(context, found);
-    else context.out.write(managerText(found));
+    else printView(context, managerText(found));
     return 0;
   });
 

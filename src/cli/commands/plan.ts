@@ -5,7 +5,7 @@ import { printError } from '../failure.ts';
 import { askAtHome } from '../home.ts';
 import { mustHaveTo, requestOf, withNearestHost } from '../migration-request.ts';
 import { checkText } from '../render/checks.ts';
-import { tableLook } from '../render/paint.ts';
+import { printView, tableLook } from '../render/paint.ts';
 import { planText } from '../render/plan.ts';
 import type { planSpec } from '../specs-plan.ts';
 import type { Run } from '../verb.ts';
@@ -28,8 +28,8 @@ export const run: Run<typeof planSpec> = async (input, context) => {
     const look = tableLook(context);
     if (input.json) printJson(context, answer);
     else if (refusal !== undefined)
-      context.out.write(checkText({ ...answer, hosts: [host] }, host, look.paint));
-    else context.out.write(planText(answer, look));
+      printView(context, checkText({ ...answer, hosts: [host] }, host, look.paint));
+    else printView(context, planText(answer, look));
     if (refusal === undefined) return 0;
     if (refusal.error === undefined) return ERRORS.GODWIT_STEP_FAILED.exit;
     printError(context, fromSerial(refusal.error));

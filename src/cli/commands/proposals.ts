@@ -1,6 +1,7 @@
 import { godwitError } from '../../errors.ts';
 import { printJson } from '../context.ts';
 import { listLook } from '../lists.ts';
+import { printView } from '../render/paint.ts';
 import { proposalTable, proposalText } from '../policies.ts';
 import type { proposalsSpec } from '../specs-policy.ts';
 import type { Run } from '../verb.ts';
@@ -44,5 +45,5 @@ export const run: Run<typeof proposalsSpec> = (input, context) =>
           ? await api.snoozeProposal({ params, body: { forMs: snooze } })
           : await api.proposal({ params });
     if (json) return printJson(context, proposal);
-    context.out.write(proposalText(proposal));
+    printView(context, proposalText(proposal));
   });

@@ -7,7 +7,7 @@ import { controllerNamed } from '../controller-place.ts';
 import { withController } from '../fleet-lists.ts';
 import { keptReport } from '../history.ts';
 import { findMigration, newestMigration } from '../fleet-migrations.ts';
-import { tableLook } from '../render/paint.ts';
+import { printView, tableLook } from '../render/paint.ts';
 import { reportText } from '../render/report-text.ts';
 import type { reportSpec } from '../specs.ts';
 import type { Input, Run } from '../verb.ts';
@@ -53,7 +53,7 @@ async function show(
   if (html !== undefined) await writeHtml(context, report, html);
   if (input.json) return printJson(context, report);
   if (html !== undefined) return undefined;
-  return context.out.write(reportText(report, tableLook(context)));
+  return printView(context, reportText(report, tableLook(context)));
 }
 
 async function writeHtml(context: Context, report: Report, file: string): Promise<void> {

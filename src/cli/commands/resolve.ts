@@ -6,7 +6,7 @@ import { printJson } from '../context.ts';
 import type { Context } from '../context.ts';
 import { finalReport, printEnding } from '../ending.ts';
 import { findMigration } from '../fleet-migrations.ts';
-import { contextPainter } from '../render/paint.ts';
+import { contextPainter, printView } from '../render/paint.ts';
 import { resolutionText } from '../render/resolution.ts';
 import type { resolveSpec } from '../specs.ts';
 import type { Run } from '../verb.ts';
@@ -28,10 +28,10 @@ export const run: Run<typeof resolveSpec> = async (input, context) => {
     const { runAt } = input.flags;
     if (runAt === undefined) {
       if (input.json) printJson(context, known);
-      else context.out.write(resolutionText(known, contextPainter(context)));
+      else printView(context, resolutionText(known, contextPainter(context)));
       return undefined;
     }
-    if (!input.json) context.out.write(resolutionText(known, contextPainter(context)));
+    if (!input.json) printView(context, resolutionText(known, contextPainter(context)));
     const confirm = input.flags.confirm ?? (await typedName(context, known, runAt));
     const body = { runAt, confirm, iKnow: input.flags.yesIKnow === true };
     const answer = await endpoint.api.resolve({ params, body }, { deadlineMs: RESOLVE_MS });

@@ -13,7 +13,9 @@ import { replay } from '../../planner/sim/history/replay.ts';
 import { placeOfSetting } from '../../settings.ts';
 import type { Context } from '../context.ts';
 import { printJson } from '../context.ts';
+import { tableLook } from '../render/paint.ts';
 import { printable } from '../render/style.ts';
+import { renderTable } from '../render/table.ts';
 import type { simSpec } from '../specs-plan.ts';
 import type { Run } from '../verb.ts';
 
@@ -39,7 +41,10 @@ export const run: Run<typeof simSpec> = (input, context) => {
   const facts: PageFacts = { policy, was, would, ...(price === undefined ? {} : { price }) };
   if (html !== undefined) write(html, pageOf(facts));
   if (input.json) printJson(context, { policy, was, would });
-  else context.out.write(tableOf([['', 'as it was', `with ${policy}`], ...linesOf(facts)]));
+  else {
+    const head = ['', 'as it was', `with ${policy}`];
+    context.out.write(renderTable(head, linesOf(facts), tableLook(context)));
+  }
   return Promise.resolve();
 };
 
@@ -127,17 +132,4 @@ function propose({ guests }: History, context: Context, json: boolean): Promise<
   else if (proposals.length === 0) context.out.write('no guest asks for much more than it uses\n');
   else context.out.write(proposals.map(({ words }) => `${printable(words)}\n`).join(''));
   return Promise.resolve();
-}
-
-function tableOf(rows: readonly (readonly string[])[]): string {
-  const widths = [0, 1].map((at) => Math.max(...rows.map((row) => (row[at] ?? '').length)));
-  return rows
-    .map(
-      (row) =>
-        `${row
-          .map((cell, at) => cell.padEnd(widths[at] ?? 0))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('');
 }

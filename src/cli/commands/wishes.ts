@@ -1,5 +1,6 @@
 import { printJson } from '../context.ts';
 import { listLook } from '../lists.ts';
+import { printView } from '../render/paint.ts';
 import { printable } from '../render/style.ts';
 import { renderTable } from '../render/table.ts';
 import type { wishesSpec } from '../specs-fleet.ts';
@@ -13,7 +14,7 @@ export const run: Run<typeof wishesSpec> = (input, context) =>
     if (id !== undefined) {
       const answer = await api.wish({ params: { id } });
       if (input.json) return printJson(context, answer);
-      context.out.write(wishText(answer.wish));
+      printView(context, wishText(answer.wish));
       const rows = answer.moves.map(({ id: move, guest, from, to, phase, error }) => [
         move,
         guest,

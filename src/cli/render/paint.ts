@@ -1,5 +1,6 @@
 import { usesColor } from '../context.ts';
 import type { Context } from '../context.ts';
+import { wrap } from './fit.ts';
 import { painter } from './style.ts';
 import type { Painter } from './style.ts';
 import type { Look } from './table.ts';
@@ -7,6 +8,11 @@ import type { Look } from './table.ts';
 /** The painter for standard output. */
 export function contextPainter(context: Context): Painter {
   return painter(usesColor(context, context.out));
+}
+
+/** Prints for people: on a terminal lines that are too long are broken between words, elsewhere nothing is. */
+export function printView({ out }: Context, text: string): void {
+  out.write(out.isTerminal ? wrap(text, out.columns()) : text);
 }
 
 /** How tables are drawn on standard output. */

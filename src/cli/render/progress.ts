@@ -1,7 +1,8 @@
 import type { Phase, Progress } from '../../protocol/public/migration.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { diskLine } from './disks.ts';
-import { printable, truncate } from './style.ts';
+import { truncate } from './fit.ts';
+import { printable } from './style.ts';
 import type { Painter } from './style.ts';
 
 /** What has been said of a migration so far. */

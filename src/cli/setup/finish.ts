@@ -6,7 +6,7 @@ import { collectFacts } from '../doctor/collect.ts';
 import type { Finding } from '../doctor/facts.ts';
 import { judge } from '../doctor/judge.ts';
 import { OWN_PLACES } from '../own-agent.ts';
-import { contextPainter } from '../render/paint.ts';
+import { contextPainter, printView } from '../render/paint.ts';
 import { doctorText } from '../render/findings.ts';
 import { configurationOf, explanationFile, explanationOf } from './configuration.ts';
 import type { Place } from './configuration.ts';
@@ -62,9 +62,10 @@ export async function printDone(done: Done, context: Context, json: boolean): Pr
   const lines = next.map(([step, why]) => `  ${step.padEnd(widest)}  # ${why}`);
   const wrote = created.map((each) => `  ${each}\n`).join('');
   context.out.write(
-    `This host is ${name}; other hosts reach it at ${address}.\n\nWritten:\n${wrote}\n` +
-      `${doctorText(checks, contextPainter(context))}\nNext:\n${lines.join('\n')}\n`,
+    `This host is ${name}; other hosts reach it at ${address}.\n\nWritten:\n${wrote}\n`,
   );
+  printView(context, doctorText(checks, contextPainter(context)));
+  context.out.write(`\nNext:\n${lines.join('\n')}\n`);
 }
 
 /** What doctor finds of this host and its configuration; the agent is not there yet, and the lab is no matter. */

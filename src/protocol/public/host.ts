@@ -85,6 +85,8 @@ export type GuestRunState = z.infer<typeof guestRunState>;
 /** A guest that this host has; `godwit guests`. */
 export const guestInfo = z.object({
   name: guestName,
+  /** What it calls itself, where that is no name for hosts: they know it by one that is made of it. */
+  ownName: shortText.optional(),
   host: hostName,
   driver: name64,
   uuid: name64.optional(),

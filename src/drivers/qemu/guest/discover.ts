@@ -196,6 +196,7 @@ export function fromProcess(candidate: Candidate, host: string): GuestInfo {
   const vcpus = Number(smp.props.get('cpus') ?? smp.head ?? 1);
   const machineType = machineProperties(line).get('type');
   const uuid = valuesOf(line, 'uuid').at(-1)?.toLowerCase();
+  const own = nameOf(line);
   return {
     name: candidate.name,
     host,
@@ -205,6 +206,9 @@ export function fromProcess(candidate: Candidate, host: string): GuestInfo {
     nics: [],
     devices: [],
     unmovable: [],
+    ...(own === undefined || own === candidate.name
+      ? {}
+      : { ownName: own.slice(0, REASON_LENGTH) }),
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
     ...(Number.isSafeInteger(vcpus) && vcpus > 0 ? { vcpus } : {}),
     ...(machineType === undefined ? {} : { machineType }),
