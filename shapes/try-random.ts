@@ -14,7 +14,11 @@ export async function tryRandom(
   const routes = fc.constantFrom(...routesOf(programs));
   const property = fc.asyncProperty(RANDOM, routes, async (shape: Shape, route) => {
     const outcome = await tryShape(shape, route);
-    if ('why' in outcome) throw new Error(`${route.name}: ${outcome.why}`);
+    if ('why' in outcome) {
+      // The first one is what was found: what is left of it may be what breaks the smaller ones.
+      process.stderr.write(`broken  ${route.name}: ${outcome.why}\n        ${shape.line}\n`);
+      throw new Error(`${route.name}: ${outcome.why}`);
+    }
     moved += 1;
     process.stderr.write(`moved   random guest ${moved} (${route.name})\n`);
   });

@@ -71,8 +71,11 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/drivers/qemu/rebuild.e2e.ts': { seconds: 11, of: ['src/drivers/qemu/'] },
   'test/drivers/qemu/same-machine.e2e.ts': { seconds: 25, of: ['src/drivers/qemu/'] },
   'test/e2e/block-devices.e2e.ts': { seconds: 60, of: ['src/disks/'] },
-  'test/e2e/iscsi.e2e.ts': { seconds: 137, of: ['src/disks/', 'src/drivers/qemu/spec/'] },
-  'test/e2e/rbd.e2e.ts': { seconds: 72, of: ['src/disks/', 'src/drivers/qemu/spec/'] },
+  'test/e2e/iscsi.e2e.ts': {
+    seconds: 91,
+    of: ['src/lab/', 'src/disks/', 'src/drivers/qemu/spec/'],
+  },
+  'test/e2e/rbd.e2e.ts': { seconds: 98, of: ['src/lab/', 'src/disks/', 'src/drivers/qemu/spec/'] },
   'test/e2e/by-hand.e2e.ts': { seconds: 400, of: ['src/cli/', 'src/lab/'] },
   'test/e2e/cancel.e2e.ts': { seconds: 28, core: true },
   'test/e2e/captive.e2e.ts': { seconds: 19, of: ['src/drivers/qemu/user/', 'src/host/'] },

@@ -14,7 +14,6 @@ import { guestKernel } from './image/kernel.ts';
 import { imageDirectory } from './image/initramfs.ts';
 import { libvirtSection } from './libvirt/daemon.ts';
 import { amongMounts } from './libvirt/mounts.ts';
-import { LAB_NFS_URL } from './nfs.ts';
 import { ovsEnvironment } from './openvswitch.ts';
 import { AGENT_PORT, GUEST_NETWORK, ROUTED_GATEWAY } from './plan.ts';
 import { isAlive } from '../host/process.ts';
@@ -26,7 +25,8 @@ import {
   signalProcess,
   startDetached,
 } from './processes.ts';
-import { type Lab, type LabHost, labHost, storageDirectory } from './state.ts';
+import { type Lab, type LabHost, labHost } from './state.ts';
+import { hostStorage, storageEnvironment } from './storage.ts';
 
 export type AgentConfigInput = z.input<typeof agentConfig>;
 /** What a host's configuration has instead of the lab's own, which is `own`; options of drivers are added to its own. */
@@ -84,7 +84,7 @@ export async function startAgent(
   const argv = [process.execPath, program, '--config', member.configFile];
   const started = await startDetached(await amongMounts(lab, host, argv), {
     logFile: member.agentLog,
-    env: { ...labEnvironment(lab), ...ovsEnvironment(lab, host) },
+    env: { ...labEnvironment(lab), ...ovsEnvironment(lab, host), ...storageEnvironment(lab) },
   });
   await withDeadline(`the agent of ${host}`, HEALTH_DEADLINE_MS, signal, async (inner) => {
     while (!(await answersHealth(member.agentSocket))) {
@@ -166,16 +166,12 @@ function ownConfig(lab: Lab, member: LabHost, caDir: string): AgentConfigInput {
     name: member.name,
     ...addressesOf(member),
     stateDir: member.stateDir,
-    storage: [storageOf(lab, member.name)],
+    storage: [hostStorage(lab, member.name)],
     peers: Object.fromEntries(others.map((other) => [other.name, addressesOf(other)])),
     ...linkRates(lab, others),
     // The first host keeps the CA, so that `godwit invite` can be tried.
     ...(member.name === lab.hosts[0] ? { caDir } : {}),
   };
-}
-
-function storageOf(lab: Lab, host: string): NonNullable<AgentConfigInput['storage']>[number] {
-  return lab.storage === 'nfs' ? { nfs: LAB_NFS_URL } : { path: storageDirectory(lab, host) };
 }
 
 /** What the lab's links are capped at is known, so that `--path auto` can go by it. */

@@ -9,7 +9,7 @@ export function systemEnvironment(): NodeJS.ProcessEnv {
   return { ...process.env, PATH: `${found}:/usr/sbin:/sbin` };
 }
 
-/** Those of these programs that are not to be found. */
+/** Those of these programs, by name or by path, that are not to be found. */
 export async function missingPrograms(names: readonly string[]): Promise<string[]> {
   const there = await Promise.all(names.map(isProgram));
   return names.filter((_name, index) => there[index] !== true);
@@ -19,7 +19,7 @@ async function isProgram(name: string): Promise<boolean> {
   const { PATH = '' } = systemEnvironment();
   const found = await Promise.all(
     PATH.split(':').map((directory) =>
-      access(path.join(directory, name), constants.X_OK).then(
+      access(path.resolve(directory, name), constants.X_OK).then(
         () => true,
         () => false,
       ),

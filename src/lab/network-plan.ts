@@ -15,10 +15,11 @@ import {
   type LabPlan,
   migrationLink,
   namespaceOf,
-  NFS_SERVER,
   pathsOf,
   relayedMtu,
+  servedStorage,
   STORAGE_LINK,
+  STORAGE_SERVER,
   storageAddress,
 } from './plan.ts';
 
@@ -115,10 +116,11 @@ function portLines(plan: LabPlan, relayed: boolean): string[] {
 
 /** Neither capped nor delayed: storage has links of its own. */
 function storageSteps(plan: LabPlan): NetworkStep[] {
-  if (plan.storage !== 'nfs') return [];
+  const server = servedStorage(plan);
+  if (server === undefined) return [];
   const peer = namespaceOf(plan.name, 'switch');
   const ends = [
-    { member: 'nfs', address: NFS_SERVER },
+    { member: server, address: STORAGE_SERVER },
     ...plan.hosts.map((host) => ({ member: host, address: storageAddress(host) })),
   ];
   const lines = [`link add sto ${BRIDGE}`, 'link set sto up'];

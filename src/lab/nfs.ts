@@ -2,11 +2,10 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { systemClock } from '../clock.ts';
 import { withDeadline } from '../deadline.ts';
-import { godwitError, type GodwitError } from '../errors.ts';
-import { runCommand } from './command.ts';
+import { godwitError } from '../errors.ts';
 import { inHost } from './entry.ts';
-import { labEnvironment, missingPrograms } from './environment.ts';
-import { type LabStorage, NFS_EXPORT, NFS_SERVER } from './plan.ts';
+import { labEnvironment } from './environment.ts';
+import { NFS_EXPORT, STORAGE_SERVER } from './plan.ts';
 import { isAlive } from '../host/process.ts';
 import type { ProcessIdentity } from '../host/process.ts';
 import { startDetached } from './processes.ts';
@@ -16,7 +15,8 @@ import type { Lab } from './state.ts';
 
 const START_MS = 30_000;
 const READY = 'NFS SERVER INITIALIZED';
-const PROGRAMS = ['ganesha.nfsd', 'rpcbind', 'unshare', 'mount'];
+/** What it is made of. */
+export const NFS_PROGRAMS = ['ganesha.nfsd', 'rpcbind', 'unshare', 'mount'];
 
 /**
  * In mounts of its own, so that nothing of it is left on this machine: both programs have fixed places below /run, and
@@ -60,53 +60,10 @@ EXPORT {
 `;
 
 /** What hosts name in their `storage`. */
-export const LAB_NFS_URL = `nfs://${NFS_SERVER}${NFS_EXPORT}`;
-
-/** Why a lab cannot have this storage here; undefined where it can. */
-export async function storageLacks(
-  storage: LabStorage | undefined,
-  uid = process.getuid?.(),
-): Promise<GodwitError | undefined> {
-  if (storage !== 'nfs') return undefined;
-  if (uid !== 0) {
-    const needs = 'root: its NFS server opens files by their handles, which users may not';
-    const hint = 'Run it as root, or choose --storage shared.';
-    return godwitError('GODWIT_PRIVILEGE', { what: 'a lab with --storage nfs', needs }, { hint });
-  }
-  const missing = await missingPrograms(PROGRAMS);
-  if (missing.length === 0) return undefined;
-  return godwitError(
-    'GODWIT_HOST_LACKS',
-    { what: `an NFS server (${missing.join(', ')})` },
-    {
-      hint: 'Run `npm run setup`, or install nfs-ganesha, nfs-ganesha-vfs and rpcbind; their services need not run.',
-    },
-  );
-}
-
-/** Why a QEMU of this machine cannot open what lies on the lab's storage. */
-export async function nfsClientLacks(
-  lab: Pick<Lab, 'storage'>,
-  qemu: string,
-): Promise<GodwitError | undefined> {
-  if (lab.storage !== 'nfs') return undefined;
-  // A path without a directory: no driver goes to a server for it, and only one that is there finds fault with it.
-  const asked = 'driver=nfs,node-name=nfs,server.type=inet,server.host=127.0.0.1,path=none';
-  const words = ['-machine', 'none', '-nodefaults', '-display', 'none', '-blockdev', asked];
-  try {
-    await runCommand([qemu, ...words]);
-    return undefined;
-  } catch (error) {
-    if (!/unknown driver/i.test(String(error))) return undefined;
-    const what = `an NFS client of QEMU (for ${qemu})`;
-    const hint = 'Run `npm run setup`, or install qemu-block-extra of the same version.';
-    return godwitError('GODWIT_HOST_LACKS', { what }, { hint, cause: error });
-  }
-}
+export const LAB_NFS_URL = `nfs://${STORAGE_SERVER}${NFS_EXPORT}`;
 
 /** Starts it and waits until it serves. It ends as all processes in the lab's namespaces do. */
 export async function startNfs(lab: Lab, signal: AbortSignal | undefined): Promise<void> {
-  if (lab.storage !== 'nfs') return;
   const own = path.join(lab.dir, 'nfs');
   const log = path.join(own, 'ganesha.log');
   await mkdir(own, { recursive: true, mode: 0o700 });

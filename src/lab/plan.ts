@@ -36,8 +36,15 @@ export function migrationLink(path: number): string {
 
 export const MAX_PATHS = 4;
 
-export const LAB_STORAGE = ['shared', 'local', 'nfs'] as const;
+export const LAB_STORAGE = ['shared', 'local', 'nfs', 'iscsi', 'rbd'] as const;
 export type LabStorage = (typeof LAB_STORAGE)[number];
+/** Storage of a server of the lab's own, which QEMUs open by themselves. */
+export type ServedStorage = Exclude<LabStorage, 'shared' | 'local'>;
+
+/** What kind of server a lab has for its storage; undefined where it has none. */
+export function servedStorage({ storage }: Pick<LabPlan, 'storage'>): ServedStorage | undefined {
+  return storage === 'shared' || storage === 'local' ? undefined : storage;
+}
 
 /** What a lab is asked to be. Rates are bytes/s; `delayMs` is the round trip between two hosts. */
 export interface LabPlan {
@@ -47,7 +54,7 @@ export interface LabPlan {
   readonly delayMs: number | undefined;
   /** Migration links of each host: separate networks, with an address of the host on each. Absent: 1. */
   readonly paths?: number | undefined;
-  /** One directory that every host sees, one for each host alone, or an NFS export that none has mounted. Absent: shared. */
+  /** One directory that every host sees, one for each host alone, or what a server of NFS, iSCSI or Ceph serves. Absent: shared. */
   readonly storage?: LabStorage | undefined;
   /** How guests are joined with the client and each other. Absent: `bridge`. */
   readonly network?: LabNetwork | undefined;
@@ -74,9 +81,9 @@ export const UNDERLAY_CLIENT = '10.89.0.10';
 export function underlayAddress(host: string): string {
   return `10.89.0.${11 + host.charCodeAt(0) - 97}`;
 }
-/** Storage plane, where there is one: a server of NFS, in a namespace of its own, and a link of each host. */
+/** Storage plane, where there is one: a server in a namespace of its own (by its kind), and a link of each host. */
 export const STORAGE_LINK = 'sto0';
-export const NFS_SERVER = '10.76.0.2';
+export const STORAGE_SERVER = '10.76.0.2';
 /** As the server has it, in mounts of its own. */
 export const NFS_EXPORT = '/mnt/vm';
 /** Address of a host there. */
@@ -131,12 +138,11 @@ export function namespaceOf(lab: string, member: string): string {
   return `gw-${lab}-${member}`;
 }
 
-/** Every namespace of a lab: its hosts', the client's and the switch's, and that of a server of NFS. */
+/** Every namespace of a lab: its hosts', the client's and the switch's, and that of its storage's server. */
 export function namespacesOf(plan: Pick<LabPlan, 'name' | 'hosts' | 'storage'>): string[] {
-  const server = plan.storage === 'nfs' ? ['nfs'] : [];
-  return [...plan.hosts, 'client', 'switch', ...server].map((member) =>
-    namespaceOf(plan.name, member),
-  );
+  const server = servedStorage(plan);
+  const members = [...plan.hosts, 'client', 'switch', ...(server === undefined ? [] : [server])];
+  return members.map((member) => namespaceOf(plan.name, member));
 }
 
 /** True for a namespace that belongs to `lab`, whatever the number of its hosts. */
@@ -144,7 +150,7 @@ export function isNamespaceOf(lab: string, namespace: string): boolean {
   const prefix = namespaceOf(lab, '');
   return (
     namespace.startsWith(prefix) &&
-    /^([a-z]|client|switch|nfs)$/.test(namespace.slice(prefix.length))
+    /^([a-z]|client|switch|nfs|iscsi|rbd)$/.test(namespace.slice(prefix.length))
   );
 }
 

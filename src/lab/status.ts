@@ -1,11 +1,10 @@
 import { connect } from 'node:net';
 import { type LabGuest, labGuests } from './guest/registry.ts';
 import { type ProbeAnswer } from './probe/messages.ts';
-import { LAB_NFS_URL } from './nfs.ts';
-import { type LabManager, type LabNetwork, namespaceOf } from './plan.ts';
-import { processesInNamespaces } from './processes.ts';
+import type { LabManager, LabNetwork } from './plan.ts';
 import { readProbe } from './probe/probe.ts';
 import type { Lab } from './state.ts';
+import { storageStatus } from './storage.ts';
 import { openLab } from './up.ts';
 import { domainStates } from './libvirt/guest.ts';
 import { type SeenStatus, seenStatuses } from './witness/qemus.ts';
@@ -30,8 +29,9 @@ export interface LabStatus {
   readonly network?: LabNetwork;
   /** Absent: none. */
   readonly manager?: LabManager;
-  /** The NFS export that guests' disks lie on, in a lab that has one, and whether its server is there. */
-  readonly nfs?: { readonly url: string; readonly serverUp: boolean };
+  readonly nfs?: ServerStatus;
+  readonly iscsi?: ServerStatus;
+  readonly rbd?: ServerStatus;
   readonly hosts: readonly {
     readonly name: string;
     readonly address: string;
@@ -41,6 +41,12 @@ export interface LabStatus {
     readonly agentUp: boolean;
   }[];
   readonly guests: readonly LabGuestStatus[];
+}
+
+/** What serves guests' disks, in a lab that has such a server, and whether it is there. */
+export interface ServerStatus {
+  readonly url: string;
+  readonly serverUp: boolean;
 }
 
 /** What a lab is and how it is. Throws GODWIT_LAB_UNKNOWN when it is not up. */
@@ -59,19 +65,13 @@ export async function labStatus(name = 'lab'): Promise<LabStatus> {
     ...(lab.delayMs === undefined ? {} : { delayMs: lab.delayMs }),
     ...(lab.network === undefined ? {} : { network: lab.network }),
     ...(lab.manager === undefined ? {} : { manager: lab.manager }),
-    ...(lab.storage === 'nfs' ? { nfs: { url: LAB_NFS_URL, serverUp: await serverUp(lab) } } : {}),
+    ...(await storageStatus(lab)),
     hosts: lab.members.map(({ name: host, address, furtherAddresses, agentSocket }, index) => {
       const further = furtherAddresses.length === 0 ? {} : { furtherAddresses };
       return { name: host, address, ...further, agentSocket, agentUp: agents[index] === true };
     }),
     guests: await Promise.all(guests.map((guest) => guestStatus(lab, guest, seen))),
   };
-}
-
-async function serverUp({ name, namespaces }: Lab): Promise<boolean> {
-  const inode = namespaces[namespaceOf(name, 'nfs')];
-  const all = await processesInNamespaces(new Set(inode === undefined ? [] : [inode]));
-  return all.some(({ argv: [program = ''] }) => program.endsWith('ganesha.nfsd'));
 }
 
 async function guestStatus(

@@ -9,8 +9,8 @@ import { buildNetwork, entryAlive, makeNamespaces, namespaceInodes } from './nam
 import { managerLacks, startManager } from './libvirt/daemon.ts';
 import { networkLacks } from './network-lacks.ts';
 import { networkSteps } from './network-plan.ts';
-import { startNfs, storageLacks } from './nfs.ts';
 import { startOvs } from './openvswitch.ts';
+import { startStorage, storageLacks } from './storage.ts';
 import {
   checkLabName,
   checkPaths,
@@ -48,7 +48,7 @@ export interface LabRequest {
   readonly delayMs?: number | undefined;
   /** Migration links of each host, each a network of its own. Default 1; more not with a delay. */
   readonly paths?: number | undefined;
-  /** Where guests' disks lie: seen by all hosts, by each its own, or on an NFS export. Default shared. */
+  /** Where guests' disks lie: seen by all hosts, by each its own, or on a server of NFS, iSCSI or Ceph. Default shared. */
   readonly storage?: LabStorage | undefined;
   /** How guests are joined. Default `bridge`. */
   readonly network?: LabNetwork | undefined;
@@ -194,7 +194,7 @@ async function build(plan: LabPlan, request: LabRequest): Promise<Lab> {
   }
   await startOvs(lab, signal);
   await buildNetwork(lab, networkSteps(plan), signal);
-  await startNfs(lab, signal);
+  await startStorage(lab, signal);
   if (lab.delayMs !== undefined) await startRelay(lab, lab.delayMs, signal);
   const containers = request.containers === true ? await keepMounts(lab) : undefined;
   if (lab.manager !== undefined) {

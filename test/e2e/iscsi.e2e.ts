@@ -1,17 +1,22 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { AgentConfigInput } from '../../src/lab/agents.ts';
+import { labDown } from '../../src/lab/down.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
-import { hostAddress } from '../../src/lab/plan.ts';
+import { stopGuest } from '../../src/lab/guest/stop.ts';
+import { addLun, addTarget, LAB_IQN, LAB_ISCSI_URL, startTarget } from '../../src/lab/iscsi.ts';
+import { existingNamespaces } from '../../src/lab/namespaces.ts';
+import { hostAddress, namespaceOf } from '../../src/lab/plan.ts';
+import { processesInNamespaces, signalProcess } from '../../src/lab/processes.ts';
+import { storageDirectory } from '../../src/lab/state.ts';
+import { labStatus } from '../../src/lab/status.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
 import { assertWrites } from './support/disks.ts';
 import { FEW_PLACES } from './support/few-disk-slots.ts';
-import { setUpTarget, startTarget } from './support/iscsi-target.ts';
-import type { LabTarget } from './support/iscsi-target.ts';
 import { askGuestQemu } from './support/monitors.ts';
 import { assertSays, move, refusalOf, unlessForbidden } from './support/moves.ts';
 import type { Move } from './support/moves.ts';
@@ -19,52 +24,48 @@ import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
-const IQN = 'iqn.2026-01.lab:vm';
+const SETUP = path.join(import.meta.dirname, '../../tools/setup.sh');
 const GUEST = `iscsi1-${process.pid.toString(36)}`;
 
-setUpTarget();
+execFileSync('bash', [SETUP, '--only', 'iscsi'], { stdio: ['ignore', 2, 2] });
 
 /** Hosts a and b reach one target, and c another one that calls itself and its LUNs the same, as copies do. */
 describe('a guest on LUNs that its QEMU opens by itself', () => {
   let world: World;
-  let target: LabTarget;
-  let copy: LabTarget;
-  let top: string;
 
   before(async () => {
-    top = await mkdtemp(path.join(tmpdir(), 'godwit-iscsi-'));
-    const portal = (host: string) => `${hostAddress('c')}:${host === 'c' ? 3261 : 3260}`;
-    const configure = (host: string): Partial<AgentConfigInput> => ({
-      storage: [
-        { iscsi: `iscsi://${portal(host)}/${IQN}`, initiator: `iqn.2026-01.lab:host-${host}` },
-      ],
-    });
-    world = await openWorld('iscsi', { hosts: 3, storage: 'local', configure });
-    const files = async (kind: string, sizes: readonly number[]): Promise<string[]> => {
-      const made = sizes.map((_, index) => path.join(top, `${kind}${index}.img`));
-      for (const [index, file] of made.entries()) {
-        await writeFile(file, randomBytes((sizes[index] ?? 0) * MIB));
-      }
-      return made;
-    };
-    target = await startTarget(world.lab, { host: 'c', port: 3260, dir: path.join(top, 'one') });
-    await target.add(IQN, await files('lun', [64, 48]));
-    copy = await startTarget(world.lab, { host: 'c', port: 3261, dir: path.join(top, 'two') });
-    await copy.add(IQN, await files('copy', [64, 32]));
-    const disk = (lun: number) => ({
-      bytes: [64, 48][lun - 1]! * MIB,
-      thin: false,
-      device: `iscsi://${target.portal}/${IQN}/${lun}`,
-    });
+    const own = { member: 'c', address: hostAddress('c'), port: 3261 };
+    const iscsi = `iscsi://${own.address}:${own.port}/${LAB_IQN}`;
+    const configure = (host: string): Partial<AgentConfigInput> =>
+      host === 'c' ? { storage: [{ iscsi }] } : {};
+    world = await openWorld('iscsi', { hosts: 3, storage: 'iscsi', configure });
+    const copy = { ...own, dir: path.join(world.lab.dir, 'copy') };
+    await startTarget(world.lab, copy);
+    await addTarget(copy, LAB_IQN);
+    for (const [index, size] of [64, 32].entries()) {
+      const file = path.join(copy.dir, `${index}.img`);
+      await writeFile(file, randomBytes(size * MIB));
+      await addLun(copy, file);
+    }
+    const disks = [64, 48].map((size) => ({ bytes: size * MIB, thin: false }));
     const size = { memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB };
-    const words = { disks: [disk(1), disk(2)], kernelWords: FEW_PLACES };
-    await startGuest(world.lab, { name: GUEST, host: 'a', ...size, ...words });
+    const words = { disks, kernelWords: FEW_PLACES };
+    const guest = await startGuest(world.lab, { name: GUEST, host: 'a', ...size, ...words });
+    assert.deepEqual(guest.disks, [`${LAB_ISCSI_URL}/1`, `${LAB_ISCSI_URL}/2`]);
   });
   after(async () => {
-    target?.freeze(false);
+    if (world !== undefined) await freeze(false);
     await world?.close();
-    if (top !== undefined) await rm(top, { recursive: true, force: true });
   });
+
+  /** The target's daemon stands still, or goes on. */
+  async function freeze(frozen: boolean): Promise<void> {
+    const { name, namespaces } = world.lab;
+    const inode = namespaces[namespaceOf(name, 'iscsi')] ?? 0;
+    for (const { pid } of await processesInNamespaces(new Set([inode]))) {
+      signalProcess(pid, frozen ? 'SIGSTOP' : 'SIGCONT');
+    }
+  }
 
   async function whole(host: string): Promise<void> {
     assert.deepEqual(await runningOn(world.lab, GUEST), [host]);
@@ -110,10 +111,19 @@ describe('a guest on LUNs that its QEMU opens by itself', () => {
 
   test('is refused in time while its target stands still, and runs on after that', async () => {
     const [from = ''] = await runningOn(world.lab, GUEST);
-    target.freeze(true);
+    await freeze(true);
     const error = await refusalOf(world, { guest: GUEST, from, to: from === 'a' ? 'b' : 'a' });
     assertSays(error, 'GODWIT_DISK_LOCAL', GUEST, 'took longer than 5000 ms');
-    target.freeze(false);
+    await freeze(false);
     await whole(from);
+  });
+
+  test('leaves nothing once it is stopped, and its target ends with the lab', async () => {
+    const { name, entry } = world.lab;
+    assert.deepEqual((await labStatus(name)).iscsi, { url: LAB_ISCSI_URL, serverUp: true });
+    await stopGuest(world.lab, GUEST);
+    assert.deepEqual(await readdir(storageDirectory(world.lab, 'a')), []);
+    await labDown(name);
+    assert.deepEqual(await existingNamespaces(entry, name), []);
   });
 });

@@ -10,7 +10,8 @@ import { startGuest } from '../../src/lab/guest/start.ts';
 import type { LabGuest } from '../../src/lab/guest/registry.ts';
 import { stopGuest } from '../../src/lab/guest/stop.ts';
 import { existingNamespaces } from '../../src/lab/namespaces.ts';
-import { LAB_NFS_URL, nfsClientLacks, storageLacks } from '../../src/lab/nfs.ts';
+import { LAB_NFS_URL } from '../../src/lab/nfs.ts';
+import { storageClientLacks, storageLacks } from '../../src/lab/storage.ts';
 import { isAlive } from '../../src/host/process.ts';
 import { processesInNamespaces, signalProcess } from '../../src/lab/processes.ts';
 import { storageDirectory } from '../../src/lab/state.ts';
@@ -40,7 +41,7 @@ const run = promisify(execFile);
 const lacking =
   (await storageLacks('nfs')) ??
   (await chooseQemu(undefined).then(
-    ({ path: file }) => nfsClientLacks({ storage: 'nfs' }, file),
+    ({ path: file }) => storageClientLacks({ storage: 'nfs' }, file),
     () => undefined,
   ));
 

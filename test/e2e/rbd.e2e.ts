@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
-import { randomBytes, randomUUID } from 'node:crypto';
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { AgentConfigInput } from '../../src/lab/agents.ts';
+import { addCephUser, LAB_POOL } from '../../src/lab/ceph.ts';
+import { labDown } from '../../src/lab/down.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
-import { hostAddress } from '../../src/lab/plan.ts';
+import { stopGuest } from '../../src/lab/guest/stop.ts';
+import { existingNamespaces } from '../../src/lab/namespaces.ts';
+import { storageAddress } from '../../src/lab/plan.ts';
+import { labStatus } from '../../src/lab/status.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
-import { clientConfig, setUpCeph, startCeph } from './support/ceph.ts';
+import { cephOf, setUpCeph } from './support/ceph.ts';
 import type { LabCeph } from './support/ceph.ts';
 import { assertWrites } from './support/disks.ts';
 import { FEW_PLACES } from './support/few-disk-slots.ts';
@@ -20,7 +22,7 @@ import { until } from '../until.ts';
 
 const MIB = 1024 ** 2;
 const GUEST = `rbd1-${process.pid.toString(36)}`;
-const IMAGE = 'vm-100-disk-0';
+const IMAGE = `${LAB_POOL}/${GUEST}-disk0`;
 
 setUpCeph();
 
@@ -28,43 +30,25 @@ setUpCeph();
 describe('a guest on an image of RBD that its QEMU opens by itself', () => {
   let world: World;
   let ceph: LabCeph;
-  let top: string;
 
   before(async () => {
-    top = await mkdtemp(path.join(tmpdir(), 'godwit-rbd-'));
-    await chmod(top, 0o755);
-    const fsid = randomUUID();
-    const conf = path.join(top, 'ceph.conf');
-    await writeFile(conf, clientConfig(hostAddress('c'), fsid), { mode: 0o644 });
-    const dir = path.join(top, 'ceph');
-    const configure = (host: string): Partial<AgentConfigInput> => {
-      const user = host === 'c' ? 'reader' : 'vm';
-      const keyring = path.join(dir, `client.${user}.keyring`);
-      return { storage: [{ rbd: 'vms', user, conf, keyring }] };
+    const configure = (host: string, own: AgentConfigInput): Partial<AgentConfigInput> => {
+      const { rbd, conf = '' } = own.storage?.find((each) => 'rbd' in each) ?? { rbd: '' };
+      const keyring = path.join(path.dirname(conf), 'client.reader.keyring');
+      return host === 'c' ? { storage: [{ rbd, user: 'reader', conf, keyring }] } : {};
     };
-    world = await openWorld('rbd', { hosts: 3, storage: 'local', configure });
-    ceph = await startCeph(world.lab, { host: 'c', dir, fsid });
-    const keyring = await ceph.user('vm', ['mon', 'profile rbd', 'osd', 'profile rbd pool=vms']);
-    await ceph.user('reader', ['mon', 'profile rbd', 'osd', 'profile rbd-read-only pool=vms']);
-    const file = path.join(top, 'image');
-    await writeFile(file, randomBytes(4 * MIB));
-    await ceph.ask('rbd', 'import', file, `vms/${IMAGE}`);
-    await ceph.ask('rbd', 'resize', `vms/${IMAGE}`, '--size', '64M');
-    const device = `rbd:vms/${IMAGE}:id=vm:conf=${conf}:keyring=${keyring}`;
+    world = await openWorld('rbd', { hosts: 3, storage: 'rbd', configure });
+    ceph = cephOf(world.lab);
+    const rights = ['mon', 'profile rbd', 'osd', `profile rbd-read-only pool=${LAB_POOL}`];
+    await addCephUser(world.lab, 'reader', rights);
     const size = { memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB };
-    const disks = [{ bytes: 64 * MIB, thin: false, device }];
-    await startGuest(world.lab, {
-      name: GUEST,
-      host: 'a',
-      ...size,
-      disks,
-      kernelWords: FEW_PLACES,
-    });
+    const disks = [{ bytes: 64 * MIB, thin: false }];
+    const words = { disks, kernelWords: FEW_PLACES };
+    await startGuest(world.lab, { name: GUEST, host: 'a', ...size, ...words });
   });
   after(async () => {
-    ceph?.freeze(false);
+    await ceph?.freeze(false);
     await world?.close();
-    if (top !== undefined) await rm(top, { recursive: true, force: true });
   });
 
   async function reported<T>(...words: string[]): Promise<T> {
@@ -75,18 +59,18 @@ describe('a guest on an image of RBD that its QEMU opens by itself', () => {
   async function whole(host: string): Promise<void> {
     assert.deepEqual(await runningOn(world.lab, GUEST), [host]);
     await assertWrites(world, GUEST);
-    const status = await reported<{ watchers: { address: string }[] }>('status', `vms/${IMAGE}`);
+    const status = await reported<{ watchers: { address: string }[] }>('status', IMAGE);
     const own = status.watchers.map(({ address }) => address.split(':')[0]);
-    assert.deepEqual(own, [hostAddress(host)]);
-    const locks = await reported<{ address: string }[]>('lock', 'ls', `vms/${IMAGE}`);
+    assert.deepEqual(own, [storageAddress(host)]);
+    const locks = await reported<{ address: string }[]>('lock', 'ls', IMAGE);
     assert.deepEqual(
       locks.map(({ address }) => address.split(':')[0]),
-      [hostAddress(host)],
+      [storageAddress(host)],
     );
     assert.doesNotMatch(await notes(), /godwit/);
   }
 
-  const notes = () => ceph.ask('rbd', 'image-meta', 'list', `vms/${IMAGE}`);
+  const notes = () => ceph.ask('rbd', 'image-meta', 'list', IMAGE);
 
   async function moved(request: Partial<Move>): Promise<void> {
     const [from = ''] = await runningOn(world.lab, GUEST);
@@ -116,9 +100,9 @@ describe('a guest on an image of RBD that its QEMU opens by itself', () => {
 
   test('is refused while somebody else has the image open', async () => {
     const [from = ''] = await runningOn(world.lab, GUEST);
-    const stop = ceph.watch(`vms/${IMAGE}`);
+    const stop = ceph.watch(IMAGE);
     await until('the other to have it open', 10_000, async () => {
-      const { watchers } = await reported<{ watchers: object[] }>('status', `vms/${IMAGE}`);
+      const { watchers } = await reported<{ watchers: object[] }>('status', IMAGE);
       return watchers.length === 2 ? true : undefined;
     });
     const error = await refusalOf(world, { guest: GUEST, from, to: from === 'a' ? 'b' : 'a' });
@@ -129,10 +113,20 @@ describe('a guest on an image of RBD that its QEMU opens by itself', () => {
 
   test('is refused in time while the monitor stands still, and runs on after that', async () => {
     const [from = ''] = await runningOn(world.lab, GUEST);
-    ceph.freeze(true);
+    await ceph.freeze(true);
     const error = await refusalOf(world, { guest: GUEST, from, to: from === 'a' ? 'b' : 'a' });
     assertSays(error, 'GODWIT_DISK_LOCAL', GUEST, 'did not answer within 5000 ms');
-    ceph.freeze(false);
+    await ceph.freeze(false);
     await whole(from);
+  });
+
+  test('leaves no image once it is stopped, and its server ends with the lab', async () => {
+    const { name, entry } = world.lab;
+    const { rbd } = await labStatus(name);
+    assert.deepEqual(rbd, { url: `rbd:${LAB_POOL}`, serverUp: true });
+    await stopGuest(world.lab, GUEST);
+    assert.equal(await ceph.ask('rbd', 'ls', LAB_POOL), '');
+    await labDown(name);
+    assert.deepEqual(await existingNamespaces(entry, name), []);
   });
 });

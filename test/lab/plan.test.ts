@@ -143,25 +143,27 @@ test('each path is a network of its own, with an address of each host', () => {
   assert.equal(steps.filter(({ tool }) => tool === 'tc').flatMap((step) => step.lines).length, 8);
 });
 
-test('a lab with an NFS server has a namespace and a link of each host for it, and others have not', () => {
-  const plan = { name: 'lab', hosts: ['a', 'b'], linkBytesPerSecond: undefined, delayMs: 20 };
-  const nfs = { ...plan, storage: 'nfs' as const };
-  const lines = networkSteps(nfs).map(
-    ({ namespace, lines: each }) => `${namespace}: ${each.join('; ')}`,
-  );
-  for (const [member, address] of [
-    ['a', '10.76.0.11'],
-    ['b', '10.76.0.12'],
-    ['nfs', '10.76.0.2'],
-  ] as const) {
-    const found = lines.find((line) => line.includes(`addr add ${address}/24 dev sto0`));
-    assert.ok(found?.startsWith(`gw-lab-${member}: `));
-    assert.ok(lines.some((line) => line.includes(`link set sto-${member} master sto up`)));
-  }
-  assert.deepEqual(namespacesOf(nfs).slice(namespacesOf(plan).length), ['gw-lab-nfs']);
-  assert.ok(isNamespaceOf('lab', 'gw-lab-nfs'));
-  assert.doesNotMatch(JSON.stringify(networkSteps(plan)), /sto0/);
-});
+for (const storage of ['nfs', 'iscsi', 'rbd'] as const) {
+  test(`a lab with a server of ${storage} has a namespace and a link of each host for it, and others have not`, () => {
+    const plan = { name: 'lab', hosts: ['a', 'b'], linkBytesPerSecond: undefined, delayMs: 20 };
+    const served = { ...plan, storage };
+    const lines = networkSteps(served).map(
+      ({ namespace, lines: each }) => `${namespace}: ${each.join('; ')}`,
+    );
+    for (const [member, address] of [
+      ['a', '10.76.0.11'],
+      ['b', '10.76.0.12'],
+      [storage, '10.76.0.2'],
+    ] as const) {
+      const found = lines.find((line) => line.includes(`addr add ${address}/24 dev sto0`));
+      assert.ok(found?.startsWith(`gw-lab-${member}: `));
+      assert.ok(lines.some((line) => line.includes(`link set sto-${member} master sto up`)));
+    }
+    assert.deepEqual(namespacesOf(served).slice(namespacesOf(plan).length), [`gw-lab-${storage}`]);
+    assert.ok(isNamespaceOf('lab', `gw-lab-${storage}`));
+    assert.doesNotMatch(JSON.stringify(networkSteps(plan)), /sto0/);
+  });
+}
 
 test('so many paths as a lab can have, and one only with a delay', () => {
   assert.equal(checkPaths(MAX_PATHS, undefined), MAX_PATHS);

@@ -1,6 +1,6 @@
 import { labDown } from '../../lab/down.ts';
 import { labStatus } from '../../lab/status.ts';
-import type { LabStatus } from '../../lab/status.ts';
+import type { LabStatus, ServerStatus } from '../../lab/status.ts';
 import { labUp } from '../../lab/up.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { printJson } from '../context.ts';
@@ -64,6 +64,11 @@ export const status: Run<typeof labStatusSpec> = async (input, context) => {
   else printStatus(context, found);
 };
 
+function storageFact(server: ServerStatus | undefined): string {
+  if (server === undefined) return '';
+  return `storage ${server.url}${server.serverUp ? '' : ' (its server is down)'}`;
+}
+
 function printStatus(context: Context, found: LabStatus): void {
   const look = tableLook(context);
   const link = found.linkBytesPerSecond;
@@ -73,9 +78,7 @@ function printStatus(context: Context, found: LabStatus): void {
     link === undefined ? '' : `link ${formatRate(link)}`,
     found.network === undefined ? '' : `network ${found.network}`,
     found.manager === undefined ? '' : `guests of ${found.manager}`,
-    found.nfs === undefined
-      ? ''
-      : `storage ${found.nfs.url}${found.nfs.serverUp ? '' : ' (its server is down)'}`,
+    storageFact(found.nfs ?? found.iscsi ?? found.rbd),
     found.delayMs === undefined ? '' : `round trip ${formatDuration(found.delayMs)}`,
   ].filter((fact) => fact !== '');
   context.out.write(`${facts.join(', ')}\n`);

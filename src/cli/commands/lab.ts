@@ -1,4 +1,4 @@
-import { LAB_MANAGERS } from '../../lab/plan.ts';
+import { LAB_MANAGERS, LAB_STORAGE } from '../../lab/plan.ts';
 import { spec, verb } from '../verb.ts';
 import type { Flag, Verb } from '../verb.ts';
 
@@ -34,9 +34,9 @@ export const labUpSpec = spec({
     },
     storage: {
       kind: 'choice',
-      choices: ['shared', 'local', 'nfs'],
+      choices: LAB_STORAGE,
       summary:
-        "where guests' disks lie: in one directory of all hosts, in one of each, or on an NFS export (as root; default: shared, with --manager local)",
+        "where guests' disks lie: in one directory of all hosts, in one of each, or (as root) on an NFS export, an iSCSI target or a Ceph of the lab's own (default: shared, with --manager local)",
     },
     network: {
       kind: 'choice',
@@ -62,10 +62,11 @@ export const labUpSpec = spec({
     'lab up --paths 2',
     'lab up --network routed',
     'lab up --storage nfs',
+    'lab up --storage rbd',
     'lab up --containers',
     'lab up --manager libvirt',
   ],
-  json: '{ name, dir, rootless, linkBytesPerSecond?, delayMs?, network?, manager?, nfs?: { url, serverUp }, hosts: [{ name, address, furtherAddresses?, agentSocket, agentUp }], guests: [] }',
+  json: '{ name, dir, rootless, linkBytesPerSecond?, delayMs?, network?, manager?, nfs?, iscsi?, rbd?: { url, serverUp }, hosts: [{ name, address, furtherAddresses?, agentSocket, agentUp }], guests: [] }',
 });
 
 export const labDownSpec = spec({
@@ -100,7 +101,8 @@ export const labGuestSpec = spec({
     disk: {
       kind: 'text',
       value: 'size[,thin]',
-      summary: 'a disk that it writes to: a raw file, or with `,thin` a qcow2 image that grows',
+      summary:
+        'a disk that it writes to: a raw file, or with `,thin` a qcow2 image that grows; a LUN or an image of RBD where the lab has those',
     },
     diskRate: {
       kind: 'rate',

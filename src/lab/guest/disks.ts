@@ -2,10 +2,11 @@ import { randomFillSync } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, open, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { godwitError } from '../../errors.ts';
 import { runCommand } from '../command.ts';
-import { LAB_NFS_URL } from '../nfs.ts';
 import type { Lab } from '../state.ts';
 import { PASSABLE, storageDirectory } from '../state.ts';
+import { exportedAs, hasRawDisks, publish, withdraw } from '../storage.ts';
 import type { GuestDrive } from './argv.ts';
 
 /** A disk that a guest is to have. */
@@ -24,11 +25,19 @@ export interface DiskRequest {
 }
 
 const PIECE_BYTES = 1024 ** 2;
+/** Of a LUN: what both hosts compare has to be found in a sample of it. */
+const FILLED_PART = 4;
 const CONVERT_MS = 300_000;
 
 /** The images of a guest's disks lie here, on the storage of the host where it was started. */
 function directoryOf(lab: Lab, host: string, guest: string): string {
   return path.join(storageDirectory(lab, host), guest);
+}
+
+/** A disk that was made: its file, or where there is none its name to QEMU; and what QEMU opens. */
+export interface MadeDisk {
+  readonly file: string;
+  readonly drive: GuestDrive;
 }
 
 /** Makes the images. Throws GODWIT_LAB with what qemu-img says. */
@@ -37,45 +46,71 @@ export async function makeDisks(
   { host, guest }: { readonly host: string; readonly guest: string },
   disks: readonly DiskRequest[],
   signal: AbortSignal | undefined,
-): Promise<GuestDrive[]> {
+): Promise<MadeDisk[]> {
   if (disks.length === 0) return [];
   const directory = directoryOf(lab, host, guest);
   await mkdir(directory, { recursive: true, mode: PASSABLE });
-  const drives: GuestDrive[] = [];
-  const create = (...words: string[]): Promise<string> =>
-    runCommand(['qemu-img', 'create', '-q', ...words], { signal });
+  const made: MadeDisk[] = [];
   for (const [index, disk] of disks.entries()) {
-    const { bytes, thin, backed = false, filledBytes, fileSystem, device } = disk;
+    const { device } = disk;
     if (device !== undefined) {
-      drives.push({ file: device, format: 'raw', thin: true });
+      made.push({ file: device, drive: { file: device, format: 'raw', thin: true } });
       continue;
     }
-    const format = thin ? 'qcow2' : 'raw';
-    const file = path.join(directory, `disk${index}.${format}`);
-    if (backed) {
-      const base = path.join(directory, `disk${index}-base.qcow2`);
-      if (filledBytes === undefined) await create('-f', 'qcow2', base, String(bytes));
-      else await makeFilled({ file: base, format: 'qcow2', bytes, filledBytes }, signal);
-      const below = openedAs(lab, host, base);
-      // Unsafe (-u): where the guest's QEMU will look for it, this machine cannot.
-      await create('-u', '-f', 'qcow2', '-F', 'qcow2', '-b', below, file, String(bytes));
-    } else if (filledBytes !== undefined || fileSystem === true) {
-      await makeFilled({ file, format, bytes, filledBytes: filledBytes ?? 0, fileSystem }, signal);
-    } else if (!thin) {
-      await create('-f', 'raw', '-o', 'preallocation=falloc', file, String(bytes));
-    } else {
-      await create('-f', 'qcow2', file, String(bytes));
-    }
-    const holes = filledBytes !== undefined || fileSystem === true;
-    drives.push({ file, format, thin: thin || holes });
+    const plan = hasRawDisks(lab) ? rawOnly(lab, disk) : disk;
+    const image = await makeImage(lab, { host, directory, index, disk: plan }, signal);
+    const opened = await publish(lab, { host, file: image.file, image: `${guest}-disk${index}` });
+    made.push({
+      file: hasRawDisks(lab) ? opened : image.file,
+      drive: { ...image, file: opened },
+    });
   }
-  return drives;
+  return made;
 }
 
-/** What QEMU is given for an image's file. */
-export function openedAs(lab: Lab, host: string, file: string): string {
-  if (lab.storage !== 'nfs') return file;
-  return `${LAB_NFS_URL}/${path.relative(storageDirectory(lab, host), file)}`;
+/** What is made of a disk where all are raw: holes instead of qcow2, and something that a sample finds in a LUN. */
+function rawOnly(lab: Lab, disk: DiskRequest): DiskRequest {
+  if (disk.backed === true) {
+    const what = `a backing file in a lab with --storage ${lab.storage}`;
+    throw godwitError('GODWIT_USAGE', { what }, { hint: 'Choose --storage nfs, or shared.' });
+  }
+  const least = lab.storage === 'iscsi' ? Math.ceil(disk.bytes / FILLED_PART) : 0;
+  const filledBytes = Math.max(disk.filledBytes ?? 0, least);
+  return { ...disk, thin: false, filledBytes };
+}
+
+async function makeImage(
+  lab: Lab,
+  at: {
+    readonly host: string;
+    readonly directory: string;
+    readonly index: number;
+    readonly disk: DiskRequest;
+  },
+  signal: AbortSignal | undefined,
+): Promise<GuestDrive> {
+  const { host, directory, index } = at;
+  const { bytes, thin, backed = false, filledBytes, fileSystem } = at.disk;
+  const create = (...words: string[]): Promise<string> =>
+    runCommand(['qemu-img', 'create', '-q', ...words], { signal });
+  const format = thin ? 'qcow2' : 'raw';
+  const file = path.join(directory, `disk${index}.${format}`);
+  if (backed) {
+    const base = path.join(directory, `disk${index}-base.qcow2`);
+    if (filledBytes === undefined) await create('-f', 'qcow2', base, String(bytes));
+    else await makeFilled({ file: base, format: 'qcow2', bytes, filledBytes }, signal);
+    const below = exportedAs(lab, host, base);
+    // Unsafe (-u): where the guest's QEMU will look for it, this machine cannot.
+    await create('-u', '-f', 'qcow2', '-F', 'qcow2', '-b', below, file, String(bytes));
+  } else if (filledBytes !== undefined || fileSystem === true) {
+    await makeFilled({ file, format, bytes, filledBytes: filledBytes ?? 0, fileSystem }, signal);
+  } else if (!thin) {
+    await create('-f', 'raw', '-o', 'preallocation=falloc', file, String(bytes));
+  } else {
+    await create('-f', 'qcow2', file, String(bytes));
+  }
+  const holes = filledBytes !== undefined || fileSystem === true;
+  return { file, format, thin: thin || holes };
 }
 
 /** Where the pieces of a disk's data begin. Pure. */
@@ -128,7 +163,9 @@ async function makeFileSystem(file: string, signal: AbortSignal | undefined): Pr
 /** Wherever the guest has taken them. */
 export async function removeDisks(lab: Lab, guest: string): Promise<void> {
   for (const { name } of lab.members) {
-    await rm(directoryOf(lab, name, guest), { recursive: true, force: true });
+    const directory = directoryOf(lab, name, guest);
+    await withdraw(lab, guest, directory);
+    await rm(directory, { recursive: true, force: true });
   }
 }
 

@@ -10,7 +10,7 @@ import { guestImage } from '../image/initramfs.ts';
 import type { GuestImage, GuestLoad } from '../image/initramfs.ts';
 import { checkGuestName, guestAddress, guestUuid, macAddress, tapName } from '../plan.ts';
 import { buildNetwork } from '../namespaces.ts';
-import { nfsClientLacks } from '../nfs.ts';
+import { storageClientLacks } from '../storage.ts';
 import { isAlive } from '../../host/process.ts';
 import { checkSocketPath } from '../../protocol/socket-path.ts';
 import type { ProcessIdentity } from '../../host/process.ts';
@@ -25,7 +25,7 @@ import {
   kernelCommandLine,
   qemuArgv,
 } from './argv.ts';
-import { makeDisks, openedAs, removeDisks } from './disks.ts';
+import { makeDisks, removeDisks } from './disks.ts';
 import type { DiskRequest } from './disks.ts';
 import { chooseQemu, defaultMachineType } from './qemu.ts';
 import type { QemuBinary } from './qemu.ts';
@@ -115,13 +115,13 @@ export async function startGuest(lab: Lab, request: GuestRequest): Promise<LabGu
     chooseQemu(request.qemu, request.signal),
     guestImage(request.load),
   ]);
-  const lacking = disks.length === 0 ? undefined : await nfsClientLacks(lab, qemu.path);
+  const lacking = disks.length === 0 ? undefined : await storageClientLacks(lab, qemu.path);
   if (lacking !== undefined) throw lacking;
   const described = await newGuest(lab, request, qemu, image);
   try {
     const at = { host: host.name, guest: name };
     const made = await makeDisks(lab, at, disks, request.signal);
-    const drives = made.map((each) => ({ ...each, file: openedAs(lab, host.name, each.file) }));
+    const drives = made.map(({ drive }) => drive);
     const guest = {
       ...described,
       ...(made.length === 0 ? {} : { disks: made.map(({ file }) => file) }),
