@@ -3,6 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { z } from 'zod';
 import { builtDeb } from '../test/e2e/support/built-deb.ts';
+import { bringDebian13 } from '../test/e2e/support/clean-root.ts';
 import {
   addHost,
   makeNext,
@@ -33,6 +34,8 @@ export const firstHour: Bench = {
     const folder = mkdtempSync(path.join(os.tmpdir(), 'godwit-first-hour-'));
     let world: CleanHosts | undefined;
     try {
+      options.say('bringing a clean Debian 13');
+      bringDebian13();
       options.say('building the package');
       const deb = builtDeb(folder);
       world = await openCleanHosts(['a', 'b', 'c'], deb);

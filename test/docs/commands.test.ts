@@ -2,13 +2,9 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { readInput } from '../../src/cli/input.ts';
-import { buildProgram } from '../../src/cli/program.ts';
-import type { Chosen } from '../../src/cli/program.ts';
-import { TABLE } from '../../src/cli/table.ts';
-import type { Context, Output } from '../../src/cli/context.ts';
 import { agentConfig } from '../../src/config.ts';
 import { ERRORS } from '../../src/errors.ts';
+import { parse, words } from '../cli/parse-line.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
 const pages = [
@@ -31,27 +27,6 @@ function found(pattern: RegExp): { at: string; text: string }[] {
 }
 
 const blocks = found(/^```(?:sh)?\n([\s\S]*?)^```$/gm);
-const silent: Output = {
-  write: () => {},
-  isTerminal: false,
-  columns: () => 80,
-  rows: () => 24,
-};
-const context = { out: silent, err: silent } as unknown as Context;
-
-/** The words of a command line, as a shell reads them; without its comment. */
-function words(line: string): string[] {
-  const bare = line.replace(/(^|\s)#.*$/, '').trim();
-  return [...bare.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? '');
-}
-
-async function parse(argv: readonly string[]): Promise<void> {
-  const chosen: Chosen[] = [];
-  const program = await buildProgram(argv, TABLE, context, (verb) => chosen.push(verb));
-  await program.parseAsync([...argv], { from: 'user' });
-  for (const each of chosen) readInput(each);
-}
-
 describe('the commands that the pages show', () => {
   const lines = blocks.flatMap(({ at, text }) =>
     text

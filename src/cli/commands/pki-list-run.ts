@@ -37,8 +37,9 @@ export const remove: Run<typeof pkiRemoveSpec> = async (input, context) => {
   if (input.json) printJson(context, { removed: host, number });
   else {
     printNumber(context, `${host} is no host of the fleet any more`, number);
+    const where = input.flags.dir === undefined ? '' : ` --dir ${input.flags.dir}`;
     context.out.write(
-      'Next: godwit pki rotate-secret, where it took part in moves over the wire.\n',
+      `Next: godwit pki rotate-secret${where}, where it took part in moves over the wire.\n`,
     );
   }
 };

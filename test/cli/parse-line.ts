@@ -1,0 +1,19 @@
+import { readInput } from '../../src/cli/input.ts';
+import { buildProgram } from '../../src/cli/program.ts';
+import type { Chosen } from '../../src/cli/program.ts';
+import { TABLE } from '../../src/cli/table.ts';
+import { FakeContext } from './fake.ts';
+
+/** The words of a command line, as a shell reads them; without its comment. */
+export function words(line: string): string[] {
+  const bare = line.replace(/(^|\s)#.*$/, '').trim();
+  return [...bare.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? '');
+}
+
+/** Rejects where the command line has no such verb, flag or value. */
+export async function parse(argv: readonly string[]): Promise<void> {
+  const chosen: Chosen[] = [];
+  const program = await buildProgram(argv, TABLE, new FakeContext(), (verb) => chosen.push(verb));
+  await program.parseAsync([...argv], { from: 'user' });
+  for (const each of chosen) readInput(each);
+}
