@@ -9,7 +9,7 @@ import type { QmpEvent } from '../src/lab/witness/monitor.ts';
 /**
  * Disks as an administrator copies them who follows QEMU's documentation of live storage migration by blockdev-mirror:
  * empty images at the destination, its QEMU's NBD server with TLS, a mirror job each, and their end while the guest
- * stands still at pre-switchover. The jobs have the parameters that Godwit's have.
+ * is paused at pre-switchover. The jobs have the parameters that Godwit's have.
  */
 export interface HandDisk {
   /** The source's block node. */
@@ -120,7 +120,7 @@ export async function beginCopies(
   }
 }
 
-/** The guest stands still: the copies are whole, and the destination's images are its own. */
+/** The guest is paused: the copies are whole, and the destination's images are its own. */
 export async function endCopies(
   { left, right, disks }: Copies,
   signal: AbortSignal,

@@ -192,7 +192,7 @@ interface Ends {
   readonly disks: readonly HandDisk[];
 }
 
-/** Disks first, then memory; the disks' copies end while the guest stands still. */
+/** Disks first, then memory; the disks' copies end while the guest is paused. */
 async function send(move: HandMove, { left, right, disks }: Ends): Promise<HandTimes> {
   const { address } = labHost(move.lab, move.to);
   if (disks.length > 0) {

@@ -12,7 +12,7 @@ export interface EventsReported {
   /** By the wall clock, after what was asked is in the log, ms. */
   readonly atMs: number;
   readonly reported: number;
-  /** Streams that have not let go of everything. */
+  /** Streams that have not released everything. */
   readonly followers: number;
   /** Of the process, by its descriptors. */
   readonly sockets: number;

@@ -40,7 +40,7 @@ const log = new EventLog<FleetNews>(EVENTS_KEPT);
 const followers = new Set<TLSSocket>();
 let mostHeldBytes = 0;
 
-/** Counts who listens until its stream has let go of everything. */
+/** Counts who listens until its stream has released everything. */
 async function* followed(
   socket: TLSSocket,
   events: ReturnType<typeof log.follow>,

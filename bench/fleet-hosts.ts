@@ -137,7 +137,7 @@ const handlers: Handlers<typeof contract> = {
   migrations: () => ({ migrations: [] }),
 };
 
-// Here one process is all the hosts: the share of one asker is that of thousands.
+// Here one process is all the hosts: the share of one requester is that of thousands.
 const { controller } = DEFAULT_LIMITS.shares;
 const wide = { each: 100_000, all: 100_000 };
 const shares = {

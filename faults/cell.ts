@@ -84,7 +84,7 @@ export interface Cell {
   readonly mode: Mode;
 }
 
-/** `fault/phase/mode`, by which cells are picked and told apart. */
+/** `fault/phase/mode`, by which cells are picked and distinguished. */
 export function cellId({ fault, phase, mode }: Cell): string {
   return `${fault}/${phase}/${mode}`;
 }

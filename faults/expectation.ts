@@ -7,7 +7,7 @@ export interface Expectation {
   readonly outcomes: readonly Outcome[];
   /** `dies`: what was killed was the guest itself; `may-die`: it depends on how far its memory had come. */
   readonly guest: 'lives' | 'dies' | 'may-die';
-  /** The guest must not have stood still because of the fault: longest time in which no copy ran, ms. */
+  /** The guest must not have been paused because of the fault: longest time in which no copy ran, ms. */
   readonly darkMs: number | undefined;
   /** Godwit has to say within this time after the fault how it ended, ms. */
   readonly reportedMs: number;

@@ -105,7 +105,7 @@ function theDark(cell: Cell, expect: Expectation, seen: Observed): string[] {
     return [`a fault before the switch stopped the guest for ${dark} ms`];
   }
   if (expect.darkMs === undefined || dark <= expect.darkMs) return [];
-  return [`the guest stood still for ${dark} ms, longer than ${expect.darkMs} ms`];
+  return [`the guest was paused for ${dark} ms, longer than ${expect.darkMs} ms`];
 }
 
 /** The longest time without a running copy, ms. */

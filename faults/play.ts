@@ -168,12 +168,12 @@ async function strikeAndClear(
   if (typeof struck !== 'string') {
     return { struck: undefined, missed: struck.missed, struckAtMs, clearedAtMs: struckAtMs };
   }
-  // Not waited for: a guest that has died or stands still does not answer.
+  // Not waited for: a guest that has died or is paused does not answer.
   void calm().catch(() => {});
   await systemClock.sleep(LASTS_MS[cell.fault]);
   const clearedAtMs = LASTS_MS[cell.fault] === 0 ? struckAtMs : systemClock.wallMs();
   await injector.clear();
-  // One that stood still goes on dirtying now, and would never converge.
+  // One that was paused goes on dirtying now, and would never converge.
   void calm().catch(() => {});
   return { struck, struckAtMs, clearedAtMs };
 }

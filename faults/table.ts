@@ -105,7 +105,7 @@ function expectation({ fault, phase, mode }: Cell): Expectation {
     case 'link-slow':
     case 'clock-step':
     case 'agent-newer':
-      // A copy that loses its way while it is ended, the guest standing still, is not waited for.
+      // A copy that loses its way while it is ended, the guest paused, is not waited for.
       if (phase === 'disks-switch' || (fault !== 'kill-source-mover' && preparesStill(phase))) {
         return { ...common, ...EITHER, words: 'done, or failed with the guest at the source' };
       }

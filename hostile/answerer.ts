@@ -55,7 +55,7 @@ export class Answerer {
     const way = random.next();
     const path = (request.url ?? '').split('?', 1)[0] ?? '';
     const match = this.#find(request.method ?? '', path);
-    // It is left to wait now and then: each such answer costs the asker its deadline.
+    // It is left to wait now and then: each such answer costs the requester its deadline.
     if (way < 0.02) return;
     if (way < 0.06) return void response.destroy();
     const [status, text] = this.#said(match?.route, way, random);

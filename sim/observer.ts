@@ -4,7 +4,7 @@ import type { Scheduler } from './scheduler.ts';
 
 type Instance = FakeWorld['instances'][number];
 
-/** So long the guest may stand still for a migration that comes to nothing, beyond the time that faults take, ms. */
+/** So long the guest may be paused for a migration that comes to nothing, beyond the time that faults take, ms. */
 export const STILL_MS = 30_000;
 
 export interface Violation {

@@ -238,7 +238,7 @@ async function worldOf(
       monotonicMs: () => scheduler.now,
       sleep: (ms) => new Promise((resolve) => scheduler.after(ms, undefined, resolve)),
     },
-    // While nothing comes through, a stream stands still and does not break.
+    // While nothing comes through, a stream is stalled and does not break.
     get linkRate() {
       return network.stalledUntil > scheduler.now ? 0 : linkMiB * MIB;
     },

@@ -133,5 +133,5 @@ function stoodStill({ outcome, observer, struck }: Evidence): string | undefined
   const mostMs = STILL_MS + struck.outOfReachMs + struck.hungMs;
   const { longestStillMs } = observer;
   if (longestStillMs <= mostMs) return undefined;
-  return `the guest stood still for ${Math.round(longestStillMs)} ms; at most ${mostMs} ms are allowed`;
+  return `the guest was paused for ${Math.round(longestStillMs)} ms; at most ${mostMs} ms are allowed`;
 }

@@ -46,7 +46,7 @@ export const agentConfig = z.strictObject({
   address,
   /**
    * Further host:port of this host, over other links: the API listens there too, and so do movers and, where post-copy is
-   * taken up again over such a link, the memory stream.
+   * resumed over such a link, the memory stream.
    */
   addresses: z.array(address).max(8).default([]),
   /** Where this host stands; a controller moves no guest to another site by its own choice. */

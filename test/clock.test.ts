@@ -14,7 +14,7 @@ describe('the system’s clock', () => {
     assert.ok(systemClock.monotonicMs() >= first);
   });
 
-  test('sleeps, and lets go of the signal afterwards', async () => {
+  test('sleeps, and no longer listens to the signal afterwards', async () => {
     const { signal } = new AbortController();
     await systemClock.sleep(1, signal);
     await systemClock.sleep(1);

@@ -1,7 +1,7 @@
 /**
  * Explores what two controllers can do to one drain, and to one roll: `node tools/claims.ts [--states N]`.
  *
- * Every call may be answered, lost before or after it took effect, late or doubled; a controller may die, or stand still
+ * Every call may be answered, lost before or after it took effect, late or doubled; a controller may die, or stall
  * until its lease is over and then go on; a person may cancel. The nearest N (12,000) states of each scene are visited,
  * and walks by chance go on from there.
  * Then the rules that engine, store and agents rest on are left out, one at a time, and each break must be found.

@@ -10,7 +10,7 @@ export interface Truth {
   readonly tailSeconds: number;
 }
 
-/** The guest may stand still for so long, s. */
+/** The guest may be paused for so long, s. */
 const DOWNTIME_S = 0.3;
 /** Throttling as QEMU's auto-converge: twice in a row more than half of what was sent is dirty again. */
 const MUCH = 0.5;

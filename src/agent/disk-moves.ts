@@ -45,7 +45,7 @@ export interface DiskMovesParts {
 
 /**
  * Moves of disks on this host, run by the agent itself: the hypervisor copies, and goes on copying while there is no
- * agent. The next one takes up from the journals below `stateDir/disk-moves` and from what the hypervisor says.
+ * agent. The next one resumes from the journals below `stateDir/disk-moves` and from what the hypervisor says.
  */
 export class DiskMoves {
   readonly #parts: DiskMovesParts;

@@ -12,7 +12,7 @@ const MOST = 16_384;
 const FILE = 'orders';
 
 /**
- * The highest epoch that a controller has named for each wish. A controller that stood still while another one took its
+ * The highest epoch that a controller has named for each wish. A controller that stalled while another one took its
  * wish up has a lower one: its order is refused, whatever it believes. What was seen lies on the disk before it counts.
  */
 export class Orders {

@@ -134,7 +134,7 @@ export class Peers {
     };
   }
 
-  /** Asks the source of a migration to take it up again. */
+  /** Asks the source of a migration to resume it. */
   takeUp(name: string, id: string, body: { runAt: RunAt; by: string }): Promise<ResolveAnswer> {
     const options = { deadlineMs: TAKE_UP_MS };
     return this.#client(name).api.takeUp({ params: { id }, body }, options);

@@ -194,7 +194,7 @@ export class Resolve {
     const { id, guest, from, to } = known;
     const migration = store.need(id);
     if (!isEnd(known.here.phase)) {
-      // It stands still because its movers kept ending: a new one goes on as the journal has it.
+      // It is stalled because its movers kept ending: a new one goes on as the journal has it.
       supervisor.again(id);
       await supervisor.ensure(migration);
       return { what: `a new mover goes on with ${id}`, proof: 'ask' };

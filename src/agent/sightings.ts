@@ -15,7 +15,7 @@ import type { Migration, MigrationStore } from './store.ts';
 const LOOKED_AT = 16;
 
 /**
- * What this host has seen of a guest besides the migration that is asked about: copies that run or stand still here, and
+ * What this host has seen of a guest besides the migration that is asked about: copies that run or are paused here, and
  * other migrations of it. GODWIT_DEADLINE where its guests cannot be listed in time.
  */
 export async function sightingOf(

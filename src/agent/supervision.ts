@@ -69,7 +69,7 @@ export class Supervisor {
     clearInterval(this.#timer);
   }
 
-  /** Why a migration stands still for want of a mover that lives; undefined while that is not so, or not for long. */
+  /** Why a migration is stalled for want of a mover that lives; undefined while that is not so, or not for long. */
   leftBecause(id: string): string | undefined {
     return this.#attempts.get(id)?.leftBecause;
   }
@@ -158,7 +158,7 @@ export class Supervisor {
     const seconds = LONGEST_PAUSE_MS / 1000;
     const reason = `its mover ended ${attempts.count} times in a row; see mover.log in ${dir}; another is started every ${seconds} s`;
     if (attempts.leftBecause === undefined) {
-      this.#log.error({ id, reason }, 'a migration stands still: its movers end at once');
+      this.#log.error({ id, reason }, 'a migration is stalled: its movers end at once');
     }
     attempts.leftBecause = reason;
   }

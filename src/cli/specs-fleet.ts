@@ -84,7 +84,7 @@ export const evacuateSpec = spec({
     maxPause: {
       kind: 'duration',
       summary:
-        'for how long a guest may stand still that does not go otherwise, 60s at most (default: not at all)',
+        'for how long a guest may be paused that does not go otherwise, 60s at most (default: not at all)',
     },
     maxParallel: { kind: 'count', summary: 'moves at a time, at most' },
     dryRun: { kind: 'switch', summary: 'show the plan and change nothing' },

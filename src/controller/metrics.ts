@@ -67,7 +67,7 @@ export class Metrics {
     );
     this.#downtime = histogram(
       'godwit_migration_downtime_seconds',
-      'How long guests stood still, as the hypervisor says.',
+      'How long guests were paused, as the hypervisor says.',
       STANDSTILLS,
     );
     this.#gap = histogram(

@@ -22,7 +22,7 @@ export const BRIDGE = 'type bridge forward_delay 0 stp_state 0 mcast_snooping 0'
  * fill, and no retransmission timer within the first second, new segments keep arriving; the guest's
  * first (selective) acknowledgement repairs what was lost at once, and the gap seen is the guest's own
  * instead of TCP's 200, 600, 1400 ms. A longer silence may be seen as up to twice its length; without
- * that timer a window that did fill would stand still for good. Reno, since BBR closes its window from
+ * that timer a window that did fill would stall for good. Reno, since BBR closes its window from
  * time to time to measure the round trip.
  */
 export const CLIENT_ROUTE_OPTIONS = 'initcwnd 1000 rto_min 1s congctl reno';

@@ -60,7 +60,7 @@ const TAKES: CpuRoom = { z: 0.5, share: 0.95 };
 const LASTS = 0.3;
 /** What a guest loses while it moves, as a share of what it asks for. */
 const LOST_MOVING = 0.1;
-/** Beside that, a move counts as if its guest stood still for so long, s: nobody likes moves. */
+/** Beside that, a move counts as if its guest was paused for so long, s: nobody likes moves. */
 const STANDSTILL_S = 10;
 /** Hosts that differ by less than so many standard deviations do not differ. */
 const NOISE = 2;

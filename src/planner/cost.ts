@@ -4,7 +4,7 @@ import type { MoveCost, PlannerGuest, PlannerHost } from './inventory.ts';
 export const LINK_BYTES_PER_SECOND = 62_500_000;
 /** The part of the link beyond which a guest's writing makes rounds of copying useless. */
 export const MOST_DIRTY = 0.8;
-/** What is left for the time in which the guest stands still, s of the link. */
+/** What is left for the time in which the guest is paused, s of the link. */
 const LAST_ROUND_S = 0.02;
 
 /**

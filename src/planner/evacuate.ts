@@ -10,7 +10,7 @@ import type { PlannerGuest } from './inventory.ts';
  * of a higher priority leave of the time and of the budget is left and named, and a smaller one may go in that time. Pure.
  */
 
-/** `pause`: pre-copy, at whose end the guest stands still for all that it writes again and again. */
+/** `pause`: pre-copy, at whose end the guest is paused for all that it writes again and again. */
 export type How = 'precopy' | 'postcopy' | 'pause';
 
 export interface Leaver {
@@ -23,7 +23,7 @@ export interface Leaver {
   /** Its owner is notified so long ahead, s. */
   readonly noticeSeconds: number;
   readonly mayPostcopy: boolean;
-  /** For how long it may stand still, s; 0: not at all. */
+  /** For how long it may be paused, s; 0: not at all. */
   readonly maxPauseSeconds: number;
 }
 
@@ -49,7 +49,7 @@ export interface Leaving {
   readonly startSeconds: number;
   readonly endSeconds: number;
   readonly bytes: number;
-  /** How long it stands still, s: for a pause alone. */
+  /** How long it is paused, s: for a pause alone. */
   readonly pauseSeconds?: number;
 }
 

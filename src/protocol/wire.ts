@@ -58,7 +58,7 @@ export const wireFigures = z.object({
   /** Times without any link, hidden from the hypervisor, and the longest. */
   cuts: count,
   longestCutMs: ms,
-  /** One, and one more for each time that post-copy was taken up again. */
+  /** One, and one more for each time that post-copy was resumed. */
   sessions: count,
 });
 export type WireReport = z.infer<typeof wireFigures>;

@@ -35,7 +35,7 @@ export class Splice {
     return this.#bytes;
   }
 
-  /** Called now and then: ends what stands still for too long. */
+  /** Called now and then: ends what is stalled for too long. */
   time(nowMs: number, passed: boolean): void {
     if (passed) this.#heardMs = nowMs;
     for (const each of this.#ends) {

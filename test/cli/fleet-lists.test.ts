@@ -82,7 +82,7 @@ describe('a controller', () => {
   });
 });
 
-test('a web listener with a certificate of its own is told apart from an attacker as far as that goes', async (t) => {
+test('a web listener with a certificate of its own is distinguished from an attacker as far as that goes', async (t) => {
   const { caDir, certificate } = await fleet(t);
   const other = path.join(tempDir(t), 'other');
   await initCa(other);

@@ -66,11 +66,11 @@ describe('godwit migrate', () => {
     assert.match(context.err.text, /--path-address.*host:port/);
   });
 
-  test('says for how long post-copy stood still', async () => {
+  test('says for how long post-copy was stalled', async () => {
     const ending = report({ mode: 'postcopy', postcopyStalledMs: 3200, postcopyStalls: 2 });
     const { context } = world({ ending });
     assert.equal(await godwit(context, 'migrate web1 --to b --mode postcopy'), 0);
-    assert.match(context.out.text, /post-copy stood still +3\.2 s, 2 times/);
+    assert.match(context.out.text, /post-copy was stalled +3\.2 s, 2 times/);
   });
 
   test('says what the checks warn of before memory flows, and at the end', async () => {

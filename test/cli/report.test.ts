@@ -133,7 +133,10 @@ describe('the page of a report', () => {
     for (const page of [reportText(shown, look), reportHtml(shown)]) {
       assert.match(page, /Seen from other hosts/);
       assert.match(page, /84 ms at the switch, at most 640 ms without an answer \(from 2.1 s on\)/);
-      assert.match(page, /ARP to 10.9.0.21 each 10 ms, 400 answers to 410 in 4.2 s, stood still/);
+      assert.match(
+        page,
+        /ARP to 10.9.0.21 each 10 ms, 400 answers to 410 in 4.2 s, was stalled itself/,
+      );
       assert.match(page, /not tried: d watches 8 guests already/);
       assert.match(page, /gap seen by other hosts/);
       assert.match(page, /first frame on the new port/);

@@ -54,10 +54,10 @@ export function runConformance(suite: Conformance): void {
     promise('cancels at the switchover, the source running on', cancelsAtSwitchover);
     promise('goes on after its source session was lost', survivesItsSession);
     promise('undoes a start twice as once', undoesTwice);
-    promise('takes up a broken post-copy stream', recovers);
-    promise('takes up a post-copy stream that a link swallows, which nobody has noticed', finds);
+    promise('resumes a broken post-copy stream', recovers);
+    promise('resumes a post-copy stream that a link swallows, which nobody has noticed', finds);
     promise(
-      'takes up post-copy after its session was lost, past a monitor that is silent',
+      'resumes post-copy after its session was lost, past a monitor that is silent',
       passesBy,
     );
     promise('never runs a guest by itself that it gave away by post-copy', staysStill);

@@ -14,9 +14,9 @@ else
           'a container moves by pre-copy: lazy pages need the source until the last one is there',
         tests: [
           'moves a guest by post-copy',
-          'takes up a broken post-copy stream',
-          'takes up a post-copy stream that a link swallows, which nobody has noticed',
-          'takes up post-copy after its session was lost, past a monitor that is silent',
+          'resumes a broken post-copy stream',
+          'resumes a post-copy stream that a link swallows, which nobody has noticed',
+          'resumes post-copy after its session was lost, past a monitor that is silent',
           'never runs a guest by itself that it gave away by post-copy',
           'runs on at the source when the destination dies at the switch',
         ],

@@ -19,7 +19,7 @@ async function drains(trial: Trial): Promise<Prepared> {
   return prepared;
 }
 
-/** Takes a paused post-copy up again, and sees it through. */
+/** Resumes a paused post-copy, and sees it through. */
 async function recoversOnce(trial: Trial, { source, destination }: Prepared): Promise<void> {
   const { memoryAddress: anew } = await destination.listenAgain(trial.signal);
   await source.adjust({ maxBandwidth: 1024 ** 3 }, trial.signal);

@@ -55,7 +55,7 @@ export class Trial {
   readonly #sessions: HypervisorSession[] = [];
   readonly #waiting = new Set<() => void>();
   destination: DestinationSession | undefined;
-  /** The switchover waits to be let go. */
+  /** The switchover waits to be continued. */
   held = true;
   /** How the stream is to be sent. */
   shape: Pick<StreamSettings, 'streams' | 'compress'> = { streams: 1, compress: 'none' };

@@ -87,7 +87,7 @@ describe('lines of the demo', () => {
     assert.equal(guestWarning(guest), undefined);
   });
 
-  test('the connection that came through is told from one that did not', () => {
+  test('the connection that came through is distinguished from one that did not', () => {
     assert.match(clientLine(client, true), /^One TCP connection throughout: 3,161 answers/);
     assert.match(clientLine(client, false), /did not come through/);
     assert.match(clientLine({ ...client, lost: 2 }, true), /2 answers lost/);

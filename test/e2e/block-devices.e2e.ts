@@ -41,7 +41,7 @@ describe('a guest with block devices', () => {
         await mkdir(path.join(top, `${kind}-${host}`), { recursive: true, mode: 0o755 });
       }
     }
-    // Too little data on it would not tell it from another.
+    // Too little data on it would not distinguish it from another.
     const san = await loop('san', 64 * MIB, randomBytes(16 * MIB));
     const local = await loop('local', 48 * MIB);
     await symlink(san, path.join(top, 'devices-a/lun1'));

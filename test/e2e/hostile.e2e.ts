@@ -179,7 +179,7 @@ describe('against a hostile peer with a good certificate', () => {
     const id = await begin(world, { guest: 'secret1', from: 'a', to: 'b' });
     await follow(world, 'a', id, ({ phase }) => phase === 'preparing');
     const mover = moverOf(world, 'a', id);
-    // The destination listens for memory while the source stands still.
+    // The destination listens for memory while the source is stalled.
     signalProcess(mover.pid, 'SIGSTOP');
     try {
       brake.release();

@@ -58,7 +58,7 @@ describe('a guest on LUNs that its QEMU opens by itself', () => {
     await world?.close();
   });
 
-  /** The target's daemon stands still, or goes on. */
+  /** The target's daemon is stalled, or goes on. */
   async function freeze(frozen: boolean): Promise<void> {
     const { name, namespaces } = world.lab;
     const inode = namespaces[namespaceOf(name, 'iscsi')] ?? 0;
@@ -109,7 +109,7 @@ describe('a guest on LUNs that its QEMU opens by itself', () => {
     await whole(from);
   });
 
-  test('is refused in time while its target stands still, and runs on after that', async () => {
+  test('is refused in time while its target is stalled, and runs on after that', async () => {
     const [from = ''] = await runningOn(world.lab, GUEST);
     await freeze(true);
     const error = await refusalOf(world, { guest: GUEST, from, to: from === 'a' ? 'b' : 'a' });

@@ -24,8 +24,8 @@ import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
-/** A destination whose guest has ended lets go of it after this at most, ms. */
-const BURIED_MS = 60_000;
+/** A destination whose guest has ended forgets it after this at most, ms. */
+const FORGOTTEN_MS = 60_000;
 
 describe('a guest whose destination dies for good in post-copy', () => {
   let world: World;
@@ -103,7 +103,7 @@ describe('a guest whose destination dies for good in post-copy', () => {
 
   async function untilForgotten(host: string): Promise<void> {
     const { stateDir } = labHost(world.lab, host);
-    await until(`${host} to let go`, BURIED_MS, async () => {
+    await until(`${host} to forget it`, FORGOTTEN_MS, async () => {
       const { migrations } = await world.agent(host).migrations({ query: { limit: 10 } });
       for (const { id } of migrations) {
         const file = path.join(stateDir, 'migrations', id, 'journal-destination.jsonl');

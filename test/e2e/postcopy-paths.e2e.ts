@@ -65,9 +65,7 @@ describe('post-copy between hosts with two links', () => {
         assert.equal(report.finished, 'postcopy');
       });
       await assertOnlyGuests(world, { [to]: ['web1'] });
-      t.diagnostic(
-        `stood still for ${report?.postcopyStalledMs} ms, ${report?.postcopyStalls} times`,
-      );
+      t.diagnostic(`stalled for ${report?.postcopyStalledMs} ms, ${report?.postcopyStalls} times`);
     });
     return report;
   }

@@ -55,7 +55,7 @@ describe('a migration as other hosts see it', () => {
     return (found?.processes ?? []).filter((name) => name.includes('watcher.ts')).length;
   };
 
-  test('has a gap there that is no shorter than the guest stood still', async (t) => {
+  test('has a gap there that is no shorter than the guest was paused', async (t) => {
     let report: Report | undefined;
     await watched.unharmed('b', async () => {
       report = await move(world, { guest: 'web1', from: 'a', to: 'b', ...UNHURRIED });

@@ -145,7 +145,7 @@ describe('what the command line says', () => {
     }
   });
 
-  test('says of a link that stands still since when and until when, shows no old rate, and names it at the end', async () => {
+  test('says of a link that is stalled since when and until when, shows no old rate, and names it at the end', async () => {
     const asked = { guest: 'web1', from: 'a', to: 'b', mode: 'hybrid', timeoutMs: 20_000 } as const;
     const id = await begin(world, { ...asked, ...SLOW, hybridRounds: 50 });
     await untilMemoryFlows(world, 'a', id);
@@ -153,7 +153,7 @@ describe('what the command line says', () => {
     try {
       const line = await follow(world, 'a', id, ({ still }) => still !== undefined);
       assert.deepEqual([line.sample?.rate, line.sample?.dirtyRate, line.etaMs], [0, 0, undefined]);
-      assert.match(line.note ?? '', /^the link to b stands still since .* waited for until /);
+      assert.match(line.note ?? '', /^the link to b has been stalled since .* waited for until /);
       const over = await follow(world, 'a', id, ({ phase }) => phase === 'undoing');
       assert.deepEqual([over.sample, over.etaMs], [undefined, undefined]);
     } finally {

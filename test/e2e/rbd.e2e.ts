@@ -111,7 +111,7 @@ describe('a guest on an image of RBD that its QEMU opens by itself', () => {
     await whole(from);
   });
 
-  test('is refused in time while the monitor stands still, and runs on after that', async () => {
+  test('is refused in time while the monitor is stalled, and runs on after that', async () => {
     const [from = ''] = await runningOn(world.lab, GUEST);
     await ceph.freeze(true);
     const error = await refusalOf(world, { guest: GUEST, from, to: from === 'a' ? 'b' : 'a' });

@@ -50,7 +50,7 @@ describe('a migration whose destination falls silent inside the handover', () =>
     hook?.remove();
   });
 
-  /** The host still takes the guest's memory, and says no word any more: its agent is dead, its mover stands still. */
+  /** The host still takes the guest's memory, and says no word any more: its agent is dead, its mover is stalled. */
   async function silence(host: string, id: string): Promise<MoverState> {
     const mover = moverOf(world, host, id);
     await stopAgent(world.lab, host, 'SIGKILL');

@@ -101,7 +101,7 @@ describe('the table of the fault matrix', () => {
     }
   });
 
-  test('a fault before the switch has a limit to how long the guest may stand still', () => {
+  test('a fault before the switch has a limit to how long the guest may be paused', () => {
     const cell = { fault: 'link-dark-5s', phase: 'first-round', mode: 'precopy' } as const;
     assert.ok((expected(cell).darkMs ?? Infinity) <= 6000);
   });

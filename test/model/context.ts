@@ -47,7 +47,7 @@ export const RULES_BROKEN = [
   'the source resumed a guest whose post-copy had run at the destination',
   'the destination runs without a commit under its epoch',
   'the destination runs although it has refused',
-  'the migration ended as failed or cancelled and the guest stands still at the source',
+  'the migration ended as failed or cancelled and the guest is paused at the source',
   'the migration ended as failed or cancelled and the guest runs at the destination',
   'the migration ended as done and the guest does not run at the destination',
   'the migration ended as lost though both hypervisors live',

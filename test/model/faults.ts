@@ -4,7 +4,7 @@ import { endDestination, isDestinationThere, says } from './hypervisors.ts';
 import { ACT, BUSY, EXCUSE, LIVE, QEMU } from './state.ts';
 import type { World } from './state.ts';
 
-/** Boots that a destination may go through: `armed` is told apart by the boot it was written in. */
+/** Boots that a destination may go through: `armed` is distinguished by the boot it was written in. */
 const MOST_BOOTS = 3;
 
 /** What may die, in any state, as often as the bound on faults allows. */

@@ -47,7 +47,7 @@ function wrongEnd(world: World, { doing, right, via }: SourceState): Rule | unde
         return 'the migration ended as failed or cancelled and the guest runs at the destination';
       }
       if (sourceRuns(world) || world.qemu === QEMU.gone) return undefined;
-      return 'the migration ended as failed or cancelled and the guest stands still at the source';
+      return 'the migration ended as failed or cancelled and the guest is paused at the source';
     case 'done':
       if (runsElsewhere(world) || (excuses & dead) !== 0) return undefined;
       return 'the migration ended as done and the guest does not run at the destination';
@@ -68,7 +68,7 @@ function wrongEnd(world: World, { doing, right, via }: SourceState): Rule | unde
   }
 }
 
-/** Nothing is left to do: the source has ended, and the destination holds nothing that it should have let go. */
+/** Nothing is left to do: the source has ended, and the destination holds nothing that it should have released. */
 export function isOver(context: Context, world: World): boolean {
   const { doing } = context.source.state(world.js);
   // From here on a person decides.

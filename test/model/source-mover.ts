@@ -92,7 +92,7 @@ function recoverMoves(context: Context): void {
       next.dqemu = next.dqemu === DEST.postcopyCut ? DEST.postcopy : DEST.postcopyRunning;
       says(next, 'postcopy-active');
     }
-    emit('step', 'the movers take the post-copy stream up again');
+    emit('step', 'the movers resume the post-copy stream');
   }
   if (world.qemu === QEMU.postcopy || world.qemu === QEMU.completed) {
     const next = fork(context);

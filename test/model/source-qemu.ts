@@ -141,7 +141,7 @@ export function continueSwitchover(world: World): boolean {
   }
 }
 
-/** cont. Nobody but the mover has a guest go on that stands still here. */
+/** cont. Nobody but the mover has a guest go on that is paused here. */
 function resumeGuest(context: Context, world: World): 'ok' {
   const { qemu } = world;
   const brokeOff = qemu === QEMU.endedStill || qemu === QEMU.failedGiven;
@@ -192,7 +192,7 @@ export function takeBack(world: World): void {
   }
 }
 
-/** Until it is so: the guest runs here, its stream has broken off and it stands still, or everything was handed over. */
+/** Until it is so: the guest runs here, its stream has broken off and it is paused, or everything was handed over. */
 export function cancelMoves(context: Context, reply: Reply): void {
   const { world, emit } = context;
   const next = fork(context);

@@ -10,7 +10,7 @@ export const ACT = {
   asked: 2,
 } as const;
 
-/** The source's QEMU. `pc`: on its way to post-copy; `still`: the guest's processors stand still. */
+/** The source's QEMU. `pc`: on its way to post-copy; `still`: the guest's processors are stopped. */
 export const QEMU = {
   idle: 0,
   active: 1,

@@ -17,7 +17,7 @@ test('what a guest writes meanwhile is sent again', () => {
   assert.ok(writes(1e9) <= 20.01 * GIB);
 });
 
-test('a guest that writes faster than the link carries stands still for longer', () => {
+test('a guest that writes faster than the link carries is paused for longer', () => {
   const { downtimeMs } = costOf(
     guest('web', 'a', { dirtyBytesPerSecond: 1e9 }),
     host('a', link),

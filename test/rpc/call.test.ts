@@ -197,7 +197,7 @@ test('a stream that went silent without a heartbeat is given up', async (t) => {
   });
 });
 
-test('a stream is read before it is given up as silent, when its reader’s own process stood still', async (t) => {
+test('a stream is read before it is given up as silent, when its reader’s own process stalled', async (t) => {
   const line = `${JSON.stringify({ said: 'x', by: 'y' })}\n`;
   const answers: ServerResponse[] = [];
   const server = createServer((_request, response) => {

@@ -46,7 +46,7 @@ describe('a simulated migration', () => {
   });
 });
 
-/** All that a run can be told apart by. */
+/** All that a run can be distinguished by. */
 function trail({ outcome, journals, story, virtualMs, jobs }: Result): unknown[] {
   return [outcome, journals.a, journals.b, story, virtualMs, jobs];
 }

@@ -66,7 +66,7 @@ export async function driversPage(): Promise<string> {
       shape === 'direct' ? 'Godwit' : 'its manager',
     ),
     ...ASKED.map(([what, settings]) => row(what, (driver) => canOf(driver, settings))),
-    row('a broken post-copy is taken up again', ({ capabilities }) => recoveryOf(capabilities)),
+    row('a broken post-copy is resumed', ({ capabilities }) => recoveryOf(capabilities)),
     ...FIGURES.map(([what, figure]) =>
       row(`reports ${what}`, ({ capabilities: { figures } }) =>
         figures === undefined || figures.includes(figure) ? 'yes' : 'not reported by the manager',

@@ -32,7 +32,7 @@ function ofMigration(fact: MigrationFact): Leftover[] {
   }
   if (!isEnd(phase)) {
     if (known.leftBecause === undefined) return [];
-    const why = `it stands still in ${phase}: ${known.leftBecause}; see \`godwit resolve ${id}\``;
+    const why = `it is stalled in ${phase}: ${known.leftBecause}; see \`godwit resolve ${id}\``;
     return [{ kind: 'migration-unfinished', what: dir, guest, migration: id, safe: false, why }];
   }
   const why = `its migration ended as ${phase}`;

@@ -15,7 +15,7 @@ export function probeWords(seen: ProbeReport): string {
   const at = gapAtMs === undefined ? '' : ` (from ${formatDuration(gapAtMs)} on)`;
   // Only where it may explain the gap.
   const own =
-    ownStallMs > intervalMs * 2 ? `, stood still itself for ${formatDuration(ownStallMs)}` : '';
+    ownStallMs > intervalMs * 2 ? `, was stalled itself for ${formatDuration(ownStallMs)}` : '';
   const atSwitch =
     switchGapMs === undefined ? '' : `${formatDuration(switchGapMs)} at the switch, at most `;
   const waited = latencyWords(seen);

@@ -43,9 +43,9 @@ const RIGHT: Readonly<Record<SideView['right'], string>> = {
 const GUEST: Readonly<Record<SideView['hypervisor'], string>> = {
   none: 'nothing of the guest is here',
   running: 'the guest runs here',
-  paused: 'the guest stands still here',
+  paused: 'the guest is paused here',
   incoming: 'it waits for the guest’s memory',
-  'handed-over': 'the guest stands still here; everything was handed over',
+  'handed-over': 'the guest is paused here; everything was handed over',
   gone: 'its hypervisor has ended',
   unknown: 'its hypervisor lives, and was not asked',
 };

@@ -85,7 +85,7 @@ function rehearsalWords({ rehearsal }: Report): [string, string][] {
         ]),
     ...(stoodStillMs === undefined
       ? []
-      : [pair('stood still in the rehearsal', formatDuration(stoodStillMs))]),
+      : [pair('paused in the rehearsal', formatDuration(stoodStillMs))]),
   ];
 }
 
@@ -127,7 +127,7 @@ function blackoutWords({ blackoutParts = [] }: Report): [string, string][] {
 function standstills({ postcopyStalledMs, postcopyStalls = 1 }: Report): [string, string][] {
   if (postcopyStalledMs === undefined) return [];
   const times = postcopyStalls === 1 ? 'once' : `${postcopyStalls} times`;
-  return [['post-copy stood still', `${formatDuration(postcopyStalledMs)}, ${times}`]];
+  return [['post-copy was stalled', `${formatDuration(postcopyStalledMs)}, ${times}`]];
 }
 
 /** The end of `godwit migrate`: one line of what happened, then the measurements. */

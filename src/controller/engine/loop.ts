@@ -15,7 +15,7 @@ export interface LoopParts extends Omit<CarrierParts, 'leaseMs'> {
   readonly most?: number;
 }
 
-/** A dead controller's wishes are taken up after that, ms. */
+/** A dead controller's wishes are resumed after that, ms. */
 const LEASE_MS = 6000;
 const MOST = 1000;
 const LOOK_FOR_WORK_MS = 500;
@@ -60,7 +60,7 @@ export class WishLoop {
         }
         await this.#sleep(LOOK_FOR_WORK_MS);
       } catch (thrown) {
-        log.warn({ error: toGodwitError(thrown) }, 'no wish could be taken up');
+        log.warn({ error: toGodwitError(thrown) }, 'no wish could be resumed');
         await this.#sleep(AFTER_ERROR_MS);
       }
     }

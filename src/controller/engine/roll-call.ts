@@ -80,7 +80,7 @@ export class RollCall {
   /** Undefined where it was not run: the next round asks again, if the wish is still its own. */
   async #program(wish: Wish, claim: Claim): Promise<Heard | undefined> {
     const { store, roll, leaseMs } = this.#parts;
-    // Looked at again right before: whoever stood still since the view may have been replaced. A database that fails says
+    // Looked at again right before: whoever stalled since the view may have been replaced. A database that fails says
     // nothing about the program, and a claim that is not ours may be our own under a newer epoch.
     const isOwn = await store.renew(claim, leaseMs).catch(() => false);
     if (!isOwn) return undefined;

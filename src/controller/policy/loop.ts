@@ -14,7 +14,7 @@ export interface PolicyLoopParts extends LookParts {
   readonly owner: string;
 }
 
-/** Longer than a look at a large fleet takes; a dead controller’s policy is taken up after that. */
+/** Longer than a look at a large fleet takes; a dead controller’s policy is resumed after that. */
 const LEASE_MS = 120_000;
 const LOOK_FOR_WORK_MS = 2000;
 const AFTER_ERROR_MS = 5000;

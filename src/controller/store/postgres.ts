@@ -9,7 +9,7 @@ import type { Log } from '../../log.ts';
 const CONNECTIONS = 8;
 const CONNECT_MS = 5000;
 const STATEMENT_MS = 20_000;
-/** Shorter than any lease: a process that stands still within a transaction holds no rows of others for longer. */
+/** Shorter than any lease: a process that is stalled within a transaction holds no rows of others for longer. */
 const IDLE_MS = 3000;
 
 export interface PostgresPlace {

@@ -21,7 +21,7 @@ export interface TracesParts {
   readonly name: string;
 }
 
-/** Traces that wait to be sent; the oldest of more is let go. */
+/** Traces that wait to be sent; the oldest of more is dropped. */
 const MOST_WAITING = 1000;
 const SEND_MS = 10_000;
 const TRIES = 5;
@@ -29,7 +29,7 @@ const RETRY_MS = 1000;
 /** By the specification these are worth another try, and no others. */
 const RETRYABLE: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 
-/** Sends a trace of each migration that ends. Nothing waits for it, and what cannot be sent is let go. */
+/** Sends a trace of each migration that ends. Nothing waits for it, and what cannot be sent is dropped. */
 export class Traces {
   readonly #parts: TracesParts;
   readonly #waiting: string[] = [];

@@ -41,19 +41,23 @@ interface Obstacle {
  * Which moves may begin now, in this order, and what each other one waits for. What it lets begin is counted at once, so
  * that no room is promised twice.
  */
-export function admit(entries: readonly Entry[], asker: RequestingWish, world: World): Admitted {
+export function admit(
+  entries: readonly Entry[],
+  requester: RequestingWish,
+  world: World,
+): Admitted {
   const begin: Entry[] = [];
   const waiting: Waiting[] = [];
   let now = world;
   for (const entry of entries) {
-    const obstacle = obstacleOf(entry, asker, now, begin.length);
+    const obstacle = obstacleOf(entry, requester, now, begin.length);
     if (obstacle !== undefined) {
       const { guest, from, to } = entry;
       waiting.push({ guest, from, to, ...obstacle });
       continue;
     }
     begin.push(entry);
-    now = { ...now, reservations: [...now.reservations, reservationFor(entry, asker.wish)] };
+    now = { ...now, reservations: [...now.reservations, reservationFor(entry, requester.wish)] };
   }
   return { begin, waiting };
 }
@@ -70,18 +74,18 @@ const reservationFor = (entry: Entry, wish: string): Reservation => ({
 /** The first thing that keeps it from beginning; what lasts longest is looked at first. */
 function obstacleOf(
   entry: Entry,
-  asker: RequestingWish,
+  requester: RequestingWish,
   world: World,
   begun: number,
 ): Obstacle | undefined {
   return (
     byTime(entry, world) ??
     byDestination(entry, world) ??
-    byLimits(entry, asker, world) ??
-    (begun >= asker.begin
+    byLimits(entry, requester, world) ??
+    (begun >= requester.begin
       ? { waitsFor: 'wish-limit', words: 'others of it begin first' }
       : undefined) ??
-    byFleet(asker, world)
+    byFleet(requester, world)
   );
 }
 

@@ -44,8 +44,8 @@ export function begin(
   });
   const most = Math.min(wish.ask.maxParallel ?? Infinity, wish.parallel);
   const { priority } = wish.ask;
-  const asker = { wish: wish.id, priority, most, begin: ids.length };
-  const admitted = admit(entries, asker, world);
+  const requester = { wish: wish.id, priority, most, begin: ids.length };
+  const admitted = admit(entries, requester, world);
   const seconds = new Map(order.map((each) => [each.guest, each.seconds]));
   const moves = admitted.begin.map((entry, place) =>
     newMove(entry, wish, world, {

@@ -102,7 +102,7 @@ function leaverOf({ guest, to }: Pick<Leaver, 'guest' | 'to'>, wish: Wish, world
   };
 }
 
-/** For how long it may stand still: as long as was asked for, and its label allows. */
+/** For how long it may be paused: as long as was asked for, and its label allows. */
 function pauseMs(guest: string, { ask }: Wish, world: World): number {
   const labels = labelsOf(world, guest);
   const labelled = 'words' in labels ? 0 : (labels.maxDowntimeMs ?? Infinity);

@@ -29,18 +29,18 @@ interface Candidate {
  * to be another guest's disk, and be written to tomorrow. No symbolic link is followed.
  */
 export async function findBackingFiles(
-  bases: readonly BackingFile[],
+  backingFiles: readonly BackingFile[],
   pools: readonly Pool[],
   images: Identifier,
   signal: AbortSignal,
 ): Promise<ImagePlace[]> {
-  if (bases.length === 0) return [];
-  const sizes = new Set(bases.map(({ bytes }) => bytes));
+  if (backingFiles.length === 0) return [];
+  const sizes = new Set(backingFiles.map(({ bytes }) => bytes));
   const candidates = await candidatesIn(pools, sizes, signal);
   const found: ImagePlace[] = [];
-  for (const base of bases) {
-    const at = await firstSame(ordered(base, candidates), base, images, signal);
-    const parsed = place.safeParse({ node: base.node, pool: at?.pool.id, path: at?.path });
+  for (const backing of backingFiles) {
+    const at = await firstSame(ordered(backing, candidates), backing, images, signal);
+    const parsed = place.safeParse({ node: backing.node, pool: at?.pool.id, path: at?.path });
     if (parsed.success) found.push(parsed.data);
   }
   return found;
@@ -48,15 +48,15 @@ export async function findBackingFiles(
 
 /** Files of the right size, the likeliest first. Pure. */
 export function ordered<T extends Omit<Candidate, 'pool'>>(
-  base: Pick<BackingFile, 'path' | 'bytes'>,
+  backing: Pick<BackingFile, 'path' | 'bytes'>,
   candidates: readonly T[],
 ): T[] {
   const likely = (candidate: T): number => {
-    if (candidate.path === base.path) return 0;
-    return path.basename(candidate.path) === path.basename(base.path) ? 1 : OTHER;
+    if (candidate.path === backing.path) return 0;
+    return path.basename(candidate.path) === path.basename(backing.path) ? 1 : OTHER;
   };
   return candidates
-    .filter(({ bytes }) => bytes === base.bytes)
+    .filter(({ bytes }) => bytes === backing.bytes)
     .filter((each) => each.fixed || likely(each) < OTHER)
     .toSorted((left, right) => likely(left) - likely(right))
     .slice(0, MOST_HASHED);

@@ -7,7 +7,7 @@ export type BackingFileFate =
   | { readonly node: string; readonly how: 'shared'; readonly place: ImagePlace }
   /** The destination has a file with the same content. */
   | { readonly node: string; readonly how: 'found'; readonly place: ImagePlace }
-  | { readonly node: string; readonly how: 'sent'; readonly base: BackingFile }
+  | { readonly node: string; readonly how: 'sent'; readonly backing: BackingFile }
   /** It is the same file as the one that is sent for another node. */
   | { readonly node: string; readonly how: 'same'; readonly as: string }
   /** Nothing is known of it, so the guest cannot move. */
@@ -18,7 +18,7 @@ export interface BackingFileFacts {
   /** Places at the destination of images that both hosts see. */
   readonly shared: readonly ImagePlace[];
   /** What lies on the source's own storage. */
-  readonly bases: readonly BackingFile[];
+  readonly backingFiles: readonly BackingFile[];
   /** Places at the destination of files that hold the same. */
   readonly found: readonly ImagePlace[];
 }
@@ -41,7 +41,7 @@ export function planBackingFiles(
 
 function fateOf(
   node: string,
-  { shared, bases, found }: BackingFileFacts,
+  { shared, backingFiles, found }: BackingFileFacts,
   sent: Map<string, string>,
 ): BackingFileFate {
   const isIt = (each: { readonly node: string }): boolean => each.node === node;
@@ -49,11 +49,11 @@ function fateOf(
   if (sharedAt !== undefined) return { node, how: 'shared', place: sharedAt };
   const foundAt = found.find(isIt);
   if (foundAt !== undefined) return { node, how: 'found', place: foundAt };
-  const base = bases.find(isIt);
-  if (base === undefined) return { node, how: 'unknown' };
-  const file = `${base.pool}/${base.path}`;
+  const backing = backingFiles.find(isIt);
+  if (backing === undefined) return { node, how: 'unknown' };
+  const file = `${backing.pool}/${backing.path}`;
   const as = sent.get(file);
   if (as !== undefined) return { node, how: 'same', as };
   sent.set(file, node);
-  return { node, how: 'sent', base };
+  return { node, how: 'sent', backing };
 }

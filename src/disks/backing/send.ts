@@ -46,7 +46,7 @@ export interface SenderParts {
 const READ_BYTES = 256 * 1024;
 
 interface Attempt {
-  readonly base: BackingSource;
+  readonly backing: BackingSource;
   readonly number: number;
   /** What the far side has said last. */
   answer: BackingAnswer | undefined;
@@ -79,23 +79,23 @@ export class BackingFileSender {
    * Resolves when the destination has it whole, with its hash compared. Rejects with what went wrong there or here, and
    * with the signal’s reason; then nothing of it stays there. The session outlives cuts of the link by itself.
    */
-  async send(base: BackingSource, signal: AbortSignal): Promise<void> {
+  async send(backing: BackingSource, signal: AbortSignal): Promise<void> {
     if (this.#attempt !== undefined) throw new Error('an image is being sent already');
     signal.throwIfAborted();
     const number = (this.#attempts += 1);
     const over = this.#sessionOver;
-    const attempt: Attempt = { base, number, answer: undefined, over, wake: () => undefined };
+    const attempt: Attempt = { backing, number, answer: undefined, over, wake: () => undefined };
     this.#attempt = attempt;
     const stop = (): void => this.#stop(signal.reason as Error);
     signal.addEventListener('abort', stop, { once: true });
     let handle: FileHandle | undefined;
     try {
-      handle = await inRealDirectory(base.file, (at) => open(at, READ));
+      handle = await inRealDirectory(backing.file, (at) => open(at, READ));
       await this.#run(attempt, handle);
     } catch (thrown) {
       void this.#put({ kind: 'stop' });
       if (thrown instanceof GodwitError || thrown === attempt.over) throw thrown;
-      throw this.#failed(base, thrown instanceof Error ? thrown.message : String(thrown));
+      throw this.#failed(backing, thrown instanceof Error ? thrown.message : String(thrown));
     } finally {
       signal.removeEventListener('abort', stop);
       this.#attempt = undefined;
@@ -104,27 +104,27 @@ export class BackingFileSender {
   }
 
   async #run(attempt: Attempt, handle: FileHandle): Promise<void> {
-    const { base, number } = attempt;
-    const before = await this.#changedAt(base, handle);
-    await this.#say(attempt, { kind: 'begin', attempt: number, node: base.node });
+    const { backing, number } = attempt;
+    const before = await this.#changedAt(backing, handle);
+    await this.#say(attempt, { kind: 'begin', attempt: number, node: backing.node });
     if ((await this.#reply(attempt, 'ready', 'whole')) === 'whole') return;
     await this.#sendAll(attempt, handle);
-    if ((await this.#changedAt(base, handle)) !== before) {
-      throw this.#failed(base, 'it was written to meanwhile');
+    if ((await this.#changedAt(backing, handle)) !== before) {
+      throw this.#failed(backing, 'it was written to meanwhile');
     }
     await this.#say(attempt, { kind: 'end' });
     await this.#reply(attempt, 'whole');
   }
 
   async #sendAll(attempt: Attempt, handle: FileHandle): Promise<void> {
-    const { base } = attempt;
-    const { node, bytes: totalBytes } = base;
+    const { backing } = attempt;
+    const { node, bytes: totalBytes } = backing;
     const buffer = Buffer.allocUnsafe(READ_BYTES);
     let sentBytes = 0;
     for (let doneBytes = 0; doneBytes < totalBytes;) {
       const most = Math.min(READ_BYTES, totalBytes - doneBytes);
       const { bytesRead } = await handle.read(buffer, 0, most, doneBytes);
-      if (bytesRead === 0) throw this.#failed(base, 'it became shorter meanwhile');
+      if (bytesRead === 0) throw this.#failed(backing, 'it became shorter meanwhile');
       for (const run of runsOf(buffer.subarray(0, bytesRead), doneBytes)) {
         await this.#say(attempt, { kind: 'data', ...run });
         sentBytes += run.bytes.length;
@@ -135,10 +135,10 @@ export class BackingFileSender {
     }
   }
 
-  async #changedAt(base: BackingSource, handle: FileHandle): Promise<bigint> {
+  async #changedAt(backing: BackingSource, handle: FileHandle): Promise<bigint> {
     const { size, mtimeNs } = await handle.stat({ bigint: true });
-    if (Number(size) !== base.bytes) {
-      throw this.#failed(base, 'it has changed since it was looked at');
+    if (Number(size) !== backing.bytes) {
+      throw this.#failed(backing, 'it has changed since it was looked at');
     }
     return mtimeNs;
   }
@@ -182,7 +182,7 @@ export class BackingFileSender {
     try {
       const answer = readBackingAnswer(bytes);
       const attempt = this.#attempt;
-      if (answer.attempt !== attempt?.number || answer.node !== attempt.base.node) return;
+      if (answer.attempt !== attempt?.number || answer.node !== attempt.backing.node) return;
       attempt.answer = answer;
       attempt.wake();
     } catch (error) {

@@ -22,7 +22,7 @@ export interface TakerParts {
   readonly guest: string;
   readonly peer: string;
   /** What may come; nothing else is written. */
-  readonly bases: readonly BackingTarget[];
+  readonly backingFiles: readonly BackingTarget[];
   /** How a file is begun; a test gives its own. */
   readonly begin?: (target: BackingTarget) => Promise<Writing>;
 }
@@ -47,7 +47,7 @@ export class BackingFileTaker {
   constructor(parts: TakerParts) {
     this.#parts = parts;
     this.#all.promise.catch(() => undefined);
-    if (parts.bases.length === 0) this.#all.resolve();
+    if (parts.backingFiles.length === 0) this.#all.resolve();
     parts.beside.on(DATA_CHANNEL, (bytes) => {
       this.#work = this.#take(bytes);
       return this.#work;
@@ -109,7 +109,7 @@ export class BackingFileTaker {
   }
 
   async #begin({ attempt, node }: BackingMessage & { kind: 'begin' }): Promise<void> {
-    const target = this.#parts.bases.find((each) => each.node === node);
+    const target = this.#parts.backingFiles.find((each) => each.node === node);
     if (target === undefined || this.#current !== undefined) {
       throw new BadBackingMessage(`${node} begins out of turn`);
     }
@@ -141,7 +141,7 @@ export class BackingFileTaker {
   async #isWhole({ node }: BackingTarget): Promise<void> {
     this.#whole.add(node);
     await this.#answer({ type: 'whole', attempt: this.#attempt, node });
-    if (this.#whole.size === this.#parts.bases.length) this.#all.resolve();
+    if (this.#whole.size === this.#parts.backingFiles.length) this.#all.resolve();
   }
 
   async #failed(target: BackingTarget, thrown: unknown): Promise<void> {

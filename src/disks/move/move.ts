@@ -122,7 +122,7 @@ export class DiskMove {
 
   async #step(signal: AbortSignal): Promise<MoveDeed> {
     const { handle, work } = this.#state.plan;
-    // One whose life is unknown is asked, and the move stands still where it gives no answer.
+    // One whose life is unknown is asked, and the move is stalled where it gives no answer.
     if ((await this.#parts.life(handle)).state === 'gone') return this.#act(undefined, GONE);
     // Not raced: what has begun is over when this is.
     const inner = AbortSignal.any([signal, AbortSignal.timeout(STEP_MS)]);

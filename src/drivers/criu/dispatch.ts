@@ -177,7 +177,7 @@ export class Dispatch {
     }
   }
 
-  /** What was written above the image; sent while it runs, and again when it stands still. */
+  /** What was written above the image; sent while it runs, and again when it is paused. */
   async #sendRoot(sender: PageSender, directory: string): Promise<void> {
     const file = path.join(directory, 'root.tar');
     // It changes while it is read: tar says so by its exit status, and the frozen one counts.
@@ -242,7 +242,7 @@ export class Dispatch {
 }
 
 /**
- * Gives a container its ports and thaws it. A port that cannot be given back leaves none standing still: that is said once
+ * Gives a container its ports and thaws it. A port that cannot be given back leaves none paused: that is said once
  * the container runs.
  */
 export async function runHere(

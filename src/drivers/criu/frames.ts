@@ -23,7 +23,7 @@ export const KINDS = {
   ready: 16,
   /** It has taken in that many frames. */
   taken: 17,
-  /** The container is made, and stands still; or all that it is started from is here. */
+  /** The container is made, and is paused; or all that it is started from is here. */
   restored: 18,
   /** Why not (JSON). */
   failed: 19,

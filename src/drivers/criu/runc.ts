@@ -37,7 +37,7 @@ export function imageMs(memoryBytes: number): number {
 
 /**
  * CRIU's settings that runc has no options for: it takes them from its user's directory. The container's port is taken
- * from its bridge before a dump, so CRIU needs no firewall rules; what it restores stands still until it may run.
+ * from its bridge before a dump, so CRIU needs no firewall rules; what it restores is paused until it may run.
  */
 const SETTINGS = {
   dump: 'network-lock skip\nfile-locks\n',

@@ -129,7 +129,7 @@ export class FakeDestination implements DestinationSession {
   async listenAgain(signal: AbortSignal, _host?: string, socket?: string): Promise<Listens> {
     this.#world.enter('destination.listenAgain', signal);
     const instance = this.#held();
-    instance.breakStream('taken up anew');
+    instance.breakStream('resumed');
     if (instance.stream !== 'postcopy-paused') {
       throw this.#refused('listenAgain', `it is ${instance.stream}`);
     }

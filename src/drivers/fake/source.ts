@@ -191,7 +191,7 @@ export class FakeSource implements SourceSession {
   ): Promise<void> {
     this.#enter('recover', signal);
     const source = this.#instance;
-    source.breakStream('taken up anew');
+    source.breakStream('resumed');
     if (source.stream !== 'postcopy-paused')
       throw this.#refused('recover', `it is ${source.stream}`);
     const peer = this.#connect(address);

@@ -51,7 +51,7 @@ export function jobSince(jobs: readonly MigrationJob[], sinceMs: number): Migrat
     .at(-1);
 }
 
-/** Hyper-V reports how far it is, and neither bytes nor rounds nor how long the guest stood still. */
+/** Hyper-V reports how far it is, and neither bytes nor rounds nor how long the guest was paused. */
 export function sightOf(job: MigrationJob): TaskSight {
   switch (job.state) {
     case STATE.completed:

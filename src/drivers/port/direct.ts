@@ -157,12 +157,12 @@ export interface SourceSession extends HypervisorSession {
   recover(address: string, tlsHostname: string | undefined, signal: AbortSignal): Promise<void>;
   /** Runs the guest here again after everything was handed over. Only with the right to run in hand. */
   resumeGuest(signal: AbortSignal): Promise<void>;
-  /** It must not run here, and does or may in a moment: stands still when this resolves, memory and all kept. */
+  /** It must not run here, and does or may in a moment: it is paused when this resolves, memory and all kept. */
   stopGuest(signal: AbortSignal): Promise<void>;
   /** Takes back what configure set, so that the guest is as it was found. */
   unconfigure(signal: AbortSignal): Promise<void>;
   /**
-   * Has the guest shut itself down, as by its power button; resolves once it has, its hypervisor standing still with it.
+   * Has the guest shut itself down, as by its power button; resolves once it has, its hypervisor paused with it.
    * Shut down already: nothing. Absent where the driver cannot.
    */
   shutDown?(signal: AbortSignal): Promise<void>;
@@ -287,7 +287,7 @@ export interface DestinationSession extends HypervisorSession {
   /** Announces to the network where the guest is now. */
   announce(signal: AbortSignal): Promise<void>;
   /**
-   * Post-copy, after the stream broke or stands still: closes it and listens anew, on `host` where that is given
+   * Post-copy, after the stream broke or is stalled: closes it and listens anew, on `host` where that is given
    * (another address of this host), or on the unix `socket`. What an earlier call opened and nobody came to is closed.
    */
   listenAgain(signal: AbortSignal, host?: string, socket?: string): Promise<Listens>;

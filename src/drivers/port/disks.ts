@@ -10,8 +10,8 @@ export interface DiskSample {
   /** The block node that the guest writes to; the same name at both ends. */
   readonly node: string;
   /**
-   * copying: the first pass; ready: as good as the source's but for what was written last; broken: it stands still, and
-   * `start` takes it up again; whole: ended, and the same as the source's; failed: it is over and not whole.
+   * copying: the first pass; ready: as good as the source's but for what was written last; broken: it is stalled, and
+   * `start` resumes it; whole: ended, and the same as the source's; failed: it is over and not whole.
    */
   readonly state: 'copying' | 'ready' | 'broken' | 'whole' | 'failed';
   /** Bytes copied, and bytes to copy in all; the latter grows with what the guest writes. */
@@ -33,7 +33,7 @@ export interface Identifier {
 export interface DiskSource {
   readonly images: Identifier;
   /**
-   * Begins to copy each node to the export of the same name behind the unix `socket`, or takes up a copy that stands
+   * Begins to copy each node to the export of the same name behind the unix `socket`, or resumes a copy that stands
    * still. The guest runs on. GODWIT_DISK_FAILED where one has ended, or nobody answers behind the socket.
    */
   start(nodes: readonly string[], socket: string, signal: AbortSignal): Promise<void>;
@@ -47,7 +47,7 @@ export interface DiskSource {
   /** From here on what the guest writes goes to both at once, so that nothing is behind; false where the hypervisor cannot. */
   setWriteBlocking(nodes: readonly string[], signal: AbortSignal): Promise<boolean>;
   /**
-   * The guest stands still: waits until each copy is whole and kept, and ends all. GODWIT_DISK_FAILED where one is not;
+   * The guest is paused: waits until each copy is whole and kept, and ends all. GODWIT_DISK_FAILED where one is not;
    * then nothing is ended for good, and `drop` is to follow. Made whole by an earlier call: nothing. Should the guest run
    * on here after all, `drop` takes away what is left.
    */

@@ -20,7 +20,7 @@ interface Held {
   readonly watch: MonitorWatch;
 }
 
-/** The process of a guest that comes in, and the connection to its monitor, taken up again for as long as the process lives. */
+/** The process of a guest that comes in, and the connection to its monitor, resumed for as long as the process lives. */
 export class DestinationHold {
   readonly #place: LaunchSite;
   readonly #listeners = new Set<(event: HypervisorEvent) => void>();

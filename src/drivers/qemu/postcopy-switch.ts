@@ -37,7 +37,7 @@ function goesBack(version: string): boolean {
 /**
  * Resolves true where the guest was stopped for it: QEMU will then not run it again by itself, whatever becomes of the
  * switch. Where QEMU does not come to the switch in time (its link takes nothing, so its thread waits), the guest goes
- * on until it does, and the answer is false: better a switch without this guard than a guest that stands still for
+ * on until it does, and the answer is false: better a switch without this guard than a guest that is paused for
  * a dead link.
  */
 export async function startPostcopy(
@@ -50,7 +50,7 @@ export async function startPostcopy(
     await client.execute('migrate-start-postcopy', {}, signal);
     return false;
   }
-  // One after the other without a wait between: the guest stands still from the first on.
+  // One after the other without a wait between: the guest is paused from the first on.
   await Promise.all([
     client.execute('stop', {}, signal),
     client.execute('migrate-start-postcopy', {}, signal),

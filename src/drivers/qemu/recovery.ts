@@ -7,7 +7,7 @@ import { reopenPipes } from './qmp/pipes.ts';
 import type { MonitorWatch } from './session.ts';
 
 /**
- * Post-copy taken up again. Everything at the destination is said out of band: while pages are missing, its main loop
+ * Post-copy resumed. Everything at the destination is said out of band: while pages are missing, its main loop
  * may itself wait for one, and answers nothing until the stream flows.
  */
 

@@ -8,7 +8,7 @@ type Monitor = Pick<QmpClient, 'execute' | 'query'>;
 type Events = Pick<MonitorWatch, 'until'>;
 
 const RESUME_MS = 10_000;
-/** The guest stands still meanwhile. */
+/** The guest is paused meanwhile. */
 const POLL_MS = 1;
 
 /**
@@ -48,7 +48,7 @@ export async function stop(client: Monitor, signal: AbortSignal): Promise<void> 
 }
 
 /**
- * Runs the guest; resolves once it runs. In post-copy a QEMU that runs it may stand still itself before it answers, for
+ * Runs the guest; resolves once it runs. In post-copy a QEMU that runs it may stall itself before it answers, for
  * want of a page: its event reports it as well.
  */
 export async function resume(

@@ -5,7 +5,7 @@ import * as answers from './qmp/answers.ts';
 import type { QmpClient } from './qmp/client.ts';
 
 /**
- * The guest's own shutdown, asked for by its power button (ACPI). Its QEMU is asked to stay: it stands still then in its
+ * The guest's own shutdown, asked for by its power button (ACPI). Its QEMU is asked to stay: it is paused then in its
  * state `shutdown`, holds the locks of its images, and a reset starts the guest again in the same process.
  */
 

@@ -48,7 +48,7 @@ async function takenBack(
     const over = ENDED.has(now.stream) || (await isAbandoned(client, signal));
     if (over) endedAt ??= performance.now();
     if (over && stopped && (await isPaused(client, signal))) return now;
-    // Nothing is under way and it stands still: somebody paused it before, or QEMU left it so.
+    // Nothing is under way and it is paused: somebody paused it before, or QEMU left it so.
     if (endedAt !== undefined && performance.now() - endedAt > RESUMED_MS) return now;
     await systemClock.sleep(POLL_MS, signal);
   }

@@ -38,7 +38,7 @@ while :; do
   if [ "$wait" -gt 0 ]; then
     usleep "${wait}000"
   elif [ "$wait" -lt -500 ]; then
-    # A guest that stood still does not make up for it: the rate is a rate, not an average.
+    # A guest that was paused does not make up for it: the rate is a rate, not an average.
     base=$now written=0
   fi
 done

@@ -6,7 +6,7 @@ import { godwitError } from '../../errors.ts';
 
 const CONNECT_MS = 10_000;
 const ANSWER_MS = 30_000;
-/** A QEMU whose main loop stands still answers no question of `ask`. */
+/** A QEMU whose main loop hangs answers no question of `ask`. */
 const ASK_MS = 1500;
 const MAX_EVENTS = 100_000;
 const MAX_LINE_CHARS = 8 * 1024 * 1024;
@@ -54,7 +54,7 @@ export class Monitor {
     const socket = await dial(path);
     if (socket === undefined) return undefined;
     const monitor = new Monitor(path, socket, listener);
-    // Answered before whatever is asked next; a QEMU that stands still must not hold the witness up.
+    // Answered before whatever is asked next; a QEMU that is stalled must not hold the witness up.
     void monitor.execute('qmp_capabilities').catch(() => undefined);
     return monitor;
   }

@@ -86,7 +86,7 @@ export function afterQuestion(watch: DarkWatch, question: Question): DarkWatch {
 }
 
 /**
- * A question that ended long after its time is none: this process stood still meanwhile, and an answer may have come
+ * A question that ended long after its time is none: this process stalled meanwhile, and an answer may have come
  * that it has not read.
  */
 function spanAfter(

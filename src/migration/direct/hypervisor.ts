@@ -9,7 +9,7 @@ export const hypervisorEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('active') }),
   /** A pass over dirty memory has ended. */
   z.object({ type: z.literal('pass'), round: z.number().int() }),
-  /** The guest's processors stand still. */
+  /** The guest's processors are stopped. */
   z.object({ type: z.literal('stopped') }),
   z.object({ type: z.literal('resumed') }),
   /** Stopped, and waiting for continueSwitchover. */
@@ -28,7 +28,7 @@ export type HypervisorEvent = z.infer<typeof hypervisorEvent>;
 
 /** Where the hypervisor stands, asked for afresh; what recovery decides on. */
 export interface HypervisorStatus {
-  /** Processors: running, standing still, switched off by the guest, not yet started, or handed over (source after completion). */
+  /** Processors: running, stopped, switched off by the guest, not yet started, or handed over (source after completion). */
   readonly run: 'running' | 'paused' | 'shut-down' | 'incoming' | 'handed-over' | 'gone';
   readonly stream:
     | 'none'

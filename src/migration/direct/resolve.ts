@@ -27,7 +27,7 @@ export function whyNotResolved(state: SourceState, event: Resolved): string | un
   return gave ? undefined : `${plan.from} has not handed everything over`;
 }
 
-/** Takes a held migration up again: back to the source, or on to the destination. */
+/** Resumes a held migration: back to the source, or on to the destination. */
 export function onResolved(state: SourceState, event: Resolved): Transition {
   if (whyNotResolved(state, event) !== undefined) return stay(state);
   const again: SourceState = {

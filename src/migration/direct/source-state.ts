@@ -66,7 +66,7 @@ export const stepFacts = z.object({
   moverAddress: address.optional(),
   memoryAddress: address.optional(),
   tlsHostname: hostName.optional(),
-  /** The destination's address over which post-copy was taken up again last. */
+  /** The destination's address over which post-copy was resumed last. */
   streamOver: address.optional(),
   /** The path that memory takes, and why; a stream that was chosen with it. */
   path: z
@@ -135,7 +135,7 @@ export const sourceEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('unset'), error: serialError }),
   /** The destination says by itself that it cannot go on. */
   z.object({ type: z.literal('destination-lost'), error: serialError }),
-  /** Post-copy's bytes have stood still for so long, and a path to the destination is open. */
+  /** Post-copy's bytes have been stalled for so long, and a path to the destination is open. */
   z.object({ type: z.literal('stalled'), forMs: ms }),
   /** They move again, `over` that address of the destination; `afterMs` where nothing had to be done for it. */
   z.object({ type: z.literal('flows'), afterMs: ms.optional(), over: address.optional() }),
@@ -151,7 +151,7 @@ export const sourceEvent = z.discriminatedUnion('type', [
   /** The copies of disks were compared, after the guest had left. */
   z.object({ type: z.literal('compared'), check: diskCheck }),
   z.object({ type: z.literal('cancel') }),
-  /** With the stream as it was looked at last, and for how long it had stood still; earlier builds wrote neither. */
+  /** With the stream as it was looked at last, and for how long it had been stalled; earlier builds wrote neither. */
   z.object({
     type: z.literal('timeout'),
     afterMs: ms,
@@ -164,7 +164,7 @@ export const sourceEvent = z.discriminatedUnion('type', [
     /** The host was restarted since the migration began: unsynced records may be missing. */
     rebooted: z.boolean().optional(),
   }),
-  /** A held migration is taken up again. `ask`: as the protocol has it, with the destination's own word. */
+  /** A held migration is resumed. `ask`: as the protocol has it, with the destination's own word. */
   z.object({
     type: z.literal('resolved'),
     runAt: z.enum(['source', 'destination']),
@@ -204,7 +204,7 @@ export interface SourceState {
   readonly via: 'precopy' | 'postcopy' | 'none';
   /** The stream as the source's hypervisor last reported it. */
   readonly stream: 'none' | 'active' | 'paused' | 'done' | 'failed' | 'lost';
-  /** The guest's processors stand still here. */
+  /** The guest's processors are stopped here. */
   readonly stopped: boolean;
   readonly known: StepFacts;
   readonly sample: MemorySample | undefined;
@@ -213,7 +213,7 @@ export interface SourceState {
   /** The copies of disks as they were last heard of; absent where none is copied. */
   readonly disks?: readonly DiskProgress[];
   readonly diskPace?: DiskPace | undefined;
-  /** The stream could not be taken back: the guest may stand still here, or run. */
+  /** The stream could not be taken back: the guest may be paused here, or run. */
   readonly unsure: boolean;
   /** Tries of the present step, or of taking the guest back. */
   readonly attempts: number;
@@ -244,7 +244,7 @@ export type SourceEffect =
   | { readonly type: 'steer' }
   /** It runs here, by its hypervisor's own doing, and must not. */
   | { readonly type: 'stop' }
-  /** Post-copy: take the broken stream up again. */
+  /** Post-copy: resume the broken stream. */
   | { readonly type: 'recover' }
   /** Start the guest anew here, once the destination's copy is known to be gone. */
   | { readonly type: 'restart' }

@@ -88,7 +88,7 @@ export function finishUndo(state: SourceState, step: StepName | undefined): Tran
   }
   if (state.unsure) {
     const why = state.leftovers.at(0)?.message ?? 'its stream could not be taken back';
-    const reason = `it may stand still at ${state.plan.from}: ${why}`;
+    const reason = `it may be paused at ${state.plan.from}: ${why}`;
     return hold(state, godwitError('GODWIT_HELD', { guest: state.plan.guest, reason }).toJSON());
   }
   return undone(state);

@@ -136,7 +136,7 @@ const TABLE = {
     does: 'the guest stops; the last of its state moves',
     endsBy: 'event',
     rehearsed: false,
-    // The guest stands still meanwhile.
+    // The guest is paused meanwhile.
     deadline: 20_000,
     undo: 'take the guest back: cancel, or resume it with the destination’s refusal in hand',
   },

@@ -103,7 +103,7 @@ export function effectsOf(state: SourceState): Transition['effects'] {
 }
 
 /**
- * Whether a cancel asked for now will be taken up. Post-copy's switch counts as no return already:
+ * Whether a cancel asked for now will be obeyed. Post-copy's switch counts as no return already:
  * once the destination holds the devices' state, the source cannot run them again.
  */
 export function canCancel(state: SourceState): boolean {
@@ -205,7 +205,7 @@ function undoFailed(state: SourceState, step: StepName, error: SerialError): Tra
     return isLost && error.code === 'GODWIT_HELD' ? lost(state, error.message) : hold(state, error);
   }
   const next = settled({ ...state, leftovers: [...state.leftovers, error] }, step);
-  // Where the stream cannot be taken back, nobody knows whether the guest stands still here. Nothing was committed,
+  // Where the stream cannot be taken back, nobody knows whether the guest is paused here. Nothing was committed,
   // so the rest of the way back does no harm; but the end is not called a failure with the source running.
   // (Undoing switchover has its second try in undoing memory.)
   if (takesBack(step, state, error)) {

@@ -294,7 +294,7 @@ function whyNot({ plan: { guest }, order, task }: ManagedState): SerialError {
   return godwitError('GODWIT_TASK_FAILED', { guest, reason }).toJSON();
 }
 
-/** Whether a cancel asked for now is taken up; once the order is out, it is a request to the manager, which is made once. */
+/** Whether a cancel asked for now is obeyed; once the order is out, it is a request to the manager, which is made once. */
 export function canCancel({ doing, cancelling, postcopy }: ManagedState): boolean {
   if (doing.kind !== 'do' || cancelling || postcopy) return false;
   return doing.step !== 'verify' && doing.step !== 'finish';

@@ -14,7 +14,7 @@ export const taskFigures = z.object({
   sentBytes: bytes.optional(),
   /** Passes over the guest's memory. */
   rounds: z.number().int().nonnegative().optional(),
-  /** How long the guest stood still, ms. */
+  /** How long the guest was paused, ms. */
   downtimeMs: ms.optional(),
   /** How the memory went over. */
   finished: z.enum(['precopy', 'postcopy']).optional(),
@@ -58,7 +58,7 @@ export const managedOrder = z.object({
   mode,
   /** bytes/s */
   maxBandwidth: z.number().int().optional(),
-  /** The longest time for which the guest may stand still, ms; a manager that takes no such limit goes by its own. */
+  /** The longest time for which the guest may be paused, ms; a manager that takes no such limit goes by its own. */
   maxDowntimeMs: z.number().int(),
   /** As far as the driver declares that it can. */
   streams: z.number().int(),

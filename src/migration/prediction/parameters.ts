@@ -45,14 +45,14 @@ export const CAPPED_PIECE_MS = 100;
 /** As a mover does not see each piece: how much of it counts. */
 export const PIECE_SHARE = 0.8;
 
-/** Passes that QEMU counts beside those that the model has: the first look, and the last one while the guest stands still. */
+/** Passes that QEMU counts beside those that the model has: the first look, and the last one while the guest is paused. */
 export const FURTHER_ROUNDS = 2;
 export const POSTCOPY_FURTHER_ROUNDS = 1;
 
 /** Before memory flows and after it: checks, both movers, the destination’s hypervisor, its end, ms. */
 export const START_MS = 2500;
 export const END_MS = 500;
-/** While the guest stands still, beside its pages: devices’ state, its commit and resume, ms. */
+/** While the guest is paused, beside its pages: devices’ state, its commit and resume, ms. */
 export const SWITCH_MS = 40;
 /** The same where each of several streams has to end first, ms. */
 export const SEVERAL_SWITCH_MS = 250;

@@ -76,7 +76,7 @@ function outcome(facts: Facts, scenario: Scenario): Outcome {
   };
 }
 
-/** While the guest stands still, beside its pages, ms. */
+/** While the guest is paused, beside its pages, ms. */
 function switchOf({ way }: Facts, { ends }: Rounds): number {
   if (ends === 'postcopy') return POSTCOPY_SWITCH_MS;
   return COSTS[way].mostCores > 1 && way !== 'cold' && way !== 'known'

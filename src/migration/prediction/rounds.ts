@@ -38,7 +38,7 @@ export interface Rounds {
   readonly rounds: number;
   readonly bytes: number;
   readonly memoryMs: number;
-  /** Of these, while the guest stands still. */
+  /** Of these, while the guest is paused. */
   readonly finalMs: number;
   /** The last round that the guest ran through: how long it took, and how much was dirtied in it. */
   readonly lastMs: number;

@@ -11,7 +11,7 @@ export interface Capabilities {
   readonly modes: readonly Mode[];
   readonly compression: readonly Compression[];
   readonly maxStreams: number;
-  /** A broken post-copy stream can be taken up again. */
+  /** A broken post-copy stream can be resumed. */
   readonly postcopyRecovery: boolean;
   /** A migration can be turned round at its switch, with the guest as it was: what a rehearsal is. */
   readonly rehearsals?: boolean;

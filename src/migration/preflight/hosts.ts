@@ -86,7 +86,7 @@ export function judgeSecondPath({ destination, mayPostcopy, paths }: HostsFacts)
     return [passes(`connections to ${destination.name} go to ${[...hosts].join(', ')}`)];
   const evidence = `${destination.name} is known at one address alone`;
   const hint =
-    'In post-copy a guest needs both hosts: if this link breaks, it stands still until the link is back. Name a second link with `addresses` in both configurations or --path-address, between sites a second relay at another provider; or move by pre-copy.';
+    'In post-copy a guest needs both hosts: if this link breaks, it is paused until the link is back. Name a second link with `addresses` in both configurations or --path-address, between sites a second relay at another provider; or move by pre-copy.';
   return [warns(evidence, hint)];
 }
 

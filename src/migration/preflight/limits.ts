@@ -52,7 +52,7 @@ export function leftOfLimits(
   return Math.min(timeoutMs, untilMs);
 }
 
-/** The least that the guest stands still while the state of its devices goes over, ms. */
+/** The least that the guest is paused while the state of its devices goes over, ms. */
 export function leastSwitchMs({
   mode,
   streams,

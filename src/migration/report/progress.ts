@@ -109,7 +109,7 @@ export function etaMs(sample: MemorySample, phase: Phase): number | undefined {
   return eta > NEVER_MS ? undefined : eta;
 }
 
-/** The guest stands still, or has only just been resumed at the destination: nothing else is as urgent. */
+/** The guest is paused, or has only just been resumed at the destination: nothing else is as urgent. */
 export function isBlackout({ doing, stopped }: SourceState): boolean {
   if (doing.kind !== 'do' || !stopped) return false;
   return ['memory', 'switchover', 'commit', 'verify'].includes(doing.step);

@@ -5,7 +5,7 @@ import type { SourceEvent, SourceState } from '../direct/source-state.ts';
 
 /** What a rehearsal has found out, from its journal. Pure. */
 
-/** For how long the guest stood still at its source, moments of the wall clock, ms. */
+/** For how long the guest was paused at its source, moments of the wall clock, ms. */
 export interface Stand {
   readonly since?: number;
   readonly totalMs?: number;

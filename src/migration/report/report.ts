@@ -190,7 +190,7 @@ function note(walk: Walk, event: SourceRecord['event'], at: number, atMs: number
   if (event.type === 'timeout') walk.decisions.push({ atMs, what: 'the time allowed is over' });
   if (event.type === 'taken-over') walk.takeovers += 1;
   if (event.type === 'flows' && event.over !== undefined) {
-    walk.decisions.push({ atMs, what: `the stream was taken up again over ${event.over}` });
+    walk.decisions.push({ atMs, what: `the stream was resumed over ${event.over}` });
   }
   const news = stallNews(event);
   if (news !== undefined) walk.stalls = stallsAfter(walk.stalls, news, at);

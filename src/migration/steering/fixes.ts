@@ -25,7 +25,7 @@ export function fixesFor({ settings, inputs, leastBytes, levers }: Facts): strin
   const { rate, dirtyRate } = inputs;
   const neededMs = roundUp((leastBytes / Math.max(rate, 1)) * 1000 * MARGIN);
   const downtime =
-    neededMs <= LONGEST_MS ? [`--max-downtime ${neededMs}ms (it stands still for that long)`] : [];
+    neededMs <= LONGEST_MS ? [`--max-downtime ${neededMs}ms (it is paused for that long)`] : [];
   const isShort = neededMs <= SHORT_MS;
   const neededRate = formatRate(Math.ceil(dirtyRate * MARGIN));
   const isCapped = settings.maxBandwidth !== undefined;

@@ -1,13 +1,13 @@
 import type { SourceEvent } from '../direct/source-state.ts';
 
-/** Post-copy’s stream when its bytes stand still: how long that may be, and how long it was. Pure. */
+/** Post-copy’s stream when its bytes are stalled: how long that may be, and how long it was. Pure. */
 
-/** So long a stream may stand still without a thought, ms. */
+/** So long a stream may stall without a thought, ms. */
 export const NOTICED_MS = 1000;
-/** Still for so long over a path that takes everything else, it is taken up anew all the same, ms. */
+/** Still for so long over a path that takes everything else, it is resumed all the same, ms. */
 export const STUCK_MS = 10_000;
 
-/** Before the switch it is said to stand still after so long, ms: between two rounds it may rest. */
+/** Before the switch it is said to be stalled after so long, ms: between two rounds it may rest. */
 export const SAID_MS = 2000;
 
 /** Since when nothing goes over the link, and until when that is waited for; moments of the wall clock, ms. */
@@ -29,15 +29,15 @@ export function stillWords(
 ): string {
   const time = (moment: string): string => moment.slice(11, 19);
   const end = until === undefined ? 'until it is back' : `until ${time(until)}`;
-  return `the link to ${to} stands still since ${time(since)} UTC; it is waited for ${end}`;
+  return `the link to ${to} has been stalled since ${time(since)} UTC; it is waited for ${end}`;
 }
 
-/** What is known of a stream whose bytes stand still. */
+/** What is known of a stream whose bytes are stalled. */
 export interface Standstill {
   readonly stillMs: number;
   /** The path to the destination that is in use takes something now. */
   readonly answers: boolean;
-  /** It took nothing at some time since the bytes stand still. */
+  /** It took nothing at some time since the bytes are stalled. */
   readonly wasSilent: boolean;
   /** Some other path takes something now. */
   readonly otherAnswers: boolean;
@@ -55,7 +55,7 @@ export function judgeStandstill(look: Standstill): 'recover' | 'wait' {
   return wasSilent || stillMs >= STUCK_MS ? 'recover' : 'wait';
 }
 
-/** How often, and for how long in all, the stream stood still; `since` while it does. Moments are wall clock, ms. */
+/** How often, and for how long in all, the stream was stalled; `since` while it is. Moments are wall clock, ms. */
 export interface Stalls {
   readonly count: number;
   readonly totalMs: number;
@@ -66,10 +66,10 @@ export const NO_STALLS: Stalls = { count: 0, totalMs: 0, since: undefined };
 
 /** What the journal says of the stream, in the order of its records. */
 export type StallNews =
-  /** It has stood still for so long already. */
+  /** It has been stalled for so long already. */
   | { readonly type: 'still'; readonly forMs: number }
   | { readonly type: 'broken' }
-  /** `afterMs`: how long it stood still, where that was not reported before. */
+  /** `afterMs`: how long it was stalled, where that was not reported before. */
   | { readonly type: 'flows'; readonly afterMs: number };
 
 export function stallsAfter(stalls: Stalls, news: StallNews, at: number): Stalls {

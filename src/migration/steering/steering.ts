@@ -47,7 +47,7 @@ export interface SteeringView {
 /**
  * Whether the hypervisor is to stop at the switch until it is asked to go on. Post-copy and hybrid need it: which of
  * the two ways the guest leaves is settled there. With disks it is the last moment at which the source still holds
- * them, whatever the mode. A rehearsal never goes on from there. Pre-copy of memory alone has nothing to do then, and the guest would only stand still for
+ * them, whatever the mode. A rehearsal never goes on from there. Pre-copy of memory alone has nothing to do then, and the guest would only be paused for
  * longer.
  */
 export function holdsSwitchover(

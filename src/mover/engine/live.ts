@@ -29,7 +29,7 @@ export class Live {
   }
 
   /**
-   * Publishes in a moment what `read` gives then, unless something is published before: while a guest stands still, the
+   * Publishes in a moment what `read` gives then, unless something is published before: while a guest is paused, the
    * processors are not for those who watch.
    */
   publishLater(read: () => Progress): void {

@@ -53,7 +53,7 @@ export const peerRoutes = {
   takeUp: route({
     method: 'POST',
     path: '/v1/migrations/:id/takeup',
-    summary: 'The other host asks to take a held migration up again, with both hosts’ own words',
+    summary: 'The other host asks to resume a held migration, with both hosts’ own words',
     access: 'agent',
     params: byId,
     body: z.object({ runAt, by: z.string().max(128) }),

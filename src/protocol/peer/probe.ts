@@ -60,7 +60,7 @@ export const watchAnswer = z.object({
 });
 export type WatchAnswer = z.infer<typeof watchAnswer>;
 
-/** When the guest stood still, by the clock of the host that watches, as well as another one knows it. */
+/** When the guest was paused, by the clock of the host that watches, as well as another one knows it. */
 export const switchTime = z.object({ fromMs: wallMs, toMs: wallMs });
 export type SwitchTime = z.infer<typeof switchTime>;
 export const watchEnd = z.object({

@@ -15,7 +15,7 @@ export const standbyPeerRoutes = {
     method: 'PUT',
     path: '/v1/standbys/:guest',
     summary:
-      'Keep what starts a guest of the asker here, for when the asker is dead and proved off',
+      'Keep what starts a guest of the requester here, for when the requester is dead and proved off',
     access: 'agent',
     params: z.object({ guest: guestName }),
     body: standbyOffer,

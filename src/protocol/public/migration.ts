@@ -234,7 +234,7 @@ export const report = z.object({
   vantages: probeReports.optional(),
   /** Post-copy: how long all of the guest's processors waited for memory at once, ms; absent where nobody counts. */
   postcopyWaitedMs: ms.optional(),
-  /** Post-copy: how long its stream stood still in all, ms, and how often; absent when it never did. */
+  /** Post-copy: how long its stream was stalled in all, ms, and how often; absent when it never was. */
   postcopyStalledMs: ms.optional(),
   postcopyStalls: z.number().int().positive().optional(),
   /** These four are absent where a manager reports none, and where `notKnown` says so; `throughput` is bytes/s. */

@@ -7,8 +7,8 @@ import { StreamItems } from './stream-items.ts';
 /** An item's first part waits so long for the rest; a hypervisor writes whole items, so the rest is on its way. */
 const HELD_MS = 10;
 /**
- * And so many turns of the event loop after that. On a busy host this process may itself have stood still for that
- * long: the first turn reads what has come meanwhile, the second what a hypervisor that stood still too writes then.
+ * And so many turns of the event loop after that. On a busy host this process may itself have been stalled for that
+ * long: the first turn reads what has come meanwhile, the second what a hypervisor that stalled too writes then.
  */
 const HELD_TURNS = 2;
 /**

@@ -55,17 +55,17 @@ test('a question that storage keeps is counted until nothing of it is left', asy
     begun += 1;
     return { answer: noWord(), gone };
   });
-  const asker = new AbortController();
+  const requester = new AbortController();
   const codes: unknown[] = [];
   const ask = (): Promise<unknown> =>
     answers
-      .assess(question, caller, asker.signal, undefined)
+      .assess(question, caller, requester.signal, undefined)
       .catch((error: { code?: string | number }) => {
         codes.push(error.code);
       });
   const all = Array.from({ length: 6 }, ask);
   await untilSo(() => codes.length === 2);
-  asker.abort();
+  requester.abort();
   await Promise.all(all);
   // The four that were given up have processes that nobody could end.
   await assert.rejects(answers.assess(question, caller, new AbortController().signal, undefined), {
@@ -160,13 +160,13 @@ test('a process that does not end by itself is killed, and its thread hangs with
     `import { writeFileSync } from 'node:fs'; writeFileSync(${JSON.stringify(pidFile)}, String(process.pid)); for (;;);`,
   );
   const apart = askProcess(file, program);
-  const asker = new AbortController();
+  const requester = new AbortController();
   const { answer, gone } = apart(
     { what: 'examine', hosts: [], deadlineMs: 1000 },
     () => {},
-    asker.signal,
+    requester.signal,
   );
-  void untilSo(() => existsSync(pidFile)).then(() => asker.abort());
+  void untilSo(() => existsSync(pidFile)).then(() => requester.abort());
   await assert.rejects(answer, { name: 'AbortError' });
   await gone;
   const pid = Number(readFileSync(pidFile, 'utf8'));

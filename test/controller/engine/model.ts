@@ -1,6 +1,6 @@
 /**
  * One drain, two controllers, agents and a network between them, in which every call is a choice: answered, lost before or
- * after it took effect, late, doubled; a controller may die, or stand still until its lease is over and then go on.
+ * after it took effect, late, doubled; a controller may die, or stall until its lease is over and then go on.
  */
 import { Carrier } from '../../../src/controller/engine/carrier.ts';
 import type { AgentCalls, Claim, WishStore } from '../../../src/controller/engine/ports.ts';
@@ -24,7 +24,7 @@ export interface Bounds {
   /** A drain of a, where nothing else is said; a roll is of a and b. */
   readonly kind?: 'drain' | 'roll';
   readonly guests: number;
-  /** Deaths, standing still past the lease, lost, late and doubled messages, failed migrations: together. */
+  /** Deaths, stalls past the lease, lost, late and doubled messages, failed migrations: together. */
   readonly faults: number;
   /** A person may cancel, at any moment. */
   readonly cancel: Cancel;
@@ -257,7 +257,7 @@ export class Model {
         ? [{ name: `kill ${name}`, isFault: true, act: kill }]
         : []),
       ...(stands
-        ? [{ name: `${name} stands still`, isFault: true, act: () => this.#expire(claim) }]
+        ? [{ name: `${name} is stalled`, isFault: true, act: () => this.#expire(claim) }]
         : []),
     ];
   }
@@ -366,7 +366,7 @@ export class Model {
     ];
   }
 
-  /** Nobody stands still meanwhile: that is a choice of its own. */
+  /** Nobody is stalled meanwhile: that is a choice of its own. */
   #pass(ms: number): void {
     this.store.nowMs += ms;
     for (const lease of this.store.leases.values()) {

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { judged, snapshotOf, WELL } from '../../../src/controller/health/verdict.ts';
 import type { Seen, Verdict } from '../../../src/controller/health/verdict.ts';
 
-const patience = { failingMs: 300, wellMs: 1000 };
+const limits = { failingMs: 300, wellMs: 1000 };
 const looks = fc.array(
   fc.record({
     seen: fc.constantFrom<Seen>('well', 'failing', 'unclear'),
@@ -19,7 +19,7 @@ function course(all: readonly { readonly seen: Seen; readonly afterMs: number }[
   let nowMs = 0;
   return all.map(({ seen, afterMs }) => {
     nowMs += afterMs;
-    verdict = judged(verdict, seen, nowMs, patience);
+    verdict = judged(verdict, seen, nowMs, limits);
     return { ...verdict, nowMs, seen };
   });
 }
@@ -33,7 +33,7 @@ test('a verdict never flaps: between two changes lies the time for which the oth
       for (const [at, { isIll, nowMs }] of steps.entries()) {
         if (isIll === before) continue;
         before = isIll;
-        const least: number = isIll ? patience.failingMs : patience.wellMs;
+        const least: number = isIll ? limits.failingMs : limits.wellMs;
         assert.ok(nowMs - changedMs >= least);
         const run = steps.slice(0, at + 1).filter((each) => each.nowMs >= nowMs - least);
         assert.ok(run.every(({ seen }) => seen === (isIll ? 'failing' : 'well')));

@@ -51,7 +51,7 @@ export function wishesSuite(name: string, make: () => Promise<StorePlace>): void
         assert.equal(claims.filter((each) => each !== undefined).length, 1);
       }));
 
-    test('a controller that stood still past its lease writes, renews and releases nothing', () =>
+    test('a controller that stalled past its lease writes, renews and releases nothing', () =>
       opened(async (wishes) => {
         await wishes.add(drainOf('a'));
         const stale = await claimed(wishes, 'one', 0);

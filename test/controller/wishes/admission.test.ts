@@ -15,7 +15,7 @@ const entry = (name: string, more: Partial<Entry> = {}): Entry => ({
   notBeforeMs: 0,
   ...more,
 });
-const asker = { wish: 'w-00000001', priority: 0, most: 100, begin: 64 };
+const requester = { wish: 'w-00000001', priority: 0, most: 100, begin: 64 };
 const hosts = ['a', 'b', 'c', 'd'].map((name) => host(name));
 const names = ['g1', 'g2', 'g3', 'g4', 'g5', 'g6'];
 const guests = names.map((name) => guest(name, 'a'));
@@ -40,7 +40,7 @@ test('moves of several drains at once are never promised more memory than a dest
       for (const [drain, moves] of all.entries()) {
         const entries = moves.map((each, place) => entry(`g${drain}-${place}`, each));
         const now = world({ hosts, guests: [], reservations, limits });
-        const { begin } = admit(entries, { ...asker, wish: `w-${drain}` }, now);
+        const { begin } = admit(entries, { ...requester, wish: `w-${drain}` }, now);
         reservations = reservations.concat(
           begin.map((each) => ({
             move: each.guest,
@@ -65,15 +65,15 @@ test('moves of several drains at once are never promised more memory than a dest
 test('each limit holds, and each entry says which one it waits for', () => {
   const now = world({ hosts, guests });
   const six = names.map((name) => entry(name));
-  assert.deepEqual(waits(admit(six, asker, now)), ['host-limit', 'host-limit']);
+  assert.deepEqual(waits(admit(six, requester, now)), ['host-limit', 'host-limit']);
   const limits = { outPerHost: 9, inPerHost: 2, fleet: 9, links: { 'a>c': 1 } };
   const limited = world({ hosts, guests, limits });
-  assert.deepEqual(waits(admit(six.slice(0, 3), asker, limited)), ['destination-limit']);
+  assert.deepEqual(waits(admit(six.slice(0, 3), requester, limited)), ['destination-limit']);
   const onLink = names.slice(0, 2).map((name) => entry(name, { to: 'c' }));
-  assert.deepEqual(waits(admit(onLink, asker, limited)), ['link-limit']);
-  assert.deepEqual(waits(admit(six.slice(0, 2), { ...asker, most: 1 }, now)), ['wish-limit']);
+  assert.deepEqual(waits(admit(onLink, requester, limited)), ['link-limit']);
+  assert.deepEqual(waits(admit(six.slice(0, 2), { ...requester, most: 1 }, now)), ['wish-limit']);
   const fleet = world({ hosts, guests, limits: { ...limits, fleet: 1 } });
-  assert.deepEqual(waits(admit(six.slice(0, 2), asker, fleet)), ['fleet-limit']);
+  assert.deepEqual(waits(admit(six.slice(0, 2), requester, fleet)), ['fleet-limit']);
 });
 
 test('nothing goes to a host that is silent, drained, full, or has one of its group', () => {
@@ -89,7 +89,7 @@ test('nothing goes to a host that is silent, drained, full, or has one of its gr
     entry('g3', { to: 'd' }),
     entry('huge', { to: 'd', memoryBytes: 70 * GIB }),
   ];
-  assert.deepEqual(waits(admit(all, asker, now)), [
+  assert.deepEqual(waits(admit(all, requester, now)), [
     'destination',
     'destination',
     'apart',
@@ -107,20 +107,20 @@ test('under the limit of the fleet the greater priority goes first, and equals t
     source: 'd',
     memoryBytes: GIB,
   });
-  const reservations = [moving('m-1', asker.wish)];
+  const reservations = [moving('m-1', requester.wish)];
   const rival = { wish: 'w-00000002', priority: 0, running: 0, waiting: 3 };
   const now = world({ hosts, guests, limits, reservations, others: [rival] });
-  assert.deepEqual(waits(admit([entry('g1')], asker, now)), ['turn']);
-  assert.deepEqual(waits(admit([entry('g1')], { ...asker, priority: 1 }, now)), []);
+  assert.deepEqual(waits(admit([entry('g1')], requester, now)), ['turn']);
+  assert.deepEqual(waits(admit([entry('g1')], { ...requester, priority: 1 }, now)), []);
   const greater = world({ hosts, guests, limits, others: [{ ...rival, priority: 5 }] });
-  assert.deepEqual(waits(admit([entry('g1')], asker, greater)), ['turn']);
+  assert.deepEqual(waits(admit([entry('g1')], requester, greater)), ['turn']);
 });
 
 test('a window and a pause before the next try name the time at which they end', () => {
   const now = world({ hosts, guests, labels: { g1: { 'godwit/window': '00:00-00:01' } } });
   const [first, second] = admit(
     [entry('g1'), entry('g2', { notBeforeMs: NOW + 5000 })],
-    asker,
+    requester,
     now,
   ).waiting;
   assert.equal(first?.waitsFor, 'window');

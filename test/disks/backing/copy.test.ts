@@ -81,7 +81,7 @@ async function world(t: TestContext, { source, target }: Ends, given: Given = {}
     host: 'b',
     guest: 'web1',
     peer: 'a',
-    bases: [{ node: 'base', bytes, sha256, made }],
+    backingFiles: [{ node: 'base', bytes, sha256, made }],
   };
   const taker = new BackingFileTaker({ ...parts, beside: target.beside, ...(begin && { begin }) });
   const progress = (each: BackingFileProgress): void => void reported.push(each);

@@ -7,7 +7,7 @@ import type { Disk } from '../../../src/protocol/disk.ts';
 
 const pool = '0123456789abcdef';
 const at = (node: string, path = `${node}.img`) => ({ node, pool, path });
-const base = (node: string, path?: string) => ({
+const backing = (node: string, path?: string) => ({
   ...at(node, path),
   bytes: 10,
   sha256: 'ab'.repeat(32),
@@ -22,13 +22,17 @@ function disk(name: string, ...nodes: readonly string[]): Disk {
   return { name, images };
 }
 const sentOf = (fates: readonly BackingFileFate[]) =>
-  fates.flatMap((fate) => (fate.how === 'sent' ? [fate.base] : []));
-const nothing = { shared: [], bases: [], found: [] };
+  fates.flatMap((fate) => (fate.how === 'sent' ? [fate.backing] : []));
+const nothing = { shared: [], backingFiles: [], found: [] };
 
 describe('what becomes of a backing file', () => {
   test('it is not sent where both hosts see it, nor where the destination has the same', () => {
     const disks = [disk('vda', 'top', 'mid', 'low')];
-    const facts = { shared: [at('mid')], bases: [base('low')], found: [at('low', 'other.img')] };
+    const facts = {
+      shared: [at('mid')],
+      backingFiles: [backing('low')],
+      found: [at('low', 'other.img')],
+    };
     assert.deepEqual(planBackingFiles(disks, facts), [
       { node: 'low', how: 'found', place: at('low', 'other.img') },
       { node: 'mid', how: 'shared', place: at('mid') },
@@ -37,9 +41,9 @@ describe('what becomes of a backing file', () => {
 
   test('it is sent once where several disks have it, also under other names of nodes', () => {
     const disks = [disk('vda', 'a', 'low'), disk('vdb', 'b', 'low'), disk('vdc', 'c', 'low2')];
-    const facts = { ...nothing, bases: [base('low', 'x.img'), base('low2', 'x.img')] };
+    const facts = { ...nothing, backingFiles: [backing('low', 'x.img'), backing('low2', 'x.img')] };
     const fates = planBackingFiles(disks, facts);
-    assert.deepEqual(sentOf(fates), [base('low', 'x.img')]);
+    assert.deepEqual(sentOf(fates), [backing('low', 'x.img')]);
     assert.deepEqual(fates[1], { node: 'low2', how: 'same', as: 'low' });
   });
 
@@ -52,9 +56,9 @@ describe('what becomes of a backing file', () => {
   test('a disk that is only read is treated as one, and one that is written is not', () => {
     const [only] = disk('cd', 'iso').images;
     const readOnly = { name: 'cd', images: [{ ...only!, readOnly: true }] };
-    const facts = { ...nothing, bases: [base('iso'), base('top')] };
+    const facts = { ...nothing, backingFiles: [backing('iso'), backing('top')] };
     const fates = planBackingFiles([readOnly, disk('vda', 'top')], facts);
-    assert.deepEqual(fates, [{ node: 'iso', how: 'sent', base: base('iso') }]);
+    assert.deepEqual(fates, [{ node: 'iso', how: 'sent', backing: backing('iso') }]);
   });
 
   test('each image has one fate, and what lies below another comes before it', () => {
@@ -67,7 +71,11 @@ describe('what becomes of a backing file', () => {
         const chains = tops.map((top) => nodes.slice(top));
         const disks = chains.map((each, index) => disk(`d${index}`, `top${index}`, ...each));
         const [shared, found] = [s.map((n) => at(n)), f.map((n) => at(n))];
-        const fates = planBackingFiles(disks, { shared, bases: b.map((n) => base(n)), found });
+        const fates = planBackingFiles(disks, {
+          shared,
+          backingFiles: b.map((n) => backing(n)),
+          found,
+        });
         const order = fates.map((fate) => fate.node);
         assert.deepEqual(order, [...new Set(chains.flat())].toSorted().toReversed());
         for (const { node: sent } of sentOf(fates)) {

@@ -102,7 +102,7 @@ describe('what doctor makes of Hyper-V hosts', () => {
     assert.match(found[0]?.hint ?? '', /Enable-VMMigration/);
   });
 
-  test('a wrong password and a wrong certificate are told apart, and end the reading', async () => {
+  test('a wrong password and a wrong certificate are distinguished, and end the reading', async () => {
     const certificate = await diagnosed({ fingerprint: 'ab'.repeat(32) });
     assert.deepEqual(
       certificate.map(({ name, verdict }) => [name, verdict]),

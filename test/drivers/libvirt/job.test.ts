@@ -22,7 +22,7 @@ const ORDER = {
 } as const;
 
 describe('what libvirt says of a job', () => {
-  test('a migration is told from a snapshot, a backup and no job', () => {
+  test('a migration is distinguished from a snapshot, a backup and no job', () => {
     assert.equal(isMigrating({ type: 2, params: { operation: 5 } }), true);
     assert.equal(isMigrating({ type: 2, params: { operation: 4 } }), true);
     assert.equal(isMigrating({ type: 1, params: {} }), true, 'a libvirt that names no operation');
@@ -50,7 +50,7 @@ describe('what libvirt says of a job', () => {
     assert.deepEqual(odd, { state: 'running', figures: {} });
   });
 
-  test('of a migration that has ended, how long the guest stood still', () => {
+  test('of a migration that has ended, how long the guest was paused', () => {
     const params = { operation: 4, downtime: 62, data_processed: 5, memory_postcopy_requests: 0 };
     assert.deepEqual(figuresOfEnded({ type: 3, params }, 'precopy'), {
       sentBytes: 5,

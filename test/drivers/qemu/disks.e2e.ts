@@ -131,7 +131,7 @@ describe('a guest with disks, made again at the destination', () => {
           const files = ['drive.qcow2', 'implied', 'ide'].map(image);
           const look = async (source: number, destination: number): Promise<void> => {
             for (const file of files) {
-              // 7.2 says that post-copy is active, and lets go of them only then.
+              // 7.2 says that post-copy is active, and releases them only then.
               await untilSo(async () => !(await mayWrite(source, file)));
               // In post-copy 7.2 takes hold of them with the state of the devices, before it is told to run.
               const early = mode === 'postcopy' && program.version === '7.2';

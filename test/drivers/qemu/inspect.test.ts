@@ -31,7 +31,7 @@ describe('the state of a guest that is to move', () => {
     }
   });
 
-  test('is refused while it stands still', async () => {
+  test('is refused while it is paused', async () => {
     const { verdict, error } = (await stateOf({ status: 'paused' })) ?? {};
     assert.equal(verdict, 'refuse');
     assert.equal(error?.code, 'GODWIT_GUEST_STATE');

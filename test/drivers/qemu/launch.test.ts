@@ -9,7 +9,7 @@ import { attachStarted } from '../../../src/drivers/qemu/launch.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
 
 describe('the process that a former mover started', () => {
-  test('is none once it has ended, though it lets go of its monitor before', async (context) => {
+  test('is none once it has ended, though it closes its monitor before', async (context) => {
     const { place, handle, end } = await silent(context);
     const attached = attachStarted(place, handle, context.signal);
     // Its monitor is refused by then, or is refused to a process that is gone: neither is an error.

@@ -77,7 +77,7 @@ describe('a monitor that cannot be reached while its process lives', () => {
     assert.equal(isAlive(handle), true);
   });
 
-  test('is told apart from the end of the process, which is certain', async (t) => {
+  test('is distinguished from the end of the process, which is certain', async (t) => {
     await using place = await livingQemu(t, { kind: 'refused' });
     await place.end();
     const { driver, handle, options } = place;

@@ -13,7 +13,7 @@ export interface LabCeph {
   ask(program: string, ...words: string[]): Promise<string>;
   /** Has an image open until it is stopped. */
   watch(image: string): () => Promise<void>;
-  /** Whether its monitor stands still. */
+  /** Whether its monitor is stalled. */
   freeze(frozen: boolean): Promise<void>;
 }
 

@@ -61,7 +61,7 @@ test('a silence that lasts when it is read counts as far as it has come', () => 
   assert.equal(check.read(903, 0).gapMs, 900);
 });
 
-test('time for which the probe itself stood still is told apart', () => {
+test('time for which the probe itself stalled is distinguished', () => {
   const check = new CounterCheck(0);
   check.mark(0);
   check.next(3);

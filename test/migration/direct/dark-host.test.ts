@@ -93,7 +93,7 @@ describe('a host is dark', () => {
     assert.deepEqual(verdictAfter([], []), { kind: 'not-dark', why: 'no address of it is known' });
   });
 
-  test('not while this host itself stands still between two questions, or within one', () => {
+  test('not while this host itself is stalled between two questions, or within one', () => {
     const silent = (count: number): Heard[] => Array.from({ length: count }, () => SILENCE);
     const many = asked('one', silent(20), 1000, 600);
     assert.equal(verdictAfter(['one'], many).kind, 'wait');

@@ -61,7 +61,7 @@ describe('a mover that takes a step over', () => {
     );
   });
 
-  test('lets go whatever waits at the switch, whichever mover of whichever version set it so', () => {
+  test('continues whatever waits at the switch, whichever mover of whichever version set it so', () => {
     fc.assert(
       fc.property(anyMode, anyVia, anyStream, (mode, via, stream) => {
         const action = decide(stateOf(mode, via), 'switchover', stream);

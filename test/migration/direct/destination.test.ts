@@ -239,7 +239,7 @@ describe('a destination that was taken over', () => {
     assert.equal(destination.state.unsure, true);
   });
 
-  test('after a reboot lets go for a source that knows that no commit counts', () => {
+  test('after a reboot is released by a source that knows that no commit counts', () => {
     const destination = armed();
     destination.takeover('boot-2');
     assert.equal(ask(destination, 'release'), undefined);

@@ -61,7 +61,7 @@ describe('while memory moves', () => {
     assert.deepEqual(effects, [{ type: 'do', step: 'switchover' }]);
   });
 
-  test('a hypervisor that stops at the switch though nobody asked for it is let go on', () => {
+  test('a hypervisor that stops at the switch though nobody asked for it is continued', () => {
     const { effects } = onHypervisor(memoryOf('precopy'), { type: 'pre-switchover' });
     assert.deepEqual(effects, [{ type: 'do', step: 'switchover' }, { type: 'continue' }]);
   });
@@ -89,7 +89,7 @@ describe('in the switch', () => {
     assert.equal(after('switchover', { type: 'failed', reason: 'x' }), 'undo switchover');
   });
 
-  test('to post-copy, the stop before it is let go', () => {
+  test('to post-copy, the stop before it is continued', () => {
     const state: SourceState = { ...stateIn('switchover'), via: 'postcopy' };
     assert.deepEqual(onHypervisor(state, { type: 'pre-switchover' }).effects, [
       { type: 'continue' },
@@ -103,7 +103,7 @@ describe('in the switch', () => {
   });
 });
 
-test('a post-copy stream that breaks before the destination runs is taken up while commit waits', () => {
+test('a post-copy stream that breaks before the destination runs is resumed while commit waits', () => {
   const world = new World(planned({ mode: 'postcopy' }));
   driveUntil(world, isDoing('commit'));
   const paused = { type: 'postcopy-paused', reason: '' } as const;

@@ -33,7 +33,7 @@ describe('entering a step', () => {
     assert.deepEqual(enter(state, 'drain').state.doing, { kind: 'do', step: 'verify' });
   });
 
-  test('takes a stream up again that paused while the commit was under way', () => {
+  test('resumes a stream that paused while the commit was under way', () => {
     const state: SourceState = { ...begun, via: 'postcopy', stream: 'paused' };
     assert.deepEqual(enter(state, 'drain').effects, [
       { type: 'do', step: 'drain' },
@@ -84,11 +84,11 @@ describe('turning round', () => {
     ]);
   });
 
-  test('ends as held where the guest may stand still', () => {
+  test('ends as held where the guest may be paused', () => {
     const unsure = { ...begun, unsure: true, leftovers: [errorOf('no answer')] };
     const { state } = finishUndo(unsure, undefined);
     assert.deepEqual(state.doing, { kind: 'end', outcome: 'held' });
-    assert.match(state.because?.message ?? '', /stand still at a: .*no answer/);
+    assert.match(state.because?.message ?? '', /be paused at a: .*no answer/);
   });
 });
 

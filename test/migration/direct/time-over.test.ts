@@ -25,7 +25,7 @@ describe('when the time is over', () => {
     assert.match(world.state.because?.message ?? '', /300 bytes.s .* 200 bytes.s/);
   });
 
-  test('while the link stands still, it names the link and no rate of the guest', () => {
+  test('while the link is stalled, it names the link and no rate of the guest', () => {
     const world = new World(planned({ mode: 'hybrid' }));
     driveUntil(world, isDoing('memory'));
     world.dispatch({ ...over, sample: sampleOf({ dirtyRate: 300, rate: 200 }), stillMs: 20_000 });
@@ -61,7 +61,7 @@ describe('when the time is over', () => {
     assert.match(world.state.because?.message ?? '', /step switchover/);
   });
 
-  test('and the switch to post-copy hangs, or its drain stands still, nothing is touched', () => {
+  test('and the switch to post-copy hangs, or its drain is stalled, nothing is touched', () => {
     for (const step of ['switchover', 'drain'] as const) {
       const world = new World(planned({ mode: 'postcopy' }));
       driveUntil(world, isDoing(step));

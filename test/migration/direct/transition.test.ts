@@ -188,7 +188,7 @@ describe('past the point of no return', () => {
     });
   }
 
-  test('a post-copy stream that pauses is taken up again', () => {
+  test('a post-copy stream that pauses is resumed', () => {
     const world = new World(planned({ mode: 'postcopy' }));
     driveUntil(world, isDoing('drain'));
     world.says('postcopy-paused');

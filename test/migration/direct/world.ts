@@ -258,7 +258,7 @@ export class World {
     this.destination.call(call);
   }
 
-  /** After pre-switchover the last state goes; before it there is nothing to let go. */
+  /** After pre-switchover the last state goes; before it there is nothing to continue. */
   #continueSwitchover(): void {
     if (this.stream !== 'pre-switchover') return;
     this.mirroring = false;

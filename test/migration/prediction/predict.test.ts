@@ -78,7 +78,7 @@ describe('a prediction', () => {
     );
   });
 
-  test('is never slower where the guest may stand still for longer', () => {
+  test('is never slower where the guest may be paused for longer', () => {
     fc.assert(
       fc.property(anyFacts, more, (facts, times) => {
         const maxDowntimeMs = facts.settings.maxDowntimeMs * times;

@@ -15,7 +15,7 @@ function roundsOf(facts: Facts): Rounds {
 }
 
 describe('the rounds of a migration', () => {
-  test('are one pass for a guest that writes nothing, and it stands still for no more than was asked', () => {
+  test('are one pass for a guest that writes nothing, and it is paused for no more than was asked', () => {
     const { ends, rounds, bytes, finalMs } = roundsOf(guest(0));
     assert.deepEqual([ends, rounds], ['precopy', 1]);
     assert.equal(bytes, loadOf(guest(0), NOMINAL).passBytes);
@@ -61,7 +61,7 @@ describe('the rounds of a migration', () => {
     );
   });
 
-  test('never leave the guest standing still for longer than was asked', () => {
+  test('never leave the guest paused for longer than was asked', () => {
     fc.assert(
       fc.property(anyFacts, (facts) => {
         assert.ok(roundsOf(facts).finalMs <= facts.settings.maxDowntimeMs * (1 + 1e-9));

@@ -25,7 +25,7 @@ test('a check has its name, its side and what was seen', () => {
 
 test('the first refusal is thrown, and warnings are not', () => {
   const second = refusal('name', godwitError('GODWIT_NAME_IN_USE', { host: 'c', guest: 'web2' }));
-  throwRefusal([pass('state', 'it runs'), warn('user', 'root', 'mend it')]);
+  throwRefusal([pass('state', 'it runs'), warn('user', 'root', 'fix it')]);
   assert.throws(() => throwRefusal([pass('state', 'it runs'), refusal('name', error), second]), {
     code: 'GODWIT_NAME_IN_USE',
     facts: { host: 'b', guest: 'web1' },

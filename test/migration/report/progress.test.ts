@@ -134,7 +134,7 @@ describe('the blackout', () => {
     assert.ok(!isBlackout(doing('retire')));
   });
 
-  test('is no matter of a guest that was found standing still, nor of one that has come back', () => {
+  test('is no matter of a guest that was found paused, nor of one that has come back', () => {
     assert.ok(!isBlackout(doing('configure')));
     assert.ok(
       !isBlackout({ ...world.state, stopped: true, doing: { kind: 'end', outcome: 'held' } }),

@@ -66,7 +66,7 @@ describe('what a rehearsal has found out', () => {
   });
 });
 
-describe('how long the guest stood still', () => {
+describe('how long the guest was paused', () => {
   const walk = (events: readonly (readonly [SourceEvent, number])[]): Stand =>
     events.reduce<Stand>((stand, [event, at]) => standAfter(stand, event, at), {});
 

@@ -45,7 +45,7 @@ describe('the disks of a guest that has moved', () => {
 describe('the clock of a guest that has moved', () => {
   const still = { betweenMs: 300, stoodStillMs: 80 };
 
-  test('may be behind by as long as the guest stood still', () => {
+  test('may be behind by as long as the guest was paused', () => {
     const clock = { ...still, before: known(5), after: [known(-75), known(-75)] } as const;
     const found = judgeGuestClock(clock);
     assert.equal(found.verdict, 'pass');

@@ -128,7 +128,7 @@ test('a copy that gets on is never judged, at any rates', () => {
   );
 });
 
-test('writes wait for thin links longer before they are let go, and for very thin ones never', () => {
+test('writes wait for thin links longer before they are released, and for very thin ones never', () => {
   assert.ok(answerTimeoutMs(125e6) < 1100);
   assert.ok(answerTimeoutMs(1e6) > 2000);
   assert.ok(answerTimeoutMs(0) >= 5000);

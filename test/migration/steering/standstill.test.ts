@@ -20,7 +20,7 @@ const look: fc.Arbitrary<Standstill> = fc.record({
   otherAnswers: fc.boolean(),
 });
 
-describe('a stream whose bytes stand still', () => {
+describe('a stream whose bytes are stalled', () => {
   test('is left alone for a moment, and where no way is open', () => {
     fc.assert(
       fc.property(look, (seen) => {
@@ -37,14 +37,14 @@ describe('a stream whose bytes stand still', () => {
     assert.equal(judgeStandstill({ ...dead, answers: true }), 'recover');
   });
 
-  test('is taken up in the end also where the link was never seen to fail: a slow one is given time', () => {
+  test('is resumed in the end also where the link was never seen to fail: a slow one is given time', () => {
     const slow = { stillMs: 5000, answers: true, wasSilent: false, otherAnswers: false };
     assert.equal(judgeStandstill(slow), 'wait');
     assert.equal(judgeStandstill({ ...slow, stillMs: STUCK_MS }), 'recover');
   });
 });
 
-describe('the time that a stream stood still', () => {
+describe('the time that a stream was stalled', () => {
   const report = (...reported: [number, StallNews][]) =>
     reported.reduce((stalls, [at, news]) => stallsAfter(stalls, news, at), NO_STALLS);
 
@@ -81,14 +81,14 @@ describe('the time that a stream stood still', () => {
   });
 });
 
-describe('a link that stands still, in words', () => {
+describe('a link that is stalled, in words', () => {
   const nowMs = Date.parse('2026-01-01T12:00:20.000Z');
 
-  test('says since when, and until when it is waited for: its own patience, or the end of the time allowed', () => {
+  test('says since when, and until when it is waited for: its own timeout, or the end of the time allowed', () => {
     const patient = stillness({ forMs: 20_000, timeoutMs: 45_000 }, nowMs, nowMs + 600_000);
     assert.equal(
       stillWords('b', patient),
-      'the link to b stands still since 12:00:00 UTC; it is waited for until 12:00:45',
+      'the link to b has been stalled since 12:00:00 UTC; it is waited for until 12:00:45',
     );
     const over = stillness({ forMs: 20_000, timeoutMs: 45_000 }, nowMs, nowMs + 5000);
     assert.match(stillWords('b', over), /until 12:00:25$/);

@@ -40,7 +40,7 @@ describe('memory over the wire', () => {
     assert.deepEqual([tls, maxBandwidth], [false, undefined]);
   });
 
-  test('takes post-copy up again over a session of its own when the destination’s mover was replaced', async (t) => {
+  test('resumes post-copy over a session of its own when the destination’s mover was replaced', async (t) => {
     const stage = await Stage.open(t, certificates, 'postcopy', { memoryBytes: 2 ** 36 }, wire);
     let killed = false;
     stage.hosts.onCall = (name) => {

@@ -66,7 +66,7 @@ describe('the live view', () => {
     ]);
   });
 
-  test('lets go of a follower that is gone', async () => {
+  test('forgets a follower that is gone', async () => {
     const live = new Live(line('memory'));
     const gone = new AbortController();
     const seen = all(live.follow(gone.signal));

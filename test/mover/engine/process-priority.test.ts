@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { paceOf } from '../../../src/mover/engine/process-priority.ts';
 
-test('both movers run ahead while memory moves and the guest stands still', () => {
+test('both movers run ahead while memory moves and the guest is paused', () => {
   for (const side of ['source', 'destination'] as const) {
     assert.equal(paceOf(side, 'memory'), 'soon');
     assert.equal(paceOf(side, 'switchover'), 'soon');

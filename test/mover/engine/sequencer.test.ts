@@ -45,7 +45,7 @@ describe('the lane of a migration', () => {
     assert.deepEqual(performed, ['after end']);
   });
 
-  test('stands still, and says so, once its journal cannot be written', async () => {
+  test('is stalled, and says so, once its journal cannot be written', async () => {
     const { sequencer, performed } = laneOf(() => Promise.reject(new Error('the disk is full')));
     await assert.rejects(sequencer.record({ type: 'one' }), /full/);
     await sequencer.record({ type: 'two' });

@@ -256,7 +256,7 @@ describe('a seeded file', () => {
     store.close();
   });
 
-  test('is let go by a prune to nothing', async (context) => {
+  test('is forgotten by a prune to nothing', async (context) => {
     const directory = folder(context);
     const image = path.join(folder(context), 'image');
     writeFileSync(image, pageOf(1));

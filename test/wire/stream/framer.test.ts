@@ -56,7 +56,7 @@ describe('cutting a stream into items', () => {
     assert.deepEqual(collector.kinds(), ['command', 'unknown', 'device']);
   });
 
-  test('lets go of what waits when it is flushed, once, and goes on behind it', () => {
+  test('hands over what waits when it is flushed, once, and goes on behind it', () => {
     const collector = new Collector();
     const framer = new Lengths(collector);
     framer.push(Buffer.from([4, 1]));

@@ -56,7 +56,7 @@ function assertLossless(captured: Capture, { channels, backs }: Parsed): void {
   }
 }
 
-/** No byte that was not understood, and none that had to be let go. */
+/** No byte that was not understood, and none that had to be skipped. */
 function assertUnderstood({ channels, backs }: Parsed): void {
   for (const collector of [...channels, ...backs]) {
     assert.deepEqual(

@@ -17,7 +17,7 @@ export async function identityOf(file: string): Promise<string | undefined> {
   return info.isBlockDevice() ? `device:${info.rdev}` : `${info.dev}:${info.ino}`;
 }
 
-/** The inodes by which open files are told apart before they are looked at themselves. */
+/** The inodes by which open files are distinguished before they are looked at themselves. */
 export async function inodesOf(files: readonly string[]): Promise<Set<string>> {
   const found = await Promise.all(
     files.map((file) => stat(file, { bigint: true }).catch(() => undefined)),

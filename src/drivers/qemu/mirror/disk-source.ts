@@ -22,14 +22,14 @@ const BUFFER_BYTES = 16 * 1024 ** 2;
  * own writes never wait for a connection to come back.
  */
 const RECONNECT_S = 0;
-/** QEMU's main loop stands still while it connects; the path was tried just before. */
+/** QEMU's main loop hangs while it connects; the path was tried just before. */
 const OPEN_S = 2;
 /** QEMU waits up to 16 s between attempts to connect again. */
 const TAKEN_UP_MS = 25_000;
 const TAKEN_UP_POLL_MS = 50;
 const DROP_MS = 15_000;
 const ENDED = 'its copy has ended, and nothing has followed the guest’s writes since';
-/** While the guest stands still every moment counts. */
+/** While the guest is paused every moment counts. */
 const POLL_MS = 2;
 /** A connection that broke before is noticed with the last request, and made anew for the one after it. */
 const END_AGAIN_MS = 1000;
@@ -109,7 +109,7 @@ export class QemuDiskSource implements DiskSource {
   }
 
   async setWriteBlocking(wanted: readonly string[], signal: AbortSignal): Promise<boolean> {
-    // QEMU’s main loop writes to a chip of firmware: it would stand still with the link, and its monitor with it.
+    // QEMU’s main loop writes to a chip of firmware: it would stall with the link, and its monitor with it.
     const disks = wanted.filter((node) => !isChipNode(node));
     for (const id of disks.map(copyName)) {
       const change = { id, type: 'mirror', 'copy-mode': 'write-blocking' };

@@ -104,7 +104,7 @@ export function moveFor(job: BlockJob | undefined, connected: boolean): Move {
   }
 }
 
-/** Whether a job that was taken up goes on; `offset`: where it stood. */
+/** Whether a job that was resumed goes on; `offset`: where it stood. */
 export function goesOn(job: BlockJob | undefined, offset: number): boolean {
   if (job === undefined) return true;
   const { state, failure } = judge('', job, false);

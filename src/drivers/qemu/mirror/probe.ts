@@ -7,7 +7,7 @@ const ANSWER_MS = 5000;
 
 /**
  * Resolves once an NBD server greets behind the unix socket. QEMU connects within its main loop: with nobody there to
- * answer, the guest would stand still meanwhile.
+ * answer, the guest would be paused meanwhile.
  */
 export async function probeServer(socket: string, signal: AbortSignal): Promise<void> {
   const client = net.connect({ path: socket });

@@ -145,7 +145,7 @@ export class QmpClient {
   }
 
   /**
-   * The same past all commands that wait, also while QEMU's main loop stands still; only for the few that QEMU
+   * The same past all commands that wait, also while QEMU's main loop hangs; only for the few that QEMU
    * allows so. Where the monitor cannot, it waits its turn.
    */
   urgent(command: string, args: object, signal?: AbortSignal): Promise<Answer> {

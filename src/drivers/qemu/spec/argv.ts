@@ -33,7 +33,7 @@ export interface Placement {
   readonly vhost: boolean;
   /** NUMA nodes of this host that have memory. */
   readonly nodes: ReadonlySet<number>;
-  /** With the monitor on named pipes that post-copy is taken up by. */
+  /** With the monitor on named pipes that post-copy is resumed by. */
   readonly pipes: boolean;
 }
 

@@ -67,7 +67,7 @@ export class DestinationBackingFiles {
 
   async #take(
     { admission }: DestinationState,
-    bases: readonly BackingTarget[],
+    backingFiles: readonly BackingTarget[],
     graceMs: number,
   ): Promise<DiskTunnel> {
     const { config, log } = this.#parts;
@@ -92,7 +92,7 @@ export class DestinationBackingFiles {
       log,
     });
     const { beside } = tunnel;
-    const taker = new Taker({ beside, host: config.name, guest, peer: from, bases });
+    const taker = new Taker({ beside, host: config.name, guest, peer: from, backingFiles });
     const taking: Taking = { tunnel, taker };
     this.#taking = taking;
     taker.whole.catch((thrown: unknown) => {

@@ -30,9 +30,9 @@ export async function expectBackingFiles(
   const checks: NamedCheck[] = [];
   if (bases.length === 0) return { files, checks };
   const pools = await openPools(config.storage);
-  for (const base of bases) {
-    const { node, path: part } = base;
-    const pool = poolFor(pools, base);
+  for (const backing of bases) {
+    const { node, path: part } = backing;
+    const pool = poolFor(pools, backing);
     if (pools.length === 0) {
       const facts = { host: config.name, guest: description.name, device: node };
       const error = godwitError('GODWIT_DISK_PLACE', { ...facts, reason: whyNoPool(pools) });
@@ -70,61 +70,61 @@ export async function planSeeding(
   const { description, places = [] } = seeding;
   const fates = planBackingFiles(description.disks ?? [], {
     shared: places,
-    bases: seeding.bases,
+    backingFiles: seeding.bases,
     found,
   });
   const planned = new Map<string, SeededBackingFile>();
   const made: PlannedImage[] = [];
   for (const fate of fates) {
     if (fate.how === 'shared') continue;
-    const base = seeding.bases.find(({ node }) => node === fate.node);
-    if (base === undefined)
+    const backing = seeding.bases.find(({ node }) => node === fate.node);
+    if (backing === undefined)
       throw refused(config, seeding, fate.node, 'the source reported nothing of it');
     const known = begun.get(fate.node);
-    if (known !== undefined && known.sha256 !== base.sha256) {
-      const facts = { guest: description.name, device: base.node };
+    if (known !== undefined && known.sha256 !== backing.sha256) {
+      const facts = { guest: description.name, device: backing.node };
       const reason = 'it has been written to since it was begun to be sent';
       throw godwitError('GODWIT_DISK_FAILED', { ...facts, reason });
     }
     if (fate.how === 'sent' && known === undefined) {
-      const image = await newBackingFile(config, seeding, pools, base, made);
+      const image = await newBackingFile(config, seeding, pools, backing, made);
       made.push(image);
-      planned.set(fate.node, { ...base, ...image.place, made: true });
-    } else planned.set(fate.node, placed(fate, base, known, planned));
+      planned.set(fate.node, { ...backing, ...image.place, made: true });
+    } else planned.set(fate.node, placed(fate, backing, known, planned));
   }
   await refuseWithoutRoom(config, seeding, [...made, ...(await imagesToMake(config, seeding))]);
   const bases = [...planned.values()];
   return {
     bases,
     directories: made.flatMap(({ directories }) => directories),
-    checks: bases.map((base) => pass(wordsOf(base, pools))),
+    checks: bases.map((backing) => pass(wordsOf(backing, pools))),
   };
 }
 
 /** One that is here, or will be for another node. */
 function placed(
   fate: BackingFileFate,
-  base: BackingFile,
+  backing: BackingFile,
   known: SeededBackingFile | undefined,
   planned: ReadonlyMap<string, SeededBackingFile>,
 ): SeededBackingFile {
   if (known !== undefined) return known;
-  if (fate.how === 'found') return { ...base, ...fate.place, made: false };
+  if (fate.how === 'found') return { ...backing, ...fate.place, made: false };
   const same = fate.how === 'same' ? planned.get(fate.as) : undefined;
   if (same === undefined)
-    throw godwitError('GODWIT_INTERNAL', { what: `no place for ${base.node}` });
-  return { ...same, node: base.node, made: false };
+    throw godwitError('GODWIT_INTERNAL', { what: `no place for ${backing.node}` });
+  return { ...same, node: backing.node, made: false };
 }
 
 async function newBackingFile(
   config: AgentConfig,
   seeding: Seeding,
   pools: readonly Pool[],
-  base: BackingFile,
+  backing: BackingFile,
   others: readonly PlannedImage[],
 ): Promise<PlannedImage> {
-  const { node, path: part } = base;
-  const pool = poolFor(pools, base);
+  const { node, path: part } = backing;
+  const pool = poolFor(pools, backing);
   if (pool === undefined) throw refused(config, seeding, node, whyNoPool(pools));
   const found = await newFileIn(pool, part);
   if ('problem' in found) {

@@ -53,7 +53,7 @@ export class DestinationDataPath {
     calledAt: string | undefined,
   ): Promise<Prepared> {
     const { config } = this.#parts;
-    this.abort('post-copy is taken up anew');
+    this.abort('post-copy is resumed');
     const host = listenHostFor(config, calledAt);
     const { memoryAddress } = await hypervisor.listenAgain(signal, host, this.socketFor(state));
     return this.socketFor(state) === undefined

@@ -69,9 +69,9 @@ export class DestinationDisks {
     signal: AbortSignal,
     watched = false,
   ): Promise<void> {
-    // All of it was taken and flushed before the source called a copy whole, and the guest stands still.
+    // All of it was taken and flushed before the source called a copy whole, and the guest is paused.
     this.abort('the copies are whole');
-    // At once: the guest stands still.
+    // At once: the guest is paused.
     const nodes = watched ? (state.preparation?.copies ?? []).map(({ node }) => node) : [];
     await Promise.all([
       hypervisor.disks?.end(signal),

@@ -154,7 +154,7 @@ export class DestinationMover {
     });
   }
 
-  /** Past the other calls: a commit may be waiting for a page that only the stream taken up again brings. */
+  /** Past the other calls: a commit may be waiting for a page that only the stream resumed brings. */
   recover(epoch: number, signal: AbortSignal, calledAt?: string): Promise<peer.Prepared> {
     const { dataPath } = this.#parts;
     const again = async () => dataPath.again(await this.#open(), this.state, signal, calledAt);

@@ -24,7 +24,7 @@ const MOST_SESSIONS = 8;
 const MOST_REPORTED = 64;
 
 /** A file of this host that holds an image. */
-type Base = BackingFile & { readonly file: string };
+type BackingHere = BackingFile & { readonly file: string };
 
 /** The images that the guest only reads, where the hosts do not share them: the destination has each, or is sent it. */
 export class SourceBackingFiles {
@@ -46,15 +46,16 @@ export class SourceBackingFiles {
 
   /** Each of them lies at the destination, whole and with its hash compared, when this resolves. May run twice. */
   async seed(parts: SourceContext, signal: AbortSignal): Promise<StepFacts> {
-    const bases = await identify(parts, signal);
+    const backingFiles = await identify(parts, signal);
     const sent = new Map<string, number>();
     for (let sessions = 1; ; sessions += 1) {
-      const offered = await this.#offer(parts, bases, signal);
+      const offered = await this.#offer(parts, backingFiles, signal);
       if (offered.tunnel === undefined)
-        return { checks: [...offered.checks, ...recorded(bases, sent)] };
-      const due = bases.filter(({ node }) => offered.send.includes(node));
+        return { checks: [...offered.checks, ...recorded(backingFiles, sent)] };
+      const due = backingFiles.filter(({ node }) => offered.send.includes(node));
       const why = await this.#send(parts, offered.tunnel, due, sent, signal);
-      if (why === undefined) return { checks: [...offered.checks, ...recorded(bases, sent)] };
+      if (why === undefined)
+        return { checks: [...offered.checks, ...recorded(backingFiles, sent)] };
       if (sessions === MOST_SESSIONS) throw why;
       this.#log.warn({ error: toGodwitError(why) }, 'the session of the backing files is over');
     }
@@ -71,10 +72,10 @@ export class SourceBackingFiles {
     this.#tunnel = undefined;
   }
 
-  async #offer(parts: SourceContext, bases: readonly Base[], signal: AbortSignal) {
+  async #offer(parts: SourceContext, backingFiles: readonly BackingHere[], signal: AbortSignal) {
     const { settings } = parts.state().plan;
     const linkGraceMs = settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
-    const images = bases.map(({ file: _, ...base }) => base);
+    const images = backingFiles.map(({ file: _, ...backing }) => backing);
     const body = { ...preparation(parts), bases: images, linkGraceMs };
     // It reads whole images to compare them: as long as the step may take.
     const limits = { signal, deadlineMs: settings.timeoutMs };
@@ -90,7 +91,7 @@ export class SourceBackingFiles {
   async #send(
     parts: SourceContext,
     offered: DiskTunnel,
-    bases: readonly Base[],
+    backingFiles: readonly BackingHere[],
     sent: Map<string, number>,
     signal: AbortSignal,
   ): Promise<Error | undefined> {
@@ -112,12 +113,12 @@ export class SourceBackingFiles {
       const { guest } = parts.request.request;
       const progress = (each: BackingFileProgress): void => this.#note(parts, each, sent);
       const sender = new BackingFileSender({ tunnel, guest, peer: parts.request.toHost, progress });
-      for (const { node, bytes } of bases) {
+      for (const { node, bytes } of backingFiles) {
         this.#report(parts, { node, state: 'copying', copiedBytes: 0, totalBytes: bytes });
       }
-      for (const base of bases) {
-        await sender.send(base satisfies BackingSource, signal);
-        const { node, bytes } = base;
+      for (const backing of backingFiles) {
+        await sender.send(backing satisfies BackingSource, signal);
+        const { node, bytes } = backing;
         this.#report(parts, { node, state: 'whole', copiedBytes: bytes, totalBytes: bytes });
       }
       await tunnel.close(CLOSE_MS);
@@ -153,11 +154,11 @@ export class SourceBackingFiles {
 }
 
 /** What they hold now. Their hashes are remembered, so that only the first look at a large one takes its time. */
-async function identify(parts: SourceContext, signal: AbortSignal): Promise<Base[]> {
+async function identify(parts: SourceContext, signal: AbortSignal): Promise<BackingHere[]> {
   const { config, guest, state } = parts;
   const pools = await openPools(config.storage);
   const { disks } = await guest.session(signal);
-  const bases: Base[] = [];
+  const backingFiles: BackingHere[] = [];
   for (const place of state().known.bases ?? []) {
     const pool = pools.find(({ id }) => id === place.pool);
     const found =
@@ -170,13 +171,16 @@ async function identify(parts: SourceContext, signal: AbortSignal): Promise<Base
       throw godwitError('GODWIT_DISK_FAILED', { guest: name, device: place.node, reason });
     }
     const { bytes, sha256 } = await disks.images.identify(found.found, signal);
-    bases.push({ ...place, bytes, sha256, file: found.found });
+    backingFiles.push({ ...place, bytes, sha256, file: found.found });
   }
-  return bases;
+  return backingFiles;
 }
 
-function recorded(bases: readonly Base[], sent: ReadonlyMap<string, number>): NamedCheck[] {
-  return bases.flatMap(({ node, bytes }): NamedCheck[] => {
+function recorded(
+  backingFiles: readonly BackingHere[],
+  sent: ReadonlyMap<string, number>,
+): NamedCheck[] {
+  return backingFiles.flatMap(({ node, bytes }): NamedCheck[] => {
     const sentBytes = sent.get(node);
     if (sentBytes === undefined) return [];
     const evidence = `${node}: ${formatBytes(sentBytes)} sent of a file of ${formatBytes(bytes)}`;

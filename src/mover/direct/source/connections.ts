@@ -28,7 +28,7 @@ interface ConnectionTable {
 /**
  * The guest's connections as this host tracks them, reported to the destination: all when it is armed, what is new while
  * memory moves, and the rest once the guest runs there. Never in between: reading the table starts a program, and the
- * guest stands still. Nothing of it ends a migration.
+ * guest is paused. Nothing of it ends a migration.
  */
 export class SourceConnections {
   readonly #table: ConnectionTable;

@@ -33,7 +33,7 @@ import { continueSwitchover } from './step-actions.ts';
 import { leftOf, nothing, within } from './time-limit.ts';
 
 /** How long a step that was asked to stop may take to do so before it is undone all the same, ms. */
-const LET_GO_MS = 5000;
+const STOP_MS = 5000;
 
 export interface CoordinatorParts {
   readonly journal: Journal<SourceEvent>;
@@ -41,7 +41,7 @@ export interface CoordinatorParts {
   readonly log: Log;
   /** Wall clock at which the migration was asked for, ms. */
   readonly startedAtMs: number;
-  /** Takes a broken post-copy stream up again. */
+  /** Resumes a broken post-copy stream. */
   readonly recover: (signal: AbortSignal) => Promise<void>;
   /** Starts the guest anew, which was lost. */
   readonly restart: (signal: AbortSignal) => Promise<GuestHandle>;
@@ -232,7 +232,7 @@ export class Coordinator {
     const steps = this.#mustHaveSteps();
     clearTimeout(this.#timer);
     // A step that is half done must have stopped before it is undone.
-    if (this.#current !== undefined) await within(LET_GO_MS, this.#current.settled);
+    if (this.#current !== undefined) await within(STOP_MS, this.#current.settled);
     try {
       await withDeadline(`undoing ${step}`, undoMs(this.state), undefined, async (signal) =>
         LIFECYCLE[step].undo?.(steps, signal),

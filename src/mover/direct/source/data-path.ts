@@ -62,7 +62,7 @@ export class SourceDataPath {
     const { memoryAddress, tlsHostname, wire } = facts;
     if (memoryAddress === undefined) throw missing('memoryAddress');
     if (wire === undefined) return { address: memoryAddress, tlsHostname };
-    this.abort(parts, 'it is taken up anew');
+    this.abort(parts, 'it is resumed');
     if (this.#openers === undefined) throw missing('the wire');
     const { plan, known } = parts.state();
     const { settings } = plan;

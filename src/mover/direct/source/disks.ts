@@ -19,7 +19,7 @@ import { openTunnel } from './tunnel.ts';
 
 const LOOK_MS = 200;
 const ANSWER_MS = 15_000;
-/** Copies that stand still although the path to the other host is open are taken up again so often. */
+/** Copies that are stalled although the path to the other host is open are resumed so often. */
 const MOST_TRIES = 8;
 /** A copy that has come so far since is getting on. */
 const GETS_ON_BYTES = 1024 ** 2;
@@ -35,7 +35,7 @@ export class SourceDisks {
   /** The destination's mover at the time. */
   #mover: string | undefined;
   #recorded: readonly DiskSample[] = [];
-  /** Since when, until when, and how often, the copies were taken up again without getting on. */
+  /** Since when, until when, and how often, the copies were resumed without getting on. */
   #stuck: { copied: number; since: number; until: number; tries: number } | undefined;
   readonly #convergence = new DiskConvergence();
   /** They are being ended: from here on their path may end. */
@@ -55,7 +55,7 @@ export class SourceDisks {
     return this.#tunnel !== undefined;
   }
 
-  /** Copies until each disk is as good as here; the guest runs on. Also takes up what an earlier mover began. */
+  /** Copies until each disk is as good as here; the guest runs on. Also resumes what an earlier mover began. */
   async copy(parts: SourceContext, signal: AbortSignal): Promise<void> {
     await this.#attach(parts, signal);
     for (;;) {
@@ -77,7 +77,7 @@ export class SourceDisks {
     }
   }
 
-  /** The guest stands still: its disks are the same at both hosts when this resolves. */
+  /** The guest is paused: its disks are the same at both hosts when this resolves. */
   async finish(parts: SourceContext, signal: AbortSignal): Promise<void> {
     const nodes = nodesOf(parts);
     if (nodes.length === 0) return;
@@ -164,7 +164,7 @@ export class SourceDisks {
     return Number.isFinite(maxBandwidth) ? maxBandwidth : 0;
   }
 
-  /** Looks at the copies, and takes up those that stand still. GODWIT_DISK_FAILED where that is in vain. */
+  /** Looks at the copies, and resumes those that are stalled. GODWIT_DISK_FAILED where that is in vain. */
   async #look(parts: SourceContext, signal: AbortSignal): Promise<DiskSample[]> {
     const source = await sourceOf(parts, signal);
     const disks = await source.sample(nodesOf(parts), signal);
@@ -196,7 +196,7 @@ export class SourceDisks {
     return disks;
   }
 
-  /** What stands still is taken up again for as long as it gets on between, or the links may yet come back. */
+  /** What is stalled is resumed for as long as it gets on between, or the links may yet come back. */
   #mustNotGiveUp(
     parts: SourceContext,
     disks: readonly DiskSample[],
@@ -260,7 +260,7 @@ function nodesOf(parts: SourceContext): string[] {
   return (parts.state().known.copies ?? []).map(({ node }) => node);
 }
 
-/** It runs, and will soon stand still. */
+/** It runs, and will soon be paused. */
 function isUnderWay(parts: SourceContext): boolean {
   const { doing, stopped } = parts.state();
   if (doing.kind !== 'do') return false;

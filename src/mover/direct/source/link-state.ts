@@ -20,8 +20,8 @@ export class LinkState {
   }
 
   /**
-   * Whether bytes that have stood still for `stillMs` are no reason to do anything: a cut of less than `graceMs` may be
-   * the cause, or several with little between them, after which they have stood still for longer than any.
+   * Whether bytes that have been stalled for `stillMs` are no reason to do anything: a cut of less than `graceMs` may be
+   * the cause, or several with little between them, after which they have been stalled for longer than any.
    */
   hides(stillMs: number, graceMs: number, nowMs: number): boolean {
     return nowMs - this.#cutAt < STUCK_MS || stillMs < graceMs + STUCK_MS;

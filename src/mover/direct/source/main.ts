@@ -149,7 +149,7 @@ function abortAll(parts: SourceContext, why: string): void {
 }
 
 /**
- * A guest that is lost runs nowhere: what is here is kept, standing still. The end is reported already: what cannot be taken
+ * A guest that is lost runs nowhere: what is here is kept, paused. The end is reported already: what cannot be taken
  * down now, the destination takes down once it hears of the end.
  */
 async function endCopies(parts: SourceContext, log: Log): Promise<void> {

@@ -123,7 +123,7 @@ export class SourceProbes {
     this.#memoryMs ??= this.#clock.wallMs();
   }
 
-  /** The guest stands still, as far as this side has heard; the last time counts. */
+  /** The guest is paused, as far as this side has heard; the last time counts. */
   stopped(): void {
     this.#stoppedMs = this.#clock.wallMs();
   }

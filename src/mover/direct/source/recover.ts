@@ -10,13 +10,13 @@ import type { SourceContext } from './source-context.ts';
 const AGAIN_MS = 250;
 /** From the order to connect until memory flows; then the path is taken for dead, ms. */
 const FLOWS_MS = 5000;
-/** Between two looks at a stream that is being taken up, ms. */
+/** Between two looks at a stream that is being resumed, ms. */
 const LOOK_MS = 25;
 /** How long the destination may take to close the old connection and to listen, ms. */
 const LISTEN_MS = 10_000;
 
 /**
- * Takes a post-copy stream up again that is broken, or stands still in a link that says nothing of it: over the first
+ * Resumes a post-copy stream that is broken, or is stalled in a link that says nothing of it: over the first
  * path to the destination that answers, the destination listens anew, and the source connects anew. Only then does the
  * source close the old connection: as long as no path is open, TCP may still bring the stream back by itself.
  * Tries until it works or `limitMs` is over; a connection that breaks again is a new event and a new call.
@@ -28,7 +28,7 @@ export async function recoverPostcopy(
   outer: AbortSignal,
 ): Promise<void> {
   if (!parts.guest.capabilities.postcopyRecovery) {
-    const reason = 'its driver cannot take up a stream that broke';
+    const reason = 'its driver cannot resume a stream that broke';
     throw godwitError('GODWIT_CAPABILITY', { what: 'post-copy to go on', reason });
   }
   await withDeadline('recovering post-copy', limitMs, outer, async (signal) => {
@@ -45,7 +45,7 @@ export async function recoverPostcopy(
         }
       } catch (thrown) {
         if (signal.aborted) throw thrown;
-        log.info({ error: toGodwitError(thrown) }, 'the stream could not be taken up');
+        log.info({ error: toGodwitError(thrown) }, 'the stream could not be resumed');
       }
       await systemClock.sleep(AGAIN_MS, signal);
     }

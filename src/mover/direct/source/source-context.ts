@@ -113,7 +113,7 @@ export function resumePeer(parts: Pick<LookParts, 'state' | 'peer'>): void {
   if (moverAddress !== undefined) parts.peer.resume(moverAddress);
 }
 
-/** A destination that is silent for so long, with the guest standing still, is to be proved off where there is a way, ms. */
+/** A destination that is silent for so long, with the guest paused, is to be proved off where there is a way, ms. */
 const DARK_MS = 45_000;
 
 /** How long to wait for the destination before the hook is asked; both must fit in `wholeMs`. */

@@ -32,7 +32,7 @@ export function seenThere(status: DestinationStatus): StepFacts {
   };
 }
 
-/** The guest stands still, at the switch: what is left of it goes, its disks first. */
+/** The guest is paused, at the switch: what is left of it goes, its disks first. */
 export async function continueSwitchover(parts: SourceContext, signal: AbortSignal): Promise<void> {
   const session = await parts.guest.session(signal);
   await parts.disks.finish(parts, signal);
@@ -64,7 +64,7 @@ export async function sessionIfThere(
   }
 }
 
-/** What a rehearsal has come to; the guest may stand still until it turns round, so it is asked once and not waited for. */
+/** What a rehearsal has come to; the guest may be paused until it turns round, so it is asked once and not waited for. */
 export async function lastLook(parts: SourceContext, signal: AbortSignal): Promise<void> {
   if (parts.state().cameTo === undefined) return;
   const look = withDeadline('the last look', LAST_LOOK_MS, signal, async (bounded) =>

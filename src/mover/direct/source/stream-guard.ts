@@ -6,7 +6,7 @@ import type { DestinationPeer } from './peer.ts';
 
 /** Still for less than this, nothing is asked of the link, ms. */
 const QUIET_MS = 500;
-/** How long the link may take to answer while the stream stands still, ms. */
+/** How long the link may take to answer while the stream is stalled, ms. */
 const ANSWER_MS = 600;
 /** Silent for so long in all, other paths are tried, ms. */
 const SILENT_MS = 1500;
@@ -24,15 +24,15 @@ export interface Guarded {
 const GIVE_UP_MS = 45_000;
 
 /**
- * Minds the stream's bytes. Where they stand still it asks the link, which TCP would find dead only after many minutes,
- * and says so when post-copy can be taken up again, or pre-copy has to be given up.
+ * Minds the stream's bytes. Where they are stalled it asks the link, which TCP would find dead only after many minutes,
+ * and says so when post-copy can be resumed, or pre-copy has to be given up.
  */
 export class StreamGuard {
   readonly #parts: Guarded;
   #sent = -1;
   #movedAt = 0;
   #wasSilent = false;
-  /** It was said that they stand still, and nobody has to say it again. */
+  /** It was said that they are stalled, and nobody has to say it again. */
   #isReported = false;
   /** The hypervisor has nothing left to send: what is stalled is in flight, or its answer is. */
   #allSent = false;
@@ -41,7 +41,7 @@ export class StreamGuard {
     this.#parts = parts;
   }
 
-  /** How long the bytes have stood still, ms. */
+  /** How long the bytes have been stalled, ms. */
   get stillMs(): number {
     return this.#sent < 0 ? 0 : this.#parts.clock.monotonicMs() - this.#movedAt;
   }
@@ -64,7 +64,7 @@ export class StreamGuard {
   }
 
   /**
-   * Asks the link where the bytes stand still. Rejects with the signal alone. A stream whose last bytes are in flight is
+   * Asks the link where the bytes are stalled. Rejects with the signal alone. A stream whose last bytes are in flight is
    * let alone however long they take: QEMU sends them no second time, so taking it up anew would lose the guest.
    */
   async look(signal: AbortSignal): Promise<void> {
@@ -86,7 +86,7 @@ export class StreamGuard {
     dispatch({ type: 'stalled', forMs: Math.round(stillMs) });
   }
 
-  /** Before the switch: a stream that cannot be taken up is given up. Rejects with the signal alone. */
+  /** Before the switch: a stream that cannot be resumed is given up. Rejects with the signal alone. */
   async lookBefore(signal: AbortSignal): Promise<void> {
     if (this.#isReported || this.stillMs < GIVE_UP_MS) return;
     const { peer, dispatch, streamAddress } = this.#parts;
@@ -94,17 +94,17 @@ export class StreamGuard {
     if (address === '' || (await peer.answers(signal, ANSWER_MS, address))) return;
     if (this.#isReported || this.stillMs < GIVE_UP_MS) return;
     this.#isReported = true;
-    const reason = `its memory stream has stood still for ${Math.round(this.stillMs)} ms`;
+    const reason = `its memory stream has been stalled for ${Math.round(this.stillMs)} ms`;
     const error = godwitError('GODWIT_UNREACHABLE', { peer: 'the destination', address, reason });
     dispatch({ type: 'destination-lost', error: error.toJSON() });
   }
 
-  /** The stream broke with a word of its own: what stands still is known. */
+  /** The stream broke with a word of its own: what is stalled is known. */
   known(): void {
     this.#isReported = true;
   }
 
-  /** It was taken up anew: from now on bytes are missed again. */
+  /** It was resumed: from now on bytes are missed again. */
   anew(): void {
     this.#movedAt = this.#parts.clock.monotonicMs();
     this.#wasSilent = false;

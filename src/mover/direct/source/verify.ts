@@ -22,7 +22,7 @@ import type { SourceContext } from './source-context.ts';
 /** The destination's looks, which take 6 s at most, ms. */
 const ANSWER_MS = 8000;
 const CLOCK_MS = 4000;
-/** Between the two questions for the guest's clock, ms: one that has stopped is told from one that goes. */
+/** Between the two questions for the guest's clock, ms: a clock that has stopped is distinguished from one that goes. */
 const BETWEEN_MS = 300;
 const BEFORE =
   'it was not known before the move: another mover began it, or it was over before the answer';

@@ -44,7 +44,7 @@ export class Watch {
   #wake: (() => void) | undefined;
   #round = 0;
   #roundAt = 0;
-  /** Runs while the guest stands still. */
+  /** Runs while the guest is paused. */
   #still: NodeJS.Timeout | undefined;
   #guard: StreamGuard | undefined;
   #probes: SourceProbes | undefined;

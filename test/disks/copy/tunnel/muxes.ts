@@ -63,7 +63,7 @@ export interface Boards {
   readonly pair: () => Promise<readonly [net.Socket, net.Socket]>;
 }
 
-/** Both switchboards in this process, over a session without a network, and sockets in the hypervisors' place. */
+/** Both muxes in this process, over a session without a network, and sockets in the hypervisors' place. */
 export async function muxes(t: TestContext, way?: Way): Promise<Boards> {
   const directory = tempDir(t);
   const [near, far] = sessionPair(way);

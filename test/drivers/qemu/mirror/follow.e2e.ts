@@ -82,7 +82,7 @@ async function writers({ place, handle, files }: Pair): Promise<string[]> {
   return [...found];
 }
 
-/** Copies, and sends memory until the guest stands still for the switch. Resolves to what waits for later events. */
+/** Copies, and sends memory until the guest is paused for the switch. Resolves to what waits for later events. */
 async function toTheSwitch(
   pair: Pair,
   mode: 'precopy' | 'postcopy',

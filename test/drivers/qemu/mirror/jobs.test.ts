@@ -59,7 +59,7 @@ describe('a copy of a disk, by what QEMU says of its job', () => {
     assert.equal(stateOf({ status: 'standby', ready: true }), 'ready');
   });
 
-  test('stands still where the other side cannot take it, and says so where that has no room', () => {
+  test('is stalled where the other side cannot take it, and says so where that has no room', () => {
     const full = judge('vda', job({ status: 'paused', 'io-status': 'nospace' }), false);
     assert.deepEqual([full.state, full.failure?.kind], ['broken', 'full']);
     const away = judge(

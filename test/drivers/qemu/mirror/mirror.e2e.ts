@@ -37,7 +37,7 @@ async function untilState(pair: Pair, state: DiskSample['state']): Promise<DiskS
   return seen;
 }
 
-/** The guest stands still, its copies end, and nobody writes to them from outside any more. */
+/** The guest is paused, its copies end, and nobody writes to them from outside any more. */
 async function endCopies({ beside, source, target, nodes, signal }: Pair): Promise<void> {
   await beside.source.execute('stop', {});
   await source.finish(nodes, signal);
@@ -247,7 +247,7 @@ for (const { file: program, version } of await qemuPrograms()) {
         joint.silentAfter = 8 * MIB;
         await source.start(nodes, joint.near, signal);
         await pair.until(() => joint.bytes > 8 * MIB);
-        // Nobody answers what is under way; then who joined them lets go.
+        // Nobody answers what is under way; then who joined them closes both.
         await joint.cut();
         await dropped();
         await joint.open();

@@ -189,7 +189,7 @@ describe('a guest described', () => {
     );
   });
 
-  test('names a disk without a drive, and is not troubled by a drive without a disk', () => {
+  test('names a disk without a drive, and ignores a drive without a disk', () => {
     assert.deepEqual(findingsOf('disk.img'), ['disk.img']);
     assert.deepEqual(findingsOf('-drive if=none,id=cd0,media=cdrom'), []);
   });

@@ -147,7 +147,7 @@ describe('chips of a machine’s firmware', () => {
     assert.match(known[0] ?? '', /"read-only":true/);
   });
 
-  test('are told apart by their unit, in whatever order they stand', () => {
+  test('are distinguished by their unit, in whatever order they stand', () => {
     const reversed = DRIVES.split(' -drive ').toReversed().join(' -drive ');
     assert.deepEqual(asDrives(`-drive ${reversed.replace('-drive ', '')}`).spec, asDrives().spec);
   });

@@ -159,7 +159,7 @@ describe('a destination to which nobody speaks', () => {
 });
 
 describe('a destination’s mover that takes over', () => {
-  test('lets go at once of what its source has ended meanwhile', async () => {
+  test('releases at once what its source has ended meanwhile', async () => {
     const { hands, deeds } = scene(whole, says({}));
     await askOnReturn(hands);
     assert.deepEqual(deeds, ['release', 'released']);

@@ -154,7 +154,7 @@ describe('a call that fails past the point of no return', () => {
     assertMoved(stage);
   });
 
-  test('post-copy whose link breaks is taken up again', async (t) => {
+  test('post-copy whose link breaks is resumed', async (t) => {
     const stage = await Stage.open(t, certificates, 'postcopy');
     let broken = false;
     stage.hosts.onCall = (name) => {

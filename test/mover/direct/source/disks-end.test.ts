@@ -41,7 +41,7 @@ describe('copies that are as good as their disks', () => {
     assert.equal(starts(done), breaks.size);
   });
 
-  test('are kept until a guest that moves cold stands still, and not while a step is undone', async (t) => {
+  test('are kept until a guest that moves cold is paused, and not while a step is undone', async (t) => {
     let looks = 0;
     const at = (look: number): DiskSample => {
       looks = look;

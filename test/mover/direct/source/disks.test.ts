@@ -44,7 +44,7 @@ describe('the copying of disks', () => {
     assert.deepEqual([disks.isOpen, tunnels[0]?.answerMs], [true, [5000]]);
   });
 
-  test('is taken up over the same path where it stands still, and over a new one where that has ended', async (t) => {
+  test('is resumed over the same path where it is stalled, and over a new one where that has ended', async (t) => {
     const at = (look: number): DiskSample => {
       if (look === 2) tunnels[0]?.abort(new Error('the session is over'));
       return look === 1 ? BROKEN : look < 4 ? disk() : READY;
@@ -71,13 +71,13 @@ describe('the copying of disks', () => {
     }
   });
 
-  test('fails where it is taken up eight times without getting on', async (t) => {
+  test('fails where it is resumed eight times without getting on', async (t) => {
     const { disks, parts, done } = stage(t, { settings, at: () => BROKEN });
     await fails(disks.copy(parts, signal), /nobody answers/);
     assert.equal(starts(done), 1 + 8);
   });
 
-  test('is taken up as often as it breaks where it gets on between by more than 1 MiB', async (t) => {
+  test('is resumed as often as it breaks where it gets on between by more than 1 MiB', async (t) => {
     const at = (look: number): DiskSample =>
       look > 40 ? READY : { ...BROKEN, copiedBytes: look * (MIB + 1) };
     const { disks, parts, done } = stage(t, { settings, at });

@@ -21,7 +21,7 @@ interface Given {
   readonly via?: SourceState['via'];
   /** The guest has disks that are copied. */
   readonly copies?: boolean;
-  /** Their path stands; and: the guest stands still, and what is left of them goes. */
+  /** Their path stands; and: the guest is paused, and what is left of them goes. */
   readonly isOpen?: boolean;
   readonly isFinishing?: boolean;
   /** Why the hypervisor's stop has failed, where it has. */

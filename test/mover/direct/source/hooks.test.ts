@@ -93,7 +93,7 @@ describe('a hook of the source', () => {
       rehearsed: 'after-rollback',
       failed: 'after-rollback',
       cancelled: 'after-rollback',
-      // The guest may stand still, or be gone: a person decides, and no program.
+      // The guest may be paused, or be gone: a person decides, and no program.
       held: undefined,
       lost: undefined,
     };

@@ -8,7 +8,7 @@ const OVER = { isCut: false, hasLink: false };
 const GRACE_MS = 60_000;
 
 describe('what is seen of the wire’s links', () => {
-  test('hides bytes that stand still for the grace and a little more, where no cut was seen', () => {
+  test('hides bytes that are stalled for the grace and a little more, where no cut was seen', () => {
     const sight = new LinkState();
     sight.look(LINK, 1000);
     assert.equal(sight.hides(69_999, GRACE_MS, 1000), true);

@@ -106,14 +106,14 @@ const FLOWS = [{ type: 'flows', over: '10.0.0.2:7443' }];
 const CONNECT = 'connect routed b:1 b';
 
 describe('a post-copy stream that is broken', () => {
-  test('is taken up over a path that answers: the destination listens first, then the source connects', async (t) => {
+  test('is resumed over a path that answers: the destination listens first, then the source connects', async (t) => {
     const { done, events, recovering } = stage(t, { after: [['postcopy-active']] });
     await recovering();
     assert.deepEqual(done, ['choose', 'listen 17 at 0', CONNECT]);
     assert.deepEqual(events, FLOWS);
   });
 
-  test('is not taken up by a driver that cannot', async (t) => {
+  test('is not resumed by a driver that cannot', async (t) => {
     const { done, recovering } = stage(t, { canRecover: false });
     await assert.rejects(recovering, (thrown) => hasCode(thrown, 'GODWIT_CAPABILITY'));
     assert.deepEqual(done, []);
@@ -140,7 +140,7 @@ describe('a post-copy stream that is broken', () => {
     assert.deepEqual(done, []);
   });
 
-  test('that stands still without a word is taken up all the same', async (t) => {
+  test('that is stalled without a word is resumed all the same', async (t) => {
     const { done, recovering } = stage(t, {
       before: ['postcopy-active'],
       after: [['postcopy-active']],
@@ -149,7 +149,7 @@ describe('a post-copy stream that is broken', () => {
     assert.deepEqual(done, ['choose', 'listen 17 at 0', CONNECT]);
   });
 
-  test('that broke with its last bytes in flight is taken up, since TCP brings them no more', async (t) => {
+  test('that broke with its last bytes in flight is resumed, since TCP brings them no more', async (t) => {
     const { done, recovering } = stage(t, { remainingBytes: 0, after: [['postcopy-active']] });
     await recovering();
     assert.deepEqual(done, ['choose', 'listen 17 at 0', CONNECT]);

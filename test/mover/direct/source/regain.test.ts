@@ -7,7 +7,7 @@ import type { SourceContext } from '../../../../src/mover/direct/source/source-c
 import { regain } from '../../../../src/mover/direct/source/regain.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 
-/** A guest that stands still here, whose stream broke off, in a migration that is at `known`. */
+/** A guest that is paused here, whose stream broke off, in a migration that is at `known`. */
 async function taken(known: Partial<SourceState>): Promise<'resumed' | 'held'> {
   let resumed = false;
   const session = {
@@ -31,7 +31,7 @@ async function taken(known: Partial<SourceState>): Promise<'resumed' | 'held'> {
   return resumed ? 'resumed' : 'held';
 }
 
-describe('a source whose stream broke off with its guest standing still', () => {
+describe('a source whose stream broke off with its guest paused', () => {
   test('runs the guest on where no commit was sent', async () => {
     assert.equal(await taken({ right: 'armed', via: 'postcopy' }), 'resumed');
   });

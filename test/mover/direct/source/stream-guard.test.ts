@@ -57,7 +57,7 @@ describe('the guard of a post-copy stream', () => {
     assert.deepEqual(said, [{ type: 'flows', afterMs: 1600 }]);
   });
 
-  test('waits for a dead link, and has the stream taken up as soon as it answers', async () => {
+  test('waits for a dead link, and has the stream resumed as soon as it answers', async () => {
     const { guard, link, said, after } = scene();
     guard.saw(1, 'drain');
     link.answers = false;
@@ -108,7 +108,7 @@ describe('the guard of a post-copy stream', () => {
     assert.deepEqual([said.length, link.asked], [0, 0]);
   });
 
-  test('misses the bytes of a stream that was taken up and stands still again', async () => {
+  test('misses the bytes of a stream that was resumed and is stalled again', async () => {
     const { guard, link, said, after } = scene();
     guard.saw(1, 'drain');
     guard.known();

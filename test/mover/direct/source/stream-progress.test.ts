@@ -17,13 +17,13 @@ const NOW = Date.parse('2026-01-01T12:00:00.000Z');
 const at = { nowMs: NOW, elapsedMs: 60_000, note: undefined };
 
 describe('the live line', () => {
-  test('says that the stream stands still, since when and until when', () => {
+  test('says that the stream is stalled, since when and until when', () => {
     const line = lineOf(inMemory, { sample, still: { forMs: 5000, timeoutMs: 45_000 } }, at);
     assert.deepEqual(line.still, {
       since: '2026-01-01T11:59:55.000Z',
       until: '2026-01-01T12:00:40.000Z',
     });
-    assert.match(line.note ?? '', /b stands still since 11:59:55 UTC/);
+    assert.match(line.note ?? '', /b has been stalled since 11:59:55 UTC/);
   });
 
   test('waits no longer than the migration’s own time, from when it began', () => {

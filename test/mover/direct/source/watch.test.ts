@@ -11,7 +11,7 @@ import { doing, scene, WELL } from './watch-scene.ts';
 describe('the stream', () => {
   const active: HypervisorEvent = { type: 'active' };
 
-  test('is looked at once its memory flows, and never while the guest stands still', async (t) => {
+  test('is looked at once its memory flows, and never while the guest is paused', async (t) => {
     const { watch, seen, counts, go } = scene(t, doing('memory'));
     await go(1000);
     assert.equal(counts.sampled, 0);
@@ -66,7 +66,7 @@ describe('the stream', () => {
     assert.equal(counts.sampled, sampled + 1);
   });
 
-  test('that stands still in post-copy over a link that takes everything else is to be taken up anew', async (t) => {
+  test('that is stalled in post-copy over a link that takes everything else is to be resumed', async (t) => {
     const { events, go } = scene(t, doing('drain'));
     await go(9000);
     assert.deepEqual(events, []);
@@ -77,7 +77,7 @@ describe('the stream', () => {
     );
   });
 
-  test('that stands still in pre-copy over a dead path is given up after 45 s', async (t) => {
+  test('that is stalled in pre-copy over a dead path is given up after 45 s', async (t) => {
     const { watch, seen, losses, go } = scene(t, doing('memory'));
     watch.onHypervisor(active);
     seen.answers = false;
@@ -120,7 +120,7 @@ test('the hypervisor’s events are journaled, but for those that only say when 
 describe('a guest that was stopped while memory moves', () => {
   const limitMs = deadlineOf('switchover', initialSource(planned()).state);
 
-  test('may stand still for as long as the switch may take, and no longer', async (t) => {
+  test('may stall for as long as the switch may take, and no longer', async (t) => {
     const { watch, seen, events, go } = scene(t, doing('memory'));
     watch.onHypervisor({ type: 'stopped' });
     seen.state = { ...seen.state, stopped: true };
