@@ -43,6 +43,7 @@ import { Spread } from './pki/spread.ts';
 import { Leftovers } from './leftovers/leftovers.ts';
 import { RefusedByMovers } from './refused-by-movers.ts';
 import { Reload } from './reload.ts';
+import { Returns } from './returns.ts';
 import { Resolve } from './resolve.ts';
 import { Sides } from './sides.ts';
 import { HOST_CERT, hostCredentials } from '../host/credentials.ts';
@@ -52,6 +53,7 @@ import { fenceOf } from '../host/fencing.ts';
 import { MigrationStore } from './store.ts';
 import { Supervisor } from './supervision.ts';
 import { GuestProbes } from './probes.ts';
+import type { Others } from './probes.ts';
 import { trustOf } from './trust.ts';
 
 const GRACE_MS = 2000;
@@ -102,13 +104,11 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const [refusals, ofMovers] = [new Refusals(clock), new RefusedByMovers(store, movers)];
   const sides = new Sides({ config, drivers, store, movers, supervisor, log });
   const incoming = new Incoming({ ...common, movers, hostFacts: hostFactsOf(config, clock) });
-  const probes = new GuestProbes(config, clock, {
-    admittedGuest: async (to, id) =>
-      to === config.name ? incoming.guest(id) : peers.admittedGuest(to, id),
-    addresses: () => peers.addresses(),
-  });
+  const probes = new GuestProbes(config, clock, othersOf(config, incoming, peers));
   const predicting = openPrediction(common);
   const outgoing = new Outgoing({ ...common, ...predicting, diskMoves });
+  const follow = new Follow({ ...common, movers });
+  const returns = new Returns({ ...common, outgoing, follow });
   const { apart = askHere({ ...common, drivers }) } = options;
   const checks = new Checks({ ...common, drivers, outgoing, apart });
   const reload = new Reload(options);
@@ -122,7 +122,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     ...predicting,
     answers: new PreflightAnswers({ config, clock, incoming, apart }),
     incoming,
-    follow: new Follow({ ...common, movers }),
+    follow,
+    returns,
     sides,
     resolve: new Resolve({ ...common, movers, sides, fence: fenceOf(config, fleet) }),
     leftovers: new Leftovers({ ...common, movers, drivers }),
@@ -134,7 +135,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const listener = serve(agentContract, handlers, { name: config.name, ...listening });
   const { tls, unix } = await listen(listener, config, credentials, listening);
   hostEvents.start(store, log);
-  for (const each of [supervisor, guests, diskMoves, spread, renewal, health]) each.start();
+  const started = [supervisor, guests, diskMoves, spread, renewal, health, returns];
+  for (const each of started) each.start();
   void probes.sweep();
   const endTending = tend(options, clock, store, cache);
   log.info({ address: tls.address, socket: unix.address }, 'the agent serves');
@@ -146,11 +148,20 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       for (const each of [supervisor, guests, hostEvents, health]) each.stop();
       spread.close();
       renewal.close();
-      await endTending();
+      await Promise.all([endTending(), returns.close()]);
       probes.close();
       await Promise.all([tls.close(GRACE_MS), unix.close(GRACE_MS), diskMoves.close()]);
       peers.close();
     },
+  };
+}
+
+/** What a watch of a guest asks other hosts, and this one. */
+function othersOf({ name }: AgentConfig, incoming: Incoming, peers: Peers): Others {
+  return {
+    admittedGuest: async (to, id) =>
+      to === name ? incoming.guest(id) : peers.admittedGuest(to, id),
+    addresses: () => peers.addresses(),
   };
 }
 

@@ -40,7 +40,9 @@ import type { RecoveryParts } from './recovery/handlers.ts';
 import type { Load } from './load.ts';
 import type { Leftovers } from './leftovers/leftovers.ts';
 import type { Reload } from './reload.ts';
-import { reportOfBoth } from './reports.ts';
+import { reportWithCheck } from './reports.ts';
+import { cancelOrKeep, endSiteCheck, returnsSeen } from './return-handlers.ts';
+import type { Returns } from './returns.ts';
 import type { Resolve } from './resolve.ts';
 import { sightingOf } from './sightings.ts';
 import type { Sides } from './sides.ts';
@@ -57,6 +59,7 @@ export interface AgentParts extends CheckParts, LabelParts, RecoveryParts {
   readonly outgoing: Outgoing;
   readonly incoming: Incoming;
   readonly follow: Follow;
+  readonly returns: Returns;
   readonly plans: Plans;
   readonly linkAnswers: LinkAnswers;
   readonly sides: Sides;
@@ -116,10 +119,12 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
     migration: ({ params }) => follow.one(params.id),
     progress: ({ params }) => follow.progress(params.id),
     events: ({ params, signal }) => follow.events(params.id, signal),
-    report: ({ params }) => reportOfBoth(parts, params.id),
+    report: ({ params }) => reportWithCheck(parts, params.id),
     cancel: async ({ params, query, caller }) => {
       const order = orderFor(query, caller, config.ordersBySocket);
-      const answer = await parts.orders.under(order, params.id, () => follow.cancel(params.id));
+      const answer = await parts.orders.under(order, params.id, () =>
+        cancelOrKeep(parts, params.id, caller.name),
+      );
       log.info({ id: params.id, by: caller.name, ...answer }, 'a cancel was asked for');
       return answer;
     },
@@ -240,14 +245,18 @@ function fleetHandlers({
 
 type ResolveRoutes = Pick<
   typeof agentContract,
-  'side' | 'sighting' | 'resolution' | 'resolve' | 'takeUp'
+  'side' | 'endSiteCheck' | 'sighting' | 'resolution' | 'resolve' | 'takeUp'
 >;
 
 /** What is asked about a migration on which a person must decide. */
 function resolveHandlers(parts: AgentParts): Handlers<ResolveRoutes> {
   const { config, guests, store, sides, resolve } = parts;
   return {
-    side: ({ params, query, caller }) => sides.forPeer(params.id, query.look, caller),
+    side: async ({ params, query, caller }) => ({
+      ...(await sides.forPeer(params.id, query.look, caller)),
+      ...returnsSeen(parts, params.id),
+    }),
+    endSiteCheck: ({ params, body, caller }) => endSiteCheck(parts, params.id, body.by, caller),
     sighting: ({ params, query }) =>
       sightingOf({ guests, store, host: config.name }, params.guest, query),
     resolution: ({ params }) => resolve.shown(params.id),

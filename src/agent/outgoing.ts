@@ -10,6 +10,7 @@ import { askChecks } from '../migration/preflight/judge.ts';
 import type { SourceMoverRequest } from '../protocol/mover/request.ts';
 import type { GuestInfo } from '../protocol/public/host.ts';
 import { migrationRequest } from '../protocol/public/migration.ts';
+import type { Returns } from '../protocol/public/site-check.ts';
 import type { Check, MigrationRequest } from '../protocol/public/migration.ts';
 import { fullAddress } from '../protocol/names.ts';
 import { didYouMean } from '../protocol/nearest.ts';
@@ -71,17 +72,23 @@ export class Outgoing {
 
   /**
    * Checks what can be checked at once, and resolves to the id as soon as the mover serves. The same id with the same
-   * request answers the same again; with another one it is GODWIT_ID_REUSED.
+   * request answers the same again; with another one it is GODWIT_ID_REUSED. `returns`: it takes a guest back.
    */
-  async start(asked: MigrationRequest & { id?: string | undefined }): Promise<string> {
+  async start(
+    asked: MigrationRequest & { id?: string | undefined },
+    returns?: Returns,
+  ): Promise<string> {
     const { id: given, ...rest } = asked;
     const request = migrationRequest.parse(rest);
     // Measured before the last look at the guest: nothing is waited for between that and the record.
     const isNew = this.#again(given, request) === undefined;
     const linkShareBandwidth = isNew ? await this.links.shareOf(request) : undefined;
-    const share = linkShareBandwidth === undefined ? {} : { linkShareBandwidth };
+    const further = {
+      ...(linkShareBandwidth === undefined ? {} : { linkShareBandwidth }),
+      ...(returns === undefined ? {} : { returns }),
+    };
     const migration = await this.#mutex.run(
-      async () => this.#again(given, request) ?? (await this.#add(given, request, share)),
+      async () => this.#again(given, request) ?? (await this.#add(given, request, further)),
     );
     const { id } = migration;
     const { store, supervisor } = this.#parts;
@@ -118,7 +125,7 @@ export class Outgoing {
   async #add(
     given: string | undefined,
     request: MigrationRequest,
-    share: Pick<SourceMoverRequest, 'linkShareBandwidth'>,
+    { returns, ...share }: Pick<SourceMoverRequest, 'linkShareBandwidth' | 'returns'>,
   ): Promise<Migration> {
     const { config, clock, store, guests, labels } = this.#parts;
     const id = given ?? newId(clock.wallMs());
@@ -149,6 +156,7 @@ export class Outgoing {
       ...(lineage.length === 0 ? {} : { lineage }),
       labels: labels?.of(request.guest) ?? {},
       ...(prediction === undefined ? {} : { prediction }),
+      ...(returns === undefined ? {} : { returns }),
       ...seen,
     });
   }
@@ -258,7 +266,7 @@ function takeable({ info, handle }: DiscoveredGuest): GuestFacts {
 }
 
 /** Sorts by time, and two agents do not make the same. */
-function newId(nowMs: number): string {
+export function newId(nowMs: number): string {
   const random = randomInt(36 ** 5)
     .toString(36)
     .padStart(5, '0');

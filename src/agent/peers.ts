@@ -5,6 +5,8 @@ import { agentContract } from '../protocol/contract.ts';
 import type { SignedList } from '../protocol/peer/fleet.ts';
 import type { GuestInfo, HostEntry } from '../protocol/public/host.ts';
 import type { AdmittedGuest } from '../protocol/peer/probe.ts';
+import type { CancelAnswer } from '../protocol/public/contract.ts';
+import type { SiteCheck } from '../protocol/public/site-check.ts';
 import type { MigrationSummary, Report } from '../protocol/public/migration.ts';
 import type { ProcessorsAnswer } from '../protocol/public/processor.ts';
 import type { ResolveAnswer, RunAt, SideView, Unasked } from '../protocol/public/resolve.ts';
@@ -111,6 +113,22 @@ export class Peers {
       const isDark = hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE');
       return { unreachable: toGodwitError(thrown).message, isDark };
     }
+  }
+
+  /** How the site's check of a guest that went there stands; undefined where that host does not say it. */
+  async siteCheck(name: string, id: string): Promise<SiteCheck | undefined> {
+    try {
+      const input = { params: { id }, query: { look: 'journal' } } as const;
+      return (await this.#client(name).api.side(input, { deadlineMs: ANSWER_MS })).siteCheck;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** A guest that went there is not to be taken back. */
+  endSiteCheck(name: string, id: string, by: string): Promise<CancelAnswer> {
+    const options = { deadlineMs: SIDE_MS };
+    return this.#client(name).api.endSiteCheck({ params: { id }, body: { by } }, options);
   }
 
   /** Asks all of them what they have seen of a guest besides one migration; one that cannot say is named with the reason. */

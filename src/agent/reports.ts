@@ -3,6 +3,7 @@ import type { Log } from '../log.ts';
 import { isManagedRequest } from '../protocol/mover/request.ts';
 import type { Report } from '../protocol/public/migration.ts';
 import type { Peers } from './peers.ts';
+import type { Returns } from './returns.ts';
 import type { MigrationStore } from './store.ts';
 
 /**
@@ -24,6 +25,31 @@ export async function reportOfBoth(
     log.debug({ id, error: toGodwitError(thrown) }, 'the source does not give its report');
     return own;
   }
+}
+
+/** The same, with how the site's check of the guest stands where one was asked for: the destination knows. */
+export async function reportWithCheck(
+  parts: {
+    readonly store: MigrationStore;
+    readonly peers: Peers;
+    readonly log: Log;
+    readonly returns: Pick<Returns, 'of'>;
+  },
+  id: string,
+): Promise<Report> {
+  const report = await reportOfBoth(parts, id);
+  if (report.settings.returnIfUnhealthy === undefined || report.outcome !== 'done') return report;
+  const { request } = parts.store.need(id);
+  const siteCheck =
+    request.side === 'destination'
+      ? parts.returns.of(id)
+      : await parts.peers.siteCheck(request.toHost, id);
+  const { returned } = request.side === 'destination' ? parts.store.report(id) : report;
+  return {
+    ...report,
+    ...(siteCheck === undefined ? {} : { siteCheck }),
+    ...(returned === undefined ? {} : { returned }),
+  };
 }
 
 function isSame(own: Report, reported: Report): boolean {

@@ -1,12 +1,4 @@
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-  renameSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import type { Clock } from '../clock.ts';
 import { godwitError, toGodwitError } from '../errors.ts';
@@ -26,12 +18,14 @@ import { migrationId } from '../protocol/names.ts';
 import { readJournals } from '../host/journal.ts';
 import { ageStore } from '../host/store-age.ts';
 import { syncDirectory } from '../host/journal-file.ts';
+import { writeWhole } from '../host/whole-file.ts';
 import type { Arrival } from './guest-labels.ts';
 import { followJournal } from './followed-journal.ts';
 import type { Followed, FollowedState } from './followed-journal.ts';
 import { briefly, planned } from './planned-report.ts';
 import { PrunedMigrations } from './used-ids.ts';
 import { surplus } from './records-to-remove.ts';
+import { wayBackOf } from './way-back.ts';
 
 /**
  * Ended migrations that are kept for `godwit migrations` and `godwit report`. Those about which the other host may still
@@ -113,12 +107,8 @@ export class MigrationStore {
     this.mustBeNew(request.id);
     const dir = path.join(this.#dir, request.id);
     mkdirSync(dir, { recursive: true, mode: 0o700 });
-    const file = path.join(dir, 'request.json');
-    const text = `${JSON.stringify(request)}\n`;
     // A journal whose request is gone after a power loss would be nobody's.
-    writeFileSync(`${file}.tmp`, text, { mode: 0o600, flush: true });
-    renameSync(`${file}.tmp`, file);
-    syncDirectory(dir);
+    writeWhole(path.join(dir, 'request.json'), `${JSON.stringify(request)}\n`);
     syncDirectory(this.#dir);
     const made = { id: request.id, dir, request };
     this.#migrations.set(request.id, made);
@@ -221,7 +211,7 @@ export class MigrationStore {
       reportOf(source, nowMs) ??
       destinationReportOf(destination, nowMs) ??
       managedReport(managed, nowMs);
-    return report ?? planned(request, nowMs);
+    return { ...(report ?? planned(request, nowMs)), ...wayBackOf(this, request) };
   }
 
   /** Its journal has been written to again: what was kept of its end is no longer so. */

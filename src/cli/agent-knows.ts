@@ -18,6 +18,7 @@ const MUST_BE_KNOWN = {
   notBefore: '--not-before',
   whenQuiet: '--when',
   noticeMs: '--notice',
+  returnIfUnhealthy: '--return-if-unhealthy',
 } as const satisfies Partial<Record<keyof MigrationRequest, string>>;
 
 /** An agent of an earlier build drops a field that it does not know. GODWIT_CAPABILITY where that would do harm. */

@@ -33,7 +33,7 @@ export function requestOf(verb: string, { args, flags }: Asked, to: string): Mig
     maxDowntimeMs: flags.maxDowntime === undefined ? undefined : Math.round(flags.maxDowntime),
     ...steeringOf(flags),
     ...timesOf(flags, Date.now()),
-    ...quietOf(flags),
+    ...lookedAfter(flags),
     ...(flags.notice === undefined ? {} : { noticeMs: Math.round(flags.notice) }),
     maxBandwidth: flags.maxBandwidth,
     ...(flags.linkShare === undefined ? {} : { linkShare: shareIn(flags.linkShare) }),
@@ -81,11 +81,29 @@ function shareIn(text: string): number {
 
 const QUIET_WITHIN_MS = 3_600_000;
 
-function quietOf({ when, within }: Asked['flags']): Pick<MigrationSettings, 'whenQuiet'> {
-  if (when === 'quiet') return { whenQuiet: { withinMs: Math.round(within ?? QUIET_WITHIN_MS) } };
-  if (within === undefined) return {};
-  const hint = 'Say --when quiet, or leave --within out.';
-  throw godwitError('GODWIT_USAGE', { what: '--within is given without --when quiet' }, { hint });
+const HEALTHY_WITHIN_MS = 600_000;
+
+/** What `--within` bounds: the wait for a quiet moment, or the time in which a guest may be taken back. */
+function lookedAfter({
+  when,
+  within,
+  returnIfUnhealthy: check,
+}: Asked['flags']): Pick<MigrationSettings, 'whenQuiet' | 'returnIfUnhealthy'> {
+  const withinMs = within === undefined ? undefined : Math.round(within);
+  if (when !== undefined && check !== undefined && within !== undefined) {
+    const what = '--within is given for --when quiet and for --return-if-unhealthy';
+    throw godwitError('GODWIT_USAGE', { what }, { hint: 'Leave one of the three out.' });
+  }
+  if (when === undefined && check === undefined && within !== undefined) {
+    const hint = 'Say --when quiet or --return-if-unhealthy CHECK, or leave --within out.';
+    throw godwitError('GODWIT_USAGE', { what: '--within is given without --when quiet' }, { hint });
+  }
+  return {
+    ...(when === undefined ? {} : { whenQuiet: { withinMs: withinMs ?? QUIET_WITHIN_MS } }),
+    ...(check === undefined
+      ? {}
+      : { returnIfUnhealthy: { check, withinMs: withinMs ?? HEALTHY_WITHIN_MS } }),
+  };
 }
 
 /** When it may begin and has to be over. A window is both; the sooner end counts. */

@@ -55,7 +55,15 @@ export const SETTINGS = {
   within: {
     kind: 'duration',
     summary:
-      'with --when quiet: begin all the same after so long, up to 1 day; 1h where it is not given',
+      'with --when quiet: begin all the same after so long, up to 1 day; 1h where it is not given. With ' +
+      '--return-if-unhealthy: how long the check goes on, 10s to 1 day; 10m where it is not given',
+  },
+  returnIfUnhealthy: {
+    kind: 'text',
+    value: 'check',
+    summary:
+      'once the guest runs there, that host runs this check of the site’s (check-NAME in its directory of hooks) again ' +
+      'and again; where it fails, the guest is taken back by a migration of its own',
   },
   notice: {
     kind: 'duration',
@@ -189,6 +197,7 @@ export const migrateSpec = spec({
     'migrate web1 --to b --mode postcopy --path-address 10.1.0.12',
     'migrate web1 --to b --steering standard --max-downtime 300ms',
     'migrate web1 --to b --rehearse',
+    'migrate web1 --to b --return-if-unhealthy check-web --within 10m',
     'migrate web1 --to b --window 01:00-05:00 --detach',
     'migrate web1 --to b --path wire --max-bandwidth 100mbit',
   ],

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { guestName, hostName, migrationId, shortText } from '../protocol/names.ts';
 import { mode } from '../protocol/public/migration.ts';
+import { siteCheckName } from '../protocol/public/site-check.ts';
 import { nicNetwork } from '../protocol/network.ts';
 
 /** When a site's own programs are called, on which side, for how long at most, and what their failure does. */
@@ -64,7 +65,8 @@ export const HOOK_NAMES = Object.keys(HOOKS) as HookName[];
 /** What a hook reads on its standard input: one JSON object. Later versions add names and change none. */
 export const hookInput = z.object({
   version: z.literal(1),
-  hook: z.enum(HOOK_NAMES),
+  /** Its name; of a site's own check, `check-...`. */
+  hook: z.union([z.enum(HOOK_NAMES), siteCheckName]),
   migration: migrationId,
   guest: guestName,
   from: hostName,

@@ -6,7 +6,7 @@ import type { Log } from '../log.ts';
 import { runSiteProgram } from './site-program.ts';
 import type { SiteAnswer } from './site-program.ts';
 import { hookInput, HOOKS } from './hooks.ts';
-import type { HookFacts, HookName } from './hooks.ts';
+import type { HookFacts, HookInput, HookName } from './hooks.ts';
 
 const FREE = new AbortController().signal;
 
@@ -24,10 +24,10 @@ export async function runHook(
   throw godwitError('GODWIT_HOOK_FAILED', { hook, host, reason: `it ${answer.why}` });
 }
 
-/** What the hook answers; undefined where the host has none. Rejects once the signal aborts. */
+/** What the hook, or the site's own check, answers; undefined where the host has none. Rejects once the signal aborts. */
 export async function answerOf(
   { hooks, name: host }: Pick<AgentConfig, 'hooks' | 'name'>,
-  hook: HookName,
+  hook: HookInput['hook'],
   facts: () => HookFacts,
   { signal, deadlineMs }: { readonly signal: AbortSignal; readonly deadlineMs: number },
 ): Promise<SiteAnswer | undefined> {

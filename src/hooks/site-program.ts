@@ -20,6 +20,8 @@ export type SiteAnswer =
       readonly why: string;
       /** Its exit code, where it ended by itself. */
       readonly code?: number;
+      /** It did not run at all. */
+      readonly unstarted?: true;
       /** Its time was over. */
       readonly late?: boolean;
     };
@@ -56,9 +58,11 @@ export async function runSiteProgram(program: SiteProgram): Promise<SiteAnswer> 
     return await new Promise<SiteAnswer>((resolve) => {
       const no = (
         why: string,
-        more: { words?: string; code?: number; late?: boolean } = {},
+        more: { words?: string; code?: number; late?: boolean; unstarted?: true } = {},
       ): void => resolve({ ok: false, words: '', why, ...more });
-      child.once('error', ({ message }) => no(`cannot be started: ${message}`));
+      child.once('error', ({ message }) =>
+        no(`cannot be started: ${message}`, { unstarted: true }),
+      );
       // Not `close`: what it left running may keep the pipes open.
       child.once('exit', (code, killed) => {
         const words = said.trim().split('\n').at(-1) ?? '';

@@ -1,10 +1,12 @@
 import { X509Certificate } from 'node:crypto';
-import { access, constants, readFile, statfs } from 'node:fs/promises';
+import { access, constants, readdir, readFile, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import { HOOK_NAMES } from '../hooks/hooks.ts';
+import { MOST_SITE_CHECKS } from '../protocol/peer/host-facts.ts';
 import type { HostFacts } from '../protocol/peer/host-facts.ts';
+import { siteCheckName } from '../protocol/public/site-check.ts';
 import { PRODUCT_VERSION } from '../protocol/version.ts';
 import { HOST_CERT } from './credentials.ts';
 import { pkiDirOf } from './fleet.ts';
@@ -16,10 +18,11 @@ export function hostFactsOf(config: AgentConfig, clock: Clock): () => Promise<Ho
 }
 
 async function readHostFacts(config: AgentConfig, wallMs: () => number): Promise<HostFacts> {
-  const [journalFreeBytes, certificateEndsMs, hooks, platform] = await Promise.all([
+  const [journalFreeBytes, certificateEndsMs, hooks, siteChecks, platform] = await Promise.all([
     freeBytes(config.stateDir),
     certificateEnd(config),
     hooksOf(config),
+    siteChecksOf(config),
     readPlatform(),
   ]);
   return {
@@ -28,6 +31,7 @@ async function readHostFacts(config: AgentConfig, wallMs: () => number): Promise
     ...(journalFreeBytes === undefined ? {} : { journalFreeBytes }),
     ...(certificateEndsMs === undefined ? {} : { certificateEndsMs }),
     hooks,
+    siteChecks,
     platform,
     // Read last: the less lies between it and the answer, the better.
     wallMs: wallMs(),
@@ -55,12 +59,23 @@ async function certificateEnd(config: AgentConfig): Promise<number | undefined> 
 /** The hooks that would be called here. */
 export async function hooksOf({ hooks }: Pick<AgentConfig, 'hooks'>): Promise<string[]> {
   if (hooks === undefined) return [];
-  const found = HOOK_NAMES.map(async (name) => {
-    const file = path.join(hooks.directory, name);
-    return access(file, constants.X_OK).then(
+  return executables(hooks.directory, HOOK_NAMES);
+}
+
+/** The site's own checks of guests that could be run here. */
+async function siteChecksOf({ hooks }: Pick<AgentConfig, 'hooks'>): Promise<string[]> {
+  if (hooks === undefined) return [];
+  const names = await readdir(hooks.directory).catch(() => []);
+  const checks = names.filter((name) => siteCheckName.safeParse(name).success).toSorted();
+  return executables(hooks.directory, checks.slice(0, MOST_SITE_CHECKS));
+}
+
+async function executables(directory: string, names: readonly string[]): Promise<string[]> {
+  const found = names.map(async (name) =>
+    access(path.join(directory, name), constants.X_OK).then(
       () => [name],
       () => [],
-    );
-  });
+    ),
+  );
   return (await Promise.all(found)).flat();
 }

@@ -4,6 +4,9 @@ import type { Endpoint } from '../../src/cli/agent-set.ts';
 import { godwitError } from '../../src/errors.ts';
 import type { CheckAnswer } from '../../src/protocol/public/check.ts';
 import { checked } from './checked.ts';
+import { publicContract } from '../../src/protocol/contract.ts';
+import { migrationSettings } from '../../src/protocol/public/migration.ts';
+import { openApi } from '../../src/protocol/public/openapi.ts';
 import type { GuestInfo } from '../../src/protocol/public/host.ts';
 import { endpoint, FakeContext, godwit, guest, ID, progress, report, sample } from './fake.ts';
 import { all, world } from './migrating.ts';
@@ -55,6 +58,37 @@ describe('godwit migrate', () => {
     for (const typed of ['half', '0', '150%', '70', '-1'])
       assert.equal(await godwit(context, `migrate web1 --to b --link-share ${typed}`), 2, typed);
     assert.match(context.err.text, /--link-share/);
+  });
+
+  test('takes a check of the site’s and its time, shows how it stands, and refuses --within for nothing or for two', async () => {
+    const openapi = async (): Promise<Record<string, unknown>> => openApi(publicContract, 'x');
+    const settings = migrationSettings.parse({
+      returnIfUnhealthy: { check: 'check-web', withinMs: 90_000 },
+    });
+    const untilAt = '2026-01-01T00:00:00.000Z';
+    const siteCheck = { state: 'watching', untilAt, runs: 2, failures: 1, why: 'no page' } as const;
+    const { context, asked } = world({
+      ending: report({ settings, siteCheck }),
+      more: { openapi },
+    });
+    const line = 'migrate web1 --to b --return-if-unhealthy check-web';
+    assert.equal(await godwit(context, `${line} --within 90s`), 0);
+    assert.equal(await godwit(context, line), 0);
+    const times = asked.map(({ returnIfUnhealthy }) => returnIfUnhealthy?.withinMs);
+    assert.deepEqual(times, [90_000, 600_000]);
+    assert.match(
+      context.out.text,
+      /check-web +the guest is looked after until 2026-.*: no page \(1 of 2 runs failed\)/,
+    );
+    for (const wrong of [
+      'migrate web1 --to b --within 90s',
+      `${line} --when quiet --within 90s`,
+      `${line} --within 1s`,
+      'migrate web1 --to b --return-if-unhealthy ../sh',
+    ])
+      assert.equal(await godwit(context, wrong), 2, wrong);
+    assert.match(context.err.text, /--within/);
+    assert.match(context.err.text, /--return-if-unhealthy/);
   });
 
   test('takes further addresses of the destination, in the order in which they are to be tried', async () => {

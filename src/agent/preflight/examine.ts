@@ -215,6 +215,7 @@ async function askAdmission(
     const answered = pass('destination', `${to} answers`, 'both');
     const answeredMs = clock.wallMs();
     const both = checksOfHosts({
+      to,
       source: own,
       destination: reported.host,
       askedMs,
@@ -222,6 +223,7 @@ async function askAdmission(
       roundTripMs: await roundTripMs(peers, to, clock, signal),
       mayPostcopy: request.mode !== 'precopy',
       paths: firstHops(pathsTo(peers, request), config.relays),
+      siteCheck: request.returnIfUnhealthy?.check,
     });
     return { checks: [answered, ...reported.checks, ...both], reported };
   } catch (thrown) {

@@ -1,8 +1,8 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { godwitError } from '../../errors.ts';
-import { syncDirectory } from '../../host/journal-file.ts';
+import { writeWhole } from '../../host/whole-file.ts';
 import { guestName, hostName, moment } from '../../protocol/names.ts';
 import { standbyOffer } from '../../protocol/peer/standby.ts';
 import type { StandbyOffer } from '../../protocol/peer/standby.ts';
@@ -62,9 +62,7 @@ export class Standbys {
     }
     const file = this.#file(from, guest);
     mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
-    writeFileSync(`${file}.tmp`, text, { mode: 0o600, flush: true });
-    renameSync(`${file}.tmp`, file);
-    syncDirectory(path.dirname(file));
+    writeWhole(file, text);
     this.#know(from, guest, kept);
   }
 

@@ -73,6 +73,9 @@ export function askedFor({ settings, startedAt, endedAt, takeovers }: Report): [
   if (path !== 'native') pairs.push(['path', path]);
   if (path !== 'native' && linkGraceMs !== undefined)
     pairs.push(['longest hidden cut', formatDuration(linkGraceMs)]);
+  const { returnIfUnhealthy: check } = settings;
+  if (check !== undefined)
+    pairs.push(['goes back if', `${check.check} fails within ${formatDuration(check.withinMs)}`]);
   if (settings.rehearse === true) pairs.push(['rehearsal', 'everything up to the switch, undone']);
   if (settings.keepSource === true) pairs.push(['disks at the source', 'kept, renamed']);
   if (settings.diskWrites === 'refuse') pairs.push(['disks that it writes too fast', 'refuse']);

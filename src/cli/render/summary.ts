@@ -1,4 +1,5 @@
 import type { Report } from '../../protocol/public/migration.ts';
+import type { SiteCheck } from '../../protocol/public/site-check.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { checkPairs } from './disks.ts';
 import { painter, printable, printableCell } from './style.ts';
@@ -48,6 +49,7 @@ export function measures(report: Report): [string, string][] {
     ...sent(report),
     ...checkPairs(report),
     ...verifiedWords(report),
+    ...returnWords(report),
     ['runs', whereWords(report)],
   ];
 }
@@ -63,6 +65,44 @@ function verifiedWords({ verified = [] }: Report): [string, string][] {
   const notTried = left === 0 ? '' : `, ${left} could not be looked at`;
   const good = made.length - doubts.length;
   return [['verified', `${good} of ${made.length} looks are as they should be${notTried}${doubt}`]];
+}
+
+/** How the site's check of the guest stands, and whether it has taken the guest back. */
+function returnWords({
+  settings: { returnIfUnhealthy: asked },
+  siteCheck,
+  returned,
+  returns,
+  outcome,
+}: Report): [string, string][] {
+  const back =
+    returns === undefined
+      ? []
+      : [pair('takes the guest back', `after ${returns.migration}: ${printable(returns.why)}`)];
+  if (asked === undefined || outcome !== 'done') return back;
+  if (returned !== undefined)
+    return [...back, pair('returned', `by ${returned.migration}: ${printable(returned.why)}`)];
+  return [
+    ...back,
+    pair(asked.check, siteCheck === undefined ? 'not known from here' : checkWords(siteCheck)),
+  ];
+}
+
+const CHECK_STATES: Record<SiteCheck['state'], string> = {
+  watching: 'the guest is looked after',
+  returning: 'the guest is being taken back',
+  returned: 'the guest was taken back',
+  passed: 'nothing was found',
+  failed: 'the guest stays',
+  cancelled: 'the guest stays',
+  'moved-on': 'the guest is looked after no more',
+};
+
+function checkWords({ state, untilAt, runs, failures, why, migration }: SiteCheck): string {
+  const until = state === 'watching' ? ` until ${untilAt}` : '';
+  const by = state === 'returning' && migration !== undefined ? ` by ${migration}` : '';
+  const because = why === undefined ? '' : `: ${printable(why)}`;
+  return `${CHECK_STATES[state]}${until}${by}${because} (${failures} of ${runs} runs failed)`;
 }
 
 /** What a rehearsal says of the switch that it did not make. */

@@ -89,6 +89,7 @@ function ofMemoryAlone({ rehearse, path, verifyDisks }: Asked): [string, string]
 export function leftToManager(settings: Asked): [string, string][] {
   const { path, onLost, keepSource, diskWrites, verifyDisks, networks } = settings;
   const { pathAddresses, steering, deadlineAt, notBefore, whenQuiet, noticeMs } = settings;
+  const { returnIfUnhealthy } = settings;
   const asked: [boolean, string, string][] = [
     [path === 'wire', '--path wire', 'memory'],
     [steering !== undefined, '--steering', 'how its memory converges'],
@@ -102,6 +103,7 @@ export function leftToManager(settings: Asked): [string, string][] {
     [diskWrites === 'refuse', '--disk-writes refuse', 'disks'],
     [verifyDisks === true, '--verify-disks', 'disks'],
     [networks !== undefined, '--network', 'networks'],
+    [returnIfUnhealthy !== undefined, '--return-if-unhealthy', 'where it stays'],
   ];
   return asked
     .filter(([isAsked]) => isAsked)

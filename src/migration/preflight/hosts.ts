@@ -1,7 +1,8 @@
+import { godwitError } from '../../errors.ts';
 import { splitAddress } from '../../protocol/names.ts';
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
 import type { HostFacts } from '../../protocol/peer/host-facts.ts';
-import { passes, warns } from './finding.ts';
+import { passes, refuses, warns } from './finding.ts';
 import type { Finding } from './finding.ts';
 
 /** What the two hosts of a migration report of themselves. */
@@ -17,6 +18,8 @@ export interface HostsFacts {
   readonly mayPostcopy: boolean;
   /** host:port of each address at which the destination is known, the main one among them; of a relay, for those behind one. */
   readonly paths: readonly string[];
+  /** The site's check that the destination is to run once the guest is there. */
+  readonly siteCheck?: string | undefined;
 }
 
 /** Beyond this, times in the logs and reports of both hosts cannot be compared by eye any more, ms. */
@@ -136,6 +139,30 @@ export function judgeHooks({ source, destination }: HostsFacts): Finding[] {
   const hint =
     'Install it there too as an executable in `hooks.directory`, or remove it from the other host: which host is source and which is destination changes with each migration.';
   return [warns(`missing, though the other host has it: ${all}`, hint)];
+}
+
+/** Whether the destination has the site's check that decides whether the guest stays. */
+export function judgeSiteCheck({
+  destination: { name, siteChecks },
+  siteCheck,
+}: Pick<HostsFacts, 'siteCheck'> & {
+  readonly destination: Pick<HostFacts, 'name' | 'siteChecks'>;
+}): Finding[] {
+  if (siteCheck === undefined) return [];
+  if (siteChecks?.includes(siteCheck) === true) return [passes(`${name} has ${siteCheck}`)];
+  const what = `--return-if-unhealthy ${siteCheck}`;
+  if (siteChecks === undefined) {
+    const reason = `${name} runs a build that knows no checks of the site`;
+    return [
+      refuses(
+        godwitError('GODWIT_CAPABILITY', { what, reason }, { hint: `Upgrade Godwit on ${name}.` }),
+      ),
+    ];
+  }
+  const has = siteChecks.length === 0 ? 'no check' : siteChecks.slice(0, 10).join(', ');
+  const reason = `${name} has no executable ${siteCheck} in its \`hooks.directory\`; it has ${has}`;
+  const hint = `Install it there (docs/hooks.md), or leave the option out.`;
+  return [refuses(godwitError('GODWIT_CAPABILITY', { what, reason }, { hint }))];
 }
 
 function eachOf(

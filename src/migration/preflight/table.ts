@@ -15,6 +15,7 @@ import {
   judgeNested,
   judgeRoundTrip,
   judgeSecondPath,
+  judgeSiteCheck,
   judgeVersions,
 } from './hosts.ts';
 import type { HostsFacts } from './hosts.ts';
@@ -204,6 +205,13 @@ export const CHECKS = [
     needs: 'both',
     asks: 'has each host the hooks that the other has?',
     judge: judgeHooks,
+  },
+  {
+    name: 'site-check',
+    step: 'admit',
+    needs: 'both',
+    asks: 'with --return-if-unhealthy: has the destination that check of the site’s?',
+    judge: judgeSiteCheck,
   },
   {
     name: 'state',

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { migrationRequest } from '../public/migration.ts';
+import { returns } from '../public/site-check.ts';
 import { prediction } from '../public/prediction.ts';
 import { address, bytes, hostName, migrationId } from '../names.ts';
 import { admission, lineage, preparation } from '../peer/migration.ts';
@@ -46,6 +47,8 @@ export const sourceMoverRequest = z.object({
   seenLinkRate: bytes.optional(),
   /** What a plan of it said shortly before, for the report. */
   prediction: prediction.optional(),
+  /** It takes a guest back whose check failed. */
+  returns: returns.optional(),
 });
 export type SourceMoverRequest = z.infer<typeof sourceMoverRequest>;
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { guestName, migrationId } from '../names.ts';
+import { guestName, migrationId, shortText } from '../names.ts';
 import { resolveAnswer, runAt, sideView } from '../public/resolve.ts';
 import { sighting, sightingQuery } from './sighting.ts';
 import { route } from '../route.ts';
@@ -58,6 +58,15 @@ export const peerRoutes = {
     params: byId,
     body: z.object({ runAt, by: z.string().max(128) }),
     response: resolveAnswer,
+  }),
+  endSiteCheck: route({
+    method: 'POST',
+    path: '/v1/migrations/:id/keep',
+    summary: 'The source passes a cancel on: a guest that has come here is not to be taken back',
+    access: 'agent',
+    params: byId,
+    body: z.object({ by: z.string().max(128) }),
+    response: z.object({ accepted: z.boolean(), what: shortText }),
   }),
   ...preflightRoutes,
   ...probeRoutes,

@@ -14,6 +14,8 @@ export const platform = z.object({
 });
 export type Platform = z.infer<typeof platform>;
 
+export const MOST_SITE_CHECKS = 256;
+
 /** What each host of a migration reports to the other of itself, for the checks that need both. */
 export const hostFacts = z.object({
   name: hostName,
@@ -27,6 +29,8 @@ export const hostFacts = z.object({
   certificateEndsMs: z.number().nonnegative().optional(),
   /** The hooks that it would call. */
   hooks: z.array(z.string().max(64)).max(32).optional(),
+  /** The site's own checks of guests that it could run; an older host runs none. */
+  siteChecks: z.array(z.string().max(64)).max(MOST_SITE_CHECKS).optional(),
   /** An older host does not say it. */
   platform: platform.optional(),
 });

@@ -13,6 +13,7 @@ import {
 } from '../disk.ts';
 import { serialError } from '../errors.ts';
 import { labels } from '../labels.ts';
+import { returns } from '../public/site-check.ts';
 import { check, compression, migrationSettings, streamMode } from '../public/migration.ts';
 import {
   address,
@@ -58,6 +59,8 @@ export const admission = z.object({
   driver: z.string().min(1).max(32).optional(),
   /** What the user asked for, for the destination's own report; an older source does not say it. */
   settings: migrationSettings.optional(),
+  /** The guest comes back, because its check failed. */
+  returns: returns.optional(),
 });
 export type Admission = z.infer<typeof admission>;
 

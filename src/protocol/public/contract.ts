@@ -251,7 +251,7 @@ export const publicRoutes = {
     params: byId,
     query: z.object(orderQuery),
     response: cancelAnswer,
-    errors: [...BY_ID, ...STARTING, ...ORDERED, 'GODWIT_CANCEL_TOO_LATE'],
+    errors: [...BY_ID, ...STARTING, ...ORDERED, ...OTHER_HOST, 'GODWIT_CANCEL_TOO_LATE'],
   }),
   resolution: route({
     method: 'GET',

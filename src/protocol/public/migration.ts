@@ -18,6 +18,7 @@ import { prediction } from './prediction.ts';
 import { probeReports } from './probe.ts';
 import { mode } from './mode.ts';
 import { rehearsal } from './rehearsal.ts';
+import { returned, returnIfUnhealthy, returns, siteCheck } from './site-check.ts';
 import { roundReport, steering, steeringRecord } from './steering.ts';
 import { wireFigures } from '../wire.ts';
 
@@ -82,6 +83,8 @@ export const migrationSettings = z.object({
   verifyDisks: z.boolean().optional(),
   /** Network of the source (a bridge) -> network of the destination, where they are not found by name, VLAN or VNI. */
   networks: networkMap.optional(),
+  /** After the move the destination runs this check of the site's for so long; a guest that fails it is taken back. */
+  returnIfUnhealthy: returnIfUnhealthy.optional(),
   /** Everything up to the switch, and then all of it undone: the guest stays where it is. */
   rehearse: z.boolean().optional(),
   /** Where its disks are to lie, by the name that the guest's manager has for it; absent: where they lie. */
@@ -260,6 +263,12 @@ export const report = z.object({
   checks: z.array(check).max(256),
   /** What was looked at from outside of the hypervisor once the guest ran there; what is in doubt is a warning. */
   verified: z.array(check).max(128).optional(),
+  /** `returnIfUnhealthy`: how the check stands, where the destination says it. */
+  siteCheck: siteCheck.optional(),
+  /** The guest was taken back. */
+  returned: returned.optional(),
+  /** This migration takes a guest back. */
+  returns: returns.optional(),
   /** Decisions with the numbers they were taken on. */
   decisions: z.array(z.object({ atMs: ms, what: shortText, ...steeringRecord.shape })).max(1000),
   /** Times that a new mover took over. */

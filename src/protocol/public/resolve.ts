@@ -3,6 +3,7 @@ import { serialError } from '../errors.ts';
 import { phase } from './migration.ts';
 import { epoch, guestName, hostName, migrationId, shortText } from '../names.ts';
 import { name64 } from './host.ts';
+import { siteCheck } from './site-check.ts';
 
 /** What hosts and people say to each other about a migration on which a person must decide. */
 
@@ -43,6 +44,8 @@ export const sideView = z.object({
   error: serialError.optional(),
   /** The guest's UUID, where this side knows it. */
   uuid: name64.optional(),
+  /** Destination: how the site's check of the guest stands. */
+  siteCheck: siteCheck.optional(),
 });
 export type SideView = z.infer<typeof sideView>;
 

@@ -9,6 +9,7 @@ import {
   judgeNested,
   judgeRoundTrip,
   judgeSecondPath,
+  judgeSiteCheck,
   judgeVersions,
 } from '../../../src/migration/preflight/hosts.ts';
 import type { HostsFacts } from '../../../src/migration/preflight/hosts.ts';
@@ -137,4 +138,22 @@ test('a cloud’s machine without nested virtualisation is warned of where the s
   assert.match(found?.hint ?? '', /guest under KVM cannot go there.*bare metal/s);
   assert.equal(judged({ hasKvm: false }, machine)[0]?.verdict, 'pass');
   assert.equal(judged({}, { ...machine, hasKvm: true })[0]?.verdict, 'pass');
+});
+
+test('a site’s check that the destination has not is refused by its name, as is a destination that knows none', () => {
+  const judged = (siteChecks?: string[], siteCheck: string | undefined = 'check-web') =>
+    judgeSiteCheck({
+      ...facts({}, siteChecks === undefined ? {} : { siteChecks }),
+      siteCheck,
+    })[0];
+  assert.deepEqual(judgeSiteCheck(facts({}, { siteChecks: [] })), []);
+  assert.equal(judged(['check-db', 'check-web'])?.verdict, 'pass');
+  const other = judged(['check-db']);
+  assert.equal(other?.error?.code, 'GODWIT_CAPABILITY');
+  assert.match(
+    other?.error?.message ?? '',
+    /b has no executable check-web in .*; it has check-db$/,
+  );
+  assert.match(judged([])?.error?.message ?? '', /it has no check$/);
+  assert.match(judged()?.error?.message ?? '', /b runs a build that knows no checks/);
 });

@@ -104,12 +104,13 @@ test('what both hosts report of themselves is judged by each row once, in their 
   const host = { name: 'a', version: '1.0.0', wallMs: 1000, platform };
   const facts = {
     source: host,
-    destination: { ...host, name: 'b' },
+    destination: { ...host, name: 'b', siteChecks: ['check-web'] },
     askedMs: 1000,
     answeredMs: 1000,
     roundTripMs: 1,
     mayPostcopy: true,
     paths: ['10.0.0.2:7443', '10.1.0.2:7443'],
+    siteCheck: 'check-web',
   };
   const rows = CHECKS.filter(
     (row) => row.step === 'admit' && row.needs === 'both' && 'judge' in row,

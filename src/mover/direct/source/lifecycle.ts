@@ -97,18 +97,22 @@ export const LIFECYCLE: Lifecycle = {
           ...(request.lineage === undefined ? {} : { lineage: request.lineage }),
           ...(request.labels === undefined ? {} : { labels: request.labels }),
           ...driverSaid(request.handle.driver),
+          ...(request.returns === undefined ? {} : { returns: request.returns }),
         },
         signal,
       );
       const { address, addresses = [] } = request.peer;
       const checks = checksOfHosts({
+        to: request.toHost,
         source: own,
         destination: host,
         askedMs,
         answeredMs: systemClock.wallMs(),
         mayPostcopy: settings.mode !== 'precopy',
         paths: firstHops([address, ...addresses], config.relays),
+        siteCheck: settings.returnIfUnhealthy?.check,
       });
+      refuseOn(checks);
       return { moverAddress, checks, ...choosePathTo(parts, wire) };
     },
 

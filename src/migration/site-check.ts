@@ -1,0 +1,233 @@
+import { z } from 'zod';
+import { migrationId, shortText } from '../protocol/names.ts';
+import { migrationRequest } from '../protocol/public/migration.ts';
+import type { MigrationRequest, MigrationSettings, Phase } from '../protocol/public/migration.ts';
+import type { ReturnIfUnhealthy, SiteCheck } from '../protocol/public/site-check.ts';
+import { strategyNamed } from '../protocol/public/steering.ts';
+
+/** A guest that has moved, watched by a site's own check, and taken back where that fails. Pure: when to do what. */
+
+/** So many failures one after the other take a guest back: a service may take a moment to answer again after a move. */
+const FAILURES_IN_A_ROW = 3;
+/** The exit code that says that there is nothing to wait for. */
+const AT_ONCE = 10;
+/** Times that it is tried to take a guest back. */
+const MOST_ATTEMPTS = 3;
+/** One run takes no longer, ms. */
+export const RUN_MS = 10_000;
+/** Between two runs: a twentieth of the time, within these, ms. */
+const [SHORTEST_MS, LONGEST_MS] = [1000, 10_000];
+
+const count = z.number().int().nonnegative();
+const wallMs = z.number().nonnegative();
+
+/** Kept on the destination's disk; an agent that starts goes on from it. */
+export const watchState = z.object({
+  version: z.literal(1),
+  untilMs: wallMs,
+  intervalMs: z.number().positive(),
+  nextMs: wallMs,
+  runs: count,
+  failures: count,
+  /** Failures since the last run that found nothing. */
+  inRow: count,
+  /** What the last run found, where it failed or could not be made. */
+  last: shortText.optional(),
+  /** The guest is to be taken back, and why. */
+  due: shortText.optional(),
+  /** The migration that takes it back: written down before it is asked for. */
+  back: migrationId.optional(),
+  /** All of those that were tried. */
+  attempts: z.array(migrationId).max(MOST_ATTEMPTS),
+  ended: z
+    .object({
+      as: z.enum(['returned', 'passed', 'failed', 'cancelled', 'moved-on']),
+      why: shortText.optional(),
+    })
+    .optional(),
+});
+export type WatchState = z.infer<typeof watchState>;
+
+export interface WatchFacts {
+  readonly nowMs: number;
+  /** What other migrations of the guest do that began after the one that brought it. */
+  readonly others: 'none' | 'under-way' | 'moved-on';
+  /** The migration that takes it back: where it stands, and its error; absent where it never began. */
+  readonly back?: { readonly phase: Phase; readonly ended: boolean; readonly error?: string };
+}
+
+export type Deed =
+  | { readonly do: 'nothing' }
+  /** Run the check. */
+  | { readonly do: 'check' }
+  /** Begin the migration that takes it back; again where it is not known to have begun. */
+  | { readonly do: 'return' }
+  | { readonly do: 'keep'; readonly state: WatchState };
+
+/** What a run of the check came to. `missing`: it could not be run, which says nothing of the guest. */
+export type Finding =
+  | { readonly as: 'good' }
+  | { readonly as: 'bad'; readonly why: string; readonly code?: number | undefined }
+  | { readonly as: 'missing'; readonly why: string };
+
+const NOTHING: Deed = { do: 'nothing' };
+
+/** `fromMs`: the end of the migration that brought the guest. */
+export function watchFrom({ withinMs }: ReturnIfUnhealthy, fromMs: number): WatchState {
+  const intervalMs = Math.min(LONGEST_MS, Math.max(SHORTEST_MS, withinMs / 20));
+  return {
+    version: 1,
+    untilMs: fromMs + withinMs,
+    intervalMs,
+    nextMs: fromMs,
+    runs: 0,
+    failures: 0,
+    inRow: 0,
+    attempts: [],
+  };
+}
+
+/** What is to be done now. */
+export function nextDeed(state: WatchState, facts: WatchFacts): Deed {
+  const { nowMs, others } = facts;
+  if (state.ended !== undefined) return NOTHING;
+  if (others === 'moved-on') return ends(state, 'moved-on', 'it was moved on');
+  if (facts.back !== undefined) return following(state, facts.back, nowMs);
+  const isOver = nowMs >= state.untilMs;
+  // Whoever moves it decides; where that comes to nothing, the guest is looked at again.
+  if (others === 'under-way')
+    return isOver ? ends(state, 'moved-on', 'another migration of it was under way') : NOTHING;
+  // Its last failure came within the time: what is due is done.
+  if (state.due !== undefined) return { do: 'return' };
+  if (isOver) return timeIsOver(state);
+  // A clock that was set back makes nothing wait for longer than a turn.
+  return nowMs >= state.nextMs || state.nextMs - nowMs > state.intervalMs
+    ? { do: 'check' }
+    : NOTHING;
+}
+
+function following(
+  state: WatchState,
+  { phase, ended, error }: NonNullable<WatchFacts['back']>,
+  nowMs: number,
+): Deed {
+  if (!ended) return NOTHING;
+  const why = state.due ?? '';
+  if (phase === 'done') return ends(state, 'returned', why);
+  if (phase === 'cancelled') return ends(state, 'cancelled', `${why}; its way back was cancelled`);
+  const failed = `it could not be taken back: ${error ?? phase}`;
+  // Where it may be lost, nobody tries again.
+  const isKnown = phase === 'failed';
+  if (!isKnown || state.attempts.length >= MOST_ATTEMPTS)
+    return ends(state, 'failed', `${why}; ${failed}`);
+  return { do: 'keep', state: afresh(state, failed, nowMs) };
+}
+
+/** The way back was refused, or failed: the guest is looked at again, and fails as often before it is tried again. */
+export function afterRefusal(state: WatchState, error: string, nowMs: number): WatchState {
+  const failed = `it could not be taken back: ${error}`;
+  if (state.attempts.length >= MOST_ATTEMPTS)
+    return ended(state, 'failed', `${state.due ?? ''}; ${failed}`);
+  return afresh(state, failed, nowMs);
+}
+
+function afresh(
+  { due: _, back: __, ...state }: WatchState,
+  last: string,
+  nowMs: number,
+): WatchState {
+  return { ...state, inRow: 0, last: short(last), nextMs: nowMs + state.intervalMs };
+}
+
+function timeIsOver(state: WatchState): Deed {
+  const { runs, inRow, last } = state;
+  if (runs === 0) return ends(state, 'failed', last ?? 'its check was never run');
+  if (inRow === 0 && last === undefined) return ends(state, 'passed');
+  const words = inRow === 0 ? '' : ` (${inRow} in a row; ${FAILURES_IN_A_ROW} take a guest back)`;
+  return ends(state, 'failed', `${last ?? 'its check failed'}${words}`);
+}
+
+/** A run has ended. */
+export function afterRun(state: WatchState, found: Finding, nowMs: number): WatchState {
+  const { last: _, ...rest } = state;
+  const next = { ...rest, nextMs: nowMs + state.intervalMs };
+  if (found.as === 'missing') return { ...next, last: short(found.why) };
+  const runs = state.runs + 1;
+  if (found.as === 'good') return { ...next, runs, inRow: 0 };
+  const inRow = state.inRow + 1;
+  const failed = { ...next, runs, failures: state.failures + 1, inRow, last: short(found.why) };
+  if (found.code === AT_ONCE) return { ...failed, due: short(found.why) };
+  if (inRow < FAILURES_IN_A_ROW) return failed;
+  return { ...failed, due: short(`${found.why} (${inRow} failures in a row)`) };
+}
+
+/** The id is written down before the migration is asked for: after a crash the same one is asked for again. */
+export function goesBackBy(state: WatchState, id: string): WatchState {
+  return { ...state, back: id, attempts: [...state.attempts, id].slice(-MOST_ATTEMPTS) };
+}
+
+/** A person wants the guest to stay. */
+export function cancelled(state: WatchState, by: string): WatchState {
+  return ended(state, 'cancelled', `cancelled by ${by}`);
+}
+
+/** In the place of a record that cannot be read: nothing is done on a guess. */
+export function unreadable(): WatchState {
+  const why = 'its record cannot be read';
+  return ended(watchFrom({ check: '', withinMs: 0 }, 0), 'failed', why);
+}
+
+/** For the report. */
+export function siteCheckOf({ untilMs, runs, failures, back, ...state }: WatchState): SiteCheck {
+  const { ended: end, due, last } = state;
+  const why = end === undefined ? (due ?? last) : end.why;
+  return {
+    state: end?.as ?? (back === undefined ? 'watching' : 'returning'),
+    untilAt: new Date(untilMs).toISOString(),
+    runs,
+    failures,
+    ...(why === undefined ? {} : { why }),
+    ...(back === undefined ? {} : { migration: back }),
+  };
+}
+
+/** The migration that takes a guest back, as it was brought; what was asked for its moment, or the way there, is left out. */
+export function wayBack(
+  settings: MigrationSettings,
+  { guest, to }: { readonly guest: string; readonly to: string },
+): MigrationRequest {
+  const { networks, steering } = settings;
+  // One that is nothing without a deadline.
+  const isBound = steering !== undefined && strategyNamed(steering).mustHaveLimits;
+  const turned = new Map(Object.entries(networks ?? {}).map(([source, there]) => [there, source]));
+  return migrationRequest.parse({
+    ...settings,
+    guest,
+    to,
+    networks: turned.size === 0 ? undefined : Object.fromEntries<string>(turned),
+    steering: isBound ? undefined : steering,
+    returnIfUnhealthy: undefined,
+    notBefore: undefined,
+    whenQuiet: undefined,
+    noticeMs: undefined,
+    deadlineAt: undefined,
+    pathAddresses: undefined,
+    rehearse: undefined,
+  });
+}
+
+type End = NonNullable<WatchState['ended']>['as'];
+
+function ends(state: WatchState, as: End, why?: string): Deed {
+  return { do: 'keep', state: ended(state, as, why) };
+}
+
+function ended(state: WatchState, as: End, why?: string): WatchState {
+  return { ...state, ended: { as, ...(why === undefined ? {} : { why: short(why) }) } };
+}
+
+const MOST_WORDS = 1000;
+
+function short(words: string): string {
+  return words.slice(0, MOST_WORDS);
+}

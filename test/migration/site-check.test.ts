@@ -1,0 +1,222 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import {
+  afterRefusal,
+  afterRun,
+  cancelled,
+  goesBackBy,
+  nextDeed,
+  siteCheckOf,
+  unreadable,
+  watchFrom,
+  watchState,
+  wayBack,
+} from '../../src/migration/site-check.ts';
+import type { Finding, WatchFacts, WatchState } from '../../src/migration/site-check.ts';
+import { migrationSettings } from '../../src/protocol/public/migration.ts';
+
+const ASKED = { check: 'check-web', withinMs: 600_000 };
+const GOOD: Finding = { as: 'good' };
+const BAD: Finding = { as: 'bad', why: 'check-web ended with 1: no answer', code: 1 };
+const [BACK, SECOND, THIRD] = ['m-00000001', 'm-00000002', 'm-00000003'];
+
+const alone = (nowMs: number): WatchFacts => ({ nowMs, others: 'none' });
+
+/** After these runs, each when it was due. */
+function after(found: readonly Finding[], from = watchFrom(ASKED, 0)): WatchState {
+  return found.reduce((state, each) => afterRun(state, each, state.nextMs), from);
+}
+
+function endOf(state: WatchState, facts: WatchFacts): WatchState['ended'] {
+  const deed = nextDeed(state, facts);
+  return deed.do === 'keep' ? deed.state.ended : undefined;
+}
+
+describe('a guest that is looked after', () => {
+  test('has its check run at once, and then every ten seconds', () => {
+    const state = watchFrom(ASKED, 5000);
+    assert.deepEqual(nextDeed(state, alone(5000)), { do: 'check' });
+    const next = afterRun(state, GOOD, 5000);
+    assert.deepEqual(nextDeed(next, alone(14_999)), { do: 'nothing' });
+    assert.deepEqual(nextDeed(next, alone(15_000)), { do: 'check' });
+  });
+
+  test('has it run more often where its time is short', () => {
+    assert.equal(watchFrom({ ...ASKED, withinMs: 10_000 }, 0).intervalMs, 1000);
+    assert.equal(watchFrom({ ...ASKED, withinMs: 60_000 }, 0).intervalMs, 3000);
+  });
+
+  test('is taken back once three runs in a row have failed, and not before', () => {
+    const twice = after([BAD, BAD]);
+    assert.deepEqual(nextDeed(twice, alone(twice.nextMs)), { do: 'check' });
+    const state = after([BAD, BAD, BAD]);
+    assert.deepEqual(nextDeed(state, alone(state.nextMs - 1)), { do: 'return' });
+    assert.equal(state.due, 'check-web ended with 1: no answer (3 failures in a row)');
+  });
+
+  test('is not taken back by failures with a good run between them', () => {
+    const state = after([BAD, BAD, GOOD, BAD, BAD]);
+    assert.equal(state.due, undefined);
+    assert.deepEqual([state.runs, state.failures], [5, 4]);
+  });
+
+  test('is taken back by one run that ends with 10', () => {
+    const state = after([GOOD, { as: 'bad', why: 'check-web ended with 10', code: 10 }]);
+    assert.deepEqual(nextDeed(state, alone(state.nextMs)), { do: 'return' });
+  });
+
+  test('is not taken back because its check cannot be run', () => {
+    const missing: Finding = { as: 'missing', why: 'b has no executable check-web any more' };
+    const state = after([GOOD, missing, missing, missing, missing]);
+    assert.equal(state.due, undefined);
+    assert.deepEqual([state.runs, state.failures], [1, 0]);
+    const ended = endOf(state, alone(600_000));
+    assert.deepEqual(ended, { as: 'failed', why: 'b has no executable check-web any more' });
+  });
+
+  test('is looked after no more once its time is over', () => {
+    assert.deepEqual(endOf(after([BAD, GOOD]), alone(600_000)), { as: 'passed' });
+    const failing = endOf(after([BAD, BAD]), alone(600_000));
+    assert.equal(failing?.as, 'failed');
+    assert.match(failing?.why ?? '', /no answer \(2 in a row; 3 take a guest back\)$/);
+    assert.equal(endOf(watchFrom(ASKED, 0), alone(600_000))?.why, 'its check was never run');
+  });
+
+  test('goes back where the last failure came in time, though the time is over now', () => {
+    assert.deepEqual(nextDeed(after([BAD, BAD, BAD]), alone(900_000)), { do: 'return' });
+  });
+
+  test('is left alone while it is moved by somebody else, and once it has gone', () => {
+    const state = after([BAD, BAD, BAD]);
+    assert.deepEqual(nextDeed(state, { nowMs: 40_000, others: 'under-way' }), { do: 'nothing' });
+    assert.equal(endOf(state, { nowMs: 40_000, others: 'moved-on' })?.as, 'moved-on');
+    assert.equal(endOf(state, { nowMs: 700_000, others: 'under-way' })?.as, 'moved-on');
+  });
+
+  test('does not wait for longer than a turn where the clock was set back', () => {
+    const state = after([GOOD], watchFrom(ASKED, 1e9));
+    assert.deepEqual(nextDeed(state, alone(5000)), { do: 'check' });
+  });
+});
+
+describe('the way back', () => {
+  const due = after([BAD, BAD, BAD]);
+  const going = goesBackBy(due, BACK);
+  const back = (
+    phase: NonNullable<WatchFacts['back']>['phase'],
+    ended: boolean,
+    error?: string,
+  ): WatchFacts => ({
+    nowMs: 40_000,
+    others: 'none',
+    back: { phase, ended, ...(error === undefined ? {} : { error }) },
+  });
+
+  test('is asked for again under its own id where it never began', () => {
+    assert.deepEqual(nextDeed(going, alone(40_000)), { do: 'return' });
+    assert.equal(going.back, BACK);
+  });
+
+  test('is waited for, and then the guest has returned', () => {
+    assert.deepEqual(nextDeed(going, back('memory', false)), { do: 'nothing' });
+    const ended = endOf(going, back('done', true));
+    assert.deepEqual(ended, { as: 'returned', why: due.due });
+  });
+
+  test('leaves the guest where it is once a person has cancelled it', () => {
+    assert.equal(endOf(going, back('cancelled', true))?.as, 'cancelled');
+    assert.equal(cancelled(due, 'ann').ended?.why, 'cancelled by ann');
+    assert.deepEqual(nextDeed(cancelled(due, 'ann'), alone(40_000)), { do: 'nothing' });
+  });
+
+  test('that failed is tried again once the check has failed again, three times in all', () => {
+    const deed = nextDeed(going, back('failed', true, 'a does not answer'));
+    assert.ok(deed.do === 'keep');
+    assert.equal(deed.state.due, undefined);
+    assert.match(deed.state.last ?? '', /^it could not be taken back: a does not answer$/);
+    const second = goesBackBy(after([BAD, BAD, BAD], deed.state), SECOND);
+    const refused = afterRefusal(second, 'no room', 90_000);
+    assert.equal(refused.ended, undefined);
+    const third = goesBackBy(after([BAD, BAD, BAD], refused), THIRD);
+    assert.deepEqual(third.attempts, [BACK, SECOND, THIRD]);
+    assert.equal(afterRefusal(third, 'no room', 1).ended?.as, 'failed');
+    assert.equal(endOf(third, back('failed', true))?.as, 'failed');
+  });
+
+  test('that is held or lost is tried no more', () => {
+    for (const phase of ['held', 'lost'] as const)
+      assert.equal(endOf(going, back(phase, true))?.as, 'failed', phase);
+  });
+
+  test('asks for what the way there asked for, and not for its moment', () => {
+    const settings = migrationSettings.parse({
+      mode: 'hybrid',
+      maxBandwidth: 1e9,
+      networks: { br0: 'br1' },
+      returnIfUnhealthy: ASKED,
+      notBefore: '2026-01-01T00:00:00Z',
+      deadlineAt: '2026-01-01T01:00:00Z',
+      noticeMs: 60_000,
+      whenQuiet: { withinMs: 60_000 },
+      pathAddresses: ['10.0.0.2'],
+      steering: 'budget',
+    });
+    const request = wayBack(settings, { guest: 'web1', to: 'a' });
+    const { timeoutMs, mode, maxBandwidth, networks } = request;
+    assert.deepEqual(
+      { mode, maxBandwidth, networks },
+      { mode: 'hybrid', maxBandwidth: 1e9, networks: { br1: 'br0' } },
+    );
+    assert.equal(timeoutMs, settings.timeoutMs);
+    const left = JSON.parse(JSON.stringify(request)) as object;
+    for (const name of [
+      'returnIfUnhealthy',
+      'notBefore',
+      'deadlineAt',
+      'noticeMs',
+      'whenQuiet',
+      'pathAddresses',
+      'steering',
+    ])
+      assert.ok(!(name in left), name);
+    assert.equal(
+      wayBack({ ...settings, steering: 'standard' }, { guest: 'web1', to: 'a' }).steering,
+      'standard',
+    );
+  });
+});
+
+test('the report says how it stands', () => {
+  const { why, ...watching } = siteCheckOf(after([BAD]));
+  assert.deepEqual(watching, {
+    state: 'watching',
+    untilAt: '1970-01-01T00:10:00.000Z',
+    runs: 1,
+    failures: 1,
+  });
+  assert.equal(why, BAD.as === 'bad' ? BAD.why : '');
+  assert.equal(siteCheckOf(goesBackBy(after([BAD, BAD, BAD]), BACK)).state, 'returning');
+  assert.equal(siteCheckOf(unreadable()).state, 'failed');
+});
+
+test('whatever its runs find, a state can be read again, and a guest goes back after three failures or a 10 alone', () => {
+  const finding = fc.oneof(
+    fc.constant(GOOD),
+    fc.constant(BAD),
+    fc.constant<Finding>({ as: 'bad', why: 'x'.repeat(5000), code: 10 }),
+    fc.constant<Finding>({ as: 'missing', why: 'gone' }),
+  );
+  fc.assert(
+    fc.property(fc.array(finding, { maxLength: 12 }), (found) => {
+      const state = after(found);
+      assert.deepEqual(watchState.parse(JSON.parse(JSON.stringify(state))), state);
+      const runs = found.filter(({ as }) => as !== 'missing');
+      const isThrice = runs.some(
+        (_, at) => runs.slice(at, at + 3).filter(({ as }) => as === 'bad').length === 3,
+      );
+      const isAtOnce = found.some((each) => each.as === 'bad' && each.code === 10);
+      assert.equal(state.due !== undefined, isThrice || isAtOnce);
+    }),
+  );
+});
