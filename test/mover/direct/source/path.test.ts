@@ -39,7 +39,7 @@ interface Scene {
   /** Over which address each call came to the destination's mover. */
   readonly calledAt: (string | undefined)[];
   readonly mover: Listening;
-  /** Resolves when a dark way was asked so often from now on. */
+  /** Resolves when a dark path was asked so often from now on. */
   readonly missed: (times: number) => Promise<void>;
 }
 

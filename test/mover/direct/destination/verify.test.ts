@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { agentConfig } from '../../../../src/config.ts';
+import type { DestinationSession } from '../../../../src/drivers/port/direct.ts';
+import { silentLog } from '../../../../src/log.ts';
+import { initialDestination } from '../../../../src/migration/direct/destination.ts';
+import type { DestinationState } from '../../../../src/migration/direct/destination.ts';
+import { verifyHere } from '../../../../src/mover/direct/destination/verify.ts';
+import type { VerifyAnswer } from '../../../../src/protocol/peer/verify.ts';
+import { admissionOf, planned, preparationOf } from '../../../migration/direct/samples.ts';
+
+const FILES = ['/images/vda.raw'];
+
+interface Given {
+  readonly session?: object;
+  readonly driver?: object;
+  readonly ports?: object;
+  readonly network?: object;
+  readonly connections?: object;
+  readonly prepared?: boolean;
+}
+
+async function answerOf(given: Given = {}): Promise<VerifyAnswer> {
+  const plan = planned();
+  const network = given.network === undefined ? {} : { network: given.network };
+  const parts: unknown = {
+    config: agentConfig.parse({ name: 'b', address: '10.0.0.2:7443', stateDir: '/s', ...network }),
+    connections: given.connections,
+    driver: given.driver ?? {},
+    log: silentLog,
+    ports: given.ports ?? { map: async () => undefined, segments: async () => [] },
+  };
+  const admitted = { type: 'admitted', admission: admissionOf(plan), host: 'b' } as const;
+  const begun = initialDestination(admitted);
+  const state: DestinationState =
+    given.prepared === false ? begun : { ...begun, preparation: preparationOf(plan) };
+  return verifyHere(
+    parts as Parameters<typeof verifyHere>[0],
+    state,
+    (given.session ?? {}) as DestinationSession,
+  );
+}
+
+/** What was found of one look: its verdict, or `not tried`, and the evidence. */
+async function lookAt(name: string, given?: Given): Promise<string[]> {
+  const { checks } = await answerOf(given);
+  return checks
+    .filter((each) => each.name === name)
+    .map(({ verdict, notTried, evidence }) => `${notTried ? 'not tried' : verdict}: ${evidence}`);
+}
+
+describe('the disks of a guest that has come', () => {
+  const written = (files: readonly string[], remote: number) => ({
+    disks: { written: async () => ({ files, remote }) },
+  });
+  const writers = (...by: readonly string[]) => ({ diskWriters: async () => [by] });
+
+  test('are fine where one hypervisor writes to each, and in doubt where several do', async () => {
+    const session = written(FILES, 0);
+    const [fine] = await lookAt('disks', { session, driver: writers('qemu 7') });
+    assert.match(fine ?? '', /^pass: at b one hypervisor alone may write to \/images\/vda.raw/);
+    const [split] = await lookAt('disks', { session, driver: writers('qemu 7', 'qemu 9') });
+    assert.match(split ?? '', /^warn: .*qemu 7 and qemu 9 write to/);
+  });
+
+  test('that the hypervisor reaches over a network are said not to be tried, beside those that are', async () => {
+    const driver = writers('qemu 7');
+    const both = await lookAt('disks', { session: written(FILES, 2), driver });
+    assert.equal(both.length, 2);
+    assert.match(both[1] ?? '', /^not tried: .*2 of its images are reached by its hypervisor/);
+    const remote = await lookAt('disks', { session: written([], 2), driver });
+    assert.deepEqual(remote, both.slice(1));
+  });
+
+  test('are not tried where there are none, or the driver knows none', async () => {
+    const none = await lookAt('disks', { session: written([], 0), driver: writers() });
+    assert.match(none[0] ?? '', /^not tried: .*it writes to no disk/);
+    const unknown = await lookAt('disks', { session: written(FILES, 0) });
+    assert.match(unknown[0] ?? '', /^not tried: .*does not know which files/);
+  });
+
+  test('that cannot be looked at are not tried, and say why', async () => {
+    const session = {
+      disks: { written: async () => Promise.reject(new Error('its monitor hangs')) },
+    };
+    const [said] = await lookAt('disks', { session, driver: writers() });
+    assert.match(said ?? '', /^not tried: .*its monitor hangs/);
+  });
+});
+
+describe('the segments of a guest that has come', () => {
+  const ports = (...checks: readonly object[]) => ({
+    map: async () => undefined,
+    segments: async () => checks,
+  });
+  const segment = { name: 'segment', side: 'destination', evidence: 'net0: nobody answers' };
+
+  test('are mapped before they are asked: a mover that took over has mapped nothing', async () => {
+    const order: string[] = [];
+    await answerOf({
+      ports: {
+        map: async () => void order.push('map'),
+        segments: async () => {
+          order.push('ask');
+          return [];
+        },
+      },
+    });
+    assert.deepEqual(order, ['map', 'ask']);
+  });
+
+  test('that refuse a guest before it comes only warn now that it runs, with a hint', async () => {
+    const { checks } = await answerOf({ ports: ports({ ...segment, verdict: 'refuse' }) });
+    const [found] = checks.filter(({ name }) => name === 'segment');
+    assert.equal(found?.verdict, 'warn');
+    assert.match(found.hint ?? '', /godwit report/);
+  });
+
+  test('keep what was passed or not tried, and leave out other checks of the network', async () => {
+    const other = { name: 'addresses', side: 'destination', verdict: 'warn', evidence: 'x' };
+    const passed = { ...segment, verdict: 'pass' };
+    const skipped = { ...passed, notTried: true };
+    const found = await lookAt('segment', { ports: ports(passed, skipped, other) });
+    assert.deepEqual(found, ['pass: net0: nobody answers', 'not tried: net0: nobody answers']);
+    const { checks } = await answerOf({ ports: ports(other) });
+    assert.equal(
+      checks.some(({ name }) => name === 'addresses'),
+      false,
+    );
+  });
+
+  test('are not tried for a guest without a NIC in one, and not mentioned where nothing was prepared', async () => {
+    assert.match((await lookAt('segment'))[0] ?? '', /^not tried: .*no NIC in a segment/);
+    assert.deepEqual(await lookAt('segment', { prepared: false }), []);
+  });
+});
+
+describe('the connections that were handed over', () => {
+  const seen = (found: object) => ({ verify: async () => found });
+  const all = { count: 2, established: 2, carried: 2, reset: 0 };
+
+  test('are fine where they carry packets, and in doubt where each was reset', async () => {
+    const [fine] = await lookAt('connections', { connections: seen(all) });
+    assert.match(fine ?? '', /^pass: of 2 TCP connections 2 are established at b/);
+    const reset = seen({ count: 2, established: 0, carried: 0, reset: 2 });
+    const [gone] = await lookAt('connections', { connections: reset });
+    assert.match(gone ?? '', /^warn: each of the 2 TCP connections was reset/);
+  });
+
+  test('are not tried where there are none, or the host leaves them to themselves', async () => {
+    const none = seen({ ...all, count: 0 });
+    const [empty] = await lookAt('connections', { connections: none });
+    assert.match(empty ?? '', /^not tried: .*no established TCP connection/);
+    const network = { connections: 'leave' };
+    const [left] = await lookAt('connections', { network, connections: seen(all) });
+    assert.match(left ?? '', /^not tried: .*left to themselves/);
+  });
+});
+
+test('a machine that cannot be read is left out, and holds nothing else up', async () => {
+  const machine = { parts: [] };
+  assert.deepEqual(
+    (await answerOf({ session: { machine: async () => machine } })).machine,
+    machine,
+  );
+  const broken = { machine: async () => Promise.reject(new Error('no answer')) };
+  const answer = await answerOf({ session: broken });
+  assert.equal('machine' in answer, false);
+  assert.equal(answer.checks.length, 3);
+});
