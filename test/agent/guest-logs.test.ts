@@ -21,7 +21,7 @@ import { parseAgentConfig } from '../../src/config.ts';
 import type { AgentConfig } from '../../src/config.ts';
 import { logDirOf } from '../../src/host/guest-logs.ts';
 import { plainLog } from '../../src/log.ts';
-import { until } from '../until.ts';
+import { until, untilSo } from '../until.ts';
 
 const CAP = 64 * 1024;
 
@@ -188,6 +188,6 @@ test('the agent looks until it closes', async (t) => {
   const { config, logs } = host(t, {});
   const flooded = writeLog(config, 'web1', 4 * CAP);
   logs.start();
-  while (readFileSync(flooded).length > CAP) await systemClock.sleep(5);
+  await untilSo(() => readFileSync(flooded).length <= CAP);
   await logs.close();
 });

@@ -5,6 +5,7 @@ import { systemClock } from '../../src/clock.ts';
 import { isEnd } from '../../src/protocol/public/migration.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import { Random } from '../../sim/random.ts';
+import { until } from '../until.ts';
 import { Vcsim } from '../drivers/vsphere/support/vcsim.ts';
 import type { CallFault } from '../drivers/vsphere/support/vcsim.ts';
 import { AgentHost } from './support/agent-host.ts';
@@ -236,11 +237,11 @@ describe('guests of a vCenter', () => {
 });
 
 async function verdictOf(id: string): Promise<Report> {
-  const until = systemClock.monotonicMs() + VERDICT_MS;
-  while (!isEnd((await host.progress(id)).phase)) {
-    if (systemClock.monotonicMs() > until) throw new Error(JSON.stringify(await host.reportOf(id)));
-    await systemClock.sleep(100);
-  }
+  const isOver = async (): Promise<true | undefined> =>
+    isEnd((await host.progress(id)).phase) ? true : undefined;
+  await until(`the end of ${id}`, VERDICT_MS, isOver).catch(async (thrown: unknown) =>
+    assert.fail(`${String(thrown)}: ${JSON.stringify(await host.reportOf(id))}`),
+  );
   return host.reportOf(id);
 }
 

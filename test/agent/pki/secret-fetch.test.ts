@@ -16,6 +16,7 @@ import { siteSecret, siteSecrets } from '../../../src/host/wire.ts';
 import { silentLog } from '../../../src/log.ts';
 import type { FleetList } from '../../../src/protocol/peer/fleet.ts';
 import { authority, tempDir } from '../../rpc/test-contract.ts';
+import { untilSo } from '../../until.ts';
 import { fleet } from '../samples.ts';
 
 const OLD = 'ab'.repeat(32);
@@ -118,10 +119,7 @@ test('every host of the fleet has a rotated secret, and one that was removed is 
   const secret = secretIn(one.caDir);
   assert.notEqual(secret, before);
   for (const { config } of [a, b]) {
-    while (secretIn(path.join(config.stateDir, 'pki')) !== secret) {
-      t.signal.throwIfAborted();
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+    await untilSo(() => secretIn(path.join(config.stateDir, 'pki')) === secret);
   }
   await assert.rejects(c.siteSecret({ query: { id } }), { code: 'GODWIT_CERT_REVOKED' });
 });

@@ -7,7 +7,6 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { initCa, issue, storeCredentials } from '../../../src/agent/pki/authority.ts';
-import { systemClock } from '../../../src/clock.ts';
 import { isAlive } from '../../../src/host/process.ts';
 import { agentContract } from '../../../src/protocol/contract.ts';
 import { moverState } from '../../../src/protocol/mover/request.ts';
@@ -15,12 +14,12 @@ import type { MoverState } from '../../../src/protocol/mover/request.ts';
 import type { Phase, Progress, Report } from '../../../src/protocol/public/migration.ts';
 import { isEnd, report } from '../../../src/protocol/public/migration.ts';
 import { client } from '../../../src/rpc/client.ts';
+import { until } from '../../until.ts';
 import type { Ended } from './cli.ts';
 
 const AGENT = fileURLToPath(new URL('../../../src/bin/agent.ts', import.meta.url));
 const GODWIT = fileURLToPath(new URL('../../../godwit', import.meta.url));
 const WAIT_MS = 60_000;
-const AGAIN_MS = 50;
 
 export class AgentHost {
   readonly name: string;
@@ -152,11 +151,7 @@ export class AgentHost {
   }
 
   async until(holds: () => Promise<boolean>): Promise<void> {
-    const end = performance.now() + WAIT_MS;
-    while (!(await holds())) {
-      if (performance.now() > end) throw new Error(`it did not come to pass in ${WAIT_MS} ms`);
-      await systemClock.sleep(AGAIN_MS);
-    }
+    await until(String(holds), WAIT_MS, async () => ((await holds()) ? true : undefined));
   }
 
   async close(): Promise<void> {

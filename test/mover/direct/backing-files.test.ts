@@ -35,6 +35,7 @@ import type { Credentials } from '../../../src/rpc/tls.ts';
 import { openPools } from '../../../src/disks/proof/pools.ts';
 import { planned } from '../../migration/direct/samples.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
+import { untilSo } from '../../until.ts';
 import { hostsFor } from './stage.ts';
 
 const MIB = 2 ** 20;
@@ -156,11 +157,10 @@ const everythingIn = (directory: string): string[] =>
   readdirSync(directory, { recursive: true }).map(String).toSorted();
 
 /** Resolves once a part of it has come. */
-async function begun(reported: readonly SourceEvent[]): Promise<void> {
-  const flows = (): boolean =>
-    reported.some((event) => event.type === 'copied' && (event.disks[0]?.copiedBytes ?? 0) > 0);
-  while (!flows()) await systemClock.sleep(5);
-}
+const begun = (reported: readonly SourceEvent[]): Promise<void> =>
+  untilSo(() =>
+    reported.some((event) => event.type === 'copied' && (event.disks[0]?.copiedBytes ?? 0) > 0),
+  );
 
 describe('a backing file that the destination has not', () => {
   test('is sent without its holes, and is there whole, under its name, for nobody to write to', async (t) => {
