@@ -95,7 +95,7 @@ export class HostCache {
     }
   }
 
-  /** What is known of guests that have not been here for long goes: now and then, by whoever is there all the time. */
+  /** Forgets guests that have not been here for long: now and then, by whoever is there all the time. */
   tend(): void {
     trimPlaces(cacheDirectory(this.#config), this.#config.cache.bytes / PLACES_PART);
   }

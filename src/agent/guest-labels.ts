@@ -98,7 +98,7 @@ export class HostLabels {
     if (open.length < this.#expected.length) this.#write(now, open);
   }
 
-  /** What is known from now on is on the disk first. */
+  /** A label is on the disk before it counts. */
   #write(now: ReadonlyMap<string, GuestLabels>, open: readonly Expected[]): void {
     if (now.size === 0 && open.length === 0) {
       rmSync(this.#file, { force: true });

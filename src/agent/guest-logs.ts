@@ -129,7 +129,7 @@ export class GuestLogs {
     return isNear;
   }
 
-  /** Of guests that are gone nothing is watched, and what lies elsewhere is removed. */
+  /** Stops watching guests that are gone, and removes their logs that lie elsewhere. */
   async #forget(gone: readonly string[]): Promise<void> {
     const places = this.#guests.flatMap((each) => logPlacesOf(this.#config, each));
     this.#changed.keep(new Set([guestsDirOf(this.#config), ...places]));

@@ -35,7 +35,7 @@ export function seenLinkRate(reports: Iterable<Reported>): number | undefined {
   return undefined;
 }
 
-/** What is known of a link, and why it was not measured where it was not. */
+/** The known rate of a link, or why nobody measured it. */
 export type LinkKnown = Pick<PlanAnswer, 'link' | 'linkUnmeasured'>;
 
 /** Rates of a link that nobody measured just now, bytes/s. */

@@ -40,8 +40,8 @@ export class Orders {
   }
 
   /**
-   * Does `work` under that order; GODWIT_ORDER_STALE where a higher epoch was seen. What is ordered about one migration is
-   * done one after the other, so that nothing begins behind a higher epoch that has been answered.
+   * Does `work` under that order; GODWIT_ORDER_STALE where a higher epoch was seen. Orders about one migration run one
+   * after the other, so that nothing begins after a higher epoch was answered.
    */
   async under<T>(order: Order | undefined, migration: string, work: () => Promise<T>): Promise<T> {
     if (order === undefined) return work();

@@ -214,7 +214,7 @@ export class Outgoing {
     return { info, ...(handle === undefined ? {} : { handle }), address, checks, seen };
   }
 
-  /** What `--path auto` wants to know and the configuration does not say. */
+  /** What `--path auto` needs and the configuration does not state. */
   #linkTo({ path, to }: MigrationRequest): { seenLinkRate?: number } {
     if (path !== 'auto' || this.#parts.config.wire.rates[to] !== undefined) return {};
     const rate = this.links.seen(to);

@@ -194,7 +194,7 @@ export class MigrationStore {
     }
   }
 
-  /** What became of a guest that was to come here; one that is not known, or was forgotten, never came. */
+  /** What became of a guest that was to come here. An unknown or forgotten one never came. */
   arrival(id: string): Arrival {
     if (!this.#migrations.has(id)) return 'stayed-away';
     const runsAt = this.runsAt(id);

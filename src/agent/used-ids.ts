@@ -16,8 +16,8 @@ export interface Pruned {
 
 /**
  * The ids of migrations that ended and whose directories were removed since. None of them is begun anew: a host that
- * could have its id put again would write another history over the one that others rest on. Of each host the newest are
- * kept, so nobody can push out those of another.
+ * could have its id put again would write another history over the one that others rest on. Keeps the newest of each
+ * host, so that no host can push out another's.
  */
 export class PrunedMigrations {
   readonly #file: SyncedLines;

@@ -12,7 +12,7 @@ const description = z.object({
   }),
 });
 
-/** What an agent that does not know it would leave out, and so do more than was asked for, by the flag. */
+/** By flag: what an agent that does not know it would leave out, and so do more than was requested. */
 const MUST_BE_KNOWN = {
   rehearse: '--rehearse',
   notBefore: '--not-before',

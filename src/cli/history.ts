@@ -82,7 +82,7 @@ function furtherOf({ mode, bytes, clientGapMs, wish, by }: FleetMigration): (str
 
 /** As the controller keeps it. GODWIT_MIGRATION_UNKNOWN where it has none of that id, or no report of it. */
 export async function keptReport(api: ControllerApi, id: string): Promise<Report> {
-  // What can be no id is no migration either.
+  // A text that cannot be an id names no migration.
   if (!migrationId.safeParse(id).success) {
     const facts = { id: printable(id.slice(0, 80)), host: 'any host that is followed' };
     throw godwitError('GODWIT_MIGRATION_UNKNOWN', facts);

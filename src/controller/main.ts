@@ -4,7 +4,7 @@ import { openLog } from '../log.ts';
 import { loadControllerConfig, withDatabase } from './config.ts';
 import { startController } from './controller.ts';
 
-/** Runs a controller until it is asked to end. What it has begun goes on at the agents. */
+/** Runs a controller until it is asked to end. The moves that it has begun go on at the agents. */
 export async function runController(configFile: string, database?: string): Promise<void> {
   const config = withDatabase(loadControllerConfig(path.resolve(configFile)), database);
   const log = await openLog(config.logLevel, { controller: config.name });

@@ -15,7 +15,8 @@ const MS = 1000;
 
 /**
  * What Prometheus reads. Migrations are counted by the controller that wrote down their end, so that the sum over all
- * controllers counts each end once; they begin at 0 with the process. What stands in the database is the same at each of them.
+ * controllers counts each end once; they begin at 0 with the process. All controllers report the same of what the
+ * database holds.
  */
 export class Metrics {
   readonly #registry = new Registry();

@@ -99,7 +99,7 @@ export class GpuHelper implements CheckpointCalls {
     };
     child.on('error', (error) => ended(error.message));
     child.on('exit', (code, signal) => ended(`it ended with ${code ?? signal}`));
-    // What is written to one that has ended is answered by its end.
+    // The end of a helper rejects what was written to it after its end.
     child.stdin.on('error', () => undefined);
     createInterface({ input: child.stdout }).on('line', (line) => this.#hear(line));
     return child;

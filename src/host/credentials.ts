@@ -96,7 +96,7 @@ function livePair(directory: string, files: PairFiles, ca: X509Certificate): () 
       const cert = new X509Certificate(found.cert);
       if (cert.subject === subject && cert.verify(ca.publicKey)) pair = found;
     } catch {
-      // What is half written is looked at again once it has changed.
+      // A file that is half written is read again once it has changed.
     }
     return pair;
   };

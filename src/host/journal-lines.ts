@@ -62,7 +62,7 @@ export class LineReader<T extends JournalRecord> {
 
   /**
    * The records in `bytes`, which begin where the last whole line ended. It stops at the first line that is not as it
-   * was written, and says so in `damage`. What a line's newline does not end yet is torn, and no damage.
+   * was written, and says so in `damage`. A last line without its newline is torn, not damaged.
    */
   take(bytes: Buffer): T[] {
     const records: T[] = [];

@@ -86,7 +86,7 @@ export class Journal<E extends { readonly type: string }> {
 
   /**
    * Appends one event. With `sync` the promise resolves once it lies on the disk. Throws when it cannot be written, and
-   * GODWIT_TOO_LARGE once the journal is at its limit. What may be `spared` is left out of one that has grown long.
+   * GODWIT_TOO_LARGE once the journal is at its limit. A long journal leaves out records that may be `spared`.
    */
   async append(event: E, durability: Durability): Promise<void> {
     if (durability === 'spared' && this.#bytes >= LOOKS_BYTES) return;

@@ -31,7 +31,7 @@ export function keepRefused(dir: string, refusals: Refusals): void {
   refusals.changed = () => {
     if (isWaiting) return;
     isWaiting = true;
-    // What comes in the same second is written with it. A mover that ends writes what it has.
+    // Refusals of the same second are written together. A mover that ends writes what it has.
     const end = (): void => {
       isWaiting = false;
       write();

@@ -21,8 +21,8 @@ const storeFile = z.object({
 });
 
 /**
- * Since when `stateDir` has been what it is now, ISO 8601: since it was made, or since it was put back from a backup. What
- * a host says of the time before is only what the backup had. Undefined where no agent has looked yet.
+ * Since when `stateDir` has been what it is now, ISO 8601: since it was made, or since it was put back from a backup.
+ * Of the time before, a host only knows what the backup had. Undefined where no agent has looked yet.
  *
  * A restore is seen by `store.json` being another file than the one that was written: a copy has another inode and
  * another time of birth. A whole filesystem that is rolled back to a snapshot is not seen.

@@ -174,7 +174,7 @@ function ownConfig(lab: Lab, member: LabHost, caDir: string): AgentConfigInput {
   };
 }
 
-/** What the lab's links are capped at is known, so that `--path auto` can go by it. */
+/** The cap of the lab's links is configured, so that `--path auto` can use it. */
 function linkRates(lab: Lab, others: readonly LabHost[]): Pick<AgentConfigInput, 'wire'> {
   const rate = lab.linkBytesPerSecond;
   if (rate === undefined) return {};

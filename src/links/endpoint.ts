@@ -55,7 +55,7 @@ export interface SessionEnd<Figures> {
   readonly measure: LinkMeasure;
   /** As they are now. */
   figures(): Figures;
-  /** What was taken is delivered, then everything is closed; what is not done in time is broken off. Never rejects. */
+  /** Delivers what was accepted, then closes everything. Breaks off what is not done in time. Never rejects. */
   close(deadlineMs: number): Promise<void>;
   /** Closes everything at once, here and, if it can be reached, there. */
   abort(error: Error): void;

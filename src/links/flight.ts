@@ -41,7 +41,7 @@ export class Flight {
     return this.#bytes;
   }
 
-  /** What the link carries; 0 while that is not known. */
+  /** The rate of the link; 0 while it is not known. */
   get bytesPerS(): number {
     return this.#bytesPerS;
   }

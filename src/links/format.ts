@@ -60,7 +60,7 @@ export interface Frame {
   readonly payload: Uint8Array;
 }
 
-/** What the other end sent is not what this protocol makes; the connection it came by is not used any more. */
+/** The other end sent a frame that this protocol does not make. Its connection is not used any more. */
 export class BadLinkFrame extends Error {
   override readonly name = 'BadLinkFrame';
 }

@@ -31,7 +31,7 @@ export interface OpenOptions extends SessionOptions {
 export const MOST_CONNECTIONS = 32;
 /** To fill a long link; its connections lose less by a loss, too. */
 const MOST_FOR_LENGTH = 12;
-/** What one connection has on the way at most, by the usual limits of a kernel's buffers. */
+/** The most bytes in flight of one connection, by the usual limits of a kernel's buffers. */
 const CONNECTION_BYTES = 2 * 1024 * 1024;
 const LENGTH_MS = 500;
 const OPEN_MS = 10_000;

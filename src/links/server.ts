@@ -230,7 +230,7 @@ export class SessionServer {
   }
 }
 
-/** What else comes on it is not looked at. */
+/** Nothing else on it is read. */
 function refuse(connection: Connection, refusal: LinkRefusal): void {
   connection.write(controlFrame('refuse', 0, writeJson(refusal)));
   connection.user = { frame: () => undefined, paused: () => undefined, closed: () => undefined };

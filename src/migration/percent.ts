@@ -64,7 +64,7 @@ export function percentAfter(before: Shown, now: Seen): Shown {
   }
 }
 
-/** What somebody else has shown already is not taken back either. Pure. */
+/** The percentage never falls below what somebody else has shown. Pure. */
 export function atLeast(shown: Shown, percent: number): Shown {
   return percent > shown.percent && percent <= 100 ? { ...shown, percent } : shown;
 }

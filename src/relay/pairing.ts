@@ -70,8 +70,8 @@ type Stream = { readonly id: number; readonly who: string; readonly at: string }
 );
 
 /**
- * Who waits where, who calls whom, and who is joined: the whole relay without sockets and clock. Of those who wait, the
- * newest is offered a caller first, since it is the likeliest to live; the others have their turn when it does not answer.
+ * Who waits where, who calls whom, and who is joined: the whole relay without sockets and clock. A caller is offered to
+ * the newest waiter first, since it is the likeliest to live, and to the others when that one does not answer.
  */
 export class Pairing {
   readonly #limits: PairingLimits;

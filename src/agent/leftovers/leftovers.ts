@@ -37,7 +37,7 @@ export class Leftovers {
     return this.#mutex.run(async () => {
       const cleared: Leftover[] = [];
       const failed = new Map<string, ClearedList['left'][number]>();
-      // What a hypervisor held is free once it has gone: look again as long as something went.
+      // Once a hypervisor has gone, what it held is free: look again as long as something went.
       for (let pass = 0; pass < MOST_PASSES; pass += 1) {
         const before = cleared.length;
         const safe = (await this.list()).filter((each) => each.safe && !failed.has(nameOf(each)));

@@ -28,7 +28,7 @@ const RENEW_AFTER_MS = (LIST_DAYS * DAY_MS) / 2;
 const KEPT = 32;
 /** No certificate is issued for longer than `pki issue --days` takes: after that its revocation says nothing. */
 const LONGEST_CERTIFICATE_MS = 3650 * DAY_MS;
-/** Of changes made at once by several processes, one after the other gets through. */
+/** Changes that several processes make at once happen one after the other. */
 const TRIES = 64;
 
 /** The newest list of a CA; undefined where it has made none. GODWIT_PKI when it cannot be used. */

@@ -55,7 +55,7 @@ export interface Renewed {
   readonly certificate?: string;
 }
 
-// Of two who ask at once for one name the second is judged by what the first has got.
+// If two ask for one name at once, the second is judged by what the first has got.
 const asking = new Mutex();
 
 /**

@@ -81,7 +81,7 @@ export function makeToken(asked: NewToken, nowMs: number): string {
   const secret = randomBytes(24).toString('base64url');
   const fingerprint = fingerprintOf(readAuthority(caDir).cert);
   const text = [PREFIX, name, agent, fingerprint, secret].join('/');
-  // What cannot be read back is not given out.
+  // A token that cannot be read back is not given out.
   parseToken(text);
   const expiresAt = new Date(nowMs + asked.validMs).toISOString();
   const entry: z.infer<typeof stored> = {

@@ -23,7 +23,7 @@ import type { Run } from '../verb.ts';
 /** Clocks that differ by more are reported: certificates, and the order of events in two journals, go by them. */
 const CLOCK_MS = 5000;
 
-/** One more host of a fleet. What can be refused is refused before the token is used up. */
+/** One more host of a fleet. Refuses what it can before the token is used up. */
 export const run: Run<typeof joinSpec> = async (input, context) => {
   const { flags, args } = input;
   const config = path.resolve(flags.config ?? '');

@@ -52,7 +52,7 @@ export const run: Run<typeof policySpec> = (input, context) =>
     context.out.write(`${kind} of ${set.scope}: ${set.mode}\n`);
   });
 
-/** What this verb has no flags for stays as it was. */
+/** Settings for which this verb has no flag stay as they are. */
 const keptOf = ({ bytesPerHour, residenceMs, rejectedMs }: Policy) => ({
   residenceMs,
   rejectedMs,

@@ -129,7 +129,7 @@ function rehearsalWords({ rehearsal }: Report): [string, string][] {
   ];
 }
 
-/** What went over; what a manager moved and does not report is left out, and named in one line. */
+/** What was sent. What a manager does not report of a move is left out, and named in one line. */
 function sent(report: Report): [string, string][] {
   const { bytes, memoryBytes, rounds, throughput, pageRequests = 0, notKnown } = report;
   const memory = memoryBytes === undefined ? '' : ` for ${formatBytes(memoryBytes)} of memory`;

@@ -109,7 +109,7 @@ export class HealthWatch {
 
 const MOST_WORDS = 1000;
 
-/** What fails of a host that is ill by its hardware; empty where a person noted it alone, undefined where it is not ill. */
+/** What fails of a host whose hardware is ill. Empty: only a person noted it. Undefined: it is not ill. */
 function wordsOf(
   health: HostHealth | undefined,
   { isIll }: Verdict,

@@ -30,7 +30,7 @@ export interface Look {
   readonly host: string;
   readonly side: Side;
   readonly api: Api<typeof agentContract>;
-  /** What ended until then is kept no more, ms since 1970. */
+  /** Migrations that ended before this moment are not kept, ms since 1970. */
   readonly horizonMs: number;
   readonly signal: AbortSignal;
 }

@@ -25,7 +25,7 @@ const REFRESH_MS = 30 * 60_000;
 const STREAM = { hostEvents: agentContract.hostEvents };
 const LISTS = { host: agentContract.host, guests: agentContract.guests };
 
-/** Of these states is a host that could not be followed the last time: one that hangs takes no turn of the others. */
+/** The states of a host that could not be followed the last time: one that hangs takes no turn of the others. */
 const HAD_FAILED: ReadonlySet<HostState> = new Set(['silent', 'untrusted', 'incompatible']);
 
 /** What a follower learns; the calls of one host come in order. */

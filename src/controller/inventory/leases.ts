@@ -35,9 +35,9 @@ export function isOfLease(
 }
 
 /**
- * Keeps the leases of the shards that this controller follows: renews its own, takes those of others that ended or nobody
- * had, up to its share of all that are alive, and gives up what is beyond it. By the database's clock. What is not renewed
- * in one transaction is not held any more.
+ * Keeps the leases of the shards that this controller follows: renews its own, takes those of others that ended or
+ * nobody had, up to its share of all that are alive, and gives up what is beyond it. By the database's clock. A lease
+ * that one transaction did not renew is not held any more.
  */
 export class HostLeases {
   readonly #store: Store;
@@ -94,7 +94,7 @@ export class HostLeases {
       .values({ id, name, alive_until })
       .onConflict((conflict) => conflict.column('id').doUpdateSet({ alive_until }))
       .execute();
-    // What ended long ago is no controller any more.
+    // A controller that ended long ago is forgotten.
     const old = sql<boolean>`alive_until < ${this.#store.nowMs} - ${sql.lit(100 * LEASE_MS)}`;
     await db.deleteFrom('controllers').where(old).execute();
     const { count } = await db

@@ -101,7 +101,7 @@ export class AgentDirectory {
         what: 'is no tmpfs: passwords are kept in memory alone',
       });
     }
-    // Whoever made it before is not trusted with what comes into it.
+    // An earlier owner of it is not trusted with what comes into it.
     mkdirSync(path.dirname(this.#secrets), { recursive: true, mode: 0o700 });
     checkOwn(path.dirname(this.#secrets));
     writePrivate(path.join(this.#secrets, 'password'), `${password}\n`);

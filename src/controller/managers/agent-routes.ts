@@ -17,7 +17,7 @@ type AnyApi = Readonly<Record<string, (input: object, options: object) => unknow
 
 /** A check asks the manager itself, which takes its time. */
 const ANSWER_MS = 180_000;
-/** What an agent answers to other parts of Godwit, and to strangers, is not passed on. */
+/** Routes for other parts of Godwit and for strangers are not passed on. */
 const ASKED_BY_PEOPLE: ReadonlySet<Access> = new Set(['viewer', 'orders', 'operator']);
 /** Besides the errors of the agent's own route: which manager, whether its agent answers, and the audit log. */
 const OF_PASSING_ON = [

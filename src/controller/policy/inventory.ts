@@ -76,7 +76,8 @@ function plannerHost(
   const isShut =
     (mark?.drainingFor ?? mark?.maintenance) !== undefined || facts.closed !== undefined;
   const looks = loads.host(name);
-  // What others than guests use is not there for guests. Where a guest is unreported, what it uses is part of that.
+  // Processor time that others than guests use is not available to guests. Where a guest is unreported, what it uses is
+  // part of that.
   const others = hasUnreported
     ? []
     : looks.map(({ look, guestCores }) => look.used * look.cores - guestCores);

@@ -18,7 +18,7 @@ export interface PolicyLoopParts extends LookParts {
 const LEASE_MS = 120_000;
 const LOOK_FOR_WORK_MS = 2000;
 const AFTER_ERROR_MS = 5000;
-/** That a person waits for. Of several people who ask at once, the last to begin always gets through. */
+/** Looks that a person waits for. If several people ask at once, the last to begin always gets through. */
 const MOST_LOOKS = 2;
 
 /** Looks for each policy that is due, one after the other, until it is closed. Whatever it knows is in the store. */

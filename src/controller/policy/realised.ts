@@ -7,9 +7,9 @@ export const MEASURED_MS = 3_600_000;
 const LEAST_LOOKS = 6;
 
 /**
- * What the moves of a proposal brought in the hour after they ended: what its guests and all else on the source would have
- * used together, beyond what the source has. That nobody got it is not seen, so this is at most what was saved. Undefined
- * where the hosts were not watched for long enough.
+ * What the moves of a proposal brought in the hour after they ended: what its guests and all else on the source would
+ * have used together, beyond what the source has. Demand that went unserved is reckoned, not seen, so this is an upper
+ * bound of what was saved. Undefined where the hosts were not watched for long enough.
  */
 export function realised(proposal: Proposal, endedAtMs: number, loads: Loads): Benefit | undefined {
   const hosts = Map.groupBy(proposal.moves, ({ from }) => from);

@@ -125,7 +125,7 @@ function otherHandIn(view: PolicyView, loads: Loads, isOurs: (host: string) => b
   return otherHand(foreignMoves(loads.moves, view.own), isOurs);
 }
 
-/** What a person should know, and whether nothing is proposed for it. */
+/** What a person should know, and whether it keeps the policy from proposing anything. */
 function whyNothing(
   { mode, kind }: Policy,
   { loads, setsPower }: Seen,

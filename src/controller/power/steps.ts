@@ -38,7 +38,7 @@ export interface PowerRules {
   readonly spare: number;
 }
 
-/** What came to a host as it was closed has been heard of by then. */
+/** By then the controller has heard of guests that came while the host was being closed. */
 export const CLOSED_MS = 60_000;
 /** A host that falls asleep is heard of for a while. */
 export const FALLS_MS = 120_000;

@@ -27,7 +27,7 @@ export function readLimits(store: Store): Promise<FleetLimits> {
   });
 }
 
-/** All of it or nothing. What is null is as it was before anybody set it. */
+/** All of it or nothing. Null brings back the default. */
 export async function changeLimits(store: Store, change: LimitsChange): Promise<void> {
   await store.transaction(async (db) => {
     await setLimit(db, ['fleet', ''], change.fleet);

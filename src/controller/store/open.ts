@@ -89,7 +89,7 @@ function openFile(file: string): DatabaseSync {
   } finally {
     process.umask(mask);
   }
-  // What was accepted is on the disk: a controller that answered may lose its power.
+  // An accepted wish is on the disk: a controller that answered may lose its power.
   database.exec(
     `pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = ${BUSY_MS};`,
   );

@@ -39,7 +39,7 @@ export async function addWish(db: Db, wish: Wish, now: RawBuilder<number>): Prom
   for (const host of ask.hosts) await markDraining(db, wish.id, host, now);
 }
 
-/** Whoever promised itself room without having seen a new mark decides again. */
+/** A controller that reserved room without having seen a new mark decides again. */
 export async function raiseAdmission(db: Db): Promise<void> {
   await db
     .updateTable('counters')

@@ -42,7 +42,7 @@ const isRecovered = ({ recovers, phase }: Move): boolean =>
 /** A wish that waits is looked at again within this time at the latest. */
 const MOST_AHEAD_MS = 60_000;
 
-/** What a decision rests on is not so any more: the transaction is undone. */
+/** The facts of a decision have changed: the transaction is undone. */
 class Changed extends Error {}
 
 /** Wishes in the controller's database. Each method is one transaction. */

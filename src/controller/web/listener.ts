@@ -70,7 +70,7 @@ function filesOf({ certFile = '', keyFile = '' }: WebConfig): Credentials {
     try {
       pair = readPair(certFile, keyFile);
     } catch {
-      // What is half written is looked at again once it has changed.
+      // A file that is half written is read again once it has changed.
     }
     return pair;
   };

@@ -26,7 +26,7 @@ export const SIGN_IN_PATH = '/v1/session/oidc';
 const AUDITED = { what: 'signInByProvider', route: `GET ${CALLBACK_PATH}` } as const;
 /** Browsers for which a provider is asked at once: strangers all of them, until it has answered. */
 const MOST_AT_ONCE = 32;
-/** Of them from one network, so that no stranger keeps the others out. */
+/** The limit of one network, so that no stranger keeps the others out. */
 const MOST_OF_A_NETWORK = 8;
 
 export interface SignInParts {

@@ -56,7 +56,10 @@ export class Sessions {
     return { secret, expiresAtMs };
   }
 
-  /** Whose session it is; undefined where it does not count. A token's session has the role that the token has now. */
+  /**
+   * The owner of the session; undefined where the session is not valid. A token's session has the role that the token
+   * has now.
+   */
   async find(secret: string): Promise<Known | undefined> {
     const { db, nowMs } = this.#store;
     const row = await db

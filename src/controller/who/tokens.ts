@@ -10,7 +10,7 @@ import type { Store } from '../store/open.ts';
 import type { Tables } from '../store/tables.ts';
 import { hashOf, newSecret } from './secrets.ts';
 
-/** That a token is used is written so often, not with each request. */
+/** The last use of a token is written this often, not with each request. */
 const USED_EVERY_MS = 60_000;
 
 export interface NewToken {
@@ -93,7 +93,7 @@ export class Tokens {
     });
   }
 
-  /** Whose secret it is; undefined where it does not count. */
+  /** The owner of the secret; undefined where the secret is not valid. */
   async find(secret: string): Promise<Known | undefined> {
     const { db, nowMs } = this.#store;
     const row = await this.#valid()

@@ -117,7 +117,7 @@ function inventoryOf(wish: Wish, wanted: ReadonlySet<string>, world: World): Inv
       name: host.name,
       cpu: host.cores,
       coreCpu: 1,
-      // What is promised to others is not there for this plan.
+      // This plan does not count on capacity that is promised to others.
       memoryBytes: guestBytes(world, host.name) + roomBytes(world, host.name),
       on: true,
       ...(host.silentSinceMs === undefined ? {} : { silent: true }),
@@ -154,7 +154,7 @@ function plannerGuest(
     cpu: vcpus,
     demand: demand.length > 0 ? demand : [vcpus * UNKNOWN_SHARE],
     ...(dirtyBytesPerSecond === undefined ? {} : { dirtyBytesPerSecond }),
-    // What this wish does not move is there and stays.
+    // Guests that this wish does not move stay where they are.
     ...(isWanted ? {} : { neverMove: true }),
     ...(allowed === undefined ? {} : { pinnedTo: allowed }),
     ...(isWanted && namedFor(wish, world) !== undefined ? { mayChangeSite: true } : {}),

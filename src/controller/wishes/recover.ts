@@ -5,8 +5,8 @@ import { homesOf, whyClosed, labelsOf, ownOf, roomBytes } from './facts.ts';
 import type { GuestFacts, HostMark, Reservation, World } from './facts.ts';
 
 /**
- * Which guests of dead hosts are started elsewhere, and where. That a host is dead is not known here: whoever is to start a
- * guest proves it (src/mover/direct/destination/recover-guest.ts). A silent host is only where to ask.
+ * Which guests of dead hosts are started elsewhere, and where. This code does not know whether a host is dead: whoever
+ * is to start a guest proves it (src/mover/direct/destination/recover-guest.ts). A silent host is only where to ask.
  */
 
 /** Starts of one guest, the first one included: another host that is silent may come back meanwhile. */

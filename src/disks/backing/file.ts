@@ -15,7 +15,7 @@ export interface BackingTarget {
   readonly made: Made;
 }
 
-/** What was written does not have the hash that it should. */
+/** The written file does not have the expected hash. */
 export class NotTheSame extends Error {
   override readonly name = 'NotTheSame';
 }

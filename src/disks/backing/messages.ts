@@ -30,7 +30,7 @@ export const backingAnswer = z.discriminatedUnion('type', [
 ]);
 export type BackingAnswer = z.infer<typeof backingAnswer>;
 
-/** What the other side sent is no message of a backing file. */
+/** The other side sent something that is no message of a backing file. */
 export class BadBackingMessage extends Error {
   override readonly name = 'BadBackingMessage';
 }

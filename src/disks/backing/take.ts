@@ -38,7 +38,7 @@ export class BackingFileTaker {
   readonly #all = Promise.withResolvers<void>();
   #current: Writing | undefined;
   #attempt = 0;
-  /** What still comes of an image that was given up here is for nobody. */
+  /** Set while the rest of an image that was given up here is dropped. */
   #dropping = false;
   #stopped = false;
   /** What is being done with the last message. */

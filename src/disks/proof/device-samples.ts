@@ -59,7 +59,10 @@ export function samplePlaces(bytes: number, challenge: string): number[] {
   return [...found].map((piece) => piece * SAMPLE_BYTES);
 }
 
-/** Reads them. What this host's cache has of the device is written first; it changes nothing. Throws where it cannot be read. */
+/**
+ * Reads them. Writes this host's cache of the device back first, which does not change its contents. Throws where it
+ * cannot be read.
+ */
 export async function sampleDevice(
   file: string,
   question: SampleQuestion,
@@ -129,8 +132,8 @@ export function judgeReported(own: readonly Sample[], reported: readonly string[
 }
 
 /**
- * Whether both hosts read the same: what the source reads twice alike, the destination has read so between. Of two copies
- * of one device a single piece that differs and that nobody writes to is enough. Pure.
+ * Whether both hosts read the same: what the source reads twice alike, the destination has read so between. One piece
+ * that differs, and that nobody writes to, is enough to distinguish a copy of a device. Pure.
  */
 export function judgeSamples(
   before: readonly Sample[],

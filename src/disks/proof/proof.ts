@@ -26,7 +26,7 @@ export function proofFile(migration: string): string {
   return `.godwit-${migration}`;
 }
 
-/** Source: a directory that holds an image. What is written there is on the storage when it resolves. */
+/** Source: a directory that holds an image. When it resolves, the written bytes are on the storage. */
 export interface Beside {
   /** Makes the file, in place of one that an earlier mover of the same migration left, and reports its nonce. */
   write(name: string, signal: AbortSignal): Promise<string>;

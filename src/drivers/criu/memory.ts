@@ -77,7 +77,7 @@ async function readRegion(
       const read = await memory
         .read(pages, 0, pages.length, at + first * PAGE)
         .catch(() => undefined);
-      // What was unmapped meanwhile is in no dump either.
+      // No dump has pages that were unmapped meanwhile.
       const whole = Math.floor((read?.bytesRead ?? 0) / PAGE) * PAGE;
       if (whole > 0) await take(pages.subarray(0, whole));
       first = last;

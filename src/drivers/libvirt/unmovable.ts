@@ -24,7 +24,7 @@ function whyNot(element: XmlElement): string[] {
     case 'shmem':
       return ['memory that it shares with others of its host (shmem)'];
     case 'filesystem':
-      // Of 9p QEMU itself says no, as long as the guest has it mounted.
+      // QEMU itself refuses 9p while the guest has it mounted.
       return at(element, 'driver')[0]?.attributes['type'] === 'virtiofs'
         ? ['a directory of its host (filesystem virtiofs): unplug it first']
         : [];

@@ -206,7 +206,7 @@ function noSandbox({ binary }: QemuProgram): NamedCheck {
   return warn('sandbox', evidence, hint, 'destination');
 }
 
-/** What is on the network is opened by the program itself, by clients that distributions pack apart. */
+/** The program itself opens images on the network, by clients that distributions package separately. */
 async function clientChecks(
   program: QemuProgram | undefined,
   files: ReadonlyMap<string, string>,

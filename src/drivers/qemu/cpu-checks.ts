@@ -41,7 +41,7 @@ export function coldCpu<T extends CpuFacts>(cpu: T, own: OwnProcessor): T {
   const isForeign = foreignVendor(cpu, own) !== undefined;
   if (!isForeign && missingFeatures(cpu, own.offered).length === 0) return cpu;
   const features = cpu.features.filter((feature) => own.offered.includes(feature));
-  // What the guest saw before is compared no more: it begins with another processor.
+  // The features that the guest saw before are not compared any more: it begins with another processor.
   return { ...cpu, identity: isForeign ? {} : cpu.identity, features, words: [] };
 }
 

@@ -122,7 +122,7 @@ export function addressOf(state: answers.MigrationState, where: Listening): stri
   return port === undefined ? undefined : `${uriHost(where.listenHost)}:${port}`;
 }
 
-/** What was made is what was described: processor and memory blocks alike; or says what differs. */
+/** Checks that the new machine is as it was described: processor and memory blocks alike; or says what differs. */
 export async function proveSame(
   client: QmpClient,
   guest: string,

@@ -218,7 +218,7 @@ export function ownParameters(all: Readonly<Record<string, unknown>>): Parameter
     const value = all[name];
     if (typeof value === 'string' || typeof value === 'number') own[name] = value;
   }
-  // What an earlier mover left behind is not how the guest was found.
+  // Settings that an earlier mover left are not those that the guest was found with.
   for (const name of ['tls-creds', 'tls-hostname', 'tls-authz']) own[name] = '';
   return own;
 }

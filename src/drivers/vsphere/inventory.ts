@@ -40,7 +40,7 @@ export const GUEST_PROPERTIES = [
   'summary.config.numCpu',
 ] as const;
 
-/** What was not asked for is not kept: it would grow without an end. */
+/** Drops whatever was not asked for: it would grow without an end. */
 const ASKED: ReadonlySet<string> = new Set([...LISTED_HOST_PROPERTIES, ...GUEST_PROPERTIES]);
 const UNSTEADY: ReadonlySet<string> = new Set(HOST_USE);
 

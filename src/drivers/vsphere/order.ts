@@ -79,7 +79,7 @@ export async function giveOrder(
   await guest.setMark(mark, signal);
   const { id, priority } = order;
   const task = await send(guest, { id, priority, spec, before }, signal);
-  // Whoever takes over finds it by the guest's tasks where this is lost.
+  // If this is lost, the next mover finds it by the guest's tasks.
   await guest.setMark({ ...mark, task: task.value }, signal).catch(() => undefined);
   return task;
 }

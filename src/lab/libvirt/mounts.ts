@@ -59,7 +59,7 @@ export function ownTree(host: Pick<LabHost, 'dir'>): string {
   return path.join(host.dir, 'libvirt');
 }
 
-/** What hosts see as this machine has it: the lab, the images of guests, and Godwit itself. */
+/** Files that hosts see as this machine has them: the lab, the images of guests, and Godwit itself. */
 function keptDirectories(lab: Lab): string[] {
   const source = fileURLToPath(new URL('../../..', import.meta.url));
   const all = [lab.dir, cacheDirectory(), source, path.dirname(process.execPath)];

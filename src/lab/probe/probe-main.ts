@@ -33,7 +33,7 @@ socket.on('connect', () => {
   localPort = socket.localPort ?? 0;
   check.mark(systemClock.monotonicMs());
   const timer = setInterval(() => {
-    // What is not sent is not counted: a guest that is dark for long must not fill this memory.
+    // A packet that was not sent is not counted: a guest that is dark for long must not fill this memory.
     if (socket.destroyed || socket.writableLength > MAX_QUEUED_BYTES) return;
     const line = check.next(systemClock.monotonicMs());
     if (line !== undefined) socket.write(line);

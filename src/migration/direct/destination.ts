@@ -128,7 +128,7 @@ export function destinationAfter(
   }
 }
 
-/** What was made for backing files is there before what is made for the images above. */
+/** Directories of backing files exist before those of the images above them. */
 function withMade({ directories }: DestinationState, made: readonly string[] = []): string[] {
   return [...new Set([...directories, ...made])];
 }

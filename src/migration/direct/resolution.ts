@@ -96,7 +96,7 @@ function sourceAfterRun({ guest, from, to, source, destination }: Known): Answer
   return at('source', { verdict: 'wrong', why });
 }
 
-/** That nothing of it is there now does not say that it never ran there. */
+/** The guest's absence now does not prove that it never ran there. */
 function sourceUnreported({ guest, from, to }: Known, destination: SideView): Answer {
   const why = destination.unsure
     ? `${to} was restarted and does not know whether ${guest} ran there`

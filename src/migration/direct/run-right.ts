@@ -22,7 +22,7 @@ export const destinationRight = z.enum(['none', 'armed', 'running', 'refused']);
 export type DestinationRight = z.infer<typeof destinationRight>;
 
 /**
- * What stands for the other side's own word that it does not run the guest. `observed`: its host answers and has no
+ * What replaces the other side's own statement that it does not run the guest. `observed`: its host answers and has no
  * process of it; `fenced`: its host was shown to be off; `operator`: a person answers for it.
  */
 export const proof = z.enum(['observed', 'fenced', 'operator']);

@@ -102,7 +102,7 @@ function hasNothingOf(state: SourceState, step: StepName): boolean {
 
 function undone(state: SourceState): Transition {
   const { cameTo, leftovers, cancelled } = state;
-  // That nothing is left behind is what a rehearsal promises.
+  // A rehearsal promises that nothing is left behind.
   const because = state.because ?? (cameTo === undefined ? undefined : leftovers.at(0));
   const isAsItWas = cameTo !== undefined && because === undefined;
   const back = cancelled ? 'cancelled' : 'failed';
@@ -170,7 +170,7 @@ export function timeoutError(
   return godwitError('GODWIT_NOT_CONVERGED', facts, { hint: slowHint(settings, sample) }).toJSON();
 }
 
-/** What would have helped, and was not asked for already. */
+/** Settings that would have helped and were not requested. */
 function slowHint(
   { mode, maxBandwidth }: Pick<MigrationSettings, 'mode' | 'maxBandwidth'>,
   { dirtyRate, rate }: Pick<MemorySample, 'dirtyRate' | 'rate'>,

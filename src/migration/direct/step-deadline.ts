@@ -11,7 +11,7 @@ import type { StepName } from './steps.ts';
  */
 const ENDING_MS_PER_GIB = 1000;
 
-/** What waits for a moment that is asked for looks at the clock so late at most, ms. */
+/** A step that waits for a requested moment looks at the clock at least this often, ms. */
 const WAKES_MS = 60_000;
 
 /** Besides the end of a guest's process, ms. */

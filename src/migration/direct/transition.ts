@@ -171,8 +171,8 @@ function again(state: SourceState, step: StepName): Transition | undefined {
 }
 
 /**
- * A refusal is the destination's word that it never ran: the only way back from commit. What went wrong there may go
- * well the next time; silence has been waited out already.
+ * A refusal is the destination's word that it never ran: the only way back from commit. A failure there may succeed the
+ * next time. Silence has been waited out already.
  */
 function commitFailed(state: SourceState, error: SerialError): Transition {
   if (error.code !== 'GODWIT_NOT_ARMED') {

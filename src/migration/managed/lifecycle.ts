@@ -272,7 +272,7 @@ function sawNone(state: ManagedState): ManagedTransition {
   return next.missed < MISSES ? stay(next) : enter({ ...next, task: 'forgotten' }, 'verify');
 }
 
-/** What the manager says of the guest is weighed against what became of the task. */
+/** Weighs the manager's word on the guest against the end of the task. */
 function found(state: ManagedState, { at, busy }: Whereabouts): ManagedTransition {
   if (at === 'destination' && busy !== true)
     return enter({ ...state, because: undefined }, 'finish');
@@ -327,7 +327,7 @@ function askToEnd(state: ManagedState, because: SerialError): ManagedTransition 
   return { state: { ...state, cancelling: true, because }, effects: [UNDO_START] };
 }
 
-/** What a new mover has to carry out, where the last one stood; each effect may be repeated, but the order is not. */
+/** The effects that a new mover has to carry out where the last one stood. Each may be repeated, except the order. */
 export function effectsOf({ doing, cancelling }: ManagedState): readonly ManagedEffect[] {
   if (doing.kind === 'end') return [{ type: 'end', outcome: doing.outcome }];
   const work: ManagedEffect = { type: 'do', step: doing.step };

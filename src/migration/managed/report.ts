@@ -38,8 +38,8 @@ function noteOf({ doing, cancelling, task, percent }: ManagedState): { note?: st
 }
 
 /**
- * The report of a managed migration, from its journal alone, in the same words as a direct one's. What only the manager
- * knows and does not report (bytes, rounds, downtime) is absent. Undefined without records.
+ * The report of a managed migration, from its journal alone, in the same words as a direct one's. Figures that only the
+ * manager knows and does not report (bytes, rounds, downtime) are absent. Undefined without records.
  */
 export function managedReport(
   records: readonly ManagedRecord[],

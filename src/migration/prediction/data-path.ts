@@ -71,7 +71,7 @@ function predicted(
   facts: PathFacts,
   obstacle: string | undefined,
 ): PathChoice {
-  // What was asked of the hypervisor's stream stays as it is.
+  // Explicit settings of the hypervisor's stream stay.
   if (settings.streams > 1 || settings.compress !== 'none') {
     return { takes: 'native', why: obstacle ?? 'it was asked to compress by itself' };
   }

@@ -30,7 +30,7 @@ export interface PlanFacts extends Omit<Facts, 'way'> {
 /** A way is said to end, or not to, from here on. */
 const SURE = 0.95;
 const HARDLY = 0.5;
-/** What another way must save of the time to be worth a word. */
+/** The share of the time that another way must save to be worth mentioning. */
 const WORTH = 0.7;
 const DOWNTIMES_MS = [200, 300, 500, 1000, 2000, 5000, 10_000] as const;
 const PLAIN = { streams: 1, compress: 'none' } as const;

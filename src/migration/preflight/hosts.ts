@@ -75,13 +75,13 @@ export function judgeNested({ source, destination }: HostsFacts): Finding[] {
   const what = `${name} is a virtual machine${of === '' ? '' : ` (${of})`}`;
   if (hasKvm) return [passes(`${what} that has /dev/kvm`)];
   const evidence = `${what} without nested virtualisation`;
-  // What is emulated at the source is no slower there.
+  // A guest that is emulated at the source is not slower there.
   if (source.platform?.hasKvm !== true) return [passes(`${evidence}; ${source.name} has no KVM`)];
   const hint = `A guest under KVM cannot go there, and one that is emulated runs many times slower than its processor would. Choose a type of machine there that has nested virtualisation or is bare metal, and turn it on.`;
   return [warns(evidence, hint)];
 }
 
-/** Whether a guest in post-copy outlives the loss of a link. What needs no second path is not judged. */
+/** Whether a guest in post-copy outlives the loss of a link. Modes that need no second path pass. */
 export function judgeSecondPath({ destination, mayPostcopy, paths }: HostsFacts): Finding[] {
   if (!mayPostcopy) return [];
   const hosts = new Set(paths.map((each) => splitAddress(each).host));

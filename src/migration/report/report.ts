@@ -235,7 +235,7 @@ function noteWire(walk: Walk, event: SourceRecord['event'], atMs: number): void 
   if (event.type === 'did' && event.facts.path !== undefined) {
     const { takes, why, stream } = event.facts.path;
     walk.stream = stream;
-    // What was asked for is no decision.
+    // A requested setting is no decision.
     const { path: asked = 'native' } = walk.state?.plan.settings ?? {};
     if (takes !== asked)
       walk.decisions.push({ atMs, what: `memory goes by ${takes}${streamWords(stream)}: ${why}` });

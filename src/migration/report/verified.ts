@@ -113,7 +113,7 @@ export function judgeHandedOver(host: string, found: HandedOver): Finding | stri
   return carried > 0 ? passes(words) : `${words}; an idle one shows nothing`;
 }
 
-/** Of a clock's jump beside the time for which the guest was paused, ms: timers, and answers that were late. */
+/** The allowed jump of a clock beside the time for which the guest was paused, ms: timers, and answers that were late. */
 const CLOCK_SLACK_MS = 250;
 /** What a guest's time service corrects by itself without a step, ms. */
 const CLOCK_FAR_MS = 1000;

@@ -61,7 +61,7 @@ export function holdsSwitchover(
 const UNDER_WAY_MS = 20;
 
 /**
- * Of the downtime that was asked for at most, what the hypervisor may plan for, ms. It reckons with what it has yet to
+ * The part of the requested longest downtime that the hypervisor may plan for, ms. It reckons with what it has yet to
  * hand over; by the wire, what it handed over last is under way still, so it gets less.
  */
 export function plannedDowntimeMs(maxDowntimeMs: number, byWire: boolean): number {

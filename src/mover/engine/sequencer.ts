@@ -31,7 +31,7 @@ export class Sequencer<State, Event extends { readonly type: string }, Effect> {
   constructor(parts: SequencerParts<State, Event, Effect>, state: State) {
     this.#parts = parts;
     this.#state = state;
-    // Whoever waits for the end hears of a journal that cannot be written; nobody else has to.
+    // A journal that cannot be written rejects the wait for the end, and nothing else.
     this.#finished.promise.catch(() => {});
   }
 

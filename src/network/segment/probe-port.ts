@@ -153,7 +153,7 @@ async function mustForward(port: string, signal: AbortSignal): Promise<void> {
   throw lacks('a bridge that forwards from a new port at once');
 }
 
-/** Its file. Of two network namespaces only one can have it under /dev by its number. */
+/** Its file. Only one of two network namespaces can have it under /dev by its number. */
 async function openTap(tap: string): Promise<FileHandle> {
   const flags = constants.O_RDWR | constants.O_NONBLOCK;
   const device = (await readdir(`/sys/class/net/${tap}`)).find((name) => /^tap\d+$/.test(name));

@@ -18,9 +18,9 @@ export interface ImageCheck {
 }
 
 /**
- * Compares an image that nobody writes to any more with the other host's as it was at the switch. What is the same now
- * is the same, whoever wrote it. What is not may have been written since: of that the other hypervisor keeps account, and
- * it is asked after everything was read, so that no write can have come between the two.
+ * Compares an image that nobody writes to any more with the other host's as it was at the switch. Equal contents count
+ * as equal, whoever wrote them. Pieces that differ may have been written since. The other hypervisor keeps account of
+ * writes. It is asked after everything was read, so that no write can come between the two.
  */
 export async function compareImage(
   near: ImageReader,

@@ -16,7 +16,7 @@ const CHUNKS = { none: 0, data: 1, hole: 2, blockStatus: 5 } as const;
 export const OPTION_REPLY_BYTES = 20;
 export const REPLY_BYTES = 20;
 
-/** What the other side said is not NBD, or not what was asked for. */
+/** The other side's answer is not NBD, or answers another question. */
 export class BadNbd extends Error {
   override readonly name = 'BadNbd';
 }

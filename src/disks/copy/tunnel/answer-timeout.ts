@@ -13,7 +13,7 @@ export interface Standing {
  * nothing has come back since. Looked at from time to time; the limit is kept but for the time between two looks.
  */
 export class AnswerTimeout {
-  /** What had been sent at each look and is not taken; as many as there are looks within the limit. */
+  /** Bytes that had been sent at each look and are not acknowledged; one entry for each look within the limit. */
   #marks: { readonly atMs: number; readonly sent: number }[] = [];
   #sent = 0;
   #taken = 0;

@@ -2,7 +2,7 @@
 export const FIRST_ROOM = 512 * 1024;
 /** As many as a hypervisor has on the way for one disk, so that a long link is filled. */
 const MOST_ROOM = 16 * 1024 * 1024;
-/** Of all connections together, beyond what each has from the start. */
+/** The limit of all connections together, beyond what each has from the start. */
 const POOL_BYTES = 48 * 1024 * 1024;
 
 /** What this end may have to hold beyond each connection's first room, shared out to those that take it quickly. */

@@ -13,7 +13,7 @@ export type Message =
   /** This end has closed the connection: nothing else follows. Without an `end` before it, it broke. */
   | { readonly kind: 'closed' };
 
-/** What the other side sent is not what a tunnel says. */
+/** The other side sent something that is no message of a tunnel. */
 export class BadTunnelMessage extends Error {
   override readonly name = 'BadTunnelMessage';
 }

@@ -103,7 +103,7 @@ export class Mux implements Beside {
     this.#channels.on(channel, take);
   }
 
-  /** What is wrong with a message is the other side's fault, and ends the session. */
+  /** An invalid message is the other side's fault, and ends the session. */
   #take(channel: number, message: Uint8Array): void {
     const { connect, peer } = this.#parts;
     try {

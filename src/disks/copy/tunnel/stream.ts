@@ -136,7 +136,7 @@ export class Stream {
 
   /** After any change: what it means for the hypervisor's connection, and whether all is over. */
   #look(): void {
-    // What the far end has ended in good order is still handed on.
+    // Bytes before a regular end of the far side are still handed on.
     if (this.#farClosed && (!this.#farEnded || this.#written)) this.break();
     else if (this.#broken) this.#socket?.break();
     this.#wake();

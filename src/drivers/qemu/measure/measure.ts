@@ -72,7 +72,7 @@ async function fromOutside(
     return undefined;
   }
   try {
-    // What was opened is of the process that has the number now: only once it is known to be this one.
+    // The opened files belong to the process that has the number now: only once it is known to be this one.
     if (lifeOf(handle).state !== 'alive') return undefined;
     const found = await samplePages(pages, systemClock, signal);
     return found === undefined ? undefined : { ...found, curve: [...found.curve] };

@@ -69,7 +69,7 @@ export function judge(node: string, job: BlockJob | undefined, whole: boolean): 
     const reason = 'the destination has no room for it';
     return { ...figures, state: 'broken', failure: { kind: 'full', reason } };
   }
-  // What cannot be read here ends the job, so this is the other side's.
+  // An error at this side would end the job, so this one is the other side's.
   if (job['io-status'] !== 'ok') {
     const reason = 'what was sent could not be written at the destination, or it cannot be reached';
     return { ...figures, state: 'broken', failure: { kind: 'target', reason } };

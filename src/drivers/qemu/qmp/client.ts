@@ -107,8 +107,8 @@ export class QmpClient {
   }
 
   /**
-   * Takes over a stream on which a former client left negotiation mode, out of band included. What comes first may be
-   * the rest of what that one did not read.
+   * Takes over a stream on which a former client left negotiation mode, out of band included. The first bytes may be
+   * the rest of what an earlier client did not read.
    */
   static resume(transport: Transport, owner: MonitorOwner): QmpClient {
     const client = new QmpClient(transport, owner);

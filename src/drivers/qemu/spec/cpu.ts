@@ -46,7 +46,7 @@ export function missingFeatures(cpu: CpuFacts, offered: readonly string[]): stri
   return cpu.features.filter((feature) => !has.has(feature) && !(feature in DISPENSABLE));
 }
 
-/** Of the features the guest has, those that the destination leaves out without harm. */
+/** The guest's features that the destination may leave out without harm. */
 export function dispensedFeatures(cpu: CpuFacts, offered: readonly string[]): string[] {
   const has = new Set(offered);
   return cpu.features.filter((feature) => !has.has(feature) && feature in DISPENSABLE);

@@ -7,7 +7,7 @@ import type { ImageNodes } from './disk-node.ts';
 /** Why the format of an image, or of the one below it, is not known. */
 export function formatProblems({ image, imageOptions }: ImageNodes, hasBacking: boolean): string[] {
   const isLower = imageOptions.nested && imageOptions.given['driver'] === undefined;
-  // What nobody writes to stays what it was taken for, and the destination is given what that is.
+  // An image that nobody writes to keeps the format that it was probed as, and the destination is given that format.
   const isStated = isLower || image.readOnly || isFormatStated(imageOptions);
   const silent = hasBacking && image.backing !== undefined && image.backing.format === undefined;
   return [

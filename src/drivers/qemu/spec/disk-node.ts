@@ -177,8 +177,8 @@ function isThrottle(key: string): boolean {
 }
 
 /**
- * QEMU hands an image over by flushing it here and dropping the page cache there. What it is configured never to flush,
- * or not to drop, another host does not see.
+ * QEMU hands an image over by flushing it here and dropping the page cache there. Another host misses writes that are
+ * never flushed, and reads stale pages where the cache is not dropped.
  */
 function cacheProblem(image: LiveNode, file: LiveNode, options: NodeOptions): string | undefined {
   if (image.readOnly) return undefined;

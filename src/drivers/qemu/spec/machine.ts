@@ -151,7 +151,7 @@ function typed(held: string): Scalar {
 
 function cpuSwitches(line: CommandLine): Record<string, Scalar> {
   const entries = [...cpuOption(line)].filter(
-    // What only says how strict QEMU is at the start has done its work.
+    // Left out: options that only decide how strict QEMU was at its start.
     ([key]) =>
       (NON_FEATURES.test(key) || NUMBERS.test(key)) && !/^(check|enforce|migratable)$/.test(key),
   );

@@ -16,7 +16,7 @@ export interface Serves {
   readonly hasKey: boolean;
 }
 
-/** What it writes is encrypted where there is a passphrase for that, also where it was not at the source. */
+/** With a passphrase it encrypts what it writes, even if the state was plain at the source. */
 export function swtpmCommand(tpm: TpmSpec, { program, stateDir, socket, hasKey }: Serves): Command {
   const { version, key = { mode: 'aes-256-cbc', kdf: 'pbkdf2' }, migrationKey } = tpm;
   const option = (fd: number, { mode, kdf }: typeof key): string =>

@@ -45,7 +45,7 @@ export async function asideFor(guestDir: string): Promise<string | undefined> {
   throw godwitError('GODWIT_HOST_LACKS', { what }, { hint });
 }
 
-/** Makes it for a guest that comes, and for its user. What is done is written down before it is done. */
+/** Makes it for a guest that comes, and for its user. Each change is written down before it is made. */
 export async function makeTpmDir(guestDir: string, as: RunAs | undefined): Promise<string> {
   const own = tpmDirOf(guestDir);
   const aside = await asideFor(guestDir);

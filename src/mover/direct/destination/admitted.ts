@@ -5,8 +5,8 @@ import type { Admission, Preparation } from '../../../protocol/peer/migration.ts
 
 /**
  * A guest that is to be built here is the one that was admitted: its name, no more memory, as many processors, the same
- * NICs, no route that was not said before. GODWIT_DESCRIPTION_REFUSED with the part that differs. What an older source did not say at its admission is not
- * compared; what it says of the guest twice must agree in any case.
+ * NICs, no route that was not said before. GODWIT_DESCRIPTION_REFUSED with the part that differs. Facts that an older
+ * source left out at its admission are not compared. Facts that it states twice must agree.
  */
 export function checkAdmitted(
   host: string,

@@ -50,7 +50,7 @@ export function buildParts(parts: DestinationContext): BuildParts {
   return { ...parts, config, dataPath, disks, compare, backingFiles, ports, firstFrame };
 }
 
-/** Makes the guest's ports and its paused hypervisor. What was begun is in the journal before it is made. */
+/** Makes the guest's ports and its paused hypervisor. The journal has each thing before it is made. */
 export async function build(
   parts: BuildParts,
   ledger: Ledger,

@@ -12,7 +12,7 @@ const MOST_MS = 10_000;
 /** Frames that a port has taken from its guest; undefined where there is none. */
 export type CountFrames = (port: string) => number | undefined;
 
-/** What comes out of a tap was sent into it by the guest, or by its hypervisor in its name. */
+/** The guest sends every frame that comes out of its tap, or its hypervisor does in the guest's name. */
 const countFrames: CountFrames = (port) => {
   try {
     return Number(readFileSync(`/sys/class/net/${port}/statistics/rx_packets`, 'utf8'));

@@ -221,8 +221,8 @@ export async function keepImages(config: AgentConfig, state: DestinationState): 
 }
 
 /**
- * Nothing of them stays. Only once no hypervisor has them open. May run twice. What was sent of what the guest only reads
- * stays while the source may yet ask for the guest to be built again.
+ * Nothing of them stays. Only once no hypervisor has them open. May run twice. Backing files that were sent stay while
+ * the source may still ask to build the guest again.
  */
 export async function discardImages(config: AgentConfig, state: DestinationState): Promise<void> {
   const { directories } = state;

@@ -59,7 +59,7 @@ export class Ledger {
     }
   }
 
-  /** Why the source gives the migration up, where it says so. What this side saw by itself is not replaced. */
+  /** Why the source gives the migration up, where it says so. An observation of this side is not replaced. */
   async gaveUp(because: SerialError | undefined): Promise<void> {
     if (because === undefined || this.#state.error !== undefined) return;
     await this.record({ type: 'failed', error: because });

@@ -53,7 +53,7 @@ export async function openDestination(
   if (state === undefined) {
     state = initialDestination(admitted);
   } else {
-    // What lets a recovered guest run is synced before it runs.
+    // The proof that lets a recovered guest run is synced before it runs.
     const isAlone = isRecovery(request) && state.right === 'armed';
     const knows = isAlone || knowsItNeverRan(state.right, armedBootId(events), bootId());
     // A journal from a backup may lack the record that it ran.

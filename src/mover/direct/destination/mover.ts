@@ -72,7 +72,7 @@ export class DestinationMover {
     if (tookOver) void this.decide(askOnReturn).catch(this.#notSettled);
   }
 
-  /** What lies half made is taken down; what was made is taken hold of again. */
+  /** Tears down what is half made, and takes hold of what is complete. */
   async #lookRound(): Promise<void> {
     if (this.state.stage === 'preparing') await this.#destroy();
     if (this.state.stage === 'prepared') await this.#holdAgain();

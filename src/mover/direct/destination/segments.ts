@@ -18,8 +18,8 @@ const HINT =
   'Two machines with one address: give one of them another. Turn proxy ARP off on a router that answers for others; `network.segmentCheck: false` in this host’s configuration leaves the question out.';
 
 /**
- * Asks the segments that the guest's NICs will be in, from here, for the guest's addresses and their gateway, and says by
- * what it keeps them. What could not be asked is no reason against the migration, and is said.
+ * Asks the segments that the guest's NICs will be in, from here, for the guest's addresses and their gateway, and says
+ * by what it keeps them. A segment that could not be asked does not refuse the migration, and the check says so.
  */
 export async function askSegments(
   config: AgentConfig,

@@ -14,7 +14,7 @@ export function disksSocket({ dir }: Pick<SourceContext, 'dir'>): string {
 }
 
 /**
- * The copies are whole, and the destination closes what it offered for them. That takes its hypervisor a while, in
+ * The copies are whole, and the destination closes what it offered for them. This takes the hypervisor a while, in
  * which the last of the guest's state moves: the guest is paused for both.
  */
 export class CloseThere {

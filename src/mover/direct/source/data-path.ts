@@ -13,7 +13,7 @@ import type { WireOpeners } from '../../engine/wire-openers.ts';
 import { missing, saidLinkRate } from './source-context.ts';
 import type { SourceContext } from './source-context.ts';
 
-/** What is under way may take so long to arrive once the hypervisor has sent all, ms. */
+/** Once the hypervisor has sent everything, the rest may take this long to arrive, ms. */
 const CLOSE_MS = 5000;
 /** Bound of the report's list of levels (protocol/wire.ts). */
 const MOST_LEVELS = 256;

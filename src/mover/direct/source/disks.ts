@@ -156,7 +156,7 @@ export class SourceDisks {
     return canSlow;
   }
 
-  /** What the link is known to carry, bytes/s; 0 while it is not. */
+  /** The known rate of the link, bytes/s; 0 while it is unknown. */
   #linkRate(parts: SourceContext): number {
     const { maxBandwidth = Number.POSITIVE_INFINITY } = parts.state().plan.settings;
     const measured = this.#tunnel?.measure.bytesPerS ?? 0;
@@ -196,7 +196,7 @@ export class SourceDisks {
     return disks;
   }
 
-  /** What is stalled is resumed for as long as it gets on between, or the links may yet come back. */
+  /** Stalled copies are resumed for as long as they make progress between, or the links may still come back. */
   #mustNotGiveUp(
     parts: SourceContext,
     disks: readonly DiskSample[],

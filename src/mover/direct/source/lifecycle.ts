@@ -120,7 +120,7 @@ export const LIFECYCLE: Lifecycle = {
       // A mover that died in the midst of a proof; where the guest cannot be asked any more, it stays.
       await dropProofs(parts, signal).catch(() => undefined);
       resumePeer(parts);
-      // What is off holds nothing; when it comes back it asks, and hears that the epoch is closed.
+      // A host that is off holds nothing. When it comes back it asks, and learns that the epoch is closed.
       if (parts.state().proof === 'fenced') return;
       // Admission may have been given, and only its answer have got lost.
       if (!(await isMoverThere(parts, signal))) return;
@@ -142,7 +142,7 @@ export const LIFECYCLE: Lifecycle = {
       const known = { ...(await facts(signal)), checks: [...checks] };
       if (state().plan.settings.onLost !== 'restart' && !isCold(state())) return known;
       const session = await guest.session(signal);
-      // What stays as it is until it is retired is not made anew to take it back.
+      // State that stays until the source is retired need not be restored.
       if (isCold(state()) && session.waitsForRetire === true) return known;
       return { ...known, launch: await launchOf(session, request.handle, signal) };
     },

@@ -73,7 +73,7 @@ export function openSource(
   const { name, address, addresses = [] } = request.peer;
   const peer = new DestinationPeer(name, [address, ...addresses], connect, around.reach);
   const tookOver = found !== undefined;
-  // What this mover begins itself is not half done, also after it took over.
+  // A step that this mover begins itself is not half done, even after a takeover.
   const begun = tookOver ? JSON.stringify(state.doing) : '';
   const parts: SourceContext = {
     config,

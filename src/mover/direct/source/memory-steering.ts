@@ -48,8 +48,8 @@ export class MemorySteering {
 }
 
 /**
- * Sets what was decided on the stream that runs; twice is as good as once. What cannot be set is no failure of the
- * migration: it is journaled as not set, and may be decided again.
+ * Sets what was decided on the stream that runs; twice is as good as once. A setting that QEMU refuses does not fail
+ * the migration: it is journaled as not set, and may be decided again.
  */
 export async function setSteering(
   parts: SourceContext,

@@ -22,7 +22,7 @@ const RETRY_MS = 250;
 const REACH_MS = 1000;
 /** Questions without an answer after which a path counts as dead, while a call waits for it. */
 const MISSES = 2;
-/** What a path that is in use is given ahead of the others, ms. */
+/** The head start of the path in use over the others, ms. */
 const HEAD_START_MS = 150;
 
 /**

@@ -4,8 +4,8 @@ import type { Check } from '../../../protocol/public/migration.ts';
 import type { SourceContext } from './source-context.ts';
 
 /**
- * Begins to read the machine as it runs here. What comes of it takes what the destination reported of the machine that it has
- * made, and resolves to the check `same-machine`; to none where the driver does not know machines.
+ * Begins to read the machine as it runs here. The result is a function of the destination's machine that resolves to
+ * the check `same-machine`; to none where the driver does not know machines.
  */
 export function sameMachine(
   { guest, state }: SourceContext,

@@ -120,7 +120,7 @@ function memoryOf({ memory, machine, options, objects, devices }: GuestSpec): nu
     const size = bytesOf(props['size']);
     const device = devices.find((each) => each.props['memdev'] === id);
     if (device?.driver === 'nvdimm') return [Math.max(0, size - LABEL_BYTES)];
-    // Of what such a device could get, the guest has only what was asked for.
+    // The guest has only what was asked for, of all that such a device could get.
     if (device === undefined || !isPart(device.driver) || isOn(props['prealloc'])) return [size];
     return [Math.min(size, bytesOf(device.props['requested-size']))];
   });
@@ -131,7 +131,7 @@ function isPart(driver: string): boolean {
   return driver.startsWith('virtio-mem');
 }
 
-/** What cannot be read as a size is more than any host has. */
+/** A text that is no size counts as more than any host has. */
 function bytesOf(size: Scalar | undefined): number {
   if (size === undefined) return 0;
   if (typeof size === 'number') return size >= 0 ? size : Infinity;

@@ -5,7 +5,7 @@ import { ID, KINDS, isKind, misfit } from './kinds.ts';
 import type { Known } from './kinds.ts';
 import { kindOfProperty } from './properties.ts';
 
-/** What of a device is not as a description may have it, and what is allowed there. */
+/** The parts of a device that a description may not have, and what is allowed there. */
 export interface Wrong {
   /** A property; absent: the device itself. */
   readonly property?: string;

@@ -24,8 +24,9 @@ export function refusedText({ what, allowed }: Refused): string {
 }
 
 /**
- * What of a description is not in the grammar. What is, gives a command line of words that Godwit writes, with typed
- * values in them: no file, no path, no address of a host, and no id of anything that Godwit makes in that process. Pure.
+ * The parts of a description that the grammar does not allow. What it allows gives a command line of words that Godwit
+ * writes, with typed values in them: no file, no path, no address of a host, and no id of anything that Godwit makes in
+ * that process. Pure.
  */
 export function judgeDescription(spec: GuestSpec): Refused[] {
   const known = knownOf(spec);

@@ -201,7 +201,7 @@ function readGlobal(text: string): Read {
   return { ok: true, value: formatOption(undefined, words) };
 }
 
-/** What one device refers to is no setting for all of its type. */
+/** A reference of one device cannot be a setting for all of its type. */
 function globalKind(driver: string, property: string): Kind | undefined {
   if (isProcessor(driver)) return ID.test(property) ? KINDS.switch : undefined;
   const has = (propertiesOf(driver) ?? CHIPS.get(driver))?.has(property) === true;
