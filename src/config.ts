@@ -30,7 +30,7 @@ const cacheConfig = z.strictObject({
     .min(64 * MIB)
     .max(Number.MAX_SAFE_INTEGER)
     .default(1024 * MIB),
-  /** With whom a guest that leaves here shares what is kept; a guest that comes shares no more than this either. */
+  /** The guests that share the kept pages of a guest that leaves. A guest that comes shares with no more than these. */
   scope: sharing.default('guest'),
   /** Guest -> tenant, where the scope is `tenant`. */
   tenants: z.record(guestName, z.string().min(1).max(128)).default({}),
@@ -95,7 +95,7 @@ export const agentConfig = z.strictObject({
           }),
           z.strictObject({
             iscsi: iscsiTargetUrl,
-            /** Under which name its LUNs are opened; default: that of QEMU's client. */
+            /** The initiator name by which its LUNs are opened; default: that of QEMU's client. */
             initiator: iscsiName.optional(),
           }),
           z.strictObject({
@@ -203,7 +203,7 @@ export const agentConfig = z.strictObject({
   hooks: z
     .strictObject({
       directory: path,
-      /** A guest whose hook `notice` says no stays where it is; otherwise it is only reported. */
+      /** A guest stays where it is if its hook `notice` refuses; without this setting the refusal is only reported. */
       noticeMayRefuse: z.boolean().optional(),
     })
     .optional(),

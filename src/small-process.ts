@@ -44,7 +44,7 @@ export const COMPILES_AHEAD = 'compile-ahead';
 
 /**
  * Called before the guest's bytes pass through this process: from now on V8 optimises what is hot, in its threads too.
- * By its middle compiler: what the costly one takes it has not given back when 1.5 GiB have passed.
+ * Only the middle compiler is used: V8 has not returned the memory of the costly one after 1.5 GiB.
  */
 export function optimiseWhatIsHot(): void {
   setFlagsFromString('--maglev');

@@ -110,8 +110,8 @@ export class Incoming {
   }
 
   /**
-   * To say that a migration is not known here is a promise: its source takes it that there is nothing to release, and an
-   * admission that the network has kept back until now may not begin it after all.
+   * An answer that a migration is not known here is a promise: its source then has nothing to release. An admission
+   * that the network has kept back until now must not begin it after all.
    */
   #disown(id: string, to: string): void {
     const ids = this.#disowned.get(to) ?? new Set();

@@ -147,7 +147,7 @@ export class GuestProbes {
     return result;
   }
 
-  /** A host that has many watches loses what was seen for itself, and for nobody else. */
+  /** A host with many watches loses only its own sightings. */
   #keep(key: string, result: Promise<WatchResult>, caller: Caller): void {
     if (!this.#results.has(key)) this.#results.set(key, result);
     const own = [...this.#results.keys()].filter((each) => isOf(each, caller));
@@ -163,7 +163,7 @@ export class GuestProbes {
 
 const no = (why: string): WatchAnswer => ({ watching: false, why });
 
-/** A host speaks of its own migrations, and of nobody else's. */
+/** A host may speak of its own migrations alone. */
 function keyOf(id: string, caller: Caller): string {
   return `${caller.name}/${id}`;
 }

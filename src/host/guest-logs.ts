@@ -108,7 +108,7 @@ export async function capLog(file: string, bytes: number): Promise<void> {
   const handle = await open(file, OPEN);
   try {
     const info = await handle.stat();
-    // Under a second name it may be anybody's.
+    // A file with a second name may belong to anybody.
     if (!info.isFile() || info.nlink !== 1 || takenBy(info) <= bytes) return;
     const kept = Buffer.alloc(Math.floor(bytes / KEPT_SHARE));
     const from = info.size - kept.length;

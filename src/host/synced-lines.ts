@@ -40,7 +40,7 @@ export class SyncedLines {
     this.#count += lines.length + 1;
   }
 
-  /** In the place of all that is there. */
+  /** Replaces everything that is there. */
   writeAnew(lines: readonly string[]): void {
     const next = `${this.#file}.tmp`;
     write(next, 'w', lines.map((line) => `${line}\n`).join(''));

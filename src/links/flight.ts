@@ -17,7 +17,7 @@ const PLATEAU = 2;
  */
 const ROUND_TRIP_LIVES_MS = 30_000;
 const LONGER_MS = 1000;
-/** On a thin link what may be on the way at least takes long, too: then this is looked into no more often. */
+/** On a thin link even the least that may be in flight takes long: then this is checked no more often. */
 const LOOK_AGAIN_MS = 5000;
 const PROBE_MS = 200;
 

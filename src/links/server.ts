@@ -161,7 +161,7 @@ export class SessionServer {
       const reason = 'its end of the session was closed';
       session.abort(godwitError('GODWIT_SESSION_ENDED', { peer: 'this host', reason }));
     }
-    // The sessions' connections still show why; those of nobody have nothing to say.
+    // Connections of sessions still show why. The others have nothing to show.
     const cut = setTimeout(() => this.#sockets.forEach((socket) => socket.destroy()), LAST_MS);
     await closed;
     clearTimeout(cut);

@@ -7,8 +7,8 @@ import type { SerialError } from '../errors.ts';
 import { bytes, moment, ms, shortText } from '../protocol/names.ts';
 
 /**
- * A disk's move on its host. At any instant the guest's disk is whole in one image, and which one that is follows
- * from the hypervisor where it lives, and from the journal where it does not. Pure.
+ * A disk's move on its host. At any instant the guest's disk is whole in one image. A hypervisor that lives says which
+ * one; otherwise the journal does. Pure.
  */
 
 const file = z.string().min(1).max(4096);

@@ -79,7 +79,7 @@ function partOf({ phase, percent, sample, etaMs }: Seen): number {
     sample === undefined || total === 0 ? percent / 100 : 1 - sample.remainingBytes / total;
   const first = sample === undefined || sample.round <= 1;
   if (first || etaMs === undefined) return bounded(passed * (first ? 0.8 : 1));
-  // By the time that memory has taken: what went before it, such as waiting for a quiet moment, says nothing of it.
+  // Reckoned by the time that memory has taken. The time before, such as waiting for a quiet moment, does not count.
   return bounded(Math.max(sample.totalMs / Math.max(1, sample.totalMs + etaMs), passed * 0.8));
 }
 

@@ -171,7 +171,7 @@ export function cancelled(state: WatchState, by: string): WatchState {
   return ended(state, 'cancelled', `cancelled by ${by}`);
 }
 
-/** In the place of a record that cannot be read: nothing is done on a guess. */
+/** Stands for a record that cannot be read: nothing is done on a guess. */
 export function unreadable(): WatchState {
   const why = 'its record cannot be read';
   return ended(watchFrom({ check: '', withinMs: 0 }, 0), 'failed', why);

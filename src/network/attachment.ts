@@ -110,7 +110,7 @@ export function ovsCarries(bridge: string, tag: number, facts: NetworkFacts): bo
   });
 }
 
-/** What lies outside VLAN's 12 bits is nobody's VLAN. */
+/** A number outside VLAN's 12 bits is no VLAN. */
 function rangeOf(from: number, to = from): number[] {
   const [first, last] = [Math.max(1, from), Math.min(4094, to)];
   return Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => first + index);

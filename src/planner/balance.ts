@@ -39,7 +39,7 @@ export const BALANCE: BalanceOptions = {
 interface Care {
   /** Now, as a part of what it has. */
   readonly over: number;
-  /** In the long run, at so many standard deviations; absent where that alone is no reason. */
+  /** The demand in the long run, at so many standard deviations; absent where that alone is no reason. */
   readonly z?: number;
   readonly worth: number;
   readonly spread?: number;

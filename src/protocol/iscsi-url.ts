@@ -14,7 +14,7 @@ export interface IscsiTarget {
   readonly port: number;
   /** The target's name: `iqn.`, `eui.` or `naa.`. */
   readonly target: string;
-  /** Under which name it is opened; absent: under QEMU's own. */
+  /** The initiator name by which it is opened; absent: QEMU's own. */
   readonly initiator?: string;
 }
 

@@ -18,7 +18,7 @@ export const wireOffer = z.object({
 });
 export type WireOffer = z.infer<typeof wireOffer>;
 
-/** With whom a guest's pages may be shared by the hosts' caches, from the least. */
+/** The guests with which the hosts' caches may share a guest's pages, from the fewest. */
 export const sharing = z.enum(['none', 'guest', 'tenant', 'host']);
 export type CacheScope = z.infer<typeof sharing>;
 

@@ -17,7 +17,7 @@ export type Caller =
       readonly name: string;
       /** What a caller over TLS showed, DER. */
       readonly certificate?: Buffer;
-      /** By which of a controller's own means the caller is known, where it is one of them. */
+      /** How a controller itself knows the caller, where it does. */
       readonly by?: 'token' | 'session';
       /** When that ends by itself, ms since 1970. */
       readonly expiresAtMs?: number;

@@ -2,7 +2,7 @@ import { isIPv6 } from 'node:net';
 import type { Caller } from './caller.ts';
 import type { Circle } from './limits.ts';
 
-/** On whom a request is counted. */
+/** The caller on whom a request is counted. */
 export interface Identity {
   readonly circle: Circle;
   /** Alike for all that one caller sends, over whatever connections. */

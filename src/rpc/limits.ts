@@ -19,7 +19,7 @@ export interface Bound {
 }
 
 export interface Share {
-  /** Over TLS. Who has not shown a certificate yet is a stranger at its address. */
+  /** Over TLS. A caller that has not shown a certificate yet is a stranger at its address. */
   readonly connections: Bound;
   /** Requests that are being answered, streams left out. */
   readonly requests: Bound;

@@ -110,7 +110,7 @@ export class Shares {
     try {
       await promise;
     } catch (thrown) {
-      // Nobody begins a waiter that is no longer in the queue.
+      // A waiter that is no longer in the queue never begins.
       queue.delete(waiter);
       throw thrown;
     } finally {

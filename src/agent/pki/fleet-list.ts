@@ -203,7 +203,10 @@ export function withoutHost(name: string): Change {
   };
 }
 
-/** From when on a new certificate of this name has to be valid, so that what was revoked does not reach it; ms. */
+/**
+ * The earliest moment from which a new certificate of this name may be valid, so that an earlier revocation does not
+ * reach it; ms.
+ */
 export function validFrom(list: FleetList | undefined, name: string): number {
   if (list === undefined) return 0;
   return Math.max(revokedBefore(list, name), Date.parse(renewedFrom(list, name) ?? iso(0)));

@@ -45,7 +45,7 @@ export class RollCall {
     const of = callOfRoll(wish, cancel);
     if (of === 'nothing' || this.#end.signal.aborted) return;
     if (this.#heard !== undefined && this.#of === keyOf(wish)) return;
-    // The host of an earlier stage may be asked still: its answer is nobody's.
+    // A host of an earlier stage may still be asked: nobody waits for its answer.
     this.#of = keyOf(wish);
     this.#heard = 'pending';
     const key = this.#of;

@@ -128,7 +128,7 @@ function checkOwn(directory: string): void {
   });
 }
 
-/** Its listener is for nobody: its controller asks by the socket. */
+/** Nobody uses its listener: its controller asks by the socket. */
 async function freePort(): Promise<number> {
   const server = createServer();
   server.listen(0, '127.0.0.1');

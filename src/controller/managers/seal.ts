@@ -12,7 +12,7 @@ const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
 const keyFile = z.object({
-  /** Under which what is new is sealed. */
+  /** The key that seals new passwords. */
   current: z.string(),
   /** By their ids; several where an exchange was not finished. */
   keys: z.record(z.string().max(64), z.base64().max(44)),

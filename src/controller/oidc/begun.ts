@@ -28,7 +28,7 @@ export function newBegun(to: string, nowMs: number): Begun {
   return { atMs: nowMs, secret: randomBytes(32).toString('base64url'), to };
 }
 
-/** Three values that say nothing about each other to whoever has not the secret. */
+/** Three values that are unrelated to anyone without the secret. */
 export function boundTo({ atMs, secret, to }: Begun): Bound {
   const made = (purpose: string): string =>
     createHmac('sha256', secret).update(`${purpose} ${atMs} ${to}`).digest('base64url');

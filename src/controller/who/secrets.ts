@@ -8,7 +8,7 @@ export function newSecret(kind: Kind): string {
   return `${kind}_${randomBytes(32).toString('base64url')}`;
 }
 
-/** By which a secret is kept and found. */
+/** The hash by which a secret is stored and found. */
 export function hashOf(secret: string): string {
   return createHash('sha256').update(secret).digest('hex');
 }

@@ -131,7 +131,7 @@ function withPlan({ wish, left, open, world }: Standing): Wish {
     const to = placed.get(guest);
     return to !== undefined && isUsable(world, to, guest);
   };
-  // By a deadline or a budget nothing begins on what was known before.
+  // With a deadline or a budget, nothing begins on older knowledge.
   const isByDeadline = wish.ask.sites !== undefined && (isOld || open.length < wish.parallel);
   if (!isNew && !isByDeadline && !(isOld && ready.some(({ guest }) => !isOf(guest)))) return wish;
   const guests = left.candidates.map(({ guest }) => guest);

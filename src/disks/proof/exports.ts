@@ -62,7 +62,7 @@ export async function onExport<T>(
   });
 }
 
-/** By its name alone: the server's is not looked up, so two names of one server are two servers here. */
+/** Compared by name alone: the server's name is not resolved, so two names of one server count as two servers. */
 export function exportOf(
   exports: readonly Export[],
   file: string,

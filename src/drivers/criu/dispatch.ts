@@ -34,9 +34,9 @@ const WORTH_SHARE = 0.7;
 /**
  * One container on its way out. It lives as long as this process, over several sessions: who comes later finds it.
  *
- * Pre-copy: the memory of the running container is read round by round, and what the destination has not is sent. Then the
- * container is taken from the network and frozen, CRIU writes it down, and what is new of that is sent. It stays frozen
- * here until it is retired or taken back.
+ * Pre-copy: the memory of the running container is read round by round. Pages that the destination lacks are sent. Then
+ * the container is taken from the network and frozen, CRIU writes it down, and what is new of that is sent. It stays
+ * frozen here until it is retired or taken back.
  */
 export class Dispatch {
   readonly reported = new Reported();

@@ -9,7 +9,7 @@ import { z } from 'zod';
 export const KINDS = {
   /** Source: who sends (JSON). */
   hello: 1,
-  /** Pages that the destination has not: it numbers them in the order in which they come. */
+  /** Pages that the destination lacks: it numbers them in the order in which they come. */
   pages: 2,
   /** The same, compressed with zstd. */
   packed: 3,

@@ -207,7 +207,7 @@ export class Runc {
   }
 }
 
-/** What tools/setup.sh has brought; undefined where it has not. */
+/** The one that tools/setup.sh installed; undefined where there is none. */
 function broughtPrograms(): string | undefined {
   const found = path.join(cacheDirectory(), 'containers/bin');
   return existsSync(path.join(found, 'runc')) ? found : undefined;

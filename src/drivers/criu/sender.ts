@@ -13,7 +13,7 @@ const BATCH = 256;
 const SILENT_MS = 180_000;
 const NO_PAGE = hash('sha256', Buffer.alloc(PAGE), 'latin1').slice(0, 16);
 
-/** Sends pages that the other end has not, and files as lists of pages that it has. */
+/** Sends pages that the other end lacks, and files as lists of pages that it has. */
 export class PageSender {
   readonly #stream: Duplex;
   readonly #packs: boolean;
@@ -85,7 +85,7 @@ export class PageSender {
     }
   }
 
-  /** Sends those of these pages that the other end has not; the number of each. */
+  /** Sends those of these pages that the other end lacks; the number of each. */
   async pages(bytes: Buffer): Promise<number[]> {
     const numbers: number[] = [];
     for (let at = 0; at < bytes.length; at += PAGE) {

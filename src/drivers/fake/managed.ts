@@ -204,7 +204,7 @@ class FakeManagedDriver implements ManagedDriver {
     }));
   }
 
-  /** The manager alone knows, and what it does not say is no proof. */
+  /** Only the manager knows, and its silence proves nothing. */
   async life({ name }: GuestHandle): Promise<Life> {
     if (this.#manager.guests.has(name)) return { state: 'alive' };
     return { state: 'unknown', reason: 'its manager does not know it' };

@@ -46,8 +46,8 @@ export interface Match {
 }
 
 /**
- * Reads a peer's description. GODWIT_PROTOCOL_INVALID when it has not the shape of one, GODWIT_DESCRIPTION_REFUSED with
- * the part's name for what the grammar does not have.
+ * Reads a peer's description. GODWIT_PROTOCOL_INVALID when it does not have the shape of one,
+ * GODWIT_DESCRIPTION_REFUSED with the part's name for what the grammar lacks.
  */
 export function readSpec(
   description: GuestDescription,

@@ -10,7 +10,7 @@ import type { StepName } from './steps.ts';
 /** What the source's hypervisor says, in each state. Past `commit` only post-copy's stream still matters. */
 export function onHypervisor(before: SourceState, event: HypervisorEvent): Transition {
   const state = remember(before, event);
-  // On the way back the guest is resumed by this side, with the refusal in hand.
+  // While undoing, this side resumes the guest itself, with the refusal in hand.
   if (state.doing.kind !== 'do') return stay(onTheWayBack(state, event));
   // A hypervisor may run its guest again when post-copy's last word fails, whoever runs it by then.
   if (event.type === 'resumed' && isElsewhere(state)) return { state, effects: [{ type: 'stop' }] };

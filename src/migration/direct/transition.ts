@@ -141,7 +141,7 @@ function advance(state: SourceState, step: StepName): Transition {
   return next === undefined ? end(state, 'done') : enter(state, next);
 }
 
-/** With these no order to switch can have had its effect. */
+/** In these states no order to switch can have taken effect. */
 const NO_SWITCH = new Set(['GODWIT_STREAM_FAILED', 'GODWIT_HYPERVISOR_LOST', 'GODWIT_DISK_FAILED']);
 
 function failed(state: SourceState, step: StepName, error: SerialError): Transition {

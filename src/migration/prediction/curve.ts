@@ -3,9 +3,9 @@ import type { CurvePoint } from '../../protocol/public/prediction.ts';
 /** The working set’s curve: how much of its memory a guest writes within a window. Pure. */
 
 /**
- * Bytes that are written at least once within `windowMs`, never more than all of memory. Between two windows that were
- * measured the curve is straight, and before the first it is straight to nothing: what is written grows more slowly the
- * longer one looks, so that this is rather too little than too much. After the last it goes on as it went last.
+ * Bytes that are written at least once within `windowMs`, never more than all of memory. Between two measured windows
+ * the curve is straight, and before the first it is straight from zero. Real writes grow more slowly in longer windows,
+ * so this rather reckons too little than too much. After the last it goes on as it went last.
  */
 export function dirtiedWithin(
   curve: readonly CurvePoint[],

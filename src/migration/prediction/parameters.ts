@@ -37,8 +37,9 @@ export const ZERO_NOTE = 9 / 4096;
 export const ZERO_WORK = 0.15;
 
 /**
- * QEMU looks at what remains after each piece of its work: 50 ms of pages, or what a tenth of a second's cap allows. By so
- * much at most it may undercut the limit, and only so little may be dirtied meanwhile, ms (migration/ram.c, migration.c).
+ * QEMU looks at what remains after each piece of its work: 50 ms of pages, or what a tenth of a second's cap allows.
+ * QEMU undercuts the limit by at most this much, and the guest may dirty only this much meanwhile, ms (migration/ram.c,
+ * migration.c).
  */
 export const PIECE_MS = 50;
 export const CAPPED_PIECE_MS = 100;

@@ -33,7 +33,7 @@ export interface LimitsFacts {
 /** What a fixed time comes to at the least, as predictions have it: nine of ten are above it. */
 const LEAST = Math.exp(-1.28 * SPREADS.fixed);
 
-/** From when it may begin until a migration has to be over, ms; Infinity where nothing bounds it. */
+/** From the earliest beginning until a migration has to be over, ms; Infinity where nothing bounds it. */
 export function leftOfLimits(
   {
     timeoutMs = Infinity,

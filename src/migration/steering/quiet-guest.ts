@@ -2,7 +2,7 @@ import { formatDuration, formatRate } from '../../protocol/quantity.ts';
 
 /** Whether a guest that is looked at again and again writes little just now. Pure. */
 
-/** With so few looks nobody knows what is little for it. */
+/** With fewer looks nobody knows how little the guest can write. */
 const FEW_LOOKS = 5;
 /** Of what it writes otherwise, the median of the looks before. */
 const QUIET_SHARE = 0.5;

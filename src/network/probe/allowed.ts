@@ -53,7 +53,7 @@ function listOf(addresses: readonly string[]): BlockList {
     try {
       list.addAddress(address, family(address));
     } catch {
-      // The schema of addresses is looser than the kernel: what is none is nobody's.
+      // The schema of addresses is looser than the kernel: an invalid address belongs to nobody.
       continue;
     }
   }

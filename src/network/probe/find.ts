@@ -97,7 +97,7 @@ async function tryArp(
   return why;
 }
 
-/** Which segment of this host is the guest's; or why none is. That its frames fit is no matter here. */
+/** Which segment of this host is the guest's; or why none is. Whether its frames fit does not matter here. */
 function segmentHere(
   nic: NicNetwork,
   configured: Readonly<Record<string, string>>,

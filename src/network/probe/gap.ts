@@ -87,7 +87,7 @@ export class Gap {
   /** `window`: a time, by the same clock, of which the longest gap is reported as well. */
   read(nowMs: number, window?: { readonly fromMs: number; readonly toMs: number }): Reading {
     const open = { ms: nowMs - this.#lastAnswerMs, fromMs: this.#lastAnswerMs };
-    // What is no longer than it usually is between two answers is no gap yet.
+    // A time that is no longer than usual between two answers is no gap.
     const lasts = this.answersNow(nowMs) ? [] : [open];
     const isOpen = lasts.some(({ ms }) => ms > (this.#longest?.ms ?? 0));
     const gap = isOpen ? open : this.#longest;

@@ -14,7 +14,7 @@ const [ARP, IPV6] = [0x0806, 0x86dd];
 const SHORTEST = 60;
 
 /**
- * Asks for an address in the name of nobody: no neighbour takes up an entry by it. `to`: only that MAC is asked;
+ * Asks for an address without a sender's address: no neighbour records an entry by it. `to`: only that MAC is asked;
  * absent: the segment.
  */
 export function question(own: string, address: string, to?: string): Buffer {

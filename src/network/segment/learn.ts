@@ -12,8 +12,8 @@ const MOST = 64;
 const MOST_CANDIDATES = 512;
 
 /**
- * A bridge sees MACs and no addresses. Those whose connections this host tracks are asked for, of the guest's own MAC
- * and of nobody else: what it answers for is its own. Asks nothing where no frame of a bridge is tracked.
+ * A bridge sees MACs and no addresses. Asks for those whose connections this host tracks, from the guest's own MAC
+ * alone: what that MAC answers for is the guest's own. Asks nothing where no frame of a bridge is tracked.
  */
 export async function learnAddresses(
   nics: readonly NicNetwork[],

@@ -14,8 +14,8 @@ import { portMac, tapName } from '../tap.ts';
 
 /**
  * A port of our own in a guest's segment, from which this process sends and hears frames. A macvtap is a file, which a
- * packet socket is not: no other program is needed. Under it lies one end of a pair whose other end is in the bridge, so
- * that what is asked comes in where a guest's frames would.
+ * packet socket is not: no other program is needed. It stands on one end of a pair whose other end is in the bridge, so
+ * that questions enter where a guest's frames would.
  */
 export interface ProbePort {
   readonly mac: string;

@@ -58,7 +58,7 @@ export const MOST_IN_CALL = 512;
 export const connectionsNews = z.object({
   fresh: z.array(connection).max(MOST_IN_CALL),
   gone: z.array(connection).max(MOST_IN_CALL),
-  /** With this the source has reported all: what else is known there of the guest is from an earlier time. */
+  /** With this the source has reported everything: whatever else the destination knows of the guest is older. */
   complete: z.boolean(),
 });
 export type ConnectionsNews = z.infer<typeof connectionsNews>;

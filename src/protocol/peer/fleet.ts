@@ -39,7 +39,7 @@ export const fleetList = z.object({
   version: z.literal(1),
   number: z.number().int().min(1).max(Number.MAX_SAFE_INTEGER),
   issuedAt: isoTime,
-  /** From then on nobody knows what was revoked since. */
+  /** After that nobody knows what was revoked since. */
   expiresAt: isoTime,
   /** The host that holds the CA. */
   holder: hostName.optional(),
@@ -148,7 +148,7 @@ export function revokedSince(list: FleetList, shown: ShownCertificate): string |
   return from !== undefined && shown.validFromMs < Date.parse(from) ? from : undefined;
 }
 
-/** From when on the certificates of a host that count are valid, as its last renewal says, ISO 8601. */
+/** The earliest moment from which a host's certificate may be valid to count, as its last renewal says, ISO 8601. */
 export function renewedFrom({ renewed = [] }: FleetList, host: string): string | undefined {
   return renewed.find(({ name }) => name === host)?.from;
 }

@@ -101,7 +101,7 @@ export type StreamSettings = z.infer<typeof streamSettings>;
 export const preparation = z.object({
   epoch,
   description: guestDescription,
-  // Between hosts there is no other: a source that would send in clear text finds nobody who listens.
+  // Hosts use no other: a source that would send in clear text finds nobody who listens.
   stream: streamSettings.extend({ tls: z.literal(true) }),
   /** Memory comes over the wire; absent: from hypervisor to hypervisor. */
   wire: wireTerms.optional(),

@@ -20,7 +20,7 @@ const LEAST_PAUSE_MS = 1000;
 /** Of what is left, so that the end never comes before the next try. */
 const PAUSE_OF_LEFT = 1 / 16;
 
-/** From when to when a certificate says that it is valid, ms since 1970. */
+/** The time for which a certificate is valid, ms since 1970. */
 export interface Validity {
   readonly fromMs: number;
   readonly toMs: number;

@@ -5,7 +5,7 @@ import { hostLoad } from './load.ts';
 import { managedHost } from './managed-host.ts';
 import { progress } from './migration.ts';
 
-/** By which whoever follows comes back; opaque. */
+/** A follower resumes by it; opaque. */
 export const eventId = z
   .string()
   .max(64)

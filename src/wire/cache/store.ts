@@ -194,7 +194,7 @@ export class Store {
     try {
       return file.read(page, into);
     } catch {
-      // A file that cannot be read has not the page.
+      // A file that cannot be read does not have the page.
       return undefined;
     }
   }

@@ -227,7 +227,7 @@ class Chain {
     return { out, bytes, tookMs: performance.now() - startedMs };
   }
 
-  /** In one: each write is a round through the pool of threads and back, and a busy thread comes late to each. */
+  /** One write: each costs a round through the pool of threads, and a busy thread comes late to each. */
   #join(pieces: readonly Buffer[]): Buffer {
     if (pieces.length === 1 && pieces[0] !== undefined) return pieces[0];
     const bytes = pieces.reduce((sum, { length }) => sum + length, 0);

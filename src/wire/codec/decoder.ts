@@ -43,7 +43,7 @@ export interface Pending {
   readonly head: BatchHead;
   /** Contents by their number in the window; of a delta its base. */
   readonly found: Map<number, Uint8Array>;
-  /** Numbers whose content this side has not; `fill` empties it. */
+  /** Numbers whose content this side lacks; `fill` empties it. */
   readonly missing: Set<number>;
   /** Numbers that were filled: theirs is the whole content, also where a delta was encoded. */
   readonly whole: Set<number>;

@@ -169,7 +169,7 @@ export class Encoder {
     this.#byHash.set(key, put);
   }
 
-  /** A content that the window has not: by reference, as a delta, or in full. True where the far side may miss it. */
+  /** A content that the window lacks: by reference, as a delta, or in full. True where the far side may miss it. */
   #addContent(block: number, number: number, version: number): boolean {
     const { contents } = this.#parts;
     const name = contents?.nameOf(this.#page);

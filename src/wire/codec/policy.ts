@@ -64,8 +64,8 @@ const SPARING = 4;
 const KEPT_TRYING = 0.9;
 const CHEAP_SHARE = 0.7;
 /**
- * On a link that is thinner than this bytes decide: nothing goes without being tried. A host that is short of
- * processors takes long for a batch by the clock, and would not be less so without.
+ * Below this rate bytes decide: everything is tried. A host that is short of processors takes long for a batch by the
+ * clock, and would not be less so without.
  */
 export const THIN_BYTES_PER_S = 40e6;
 /** A change costs the window, so it must promise this much. */
@@ -74,8 +74,8 @@ const LEAST_GAIN = 1.08;
 const AS_GOOD = 0.93;
 export const LEAST_CHANGE_MS = 1000;
 /**
- * On a thin link the smallest outcome is taken that lets through nearly as much as any, and it is kept until it lets
- * through clearly less: how much one processor compresses is known by the clock, on a busy host to within a half.
+ * On a thin link the codec takes the smallest outcome with nearly the best throughput, and keeps it until its
+ * throughput is clearly lower. The clock tells how much one processor compresses, on a busy host to within a half.
  */
 const NEARLY = 0.85;
 const CLEARLY_LESS = 0.7;

@@ -161,7 +161,7 @@ export class TargetRelay implements Relay {
     const summaryBytes = summary.length;
     await this.#send({ type: 'hello', version: 1, summaryBytes, ...own });
     this.#channels.on(CHANNEL.main, async (bytes) => {
-      // After the end, what still comes is for nobody.
+      // After the end, whatever still comes is dropped.
       if (this.#stop.signal.aborted) return;
       await thread.write(bytes).catch((error: unknown) => this.#corrupt(error));
     });

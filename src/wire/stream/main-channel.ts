@@ -17,8 +17,8 @@ import { resync } from './resync.ts';
 import { RamFramer } from './records.ts';
 
 /**
- * Where the parser is. `device`: in a payload of unknown length; `lost`: it does not know. From these two it comes
- * back by what resync.ts finds, and at the end of a package.
+ * Where the parser is. `device`: in a payload of unknown length; `lost`: it does not know. It leaves these two states
+ * where resync.ts finds a section, and at the end of a package.
  */
 type State =
   | 'file'

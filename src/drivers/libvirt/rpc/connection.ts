@@ -96,7 +96,7 @@ export class LibvirtConnection {
         this.#send(serial, procedure, body),
       );
     } finally {
-      // Given up: an answer that still comes is nobody's.
+      // Given up: an answer that still comes is dropped.
       this.#pending.delete(serial);
     }
   }

@@ -145,7 +145,7 @@ export async function waitForExit(
 
 /**
  * ms that a process may take from its last instruction until it is gone, more than others: the kernel gives its memory
- * back page by page. To be asked while it lives; 0 when it is ending already.
+ * back page by page. Ask while it lives; 0 when it is ending already.
  */
 export function endingMsOf({ pid }: BootProcess): number {
   try {

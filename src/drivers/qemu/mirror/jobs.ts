@@ -86,9 +86,9 @@ function endOf(reason: string): NonNullable<DiskSample['failure']> {
 export type Move = 'leave' | 'begin' | 'begin-over' | 'resume' | 'refuse';
 
 /**
- * A copy that has ended is never begun again: the image there is no longer empty, and what is empty here is not sent;
- * nor is it taken for whole, since nothing has followed the guest's writes from then on.
- * `connected`: the node behind which the other host is exists.
+ * A copy that has ended is never begun again: the image there is no longer empty, and empty ranges here are not sent.
+ * Nor does it count as whole, since nothing has followed the guest's writes from then on. `connected`: the node behind
+ * which the other host is exists.
  */
 export function moveFor(job: BlockJob | undefined, connected: boolean): Move {
   if (job === undefined) return connected ? 'begin-over' : 'begin';

@@ -13,8 +13,8 @@ import { MOST_PARTS, PART_KINDS, propertiesOf } from './machine-parts.ts';
 import type { MachineParts, Part, PartKind } from './machine-parts.ts';
 
 /**
- * Reads all that QEMU reports of its machine; changes nothing. What the device tree has not (the machine itself, memory
- * backends, the processor, what a device only has as an object) is asked for property by property, a few hundred in all.
+ * Reads all that QEMU reports of its machine; changes nothing. Reads the rest property by property, a few hundred in
+ * all: the machine itself, memory backends, the processor, and what a device only has as an object.
  */
 
 /** Commands that wait at once: QEMU takes them one by one, and what else is asked of it comes between. */

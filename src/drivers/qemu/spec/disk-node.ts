@@ -164,7 +164,7 @@ function isLuks({ driver, qcow2 }: LiveNode): boolean {
   return driver === 'luks' || qcow2?.encryption === 'luks';
 }
 
-/** By which secret it is opened here, which the destination's host says for itself. */
+/** The secret that opens it here. The destination's host has its own setting for it. */
 function isOfLuks(image: LiveNode, key: string, value: unknown): boolean {
   if (!isLuks(image)) return false;
   if (key === 'key-secret') return image.driver === 'luks';

@@ -57,7 +57,7 @@ function withFile(word: string, keys: readonly string[], file: string): string {
   return JSON.stringify({ ...top, [first]: { ...(isGiven(inner) ? inner : {}), [second]: file } });
 }
 
-/** In an option's value a comma is written twice. */
+/** A comma in an option's value is written twice. */
 function withProperty(word: string, key: string, value: string): string {
   const found = new RegExp(`(^|,)${RegExp.escape(key)}=(?:[^,]|,,)*`);
   const escaped = value.replaceAll(',', ',,');

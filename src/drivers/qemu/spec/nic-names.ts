@@ -1,6 +1,6 @@
 /**
- * Ids of network backends that nobody gave one: QEMU counts them up (`#net051` is the first, with two digits by chance).
- * At the destination they are ids as others, since `#` cannot be said there. Pure.
+ * Ids of network backends that nobody gave one: QEMU counts them up (`#net051` is the first, with two digits by
+ * chance). At the destination they are ordinary ids, since `#` is not allowed there. Pure.
  */
 
 export const COUNTED = /^nic-net\d+$/;

@@ -71,7 +71,7 @@ export async function build(
   const ports = Object.fromEntries(nics.map((nic, index) => [nic.id, tapName(id, index)]));
   const images = await imagesToMake(parts.config, preparation);
   const directories = images.flatMap((image) => image.directories);
-  // From the record on they are this migration's, and go when it is undone.
+  // Once recorded they belong to this migration, and its undo removes them.
   const own = new Set(Object.values(ledger.state.ports));
   for (const port of Object.values(ports)) {
     if (!own.has(port)) await mustBeFree(id, port, signal);

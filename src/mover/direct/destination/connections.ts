@@ -54,7 +54,7 @@ export class ArrivedConnections {
     const addresses = (preparation?.networks ?? []).flatMap((nic) => nic.addresses);
     const known = new Set(addresses);
     this.#addresses = addresses;
-    // A peer speaks for its guest, and for nobody else here.
+    // A peer may only speak for its own guest.
     const news = fresh.filter((entry) => concerns(entry, known));
     for (const entry of news) this.#older?.delete(keyOf(entry));
     this.#keepAccount(news, gone);

@@ -57,7 +57,7 @@ export async function recoverGuest(
   }
 }
 
-/** By what it is proved that the guest runs nowhere. GODWIT_RECOVERY_UNPROVED with the first thing that is not proved. */
+/** The proof that the guest runs nowhere. GODWIT_RECOVERY_UNPROVED with the first thing that is not proved. */
 export async function provedAlone(request: Recovering, around: Around): Promise<string> {
   const { id, fromHost: from, admission, recovery } = request;
   const { guest } = admission;

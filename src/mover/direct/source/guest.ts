@@ -132,7 +132,7 @@ export class SourceGuest {
     return this.#driver.diskWriters?.(files, signal);
   }
 
-  /** Takes back what its hypervisor was let into and has not given back itself; never rejects. */
+  /** Takes back the access that its hypervisor was given and has not returned itself; never rejects. */
   async takeBack(guestDir: string): Promise<void> {
     await this.#driver.takeBack?.(guestDir);
   }

@@ -12,8 +12,8 @@ type Reported = Omit<HostsFacts, 'destination'> & {
 };
 
 /**
- * The checks that need both hosts' word of themselves; where the destination gives no word, only what must not be left out. The source's own clock
- * is the one of the question: its facts were read before.
+ * The checks that need both hosts' reports of themselves; without the destination's report, only those that must not be
+ * left out. The source's own clock is the one of the question: its facts were read before.
  */
 export function checksOfHosts({ to, destination, ...facts }: Reported): Check[] {
   if (destination !== undefined) return hostChecks({ ...facts, destination });

@@ -295,7 +295,7 @@ export const LIFECYCLE: Lifecycle = {
         void parts.connections.last(parts);
         return { running };
       } catch (thrown) {
-        // With the proof in the journal this step is over already, and its failure says nothing more.
+        // Once the proof is in the journal this step is over, and its failure adds nothing.
         const isDark = hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE');
         throw isDark ? unproved(thrown, await parts.fence(signal)) : thrown;
       }
@@ -341,7 +341,7 @@ export const LIFECYCLE: Lifecycle = {
       await session?.quit(signal);
       for (const port of state().known.ports ?? []) await removePort(port, signal);
       const guestDir = path.join(config.stateDir, 'guests', request.request.guest);
-      // A hypervisor that ended without a mover has not given its files back.
+      // A hypervisor that ended without a mover did not return its files.
       await parts.guest.takeBack(guestDir);
       await parts.removeTree(guestDir);
       const diskCheck = await compareDisks(parts, signal);

@@ -39,7 +39,7 @@ export async function regain(parts: SourceContext, signal: AbortSignal): Promise
   // It was stopped for a switch that did not come to be, so its hypervisor does not run it on by itself.
   const brokeOff = status.stream === 'cancelled' || status.stream === 'failed';
   const { proof, via } = parts.state();
-  // With a proof the epoch is closed though a commit may have been sent: that says nothing of whether it ran there.
+  // A proof closes the epoch although a commit may have been sent. It does not show whether the guest ran there.
   if (brokeOff && proof === 'none' && sourceMayRunOn(parts.state().right)) {
     await session.resumeGuest(signal);
     return;

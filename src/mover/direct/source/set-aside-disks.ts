@@ -2,7 +2,7 @@ import { rename, rm } from 'node:fs/promises';
 import { isBlockDevice } from '../../../disks/proof/devices.ts';
 import type { SourceState, StepFacts } from '../../../migration/direct/source-state.ts';
 
-/** What an image is called once it is nobody's disk any more. */
+/** The name of an image that is no guest's disk any more. */
 export function asideOf(file: string, migration: string): string {
   return `${file}.moved-${migration}`;
 }

@@ -9,7 +9,7 @@ import type { LookParts } from './source-context.ts';
 import { prove, provenMedia } from './proofs.ts';
 import type { Image, Proof } from './proofs.ts';
 
-/** What was found of a guest's disks: where the destination has each image, which it has not, and the evidence. */
+/** What was found of a guest's disks: where the destination has each image, which images it lacks, and the evidence. */
 export interface StorageFound {
   readonly places: readonly ImagePlace[];
   /** Images that have to be copied, where they lie here, and their files. */

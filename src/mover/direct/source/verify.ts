@@ -168,7 +168,7 @@ export class SourceVerification {
   }
 }
 
-/** By which it is asked for its clock: ICMP has that question for IPv4 alone. */
+/** The address at which it is asked for its clock: ICMP has that question for IPv4 alone. */
 function addressOf({ config, state }: Parts): string | { readonly why: string } {
   const { probe } = config.network;
   if (probe === 'off') return { why: 'guests are not probed, as this host is configured' };

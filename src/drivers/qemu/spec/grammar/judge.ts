@@ -124,7 +124,7 @@ function judgeProps(
   });
 }
 
-/** By its MAC a NIC is admitted, and its port is made for it: its device has the same. */
+/** A NIC is admitted, and its port is made, by its MAC: its device must have the same. */
 function judgeMacs(spec: GuestSpec): Refused[] {
   return spec.netdevs.flatMap((netdev, index) => {
     if (netdev.type !== 'tap') return [];
