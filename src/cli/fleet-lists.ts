@@ -105,7 +105,8 @@ function hostRow(host: ListedHost, paint: Painter): string[] {
       : `${formatBytes(memoryAvailableBytes)} of ${formatBytes(memoryBytes)}`;
   return [
     name,
-    (isUp ? paint.green(state) : paint.red(state)) + (closed === undefined ? '' : ', closed'),
+    (isUp ? paint.green(state) : state === 'asleep' ? paint.dim(state) : paint.red(state)) +
+      (closed === undefined ? '' : ', closed'),
     host.address,
     String(host.guests),
     memory,

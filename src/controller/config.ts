@@ -10,6 +10,7 @@ import { programName } from '../protocol/controller/wish.ts';
 import { checkSocketsBelow } from '../protocol/socket-path.ts';
 import { oidcConfig } from './oidc/config.ts';
 import { checkedSettings, placeOfSetting } from '../settings.ts';
+import { WAKE_MS } from './power/shown.ts';
 import { siteLink, siteMapProblem } from './site-map.ts';
 import { tracesConfig } from './traces/config.ts';
 
@@ -135,7 +136,7 @@ export const controllerConfig = z.strictObject({
       /** Hosts without a guest that stay on, the largest ones. */
       spare: z.number().int().min(0).max(1000).default(1),
       /** A host that is woken is heard of within this time; after it, that it is not is said, ms. */
-      wakeMs: z.number().int().min(10_000).max(3_600_000).default(600_000),
+      wakeMs: z.number().int().min(10_000).max(3_600_000).default(WAKE_MS),
     })
     .optional(),
   /** What becomes of guests whose host is silent and that carry the label godwit/recover. */

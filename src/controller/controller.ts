@@ -74,7 +74,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
     const owner = { id: randomUUID(), name: config.name };
     const socketOf = socketsIn(config);
     const agents = agentsOf({ credentials, socketOf }, (host) => inventory.placeOf(host));
-    const metrics = new Metrics({ store, clock });
+    const metrics = new Metrics({ store, clock, power: config.power });
     const common = { store, clock, log };
     const traces = await tracesOf(config, common);
     const history = new History({
@@ -89,7 +89,8 @@ export async function startController(options: ControllerOptions): Promise<Runni
       },
     });
     const managed = managedHosts(history, log, clock);
-    const following = { ...common, fleet, credentials, owner, migrations: history, managed };
+    const { power } = config;
+    const following = { ...common, fleet, credentials, owner, migrations: history, managed, power };
     const inventory: Inventory = new Inventory(following);
     const places = { stateDir: config.stateDir, pkiDir: controllerPkiDir(config) };
     const up = () => inventory.up();

@@ -5,13 +5,22 @@ import type { FleetNews } from '../protocol/controller/events.ts';
 import type { FleetMigration } from '../protocol/controller/history.ts';
 import type { Watch } from '../rpc/watch.ts';
 import { CostlyAnswers } from './api/costly.ts';
+import type { ControllerConfig } from './config.ts';
+import { withPower } from './power/shown.ts';
 import type { Store } from './store/open.ts';
+import { powerNow } from './store/power-rows.ts';
 
 /** Seconds. */
 const DURATIONS = [1, 2, 5, 10, 20, 60, 120, 300, 600, 1800, 3600, 14_400];
 const STANDSTILLS = [0.01, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 60];
 const REQUESTS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
 const MS = 1000;
+
+export interface MetricsParts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly power?: ControllerConfig['power'];
+}
 
 /**
  * What Prometheus reads. Migrations are counted by the controller that wrote down their end, so that the sum over all
@@ -21,6 +30,7 @@ const MS = 1000;
 export class Metrics {
   readonly #registry = new Registry();
   readonly #store: Store;
+  readonly #settings: MetricsParts['power'];
   readonly #reads: CostlyAnswers<string>;
   readonly #migrations;
   readonly #failures;
@@ -36,8 +46,9 @@ export class Metrics {
   readonly #open;
   readonly #wishes;
 
-  constructor({ store, clock }: { readonly store: Store; readonly clock: Clock }) {
+  constructor({ store, clock, power }: MetricsParts) {
     this.#store = store;
+    this.#settings = power;
     this.#reads = new CostlyAnswers('the metrics', clock);
     const registers = [this.#registry];
     const way = ['mode'] as const;
@@ -137,9 +148,16 @@ export class Metrics {
     const count = db.fn.countAll<number>().as('count');
     const hosts = await db
       .selectFrom('hosts')
-      .leftJoin('host_power', 'host_power.host', 'hosts.name')
-      .select(['hosts.state', 'host_power.state as power', count])
-      .groupBy(['hosts.state', 'host_power.state'])
+      .where('name', 'not in', db.selectFrom('host_power').select('host'))
+      .select(['state', count])
+      .groupBy('state')
+      .execute();
+    // Those that were put to sleep are silent as well: that is no reason to wake anybody.
+    const power = await powerNow(this.#store, this.#settings);
+    const sleepers = await db
+      .selectFrom('hosts')
+      .where('name', 'in', db.selectFrom('host_power').select('host'))
+      .select(['name', 'state', 'since', 'reason'])
       .execute();
     const guests = await db
       .selectFrom('guests')
@@ -159,11 +177,9 @@ export class Metrics {
       await open.select(count).executeTakeFirst(),
     ];
     for (const each of [this.#hosts, this.#guests, this.#wishes]) each.reset();
-    for (const { state, power, count } of hosts) {
-      // One that was put to sleep is silent as well: that is no reason to wake anybody.
-      const shown = power === null || state === 'up' ? state : 'asleep';
-      this.#hosts.inc({ state: shown }, Number(count));
-    }
+    for (const { state, count } of hosts) this.#hosts.set({ state }, Number(count));
+    for (const each of sleepers)
+      this.#hosts.inc({ state: withPower(each.name, each, power).state });
     for (const { state, count } of guests) this.#guests.set({ state }, Number(count));
     for (const { kind, count } of wishes) this.#wishes.set({ kind }, Number(count));
     this.#drained.set(Number(closed?.count ?? 0));

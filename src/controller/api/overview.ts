@@ -8,6 +8,8 @@ import type { HostLoad } from '../../protocol/public/load.ts';
 import { Ready } from '../../rpc/ready-answer.ts';
 import { momentOf } from '../inventory/answers.ts';
 import { isOfLease } from '../inventory/leases.ts';
+import { withPower } from '../power/shown.ts';
+import { powerNow } from '../store/power-rows.ts';
 import { CostlyAnswers } from './costly.ts';
 import type { ReadParts } from './reads.ts';
 
@@ -50,6 +52,7 @@ async function readFleet(parts: ReadParts): Promise<{
     .select(['shard', 'epoch', 'lease_until as untilMs', nowMs.as('now')])
     .execute();
   const followed = new Map(leases.map((lease) => [lease.shard, lease]));
+  const power = await powerNow(parts.store, parts.config.power);
   const rows = await db
     .selectFrom('hosts')
     .leftJoin('host_marks', 'host_marks.host', 'hosts.name')
@@ -69,7 +72,8 @@ async function readFleet(parts: ReadParts): Promise<{
   const hosts = rows.map((row): OverviewHost => {
     const lease = followed.get(row.shard);
     const isKnown = isOfLease(row, lease, lease?.now ?? 0);
-    const state = isKnown ? hostState.parse(row.state) : 'unfollowed';
+    const seen = { state: isKnown ? row.state : 'unfollowed', since: 0, reason: null };
+    const state = hostState.parse(withPower(row.name, seen, power).state);
     const load = state === 'up' ? parts.inventory.samplesOf(row.name)?.newest : undefined;
     const draining = row.draining_for === null ? 0 : 1;
     const { cores, memory_bytes: memory, memory_available_bytes: available, guests } = row;

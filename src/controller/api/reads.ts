@@ -7,6 +7,7 @@ import { hasLabel } from '../../protocol/labels.ts';
 import { cursorAt, keyIn } from '../../protocol/public/page.ts';
 import type { RouteAnswer } from '../../protocol/route.ts';
 import type { Call } from '../../rpc/server.ts';
+import type { ControllerConfig } from '../config.ts';
 import { guestOfRow, hostOfRow, momentOf, pointOf } from '../inventory/answers.ts';
 import { isOfLease } from '../inventory/leases.ts';
 import { claimants, identityOf } from '../inventory/claims.ts';
@@ -14,7 +15,10 @@ import { claimsOf } from '../inventory/conflicts.ts';
 import type { Inventory } from '../inventory/inventory.ts';
 import { rolledUp } from '../inventory/rollups.ts';
 import { shardOf } from '../inventory/shards.ts';
+import { withPower } from '../power/shown.ts';
+import type { PowerNow } from '../power/shown.ts';
 import type { Store } from '../store/open.ts';
+import { powerNow } from '../store/power-rows.ts';
 import type { GuestRow, Tables } from '../store/tables.ts';
 
 type C = typeof controllerContract;
@@ -22,18 +26,20 @@ type C = typeof controllerContract;
 export interface ReadParts {
   readonly store: Store;
   readonly inventory: Inventory;
+  readonly config: Pick<ControllerConfig, 'power'>;
 }
 
-/** Who follows each shard now. */
+/** Who follows each shard now, and which hosts sleep. */
 interface Following {
   readonly nowMs: number;
+  readonly power: PowerNow;
   readonly by: ReadonlyMap<
     number,
     { readonly name: string | undefined; readonly untilMs: number; readonly epoch: number }
   >;
 }
 
-async function following({ store }: ReadParts): Promise<Following> {
+async function following({ store, config }: ReadParts): Promise<Following> {
   const rows = await store.db
     .selectFrom('host_leases')
     .leftJoin('controllers', 'controllers.id', 'host_leases.owner')
@@ -43,7 +49,8 @@ async function following({ store }: ReadParts): Promise<Following> {
     ({ shard, lease_until: untilMs, epoch, name }) =>
       [shard, { name: name ?? undefined, untilMs, epoch }] as const,
   );
-  return { nowMs: rows[0]?.now ?? 0, by: new Map(by) };
+  const power = await powerNow(store, config.power);
+  return { nowMs: rows[0]?.now ?? 0, power, by: new Map(by) };
 }
 
 type HostColumns = Omit<Selectable<Tables['hosts']>, 'info' | 'changed_at'>;
@@ -54,8 +61,12 @@ const HOST_COLUMNS = [
   'epoch',
 ] as const;
 
+function current<T extends HostColumns>(row: T, leases: Following): T & { state: HostState } {
+  return withPower(row.name, followedState(row, leases), leases.power);
+}
+
 /** A host that nobody follows is in no state that anybody knows. */
-function current<T extends HostColumns>(
+function followedState<T extends HostColumns>(
   row: T,
   { by, nowMs }: Following,
 ): T & { state: HostState } {
@@ -114,7 +125,9 @@ export async function readHosts(
   const [after] = cursor === undefined ? [] : keyIn(cursor);
   if (after !== undefined) rows = rows.where('name', '>', after);
   // What nobody follows is known by its lease, not by its row.
-  if (state !== undefined && state !== 'unfollowed') rows = rows.where('state', '=', state);
+  if (state === 'asleep')
+    rows = rows.where('name', 'in', (eb) => eb.selectFrom('host_power').select('host'));
+  else if (state !== undefined && state !== 'unfollowed') rows = rows.where('state', '=', state);
   const found = await rows.limit(limit + 1).execute();
   const page = found.slice(0, limit);
   const hosts = page

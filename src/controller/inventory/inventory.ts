@@ -1,6 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../../clock.ts';
-import { toGodwitError } from '../../errors.ts';
 import { EventLog } from '../../event-log.ts';
 import type { Fleet, PeerAddress } from '../../host/fleet.ts';
 import type { Log } from '../../log.ts';
@@ -24,9 +22,11 @@ import { managedIn } from './managed-facts.ts';
 import { HostLeases, LEASE_MS, RENEW_MS, standing } from './leases.ts';
 import type { Held, Owner } from './leases.ts';
 import { newHost, takenUp } from './new-host.ts';
+import { PowerReports } from './power-reports.ts';
 import { Rollups } from './rollups.ts';
 import type { HostSamples } from './samples.ts';
 import { shardOf } from './shards.ts';
+import { StoreLoops } from './store-loops.ts';
 import { paced } from './turns.ts';
 
 const FLUSH_MS = 250;
@@ -44,6 +44,8 @@ export interface InventoryParts {
   readonly migrations?: MigrationsHeard;
   /** Hosts of managers, beside those of the fleet. */
   readonly managed?: ManagedHosts;
+  /** Of hosts that are put to sleep and woken. */
+  readonly power?: { readonly wakeMs: number } | undefined;
   /** Default: the network. */
   readonly knock?: AskKernel;
 }
@@ -79,8 +81,8 @@ export class Inventory {
   readonly #conflicts: Conflicts;
   readonly #rollups: Rollups;
   readonly #following: FollowerParts;
-  readonly #end = new AbortController();
-  readonly #loops: Promise<void>[] = [];
+  readonly #power: PowerReports;
+  readonly #loops: StoreLoops;
   /** As of the last turn: making it of thousands is not for each of them. */
   #peers: Readonly<Record<string, PeerAddress>> = {};
   #managed: ReadonlyMap<string, ManagedPlace> = new Map();
@@ -94,23 +96,22 @@ export class Inventory {
     this.#book = new WriteQueue(store, (host) => this.#followed.get(host)?.book.row);
     this.#conflicts = new Conflicts(store, clock, log, (news) => this.events.add(news));
     this.#rollups = new Rollups(store, clock);
+    this.#power = new PowerReports(store, parts.power);
+    this.#loops = new StoreLoops(log);
     this.#following = { credentials, clock, ...paced(knock) };
   }
 
   start(): void {
-    this.#loops.push(
-      this.#loop(RENEW_MS, 'the leases of hosts', () => this.#turn()),
-      this.#loop(FLUSH_MS, 'what hosts reported', () => this.#flush()),
-      this.#loop(5000, 'roll-ups of samples', () =>
-        this.#rollups.write(this.held(), this.#samples()),
-      ),
+    this.#loops.start(RENEW_MS, 'the leases of hosts', () => this.#turn());
+    this.#loops.start(FLUSH_MS, 'what hosts reported', () => this.#flush());
+    this.#loops.start(5000, 'roll-ups of samples', () =>
+      this.#rollups.write(this.held(), this.#samples()),
     );
   }
 
   /** Others may follow the hosts at once. */
   async close(): Promise<void> {
-    this.#end.abort();
-    await Promise.all(this.#loops);
+    await this.#loops.close();
     const ends = [...this.#followed.values()].map((each) => each.end());
     await Promise.all([...ends, ...this.#ending]);
     await this.#flush().catch(() => {});
@@ -150,23 +151,6 @@ export class Inventory {
     return sinceMs < LEASE_MS ? this.#leases.held : new Map();
   }
 
-  async #loop(everyMs: number, what: string, work: () => Promise<void>): Promise<void> {
-    const { signal } = this.#end;
-    let failed = '';
-    while (!signal.aborted) {
-      try {
-        await work();
-        if (failed !== '') this.#parts.log.info({ what }, 'the database answers again');
-        failed = '';
-      } catch (thrown) {
-        const error = toGodwitError(thrown);
-        if (error.message !== failed) this.#parts.log.error({ what, error }, error.message);
-        failed = error.message;
-      }
-      await sleep(everyMs, undefined, { signal }).catch(() => {});
-    }
-  }
-
   /** Which hosts are followed: those of the fleet whose shards are held. */
   async #turn(): Promise<void> {
     const begunMs = this.#parts.clock.monotonicMs();
@@ -193,6 +177,8 @@ export class Inventory {
       const { address } = this.placeOf(name) ?? book.row;
       book.moved(address);
     }
+    const rowOf = (name: string): NewHost | undefined => this.#followed.get(name)?.book.row;
+    for (const name of await this.#power.turn(rowOf)) this.#reportHost(name);
   }
 
   async #begin(held: Held, fresh: readonly string[]): Promise<void> {
@@ -285,7 +271,10 @@ export class Inventory {
   #reportHost(name: string): void {
     const followed = this.#followed.get(name);
     if (followed === undefined) return;
-    const host: FleetHost = hostOfRow(followed.book.row, this.#parts.owner.name);
+    const host: FleetHost = hostOfRow(
+      this.#power.of(name, followed.book.row),
+      this.#parts.owner.name,
+    );
     this.events.add({ type: 'host', host });
   }
 

@@ -1,4 +1,7 @@
+import { WAKE_MS } from '../power/shown.ts';
+import type { PowerNow } from '../power/shown.ts';
 import type { PowerState } from '../wishes/facts.ts';
+import type { Store } from './open.ts';
 import type { Db } from './wish-rows.ts';
 
 /** A host that is not simply on. */
@@ -9,7 +12,22 @@ export interface HostPower {
 
 /** By host. */
 export async function powerOf(db: Pick<Db, 'selectFrom'>): Promise<Map<string, HostPower>> {
-  const rows = await db.selectFrom('host_power').selectAll().execute();
+  return byHost(await db.selectFrom('host_power').selectAll().execute());
+}
+
+/** What is known of the power of hosts now. `settings`: absent where nobody puts any to sleep any more. */
+export async function powerNow(
+  { db, nowMs }: Pick<Store, 'db' | 'nowMs'>,
+  settings: { readonly wakeMs: number } | undefined,
+): Promise<PowerNow> {
+  const rows = await db.selectFrom('host_power').selectAll().select(nowMs.as('now')).execute();
+  const { wakeMs } = settings ?? { wakeMs: WAKE_MS };
+  return { power: byHost(rows), nowMs: rows[0]?.now ?? 0, wakeMs };
+}
+
+function byHost(
+  rows: readonly { readonly host: string; readonly state: string; readonly since: number }[],
+): Map<string, HostPower> {
   return new Map(
     rows.map(({ host, state, since }) => [host, { state: state as PowerState, sinceMs: since }]),
   );

@@ -8,9 +8,18 @@ import { hostLoad } from '../public/load.ts';
 /**
  * `up`: its agent is followed. `silent`: it is not heard of; nothing is guessed of its guests. `untrusted`, `incompatible`:
  * who answers there is not taken for it, or speaks another version. `new`: nobody reached it yet. `unfollowed`: the
- * controller that followed it is gone, and no other one has reached it yet.
+ * controller that followed it is gone, and no other one has reached it yet. `asleep`: the site's program put it to sleep, and
+ * it has not been heard of since.
  */
-export const hostState = z.enum(['new', 'up', 'silent', 'untrusted', 'incompatible', 'unfollowed']);
+export const hostState = z.enum([
+  'new',
+  'up',
+  'silent',
+  'untrusted',
+  'incompatible',
+  'unfollowed',
+  'asleep',
+]);
 export type HostState = z.infer<typeof hostState>;
 
 /** A host as the controllers know it. */
@@ -24,7 +33,7 @@ export const fleetHost = z.object({
   /** Why no guest may come there now, as that manager says. */
   closedByManager: shortText.optional(),
   state: hostState,
-  /** Since when it is in that state; of one that is silent, when it was heard of last. */
+  /** Since when it is in that state; of one that is silent, when it was heard of last; of one that is woken, since when. */
   since: moment,
   reason: shortText.optional(),
   /** The controller that follows it. */

@@ -159,6 +159,46 @@ test('a host that was up under an earlier controller is unfollowed until it is h
   assert.equal(host.state, 'unfollowed');
 });
 
+test('a host that was put to sleep is asleep in lists, events and metrics, also after a restart, until it does not wake', async (t) => {
+  const { caDir } = await fleet(t);
+  const sqlite = path.join(tempDir(t), 'controller.db');
+  const store = await written(sqlite, { state: 'silent' });
+  t.after(() => store.close());
+  const setPower = (state: string, since: number) =>
+    store.db
+      .insertInto('host_power')
+      .values({ host: 'a', state, since })
+      .onConflict((conflict) => conflict.column('host').doUpdateSet({ state, since }))
+      .execute();
+  await setPower('asleep', Date.now() - 3_600_000);
+  const hosts = { a: { address: '127.0.0.1:1', addresses: [] } };
+  for (const run of ['the first controller', 'its successor'])
+    await t.test(run, async (part) => {
+      const { api } = await controllerOf(part, caDir, { hosts, database: { sqlite } });
+      const before = (await store.db.selectFrom('hosts').select('epoch').executeTakeFirst())?.epoch;
+      await until('the follower to be refused', 20_000, async () => {
+        const row = await store.db.selectFrom('hosts').selectAll().executeTakeFirst();
+        return row?.state === 'silent' && row.epoch > (before ?? 0) ? true : undefined;
+      });
+      const [host] = (await api.hosts({ query: { state: 'asleep' } })).hosts;
+      assert.match(host?.reason ?? '', /put to sleep/);
+      assert.deepEqual((await api.hosts({ query: { state: 'silent' } })).hosts, []);
+      assert.equal((await api.overview()).hosts[0]?.[1], 'asleep');
+      assert.match(await api.metrics(), /godwit_hosts{state="asleep"} 1/);
+    });
+  const { api } = await controllerOf(t, caDir, { hosts, database: { sqlite } });
+  const states = api.events({}, { signal: AbortSignal.timeout(20_000) });
+  await states[Symbol.asyncIterator]().next();
+  await setPower('waking', 1);
+  for await (const event of states)
+    if (event.type === 'host' && /asked to wake/.test(event.host.reason ?? '')) {
+      assert.equal(event.host.state, 'silent');
+      break;
+    }
+  const [late] = (await api.hosts({ query: { state: 'silent' } })).hosts;
+  assert.match(late?.reason ?? '', /asked to wake at 1970/);
+});
+
 test('a host that left the fleet is forgotten only under a lease that stands', async () => {
   for (const isTaken of [false, true]) {
     const store = await written(':memory:', { name: 'gone', shard: shardOf('gone') });

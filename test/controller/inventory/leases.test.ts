@@ -197,7 +197,8 @@ describe('the leases of hosts', () => {
       book.add('a', { row: true });
       await book.flush(held);
     };
-    const parts = { store, inventory: { samplesOf: () => undefined } as unknown as Inventory };
+    const inventory = { samplesOf: () => undefined } as unknown as Inventory;
+    const parts = { store, inventory, config: {} };
     const states = async (): Promise<unknown[]> => {
       const { hosts } = await readHosts(parts, {
         query: { limit: 10 },

@@ -14,7 +14,7 @@ test('an overview has each host and each guest as a tuple, with null for what no
 });
 
 test('an overview takes no tuple that is too short, of an unknown state or with a share above 1', () => {
-  const wrong = [host.slice(0, 8), host.with(1, 'asleep'), host.with(5, 1.5), host.with(7, 2)];
+  const wrong = [host.slice(0, 8), host.with(1, 'dozing'), host.with(5, 1.5), host.with(7, 2)];
   for (const each of wrong) assert.equal(overview.safeParse(of([each], [])).success, false);
   assert.equal(overview.safeParse(of([host], [guest.with(1, -1)])).success, false);
 });

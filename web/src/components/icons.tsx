@@ -36,6 +36,14 @@ const SHAPES: Record<Glyph, preact.JSX.Element> = {
       stroke-dasharray="2.6 2.8"
     />
   ),
+  asleep: (
+    <path
+      d="M12.9 10.2A5.6 5.6 0 0 1 5.8 3.1a5.6 5.6 0 1 0 7.1 7.1z"
+      fill="none"
+      stroke="currentColor"
+      stroke-width="1.6"
+    />
+  ),
   new: (
     <>
       <circle cx="8" cy="8" r="5.8" fill="none" stroke="currentColor" stroke-width="1.5" />

@@ -34,6 +34,11 @@ export const HOST_STATES: Readonly<Record<HostState, Said>> = {
     tone: 'warn',
     meaning: 'The controller that followed it is gone, and no other one has reached it yet.',
   },
+  asleep: {
+    word: 'asleep',
+    tone: 'calm',
+    meaning: 'It was put to sleep while no guest needs it, and is woken when one does.',
+  },
   new: { word: 'new', tone: 'calm', meaning: 'Nobody has reached it yet.' },
 };
 

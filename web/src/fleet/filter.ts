@@ -14,7 +14,9 @@ export interface Filter {
   readonly order: Order;
 }
 
-export const needsAttention = ({ state }: Pick<HostView, 'state'>): boolean => state !== 'up';
+/** One that was put to sleep is as it should be. */
+export const needsAttention = ({ state }: Pick<HostView, 'state'>): boolean =>
+  state !== 'up' && state !== 'asleep';
 
 /** The share of memory in use, 0..1; undefined where nobody knows. */
 export function memoryShare(host: {

@@ -62,7 +62,7 @@ function Host({ host }: { host: Detail }) {
         <Actions name={host.name} draining={live?.draining === true} />
       </header>
       {isUp ? null : (
-        <div class={`notice ${HOST_STATES[host.state].tone === 'bad' ? 'bad' : 'warn'}`}>
+        <div class={`notice ${noticeOf(host.state)}`}>
           <Icon of={host.state} size={18} />
           <div>
             <strong>
@@ -83,6 +83,11 @@ function Host({ host }: { host: Detail }) {
       <Programs host={host} />
     </>
   );
+}
+
+function noticeOf(state: Detail['state']): string {
+  const { tone } = HOST_STATES[state];
+  return tone === 'bad' || tone === 'warn' ? tone : '';
 }
 
 function Actions({ name, draining }: { name: string; draining: boolean }) {
