@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { signalProcess } from '../src/lab/processes.ts';
 import { tinyEfi } from '../test/drivers/qemu/tiny-efi.ts';
 import { tinyKernel } from '../test/drivers/qemu/tiny-guest.ts';
 import { until } from '../test/until.ts';
@@ -92,7 +93,18 @@ async function endOf(child: ChildProcess, host: TrialHost): Promise<void> {
     child.kill('SIGKILL');
     await gone;
   }
+  await endDestinations(host);
   await host.remove();
+}
+
+/** A move that broke may leave a QEMU at its destination: the next guest of that name would be another one there. */
+async function endDestinations({ root }: TrialHost): Promise<void> {
+  for (const entry of await readdir('/proc')) {
+    if (!/^\d+$/.test(entry)) continue;
+    const words = await readFile(`/proc/${entry}/cmdline`, 'utf8').catch(() => '');
+    const isOwn = /qemu-system/.test(words.split('\0')[0] ?? '') && words.includes(`${root}/`);
+    if (isOwn) signalProcess(Number(entry), 'SIGKILL');
+  }
 }
 
 async function running(

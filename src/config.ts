@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { godwitError } from './errors.ts';
 import { address, guestName, hostName, siteName, splitAddress } from './protocol/names.ts';
 import { ipAddress } from './protocol/network.ts';
-import { iscsiName, iscsiTargetUrl } from './protocol/iscsi-url.ts';
+import { iscsiName, iscsiTargetUrl, iscsiUser } from './protocol/iscsi-url.ts';
 import { cephFile, rbdName, rbdPoolName } from './protocol/rbd-name.ts';
 import { nfsUrl, numericId } from './protocol/nfs-url.ts';
 import { checkSocketsBelow } from './protocol/socket-path.ts';
@@ -93,11 +93,19 @@ export const agentConfig = z.strictObject({
             user: numericId.optional(),
             group: numericId.optional(),
           }),
-          z.strictObject({
-            iscsi: iscsiTargetUrl,
-            /** The initiator name by which its LUNs are opened; default: that of QEMU's client. */
-            initiator: iscsiName.optional(),
-          }),
+          z
+            .strictObject({
+              iscsi: iscsiTargetUrl,
+              /** The initiator name by which its LUNs are opened; default: that of QEMU's client. */
+              initiator: iscsiName.optional(),
+              /** As whom one logs in by CHAP, and the file with the password, for the agent alone to read: both or neither. */
+              user: iscsiUser.optional(),
+              passwordFile: path.optional(),
+            })
+            .refine(
+              ({ user, passwordFile }) => (user === undefined) === (passwordFile === undefined),
+              'user and passwordFile belong together',
+            ),
           z.strictObject({
             /** A pool, or POOL/NAMESPACE. */
             rbd: rbdPoolName,

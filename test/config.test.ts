@@ -60,6 +60,9 @@ describe('an agent’s configuration', () => {
       assert.match(refusalOf({ storage: [{ iscsi: bad }] }), /HOST\[:PORT\]\/TARGET/);
     }
     assert.match(refusalOf({ storage: [{ iscsi, initiator: 'host a' }] }), /iqn\.2001-04/);
+    const login = [{ iscsi, user: 'a', passwordFile: '/etc/godwit/iscsi' }];
+    parseAgentConfig('agent.json', JSON.stringify({ ...least, storage: login }));
+    assert.match(refusalOf({ storage: [{ iscsi, user: 'a' }] }), /belong together/);
   });
 
   test('names pools of RBD for disks, and no word of Ceph’s in their place', () => {

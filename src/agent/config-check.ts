@@ -125,6 +125,10 @@ function ofPaths(config: AgentConfig): ConfigProblem[] {
     ]),
   ];
   const files: [string, string | undefined][] = [
+    ...storage.map((each, index): [string, string | undefined] => [
+      `storage.${index}.passwordFile`,
+      'iscsi' in each ? each.passwordFile : undefined,
+    ]),
     ['cache.secretFile', cache.secretFile],
     ['fencing.command.0', fencing?.command[0]],
   ];

@@ -65,7 +65,8 @@ function wordsFor(place: TargetPlace, program: string, words: readonly string[])
   return ['env', ...marks, programOf(program), ...words];
 }
 
-async function askTarget(place: TargetPlace, ...words: string[]): Promise<string> {
+/** Of a daemon, as its administrator. */
+export async function askTarget(place: TargetPlace, ...words: string[]): Promise<string> {
   return runCommand(wordsFor(place, 'tgtadm', ['--lld', 'iscsi', ...words]));
 }
 

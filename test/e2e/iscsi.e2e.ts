@@ -8,11 +8,20 @@ import type { AgentConfigInput } from '../../src/lab/agents.ts';
 import { labDown } from '../../src/lab/down.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { stopGuest } from '../../src/lab/guest/stop.ts';
-import { addLun, addTarget, LAB_IQN, LAB_ISCSI_URL, startTarget } from '../../src/lab/iscsi.ts';
+import {
+  addLun,
+  addTarget,
+  askTarget,
+  initiatorOf,
+  LAB_IQN,
+  LAB_ISCSI_URL,
+  startTarget,
+  targetPlace,
+} from '../../src/lab/iscsi.ts';
 import { existingNamespaces } from '../../src/lab/namespaces.ts';
 import { hostAddress, namespaceOf } from '../../src/lab/plan.ts';
 import { processesInNamespaces, signalProcess } from '../../src/lab/processes.ts';
-import { storageDirectory } from '../../src/lab/state.ts';
+import { labHost, storageDirectory } from '../../src/lab/state.ts';
 import { labStatus } from '../../src/lab/status.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
 import { assertWrites } from './support/disks.ts';
@@ -25,6 +34,8 @@ import type { World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 const SETUP = path.join(import.meta.dirname, '../../tools/setup.sh');
+const PASSWORD = 'only the lab knows';
+const passwordOf = (stateDir: string): string => path.join(stateDir, 'iscsi.password');
 const GUEST = `iscsi1-${process.pid.toString(36)}`;
 
 execFileSync('bash', [SETUP, '--only', 'iscsi'], { stdio: ['ignore', 2, 2] });
@@ -36,10 +47,15 @@ describe('a guest on LUNs that its QEMU opens by itself', () => {
   before(async () => {
     const own = { member: 'c', address: hostAddress('c'), port: 3261 };
     const iscsi = `iscsi://${own.address}:${own.port}/${LAB_IQN}`;
-    const configure = (host: string): Partial<AgentConfigInput> =>
-      host === 'c' ? { storage: [{ iscsi }] } : {};
+    const configure = (host: string, given: AgentConfigInput): Partial<AgentConfigInput> => {
+      if (host === 'c') return { storage: [{ iscsi }] };
+      const login = { user: 'lab', passwordFile: passwordOf(given.stateDir) };
+      const initiator = initiatorOf(host);
+      return { storage: [{ iscsi: LAB_ISCSI_URL, initiator, ...login }] };
+    };
     world = await openWorld('iscsi', { hosts: 3, storage: 'iscsi', configure });
     const copy = { ...own, dir: path.join(world.lab.dir, 'copy') };
+    for (const host of ['a', 'b']) await setPassword(host, PASSWORD);
     await startTarget(world.lab, copy);
     await addTarget(copy, LAB_IQN);
     for (const [index, size] of [64, 32].entries()) {
@@ -57,6 +73,10 @@ describe('a guest on LUNs that its QEMU opens by itself', () => {
     if (world !== undefined) await freeze(false);
     await world?.close();
   });
+
+  async function setPassword(host: string, password: string): Promise<void> {
+    await writeFile(passwordOf(labHost(world.lab, host).stateDir), password, { mode: 0o600 });
+  }
 
   /** The target's daemon is stalled, or goes on. */
   async function freeze(frozen: boolean): Promise<void> {
@@ -115,6 +135,31 @@ describe('a guest on LUNs that its QEMU opens by itself', () => {
     const error = await refusalOf(world, { guest: GUEST, from, to: from === 'a' ? 'b' : 'a' });
     assertSays(error, 'GODWIT_DISK_LOCAL', GUEST, 'took longer than 5000 ms');
     await freeze(false);
+    await whole(from);
+  });
+
+  test('moves where its target wants a login, by a password that stands in no argument', async () => {
+    const place = targetPlace(world.lab);
+    const account = ['--mode', 'account', '--user', 'lab'];
+    await askTarget(place, '--op', 'new', ...account, '--password', PASSWORD);
+    await askTarget(place, '--op', 'bind', ...account, '--tid', '1');
+    await moved({});
+    await moved({ mode: 'postcopy' });
+    const [host = ''] = await runningOn(world.lab, GUEST);
+    const inode = world.lab.namespaces[labHost(world.lab, host).namespace] ?? 0;
+    const here = await processesInNamespaces(new Set([inode]));
+    const words = here.flatMap(({ argv }) => argv);
+    assert.ok(words.some((word) => word.includes('password-secret')));
+    assert.ok(!words.some((word) => word.includes(PASSWORD)));
+  });
+
+  test('is refused where the host has another password than the target, and runs on', async () => {
+    const [from = ''] = await runningOn(world.lab, GUEST);
+    const to = from === 'a' ? 'b' : 'a';
+    await setPassword(to, 'another of its kind');
+    const error = await refusalOf(world, { guest: GUEST, from, to });
+    assertSays(error, 'GODWIT_DISK_LOCAL', GUEST, 'wants a login (CHAP), or another one');
+    await setPassword(to, PASSWORD);
     await whole(from);
   });
 

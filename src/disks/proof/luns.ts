@@ -23,6 +23,9 @@ export interface Target extends Pool {
 export interface TargetConfig {
   readonly iscsi: string;
   readonly initiator?: string | undefined;
+  /** Of a login by CHAP. */
+  readonly user?: string | undefined;
+  readonly passwordFile?: string | undefined;
 }
 
 /** One target's answers take so long at most, ms: it may be gone, and others wait for what is found. */
@@ -33,11 +36,15 @@ export function targetsOf(storage: readonly (TargetConfig | object)[]): Target[]
   return storage.flatMap((each) => {
     const found = 'iscsi' in each ? parseIscsiTarget(each.iscsi) : undefined;
     if (found === undefined || !('iscsi' in each)) return [];
-    const { initiator } = each;
+    const { initiator, user, passwordFile } = each;
+    const hasLogin = user !== undefined && passwordFile !== undefined;
     const id = createHash('sha256').update(each.iscsi).digest('hex').slice(0, 16);
-    return [
-      { id, root: each.iscsi, place: initiator === undefined ? found : { ...found, initiator } },
-    ];
+    const place = {
+      ...found,
+      ...(initiator === undefined ? {} : { initiator }),
+      ...(hasLogin ? { user, passwordFile } : {}),
+    };
+    return [{ id, root: each.iscsi, place }];
   });
 }
 

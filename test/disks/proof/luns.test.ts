@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { decode, encode, headerOf } from '../../../src/disks/proof/iscsi/pdu.ts';
@@ -87,6 +90,41 @@ describe('a LUN of a target', () => {
     ]);
     assert.equal(server.initiators[0], 'iqn.2008-11.org.linux-kvm');
     assert.equal(designatorsIn(Buffer.from([0, 0x83, 0, 9, 1, 3, 0, 200])).length, 0);
+  });
+
+  test('is reached by CHAP with the password in a file, by the way that its target chooses', async () => {
+    const dir = await mkdtemp(path.join(tmpdir(), 'godwit-chap-'));
+    try {
+      const passwordFile = path.join(dir, 'password');
+      await writeFile(passwordFile, 'a long secret\n', { mode: 0o600 });
+      const [mine] = targetsOf([{ iscsi: pool.root, user: 'host-b', passwordFile }]);
+      assert.ok(mine !== undefined);
+      const open = () => identityOfLun(mine, '1', soon());
+      assert.equal((await open()).bytes, 1024 * KIB);
+      for (const algorithm of ['5', '6', '7']) {
+        server.account = { user: 'host-b', password: 'a long secret', algorithm };
+        assert.equal((await open()).bytes, 1024 * KIB);
+      }
+      assert.deepEqual(server.offers.slice(0, 2), ['CHAP,None', '5,6,7']);
+      server.account = { user: 'host-b', password: 'another', algorithm: '7' };
+      await assert.rejects(open(), /wants a login/);
+      await assert.rejects(identityOfLun(pool, '1', soon()), /wants a login/);
+      server.account = { user: 'host-b', password: 'a long secret', algorithm: '9' };
+      await assert.rejects(open(), /by a way that was not offered/);
+      server.account = { user: 'host-b', password: 'a long secret', algorithm: '5' };
+      for (const wrong of [
+        { CHAP_I: '256' },
+        { CHAP_C: '0x5' },
+        { CHAP_C: `0x${'00'.repeat(1025)}` },
+      ]) {
+        server.challenge = wrong;
+        await assert.rejects(open(), /in a form that nobody knows/);
+      }
+      await chmod(passwordFile, 0o644);
+      await assert.rejects(open(), /others may read the password/);
+    } finally {
+      await rm(dir, { recursive: true, force: true });
+    }
   });
 
   test('is read and never written to, whatever its target says meanwhile', async () => {

@@ -1,6 +1,5 @@
-import { randomBytes } from 'node:crypto';
 import type { IscsiPlace } from '../../../protocol/iscsi-url.ts';
-import { parseIscsi } from '../../../protocol/iscsi-url.ts';
+import { login } from './login.ts';
 import * as pdus from './pdu.ts';
 import { Wire } from './wire.ts';
 
@@ -9,38 +8,12 @@ import { Wire } from './wire.ts';
  * known before that. It writes nothing and reserves nothing. A session of its own, one command after the other; no digests.
  */
 
-/** As QEMU's client calls itself where nobody says a name. */
-export const DEFAULT_INITIATOR = 'iqn.2008-11.org.linux-kvm';
-
 const MOST_REDIRECTIONS = 3;
-const MOST_LOGIN_STEPS = 8;
 /** A LUN reports what happened to it before it answers: after a login, a reset, a new size. */
 const MOST_ATTENTIONS = 8;
 const CHECK_CONDITION = 0x02;
 const RESERVATION_CONFLICT = 0x18;
 const UNIT_ATTENTION = 0x06;
-
-const SECURITY = 0;
-const OPERATIONAL = 1;
-const FULL = 3;
-const GO_ON = 0x80;
-
-const SETTINGS = {
-  HeaderDigest: 'None',
-  DataDigest: 'None',
-  InitialR2T: 'Yes',
-  ImmediateData: 'No',
-  MaxRecvDataSegmentLength: String(pdus.MAX_SEGMENT_BYTES),
-  MaxBurstLength: '262144',
-  FirstBurstLength: '65536',
-  MaxConnections: '1',
-  MaxOutstandingR2T: '1',
-  DefaultTime2Wait: '2',
-  DefaultTime2Retain: '0',
-  ErrorRecoveryLevel: '0',
-  DataPDUInOrder: 'Yes',
-  DataSequenceInOrder: 'Yes',
-};
 
 export class ScsiError extends Error {
   /** The status of SCSI, and the sense key of a CHECK CONDITION. */
@@ -93,7 +66,11 @@ export class IscsiClient {
 
   /** Ends the session; what the target answers is not waited for. */
   close(): void {
-    const bye = pdus.headerOf(pdus.OPCODES.logout | pdus.IMMEDIATE, GO_ON, this.#wire.nextTag());
+    const bye = pdus.headerOf(
+      pdus.OPCODES.logout | pdus.IMMEDIATE,
+      pdus.GO_ON,
+      this.#wire.nextTag(),
+    );
     bye.writeUInt32BE(this.#commandNumber, 24);
     bye.writeUInt32BE(this.#wire.expected, 28);
     this.#wire.send(pdus.encode(bye));
@@ -164,7 +141,7 @@ export class IscsiClient {
   #answerPing(seen: Buffer): void {
     const tag = seen.readUInt32BE(20);
     if (tag === pdus.NO_TAG) return;
-    const pong = pdus.headerOf(pdus.OPCODES.nopOut | pdus.IMMEDIATE, GO_ON, pdus.NO_TAG);
+    const pong = pdus.headerOf(pdus.OPCODES.nopOut | pdus.IMMEDIATE, pdus.GO_ON, pdus.NO_TAG);
     seen.copy(pong, 8, 8, 16);
     pong.writeUInt32BE(tag, 20);
     pong.writeUInt32BE(this.#commandNumber, 24);
@@ -175,50 +152,4 @@ export class IscsiClient {
 
 function expectGood(name: string, status: number, sense: Buffer): void {
   if (status !== 0) throw new ScsiError(name, status, sense);
-}
-
-/** Undefined once the session is there; else the portal that the target is reached at. */
-async function login(wire: Wire, place: IscsiPlace): Promise<IscsiPlace | undefined> {
-  // Random (10b): a session of the same name and number would end the one that is there, which may be QEMU's.
-  const session = randomBytes(6).fill(0x80, 0, 1);
-  const tag = wire.nextTag();
-  const names = {
-    InitiatorName: place.initiator ?? DEFAULT_INITIATOR,
-    TargetName: place.target,
-    SessionType: 'Normal',
-    AuthMethod: 'None',
-  };
-  let stage = SECURITY;
-  let keys: Readonly<Record<string, string>> = names;
-  for (let step = 0; step < MOST_LOGIN_STEPS; step++) {
-    const next = stage === SECURITY ? OPERATIONAL : FULL;
-    const header = pdus.headerOf(
-      pdus.OPCODES.login | pdus.IMMEDIATE,
-      GO_ON | (stage << 2) | next,
-      tag,
-    );
-    session.copy(header, 8);
-    header.writeUInt32BE(1, 24);
-    header.writeUInt32BE(wire.expected, 28);
-    wire.send(pdus.encode(header, pdus.encodeKeys(keys)));
-    const answer = await wire.next();
-    if (pdus.opcodeOf(answer) !== pdus.OPCODES.loginResponse) throw new Error('it speaks no iSCSI');
-    const status = answer.header.readUInt16BE(36);
-    if (status >> 8 === 1) return elsewhere(place, pdus.decodeKeys(answer.data));
-    if (status !== 0) throw new Error(pdus.loginProblem(status));
-    const flags = answer.header.readUInt8(1);
-    keys = {};
-    if ((flags & GO_ON) === 0) continue;
-    if ((flags & 0x03) === FULL) return undefined;
-    stage = flags & 0x03;
-    if (stage === OPERATIONAL) keys = SETTINGS;
-  }
-  throw new Error('its login comes to no end');
-}
-
-function elsewhere(place: IscsiPlace, keys: ReadonlyMap<string, string>): IscsiPlace {
-  const [address = ''] = (keys.get('TargetAddress') ?? '').split(',');
-  const found = parseIscsi(`iscsi://${address}/${place.target}/${place.lun}`);
-  if (found === undefined) throw new Error('it is said to be elsewhere, and not where');
-  return { ...place, host: found.host, port: found.port };
 }

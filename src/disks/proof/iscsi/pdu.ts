@@ -20,6 +20,8 @@ export const OPCODES = {
 
 /** Marks a message that is to be taken at once and not counted as a command. */
 export const IMMEDIATE = 0x40;
+/** Marks the last message of a stage, or of a command. */
+export const GO_ON = 0x80;
 /** As a tag: of nothing. */
 export const NO_TAG = 0xffff_ffff;
 
@@ -83,8 +85,9 @@ export function decodeKeys(data: Buffer): ReadonlyMap<string, string> {
   );
 }
 
+export const WANTS_LOGIN = 0x0201;
 const LOGIN_PROBLEMS: Readonly<Record<number, string>> = {
-  0x0201: 'it wants a login (CHAP), or another one',
+  [WANTS_LOGIN]: 'it wants a login (CHAP), or another one',
   0x0202: 'it does not let this initiator in',
   0x0203: 'it has no target of that name, or none for this initiator',
   0x0204: 'its target is gone',

@@ -27,10 +27,13 @@ export function secretWords(
   passphrases: ReadonlyMap<string, string> = new Map(),
 ): string[] {
   return nodes.flatMap(({ node }) => {
-    const key = parseRbd(files.get(node) ?? '')?.keyFile;
+    const file = files.get(node) ?? '';
+    const key = parseRbd(file)?.keyFile;
+    const password = parseIscsi(file)?.passwordFile;
     const passphrase = passphrases.get(node);
     return [
       ...(key === undefined ? [] : secretOf(secretId(node), key, 'base64')),
+      ...(password === undefined ? [] : secretOf(secretId(node), password, 'raw')),
       ...(passphrase === undefined ? [] : secretOf(passphraseId(node), passphrase, 'raw')),
     ];
   });
@@ -69,7 +72,7 @@ function filterNodes({ node, filters = [], readOnly }: BlockNode): object[] {
 function fileNode(each: BlockNode, filename: string): object {
   const [place, lun, image] = [parseNfs(filename), parseIscsi(filename), parseRbd(filename)];
   const opening = (place && onExport(place)) ??
-    (lun && ofTarget(lun, each.timeout)) ??
+    (lun && ofTarget(lun, each)) ??
     (image && ofPool(image, each.node)) ?? {
       driver: each.device === true ? 'host_device' : 'file',
       filename,
@@ -95,8 +98,8 @@ function onExport({ host, path, user, group }: NfsPlace): object {
   };
 }
 
-function ofTarget(place: IscsiPlace, timeout: number | undefined): object {
-  const { host, port, target, lun, initiator } = place;
+function ofTarget(place: IscsiPlace, { node, timeout }: BlockNode): object {
+  const { host, port, target, lun, initiator, user } = place;
   return {
     driver: 'iscsi',
     transport: 'tcp',
@@ -104,6 +107,7 @@ function ofTarget(place: IscsiPlace, timeout: number | undefined): object {
     target,
     lun,
     ...(initiator === undefined ? {} : { 'initiator-name': initiator }),
+    ...(user === undefined ? {} : { user, 'password-secret': secretId(node) }),
     ...(timeout === undefined ? {} : { timeout }),
   };
 }

@@ -1,5 +1,6 @@
 import { chmod, chown } from 'node:fs/promises';
 import path from 'node:path';
+import { formatIscsi, parseIscsi } from '../../../protocol/iscsi-url.ts';
 import { formatRbd, parseRbd } from '../../../protocol/rbd-name.ts';
 import { isOnNetwork } from '../../../protocol/network-file.ts';
 import { formatNfs, parseNfs } from '../../../protocol/nfs-url.ts';
@@ -43,26 +44,35 @@ export async function commandLine(
   return program.sandbox ? [...words, ...sandboxWords(spec)] : words;
 }
 
-/** A keyring is its owner's alone, and holds more than the key: QEMU gets that by a file of its own. */
+/** A keyring or a password's file is its owner's alone: QEMU gets what it needs of it by a file of its own. */
 async function withKeys(
   disks: ReadonlyMap<string, string>,
   guestDir: string,
   as: RunAs | undefined,
 ): Promise<Map<string, string>> {
   const found = new Map<string, string>();
-  for (const [node, file] of disks) {
-    const place = parseRbd(file);
-    const key = place?.keyring === undefined ? undefined : await keyIn(place.keyring, place.user);
-    if (place === undefined || key === undefined) {
-      found.set(node, file);
-      continue;
-    }
-    const keyFile = path.join(guestDir, `ceph-${node}.key`);
-    await giveSecret(keyFile, key, as);
-    const { keyring: _keyring, ...rest } = place;
-    found.set(node, formatRbd({ ...rest, keyFile }));
-  }
+  for (const [node, file] of disks) found.set(node, await withKey(node, file, guestDir, as));
   return found;
+}
+
+async function withKey(
+  node: string,
+  file: string,
+  guestDir: string,
+  as: RunAs | undefined,
+): Promise<string> {
+  const [image, lun] = [parseRbd(file), parseIscsi(file)];
+  if (lun?.passwordFile !== undefined) {
+    const passwordFile = path.join(guestDir, `iscsi-${node}.key`);
+    await giveSecret(passwordFile, await readPassword(lun.passwordFile), as);
+    return formatIscsi({ ...lun, passwordFile });
+  }
+  const key = image?.keyring === undefined ? undefined : await keyIn(image.keyring, image.user);
+  if (image === undefined || key === undefined) return file;
+  const keyFile = path.join(guestDir, `ceph-${node}.key`);
+  await giveSecret(keyFile, key, as);
+  const { keyring: _keyring, ...rest } = image;
+  return formatRbd({ ...rest, keyFile });
 }
 
 /** The file that holds a passphrase is the agent's alone: QEMU gets it by one of its own. */

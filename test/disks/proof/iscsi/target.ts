@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import * as pdus from '../../../../src/disks/proof/iscsi/pdu.ts';
@@ -21,6 +22,12 @@ export class MemoryTarget {
   readonly luns = new Map<number, MemoryLun>();
   /** In place of what it should answer to a login: class and detail. */
   loginStatus = 0;
+  /** Who may log in, and by which algorithm of CHAP; absent: everybody. */
+  account: { user: string; password: string; algorithm: string } | undefined;
+  /** In place of its own challenge. */
+  challenge: Record<string, string> = {};
+  /** What initiators offered. */
+  readonly offers: string[] = [];
   /** Where it sends whoever logs in. */
   elsewhere: string | undefined;
   /** So many commands first get a reset. */
@@ -111,9 +118,40 @@ export class MemoryTarget {
       return send(answer, pdus.encodeKeys({ TargetAddress: `${this.elsewhere},1` }));
     }
     answer.writeUInt16BE(status, 36);
+    if (status === 0 && (flags & 0x0c) === 0 && this.account !== undefined) {
+      return this.#challenged(keys, this.account, answer, send);
+    }
     send(answer);
   }
+
+  #challenged(
+    keys: ReadonlyMap<string, string>,
+    { user, password, algorithm }: NonNullable<MemoryTarget['account']>,
+    answer: Buffer,
+    send: (header: Buffer, data?: Buffer) => void,
+  ): void {
+    const challenge = { CHAP_A: algorithm, CHAP_I: '201', CHAP_C: CHALLENGE, ...this.challenge };
+    if (keys.has('CHAP_R')) {
+      const name = { '5': 'md5', '6': 'sha1', '7': 'sha256' }[algorithm] ?? '';
+      const own = createHash(name)
+        .update(Buffer.from([201]))
+        .update(password);
+      const expected = own.update(Buffer.from(CHALLENGE.slice(2), 'hex')).digest('hex');
+      const isRight = keys.get('CHAP_N') === user && keys.get('CHAP_R') === `0x${expected}`;
+      if (!isRight) answer.writeUInt16BE(0x0201, 36);
+      return send(answer);
+    }
+    // It goes on with nothing as long as it knows nobody.
+    answer.writeUInt8(answer.readUInt8(1) & 0x7f, 1);
+    const offered = keys.get('AuthMethod') ?? keys.get('CHAP_A');
+    if (offered !== undefined) this.offers.push(offered);
+    if (keys.has('CHAP_A')) return send(answer, pdus.encodeKeys(challenge));
+    if (keys.get('AuthMethod') === 'None') answer.writeUInt16BE(0x0201, 36);
+    send(answer, pdus.encodeKeys({ AuthMethod: 'CHAP' }));
+  }
 }
+
+const CHALLENGE = `0x${'5a'.repeat(16)}`;
 
 function response(tag: number, status: number): Buffer {
   const header = pdus.headerOf(pdus.OPCODES.response, 0x80, tag);

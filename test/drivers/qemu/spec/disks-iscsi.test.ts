@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { relocatable } from '../../../../src/drivers/qemu/mirror/relocate-plan.ts';
 import { describeGuest } from '../../../../src/drivers/qemu/spec/describe.ts';
 import type { BlockFacts, LiveNode } from '../../../../src/drivers/qemu/spec/disk-facts.ts';
-import { openings } from '../../../../src/drivers/qemu/spec/disks-argv.ts';
+import { openings, secretWords } from '../../../../src/drivers/qemu/spec/disks-argv.ts';
 import { plainName } from '../../../../src/drivers/qemu/spec/network-name.ts';
 import { guestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
 import { commandLine, factsOf } from './facts.ts';
@@ -102,6 +102,18 @@ describe('a disk that QEMU has as a LUN by itself', () => {
       cache: { direct: true, 'no-flush': false },
       discard: 'ignore',
     });
+  });
+
+  test('is opened with this host’s own login, whose password is in a file and in no argument', () => {
+    const [own] = describeGuest(draftOf(LIBVIRT, blocksOf('')).facts).spec.blockNodes ?? [];
+    assert.ok(own !== undefined);
+    const file = `iscsi://san-b:860/${TARGET}/4?user=host-b&password-file=%2Frun%2Fg%2Fkey`;
+    const [opened] = openings(own, file);
+    const { user, 'password-secret': secret } = opened as Record<string, unknown>;
+    assert.deepEqual([user, secret], ['host-b', `godwit-key-${own.node}`]);
+    const words = secretWords([own], new Map([[own.node, file]]));
+    const object = { 'qom-type': 'secret', id: secret, file: '/run/g/key', format: 'raw' };
+    assert.deepEqual(words, ['-object', JSON.stringify(object)]);
   });
 
   test('is not moved on its host', () => {

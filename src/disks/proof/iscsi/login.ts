@@ -1,0 +1,110 @@
+import { randomBytes } from 'node:crypto';
+import { readPassword } from '../../../host/password-file.ts';
+import type { IscsiPlace } from '../../../protocol/iscsi-url.ts';
+import { parseIscsi } from '../../../protocol/iscsi-url.ts';
+import { CHAP_ALGORITHMS, chapAnswer } from './chap.ts';
+import type { Login } from './chap.ts';
+import * as pdus from './pdu.ts';
+import type { Wire } from './wire.ts';
+
+/** As QEMU's client calls itself where nobody says a name. */
+export const DEFAULT_INITIATOR = 'iqn.2008-11.org.linux-kvm';
+
+const MOST_LOGIN_STEPS = 8;
+
+const SECURITY = 0;
+const OPERATIONAL = 1;
+const FULL = 3;
+
+const SETTINGS = {
+  HeaderDigest: 'None',
+  DataDigest: 'None',
+  InitialR2T: 'Yes',
+  ImmediateData: 'No',
+  MaxRecvDataSegmentLength: String(pdus.MAX_SEGMENT_BYTES),
+  MaxBurstLength: '262144',
+  FirstBurstLength: '65536',
+  MaxConnections: '1',
+  MaxOutstandingR2T: '1',
+  DefaultTime2Wait: '2',
+  DefaultTime2Retain: '0',
+  ErrorRecoveryLevel: '0',
+  DataPDUInOrder: 'Yes',
+  DataSequenceInOrder: 'Yes',
+};
+
+/**
+ * Undefined once the session is there; else the portal that the target is reached at. Who logs in says who it is where the
+ * target asks for it; whether the target is the one that it says is not asked.
+ */
+export async function login(wire: Wire, place: IscsiPlace): Promise<IscsiPlace | undefined> {
+  // Random (10b): a session of the same name and number would end the one that is there, which may be QEMU's.
+  const session = randomBytes(6).fill(0x80, 0, 1);
+  const tag = wire.nextTag();
+  const send = (stage: number, next: number | undefined, keys: Keys): void => {
+    const flags = next === undefined ? stage << 2 : pdus.GO_ON | (stage << 2) | next;
+    const header = pdus.headerOf(pdus.OPCODES.login | pdus.IMMEDIATE, flags, tag);
+    session.copy(header, 8);
+    header.writeUInt32BE(1, 24);
+    header.writeUInt32BE(wire.expected, 28);
+    wire.send(pdus.encode(header, pdus.encodeKeys(keys)));
+  };
+  const own = await ownLogin(place);
+  let stage = SECURITY;
+  let said: Said = {
+    keys: {
+      InitiatorName: place.initiator ?? DEFAULT_INITIATOR,
+      TargetName: place.target,
+      SessionType: 'Normal',
+      AuthMethod: own === undefined ? 'None' : 'CHAP,None',
+    },
+    isLast: own === undefined,
+  };
+  for (let step = 0; step < MOST_LOGIN_STEPS; step++) {
+    const next = stage === SECURITY ? OPERATIONAL : FULL;
+    send(stage, said.isLast ? next : undefined, said.keys);
+    const answer = await wire.next();
+    if (pdus.opcodeOf(answer) !== pdus.OPCODES.loginResponse) throw new Error('it speaks no iSCSI');
+    const status = answer.header.readUInt16BE(36);
+    const keys = pdus.decodeKeys(answer.data);
+    if (status >> 8 === 1) return elsewhere(place, keys);
+    if (status !== 0) throw new Error(pdus.loginProblem(status));
+    const flags = answer.header.readUInt8(1);
+    if ((flags & pdus.GO_ON) === 0) {
+      said = stage === SECURITY ? answerTo(keys, own) : { keys: {}, isLast: true };
+      continue;
+    }
+    if ((flags & 0x03) === FULL) return undefined;
+    stage = flags & 0x03;
+    said = { keys: stage === OPERATIONAL ? SETTINGS : {}, isLast: true };
+  }
+  throw new Error('its login comes to no end');
+}
+
+type Keys = Readonly<Record<string, string>>;
+
+/** What is said next, and whether this stage has nothing to follow. */
+interface Said {
+  readonly keys: Keys;
+  readonly isLast: boolean;
+}
+
+/** Read when it is wanted: whoever changes the file has changed the login. */
+async function ownLogin({ user, passwordFile }: IscsiPlace): Promise<Login | undefined> {
+  if (user === undefined || passwordFile === undefined) return undefined;
+  return { user, password: await readPassword(passwordFile) };
+}
+
+function answerTo(keys: ReadonlyMap<string, string>, own: Login | undefined): Said {
+  if (own !== undefined && keys.has('CHAP_C')) return { keys: chapAnswer(own, keys), isLast: true };
+  if (keys.get('AuthMethod') !== 'CHAP') return { keys: {}, isLast: true };
+  if (own === undefined) throw new Error(pdus.loginProblem(pdus.WANTS_LOGIN));
+  return { keys: { CHAP_A: CHAP_ALGORITHMS }, isLast: false };
+}
+
+function elsewhere(place: IscsiPlace, keys: ReadonlyMap<string, string>): IscsiPlace {
+  const [address = ''] = (keys.get('TargetAddress') ?? '').split(',');
+  const found = parseIscsi(`iscsi://${address}/${place.target}/${place.lun}`);
+  if (found === undefined) throw new Error('it is said to be elsewhere, and not where');
+  return { ...place, host: found.host, port: found.port };
+}
