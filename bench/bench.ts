@@ -18,6 +18,7 @@ import { planner } from './planner.ts';
 import { postcopy } from './postcopy.ts';
 import { prediction } from './prediction.ts';
 import { sameMachine } from './same-machine.ts';
+import { sites } from './sites.ts';
 import { soak } from './soak.ts';
 import { soakDisks } from './soak-disks.ts';
 import { start } from './start.ts';
@@ -48,6 +49,7 @@ const BENCHES: readonly Bench[] = [
   wireMovers,
   wireCuts,
   wireDrain,
+  sites,
   planner,
   drain,
   prediction,

@@ -13,7 +13,7 @@ import { seenQemus } from '../src/lab/witness/qemus.ts';
 import type { SeenQemu } from '../src/lab/witness/qemus.ts';
 import type { BenchOptions } from './contract.ts';
 
-/** Two hosts with agents, and a client, for as long as a benchmark runs. */
+/** Two hosts with agents, unless more are asked for, and a client, for as long as a benchmark runs. */
 
 const PREFIX = 'bench-';
 const QUIET_MS = 30_000;
@@ -28,7 +28,7 @@ interface Suffix {
 export async function withLab<T>(
   { signal, say }: BenchOptions,
   work: (lab: Lab) => Promise<T>,
-  { suffix = '', ...request }: Omit<LabRequest, 'name' | 'hosts' | 'signal'> & Suffix = {},
+  { suffix = '', ...request }: Omit<LabRequest, 'name' | 'signal'> & Suffix = {},
 ): Promise<T> {
   await clearDebris(say);
   const name = `${PREFIX}${process.pid.toString(36)}${suffix}`;
