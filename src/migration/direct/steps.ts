@@ -48,7 +48,7 @@ export const LAST_REHEARSED = 'memory' satisfies StepName;
 const TABLE = {
   wait: {
     phase: 'planned',
-    does: 'nothing, until the moment that was asked for, the end of a notice, or a quiet one; left out where none was',
+    does: 'wait for the moment that was asked for, the end of a notice, or a quiet moment; left out where none was asked for',
     endsBy: 'handler',
     rehearsed: true,
     deadline: 'asked',
@@ -83,7 +83,7 @@ const TABLE = {
   },
   seed: {
     phase: 'seeding',
-    does: 'backing files that the destination has not are sent to it; left out where there are none to look for',
+    does: 'send the backing files that the destination lacks; left out where there are none',
     endsBy: 'handler',
     rehearsed: true,
     deadline: 'timeout',
@@ -117,7 +117,7 @@ const TABLE = {
   },
   mirror: {
     phase: 'disks',
-    does: 'disks that the hosts do not share are copied while the guest runs; left out where there are none',
+    does: 'copy disks that the hosts do not share while the guest runs; left out where there are none',
     endsBy: 'handler',
     rehearsed: true,
     deadline: 'timeout',
