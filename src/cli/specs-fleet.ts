@@ -84,7 +84,7 @@ export const evacuateSpec = spec({
     maxPause: {
       kind: 'duration',
       summary:
-        'for how long a guest may be paused that does not go otherwise, 60s at most (default: not at all)',
+        'how long a guest may be paused if it cannot move otherwise, 60s at most (default: not at all)',
     },
     maxParallel: { kind: 'count', summary: 'moves at a time, at most' },
     dryRun: { kind: 'switch', summary: 'show the plan and change nothing' },
@@ -206,11 +206,11 @@ export const auditSpec = spec({
 
 export const statsSpec = spec({
   name: 'stats',
-  summary: 'what the migrations of a fleet came to',
+  summary: 'durations, gaps and failures of the migrations of a fleet',
   details:
     'Asks a controller. Downtime, client gap, duration and bytes of those that came to their end, and failures by their cause.',
   flags: {
-    since: { kind: 'duration', summary: 'of the last so much time', preset: '30d' },
+    since: { kind: 'duration', summary: 'of this time until now, such as 7d', preset: '30d' },
     prediction: {
       kind: 'switch',
       summary: 'how far predictions were off, and how many of their ranges held',

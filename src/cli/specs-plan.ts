@@ -56,7 +56,7 @@ export const baselineSpec = spec({
     check: {
       kind: 'host',
       value: 'host',
-      summary: 'whether this host, which is yet to be used, can give the baseline of the others',
+      summary: 'a new host: whether it can give the baseline of the others',
     },
   },
   examples: ['baseline', 'baseline a b c', 'baseline a b --check c'],

@@ -107,7 +107,7 @@ export const controllerSpec = spec({
     database: {
       kind: 'text',
       value: 'sqlite:PATH',
-      summary: 'a file, instead of what the configuration says; PostgreSQL stands only there',
+      summary: 'an SQLite file, instead of the configured database',
     },
   },
   examples: ['controller', 'controller --config /srv/controller.json --database sqlite:/srv/c.db'],
@@ -134,7 +134,7 @@ export const reloadSpec = spec({
     'It takes all that can change while it runs, in one step, or nothing where anything in the file is wrong. What takes ' +
     'effect only with a restart is named. SIGHUP to an agent without a terminal does the same, and its log has the answer.',
   flags: {
-    dryRun: { kind: 'switch', summary: 'say what would be taken, and take nothing' },
+    dryRun: { kind: 'switch', summary: 'show what would be applied, and apply nothing' },
   },
   examples: ['reload --dry-run', 'reload'],
   usesAgent: true,

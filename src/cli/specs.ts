@@ -160,7 +160,7 @@ export const resolveSpec = spec({
     },
     yesIKnow: {
       kind: 'switch',
-      summary: 'the other host was made sure of: it is off, or does not run the guest',
+      summary: 'you have made sure that the other host is off, or does not run the guest',
     },
   },
   examples: ['resolve m-4f2a9c1d', 'resolve m-4f2a9c1d --run-at source --confirm web1'],
@@ -177,7 +177,7 @@ export const migrationsSpec = spec({
     state: {
       kind: 'choice',
       choices: ['running', 'done', 'rehearsed', 'failed', 'cancelled', 'held', 'lost'],
-      summary: 'only those that stand so',
+      summary: 'only those in this state',
     },
     since: { kind: 'duration', summary: 'only those that began within this time, such as 24h' },
     controller,

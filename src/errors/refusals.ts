@@ -25,7 +25,7 @@ export const refusalErrors = {
     409,
   ),
   GODWIT_GUEST_STUCK: row(
-    'the hypervisor of {guest} has not ended an earlier migration: it says {state}, and starts no other',
+    'the hypervisor of {guest} has not ended an earlier migration: it reports {state}, and starts no other',
     'If no other program moves the guest, shut it down and start it again: its hypervisor will not end that migration.',
     false,
     4,
@@ -88,7 +88,7 @@ export const refusalErrors = {
     422,
   ),
   GODWIT_LINK_UNKNOWN: row(
-    'what the link from {from} to {to} carries is not known, so a share of it is not either: {why}',
+    'the rate of the link from {from} to {to} is not known, so a share of it is not either: {why}',
     'Give the cap itself (`--max-bandwidth`), or the rate of the link (`wire.rates` in the configuration).',
     true,
     4,
@@ -109,7 +109,7 @@ export const refusalErrors = {
     422,
   ),
   GODWIT_DISK_FORMAT: row(
-    'the format of disk {device} of {guest} ({file}) was never said: {reason}',
+    'the format of disk {device} of {guest} ({file}) was never stated: {reason}',
     'Start the guest with the format given (format=raw or format=qcow2); for a backing file, `qemu-img rebase -u -F FORMAT`.',
     false,
     4,
@@ -257,7 +257,7 @@ export const refusalErrors = {
   ),
   GODWIT_ORDER_STALE: row(
     'an order for {wish} has epoch {epoch}, and this host has seen {seen}',
-    'Another controller has taken it up since, and goes on with it: nothing needs to be done.',
+    'Another controller has taken it over since, and continues it: nothing needs to be done.',
     false,
     4,
     409,

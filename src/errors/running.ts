@@ -19,7 +19,7 @@ export const runningErrors = {
   ),
   GODWIT_NOTICE_REFUSED: row(
     '{guest} was notified of its move, and refused: {reason}',
-    'Nothing was touched. Ask again later, or without --notice and the label godwit/notice; `hooks.noticeMayRefuse` lets it say no.',
+    'Nothing was touched. Ask again later, or without --notice and the label godwit/notice; `hooks.noticeMayRefuse` lets it refuse.',
     true,
     5,
     409,
@@ -40,7 +40,7 @@ export const runningErrors = {
   ),
   GODWIT_MONITOR_UNREACHABLE: row(
     'the {side} hypervisor of {guest} cannot be reached, and may still run it: {reason}',
-    'Nothing was ended or started on that ground. Look whether its process lives and who holds its monitor; then try again.',
+    'So Godwit ended and started nothing. Check whether its process lives and who holds its monitor; then try again.',
     true,
     5,
     503,
@@ -60,7 +60,7 @@ export const runningErrors = {
     502,
   ),
   GODWIT_TASK_UNKNOWN: row(
-    'what became of the task that moves {guest} is not known: {reason}',
+    'the outcome of the task that moves {guest} is not known: {reason}',
     'Look with its manager where the guest runs. Godwit starts no second task for this migration.',
     false,
     7,
@@ -130,7 +130,7 @@ export const runningErrors = {
     409,
   ),
   GODWIT_DISK_UNVERIFIED: row(
-    'whether the disks of {guest} are the same at {host} could not be found out: {reason}',
+    'the disks of {guest} at {host} could not be compared: {reason}',
     'The guest runs at {host}. Its images at the source are kept as NAME.moved-ID.',
     false,
     5,

@@ -41,11 +41,11 @@ describe('godwit migrate --verify-disks', () => {
     assert.match(context.err.text, /not the same at b .* first at byte 65536/);
   });
 
-  test('ends with an error where it could not be found out', async () => {
+  test('ends with an error where they could not be compared', async () => {
     const facts = { guest: 'web1', host: 'b', reason: 'it took too long' };
     const error = godwitError('GODWIT_DISK_UNVERIFIED', facts).toJSON();
     const { context } = ending({ verdict: 'unverified', ...figures, error });
     assert.equal(await godwit(context, LINE), 5);
-    assert.match(context.err.text, /could not be found out: it took too long/);
+    assert.match(context.err.text, /could not be compared: it took too long/);
   });
 });

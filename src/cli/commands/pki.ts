@@ -92,7 +92,7 @@ export const pkiRenewSpec = spec({
 
 export const pkiRevokeSpec = spec({
   name: 'revoke',
-  summary: 'make certificates worthless: all of a name that were issued until now, or one',
+  summary: 'revoke certificates: all of a name that were issued until now, or one',
   details:
     'Run it where the CA is. Its agent hands the signed list to the other hosts; one that is down ' +
     'gets it when it is back. A certificate that is issued afterwards is valid.',

@@ -18,7 +18,7 @@ export const tokenCreateSpec = spec({
     role: {
       kind: 'choice',
       choices: ['viewer', 'operator', 'admin'],
-      summary: 'what it may',
+      summary: 'its role',
       preset: 'viewer',
     },
     expires: { kind: 'duration', summary: 'from now; until it is revoked when left out' },
@@ -40,7 +40,7 @@ export const tokenListSpec = spec({
 
 export const tokenRevokeSpec = spec({
   name: 'revoke',
-  summary: 'let a token count no more, and end the sessions that were begun with it',
+  summary: 'revoke a token, and end the sessions that were begun with it',
   args: { name: { kind: 'text', summary: 'its name', required: true } },
   flags: { controller },
   examples: ['token revoke ann'],

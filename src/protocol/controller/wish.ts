@@ -41,7 +41,7 @@ export const wishAsk = z.object({
   sites: z.object({ from: siteName, to: siteName }).optional(),
   /** Of an evacuation of a site: what its moves may send over the line, bytes. */
   budgetBytes: bytes.optional(),
-  /** Of an evacuation of a site: for how long a guest may be paused that does not go otherwise. */
+  /** Of an evacuation of a site: how long a guest may be paused if it cannot move otherwise. */
   maxPauseMs: z.number().int().min(0).max(60_000).optional(),
   /** Of a drain or an evacuation: guests that cannot move live are shut down and started where they go. */
   cold: z.boolean().optional(),
