@@ -114,6 +114,8 @@ export class Inventory {
     await this.#loops.close();
     const ends = [...this.#followed.values()].map((each) => each.end());
     await Promise.all([...ends, ...this.#ending]);
+    for (const { samples } of this.#samples()) samples.end();
+    await this.#rollups.write(this.held(), this.#samples()).catch(() => {});
     await this.#flush().catch(() => {});
     await this.#leases.release().catch(() => {});
   }

@@ -71,7 +71,7 @@ export class Rollups {
         const there = await place.where('span', '=', span).where('at', '=', at).executeTakeFirst();
         // Hosts of one shard end a minute a moment after each other.
         const before = there === undefined ? {} : bodyOf(there.body);
-        const body = JSON.stringify({ ...before, ...hosts });
+        const body = JSON.stringify({ ...before, ...joined(span, before, hosts) });
         await db
           .insertInto('rollups')
           .values({ shard, span, at, body })
@@ -130,6 +130,31 @@ export async function rolledUp(
     const width = (values.length - 1) / 2;
     const [count = 0, ...rest] = values;
     return [{ atMs, count, mean: rest.slice(0, width), most: rest.slice(width) }];
+  });
+}
+
+/** A controller that closes leaves what it has of a minute and an hour; its successor adds the rest. */
+function joined(span: string, before: Body, hosts: Row['hosts']): Row['hosts'] {
+  if (span !== 'minute' && span !== 'hour') return hosts;
+  return Object.fromEntries(
+    Object.entries(hosts as Body).map(([host, values]) => {
+      const there = before[host];
+      return [host, there === undefined ? values : bothOf(there, values)];
+    }),
+  );
+}
+
+/** Pure. What is the same to each digit was written before, by a transaction whose answer was lost. */
+function bothOf(one: readonly number[], other: readonly number[]): readonly number[] {
+  if (one.length !== other.length || one.every((value, at) => value === other[at])) return other;
+  const [before = 0] = one;
+  const [after = 0] = other;
+  const width = (one.length - 1) / 2;
+  return one.map((value, at) => {
+    const next = other[at] ?? 0;
+    if (at === 0) return before + after;
+    if (at > width) return Math.max(value, next);
+    return short((value * before + next * after) / (before + after));
   });
 }
 

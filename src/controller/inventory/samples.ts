@@ -145,6 +145,11 @@ export class HostSamples {
     return this.#unwritten;
   }
 
+  /** No more samples come: what there is of a minute and an hour is to be written too. */
+  end(): void {
+    this.#take(this.#sums.filter(({ count }) => count > 0));
+  }
+
   /** This one is in the database. */
   written(rolled: Rolled): void {
     this.#unwritten = this.#unwritten.filter((each) => each !== rolled);
@@ -152,7 +157,11 @@ export class HostSamples {
 
   /** What is over by now becomes a point. */
   #roll(nowMs: number): void {
-    for (const sum of this.#sums.filter((each) => each.isOver(nowMs))) {
+    this.#take(this.#sums.filter((each) => each.isOver(nowMs)));
+  }
+
+  #take(sums: readonly Sum[]): void {
+    for (const sum of sums) {
       const { atMs, count, values } = sum.taken();
       this.#unwritten.push({ span: sum.span, point: pointOf(atMs, count, values) });
     }

@@ -9,6 +9,7 @@ import { issue } from '../../../src/agent/pki/authority.ts';
 import { systemClock } from '../../../src/clock.ts';
 import type { NewHost } from '../../../src/controller/inventory/write-queue.ts';
 import { Inventory } from '../../../src/controller/inventory/inventory.ts';
+import { rolledUp } from '../../../src/controller/inventory/rollups.ts';
 import { shardOf, SHARDS } from '../../../src/controller/inventory/shards.ts';
 import { openStore } from '../../../src/controller/store/open.ts';
 import type { Store } from '../../../src/controller/store/open.ts';
@@ -233,6 +234,26 @@ test('a host that left the fleet is forgotten only under a lease that stands', a
     assert.equal(rows.length, isTaken ? 1 : 0);
     assert.equal(next?.type, isTaken ? undefined : 'host-gone');
   }
+});
+
+test('a controller that closes leaves the samples of the minute that goes on', async (t) => {
+  const { host, caDir } = await fleet(t);
+  const a = await host('a');
+  const sqlite = path.join(tempDir(t), 'controller.db');
+  const hosts = { a: { address: a.agent.address, addresses: [] } };
+  let samples = 0;
+  await t.test('which it has in memory', async (part) => {
+    const { api } = await controllerOf(part, caDir, { hosts, database: { sqlite } });
+    samples = await until(
+      'a sample',
+      30_000,
+      async () => (await api.figures()).samples || undefined,
+    );
+  });
+  const store = await openStore({ sqlite }, silentLog);
+  t.after(() => store.close());
+  const written = await rolledUp(store, { host: 'a', shard: shardOf('a') }, 'hour');
+  assert.ok(written.reduce((sum, { count }) => sum + count, 0) >= samples);
 });
 
 test('a shard that is lost and taken again costs no samples of its hosts', async (t) => {

@@ -77,6 +77,47 @@ describe('the samples of a host', () => {
     assert.deepEqual(await rolledUp(store, { host: 'c', shard: 3 }, 'minute'), []);
   });
 
+  test('of a controller that closes are written with the minute and the hour that go on, and its successor adds the rest', async (t) => {
+    const store = await openStore({ sqlite: ':memory:' }, silentLog);
+    t.after(() => store.close());
+    const lease = { shard: 3, owner: 'me', epoch: 9, lease_until: Date.now() + 60_000 };
+    await store.db.insertInto('host_leases').values(lease).execute();
+    const at = Math.floor(Date.now() / 3_600_000) * 3_600_000;
+    const clock = { ...systemClock, wallMs: () => at + 59_000 };
+    const held = new Map([[3, 9]]);
+    const written = async (all: readonly [number, number][], ends = true): Promise<void> => {
+      const samples = new HostSamples();
+      for (const [afterMs, used] of all) samples.add(at + afterMs, load(used));
+      if (ends) samples.end();
+      const hosts = [{ host: 'a', shard: 3, samples }];
+      await new Rollups(store, clock).write(held, hosts);
+      assert.deepEqual(samples.unwritten(at), []);
+    };
+    const read = async (span: 'minute' | 'hour') => {
+      const points = await rolledUp(store, { host: 'a', shard: 3 }, span);
+      return points.map(({ atMs, count, mean, most }) => [atMs - at, count, mean[0], most[0]]);
+    };
+    await written([[0, 0.1]], false);
+    assert.deepEqual(await read('minute'), []);
+    const first = [
+      [0, 0.75],
+      [10_000, 0.25],
+    ] as const;
+    await written(first.map(([ms, used]) => [ms, used]));
+    assert.deepEqual(await read('minute'), [[0, 2, 0.5, 0.75]]);
+    // Its answer was lost, and it is written once more.
+    await written(first.map(([ms, used]) => [ms, used]));
+    assert.deepEqual(await read('hour'), [[0, 2, 0.5, 0.75]]);
+    await written([
+      [20_000, 0.875],
+      [30_000, 0.875],
+      [40_000, 0.25],
+      [50_000, 0.75],
+    ]);
+    for (const span of ['minute', 'hour'] as const)
+      assert.deepEqual(await read(span), [[0, 6, 0.625, 0.875]]);
+  });
+
   test('leave no gap to who reads while they are written, and none is lost that could not be', async (t) => {
     const store = await openStore({ sqlite: ':memory:' }, silentLog);
     t.after(() => store.close());
