@@ -1,8 +1,9 @@
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { godwitError } from '../errors.ts';
 import { syncDirectory } from '../host/journal-file.ts';
+import { writeWhole } from '../host/whole-file.ts';
 import { labels as labelsShape } from '../protocol/labels.ts';
 import type { GuestLabels, LabelsChange } from '../protocol/labels.ts';
 import { readLabels } from '../protocol/label-rules.ts';
@@ -102,12 +103,10 @@ export class HostLabels {
   #write(now: ReadonlyMap<string, GuestLabels>, open: readonly Expected[]): void {
     if (now.size === 0 && open.length === 0) {
       rmSync(this.#file, { force: true });
+      syncDirectory(path.dirname(this.#file));
     } else {
-      const text = `${JSON.stringify({ kept: [...now], expected: open })}\n`;
-      writeFileSync(`${this.#file}.tmp`, text, { mode: 0o600, flush: true });
-      renameSync(`${this.#file}.tmp`, this.#file);
+      writeWhole(this.#file, `${JSON.stringify({ kept: [...now], expected: open })}\n`);
     }
-    syncDirectory(path.dirname(this.#file));
     this.#kept = now;
     this.#expected = open;
   }

@@ -1,7 +1,8 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import type { Hmac } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { writeWhole } from '../../../host/whole-file.ts';
 import type { ImagePlace } from '../../../protocol/disk.ts';
 
 /**
@@ -112,15 +113,7 @@ function openKey(file: string): Buffer {
   const known = readKey(file);
   if (known !== undefined) return known;
   const key = randomBytes(KEY_BYTES);
-  const temporary = `${file}.new`;
-  const handle = openSync(temporary, 'w', 0o600);
-  try {
-    writeSync(handle, key);
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
-  }
-  renameSync(temporary, file);
+  writeWhole(file, key);
   return key;
 }
 
