@@ -105,6 +105,11 @@ export class Returns {
       this.#busy.set(id, work);
     }
     await Promise.all(this.#busy.values());
+    // Some were pruned. What is known lies on the disk, and is read again.
+    if (this.#settled.size > this.#parts.store.all().length) {
+      this.#settled.clear();
+      this.#states.clear();
+    }
   }
 
   /** For the report; undefined where this is no such guest. */
@@ -223,10 +228,8 @@ export class Returns {
       };
     };
     this.#runs += 1;
-    const answer = await answerOf(config, asked.check, facts, {
-      signal,
-      deadlineMs: RUN_MS,
-    }).finally(() => {
+    const limits = { signal, deadlineMs: RUN_MS };
+    const answer = await answerOf(config, asked.check, facts, limits).finally(() => {
       this.#runs -= 1;
     });
     if (answer === undefined)

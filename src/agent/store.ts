@@ -46,6 +46,8 @@ export class MigrationStore {
   readonly #host: string;
   readonly #clock: Clock;
   readonly #migrations = new Map<string, Migration>();
+  /** Of them, oldest first: asked for each second, and made anew once one comes or goes. */
+  #sorted: readonly Migration[] | undefined;
   /** Journals do not change once they have ended. */
   readonly #ended = new Map<string, Progress>();
   /** The journals of the others, as far as they were read. */
@@ -77,10 +79,11 @@ export class MigrationStore {
   }
 
   /** All of them, oldest first. */
-  all(): Migration[] {
-    return [...this.#migrations.values()].toSorted((left, right) =>
+  all(): readonly Migration[] {
+    this.#sorted ??= [...this.#migrations.values()].toSorted((left, right) =>
       left.request.createdAt < right.request.createdAt ? -1 : 1,
     );
+    return this.#sorted;
   }
 
   get(id: string): Migration | undefined {
@@ -112,6 +115,7 @@ export class MigrationStore {
     syncDirectory(this.#dir);
     const made = { id: request.id, dir, request };
     this.#migrations.set(request.id, made);
+    this.#sorted = undefined;
     if (this.#migrations.size > KEPT + 100) this.prune();
     return made;
   }
@@ -121,6 +125,7 @@ export class MigrationStore {
     const found = this.#migrations.get(id);
     if (found === undefined) return;
     this.#migrations.delete(id);
+    this.#sorted = undefined;
     this.#ended.delete(id);
     this.#followed.delete(id);
     this.#asked.delete(id);
