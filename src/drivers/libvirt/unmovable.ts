@@ -5,8 +5,8 @@ import type { XmlElement } from '../../xml.ts';
 const MOST_CHARACTERS = 512;
 
 /**
- * What of a domain libvirt moves to no other host, in words: as libvirt itself judges it, and where libvirt lets go what the
- * guest would miss. Pure.
+ * The devices of a domain that keep it on its host, in words: those that libvirt itself refuses to move, and those that it
+ * would leave behind although the guest needs them. Pure.
  */
 export function unmovableDevices(root: XmlElement): string[] {
   const devices = at(root, 'devices')[0]?.children ?? [];
@@ -71,7 +71,7 @@ function diskAlone(element: XmlElement): string[] {
   return [];
 }
 
-/** QEMU lets no guest go that counts by a clock of which no other host has the rate. */
+/** QEMU moves no guest with an invariant TSC unless its frequency is fixed: another host may count at another rate. */
 function clockOfTheHost(root: XmlElement): string[] {
   const invariant = at(root, 'cpu', 'feature').some(
     ({ attributes }) => attributes['name'] === 'invtsc' && attributes['policy'] !== 'disable',

@@ -21,11 +21,12 @@ export function chapAnswer(
   asked: ReadonlyMap<string, string>,
 ): { readonly CHAP_N: string; readonly CHAP_R: string } {
   const hash = HASHES[asked.get('CHAP_A') ?? ''];
-  if (hash === undefined) throw new Error('it wants a login by a way that was not offered');
+  if (hash === undefined)
+    throw new Error('it chose an algorithm for its login (CHAP_A) that was not offered');
   const id = Number(asked.get('CHAP_I') ?? Number.NaN);
   const challenge = bytesOf(asked.get('CHAP_C') ?? '');
   if (!Number.isInteger(id) || id < 0 || id > 255 || challenge === undefined) {
-    throw new Error('it asks for a login in a form that nobody knows');
+    throw new Error('its challenge for the login (CHAP_I, CHAP_C) is malformed');
   }
   const response = createHash(hash)
     .update(Buffer.from([id]))

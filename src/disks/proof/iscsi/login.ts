@@ -78,7 +78,7 @@ export async function login(wire: Wire, place: IscsiPlace): Promise<IscsiPlace |
     stage = flags & 0x03;
     said = { keys: stage === OPERATIONAL ? SETTINGS : {}, isLast: true };
   }
-  throw new Error('its login comes to no end');
+  throw new Error(`its login takes more than ${MOST_LOGIN_STEPS} steps`);
 }
 
 type Keys = Readonly<Record<string, string>>;
