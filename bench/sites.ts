@@ -7,7 +7,7 @@ import { partSites, siteConfig, SiteRelay } from '../test/e2e/support/sites.ts';
 import { median, onlyOf } from './contract.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
 import { godwitMigrate } from './godwit.ts';
-import { untilDirtied, untilQuiet, withLab } from './lab.ts';
+import { otherHost, untilDirtied, untilQuiet, withLab } from './lab.ts';
 import { forgetAll } from './wire-move.ts';
 
 const MIB = 1024 ** 2;
@@ -95,7 +95,7 @@ async function inTurn(
       say(`${roundTripMs} ms  ${side.padEnd(7)}${describe(result)}`);
       moved[side].push(result);
     }
-    from = otherHostOfTwo(from);
+    from = otherHost(near, from);
   }
   const { processorMs, residentBytes } = await relay.cost();
   for (const lab of Object.values(labs)) await mustHold(lab, GUEST, signal);
@@ -120,7 +120,7 @@ async function moveCold(lab: Lab, from: string, signal: AbortSignal): Promise<Mo
   await untilDirtied(lab, { name: GUEST, dirtyBytesPerSecond: 2 * MIB }, WARM_UP_MS, signal);
   await client.mark();
   const words = ['--path', 'wire', '--max-downtime', `${MAX_DOWNTIME_MS}ms`];
-  const to = otherHostOfTwo(from);
+  const to = otherHost(lab, from);
   const { report } = await godwitMigrate(
     lab,
     { guest: GUEST, to, words, deadlineMs: MOVE_MS },
@@ -131,8 +131,6 @@ async function moveCold(lab: Lab, from: string, signal: AbortSignal): Promise<Mo
   if (!seen.connectionKept) throw new Error(`the client's connection broke: ${seen.reason ?? ''}`);
   return { totalMs: totalOf(report), clientGapMs: seen.clientGapMs, linkBytes: bytesOf(report) };
 }
-
-const otherHostOfTwo = (host: string): string => (host === 'a' ? 'b' : 'a');
 
 function totalOf({ totalMs }: Report): number {
   if (totalMs === undefined) throw new Error('the report has no total time');
