@@ -139,6 +139,7 @@ test('the known settings of a schema are found below defaults, lists, records an
     'group',
     'iscsi',
     'initiator',
+    'passwordFile',
     'rbd',
     'conf',
     'keyring',

@@ -114,7 +114,8 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     seconds: 22,
     of: ['src/host/', 'src/agent/'],
   },
-  'test/e2e/hooks.e2e.ts': { seconds: 25, core: true },
+  'test/e2e/hooks.e2e.ts': { seconds: 11, core: true },
+  'test/e2e/site-check.e2e.ts': { seconds: 40, of: ['src/agent/', 'src/hooks/'] },
   'test/e2e/hostile-holes.e2e.ts': {
     seconds: 120,
     of: ['hostile/', 'src/rpc/', 'src/protocol/', 'src/mover/direct/destination/'],

@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { HOOK_NAMES, HOOKS } from '../../src/hooks/hooks.ts';
-import { startAgent, stopAgent } from '../../src/lab/agents.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { assertSays, move, refusalOf } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
@@ -35,9 +34,6 @@ describe('the hooks of two hosts', () => {
         writeFileSync(path.join(dir, host, hook), script.join('\n'), { mode: 0o755 });
       }
     }
-    writeFileSync(path.join(dir, 'ill'), '');
-    const check = `#!/bin/sh\n[ "$(cat '${dir}/ill')" = '' ] || { cat '${dir}/ill'; exit 1; }\n`;
-    writeFileSync(path.join(dir, 'b', 'check-web'), check, { mode: 0o755 });
     begin('none');
     const configure = (host: string) => ({ hooks: { directory: path.join(dir, host) } });
     world = await openWorld('hooks', { hosts: 2, configure });
@@ -91,48 +87,5 @@ describe('the hooks of two hosts', () => {
     const called = await calledUntil('b after-done');
     assert.equal(called[0], 'b notice');
     await assertOnlyGuests(world, { a: ['web1'] });
-  });
-
-  const asked = { guest: 'web1', from: 'a', to: 'b' } as const;
-  const looked = (check: string) => ({ returnIfUnhealthy: { check, withinMs: 20_000 } });
-
-  test('a check of the site’s that the destination has not is refused by name', async () => {
-    const error = await refusalOf(world, { ...asked, ...looked('check-db') });
-    assertSays(error, 'GODWIT_CAPABILITY', 'b has no executable check-db', 'it has check-web');
-    await assertOnlyGuests(world, { a: ['web1'] });
-  });
-
-  /** As a host tells it, once its state is that one. */
-  const checked = (host: string, id: string, state: string) =>
-    until(`${id} to be ${state} at ${host}`, 60_000, async () => {
-      const report = await world.agent(host).report({ params: { id } });
-      return report.siteCheck?.state === state ? report : undefined;
-    });
-
-  test('a guest whose check fails goes back by a migration of its own, as both reports say', async () => {
-    const { id } = await move(world, { ...asked, ...looked('check-web') });
-    await checked('a', id, 'watching');
-    await stopAgent(world.lab, 'b', 'SIGKILL');
-    await startAgent(world.lab, 'b');
-    writeFileSync(path.join(dir, 'ill'), 'no page');
-    await checked('b', id, 'returned');
-    writeFileSync(path.join(dir, 'ill'), '');
-    await assertOnlyGuests(world, { a: ['web1'] });
-    for (const host of ['a', 'b']) {
-      const { returned } = await world.agent(host).report({ params: { id } });
-      assert.equal(returned?.why, 'check-web ended with 1: no page (3 failures in a row)', host);
-      const back = await world.agent(host).report({ params: { id: returned?.migration ?? '' } });
-      assert.deepEqual([back.from, back.to, back.outcome], ['b', 'a', 'done']);
-      assert.deepEqual(back.returns, { migration: id, why: returned?.why });
-    }
-  });
-
-  test('a guest whose check is cancelled at its source stays where it is, however ill', async () => {
-    const { id } = await move(world, { ...asked, ...looked('check-web') });
-    await checked('b', id, 'watching');
-    const answer = await world.agent('a').cancel({ params: { id }, query: {} });
-    assert.deepEqual(answer, { accepted: true, what: 'web1 stays on b: it is checked no more' });
-    assert.equal((await checked('a', id, 'cancelled')).returned, undefined);
-    await assertOnlyGuests(world, { b: ['web1'] });
   });
 });
