@@ -137,6 +137,15 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     seconds: 15,
     of: ['src/drivers/vsphere/', 'src/cli/doctor/', 'test/managers/vcsim/'],
   },
+  'test/e2e/vsphere-lab.e2e.ts': {
+    seconds: 12,
+    of: [
+      'src/lab/vsphere/',
+      'src/lab/managers.ts',
+      'src/lab/controller.ts',
+      'test/managers/vcsim/',
+    ],
+  },
   'test/e2e/vsphere.e2e.ts': {
     seconds: 160,
     of: ['src/drivers/vsphere/', 'src/mover/managed/', 'test/managers/vcsim/'],

@@ -15,7 +15,7 @@ import { imageDirectory } from './image/initramfs.ts';
 import { libvirtSection } from './libvirt/daemon.ts';
 import { amongMounts } from './libvirt/mounts.ts';
 import { ovsEnvironment } from './openvswitch.ts';
-import { AGENT_PORT, GUEST_NETWORK, ROUTED_GATEWAY } from './plan.ts';
+import { AGENT_PORT, GUEST_NETWORK, managerOfGuests, ROUTED_GATEWAY } from './plan.ts';
 import { isAlive } from '../host/process.ts';
 import type { ProcessIdentity } from '../host/process.ts';
 import {
@@ -143,10 +143,11 @@ async function sharedConfig(signal: AbortSignal | undefined): Promise<Partial<Ag
   };
 }
 
-/** With the section of the host's manager, where the lab has one. */
+/** With the section of the manager that runs the host's guests, where one does. */
 function managed(lab: Lab, { name }: LabHost, own: AgentConfigInput): AgentConfigInput {
-  if (lab.manager === undefined) return own;
-  return configured(own, { drivers: { [lab.manager]: libvirtSection(lab, name) } });
+  const manager = managerOfGuests(lab);
+  if (manager === undefined) return own;
+  return configured(own, { drivers: { [manager]: libvirtSection(lab, name) } });
 }
 
 function configured(

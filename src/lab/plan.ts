@@ -58,12 +58,17 @@ export interface LabPlan {
   readonly storage?: LabStorage | undefined;
   /** How guests are joined with the client and each other. Absent: `bridge`. */
   readonly network?: LabNetwork | undefined;
-  /** Who runs the guests. Absent: QEMU alone, which Godwit drives by itself. */
+  /** Who runs the guests, or whose guests are beside them. Absent: QEMU alone, which Godwit drives by itself. */
   readonly manager?: LabManager | undefined;
 }
 
-export const LAB_MANAGERS = ['libvirt'] as const;
+export const LAB_MANAGERS = ['libvirt', 'vsphere'] as const;
 export type LabManager = (typeof LAB_MANAGERS)[number];
+
+/** The manager that runs the lab's own guests. A vCenter has hosts and guests of its own, beside the lab's. */
+export function managerOfGuests({ manager }: Pick<LabPlan, 'manager'>): 'libvirt' | undefined {
+  return manager === 'libvirt' ? manager : undefined;
+}
 
 /**
  * `bridge`: one segment, a bridge on each host. `vxlan`: the same over tunnels, a bridge with a tunnel on each host.

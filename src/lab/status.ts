@@ -1,6 +1,9 @@
 import { connect } from 'node:net';
+import { labControllerSocket } from './controller.ts';
 import { type LabGuest, labGuests } from './guest/registry.ts';
 import { type ProbeAnswer } from './probe/messages.ts';
+import { MANAGERS } from './managers.ts';
+import { managerOfGuests } from './plan.ts';
 import type { LabManager, LabNetwork } from './plan.ts';
 import { readProbe } from './probe/probe.ts';
 import type { Lab } from './state.ts';
@@ -29,6 +32,8 @@ export interface LabStatus {
   readonly network?: LabNetwork;
   /** Absent: none. */
   readonly manager?: LabManager;
+  /** In a lab whose manager is driven by a controller: its socket, and what it calls the manager. */
+  readonly controller?: { readonly socket: string; readonly manager: string };
   readonly nfs?: ServerStatus;
   readonly iscsi?: ServerStatus;
   readonly rbd?: ServerStatus;
@@ -64,7 +69,7 @@ export async function labStatus(name = 'lab'): Promise<LabStatus> {
     ...(lab.linkBytesPerSecond === undefined ? {} : { linkBytesPerSecond: lab.linkBytesPerSecond }),
     ...(lab.delayMs === undefined ? {} : { delayMs: lab.delayMs }),
     ...(lab.network === undefined ? {} : { network: lab.network }),
-    ...(lab.manager === undefined ? {} : { manager: lab.manager }),
+    ...managerStatus(lab),
     ...(await storageStatus(lab)),
     hosts: lab.members.map(({ name: host, address, furtherAddresses, agentSocket }, index) => {
       const further = furtherAddresses.length === 0 ? {} : { furtherAddresses };
@@ -74,13 +79,21 @@ export async function labStatus(name = 'lab'): Promise<LabStatus> {
   };
 }
 
+function managerStatus(lab: Lab): Pick<LabStatus, 'manager' | 'controller'> {
+  const { manager } = lab;
+  if (manager === undefined) return {};
+  const { nameAtController } = MANAGERS[manager];
+  if (nameAtController === undefined) return { manager };
+  return { manager, controller: { socket: labControllerSocket(lab), manager: nameAtController } };
+}
+
 async function guestStatus(
   lab: Lab,
   guest: LabGuest,
   seen: readonly SeenStatus[],
 ): Promise<LabGuestStatus> {
   const probe = await readProbe(lab, guest.name);
-  const states = lab.manager === undefined ? [] : await domainStates(lab, guest.name);
+  const states = managerOfGuests(lab) === undefined ? [] : await domainStates(lab, guest.name);
   return {
     ...guest,
     seen: seen

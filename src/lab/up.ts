@@ -6,7 +6,7 @@ import type { ContainerDriver } from './container/places.ts';
 import { labDown } from './down.ts';
 import type { LabEntry } from './entry.ts';
 import { buildNetwork, entryAlive, makeNamespaces, namespaceInodes } from './namespaces.ts';
-import { managerLacks, startManager } from './libvirt/daemon.ts';
+import { MANAGERS } from './managers.ts';
 import { networkLacks } from './network-lacks.ts';
 import { networkSteps } from './network-plan.ts';
 import { startOvs } from './openvswitch.ts';
@@ -52,7 +52,7 @@ export interface LabRequest {
   readonly storage?: LabStorage | undefined;
   /** How guests are joined. Default `bridge`. */
   readonly network?: LabNetwork | undefined;
-  /** Who runs the guests. Default: QEMU alone, which Godwit drives by itself. */
+  /** Who runs the guests, or whose guests are beside them. Default: QEMU alone, which Godwit drives by itself. */
   readonly manager?: LabManager | undefined;
   /** Hosts take containers beside virtual machines; as root, with the runc and CRIU of setup. Default false. */
   readonly containers?: boolean | undefined;
@@ -76,7 +76,9 @@ export async function labUp(request: LabRequest = {}): Promise<Lab> {
     linkBytesPerSecond: request.linkBytesPerSecond,
     delayMs,
     paths: checkPaths(request.paths ?? 1, delayMs),
-    storage: request.storage ?? (request.manager === undefined ? 'shared' : 'local'),
+    storage:
+      request.storage ??
+      (request.manager === undefined ? 'shared' : MANAGERS[request.manager].storage),
     network: request.network,
     manager: request.manager,
   };
@@ -84,7 +86,7 @@ export async function labUp(request: LabRequest = {}): Promise<Lab> {
   const lacking =
     (await networkLacks(plan.network)) ??
     (await storageLacks(plan.storage)) ??
-    (await managerLacks(plan));
+    (plan.manager === undefined ? undefined : await MANAGERS[plan.manager].lacks(plan));
   if (lacking !== undefined) throw lacking;
   if (!(await claimLabDirectory(plan.name))) {
     const standing = await standingLab(plan);
@@ -197,11 +199,11 @@ async function build(plan: LabPlan, request: LabRequest): Promise<Lab> {
   await startStorage(lab, signal);
   if (lab.delayMs !== undefined) await startRelay(lab, lab.delayMs, signal);
   const containers = request.containers === true ? await keepMounts(lab) : undefined;
-  if (lab.manager !== undefined) {
-    await issuePki(lab);
-    await startManager(lab, signal);
-  }
+  const manager = lab.manager === undefined ? undefined : MANAGERS[lab.manager];
+  if (manager !== undefined) await issuePki(lab);
+  await manager?.start?.(lab, signal);
   if (agents) await startAgents(lab, withContainers(request.configure, containers), signal);
+  await manager?.startBeside?.(lab, signal);
   await writeLabState({ ...built, phase: 'up' });
   return lab;
 }

@@ -1,3 +1,4 @@
+import { managerOfGuests } from '../../lab/plan.ts';
 import { registerAddresses } from '../../lab/guest/addresses.ts';
 import { placesOf } from '../../lab/guest/disks.ts';
 import type { DiskRequest } from '../../lab/guest/disks.ts';
@@ -62,9 +63,9 @@ export const start: Run<typeof labGuestSpec> = async (input, context) => {
   }
 };
 
-/** A lab's guests are its manager's, where it has one. */
-function startIn({ manager }: Lab): typeof startGuest {
-  return manager === undefined ? startGuest : startDomain;
+/** A lab's guests are its manager's, where one runs them. */
+function startIn(lab: Lab): typeof startGuest {
+  return managerOfGuests(lab) === undefined ? startGuest : startDomain;
 }
 
 /** The hosts that hold the lock to write to any of its disks: one, wherever it runs. */
@@ -95,7 +96,7 @@ function diskOf(text: string): DiskRequest {
 export const stop: Run<typeof labStopSpec> = async (input, context) => {
   const { guest } = input.args;
   const lab = await theLab(input.flags.lab, context);
-  await (lab.manager === undefined ? stopGuest : stopDomain)(lab, guest);
+  await (managerOfGuests(lab) === undefined ? stopGuest : stopDomain)(lab, guest);
   if (input.json) return printJson(context, { guest, stopped: true });
   context.out.write(`${guest} is stopped\n`);
 };

@@ -48,8 +48,15 @@ export const up: Run<typeof labUpSpec> = async (input, context) => {
   const found = await labStatus(name);
   if (input.json) return printJson(context, found);
   printStatus(context, found);
-  context.out.write(`\nNext: godwit lab guest web1 --host ${found.hosts[0]?.name ?? 'a'}\n`);
+  context.out.write(`\nNext: ${nextStep(found)}\n`);
 };
+
+/** A vCenter has its guests already. */
+function nextStep({ controller, hosts }: LabStatus): string {
+  if (controller === undefined) return `godwit lab guest web1 --host ${hosts[0]?.name ?? 'a'}`;
+  const { socket, manager } = controller;
+  return `GODWIT_CONTROLLER=${socket} godwit guests --manager ${manager}`;
+}
 
 export const down: Run<typeof labDownSpec> = async (input, context) => {
   const name = labName(input.flags.name, context);
@@ -77,7 +84,12 @@ function printStatus(context: Context, found: LabStatus): void {
     found.rootless ? 'in a user namespace' : '',
     link === undefined ? '' : `link ${formatRate(link)}`,
     found.network === undefined ? '' : `network ${found.network}`,
-    found.manager === undefined ? '' : `guests of ${found.manager}`,
+    found.manager === undefined || found.controller !== undefined
+      ? ''
+      : `guests of ${found.manager}`,
+    found.controller === undefined
+      ? ''
+      : `a simulated ${found.manager} called ${found.controller.manager}`,
     storageFact(found.nfs ?? found.iscsi ?? found.rbd),
     found.delayMs === undefined ? '' : `round trip ${formatDuration(found.delayMs)}`,
   ].filter((fact) => fact !== '');

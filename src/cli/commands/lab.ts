@@ -36,7 +36,7 @@ export const labUpSpec = spec({
       kind: 'choice',
       choices: LAB_STORAGE,
       summary:
-        "where guests' disks lie: in one directory of all hosts, in one of each, or (as root) on an NFS export, an iSCSI target or a Ceph of the lab's own (default: shared, with --manager local)",
+        "where guests' disks lie: in one directory of all hosts, in one of each, or (as root) on an NFS export, an iSCSI target or a Ceph of the lab's own (default: shared, with --manager libvirt local)",
     },
     network: {
       kind: 'choice',
@@ -49,7 +49,7 @@ export const labUpSpec = spec({
       kind: 'choice',
       choices: LAB_MANAGERS,
       summary:
-        "who runs the guests: each host has a libvirt of its own (as root; default: Godwit's own driver)",
+        "who runs the guests: each host has a libvirt of its own (as root), or beside the lab's own guests a simulated vCenter has some, with a controller that drives it (default: Godwit's own driver)",
     },
     containers: {
       kind: 'switch',
@@ -65,8 +65,9 @@ export const labUpSpec = spec({
     'lab up --storage rbd',
     'lab up --containers',
     'lab up --manager libvirt',
+    'lab up --manager vsphere',
   ],
-  json: '{ name, dir, rootless, linkBytesPerSecond?, delayMs?, network?, manager?, nfs?, iscsi?, rbd?: { url, serverUp }, hosts: [{ name, address, furtherAddresses?, agentSocket, agentUp }], guests: [] }',
+  json: '{ name, dir, rootless, linkBytesPerSecond?, delayMs?, network?, manager?, controller?: { socket, manager }, nfs?, iscsi?, rbd?: { url, serverUp }, hosts: [{ name, address, furtherAddresses?, agentSocket, agentUp }], guests: [] }',
 });
 
 export const labDownSpec = spec({

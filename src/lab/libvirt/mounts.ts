@@ -8,6 +8,7 @@ import { cacheDirectory } from '../../host/cache-directory.ts';
 import { isAlive } from '../../host/process.ts';
 import { inHost } from '../entry.ts';
 import { labEnvironment } from '../environment.ts';
+import { managerOfGuests } from '../plan.ts';
 import { processesInNamespaces, startDetached } from '../processes.ts';
 import { labHost } from '../state.ts';
 import type { Lab, LabHost } from '../state.ts';
@@ -102,7 +103,7 @@ export async function amongMounts(
   host: string,
   argv: readonly string[],
 ): Promise<string[]> {
-  if (lab.manager === undefined) return inHost(lab, host, argv);
+  if (managerOfGuests(lab) === undefined) return inHost(lab, host, argv);
   const keeper = await keeperOf(lab, host);
   const enter = ['nsenter', `--mount=/proc/${keeper}/ns/mnt`, `--uts=/proc/${keeper}/ns/uts`];
   return inHost(lab, host, [...enter, ...argv]);

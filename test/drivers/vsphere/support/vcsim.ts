@@ -1,9 +1,8 @@
 /** A simulated vCenter for tests: brought and built by setup, started with an inventory that outlives it. */
 import { execFile, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -12,7 +11,7 @@ import { promisify } from 'node:util';
 import { z } from 'zod';
 import { vsphereOptions } from '../../../../src/drivers/vsphere/options.ts';
 import type { VsphereOptions } from '../../../../src/drivers/vsphere/options.ts';
-import { cacheDirectory } from '../../../../src/host/cache-directory.ts';
+import { simulatorProgram } from '../../../../src/lab/vsphere/simulator.ts';
 
 const run = promisify(execFile);
 const REPO = path.resolve(import.meta.dirname, '../../../..');
@@ -45,12 +44,9 @@ export type CallFault = '503' | 'cut' | 'slow' | 'garbage' | 'silent' | 'unanswe
 /** The program, as setup has built it. */
 export async function vcsimProgram(): Promise<string> {
   await run('bash', ['tools/setup.sh', '--only', 'vcsim'], { cwd: REPO, timeout: BUILD_MS });
-  // Named by what it was built from: another checkout may have built another.
-  const source = path.join(REPO, 'test/managers/vcsim');
-  const hash = createHash('sha256');
-  const parts = readdirSync(source).filter((each) => each.endsWith('.go'));
-  for (const part of parts.toSorted()) hash.update(readFileSync(path.join(source, part)));
-  return path.join(cacheDirectory(), 'vcsim', `vcsim-${hash.digest('hex').slice(0, 16)}`);
+  const program = simulatorProgram();
+  if (program === undefined) throw new Error('its source is not there');
+  return program;
 }
 
 export interface VcsimSize {

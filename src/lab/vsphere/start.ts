@@ -1,0 +1,23 @@
+import { startLabController } from '../controller.ts';
+import type { Lab } from '../state.ts';
+import { startSimulator } from './simulator.ts';
+
+const ADD_MS = 120_000;
+
+/** What the lab's controller calls its vCenter. */
+export const LAB_VCENTER = 'vc1';
+
+/** Starts a vCenter and a controller, and adds the one to the other as `godwit manager add` does. */
+export async function startVsphere(lab: Lab, signal: AbortSignal | undefined): Promise<void> {
+  const place = await startSimulator(lab, signal);
+  const controller = await startLabController(lab, signal);
+  try {
+    const body = { name: LAB_VCENTER, driver: 'vsphere', options: {}, ...place } as const;
+    await controller.api.addManager(
+      { body },
+      { deadlineMs: ADD_MS, ...(signal === undefined ? {} : { signal }) },
+    );
+  } finally {
+    controller.close();
+  }
+}
