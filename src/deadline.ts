@@ -1,5 +1,8 @@
 import { godwitError } from './errors.ts';
 
+/** Why a signal aborts whose work has ended. Made once: to make one for each call takes longer than most calls. */
+const OVER = new DOMException('what this signal was for has ended', 'AbortError');
+
 /**
  * Runs `work` with a signal that aborts after `deadlineMs`, or when `outer` does.
  * Rejects with GODWIT_DEADLINE (naming `what`) when time is up, with the outer signal's reason when that aborts;
@@ -11,26 +14,27 @@ export async function withDeadline<T>(
   outer: AbortSignal | undefined,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
+  outer?.throwIfAborted();
   const own = new AbortController();
+  const over = Promise.withResolvers<never>();
+  // Where the work itself throws at once, nobody waits for it.
+  over.promise.catch(() => {});
+  const end = (reason: unknown): void => {
+    own.abort(reason);
+    over.reject(reason);
+  };
+  const onOuter = (): void => end(outer?.reason);
   const timer = setTimeout(
-    () => own.abort(godwitError('GODWIT_DEADLINE', { what, deadlineMs })),
+    () => end(godwitError('GODWIT_DEADLINE', { what, deadlineMs })),
     deadlineMs,
   );
-  const signal = outer === undefined ? own.signal : AbortSignal.any([outer, own.signal]);
+  outer?.addEventListener('abort', onOuter, { once: true });
   try {
-    signal.throwIfAborted();
-    return await Promise.race([work(signal), aborted(signal)]);
+    return await Promise.race([work(own.signal), over.promise]);
   } finally {
     clearTimeout(timer);
-    // Settles the race's other side, so that no listener outlives the call.
-    own.abort();
+    outer?.removeEventListener('abort', onOuter);
+    // What the work began on the signal ends with the work.
+    own.abort(OVER);
   }
-}
-
-function aborted(signal: AbortSignal): Promise<never> {
-  const promise = new Promise<never>((_resolve, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-  });
-  promise.catch(() => {});
-  return promise;
 }

@@ -66,6 +66,16 @@ describe('a deadline', () => {
     assert.equal(getEventListeners(signal, 'abort').length, 0);
   });
 
+  test('ends the signals of all work that has ended with one reason, made once', async () => {
+    const signals: AbortSignal[] = [];
+    for (let call = 0; call < 2; call += 1)
+      await withDeadline('it', 1000, undefined, async (own) => signals.push(own));
+    const [first, second] = signals;
+    assert.ok(first?.aborted);
+    assert.equal(first.reason, second?.reason);
+    assert.match(String(first.reason), /has ended/);
+  });
+
   test('leaves the work’s own late failure to nobody', async () => {
     const outer = new AbortController();
     const inner = Promise.withResolvers<never>();

@@ -23,7 +23,8 @@ import { belowBaseline } from './baseline.ts';
 import type { SetBaseline } from './baseline.ts';
 import type { BinaryOptions, QemuProgram } from './binaries.ts';
 import { QemuDestination } from './destination.ts';
-import { candidatesOf, censusOfGuests, discoverGuests } from './guest/discover.ts';
+import { Census } from './guest/census.ts';
+import { candidatesOf, discoverGuests } from './guest/discover.ts';
 import { offerFrozen } from './frozen.ts';
 import { handleIn, handleOf, launchIn } from './handle.ts';
 import { monitorProcess, processOf, runsAsOurUser, userOf } from './guest/process.ts';
@@ -84,6 +85,7 @@ export class QemuDriver implements DirectDriver {
   } as const;
   readonly #options: QemuDriverOptions;
   readonly #images: ImageStore;
+  readonly #census = new Census();
 
   constructor(options: QemuDriverOptions) {
     this.#options = options;
@@ -125,7 +127,7 @@ export class QemuDriver implements DirectDriver {
   }
 
   census(signal: AbortSignal): Promise<string> {
-    return censusOfGuests(signal);
+    return this.#census.take(signal);
   }
 
   discover(options: DiscoverOptions, signal: AbortSignal): Promise<DiscoveredGuest[]> {

@@ -54,15 +54,6 @@ export async function discoverGuests(
   return found;
 }
 
-/** The QEMU processes of this host, each by what no other process ever was: its number and its start. */
-export async function censusOfGuests(signal: AbortSignal): Promise<string> {
-  const processes = await listQemuProcesses(signal);
-  return processes
-    .map(({ pid, startTicks }) => `${pid}:${startTicks}`)
-    .toSorted()
-    .join(' ');
-}
-
 /** Guests of the configuration whose socket no command line names; one that does not answer is left out. */
 async function candidatesBehind(
   configured: DiscoverOptions['configured'],

@@ -29,12 +29,16 @@ export async function listQemuProcesses(signal: AbortSignal): Promise<QemuProces
   const ours = await readlink('/proc/self/ns/net');
   const entries = await readdir('/proc');
   const pids = entries.filter((entry) => /^\d+$/.test(entry)).map(Number);
-  const found = await Promise.all(pids.map((pid) => lookAt(pid, ours)));
+  const found = await Promise.all(pids.map((pid) => qemuProcessAt(pid, ours)));
   signal.throwIfAborted();
   return found.filter((each) => each !== undefined);
 }
 
-async function lookAt(pid: number, namespace: string): Promise<QemuProcess | undefined> {
+/** The same of one process; undefined for any other program. */
+export async function qemuProcessAt(
+  pid: number,
+  namespace: string,
+): Promise<QemuProcess | undefined> {
   try {
     const command = await readFile(`/proc/${pid}/comm`, 'utf8');
     // The kernel cuts names at 15 characters; a wrapper's exec leaves the program's own, and `-name process=` gives another.

@@ -1,0 +1,82 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readStat } from '../../../host/process.ts';
+import { qemuProcessAt } from './process.ts';
+import type { QemuProcess } from './process.ts';
+
+/** Processes between which others have their turn: a host may have thousands. */
+const IN_A_ROW = 256;
+
+/** How this host's processes are read; a test gives its own. */
+export interface ProcessReader {
+  readonly pids: () => number[];
+  /** The line of /proc/PID/stat; throws as Node does. */
+  readonly stat: (pid: number) => string;
+  /** All of a process that is a QEMU of ours. */
+  readonly look: (pid: number) => Promise<QemuProcess | undefined>;
+}
+
+const thisHost: ProcessReader = {
+  pids: () => readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? [Number(name)] : [])),
+  stat: (pid) => readFileSync(`/proc/${pid}/stat`, 'utf8'),
+  look: (pid) => qemuProcessAt(pid, readlinkSync('/proc/self/ns/net')),
+};
+
+interface Known {
+  /** When it started, and its name: a program that is started in its place has another. */
+  readonly is: string;
+  /** As the census says it; undefined for what is no QEMU of ours. */
+  readonly guest: string | undefined;
+}
+
+/**
+ * Which QEMUs run, each by what no other process ever was: its number and its start. An agent that rests asks for it every few
+ * seconds, so what a process is stays known until its name changes or another one has its number.
+ */
+export class Census {
+  readonly #reader: ProcessReader;
+  readonly #known = new Map<number, Known>();
+
+  constructor(reader: ProcessReader = thisHost) {
+    this.#reader = reader;
+  }
+
+  async take(signal: AbortSignal): Promise<string> {
+    const pids = this.#reader.pids();
+    const guests: string[] = [];
+    for (const [at, pid] of pids.entries()) {
+      if (at % IN_A_ROW === IN_A_ROW - 1) await new Promise((resolve) => setImmediate(resolve));
+      signal.throwIfAborted();
+      const { guest } = await this.#of(pid);
+      if (guest !== undefined) guests.push(guest);
+    }
+    const there = new Set(pids);
+    for (const pid of this.#known.keys()) if (!there.has(pid)) this.#known.delete(pid);
+    return guests.toSorted().join(' ');
+  }
+
+  async #of(pid: number): Promise<Known> {
+    const is = this.#identityOf(pid);
+    const before = this.#known.get(pid);
+    if (before !== undefined && before.is === is) return before;
+    const now = { is, guest: nameOf(await this.#reader.look(pid)) };
+    // At once: a look that runs out of time is not begun anew by the next one.
+    this.#known.set(pid, now);
+    return now;
+  }
+
+  /** Of a process that has ended, or cannot be seen, what no living one has. */
+  #identityOf(pid: number): string {
+    try {
+      const line = this.#reader.stat(pid);
+      const stat = readStat(line);
+      if (stat === undefined || stat.hasEnded) return '';
+      return `${stat.startTicks} ${line.slice(line.indexOf('('), line.lastIndexOf(')'))}`;
+    } catch {
+      return '';
+    }
+  }
+}
+
+function nameOf(process: QemuProcess | undefined): string | undefined {
+  return process === undefined ? undefined : `${process.pid}:${process.startTicks}`;
+}
