@@ -171,6 +171,20 @@ export const refusalErrors = {
     4,
     409,
   ),
+  GODWIT_UUID_IN_USE: row(
+    '{host} already has a guest with the UUID of {guest}, called {other}',
+    'Remove that guest, or define it anew with a UUID of its own.',
+    false,
+    4,
+    409,
+  ),
+  GODWIT_GUEST_KEPT: row(
+    '{guest} has {what} at {host}, which its manager does not take along',
+    'Remove what is not needed there before it moves.',
+    false,
+    4,
+    409,
+  ),
   GODWIT_MEMORY_SHORT: row(
     '{host} has {availableBytes} bytes of memory free and {guest} needs {neededBytes}',
     'Free memory there, or choose another host.',

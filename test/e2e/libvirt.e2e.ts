@@ -155,4 +155,24 @@ describe('guests of libvirt', () => {
     await hosts.virsh('b', 'undefine', guest);
     assert.deepEqual(await states(), ['running', 'absent']);
   });
+
+  test('are refused beforehand with a snapshot at the source or their UUID at the destination', async () => {
+    const uuid = await hosts.guest('a', guest);
+    await hosts.define('b', `${guest}-copy`, uuid);
+    const copied = await agent.godwit('check', guest, '--to', 'b');
+    assert.equal(copied.exit, 4, copied.err + copied.out);
+    assert.match(
+      copied.out + copied.err,
+      /b already has a guest with the UUID of libvirt-\S+, called/,
+    );
+    await hosts.virsh('b', 'undefine', `${guest}-copy`);
+    await hosts.snapshot('a', guest);
+    const kept = await agent.godwit('migrate', guest, '--to', 'b');
+    assert.equal(kept.exit, 4, kept.err + kept.out);
+    assert.match(kept.err, /has 1 snapshots at a, which its manager does not take along/);
+    await hosts.virsh('a', 'snapshot-delete', guest, 'before', '--metadata');
+    assert.deepEqual(await states(), ['running', 'absent']);
+    const moved = await agent.godwit('migrate', guest, '--to', 'b');
+    assert.equal(moved.exit, 0, moved.err + moved.out);
+  });
 });

@@ -92,7 +92,7 @@ export class LibvirtClient {
     const connection = await LibvirtConnection.open(uri, credentials, signal);
     try {
       const client = new LibvirtClient(connection);
-      const types = await client.#ask(PROC.authList, new XdrWriter(), signal);
+      const types = await client.ask(PROC.authList, new XdrWriter(), signal);
       // Where polkit or SASL is asked for, root's connection to a unix socket has none.
       const auth = types.list(MOST_AUTH, () => types.int32());
       if (auth.length > 0 && !auth.includes(AUTH_NONE)) {
@@ -100,7 +100,7 @@ export class LibvirtClient {
         throw new LibvirtRefusal({ code: 45, domain: 7, message });
       }
       const words = new XdrWriter().optionalString(addressOf(uri).name).uint32(0);
-      await client.#ask(PROC.open, words, signal);
+      await client.ask(PROC.open, words, signal);
       return client;
     } catch (thrown) {
       connection.close();
@@ -114,7 +114,7 @@ export class LibvirtClient {
 
   /** `9.0.0` */
   async version(signal: AbortSignal): Promise<string> {
-    const number = Number((await this.#ask(PROC.libVersion, new XdrWriter(), signal)).bigUint64());
+    const number = Number((await this.ask(PROC.libVersion, new XdrWriter(), signal)).bigUint64());
     return [Math.floor(number / 1_000_000), Math.floor(number / 1000) % 1000, number % 1000].join(
       '.',
     );
@@ -122,7 +122,7 @@ export class LibvirtClient {
 
   /** Those that run or are paused. */
   async activeDomains(signal: AbortSignal): Promise<Domain[]> {
-    const answer = await this.#ask(
+    const answer = await this.ask(
       PROC.listDomains,
       new XdrWriter().int32(1).uint32(ACTIVE),
       signal,
@@ -139,36 +139,36 @@ export class LibvirtClient {
       'uuid' in by
         ? [PROC.byUuid, new XdrWriter().uuid(by.uuid)]
         : [PROC.byName, new XdrWriter().string(by.name)];
-    const answer = await unless([NO_DOMAIN], this.#ask(procedure, body, signal));
+    const answer = await unless([NO_DOMAIN], this.ask(procedure, body, signal));
     return answer === undefined ? undefined : readDomain(answer);
   }
 
   /** What it runs as now. */
   async xml(domain: Domain, signal: AbortSignal): Promise<string> {
-    const answer = await this.#ask(PROC.xml, writeDomain(domain).uint32(0), signal);
+    const answer = await this.ask(PROC.xml, writeDomain(domain).uint32(0), signal);
     return answer.string(MOST_TEXT);
   }
 
   async state(domain: Domain, signal: AbortSignal): Promise<DomainState> {
-    const answer = await this.#ask(PROC.state, writeDomain(domain).uint32(0), signal);
+    const answer = await this.ask(PROC.state, writeDomain(domain).uint32(0), signal);
     return { state: answer.int32(), reason: answer.int32() };
   }
 
   async isPersistent(domain: Domain, signal: AbortSignal): Promise<boolean> {
-    return (await this.#ask(PROC.isPersistent, writeDomain(domain), signal)).int32() !== 0;
+    return (await this.ask(PROC.isPersistent, writeDomain(domain), signal)).int32() !== 0;
   }
 
   async autostart(domain: Domain, signal: AbortSignal): Promise<boolean> {
-    return (await this.#ask(PROC.autostart, writeDomain(domain), signal)).int32() !== 0;
+    return (await this.ask(PROC.autostart, writeDomain(domain), signal)).int32() !== 0;
   }
 
   async setAutostart(domain: Domain, signal: AbortSignal): Promise<void> {
-    await this.#ask(PROC.setAutostart, writeDomain(domain).int32(1), signal);
+    await this.ask(PROC.setAutostart, writeDomain(domain).int32(1), signal);
   }
 
   /** Of the job that runs now; `type` is 0 where there is none, as of a domain that has just left. */
   async job(domain: Domain, signal: AbortSignal): Promise<JobStats> {
-    const asked = this.#ask(PROC.jobStats, writeDomain(domain).uint32(0), signal);
+    const asked = this.ask(PROC.jobStats, writeDomain(domain).uint32(0), signal);
     const answer = await unless(HAS_LEFT, asked);
     return answer === undefined ? { type: 0, params: {} } : readJob(answer);
   }
@@ -176,7 +176,7 @@ export class LibvirtClient {
   /** Of the last job that has ended; undefined where libvirt has kept none. */
   async completedJob(domain: Domain, signal: AbortSignal): Promise<JobStats | undefined> {
     const flags = COMPLETED | KEEP_COMPLETED;
-    const asked = this.#ask(PROC.jobStats, writeDomain(domain).uint32(flags), signal);
+    const asked = this.ask(PROC.jobStats, writeDomain(domain).uint32(flags), signal);
     const answer = await unless(HAS_LEFT, asked);
     return answer === undefined ? undefined : readJob(answer);
   }
@@ -188,7 +188,7 @@ export class LibvirtClient {
     signal: AbortSignal,
   ): Promise<string | undefined> {
     const body = writeDomain(domain).int32(METADATA_ELEMENT).optionalString(uri).uint32(LIVE);
-    const asked = this.#ask(PROC.metadata, body, signal);
+    const asked = this.ask(PROC.metadata, body, signal);
     const answer = await unless([NO_METADATA, ...HAS_LEFT], asked);
     return answer?.string(MOST_TEXT);
   }
@@ -206,21 +206,21 @@ export class LibvirtClient {
       .optionalString(key)
       .optionalString(uri)
       .uint32(LIVE);
-    await this.#ask(PROC.setMetadata, body, signal, CALL_MS);
+    await this.ask(PROC.setMetadata, body, signal, CALL_MS);
   }
 
   /** Ends the domain's job. Where there is none, or it cannot be ended, LibvirtRefusal. */
   async abortJob(domain: Domain, signal: AbortSignal): Promise<void> {
-    await this.#ask(PROC.abortJob, writeDomain(domain), signal, CALL_MS);
+    await this.ask(PROC.abortJob, writeDomain(domain), signal, CALL_MS);
   }
 
   async setMaxDowntime(domain: Domain, downtimeMs: number, signal: AbortSignal): Promise<void> {
     const body = writeDomain(domain).uint64(BigInt(downtimeMs)).uint32(0);
-    await this.#ask(PROC.setMaxDowntime, body, signal);
+    await this.ask(PROC.setMaxDowntime, body, signal);
   }
 
   async startPostCopy(domain: Domain, signal: AbortSignal): Promise<void> {
-    await this.#ask(PROC.startPostCopy, writeDomain(domain).uint32(0), signal);
+    await this.ask(PROC.startPostCopy, writeDomain(domain).uint32(0), signal);
   }
 
   /**
@@ -234,7 +234,8 @@ export class LibvirtClient {
     await this.#connection.callToTheEnd(PROC.migrate, body.bytes());
   }
 
-  async #ask(
+  /** One call; the client makes those of a move, questions.ts those before it. */
+  async ask(
     procedure: number,
     body: XdrWriter,
     signal: AbortSignal,

@@ -6,6 +6,7 @@ import { diskChecks, guestChecks, passes, refuses } from './check.ts';
 import type { Domain, DomainState, JobStats, LibvirtClient } from './client.ts';
 import { readDomain } from './domain-xml.ts';
 import type { DomainFacts } from './domain-xml.ts';
+import { destinationChecks, keptChecks } from './destination.ts';
 import { LibvirtEnds } from './ends.ts';
 import type { LibvirtHost } from './ends.ts';
 import { figuresOfEnded, isMigrating, markedSight, runningSight } from './job.ts';
@@ -39,20 +40,26 @@ export class LibvirtSession implements ManagedSession {
   inspect(signal: AbortSignal): Promise<ManagedInspection> {
     const { source, host } = this.#ends;
     return this.#ends.reported('dumpxml', async () => {
-      const domain = await this.#ends.domain(source, signal);
-      if (domain === undefined) {
-        throw godwitError('GODWIT_HYPERVISOR_LOST', {
-          side: 'source',
-          guest: 'the guest',
-          reason: `libvirt of ${host.name} does not know it any more`,
-        });
-      }
+      const domain = await this.#known(signal);
       const facts = await this.#facts(domain, signal);
       const migrating = isMigrating(await source.job(domain, signal));
       const state = runState(await source.state(domain, signal), migrating);
       const disks = await diskChecks(domain.name, facts.disks);
-      const checks = [...guestChecks(domain.name, state, facts), ...disks];
+      const at = { host: host.name, side: 'source' } as const;
+      const kept = await keptChecks(source, domain, at, signal);
+      const checks = [...guestChecks(domain.name, state, facts), ...kept, ...disks];
       return { memoryBytes: facts.memoryBytes, checks };
+    });
+  }
+
+  async #known(signal: AbortSignal): Promise<Domain> {
+    const { source, host } = this.#ends;
+    const domain = await this.#ends.domain(source, signal);
+    if (domain !== undefined) return domain;
+    throw godwitError('GODWIT_HYPERVISOR_LOST', {
+      side: 'source',
+      guest: 'the guest',
+      reason: `libvirt of ${host.name} does not know it any more`,
     });
   }
 
@@ -76,21 +83,10 @@ export class LibvirtSession implements ManagedSession {
       const { source } = this.#ends;
       const versions = await Promise.all([source.version(signal), there.version(signal)]);
       const evidence = `libvirt ${versions[0]} here, ${versions[1]} at ${there.uri}`;
-      return [passes('manager', 'both', evidence), await this.#nameInUse(order, there, signal)];
+      const facts = await this.#facts(await this.#known(signal), signal);
+      const asked = { facts, to: order.to, there };
+      return [passes('manager', 'both', evidence), ...(await destinationChecks(asked, signal))];
     });
-  }
-
-  async #nameInUse(
-    { guest, to }: ManagedOrder,
-    there: LibvirtClient,
-    signal: AbortSignal,
-  ): Promise<Check> {
-    const same = await this.#ends.domain(there, signal);
-    const named = await there.domain({ name: guest }, signal);
-    const isOther = named !== undefined && named.uuid !== same?.uuid;
-    const isActive = same !== undefined && same.id !== -1;
-    if (!isOther && !isActive) return passes('name', 'destination', `${guest} is free there`);
-    return refuses('name', 'destination', godwitError('GODWIT_NAME_IN_USE', { host: to, guest }));
   }
 
   /** One order at a time: libvirt distinguishes none from another. */

@@ -189,14 +189,23 @@ export class LibvirtHosts {
   }
 
   /** A definition of that name, of another guest that does not run. */
-  async define(host: string, name: string): Promise<void> {
+  async define(host: string, name: string, uuid: string = randomUUID()): Promise<void> {
     const file = path.join(this.dir, `${name}-other.xml`);
     const os = `<os><type arch='x86_64' machine='q35'>hvm</type></os>`;
     writeFileSync(
       file,
-      `<domain type='qemu'><name>${name}</name><memory unit='MiB'>64</memory>${os}</domain>`,
+      `<domain type='qemu'><name>${name}</name><uuid>${uuid}</uuid><memory unit='MiB'>64</memory>${os}</domain>`,
     );
     await this.virsh(host, 'define', file);
+  }
+
+  /** What libvirt remembers of a snapshot; nothing is kept of the guest itself. */
+  async snapshot(host: string, name: string): Promise<void> {
+    const file = path.join(this.dir, `${name}-snapshot.xml`);
+    const words = '<name>before</name><state>shutoff</state><creationTime>1</creationTime>';
+    const domain = await this.virsh(host, 'dumpxml', name);
+    writeFileSync(file, `<domainsnapshot>${words}${domain}</domainsnapshot>`);
+    await this.virsh(host, 'snapshot-create', name, file, '--redefine');
   }
 
   async destroy(name: string): Promise<void> {

@@ -1,0 +1,155 @@
+import { godwitError } from '../../errors.ts';
+import type { Check } from '../../protocol/public/migration.ts';
+import { passes, refuses } from './check.ts';
+import type { Domain, LibvirtClient } from './client.ts';
+import type { DomainFacts } from './domain-xml.ts';
+import { keptFor, network, pool } from './questions.ts';
+import type { Existence } from './questions.ts';
+
+/** What the destination's daemon has for a guest, and what it lacks. */
+
+interface Asked {
+  readonly facts: DomainFacts;
+  /** The host's name. */
+  readonly to: string;
+  readonly there: LibvirtClient;
+}
+
+export async function destinationChecks(asked: Asked, signal: AbortSignal): Promise<Check[]> {
+  return [
+    ...(await identityChecks(asked, signal)),
+    ...(await networkChecks(asked, signal)),
+    ...(await poolChecks(asked, signal)),
+  ];
+}
+
+/** libvirt moves a guest onto a definition of the same name and UUID that does not run, and onto no other. */
+async function identityChecks(
+  { facts: { name: guest, uuid }, to, there }: Asked,
+  signal: AbortSignal,
+): Promise<Check[]> {
+  const same = await there.domain({ uuid }, signal);
+  const named = await there.domain({ name: guest }, signal);
+  const isTaken = named !== undefined && (named.uuid !== uuid || named.id !== -1);
+  const other = same === undefined || same.name === guest ? undefined : same.name;
+  return [
+    isTaken
+      ? refuses('name', 'destination', godwitError('GODWIT_NAME_IN_USE', { host: to, guest }))
+      : passes('name', 'destination', `${guest} is free there`),
+    other === undefined
+      ? passes('uuid', 'destination', `no other guest there has ${uuid}`)
+      : refuses(
+          'uuid',
+          'destination',
+          godwitError('GODWIT_UUID_IN_USE', { host: to, guest, other: other.slice(0, 128) }),
+        ),
+    ...(same?.id === -1
+      ? await keptChecks(there, same, { host: to, side: 'destination' }, signal)
+      : []),
+  ];
+}
+
+/**
+ * What libvirt keeps for a domain beside its definition: it does not go along, and an old image of the guest's memory would
+ * be started in its place.
+ */
+export async function keptChecks(
+  client: LibvirtClient,
+  domain: Domain,
+  { host, side }: { readonly host: string; readonly side: 'source' | 'destination' },
+  signal: AbortSignal,
+): Promise<Check[]> {
+  const { snapshots, checkpoints, hasManagedSave } = await keptFor(client, domain, signal);
+  const guest = domain.name;
+  const found = [
+    ['snapshots', snapshots, `${snapshots} snapshots`, 'virsh snapshot-delete'],
+    ['checkpoints', checkpoints, `${checkpoints} checkpoints`, 'virsh checkpoint-delete'],
+    ['saved', Number(hasManagedSave), 'a saved state', 'virsh managedsave-remove'],
+  ] as const;
+  return found.map(([name, count, what, command]) => {
+    if (count === 0) return passes(name, side, `${guest} has none at ${host}`);
+    const hint = `Remove what is not needed at {host} before it moves (\`${command}\`).`;
+    return refuses(name, side, godwitError('GODWIT_GUEST_KEPT', { guest, host, what }, { hint }));
+  });
+}
+
+async function networkChecks(
+  { facts: { name: guest, networks }, to, there }: Asked,
+  signal: AbortSignal,
+): Promise<Check[]> {
+  const checks: Check[] = [];
+  for (const [name, { nic }] of new Map(networks.map((each) => [each.network, each]))) {
+    const device = `NIC ${nic} (network ${name.slice(0, 128)})`;
+    const commands = [
+      'virsh net-define FILE`, then `virsh net-start NETWORK',
+      'virsh net-start NETWORK',
+    ];
+    const found = await network(there, name, signal);
+    checks.push(
+      existenceCheck(
+        { check: 'network', kind: 'network', name, device, guest, to, commands },
+        found,
+      ),
+    );
+  }
+  return checks;
+}
+
+async function poolChecks(
+  { facts: { name: guest, disks }, to, there }: Asked,
+  signal: AbortSignal,
+): Promise<Check[]> {
+  const checks: Check[] = [];
+  const pools = disks.flatMap((each) =>
+    each.pool === undefined ? [] : [[each.pool, each] as const],
+  );
+  for (const [name, disk] of new Map(pools)) {
+    const device = `disk ${disk.name} (pool ${name.slice(0, 128)})`;
+    const commands = [
+      'virsh pool-define FILE`, then `virsh pool-start POOL',
+      'virsh pool-start POOL',
+    ];
+    const found = await pool(there, name, signal);
+    checks.push(
+      existenceCheck(
+        { check: 'pool', kind: 'storage pool', name, device, guest, to, commands },
+        found,
+      ),
+    );
+  }
+  return checks;
+}
+
+interface Wanted {
+  readonly check: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly device: string;
+  readonly guest: string;
+  readonly to: string;
+  /** What makes it, and what starts it. */
+  readonly commands: readonly string[];
+}
+
+function existenceCheck(
+  { check, kind, name, device, guest, to, commands }: Wanted,
+  found: Existence,
+): Check {
+  if (found.is === 'active') return passes(check, 'destination', `${kind} ${name} is active there`);
+  if (found.is === 'unsaid') {
+    const evidence = `libvirt there does not say whether it has ${kind} ${name}: ${found.why}`;
+    const hint = 'See that it has one: libvirt itself looks only once the move has begun.';
+    return {
+      name: check,
+      side: 'destination',
+      verdict: 'warn',
+      evidence: evidence.slice(0, 4096),
+      hint,
+    };
+  }
+  const isAbsent = found.is === 'absent';
+  const what = `libvirt there ${isAbsent ? 'has no' : 'has not started'} ${kind} ${name}`;
+  const hint = `At {host}: \`${isAbsent ? commands[0] : commands[1]}\`.`;
+  const facts = { device, guest, host: to, what };
+  return refuses(check, 'destination', godwitError('GODWIT_DEVICE_UNMAPPED', facts, { hint }));
+}

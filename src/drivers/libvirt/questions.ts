@@ -1,0 +1,94 @@
+import { XdrWriter } from '../../xdr.ts';
+import { unless } from './client.ts';
+import type { Domain, LibvirtClient } from './client.ts';
+import { LibvirtRefusal } from './rpc/connection.ts';
+
+/** What is asked of a daemon before a move. None of it changes anything. */
+
+const PROC = {
+  networkByName: 46,
+  poolByName: 84,
+  isNetworkActive: 152,
+  isPoolActive: 154,
+  hasManagedSave: 183,
+  snapshots: 274,
+  checkpoints: 413,
+} as const;
+
+const NO_NETWORK = 43;
+const NO_POOL = 49;
+const MOST_NAME = 65_536;
+/** Results are not asked for, only how many there are. */
+const COUNT_ONLY = 0;
+
+/** What a daemon keeps for a domain beside its definition. */
+export interface Kept {
+  readonly snapshots: number;
+  readonly checkpoints: number;
+  readonly hasManagedSave: boolean;
+}
+
+/** `unsaid`: the daemon refuses the question, in its words. */
+export type Existence =
+  | { readonly is: 'active' | 'inactive' | 'absent' }
+  | { readonly is: 'unsaid'; readonly why: string };
+
+export async function keptFor(
+  client: LibvirtClient,
+  { name, uuid, id }: Domain,
+  signal: AbortSignal,
+): Promise<Kept> {
+  const about = (): XdrWriter => new XdrWriter().string(name).uuid(uuid).int32(id);
+  const counted = async (procedure: number): Promise<number> => {
+    const body = about().int32(COUNT_ONLY).uint32(0);
+    const answer = await client.ask(procedure, body, signal);
+    answer.list(0, () => undefined);
+    return answer.int32();
+  };
+  const saved = await client.ask(PROC.hasManagedSave, about().uint32(0), signal);
+  return {
+    snapshots: await counted(PROC.snapshots),
+    checkpoints: await counted(PROC.checkpoints),
+    hasManagedSave: saved.int32() !== 0,
+  };
+}
+
+export function network(
+  client: LibvirtClient,
+  name: string,
+  signal: AbortSignal,
+): Promise<Existence> {
+  const procedures = { byName: PROC.networkByName, isActive: PROC.isNetworkActive };
+  return existence(client, { ...procedures, name, none: NO_NETWORK }, signal);
+}
+
+export function pool(client: LibvirtClient, name: string, signal: AbortSignal): Promise<Existence> {
+  const procedures = { byName: PROC.poolByName, isActive: PROC.isPoolActive };
+  return existence(client, { ...procedures, name, none: NO_POOL }, signal);
+}
+
+interface Named {
+  readonly byName: number;
+  readonly isActive: number;
+  readonly name: string;
+  /** libvirt's code for one that it does not have. */
+  readonly none: number;
+}
+
+async function existence(
+  client: LibvirtClient,
+  { byName, isActive, name, none }: Named,
+  signal: AbortSignal,
+): Promise<Existence> {
+  try {
+    const asked = client.ask(byName, new XdrWriter().string(name), signal);
+    const found = await unless([none], asked);
+    if (found === undefined) return { is: 'absent' };
+    const body = new XdrWriter().string(found.string(MOST_NAME)).uuid(found.uuid());
+    const active = (await client.ask(isActive, body, signal)).int32() !== 0;
+    return { is: active ? 'active' : 'inactive' };
+  } catch (thrown) {
+    if (thrown instanceof LibvirtRefusal) return { is: 'unsaid', why: thrown.message };
+    throw thrown;
+  }
+}

@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { LibvirtClient } from '../../../src/drivers/libvirt/client.ts';
+import { destinationChecks, keptChecks } from '../../../src/drivers/libvirt/destination.ts';
+import { readDomain } from '../../../src/drivers/libvirt/domain-xml.ts';
+import type { DomainFacts } from '../../../src/drivers/libvirt/domain-xml.ts';
+import { encodePacket, PacketSplitter } from '../../../src/drivers/libvirt/rpc/packets.ts';
+import { XdrReader, XdrWriter } from '../../../src/xdr.ts';
+import { tempDir } from '../../rpc/test-contract.ts';
+
+const signal = AbortSignal.timeout(60_000);
+const UUID = '7b0d2f70-6a52-4f5e-9a3e-2c1f5b8e1001';
+const NO_DOMAIN = 42;
+
+/** The body of an answer; a number: libvirt's code of a refusal. */
+type Answers = Readonly<Record<number, (asked: XdrReader) => XdrWriter | number>>;
+
+/** A daemon of which only these questions are known. */
+async function daemon(t: TestContext, answers: Answers): Promise<LibvirtClient> {
+  const all: Answers = {
+    66: () => new XdrWriter().uint32(1).int32(0),
+    1: () => new XdrWriter(),
+    23: () => NO_DOMAIN,
+    24: () => NO_DOMAIN,
+    ...answers,
+  };
+  const socket = path.join(tempDir(t), 'libvirt-sock');
+  const server = createServer((each) => {
+    const splitter = new PacketSplitter();
+    each.on('error', () => undefined);
+    each.on('data', (chunk: Buffer) => {
+      for (const packet of splitter.push(chunk)) {
+        const said = all[packet.procedure]?.(new XdrReader(packet.body)) ?? 3;
+        const refused = typeof said === 'number';
+        const words = refused
+          ? new XdrWriter().int32(said).int32(0).optionalString('refused')
+          : said;
+        each.write(
+          encodePacket({ ...packet, type: 1, status: refused ? 1 : 0, body: words.bytes() }),
+        );
+      }
+    });
+  });
+  server.listen({ path: socket });
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const credentials = { ca: '/none', cert: '/none', key: '/none' };
+  const uri = `qemu+unix:///system?socket=${socket}`;
+  const client = await LibvirtClient.open(uri, credentials, signal);
+  t.after(() => client.close());
+  return client;
+}
+
+function facts(change: Partial<DomainFacts> = {}): DomainFacts {
+  const file = new URL('./domains/virt-install-windows.xml', import.meta.url);
+  const read = readDomain(readFileSync(file, 'utf8'));
+  assert.ok(read.facts);
+  return { ...read.facts, networks: [], disks: [], uuid: UUID, ...change };
+}
+
+const domain = (name: string, uuid: string, id: number): XdrWriter =>
+  new XdrWriter().string(name).uuid(uuid).int32(id);
+const found = (asked: XdrReader): XdrWriter => new XdrWriter().string(asked.string(64)).uuid(UUID);
+const flag = (value: number) => (): XdrWriter => new XdrWriter().int32(value);
+const count = (value: number) => (): XdrWriter => new XdrWriter().uint32(0).int32(value);
+
+async function refused(t: TestContext, answers: Answers, change = {}): Promise<string[]> {
+  const there = await daemon(t, answers);
+  const checks = await destinationChecks({ facts: facts(change), to: 'b', there }, signal);
+  return checks.flatMap(({ error }) =>
+    error === undefined ? [] : [`${error.code} ${error.message}`],
+  );
+}
+
+describe('what a daemon is asked before a move', () => {
+  test('refuses nothing where the destination knows no guest of that name or UUID', async (t) => {
+    assert.deepEqual(await refused(t, {}), []);
+  });
+
+  test('refuses another guest’s name, and another guest’s UUID, each by its own error', async (t) => {
+    const other = '7b0d2f70-6a52-4f5e-9a3e-2c1f5b8e1002';
+    const { name } = facts();
+    const named = await refused(t, { 23: () => domain(name, other, -1) });
+    assert.deepEqual(named, [`GODWIT_NAME_IN_USE b already has a guest called ${name}`]);
+    const kept = { 183: flag(0), 274: count(0), 413: count(0) };
+    const copied = await refused(t, { 24: () => domain('copy', UUID, -1), ...kept });
+    assert.deepEqual(copied, [
+      `GODWIT_UUID_IN_USE b already has a guest with the UUID of ${name}, called copy`,
+    ]);
+  });
+
+  test('refuses a saved state that waits at the destination, which would be started in its place', async (t) => {
+    const { name } = facts();
+    const same = { 23: () => domain(name, UUID, -1), 24: () => domain(name, UUID, -1) };
+    const said = await refused(t, { ...same, 183: flag(1), 274: count(0), 413: count(0) });
+    assert.deepEqual(said, [
+      `GODWIT_GUEST_KEPT ${name} has a saved state at b, which its manager does not take along`,
+    ]);
+  });
+
+  test('counts snapshots and checkpoints at the source', async (t) => {
+    const client = await daemon(t, { 183: flag(0), 274: count(2), 413: count(1) });
+    const at = { host: 'a', side: 'source' } as const;
+    const checks = await keptChecks(client, { name: 'web', uuid: UUID, id: 3 }, at, signal);
+    assert.deepEqual(
+      checks.map(({ name, verdict, error }) => [name, verdict, error?.facts?.['what']]),
+      [
+        ['snapshots', 'refuse', '2 snapshots'],
+        ['checkpoints', 'refuse', '1 checkpoints'],
+        ['saved', 'pass', undefined],
+      ],
+    );
+  });
+
+  test('refuses a network that is missing or was not started, and names the command', async (t) => {
+    const networks = [{ nic: 'net0', network: 'lan' }];
+    const missing = await refused(t, { 46: () => 43 }, { networks });
+    assert.equal(missing.length, 1);
+    assert.match(missing[0] ?? '', /GODWIT_DEVICE_UNMAPPED NIC net0 .*has no network lan/);
+    const down = await refused(t, { 46: found, 152: flag(0) }, { networks });
+    assert.match(down[0] ?? '', /has not started network lan/);
+    assert.deepEqual(await refused(t, { 46: found, 152: flag(1) }, { networks }), []);
+  });
+
+  test('refuses a storage pool that is missing or was not started', async (t) => {
+    const disks = [{ ...facts().disks[0], name: 'vda', kind: 'volume', pool: 'fast' }];
+    const missing = await refused(t, { 84: () => 49 }, { disks });
+    assert.match(missing[0] ?? '', /GODWIT_DEVICE_UNMAPPED disk vda .*has no storage pool fast/);
+    assert.match(
+      (await refused(t, { 84: found, 154: flag(0) }, { disks }))[0] ?? '',
+      /has not started/,
+    );
+    assert.deepEqual(await refused(t, { 84: found, 154: flag(1) }, { disks }), []);
+  });
+
+  test('warns where the daemon does not say whether it has a network', async (t) => {
+    const there = await daemon(t, { 46: () => 3 });
+    const asked = { facts: facts({ networks: [{ nic: 'net0', network: 'lan' }] }), to: 'b', there };
+    const checks = await destinationChecks(asked, signal);
+    assert.deepEqual(
+      checks.filter(({ verdict }) => verdict === 'warn').map(({ name }) => name),
+      ['network'],
+    );
+  });
+});
