@@ -1,4 +1,4 @@
-import { CALL_MS, LibvirtConnection, LibvirtRefusal } from './rpc/connection.ts';
+import { CALL_MS, denied, LibvirtConnection, LibvirtRefusal } from './rpc/connection.ts';
 import type { Credentials } from './rpc/connection.ts';
 import { addressOf } from './rpc/address.ts';
 import { XdrReader, XdrWriter } from '../../xdr.ts';
@@ -31,6 +31,8 @@ const PROC = {
 const NO_DOMAIN = 42;
 const NO_METADATA = 80;
 const OPERATION_INVALID = 55;
+/** Operation denied, authentication failed, access denied. */
+const DENIED = [29, 45, 88];
 /** Where a domain ended between two calls. */
 export const HAS_LEFT = [NO_DOMAIN, OPERATION_INVALID];
 
@@ -97,14 +99,15 @@ export class LibvirtClient {
       const auth = types.list(MOST_AUTH, () => types.int32());
       if (auth.length > 0 && !auth.includes(AUTH_NONE)) {
         const message = 'it wants SASL or polkit, which Godwit does not speak';
-        throw new LibvirtRefusal({ code: 45, domain: 7, message });
+        throw denied(uri, message);
       }
       const words = new XdrWriter().optionalString(addressOf(uri).name).uint32(0);
       await client.ask(PROC.open, words, signal);
       return client;
     } catch (thrown) {
       connection.close();
-      throw thrown;
+      const isDenial = thrown instanceof LibvirtRefusal && DENIED.includes(thrown.libvirt.code);
+      throw isDenial ? denied(uri, thrown.message) : thrown;
     }
   }
 

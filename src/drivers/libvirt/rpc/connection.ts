@@ -215,12 +215,27 @@ async function fileOf(uri: string, file: string): Promise<Buffer> {
 function happened(socket: Socket, event: string, uri: string, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     socket.once(event, () => resolve());
-    socket.once('error', (error) => reject(unreachable(uri, error.message)));
+    socket.once('error', (error) => reject(notConnected(uri, error)));
     socket.once('close', () => reject(unreachable(uri, 'it closed the connection')));
     signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
   });
 }
 
+/** Why a connection was not made: the system forbids it, or nobody is there. */
+export function notConnected(uri: string, error: NodeJS.ErrnoException): Error {
+  const isForbidden = error.code === 'EACCES' || error.code === 'EPERM';
+  return isForbidden ? denied(uri, error.message) : unreachable(uri, error.message);
+}
+
+export function denied(uri: string, reason: string): Error {
+  const facts = { manager: 'libvirt', address: uri, what: 'a connection', reason };
+  const hint =
+    'Run the agent as root, or as a user that may use that socket; Godwit speaks neither SASL nor polkit.';
+  return godwitError('GODWIT_MANAGER_DENIED', facts, { hint });
+}
+
 export function unreachable(uri: string, reason: string): Error {
-  return godwitError('GODWIT_UNREACHABLE', { peer: 'libvirt', address: uri, reason });
+  const hint =
+    'Check that libvirt runs there (`systemctl status libvirtd`, or virtqemud), and that Godwit reaches it.';
+  return godwitError('GODWIT_UNREACHABLE', { peer: 'libvirt', address: uri, reason }, { hint });
 }

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { LibvirtClient } from '../../../src/drivers/libvirt/client.ts';
+import { notConnected } from '../../../src/drivers/libvirt/rpc/connection.ts';
+import { encodePacket, PacketSplitter } from '../../../src/drivers/libvirt/rpc/packets.ts';
+import { hasCode, toGodwitError } from '../../../src/errors.ts';
+import { XdrWriter } from '../../../src/xdr.ts';
+import { tempDir } from '../../rpc/test-contract.ts';
+
+const NONE = { ca: '/none', cert: '/none', key: '/none' };
+const AUTH_LIST = 66;
+
+function open(socket: string): Promise<LibvirtClient> {
+  const uri = `qemu+unix:///system?socket=${socket}`;
+  return LibvirtClient.open(uri, NONE, AbortSignal.timeout(10_000));
+}
+
+/** A daemon that offers these ways to log in, and refuses to be opened with this code. */
+async function daemon(t: TestContext, types: readonly number[], code: number): Promise<string> {
+  const socket = path.join(tempDir(t), 'libvirt-sock');
+  const server = createServer((each) => {
+    const splitter = new PacketSplitter();
+    each.on('error', () => undefined);
+    each.on('data', (chunk: Buffer) => {
+      for (const packet of splitter.push(chunk)) {
+        const isList = packet.procedure === AUTH_LIST;
+        const body = isList
+          ? new XdrWriter().uint32(types.length, ...types)
+          : new XdrWriter().int32(code).int32(0).optionalString('access denied');
+        const status = isList ? 0 : 1;
+        each.write(encodePacket({ ...packet, type: 1, status, body: body.bytes() }));
+      }
+    });
+  });
+  server.listen({ path: socket });
+  await once(server, 'listening');
+  t.after(() => server.close());
+  return socket;
+}
+
+describe('a libvirt that cannot be used', () => {
+  test('says that its daemon does not run, and how to see that', async (t) => {
+    await assert.rejects(open(path.join(tempDir(t), 'none')), (thrown) => {
+      const { code, hint } = toGodwitError(thrown);
+      assert.equal(code, 'GODWIT_UNREACHABLE');
+      assert.match(hint, /systemctl status libvirtd/);
+      return true;
+    });
+  });
+
+  test('denies, and is not silent, where the socket belongs to others', () => {
+    const forbidden = Object.assign(new Error('connect EACCES'), { code: 'EACCES' });
+    assert.ok(hasCode(notConnected('qemu+unix:///system', forbidden), 'GODWIT_MANAGER_DENIED'));
+    const away = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
+    assert.ok(hasCode(notConnected('qemu+unix:///system', away), 'GODWIT_UNREACHABLE'));
+  });
+
+  test('denies where it wants a login, or its policy forbids it', async (t) => {
+    const polkit = 2;
+    await assert.rejects(open(await daemon(t, [polkit], 0)), { code: 'GODWIT_MANAGER_DENIED' });
+    await assert.rejects(open(await daemon(t, [0], 88)), { code: 'GODWIT_MANAGER_DENIED' });
+  });
+});
