@@ -103,6 +103,26 @@ describe('godwit doctor --manager, asked of a vCenter', () => {
     assert.equal(said.exit, 4);
   });
 
+  test('advises the highest EVC mode of a cluster whose hosts differ', async () => {
+    const older = 'cpuid.Intel,cpuid.AES,cpuid.AVX,cpuid.AVX2,cpuid.RDSEED';
+    const features = { do: 'host', name: 'DC0_C0_H1', key: 'config.featureCapability' };
+    await vcenter.ask({ ...features, value: older });
+    const found = await notOk();
+    await vcenter.ask({ ...features, value: `${older},cpuid.AVX512F` });
+    const [only, ...others] = found;
+    assert.deepEqual(others, []);
+    assert.equal(
+      only?.found,
+      'DC0_C0 has no EVC; the highest EVC mode that all its hosts can have is intel-broadwell; DC0_C0_H1 lacks cpuid.AVX512F',
+    );
+    assert.match(only.hint ?? '', /Give it the EVC mode intel-broadwell/);
+    const alike = await doctor(vcenter.section);
+    assert.match(
+      alike.out,
+      /ok +evc +DC0_C0 has no EVC; its hosts have the same features; .*skylake/,
+    );
+  });
+
   test('names a host without vMotion, and one that is not connected', async () => {
     await vcenter.ask({
       do: 'host',

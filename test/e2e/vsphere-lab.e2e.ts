@@ -71,6 +71,24 @@ describe('a lab with a simulated vCenter', () => {
     assert.ok(await hostOf('DC0_C0_RP0_VM1'));
   });
 
+  test('warns of a host from which a guest that was off and on again would not come back', async () => {
+    const own = path.join(lab.dir, 'vcenter');
+    const older = { do: 'host', name: 'DC0_C0_H0', key: 'config.featureCapability' };
+    const value = 'cpuid.Intel,cpuid.AES,cpuid.AVX';
+    await writeFile(path.join(own, 'commands'), `${JSON.stringify({ ...older, value })}\n`);
+    const said = await until('the host to differ', WAIT_MS, async () => {
+      const words = ['DC0_C0_RP0_VM1', '--to', 'dc0-c0-h1', '--manager', 'vc1', '--json'];
+      const out = await godwit('check', ...words);
+      return out.includes('moves no more to') ? out : undefined;
+    });
+    assert.match(said, /highest EVC mode that all its hosts can have is intel-sandybridge/);
+    assert.match(
+      said,
+      /cpuid\.AVX2, cpuid\.AVX512F, cpuid\.RDSEED, and then moves no more to DC0_C0_H0/,
+    );
+    assert.match(said, /Give the cluster the EVC mode intel-sandybridge/);
+  });
+
   test('is up already when it is asked for again, and gone with all its processes when it is down', async () => {
     assert.deepEqual(await labUp({ name, hosts: 2, manager: 'vsphere' }), lab);
     const pid = await simulatorOf(lab.dir);

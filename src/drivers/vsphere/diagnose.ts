@@ -2,16 +2,25 @@ import { toGodwitError } from '../../errors.ts';
 import type { ErrorCode } from '../../errors.ts';
 import type { ManagerFinding } from '../port/managed.ts';
 import { at, textAt } from '../../xml.ts';
+import { baselineOf } from './baseline.ts';
 import { VsphereClient } from './client.ts';
+import { clusterFeatures, evcModes } from './features.ts';
 import { ATTRIBUTE } from './mark.ts';
 import type { VsphereOptions } from './options.ts';
 import { judgeAttribute, judgeCertificate, judgeClock, judgeRights } from './judge.ts';
-import { judgeBalancer, judgeGuests, judgeHosts, judgeVmotion } from './judge-inventory.ts';
+import {
+  judgeBalancer,
+  judgeEvc,
+  judgeGuests,
+  judgeHosts,
+  judgeVmotion,
+} from './judge-inventory.ts';
+import type { ClusterBaseline } from './judge-inventory.ts';
 import { GUEST_PROPERTIES, HOST_PROPERTIES, InventoryLists, wordIn } from './inventory.ts';
 import { RIGHTS } from './rights.ts';
 import type { Granted } from './rights.ts';
 import { ref, text } from './soap.ts';
-import type { Ref } from './soap.ts';
+import type { Ref, Seen } from './soap.ts';
 import { isAboutCertificate } from './transport.ts';
 
 /** Datacenters of which rights are asked. */
@@ -165,6 +174,24 @@ async function inventory(
       level: (drs === undefined ? undefined : textAt(drs, 'defaultVmBehavior')) ?? '',
     };
   });
-  const others = [judgeBalancer(balancing), judgeGuests(lists.guests())];
+  const evc = await baselines(client, clusters, signal);
+  const others = [judgeBalancer(balancing), ...judgeEvc(evc), judgeGuests(lists.guests())];
   return [judgeHosts(facts), judgeVmotion(facts), ...others];
+}
+
+/** Of clusters without EVC that have more than one host. */
+async function baselines(
+  client: VsphereClient,
+  clusters: readonly Seen[],
+  signal: AbortSignal,
+): Promise<ClusterBaseline[]> {
+  const modes = await evcModes(client, signal);
+  const found: ClusterBaseline[] = [];
+  for (const { ref: cluster, properties } of clusters) {
+    const seen = await clusterFeatures(client, cluster, signal);
+    if (seen === undefined || seen.hasEvc || seen.hosts.length < 2) continue;
+    const name = wordIn(properties, 'name') ?? cluster.value;
+    found.push({ name, baseline: baselineOf(seen.hosts, modes) });
+  }
+  return found;
 }

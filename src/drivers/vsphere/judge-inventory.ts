@@ -1,5 +1,7 @@
 import { guestName } from '../../protocol/names.ts';
 import type { ManagerFinding } from '../port/managed.ts';
+import { adviceOf, some } from './baseline.ts';
+import type { Baseline } from './baseline.ts';
 import type { InventoryGuest } from './inventory.ts';
 import { named } from './judge.ts';
 
@@ -87,4 +89,27 @@ export function judgeGuests(guests: readonly InventoryGuest[]): ManagerFinding {
   const hint =
     'Rename them in vSphere: a name of Godwit’s has no blanks and at most 63 characters.';
   return { name, verdict: 'warn', found, hint };
+}
+
+export interface ClusterBaseline {
+  readonly name: string;
+  readonly baseline: Baseline;
+}
+
+/** Of clusters without EVC, whose guests may begin to use what not every host has. */
+export function judgeEvc(clusters: readonly ClusterBaseline[]): ManagerFinding[] {
+  const name = 'evc';
+  if (clusters.length === 0)
+    return [{ name, verdict: 'ok', found: 'no cluster of several hosts is without EVC' }];
+  return clusters.map(({ name: cluster, baseline }): ManagerFinding => {
+    const { mode, lacking, unread } = baseline;
+    const found = `${cluster} has no EVC; ${adviceOf(baseline)}`;
+    if (lacking.size === 0 && unread.length === 0) return { name, verdict: 'ok', found };
+    const apart = [...lacking].map(([host, lacks]) => `${host} lacks ${some(lacks)}`);
+    const hint =
+      mode === undefined
+        ? 'Its guests move freely only among hosts with the same processors: put these in a cluster of their own.'
+        : `Give it the EVC mode ${mode.key}: guests then use only what all its hosts have.`;
+    return { name, verdict: 'warn', found: [found, ...apart.slice(0, 16)].join('; '), hint };
+  });
 }

@@ -5,6 +5,7 @@ import type { Check } from '../../protocol/public/migration.ts';
 import type { ManagedInspection, ManagedSession } from '../port/managed.ts';
 import { startMove } from './start-move.ts';
 import { isFault, VsphereClient, VsphereFault } from './client.ts';
+import { evcCheck } from './evc-check.ts';
 import { encryptionCheck, ENCRYPTS } from './encryption.ts';
 import { checkOf } from './faults.ts';
 import { boundDevices, VsphereGuest } from './guest.ts';
@@ -79,7 +80,7 @@ export class VsphereSession implements ManagedSession {
       return [
         passes('manager', 'both', `${product}, API ${version}`),
         ...hostChecks(name, to, target),
-        evcCheck(target, sight.evcMode),
+        await evcCheck(guest.client, target, sight.evcMode, signal),
         await this.#encryptionCheck(order, sight, target, signal),
         ...found.errors.map((fault) => checkOf(fault, concerned, 'refuse')),
         ...found.warnings.map((fault) => checkOf(fault, concerned, 'warn')),
@@ -242,16 +243,6 @@ function hostChecks(guest: string, to: string, { host }: Target): Check[] {
     return refuse(`its vCenter says that it is ${host.connection}`);
   if (host.inMaintenance) return refuse('it is in maintenance mode');
   return [passes('host', 'destination', `${host.name} is connected`)];
-}
-
-/** vSphere itself compares; this says by what. */
-function evcCheck({ host }: Target, guest: string | undefined): Check {
-  const there = host.evcMode ?? 'no EVC mode';
-  return passes(
-    'evc',
-    'both',
-    `the host has ${there}, the guest needs ${guest ?? 'none that is known'}`,
-  );
 }
 
 function passes(name: string, side: Check['side'], evidence: string): Check {

@@ -108,7 +108,9 @@ func (w *world) restore() error {
 	simulator.Map.Put(&Rights{AuthorizationManager: *rights, world: w})
 	for _, each := range simulator.Map.All("HostSystem") {
 		each.(*simulator.HostSystem).Config.VirtualNicManagerInfo = vmotionBy("vmk0")
+		each.(*simulator.HostSystem).Config.FeatureCapability = capabilities(hostFeatures)
 	}
+	knowEvcModes()
 	simulator.Map.Put(sessionCollector())
 	found, err := w.load()
 	if err != nil {
@@ -585,6 +587,8 @@ func setHost(name, key, value string) error {
 		key, changed = "capability", capability
 	case "config.virtualNicManagerInfo":
 		changed = vmotionBy(value)
+	case "config.featureCapability":
+		changed = capabilities(value)
 	}
 	simulator.Map.WithLock(host, func() {
 		simulator.Map.Update(host, []types.PropertyChange{{Name: key, Val: changed}})
