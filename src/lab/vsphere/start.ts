@@ -1,3 +1,5 @@
+import { systemClock } from '../../clock.ts';
+import { withDeadline } from '../../deadline.ts';
 import { startLabController } from '../controller.ts';
 import type { Lab } from '../state.ts';
 import { startSimulator } from './simulator.ts';
@@ -17,7 +19,19 @@ export async function startVsphere(lab: Lab, signal: AbortSignal | undefined): P
       { body },
       { deadlineMs: ADD_MS, ...(signal === undefined ? {} : { signal }) },
     );
+    // The controller starts an agent for it, which answers a little later.
+    await withDeadline('the agent of the simulated vCenter', ADD_MS, signal, async (inner) => {
+      while (!(await isUp(controller, inner))) await systemClock.sleep(100, inner);
+    });
   } finally {
     controller.close();
   }
+}
+
+async function isUp(
+  { api }: Awaited<ReturnType<typeof startLabController>>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { managers } = await api.managers({}, { signal });
+  return managers.some(({ name, state }) => name === LAB_VCENTER && state === 'up');
 }
