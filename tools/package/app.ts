@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import path from 'node:path';
+import { transformSync } from 'esbuild';
 import { build } from '../build.ts';
 
 /** The program with all that it needs to run: built sources, the packages that they import, and Node itself. */
@@ -59,6 +60,9 @@ export function makeApp(app: string): void {
         (fs.statSync(file).isDirectory() || (RUNS.test(file) && !isProgram(file))),
     });
   }
+  keepOneLanguage(path.join(app, 'node_modules/zod/v4/locales'));
+  for (const each of below(app))
+    if (isModule(path.join(app, each))) withoutComments(path.join(app, each));
   fs.mkdirSync(path.join(app, 'runtime'));
   const node = path.join(app, 'runtime/node');
   fs.copyFileSync(path.join(NODE_PACKAGE, 'bin/node'), node);
@@ -66,6 +70,38 @@ export function makeApp(app: string): void {
   withoutEmpty(app);
   withModes(app);
   fs.writeFileSync(path.join(app, 'BUILD'), `${digestOf(app)}\n`, { mode: 0o644 });
+}
+
+/** As Node judges it. What a CommonJS file exports Node reads from its text, which is therefore left as it is. */
+export function isModule(file: string): boolean {
+  if (!file.endsWith('.js') || !fs.statSync(file).isFile()) return file.endsWith('.mjs');
+  let folder = path.dirname(file);
+  while (!fs.existsSync(path.join(folder, 'package.json'))) folder = path.dirname(folder);
+  const { type } = JSON.parse(fs.readFileSync(path.join(folder, 'package.json'), 'utf8')) as {
+    type?: string;
+  };
+  return type === 'module';
+}
+
+/**
+ * A process holds the text of what it runs for as long as it lives: comments, and two bytes for each character of a file that
+ * has one beyond Latin-1. Lines and names stay, so that a stack trace can be read; licences are in the package's own file.
+ */
+export function withoutComments(file: string): void {
+  const { code } = transformSync(fs.readFileSync(file, 'utf8'), {
+    charset: 'ascii',
+    legalComments: 'none',
+    sourcefile: file,
+  });
+  fs.writeFileSync(file, code);
+}
+
+/** zod loads what it says in 50 languages, of which Godwit shows one. */
+function keepOneLanguage(locales: string): void {
+  for (const each of fs.readdirSync(locales))
+    if (!/^en\.c?js$/.test(each)) fs.rmSync(path.join(locales, each), { recursive: true });
+  fs.writeFileSync(path.join(locales, 'index.js'), "export { default as en } from './en.js';\n");
+  fs.writeFileSync(path.join(locales, 'index.cjs'), "exports.en = require('./en.cjs').default;\n");
 }
 
 function withoutEmpty(folder: string): void {
