@@ -9,10 +9,15 @@ import { isMissing } from '../host/guest-logs.ts';
  */
 export class ChangedDirectories {
   readonly #watched = new Map<string, FSWatcher>();
+  /** Directories that are not there, and what watched the one that they would be in: while it does, they have not come. */
+  readonly #missing = new Map<string, FSWatcher>();
 
   /** Whether something may have changed there since the last time; from now on it is watched, so look after this. */
   has(directory: string): boolean {
     if (this.#watched.has(directory)) return false;
+    const above = this.#watched.get(path.dirname(directory));
+    if (above !== undefined && this.#missing.get(directory) === above) return false;
+    this.#missing.delete(directory);
     try {
       const watcher = watch(directory, { persistent: false });
       const over = (): void => this.#drop(directory, watcher);
@@ -21,7 +26,9 @@ export class ChangedDirectories {
       return true;
     } catch (err) {
       // Once it is there, the directory that it is in has changed. What cannot be watched is looked at each time.
-      return !(isMissing(err) && this.#watched.has(path.dirname(directory)));
+      if (!isMissing(err) || above === undefined) return true;
+      this.#missing.set(directory, above);
+      return false;
     }
   }
 
@@ -29,6 +36,8 @@ export class ChangedDirectories {
   keep(directories: ReadonlySet<string>): void {
     for (const [directory, watcher] of this.#watched)
       if (!directories.has(directory)) this.#drop(directory, watcher);
+    for (const directory of this.#missing.keys())
+      if (!directories.has(directory)) this.#missing.delete(directory);
   }
 
   #drop(directory: string, watcher: FSWatcher): void {

@@ -73,7 +73,8 @@ export class GuestLogs {
   async look(isOfAll = true): Promise<boolean> {
     const { stateDir } = this.#config;
     try {
-      const hasOthers = this.#changedAt([guestsDirOf(this.#config)]) || isOfAll;
+      // Before a guest has come here there is none of the second.
+      const hasOthers = this.#changedAt([stateDir, guestsDirOf(this.#config)]) || isOfAll;
       // Before the guests: one that comes meanwhile has its own directory first.
       const kept = hasOthers ? await this.#kept() : [];
       if (hasOthers) this.#guests = await guestsWithLogs(this.#config);
@@ -132,7 +133,8 @@ export class GuestLogs {
   /** Stops watching guests that are gone, and removes their logs that lie elsewhere. */
   async #forget(gone: readonly string[]): Promise<void> {
     const places = this.#guests.flatMap((each) => logPlacesOf(this.#config, each));
-    this.#changed.keep(new Set([guestsDirOf(this.#config), ...places]));
+    const { stateDir } = this.#config;
+    this.#changed.keep(new Set([stateDir, guestsDirOf(this.#config), ...places]));
     const elsewhere = logsElsewhere(this.#config);
     if (elsewhere === undefined) return;
     for (const name of gone) {
