@@ -122,6 +122,13 @@ export function escapeXml(text: string): string {
     .replaceAll('"', '&quot;');
 }
 
+/** An element as text again; its names are without the prefix of their namespace. */
+export function formatXml({ name, attributes, children, text }: XmlElement): string {
+  const words = Object.entries(attributes).map(([key, value]) => ` ${key}="${escapeXml(value)}"`);
+  const inside = [escapeXml(text), ...children.map(formatXml)].join('');
+  return `<${name}${words.join('')}>${inside}</${name}>`;
+}
+
 /** The elements at the end of a path of names below one: `['devices', 'disk']`. */
 export function at(root: XmlElement, ...path: readonly string[]): XmlElement[] {
   let all: readonly XmlElement[] = [root];

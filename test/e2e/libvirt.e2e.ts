@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
+import { LibvirtClient } from '../../src/drivers/libvirt/client.ts';
+import { libvirtOptions } from '../../src/drivers/libvirt/options.ts';
+import { whyNoCpu } from '../../src/drivers/libvirt/questions.ts';
 import { isEnd } from '../../src/protocol/public/migration.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
+import { parseXml } from '../../src/xml.ts';
 import { LibvirtHosts } from '../drivers/libvirt/support/daemons.ts';
 import { until } from '../until.ts';
 import { AgentHost } from './support/agent-host.ts';
@@ -174,5 +178,31 @@ describe('guests of libvirt', () => {
     assert.deepEqual(await states(), ['running', 'absent']);
     const moved = await agent.godwit('migrate', guest, '--to', 'b');
     assert.equal(moved.exit, 0, moved.err + moved.out);
+  });
+
+  test('are checked against the machine types and the processor of the destination', async () => {
+    await hosts.guest('a', guest);
+    const checked = await agent.godwit('check', guest, '--to', 'b', '--json');
+    assert.equal(checked.exit, 0, checked.err + checked.out);
+    for (const name of ['machine', 'accelerator', 'processor']) {
+      assert.match(
+        checked.out,
+        new RegExp(`"name":\\s*"${name}",\\s*"side":\\s*"destination",\\s*"verdict":\\s*"pass"`),
+      );
+    }
+    const signal = AbortSignal.timeout(WAIT_MS);
+    const { uri, credentials } = libvirtOptions.parse({ uri: hosts.uri('b') });
+    const client = await LibvirtClient.open(uri ?? '', credentials, signal);
+    try {
+      const cpu = parseXml(
+        '<cpu mode="custom" match="exact"><model>Cascadelake-Server</model></cpu>',
+      );
+      assert.ok(cpu);
+      const emulator = undefined;
+      const machine = { virtType: 'qemu', arch: 'x86_64', type: 'q35', emulator, cpu };
+      assert.match((await whyNoCpu(client, machine, signal)) ?? '', /required features: .*avx512/);
+    } finally {
+      client.close();
+    }
   });
 });

@@ -1,22 +1,29 @@
 import { XdrWriter } from '../../xdr.ts';
 import { unless } from './client.ts';
 import type { Domain, LibvirtClient } from './client.ts';
+import type { Machine } from './domain-xml.ts';
+import { formatXml } from '../../xml.ts';
 import { LibvirtRefusal } from './rpc/connection.ts';
 
 /** What is asked of a daemon before a move. None of it changes anything. */
 
 const PROC = {
+  capabilities: 7,
   networkByName: 46,
   poolByName: 84,
   isNetworkActive: 152,
   isPoolActive: 154,
   hasManagedSave: 183,
   snapshots: 274,
+  compareCpu: 393,
   checkpoints: 413,
 } as const;
 
 const NO_NETWORK = 43;
 const NO_POOL = 49;
+const CPU_INCOMPATIBLE = 91;
+const FAIL_INCOMPATIBLE = 1;
+const MOST_TEXT = 8_388_608;
 const MOST_NAME = 65_536;
 /** Results are not asked for, only how many there are. */
 const COUNT_ONLY = 0;
@@ -91,4 +98,33 @@ async function existence(
     if (thrown instanceof LibvirtRefusal) return { is: 'unsaid', why: thrown.message };
     throw thrown;
   }
+}
+
+export async function capabilities(client: LibvirtClient, signal: AbortSignal): Promise<string> {
+  return (await client.ask(PROC.capabilities, new XdrWriter(), signal)).string(MOST_TEXT);
+}
+
+/** Why the daemon's hypervisor cannot give this processor; undefined where it can. */
+export async function whyNoCpu(
+  client: LibvirtClient,
+  machine: Machine & { readonly cpu: NonNullable<Machine['cpu']> },
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const body = writeMachine(machine).string(formatXml(machine.cpu)).uint32(FAIL_INCOMPATIBLE);
+  try {
+    const answer = await client.ask(PROC.compareCpu, body, signal);
+    return answer.int32() === 0 ? 'libvirt does not say which' : undefined;
+  } catch (thrown) {
+    const isAnswer = thrown instanceof LibvirtRefusal && thrown.libvirt.code === CPU_INCOMPATIBLE;
+    if (isAnswer) return thrown.message;
+    throw thrown;
+  }
+}
+
+function writeMachine({ emulator, arch, type, virtType }: Machine): XdrWriter {
+  return new XdrWriter()
+    .optionalString(emulator)
+    .optionalString(arch)
+    .optionalString(type)
+    .optionalString(virtType);
 }

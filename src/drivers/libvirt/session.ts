@@ -12,6 +12,7 @@ import type { LibvirtHost } from './ends.ts';
 import { figuresOfEnded, isMigrating, markedSight, runningSight } from './job.ts';
 import { MARK } from './mark.ts';
 import { giveOrder } from './order.ts';
+import { platformChecks } from './platform.ts';
 import { isPostCopyDue } from './task.ts';
 import type { Outcome } from './task.ts';
 import { isInPostCopy, presence, runState, whereabouts } from './whereabouts.ts';
@@ -85,7 +86,11 @@ export class LibvirtSession implements ManagedSession {
       const evidence = `libvirt ${versions[0]} here, ${versions[1]} at ${there.uri}`;
       const facts = await this.#facts(await this.#known(signal), signal);
       const asked = { facts, to: order.to, there };
-      return [passes('manager', 'both', evidence), ...(await destinationChecks(asked, signal))];
+      return [
+        passes('manager', 'both', evidence),
+        ...(await destinationChecks(asked, signal)),
+        ...(await platformChecks(asked, signal)),
+      ];
     });
   }
 

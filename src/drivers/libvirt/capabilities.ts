@@ -1,0 +1,44 @@
+import { at, parseXml } from '../../xml.ts';
+
+/** What a daemon says of the machines that its host can run. Pure. */
+
+export interface HostCapabilities {
+  /** By architecture. */
+  readonly guests: ReadonlyMap<string, GuestCapabilities>;
+  /** Models of confinement. */
+  readonly labelModels: readonly string[];
+}
+
+export interface GuestCapabilities {
+  /** Names of machine types, and what they stand for. */
+  readonly machines: readonly string[];
+  /** `kvm`, `qemu` */
+  readonly virtTypes: readonly string[];
+}
+
+/** Undefined for what is no such document. */
+export function readCapabilities(xml: string): HostCapabilities | undefined {
+  const root = parseXml(xml);
+  if (root?.name !== 'capabilities') return undefined;
+  const arches = at(root, 'guest', 'arch').map((arch): [string, GuestCapabilities] => {
+    const machines = [...at(arch, 'machine'), ...at(arch, 'domain', 'machine')];
+    const names = machines.flatMap(({ text, attributes: { canonical } }) =>
+      canonical === undefined ? [text] : [text, canonical],
+    );
+    const virtTypes = at(arch, 'domain').map(({ attributes }) => attributes['type'] ?? '');
+    return [arch.attributes['name'] ?? '', { machines: names, virtTypes }];
+  });
+  const labelModels = at(root, 'host', 'secmodel', 'model').map(({ text }) => text);
+  return { guests: new Map(arches), labelModels };
+}
+
+/** The newest machine type of the same kind: of `pc-q35-7.2`, that of `pc-q35`. Undefined where there is none. */
+export function newestLike(type: string, machines: readonly string[]): string | undefined {
+  const kind = kindOf(type);
+  const alike = machines.filter((each) => kindOf(each) === kind && each !== kind);
+  return alike.toSorted((a, b) => a.localeCompare(b, 'en', { numeric: true })).at(-1);
+}
+
+function kindOf(type: string): string {
+  return type.replace(/-\d[\d.]*$/, '');
+}

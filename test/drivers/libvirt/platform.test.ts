@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { describe, test } from 'node:test';
+import { newestLike, readCapabilities } from '../../../src/drivers/libvirt/capabilities.ts';
+import { readDomain } from '../../../src/drivers/libvirt/domain-xml.ts';
+import type { DomainFacts } from '../../../src/drivers/libvirt/domain-xml.ts';
+import { machineChecks } from '../../../src/drivers/libvirt/platform.ts';
+import { formatXml, parseXml } from '../../../src/xml.ts';
+
+/** In the shape of libvirt 9.0. */
+const HOST = `
+<capabilities>
+  <host><uuid>00000000-0000-4000-9000-000000000001</uuid>
+    <secmodel><model>apparmor</model><doi>0</doi></secmodel>
+    <secmodel><model>dac</model><doi>0</doi></secmodel></host>
+  <guest><os_type>hvm</os_type>
+    <arch name='x86_64'><wordsize>64</wordsize>
+      <machine maxCpus='288' canonical='pc-q35-7.2'>q35</machine>
+      <machine maxCpus='288'>pc-q35-6.2</machine>
+      <machine maxCpus='255'>pc-i440fx-7.2</machine>
+      <domain type='qemu'/><domain type='kvm'/></arch></guest>
+</capabilities>`;
+
+function facts(change: Partial<DomainFacts> = {}): DomainFacts {
+  const file = new URL('./domains/virt-install-windows.xml', import.meta.url);
+  const read = readDomain(readFileSync(file, 'utf8'));
+  assert.ok(read.facts);
+  return { ...read.facts, ...change };
+}
+
+function refused(given: DomainFacts, xml = HOST): string[] {
+  const host = readCapabilities(xml);
+  assert.ok(host);
+  return machineChecks(given, 'b', host).flatMap(({ error }) =>
+    error === undefined ? [] : [`${error.code} ${error.message}`],
+  );
+}
+
+describe('the machine of a guest at its destination', () => {
+  test('is there by its own name or by what an alias stands for', () => {
+    assert.deepEqual(refused(facts()), []);
+    const older = { ...facts().machine, type: 'pc-q35-6.2' };
+    assert.deepEqual(refused(facts({ machine: older })), []);
+  });
+
+  test('is refused where its type is newer than all, with the newest of its kind', () => {
+    const machine = { ...facts().machine, type: 'pc-q35-10.0' };
+    assert.deepEqual(refused(facts({ machine })), [
+      'GODWIT_MACHINE_TYPE b has no QEMU that knows machine type pc-q35-10.0 (newest there: pc-q35-7.2)',
+    ]);
+    assert.equal(newestLike('pc-q35-7.2', ['pc-q35-9.2', 'pc-q35-10.0', 'q35']), 'pc-q35-10.0');
+    assert.equal(newestLike('virt-7.2', ['pc-q35-9.2']), undefined);
+  });
+
+  test('is refused where the host has no KVM for it', () => {
+    const [first] = refused(facts(), HOST.replace("<domain type='kvm'/>", ''));
+    assert.match(first ?? '', /^GODWIT_ACCELERATOR .* kvm on x86_64/);
+  });
+
+  test('is refused where its label is fixed by a model that the host does not use', () => {
+    assert.deepEqual(refused(facts({ fixedLabels: ['apparmor'] })), []);
+    const [first] = refused(facts({ fixedLabels: ['selinux'] }));
+    assert.match(first ?? '', /^GODWIT_DEVICE_UNMAPPED .*does not confine guests by selinux/);
+  });
+
+  test('is not judged by what is no document of capabilities', () => {
+    assert.equal(readCapabilities('<domain/>'), undefined);
+    assert.equal(readCapabilities('<capabilities>'), undefined);
+  });
+
+  test('has its processor written as it was read', () => {
+    const { cpu } = facts().machine;
+    assert.ok(cpu);
+    assert.deepEqual(parseXml(formatXml(cpu)), cpu);
+  });
+});
