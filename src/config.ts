@@ -3,14 +3,12 @@ import { isAbsolute } from 'node:path';
 import { z } from 'zod';
 import { godwitError } from './errors.ts';
 import { address, guestName, hostName, siteName, splitAddress } from './protocol/names.ts';
-import { ipAddress } from './protocol/network.ts';
 import { iscsiName, iscsiTargetUrl, iscsiUser } from './protocol/iscsi-url.ts';
 import { cephFile, rbdName, rbdPoolName } from './protocol/rbd-name.ts';
 import { nfsUrl, numericId } from './protocol/nfs-url.ts';
 import { checkSocketsBelow } from './protocol/socket-path.ts';
 import { networkPrefix } from './protocol/prefix.ts';
-import { MOST_ADDRESSES, probing } from './protocol/peer/probe.ts';
-import { MOST_PROBES } from './protocol/public/probe.ts';
+import { guestProbing } from './protocol/peer/probe.ts';
 import { sharing } from './protocol/wire.ts';
 import { checkedSettings, placeOfSetting, readJson } from './settings.ts';
 import type { SettingsText } from './settings.ts';
@@ -132,17 +130,7 @@ export const agentConfig = z.strictObject({
       /** Networks in which guests that are routed to may have their addresses and gateways; default: none may come. */
       routedPrefixes: z.array(networkPrefix).max(256).default([]),
       /** How other hosts probe guests while this one moves them; off: not, and not for others from here. */
-      probe: z
-        .union([
-          z.literal('off'),
-          probing.extend({
-            /** From where; default: the peers that have no part in the migration. */
-            hosts: z.array(hostName).max(MOST_PROBES).optional(),
-            /** Guest -> its addresses, where no host knows them. */
-            addresses: z.record(guestName, z.array(ipAddress).max(MOST_ADDRESSES)).default({}),
-          }),
-        ])
-        .prefault({}),
+      probe: z.union([z.literal('off'), guestProbing]).prefault({}),
     })
     .prefault({}),
   /** What guests write to their serial ports and consoles, where a file of this host takes it. */

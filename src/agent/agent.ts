@@ -43,6 +43,7 @@ import { Spread } from './pki/spread.ts';
 import { Leftovers } from './leftovers/leftovers.ts';
 import { RefusedByMovers } from './refused-by-movers.ts';
 import { Reload } from './reload.ts';
+import { AfterMove } from './after-move.ts';
 import { Returns } from './returns.ts';
 import { Resolve } from './resolve.ts';
 import { Sides } from './sides.ts';
@@ -57,6 +58,8 @@ import type { Others } from './probes.ts';
 import { trustOf } from './trust.ts';
 
 const GRACE_MS = 2000;
+/** Another host's answer about a guest that it has admitted. */
+const ADMITTED_MS = 2000;
 const PRUNE_MS = 3_600_000;
 
 export interface AgentOptions {
@@ -109,10 +112,11 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const outgoing = new Outgoing({ ...common, ...predicting, diskMoves });
   const follow = new Follow({ ...common, movers });
   const returns = new Returns({ ...common, outgoing, follow });
+  const afterMove = new AfterMove({ ...common, name: config.name, probes });
   const { apart = askHere({ ...common, drivers }) } = options;
   const checks = new Checks({ ...common, drivers, outgoing, apart });
   const reload = new Reload(options);
-  const beside = { cache, probes, diskMoves, spread, hostEvents, reload };
+  const beside = { cache, probes, diskMoves, spread, hostEvents, reload, returns, afterMove };
   const handlers = agentHandlers({
     ...common,
     orders: new Orders(config.stateDir),
@@ -123,7 +127,6 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     answers: new PreflightAnswers({ config, clock, incoming, apart }),
     incoming,
     follow,
-    returns,
     sides,
     resolve: new Resolve({ ...common, movers, sides, fence: fenceOf(config, fleet) }),
     leftovers: new Leftovers({ ...common, movers, drivers }),
@@ -135,7 +138,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const listener = serve(agentContract, handlers, { name: config.name, ...listening });
   const { tls, unix } = await listen(listener, config, credentials, listening);
   hostEvents.start(store, log);
-  const started = [supervisor, guests, diskMoves, spread, renewal, health, returns];
+  const started = [supervisor, guests, diskMoves, spread, renewal, health, returns, afterMove];
   for (const each of started) each.start();
   void probes.sweep();
   const endTending = tend(options, clock, store, cache);
@@ -148,7 +151,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       for (const each of [supervisor, guests, hostEvents, health]) each.stop();
       spread.close();
       renewal.close();
-      await Promise.all([endTending(), returns.close()]);
+      await Promise.all([endTending(), returns.close(), afterMove.close()]);
       probes.close();
       await Promise.all([tls.close(GRACE_MS), unix.close(GRACE_MS), diskMoves.close()]);
       peers.close();
@@ -160,7 +163,9 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
 function othersOf({ name }: AgentConfig, incoming: Incoming, peers: Peers): Others {
   return {
     admittedGuest: async (to, id) =>
-      to === name ? incoming.guest(id) : peers.admittedGuest(to, id),
+      to === name
+        ? incoming.guest(id)
+        : peers.probing(to).admittedGuest({ params: { id } }, { deadlineMs: ADMITTED_MS }),
     addresses: () => peers.addresses(),
   };
 }

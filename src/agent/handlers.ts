@@ -47,6 +47,7 @@ import type { Resolve } from './resolve.ts';
 import { sightingOf } from './sightings.ts';
 import type { Sides } from './sides.ts';
 import type { MigrationStore } from './store.ts';
+import type { AfterMove } from './after-move.ts';
 import type { GuestProbes } from './probes.ts';
 
 export interface AgentParts extends CheckParts, LabelParts, RecoveryParts {
@@ -60,6 +61,7 @@ export interface AgentParts extends CheckParts, LabelParts, RecoveryParts {
   readonly incoming: Incoming;
   readonly follow: Follow;
   readonly returns: Returns;
+  readonly afterMove: AfterMove;
   readonly plans: Plans;
   readonly linkAnswers: LinkAnswers;
   readonly sides: Sides;
@@ -141,6 +143,7 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
     watch: ({ body, caller }) => probes.watch(body, caller),
     admittedGuest: ({ params }) => incoming.guest(params.id),
     endWatch: ({ params, body, caller }) => probes.end(params.id, body, caller),
+    laterWatch: ({ params, caller }) => probes.later(params.id, caller),
     ...diskMoveHandlers(parts),
     ...fleetHandlers(parts),
   };

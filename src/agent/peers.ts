@@ -4,7 +4,6 @@ import type { Fleet } from '../host/fleet.ts';
 import { agentContract } from '../protocol/contract.ts';
 import type { SignedList } from '../protocol/peer/fleet.ts';
 import type { GuestInfo, HostEntry } from '../protocol/public/host.ts';
-import type { AdmittedGuest } from '../protocol/peer/probe.ts';
 import type { CancelAnswer } from '../protocol/public/contract.ts';
 import type { SiteCheck } from '../protocol/public/site-check.ts';
 import type { MigrationSummary, Report } from '../protocol/public/migration.ts';
@@ -22,8 +21,6 @@ const ANSWER_MS = 3000;
 /** Its hypervisor is asked as well. */
 const SIDE_MS = 10_000;
 const TAKE_UP_MS = 30_000;
-/** Whoever asks waits for less than a second longer. */
-const ADMITTED_MS = 2000;
 /** A hypervisor that it asks for the first time reports each of its models. */
 const PROCESSORS_MS = 50_000;
 const AT_ONCE = 32;
@@ -177,10 +174,10 @@ export class Peers {
     return this.#client(name).api.processors({}, { deadlineMs: PROCESSORS_MS, signal });
   }
 
-  /** What a peer says of a guest that it has admitted; rejects with its refusal. */
-  async admittedGuest(name: string, id: string): Promise<AdmittedGuest> {
+  /** A peer’s agent as a watch of a guest asks it. */
+  probing(name: string): Pick<PeerClient['api'], 'admittedGuest' | 'laterWatch'> {
     if (this.address(name) === undefined) throw godwitError('GODWIT_HOST_UNKNOWN', { host: name });
-    return this.#client(name).api.admittedGuest({ params: { id } }, { deadlineMs: ADMITTED_MS });
+    return this.#client(name).api;
   }
 
   /** The fleet's list of another host, where it is newer. */

@@ -9,12 +9,14 @@ import { splitAddress } from '../protocol/names.ts';
 import { removeProbePort, removeWatchPorts } from '../network/segment/probe-port.ts';
 import type {
   AdmittedGuest,
+  LaterAnswer,
   WatchAnswer,
   WatchEnd,
   WatchOrder,
   WatchResult,
 } from '../protocol/peer/probe.ts';
 import type { Caller } from '../rpc/caller.ts';
+import { LaterWatches } from './later.ts';
 import { watcherProcess } from './watcher-process.ts';
 import type { StartWatcher, WatcherProcess } from './watcher-process.ts';
 
@@ -40,7 +42,11 @@ export class GuestProbes {
   /** As the file has it now: addresses of guests are added while the agent runs. */
   readonly #network: () => AgentConfig['network'];
   readonly #start: StartWatcher;
-  readonly #watches = new Map<string, WatcherProcess>();
+  readonly #watches = new Map<
+    string,
+    { readonly guest: string; readonly process: WatcherProcess }
+  >();
+  readonly #later: LaterWatches;
   readonly #results = new Map<string, Promise<WatchResult>>();
 
   constructor(
@@ -52,6 +58,7 @@ export class GuestProbes {
     this.#config = config;
     this.#clock = clock;
     this.#others = others;
+    this.#later = new LaterWatches(config.name);
     const file = configFileOf(config);
     const live = file === undefined ? file : liveFile(file, () => loadAgentConfig(file).network);
     this.#network = () => live?.() ?? config.network;
@@ -80,7 +87,7 @@ export class GuestProbes {
     // One that cannot be confirmed ends with its lease: the destination may be away, or the migration just over.
     // Nobody waits for the answer: by the time that this call takes, the source knows this host's clock.
     this.#why(order, caller).then(
-      (why) => why === undefined && standing.stay(order.leaseMs),
+      (why) => why === undefined && standing.process.stay(order.leaseMs),
       () => undefined,
     );
     return this.#goesOn();
@@ -124,9 +131,10 @@ export class GuestProbes {
       return no(`${name} watches ${MOST_OF_ONE} guests for ${caller.name} already`);
     if (this.#watches.size >= MOST_WATCHES)
       return no(`${name} watches ${MOST_WATCHES} guests already`);
-    const { nics, probing, leaseMs } = order;
+    const { guest, nics, probing, leaseMs } = order;
+    this.#later.movesAgain(guest);
     const process = this.#start({ verb: 'watch', owner: key, nics, bridges, probing, leaseMs });
-    this.#watches.set(key, process);
+    this.#watches.set(key, { guest, process });
     void process.gone.then(async () => {
       this.#watches.delete(key);
       this.#keep(key, process.result, caller);
@@ -135,16 +143,36 @@ export class GuestProbes {
     return this.#goesOn();
   }
 
-  /** What was seen; said again where it was reported before. */
+  /** What was seen; said again where it was reported before. Where that is asked for, the guest is probed on. */
   async end(id: string, of: WatchEnd, caller: Caller): Promise<WatchResult> {
     const key = keyOf(id, caller);
     const known = this.#results.get(key);
     if (known !== undefined) return known;
     const standing = this.#watches.get(key);
     if (standing === undefined) return { notTried: 'nothing was being watched there any more' };
-    const result = standing.end(of);
+    const result = this.#ended(key, standing, of);
     this.#keep(key, result, caller);
     return result;
+  }
+
+  async #ended(
+    key: string,
+    { guest, process }: { readonly guest: string; readonly process: WatcherProcess },
+    { laterMs, ...of }: WatchEnd,
+  ): Promise<WatchResult> {
+    if (laterMs === undefined) return process.end(of);
+    const goesNot = this.#later.take(key, guest, process);
+    if (goesNot !== undefined) return { ...(await process.end(of)), goesNot };
+    // It takes no place among those that watch a migration.
+    this.#watches.delete(key);
+    const result = await process.end({ ...of, laterMs });
+    if (result.goesOnMs === undefined) this.#later.leave(key);
+    return result;
+  }
+
+  /** What has been seen since that watch ended. */
+  later(id: string, caller: Pick<Caller, 'name'>): LaterAnswer {
+    return this.#later.of(keyOf(id, caller));
   }
 
   /** A host with many watches loses only its own sightings. */
@@ -157,14 +185,15 @@ export class GuestProbes {
 
   /** Ends all of them; what they saw is reported to nobody. */
   close(): void {
-    for (const each of this.#watches.values()) each.stop();
+    for (const { process } of this.#watches.values()) process.stop();
+    this.#later.close();
   }
 }
 
 const no = (why: string): WatchAnswer => ({ watching: false, why });
 
 /** A host may speak of its own migrations alone. */
-function keyOf(id: string, caller: Caller): string {
+function keyOf(id: string, caller: Pick<Caller, 'name'>): string {
   return `${caller.name}/${id}`;
 }
 

@@ -1,10 +1,18 @@
 import { toGodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { isManagedRequest } from '../protocol/mover/request.ts';
+import type { AfterMove } from './after-move.ts';
 import type { Report } from '../protocol/public/migration.ts';
 import type { Peers } from './peers.ts';
 import type { Returns } from './returns.ts';
 import type { MigrationStore } from './store.ts';
+
+interface ReportParts {
+  readonly store: MigrationStore;
+  readonly peers: Peers;
+  readonly log: Log;
+  readonly afterMove: Pick<AfterMove, 'complete'>;
+}
 
 /**
  * The report of a migration, wherever it is asked for: its source's, which knows most, but for where the guest
@@ -12,12 +20,13 @@ import type { MigrationStore } from './store.ts';
  * not known here.
  */
 export async function reportOfBoth(
-  { store, peers, log }: { store: MigrationStore; peers: Peers; log: Log },
+  { store, peers, log, afterMove }: ReportParts,
   id: string,
 ): Promise<Report> {
   const own = store.report(id);
-  const { request } = store.need(id);
-  if (request.side === 'source' || isManagedRequest(request)) return own;
+  const { request, dir } = store.need(id);
+  if (request.side === 'source') return afterMove.complete(own, dir);
+  if (isManagedRequest(request)) return own;
   try {
     const reported = await peers.report(request.fromHost, id);
     return isSame(own, reported) ? withOwn(reported, own) : own;
@@ -29,12 +38,7 @@ export async function reportOfBoth(
 
 /** The same, with how the site's check of the guest stands where one was asked for: the destination knows. */
 export async function reportWithCheck(
-  parts: {
-    readonly store: MigrationStore;
-    readonly peers: Peers;
-    readonly log: Log;
-    readonly returns: Pick<Returns, 'of'>;
-  },
+  parts: ReportParts & { readonly returns: Pick<Returns, 'of'> },
   id: string,
 ): Promise<Report> {
   const report = await reportOfBoth(parts, id);

@@ -4,6 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { withDeadline } from '../deadline.ts';
 import { toGodwitError } from '../errors.ts';
+import { later } from '../protocol/public/probe.ts';
+import type { Later } from '../protocol/public/probe.ts';
 import { watchResult } from '../protocol/peer/probe.ts';
 import type { WatcherLine, WatchEnd, WatchResult } from '../protocol/peer/probe.ts';
 import { COMPILES_AHEAD, SMALL_ENVIRONMENT, SMALL_FLAGS } from '../small-process.ts';
@@ -12,6 +14,7 @@ const PROGRAM = fileURLToPath(new URL('../bin/watcher.ts', import.meta.url));
 /** The guest is waited for meanwhile, and ports are taken down. */
 const END_MS = 8000;
 const LONGEST_LINE = 65_536;
+const laterLine = z.object({ later });
 const isBegun = z.object({ begun: z.literal(true) });
 
 /** Has its sources compiled ahead, so that the first one begins as fast as the others. */
@@ -26,12 +29,14 @@ export function compileWatcher(): void {
 export interface WatcherProcess {
   /** It goes on for so long from now. */
   stay(leaseMs: number): void;
-  /** Ends it; what it has seen, or why it has seen nothing. Never rejects. */
+  /** Ends it; what it has seen, or why it has seen nothing. With `laterMs` it may go on for so long. Never rejects. */
   end(of?: WatchEnd): Promise<WatchResult>;
   /** Ends it at once; what it has seen is lost. */
   stop(): void;
   /** What it has reported at its end, whatever ended it. Never rejects. */
   readonly result: Promise<WatchResult>;
+  /** What it has seen after its end, as last reported. */
+  later(): Later | undefined;
   /** Resolves once it is known what the guest answers; or that it answers nothing, and then the process ends. */
   readonly begun: Promise<void>;
   /** Resolves once the process is gone. */
@@ -57,6 +62,7 @@ export function watcherProcess(
   const gone = Promise.withResolvers<void>();
   const outcome = Promise.withResolvers<WatchResult>();
   let complaint = '';
+  let seenLater: Later | undefined;
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     complaint = (complaint + text).slice(-512);
   });
@@ -75,6 +81,11 @@ export function watcherProcess(
   createInterface({ input: child.stdout }).on('line', (text) => {
     const json = jsonOf(text.slice(0, LONGEST_LINE));
     if (isBegun.safeParse(json).success) return begun.resolve();
+    const news = laterLine.safeParse(json);
+    if (news.success) {
+      seenLater = news.data.later;
+      return undefined;
+    }
     const parsed = watchResult.safeParse(json);
     begun.resolve();
     outcome.resolve(
@@ -88,6 +99,7 @@ export function watcherProcess(
   return {
     stay: (leaseMs) => say({ verb: 'stay', leaseMs }),
     stop: () => void child.stdin.end(),
+    later: () => seenLater,
     result: outcome.promise,
     begun: begun.promise,
     gone: gone.promise,

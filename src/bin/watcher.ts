@@ -1,5 +1,6 @@
 import { enableCompileCache } from 'node:module';
 import { createInterface } from 'node:readline';
+import type { Later } from '../protocol/public/probe.ts';
 import type { WatchResult } from '../protocol/peer/probe.ts';
 
 /**
@@ -12,8 +13,12 @@ const { watcherLine } = await import('../protocol/peer/probe.ts');
 
 /** Cleaning up may start a program. */
 const CLOSE_MS = 6000;
+/** Between two lines of what is seen after the end, ms. */
+const LATER_MS = 5000;
 
 let watch: InstanceType<typeof GuestWatch> | undefined;
+/** Whatever follows was asked before. */
+let hasEnded = false;
 let lease: NodeJS.Timeout | undefined;
 
 const leave = (): void => {
@@ -23,6 +28,21 @@ const leave = (): void => {
 const stay = (forMs: number): void => {
   clearTimeout(lease);
   lease = setTimeout(leave, forMs);
+};
+
+/** Of what is seen after the end, until that time is over. */
+const reportLater = (laterMs: number): void => {
+  stay(laterMs + CLOSE_MS);
+  const write = (complete: boolean, then?: () => void): void => {
+    if (watch === undefined) return;
+    const later: Later = { ...watch.later(), complete };
+    process.stdout.write(`${JSON.stringify({ later })}\n`, then);
+  };
+  const timer = setInterval(() => write(false), Math.min(LATER_MS, laterMs / 2));
+  setTimeout(() => {
+    clearInterval(timer);
+    write(true, leave);
+  }, laterMs);
 };
 
 /** Nothing to watch is reported at once, and there is nothing to stay for. */
@@ -38,10 +58,16 @@ lines.on('close', leave);
 lines.on('line', (text) => {
   try {
     const line = watcherLine.parse(JSON.parse(text));
+    if (hasEnded) return;
     if (line.verb === 'end') {
-      const outcome =
+      hasEnded = true;
+      const outcome: Promise<WatchResult> =
         watch?.end(line) ?? Promise.resolve({ notTried: 'nothing was to be watched' });
-      void outcome.then((result) => process.stdout.write(`${JSON.stringify(result)}\n`, leave));
+      void outcome.then((result) => {
+        const { goesOnMs } = result;
+        const then = goesOnMs === undefined ? leave : () => reportLater(goesOnMs);
+        process.stdout.write(`${JSON.stringify(result)}\n`, then);
+      });
       return;
     }
     stay(line.leaseMs);

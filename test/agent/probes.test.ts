@@ -7,7 +7,8 @@ import { systemClock } from '../../src/clock.ts';
 import { agentConfig } from '../../src/config.ts';
 import { godwitError } from '../../src/errors.ts';
 import { probing } from '../../src/protocol/peer/probe.ts';
-import type { AdmittedGuest, WatchOrder } from '../../src/protocol/peer/probe.ts';
+import type { Later } from '../../src/protocol/public/probe.ts';
+import type { AdmittedGuest, WatchEnd, WatchOrder } from '../../src/protocol/peer/probe.ts';
 import type { Caller } from '../../src/rpc/caller.ts';
 
 const A: Caller = { role: 'agent', name: 'a' };
@@ -37,7 +38,11 @@ const said = (id: string): AdmittedGuest => ({
 });
 
 /** Watchers that do nothing, and what they were asked. */
-function stage(network: object = {}, admitted: (id: string) => AdmittedGuest = said) {
+function stage(
+  network: object = {},
+  admitted: (id: string) => AdmittedGuest = said,
+  later?: Later,
+) {
   const started: WatchLine[] = [];
   const reported: string[] = [];
   const ends: (() => void)[] = [];
@@ -51,7 +56,9 @@ function stage(network: object = {}, admitted: (id: string) => AdmittedGuest = s
       gone: gone.promise,
       stop: () => reported.push(`stop ${line.owner}`),
       stay: (leaseMs) => reported.push(`stay ${leaseMs}`),
-      end: async () => {
+      later: () => later,
+      end: async ({ laterMs }: WatchEnd = {}) => {
+        if (laterMs !== undefined && later !== undefined) return { goesOnMs: laterMs };
         gone.resolve();
         return { notTried: `ended ${line.owner}` };
       },
@@ -194,6 +201,69 @@ describe('an agent that watches for others', () => {
       code: 'GODWIT_MIGRATION_UNKNOWN',
     });
     assert.equal(started.length, 1);
+  });
+
+  describe('after the migration', () => {
+    const later: Later = { sent: 9, answered: 8, gapMs: 3, forMs: 900, complete: false };
+    const go = async (probes: GuestProbes, id: string, given: Partial<WatchOrder> = {}) => {
+      await probes.watch(order(id, given), A);
+      return probes.end(id, { laterMs: 600_000 }, A);
+    };
+    const named = (id: string): AdmittedGuest => ({ ...said(id), guest: `web${id.at(-1)}` });
+
+    test('probes on where that is asked for, and says what it has seen since', async () => {
+      const { probes, ends } = stage({}, said, later);
+      assert.deepEqual(await go(probes, 'm-11111111'), { goesOnMs: 600_000 });
+      assert.deepEqual(probes.later('m-11111111', A), { later });
+      assert.match(probes.later('m-11111111', B).why ?? '', /^c knows nothing of it/);
+      ends[0]?.();
+      await new Promise(setImmediate);
+      const ended = 'its process on c ended';
+      assert.deepEqual(probes.later('m-11111111', A), { later: { ...later, ended } });
+    });
+
+    test('keeps what was seen to the end, and says of it that it is complete', async () => {
+      const { probes, ends } = stage({}, said, { ...later, complete: true });
+      await go(probes, 'm-11111111');
+      ends[0]?.();
+      await new Promise(setImmediate);
+      assert.deepEqual(probes.later('m-11111111', A), { later: { ...later, complete: true } });
+    });
+
+    test('does so for four guests at once, which take no place of those that are moved', async () => {
+      const { probes, ends } = stage({}, named, later);
+      const at = (n: number) => go(probes, `m-1111111${n}`, { guest: `web${n}` });
+      for (let n = 0; n < 4; n += 1) assert.equal((await at(n)).goesOnMs, 600_000);
+      const full = await at(4);
+      assert.equal(full.goesNot, 'c probes 4 guests after their migrations already');
+      assert.equal(full.goesOnMs, undefined);
+      ends[1]?.();
+      await new Promise(setImmediate);
+      assert.equal((await at(5)).goesOnMs, 600_000);
+      for (const n of [6, 7, 8, 9]) {
+        const given = { guest: `web${n}` };
+        assert.equal((await probes.watch(order(`m-1111111${n}`, given), A)).watching, true);
+      }
+    });
+
+    test('ends it where the guest is moved again', async () => {
+      const { probes, ends, reported } = stage({}, said, later);
+      await go(probes, 'm-11111111');
+      await probes.watch(order('m-b1111111'), B);
+      assert.deepEqual(reported, ['stop a/m-11111111']);
+      ends[0]?.();
+      await new Promise(setImmediate);
+      const ended = 'it was moved again';
+      assert.deepEqual(probes.later('m-11111111', A), { later: { ...later, ended } });
+    });
+
+    test('takes no place for a guest that is not there to be probed', async () => {
+      const { probes } = stage({}, named);
+      for (let n = 0; n < 6; n += 1) {
+        const { notTried } = await go(probes, `m-1111111${n}`, { guest: `web${n}` });
+        assert.equal(notTried, `ended a/m-1111111${n}`);
+      }
+    });
   });
 
   test('lets all of them go when it ends', async () => {

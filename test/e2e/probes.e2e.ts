@@ -20,6 +20,8 @@ import type { World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 const ADDRESS = guestAddress(1);
+/** After a migration from b. Its agent is killed and started again meanwhile. */
+const LATER_MS = 8000;
 /** So that a host has long begun to watch before the switch, on a busy machine too. */
 const UNHURRIED = { maxBandwidth: 6 * MIB, maxDowntimeMs: 50 } as const;
 
@@ -28,8 +30,11 @@ describe('a migration as other hosts see it', () => {
   let watched: WatchedGuest;
 
   before(async () => {
-    const network = { probe: { addresses: { web1: [ADDRESS] } } };
-    world = await openWorld('seen', { hosts: 3, configure: () => ({ network }) });
+    const configure = (host: string) => {
+      const later = host === 'b' ? { laterMs: LATER_MS } : {};
+      return { network: { probe: { addresses: { web1: [ADDRESS] }, ...later } } };
+    };
+    world = await openWorld('seen', { hosts: 3, configure });
     const memory = { memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB };
     const { address } = await startGuest(world.lab, { name: 'web1', host: 'a', ...memory });
     assert.equal(address, ADDRESS);
@@ -89,30 +94,62 @@ describe('a migration as other hosts see it', () => {
     t.diagnostic(`${lines.trim()}; first frame after ${report.firstFrameMs} ms`);
   });
 
+  test('answers them afterwards too, and its source keeps how, also when its agent is started anew', async (t) => {
+    let id = '';
+    await watched.unharmed('a', async () => {
+      ({ id } = await move(world, { guest: 'web1', from: 'b', to: 'a', ...UNHURRIED }));
+    });
+    const first = only(await world.agent('b').report({ params: { id } }));
+    assert.equal(first.goesOnMs, LATER_MS, JSON.stringify(first));
+    assert.equal(await watchersOn('c'), 1);
+    await stopAgent(world.lab, 'b', 'SIGKILL');
+    await startAgent(world.lab, 'b');
+    const complete = async (host: string) => {
+      const { latency } = only(await world.agent(host).report({ params: { id } }));
+      return latency?.later?.complete === true ? latency.later : undefined;
+    };
+    const later = await until('what was seen afterwards', 40_000, () => complete('b'));
+    assert.deepEqual(await complete('a'), later);
+    const { waits, answered, sent, forMs, gapMs } = later;
+    assert.ok(forMs >= LATER_MS && forMs < 2 * LATER_MS, `${forMs} ms`);
+    assert.ok(waits !== undefined && waits.count <= answered && answered <= sent);
+    assert.ok(waits.p50Ms <= waits.p99Ms && waits.p99Ms <= gapMs, JSON.stringify(later));
+    // One each 100 ms, on a busy machine fewer.
+    assert.ok(sent > 20 && sent <= LATER_MS / 100 + 2, `${sent} probes`);
+    const shown = await godwit(world, 'report', id);
+    const [line = ''] = /^c, afterwards .*$/m.exec(shown.out) ?? [];
+    assert.match(line, /p50 and p99 of its answers .* in 8\.0 s$/, shown.out);
+    await until('no watch to be left', 10_000, async () =>
+      (await watchersOn('c')) === 0 && (await portsOn('c')).length === 0 ? true : undefined,
+    );
+    await assertOnlyGuests(world, { a: ['web1'] });
+    t.diagnostic(line);
+  });
+
   test('goes on where the agent of such a host is killed, and says so', async () => {
     let report: Report | undefined;
-    await watched.unharmed('a', async () => {
-      const id = await begin(world, { guest: 'web1', from: 'b', to: 'a', ...UNHURRIED });
-      await untilMemoryFlows(world, 'b', id);
+    await watched.unharmed('b', async () => {
+      const id = await begin(world, { guest: 'web1', from: 'a', to: 'b', ...UNHURRIED });
+      await untilMemoryFlows(world, 'a', id);
       await until('c to watch', 20_000, async () =>
         (await watchersOn('c')) > 0 ? true : undefined,
       );
       await stopAgent(world.lab, 'c', 'SIGKILL');
-      report = await reportAtEnd(world, 'b', id);
+      report = await reportAtEnd(world, 'a', id);
     });
     assert.equal(report?.outcome, 'done');
     const { notTried, gapMs } = only(report);
     assert.equal(gapMs, undefined);
     assert.match(notTried ?? '', /^c at .* does not answer/);
     await startAgent(world.lab, 'c');
-    await assertOnlyGuests(world, { a: ['web1'] });
+    await assertOnlyGuests(world, { b: ['web1'] });
     assert.deepEqual(await portsOn('c'), []);
   });
 
   test('can be watched by hand, in the guest’s segment and over IP', async () => {
     const { lab } = world;
     const near = await watchFrom(lab, 'web1', { forMs: 500 });
-    assert.deepEqual([near.host, near.kind, near.isOpen], ['b', 'arp', false]);
+    assert.deepEqual([near.host, near.kind, near.isOpen], ['a', 'arp', false]);
     const far = await watchFrom(lab, 'web1', { from: 'client', forMs: 500 });
     assert.deepEqual([far.host, far.kind, far.address], ['client', 'icmp', ADDRESS]);
     const asked = ['--from', 'client', '--kind', 'tcp', '--for', '500ms', '--json'];
@@ -124,6 +161,6 @@ describe('a migration as other hosts see it', () => {
     // No address of a host is in the guests' network.
     const none = await watchFrom(lab, 'web1', { from: 'c', kind: 'icmp', forMs: 500 });
     assert.match(none.notTried ?? '', /^ICMP: /);
-    await assertOnlyGuests(world, { a: ['web1'] });
+    await assertOnlyGuests(world, { b: ['web1'] });
   });
 });

@@ -25,6 +25,23 @@ export function probeWords(seen: ProbeReport): string {
   );
 }
 
+/** How it answered after the migration; undefined where nobody was asked to look. */
+function laterWords({ goesOnMs, goesNot, latency = {} }: ProbeReport): string | undefined {
+  if (goesNot !== undefined) return `not probed: ${printable(goesNot)}`;
+  if (goesOnMs === undefined) return undefined;
+  const { later } = latency;
+  const meant = formatDuration(goesOnMs);
+  if (later === undefined) return `nothing known yet; it is probed for ${meant}`;
+  const { waits, sent, answered, gapMs, forMs, complete, ended } = later;
+  const until = ended === undefined ? ' so far' : ` only: ${printable(ended)}`;
+  const time = complete ? meant : `${formatDuration(forMs)} of ${meant}${until}`;
+  if (waits === undefined) return `no answer to ${sent} in ${time}`;
+  return (
+    `p50 and p99 of its answers ${formatDuration(waits.p50Ms)} and ${formatDuration(waits.p99Ms)}, ` +
+    `at most ${formatDuration(gapMs)} without one, ${answered} answers to ${sent} in ${time}`
+  );
+}
+
 /** `; answers in 1 ms, 3 ms (p50, p99) before, ...`. */
 function latencyWords({ latency = {} }: Pick<ProbeReport, 'latency'>): string {
   const { before, during, after } = latency;
@@ -36,9 +53,17 @@ function latencyWords({ latency = {} }: Pick<ProbeReport, 'latency'>): string {
   return parts.length === 0 ? '' : `; p50 and p99 of its answers: ${parts.join(', ')}`;
 }
 
-/** One line a host, as `name, value`. */
+/** One line a host, as `name, value`, and one for the time after the migration. */
 export function probePairs({ vantages = [] }: Report): [string, string][] {
-  return vantages.map((each) => [printable(each.host), probeWords(each)]);
+  return vantages.flatMap((each): [string, string][] => {
+    const host = printable(each.host);
+    const later = laterWords(each);
+    return [[host, probeWords(each)], ...(later === undefined ? [] : [pair(host, later)])];
+  });
+}
+
+function pair(host: string, later: string): [string, string] {
+  return [`${host}, afterwards`, later];
 }
 
 /** The longest gap at the switch of those that were seen, for the measurements. */

@@ -55,14 +55,20 @@ export function clockDifference(
 
 /** A line of the report. `heardAtMs`: when the host reported it, ms since the migration was asked for. */
 export function probeReportOf(host: string, result: WatchResult, heardAtMs: number): ProbeReport {
-  const { seen } = result;
+  const { seen, goesOnMs, goesNot } = result;
   if (seen === undefined) return { host, notTried: result.notTried ?? 'it did not say why' };
   const { gapBeganAgoMs, ...figures } = seen;
   const at =
     gapBeganAgoMs === undefined
       ? {}
       : { gapAtMs: Math.round(Math.max(0, heardAtMs - gapBeganAgoMs)) };
-  return { host, ...figures, ...at };
+  return {
+    host,
+    ...figures,
+    ...at,
+    ...(goesOnMs === undefined ? {} : { goesOnMs }),
+    ...(goesNot === undefined ? {} : { goesNot }),
+  };
 }
 
 /** What the report shows of it. */

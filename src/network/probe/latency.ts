@@ -48,6 +48,11 @@ export class Waits {
     return Math.min(...last);
   }
 
+  /** Of all answers that are kept; undefined where there are none. */
+  all(): Latency['before'] {
+    return figures(this.#kept);
+  }
+
   /** Before memory moved, while it did and at the switch, and since the guest runs there; what has no answer is left out. */
   read({ memoryFromMs = -Infinity, ranMs = Infinity }: Moments): Latency {
     const before = figures(this.#kept.filter(({ atMs }) => atMs < memoryFromMs));

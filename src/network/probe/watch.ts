@@ -1,6 +1,7 @@
 import { systemClock } from '../../clock.ts';
 import { toGodwitError } from '../../errors.ts';
 import type { SwitchTime, WatchEnd, WatchResult } from '../../protocol/peer/probe.ts';
+import type { Later } from '../../protocol/public/probe.ts';
 import { findProbe } from './find.ts';
 import type { Found, Wanted } from './find.ts';
 import { Gap } from './gap.ts';
@@ -11,6 +12,9 @@ const LOOK_MS = 5;
 /** A guest that is silent when the watch is to end is waited for so long, ms. */
 const SETTLE_MS = 2000;
 const TOO_SOON = 'it was over before it was known what the guest answers from there';
+
+/** Between two probes after the end, ms. */
+const LATER_INTERVAL_MS = 100;
 
 /** Round the switch, ms: another host's clock is known no better, and what follows at once belongs to it. */
 const NEAR_MS = 100;
@@ -26,7 +30,7 @@ export class GuestWatch {
   readonly #over = new AbortController();
   readonly #found: Promise<Found | string>;
   #gap: Gap | undefined;
-  readonly #waits = new Waits();
+  #waits = new Waits();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(wanted: Wanted) {
@@ -41,16 +45,15 @@ export class GuestWatch {
 
   #begin(found: Found): void {
     const { probe } = found;
-    const gap = new Gap(systemClock.monotonicMs(), probe.intervalMs);
-    this.#gap = gap;
+    this.#gap = new Gap(systemClock.monotonicMs(), probe.intervalMs);
     found.onAnswer = () => {
       const now = systemClock.monotonicMs();
-      gap.answer(now, 1);
+      this.#gap?.answer(now, 1);
       this.#waits.answered(now);
     };
     this.#timer = setInterval(() => {
       const now = systemClock.monotonicMs();
-      if (!gap.tick(now)) return;
+      if (this.#gap?.tick(now) !== true) return;
       this.#waits.asked(now);
       probe.ask();
     }, LOOK_MS);
@@ -62,8 +65,11 @@ export class GuestWatch {
     return typeof found === 'string' ? { notTried: found } : undefined;
   }
 
-  /** Ends it, once the guest answers again where it may do so soon, and says what was seen. */
-  async end({ switch: at, memoryFromMs }: WatchEnd = {}): Promise<WatchResult> {
+  /**
+   * Ends it, once the guest answers again where it may do so soon, and says what was seen. With `laterMs` it goes on, less
+   * often, until it is closed.
+   */
+  async end({ switch: at, memoryFromMs, laterMs }: WatchEnd = {}): Promise<WatchResult> {
     const gap = this.#gap;
     if (gap === undefined) {
       const isKnown = await Promise.race([this.#found, Promise.resolve(undefined)]);
@@ -76,7 +82,7 @@ export class GuestWatch {
     const found = await this.#found;
     const now = systemClock.monotonicMs();
     const { gapFromMs, near, ...read } = gap.read(now, at && windowOf(at, now));
-    await this.close();
+    if (laterMs === undefined || typeof found === 'string') await this.close();
     if (typeof found === 'string') return { notTried: found };
     const { kind, address, intervalMs } = found.probe;
     const ago = gapFromMs === undefined ? {} : { gapBeganAgoMs: now - gapFromMs };
@@ -86,7 +92,25 @@ export class GuestWatch {
       memoryFromMs: memoryFromMs === undefined ? undefined : memoryFromMs + offset,
       ranMs: at === undefined ? undefined : at.toMs + offset,
     });
-    return { seen: { kind, address, intervalMs, ...read, ...ago, ...atSwitch, latency } };
+    if (laterMs !== undefined) this.#startAnew(now);
+    const goesOn = laterMs === undefined ? {} : { goesOnMs: laterMs };
+    return {
+      seen: { kind, address, intervalMs, ...read, ...ago, ...atSwitch, latency },
+      ...goesOn,
+    };
+  }
+
+  #startAnew(now: number): void {
+    this.#gap = new Gap(now, LATER_INTERVAL_MS);
+    this.#waits = new Waits();
+  }
+
+  /** What was seen since the end. */
+  later(): Omit<Later, 'complete'> {
+    const read = this.#gap?.read(systemClock.monotonicMs());
+    const { sent = 0, answered = 0, gapMs = 0, watchedMs = 0 } = read ?? {};
+    const waits = this.#waits.all();
+    return { ...(waits === undefined ? {} : { waits }), sent, answered, gapMs, forMs: watchedMs };
   }
 
   /** Leaves nothing behind. */

@@ -1,7 +1,14 @@
 import { z } from 'zod';
 import { guestName, hostName, migrationId, ms } from '../names.ts';
 import { ipAddress, nicNetwork, nicNetworks } from '../network.ts';
-import { latency, PROBE_KINDS, probeKind } from '../public/probe.ts';
+import {
+  later,
+  latency,
+  MOST_LATER_MS,
+  MOST_PROBES,
+  PROBE_KINDS,
+  probeKind,
+} from '../public/probe.ts';
 import { route } from '../route.ts';
 
 /**
@@ -33,6 +40,16 @@ export const probing = z.strictObject({
     .optional(),
 });
 export type Probing = z.infer<typeof probing>;
+
+/** The same in a host's configuration (`network.probe`). */
+export const guestProbing = probing.extend({
+  /** From where; default: the peers that have no part in the migration. */
+  hosts: z.array(hostName).max(MOST_PROBES).optional(),
+  /** Guest -> its addresses, where no host knows them. */
+  addresses: z.record(guestName, z.array(ipAddress).max(MOST_ADDRESSES)).default({}),
+  /** For how long a guest is probed after its migration, less often, ms; 0: not. */
+  laterMs: z.number().int().min(0).max(MOST_LATER_MS).default(MOST_LATER_MS),
+});
 
 /** How long a watch goes on unless it is asked for again, ms. */
 const leaseMs = z.number().int().min(1000).max(60_000);
@@ -67,6 +84,8 @@ export const watchEnd = z.object({
   switch: switchTime.optional(),
   /** When memory began to move, by the same clock. */
   memoryFromMs: wallMs.optional(),
+  /** The guest is probed for so long from then on, less often, ms. */
+  laterMs: z.number().int().min(1).max(MOST_LATER_MS).optional(),
 });
 export type WatchEnd = z.infer<typeof watchEnd>;
 
@@ -98,8 +117,18 @@ export type Seen = z.infer<typeof seen>;
 export const watchResult = z.object({
   seen: seen.optional(),
   notTried: z.string().max(1024).optional(),
+  /** For how long it goes on, ms, where that was asked for; or why it does not. */
+  goesOnMs: ms.optional(),
+  goesNot: z.string().max(1024).optional(),
 });
 export type WatchResult = z.infer<typeof watchResult>;
+
+/** What is seen since then: nothing yet, so much, or why nothing is known of it. */
+export const laterAnswer = z.object({
+  later: later.optional(),
+  why: z.string().max(1024).optional(),
+});
+export type LaterAnswer = z.infer<typeof laterAnswer>;
 
 /** What the destination of a migration says of the guest that it admitted, to a host that is asked to watch it. */
 export const admittedGuest = z.object({
@@ -113,7 +142,10 @@ export const admittedGuest = z.object({
 });
 export type AdmittedGuest = z.infer<typeof admittedGuest>;
 
-/** To the process that watches, a line each; it answers each but `stay` with one line. */
+/**
+ * To the process that watches, a line each; it answers each but `stay` with one line. Where it goes on after `end`, a line
+ * with `later` follows each few seconds.
+ */
 export const watcherLine = z.discriminatedUnion('verb', [
   z.object({
     verb: z.literal('watch'),
@@ -156,5 +188,13 @@ export const probeRoutes = {
     params: z.object({ id: migrationId }),
     body: watchEnd,
     response: watchResult,
+  }),
+  laterWatch: route({
+    method: 'GET',
+    path: '/v1/watches/:id/later',
+    summary: 'What has been seen of that guest since the watch ended, where it is probed on',
+    access: 'agent',
+    params: z.object({ id: migrationId }),
+    response: laterAnswer,
   }),
 };

@@ -19,6 +19,8 @@ describe('how long answers are waited for', () => {
     const { waits } = waitsOf([...Array<number>(98).fill(2), 40, 50]);
     const { during } = waits.read({});
     assert.deepEqual(during, { count: 100, p50Ms: 2, p99Ms: 40 });
+    assert.deepEqual(waits.all(), during);
+    assert.equal(new Waits().all(), undefined);
   });
 
   test('runs from the first question without an answer, however often it was asked again', () => {

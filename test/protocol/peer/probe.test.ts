@@ -59,6 +59,7 @@ describe('watches between hosts', () => {
       kind: 'auto',
       ports: [9],
       addresses: {},
+      laterMs: 600_000,
     });
     const off = agentConfig.parse({ ...own, network: { probe: 'off' } });
     assert.equal(off.network.probe, 'off');

@@ -166,8 +166,11 @@ export class SourceProbes {
     this.#places = places;
     this.#over.abort(new Error('the watch is over'));
     const startedAt = Date.parse(parts.request.createdAt);
+    const { probe } = parts.config.network;
+    const later = probe === 'off' || probe.laterMs === 0 ? {} : { laterMs: probe.laterMs };
     const fetched = places.map(async (place) => {
-      const result = await endOf(place, parts.request.id, this.#momentsBy(place), END_MS);
+      const of = { ...this.#momentsBy(place), ...later };
+      const result = await endOf(place, parts.request.id, of, END_MS);
       return probeReportOf(place.host, result, Math.max(0, this.#clock.wallMs() - startedAt));
     });
     const all = await Promise.all(fetched);
@@ -230,7 +233,7 @@ function orderOf({ config, request, state }: SourceContext): WatchOrder | undefi
   const { networks = [] } = state().known;
   if (probe === 'off' || networks.length === 0) return undefined;
   const { guest } = request.request;
-  const { hosts: _hosts, addresses, ...probing } = probe;
+  const { hosts: _hosts, addresses, laterMs: _laterMs, ...probing } = probe;
   const nics = networks.map((nic) => withAddresses(nic, addresses[guest] ?? []));
   const { to } = state().plan;
   return { id: request.id, guest, to, nics, probing, leaseMs: LEASE_MS };

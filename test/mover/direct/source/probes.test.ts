@@ -128,7 +128,41 @@ describe('the source’s mover, which has others watch its guest', () => {
     probes.stopped();
     probes.ran();
     await probes.results(parts);
-    assert.deepEqual(reported, [{ switch: { fromMs: NOW + 5000, toMs: NOW + 5000 } }]);
+    const at = { fromMs: NOW + 5000, toMs: NOW + 5000 };
+    assert.deepEqual(reported, [{ switch: at, laterMs: 600_000 }]);
+  });
+
+  test('has the guest probed on after a move, as configured, and reports who does', async () => {
+    for (const laterMs of [5000, 0]) {
+      const reported: WatchEnd[] = [];
+      const network = { probe: { hosts: ['c', 'd'], laterMs } };
+      const { parts, probes } = stage(network, ['10.9.0.21'], {
+        end: (host, of) => {
+          reported.push(of);
+          return host === 'c' ? { ...SEEN, goesOnMs: 5000 } : { ...SEEN, goesNot: 'd is full' };
+        },
+      });
+      probes.early(parts);
+      await settled();
+      const [c, d] = await probes.results(parts);
+      const asked = laterMs === 0 ? {} : { laterMs };
+      assert.deepEqual(reported, [asked, asked]);
+      assert.deepEqual([c?.goesOnMs, d?.goesOnMs, d?.goesNot], [5000, undefined, 'd is full']);
+    }
+  });
+
+  test('has it probed no further after a migration that came to nothing', async () => {
+    const reported: WatchEnd[] = [];
+    const { parts, probes } = stage({ probe: { hosts: ['c'] } }, ['10.9.0.21'], {
+      end: (_host, of) => {
+        reported.push(of);
+        return SEEN;
+      },
+    });
+    probes.early(parts);
+    await settled();
+    await probes.close(ID);
+    assert.deepEqual(reported, [{}]);
   });
 
   test('names the addresses that are configured first', async () => {

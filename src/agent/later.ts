@@ -1,0 +1,77 @@
+import type { LaterAnswer } from '../protocol/peer/probe.ts';
+import type { Later } from '../protocol/public/probe.ts';
+import type { WatcherProcess } from './watcher-process.ts';
+
+/** Guests that are probed after their migrations, at once. */
+const MOST = 4;
+/** What was seen of so many is kept once that is over; the oldest goes first. */
+const MOST_KEPT = 64;
+const NOTHING: Later = { sent: 0, answered: 0, gapMs: 0, forMs: 0, complete: false };
+
+interface Going {
+  readonly guest: string;
+  readonly process: WatcherProcess;
+  /** Why it was ended before its time. */
+  ended?: string;
+}
+
+/** Watches that go on after their migrations have ended: each for some minutes. */
+export class LaterWatches {
+  readonly #host: string;
+  readonly #going = new Map<string, Going>();
+  readonly #seen = new Map<string, Later>();
+
+  constructor(host: string) {
+    this.#host = host;
+  }
+
+  /** Takes a place for it; or says why there is none. */
+  take(key: string, guest: string, process: WatcherProcess): string | undefined {
+    if (this.#going.size >= MOST)
+      return `${this.#host} probes ${MOST} guests after their migrations already`;
+    const going: Going = { guest, process };
+    this.#going.set(key, going);
+    void process.gone.then(() => this.#over(key, going));
+    return undefined;
+  }
+
+  /** It does not go on after all. */
+  leave(key: string): void {
+    this.#going.delete(key);
+  }
+
+  /** Another migration of that guest is watched from now on: what follows belongs to that one. */
+  movesAgain(guest: string): void {
+    for (const each of this.#going.values()) {
+      if (each.guest !== guest) continue;
+      each.ended = 'it was moved again';
+      each.process.stop();
+    }
+  }
+
+  of(key: string): LaterAnswer {
+    const going = this.#going.get(key);
+    if (going !== undefined) {
+      const later = going.process.later();
+      return later === undefined ? {} : { later };
+    }
+    const later = this.#seen.get(key);
+    return later === undefined
+      ? { why: `${this.#host} knows nothing of it any more: its agent was started anew meanwhile` }
+      : { later };
+  }
+
+  #over(key: string, { process, ended = `its process on ${this.#host} ended` }: Going): void {
+    // Given up before it began.
+    if (!this.#going.delete(key)) return;
+    const later = process.later() ?? NOTHING;
+    this.#seen.set(key, later.complete ? later : { ...later, ended });
+    const [oldest] = this.#seen.keys();
+    if (this.#seen.size > MOST_KEPT && oldest !== undefined) this.#seen.delete(oldest);
+  }
+
+  /** Ends all of them. */
+  close(): void {
+    for (const { process } of this.#going.values()) process.stop();
+  }
+}

@@ -1,0 +1,122 @@
+import { z } from 'zod';
+import { hostName } from '../../protocol/names.ts';
+import { later } from '../../protocol/public/probe.ts';
+import type { Later, ProbeReport } from '../../protocol/public/probe.ts';
+import type { LaterAnswer } from '../../protocol/peer/probe.ts';
+import type { Report } from '../../protocol/public/migration.ts';
+
+/** How a guest answers other hosts after its migration: whom its source asks for it, and when. Pure. */
+
+/** Between two questions, ms. */
+const ASK_MS = 30_000;
+/** A host may say a little later that it is complete, and is asked more often until then, ms. */
+const [SOON_MS, GRACE_MS] = [1000, 15_000];
+const NOTHING: Later = { sent: 0, answered: 0, gapMs: 0, forMs: 0, complete: false };
+const wallMs = z.number().nonnegative();
+
+/** Kept on the source's disk; an agent that starts goes on from it. */
+export const laterState = z.object({
+  version: z.literal(1),
+  hosts: z.array(z.object({ host: hostName, untilMs: wallMs, later: later.optional() })).max(64),
+  nextMs: wallMs,
+});
+export type LaterState = z.infer<typeof laterState>;
+type LaterHost = LaterState['hosts'][number];
+
+type Reported = Pick<Report, 'vantages' | 'endedAt'>;
+
+/** Undefined where no host probes the guest after that migration. */
+export function laterFrom(report: Reported): LaterState | undefined {
+  const endedMs = endOf(report);
+  const hosts = (report.vantages ?? []).flatMap(({ host, goesOnMs }) =>
+    goesOnMs === undefined ? [] : [{ host, untilMs: endedMs + goesOnMs }],
+  );
+  if (hosts.length === 0) return undefined;
+  return { version: 1, hosts, nextMs: nextOf(hosts, endedMs) };
+}
+
+/** The hosts to be asked now. */
+export function hostsToAsk({ hosts, nextMs }: LaterState, nowMs: number): string[] {
+  // A clock that was set back makes nothing wait for longer than a turn.
+  if (nowMs < nextMs && nextMs - nowMs <= ASK_MS) return [];
+  return hosts.filter((each) => !isOver(each)).map(({ host }) => host);
+}
+
+/** Nothing more will be known. */
+export function isLaterOver({ hosts }: LaterState): boolean {
+  return hosts.every(isOver);
+}
+
+/** What a host answered, or why it did not (`silent`). */
+export type HostAnswer = LaterAnswer | { readonly silent: string };
+
+export function afterAnswers(
+  state: LaterState,
+  answers: ReadonlyMap<string, HostAnswer>,
+  nowMs: number,
+): LaterState {
+  const hosts = state.hosts.map((each) => {
+    const answer = answers.get(each.host);
+    return answer === undefined || isOver(each) ? each : after(each, answer, nowMs);
+  });
+  return { version: 1, hosts, nextMs: nextOf(hosts, nowMs) };
+}
+
+function after(before: LaterHost, answer: HostAnswer, nowMs: number): LaterHost {
+  const known = before.later ?? NOTHING;
+  // One that knows nothing of it any more does not learn it again.
+  if ('why' in answer && answer.why !== undefined)
+    return { ...before, later: { ...known, ended: answer.why } };
+  const seen = 'later' in answer ? (answer.later ?? before.later) : before.later;
+  const next = seen === undefined ? before : { ...before, later: seen };
+  if (isOver(next) || nowMs < before.untilMs + GRACE_MS) return next;
+  const ended = 'silent' in answer ? answer.silent : `${before.host} did not end it in time`;
+  return { ...next, later: { ...(seen ?? NOTHING), ended } };
+}
+
+function isOver({ later: seen }: LaterHost): boolean {
+  return seen !== undefined && (seen.complete || seen.ended !== undefined);
+}
+
+function nextOf(hosts: readonly LaterHost[], nowMs: number): number {
+  const open = hosts.filter((each) => !isOver(each)).map(({ untilMs }) => untilMs);
+  // In ASK_MS, but at each host's end, and often just after it.
+  return open.reduce(
+    (next, untilMs) => Math.min(next, untilMs > nowMs ? untilMs : nowMs + SOON_MS),
+    nowMs + ASK_MS,
+  );
+}
+
+/** The report with what is known now; `state` is undefined where nothing is kept of it. */
+export function withLater<R extends Reported>(
+  report: R,
+  state: LaterState | undefined,
+  nowMs: number,
+): R {
+  const { vantages } = report;
+  if (vantages?.some(({ goesOnMs }) => goesOnMs !== undefined) !== true) return report;
+  const known = new Map(state?.hosts.map((each) => [each.host, each.later]));
+  return { ...report, vantages: vantages.map((each) => withOne(each, known, report, nowMs)) };
+}
+
+function withOne(
+  vantage: ProbeReport,
+  known: ReadonlyMap<string, Later | undefined>,
+  report: Reported,
+  nowMs: number,
+): ProbeReport {
+  const { host, goesOnMs } = vantage;
+  if (goesOnMs === undefined) return vantage;
+  const isPast = nowMs > endOf(report) + goesOnMs + GRACE_MS + ASK_MS;
+  const unasked = isPast
+    ? { ...NOTHING, ended: `${host} was not asked for it in time` }
+    : undefined;
+  const seen = known.get(host) ?? unasked;
+  return seen === undefined
+    ? vantage
+    : { ...vantage, latency: { ...vantage.latency, later: seen } };
+}
+
+function endOf({ endedAt }: Reported): number {
+  return endedAt === undefined ? 0 : Date.parse(endedAt);
+}
