@@ -196,7 +196,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/uefi.e2e.ts': { seconds: 90, of: ['src/drivers/qemu/'] },
   'test/e2e/upgrade.e2e.ts': { seconds: 45, core: true },
   'test/e2e/prompt.e2e.ts': { seconds: 40, of: ['src/cli/', 'src/agent/'] },
-  'test/e2e/probes.e2e.ts': { seconds: 54, of: ['src/network/', 'src/agent/'] },
+  'test/e2e/probes.e2e.ts': { seconds: 95, of: ['src/network/', 'src/agent/'] },
   'test/e2e/terminal.e2e.ts': { seconds: 60, of: ['src/cli/'] },
   'test/e2e/user-networks.e2e.ts': { seconds: 15, of: ['src/drivers/qemu/spec/'] },
   'test/e2e/verify-disks.e2e.ts': { seconds: 45, of: ['src/disks/'] },
