@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
+import { readMachineCapabilities } from '../../src/drivers/libvirt/capabilities.ts';
 import { LibvirtClient } from '../../src/drivers/libvirt/client.ts';
 import { libvirtOptions } from '../../src/drivers/libvirt/options.ts';
-import { whyNoCpu } from '../../src/drivers/libvirt/questions.ts';
+import { domainCapabilities, whyNoCpu } from '../../src/drivers/libvirt/questions.ts';
 import { isEnd } from '../../src/protocol/public/migration.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import { parseXml } from '../../src/xml.ts';
@@ -200,6 +201,8 @@ describe('guests of libvirt', () => {
       assert.ok(cpu);
       const emulator = undefined;
       const machine = { virtType: 'qemu', arch: 'x86_64', type: 'q35', emulator, cpu };
+      const parts = readMachineCapabilities(await domainCapabilities(client, machine, signal));
+      assert.ok(parts?.tpmBackends !== undefined, 'libvirt 9.0 says how it gives a TPM');
       assert.match((await whyNoCpu(client, machine, signal)) ?? '', /required features: .*avx512/);
     } finally {
       client.close();

@@ -42,3 +42,25 @@ export function newestLike(type: string, machines: readonly string[]): string | 
 function kindOf(type: string): string {
   return type.replace(/-\d[\d.]*$/, '');
 }
+
+/** What a daemon says of one machine that its host can run. */
+export interface MachineCapabilities {
+  /** Firmware that it knows. */
+  readonly loaders: readonly string[];
+  /** Ways to give a guest a TPM; undefined where it does not say. */
+  readonly tpmBackends: readonly string[] | undefined;
+}
+
+/** Undefined for what is no such document. */
+export function readMachineCapabilities(xml: string): MachineCapabilities | undefined {
+  const root = parseXml(xml);
+  if (root?.name !== 'domainCapabilities') return undefined;
+  const loaders = at(root, 'os', 'loader', 'value').map(({ text }) => text);
+  const [tpm] = at(root, 'devices', 'tpm');
+  if (tpm === undefined) return { loaders, tpmBackends: undefined };
+  const backends = at(tpm, 'enum').filter(
+    ({ attributes }) => attributes['name'] === 'backendModel',
+  );
+  const values = backends.flatMap((each) => at(each, 'value')).map(({ text }) => text);
+  return { loaders, tpmBackends: tpm.attributes['supported'] === 'yes' ? values : [] };
+}

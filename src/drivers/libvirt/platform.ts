@@ -1,11 +1,11 @@
 import { godwitError } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import { newestLike, readCapabilities } from './capabilities.ts';
-import type { HostCapabilities } from './capabilities.ts';
+import { newestLike, readCapabilities, readMachineCapabilities } from './capabilities.ts';
+import type { HostCapabilities, MachineCapabilities } from './capabilities.ts';
 import { passes, refuses } from './check.ts';
 import type { LibvirtClient } from './client.ts';
 import type { DomainFacts } from './domain-xml.ts';
-import { capabilities, whyNoCpu } from './questions.ts';
+import { capabilities, domainCapabilities, whyNoCpu } from './questions.ts';
 import { LibvirtRefusal } from './rpc/connection.ts';
 
 /** Whether the destination's hypervisor can be the guest's machine. */
@@ -14,6 +14,7 @@ interface Asked {
   readonly facts: DomainFacts;
   /** The host's name. */
   readonly to: string;
+  readonly here: LibvirtClient;
   readonly there: LibvirtClient;
 }
 
@@ -26,7 +27,66 @@ export async function platformChecks(asked: Asked, signal: AbortSignal): Promise
   const checks = machineChecks(facts, to, known);
   // Of a machine that it does not have libvirt compares no processor.
   const isRefused = checks.some(({ verdict }) => verdict === 'refuse');
-  return isRefused ? checks : [...checks, ...(await processorChecks(asked, signal))];
+  if (isRefused) return checks;
+  return [
+    ...checks,
+    ...(await processorChecks(asked, signal)),
+    ...(await partsChecks(asked, signal)),
+  ];
+}
+
+async function partsChecks(
+  { facts, to, here, there }: Asked,
+  signal: AbortSignal,
+): Promise<Check[]> {
+  if (facts.firmware === undefined && facts.tpm === undefined) return [];
+  try {
+    const [source, destination] = await Promise.all(
+      [here, there].map(async (client) =>
+        readMachineCapabilities(await domainCapabilities(client, facts.machine, signal)),
+      ),
+    );
+    if (source === undefined || destination === undefined) return [];
+    return partChecks(facts, to, { source, destination });
+  } catch (thrown) {
+    if (thrown instanceof LibvirtRefusal) return [unsaid('firmware', thrown.message)];
+    throw thrown;
+  }
+}
+
+/** Firmware that the source's libvirt does not list either was given by its path: whether it is there, libvirt sees. */
+export function partChecks(
+  { name: guest, firmware, tpm }: DomainFacts,
+  to: string,
+  ends: { readonly source: MachineCapabilities; readonly destination: MachineCapabilities },
+): Check[] {
+  const { source, destination } = ends;
+  const checks: Check[] = [];
+  const loader = firmware?.loader;
+  if (loader !== undefined && source.loaders.includes(loader)) {
+    const what = `libvirt there does not list ${loader}`;
+    const facts = { device: 'the firmware', guest, host: to, what };
+    const hint = 'Install the same firmware at {host} (Debian: package ovmf).';
+    checks.push(
+      destination.loaders.includes(loader)
+        ? passes('firmware', 'destination', `libvirt there lists ${loader}`)
+        : refuses(
+            'firmware',
+            'destination',
+            godwitError('GODWIT_DEVICE_UNMAPPED', facts, { hint }),
+          ),
+    );
+  }
+  if (tpm?.backend === 'emulator' && destination.tpmBackends !== undefined) {
+    const facts = { device: 'the TPM', guest, host: to, what: 'libvirt there emulates none' };
+    const hint = 'Install swtpm at {host} (Debian: packages swtpm and swtpm-tools).';
+    checks.push(
+      destination.tpmBackends.includes('emulator')
+        ? passes('tpm', 'destination', 'libvirt there emulates one')
+        : refuses('tpm', 'destination', godwitError('GODWIT_DEVICE_UNMAPPED', facts, { hint })),
+    );
+  }
+  return checks;
 }
 
 export function machineChecks(

@@ -15,6 +15,7 @@ const PROC = {
   isPoolActive: 154,
   hasManagedSave: 183,
   snapshots: 274,
+  domainCapabilities: 342,
   compareCpu: 393,
   checkpoints: 413,
 } as const;
@@ -102,6 +103,16 @@ async function existence(
 
 export async function capabilities(client: LibvirtClient, signal: AbortSignal): Promise<string> {
   return (await client.ask(PROC.capabilities, new XdrWriter(), signal)).string(MOST_TEXT);
+}
+
+/** LibvirtRefusal where the daemon has no such emulator, machine or type. */
+export async function domainCapabilities(
+  client: LibvirtClient,
+  machine: Machine,
+  signal: AbortSignal,
+): Promise<string> {
+  const answer = await client.ask(PROC.domainCapabilities, writeMachine(machine).uint32(0), signal);
+  return answer.string(MOST_TEXT);
 }
 
 /** Why the daemon's hypervisor cannot give this processor; undefined where it can. */

@@ -89,7 +89,7 @@ export class LibvirtSession implements ManagedSession {
       return [
         passes('manager', 'both', evidence),
         ...(await destinationChecks(asked, signal)),
-        ...(await platformChecks(asked, signal)),
+        ...(await platformChecks({ ...asked, here: source }, signal)),
       ];
     });
   }

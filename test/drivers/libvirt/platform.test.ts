@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { newestLike, readCapabilities } from '../../../src/drivers/libvirt/capabilities.ts';
+import {
+  newestLike,
+  readCapabilities,
+  readMachineCapabilities,
+} from '../../../src/drivers/libvirt/capabilities.ts';
 import { readDomain } from '../../../src/drivers/libvirt/domain-xml.ts';
 import type { DomainFacts } from '../../../src/drivers/libvirt/domain-xml.ts';
-import { machineChecks } from '../../../src/drivers/libvirt/platform.ts';
+import { machineChecks, partChecks } from '../../../src/drivers/libvirt/platform.ts';
 import { formatXml, parseXml } from '../../../src/xml.ts';
 
 /** In the shape of libvirt 9.0. */
@@ -72,5 +76,22 @@ describe('the machine of a guest at its destination', () => {
     const { cpu } = facts().machine;
     assert.ok(cpu);
     assert.deepEqual(parseXml(formatXml(cpu)), cpu);
+  });
+
+  test('is refused where the destination lacks its firmware, or emulates no TPM', () => {
+    const given = facts();
+    const text = (loader: string, backend: string): string =>
+      `<domainCapabilities><os><loader supported='yes'><value>${loader}</value></loader></os><devices>
+      <tpm supported='yes'><enum name='backendModel'><value>${backend}</value></enum></tpm></devices></domainCapabilities>`;
+    const source = readMachineCapabilities(text(given.firmware?.loader ?? '', 'emulator'));
+    const bare = readMachineCapabilities(text('/usr/share/other.fd', 'passthrough'));
+    assert.ok(source && bare);
+    const verdicts = (ends: Parameters<typeof partChecks>[2]): string[] =>
+      partChecks(given, 'b', ends).map(({ name, verdict }) => `${name} ${verdict}`);
+    assert.deepEqual(verdicts({ source, destination: source }), ['firmware pass', 'tpm pass']);
+    assert.deepEqual(verdicts({ source, destination: bare }), ['firmware refuse', 'tpm refuse']);
+    // Neither lists it: libvirt sees whether the file is there.
+    assert.deepEqual(verdicts({ source: bare, destination: bare }), ['tpm refuse']);
+    assert.equal(readMachineCapabilities('<capabilities/>'), undefined);
   });
 });
