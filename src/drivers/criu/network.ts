@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { systemClock } from '../../clock.ts';
 import type { Runc } from './runc.ts';
 import { nic as nicSchema } from './spec.ts';
 import type { Nic } from './spec.ts';
@@ -150,16 +151,26 @@ export async function setPorts(
   for (const port of ports) await run(['ip', 'link', 'set', port, state]);
 }
 
-/** Setting a link's own address again makes the kernel announce to the network where it is. */
+/** Pauses before each announcement, ms: QEMU announces its guests at this pace. */
+const ANNOUNCE_MS = [0, 50, 150, 250, 350];
+
+/**
+ * Setting a link's own address again makes the kernel announce to the network where it is. Once is not enough: the kernel
+ * drops what a link sends before its queue runs, which a busy host starts late after its port is up. A container that only
+ * listens would then not be found for as long as its peers believe their old entry.
+ */
 export async function announceNics(
   run: Runc['run'],
   pid: number,
   nics: readonly Nic[],
   signal: AbortSignal,
 ): Promise<void> {
-  for (const { name, mac } of nics) {
-    const set = ['ip', 'link', 'set', name, 'address', mac];
-    await run(['nsenter', '-t', String(pid), '-n', ...set], { signal });
+  for (const pauseMs of ANNOUNCE_MS) {
+    await systemClock.sleep(pauseMs, signal);
+    for (const { name, mac } of nics) {
+      const set = ['ip', 'link', 'set', name, 'address', mac];
+      await run(['nsenter', '-t', String(pid), '-n', ...set], { signal });
+    }
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Log } from '../../../log.ts';
 import type { DestinationSession } from '../../../drivers/port/direct.ts';
 import type { AgentConfig } from '../../../config.ts';
 import { GodwitError, toGodwitError } from '../../../errors.ts';
@@ -29,6 +30,8 @@ export interface BuildParts extends DestinationContext {
   readonly backingFiles: DestinationBackingFiles;
   readonly ports: GuestPorts;
   readonly firstFrame: FirstFrame;
+  /** Settled once the network was told where the guest is. Never rejects. */
+  announced: Promise<void>;
 }
 
 /** What is done of the guest's disks for a call of the source. */
@@ -47,7 +50,8 @@ export function buildParts(parts: DestinationContext): BuildParts {
   const backingFiles = new DestinationBackingFiles(parts);
   const firstFrame = new FirstFrame(parts.clock);
   const dataPath = new DestinationDataPath(parts);
-  return { ...parts, config, dataPath, disks, compare, backingFiles, ports, firstFrame };
+  const own = { config, dataPath, disks, compare, backingFiles, ports, firstFrame };
+  return { ...parts, ...own, announced: Promise.resolve() };
 }
 
 /** Makes the guest's ports and its paused hypervisor. The journal has each thing before it is made. */
@@ -119,11 +123,13 @@ export function abortAll(
 
 /** The guest runs here: what only the migration needed goes. */
 export async function settle(
-  { config, dataPath, disks, compare }: BuildParts,
+  { config, dataPath, disks, compare, announced }: BuildParts,
   session: DestinationSession,
   state: DestinationState,
   signal: AbortSignal,
 ): Promise<void> {
+  // Its mover ends afterwards, and with it what it still announces.
+  await announced;
   await dataPath.end(state);
   disks.abort('the migration is over');
   await compare.end(session, state, signal);
@@ -146,13 +152,23 @@ export async function takeDown(
   await discardImages(parts.config, state);
 }
 
-/** Announces to the network where the guest is now. Never rejects: the guest’s own next frame does so as well. */
-export async function announce(
+/** Begins to announce to the network where the guest is now; `settle` waits for it. */
+export function announce(
   session: DestinationSession,
   state: DestinationState,
-  { config, log }: DestinationContext,
-): Promise<void> {
+  parts: BuildParts,
+): void {
+  const { config, log } = parts;
   void runLateHook(config, 'after-resume', () => hookFacts(state, config), log);
+  parts.announced = announceTo(session, state, log);
+}
+
+/** Never rejects: the guest’s own next frame announces it as well. */
+async function announceTo(
+  session: DestinationSession,
+  state: DestinationState,
+  log: Log,
+): Promise<void> {
   try {
     await session.announce(AbortSignal.timeout(10_000));
   } catch (error) {

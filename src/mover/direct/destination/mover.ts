@@ -144,7 +144,7 @@ export class DestinationMover {
     const running = runningSince(this.#parts.clock, this.state.admission.epoch, began);
     const { epoch, resumeMs } = running;
     await this.#ledger.record({ type: 'running', epoch, resumeMs });
-    void announce(session, this.state, this.#parts);
+    announce(session, this.state, this.#parts);
     return running;
   }
 
