@@ -139,12 +139,6 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   },
   'test/e2e/vsphere-lab.e2e.ts': {
     seconds: 12,
-    of: [
-      'src/lab/vsphere/',
-      'src/lab/managers.ts',
-      'src/lab/controller.ts',
-      'test/managers/vcsim/',
-    ],
   },
   'test/e2e/vsphere.e2e.ts': {
     seconds: 160,
