@@ -25,7 +25,7 @@ export class Arrival {
   #listener: Listener | undefined;
   #stream: Duplex | undefined;
   #work: Promise<void> | undefined;
-  #closed = false;
+  readonly #over = new AbortController();
 
   constructor(parts: HostContext, handle: CriuHandle, bundle: string, options: DestinationOptions) {
     this.#parts = parts;
@@ -42,7 +42,7 @@ export class Arrival {
     this.#listener = await listenForSource(this.#options, setup, (stream) => {
       stream.on('error', () => {});
       // The first one is the source; nobody else is listened to.
-      if (this.#stream !== undefined || this.#closed) return void stream.destroy();
+      if (this.#stream !== undefined || this.#over.signal.aborted) return void stream.destroy();
       this.#stream = stream;
       this.reported.to('active');
       this.#work = this.#take(stream).catch((error: unknown) => this.#failed(stream, error));
@@ -59,12 +59,13 @@ export class Arrival {
     const most = memoryBytes * 2 + EXTRA_BYTES;
     const receiver = new PageReceiver(this.#directory, name, most);
     await receiver.take(stream);
-    if (this.#closed) throw new Error('it is taken down');
+    this.#over.signal.throwIfAborted();
     const root = records.readSync(name)?.made?.overlay === true ? 'upper' : 'bundle/rootfs';
     const into = path.join(records.dirOf(name), root);
     const keep = ['--xattrs', '--xattrs-include=*', '--numeric-owner', '-p'];
     await runc.run(['tar', ...keep, '-C', into, '-xf', path.join(this.#directory, 'root.tar')], {
       deadlineMs: 120_000,
+      signal: this.#over.signal,
     });
     if (receiver.isCold) {
       await records.change(name, { cold: 'arrived' });
@@ -94,12 +95,12 @@ export class Arrival {
       );
       stream.end();
     }
-    if (!this.#closed) this.reported.to('failed', reason);
+    if (!this.#over.signal.aborted) this.reported.to('failed', reason);
   }
 
   /** Breaks off what comes in; a restore is waited for. */
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#over.abort(new Error('it is taken down'));
     this.#listener?.close();
     if (this.reported.stream === 'completed') this.#stream?.end();
     else this.#stream?.destroy();

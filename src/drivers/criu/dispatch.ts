@@ -180,8 +180,11 @@ export class Dispatch {
   /** What was written above the image; sent while it runs, and again when it is paused. */
   async #sendRoot(sender: PageSender, directory: string): Promise<void> {
     const file = path.join(directory, 'root.tar');
-    // It changes while it is read: tar says so by its exit status, and the frozen one counts.
-    await packRoot(this.#parts.runc, this.#facts.root.upper, file).catch((error: unknown) => {
+    const { upper } = this.#facts.root;
+    const { signal } = this.#over;
+    await packRoot(this.#parts.runc, upper, file, signal).catch((error: unknown) => {
+      signal.throwIfAborted();
+      // It changes while it is read: tar says so by its exit status, and the frozen one counts.
       if (this.reported.stream === 'device') throw error;
     });
     await sender.file('root', 'root', file);

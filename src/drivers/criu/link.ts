@@ -20,6 +20,7 @@ export async function connectTo(
   const { credentials } = setup;
   const { host, port } = splitAddress(address);
   const given = credentials === undefined ? undefined : await pems(credentials);
+  signal.throwIfAborted();
   const socket =
     given === undefined
       ? net.connect({ host, port }, () => resolve(socket))

@@ -41,7 +41,12 @@ export async function rootOf(
 const PACK_MS = 120_000;
 
 /** Writes all below a directory into one file, with owners, modes and extended attributes; not what is mounted there. */
-export async function packRoot(runc: Pick<Runc, 'run'>, from: string, file: string): Promise<void> {
+export async function packRoot(
+  runc: Pick<Runc, 'run'>,
+  from: string,
+  file: string,
+  signal: AbortSignal,
+): Promise<void> {
   const keep = [
     '--xattrs',
     '--xattrs-include=*',
@@ -50,7 +55,7 @@ export async function packRoot(runc: Pick<Runc, 'run'>, from: string, file: stri
     '--sparse',
   ];
   const argv = ['tar', ...keep, '--warning=no-file-changed', '-C', from, '-cf', file, '.'];
-  await runc.run(argv, { deadlineMs: PACK_MS });
+  await runc.run(argv, { deadlineMs: PACK_MS, signal });
 }
 
 /** mountinfo writes spaces and the like as octal numbers. */

@@ -70,8 +70,9 @@ export class PageSender {
     await this.#pay(frame.length);
   }
 
-  /** Waits until the other end has said so, so many ms at most. */
+  /** Waits until the other end has said so, so many ms at most; rejects at once where the signal came before. */
   async heard(kind: Kind, signal: AbortSignal, silentMs = SILENT_MS): Promise<void> {
+    signal.throwIfAborted();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#waiting.set(kind, resolve);
     const timer = setTimeout(() => reject(new Error('the destination is silent')), silentMs);

@@ -141,7 +141,7 @@ export async function sendFiles(
     await sender.heard(KINDS.ready, signal);
     const upper = parts.records.readSync(name)?.down?.upper ?? listed.rootfs;
     const file = path.join(directory, 'root.tar');
-    await packRoot(parts.runc, upper, file);
+    await packRoot(parts.runc, upper, file, signal);
     await sender.file('root', 'root', file);
     const taken = sender.heard(KINDS.restored, signal, TAKEN_MS);
     taken.catch(() => {});

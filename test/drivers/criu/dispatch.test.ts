@@ -4,6 +4,7 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
+import type { CommandOptions } from '../../../src/drivers/criu/command.ts';
 import { Dispatch } from '../../../src/drivers/criu/dispatch.ts';
 import { encodeFrame, KINDS } from '../../../src/drivers/criu/frames.ts';
 import type { Examined } from '../../../src/drivers/criu/inspect.ts';
@@ -50,7 +51,7 @@ const freezer = (): Promise<string> =>
 
 /** A container without processes, in a cgroup of plain files; `run` stands for the programs that are started. */
 async function dispatchOf(
-  run: (argv: readonly string[]) => Promise<string>,
+  run: (argv: readonly string[], options?: Partial<CommandOptions>) => Promise<string>,
 ): Promise<{ dispatch: Dispatch; records: Records }> {
   const records = new Records(path.join(directory, 'records'));
   await records.write('box', { token: 't', mover: ownIdentity(), memoryBytes: 4096 });
@@ -110,4 +111,20 @@ test('runs the container on where one of its ports is gone, gives back the other
   assert.equal(await freezer(), 'THAWED');
   assert.deepEqual(up, ['veth1']);
   assert.equal(records.readSync('box')?.leaving, undefined);
+});
+
+test('a cancel ends the program that packs its files, and does not wait for it', async () => {
+  const packs = Promise.withResolvers<void>();
+  const { dispatch } = await dispatchOf(async (argv, options) => {
+    if (argv[0] !== 'tar') return '';
+    packs.resolve();
+    return new Promise((_, reject) => {
+      options?.signal?.addEventListener('abort', () => reject(new Error('it was ended')));
+    });
+  });
+  const started = start(dispatch);
+  await packs.promise;
+  await dispatch.cancel(AbortSignal.timeout(5000));
+  await started;
+  assert.equal(dispatch.reported.stream, 'cancelled');
 });

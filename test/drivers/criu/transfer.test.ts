@@ -119,3 +119,14 @@ test('makes no larger files of the pages than the container may have', () =>
     many.write(encodeFrame(KINDS.refs, Buffer.alloc(1025 * 4, 0xff)));
     await assert.rejects(new PageReceiver(directory, 'web1', MOST).take(many), /pages at once/);
   }));
+
+test('what waits for the other end sees a cancel that came before', async () => {
+  const [near, far] = duplexPair();
+  const sender = new PageSender(near, false);
+  await assert.rejects(
+    sender.heard(KINDS.ready, AbortSignal.abort(new Error('the source cancelled'))),
+    /the source cancelled/,
+  );
+  sender.close();
+  far.destroy();
+});
