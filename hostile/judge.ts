@@ -15,9 +15,14 @@ import type { Answer, Ask } from './cases/case.ts';
 const LONGEST_MS = 40_000;
 /**
  * What any host may ask about a migration that is not its own: whether it is one, and which guest it moves. A watch is
- * known by who asked for it, so that its end is only ever one's own.
+ * known by who asked for it, so that its end, and what is seen after it, is only ever one's own.
  */
-const FOR_ALL: ReadonlySet<string> = new Set(['admittedGuest', 'sighting', 'endWatch']);
+const FOR_ALL: ReadonlySet<string> = new Set([
+  'admittedGuest',
+  'sighting',
+  'endWatch',
+  'laterWatch',
+]);
 
 /** Undefined: nothing. */
 export function judgeAnswer(ask: Ask, answer: Answer): string | undefined {

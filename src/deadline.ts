@@ -20,8 +20,9 @@ export async function withDeadline<T>(
   // Where the work itself throws at once, nobody waits for it.
   over.promise.catch(() => {});
   const end = (reason: unknown): void => {
-    own.abort(reason);
+    // First: work that ends on the signal must not be heard before the reason.
     over.reject(reason);
+    own.abort(reason);
   };
   const onOuter = (): void => end(outer?.reason);
   const timer = setTimeout(

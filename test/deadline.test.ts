@@ -33,6 +33,17 @@ describe('a deadline', () => {
     assert.equal(seen?.aborted, true);
   });
 
+  test('is what its caller hears, also where the work ends on the signal at once', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const work = Promise.withResolvers<never>();
+    const late = withDeadline('the step', 500, undefined, (signal) => {
+      signal.addEventListener('abort', () => work.reject(new Error('its own words')));
+      return work.promise;
+    });
+    t.mock.timers.tick(500);
+    await assert.rejects(late, /the step took longer than 500 ms/);
+  });
+
   test('passes on the outer signal, with its reason', async () => {
     const outer = new AbortController();
     let seen: AbortSignal | undefined;

@@ -69,7 +69,8 @@ export class AfterMove {
       const work = this.#advance(migration)
         .catch((error: unknown) => {
           if (this.#over.signal.aborted) return;
-          this.#settled.add(id);
+          // A disk may have room again at the next turn: until then it is kept in memory. A report that cannot be read stays so.
+          if (!this.#states.has(id)) this.#settled.add(id);
           this.#parts.log.error({ id, error: toGodwitError(error) }, `${FILE} cannot be kept`);
         })
         .finally(() => this.#busy.delete(id));
@@ -97,6 +98,8 @@ export class AfterMove {
       return;
     }
     if (!this.#parts.store.isEnded(id)) return;
+    // A person may yet resolve it as done.
+    if (this.#parts.store.progress(id).phase === 'held') return;
     const state = this.#states.get(id) ?? this.#read(id, dir) ?? this.#begin(migration);
     if (state === undefined || isLaterOver(state)) {
       this.#settled.add(id);
@@ -151,7 +154,7 @@ export class AfterMove {
   }
 
   #keep({ id, dir }: Migration, state: LaterState): void {
-    writeWhole(path.join(dir, FILE), `${JSON.stringify(state)}\n`);
     this.#states.set(id, state);
+    writeWhole(path.join(dir, FILE), `${JSON.stringify(state)}\n`);
   }
 }

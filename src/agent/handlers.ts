@@ -130,7 +130,7 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
       log.info({ id: params.id, by: caller.name, ...answer }, 'a cancel was asked for');
       return answer;
     },
-    admit: ({ body, caller }) => incoming.admit(body, caller),
+    admit: ({ body, caller }) => probes.comesHere(body.guest, incoming.admit(body, caller)),
     incoming: ({ params, caller }) => incoming.where(params.id, caller),
     ...checkHandlers(parts),
     ...recoveryHandlers(parts),

@@ -27,6 +27,7 @@ export class LaterWatches {
 
   /** Takes a place for it; or says why there is none. */
   take(key: string, guest: string, process: WatcherProcess): string | undefined {
+    if (this.#going.has(key)) return `${this.#host} probes it already`;
     if (this.#going.size >= MOST)
       return `${this.#host} probes ${MOST} guests after their migrations already`;
     const going: Going = { guest, process };
@@ -61,9 +62,11 @@ export class LaterWatches {
       : { later };
   }
 
-  #over(key: string, { process, ended = `its process on ${this.#host} ended` }: Going): void {
+  #over(key: string, going: Going): void {
     // Given up before it began.
-    if (!this.#going.delete(key)) return;
+    if (this.#going.get(key) !== going) return;
+    this.#going.delete(key);
+    const { process, ended = `its process on ${this.#host} ended` } = going;
     const later = process.later() ?? NOTHING;
     this.#seen.set(key, later.complete ? later : { ...later, ended });
     const [oldest] = this.#seen.keys();

@@ -170,6 +170,13 @@ export class GuestProbes {
     return result;
   }
 
+  /** Once the guest is let in here, what this host sees of it belongs to that migration. */
+  async comesHere<T>(guest: string, admission: Promise<T>): Promise<T> {
+    const admitted = await admission;
+    this.#later.movesAgain(guest);
+    return admitted;
+  }
+
   /** What has been seen since that watch ended. */
   later(id: string, caller: Pick<Caller, 'name'>): LaterAnswer {
     return this.#later.of(keyOf(id, caller));

@@ -257,6 +257,16 @@ describe('an agent that watches for others', () => {
       assert.deepEqual(probes.later('m-11111111', A), { later: { ...later, ended } });
     });
 
+    test('ends it where the guest comes here, once it is let in', async () => {
+      const { probes, reported } = stage({}, said, later);
+      const { guest } = order('m-11111111');
+      await go(probes, 'm-11111111');
+      await assert.rejects(probes.comesHere(guest, Promise.reject(new Error('refused'))));
+      assert.deepEqual(reported, []);
+      await probes.comesHere(guest, Promise.resolve());
+      assert.deepEqual(reported, ['stop a/m-11111111']);
+    });
+
     test('takes no place for a guest that is not there to be probed', async () => {
       const { probes } = stage({}, named);
       for (let n = 0; n < 6; n += 1) {

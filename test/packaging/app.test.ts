@@ -5,7 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { isModule, withoutComments } from '../../tools/package/app.ts';
 
-test('the programs of a package keep their lines and names, and lose comments and what is beyond ASCII', (t) => {
+test('the programs of a package keep their names, are not minified, and lose comments and what is beyond ASCII', (t) => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'godwit-app-'));
   t.after(() => rmSync(folder, { recursive: true }));
   const file = path.join(folder, 'a.js');

@@ -85,7 +85,7 @@ export function isModule(file: string): boolean {
 
 /**
  * A process holds the text of what it runs for as long as it lives: comments, and two bytes for each character of a file that
- * has one beyond Latin-1. Lines and names stay, so that a stack trace can be read; licences are in the package's own file.
+ * has one beyond Latin-1. It is not minified: names stay, and a stack trace has lines; licences are in the package's own file.
  */
 export function withoutComments(file: string): void {
   const { code } = transformSync(fs.readFileSync(file, 'utf8'), {

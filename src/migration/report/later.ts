@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { hostName } from '../../protocol/names.ts';
-import { later } from '../../protocol/public/probe.ts';
+import { later, MOST_LATER_MS } from '../../protocol/public/probe.ts';
 import type { Later, ProbeReport } from '../../protocol/public/probe.ts';
 import type { LaterAnswer } from '../../protocol/peer/probe.ts';
 import type { Report } from '../../protocol/public/migration.ts';
@@ -29,7 +29,7 @@ type Reported = Pick<Report, 'vantages' | 'endedAt'>;
 export function laterFrom(report: Reported): LaterState | undefined {
   const endedMs = endOf(report);
   const hosts = (report.vantages ?? []).flatMap(({ host, goesOnMs }) =>
-    goesOnMs === undefined ? [] : [{ host, untilMs: endedMs + goesOnMs }],
+    goesOnMs === undefined ? [] : [{ host, untilMs: endedMs + Math.min(goesOnMs, MOST_LATER_MS) }],
   );
   if (hosts.length === 0) return undefined;
   return { version: 1, hosts, nextMs: nextOf(hosts, endedMs) };
@@ -107,11 +107,17 @@ function withOne(
 ): ProbeReport {
   const { host, goesOnMs } = vantage;
   if (goesOnMs === undefined) return vantage;
-  const isPast = nowMs > endOf(report) + goesOnMs + GRACE_MS + ASK_MS;
-  const unasked = isPast
-    ? { ...NOTHING, ended: `${host} was not asked for it in time` }
-    : undefined;
-  const seen = known.get(host) ?? unasked;
+  const told = known.get(host);
+  const lastsMs = Math.min(goesOnMs, MOST_LATER_MS);
+  const isPast = nowMs > endOf(report) + lastsMs + GRACE_MS + ASK_MS;
+  const isOpen = told === undefined || (!told.complete && told.ended === undefined);
+  const seen =
+    isOpen && isPast
+      ? {
+          ...(told ?? NOTHING),
+          ended: `${host} was not asked for ${told === undefined ? 'it' : 'the rest of it'} in time`,
+        }
+      : told;
   return seen === undefined
     ? vantage
     : { ...vantage, latency: { ...vantage.latency, later: seen } };

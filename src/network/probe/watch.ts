@@ -13,8 +13,8 @@ const LOOK_MS = 5;
 const SETTLE_MS = 2000;
 const TOO_SOON = 'it was over before it was known what the guest answers from there';
 
-/** Between two probes after the end, ms. */
-const LATER_INTERVAL_MS = 100;
+/** Between two probes after the end, and between two looks then, ms. */
+const [LATER_INTERVAL_MS, LATER_LOOK_MS] = [100, 25];
 
 /** Round the switch, ms: another host's clock is known no better, and what follows at once belongs to it. */
 const NEAR_MS = 100;
@@ -51,12 +51,17 @@ export class GuestWatch {
       this.#gap?.answer(now, 1);
       this.#waits.answered(now);
     };
+    this.#lookEach(LOOK_MS, probe);
+  }
+
+  #lookEach(everyMs: number, probe: Found['probe']): void {
+    clearInterval(this.#timer);
     this.#timer = setInterval(() => {
       const now = systemClock.monotonicMs();
       if (this.#gap?.tick(now) !== true) return;
       this.#waits.asked(now);
       probe.ask();
-    }, LOOK_MS);
+    }, everyMs);
   }
 
   /** Resolves once it is known what the guest answers from here: undefined, or why there is nothing. Never rejects. */
@@ -92,7 +97,7 @@ export class GuestWatch {
       memoryFromMs: memoryFromMs === undefined ? undefined : memoryFromMs + offset,
       ranMs: at === undefined ? undefined : at.toMs + offset,
     });
-    if (laterMs !== undefined) this.#startAnew(now);
+    if (laterMs !== undefined) this.#startAnew(now, found.probe);
     const goesOn = laterMs === undefined ? {} : { goesOnMs: laterMs };
     return {
       seen: { kind, address, intervalMs, ...read, ...ago, ...atSwitch, latency },
@@ -100,9 +105,10 @@ export class GuestWatch {
     };
   }
 
-  #startAnew(now: number): void {
+  #startAnew(now: number, probe: Found['probe']): void {
     this.#gap = new Gap(now, LATER_INTERVAL_MS);
     this.#waits = new Waits();
+    this.#lookEach(LATER_LOOK_MS, probe);
   }
 
   /** What was seen since the end. */
@@ -110,7 +116,9 @@ export class GuestWatch {
     const read = this.#gap?.read(systemClock.monotonicMs());
     const { sent = 0, answered = 0, gapMs = 0, watchedMs = 0 } = read ?? {};
     const waits = this.#waits.all();
-    return { ...(waits === undefined ? {} : { waits }), sent, answered, gapMs, forMs: watchedMs };
+    // What was asked before the end may be answered after it.
+    const seen = { sent, answered: Math.min(answered, sent), gapMs, forMs: watchedMs };
+    return { ...(waits === undefined ? {} : { waits }), ...seen };
   }
 
   /** Leaves nothing behind. */

@@ -98,6 +98,21 @@ describe('what other hosts see of a guest after its migration', () => {
     assert.deepEqual(state.hosts[1]?.later, seen({ ended: 'e did not end it in time' }));
   });
 
+  test('lasts no longer than it may be asked for, whatever a host says', () => {
+    const state = laterFrom({ vantages: [{ host: 'c', goesOnMs: 1e12 }], endedAt });
+    assert.equal(state?.hosts[0]?.untilMs, END + FOR);
+  });
+
+  test('says of figures that nobody completed that they are not all', () => {
+    const state = afterAnswers(begun(), answers({ c: { later: seen() }, e: {} }), END + 1000);
+    const report = { vantages, endedAt };
+    assert.deepEqual(withLater(report, state, END + 2000).vantages?.[0]?.latency?.later, seen());
+    assert.deepEqual(
+      withLater(report, state, END + 2 * FOR).vantages?.map(({ latency }) => latency?.later?.ended),
+      ['c was not asked for the rest of it in time', undefined, 'e was not asked for it in time'],
+    );
+  });
+
   test('ends in any case, whatever hosts answer and however the clock goes; it can be written down at each step', () => {
     const answer = fc.oneof(
       fc.constant<HostAnswer>({}),

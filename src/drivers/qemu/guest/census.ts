@@ -6,6 +6,9 @@ import type { QemuProcess } from './process.ts';
 /** Processes between which others have their turn: a host may have thousands. */
 const IN_A_ROW = 256;
 
+/** An identity whose name is one that a QEMU has. */
+const MAY_BECOME = / \((qemu|kvm)/;
+
 /** How this host's processes are read; a test gives its own. */
 export interface ProcessReader {
   readonly pids: () => number[];
@@ -59,8 +62,9 @@ export class Census {
     const before = this.#known.get(pid);
     if (before !== undefined && before.is === is) return before;
     const now = { is, guest: nameOf(await this.#reader.look(pid)) };
-    // At once: a look that runs out of time is not begun anew by the next one.
-    this.#known.set(pid, now);
+    // At once: a look that runs out of time is not begun anew by the next one. A script that has QEMU's name may yet become
+    // the program, without another name or start.
+    if (now.guest !== undefined || !MAY_BECOME.test(is)) this.#known.set(pid, now);
     return now;
   }
 

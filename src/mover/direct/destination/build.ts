@@ -1,6 +1,7 @@
 import type { Log } from '../../../log.ts';
 import type { DestinationSession } from '../../../drivers/port/direct.ts';
 import type { AgentConfig } from '../../../config.ts';
+import { withDeadline } from '../../../deadline.ts';
 import { GodwitError, toGodwitError } from '../../../errors.ts';
 import type { HookFacts } from '../../../hooks/hooks.ts';
 import { runHook, runLateHook } from '../../../hooks/runner.ts';
@@ -21,6 +22,9 @@ import { DestinationDisks } from './disks.ts';
 import { discardImages, imagesToMake, keepImages, makeImages, withPlanned } from './images.ts';
 import { filesToOpen, refuseWrittenBackingFiles, withOwnPlaces } from './storage.ts';
 import { DestinationDataPath } from './data-path.ts';
+
+/** An announcement that takes longer holds nobody up, ms. */
+const ANNOUNCED_MS = 5000;
 
 /** What building takes, and what it has made. */
 export interface BuildParts extends DestinationContext {
@@ -128,13 +132,15 @@ export async function settle(
   state: DestinationState,
   signal: AbortSignal,
 ): Promise<void> {
-  // Its mover ends afterwards, and with it what it still announces.
-  await announced;
   await dataPath.end(state);
   disks.abort('the migration is over');
   await compare.end(session, state, signal);
   await session.settle(signal);
   await keepImages(config, state);
+  // Its mover ends afterwards, and with it what it still announces.
+  await withDeadline('the announcement', ANNOUNCED_MS, signal, () => announced).catch(
+    () => undefined,
+  );
 }
 
 /** Removes everything that was made here for the guest. */

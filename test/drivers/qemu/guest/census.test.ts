@@ -50,6 +50,14 @@ describe('the census of guests', () => {
     assert.deepEqual(looked, [1, 9]);
   });
 
+  test('sees a guest that takes the place of a script of QEMU’s own name', async () => {
+    const processes = new Map<number, Program>([[9, { comm: 'qemu-system-x86', startTicks: 7 }]]);
+    const { census } = hostWith(processes);
+    assert.equal(await census.take(signal), '');
+    processes.set(9, { comm: 'qemu-system-x86', startTicks: 7, isGuest: true });
+    assert.equal(await census.take(signal), '9:7');
+  });
+
   test('sees a guest that is started in the place of a program, and one that ends', async () => {
     const processes = new Map<number, Program>([[9, { comm: 'sh', startTicks: 7 }]]);
     const { census } = hostWith(processes);
