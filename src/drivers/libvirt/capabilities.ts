@@ -10,6 +10,8 @@ export interface HostCapabilities {
 }
 
 export interface GuestCapabilities {
+  /** Programs of which the lists speak: one of several that a host may have. */
+  readonly emulators: readonly string[];
   /** Names of machine types, and what they stand for. */
   readonly machines: readonly string[];
   /** `kvm`, `qemu` */
@@ -26,7 +28,9 @@ export function readCapabilities(xml: string): HostCapabilities | undefined {
       canonical === undefined ? [text] : [text, canonical],
     );
     const virtTypes = at(arch, 'domain').map(({ attributes }) => attributes['type'] ?? '');
-    return [arch.attributes['name'] ?? '', { machines: names, virtTypes }];
+    const programs = [...at(arch, 'emulator'), ...at(arch, 'domain', 'emulator')];
+    const emulators = programs.map(({ text }) => text);
+    return [arch.attributes['name'] ?? '', { emulators, machines: names, virtTypes }];
   });
   const labelModels = at(root, 'host', 'secmodel', 'model').map(({ text }) => text);
   return { guests: new Map(arches), labelModels };
@@ -40,7 +44,8 @@ export function newestLike(type: string, machines: readonly string[]): string | 
 }
 
 function kindOf(type: string): string {
-  return type.replace(/-\d[\d.]*$/, '');
+  // Those of RHEL are called pc-q35-rhel9.4.0.
+  return type.replace(/-(?:rhel)?\d[\d.]*$/, '');
 }
 
 /** What a daemon says of one machine that its host can run. */

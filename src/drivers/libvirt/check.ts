@@ -75,5 +75,11 @@ export function passes(name: string, side: Check['side'], evidence: string): Che
 }
 
 export function refuses(name: string, side: Check['side'], error: GodwitError): Check {
-  return { name, side, verdict: 'refuse', evidence: error.message, error: error.toJSON() };
+  return {
+    name,
+    side,
+    verdict: 'refuse',
+    evidence: error.message.slice(0, 4096),
+    error: error.toJSON(),
+  };
 }

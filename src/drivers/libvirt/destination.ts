@@ -50,8 +50,8 @@ async function identityChecks(
 }
 
 /**
- * What libvirt keeps for a domain beside its definition: it does not go along, and an old image of the guest's memory would
- * be started in its place.
+ * What libvirt keeps for a domain beside its definition, and does not take along. It moves no guest with snapshots. An old
+ * image of the guest's memory would be started in its place. What else is left behind is a warning.
  */
 export async function keptChecks(
   client: LibvirtClient,
@@ -61,16 +61,29 @@ export async function keptChecks(
 ): Promise<Check[]> {
   const { snapshots, checkpoints, hasManagedSave } = await keptFor(client, domain, signal);
   const guest = domain.name;
+  const isSource = side === 'source';
   const found = [
-    ['snapshots', snapshots, `${snapshots} snapshots`, 'virsh snapshot-delete'],
-    ['checkpoints', checkpoints, `${checkpoints} checkpoints`, 'virsh checkpoint-delete'],
-    ['saved', Number(hasManagedSave), 'a saved state', 'virsh managedsave-remove'],
+    ['snapshots', snapshots, counted(snapshots, 'snapshot'), 'virsh snapshot-delete', isSource],
+    ['checkpoints', checkpoints, counted(checkpoints, 'checkpoint'), '', false],
+    ['saved', Number(hasManagedSave), 'a saved state', 'virsh managedsave-remove', true],
   ] as const;
-  return found.map(([name, count, what, command]) => {
+  return found.map(([name, count, what, command, isInTheWay]): Check => {
     if (count === 0) return passes(name, side, `${guest} has none at ${host}`);
+    if (!isInTheWay) {
+      const evidence = `${guest} has ${what} at ${host}, which libvirt does not take along`;
+      const isBackup = name === 'checkpoints';
+      const hint = isBackup
+        ? 'The next backup after the move may have to be a full one.'
+        : `What they keep is not of this guest any more: look at them at ${host}.`;
+      return { name, side, verdict: 'warn', evidence, hint };
+    }
     const hint = `Remove what is not needed at {host} before it moves (\`${command}\`).`;
     return refuses(name, side, godwitError('GODWIT_GUEST_KEPT', { guest, host, what }, { hint }));
   });
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
 async function networkChecks(

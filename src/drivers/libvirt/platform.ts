@@ -1,4 +1,4 @@
-import { godwitError } from '../../errors.ts';
+import { godwitError, hasCode } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import { newestLike, readCapabilities, readMachineCapabilities } from './capabilities.ts';
 import type { HostCapabilities, MachineCapabilities } from './capabilities.ts';
@@ -10,6 +10,9 @@ import { LibvirtRefusal } from './rpc/connection.ts';
 
 /** Whether the destination's hypervisor can be the guest's machine. */
 
+/** libvirt keeps its answers about a machine until it ends. */
+const LOOKS_ONCE = 'Then restart libvirtd or virtqemud there, which looks once; guests run on.';
+
 interface Asked {
   readonly facts: DomainFacts;
   /** The host's name. */
@@ -20,11 +23,14 @@ interface Asked {
 
 export async function platformChecks(asked: Asked, signal: AbortSignal): Promise<Check[]> {
   const { facts, to, there } = asked;
-  const known = readCapabilities(await capabilities(there, signal));
-  if (known === undefined) {
-    return [unsaid('machine', 'its capabilities cannot be read')];
-  }
-  const checks = machineChecks(facts, to, known);
+  const known = await answered('machine', signal, async () => {
+    const read = readCapabilities(await capabilities(there, signal));
+    return read ?? unsaid('machine', 'its capabilities cannot be read');
+  });
+  if ('verdict' in known) return [known];
+  const checks = isOfAnother(facts, known)
+    ? [await emulatorCheck(asked, signal), ...labelChecks(facts, to, known)]
+    : machineChecks(facts, to, known);
   // Of a machine that it does not have libvirt compares no processor.
   const isRefused = checks.some(({ verdict }) => verdict === 'refuse');
   if (isRefused) return checks;
@@ -39,19 +45,57 @@ async function partsChecks(
   { facts, to, here, there }: Asked,
   signal: AbortSignal,
 ): Promise<Check[]> {
-  if (facts.firmware === undefined && facts.tpm === undefined) return [];
+  const { firmware, tpm, machine } = facts;
+  if (firmware === undefined && tpm === undefined) return [];
+  const name = firmware === undefined ? 'tpm' : 'firmware';
+  const destination = await answered(name, signal, async () => {
+    const read = readMachineCapabilities(await domainCapabilities(there, machine, signal));
+    return read ?? unsaid(name, 'its capabilities of that machine cannot be read');
+  });
+  if ('verdict' in destination) return [destination];
+  // What the source does not say is not compared.
+  const nothing: MachineCapabilities = { loaders: [], tpmBackends: undefined };
+  const source =
+    firmware === undefined
+      ? nothing
+      : await domainCapabilities(here, machine, signal).then(readMachineCapabilities, (thrown) => {
+          if (thrown instanceof LibvirtRefusal) return nothing;
+          throw thrown;
+        });
+  return partChecks(facts, to, { source: source ?? nothing, destination });
+}
+
+/** A check that warns where the daemon refuses the question, or takes too long over it. */
+async function answered<T>(
+  name: string,
+  signal: AbortSignal,
+  question: () => Promise<T>,
+): Promise<T | Check> {
   try {
-    const [source, destination] = await Promise.all(
-      [here, there].map(async (client) =>
-        readMachineCapabilities(await domainCapabilities(client, facts.machine, signal)),
-      ),
-    );
-    if (source === undefined || destination === undefined) return [];
-    return partChecks(facts, to, { source, destination });
+    return await question();
   } catch (thrown) {
-    if (thrown instanceof LibvirtRefusal) return [unsaid('firmware', thrown.message)];
+    signal.throwIfAborted();
+    const isUnsaid = thrown instanceof LibvirtRefusal || hasCode(thrown, 'GODWIT_DEADLINE');
+    if (isUnsaid) return unsaid(name, thrown.message);
     throw thrown;
   }
+}
+
+/** The guest's own QEMU is another than the one of which the host's capabilities speak. */
+export function isOfAnother(
+  { machine: { arch, emulator } }: DomainFacts,
+  { guests }: HostCapabilities,
+): boolean {
+  return emulator !== undefined && guests.get(arch)?.emulators.includes(emulator) === false;
+}
+
+async function emulatorCheck({ facts, there }: Asked, signal: AbortSignal): Promise<Check> {
+  const { machine } = facts;
+  return answered('machine', signal, async () => {
+    await domainCapabilities(there, machine, signal);
+    const evidence = `libvirt there has machine type ${machine.type} by ${machine.emulator}`;
+    return passes('machine', 'destination', evidence);
+  });
 }
 
 /** Firmware that the source's libvirt does not list either was given by its path: whether it is there, libvirt sees. */
@@ -64,22 +108,18 @@ export function partChecks(
   const checks: Check[] = [];
   const loader = firmware?.loader;
   if (loader !== undefined && source.loaders.includes(loader)) {
-    const what = `libvirt there does not list ${loader}`;
-    const facts = { device: 'the firmware', guest, host: to, what };
-    const hint = 'Install the same firmware at {host} (Debian: package ovmf).';
+    // It lists what descriptions name. The file may be there without one, which libvirt sees before the guest stops.
+    const evidence = `libvirt there does not list ${loader}`.slice(0, 4096);
+    const hint = `See that ${to} has that file (Debian: ovmf; on ARM qemu-efi-aarch64). ${LOOKS_ONCE}`;
     checks.push(
       destination.loaders.includes(loader)
         ? passes('firmware', 'destination', `libvirt there lists ${loader}`)
-        : refuses(
-            'firmware',
-            'destination',
-            godwitError('GODWIT_DEVICE_UNMAPPED', facts, { hint }),
-          ),
+        : { name: 'firmware', side: 'destination', verdict: 'warn', evidence, hint },
     );
   }
   if (tpm?.backend === 'emulator' && destination.tpmBackends !== undefined) {
     const facts = { device: 'the TPM', guest, host: to, what: 'libvirt there emulates none' };
-    const hint = 'Install swtpm at {host} (Debian: packages swtpm and swtpm-tools).';
+    const hint = `Install swtpm at {host} (Debian: packages swtpm and swtpm-tools). ${LOOKS_ONCE}`;
     checks.push(
       destination.tpmBackends.includes('emulator')
         ? passes('tpm', 'destination', 'libvirt there emulates one')
@@ -89,14 +129,11 @@ export function partChecks(
   return checks;
 }
 
-export function machineChecks(
-  { name: guest, machine: { arch, type, virtType }, fixedLabels }: DomainFacts,
-  to: string,
-  { guests, labelModels }: HostCapabilities,
-): Check[] {
-  const { machines, virtTypes } = guests.get(arch) ?? { machines: [], virtTypes: [] };
+export function machineChecks(facts: DomainFacts, to: string, host: HostCapabilities): Check[] {
+  const { name: guest, machine } = facts;
+  const { arch, type, virtType } = machine;
+  const { machines = [], virtTypes = [] } = host.guests.get(arch) ?? {};
   const version = newestLike(type, machines) ?? 'none of its kind';
-  const lacking = fixedLabels.filter((model) => !labelModels.includes(model));
   return [
     virtTypes.includes(virtType)
       ? passes('accelerator', 'destination', `libvirt there runs ${virtType} on ${arch}`)
@@ -112,8 +149,17 @@ export function machineChecks(
           'destination',
           godwitError('GODWIT_MACHINE_TYPE', { host: to, machine: type, version }),
         ),
-    ...lacking.map((model) => labelCheck(guest, to, model)),
+    ...labelChecks(facts, to, host),
   ];
+}
+
+function labelChecks(
+  { name: guest, fixedLabels }: DomainFacts,
+  to: string,
+  { labelModels }: HostCapabilities,
+): Check[] {
+  const lacking = fixedLabels.filter((model) => !labelModels.includes(model));
+  return lacking.map((model) => labelCheck(guest, to, model));
 }
 
 function labelCheck(guest: string, to: string, model: string): Check {
@@ -134,18 +180,16 @@ async function processorChecks(
 ): Promise<Check[]> {
   const { cpu } = machine;
   if (cpu?.attributes['mode'] !== 'custom' || cpu.attributes['check'] === 'none') return [];
-  try {
+  const check = await answered('processor', signal, async () => {
     const why = await whyNoCpu(there, { ...machine, cpu }, signal);
     if (why === undefined) {
-      return [passes('processor', 'destination', 'its hypervisor gives all that the guest uses')];
+      return passes('processor', 'destination', 'its hypervisor gives all that the guest uses');
     }
     const features = (/required features: (.*)$/.exec(why)?.[1] ?? why).slice(0, 1024);
     const error = godwitError('GODWIT_CPU_FEATURE', { host: to, guest, features });
-    return [refuses('processor', 'destination', error)];
-  } catch (thrown) {
-    if (thrown instanceof LibvirtRefusal) return [unsaid('processor', thrown.message)];
-    throw thrown;
-  }
+    return refuses('processor', 'destination', error);
+  });
+  return [check];
 }
 
 function unsaid(name: string, why: string): Check {

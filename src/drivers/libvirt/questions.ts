@@ -20,6 +20,8 @@ const PROC = {
   checkpoints: 413,
 } as const;
 
+/** What an older daemon, or another driver of it, answers to a question that it does not know. */
+const UNKNOWN = [3, 39];
 const NO_NETWORK = 43;
 const NO_POOL = 49;
 const CPU_INCOMPATIBLE = 91;
@@ -28,6 +30,8 @@ const MOST_TEXT = 8_388_608;
 const MOST_NAME = 65_536;
 /** Results are not asked for, only how many there are. */
 const COUNT_ONLY = 0;
+/** A daemon that was just installed or updated tries each QEMU of its host first. */
+const TRIES_MS = 15_000;
 
 /** What a daemon keeps for a domain beside its definition. */
 export interface Kept {
@@ -49,7 +53,8 @@ export async function keptFor(
   const about = (): XdrWriter => new XdrWriter().string(name).uuid(uuid).int32(id);
   const counted = async (procedure: number): Promise<number> => {
     const body = about().int32(COUNT_ONLY).uint32(0);
-    const answer = await client.ask(procedure, body, signal);
+    const answer = await unless(UNKNOWN, client.ask(procedure, body, signal));
+    if (answer === undefined) return 0;
     answer.list(0, () => undefined);
     return answer.int32();
   };
@@ -102,7 +107,8 @@ async function existence(
 }
 
 export async function capabilities(client: LibvirtClient, signal: AbortSignal): Promise<string> {
-  return (await client.ask(PROC.capabilities, new XdrWriter(), signal)).string(MOST_TEXT);
+  const answer = await client.ask(PROC.capabilities, new XdrWriter(), signal, TRIES_MS);
+  return answer.string(MOST_TEXT);
 }
 
 /** LibvirtRefusal where the daemon has no such emulator, machine or type. */
@@ -111,7 +117,8 @@ export async function domainCapabilities(
   machine: Machine,
   signal: AbortSignal,
 ): Promise<string> {
-  const answer = await client.ask(PROC.domainCapabilities, writeMachine(machine).uint32(0), signal);
+  const body = writeMachine(machine).uint32(0);
+  const answer = await client.ask(PROC.domainCapabilities, body, signal, TRIES_MS);
   return answer.string(MOST_TEXT);
 }
 
@@ -123,7 +130,7 @@ export async function whyNoCpu(
 ): Promise<string | undefined> {
   const body = writeMachine(machine).string(formatXml(machine.cpu)).uint32(FAIL_INCOMPATIBLE);
   try {
-    const answer = await client.ask(PROC.compareCpu, body, signal);
+    const answer = await client.ask(PROC.compareCpu, body, signal, TRIES_MS);
     return answer.int32() === 0 ? 'libvirt does not say which' : undefined;
   } catch (thrown) {
     const isAnswer = thrown instanceof LibvirtRefusal && thrown.libvirt.code === CPU_INCOMPATIBLE;

@@ -106,10 +106,14 @@ export function judgeEvc(clusters: readonly ClusterBaseline[]): ManagerFinding[]
     const found = `${cluster} has no EVC; ${adviceOf(baseline)}`;
     if (lacking.size === 0 && unread.length === 0) return { name, verdict: 'ok', found };
     const apart = [...lacking].map(([host, lacks]) => `${host} lacks ${some(lacks)}`);
-    const hint =
+    const apartHint =
       mode === undefined
         ? 'Its guests move freely only among hosts with the same processors: put these in a cluster of their own.'
         : `Give it the EVC mode ${mode.key}: guests then use only what all its hosts have.`;
+    const hint =
+      unread.length > 0
+        ? 'Connect these hosts, and give the user the right to read them; then ask again.'
+        : apartHint;
     return { name, verdict: 'warn', found: [found, ...apart.slice(0, 16)].join('; '), hint };
   });
 }

@@ -9,6 +9,7 @@ import { LibvirtClient } from '../../../src/drivers/libvirt/client.ts';
 import { destinationChecks, keptChecks } from '../../../src/drivers/libvirt/destination.ts';
 import { readDomain } from '../../../src/drivers/libvirt/domain-xml.ts';
 import type { DomainFacts } from '../../../src/drivers/libvirt/domain-xml.ts';
+import { platformChecks } from '../../../src/drivers/libvirt/platform.ts';
 import { encodePacket, PacketSplitter } from '../../../src/drivers/libvirt/rpc/packets.ts';
 import { XdrReader, XdrWriter } from '../../../src/xdr.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
@@ -111,9 +112,20 @@ describe('what a daemon is asked before a move', () => {
       checks.map(({ name, verdict, error }) => [name, verdict, error?.facts?.['what']]),
       [
         ['snapshots', 'refuse', '2 snapshots'],
-        ['checkpoints', 'refuse', '1 checkpoints'],
+        ['checkpoints', 'warn', undefined],
         ['saved', 'pass', undefined],
       ],
+    );
+    assert.match(checks[1]?.evidence ?? '', /has 1 checkpoint at a/);
+  });
+
+  test('counts none where the daemon is too old for the question, and only warns of snapshots at the destination', async (t) => {
+    const client = await daemon(t, { 183: flag(0), 274: count(1), 413: () => 39 });
+    const at = { host: 'b', side: 'destination' } as const;
+    const checks = await keptChecks(client, { name: 'web', uuid: UUID, id: -1 }, at, signal);
+    assert.deepEqual(
+      checks.map(({ verdict }) => verdict),
+      ['warn', 'pass', 'pass'],
     );
   });
 
@@ -146,5 +158,58 @@ describe('what a daemon is asked before a move', () => {
       checks.filter(({ verdict }) => verdict === 'warn').map(({ name }) => name),
       ['network'],
     );
+  });
+});
+
+describe('what a daemon is asked of a guest’s machine', () => {
+  const own = '/opt/qemu/bin/qemu-system-x86_64';
+  const text = (xml: string) => (): XdrWriter => new XdrWriter().string(xml);
+  const known = text(`<capabilities><guest><arch name='x86_64'>
+    <emulator>/usr/bin/qemu-system-x86_64</emulator><machine>pc-q35-7.2</machine>
+    <domain type='kvm'/></arch></guest></capabilities>`);
+
+  async function verdicts(
+    t: TestContext,
+    answers: Answers,
+    machine: Partial<DomainFacts['machine']>,
+    change: Partial<DomainFacts> = {},
+  ): Promise<string[]> {
+    const there = await daemon(t, answers);
+    const given = facts({ tpm: undefined, firmware: undefined, ...change });
+    const asked = { facts: { ...given, machine: { ...given.machine, ...machine } }, to: 'b' };
+    const checks = await platformChecks({ ...asked, here: there, there }, signal);
+    return checks.map(({ name, verdict, error }) => [name, verdict, error?.code].join(' ').trim());
+  }
+
+  test('is of its own QEMU where it has one, not of the host’s first', async (t) => {
+    const newer = { type: 'pc-q35-9.2', emulator: own, cpu: undefined };
+    const there = { 7: known, 342: text('<domainCapabilities/>') };
+    assert.deepEqual(await verdicts(t, there, newer), ['machine pass']);
+    assert.deepEqual(await verdicts(t, { 7: known, 342: () => 8 }, newer), ['machine warn']);
+    const first = { ...newer, emulator: '/usr/bin/qemu-system-x86_64' };
+    assert.deepEqual(await verdicts(t, there, first), [
+      'accelerator pass',
+      'machine refuse GODWIT_MACHINE_TYPE',
+    ]);
+  });
+
+  test('is a warning where the daemon does not answer it', async (t) => {
+    assert.deepEqual(await verdicts(t, { 7: () => 88 }, {}), ['machine warn']);
+    assert.deepEqual(await verdicts(t, { 7: text('<none/>') }, {}), ['machine warn']);
+  });
+
+  test('refuses a processor that the hypervisor cannot give, and warns where it does not say', async (t) => {
+    const cpu = { name: 'cpu', attributes: { mode: 'custom' }, children: [], text: '' };
+    const machine = { type: 'pc-q35-7.2', emulator: undefined, cpu };
+    const machineOk = ['accelerator pass', 'machine pass'];
+    for (const [code, said] of [
+      [91, 'processor refuse GODWIT_CPU_FEATURE'],
+      [8, 'processor warn'],
+    ] as const) {
+      const answers = { 7: known, 393: () => code };
+      assert.deepEqual(await verdicts(t, answers, machine), [...machineOk, said]);
+    }
+    const unchecked = { ...cpu, attributes: { mode: 'custom', check: 'none' } };
+    assert.deepEqual(await verdicts(t, { 7: known }, { ...machine, cpu: unchecked }), machineOk);
   });
 });
