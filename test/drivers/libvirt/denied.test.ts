@@ -59,6 +59,19 @@ describe('a libvirt that cannot be used', () => {
     assert.ok(hasCode(notConnected('qemu+unix:///system', away), 'GODWIT_UNREACHABLE'));
   });
 
+  test('says what helps for the way that it was reached by', () => {
+    const away = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
+    const forbidden = Object.assign(new Error('connect EACCES'), { code: 'EACCES' });
+    for (const [uri, none, denied] of [
+      ['qemu+unix:///system', /libvirtd`, or virtqemud/, /as root/],
+      ['qemu+tls://b/system', /libvirtd-tls\.socket/, /auth_tls/],
+      ['qemu+tcp://b/system', /libvirtd-tcp\.socket/, /auth_tcp/],
+    ] as const) {
+      assert.match(toGodwitError(notConnected(uri, away)).hint, none);
+      assert.match(toGodwitError(notConnected(uri, forbidden)).hint, denied);
+    }
+  });
+
   test('denies where it wants a login, or its policy forbids it', async (t) => {
     const polkit = 2;
     await assert.rejects(open(await daemon(t, [polkit], 0)), { code: 'GODWIT_MANAGER_DENIED' });

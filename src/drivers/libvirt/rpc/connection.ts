@@ -208,7 +208,9 @@ async function fileOf(uri: string, file: string): Promise<Buffer> {
     return await readFile(file);
   } catch (thrown) {
     const reason = thrown instanceof Error ? thrown.message : String(thrown);
-    throw unreachable(uri, `${reason}; it is named by \`credentials\` under drivers.libvirt`);
+    const hint =
+      'Put this host’s certificate there, or name another one in `credentials` under drivers.libvirt.';
+    throw unreachable(uri, reason, hint);
   }
 }
 
@@ -227,15 +229,34 @@ export function notConnected(uri: string, error: NodeJS.ErrnoException): Error {
   return isForbidden ? denied(uri, error.message) : unreachable(uri, error.message);
 }
 
+const REACH: Readonly<Record<LibvirtAddress['kind'], { none: string; denied: string }>> = {
+  unix: {
+    none: 'Check that libvirt runs there (`systemctl status libvirtd`, or virtqemud), and that Godwit reaches it.',
+    denied:
+      'Run the agent as root, or as a user that may use that socket; Godwit speaks neither SASL nor polkit.',
+  },
+  tcp: {
+    none: 'Check that libvirt listens there (`systemctl status libvirtd-tcp.socket`, or virtproxyd-tcp.socket), and that no firewall is between.',
+    denied:
+      'Use qemu+tls, or set `auth_tcp = "none"` in libvirtd.conf there; Godwit speaks neither SASL nor polkit.',
+  },
+  tls: {
+    none: 'Check that libvirt listens there (`systemctl status libvirtd-tls.socket`, or virtproxyd-tls.socket), and that each end takes the other’s certificate (`tls_allowed_dn_list`, CA).',
+    denied:
+      'Set `auth_tls = "none"` in libvirtd.conf there: certificates decide then; Godwit speaks neither SASL nor polkit.',
+  },
+};
+
 export function denied(uri: string, reason: string): Error {
   const facts = { manager: 'libvirt', address: uri, what: 'a connection', reason };
-  const hint =
-    'Run the agent as root, or as a user that may use that socket; Godwit speaks neither SASL nor polkit.';
+  const hint = REACH[addressOf(uri).kind].denied;
   return godwitError('GODWIT_MANAGER_DENIED', facts, { hint });
 }
 
-export function unreachable(uri: string, reason: string): Error {
-  const hint =
-    'Check that libvirt runs there (`systemctl status libvirtd`, or virtqemud), and that Godwit reaches it.';
+export function unreachable(
+  uri: string,
+  reason: string,
+  hint = REACH[addressOf(uri).kind].none,
+): Error {
   return godwitError('GODWIT_UNREACHABLE', { peer: 'libvirt', address: uri, reason }, { hint });
 }
