@@ -43,11 +43,16 @@ export class LaterWatches {
 
   /** Another migration of that guest is watched from now on: what follows belongs to that one. */
   movesAgain(guest: string): void {
-    for (const each of this.#going.values()) {
-      if (each.guest !== guest) continue;
-      each.ended = 'it was moved again';
-      each.process.stop();
-    }
+    for (const [key, each] of this.#going)
+      if (each.guest === guest) this.stop(key, 'it was moved again');
+  }
+
+  /** Ends it before its time, where it goes on. */
+  stop(key: string, why: string): void {
+    const going = this.#going.get(key);
+    if (going === undefined) return;
+    going.ended = why;
+    going.process.stop();
   }
 
   of(key: string): LaterAnswer {

@@ -143,11 +143,17 @@ export class GuestProbes {
     return this.#goesOn();
   }
 
-  /** What was seen; said again where it was reported before. Where that is asked for, the guest is probed on. */
+  /**
+   * What was seen; said again where it was reported before. Where that is asked for, the guest is probed on; who asks again
+   * without wants that no more.
+   */
   async end(id: string, of: WatchEnd, caller: Caller): Promise<WatchResult> {
     const key = keyOf(id, caller);
     const known = this.#results.get(key);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      if (of.laterMs === undefined) this.#later.stop(key, 'its migration came to nothing');
+      return known;
+    }
     const standing = this.#watches.get(key);
     if (standing === undefined) return { notTried: 'nothing was being watched there any more' };
     const result = this.#ended(key, standing, of);

@@ -5,7 +5,7 @@ import { toGodwitError } from '../../../errors.ts';
 import { withShare } from '../../../migration/prediction/link-share.ts';
 import { replaySource } from '../../../migration/direct/journal.ts';
 import { guestEndingMs } from '../../../migration/direct/step-deadline.ts';
-import { initialSource } from '../../../migration/direct/source-state.ts';
+import { initialSource, phaseOf } from '../../../migration/direct/source-state.ts';
 import type { Planned, SourceEvent } from '../../../migration/direct/source-state.ts';
 import type { EndPhase } from '../../../protocol/public/migration.ts';
 import { migrationSettings } from '../../../protocol/public/migration.ts';
@@ -134,8 +134,15 @@ function besides({
   };
 }
 
-async function close({ connections, probes, guest, peer, request }: SourceContext): Promise<void> {
-  await probes.close(request.id);
+async function close({
+  connections,
+  probes,
+  guest,
+  peer,
+  request,
+  state,
+}: SourceContext): Promise<void> {
+  await probes.close(request.id, phaseOf(state()) === 'done');
   await connections.close(request.id);
   await guest.close();
   peer.close();

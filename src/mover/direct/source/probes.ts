@@ -178,11 +178,11 @@ export class SourceProbes {
     return all;
   }
 
-  /** Whoever still watches is asked to end. Never rejects. */
-  async close(id: string): Promise<void> {
+  /** Whoever still watches is asked to end; where the migration is not done, also who goes on after it. Never rejects. */
+  async close(id: string, isDone: boolean): Promise<void> {
     this.#over.abort(new Error('the migration has ended'));
     const places = this.#places ?? [];
-    if (this.#results === undefined)
+    if (this.#results === undefined || !isDone)
       await Promise.all(places.map((place) => endOf(place, id, {}, CLOSE_MS)));
     for (const { agent } of places) agent.close();
   }

@@ -110,7 +110,7 @@ describe('the source’s mover, which has others watch its guest', () => {
     assert.partialDeepStrictEqual(first, { host: 'c', kind: 'arp', gapMs: 70, gapAtMs: 1700 });
     assert.equal(second?.host, 'd');
     await probes.results(parts);
-    await probes.close(ID);
+    await probes.close(ID, true);
     assert.deepEqual(calls, ['end c', 'end d', 'close c', 'close d']);
   });
 
@@ -161,7 +161,7 @@ describe('the source’s mover, which has others watch its guest', () => {
     });
     probes.early(parts);
     await settled();
-    await probes.close(ID);
+    await probes.close(ID, false);
     assert.deepEqual(reported, [{}]);
   });
 
@@ -171,7 +171,7 @@ describe('the source’s mover, which has others watch its guest', () => {
     probes.early(parts);
     await settled();
     assert.deepEqual(calls, ['watch c 10.9.0.77,10.9.0.21']);
-    await probes.close(ID);
+    await probes.close(ID, true);
   });
 
   test('asks nobody where no address is known, and says so', async () => {
@@ -189,7 +189,7 @@ describe('the source’s mover, which has others watch its guest', () => {
     const { parts, calls, probes } = stage({ probe: 'off' }, ['10.9.0.21']);
     probes.early(parts);
     assert.deepEqual(await probes.results(parts), []);
-    await probes.close(ID);
+    await probes.close(ID, true);
     assert.deepEqual(calls, []);
   });
 
@@ -224,7 +224,16 @@ describe('the source’s mover, which has others watch its guest', () => {
     const undone = stage({ probe: { hosts: ['c'] } }, ['10.9.0.21']);
     undone.probes.early(undone.parts);
     await settled();
-    await undone.probes.close(ID);
+    await undone.probes.close(ID, false);
     assert.deepEqual(undone.calls, ['watch c 10.9.0.21', 'end c', 'close c']);
+  });
+
+  test('has nobody go on where the guest is lost once all was seen', async () => {
+    const { parts, calls, probes } = stage({ probe: { hosts: ['c'] } }, ['10.9.0.21']);
+    probes.early(parts);
+    await settled();
+    await probes.results(parts);
+    await probes.close(ID, false);
+    assert.deepEqual(calls, ['watch c 10.9.0.21', 'end c', 'end c', 'close c']);
   });
 });
