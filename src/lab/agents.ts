@@ -51,7 +51,7 @@ export async function startAgents(
     const own = { ...hooks, ...shared, ...ownConfig(lab, member, caDir) };
     const wanted = configure?.(member.name, own);
     const all = configured(managed(lab, member, own), wanted);
-    const config = unprobedLater({ ...all, ...routedNetwork(lab, wanted?.network) });
+    const config = unprobedLater(lab, { ...all, ...routedNetwork(lab, wanted?.network) });
     await writeFile(member.configFile, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });
   }
   await Promise.all(lab.hosts.map((host) => startAgent(lab, host, signal)));
@@ -150,10 +150,13 @@ function managed(lab: Lab, { name }: LabHost, own: AgentConfigInput): AgentConfi
   return configured(own, { drivers: { [manager]: libvirtSection(lab, name) } });
 }
 
-/** A lab is small and soon gone: its guests are not probed for minutes after each move, unless that is asked for. */
-function unprobedLater(own: AgentConfigInput): AgentConfigInput {
+/**
+ * A lab is small and soon gone: its guests are not probed for minutes after each move, unless that is asked for. Of two hosts
+ * none probes by default: nothing is written for them, and agents of earlier builds, which do not know it, can read the file.
+ */
+function unprobedLater({ members }: Lab, own: AgentConfigInput): AgentConfigInput {
   const { probe } = own.network ?? {};
-  if (probe === 'off') return own;
+  if (probe === 'off' || (probe?.hosts === undefined && members.length <= 2)) return own;
   return { ...own, network: { ...own.network, probe: { laterMs: 0, ...probe } } };
 }
 

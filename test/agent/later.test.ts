@@ -35,3 +35,14 @@ test('a place that was left is free, and the end of its process takes no other o
   await first.end();
   assert.equal(watches.of('a/1').later?.ended, undefined);
 });
+
+test('one that is stopped before its time says why, and one of that name of another host goes on', async () => {
+  const watches = new LaterWatches('c');
+  const [first, second] = [watcher(), watcher()];
+  watches.take('a/1', 'web1', first.process);
+  watches.take('b/1', 'web2', second.process);
+  watches.stop('a/1', 'its migration came to nothing');
+  await first.end();
+  assert.equal(watches.of('a/1').later?.ended, 'its migration came to nothing');
+  assert.equal(watches.of('b/1').later?.ended, undefined);
+});

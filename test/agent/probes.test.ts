@@ -258,26 +258,17 @@ describe('an agent that watches for others', () => {
     });
 
     test('ends it where its source wants it no more: the migration came to nothing', async () => {
-      const { probes, ends, reported } = stage({}, said, later);
+      const { probes, reported } = stage({}, said, later);
       await go(probes, 'm-11111111');
-      assert.deepEqual(await probes.end('m-11111111', {}, B), {
-        notTried: 'nothing was being watched there any more',
-      });
-      assert.deepEqual(reported, []);
       assert.deepEqual(await probes.end('m-11111111', {}, A), { goesOnMs: 600_000 });
       assert.deepEqual(reported, ['stop a/m-11111111']);
-      ends[0]?.();
-      await new Promise(setImmediate);
-      const ended = 'its migration came to nothing';
-      assert.deepEqual(probes.later('m-11111111', A), { later: { ...later, ended } });
     });
 
     test('ends it where the guest comes here, once it is let in', async () => {
       const { probes, reported } = stage({}, said, later);
-      const { guest } = order('m-11111111');
       await go(probes, 'm-11111111');
+      const { guest } = order('m-11111111');
       await assert.rejects(probes.comesHere(guest, Promise.reject(new Error('refused'))));
-      assert.deepEqual(reported, []);
       await probes.comesHere(guest, Promise.resolve());
       assert.deepEqual(reported, ['stop a/m-11111111']);
     });
