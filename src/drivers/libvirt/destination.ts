@@ -93,17 +93,8 @@ async function networkChecks(
   const checks: Check[] = [];
   for (const [name, { nic }] of new Map(networks.map((each) => [each.network, each]))) {
     const device = `NIC ${nic} (network ${name.slice(0, 128)})`;
-    const commands = [
-      'virsh net-define FILE`, then `virsh net-start NETWORK',
-      'virsh net-start NETWORK',
-    ];
-    const found = await network(there, name, signal);
-    checks.push(
-      existenceCheck(
-        { check: 'network', kind: 'network', name, device, guest, to, commands },
-        found,
-      ),
-    );
+    const wanted = { check: 'network', kind: 'network', name, device, guest, to };
+    checks.push(existenceCheck({ ...wanted, command: 'net' }, await network(there, name, signal)));
   }
   return checks;
 }
@@ -118,17 +109,8 @@ async function poolChecks(
   );
   for (const [name, disk] of new Map(pools)) {
     const device = `disk ${disk.name} (pool ${name.slice(0, 128)})`;
-    const commands = [
-      'virsh pool-define FILE`, then `virsh pool-start POOL',
-      'virsh pool-start POOL',
-    ];
-    const found = await pool(there, name, signal);
-    checks.push(
-      existenceCheck(
-        { check: 'pool', kind: 'storage pool', name, device, guest, to, commands },
-        found,
-      ),
-    );
+    const wanted = { check: 'pool', kind: 'storage pool', name, device, guest, to };
+    checks.push(existenceCheck({ ...wanted, command: 'pool' }, await pool(there, name, signal)));
   }
   return checks;
 }
@@ -140,12 +122,12 @@ interface Wanted {
   readonly device: string;
   readonly guest: string;
   readonly to: string;
-  /** What makes it, and what starts it. */
-  readonly commands: readonly string[];
+  /** virsh's commands for it begin so. */
+  readonly command: 'net' | 'pool';
 }
 
 function existenceCheck(
-  { check, kind, name, device, guest, to, commands }: Wanted,
+  { check, kind, name, device, guest, to, command }: Wanted,
   found: Existence,
 ): Check {
   if (found.is === 'active') return passes(check, 'destination', `${kind} ${name} is active there`);
@@ -162,7 +144,8 @@ function existenceCheck(
   }
   const isAbsent = found.is === 'absent';
   const what = `libvirt there ${isAbsent ? 'has no' : 'has not started'} ${kind} ${name}`;
-  const hint = `At {host}: \`${isAbsent ? commands[0] : commands[1]}\`.`;
+  const start = `\`virsh ${command}-start ${command === 'net' ? 'NETWORK' : 'POOL'}\``;
+  const hint = `At {host}: ${isAbsent ? `\`virsh ${command}-define FILE\`, then ${start}` : start}.`;
   const facts = { device, guest, host: to, what };
   return refuses(check, 'destination', godwitError('GODWIT_DEVICE_UNMAPPED', facts, { hint }));
 }

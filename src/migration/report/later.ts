@@ -100,13 +100,13 @@ export function withLater<R extends Reported>(
 }
 
 function withOne(
-  vantage: ProbeReport,
+  probe: ProbeReport,
   known: ReadonlyMap<string, Later | undefined>,
   report: Reported,
   nowMs: number,
 ): ProbeReport {
-  const { host, goesOnMs } = vantage;
-  if (goesOnMs === undefined) return vantage;
+  const { host, goesOnMs } = probe;
+  if (goesOnMs === undefined) return probe;
   const told = known.get(host);
   const lastsMs = Math.min(goesOnMs, MOST_LATER_MS);
   const isPast = nowMs > endOf(report) + lastsMs + GRACE_MS + ASK_MS;
@@ -118,9 +118,7 @@ function withOne(
           ended: `${host} was not asked for ${told === undefined ? 'it' : 'the rest of it'} in time`,
         }
       : told;
-  return seen === undefined
-    ? vantage
-    : { ...vantage, latency: { ...vantage.latency, later: seen } };
+  return seen === undefined ? probe : { ...probe, latency: { ...probe.latency, later: seen } };
 }
 
 function endOf({ endedAt }: Reported): number {
