@@ -155,9 +155,9 @@ export async function setPorts(
 const ANNOUNCE_MS = [0, 50, 150, 250, 350];
 
 /**
- * Setting a link's own address again makes the kernel announce to the network where it is. Once is not enough: the kernel
- * drops what a link sends before its queue runs, which a busy host starts late after its port is up. A container that only
- * listens would then not be found for as long as its peers believe their old entry.
+ * Setting a link's own address again makes the kernel announce to the network where it is. Once is not enough: on a
+ * busy host one announcement of 29 left no trace on the bridges, perhaps since a link whose port has just come up does not
+ * send yet. A container that only listens was then not found for as long as its peers believed their old entry.
  */
 export async function announceNics(
   run: Runc['run'],
