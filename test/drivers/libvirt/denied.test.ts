@@ -1,18 +1,17 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer } from 'node:net';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { LibvirtClient } from '../../../src/drivers/libvirt/client.ts';
 import { notConnected } from '../../../src/drivers/libvirt/rpc/connection.ts';
-import { encodePacket, PacketSplitter } from '../../../src/drivers/libvirt/rpc/packets.ts';
 import { hasCode, toGodwitError } from '../../../src/errors.ts';
 import { XdrWriter } from '../../../src/xdr.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
+import { fakeDaemon } from './support/fake-daemon.ts';
 
 const NONE = { ca: '/none', cert: '/none', key: '/none' };
 const AUTH_LIST = 66;
+const OPEN = 1;
 
 function open(socket: string): Promise<LibvirtClient> {
   const uri = `qemu+unix:///system?socket=${socket}`;
@@ -20,26 +19,11 @@ function open(socket: string): Promise<LibvirtClient> {
 }
 
 /** A daemon that offers these ways to log in, and refuses to be opened with this code. */
-async function daemon(t: TestContext, types: readonly number[], code: number): Promise<string> {
-  const socket = path.join(tempDir(t), 'libvirt-sock');
-  const server = createServer((each) => {
-    const splitter = new PacketSplitter();
-    each.on('error', () => undefined);
-    each.on('data', (chunk: Buffer) => {
-      for (const packet of splitter.push(chunk)) {
-        const isList = packet.procedure === AUTH_LIST;
-        const body = isList
-          ? new XdrWriter().uint32(types.length, ...types)
-          : new XdrWriter().int32(code).int32(0).optionalString('access denied');
-        const status = isList ? 0 : 1;
-        each.write(encodePacket({ ...packet, type: 1, status, body: body.bytes() }));
-      }
-    });
+function daemon(t: TestContext, types: readonly number[], code: number): Promise<string> {
+  return fakeDaemon(t, {
+    [AUTH_LIST]: () => new XdrWriter().uint32(types.length, ...types),
+    [OPEN]: () => code,
   });
-  server.listen({ path: socket });
-  await once(server, 'listening');
-  t.after(() => server.close());
-  return socket;
 }
 
 describe('a libvirt that cannot be used', () => {

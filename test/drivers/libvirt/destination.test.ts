@@ -1,8 +1,5 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import path from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { LibvirtClient } from '../../../src/drivers/libvirt/client.ts';
@@ -10,16 +7,14 @@ import { destinationChecks, keptChecks } from '../../../src/drivers/libvirt/dest
 import { readDomain } from '../../../src/drivers/libvirt/domain-xml.ts';
 import type { DomainFacts } from '../../../src/drivers/libvirt/domain-xml.ts';
 import { platformChecks } from '../../../src/drivers/libvirt/platform.ts';
-import { encodePacket, PacketSplitter } from '../../../src/drivers/libvirt/rpc/packets.ts';
-import { XdrReader, XdrWriter } from '../../../src/xdr.ts';
-import { tempDir } from '../../rpc/test-contract.ts';
+import { XdrWriter } from '../../../src/xdr.ts';
+import type { XdrReader } from '../../../src/xdr.ts';
+import { fakeDaemon } from './support/fake-daemon.ts';
+import type { Answers } from './support/fake-daemon.ts';
 
 const signal = AbortSignal.timeout(60_000);
 const UUID = '7b0d2f70-6a52-4f5e-9a3e-2c1f5b8e1001';
 const NO_DOMAIN = 42;
-
-/** The body of an answer; a number: libvirt's code of a refusal. */
-type Answers = Readonly<Record<number, (asked: XdrReader) => XdrWriter | number>>;
 
 /** A daemon of which only these questions are known. */
 async function daemon(t: TestContext, answers: Answers): Promise<LibvirtClient> {
@@ -30,26 +25,7 @@ async function daemon(t: TestContext, answers: Answers): Promise<LibvirtClient> 
     24: () => NO_DOMAIN,
     ...answers,
   };
-  const socket = path.join(tempDir(t), 'libvirt-sock');
-  const server = createServer((each) => {
-    const splitter = new PacketSplitter();
-    each.on('error', () => undefined);
-    each.on('data', (chunk: Buffer) => {
-      for (const packet of splitter.push(chunk)) {
-        const said = all[packet.procedure]?.(new XdrReader(packet.body)) ?? 3;
-        const refused = typeof said === 'number';
-        const words = refused
-          ? new XdrWriter().int32(said).int32(0).optionalString('refused')
-          : said;
-        each.write(
-          encodePacket({ ...packet, type: 1, status: refused ? 1 : 0, body: words.bytes() }),
-        );
-      }
-    });
-  });
-  server.listen({ path: socket });
-  await once(server, 'listening');
-  t.after(() => server.close());
+  const socket = await fakeDaemon(t, all);
   const credentials = { ca: '/none', cert: '/none', key: '/none' };
   const uri = `qemu+unix:///system?socket=${socket}`;
   const client = await LibvirtClient.open(uri, credentials, signal);

@@ -1,0 +1,36 @@
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import path from 'node:path';
+import type { TestContext } from 'node:test';
+import { encodePacket, PacketSplitter } from '../../../../src/drivers/libvirt/rpc/packets.ts';
+import { XdrReader, XdrWriter } from '../../../../src/xdr.ts';
+import { tempDir } from '../../../rpc/test-contract.ts';
+
+/** By procedure: the body of an answer, or the code with which libvirt refuses. What is not named is not supported. */
+export type Answers = Readonly<Record<number, (asked: XdrReader) => XdrWriter | number>>;
+
+const NO_SUPPORT = 3;
+
+/** A daemon over libvirt's own packets, of which only these questions are known; its socket. */
+export async function fakeDaemon(t: TestContext, answers: Answers): Promise<string> {
+  const socket = path.join(tempDir(t), 'libvirt-sock');
+  const server = createServer((each) => {
+    const splitter = new PacketSplitter();
+    each.on('error', () => undefined);
+    each.on('data', (chunk: Buffer) => {
+      for (const packet of splitter.push(chunk)) {
+        const said = answers[packet.procedure]?.(new XdrReader(packet.body)) ?? NO_SUPPORT;
+        const refused = typeof said === 'number';
+        const words = refused
+          ? new XdrWriter().int32(said).int32(0).optionalString('refused')
+          : said;
+        const status = refused ? 1 : 0;
+        each.write(encodePacket({ ...packet, type: 1, status, body: words.bytes() }));
+      }
+    });
+  });
+  server.listen({ path: socket });
+  await once(server, 'listening');
+  t.after(() => server.close());
+  return socket;
+}
