@@ -61,11 +61,16 @@ export function lifeOfPid(pid: number, kernel = KERNEL): Life {
 
 /** Whether that process has begun to end, or has ended: it runs nothing any more. False where that is not known. */
 export function isEnding(identity: BootProcess, kernel = KERNEL): boolean {
-  if (lifeOf(identity, kernel).state === 'gone') return true;
+  return lifeOf(identity, kernel).state === 'gone' || hasBegunToEnd(identity.pid, kernel);
+}
+
+/** The same of whatever process has that pid. One look: between two, a living process may end. */
+export function hasBegunToEnd(pid: number, kernel = KERNEL): boolean {
   try {
-    return ((readStat(kernel.stat(identity.pid))?.flags ?? 0) & EXITING) !== 0;
+    const stat = readStat(kernel.stat(pid));
+    return stat !== undefined && (stat.hasEnded || (stat.flags & EXITING) !== 0);
   } catch {
-    return false;
+    return isNoProcess(pid, kernel);
   }
 }
 

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { isEnding, lifeOf, lifeOfPid } from '../../src/host/life.ts';
+import { hasBegunToEnd, isEnding, lifeOf, lifeOfPid } from '../../src/host/life.ts';
 import type { Kernel } from '../../src/host/life.ts';
 import { bootId, ownIdentity } from '../../src/host/process.ts';
 
@@ -28,6 +28,16 @@ const HEALTHY: Kernel = {
   probe: () => undefined,
   bootId: () => BOOT,
 };
+
+/** A process that is there for so many looks, and then gone. */
+function endsAfter(looks: number): Kernel {
+  let left = looks;
+  return {
+    ...HEALTHY,
+    stat: () => (left-- > 0 ? statLine('S', TICKS) : failure('ENOENT')()),
+    probe: () => (left >= 0 ? undefined : failure('ESRCH')()),
+  };
+}
 
 describe('the life of a process', () => {
   test('is known of this very process, with and without the boot in its record', () => {
@@ -91,6 +101,14 @@ describe('the life of a process', () => {
       }),
     );
     assert.equal(lifeOf(HANDLE, { ...HEALTHY, bootId: failure('EIO') }).state, 'unknown');
+  });
+
+  test('has begun to end once a look does not find it, also where the look before did', () => {
+    assert.equal(hasBegunToEnd(PID, HEALTHY), false);
+    assert.equal(hasBegunToEnd(PID, endsAfter(0)), true);
+    assert.equal(isEnding(HANDLE, endsAfter(1)), true);
+    const exiting = { ...HEALTHY, stat: () => statLine('R', TICKS, 0x4) };
+    assert.equal(hasBegunToEnd(PID, exiting), true);
   });
 
   test('is over where no process has that pid, and for a zombie without threads', () => {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { readFile, readdir, readlink } from 'node:fs/promises';
 import path from 'node:path';
 import { godwitError } from '../../../errors.ts';
-import { isEnding, lifeOf, lifeOfPid } from '../../../host/life.ts';
+import { hasBegunToEnd, isEnding, lifeOf, lifeOfPid } from '../../../host/life.ts';
 import type { BootProcess } from '../../../host/life.ts';
 import { bootId, startTicksOf } from '../../../host/process.ts';
 import { endingMs } from '../../../migration/direct/step-deadline.ts';
@@ -46,6 +46,7 @@ export async function qemuProcessAt(
     if ((await readlink(`/proc/${pid}/ns/net`)) !== namespace) return undefined;
     return await readProcess(pid);
   } catch (error) {
+    // The kernel takes a process apart piece by piece: its namespaces go before its number does.
     if (isForbidden(error) || hasBegunToEnd(pid)) return undefined;
     throw error;
   }
@@ -55,13 +56,6 @@ export async function qemuProcessAt(
 async function isQemuByProgram(pid: number): Promise<boolean> {
   const program = await readlink(`/proc/${pid}/exe`).catch(() => '');
   return isSystemEmulator('', program);
-}
-
-/** The kernel takes a process apart piece by piece: its namespaces go before its number does. */
-function hasBegunToEnd(pid: number): boolean {
-  if (lifeOfPid(pid).state === 'gone') return true;
-  const startTicks = startTicksOf(pid);
-  return startTicks !== undefined && isEnding({ pid, startTicks });
 }
 
 /** Undefined when there is no such process, or it is no system emulator; throws where that cannot be seen. */
