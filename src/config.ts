@@ -3,9 +3,6 @@ import { isAbsolute } from 'node:path';
 import { z } from 'zod';
 import { godwitError } from './errors.ts';
 import { address, guestName, hostName, siteName, splitAddress } from './protocol/names.ts';
-import { iscsiName, iscsiTargetUrl, iscsiUser } from './protocol/iscsi-url.ts';
-import { cephFile, rbdName, rbdPoolName } from './protocol/rbd-name.ts';
-import { nfsUrl, numericId } from './protocol/nfs-url.ts';
 import { checkSocketsBelow } from './protocol/socket-path.ts';
 import { networkPrefix } from './protocol/prefix.ts';
 import { guestProbing } from './protocol/peer/probe.ts';
@@ -13,6 +10,7 @@ import { sharing } from './protocol/wire.ts';
 import { checkedSettings, placeOfSetting, readJson } from './settings.ts';
 import type { SettingsText } from './settings.ts';
 import { relayPlace, siteProblem } from './site-settings.ts';
+import { storageSettings } from './storage-settings.ts';
 
 const MIB = 1024 * 1024;
 const path = z.string().min(1).max(4096);
@@ -74,52 +72,7 @@ export const agentConfig = z.strictObject({
    * directory, also of an export that is mounted. `nfs`: a directory of an export that hypervisors open by themselves;
    * `iscsi`, `rbd`: a target whose LUNs, and a pool of Ceph's RBD whose images they open by themselves.
    */
-  storage: z
-    .array(
-      z.union(
-        [
-          z.strictObject({
-            path,
-            /** false: it has no file locks, so that guests that come here open their images without. */
-            locks: z.boolean().optional(),
-          }),
-          /** Block devices, by their names in a directory: /dev/mapper, that of a volume group, /dev/disk/by-id. */
-          z.strictObject({ devices: path }),
-          z.strictObject({
-            nfs: nfsUrl,
-            /** The numbers of the user and the group as whom it is opened; default: those of the agent. */
-            user: numericId.optional(),
-            group: numericId.optional(),
-          }),
-          z
-            .strictObject({
-              iscsi: iscsiTargetUrl,
-              /** The initiator name by which its LUNs are opened; default: that of QEMU's client. */
-              initiator: iscsiName.optional(),
-              /** As whom one logs in by CHAP, and the file with the password, for the agent alone to read: both or neither. */
-              user: iscsiUser.optional(),
-              passwordFile: path.optional(),
-            })
-            .refine(
-              ({ user, passwordFile }) => (user === undefined) === (passwordFile === undefined),
-              'user and passwordFile belong together',
-            ),
-          z.strictObject({
-            /** A pool, or POOL/NAMESPACE. */
-            rbd: rbdPoolName,
-            /** Whom Ceph knows as `client.USER`; default: admin. */
-            user: rbdName.optional(),
-            /** Default: Ceph's own, /etc/ceph/ceph.conf. */
-            conf: cephFile.optional(),
-            /** Where the user's key is; default: /etc/ceph/ceph.client.USER.keyring. */
-            keyring: cephFile.optional(),
-          }),
-        ],
-        'neither { path } of a directory, { devices } of a directory of block devices, { nfs } of an export, { iscsi } of a target, nor { rbd } of a pool',
-      ),
-    )
-    .max(64)
-    .default([]),
+  storage: storageSettings,
   /** Of guests' networks. */
   network: z
     .strictObject({

@@ -1,0 +1,51 @@
+import { z } from 'zod';
+import { iscsiName, iscsiTargetUrl, iscsiUser } from './protocol/iscsi-url.ts';
+import { numericId, nfsUrl } from './protocol/nfs-url.ts';
+import { cephFile, rbdName, rbdPoolName } from './protocol/rbd-name.ts';
+
+const path = z.string().min(1).max(4096);
+
+/** One place where guests' disks may lie. */
+const place = z.union(
+  [
+    z.strictObject({
+      path,
+      /** false: it has no file locks, so that guests that come here open their images without. */
+      locks: z.boolean().optional(),
+    }),
+    /** Block devices, by their names in a directory: /dev/mapper, that of a volume group, /dev/disk/by-id. */
+    z.strictObject({ devices: path }),
+    z.strictObject({
+      nfs: nfsUrl,
+      /** The numbers of the user and the group as whom it is opened; default: those of the agent. */
+      user: numericId.optional(),
+      group: numericId.optional(),
+    }),
+    z
+      .strictObject({
+        iscsi: iscsiTargetUrl,
+        /** The initiator name by which its LUNs are opened; default: that of QEMU's client. */
+        initiator: iscsiName.optional(),
+        /** As whom one logs in by CHAP, and the file with the password, for the agent alone to read: both or neither. */
+        user: iscsiUser.optional(),
+        passwordFile: path.optional(),
+      })
+      .refine(
+        ({ user, passwordFile }) => (user === undefined) === (passwordFile === undefined),
+        'user and passwordFile belong together',
+      ),
+    z.strictObject({
+      /** A pool, or POOL/NAMESPACE. */
+      rbd: rbdPoolName,
+      /** Whom Ceph knows as `client.USER`; default: admin. */
+      user: rbdName.optional(),
+      /** Default: Ceph's own, /etc/ceph/ceph.conf. */
+      conf: cephFile.optional(),
+      /** Where the user's key is; default: /etc/ceph/ceph.client.USER.keyring. */
+      keyring: cephFile.optional(),
+    }),
+  ],
+  'neither { path } of a directory, { devices } of a directory of block devices, { nfs } of an export, { iscsi } of a target, nor { rbd } of a pool',
+);
+
+export const storageSettings = z.array(place).max(64).default([]);
