@@ -5,7 +5,7 @@ import { godwitError, toGodwitError } from '../errors.ts';
 import type { GodwitError } from '../errors.ts';
 import { replaySource } from '../migration/direct/journal.ts';
 import { destinationMayBeAsked, sourceMayBeAsked } from '../migration/direct/retention.ts';
-import { managedMayBeAsked } from '../migration/managed/lifecycle.ts';
+import { managedMayBeAsked } from '../migration/managed/state.ts';
 import { replayManaged } from '../migration/managed/journal.ts';
 import { managedReport } from '../migration/managed/report.ts';
 import { destinationReportOf } from '../migration/report/destination.ts';

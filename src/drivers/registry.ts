@@ -6,7 +6,8 @@ import { godwitError } from '../errors.ts';
 import { problemsOf } from '../settings.ts';
 import type { DirectDriver } from './port/direct.ts';
 import type { ManagedDriver } from './port/managed.ts';
-import type { FakeManager, ManagerOptions } from './fake/managed.ts';
+import type { FakeManager } from './fake/managed.ts';
+import type { ManagerOptions } from './fake/manager-options.ts';
 import type { FakeWorld, WorldOptions } from './fake/world.ts';
 import { qemuMoved, qemuOptions } from './qemu/options.ts';
 

@@ -7,7 +7,11 @@ import { runManagedConformance } from './managed.ts';
 runManagedConformance({
   name: 'fake',
   make: async () => {
-    const manager = await fakeManager({ clock: systemClock, random: () => 0.5, taskMs: 30 });
+    const copies = [
+      { name: 'vda', file: '/d/web1.raw', format: 'raw', sizeBytes: 1024, place: 'd' },
+    ];
+    const options = { clock: systemClock, random: () => 0.5, taskMs: 30, copies };
+    const manager = await fakeManager(options);
     manager.guests.set('web1', 'a');
     return {
       driver: manager.driver('a'),
@@ -20,6 +24,7 @@ runManagedConformance({
         settings: migrationSettings.parse({}),
       }),
       tasks: () => manager.tasks.length,
+      made: async () => [...manager.volumes.keys()].map((each) => each.slice('b:'.length)),
       pause: (signal) => systemClock.sleep(2, signal),
       dispose: async () => {},
     };

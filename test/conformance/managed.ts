@@ -14,6 +14,8 @@ export interface ManagedPlace {
   readonly order: ManagedOrder;
   /** How many tasks the manager has ever started for the guest, by another way than the driver's. */
   tasks(): number | Promise<number>;
+  /** Files at the destination that were made for copies of its disks; absent where the driver copies none. */
+  made?(): Promise<readonly string[]>;
   pause(signal: AbortSignal): Promise<void>;
   dispose(): Promise<void>;
 }
@@ -24,6 +26,15 @@ export interface ManagedConformance {
   /** Promises that this driver does not keep, each with the reason. */
   readonly skip: readonly { readonly reason: string; readonly tests: readonly string[] }[];
 }
+
+/** Of drivers whose managers have each disk where both hosts see it, or move it by themselves. */
+export const COPIES_NONE = {
+  reason: 'this driver makes nothing at the destination for copies of disks',
+  tests: [
+    'removes what it has made for copies, once and again',
+    'keeps what it has made for copies where the guest has come',
+  ],
+} as const;
 
 interface Trial {
   readonly place: ManagedPlace;
@@ -114,12 +125,45 @@ export function runManagedConformance(suite: ManagedConformance): void {
         await ended({ place, session, signal });
       },
     );
+    promise('removes what it has made for copies, once and again', prepares);
+    promise('keeps what it has made for copies where the guest has come', keeps);
     promise('ends a task that is cancelled, the guest where it was', cancels);
     promise('leaves a guest alone whose task it is not', async ({ place, session, signal }) => {
       await session.cancel({ ...place.order, id: 'm-nobody001' }, signal);
       assert.equal((await session.where(place.order, signal)).at, 'source');
     });
   });
+}
+
+/** The order with the disks that go along as copies. */
+async function copying({ place, session, signal }: Trial): Promise<ManagedOrder> {
+  const copies = await session.copies?.(place.order, signal);
+  assert.ok(copies !== undefined && copies.length > 0, 'it has disks to copy');
+  assert.deepEqual(await place.made?.(), [], 'nothing is made before');
+  return { ...place.order, copies };
+}
+
+async function prepares(trial: Trial): Promise<void> {
+  const { place, session, signal } = trial;
+  const order = await copying(trial);
+  await session.prepare?.(order, signal);
+  await session.prepare?.(order, signal);
+  const files = order.copies?.map(({ file }) => file);
+  assert.deepEqual(await place.made?.(), files);
+  await session.unprepare?.(order, false, signal);
+  assert.deepEqual(await place.made?.(), []);
+  await session.unprepare?.(order, false, signal);
+}
+
+async function keeps(trial: Trial): Promise<void> {
+  const { place, session, signal } = trial;
+  const order = await copying(trial);
+  await session.prepare?.(order, signal);
+  await session.start(order, signal);
+  assert.equal((await ended({ place: { ...place, order }, session, signal })).state, 'done');
+  await assert.rejects(session.unprepare?.(order, true, signal) ?? Promise.resolve());
+  assert.equal((await place.made?.())?.length, order.copies?.length);
+  await session.finish(order, signal);
 }
 
 async function cancels({ place, session, signal }: Trial): Promise<void> {

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { systemClock } from '../../src/clock.ts';
 import { managedHandle } from '../../src/drivers/fake/managed-handle.ts';
-import { HONEST } from '../../src/drivers/fake/managed.ts';
+import { HONEST } from '../../src/drivers/fake/manager-options.ts';
 import { MANAGED_JOURNAL, open } from '../../src/host/journal.ts';
 import { openJournalFile } from '../../src/host/journal-file.ts';
 import type { ManagedEvent } from '../../src/migration/managed/events.ts';

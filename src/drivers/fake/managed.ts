@@ -1,58 +1,11 @@
-import type { Clock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
-import type {
-  ManagedOrder,
-  TaskFigures,
-  TaskSight,
-  Whereabouts,
-} from '../../migration/managed/task-sight.ts';
+import type { ManagedOrder, TaskSight, Whereabouts } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { DiscoveredGuest, GuestHandle, HandleFacts, Life } from '../port/inventory.ts';
 import { FAKE_CAPABILITIES, managedHandle, nameIn } from './managed-handle.ts';
+import { HONEST } from './manager-options.ts';
+import type { ManagerOptions } from './manager-options.ts';
 import type { ManagedDriver, ManagedInspection, ManagedSession } from '../port/managed.ts';
-
-/** How a manager behaves: each a chance for one call, 0 to 1. */
-export interface Misbehaviour {
-  /** The call never arrives, and the caller hears that nobody answers. */
-  readonly lost: number;
-  /** It has its effect, and its answer is lost. */
-  readonly unanswered: number;
-  /** It is given up, and has its effect later. */
-  readonly late: number;
-  /** It arrives twice. */
-  readonly twice: number;
-  /** The manager dies and comes back: it has forgotten every task that has ended, and the calls under way are lost. */
-  readonly crash: number;
-  /** The answer is the one that the call before got. */
-  readonly stale: number;
-}
-
-export const HONEST: Misbehaviour = {
-  lost: 0,
-  unanswered: 0,
-  late: 0,
-  twice: 0,
-  crash: 0,
-  stale: 0,
-};
-
-export interface ManagerOptions {
-  readonly clock: Clock;
-  /** 0 to below 1, from a seed. */
-  readonly random: () => number;
-  readonly behaves?: Misbehaviour;
-  /** How long a task takes, ms, and how it ends. */
-  readonly taskMs?: number;
-  readonly taskEnds?: 'done' | 'failed';
-  /** How long the inventory lags behind a task, ms. */
-  readonly lagMs?: number;
-  /** For how long the list of tasks does not know yet of one that was accepted, ms. */
-  readonly listLagMs?: number;
-  /** What it measures of a task; absent: it reports nothing. */
-  readonly figures?: TaskFigures;
-  /** Hosts that it manages; absent: any name is one. */
-  readonly hosts?: readonly string[];
-}
 
 /** After so long no order that was given up takes effect, ms. */
 const SETTLES_MS = 5000;
@@ -67,7 +20,17 @@ interface Task {
   forgotten: boolean;
 }
 
-type Call = 'inspect' | 'check' | 'start' | 'look' | 'where' | 'cancel' | 'finish';
+type Call =
+  | 'inspect'
+  | 'check'
+  | 'copies'
+  | 'prepare'
+  | 'unprepare'
+  | 'start'
+  | 'look'
+  | 'where'
+  | 'cancel'
+  | 'finish';
 
 /** A pretended manager of several hosts, in memory. It outlives the sessions that ask it. */
 export class FakeManager {
@@ -76,6 +39,8 @@ export class FakeManager {
   readonly tasks: Task[] = [];
   /** Where each guest really runs. */
   readonly guests = new Map<string, string>();
+  /** Files at any host, and who made them: a migration's id, or somebody else. */
+  readonly volumes = new Map<string, string>();
   /** Each call that anybody made, and when (monotonic ms): what tests judge by. */
   readonly calls: { readonly name: Call; readonly atMs: number }[] = [];
   readonly #answers = new Map<string, unknown>();
@@ -107,8 +72,29 @@ export class FakeManager {
     if (this.tasks.some((task) => task.order.guest === order.guest && task.state === 'running')) {
       throw refused('start', 'another task of this guest is under way');
     }
+    const isReady = order.copies?.every(({ file }) => this.volumes.get(`${order.to}:${file}`));
+    if (isReady === false) throw refused('start', 'nothing was made for a copy');
     const startedMs = this.options.clock.monotonicMs();
     this.tasks.push({ order, startedMs, state: 'running', forgotten: false });
+  }
+
+  prepare({ id, to, copies = [] }: ManagedOrder): void {
+    for (const { file, name: device } of copies) {
+      const owner = this.volumes.get(`${to}:${file}`);
+      if (owner !== undefined && owner !== id) {
+        throw refused('prepare', `there is a file of that name for ${device}`);
+      }
+      this.volumes.set(`${to}:${file}`, id);
+    }
+  }
+
+  unprepare(order: ManagedOrder): void {
+    const { at, busy } = this.where(order);
+    if (at !== 'source' || busy === true) throw unreachable('its task goes on');
+    for (const { file } of order.copies ?? []) {
+      const key = `${order.to}:${file}`;
+      if (this.volumes.get(key) === order.id) this.volumes.delete(key);
+    }
   }
 
   look(id: string): TaskSight {
@@ -236,6 +222,12 @@ function sessionOf(manager: FakeManager, guest: string): ManagedSession {
         ...stateChecks(manager, guest),
         ...hostChecks(manager, order.to),
       ]),
+    copies: ({ id }, signal) =>
+      manager.call('copies', id, signal, () => [...(manager.options.copies ?? [])]),
+    prepare: (order, signal) =>
+      manager.call('prepare', order.id, signal, () => manager.prepare(order)),
+    unprepare: (order, _, signal) =>
+      manager.call('unprepare', order.id, signal, () => manager.unprepare(order)),
     start: (order, signal) => manager.call('start', order.id, signal, () => manager.start(order)),
     look: ({ id }, signal) => manager.call('look', id, signal, () => manager.look(id)),
     where: (order, signal) => manager.call('where', order.id, signal, () => manager.where(order)),

@@ -2,7 +2,7 @@ import { createConnection } from 'node:net';
 import type { Socket } from 'node:net';
 import { z } from 'zod';
 import { godwitError, toGodwitError } from '../../errors.ts';
-import { taskSight, whereabouts } from '../../migration/managed/task-sight.ts';
+import { copiedDisks, taskSight, whereabouts } from '../../migration/managed/task-sight.ts';
 import { fromSerial, serialError } from '../../protocol/errors.ts';
 import { guestInfo } from '../../protocol/public/host.ts';
 import { check } from '../../protocol/public/migration.ts';
@@ -87,6 +87,10 @@ export class RemoteManagedDriver implements ManagedDriver {
       settlesMs,
       inspect: async (inner) => inspection.parse(await ask('inspect', inner)),
       check: async (order, inner) => checks.parse(await ask('check', inner, order)),
+      copies: async (order, inner) => copiedDisks.parse(await ask('copies', inner, order)),
+      prepare: async (order, inner) => void (await ask('prepare', inner, order)),
+      unprepare: async (order, isOrdered, inner) =>
+        void (await ask('unprepare', inner, order, isOrdered)),
       start: async (order, inner) => void (await ask('start', inner, order)),
       look: async (order, inner) => taskSight.parse(await ask('look', inner, order)),
       where: async (order, inner) => whereabouts.parse(await ask('where', inner, order)),

@@ -1,4 +1,9 @@
-import type { ManagedOrder, TaskSight, Whereabouts } from '../../migration/managed/task-sight.ts';
+import type {
+  CopiedDisk,
+  ManagedOrder,
+  TaskSight,
+  Whereabouts,
+} from '../../migration/managed/task-sight.ts';
 import type { GuestHandle } from '../../protocol/mover/handle.ts';
 import type { ManagedHost } from '../../protocol/public/managed-host.ts';
 import type { Check } from '../../protocol/public/migration.ts';
@@ -46,11 +51,26 @@ export interface ManagedSession {
   /** What the manager and this driver find for or against the move; starts nothing. */
   check(order: ManagedOrder, signal: AbortSignal): Promise<Check[]>;
   /**
+   * Disks that go along only as copies, where nothing is against the move; makes nothing. From then on each order has
+   * them. Absent, with `prepare` and `unprepare`, where the driver copies none.
+   */
+  copies?(order: ManagedOrder, signal: AbortSignal): Promise<CopiedDisk[]>;
+  /**
+   * Makes at the destination what the order's copies are written to, and overwrites nothing there. Repeatable. An error
+   * that is not `retryable` says that no call of it makes anything any more.
+   */
+  prepare?(order: ManagedOrder, signal: AbortSignal): Promise<void>;
+  /**
+   * Removes what `prepare` made, and nothing else. Repeatable. It rejects, and removes nothing, unless the guest is at its
+   * source and nothing moves it. `isOrdered`: what was made may hold a part of a copy; otherwise it is still empty.
+   */
+  unprepare?(order: ManagedOrder, isOrdered: boolean, signal: AbortSignal): Promise<void>;
+  /**
    * Starts the task. The same order again, by its `id`, is the same task, for as long as the manager remembers it. GODWIT_HYPERVISOR is
    * the manager's word that it has started none and will not; every other error leaves that open.
    */
   start(order: ManagedOrder, signal: AbortSignal): Promise<void>;
-  /** ms after which no call of `start` that was given up can begin a task any more. */
+  /** ms after which no call of `start` or `prepare` that was given up can have its effect any more. */
   readonly settlesMs: number;
   /** The task of this migration, as the manager reports it now. */
   look(order: ManagedOrder, signal: AbortSignal): Promise<TaskSight>;

@@ -3,12 +3,20 @@ import { serialError } from '../../protocol/errors.ts';
 import { bytes, guestName, hostName, migrationId, ms } from '../../protocol/names.ts';
 import { check, migrationSettings } from '../../protocol/public/migration.ts';
 import { runAt } from '../../protocol/public/resolve.ts';
-import { taskSight, whereabouts } from './task-sight.ts';
-import type { ManagedOrder } from './task-sight.ts';
+import { copiedDisks, taskSight, whereabouts } from './task-sight.ts';
+import type { CopiedDisk, ManagedOrder } from './task-sight.ts';
 
 /** What can happen to a managed migration. What is journaled is exactly this. */
 
-export const STEP_NAMES = ['inspect', 'check', 'start', 'watch', 'verify', 'finish'] as const;
+export const STEP_NAMES = [
+  'inspect',
+  'check',
+  'prepare',
+  'start',
+  'watch',
+  'verify',
+  'finish',
+] as const;
 export type StepName = (typeof STEP_NAMES)[number];
 const step = z.enum(STEP_NAMES);
 
@@ -17,6 +25,8 @@ export const MOST_CHECKS = 256;
 export const managedFacts = z.object({
   memoryBytes: bytes.optional(),
   checks: z.array(check).max(MOST_CHECKS).optional(),
+  /** What `prepare` is to make, before it makes it. */
+  copies: copiedDisks.optional(),
 });
 export type ManagedFacts = z.infer<typeof managedFacts>;
 
@@ -49,6 +59,8 @@ export const managedEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('settled') }),
   z.object({ type: z.literal('saw'), task: taskSight }),
   z.object({ type: z.literal('found'), where: whereabouts }),
+  /** What was prepared is taken back, or `error` says why not all of it. */
+  z.object({ type: z.literal('undone'), error: serialError.optional() }),
   z.object({ type: z.literal('cancel') }),
   z.object({ type: z.literal('timeout'), step, afterMs: ms }),
   z.object({ type: z.literal('taken-over'), pid: z.number().int() }),
@@ -64,13 +76,10 @@ export type ManagedEvent = z.infer<typeof managedEvent>;
 export type ManagedPlanned = Extract<ManagedEvent, { type: 'planned' }>;
 
 /** What the manager is asked to do. */
-export function orderOf({
-  id,
-  guest,
-  from,
-  to,
-  settings,
-}: Omit<ManagedPlanned, 'type' | 'askedAtMs'>): ManagedOrder {
+export function orderOf(
+  { id, guest, from, to, settings }: Omit<ManagedPlanned, 'type' | 'askedAtMs'>,
+  copies: readonly CopiedDisk[] = [],
+): ManagedOrder {
   const { mode, maxBandwidth, maxDowntimeMs, streams, compress } = settings;
   const { datastore, priority, encrypted } = settings;
   const cap = maxBandwidth === undefined ? {} : { maxBandwidth };
@@ -78,6 +87,7 @@ export function orderOf({
     ...(datastore === undefined ? {} : { datastore }),
     ...(priority === undefined ? {} : { priority }),
     ...(encrypted === true ? { encrypted } : {}),
+    ...(copies.length === 0 ? {} : { copies: [...copies] }),
   };
   return { id, guest, from, to, mode, maxDowntimeMs, streams, compress, ...cap, ...wanted };
 }

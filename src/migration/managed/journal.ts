@@ -1,6 +1,6 @@
 import type { ManagedEvent } from './events.ts';
 import { initialManaged, managedTransition } from './lifecycle.ts';
-import type { ManagedState } from './lifecycle.ts';
+import type { ManagedState } from './state.ts';
 
 /** The state after these events; undefined before the first, and without a plan. */
 export function replayManaged(events: readonly ManagedEvent[]): ManagedState | undefined {

@@ -1,17 +1,20 @@
 import { godwitError } from '../../errors.ts';
 import type { SerialError } from '../../errors.ts';
-import type { Check, EndPhase, MigrationSettings, Phase } from '../../protocol/public/migration.ts';
+import type { EndPhase, Phase } from '../../protocol/public/migration.ts';
 import { STEP_NAMES } from './events.ts';
-import type { ManagedEvent, ManagedPlanned, StepName } from './events.ts';
-import type { TaskFigures, TaskSight, Whereabouts } from './task-sight.ts';
+import type { ManagedEvent, ManagedFacts, ManagedPlanned, StepName } from './events.ts';
+import type { ManagedState } from './state.ts';
+import type { TaskSight, Whereabouts } from './task-sight.ts';
 
 /**
  * The life of a managed migration, on one page. The manager moves the memory and decides who runs; Godwit sends it one
  * order, and looks. Managers crash, forget, answer late and answer twice: what is unknown stays unknown here, and no order
  * is ever sent a second time.
  *
- *   inspect -> check -> start | watch -> verify -> finish -> done
- *      failed, cancelled      |   the manager's task; a cancel is a request to it; held where nobody knows
+ *   inspect -> check -> prepare -> start | watch -> verify -> finish -> done
+ *      failed, cancelled  <- undo        |   the manager's task; a cancel is a request to it; held where nobody knows
+ *
+ * Only a move that copies disks has something to prepare. Wherever it ends with the guest at its source, that is undone.
  */
 
 export interface ManagedStep {
@@ -38,6 +41,12 @@ const TABLE = {
     deadlineMs: 60_000,
     undo: undefined,
     noUndo: 'it only reads',
+  },
+  prepare: {
+    phase: 'preparing',
+    does: 'make what the copies of disks are written to; its list lies in the journal before',
+    deadlineMs: 60_000,
+    undo: 'remove what was made, once the guest is known to run at its source',
   },
   start: {
     phase: 'preparing',
@@ -76,6 +85,8 @@ export type UndoneStep = {
 
 /** From its order on the manager decides; Godwit can only ask it to stop. */
 export const POINT_OF_NO_RETURN: StepName = 'start';
+/** How long it is tried to undo what was prepared, ms: a daemon that died may be back by then. */
+export const UNDO_MS = 120_000;
 /** How often a step that only reads, or only tidies, is tried; all of them within its deadline. */
 export const ATTEMPTS = 3;
 /** Before the second attempt, ms; before the third, twice that. */
@@ -89,36 +100,6 @@ export const CANCEL_MS = 60_000;
 export const MISSES = 20;
 /** Answers in a row that the guest is at the source and nothing moves it: inventories lag behind tasks. */
 export const SURE = 2;
-
-export interface ManagedState {
-  readonly plan: Omit<ManagedPlanned, 'type' | 'askedAtMs'> & {
-    readonly settings: MigrationSettings;
-  };
-  readonly doing:
-    | { readonly kind: 'do'; readonly step: StepName }
-    | { readonly kind: 'end'; readonly outcome: EndPhase };
-  /** What is known of the one order. `settled`: it was not answered, and can begin nothing any more. */
-  readonly order: 'none' | 'sent' | 'settled' | 'accepted';
-  /** What became of the task. `forgotten`: it began or may have, and the manager knows of none. */
-  readonly task: 'unseen' | 'running' | 'done' | 'failed' | 'cancelled' | 'forgotten';
-  readonly percent: number | undefined;
-  /** Its task has been in post-copy. */
-  readonly postcopy: boolean;
-  /** What the manager has said so far of how much and how long. */
-  readonly figures: TaskFigures;
-  /** Answers in a row that there is no task, since the order can have begun one. */
-  readonly missed: number;
-  /** The manager was asked to end the task. */
-  readonly cancelling: boolean;
-  readonly attempts: number;
-  /** Answers in a row that the guest is at the source and at rest. */
-  readonly atRest: number;
-  readonly memoryBytes: number | undefined;
-  readonly checks: readonly Check[];
-  readonly because: SerialError | undefined;
-  /** What could not be tidied. */
-  readonly leftovers: readonly SerialError[];
-}
 
 export type ManagedEffect =
   | { readonly type: 'do'; readonly step: StepName }
@@ -141,6 +122,8 @@ export function initialManaged({
   const state: ManagedState = {
     plan,
     doing: { kind: 'do', step: STEP_NAMES[0] },
+    copies: [],
+    prepared: 'no',
     order: 'none',
     task: 'unseen',
     percent: undefined,
@@ -164,9 +147,11 @@ export function managedTransition(state: ManagedState, event: ManagedEvent): Man
     const isHeld = state.doing.outcome === 'held' && event.type === 'resolved';
     return isHeld ? resolved(state, event) : { state, effects: effectsOf(state) };
   }
+  if (state.doing.kind === 'undo') return undoing(state, state.doing.outcome, event);
   const { step } = state.doing;
   switch (event.type) {
     case 'planned':
+    case 'undone':
       return stay(state);
     case 'did':
       return event.step === step ? did(state, step, event.facts) : stay(state);
@@ -177,7 +162,7 @@ export function managedTransition(state: ManagedState, event: ManagedEvent): Man
     case 'accepted':
       return step === 'start' ? enter({ ...state, order: 'accepted' }, 'watch') : stay(state);
     case 'refused':
-      return step === 'start' ? end(state, 'failed', event.error) : stay(state);
+      return step === 'start' ? giveUp(state, 'failed', event.error) : stay(state);
     case 'unanswered':
       return step === 'start' ? enter(state, 'watch') : stay(state);
     case 'settled':
@@ -193,7 +178,7 @@ export function managedTransition(state: ManagedState, event: ManagedEvent): Man
     case 'taken-over':
       // Whether the dead mover's order left, nobody knows: it is looked for, and not sent again.
       if (step === 'start' && state.order !== 'none') return enter(state, 'watch');
-      return { state: { ...state, attempts: 0 }, effects: effectsOf(state) };
+      return { state: { ...leave(state), attempts: 0 }, effects: effectsOf(state) };
     case 'resolved':
       return stay(state);
   }
@@ -211,20 +196,31 @@ function resolved(
   if (runAt === 'destination') return enter(next, 'finish');
   const { guest, from } = state.plan;
   const reason = `${by} says that it runs at ${from}`;
-  return end(next, 'failed', godwitError('GODWIT_TASK_FAILED', { guest, reason }).toJSON());
+  return giveUp(next, 'failed', godwitError('GODWIT_TASK_FAILED', { guest, reason }).toJSON());
+}
+
+/** The migration has failed or was cancelled, and what it prepared is taken back: nothing else matters now. */
+function undoing(
+  state: ManagedState,
+  outcome: 'failed' | 'cancelled',
+  event: ManagedEvent,
+): ManagedTransition {
+  if (event.type === 'taken-over') return { state, effects: effectsOf(state) };
+  if (event.type !== 'undone') return stay(state);
+  const { error } = event;
+  const leftovers = error === undefined ? state.leftovers : [...state.leftovers, error];
+  return end({ ...state, leftovers }, outcome, state.because);
 }
 
 function did(
   state: ManagedState,
   step: StepName,
-  {
-    memoryBytes = state.memoryBytes,
-    checks = [],
-  }: { memoryBytes?: number | undefined; checks?: readonly Check[] | undefined },
+  { memoryBytes = state.memoryBytes, checks = [], copies = [...state.copies] }: ManagedFacts,
 ): ManagedTransition {
-  const next = { ...state, memoryBytes, checks: [...state.checks, ...checks] };
+  const next = { ...state, memoryBytes, copies, checks: [...state.checks, ...checks] };
   if (step === 'inspect') return enter(next, 'check');
-  if (step === 'check') return enter(next, 'start');
+  if (step === 'check' && copies.length > 0) return enter({ ...next, prepared: 'yes' }, 'prepare');
+  if (step === 'check' || step === 'prepare') return enter(next, 'start');
   return step === 'finish' ? end(next, 'done', undefined) : stay(next);
 }
 
@@ -232,13 +228,14 @@ function failed(
   given: ManagedState,
   { step, error, checks = [] }: Extract<ManagedEvent, { type: 'failed' }>,
 ): ManagedTransition {
-  const state = { ...given, checks: [...given.checks, ...checks] };
+  const left = error.retryable ? leave(given) : given;
+  const state = { ...left, checks: [...given.checks, ...checks] };
   // A step that asks a manager goes on until its deadline: an error there says nothing.
   if (step === 'start' || step === 'watch' || step === 'verify') return stay(state);
   const attempts = state.attempts + 1;
   const isFinal = !error.retryable || checks.some(({ verdict }) => verdict === 'refuse');
   if (!isFinal && attempts < ATTEMPTS) return again({ ...state, attempts }, step);
-  if (step !== 'finish') return end(state, 'failed', error);
+  if (step !== 'finish') return giveUp(state, 'failed', error);
   return end({ ...state, leftovers: [...state.leftovers, error] }, 'done', undefined);
 }
 
@@ -280,8 +277,8 @@ function found(state: ManagedState, { at, busy }: Whereabouts): ManagedTransitio
   const next = { ...state, atRest: isAtRest ? state.atRest + 1 : 0 };
   // A task that is done has moved it: an inventory that says otherwise lags behind.
   if (next.atRest < SURE || state.task === 'done') return stay(next);
-  if (state.because?.code === 'GODWIT_CANCELLED') return end(next, 'cancelled', state.because);
-  return end(next, 'failed', state.because ?? whyNot(next));
+  if (state.because?.code === 'GODWIT_CANCELLED') return giveUp(next, 'cancelled', state.because);
+  return giveUp(next, 'failed', state.because ?? whyNot(next));
 }
 
 function whyNot({ plan: { guest }, order, task }: ManagedState): SerialError {
@@ -304,7 +301,7 @@ function cancel(state: ManagedState): ManagedTransition {
   if (!canCancel(state)) return stay(state);
   const { guest, from } = state.plan;
   const error = godwitError('GODWIT_CANCELLED', { guest, host: from }).toJSON();
-  return state.order === 'none' ? end(state, 'cancelled', error) : askToEnd(state, error);
+  return state.order === 'none' ? giveUp(leave(state), 'cancelled', error) : askToEnd(state, error);
 }
 
 function timeout(state: ManagedState, step: StepName, afterMs: number): ManagedTransition {
@@ -315,7 +312,7 @@ function timeout(state: ManagedState, step: StepName, afterMs: number): ManagedT
   if (step === 'finish') {
     return end({ ...state, leftovers: [...state.leftovers, error] }, 'done', undefined);
   }
-  if (state.order === 'none') return end(state, 'failed', error);
+  if (state.order === 'none') return giveUp(leave(state), 'failed', error);
   if (step === 'start') return enter(state, 'watch');
   if (step === 'watch') return state.cancelling ? enter(state, 'verify') : askToEnd(state, error);
   const reason = state.because?.message ?? `its manager does not say where it is (${state.task})`;
@@ -330,6 +327,7 @@ function askToEnd(state: ManagedState, because: SerialError): ManagedTransition 
 /** The effects that a new mover has to carry out where the last one stood. Each may be repeated, except the order. */
 export function effectsOf({ doing, cancelling }: ManagedState): readonly ManagedEffect[] {
   if (doing.kind === 'end') return [{ type: 'end', outcome: doing.outcome }];
+  if (doing.kind === 'undo') return [{ type: 'undo', step: 'prepare' }];
   const work: ManagedEffect = { type: 'do', step: doing.step };
   return cancelling && doing.step === 'watch' ? [work, UNDO_START] : [work];
 }
@@ -340,26 +338,8 @@ export function pauseMs({ attempts }: Pick<ManagedState, 'attempts'>): number {
 }
 
 export function managedPhase({ doing }: ManagedState): Phase {
+  if (doing.kind === 'undo') return 'undoing';
   return doing.kind === 'end' ? doing.outcome : STEPS[doing.step].phase;
-}
-
-/** Whether somebody may still ask about it or decide on it: such a migration is never forgotten. */
-export function managedMayBeAsked(state: ManagedState | undefined): boolean {
-  if (state === undefined) return false;
-  return state.doing.kind !== 'end' || state.doing.outcome === 'held';
-}
-
-/** Where the guest runs, as far as is known: never a guess. */
-export function managedRunsAt({
-  doing,
-  order,
-}: ManagedState): 'source' | 'destination' | 'unknown' {
-  if (doing.kind === 'do') {
-    if (doing.step === 'finish') return 'destination';
-    return order === 'none' ? 'source' : 'unknown';
-  }
-  if (doing.outcome === 'done') return 'destination';
-  return doing.outcome === 'held' ? 'unknown' : 'source';
 }
 
 function stay(state: ManagedState): ManagedTransition {
@@ -379,6 +359,23 @@ function enter(state: ManagedState, step: StepName): ManagedTransition {
 
 function again(state: ManagedState, step: StepName): ManagedTransition {
   return { state, effects: [{ type: 'do', step }] };
+}
+
+/** A call to prepare that was given up may have its effect later. */
+function leave(state: ManagedState): ManagedState {
+  const isPreparing = state.doing.kind === 'do' && state.doing.step === 'prepare';
+  return isPreparing ? { ...state, prepared: 'unsure' } : state;
+}
+
+/** The guest is at its source: what was prepared elsewhere is taken back before the end. */
+function giveUp(
+  state: ManagedState,
+  outcome: 'failed' | 'cancelled',
+  because: SerialError,
+): ManagedTransition {
+  if (state.prepared === 'no') return end(state, outcome, because);
+  const next = { ...state, because, doing: { kind: 'undo', outcome } } as const;
+  return { state: next, effects: effectsOf(next) };
 }
 
 function end(

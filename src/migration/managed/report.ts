@@ -2,8 +2,9 @@ import type { Phase, Progress, Report } from '../../protocol/public/migration.ts
 import { isEnd } from '../../protocol/public/migration.ts';
 import type { ManagedRecord } from './events.ts';
 import { managedAfter, replayManaged } from './journal.ts';
-import { managedPhase, managedRunsAt } from './lifecycle.ts';
-import type { ManagedState } from './lifecycle.ts';
+import { managedPhase } from './lifecycle.ts';
+import { managedRunsAt } from './state.ts';
+import type { ManagedState } from './state.ts';
 
 /** Bounds of the report's lists (protocol/public/migration.ts). */
 const MOST_CHECKS = 256;
@@ -30,7 +31,7 @@ export function managedProgress(state: ManagedState, elapsedMs: number): Progres
 }
 
 function noteOf({ doing, cancelling, task, percent }: ManagedState): { note?: string } {
-  if (doing.kind === 'end') return {};
+  if (doing.kind !== 'do') return {};
   if (cancelling && doing.step !== 'finish')
     return { note: 'its manager is asked to end the task' };
   if (doing.step !== 'watch' || percent !== undefined) return {};
@@ -143,6 +144,10 @@ function wordsOf(event: ManagedRecord['event']): string | undefined {
       return event.task.state === 'running' ? undefined : `the manager’s task: ${event.task.state}`;
     case 'found':
       return `the manager says that the guest is at: ${event.where.at}`;
+    case 'undone':
+      return event.error === undefined
+        ? 'what was made at the destination is removed'
+        : `what was made at the destination may be left: ${event.error.message}`;
     case 'cancel':
       return 'a cancel was asked for';
     case 'resolved':

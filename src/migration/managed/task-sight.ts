@@ -49,6 +49,21 @@ export const whereabouts = z.object({
 });
 export type Whereabouts = z.infer<typeof whereabouts>;
 
+/** A disk that goes along only as a copy, and where that comes to lie. */
+export const copiedDisk = z.object({
+  /** As the guest has it. */
+  name: z.string().min(1).max(256),
+  /** Its image, at both hosts. */
+  file: z.string().min(1).max(4096),
+  format: z.string().min(1).max(64),
+  /** As large as the guest sees it, bytes. */
+  sizeBytes: bytes,
+  /** What it lies in at the destination, by the manager's name. */
+  place: z.string().min(1).max(256),
+});
+export type CopiedDisk = z.infer<typeof copiedDisk>;
+export const copiedDisks = z.array(copiedDisk).max(64);
+
 /** What a manager is asked to do. `id` makes it one task, however often the order arrives. */
 export const managedOrder = z.object({
   id: migrationId,
@@ -69,5 +84,7 @@ export const managedOrder = z.object({
   priority: z.enum(['low', 'high']).optional(),
   /** Refused where its memory would go unencrypted. */
   encrypted: z.boolean().optional(),
+  /** Copied with the guest; absent: none. */
+  copies: copiedDisks.optional(),
 });
 export type ManagedOrder = z.infer<typeof managedOrder>;

@@ -5,7 +5,9 @@ import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { managedFacts, MOST_CHECKS } from '../../migration/managed/events.ts';
 import type { ManagedEvent, ManagedFacts, StepName } from '../../migration/managed/events.ts';
-import type { ManagedState, UndoneStep } from '../../migration/managed/lifecycle.ts';
+import { UNDO_MS } from '../../migration/managed/lifecycle.ts';
+import type { UndoneStep } from '../../migration/managed/lifecycle.ts';
+import type { ManagedState } from '../../migration/managed/state.ts';
 import type { ManagedOrder, TaskSight } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import { whatIsWrong } from '../../protocol/errors.ts';
@@ -19,6 +21,8 @@ const LOOK_MS = 500;
 const CHANGED_MS = 100;
 /** Between two askings to end a task, ms. */
 const END_AGAIN_MS = 5000;
+/** Between two tries to undo what was prepared, ms. */
+const UNDO_AGAIN_MS = 2000;
 /** How long one answer may take, ms. */
 const ANSWER_MS = 20_000;
 
@@ -59,9 +63,24 @@ export const LIFECYCLE: Lifecycle = {
 
   check: {
     do: async ({ ask, order }, signal) => {
-      return believed({
-        checks: await ask((session, inner) => session.check(order, inner), signal),
-      });
+      const checks = await ask((session, inner) => session.check(order, inner), signal);
+      const found = believed({ checks });
+      const copies = await ask(async (session, inner) => session.copies?.(order, inner), signal);
+      return believed(copies === undefined ? found : { ...found, copies });
+    },
+  },
+
+  prepare: {
+    do: async ({ ask, order }, signal) => {
+      await ask(async (session, inner) => session.prepare?.(order, inner), signal);
+      return {};
+    },
+    undo: async (parts, signal) => {
+      const { ask, clock, state } = parts;
+      await unprepare(parts, signal);
+      if (state().prepared !== 'unsure') return;
+      await clock.sleep(await ask(async (session) => session.settlesMs, signal), signal);
+      await unprepare(parts, signal);
     },
   },
 
@@ -134,6 +153,27 @@ function believed(facts: ManagedFacts): ManagedFacts {
   }
   refuseOn(checked.data.checks ?? []);
   return checked.data;
+}
+
+/** It is tried for `UNDO_MS`, where an error may go away. */
+async function unprepare(
+  { ask, order, state, clock, log }: ManagedParts,
+  signal: AbortSignal,
+): Promise<void> {
+  const isOrdered = state().order !== 'none';
+  const untilMs = clock.monotonicMs() + UNDO_MS;
+  for (;;) {
+    try {
+      await ask(async (session, inner) => session.unprepare?.(order, isOrdered, inner), signal);
+      return;
+    } catch (thrown) {
+      const error = toGodwitError(thrown);
+      const isOver = clock.monotonicMs() >= untilMs;
+      if (signal.aborted || isOver || !error.retryable) throw thrown;
+      log.debug({ error }, 'what was prepared is not undone yet');
+    }
+    await clock.sleep(UNDO_AGAIN_MS, signal);
+  }
 }
 
 /** What became of the order, as far as its answer says. */

@@ -16,7 +16,8 @@ import {
   pauseMs,
   STEPS,
 } from '../../migration/managed/lifecycle.ts';
-import type { ManagedEffect, ManagedState, UndoneStep } from '../../migration/managed/lifecycle.ts';
+import type { ManagedEffect } from '../../migration/managed/lifecycle.ts';
+import type { ManagedState } from '../../migration/managed/state.ts';
 import { managedProgress } from '../../migration/managed/report.ts';
 import type { CancelAnswer } from '../../protocol/public/contract.ts';
 import { migrationSettings } from '../../protocol/public/migration.ts';
@@ -80,7 +81,9 @@ export class ManagedMover {
     this.#parts = {
       clock,
       log,
-      order: orderOf(sequencer.state.plan),
+      get order() {
+        return orderOf(sequencer.state.plan, sequencer.state.copies);
+      },
       state: () => sequencer.state,
       dispatch: (event) => sequencer.dispatch(event),
       record: (event) => sequencer.record(event),
@@ -130,8 +133,10 @@ export class ManagedMover {
       this.#sequencer.end(effect.outcome);
     } else if (effect.type === 'do') {
       void this.#do(effect.step);
+    } else if (effect.step === 'prepare') {
+      void this.#unprepare();
     } else {
-      this.#undo(effect.step);
+      this.#askToEnd();
     }
   }
 
@@ -156,12 +161,29 @@ export class ManagedMover {
     }
   }
 
-  #undo(step: UndoneStep): void {
+  /** A step of its own: the migration ends after it. */
+  async #unprepare(): Promise<void> {
+    this.#current?.abort(new Error('the migration is given up'));
+    this.#timer?.abort();
+    const abort = new AbortController();
+    this.#current = abort;
+    try {
+      await LIFECYCLE.prepare.undo(this.#parts, abort.signal);
+      this.#sequencer.dispatch({ type: 'undone' });
+    } catch (thrown) {
+      if (abort.signal.aborted) return;
+      const error = toGodwitError(thrown);
+      this.#around.log.warn({ code: error.code, error }, 'what was made there may be left');
+      this.#sequencer.dispatch({ type: 'undone', error: error.toJSON() });
+    }
+  }
+
+  #askToEnd(): void {
     const { doing } = this.state;
     // While the order is on its way, its step has its own time.
     if (doing.kind === 'do' && doing.step === 'watch') this.#timeIn('watch', CANCEL_MS);
     const signals = [this.#ended, this.#current ?? this.#ended].map(({ signal }) => signal);
-    LIFECYCLE[step].undo(this.#parts, AbortSignal.any(signals)).catch((thrown: unknown) => {
+    LIFECYCLE.start.undo(this.#parts, AbortSignal.any(signals)).catch((thrown: unknown) => {
       const error = toGodwitError(thrown);
       this.#around.log.debug({ error }, 'the manager is asked no more to end the task');
     });
@@ -199,6 +221,7 @@ export class ManagedMover {
 function whyNotCancelled(state: ManagedState): string {
   const { cancelling, doing } = state;
   if (doing.kind === 'end') return `nothing to cancel: it is ${doing.outcome}`;
+  if (doing.kind === 'undo') return 'nothing to cancel: it is being undone';
   if (cancelling && doing.step !== 'finish') {
     return 'nothing to cancel: its manager has been asked to end the task already';
   }

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { askManager, managerOf } from '../../../src/agent/preflight/managed.ts';
 import { systemClock } from '../../../src/clock.ts';
 import { managedHandle } from '../../../src/drivers/fake/managed-handle.ts';
-import { HONEST } from '../../../src/drivers/fake/managed.ts';
+import { HONEST } from '../../../src/drivers/fake/manager-options.ts';
 import type { FakeManager } from '../../../src/drivers/fake/managed.ts';
 import { fakeManager } from '../../../src/drivers/registry.ts';
 import { migrationRequest } from '../../../src/protocol/public/migration.ts';

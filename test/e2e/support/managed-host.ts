@@ -3,12 +3,9 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { systemClock } from '../../../src/clock.ts';
-import { HONEST } from '../../../src/drivers/fake/managed.ts';
-import type {
-  FakeManager,
-  ManagerOptions,
-  Misbehaviour,
-} from '../../../src/drivers/fake/managed.ts';
+import { HONEST } from '../../../src/drivers/fake/manager-options.ts';
+import type { FakeManager } from '../../../src/drivers/fake/managed.ts';
+import type { ManagerOptions, Misbehaviour } from '../../../src/drivers/fake/manager-options.ts';
 import { fakeManager } from '../../../src/drivers/registry.ts';
 import { Random } from '../../../sim/random.ts';
 import { serveManager } from '../../mover/managed/manager-socket.ts';

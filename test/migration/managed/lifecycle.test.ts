@@ -7,8 +7,7 @@ import {
   canCancel,
   effectsOf,
   initialManaged,
-  managedMayBeAsked,
-  managedRunsAt,
+  managedPhase,
   managedTransition,
   MISSES,
   pauseMs,
@@ -16,10 +15,12 @@ import {
   STEPS,
   SURE,
 } from '../../../src/migration/managed/lifecycle.ts';
-import type { ManagedEffect, ManagedState } from '../../../src/migration/managed/lifecycle.ts';
+import { managedMayBeAsked, managedRunsAt } from '../../../src/migration/managed/state.ts';
+import type { ManagedEffect } from '../../../src/migration/managed/lifecycle.ts';
+import type { ManagedState } from '../../../src/migration/managed/state.ts';
 import { anyEvent, error, planned } from './samples.ts';
 
-const did = (step: 'inspect' | 'check' | 'finish'): ManagedEvent => ({
+const did = (step: 'inspect' | 'check' | 'prepare' | 'finish'): ManagedEvent => ({
   type: 'did',
   step,
   facts: {},
@@ -31,6 +32,10 @@ const found = (at: 'source' | 'destination', busy = false): ManagedEvent => {
   return { type: 'found', where: { at, busy } };
 };
 const none = (times: number): ManagedEvent[] => Array.from({ length: times }, () => saw('none'));
+const copies = [{ name: 'vda', file: '/d/web1.raw', format: 'raw', sizeBytes: 1, place: 'd' }];
+const toPrepare = [did('inspect'), { type: 'did', step: 'check', facts: { copies } }] as const;
+const held = (...steps: readonly ('watch' | 'verify')[]): ManagedEvent[] =>
+  steps.map((step) => ({ type: 'timeout', step, afterMs: 1 }));
 const toStart = [did('inspect'), did('check'), { type: 'ordered' }] as const;
 
 function after(...events: readonly ManagedEvent[]): ManagedState {
@@ -39,8 +44,10 @@ function after(...events: readonly ManagedEvent[]): ManagedState {
   return state;
 }
 
-const outcomeOf = ({ doing }: ManagedState): string =>
-  doing.kind === 'end' ? doing.outcome : doing.step;
+const outcomeOf = ({ doing }: ManagedState): string => {
+  if (doing.kind === 'undo') return `undoing: ${doing.outcome}`;
+  return doing.kind === 'end' ? doing.outcome : doing.step;
+};
 
 describe('the life of a managed migration', () => {
   test('is done once the manager says that the guest is at the destination', () => {
@@ -116,6 +123,55 @@ describe('the life of a managed migration', () => {
     );
   });
 
+  test('prepares only where disks are copied, and takes that back before it ends at the source', () => {
+    const sure = [found('source'), found('source')];
+    const ordered = [...toPrepare, did('prepare'), { type: 'ordered' }] as const;
+    assert.equal(outcomeOf(after(did('inspect'), did('check'))), 'start');
+    assert.equal(outcomeOf(after(...toPrepare)), 'prepare');
+    assert.equal(outcomeOf(after(...toPrepare, did('prepare'))), 'start');
+    const ends: readonly [string, readonly ManagedEvent[]][] = [
+      ['undoing: cancelled', [...toPrepare, { type: 'cancel' }]],
+      ['undoing: failed', [...toPrepare, { type: 'timeout', step: 'prepare', afterMs: 1 }]],
+      ['undoing: failed', [...ordered, { type: 'refused', error }]],
+      ['undoing: failed', [...ordered, { type: 'accepted' }, saw('cancelled'), ...sure]],
+      ['held', [...ordered, { type: 'accepted' }, ...held('watch', 'watch', 'verify')]],
+      [
+        'done',
+        [...ordered, { type: 'accepted' }, saw('done'), found('destination'), did('finish')],
+      ],
+    ];
+    for (const [end, events] of ends) assert.equal(outcomeOf(after(...events)), end);
+  });
+
+  test('undoes until that is said to be over, whoever takes over, and says what is left', () => {
+    const undoing = [...toPrepare, did('prepare'), { type: 'cancel' } as const];
+    const over = managedTransition(after(...undoing), { type: 'taken-over', pid: 1 });
+    assert.deepEqual(over.effects, [{ type: 'undo', step: 'prepare' }]);
+    assert.equal(canCancel(over.state), false);
+    assert.equal(managedRunsAt(over.state), 'source');
+    assert.equal(managedPhase(over.state), 'undoing');
+    const ended = managedTransition(over.state, { type: 'undone', error }).state;
+    assert.equal(outcomeOf(ended), 'cancelled');
+    assert.equal(ended.because?.code, 'GODWIT_CANCELLED');
+    assert.deepEqual(ended.leftovers, [error]);
+  });
+
+  test('a call to prepare that was given up may have its effect later, and others may not', () => {
+    const failed: ManagedEvent = { type: 'failed', step: 'prepare', error };
+    const final: ManagedEvent = { ...failed, error: { ...error, retryable: false } };
+    assert.equal(after(...toPrepare, did('prepare'), { type: 'cancel' }).prepared, 'yes');
+    assert.equal(after(...toPrepare, final).prepared, 'yes');
+    assert.equal(outcomeOf(after(...toPrepare, final)), 'undoing: failed');
+    for (const event of [
+      failed,
+      { type: 'cancel' },
+      { type: 'taken-over', pid: 1 },
+      { type: 'timeout', step: 'prepare', afterMs: 1 },
+    ] as const) {
+      assert.equal(after(...toPrepare, event).prepared, 'unsure', event.type);
+    }
+  });
+
   test('a second cancel changes nothing, and asks for nothing', () => {
     const asked = after(...toStart, { type: 'accepted' }, { type: 'cancel' });
     assert.equal(canCancel(asked), false);
@@ -138,32 +194,21 @@ describe('the life of a managed migration', () => {
   });
 
   test('what is held ends by its manager’s word, asked again, or on a person’s word alone', () => {
-    const timeout = (step: 'watch' | 'verify'): ManagedEvent => ({
-      type: 'timeout',
-      step,
-      afterMs: 1,
-    });
-    const held = [
-      ...toStart,
-      { type: 'accepted' } as const,
-      timeout('watch'),
-      timeout('watch'),
-      timeout('verify'),
-    ];
-    assert.equal(outcomeOf(after(...held)), 'held');
-    assert.equal(managedMayBeAsked(after(...held)), true);
+    const kept = [...toStart, { type: 'accepted' } as const, ...held('watch', 'watch', 'verify')];
+    assert.equal(outcomeOf(after(...kept)), 'held');
+    assert.equal(managedMayBeAsked(after(...kept)), true);
     const resolved = (proof: 'ask' | 'operator', runAt: 'source' | 'destination'): ManagedEvent => {
       return { type: 'resolved', proof, runAt, by: 'root' };
     };
-    const asked = after(...held, resolved('ask', 'source'));
+    const asked = after(...kept, resolved('ask', 'source'));
     assert.deepEqual(effectsOf(asked), [{ type: 'do', step: 'verify' }]);
     // Whatever the person chose: the end is what the manager says.
     assert.equal(outcomeOf(managedTransition(asked, found('destination')).state), 'finish');
-    const back = after(...held, resolved('ask', 'source'), found('source'), found('source'));
+    const back = after(...kept, resolved('ask', 'source'), found('source'), found('source'));
     assert.deepEqual([outcomeOf(back), managedRunsAt(back)], ['failed', 'source']);
     assert.equal(managedMayBeAsked(back), false);
-    assert.equal(outcomeOf(after(...held, resolved('operator', 'source'))), 'failed');
-    assert.equal(outcomeOf(after(...held, resolved('operator', 'destination'))), 'finish');
+    assert.equal(outcomeOf(after(...kept, resolved('operator', 'source'))), 'failed');
+    assert.equal(outcomeOf(after(...kept, resolved('operator', 'destination'))), 'finish');
     assert.deepEqual(managedTransition(back, resolved('ask', 'source')).state, back);
     const running = after(...toStart);
     assert.deepEqual(managedTransition(running, resolved('operator', 'source')).state, running);
@@ -193,6 +238,7 @@ describe('the life of a managed migration', () => {
           const sends = effects.some((each) => each.type === 'do' && each.step === 'start');
           assert.ok(!sends || state.order === 'none', 'an order is sent again');
           if (before.doing.kind === 'end') assert.deepEqual(state, before);
+          assert.ok(tidies(before, state), 'what was prepared is left');
           judge(state, heard);
         }
         assert.ok(orders <= 1);
@@ -202,6 +248,13 @@ describe('the life of a managed migration', () => {
     );
   });
 });
+
+/** Nothing ends at the source between what was prepared and its undo. */
+function tidies({ prepared, doing }: ManagedState, after: ManagedState): boolean {
+  if (after.doing.kind !== 'end' || doing.kind === 'end' || prepared === 'no') return true;
+  const { outcome } = after.doing;
+  return outcome === 'done' || outcome === 'held' || doing.kind === 'undo';
+}
 
 /** What a state claims of the guest, somebody has said. */
 function judge(state: ManagedState, heard: readonly ManagedEvent[]): void {

@@ -21,7 +21,13 @@ export const error = godwitError('GODWIT_UNREACHABLE', {
 }).toJSON();
 
 const step = fc.constantFrom(...STEP_NAMES);
-const reading = fc.constantFrom('inspect' as const, 'check' as const, 'finish' as const);
+const copies = [{ name: 'vda', file: '/d/web1.raw', format: 'raw', sizeBytes: 1, place: 'd' }];
+const reading = fc.constantFrom(
+  'inspect' as const,
+  'check' as const,
+  'prepare' as const,
+  'finish' as const,
+);
 
 /** Whatever a mover may hear, in whatever order. */
 export const anyEvent: fc.Arbitrary<ManagedEvent> = fc.oneof(
@@ -34,6 +40,9 @@ export const anyEvent: fc.Arbitrary<ManagedEvent> = fc.oneof(
     { type: 'unanswered', error },
     { type: 'settled' },
     { type: 'cancel' },
+    { type: 'undone' },
+    { type: 'undone', error },
+    { type: 'did', step: 'check', facts: { copies } },
     { type: 'taken-over', pid: 7 },
   ),
   fc

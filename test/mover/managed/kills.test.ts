@@ -16,6 +16,20 @@ function judge(found: Outcome, given: TrialOptions): void {
   if (found.outcome === 'failed' || found.outcome === 'held') {
     assert.ok(found.report.error !== undefined, story);
   }
+  judgeVolumes(found, given, story);
+}
+
+/** What was made for copies is there where the guest came, and is gone or reported where it stayed. */
+function judgeVolumes(
+  { volumes, outcome, at, report }: Outcome,
+  { copied = [], others = [] }: TrialOptions,
+  story: string,
+): void {
+  for (const file of others) assert.equal(volumes[`b:${file}`], 'somebody else', story);
+  const mine = copied.filter((file) => volumes[`b:${file}`] === 'm-00000001');
+  if (at === 'b') assert.deepEqual(mine, copied, story);
+  if (outcome !== 'failed' && outcome !== 'cancelled') return;
+  if ((report.leftovers ?? []).length === 0) assert.deepEqual(mine, [], story);
 }
 
 const RUDE = { lost: 0.1, unanswered: 0.1, late: 0.1, twice: 0.1, crash: 0.05, stale: 0.1 };
@@ -33,6 +47,28 @@ describe('a managed migration whose mover dies', () => {
       // Dead between its record and its order, it has sent none, and nobody sends another.
       if (found.tasks === 1) assert.equal(found.outcome, 'done', JSON.stringify({ at, found }));
       else assert.equal(found.outcome, 'failed', JSON.stringify({ at, found }));
+    }
+  });
+
+  test('at any point, with disks that are copied, leaves nothing of them where the guest is not', async () => {
+    const given = { seed: 1, copied: ['/d/one', '/d/two'] };
+    const stays = { ...given, taskEnds: 'failed' } as const;
+    const refused = { ...given, others: ['/d/two'] };
+    for (const [options, outcome] of [
+      [given, 'done'],
+      [stays, 'failed'],
+      [refused, 'failed'],
+    ] as const) {
+      const whole = await runTrial(options);
+      judge(whole, options);
+      assert.equal(whole.outcome, outcome);
+      assert.deepEqual(whole.report.leftovers, undefined);
+      for (let at = 1; at <= whole.points; at += 1) {
+        const dying = { ...options, deaths: [at] };
+        const found = await runTrial(dying);
+        judge(found, dying);
+        assert.deepEqual(found.report.leftovers, undefined, JSON.stringify({ at, found }));
+      }
     }
   });
 
@@ -55,6 +91,8 @@ describe('a manager that crashes, forgets, answers late and answers twice', () =
           seed: fc.nat(),
           taskEnds: fc.constantFrom('done' as const, 'failed' as const),
           lagMs: fc.constantFrom(0, 3000),
+          copied: fc.constantFrom([], ['/d/one', '/d/two']),
+          others: fc.constantFrom([], ['/d/two']),
           deaths: fc.array(fc.integer({ min: 1, max: 40 }), { maxLength: 3 }),
           cancelAfterMs: fc.option(fc.integer({ min: 0, max: 3000 }), { nil: undefined }),
         }),

@@ -62,6 +62,12 @@ async function carryOut(
       return session.inspect(signal);
     case 'check':
       return session.check(managedOrder.parse(first), signal);
+    case 'copies':
+      return session.copies?.(managedOrder.parse(first), signal);
+    case 'prepare':
+      return session.prepare?.(managedOrder.parse(first), signal);
+    case 'unprepare':
+      return session.unprepare?.(managedOrder.parse(first), args[1] === true, signal);
     case 'start':
       return session.start(managedOrder.parse(first), signal);
     case 'where':

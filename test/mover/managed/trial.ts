@@ -2,13 +2,14 @@
 import type { Clock } from '../../../src/clock.ts';
 import { MANAGED_JOURNAL, open } from '../../../src/host/journal.ts';
 import type { JournalFile } from '../../../src/host/journal-file.ts';
-import type { FakeManager, Misbehaviour } from '../../../src/drivers/fake/managed.ts';
+import type { FakeManager } from '../../../src/drivers/fake/managed.ts';
+import type { Misbehaviour } from '../../../src/drivers/fake/manager-options.ts';
 import { managedHandle } from '../../../src/drivers/fake/managed-handle.ts';
 import type { ManagedDriver, ManagedSession } from '../../../src/drivers/port/managed.ts';
 import { fakeManager } from '../../../src/drivers/registry.ts';
 import { plainLog } from '../../../src/log.ts';
-import type { TaskFigures } from '../../../src/migration/managed/task-sight.ts';
-import type { ManagedState } from '../../../src/migration/managed/lifecycle.ts';
+import type { CopiedDisk, TaskFigures } from '../../../src/migration/managed/task-sight.ts';
+import type { ManagedState } from '../../../src/migration/managed/state.ts';
 import { managedReport } from '../../../src/migration/managed/report.ts';
 import { ManagedMover } from '../../../src/mover/managed/main.ts';
 import type { CancelAnswer } from '../../../src/protocol/public/contract.ts';
@@ -133,6 +134,10 @@ export interface TrialOptions {
   readonly timeoutMs?: number;
   /** At which of its points each mover dies, in order; the last one lives. */
   readonly deaths?: readonly number[];
+  /** Files of disks that are copied. */
+  readonly copied?: readonly string[];
+  /** Files that somebody else has at the destination from the beginning. */
+  readonly others?: readonly string[];
   /** Pretended ms after which somebody cancels; each mover is asked so long after it began. */
   readonly cancelAfterMs?: number | readonly number[];
 }
@@ -147,6 +152,8 @@ export interface Outcome {
   readonly cancels: readonly CancelAnswer[];
   /** Tasks that the manager ever started. */
   readonly tasks: number;
+  /** Files at the destination, and who made them. */
+  readonly volumes: Readonly<Record<string, string>>;
   /** Where the guest really runs. */
   readonly at: string | undefined;
   /** Points at which the last mover could have died. */
@@ -171,6 +178,7 @@ export async function runTrial(options: TrialOptions): Promise<Outcome> {
   const clock = new PretendedClock();
   const random = new Random(options.seed);
   const { behaves, taskEnds, lagMs, listLagMs, taskMs, figures, timeoutMs = 60_000 } = options;
+  const { copied = [], others = [] } = options;
   const request = { ...REQUEST, request: { ...REQUEST.request, timeoutMs } };
   const manager = await fakeManager({
     clock,
@@ -181,8 +189,10 @@ export async function runTrial(options: TrialOptions): Promise<Outcome> {
     ...(listLagMs === undefined ? {} : { listLagMs }),
     ...(taskMs === undefined ? {} : { taskMs }),
     ...(figures === undefined ? {} : { figures }),
+    copies: copied.map(copyOf),
   });
   manager.guests.set('web1', 'a');
+  for (const file of others) manager.volumes.set(`b:${file}`, 'somebody else');
   const kept = new Kept();
   const cancels: CancelAnswer[] = [];
   for (const [index, diesAt] of [...(options.deaths ?? []), Infinity].entries()) {
@@ -222,11 +232,16 @@ export async function runTrial(options: TrialOptions): Promise<Outcome> {
       cancels,
       tasks: manager.tasks.length,
       at: manager.guests.get('web1'),
+      volumes: Object.fromEntries(manager.volumes),
       points: life.points,
     };
   }
   throw new Error('no mover lived');
 }
+
+const copyOf = (file: string, index: number): CopiedDisk => {
+  return { name: `vd${index}`, file, format: 'raw', sizeBytes: 1024, place: 'd' };
+};
 
 function cancelLater(
   mover: ManagedMover,
@@ -246,6 +261,10 @@ function mortal(driver: ManagedDriver, life: Life): ManagedDriver {
     settlesMs: opened.settlesMs,
     inspect: (signal) => life.alive(() => opened.inspect(signal)),
     check: (order, signal) => life.alive(() => opened.check(order, signal)),
+    copies: (order, signal) => life.alive(async () => (await opened.copies?.(order, signal)) ?? []),
+    prepare: (order, signal) => life.alive(async () => opened.prepare?.(order, signal)),
+    unprepare: (order, isOrdered, signal) =>
+      life.alive(async () => opened.unprepare?.(order, isOrdered, signal)),
     start: (order, signal) => life.alive(() => opened.start(order, signal)),
     look: (order, signal) => life.alive(() => opened.look(order, signal)),
     where: (order, signal) => life.alive(() => opened.where(order, signal)),

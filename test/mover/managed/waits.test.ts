@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { HONEST } from '../../../src/drivers/fake/managed.ts';
+import { HONEST } from '../../../src/drivers/fake/manager-options.ts';
 import { LIFECYCLE } from '../../../src/mover/managed/lifecycle.ts';
 import { runTrial } from './trial.ts';
 

@@ -1,0 +1,61 @@
+import type { SerialError } from '../../errors.ts';
+import type { Check, EndPhase, MigrationSettings } from '../../protocol/public/migration.ts';
+import type { ManagedPlanned, StepName } from './events.ts';
+import type { CopiedDisk, TaskFigures } from './task-sight.ts';
+
+/** What is known of a managed migration. Pure. */
+
+export interface ManagedState {
+  readonly plan: Omit<ManagedPlanned, 'type' | 'askedAtMs'> & {
+    readonly settings: MigrationSettings;
+  };
+  readonly doing:
+    | { readonly kind: 'do'; readonly step: StepName }
+    | { readonly kind: 'undo'; readonly outcome: 'failed' | 'cancelled' }
+    | { readonly kind: 'end'; readonly outcome: EndPhase };
+  /** Disks that go along as copies. */
+  readonly copies: readonly CopiedDisk[];
+  /** Whether something was made for them. `unsure`: a call was given up, which may still make something. */
+  readonly prepared: 'no' | 'yes' | 'unsure';
+  /** What is known of the one order. `settled`: it was not answered, and can begin nothing any more. */
+  readonly order: 'none' | 'sent' | 'settled' | 'accepted';
+  /** What became of the task. `forgotten`: it began or may have, and the manager knows of none. */
+  readonly task: 'unseen' | 'running' | 'done' | 'failed' | 'cancelled' | 'forgotten';
+  readonly percent: number | undefined;
+  /** Its task has been in post-copy. */
+  readonly postcopy: boolean;
+  /** What the manager has said so far of how much and how long. */
+  readonly figures: TaskFigures;
+  /** Answers in a row that there is no task, since the order can have begun one. */
+  readonly missed: number;
+  /** The manager was asked to end the task. */
+  readonly cancelling: boolean;
+  readonly attempts: number;
+  /** Answers in a row that the guest is at the source and at rest. */
+  readonly atRest: number;
+  readonly memoryBytes: number | undefined;
+  readonly checks: readonly Check[];
+  readonly because: SerialError | undefined;
+  /** What could not be tidied. */
+  readonly leftovers: readonly SerialError[];
+}
+
+/** Whether somebody may still ask about it or decide on it: such a migration is never forgotten. */
+export function managedMayBeAsked(state: ManagedState | undefined): boolean {
+  if (state === undefined) return false;
+  return state.doing.kind !== 'end' || state.doing.outcome === 'held';
+}
+
+/** Where the guest runs, as far as is known: never a guess. */
+export function managedRunsAt({
+  doing,
+  order,
+}: ManagedState): 'source' | 'destination' | 'unknown' {
+  if (doing.kind === 'do') {
+    if (doing.step === 'finish') return 'destination';
+    return order === 'none' ? 'source' : 'unknown';
+  }
+  if (doing.kind === 'undo') return 'source';
+  if (doing.outcome === 'done') return 'destination';
+  return doing.outcome === 'held' ? 'unknown' : 'source';
+}
