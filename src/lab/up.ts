@@ -216,7 +216,6 @@ function withContainers(
   if (containers === undefined) return configure;
   return (host, own) => {
     const given = configure?.(host, own);
-    const { root, layerDirs, mountsOf } = containers(own.stateDir);
-    return { ...given, drivers: { ...given?.drivers, criu: { root, layerDirs, mountsOf } } };
+    return { ...given, drivers: { ...given?.drivers, criu: containers(own.stateDir) } };
   };
 }

@@ -9,10 +9,13 @@ import type { Listener } from './link.ts';
 import { removeDirectory } from './tear-down.ts';
 import type { HostContext } from './host-context.ts';
 import { identify } from './processes.ts';
+import { fillVolumes } from './made-volumes.ts';
 import { PageReceiver } from './receiver.ts';
+import type { MadeVolume } from './records.ts';
+import { unpack } from './trees.ts';
 import { Reported } from './watch.ts';
 
-/** Pages of dumps may take this much more than the container's memory. */
+/** Pages of dumps may take this much more than the container's memory and volumes. */
 const EXTRA_BYTES = 4 * 1024 ** 3;
 
 /** A container on its way in: takes in its images, makes it of them, and keeps it still. Lives as long as this process. */
@@ -56,17 +59,12 @@ export class Arrival {
   async #take(stream: Duplex): Promise<void> {
     const { runc, records } = this.#parts;
     const { name, memoryBytes } = this.handle;
-    const most = memoryBytes * 2 + EXTRA_BYTES;
+    const volumeBytes = this.#volumes.reduce((sum, { bytes }) => sum + bytes, 0);
+    const most = (memoryBytes + volumeBytes) * 2 + EXTRA_BYTES;
     const receiver = new PageReceiver(this.#directory, name, most);
     await receiver.take(stream);
     this.#over.signal.throwIfAborted();
-    const root = records.readSync(name)?.made?.overlay === true ? 'upper' : 'bundle/rootfs';
-    const into = path.join(records.dirOf(name), root);
-    const keep = ['--xattrs', '--xattrs-include=*', '--numeric-owner', '-p'];
-    await runc.run(['tar', ...keep, '-C', into, '-xf', path.join(this.#directory, 'root.tar')], {
-      deadlineMs: 120_000,
-      signal: this.#over.signal,
-    });
+    await this.#unpack();
     if (receiver.isCold) {
       await records.change(name, { cold: 'arrived' });
       await write(stream, encodeFrame(KINDS.restored));
@@ -85,6 +83,20 @@ export class Arrival {
     await write(stream, encodeFrame(KINDS.restored));
     this.reported.to('completed');
     this.#listener?.close();
+  }
+
+  get #volumes(): readonly MadeVolume[] {
+    return this.#parts.records.readSync(this.handle.name)?.made?.volumes ?? [];
+  }
+
+  async #unpack(): Promise<void> {
+    const { runc, records } = this.#parts;
+    const { name } = this.handle;
+    const { signal } = this.#over;
+    const root = records.readSync(name)?.made?.overlay === true ? 'upper' : 'bundle/rootfs';
+    const into = path.join(records.dirOf(name), root);
+    await unpack(runc, path.join(this.#directory, 'root.tar'), { into, bytes: 0 }, signal);
+    await fillVolumes(this.#parts, this.#volumes, this.#directory, signal);
   }
 
   async #failed(stream: Duplex, error: unknown): Promise<void> {

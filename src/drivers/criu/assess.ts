@@ -1,10 +1,14 @@
 import { godwitError } from '../../errors.ts';
 import { pass, refusal } from '../../migration/preflight/check.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
+import { formatBytes } from '../../protocol/quantity.ts';
 import { processorFeatures } from './inspect.ts';
 import type { HostContext } from './host-context.ts';
+import { placesOf, whyNoRoom, whyNotThere } from './made-volumes.ts';
 import { findLayers } from './rootfs.ts';
 import type { ContainerSpec } from './spec.ts';
+
+const ROOM_TIMES = 2;
 
 interface Where {
   readonly host: string;
@@ -19,16 +23,17 @@ export async function assessSpec(
   where: Where,
   signal: AbortSignal,
 ): Promise<NamedCheck[]> {
-  const [canary, versions, images, network, features, name] = await Promise.all([
+  const [canary, versions, images, network, features, name, volumes] = await Promise.all([
     parts.canary.check(where.host, 'destination', signal),
     judgeVersions(parts, spec, where, signal),
     judgeLayers(parts, spec, where, signal),
     judgeBridges(parts, spec, where, signal),
     processorFeatures(),
     judgeName(parts, where, signal),
+    judgeVolumes(parts, spec, where),
   ]);
   const processor = judgeProcessor(spec, where, features);
-  return [canary, versions, images, ...network, processor, ...name];
+  return [canary, versions, images, ...volumes, ...network, processor, ...name];
 }
 
 /** CRIU reads images of older versions of it, not of newer ones. */
@@ -94,6 +99,36 @@ async function judgeLayers(
     what,
   };
   return refusal('images', godwitError('GODWIT_DEVICE_UNMAPPED', facts, { hint }), 'destination');
+}
+
+/** Each needs a place of its own: nothing that is there already is used, or written over. */
+async function judgeVolumes(
+  { volumeDirs, records }: HostContext,
+  { oci, volumes = [] }: ContainerSpec,
+  { host, guest }: Where,
+): Promise<NamedCheck[]> {
+  if (volumes.length === 0) return [];
+  const hint = `Name a directory that only root may write to in \`drivers.criu.volumeDirs\` of ${host}, with room for the volume; move away what is there under its name. Storage that both hosts share is not used as it is yet.`;
+  const refused = (device: string, what: string): NamedCheck => {
+    const error = godwitError('GODWIT_DEVICE_UNMAPPED', { device, guest, host, what }, { hint });
+    return refusal('disks', error, 'destination');
+  };
+  const places = placesOf(volumes, volumeDirs);
+  if (places === undefined) return [refused('its volumes', 'it has no directory of volumes')];
+  const own = new Set(records.readSync(guest)?.made?.volumes?.map((each) => each.path));
+  const checks: NamedCheck[] = [];
+  const bytes = volumes.reduce((sum, each) => sum + each.bytes, 0);
+  for (const [index, place] of places.entries()) {
+    const why = own.has(place.path) ? undefined : await whyNotThere(place, bytes);
+    const at = oci.mounts.find((each) => 'volume' in each && each.volume === index)?.destination;
+    if (why !== undefined) checks.push(refused(`the volume ${at}`, why));
+  }
+  // What has come of them lies there beside the volumes until they are unpacked: pages, and archives of those.
+  const lacks = await whyNoRoom(records.directory, ROOM_TIMES * bytes);
+  if (lacks !== undefined) checks.push(refused('its volumes', lacks));
+  if (checks.length > 0) return checks;
+  const evidence = `${volumes.length} volumes of ${formatBytes(bytes)} are copied`;
+  return [pass('disks', evidence, 'destination')];
 }
 
 async function judgeBridges(

@@ -3,7 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { systemClock } from '../../clock.ts';
-import { godwitError, GodwitError } from '../../errors.ts';
+import { godwitError, GodwitError, toGodwitError } from '../../errors.ts';
 import { lifeOf } from '../../host/life.ts';
 import { bootId, ownIdentity } from '../../host/process.ts';
 import { refusal } from '../../migration/preflight/check.ts';
@@ -21,6 +21,7 @@ import { assessSpec } from './assess.ts';
 import { Arrival } from './arrival.ts';
 import { coldRun, release, startCold } from './cold-start.ts';
 import type { CriuHandle } from './handle.ts';
+import { makeVolumes, placesOf } from './made-volumes.ts';
 import { removeLeft } from './tear-down.ts';
 import { announceNics, makeNetwork, networkNames, setPorts } from './network.ts';
 import type { HostContext } from './host-context.ts';
@@ -122,7 +123,8 @@ export class CriuDestination implements DestinationSession {
     const mover = { ...ownIdentity(), bootId: bootId() };
     const hosts = createHash('sha256').update(records.directory).digest('hex').slice(0, 8);
     const cgroup = `${this.#parts.cgroup}-${hosts}-${guest}`;
-    const made = { ...network, overlay: spec.layers.length > 0, cgroup };
+    const volumes = placesOf(spec.volumes ?? [], this.#parts.volumeDirs) ?? [];
+    const made = { ...network, overlay: spec.layers.length > 0, cgroup, volumes };
     await records.write(guest, { token, mover, memoryBytes, made });
     const bundle = await this.#makeBundle(spec, made, signal);
     const arrival = new Arrival(this.#parts, handle, bundle, this.#options);
@@ -135,7 +137,7 @@ export class CriuDestination implements DestinationSession {
   /** The bundle with its root file system and network; what the container itself holds comes later. */
   async #makeBundle(
     spec: ContainerSpec,
-    { netns, cgroup }: { readonly netns: string; readonly cgroup: string },
+    made: NonNullable<ContainerRecord['made']> & { readonly cgroup: string },
     signal: AbortSignal,
   ): Promise<string> {
     const { runc, records, layerDirs } = this.#parts;
@@ -148,7 +150,13 @@ export class CriuDestination implements DestinationSession {
         mode: each === 'upper' || each === 'bundle/rootfs' ? 0o755 : 0o700,
       });
     }
-    const config = configOf(spec.oci, `/run/netns/${netns}`, `/${cgroup}`);
+    await makeVolumes(records, guest).catch((cause: unknown) => {
+      const what = toGodwitError(cause).message;
+      const facts = { device: 'a volume', guest, host: this.#options.host, what };
+      throw godwitError('GODWIT_DEVICE_UNMAPPED', facts, { cause });
+    });
+    const places = made.volumes?.map((each) => each.path);
+    const config = configOf(spec.oci, `/run/netns/${made.netns}`, `/${made.cgroup}`, places);
     await writeFile(path.join(bundle, 'config.json'), JSON.stringify(config), { mode: 0o600 });
     if (spec.layers.length > 0) {
       const layers = await findLayers(spec.layers, layerDirs, signal);

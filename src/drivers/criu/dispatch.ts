@@ -13,19 +13,21 @@ import { readMemory } from './memory.ts';
 import { setPorts } from './network.ts';
 import type { HostContext } from './host-context.ts';
 import { processesIn, residentBytes, setFrozen } from './processes.ts';
-import { packRoot } from './rootfs.ts';
 import { imageMs } from './runc.ts';
 import { PageSender } from './sender.ts';
+import { archiveMs, sendTrees, treesOf } from './trees.ts';
+import type { Tree } from './trees.ts';
 import { Reported } from './watch.ts';
 
 /** As many rounds at most: each reads all memory, and what changes all the time is not worth another. */
 const MOST_ROUNDS = 8;
-/** What the destination does beside its restore: it unpacks files, asks runc and writes records. */
-const UNPACK_MS = 180_000;
+/** What the destination does beside its restore and its files: it asks runc and writes records. */
+const REST_MS = 60_000;
 
-/** Longer than any dump and restore together, so that nobody gives up on a destination that is still at it. */
-function restoredMs(memoryBytes: number): number {
-  return 2 * imageMs(memoryBytes) + UNPACK_MS;
+/** Longer than any dump, unpacking and restore together, so that nobody gives up on a destination that is still at it. */
+function restoredMs(memoryBytes: number, trees: readonly Tree[]): number {
+  const unpackMs = trees.reduce((sum, { bytes }) => sum + archiveMs(bytes), 0);
+  return 2 * imageMs(memoryBytes) + unpackMs + REST_MS;
 }
 
 /** A round that sends more than this share of the one before gains nothing. */
@@ -68,6 +70,10 @@ export class Dispatch {
 
   get isUnderWay(): boolean {
     return /^(setup|active|pre-switchover|device)$/.test(this.reported.stream);
+  }
+
+  get #trees(): Tree[] {
+    return treesOf(this.#facts.root, this.#facts.volumes);
   }
 
   get #ports(): string[] {
@@ -166,7 +172,7 @@ export class Dispatch {
       for (const pid of pids) {
         await readMemory(pid, async (pages) => void (await sender.pages(pages)), signal);
       }
-      if (this.#round === 1) await this.#sendRoot(sender, directory);
+      if (this.#round === 1) await this.#sendTrees(sender, directory);
       await sender.flush();
       const bytes = sender.sentBytes - sent;
       this.#roundNew = bytes;
@@ -177,17 +183,15 @@ export class Dispatch {
     }
   }
 
-  /** What was written above the image; sent while it runs, and again when it is paused. */
-  async #sendRoot(sender: PageSender, directory: string): Promise<void> {
-    const file = path.join(directory, 'root.tar');
-    const { upper } = this.#facts.root;
+  /** What was written above the image, and its volumes; sent while it runs, and again when it is paused. */
+  async #sendTrees(sender: PageSender, directory: string): Promise<void> {
     const { signal } = this.#over;
-    await packRoot(this.#parts.runc, upper, file, signal).catch((error: unknown) => {
+    const sending = { runc: this.#parts.runc, sender, directory, signal };
+    await sendTrees(sending, this.#trees, (error) => {
       signal.throwIfAborted();
       // It changes while it is read: tar says so by its exit status, and the frozen one counts.
       if (this.reported.stream === 'device') throw error;
     });
-    await sender.file('root', 'root', file);
   }
 
   async #freeze(): Promise<void> {
@@ -214,8 +218,8 @@ export class Dispatch {
     await setFrozen(this.#facts.cgroup, true, signal);
     for (const name of await imagesIn(images))
       await sender.file(name, 'image', path.join(images, name));
-    await this.#sendRoot(sender, directory);
-    const restored = sender.heard(KINDS.restored, signal, restoredMs(memoryBytes));
+    await this.#sendTrees(sender, directory);
+    const restored = sender.heard(KINDS.restored, signal, restoredMs(memoryBytes, this.#trees));
     restored.catch(() => {});
     await sender.send(KINDS.done);
     await restored;

@@ -60,7 +60,7 @@ export class CriuDriver implements DirectDriver {
 
   constructor(host: string, options: CriuOptions, directory: string) {
     const runc = new Runc(host, options, directory);
-    const { mountsOf, layerDirs } = options;
+    const { mountsOf, layerDirs, volumeDirs } = options;
     this.#parts = {
       host,
       runc,
@@ -69,6 +69,7 @@ export class CriuDriver implements DirectDriver {
       mountsOf,
       prefix: mountsOf === undefined ? '' : `/proc/${mountsOf}/root`,
       layerDirs,
+      volumeDirs,
       cgroup: 'godwit',
     };
   }
@@ -110,6 +111,7 @@ export class CriuDriver implements DirectDriver {
     const cgroup = (await cgroupOf(pid, this.#parts.prefix)) ?? '';
     const config = readConfig(
       await readFile(path.join(bundle, 'config.json'), 'utf8').catch(() => ''),
+      this.#parts.volumeDirs,
     );
     const own = record !== 'damaged' && record?.init?.pid === pid ? record : undefined;
     const pids = await processesIn(cgroup);

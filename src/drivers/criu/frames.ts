@@ -34,24 +34,33 @@ export const ZERO = 0xffff_ffff;
 export const MAX_FRAME = 4 * 1024 * 1024;
 const HEAD = 5;
 
+/** Of CRIU; what was written above the layers; what a volume holds. */
+const FILE_KINDS = ['image', 'root', 'volume'] as const;
+export type FileKind = (typeof FILE_KINDS)[number];
+
 export const hello = z.strictObject({
   version: z.literal(1),
   guest: z.string().max(64),
   /** No memory comes, only files: the container is started anew. */
   cold: z.literal(true).optional(),
 });
-export const fileHead = z.strictObject({
-  name: z
-    .string()
-    .max(128)
-    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'the name of an image'),
-  bytes: z
-    .number()
-    .int()
-    .nonnegative()
-    .max(2 ** 42),
-  what: z.enum(['image', 'root']),
-});
+export const fileHead = z
+  .strictObject({
+    name: z
+      .string()
+      .max(128)
+      .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'the name of an image'),
+    bytes: z
+      .number()
+      .int()
+      .nonnegative()
+      .max(2 ** 42),
+    what: z.enum(FILE_KINDS),
+  })
+  .refine(
+    ({ name, what }) => what !== 'volume' || /^volume-\d{1,2}$/.test(name),
+    'a volume by its number',
+  );
 export const failure = z.strictObject({ reason: z.string().max(4096) });
 
 export interface Frame {

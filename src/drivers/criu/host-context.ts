@@ -13,6 +13,7 @@ export interface HostContext {
   /** Put before paths of that mount namespace that this process does not see itself. */
   readonly prefix: string;
   readonly layerDirs: readonly string[];
+  readonly volumeDirs: readonly string[];
   /** How the names of the cgroups of containers that come begin; runc removes them with the container. */
   readonly cgroup: string;
 }

@@ -11,16 +11,19 @@ import { findPod } from './pods.ts';
 import { networkOf } from './network.ts';
 import type { FoundNic } from './network.ts';
 import { readConfig } from './read-config.ts';
-import type { Obstacle } from './read-config.ts';
+import type { Obstacle } from './obstacle.ts';
 import { layerDigest, rootOf } from './rootfs.ts';
 import type { RootFileSystem } from './rootfs.ts';
 import type { Listed } from './runc.ts';
 import type { ContainerSpec } from './spec.ts';
+import { lookAtVolumes } from './volumes.ts';
+import type { VolumeHere } from './volumes.ts';
 
 /** What a container is, found out without touching it. */
 export interface Examined extends Inspection {
   readonly nicsHere: readonly FoundNic[];
   readonly root: RootFileSystem;
+  readonly volumes: readonly VolumeHere[];
   readonly cgroup: string;
 }
 
@@ -34,7 +37,7 @@ export async function examine(
   const { id: name, pid, bundle, rootfs } = listed;
   const cgroup = (await cgroupOf(pid, prefix)) ?? '';
   const text = await readFile(path.join(bundle, 'config.json'), 'utf8').catch(() => '');
-  const config = readConfig(text);
+  const config = readConfig(text, parts.volumeDirs);
   const [network, processes, root, versions, features] = await Promise.all([
     networkOf(runc.run.bind(runc), pid, signal),
     processesIn(cgroup),
@@ -42,11 +45,14 @@ export async function examine(
     runc.versions(signal),
     processorFeatures(),
   ]);
+  const all = await runc.list(signal);
+  const volumes = await lookAtVolumes(parts, config.binds, { processes, all }, signal);
   const obstacles = [
     ...config.obstacles,
+    ...volumes.obstacles,
     ...network.obstacles,
     ...(await fileObstacles(processes)).map((each) => ({ ...each, ofMemory: true as const })),
-    ...(await findPod(listed, await runc.list(signal))),
+    ...(await findPod(listed, all)),
   ];
   const layers = await Promise.all(root.lower.map((each) => layerDigest(each, signal)));
   const checks: NamedCheck[] = obstacles.map((each) => unmovable(name, each));
@@ -66,6 +72,7 @@ export async function examine(
     oci: config.oci,
     nics: network.nics.map(({ nic }) => nic),
     layers,
+    ...(volumes.volumes.length === 0 ? {} : { volumes: [...volumes.volumes] }),
     ...versions,
     features,
   };
@@ -81,6 +88,7 @@ export async function examine(
     checks,
     nicsHere: network.nics,
     root,
+    volumes: volumes.here,
     cgroup,
   };
 }

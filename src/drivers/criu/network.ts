@@ -3,7 +3,7 @@ import { systemClock } from '../../clock.ts';
 import type { Runc } from './runc.ts';
 import { nic as nicSchema } from './spec.ts';
 import type { Nic } from './spec.ts';
-import type { Obstacle } from './read-config.ts';
+import type { Obstacle } from './obstacle.ts';
 
 /** A container's links: what they are at the source, and the same ones made at the destination. */
 

@@ -1,15 +1,24 @@
+import path from 'node:path';
 import { z } from 'zod';
 
-const path = z.string().min(1).max(4096);
+const place = z.string().min(1).max(4096);
+const directory = z
+  .string()
+  .min(2)
+  .max(1000)
+  .refine((given) => path.isAbsolute(given), 'an absolute path')
+  .transform((given) => path.normalize(given).replace(/\/$/, ''));
 
 /** `drivers.criu` of a host's configuration; the host looks for containers where it is there. */
 export const criuOptions = z.strictObject({
   /** Where the programs runc and criu are; default: those that setup has brought, else those on the PATH. */
-  programs: path.optional(),
+  programs: place.optional(),
   /** runc's own directory of states (`runc --root`). */
-  root: path.default('/run/runc'),
+  root: place.default('/run/runc'),
   /** Directories whose subdirectories are layers of images; found by what they hold. */
-  layerDirs: z.array(path).max(64).default(['/var/lib/godwit/layers']),
+  layerDirs: z.array(place).max(64).default(['/var/lib/godwit/layers']),
+  /** Directories below which volumes of containers lie: those move with a container, by content. */
+  volumeDirs: z.array(directory).max(64).default(['/var/lib/godwit/volumes']),
   /** The process in whose mount namespace the containers are, where that is not the agent's own. */
   mountsOf: z.number().int().positive().optional(),
 });

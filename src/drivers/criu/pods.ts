@@ -1,5 +1,5 @@
 import { readlink } from 'node:fs/promises';
-import type { Obstacle } from './read-config.ts';
+import type { Obstacle } from './obstacle.ts';
 import type { Listed } from './runc.ts';
 
 /** Kinds of namespaces, as the kernel names them, with the words of a container's configuration. */

@@ -1,5 +1,8 @@
 import { z } from 'zod';
-import { isBindOption, ociParts } from './spec.ts';
+import { sortMounts } from './binds.ts';
+import type { Bind } from './binds.ts';
+import type { Obstacle } from './obstacle.ts';
+import { ociParts } from './spec.ts';
 import type { OciParts } from './spec.ts';
 
 /** What a container's config.json says, in the grammar that travels. Pure. */
@@ -13,6 +16,7 @@ const whole = z.looseObject({
       z.looseObject({
         destination: z.string(),
         type: z.string().optional(),
+        source: z.string().optional(),
         options: z.array(z.string()).optional(),
       }),
     )
@@ -39,33 +43,25 @@ const whole = z.looseObject({
 
 type Linux = NonNullable<z.infer<typeof whole>['linux']>;
 
-/** A part of a container that cannot move: what, of which kind, why, and the way out. */
-export interface Obstacle {
-  readonly device: string;
-  readonly type: string;
-  readonly reason: string;
-  readonly hint: string;
-  /** It only speaks against moving its memory: a cold move is not refused for it. */
-  readonly ofMemory?: true;
-}
-
 export interface ReadConfig {
   /** Undefined where something in it is in no grammar; `obstacles` says what. */
   readonly oci: OciParts | undefined;
   readonly netns: string | undefined;
   readonly memoryLimit: number | undefined;
+  /** Volumes, in the order of their numbers in `oci`. */
+  readonly binds: readonly Bind[];
   readonly obstacles: readonly Obstacle[];
 }
 
 const WANTED = ['pid', 'ipc', 'uts', 'mount', 'network'];
 
-export function readConfig(text: string): ReadConfig {
+export function readConfig(text: string, volumeDirs: readonly string[] = []): ReadConfig {
   const given = whole.safeParse(safeJson(text));
   if (!given.success) {
     const reason = z.prettifyError(given.error).slice(0, 300);
     const hint = 'Look at the bundle of the container: runc itself reads it only when it starts.';
     const obstacles = [{ device: 'config.json', type: 'configuration', reason, hint }];
-    return { oci: undefined, netns: undefined, memoryLimit: undefined, obstacles };
+    return { oci: undefined, netns: undefined, memoryLimit: undefined, binds: [], obstacles };
   }
   const { process, root, hostname, mounts = [], linux } = given.data;
   const { maskedPaths, readonlyPaths, resources, seccomp } = linux ?? {};
@@ -79,25 +75,30 @@ export function readConfig(text: string): ReadConfig {
     consoleSize: _c,
     ...own
   } = process;
+  const sorted = sortMounts(mounts, volumeDirs);
   const parts = ociParts.safeParse({
     process: own,
     hostname,
     readonlyRoot: root?.readonly === true,
-    mounts: mounts.filter((each) => !isBind(each)),
+    mounts: sorted.mounts,
     maskedPaths,
     readonlyPaths,
     ...(seccomp === undefined || seccomp === null ? {} : { seccomp }),
     ...(memoryLimit === undefined ? {} : { memoryLimit }),
     ...(pids !== undefined && pids > 0 ? { pidsLimit: pids } : {}),
   });
-  const obstacles = [...namespaceObstacles(linux?.namespaces ?? []), ...partObstacles(given.data)];
+  const obstacles = [
+    ...namespaceObstacles(linux?.namespaces ?? []),
+    ...sorted.obstacles,
+    ...partObstacles(given.data),
+  ];
   if (!parts.success && obstacles.length === 0) {
     const reason = z.prettifyError(parts.error).replaceAll('\n', ' ').slice(0, 300);
     const hint = 'Start the container without that part, or leave it where it is.';
     obstacles.push({ device: 'config.json', type: 'configuration', reason, hint });
   }
   const netns = linux?.namespaces.find(({ type }) => type === 'network')?.path;
-  return { oci: parts.data, netns, memoryLimit, obstacles };
+  return { oci: parts.data, netns, memoryLimit, binds: sorted.binds, obstacles };
 }
 
 function namespaceObstacles(
@@ -136,16 +137,6 @@ function namespaceObstacles(
     found.push({ device: `the ${type} namespace`, type: 'namespace', reason, hint });
   }
   return found;
-}
-
-function isBind({
-  type,
-  options = [],
-}: {
-  type?: string | undefined;
-  options?: string[] | undefined;
-}) {
-  return type === undefined || type === 'bind' || options.some(isBindOption);
 }
 
 /** Parts of `linux` that travel, that are refused elsewhere, or that CRIU itself has in its images (seccomp). */
@@ -189,19 +180,8 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function partObstacles({ mounts = [], linux, hooks, process }: z.infer<typeof whole>): Obstacle[] {
+function partObstacles({ linux, hooks, process }: z.infer<typeof whole>): Obstacle[] {
   const found: Obstacle[] = [];
-  for (const each of mounts) {
-    if (!isBind(each)) continue;
-    const { destination } = each;
-    const hint = 'Put what it holds into the image, or start the container without it.';
-    found.push({
-      device: destination,
-      type: 'bind mount',
-      reason: 'it is a directory of this host',
-      hint,
-    });
-  }
   for (const { path } of linux?.devices ?? []) {
     const hint = 'Start the container without the device.';
     found.push({ device: path, type: 'device', reason: 'a device of this host stays there', hint });

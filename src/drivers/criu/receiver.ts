@@ -4,6 +4,7 @@ import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { promisify } from 'node:util';
 import { zstdDecompress } from 'node:zlib';
+import type { z } from 'zod';
 import {
   encodeFrame,
   fileHead,
@@ -31,7 +32,9 @@ export class PageReceiver {
   #file: { readonly handle: FileHandle; readonly bytes: number; at: number } | undefined;
   #pages = 0;
   #images = 0;
-  #imageBytes = 0;
+  #fileBytes = 0;
+  /** Bytes of each archive of a tree. */
+  readonly #trees = new Map<string, number>();
   #greeted = false;
   receivedBytes = 0;
   /** The source said that no memory comes. */
@@ -100,23 +103,18 @@ export class PageReceiver {
     this.#pages += pages.length / PAGE;
   }
 
-  async #begin({
-    name,
-    bytes,
-    what,
-  }: {
-    name: string;
-    bytes: number;
-    what: 'image' | 'root';
-  }): Promise<void> {
+  async #begin({ name, bytes, what }: z.infer<typeof fileHead>): Promise<void> {
     await this.#endFile();
     this.#images += 1;
     if (this.#images > MOST_IMAGES) throw new Error(`more than ${MOST_IMAGES} files`);
-    // The root is sent again once the container is frozen, in place of the first one.
-    if (what === 'image') this.#imageBytes += bytes;
-    if (this.#imageBytes + (what === 'root' ? bytes : 0) > 2 * this.#mostBytes)
+    const trees = { root: 'root.tar', volume: `${name}.tar` } as const;
+    const file = what === 'image' ? path.join('images', name) : trees[what];
+    // A tree is sent again once the container is frozen, in place of the first one.
+    const before = what === 'image' ? 0 : (this.#trees.get(file) ?? 0);
+    this.#fileBytes += bytes - before;
+    if (what !== 'image') this.#trees.set(file, bytes);
+    if (this.#fileBytes > 2 * this.#mostBytes)
       throw new Error(`more than ${2 * this.#mostBytes} bytes of files`);
-    const file = what === 'root' ? 'root.tar' : path.join('images', name);
     const handle = await open(path.join(this.#directory, file), 'w', 0o600);
     this.#file = { handle, bytes, at: 0 };
     await handle.truncate(bytes);

@@ -17,6 +17,17 @@ const alive = z.object({
 
 const nic = z.object({ port: z.string().max(15), name: z.string().max(15) });
 
+const madeVolume = z.object({
+  path: z.string().max(4096),
+  kind: z.enum(['directory', 'file']),
+  bytes: z.number().int().nonnegative(),
+  /** Absent until it is made. */
+  ino: z.string().max(20).optional(),
+});
+export type MadeVolume = z.infer<typeof madeVolume>;
+
+const volumeHere = madeVolume.omit({ ino: true });
+
 const record = z.object({
   /** A number of this copy that no other has. */
   token: z.string().max(64),
@@ -34,8 +45,13 @@ const record = z.object({
       nics: z.array(nic).max(8),
       overlay: z.boolean(),
       cgroup: z.string().min(8).max(256).optional(),
+      volumes: z.array(madeVolume).max(32).optional(),
+      /** Those above its volumes that were not there; the outermost come first. */
+      directories: z.array(z.string().max(4096)).max(512).optional(),
     })
     .optional(),
+  /** The volumes that it mounts here, of one that is to leave. */
+  volumes: z.array(volumeHere).max(32).optional(),
   /** It is ending, or has ended, for a cold move: its first process, where it is started from if it stays, what it wrote. */
   down: z
     .object({ init: alive, bundle: z.string().max(4096), upper: z.string().max(4096) })

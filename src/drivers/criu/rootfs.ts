@@ -3,7 +3,6 @@ import { createReadStream } from 'node:fs';
 import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
-import type { Runc } from './runc.ts';
 
 /** The root file system of a container: layers of an image, found by what they hold, and what was written above them. */
 
@@ -36,26 +35,6 @@ export async function rootOf(
   const lower = (set.get('lowerdir') ?? '').split(':').filter((each) => each !== '');
   if (upper !== undefined && lower.every((each) => path.isAbsolute(each))) return { lower, upper };
   return { lower: [], upper: rootfs };
-}
-
-const PACK_MS = 120_000;
-
-/** Writes all below a directory into one file, with owners, modes and extended attributes; not what is mounted there. */
-export async function packRoot(
-  runc: Pick<Runc, 'run'>,
-  from: string,
-  file: string,
-  signal: AbortSignal,
-): Promise<void> {
-  const keep = [
-    '--xattrs',
-    '--xattrs-include=*',
-    '--numeric-owner',
-    '--one-file-system',
-    '--sparse',
-  ];
-  const argv = ['tar', ...keep, '--warning=no-file-changed', '-C', from, '-cf', file, '.'];
-  await runc.run(argv, { deadlineMs: PACK_MS, signal });
 }
 
 /** mountinfo writes spaces and the like as octal numbers. */

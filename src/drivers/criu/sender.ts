@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { zstdCompressSync } from 'node:zlib';
 import { systemClock } from '../../clock.ts';
 import { encodeFrame, failure, FrameReader, KINDS, write, ZERO } from './frames.ts';
-import type { Kind } from './frames.ts';
+import type { FileKind, Kind } from './frames.ts';
 import { PAGE } from './memory.ts';
 
 /** Pages of one frame. */
@@ -118,7 +118,7 @@ export class PageSender {
   }
 
   /** Sends a file; what it has in common with pages that were sent costs four bytes a page. */
-  async file(name: string, what: 'image' | 'root', file: string): Promise<void> {
+  async file(name: string, what: FileKind, file: string): Promise<void> {
     const handle = await open(file);
     try {
       const { size } = await handle.stat();

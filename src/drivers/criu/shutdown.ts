@@ -15,9 +15,11 @@ import type { CriuHandle } from './handle.ts';
 import type { HostContext } from './host-context.ts';
 import { connectTo } from './link.ts';
 import { identify } from './processes.ts';
-import { packRoot, rootOf } from './rootfs.ts';
+import { rootOf } from './rootfs.ts';
 import type { Listed } from './runc.ts';
+import { volumesHere } from './volumes.ts';
 import { PageSender } from './sender.ts';
+import { archiveMs, sendTrees, treesOf } from './trees.ts';
 
 /**
  * A cold move at its source: the container's first process is asked to end, and its files are sent once it has. Until it is
@@ -25,8 +27,8 @@ import { PageSender } from './sender.ts';
  */
 
 const POLL_MS = 100;
-/** What unpacking at the destination may take. */
-const TAKEN_MS = 180_000;
+/** What the destination does beside its files. */
+const REST_MS = 60_000;
 
 const annotated = z.looseObject({ annotations: z.record(z.string(), z.unknown()).optional() });
 
@@ -45,8 +47,8 @@ function safeJson(text: string): unknown {
   }
 }
 
-type ShutDownParts = Pick<HostContext, 'records' | 'mountsOf'> & {
-  readonly runc: Pick<HostContext['runc'], 'kill'>;
+type ShutDownParts = Pick<HostContext, 'records' | 'mountsOf' | 'volumeDirs'> & {
+  readonly runc: Pick<HostContext['runc'], 'kill' | 'run'>;
 };
 
 /** What is shut down: the container, and its first process. */
@@ -58,12 +60,14 @@ export interface Going {
 
 /** Asks it to end, and waits until it has. */
 export async function shutDown(
-  { runc, records, mountsOf }: ShutDownParts,
+  parts: ShutDownParts,
   { handle, listed, init }: Going,
   signal: AbortSignal,
 ): Promise<void> {
+  const { runc, records, mountsOf } = parts;
   const { name, memoryBytes } = handle;
   const before = records.readSync(name);
+  const config = await readFile(path.join(listed.bundle, 'config.json'), 'utf8').catch(() => '');
   if (before?.down === undefined) {
     const mover = { ...ownIdentity(), bootId: bootId() };
     const token = before?.token ?? randomBytes(8).toString('hex');
@@ -71,11 +75,11 @@ export async function shutDown(
     const { upper } = await rootOf(listed.rootfs, mountsOf);
     const { bundle } = listed;
     const down = { init: { ...init, bootId: bootId() }, bundle, upper };
-    await records.write(name, { ...before, token, mover, memoryBytes, down });
+    const volumes = await volumesHere(parts, config, signal);
+    await records.write(name, { ...before, token, mover, memoryBytes, down, volumes });
   }
   // Also where a mover died between the record and the signal.
   if (lifeOf(init).state !== 'gone') {
-    const config = await readFile(path.join(listed.bundle, 'config.json'), 'utf8').catch(() => '');
     await runc.kill(name, stopSignal(config));
   }
   while (lifeOf(init).state !== 'gone') await systemClock.sleep(POLL_MS, signal);
@@ -140,10 +144,12 @@ export async function sendFiles(
     await sender.send(KINDS.hello, { version: 1, guest: name, cold: true });
     await sender.heard(KINDS.ready, signal);
     const upper = parts.records.readSync(name)?.down?.upper ?? listed.rootfs;
-    const file = path.join(directory, 'root.tar');
-    await packRoot(parts.runc, upper, file, signal);
-    await sender.file('root', 'root', file);
-    const taken = sender.heard(KINDS.restored, signal, TAKEN_MS);
+    const trees = treesOf({ upper }, parts.records.readSync(name)?.volumes ?? []);
+    await sendTrees({ runc: parts.runc, sender, directory, signal }, trees, (error) => {
+      throw error;
+    });
+    const takenMs = trees.reduce((sum, { bytes }) => sum + archiveMs(bytes), REST_MS);
+    const taken = sender.heard(KINDS.restored, signal, takenMs);
     taken.catch(() => {});
     await sender.send(KINDS.done);
     await taken;

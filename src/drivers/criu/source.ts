@@ -17,7 +17,7 @@ import type { CriuHandle } from './handle.ts';
 import { Dispatch, runHere } from './dispatch.ts';
 import { examine } from './inspect.ts';
 import type { Examined } from './inspect.ts';
-import { removeLeft } from './tear-down.ts';
+import { removeMoved } from './tear-down.ts';
 import type { HostContext } from './host-context.ts';
 import { cgroupOf, isFrozen, processesIn, setFrozen } from './processes.ts';
 import { imageMs } from './runc.ts';
@@ -137,13 +137,13 @@ export class CriuSource implements SourceSession {
 
   async configure(setup: StreamSetup, signal: AbortSignal): Promise<void> {
     this.#setup = setup;
-    await this.#examine(signal);
+    const { volumes } = await this.#examine(signal);
     const { records } = this.#parts;
     const { name, memoryBytes } = this.handle;
     const before = records.readSync(name);
     const mover = { ...ownIdentity(), bootId: bootId() };
     const token = before?.token ?? randomBytes(8).toString('hex');
-    await records.write(name, { ...before, token, mover, memoryBytes });
+    await records.write(name, { ...before, token, mover, memoryBytes, volumes: [...volumes] });
   }
 
   async startMemory(address: string, tlsHostname: string | undefined): Promise<void> {
@@ -261,7 +261,7 @@ export class CriuSource implements SourceSession {
 
   /** Ends the frozen container without letting it run again, and removes what Godwit made for it here. */
   async quit(signal: AbortSignal): Promise<void> {
-    const { runc, records } = this.#parts;
+    const { runc } = this.#parts;
     const { name } = this.handle;
     await this.#afterDump(signal);
     const cgroup = await this.#cgroup();
@@ -271,7 +271,7 @@ export class CriuSource implements SourceSession {
       await setFrozen(cgroup, false, signal).catch(() => undefined);
     }
     await runc.remove(name);
-    await removeLeft(this.#parts, name, records.readSync(name));
+    await removeMoved(this.#parts, name);
     this.#dispatches.delete(name);
   }
 

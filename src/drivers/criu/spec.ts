@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import { overlaps, VOLUME_OPTIONS, volume } from './volume-names.ts';
 
 /**
- * A container as it travels between hosts. Only what this grammar has is made at the destination: no hook, no bind mount,
- * no device, no path of a host.
+ * A container as it travels between hosts. Only what this grammar has is made at the destination: no hook, no device, no
+ * path of a host, and no bind mount but of its own volumes, which lie below directories that the destination names.
  */
 
 const word = z.string().max(4096);
@@ -43,6 +44,14 @@ const mount = z.strictObject({
     .max(32)
     .optional(),
 });
+
+/** A volume in the container, by its number. */
+const volumeMount = z.strictObject({
+  destination: absolute,
+  volume: z.number().int().nonnegative().max(31),
+  options: z.array(z.enum(VOLUME_OPTIONS)).max(16).optional(),
+});
+export type VolumeMount = z.infer<typeof volumeMount>;
 
 /** No limit is 2^64 - 1, which a number of JavaScript rounds to one more than runc reads. */
 const limit = z
@@ -123,7 +132,7 @@ export const ociParts = z.strictObject({
   }),
   hostname: z.string().max(64).optional(),
   readonlyRoot: z.boolean(),
-  mounts: z.array(mount).max(64),
+  mounts: z.array(z.union([mount, volumeMount])).max(64),
   maskedPaths: z.array(absolute).max(64).optional(),
   readonlyPaths: z.array(absolute).max(64).optional(),
   seccomp: seccomp.optional(),
@@ -156,21 +165,40 @@ export const nic = z.strictObject({
 });
 export type Nic = z.infer<typeof nic>;
 
-export const containerSpec = z.strictObject({
-  oci: ociParts,
-  nics: z.array(nic).max(8),
-  /** SHA-256 of each layer of its image, the uppermost first; none: all of its root file system is sent. */
-  layers: z.array(z.string().regex(/^[0-9a-f]{64}$/)).max(64),
-  criu: z.string().max(32),
-  runc: z.string().max(32),
-  /** Processor features, as /proc/cpuinfo names them. */
-  features: z.array(z.string().max(32)).max(512),
-});
+export const containerSpec = z
+  .strictObject({
+    oci: ociParts,
+    nics: z.array(nic).max(8),
+    /** SHA-256 of each layer of its image, the uppermost first; none: all of its root file system is sent. */
+    layers: z.array(z.string().regex(/^[0-9a-f]{64}$/)).max(64),
+    /** Absent: none, as builds before them say. */
+    volumes: z.array(volume).min(1).max(32).optional(),
+    criu: z.string().max(32),
+    runc: z.string().max(32),
+    /** Processor features, as /proc/cpuinfo names them. */
+    features: z.array(z.string().max(32)).max(512),
+  })
+  .refine(({ oci, volumes = [] }) => {
+    const used = oci.mounts.flatMap((each) => ('volume' in each ? [each.volume] : []));
+    return used.toSorted((one, other) => one - other).join() === [...volumes.keys()].join();
+  }, 'each volume is mounted once, and each mount has its volume')
+  .refine(({ volumes = [] }) => {
+    const names = volumes.map(({ name }) => name);
+    return names.every(
+      (name, index) => !names.slice(index + 1).some((each) => overlaps(each, name)),
+    );
+  }, 'no volume lies in another');
 export type ContainerSpec = z.infer<typeof containerSpec>;
 
-/** What runc is given at the destination: `netns` and `cgroup` are that host's own. */
-export function configOf(oci: OciParts, netns: string, cgroup: string): object {
-  const { process, hostname, mounts, maskedPaths, readonlyPaths, memoryLimit, pidsLimit } = oci;
+/** What runc is given at the destination: `netns`, `cgroup` and the places of its volumes are that host's own. */
+export function configOf(
+  oci: OciParts,
+  netns: string,
+  cgroup: string,
+  volumes: readonly string[] = [],
+): object {
+  const { process, hostname, maskedPaths, readonlyPaths, memoryLimit, pidsLimit } = oci;
+  const mounts = oci.mounts.map((each) => ('volume' in each ? bindOf(each, volumes) : each));
   const { seccomp: filter } = oci;
   const memory = memoryLimit === undefined ? {} : { memory: { limit: memoryLimit } };
   const pids = pidsLimit === undefined ? {} : { pids: { limit: pidsLimit } };
@@ -195,4 +223,13 @@ export function configOf(oci: OciParts, netns: string, cgroup: string): object {
       ...(filter === undefined ? {} : { seccomp: filter }),
     },
   };
+}
+
+function bindOf(
+  { destination, volume: number, options = [] }: VolumeMount,
+  volumes: readonly string[],
+) {
+  const source = volumes[number];
+  if (source === undefined) throw new Error(`no place for the volume ${destination}`);
+  return { destination, type: 'bind', source, options: ['bind', 'rprivate', ...options] };
 }

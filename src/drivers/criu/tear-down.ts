@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { removeTree } from '../../host/remove-tree.ts';
 import { removeCgroup } from './cgroup.ts';
+import { putAside, removeVolumes } from './made-volumes.ts';
 import { unmountBelow } from './mounts.ts';
 import { removeNetwork } from './network.ts';
 import type { HostContext } from './host-context.ts';
@@ -29,6 +30,16 @@ export async function removeLeft(
   if (record?.made?.cgroup !== undefined) {
     await removeCgroup(prefix, record.made.cgroup, AbortSignal.timeout(LEFT_MS));
   }
-  if (record?.made !== undefined) await removeNetwork(runc.run.bind(runc), record.made);
+  if (record?.made !== undefined) {
+    await removeNetwork(runc.run.bind(runc), record.made);
+    await removeVolumes(parts, record.made);
+  }
   await removeDirectory(parts, path.join(records.directory, name));
+}
+
+/** Of one that has moved away. */
+export async function removeMoved(parts: HostContext, name: string): Promise<void> {
+  const record = parts.records.readSync(name);
+  await putAside(record);
+  await removeLeft(parts, name, record);
 }

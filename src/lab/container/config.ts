@@ -13,10 +13,21 @@ export interface ContainerPlace {
   readonly cgroup: string;
 }
 
+/** What of its host a container mounts. */
+export interface ContainerBind {
+  readonly source: string;
+  readonly destination: string;
+  readonly options?: readonly string[];
+}
+
 /** ENOSYS: as on a kernel without it. CRIU cannot dump io_uring, which Node uses where it is there. */
 const NO_SUCH_CALL = 38;
 
-export function containerConfig(place: ContainerPlace, load: ContainerLoad): object {
+export function containerConfig(
+  place: ContainerPlace,
+  load: ContainerLoad,
+  binds: readonly ContainerBind[] = [],
+): object {
   const { staticBytes, dirtyBytes, dirtyBytesPerSecond } = load;
   const words = [staticBytes, dirtyBytes, dirtyBytesPerSecond].map(String);
   const capabilities = ['CAP_KILL', 'CAP_NET_BIND_SERVICE'];
@@ -47,6 +58,12 @@ export function containerConfig(place: ContainerPlace, load: ContainerLoad): obj
         source: 'sysfs',
         options: ['nosuid', 'noexec', 'nodev', 'ro'],
       },
+      ...binds.map(({ source, destination, options = [] }) => ({
+        destination,
+        type: 'bind',
+        source,
+        options: ['rbind', 'rprivate', ...options],
+      })),
     ],
     linux: {
       cgroupsPath: place.cgroup,

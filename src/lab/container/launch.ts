@@ -5,7 +5,7 @@ import { removeTree } from '../../host/remove-tree.ts';
 import { cacheDirectory } from '../../host/cache-directory.ts';
 import { runCommand } from '../command.ts';
 import { containerConfig } from './config.ts';
-import type { ContainerLoad } from './config.ts';
+import type { ContainerBind, ContainerLoad } from './config.ts';
 import { containerLayer } from './layer.ts';
 
 export interface LaunchRequest extends ContainerLoad {
@@ -17,6 +17,7 @@ export interface LaunchRequest extends ContainerLoad {
   /** The name of its network namespace, which is there. */
   readonly netns: string;
   readonly cgroup: string;
+  readonly binds?: readonly ContainerBind[] | undefined;
 }
 
 /** runc with the CRIU beside it, as setup has brought them; GODWIT_HOST_LACKS where it has not. */
@@ -42,7 +43,7 @@ export async function launchContainer(request: LaunchRequest): Promise<void> {
     await mkdir(path.join(dir, each), { recursive: true });
   }
   const place = { hostname: name, netns: `/run/netns/${netns}`, cgroup };
-  const config = JSON.stringify(containerConfig(place, request), null, 2);
+  const config = JSON.stringify(containerConfig(place, request, request.binds), null, 2);
   await writeFile(path.join(bundle, 'config.json'), config);
   const upper = path.join(dir, 'upper');
   const options = `lowerdir=${layer},upperdir=${upper},workdir=${path.join(dir, 'overlay')}`;

@@ -15,6 +15,11 @@ export function runcRoot(stateDir: string): string {
   return path.join(stateDir, 'runc');
 }
 
+/** Where the volumes of a host's containers lie. */
+export function volumeDirectory(stateDir: string): string {
+  return path.join(stateDir, 'volumes');
+}
+
 export function containerNetns(lab: string, name: string): string {
   return `${lab}-box-${name}`;
 }
@@ -23,6 +28,7 @@ export function containerNetns(lab: string, name: string): string {
 export interface ContainerDriver {
   readonly root: string;
   readonly layerDirs: readonly string[];
+  readonly volumeDirs: readonly string[];
   readonly mountsOf: number;
 }
 
@@ -39,6 +45,7 @@ export async function keepMounts(lab: Lab): Promise<(stateDir: string) => Contai
   return (stateDir) => ({
     root: runcRoot(stateDir),
     layerDirs: [layerDirectory()],
+    volumeDirs: [volumeDirectory(stateDir)],
     mountsOf: keeper.pid,
   });
 }

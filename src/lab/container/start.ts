@@ -10,7 +10,7 @@ import { verifyGuest } from '../guest/talk.ts';
 import { checkGuestName, guestAddress, HOST_BRIDGE, macAddress, tapName } from '../plan.ts';
 import { labHost } from '../state.ts';
 import type { Lab } from '../state.ts';
-import type { ContainerLoad } from './config.ts';
+import type { ContainerBind, ContainerLoad } from './config.ts';
 import { launchContainer, removeContainer } from './launch.ts';
 import { containerNetns, runcRoot } from './places.ts';
 
@@ -18,13 +18,20 @@ const READY_MS = 30_000;
 
 const configFile = z.looseObject({ drivers: z.looseObject({ criu: z.unknown() }).optional() });
 
+interface StartRequest extends ContainerLoad {
+  readonly name: string;
+  readonly host: string;
+  /** It writes numbered lines into /data where that is one of them. */
+  readonly binds?: readonly ContainerBind[];
+}
+
 /**
  * Starts a container on a host of a lab that was built for containers, and waits until it answers. GODWIT_LAB where the
  * lab was not, GODWIT_HOST_LACKS where runc and CRIU are missing; nothing is left of one that did not come up.
  */
 export async function startContainer(
   lab: Lab,
-  { name: given, host, ...load }: { readonly name: string; readonly host: string } & ContainerLoad,
+  { name: given, host, binds, ...load }: StartRequest,
 ): Promise<LabGuest> {
   const name = checkGuestName(given);
   const { namespace, stateDir, configFile: file } = labHost(lab, host);
@@ -65,7 +72,8 @@ export async function startContainer(
     await ip('-n', netns, 'link', 'set', 'eth0', 'address', mac);
     await ip('-n', netns, 'addr', 'add', `${address}/24`, 'dev', 'eth0');
     await ip('-n', netns, 'link', 'set', 'eth0', 'up');
-    await launchContainer({ ...place, netns, cgroup: `/godwit-lab-${lab.name}-${name}`, ...load });
+    const cgroup = `/godwit-lab-${lab.name}-${name}`;
+    await launchContainer({ ...place, netns, cgroup, binds, ...load });
     await recordGuest(lab, guest);
     await untilItAnswers(lab, name);
     return guest;

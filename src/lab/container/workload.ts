@@ -1,10 +1,13 @@
 import { createHash, randomBytes, randomFillSync } from 'node:crypto';
+import { existsSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
 import net from 'node:net';
 import { createInterface } from 'node:readline';
 
 /**
  * The first process of the lab's container, which has nothing else: a checksummed working set in memory, a part of it
  * rewritten at a rate, a counter server and a command server. As the lab's virtual guests do it; imports nothing of Godwit.
+ *
+ * Where it has a volume at /data, it writes numbered lines there, each of them synced: `commits` of its figures.
  *
  *   workload STATIC_BYTES DIRTY_BYTES BYTES_PER_SECOND
  */
@@ -13,6 +16,7 @@ const COUNTER_PORT = 7001;
 const COMMAND_PORT = 7002;
 const CHUNK = 64 * 1024;
 const STEP_MS = 50;
+const LINE_MS = 10;
 
 const fixed = randomFillSync(Buffer.alloc(staticBytes));
 const dirty = Buffer.alloc(Math.floor(dirtyBytes / CHUNK) * CHUNK);
@@ -23,6 +27,9 @@ const fixedSum = sumOf(fixed);
 const sums: string[] = [];
 const started = Date.now();
 const state = { rate: bytesPerSecond, index: 0, dirtied: 0, dirtyingMs: 0 };
+const LINES = '/data/lines';
+/** The last numbered line that is synced, of its volume. */
+const written = { line: 0 };
 
 setInterval(() => {
   const chunks = dirty.length / CHUNK;
@@ -37,6 +44,16 @@ setInterval(() => {
   }
 }, STEP_MS);
 
+if (existsSync('/data')) {
+  if (existsSync(LINES)) written.line = readFileSync(LINES, 'utf8').split('\n').length - 1;
+  const file = openSync(LINES, 'a');
+  setInterval(() => {
+    writeSync(file, `${written.line + 1}\n`);
+    fsyncSync(file);
+    written.line += 1;
+  }, LINE_MS);
+}
+
 function stats(): object {
   return {
     ready: true,
@@ -47,7 +64,7 @@ function stats(): object {
     dirtyBytesPerSecond: state.rate,
     diskBytes: 0,
     diskErrors: 0,
-    commits: 0,
+    commits: written.line,
     commitErrors: 0,
   };
 }

@@ -61,6 +61,7 @@ async function dispatchOf(
     description: { memoryBytes: 4096 },
     cgroup: path.join(directory, 'cgroup'),
     root: { lower: [], upper: path.join(directory, 'upper') },
+    volumes: [],
     nicsHere: [{ port: 'veth0' }, { port: 'veth1' }],
   } as unknown as Examined;
   return { dispatch: new Dispatch(parts, 'box', facts, SETUP), records };

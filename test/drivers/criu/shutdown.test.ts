@@ -87,16 +87,17 @@ test('a container’s root is known before it is asked to end, and a mover that 
     asked.push(records.readSync('box')?.down?.upper);
     throw new Error('the mover died');
   };
-  const parts = { records, mountsOf: undefined };
-  await assert.rejects(shutDown({ ...parts, runc: { kill: dies } }, going, t.signal), /died/);
+  const parts = { records, mountsOf: undefined, volumeDirs: [] };
+  const run = async (): Promise<string> => '';
+  await assert.rejects(shutDown({ ...parts, runc: { kill: dies, run } }, going, t.signal), /died/);
   const kill = async (name: string, word: string): Promise<void> => {
     asked.push(`${name} ${word}`);
     child.kill('SIGTERM');
   };
-  await shutDown({ ...parts, runc: { kill } }, going, t.signal);
+  await shutDown({ ...parts, runc: { kill, run } }, going, t.signal);
   assert.deepEqual(asked, ['/r', 'box SIGTERM']);
   // It has ended: nobody is asked.
-  await shutDown({ ...parts, runc: { kill } }, going, t.signal);
+  await shutDown({ ...parts, runc: { kill, run } }, going, t.signal);
   assert.equal(asked.length, 2);
 });
 

@@ -1,0 +1,76 @@
+import type { Obstacle } from './obstacle.ts';
+import { isBindOption } from './spec.ts';
+import { overlaps, placeIn, readOptions } from './volume-names.ts';
+import type { VolumeOption } from './volume-names.ts';
+
+/** Which bind mounts of a container are volumes, by its configuration. Pure. */
+
+/** A bind mount of what lies below a directory of volumes. */
+export interface Bind {
+  /** In the container. */
+  readonly destination: string;
+  readonly source: string;
+  readonly dir: string;
+  readonly name: string;
+  readonly options: readonly VolumeOption[];
+}
+
+/** As config.json has it. */
+interface Mount {
+  readonly destination: string;
+  readonly type?: string | undefined;
+  readonly source?: string | undefined;
+  readonly options?: string[] | undefined;
+}
+
+function isBind({ type, options = [] }: Mount) {
+  return type === undefined || type === 'bind' || options.some(isBindOption);
+}
+
+/** Volumes get numbers in the place of paths of this host; any other bind mount stands in the way. */
+export function sortMounts(all: readonly Mount[], volumeDirs: readonly string[]) {
+  const mounts: object[] = [];
+  const binds: Bind[] = [];
+  const obstacles: Obstacle[] = [];
+  for (const each of all) {
+    if (!isBind(each)) {
+      mounts.push(each);
+      continue;
+    }
+    const found = bindOf(each, binds, volumeDirs);
+    if ('reason' in found) {
+      obstacles.push({ device: each.destination, type: 'bind mount', ...found });
+      continue;
+    }
+    const { destination, options } = found;
+    mounts.push({ destination, volume: binds.length, options });
+    binds.push(found);
+  }
+  return { mounts, binds, obstacles };
+}
+
+function bindOf(
+  { destination, source = '', options: given = [] }: Mount,
+  before: readonly Bind[],
+  volumeDirs: readonly string[],
+): Bind | Pick<Obstacle, 'reason' | 'hint'> {
+  const place = placeIn(source, volumeDirs);
+  if (place === undefined) {
+    const dirs = volumeDirs.join(', ');
+    const where = dirs === '' ? 'a directory that `drivers.criu.volumeDirs` names' : dirs;
+    const hint = `Put what it holds into the image, or below ${where} (drivers.criu.volumeDirs), or start the container without it.`;
+    return { reason: `${source} is of this host, and below no directory of volumes`, hint };
+  }
+  const { options, wrong } = readOptions(given);
+  if (wrong !== undefined) {
+    const hint =
+      'Mount it privately (rprivate), with no more than ro, nosuid, nodev, noexec and the like.';
+    return { reason: `its option ${wrong} would be lost`, hint };
+  }
+  const other = before.find((each) => overlaps(each.source, source));
+  if (other !== undefined) {
+    const hint = 'Give each mount a volume of its own.';
+    return { reason: `${other.destination} mounts ${other.source} too`, hint };
+  }
+  return { destination, source, ...place, options };
+}

@@ -1,0 +1,222 @@
+import { lstat, mkdir, open, readdir, readFile, rename, rm, rmdir, statfs } from 'node:fs/promises';
+import path from 'node:path';
+import { godwitError } from '../../errors.ts';
+import { inRealDirectory } from '../../host/real-directory.ts';
+import { removeTree } from '../../host/remove-tree.ts';
+import { formatBytes } from '../../protocol/quantity.ts';
+import type { HostContext } from './host-context.ts';
+import { mountsBelow } from './mounts.ts';
+import type { ContainerRecord, MadeVolume, Records } from './records.ts';
+import { unpack, volumeName } from './trees.ts';
+import { placeFor } from './volume-names.ts';
+import type { Volume } from './volume-names.ts';
+
+/**
+ * The volumes of a container at its destination. Each is recorded before it is made, and with its inode after that: what is
+ * removed later is what was made then, and nothing else. All directories above it are root's, so nobody else puts anything
+ * in its place.
+ */
+
+/** Where they go: one place for each, without an inode until it is made; undefined where there is no directory of volumes. */
+export function placesOf(
+  volumes: readonly Volume[],
+  volumeDirs: readonly string[],
+): MadeVolume[] | undefined {
+  const places = volumes.flatMap((each) => {
+    const place = placeFor(each, volumeDirs);
+    return place === undefined ? [] : [{ path: place.file, kind: each.kind, bytes: each.bytes }];
+  });
+  return places.length === volumes.length ? places : undefined;
+}
+
+/** Why it cannot be made there, with room for so much in all; undefined where it can. */
+export async function whyNotThere(
+  { path: file }: MadeVolume,
+  neededBytes: number,
+): Promise<string | undefined> {
+  let above = '/';
+  for (const part of path.dirname(file).split('/').slice(1)) {
+    const next = path.join(above, part);
+    const found = await lstat(next).catch(absent);
+    if (found === undefined) break;
+    if (!found.isDirectory()) return `${next} is no directory`;
+    const isKept = (found.mode & 0o022) === 0 || (found.mode & 0o1000) !== 0;
+    if (![0, process.geteuid?.()].includes(found.uid) || !isKept)
+      return `${next} is another user’s, or others may write in it`;
+    above = next;
+  }
+  const there = await lstat(file).catch(absent);
+  if (there !== undefined) return `${file} is there already`;
+  return whyNoRoom(above, neededBytes);
+}
+
+/** Of a directory, or of the nearest one above it that is there. */
+export async function whyNoRoom(directory: string, bytes: number): Promise<string | undefined> {
+  const found = await statfs(directory).catch(absent);
+  if (found === undefined) return whyNoRoom(path.dirname(directory), bytes);
+  const { bavail, bsize } = found;
+  const [needed, free] = [bytes, bavail * bsize].map(formatBytes);
+  return bavail * bsize < bytes ? `it needs ${needed}, and ${directory} has ${free}` : undefined;
+}
+
+/** Makes each, empty. What is there already is not touched, and the volume is not recorded any more. */
+export async function makeVolumes(records: Records, guest: string): Promise<void> {
+  const made = records.readSync(guest)?.made;
+  const volumes = made?.volumes ?? [];
+  if (made === undefined || volumes.length === 0) return;
+  const directories = await missingAbove(volumes);
+  await records.change(guest, { made: { ...made, directories } });
+  for (const each of directories) {
+    await inRealDirectory(each, (at) => mkdir(at, { mode: 0o711 })).catch(ignoring('EEXIST'));
+  }
+  const done: MadeVolume[] = [];
+  for (const [index, each] of volumes.entries()) {
+    const keep = (rest: readonly MadeVolume[]) =>
+      records.change(guest, { made: { ...made, directories, volumes: [...done, ...rest] } });
+    const why = await whyNotThere(each, 0);
+    if (why !== undefined) {
+      await keep([]);
+      throw new Error(why);
+    }
+    try {
+      done.push({ ...each, ino: await make(each) });
+    } catch (error) {
+      await keep([]);
+      throw error;
+    }
+    await keep(volumes.slice(index + 1));
+  }
+}
+
+async function missingAbove(volumes: readonly MadeVolume[]): Promise<string[]> {
+  const found = new Set<string>();
+  for (const { path: file } of volumes) {
+    const missing: string[] = [];
+    for (let at = path.dirname(file); at !== '/'; at = path.dirname(at)) {
+      if ((await lstat(at).catch(absent)) !== undefined) break;
+      missing.unshift(at);
+    }
+    for (const each of missing) found.add(each);
+  }
+  return [...found];
+}
+
+function make({ path: file, kind }: MadeVolume): Promise<string> {
+  return inRealDirectory(file, async (at) => {
+    if (kind === 'directory') await mkdir(at, { mode: 0o700 });
+    else await (await open(at, 'wx', 0o600)).close();
+    return inodeOf(at);
+  });
+}
+
+async function inodeOf(at: string): Promise<string> {
+  return String((await lstat(at, { bigint: true })).ino);
+}
+
+/** Fills them from what has come in `directory`. */
+export async function fillVolumes(
+  { runc }: Pick<HostContext, 'runc'>,
+  volumes: readonly MadeVolume[],
+  directory: string,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const [index, { path: file, kind, bytes, ino }] of volumes.entries()) {
+    const isOurs = async (): Promise<void> => {
+      if (ino === undefined || (await inRealDirectory(file, inodeOf)) !== ino)
+        throw new Error(`${file} is not what was made for it`);
+    };
+    await isOurs();
+    const archive = path.join(directory, `${volumeName(index)}.tar`);
+    if ((await lstat(archive).catch(absent)) === undefined)
+      throw new Error(`the source sent nothing for ${file}`);
+    if (kind === 'directory') await unpack(runc, archive, { into: file, bytes }, signal);
+    else await fillFile(runc, archive, file, bytes, signal);
+    await rm(archive, { force: true });
+    await isOurs();
+  }
+}
+
+/** Unpacked where nobody sees it: an archive may have more in it than a file. */
+async function fillFile(
+  runc: HostContext['runc'],
+  archive: string,
+  file: string,
+  bytes: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const into = archive.slice(0, -'.tar'.length);
+  await mkdir(into, { mode: 0o700 });
+  await unpack(runc, archive, { into, bytes }, signal);
+  const [name = '', more] = await readdir(into);
+  const from = path.join(into, name);
+  if (more !== undefined || !(await lstat(from)).isFile())
+    throw new Error(`what came for ${file} is no plain file`);
+  await runc.run(['cp', '--preserve=all', '-T', '--', from, file], { signal });
+}
+
+/** Repeatable. Rejects, and deletes nothing of a volume, where something is mounted in it. */
+export async function removeVolumes(
+  { mountsOf }: Pick<HostContext, 'mountsOf'>,
+  {
+    volumes = [],
+    directories = [],
+  }: {
+    readonly volumes?: readonly MadeVolume[] | undefined;
+    readonly directories?: readonly string[] | undefined;
+  },
+): Promise<void> {
+  if (volumes.length === 0) return;
+  const table = await readFile(`/proc/${mountsOf ?? 'self'}/mountinfo`, 'utf8');
+  for (const each of volumes) {
+    const [mounted] = mountsBelow(table, each.path);
+    if (mounted !== undefined) throw stillMounted(mounted);
+    await remove(each);
+  }
+  for (const directory of directories.toReversed()) {
+    await inRealDirectory(directory, (at) => rmdir(at)).catch(
+      ignoring('ENOTEMPTY', 'EEXIST', 'ENOENT', 'ENOTDIR'),
+    );
+  }
+}
+
+async function remove({ path: file, kind, ino }: MadeVolume): Promise<void> {
+  const found = await inRealDirectory(file, (at) => lstat(at, { bigint: true })).catch(
+    ignoring('ENOENT', 'ENOTDIR'),
+  );
+  if (found === undefined) return;
+  if (ino === undefined) {
+    // Nobody knows who made it: what is empty is no loss.
+    if (kind === 'directory') await rmdir(file).catch(ignoring('ENOTEMPTY', 'ENOTDIR', 'ENOENT'));
+    else if (found.isFile() && found.size === 0n) await rm(file, { force: true });
+    return;
+  }
+  // Somebody has put another in its place since.
+  if (String(found.ino) === ino) await removeTree(file);
+}
+
+/** Volumes that no migration made stay under other names: their own are free for when the container comes back. Repeatable. */
+export async function putAside(record: ContainerRecord | undefined): Promise<void> {
+  const made = new Set(record?.made?.volumes?.map((each) => each.path));
+  for (const { path: file } of record?.volumes ?? []) {
+    if (made.has(file)) continue;
+    await inRealDirectory(file, (at) => rename(at, `${at}.moved-${record?.token}`)).catch(
+      ignoring('ENOENT', 'ENOTDIR'),
+    );
+  }
+}
+
+function stillMounted(point: string): Error {
+  const hint = `Unmount ${point}, and run \`godwit resolve\` again.`;
+  const what = `${point} is mounted in a volume that is to be removed`;
+  return godwitError('GODWIT_INTERNAL', { what }, { hint });
+}
+
+function absent(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT' && error.code !== 'ENOTDIR') throw error;
+}
+
+function ignoring(...codes: readonly string[]): (error: NodeJS.ErrnoException) => undefined {
+  return (error) => {
+    if (!codes.includes(error.code ?? '')) throw error;
+  };
+}

@@ -1,0 +1,202 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import {
+  link,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, test } from 'node:test';
+import { command } from '../../../src/drivers/criu/command.ts';
+import {
+  fillVolumes,
+  makeVolumes,
+  putAside,
+  removeVolumes,
+  whyNotThere,
+} from '../../../src/drivers/criu/made-volumes.ts';
+import type { HostContext } from '../../../src/drivers/criu/host-context.ts';
+import { Records } from '../../../src/drivers/criu/records.ts';
+import { ownIdentity } from '../../../src/host/process.ts';
+import { removeTree } from '../../../src/host/remove-tree.ts';
+
+let directory: string;
+let records: Records;
+beforeEach(async () => {
+  directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-volumes-'));
+  records = new Records(path.join(directory, 'records'));
+});
+afterEach(() => removeTree(directory));
+
+const parts = { mountsOf: undefined };
+const runc = {
+  run: (argv: readonly string[], options = {}) => command(argv, { host: 'b', ...options }),
+} as unknown as HostContext['runc'];
+const place = (name: string): string => path.join(directory, 'vols', name);
+
+/** The record of a container that is to have them: a directory, unless its name ends by `.file`. */
+async function recorded(...names: string[]): Promise<void> {
+  const volumes = names.map((name) => ({
+    path: place(name),
+    kind: name.endsWith('.file') ? ('file' as const) : ('directory' as const),
+    bytes: 0,
+  }));
+  const made = { netns: 'n', nics: [], overlay: false, volumes };
+  await records.write('box', { token: 't', mover: ownIdentity(), memoryBytes: 1, made });
+}
+const made = () => records.readSync('box')?.made ?? {};
+const volumes = () => records.readSync('box')?.made?.volumes ?? [];
+
+/** Packs what is in a directory as the source does, for the volume of that number. */
+function packed(from: string, index: number, ...more: string[]): void {
+  const file = path.join(directory, `volume-${index}.tar`);
+  execFileSync('tar', ['-C', path.join(directory, from), '-cf', file, ...more]);
+}
+
+test('volumes are made with the directories above them, and all of that goes again', async () => {
+  await recorded('db/data', 'db/etc/names.file', 'plain');
+  await makeVolumes(records, 'box');
+  assert.ok(volumes().every(({ ino }) => ino !== undefined));
+  assert.deepEqual(await readdir(place('db')), ['data', 'etc']);
+  await writeFile(path.join(place('db/data'), 'inside'), '1');
+  await removeVolumes(parts, made());
+  await removeVolumes(parts, made());
+  assert.deepEqual((await readdir(directory)).toSorted(), ['records']);
+});
+
+test('what was there before is never used and never removed', async () => {
+  await mkdir(place('db/data'), { recursive: true });
+  await writeFile(path.join(place('db/data'), 'precious'), '1');
+  await recorded('first', 'db/data', 'last');
+  assert.match(
+    (await whyNotThere({ path: place('db/data'), kind: 'directory', bytes: 0 }, 0)) ?? '',
+    /there already/,
+  );
+  await assert.rejects(makeVolumes(records, 'box'), /there already/);
+  await removeVolumes(parts, made());
+  assert.deepEqual(await readdir(path.join(directory, 'vols')), ['db']);
+  assert.deepEqual(await readdir(place('db/data')), ['precious']);
+});
+
+test('a mover that dies while it makes them leaves nothing that its successor does not find', async () => {
+  await recorded('one', 'two.file', 'three');
+  // Recorded, and made before their inodes were.
+  await mkdir(place('one'), { recursive: true });
+  await writeFile(place('two.file'), '');
+  await removeVolumes(parts, { ...made(), directories: [path.join(directory, 'vols')] });
+  assert.deepEqual((await readdir(directory)).toSorted(), ['records']);
+  await mkdir(path.join(place('one'), 'of another'), { recursive: true });
+  await removeVolumes(parts, made());
+  assert.deepEqual(await readdir(place('one')), ['of another']);
+});
+
+test('a volume in whose place somebody has put another stays', async () => {
+  await recorded('one');
+  await makeVolumes(records, 'box');
+  await rename(place('one'), place('away'));
+  await mkdir(path.join(place('one'), 'precious'), { recursive: true });
+  await removeVolumes(parts, made());
+  assert.deepEqual(await readdir(place('one')), ['precious']);
+  packed('records', 0, '.');
+  await assert.rejects(
+    fillVolumes({ runc }, volumes(), directory, AbortSignal.timeout(10_000)),
+    /not what was made for it/,
+  );
+});
+
+test('no link in its path is followed, and no directory that others may write in is used', async () => {
+  const outside = path.join(directory, 'outside');
+  await mkdir(outside);
+  await mkdir(path.join(directory, 'vols'));
+  await symlink(outside, place('db'));
+  const at = (name: string) => ({ path: place(name), kind: 'directory' as const, bytes: 0 });
+  assert.match((await whyNotThere(at('db/data'), 0)) ?? '', /is no directory/);
+  await recorded('db/data');
+  await assert.rejects(makeVolumes(records, 'box'));
+  await removeVolumes(parts, made());
+  assert.deepEqual(await readdir(outside), []);
+  await mkdir(place('open'));
+  execFileSync('chmod', ['0777', place('open')]);
+  assert.match((await whyNotThere(at('open/data'), 0)) ?? '', /others may write in it/);
+  assert.match((await whyNotThere(at('new'), 2 ** 52)) ?? '', /it needs 4 PiB|it needs/);
+});
+
+test('volumes are filled with what has come: kinds, modes, hard links and holes', async () => {
+  const from = path.join(directory, 'from');
+  await mkdir(path.join(from, 'sub'), { recursive: true });
+  await writeFile(path.join(from, 'sub', 'one'), 'content', { mode: 0o600 });
+  await link(path.join(from, 'sub', 'one'), path.join(from, 'two'));
+  await symlink('/nowhere', path.join(from, 'link'));
+  execFileSync('truncate', ['-s', '16M', path.join(from, 'holes')]);
+  await writeFile(path.join(directory, 'names'), '10.0.0.1 other\n', { mode: 0o640 });
+  await recorded('data', 'names.file');
+  await makeVolumes(records, 'box');
+  const inode = (await lstat(place('names.file'))).ino;
+  packed('from', 0, '--sparse', '.');
+  packed('.', 1, './names');
+  await fillVolumes({ runc }, volumes(), directory, AbortSignal.timeout(10_000));
+  assert.equal(await readFile(place('data/sub/one'), 'utf8'), 'content');
+  const [one, two, holes] = await Promise.all(
+    ['sub/one', 'two', 'holes'].map((each) => lstat(place(`data/${each}`))),
+  );
+  assert.equal(one?.ino, two?.ino);
+  assert.deepEqual([holes?.size, holes?.blocks], [16 * 1024 ** 2, 0]);
+  assert.ok((await lstat(place('data/link'))).isSymbolicLink());
+  assert.equal(await readFile(place('names.file'), 'utf8'), '10.0.0.1 other\n');
+  const names = await lstat(place('names.file'));
+  assert.deepEqual([names.mode & 0o777, names.ino], [0o640, inode]);
+});
+
+test('an archive that leads out of its volume writes nothing there, and one of a file holds a file', async () => {
+  const outside = path.join(directory, 'outside');
+  await mkdir(outside);
+  await mkdir(path.join(directory, 'one'));
+  await mkdir(path.join(directory, 'two/out'), { recursive: true });
+  await symlink(outside, path.join(directory, 'one/out'));
+  await writeFile(path.join(directory, 'two/out/evil'), 'evil');
+  await recorded('data', 'names.file');
+  await makeVolumes(records, 'box');
+  packed('one', 0, './out');
+  packed('two', 1, './out/evil');
+  const [first, second] = [0, 1].map((index) => path.join(directory, `volume-${index}.tar`));
+  execFileSync('tar', ['-A', '-f', first ?? '', second ?? '']);
+  packed('one', 1, './out');
+  const fill = () => fillVolumes({ runc }, volumes(), directory, AbortSignal.timeout(10_000));
+  await assert.rejects(fill());
+  assert.deepEqual(await readdir(outside), []);
+  await removeVolumes(parts, made());
+  await recorded('names.file');
+  await makeVolumes(records, 'box');
+  packed('one', 0, './out');
+  await assert.rejects(fill(), /no plain file/);
+  await rm(path.join(directory, 'volume-0'), { recursive: true });
+  await writeFile(path.join(directory, 'two/more'), 'evil');
+  packed('two', 0, './out/evil', './more');
+  await assert.rejects(fill(), /no plain file/);
+  await rm(path.join(directory, 'volume-0'), { recursive: true });
+  packed('two', 0, '-C', 'out', './evil', '-C', '..', './more');
+  await assert.rejects(fill(), /no plain file/);
+  assert.equal((await lstat(place('names.file'))).size, 0);
+  await rm(path.join(directory, 'volume-0'), { recursive: true });
+  await rm(path.join(directory, 'volume-0.tar'));
+  await assert.rejects(fill(), /the source sent nothing/);
+});
+
+test('once it has left, what no migration made stays under another name', async () => {
+  await mkdir(place('own'), { recursive: true });
+  await mkdir(place('brought'));
+  await recorded('brought');
+  const here = (name: string) => ({ path: place(name), kind: 'directory' as const, bytes: 0 });
+  await records.change('box', { volumes: [here('own'), here('brought')] });
+  await putAside(records.readSync('box'));
+  await putAside(records.readSync('box'));
+  assert.deepEqual(await readdir(path.join(directory, 'vols')), ['brought', 'own.moved-t']);
+});
