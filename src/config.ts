@@ -136,6 +136,11 @@ export const agentConfig = z.strictObject({
       rates: z.record(hostName, z.number().int().positive()).default({}),
     })
     .prefault({}),
+  /**
+   * Hosts with which guests' memory may go unencrypted, because the link to them is the site's own: zero-copy and RDMA do
+   * not encrypt. Both hosts have to name each other.
+   */
+  unencryptedMemory: z.array(hostName).max(256).default([]),
   /** Shows that another host is off, where Godwit cannot know: exit 0 is the proof. */
   fencing: z
     .strictObject({

@@ -194,6 +194,10 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/probes.e2e.ts': { seconds: 95, of: ['src/network/', 'src/agent/'] },
   'test/e2e/terminal.e2e.ts': { seconds: 60, of: ['src/cli/'] },
   'test/e2e/user-networks.e2e.ts': { seconds: 15, of: ['src/drivers/qemu/spec/'] },
+  'test/e2e/transport.e2e.ts': {
+    seconds: 40,
+    of: ['src/drivers/qemu/', 'src/migration/preflight/'],
+  },
   'test/e2e/verify-disks.e2e.ts': { seconds: 45, of: ['src/disks/'] },
   'test/e2e/verified.e2e.ts': {
     seconds: 45,

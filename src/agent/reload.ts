@@ -37,6 +37,7 @@ const WHEN: Readonly<Record<keyof AgentConfig, 'reload' | 'restart'>> = {
   limits: 'reload',
   cache: 'reload',
   wire: 'reload',
+  unencryptedMemory: 'reload',
   fencing: 'restart',
   hooks: 'reload',
   ordersBySocket: 'restart',

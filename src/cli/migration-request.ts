@@ -43,6 +43,9 @@ export function requestOf(verb: string, { args, flags }: Asked, to: string): Mig
     hybridRounds: flags.hybridRounds,
     onLost: flags.onLost,
     path: flags.path,
+    ...(flags.transport === undefined || flags.transport === 'tcp'
+      ? {}
+      : { transport: flags.transport }),
     linkGraceMs: flags.linkGrace === undefined ? undefined : Math.round(flags.linkGrace),
     ...(flags.datastore === undefined ? {} : { datastore: flags.datastore }),
     ...(flags.priority === undefined ? {} : { priority: flags.priority }),

@@ -126,6 +126,14 @@ export const SETTINGS = {
       'know (for thin links); auto takes the sooner by prediction',
     preset: 'native',
   },
+  transport: {
+    kind: 'choice',
+    choices: ['tcp', 'zero-copy', 'rdma'],
+    summary:
+      'native: how QEMU carries memory; zero-copy (with --streams) and rdma do not encrypt it, and both hosts have to ' +
+      'allow that (`unencryptedMemory`); refused by name where a host lacks what it takes',
+    preset: 'tcp',
+  },
   linkGrace: {
     kind: 'duration',
     summary: 'wire: how long its links may be cut before QEMU sees it, up to 2m',

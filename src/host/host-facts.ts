@@ -11,6 +11,7 @@ import { PRODUCT_VERSION } from '../protocol/version.ts';
 import { HOST_CERT } from './credentials.ts';
 import { pkiDirOf } from './fleet.ts';
 import { readPlatform } from './platform.ts';
+import { rdmaDevices } from './rdma.ts';
 
 /** Reads what this host reports to the other host of a migration, for checks. What cannot be read is left out. */
 export function hostFactsOf(config: AgentConfig, clock: Clock): () => Promise<HostFacts> {
@@ -18,13 +19,15 @@ export function hostFactsOf(config: AgentConfig, clock: Clock): () => Promise<Ho
 }
 
 async function readHostFacts(config: AgentConfig, wallMs: () => number): Promise<HostFacts> {
-  const [journalFreeBytes, certificateEndsMs, hooks, siteChecks, platform] = await Promise.all([
-    freeBytes(config.stateDir),
-    certificateEnd(config),
-    hooksOf(config),
-    siteChecksOf(config),
-    readPlatform(),
-  ]);
+  const [journalFreeBytes, certificateEndsMs, hooks, siteChecks, platform, rdma] =
+    await Promise.all([
+      freeBytes(config.stateDir),
+      certificateEnd(config),
+      hooksOf(config),
+      siteChecksOf(config),
+      readPlatform(),
+      rdmaDevices(),
+    ]);
   return {
     name: config.name,
     version: PRODUCT_VERSION,
@@ -32,6 +35,8 @@ async function readHostFacts(config: AgentConfig, wallMs: () => number): Promise
     ...(certificateEndsMs === undefined ? {} : { certificateEndsMs }),
     hooks,
     siteChecks,
+    unencryptedMemory: config.unencryptedMemory,
+    rdma,
     platform,
     // Read last: the less lies between it and the answer, the better.
     wallMs: wallMs(),

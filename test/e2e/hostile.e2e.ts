@@ -167,7 +167,11 @@ describe('against a hostile peer with a good certificate', () => {
     const clear = { ...body, stream: { ...stream, tls: false } };
     const answer = await moverCall(address, 'prepare', { body: clear });
     assert.ok('error' in answer);
-    assertSays(answer.error, 'GODWIT_PROTOCOL_INVALID', 'stream.tls');
+    assertSays(answer.error, 'GODWIT_PROTOCOL_INVALID', 'stream.transport');
+    const zero = { ...body, stream: { ...stream, tls: false, transport: 'zero-copy' } };
+    const unnamed = await moverCall(address, 'prepare', { body: zero });
+    assert.ok('error' in unnamed);
+    assertSays(unnamed.error, 'GODWIT_DESCRIPTION_REFUSED', 'stream', 'allowed is TLS');
     await moverCall(address, 'release', { body: { epoch } });
     await assertUnchanged(world, hosts);
   });

@@ -223,6 +223,7 @@ async function askAdmission(
       roundTripMs: await roundTripMs(peers, to, clock, signal),
       mayPostcopy: request.mode !== 'precopy',
       paths: firstHops(pathsTo(peers, request), config.relays),
+      transport: request.transport,
       siteCheck: request.returnIfUnhealthy?.check,
     });
     return { checks: [answered, ...reported.checks, ...both], reported };

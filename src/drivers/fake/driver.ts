@@ -27,6 +27,7 @@ export class FakeDriver implements DirectDriver {
     modes: ['precopy', 'postcopy', 'hybrid'],
     compression: ['none', 'zstd', 'xbzrle'],
     maxStreams: 16,
+    transports: ['tcp', 'zero-copy', 'rdma'],
     postcopyRecovery: true,
     rehearsals: true,
   } as const;

@@ -141,7 +141,7 @@ export interface SourceSession extends HypervisorSession {
   launch?(signal: AbortSignal): Promise<Launch>;
   /** Sets capabilities and parameters, and TLS objects; starts nothing. */
   configure(setup: StreamSetup, signal: AbortSignal): Promise<void>;
-  /** Begins to send memory to host:port, or to `unix:PATH` on its own host; `tlsHostname` is the name in the destination's certificate. */
+  /** Begins to send memory to host:port, to `unix:PATH` on its own host, or to `rdma:HOST:PORT`; `tlsHostname` is the name in the destination's certificate. */
   startMemory(address: string, tlsHostname: string | undefined, signal: AbortSignal): Promise<void>;
   sample(signal: AbortSignal): Promise<MemorySample>;
   /** What of the stream that runs can be changed now, post-copy included as it was configured. */

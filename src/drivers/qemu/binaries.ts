@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { access, constants, readFile, stat } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -29,6 +30,8 @@ const program = z.object({
   postcopyObstacle: z.string().optional(),
   /** It can filter its own system calls. */
   sandbox: z.boolean(),
+  /** It was built with RDMA. */
+  rdma: z.boolean(),
   /** Features of the best processor, by accelerator; an accelerator that does not work is absent. */
   features: z.partialRecord(z.enum(['kvm', 'tcg']), z.array(z.string())),
 });
@@ -101,7 +104,7 @@ export async function factsKey(
   const postcopy = await readFile('/proc/sys/vm/unprivileged_userfaultfd', 'utf8').catch(() => '');
   const user = JSON.stringify(options.user);
   const machine = [os.release(), os.cpus()[0]?.model ?? '', process.getuid?.() ?? '', postcopy];
-  const facts = ['6', file, user, mtimeMs, size, kvm, ...machine];
+  const facts = ['7', file, user, mtimeMs, size, kvm, ...machine];
   return createHash('sha256').update(facts.join('\n')).digest('hex').slice(0, 24);
 }
 
@@ -144,7 +147,19 @@ async function probe(
     withKvm === undefined ? { tcg: base.features } : { kvm: withKvm, tcg: base.features };
   const obstacle = await postcopyObstacle(question, signal);
   const postcopy = obstacle === undefined ? {} : { postcopyObstacle: obstacle };
-  return { ...base, binary: file, features, ...postcopy };
+  return { ...base, binary: file, features, rdma: await hasRdma(file), ...postcopy };
+}
+
+/** QEMU names the library that it was linked with; nothing that it answers says whether it has RDMA. */
+export async function hasRdma(file: string): Promise<boolean> {
+  const wanted = 'librdmacm.so';
+  let end = '';
+  for await (const piece of createReadStream(file, { encoding: 'latin1' })) {
+    const text = end + String(piece);
+    if (text.includes(wanted)) return true;
+    end = text.slice(-wanted.length);
+  }
+  return false;
 }
 
 /** As whom a program is asked: it may open devices, as a guest's QEMU may, and nothing else. Undefined: as this process. */

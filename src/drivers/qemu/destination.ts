@@ -178,7 +178,7 @@ export class QemuDestination implements DestinationSession {
     await this.#tpm.assertServed(match.spec);
     return {
       handle,
-      memoryAddress: await listen(client, { ...this.#options, socket: setup.socket }, signal),
+      memoryAddress: await listen(client, { ...this.#options, ...setup }, signal),
       ...this.#cold.knows(program.binary, argv, as),
     };
   }

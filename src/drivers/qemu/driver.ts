@@ -80,6 +80,7 @@ export class QemuDriver implements DirectDriver {
     modes: ['precopy', 'postcopy', 'hybrid', 'cold'],
     compression: ['none', 'zstd', 'xbzrle'],
     maxStreams: 16,
+    transports: ['tcp', 'zero-copy', 'rdma'],
     postcopyRecovery: true,
     rehearsals: true,
   } as const;

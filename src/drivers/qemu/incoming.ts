@@ -59,7 +59,7 @@ export async function configureIncoming(
   await Promise.all([
     client.execute(
       'migrate-set-capabilities',
-      { capabilities: capabilityList(setup, capabilities) },
+      { capabilities: capabilityList(setup, capabilities, false) },
       signal,
     ),
     ...objects.map((object) => client.execute('object-add', object, signal)),
@@ -72,14 +72,15 @@ function uriHost(host: string): string {
   return host.includes(':') ? `[${host}]` : host;
 }
 
-/** An address of memory, `host:port` or `unix:PATH`, as QEMU wants it. */
+/** An address of memory, `host:port`, `unix:PATH` or `rdma:host:port`, as QEMU wants it. */
 export function uriOf(address: string): string {
-  return address.startsWith('unix:') ? address : `tcp:${address}`;
+  return /^(unix|rdma):/.test(address) ? address : `tcp:${address}`;
 }
 
 export interface Listening {
   /** Instead of a port. */
   readonly socket?: string | undefined;
+  readonly transport?: StreamSetup['transport'];
   readonly listenHost: string;
   readonly ports: { readonly from: number; readonly to: number };
   readonly host: string;
@@ -92,6 +93,7 @@ export async function listen(
   signal: AbortSignal,
 ): Promise<string> {
   const { from, to } = where.ports;
+  if (where.transport === 'rdma') return listenRdma(client, where, signal);
   const uri =
     where.socket === undefined
       ? `tcp:${uriHost(where.listenHost)}:${from},to=${to}`
@@ -111,6 +113,23 @@ export async function listen(
     throw client.refused('migrate-incoming', 'it does not say where it listens');
   }
   return address;
+}
+
+/** QEMU looks for no free port of RDMA by itself, and does not report the one that it has. */
+async function listenRdma(
+  client: QmpClient,
+  where: Listening,
+  signal: AbortSignal,
+): Promise<string> {
+  const { from, to } = where.ports;
+  for (let port = from; port <= to; port += 1) {
+    const address = `${uriHost(where.listenHost)}:${port}`;
+    const answer = await client.request('migrate-incoming', { uri: `rdma:${address}` }, signal);
+    if (answer.ok) return address;
+    if (!/bind|in use/i.test(answer.reason))
+      throw client.refused('migrate-incoming', answer.reason);
+  }
+  throw godwitError('GODWIT_PORT_NONE', { host: where.host, from, to });
 }
 
 export function addressOf(state: answers.MigrationState, where: Listening): string | undefined {

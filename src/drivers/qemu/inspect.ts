@@ -206,8 +206,12 @@ export function streamChecks(
   if (obstacles.length === 0) {
     return [pass('stream', `QEMU ${abilities.version} can do what was asked`, side)];
   }
-  return obstacles.map((obstacle) =>
-    refusal('stream', godwitError('GODWIT_CAPABILITY', obstacle), side),
+  return obstacles.map(({ hint, ...facts }) =>
+    refusal(
+      'stream',
+      godwitError('GODWIT_CAPABILITY', facts, hint === undefined ? {} : { hint }),
+      side,
+    ),
   );
 }
 

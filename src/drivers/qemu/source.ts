@@ -128,7 +128,7 @@ export class QemuSource implements SourceSession {
     const process = await processOf(this.handle, 'source', this.#host);
     const [facts, abilities] = await Promise.all([
       readFacts(this.#client, process, signal),
-      readAbilities(this.#client, stream, signal),
+      readAbilities(this.#client, this.handle.pid, stream, signal),
     ]);
     this.#memoryBytes = facts.memoryBytes;
     const images = { store: this.#images, signal };
@@ -146,7 +146,7 @@ export class QemuSource implements SourceSession {
   }
 
   async whyNot(stream: Omit<StreamSettings, 'tls'>, signal: AbortSignal) {
-    const abilities = await readAbilities(this.#client, stream, signal);
+    const abilities = await readAbilities(this.#client, this.handle.pid, stream, signal);
     return streamObstacles(stream, abilities)[0]?.reason;
   }
 

@@ -1,6 +1,7 @@
 import type { StreamSettings } from '../../protocol/peer/migration.ts';
 import type { SteeringMeasure } from '../../protocol/public/steering.ts';
 import type { StreamChange, StreamSetup } from '../port/direct.ts';
+import { transportObstacles } from './transport.ts';
 import { compareVersions } from './version.ts';
 
 /** How a stream is asked for in the words of QEMU's migration capabilities and parameters. Pure. */
@@ -12,6 +13,17 @@ export interface StreamAbilities {
   readonly capabilities: readonly string[];
   /** Values of multifd-compression; empty when unknown. */
   readonly multifdCompression: readonly string[];
+  /** It was built with RDMA; absent: not looked at. */
+  readonly rdma?: boolean | undefined;
+  /** What its process may keep from being swapped, bytes; absent: not looked at. */
+  readonly lockable?: Lockable | undefined;
+}
+
+export interface Lockable {
+  readonly pid: number;
+  readonly bytes: number;
+  /** What it may have to: of memory sent without a copy, what is under way; by RDMA all of it. */
+  readonly neededBytes: number;
 }
 
 export const TLS_CREDENTIALS = 'godwit-tls';
@@ -28,18 +40,25 @@ const OWN_CAPABILITIES = [
   'multifd',
   'xbzrle',
   'auto-converge',
+  'zero-copy-send',
 ] as const;
 
 export function usesMultifd(stream: Omit<StreamSettings, 'tls'>): boolean {
   return stream.streams > 1 || stream.compress === 'zstd';
 }
 
+export interface StreamObstacle {
+  readonly what: string;
+  readonly reason: string;
+  readonly hint?: string;
+}
+
 /** Why this QEMU cannot send or take such a stream; empty when it can. */
 export function streamObstacles(
   stream: Omit<StreamSettings, 'tls'>,
   has: StreamAbilities,
-): { what: string; reason: string }[] {
-  const obstacles: { what: string; reason: string }[] = [];
+): StreamObstacle[] {
+  const obstacles: StreamObstacle[] = transportObstacles(stream, has);
   const need = (capability: string, what: string): void => {
     if (has.capabilities.includes(capability)) return;
     obstacles.push({ what, reason: `QEMU ${has.version} lacks ${capability}` });
@@ -81,6 +100,7 @@ export function capabilityList(
   stream: Omit<StreamSettings, 'tls'> &
     Pick<StreamSetup, 'holdSwitchover' | 'disks' | 'mayThrottle'>,
   has: readonly string[],
+  isSource = true,
 ): { capability: string; state: boolean }[] {
   const wanted: Record<(typeof OWN_CAPABILITIES)[number], boolean> = {
     events: true,
@@ -94,6 +114,7 @@ export function capabilityList(
     multifd: usesMultifd(stream),
     xbzrle: stream.compress === 'xbzrle',
     'auto-converge': stream.mayThrottle === true,
+    'zero-copy-send': stream.transport === 'zero-copy' && isSource,
   };
   return OWN_CAPABILITIES.filter((capability) => has.includes(capability)).map((capability) => ({
     capability,

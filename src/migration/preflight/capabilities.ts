@@ -1,5 +1,6 @@
 import { godwitError } from '../../errors.ts';
 import type { Compression, MigrationSettings, Mode } from '../../protocol/public/migration.ts';
+import type { Transport } from '../../protocol/public/transport.ts';
 import { passes, refuses } from './finding.ts';
 import type { Finding } from './finding.ts';
 import type { TaskFigures } from '../managed/task-sight.ts';
@@ -11,6 +12,8 @@ export interface Capabilities {
   readonly modes: readonly Mode[];
   readonly compression: readonly Compression[];
   readonly maxStreams: number;
+  /** How it can carry memory; absent: over TCP alone. */
+  readonly transports?: readonly Transport[];
   /** A broken post-copy stream can be resumed. */
   readonly postcopyRecovery: boolean;
   /** A migration can be turned round at its switch, with the guest as it was: what a rehearsal is. */
@@ -42,6 +45,7 @@ export function judgeCapabilities({ driver, settings }: CapabilityFacts): Findin
     modes,
     compression,
     maxStreams,
+    transports = ['tcp'],
     datastores = false,
     priorities = false,
     encryption = false,
@@ -53,6 +57,11 @@ export function judgeCapabilities({ driver, settings }: CapabilityFacts): Findin
     lacks.push([`--compress ${compress}`, `it has ${compression.join(', ')}`]);
   }
   if (streams > maxStreams) lacks.push([`--streams ${streams}`, `it has ${maxStreams} at most`]);
+  const { transport = 'tcp', path = 'native' } = settings;
+  if (!transports.includes(transport))
+    lacks.push([`--transport ${transport}`, `it has ${transports.join(', ')}`]);
+  else if (transport !== 'tcp' && path !== 'native')
+    lacks.push([`--transport ${transport}`, `--path ${path} decides how memory is carried`]);
   if (settings.datastore !== undefined && !datastores) {
     lacks.push(['--datastore', 'it knows no datastores']);
   }
@@ -76,13 +85,23 @@ export function judgeCapabilities({ driver, settings }: CapabilityFacts): Findin
 }
 
 /** What a cold move, which sends no memory, cannot do. */
-function ofMemoryAlone({ rehearse, path, verifyDisks }: Asked): [string, string][] {
+function ofMemoryAlone(settings: Asked): [string, string][] {
+  const { rehearse, path, verifyDisks } = settings;
   const asked: [boolean, string, string][] = [
     [rehearse === true, '--rehearse', 'a cold move would shut the guest down'],
     [path === 'wire', '--path wire', 'a cold move sends no memory'],
+    [
+      isOtherTransport(settings),
+      `--transport ${settings.transport}`,
+      'a cold move sends no memory',
+    ],
     [verifyDisks === true, '--verify-disks', 'a cold move does not watch what the guest writes'],
   ];
   return asked.flatMap(([isAsked, what, why]) => (isAsked ? [[what, why]] : []));
+}
+
+function isOtherTransport({ transport = 'tcp' }: Asked): boolean {
+  return transport !== 'tcp';
 }
 
 /** What was asked for and only Godwit itself does: a manager would leave it out without a word. */

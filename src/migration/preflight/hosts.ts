@@ -1,5 +1,6 @@
 import { godwitError } from '../../errors.ts';
 import { splitAddress } from '../../protocol/names.ts';
+import type { Transport } from '../../protocol/public/transport.ts';
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
 import type { HostFacts } from '../../protocol/peer/host-facts.ts';
 import { passes, refuses, warns } from './finding.ts';
@@ -18,6 +19,8 @@ export interface HostsFacts {
   readonly mayPostcopy: boolean;
   /** host:port of each address at which the destination is known, the main one among them; of a relay, for those behind one. */
   readonly paths: readonly string[];
+  /** How memory is to be carried; absent: over TCP, encrypted. */
+  readonly transport?: Transport | undefined;
   /** The site's check that the destination is to run once the guest is there. */
   readonly siteCheck?: string | undefined;
 }
@@ -140,6 +143,45 @@ export function judgeHooks({ source, destination }: HostsFacts): Finding[] {
     'Install it there too as an executable in `hooks.directory`, or remove it from the other host: which host is source and which is destination changes with each migration.';
   return [warns(`missing, though the other host has it: ${all}`, hint)];
 }
+
+/** What each host has for a transport that does not encrypt, one finding for each thing that is missing. */
+export function judgeTransport({
+  source,
+  destination,
+  transport = 'tcp',
+}: Pick<HostsFacts, 'transport'> & {
+  readonly source: TransportFacts;
+  readonly destination: TransportFacts;
+}): Finding[] {
+  if (transport === 'tcp') return [];
+  const what = `--transport ${transport}`;
+  const refused = (reason: string, hint: string): Finding =>
+    refuses(godwitError('GODWIT_CAPABILITY', { what, reason }, { hint }));
+  const pairs = [
+    [source, destination],
+    [destination, source],
+  ] as const;
+  const open = pairs.flatMap(([host, { name: other }]) => {
+    if (host.unencryptedMemory?.includes(other) === true) return [];
+    const reason = `it does not encrypt memory, and ${host.name} does not let memory go unencrypted between it and ${other}`;
+    const hint = `Where the link between them is your own, add ${other} to \`unencryptedMemory\` in the configuration of ${host.name}; else leave the option out.`;
+    return [refused(reason, hint)];
+  });
+  const without = transport === 'rdma' ? [source, destination] : [];
+  const bare = without.flatMap(({ name, rdma = [] }) => {
+    if (rdma.length > 0) return [];
+    const hint = `Look with \`rdma link\` or \`ibv_devices\` on ${name}, or leave the option out.`;
+    return [refused(`${name} has no RDMA device with an active port`, hint)];
+  });
+  const lacks = [...open, ...bare];
+  const devices = [source, destination].map(({ name, rdma = [] }) => `${name}: ${rdma.join(', ')}`);
+  if (lacks.length > 0) return lacks;
+  return [
+    passes(transport === 'rdma' ? devices.join('; ') : 'both hosts let memory go unencrypted'),
+  ];
+}
+
+type TransportFacts = Pick<HostFacts, 'name' | 'unencryptedMemory' | 'rdma'>;
 
 /** Whether the destination has the site's check that decides whether the guest stays. */
 export function judgeSiteCheck({

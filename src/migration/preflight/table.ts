@@ -16,6 +16,7 @@ import {
   judgeRoundTrip,
   judgeSecondPath,
   judgeSiteCheck,
+  judgeTransport,
   judgeVersions,
 } from './hosts.ts';
 import type { HostsFacts } from './hosts.ts';
@@ -149,6 +150,13 @@ export const CHECKS = [
     needs: 'both',
     asks: 'can memory take the path that was asked for?',
     by: 'agent',
+  },
+  {
+    name: 'transport',
+    step: 'admit',
+    needs: 'both',
+    asks: 'with --transport zero-copy or rdma: have both hosts what it takes, and may memory go unencrypted between them?',
+    judge: judgeTransport,
   },
   {
     name: 'clock',

@@ -15,6 +15,8 @@ export const platform = z.object({
 export type Platform = z.infer<typeof platform>;
 
 export const MOST_SITE_CHECKS = 256;
+export const MOST_UNENCRYPTED = 256;
+export const MOST_RDMA = 16;
 
 /** What each host of a migration reports to the other of itself, for the checks that need both. */
 export const hostFacts = z.object({
@@ -31,6 +33,10 @@ export const hostFacts = z.object({
   hooks: z.array(z.string().max(64)).max(32).optional(),
   /** The site's own checks of guests that it could run; an older host runs none. */
   siteChecks: z.array(z.string().max(64)).max(MOST_SITE_CHECKS).optional(),
+  /** The hosts with which it lets memory go unencrypted; an older host says nothing, and lets it with none. */
+  unencryptedMemory: z.array(hostName).max(MOST_UNENCRYPTED).optional(),
+  /** Its RDMA devices with a port that is active. */
+  rdma: z.array(z.string().max(64)).max(MOST_RDMA).optional(),
   /** An older host does not say it. */
   platform: platform.optional(),
 });

@@ -15,6 +15,7 @@ import { serialError } from '../errors.ts';
 import { labels } from '../labels.ts';
 import { returns } from '../public/site-check.ts';
 import { check, compression, migrationSettings, streamMode } from '../public/migration.ts';
+import { transport } from '../public/transport.ts';
 import {
   address,
   bytes,
@@ -88,12 +89,16 @@ export const guestDescription = z.object({
 });
 export type GuestDescription = z.infer<typeof guestDescription>;
 
+const inClear = transport.exclude(['tcp']);
+
 /** How the stream will be sent: both ends must be set alike. */
 export const streamSettings = z.object({
   mode: streamMode,
   streams: z.number().int().min(1).max(16),
   compress: compression,
   tls: z.boolean(),
+  /** What does not encrypt; absent: TCP. */
+  transport: inClear.optional(),
 });
 export type StreamSettings = z.infer<typeof streamSettings>;
 
@@ -101,8 +106,11 @@ export type StreamSettings = z.infer<typeof streamSettings>;
 export const preparation = z.object({
   epoch,
   description: guestDescription,
-  // Hosts use no other: a source that would send in clear text finds nobody who listens.
-  stream: streamSettings.extend({ tls: z.literal(true) }),
+  // A source that would send in clear text what can be encrypted finds nobody who listens.
+  stream: z.discriminatedUnion('tls', [
+    streamSettings.omit({ transport: true }).extend({ tls: z.literal(true) }),
+    streamSettings.extend({ tls: z.literal(false), transport: inClear }),
+  ]),
   /** Memory comes over the wire; absent: from hypervisor to hypervisor. */
   wire: wireTerms.optional(),
   /** How the guest's NICs are attached at the source; absent: by the bridges of its description alone. */

@@ -20,6 +20,7 @@ import { mode } from './mode.ts';
 import { rehearsal } from './rehearsal.ts';
 import { returned, returnIfUnhealthy, returns, siteCheck } from './site-check.ts';
 import { roundReport, steering, steeringRecord } from './steering.ts';
+import { transport } from './transport.ts';
 import { wireFigures } from '../wire.ts';
 
 export { END_PHASES, isEnd } from './end-phases.ts';
@@ -70,6 +71,8 @@ export const migrationSettings = z.object({
   onLost: z.enum(['hold', 'restart']).default('hold'),
   /** Absent: native. */
   path: dataPath.optional(),
+  /** Absent: tcp. */
+  transport: transport.optional(),
   /** Wire: for how long its links may be cut before the hypervisor sees it, ms; absent: DEFAULT_LINK_GRACE_MS. */
   linkGraceMs: z.number().int().min(1000).max(120_000).optional(),
   /** Disks that are copied are kept at the source, under another name; absent: removed once the guest runs elsewhere. */

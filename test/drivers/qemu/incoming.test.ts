@@ -21,6 +21,7 @@ const program = (version: string, machineTypes: string[], kvm = false): QemuProg
   capabilities: [],
   multifdCompression: [],
   sandbox: true,
+  rdma: false,
   features: kvm ? { kvm: [], tcg: [] } : { tcg: [] },
 });
 

@@ -49,6 +49,27 @@ describe('what is asked of a driver', () => {
     }
   });
 
+  test('a transport is refused where the driver has it not, or another path decides', () => {
+    const has: Capabilities = {
+      shape: 'direct',
+      modes: ['precopy'],
+      compression: ['none'],
+      maxStreams: 4,
+      postcopyRecovery: false,
+    };
+    const settings = { mode: 'precopy', compress: 'none', streams: 4, transport: 'rdma' } as const;
+    const judged = (more: Partial<Capabilities>, path: 'native' | 'wire' | 'auto' = 'native') =>
+      judgeCapabilities({
+        driver: { name: 'any', capabilities: { ...has, ...more } },
+        settings: { ...settings, path },
+      })[0];
+    assert.match(judged({})?.evidence ?? '', /--transport rdma.*it has tcp/);
+    const able = { transports: ['tcp', 'rdma'] } as const;
+    assert.equal(judged(able)?.verdict, 'pass');
+    assert.match(judged(able, 'wire')?.evidence ?? '', /--transport rdma.*--path wire decides/);
+    assert.match(judged(able, 'auto')?.evidence ?? '', /--path auto decides/);
+  });
+
   test('a cold move is refused by name what needs memory to move', () => {
     const wants = { mode: 'cold', compress: 'none', streams: 1 } as const;
     const has: Capabilities = {

@@ -10,6 +10,7 @@ import {
   judgeRoundTrip,
   judgeSecondPath,
   judgeSiteCheck,
+  judgeTransport,
   judgeVersions,
 } from '../../../src/migration/preflight/hosts.ts';
 import type { HostsFacts } from '../../../src/migration/preflight/hosts.ts';
@@ -156,4 +157,44 @@ test('a site’s check that the destination has not is refused by its name, as i
   );
   assert.match(judged([])?.error?.message ?? '', /it has no check$/);
   assert.match(judged()?.error?.message ?? '', /b runs a build that knows no checks/);
+});
+
+test('memory goes unencrypted only where both hosts name each other', () => {
+  const zero = (here: string[] | undefined, there: string[] | undefined) =>
+    judgeTransport({
+      ...facts({ unencryptedMemory: here }, { unencryptedMemory: there }),
+      transport: 'zero-copy',
+    });
+  assert.deepEqual(
+    zero(['b'], ['a']).map(({ verdict }) => verdict),
+    ['pass'],
+  );
+  const [one, ...more] = zero(['b'], ['c']);
+  assert.equal(more.length, 0);
+  assert.equal(one?.error?.code, 'GODWIT_CAPABILITY');
+  assert.match(one?.evidence ?? '', /b does not let memory go unencrypted between it and a/);
+  assert.match(one?.error?.hint ?? '', /add a to `unencryptedMemory` in the configuration of b/);
+  // A host of an earlier build says nothing.
+  assert.equal(zero(['b'], undefined).length, 1);
+  assert.equal(zero([], []).length, 2);
+});
+
+test('RDMA takes a device with an active port on each host', () => {
+  const rdma = (here: string[], there: string[]) =>
+    judgeTransport({
+      ...facts({ unencryptedMemory: ['b'], rdma: here }, { unencryptedMemory: ['a'], rdma: there }),
+      transport: 'rdma',
+    });
+  assert.match(rdma(['mlx5_0'], ['mlx5_1'])[0]?.evidence ?? '', /^a: mlx5_0; b: mlx5_1$/);
+  const [missing] = rdma(['mlx5_0'], []);
+  assert.match(
+    missing?.evidence ?? '',
+    /--transport rdma.*b has no RDMA device with an active port/,
+  );
+  assert.match(missing?.error?.hint ?? '', /`rdma link`.* on b/);
+});
+
+test('nothing is said of a transport that is not asked for', () => {
+  assert.deepEqual(judgeTransport(facts()), []);
+  assert.deepEqual(judgeTransport({ ...facts(), transport: 'tcp' }), []);
 });

@@ -101,7 +101,8 @@ test('checks come in the order of the table, one that it does not name comes las
 
 test('what both hosts report of themselves is judged by each row once, in their order', () => {
   const platform = { isVirtual: false, hasKvm: true };
-  const host = { name: 'a', version: '1.0.0', wallMs: 1000, platform };
+  const unencryptedMemory = ['a', 'b'];
+  const host = { name: 'a', version: '1.0.0', wallMs: 1000, platform, unencryptedMemory };
   const facts = {
     source: host,
     destination: { ...host, name: 'b', siteChecks: ['check-web'] },
@@ -111,6 +112,7 @@ test('what both hosts report of themselves is judged by each row once, in their 
     mayPostcopy: true,
     paths: ['10.0.0.2:7443', '10.1.0.2:7443'],
     siteCheck: 'check-web',
+    transport: 'zero-copy' as const,
   };
   const rows = CHECKS.filter(
     (row) => row.step === 'admit' && row.needs === 'both' && 'judge' in row,

@@ -1,17 +1,22 @@
 import type { NicPlan } from '../../../drivers/port/direct.ts';
+import type { AgentConfig } from '../../../config.ts';
 import { godwitError } from '../../../errors.ts';
 import { routesOf } from '../../../protocol/network.ts';
 import type { Admission, Preparation } from '../../../protocol/peer/migration.ts';
 
 /**
  * A guest that is to be built here is the one that was admitted: its name, no more memory, as many processors, the same
- * NICs, no route that was not said before. GODWIT_DESCRIPTION_REFUSED with the part that differs. Facts that an older
+ * NICs, no route that was not said before, no memory in clear text from a host with which this one does not share it. GODWIT_DESCRIPTION_REFUSED with the part that differs. Facts that an older
  * source left out at its admission are not compared. Facts that it states twice must agree.
  */
 export function checkAdmitted(
-  host: string,
+  { name: host, unencryptedMemory }: Pick<AgentConfig, 'name' | 'unencryptedMemory'>,
   admission: Admission,
-  { description, networks = [] }: Preparation,
+  {
+    description,
+    networks = [],
+    stream,
+  }: Pick<Preparation, 'description' | 'networks'> & Partial<Pick<Preparation, 'stream'>>,
   nics: readonly NicPlan[],
 ): void {
   const refuse = (part: string, what: string, hint?: string): never => {
@@ -20,6 +25,11 @@ export function checkAdmitted(
     throw godwitError('GODWIT_DESCRIPTION_REFUSED', facts, hint === undefined ? {} : { hint });
   };
   const { name, memoryBytes, vcpus } = description;
+  // The source has checked it too; this host does not take its word.
+  if (stream?.tls === false && !unencryptedMemory.includes(admission.from)) {
+    const hint = `Add ${admission.from} to \`unencryptedMemory\` in the configuration of ${host}, where the link is the site’s own.`;
+    refuse('stream', `memory that is not encrypted: allowed is TLS`, hint);
+  }
   if (name !== admission.guest) refuse('name', `${name}: allowed is the guest that was admitted`);
   if (memoryBytes > admission.memoryBytes) {
     refuse('memoryBytes', `${memoryBytes}: allowed are the ${admission.memoryBytes} admitted`);

@@ -16,7 +16,7 @@ export async function assess(
 ): Promise<Assessment> {
   const preparation = await withOwnPlaces({ config, placeIds }, asked, false);
   refuseWrittenBackingFiles(config, preparation.description, preparation.bases ?? []);
-  checkAdmitted(config.name, admission, preparation, session.nics(preparation.description));
+  checkAdmitted(config, admission, preparation, session.nics(preparation.description));
   const networks = await ports.map(preparation, signal);
   const shared = await diskFiles({ config, placeIds }, preparation);
   const { images, checks } = await planImages(config, preparation);

@@ -42,7 +42,7 @@ export class DestinationBackingFiles {
   ): Promise<SeedAnswer> {
     const { config } = this.#parts;
     const { admission } = ledger.state;
-    checkAdmitted(this.#parts.config.name, admission, asked, session.nics(asked.description));
+    checkAdmitted(config, admission, asked, session.nics(asked.description));
     const seeding = await withOwnPlaces(this.#parts, asked, true);
     refuseWrittenBackingFiles(config, seeding.description, seeding.bases);
     await this.stop('backing files are sent over a new session');

@@ -72,7 +72,7 @@ export async function build(
   const { name: guest } = preparation.description;
   const { admission } = ledger.state;
   const nics = session.nics(preparation.description);
-  checkAdmitted(parts.config.name, admission, preparation, nics);
+  checkAdmitted(parts.config, admission, preparation, nics);
   const refusal = (await parts.ports.map(preparation, signal)).find(({ error }) => error);
   if (refusal?.error !== undefined) throw new GodwitError(refusal.error);
   const { id, from } = admission;

@@ -21,6 +21,11 @@ export function choosePathTo(
   const { config, dataPath, request } = parts;
   const { guest, to, settings } = parts.state().plan;
   const { byRelay } = parts.peer;
+  const { transport = 'tcp' } = settings;
+  if (byRelay && transport !== 'tcp') {
+    const facts = { what: `--transport ${transport}`, reason: 'a relay carries the wire alone' };
+    throw godwitError('GODWIT_CAPABILITY', facts, { hint: 'Leave the option out.' });
+  }
   if (!byRelay && settings.mode === 'cold') return {};
   if (!byRelay && (settings.path === undefined || settings.path === 'native')) return {};
   const choice = choosePath(settings, {

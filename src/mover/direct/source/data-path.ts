@@ -61,7 +61,13 @@ export class SourceDataPath {
   async open(parts: SourceContext, facts: StepFacts, signal: AbortSignal): Promise<Target> {
     const { memoryAddress, tlsHostname, wire } = facts;
     if (memoryAddress === undefined) throw missing('memoryAddress');
-    if (wire === undefined) return { address: memoryAddress, tlsHostname };
+    if (wire === undefined) {
+      const { transport } = parts.state().plan.settings;
+      if (transport === undefined || transport === 'tcp')
+        return { address: memoryAddress, tlsHostname };
+      const address = transport === 'rdma' ? `rdma:${memoryAddress}` : memoryAddress;
+      return { address, tlsHostname: undefined };
+    }
     this.abort(parts, 'it is resumed');
     if (this.#openers === undefined) throw missing('the wire');
     const { plan, known } = parts.state();

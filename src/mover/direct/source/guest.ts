@@ -5,8 +5,8 @@ import type { FrozenImage } from '../../../drivers/port/disks.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
 import type { HypervisorEvent, HypervisorStatus } from '../../../migration/direct/hypervisor.ts';
 import type { GuestHandle } from '../../../protocol/mover/handle.ts';
-import { streamModeOf } from '../../../protocol/public/migration.ts';
 import type { MigrationSettings } from '../../../protocol/public/migration.ts';
+import { streamAsked } from './stream-asked.ts';
 
 /** How often it is asked where its hypervisor stands, and between two questions, ms. */
 const STATUS_TRIES = 3;
@@ -118,8 +118,7 @@ export class SourceGuest {
 
   async #inspectNow(signal: AbortSignal): Promise<Inspection> {
     const session = await this.session(signal);
-    const { mode, streams, compress } = this.#settings;
-    return session.inspect({ mode: streamModeOf(mode), streams, compress }, signal);
+    return session.inspect(streamAsked(this.#settings), signal);
   }
 
   /** Reads what its hypervisor reports of the machine, to compare the destination's with; undefined where it cannot. */

@@ -1,6 +1,8 @@
 import { hostChecks } from '../../../migration/preflight/judge.ts';
-import { judgeSiteCheck } from '../../../migration/preflight/hosts.ts';
+import { judgeSiteCheck, judgeTransport } from '../../../migration/preflight/hosts.ts';
 import type { HostsFacts } from '../../../migration/preflight/hosts.ts';
+import type { Finding } from '../../../migration/preflight/finding.ts';
+import type { CheckName } from '../../../migration/preflight/table.ts';
 import type { HostFacts } from '../../../protocol/peer/host-facts.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
 
@@ -18,7 +20,12 @@ type Reported = Omit<HostsFacts, 'destination'> & {
 export function checksOfHosts({ to, destination, ...facts }: Reported): Check[] {
   if (destination !== undefined) return hostChecks({ ...facts, destination });
   // What it would leave out without a word.
-  const { siteCheck } = facts;
-  const findings = judgeSiteCheck({ destination: { name: to }, siteCheck });
-  return findings.map((finding) => ({ name: 'site-check', side: 'both', ...finding }));
+  const { siteCheck, source, transport } = facts;
+  const unsaid = { name: to };
+  const named = (name: CheckName, findings: readonly Finding[]): Check[] =>
+    findings.map((finding) => ({ name, side: 'both', ...finding }));
+  return [
+    ...named('transport', judgeTransport({ source, destination: unsaid, transport })),
+    ...named('site-check', judgeSiteCheck({ destination: unsaid, siteCheck })),
+  ];
 }

@@ -110,6 +110,7 @@ export const LIFECYCLE: Lifecycle = {
         answeredMs: systemClock.wallMs(),
         mayPostcopy: settings.mode !== 'precopy',
         paths: firstHops([address, ...addresses], config.relays),
+        transport: settings.transport,
         siteCheck: settings.returnIfUnhealthy?.check,
       });
       refuseOn(checks);

@@ -11,7 +11,7 @@ import { mayThrottle, strategyOf } from '../../../migration/steering/strategies.
 import type { SourceEvent, SourceState } from '../../../migration/direct/source-state.ts';
 import type { HostFacts } from '../../../protocol/peer/host-facts.ts';
 import type { Launch } from '../../../protocol/mover/handle.ts';
-import { DEFAULT_LINK_GRACE_MS, streamModeOf } from '../../../protocol/public/migration.ts';
+import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/public/migration.ts';
 import type { SourceMoverRequest } from '../../../protocol/mover/request.ts';
 import type {
   GuestDescription,
@@ -29,6 +29,7 @@ import type { DestinationPeer, PeerApi, Question } from './peer.ts';
 import type { SourceProbes } from './probes.ts';
 import type { SourceVerification } from './verify.ts';
 import type { SourceDataPath } from './data-path.ts';
+import { streamAsked } from './stream-asked.ts';
 
 /** What the steps work with. */
 export interface SourceContext {
@@ -144,17 +145,17 @@ export function streamSetup(parts: SourceContext): StreamSetup {
   if (goesByWire(parts)) return { ...setup, tls: false };
   return {
     ...setup,
-    tls: true,
     ...(settings.maxBandwidth === undefined ? {} : { maxBandwidth: settings.maxBandwidth }),
-    credentials: streamTls(parts.config, parts.dir, to),
+    ...(setup.transport === undefined
+      ? { tls: true, credentials: streamTls(parts.config, parts.dir, to) }
+      : { tls: false }),
   };
 }
 
 /** The stream as it was asked for, or chosen with the path. */
 function streamOf(parts: LookParts): Omit<StreamSettings, 'tls'> {
   const { plan, known } = parts.state();
-  const { mode, streams, compress } = plan.settings;
-  return { mode: streamModeOf(mode), streams, compress, ...known.path?.stream };
+  return { ...streamAsked(plan.settings), ...known.path?.stream };
 }
 
 /** What the hypervisor may plan for now, by the steering and the path that memory takes, ms. */
@@ -183,11 +184,13 @@ function goesByWire(parts: Pick<LookParts, 'state'>): boolean {
 export function preparation(parts: LookParts): Preparation {
   const { plan, known } = parts.state();
   const { linkGraceMs = DEFAULT_LINK_GRACE_MS } = plan.settings;
+  const { transport, ...stream } = streamOf(parts);
   const wire = termsFor(parts.config, plan.guest, linkGraceMs);
   return {
     epoch: plan.epoch,
     description: describe(known.description),
-    stream: { ...streamOf(parts), tls: true },
+    stream:
+      transport === undefined ? { ...stream, tls: true } : { ...stream, transport, tls: false },
     ...(goesByWire(parts) ? { wire } : {}),
     ...(known.places === undefined ? {} : { places: known.places }),
     ...(known.copies === undefined ? {} : { copies: known.copies }),

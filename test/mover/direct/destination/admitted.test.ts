@@ -27,17 +27,24 @@ const NICS = [{ id: 'n0', mac: MAC.toUpperCase(), bridge: 'br0' }];
 
 const said = (
   change: Partial<Preparation['description']>,
-  more: { admission?: Partial<Admission>; nics?: typeof NICS; networks?: object[] } = {},
+  more: {
+    admission?: Partial<Admission>;
+    nics?: typeof NICS;
+    networks?: object[];
+    stream?: Partial<Preparation['stream']>;
+    unencryptedMemory?: string[];
+  } = {},
 ): string => {
   const preparation = {
     epoch: 1,
     description: { ...DESCRIPTION, ...change },
-    stream: { mode: 'precopy', streams: 1, compress: 'none', tls: true },
+    stream: { mode: 'precopy', streams: 1, compress: 'none', tls: true, ...more.stream },
     ...(more.networks === undefined ? {} : { networks: more.networks }),
   } as Preparation;
   const admission = { ...ADMISSION, ...more.admission };
   try {
-    checkAdmitted('b', admission, preparation, more.nics ?? NICS);
+    const { unencryptedMemory = [] } = more;
+    checkAdmitted({ name: 'b', unencryptedMemory }, admission, preparation, more.nics ?? NICS);
     return '';
   } catch (error) {
     assert.equal((error as { code?: string }).code, 'GODWIT_DESCRIPTION_REFUSED');
@@ -49,6 +56,15 @@ describe('a guest that is to be built at its destination', () => {
   test('is the one that was admitted', () => {
     assert.equal(said({}), '');
     assert.equal(said({ memoryBytes: 2 ** 29 }), '');
+  });
+
+  test('comes unencrypted from a host with which memory may go so, and from no other', () => {
+    const stream = { tls: false, transport: 'zero-copy' } as const;
+    assert.equal(said({}, { stream, unencryptedMemory: ['a', 'c'] }), '');
+    assert.equal(
+      said({}, { stream, unencryptedMemory: ['a'] }),
+      'b does not take stream of web1 from c: memory that is not encrypted: allowed is TLS',
+    );
   });
 
   test('is refused by the part that differs, with who sent it and what is allowed', () => {
