@@ -4,26 +4,19 @@ import type { z } from 'zod';
 import { withDeadline } from '../../../deadline.ts';
 import { godwitError } from '../../../errors.ts';
 import type { GodwitError } from '../../../errors.ts';
+import { CommandWriter } from './command-writer.ts';
 import { judgeEnd, unreachable } from './monitor-end.ts';
 import type { MonitorOwner } from './monitor-end.ts';
 import { LineSplitter } from './lines.ts';
 import { parseMessage, versionText } from './messages.ts';
 import type { Greeting, QmpEvent, QmpMessage } from './messages.ts';
-
-export type Answer =
-  | { readonly ok: true; readonly value: unknown }
-  | { readonly ok: false; readonly reason: string; readonly errorClass: string };
+import { PendingCommands } from './pending-commands.ts';
+import type { Answer } from './pending-commands.ts';
 
 /** A connected stream, in its two directions (a socket is both). */
 export interface Transport {
   readonly input: Readable;
   readonly output: Writable;
-}
-
-interface Pending {
-  readonly command: string;
-  readonly resolve: (answer: Answer) => void;
-  readonly reject: (error: Error) => void;
 }
 
 const MAX_PENDING = 2048;
@@ -38,7 +31,8 @@ export class QmpClient {
   readonly #transport: Transport;
   readonly #owner: MonitorOwner;
   readonly #lines = new LineSplitter();
-  readonly #pending = new Map<number, Pending>();
+  readonly #writer: CommandWriter;
+  readonly #pending = new PendingCommands(COMMAND_MS);
   readonly #listeners = new Set<(event: QmpEvent) => void>();
   readonly #closeListeners = new Set<(error: GodwitError) => void>();
   #greeted: ((greeting: Greeting) => void) | undefined;
@@ -59,6 +53,7 @@ export class QmpClient {
     this.#transport = transport;
     this.#owner = owner;
     const { input, output } = transport;
+    this.#writer = new CommandWriter(output);
     const onError = (error: NodeJS.ErrnoException): void => {
       // An order that cannot be written may overtake what is still to be read.
       this.#readAll ||= error.syscall === 'read';
@@ -169,13 +164,10 @@ export class QmpClient {
         godwitError('GODWIT_OVERLOADED', { what: 'the monitor queue', limit: MAX_PENDING }),
       );
     }
+    if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
     const id = this.#next++;
-    return withDeadline(`\`${command}\``, COMMAND_MS, signal, () => {
-      const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-      this.#pending.set(id, { command, resolve, reject });
-      this.#transport.output.write(`${JSON.stringify({ [verb]: command, arguments: args, id })}\n`);
-      return promise;
-    });
+    this.#writer.push(`${JSON.stringify({ [verb]: command, arguments: args, id })}\n`);
+    return this.#pending.add(id, command, signal);
   }
 
   /** Sends a command; GODWIT_HYPERVISOR with its words when it is refused. */
@@ -247,28 +239,28 @@ export class QmpClient {
         for (const listener of this.#listeners) listener(message.event);
         return;
       case 'success':
-        this.#settle(message.id)?.resolve({ ok: true, value: message.value });
+        this.#settle(message.id, { ok: true, value: message.value });
         return;
       case 'failure': {
         const { reason, errorClass } = message;
-        this.#settle(message.id)?.resolve({ ok: false, reason, errorClass });
+        this.#settle(message.id, { ok: false, reason, errorClass });
         return;
       }
     }
   }
 
   /** An answer without a known id is not ours: QEMU sends such for lines that it could not read. */
-  #settle(id: number | string | undefined): Pending | undefined {
-    if (typeof id !== 'number') return undefined;
-    const pending = this.#pending.get(id);
-    this.#pending.delete(id);
-    return pending;
+  #settle(id: number | string | undefined, answer: Answer): void {
+    if (typeof id === 'number') this.#pending.answer(id, answer);
   }
 
   /** `isJudged` false: this side ends the connection, which says nothing about the other. */
   #end(reason: string, cause?: unknown, isJudged = true): void {
     if (this.#ended !== undefined) return;
     this.#endedWithProcess = isJudged && this.#readAll && this.#owner.process?.isEnding() === true;
+    // What was asked for before this side closes is still sent.
+    if (isJudged) this.#writer.drop();
+    else this.#writer.flush();
     this.#transport.input.destroy();
     this.#transport.output.destroy();
     this.#listeners.clear();
@@ -283,8 +275,7 @@ export class QmpClient {
   }
 
   #report(error: GodwitError): void {
-    for (const { reject } of this.#pending.values()) reject(error);
-    this.#pending.clear();
+    this.#pending.fail(error);
     for (const listener of this.#closeListeners) listener(error);
     this.#closeListeners.clear();
   }
