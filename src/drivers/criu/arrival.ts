@@ -2,6 +2,7 @@ import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { toGodwitError } from '../../errors.ts';
 import type { DestinationOptions, StreamSetup } from '../port/direct.ts';
+import { ArrivingTrees } from './arriving-trees.ts';
 import { encodeFrame, KINDS, write } from './frames.ts';
 import type { CriuHandle } from './handle.ts';
 import { listenForSource } from './link.ts';
@@ -9,10 +10,8 @@ import type { Listener } from './link.ts';
 import { removeDirectory } from './tear-down.ts';
 import type { HostContext } from './host-context.ts';
 import { identify } from './processes.ts';
-import { fillVolumes } from './made-volumes.ts';
 import { PageReceiver } from './receiver.ts';
 import type { MadeVolume } from './records.ts';
-import { unpack } from './trees.ts';
 import { Reported } from './watch.ts';
 
 /** Pages of dumps may take this much more than the container's memory and volumes. */
@@ -61,10 +60,15 @@ export class Arrival {
     const { name, memoryBytes } = this.handle;
     const volumeBytes = this.#volumes.reduce((sum, { bytes }) => sum + bytes, 0);
     const most = (memoryBytes + volumeBytes) * 2 + EXTRA_BYTES;
-    const receiver = new PageReceiver(this.#directory, name, most);
-    await receiver.take(stream);
-    this.#over.signal.throwIfAborted();
-    await this.#unpack();
+    const trees = this.#newTrees();
+    const receiver = new PageReceiver(this.#directory, name, most, (tree) => trees.base(tree));
+    try {
+      await receiver.take(stream);
+      this.#over.signal.throwIfAborted();
+      await trees.finish(receiver.digests);
+    } finally {
+      await trees.end();
+    }
     if (receiver.isCold) {
       await records.change(name, { cold: 'arrived' });
       await write(stream, encodeFrame(KINDS.restored));
@@ -89,14 +93,13 @@ export class Arrival {
     return this.#parts.records.readSync(this.handle.name)?.made?.volumes ?? [];
   }
 
-  async #unpack(): Promise<void> {
-    const { runc, records } = this.#parts;
+  #newTrees(): ArrivingTrees {
+    const { records } = this.#parts;
     const { name } = this.handle;
-    const { signal } = this.#over;
-    const root = records.readSync(name)?.made?.overlay === true ? 'upper' : 'bundle/rootfs';
-    const into = path.join(records.dirOf(name), root);
-    await unpack(runc, path.join(this.#directory, 'root.tar'), { into, bytes: 0 }, signal);
-    await fillVolumes(this.#parts, this.#volumes, this.#directory, signal);
+    const own = records.readSync(name)?.made?.overlay === true ? 'upper' : 'bundle/rootfs';
+    const root = path.join(records.dirOf(name), own);
+    const trees = { input: this.#directory, root, volumes: this.#volumes };
+    return new ArrivingTrees(this.#parts, trees, this.#over.signal);
   }
 
   async #failed(stream: Duplex, error: unknown): Promise<void> {

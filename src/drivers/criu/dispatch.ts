@@ -15,7 +15,7 @@ import type { HostContext } from './host-context.ts';
 import { processesIn, residentBytes, setFrozen } from './processes.ts';
 import { imageMs } from './runc.ts';
 import { PageSender } from './sender.ts';
-import { archiveMs, sendTrees, treesOf } from './trees.ts';
+import { archiveMs, TreeSender, treesOf } from './trees.ts';
 import type { Tree } from './trees.ts';
 import { Reported } from './watch.ts';
 
@@ -149,18 +149,20 @@ export class Dispatch {
     const directory = path.join(this.#parts.records.dirOf(this.#name), 'out');
     await freshDirectory(path.join(directory, 'images'));
     this.reported.to('active');
-    await this.#rounds(sender, directory);
+    const sending = { runc: this.#parts.runc, sender, directory, signal };
+    const trees = new TreeSender(sending, this.#trees);
+    await this.#rounds(sender, trees);
     await this.#freeze();
     if (this.#setup.holdSwitchover === true) {
       this.reported.to('pre-switchover');
       await this.#go.promise;
     }
     this.reported.to('device');
-    await this.#handOver(sender, directory, stream);
+    await this.#handOver(sender, trees, directory, stream);
   }
 
   /** Reads and sends memory while the container runs. */
-  async #rounds(sender: PageSender, directory: string): Promise<void> {
+  async #rounds(sender: PageSender, trees: TreeSender): Promise<void> {
     const { signal } = this.#over;
     let before = Infinity;
     while (this.#round < MOST_ROUNDS) {
@@ -172,7 +174,7 @@ export class Dispatch {
       for (const pid of pids) {
         await readMemory(pid, async (pages) => void (await sender.pages(pages)), signal);
       }
-      if (this.#round === 1) await this.#sendTrees(sender, directory);
+      if (this.#round === 1) await trees.first();
       await sender.flush();
       const bytes = sender.sentBytes - sent;
       this.#roundNew = bytes;
@@ -181,17 +183,6 @@ export class Dispatch {
       if (this.#round > 1 && bytes > before * WORTH_SHARE) return;
       before = bytes;
     }
-  }
-
-  /** What was written above the image, and its volumes; sent while it runs, and again when it is paused. */
-  async #sendTrees(sender: PageSender, directory: string): Promise<void> {
-    const { signal } = this.#over;
-    const sending = { runc: this.#parts.runc, sender, directory, signal };
-    await sendTrees(sending, this.#trees, (error) => {
-      signal.throwIfAborted();
-      // It changes while it is read: tar says so by its exit status, and the frozen one counts.
-      if (this.reported.stream === 'device') throw error;
-    });
   }
 
   async #freeze(): Promise<void> {
@@ -204,7 +195,12 @@ export class Dispatch {
     this.reported.ran('stopped');
   }
 
-  async #handOver(sender: PageSender, directory: string, stream: Duplex): Promise<void> {
+  async #handOver(
+    sender: PageSender,
+    trees: TreeSender,
+    directory: string,
+    stream: Duplex,
+  ): Promise<void> {
     const { runc, records } = this.#parts;
     const { signal } = this.#over;
     const images = path.join(directory, 'images');
@@ -218,7 +214,7 @@ export class Dispatch {
     await setFrozen(this.#facts.cgroup, true, signal);
     for (const name of await imagesIn(images))
       await sender.file(name, 'image', path.join(images, name));
-    await this.#sendTrees(sender, directory);
+    await trees.last();
     const restored = sender.heard(KINDS.restored, signal, restoredMs(memoryBytes, this.#trees));
     restored.catch(() => {});
     await sender.send(KINDS.done);

@@ -34,8 +34,8 @@ export const ZERO = 0xffff_ffff;
 export const MAX_FRAME = 4 * 1024 * 1024;
 const HEAD = 5;
 
-/** Of CRIU; what was written above the layers; what a volume holds. */
-const FILE_KINDS = ['image', 'root', 'volume'] as const;
+/** Of CRIU; what was written above the layers; what a volume holds; of one of these what it was first, and what changed since. */
+const FILE_KINDS = ['image', 'root', 'volume', 'base', 'changed', 'gone'] as const;
 export type FileKind = (typeof FILE_KINDS)[number];
 
 export const hello = z.strictObject({
@@ -44,6 +44,7 @@ export const hello = z.strictObject({
   /** No memory comes, only files: the container is started anew. */
   cold: z.literal(true).optional(),
 });
+const TREE = /^(root|volume-\d{1,2})$/;
 export const fileHead = z
   .strictObject({
     name: z
@@ -56,11 +57,17 @@ export const fileHead = z
       .nonnegative()
       .max(2 ** 42),
     what: z.enum(FILE_KINDS),
+    /** SHA-256 of what the tree is to be once what is gone is removed. */
+    digest: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/)
+      .optional(),
   })
-  .refine(
-    ({ name, what }) => what !== 'volume' || /^volume-\d{1,2}$/.test(name),
-    'a volume by its number',
-  );
+  .refine(({ name, what }) => what === 'image' || TREE.test(name), 'a tree by its name')
+  .refine(({ what, digest }) => (what === 'gone') === (digest !== undefined), 'a digest');
+export type FileHead = z.infer<typeof fileHead>;
+/** What a destination can do that not every build can; one of before says nothing. */
+export const ready = z.object({ changes: z.boolean().optional() });
 export const failure = z.strictObject({ reason: z.string().max(4096) });
 
 export interface Frame {

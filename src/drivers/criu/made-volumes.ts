@@ -7,7 +7,7 @@ import { formatBytes } from '../../protocol/quantity.ts';
 import type { HostContext } from './host-context.ts';
 import { mountsBelow } from './mounts.ts';
 import type { ContainerRecord, MadeVolume, Records } from './records.ts';
-import { unpack, volumeName } from './trees.ts';
+import { unpack } from './trees.ts';
 import { placeFor } from './volume-names.ts';
 import type { Volume } from './volume-names.ts';
 
@@ -113,27 +113,27 @@ async function inodeOf(at: string): Promise<string> {
   return String((await lstat(at, { bigint: true })).ino);
 }
 
-/** Fills them from what has come in `directory`. */
-export async function fillVolumes(
-  { runc }: Pick<HostContext, 'runc'>,
-  volumes: readonly MadeVolume[],
-  directory: string,
+/** Rejects where another thing is in its place. */
+export async function checkOurs({ path: file, ino }: MadeVolume): Promise<void> {
+  if (ino === undefined || (await inRealDirectory(file, inodeOf)) !== ino)
+    throw new Error(`${file} is not what was made for it`);
+}
+
+/** Fills it from the archive that has come. */
+export async function fillVolume(
+  runc: HostContext['runc'],
+  volume: MadeVolume,
+  archive: string,
   signal: AbortSignal,
 ): Promise<void> {
-  for (const [index, { path: file, kind, bytes, ino }] of volumes.entries()) {
-    const isOurs = async (): Promise<void> => {
-      if (ino === undefined || (await inRealDirectory(file, inodeOf)) !== ino)
-        throw new Error(`${file} is not what was made for it`);
-    };
-    await isOurs();
-    const archive = path.join(directory, `${volumeName(index)}.tar`);
-    if ((await lstat(archive).catch(absent)) === undefined)
-      throw new Error(`the source sent nothing for ${file}`);
-    if (kind === 'directory') await unpack(runc, archive, { into: file, bytes }, signal);
-    else await fillFile(runc, archive, file, bytes, signal);
-    await rm(archive, { force: true });
-    await isOurs();
-  }
+  const { path: file, kind, bytes } = volume;
+  await checkOurs(volume);
+  if ((await lstat(archive).catch(absent)) === undefined)
+    throw new Error(`the source sent nothing for ${file}`);
+  if (kind === 'directory') await unpack(runc, archive, { into: file, bytes }, signal);
+  else await fillFile(runc, archive, file, bytes, signal);
+  await rm(archive, { force: true });
+  await checkOurs(volume);
 }
 
 /** Unpacked where nobody sees it: an archive may have more in it than a file. */

@@ -4,7 +4,6 @@ import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { promisify } from 'node:util';
 import { zstdDecompress } from 'node:zlib';
-import type { z } from 'zod';
 import {
   encodeFrame,
   fileHead,
@@ -15,7 +14,7 @@ import {
   write,
   ZERO,
 } from './frames.ts';
-import type { Frame } from './frames.ts';
+import type { FileHead, Frame } from './frames.ts';
 import { PAGE } from './memory.ts';
 
 const unpack = promisify(zstdDecompress);
@@ -23,13 +22,32 @@ const MOST_IMAGES = 4096;
 /** Numbers of pages in one frame: as many as make a frame of pages. */
 const MOST_REFS = MAX_FRAME / PAGE;
 
+const READY = Buffer.from(JSON.stringify({ changes: true }));
+/** What archives and lists of trees are called, after the tree. */
+const ENDINGS = {
+  root: '.tar',
+  volume: '.tar',
+  base: '.base.tar',
+  changed: '.changed.tar',
+  gone: '.gone',
+} as const;
+
 /** Takes in pages and makes files of them, in a directory of its own. */
 export class PageReceiver {
   readonly #directory: string;
   readonly #guest: string;
   readonly #mostBytes: number;
+  /** Told of each tree whose first archive is whole. */
+  readonly #onBase: (tree: string) => void;
   #store: FileHandle | undefined;
-  #file: { readonly handle: FileHandle; readonly bytes: number; at: number } | undefined;
+  #file:
+    | {
+        readonly handle: FileHandle;
+        readonly bytes: number;
+        readonly base?: string;
+        at: number;
+      }
+    | undefined;
   #pages = 0;
   #images = 0;
   #fileBytes = 0;
@@ -37,11 +55,19 @@ export class PageReceiver {
   readonly #trees = new Map<string, number>();
   #greeted = false;
   receivedBytes = 0;
+  /** Of trees that came in parts: what they are to be. */
+  readonly digests = new Map<string, string>();
   /** The source said that no memory comes. */
   isCold = false;
 
   /** `mostBytes`: of pages in all, and half of what the files made of them may have; more than that is not taken. */
-  constructor(directory: string, guest: string, mostBytes: number) {
+  constructor(
+    directory: string,
+    guest: string,
+    mostBytes: number,
+    onBase: (tree: string) => void = () => {},
+  ) {
+    this.#onBase = onBase;
     this.#directory = directory;
     this.#guest = guest;
     this.#mostBytes = mostBytes;
@@ -78,7 +104,7 @@ export class PageReceiver {
       if (said?.guest !== this.#guest) throw new Error('it does not begin as a container does');
       this.#greeted = true;
       this.isCold = said.cold === true;
-      return write(stream, encodeFrame(KINDS.ready));
+      return write(stream, encodeFrame(KINDS.ready, READY));
     }
     switch (kind) {
       case KINDS.pages:
@@ -103,20 +129,21 @@ export class PageReceiver {
     this.#pages += pages.length / PAGE;
   }
 
-  async #begin({ name, bytes, what }: z.infer<typeof fileHead>): Promise<void> {
+  async #begin({ name, bytes, what, digest }: FileHead): Promise<void> {
     await this.#endFile();
     this.#images += 1;
     if (this.#images > MOST_IMAGES) throw new Error(`more than ${MOST_IMAGES} files`);
-    const trees = { root: 'root.tar', volume: `${name}.tar` } as const;
-    const file = what === 'image' ? path.join('images', name) : trees[what];
-    // A tree is sent again once the container is frozen, in place of the first one.
+    const file = what === 'image' ? path.join('images', name) : `${name}${ENDINGS[what]}`;
+    // A whole tree is sent again once the container is frozen, in place of the first one.
     const before = what === 'image' ? 0 : (this.#trees.get(file) ?? 0);
+    if (before > 0 && what === 'base') throw new Error(`${name} came twice`);
     this.#fileBytes += bytes - before;
     if (what !== 'image') this.#trees.set(file, bytes);
     if (this.#fileBytes > 2 * this.#mostBytes)
       throw new Error(`more than ${2 * this.#mostBytes} bytes of files`);
+    if (digest !== undefined) this.digests.set(name, digest);
     const handle = await open(path.join(this.#directory, file), 'w', 0o600);
-    this.#file = { handle, bytes, at: 0 };
+    this.#file = { handle, bytes, at: 0, ...(what === 'base' ? { base: name } : {}) };
     await handle.truncate(bytes);
   }
 
@@ -153,6 +180,7 @@ export class PageReceiver {
     if (file === undefined) return;
     await file.handle.close();
     if (file.at !== file.bytes) throw new Error('a file that is not whole');
+    if (file.base !== undefined) this.#onBase(file.base);
   }
 }
 

@@ -3,7 +3,7 @@ import { open } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
 import { zstdCompressSync } from 'node:zlib';
 import { systemClock } from '../../clock.ts';
-import { encodeFrame, failure, FrameReader, KINDS, write, ZERO } from './frames.ts';
+import { encodeFrame, failure, FrameReader, KINDS, ready, write, ZERO } from './frames.ts';
 import type { FileKind, Kind } from './frames.ts';
 import { PAGE } from './memory.ts';
 
@@ -26,6 +26,8 @@ export class PageSender {
   #paidMs = 0;
   bytesPerS: number | undefined;
   sentBytes = 0;
+  /** The destination has said that a tree may come in parts. */
+  takesChanges = false;
   /** Pages looked at that needed no sending. */
   knownPages = 0;
   newPages = 0;
@@ -53,6 +55,9 @@ export class PageSender {
           const said = failure.safeParse(JSON.parse(body.toString()));
           this.#broken.reject(new Error(said.data?.reason ?? 'the destination gave up'));
           return;
+        }
+        if (kind === KINDS.ready && body.length > 0) {
+          this.takesChanges = ready.parse(JSON.parse(body.toString())).changes === true;
         }
         this.#waiting.get(kind)?.();
       }
@@ -118,11 +123,12 @@ export class PageSender {
   }
 
   /** Sends a file; what it has in common with pages that were sent costs four bytes a page. */
-  async file(name: string, what: FileKind, file: string): Promise<void> {
+  async file(name: string, what: FileKind, file: string, digest?: string): Promise<void> {
     const handle = await open(file);
     try {
       const { size } = await handle.stat();
-      await this.send(KINDS.file, { name, bytes: size, what });
+      const more = digest === undefined ? {} : { digest };
+      await this.send(KINDS.file, { name, bytes: size, what, ...more });
       const part = Buffer.alloc(BATCH * PAGE);
       for (let at = 0; at < size; at += part.length) {
         const { bytesRead } = await handle.read(part, 0, part.length, at);

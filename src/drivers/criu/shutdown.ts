@@ -19,7 +19,7 @@ import { rootOf } from './rootfs.ts';
 import type { Listed } from './runc.ts';
 import { volumesHere } from './volumes.ts';
 import { PageSender } from './sender.ts';
-import { archiveMs, sendTrees, treesOf } from './trees.ts';
+import { archiveMs, TreeSender, treesOf } from './trees.ts';
 
 /**
  * A cold move at its source: the container's first process is asked to end, and its files are sent once it has. Until it is
@@ -145,9 +145,7 @@ export async function sendFiles(
     await sender.heard(KINDS.ready, signal);
     const upper = parts.records.readSync(name)?.down?.upper ?? listed.rootfs;
     const trees = treesOf({ upper }, parts.records.readSync(name)?.volumes ?? []);
-    await sendTrees({ runc: parts.runc, sender, directory, signal }, trees, (error) => {
-      throw error;
-    });
+    await new TreeSender({ runc: parts.runc, sender, directory, signal }, trees).last();
     const takenMs = trees.reduce((sum, { bytes }) => sum + archiveMs(bytes), REST_MS);
     const taken = sender.heard(KINDS.restored, signal, takenMs);
     taken.catch(() => {});

@@ -1,11 +1,20 @@
-import { rm } from 'node:fs/promises';
+import { rm, statfs, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { systemClock } from '../../clock.ts';
+import { inCage } from './cage.ts';
+import { changesBetween, digestOf, scanTree } from './changes.ts';
+import type { Scan } from './changes.ts';
 import type { RootFileSystem } from './rootfs.ts';
 import type { Runc } from './runc.ts';
 import type { PageSender } from './sender.ts';
 import type { VolumeHere } from './volumes.ts';
 
-/** What a container has in files, each tree as one archive: what was written above the layers, and its volumes. */
+/**
+ * What a container has in files: what was written above the layers, and its volumes, each a tree.
+ *
+ * Where the destination takes changes, a tree goes as an archive while the container runs, and then as one of what changed
+ * and a list of what is gone. Else it goes as a whole archive both times, of which the last one counts.
+ */
 
 export interface Tree extends VolumeHere {
   /** As the wire has it: `root`, or `volume-N`. */
@@ -35,19 +44,11 @@ export function archiveMs(bytes: number): number {
 
 const KEEP = ['--xattrs', '--xattrs-include=*', '--numeric-owner'];
 
-/** Packs one tree after the other and sends it. `failed`: tar did not get all of one; throws, or the rest is sent as it is. */
-export async function sendTrees(
-  { runc, sender, directory, signal }: Sending,
-  trees: readonly Tree[],
-  failed: (error: unknown) => void,
-): Promise<void> {
-  for (const tree of trees) {
-    const file = path.join(directory, `${tree.name}.tar`);
-    await pack(runc, tree, file, signal).catch(failed);
-    await sender.file(tree.name, tree.name === 'root' ? 'root' : 'volume', file);
-    await rm(file, { force: true });
-  }
-}
+/** What changed so long before counts as changed: clocks of file systems are coarse. */
+const BEFORE_NS = 1_000_000_000n;
+
+/** ext4, XFS and Btrfs: there a write to a file that is mapped changes its time too, once what was written before is on disk. */
+const TELLS_WRITES: ReadonlySet<number> = new Set([0xef53, 0x5846_5342, 0x9123_683e]);
 
 interface Sending {
   readonly runc: Pick<Runc, 'run'>;
@@ -57,27 +58,142 @@ interface Sending {
   readonly signal: AbortSignal;
 }
 
-/** With owners, modes, extended attributes, holes and hard links; not what is mounted there. */
-async function pack(
-  runc: Pick<Runc, 'run'>,
-  { path: from, kind, bytes }: Tree,
-  file: string,
-  signal: AbortSignal,
-): Promise<void> {
-  const [at, what] =
-    kind === 'directory' ? [from, '.'] : [path.dirname(from), `./${path.basename(from)}`];
-  const keep = [...KEEP, '--one-file-system', '--sparse', '--warning=no-file-changed'];
-  const argv = ['tar', ...keep, '-C', at, '-cf', file, '--', what];
-  await runc.run(argv, { deadlineMs: archiveMs(bytes), signal });
+/** The trees of one container on their way out. */
+export class TreeSender {
+  readonly #sending: Sending;
+  readonly #trees: readonly Tree[];
+  /** What has gone of a tree, as it was before it was packed. */
+  readonly #sent = new Map<string, { readonly scan: Scan; readonly sinceNs: bigint }>();
+
+  constructor(sending: Sending, trees: readonly Tree[]) {
+    this.#sending = sending;
+    this.#trees = trees;
+  }
+
+  /** While the container runs: what cannot be packed now goes as a whole at the end. */
+  async first(): Promise<void> {
+    const { sender, signal } = this.#sending;
+    for (const tree of this.#trees) {
+      const isFirst = sender.takesChanges && (await tellsWrites(tree));
+      try {
+        await (isFirst ? this.#base(tree) : this.#whole(tree, true));
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!(error instanceof NotPacked)) throw error;
+      }
+    }
+  }
+
+  /** While nothing writes to them. */
+  async last(): Promise<void> {
+    for (const tree of this.#trees) {
+      const before = this.#sent.get(tree.name);
+      if (before === undefined) await this.#whole(tree, false);
+      else await this.#changes(tree, before);
+    }
+  }
+
+  async #whole(tree: Tree, runs: boolean): Promise<void> {
+    const what = tree.name === 'root' ? 'root' : 'volume';
+    await this.#archive(tree, what, [contentOf(tree)], runs);
+  }
+
+  async #base(tree: Tree): Promise<void> {
+    const { runc, signal } = this.#sending;
+    const sinceNs = BigInt(systemClock.wallMs()) * 1_000_000n - BEFORE_NS;
+    await runc.run(['sync', '-f', tree.path], { deadlineMs: archiveMs(tree.bytes), signal });
+    const scan = await scanTree(tree.path, signal);
+    await this.#archive(tree, 'base', ['.'], true);
+    this.#sent.set(tree.name, { scan, sinceNs });
+  }
+
+  async #changes(
+    tree: Tree,
+    before: { readonly scan: Scan; readonly sinceNs: bigint },
+  ): Promise<void> {
+    const { sender, directory, signal } = this.#sending;
+    const now = await scanTree(tree.path, signal);
+    const { changed, gone } = changesBetween(before.scan, now, before.sinceNs);
+    const list = path.join(directory, `${tree.name}.list`);
+    await writeFile(list, listed(changed));
+    await this.#archive(tree, 'changed', ['--no-recursion', '--null', '-T', list], false);
+    await writeFile(list, listed(gone));
+    await sender.file(tree.name, 'gone', list, digestOf(now));
+    await rm(list);
+  }
+
+  /** `runs`: that a file changed while it was read does no harm. Rejects with NotPacked, with nothing sent. */
+  async #archive(
+    tree: Tree,
+    what: 'root' | 'volume' | 'base' | 'changed',
+    content: readonly string[],
+    runs: boolean,
+  ): Promise<void> {
+    const { runc, sender, directory, signal } = this.#sending;
+    const file = path.join(directory, `${tree.name}.tar`);
+    const keep = [...KEEP, '--one-file-system', '--sparse', '--warning=no-file-changed'];
+    const at = tree.kind === 'directory' ? tree.path : path.dirname(tree.path);
+    const argv = [...keep, '-C', at, '-cf', file, ...content];
+    // Its status 1 says that files differ from what was read of them.
+    const run = runs ? ['sh', '-c', 'tar "$@" || [ $? -eq 1 ]', 'tar', ...argv] : ['tar', ...argv];
+    try {
+      await runc.run(run, { deadlineMs: archiveMs(tree.bytes), signal });
+    } catch (cause) {
+      signal.throwIfAborted();
+      throw runs ? new NotPacked(`${tree.path} cannot be packed`, { cause }) : cause;
+    }
+    await sender.file(tree.name, what, file);
+    await rm(file, { force: true });
+  }
+}
+
+class NotPacked extends Error {}
+
+function contentOf({ kind, path: from }: Tree): string {
+  return kind === 'directory' ? '.' : `./${path.basename(from)}`;
+}
+
+function listed(keys: readonly string[]): Buffer {
+  return Buffer.from(keys.map((key) => `${key}\0`).join(''), 'latin1');
+}
+
+async function tellsWrites({ path: from, kind }: Tree): Promise<boolean> {
+  return kind === 'directory' && TELLS_WRITES.has((await statfs(from)).type);
+}
+
+interface Unpacking {
+  readonly into: string;
+  readonly bytes: number;
 }
 
 /** Into a directory that holds nothing of another archive: a link of it would be followed. */
 export async function unpack(
   runc: Pick<Runc, 'run'>,
   file: string,
-  { into, bytes }: { readonly into: string; readonly bytes: number },
+  { into, bytes }: Unpacking,
   signal: AbortSignal,
 ): Promise<void> {
   const argv = ['tar', ...KEEP, '-p', '-C', into, '-xf', file];
   await runc.run(argv, { deadlineMs: archiveMs(bytes), signal });
+}
+
+/** What a tree is to be in the end, over what was unpacked before: nothing that links of that lead to is touched. */
+export async function applyChanges(
+  runc: Pick<Runc, 'run'>,
+  {
+    input,
+    name,
+    digest,
+  }: { readonly input: string; readonly name: string; readonly digest: string },
+  { into, bytes }: Unpacking,
+  signal: AbortSignal,
+): Promise<void> {
+  const places = { tree: into, input };
+  const options = { deadlineMs: archiveMs(bytes), signal };
+  const remove = ['xargs', '-0', '-r', '-a', `/in/${name}.gone`, 'rm', '-rf', '--'];
+  await inCage(runc, places, ['env', '-C', '/tree', ...remove], options);
+  const extract = ['tar', ...KEEP, '-p', '-C', '/tree', '-xf', `/in/${name}.changed.tar`];
+  await inCage(runc, places, extract, options);
+  if (digestOf(await scanTree(into, signal)) !== digest)
+    throw new Error(`${into} is not what it is at the source`);
 }

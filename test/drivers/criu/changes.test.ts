@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { changesBetween, digestOf } from '../../../src/drivers/criu/changes.ts';
+import type { Scan, Stamp } from '../../../src/drivers/criu/changes.ts';
+
+const FILE = 0o100644;
+const DIRECTORY = 0o40755;
+const stamp = (ino: number, ctime: number, mode = FILE, size = 1): Stamp => ({
+  mode,
+  uid: 0,
+  gid: 0,
+  size: BigInt(size),
+  ino: BigInt(ino),
+  ctimeNs: BigInt(ctime),
+});
+
+/** A tree of a few names; what is below a file is left out. */
+const trees: fc.Arbitrary<Scan> = fc
+  .array(
+    fc.record({
+      key: fc.constantFrom('./a', './a/b', './a/b/c', './d', './d/e', './ab', './ab/x'),
+      ino: fc.integer({ min: 1, max: 3 }),
+      ctime: fc.integer({ min: 1, max: 5 }),
+      mode: fc.constantFrom(FILE, DIRECTORY),
+    }),
+  )
+  .map((entries) => {
+    const all = new Map(entries.map(({ key, ino, ctime, mode }) => [key, stamp(ino, ctime, mode)]));
+    const found = new Map([['.', stamp(9, 1, DIRECTORY)]]);
+    for (const key of [...all.keys()].toSorted()) {
+      const above = found.get(key.slice(0, key.lastIndexOf('/')));
+      const own = all.get(key);
+      if (above?.mode === DIRECTORY && own !== undefined) found.set(key, own);
+    }
+    return found;
+  });
+
+test('what changed, over what is left of the tree before, is the tree now', () => {
+  fc.assert(
+    fc.property(trees, trees, fc.integer({ min: 1, max: 6 }), (before, now, since) => {
+      const { changed, gone } = changesBetween(before, now, BigInt(since));
+      const made = new Map(before);
+      for (const key of gone) {
+        for (const each of before.keys()) {
+          if (each === key || each.startsWith(`${key}/`)) made.delete(each);
+        }
+      }
+      for (const key of changed) {
+        const own = now.get(key);
+        assert.ok(own);
+        made.set(key, own);
+      }
+      assert.equal(digestOf(made), digestOf(now));
+      for (const [key, own] of now) assert.deepEqual(made.get(key), own);
+      // Nothing twice: what lies in a directory that is gone goes with it.
+      for (const key of gone) assert.ok(!gone.some((each) => key.startsWith(`${each}/`)));
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('what nobody wrote to is left out, and what may have been written at the first look is not', () => {
+  const before = new Map([
+    ['.', stamp(1, 5, DIRECTORY)],
+    ['./old', stamp(2, 5)],
+    ['./late', stamp(3, 10)],
+  ]);
+  const now = new Map([...before, ['./new', stamp(4, 20)]]);
+  assert.deepEqual(changesBetween(before, now, 10n), { changed: ['./late', './new'], gone: [] });
+});
+
+test('trees that differ in a name, a mode, an owner or a size have other digests', () => {
+  const one = new Map([['./a', stamp(1, 1)]]);
+  const same = new Map([['./a', stamp(7, 9)]]);
+  assert.equal(digestOf(one), digestOf(same));
+  for (const other of [
+    new Map([['./b', stamp(1, 1)]]),
+    new Map([['./a', stamp(1, 1, 0o100600)]]),
+    new Map([['./a', { ...stamp(1, 1), uid: 1 }]]),
+    new Map([['./a', stamp(1, 1, FILE, 2)]]),
+    new Map([...one, ['./b', stamp(1, 1)]]),
+  ])
+    assert.notEqual(digestOf(one), digestOf(other));
+});
