@@ -27,6 +27,7 @@ import { Census } from './guest/census.ts';
 import { candidatesOf, discoverGuests } from './guest/discover.ts';
 import { offerFrozen } from './frozen.ts';
 import { handleIn, handleOf, launchIn } from './handle.ts';
+import { KeptProcessors } from './guest/kept-processors.ts';
 import { monitorProcess, processOf, runsAsOurUser, userOf } from './guest/process.ts';
 import { ImageStore } from './images.ts';
 import { offersOf, readGuestProcessor } from './processors.ts';
@@ -87,6 +88,7 @@ export class QemuDriver implements DirectDriver {
   readonly #options: QemuDriverOptions;
   readonly #images: ImageStore;
   readonly #census = new Census();
+  readonly #processors = new KeptProcessors();
 
   constructor(options: QemuDriverOptions) {
     this.#options = options;
@@ -132,7 +134,7 @@ export class QemuDriver implements DirectDriver {
   }
 
   discover(options: DiscoverOptions, signal: AbortSignal): Promise<DiscoveredGuest[]> {
-    return discoverGuests(options, signal);
+    return discoverGuests(options, signal, this.#processors);
   }
 
   life(handle: GuestHandle): Promise<Life> {

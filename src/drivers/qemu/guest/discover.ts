@@ -14,6 +14,7 @@ import { machineProperties } from '../spec/machine.ts';
 import { parseBytes, parseOption } from '../spec/options.ts';
 import { processBehind } from './configured.ts';
 import { readFacts } from './facts.ts';
+import { KeptProcessors } from './kept-processors.ts';
 import { listQemuProcesses, userOf } from './process.ts';
 import type { QemuProcess } from './process.ts';
 import type { QemuHandle } from '../handle.ts';
@@ -34,10 +35,14 @@ export interface Candidate {
   readonly manager: string | undefined;
 }
 
-/** The guests of this host. Holds each monitor for some ms; a busy guest's is not touched. */
+/**
+ * The guests of this host. Holds each monitor for some ms; a busy guest's is not touched. A look at all of them keeps their
+ * processors in `known`; where one guest alone is asked, all of it is asked anew.
+ */
 export async function discoverGuests(
   options: DiscoverOptions,
   signal: AbortSignal,
+  known = new KeptProcessors(),
 ): Promise<DiscoveredGuest[]> {
   const processes = await listQemuProcesses(signal);
   const byProcess = candidatesOf(processes, options.configured);
@@ -46,11 +51,13 @@ export async function discoverGuests(
   const bySocket = await candidatesBehind(unseen, options, signal);
   const named = new Set(bySocket.map(({ process }) => process.pid));
   const candidates = [...byProcess.filter(({ process }) => !named.has(process.pid)), ...bySocket];
+  const kept = options.only === undefined ? known : new KeptProcessors();
   const found: DiscoveredGuest[] = [];
   for (let at = 0; at < candidates.length; at += AT_ONCE) {
     const group = candidates.slice(at, at + AT_ONCE);
-    found.push(...(await Promise.all(group.map((each) => lookAt(each, options, signal)))));
+    found.push(...(await Promise.all(group.map((each) => lookAt(each, options, kept, signal)))));
   }
+  known.keepOnly(candidates.map(({ process }) => process));
   return found;
 }
 
@@ -108,6 +115,7 @@ export function managerOf(argv: readonly string[]): string | undefined {
 async function lookAt(
   candidate: Candidate,
   options: DiscoverOptions,
+  kept: KeptProcessors,
   signal: AbortSignal,
 ): Promise<DiscoveredGuest> {
   const base = fromProcess(candidate, options.host);
@@ -120,7 +128,7 @@ async function lookAt(
   }
   if (!isAsked(candidate.name, options)) return { info: base };
   for (const socket of mine) {
-    const found = await ask(candidate, socket, base, signal);
+    const found = await ask(candidate, { socket, base }, kept, signal);
     if (found !== undefined) return found;
   }
   signal.throwIfAborted();
@@ -140,8 +148,8 @@ function ownSockets({ sockets }: Candidate): string[] {
 
 async function ask(
   candidate: Candidate,
-  socket: string,
-  base: GuestInfo,
+  { socket, base }: { readonly socket: string; readonly base: GuestInfo },
+  kept: KeptProcessors,
   signal: AbortSignal,
 ): Promise<DiscoveredGuest | undefined> {
   const owner = {
@@ -154,7 +162,7 @@ async function ask(
   let client: QmpClient | undefined;
   try {
     client = await connectMonitor(owner, GREETING_MS, signal);
-    const facts = await readFacts(client, candidate.process, signal);
+    const facts = await readFacts(client, candidate.process, signal, kept);
     const handle = handleOf(candidate, socket);
     if (handle === undefined) return undefined;
     return { info: fromFacts(base, facts), handle };

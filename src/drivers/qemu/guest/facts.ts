@@ -19,6 +19,7 @@ import { readBlocks } from './blocks.ts';
 import { readConfigFiles } from './config-files.ts';
 import { readCpu } from './cpu.ts';
 import { readHostMemory } from './host-memory.ts';
+import { KeptProcessors } from './kept-processors.ts';
 import { readPins } from './pins.ts';
 import type { QemuProcess } from './process.ts';
 import { monitorCommand } from './monitor-command.ts';
@@ -27,11 +28,12 @@ import { readObject } from './object.ts';
 import { readTpm } from './tpm.ts';
 import { readUsbPorts, withPort } from './usb.ts';
 
-/** Reads a running guest: a few rounds of pipelined queries. Changes nothing. */
+/** Reads a running guest: a few rounds of pipelined queries. Changes nothing. `kept`: its processor may be known from before. */
 export async function readFacts(
   client: QmpClient,
   process: QemuProcess,
   signal: AbortSignal,
+  kept = new KeptProcessors(),
 ): Promise<GuestFacts> {
   const [basics, block, devices, anonymous, objects, network, forwards, nics, ramBlocks, ports] =
     await Promise.all([
@@ -56,7 +58,9 @@ export async function readFacts(
     ),
     Promise.all(objects.map((child) => readObject(client, child, signal))),
     readHostMemory(client, objects, ramBlocks, process.cwd, signal),
-    readCpu(client, basics.cpuPath, basics.cpuType, cpuOption(line), signal),
+    kept.of(process, [basics.cpuPath, basics.cpuType], () =>
+      readCpu(client, basics.cpuPath, basics.cpuType, cpuOption(line), signal),
+    ),
     readAttachments(network),
     readTpm(line, process.cwd),
   ]);
