@@ -2,6 +2,7 @@ import os from 'node:os';
 import { parseArgs } from 'node:util';
 import { judge, table } from './contract.ts';
 import type { Bench, BenchWords } from './contract.ts';
+import { check } from './check.ts';
 import { command } from './command.ts';
 import { convergence } from './convergence.ts';
 import { dashboard } from './dashboard.ts';
@@ -34,6 +35,7 @@ import { wireStream } from './wire-stream.ts';
 const BENCHES: readonly Bench[] = [
   overhead,
   postcopy,
+  check,
   command,
   start,
   sameMachine,

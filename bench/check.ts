@@ -1,0 +1,125 @@
+import path from 'node:path';
+import { systemClock } from '../src/clock.ts';
+import { runCommand } from '../src/lab/command.ts';
+import { startGuest } from '../src/lab/guest/start.ts';
+import { readGuestStats } from '../src/lab/guest/talk.ts';
+import type { Lab } from '../src/lab/state.ts';
+import { median } from './contract.ts';
+import type { Bench, BenchOptions, Measure } from './contract.ts';
+import { withLab } from './lab.ts';
+
+const PROGRAM = path.resolve(import.meta.dirname, '..', 'godwit');
+const GUEST = 'web1';
+const MIB = 1024 ** 2;
+/** More than an emulated guest can do: it never rests, so that what is taken from it shows. */
+const FLAT_OUT = 4096 * MIB;
+const DEFAULT_RUNS = 9;
+const COMMAND_MS = 60_000;
+/** Longer than a plan takes where its aim is met. */
+const WINDOW_MS = 8000;
+const [MOST_CHECK_MS, MOST_PLAN_MS, LEAST_WORK] = [2000, 8000, 0.99];
+
+export const check: Bench = {
+  name: 'check',
+  summary:
+    'how long `godwit check` and `godwit plan` take, and what sampling leaves the guest of its work',
+  run: (options) => withLab(options, (lab) => measure(lab, options)),
+};
+
+/** What one pair of windows came to. */
+export interface Pair {
+  readonly checkMs: number;
+  readonly planMs: number;
+  /** What the guest dirtied in a second, bytes: left alone, and while it was sampled. */
+  readonly alone: number;
+  readonly sampled: number;
+}
+
+async function measure(lab: Lab, options: BenchOptions): Promise<Measure[]> {
+  const { signal, say, runs = DEFAULT_RUNS } = options;
+  const memory = { memoryBytes: 256 * MIB, workingSetBytes: 64 * MIB };
+  const load = { dirtyBytesPerSecond: FLAT_OUT };
+  await startGuest(lab, { name: GUEST, host: 'a', ...memory, ...load, signal });
+  const pairs: Pair[] = [];
+  // The first one finds caches empty that a host fills once.
+  for (let run = -1; run < runs; run += 1) {
+    const checkMs = await timed(lab, 'check', signal);
+    const idle = (): Promise<number> => workIn(lab, signal, () => Promise.resolve(0)).then(workOf);
+    const first = run % 2 === 0 ? await idle() : undefined;
+    const busy = await workIn(lab, signal, () => timed(lab, 'plan', signal));
+    const pair = {
+      checkMs,
+      planMs: busy.tookMs,
+      alone: first ?? (await idle()),
+      sampled: busy.bytesPerS,
+    };
+    say(`${lineOf(pair)}${run < 0 ? '  (warming up)' : ''}`);
+    if (run >= 0) pairs.push(pair);
+  }
+  return measures(pairs);
+}
+
+const workOf = ({ bytesPerS }: { readonly bytesPerS: number }): number => bytesPerS;
+
+/** `godwit check` or `plan`, as a user types it. */
+async function timed(lab: Lab, verb: 'check' | 'plan', signal: AbortSignal): Promise<number> {
+  const begun = systemClock.monotonicMs();
+  const argv = [PROGRAM, verb, GUEST, '--to', 'b', '--lab', lab.name, '--json'];
+  await runCommand(argv, { deadlineMs: COMMAND_MS, signal });
+  return systemClock.monotonicMs() - begun;
+}
+
+/** What the guest does, by its own clock, in a window in which `work` is done. */
+async function workIn(
+  lab: Lab,
+  signal: AbortSignal,
+  work: () => Promise<number>,
+): Promise<{ readonly bytesPerS: number; readonly tookMs: number }> {
+  const before = await readGuestStats(lab, GUEST, { signal });
+  const [tookMs] = await Promise.all([work(), systemClock.sleep(WINDOW_MS, signal)]);
+  const after = await readGuestStats(lab, GUEST, { signal });
+  const ms = after.uptimeMs - before.uptimeMs;
+  return { bytesPerS: ((after.dirtiedBytes - before.dirtiedBytes) / ms) * 1000, tookMs };
+}
+
+function lineOf({ checkMs, planMs, alone, sampled }: Pair): string {
+  const ms = (value: number): string => `${value.toFixed(0).padStart(5)} ms`;
+  const rate = (value: number): string => `${(value / MIB).toFixed(1)} MiB/s`;
+  return `check ${ms(checkMs)}, plan ${ms(planMs)}, alone ${rate(alone)}, sampled ${rate(sampled)} (${(sampled / alone).toFixed(3)}x)`;
+}
+
+/** The medians, each held to its aim, and the worst. */
+export function measures(pairs: readonly Pair[]): Measure[] {
+  const runs = pairs.length;
+  const of = (value: (pair: Pair) => number): number[] => pairs.map(value);
+  const work = of(({ alone, sampled }) => sampled / alone);
+  const checks = of(({ checkMs }) => checkMs);
+  const plans = of(({ planMs }) => planMs);
+  return [
+    {
+      name: '`godwit check`',
+      value: median(checks),
+      unit: 'ms',
+      runs,
+      target: { atMost: MOST_CHECK_MS },
+    },
+    {
+      name: '`godwit plan`',
+      value: median(plans),
+      unit: 'ms',
+      runs,
+      target: { atMost: MOST_PLAN_MS },
+    },
+    {
+      name: 'work of the guest, sampled / alone',
+      value: median(work),
+      unit: 'x',
+      runs,
+      target: { atLeast: LEAST_WORK },
+    },
+    { name: 'slowest check', value: Math.max(...checks), unit: 'ms', runs },
+    { name: 'slowest plan', value: Math.max(...plans), unit: 'ms', runs },
+    { name: 'least work, sampled / alone', value: Math.min(...work), unit: 'x', runs },
+    { name: 'most work, sampled / alone', value: Math.max(...work), unit: 'x', runs },
+  ];
+}
