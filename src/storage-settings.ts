@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { iscsiName, iscsiTargetUrl, iscsiUser } from './protocol/iscsi-url.ts';
 import { numericId, nfsUrl } from './protocol/nfs-url.ts';
 import { cephFile, rbdName, rbdPoolName } from './protocol/rbd-name.ts';
+import { lvmGroupName, lvmName } from './protocol/volume-names.ts';
 
 const path = z.string().min(1).max(4096);
 
@@ -14,7 +15,11 @@ const place = z.union(
       locks: z.boolean().optional(),
     }),
     /** Block devices, by their names in a directory: /dev/mapper, that of a volume group, /dev/disk/by-id. */
-    z.strictObject({ devices: path }),
+    z.strictObject({
+      devices: path,
+      /** Copies of disks that lie on block devices become volumes there, which Godwit makes; default: files. */
+      make: z.strictObject({ lvm: lvmGroupName, thinPool: lvmName.optional() }).optional(),
+    }),
     z.strictObject({
       nfs: nfsUrl,
       /** The numbers of the user and the group as whom it is opened; default: those of the agent. */
@@ -49,3 +54,4 @@ const place = z.union(
 );
 
 export const storageSettings = z.array(place).max(64).default([]);
+export type StoragePlace = z.infer<typeof storageSettings>[number];

@@ -134,6 +134,7 @@ test('the known settings of a schema are found below defaults, lists, records an
     'path',
     'locks',
     'devices',
+    'make',
     'nfs',
     'user',
     'group',

@@ -66,6 +66,8 @@ export const place = z.object({
   path: pathInPool,
   /** Which block device the path was when it was proved: the destination alone says it, and takes it from nobody. */
   device: poolId.optional(),
+  /** It is a block device at the source, so its copy may become one; said of images that are to be copied. */
+  onDevice: z.literal(true).optional(),
 });
 export type ImagePlace = z.infer<typeof place>;
 

@@ -40,6 +40,8 @@ export async function offerFrozen<T>(
     }
     for (const { file } of chains.flat()) opened.push(await open(file, 'r'));
     const files = opened.map(({ fd }) => fd);
+    const kinds = await Promise.all(opened.map((handle) => handle.stat()));
+    const drivers = kinds.map((kind) => (kind.isBlockDevice() ? 'host_device' : 'file'));
     const question = { ...program, files, deadlineMs: forMs, incoming: false } as const;
     return await askProgram({ ...question, accelerator: 'tcg' }, signal, async (client, inner) => {
       const addr = { type: 'unix', data: { path: socket } };
@@ -49,7 +51,7 @@ export async function offerFrozen<T>(
         const node = images[index]?.node ?? '';
         await client.execute(
           'blockdev-add',
-          { ...layered(chain, first), 'node-name': node },
+          { ...layered(chain, first, drivers), 'node-name': node },
           inner,
         );
         const offer = { type: 'nbd', id: node, 'node-name': node, name: node, writable: false };
@@ -65,12 +67,16 @@ export async function offerFrozen<T>(
 }
 
 /** An image on those below it, whose files were handed on from number `first`. */
-function layered(chain: readonly Pick<FrozenImage, 'format'>[], first: number): object {
+function layered(
+  chain: readonly Pick<FrozenImage, 'format'>[],
+  first: number,
+  drivers: readonly string[],
+): object {
   const [top, ...below] = chain;
   if (top === undefined) return {};
   const shared = { 'read-only': true, 'force-share': true };
-  const file = { driver: 'file', filename: handedFile(first), ...shared };
+  const file = { driver: drivers[first], filename: handedFile(first), ...shared };
   const image = { driver: top.format, file, ...shared };
   if (top.format === 'raw') return image;
-  return { ...image, backing: below.length === 0 ? null : layered(below, first + 1) };
+  return { ...image, backing: below.length === 0 ? null : layered(below, first + 1, drivers) };
 }

@@ -200,7 +200,7 @@ describe('a backing file that the destination has not', () => {
   test('stays where the guest does, under its one name', async (t) => {
     const { seeds, parts, storage, mover, b } = await movers(t);
     await seeds.seed(parts, never);
-    await keepImages(b, mover.state);
+    await keepImages(b, mover.state, silentLog, never);
     assert.deepEqual(everythingIn(storage.b), ['images', IMAGE]);
     assert.equal(statSync(path.join(storage.b, IMAGE)).nlink, 1);
   });

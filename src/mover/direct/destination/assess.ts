@@ -19,7 +19,7 @@ export async function assess(
   checkAdmitted(config, admission, preparation, session.nics(preparation.description));
   const networks = await ports.map(preparation, signal);
   const shared = await diskFiles({ config, placeIds }, preparation);
-  const { images, checks } = await planImages(config, preparation);
+  const { images, checks } = await planImages(config, preparation, signal);
   const { description, stream } = preparation;
   const bases = await expectBackingFiles(config, preparation);
   const files = withPlanned(new Map([...shared.files, ...bases.files]), images);

@@ -92,7 +92,8 @@ export async function planSeeding(
       planned.set(fate.node, { ...backing, ...image.place, made: true });
     } else planned.set(fate.node, placed(fate, backing, known, planned));
   }
-  await refuseWithoutRoom(config, seeding, [...made, ...(await imagesToMake(config, seeding))]);
+  const others = await imagesToMake(config, seeding, signal);
+  await refuseWithoutRoom(config, seeding, [...made, ...others]);
   const bases = [...planned.values()];
   return {
     bases,

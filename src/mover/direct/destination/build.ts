@@ -19,7 +19,7 @@ import { DestinationBackingFiles } from './backing-files.ts';
 import { backingFilePaths } from './backing-plan.ts';
 import { DestinationCompare } from './compare.ts';
 import { DestinationDisks } from './disks.ts';
-import { discardImages, imagesToMake, keepImages, makeImages, withPlanned } from './images.ts';
+import { discardImages, imagesToMake, keepImages, makeImages } from './images.ts';
 import { filesToOpen, refuseWrittenBackingFiles, withOwnPlaces } from './storage.ts';
 import { DestinationDataPath } from './data-path.ts';
 
@@ -77,7 +77,7 @@ export async function build(
   if (refusal?.error !== undefined) throw new GodwitError(refusal.error);
   const { id, from } = admission;
   const ports = Object.fromEntries(nics.map((nic, index) => [nic.id, tapName(id, index)]));
-  const images = await imagesToMake(parts.config, preparation);
+  const images = await imagesToMake(parts.config, preparation, signal, id);
   const directories = images.flatMap((image) => image.directories);
   // Once recorded they belong to this migration, and its undo removes them.
   const own = new Set(Object.values(ledger.state.ports));
@@ -99,8 +99,8 @@ export async function build(
       ...(await filesToOpen(parts, preparation)),
       ...(await backingFilePaths(config, ledger.state, session.disks?.images, signal)),
     ]);
-    await makeImages(session, { migration: id, preparation, images, files: there }, signal);
-    const files = withPlanned(there, images);
+    const own = { migration: id, preparation, images, files: there };
+    const files = new Map([...there, ...(await makeImages(session, own, signal))]);
     const taps = new Map(Object.entries(ports));
     const started = await session.start(preparation.description, setup, taps, signal, files);
     const memoryAddress = await dataPath.address(ledger.state, started.memoryAddress);
@@ -127,7 +127,7 @@ export function abortAll(
 
 /** The guest runs here: what only the migration needed goes. */
 export async function settle(
-  { config, dataPath, disks, compare, announced }: BuildParts,
+  { config, dataPath, disks, compare, announced, log }: BuildParts,
   session: DestinationSession,
   state: DestinationState,
   signal: AbortSignal,
@@ -136,7 +136,7 @@ export async function settle(
   disks.abort('the migration is over');
   await compare.end(session, state, signal);
   await session.settle(signal);
-  await keepImages(config, state);
+  await keepImages(config, state, log, signal);
   // Its mover ends afterwards, and with it what it still announces.
   await withDeadline('the announcement', ANNOUNCED_MS, signal, () => announced).catch(
     () => undefined,
@@ -155,7 +155,7 @@ export async function takeDown(
   await session.destroy(signal);
   await removePorts(state, signal);
   await parts.connections?.forget(signal);
-  await discardImages(parts.config, state);
+  await discardImages(parts.config, state, signal);
 }
 
 /** Begins to announce to the network where the guest is now; `settle` waits for it. */

@@ -19,14 +19,27 @@ import {
 } from '../../../disks/proof/made-files.ts';
 import type { Made } from '../../../disks/proof/made-files.ts';
 import { newFileIn, openPools } from '../../../disks/proof/pools.ts';
-import type { NewFile, Pool } from '../../../disks/proof/pools.ts';
+import type { Found, NewFile, Pool } from '../../../disks/proof/pools.ts';
+import type { Log } from '../../../log.ts';
+import { openVolumePools } from '../../../disks/volumes/pools.ts';
+import type { VolumePool } from '../../../disks/volumes/pools.ts';
 import { targetsOf } from './backing-names.ts';
+import {
+  discardVolumes,
+  keepVolumes,
+  makeVolumes,
+  volumePoolFor,
+  volumeProblems,
+} from './volumes.ts';
+import type { PlannedVolume } from './volumes.ts';
 
 /** Images that are made here for the disks that the source will copy: where, and what becomes of them. */
 
 export interface PlannedImage extends NewFile {
   readonly node: string;
   readonly place: ImagePlace;
+  /** It is to be a volume, whose device is `file`; absent: it is to be a file. */
+  readonly volume?: PlannedVolume;
 }
 
 export interface ImagePlan {
@@ -40,9 +53,14 @@ const NONE: ImagePlan = { images: [], checks: [] };
 export async function planImages(
   config: AgentConfig,
   { description, copies = [] }: Preparation,
+  signal: AbortSignal,
+  /** Whose volumes may be there already. */
+  migration?: string,
 ): Promise<ImagePlan> {
   if (copies.length === 0) return NONE;
   const pools = await openPools(config.storage);
+  const volumePools = await openVolumePools(config.storage);
+  const sizes = imagesOf(preparationDisks(description.disks));
   const images: PlannedImage[] = [];
   const checks: NamedCheck[] = [];
   const refuse = (error: GodwitError): void => {
@@ -50,22 +68,50 @@ export async function planImages(
     const found = { evidence, error: error.toJSON() };
     checks.push({ name: 'disks', side: 'destination', verdict: 'refuse', ...found });
   };
+  const who = { host: config.name, guest: description.name };
   for (const copy of copies) {
     const { node, path: part } = copy;
-    const facts = { host: config.name, guest: description.name, device: node };
-    const pool = poolFor(pools, copy);
-    const found = pool === undefined ? { problem: whyNoPool(pools) } : await newFileIn(pool, part);
-    if (pool === undefined || 'problem' in found) {
-      const reason = 'problem' in found ? found.problem : '';
-      refuse(godwitError('GODWIT_DISK_PLACE', { ...facts, reason }));
-    } else {
-      images.push({ ...found.found, node, place: { node, pool: pool.id, path: part } });
-    }
+    const volumes = volumePoolFor(volumePools, copy, sizes.get(node));
+    const found =
+      volumes === undefined
+        ? await newImageFile(pools, copy)
+        : 'problem' in volumes
+          ? volumes
+          : { found: newVolume(volumes, node, part, sizes) };
+    if ('found' in found) images.push(found.found);
+    else refuse(godwitError('GODWIT_DISK_PLACE', { ...who, device: node, reason: found.problem }));
   }
-  const taken = imagesOf(preparationDisks(description.disks));
-  for (const error of await withoutRoom(config, description.name, images, taken)) refuse(error);
+  for (const error of [
+    ...(await withoutRoom(config, description.name, images, sizes)),
+    ...(await volumeProblems(who, plannedVolumes(images), migration, signal)),
+  ]) {
+    refuse(error);
+  }
   if (checks.length > 0) return { images: [], checks };
-  return { images, checks: images.map((image) => willBeMade(image, taken)) };
+  return { images, checks: images.map((image) => willBeMade(image, sizes)) };
+}
+
+async function newImageFile(
+  pools: readonly Pool[],
+  copy: ImagePlace,
+): Promise<Found<PlannedImage>> {
+  const { node, path: part } = copy;
+  const pool = poolFor(pools, copy);
+  if (pool === undefined) return { problem: whyNoPool(pools) };
+  const found = await newFileIn(pool, part);
+  if ('problem' in found) return found;
+  return { found: { ...found.found, node, place: { node, pool: pool.id, path: part } } };
+}
+
+function newVolume(pool: VolumePool, node: string, name: string, sizes: Sizes): PlannedImage {
+  const bytes = sizes.get(node)?.bytes ?? 0;
+  const place = { node, pool: pool.id, path: name };
+  const file = path.join(pool.root, name);
+  return { file, directories: [], node, place, volume: { node, pool, name, bytes } };
+}
+
+function plannedVolumes(images: readonly PlannedImage[]): PlannedVolume[] {
+  return images.flatMap(({ volume }) => (volume === undefined ? [] : [volume]));
 }
 
 /** The pool that lies in the same place as the source's, or the only one. */
@@ -103,7 +149,8 @@ async function withoutRoom(
 ): Promise<GodwitError[]> {
   const errors: GodwitError[] = [];
   // A directory below a pool may be a file system of its own.
-  const places = Map.groupBy(images, ({ file, directories: [missing = file] }) =>
+  const files = images.filter(({ volume }) => volume === undefined);
+  const places = Map.groupBy(files, ({ file, directories: [missing = file] }) =>
     path.dirname(missing),
   );
   for (const [directory, here] of places) {
@@ -128,8 +175,9 @@ export async function refuseWithoutRoom(
   if (first !== undefined) throw first;
 }
 
-function willBeMade({ node, file }: PlannedImage, sizes: Sizes): NamedCheck {
-  const evidence = `${node}: ${formatBytes(needed(sizes, node))} will be copied to ${file}`;
+function willBeMade({ node, file, volume }: PlannedImage, sizes: Sizes): NamedCheck {
+  const to = volume === undefined ? file : `${file}, a new volume in ${volume.pool.maker.where}`;
+  const evidence = `${node}: ${formatBytes(needed(sizes, node))} will be copied to ${to}`;
   return { name: 'disks', side: 'destination', verdict: 'pass', evidence: evidence.slice(0, 4096) };
 }
 
@@ -137,8 +185,10 @@ function willBeMade({ node, file }: PlannedImage, sizes: Sizes): NamedCheck {
 export async function imagesToMake(
   config: AgentConfig,
   preparation: Preparation,
+  signal: AbortSignal,
+  migration?: string,
 ): Promise<readonly PlannedImage[]> {
-  const { images, checks } = await planImages(config, preparation);
+  const { images, checks } = await planImages(config, preparation, signal, migration);
   const refusal = checks.find(({ error }) => error !== undefined)?.error;
   if (refusal !== undefined) throw new GodwitError(refusal);
   return images;
@@ -160,37 +210,43 @@ export interface Making {
   readonly files: ReadonlyMap<string, string>;
 }
 
-/** Makes them, empty; what was begun is in the journal. */
+/** Makes them, empty; what was begun is in the journal. Resolves to where they are, by block node. */
 export async function makeImages(
   session: DestinationSession,
   { migration, preparation, images, files }: Making,
   signal: AbortSignal,
-): Promise<void> {
-  if (images.length === 0) return;
+): Promise<ReadonlyMap<string, string>> {
+  if (images.length === 0) return new Map();
   const { description } = preparation;
   if (session.disks === undefined) {
     const what = `a driver for ${description.driver} that takes disks`;
     throw godwitError('GODWIT_HOST_LACKS', { what });
   }
   await makeDirectories(images.flatMap(({ directories }) => directories));
-  const made = images.map(({ file }, index) => madeNames(file, migration, index));
-  const wanted = images.map(({ node }, index): NewImage => {
+  const made = images.flatMap((image, index) =>
+    image.volume === undefined ? [{ image, ...madeNames(image.file, migration, index) }] : [],
+  );
+  const wanted = made.map(({ image: { node }, temporary: file }): NewImage => {
     const backing = backingOf(description.disks, node);
     const backingFile = backing === undefined ? undefined : files.get(backing);
-    const { temporary: file = '' } = made[index] ?? {};
     return { node, file, ...(backingFile === undefined ? {} : { backingFile }) };
   });
   await session.disks.create(description, wanted, signal);
-  for (const [index, each] of made.entries()) await named(each, description.name, images[index]);
+  for (const { image, ...each } of made) await named(each, description.name, image);
+  const volumes = plannedVolumes(images);
+  return new Map([
+    ...made.map(({ image: { node, file } }) => [node, file] as const),
+    ...(await makeVolumes(description.name, volumes, migration, signal)),
+  ]);
 }
 
-async function named(made: Made, guest: string, image: PlannedImage | undefined): Promise<void> {
+async function named(made: Made, guest: string, image: PlannedImage): Promise<void> {
   try {
     await name(made);
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
     const reason = code === 'EEXIST' ? `${made.file} is there already` : message;
-    const facts = { host: 'the destination', guest, device: image?.node ?? '', reason };
+    const facts = { host: 'the destination', guest, device: image.node, reason };
     throw godwitError('GODWIT_DISK_PLACE', facts, { cause });
   }
 }
@@ -215,19 +271,30 @@ async function madeOf(config: AgentConfig, state: DestinationState): Promise<Mad
 }
 
 /** They are the guest's own from now on. May run twice. */
-export async function keepImages(config: AgentConfig, state: DestinationState): Promise<void> {
+export async function keepImages(
+  config: AgentConfig,
+  state: DestinationState,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
   for (const made of await madeOf(config, state)) await keep(made);
   for (const { made } of await targetsOf(config.storage, state)) await keep(made);
+  await keepVolumes(config, state, log, signal);
 }
 
 /**
  * Nothing of them stays. Only once no hypervisor has them open. May run twice. Backing files that were sent stay while
  * the source may still ask to build the guest again.
  */
-export async function discardImages(config: AgentConfig, state: DestinationState): Promise<void> {
+export async function discardImages(
+  config: AgentConfig,
+  state: DestinationState,
+  signal: AbortSignal,
+): Promise<void> {
   const { directories } = state;
   for (const made of await madeOf(config, state)) await discard(made);
   const bases = state.right === 'none' ? [] : await targetsOf(config.storage, state);
   for (const { made } of bases) await discard(made);
   await removeDirectories(directories);
+  await discardVolumes(config, state, signal);
 }

@@ -24,6 +24,7 @@ import {
 } from '../../../disks/proof/rbd-images.ts';
 import { openPools, resolveIn } from '../../../disks/proof/pools.ts';
 import type { Found } from '../../../disks/proof/pools.ts';
+import { openVolumePools } from '../../../disks/volumes/pools.ts';
 import { answerOnExports, answerProof, proofFile } from '../../../disks/proof/proof.ts';
 import type { DestinationContext } from './destination-context.ts';
 
@@ -98,6 +99,7 @@ export async function withOwnPlaces<T extends Preparation>(
   const { places, copies, description } = asked;
   const pools = [...(await openPools(config.storage)), ...exportsOf(config.storage)];
   const media = await openMedia(config);
+  const toFill = [...pools, ...(await openVolumePools(config.storage))];
   const facts = { host: config.name, guest: description.name };
   const own = async (each: ImagePlace): Promise<ImagePlace> => {
     const found =
@@ -111,7 +113,7 @@ export async function withOwnPlaces<T extends Preparation>(
     throw godwitError('GODWIT_DISK_MISSING', { ...facts, device: each.node, reason }, { hint });
   };
   const toMake = (each: ImagePlace): ImagePlace => {
-    const found = placeIds.toMake(each, pools);
+    const found = placeIds.toMake(each, toFill);
     if (found !== undefined) return found;
     const reason = 'the source names another place than this host chose';
     throw godwitError('GODWIT_DISK_PLACE', { ...facts, device: each.node, reason });

@@ -96,7 +96,7 @@ function judge(
     // As a file, whatever its format: nobody writes to it.
     else if (!isWritten(disks, node) && isFileHere(located)) bases.push(here);
     else if (lost !== undefined) checks.push(notShared(parts, image, `${proof.why}; ${lost}`));
-    else copies.push(here);
+    else copies.push('medium' in located.proof ? { ...here, onDevice: true } : here);
   }
   if (checks.length > 0) return { ...NOTHING, checks };
   // Of a device one may think that both hosts see it.

@@ -1,0 +1,32 @@
+import { createHash } from 'node:crypto';
+import { realpath } from 'node:fs/promises';
+import path from 'node:path';
+import type { StoragePlace } from '../../storage-settings.ts';
+import { LvmMaker } from './lvm.ts';
+import type { Maker } from './maker.ts';
+
+/** A directory of devices for which this host makes volumes. */
+export interface VolumePool {
+  readonly id: string;
+  /** The id of its directory, as the other host has it where its own lies at the same path. */
+  readonly directoryId: string;
+  /** Where the volumes' names are. A volume group without volumes has no directory yet. */
+  readonly root: string;
+  readonly maker: Maker;
+}
+
+export async function openVolumePools(storage: readonly StoragePlace[]): Promise<VolumePool[]> {
+  const pools: VolumePool[] = [];
+  for (const each of storage) {
+    if (!('devices' in each) || each.make === undefined) continue;
+    const root = await realpath(each.devices).catch(() => path.resolve(each.devices));
+    const maker = new LvmMaker(each.make.lvm, each.make.thinPool);
+    const directoryId = idOf(`devices ${root}`);
+    pools.push({ id: idOf(`volumes ${maker.id}`), directoryId, root, maker });
+  }
+  return pools;
+}
+
+function idOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
+}

@@ -1,0 +1,84 @@
+import { execFile } from 'node:child_process';
+import { readFile, readdir } from 'node:fs/promises';
+import { systemClock } from '../../clock.ts';
+import { withDeadline } from '../../deadline.ts';
+
+/** Runs the programs of LVM and ZFS: words, never a shell; a bound on time and on what they may say. */
+
+const MOST_BYTES = 4 * 1024 ** 2;
+const POLL_MS = 50;
+/** A program of a mover that was killed may still be at work; a volume is made sooner. */
+const AT_WORK_MS = 30_000;
+
+export class ProgramError extends Error {
+  /** This host has no such program. */
+  readonly isMissing: boolean;
+  /** The last line that it wrote. */
+  readonly said: string;
+
+  constructor(what: string, said: string, isMissing: boolean, cause: unknown) {
+    super(`${what}: ${said}`, { cause });
+    this.said = said;
+    this.isMissing = isMissing;
+  }
+}
+
+/** Resolves to what it wrote; ProgramError where it fails or takes longer than `deadlineMs`. */
+export function runProgram(
+  program: string,
+  words: readonly string[],
+  deadlineMs: number,
+  signal: AbortSignal,
+): Promise<string> {
+  const what = `\`${program} ${words[0] ?? ''}\``;
+  const late = AbortSignal.timeout(deadlineMs);
+  // Not SIGKILL: it may be in the midst of a change.
+  const options = {
+    signal: AbortSignal.any([signal, late]),
+    killSignal: 'SIGTERM',
+    maxBuffer: MOST_BYTES,
+    env: { ...process.env, LC_ALL: 'C', LVM_SUPPRESS_FD_WARNINGS: '1' },
+  } as const;
+  return new Promise((resolve, reject) => {
+    execFile(program, [...words], options, (error, stdout, stderr) => {
+      if (error === null) return resolve(stdout);
+      if (signal.aborted) return reject(signal.reason as Error);
+      if (late.aborted) {
+        return reject(
+          new ProgramError(what, `it did not end within ${deadlineMs} ms`, false, error),
+        );
+      }
+      if (error.code === 'ENOENT') {
+        return reject(new ProgramError(what, 'this host has no such program', true, error));
+      }
+      const last = stderr.trim().split('\n').at(-1)?.trim() ?? '';
+      const said = last.slice(0, 512) || `it ended with ${String(error.code)}`;
+      return reject(new ProgramError(what, said, false, error));
+    });
+  });
+}
+
+/**
+ * Resolves once no process has `word` among the words that it was started with: a program that a killed mover started
+ * would otherwise make its volume after everything was looked for.
+ */
+export async function noneAtWork(
+  program: string,
+  word: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const what = `waiting for ${program} of an earlier mover`;
+  await withDeadline(what, AT_WORK_MS, signal, async (inner) => {
+    while (await isAtWork(word)) await systemClock.sleep(POLL_MS, inner);
+  });
+}
+
+async function isAtWork(word: string): Promise<boolean> {
+  const pids = (await readdir('/proc')).filter((each) => /^\d+$/.test(each));
+  for (const pid of pids) {
+    // One that has ended meanwhile is not at work.
+    const words = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+    if (words.split('\0').includes(word)) return true;
+  }
+  return false;
+}

@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict';
+import { chmod, lstat, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { startGuest } from '../../src/lab/guest/start.ts';
+import { readGuestStats, verifyGuest } from '../../src/lab/guest/talk.ts';
+import { runningOn } from '../../src/lab/witness/qemus.ts';
+import { FakePrograms } from '../disks/volumes/fake-programs.ts';
+import { until } from '../until.ts';
+import { FEW_PLACES } from './support/few-disk-slots.ts';
+import { killMover } from './support/movers.ts';
+import { assertSays, begin, checkedRefusal, follow, move, reportAtEnd } from './support/moves.ts';
+import { openWorld } from './support/world.ts';
+import type { World } from './support/world.ts';
+
+const MIB = 1024 ** 2;
+const SIZE = 48 * MIB;
+const NAME = 'vm-100-disk-0';
+/** Of which the disk takes many seconds. */
+const SLOW = { maxBandwidth: 4 * MIB };
+
+/** The kernel of this machine may have no device mapper: `lvm` is a stand-in that makes loop devices, full of old data. */
+describe('a guest whose disk is a volume', () => {
+  let world: World;
+  let top: string;
+  let fake: FakePrograms;
+  const searched = process.env['PATH'];
+
+  before(async () => {
+    top = await mkdtemp(path.join(tmpdir(), 'godwit-vol-'));
+    await chmod(top, 0o755);
+    fake = new FakePrograms(top, { loops: true });
+    process.env['PATH'] = `${fake.bin}:${searched}`;
+    const thinPools = { tp: { bytes: 256 * MIB, freeBytes: 256 * MIB } };
+    for (const host of ['a', 'b']) {
+      fake.group(`v${host}`, { devices: path.join(top, `v${host}`), thinPools });
+    }
+    fake.volume('va', NAME, SIZE);
+    const configure = (host: string) => ({
+      storage: [
+        {
+          devices: path.join(top, `v${host}`),
+          make: { lvm: `v${host}`, ...(host === 'b' ? { thinPool: 'tp' } : {}) },
+        },
+      ],
+    });
+    world = await openWorld('vol', { hosts: 2, storage: 'local', configure });
+    const device = path.join(top, 'va', NAME);
+    await startGuest(world.lab, {
+      memoryBytes: 192 * MIB,
+      workingSetBytes: 8 * MIB,
+      host: 'a',
+      name: 'db1',
+      disks: [{ bytes: SIZE, thin: false, device }],
+      kernelWords: FEW_PLACES,
+    });
+  });
+  after(async () => {
+    await world?.close();
+    process.env['PATH'] = searched;
+    fake?.end();
+    if (top !== undefined) await rm(top, { recursive: true, force: true });
+  });
+
+  const volumes = (host: string) => fake.state.groups[`v${host}`]?.volumes ?? {};
+
+  async function whole(host: string): Promise<void> {
+    assert.deepEqual(await runningOn(world.lab, 'db1'), [host]);
+    const was = await readGuestStats(world.lab, 'db1');
+    await until('the guest to write to its disk', 20_000, async () => {
+      const now = await readGuestStats(world.lab, 'db1');
+      return now.diskBytes > was.diskBytes ? true : undefined;
+    });
+    const found = await verifyGuest(world.lab, 'db1');
+    assert.ok(found.ok, JSON.stringify(found));
+    assert.equal(found.badDiskChunks, 0);
+  }
+
+  async function untilCopied(id: string): Promise<void> {
+    await follow(world, 'a', id, ({ phase, disks = [] }) => {
+      return phase === 'disks' && disks.some(({ copiedBytes }) => copiedBytes > 0);
+    });
+  }
+
+  test('keeps it where the migration is cancelled, and the volume that was made is gone', async () => {
+    const id = await begin(world, { guest: 'db1', from: 'a', to: 'b', ...SLOW });
+    await untilCopied(id);
+    assert.deepEqual(volumes('b')[NAME]?.tags, [`godwit=${id}`]);
+    assert.equal((await world.agent('a').cancel({ params: { id } })).accepted, true);
+    const report = await reportAtEnd(world, 'a', id);
+    assertSays(report.error!, 'GODWIT_CANCELLED', 'db1');
+    assert.deepEqual(volumes('b'), {});
+    assert.deepEqual(await readdir(path.join(top, 'vb')), []);
+    await whole('a');
+  });
+
+  test('leaves nothing either where the mover that made it was killed', async () => {
+    const id = await begin(world, { guest: 'db1', from: 'a', to: 'b', ...SLOW });
+    await untilCopied(id);
+    await killMover(world, 'b', id);
+    assert.equal((await world.agent('a').cancel({ params: { id } })).accepted, true);
+    await reportAtEnd(world, 'a', id);
+    await until('the volume to be gone', 30_000, async () => {
+      return Object.keys(volumes('b')).length === 0 ? true : undefined;
+    });
+    await whole('a');
+  });
+
+  test('arrives on a volume of the same size, thin where the host says so, with what it held and nothing else', async (t) => {
+    const report = await move(world, { guest: 'db1', from: 'a', to: 'b', verifyDisks: true });
+    const reported = report.checks.filter(({ name }) => name === 'disks');
+    t.diagnostic(reported.map(({ evidence }) => evidence).join('\n'));
+    assert.ok(
+      reported.some(({ evidence }) => /a new volume in the thin pool vb\/tp/.test(evidence)),
+    );
+    assert.equal(report.diskCheck?.verdict, 'equal', JSON.stringify(report.diskCheck));
+    const made = volumes('b')[NAME];
+    assert.deepEqual([made?.bytes, made?.tags, made?.pool], [SIZE, [], 'tp']);
+    assert.ok((await stat(path.join(top, 'vb', NAME))).isBlockDevice());
+    await whole('b');
+  });
+
+  test('is not moved onto a volume that is there, before anything is touched', async () => {
+    const refused = await checkedRefusal(world, { guest: 'db1', from: 'b', to: 'a' });
+    assert.ok(refused !== undefined);
+    assertSays(refused, 'GODWIT_DISK_PLACE', `va/${NAME} is there already`, 'overwrites no volume');
+    assert.ok((await lstat(path.join(top, 'va', NAME))).isSymbolicLink());
+  });
+
+  test('returns onto a thick one once its old volume is removed', async () => {
+    fake.remove('va', NAME);
+    await move(world, { guest: 'db1', from: 'b', to: 'a' });
+    const made = volumes('a')[NAME];
+    assert.deepEqual([made?.bytes, made?.tags, made?.pool], [SIZE, [], undefined]);
+    await whole('a');
+  });
+});
