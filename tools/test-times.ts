@@ -146,7 +146,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     seconds: 160,
     of: ['src/drivers/vsphere/', 'src/mover/managed/', 'test/managers/vcsim/'],
   },
-  'test/e2e/libvirt.e2e.ts': { seconds: 120, of: ['src/drivers/libvirt/', 'src/mover/managed/'] },
+  'test/e2e/libvirt.e2e.ts': { seconds: 130, of: ['src/drivers/libvirt/', 'src/mover/managed/'] },
   'test/e2e/libvirt-lab.e2e.ts': { seconds: 60, of: ['src/lab/libvirt/', 'src/drivers/libvirt/'] },
   'test/e2e/longlink.e2e.ts': { seconds: 44, of: ['src/wire/', 'src/links/'] },
   'test/e2e/lost.e2e.ts': { seconds: 20, core: true },

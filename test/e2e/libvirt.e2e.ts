@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import path from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { readMachineCapabilities } from '../../src/drivers/libvirt/capabilities.ts';
 import { LibvirtClient } from '../../src/drivers/libvirt/client.ts';
@@ -120,6 +121,37 @@ describe('guests of libvirt', () => {
     const found = await agent.ended(id);
     assert.equal(found.outcome, 'cancelled', JSON.stringify(found));
     await assertTrue(found);
+  });
+
+  test('take a disk along that only their host has, and leave nothing of it where they do not come to stay', async () => {
+    const name = `${guest}.qcow2`;
+    await hosts.pool('a');
+    const size = ['--capacity', '64M', '--format', 'qcow2'];
+    await hosts.virsh('a', 'vol-create-as', 'disks', name, ...size);
+    await hosts.guest('a', guest, { isPersistent: true, image: path.join(hosts.disks, name) });
+    const noPool = await agent.godwit('migrate', guest, '--to', 'b');
+    assert.equal(noPool.exit, 4, noPool.err + noPool.out);
+    assert.match(noPool.err, /b has no place for a copy of disk vda .*no active storage pool/);
+    await hosts.pool('b');
+    await hosts.virsh('b', 'vol-create-as', 'disks', name, '--capacity', '1M');
+    const taken = await agent.godwit('migrate', guest, '--to', 'b');
+    assert.equal(taken.exit, 4, taken.err + taken.out);
+    assert.match(taken.err, /pool disks there has a volume libvirt-\S+ already/);
+    await hosts.virsh('b', 'vol-delete', name, '--pool', 'disks');
+    const id = await agent.begin(guest, '--max-bandwidth', '8mbit');
+    await inFlight(id);
+    assert.deepEqual(hosts.images('b'), [name]);
+    assert.equal((await agent.godwit('cancel', id)).exit, 0);
+    const cancelled = await agent.ended(id);
+    assert.equal(cancelled.outcome, 'cancelled', JSON.stringify(cancelled));
+    assert.deepEqual([hosts.images('a'), hosts.images('b')], [[name], []]);
+    await assertTrue(cancelled);
+    const moved = await agent.ended(await agent.begin(guest));
+    assert.equal(moved.outcome, 'done', JSON.stringify(moved));
+    assert.deepEqual(moved.leftovers, undefined);
+    await assertTrue(moved);
+    assert.deepEqual([hosts.images('a'), hosts.images('b')], [[], [name]]);
+    assert.match(await hosts.virsh('b', 'vol-info', name, '--pool', 'disks'), /64.00 MiB/);
   });
 
   test('go on to the end though the mover dies', async () => {

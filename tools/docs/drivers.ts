@@ -27,7 +27,6 @@ const OWN: MigrationSettings = {
   deadlineAt: '2026-01-01T00:00:00.000Z',
   onLost: 'restart',
   pathAddresses: ['192.0.2.1:7443'],
-  keepSource: true,
   diskWrites: 'refuse',
   verifyDisks: true,
   networks: {},
@@ -45,6 +44,7 @@ const ASKED: readonly [string, Partial<MigrationSettings>][] = [
   ['`--streams 2` and more', { streams: 2 }],
   ['`--rehearse`', { rehearse: true }],
   ['`--datastore`', { datastore: 'fast' }],
+  ['`--keep-source`', { keepSource: true }],
 ];
 
 const FIGURES: readonly [string, 'sentBytes' | 'rounds' | 'downtimeMs'][] = [

@@ -18,6 +18,9 @@ const ALONE: ReadonlyMap<number, string> = new Map([
   [0xf2f52010, 'F2FS'],
 ]);
 
+/** Formats that a copy keeps. */
+const COPIED = ['raw', 'qcow2'];
+
 /** Findings on the guest alone. */
 export function guestChecks(name: string, state: string, facts: DomainFacts): Check[] {
   const isRunning = state === 'running' || state === 'paused';
@@ -36,16 +39,22 @@ function unmovable(guest: string, reasons: readonly string[]): Check {
 }
 
 /**
- * libvirt itself refuses a disk that the other host cannot have, once the move has begun. So it does here where a file lies
- * on a filesystem that only this host has. What is on another kind of filesystem or on a network is libvirt's to judge.
+ * libvirt itself refuses a disk that the other host cannot have, once the move has begun. A file on a filesystem that only
+ * this host has is copied, or refused here. What is on another kind of filesystem or on a network is libvirt's to judge.
  */
 export async function diskChecks(guest: string, disks: readonly DomainDisk[]): Promise<Check[]> {
   const checks: Check[] = [];
   for (const disk of disks) {
     if (disk.kind !== 'file' || disk.source === '' || !disk.isWritten) continue;
-    const alone = await filesystemAlone(disk.source);
-    if (alone === undefined) continue;
-    const reason = `it lies on ${alone}, which no other host has; libvirt takes it along only from shared storage`;
+    const lies = await whereItLies(disk.source);
+    if (lies.is !== 'alone') continue;
+    const why = whyNotCopied(disk);
+    if (why === undefined) {
+      const evidence = `${disk.name} lies on ${lies.on}, which no other host has: it is copied`;
+      checks.push(passes('disks', 'source', evidence));
+      continue;
+    }
+    const reason = `it lies on ${lies.on}, which no other host has, and ${why}`;
     const error = godwitError(
       'GODWIT_DISK_LOCAL',
       { device: disk.name, guest, file: disk.source, reason },
@@ -56,17 +65,29 @@ export async function diskChecks(guest: string, disks: readonly DomainDisk[]): P
   return checks.length > 0 ? checks : [passes('disks', 'source', said(disks))];
 }
 
+/** What libvirt would make of a copy that is not the same as the disk; undefined where it copies it. */
+export function whyNotCopied({ format, isLinked, isShareable }: DomainDisk): string | undefined {
+  if (isShareable) return 'other guests may write to it too';
+  if (isLinked) return 'a copy by libvirt would lose the image below it';
+  return COPIED.includes(format) ? undefined : `is of the format ${format || 'that nobody stated'}`;
+}
+
 function said(disks: readonly DomainDisk[]): string {
   const written = disks.filter(({ isWritten }) => isWritten).length;
   return written === 0 ? 'it writes to no disk' : `${written} on storage that libvirt may share`;
 }
 
-async function filesystemAlone(file: string): Promise<string | undefined> {
+/** `unseen`: libvirt may see it, and Godwit does not. */
+export async function whereItLies(
+  file: string,
+): Promise<
+  { readonly is: 'alone'; readonly on: string } | { readonly is: 'elsewhere' | 'unseen' }
+> {
   try {
-    return ALONE.get((await statfs(file)).type);
+    const on = ALONE.get((await statfs(file)).type);
+    return on === undefined ? { is: 'elsewhere' } : { is: 'alone', on };
   } catch {
-    // Not seen from here: libvirt sees it.
-    return undefined;
+    return { is: 'unseen' };
   }
 }
 

@@ -3,7 +3,7 @@ import type { Credentials } from './rpc/connection.ts';
 import { addressOf } from './rpc/address.ts';
 import { XdrReader, XdrWriter } from '../../xdr.ts';
 import { decodeParams, encodeParams } from './rpc/params.ts';
-import type { Params } from './rpc/params.ts';
+import type { Params, SentParams } from './rpc/params.ts';
 
 /** The calls to libvirt that Godwit makes, by the numbers of libvirt's remote_protocol.x. */
 const PROC = {
@@ -230,7 +230,7 @@ export class LibvirtClient {
    * Has this daemon move the domain to the daemon at `to`. Resolves once the domain runs there; the daemon goes on with it
    * where this connection ends before.
    */
-  async migrate(domain: Domain, to: string, params: Params, flags: number): Promise<void> {
+  async migrate(domain: Domain, to: string, params: SentParams, flags: number): Promise<void> {
     const body = writeDomain(domain).optionalString(to);
     encodeParams(body, params);
     body.opaque(Buffer.alloc(0)).uint32(flags);

@@ -35,6 +35,7 @@ export class LibvirtDriver implements ManagedDriver {
     compression: ['none', 'xbzrle'],
     maxStreams: 16,
     postcopyRecovery: false,
+    keepsSource: true,
     figures: ['sentBytes', 'rounds', 'downtimeMs', 'finished', 'pageRequests'],
   } as const;
   readonly #host: LibvirtHost;

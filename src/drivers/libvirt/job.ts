@@ -27,8 +27,9 @@ export function isMigrating({ type, params }: JobStats): boolean {
 }
 
 export function runningSight({ params }: JobStats, postcopy = false): TaskSight {
-  const total = count(params, 'memory_total');
-  const left = count(params, 'memory_remaining');
+  // Disks that are copied go first.
+  const total = sum(params, 'memory_total', 'disk_total');
+  const left = sum(params, 'memory_remaining', 'disk_remaining');
   const percent =
     total === undefined || left === undefined || total === 0
       ? undefined
@@ -83,6 +84,11 @@ function figuresOf(params: Params): TaskFigures {
     ...(rounds === undefined ? {} : { rounds }),
     ...(pageRequests === undefined ? {} : { pageRequests }),
   };
+}
+
+function sum(params: Params, name: string, other: string): number | undefined {
+  const [one, two] = [count(params, name), count(params, other)];
+  return one === undefined && two === undefined ? undefined : (one ?? 0) + (two ?? 0);
 }
 
 function count(params: Params, name: string): number | undefined {

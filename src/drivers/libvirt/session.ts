@@ -1,5 +1,10 @@
 import { godwitError, toGodwitError } from '../../errors.ts';
-import type { ManagedOrder, TaskSight, Whereabouts } from '../../migration/managed/task-sight.ts';
+import type {
+  CopiedDisk,
+  ManagedOrder,
+  TaskSight,
+  Whereabouts,
+} from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { ManagedInspection, ManagedSession } from '../port/managed.ts';
 import { diskChecks, guestChecks, passes, refuses } from './check.ts';
@@ -7,6 +12,8 @@ import type { Domain, DomainState, JobStats, LibvirtClient } from './client.ts';
 import { readDomain } from './domain-xml.ts';
 import type { DomainFacts } from './domain-xml.ts';
 import { destinationChecks, keptChecks } from './destination.ts';
+import { planCopies } from './copies.ts';
+import { makePlaces, removeOriginals, removePlaces } from './copy-places.ts';
 import { LibvirtEnds } from './ends.ts';
 import type { LibvirtHost } from './ends.ts';
 import { figuresOfEnded, isMigrating, markedSight, runningSight } from './job.ts';
@@ -84,14 +91,36 @@ export class LibvirtSession implements ManagedSession {
       const { source } = this.#ends;
       const versions = await Promise.all([source.version(signal), there.version(signal)]);
       const evidence = `libvirt ${versions[0]} here, ${versions[1]} at ${there.uri}`;
-      const facts = await this.#facts(await this.#known(signal), signal);
+      const domain = await this.#known(signal);
+      const facts = await this.#facts(domain, signal);
       const asked = { facts, to: order.to, there };
       return [
         passes('manager', 'both', evidence),
         ...(await destinationChecks(asked, signal)),
         ...(await platformChecks({ ...asked, here: source }, signal)),
+        ...(await planCopies({ ...asked, domain, here: source }, signal)).checks,
       ];
     });
+  }
+
+  copies({ to }: ManagedOrder, signal: AbortSignal): Promise<CopiedDisk[]> {
+    return this.#ends.reported('vol-info', async () => {
+      const { source: here } = this.#ends;
+      const there = await this.#ends.destination(to, signal);
+      const domain = await this.#known(signal);
+      const facts = await this.#facts(domain, signal);
+      return [...(await planCopies({ facts, domain, here, there, to }, signal)).copies];
+    });
+  }
+
+  prepare(order: ManagedOrder, signal: AbortSignal): Promise<void> {
+    return this.#ends.reported('vol-create', () => makePlaces(this.#ends, order, signal));
+  }
+
+  unprepare(order: ManagedOrder, isOrdered: boolean, signal: AbortSignal): Promise<void> {
+    return this.#ends.reported('vol-delete', () =>
+      removePlaces(this.#ends, order, isOrdered, signal),
+    );
   }
 
   /** One order at a time: libvirt distinguishes none from another. */
@@ -179,7 +208,8 @@ export class LibvirtSession implements ManagedSession {
     });
   }
 
-  finish({ id, to }: ManagedOrder, signal: AbortSignal): Promise<void> {
+  finish(order: ManagedOrder, signal: AbortSignal): Promise<void> {
+    const { id, to, copies = [], keepSource } = order;
     return this.#ends.reported('metadata', async () => {
       const { source } = this.#ends;
       const there = await this.#ends.destination(to, signal);
@@ -190,6 +220,8 @@ export class LibvirtSession implements ManagedSession {
         if (client === there && mark.autostart === 'yes') await client.setAutostart(domain, signal);
         await client.setMetadata(domain, MARK, undefined, signal);
       }
+      if (copies.length > 0 && keepSource !== true)
+        await removeOriginals(this.#ends, order, signal);
     });
   }
 

@@ -1,6 +1,6 @@
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import { LibvirtRefusal } from './rpc/connection.ts';
-import type { Params } from './rpc/params.ts';
+import type { Params, SentParams } from './rpc/params.ts';
 
 /** The one call by which libvirt moves a guest, and what became of it as far as this process has heard. Pure. */
 
@@ -10,6 +10,7 @@ const FLAG = {
   peerToPeer: 2,
   persistDestination: 8,
   undefineSource: 16,
+  nonSharedDisk: 64,
   compressed: 2048,
   postCopy: 32_768,
   tls: 65_536,
@@ -26,9 +27,9 @@ export interface TaskFacts {
 }
 
 export function migrateCall(
-  { mode, maxBandwidth, streams, compress }: ManagedOrder,
+  { mode, maxBandwidth, streams, compress, copies = [] }: ManagedOrder,
   { isPersistent, tls, migrateUri }: TaskFacts,
-): { readonly params: Params; readonly flags: number } {
+): { readonly params: SentParams; readonly flags: number } {
   const flags = [
     FLAG.live,
     FLAG.peerToPeer,
@@ -38,8 +39,9 @@ export function migrateCall(
     ...(mode === 'precopy' ? [] : [FLAG.postCopy]),
     ...(streams > 1 ? [FLAG.parallel] : []),
     ...(compress === 'xbzrle' ? [FLAG.compressed] : []),
+    ...(copies.length > 0 ? [FLAG.nonSharedDisk] : []),
   ];
-  const params: Params = {
+  const params: SentParams = {
     ...(migrateUri === undefined ? {} : { migrate_uri: migrateUri }),
     // libvirt counts in MiB/s, and takes 0 for no limit.
     ...(maxBandwidth === undefined
@@ -47,6 +49,8 @@ export function migrateCall(
       : bandwidths(BigInt(Math.max(1, Math.round(maxBandwidth / MIB))), mode)),
     ...(streams > 1 ? { 'parallel.connections': streams } : {}),
     ...(compress === 'xbzrle' ? { compression: 'xbzrle' } : {}),
+    // Without names libvirt would copy all that both hosts may not share.
+    ...(copies.length > 0 ? { migrate_disks: copies.map(({ name }) => name) } : {}),
   };
   return { params, flags: flags.reduce((all, flag) => all | flag, 0) };
 }

@@ -81,12 +81,13 @@ export function orderOf(
   copies: readonly CopiedDisk[] = [],
 ): ManagedOrder {
   const { mode, maxBandwidth, maxDowntimeMs, streams, compress } = settings;
-  const { datastore, priority, encrypted } = settings;
+  const { datastore, priority, encrypted, keepSource } = settings;
   const cap = maxBandwidth === undefined ? {} : { maxBandwidth };
   const wanted = {
     ...(datastore === undefined ? {} : { datastore }),
     ...(priority === undefined ? {} : { priority }),
     ...(encrypted === true ? { encrypted } : {}),
+    ...(keepSource === true ? { keepSource } : {}),
     ...(copies.length === 0 ? {} : { copies: [...copies] }),
   };
   return { id, guest, from, to, mode, maxDowntimeMs, streams, compress, ...cap, ...wanted };

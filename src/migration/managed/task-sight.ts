@@ -86,5 +86,7 @@ export const managedOrder = z.object({
   encrypted: z.boolean().optional(),
   /** Copied with the guest; absent: none. */
   copies: copiedDisks.optional(),
+  /** They stay at the source too; otherwise they are removed there once the guest runs elsewhere. */
+  keepSource: z.boolean().optional(),
 });
 export type ManagedOrder = z.infer<typeof managedOrder>;

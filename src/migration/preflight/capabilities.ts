@@ -24,6 +24,8 @@ export interface Capabilities {
   readonly priorities?: boolean;
   /** Its manager may send memory unencrypted, and this driver refuses that where it is asked to. */
   readonly encryption?: boolean;
+  /** Copies disks through its manager, and leaves those at the source where it is asked to. */
+  readonly keepsSource?: boolean;
   /** What its manager reports of a task; absent: Godwit measures all of it itself. */
   readonly figures?: readonly (keyof TaskFigures)[];
 }
@@ -50,6 +52,7 @@ export function judgeCapabilities({ driver, settings }: CapabilityFacts): Findin
     priorities = false,
     encryption = false,
     rehearsals = false,
+    keepsSource = false,
   } = driver.capabilities;
   const lacks: [string, string][] = [];
   if (!modes.includes(mode)) lacks.push([`--mode ${mode}`, `it has ${modes.join(', ')}`]);
@@ -70,6 +73,9 @@ export function judgeCapabilities({ driver, settings }: CapabilityFacts): Findin
   }
   if (settings.encrypted === true && !encryption) {
     lacks.push(['--encrypted', 'that is for managers that may send memory unencrypted']);
+  }
+  if (settings.keepSource === true && shape === 'managed' && !keepsSource) {
+    lacks.push(['--keep-source', 'its manager decides on disks']);
   }
   if (settings.rehearse === true && !rehearsals) {
     lacks.push(['--rehearse', 'it cannot turn round at the switch']);
@@ -106,7 +112,7 @@ function isOtherTransport({ transport = 'tcp' }: Asked): boolean {
 
 /** What was asked for and only Godwit itself does: a manager would leave it out without a word. */
 export function leftToManager(settings: Asked): [string, string][] {
-  const { path, onLost, keepSource, diskWrites, verifyDisks, networks } = settings;
+  const { path, onLost, diskWrites, verifyDisks, networks } = settings;
   const { pathAddresses, steering, deadlineAt, notBefore, whenQuiet, noticeMs } = settings;
   const { returnIfUnhealthy } = settings;
   const asked: [boolean, string, string][] = [
@@ -118,7 +124,6 @@ export function leftToManager(settings: Asked): [string, string][] {
     [deadlineAt !== undefined, '--deadline', 'how long that takes'],
     [onLost === 'restart', '--on-lost restart', 'what becomes of a guest that is lost'],
     [pathAddresses !== undefined, '--path-address', 'the link'],
-    [keepSource === true, '--keep-source', 'disks'],
     [diskWrites === 'refuse', '--disk-writes refuse', 'disks'],
     [verifyDisks === true, '--verify-disks', 'disks'],
     [networks !== undefined, '--network', 'networks'],

@@ -175,7 +175,7 @@ describe('the XML of a domain', () => {
     assert.equal(stopped?.error?.code, 'GODWIT_GUEST_STATE');
   });
 
-  test('a disk in a file of this host alone is refused, and one on a network is libvirt’s to judge', async () => {
+  test('a disk in a file of this host alone is copied, or refused where its copy would be another; one on a network is libvirt’s to judge', async () => {
     const disk = {
       name: 'vda',
       format: 'raw',
@@ -184,12 +184,17 @@ describe('the XML of a domain', () => {
       isLinked: false,
       pool: undefined,
     };
+    const here = { ...disk, kind: 'file', source: '/proc/../etc/passwd' };
     const local = await diskChecks('web1', [
-      { ...disk, kind: 'file', source: '/proc/../etc/passwd' },
+      here,
+      { ...here, isLinked: true },
+      { ...here, isShareable: true },
+      { ...here, format: 'vmdk' },
     ]);
+    const code = 'GODWIT_DISK_LOCAL';
     assert.deepEqual(
       local.map(({ error }) => error?.code),
-      ['GODWIT_DISK_LOCAL'],
+      [undefined, code, code, code],
     );
     const others = [
       { ...disk, kind: 'network', source: 'rbd:a/b' },

@@ -4,6 +4,8 @@ import type { XdrReader, XdrWriter } from '../../../xdr.ts';
 /** libvirt's typed parameters: names with a value each, as a migration takes and a job's figures are reported. Pure. */
 export type Params = Readonly<Record<string, Value>>;
 export type Value = string | number | bigint | boolean;
+/** As they are sent: a list is the same name again for each. */
+export type SentParams = Readonly<Record<string, Value | readonly string[]>>;
 
 const TYPE = { int: 1, unsigned: 2, hyper: 3, unsignedHyper: 4, double: 5, boolean: 6, string: 7 };
 const MOST_PARAMS = 256;
@@ -11,8 +13,12 @@ const MOST_NAME = 1024;
 const MOST_TEXT = 65_536;
 
 /** A number becomes an `int`, a bigint an `unsigned hyper`. */
-export function encodeParams(body: XdrWriter, params: Params): void {
-  const all = Object.entries(params);
+export function encodeParams(body: XdrWriter, params: SentParams): void {
+  const all = Object.entries(params).flatMap(([name, value]) =>
+    typeof value === 'object'
+      ? value.map((each): [string, Value] => [name, each])
+      : [pair(name, value)],
+  );
   body.uint32(all.length);
   for (const [name, value] of all) {
     body.string(name);
@@ -22,6 +28,8 @@ export function encodeParams(body: XdrWriter, params: Params): void {
     else body.int32(TYPE.int).int32(value);
   }
 }
+
+const pair = (name: string, value: Value): [string, Value] => [name, value];
 
 /** Whole numbers become numbers, as far as they are exact. Throws XdrError for a type that libvirt does not have. */
 export function decodeParams(answer: XdrReader): Params {

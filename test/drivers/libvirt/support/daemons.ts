@@ -3,7 +3,7 @@ import { execFile, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { randomInt, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { copyFile, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -61,6 +61,22 @@ export class LibvirtHosts {
     }
   }
 
+  /** Where each host has a directory of its own for images. */
+  get disks(): string {
+    return path.join(this.dir, 'disks');
+  }
+
+  /** A pool of a host's images. */
+  async pool(host: string): Promise<void> {
+    await this.virsh(host, 'pool-create-as', 'disks', 'dir', '--target', this.disks);
+  }
+
+  /** What lies among a host's images, by name. */
+  images(host: string): string[] {
+    const isFirst = this.daemon(host) === this.daemons[0];
+    return readdirSync(isFirst ? this.disks : path.join(this.daemon(host).root, 'disks'));
+  }
+
   daemon(name: string): Daemon {
     const found = this.daemons.find((each) => each.name === name);
     if (found === undefined) throw new Error(`no host ${name}`);
@@ -86,9 +102,13 @@ export class LibvirtHosts {
   async up(name: string): Promise<void> {
     const daemon = this.daemon(name);
     configure(daemon, this.daemons.indexOf(daemon));
+    mkdirSync(this.disks, { recursive: true });
+    mkdirSync(path.join(daemon.root, 'disks'), { recursive: true });
     const binds = [...PLACES, ...Object.keys(LIBVIRT_QEMU)].map(
       (place) => `mount --bind ${daemon.root}/${place} /${place}`,
     );
+    // The first host's images are where its agent sees them too.
+    if (daemon !== this.daemons[0]) binds.push(`mount --bind ${daemon.root}/disks ${this.disks}`);
     const steps = ['mount --make-rprivate /', ...binds, `hostname lv-${name}`];
     const script = `${steps.join(' && ')} && exec libvirtd --listen`;
     // It ends with this process, however that ends.
@@ -135,7 +155,7 @@ export class LibvirtHosts {
   async guest(
     host: string,
     name: string,
-    { isPersistent = false, memoryMib = 192, dirtyMib = 8 } = {},
+    { isPersistent = false, memoryMib = 192, dirtyMib = 8, image = '' } = {},
   ): Promise<string> {
     const uuid = randomUUID();
     const { kernel, initramfs } = await this.#image();
@@ -154,7 +174,7 @@ export class LibvirtHosts {
   <cpu mode='custom' match='exact'><model>qemu64</model></cpu>
   <devices>
     <serial type='file'><source path='${log}' append='on'/></serial>
-    <memballoon model='virtio'/>
+    <memballoon model='virtio'/>${diskXml(image)}
   </devices>
 </domain>`;
     const file = path.join(this.dir, `${name}.xml`);
@@ -223,6 +243,11 @@ export class LibvirtHosts {
     }
     rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 });
   }
+}
+
+function diskXml(file: string): string {
+  if (file === '') return '';
+  return `<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='${file}'/><target dev='vda' bus='virtio'/></disk>`;
 }
 
 function configure({ address, root }: Daemon, index: number): void {

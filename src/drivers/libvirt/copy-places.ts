@@ -1,0 +1,107 @@
+import path from 'node:path';
+import { godwitError } from '../../errors.ts';
+import type { CopiedDisk, ManagedOrder } from '../../migration/managed/task-sight.ts';
+import type { LibvirtClient } from './client.ts';
+import { isThere } from './copies.ts';
+import type { LibvirtEnds } from './ends.ts';
+import { createVolume, deleteVolume, poolAt, refresh, volume, volumeSizes } from './volumes.ts';
+import type { Pool, Volume } from './volumes.ts';
+import { presence, whereabouts } from './whereabouts.ts';
+
+/**
+ * The volumes at the destination into which disks are copied, and those at the source that are not needed any more. The
+ * migration's journal had the list of what is made, and that nothing of it was there, before the first was made.
+ */
+
+/** As much as an image of a few TiB takes that nobody has written to, bytes. */
+const EMPTY_BYTES = 2 * 1024 ** 2;
+
+/** Makes those that are not there. One that is there is ours where it is as we make it: its answer was lost. */
+export async function makePlaces(
+  ends: LibvirtEnds,
+  { to, guest, copies = [] }: ManagedOrder,
+  signal: AbortSignal,
+): Promise<void> {
+  const there = await ends.destination(to, signal);
+  for (const copy of copies) {
+    const { name: device, file, format, sizeBytes } = copy;
+    const pool = await poolOf(there, copy, { host: to, guest }, signal);
+    const found = await volume(there, pool, path.basename(file), signal);
+    if (found === undefined) {
+      const wanted = { name: path.basename(file), format, sizeBytes };
+      await createVolume(there, pool, wanted, signal);
+    } else if (!(await isAsMade(there, found, copy, signal))) {
+      throw isThere({ host: to, device, guest }, pool, file);
+    }
+  }
+}
+
+/** Removes what was made, where the guest runs at its source and both daemons say so. */
+export async function removePlaces(
+  ends: LibvirtEnds,
+  { to, guest, copies = [] }: ManagedOrder,
+  isOrdered: boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  const there = await ends.destination(to, signal);
+  const sights = [await ends.sight(ends.source, signal), await ends.sight(there, signal)] as const;
+  const { at, busy } = whereabouts(...sights, await ends.isMoving(signal));
+  const isGone = ['absent', 'left'].includes(presence(sights[1]));
+  if (at !== 'source' || busy !== false || !isGone) {
+    const reason = `the daemons do not agree yet that it runs at its source, so its volumes at ${to} stay`;
+    throw godwitError('GODWIT_TASK_FAILED', { guest, reason });
+  }
+  for (const copy of copies) {
+    const pool = await poolOf(there, copy, { host: to, guest }, signal);
+    await refresh(there, pool, signal);
+    const found = await volume(there, pool, path.basename(copy.file), signal);
+    if (found === undefined) continue;
+    // Before the order nobody has written to it: what is not empty is somebody else's.
+    if (isOrdered || (await isAsMade(there, found, copy, signal))) {
+      await deleteVolume(there, found, signal);
+    }
+  }
+}
+
+/** Removes the images at the source, where the guest runs at the destination and both daemons say so. */
+export async function removeOriginals(
+  ends: LibvirtEnds,
+  { from, to, guest, copies = [] }: ManagedOrder,
+  signal: AbortSignal,
+): Promise<void> {
+  const there = await ends.destination(to, signal);
+  const sights = [await ends.sight(ends.source, signal), await ends.sight(there, signal)] as const;
+  const isGone = ['absent', 'left'].includes(presence(sights[0]));
+  if (!isGone || presence(sights[1]) !== 'has') {
+    const reason = `the daemons do not agree yet that it runs at ${to}, so its volumes at ${from} stay`;
+    throw godwitError('GODWIT_TASK_FAILED', { guest, reason });
+  }
+  for (const copy of copies) {
+    const pool = await poolOf(ends.source, copy, { host: from, guest }, signal);
+    await refresh(ends.source, pool, signal);
+    const found = await volume(ends.source, pool, path.basename(copy.file), signal);
+    if (found !== undefined) await deleteVolume(ends.source, found, signal);
+  }
+}
+
+async function poolOf(
+  client: LibvirtClient,
+  { name: device, file }: CopiedDisk,
+  { host, guest }: { readonly host: string; readonly guest: string },
+  signal: AbortSignal,
+): Promise<Pool> {
+  const pool = await poolAt(client, path.dirname(file), signal);
+  if (pool !== undefined) return pool;
+  const reason = `no active storage pool of libvirt there has the directory of ${file}`;
+  throw godwitError('GODWIT_DISK_PLACE', { host, device, guest, reason });
+}
+
+async function isAsMade(
+  client: LibvirtClient,
+  found: Volume,
+  { sizeBytes }: CopiedDisk,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { capacity, allocation } = await volumeSizes(client, found, signal);
+  return capacity === sizeBytes && allocation <= EMPTY_BYTES;
+}
