@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { HostContext } from './host-context.ts';
 import { checkOurs, fillVolume } from './made-volumes.ts';
 import type { MadeVolume } from './records.ts';
-import { applyChanges, unpack, volumeName } from './trees.ts';
+import { applyChanges, archiveMs, unpack, volumeName } from './trees.ts';
 
 interface Tree {
   readonly into: string;
@@ -78,7 +78,14 @@ export class ArrivingTrees {
         if (volume !== undefined) await fillVolume(this.#runc, volume, archive, this.#signal);
         else await unpack(this.#runc, archive, { into, bytes: 0 }, this.#signal);
       }
+      if (volume !== undefined) await this.#toDisk(volume);
     }
+  }
+
+  /** Its source is removed once the container runs here: what its programs were told is on disk stays so. */
+  async #toDisk({ path: file, bytes }: MadeVolume): Promise<void> {
+    const options = { deadlineMs: archiveMs(bytes), signal: this.#signal };
+    await this.#runc.run(['sync', '-f', '--', file], options);
   }
 
   /** Ends what goes on, and waits for it: nobody may remove a directory into which a program unpacks. */

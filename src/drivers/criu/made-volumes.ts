@@ -7,8 +7,8 @@ import { formatBytes } from '../../protocol/quantity.ts';
 import type { HostContext } from './host-context.ts';
 import { mountsBelow } from './mounts.ts';
 import type { ContainerRecord, MadeVolume, Records } from './records.ts';
-import { unpack } from './trees.ts';
-import { placeFor } from './volume-names.ts';
+import { archiveMs, unpack } from './trees.ts';
+import { overlaps, placeFor } from './volume-names.ts';
 import type { Volume } from './volume-names.ts';
 
 /**
@@ -73,7 +73,7 @@ export async function makeVolumes(records: Records, guest: string): Promise<void
   for (const [index, each] of volumes.entries()) {
     const keep = (rest: readonly MadeVolume[]) =>
       records.change(guest, { made: { ...made, directories, volumes: [...done, ...rest] } });
-    const why = await whyNotThere(each, 0);
+    const why = (await whyNotThere(each, 0)) ?? (await otherUser(records, guest, each.path));
     if (why !== undefined) {
       await keep([]);
       throw new Error(why);
@@ -86,6 +86,22 @@ export async function makeVolumes(records: Records, guest: string): Promise<void
     }
     await keep(volumes.slice(index + 1));
   }
+}
+
+/** Whose volume it would lie in: the one would go, or be written to, with the other. */
+async function otherUser(
+  records: Records,
+  guest: string,
+  file: string,
+): Promise<string | undefined> {
+  for (const other of await records.names()) {
+    if (other === guest) continue;
+    const record = records.readSync(other);
+    const theirs = [...(record?.made?.volumes ?? []), ...(record?.volumes ?? [])];
+    const found = theirs.find((each) => overlaps(each.path, file));
+    if (found !== undefined) return `${file} would lie in ${found.path}, a volume of ${other}`;
+  }
+  return undefined;
 }
 
 async function missingAbove(volumes: readonly MadeVolume[]): Promise<string[]> {
@@ -151,7 +167,8 @@ async function fillFile(
   const from = path.join(into, name);
   if (more !== undefined || !(await lstat(from)).isFile())
     throw new Error(`what came for ${file} is no plain file`);
-  await runc.run(['cp', '--preserve=all', '-T', '--', from, file], { signal });
+  const argv = ['cp', '--preserve=all', '-T', '--', from, file];
+  await runc.run(argv, { deadlineMs: archiveMs(bytes), signal });
 }
 
 /** Repeatable. Rejects, and deletes nothing of a volume, where something is mounted in it. */
@@ -165,7 +182,7 @@ export async function removeVolumes(
     readonly directories?: readonly string[] | undefined;
   },
 ): Promise<void> {
-  if (volumes.length === 0) return;
+  if (volumes.length + directories.length === 0) return;
   const table = await readFile(`/proc/${mountsOf ?? 'self'}/mountinfo`, 'utf8');
   for (const each of volumes) {
     const [mounted] = mountsBelow(table, each.path);

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { godwitError } from '../../errors.ts';
@@ -76,6 +76,12 @@ export class Records {
 
   dirOf(name: string): string {
     return path.join(this.directory, name);
+  }
+
+  /** Of those that there may be a record of. */
+  async names(): Promise<string[]> {
+    const entries = await readdir(this.directory, { withFileTypes: true });
+    return entries.filter((each) => each.isDirectory()).map(({ name }) => name);
   }
 
   /** Undefined only where there is none. Throws for one that cannot be read: it is no proof that nothing runs. */

@@ -85,7 +85,9 @@ export function readOptions(options: readonly string[]): {
   readonly wrong: string | undefined;
 } {
   const rest = options.filter((each) => !SAID.has(each));
-  const known = VOLUME_OPTIONS.filter((each) => rest.includes(each));
+  // In their order: of two that contradict each other, the last one holds.
+  const last = rest.filter((each, index) => rest.lastIndexOf(each) === index);
+  const known = last.filter((each): each is VolumeOption => travelling.has(each));
   return { options: known, wrong: rest.find((each) => !travelling.has(each)) };
 }
 

@@ -5,7 +5,13 @@ import fc from 'fast-check';
 import { placesOf } from '../../../src/drivers/criu/made-volumes.ts';
 import { readConfig } from '../../../src/drivers/criu/read-config.ts';
 import { configOf, containerSpec } from '../../../src/drivers/criu/spec.ts';
-import { overlaps, placeFor, placeIn, volume } from '../../../src/drivers/criu/volume-names.ts';
+import {
+  overlaps,
+  placeFor,
+  placeIn,
+  readOptions,
+  volume,
+} from '../../../src/drivers/criu/volume-names.ts';
 import { mountsPart, placeOf } from '../../../src/drivers/criu/volumes.ts';
 import { containerConfig } from '../../../src/lab/container/config.ts';
 
@@ -159,4 +165,9 @@ test('finds who else mounts a volume, a part of it, or more of its directory', (
     device: '8:3',
     inside: '/sub/a',
   });
+});
+
+test('of options that contradict each other, the last one still holds', () => {
+  assert.deepEqual(readOptions(['rw', 'bind', 'ro', 'nosuid']).options, ['rw', 'ro', 'nosuid']);
+  assert.deepEqual(readOptions(['ro', 'rw', 'ro']).options, ['rw', 'ro']);
 });

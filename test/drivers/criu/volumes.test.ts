@@ -15,6 +15,7 @@ import {
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
+import { ArrivingTrees } from '../../../src/drivers/criu/arriving-trees.ts';
 import { command } from '../../../src/drivers/criu/command.ts';
 import {
   fillVolume,
@@ -25,6 +26,7 @@ import {
 } from '../../../src/drivers/criu/made-volumes.ts';
 import type { HostContext } from '../../../src/drivers/criu/host-context.ts';
 import { Records } from '../../../src/drivers/criu/records.ts';
+import type { ContainerRecord } from '../../../src/drivers/criu/records.ts';
 import { ownIdentity } from '../../../src/host/process.ts';
 import { removeTree } from '../../../src/host/remove-tree.ts';
 
@@ -92,6 +94,44 @@ test('what was there before is never used and never removed', async () => {
   await removeVolumes(parts, made());
   assert.deepEqual(await readdir(path.join(directory, 'vols')), ['db']);
   assert.deepEqual(await readdir(place('db/data')), ['precious']);
+});
+
+test('directories made for volumes go too where the first volume could not be made', async () => {
+  await mkdir(place('own'), { recursive: true });
+  await recorded('own', 'new/one/data');
+  await assert.rejects(makeVolumes(records, 'box'), /there already/);
+  await removeVolumes(parts, made());
+  assert.deepEqual(await readdir(path.join(directory, 'vols')), ['own']);
+});
+
+test('no volume is made in one of another container: it would go with that one', async () => {
+  await recorded('app');
+  await makeVolumes(records, 'box');
+  await records.write('other', { ...(records.readSync('box') as ContainerRecord) });
+  await records.forget('box');
+  await recorded('app/sub');
+  await assert.rejects(makeVolumes(records, 'box'), /would lie in .*a volume of other/);
+  assert.deepEqual(await readdir(place('app')), []);
+});
+
+test('the volumes are on disk before their source may be removed', async () => {
+  await mkdir(path.join(directory, 'from'));
+  await mkdir(path.join(directory, 'root'));
+  await recorded('data');
+  await makeVolumes(records, 'box');
+  packed('from', 0, '.');
+  execFileSync('tar', ['-C', path.join(directory, 'from'), '-cf', `${directory}/root.tar`, '.']);
+  const ran: string[] = [];
+  const seen = {
+    run: (argv: readonly string[], options: object) => {
+      ran.push([argv[0], argv.at(-1)].join(' '));
+      return runc.run(argv, options);
+    },
+  } as HostContext['runc'];
+  const where = { input: directory, root: path.join(directory, 'root'), volumes: volumes() };
+  const trees = new ArrivingTrees({ runc: seen }, where, AbortSignal.timeout(10_000));
+  await trees.finish(new Map());
+  assert.equal(ran.at(-1), `sync ${place('data')}`);
 });
 
 test('a mover that dies while it makes them leaves nothing that its successor does not find', async () => {
