@@ -33,7 +33,9 @@ export async function scanTree(directory: string, signal: AbortSignal): Promise<
   found.set('.', stampOf(own));
   const queue = ['.'];
   for (let at = queue.shift(); at !== undefined; at = queue.shift()) {
-    const names = await readdir(placeOf(directory, at), { encoding: 'buffer' });
+    // One that was removed meanwhile, or replaced by a file, has nothing in it.
+    const inIt = await readdir(placeOf(directory, at), { encoding: 'buffer' }).catch(gone);
+    const names = inIt ?? [];
     for (let index = 0; index < names.length; index += BATCH) {
       signal.throwIfAborted();
       const keys = names
@@ -60,7 +62,7 @@ function placeOf(directory: string, key: string): Buffer {
 }
 
 function gone(error: NodeJS.ErrnoException): undefined {
-  if (error.code !== 'ENOENT') throw error;
+  if (error.code !== 'ENOENT' && error.code !== 'ENOTDIR') throw error;
 }
 
 interface Facts {

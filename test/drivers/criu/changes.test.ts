@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmdirSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { changesBetween, digestOf } from '../../../src/drivers/criu/changes.ts';
+import { changesBetween, digestOf, scanTree } from '../../../src/drivers/criu/changes.ts';
+import { removeTree } from '../../../src/host/remove-tree.ts';
 import type { Scan, Stamp } from '../../../src/drivers/criu/changes.ts';
 
 const FILE = 0o100644;
@@ -82,4 +86,23 @@ test('trees that differ in a name, a mode, an owner or a size have other digests
     new Map([...one, ['./b', stamp(1, 1)]]),
   ])
     assert.notEqual(digestOf(one), digestOf(other));
+});
+
+test('a look at a tree goes on where a directory is removed that it has seen', async () => {
+  const directory = mkdtempSync(path.join(os.tmpdir(), 'godwit-changes-'));
+  const all = Array.from({ length: 130 }, (_, index) => path.join(directory, `d${index}`));
+  for (const each of all) mkdirSync(each);
+  let looked = 0;
+  const signal = {
+    throwIfAborted: () => {
+      looked += 1;
+      // Those of the first batch were seen.
+      if (looked === 2) for (const each of all) rmdirSync(each);
+    },
+  } as AbortSignal;
+  try {
+    assert.equal((await scanTree(directory, signal)).size, 65);
+  } finally {
+    await removeTree(directory);
+  }
 });
