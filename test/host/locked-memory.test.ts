@@ -1,15 +1,21 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { lockableBytes, sendBufferBytes } from '../../src/host/locked-memory.ts';
 
-function proc(t: TestContext, capabilities: string, soft: string): string {
+function proc(
+  t: TestContext,
+  capabilities: string,
+  soft: string,
+  namespace = 'user:[4026531837]',
+): string {
   const root = mkdtempSync(path.join(tmpdir(), 'godwit-locked-'));
   t.after(() => rmSync(root, { recursive: true }));
-  mkdirSync(path.join(root, '7'));
+  mkdirSync(path.join(root, '7', 'ns'), { recursive: true });
+  symlinkSync(namespace, path.join(root, '7', 'ns', 'user'));
   const limit = `Max locked memory         ${soft}              8388608              bytes`;
   writeFileSync(path.join(root, '7', 'status'), `Name:\tqemu\nCapEff:\t${capabilities}\n`);
   writeFileSync(
@@ -28,6 +34,11 @@ test('a process with CAP_IPC_LOCK, or without a limit, may lock all that there i
   assert.equal(await lockableBytes(7, proc(t, '0000000000004000', '65536')), all);
   assert.equal(await lockableBytes(7, proc(t, '000001fffeffbfff', 'unlimited')), all);
   assert.equal(await lockableBytes(7, proc(t, '000001fffeffbfff', '65536')), 65_536);
+});
+
+test('a process with CAP_IPC_LOCK in a user namespace is held to its limit, as the kernel holds it', async (t) => {
+  const root = proc(t, '000001ffffffffff', '65536', 'user:[4026532001]');
+  assert.equal(await lockableBytes(7, root), 65_536);
 });
 
 test('a process that is gone may lock nothing', async (t) => {
