@@ -20,6 +20,9 @@ export interface VolumeHere {
   readonly bytes: number;
 }
 
+/** A look at all names of a volume may take so long. */
+const LOOK_MS = 60_000;
+
 export interface LookedAt {
   readonly volumes: readonly Volume[];
   readonly here: readonly VolumeHere[];
@@ -46,7 +49,11 @@ export async function lookAtVolumes(
       typeof found === 'string'
         ? undefined
         : { ...found, device: bind.destination, type: 'volume' };
-    const obstacle = wrong ?? mountObstacle(bind, table) ?? useObstacle(bind, table, others);
+    const obstacle =
+      wrong ??
+      mountObstacle(bind, table) ??
+      useObstacle(bind, table, others) ??
+      (await subvolumeObstacle(parts, bind, signal));
     if (obstacle !== undefined) obstacles.push(obstacle);
     const kind = typeof found === 'string' ? found : 'directory';
     const bytes = obstacle === undefined ? await bytesIn(parts, source, signal) : 0;
@@ -90,6 +97,20 @@ function mountObstacle({ destination, source }: Bind, table: string): Obstacle |
   if (mounted === undefined) return undefined;
   const hint = 'Mount in the container what lies below it, or nothing in it on the host.';
   const reason = `${mounted} is a mount of its own on this host`;
+  return { device: destination, type: 'volume', reason, hint };
+}
+
+/** The kernel lists no subvolume as a mount, and no program that stays on one file system enters it: it would be left behind. */
+async function subvolumeObstacle(
+  { runc }: { readonly runc: Pick<Runc, 'run'> },
+  { destination, source }: Bind,
+  signal: AbortSignal,
+): Promise<Obstacle | undefined> {
+  const devices = 'find "$0" -xdev -type d -printf "%D\\n" | sort -u | wc -l';
+  const found = await runc.run(['sh', '-c', devices, source], { deadlineMs: LOOK_MS, signal });
+  if (Number.parseInt(found, 10) <= 1) return undefined;
+  const hint = 'Make it a plain directory, or mount the subvolume in the container by itself.';
+  const reason = `a subvolume of its file system lies in ${source}`;
   return { device: destination, type: 'volume', reason, hint };
 }
 
@@ -183,6 +204,7 @@ async function bytesIn(
   file: string,
   signal: AbortSignal,
 ): Promise<number> {
-  const text = await runc.run(['sh', '-c', 'du -sxB1 -- "$0" || true', file], { signal });
+  const du = ['sh', '-c', 'du -sxB1 -- "$0" || true', file];
+  const text = await runc.run(du, { deadlineMs: LOOK_MS, signal });
   return Number.parseInt(text, 10) || 0;
 }

@@ -27,6 +27,7 @@ import {
 import type { HostContext } from '../../../src/drivers/criu/host-context.ts';
 import { Records } from '../../../src/drivers/criu/records.ts';
 import type { ContainerRecord } from '../../../src/drivers/criu/records.ts';
+import { lookAtVolumes } from '../../../src/drivers/criu/volumes.ts';
 import { ownIdentity } from '../../../src/host/process.ts';
 import { removeTree } from '../../../src/host/remove-tree.ts';
 
@@ -243,4 +244,27 @@ test('once it has left, what no migration made stays under another name', async 
   await putAside(records.readSync('box'));
   await putAside(records.readSync('box'));
   assert.deepEqual(await readdir(path.join(directory, 'vols')), ['brought', 'own.moved-t']);
+});
+
+test('a volume with a subvolume in it is refused: it would be left behind', async () => {
+  const source = place('data');
+  await mkdir(path.join(source, 'sub'), { recursive: true });
+  const bind = { destination: '/data', source, dir: place(''), name: 'data', options: [] };
+  const reasons = async (devices: string | undefined): Promise<string[]> => {
+    const run = (argv: readonly string[], options = {}): Promise<string> =>
+      devices !== undefined && argv.join(' ').includes('find ')
+        ? Promise.resolve(devices)
+        : command(argv, { host: 'a', ...options });
+    const at = { ...parts, runc: { run } } as unknown as HostContext;
+    const binds = [bind];
+    const looked = await lookAtVolumes(
+      at,
+      binds,
+      { processes: [], all: [] },
+      AbortSignal.timeout(10_000),
+    );
+    return looked.obstacles.map(({ reason }) => reason);
+  };
+  assert.deepEqual(await reasons(undefined), []);
+  assert.deepEqual(await reasons('2\n'), [`a subvolume of its file system lies in ${source}`]);
 });
