@@ -3,8 +3,9 @@ import net from 'node:net';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { godwitError } from '../errors.ts';
-import { opens, pids } from '../rpc/port-holder.ts';
+import { opens } from '../rpc/port-holder.ts';
 import type { MoverRequest } from '../protocol/mover/request.ts';
+import { pids } from './process.ts';
 
 /** What is held: one side of a migration on this host. */
 export interface LockedSide {
@@ -89,6 +90,6 @@ function isOurs(name: string): boolean {
   return pids().some((pid) => isUsers(pid) && opens(pid, (target) => target === socket));
 }
 
-function isUsers(pid: string): boolean {
+function isUsers(pid: number): boolean {
   return statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid === process.geteuid?.();
 }

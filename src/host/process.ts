@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 
 /** A process that cannot be mistaken for a later one with the same pid. */
 export interface ProcessIdentity {
@@ -64,6 +64,11 @@ function statOf(pid: number): ProcessStat | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Every process of this host. */
+export function pids(): number[] {
+  return readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? [Number(name)] : []));
 }
 
 /** Start time of a living process, in clock ticks since boot; with the pid it names one process for good. */

@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { open, readdir, rename, rmdir, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import path from 'node:path';
+import { ignoring } from './ignoring.ts';
 
 const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 /** More than this in one directory of a guest was made to keep this process busy. */
@@ -118,12 +119,6 @@ async function openDirectory(file: string | Buffer): Promise<FileHandle | undefi
     if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(codeOf(thrown))) return undefined;
     throw thrown;
   }
-}
-
-function ignoring(...codes: readonly string[]): (thrown: unknown) => void {
-  return (thrown) => {
-    if (!codes.includes(codeOf(thrown))) throw thrown;
-  };
 }
 
 function codeOf(thrown: unknown): string {

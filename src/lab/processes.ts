@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import { readFile, readlink } from 'node:fs/promises';
 import { systemClock } from '../clock.ts';
 import { godwitError } from '../errors.ts';
-import { isAlive, startTicksOf } from '../host/process.ts';
+import { isAlive, pids, startTicksOf } from '../host/process.ts';
 import type { ProcessIdentity } from '../host/process.ts';
 
 /** A process of a lab, as /proc shows it. */
@@ -14,9 +14,8 @@ export interface LabProcess extends ProcessIdentity {
 
 /** Every process in one of these network namespaces (by inode number). */
 export async function processesInNamespaces(inodes: ReadonlySet<number>): Promise<LabProcess[]> {
-  const pids = (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry)).map(Number);
   const found = await Promise.all(
-    pids.map(async (pid): Promise<LabProcess | undefined> => {
+    pids().map(async (pid): Promise<LabProcess | undefined> => {
       const link = await readlink(`/proc/${pid}/ns/net`).catch(() => '');
       const networkNamespace = Number(/^net:\[(\d+)\]$/.exec(link)?.[1]);
       if (!inodes.has(networkNamespace)) return undefined;

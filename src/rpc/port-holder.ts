@@ -1,6 +1,7 @@
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { isIP, isIPv6 } from 'node:net';
 import path from 'node:path';
+import { pids } from '../host/process.ts';
 
 /** A process that listens on a port of this host. */
 export interface PortHolder {
@@ -50,9 +51,7 @@ function holderOf(inodes: readonly string[]): PortHolder | undefined {
   const wanted = new Set(inodes.map((inode) => `socket:[${inode}]`));
   if (wanted.size === 0) return undefined;
   const pid = pids().find((each) => opens(each, (target) => wanted.has(target)));
-  return pid === undefined
-    ? undefined
-    : { pid: Number(pid), program: textOf(`/proc/${pid}/comm`).trim() };
+  return pid === undefined ? undefined : { pid, program: textOf(`/proc/${pid}/comm`).trim() };
 }
 
 /** The inodes of the sockets that listen there, from the kernel's table: on that address, or on all. */
@@ -96,13 +95,8 @@ function plain(address: string): string {
   return [high >> 8, high & 255, low >> 8, low & 255].join('.');
 }
 
-/** Every process of this host. */
-export function pids(): string[] {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name));
-}
-
 /** Whether a process has a file open of which that is so; false where this user may not see its files. */
-export function opens(pid: string, isIt: (target: string) => boolean): boolean {
+export function opens(pid: number, isIt: (target: string) => boolean): boolean {
   const dir = `/proc/${pid}/fd`;
   try {
     return readdirSync(dir).some((fd) => isIt(linkOf(path.join(dir, fd))));

@@ -8,6 +8,7 @@ import {
   isStopped,
   ownIdentity,
   parseStat,
+  pids,
   startTicksOf,
 } from '../../src/host/process.ts';
 
@@ -56,4 +57,11 @@ describe('the identity of a process', () => {
 test('a boot of the host has one name', () => {
   assert.match(bootId(), /^[0-9a-f-]{36}$/);
   assert.equal(bootId(), bootId());
+});
+
+test('the processes of this host are listed once each, this one among them', () => {
+  const found = pids();
+  assert.ok(found.includes(process.pid));
+  assert.equal(new Set(found).size, found.length);
+  assert.ok(found.every((pid) => Number.isSafeInteger(pid) && pid > 0));
 });

@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
-import { readFile, readdir } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { systemClock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
+import { pids } from '../../host/process.ts';
 
 /** Runs the programs of LVM and ZFS: words, never a shell; a bound on time and on what they may say. */
 
@@ -74,8 +75,7 @@ export async function noneAtWork(
 }
 
 async function isAtWork(word: string): Promise<boolean> {
-  const pids = (await readdir('/proc')).filter((each) => /^\d+$/.test(each));
-  for (const pid of pids) {
+  for (const pid of pids()) {
     // One that has ended meanwhile is not at work.
     const words = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
     if (words.split('\0').includes(word)) return true;

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
 import path from 'node:path';
+import { absent } from '../../host/ignoring.ts';
 
 /**
  * What changed in a tree between two looks at it. A file that was not written keeps the time of its last change, which no
@@ -34,7 +35,7 @@ export async function scanTree(directory: string, signal: AbortSignal): Promise<
   const queue = ['.'];
   for (let at = queue.shift(); at !== undefined; at = queue.shift()) {
     // One that was removed meanwhile, or replaced by a file, has nothing in it.
-    const inIt = await readdir(placeOf(directory, at), { encoding: 'buffer' }).catch(gone);
+    const inIt = await readdir(placeOf(directory, at), { encoding: 'buffer' }).catch(absent);
     const names = inIt ?? [];
     for (let index = 0; index < names.length; index += BATCH) {
       signal.throwIfAborted();
@@ -42,7 +43,7 @@ export async function scanTree(directory: string, signal: AbortSignal): Promise<
         .slice(index, index + BATCH)
         .map((name) => `${at}/${name.toString('latin1')}`);
       const facts = await Promise.all(
-        keys.map((key) => lstat(placeOf(directory, key), { bigint: true }).catch(gone)),
+        keys.map((key) => lstat(placeOf(directory, key), { bigint: true }).catch(absent)),
       );
       for (const [number, each] of facts.entries()) {
         const key = keys[number] ?? '';
@@ -59,10 +60,6 @@ export async function scanTree(directory: string, signal: AbortSignal): Promise<
 
 function placeOf(directory: string, key: string): Buffer {
   return Buffer.concat([Buffer.from(`${directory}${path.sep}`), Buffer.from(key, 'latin1')]);
-}
-
-function gone(error: NodeJS.ErrnoException): undefined {
-  if (error.code !== 'ENOENT' && error.code !== 'ENOTDIR') throw error;
 }
 
 interface Facts {

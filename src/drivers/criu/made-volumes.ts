@@ -1,6 +1,7 @@
 import { lstat, mkdir, open, readdir, readFile, rename, rm, rmdir, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
+import { absent, ignoring } from '../../host/ignoring.ts';
 import { inRealDirectory } from '../../host/real-directory.ts';
 import { removeTree } from '../../host/remove-tree.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
@@ -197,9 +198,7 @@ export async function removeVolumes(
 }
 
 async function remove({ path: file, kind, ino }: MadeVolume): Promise<void> {
-  const found = await inRealDirectory(file, (at) => lstat(at, { bigint: true })).catch(
-    ignoring('ENOENT', 'ENOTDIR'),
-  );
+  const found = await inRealDirectory(file, (at) => lstat(at, { bigint: true })).catch(absent);
   if (found === undefined) return;
   if (ino === undefined) {
     // Nobody knows who made it: what is empty is no loss.
@@ -216,9 +215,7 @@ export async function putAside(record: ContainerRecord | undefined): Promise<voi
   const made = new Set(record?.made?.volumes?.map((each) => each.path));
   for (const { path: file } of record?.volumes ?? []) {
     if (made.has(file)) continue;
-    await inRealDirectory(file, (at) => rename(at, `${at}.moved-${record?.token}`)).catch(
-      ignoring('ENOENT', 'ENOTDIR'),
-    );
+    await inRealDirectory(file, (at) => rename(at, `${at}.moved-${record?.token}`)).catch(absent);
   }
 }
 
@@ -226,14 +223,4 @@ function stillMounted(point: string): Error {
   const hint = `Unmount ${point}, and run \`godwit resolve\` again.`;
   const what = `${point} is mounted in a volume that is to be removed`;
   return godwitError('GODWIT_INTERNAL', { what }, { hint });
-}
-
-function absent(error: NodeJS.ErrnoException): undefined {
-  if (error.code !== 'ENOENT' && error.code !== 'ENOTDIR') throw error;
-}
-
-function ignoring(...codes: readonly string[]): (error: NodeJS.ErrnoException) => undefined {
-  return (error) => {
-    if (!codes.includes(error.code ?? '')) throw error;
-  };
 }

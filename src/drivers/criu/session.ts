@@ -1,8 +1,8 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { systemClock } from '../../clock.ts';
 import { lifeOf } from '../../host/life.ts';
 import type { BootProcess } from '../../host/life.ts';
-import { bootId, readStat } from '../../host/process.ts';
+import { bootId, pids, readStat } from '../../host/process.ts';
 
 /** CRIU ends by itself once the runc that asked it is gone; then it is ended. */
 const BY_ITSELF_MS = 5000;
@@ -17,20 +17,18 @@ export function sessionOf(leader: BootProcess): number[] {
   // After a restart of the host, or once its number is another's, the session is not the one that was begun.
   if (leader.bootId !== undefined && leader.bootId !== bootId()) return [];
   const found: number[] = [];
-  for (const entry of readdirSync('/proc')) {
-    if (!/^\d+$/.test(entry)) continue;
-    const text = statLine(entry);
+  for (const pid of pids()) {
+    const text = statLine(pid);
     const stat = text === undefined ? undefined : readStat(text);
     if (stat === undefined || stat.hasEnded) continue;
-    const isOther = Number(entry) === leader.pid && stat.startTicks !== leader.startTicks;
+    const isOther = pid === leader.pid && stat.startTicks !== leader.startTicks;
     if (isOther) return [];
-    if (stat.session === leader.pid && stat.startTicks >= leader.startTicks)
-      found.push(Number(entry));
+    if (stat.session === leader.pid && stat.startTicks >= leader.startTicks) found.push(pid);
   }
   return found;
 }
 
-function statLine(pid: string): string | undefined {
+function statLine(pid: number): string | undefined {
   try {
     return readFileSync(`/proc/${pid}/stat`, 'utf8');
   } catch {

@@ -1,5 +1,6 @@
-import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
+import { lstat, readFile, readlink } from 'node:fs/promises';
 import path from 'node:path';
+import { pids } from '../../host/process.ts';
 import { inRealDirectory } from '../../host/real-directory.ts';
 import type { HostContext } from './host-context.ts';
 import type { Listed, Runc } from './runc.ts';
@@ -182,9 +183,8 @@ async function otherTables(
   const seen = new Set<string>();
   for (const pid of own) seen.add((await namespaceOf(pid)) ?? '');
   const first = all.filter(({ pid }) => pid > 0).map(({ id, pid }) => [pid, id] as const);
-  const pids = (await readdir('/proc')).filter((each) => /^\d+$/.test(each)).map(Number);
   const found: { who: string; table: string }[] = [];
-  for (const [pid, name] of [...first, ...pids.map((pid) => [pid, undefined] as const)]) {
+  for (const [pid, name] of [...first, ...pids().map((pid) => [pid, undefined] as const)]) {
     const namespace = await namespaceOf(pid);
     if (namespace === undefined || seen.has(namespace)) continue;
     seen.add(namespace);

@@ -1,5 +1,5 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { readStat } from '../../../host/process.ts';
+import { readFileSync, readlinkSync } from 'node:fs';
+import { pids, readStat } from '../../../host/process.ts';
 import { qemuProcessAt } from './process.ts';
 import type { QemuProcess } from './process.ts';
 
@@ -19,7 +19,7 @@ export interface ProcessReader {
 }
 
 const thisHost: ProcessReader = {
-  pids: () => readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? [Number(name)] : [])),
+  pids,
   stat: (pid) => readFileSync(`/proc/${pid}/stat`, 'utf8'),
   look: (pid) => qemuProcessAt(pid, readlinkSync('/proc/self/ns/net')),
 };

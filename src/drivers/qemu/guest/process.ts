@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
-import { readFile, readdir, readlink } from 'node:fs/promises';
+import { readFile, readlink } from 'node:fs/promises';
 import path from 'node:path';
 import { godwitError } from '../../../errors.ts';
 import { hasBegunToEnd, isEnding, lifeOf, lifeOfPid } from '../../../host/life.ts';
 import type { BootProcess } from '../../../host/life.ts';
-import { bootId, startTicksOf } from '../../../host/process.ts';
+import { bootId, pids, startTicksOf } from '../../../host/process.ts';
 import { endingMs } from '../../../migration/direct/step-deadline.ts';
 
 import { judgeEnd } from '../qmp/monitor-end.ts';
@@ -27,9 +27,7 @@ const MAX_COMMAND_LINE = 1024 * 1024;
  */
 export async function listQemuProcesses(signal: AbortSignal): Promise<QemuProcess[]> {
   const ours = await readlink('/proc/self/ns/net');
-  const entries = await readdir('/proc');
-  const pids = entries.filter((entry) => /^\d+$/.test(entry)).map(Number);
-  const found = await Promise.all(pids.map((pid) => qemuProcessAt(pid, ours)));
+  const found = await Promise.all(pids().map((pid) => qemuProcessAt(pid, ours)));
   signal.throwIfAborted();
   return found.filter((each) => each !== undefined);
 }

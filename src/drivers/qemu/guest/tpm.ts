@@ -1,6 +1,6 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { bootId, startTicksOf } from '../../../host/process.ts';
+import { bootId, pids, startTicksOf } from '../../../host/process.ts';
 import type { BootProcess } from '../../../host/life.ts';
 import type { CommandLine } from '../spec/cmdline.ts';
 import { parseCommandLine } from '../spec/cmdline.ts';
@@ -28,9 +28,8 @@ export async function findSwtpm(socket: string): Promise<SwtpmProcess | undefine
 
 /** Each swtpm of this host that may be seen. One that ends meanwhile is left out. */
 export async function listSwtpm(): Promise<SwtpmProcess[]> {
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
   const found = await Promise.all(
-    pids.map(async (pid): Promise<SwtpmProcess | undefined> => {
+    pids().map(async (pid): Promise<SwtpmProcess | undefined> => {
       const name = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '');
       if (name.trim() !== COMMAND) return undefined;
       const startTicks = startTicksOf(pid);

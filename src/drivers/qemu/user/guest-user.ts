@@ -4,6 +4,7 @@ import { chmod, chown, copyFile, mkdir, readdir, readFile, rm, stat } from 'node
 import path from 'node:path';
 import { godwitError, toGodwitError } from '../../../errors.ts';
 import { inOwnDirectory } from '../../../host/checked-open.ts';
+import { pids } from '../../../host/process.ts';
 import { pass, refusal, warn } from '../../../migration/preflight/check.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import { isOnNetwork } from '../../../protocol/network-file.ts';
@@ -222,16 +223,14 @@ async function newId(
 async function takenIds(guestsDir: string): Promise<ReadonlySet<number>> {
   // The state of a guest's TPM outlives its QEMU, and is its user's alone.
   const tpmsDir = path.join(path.dirname(guestsDir), 'tpm');
-  const [guests, tpms, processes] = await Promise.all([
+  const [guests, tpms] = await Promise.all([
     readdir(guestsDir).catch(() => []),
     readdir(tpmsDir).catch(() => []),
-    readdir('/proc'),
   ]);
-  const pids = processes.filter((name) => /^\d+$/.test(name));
   const places = [
     ...guests.map((name) => path.join(guestsDir, name)),
     ...tpms.map((name) => path.join(tpmsDir, name)),
-    ...pids.map((pid) => `/proc/${pid}`),
+    ...pids().map((pid) => `/proc/${pid}`),
   ];
   const found = await Promise.all(places.map((place) => stat(place).catch(() => undefined)));
   return new Set(found.flatMap((info) => (info === undefined ? [] : [info.uid, info.gid])));
