@@ -51,16 +51,8 @@ export async function removePlaces(
     const reason = `the daemons do not agree yet that it runs at its source, so its volumes at ${to} stay`;
     throw godwitError('GODWIT_TASK_FAILED', { guest, reason });
   }
-  for (const copy of copies) {
-    const pool = await poolOf(there, copy, { host: to, guest }, signal);
-    await refresh(there, pool, signal);
-    const found = await volume(there, pool, path.basename(copy.file), signal);
-    if (found === undefined) continue;
-    // Before the order nobody has written to it: what is not empty is somebody else's.
-    if (isOrdered || (await isAsMade(there, found, copy, signal))) {
-      await deleteVolume(there, found, signal);
-    }
-  }
+  // Before the order nobody has written to it: what is not empty is somebody else's.
+  await removeEach(there, copies, { host: to, guest, onlyEmpty: !isOrdered }, signal);
 }
 
 /** Removes the images at the source, where the guest runs at the destination and both daemons say so. */
@@ -76,11 +68,26 @@ export async function removeOriginals(
     const reason = `the daemons do not agree yet that it runs at ${to}, so its volumes at ${from} stay`;
     throw godwitError('GODWIT_TASK_FAILED', { guest, reason });
   }
+  await removeEach(ends.source, copies, { host: from, guest, onlyEmpty: false }, signal);
+}
+
+/** Passes over a volume that is gone already. */
+async function removeEach(
+  client: LibvirtClient,
+  copies: readonly CopiedDisk[],
+  {
+    onlyEmpty,
+    ...about
+  }: { readonly host: string; readonly guest: string; readonly onlyEmpty: boolean },
+  signal: AbortSignal,
+): Promise<void> {
   for (const copy of copies) {
-    const pool = await poolOf(ends.source, copy, { host: from, guest }, signal);
-    await refresh(ends.source, pool, signal);
-    const found = await volume(ends.source, pool, path.basename(copy.file), signal);
-    if (found !== undefined) await deleteVolume(ends.source, found, signal);
+    const pool = await poolOf(client, copy, about, signal);
+    await refresh(client, pool, signal);
+    const found = await volume(client, pool, path.basename(copy.file), signal);
+    if (found === undefined) continue;
+    if (onlyEmpty && !(await isAsMade(client, found, copy, signal))) continue;
+    await deleteVolume(client, found, signal);
   }
 }
 

@@ -8,19 +8,13 @@ import type { ManagedOrder } from '../../../src/migration/managed/task-sight.ts'
 import { XdrWriter } from '../../../src/xdr.ts';
 import { fakeDaemon } from './support/fake-daemon.ts';
 import type { Answers } from './support/fake-daemon.ts';
+import { ORDER as PLAIN } from './support/order.ts';
 
 const signal = AbortSignal.timeout(60_000);
 const UUID = '7b0d2f70-6a52-4f5e-9a3e-2c1f5b8e1001';
 const RUNNING = 1;
 const ORDER: ManagedOrder = {
-  id: 'm-00000001',
-  guest: 'web1',
-  from: 'a',
-  to: 'b',
-  mode: 'precopy',
-  maxDowntimeMs: 300,
-  streams: 1,
-  compress: 'none',
+  ...PLAIN,
   copies: [{ name: 'vda', file: '/d/web1.qcow2', format: 'qcow2', sizeBytes: 4096, place: 'd' }],
 };
 const [NO_DOMAIN, NO_VOLUME, EXISTS] = [42, 50, 90];

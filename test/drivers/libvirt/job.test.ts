@@ -9,17 +9,7 @@ import {
 import { isPostCopyDue, migrateCall, outcomeOf } from '../../../src/drivers/libvirt/task.ts';
 import { LibvirtRefusal } from '../../../src/drivers/libvirt/rpc/connection.ts';
 import { taskSight } from '../../../src/migration/managed/task-sight.ts';
-
-const ORDER = {
-  id: 'm-00000001',
-  guest: 'web1',
-  from: 'a',
-  to: 'b',
-  mode: 'precopy',
-  maxDowntimeMs: 300,
-  streams: 1,
-  compress: 'none',
-} as const;
+import { ORDER } from './support/order.ts';
 
 describe('what libvirt says of a job', () => {
   test('a migration is distinguished from a snapshot, a backup and no job', () => {

@@ -15,9 +15,7 @@ const MOST_TEXT = 65_536;
 /** A number becomes an `int`, a bigint an `unsigned hyper`. */
 export function encodeParams(body: XdrWriter, params: SentParams): void {
   const all = Object.entries(params).flatMap(([name, value]) =>
-    typeof value === 'object'
-      ? value.map((each): [string, Value] => [name, each])
-      : [pair(name, value)],
+    (typeof value === 'object' ? value : [value]).map((each): [string, Value] => [name, each]),
   );
   body.uint32(all.length);
   for (const [name, value] of all) {
@@ -28,8 +26,6 @@ export function encodeParams(body: XdrWriter, params: SentParams): void {
     else body.int32(TYPE.int).int32(value);
   }
 }
-
-const pair = (name: string, value: Value): [string, Value] => [name, value];
 
 /** Whole numbers become numbers, as far as they are exact. Throws XdrError for a type that libvirt does not have. */
 export function decodeParams(answer: XdrReader): Params {
