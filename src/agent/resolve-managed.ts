@@ -132,7 +132,7 @@ export class ManagedResolve {
       return await withDeadline('the answer of the manager', LOOK_MS, undefined, async (signal) => {
         const session = await driver.openManaged(request.handle, signal);
         try {
-          return whereabouts.parse(await session.where(orderOf(state.plan), signal));
+          return whereabouts.parse(await session.where(orderOf(state.plan, state.copies), signal));
         } finally {
           await session.close();
         }

@@ -52,7 +52,7 @@ describe('memory that is carried otherwise than over TCP with TLS', () => {
     await whole('a');
   });
 
-  test('goes without a copy on several streams, and back on as many as QEMU may lock memory for', async () => {
+  test('goes without a copy on several streams, and back on fewer, for which QEMU may lock enough memory', async () => {
     const report = await move(world, { ...ZERO, from: 'a', to: 'b' });
     assert.equal(report.settings.transport, 'zero-copy');
     await whole('b');

@@ -202,7 +202,7 @@ export function streamChecks(
   abilities: StreamAbilities,
   side: 'source' | 'destination',
 ): NamedCheck[] {
-  const obstacles = streamObstacles(stream, abilities);
+  const obstacles = streamObstacles(stream, abilities, side === 'source');
   if (obstacles.length === 0) {
     return [pass('stream', `QEMU ${abilities.version} can do what was asked`, side)];
   }

@@ -57,8 +57,9 @@ export interface StreamObstacle {
 export function streamObstacles(
   stream: Omit<StreamSettings, 'tls'>,
   has: StreamAbilities,
+  isSource = true,
 ): StreamObstacle[] {
-  const obstacles: StreamObstacle[] = transportObstacles(stream, has);
+  const obstacles: StreamObstacle[] = transportObstacles(stream, has, isSource);
   const need = (capability: string, what: string): void => {
     if (has.capabilities.includes(capability)) return;
     obstacles.push({ what, reason: `QEMU ${has.version} lacks ${capability}` });

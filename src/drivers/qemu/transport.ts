@@ -2,10 +2,11 @@ import type { StreamSettings } from '../../protocol/peer/migration.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import type { StreamAbilities, StreamObstacle } from './stream.ts';
 
-/** Why this QEMU cannot carry memory without a copy, or by RDMA. Pure. */
+/** Why this QEMU cannot send, or take, memory by that transport. Pure. */
 export function transportObstacles(
   { transport, streams, compress, mode }: Omit<StreamSettings, 'tls'>,
   has: StreamAbilities,
+  isSource: boolean,
 ): StreamObstacle[] {
   if (transport === undefined) return [];
   const what = `--transport ${transport}`;
@@ -21,7 +22,8 @@ export function transportObstacles(
     );
   if (transport === 'rdma' && streams > 1)
     found.push(lacks('QEMU has one stream over RDMA', 'Leave --streams out.'));
-  if (transport === 'zero-copy' && !has.capabilities.includes('zero-copy-send'))
+  // Where it arrives, memory is received as ever.
+  if (transport === 'zero-copy' && isSource && !has.capabilities.includes('zero-copy-send'))
     found.push(
       lacks(
         `QEMU ${has.version} lacks zero-copy-send`,

@@ -27,11 +27,16 @@ describe('memory that is sent without a copy', () => {
     assert.deepEqual(reasons(ZERO, NEW), []);
   });
 
-  test('is refused with what lacks', () => {
+  test('is refused, and the refusal names what is missing', () => {
     assert.match(reasons({ ...ZERO, streams: 1 }, NEW)[0] ?? '', /several streams/);
     assert.match(reasons({ ...ZERO, compress: 'zstd' }, NEW)[0] ?? '', /uncompressed/);
     assert.match(reasons({ ...ZERO, mode: 'hybrid' }, NEW)[0] ?? '', /not for hybrid/);
     assert.deepEqual(reasons(ZERO, OLD), ['QEMU 7.0.0 lacks zero-copy-send']);
+  });
+
+  test('arrives at a QEMU that cannot send so', () => {
+    assert.deepEqual(reasons(ZERO, OLD, false), []);
+    assert.equal(reasons({ ...ZERO, streams: 1 }, OLD, false).length, 1);
   });
 
   test('is refused where its process may lock less than can be under way, with the command that helps', () => {
@@ -58,7 +63,7 @@ describe('memory that goes by RDMA', () => {
     assert.deepEqual(reasons(RDMA, NEW), []);
   });
 
-  test('is refused with what lacks', () => {
+  test('is refused, and the refusal names what is missing', () => {
     assert.match(reasons({ ...RDMA, streams: 2 }, NEW)[0] ?? '', /one stream over RDMA/);
     assert.deepEqual(reasons(RDMA, { ...NEW, rdma: false }), [
       'QEMU 10.0.2 was built without RDMA',
