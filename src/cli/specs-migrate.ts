@@ -159,7 +159,7 @@ export const SETTINGS = {
   keepSource: {
     kind: 'switch',
     summary:
-      'disks that are copied, because the hosts do not share their storage, stay at the source under another name',
+      'disks that are copied, because the hosts do not share their storage, stay at the source: under another name, or of libvirt under their own',
   },
   diskWrites: {
     kind: 'choice',

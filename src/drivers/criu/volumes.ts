@@ -101,7 +101,7 @@ function mountObstacle({ destination, source }: Bind, table: string): Obstacle |
   return { device: destination, type: 'volume', reason, hint };
 }
 
-/** The kernel lists no subvolume as a mount, and no program that stays on one file system enters it: it would be left behind. */
+/** A Btrfs subvolume is not in the list of mounts, and `tar --one-file-system` leaves it out: it would not move. */
 async function subvolumeObstacle(
   { runc }: { readonly runc: Pick<Runc, 'run'> },
   { destination, source }: Bind,
@@ -110,7 +110,7 @@ async function subvolumeObstacle(
   const devices = 'find "$0" -xdev -type d -printf "%D\\n" | sort -u | wc -l';
   const found = await runc.run(['sh', '-c', devices, source], { deadlineMs: LOOK_MS, signal });
   if (Number.parseInt(found, 10) <= 1) return undefined;
-  const hint = 'Make it a plain directory, or mount the subvolume in the container by itself.';
+  const hint = 'Make it a plain directory, or move the subvolume out of the volume.';
   const reason = `a subvolume of its file system lies in ${source}`;
   return { device: destination, type: 'volume', reason, hint };
 }

@@ -75,7 +75,7 @@ export const migrationSettings = z.object({
   transport: transport.optional(),
   /** Wire: for how long its links may be cut before the hypervisor sees it, ms; absent: DEFAULT_LINK_GRACE_MS. */
   linkGraceMs: z.number().int().min(1000).max(120_000).optional(),
-  /** Disks that are copied are kept at the source, under another name; absent: removed once the guest runs elsewhere. */
+  /** Disks that are copied are kept at the source, most drivers give them another name; absent: removed once the guest runs elsewhere. */
   keepSource: z.boolean().optional(),
   /**
    * A guest that writes to its disks faster than they can be copied: its writes wait for their copies, or the migration

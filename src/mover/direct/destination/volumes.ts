@@ -158,7 +158,7 @@ async function untilDevice(file: string, bytes: number, signal: AbortSignal): Pr
   });
 }
 
-/** The volumes of a migration, from the journal's state alone: also where a pool is gone since. */
+/** The volumes of a migration, from the journal's state. Those of a pool that the configuration does not have any more are passed over: they stay, with their mark. */
 async function volumesOf(
   { storage }: Pick<AgentConfig, 'storage'>,
   { preparation, admission }: DestinationState,
