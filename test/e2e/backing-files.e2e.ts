@@ -6,13 +6,13 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { startGuest } from '../../src/lab/guest/start.ts';
-import { readGuestStats, verifyGuest } from '../../src/lab/guest/talk.ts';
 import { storageDirectory } from '../../src/lab/state.ts';
 import { writersOf } from '../../src/lab/witness/locks.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import { startBareGuest } from './support/bare-guest.ts';
 import type { BareGuest } from './support/bare-guest.ts';
+import { assertWrites } from './support/disks.ts';
 import { FEW_PLACES } from './support/few-disk-slots.ts';
 import { killMover } from './support/movers.ts';
 import { assertSays, begin, move, refusalOf, reportAtEnd } from './support/moves.ts';
@@ -60,15 +60,7 @@ describe('a guest whose disk is on a backing file that only its host has', () =>
     assert.deepEqual(await filesAt(host), [BASE, TOP]);
     assert.deepEqual(await writersOf(world.lab, 'db1', path.join(imagesAt(host), TOP)), [host]);
     assert.deepEqual(await writersOf(world.lab, 'db1', path.join(imagesAt(host), BASE)), []);
-    const was = await readGuestStats(world.lab, 'db1');
-    await until('the guest to write to its disk', 20_000, async () => {
-      const now = await readGuestStats(world.lab, 'db1');
-      return now.diskBytes > was.diskBytes ? true : undefined;
-    });
-    const found = await verifyGuest(world.lab, 'db1');
-    assert.ok(found.ok, JSON.stringify(found));
-    assert.equal(found.badDiskChunks, 0);
-    assert.ok(found.diskChunks > 0);
+    await assertWrites(world, 'db1');
     await assertOnlyGuests(world, { [host]: ['db1'] });
   }
 

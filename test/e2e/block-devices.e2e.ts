@@ -7,13 +7,12 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { startGuest } from '../../src/lab/guest/start.ts';
-import { readGuestStats, verifyGuest } from '../../src/lab/guest/talk.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
+import { assertWrites } from './support/disks.ts';
 import { FEW_PLACES } from './support/few-disk-slots.ts';
 import { move } from './support/moves.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
-import { until } from '../until.ts';
 
 const MIB = 1024 ** 2;
 const run = promisify(execFile);
@@ -75,14 +74,7 @@ describe('a guest with block devices', () => {
 
   async function whole(host: string): Promise<void> {
     assert.deepEqual(await runningOn(world.lab, 'san1'), [host]);
-    const was = await readGuestStats(world.lab, 'san1');
-    await until('the guest to write to its disks', 20_000, async () => {
-      const now = await readGuestStats(world.lab, 'san1');
-      return now.diskBytes > was.diskBytes ? true : undefined;
-    });
-    const found = await verifyGuest(world.lab, 'san1');
-    assert.ok(found.ok, JSON.stringify(found));
-    assert.equal(found.badDiskChunks, 0);
+    await assertWrites(world, 'san1');
   }
 
   test('keeps the one that both hosts see, by ids and content, and has the other one as a file', async (t) => {

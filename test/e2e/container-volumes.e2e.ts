@@ -8,11 +8,11 @@ import { runcRoot, volumeDirectory } from '../../src/lab/container/places.ts';
 import { startContainer } from '../../src/lab/container/start.ts';
 import { readGuestStats, verifyGuest } from '../../src/lab/guest/talk.ts';
 import { runCommand } from '../../src/lab/command.ts';
-import { openProbe } from '../../src/lab/probe/probe.ts';
 import { labHost } from '../../src/lab/state.ts';
-import { containerLeftovers, containerRunsOn } from '../../src/lab/witness/containers.ts';
+import { containerRunsOn } from '../../src/lab/witness/containers.ts';
 import { bringContainers } from '../drivers/criu/bring.ts';
 import { until } from '../until.ts';
+import { keepsConnection, untilNoneLeft } from './support/containers.ts';
 import {
   begin,
   follow,
@@ -77,16 +77,8 @@ describe('a container with volumes to which it writes all the time', { skip }, (
 
   /** What it was seen to have, with its connection. */
   async function unharmed(host: string, work: () => Promise<unknown>): Promise<void> {
-    const probe = await openProbe(world.lab, BOX, { intervalMs: 10 });
-    try {
-      await probe.mark();
-      await noLineLost(host, work);
-      const view = await probe.settle(60_000);
-      assert.equal(view.connectionKept, true, JSON.stringify(view));
-      assert.partialDeepStrictEqual(await verifyGuest(world.lab, BOX), { ok: true, badChunks: 0 });
-    } finally {
-      await probe.stop();
-    }
+    await keepsConnection(world, BOX, () => noLineLost(host, work));
+    assert.partialDeepStrictEqual(await verifyGuest(world.lab, BOX), { ok: true, badChunks: 0 });
   }
 
   async function asItWas(host: string): Promise<void> {
@@ -104,9 +96,7 @@ describe('a container with volumes to which it writes all the time', { skip }, (
 
   /** Neither of the container nor of its volumes; what is kept has another name. */
   async function nothingLeft(host: string, kept: RegExp[] = []): Promise<void> {
-    await until(`nothing left on ${host}`, 10_000, async () =>
-      (await containerLeftovers(world.lab, host)).length === 0 ? true : undefined,
-    );
+    await untilNoneLeft(world, host);
     const top = await readdir(volumesOf(host)).catch(() => []);
     const names =
       top.length === 0 ? [] : await readdir(path.join(volumesOf(host), 'db')).catch(() => []);

@@ -3,21 +3,17 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { signalProcess } from '../../src/lab/processes.ts';
 import { readGuestStats, verifyGuest } from '../../src/lab/guest/talk.ts';
-import { openProbe } from '../../src/lab/probe/probe.ts';
 import type { ClientView } from '../../src/lab/probe/probe.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import { labRunc } from '../../src/lab/container/launch.ts';
 import { runcRoot } from '../../src/lab/container/places.ts';
 import { startContainer } from '../../src/lab/container/start.ts';
 import { labHost } from '../../src/lab/state.ts';
-import {
-  cgroupsOf,
-  containerLeftovers,
-  containerRunsOn,
-} from '../../src/lab/witness/containers.ts';
+import { cgroupsOf, containerRunsOn } from '../../src/lab/witness/containers.ts';
 import { bringContainers } from '../drivers/criu/bring.ts';
 import { until } from '../until.ts';
 import { godwit } from './support/cli.ts';
+import { keepsConnection, untilNoneLeft } from './support/containers.ts';
 import {
   begin,
   follow,
@@ -58,25 +54,11 @@ describe('a container with a live TCP client', { skip }, () => {
 
   /** One copy runs, on that host; its client has the connection it had, and its memory is what it was. */
   async function unharmed(host: string, work: () => Promise<unknown>): Promise<ClientView> {
-    const probe = await openProbe(world.lab, BOX, { intervalMs: 10 });
-    try {
-      await probe.mark();
-      await work();
-      const view = await probe.settle(60_000);
-      assert.equal(view.connectionKept, true, JSON.stringify(view));
-      assert.deepEqual(await containerRunsOn(world.lab, BOX), [host]);
-      const found = await verifyGuest(world.lab, BOX);
-      assert.partialDeepStrictEqual(found, { ok: true, hash, badChunks: 0 });
-      return view;
-    } finally {
-      await probe.stop();
-    }
-  }
-
-  async function nothingLeft(host: string): Promise<void> {
-    await until(`nothing left on ${host}`, 10_000, async () =>
-      (await containerLeftovers(world.lab, host)).length === 0 ? true : undefined,
-    );
+    const view = await keepsConnection(world, BOX, work);
+    assert.deepEqual(await containerRunsOn(world.lab, BOX), [host]);
+    const found = await verifyGuest(world.lab, BOX);
+    assert.partialDeepStrictEqual(found, { ok: true, hash, badChunks: 0 });
+    return view;
   }
 
   /** The mode of its first process: 2 with a filter. */
@@ -96,7 +78,7 @@ describe('a container with a live TCP client', { skip }, () => {
       const checked = await godwit(world, 'check', BOX, '--to', 'b');
       assert.equal(checked.exit, 0, checked.out + checked.err);
     });
-    await nothingLeft('b');
+    await untilNoneLeft(world, 'b');
   });
 
   test('is refused post-copy by name', async () => {
@@ -119,7 +101,7 @@ describe('a container with a live TCP client', { skip }, () => {
       t.diagnostic(
         `${from} to ${to}: gap ${view.clientGapMs} ms, stopped ${report?.blackoutMs ?? 0} ms`,
       );
-      await nothingLeft(from);
+      await untilNoneLeft(world, from);
     }
   });
 
@@ -130,7 +112,7 @@ describe('a container with a live TCP client', { skip }, () => {
       await world.agent('a').cancel({ params: { id } });
       assert.equal((await reportAtEnd(world, 'a', id)).outcome, 'cancelled');
     });
-    await nothingLeft('b');
+    await untilNoneLeft(world, 'b');
   });
 
   for (const side of ['a', 'b'] as const) {
@@ -143,7 +125,7 @@ describe('a container with a live TCP client', { skip }, () => {
         assert.equal(report.outcome, 'failed', JSON.stringify(report.error));
         assert.equal(report.runsAt, 'source');
       });
-      await nothingLeft('b');
+      await untilNoneLeft(world, 'b');
     });
   }
 
@@ -158,7 +140,7 @@ describe('a container with a live TCP client', { skip }, () => {
       assert.equal(report.outcome, 'failed', JSON.stringify(report.error));
       assert.equal(report.runsAt, 'source');
     });
-    await nothingLeft('b');
+    await untilNoneLeft(world, 'b');
   });
 
   /** What a program writes into a file of the container, and what is in it. */
@@ -189,7 +171,7 @@ describe('a container with a live TCP client', { skip }, () => {
       bootId = await startedAnew(to, bootId);
       assert.equal(await inBox(to, "console.log(fs.readFileSync('/note', 'utf8'))"), 'kept\n');
       assert.equal(await seccompOn(to), 2);
-      await nothingLeft(from);
+      await untilNoneLeft(world, from);
     }
     ({ hash } = await verifyGuest(world.lab, BOX));
   });
@@ -202,13 +184,13 @@ describe('a container with a live TCP client', { skip }, () => {
     const report = await reportAtEnd(world, 'a', id);
     assert.equal(report.outcome, 'failed', JSON.stringify(report.error));
     await startedAnew('a', bootId);
-    await nothingLeft('b');
+    await untilNoneLeft(world, 'b');
     ({ hash } = await verifyGuest(world.lab, BOX));
   });
 
   test('moves after all that', async () => {
     await unharmed('b', () => move(world, { guest: BOX, from: 'a', to: 'b' }));
-    await nothingLeft('a');
+    await untilNoneLeft(world, 'a');
   });
 });
 

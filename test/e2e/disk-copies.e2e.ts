@@ -6,12 +6,12 @@ import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { startAgent, stopAgent } from '../../src/lab/agents.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
-import { readGuestStats, verifyGuest } from '../../src/lab/guest/talk.ts';
 import { storageDirectory } from '../../src/lab/state.ts';
 import { writersOf } from '../../src/lab/witness/locks.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
 import type { Progress, Report } from '../../src/protocol/public/migration.ts';
 import { systemClock } from '../../src/clock.ts';
+import { assertWrites } from './support/disks.ts';
 import { killMover } from './support/movers.ts';
 import {
   assertSays,
@@ -26,7 +26,6 @@ import {
 import type { Move } from './support/moves.ts';
 import { setPath } from './support/paths.ts';
 import { assertOnlyGuests } from './support/remains.ts';
-import { until } from '../until.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
 
@@ -70,15 +69,7 @@ describe('a guest with disks that lie on its host alone', () => {
       left.filter((file) => !isDirectoryOf(file)),
       [],
     );
-    const was = await readGuestStats(world.lab, 'db1');
-    await until('the guest to write to its disks', 20_000, async () => {
-      const now = await readGuestStats(world.lab, 'db1');
-      return now.diskBytes > was.diskBytes ? true : undefined;
-    });
-    const found = await verifyGuest(world.lab, 'db1');
-    assert.ok(found.ok, JSON.stringify(found));
-    assert.equal(found.badDiskChunks, 0);
-    assert.ok(found.diskChunks > 0);
+    await assertWrites(world, 'db1');
     await assertOnlyGuests(world, { [host]: ['db1'] });
   }
 

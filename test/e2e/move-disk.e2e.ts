@@ -7,11 +7,12 @@ import { promisify } from 'node:util';
 import { GodwitError } from '../../src/errors.ts';
 import { startAgent, stopAgent } from '../../src/lab/agents.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
-import { readGuestStats, verifyGuest } from '../../src/lab/guest/talk.ts';
+import { readGuestStats } from '../../src/lab/guest/talk.ts';
 import { storageDirectory } from '../../src/lab/state.ts';
 import { imagesInUse, writersOf } from '../../src/lab/witness/locks.ts';
 import { isMoveEnd } from '../../src/protocol/public/disk-move.ts';
 import type { DiskMoveProgress, DiskMoveRequest } from '../../src/protocol/public/disk-move.ts';
+import { assertWrites } from './support/disks.ts';
 import { FEW_PLACES } from './support/few-disk-slots.ts';
 import { assertSays, begin, move, reportAtEnd, SLOW } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
@@ -76,14 +77,7 @@ describe('a disk of a running guest that is moved on its host', () => {
     for (const file of [first, second]) {
       assert.deepEqual(await writersOf(world.lab, 'db1', file), [host], file);
     }
-    const was = await readGuestStats(world.lab, 'db1');
-    await until('the guest to write to its disks', 20_000, async () => {
-      const now = await readGuestStats(world.lab, 'db1');
-      return now.diskBytes > was.diskBytes ? true : undefined;
-    });
-    const found = await verifyGuest(world.lab, 'db1');
-    assert.ok(found.ok && found.diskChunks > 0, JSON.stringify(found));
-    assert.equal(found.badDiskChunks, 0);
+    await assertWrites(world, 'db1');
     const rest = [first, second].map((file) => path.relative(storage(host), file)).toSorted();
     assert.deepEqual(await files(storage(host)), rest);
   }

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { startGuest } from '../../src/lab/guest/start.ts';
-import { readGuestStats, verifyGuest } from '../../src/lab/guest/talk.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
 import { FakePrograms } from '../disks/volumes/fake-programs.ts';
 import { until } from '../until.ts';
+import { assertWrites } from './support/disks.ts';
 import { FEW_PLACES } from './support/few-disk-slots.ts';
 import { killMover } from './support/movers.ts';
 import { assertSays, begin, checkedRefusal, follow, move, reportAtEnd } from './support/moves.ts';
@@ -67,14 +67,7 @@ describe('a guest whose disk is a volume', () => {
 
   async function whole(host: string): Promise<void> {
     assert.deepEqual(await runningOn(world.lab, 'db1'), [host]);
-    const was = await readGuestStats(world.lab, 'db1');
-    await until('the guest to write to its disk', 20_000, async () => {
-      const now = await readGuestStats(world.lab, 'db1');
-      return now.diskBytes > was.diskBytes ? true : undefined;
-    });
-    const found = await verifyGuest(world.lab, 'db1');
-    assert.ok(found.ok, JSON.stringify(found));
-    assert.equal(found.badDiskChunks, 0);
+    await assertWrites(world, 'db1');
   }
 
   async function untilCopied(id: string): Promise<void> {
