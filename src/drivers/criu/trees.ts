@@ -1,7 +1,7 @@
 import { rm, statfs, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { systemClock } from '../../clock.ts';
-import { inCage } from './cage.ts';
+import { inChroot } from './chroot.ts';
 import { changesBetween, digestOf, scanTree } from './changes.ts';
 import type { Scan } from './changes.ts';
 import type { RootFileSystem } from './rootfs.ts';
@@ -191,9 +191,9 @@ export async function applyChanges(
   const places = { tree: into, input };
   const options = { deadlineMs: archiveMs(bytes), signal };
   const remove = ['xargs', '-0', '-r', '-a', `/in/${name}.gone`, 'rm', '-rf', '--'];
-  await inCage(runc, places, ['env', '-C', '/tree', ...remove], options);
+  await inChroot(runc, places, ['env', '-C', '/tree', ...remove], options);
   const extract = ['tar', ...KEEP, '-p', '-C', '/tree', '-xf', `/in/${name}.changed.tar`];
-  await inCage(runc, places, extract, options);
+  await inChroot(runc, places, extract, options);
   if (digestOf(await scanTree(into, signal)) !== digest)
     throw new Error(`${into} is not what it is at the source`);
 }

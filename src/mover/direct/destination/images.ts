@@ -70,16 +70,10 @@ export async function planImages(
   };
   const who = { host: config.name, guest: description.name };
   for (const copy of copies) {
-    const { node, path: part } = copy;
-    const volumes = volumePoolFor(volumePools, copy, sizes.get(node));
-    const found =
-      volumes === undefined
-        ? await newImageFile(pools, copy)
-        : 'problem' in volumes
-          ? volumes
-          : { found: newVolume(volumes, node, part, sizes) };
+    const found = await newImage(pools, volumePools, sizes, copy);
+    const device = copy.node;
     if ('found' in found) images.push(found.found);
-    else refuse(godwitError('GODWIT_DISK_PLACE', { ...who, device: node, reason: found.problem }));
+    else refuse(godwitError('GODWIT_DISK_PLACE', { ...who, device, reason: found.problem }));
   }
   for (const error of [
     ...(await withoutRoom(config, description.name, images, sizes)),
@@ -91,11 +85,17 @@ export async function planImages(
   return { images, checks: images.map((image) => willBeMade(image, sizes)) };
 }
 
-async function newImageFile(
+/** A volume or a file, whichever its copy becomes. */
+async function newImage(
   pools: readonly Pool[],
+  volumePools: readonly VolumePool[],
+  sizes: Sizes,
   copy: ImagePlace,
 ): Promise<Found<PlannedImage>> {
   const { node, path: part } = copy;
+  const volumes = volumePoolFor(volumePools, copy, sizes.get(node));
+  if (volumes !== undefined)
+    return 'problem' in volumes ? volumes : { found: newVolume(volumes, node, part, sizes) };
   const pool = poolFor(pools, copy);
   if (pool === undefined) return { problem: whyNoPool(pools) };
   const found = await newFileIn(pool, part);

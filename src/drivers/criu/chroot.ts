@@ -27,14 +27,14 @@ exec chroot . "$@"
 `;
 
 /** `input` is a directory of this process's alone; a directory of it is used. */
-export async function inCage(
+export async function inChroot(
   runc: Pick<Runc, 'run'>,
   { tree, input }: { readonly tree: string; readonly input: string },
   argv: readonly string[],
   options: Partial<CommandOptions>,
 ): Promise<void> {
-  const cage = path.join(input, 'cage');
-  await mkdir(cage, { recursive: true, mode: 0o700 });
-  const enter = ['unshare', '-m', '--propagation', 'private', 'sh', '-ec', SCRIPT, 'cage'];
-  await runc.run([...enter, cage, tree, input, ...argv], options);
+  const root = path.join(input, 'chroot');
+  await mkdir(root, { recursive: true, mode: 0o700 });
+  const enter = ['unshare', '-m', '--propagation', 'private', 'sh', '-ec', SCRIPT, 'chroot'];
+  await runc.run([...enter, root, tree, input, ...argv], options);
 }
