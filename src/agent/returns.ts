@@ -1,10 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs';
-import path from 'node:path';
 import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import { hasCode, toGodwitError } from '../errors.ts';
 import { readJournals } from '../host/journal.ts';
-import { writeWhole } from '../host/whole-file.ts';
 import { answerOf } from '../hooks/runner.ts';
 import type { HookFacts } from '../hooks/hooks.ts';
 import type { Log } from '../log.ts';
@@ -27,17 +24,15 @@ import type { DestinationMoverRequest } from '../protocol/mover/request.ts';
 import type { CancelAnswer } from '../protocol/public/contract.ts';
 import { isEnd } from '../protocol/public/migration.ts';
 import type { ReturnIfUnhealthy, SiteCheck } from '../protocol/public/site-check.ts';
+import { AfterEnd } from './after-end.ts';
 import type { Follow } from './follow.ts';
 import { guestOf } from './guests.ts';
 import { newId } from './outgoing.ts';
 import type { Outgoing } from './outgoing.ts';
 import type { Migration, MigrationStore } from './store.ts';
 
-const LOOK_MS = 1000;
 /** Checks that run at once; the others wait for another look. */
 const MOST_RUNS = 8;
-/** In the migration's directory. */
-const FILE = 'site-check.json';
 
 export interface ReturnsParts {
   readonly config: AgentConfig;
@@ -61,55 +56,34 @@ interface Arrived {
  */
 export class Returns {
   readonly #parts: ReturnsParts;
-  readonly #over = new AbortController();
-  readonly #states = new Map<string, WatchState>();
-  /** Migrations that bring no such guest, or whose guest is looked after no more. */
-  readonly #settled = new Set<string>();
-  /** What is being done for each. */
-  readonly #busy = new Map<string, Promise<void>>();
+  readonly #each: AfterEnd<WatchState>;
   #runs = 0;
-  #timer: NodeJS.Timeout | undefined;
 
   constructor(parts: ReturnsParts) {
     this.#parts = parts;
+    const { log, store } = parts;
+    this.#each = new AfterEnd({
+      log,
+      store,
+      file: 'site-check.json',
+      schema: watchState,
+      // What cannot be read leads to nothing.
+      unreadable,
+      advance: (migration, signal) => this.#advance(migration, signal),
+    });
   }
 
   start(): void {
-    this.#timer = setInterval(() => void this.look(), LOOK_MS).unref();
+    this.#each.start();
   }
 
-  /** Ends checks that run; whoever starts the agent again goes on. */
-  async close(): Promise<void> {
-    clearInterval(this.#timer);
-    this.#over.abort(new Error('the agent is stopping'));
-    await Promise.all(this.#busy.values());
+  close(): Promise<void> {
+    return this.#each.close();
   }
 
   /** Does for each guest what is due now; resolves once that is done. */
-  async look(): Promise<void> {
-    if (this.#over.signal.aborted) return;
-    for (const migration of this.#parts.store.all()) {
-      const { id } = migration;
-      if (this.#settled.has(id) || this.#busy.has(id)) continue;
-      const arrived = arrivedBy(migration);
-      if (arrived === undefined) {
-        this.#settled.add(id);
-        continue;
-      }
-      const work = this.#advance(arrived)
-        .catch((error: unknown) => {
-          if (this.#over.signal.aborted) return;
-          this.#parts.log.error({ id, error: toGodwitError(error) }, 'a guest is not looked after');
-        })
-        .finally(() => this.#busy.delete(id));
-      this.#busy.set(id, work);
-    }
-    await Promise.all(this.#busy.values());
-    // Some were pruned. What is known lies on the disk, and is read again.
-    if (this.#settled.size > this.#parts.store.all().length) {
-      this.#settled.clear();
-      this.#states.clear();
-    }
+  look(): Promise<void> {
+    return this.#each.look();
   }
 
   /** For the report; undefined where this is no such guest. */
@@ -127,7 +101,7 @@ export class Returns {
     const arrived = migration === undefined ? undefined : arrivedBy(migration);
     if (arrived === undefined || !store.isEnded(id)) return undefined;
     // A way back that is being asked for is there, or is not, once this is over.
-    if (this.#stateOf(arrived)?.back !== undefined) await this.#busy.get(id);
+    if (this.#stateOf(arrived)?.back !== undefined) await this.#each.idle(id);
     const state = this.#stateOf(arrived);
     if (state === undefined || state.ended !== undefined) return undefined;
     const { back } = state;
@@ -141,33 +115,31 @@ export class Returns {
     return { accepted: true, what: `${guest} stays on ${config.name}: it is checked no more` };
   }
 
-  async #advance(arrived: Arrived): Promise<void> {
+  async #advance(migration: Migration, signal: AbortSignal): Promise<'more' | 'over'> {
     const { store, clock } = this.#parts;
-    const { id } = arrived.migration;
-    if (!store.isEnded(id)) return;
+    const arrived = arrivedBy(migration);
+    if (arrived === undefined) return 'over';
+    if (!store.isEnded(migration.id)) return 'more';
     const state = this.#stateOf(arrived) ?? this.#begin(arrived);
-    if (state === undefined || state.ended !== undefined) {
-      this.#settled.add(id);
-      return;
-    }
+    if (state === undefined || state.ended !== undefined) return 'over';
     const deed = nextDeed(state, this.#factsOf(arrived, state));
     switch (deed.do) {
       case 'nothing':
-        return;
+        return 'more';
       case 'keep':
         this.#keep(arrived, deed.state);
-        return;
+        return 'more';
       case 'check': {
-        if (this.#runs >= MOST_RUNS) return;
-        const found = await this.#run(arrived);
+        if (this.#runs >= MOST_RUNS) return 'more';
+        const found = await this.#run(arrived, signal);
         // Cancelled meanwhile: that is the last word.
-        if (this.#stateOf(arrived)?.ended !== undefined) return;
-        this.#keep(arrived, afterRun(state, found, clock.wallMs()));
-        return;
+        if (this.#stateOf(arrived)?.ended === undefined)
+          this.#keep(arrived, afterRun(state, found, clock.wallMs()));
+        return 'more';
       }
       case 'return':
         await this.#takeBack(arrived, state);
-        return;
+        return 'more';
     }
   }
 
@@ -210,9 +182,8 @@ export class Returns {
     };
   }
 
-  async #run({ migration, request, asked }: Arrived): Promise<Finding> {
+  async #run({ migration, request, asked }: Arrived, signal: AbortSignal): Promise<Finding> {
     const { config } = this.#parts;
-    const { signal } = this.#over;
     const facts = (): HookFacts => {
       const { destination } = readJournals(migration.dir);
       const state = replayDestination(destination.map(({ event }) => event));
@@ -266,28 +237,11 @@ export class Returns {
   }
 
   #stateOf({ migration }: Arrived): WatchState | undefined {
-    const known = this.#states.get(migration.id);
-    if (known !== undefined) return known;
-    const read = this.#read(migration);
-    if (read !== undefined) this.#states.set(migration.id, read);
-    return read;
-  }
-
-  /** Undefined where there is none yet. What cannot be read leads to nothing. */
-  #read({ id, dir }: Migration): WatchState | undefined {
-    const file = path.join(dir, FILE);
-    if (!existsSync(file)) return undefined;
-    try {
-      return watchState.parse(JSON.parse(readFileSync(file, 'utf8')));
-    } catch (error) {
-      this.#parts.log.error({ id, error: toGodwitError(error) }, `${FILE} cannot be read`);
-      return unreadable();
-    }
+    return this.#each.stateOf(migration);
   }
 
   #keep({ migration }: Arrived, state: WatchState): void {
-    writeWhole(path.join(migration.dir, FILE), `${JSON.stringify(state)}\n`);
-    this.#states.set(migration.id, state);
+    this.#each.keep(migration, state);
   }
 }
 
