@@ -4,6 +4,14 @@ export interface ContainerLoad {
   readonly staticBytes: number;
   readonly dirtyBytes: number;
   readonly dirtyBytesPerSecond: number;
+  /** In the place of the lab's workload. */
+  readonly program?: ContainerProgram | undefined;
+}
+
+/** Of a layer of its own, below the lab's directory of layers. */
+export interface ContainerProgram {
+  readonly layer: string;
+  readonly args: readonly string[];
 }
 
 export interface ContainerPlace {
@@ -28,15 +36,16 @@ export function containerConfig(
   load: ContainerLoad,
   binds: readonly ContainerBind[] = [],
 ): object {
-  const { staticBytes, dirtyBytes, dirtyBytesPerSecond } = load;
+  const { staticBytes, dirtyBytes, dirtyBytesPerSecond, program } = load;
   const words = [staticBytes, dirtyBytes, dirtyBytesPerSecond].map(String);
+  const args = program?.args ?? ['/bin/node', '/workload.ts', ...words];
   const capabilities = ['CAP_KILL', 'CAP_NET_BIND_SERVICE'];
   return {
     ociVersion: '1.0.2',
     process: {
       terminal: false,
       user: { uid: 0, gid: 0 },
-      args: ['/bin/node', '/workload.ts', ...words],
+      args,
       env: ['PATH=/bin', 'LD_LIBRARY_PATH=/lib'],
       cwd: '/',
       capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },

@@ -37,7 +37,7 @@ export async function labRunc(root: string, args: readonly string[]): Promise<st
 /** Starts a container of the lab's image with an upper directory of its own. Resolves once runc has started it. */
 export async function launchContainer(request: LaunchRequest): Promise<void> {
   const { name, root, dir, netns, cgroup } = request;
-  const layer = await containerLayer();
+  const layer = request.program?.layer ?? (await containerLayer());
   const bundle = path.join(dir, 'bundle');
   for (const each of ['bundle/rootfs', 'upper', 'overlay']) {
     await mkdir(path.join(dir, each), { recursive: true });

@@ -26,12 +26,12 @@ interface StartRequest extends ContainerLoad {
 }
 
 /**
- * Starts a container on a host of a lab that was built for containers, and waits until it answers. GODWIT_LAB where the
- * lab was not, GODWIT_HOST_LACKS where runc and CRIU are missing; nothing is left of one that did not come up.
+ * Starts a container on a host of a lab that was built for containers, and waits until the lab's workload answers; a
+ * program of the caller's is not waited for. GODWIT_LAB where the lab was not built for containers, GODWIT_HOST_LACKS where runc and CRIU are missing; nothing is left of one that did not come up.
  */
 export async function startContainer(
   lab: Lab,
-  { name: given, host, binds, ...load }: StartRequest,
+  { name: given, host, binds, program, ...load }: StartRequest,
 ): Promise<LabGuest> {
   const name = checkGuestName(given);
   const { namespace, stateDir, configFile: file } = labHost(lab, host);
@@ -73,9 +73,9 @@ export async function startContainer(
     await ip('-n', netns, 'addr', 'add', `${address}/24`, 'dev', 'eth0');
     await ip('-n', netns, 'link', 'set', 'eth0', 'up');
     const cgroup = `/godwit-lab-${lab.name}-${name}`;
-    await launchContainer({ ...place, netns, cgroup, binds, ...load });
+    await launchContainer({ ...place, netns, cgroup, binds, program, ...load });
     await recordGuest(lab, guest);
-    await untilItAnswers(lab, name);
+    if (program === undefined) await untilItAnswers(lab, name);
     return guest;
   } catch (error) {
     await removeContainer(place).catch(() => undefined);
