@@ -82,7 +82,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/captive.e2e.ts': { seconds: 19, of: ['src/drivers/qemu/user/', 'src/host/'] },
   'test/e2e/check.e2e.ts': { seconds: 18, core: true },
   'test/e2e/plan.e2e.ts': {
-    seconds: 20,
+    seconds: 100,
     of: ['src/agent/prediction/', 'src/migration/prediction/', 'src/drivers/qemu/measure/'],
   },
   'test/e2e/conntrack.e2e.ts': { seconds: 19, core: true },

@@ -14,6 +14,7 @@ import { HostCache } from './cache.ts';
 import { DiskMoves } from './disk-moves.ts';
 import { Follow } from './follow.ts';
 import { IdleCollection } from './idle-collection.ts';
+import { GuestLoads } from './guest-loads.ts';
 import { GuestLogs } from './guest-logs.ts';
 import { HostLabels } from './guest-labels.ts';
 import { Guests } from './guests.ts';
@@ -95,9 +96,9 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   makePrivateDir(config.stateDir);
   const store = new MigrationStore(config.stateDir, config.name, clock);
   const supervisor = new Supervisor(store, movers, clock, log);
-  const hostEvents = new HostEvents();
+  const [hostEvents, loads] = [new HostEvents(), new GuestLoads(config.stateDir, { clock, log })];
   const labels = new HostLabels(config.stateDir, (id) => store.arrival(id));
-  const guests = new Guests(config, drivers, store, clock, besideOf(hostEvents, labels));
+  const guests = new Guests(config, drivers, store, clock, besideOf(hostEvents, labels, loads));
   const health = new Health({ clock, log }, options.hardware);
   const inventory = new HostInventory(drivers, clock, machine, health.newest);
   const peers = new Peers(fleet, credentials);
@@ -108,7 +109,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const sides = new Sides({ config, drivers, store, movers, supervisor, log });
   const incoming = new Incoming({ ...common, movers, hostFacts: hostFactsOf(config, clock) });
   const probes = new GuestProbes(config, clock, othersOf(config, incoming, peers));
-  const predicting = openPrediction(common);
+  const predicting = { ...openPrediction(common), guestLoads: loads };
   const outgoing = new Outgoing({ ...common, ...predicting, diskMoves });
   const follow = new Follow({ ...common, movers });
   const returns = new Returns({ ...common, outgoing, follow });
@@ -151,7 +152,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       for (const each of [supervisor, guests, hostEvents, health]) each.stop();
       spread.close();
       renewal.close();
-      await Promise.all([endTending(), returns.close(), afterMove.close()]);
+      await Promise.all([endTending(), returns.close(), afterMove.close(), loads.close()]);
       probes.close();
       await Promise.all([tls.close(GRACE_MS), unix.close(GRACE_MS), diskMoves.close()]);
       peers.close();
@@ -224,8 +225,9 @@ function ownCredentials(config: AgentConfig, fleet: Fleet): Credentials {
   throw godwitError('GODWIT_CONFIG', { file, what });
 }
 
-function besideOf(events: HostEvents, labels: HostLabels): GuestsBeside {
+function besideOf(events: HostEvents, labels: HostLabels, loads: GuestLoads): GuestsBeside {
   return {
+    looked: (found) => loads.looked(found),
     seen: (before, now) => {
       events.compare(before.guests, now.guests);
       events.compareHosts(before.hosts, now.hosts);

@@ -6,8 +6,18 @@ import type { DiscoveredGuest } from '../drivers/port/inventory.ts';
  */
 export function withoutDuplicates(found: readonly DiscoveredGuest[]): DiscoveredGuest[] {
   const held = found.filter(({ handle }) => handle !== undefined).map(({ info }) => info);
-  return found.filter(({ handle, info: { uuid, driver } }) => {
-    if (handle !== undefined || uuid === undefined) return true;
-    return !held.some((other) => other.uuid === uuid && other.driver !== driver);
+  const [dropped, kept]: [DiscoveredGuest[], DiscoveredGuest[]] = [[], []];
+  for (const each of found) {
+    const { handle, info } = each;
+    const isTwice =
+      handle === undefined &&
+      info.uuid !== undefined &&
+      held.some((other) => other.uuid === info.uuid && other.driver !== info.driver);
+    (isTwice ? dropped : kept).push(each);
+  }
+  return kept.map((each) => {
+    const twin = dropped.find(({ info }) => info.uuid === each.info.uuid)?.countedBy;
+    // Its manager may be anywhere; the process is on this host.
+    return each.countedBy === undefined && twin !== undefined ? { ...each, countedBy: twin } : each;
   });
 }

@@ -54,6 +54,8 @@ interface Kept extends Listed {
 export interface GuestsBeside {
   /** Called with what differs between two looks. */
   readonly seen?: (before: GuestSnapshot, now: GuestSnapshot) => void;
+  /** Called with all that a look found. */
+  readonly looked?: (found: readonly DiscoveredGuest[]) => void;
   /** Called with how each look at a manager from afar ended. */
   readonly managerIs?: (silence: GodwitError | undefined) => void;
   /** What people said of a guest. */
@@ -71,6 +73,7 @@ export class Guests {
   readonly #store: MigrationStore;
   readonly #clock: Clock;
   readonly #seen: NonNullable<GuestsBeside['seen']>;
+  readonly #looked: NonNullable<GuestsBeside['looked']>;
   readonly #far: FarManagers;
   readonly #labelsOf: (guest: string) => GuestLabels | undefined;
   #looking: Promise<Kept> | undefined;
@@ -86,9 +89,9 @@ export class Guests {
     beside: GuestsBeside = {},
   ) {
     const nothing = (): undefined => undefined;
-    const { seen = nothing, managerIs = nothing, labelsOf = nothing } = beside;
+    const { seen = nothing, looked = nothing, managerIs = nothing, labelsOf = nothing } = beside;
     this.#labelsOf = labelsOf;
-    this.#seen = seen;
+    [this.#seen, this.#looked] = [seen, looked];
     this.#far = new FarManagers(drivers, clock, managerIs);
     this.#config = config;
     this.drivers = drivers;
@@ -191,6 +194,7 @@ export class Guests {
     const [{ found, silent }, hosts] = await Promise.all([this.#discoverAll(), this.#far.hosts()]);
     const [first] = silent;
     if (first !== undefined && silent.length === this.drivers.length) throw first.error;
+    this.#looked(found);
     this.#seen(snapshotOf(this.#kept ?? { found: [], hosts: [] }), snapshotOf({ found, hosts }));
     const observedAt = new Date(wallMs).toISOString();
     // A driver that was silent is asked again by the next list.

@@ -16,6 +16,8 @@ import type { HostCache } from './cache.ts';
 import { diskMoveHandlers } from './disk-move-handler.ts';
 import type { DiskMoves } from './disk-moves.ts';
 import type { Follow } from './follow.ts';
+import { loadHandler } from './guest-loads.ts';
+import type { LoadParts } from './guest-loads.ts';
 import type { HostEvents } from './host-events.ts';
 import type { Incoming } from './incoming.ts';
 import type { HostInventory } from './inventory.ts';
@@ -50,7 +52,7 @@ import type { MigrationStore } from './store.ts';
 import type { AfterMove } from './after-move.ts';
 import type { GuestProbes } from './probes.ts';
 
-export interface AgentParts extends CheckParts, LabelParts, RecoveryParts {
+export interface AgentParts extends CheckParts, LabelParts, LoadParts, RecoveryParts {
   readonly config: AgentConfig;
   readonly clock: Clock;
   readonly store: MigrationStore;
@@ -79,8 +81,7 @@ export interface AgentParts extends CheckParts, LabelParts, RecoveryParts {
 
 /** The agent's API: each route, given over to the part that answers it. */
 export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract> {
-  const { config, log, guests, outgoing, incoming, follow } = parts;
-  const { probes } = parts;
+  const { config, log, guests, outgoing, incoming, follow, probes } = parts;
   return {
     hello: () => ({
       name: config.name,
@@ -97,6 +98,7 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
     },
     ...listHandlers(parts, () => hostInfo(parts)),
     guest: async ({ params }) => (await guests.shown(params.guest)).info,
+    ...loadHandler(parts),
     ...labelHandler(parts),
     hostEvents: ({ query, lastEventId, signal }) => {
       const { hostEvents, load } = parts;

@@ -11,6 +11,7 @@ import { cancelAnswer } from '../protocol/public/contract.ts';
 import { checkAnswer } from '../protocol/public/check.ts';
 import { diskMoveId, diskMoveProgress } from '../protocol/public/disk-move.ts';
 import { errorBody } from '../protocol/errors.ts';
+import { guestLoad } from '../protocol/public/guest-load.ts';
 import { guestInfo } from '../protocol/public/host.ts';
 import { migrationSummary, progress, report } from '../protocol/public/migration.ts';
 import { planAnswer } from '../protocol/public/plan.ts';
@@ -79,6 +80,7 @@ export const JSON_SHAPES: Readonly<Record<string, z.ZodType>> = {
   manager: controllerContract.manager.response,
   newManager: controllerContract.addManager.response,
   guest: guestInfo.extend({
+    load: guestLoad.optional(),
     check: checkAnswer.optional(),
     unchecked: z.string().optional(),
     missing: z.array(unasked),

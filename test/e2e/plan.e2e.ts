@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
 import { startGuest } from '../../src/lab/guest/start.ts';
+import { guestLoad } from '../../src/protocol/public/guest-load.ts';
 import { planAnswer } from '../../src/protocol/public/plan.ts';
 import { report } from '../../src/protocol/public/migration.ts';
 import { godwit } from './support/cli.ts';
@@ -11,6 +14,8 @@ import type { World } from './support/world.ts';
 const MIB = 1024 ** 2;
 const MEMORY = 256 * MIB;
 const WORKING_SET = 64 * MIB;
+/** Two looks, a minute from one to the next. */
+const LOAD_MS = 180_000;
 
 describe('godwit plan', () => {
   let world: World;
@@ -56,6 +61,31 @@ describe('godwit plan', () => {
     assert.ok(others.some(({ mode }) => mode === 'postcopy'));
     await assertUnchanged(world, hosts);
   });
+
+  test(
+    'knows how busy the guest is once its host has looked twice',
+    { timeout: LOAD_MS },
+    async () => {
+      const seen = async () => {
+        const { out } = await godwit(world, 'guest', 'web1', '--json');
+        return z.object({ load: guestLoad }).parse(JSON.parse(out)).load.now;
+      };
+      let now = await seen();
+      while (now === undefined) {
+        await sleep(2000);
+        now = await seen();
+      }
+      // It writes its memory all the time, and came up over its NIC.
+      assert.ok(now.cores > 0.02 && now.cores < 8, JSON.stringify(now));
+      assert.ok(now.inBytesPerS !== undefined && now.writtenBytesPerS !== undefined);
+      assert.match(
+        (await godwit(world, 'guest', 'web1')).out,
+        /load +\d+\.\d\d processors, reads /,
+      );
+      const { out } = await godwit(world, 'plan', 'web1', '--to', 'b', '--json');
+      assert.equal(planAnswer.parse(JSON.parse(out)).load?.hours.length, 1, out);
+    },
+  );
 
   test('is found in the report of the move that follows it, beside what it came to', async () => {
     const moved = await godwit(world, 'migrate', 'web1', '--to', 'b', '--json');

@@ -12,6 +12,7 @@ import { migrationRequest, streamModeOf } from '../../protocol/public/migration.
 import type { PlanAnswer, PlanRequest } from '../../protocol/public/plan.ts';
 import { prediction } from '../../protocol/public/prediction.ts';
 import type { GuestMeasure, LinkMeasure } from '../../protocol/public/prediction.ts';
+import type { GuestLoads } from '../guest-loads.ts';
 import type { Outgoing } from '../outgoing.ts';
 import type { Checks, Examination } from '../preflight/checks.ts';
 import type { PredictionCache } from './prediction-cache.ts';
@@ -22,6 +23,7 @@ export interface PlansParts {
   readonly checks: Pick<Checks, 'examination'>;
   readonly kept: Pick<PredictionCache, 'keep'>;
   readonly outgoing: Pick<Outgoing, 'links'>;
+  readonly guestLoads: Pick<GuestLoads, 'of'>;
 }
 
 const NO_MEMORY =
@@ -37,7 +39,7 @@ export class Plans {
 
   /** Throws where there is no such guest or host, and GODWIT_USAGE with the arithmetic where its limits contradict each other. */
   async answer(asked: PlanRequest, signal: AbortSignal): Promise<PlanAnswer> {
-    const { config, checks, outgoing, kept } = this.#parts;
+    const { config, checks, outgoing, kept, guestLoads } = this.#parts;
     const { compare = false, ...settings } = asked;
     const request = migrationRequest.parse(settings);
     const examination = await checks.examination(request, signal);
@@ -45,12 +47,14 @@ export class Plans {
     // Not at the same time: what the checks take of both hosts' processors would be taken for the link.
     const known = await outgoing.links.known(request.to, signal);
     const { measured, unmeasured } = found ?? {};
+    const load = guestLoads.of(request.guest);
     const answer: PlanAnswer = {
       guest: request.guest,
       from: config.name,
       host,
       ...(measured === undefined ? {} : { measured }),
       ...(unmeasured === undefined ? {} : { unmeasured }),
+      ...(load.hours.length === 0 ? {} : { load }),
       ...known,
       advice: [],
     };

@@ -1,3 +1,4 @@
+import type { GuestLoad } from '../../protocol/public/guest-load.ts';
 import type { GuestInfo } from '../../protocol/public/host.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import { printJson } from '../context.ts';
@@ -7,6 +8,7 @@ import { incomplete, reachHost } from '../agent-set.ts';
 import type { Endpoint } from '../agent-set.ts';
 import { sayIncomplete } from '../failure.ts';
 import { findGuest } from '../fleet-guests.ts';
+import { loadPairs } from '../render/guest-load.ts';
 import { contextPainter, printView } from '../render/paint.ts';
 import { movingWords } from '../render/moving.ts';
 import { printable } from '../render/style.ts';
@@ -21,17 +23,21 @@ const WHY_ANOTHER =
 
 /** Who looks at a guest waits so long for the checks; `godwit check` waits longer, ms. */
 const CHECK_MS = 15_000;
+const LOAD_MS = 5000;
 
 export const run: Run<typeof guestSpec> = async (input, context) => {
   const fleet = await context.connect(input.connection);
   try {
     const { guest, home, missing } = await findGuest(fleet, input.args.guest);
     const asked = home ?? (await reachHost(fleet, guest.host));
-    const moves = await checkedMoves(asked, guest.name);
+    const [moves, load] = await Promise.all([
+      checkedMoves(asked, guest.name),
+      loadAt(asked, guest.name),
+    ]);
     if (input.json) {
       const check = 'hosts' in moves ? { check: moves } : { unchecked: moves.unchecked };
-      printJson(context, { ...guest, ...check, missing });
-    } else printView(context, guestText(guest, moves, contextPainter(context)));
+      printJson(context, { ...guest, ...(load === undefined ? {} : { load }), ...check, missing });
+    } else printView(context, guestText(guest, moves, contextPainter(context), load));
     // One of them may have another of that name, or the other end of its migration.
     const lacks = incomplete(`what is known of ${guest.name}`, missing);
     return lacks === undefined ? 0 : sayIncomplete(context, lacks);
@@ -53,6 +59,15 @@ async function checkedMoves(home: Endpoint | undefined, guest: string): Promise<
   }
 }
 
+/** Undefined where its host does not tell: an earlier build, or one that is not at hand. */
+async function loadAt(home: Endpoint | undefined, guest: string): Promise<GuestLoad | undefined> {
+  try {
+    return await home?.api.guestLoad({ params: { guest } }, { deadlineMs: LOAD_MS });
+  } catch {
+    return undefined;
+  }
+}
+
 function moveWords(moves: Moves, guest: GuestInfo, paint: Painter): string {
   if ('unchecked' in moves) {
     const more = `\`godwit check ${guest.name} --to any\` looks`;
@@ -71,7 +86,12 @@ function moveWords(moves: Moves, guest: GuestInfo, paint: Painter): string {
 }
 
 /** A guest as lines for people. */
-export function guestText(guest: GuestInfo, moves: Moves, paint: Painter): string {
+export function guestText(
+  guest: GuestInfo,
+  moves: Moves,
+  paint: Painter,
+  load?: GuestLoad,
+): string {
   const known = (value: string | number | undefined): string => printable(String(value ?? '-'));
   const nics = guest.nics.map(({ id, mac, bridge }) => `${id} ${mac} on ${bridge ?? 'no bridge'}`);
   const devices = guest.devices.map(({ id, type }) => `${id} (${type})`);
@@ -96,6 +116,7 @@ export function guestText(guest: GuestInfo, moves: Moves, paint: Painter): strin
       ['manager', known(guest.manager ?? 'none')],
       ['network', printable(nics.join(', ')) || 'none'],
       ...(disks.length === 0 ? [] : [['disks', printable(disks.join(', '))] as const]),
+      ...(load === undefined ? [] : loadPairs(load)),
       ['devices', printable(devices.join(', ')) || 'none'],
       ['migration', guest.migration === undefined ? 'none' : movingWords(guest)],
       ...(guest.unmovable.length === 0

@@ -4,6 +4,7 @@ import type { Report } from '../../protocol/public/migration.ts';
 import type { PlanAnswer, PlannedWay } from '../../protocol/public/plan.ts';
 import type { GuestMeasure, Prediction, Range } from '../../protocol/public/prediction.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
+import { loadPairs } from './guest-load.ts';
 import { checkLine } from './checks.ts';
 import { printable } from './style.ts';
 import { renderPairs, renderTable } from './table.ts';
@@ -27,10 +28,11 @@ export function planText(answer: PlanAnswer, look: Look): string {
     .join('\n');
 }
 
-function measuredPairs({ measured, unmeasured, link, linkUnmeasured }: PlanAnswer) {
+function measuredPairs({ measured, unmeasured, load, link, linkUnmeasured }: PlanAnswer) {
   const pairs: [string, string][] = [];
   if (measured === undefined) pairs.push(['guest', `not measured: ${unmeasured ?? 'not asked'}`]);
   else pairs.push(...guestPairs(measured));
+  if (load !== undefined) pairs.push(...loadPairs(load));
   if (link === undefined) pairs.push(['link', `not known: ${linkUnmeasured ?? ''}`]);
   else {
     const trip = link.roundTripMs === undefined ? '' : `, ${formatDuration(link.roundTripMs)}`;

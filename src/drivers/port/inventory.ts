@@ -1,3 +1,4 @@
+import type { CountedBy } from '../../host/guest-counters.ts';
 import type { Life } from '../../host/life.ts';
 import type { Capabilities } from '../../migration/preflight/capabilities.ts';
 import type { GuestHandle } from '../../protocol/mover/handle.ts';
@@ -77,4 +78,6 @@ export interface DiscoveredGuest {
   readonly info: GuestInfo;
   /** Absent where nothing can be done with it (no monitor found, or another manager's). */
   readonly handle?: GuestHandle;
+  /** The process and the links by which this host counts all that it uses; absent where there are no such. */
+  readonly countedBy?: CountedBy;
 }

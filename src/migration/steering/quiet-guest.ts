@@ -1,6 +1,8 @@
+import type { GuestRates, LoadHour } from '../../protocol/public/guest-load.ts';
 import { formatDuration, formatRate } from '../../protocol/quantity.ts';
+import { seenEnough } from '../load-history.ts';
 
-/** Whether a guest that is looked at again and again writes little just now. Pure. */
+/** Whether a guest that is looked at again and again writes little just now, or does little. Pure. */
 
 /** With fewer looks nobody knows how little the guest can write. */
 const FEW_LOOKS = 5;
@@ -8,6 +10,10 @@ const FEW_LOOKS = 5;
 const QUIET_SHARE = 0.5;
 /** What any link takes, bytes/s. */
 const NEXT_TO_NOTHING = 1024 ** 2;
+/** Of a processor: what a guest takes that does nothing. */
+const NEXT_TO_IDLE = 0.05;
+/** With fewer hours nobody knows how little the guest can do. */
+const FEW_HOURS = 6;
 /** Looks that are kept. */
 export const MOST_LOOKS = 1000;
 
@@ -18,9 +24,33 @@ export function whyQuiet(rates: readonly number[]): string | undefined {
   if (newest <= NEXT_TO_NOTHING) return `the guest is quiet: it writes ${formatRate(newest)}`;
   const before = rates.slice(0, -1);
   if (before.length < FEW_LOOKS) return undefined;
-  const median = before.toSorted((one, other) => one - other)[Math.floor(before.length / 2)] ?? 0;
+  const median = medianOf(before);
   if (newest > median * QUIET_SHARE) return undefined;
   return `the guest is quiet: it writes ${formatRate(newest)}, and ${formatRate(median)} otherwise`;
+}
+
+/**
+ * The same of a guest of which nobody can measure what it writes to memory: by its processors and what it writes to
+ * storage, now and in the hours before.
+ */
+export function whyIdle(now: GuestRates, hours: readonly LoadHour[]): string | undefined {
+  const seen = seenEnough(hours);
+  const knows = seen.length >= FEW_HOURS;
+  const half = (rates: readonly number[], least: number): number =>
+    Math.max(least, knows ? medianOf(rates) * QUIET_SHARE : 0);
+  const mostCores = half(
+    seen.map(({ cores }) => cores),
+    NEXT_TO_IDLE,
+  );
+  const mostWritten = half(
+    seen.map(({ writtenBytesPerS = 0 }) => writtenBytesPerS),
+    NEXT_TO_NOTHING,
+  );
+  if (now.cores > mostCores || (now.writtenBytesPerS ?? 0) > mostWritten) return undefined;
+  const otherwise = knows
+    ? `, and ${coresText(medianOf(seen.map(({ cores }) => cores)))} in the hours before`
+    : '';
+  return `the guest is quiet by its load: it uses ${coresText(now.cores)} processors${otherwise}`;
 }
 
 /** The bound is over. */
@@ -30,3 +60,9 @@ export function neverQuiet(withinMs: number, rates: readonly number[]): string {
   const [least, most] = [Math.min(...rates), Math.max(...rates)];
   return `${waited}: the guest wrote ${formatRate(least)} to ${formatRate(most)}`;
 }
+
+function medianOf(all: readonly number[]): number {
+  return all.toSorted((one, other) => one - other)[Math.floor(all.length / 2)] ?? 0;
+}
+
+const coresText = (cores: number): string => cores.toFixed(2);

@@ -6,6 +6,7 @@ import { cacheRoutes } from './cache.ts';
 import { checkAnswer, checkRequest } from './check.ts';
 import { diskMoveRoutes } from './disk-move-routes.ts';
 import { eventId, hostEvent } from './host-event.ts';
+import { guestLoadRoutes } from './guest-load.ts';
 import { guestInfo, hostEntry, hostInfo } from './host.ts';
 import { leftoverRoutes } from './leftover.ts';
 import { check, migrationRequest, migrationSummary, progress, report } from './migration.ts';
@@ -114,6 +115,7 @@ export const publicRoutes = {
     response: guestInfo,
     errors: [...LOOKING, 'GODWIT_GUEST_UNKNOWN'],
   }),
+  ...guestLoadRoutes,
   ...labelRoutes,
   managedHosts: route({
     method: 'GET',

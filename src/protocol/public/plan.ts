@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { guestName, hostName, shortText } from '../names.ts';
 import { checkedHost } from './check.ts';
+import { guestLoad } from './guest-load.ts';
 import { chosenStream, migrationSettings, streamMode } from './migration.ts';
 import { guestMeasure, linkMeasure, prediction } from './prediction.ts';
 
@@ -30,6 +31,8 @@ export const planAnswer = z.object({
   host: checkedHost,
   /** Absent where the guest could not be measured; `unmeasured` says why. */
   measured: guestMeasure.optional(),
+  /** How busy it was, hour by hour; absent where its host does not count it, and of earlier builds. */
+  load: guestLoad.optional(),
   unmeasured: shortText.optional(),
   /** Absent where nobody knows its rate. */
   link: linkMeasure.optional(),

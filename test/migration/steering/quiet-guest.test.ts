@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { neverQuiet, whyQuiet } from '../../../src/migration/steering/quiet-guest.ts';
+import { neverQuiet, whyIdle, whyQuiet } from '../../../src/migration/steering/quiet-guest.ts';
 
 const MIB = 1024 ** 2;
 const busy = Array.from({ length: 5 }, () => 40 * MIB);
@@ -35,5 +35,31 @@ describe('a guest', () => {
   test('that was never quiet is reported with what it wrote', () => {
     assert.match(neverQuiet(60_000, [2 * MIB, 40 * MIB]), /within 1.*wrote .* to /);
     assert.match(neverQuiet(60_000, []), /could not be measured/);
+  });
+});
+
+describe('a guest of which nobody knows what it writes', () => {
+  const hours = (cores: number, count = 6) =>
+    Array.from({ length: count }, (_none, at) => ({
+      from: `2026-03-01T0${at}:00:00.000Z`,
+      overMs: 3_600_000,
+      cores,
+      writtenBytesPerS: 10 * MIB,
+    }));
+
+  test('is quiet where it is next to idle, also without a history', () => {
+    assert.match(whyIdle({ cores: 0.05 }, []) ?? '', /by its load/);
+    assert.equal(whyIdle({ cores: 0.06 }, []), undefined);
+  });
+
+  test('is quiet once it does half of what it did in the hours before', () => {
+    assert.match(whyIdle({ cores: 1 }, hours(2)) ?? '', /uses 1.00 processors, and 2.00 in the/);
+    assert.equal(whyIdle({ cores: 1.1 }, hours(2)), undefined);
+    assert.equal(whyIdle({ cores: 1 }, hours(2, 5)), undefined, 'too few hours');
+  });
+
+  test('is not quiet while it writes to storage as ever', () => {
+    assert.equal(whyIdle({ cores: 0.1, writtenBytesPerS: 6 * MIB }, hours(2)), undefined);
+    assert.notEqual(whyIdle({ cores: 0.1, writtenBytesPerS: 5 * MIB }, hours(2)), undefined);
   });
 });

@@ -12,6 +12,7 @@ import type { GuestFacts } from '../spec/facts.ts';
 import { knownAs } from '../spec/guest-name.ts';
 import { machineProperties } from '../spec/machine.ts';
 import { parseBytes, parseOption } from '../spec/options.ts';
+import { tapsOf } from './attachments.ts';
 import { processBehind } from './configured.ts';
 import { readFacts } from './facts.ts';
 import { KeptProcessors } from './kept-processors.ts';
@@ -119,23 +120,25 @@ async function lookAt(
   signal: AbortSignal,
 ): Promise<DiscoveredGuest> {
   const base = fromProcess(candidate, options.host);
+  const countedBy = { pid: candidate.process.pid, ports: [] };
   const busy = options.busy.has(candidate.name);
   // Its manager keeps the monitors that it made; one made for us is ours to use.
   const mine = candidate.manager === undefined ? candidate.sockets : ownSockets(candidate);
   if (busy) {
     const handle = handleOf(candidate, mine[0]);
-    return { info: { ...base, state: 'migrating' }, ...(handle === undefined ? {} : { handle }) };
+    const held = handle === undefined ? {} : { handle };
+    return { info: { ...base, state: 'migrating' }, ...held, countedBy };
   }
-  if (!isAsked(candidate.name, options)) return { info: base };
+  if (!isAsked(candidate.name, options)) return { info: base, countedBy };
   for (const socket of mine) {
     const found = await ask(candidate, { socket, base }, kept, signal);
     if (found !== undefined) return found;
   }
   signal.throwIfAborted();
   const manager = candidate.manager ?? (mine.length > 0 ? 'another program' : undefined);
-  if (manager !== undefined) return { info: { ...base, manager } };
+  if (manager !== undefined) return { info: { ...base, manager }, countedBy };
   const unmovable = ['it has no QMP socket: start it with -qmp unix:PATH,server=on,wait=off'];
-  return { info: { ...base, unmovable } };
+  return { info: { ...base, unmovable }, countedBy };
 }
 
 function isAsked(name: string, { only }: DiscoverOptions): boolean {
@@ -165,7 +168,8 @@ async function ask(
     const facts = await readFacts(client, candidate.process, signal, kept);
     const handle = handleOf(candidate, socket);
     if (handle === undefined) return undefined;
-    return { info: fromFacts(base, facts), handle };
+    const countedBy = { pid: candidate.process.pid, ports: tapsOf(facts.network) };
+    return { info: fromFacts(base, facts), handle, countedBy };
   } catch (error) {
     signal.throwIfAborted();
     if (hasCode(error, 'GODWIT_GUEST_MANAGED', 'GODWIT_MONITOR_UNREACHABLE')) return undefined;

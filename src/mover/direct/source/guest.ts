@@ -40,6 +40,11 @@ export class SourceGuest {
     return this.#driver.capabilities;
   }
 
+  /** In which it runs on this host, where it has one. */
+  get pid(): number | undefined {
+    return this.#driver.describe(this.#handle).pid;
+  }
+
   /** Its hypervisor may come to a socket in this mover's directory. */
   get mayReachUs(): boolean {
     return this.#driver.mayReachUs(this.#handle);

@@ -1,7 +1,17 @@
 import { systemClock } from '../../../clock.ts';
 import { godwitError } from '../../../errors.ts';
+import { readCounters } from '../../../host/guest-counters.ts';
+import { readLoadHistory } from '../../../host/load-file.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
-import { MOST_LOOKS, neverQuiet, whyQuiet } from '../../../migration/steering/quiet-guest.ts';
+import { ratesBetween } from '../../../migration/load-history.ts';
+import type { GuestCounters } from '../../../migration/load-history.ts';
+import {
+  MOST_LOOKS,
+  neverQuiet,
+  whyIdle,
+  whyQuiet,
+} from '../../../migration/steering/quiet-guest.ts';
+import type { LoadHour } from '../../../protocol/public/guest-load.ts';
 import { giveNotice } from './notice.ts';
 import type { SourceContext } from './source-context.ts';
 import { untilMoment } from './time-limit.ts';
@@ -37,14 +47,50 @@ async function quiet(
   signal: AbortSignal,
 ): Promise<string> {
   let rates: number[] = [];
+  const load = new LoadLooks(parts);
   for (;;) {
     const rate = await rateOf(parts, signal);
     if (rate !== undefined) rates = [...rates, rate].slice(-MOST_LOOKS);
-    const why = rate === undefined ? undefined : whyQuiet(rates);
+    const idle = load.whyIdle();
+    const why = rate === undefined ? idle : whyQuiet(rates);
     if (why !== undefined) return why;
     const leftMs = untilMs - systemClock.wallMs();
     if (leftMs <= 0) return neverQuiet(withinMs, rates);
     await systemClock.sleep(Math.min(leftMs, LOOK_EVERY_MS), signal);
+  }
+}
+
+/** What a guest does, from one look to the next, beside what this host's agent has kept of it. */
+class LoadLooks {
+  readonly #parts: Pick<SourceContext, 'config' | 'request' | 'guest'>;
+  #before: { readonly counters: GuestCounters; readonly atMs: number } | undefined;
+
+  constructor(parts: Pick<SourceContext, 'config' | 'request' | 'guest'>) {
+    this.#parts = parts;
+  }
+
+  /** Why it is quiet now; undefined where it is not, or where that is not known. */
+  whyIdle(): string | undefined {
+    const { config, request, guest } = this.#parts;
+    const { pid } = guest;
+    if (pid === undefined) return undefined;
+    const counters = readCounters({ pid, ports: [] }, new Map());
+    const [before, atMs] = [this.#before, systemClock.monotonicMs()];
+    this.#before = counters === undefined ? undefined : { counters, atMs };
+    if (counters === undefined || before === undefined) return undefined;
+    const now = ratesBetween(before.counters, counters, atMs - before.atMs);
+    return now === undefined
+      ? undefined
+      : whyIdle(now, keptHours(config.stateDir, request.request.guest));
+  }
+}
+
+/** None where there are none, or none that can be read: the agent says so in its log. */
+function keptHours(stateDir: string, guest: string): readonly LoadHour[] {
+  try {
+    return readLoadHistory(stateDir).get(guest) ?? [];
+  } catch {
+    return [];
   }
 }
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { describe, test } from 'node:test';
 import { hasCode } from '../../../../src/errors.ts';
 import type { StepFacts } from '../../../../src/migration/direct/source-state.ts';
@@ -14,7 +15,7 @@ const MIB = 1024 ** 2;
 function waited(
   settings: Partial<MigrationSettings>,
   dirtyBytes: number | undefined,
-  measures = true,
+  { measures = true, pid }: { readonly measures?: boolean; readonly pid?: number } = {},
 ): Promise<StepFacts> {
   const measure = async () => {
     if (dirtyBytes === undefined) throw new Error('it is measured for somebody else');
@@ -23,8 +24,9 @@ function waited(
   const session = { handle: { driver: 'fake' }, ...(measures ? { measure } : {}) };
   const parts: unknown = {
     state: () => initialSource(planned(settings)).state,
-    request: { createdAt: new Date().toISOString() },
-    guest: { session: async () => session },
+    request: { createdAt: new Date().toISOString(), request: { guest: 'web1' } },
+    config: { stateDir: '/nonexistent' },
+    guest: { session: async () => session, pid },
   };
   return waitToBegin(parts as SourceContext, new AbortController().signal);
 }
@@ -46,8 +48,16 @@ describe('what a migration waits for', () => {
     assert.match((await waited({ whenQuiet }, undefined)).waited ?? '', /could not be measured/);
   });
 
+  test('is a moment in which it does next to nothing, where what it writes cannot be measured', async (t) => {
+    const idle = spawn('sleep', ['60']);
+    t.after(() => idle.kill());
+    assert.ok(idle.pid !== undefined);
+    const { waited: why } = await waited({ whenQuiet }, undefined, { pid: idle.pid });
+    assert.match(why ?? '', /quiet by its load/);
+  });
+
   test('is refused by name where the driver cannot measure', async () => {
-    const refused = waited({ whenQuiet }, 0, false);
+    const refused = waited({ whenQuiet }, 0, { measures: false });
     await assert.rejects(refused, (thrown) => hasCode(thrown, 'GODWIT_CAPABILITY'));
   });
 });

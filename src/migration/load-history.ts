@@ -1,0 +1,132 @@
+import { MOST_LOAD_HOURS } from '../protocol/public/guest-load.ts';
+import type { GuestLoad, GuestRates, LoadHour } from '../protocol/public/guest-load.ts';
+
+/** How busy guests were, hour by hour, within bounds. Pure. */
+
+const HOUR_MS = 3_600_000;
+/** An hour that was seen for less says little. */
+const ENOUGH_MS = 600_000;
+/** Guests of a host; beyond these, those that were seen longest ago are forgotten. */
+const MOST_GUESTS = 4096;
+/** Of all guests together. Where there are many guests, each has fewer hours. */
+const MOST_HOURS = 40_000;
+
+const RATES = [
+  'cores',
+  'readBytesPerS',
+  'writtenBytesPerS',
+  'inBytesPerS',
+  'outBytesPerS',
+] as const;
+
+/** By guest; oldest hour first. */
+export type LoadHistory = ReadonlyMap<string, readonly LoadHour[]>;
+
+/** What a guest's counters say since its process began; what cannot be read is absent. */
+export interface GuestCounters {
+  /** Of one and the same process: pid and when it began. */
+  readonly of: string;
+  readonly processorMs: number;
+  readonly readBytes?: number | undefined;
+  readonly writtenBytes?: number | undefined;
+  readonly inBytes?: number | undefined;
+  readonly outBytes?: number | undefined;
+}
+
+/** Undefined where they are not of one process. A counter that went back (a tap was made anew) is not known for that time. */
+export function ratesBetween(
+  before: GuestCounters,
+  now: GuestCounters,
+  overMs: number,
+): GuestRates | undefined {
+  if (before.of !== now.of || overMs <= 0 || now.processorMs < before.processorMs) return undefined;
+  const perS = (one: number | undefined, other: number | undefined): number | undefined =>
+    one === undefined || other === undefined || other < one
+      ? undefined
+      : Math.round(((other - one) * 1000) / overMs);
+  return known({
+    cores: rounded((now.processorMs - before.processorMs) / overMs),
+    readBytesPerS: perS(before.readBytes, now.readBytes),
+    writtenBytesPerS: perS(before.writtenBytes, now.writtenBytes),
+    inBytesPerS: perS(before.inBytes, now.inBytes),
+    outBytesPerS: perS(before.outBytes, now.outBytes),
+  });
+}
+
+/** The hours of a guest with what it used in the `overMs` before `atMs`, which count to the hour of `atMs`. */
+export function withRates(
+  hours: readonly LoadHour[],
+  rates: GuestRates,
+  { atMs, overMs }: { readonly atMs: number; readonly overMs: number },
+): LoadHour[] {
+  const from = hourOf(atMs);
+  const last = hours.at(-1);
+  // A clock that was set back goes on in the newest hour.
+  if (last === undefined || last.from < from)
+    return [...hours, { from, overMs: Math.min(HOUR_MS, overMs), ...rates }].slice(
+      -MOST_LOAD_HOURS,
+    );
+  return [...hours.slice(0, -1), mean(last, rates, overMs)];
+}
+
+/** Without hours of more than a week ago, and within what a host keeps. */
+export function withinBounds(history: LoadHistory, nowMs: number): Map<string, LoadHour[]> {
+  const oldest = hourOf(nowMs - MOST_LOAD_HOURS * HOUR_MS);
+  const recent = [...history]
+    .map(([guest, hours]) => [guest, hours.filter(({ from }) => from > oldest)] as const)
+    .filter(([, hours]) => hours.length > 0)
+    .toSorted(([, one], [, other]) => newestFirst(one, other))
+    .slice(0, MOST_GUESTS);
+  const each = Math.max(1, Math.floor(MOST_HOURS / Math.max(1, recent.length)));
+  return new Map(recent.map(([guest, hours]) => [guest, hours.slice(-each)]));
+}
+
+/** What is told of a guest. */
+export function loadOf(hours: readonly LoadHour[], now: GuestLoad['now']): GuestLoad {
+  const byCores = seenEnough(hours).toSorted((one, other) => one.cores - other.cores);
+  const [quietest] = byCores;
+  const busiest = byCores.at(-1);
+  return {
+    ...(now === undefined ? {} : { now }),
+    ...(busiest === undefined ? {} : { busiest }),
+    ...(quietest === undefined ? {} : { quietest }),
+    hours: [...hours],
+  };
+}
+
+/** Hours that say something. */
+export function seenEnough(hours: readonly LoadHour[]): LoadHour[] {
+  return hours.filter(({ overMs }) => overMs >= ENOUGH_MS);
+}
+
+function mean(hour: LoadHour, rates: GuestRates, overMs: number): LoadHour {
+  const all = hour.overMs + overMs;
+  const share = (name: (typeof RATES)[number]): number | undefined => {
+    const [one, other] = [hour[name], rates[name]];
+    // What is known of one part alone stands for both.
+    if (one === undefined || other === undefined) return one ?? other;
+    const both = (one * hour.overMs + other * overMs) / all;
+    return name === 'cores' ? rounded(both) : Math.round(both);
+  };
+  const means = Object.fromEntries(RATES.map((name) => [name, share(name)]));
+  const { cores = 0, ...rest } = means;
+  return { from: hour.from, overMs: Math.min(HOUR_MS, all), ...known({ cores, ...rest }) };
+}
+
+function known(rates: { [name in keyof GuestRates]: GuestRates[name] | undefined }): GuestRates {
+  const { cores = 0, ...rest } = rates;
+  const seen = Object.entries(rest).filter(([, value]) => value !== undefined);
+  return { cores, ...(Object.fromEntries(seen) as Partial<GuestRates>) };
+}
+
+function newestFirst(one: readonly LoadHour[], other: readonly LoadHour[]): number {
+  const [left = '', right = ''] = [one.at(-1)?.from, other.at(-1)?.from];
+  return left === right ? 0 : left > right ? -1 : 1;
+}
+
+/** When the hour of a moment began, as it is written. */
+function hourOf(atMs: number): string {
+  return new Date(Math.floor(atMs / HOUR_MS) * HOUR_MS).toISOString();
+}
+
+const rounded = (cores: number): number => Math.round(cores * 1000) / 1000;

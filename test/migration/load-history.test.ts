@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { loadOf, ratesBetween, withinBounds, withRates } from '../../src/migration/load-history.ts';
+import type { LoadHistory } from '../../src/migration/load-history.ts';
+import { guestLoad } from '../../src/protocol/public/guest-load.ts';
+import type { LoadHour } from '../../src/protocol/public/guest-load.ts';
+
+const HOUR_MS = 3_600_000;
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * HOUR_MS;
+const START_MS = Date.parse('2026-03-01T10:00:00Z');
+
+/** A guest that was seen once a minute with so many cores in each hour. */
+function hoursOf(cores: readonly number[], minutes = 60): LoadHour[] {
+  let hours: LoadHour[] = [];
+  for (const [hour, each] of cores.entries())
+    for (let minute = 0; minute < minutes; minute += 1) {
+      const atMs = START_MS + hour * HOUR_MS + minute * MINUTE_MS;
+      hours = withRates(hours, { cores: each }, { atMs, overMs: MINUTE_MS });
+    }
+  return hours;
+}
+
+describe('what a guest used between two looks', () => {
+  const before = { of: '7 1', processorMs: 1000, readBytes: 5, writtenBytes: 10, inBytes: 100 };
+
+  test('is by the second, and leaves out what one of them could not read', () => {
+    const now = { of: '7 1', processorMs: 31_000, readBytes: 5, writtenBytes: 610, outBytes: 9 };
+    assert.deepEqual(ratesBetween(before, now, 60_000), {
+      cores: 0.5,
+      readBytesPerS: 0,
+      writtenBytesPerS: 10,
+    });
+  });
+
+  test('is not known where another process has taken its name', () => {
+    assert.equal(ratesBetween(before, { ...before, of: '7 2' }, 1000), undefined);
+  });
+
+  test('leaves out a counter that went back: its tap was made anew', () => {
+    const rates = ratesBetween(before, { ...before, inBytes: 1 }, 1000);
+    assert.equal(rates?.inBytesPerS, undefined);
+    assert.equal(rates?.readBytesPerS, 0);
+  });
+});
+
+describe('the hours of a guest', () => {
+  test('are means by the time for which it was seen', () => {
+    let hours = withRates([], { cores: 1 }, { atMs: START_MS, overMs: 60_000 });
+    hours = withRates(hours, { cores: 4 }, { atMs: START_MS + 1, overMs: 30_000 });
+    assert.deepEqual(hours, [{ from: '2026-03-01T10:00:00.000Z', overMs: 90_000, cores: 2 }]);
+  });
+
+  test('tell the busiest, the quietest and now', () => {
+    const hours = hoursOf([1, 3, 0.5, 2]);
+    const now = { cores: 1.5, at: new Date(START_MS).toISOString(), overMs: 60_000 };
+    const load = loadOf(hours, now);
+    assert.equal(load.busiest?.from, '2026-03-01T11:00:00.000Z');
+    assert.equal(load.quietest?.from, '2026-03-01T12:00:00.000Z');
+    assert.equal(load.now, now);
+    assert.equal(load.hours.length, 4);
+  });
+
+  test('of which a few minutes were seen are neither the busiest nor the quietest', () => {
+    const { busiest, quietest, hours } = loadOf(hoursOf([1, 3], 9), undefined);
+    assert.deepEqual([busiest, quietest, hours.length], [undefined, undefined, 2]);
+  });
+
+  test('go on in the newest one where the clock was set back', () => {
+    const hours = hoursOf([1, 1]);
+    const back = withRates(hours, { cores: 9 }, { atMs: START_MS - DAY_MS, overMs: 60_000 });
+    assert.equal(back.length, 2);
+    assert.equal(back[0], hours[0]);
+  });
+
+  test('are a week at most, each an hour at most, whatever is seen', () => {
+    const look = fc.record({
+      atMs: fc.integer({ min: START_MS, max: START_MS + 20 * DAY_MS }),
+      overMs: fc.integer({ min: 1, max: HOUR_MS }),
+      cores: fc.double({ min: 0, max: 1000, noNaN: true }),
+    });
+    fc.assert(
+      fc.property(fc.array(look, { maxLength: 300 }), (looks) => {
+        let hours: LoadHour[] = [];
+        for (const { cores, ...when } of looks) hours = withRates(hours, { cores }, when);
+        const told = guestLoad.parse(loadOf(hours, undefined));
+        assert.ok(told.hours.every(({ overMs }) => overMs <= HOUR_MS));
+        const froms = told.hours.map(({ from }) => from);
+        assert.deepEqual(froms, [...new Set(froms)].toSorted());
+      }),
+    );
+  });
+});
+
+describe('what a host keeps', () => {
+  const week = (): LoadHour[] =>
+    hoursOf(
+      Array.from({ length: 200 }, () => 1),
+      1,
+    );
+
+  test('is a week of each guest, and nothing of one that has been gone for a week', () => {
+    const hours = week();
+    assert.equal(hours.length, 168);
+    const kept = withinBounds(new Map([['web1', hours]]), START_MS + 200 * HOUR_MS);
+    assert.equal(kept.get('web1')?.length, 167);
+    assert.equal(withinBounds(kept, START_MS + 40 * DAY_MS).size, 0);
+  });
+
+  test('is less of each where there are many, and forgets first who was seen longest ago', () => {
+    const hours = week();
+    const old = hours.slice(0, 100);
+    const many: LoadHistory = new Map(
+      Array.from({ length: 5000 }, (_none, at) => [`g${at}`, at < 1000 ? old : hours] as const),
+    );
+    const kept = withinBounds(many, START_MS + 200 * HOUR_MS);
+    const all = [...kept.values()].reduce((sum, each) => sum + each.length, 0);
+    assert.ok(all <= 40_000 && kept.size === 4096, `${all} hours of ${kept.size} guests`);
+    assert.equal(kept.has('g4999'), true);
+    assert.equal(kept.get('g4999')?.at(-1), hours.at(-1));
+  });
+});
