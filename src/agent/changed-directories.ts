@@ -11,6 +11,12 @@ export class ChangedDirectories {
   readonly #watched = new Map<string, FSWatcher>();
   /** Directories that are not there, and what watched the one that they would be in: while it does, they have not come. */
   readonly #missing = new Map<string, FSWatcher>();
+  #changes = 0;
+
+  /** How many changes the kernel has reported. As long as it stays the same, so does what `has` says. */
+  get changes(): number {
+    return this.#changes;
+  }
 
   /** Whether something may have changed there since the last time; from now on it is watched, so look after this. */
   has(directory: string): boolean {
@@ -42,6 +48,7 @@ export class ChangedDirectories {
 
   #drop(directory: string, watcher: FSWatcher): void {
     watcher.close();
+    this.#changes += 1;
     if (this.#watched.get(directory) === watcher) this.#watched.delete(directory);
   }
 }

@@ -33,6 +33,8 @@ export class GuestLogs {
   readonly #ending = new AbortController();
   readonly #failed = new Set<string>();
   readonly #changed = new ChangedDirectories();
+  /** How many changes there were when a look found none since the one before; undefined after one that found some. */
+  #quietSince: number | undefined;
   #sizes = new Map<string, number>();
   #guests: readonly string[] = [];
   #running: Promise<void> | undefined;
@@ -72,6 +74,9 @@ export class GuestLogs {
    */
   async look(isOfAll = true): Promise<boolean> {
     const { stateDir } = this.#config;
+    const { changes } = this.#changed;
+    if (!isOfAll && changes === this.#quietSince) return false;
+    this.#quietSince = undefined;
     try {
       // Before a guest has come here there is none of the second.
       const hasOthers = this.#changedAt([stateDir, guestsDirOf(this.#config)]) || isOfAll;
@@ -80,10 +85,9 @@ export class GuestLogs {
       if (hasOthers) this.#guests = await guestsWithLogs(this.#config);
       this.#failed.delete(stateDir);
       const guests = this.#guests;
-      const isNear = await this.#lookAt(
-        guests.filter((each) => this.#hasChanged(each) || isOfAll),
-        new Map(isOfAll ? [] : this.#sizes),
-      );
+      const toSee = guests.filter((each) => this.#hasChanged(each) || isOfAll);
+      const isNear = await this.#lookAt(toSee, new Map(isOfAll ? [] : this.#sizes));
+      if (!hasOthers && toSee.length === 0) this.#quietSince = changes;
       if (hasOthers) await this.#forget(kept.filter((name) => !guests.includes(name)));
       return isNear;
     } catch (err) {

@@ -9,6 +9,12 @@ const IN_A_ROW = 256;
 /** An identity whose name is one that a QEMU has. */
 const MAY_BECOME = / \((qemu|kvm)/;
 
+/**
+ * What has been no QEMU for so many censuses is read in one of so many from then on: a process becomes another program
+ * soon after its start, or hardly ever. A minute of an agent that rests, which then looks at all of them anyway.
+ */
+const SETTLED = 12;
+
 /** How this host's processes are read; a test gives its own. */
 export interface ProcessReader {
   readonly pids: () => number[];
@@ -29,15 +35,19 @@ interface Known {
   readonly is: string;
   /** As the census says it; undefined for what is no QEMU of ours. */
   readonly guest: string | undefined;
+  /** Censuses in which it was the same. */
+  times: number;
 }
 
 /**
  * Which QEMUs run, each by what no other process ever was: its number and its start. An agent that rests asks for it every few
- * seconds, so what a process is stays known until its name changes or another one has its number.
+ * seconds, so what a process is stays known until its name changes or another one has its number; that is seen within
+ * `SETTLED` censuses.
  */
 export class Census {
   readonly #reader: ProcessReader;
   readonly #known = new Map<number, Known>();
+  #taken = 0;
 
   constructor(reader: ProcessReader = thisHost) {
     this.#reader = reader;
@@ -46,6 +56,7 @@ export class Census {
   async take(signal: AbortSignal): Promise<string> {
     const pids = this.#reader.pids();
     const guests: string[] = [];
+    this.#taken += 1;
     for (const [at, pid] of pids.entries()) {
       if (at % IN_A_ROW === IN_A_ROW - 1) await new Promise((resolve) => setImmediate(resolve));
       signal.throwIfAborted();
@@ -58,14 +69,23 @@ export class Census {
   }
 
   async #of(pid: number): Promise<Known> {
-    const is = this.#identityOf(pid);
     const before = this.#known.get(pid);
-    if (before !== undefined && before.is === is) return before;
-    const now = { is, guest: nameOf(await this.#reader.look(pid)) };
+    if (before !== undefined && this.#isSettled(pid, before)) return before;
+    const is = this.#identityOf(pid);
+    if (before?.is === is) {
+      before.times += 1;
+      return before;
+    }
+    const now = { is, guest: nameOf(await this.#reader.look(pid)), times: 0 };
     // At once: a look that runs out of time is not begun anew by the next one. A script that has QEMU's name may yet become
     // the program, without another name or start.
     if (now.guest !== undefined || !MAY_BECOME.test(is)) this.#known.set(pid, now);
     return now;
+  }
+
+  /** Whether it is passed over this time; each has its turn by its number. */
+  #isSettled(pid: number, { guest, times }: Known): boolean {
+    return guest === undefined && times >= SETTLED && (this.#taken + pid) % SETTLED !== 0;
   }
 
   /** Of a process that has ended, or cannot be seen, what no living one has. */

@@ -15,6 +15,7 @@ interface Program {
 /** A host whose processes a test changes, and the numbers of those that were looked at in full. */
 function hostWith(processes: Map<number, Program>) {
   const looked: number[] = [];
+  const read: number[] = [];
   const found = (pid: number): Program => {
     const program = processes.get(pid);
     if (program === undefined) throw new Error('ENOENT');
@@ -23,6 +24,7 @@ function hostWith(processes: Map<number, Program>) {
   const census = new Census({
     pids: () => [...processes.keys()],
     stat: (pid) => {
+      read.push(pid);
       const { comm, startTicks, state = 'S' } = found(pid);
       const fields = Array.from({ length: 19 }, (_, at) => (at === 17 ? '1' : '0'));
       return `${pid} (${comm}) ${state} ${fields.slice(1).join(' ')} ${startTicks} 0`;
@@ -34,7 +36,7 @@ function hostWith(processes: Map<number, Program>) {
       return Promise.resolve(isGuest ? seen : undefined);
     },
   });
-  return { census, looked };
+  return { census, looked, read };
 }
 
 describe('the census of guests', () => {
@@ -66,6 +68,35 @@ describe('the census of guests', () => {
     assert.equal(await census.take(signal), '9:7');
     processes.delete(9);
     assert.equal(await census.take(signal), '');
+  });
+
+  test('reads what has long been no guest now and then alone, and a guest each time', async () => {
+    const processes = new Map<number, Program>([
+      ...Array.from({ length: 24 }, (_, at) => [at + 100, { comm: 'sh', startTicks: 1 }] as const),
+      [9, { comm: 'qemu-system-x86', startTicks: 7, isGuest: true }],
+    ]);
+    const { census, read } = hostWith(processes);
+    for (let time = 0; time < 20; time += 1) await census.take(signal);
+    read.length = 0;
+    for (let time = 0; time < 12; time += 1) await census.take(signal);
+    assert.deepEqual(
+      read.toSorted((one, other) => one - other),
+      [...Array.from({ length: 12 }, () => 9), ...Array.from({ length: 24 }, (_, at) => at + 100)],
+    );
+  });
+
+  test('sees that such a one has become a guest within twelve censuses, and that a new one is there at once', async () => {
+    for (let pid = 100; pid < 112; pid += 1) {
+      const processes = new Map<number, Program>([[pid, { comm: 'sh', startTicks: 7 }]]);
+      const { census } = hostWith(processes);
+      for (let time = 0; time < 20; time += 1) await census.take(signal);
+      processes.set(pid, { comm: 'qemu-kvm', startTicks: 7, isGuest: true });
+      processes.set(300, { comm: 'qemu-kvm', startTicks: 8, isGuest: true });
+      const found: string[] = [];
+      for (let time = 0; time < 12; time += 1) found.push(await census.take(signal));
+      assert.ok(found.every((each) => each.includes('300:8')));
+      assert.equal(found.at(-1), `${pid}:7 300:8`);
+    }
   });
 
   test('tells a process from a later one with its number and its name', async () => {
