@@ -21,10 +21,18 @@ interface Mount {
   readonly type?: string | undefined;
   readonly source?: string | undefined;
   readonly options?: string[] | undefined;
+  /** Of an idmapped mount. */
+  readonly uidMappings?: unknown;
+  readonly gidMappings?: unknown;
 }
 
 function isBind({ type, options = [] }: Mount) {
   return type === undefined || type === 'bind' || options.some(isBindOption);
+}
+
+function isMapped({ uidMappings, gidMappings, options = [] }: Mount): boolean {
+  const maps = [uidMappings, gidMappings].some((each) => Array.isArray(each) && each.length > 0);
+  return maps || options.some((each) => each === 'idmap' || each === 'ridmap');
 }
 
 /** Volumes get numbers in the place of paths of this host; any other bind mount stands in the way. */
@@ -33,6 +41,13 @@ export function sortMounts(all: readonly Mount[], volumeDirs: readonly string[])
   const binds: Bind[] = [];
   const obstacles: Obstacle[] = [];
   for (const each of all) {
+    if (isMapped(each)) {
+      const hint =
+        'Mount it without uidMappings, gidMappings, idmap and ridmap, with the owners that it has.';
+      const reason = 'the destination would mount it without its mapping of owners';
+      obstacles.push({ device: each.destination, type: 'idmapped mount', reason, hint });
+      continue;
+    }
     if (!isBind(each)) {
       mounts.push(each);
       continue;

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { lstat, readdir } from 'node:fs/promises';
-import path from 'node:path';
-import { absent } from '../../host/ignoring.ts';
+import { lstat, open, readdir } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { absent, ignoring } from '../../host/ignoring.ts';
 
 /**
  * What changed in a tree between two looks at it. A file that was not written keeps the time of its last change, which no
@@ -23,43 +23,78 @@ export interface Stamp {
 export type Scan = ReadonlyMap<string, Stamp>;
 
 /** More files than this would keep this process busy. */
-const MOST_FILES = 500_000;
+export const MOST_FILES = 500_000;
+/** A look at a tree keeps so many directories open, one in the other. */
+export const MOST_DEPTH = 256;
 /** Looked at together. */
 const BATCH = 64;
+/** What has become a link meanwhile is not followed: it may lead out of the tree. */
+const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
-/** What is mounted in it is left out, as tar does; sockets too, which come with the processes. */
-export async function scanTree(directory: string, signal: AbortSignal): Promise<Scan> {
-  const found = new Map<string, Stamp>();
-  const own = await lstat(directory, { bigint: true });
-  found.set('.', stampOf(own));
-  const queue = ['.'];
-  for (let at = queue.shift(); at !== undefined; at = queue.shift()) {
-    // One that was removed meanwhile, or replaced by a file, has nothing in it.
-    const inIt = await readdir(placeOf(directory, at), { encoding: 'buffer' }).catch(absent);
-    const names = inIt ?? [];
-    for (let index = 0; index < names.length; index += BATCH) {
-      signal.throwIfAborted();
-      const keys = names
-        .slice(index, index + BATCH)
-        .map((name) => `${at}/${name.toString('latin1')}`);
-      const facts = await Promise.all(
-        keys.map((key) => lstat(placeOf(directory, key), { bigint: true }).catch(absent)),
-      );
-      for (const [number, each] of facts.entries()) {
-        const key = keys[number] ?? '';
-        if (each === undefined || each.isSocket()) continue;
-        found.set(key, stampOf(each));
-        if (each.isDirectory() && each.dev === own.dev) queue.push(key);
-      }
-      if (found.size > MOST_FILES)
-        throw new Error(`${directory} has more than ${MOST_FILES} files`);
-    }
-  }
-  return found;
+interface Look {
+  readonly directory: string;
+  readonly device: bigint;
+  readonly found: Map<string, Stamp>;
+  readonly signal: AbortSignal;
 }
 
-function placeOf(directory: string, key: string): Buffer {
-  return Buffer.concat([Buffer.from(`${directory}${path.sep}`), Buffer.from(key, 'latin1')]);
+/**
+ * What is mounted in it is left out, as tar does; sockets too, which come with the processes. Whoever writes in the tree
+ * meanwhile does not lead this out of it: each directory is looked at by its descriptor, never by its path.
+ */
+export async function scanTree(directory: string, signal: AbortSignal): Promise<Scan> {
+  const top = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    const own = await top.stat({ bigint: true });
+    const found = new Map([['.', stampOf(own)]]);
+    await lookInto(top, '.', 1, { directory, device: own.dev, found, signal });
+    return found;
+  } finally {
+    await top.close();
+  }
+}
+
+async function lookInto(at: FileHandle, key: string, depth: number, look: Look): Promise<void> {
+  const { directory, device, found, signal } = look;
+  if (depth > MOST_DEPTH)
+    throw new Error(`${directory} has more than ${MOST_DEPTH} directories in one another`);
+  // One that was removed meanwhile has nothing in it.
+  const listed = await readdir(placeIn(at), { encoding: 'buffer' }).catch(absent);
+  const names = listed ?? [];
+  const inner: Buffer[] = [];
+  for (let index = 0; index < names.length; index += BATCH) {
+    signal.throwIfAborted();
+    const batch = names.slice(index, index + BATCH);
+    const facts = await Promise.all(
+      batch.map((name) => lstat(placeIn(at, name), { bigint: true }).catch(absent)),
+    );
+    for (const [number, each] of facts.entries()) {
+      const name = batch[number];
+      if (name === undefined || each === undefined || each.isSocket()) continue;
+      found.set(below(key, name), stampOf(each));
+      if (each.isDirectory() && each.dev === device) inner.push(name);
+    }
+    if (found.size > MOST_FILES) throw new Error(`${directory} has more than ${MOST_FILES} files`);
+  }
+  for (const name of inner) {
+    const next = await open(placeIn(at, name), DIRECTORY).catch(
+      ignoring('ENOENT', 'ENOTDIR', 'ELOOP'),
+    );
+    if (next === undefined) continue;
+    try {
+      await lookInto(next, below(key, name), depth + 1, look);
+    } finally {
+      await next.close();
+    }
+  }
+}
+
+function below(key: string, name: Buffer): string {
+  return `${key}/${name.toString('latin1')}`;
+}
+
+function placeIn({ fd }: FileHandle, name: Buffer = Buffer.alloc(0)): Buffer {
+  return Buffer.concat([Buffer.from(`/proc/self/fd/${fd}/`), name]);
 }
 
 interface Facts {

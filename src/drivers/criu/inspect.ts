@@ -5,7 +5,15 @@ import { godwitError } from '../../errors.ts';
 import { pass, refusal } from '../../migration/preflight/check.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import type { Inspection } from '../port/direct.ts';
-import { cgroupOf, filesOf, isFrozen, isStoppedNow, processesIn } from './processes.ts';
+import {
+  cgroupOf,
+  filesOf,
+  isFrozen,
+  isStoppedNow,
+  processesIn,
+  residentBytes,
+} from './processes.ts';
+import { fileLimits } from './fits.ts';
 import type { HostContext } from './host-context.ts';
 import { findPod } from './pods.ts';
 import { networkOf } from './network.ts';
@@ -16,8 +24,9 @@ import { layerDigest, rootOf } from './rootfs.ts';
 import type { RootFileSystem } from './rootfs.ts';
 import type { Listed } from './runc.ts';
 import type { ContainerSpec } from './spec.ts';
+import { treesOf } from './trees.ts';
 import { lookAtVolumes } from './volumes.ts';
-import type { VolumeHere } from './volumes.ts';
+import type { LookedAt, VolumeHere } from './volumes.ts';
 
 /** What a container is, found out without touching it. */
 export interface Examined extends Inspection {
@@ -53,6 +62,7 @@ export async function examine(
     ...network.obstacles,
     ...(await fileObstacles(processes)).map((each) => ({ ...each, ofMemory: true as const })),
     ...(await findPod(listed, all)),
+    ...(await limitsOf(parts, root, volumes, processes, signal)),
   ];
   const layers = await Promise.all(root.lower.map((each) => layerDigest(each, signal)));
   const checks: NamedCheck[] = obstacles.map((each) => unmovable(name, each));
@@ -91,6 +101,18 @@ export async function examine(
     volumes: volumes.here,
     cgroup,
   };
+}
+
+/** A volume that does not move anyway is not looked at. */
+async function limitsOf(
+  parts: HostContext,
+  root: RootFileSystem,
+  { here, obstacles }: LookedAt,
+  processes: readonly number[],
+  signal: AbortSignal,
+): Promise<Obstacle[]> {
+  if (obstacles.length > 0) return [];
+  return fileLimits(parts, treesOf(root, here), await residentBytes(processes), signal);
 }
 
 /** A container has no processors of its own. */

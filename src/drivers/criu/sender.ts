@@ -6,19 +6,20 @@ import { systemClock } from '../../clock.ts';
 import { encodeFrame, failure, FrameReader, KINDS, ready, write, ZERO } from './frames.ts';
 import type { FileKind, Kind } from './frames.ts';
 import { PAGE } from './memory.ts';
+import { PageNumbers } from './page-numbers.ts';
 
 /** Pages of one frame. */
 const BATCH = 256;
 /** A destination that says nothing for so long is taken for lost, ms. */
 const SILENT_MS = 180_000;
-const NO_PAGE = hash('sha256', Buffer.alloc(PAGE), 'latin1').slice(0, 16);
+const NO_PAGE = Buffer.alloc(PAGE);
 
 /** Sends pages that the other end lacks, and files as lists of pages that it has. */
 export class PageSender {
   readonly #stream: Duplex;
   readonly #packs: boolean;
-  /** The first half of a page's SHA-256 -> its number at the other end. */
-  readonly #numbers = new Map<string, number>();
+  /** Of pages that are at the other end. */
+  readonly #numbers = new PageNumbers();
   readonly #reader = new FrameReader();
   readonly #waiting = new Map<number, () => void>();
   readonly #broken = Promise.withResolvers<never>();
@@ -96,17 +97,17 @@ export class PageSender {
     const numbers: number[] = [];
     for (let at = 0; at < bytes.length; at += PAGE) {
       const page = bytes.subarray(at, at + PAGE);
-      const key = hash('sha256', page, 'latin1').slice(0, 16);
-      const known = key === NO_PAGE ? ZERO : this.#numbers.get(key);
-      if (known !== undefined) {
+      const isZero = page.equals(NO_PAGE);
+      const digest = isZero ? undefined : hash('sha256', page, 'buffer');
+      const known = digest === undefined ? ZERO : this.#numbers.get(digest);
+      if (digest === undefined || known !== undefined) {
         this.knownPages += 1;
-        numbers.push(known);
+        numbers.push(known ?? ZERO);
         continue;
       }
-      const number = this.#numbers.size;
-      this.#numbers.set(key, number);
+      if (this.#numbers.size >= ZERO) throw new Error('more pages than there are numbers for');
       this.newPages += 1;
-      numbers.push(number);
+      numbers.push(this.#numbers.add(digest));
       this.#batch.push(page);
       if (this.#batch.length >= BATCH) await this.flush();
     }

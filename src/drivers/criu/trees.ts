@@ -157,7 +157,8 @@ function listed(keys: readonly string[]): Buffer {
   return Buffer.from(keys.map((key) => `${key}\0`).join(''), 'latin1');
 }
 
-async function tellsWrites({ path: from, kind }: Tree): Promise<boolean> {
+/** A tree of which only what changed goes while nothing writes to it. */
+export async function tellsWrites({ path: from, kind }: Tree): Promise<boolean> {
   return kind === 'directory' && TELLS_WRITES.has((await statfs(from)).type);
 }
 

@@ -22,7 +22,7 @@ export interface VolumeHere {
 }
 
 /** A look at all names of a volume may take so long. */
-const LOOK_MS = 60_000;
+export const LOOK_MS = 60_000;
 
 export interface LookedAt {
   readonly volumes: readonly Volume[];
@@ -199,7 +199,7 @@ function namespaceOf(pid: number): Promise<string | undefined> {
 }
 
 /** What it takes on its file system; what is removed meanwhile does not count. */
-async function bytesIn(
+export async function bytesIn(
   { runc }: { readonly runc: Pick<Runc, 'run'> },
   file: string,
   signal: AbortSignal,

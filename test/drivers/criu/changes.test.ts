@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmdirSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmdirSync, symlinkSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { changesBetween, digestOf, scanTree } from '../../../src/drivers/criu/changes.ts';
+import {
+  changesBetween,
+  digestOf,
+  MOST_DEPTH,
+  scanTree,
+} from '../../../src/drivers/criu/changes.ts';
 import { removeTree } from '../../../src/host/remove-tree.ts';
 import type { Scan, Stamp } from '../../../src/drivers/criu/changes.ts';
 
@@ -102,6 +107,50 @@ test('a look at a tree goes on where a directory is removed that it has seen', a
   } as AbortSignal;
   try {
     assert.equal((await scanTree(directory, signal)).size, 65);
+  } finally {
+    await removeTree(directory);
+  }
+});
+
+test('a look at a tree is not led out of it by a link that takes the place of a directory', async () => {
+  const directory = mkdtempSync(path.join(os.tmpdir(), 'godwit-changes-'));
+  const [tree, outside] = ['tree', 'outside'].map((each) => path.join(directory, each));
+  mkdirSync(path.join(outside ?? '', 'secret'), { recursive: true });
+  const all = Array.from({ length: 130 }, (_, index) => path.join(tree ?? '', `d${index}`));
+  for (const each of all) mkdirSync(path.join(each, 'own'), { recursive: true });
+  let looked = 0;
+  const signal = {
+    throwIfAborted: () => {
+      looked += 1;
+      // The first batch was seen as directories, and none of them is open yet.
+      if (looked !== 2) return;
+      for (const each of all) {
+        renameSync(each, `${each}.away`);
+        symlinkSync(outside ?? '', each);
+      }
+    },
+  } as AbortSignal;
+  try {
+    const keys = [...(await scanTree(tree ?? '', signal)).keys()];
+    assert.ok(looked >= 2);
+    assert.deepEqual(
+      keys.filter((each) => each.includes('secret')),
+      [],
+    );
+  } finally {
+    await removeTree(directory);
+  }
+});
+
+test('a look at a tree ends where its directories lie too deep in one another', async () => {
+  const directory = mkdtempSync(path.join(os.tmpdir(), 'godwit-changes-'));
+  const signal = AbortSignal.timeout(30_000);
+  const deep = (levels: number): string => path.join(directory, ...Array<string>(levels).fill('d'));
+  try {
+    mkdirSync(deep(MOST_DEPTH - 1), { recursive: true });
+    assert.equal((await scanTree(directory, signal)).size, MOST_DEPTH);
+    mkdirSync(deep(MOST_DEPTH), { recursive: true });
+    await assert.rejects(scanTree(directory, signal), /more than 256 directories in one another/);
   } finally {
     await removeTree(directory);
   }

@@ -91,6 +91,24 @@ test('a bind mount that is no volume of its own is refused by its place in the c
   assert.deepEqual(refused([data, { ...data, destination: '/again' }]), ['/again']);
 });
 
+test('an idmapped mount is refused by its place in the container, also one that is no bind mount', () => {
+  const map = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
+  const data = { source: '/vols/data', destination: '/data' };
+  const config = (change: object): string => {
+    const whole = containerConfig(PLACE, LOAD, [data]) as { mounts: { destination: string }[] };
+    const mounts = whole.mounts.map((each) => ({ ...each, ...change }));
+    return JSON.stringify({ ...whole, mounts });
+  };
+  const refused = (change: object): string[] =>
+    readConfig(config(change), DIRS).obstacles.map(({ device, type }) => `${device} ${type}`);
+  for (const change of [{ uidMappings: map }, { gidMappings: map }, { options: ['ridmap'] }])
+    assert.deepEqual(
+      refused(change),
+      ['/proc', '/dev', '/sys', '/data'].map((each) => `${each} idmapped mount`),
+    );
+  assert.deepEqual(refused({}), []);
+});
+
 test('whatever a source calls a volume, its place is below a directory of volumes of this host', () => {
   const part = fc.oneof(fc.constantFrom('..', '.', '', 'a', 'etc', '\0', 'a b'), fc.string());
   const name = fc.oneof(

@@ -1,0 +1,90 @@
+import { MOST_DEPTH, MOST_FILES } from './changes.ts';
+import type { HostContext } from './host-context.ts';
+import { whyNoRoom } from './made-volumes.ts';
+import type { Obstacle } from './obstacle.ts';
+import { tellsWrites } from './trees.ts';
+import type { Tree } from './trees.ts';
+import { bytesIn, LOOK_MS } from './volumes.ts';
+
+/** Whether the files of a container can be sent from here, found out beforehand: how many they are, and room for archives. */
+
+type Parts = Pick<HostContext, 'host' | 'records'> & {
+  readonly runc: Pick<HostContext['runc'], 'run'>;
+};
+
+/** `memoryBytes`: what its processes have in memory, which CRIU writes down beside the archive. */
+export async function fileLimits(
+  parts: Parts,
+  trees: readonly Tree[],
+  memoryBytes: number,
+  signal: AbortSignal,
+): Promise<Obstacle[]> {
+  const found: Obstacle[] = [];
+  let largest = 0;
+  for (const tree of trees) {
+    const many = await countObstacle(parts, tree, signal);
+    if (many === undefined)
+      largest = Math.max(largest, tree.bytes || (await bytesIn(parts, tree.path, signal)));
+    else found.push(many);
+  }
+  return [...found, ...(await roomObstacle(parts, largest, memoryBytes))];
+}
+
+/** Such a tree is looked at file by file while the container is frozen. A cold move sends it as a whole. */
+async function countObstacle(
+  { runc }: Parts,
+  tree: Tree,
+  signal: AbortSignal,
+): Promise<Obstacle | undefined> {
+  if (!(await tellsWrites(tree))) return undefined;
+  const script = `find "$0" -xdev -printf '%d\\n' | head -n ${MOST_FILES + 1} | sort -n | uniq -c`;
+  const text = await runc.run(['sh', '-c', script, tree.path], { deadlineMs: LOOK_MS, signal });
+  const { files, depth } = countsOf(text);
+  const device = tree.name === 'root' ? 'its root file system' : `the volume ${tree.path}`;
+  const hint =
+    'Pack what is seldom used into fewer files, or move the container cold (--mode cold).';
+  const facts = { device, type: 'files', hint, ofMemory: true } as const;
+  const shown = (most: number): string => most.toLocaleString('en-US');
+  if (files > MOST_FILES)
+    return {
+      ...facts,
+      reason: `${tree.path} has more than ${shown(MOST_FILES)} files, which are too many to compare while it is frozen`,
+    };
+  // Of the top directory it is 0.
+  if (depth >= MOST_DEPTH)
+    return {
+      ...facts,
+      reason: `${tree.path} has more than ${shown(MOST_DEPTH)} directories in one another`,
+    };
+  return undefined;
+}
+
+/** Of lines with how many files lie at a depth, and the depth; the largest one is the last. Pure. */
+export function countsOf(lines: string): { readonly files: number; readonly depth: number } {
+  let [files, depth] = [0, 0];
+  for (const line of lines.split('\n')) {
+    const [, count, at] = /^\s*(\d+) (\d+)$/.exec(line) ?? [];
+    if (count === undefined) continue;
+    files += Number(count);
+    depth = Math.max(depth, Number(at));
+  }
+  return { files, depth };
+}
+
+/** One archive at a time lies in the state directory, in a move of memory beside the dump. */
+async function roomObstacle(
+  { host, records }: Parts,
+  archiveBytes: number,
+  memoryBytes: number,
+): Promise<Obstacle[]> {
+  const hint = `Make room on ${host} where Godwit keeps its state (${records.directory}).`;
+  const facts = { type: 'room', hint };
+  const forArchive = await whyNoRoom(records.directory, archiveBytes);
+  if (forArchive !== undefined)
+    return [{ ...facts, device: 'the archive of its files', reason: forArchive }];
+  const forBoth = await whyNoRoom(records.directory, archiveBytes + memoryBytes);
+  if (forBoth === undefined) return [];
+  return [
+    { ...facts, device: 'the dump and the archive of its files', reason: forBoth, ofMemory: true },
+  ];
+}

@@ -1,0 +1,96 @@
+/**
+ * Which page has which number at the other end, by the first half of its SHA-256. Pure.
+ *
+ * A Map of JavaScript ends at 2^24 entries, which are 64 GiB of pages. This holds as many as there are numbers on the wire,
+ * in 20 bytes for each place of its tables, of which at most three quarters are taken. There are many tables, so that one
+ * that grows does not keep all pages waiting.
+ */
+
+const TABLES = 256;
+const FIRST_PLACES = 64;
+/** Four words of the key, and the number plus one: 0 of a place that is free. */
+const WORDS = 5;
+const KEY_BYTES = 16;
+
+export class PageNumbers {
+  readonly #tables: Table[] = [];
+  #size = 0;
+
+  constructor() {
+    for (let index = 0; index < TABLES; index += 1) this.#tables.push(new Table());
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** The number of a page by its digest; undefined where it has none. */
+  get(digest: Buffer): number | undefined {
+    return this.#tableOf(digest).get(digest);
+  }
+
+  /** Gives the next number, from 0 on, to a page that has none. */
+  add(digest: Buffer): number {
+    const number = this.#size;
+    this.#tableOf(digest).add(digest, number);
+    this.#size += 1;
+    return number;
+  }
+
+  #tableOf(digest: Buffer): Table {
+    if (digest.length < KEY_BYTES) throw new Error(`a digest of ${digest.length} bytes`);
+    return this.#tables[digest[0] ?? 0] as Table;
+  }
+}
+
+/** Open addressing: a key is at its place, or at the next free one after it. */
+class Table {
+  #words = new Uint32Array(FIRST_PLACES * WORDS);
+  #places = FIRST_PLACES;
+  #taken = 0;
+
+  get(digest: Buffer): number | undefined {
+    const said = this.#words[this.#find(digest) + 4] ?? 0;
+    return said === 0 ? undefined : said - 1;
+  }
+
+  add(digest: Buffer, number: number): void {
+    if (this.#taken + 1 > this.#places * 0.75) this.#grow();
+    const at = this.#find(digest);
+    for (let word = 0; word < 4; word += 1) this.#words[at + word] = digest.readUInt32LE(word * 4);
+    this.#words[at + 4] = number + 1;
+    this.#taken += 1;
+  }
+
+  /** Where the key is, or would be. */
+  #find(digest: Buffer): number {
+    const [one, two] = [digest.readUInt32LE(0), digest.readUInt32LE(4)];
+    const [three, four] = [digest.readUInt32LE(8), digest.readUInt32LE(12)];
+    const words = this.#words;
+    let place = two % this.#places;
+    for (;;) {
+      const at = place * WORDS;
+      if (words[at + 4] === 0) return at;
+      const isSame =
+        words[at] === one &&
+        words[at + 1] === two &&
+        words[at + 2] === three &&
+        words[at + 3] === four;
+      if (isSame) return at;
+      place = place + 1 === this.#places ? 0 : place + 1;
+    }
+  }
+
+  #grow(): void {
+    const before = this.#words;
+    this.#places *= 2;
+    this.#words = new Uint32Array(this.#places * WORDS);
+    for (let from = 0; from < before.length; from += WORDS) {
+      if (before[from + 4] === 0) continue;
+      let place = (before[from + 1] ?? 0) % this.#places;
+      while (this.#words[place * WORDS + 4] !== 0)
+        place = place + 1 === this.#places ? 0 : place + 1;
+      this.#words.set(before.subarray(from, from + WORDS), place * WORDS);
+    }
+  }
+}
