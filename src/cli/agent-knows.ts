@@ -19,6 +19,7 @@ const MUST_BE_KNOWN = {
   whenQuiet: '--when',
   noticeMs: '--notice',
   returnIfUnhealthy: '--return-if-unhealthy',
+  balloon: '--balloon',
 } as const satisfies Partial<Record<keyof MigrationRequest, string>>;
 
 /** An agent of an earlier build drops a field that it does not know. GODWIT_CAPABILITY where that would do harm. */

@@ -37,6 +37,7 @@ export function requestOf(verb: string, { args, flags }: Asked, to: string): Mig
     ...(flags.notice === undefined ? {} : { noticeMs: Math.round(flags.notice) }),
     maxBandwidth: flags.maxBandwidth,
     ...(flags.linkShare === undefined ? {} : { linkShare: shareIn(flags.linkShare) }),
+    ...(flags.balloon === undefined ? {} : { balloon: flags.balloon }),
     streams: flags.streams,
     compress: flags.compress,
     timeoutMs: flags.timeout === undefined ? undefined : Math.round(flags.timeout),

@@ -76,6 +76,12 @@ export const SETTINGS = {
     summary:
       'leave the rest of the link to the guests: memory takes no more than this share of what the link carries, such as 0.7 or 70%',
   },
+  balloon: {
+    kind: 'choice',
+    choices: ['free', 'available'],
+    summary:
+      'take memory that the guest does not need out of the way by its balloon, and give it back after the move: free pages, or also page cache',
+  },
   streams: { kind: 'count', summary: 'parallel memory streams, 1 to 16', preset: '1' },
   compress: {
     kind: 'choice',

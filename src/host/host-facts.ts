@@ -38,6 +38,7 @@ async function readHostFacts(config: AgentConfig, wallMs: () => number): Promise
     unencryptedMemory: config.unencryptedMemory,
     rdma,
     platform,
+    givesBack: true,
     // Read last: the less lies between it and the answer, the better.
     wallMs: wallMs(),
   };

@@ -16,6 +16,7 @@ import type { GuestLoads } from '../guest-loads.ts';
 import type { Outgoing } from '../outgoing.ts';
 import type { Checks, Examination } from '../preflight/checks.ts';
 import type { PredictionCache } from './prediction-cache.ts';
+import { balloonedMix } from '../../migration/prediction/ballooned-mix.ts';
 import { shareOfLink, withShare } from '../../migration/prediction/link-share.ts';
 
 export interface PlansParts {
@@ -79,13 +80,14 @@ export class Plans {
     const { config } = this.#parts;
     const { guest, to, mode, streams, compress } = request;
     const own = offerOf(config, guest, to);
-    const { path, offer, reachable = false, copiesDisks = false } = found ?? {};
+    const { path, offer, reachable = false, copiesDisks = false, balloon } = found ?? {};
+    const isTaken = mix !== undefined && balloon !== undefined;
     const plain = { streams: 1, compress: 'none' } as const;
     const obstacle = wireObstacle(plain, { own, offer, reachable });
     return {
       memoryBytes,
       curve,
-      mix,
+      mix: isTaken ? balloonedMix(mix, balloon, memoryBytes) : mix,
       link,
       cores: Math.min(availableParallelism(), offer?.cores ?? Infinity),
       settings: {

@@ -128,11 +128,12 @@ async function oneHost(
     const way = takes === undefined ? {} : { path: { takes, ...(stream && { stream }) } };
     Object.assign(found, { ...way, ...(offer && { offer }), copiesDisks: copies.length > 0 });
   };
+  const ballooned: Examining['ballooned'] = (balloon) => Object.assign(found, { balloon });
   try {
     const guest = await held.open(asked);
     return await withDeadline(what, Math.max(0, withinMs), signal, async (within) => {
       const [checks, measured] = await Promise.all([
-        examine({ ...parts, ...asked, guest, learned }, within),
+        examine({ ...parts, ...asked, guest, learned, ballooned }, within),
         measure ? measureGuest(guest, within) : {},
       ]);
       return { to, checks, reachable: guest.mayReachUs, ...found, ...measured };

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { labels } from '../../protocol/labels.ts';
 import { guestHandle } from '../../protocol/mover/handle.ts';
 import { sourceMoverRequest } from '../../protocol/mover/request.ts';
-import { checkId, hostName } from '../../protocol/names.ts';
+import { bytes, checkId, hostName } from '../../protocol/names.ts';
 import { admission, preparation, storageProof } from '../../protocol/peer/migration.ts';
 import { serialError } from '../../protocol/errors.ts';
 import { shortText } from '../../protocol/names.ts';
@@ -74,6 +74,8 @@ export const examinedHost = z.object({
   /** Where it was to be measured: what was found, or why nothing was. */
   measured: guestMeasure.optional(),
   unmeasured: shortText.optional(),
+  /** With `--balloon`: what it would take of the guest. */
+  balloon: z.object({ takesBytes: bytes, availableBytes: bytes }).optional(),
 });
 export type ExaminedHost = z.infer<typeof examinedHost>;
 

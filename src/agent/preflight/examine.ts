@@ -25,6 +25,7 @@ import { migrationSettings } from '../../protocol/public/migration.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { Peers } from '../peers.ts';
 import type { Examined } from './checker-questions.ts';
+import type { BalloonTake } from '../../migration/prediction/ballooned-mix.ts';
 import { offerStandby } from './offer-standby.ts';
 
 /** The destination answers within this, ms; the last may ask a segment that is silent. */
@@ -53,6 +54,8 @@ export interface Examining extends ExamineParts, Examined {
     facts: Pick<StepFacts, 'path' | 'copies'>,
     offer: PreflightAnswer['wire'],
   ) => void;
+  /** The same of what `--balloon` would take of the guest. */
+  readonly ballooned?: (take: BalloonTake) => void;
 }
 
 /**
@@ -81,6 +84,7 @@ export async function examine(asked: Examining, signal: AbortSignal): Promise<Ch
   }
   const inspected = await add('state', () => inspectGuest(parts, signal));
   checks.push(...(inspected?.checks ?? []));
+  if (inspected?.balloon !== undefined) asked.ballooned?.(inspected.balloon);
   if (inspected === undefined) return checks;
   await add('restart', () => launchable(asked, signal));
   const known = await add('network', () => inspected.facts(signal));
@@ -225,6 +229,7 @@ async function askAdmission(
       paths: firstHops(pathsTo(peers, request), config.relays),
       transport: request.transport,
       siteCheck: request.returnIfUnhealthy?.check,
+      balloon: request.balloon,
     });
     return { checks: [answered, ...reported.checks, ...both], reported };
   } catch (thrown) {

@@ -47,11 +47,20 @@ export function measures(report: Report): [string, string][] {
     ...standstills(report),
     ...rehearsalWords(report),
     ...sent(report),
+    ...balloonWords(report),
     ...checkPairs(report),
     ...verifiedWords(report),
     ...returnWords(report),
     ['runs', whereWords(report)],
   ];
+}
+
+/** What its balloon took of it for the move. It is given back at either end of it. */
+function balloonWords({ balloon }: Report): [string, string][] {
+  if (balloon === undefined) return [];
+  const { takenBytes, leftBytes } = balloon;
+  const left = `${formatBytes(leftBytes)} were left unused`;
+  return [['taken by its balloon', `${formatBytes(takenBytes)} for the move; ${left}`]];
 }
 
 /** In a line: how much was seen from outside, and what is in doubt. */

@@ -6,6 +6,7 @@ import type { GuestMeasure } from '../../protocol/public/prediction.ts';
 import type { GuestDescription, StreamSettings } from '../../protocol/peer/migration.ts';
 import type { GuestHandle, Launch } from '../../protocol/mover/handle.ts';
 import type { GodwitError } from '../../errors.ts';
+import type { MayBalloon } from './balloon.ts';
 import type { DiskRelocator, DiskSource, DiskTarget, FrozenImage } from './disks.ts';
 import type { Capabilities, DriverInventory } from './inventory.ts';
 
@@ -98,7 +99,7 @@ export interface SourceNic {
   readonly port: string;
 }
 
-export interface HypervisorSession {
+export interface HypervisorSession extends MayBalloon {
   /** Calls back in order of occurrence, starting with what is already so. Returns a function that stops it. */
   onEvent(listener: (event: HypervisorEvent) => void): () => void;
   /**

@@ -17,6 +17,7 @@ import type {
 import { matchHost, nicsOf, readSpec } from './assess.ts';
 import type { Match } from './assess.ts';
 import { storesOf, whyTaken } from './variable-store-users.ts';
+import { balloonOf } from './balloon.ts';
 import { hostGives } from './baseline.ts';
 import type { QemuProgram } from './binaries.ts';
 import { ColdStart } from './cold-start.ts';
@@ -71,6 +72,7 @@ export class QemuDestination implements DestinationSession {
   #ours: boolean;
   readonly startCold = (signal: AbortSignal): Promise<QemuHandle> => this.#cold.start(signal);
   readonly #cold: ColdStart;
+  readonly balloon = balloonOf(async (signal) => (await this.#hold.attached(signal)).client);
 
   /** `known`: the process that the journal names. */
   constructor(options: DestinationOptions, known: QemuHandle | undefined, parts: HostContext) {
@@ -276,9 +278,7 @@ export class QemuDestination implements DestinationSession {
     this.#hold.handle = undefined;
   }
 
-  async close(): Promise<void> {
-    this.#hold.close();
-  }
+  readonly close = async (): Promise<void> => this.#hold.close();
 
   async #match({ description, stream, disks }: Wanted, signal: AbortSignal): Promise<Match> {
     const programs = await this.#parts.programs(signal);

@@ -16,6 +16,7 @@ import type {
   StreamSetup,
 } from '../port/direct.ts';
 import { readAbilities } from './abilities.ts';
+import { balloonOf } from './balloon.ts';
 import type { GuestMeasure } from '../../protocol/public/prediction.ts';
 import { measureGuest } from './measure/measure.ts';
 import { nicsWithPorts, tapsOf, withTapNames } from './guest/attachments.ts';
@@ -83,6 +84,7 @@ export class QemuSource implements SourceSession {
   readonly startAgain = (withinMs: number, signal: AbortSignal): Promise<void> =>
     startAgain(this.#client, this.handle, withinMs, signal);
   readonly stopGuest = (signal: AbortSignal): Promise<void> => stop(this.#client, signal);
+  readonly balloon = balloonOf(async () => this.#client);
   readonly #client: QmpClient;
   readonly #watch: MonitorWatch;
   readonly #images: ImageStore;
@@ -293,7 +295,5 @@ export class QemuSource implements SourceSession {
     for (const socket of this.#sockets) await rm(socket, { force: true });
   }
 
-  async close(): Promise<void> {
-    this.#watch.close();
-  }
+  readonly close = async (): Promise<void> => this.#watch.close();
 }

@@ -23,9 +23,10 @@ export function isToBeStarted(state: DestinationState): boolean {
 }
 
 /** What only a stream of memory needs: a cold move does none of it, and has none of it to undo. */
-const OF_STREAM: ReadonlySet<StepName> = new Set(['configure', 'memory', 'drain']);
+const OF_STREAM: ReadonlySet<StepName> = new Set(['configure', 'balloon', 'memory', 'drain']);
 
 export function isLeftOut(step: StepName, state: Pick<SourceState, 'plan'>): boolean {
+  if (step === 'balloon' && state.plan.settings.balloon === undefined) return true;
   return isCold(state) && OF_STREAM.has(step);
 }
 

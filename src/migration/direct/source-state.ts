@@ -25,6 +25,7 @@ import type {
 import { address, epoch, guestName, hostName, migrationId, ms } from '../../protocol/names.ts';
 import { nicNetworks } from '../../protocol/network.ts';
 import { guestDescription, running } from '../../protocol/peer/migration.ts';
+import { ballooned } from '../../protocol/public/balloon.ts';
 import { prediction } from '../../protocol/public/prediction.ts';
 import { probeReports } from '../../protocol/public/probe.ts';
 import { steeringRecord } from '../../protocol/public/steering.ts';
@@ -88,6 +89,8 @@ export const stepFacts = z.object({
   diskCheck: diskCheck.optional(),
   /** How its hypervisor was started, where the guest may have to be started anew. */
   launch: launch.optional(),
+  /** What its balloon has taken of it for the move. */
+  balloon: ballooned.optional(),
 });
 export type StepFacts = z.infer<typeof stepFacts>;
 

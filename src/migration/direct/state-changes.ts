@@ -28,7 +28,7 @@ export function enter(state: SourceState, step: StepName): Transition {
   const after = isLeftOut(step, state) ? nextStep(step) : undefined;
   if (after !== undefined) return enter(state, after);
   if (step === 'seed' && !looksForBases(state)) return enter(state, 'prepare');
-  if (step === 'mirror' && !copiesDisks(state)) return enter(state, 'memory');
+  if (step === 'mirror' && !copiesDisks(state)) return enter(state, 'balloon');
   if (step === 'drain' && (state.stream === 'done' || state.via === 'precopy')) {
     return enter(state, 'verify');
   }

@@ -11,6 +11,7 @@ export const STEP_NAMES = [
   'configure',
   'arm',
   'mirror',
+  'balloon',
   'memory',
   'switchover',
   'commit',
@@ -122,6 +123,14 @@ const TABLE = {
     rehearsed: true,
     deadline: 'timeout',
     undo: 'end the copying; the guest and its disks are as they were',
+  },
+  balloon: {
+    phase: 'memory',
+    does: 'take memory that the guest does not need out of the way by its balloon; left out where that was not asked for',
+    endsBy: 'handler',
+    rehearsed: true,
+    deadline: 60_000,
+    undo: 'give the guest its memory back',
   },
   memory: {
     phase: 'memory',

@@ -92,7 +92,7 @@ export function judgeCapabilities({ driver, settings }: CapabilityFacts): Findin
 
 /** What a cold move, which sends no memory, cannot do. */
 function ofMemoryAlone(settings: Asked): [string, string][] {
-  const { rehearse, path, verifyDisks } = settings;
+  const { rehearse, path, verifyDisks, balloon } = settings;
   const asked: [boolean, string, string][] = [
     [rehearse === true, '--rehearse', 'a cold move would shut the guest down'],
     [path === 'wire', '--path wire', 'a cold move sends no memory'],
@@ -101,6 +101,7 @@ function ofMemoryAlone(settings: Asked): [string, string][] {
       `--transport ${settings.transport}`,
       'a cold move sends no memory',
     ],
+    [balloon !== undefined, `--balloon ${balloon}`, 'a cold move sends no memory'],
     [verifyDisks === true, '--verify-disks', 'a cold move does not watch what the guest writes'],
   ];
   return asked.flatMap(([isAsked, what, why]) => (isAsked ? [[what, why]] : []));
@@ -114,7 +115,7 @@ function isOtherTransport({ transport = 'tcp' }: Asked): boolean {
 export function leftToManager(settings: Asked): [string, string][] {
   const { path, onLost, diskWrites, verifyDisks, networks } = settings;
   const { pathAddresses, steering, deadlineAt, notBefore, whenQuiet, noticeMs } = settings;
-  const { returnIfUnhealthy } = settings;
+  const { returnIfUnhealthy, balloon } = settings;
   const asked: [boolean, string, string][] = [
     [path === 'wire', '--path wire', 'memory'],
     [steering !== undefined, '--steering', 'how its memory converges'],
@@ -126,6 +127,7 @@ export function leftToManager(settings: Asked): [string, string][] {
     [pathAddresses !== undefined, '--path-address', 'the link'],
     [diskWrites === 'refuse', '--disk-writes refuse', 'disks'],
     [verifyDisks === true, '--verify-disks', 'disks'],
+    [balloon !== undefined, `--balloon ${balloon}`, 'what of its memory is sent'],
     [networks !== undefined, '--network', 'networks'],
     [returnIfUnhealthy !== undefined, '--return-if-unhealthy', 'where it stays'],
   ];

@@ -1,5 +1,6 @@
 import { godwitError } from '../../errors.ts';
 import { splitAddress } from '../../protocol/names.ts';
+import type { BalloonPolicy } from '../../protocol/public/balloon.ts';
 import type { Transport } from '../../protocol/public/transport.ts';
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
 import type { HostFacts } from '../../protocol/peer/host-facts.ts';
@@ -23,6 +24,8 @@ export interface HostsFacts {
   readonly transport?: Transport | undefined;
   /** The site's check that the destination is to run once the guest is there. */
   readonly siteCheck?: string | undefined;
+  /** The guest comes with some of its memory in its balloon. */
+  readonly balloon?: BalloonPolicy | undefined;
 }
 
 /** Beyond this, times in the logs and reports of both hosts cannot be compared by eye any more, ms. */

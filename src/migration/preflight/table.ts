@@ -1,5 +1,6 @@
 import { judgeIncoming, judgeMemory, judgeName, judgePorts, judgeRoutes } from './admission.ts';
 import type { AdmissionFacts } from './admission.ts';
+import { judgeGivesBack } from './balloon.ts';
 import { judgeCapabilities } from './capabilities.ts';
 import type { CapabilityFacts } from './capabilities.ts';
 import type { Finding } from './finding.ts';
@@ -222,6 +223,13 @@ export const CHECKS = [
     judge: judgeSiteCheck,
   },
   {
+    name: 'gives-back',
+    step: 'admit',
+    needs: 'both',
+    asks: 'with --balloon: does the destination give the guest its memory back?',
+    judge: judgeGivesBack,
+  },
+  {
     name: 'state',
     step: 'inspect',
     needs: 'source',
@@ -261,6 +269,13 @@ export const CHECKS = [
     step: 'inspect',
     needs: 'source',
     asks: 'with --on-lost restart: could the guest be started anew?',
+    by: 'driver',
+  },
+  {
+    name: 'balloon',
+    step: 'inspect',
+    needs: 'source',
+    asks: 'with --balloon: has the guest an empty balloon whose driver says how much is free?',
     by: 'driver',
   },
   {

@@ -87,6 +87,7 @@ export function reportOf(records: readonly SourceRecord[], nowMs: number): Repor
     ...(state.disks === undefined ? {} : { disks: [...state.disks] }),
     ...(walk.diskLink === undefined ? {} : { diskLink: walk.diskLink }),
     ...(state.known.diskCheck === undefined ? {} : { diskCheck: state.known.diskCheck }),
+    ...(state.known.balloon === undefined ? {} : { balloon: state.known.balloon }),
     phases: walk.phases,
     checks: (state.known.checks ?? []).slice(0, MOST_CHECKS),
     ...(state.known.verified === undefined ? {} : { verified: state.known.verified }),

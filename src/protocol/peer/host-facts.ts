@@ -39,5 +39,7 @@ export const hostFacts = z.object({
   rdma: z.array(z.string().max(64)).max(MOST_RDMA).optional(),
   /** An older host does not say it. */
   platform: platform.optional(),
+  /** It gives a guest back what was taken of it by its balloon (`balloon`); an older host does not. */
+  givesBack: z.boolean().optional(),
 });
 export type HostFacts = z.infer<typeof hostFacts>;

@@ -14,6 +14,7 @@ import {
 } from '../names.ts';
 import { networkMap } from '../network.ts';
 import { runsAt } from './host.ts';
+import { ballooned, balloonPolicy } from './balloon.ts';
 import { prediction } from './prediction.ts';
 import { probeReports } from './probe.ts';
 import { mode } from './mode.ts';
@@ -96,6 +97,7 @@ export const migrationSettings = z.object({
   priority: z.enum(['low', 'high']).optional(),
   /** Refused where the guest's manager would send its memory unencrypted. */
   encrypted: z.boolean().optional(),
+  balloon: balloonPolicy.optional(),
 });
 export type MigrationSettings = z.infer<typeof migrationSettings>;
 
@@ -261,6 +263,7 @@ export const report = z.object({
   diskLink: diskLink.optional(),
   /** Whether the copies are the same, where that was to be found out. */
   diskCheck: diskCheck.optional(),
+  balloon: ballooned.optional(),
   /** How long each phase took, ms, in order. */
   phases: z.array(z.object({ phase, ms })).max(64),
   checks: z.array(check).max(256),

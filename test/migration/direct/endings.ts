@@ -23,6 +23,7 @@ export function isOfDisks(step: StepName): boolean {
 
 /** What must be asked for so that a migration has that step. */
 export function askedFor(step: StepName): Partial<MigrationSettings> {
+  if (step === 'balloon') return { balloon: 'available' };
   return step === 'wait' ? { notBefore: '2026-05-01T01:00:00.000Z' } : {};
 }
 
@@ -31,6 +32,7 @@ export function assertSourceRuns(world: World): void {
   assert.equal(world.run, 'running');
   assert.equal(world.configured, false);
   assert.equal(world.mirroring, false);
+  assert.equal(world.ballooned, false);
   assert.ok(
     world.destination === undefined || world.destination.isClean,
     'something is left there',

@@ -82,6 +82,20 @@ describe('a failure before the point of no return', () => {
       assert.deepEqual(undone, ['memory', ...disks, 'arm', 'configure', 'admit']);
     }
   });
+
+  test('gives back what the balloon took, once the stream is taken back', () => {
+    for (const step of ['balloon', 'memory', 'switchover'] as const) {
+      const world = new World(planned({ balloon: 'available' }));
+      driveUntil(world, isDoing(step));
+      assert.equal(world.ballooned, step !== 'balloon');
+      world.answer('after', errorOf());
+      settle(world);
+      assertSourceRuns(world);
+      const undone = world.journal.flatMap((event) => (event.type === 'undid' ? [event.step] : []));
+      assert.equal(undone.filter((each) => each === 'balloon').length, 1);
+      assert.ok(step === 'balloon' || undone.indexOf('memory') < undone.indexOf('balloon'));
+    }
+  });
 });
 
 describe('a cancel', () => {

@@ -40,6 +40,8 @@ export class World {
   /** The guest has a disk that the hosts do not share. */
   readonly copies: boolean;
   mirroring = false;
+  /** Memory of the guest is in its balloon. */
+  ballooned = false;
   round = 0;
   /** Effects under way, and what the hypervisor has said that the mover has not heard yet. */
   pending: Pending[] = [];
@@ -182,6 +184,9 @@ export class World {
         this.#call('disks');
         this.mirroring = true;
         return {};
+      case 'balloon':
+        this.ballooned = true;
+        return { balloon: { takenBytes: 1, leftBytes: 1 } };
       case 'memory':
         if (this.stream === 'none') this.says('setup');
         return {};
@@ -220,6 +225,7 @@ export class World {
     if (step === 'admit' && this.destination !== undefined) this.#call('release');
     if (step === 'configure') this.configured = false;
     if (step === 'mirror') this.mirroring = false;
+    if (step === 'balloon') this.ballooned = false;
     if (step === 'arm' && this.destination !== undefined) this.#call('refuse');
     if (step === 'switchover' && isCold(this.state)) this.#startAgain();
     else if (step === 'memory' || step === 'switchover') this.#regain();

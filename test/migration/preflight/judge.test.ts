@@ -105,7 +105,7 @@ test('what both hosts report of themselves is judged by each row once, in their 
   const host = { name: 'a', version: '1.0.0', wallMs: 1000, platform, unencryptedMemory };
   const facts = {
     source: host,
-    destination: { ...host, name: 'b', siteChecks: ['check-web'] },
+    destination: { ...host, name: 'b', siteChecks: ['check-web'], givesBack: true },
     askedMs: 1000,
     answeredMs: 1000,
     roundTripMs: 1,
@@ -113,6 +113,7 @@ test('what both hosts report of themselves is judged by each row once, in their 
     paths: ['10.0.0.2:7443', '10.1.0.2:7443'],
     siteCheck: 'check-web',
     transport: 'zero-copy' as const,
+    balloon: 'free' as const,
   };
   const rows = CHECKS.filter(
     (row) => row.step === 'admit' && row.needs === 'both' && 'judge' in row,

@@ -135,12 +135,25 @@ export async function settle(
   await dataPath.end(state);
   disks.abort('the migration is over');
   await compare.end(session, state, signal);
+  await giveBack(session, state, signal);
   await session.settle(signal);
   await keepImages(config, state, log, signal);
   // Its mover ends afterwards, and with it what it still announces.
   await withDeadline('the announcement', ANNOUNCED_MS, signal, () => announced).catch(
     () => undefined,
   );
+}
+
+/** The guest has again what its balloon was asked for at the source, before it came (`--balloon`). */
+async function giveBack(
+  session: DestinationSession,
+  { admission, preparation }: DestinationState,
+  signal: AbortSignal,
+): Promise<void> {
+  const memoryBytes = preparation?.description.memoryBytes;
+  if (admission.settings?.balloon === undefined || memoryBytes === undefined) return;
+  const { run } = await session.status(signal);
+  if (run !== 'gone') await session.balloon?.resize(memoryBytes, signal);
 }
 
 /** Removes everything that was made here for the guest. */

@@ -1,6 +1,8 @@
 import { countedChecks } from '../../../migration/direct/cold.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
+import type { BalloonTake } from '../../../migration/prediction/ballooned-mix.ts';
+import { lookAtBalloon } from './balloon.ts';
 import { assessStream, streamFrom } from './choose-path.ts';
 import { networksOf } from './networks.ts';
 import { askAhead, preparation } from './source-context.ts';
@@ -16,6 +18,8 @@ import type { StorageFound } from './storage.ts';
 /** What the hypervisor and the host of the guest report of it. */
 export interface Inspected {
   readonly checks: readonly Check[];
+  /** With `--balloon`: what may be taken of it. */
+  readonly balloon?: BalloonTake | undefined;
   /** What follows for the migration; to be asked for only where no check refuses. */
   readonly facts: (signal: AbortSignal) => Promise<StepFacts>;
 }
@@ -23,8 +27,10 @@ export interface Inspected {
 /** Describes the guest, and judges it as far as its own host can. */
 export async function inspectGuest(parts: LookParts, signal: AbortSignal): Promise<Inspected> {
   const { description, checks, nics } = await parts.guest.inspect(signal);
+  const balloon = await lookAtBalloon(parts, description.memoryBytes, signal);
   return {
-    checks: countedChecks(checks, parts.state()),
+    checks: [...countedChecks(checks, parts.state()), ...balloon.checks],
+    balloon: balloon.take,
     facts: async (within) => {
       const session = await parts.guest.session(within);
       const ports = await session.ports(within);

@@ -1,3 +1,4 @@
+import { judgeGivesBack } from '../../../migration/preflight/balloon.ts';
 import { hostChecks } from '../../../migration/preflight/judge.ts';
 import { judgeSiteCheck, judgeTransport } from '../../../migration/preflight/hosts.ts';
 import type { HostsFacts } from '../../../migration/preflight/hosts.ts';
@@ -20,12 +21,13 @@ type Reported = Omit<HostsFacts, 'destination'> & {
 export function checksOfHosts({ to, destination, ...facts }: Reported): Check[] {
   if (destination !== undefined) return hostChecks({ ...facts, destination });
   // What it would leave out without a word.
-  const { siteCheck, source, transport } = facts;
+  const { siteCheck, source, transport, balloon } = facts;
   const unsaid = { name: to };
   const named = (name: CheckName, findings: readonly Finding[]): Check[] =>
     findings.map((finding) => ({ name, side: 'both', ...finding }));
   return [
     ...named('transport', judgeTransport({ source, destination: unsaid, transport })),
+    ...named('gives-back', judgeGivesBack({ destination: unsaid, balloon })),
     ...named('site-check', judgeSiteCheck({ destination: unsaid, siteCheck })),
   ];
 }

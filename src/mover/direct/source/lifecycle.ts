@@ -18,6 +18,7 @@ import { ask, darkMs, preparation, resumePeer, streamSetup, unproved } from './s
 import type { SourceContext } from './source-context.ts';
 import { choosePathTo } from './choose-path.ts';
 import { assessGuest, examineStorage, inspectGuest } from './examine.ts';
+import { deflate, inflate } from './balloon.ts';
 import { compareDisks } from './compare.ts';
 import { drained } from './drain.ts';
 import { giveUpDisks } from './set-aside-disks.ts';
@@ -112,6 +113,7 @@ export const LIFECYCLE: Lifecycle = {
         paths: firstHops([address, ...addresses], config.relays),
         transport: settings.transport,
         siteCheck: settings.returnIfUnhealthy?.check,
+        balloon: settings.balloon,
       });
       refuseOn(checks);
       return { moverAddress, checks, ...choosePathTo(parts, wire) };
@@ -231,6 +233,11 @@ export const LIFECYCLE: Lifecycle = {
     },
 
     undo: (parts, signal) => parts.disks.drop(parts, signal),
+  },
+
+  balloon: {
+    do: inflate,
+    undo: deflate,
   },
 
   memory: {

@@ -1,0 +1,74 @@
+import { godwitError } from '../../errors.ts';
+import type { BalloonPolicy } from '../../protocol/public/balloon.ts';
+import type { HostFacts } from '../../protocol/peer/host-facts.ts';
+import { formatBytes } from '../../protocol/quantity.ts';
+import { passes, refuses } from './finding.ts';
+import type { Finding } from './finding.ts';
+
+/** How much of a guest's memory is taken out of the way before it moves, and why none is. Pure. */
+
+const MIB = 1024 ** 2;
+/** Of its free or available memory the guest keeps this, and this share of all that it has. */
+const MARGIN_BYTES = 64 * MIB;
+const MARGIN_SHARE = 0.05;
+/** A guest may have a little less than it was given: its firmware's part. What a balloon takes is more. */
+const WHOLE_SHARE = 0.999;
+
+/** What is known of the guest's balloon, bytes. */
+export interface BalloonLook {
+  readonly actualBytes: number;
+  readonly freeBytes: number;
+  readonly availableBytes: number;
+}
+
+/** What the guest keeps as free or available, bytes. */
+export function marginOf(memoryBytes: number): number {
+  return Math.max(MARGIN_BYTES, Math.ceil(memoryBytes * MARGIN_SHARE));
+}
+
+/** How much may be taken now, bytes, whole MiB; 0 where the guest needs all that it has. */
+export function takeOf(policy: BalloonPolicy, look: BalloonLook, memoryBytes: number): number {
+  // Free pages that the guest keeps back for itself are not available.
+  const may =
+    policy === 'free' ? Math.min(look.freeBytes, look.availableBytes) : look.availableBytes;
+  const most = Math.min(may - marginOf(memoryBytes), look.actualBytes - marginOf(memoryBytes));
+  return Math.max(0, Math.floor(most / MIB) * MIB);
+}
+
+export function judgeBalloon(
+  policy: BalloonPolicy,
+  look: BalloonLook,
+  memoryBytes: number,
+): Finding {
+  const { actualBytes } = look;
+  if (actualBytes < memoryBytes * WHOLE_SHARE) {
+    const taken = formatBytes(memoryBytes - actualBytes);
+    const reason = `its balloon holds ${taken} already, for somebody else`;
+    const hint = 'Leave --balloon out, or have whoever asked the balloon for that give it back.';
+    return refuses(
+      godwitError('GODWIT_CAPABILITY', { what: `--balloon ${policy}`, reason }, { hint }),
+    );
+  }
+  const may = formatBytes(policy === 'free' ? look.freeBytes : look.availableBytes);
+  const take = formatBytes(takeOf(policy, look, memoryBytes));
+  const margin = formatBytes(marginOf(memoryBytes));
+  return passes(
+    `${take} of its memory may be taken: ${may} are ${policy}, of which it keeps ${margin}`,
+  );
+}
+
+/** Whether the destination gives the guest its memory back. An earlier build would leave it in the balloon. */
+export function judgeGivesBack({
+  destination: { name, givesBack },
+  balloon,
+}: {
+  readonly destination: Pick<HostFacts, 'name' | 'givesBack'>;
+  readonly balloon?: BalloonPolicy | undefined;
+}): Finding[] {
+  if (balloon === undefined) return [];
+  if (givesBack === true) return [passes(`${name} gives the guest its memory back`)];
+  const reason = `${name} runs a build that would not give the guest its memory back`;
+  const hint = `Upgrade Godwit on ${name}, or leave the option out.`;
+  const what = `--balloon ${balloon}`;
+  return [refuses(godwitError('GODWIT_CAPABILITY', { what, reason }, { hint }))];
+}

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { balloonOf, memoryIn } from '../../../src/drivers/qemu/balloon.ts';
+import type { QmpClient } from '../../../src/drivers/qemu/qmp/client.ts';
+
+const MIB = 1024 ** 2;
+const signal = AbortSignal.timeout(20_000);
+const UNKNOWN = 2 ** 64 - 1;
+
+interface Machine {
+  readonly device?: string;
+  /** The driver in the guest counts once it is asked to. */
+  readonly counts?: boolean;
+}
+
+function machine({ device = 'balloon0', counts = true }: Machine) {
+  const said: string[] = [];
+  let interval = 0;
+  let looks = 0;
+  const listed = (path: string) =>
+    path.endsWith('anon')
+      ? []
+      : [
+          { name: 'net0', type: 'child<virtio-net-pci>' },
+          ...(device === '' ? [] : [{ name: device, type: 'child<virtio-balloon-pci>' }]),
+        ];
+  const query = async (command: string, { property }: { property?: string }) => {
+    if (command === 'query-balloon') return { actual: 512 * MIB };
+    if (property !== 'guest-stats') return interval;
+    if (interval > 0) looks += 1;
+    const stats = { 'stat-free-memory': 100 * MIB, 'stat-available-memory': 200 * MIB };
+    return { 'last-update': counts && looks > 2 ? 7 : 0, stats };
+  };
+  const client = {
+    request: async (_command: string, { path }: { path: string }) => ({
+      ok: true,
+      value: listed(path),
+    }),
+    query: async (command: string, args: object, shape: { parse(value: unknown): unknown }) =>
+      shape.parse(await query(command, args)),
+    execute: async (command: string, args: { value: number; property?: string; path?: string }) => {
+      if (args.property !== undefined) interval = args.value;
+      said.push(`${command} ${args.path ?? ''} ${args.value}`);
+    },
+  };
+  return { said, balloon: balloonOf(async () => client as unknown as QmpClient) };
+}
+
+describe('the balloon of a guest', () => {
+  test('is asked once its driver has counted, and is left as it was found', async () => {
+    const { balloon, said } = machine({});
+    assert.deepEqual(await balloon.look(signal), {
+      actualBytes: 512 * MIB,
+      freeBytes: 100 * MIB,
+      availableBytes: 200 * MIB,
+    });
+    const device = '/machine/peripheral/balloon0';
+    assert.deepEqual(said, [`qom-set ${device} 1`, `qom-set ${device} 0`]);
+  });
+
+  test('that is not there is said by name', async () => {
+    await assert.rejects(machine({ device: '' }).balloon.look(signal), {
+      code: 'GODWIT_CAPABILITY',
+      message: /no virtio-balloon device/,
+    });
+  });
+
+  test('whose driver does not count is said by name, and left as it was found', async () => {
+    const { balloon, said } = machine({ counts: false });
+    await assert.rejects(balloon.look(signal), /gives no statistics/);
+    assert.match(said.at(-1) ?? '', / 0$/);
+  });
+
+  test('is told how much the guest is to have', async () => {
+    const { balloon, said } = machine({});
+    await balloon.resize(300 * MIB, signal);
+    assert.deepEqual(said, [`balloon  ${300 * MIB}`]);
+  });
+
+  test('counts nothing that the driver does not know', () => {
+    const of = (free: number | undefined, available: number | undefined) => () =>
+      memoryIn({
+        ...(free === undefined ? {} : { 'stat-free-memory': free }),
+        ...(available === undefined ? {} : { 'stat-available-memory': available }),
+      });
+    assert.throws(of(UNKNOWN, 1), /does not say how much/);
+    assert.throws(of(1, undefined), /does not say how much/);
+    assert.deepEqual(of(1, 2)(), { freeBytes: 1, availableBytes: 2 });
+  });
+});

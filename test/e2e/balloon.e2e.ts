@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { z } from 'zod';
+import { startGuest } from '../../src/lab/guest/start.ts';
+import { checkAnswer } from '../../src/protocol/public/check.ts';
+import { until } from '../until.ts';
+import { watchGuest } from './support/client-view.ts';
+import type { WatchedGuest } from './support/client-view.ts';
+import { godwit } from './support/cli.ts';
+import { askGuestQemu } from './support/monitors.ts';
+import { begin, move, reportAtEnd, SLOW, untilMemoryFlows } from './support/moves.ts';
+import { killMover } from './support/movers.ts';
+import { openWorld } from './support/world.ts';
+import type { World } from './support/world.ts';
+
+const MIB = 1024 ** 2;
+const MEMORY = 384 * MIB;
+const BALLOON = { balloon: 'available' } as const;
+const answered = z.object({ actual: z.number() });
+
+describe('a guest whose balloon makes way', () => {
+  let world: World;
+  let web1: WatchedGuest;
+
+  before(async () => {
+    world = await openWorld('balln', { hosts: 2 });
+    await startGuest(world.lab, {
+      name: 'web1',
+      host: 'a',
+      memoryBytes: MEMORY,
+      workingSetBytes: 32 * MIB,
+      dirtyBytesPerSecond: MIB,
+    });
+    web1 = await watchGuest(world, 'web1');
+  });
+  after(() => world?.close());
+
+  /** What the guest has on that host. */
+  async function actual(host: string): Promise<number> {
+    return answered.parse(await askGuestQemu(world, 'web1', host, 'query-balloon')).actual;
+  }
+
+  async function untilWhole(host: string): Promise<void> {
+    await until('the guest to have all of its memory', 20_000, async () =>
+      (await actual(host)) === MEMORY ? true : undefined,
+    );
+  }
+
+  test('says by its check what may be taken, and refuses where somebody else has taken some', async () => {
+    const check = async () => {
+      const { out } = await godwit(
+        world,
+        'check',
+        'web1',
+        '--to',
+        'b',
+        '--balloon',
+        'available',
+        '--json',
+      );
+      const { checks } = checkAnswer.parse(JSON.parse(out)).hosts[0]!;
+      return checks.find(({ name }) => name === 'balloon');
+    };
+    const found = await check();
+    assert.equal(found?.verdict, 'pass', JSON.stringify(found));
+    assert.match(found?.evidence ?? '', /MiB of its memory may be taken: .* are available/);
+    await askGuestQemu(world, 'web1', 'a', 'balloon', { value: MEMORY - 32 * MIB });
+    await until('the balloon to be filled', 20_000, async () =>
+      (await actual('a')) === MEMORY - 32 * MIB ? true : undefined,
+    );
+    const refused = await check();
+    assert.equal(refused?.verdict, 'refuse');
+    assert.match(refused?.evidence ?? '', /holds 32 MiB already, for somebody else/);
+    await askGuestQemu(world, 'web1', 'a', 'balloon', { value: MEMORY });
+    await untilWhole('a');
+  });
+
+  test('gets its memory back at the source when the move is cancelled', async () => {
+    await web1.unharmed('a', async () => {
+      const id = await begin(world, { guest: 'web1', from: 'a', to: 'b', ...BALLOON, ...SLOW });
+      await untilMemoryFlows(world, 'a', id);
+      assert.ok((await actual('a')) < MEMORY - 64 * MIB, String(await actual('a')));
+      await world.agent('a').cancel({ params: { id } });
+      const { outcome, leftovers, balloon } = await reportAtEnd(world, 'a', id);
+      assert.deepEqual([outcome, leftovers], ['cancelled', undefined]);
+      assert.ok((balloon?.takenBytes ?? 0) > 64 * MIB);
+      await untilWhole('a');
+    });
+  });
+
+  test('gets it back also when its mover was killed, by the one that takes over', async () => {
+    await web1.unharmed('a', async () => {
+      const id = await begin(world, { guest: 'web1', from: 'a', to: 'b', ...BALLOON, ...SLOW });
+      await untilMemoryFlows(world, 'a', id);
+      await killMover(world, 'a', id);
+      await until('a new mover to have taken over', 30_000, async () => {
+        const { takeovers } = await world.agent('a').report({ params: { id } });
+        return takeovers > 0 ? true : undefined;
+      });
+      await world.agent('a').cancel({ params: { id } });
+      assert.equal((await reportAtEnd(world, 'a', id)).outcome, 'cancelled');
+      await untilWhole('a');
+    });
+  });
+
+  test('sends less, has what it had, and all of its memory again at the destination', async () => {
+    let plain = 0;
+    await web1.unharmed('b', async () => {
+      plain = (await move(world, { guest: 'web1', from: 'a', to: 'b' })).bytes ?? 0;
+    });
+    await web1.unharmed('a', async () => {
+      const report = await move(world, { guest: 'web1', from: 'b', to: 'a', ...BALLOON });
+      const { takenBytes = 0, leftBytes = 0 } = report.balloon ?? {};
+      assert.ok(takenBytes > 64 * MIB && leftBytes >= 32 * MIB, JSON.stringify(report.balloon));
+      assert.ok((report.bytes ?? Infinity) <= plain, `${report.bytes} after ${plain}`);
+      assert.equal(report.leftovers, undefined);
+      await untilWhole('a');
+    });
+  });
+
+  test('has it back after post-copy, too', async () => {
+    await web1.unharmed('b', async () => {
+      const request = { guest: 'web1', from: 'a', to: 'b', mode: 'postcopy', ...BALLOON } as const;
+      const { finished, balloon } = await move(world, request);
+      assert.equal(finished, 'postcopy');
+      assert.ok((balloon?.takenBytes ?? 0) > 64 * MIB);
+      await untilWhole('b');
+    });
+  });
+});

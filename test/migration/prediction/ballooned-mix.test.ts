@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { balloonedMix } from '../../../src/migration/prediction/ballooned-mix.ts';
+
+const MIX = { zero: 0.2, duplicate: 0.1, packed: 0.5 };
+
+describe('the pages of a guest whose balloon has taken some', () => {
+  test('are zeros where it took them, as far as they were none before', () => {
+    // Of 500 unused bytes 200 are zeros already: of 250 that are taken, 150 become zeros.
+    const mix = balloonedMix(MIX, { takesBytes: 250, availableBytes: 500 }, 1000);
+    assert.deepEqual(mix, { ...MIX, zero: 0.35 });
+  });
+
+  test('are what they were where nothing is taken, or all unused ones are zeros', () => {
+    assert.deepEqual(balloonedMix(MIX, { takesBytes: 0, availableBytes: 500 }, 1000), MIX);
+    assert.deepEqual(balloonedMix(MIX, { takesBytes: 90, availableBytes: 100 }, 1000), MIX);
+    assert.deepEqual(balloonedMix(MIX, { takesBytes: 0, availableBytes: 0 }, 1000), MIX);
+  });
+
+  test('are never fewer zeros than before, and the more is taken the more', () => {
+    const bytes = fc.integer({ min: 0, max: 1000 });
+    const share = fc.double({ min: 0, max: 1, noNaN: true });
+    fc.assert(
+      fc.property(bytes, bytes, bytes, share, (one, other, availableBytes, zero) => {
+        const of = (takesBytes: number) =>
+          balloonedMix({ ...MIX, zero }, { takesBytes, availableBytes }, 1000).zero;
+        const [less, more] = [of(Math.min(one, other)), of(Math.max(one, other))];
+        assert.ok(less >= zero && more >= less && more <= 1);
+      }),
+    );
+  });
+});

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import {
+  judgeBalloon,
+  judgeGivesBack,
+  marginOf,
+  takeOf,
+} from '../../../src/migration/preflight/balloon.ts';
+
+const MIB = 1024 ** 2;
+const GIB = 1024 * MIB;
+
+describe('what a balloon may take', () => {
+  const look = { actualBytes: GIB, freeBytes: 300 * MIB, availableBytes: 600 * MIB };
+
+  test('is what is free, or also page cache, less the margin', () => {
+    assert.equal(marginOf(GIB), 64 * MIB);
+    assert.equal(marginOf(100 * GIB), 5 * GIB);
+    assert.equal(takeOf('free', look, GIB), 236 * MIB);
+    assert.equal(takeOf('available', look, GIB), 536 * MIB);
+  });
+
+  test('is nothing where the guest needs all that it has', () => {
+    const busy = { ...look, freeBytes: 60 * MIB, availableBytes: 60 * MIB };
+    assert.equal(takeOf('available', busy, GIB), 0);
+  });
+
+  test('always leaves the margin, whatever the guest reports', () => {
+    const bytes = fc.integer({ min: 0, max: 4 * GIB });
+    const all = fc.record({ actualBytes: bytes, freeBytes: bytes, availableBytes: bytes });
+    fc.assert(
+      fc.property(all, bytes, fc.constantFrom('free', 'available'), (seen, memory, policy) => {
+        const take = takeOf(policy, seen, memory);
+        assert.ok(take >= 0 && take % MIB === 0);
+        if (take === 0) return;
+        assert.ok(seen.availableBytes - take >= marginOf(memory));
+        assert.ok(seen.actualBytes - take >= marginOf(memory));
+        assert.ok(policy === 'available' || seen.freeBytes - take >= marginOf(memory));
+      }),
+    );
+  });
+
+  test('is said beforehand, and refused where somebody else has taken some', () => {
+    const passes = judgeBalloon('available', look, GIB);
+    assert.equal(passes.verdict, 'pass');
+    assert.match(passes.evidence, /536 MiB .* 600 MiB are available, of which it keeps 64 MiB/);
+    const held = judgeBalloon('available', { ...look, actualBytes: GIB - 8 * MIB }, GIB);
+    assert.equal(held.verdict, 'refuse');
+    assert.match(held.evidence, /holds 8 MiB already, for somebody else/);
+  });
+});
+
+describe('a destination', () => {
+  const judge = (givesBack?: boolean) =>
+    judgeGivesBack({
+      destination: { name: 'b', ...(givesBack === undefined ? {} : { givesBack }) },
+      balloon: 'free',
+    }).map(({ verdict }) => verdict);
+
+  test('of an earlier build, which would leave the memory in the balloon, is refused', () => {
+    assert.deepEqual(judge(true), ['pass']);
+    assert.deepEqual(judge(), ['refuse']);
+    assert.deepEqual(judgeGivesBack({ destination: { name: 'b' } }), []);
+  });
+});

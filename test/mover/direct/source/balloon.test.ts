@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { initialSource } from '../../../../src/migration/direct/source-state.ts';
+import { deflate, inflate, lookAtBalloon } from '../../../../src/mover/direct/source/balloon.ts';
+import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
+import { planned } from '../../../migration/direct/samples.ts';
+
+const MIB = 1024 ** 2;
+const MEMORY = 1024 * MIB;
+const signal = AbortSignal.timeout(20_000);
+
+/** A guest with 500 MiB that it could give up; it has no less than `least`. */
+function guest({ least = 0, hasBalloon = true, run = 'running' } = {}) {
+  let [actual, target] = [MEMORY, MEMORY];
+  const said: number[] = [];
+  const balloon = {
+    look: async () => {
+      const given = MEMORY - actual;
+      return { actualBytes: actual, freeBytes: 100 * MIB, availableBytes: 500 * MIB - given };
+    },
+    resize: async (bytes: number) => {
+      target = bytes;
+      said.push(bytes);
+    },
+    actual: async () => {
+      actual = Math.max(least, target, actual - 200 * MIB);
+      return actual;
+    },
+  };
+  const session = {
+    handle: { driver: 'fake' },
+    status: async () => ({ run, stream: 'none' }),
+    ...(hasBalloon ? { balloon } : {}),
+  };
+  const { state } = initialSource(planned({ balloon: 'available' }));
+  const known = { ...state.known, description: { memoryBytes: MEMORY } };
+  const parts: unknown = {
+    state: () => ({ ...state, known }),
+    guest: { session: async () => session },
+  };
+  return { parts: parts as SourceContext, said };
+}
+
+describe('the balloon of a guest that moves', () => {
+  test('takes what the guest does not need, but for the margin', async () => {
+    const { parts, said } = guest();
+    const { balloon } = await inflate(parts, signal);
+    assert.deepEqual(balloon, { takenBytes: 436 * MIB, leftBytes: 64 * MIB });
+    assert.deepEqual(said, [MEMORY - 436 * MIB]);
+  });
+
+  test('takes no more a second time: a mover that takes over says the same', async () => {
+    const { parts } = guest();
+    const first = await inflate(parts, signal);
+    assert.deepEqual(await inflate(parts, signal), first);
+  });
+
+  test('is told to look no further where the guest gives up less', async () => {
+    const { parts, said } = guest({ least: 900 * MIB });
+    const { balloon } = await inflate(parts, signal);
+    assert.equal(balloon?.takenBytes, 124 * MIB);
+    assert.equal(said.at(-1), 900 * MIB);
+  });
+
+  test('gives all of it back, unless the hypervisor has ended', async () => {
+    const { parts, said } = guest();
+    await deflate(parts, signal);
+    assert.deepEqual(said, [MEMORY]);
+    const gone = guest({ run: 'gone' });
+    await deflate(gone.parts, signal);
+    assert.deepEqual(gone.said, []);
+  });
+
+  test('is refused by name where its driver knows none, and says what it would take where it does', async () => {
+    const [refused] = (await lookAtBalloon(guest({ hasBalloon: false }).parts, MEMORY, signal))
+      .checks;
+    assert.deepEqual([refused?.name, refused?.verdict], ['balloon', 'refuse']);
+    assert.match(refused?.evidence ?? '', /the driver fake knows no balloons/);
+    const { checks, take } = await lookAtBalloon(guest().parts, MEMORY, signal);
+    assert.equal(checks[0]?.verdict, 'pass');
+    assert.deepEqual(take, { takesBytes: 436 * MIB, availableBytes: 500 * MIB });
+  });
+});
