@@ -13,7 +13,12 @@ export function transportObstacles(
   const lacks = (reason: string, hint: string): StreamObstacle => ({ what, reason, hint });
   const found: StreamObstacle[] = [];
   if (mode !== 'precopy')
-    found.push(lacks(`it is for pre-copy, and not for ${mode}`, 'Leave --mode out.'));
+    found.push(
+      lacks(
+        `it is for pre-copy, and not for ${mode}`,
+        'It goes by pre-copy: leave --mode out, or take a strategy of --steering without post-copy.',
+      ),
+    );
   if (compress !== 'none')
     found.push(lacks('it sends pages as they are, uncompressed', 'Leave --compress out.'));
   if (transport === 'zero-copy' && streams < 2)
