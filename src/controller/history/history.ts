@@ -8,7 +8,9 @@ import type { Progress } from '../../protocol/public/migration.ts';
 import type { Api } from '../../rpc/client.ts';
 import type { Held } from '../inventory/leases.ts';
 import type { Store } from '../store/open.ts';
+import { LateReports } from './late-reports.ts';
 import { Live } from './live.ts';
+import { Migrations } from '../store/migrations.ts';
 import { horizonMs, pruneHistory } from './prune.ts';
 import type { HistoryPolicy } from './prune.ts';
 import { Recorder } from './recorder.ts';
@@ -54,6 +56,7 @@ export class History {
   readonly #parts: HistoryParts;
   readonly #live: Live;
   readonly #recorder: Recorder;
+  readonly #late: LateReports;
   readonly #hosts = new Map<string, Followed>();
   readonly #end = new AbortController();
   /** Those under way, of hosts that are followed no more too. */
@@ -65,7 +68,13 @@ export class History {
   constructor(parts: HistoryParts) {
     this.#parts = parts;
     this.#live = new Live({ ...parts, signal: this.#end.signal });
-    this.#recorder = new Recorder({ ...parts, live: this.#live });
+    this.#late = new LateReports({
+      ...parts,
+      migrations: new Migrations(parts.store),
+      monotonicMs: () => parts.clock.monotonicMs(),
+    });
+    const reported = this.#late.written.bind(this.#late);
+    this.#recorder = new Recorder({ ...parts, live: this.#live, reported });
   }
 
   /** Those that are open and whose hosts are followed here. */
@@ -80,7 +89,7 @@ export class History {
   async close(): Promise<void> {
     this.#end.abort();
     await this.#loop;
-    await Promise.all(this.#looks);
+    await Promise.all([...this.#looks, this.#late.settled()]);
     await this.#live.close();
   }
 
@@ -92,6 +101,10 @@ export class History {
     }
     this.#look(host, 'source');
     this.#look(host, 'destination', SOURCE_FIRST_MS);
+    this.#late.followed(host).catch((thrown: unknown) => {
+      const error = toGodwitError(thrown);
+      this.#parts.log.warn({ host, error }, 'its late reports are not known');
+    });
   }
 
   /** It is followed here no more: what is asked of it is asked no further. */
@@ -99,6 +112,7 @@ export class History {
     this.#hosts.get(host)?.end.abort();
     this.#hosts.delete(host);
     this.#live.left(host);
+    this.#late.left(host);
   }
 
   heard(host: string, progress: Progress): void {
@@ -123,6 +137,7 @@ export class History {
       try {
         await this.#prune();
         this.#turn();
+        this.#late.turn(signal);
         failed = '';
       } catch (thrown) {
         const error = toGodwitError(thrown);

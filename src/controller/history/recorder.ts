@@ -21,6 +21,8 @@ export interface RecorderParts {
   /** Undefined where the host is no member of the fleet. */
   readonly agentAt: (host: string) => Api<typeof agentContract> | undefined;
   readonly publish: (news: FleetNews) => void;
+  /** Called with each report that is written down. */
+  readonly reported?: (host: string, report: Report) => void;
 }
 
 export type Side = MigrationSummary['side'];
@@ -144,6 +146,7 @@ export class Recorder {
     const open = openRow(summary, look.host, nowMs);
     if (!isEnd(summary.phase)) return open;
     const report = await reportOf(look, summary);
+    if (report !== undefined) this.#parts.reported?.(look.host, report);
     return endedRow(open, summary, { report, nowMs, sinceMs });
   }
 
@@ -153,6 +156,7 @@ export class Recorder {
       const summary = await look.api.migration({ params: { id: row.id } }, optionsOf(look));
       if (!isEnd(summary.phase)) return row;
       const report = await reportOf(look, summary);
+      if (report !== undefined) this.#parts.reported?.(look.host, report);
       return endedRow(row, summary, { report, nowMs, sinceMs: row.started_at });
     } catch (thrown) {
       if (hasCode(thrown, 'GODWIT_MIGRATION_UNKNOWN')) return forgottenRow(row, nowMs);
@@ -200,9 +204,9 @@ function isSettled(
 }
 
 /** Undefined where its host has none to give. A host that does not answer is asked again, so it throws. */
-async function reportOf(
-  look: Look,
-  { id, guest, from, to }: MigrationSummary,
+export async function reportOf(
+  look: Pick<Look, 'api' | 'signal'>,
+  { id, guest, from, to }: Pick<MigrationSummary, 'id' | 'guest' | 'from' | 'to'>,
 ): Promise<Report | undefined> {
   try {
     const report = await look.api.report({ params: { id } }, optionsOf(look));
@@ -214,6 +218,6 @@ async function reportOf(
   }
 }
 
-function optionsOf({ signal }: Look): CallOptions {
+function optionsOf({ signal }: Pick<Look, 'signal'>): CallOptions {
   return { signal, deadlineMs: ANSWER_MS };
 }

@@ -126,6 +126,34 @@ export class Migrations {
     return { row, report };
   }
 
+  /** Reports, as they are kept, of migrations that this host told of and that ended from that moment on, the newest first. */
+  async reportsSince(host: string, sinceMs: number, most: number): Promise<string[]> {
+    const rows = await this.#store.db
+      .selectFrom('migrations')
+      .select('report')
+      .where('told_by', '=', host)
+      .where('ended_at', '>=', sinceMs)
+      .where('report', 'is not', null)
+      .orderBy('ended_at', 'desc')
+      .limit(most)
+      .execute();
+    return rows.flatMap(({ report }) => report ?? []);
+  }
+
+  /**
+   * A report that says more by now takes the place of the one that its host gave at the end. Nothing where another
+   * controller has the host, or another host has told of it.
+   */
+  async complete(held: Held, host: string, id: string, report: string): Promise<void> {
+    await this.#store.transaction(async (db) => {
+      const epoch = (await standing(db, this.#store, held)).get(shardOf(host));
+      if (epoch === undefined) return;
+      const of = db.updateTable('migrations').set({ report, epoch }).where('id', '=', id);
+      const told = of.where('told_by', '=', host).where('ended_at', 'is not', null);
+      await told.where('report', 'is not', null).execute();
+    });
+  }
+
   /** Those that ended from that moment on, the newest first, with their figures. */
   async endedSince(
     sinceMs: number,

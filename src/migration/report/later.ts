@@ -121,6 +121,26 @@ function withOne(
   return seen === undefined ? probe : { ...probe, latency: { ...probe.latency, later: seen } };
 }
 
+/** The states of a site's check that are no end yet; `returned` is one once the report says by which migration. */
+const GOES_ON: ReadonlySet<string> = new Set(['watching', 'returning', 'returned']);
+
+/** Whether its host will know more of it: other hosts probe the guest still, or the site's check goes on. */
+export function maySayMore({
+  outcome,
+  vantages = [],
+  settings,
+  siteCheck,
+  returned,
+}: Pick<Report, 'outcome' | 'vantages' | 'settings' | 'siteCheck' | 'returned'>): boolean {
+  if (outcome !== 'done') return false;
+  const isProbed = vantages.some(({ goesOnMs, latency }) => {
+    const seen = latency?.later;
+    return goesOnMs !== undefined && seen?.complete !== true && seen?.ended === undefined;
+  });
+  const isChecked = settings.returnIfUnhealthy !== undefined && returned === undefined;
+  return isProbed || (isChecked && (siteCheck === undefined || GOES_ON.has(siteCheck.state)));
+}
+
 function endOf({ endedAt }: Reported): number {
   return endedAt === undefined ? 0 : Date.parse(endedAt);
 }

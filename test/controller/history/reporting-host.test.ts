@@ -146,3 +146,21 @@ test('the id of a move that a wish asked for is of that move alone', async (t) =
   const own = openRow(summary({}), 'a', nowMs);
   assert.equal((await migrations.write(held, 'a', [own]))?.begun.size, 1);
 });
+
+test('a completed report takes the place of that of the end, by the host that told of it alone', async (t) => {
+  const { migrations, held } = await stored(t);
+  const nowMs = await migrations.nowMs();
+  const end = summary({ phase: 'done' });
+  const row = { ...endedRow(openRow(end, 'a', nowMs), end, { nowMs }), report: 'of the end' };
+  await migrations.write(held, 'a', [openRow(end, 'a', nowMs), row]);
+  const kept = async () => (await migrations.get(end.id))?.report;
+  assert.equal(await kept(), 'of the end');
+  await migrations.complete(held, 'b', end.id, 'of another host');
+  await migrations.complete(new Map(), 'a', end.id, 'of another controller');
+  assert.equal(await kept(), 'of the end');
+  assert.deepEqual(await migrations.reportsSince('a', nowMs - 60_000, 10), ['of the end']);
+  assert.deepEqual(await migrations.reportsSince('b', nowMs - 60_000, 10), []);
+  assert.deepEqual(await migrations.reportsSince('a', nowMs + 60_000, 10), []);
+  await migrations.complete(held, 'a', end.id, 'completed');
+  assert.equal(await kept(), 'completed');
+});

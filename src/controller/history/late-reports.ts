@@ -1,0 +1,115 @@
+import { toGodwitError } from '../../errors.ts';
+import type { Log } from '../../log.ts';
+import { maySayMore } from '../../migration/report/later.ts';
+import type { Report } from '../../protocol/public/migration.ts';
+import type { Migrations } from '../store/migrations.ts';
+import type { Held } from '../inventory/leases.ts';
+import { packed, unpacked } from './kept-report.ts';
+import type { RecorderParts } from './recorder.ts';
+import { reportOf } from './recorder.ts';
+
+/** Between two questions for one report, ms. */
+const EVERY_MS = 60_000;
+/** Of one question, ms. */
+const ANSWER_MS = 10_000;
+/** A site's check may go on for a day; after that and a little nothing more is waited for, ms. */
+const LONGEST_MS = 25 * 3_600_000;
+/** Waited for at once; the oldest are given up first. */
+const MOST = 10_000;
+/** Of one host, when it is followed anew. */
+const MOST_OF_A_HOST = 200;
+const AT_ONCE = 4;
+
+interface Awaited {
+  readonly host: string;
+  readonly untilMs: number;
+  dueMs: number;
+}
+
+export interface LateReportsParts {
+  readonly migrations: Pick<Migrations, 'get' | 'reportsSince' | 'complete' | 'nowMs'>;
+  readonly agentAt: RecorderParts['agentAt'];
+  readonly held: () => Held;
+  readonly log: Log;
+  readonly monotonicMs: () => number;
+}
+
+/**
+ * Reports of which an agent knows more after their migration has ended: how its guest answers afterwards, and whether the
+ * site's check takes it back. They are asked for again until they say all.
+ */
+export class LateReports {
+  readonly #parts: LateReportsParts;
+  readonly #awaited = new Map<string, Awaited>();
+  readonly #asked = new Map<string, Promise<void>>();
+
+  constructor(parts: LateReportsParts) {
+    this.#parts = parts;
+  }
+
+  /** How many are waited for. */
+  get count(): number {
+    return this.#awaited.size;
+  }
+
+  /** A host's report was written down. */
+  written(host: string, report: Report): void {
+    if (!maySayMore(report)) return;
+    const nowMs = this.#parts.monotonicMs();
+    const [oldest] = this.#awaited.keys();
+    if (this.#awaited.size >= MOST && oldest !== undefined) this.#awaited.delete(oldest);
+    this.#awaited.set(report.id, { host, untilMs: nowMs + LONGEST_MS, dueMs: nowMs + EVERY_MS });
+  }
+
+  /** The host is followed from now on, maybe by a controller that was started just now. */
+  async followed(host: string): Promise<void> {
+    const { migrations } = this.#parts;
+    const since = (await migrations.nowMs()) - LONGEST_MS;
+    for (const kept of await migrations.reportsSince(host, since, MOST_OF_A_HOST))
+      this.written(host, unpacked(kept));
+  }
+
+  left(host: string): void {
+    for (const [id, each] of this.#awaited) if (each.host === host) this.#awaited.delete(id);
+  }
+
+  /** Begins to ask for those that are due, as far as there is room. */
+  turn(signal: AbortSignal): void {
+    const nowMs = this.#parts.monotonicMs();
+    for (const [id, each] of this.#awaited) {
+      if (this.#asked.size >= AT_ONCE) return;
+      if (each.dueMs > nowMs || this.#asked.has(id)) continue;
+      each.dueMs = nowMs + EVERY_MS;
+      if (nowMs > each.untilMs) this.#awaited.delete(id);
+      else
+        this.#asked.set(
+          id,
+          this.#ask(id, each.host, signal).finally(() => this.#asked.delete(id)),
+        );
+    }
+  }
+
+  /** Once all that are asked for have come, or have not. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#asked.values());
+  }
+
+  async #ask(id: string, host: string, signal: AbortSignal): Promise<void> {
+    const { migrations, agentAt, held, log } = this.#parts;
+    try {
+      const [api, known] = [agentAt(host), await migrations.get(id)];
+      if (known?.report == null) this.#awaited.delete(id);
+      if (api === undefined || known?.report == null) return;
+      const { guest, source: from, destination: to } = known.row;
+      const within = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]);
+      const report = await reportOf({ api, signal: within }, { id, guest, from, to });
+      const text = report === undefined ? undefined : packed(report);
+      if (text !== undefined && text !== known.report)
+        await migrations.complete(held(), host, id, text);
+      if (report === undefined || !maySayMore(report)) this.#awaited.delete(id);
+    } catch (thrown) {
+      // It is asked again in a minute.
+      log.debug({ id, host, error: toGodwitError(thrown) }, 'a report was not completed');
+    }
+  }
+}
