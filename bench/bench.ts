@@ -4,6 +4,7 @@ import { judge, table } from './contract.ts';
 import type { Bench, BenchWords } from './contract.ts';
 import { check } from './check.ts';
 import { command } from './command.ts';
+import { container } from './container.ts';
 import { convergence } from './convergence.ts';
 import { dashboard } from './dashboard.ts';
 import { disks } from './disks.ts';
@@ -44,6 +45,7 @@ const BENCHES: readonly Bench[] = [
   disks,
   gap,
   soakDisks,
+  container,
   wire,
   wireStream,
   wireCodec,

@@ -1,0 +1,180 @@
+import { systemClock } from '../src/clock.ts';
+import { runCommand } from '../src/lab/command.ts';
+import { startContainer } from '../src/lab/container/start.ts';
+import { readGuestStats, verifyGuest } from '../src/lab/guest/talk.ts';
+import { portNames } from '../src/lab/network-plan.ts';
+import { namespaceOf } from '../src/lab/plan.ts';
+import { openProbe } from '../src/lab/probe/probe.ts';
+import type { Lab } from '../src/lab/state.ts';
+import { moveContainerByHand } from './container-by-hand.ts';
+import { median, onlyOf } from './contract.ts';
+import type { Bench, BenchOptions, Measure } from './contract.ts';
+import { godwitMigrate } from './godwit.ts';
+import { untilQuiet, withLab } from './lab.ts';
+
+const MIB = 1024 ** 2;
+const PAGE = 4096;
+const DEFAULT_RUNS = 9;
+const LINK = { linkBytesPerSecond: 125_000_000 };
+const PROBE_MS = 2;
+const WARM_UP_MS = 3000;
+const SETTLE_MS = 120_000;
+const MOVE_MS = 600_000;
+/** How far the load may be from what it is said to be. */
+const LOAD_SHARE = 0.2;
+
+const LOADS = {
+  small: { staticBytes: 192 * MIB, dirtyBytes: 64 * MIB, pagesPerSecond: 200 },
+  large: { staticBytes: 768 * MIB, dirtyBytes: 256 * MIB, pagesPerSecond: 2000 },
+} as const;
+type LoadName = keyof typeof LOADS;
+const LOAD_NAMES: readonly LoadName[] = ['small', 'large'];
+
+/** By hand first: when Godwit moves its container, others of the image are at the destination. */
+const SIDES = ['pages', 'copy', 'godwit'] as const;
+export type Side = (typeof SIDES)[number];
+
+/** What one move came to. */
+export interface Moved {
+  readonly totalMs: number;
+  readonly clientGapMs: number;
+  /** What left the source for the other host. */
+  readonly bytes: number;
+  readonly isReturn: boolean;
+}
+
+export const container: Bench = {
+  name: 'container',
+  summary: 'a container moved by Godwit, against runc and CRIU by hand [--only small,large]',
+  run: async (options) => {
+    const only = onlyOf(options, LOAD_NAMES);
+    const measures: Measure[] = [];
+    for (const load of LOAD_NAMES) {
+      if (only !== undefined && !only.includes(load)) continue;
+      const request = { ...LINK, containers: true };
+      const moved = await withLab(options, (lab) => compare(lab, load, options), request);
+      measures.push(...containerMeasures(load, moved));
+    }
+    return measures;
+  },
+};
+
+async function compare(
+  lab: Lab,
+  load: LoadName,
+  options: BenchOptions,
+): Promise<Record<Side, Moved[]>> {
+  const { pagesPerSecond, ...sizes } = LOADS[load];
+  const dirtyBytesPerSecond = pagesPerSecond * PAGE;
+  for (const name of SIDES)
+    await startContainer(lab, { name, host: 'a', ...sizes, dirtyBytesPerSecond });
+  const moved: Record<Side, Moved[]> = { pages: [], copy: [], godwit: [] };
+  // The first there and back only warms caches up.
+  for (let run = 0; run <= (options.runs ?? DEFAULT_RUNS); run += 1) {
+    for (const [from, to] of [
+      ['a', 'b'],
+      ['b', 'a'],
+    ] as const) {
+      for (const side of SIDES) {
+        const rate = await untilLoaded(lab, side, dirtyBytesPerSecond, options.signal);
+        const result = await move(lab, { side, from, to }, options.signal);
+        const { totalMs, clientGapMs, bytes } = result;
+        options.say(
+          `${load.padEnd(6)}${side.padEnd(7)}${from} to ${to}: total ${totalMs.toFixed(0)} ms, client gap ${clientGapMs.toFixed(0)} ms, ${(bytes / MIB).toFixed(1)} MiB, dirtied ${(rate / PAGE).toFixed(0)} pages/s${run === 0 ? '  (warming up)' : ''}`,
+        );
+        if (run > 0) moved[side].push(result);
+      }
+    }
+  }
+  return moved;
+}
+
+/** Waits while the container writes, and rejects where it does not write as fast as it is said to, bytes/s. */
+async function untilLoaded(
+  lab: Lab,
+  guest: string,
+  wanted: number,
+  signal: AbortSignal,
+): Promise<number> {
+  const [before, start] = [await readGuestStats(lab, guest, { signal }), systemClock.monotonicMs()];
+  await systemClock.sleep(WARM_UP_MS, signal);
+  const after = await readGuestStats(lab, guest, { signal });
+  const seconds = (systemClock.monotonicMs() - start) / 1000;
+  const rate = (after.dirtiedBytes - before.dirtiedBytes) / seconds;
+  if (Math.abs(rate - wanted) > LOAD_SHARE * wanted)
+    throw new Error(`${guest} dirties ${rate.toFixed(0)} bytes/s, not ${wanted}`);
+  return rate;
+}
+
+async function move(
+  lab: Lab,
+  { side, from, to }: { readonly side: Side; readonly from: string; readonly to: string },
+  signal: AbortSignal,
+): Promise<Moved> {
+  await untilQuiet(lab, signal);
+  const client = await openProbe(lab, side, { intervalMs: PROBE_MS, signal });
+  await client.mark();
+  const before = await sentFrom(lab, from);
+  const totalMs =
+    side === 'godwit'
+      ? (await godwitMigrate(lab, { guest: side, to, deadlineMs: MOVE_MS }, signal)).report.totalMs
+      : await moveContainerByHand({ lab, guest: side, from, to, way: side, signal });
+  const bytes = (await sentFrom(lab, from)) - before;
+  const seen = await client.settle(SETTLE_MS, signal);
+  await client.stop();
+  if (!seen.connectionKept) throw new Error(`the client's connection broke: ${seen.reason ?? ''}`);
+  const { ok } = await verifyGuest(lab, side, { signal });
+  if (!ok) throw new Error(`the memory of ${side} is not what it was`);
+  return { totalMs, clientGapMs: seen.clientGapMs, bytes, isReturn: to === 'a' };
+}
+
+/** Bytes that a host has sent to others, without what clients of its guests get, as the switch counts them. */
+async function sentFrom(lab: Lab, host: string): Promise<number> {
+  const { port } = portNames(host);
+  const file = `/sys/class/net/${port}/statistics/rx_bytes`;
+  const namespace = namespaceOf(lab.name, 'switch');
+  return Number(await runCommand(['ip', 'netns', 'exec', namespace, 'cat', file]));
+}
+
+/** Medians, and Godwit's beside the better one by hand. Pure. */
+export function containerMeasures(
+  load: string,
+  moved: Readonly<Record<Side, readonly Moved[]>>,
+): Measure[] {
+  const runs = moved.godwit.length;
+  const of = (side: Side, value: (each: Moved) => number, isReturn?: boolean): number =>
+    median(
+      moved[side].filter((each) => isReturn === undefined || each.isReturn === isReturn).map(value),
+    );
+  const best = (value: (each: Moved) => number, isReturn?: boolean): number =>
+    Math.min(of('pages', value, isReturn), of('copy', value, isReturn));
+  const ratio = (
+    what: string,
+    value: (each: Moved) => number,
+    atMost: number,
+    isReturn?: boolean,
+  ): Measure => ({
+    name: `${load}: ${what}, Godwit / the better by hand`,
+    value: of('godwit', value, isReturn) / best(value, isReturn),
+    unit: 'x',
+    runs: isReturn === undefined ? runs : runs / 2,
+    target: { atMost },
+  });
+  const shown = (what: string, value: (each: Moved) => number, unit: string): Measure[] =>
+    SIDES.map((side) => ({
+      name: `${load}: ${what}, ${side}`,
+      value: of(side, value),
+      unit,
+      runs,
+    }));
+  const mib = ({ bytes }: Moved): number => bytes / MIB;
+  return [
+    ratio('total', ({ totalMs }) => totalMs, 0.9),
+    ratio('client gap', ({ clientGapMs }) => clientGapMs, 0.5),
+    ratio('bytes on return', mib, 0.05, true),
+    ratio('bytes there, with others of its image there', mib, 0.5, false),
+    ...shown('total', ({ totalMs }) => totalMs, 'ms'),
+    ...shown('client gap', ({ clientGapMs }) => clientGapMs, 'ms'),
+    ...shown('sent', mib, 'MiB'),
+  ];
+}

@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { containerMeasures } from '../../bench/container.ts';
+import type { Moved } from '../../bench/container.ts';
+import { judge } from '../../bench/contract.ts';
+
+const there = (totalMs: number, clientGapMs: number, bytes: number): Moved => {
+  return { totalMs, clientGapMs, bytes, isReturn: false };
+};
+const back = (totalMs: number, clientGapMs: number, bytes: number): Moved => {
+  return { ...there(totalMs, clientGapMs, bytes), isReturn: true };
+};
+
+test('a container’s move is held against the better one by hand, in each figure by itself', () => {
+  const judged = containerMeasures('small', {
+    pages: [there(1000, 4000, 1000), back(1000, 4000, 1000)],
+    copy: [there(2000, 2000, 2000), back(2000, 2000, 2000)],
+    godwit: [there(900, 1001, 500), back(900, 1001, 51)],
+  }).map(judge);
+  const ratios = judged.slice(0, 4);
+  assert.deepEqual(
+    ratios.map(({ value, ok }) => [value, ok]),
+    [
+      [0.9, true],
+      [0.5005, false],
+      [0.051, false],
+      [0.5, true],
+    ],
+  );
+});
