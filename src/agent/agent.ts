@@ -43,6 +43,8 @@ import { Renewal } from './pki/renewal.ts';
 import { Spread } from './pki/spread.ts';
 import { Leftovers } from './leftovers/leftovers.ts';
 import { RefusedByMovers } from './refused-by-movers.ts';
+import type { StartReceiver } from './receiver-process.ts';
+import { Receivers } from './receivers.ts';
 import { Reload } from './reload.ts';
 import { AfterMove } from './after-move.ts';
 import { Returns } from './returns.ts';
@@ -75,6 +77,8 @@ export interface AgentOptions {
   readonly hardware?: HealthReader;
   /** Absent: what may hang is looked at in this process, as suits a test. */
   readonly apart?: AskChecker;
+  /** Absent: this host receives no guests over the wire for their managers. */
+  readonly startReceiver?: StartReceiver;
 }
 
 export interface RunningAgent {
@@ -132,6 +136,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     resolve: new Resolve({ ...common, movers, sides, fence: fenceOf(config, fleet) }),
     leftovers: new Leftovers({ ...common, movers, drivers }),
     ...beside,
+    receivers: new Receivers({ ...options }),
     load: new Load(() => guests.known(), common, thisLoad, health.newest),
     trust: () => trustOf({ ...common, fleet, spread, renewal, refusals, ofMovers }),
   });
@@ -150,8 +155,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     reload: () => reload.orLog(),
     close: async () => {
       for (const each of [supervisor, guests, hostEvents, health]) each.stop();
-      spread.close();
-      renewal.close();
+      for (const each of [spread, renewal]) each.close();
       await Promise.all([endTending(), returns.close(), afterMove.close(), loads.close()]);
       probes.close();
       await Promise.all([tls.close(GRACE_MS), unix.close(GRACE_MS), diskMoves.close()]);

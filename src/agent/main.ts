@@ -6,6 +6,7 @@ import { openLog } from '../log.ts';
 import { startAgent } from './agent.ts';
 import { compileMover, moverProcesses } from './mover-process.ts';
 import { askProcess, compileChecker } from './preflight/checker-process.ts';
+import { receiverProcesses } from './receiver-process.ts';
 import { compileWatcher } from './watcher-process.ts';
 
 /** Runs the agent of this host until it is asked to end. Movers live on. */
@@ -25,6 +26,7 @@ export async function runAgent(configFile: string): Promise<void> {
     drivers: await allDrivers(config),
     movers: moverProcesses(file),
     apart: askProcess(file),
+    startReceiver: receiverProcesses(file),
     log,
     setLogLevel: (level) => (log.level = level),
   });

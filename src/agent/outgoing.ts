@@ -12,7 +12,6 @@ import type { GuestInfo } from '../protocol/public/host.ts';
 import { migrationRequest } from '../protocol/public/migration.ts';
 import type { Returns } from '../protocol/public/site-check.ts';
 import type { Check, MigrationRequest } from '../protocol/public/migration.ts';
-import { fullAddress } from '../protocol/names.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 import { checkSocketsBelow } from '../protocol/socket-path.ts';
 import { migrationOf, mustBeReadable } from './guests.ts';
@@ -20,6 +19,7 @@ import type { HostLabels } from './guest-labels.ts';
 import type { Guests } from './guests.ts';
 import { LinkRates } from './link-rate.ts';
 import type { LinkRatesParts } from './link-rate.ts';
+import { otherAgent, receivingAgent } from './other-agent.ts';
 import type { Peers } from './peers.ts';
 import type { PredictionCache } from './prediction/prediction-cache.ts';
 import type { Migration } from './store.ts';
@@ -127,7 +127,7 @@ export class Outgoing {
     request: MigrationRequest,
     { returns, ...share }: Pick<SourceMoverRequest, 'linkShareBandwidth' | 'returns'>,
   ): Promise<Migration> {
-    const { config, clock, store, guests, labels } = this.#parts;
+    const { config, clock, store, guests, labels, peers } = this.#parts;
     const id = given ?? newId(clock.wallMs());
     const { address, handle, info, seen } = await this.#checked(id, request);
     const { memoryBytes } = info;
@@ -144,14 +144,16 @@ export class Outgoing {
     } as const;
     if (address === undefined) {
       const memory = memoryBytes === undefined ? {} : { memoryBytes };
-      return store.add({ ...common, version: 2, lifecycle: 'managed', ...memory });
+      const peer = receivingAgent(peers, config.name, request);
+      const other = peer === undefined ? {} : { peer };
+      return store.add({ ...common, version: 2, lifecycle: 'managed', ...memory, ...other });
     }
     const prediction = this.#parts.kept?.take(request);
     const lineage = lineageOf({ store, drivers: guests.drivers }, handle);
     return store.add({
       ...common,
       version: 1,
-      peer: { name: request.to, address, ...this.#furtherAddresses(request, address) },
+      peer: otherAgent(peers, request, address),
       memoryBytes: memoryBytes ?? 0,
       ...(lineage.length === 0 ? {} : { lineage }),
       labels: labels?.of(request.guest) ?? {},
@@ -198,6 +200,7 @@ export class Outgoing {
     const isDirect = driver === undefined || !isManaged(driver);
     const address = isDirect ? peers.address(to) : undefined;
     if (isDirect && address === undefined) throw this.#unknownHost(to);
+    if (!isDirect) receivingAgent(peers, config.name, request);
     // Read after the look: a disk of it may have begun to move meanwhile, or the guest to come.
     const checks = askChecks({
       ...takeable(found),
@@ -229,17 +232,6 @@ export class Outgoing {
       { host: to },
       near === undefined ? {} : { hint: near },
     );
-  }
-
-  /** Other paths to the destination: those that were asked for, or those of the configuration. */
-  #furtherAddresses(
-    { to, pathAddresses }: MigrationRequest,
-    main: string,
-  ): { addresses?: string[] } {
-    const given = pathAddresses ?? this.#parts.peers.furtherAddresses(to);
-    const all = given.map((each) => fullAddress(each, main));
-    const addresses = [...new Set(all)].filter((each) => each !== main);
-    return addresses.length === 0 ? {} : { addresses };
   }
 
   #migrationOf(guest: string): BusyFacts['migration'] {

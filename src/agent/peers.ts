@@ -3,6 +3,7 @@ import { godwitError, hasCode, toGodwitError } from '../errors.ts';
 import type { Fleet } from '../host/fleet.ts';
 import { agentContract } from '../protocol/contract.ts';
 import type { SignedList } from '../protocol/peer/fleet.ts';
+import type { preflightRoutes } from '../protocol/peer/preflight.ts';
 import type { GuestInfo, HostEntry } from '../protocol/public/host.ts';
 import type { CancelAnswer } from '../protocol/public/contract.ts';
 import type { SiteCheck } from '../protocol/public/site-check.ts';
@@ -37,7 +38,7 @@ export interface Gathered<T> {
 }
 
 type PeerClient = Client<typeof agentContract>;
-type PreflightCall = 'preflight' | 'preflightStorage' | 'preflightAssess' | 'keepStandby';
+type PreflightCall = keyof typeof preflightRoutes | 'keepStandby' | 'offerReceiver';
 
 /** The other hosts of the fleet, each over a connection that is kept. */
 export class Peers {

@@ -27,6 +27,7 @@ import { holdMigration } from '../host/migration-lock.ts';
 import { ownIdentity } from '../host/process.ts';
 import { keepRefused } from '../host/kept-refusals.ts';
 import { surroundingsOf } from './engine/surroundings.ts';
+import { wireOpeners } from './engine/wire-openers.ts';
 
 /** How long followers of the live view get to read its last line, ms. */
 const LINGER_MS = 2000;
@@ -110,7 +111,13 @@ async function runManaged(
   log: Log,
 ): Promise<void> {
   const { ManagedMover } = await import('./managed/main.ts');
-  const mover = new ManagedMover(dir, request, driver, surroundingsOf(config, log));
+  const around = surroundingsOf(config, log);
+  const parts = { ...around, config, driver, request, wire: wireOpeners };
+  const wire =
+    request.request.path === 'wire'
+      ? new (await import('./managed/wire.ts')).ManagedWire(parts)
+      : undefined;
+  const mover = new ManagedMover(dir, request, driver, { ...around, wire });
   const { live } = mover;
   const socket = await serveLocally(dir, config, log, {
     progress: () => live.latest,

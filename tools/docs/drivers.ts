@@ -19,7 +19,6 @@ const PLAIN = migrationSettings.parse({});
 /** Everything that a manager may decide by itself. */
 const OWN: MigrationSettings = {
   ...PLAIN,
-  path: 'wire',
   steering: STRATEGIES.standard,
   notBefore: '2026-01-01T00:00:00.000Z',
   whenQuiet: { withinMs: 1000 },
@@ -73,6 +72,7 @@ export async function driversPage(): Promise<string> {
       ),
     ),
   ];
+  const byWire = drivers.filter(({ capabilities: { wire } }) => wire === true);
   const left = leftToManager(OWN).map(([what]) => `\`${what}\``);
   return `# What each driver can do
 
@@ -80,7 +80,7 @@ Made by \`npm run docs\` from what the drivers declare. A check refuses the rest
 
 ${lines.join('\n')}
 
-Where the memory is moved by a manager, these options are refused too, since it decides on them: ${left.join(', ')}. What a guest may have besides (disks, networks, devices) is on each driver’s own page.
+Where the memory is moved by a manager, these options are refused too, since it decides on them: ${left.join(', ')}; and \`--path wire\`, but for ${byWire.map(({ name }) => name).join(', ')}. What a guest may have besides (disks, networks, devices) is on each driver’s own page.
 `;
 }
 

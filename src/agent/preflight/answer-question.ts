@@ -117,7 +117,7 @@ async function oneHost(
   const { askManager, managerOf } = await import('./managed.ts');
   const manager = managerOf(parts.drivers, asked);
   if (manager !== undefined) {
-    const given = { here: parts.config.name, withinMs };
+    const given = { here: parts.config.name, withinMs, peers: parts.peers };
     return { to, checks: await askManager(manager, asked, given, signal) };
   }
   const { examine } = await import('./examine.ts');

@@ -1,23 +1,31 @@
 import type { agentContract } from '../../protocol/contract.ts';
 import type { preflightRoutes } from '../../protocol/peer/preflight.ts';
+import type { receiverRoutes } from '../../protocol/peer/receiver.ts';
 import type { Handlers } from '../../rpc/server.ts';
+import { receiverHandlers } from '../receivers.ts';
+import type { ReceiverParts } from '../receivers.ts';
 import type { PreflightAnswers } from './answers.ts';
 import type { Checks } from './checks.ts';
 
-export interface CheckParts {
+export interface CheckParts extends ReceiverParts {
   readonly checks: Checks;
   readonly answers: PreflightAnswers;
 }
 
-type CheckRoutes = Pick<typeof agentContract, 'check' | keyof typeof preflightRoutes>;
+type CheckRoutes = Pick<
+  typeof agentContract,
+  'check' | keyof typeof preflightRoutes | keyof typeof receiverRoutes
+>;
 
 /** What is asked before there is a migration: by people of this host's guests, and by other hosts of theirs. */
-export function checkHandlers({ checks, answers }: CheckParts): Handlers<CheckRoutes> {
+export function checkHandlers(parts: CheckParts): Handlers<CheckRoutes> {
+  const { checks, answers } = parts;
   return {
     check: ({ body, signal }) => checks.answer(body, signal),
     preflight: ({ body, caller }) => answers.admission(body, caller),
     preflightStorage: ({ body, caller }) => answers.storage(body, caller),
     preflightAssess: ({ body, caller, signal, calledAt }) =>
       answers.assess(body, caller, signal, calledAt),
+    ...receiverHandlers(parts),
   };
 }

@@ -3,14 +3,18 @@ import type { Driver } from '../../drivers/registry.ts';
 import type { ManagedDriver } from '../../drivers/port/managed.ts';
 import { toGodwitError } from '../../errors.ts';
 import { orderOf } from '../../migration/managed/events.ts';
+import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import { refusal } from '../../migration/preflight/check.ts';
+import { checkWire } from '../../mover/managed/wire-offer.ts';
 import { check, migrationSettings } from '../../protocol/public/migration.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import { driverOf } from '../hypervisor-life.ts';
+import type { Peers } from '../peers.ts';
 import type { Examined } from './checker-questions.ts';
 
 /** Checks of one answer. */
 const MOST_CHECKS = 256;
+const OFFER_MS = 8000;
 
 /** The driver of a guest that a manager moves; undefined where Godwit takes hold of it itself. */
 export function managerOf(
@@ -21,11 +25,18 @@ export function managerOf(
   return driver?.capabilities.shape === 'managed' ? (driver as ManagedDriver) : undefined;
 }
 
+export interface ManagerAsked {
+  /** This host's name. */
+  readonly here: string;
+  readonly withinMs: number;
+  readonly peers: Pick<Peers, 'preflight'>;
+}
+
 /** What the guest's manager finds for or against the move, as a migration would hear it first. It starts nothing. */
 export async function askManager(
   driver: ManagedDriver,
   { id, request, handle, from }: Pick<Examined, 'id' | 'request' | 'handle' | 'from'>,
-  { here, withinMs }: { readonly here: string; readonly withinMs: number },
+  { here, withinMs, peers }: ManagerAsked,
   signal: AbortSignal,
 ): Promise<Check[]> {
   const { guest, to } = request;
@@ -37,7 +48,9 @@ export async function askManager(
       const session = await driver.openManaged(handle, within);
       try {
         const { checks } = await session.inspect(within);
-        const all = [...checks, ...(await session.check(order, within))];
+        const path =
+          order.wire === true ? [await wireCheck(driver, order, here, peers, within)] : [];
+        const all = [...checks, ...path, ...(await session.check(order, within))];
         return check.array().parse(all.slice(0, MOST_CHECKS));
       } finally {
         await session.close();
@@ -47,4 +60,16 @@ export async function askManager(
     signal.throwIfAborted();
     return [refusal('destination', toGodwitError(thrown), 'both')];
   }
+}
+
+function wireCheck(
+  { name: driver, memorySockets: sockets }: ManagedDriver,
+  { guest, to }: ManagedOrder,
+  from: string,
+  peers: ManagerAsked['peers'],
+  signal: AbortSignal,
+): Promise<Check> {
+  const query = { guest, from, driver };
+  const ask = () => peers.preflight(to).offerReceiver({ query }, { signal, deadlineMs: OFFER_MS });
+  return checkWire({ sockets, from, to, ask }, signal);
 }

@@ -8,7 +8,7 @@ import type {
   HandleFacts,
   Life,
 } from '../port/inventory.ts';
-import type { ManagedDriver, ManagedSession } from '../port/managed.ts';
+import type { ManagedDriver, ManagedSession, MemorySockets } from '../port/managed.ts';
 import { HAS_LEFT, LibvirtClient, unless } from './client.ts';
 import type { Domain } from './client.ts';
 import { readDomain } from './domain-xml.ts';
@@ -36,12 +36,16 @@ export class LibvirtDriver implements ManagedDriver {
     maxStreams: 16,
     postcopyRecovery: false,
     keepsSource: true,
+    wire: true,
     figures: ['sentBytes', 'rounds', 'downtimeMs', 'finished', 'pageRequests'],
   } as const;
+  readonly memorySockets: MemorySockets;
   readonly #host: LibvirtHost;
 
   constructor(name: string, options: LibvirtOptions) {
     const uri = options.uri ?? `qemu+unix:///system?socket=${socketHere()}`;
+    const { directory: place, seenAt: directory = place } = options.sockets;
+    this.memorySockets = { place, directory };
     this.#host = { name, options, uri, outcomes: new Map() };
   }
 

@@ -19,6 +19,15 @@ export const libvirtOptions = z.strictObject({
     .default({}),
   /** Memory is encrypted by QEMU, with the certificates that libvirt has for it. */
   tls: z.boolean().default(true),
+  /** Where memory that takes the wire enters and leaves this host. */
+  sockets: z
+    .strictObject({
+      /** As libvirt names it; QEMU's user may make sockets there. The same on all hosts. */
+      directory: z.string().startsWith('/').max(64).default('/var/lib/libvirt/qemu'),
+      /** The same directory as Godwit finds it, where it runs in other mounts. */
+      seenAt: z.string().startsWith('/').max(80).optional(),
+    })
+    .prefault({}),
   /** What Godwit shows a daemon that it reaches by TLS: as libvirt's own clients have it. */
   credentials: z
     .strictObject({

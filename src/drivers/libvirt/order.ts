@@ -71,7 +71,8 @@ async function send(
   const { outcomes, options } = ends.host;
   const caller = await ends.another(signal);
   const { migrateUri } = options.hosts[order.to] ?? {};
-  const facts = { isPersistent, tls: options.tls, migrateUri };
+  const { tls, sockets } = options;
+  const facts = { isPersistent, tls, migrateUri, sockets: sockets.directory };
   const { params, flags } = migrateCall(order, facts);
   signal.throwIfAborted();
   outcomes.set(order.id, { state: 'under way' });

@@ -20,6 +20,7 @@ import { figuresOfEnded, isMigrating, markedSight, runningSight } from './job.ts
 import { MARK } from './mark.ts';
 import { giveOrder } from './order.ts';
 import { platformChecks } from './platform.ts';
+import { wireChecks } from './wire-check.ts';
 import { isPostCopyDue } from './task.ts';
 import type { Outcome } from './task.ts';
 import { isInPostCopy, presence, runState, whereabouts } from './whereabouts.ts';
@@ -89,16 +90,20 @@ export class LibvirtSession implements ManagedSession {
     }
     return this.#ends.reported('check', async () => {
       const { source } = this.#ends;
-      const versions = await Promise.all([source.version(signal), there.version(signal)]);
-      const evidence = `libvirt ${versions[0]} here, ${versions[1]} at ${there.uri}`;
+      const [own, other] = await Promise.all([source.version(signal), there.version(signal)]);
+      const evidence = `libvirt ${own} here, ${other} at ${there.uri}`;
       const domain = await this.#known(signal);
       const facts = await this.#facts(domain, signal);
       const asked = { facts, to: order.to, there };
+      const planned = await planCopies({ ...asked, domain, here: source }, signal);
+      const copied = planned.copies.map(({ name }) => name);
+      const versions = { source: own, destination: other };
       return [
         passes('manager', 'both', evidence),
         ...(await destinationChecks(asked, signal)),
         ...(await platformChecks({ ...asked, here: source }, signal)),
-        ...(await planCopies({ ...asked, domain, here: source }, signal)).checks,
+        ...planned.checks,
+        ...wireChecks({ order, versions, copied }),
       ];
     });
   }

@@ -1,4 +1,5 @@
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
+import { memorySocket } from '../port/managed.ts';
 import { LibvirtRefusal } from './rpc/connection.ts';
 import type { Params, SentParams } from './rpc/params.ts';
 
@@ -24,25 +25,29 @@ export interface TaskFacts {
   readonly isPersistent: boolean;
   readonly tls: boolean;
   readonly migrateUri?: string | undefined;
+  /** Where memory that takes the wire is sent and expected, as libvirt names it. */
+  readonly sockets: string;
 }
 
 export function migrateCall(
-  { mode, maxBandwidth, streams, compress, copies = [] }: ManagedOrder,
-  { isPersistent, tls, migrateUri }: TaskFacts,
+  { id, mode, maxBandwidth, streams, compress, wire = false, copies = [] }: ManagedOrder,
+  { isPersistent, tls, migrateUri, sockets }: TaskFacts,
 ): { readonly params: SentParams; readonly flags: number } {
   const flags = [
     FLAG.live,
     FLAG.peerToPeer,
     ...(isPersistent ? [FLAG.persistDestination, FLAG.undefineSource] : []),
-    ...(tls ? [FLAG.tls] : []),
+    // The wire's links have TLS, and it can make nothing of what is encrypted already.
+    ...(tls && !wire ? [FLAG.tls] : []),
     // It allows the switch to post-copy; the switch is a call of its own.
     ...(mode === 'precopy' ? [] : [FLAG.postCopy]),
     ...(streams > 1 ? [FLAG.parallel] : []),
     ...(compress === 'xbzrle' ? [FLAG.compressed] : []),
     ...(copies.length > 0 ? [FLAG.nonSharedDisk] : []),
   ];
+  const to = wire ? `unix://${memorySocket(sockets, id)}` : migrateUri;
   const params: SentParams = {
-    ...(migrateUri === undefined ? {} : { migrate_uri: migrateUri }),
+    ...(to === undefined ? {} : { migrate_uri: to }),
     // libvirt counts in MiB/s, and takes 0 for no limit.
     ...(maxBandwidth === undefined
       ? {}

@@ -20,6 +20,11 @@ export interface ManagedDriver extends DriverInventory {
   /** Asks the guest's manager for it. GODWIT_UNREACHABLE where the manager does not answer. */
   openManaged(handle: GuestHandle, signal: AbortSignal): Promise<ManagedSession>;
   /**
+   * Where this host's manager connects, or listens, with the memory of a migration whose order has `wire`. Absent where it
+   * sends memory by a path of its own alone.
+   */
+  readonly memorySockets?: MemorySockets;
+  /**
    * Reads, and changes nothing there: whether this driver could do its work with the manager, most basic first. An error is
    * a finding; none is thrown but by the signal. Absent where there is no manager to be asked from afar.
    */
@@ -31,6 +36,19 @@ export interface ManagedDriver extends DriverInventory {
    * and then without one; rejects where it does not answer. Absent where only looking shows it.
    */
   changed?(signal: AbortSignal): Promise<void>;
+}
+
+/** A directory of unix sockets. */
+export interface MemorySockets {
+  /** As the manager names it: the same at both hosts of a migration. */
+  readonly place: string;
+  /** As Godwit reaches it on this host. */
+  readonly directory: string;
+}
+
+/** The socket of one migration, in either name of its directory. */
+export function memorySocket(directory: string, id: string): string {
+  return `${directory}/godwit-${id}.sock`;
 }
 
 /** What was found of a manager, and what to do where it is not well. */

@@ -3,6 +3,8 @@ import { serialError } from '../../protocol/errors.ts';
 import { bytes, guestName, hostName, migrationId, ms } from '../../protocol/names.ts';
 import { check, migrationSettings } from '../../protocol/public/migration.ts';
 import { runAt } from '../../protocol/public/resolve.ts';
+import { wireFigures } from '../../protocol/wire.ts';
+import { plannedDowntimeMs } from '../steering/steering.ts';
 import { copiedDisks, taskSight, whereabouts } from './task-sight.ts';
 import type { CopiedDisk, ManagedOrder } from './task-sight.ts';
 
@@ -59,6 +61,8 @@ export const managedEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('settled') }),
   z.object({ type: z.literal('saw'), task: taskSight }),
   z.object({ type: z.literal('found'), where: whereabouts }),
+  /** The wire was closed, and this is what it did; `why` where it ended by itself. */
+  z.object({ type: z.literal('wire'), figures: wireFigures, why: z.string().max(1024).optional() }),
   /** What was prepared is taken back, or `error` says why not all of it. */
   z.object({ type: z.literal('undone'), error: serialError.optional() }),
   z.object({ type: z.literal('cancel') }),
@@ -80,12 +84,16 @@ export function orderOf(
   { id, guest, from, to, settings }: Omit<ManagedPlanned, 'type' | 'askedAtMs'>,
   copies: readonly CopiedDisk[] = [],
 ): ManagedOrder {
-  const { mode, maxBandwidth, maxDowntimeMs, streams, compress } = settings;
+  const { mode, maxBandwidth, streams, compress } = settings;
   const { datastore, priority, encrypted, keepSource } = settings;
-  const cap = maxBandwidth === undefined ? {} : { maxBandwidth };
+  const wire = settings.path === 'wire';
+  const maxDowntimeMs = Math.floor(plannedDowntimeMs(settings.maxDowntimeMs, wire));
+  // The wire's links have the cap then, and not what the manager writes into its socket.
+  const cap = maxBandwidth === undefined || wire ? {} : { maxBandwidth };
   const wanted = {
     ...(datastore === undefined ? {} : { datastore }),
     ...(priority === undefined ? {} : { priority }),
+    ...(wire ? { wire } : {}),
     ...(encrypted === true ? { encrypted } : {}),
     ...(keepSource === true ? { keepSource } : {}),
     ...(copies.length === 0 ? {} : { copies: [...copies] }),

@@ -152,6 +152,7 @@ export function managedTransition(state: ManagedState, event: ManagedEvent): Man
   switch (event.type) {
     case 'planned':
     case 'undone':
+    case 'wire':
       return stay(state);
     case 'did':
       return event.step === step ? did(state, step, event.facts) : stay(state);
@@ -230,8 +231,9 @@ function failed(
 ): ManagedTransition {
   const left = error.retryable ? leave(given) : given;
   const state = { ...left, checks: [...given.checks, ...checks] };
-  // A step that asks a manager goes on until its deadline: an error there says nothing.
-  if (step === 'start' || step === 'watch' || step === 'verify') return stay(state);
+  // A step that asks a manager goes on until its deadline: an error there says nothing, but that no order was sent.
+  const isBefore = step === 'start' && state.order === 'none';
+  if (!isBefore && (step === 'start' || step === 'watch' || step === 'verify')) return stay(state);
   const attempts = state.attempts + 1;
   const isFinal = !error.retryable || checks.some(({ verdict }) => verdict === 'refuse');
   if (!isFinal && attempts < ATTEMPTS) return again({ ...state, attempts }, step);

@@ -1,6 +1,7 @@
 import type { Phase, Progress, Report } from '../../protocol/public/migration.ts';
 import { isEnd } from '../../protocol/public/migration.ts';
 import type { ManagedRecord } from './events.ts';
+import { addWire } from '../report/wire-figures.ts';
 import { managedAfter, replayManaged } from './journal.ts';
 import { managedPhase } from './lifecycle.ts';
 import { managedRunsAt } from './state.ts';
@@ -68,6 +69,7 @@ export function managedReport(
     ...(isEnd(phase) ? { endedAt: new Date(endAt).toISOString() } : {}),
     totalMs: Math.max(0, endAt - startedAt),
     ...reported(state, phases),
+    ...wireOf(records),
     roundList: [],
     phases: phases.slice(0, MOST_PHASES),
     checks: state.checks.slice(0, MOST_CHECKS),
@@ -97,6 +99,13 @@ function reported(
     ...(downtimeMs === undefined ? {} : { downtimeMs }),
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
   };
+}
+
+/** What the wire did, where memory took it. */
+function wireOf(records: readonly ManagedRecord[]): Pick<Report, 'wire'> {
+  let wire: Report['wire'];
+  for (const { event } of records) if (event.type === 'wire') wire = addWire(wire, event.figures);
+  return wire === undefined ? {} : { wire };
 }
 
 function phasesOf(
@@ -144,6 +153,8 @@ function wordsOf(event: ManagedRecord['event']): string | undefined {
       return event.task.state === 'running' ? undefined : `the manager’s task: ${event.task.state}`;
     case 'found':
       return `the manager says that the guest is at: ${event.where.at}`;
+    case 'wire':
+      return event.why === undefined ? undefined : `the wire ended: ${event.why}`;
     case 'undone':
       return event.error === undefined
         ? 'what was made at the destination is removed'

@@ -24,6 +24,8 @@ export interface Capabilities {
   readonly priorities?: boolean;
   /** Its manager may send memory unencrypted, and this driver refuses that where it is asked to. */
   readonly encryption?: boolean;
+  /** Its manager can send memory through a unix socket of Godwit's, so that it takes the wire. */
+  readonly wire?: boolean;
   /** Copies disks through its manager, and leaves those at the source where it is asked to. */
   readonly keepsSource?: boolean;
   /** What its manager reports of a task; absent: Godwit measures all of it itself. */
@@ -81,7 +83,10 @@ export function judgeCapabilities({ driver, settings }: CapabilityFacts): Findin
     lacks.push(['--rehearse', 'it cannot turn round at the switch']);
   }
   if (mode === 'cold' && shape === 'direct') lacks.push(...ofMemoryAlone(settings));
-  if (shape === 'managed') lacks.push(...leftToManager(settings));
+  if (shape === 'managed') {
+    lacks.push(...leftToManager(settings));
+    if (path === 'wire') lacks.push(...withWire(settings, driver.capabilities));
+  }
   if (lacks.length === 0) return [passes(driver.name)];
   return lacks.map(([what, has]) => {
     const reason = `the driver ${driver.name} cannot: ${has}`;
@@ -111,13 +116,28 @@ function isOtherTransport({ transport = 'tcp' }: Asked): boolean {
   return transport !== 'tcp';
 }
 
+/** Why memory that a manager sends cannot take the wire. */
+function withWire(
+  { mode, streams, compress }: Asked,
+  { wire = false }: Pick<Capabilities, 'wire'>,
+): [string, string][] {
+  const what = '--path wire';
+  if (!wire) return [[what, 'its manager moves the guest itself, and decides on memory']];
+  const asked: [boolean, string][] = [
+    // A wire that breaks in post-copy would have to be opened anew, and the manager's stream with it.
+    [mode !== 'precopy', `over the wire its manager moves by pre-copy alone, not by ${mode}`],
+    [streams > 1, '--streams is of its manager’s own path'],
+    [compress !== 'none', '--compress is of its manager’s own path'],
+  ];
+  return asked.flatMap(([isAsked, why]): [string, string][] => (isAsked ? [[what, why]] : []));
+}
+
 /** What was asked for and only Godwit itself does: a manager would leave it out without a word. */
 export function leftToManager(settings: Asked): [string, string][] {
-  const { path, onLost, diskWrites, verifyDisks, networks } = settings;
+  const { onLost, diskWrites, verifyDisks, networks } = settings;
   const { pathAddresses, steering, deadlineAt, notBefore, whenQuiet, noticeMs } = settings;
   const { returnIfUnhealthy, balloon } = settings;
   const asked: [boolean, string, string][] = [
-    [path === 'wire', '--path wire', 'memory'],
     [steering !== undefined, '--steering', 'how its memory converges'],
     [notBefore !== undefined, '--not-before', 'when it begins'],
     [whenQuiet !== undefined, '--when quiet', 'when it begins'],

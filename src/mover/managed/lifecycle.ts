@@ -11,6 +11,7 @@ import type { ManagedState } from '../../migration/managed/state.ts';
 import type { ManagedOrder, TaskSight } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import { whatIsWrong } from '../../protocol/errors.ts';
+import type { ManagedWire } from './wire.ts';
 import { refuseOn } from '../engine/refused-by-checks.ts';
 
 /** The steps of a managed migration, in the order in which they happen, do beside undo. */
@@ -37,6 +38,8 @@ export interface ManagedParts {
   readonly record: (event: ManagedEvent) => Promise<void>;
   /** Shows what is not worth a record to whoever follows the migration. */
   readonly live: (task: Extract<TaskSight, { state: 'running' }>) => void;
+  /** Absent: the manager sends memory by its own path. */
+  readonly wire?: Pick<ManagedWire, 'check' | 'open' | 'close'> | undefined;
   /** Asks the manager, over a new connection where the last one broke. */
   readonly ask: <T>(
     question: (session: ManagedSession, signal: AbortSignal) => Promise<T>,
@@ -62,9 +65,10 @@ export const LIFECYCLE: Lifecycle = {
   },
 
   check: {
-    do: async ({ ask, order }, signal) => {
+    do: async ({ ask, order, wire }, signal) => {
+      const path = wire === undefined ? [] : [await wire.check(signal)];
       const checks = await ask((session, inner) => session.check(order, inner), signal);
-      const found = believed({ checks });
+      const found = believed({ checks: [...path, ...checks] });
       const copies = await ask(async (session, inner) => session.copies?.(order, inner), signal);
       return believed(copies === undefined ? found : { ...found, copies });
     },
@@ -88,6 +92,7 @@ export const LIFECYCLE: Lifecycle = {
   start: {
     do: async (parts, signal) => {
       if (parts.state().order !== 'none') return undefined;
+      await parts.wire?.open(parts.state().memoryBytes ?? 0, signal);
       await parts.record({ type: 'ordered' });
       // A cancel may have come before it.
       if (parts.state().order !== 'sent' || signal.aborted) return undefined;
@@ -116,7 +121,9 @@ export const LIFECYCLE: Lifecycle = {
 
   verify: {
     do: async (parts, signal) => {
-      const { ask, order, clock, dispatch } = parts;
+      const { ask, order, clock, dispatch, wire } = parts;
+      const went = await wire?.close();
+      if (went !== undefined) dispatch({ type: 'wire', ...went });
       while (!signal.aborted) {
         const where = await answerOf(parts, () =>
           ask((session, inner) => session.where(order, inner), signal),

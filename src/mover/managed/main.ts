@@ -30,12 +30,15 @@ import { RefusedByChecks } from '../engine/refused-by-checks.ts';
 import type { Surroundings } from '../engine/surroundings.ts';
 import { inTime, LIFECYCLE } from './lifecycle.ts';
 import type { ManagedParts } from './lifecycle.ts';
+import type { ManagedWire } from './wire.ts';
 
 /** A step gets so much time at least, ms: enough to ask once how the task stands. */
 const LEAST_MS = 1000;
 
 type Planned = Extract<ManagedEvent, { type: 'planned' }>;
-type Around = Pick<Surroundings, 'clock' | 'log' | 'pid' | 'openFile'>;
+type Around = Pick<Surroundings, 'clock' | 'log' | 'pid' | 'openFile'> & {
+  readonly wire?: Pick<ManagedWire, 'check' | 'open' | 'close' | 'abort' | 'sweep'> | undefined;
+};
 
 /** The mover of a managed migration, from its request and its journal. It may stand beside either host, or beside none. */
 export class ManagedMover {
@@ -89,6 +92,7 @@ export class ManagedMover {
       record: (event) => sequencer.record(event),
       live: ({ percent }) =>
         this.live.publish(managedProgress({ ...sequencer.state, percent }, this.#elapsedMs())),
+      wire: around.wire,
       ask,
     };
     this.live = new Live(managedProgress(sequencer.state, this.#elapsedMs()));
@@ -102,6 +106,7 @@ export class ManagedMover {
   async run(): Promise<EndPhase> {
     try {
       if (this.#tookOver) {
+        await this.#around.wire?.sweep();
         this.#sequencer.dispatch({ type: 'taken-over', pid: this.#around.pid });
       } else {
         await this.#journal.append(this.#planned, 'sync');
@@ -110,6 +115,7 @@ export class ManagedMover {
       return await this.#sequencer.finished;
     } finally {
       this.#stop('the mover ends');
+      this.#around.wire?.abort('the mover ends');
       await this.#close();
       await this.#journal.close();
     }

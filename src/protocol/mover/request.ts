@@ -21,12 +21,14 @@ const any = {
   linkShareBandwidth: bytes.optional(),
 };
 
-const direct = {
-  ...any,
-  version: z.literal(1),
-  /** The other host's agent, and further addresses of it in the order in which they are tried. */
-  peer: z.object({ name: hostName, address, addresses: z.array(address).max(8).optional() }),
-};
+/** The other host's agent, and further addresses of it in the order in which they are tried. */
+const otherAgent = z.object({
+  name: hostName,
+  address,
+  addresses: z.array(address).max(8).optional(),
+});
+
+const direct = { ...any, version: z.literal(1), peer: otherAgent };
 
 export const sourceMoverRequest = z.object({
   ...direct,
@@ -65,6 +67,8 @@ export const managedMoverRequest = z.object({
   handle: guestHandle,
   /** As discovered. */
   memoryBytes: bytes.optional(),
+  /** The other host’s agent, which holds the other end of the wire; only where memory is to take that. */
+  peer: otherAgent.optional(),
 });
 export type ManagedMoverRequest = z.infer<typeof managedMoverRequest>;
 

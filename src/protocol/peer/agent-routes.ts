@@ -8,6 +8,7 @@ import { signedList } from './fleet.ts';
 import { linkRoutes } from './link.ts';
 import { preflightRoutes } from './preflight.ts';
 import { probeRoutes } from './probe.ts';
+import { receiverRoutes } from './receiver.ts';
 import { standbyPeerRoutes } from './standby.ts';
 
 const byId = z.object({ id: migrationId });
@@ -72,6 +73,7 @@ export const peerRoutes = {
   ...probeRoutes,
   ...linkRoutes,
   ...standbyPeerRoutes,
+  ...receiverRoutes,
   newerList: route({
     method: 'GET',
     path: '/v1/pki/list',

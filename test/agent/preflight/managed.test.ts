@@ -23,7 +23,10 @@ function ask(manager: FakeManager, to: string): Promise<Check[]> {
   const request = migrationRequest.parse({ guest: 'web1', to });
   const asked = { id: 'c-0000000000000000', request, handle };
   const { signal } = new AbortController();
-  return askManager(driver, asked, { here: 'a', withinMs: 5000 }, signal);
+  const peers = {
+    preflight: (): never => assert.fail('no agent of another host is asked'),
+  };
+  return askManager(driver, asked, { here: 'a', withinMs: 5000, peers }, signal);
 }
 
 describe('a check of a guest that a manager moves', () => {

@@ -11,6 +11,8 @@ import { LibvirtRefusal } from '../../../src/drivers/libvirt/rpc/connection.ts';
 import { taskSight } from '../../../src/migration/managed/task-sight.ts';
 import { ORDER } from './support/order.ts';
 
+const PLAIN = { isPersistent: false, tls: false, sockets: '/run/sockets' } as const;
+
 describe('what libvirt says of a job', () => {
   test('a migration is distinguished from a snapshot, a backup and no job', () => {
     assert.equal(isMigrating({ type: 2, params: { operation: 5 } }), true);
@@ -72,11 +74,11 @@ describe('what libvirt says of a job', () => {
   });
 
   test('the order is libvirt’s flags and parameters', () => {
-    const plain = migrateCall(ORDER, { isPersistent: false, tls: false });
+    const plain = migrateCall(ORDER, PLAIN);
     assert.deepEqual(plain, { params: {}, flags: 3 });
     const full = migrateCall(
       { ...ORDER, maxBandwidth: 3 * 1024 ** 2, streams: 4, compress: 'xbzrle' },
-      { isPersistent: true, tls: true, migrateUri: 'tcp://b' },
+      { ...PLAIN, isPersistent: true, tls: true, migrateUri: 'tcp://b' },
     );
     assert.equal(full.flags, 1 | 2 | 8 | 16 | 2048 | 65_536 | 131_072);
     assert.deepEqual(full.params, {
@@ -85,16 +87,20 @@ describe('what libvirt says of a job', () => {
       'parallel.connections': 4,
       compression: 'xbzrle',
     });
-    const postCopy = migrateCall({ ...ORDER, mode: 'hybrid' }, { isPersistent: false, tls: false });
+    const postCopy = migrateCall({ ...ORDER, mode: 'hybrid' }, PLAIN);
     assert.equal(postCopy.flags, 1 | 2 | 32_768);
-    const capped = migrateCall(
-      { ...ORDER, mode: 'postcopy', maxBandwidth: 5 * 1024 ** 2 },
-      { isPersistent: false, tls: false },
-    );
+    const capped = migrateCall({ ...ORDER, mode: 'postcopy', maxBandwidth: 5 * 1024 ** 2 }, PLAIN);
     assert.deepEqual(capped.params, { bandwidth: 5n, 'bandwidth.postcopy': 5n });
     // 0 would be no limit at all.
-    const least = migrateCall({ ...ORDER, maxBandwidth: 1 }, { isPersistent: false, tls: false });
+    const least = migrateCall({ ...ORDER, maxBandwidth: 1 }, PLAIN);
     assert.equal(least.params['bandwidth'], 1n);
+  });
+
+  test('an order by the wire names a socket of this migration, and leaves TLS to the wire', () => {
+    const facts = { ...PLAIN, tls: true, migrateUri: 'tcp://b' };
+    const { params, flags } = migrateCall({ ...ORDER, wire: true }, facts);
+    assert.deepEqual(params, { migrate_uri: `unix:///run/sockets/godwit-${ORDER.id}.sock` });
+    assert.equal(flags, 1 | 2);
   });
 
   test('post-copy is due at once, after one pass, or never', () => {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { managedEvent, managedRecord } from '../../../src/migration/managed/events.ts';
+import { managedEvent, managedRecord, orderOf } from '../../../src/migration/managed/events.ts';
+import { managedOrder } from '../../../src/migration/managed/task-sight.ts';
 import { anyEvent, planned } from './samples.ts';
 
 test('whatever can happen is read again from a journal as it was', () => {
@@ -18,4 +19,14 @@ test('what is no event is refused', () => {
   for (const bad of [{}, { type: 'did', step: 'memory', facts: {} }, { type: 'saw' }, null]) {
     assert.equal(managedEvent.safeParse(bad).success, false);
   }
+});
+
+test('an order by the wire has less downtime to plan with, and no cap of its own', () => {
+  const { type: _, askedAtMs: __, ...plan } = planned();
+  const settings = { ...plan.settings, maxBandwidth: 1000, maxDowntimeMs: 35 };
+  const native = orderOf({ ...plan, settings });
+  assert.deepEqual([native.wire, native.maxBandwidth, native.maxDowntimeMs], [undefined, 1000, 35]);
+  const wire = orderOf({ ...plan, settings: { ...settings, path: 'wire' } });
+  assert.deepEqual([wire.wire, wire.maxBandwidth, wire.maxDowntimeMs], [true, undefined, 17]);
+  assert.deepEqual(managedOrder.parse(wire), wire);
 });

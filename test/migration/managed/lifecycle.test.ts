@@ -72,6 +72,18 @@ describe('the life of a managed migration', () => {
     assert.equal(managedRunsAt(held), 'unknown');
   });
 
+  test('an error before the order ends it, and one after the order says nothing', () => {
+    const before = [did('inspect'), did('check')];
+    const failed = {
+      type: 'failed',
+      step: 'start',
+      error: { ...error, retryable: false },
+    } as const;
+    assert.equal(outcomeOf(after(...before, failed)), 'failed');
+    assert.equal(outcomeOf(after(...before, { ...failed, error })), 'start');
+    assert.equal(outcomeOf(after(...toStart, failed)), 'start');
+  });
+
   test('an order that was not answered may still begin a task, until it has settled', () => {
     const open = [...toStart, { type: 'unanswered', error } as const, saw('none'), saw('none')];
     assert.equal(outcomeOf(after(...open)), 'watch');

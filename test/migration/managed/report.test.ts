@@ -5,6 +5,7 @@ import type { ManagedEvent, ManagedRecord } from '../../../src/migration/managed
 import { replayManaged } from '../../../src/migration/managed/journal.ts';
 import { managedProgress, managedReport } from '../../../src/migration/managed/report.ts';
 import { progress, report } from '../../../src/protocol/public/migration.ts';
+import { WIRE_FIGURES } from '../../wire/figures.ts';
 import { anyEvent, planned } from './samples.ts';
 
 const recordsOf = (events: readonly ManagedEvent[]): ManagedRecord[] =>
@@ -49,4 +50,11 @@ test('what could not be tidied is in the report', () => {
 
 test('a journal without records has no report', () => {
   assert.equal(managedReport([], 0), undefined);
+});
+
+test('what the wire did is added up over its sessions, and why one broke is among the decisions', () => {
+  const wire = { type: 'wire', figures: WIRE_FIGURES } as const;
+  const found = managedReport(recordsOf([planned(), wire, { ...wire, why: 'a cut' }]), 5000);
+  assert.equal(found?.wire?.linkBytes, 2 * WIRE_FIGURES.linkBytes);
+  assert.ok(found.decisions.some(({ what }) => what === 'the wire ended: a cut'));
 });

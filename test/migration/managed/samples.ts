@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import type { ManagedEvent } from '../../../src/migration/managed/events.ts';
 import { STEP_NAMES } from '../../../src/migration/managed/events.ts';
 import { godwitError } from '../../../src/errors.ts';
+import { WIRE_FIGURES } from '../../wire/figures.ts';
 import { migrationSettings } from '../../../src/protocol/public/migration.ts';
 
 export const planned = (): Extract<ManagedEvent, { type: 'planned' }> => ({
@@ -44,6 +45,8 @@ export const anyEvent: fc.Arbitrary<ManagedEvent> = fc.oneof(
     { type: 'undone', error },
     { type: 'did', step: 'check', facts: { copies } },
     { type: 'taken-over', pid: 7 },
+    { type: 'wire', figures: WIRE_FIGURES },
+    { type: 'wire', figures: WIRE_FIGURES, why: 'its links are cut' },
   ),
   fc
     .constantFrom('none' as const, 'running' as const, 'done' as const, 'cancelled' as const)

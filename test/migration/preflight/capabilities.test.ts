@@ -49,6 +49,27 @@ describe('what is asked of a driver', () => {
     }
   });
 
+  test('a manager that sends memory through a socket takes the wire by pre-copy, in one plain stream', () => {
+    const has: Capabilities = {
+      shape: 'managed',
+      modes: ['precopy', 'postcopy'],
+      compression: ['none', 'xbzrle'],
+      maxStreams: 4,
+      postcopyRecovery: false,
+      wire: true,
+    };
+    const plain = { mode: 'precopy', compress: 'none', streams: 1, path: 'wire' } as const;
+    const judged = (more: Partial<MigrationSettings>) =>
+      judgeCapabilities({
+        driver: { name: 'any', capabilities: has },
+        settings: { ...plain, ...more },
+      })[0]?.evidence;
+    assert.equal(judged({}), 'any');
+    assert.match(judged({ mode: 'postcopy' }) ?? '', /--path wire.*pre-copy alone/);
+    assert.match(judged({ streams: 2 }) ?? '', /--path wire.*--streams/);
+    assert.match(judged({ compress: 'xbzrle' }) ?? '', /--path wire.*--compress/);
+  });
+
   test('a transport is refused where the driver has it not, or another path decides', () => {
     const has: Capabilities = {
       shape: 'direct',

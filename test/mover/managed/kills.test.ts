@@ -72,6 +72,22 @@ describe('a managed migration whose mover dies', () => {
     }
   });
 
+  test('at any point, with memory by the wire, leaves no socket and never orders without one', async () => {
+    const whole = await runTrial({ seed: 1, wire: 'open' });
+    assert.equal(whole.outcome, 'done');
+    assert.equal(whole.report.wire?.linkBytes, 40);
+    for (let at = 1; at <= whole.points; at += 1) {
+      const given = { seed: 1, deaths: [at], wire: 'open' } as const;
+      const found = await runTrial(given);
+      judge(found, given);
+      assert.equal(found.sockets, 0, JSON.stringify({ at, found }));
+    }
+    const none = await runTrial({ seed: 1, wire: 'closed' });
+    assert.deepEqual([none.outcome, none.tasks, none.sockets], ['failed', 0, 0]);
+    assert.equal(none.report.error?.code, 'GODWIT_CAPABILITY');
+    assert.ok(none.tookMs < 5000, 'its error cannot go away: it is not tried again');
+  });
+
   test('at any two points ends with at most one task, and the report is true', async () => {
     for (let first = 1; first <= 30; first += 1) {
       for (let second = 1; second <= 12; second += 3) {

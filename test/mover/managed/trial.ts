@@ -14,6 +14,7 @@ import { managedReport } from '../../../src/migration/managed/report.ts';
 import { ManagedMover } from '../../../src/mover/managed/main.ts';
 import type { CancelAnswer } from '../../../src/protocol/public/contract.ts';
 import type { EndPhase, Report } from '../../../src/protocol/public/migration.ts';
+import { wireOf } from './pretended-wire.ts';
 import { migrationRequest } from '../../../src/protocol/public/migration.ts';
 import type { ManagedMoverRequest } from '../../../src/protocol/mover/request.ts';
 import { Random } from '../../../sim/random.ts';
@@ -138,6 +139,8 @@ export interface TrialOptions {
   readonly copied?: readonly string[];
   /** Files that somebody else has at the destination from the beginning. */
   readonly others?: readonly string[];
+  /** Memory takes a pretended wire, which cannot be opened where it is `closed`. */
+  readonly wire?: 'open' | 'closed';
   /** Pretended ms after which somebody cancels; each mover is asked so long after it began. */
   readonly cancelAfterMs?: number | readonly number[];
 }
@@ -156,6 +159,8 @@ export interface Outcome {
   readonly volumes: Readonly<Record<string, string>>;
   /** Where the guest really runs. */
   readonly at: string | undefined;
+  /** The wire's, left at the source. */
+  readonly sockets: number;
   /** Points at which the last mover could have died. */
   readonly points: number;
 }
@@ -179,7 +184,9 @@ export async function runTrial(options: TrialOptions): Promise<Outcome> {
   const random = new Random(options.seed);
   const { behaves, taskEnds, lagMs, listLagMs, taskMs, figures, timeoutMs = 60_000 } = options;
   const { copied = [], others = [] } = options;
-  const request = { ...REQUEST, request: { ...REQUEST.request, timeoutMs } };
+  const path = options.wire === undefined ? {} : ({ path: 'wire' } as const);
+  const request = { ...REQUEST, request: { ...REQUEST.request, timeoutMs, ...path } };
+  const sockets = new Set<number>();
   const manager = await fakeManager({
     clock,
     random: () => random.next(),
@@ -203,6 +210,7 @@ export async function runTrial(options: TrialOptions): Promise<Outcome> {
       log: plainLog(() => {}, 'error', {}),
       pid: index,
       openFile: () => kept.file(life),
+      ...wireOf(options.wire, life, index, sockets),
     });
     for (const afterMs of [options.cancelAfterMs ?? []].flat()) {
       cancelLater(mover, clock, afterMs, (answer) => cancels.push(answer));
@@ -234,6 +242,7 @@ export async function runTrial(options: TrialOptions): Promise<Outcome> {
       at: manager.guests.get('web1'),
       volumes: Object.fromEntries(manager.volumes),
       points: life.points,
+      sockets: sockets.size,
     };
   }
   throw new Error('no mover lived');

@@ -5,18 +5,16 @@ import type { Log } from '../../../log.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/public/migration.ts';
 import { splitAddress, withHost } from '../../../protocol/names.ts';
-import type { WireReport } from '../../../protocol/wire.ts';
 import type { Wire } from '../../../wire/open.ts';
 import { hostCredentials } from '../../../host/credentials.ts';
 import { budgetOf, cacheFor, codecCores, termsFor } from '../../../host/wire.ts';
 import type { WireOpeners } from '../../engine/wire-openers.ts';
+import { wireReport } from '../../engine/wire-report.ts';
 import { missing, saidLinkRate } from './source-context.ts';
 import type { SourceContext } from './source-context.ts';
 
 /** Once the hypervisor has sent everything, the rest may take this long to arrive, ms. */
 const CLOSE_MS = 5000;
-/** Bound of the report's list of levels (protocol/wire.ts). */
-const MOST_LEVELS = 256;
 
 /** Where the hypervisor is to send its stream. */
 export interface Target {
@@ -143,7 +141,7 @@ export class SourceDataPath {
     this.#wire = undefined;
     const why = this.#why === undefined ? {} : { why: this.#why.slice(0, 1024) };
     this.#why = undefined;
-    parts.dispatch({ type: 'wire', figures: reportOf(wire), ...why });
+    parts.dispatch({ type: 'wire', figures: wireReport(wire), ...why });
   }
 }
 
@@ -154,21 +152,4 @@ function otherAddresses(parts: SourceContext, memoryAddress: string): string[] {
     withHost(memoryAddress, splitAddress(each).host),
   );
   return [...new Set(all)].filter((each) => each !== memoryAddress);
-}
-
-function reportOf(wire: Wire): WireReport {
-  const { levelChanges, encoded, processorMs, longestCutMs, ...figures } = wire.figures();
-  const levels = levelChanges.slice(0, MOST_LEVELS).map(({ atMs, from, to }) => ({
-    atMs: Math.max(0, Math.round(atMs)),
-    from: { level: from.level, windowLog: from.windowLog },
-    to: { level: to.level, windowLog: to.windowLog },
-  }));
-  return {
-    ...figures,
-    told: { ...encoded },
-    levels,
-    processorMs: Math.round(processorMs),
-    longestCutMs: Math.round(longestCutMs),
-    sessions: 1,
-  };
 }

@@ -1,0 +1,52 @@
+import { godwitError } from '../../errors.ts';
+import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
+import type { Check } from '../../protocol/public/migration.ts';
+import { passes, refuses } from './check.ts';
+
+/** Whether libvirt can send memory through a socket of Godwit's. Pure. */
+
+/** The first version that migrates over a unix socket. */
+const FIRST = [6, 8];
+
+export interface WireAsked {
+  readonly order: Pick<ManagedOrder, 'wire' | 'to' | 'from'>;
+  /** Of the daemons, as 9.0.0. */
+  readonly versions: { readonly source: string; readonly destination: string };
+  /** Disks that would be copied. */
+  readonly copied: readonly string[];
+}
+
+/** Nothing where memory does not take the wire. */
+export function wireChecks({ order, versions, copied }: WireAsked): Check[] {
+  if (order.wire !== true) return [];
+  const ends = [
+    { host: order.from, version: versions.source, side: 'source' },
+    { host: order.to, version: versions.destination, side: 'destination' },
+  ] as const;
+  const refused = ends
+    .filter(({ version }) => !isAtLeast(version, FIRST))
+    .map(({ host, version, side }) => {
+      const reason = `libvirt ${version} of ${host} does not migrate over a unix socket`;
+      return refusal(
+        side,
+        reason,
+        `Leave --path wire out, or use libvirt ${FIRST.join('.')} there.`,
+      );
+    });
+  if (copied.length > 0) {
+    const reason = `libvirt would have to copy ${copied.join(', ')}, and copies go by its own path`;
+    refused.push(refusal('source', reason, 'Leave --path wire out, or share its disks.'));
+  }
+  if (refused.length > 0) return refused;
+  return [passes('path', 'both', 'libvirt of both hosts migrates over a unix socket')];
+}
+
+function refusal(side: Check['side'], reason: string, hint: string): Check {
+  const facts = { what: '--path wire', reason };
+  return refuses('path', side, godwitError('GODWIT_CAPABILITY', facts, { hint }));
+}
+
+function isAtLeast(version: string, [major = 0, minor = 0]: readonly number[]): boolean {
+  const [has = 0, hasMinor = 0] = version.split('.').map(Number);
+  return has > major || (has === major && hasMinor >= minor);
+}

@@ -1,0 +1,57 @@
+import type { MemorySockets } from '../../drivers/port/managed.ts';
+import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
+import { whyNoSockets } from '../../host/memory-sockets.ts';
+import { pass, refusal } from '../../migration/preflight/check.ts';
+import type { ReceiverOffer } from '../../protocol/peer/receiver.ts';
+import type { Check } from '../../protocol/public/migration.ts';
+import { WIRE_VERSION } from '../../protocol/wire.ts';
+
+export interface WireAsked {
+  /** Of this host's driver. */
+  readonly sockets: MemorySockets | undefined;
+  readonly from: string;
+  readonly to: string;
+  /** Asks the agent of the other host. */
+  readonly ask: () => Promise<ReceiverOffer>;
+}
+
+/** Whether the memory of a guest that its manager moves can take the wire; opens nothing. */
+export async function checkWire(asked: WireAsked, signal: AbortSignal): Promise<Check> {
+  try {
+    const why = await whyNot(asked);
+    if (why === undefined) {
+      const evidence = `${asked.to} opens a receiver at ${asked.sockets?.place ?? ''}`;
+      return pass('path', evidence, 'both');
+    }
+    const hint = 'Leave --path wire out, or make good what is named.';
+    const facts = { what: '--path wire', reason: why };
+    return refusal('path', godwitError('GODWIT_CAPABILITY', facts, { hint }), 'both');
+  } catch (thrown) {
+    signal.throwIfAborted();
+    return refusal('path', toGodwitError(thrown), 'both');
+  }
+}
+
+async function whyNot({ sockets, from, to, ask }: WireAsked): Promise<string | undefined> {
+  if (sockets === undefined) return `the manager of ${from} sends memory by a path of its own`;
+  const unusable = await whyNoSockets(sockets);
+  if (unusable !== undefined) return `at ${from}, ${unusable}`;
+  const { wire, place, why } = await offerOr(ask);
+  if (wire === undefined) return `Godwit at ${to} is of a build that opens no receiver`;
+  if (place === undefined) return `${to} opens no receiver: ${why ?? 'it does not say why'}`;
+  if (wire.version !== WIRE_VERSION)
+    return `${to} has version ${wire.version} of the wire, ${from} has ${WIRE_VERSION}`;
+  if (place !== sockets.place)
+    return `the managers’ sockets are in ${sockets.place} at ${from} and in ${place} at ${to}, and must have one name`;
+  return undefined;
+}
+
+/** Nothing of an earlier build. */
+async function offerOr(ask: WireAsked['ask']): Promise<Partial<ReceiverOffer>> {
+  try {
+    return await ask();
+  } catch (thrown) {
+    if (hasCode(thrown, 'GODWIT_ROUTE_UNKNOWN')) return {};
+    throw thrown;
+  }
+}

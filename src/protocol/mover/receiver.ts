@@ -1,0 +1,20 @@
+import { z } from 'zod';
+import { serialError } from '../errors.ts';
+import { address } from '../names.ts';
+import { receiverRequest } from '../peer/receiver.ts';
+import { wireSession } from '../wire.ts';
+
+/** What an agent and the receiver that it starts say to each other: a line each. It never leaves the host. */
+
+export const receiverOrder = receiverRequest.extend({
+  /** On which the manager's hypervisor listens, or will by the time that memory comes; as Godwit finds it. */
+  socket: z.string().min(1).max(107),
+});
+export type ReceiverOrder = z.infer<typeof receiverOrder>;
+
+/** It waits for the source's mover, or cannot. */
+export const receiverLine = z.union([
+  wireSession.extend({ address }),
+  z.object({ error: serialError }),
+]);
+export type ReceiverLine = z.infer<typeof receiverLine>;

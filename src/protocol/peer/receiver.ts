@@ -1,0 +1,63 @@
+import { z } from 'zod';
+import { address, bytes, guestName, hostName, migrationId, shortText } from '../names.ts';
+import { route } from '../route.ts';
+import { wireOffer, wireSession, wireTerms } from '../wire.ts';
+
+/**
+ * A guest that its manager moves can take the wire where the manager sends its memory through a unix socket. Its source has
+ * a mover; at its destination a receiver holds the other end of the wire, and hands the memory to the manager there.
+ */
+
+const guestOf = {
+  guest: guestName,
+  from: hostName,
+  /** Whose manager moves the guest. */
+  driver: z.string().min(1).max(32),
+};
+
+/** A place of sockets as the manager names it: both hosts’ managers need the same name. */
+const place = z.string().min(1).max(256);
+
+export const receiverOffer = z.object({
+  wire: wireOffer,
+  /** Absent: no receiver can be opened here, and `why`. */
+  place: place.optional(),
+  why: shortText.optional(),
+});
+export type ReceiverOffer = z.infer<typeof receiverOffer>;
+
+export const receiverRequest = z.object({
+  ...guestOf,
+  id: migrationId,
+  memoryBytes: bytes,
+  terms: wireTerms,
+});
+export type ReceiverRequest = z.infer<typeof receiverRequest>;
+
+export const receiver = wireSession.extend({
+  /** Where the source’s mover opens the session. */
+  address,
+  place,
+});
+export type Receiver = z.infer<typeof receiver>;
+
+/** A part of agentContract. */
+export const receiverRoutes = {
+  offerReceiver: route({
+    method: 'GET',
+    path: '/v1/receivers',
+    summary:
+      'Whether this host can receive that guest over the wire, for its manager; opens nothing',
+    access: 'agent',
+    query: z.object(guestOf),
+    response: receiverOffer,
+  }),
+  openReceiver: route({
+    method: 'POST',
+    path: '/v1/receivers',
+    summary: 'Open a receiver, in the place of an earlier one for that migration',
+    access: 'agent',
+    body: receiverRequest,
+    response: receiver,
+  }),
+};

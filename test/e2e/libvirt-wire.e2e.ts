@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict';
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import { agentsOf, startAgent, stopAgent } from '../../src/lab/agents.ts';
+import { verifyGuest } from '../../src/lab/guest/talk.ts';
+import { virsh } from '../../src/lab/libvirt/daemon.ts';
+import { domainStates, startDomain, stopDomain } from '../../src/lab/libvirt/guest.ts';
+import { ownTree } from '../../src/lab/libvirt/mounts.ts';
+import { openProbe } from '../../src/lab/probe/probe.ts';
+import { processesInNamespaces, signalProcess } from '../../src/lab/processes.ts';
+import type { LabProcess } from '../../src/lab/processes.ts';
+import { labHost } from '../../src/lab/state.ts';
+import type { Report } from '../../src/protocol/public/migration.ts';
+import { until } from '../until.ts';
+import { killMover } from './support/movers.ts';
+import { assertSays, begin, move, refusalOf, reportAtEnd } from './support/moves.ts';
+import type { Move } from './support/moves.ts';
+import { openWorld } from './support/world.ts';
+import type { World } from './support/world.ts';
+
+const MIB = 1024 ** 2;
+const WAIT_MS = 90_000;
+const THERE = { guest: 'web1', from: 'a', to: 'b', path: 'wire' } as const;
+const BACK = { ...THERE, from: 'b', to: 'a' } as const;
+/** Slow enough that what befalls the stream befalls it in its midst. */
+const SLOW = { maxBandwidth: 3 * MIB } as const;
+
+/** libvirt 9.0 sends memory to a socket of a mover, and takes it from one of a receiver. */
+describe('a guest of libvirt whose memory goes over the wire', () => {
+  let world: World;
+
+  before(async () => {
+    world = await openWorld('lvwire', { hosts: 2, manager: 'libvirt' });
+  });
+  after(() => world?.close());
+  beforeEach(async () => {
+    await startDomain(world.lab, {
+      name: 'web1',
+      host: 'a',
+      memoryBytes: 192 * MIB,
+      workingSetBytes: 32 * MIB,
+      dirtyBytesPerSecond: MIB,
+    });
+  });
+  afterEach(async () => {
+    await stopDomain(world.lab, 'web1');
+  });
+
+  async function receivers(host: string): Promise<LabProcess[]> {
+    const inode = world.lab.namespaces[labHost(world.lab, host).namespace];
+    const all = await processesInNamespaces(new Set(inode === undefined ? [] : [inode]));
+    return all.filter(({ argv }) => argv.some((word) => /\/bin\/receiver\.[jt]s$/.test(word)));
+  }
+
+  /** Of the wire, by the hosts' own names for them. */
+  async function sockets(host: string): Promise<string[]> {
+    const directory = path.join(ownTree(labHost(world.lab, host)), 'var/lib/libvirt/qemu');
+    return (await readdir(directory)).filter((name) => name.startsWith('godwit-'));
+  }
+
+  async function assertNothingLeft(): Promise<void> {
+    await until('both ends to be gone', WAIT_MS, async () => {
+      const all = ['a', 'b'].flatMap((host) => [receivers(host), sockets(host)] as const);
+      return (await Promise.all(all)).flat().length === 0 ? true : undefined;
+    });
+  }
+
+  async function assertRunsAt(host: string): Promise<void> {
+    assert.deepEqual(await domainStates(world.lab, 'web1'), [{ host, status: 'running' }]);
+    assert.equal((await verifyGuest(world.lab, 'web1')).ok, true);
+  }
+
+  /** Begins a move, and resolves once libvirt sends its memory. */
+  async function inFlight(asked: Move): Promise<string> {
+    const id = await begin(world, asked);
+    await until('memory to flow', WAIT_MS, async () => {
+      const job = await virsh(world.lab, 'a', ['domjobinfo', 'web1']).catch(() => '');
+      return /Data processed:\s+[1-9]/.test(job) ? true : undefined;
+    });
+    return id;
+  }
+
+  /** Whatever was harmed: libvirt and the report have the guest once, in one place. */
+  async function assertTrue({ runsAt, outcome }: Report): Promise<void> {
+    assert.ok(outcome === 'failed' || outcome === 'done', outcome);
+    await assertRunsAt(runsAt === 'source' ? 'a' : 'b');
+    await assertNothingLeft();
+  }
+
+  test('moves there and back, a client keeps its connection, and the way back costs a part', async (t) => {
+    const probe = await openProbe(world.lab, 'web1');
+    await probe.mark();
+    const there = await move(world, THERE);
+    await assertRunsAt('b');
+    const back = await move(world, BACK);
+    await assertRunsAt('a');
+    const view = await probe.settle();
+    assert.equal(view.connectionKept, true, view.reason ?? '');
+    await probe.stop();
+    const [first, second] = [there.wire?.linkBytes ?? 0, back.wire?.linkBytes ?? 0];
+    t.diagnostic(`${there.bytes} bytes of libvirt, ${first} over the links, ${second} back`);
+    t.diagnostic(`downtime ${there.downtimeMs} ms there, ${back.downtimeMs} ms back`);
+    assert.ok(first > MIB && first < (there.bytes ?? 0));
+    assert.ok(second > 0 && second < first / 3, `${second} of ${first} bytes`);
+    assert.equal(there.checks.find(({ name }) => name === 'path')?.verdict, 'pass');
+    await assertNothingLeft();
+  });
+
+  test('stays where it is when the migration is cancelled', async () => {
+    const id = await inFlight({ ...THERE, ...SLOW });
+    const { accepted } = await world.agent('a').cancel({ params: { id } });
+    assert.equal(accepted, true);
+    const report = await reportAtEnd(world, 'a', id);
+    assert.equal(report.outcome, 'cancelled');
+    await assertRunsAt('a');
+    await assertNothingLeft();
+  });
+
+  test('runs once when its mover is killed, and the socket goes with the next one', async () => {
+    const id = await inFlight({ ...THERE, ...SLOW, linkGraceMs: 3000 });
+    await killMover(world, 'a', id);
+    const report = await reportAtEnd(world, 'a', id);
+    assert.equal(report.outcome, 'failed');
+    assert.equal(report.runsAt, 'source');
+    await assertTrue(report);
+  });
+
+  test('runs once when the receiver is killed, and the report names the wire', async () => {
+    const id = await inFlight({ ...THERE, ...SLOW, linkGraceMs: 3000 });
+    for (const { pid } of await receivers('b')) signalProcess(pid, 'SIGKILL');
+    const report = await reportAtEnd(world, 'a', id);
+    assert.equal(report.outcome, 'failed');
+    assert.ok(report.decisions.some(({ what }) => what.startsWith('the wire ended: ')));
+    await assertTrue(report);
+  });
+
+  test('does not notice that the destination’s agent is killed', async () => {
+    const id = await inFlight({ ...THERE, maxBandwidth: 8 * MIB });
+    await stopAgent(world.lab, 'b', 'SIGKILL');
+    assert.equal((await receivers('b')).length, 1);
+    const report = await reportAtEnd(world, 'a', id);
+    assert.equal(report.outcome, 'done', JSON.stringify(report.error));
+    await startAgent(world.lab, 'b');
+    await assertTrue(report);
+  });
+
+  test('is refused by name what the wire cannot do under libvirt', async () => {
+    for (const [asked, words] of [
+      [{ mode: 'postcopy' }, 'pre-copy alone, not by postcopy'],
+      [{ streams: 4 }, '--streams'],
+      [{ compress: 'xbzrle' }, '--compress'],
+    ] as const) {
+      assertSays(await refusalOf(world, { ...THERE, ...asked }), 'GODWIT_CAPABILITY', words);
+    }
+    await stopAgent(world.lab, 'b');
+    assert.deepEqual(await agentsOf(world.lab, 'b'), []);
+    assertSays(await refusalOf(world, THERE), 'GODWIT_UNREACHABLE', 'b');
+    await startAgent(world.lab, 'b');
+    await assertRunsAt('a');
+  });
+});

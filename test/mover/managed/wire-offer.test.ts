@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { test } from 'node:test';
+import { godwitError } from '../../../src/errors.ts';
+import { checkWire } from '../../../src/mover/managed/wire-offer.ts';
+import type { WireAsked } from '../../../src/mover/managed/wire-offer.ts';
+import type { ReceiverOffer } from '../../../src/protocol/peer/receiver.ts';
+import { WIRE_VERSION } from '../../../src/protocol/wire.ts';
+import { tempDir } from '../../rpc/test-contract.ts';
+
+const PLACE = '/run/manager';
+const offer = (more: Partial<ReceiverOffer> = {}): ReceiverOffer => ({
+  wire: { version: WIRE_VERSION, cores: 1, knowsGuest: false },
+  place: PLACE,
+  ...more,
+});
+
+test('memory takes the wire where the other agent opens a receiver at the same place', async (t) => {
+  const directory = tempDir(t);
+  const { signal } = new AbortController();
+  const said = async (asked: Partial<WireAsked>, answer = offer()): Promise<string> => {
+    const sockets = { place: PLACE, directory };
+    const all = { sockets, from: 'a', to: 'b', ask: async () => answer, ...asked };
+    const { name, verdict, evidence } = await checkWire(all, signal);
+    return `${name} ${verdict}: ${evidence}`;
+  };
+  assert.match(await said({}), /^path pass: b opens a receiver/);
+  assert.match(await said({ sockets: undefined }), /refuse: .*a sends memory by a path of its own/);
+  const missing = { place: PLACE, directory: path.join(directory, 'none') };
+  assert.match(await said({ sockets: missing }), /refuse: .*at a, .*cannot be used for sockets/);
+  const unknown = godwitError('GODWIT_ROUTE_UNKNOWN', { method: 'GET', path: '/x' });
+  const old = async (): Promise<never> => Promise.reject(unknown);
+  assert.match(await said({ ask: old }), /refuse: .*b is of a build that opens no receiver/);
+  const { place: _, ...none } = offer();
+  assert.match(await said({}, { ...none, why: 'no driver' }), /b opens no receiver: no driver/);
+  const other = { version: WIRE_VERSION + 1, cores: 1, knowsGuest: false };
+  assert.match(await said({}, offer({ wire: other })), /b has version \d+ of the wire/);
+  assert.match(await said({}, offer({ place: '/x' })), /in \/run\/manager at a and in \/x at b/);
+  const away = { peer: 'b', address: 'b:1', reason: 'silent' };
+  const dark = async (): Promise<never> => Promise.reject(godwitError('GODWIT_UNREACHABLE', away));
+  assert.match(await said({ ask: dark }), /refuse: .*silent/);
+});

@@ -1,0 +1,23 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { receiverLine, receiverOrder } from '../../../src/protocol/mover/receiver.ts';
+
+test('an order to receive has the socket that the agent chose', () => {
+  const order = {
+    id: 'm-00000001',
+    guest: 'web1',
+    from: 'a',
+    driver: 'fake',
+    memoryBytes: 1,
+    terms: { linkGraceMs: 1000, sharing: 'none' },
+    socket: '/run/x/godwit-m-00000001.sock',
+  };
+  assert.deepEqual(receiverOrder.parse(order), order);
+  assert.equal(receiverOrder.safeParse({ ...order, socket: 'x'.repeat(108) }).success, false);
+});
+
+test('what a receiver says is where it waits, or an error of the table', () => {
+  const waits = { session: 'a'.repeat(32), address: 'b:1' };
+  assert.deepEqual(receiverLine.parse(waits), waits);
+  assert.equal(receiverLine.safeParse({ error: 'no' }).success, false);
+});
