@@ -117,4 +117,14 @@ describe('a guest whose balloon makes way', () => {
       await untilWhole('a');
     });
   });
+
+  test('has it back after post-copy, too', async () => {
+    await web1.unharmed('b', async () => {
+      const request = { guest: 'web1', from: 'a', to: 'b', mode: 'postcopy', ...BALLOON } as const;
+      const { finished, balloon } = await move(world, request);
+      assert.equal(finished, 'postcopy');
+      assert.ok((balloon?.takenBytes ?? 0) > 64 * MIB);
+      await untilWhole('b');
+    });
+  });
 });
