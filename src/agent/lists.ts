@@ -1,4 +1,5 @@
 import type { AgentConfig } from '../config.ts';
+import type { Log } from '../log.ts';
 import type { agentContract } from '../protocol/contract.ts';
 import { MOST_TEXT } from '../protocol/names.ts';
 import type { MissingGuests } from '../protocol/public/contract.ts';
@@ -9,6 +10,8 @@ import type { Handlers } from '../rpc/server.ts';
 import type { Silent } from './driver-guests.ts';
 import type { Follow } from './follow.ts';
 import type { Guests } from './guests.ts';
+import { maintenanceHandlers } from './maintenance.ts';
+import type { MaintenanceRoutes } from './maintenance.ts';
 import type { Peers } from './peers.ts';
 import { SingleFlight } from './single-flight.ts';
 
@@ -17,13 +20,15 @@ export interface ListParts {
   readonly guests: Guests;
   readonly peers: Peers;
   readonly follow: Follow;
+  readonly log: Log;
 }
 
-type ListRoutes = Pick<typeof agentContract, 'hosts' | 'guests' | 'managedHosts' | 'migrations'>;
+type ListRoutes = MaintenanceRoutes &
+  Pick<typeof agentContract, 'hosts' | 'guests' | 'managedHosts' | 'migrations'>;
 
-/** What there is on this host, or on all of them: a host that gives no answer is part of the list. */
+/** What there is on this host, or on all of them, and on hosts of its manager, which can be taken out of use: a host that gives no answer is part of the list. */
 export function listHandlers(
-  { config, guests, peers, follow }: ListParts,
+  { config, guests, peers, follow, log }: ListParts,
   own: () => Promise<HostInfo>,
 ): Handlers<ListRoutes> {
   // Each asks every host of the fleet, in the share that this host's movers have there.
@@ -57,6 +62,7 @@ export function listHandlers(
         ...(next === undefined ? {} : { next }),
       };
     },
+    ...maintenanceHandlers({ guests, log }),
     managedHosts: async ({ query }) => {
       const { hosts: all } = await guests.listed();
       const { items: hosts, next } = pageOf(all, ({ name }) => [name], query);

@@ -30,7 +30,8 @@ export const drainSpec = spec({
   details:
     'Asks a controller. Shows the plan with its predicted end and what stays, asks, and follows the drain until the host is ' +
     'empty or nothing more can be done. No guest comes to the host any more until `godwit undrain`. A signal detaches: the ' +
-    'drain goes on. Exits with 0 once no guest is there, with 5 where some stay, with 6 where it was cancelled.',
+    'drain goes on. A host of a manager enters maintenance mode, where the manager has one: the plan says whether Godwit or ' +
+    'the manager moves its guests. Exits with 0 once no guest is there, with 5 where some stay, with 6 where it was cancelled.',
   args: { host: { kind: 'host', summary: 'the host to empty', required: true } },
   flags: {
     to: emptying.to,
@@ -48,6 +49,10 @@ export const drainSpec = spec({
       kind: 'switch',
       summary:
         'guests that cannot move live are shut down and started where they go, in their window',
+    },
+    stopped: {
+      kind: 'switch',
+      summary: 'guests that are off leave, too, where the manager of the host moves them',
     },
     dryRun: emptying.dryRun,
     yes: emptying.yes,
@@ -152,7 +157,7 @@ export const undrainSpec = spec({
   summary: 'let guests come to a drained host again',
   details:
     'Asks a controller. A drain of the host that is under way is cancelled; an evacuation of several hosts goes on without ' +
-    'this one. No guest moves back.',
+    'this one. A host that its drain has put into maintenance mode leaves it. No guest moves back.',
   args: { host: { kind: 'host', summary: 'the host', required: true } },
   flags: { controller },
   examples: ['undrain a'],

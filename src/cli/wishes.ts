@@ -38,6 +38,7 @@ export function newWishId(): string {
 /** What would be done, in the order in which it begins, and what stays. */
 export function planText(plan: WishPlan, look: Look): string {
   const { steps, parallel, seconds, stays, waiting, late, blind, line, fromHistory = [] } = plan;
+  const { maintenanceMode } = plan;
   const table = line === undefined ? movesTable(steps, late, look) : lineTable(steps, look);
   const moves = `${steps.length} ${steps.length === 1 ? 'move' : 'moves'}`;
   return [
@@ -45,12 +46,22 @@ export function planText(plan: WishPlan, look: Look): string {
     steps.length === 0
       ? 'nothing to move now\n'
       : `${moves}, ${parallel} at a time, about ${formatDuration(seconds * 1000)} by prediction\n`,
+    maintenanceMode === undefined ? '' : modeText(maintenanceMode),
     ...fromHistory.map((words) => `from history: ${printable(words)}\n`),
     line === undefined ? '' : lineText(line),
     ...waiting.map(({ guest, words }) => `waits: ${guest}: ${printable(words)}\n`),
     ...stays.map(({ guest, host, words }) => `stays: ${guest} on ${host}: ${printable(words)}\n`),
     ...blind.map((words) => `not known: ${printable(words)}\n`),
   ].join('');
+}
+
+/** Of a host that its manager takes out of use. */
+function modeText({ host, moves, words }: NonNullable<WishPlan['maintenanceMode']>): string {
+  const who =
+    moves === 'manager'
+      ? `${words} moves its guests, and chooses where to`
+      : `the moves are planned by Godwit: ${words}`;
+  return `${host} enters maintenance mode: ${printable(who)}\n`;
 }
 
 type Steps = WishPlan['steps'];

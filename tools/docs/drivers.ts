@@ -1,10 +1,11 @@
-import { allDrivers } from '../../src/drivers/registry.ts';
+import { allDrivers, isManaged } from '../../src/drivers/registry.ts';
 import type { Driver } from '../../src/drivers/registry.ts';
 import { judgeCapabilities, leftToManager } from '../../src/migration/preflight/capabilities.ts';
 import type { Capabilities } from '../../src/migration/preflight/capabilities.ts';
 import { compression, migrationSettings, mode } from '../../src/protocol/public/migration.ts';
 import type { MigrationSettings } from '../../src/protocol/public/migration.ts';
 import { STRATEGIES } from '../../src/protocol/public/steering.ts';
+import { transport } from '../../src/protocol/public/transport.ts';
 
 /** As a host would have them all; nobody is asked for anything by a driver that is only made. */
 const account = { user: 'godwit', passwordFile: '/etc/godwit/password' };
@@ -29,6 +30,7 @@ const OWN: MigrationSettings = {
   diskWrites: 'refuse',
   verifyDisks: true,
   networks: {},
+  returnIfUnhealthy: { check: 'web', withinMs: 60_000 },
 };
 
 const ASKED: readonly [string, Partial<MigrationSettings>][] = [
@@ -44,6 +46,14 @@ const ASKED: readonly [string, Partial<MigrationSettings>][] = [
   ['`--rehearse`', { rehearse: true }],
   ['`--datastore`', { datastore: 'fast' }],
   ['`--keep-source`', { keepSource: true }],
+  ...transport.options
+    .filter((each) => each !== 'tcp')
+    .map((each): [string, Partial<MigrationSettings>] => [
+      `\`--transport ${each}\``,
+      { transport: each },
+    ]),
+  ['`--priority high`', { priority: 'high' }],
+  ['`--encrypted`', { encrypted: true }],
 ];
 
 const FIGURES: readonly [string, 'sentBytes' | 'rounds' | 'downtimeMs'][] = [
@@ -66,6 +76,9 @@ export async function driversPage(): Promise<string> {
     ),
     ...ASKED.map(([what, settings]) => row(what, (driver) => canOf(driver, settings))),
     row('a broken post-copy is resumed', ({ capabilities }) => recoveryOf(capabilities)),
+    row('`drain` by maintenance mode', maintenanceOf),
+    row('`doctor --manager`', (driver) => askedOf(driver, 'diagnose')),
+    row('changes of guests and hosts are reported to Godwit', changesOf),
     ...FIGURES.map(([what, figure]) =>
       row(`reports ${what}`, ({ capabilities: { figures } }) =>
         figures === undefined || figures.includes(figure) ? 'yes' : 'not reported by the manager',
@@ -95,6 +108,21 @@ function canOf(
   const refused = found.flatMap(({ error }) => (error === undefined ? [] : [error.message]));
   const [words] = refused;
   return words === undefined ? 'yes' : `no: ${words.replace(/^.* cannot: /, '')}`;
+}
+
+function maintenanceOf(driver: Driver): string {
+  if (!isManaged(driver)) return 'no: Godwit moves the guests of the host that is drained';
+  return driver.maintenance === undefined ? 'no: its hosts have no such mode' : 'yes';
+}
+
+function askedOf(driver: Driver, what: 'diagnose'): string {
+  if (!isManaged(driver)) return 'no: it has no manager';
+  return driver[what] === undefined ? 'no: its manager is a part of the host' : 'yes';
+}
+
+function changesOf(driver: Driver): string {
+  if (!isManaged(driver)) return 'no: Godwit looks at its host itself';
+  return driver.changed === undefined ? 'no: its manager is asked again and again' : 'yes';
 }
 
 function recoveryOf({ modes, postcopyRecovery }: Capabilities): string {

@@ -25,7 +25,7 @@ export const run: Run<typeof drainSpec> = (input, context) =>
   });
 
 function bodyOf({ args, flags }: DrainInput, { clock }: Context) {
-  const { deadline, maxParallel, notice, cold } = flags;
+  const { deadline, maxParallel, notice, cold, stopped } = flags;
   const to = hostsIn(flags.to, '--to');
   return {
     kind: 'drain' as const,
@@ -34,6 +34,7 @@ function bodyOf({ args, flags }: DrainInput, { clock }: Context) {
     ...(deadline === undefined ? {} : { deadlineAtMs: clock.wallMs() + deadline }),
     ...(maxParallel === undefined ? {} : { maxParallel }),
     ...(cold === true ? { cold } : {}),
+    ...(stopped === true ? { stopped } : {}),
     ...(notice === undefined ? {} : { settings: { noticeMs: Math.round(notice) } }),
   };
 }

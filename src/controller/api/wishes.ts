@@ -1,22 +1,24 @@
 import { access, constants } from 'node:fs/promises';
-import { godwitError } from '../../errors.ts';
+import { GodwitError, godwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
-import { newWish } from '../../protocol/controller/wish.ts';
+import { isWishEnd, newWish } from '../../protocol/controller/wish.ts';
 import type { Wish, WishAsk } from '../../protocol/controller/wish.ts';
 import type { WishPlan, wishRoutes } from '../../protocol/controller/wishes.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
 import { formatDuration } from '../../protocol/quantity.ts';
 import type { Handlers } from '../../rpc/server.ts';
-import type { FleetView } from '../engine/ports.ts';
+import type { FleetView, ModeCalls } from '../engine/ports.ts';
 import type { Wishes } from '../store/wishes.ts';
 import type { ControllerConfig } from '../config.ts';
 import { whyClosed } from '../wishes/facts.ts';
 import type { World } from '../wishes/facts.ts';
+import { forbiddenBy, modeOf } from '../wishes/maintenance-mode.ts';
 import { checkSites } from '../wishes/evacuation.ts';
 import { previewOf, storedWorld } from '../wishes/preview.ts';
 
 export interface WishParts {
   readonly wishes: Wishes;
+  readonly modes: ModeCalls;
   readonly fleet: FleetView;
   readonly log: Log;
   readonly config: Pick<ControllerConfig, 'programs'>;
@@ -24,6 +26,7 @@ export interface WishParts {
 
 export function wishHandlers({
   wishes,
+  modes,
   fleet,
   log,
   config,
@@ -57,11 +60,34 @@ export function wishHandlers({
       const [{ marks }, { hosts }] = [await wishes.world(), await fleet.look()];
       // One that left the fleet may have left its mark.
       if (!marks.has(host)) checkHost(host, hosts);
+      await leaveMode(marks.get(host)?.drainingFor, { wishes, modes });
       await wishes.undrain(host);
       log.info({ host, by: caller.name }, 'guests may come to a host again');
       return { ok: true };
     },
   };
+}
+
+/** A host that a drain has put into maintenance mode leaves it; one that still is drained leaves it as its drain is cancelled. */
+async function leaveMode(
+  id: string | undefined,
+  { wishes, modes }: Pick<WishParts, 'wishes' | 'modes'>,
+): Promise<void> {
+  if (id === undefined) return;
+  const { wish } = await wishes.get(id);
+  const { maintenanceMode: mode, phase } = wish;
+  if (mode === undefined || mode.found || !isWishEnd(phase)) return;
+  if (mode.phase === 'out' && mode.reason === undefined) return;
+  const host = wish.ask.hosts[0] ?? '';
+  const heard = await modes.ask('leave', wish);
+  if (heard.of === 'refused') throw new GodwitError(heard.error);
+  if (heard.of === 'sight') return;
+  const reason = 'it stays closed: ask again once its manager answers';
+  throw godwitError('GODWIT_UNREACHABLE', {
+    peer: `the manager of ${host}`,
+    address: host,
+    reason,
+  });
 }
 
 function checkAsk(ask: WishAsk, world: World, programs: readonly string[]): void {
@@ -83,6 +109,7 @@ function checkAsk(ask: WishAsk, world: World, programs: readonly string[]): void
       what: 'only a drain or an evacuation of hosts moves cold',
     });
   checkNames(ask, world);
+  checkMode(ask, world);
   checkSites(ask, world);
   checkPlaces(ask, world);
 }
@@ -143,6 +170,32 @@ function checkHost(host: string, hosts: World['hosts']): void {
   if (hosts.has(host)) return;
   const near = didYouMean(host, [...hosts.keys()]);
   throw godwitError('GODWIT_HOST_UNKNOWN', { host }, near === undefined ? {} : { hint: near });
+}
+
+/** What a manager that moves the guests of a drained host by itself cannot be asked for. */
+function checkMode(ask: WishAsk, world: World): void {
+  const mode = modeOf({ ask }, world);
+  const isManagers = mode?.moves === 'manager';
+  const refuse = (what: string, hint: string): never => {
+    throw godwitError('GODWIT_USAGE', { what }, { hint });
+  };
+  if (ask.stopped === true && !isManagers)
+    refuse(
+      `guests that are off cannot be moved: ${mode?.words ?? 'no manager moves the guests of this host'}`,
+      'Leave --stopped out: a host enters maintenance mode with guests that are off.',
+    );
+  if (!isManagers) return;
+  if (ask.to !== undefined || ask.maxParallel !== undefined)
+    refuse(
+      `${mode.words} moves its guests, and chooses where to and how many at a time`,
+      'Leave --to and --max-parallel out, or set DRS of the cluster to a lower level.',
+    );
+  const guest = forbiddenBy({ ask }, world);
+  if (guest !== undefined)
+    refuse(
+      `${mode.words} would move ${guest}, which a label of it forbids`,
+      `Give ${guest} a lower level of DRS of its own in vSphere, or take its label away.`,
+    );
 }
 
 /** That guests have somewhere to go at all. */

@@ -9,7 +9,9 @@ import type { Seen } from '../wishes/moves.ts';
 import type { Sight } from '../wishes/settle.ts';
 import { AgentClients } from './agent-clients.ts';
 import type { AgentClientsParts } from './agent-clients.ts';
-import type { AgentCalls } from './ports.ts';
+import { isSilence } from './is-silence.ts';
+import { modeCalls } from './mode-calls.ts';
+import type { AgentCalls, ModeCalls } from './ports.ts';
 
 /** An agent answers once a mover runs. */
 const PUT_MS = 20_000;
@@ -18,9 +20,11 @@ const ANSWER_MS = 5000;
 /** Orders to the agents of the fleet, over mTLS. What cannot be asked is silent: nobody knows what became of it. */
 export class Agents implements AgentCalls {
   readonly #clients: AgentClients;
+  readonly modes: ModeCalls;
 
   constructor(parts: AgentClientsParts) {
     this.#clients = new AgentClients(parts);
+    this.modes = modeCalls(this.#clients);
   }
 
   put(move: Move, order: Order): Promise<Sight> {
@@ -110,13 +114,5 @@ function sightOf(thrown: unknown): Sight {
   const error: SerialError = toGodwitError(thrown).toJSON();
   if (hasCode(thrown, 'GODWIT_MIGRATION_UNKNOWN')) return { seen: 'unknown' };
   if (hasCode(thrown, 'GODWIT_ORDER_STALE')) return { seen: 'stale' };
-  const isSilence = hasCode(
-    thrown,
-    ...(['GODWIT_UNREACHABLE', 'GODWIT_DEADLINE', 'GODWIT_OVERLOADED', 'GODWIT_INTERNAL'] as const),
-    ...(['GODWIT_PEER_UNTRUSTED', 'GODWIT_CERT_EXPIRED', 'GODWIT_CERT_REVOKED'] as const),
-    ...(['GODWIT_NOT_A_MEMBER', 'GODWIT_LIST_EXPIRED', 'GODWIT_LIST_DAMAGED'] as const),
-    ...(['GODWIT_ROLE_FORBIDDEN', 'GODWIT_PROTOCOL_INVALID', 'GODWIT_PROTOCOL_VERSION'] as const),
-    'GODWIT_ERROR_NEWER',
-  );
-  return isSilence ? { seen: 'silent', error } : { seen: 'refused', error };
+  return isSilence(thrown) ? { seen: 'silent', error } : { seen: 'refused', error };
 }

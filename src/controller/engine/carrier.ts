@@ -7,7 +7,16 @@ import { step } from '../wishes/step.ts';
 import type { StepOutput } from '../wishes/step.ts';
 import { isWishEnd } from '../../protocol/controller/wish.ts';
 import type { Move, Wish } from '../../protocol/controller/wish.ts';
-import type { AgentCalls, Claim, FleetView, RollCalls, WishStore, WishView } from './ports.ts';
+import type {
+  AgentCalls,
+  Claim,
+  FleetView,
+  ModeCalls,
+  RollCalls,
+  WishStore,
+  WishView,
+} from './ports.ts';
+import { ModeCallUnderway } from './mode-call.ts';
 import { callOfRoll, RollCall } from './roll-call.ts';
 
 export interface CarrierParts {
@@ -15,6 +24,7 @@ export interface CarrierParts {
   readonly agents: AgentCalls;
   readonly fleet: FleetView;
   readonly roll: RollCalls;
+  readonly modes: ModeCalls;
   /** Ids of migrations that were never used before. */
   readonly newId: () => string;
   readonly leaseMs: number;
@@ -40,16 +50,18 @@ export class Carrier {
   readonly #pressing = new Set<Promise<void>>();
   readonly #sights = new Map<string, Sight>();
   readonly #roll: RollCall;
+  readonly #mode: ModeCallUnderway;
 
   constructor(claim: Claim, parts: CarrierParts) {
     this.#claim = claim;
     this.#parts = parts;
     this.#roll = new RollCall(parts);
+    this.#mode = new ModeCallUnderway(parts.modes);
   }
 
-  /** Ends the program of a roll, where one runs. */
-  end(): Promise<void> {
-    return this.#roll.end();
+  /** Ends the program of a roll, where one runs, and waits for the answer of a manager. */
+  async end(): Promise<void> {
+    await Promise.all([this.#roll.end(), this.#mode.end()]);
   }
 
   get claim(): Claim {
@@ -69,14 +81,16 @@ export class Carrier {
     if (!(await this.#mayAsk(view))) return 'lost';
     for (const move of view.moves) this.#ask(move, view.cancel);
     this.#roll.ask(view, this.#claim);
+    this.#mode.ask(view);
     const heard = this.#roll.heard(view.wish);
+    const mode = this.#mode.heard(view.wish);
     const sights = this.#answered(view.moves);
     const { wish, moves, cancel, world } = view;
     const { epoch } = this.#claim;
     const ids = Array.from({ length: MOST_NEW }, () => this.#parts.newId());
     const decide = (known: Awaited<ReturnType<FleetView['look']>>): StepOutput => {
       const input = { wish, moves, sights, world: { ...world, ...known }, cancel, epoch, ids };
-      return wish.ask.kind === 'roll' ? rollStep({ ...input, heard }) : step(input);
+      return wish.ask.kind === 'roll' ? rollStep({ ...input, heard }) : step({ ...input, mode });
     };
     const first = decide(await fleet.look());
     // A guest whose reservation ended before the view may have come since that look.
@@ -154,11 +168,17 @@ export class Carrier {
     }
     for (const id of sights.keys()) this.#sights.delete(id);
     this.#roll.took(heard);
+    this.#mode.took();
     if (isWishEnd(output.wish.phase)) return 'ended';
     const open = output.moves.filter(({ phase }) => isOpen(phase));
     if (begins || open.some((each) => isPressing(each, view, this.#claim.epoch))) return 'again';
     if (output.wish.roll?.stage !== view.wish.roll?.stage) return 'again';
-    const isCalling = this.#roll.isPending || callOfRoll(output.wish, view.cancel) !== 'nothing';
+    const phase = output.wish.maintenanceMode?.phase;
+    if (phase !== view.wish.maintenanceMode?.phase) return 'again';
+    const isCalling =
+      this.#roll.isPending ||
+      this.#mode.isPending ||
+      callOfRoll(output.wish, view.cancel) !== 'nothing';
     return isCalling || output.moves.some(({ settled }) => !settled) ? 'wait' : 'idle';
   }
 }

@@ -116,6 +116,7 @@ function hostFacts(host: SnapshotHost, nowMs: number): HostFacts {
     ...(info?.site === undefined ? {} : { site: info.site }),
     ...(managed === undefined ? {} : { realm: managed.realm }),
     ...(closed === undefined ? {} : { closed }),
+    ...(managed?.maintenanceMode === undefined ? {} : { maintenanceMode: managed.maintenanceMode }),
     ...(isHeard ? {} : { silentSinceMs: sinceMs }),
     seenAtMs: isHeard ? nowMs : sinceMs,
     cores: cores ?? 0,

@@ -1,5 +1,6 @@
 import type { Order } from '../../protocol/public/order.ts';
 import type { World } from '../wishes/facts.ts';
+import type { ModeCall, ModeHeard } from '../wishes/maintenance-mode.ts';
 import type { Cancel } from '../wishes/moves.ts';
 import type { Sight } from '../wishes/settle.ts';
 import type { Heard } from '../wishes/roll-health.ts';
@@ -86,6 +87,11 @@ export interface RollCalls {
   host(name: string, signal: AbortSignal): Promise<Heard>;
   /** Runs the program to its end, or until the signal ends it. */
   program(call: ProgramCall, signal: AbortSignal): Promise<Heard>;
+}
+
+/** What a drain asks of the manager of its host; none of these throws. */
+export interface ModeCalls {
+  ask(call: Exclude<ModeCall, 'nothing'>, wish: Wish): Promise<ModeHeard>;
 }
 
 /** The fleet as it was seen last; a moment ago at most, or now. */

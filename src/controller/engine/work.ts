@@ -14,6 +14,7 @@ import type { ControllerConfig } from '../config.ts';
 import { StoredFleet } from './fleet-view.ts';
 import type { HostAgent } from './fleet-view.ts';
 import { WishLoop } from './loop.ts';
+import type { ModeCalls } from './ports.ts';
 import { rollCalls } from './roll-calls.ts';
 
 export interface WorkParts {
@@ -30,6 +31,7 @@ export interface WorkParts {
 
 export interface Work {
   readonly wishes: Wishes;
+  readonly modes: ModeCalls;
   readonly fleet: StoredFleet;
   readonly loop: WishLoop;
   readonly policies: Policies;
@@ -52,7 +54,18 @@ export function workOn(parts: WorkParts): Work {
   const agents = new Agents({ credentials, agentOf: addressOf });
   const roll = rollCalls({ programs: config.programs, credentials, agentOf });
   const newId = (): string => migrationIdAt(clock.wallMs());
-  const loop = new WishLoop({ store: wishes, agents, fleet, roll, newId, clock, log, owner });
+  const { modes } = agents;
+  const loop = new WishLoop({
+    store: wishes,
+    agents,
+    modes,
+    fleet,
+    roll,
+    newId,
+    clock,
+    log,
+    owner,
+  });
   const [policies, proposals] = [new Policies(store), new Proposals(store)];
   const newPolicyId = (): string => randomBytes(8).toString('hex');
   // A look of its own: whoever asks for a wish right after it must not be answered with what a policy saw.
@@ -65,7 +78,7 @@ export function workOn(parts: WorkParts): Work {
     await loop.close();
     agents.close();
   };
-  return { wishes, fleet, loop, policies, proposals, policyLoop, close };
+  return { wishes, modes, fleet, loop, policies, proposals, policyLoop, close };
 }
 
 /** Sorts by time, and two controllers do not make the same. */

@@ -189,9 +189,15 @@ export class HostBook implements Heard {
 }
 
 function factsOfManaged(manager: string, host: ManagedHost): Partial<NewHost> {
-  const { realm, closed, version, cores, memoryBytes, memoryAvailableBytes } = host;
+  const { realm, closed, maintenanceMode, version, cores } = host;
+  const { memoryBytes, memoryAvailableBytes } = host;
   return {
-    managed: managedText({ manager, realm, ...(closed === undefined ? {} : { closed }) }),
+    managed: managedText({
+      manager,
+      realm,
+      ...(closed === undefined ? {} : { closed }),
+      ...(maintenanceMode === undefined ? {} : { maintenanceMode }),
+    }),
     version: version ?? null,
     cores: cores ?? null,
     memory_bytes: memoryBytes ?? null,

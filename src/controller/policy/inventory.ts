@@ -123,6 +123,7 @@ function plannerGuest({ facts, host, beside, left }: Standing, known: Known): Pl
   const group = 'words' in labels ? undefined : labels.antiAffinity;
   const stays =
     whyItNeverMoves(facts, world) !== undefined ||
+    isBalancedElsewhere(host, world) ||
     mutedGuests.has(name) ||
     beside.includes(facts) ||
     memoryBytes === 0 ||
@@ -149,6 +150,10 @@ function plannerGuest({ facts, host, beside, left }: Standing, known: Known): Pl
         }),
   };
 }
+
+/** A manager that moves guests there by itself, such as DRS, balances them too: two would move them to and fro. */
+const isBalancedElsewhere = (host: string, { hosts }: World): boolean =>
+  hosts.get(host)?.maintenanceMode?.moves === 'manager';
 
 const isOutOfWindow = (labels: ReturnType<typeof labelsOf>, nowMs: number): boolean =>
   !('words' in labels) && labels.window !== undefined && untilWindowMs(labels.window, nowMs) > 0;

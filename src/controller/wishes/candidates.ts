@@ -4,6 +4,7 @@ import { aimOf } from './aim.ts';
 import type { Aim } from './aim.ts';
 import { homesOf, isAt, labelsOf, ownOf } from './facts.ts';
 import type { GuestFacts, World } from './facts.ts';
+import { isManagers, modeOf } from './maintenance-mode.ts';
 import { isRecovery, isThere, whyNotRecovered } from './recover.ts';
 import type { Move, Stay, Waiting, Wish } from '../../protocol/controller/wish.ts';
 
@@ -30,6 +31,7 @@ export function leftOf(wish: Wish, open: readonly Move[], world: World): Left {
   const aim = aimOf(wish, world);
   if (isRecovery(wish)) return leftOfDead(wish, { moving, aim, world });
   const ahead = new Set<string>();
+  const mode = modeOf(wish, world);
   for (const guest of guestsOf(aim, wish, world)) {
     if (moving.has(guest.name)) continue;
     const from = hostOf(guest, aim);
@@ -44,6 +46,23 @@ export function leftOf(wish: Wish, open: readonly Move[], world: World): Left {
     const both = whoseItIs(guest, world);
     if (both !== undefined) {
       waiting.push({ ...entry, ...both });
+      continue;
+    }
+    if (mode !== undefined && isManagers(guest, wish, mode)) {
+      const refused = wish.maintenanceMode?.phase === 'refused';
+      const words = wish.maintenanceMode?.reason ?? '';
+      if (refused)
+        stays.push({
+          guest: guest.name,
+          host: from,
+          words: `its host does not enter maintenance mode: ${words}`,
+        });
+      else
+        waiting.push({
+          ...entry,
+          waitsFor: 'manager',
+          words: `${mode.words} moves it, and chooses where to`,
+        });
       continue;
     }
     const reason = whyItStays({ guest, from }, wish, world);

@@ -1,5 +1,6 @@
 import type { Wish } from '../../protocol/controller/wish.ts';
 import type { PastRates } from '../history/rates.ts';
+import type { MaintenanceMode } from '../../protocol/public/managed-host.ts';
 import type { GuestRunState } from '../../protocol/public/host.ts';
 import { NO_LABELS, readLabels } from '../../protocol/label-rules.ts';
 import type { Labels } from '../../protocol/label-rules.ts';
@@ -14,6 +15,8 @@ export interface HostFacts {
   readonly realm?: string;
   /** Why no guest may come there now, as its manager says, or its own agent. */
   readonly closed?: string;
+  /** How its manager takes it out of use; absent where it has no such mode for it. */
+  readonly maintenanceMode?: MaintenanceMode;
   /** Since when it is silent, ms since 1970; absent while it answers. */
   readonly silentSinceMs?: number;
   /** When its guests were looked at last, by the clock of the store. */

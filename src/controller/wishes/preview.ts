@@ -4,6 +4,7 @@ import type { WishPlan } from '../../protocol/controller/wishes.ts';
 import { boundedList, clipped } from './bounds.ts';
 import { leftOf, sinceWhen } from './candidates.ts';
 import type { GuestFacts, HostMark, World } from './facts.ts';
+import { modeOf } from './maintenance-mode.ts';
 import { meantBy } from './namesakes.ts';
 import { planFor } from './plan.ts';
 
@@ -23,6 +24,7 @@ export function previewOf(wish: Wish, all: World): WishPlan {
       words: plan.refused.get(each.guest) ?? 'the plan has no place for it',
     }));
   const isByDeadline = wish.ask.sites !== undefined;
+  const mode = modeOf(wish, world);
   return {
     steps: plan.steps
       .slice(0, MOST_GUESTS)
@@ -32,6 +34,9 @@ export function previewOf(wish: Wish, all: World): WishPlan {
     late: plan.late.slice(0, MOST_GUESTS),
     stays: boundedList([...left.stays, ...(isByDeadline ? homeless.map(stayOf) : [])]),
     waiting: boundedList([...(isByDeadline ? [] : homeless), ...left.waiting]),
+    ...(mode === undefined
+      ? {}
+      : { maintenanceMode: { host: mode.host, moves: mode.moves, words: mode.words } }),
     ...(plan.line === undefined ? {} : { line: plan.line }),
     ...(plan.fromHistory.length === 0 ? {} : { fromHistory: [...plan.fromHistory] }),
     blind: left.blind.map((host) => clipped(world.hosts.has(host) ? sinceWhen(world, host) : host)),

@@ -51,5 +51,6 @@ const PREDICTABLE: Readonly<Record<Waiting['waitsFor'], boolean>> = {
   plan: false,
   'other-move': false,
   'two-hosts': false,
+  manager: false,
   silence: false,
 };

@@ -6,6 +6,8 @@ import { ownOf } from './facts.ts';
 import type { Reservation, World } from './facts.ts';
 import { callOf, isOpen } from './moves.ts';
 import type { Cancel } from './moves.ts';
+import { blockingOf, modeWords, situationWithMode, withMode } from './maintenance-mode.ts';
+import type { ModeHeard } from './maintenance-mode.ts';
 import { meantBy } from './namesakes.ts';
 import { isRecovery } from './recover.ts';
 import { sighted, triesAfter } from './settle.ts';
@@ -23,6 +25,8 @@ export interface StepInput {
   readonly sights: ReadonlyMap<string, Sight>;
   readonly world: World;
   readonly cancel: Cancel;
+  /** Of the mode of a manager's host; absent: nothing was asked, or nothing was answered yet. */
+  readonly mode?: ModeHeard | undefined;
   /** The claim under which this step is made. */
   readonly epoch: number;
   /** Ids for new moves, never used before; as many as it may begin. */
@@ -45,8 +49,11 @@ export function step(input: StepInput): StepOutput {
   const { wish, cancel } = input;
   if (isWishEnd(wish.phase)) return { wish, moves: input.moves };
   const isCancelled = cancel !== 'no' || wish.phase === 'cancelling';
-  const carried = carryMoves(input, !isCancelled);
-  const { left, world, situation } = carried;
+  const inMode = withMode(wish, input.mode, input.world, isCancelled);
+  const carried = carryMoves({ ...input, wish: inMode }, !isCancelled);
+  const { left, world } = carried;
+  const blocking = blockingOf(left.stays, world);
+  const situation = situationWithMode(carried.situation, inMode.maintenanceMode, blocking);
   const phase = nextWishPhase(wish.phase, situation, isCancelled);
   const queue = isWishEnd(phase) ? [] : carried.wish.queue;
   const next: Wish = { ...carried.wish, phase, queue, stays: [...left.stays] };
@@ -150,6 +157,9 @@ export function wordsOf({ wish, moves, left, world }: Omit<Carried, 'situation'>
     ...(wish.moved > 0 || wish.phase === 'done'
       ? [`${many(wish.moved)} ${isRecovery(wish) ? 'started elsewhere' : 'moved'}`]
       : []),
+    ...(wish.maintenanceMode === undefined
+      ? []
+      : [modeWords(wish.maintenanceMode, wish.ask.hosts[0] ?? '')]),
     ...(open > 0 ? [`${open} under way`] : []),
     ...(wish.queue.length > 0 ? [`${wish.queue.length} waiting`] : []),
     ...(left.stays.length > 0

@@ -5,7 +5,7 @@ import type {
   Whereabouts,
 } from '../../migration/managed/task-sight.ts';
 import type { GuestHandle } from '../../protocol/mover/handle.ts';
-import type { ManagedHost } from '../../protocol/public/managed-host.ts';
+import type { MaintenanceSight, ManagedHost } from '../../protocol/public/managed-host.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { Capabilities, DriverInventory } from './inventory.ts';
 
@@ -36,6 +36,29 @@ export interface ManagedDriver extends DriverInventory {
    * and then without one; rejects where it does not answer. Absent where only looking shows it.
    */
   changed?(signal: AbortSignal): Promise<void>;
+  /** Absent where the manager has no maintenance mode for any of its hosts. */
+  readonly maintenance?: HostMaintenance;
+}
+
+/**
+ * Takes hosts of a manager out of use. Each call rejects with GODWIT_HOST_UNKNOWN where the manager has no host of that name
+ * (Godwit's), GODWIT_CAPABILITY where that host has no such mode, GODWIT_HYPERVISOR or GODWIT_MANAGER_DENIED where the manager
+ * refuses; any other error says nothing about whether a call had its effect. Whoever calls makes one call at a time.
+ */
+export interface HostMaintenance {
+  /**
+   * Orders the host into maintenance mode, unless it is there or on its way; resolves once that is ordered.
+   * `stopped`: guests that are off are to leave, too, where it is the manager that moves.
+   */
+  enter(
+    host: string,
+    order: { readonly stopped: boolean },
+    signal: AbortSignal,
+  ): Promise<MaintenanceSight>;
+  look(host: string, signal: AbortSignal): Promise<MaintenanceSight>;
+  /** Ends an attempt to enter, or orders the host out of the mode; resolves once that is ordered. */
+  leave(host: string, signal: AbortSignal): Promise<MaintenanceSight>;
+  close(): Promise<void>;
 }
 
 /** A directory of unix sockets. */

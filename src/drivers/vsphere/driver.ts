@@ -14,6 +14,7 @@ import { diagnose } from './diagnose.ts';
 import { Follower } from './follower.ts';
 import { vmIn, vsphereHandle } from './handle.ts';
 import type { InventoryGuest } from './inventory.ts';
+import { VsphereMaintenance } from './maintenance.ts';
 import type { VsphereOptions } from './options.ts';
 import { VsphereSession } from './session.ts';
 
@@ -35,10 +36,12 @@ export class VsphereDriver implements ManagedDriver {
   } as const;
   readonly #options: VsphereOptions;
   readonly #follower: Follower;
+  readonly maintenance: VsphereMaintenance;
 
   constructor(options: VsphereOptions) {
     this.#options = options;
     this.#follower = new Follower(options);
+    this.maintenance = new VsphereMaintenance(options, (signal) => this.#follower.known(signal));
   }
 
   /** ESXi is the vCenter's to know. */
@@ -105,9 +108,9 @@ export class VsphereDriver implements ManagedDriver {
     return diagnose(this.#options, signal);
   }
 
-  /** Ends the session that the lists need. */
-  close(): Promise<void> {
-    return this.#follower.close();
+  /** Ends the sessions of its own. */
+  async close(): Promise<void> {
+    await Promise.all([this.#follower.close(), this.maintenance.close()]);
   }
 }
 

@@ -1,6 +1,11 @@
 import { toGodwitError } from '../../errors.ts';
 import { isFault, VsphereClient } from './client.ts';
-import { GUEST_PROPERTIES, InventoryLists, LISTED_HOST_PROPERTIES } from './inventory.ts';
+import {
+  CLUSTER_PROPERTIES,
+  GUEST_PROPERTIES,
+  InventoryLists,
+  LISTED_HOST_PROPERTIES,
+} from './inventory.ts';
 import type { VsphereOptions } from './options.ts';
 import type { Ref, Updates } from './soap.ts';
 
@@ -130,8 +135,12 @@ export class Follower {
   async #begin(signal: AbortSignal): Promise<Following> {
     const client = await VsphereClient.open(this.#options, signal);
     try {
-      const view = await client.view(['HostSystem', 'VirtualMachine'], signal);
-      const properties = { HostSystem: LISTED_HOST_PROPERTIES, VirtualMachine: GUEST_PROPERTIES };
+      const properties = {
+        ClusterComputeResource: CLUSTER_PROPERTIES,
+        HostSystem: LISTED_HOST_PROPERTIES,
+        VirtualMachine: GUEST_PROPERTIES,
+      };
+      const view = await client.view(Object.keys(properties), signal);
       const collector = await client.follow(view, properties, signal);
       const lists = new InventoryLists(this.#options.hosts);
       return { client, collector, lists, version: '' };

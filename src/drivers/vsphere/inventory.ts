@@ -2,6 +2,8 @@ import { textAt } from '../../xml.ts';
 import type { XmlElement } from '../../xml.ts';
 import type { GuestRunState } from '../../protocol/public/host.ts';
 import type { ManagedHost } from '../../protocol/public/managed-host.ts';
+import { drsIn, maintenanceModeOf } from './drs.ts';
+import type { ClusterDrs } from './drs.ts';
 import { hostNameOf, unescapedName } from './names.ts';
 import type { Change, Ref } from './soap.ts';
 import { refIn } from './soap.ts';
@@ -40,6 +42,10 @@ export const GUEST_PROPERTIES = [
   'summary.config.numCpu',
 ] as const;
 
+/** With what DRS does there by itself. */
+export const CLUSTER_PROPERTIES = ['name', 'configurationEx'] as const;
+const CLUSTER = 'ClusterComputeResource';
+
 /** Drops whatever was not asked for: it would grow without an end. */
 const ASKED: ReadonlySet<string> = new Set([...LISTED_HOST_PROPERTIES, ...GUEST_PROPERTIES]);
 const UNSTEADY: ReadonlySet<string> = new Set(HOST_USE);
@@ -65,6 +71,7 @@ export class InventoryLists {
   readonly #given: Readonly<Record<string, string>>;
   readonly #hosts = new Map<string, Known>();
   readonly #guests = new Map<string, Known>();
+  readonly #clusters = new Map<string, { name: string; drs: ClusterDrs | undefined }>();
   /** Counts the changes, but for those of what changes all the time. */
   revision = 0;
 
@@ -76,7 +83,12 @@ export class InventoryLists {
     for (const change of changes) this.#applyOne(change);
   }
 
-  #applyOne({ ref, kind, properties }: Change): void {
+  #applyOne(change: Change): void {
+    const { ref, kind, properties } = change;
+    if (ref.type === CLUSTER) {
+      this.#applyCluster(change);
+      return;
+    }
     const list = this.#listOf(ref);
     if (list === undefined) return;
     if (kind === 'leave') {
@@ -95,6 +107,21 @@ export class InventoryLists {
     }
     list.set(ref.value, known);
     if (isChanged) this.revision += 1;
+  }
+
+  #applyCluster({ ref: { value }, kind, properties }: Change): void {
+    this.revision += 1;
+    if (kind === 'leave') {
+      this.#clusters.delete(value);
+      return;
+    }
+    const before = this.#clusters.get(value);
+    if (before === undefined && this.#clusters.size >= MOST) return;
+    const [name, configuration] = [properties.get('name'), properties.get('configurationEx')];
+    this.#clusters.set(value, {
+      name: unescapedName(name?.text ?? before?.name ?? value).slice(0, 256),
+      drs: configuration === undefined ? before?.drs : drsIn(configuration),
+    });
   }
 
   #listOf({ type }: Ref): Map<string, Known> | undefined {
@@ -121,9 +148,17 @@ export class InventoryLists {
   /** Hosts that have a name of their own. */
   hosts(realm: string): ManagedHost[] {
     const names = this.hostNames();
+    const guests = Map.groupBy(this.#guests, ([, known]) => known.get('runtime.host') ?? '');
     return [...this.#hosts].flatMap(([id, known]) => {
       const name = names.get(id);
-      return name === undefined ? [] : [managedHostOf(name, realm, known)];
+      if (name === undefined) return [];
+      const cluster = this.#clusters.get(known.get('parent') ?? '');
+      const running = (guests.get(id) ?? []).flatMap(([guest, each]) => {
+        const isOn = each.get('runtime.powerState') === 'poweredOn';
+        return isOn ? [{ id: guest, name: unescapedName(each.get('name') ?? '') }] : [];
+      });
+      const empties = maintenanceModeOf({ name: cluster?.name, drs: cluster?.drs }, running);
+      return [{ ...managedHostOf(name, realm, known), maintenanceMode: empties }];
     });
   }
 

@@ -20,6 +20,11 @@ export const RIGHTS: readonly Right[] = [
   { id: 'Resource.HotMigrate', why: 'to move a guest that runs' },
   { id: 'Global.SetCustomField', why: 'to mark a guest while it moves' },
   { id: MAKES_ATTRIBUTE, why: 'to make the attribute of that mark, once', onRoot: true },
+  {
+    id: 'Host.Config.Maintenance',
+    why: 'to put a host that is drained into maintenance mode',
+    isOptional: true,
+  },
   { id: 'Resource.AssignVMToPool', why: 'to move a guest to another cluster', isOptional: true },
   {
     id: 'Datastore.AllocateSpace',

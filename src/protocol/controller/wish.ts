@@ -45,6 +45,8 @@ export const wishAsk = z.object({
   maxPauseMs: z.number().int().min(0).max(60_000).optional(),
   /** Of a drain or an evacuation: guests that cannot move live are shut down and started where they go. */
   cold: z.boolean().optional(),
+  /** Of a drain of a manager's host: guests that are off leave it, too, where the manager moves them. */
+  stopped: z.boolean().optional(),
   /** Of a roll: what is run for each host once it is empty. */
   run: programName.optional(),
   /** Of a roll: guests that left a host come back to it. */
@@ -76,6 +78,7 @@ export const WAITS = [
   'plan',
   'other-move',
   'two-hosts',
+  'manager',
   'silence',
 ] as const;
 export type WaitsFor = (typeof WAITS)[number];
@@ -155,6 +158,36 @@ export const roll = z.object({
 });
 export type Roll = z.infer<typeof roll>;
 
+export const MODE_PHASES = [
+  'wanted',
+  'asking',
+  'entering',
+  'in',
+  'refused',
+  'leaving',
+  'out',
+] as const;
+/**
+ * Of a drain of a manager's host. `wanted`: the host is looked at first. `asking`: it is to enter the mode, and the manager may
+ * have heard of that. `entering`: it has begun, and guests are there.
+ * `refused`: it is asked no more. `leaving`: the drain is cancelled, and the host is to be in use as before. `out`: it is.
+ */
+export type ModePhase = (typeof MODE_PHASES)[number];
+
+export const wishMode = z.object({
+  phase: z.enum(MODE_PHASES),
+  /** Who moves its guests: the manager, or Godwit; and in the manager's words who that is, or why not. */
+  moves: z.enum(['manager', 'godwit']),
+  words: z.string().max(128),
+  /** The host was in the mode, or on its way, before the drain asked: then it stays so. */
+  found: z.boolean(),
+  tries: z.number().int().nonnegative(),
+  notBeforeMs: atMs,
+  /** Why it is not in the mode. */
+  reason: shortText.optional(),
+});
+export type WishMode = z.infer<typeof wishMode>;
+
 /** Guests that a list of a wish names. */
 export const MOST_GUESTS = 10_000;
 
@@ -175,6 +208,7 @@ export const wish = z.object({
   queue: z.array(waiting).max(MOST_GUESTS),
   stays: z.array(stay).max(MOST_GUESTS),
   roll: roll.optional(),
+  maintenanceMode: wishMode.optional(),
   /** Guests that were moved for it. */
   moved: z.number().int().nonnegative(),
   /** Where it stands, for people. */

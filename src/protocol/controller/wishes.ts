@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { bytes, hostName, shortText } from '../names.ts';
 import { wishId } from '../public/order.ts';
 import { route } from '../route.ts';
-import { move, plannedStep, stay, waiting, wish, wishAsk } from './wish.ts';
+import { move, plannedStep, stay, waiting, wish, wishAsk, wishMode } from './wish.ts';
 
 const STORING = ['GODWIT_STORE'] as const;
 const byId = z.object({ id: wishId });
@@ -28,6 +28,11 @@ export const wishPlan = z.object({
       budgetBytes: bytes.optional(),
       cost: z.number().nonnegative(),
     })
+    .optional(),
+  /** Of a drain of a manager's host, which its manager takes out of use: who moves its guests. */
+  maintenanceMode: wishMode
+    .pick({ moves: true, words: true })
+    .extend({ host: hostName })
     .optional(),
   /** Hosts of which nobody knows what is on them, in words. */
   blind: z.array(shortText).max(10_000),
@@ -91,6 +96,14 @@ export const wishRoutes = {
     access: 'operator',
     params: z.object({ host: hostName }),
     response: z.object({ ok: z.literal(true) }),
-    errors: [...STORING, 'GODWIT_HOST_UNKNOWN'],
+    errors: [
+      ...STORING,
+      'GODWIT_HOST_UNKNOWN',
+      'GODWIT_WISH_UNKNOWN',
+      'GODWIT_UNREACHABLE',
+      'GODWIT_CAPABILITY',
+      'GODWIT_HYPERVISOR',
+      'GODWIT_MANAGER_DENIED',
+    ],
   }),
 };

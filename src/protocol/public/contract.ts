@@ -21,6 +21,7 @@ import {
   OTHER_HOST,
   STARTING,
 } from '../route-errors.ts';
+import { maintenanceRoutes } from './maintenance-routes.ts';
 import { managedHost } from './managed-host.ts';
 import { cursor, MOST_OF_A_PAGE, pageQuery } from './page.ts';
 import { processorRoutes } from './processor.ts';
@@ -129,6 +130,7 @@ export const publicRoutes = {
     }),
     errors: LOOKING,
   }),
+  ...maintenanceRoutes,
   hostEvents: route({
     method: 'GET',
     path: '/v1/events',

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { systemClock } from '../../../src/clock.ts';
 import { Carrier } from '../../../src/controller/engine/carrier.ts';
 import { WishLoop } from '../../../src/controller/engine/loop.ts';
+import { noModes } from './no-modes.ts';
 import { silentLog } from '../../../src/log.ts';
 import { until } from '../../until.ts';
 import { drainOf, guest, host, NOW } from '../wishes/worlds.ts';
@@ -28,6 +29,7 @@ test('a wish that waits for the fleet keeps no controller from the next one', as
     agents,
     fleet: { look },
     roll,
+    modes: noModes,
     newId: () => 'm-00000001',
     clock: systemClock,
     log: silentLog,
@@ -59,6 +61,7 @@ test('a drain is done by a look at the fleet that is younger than what the store
     agents,
     fleet: { look },
     roll,
+    modes: noModes,
     newId,
     leaseMs: 1000,
   });

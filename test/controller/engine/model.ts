@@ -16,6 +16,7 @@ import { ModelRolls } from './model-rolls.ts';
 import type { RollFlaw } from './model-rolls.ts';
 import type { AgentFlaw } from './model-agent.ts';
 import { MemoryStore } from './memory-store.ts';
+import { noModes } from './no-modes.ts';
 import type { StoreFlaw } from './memory-store.ts';
 
 export type Flaw = StoreFlaw | AgentFlaw | RollFlaw | 'ask-before-store';
@@ -162,6 +163,7 @@ export class Model {
         const to = what.startsWith('program') ? 'program' : 'agent';
         return call(to, what, execute);
       }),
+      modes: noModes,
       newId: this.#idsFor(controller),
       leaseMs: LEASE_MS,
     };

@@ -74,6 +74,18 @@ describe('what a policy rests on', () => {
     assert.deepEqual(made.guests.find(({ name }) => name === 'stopped')?.demand, [0]);
   });
 
+  test('never moves a guest of a host whose manager balances by itself, also where samples show its use', () => {
+    const mode = (moves: 'manager' | 'asker') => ({ moves, words: 'DRS of C0', leaves: [] });
+    const kept = (['manager', 'asker'] as const).map((moves) => {
+      const hosts = ['a', 'b'].map((name) =>
+        host(name, { realm: 'vc1', maintenanceMode: mode(moves) }),
+      );
+      const guests = [guest('g1', 'a', { vcpus: 4 })];
+      return inventoryFor(known({ world: world({ hosts, guests }) })).guests[0]?.neverMove;
+    });
+    assert.deepEqual(kept, [true, undefined]);
+  });
+
   test('counts its hypervisor’s threads as the guest’s, and leaves nonsense as it is', () => {
     const demands = [4.6, 40].map((cores) => {
       const loads = loadsOf([lookAt(-1, { a: { g1: cores }, b: {} })]);

@@ -4,6 +4,7 @@ import { Proposals } from '../../../src/controller/store/proposals.ts';
 import { Wishes } from '../../../src/controller/store/wishes.ts';
 import { Carrier } from '../../../src/controller/engine/carrier.ts';
 import { StoredFleet } from '../../../src/controller/engine/fleet-view.ts';
+import { noModes } from '../engine/no-modes.ts';
 import type { AgentCalls } from '../../../src/controller/engine/ports.ts';
 import { LOOK_MS } from '../../../src/controller/inventory/guest-looks.ts';
 import { shardOf } from '../../../src/controller/inventory/shards.ts';
@@ -116,7 +117,7 @@ export class Scene {
     for (let claims = 0; claims < 50; claims += 1) {
       const claim = await this.wishes.acquire('carrier', 0);
       if (claim === undefined) return;
-      const parts = { store: this.wishes, agents, fleet, roll, newId, leaseMs: 0 };
+      const parts = { store: this.wishes, agents, modes: noModes, fleet, roll, newId, leaseMs: 0 };
       const carrier = new Carrier(claim, parts);
       for (let rounds = 0; rounds < 50; rounds += 1) {
         const round = await carrier.round();

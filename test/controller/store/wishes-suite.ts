@@ -1,3 +1,4 @@
+import { noModes } from '../engine/no-modes.ts';
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Carrier } from '../../../src/controller/engine/carrier.ts';
@@ -274,7 +275,7 @@ export function wishesSuite(name: string, make: () => Promise<StorePlace>): void
         for (let owner = 1; owner < 40; owner += 1) {
           const claim = await wishes.acquire(`c${owner}`, 0);
           if (claim === undefined) break;
-          const parts = { store: wishes, agents, fleet, roll, newId, leaseMs: 0 };
+          const parts = { store: wishes, agents, modes: noModes, fleet, roll, newId, leaseMs: 0 };
           const carrier = new Carrier(claim, parts);
           // Each dies after three rounds.
           for (let round = 0; round < 3; round += 1) {

@@ -96,6 +96,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		method = string(found[1])
 	}
 	f.called(method)
+	body = toKeeper(method, body)
 	fault := f.take(method)
 	kind := ""
 	if fault != nil {

@@ -133,6 +133,10 @@ func command(line []byte, world *world, front *front, certificates *certificates
 		return done, setHost(said.Name, said.Key, said.Value)
 	case "guest":
 		return done, setGuest(said.Name, said.Key, said.Value)
+	case "maintenance":
+		return world.maintenance(), nil
+	case "drs":
+		return done, setDrs(said.Name, said.Key, said.Value)
 	case "move":
 		return done, world.moveAside(said.Name, said.Value)
 	case "version":

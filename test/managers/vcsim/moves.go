@@ -79,6 +79,8 @@ type world struct {
 	counted bool
 	// A right that the user lacks.
 	lacking string
+	// By the names of their hosts.
+	keepers map[string]*Keeper
 }
 
 // VM is a guest whose moves take time.
@@ -88,7 +90,7 @@ type VM struct {
 }
 
 func newWorld(file string) *world {
-	return &world{file: file, vms: map[string]*VM{}, byRef: map[ref]string{}, taskMs: 500, changed: map[string]bool{}, kept: inventory{Next: 1000, Guests: map[string]*kept{}}}
+	return &world{file: file, vms: map[string]*VM{}, keepers: map[string]*Keeper{}, byRef: map[ref]string{}, taskMs: 500, changed: map[string]bool{}, kept: inventory{Next: 1000, Guests: map[string]*kept{}}}
 }
 
 func (w *world) restore() error {
@@ -111,6 +113,7 @@ func (w *world) restore() error {
 		each.(*simulator.HostSystem).Config.FeatureCapability = capabilities(hostFeatures)
 	}
 	knowEvcModes()
+	w.keepHosts()
 	simulator.Map.Put(sessionCollector())
 	found, err := w.load()
 	if err != nil {
@@ -358,6 +361,9 @@ func (vm *VM) move(name, description string, to, store *ref) (ref, *soap.Fault) 
 	}
 	if host.Runtime.ConnectionState != types.HostSystemConnectionStateConnected {
 		return ref{}, simulator.Fault("", &types.HostNotConnected{})
+	}
+	if *to != *vm.Runtime.Host && w.keepers[host.Name].isClosed() {
+		return ref{}, simulator.Fault("The operation is not allowed in the current state of the host.", &types.InvalidHostState{Host: to})
 	}
 	w.mu.Lock()
 	each := w.kept.Guests[vm.Name]

@@ -1,0 +1,250 @@
+import type { SerialError } from '../../errors.ts';
+import type { Wish, WishMode } from '../../protocol/controller/wish.ts';
+import type { MaintenanceSight } from '../../protocol/public/managed-host.ts';
+import type { Stay } from '../../protocol/controller/wish.ts';
+import { homesOf, labelsOf } from './facts.ts';
+import type { GuestFacts, World } from './facts.ts';
+import type { Cancel } from './moves.ts';
+import type { Situation } from './transition.ts';
+
+/**
+ * A drain of a manager's host takes it out of use (vSphere's maintenance mode, a paused node of Hyper-V's cluster). Where the
+ * manager then moves its guests by itself, Godwit plans none of these moves: two would choose destinations for one guest.
+ */
+
+/** The manager is asked so often in all, where it refuses or gives up. */
+export const MOST_ASKED = 3;
+const PAUSE_MS = 10_000;
+
+/** What was heard of the manager. `silent`: no answer, so nobody knows. */
+export type ModeHeard =
+  | { readonly of: 'sight'; readonly sight: MaintenanceSight }
+  | { readonly of: 'refused'; readonly error: SerialError }
+  | { readonly of: 'silent' };
+
+export interface ModeFacts {
+  readonly host: string;
+  readonly moves: WishMode['moves'];
+  readonly words: string;
+  /** Guests that the manager leaves to Godwit. */
+  readonly leaves: readonly string[];
+}
+
+/** Undefined for a wish that puts no host into such a mode. */
+export function modeOf(
+  { ask }: Pick<Wish, 'ask'>,
+  { hosts }: Pick<World, 'hosts'>,
+): ModeFacts | undefined {
+  const [host] = ask.hosts;
+  if (ask.kind !== 'drain' || host === undefined) return undefined;
+  const mode = hosts.get(host)?.maintenanceMode;
+  if (mode === undefined) return undefined;
+  const { moves, words, leaves } = mode;
+  return { host, moves: moves === 'manager' ? 'manager' : 'godwit', words, leaves };
+}
+
+/** What is asked of the manager next. */
+export type ModeCall = 'enter' | 'look' | 'leave' | 'nothing';
+
+export function modeCallOf(mode: WishMode | undefined, cancel: Cancel, nowMs: number): ModeCall {
+  switch (mode?.phase) {
+    case undefined:
+    case 'in':
+    case 'refused':
+    case 'out':
+      return 'nothing';
+    case 'wanted':
+      return cancel === 'no' && mode.notBeforeMs <= nowMs ? 'look' : 'nothing';
+    // It is written down: whatever state the host is found in from now on is this drain's doing.
+    case 'asking':
+      return cancel === 'no' ? 'enter' : 'nothing';
+    case 'entering':
+      return 'look';
+    case 'leaving':
+      return 'leave';
+  }
+}
+
+/** The wish with what was heard of its host's mode. A cancel has it leave the mode again, unless it was in it before. */
+export function withMode(
+  wish: Wish,
+  heard: ModeHeard | undefined,
+  world: World,
+  isCancelled: boolean,
+): Wish {
+  const facts = modeOf(wish, world);
+  const begun: WishMode | undefined =
+    facts === undefined || isCancelled
+      ? undefined
+      : {
+          phase: 'wanted',
+          moves: facts.moves,
+          words: facts.words,
+          found: false,
+          tries: 0,
+          notBeforeMs: 0,
+        };
+  const mode = wish.maintenanceMode ?? begun;
+  if (mode === undefined) return wish;
+  // DRS may be set otherwise meanwhile.
+  const now = facts === undefined ? mode : { ...mode, moves: facts.moves, words: facts.words };
+  const after = heard === undefined ? now : afterHearing(now, heard, world.nowMs);
+  return { ...wish, maintenanceMode: isCancelled ? leavingOf(after) : after };
+}
+
+function afterHearing(mode: WishMode, heard: ModeHeard, nowMs: number): WishMode {
+  if (heard.of === 'silent') return mode;
+  switch (mode.phase) {
+    case 'wanted':
+    case 'asking':
+    case 'entering':
+      if (heard.of === 'sight') return afterSight(mode, heard.sight, nowMs);
+      return failed(mode, heard.error.message, { nowMs, isFinal: !heard.error.retryable });
+    case 'leaving': {
+      // Where it is refused, the host stays closed, and `undrain` asks once more.
+      if (heard.of === 'refused') {
+        const { message, retryable } = heard.error;
+        return { ...mode, phase: retryable ? 'leaving' : 'out', reason: message };
+      }
+      const { state } = heard.sight;
+      return state === 'out' || state === 'leaving' ? { ...mode, phase: 'out' } : mode;
+    }
+    case 'in':
+    case 'refused':
+    case 'out':
+      return mode;
+  }
+}
+
+function afterSight(mode: WishMode, sight: MaintenanceSight, nowMs: number): WishMode {
+  const isFirst = mode.phase === 'wanted';
+  const { reason: _reason, ...rest } = mode;
+  switch (sight.state) {
+    case 'in':
+    case 'entering':
+      return { ...rest, found: mode.found || isFirst, phase: sight.state };
+    case 'leaving':
+      // It is out of it in a moment, and asked for then.
+      return isFirst ? mode : failed(mode, 'somebody has it used again', { nowMs, isFinal: true });
+    case 'out': {
+      if (isFirst) return { ...mode, phase: 'asking' };
+      const { reason = 'its manager does not say why', cancelled = false } = sight.failed ?? {};
+      const words = cancelled ? 'somebody cancelled it at the manager' : reason;
+      return failed(mode, words, { nowMs, isFinal: cancelled });
+    }
+  }
+}
+
+function failed(
+  mode: WishMode,
+  reason: string,
+  { nowMs, isFinal }: { readonly nowMs: number; readonly isFinal: boolean },
+): WishMode {
+  const tries = mode.tries + 1;
+  const isOver = isFinal || tries >= MOST_ASKED;
+  return {
+    ...mode,
+    tries,
+    reason,
+    phase: isOver ? 'refused' : 'wanted',
+    notBeforeMs: nowMs + PAUSE_MS,
+  };
+}
+
+function leavingOf(mode: WishMode): WishMode {
+  switch (mode.phase) {
+    case 'out':
+    case 'leaving':
+      return mode;
+    case 'wanted':
+    case 'asking':
+    case 'entering':
+    case 'in':
+    case 'refused':
+      return { ...mode, phase: mode.found ? 'out' : 'leaving' };
+  }
+}
+
+/** Whether the manager moves that guest of a drained host by itself; then nobody else does. */
+export function isManagers(
+  guest: Pick<GuestFacts, 'name' | 'at'>,
+  { ask }: Pick<Wish, 'ask'>,
+  facts: ModeFacts | undefined,
+): boolean {
+  if (facts?.moves !== 'manager' || facts.leaves.includes(guest.name)) return false;
+  const there = guest.at.filter(({ host }) => host === facts.host);
+  return ask.stopped === true || there.some(({ state }) => state !== 'stopped');
+}
+
+/** How a drain stands with the mode of its host counted in. */
+export function situationWithMode(
+  situation: Situation,
+  mode: WishMode | undefined,
+  blocking: readonly Stay[],
+): Situation {
+  switch (mode?.phase) {
+    case undefined:
+    case 'in':
+    case 'out':
+      return situation;
+    case 'leaving':
+      return 'open';
+    case 'refused':
+      return situation === 'fulfilled' ? 'stuck' : situation;
+    case 'wanted':
+    case 'asking':
+    case 'entering':
+      if (situation === 'fulfilled') return 'able';
+      // The mode is never reached while a guest runs there that nobody moves.
+      return situation === 'stuck' && blocking.length === 0 ? 'able' : situation;
+  }
+}
+
+/** Those of the guests that stay which keep the host from the mode: they run there. */
+export function blockingOf(stays: readonly Stay[], { guests }: Pick<World, 'guests'>): Stay[] {
+  return stays.filter(({ guest, host }) => {
+    const found = guests.get(guest);
+    const homes = found === undefined ? [] : homesOf(found);
+    return homes.some((each) => each.host === host && each.state !== 'stopped');
+  });
+}
+
+/** A guest that the manager would move although its label forbids it. */
+export function forbiddenBy(wish: Pick<Wish, 'ask'>, world: World): string | undefined {
+  const facts = modeOf(wish, world);
+  if (facts?.moves !== 'manager') return undefined;
+  for (const [key, guest] of world.guests) {
+    if (!guest.at.some(({ host }) => host === facts.host) || !isManagers(guest, wish, facts))
+      continue;
+    const labels = labelsOf(world, key);
+    if ('words' in labels || labels.neverMove) return guest.name;
+  }
+  return undefined;
+}
+
+/** Where the mode stands, for people. */
+export function modeWords(mode: WishMode, host: string): string {
+  const { moves, words, reason } = mode;
+  const who =
+    moves === 'manager' ? `${words} moves its guests` : `Godwit plans the moves: ${words}`;
+  switch (mode.phase) {
+    case 'wanted':
+    case 'asking':
+      return reason === undefined
+        ? `${host} is to enter maintenance mode (${who})`
+        : `${host} is not in maintenance mode, and its manager is asked again: ${reason}`;
+    case 'entering':
+      return `${host} enters maintenance mode (${who})`;
+    case 'in':
+      return `${host} is in maintenance mode (${who})`;
+    case 'refused':
+      return `${host} is not in maintenance mode: ${reason ?? ''}`;
+    case 'leaving':
+      return `${host} leaves maintenance mode`;
+    case 'out':
+      if (mode.found) return `${host} stays in maintenance mode: it was before this drain`;
+      return reason === undefined
+        ? `${host} is not in maintenance mode`
+        : `${host} may be in maintenance mode still: ${reason}`;
+  }
+}

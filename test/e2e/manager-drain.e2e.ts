@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { z } from 'zod';
+import { wish as wishShape } from '../../src/protocol/controller/wish.ts';
+import type { Wish } from '../../src/protocol/controller/wish.ts';
+import {
+  add,
+  close,
+  godwit,
+  inState,
+  open,
+  untilSoOrSaid,
+  vcenter,
+} from './support/vcenter-controller.ts';
+
+const HERE = 'DC0_C0_H0';
+const NAME = 'dc0-c0-h0';
+const GUESTS = ['DC0_C0_RP0_VM0', 'DC0_C0_RP0_VM1', 'DC0_C0_RP0_VM2'];
+
+const hostState = z.record(z.string(), z.object({ state: z.string(), asked: z.number() }));
+const maintenance = async () => hostState.parse(await vcenter.ask({ do: 'maintenance' }));
+const stateOf = async (host: string) => (await maintenance())[host];
+
+async function guestsAt(host: string): Promise<string[]> {
+  const all = Object.entries(await vcenter.guests());
+  return all.filter(([, at]) => at.host === host).map(([name]) => name);
+}
+
+/** The controller’s lists are as old as the vCenter’s last report. */
+async function placed(): Promise<void> {
+  for (const name of Object.keys(await vcenter.guests()))
+    await vcenter.ask({ do: 'move', name, value: GUESTS.includes(name) ? HERE : 'DC0_C0_H1' });
+  await untilSoOrSaid(async () => {
+    const { out } = await godwit('guests', '--json');
+    const { guests } = JSON.parse(out) as { guests: { name: string; host: string }[] };
+    return guests.filter(({ host }) => host === NAME).length === GUESTS.length;
+  });
+}
+
+async function drs(value: string, key?: string): Promise<void> {
+  await vcenter.ask({ do: 'drs', name: 'DC0_C0', value, ...(key === undefined ? {} : { key }) });
+}
+
+const planText = async (): Promise<string> => (await godwit('drain', NAME, '--dry-run')).out;
+const untilPlanned = (words: RegExp): Promise<void> =>
+  untilSoOrSaid(async () => words.test(await planText()));
+
+async function newestWish(): Promise<Wish> {
+  const { out } = await godwit('wishes', '--json');
+  const [wish] = z.object({ wishes: z.array(wishShape) }).parse(JSON.parse(out)).wishes;
+  return wish ?? assert.fail(out);
+}
+
+describe('a drain of a host of a vCenter', () => {
+  before(async () => {
+    await open();
+    const added = await add('vc1');
+    assert.equal(added.exit, 0, added.out + added.err);
+    await inState('vc1', 'up');
+  });
+  after(close);
+
+  test('under full DRS is maintenance mode: DRS moves the guests, and Godwit plans no move', async () => {
+    await placed();
+    await drs('fullyAutomated');
+    await untilPlanned(/DRS of DC0_C0 moves its guests, and chooses where to/);
+    assert.doesNotMatch(await planText(), /planned by Godwit/);
+    await vcenter.calls();
+    const drained = await godwit('drain', NAME, '--yes');
+    assert.equal(drained.exit, 0, drained.out + drained.err);
+    assert.match(drained.out, /is in maintenance mode \(DRS of DC0_C0 moves its guests\)/);
+    assert.deepEqual(await guestsAt(HERE), []);
+    assert.deepEqual(await stateOf(HERE), { state: 'in', asked: 1 });
+    const calls = await vcenter.calls();
+    assert.equal(calls.filter((each) => each === 'RelocateVM_Task').length, 0, 'no move by Godwit');
+    const wish = await newestWish();
+    assert.equal(wish.maintenanceMode?.moves, 'manager');
+    assert.equal(wish.moved, 0);
+  });
+
+  test('is undone by undrain, which has the host leave the mode', async () => {
+    assert.equal((await godwit('undrain', NAME)).exit, 0);
+    await untilSoOrSaid(async () => (await stateOf(HERE))?.state === 'out');
+    await untilSoOrSaid(async () => !(await planText()).includes('being drained'));
+  });
+
+  test('under manual DRS is maintenance mode with the moves planned by Godwit', async () => {
+    await placed();
+    await drs('manual');
+    await untilPlanned(/the moves are planned by Godwit: DRS of DC0_C0 is manual/);
+    const drained = await godwit('drain', NAME, '--yes');
+    assert.equal(drained.exit, 0, drained.out + drained.err);
+    assert.deepEqual(await guestsAt(HERE), []);
+    assert.equal((await stateOf(HERE))?.state, 'in');
+    const wish = await newestWish();
+    assert.deepEqual([wish.maintenanceMode?.moves, wish.moved], ['godwit', GUESTS.length]);
+    assert.equal((await godwit('undrain', NAME)).exit, 0);
+    await untilSoOrSaid(async () => (await stateOf(HERE))?.state === 'out');
+  });
+
+  test('has Godwit move the guests that DRS leaves where they are', async () => {
+    await placed();
+    await drs('fullyAutomated');
+    await drs('manual', GUESTS[0]);
+    await untilPlanned(/1 move/);
+    const drained = await godwit('drain', NAME, '--yes');
+    assert.equal(drained.exit, 0, drained.out + drained.err);
+    assert.deepEqual(await guestsAt(HERE), []);
+    assert.equal((await newestWish()).moved, 1);
+    assert.equal((await godwit('undrain', NAME)).exit, 0);
+    await untilSoOrSaid(async () => (await stateOf(HERE))?.state === 'out');
+  });
+
+  test('that is cancelled ends the vCenter’s task, and leaves the other guests where they are', async () => {
+    await placed();
+    // Long enough that it is cancelled under way.
+    await vcenter.tasks(60_000);
+    await drs('manual');
+    await untilPlanned(/planned by Godwit/);
+    assert.equal((await godwit('drain', NAME, '--yes', '--detach')).exit, 0);
+    await untilSoOrSaid(async () => (await stateOf(HERE))?.state === 'entering');
+    assert.equal((await godwit('drain', NAME, '--cancel', '--roll-back')).exit, 0);
+    await untilSoOrSaid(async () => (await newestWish()).phase === 'cancelled');
+    assert.equal((await stateOf(HERE))?.state, 'out');
+    assert.deepEqual((await guestsAt(HERE)).toSorted(), GUESTS);
+    await vcenter.tasks(500);
+    assert.equal((await godwit('undrain', NAME)).exit, 0);
+  });
+
+  test('names the right that lacks, and moves nothing that DRS would move', async () => {
+    await placed();
+    await drs('fullyAutomated');
+    await vcenter.ask({ do: 'lack', name: 'Host.Config.Maintenance' });
+    await untilPlanned(/DRS of DC0_C0 moves its guests/);
+    const drained = await godwit('drain', NAME, '--yes');
+    assert.equal(drained.exit, 5, drained.out + drained.err);
+    assert.match(drained.out, /Host\.Config\.Maintenance/);
+    assert.equal((await stateOf(HERE))?.state, 'out');
+    await vcenter.ask({ do: 'lack', name: '' });
+    assert.equal((await godwit('undrain', NAME)).exit, 0);
+  });
+
+  test('refuses to choose destinations where DRS does', async () => {
+    const refused = await godwit('drain', NAME, '--to', 'dc0-c0-h1', '--dry-run');
+    assert.equal(refused.exit, 2, refused.out);
+    assert.match(refused.err, /DRS of DC0_C0 moves its guests, and chooses where to/);
+  });
+});

@@ -1,0 +1,19 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { maintenanceRoutes } from '../../../src/protocol/public/maintenance-routes.ts';
+
+test('a host of a manager is only looked at by a viewer, and taken out of use by an operator', () => {
+  const access = Object.values(maintenanceRoutes).map((route) => [route.method, route.access]);
+  assert.deepEqual(access, [
+    ['GET', 'viewer'],
+    ['PUT', 'operator'],
+    ['DELETE', 'operator'],
+  ]);
+});
+
+test('guests that are off stay where nobody asks for more', () => {
+  assert.deepEqual(maintenanceRoutes.enterMaintenanceMode.body.parse({}), { stopped: false });
+  const answer = maintenanceRoutes.maintenanceMode.response;
+  assert.equal(answer.safeParse({ state: 'asleep' }).success, false);
+  assert.equal(answer.safeParse({ state: 'in' }).success, true);
+});
