@@ -38,7 +38,19 @@ const hostFacts = z.object({
 });
 export type HostFacts = z.infer<typeof hostFacts>;
 
-const hostSize = z.object({ cores: count, memory: count, available: count, version: word });
+/** Of Get-ClusterNode: `State` (Up, Paused, Down, Joining) and `DrainStatus` (NotInitiated, InProgress, Completed, Failed). */
+const nodeFacts = z.object({ state: word, drain: word, code: z.number().int() });
+const clusterNode = nodeFacts.extend({ name: word });
+export type ClusterNode = z.infer<typeof clusterNode>;
+
+const hostSize = z.object({
+  cores: count,
+  memory: count,
+  available: count,
+  version: word,
+  /** Null where it is in no cluster. */
+  cluster: clusterNode.nullable(),
+});
 
 const accountFacts = z.object({
   /** As ISO 8601. */
@@ -79,6 +91,7 @@ export const ANSWERS = {
   account: accountFacts,
   compare: z.object({ incompatibilities: list(incompatibility, 256) }),
   start: begun,
+  node: nodeFacts,
   unmark: z.object({ done: z.boolean() }),
   events: z.object({ events: list(event, 64) }),
 } as const;

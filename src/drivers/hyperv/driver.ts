@@ -14,6 +14,8 @@ import type { Answers, GuestFacts } from './answers.ts';
 import { diagnose } from './diagnose.ts';
 import { hypervHandle, machineIn } from './handle.ts';
 import { HypervHost } from './host.ts';
+import { HypervMaintenance } from './maintenance.ts';
+import { clusterMode } from './node-sight.ts';
 import type { HypervOptions } from './options.ts';
 import { HypervSession } from './session.ts';
 import { runState } from './whereabouts.ts';
@@ -32,6 +34,7 @@ export class HypervDriver implements ManagedDriver {
     postcopyRecovery: false,
     figures: [],
   } as const;
+  readonly maintenance: HypervMaintenance;
   readonly #host: string;
   readonly #options: HypervOptions;
   #listing: Promise<Answers['list']> | undefined;
@@ -39,6 +42,7 @@ export class HypervDriver implements ManagedDriver {
   constructor(host: string, options: HypervOptions) {
     this.#host = host;
     this.#options = options;
+    this.maintenance = new HypervMaintenance(host, options);
   }
 
   /** No program of this host runs them. */
@@ -61,7 +65,9 @@ export class HypervDriver implements ManagedDriver {
 
   /** The one host that it speaks for. Others of Hyper-V have their own agents. */
   async hosts(signal: AbortSignal): Promise<ManagedHost[]> {
-    const { cores, memory, available, version } = (await this.#list(signal)).host;
+    const { host, guests } = await this.#list(signal);
+    const { cores, memory, available, version, cluster } = host;
+    const isPaused = cluster?.state === 'Paused';
     const isSized = cores > 0 && memory > 0;
     return [
       {
@@ -69,6 +75,8 @@ export class HypervDriver implements ManagedDriver {
         realm: this.name,
         state: 'up',
         version: version.slice(0, 128),
+        ...(isPaused ? { closed: 'its cluster has paused it' } : {}),
+        ...(cluster === null ? {} : { maintenanceMode: clusterMode(cluster, guests) }),
         ...(isSized ? { cores, memoryBytes: memory, memoryAvailableBytes: available } : {}),
       },
     ];

@@ -23,10 +23,16 @@ id="$($vm.Id)";name="$($vm.Name)";state="$($vm.State)";memory=[long]$(if($vm.Mem
 vcpus=[int]$vm.ProcessorCount;generation=[int]$vm.Generation;version="$($vm.Version)";clustered=[bool]$vm.IsClustered
 nics=@($vm.NetworkAdapters|ForEach-Object{@{id="$($_.Name)";mac="$($_.MacAddress)";switch="$($_.SwitchName)"}})}}`;
 
+const SEEN = String.raw`function Seen($n){@{state="$($n.State)";drain="$($n.DrainStatus)";code=[long]$(if($n.DrainErrorCode){$n.DrainErrorCode}else{0})}}`;
+
 const LIST = String.raw`${FACTS}
+${SEEN}
+$cluster=$null
+if(Get-Command Get-ClusterNode -ErrorAction SilentlyContinue){try{$cluster=Seen (Get-ClusterNode -Name $env:COMPUTERNAME)
+$cluster.name="$((Get-Cluster).Name)"}catch{$cluster=$null}}
 $h=Get-VMHost
 $system=Get-CimInstance Win32_OperatingSystem
-Say @{host=@{cores=[int]$h.LogicalProcessorCount;memory=[long]$h.MemoryCapacity;available=([long]$system.FreePhysicalMemory)*1024;version="$([Environment]::OSVersion.Version)"}
+Say @{host=@{cores=[int]$h.LogicalProcessorCount;memory=[long]$h.MemoryCapacity;available=([long]$system.FreePhysicalMemory)*1024;version="$([Environment]::OSVersion.Version)";cluster=$cluster}
 guests=@(Get-VM|Select-Object -First 10000|ForEach-Object{Facts $_})}`;
 
 const GUEST = String.raw`${FACTS}
@@ -117,6 +123,17 @@ const EVENTS = String.raw`$id=([guid]$in.id).ToString().ToUpper()
 $found=@(Get-WinEvent -ErrorAction SilentlyContinue -MaxEvents 200 -FilterHashtable @{LogName='Microsoft-Windows-Hyper-V-VMMS-Admin';StartTime=[DateTime]::Parse($in.since,$null,'RoundtripKind')})
 Say @{events=@($found|Where-Object{$_.ToXml().ToUpper().Contains($id)}|Select-Object -First 16|ForEach-Object{@{id=[int]$_.Id;level=[int]$_.Level;message="$($_.Message)"}})}`;
 
+/** A drain that failed leaves the node paused; asked again, it is drained again. */
+const NODE = String.raw`${SEEN}
+$n=Get-ClusterNode -Name $env:COMPUTERNAME
+$isPaused="$($n.State)" -eq 'Paused'
+$isDrained=$isPaused -and @('InProgress','Completed') -contains "$($n.DrainStatus)"
+if($in.what -eq 'pause' -and -not $isDrained){$stage='call'
+Suspend-ClusterNode -Name $env:COMPUTERNAME -Drain|Out-Null}
+if($in.what -eq 'resume' -and $isPaused){$stage='call'
+Resume-ClusterNode -Name $env:COMPUTERNAME -Failback NoFailback|Out-Null}
+Say (Seen (Get-ClusterNode -Name $env:COMPUTERNAME))`;
+
 const SCRIPTS = {
   list: LIST,
   guest: GUEST,
@@ -124,6 +141,7 @@ const SCRIPTS = {
   account: ACCOUNT,
   compare: COMPARE,
   start: START,
+  node: NODE,
   unmark: UNMARK,
   events: EVENTS,
 } as const;

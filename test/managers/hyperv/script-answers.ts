@@ -10,6 +10,7 @@ interface Given {
   destination?: string;
   node?: string;
   storage?: string | null;
+  what?: string;
 }
 
 /** The name of a script, and what it was given; undefined for a script that is none of Godwit's. */
@@ -26,7 +27,12 @@ export function answerScript(world: HypervWorld, host: string, name: string, giv
   const machine = world.on(host).find(({ id }) => id === given.id?.toLowerCase());
   switch (name) {
     case 'list':
-      return { host: SIZE, guests: world.on(host).map(factsOf) };
+      return {
+        host: { ...SIZE, cluster: clusterOf(world, host) },
+        guests: world.on(host).map(factsOf),
+      };
+    case 'node':
+      return nodeAfter(world, host, given.what ?? '');
     case 'guest':
       return machine === undefined ? { guest: null } : wholeOf(machine);
     case 'host':
@@ -51,6 +57,29 @@ export function answerScript(world: HypervWorld, host: string, name: string, giv
     default:
       throw new Error(`no script is called ${name}`);
   }
+}
+
+const codeOf = (drain: string): number => (drain === 'Failed' ? 5 : 0);
+
+function clusterOf(world: HypervWorld, host: string): object | null {
+  const found = world.hosts.get(host);
+  if (found === undefined || found.nodes.length === 0) return null;
+  return { name: 'hvc', ...found.node, code: codeOf(found.node.drain) };
+}
+
+function nodeAfter(world: HypervWorld, host: string, what: string): object {
+  world.turn();
+  const found = world.hosts.get(host);
+  if (found === undefined || found.nodes.length === 0) {
+    const message = 'The cluster service is not running.';
+    return {
+      error: { stage: 'before', message, hresult: -2147024894, category: 'ConnectionError' },
+    };
+  }
+  const isDrained = ['InProgress', 'Completed'].includes(found.node.drain);
+  if (what === 'pause' && !isDrained) world.suspend(host);
+  if (what === 'resume' && found.node.state === 'Paused') world.resume(host);
+  return { ...found.node, code: codeOf(found.node.drain) };
 }
 
 function begin(world: HypervWorld, machine: FakeGuest | undefined, given: Given): object {

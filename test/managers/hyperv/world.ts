@@ -30,6 +30,8 @@ export interface FakeHypervHost {
   networks: string[];
   switches: string[];
   nodes: string[];
+  /** Of its node, where it has other nodes: Get-ClusterNode's State and DrainStatus. */
+  node: { state: 'Up' | 'Paused'; drain: 'NotInitiated' | 'InProgress' | 'Completed' | 'Failed' };
 }
 
 export interface FakeJob {
@@ -80,6 +82,7 @@ export class HypervWorld {
       networks: [],
       switches: ['lan'],
       nodes: [],
+      node: { state: 'Up', drain: 'NotInitiated' },
     };
     this.hosts.set(name, made);
     return made;
@@ -136,6 +139,26 @@ export class HypervWorld {
     return true;
   }
 
+  /** The cluster moves its roles to other nodes that are up. Other guests stay. */
+  suspend(name: string): void {
+    const host = this.hosts.get(name);
+    if (host === undefined) return;
+    const to = host.nodes.find(
+      (each) => each !== name && this.hosts.get(each)?.node.state === 'Up',
+    );
+    const roles = this.on(name).filter(({ clustered }) => clustered);
+    host.node = { state: 'Paused', drain: 'InProgress' };
+    // Where there is no other node, the next turn finds that nothing moves them.
+    if (to !== undefined) for (const guest of roles) this.migrate(guest, to);
+  }
+
+  resume(name: string): void {
+    const host = this.hosts.get(name);
+    if (host === undefined) return;
+    host.node = { state: 'Up', drain: 'NotInitiated' };
+    for (const job of this.jobs) if (job.from === name) this.terminate(job.id);
+  }
+
   turn(): void {
     for (const job of this.jobs) {
       if (job.state !== RUNNING || Date.now() < job.beganMs + this.taskMs) continue;
@@ -143,6 +166,12 @@ export class HypervWorld {
       job.error = this.ends.error;
       const guest = this.guests.find(({ id }) => id.toUpperCase() === job.machine);
       if (guest !== undefined && job.state === COMPLETED) guest.host = job.to;
+    }
+    for (const { name, node } of this.hosts.values()) {
+      if (node.drain !== 'InProgress') continue;
+      const moving = this.jobs.some(({ from, state }) => from === name && state === RUNNING);
+      const left = this.guests.some(({ host, clustered }) => host === name && clustered);
+      if (!moving) node.drain = left ? 'Failed' : 'Completed';
     }
   }
 }

@@ -1,0 +1,55 @@
+import { godwitError } from '../../errors.ts';
+import type { MaintenanceSight } from '../../protocol/public/managed-host.ts';
+import type { HostMaintenance } from '../port/managed.ts';
+import type { Answers } from './answers.ts';
+import { HypervHost } from './host.ts';
+import { sightOfNode } from './node-sight.ts';
+import type { HypervOptions } from './options.ts';
+
+/** A clustered host is drained by its cluster: `Suspend-ClusterNode -Drain`. Never run against a real one. */
+export class HypervMaintenance implements HostMaintenance {
+  readonly #host: string;
+  readonly #options: HypervOptions;
+
+  constructor(host: string, options: HypervOptions) {
+    this.#host = host;
+    this.#options = options;
+  }
+
+  /** The cluster moves roles that are off, too, whether that was asked for or not. */
+  async enter(
+    host: string,
+    _order: { readonly stopped: boolean },
+    signal: AbortSignal,
+  ): Promise<MaintenanceSight> {
+    const sight = sightOfNode(await this.#node(host, 'pause', signal));
+    // The order was given, and the node does not show it yet.
+    return sight.failed?.cancelled === true ? { state: 'entering' } : sight;
+  }
+
+  async look(host: string, signal: AbortSignal): Promise<MaintenanceSight> {
+    return sightOfNode(await this.#node(host, 'look', signal));
+  }
+
+  async leave(host: string, signal: AbortSignal): Promise<MaintenanceSight> {
+    const { state } = await this.#node(host, 'resume', signal);
+    return { state: state === 'Paused' ? 'leaving' : 'out' };
+  }
+
+  /** Its connections end with each call. */
+  async close(): Promise<void> {}
+
+  async #node(
+    host: string,
+    what: 'look' | 'pause' | 'resume',
+    signal: AbortSignal,
+  ): Promise<Answers['node']> {
+    if (host !== this.#host) throw godwitError('GODWIT_HOST_UNKNOWN', { host });
+    const asked = await HypervHost.open(this.#host, this.#options, this.#options);
+    try {
+      return await asked.ask('node', { what }, signal);
+    } finally {
+      asked.close();
+    }
+  }
+}

@@ -1,0 +1,38 @@
+import type { MaintenanceMode, MaintenanceSight } from '../../protocol/public/managed-host.ts';
+import { guestName } from '../../protocol/names.ts';
+import type { Answers, ClusterNode, GuestFacts } from './answers.ts';
+
+/** A node of a failover cluster that is drained: `State` and `DrainStatus` of Get-ClusterNode. Pure. */
+
+const MOST_LEFT = 4096;
+
+/** The cluster moves its own roles; guests that are none of them are left to whoever drains the host. */
+export function clusterMode(
+  { name }: Pick<ClusterNode, 'name'>,
+  guests: readonly Pick<GuestFacts, 'name' | 'clustered'>[],
+): MaintenanceMode {
+  const leaves = guests
+    .filter((each) => !each.clustered && guestName.safeParse(each.name).success)
+    .slice(0, MOST_LEFT)
+    .map((each) => each.name);
+  return { moves: 'manager', words: `the cluster ${name}`.slice(0, 128), leaves };
+}
+
+export function sightOfNode({ state, drain, code }: Answers['node']): MaintenanceSight {
+  if (state !== 'Paused') {
+    const reason = `its node is ${state === '' ? 'unknown' : state}, and not paused: somebody has resumed it`;
+    return { state: 'out', failed: { reason: reason.slice(0, 1000), cancelled: true } };
+  }
+  switch (drain) {
+    case 'Completed':
+      return { state: 'in' };
+    case 'InProgress':
+      return { state: 'entering' };
+    case 'Failed': {
+      const reason = `the cluster could not drain its node (error ${code})`;
+      return { state: 'out', failed: { reason, cancelled: false } };
+    }
+    default:
+      return { state: 'out' };
+  }
+}
