@@ -53,8 +53,16 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     seconds: 33,
     of: ['src/drivers/qemu/user/'],
   },
+  'test/drivers/hyperv/wsman/ntlm-debian.e2e.ts': {
+    seconds: 20,
+    of: ['src/drivers/hyperv/wsman/', 'test/managers/hyperv/'],
+  },
   'test/drivers/vsphere/collectors.e2e.ts': {
     seconds: 12,
+    of: ['src/drivers/vsphere/', 'test/managers/vcsim/'],
+  },
+  'test/drivers/vsphere/features.e2e.ts': {
+    seconds: 8,
     of: ['src/drivers/vsphere/', 'test/managers/vcsim/'],
   },
   'test/drivers/vsphere/moments.e2e.ts': {
@@ -143,6 +151,10 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/vsphere-doctor.e2e.ts': {
     seconds: 15,
     of: ['src/drivers/vsphere/', 'src/cli/doctor/', 'test/managers/vcsim/'],
+  },
+  'test/e2e/vsphere-resolve.e2e.ts': {
+    seconds: 20,
+    of: ['src/drivers/vsphere/', 'src/mover/managed/', 'src/agent/'],
   },
   'test/e2e/vsphere-lab.e2e.ts': {
     seconds: 12,

@@ -1,17 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { systemClock } from '../../src/clock.ts';
 import { managedHandle } from '../../src/drivers/fake/managed-handle.ts';
 import { HONEST } from '../../src/drivers/fake/manager-options.ts';
-import { MANAGED_JOURNAL, open } from '../../src/host/journal.ts';
-import { openJournalFile } from '../../src/host/journal-file.ts';
-import type { ManagedEvent } from '../../src/migration/managed/events.ts';
-import { journalFile } from '../../src/protocol/mover/request.ts';
-import type { ManagedMoverRequest } from '../../src/protocol/mover/request.ts';
-import { migrationRequest, migrationSettings } from '../../src/protocol/public/migration.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
+import { leaveHeld } from './support/held-migration.ts';
 import { ManagedHost } from './support/managed-host.ts';
 
 let host: ManagedHost;
@@ -28,38 +20,6 @@ function assertTrue(found: Report): void {
   host.manager.turn();
   const at = host.manager.guests.get(found.guest) === 'a' ? 'source' : 'destination';
   assert.equal(found.runsAt, at, JSON.stringify(found));
-}
-
-/** A migration on which nobody knew where its guest was: as its mover left it. */
-function leaveHeld(id: string): void {
-  const dir = host.migrationDir(id);
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const request: ManagedMoverRequest = {
-    version: 2,
-    lifecycle: 'managed',
-    id,
-    side: 'source',
-    fromHost: 'a',
-    toHost: 'b',
-    createdAt: new Date().toISOString(),
-    request: migrationRequest.parse({ guest, to: 'b' }),
-    handle: managedHandle(guest),
-  };
-  writeFileSync(path.join(dir, 'request.json'), JSON.stringify(request));
-  const file = path.join(dir, journalFile('managed'));
-  const { journal } = open(file, openJournalFile(file), MANAGED_JOURNAL, systemClock);
-  const settings = migrationSettings.parse({});
-  const events: ManagedEvent[] = [
-    { type: 'planned', id, guest, from: 'a', to: 'b', settings },
-    { type: 'did', step: 'inspect', facts: {} },
-    { type: 'did', step: 'check', facts: {} },
-    { type: 'ordered' },
-    { type: 'accepted' },
-    { type: 'timeout', step: 'watch', afterMs: 1000 },
-    { type: 'timeout', step: 'watch', afterMs: 1000 },
-    { type: 'timeout', step: 'verify', afterMs: 1000 },
-  ];
-  for (const event of events) journal.write(event);
 }
 
 describe('guests of a manager', () => {
@@ -202,7 +162,13 @@ describe('guests of a manager', () => {
   test('that nobody could find are resolved by asking their manager again', async () => {
     const id = 'm-held00001';
     await host.agentDown();
-    leaveHeld(id);
+    leaveHeld(host.migrationDir(id), {
+      id,
+      guest,
+      from: 'a',
+      to: 'b',
+      handle: managedHandle(guest),
+    });
     await host.agentUp();
     assert.equal((await host.progress(id)).phase, 'held');
     const busy = await host.godwit('resolve', id);
@@ -222,7 +188,13 @@ describe('guests of a manager', () => {
   test('whose manager stays silent are resolved on a person’s word alone', async () => {
     const id = 'm-held00002';
     await host.agentDown();
-    leaveHeld(id);
+    leaveHeld(host.migrationDir(id), {
+      id,
+      guest,
+      from: 'a',
+      to: 'b',
+      handle: managedHandle(guest),
+    });
     await host.agentUp();
     await host.managerDown();
     const words = ['resolve', id, '--run-at', 'source', '--confirm', guest] as const;

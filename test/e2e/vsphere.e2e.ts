@@ -134,12 +134,21 @@ describe('guests of a vCenter', () => {
     const guest = await nextGuest();
     const type = 'CpuIncompatible1ECX';
     const fields = { Level: 1, RegisterName: 'ecx', Sse41: true };
-    await vcenter.ask({ do: 'check', faults: [{ type, fields, text: 'not compatible' }] });
+    const faults = [{ type, fields, text: 'not compatible' }];
+    // Of this one host alone.
+    await vcenter.ask({ do: 'check', name: 'DC0_C0_H1', faults });
+    const needs = { key: 'runtime.featureRequirement', value: 'cpuid.AES,cpuid.AVX512F' };
+    await vcenter.ask({ do: 'guest', name: guest, ...needs });
+    const has = { key: 'config.featureCapability', value: 'cpuid.Intel,cpuid.AES' };
+    await vcenter.ask({ do: 'host', name: 'DC0_C0_H1', ...has });
     const checked = await host.godwit('check', guest, '--to', THERE);
     const refused = await host.godwit('migrate', guest, '--to', THERE);
     await vcenter.ask({ do: 'check', faults: [] });
     assert.equal(checked.exit, 4, checked.err + checked.out);
     assert.match(checked.out, /processor[^]*sse41/);
+    assert.match(checked.out, /DC0_C0_H1 lacks cpuid\.AVX512F/);
+    assert.match(checked.out, /These hosts have all of them: DC0_C0_H0, DC0_C0_H2/);
+    assert.match(checked.out, /vSphere would move the guest to DC0_C0_H2/);
     assert.equal(refused.exit, 4, refused.err + refused.out);
     assert.match(refused.err + refused.out, /sse41/);
     assert.match(refused.err + refused.out, /EVC/);

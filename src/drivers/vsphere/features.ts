@@ -42,6 +42,18 @@ export async function clusterFeatures(
   return { hosts: hosts.map(hostFeatures), hasEvc };
 }
 
+/** Of the cluster of a host, or of it alone where it is in none. */
+export async function featuresAround(
+  client: VsphereClient,
+  { ref: host, parent }: { readonly ref: Ref; readonly parent: Ref | undefined },
+  signal: AbortSignal,
+): Promise<readonly HostFeatures[]> {
+  const cluster = parent === undefined ? undefined : await clusterFeatures(client, parent, signal);
+  if (cluster !== undefined) return cluster.hosts;
+  const seen = await client.retrieve([{ ref: host, properties: ['name', FEATURES] }], signal);
+  return seen.map(hostFeatures);
+}
+
 /** The EVC modes that the vCenter knows. */
 export async function evcModes(client: VsphereClient, signal: AbortSignal): Promise<EvcMode[]> {
   const [seen] = await client.retrieve([{ ref: SERVICE, properties: [MODES] }], signal);

@@ -11,6 +11,7 @@ import { ATTRIBUTE, markText, parseMark } from './mark.ts';
 import type { Mark } from './mark.ts';
 import { hostNameOf } from './names.ts';
 import type { VsphereOptions } from './options.ts';
+import { neededIn } from './requirements.ts';
 import { ref, refIn, text } from './soap.ts';
 import type { Ref } from './soap.ts';
 import { isMoving, TASK_PROPERTIES, taskIn } from './task.ts';
@@ -27,6 +28,7 @@ const PROPERTIES = [
   'runtime.connectionState',
   'runtime.powerState',
   'runtime.minRequiredEVCModeKey',
+  'runtime.featureRequirement',
   'disabledMethod',
   'config.migrateEncryption',
 ];
@@ -45,6 +47,8 @@ export interface GuestSight {
   /** vSphere offers the move now. */
   readonly isMovable: boolean;
   readonly evcMode: string | undefined;
+  /** Features of a processor that it uses since it was started. */
+  readonly needed: readonly string[];
   /** `disabled`, `opportunistic` or `required`, for its memory on its way. */
   readonly encryption: string;
   /** Of its own files: `[datastore] directory/file`. */
@@ -87,6 +91,7 @@ export class VsphereGuest {
       values: new Map(values),
       isMovable: !disabled.some(({ text: method }) => method === MOVE),
       evcMode: wordIn(properties, 'runtime.minRequiredEVCModeKey'),
+      needed: neededIn(properties.get('runtime.featureRequirement')),
       encryption: wordIn(properties, 'config.migrateEncryption') ?? '',
       path: wordIn(properties, 'summary.config.vmPathName') ?? '',
     };

@@ -7,7 +7,9 @@ import { startMove } from './start-move.ts';
 import { isFault, VsphereClient, VsphereFault } from './client.ts';
 import { evcCheck } from './evc-check.ts';
 import { encryptionCheck, ENCRYPTS } from './encryption.ts';
+import { elsewhereCheck } from './elsewhere.ts';
 import { checkOf } from './faults.ts';
+import { featuresAround } from './features.ts';
 import { boundDevices, VsphereGuest } from './guest.ts';
 import type { GuestSight } from './guest.ts';
 import type { VsphereHandle } from './handle.ts';
@@ -17,6 +19,7 @@ import type { VsphereOptions } from './options.ts';
 import { giveOrder, targetOf } from './order.ts';
 import type { Target } from './order.ts';
 import type { Ref } from './soap.ts';
+import { requirementCheck } from './requirements.ts';
 import { TaskFollower } from './task-follower.ts';
 import { isOrderFor, isUnderWay, orderedSince, sightOf } from './task.ts';
 import type { Task } from './task.ts';
@@ -81,11 +84,34 @@ export class VsphereSession implements ManagedSession {
         passes('manager', 'both', `${product}, API ${version}`),
         ...hostChecks(name, to, target),
         await evcCheck(guest.client, target, sight.evcMode, signal),
+        requirementCheck({
+          needed: sight.needed,
+          to: target.host.name,
+          hosts: await featuresAround(guest.client, target.host, signal),
+        }),
         await this.#encryptionCheck(order, sight, target, signal),
         ...found.errors.map((fault) => checkOf(fault, concerned, 'refuse')),
         ...found.warnings.map((fault) => checkOf(fault, concerned, 'warn')),
+        ...(found.errors.length === 0 ? [] : await this.#elsewhere(sight, target, signal)),
       ];
     });
+  }
+
+  /** Where vSphere refuses: who else of the destination's cluster would take the guest. */
+  async #elsewhere(
+    { host: source }: GuestSight,
+    { host }: Target,
+    signal: AbortSignal,
+  ): Promise<Check[]> {
+    const { parent: cluster } = host;
+    if (cluster?.type !== 'ClusterComputeResource') return [];
+    const not = [host.ref, ...(source === undefined ? [] : [source])];
+    const found = await elsewhereCheck(
+      this.#guest.client,
+      { vm: this.#guest.ref, cluster, not },
+      signal,
+    );
+    return found === undefined ? [] : [found];
   }
 
   /** vSphere encrypts the memory of a guest that requires it, and of others where both hosts can. */

@@ -1,11 +1,13 @@
 import { at } from '../../xml.ts';
 import type { XmlElement } from '../../xml.ts';
+import type { VsphereClient } from './client.ts';
 import type { VsphereGuest } from './guest.ts';
 import type { Target } from './order.ts';
 import { localizedFault, ref } from './soap.ts';
-import type { Fault } from './soap.ts';
+import type { Fault, Ref } from './soap.ts';
 import { TaskFollower } from './task-follower.ts';
 import { isUnderWay } from './task.ts';
+import type { Task } from './task.ts';
 
 /** vSphere waits so long for a change before it answers that there is none, s. */
 const WAITS_S = 10;
@@ -29,14 +31,22 @@ export async function startMove(
     [ref('vm', vm), spec],
     signal,
   );
+  const { fault, result } = await taskEnd(client, task, signal);
+  return fault === undefined ? foundIn(result) : { errors: [fault], warnings: [] };
+}
+
+/** Waits for the end of a task that only checks. */
+export async function taskEnd(
+  client: VsphereClient,
+  task: Ref,
+  signal: AbortSignal,
+): Promise<Pick<Task, 'fault' | 'result'>> {
   const follower = await TaskFollower.open(client, task, signal);
   try {
     for (;;) {
       const seen = await follower.next(WAITS_S, signal);
       signal.throwIfAborted();
-      if (seen === undefined || isUnderWay(seen)) continue;
-      if (seen.fault !== undefined) return { errors: [seen.fault], warnings: [] };
-      return foundIn(seen.result);
+      if (seen !== undefined && !isUnderWay(seen)) return seen;
     }
   } finally {
     await follower.close(signal);

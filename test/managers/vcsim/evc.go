@@ -22,6 +22,10 @@ const hostFeatures = "cpuid.Intel,cpuid.AES,cpuid.AVX,cpuid.AVX2,cpuid.RDSEED,cp
 
 // Features by commas; one of these is listed as not there, as hosts list what they lack, and the stepping as a number.
 func capabilities(features string) []types.HostFeatureCapability {
+	// As of a host whose features the vCenter does not show.
+	if features == "none" {
+		return nil
+	}
 	found := []types.HostFeatureCapability{
 		{Key: "cpuid.STEPPING", FeatureName: "cpuid.STEPPING", Value: "4"},
 		{Key: "cpuid.SSE4A", FeatureName: "cpuid.SSE4A", Value: "0"},
@@ -29,6 +33,17 @@ func capabilities(features string) []types.HostFeatureCapability {
 	for _, each := range strings.Split(features, ",") {
 		if each != "" {
 			found = append(found, types.HostFeatureCapability{Key: each, FeatureName: each, Value: "1"})
+		}
+	}
+	return found
+}
+
+// Features by commas that a guest uses, and a number, as guests list it.
+func requirements(features string) []types.VirtualMachineFeatureRequirement {
+	found := []types.VirtualMachineFeatureRequirement{{Key: "cpuid.NUMLEVELS", FeatureName: "cpuid.NUMLEVELS", Value: "Num:Min:13"}}
+	for _, each := range strings.Split(features, ",") {
+		if each != "" {
+			found = append(found, types.VirtualMachineFeatureRequirement{Key: each, FeatureName: each, Value: "Bool:Min:1"})
 		}
 	}
 	return found

@@ -128,7 +128,7 @@ func command(line []byte, world *world, front *front, certificates *certificates
 	case "task":
 		world.tasksBehave(said.Ms, said.Percent, said.Fault)
 	case "check":
-		world.checksFind(said.Faults)
+		world.checksFind(said.Name, said.Faults)
 	case "host":
 		return done, setHost(said.Name, said.Key, said.Value)
 	case "guest":

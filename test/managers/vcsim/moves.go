@@ -74,6 +74,8 @@ type world struct {
 	fails   *faultSpec
 	percent int
 	finds   []faultSpec
+	// The one host of which they are found; empty: all.
+	findsAt string
 	// What the file does not have yet: guests by name, and all else.
 	changed map[string]bool
 	counted bool
@@ -175,10 +177,10 @@ func (w *world) tasksBehave(ms, percent int, fault *faultSpec) {
 	w.taskMs, w.percent, w.fails = ms, percent, fault
 }
 
-func (w *world) checksFind(faults []faultSpec) {
+func (w *world) checksFind(at string, faults []faultSpec) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.finds = faults
+	w.finds, w.findsAt = faults, at
 }
 
 // Somebody else moves a guest, at once.
@@ -458,13 +460,16 @@ type Checker struct {
 
 func (c *Checker) found(vm ref, hosts []ref) (ref, *soap.Fault) {
 	c.world.mu.Lock()
-	finds := c.world.finds
+	finds, findsAt := c.world.finds, c.world.findsAt
 	c.world.mu.Unlock()
 	results := types.ArrayOfCheckResult{}
 	for i := range hosts {
 		host := hosts[i]
 		result := types.CheckResult{Vm: &vm, Host: &host}
 		for _, each := range finds {
+			if findsAt != "" && hostAt(host) != findsAt {
+				continue
+			}
 			fault, err := each.make()
 			if err != nil {
 				return ref{}, simulator.Fault(err.Error(), &types.InvalidArgument{})
@@ -614,6 +619,8 @@ func setGuest(name, key, value string) error {
 			changed = types.VirtualMachinePowerState(value)
 		case "runtime.connectionState":
 			changed = types.VirtualMachineConnectionState(value)
+		case "runtime.featureRequirement":
+			changed = requirements(value)
 		}
 		simulator.Map.WithLock(vm, func() {
 			simulator.Map.Update(vm, []types.PropertyChange{{Name: key, Val: changed}})
