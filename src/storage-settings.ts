@@ -2,9 +2,19 @@ import { z } from 'zod';
 import { iscsiName, iscsiTargetUrl, iscsiUser } from './protocol/iscsi-url.ts';
 import { numericId, nfsUrl } from './protocol/nfs-url.ts';
 import { cephFile, rbdName, rbdPoolName } from './protocol/rbd-name.ts';
-import { lvmGroupName, lvmName } from './protocol/volume-names.ts';
+import { lvmGroupName, lvmName, zfsDataset } from './protocol/volume-names.ts';
 
 const path = z.string().min(1).max(4096);
+
+const make = z.union(
+  [
+    z.strictObject({ lvm: lvmGroupName, thinPool: lvmName.optional() }),
+    /** Below a data set; `sparse`: without room reserved for all of a volume. */
+    z.strictObject({ zfs: zfsDataset, sparse: z.boolean().optional() }),
+  ],
+  'neither { lvm } of a volume group nor { zfs } of a data set',
+);
+export type Make = z.infer<typeof make>;
 
 /** One place where guests' disks may lie. */
 const place = z.union(
@@ -18,7 +28,7 @@ const place = z.union(
     z.strictObject({
       devices: path,
       /** Copies of disks that lie on block devices become volumes there, which Godwit makes; default: files. */
-      make: z.strictObject({ lvm: lvmGroupName, thinPool: lvmName.optional() }).optional(),
+      make: make.optional(),
     }),
     z.strictObject({
       nfs: nfsUrl,

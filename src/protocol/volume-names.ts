@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** Names of volumes, by the rules of the programs that make them (`man lvm`). Pure. */
+/** Names of volumes, by the rules of the programs that make them (`man lvm`, `man zfs`). Pure. */
 
 const LVM_NAME = /^[A-Za-z0-9_+.][A-Za-z0-9_+.-]{0,126}$/;
 /** LVM keeps these to itself. */
@@ -23,4 +23,26 @@ export const lvmName = z
 export function lvmNameProblem(name: string): string | undefined {
   if (!LVM_NAME.test(name)) return 'LVM takes no such name';
   return LVM_RESERVED.test(name) ? 'LVM keeps names like that to itself' : undefined;
+}
+
+const ZFS_PART = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$/;
+/** Of a whole name, with its data set. */
+const ZFS_MOST = 255;
+/** The longest data set: its volumes have names as well. */
+const DATASET_MOST = 126;
+
+/** POOL, or POOL/NAME and so on. */
+export const zfsDataset = z
+  .string()
+  .max(DATASET_MOST)
+  .refine(
+    (name) => /^[A-Za-z]/.test(name) && name.split('/').every((part) => ZFS_PART.test(part)),
+    'a data set of ZFS: POOL/NAME',
+  );
+
+/** Why ZFS takes no volume of that name below a data set. */
+export function zfsNameProblem(name: string): string | undefined {
+  return ZFS_PART.test(name) && name.length < ZFS_MOST - DATASET_MOST
+    ? undefined
+    : 'ZFS takes no such name';
 }

@@ -6,6 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
 import { FakePrograms } from '../disks/volumes/fake-programs.ts';
+import { FakeZfs } from '../disks/volumes/fake-zfs.ts';
 import { until } from '../until.ts';
 import { assertWrites } from './support/disks.ts';
 import { FEW_PLACES } from './support/few-disk-slots.ts';
@@ -127,5 +128,74 @@ describe('a guest whose disk is a volume', () => {
     const made = volumes('a')[NAME];
     assert.deepEqual([made?.bytes, made?.tags, made?.pool], [SIZE, [], undefined]);
     await whole('a');
+  });
+});
+
+/** This machine has no ZFS: `zfs` is a stand-in that makes loop devices, full of old data. */
+describe('a guest whose disk is a volume of ZFS', () => {
+  let world: World;
+  let top: string;
+  let fake: FakeZfs;
+  const searched = process.env['PATH'];
+  const dataset = (host: string): string => `tank${host}/vm`;
+  const children = (host: string) => fake.state.datasets[dataset(host)]?.children ?? {};
+
+  before(async () => {
+    top = await mkdtemp(path.join(tmpdir(), 'godwit-zvol-'));
+    await chmod(top, 0o755);
+    fake = new FakeZfs(top, { loops: true, devices: top });
+    process.env['PATH'] = `${fake.bin}:${searched}`;
+    for (const host of ['a', 'b']) fake.dataset(dataset(host));
+    fake.run('create', '-V', String(SIZE), '-b', '16384', '-o', 'x:y=z', `${dataset('a')}/${NAME}`);
+    const configure = (host: string) => ({
+      storage: [
+        {
+          devices: path.join(top, dataset(host)),
+          make: { zfs: dataset(host), ...(host === 'b' ? { sparse: true } : {}) },
+        },
+      ],
+    });
+    world = await openWorld('zvol', { hosts: 2, storage: 'local', configure });
+    const device = path.join(top, dataset('a'), NAME);
+    await startGuest(world.lab, {
+      memoryBytes: 192 * MIB,
+      workingSetBytes: 8 * MIB,
+      host: 'a',
+      name: 'db1',
+      disks: [{ bytes: SIZE, thin: false, device }],
+      kernelWords: FEW_PLACES,
+    });
+  });
+  after(async () => {
+    await world?.close();
+    process.env['PATH'] = searched;
+    fake?.end();
+    if (top !== undefined) await rm(top, { recursive: true, force: true });
+  });
+
+  test('keeps it where the migration is cancelled, and the volume that was made is gone', async () => {
+    const id = await begin(world, { guest: 'db1', from: 'a', to: 'b', ...SLOW });
+    await follow(world, 'a', id, ({ phase, disks = [] }) => {
+      return phase === 'disks' && disks.some(({ copiedBytes }) => copiedBytes > 0);
+    });
+    assert.deepEqual(children('b')[NAME]?.props, { 'godwit:migration': id });
+    await world.agent('a').cancel({ params: { id } });
+    assert.equal((await reportAtEnd(world, 'a', id)).outcome, 'cancelled');
+    assert.deepEqual(children('b'), {});
+    assert.deepEqual(await readdir(path.join(top, dataset('b'))), []);
+    assert.deepEqual(await runningOn(world.lab, 'db1'), ['a']);
+    await assertWrites(world, 'db1');
+  });
+
+  test('arrives on a sparse one of the same size, which nobody removes any more, and is not moved back over its old one', async () => {
+    const report = await move(world, { guest: 'db1', from: 'a', to: 'b', verifyDisks: true });
+    assert.equal(report.diskCheck?.verdict, 'equal', JSON.stringify(report.diskCheck));
+    const made = children('b')[NAME];
+    assert.deepEqual([made?.bytes, made?.props, made?.sparse], [SIZE, {}, true]);
+    assert.deepEqual(await runningOn(world.lab, 'db1'), ['b']);
+    await assertWrites(world, 'db1');
+    const refused = await checkedRefusal(world, { guest: 'db1', from: 'b', to: 'a' });
+    assert.ok(refused !== undefined);
+    assertSays(refused, 'GODWIT_DISK_PLACE', `${dataset('a')}/${NAME} is there already`);
   });
 });

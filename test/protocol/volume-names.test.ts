@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { lvmGroupName, lvmName, lvmNameProblem } from '../../src/protocol/volume-names.ts';
+import {
+  lvmGroupName,
+  lvmName,
+  lvmNameProblem,
+  zfsDataset,
+  zfsNameProblem,
+} from '../../src/protocol/volume-names.ts';
 
 test('a logical volume has a name that LVM takes and does not keep to itself', () => {
   for (const name of ['vm-100-disk-0', 'web1.root', '+x', '_a', 'a'.repeat(127), 'vg0-vm--1']) {
@@ -28,6 +34,35 @@ test('no name that LVM takes is an option of its programs, or ends a word of its
     fc.property(fc.string(), (name) => {
       if (lvmNameProblem(name) !== undefined) return;
       assert.match(name, /^[^-\s"'\\/][^\s"'\\/]*$/);
+    }),
+  );
+});
+
+test('a data set of ZFS is a pool, or lies below one', () => {
+  for (const name of ['tank', 'rpool/data', 'tank/vm/a.b:c-d_e'])
+    assert.ok(zfsDataset.safeParse(name).success, name);
+  for (const name of [
+    '',
+    '/tank',
+    'tank/',
+    'a//b',
+    '-a',
+    'a/-b',
+    '0a',
+    'a@b',
+    'a#b',
+    'a b',
+    'a/..',
+  ])
+    assert.equal(zfsDataset.safeParse(name).success, false, name);
+});
+
+test('no name that ZFS takes is an option, a path, or a snapshot', () => {
+  assert.equal(zfsNameProblem('vm-100-disk-0'), undefined);
+  fc.assert(
+    fc.property(fc.string(), (name) => {
+      if (zfsNameProblem(name) !== undefined) return;
+      assert.match(name, /^[^-\s"'\\/@#%.][^\s"'\\/@#%]*$/);
     }),
   );
 });
