@@ -10,7 +10,7 @@ import type { BalloonPolicy } from '../../../protocol/public/balloon.ts';
 import type { LookParts, SourceContext } from './source-context.ts';
 
 /** A guest that gives up nothing more for so long has given up what it can, ms. */
-const STILL_MS = 2000;
+const STILL_MS = 5000;
 /** Giving up is over by then, ms; less than the step may take. */
 const INFLATING_MS = 45_000;
 const LOOK_MS = 100;
