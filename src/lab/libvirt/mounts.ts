@@ -85,7 +85,8 @@ export async function makeMounts(
     env: { ...labEnvironment(lab), [KEEPER_MARK]: host },
   });
   await withDeadline(`the mounts of ${host}`, START_MS, signal, async (inner) => {
-    while (!existsSync(ready)) {
+    // Ready just before it becomes the process that keeps them.
+    while (!existsSync(ready) || (await findKeeper(lab, host)) === undefined) {
       if (!isAlive(started)) {
         const said = readFileSync(logFile, 'utf8').trim().split('\n').slice(-2).join(' | ');
         throw godwitError('GODWIT_LAB', { what: `host ${host} has no mounts of its own: ${said}` });
@@ -110,15 +111,17 @@ export async function amongMounts(
 }
 
 async function keeperOf(lab: Lab, host: string): Promise<number> {
+  const found = await findKeeper(lab, host);
+  if (found !== undefined) return found;
+  const hint = 'Take the lab down and build it anew.';
+  throw godwitError('GODWIT_LAB', { what: `the mounts of host ${host} are gone` }, { hint });
+}
+
+async function findKeeper(lab: Lab, host: string): Promise<number | undefined> {
   const inode = lab.namespaces[labHost(lab, host).namespace];
   const all = await processesInNamespaces(new Set(inode === undefined ? [] : [inode]));
   const mark = `${KEEPER_MARK}=${host}`;
-  const found = all.find(
-    ({ pid, argv }) => argv[0] === 'sleep' && environmentOf(pid).includes(mark),
-  );
-  if (found !== undefined) return found.pid;
-  const hint = 'Take the lab down and build it anew.';
-  throw godwitError('GODWIT_LAB', { what: `the mounts of host ${host} are gone` }, { hint });
+  return all.find(({ pid, argv }) => argv[0] === 'sleep' && environmentOf(pid).includes(mark))?.pid;
 }
 
 function environmentOf(pid: number): string[] {
