@@ -8,6 +8,7 @@ import { judgeGuest } from '../migration/preflight/guest.ts';
 import type { BusyFacts, GuestFacts } from '../migration/preflight/guest.ts';
 import { askChecks } from '../migration/preflight/judge.ts';
 import type { SourceMoverRequest } from '../protocol/mover/request.ts';
+import { readLabels } from '../protocol/label-rules.ts';
 import type { GuestInfo } from '../protocol/public/host.ts';
 import { migrationRequest } from '../protocol/public/migration.ts';
 import type { Returns } from '../protocol/public/site-check.ts';
@@ -79,7 +80,7 @@ export class Outgoing {
     returns?: Returns,
   ): Promise<string> {
     const { id: given, ...rest } = asked;
-    const request = migrationRequest.parse(rest);
+    const request = this.labelled(migrationRequest.parse(rest));
     // Measured before the last look at the guest: nothing is waited for between that and the record.
     const isNew = this.#again(given, request) === undefined;
     const linkShareBandwidth = isNew ? await this.links.shareOf(request) : undefined;
@@ -107,9 +108,17 @@ export class Outgoing {
 
   /** Whether that id is this very migration already; GODWIT_ID_REUSED where it is another one. */
   isBegun(id: string, asked: MigrationRequest): boolean {
-    if (this.#again(id, migrationRequest.parse(asked)) !== undefined) return true;
+    if (this.#again(id, this.labelled(migrationRequest.parse(asked))) !== undefined) return true;
     this.#parts.store.mustBeNew(id);
     return false;
+  }
+
+  /** With the devices to unplug that its labels name, where the request names none. */
+  labelled(request: MigrationRequest): MigrationRequest {
+    const given = request.unplug === undefined ? this.#parts.labels?.of(request.guest) : undefined;
+    const labels = given === undefined ? undefined : readLabels(given);
+    if (labels === undefined || 'words' in labels || labels.unplug === undefined) return request;
+    return { ...request, unplug: labels.unplug };
   }
 
   #again(id: string | undefined, request: MigrationRequest): Migration | undefined {

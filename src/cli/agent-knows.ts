@@ -19,6 +19,7 @@ const MUST_BE_KNOWN = {
   whenQuiet: '--when',
   noticeMs: '--notice',
   returnIfUnhealthy: '--return-if-unhealthy',
+  unplug: '--unplug',
   balloon: '--balloon',
 } as const satisfies Partial<Record<keyof MigrationRequest, string>>;
 

@@ -162,6 +162,15 @@ export const SETTINGS = {
     summary:
       'refuse the move where the guest’s manager (vSphere) would send its memory unencrypted',
   },
+  unplug: {
+    kind: 'text',
+    value: 'device',
+    repeatable: true,
+    summary:
+      'the guest is without this device while it moves: it is unplugged before its memory goes (a PCI or USB device of ' +
+      'the host, by its id), and plugged in again where the guest stays; it runs without it there; may be given several ' +
+      'times. The label godwit/unplug says the same',
+  },
   keepSource: {
     kind: 'switch',
     summary:

@@ -80,6 +80,20 @@ export const runningErrors = {
     5,
     504,
   ),
+  GODWIT_DEVICE_HELD: row(
+    '{guest} does not let go of {device}: {reason}',
+    'It runs on with the device. It may still let go of it, at the latest when it restarts: plug the device in again then. A guest that is booting, or whose driver is in use, does not let go.',
+    true,
+    5,
+    409,
+  ),
+  GODWIT_DEVICE_UNPLUGGED: row(
+    '{guest} is without {device}, which could not be plugged in: {reason}',
+    'Plug it in once what stands in the way is gone (`device_add` on its monitor).',
+    false,
+    5,
+    502,
+  ),
   GODWIT_NOT_CONVERGED: row(
     '{guest} dirties {dirtyRate} bytes/s and the link takes {rate} bytes/s: no end within {timeoutMs} ms',
     'Use --mode hybrid, a higher --max-downtime or more bandwidth.',

@@ -1,5 +1,7 @@
 import { didYouMean } from './nearest.ts';
 import { parseDuration } from './quantity.ts';
+import { readUnplugs } from './unplug.ts';
+import type { Unplugs } from './unplug.ts';
 
 /** What a guest's labels ask of whoever moves it. */
 export interface Labels {
@@ -13,6 +15,8 @@ export interface Labels {
   readonly noticeMs?: number;
   /** The greater one goes first where several leave; 0 where nobody said. */
   readonly priority?: number;
+  /** Devices that it is without while it moves. */
+  readonly unplug?: Unplugs;
   /** It is started elsewhere once its host is dead and proved off. */
   readonly recover?: true;
 }
@@ -34,6 +38,7 @@ const NAMES = [
   'godwit/notice',
   'godwit/priority',
   'godwit/recover',
+  'godwit/unplug',
 ] as const;
 const DAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
 const DAY_MINUTES = 24 * 60;
@@ -81,6 +86,11 @@ export function readLabels(given: Readonly<Record<string, string>>): Labels | { 
   if (recover !== undefined && recover !== 'true' && recover !== 'false') {
     return { words: `its label godwit/recover is ${recover}, neither true nor false` };
   }
+  const devices = given['godwit/unplug'];
+  const unplug = devices === undefined ? undefined : readUnplugs(devices);
+  if (devices !== undefined && unplug === undefined) {
+    return { words: `its label godwit/unplug is ${devices}, nothing like "hostdev0,usb1"` };
+  }
   const other = when === undefined ? 'godwit/max-downtime' : 'godwit/window';
   if (never === 'true' && (when !== undefined || downtime !== undefined)) {
     return { words: `its labels contradict each other: godwit/never-move and ${other}` };
@@ -92,6 +102,7 @@ export function readLabels(given: Readonly<Record<string, string>>): Labels | { 
     ...(window === undefined ? {} : { window }),
     ...(noticeMs === undefined ? {} : { noticeMs }),
     ...(urgency === undefined ? {} : { priority: Number(urgency) }),
+    ...(unplug === undefined ? {} : { unplug }),
     ...(recover === 'true' ? { recover: true as const } : {}),
   };
 }

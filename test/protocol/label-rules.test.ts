@@ -10,6 +10,7 @@ test('labels are read', () => {
       'godwit/anti-affinity': 'db',
       'godwit/window': 'sat,sun 22:00-04:00',
       'godwit/notice': '90s',
+      'godwit/unplug': 'hostdev0,usb1',
       team: 'payments',
     }),
     {
@@ -18,6 +19,7 @@ test('labels are read', () => {
       antiAffinity: 'db',
       window: { days: [6, 0], fromMinute: 1320, toMinute: 240 },
       noticeMs: 90_000,
+      unplug: ['hostdev0', 'usb1'],
     },
   );
 });
@@ -34,6 +36,7 @@ test('labels that contradict each other or make no sense are said in words', () 
   assert.match(words({ 'godwit/max-downtime': '2h' }), /no time from 1ms to 60s/);
   assert.match(words({ 'godwit/window': '22:00-22:00' }), /nothing like/);
   assert.match(words({ 'godwit/notice': '2h' }), /no time from 1s to 1h/);
+  assert.match(words({ 'godwit/unplug': '/dev/vfio/1' }), /nothing like "hostdev0/);
   assert.match(words({ 'godwit/anti-affinity': '../x' }), /names no group/);
 });
 

@@ -168,7 +168,7 @@ export class Checks {
     const planned: Planned[] = [];
     for (const to of names) {
       const id = newCheckId();
-      const request = migrationRequest.parse({ ...asked, to });
+      const request = this.#parts.outgoing.labelled(migrationRequest.parse({ ...asked, to }));
       planned.push({ id, request, looked: await this.#parts.outgoing.look(id, request) });
     }
     return planned;

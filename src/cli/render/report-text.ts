@@ -77,6 +77,8 @@ export function askedFor({ settings, startedAt, endedAt, takeovers }: Report): [
   if (check !== undefined)
     pairs.push(['goes back if', `${check.check} fails within ${formatDuration(check.withinMs)}`]);
   if (settings.rehearse === true) pairs.push(['rehearsal', 'everything up to the switch, undone']);
+  if (settings.unplug !== undefined)
+    pairs.push(['unplugged for the move', settings.unplug.join(', ')]);
   if (settings.keepSource === true) pairs.push(['disks at the source', 'kept']);
   if (settings.diskWrites === 'refuse') pairs.push(['disks that it writes too fast', 'refuse']);
   if (settings.pathAddresses !== undefined)

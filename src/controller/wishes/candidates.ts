@@ -159,7 +159,7 @@ function whyItStays(
   return `it was tried ${past.count} times; the last time: ${past.error?.message ?? 'it was cancelled'}`;
 }
 
-/** Why nobody moves it, whoever asks; undefined for nothing. */
+/** Why nobody moves it, whoever asks; undefined for nothing. What stands in the way may be what its label has unplugged: its host knows. */
 export function whyItNeverMoves(
   guest: GuestFacts,
   world: World,
@@ -169,7 +169,7 @@ export function whyItNeverMoves(
   if ('words' in labels) return labels.words;
   if (labels.neverMove) return 'its label godwit/never-move says so';
   if (guest.manager !== undefined) return `${guest.manager} manages it: move it by its means`;
-  const [unmovable] = guest.unmovable;
+  const [unmovable] = labels.unplug === undefined ? guest.unmovable : [];
   if (unmovable !== undefined && (!mayGoCold || labels.maxDowntimeMs !== undefined)) {
     const label = 'its label godwit/max-downtime allows no cold move';
     return `it cannot move live: ${unmovable}${mayGoCold ? `, and ${label}` : ''}`;

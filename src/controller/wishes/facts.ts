@@ -169,8 +169,11 @@ export function noticeMsOf(guest: string, { ask }: Pick<Wish, 'ask'>, world: Wor
 }
 
 /** Whether it is shut down and started where it goes: it cannot move live, and that was asked for. */
-export const goesCold = (guest: string, { ask }: Pick<Wish, 'ask'>, { guests }: World): boolean =>
-  ask.cold === true && (guests.get(guest)?.unmovable.length ?? 0) > 0;
+export function goesCold(guest: string, { ask }: Pick<Wish, 'ask'>, world: World): boolean {
+  const labels = labelsOf(world, guest);
+  if ('unplug' in labels) return false;
+  return ask.cold === true && (world.guests.get(guest)?.unmovable.length ?? 0) > 0;
+}
 
 /** Where it is, as opposed to where it is about to come. */
 export const homesOf = ({ at }: GuestFacts): readonly Sighting[] =>

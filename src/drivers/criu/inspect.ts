@@ -4,7 +4,7 @@ import path from 'node:path';
 import { godwitError } from '../../errors.ts';
 import { pass, refusal } from '../../migration/preflight/check.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
-import type { Inspection } from '../port/direct.ts';
+import type { Inspection } from '../port/inspection.ts';
 import {
   cgroupOf,
   filesOf,

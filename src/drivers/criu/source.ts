@@ -9,10 +9,10 @@ import type { StreamSettings } from '../../protocol/peer/migration.ts';
 import type {
   HypervisorEvent,
   HypervisorStatus,
-  Inspection,
   SourceSession,
   StreamSetup,
 } from '../port/direct.ts';
+import type { Inspection } from '../port/inspection.ts';
 import type { CriuHandle } from './handle.ts';
 import { Dispatch, runHere } from './dispatch.ts';
 import { examine } from './inspect.ts';

@@ -8,12 +8,12 @@ import type { StreamSettings } from '../../protocol/peer/migration.ts';
 import type {
   HypervisorEvent,
   HypervisorStatus,
-  Inspection,
   Launch,
   SourceSession,
   StreamChange,
   StreamSetup,
 } from '../port/direct.ts';
+import type { Inspection } from '../port/inspection.ts';
 import type { GuestHandle } from '../port/inventory.ts';
 import type { FakeInstance } from './instance.ts';
 import { pump } from './stream.ts';

@@ -9,6 +9,8 @@ import type { GodwitError } from '../../errors.ts';
 import type { MayBalloon } from './balloon.ts';
 import type { DiskRelocator, DiskSource, DiskTarget, FrozenImage } from './disks.ts';
 import type { Capabilities, DriverInventory } from './inventory.ts';
+import type { Inspection } from './inspection.ts';
+import type { Unplugger } from './unplugger.ts';
 
 export type { GuestHandle, HypervisorEvent, HypervisorStatus, Launch };
 
@@ -78,27 +80,6 @@ export interface StreamChange {
   readonly throttlePercent?: number;
 }
 
-export interface Inspection {
-  readonly description: GuestDescription;
-  /** Findings on the source alone: state, devices that cannot move, options its hypervisor lacks. */
-  readonly checks: readonly NamedCheck[];
-  /** The guest's NICs with the ports of this host that they use; absent where the driver does not know. */
-  readonly nics?: readonly SourceNic[];
-  /** Path on this host of each image of its disks, by block node; absent without disks. */
-  readonly files?: Readonly<Record<string, string>>;
-  /** Why a copy of an image would not be the same as it, by block node; only images that cannot be copied alike. */
-  readonly uncopyable?: Readonly<Record<string, string>>;
-  /** What the guest has on this host alone besides its disks; absent: nothing. It is lost with a host that dies. */
-  readonly onThisHost?: string;
-}
-
-/** A NIC of a running guest: the id of its backend, and the port of this host that it uses. */
-export interface SourceNic {
-  readonly id: string;
-  readonly mac: string;
-  readonly port: string;
-}
-
 export interface HypervisorSession extends MayBalloon {
   /** Calls back in order of occurrence, starting with what is already so. Returns a function that stops it. */
   onEvent(listener: (event: HypervisorEvent) => void): () => void;
@@ -125,13 +106,25 @@ export interface SourceSession extends HypervisorSession {
   letIn?(socket: string): Promise<void>;
   /** Network ports (taps) of this host that the guest's NICs use now; removed once the guest has left. */
   ports(signal: AbortSignal): Promise<string[]>;
-  /** Describes the guest as it is now: queried, with everything the destination must rebuild. */
-  inspect(stream: Omit<StreamSettings, 'tls'>, signal: AbortSignal): Promise<Inspection>;
+  /**
+   * Describes the guest as it is now: queried, with everything the destination must rebuild. `unplug`: devices that it will
+   * be without; the description is of a guest that has them no more.
+   */
+  inspect(
+    stream: Omit<StreamSettings, 'tls'>,
+    signal: AbortSignal,
+    unplug?: readonly string[],
+  ): Promise<Inspection>;
+  /** Absent where the driver unplugs none. */
+  readonly unplugger?: Unplugger;
   /**
    * Reads all that its hypervisor reports of the machine; resolves to what compares with it what `DestinationSession.machine`
-   * reported on `host`. Absent where the driver cannot.
+   * reported on `host`. `without`: ids of devices that are yet to be unplugged here. Absent where the driver cannot.
    */
-  sameMachine?(signal: AbortSignal): Promise<(there: unknown, host: string) => NamedCheck>;
+  sameMachine?(
+    signal: AbortSignal,
+    without?: readonly string[],
+  ): Promise<(there: unknown, host: string) => NamedCheck>;
   /**
    * Measures what the running guest writes within several windows, and, where this process may look, what its memory
    * holds; takes a few seconds, and never stops the guest. GODWIT_CAPABILITY says why it cannot be measured. Absent where the

@@ -84,6 +84,7 @@ export class QemuDriver implements DirectDriver {
     transports: ['tcp', 'zero-copy', 'rdma'],
     postcopyRecovery: true,
     rehearsals: true,
+    unplugs: true,
   } as const;
   readonly #options: QemuDriverOptions;
   readonly #images: ImageStore;

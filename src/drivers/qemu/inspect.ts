@@ -5,7 +5,7 @@ import type { StreamSettings } from '../../protocol/peer/migration.ts';
 import { tooMany } from '../../protocol/too-many.ts';
 import { godwitError } from '../../errors.ts';
 import type { GodwitError } from '../../errors.ts';
-import type { Inspection } from '../port/direct.ts';
+import type { Inspection } from '../port/inspection.ts';
 import { storesOf, whyNotAlone } from './variable-store-users.ts';
 import type { ImageStore } from './images.ts';
 import { describeGuest } from './spec/describe.ts';
@@ -18,9 +18,17 @@ import { judgeAmounts } from './spec/grammar/amounts.ts';
 import { refusedText } from './spec/grammar/judge.ts';
 import { guestSpec } from './spec/schema.ts';
 import type { FlashSpec, GuestSpec } from './spec/schema.ts';
+import type { Unplugging } from './spec/unplug.ts';
 import { streamObstacles } from './stream.ts';
 import type { StreamAbilities } from './stream.ts';
 import { compareVersions } from './version.ts';
+
+interface Looking {
+  readonly store: ImageStore;
+  readonly signal: AbortSignal;
+  /** Of devices that the guest will be without; absent: of none. */
+  readonly unplugging?: Omit<Unplugging, 'facts'>;
+}
 
 /** The description of a guest, and what speaks against moving it, as checks. */
 export async function inspectFacts(
@@ -28,12 +36,13 @@ export async function inspectFacts(
   facts: GuestFacts,
   abilities: StreamAbilities,
   stream: Omit<StreamSettings, 'tls'>,
-  images: { readonly store: ImageStore; readonly signal: AbortSignal },
+  images: Looking,
 ): Promise<Inspection> {
   const draft = describeGuest(facts);
   const missing: Finding[] = [];
   const spec = await withImages(draft, images.store, missing, images.signal);
-  const findings = [...draft.findings, ...missing];
+  const { unplugged = [], findings: others = [] } = images.unplugging ?? {};
+  const findings = [...others, ...draft.findings, ...missing];
   const checks = [
     stateCheck(guest, facts),
     ...deviceChecks(guest, findings),
@@ -61,7 +70,8 @@ export async function inspectFacts(
       ? {}
       : { uncopyable: Object.fromEntries(draft.disks.uncopyable) }),
     ...(spec.tpm === undefined ? {} : { onThisHost: 'what its TPM holds' }),
-    checks,
+    ...(unplugged.length === 0 ? {} : { unplugged }),
+    checks: [...checks, ...blockedChecks(guest, facts.blockedReasons)],
   };
 }
 
@@ -227,7 +237,7 @@ function trackingCheck(facts: GuestFacts): NamedCheck[] {
 }
 
 /** Reasons why QEMU itself will not let the guest go. */
-export function blockedChecks(guest: string, reasons: readonly string[]): NamedCheck[] {
+function blockedChecks(guest: string, reasons: readonly string[]): NamedCheck[] {
   return reasons.map((reason) =>
     refusal(
       'blocked',

@@ -10,22 +10,20 @@ import type { StreamSettings } from '../../protocol/peer/migration.ts';
 import type {
   HypervisorEvent,
   HypervisorStatus,
-  Inspection,
   SourceSession,
   StreamChange,
   StreamSetup,
 } from '../port/direct.ts';
+import type { Inspection } from '../port/inspection.ts';
 import { readAbilities } from './abilities.ts';
 import { balloonOf } from './balloon.ts';
 import type { GuestMeasure } from '../../protocol/public/prediction.ts';
 import { measureGuest } from './measure/measure.ts';
-import { nicsWithPorts, tapsOf, withTapNames } from './guest/attachments.ts';
-import { readFacts, readNetwork } from './guest/facts.ts';
+import { tapsOf, withTapNames } from './guest/attachments.ts';
+import { readNetwork } from './guest/facts.ts';
 import { lifeOf } from '../../host/life.ts';
-import { endingMsOf, killProcess, processOf, waitForExit } from './guest/process.ts';
-import type { ImageStore } from './images.ts';
-import { guestFits } from './baseline.ts';
-import { blockedChecks, inspectFacts } from './inspect.ts';
+import { endingMsOf, killProcess, waitForExit } from './guest/process.ts';
+import { lookAt } from './look.ts';
 import { QemuDiskSource } from './mirror/disk-source.ts';
 import { liveNodes } from './mirror/live-nodes.ts';
 import { QemuRelocator } from './mirror/relocate.ts';
@@ -35,6 +33,7 @@ import { pauseStream } from './recovery.ts';
 import { uriOf } from './incoming.ts';
 import { startPostcopy } from './postcopy-switch.ts';
 import { sameMachineCheck } from './same-machine/check.ts';
+import { withoutParts } from './same-machine/machine-parts.ts';
 import { readMachine } from './same-machine/read.ts';
 import { sampleOf } from './sample.ts';
 import { launchOf } from './relaunch.ts';
@@ -66,6 +65,7 @@ import { giveSocket, otherUserOf, returnFiles } from './user/access.ts';
 import { removeCgroup } from './user/cgroup.ts';
 import type { QemuHandle, QemuLaunch } from './handle.ts';
 import type { SessionContext } from './session-context.ts';
+import { QemuUnplugger } from './unplug/unplugger.ts';
 
 const CANCEL_MS = 10_000;
 const QUIT_MS = 5000;
@@ -76,6 +76,7 @@ export class QemuSource implements SourceSession {
   readonly handle: QemuHandle;
   readonly disks: QemuDiskSource;
   readonly relocator: QemuRelocator;
+  readonly unplugger: QemuUnplugger;
   readonly launch = (signal: AbortSignal): Promise<QemuLaunch> =>
     launchOf(this.handle, this.#client, signal);
   readonly measure = (signal: AbortSignal): Promise<GuestMeasure> =>
@@ -87,10 +88,7 @@ export class QemuSource implements SourceSession {
   readonly balloon = balloonOf(async () => this.#client);
   readonly #client: QmpClient;
   readonly #watch: MonitorWatch;
-  readonly #images: ImageStore;
-  readonly #sockets: readonly string[];
-  readonly #host: string;
-  readonly #baseline: SessionContext['baseline'];
+  readonly #parts: SessionContext;
   #setup: StreamSetup | undefined;
   /** Parameters as they were found, to be put back. */
   #found: Parameters | undefined;
@@ -100,15 +98,13 @@ export class QemuSource implements SourceSession {
 
   constructor(handle: QemuHandle, client: QmpClient, parts: SessionContext) {
     this.handle = handle;
-    this.#host = parts.host;
     this.#client = client;
     this.#watch = parts.watch;
-    this.#images = parts.images;
-    this.#sockets = parts.sockets;
-    this.#baseline = parts.baseline;
+    this.#parts = parts;
     const live = (signal: AbortSignal) => liveNodes(client, handle, parts.host, signal);
     this.disks = new QemuDiskSource(handle.name, client, parts.images, live);
     this.relocator = new QemuRelocator(handle, client, parts.host);
+    this.unplugger = new QemuUnplugger(handle.name, client);
   }
 
   onEvent(listener: (event: HypervisorEvent) => void): () => void {
@@ -126,25 +122,21 @@ export class QemuSource implements SourceSession {
     return tapsOf(await withTapNames(lines, this.handle.pid));
   }
 
-  async inspect(stream: Omit<StreamSettings, 'tls'>, signal: AbortSignal): Promise<Inspection> {
-    const process = await processOf(this.handle, 'source', this.#host);
-    const [facts, abilities] = await Promise.all([
-      readFacts(this.#client, process, signal),
-      readAbilities(this.#client, this.handle.pid, stream, signal),
-    ]);
-    this.#memoryBytes = facts.memoryBytes;
-    const images = { store: this.#images, signal };
-    const found = await inspectFacts(this.handle.name, facts, abilities, stream, images);
-    const nics = nicsWithPorts(facts);
-    const fits = await guestFits(this.#baseline, facts, signal);
-    const blocked = blockedChecks(this.handle.name, facts.blockedReasons);
-    const checks = [...found.checks, ...blocked, ...fits];
-    return { ...found, checks, nics };
+  async inspect(
+    stream: Omit<StreamSettings, 'tls'>,
+    signal: AbortSignal,
+    unplug: readonly string[] = [],
+  ): Promise<Inspection> {
+    const asked = { stream, unplug };
+    const found = await lookAt(this.handle, this.#client, this.#parts, asked, signal);
+    this.#memoryBytes = found.description.memoryBytes;
+    return found;
   }
 
-  async sameMachine(signal: AbortSignal): Promise<(there: unknown, host: string) => NamedCheck> {
-    const here = await readMachine(this.#client, signal);
-    return (there, host) => sameMachineCheck(this.handle.name, here, there, host);
+  async sameMachine(signal: AbortSignal, without: readonly string[] = []) {
+    const here = withoutParts(await readMachine(this.#client, signal), without);
+    return (there: unknown, host: string): NamedCheck =>
+      sameMachineCheck(this.handle.name, here, there, host);
   }
 
   async whyNot(stream: Omit<StreamSettings, 'tls'>, signal: AbortSignal) {
@@ -292,7 +284,7 @@ export class QemuSource implements SourceSession {
     await leaveTpm(tpm, directory, signal);
     await returnFiles(directory);
     await removeCgroup(directory);
-    for (const socket of this.#sockets) await rm(socket, { force: true });
+    for (const socket of this.#parts.sockets) await rm(socket, { force: true });
   }
 
   readonly close = async (): Promise<void> => this.#watch.close();

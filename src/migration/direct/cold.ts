@@ -23,7 +23,13 @@ export function isToBeStarted(state: DestinationState): boolean {
 }
 
 /** What only a stream of memory needs: a cold move does none of it, and has none of it to undo. */
-const OF_STREAM: ReadonlySet<StepName> = new Set(['configure', 'balloon', 'memory', 'drain']);
+const OF_STREAM: ReadonlySet<StepName> = new Set([
+  'configure',
+  'unplug',
+  'balloon',
+  'memory',
+  'drain',
+]);
 
 export function isLeftOut(step: StepName, state: Pick<SourceState, 'plan'>): boolean {
   if (step === 'balloon' && state.plan.settings.balloon === undefined) return true;

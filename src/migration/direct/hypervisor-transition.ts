@@ -24,6 +24,7 @@ export function onHypervisor(before: SourceState, event: HypervisorEvent): Trans
     case 'configure':
     case 'arm':
     case 'mirror':
+    case 'unplug':
     case 'balloon':
       return event.type === 'lost'
         ? sourceLost(state, state.doing.step, event.reason)

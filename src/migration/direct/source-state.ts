@@ -24,6 +24,7 @@ import type {
 } from '../../protocol/public/migration.ts';
 import { address, epoch, guestName, hostName, migrationId, ms } from '../../protocol/names.ts';
 import { nicNetworks } from '../../protocol/network.ts';
+import { MOST_UNPLUGGED, unplugged } from '../../protocol/unplug.ts';
 import { guestDescription, running } from '../../protocol/peer/migration.ts';
 import { ballooned } from '../../protocol/public/balloon.ts';
 import { prediction } from '../../protocol/public/prediction.ts';
@@ -57,6 +58,8 @@ export const stepFacts = z.object({
     .array(z.array(z.string().max(4096)).max(MAX_PLACES))
     .max(MAX_PLACES)
     .optional(),
+  /** Devices that the guest is without while it moves, and how each is plugged in again here. */
+  unplugged: z.array(unplugged).max(MOST_UNPLUGGED).optional(),
   /** Taps of the source, removed once the guest has left. */
   ports: z.array(z.string().max(15)).max(64).optional(),
   /** How its NICs are attached at the source. */

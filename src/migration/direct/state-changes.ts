@@ -28,7 +28,8 @@ export function enter(state: SourceState, step: StepName): Transition {
   const after = isLeftOut(step, state) ? nextStep(step) : undefined;
   if (after !== undefined) return enter(state, after);
   if (step === 'seed' && !looksForBases(state)) return enter(state, 'prepare');
-  if (step === 'mirror' && !copiesDisks(state)) return enter(state, 'balloon');
+  if (step === 'mirror' && !copiesDisks(state)) return enter(state, 'unplug');
+  if (step === 'unplug' && !unplugsDevices(state)) return enter(state, 'balloon');
   if (step === 'drain' && (state.stream === 'done' || state.via === 'precopy')) {
     return enter(state, 'verify');
   }
@@ -46,6 +47,11 @@ export function enter(state: SourceState, step: StepName): Transition {
 /** Some of the guest's disks lie where the destination does not see them. */
 export function copiesDisks({ known }: Pick<SourceState, 'known'>): boolean {
   return (known.copies ?? []).length > 0;
+}
+
+/** The guest has devices that it is without while it moves. */
+export function unplugsDevices({ known }: Pick<SourceState, 'known'>): boolean {
+  return (known.unplugged ?? []).length > 0;
 }
 
 /** Something that the guest only reads lies where the destination does not see it. */
@@ -97,6 +103,7 @@ export function finishUndo(state: SourceState, step: StepName | undefined): Tran
 /** The step was left out on the way forward. */
 function hasNothingOf(state: SourceState, step: StepName): boolean {
   if (step === 'mirror') return !copiesDisks(state);
+  if (step === 'unplug' && !unplugsDevices(state)) return true;
   return isLeftOut(step, state);
 }
 

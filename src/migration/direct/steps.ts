@@ -11,6 +11,7 @@ export const STEP_NAMES = [
   'configure',
   'arm',
   'mirror',
+  'unplug',
   'balloon',
   'memory',
   'switchover',
@@ -123,6 +124,14 @@ const TABLE = {
     rehearsed: true,
     deadline: 'timeout',
     undo: 'end the copying; the guest and its disks are as they were',
+  },
+  unplug: {
+    phase: 'memory',
+    does: 'the guest lets go of the devices that cannot move; left out where none was named',
+    endsBy: 'handler',
+    rehearsed: true,
+    deadline: 60_000,
+    undo: 'plug them in again, as they were',
   },
   balloon: {
     phase: 'memory',

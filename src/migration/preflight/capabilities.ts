@@ -18,6 +18,8 @@ export interface Capabilities {
   readonly postcopyRecovery: boolean;
   /** A migration can be turned round at its switch, with the guest as it was: what a rehearsal is. */
   readonly rehearsals?: boolean;
+  /** A guest can be without a device while it moves: it is unplugged for that. */
+  readonly unplugs?: boolean;
   /** Its manager also moves disks, to a datastore that is named. */
   readonly datastores?: boolean;
   /** Its manager has tasks that go before others. */
@@ -55,6 +57,7 @@ export function judgeCapabilities({ driver, settings }: CapabilityFacts): Findin
     encryption = false,
     rehearsals = false,
     keepsSource = false,
+    unplugs = false,
   } = driver.capabilities;
   const lacks: [string, string][] = [];
   if (!modes.includes(mode)) lacks.push([`--mode ${mode}`, `it has ${modes.join(', ')}`]);
@@ -78,6 +81,9 @@ export function judgeCapabilities({ driver, settings }: CapabilityFacts): Findin
   }
   if (settings.keepSource === true && shape === 'managed' && !keepsSource) {
     lacks.push(['--keep-source', 'its manager decides on disks']);
+  }
+  if (settings.unplug !== undefined && !unplugs) {
+    lacks.push(['--unplug', 'it unplugs no devices']);
   }
   if (settings.rehearse === true && !rehearsals) {
     lacks.push(['--rehearse', 'it cannot turn round at the switch']);

@@ -155,16 +155,21 @@ function walkJournal(records: readonly SourceRecord[], startedAt: number): Walk 
     const after = transition(before, event).state;
     walk.state = after;
     const was = phaseOf(before);
+    // Devices may be unplugged first.
+    if (isSending(after) && !isSending(before)) walk.memoryAt = at;
     if (phaseOf(after) !== was) {
       closePhase(walk, was, walk.enteredAt, at);
       walk.enteredAt = at;
       if (after.doing.kind === 'end') walk.endedAt = at;
       if (was === 'memory' || was === 'draining') walk.memoryEndedAt = at;
-      if (phaseOf(after) === 'memory') walk.memoryAt = at;
     }
     note(walk, event, at, Math.max(0, at - startedAt));
   }
   return walk;
+}
+
+function isSending({ doing }: SourceState): boolean {
+  return doing.kind === 'do' && doing.step === 'memory';
 }
 
 function closePhase(walk: Walk, phase: Phase, from: number, to: number): void {

@@ -22,6 +22,7 @@ import { rehearsal } from './rehearsal.ts';
 import { returned, returnIfUnhealthy, returns, siteCheck } from './site-check.ts';
 import { roundReport, steering, steeringRecord } from './steering.ts';
 import { transport } from './transport.ts';
+import { unplugs } from '../unplug.ts';
 import { wireFigures } from '../wire.ts';
 
 export { END_PHASES, isEnd } from './end-phases.ts';
@@ -70,18 +71,14 @@ export const migrationSettings = z.object({
   pathAddresses: z.array(pathAddress).max(8).optional(),
   /** The destination has died for good amid post-copy: leave all as it is, or start the guest anew at the source. */
   onLost: z.enum(['hold', 'restart']).default('hold'),
-  /** Absent: native. */
+  /** Absent: native, and over tcp. */
   path: dataPath.optional(),
-  /** Absent: tcp. */
   transport: transport.optional(),
   /** Wire: for how long its links may be cut before the hypervisor sees it, ms; absent: DEFAULT_LINK_GRACE_MS. */
   linkGraceMs: z.number().int().min(1000).max(120_000).optional(),
   /** Disks that are copied are kept at the source, most drivers give them another name; absent: removed once the guest runs elsewhere. */
   keepSource: z.boolean().optional(),
-  /**
-   * A guest that writes to its disks faster than they can be copied: its writes wait for their copies, or the migration
-   * is given up; absent: slow.
-   */
+  /** A guest that writes to its disks faster than they are copied: its writes wait, or it is given up; absent: slow. */
   diskWrites: z.enum(['slow', 'refuse']).optional(),
   /** Disks that are copied are compared afterwards, as they were at the switch. */
   verifyDisks: z.boolean().optional(),
@@ -89,6 +86,8 @@ export const migrationSettings = z.object({
   networks: networkMap.optional(),
   /** After the move the destination runs this check of the site's for so long; a guest that fails it is taken back. */
   returnIfUnhealthy: returnIfUnhealthy.optional(),
+  /** Devices that it is without while it moves. */
+  unplug: unplugs.optional(),
   /** Everything up to the switch, and then all of it undone: the guest stays where it is. */
   rehearse: z.boolean().optional(),
   /** Where its disks are to lie, by the name that the guest's manager has for it; absent: where they lie. */

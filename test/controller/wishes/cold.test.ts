@@ -42,3 +42,19 @@ test('a cold move waits for its window, and a guest whose downtime is bounded st
   );
   assert.match(wish.stays[0]?.words ?? '', /max-downtime allows no cold move/);
 });
+
+test('a guest whose label names what is unplugged for its move goes live, and its host decides', () => {
+  const now = world({
+    hosts,
+    guests: [guest('g1', 'a', NOT_LIVE)],
+    labels: { g1: { 'godwit/unplug': 'usb0' } },
+  });
+  for (const cold of [true, false]) {
+    const plan = previewOf(drainOf('a', { cold }), now);
+    assert.deepEqual(plan.stays, []);
+    assert.deepEqual(
+      plan.steps.map((each) => each.how),
+      [undefined],
+    );
+  }
+});

@@ -16,9 +16,9 @@ export function exitCodeOf({ doing, because }: SourceState): number {
   return isDone || because === undefined ? 0 : ERRORS[because.code].exit;
 }
 
-/** Steps that only a migration has whose guest has disks that the hosts do not share. */
+/** Steps that only a migration has whose guest has disks that the hosts do not share, or a device that is unplugged. */
 export function isOfDisks(step: StepName): boolean {
-  return step === 'seed' || step === 'mirror';
+  return step === 'seed' || step === 'mirror' || step === 'unplug';
 }
 
 /** What must be asked for so that a migration has that step. */
@@ -32,6 +32,7 @@ export function assertSourceRuns(world: World): void {
   assert.equal(world.run, 'running');
   assert.equal(world.configured, false);
   assert.equal(world.mirroring, false);
+  assert.equal(world.unplugged, false);
   assert.equal(world.ballooned, false);
   assert.ok(
     world.destination === undefined || world.destination.isClean,

@@ -97,10 +97,11 @@ export function admissionOf({ id, guest, from, epoch, settings }: Planned) {
   return { id, guest, from, epoch, timeoutMs, memoryBytes: 1 << 30 };
 }
 
-/** What `inspect` and `assess` find out; `copies`: the guest has disks that the hosts do not share. */
+/** What `inspect` and `assess` find out; `copies`: the guest has disks that the hosts do not share, and a device that is unplugged. */
 export function inspected(copies: boolean): StepFacts {
   const description = copies ? withDisk() : descriptionOf();
-  return { description, checks: [], ports: ['tap0'] };
+  const unplugged = copies ? [{ device: 'hostdev0', again: { driver: 'vfio-pci' } }] : undefined;
+  return { description, checks: [], ports: ['tap0'], ...(unplugged && { unplugged }) };
 }
 export function assessed(copies: boolean): StepFacts {
   return copies ? { checks: [], copies: [COPY], bases: [BASE] } : { checks: [] };

@@ -78,7 +78,7 @@ describe('a failure before the point of no return', () => {
       world.answer('before', errorOf());
       settle(world);
       const undone = world.journal.flatMap((event) => (event.type === 'undid' ? [event.step] : []));
-      const disks = copies ? ['mirror'] : [];
+      const disks = copies ? ['unplug', 'mirror'] : [];
       assert.deepEqual(undone, ['memory', ...disks, 'arm', 'configure', 'admit']);
     }
   });

@@ -24,31 +24,24 @@ import { WorldDestination } from './world-destination.ts';
 export type Pending = Exclude<SourceEffect, { type: 'abort' | 'end' }>;
 export type Fault = 'before' | 'after';
 
-/**
- * One migration in one thread: the pure source and the pure destination with hypervisors that behave as QEMU does.
- * Whoever drives it chooses what happens next; the world only does what could really happen.
- */
+/** One migration in one thread, with hypervisors that behave as QEMU does. Whoever drives it chooses what happens next. */
 export class World {
   readonly plan: Planned;
   readonly journal: SourceEvent[];
   state: SourceState;
   destination: WorldDestination | undefined;
-  /** The source's hypervisor. */
   run: HypervisorStatus['run'] = 'running';
   stream: HypervisorStatus['stream'] = 'none';
   configured = false;
-  /** The guest has a disk that the hosts do not share. */
+  /** The guest has a disk that the hosts do not share, and a device that is unplugged. */
   readonly copies: boolean;
   mirroring = false;
-  /** Memory of the guest is in its balloon. */
+  unplugged = false;
   ballooned = false;
   round = 0;
-  /** Effects under way, and what the hypervisor has said that the mover has not heard yet. */
   pending: Pending[] = [];
   unheard: HypervisorEvent[] = [];
-  /** The coordinator's timer for steps that an event ends. */
   timer = false;
-  /** Calls that reached the destination, to be doubled or delayed. */
   readonly sent: DestinationCall[] = [];
 
   constructor(plan: Planned = planned(), copies = false) {
@@ -77,7 +70,6 @@ export class World {
     this.check();
   }
 
-  /** Whatever happens, two copies never run. */
   check(): void {
     if (this.run === 'running' && this.destination?.hypervisor === 'running') {
       throw new Error('the guest runs on both hosts');
@@ -99,7 +91,6 @@ export class World {
     }
   }
 
-  /** The oldest effect under way is carried out: well, or failing before or after it had its effect. */
   answer(fault?: Fault, error: SerialError = unreachable): void {
     const effect = this.pending.shift();
     if (effect === undefined) return;
@@ -117,9 +108,8 @@ export class World {
 
   #succeeded(effect: Pending, facts: StepFacts): void {
     if (effect.type === 'undo') this.dispatch({ type: 'undid', step: effect.step });
-    if (effect.type === 'do' && endsBy(effect.step, this.state) === 'handler') {
+    if (effect.type === 'do' && endsBy(effect.step, this.state) === 'handler')
       this.dispatch({ type: 'did', step: effect.step, facts });
-    }
   }
 
   #failed(effect: Pending, error: SerialError): void {
@@ -184,6 +174,9 @@ export class World {
         this.#call('disks');
         this.mirroring = true;
         return {};
+      case 'unplug':
+        this.unplugged = true;
+        return {};
       case 'balloon':
         this.ballooned = true;
         return { balloon: { takenBytes: 1, leftBytes: 1 } };
@@ -225,6 +218,7 @@ export class World {
     if (step === 'admit' && this.destination !== undefined) this.#call('release');
     if (step === 'configure') this.configured = false;
     if (step === 'mirror') this.mirroring = false;
+    if (step === 'unplug') this.unplugged = false;
     if (step === 'balloon') this.ballooned = false;
     if (step === 'arm' && this.destination !== undefined) this.#call('refuse');
     if (step === 'switchover' && isCold(this.state)) this.#startAgain();

@@ -79,8 +79,8 @@ async function tableOf(code: Code, mode: Mode, anew?: Anew): Promise<SourceTable
     });
   try {
     for (const step of anew?.steps ?? STEP_NAMES) {
-      // The guest of the model has no disk of its own, and no balloon.
-      if (step === 'seed' || step === 'mirror' || step === 'balloon') continue;
+      // The guest of the model has no disk of its own, no device that is unplugged, and no balloon.
+      if (['seed', 'mirror', 'unplug', 'balloon'].includes(step)) continue;
       begins[step] = await from(step, 'do');
       if (code.lifecycle[step].undo !== undefined) undoes[step] = await from(step, 'undo');
     }

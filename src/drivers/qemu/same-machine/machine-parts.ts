@@ -16,6 +16,18 @@ const LONGEST_VALUE = 256;
 const place = z.string().min(1).max(1024);
 const value = z.string().max(LONGEST_VALUE);
 
+/** What the place of a device ends in, for what it only has as an object. */
+export const AS_OBJECT = ' as an object';
+
+/** Without these devices, and what is on their buses. */
+export function withoutParts(machine: MachineParts, ids: readonly string[]): MachineParts {
+  const isOne = (name: string): boolean => ids.includes(name.replace(AS_OBJECT, ''));
+  const parts = machine.parts.filter(
+    ({ kind, place: own }) => kind !== 'device' || !own.split('/').some(isOne),
+  );
+  return { ...machine, parts };
+}
+
 export const PART_KINDS = [
   'machine',
   'processor',

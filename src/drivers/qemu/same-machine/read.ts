@@ -9,7 +9,7 @@ import { NON_FEATURES } from '../spec/cpu.ts';
 import type { BackendLine } from '../spec/monitor-text.ts';
 import { parseDeviceTree } from './device-tree.ts';
 import { diskParts } from './disk-parts.ts';
-import { MOST_PARTS, PART_KINDS, propertiesOf } from './machine-parts.ts';
+import { AS_OBJECT, MOST_PARTS, PART_KINDS, propertiesOf } from './machine-parts.ts';
 import type { MachineParts, Part, PartKind } from './machine-parts.ts';
 
 /**
@@ -176,7 +176,7 @@ class Reader {
         const names = await this.#namesOf(type, path, shown.get(type));
         const props = await this.#values(path, names);
         if (Object.keys(props).length === 0) return undefined;
-        return { kind: 'device', place: `${place} as an object`, type, props };
+        return { kind: 'device', place: `${place}${AS_OBJECT}`, type, props };
       }),
     );
     return parts.filter((each) => each !== undefined);

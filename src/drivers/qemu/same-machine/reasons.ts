@@ -38,7 +38,7 @@ export const REASONS: readonly Reason[] = [
   {
     name: 'addresses that the firmware gives',
     kind: 'device',
-    property: /MCFG|mcfg_size|busnr|pm_io_base|pci-hole.*/,
+    property: /MCFG|mcfg_size|busnr|pm_io_base|smb_io_base|pci-hole.*/,
     verdict: 'allow',
     because: 'the guest’s firmware writes it, and it travels with the memory',
   },

@@ -76,8 +76,8 @@ const HINTS: readonly Hint[] = [
   },
   {
     kind: 'unmovable',
-    type: /^(vfio-|pci-assign|usb-host$)/,
-    hint: 'Unplug it for the move, and plug its counterpart in at the destination.',
+    type: /^(vfio-|usb-host$|usb-redir$|vhost-vdpa-device|vhost-vsock-pci|ivshmem|u2f-|ccid-card-)/,
+    hint: 'Move the guest with --unplug and the device’s id, or the label godwit/unplug: it is unplugged for the move, and the guest runs without it there.',
   },
   {
     kind: 'unmovable',

@@ -26,7 +26,7 @@ export interface Inspected {
 
 /** Describes the guest, and judges it as far as its own host can. */
 export async function inspectGuest(parts: LookParts, signal: AbortSignal): Promise<Inspected> {
-  const { description, checks, nics } = await parts.guest.inspect(signal);
+  const { description, checks, nics, unplugged } = await parts.guest.inspect(signal);
   const balloon = await lookAtBalloon(parts, description.memoryBytes, signal);
   return {
     checks: [...countedChecks(checks, parts.state()), ...balloon.checks],
@@ -37,7 +37,8 @@ export async function inspectGuest(parts: LookParts, signal: AbortSignal): Promi
       const networks = await networksOf(parts, nics, within);
       const attached = networks === undefined ? {} : { networks };
       const stream = await streamFrom(parts, session, within);
-      return { description, ports, ...attached, ...stream };
+      const devices = unplugged === undefined ? {} : { unplugged: [...unplugged] };
+      return { description, ports, ...attached, ...devices, ...stream };
     },
   };
 }

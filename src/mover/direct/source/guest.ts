@@ -1,5 +1,6 @@
 import { systemClock } from '../../../clock.ts';
-import type { DirectDriver, Inspection, SourceSession } from '../../../drivers/port/direct.ts';
+import type { DirectDriver, SourceSession } from '../../../drivers/port/direct.ts';
+import type { Inspection } from '../../../drivers/port/inspection.ts';
 import type { Capabilities } from '../../../drivers/port/inventory.ts';
 import type { FrozenImage } from '../../../drivers/port/disks.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
@@ -123,12 +124,12 @@ export class SourceGuest {
 
   async #inspectNow(signal: AbortSignal): Promise<Inspection> {
     const session = await this.session(signal);
-    return session.inspect(streamAsked(this.#settings), signal);
+    return session.inspect(streamAsked(this.#settings), signal, this.#settings.unplug);
   }
 
   /** Reads what its hypervisor reports of the machine, to compare the destination's with; undefined where it cannot. */
   async machine(signal: AbortSignal) {
-    return (await this.session(signal)).sameMachine?.(signal);
+    return (await this.session(signal)).sameMachine?.(signal, this.#settings.unplug);
   }
 
   /** Which guests of this host may write to these files now; undefined where the driver cannot say. */

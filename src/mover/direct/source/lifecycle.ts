@@ -235,6 +235,21 @@ export const LIFECYCLE: Lifecycle = {
     undo: (parts, signal) => parts.disks.drop(parts, signal),
   },
 
+  unplug: {
+    do: async (parts, signal) => {
+      const { unplugger } = await parts.guest.session(signal);
+      await unplugger?.letGo(parts.state().known.unplugged ?? [], signal);
+      return {};
+    },
+
+    undo: async (parts, signal) => {
+      const session = await parts.guest.session(signal);
+      const { run } = await session.status(signal);
+      if (run === 'gone') return;
+      await session.unplugger?.plugAgain(parts.state().known.unplugged ?? [], signal);
+    },
+  },
+
   balloon: {
     do: inflate,
     undo: deflate,

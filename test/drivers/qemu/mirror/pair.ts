@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type {
   DestinationSession,
-  Inspection,
   SourceSession,
   StreamSetup,
 } from '../../../../src/drivers/port/direct.ts';
+import type { Inspection } from '../../../../src/drivers/port/inspection.ts';
 import type { GuestHandle } from '../../../../src/drivers/port/inventory.ts';
 import type { DiskSource, DiskTarget } from '../../../../src/drivers/port/disks.ts';
 import { formatImages, makeEmptyFile } from '../../../../src/drivers/qemu/make-image.ts';

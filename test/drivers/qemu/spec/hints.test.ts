@@ -12,8 +12,8 @@ const CASES: readonly (readonly [line: string, hint: RegExp])[] = [
   ['-netdev tap,id=n0,ifname=tap9 -device e1000,netdev=n0', /master BRIDGE/],
   ['-netdev socket,id=n0,udp=127.0.0.1:1 -device e1000,netdev=n0', /a tap in a bridge/],
   ['-device isa-serial,chardev=c -chardev socket,id=c,host=h,port=1', /unix socket/],
-  ['-device vfio-pci,host=01:00.0,id=gpu', /counterpart/],
-  ['-device usb-host,hostbus=1,hostaddr=2', /counterpart/],
+  ['-device vfio-pci,host=01:00.0,id=gpu', /--unplug/],
+  ['-device usb-host,hostbus=1,hostaddr=2', /--unplug/],
   ['-device nvme,serial=a,id=n', /virtio-blk/],
   ['-device virtio-9p-pci,fsdev=f,mount_tag=t', /once the guest has unmounted it/],
 ];

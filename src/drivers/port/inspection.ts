@@ -1,0 +1,27 @@
+import type { NamedCheck } from '../../migration/preflight/check.ts';
+import type { GuestDescription } from '../../protocol/peer/migration.ts';
+import type { Unplugged } from '../../protocol/unplug.ts';
+
+/** What a driver finds out about a guest that is to leave. */
+export interface Inspection {
+  readonly description: GuestDescription;
+  /** Findings on the source alone: state, devices that cannot move, options its hypervisor lacks. */
+  readonly checks: readonly NamedCheck[];
+  /** The guest's NICs with the ports of this host that they use; absent where the driver does not know. */
+  readonly nics?: readonly SourceNic[];
+  /** Path on this host of each image of its disks, by block node; absent without disks. */
+  readonly files?: Readonly<Record<string, string>>;
+  /** Why a copy of an image would not be the same as it, by block node; only images that cannot be copied alike. */
+  readonly uncopyable?: Readonly<Record<string, string>>;
+  /** Devices that were to be unplugged for the move, and how each is plugged in again; absent where none was. */
+  readonly unplugged?: readonly Unplugged[];
+  /** What the guest has on this host alone besides its disks; absent: nothing. It is lost with a host that dies. */
+  readonly onThisHost?: string;
+}
+
+/** A NIC of a running guest: the id of its backend, and the port of this host that it uses. */
+export interface SourceNic {
+  readonly id: string;
+  readonly mac: string;
+  readonly port: string;
+}

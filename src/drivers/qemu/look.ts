@@ -1,0 +1,38 @@
+import type { StreamSettings } from '../../protocol/peer/migration.ts';
+import type { Inspection } from '../port/inspection.ts';
+import { readAbilities } from './abilities.ts';
+import { guestFits } from './baseline.ts';
+import { nicsWithPorts } from './guest/attachments.ts';
+import { readFacts } from './guest/facts.ts';
+import { processOf } from './guest/process.ts';
+import type { QemuHandle } from './handle.ts';
+import { inspectFacts } from './inspect.ts';
+import type { QmpClient } from './qmp/client.ts';
+import type { SessionContext } from './session-context.ts';
+import { lookWithout } from './unplug/plug-facts.ts';
+
+interface Asked {
+  readonly stream: Omit<StreamSettings, 'tls'>;
+  /** Ids of devices that it will be without. */
+  readonly unplug: readonly string[];
+}
+
+/** Reads a running guest and describes it, as it will be without the devices that are to be unplugged. Changes nothing. */
+export async function lookAt(
+  handle: QemuHandle,
+  client: QmpClient,
+  { host, images: store, baseline }: SessionContext,
+  { stream, unplug }: Asked,
+  signal: AbortSignal,
+): Promise<Inspection> {
+  const process = await processOf(handle, 'source', host);
+  const [all, abilities] = await Promise.all([
+    readFacts(client, process, signal),
+    readAbilities(client, handle.pid, stream, signal),
+  ]);
+  const { facts, ...unplugging } = await lookWithout(client, all, unplug, signal);
+  const parts = { store, signal, unplugging };
+  const found = await inspectFacts(handle.name, facts, abilities, stream, parts);
+  const fits = await guestFits(baseline, facts, signal);
+  return { ...found, checks: [...found.checks, ...fits], nics: nicsWithPorts(facts) };
+}

@@ -1,0 +1,115 @@
+import { systemClock } from '../../../clock.ts';
+import { godwitError } from '../../../errors.ts';
+import type { Unplugged } from '../../../protocol/unplug.ts';
+import type { Unplugger } from '../../port/unplugger.ts';
+import * as answers from '../qmp/answers.ts';
+import type { QmpClient } from '../qmp/client.ts';
+
+/** How long a guest has to let go of its devices, ms. One on USB is gone at once, one on PCI is asked for by ACPI. */
+const LETS_GO_MS = 20_000;
+const LOOK_MS = 50;
+/** QEMU has asked the guest already, and waits for its answer. */
+const ASKED_ALREADY = /already in the process of unplug/;
+
+type Monitor = Pick<QmpClient, 'query' | 'request' | 'onEvent'>;
+
+/**
+ * `device_del` only asks the guest, and nothing takes that back: a guest that has not let go yet may do so at any later
+ * time, at the latest when it restarts.
+ */
+export class QemuUnplugger implements Unplugger {
+  readonly #guest: string;
+  readonly #client: Monitor;
+  readonly #letsGoMs: number;
+  /** Until when the guest may answer what it was asked, by device; monotonic ms. */
+  readonly #askedUntil = new Map<string, number>();
+  /** What it answered, where it said that it keeps the device. */
+  readonly #kept = new Set<string>();
+
+  constructor(guest: string, client: Monitor, letsGoMs = LETS_GO_MS) {
+    this.#guest = guest;
+    this.#client = client;
+    this.#letsGoMs = letsGoMs;
+    client.onEvent(({ event, data }) => {
+      const { device } = data;
+      if (event === 'DEVICE_UNPLUG_GUEST_ERROR' && typeof device === 'string')
+        this.#kept.add(device);
+    });
+  }
+
+  async letGo(devices: readonly Unplugged[], signal: AbortSignal): Promise<void> {
+    const there = await this.#there(devices, signal);
+    for (const { device } of there) await this.#ask(device, signal);
+    await this.#untilGone(there, signal);
+    const { 'blocked-reasons': [reason] = [] } = await this.#client.query(
+      'query-migrate',
+      {},
+      answers.migrationState,
+      signal,
+    );
+    if (reason === undefined) return;
+    const device = /'([^']+)'/.exec(reason)?.[1] ?? 'QEMU';
+    const facts = { device, type: 'blocker', guest: this.#guest, reason };
+    throw godwitError('GODWIT_DEVICE_UNMOVABLE', facts);
+  }
+
+  async plugAgain(devices: readonly Unplugged[], signal: AbortSignal): Promise<void> {
+    // One that was asked for in vain has been waited for; of one that an earlier mover asked for nothing is known.
+    const pending = (await this.#there(devices, signal)).filter(
+      ({ device }) => !this.#kept.has(device),
+    );
+    const [waited] = await Promise.allSettled([this.#untilGone(pending, signal)]);
+    signal.throwIfAborted();
+    const there = new Set((await this.#there(devices, signal)).map(({ device }) => device));
+    for (const { device, again } of devices) {
+      if (!there.has(device)) await this.#plug(device, again, signal);
+    }
+    if (waited.status === 'rejected') throw waited.reason as Error;
+  }
+
+  async #ask(device: string, signal: AbortSignal): Promise<void> {
+    this.#kept.delete(device);
+    const answer = await this.#client.request('device_del', { id: device }, signal);
+    if (answer.ok || ASKED_ALREADY.test(answer.reason) || answer.errorClass === 'DeviceNotFound') {
+      this.#askedUntil.set(device, performance.now() + this.#letsGoMs);
+      return;
+    }
+    throw this.#held(device, answer.reason);
+  }
+
+  /** GODWIT_DEVICE_HELD for the first that is still there in the end, or that the guest says it keeps. */
+  async #untilGone(devices: readonly Unplugged[], signal: AbortSignal): Promise<void> {
+    const began = performance.now();
+    for (;;) {
+      const [first] = await this.#there(devices, signal);
+      if (first === undefined) return;
+      const { device } = first;
+      if (this.#kept.has(device)) throw this.#held(device, 'the guest says that it keeps it');
+      const asked = this.#askedUntil.get(device);
+      if (performance.now() > (asked ?? began + this.#letsGoMs)) {
+        const who = asked === undefined ? 'it may have been asked to before' : 'it was asked to';
+        throw this.#held(device, `${who}, and did not within ${this.#letsGoMs / 1000} s`);
+      }
+      await systemClock.sleep(LOOK_MS, signal);
+    }
+  }
+
+  /** Those of them that the guest has. */
+  async #there(devices: readonly Unplugged[], signal: AbortSignal): Promise<Unplugged[]> {
+    const path = '/machine/peripheral';
+    const list = await this.#client.query('qom-list', { path }, answers.qomList, signal);
+    const names = new Set(list.map(({ name }) => name));
+    return devices.filter(({ device }) => names.has(device));
+  }
+
+  async #plug(device: string, props: Unplugged['again'], signal: AbortSignal): Promise<void> {
+    const answer = await this.#client.request('device_add', props, signal);
+    if (answer.ok) return;
+    const facts = { guest: this.#guest, device, reason: answer.reason };
+    throw godwitError('GODWIT_DEVICE_UNPLUGGED', facts);
+  }
+
+  #held(device: string, reason: string): Error {
+    return godwitError('GODWIT_DEVICE_HELD', { guest: this.#guest, device, reason });
+  }
+}

@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { MOST_UNPLUGGED, deviceId, readUnplugs } from '../../src/protocol/unplug.ts';
+
+const id = fc.stringMatching(/^[A-Za-z][A-Za-z0-9._-]{0,20}$/);
+
+describe('the devices that a guest is without while it moves', () => {
+  test('are read from a label, each once', () => {
+    fc.assert(
+      fc.property(fc.uniqueArray(id, { minLength: 1, maxLength: MOST_UNPLUGGED }), (all) => {
+        assert.deepEqual(readUnplugs(all.join(', ')), all);
+        assert.equal(readUnplugs([...all, ...all].join(',')), undefined);
+      }),
+    );
+  });
+
+  test('are none where a part is no id', () => {
+    for (const text of ['', '=', '0a', 'a=b', 'a b', '../x', '/dev/vfio/1', 'a,,b'])
+      assert.equal(readUnplugs(text), undefined, text);
+    const many = Array.from({ length: MOST_UNPLUGGED + 1 }, (_, at) => `d${at}`);
+    assert.equal(readUnplugs(many.join(',')), undefined);
+  });
+
+  test('are named by what is neither a path nor an option', () => {
+    fc.assert(
+      fc.property(fc.string(), (text) => {
+        if (deviceId.safeParse(text).success) assert.doesNotMatch(text, /[/,=\s\0]|^-|^\./);
+      }),
+    );
+  });
+});
