@@ -213,6 +213,8 @@ export function wayBack(
     deadlineAt: undefined,
     pathAddresses: undefined,
     rehearse: undefined,
+    // A sick guest may not answer its balloon.
+    balloon: undefined,
   });
 }
 

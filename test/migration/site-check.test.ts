@@ -161,6 +161,7 @@ describe('the way back', () => {
       whenQuiet: { withinMs: 60_000 },
       pathAddresses: ['10.0.0.2'],
       steering: 'budget',
+      balloon: 'free',
     });
     const request = wayBack(settings, { guest: 'web1', to: 'a' });
     const { timeoutMs, mode, maxBandwidth, networks } = request;
@@ -178,6 +179,7 @@ describe('the way back', () => {
       'whenQuiet',
       'pathAddresses',
       'steering',
+      'balloon',
     ])
       assert.ok(!(name in left), name);
     assert.equal(

@@ -8,6 +8,9 @@ import { bytesIn, LOOK_MS } from './volumes.ts';
 
 /** Whether the files of a container can be sent from here, found out beforehand: how many they are, and room for archives. */
 
+/** A container is looked at within ten seconds, and this is not all of it. */
+const COUNT_MS = 5000;
+
 type Parts = Pick<HostContext, 'host' | 'records'> & {
   readonly runc: Pick<HostContext['runc'], 'run'>;
 };
@@ -19,15 +22,33 @@ export async function fileLimits(
   memoryBytes: number,
   signal: AbortSignal,
 ): Promise<Obstacle[]> {
-  const found: Obstacle[] = [];
-  let largest = 0;
-  for (const tree of trees) {
-    const many = await countObstacle(parts, tree, signal);
-    if (many === undefined)
-      largest = Math.max(largest, tree.bytes || (await bytesIn(parts, tree.path, signal)));
-    else found.push(many);
+  const [many, sizes] = await Promise.all([
+    Promise.all(
+      trees.map((tree) => inTime(signal, (within) => countObstacle(parts, tree, within))),
+    ),
+    Promise.all(
+      trees.map(
+        async ({ bytes, path }) =>
+          bytes || ((await inTime(signal, (within) => bytesIn(parts, path, within))) ?? 0),
+      ),
+    ),
+  ]);
+  const found = many.filter((each) => each !== undefined);
+  return [...found, ...(await roomObstacle(parts, Math.max(0, ...sizes), memoryBytes))];
+}
+
+/** Undefined where it takes too long: then it is found out under way, and the container goes on here. */
+async function inTime<T>(
+  signal: AbortSignal,
+  work: (within: AbortSignal) => Promise<T>,
+): Promise<T | undefined> {
+  const bound = AbortSignal.timeout(COUNT_MS);
+  try {
+    return await work(AbortSignal.any([signal, bound]));
+  } catch (error) {
+    if (bound.aborted && !signal.aborted) return undefined;
+    throw error;
   }
-  return [...found, ...(await roomObstacle(parts, largest, memoryBytes))];
 }
 
 /** Such a tree is looked at file by file while the container is frozen. A cold move sends it as a whole. */

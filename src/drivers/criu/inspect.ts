@@ -11,7 +11,7 @@ import {
   isFrozen,
   isStoppedNow,
   processesIn,
-  residentBytes,
+  dumpedBytes,
 } from './processes.ts';
 import { fileLimits } from './fits.ts';
 import type { HostContext } from './host-context.ts';
@@ -112,7 +112,7 @@ async function limitsOf(
   signal: AbortSignal,
 ): Promise<Obstacle[]> {
   if (obstacles.length > 0) return [];
-  return fileLimits(parts, treesOf(root, here), await residentBytes(processes), signal);
+  return fileLimits(parts, treesOf(root, here), await dumpedBytes(processes), signal);
 }
 
 /** A container has no processors of its own. */

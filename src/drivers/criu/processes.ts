@@ -90,11 +90,26 @@ export async function filesOf(pid: number): Promise<Map<number, string>> {
 
 /** Bytes of memory that it has in use. */
 export async function residentBytes(pids: readonly number[]): Promise<number> {
-  const all = await Promise.all(
+  return sumOf(await inStatus(pids, 'VmRSS'));
+}
+
+/** Bytes that CRIU would write down at most: what its processes share is counted once, and files that they map not at all. */
+export async function dumpedBytes(pids: readonly number[]): Promise<number> {
+  const shared = await inStatus(pids, 'RssShmem');
+  return sumOf(await inStatus(pids, 'RssAnon')) + Math.max(0, ...shared);
+}
+
+/** What /proc/PID/status says of each, bytes; 0 of one that has ended. */
+function inStatus(pids: readonly number[], field: string): Promise<number[]> {
+  const line = new RegExp(`^${field}:\\s+(\\d+) kB`, 'm');
+  return Promise.all(
     pids.map(async (pid) => {
       const text = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
-      return Number(/^VmRSS:\s+(\d+) kB/m.exec(text)?.[1] ?? 0) * 1024;
+      return Number(line.exec(text)?.[1] ?? 0) * 1024;
     }),
   );
+}
+
+function sumOf(all: readonly number[]): number {
   return all.reduce((sum, each) => sum + each, 0);
 }

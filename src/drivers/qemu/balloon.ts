@@ -25,14 +25,22 @@ const statistics = z.object({
 export function balloonOf(client: (signal: AbortSignal) => Promise<QmpClient>): Balloon {
   const actual = async (signal: AbortSignal): Promise<number> =>
     (await (await client(signal)).query('query-balloon', {}, answered, signal)).actual;
+  const lookNow = async (signal: AbortSignal): Promise<BalloonFacts> => {
+    const monitor = await client(signal);
+    const device = await deviceOf(monitor, signal);
+    if (device === undefined) throw cannot('the guest has no virtio-balloon device');
+    const known = await statisticsOf(monitor, device, signal);
+    return { actualBytes: await actual(signal), ...known };
+  };
+  let looking: Promise<BalloonFacts> | undefined;
   return {
     actual,
-    look: async (signal) => {
-      const monitor = await client(signal);
-      const device = await deviceOf(monitor, signal);
-      if (device === undefined) throw cannot('the guest has no virtio-balloon device');
-      const known = await statisticsOf(monitor, device, signal);
-      return { actualBytes: await actual(signal), ...known };
+    // Those who look at once share one look: each sets the interval of the device, and sets it back.
+    look: (signal) => {
+      looking ??= lookNow(signal).finally(() => {
+        looking = undefined;
+      });
+      return looking;
     },
     resize: async (bytes, signal) => {
       await (await client(signal)).execute('balloon', { value: bytes }, signal);

@@ -208,14 +208,16 @@ function undoFailed(state: SourceState, step: StepName, error: SerialError): Tra
   // Where the stream cannot be taken back, nobody knows whether the guest is paused here. Nothing was committed,
   // so the rest of the way back does no harm; but the end is not called a failure with the source running.
   // (Undoing switchover has its second try in undoing memory.)
-  if (takesBack(step, state, error)) {
+  const isStream = takesBack(step, state, error);
+  // A guest that is left with less memory than it had is tried again, too.
+  if (isStream || step === 'balloon') {
     if (state.attempts + 1 < FORWARD_ATTEMPTS) {
       return {
         state: { ...state, attempts: state.attempts + 1 },
         effects: [{ type: 'undo', step }],
       };
     }
-    return finishUndo({ ...next, unsure: true }, undoBefore(step));
+    if (isStream) return finishUndo({ ...next, unsure: true }, undoBefore(step));
   }
   return finishUndo(next, undoBefore(step));
 }

@@ -11,8 +11,8 @@ const MIB = 1024 ** 2;
 /** Of its free or available memory the guest keeps this, and this share of all that it has. */
 const MARGIN_BYTES = 64 * MIB;
 const MARGIN_SHARE = 0.05;
-/** A guest may have a little less than it was given: its firmware's part. What a balloon takes is more. */
-const WHOLE_SHARE = 0.999;
+/** What a balloon takes is more: an empty one leaves the guest all that it was given. */
+const WHOLE_BYTES = MIB;
 
 /** What is known of the guest's balloon, bytes. */
 export interface BalloonLook {
@@ -35,13 +35,18 @@ export function takeOf(policy: BalloonPolicy, look: BalloonLook, memoryBytes: nu
   return Math.max(0, Math.floor(most / MIB) * MIB);
 }
 
+/** Whether nothing of the guest's memory is in its balloon. */
+export function isWhole(actualBytes: number, memoryBytes: number): boolean {
+  return actualBytes > memoryBytes - WHOLE_BYTES;
+}
+
 export function judgeBalloon(
   policy: BalloonPolicy,
   look: BalloonLook,
   memoryBytes: number,
 ): Finding {
   const { actualBytes } = look;
-  if (actualBytes < memoryBytes * WHOLE_SHARE) {
+  if (!isWhole(actualBytes, memoryBytes)) {
     const taken = formatBytes(memoryBytes - actualBytes);
     const reason = `its balloon holds ${taken} already, for somebody else`;
     const hint = 'Leave --balloon out, or have whoever asked the balloon for that give it back.';

@@ -58,6 +58,14 @@ describe('the balloon of a guest', () => {
     assert.deepEqual(said, [`qom-set ${device} 1`, `qom-set ${device} 0`]);
   });
 
+  test('is looked at once for those who look at once: each would set back what it found of another', async () => {
+    const { balloon, said } = machine({});
+    const looks = await Promise.all([balloon.look(signal), balloon.look(signal)]);
+    assert.deepEqual(looks[0], looks[1]);
+    const device = '/machine/peripheral/balloon0';
+    assert.deepEqual(said, [`qom-set ${device} 1`, `qom-set ${device} 0`]);
+  });
+
   test('that is not there is said by name', async () => {
     await assert.rejects(machine({ device: '' }).balloon.look(signal), {
       code: 'GODWIT_CAPABILITY',

@@ -96,6 +96,24 @@ describe('a failure before the point of no return', () => {
       assert.ok(step === 'balloon' || undone.indexOf('memory') < undone.indexOf('balloon'));
     }
   });
+
+  test('tries to give back what the balloon took until it has failed three times', () => {
+    for (const failures of [1, FORWARD_ATTEMPTS - 1, FORWARD_ATTEMPTS]) {
+      const world = new World(planned({ balloon: 'available' }));
+      driveUntil(world, isDoing('memory'));
+      world.answer('after', errorOf());
+      const isGivingBack = ({ state: { doing } }: World): boolean =>
+        doing.kind === 'undo' && doing.step === 'balloon';
+      driveUntil(world, isGivingBack);
+      for (let count = 0; count < failures; count += 1)
+        world.answer('before', errorOf('no answer'));
+      settle(world);
+      if (failures < FORWARD_ATTEMPTS) assertSourceRuns(world);
+      assert.deepEqual([world.run, world.outcome], ['running', 'failed']);
+      assert.equal(world.ballooned, failures === FORWARD_ATTEMPTS);
+      assert.equal(world.state.leftovers.length, failures === FORWARD_ATTEMPTS ? 1 : 0);
+    }
+  });
 });
 
 describe('a cancel', () => {

@@ -24,6 +24,8 @@ import { filesToOpen, refuseWrittenBackingFiles, withOwnPlaces } from './storage
 import { DestinationDataPath } from './data-path.ts';
 
 /** An announcement that takes longer holds nobody up, ms. */
+/** One monitor command, ms. */
+const GIVING_BACK_MS = 10_000;
 const ANNOUNCED_MS = 5000;
 
 /** What building takes, and what it has made. */
@@ -144,7 +146,7 @@ export async function settle(
   );
 }
 
-/** The guest has again what its balloon was asked for at the source, before it came (`--balloon`). */
+/** The guest gets again what its balloon was asked for at the source, before it came (`--balloon`). */
 async function giveBack(
   session: DestinationSession,
   { admission, preparation }: DestinationState,
@@ -171,13 +173,17 @@ export async function takeDown(
   await discardImages(parts.config, state, signal);
 }
 
-/** Begins to announce to the network where the guest is now; `settle` waits for it. */
-export function announce(
+/** The guest runs here: begins to announce that to the network, which `settle` waits for, and to give its memory back. */
+export function welcome(
   session: DestinationSession,
   state: DestinationState,
   parts: BuildParts,
 ): void {
   const { config, log } = parts;
+  // Now, as the end may be long in coming; `settle` does it again.
+  giveBack(session, state, AbortSignal.timeout(GIVING_BACK_MS)).catch((error: unknown) =>
+    log.warn({ error: toGodwitError(error) }, 'its balloon still holds memory'),
+  );
   void runLateHook(config, 'after-resume', () => hookFacts(state, config), log);
   parts.announced = announceTo(session, state, log);
 }

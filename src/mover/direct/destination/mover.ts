@@ -10,7 +10,7 @@ import { warmDestination } from '../warm-up.ts';
 import { actOnSilence, askOnReturn, followOrder, isForsaken } from './silent-source.ts';
 import type { Hands, Order } from './silent-source.ts';
 import { assess } from './assess.ts';
-import { announce, build, buildParts, abortAll, settle, takeDown } from './build.ts';
+import { build, buildParts, abortAll, settle, takeDown, welcome } from './build.ts';
 import type { BuildParts, DisksWork } from './build.ts';
 import { Ledger } from './ledger.ts';
 import { preparedAs, reportedStatus, untilReady } from './ready.ts';
@@ -144,7 +144,7 @@ export class DestinationMover {
     const running = runningSince(this.#parts.clock, this.state.admission.epoch, began);
     const { epoch, resumeMs } = running;
     await this.#ledger.record({ type: 'running', epoch, resumeMs });
-    announce(session, this.state, this.#parts);
+    welcome(session, this.state, this.#parts);
     return running;
   }
 

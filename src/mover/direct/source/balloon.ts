@@ -2,7 +2,7 @@ import { systemClock } from '../../../clock.ts';
 import type { Balloon } from '../../../drivers/port/balloon.ts';
 import { godwitError, toGodwitError } from '../../../errors.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
-import { judgeBalloon, takeOf } from '../../../migration/preflight/balloon.ts';
+import { isWhole, judgeBalloon, takeOf } from '../../../migration/preflight/balloon.ts';
 import { refusal } from '../../../migration/preflight/check.ts';
 import type { BalloonTake } from '../../../migration/prediction/ballooned-mix.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
@@ -14,6 +14,9 @@ const STILL_MS = 5000;
 /** Giving up is over by then, ms; less than the step may take. */
 const INFLATING_MS = 45_000;
 const LOOK_MS = 100;
+/** One that gets memory back gets some in this time, ms; and all of it is waited for so long. */
+const RISEN_MS = 500;
+const RISING_MS = 4000;
 
 /** `--balloon`: what may be taken of the guest, or why nothing can be. No check where it is not asked for. */
 export async function lookAtBalloon(
@@ -25,7 +28,12 @@ export async function lookAtBalloon(
   if (policy === undefined) return { checks: [] };
   try {
     const session = await parts.guest.session(signal);
-    const look = await must(session.balloon, policy, session.handle.driver).look(signal);
+    const balloon = must(session.balloon, policy, session.handle.driver);
+    const seen = await balloon.look(signal);
+    const look = {
+      ...seen,
+      actualBytes: await whenFull(balloon, seen.actualBytes, memoryBytes, signal),
+    };
     const found = judgeBalloon(policy, look, memoryBytes);
     const takesBytes = takeOf(policy, look, memoryBytes);
     const availableBytes = policy === 'free' ? look.freeBytes : look.availableBytes;
@@ -61,6 +69,23 @@ export async function deflate(parts: SourceContext, signal: AbortSignal): Promis
   const session = await parts.guest.session(signal);
   const { run } = await session.status(signal);
   if (run !== 'gone') await session.balloon?.resize(allOf(parts), signal);
+}
+
+/** What the guest has once it gets nothing more back, bytes: a move before this one may have ended a moment ago. */
+async function whenFull(
+  balloon: Balloon,
+  seenBytes: number,
+  memoryBytes: number,
+  signal: AbortSignal,
+): Promise<number> {
+  const untilMs = systemClock.monotonicMs() + RISING_MS;
+  for (let actual = seenBytes; ;) {
+    if (isWhole(actual, memoryBytes) || systemClock.monotonicMs() > untilMs) return actual;
+    await systemClock.sleep(RISEN_MS, signal);
+    const now = await balloon.actual(signal);
+    if (now <= actual) return now;
+    actual = now;
+  }
 }
 
 /** What the guest has once it gives up nothing more, bytes. */

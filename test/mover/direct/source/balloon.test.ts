@@ -11,7 +11,7 @@ const signal = AbortSignal.timeout(20_000);
 
 /** A guest with 500 MiB that it could give up; it has no less than `least`. */
 function guest({ least = 0, hasBalloon = true, run = 'running' } = {}) {
-  let [actual, target] = [MEMORY, MEMORY];
+  let [actual, target, step] = [MEMORY, MEMORY, 0];
   const said: number[] = [];
   const balloon = {
     look: async () => {
@@ -23,7 +23,8 @@ function guest({ least = 0, hasBalloon = true, run = 'running' } = {}) {
       said.push(bytes);
     },
     actual: async () => {
-      actual = Math.max(least, target, actual - 200 * MIB);
+      actual =
+        step > 0 ? Math.min(MEMORY, actual + step) : Math.max(least, target, actual - 200 * MIB);
       return actual;
     },
   };
@@ -38,7 +39,8 @@ function guest({ least = 0, hasBalloon = true, run = 'running' } = {}) {
     state: () => ({ ...state, known }),
     guest: { session: async () => session },
   };
-  return { parts: parts as SourceContext, said };
+  const rises = (by: number): void => void (step = by);
+  return { parts: parts as SourceContext, said, rises };
 }
 
 describe('the balloon of a guest that moves', () => {
@@ -79,5 +81,17 @@ describe('the balloon of a guest that moves', () => {
     const { checks, take } = await lookAtBalloon(guest().parts, MEMORY, signal);
     assert.equal(checks[0]?.verdict, 'pass');
     assert.deepEqual(take, { takesBytes: 436 * MIB, availableBytes: 500 * MIB });
+  });
+
+  test('is waited for while it still gives back what a move before took, and refused where somebody else has it', async () => {
+    const rising = guest();
+    await inflate(rising.parts, signal);
+    rising.rises(100 * MIB);
+    const { checks } = await lookAtBalloon(rising.parts, MEMORY, signal);
+    assert.equal(checks[0]?.verdict, 'pass');
+    const held = guest();
+    await inflate(held.parts, signal);
+    const [refused] = (await lookAtBalloon(held.parts, MEMORY, signal)).checks;
+    assert.match(refused?.evidence ?? '', /holds 436 MiB already, for somebody else/);
   });
 });

@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseAgentConfig } from '../../../../src/config.ts';
+import type { DestinationSession } from '../../../../src/drivers/port/direct.ts';
+import { silentLog } from '../../../../src/log.ts';
+import type { DestinationState } from '../../../../src/migration/direct/destination.ts';
+import { welcome } from '../../../../src/mover/direct/destination/build.ts';
+import type { BuildParts } from '../../../../src/mover/direct/destination/build.ts';
+import { until } from '../../../until.ts';
+
+const config = parseAgentConfig(
+  'b.json',
+  JSON.stringify({ name: 'b', address: '127.0.0.1:1', stateDir: '/tmp' }),
+);
+
+/** What a guest's balloon is asked for once it runs here, and whether it is announced. */
+async function welcomed(balloon: 'free' | undefined, run = 'running') {
+  const asked: number[] = [];
+  let isAnnounced = false;
+  let looks = 0;
+  const session = {
+    status: async () => {
+      looks += 1;
+      return { run };
+    },
+    balloon: { resize: async (bytes: number) => void asked.push(bytes) },
+    announce: async () => {
+      isAnnounced = true;
+    },
+  } as unknown as DestinationSession;
+  const state = {
+    admission: { guest: 'web1', settings: balloon === undefined ? undefined : { balloon } },
+    preparation: { description: { memoryBytes: 4096 } },
+    ports: {},
+  } as unknown as DestinationState;
+  const parts = { config, log: silentLog } as unknown as BuildParts;
+  welcome(session, state, parts);
+  await parts.announced;
+  if (balloon !== undefined)
+    await until('its hypervisor to be asked', 5000, async () => looks > 0 || undefined);
+  assert.ok(isAnnounced);
+  return asked;
+}
+
+test('a guest that came with --balloon is given its memory back as soon as it runs here', async () => {
+  assert.deepEqual(await welcomed('free'), [4096]);
+  assert.deepEqual(await welcomed(undefined), []);
+  assert.deepEqual(await welcomed('free', 'gone'), []);
+});
