@@ -120,7 +120,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const afterMove = new AfterMove({ ...common, name: config.name, probes });
   const { apart = askHere({ ...common, drivers }) } = options;
   const checks = new Checks({ ...common, drivers, outgoing, apart });
-  const reload = new Reload(options);
+  const [reload, receivers] = [new Reload(options), new Receivers({ ...options, ...common })];
   const beside = { cache, probes, diskMoves, spread, hostEvents, reload, returns, afterMove };
   const handlers = agentHandlers({
     ...common,
@@ -136,7 +136,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     resolve: new Resolve({ ...common, movers, sides, fence: fenceOf(config, fleet) }),
     leftovers: new Leftovers({ ...common, movers, drivers }),
     ...beside,
-    receivers: new Receivers({ ...options }),
+    receivers,
     load: new Load(() => guests.known(), common, thisLoad, health.newest),
     trust: () => trustOf({ ...common, fleet, spread, renewal, refusals, ofMovers }),
   });
@@ -147,7 +147,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const started = [supervisor, guests, diskMoves, spread, renewal, health, returns, afterMove];
   for (const each of started) each.start();
   void probes.sweep();
-  const endTending = tend(options, clock, store, cache);
+  const endTending = tend(options, clock, { store, cache, receivers });
   log.info({ address: tls.address, socket: unix.address }, 'the agent serves');
   return {
     address: tls.address,
@@ -191,13 +191,23 @@ async function listen(
   return { tls, unix };
 }
 
+interface Grows {
+  readonly store: MigrationStore;
+  readonly cache: HostCache;
+  readonly receivers: Receivers;
+}
+
 /** Keeps within bounds what grows on this host, until what it returns is called. */
-function tend(options: AgentOptions, clock: Clock, store: MigrationStore, cache: HostCache) {
+function tend(options: AgentOptions, clock: Clock, grows: Grows) {
   const guestLogs = new GuestLogs(options.config, clock, options.log);
   guestLogs.start();
   const idleCollection = new IdleCollection();
   idleCollection.start();
-  const pruning = setInterval(() => prune(options, store, cache), PRUNE_MS);
+  sweep(options, grows);
+  const pruning = setInterval(() => {
+    prune(options, grows);
+    sweep(options, grows);
+  }, PRUNE_MS);
   return async (): Promise<void> => {
     clearInterval(pruning);
     idleCollection.stop();
@@ -205,7 +215,15 @@ function tend(options: AgentOptions, clock: Clock, store: MigrationStore, cache:
   };
 }
 
-function prune({ config, drivers, log }: AgentOptions, store: MigrationStore, cache: HostCache) {
+function sweep({ log }: AgentOptions, { receivers }: Grows): void {
+  try {
+    receivers.sweep();
+  } catch (err) {
+    log.warn({ err }, 'sockets of receivers may be left');
+  }
+}
+
+function prune({ config, drivers, log }: AgentOptions, { store, cache }: Grows) {
   try {
     store.prune();
     cache.tend();

@@ -43,6 +43,12 @@ export interface IncomingParts {
   readonly labels?: HostLabels;
 }
 
+/** This host, and those that it knows. */
+export interface PeersOf {
+  readonly config: AgentConfig;
+  readonly peers: Pick<Peers, 'address' | 'names'>;
+}
+
 /** Ids of which this agent said to a host that it does not know them, kept; that host’s oldest goes first. */
 const MOST_DISOWNED = 1000;
 /** Movers that only report to one host how its ended migrations ended, at once: at least, or as many as it may have here. */
@@ -205,13 +211,8 @@ export class Incoming {
 
   /** The address of the host that sends the guest. */
   #sender(admission: Admission): string {
-    const { config, peers } = this.#parts;
-    const { from } = admission;
-    const address = peers.address(from);
-    checkSocketsBelow(config.stateDir, admission);
-    if (address !== undefined) return address;
-    const hint = `Add ${from} to \`peers\` in the configuration of ${config.name}.`;
-    throw godwitError('GODWIT_HOST_UNKNOWN', { host: from }, { hint });
+    checkSocketsBelow(this.#parts.config.stateDir, admission);
+    return peerAddress(this.#parts, admission.from);
   }
 
   /** What this host knows of itself and of the guest that is to come. Held ones are kept until a person decides. */
@@ -271,11 +272,19 @@ function isFrom({ side, fromHost }: MoverRequest, from: string): boolean {
 }
 
 /** With several peers, one of them leaves room for the others. */
-function limitOfOne({ config, peers }: IncomingParts): number {
+export function limitOfOne({ config, peers }: PeersOf): number {
   const { migrationsIn, migrationsInFromOne } = config.limits;
   if (migrationsInFromOne !== undefined) return migrationsInFromOne;
   if (peers.names().length <= 1) return migrationsIn;
   return Math.max(1, migrationsIn - Math.ceil(migrationsIn / 4));
+}
+
+/** Of the agent of a host that sends a guest; GODWIT_HOST_UNKNOWN where it is no peer. */
+export function peerAddress({ config, peers }: PeersOf, from: string): string {
+  const address = peers.address(from);
+  if (address !== undefined) return address;
+  const hint = `Add ${from} to \`peers\` in the configuration of ${config.name}.`;
+  throw godwitError('GODWIT_HOST_UNKNOWN', { host: from }, { hint });
 }
 
 /** A host speaks for the guests that it sends itself, and for no other. */

@@ -1,24 +1,26 @@
-import { rm } from 'node:fs/promises';
-import type { AgentConfig } from '../config.ts';
+import { rmSync } from 'node:fs';
 import { isManaged } from '../drivers/registry.ts';
 import type { Driver } from '../drivers/registry.ts';
 import { memorySocket } from '../drivers/port/managed.ts';
 import type { MemorySockets } from '../drivers/port/managed.ts';
 import { godwitError } from '../errors.ts';
 import { whyNoSockets } from '../host/memory-sockets.ts';
+import { forgetReceiver, receiverName, recordedReceivers } from '../host/receiver-records.ts';
 import { offerOf } from '../host/wire.ts';
 import type { Log } from '../log.ts';
-import { Mutex } from '../mutex.ts';
 import type { agentContract } from '../protocol/contract.ts';
+import type { ReceiverRecord } from '../protocol/mover/receiver.ts';
 import type { receiverRoutes } from '../protocol/peer/receiver.ts';
 import type { Receiver, ReceiverOffer, ReceiverRequest } from '../protocol/peer/receiver.ts';
 import type { Caller } from '../rpc/caller.ts';
 import type { Handlers } from '../rpc/server.ts';
-import { checkSender } from './incoming.ts';
+import { checkSender, limitOfOne, peerAddress } from './incoming.ts';
+import type { PeersOf } from './incoming.ts';
 import type { ReceiverProcess, StartReceiver } from './receiver-process.ts';
+import type { MigrationStore } from './store.ts';
 
-export interface ReceiversParts {
-  readonly config: AgentConfig;
+export interface ReceiversParts extends PeersOf {
+  readonly store: Pick<MigrationStore, 'get'>;
   readonly drivers: readonly Driver[];
   readonly log: Log;
   /** Absent: this agent opens none. */
@@ -28,12 +30,13 @@ export interface ReceiversParts {
 /** The destination's ends of the wire for guests that their managers move, one for each migration. */
 export class Receivers {
   readonly #parts: ReceiversParts;
-  /** By migration, those that were started by this process and have not ended. */
+  /** By name, those that were started by this process and have not ended. */
   readonly #running = new Map<
     string,
     { readonly from: string; readonly process: ReceiverProcess }
   >();
-  readonly #mutex = new Mutex();
+  /** By name, the last that was asked of it. */
+  readonly #turns = new Map<string, Promise<unknown>>();
 
   constructor(parts: ReceiversParts) {
     this.#parts = parts;
@@ -45,47 +48,101 @@ export class Receivers {
     caller: Caller,
   ): Promise<ReceiverOffer> {
     checkSender(caller, from);
+    peerAddress(this.#parts, from);
     const wire = offerOf(this.#parts.config, guest, from);
     const sockets = this.#socketsOf(driver);
     if (typeof sockets === 'string') return { wire, why: sockets };
-    const why = await whyNoSockets(sockets);
+    const why = await whyNoSockets(sockets, from);
     return why === undefined ? { wire, place: sockets.place } : { wire, why };
   }
 
-  /** GODWIT_CAPABILITY where this host has none, GODWIT_OVERLOADED where it has too many. */
+  /**
+   * GODWIT_CAPABILITY where this host has none, GODWIT_OVERLOADED where it has too many, GODWIT_HOST_UNKNOWN where the
+   * source is no peer, GODWIT_ID_REUSED where this host takes part in a migration of that id in another way.
+   */
   async open(request: ReceiverRequest, caller: Caller): Promise<Receiver> {
-    checkSender(caller, request.from);
-    return this.#mutex.run(() => this.#open(request));
+    const { id, from } = request;
+    checkSender(caller, from);
+    peerAddress(this.#parts, from);
+    if (this.#parts.store.get(id) !== undefined) throw godwitError('GODWIT_ID_REUSED', { id });
+    const name = receiverName(request);
+    const earlier = this.#turns.get(name) ?? Promise.resolve();
+    const turn = earlier.then(() => this.#open(request));
+    const settled = turn.catch(() => undefined);
+    this.#turns.set(name, settled);
+    void settled.then(() => {
+      if (this.#turns.get(name) === settled) this.#turns.delete(name);
+    });
+    return turn;
+  }
+
+  /** Removes the sockets of those that were killed while no agent looked. */
+  sweep(): void {
+    for (const record of recordedReceivers(this.#parts.config.stateDir).dead) {
+      const name = receiverName(record);
+      // One that is opened anew has the same name.
+      if (!this.#turns.has(name) && !this.#running.has(name)) this.#clear(record);
+    }
+  }
+
+  /** One that was killed has left its socket, and the manager removes nothing of a stream that broke. */
+  #clear(gone: Omit<ReceiverRecord, 'pid' | 'startTicks'>): void {
+    try {
+      rmSync(gone.socket, { force: true });
+      forgetReceiver(this.#parts.config.stateDir, gone);
+    } catch (err) {
+      this.#parts.log.warn({ err, id: gone.id }, 'the socket of a receiver is left');
+    }
   }
 
   async #open(request: ReceiverRequest): Promise<Receiver> {
-    const { startReceiver, config, log } = this.#parts;
+    const { startReceiver, log } = this.#parts;
     const { id, from, driver, guest } = request;
     const sockets = this.#socketsOf(driver);
     if (typeof sockets === 'string' || startReceiver === undefined) throw noReceiver(sockets);
-    const earlier = this.#running.get(id);
-    if (earlier !== undefined && earlier.from !== from) {
-      throw godwitError('GODWIT_ID_REUSED', { id });
-    }
-    // Its source has no mover any more that could use it.
-    earlier?.process.kill();
-    await earlier?.process.gone;
-    const limit = config.limits.migrationsIn;
-    if (this.#running.size >= limit) {
-      throw godwitError('GODWIT_OVERLOADED', { what: `${config.name}, in receivers,`, limit });
-    }
-    const socket = memorySocket(sockets.directory, id);
-    const process = startReceiver({ ...request, socket });
-    this.#running.set(id, { from, process });
-    void process.gone.then(async () => {
-      if (this.#running.get(id)?.process !== process) return;
-      this.#running.delete(id);
-      // One that was killed has left it, and the manager removes nothing of a stream that broke.
-      await rm(socket, { force: true }).catch(() => undefined);
+    const name = receiverName(request);
+    await this.#endEarlier(name);
+    this.#checkRoom(name, from);
+    const socket = memorySocket(sockets.directory, { id, from });
+    const started = startReceiver({ ...request, socket });
+    this.#running.set(name, { from, process: started });
+    void started.gone.then(() => {
+      if (this.#running.get(name)?.process !== started) return;
+      this.#running.delete(name);
+      this.#clear({ id, from, socket });
     });
-    const { address, session } = await process.ready;
+    const { address, session } = await started.ready;
     log.info({ id, guest, from }, 'a receiver waits for the memory of a guest');
     return { address, session, place: sockets.place };
+  }
+
+  /** Its source has no mover any more that could use it. It may be one of an agent that ended before this one. */
+  async #endEarlier(name: string): Promise<void> {
+    const earlier = this.#running.get(name);
+    earlier?.process.kill();
+    await earlier?.process.gone;
+    const { alive } = recordedReceivers(this.#parts.config.stateDir);
+    const older = alive.find((each) => receiverName(each) === name);
+    if (older !== undefined) process.kill(older.pid, 'SIGKILL');
+  }
+
+  /** With those that an earlier agent has started. One of its `own` name was killed just now. */
+  #checkRoom(own: string, from: string): void {
+    const { config } = this.#parts;
+    const living = new Map([...this.#running].map(([name, each]) => [name, each.from]));
+    for (const each of recordedReceivers(config.stateDir).alive) {
+      living.set(receiverName(each), each.from);
+    }
+    living.delete(own);
+    const limit = config.limits.migrationsIn;
+    if (living.size >= limit) {
+      throw godwitError('GODWIT_OVERLOADED', { what: `${config.name}, in receivers,`, limit });
+    }
+    const limitOfFrom = limitOfOne(this.#parts);
+    if ([...living.values()].filter((each) => each === from).length >= limitOfFrom) {
+      const what = `${config.name}, in receivers for ${from},`;
+      throw godwitError('GODWIT_OVERLOADED', { what, limit: limitOfFrom });
+    }
   }
 
   /** In words where there are none. */

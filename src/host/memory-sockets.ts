@@ -10,13 +10,13 @@ import { toGodwitError } from '../errors.ts';
 /** As long as the longest that a migration has. */
 const ID = 'm-0123456789abcde';
 
-/** Why no socket can be made or reached there; undefined where one can. */
-export async function whyNoSockets({
-  place,
-  directory,
-}: MemorySockets): Promise<string | undefined> {
+/** Why no socket for a guest of `from` can be made or reached there; undefined where one can. */
+export async function whyNoSockets(
+  { place, directory }: MemorySockets,
+  from: string,
+): Promise<string | undefined> {
   try {
-    for (const each of [place, directory]) checkSocketPath(memorySocket(each, ID));
+    for (const each of [place, directory]) checkSocketPath(memorySocket(each, { id: ID, from }));
     await access(directory, constants.W_OK | constants.X_OK);
     return undefined;
   } catch (thrown) {

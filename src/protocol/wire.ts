@@ -22,9 +22,12 @@ export type WireOffer = z.infer<typeof wireOffer>;
 export const sharing = z.enum(['none', 'guest', 'tenant', 'host']);
 export type CacheScope = z.infer<typeof sharing>;
 
+/** As long as a user may ask for. */
+export const linkGrace = z.number().int().min(1000).max(120_000);
+
 /** What the source asks of the wire of one migration. */
 export const wireTerms = z.object({
-  linkGraceMs: ms,
+  linkGraceMs: linkGrace,
   sharing,
   /** The circle's name, where pages are shared within a tenant. */
   tenant: z.string().min(1).max(128).optional(),

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
-import { existsSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { Receivers } from '../../src/agent/receivers.ts';
 import type { ReceiverProcess, StartReceiver } from '../../src/agent/receiver-process.ts';
+import type { Migration } from '../../src/agent/store.ts';
 import { systemClock } from '../../src/clock.ts';
 import { agentConfig } from '../../src/config.ts';
 import { memorySocket } from '../../src/drivers/port/managed.ts';
@@ -12,6 +15,8 @@ import type { ManagedDriver } from '../../src/drivers/port/managed.ts';
 import { HONEST } from '../../src/drivers/fake/manager-options.ts';
 import { fakeManager } from '../../src/drivers/registry.ts';
 import { GodwitError } from '../../src/errors.ts';
+import { startTicksOf } from '../../src/host/process.ts';
+import { receiverName } from '../../src/host/receiver-records.ts';
 import { silentLog } from '../../src/log.ts';
 import type { ReceiverOrder } from '../../src/protocol/mover/receiver.ts';
 import type { Caller } from '../../src/rpc/caller.ts';
@@ -25,20 +30,34 @@ const asked = (number: number, from = 'a') => ({
   driver: 'fake',
   memoryBytes: 1024,
   terms: { linkGraceMs: 1000, sharing: 'guest' } as const,
+  timeoutMs: 60_000,
 });
 const caller = (name: string): Caller => ({ role: 'agent', name });
+
+const READY = { address: '127.0.0.1:4711', session: '0'.repeat(32) };
+
+/** As that process does when it begins. */
+function record(stateDir: string, of: ReceiverOrder & { readonly pid: number }): void {
+  const { id, from, socket, pid } = of;
+  const line = { id, from, socket, pid, startTicks: startTicksOf(pid) };
+  mkdirSync(path.join(stateDir, 'receivers'), { recursive: true });
+  const file = path.join(stateDir, 'receivers', `${receiverName(of)}.json`);
+  writeFileSync(file, JSON.stringify(line));
+}
 
 /** What was started, and which of it was killed. */
 class Started {
   readonly orders: ReceiverOrder[] = [];
+  /** In the place of an answer at once. */
+  ready: Promise<never> | undefined;
   readonly #ends: (() => void)[] = [];
 
   readonly start: StartReceiver = (order): ReceiverProcess => {
     this.orders.push(order);
     const gone = Promise.withResolvers<void>();
     this.#ends.push(gone.resolve);
-    const ready = { address: '127.0.0.1:4711', session: '0'.repeat(32) };
-    return { ready: Promise.resolve(ready), gone: gone.promise, kill: gone.resolve };
+    const ready = this.ready ?? Promise.resolve(READY);
+    return { ready, gone: gone.promise, kill: gone.resolve };
   };
 
   end(index: number): void {
@@ -46,7 +65,7 @@ class Started {
   }
 }
 
-async function hostB(t: TestContext, sockets = true) {
+async function hostB(t: TestContext, sockets = true, knownIds: readonly string[] = []) {
   const directory = tempDir(t);
   const options = { clock: systemClock, random: () => 0.5, hosts: ['a', 'b'], behaves: HONEST };
   const plain = (await fakeManager(options)).driver('b');
@@ -58,11 +77,22 @@ async function hostB(t: TestContext, sockets = true) {
     name: 'b',
     address: '127.0.0.1:0',
     stateDir: tempDir(t),
-    limits: { migrationsIn: 2 },
+    limits: { migrationsIn: 3 },
   });
   const started = new Started();
-  const parts = { config, drivers: [driver], log: silentLog, startReceiver: started.start };
-  return { receivers: new Receivers(parts), started, directory };
+  const peers = {
+    names: () => ['a', 'c'],
+    address: (name: string) => (['a', 'c'].includes(name) ? `${name}:1` : undefined),
+  };
+  const store = {
+    get: (id: string) => (knownIds.includes(id) ? ({ id } as Migration) : undefined),
+  };
+  const startReceiver = started.start;
+  const parts = { config, drivers: [driver], log: silentLog, startReceiver, peers, store };
+  const { stateDir } = config;
+  // The agent that comes after the first one has ended.
+  const next = (): Receivers => new Receivers(parts);
+  return { receivers: next(), next, started, directory, stateDir };
 }
 
 async function codeOf(work: Promise<unknown>): Promise<string> {
@@ -80,7 +110,7 @@ describe('receivers of a host', () => {
     const found = await receivers.open(asked(1), caller('a'));
     assert.equal(found.place, '/run/manager');
     assert.equal(found.address, '127.0.0.1:4711');
-    assert.equal(started.orders[0]?.socket, memorySocket(directory, 'm-00000001'));
+    assert.equal(started.orders[0]?.socket, memorySocket(directory, asked(1)));
     const offer = await receivers.offer(asked(2), caller('a'));
     assert.equal(offer.place, '/run/manager');
   });
@@ -89,24 +119,92 @@ describe('receivers of a host', () => {
     const { receivers, started } = await hostB(t);
     assert.equal(await codeOf(receivers.open(asked(1), caller('c'))), 'GODWIT_ROLE_FORBIDDEN');
     assert.equal(await codeOf(receivers.offer(asked(1), caller('c'))), 'GODWIT_ROLE_FORBIDDEN');
-    await receivers.open(asked(1), caller('a'));
-    assert.equal(await codeOf(receivers.open(asked(1, 'c'), caller('c'))), 'GODWIT_ID_REUSED');
-    assert.equal(started.orders.length, 1);
+    assert.equal(started.orders.length, 0);
   });
 
-  test('are as many as guests may come at once, and the newest of a migration replaces the one before', async (t) => {
+  test('reach no socket of another host’s migration, whatever id is asked for, and keep none from its source', async (t) => {
+    const { receivers, started, directory } = await hostB(t);
+    for (const host of ['c', 'a']) await receivers.open(asked(1, host), caller(host));
+    const [other, own] = started.orders;
+    assert.equal(own?.socket, memorySocket(directory, asked(1)));
+    assert.notEqual(other?.socket, own?.socket);
+    writeFileSync(own?.socket ?? '', '');
+    writeFileSync(other?.socket ?? '', '');
+    started.end(0);
+    await until('it to be gone', 5000, async () =>
+      existsSync(other?.socket ?? '') ? undefined : true,
+    );
+    assert.equal(existsSync(own?.socket ?? ''), true);
+  });
+
+  test('are none of a migration that this host sends, or that is Godwit’s own', async (t) => {
+    const { receivers, started } = await hostB(t, true, [asked(1).id]);
+    assert.equal(await codeOf(receivers.open(asked(1), caller('a'))), 'GODWIT_ID_REUSED');
+    assert.equal(started.orders.length, 0);
+  });
+
+  test('are none for a host that is no peer', async (t) => {
+    const { receivers, started } = await hostB(t);
+    const stranger = [asked(1, 'd'), caller('d')] as const;
+    assert.equal(await codeOf(receivers.open(...stranger)), 'GODWIT_HOST_UNKNOWN');
+    assert.equal(await codeOf(receivers.offer(...stranger)), 'GODWIT_HOST_UNKNOWN');
+    assert.equal(started.orders.length, 0);
+  });
+
+  test('are as many as guests may come at once, of one host fewer, and the newest of a migration replaces the one before', async (t) => {
     const { receivers, started } = await hostB(t);
     for (const number of [1, 1, 2]) await receivers.open(asked(number), caller('a'));
     assert.equal(await codeOf(receivers.open(asked(3), caller('a'))), 'GODWIT_OVERLOADED');
+    await receivers.open(asked(3, 'c'), caller('c'));
+    assert.equal(await codeOf(receivers.open(asked(4, 'c'), caller('c'))), 'GODWIT_OVERLOADED');
     started.end(2);
     await receivers.open(asked(3), caller('a'));
-    assert.equal(started.orders.length, 4);
+    assert.equal(started.orders.length, 5);
+  });
+
+  test('of an agent that has ended count, are replaced, and leave no socket once they are killed', async (t) => {
+    const { next, started, directory, stateDir } = await hostB(t);
+    const processes = [1, 2].map((number) => {
+      const sleeper = spawn('sleep', ['60'], { stdio: 'ignore' });
+      t.after(() => sleeper.kill('SIGKILL'));
+      const socket = memorySocket(directory, asked(number));
+      writeFileSync(socket, '');
+      record(stateDir, { ...asked(number), socket, pid: sleeper.pid ?? 0 });
+      return { sleeper, socket };
+    });
+    const [first, second] = processes;
+    assert.ok(first !== undefined && second !== undefined);
+    const receivers = next();
+    receivers.sweep();
+    assert.equal(existsSync(first.socket), true);
+    assert.equal(await codeOf(receivers.open(asked(3), caller('a'))), 'GODWIT_OVERLOADED');
+    const gone = once(first.sleeper, 'exit');
+    await receivers.open(asked(1), caller('a'));
+    assert.deepEqual(await gone, [null, 'SIGKILL']);
+    assert.equal(started.orders.length, 1);
+    second.sleeper.kill('SIGKILL');
+    await once(second.sleeper, 'exit');
+    receivers.sweep();
+    assert.deepEqual([existsSync(first.socket), existsSync(second.socket)], [true, false]);
+    await receivers.open(asked(3), caller('a'));
+  });
+
+  test('do not wait for that of another migration', async (t) => {
+    const { receivers, started } = await hostB(t);
+    const never = Promise.withResolvers<never>();
+    started.ready = never.promise;
+    const held = receivers.open(asked(1), caller('a'));
+    await until('the first to begin', 5000, async () => started.orders.length === 1 || undefined);
+    started.ready = undefined;
+    await receivers.open(asked(2), caller('a'));
+    never.reject(new Error('it never waits'));
+    await assert.rejects(held, /it never waits/);
   });
 
   test('that were killed leave no socket', async (t) => {
     const { receivers, started, directory } = await hostB(t);
     await receivers.open(asked(1), caller('a'));
-    const socket = memorySocket(directory, 'm-00000001');
+    const socket = memorySocket(directory, asked(1));
     writeFileSync(socket, '');
     assert.equal(existsSync(path.dirname(socket)), true);
     started.end(0);

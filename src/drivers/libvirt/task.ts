@@ -30,7 +30,7 @@ export interface TaskFacts {
 }
 
 export function migrateCall(
-  { id, mode, maxBandwidth, streams, compress, wire = false, copies = [] }: ManagedOrder,
+  { id, from, mode, maxBandwidth, streams, compress, wire = false, copies = [] }: ManagedOrder,
   { isPersistent, tls, migrateUri, sockets }: TaskFacts,
 ): { readonly params: SentParams; readonly flags: number } {
   const flags = [
@@ -45,7 +45,7 @@ export function migrateCall(
     ...(compress === 'xbzrle' ? [FLAG.compressed] : []),
     ...(copies.length > 0 ? [FLAG.nonSharedDisk] : []),
   ];
-  const to = wire ? `unix://${memorySocket(sockets, id)}` : migrateUri;
+  const to = wire ? `unix://${memorySocket(sockets, { id, from })}` : migrateUri;
   const params: SentParams = {
     ...(to === undefined ? {} : { migrate_uri: to }),
     // libvirt counts in MiB/s, and takes 0 for no limit.

@@ -69,9 +69,15 @@ export interface MemorySockets {
   readonly directory: string;
 }
 
-/** The socket of one migration, in either name of its directory. */
-export function memorySocket(directory: string, id: string): string {
-  return `${directory}/godwit-${id}.sock`;
+/**
+ * The socket of one migration, in either name of its directory. The source is part of the name: whatever id a host asks
+ * with, it reaches no socket of a migration that another one sends.
+ */
+export function memorySocket(
+  directory: string,
+  { id, from }: Pick<ManagedOrder, 'id' | 'from'>,
+): string {
+  return `${directory}/godwit-${id}-${from}.sock`;
 }
 
 /** What was found of a manager, and what to do where it is not well. */

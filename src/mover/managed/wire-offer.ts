@@ -34,7 +34,7 @@ export async function checkWire(asked: WireAsked, signal: AbortSignal): Promise<
 
 async function whyNot({ sockets, from, to, ask }: WireAsked): Promise<string | undefined> {
   if (sockets === undefined) return `the manager of ${from} sends memory by a path of its own`;
-  const unusable = await whyNoSockets(sockets);
+  const unusable = await whyNoSockets(sockets, from);
   if (unusable !== undefined) return `at ${from}, ${unusable}`;
   const { wire, place, why } = await offerOr(ask);
   if (wire === undefined) return `Godwit at ${to} is of a build that opens no receiver`;

@@ -54,9 +54,10 @@ export class ManagedWire {
   }
 
   get #socket(): string {
-    const { driver, request } = this.#parts;
+    const { config, driver, request } = this.#parts;
     if (driver.memorySockets === undefined) throw noPath(`${driver.name} has no sockets for it`);
-    return memorySocket(driver.memorySockets.directory, request.id);
+    const { directory } = driver.memorySockets;
+    return memorySocket(directory, { id: request.id, from: config.name });
   }
 
   check(signal: AbortSignal): Promise<Check> {
@@ -74,9 +75,11 @@ export class ManagedWire {
     if (this.#open !== undefined) return;
     const { config, driver, request, wire, log } = this.#parts;
     const { guest, to } = request.request;
-    const { linkGraceMs: graceMs = DEFAULT_LINK_GRACE_MS, maxBandwidth } = migrationSettings.parse(
-      request.request,
-    );
+    const {
+      linkGraceMs: graceMs = DEFAULT_LINK_GRACE_MS,
+      maxBandwidth,
+      timeoutMs,
+    } = migrationSettings.parse(request.request);
     const terms = termsFor(config, guest, graceMs);
     const body = {
       id: request.id,
@@ -85,6 +88,7 @@ export class ManagedWire {
       driver: driver.name,
       memoryBytes,
       terms,
+      timeoutMs,
     };
     const { answer, route, spare } = await this.#ask((api) =>
       api.openReceiver({ body }, { signal, deadlineMs: OPEN_MS }),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { serialError } from '../errors.ts';
-import { address } from '../names.ts';
+import { address, hostName, migrationId } from '../names.ts';
 import { receiverRequest } from '../peer/receiver.ts';
 import { wireSession } from '../wire.ts';
 
@@ -11,6 +11,15 @@ export const receiverOrder = receiverRequest.extend({
   socket: z.string().min(1).max(107),
 });
 export type ReceiverOrder = z.infer<typeof receiverOrder>;
+
+/** What lies on this host of a receiver that lives, or was killed. */
+export const receiverRecord = receiverOrder.pick({ socket: true }).extend({
+  id: migrationId,
+  from: hostName,
+  pid: z.number().int().positive(),
+  startTicks: z.number().int().nonnegative(),
+});
+export type ReceiverRecord = z.infer<typeof receiverRecord>;
 
 /** It waits for the source's mover, or cannot. */
 export const receiverLine = z.union([

@@ -28,7 +28,7 @@ import {
   shortText,
 } from '../names.ts';
 import { guestRoutes, networkMap, nicNetworks } from '../network.ts';
-import { wireOffer, wireSession, wireTerms } from '../wire.ts';
+import { linkGrace, wireOffer, wireSession, wireTerms } from '../wire.ts';
 
 /**
  * What two hosts say to each other about one migration. A peer names a guest and describes its devices;
@@ -165,8 +165,7 @@ export const epochBody = z.object({ epoch });
 export const diskEnd = epochBody.extend({ watch: z.boolean().optional() });
 
 /** For how long the links of the disks' session may be cut, ms. */
-const graceMs = z.number().int().min(1000).max(120_000);
-export const diskOffer = epochBody.extend({ linkGraceMs: graceMs });
+export const diskOffer = epochBody.extend({ linkGraceMs: linkGrace });
 
 /** Where the destination's mover waits for the bytes of disks: a session of its own for each time that it is asked. */
 export const diskTunnel = wireSession.extend({ address });
@@ -175,7 +174,7 @@ export type DiskTunnel = z.infer<typeof diskTunnel>;
 /** Source mover -> destination mover, before anything is built: which of these has it, and where will it make the others? */
 export const seeding = preparation.extend({
   bases: z.array(backingFile).min(1).max(MAX_PLACES),
-  linkGraceMs: graceMs,
+  linkGraceMs: linkGrace,
 });
 export type Seeding = z.infer<typeof seeding>;
 

@@ -31,6 +31,8 @@ export const receiverRequest = z.object({
   id: migrationId,
   memoryBytes: bytes,
   terms: wireTerms,
+  /** Of the migration; a receiver does not live much longer. */
+  timeoutMs: z.number().int().min(1000).max(86_400_000),
 });
 export type ReceiverRequest = z.infer<typeof receiverRequest>;
 

@@ -99,7 +99,9 @@ describe('what libvirt says of a job', () => {
   test('an order by the wire names a socket of this migration, and leaves TLS to the wire', () => {
     const facts = { ...PLAIN, tls: true, migrateUri: 'tcp://b' };
     const { params, flags } = migrateCall({ ...ORDER, wire: true }, facts);
-    assert.deepEqual(params, { migrate_uri: `unix:///run/sockets/godwit-${ORDER.id}.sock` });
+    assert.deepEqual(params, {
+      migrate_uri: `unix:///run/sockets/godwit-${ORDER.id}-${ORDER.from}.sock`,
+    });
     assert.equal(flags, 1 | 2);
   });
 

@@ -10,6 +10,7 @@ test('an order to receive has the socket that the agent chose', () => {
     driver: 'fake',
     memoryBytes: 1,
     terms: { linkGraceMs: 1000, sharing: 'none' },
+    timeoutMs: 60_000,
     socket: '/run/x/godwit-m-00000001.sock',
   };
   assert.deepEqual(receiverOrder.parse(order), order);

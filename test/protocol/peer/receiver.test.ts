@@ -9,6 +9,7 @@ const REQUEST = {
   driver: 'fake',
   memoryBytes: 1,
   terms: { linkGraceMs: 1000, sharing: 'guest' },
+  timeoutMs: 60_000,
 };
 
 test('a request for a receiver names no path and no address', () => {
@@ -17,6 +18,16 @@ test('a request for a receiver names no path and no address', () => {
   assert.deepEqual(more, REQUEST);
   for (const bad of [{ id: '../x' }, { driver: '' }, { memoryBytes: -1 }, { terms: {} }]) {
     assert.equal(receiverRequest.safeParse({ ...REQUEST, ...bad }).success, false);
+  }
+});
+
+test('a request for a receiver has an end: links that stay away, and all of it, are waited for as long as a user may ask', () => {
+  for (const linkGraceMs of [0, 999, 1000.5, 120_001, 1e12]) {
+    const terms = { ...REQUEST.terms, linkGraceMs };
+    assert.equal(receiverRequest.safeParse({ ...REQUEST, terms }).success, false);
+  }
+  for (const timeoutMs of [undefined, 999, 86_400_001]) {
+    assert.equal(receiverRequest.safeParse({ ...REQUEST, timeoutMs }).success, false);
   }
 });
 

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { receive } from '../../../src/mover/receiver/main.ts';
+import type { TargetWire } from '../../../src/wire/open.ts';
+import { NO_FIGURES } from '../../../src/wire/relay/relay-end.ts';
+import { PretendedClock } from '../managed/trial.ts';
+
+/** A wire that tells what is done to it. */
+class PretendedWire implements TargetWire {
+  readonly address = '127.0.0.1:1';
+  readonly #ended = Promise.withResolvers<void>();
+  readonly ended = this.#ended.promise;
+  readonly said: string[] = [];
+  measure;
+
+  constructor(connections: number) {
+    this.measure = { connections } as TargetWire['measure'];
+  }
+
+  figures(): typeof NO_FIGURES {
+    return NO_FIGURES;
+  }
+
+  async close(): Promise<void> {
+    this.said.push('close');
+  }
+
+  abort(error: Error): void {
+    this.said.push(error.message);
+    this.#ended.reject(error);
+  }
+
+  end(): void {
+    this.#ended.resolve();
+  }
+}
+
+describe('a receiver', () => {
+  test('keeps what its cache has learnt before it ends', async () => {
+    const wire = new PretendedWire(1);
+    wire.end();
+    await receive(wire, { timeoutMs: 60_000 }, new PretendedClock());
+    assert.deepEqual(wire.said, ['close']);
+  });
+
+  test('ends where nobody opens its session', async () => {
+    const [wire, clock] = [new PretendedWire(0), new PretendedClock()];
+    await receive(wire, { timeoutMs: 600_000 }, clock);
+    assert.deepEqual(wire.said, ['nobody has opened the session', 'close']);
+    assert.equal(clock.monotonicMs(), 60_000);
+  });
+
+  test('ends when its migration is long over, whatever its source does', async () => {
+    const [wire, clock] = [new PretendedWire(1), new PretendedClock()];
+    await receive(wire, { timeoutMs: 600_000 }, clock);
+    assert.deepEqual(wire.said, ['its migration is long over', 'close']);
+    assert.equal(clock.monotonicMs(), 720_000);
+  });
+});
