@@ -98,14 +98,14 @@ export class LateReports {
     const { migrations, agentAt, held, log } = this.#parts;
     try {
       const [api, known] = [agentAt(host), await migrations.get(id)];
-      if (known?.report == null) this.#awaited.delete(id);
-      if (api === undefined || known?.report == null) return;
+      const before = known?.report ?? undefined;
+      if (before === undefined) this.#awaited.delete(id);
+      if (api === undefined || known === undefined || before === undefined) return;
       const { guest, source: from, destination: to } = known.row;
       const within = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]);
       const report = await reportOf({ api, signal: within }, { id, guest, from, to });
       const text = report === undefined ? undefined : packed(report);
-      if (text !== undefined && text !== known.report)
-        await migrations.complete(held(), host, id, text);
+      if (text !== undefined && text !== before) await migrations.complete(held(), host, id, text);
       if (report === undefined || !maySayMore(report)) this.#awaited.delete(id);
     } catch (thrown) {
       // It is asked again in a minute.
