@@ -106,7 +106,9 @@ export class ManagedMover {
   async run(): Promise<EndPhase> {
     try {
       if (this.#tookOver) {
-        await this.#around.wire?.sweep();
+        await this.#around.wire?.sweep().catch((thrown: unknown) => {
+          this.#around.log.warn({ error: toGodwitError(thrown) }, 'a socket of the wire is left');
+        });
         this.#sequencer.dispatch({ type: 'taken-over', pid: this.#around.pid });
       } else {
         await this.#journal.append(this.#planned, 'sync');

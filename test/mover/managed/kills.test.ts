@@ -82,6 +82,8 @@ describe('a managed migration whose mover dies', () => {
       judge(found, given);
       assert.equal(found.sockets, 0, JSON.stringify({ at, found }));
     }
+    const stuck = { seed: 1, deaths: [8], wire: 'stuck' } as const;
+    judge(await runTrial(stuck), stuck);
     const none = await runTrial({ seed: 1, wire: 'closed' });
     assert.deepEqual([none.outcome, none.tasks, none.sockets], ['failed', 0, 0]);
     assert.equal(none.report.error?.code, 'GODWIT_CAPABILITY');

@@ -11,7 +11,7 @@ interface Life {
 
 /** A pretended wire, whose socket outlives a mover that dies. */
 export function wireOf(
-  opens: 'open' | 'closed' | undefined,
+  opens: 'open' | 'closed' | 'stuck' | undefined,
   life: Life,
   mover: number,
   sockets: Set<number>,
@@ -29,7 +29,10 @@ export function wireOf(
     abort: () => {
       if (!life.dead) sockets.delete(mover);
     },
-    sweep: async () => sockets.clear(),
+    sweep: async () => {
+      if (opens === 'stuck') throw new Error('EACCES');
+      sockets.clear();
+    },
   };
   return { wire };
 }

@@ -139,8 +139,8 @@ export interface TrialOptions {
   readonly copied?: readonly string[];
   /** Files that somebody else has at the destination from the beginning. */
   readonly others?: readonly string[];
-  /** Memory takes a pretended wire, which cannot be opened where it is `closed`. */
-  readonly wire?: 'open' | 'closed';
+  /** Memory takes a pretended wire, which cannot be opened where it is `closed`, nor swept where it is `stuck`. */
+  readonly wire?: 'open' | 'closed' | 'stuck';
   /** Pretended ms after which somebody cancels; each mover is asked so long after it began. */
   readonly cancelAfterMs?: number | readonly number[];
 }
