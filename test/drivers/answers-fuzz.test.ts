@@ -29,8 +29,9 @@ const CLIXML =
 const JSONS = [
   '{"guest":null}',
   '{"returned":4096,"already":false}',
+  '{"state":"Paused","drain":"InProgress","code":0}',
   '{"error":{"stage":"call","message":"no","hresult":-2146233087,"category":"x"}}',
-  '{"host":{"cores":4,"memory":1,"available":1,"version":"10"},"guests":[{"id":"0b9f2f0a-6f0e-4f5c-9a3e-0a0a0a0a0a0a","name":"web","state":"Running","memory":1,"vcpus":1,"generation":2,"version":"9.0","clustered":false,"nics":[]}]}',
+  '{"host":{"cores":4,"memory":1,"available":1,"version":"10","cluster":{"name":"hvc","state":"Up","drain":"NotInitiated","code":0}},"guests":[{"id":"0b9f2f0a-6f0e-4f5c-9a3e-0a0a0a0a0a0a","name":"web","state":"Running","memory":1,"vcpus":1,"generation":2,"version":"9.0","clustered":false,"nics":[]}]}',
 ];
 
 const SCHEMAS: readonly z.ZodType[] = Object.values(ANSWERS);
