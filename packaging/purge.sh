@@ -28,6 +28,7 @@ if real=$(cd "$state" 2>/dev/null && pwd -P); then
   remove "$real/migrations" "$real/standbys" "$real/disk-moves" "$real/pki" "$real/cache" "$real/wire-shares" "$real/agent.sock"
   remove "$real/fleet.json" "$real"/fleet.json.*.tmp "$real/store.json" "$real/store.json.tmp"
   remove "$real/pruned-migrations" "$real/pruned-migrations.tmp" "$real/orders" "$real/guest-labels.json" "$real/guest-labels.json.tmp"
+  remove "$real/guest-load.json" "$real/guest-load.json.tmp" "$real/receivers"
   remove "$real/managers" "$real/manager-keys.json"
   remove "$real/controller.db" "$real/controller.db-wal" "$real/controller.db-shm" "$real/controller.sock"
   # What a container has mounted keeps its directory.
