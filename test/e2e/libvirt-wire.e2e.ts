@@ -46,7 +46,7 @@ describe('a guest of libvirt whose memory goes over the wire', () => {
     keepsPages = guest.accelerator === 'kvm' || Number.parseInt(guest.qemuVersion, 10) >= 9;
     if (!keepsPages)
       t.diagnostic(
-        `not judged: the guest's memory and its client. Emulated by QEMU ${guest.qemuVersion}, it may lose a dirty page on the way, whoever moves it, and hang.`,
+        `not judged: the guest's memory, its client, and what the way back costs. Emulated by QEMU ${guest.qemuVersion}, it may lose a dirty page on the way, whoever moves it, and hang.`,
       );
   });
   afterEach(async () => {
@@ -110,7 +110,9 @@ describe('a guest of libvirt whose memory goes over the wire', () => {
     t.diagnostic(`${there.bytes} bytes of libvirt, ${first} over the links, ${second} back`);
     t.diagnostic(`downtime ${there.downtimeMs} ms there, ${back.downtimeMs} ms back`);
     assert.ok(first > MIB && first < (there.bytes ?? 0));
-    assert.ok(second > 0 && second < first / 3, `${second} of ${first} bytes`);
+    assert.ok(second > 0);
+    // A guest that has started anew meanwhile has other memory.
+    if (keepsPages) assert.ok(second < first / 3, `${second} of ${first} bytes`);
     assert.equal(there.checks.find(({ name }) => name === 'path')?.verdict, 'pass');
     await assertNothingLeft();
   });
