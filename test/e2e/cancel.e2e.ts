@@ -128,11 +128,11 @@ describe('a migration that is cancelled', () => {
 
   test('by its own time limit is rolled back as well, and says what it lacked', async () => {
     await web1.unharmed('a', async () => {
-      const id = await begin(world, { ...MOVE, ...SLOW, timeoutMs: 4000 });
+      const id = await begin(world, { ...MOVE, ...SLOW, timeoutMs: 10_000 });
       const report = await reportAtEnd(world, 'a', id);
       assert.equal(report.outcome, 'failed');
       assert.equal(report.runsAt, 'source');
-      assertSays(report.error!, 'GODWIT_NOT_CONVERGED', 'web1', 'within 4000 ms', 'hybrid');
+      assertSays(report.error!, 'GODWIT_NOT_CONVERGED', 'web1', 'within 10000 ms', 'hybrid');
       await assertOnlyGuests(world, { a: ['web1'] });
     });
   });
