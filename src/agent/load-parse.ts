@@ -1,3 +1,5 @@
+import { countOf, parsePorts } from '../host/guest-counters.ts';
+import { readStat } from '../host/process.ts';
 import { MOST_BYTES_PER_S } from '../protocol/public/load.ts';
 import type { HostLoad } from '../protocol/public/load.ts';
 
@@ -67,11 +69,10 @@ export function parsePressure(text: string): Stalled | undefined {
 
 /** /proc/net/dev: what the links named came to and sent; of all but the loopback where none of them is there. */
 export function parseNetwork(text: string, own: ReadonlySet<string>): Flow {
-  const lines = text.split('\n').flatMap((line) => {
-    const [, name, rest = ''] = /^\s*([^\s:]+):\s*(.*)$/.exec(line) ?? [];
-    return name === undefined || name === 'lo' ? [] : [{ name, fields: rest.split(/\s+/) }];
-  });
-  return flowOf(lines, own, ({ fields }) => [countOf(fields[0]), countOf(fields[8])]);
+  const lines = [...parsePorts(text)].flatMap(([name, { received, sent }]) =>
+    name === 'lo' ? [] : [{ name, received, sent }],
+  );
+  return flowOf(lines, own, ({ received, sent }) => [received, sent]);
 }
 
 /** /proc/diskstats: what was read from and written to the disks named; of all but loop and RAM devices where none is there. */
@@ -112,17 +113,14 @@ export function parseSwapUsed(text: string): number {
 
 /** Lines of /proc/PID/stat and /proc/PID/status; undefined where they are not those of a process. */
 export function parseProcess(pid: number, stat: string, status: string): GuestUse | undefined {
-  // Field 2 is the program's name in brackets, which may itself hold spaces and brackets.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const [user, system, began] = [14, 15, 22].map((field) => fields[field - 3]);
+  const line = readStat(stat);
   const resident = /^VmRSS:\s*(\d{1,15}) kB$/m.exec(status)?.[1];
-  if (began === undefined || resident === undefined) return undefined;
-  const ticks = countOf(user) + countOf(system);
-  return { of: `${pid} ${began}`, ticks, residentBytes: Number(resident) * 1024 };
-}
-
-function countOf(text: string | undefined): number {
-  return text !== undefined && /^\d{1,19}$/.test(text) ? Number(text) : 0;
+  if (line === undefined || resident === undefined) return undefined;
+  return {
+    of: `${pid} ${line.startTicks}`,
+    ticks: line.usedTicks,
+    residentBytes: Number(resident) * 1024,
+  };
 }
 
 /** What happened between two looks. A counter that went back (a link was made anew) counts as still. */

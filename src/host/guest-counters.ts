@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { GuestCounters } from '../migration/load-history.ts';
+import { readStat } from './process.ts';
 
 /** The kernel's clock for processes, Hz; the same on every x86-64. */
 const MS_PER_TICK = 10;
@@ -23,15 +24,20 @@ export const readProc: ReadProc = (file) => {
   }
 };
 
-/** Bytes that came from the guest and went to it, by the name of its link: /proc/net/dev. Pure. */
-export function parsePorts(text: string): ReadonlyMap<string, { from: number; to: number }> {
+/** What the host has received over a link and sent, bytes. */
+export interface LinkBytes {
+  readonly received: number;
+  readonly sent: number;
+}
+
+/** /proc/net/dev, by the name of the link. Pure. */
+export function parsePorts(text: string): ReadonlyMap<string, LinkBytes> {
   const lines = text.split('\n').flatMap((line) => {
     const [, name, rest = ''] = /^\s*([^\s:]+):\s*(.*)$/.exec(line) ?? [];
     const fields = rest.split(/\s+/);
-    // What the host receives on a tap is what its guest has sent.
     return name === undefined
       ? []
-      : [[name, { from: countOf(fields[0]), to: countOf(fields[8]) }] as const];
+      : [[name, { received: countOf(fields[0]), sent: countOf(fields[8]) }] as const];
   });
   return new Map(lines);
 }
@@ -41,32 +47,32 @@ export function countersOf(
   { pid, ports }: CountedBy,
   stat: string,
   io: string,
-  links: ReadonlyMap<string, { from: number; to: number }>,
+  links: ReadonlyMap<string, LinkBytes>,
 ): GuestCounters | undefined {
-  // Field 2 is the program's name in brackets, which may itself hold spaces and brackets.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const [user, system, began] = [14, 15, 22].map((field) => fields[field - 3]);
-  if (began === undefined || !/^\d+$/.test(began)) return undefined;
+  const line = readStat(stat);
+  if (line === undefined || line.hasEnded) return undefined;
   const seen = ports.flatMap((port) => links.get(port) ?? []);
-  const sum = (way: 'from' | 'to'): number => seen.reduce((all, each) => all + each[way], 0);
-  const network = seen.length === 0 ? {} : { inBytes: sum('to'), outBytes: sum('from') };
+  const sum = (which: keyof LinkBytes): number => seen.reduce((all, each) => all + each[which], 0);
+  // What the host receives on a tap is what its guest has sent.
+  const network = seen.length === 0 ? {} : { inBytes: sum('sent'), outBytes: sum('received') };
   const [readBytes, writtenBytes] = ['read_bytes', 'write_bytes'].map((name) => {
     const value = new RegExp(`^${name}: (\\d{1,19})$`, 'm').exec(io)?.[1];
     return value === undefined ? undefined : Number(value);
   });
-  const processorMs = (countOf(user) + countOf(system)) * MS_PER_TICK;
-  return { of: `${pid} ${began}`, processorMs, readBytes, writtenBytes, ...network };
+  const processorMs = line.usedTicks * MS_PER_TICK;
+  return { of: `${pid} ${line.startTicks}`, processorMs, readBytes, writtenBytes, ...network };
 }
 
 /** Two reads, of some µs each. */
 export function readCounters(
   counted: CountedBy,
-  links: ReadonlyMap<string, { from: number; to: number }>,
+  links: ReadonlyMap<string, LinkBytes>,
   read: ReadProc = readProc,
 ): GuestCounters | undefined {
   return countersOf(counted, read(`${counted.pid}/stat`), read(`${counted.pid}/io`), links);
 }
 
-function countOf(text: string | undefined): number {
+/** A counter of the kernel's; 0 where it is none. Pure. */
+export function countOf(text: string | undefined): number {
   return text !== undefined && /^\d{1,19}$/.test(text) ? Number(text) : 0;
 }

@@ -20,6 +20,8 @@ export interface StatLine extends ProcessStat {
   readonly flags: number;
   /** Field 6: the process that leads its session. */
   readonly session: number;
+  /** Fields 14 and 15: what it has used of processors, its own time and the kernel's for it, clock ticks. */
+  readonly usedTicks: number;
   /**
    * A killed process is a zombie as soon as its first thread has ended, and holds its files, with the locks on a guest's
    * images, until the last one has.
@@ -27,17 +29,14 @@ export interface StatLine extends ProcessStat {
   readonly hasEnded: boolean;
 }
 
-/** Fields 3, 6, 9, 20 and 22 of /proc/PID/stat; undefined for what is no such line. */
+/** Fields 3, 6, 9, 14, 15, 20 and 22 of /proc/PID/stat; undefined for what is no such line. */
 export function readStat(text: string): StatLine | undefined {
   // Field 2 is the program's name in brackets, which may itself hold spaces and brackets.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  const [state = '', session = '', flags = '', threads = '', ticks = ''] = [3, 6, 9, 20, 22].map(
-    (field) => fields[field - 3],
-  );
-  if (
-    !/^[A-Za-z]$/.test(state) ||
-    ![session, flags, threads, ticks].every((each) => /^\d+$/.test(each))
-  ) {
+  const wanted = [3, 6, 9, 14, 15, 20, 22].map((field) => fields[field - 3] ?? '');
+  const [state = '', session = '', flags = '', user = '', kernel = '', threads = '', ticks = ''] =
+    wanted;
+  if (!/^[A-Za-z]$/.test(state) || !wanted.slice(1).every((each) => /^\d+$/.test(each))) {
     return undefined;
   }
   const hasEnded = (state === 'Z' || state === 'X') && !(Number(threads) > 1);
@@ -46,6 +45,7 @@ export function readStat(text: string): StatLine | undefined {
     startTicks: Number(ticks),
     flags: Number(flags),
     session: Number(session),
+    usedTicks: Number(user) + Number(kernel),
     hasEnded,
   };
 }
