@@ -1,9 +1,9 @@
 import type { Check } from '../../protocol/public/migration.ts';
 import type { AdmissionFacts } from './admission.ts';
 import type { Finding } from './finding.ts';
+import type { AskFacts } from './guest.ts';
 import type { HostsFacts } from './hosts.ts';
 import { CHECKS } from './table.ts';
-import type { AskFacts } from './table.ts';
 
 /** Judges all that the source's agent can judge when it is asked. */
 export function askChecks(facts: AskFacts): Check[] {

@@ -2,12 +2,10 @@ import { judgeIncoming, judgeMemory, judgeName, judgePorts, judgeRoutes } from '
 import type { AdmissionFacts } from './admission.ts';
 import { judgeGivesBack } from './balloon.ts';
 import { judgeCapabilities } from './capabilities.ts';
-import type { CapabilityFacts } from './capabilities.ts';
 import type { Finding } from './finding.ts';
 import { judgeLimits } from './limits.ts';
-import type { LimitsFacts } from './limits.ts';
 import { judgeBusy, judgeGuest, judgeOutgoing } from './guest.ts';
-import type { BusyFacts, GuestFacts, OutgoingFacts } from './guest.ts';
+import type { AskFacts } from './guest.ts';
 import {
   judgeCertificates,
   judgeClock,
@@ -21,9 +19,6 @@ import {
   judgeVersions,
 } from './hosts.ts';
 import type { HostsFacts } from './hosts.ts';
-
-/** What the source's agent knows when it is asked. */
-export type AskFacts = CapabilityFacts & LimitsFacts & GuestFacts & BusyFacts & OutgoingFacts;
 
 /**
  * When a check is made. Up to `assess` nothing has been built, and `godwit check` makes the same checks without a
