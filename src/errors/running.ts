@@ -81,8 +81,8 @@ export const runningErrors = {
     504,
   ),
   GODWIT_DEVICE_HELD: row(
-    '{guest} does not let go of {device}: {reason}',
-    'It runs on with the device. It may still let go of it, at the latest when it restarts: plug the device in again then. A guest that is booting, or whose driver is in use, does not let go.',
+    '{guest} does not release {device}: {reason}',
+    'It runs on with the device. It may still release it, at the latest when it restarts: plug the device in again then. A guest that is booting, or whose driver is in use, does not release it.',
     true,
     5,
     409,

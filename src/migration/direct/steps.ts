@@ -127,7 +127,7 @@ const TABLE = {
   },
   unplug: {
     phase: 'memory',
-    does: 'the guest lets go of the devices that cannot move; left out where none was named',
+    does: 'the guest releases the devices that cannot move; left out where none was named',
     endsBy: 'handler',
     rehearsed: true,
     deadline: 60_000,

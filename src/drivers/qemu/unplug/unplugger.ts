@@ -5,8 +5,8 @@ import type { Unplugger } from '../../port/unplugger.ts';
 import * as answers from '../qmp/answers.ts';
 import type { QmpClient } from '../qmp/client.ts';
 
-/** How long a guest has to let go of its devices, ms. One on USB is gone at once, one on PCI is asked for by ACPI. */
-const LETS_GO_MS = 20_000;
+/** How long a guest has to release its devices, ms. One on USB is gone at once, one on PCI is asked for by ACPI. */
+const RELEASE_MS = 20_000;
 const LOOK_MS = 50;
 /** QEMU has asked the guest already, and waits for its answer. */
 const ASKED_ALREADY = /already in the process of unplug/;
@@ -14,22 +14,22 @@ const ASKED_ALREADY = /already in the process of unplug/;
 type Monitor = Pick<QmpClient, 'query' | 'request' | 'onEvent'>;
 
 /**
- * `device_del` only asks the guest, and nothing takes that back: a guest that has not let go yet may do so at any later
+ * `device_del` only asks the guest, and nothing takes that back: a guest that has not released one yet may do so at any later
  * time, at the latest when it restarts.
  */
 export class QemuUnplugger implements Unplugger {
   readonly #guest: string;
   readonly #client: Monitor;
-  readonly #letsGoMs: number;
+  readonly #releaseMs: number;
   /** Until when the guest may answer what it was asked, by device; monotonic ms. */
   readonly #askedUntil = new Map<string, number>();
   /** What it answered, where it said that it keeps the device. */
   readonly #kept = new Set<string>();
 
-  constructor(guest: string, client: Monitor, letsGoMs = LETS_GO_MS) {
+  constructor(guest: string, client: Monitor, releaseMs = RELEASE_MS) {
     this.#guest = guest;
     this.#client = client;
-    this.#letsGoMs = letsGoMs;
+    this.#releaseMs = releaseMs;
     client.onEvent(({ event, data }) => {
       const { device } = data;
       if (event === 'DEVICE_UNPLUG_GUEST_ERROR' && typeof device === 'string')
@@ -37,7 +37,7 @@ export class QemuUnplugger implements Unplugger {
     });
   }
 
-  async letGo(devices: readonly Unplugged[], signal: AbortSignal): Promise<void> {
+  async unplug(devices: readonly Unplugged[], signal: AbortSignal): Promise<void> {
     const there = await this.#there(devices, signal);
     for (const { device } of there) await this.#ask(device, signal);
     await this.#untilGone(there, signal);
@@ -71,7 +71,7 @@ export class QemuUnplugger implements Unplugger {
     this.#kept.delete(device);
     const answer = await this.#client.request('device_del', { id: device }, signal);
     if (answer.ok || ASKED_ALREADY.test(answer.reason) || answer.errorClass === 'DeviceNotFound') {
-      this.#askedUntil.set(device, performance.now() + this.#letsGoMs);
+      this.#askedUntil.set(device, performance.now() + this.#releaseMs);
       return;
     }
     throw this.#held(device, answer.reason);
@@ -86,9 +86,9 @@ export class QemuUnplugger implements Unplugger {
       const { device } = first;
       if (this.#kept.has(device)) throw this.#held(device, 'the guest says that it keeps it');
       const asked = this.#askedUntil.get(device);
-      if (performance.now() > (asked ?? began + this.#letsGoMs)) {
+      if (performance.now() > (asked ?? began + this.#releaseMs)) {
         const who = asked === undefined ? 'it may have been asked to before' : 'it was asked to';
-        throw this.#held(device, `${who}, and did not within ${this.#letsGoMs / 1000} s`);
+        throw this.#held(device, `${who}, and did not within ${this.#releaseMs / 1000} s`);
       }
       await systemClock.sleep(LOOK_MS, signal);
     }

@@ -238,7 +238,7 @@ export const LIFECYCLE: Lifecycle = {
   unplug: {
     do: async (parts, signal) => {
       const { unplugger } = await parts.guest.session(signal);
-      await unplugger?.letGo(parts.state().known.unplugged ?? [], signal);
+      await unplugger?.unplug(parts.state().known.unplugged ?? [], signal);
       return {};
     },
 

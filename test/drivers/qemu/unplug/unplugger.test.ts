@@ -39,8 +39,8 @@ class Guest {
     } as unknown as Pick<QmpClient, 'query' | 'request' | 'onEvent'>;
   }
 
-  /** What it was asked to let go of, it lets go of now. */
-  letGo(): void {
+  /** It releases now what it was asked to. */
+  release(): void {
     for (const id of this.#pending) this.devices.delete(id);
     this.#pending.clear();
   }
@@ -57,8 +57,8 @@ class Guest {
       return { ok: false, reason, errorClass: 'GenericError' };
     }
     this.#pending.add(id);
-    if (this.#deletes === 'at once') this.letGo();
-    if (this.#deletes === 'later') setTimeout(() => this.letGo(), SHORT_MS / 3);
+    if (this.#deletes === 'at once') this.release();
+    if (this.#deletes === 'later') setTimeout(() => this.release(), SHORT_MS / 3);
     if (this.#deletes === 'says no') {
       const event = { event: 'DEVICE_UNPLUG_GUEST_ERROR', data: { device: id } };
       for (const listener of this.#listeners) listener(event);
@@ -75,12 +75,12 @@ function guestThat(deletes: Deletes) {
 
 describe('unplugging the devices of a guest', () => {
   for (const deletes of ['at once', 'later'] as const) {
-    test(`is over once it has let go of all, ${deletes}, and gives them back`, async () => {
+    test(`is over once it has released all, ${deletes}, and gives them back`, async () => {
       const { guest, unplugger } = guestThat(deletes);
-      await unplugger.letGo([GPU, USB], signal);
+      await unplugger.unplug([GPU, USB], signal);
       assert.deepEqual([...guest.devices], []);
       // A mover that takes over says it again.
-      await unplugger.letGo([GPU, USB], signal);
+      await unplugger.unplug([GPU, USB], signal);
       await unplugger.plugAgain([GPU, USB], signal);
       await unplugger.plugAgain([], signal);
       assert.deepEqual([...guest.devices].toSorted(), ['gpu0', 'usb0']);
@@ -89,21 +89,21 @@ describe('unplugging the devices of a guest', () => {
     });
   }
 
-  test('fails by name where it does not let go, and says that it still may', async () => {
+  test('fails by name where the guest keeps it, and says that it still may', async () => {
     const { guest, unplugger } = guestThat('never');
-    const held = { code: 'GODWIT_DEVICE_HELD', message: /does not let go of gpu0.*within 0\.3 s/ };
-    await assert.rejects(unplugger.letGo([GPU], signal), held);
+    const held = { code: 'GODWIT_DEVICE_HELD', message: /does not release gpu0.*within 0\.3 s/ };
+    await assert.rejects(unplugger.unplug([GPU], signal), held);
     // The way back does not call it plugged in for good.
     await assert.rejects(unplugger.plugAgain([GPU], signal), held);
     assert.deepEqual(guest.said, ['device_del gpu0']);
     // QEMU takes no second request while it waits for the answer to the first one.
-    await assert.rejects(unplugger.letGo([GPU], signal), held);
+    await assert.rejects(unplugger.unplug([GPU], signal), held);
   });
 
   test('fails at once where it says that it keeps the device, which then stays for good', async () => {
     const { unplugger } = guestThat('says no');
     const before = performance.now();
-    await assert.rejects(unplugger.letGo([GPU], signal), /says that it keeps it/);
+    await assert.rejects(unplugger.unplug([GPU], signal), /says that it keeps it/);
     await unplugger.plugAgain([GPU], signal);
     assert.ok(performance.now() - before < SHORT_MS);
   });
@@ -112,10 +112,10 @@ describe('unplugging the devices of a guest', () => {
     for (const isSame of [true, false]) {
       const { guest, unplugger } = guestThat('never');
       const cancelled = new AbortController();
-      const asked = unplugger.letGo([GPU], cancelled.signal);
+      const asked = unplugger.unplug([GPU], cancelled.signal);
       setTimeout(() => cancelled.abort(), 20);
       await assert.rejects(asked);
-      setTimeout(() => guest.letGo(), SHORT_MS / 3);
+      setTimeout(() => guest.release(), SHORT_MS / 3);
       // Also a mover that took over waits: it does not know what the last one has asked for.
       const next = isSame ? unplugger : new QemuUnplugger('web1', guest.monitor, SHORT_MS);
       await next.plugAgain([GPU], signal);
@@ -126,7 +126,7 @@ describe('unplugging the devices of a guest', () => {
   test('is refused where QEMU still says that the guest cannot move', async () => {
     const { guest, unplugger } = guestThat('at once');
     guest.blocked = ["The 'nested' feature blocks it"];
-    await assert.rejects(unplugger.letGo([GPU], signal), {
+    await assert.rejects(unplugger.unplug([GPU], signal), {
       code: 'GODWIT_DEVICE_UNMOVABLE',
       message: /nested/,
     });
