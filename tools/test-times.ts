@@ -170,7 +170,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/libvirt.e2e.ts': { seconds: 130, of: ['src/drivers/libvirt/', 'src/mover/managed/'] },
   'test/e2e/libvirt-lab.e2e.ts': { seconds: 60, of: ['src/lab/libvirt/', 'src/drivers/libvirt/'] },
   'test/e2e/libvirt-wire.e2e.ts': {
-    seconds: 240,
+    seconds: 150,
     of: ['src/drivers/libvirt/', 'src/mover/managed/', 'src/mover/receiver/', 'src/wire/'],
   },
   'test/e2e/longlink.e2e.ts': { seconds: 44, of: ['src/wire/', 'src/links/'] },
