@@ -3,9 +3,10 @@ import { chmod, lstat, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import type { AgentConfigInput } from '../../src/lab/agents.ts';
 import { startGuest } from '../../src/lab/guest/start.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
-import { FakePrograms } from '../disks/volumes/fake-programs.ts';
+import { FakeLvm } from '../disks/volumes/fake-lvm.ts';
 import { FakeZfs } from '../disks/volumes/fake-zfs.ts';
 import { until } from '../until.ts';
 import { assertWrites } from './support/disks.ts';
@@ -21,41 +22,61 @@ const NAME = 'vm-100-disk-0';
 /** Of which the disk takes many seconds. */
 const SLOW = { maxBandwidth: 4 * MIB };
 
+/** Two hosts with such storage, and the guest db1 on a, whose disk is `device`. */
+async function openWithGuest(
+  name: string,
+  device: string,
+  storageOf: (host: string) => object,
+): Promise<World> {
+  const configure = (host: string) => ({ storage: [storageOf(host)] }) as AgentConfigInput;
+  const world = await openWorld(name, { hosts: 2, storage: 'local', configure });
+  await startGuest(world.lab, {
+    memoryBytes: 192 * MIB,
+    workingSetBytes: 8 * MIB,
+    host: 'a',
+    name: 'db1',
+    disks: [{ bytes: SIZE, thin: false, device }],
+    kernelWords: FEW_PLACES,
+  }).catch(async (error: unknown) => {
+    await world.close();
+    throw error;
+  });
+  return world;
+}
+
+async function untilCopied(world: World, id: string): Promise<void> {
+  await follow(world, 'a', id, ({ phase, disks = [] }) => {
+    return phase === 'disks' && disks.some(({ copiedBytes }) => copiedBytes > 0);
+  });
+}
+
+/** It runs there alone, with all that it has written. */
+async function whole(world: World, host: string): Promise<void> {
+  assert.deepEqual(await runningOn(world.lab, 'db1'), [host]);
+  await assertWrites(world, 'db1');
+}
+
 /** The kernel of this machine may have no device mapper: `lvm` is a stand-in that makes loop devices, full of old data. */
 describe('a guest whose disk is a volume', () => {
   let world: World;
   let top: string;
-  let fake: FakePrograms;
+  let fake: FakeLvm;
   const searched = process.env['PATH'];
 
   before(async () => {
     top = await mkdtemp(path.join(tmpdir(), 'godwit-vol-'));
     await chmod(top, 0o755);
-    fake = new FakePrograms(top, { loops: true });
+    fake = new FakeLvm(top, { loops: true });
     process.env['PATH'] = `${fake.bin}:${searched}`;
     const thinPools = { tp: { bytes: 256 * MIB, freeBytes: 256 * MIB } };
     for (const host of ['a', 'b']) {
       fake.group(`v${host}`, { devices: path.join(top, `v${host}`), thinPools });
     }
     fake.volume('va', NAME, SIZE);
-    const configure = (host: string) => ({
-      storage: [
-        {
-          devices: path.join(top, `v${host}`),
-          make: { lvm: `v${host}`, ...(host === 'b' ? { thinPool: 'tp' } : {}) },
-        },
-      ],
-    });
-    world = await openWorld('vol', { hosts: 2, storage: 'local', configure });
-    const device = path.join(top, 'va', NAME);
-    await startGuest(world.lab, {
-      memoryBytes: 192 * MIB,
-      workingSetBytes: 8 * MIB,
-      host: 'a',
-      name: 'db1',
-      disks: [{ bytes: SIZE, thin: false, device }],
-      kernelWords: FEW_PLACES,
-    });
+    world = await openWithGuest('vol', path.join(top, 'va', NAME), (host) => ({
+      devices: path.join(top, `v${host}`),
+      make: { lvm: `v${host}`, ...(host === 'b' ? { thinPool: 'tp' } : {}) },
+    }));
   });
   after(async () => {
     await world?.close();
@@ -66,39 +87,28 @@ describe('a guest whose disk is a volume', () => {
 
   const volumes = (host: string) => fake.state.groups[`v${host}`]?.volumes ?? {};
 
-  async function whole(host: string): Promise<void> {
-    assert.deepEqual(await runningOn(world.lab, 'db1'), [host]);
-    await assertWrites(world, 'db1');
-  }
-
-  async function untilCopied(id: string): Promise<void> {
-    await follow(world, 'a', id, ({ phase, disks = [] }) => {
-      return phase === 'disks' && disks.some(({ copiedBytes }) => copiedBytes > 0);
-    });
-  }
-
   test('keeps it where the migration is cancelled, and the volume that was made is gone', async () => {
     const id = await begin(world, { guest: 'db1', from: 'a', to: 'b', ...SLOW });
-    await untilCopied(id);
+    await untilCopied(world, id);
     assert.deepEqual(volumes('b')[NAME]?.tags, [`godwit=${id}`]);
     assert.equal((await world.agent('a').cancel({ params: { id } })).accepted, true);
     const report = await reportAtEnd(world, 'a', id);
     assertSays(report.error!, 'GODWIT_CANCELLED', 'db1');
     assert.deepEqual(volumes('b'), {});
     assert.deepEqual(await readdir(path.join(top, 'vb')), []);
-    await whole('a');
+    await whole(world, 'a');
   });
 
   test('leaves nothing either where the mover that made it was killed', async () => {
     const id = await begin(world, { guest: 'db1', from: 'a', to: 'b', ...SLOW });
-    await untilCopied(id);
+    await untilCopied(world, id);
     await killMover(world, 'b', id);
     assert.equal((await world.agent('a').cancel({ params: { id } })).accepted, true);
     await reportAtEnd(world, 'a', id);
     await until('the volume to be gone', 30_000, async () => {
       return Object.keys(volumes('b')).length === 0 ? true : undefined;
     });
-    await whole('a');
+    await whole(world, 'a');
   });
 
   test('arrives on a volume of the same size, thin where the host says so, with what it held and nothing else', async (t) => {
@@ -112,7 +122,7 @@ describe('a guest whose disk is a volume', () => {
     const made = volumes('b')[NAME];
     assert.deepEqual([made?.bytes, made?.tags, made?.pool], [SIZE, [], 'tp']);
     assert.ok((await stat(path.join(top, 'vb', NAME))).isBlockDevice());
-    await whole('b');
+    await whole(world, 'b');
   });
 
   test('is not moved onto a volume that is there, before anything is touched', async () => {
@@ -127,7 +137,7 @@ describe('a guest whose disk is a volume', () => {
     await move(world, { guest: 'db1', from: 'b', to: 'a' });
     const made = volumes('a')[NAME];
     assert.deepEqual([made?.bytes, made?.tags, made?.pool], [SIZE, [], undefined]);
-    await whole('a');
+    await whole(world, 'a');
   });
 });
 
@@ -147,24 +157,10 @@ describe('a guest whose disk is a volume of ZFS', () => {
     process.env['PATH'] = `${fake.bin}:${searched}`;
     for (const host of ['a', 'b']) fake.dataset(dataset(host));
     fake.run('create', '-V', String(SIZE), '-b', '16384', '-o', 'x:y=z', `${dataset('a')}/${NAME}`);
-    const configure = (host: string) => ({
-      storage: [
-        {
-          devices: path.join(top, dataset(host)),
-          make: { zfs: dataset(host), ...(host === 'b' ? { sparse: true } : {}) },
-        },
-      ],
-    });
-    world = await openWorld('zvol', { hosts: 2, storage: 'local', configure });
-    const device = path.join(top, dataset('a'), NAME);
-    await startGuest(world.lab, {
-      memoryBytes: 192 * MIB,
-      workingSetBytes: 8 * MIB,
-      host: 'a',
-      name: 'db1',
-      disks: [{ bytes: SIZE, thin: false, device }],
-      kernelWords: FEW_PLACES,
-    });
+    world = await openWithGuest('zvol', path.join(top, dataset('a'), NAME), (host) => ({
+      devices: path.join(top, dataset(host)),
+      make: { zfs: dataset(host), ...(host === 'b' ? { sparse: true } : {}) },
+    }));
   });
   after(async () => {
     await world?.close();
@@ -175,16 +171,13 @@ describe('a guest whose disk is a volume of ZFS', () => {
 
   test('keeps it where the migration is cancelled, and the volume that was made is gone', async () => {
     const id = await begin(world, { guest: 'db1', from: 'a', to: 'b', ...SLOW });
-    await follow(world, 'a', id, ({ phase, disks = [] }) => {
-      return phase === 'disks' && disks.some(({ copiedBytes }) => copiedBytes > 0);
-    });
+    await untilCopied(world, id);
     assert.deepEqual(children('b')[NAME]?.props, { 'godwit:migration': id });
     await world.agent('a').cancel({ params: { id } });
     assert.equal((await reportAtEnd(world, 'a', id)).outcome, 'cancelled');
     assert.deepEqual(children('b'), {});
     assert.deepEqual(await readdir(path.join(top, dataset('b'))), []);
-    assert.deepEqual(await runningOn(world.lab, 'db1'), ['a']);
-    await assertWrites(world, 'db1');
+    await whole(world, 'a');
   });
 
   test('arrives on a sparse one of the same size, which nobody removes any more, and is not moved back over its old one', async () => {
@@ -192,8 +185,7 @@ describe('a guest whose disk is a volume of ZFS', () => {
     assert.equal(report.diskCheck?.verdict, 'equal', JSON.stringify(report.diskCheck));
     const made = children('b')[NAME];
     assert.deepEqual([made?.bytes, made?.props, made?.sparse], [SIZE, {}, true]);
-    assert.deepEqual(await runningOn(world.lab, 'db1'), ['b']);
-    await assertWrites(world, 'db1');
+    await whole(world, 'b');
     const refused = await checkedRefusal(world, { guest: 'db1', from: 'b', to: 'a' });
     assert.ok(refused !== undefined);
     assertSays(refused, 'GODWIT_DISK_PLACE', `${dataset('a')}/${NAME} is there already`);

@@ -1,6 +1,4 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
+import { FakeProgram } from './fake-program.ts';
 
 /**
  * Stands for `zfs`, which this kernel does not have. It takes the words that Godwit gives the real one and no others, and
@@ -112,31 +110,9 @@ fs.writeFileSync(file, JSON.stringify(state));
 `;
 
 /** The program in a directory of a test, and what it holds. */
-export class FakeZfs {
-  /** To be put in front of PATH. */
-  readonly bin: string;
-  readonly #top: string;
-
+export class FakeZfs extends FakeProgram<FakeState> {
   constructor(top: string, { loops, devices }: Pick<FakeState, 'loops' | 'devices'>) {
-    this.#top = path.join(top, 'zfs');
-    this.bin = path.join(top, 'bin');
-    for (const each of [this.#top, this.bin]) mkdirSync(each, { recursive: true });
-    this.change((state) => Object.assign(state, { loops, devices, datasets: {} }));
-    const text = PROGRAM.replace('TOP', JSON.stringify(this.#top));
-    writeFileSync(path.join(this.#top, 'zfs.mjs'), text);
-    const start = `#!/bin/sh\nexec ${process.execPath} ${path.join(this.#top, 'zfs.mjs')} "$@"\n`;
-    writeFileSync(path.join(this.bin, 'zfs'), start, { mode: 0o755 });
-  }
-
-  get state(): FakeState {
-    const file = path.join(this.#top, 'state.json');
-    return (existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {}) as FakeState;
-  }
-
-  /** What it was called with, one line each. */
-  get log(): string[] {
-    const file = path.join(this.#top, 'log');
-    return existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : [];
+    super(top, 'zfs', PROGRAM, { loops, devices, datasets: {} });
   }
 
   dataset(name: string, given: Partial<FakeState['datasets'][string]> = {}): void {
@@ -144,35 +120,10 @@ export class FakeZfs {
     this.change(({ datasets }) => void (datasets[name] = { ...usual, ...given }));
   }
 
-  change(work: (state: FakeState) => void): void {
-    const { state } = this;
-    work(state);
-    writeFileSync(path.join(this.#top, 'state.json'), JSON.stringify(state));
-  }
-
-  /** As its owner would. */
-  run(...words: readonly string[]): void {
-    execFileSync(path.join(this.bin, 'zfs'), words);
-  }
-
-  /** From here on what makes a volume waits. */
-  hold(): void {
-    writeFileSync(path.join(this.#top, 'hold'), '');
-  }
-
-  release(): void {
-    rmSync(path.join(this.#top, 'hold'), { force: true });
-  }
-
   /** Detaches what is left. */
   end(): void {
-    this.release();
     const { loops, datasets } = this.state;
-    if (!loops) return;
-    for (const { children } of Object.values(datasets)) {
-      for (const { loop } of Object.values(children)) {
-        if (loop !== undefined) execFileSync('losetup', ['--detach', loop]);
-      }
-    }
+    const all = Object.values(datasets).flatMap(({ children }) => Object.values(children));
+    this.detach(loops ? all : []);
   }
 }

@@ -8,7 +8,7 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 import { LvmMaker } from '../../../src/disks/volumes/lvm.ts';
 import type { Seen, Store } from '../../../src/disks/volumes/store.ts';
 import { until } from '../../until.ts';
-import { FakePrograms } from './fake-programs.ts';
+import { FakeLvm } from './fake-lvm.ts';
 
 const MIB = 1024 ** 2;
 const OWN = 'm-0000000a';
@@ -21,11 +21,11 @@ describe('volumes of LVM', () => {
   const own = { name: 'web1', migration: OWN };
   const searched = process.env['PATH'];
   let top: string;
-  let fake: FakePrograms;
+  let fake: FakeLvm;
 
   before(() => {
     top = mkdtempSync(path.join(tmpdir(), 'godwit-lvm-'));
-    fake = new FakePrograms(top, { loops: false });
+    fake = new FakeLvm(top, { loops: false });
     process.env['PATH'] = `${fake.bin}:${searched}`;
   });
   after(() => {

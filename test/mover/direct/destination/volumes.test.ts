@@ -12,7 +12,7 @@ import { planImages } from '../../../../src/mover/direct/destination/images.ts';
 import type { ImagePlan } from '../../../../src/mover/direct/destination/images.ts';
 import type { DiskImage, ImagePlace } from '../../../../src/protocol/disk.ts';
 import type { Preparation } from '../../../../src/protocol/peer/migration.ts';
-import { FakePrograms } from '../../../disks/volumes/fake-programs.ts';
+import { FakeLvm } from '../../../disks/volumes/fake-lvm.ts';
 
 const MIB = 1024 ** 2;
 const ELSEWHERE = '0'.repeat(16);
@@ -21,11 +21,11 @@ const soon = (): AbortSignal => AbortSignal.timeout(30_000);
 describe('the place for a copy of a disk on a block device', () => {
   const searched = process.env['PATH'];
   let top: string;
-  let fake: FakePrograms;
+  let fake: FakeLvm;
 
   before(() => {
     top = mkdtempSync(path.join(tmpdir(), 'godwit-plan-'));
-    fake = new FakePrograms(top, { loops: false });
+    fake = new FakeLvm(top, { loops: false });
     mkdirSync(path.join(top, 'files'));
   });
   after(() => {

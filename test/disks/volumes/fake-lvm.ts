@@ -1,14 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import {
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { FakeProgram } from './fake-program.ts';
 
 /**
  * Stands for LVM's program `lvm`: this kernel may have no device mapper. It takes the words that Godwit gives the
@@ -133,50 +126,21 @@ if (verb === 'vgs') {
 fs.writeFileSync(file, JSON.stringify(state));
 `;
 
-/** Programs in a directory of a test, and what they hold. */
-export class FakePrograms {
-  /** To be put in front of PATH. */
-  readonly bin: string;
-  readonly #top: string;
-
+/** The program in a directory of a test, and what it holds. */
+export class FakeLvm extends FakeProgram<FakeState> {
   constructor(top: string, { loops }: Pick<FakeState, 'loops'>) {
-    this.#top = path.join(top, 'lvm');
-    this.bin = path.join(top, 'bin');
-    for (const each of [this.#top, this.bin]) mkdirSync(each, { recursive: true });
-    this.#write({ loops, groups: {} });
-    const text = PROGRAM.replace('TOP', JSON.stringify(this.#top));
-    writeFileSync(path.join(this.#top, 'lvm.mjs'), text);
-    const start = `#!/bin/sh\nexec ${process.execPath} ${path.join(this.#top, 'lvm.mjs')} "$@"\n`;
-    writeFileSync(path.join(this.bin, 'lvm'), start, { mode: 0o755 });
-  }
-
-  get state(): FakeState {
-    return JSON.parse(readFileSync(path.join(this.#top, 'state.json'), 'utf8')) as FakeState;
-  }
-
-  /** What the programs were called with, one line each. */
-  get log(): string[] {
-    const file = path.join(this.#top, 'log');
-    return existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : [];
+    super(top, 'lvm', PROGRAM, { loops, groups: {} });
   }
 
   group(name: string, given: Partial<FakeGroup> & Pick<FakeGroup, 'devices'>): void {
     const MIB = 1024 ** 2;
     const usual = { extentBytes: 4 * MIB, freeBytes: 256 * MIB, thinPools: {}, volumes: {} };
-    const { state } = this;
-    state.groups[name] = { ...usual, ...given };
-    this.#write(state);
-  }
-
-  change(work: (state: FakeState) => void): void {
-    const { state } = this;
-    work(state);
-    this.#write(state);
+    this.change(({ groups }) => void (groups[name] = { ...usual, ...given }));
   }
 
   /** One that was there before, empty. */
   volume(group: string, name: string, bytes: number): void {
-    const image = path.join(this.#top, `${group}-${name}.img`);
+    const image = path.join(this.top, `${group}-${name}.img`);
     writeFileSync(image, '');
     truncateSync(image, bytes);
     const loop = execFileSync('losetup', ['--find', '--show', image]).toString().trim();
@@ -191,31 +155,13 @@ export class FakePrograms {
 
   /** As its owner removes it. */
   remove(group: string, name: string): void {
-    execFileSync(path.join(this.bin, 'lvm'), ['lvremove', '--yes', `${group}/${name}`]);
-  }
-
-  /** From here on what makes a volume waits. */
-  hold(): void {
-    writeFileSync(path.join(this.#top, 'hold'), '');
-  }
-
-  release(): void {
-    rmSync(path.join(this.#top, 'hold'), { force: true });
+    this.run('lvremove', '--yes', `${group}/${name}`);
   }
 
   /** Detaches what is left. */
   end(): void {
-    this.release();
     const { loops, groups } = this.state;
-    if (!loops) return;
-    for (const { volumes } of Object.values(groups)) {
-      for (const { loop } of Object.values(volumes)) {
-        if (loop !== undefined) execFileSync('losetup', ['--detach', loop]);
-      }
-    }
-  }
-
-  #write(state: FakeState): void {
-    writeFileSync(path.join(this.#top, 'state.json'), JSON.stringify(state));
+    const all = Object.values(groups).flatMap(({ volumes }) => Object.values(volumes));
+    this.detach(loops ? all : []);
   }
 }
