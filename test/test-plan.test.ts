@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { globSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { corePlan, restPlan } from '../tools/test-plan.ts';
+import { corePlan, mayBegin, restPlan } from '../tools/test-plan.ts';
 import type { E2eTable } from '../tools/test-plan.ts';
 import { E2E, LANES, UNIT_SECONDS } from '../tools/test-times.ts';
 
@@ -76,6 +76,25 @@ describe('the plan of the end-to-end tests', () => {
           rest.flatMap((_, turn) => restPlan({ budgetS, changed: [], turn }, rows).files),
         );
         for (const file of rest) assert.ok(seen.has(file), file);
+      }),
+    );
+  });
+
+  test('begins no file that this machine would not end in time, and each one where no clock runs', () => {
+    const ended = fc.array(
+      fc.record({ name: fc.constantFrom(...NAMES), seconds: fc.integer({ min: 1, max: 500 }) }),
+    );
+    fc.assert(
+      fc.property(table, ended, fc.integer({ min: -10, max: 500 }), (rows, before, leftS) => {
+        for (const file of Object.keys(rows)) {
+          assert.ok(mayBegin(file, Infinity, before, rows));
+          const begins = mayBegin(file, leftS, before, rows);
+          assert.ok(!begins || secondsOf(rows, [file]) <= leftS, 'not even on a fast machine');
+          const twice = before.map(({ name }) => ({ name, seconds: 2 * secondsOf(rows, [name]) }));
+          const known = twice.some(({ seconds }) => seconds > 0);
+          const slow = mayBegin(file, leftS, twice, rows);
+          assert.equal(slow, (known ? 2 : 1) * secondsOf(rows, [file]) <= leftS);
+        }
       }),
     );
   });

@@ -61,6 +61,23 @@ export function restPlan({ budgetS, changed, turn }: RestFacts, table: E2eTable 
   return { files, leftOut };
 }
 
+/**
+ * Whether a file would end in the `leftS` seconds that are left, on this machine: as much slower than its known time as
+ * the files that ended here were than theirs. Pure.
+ */
+export function mayBegin(
+  file: string,
+  leftS: number,
+  ended: readonly { readonly name: string; readonly seconds: number }[],
+  table: E2eTable = E2E,
+): boolean {
+  const secondsOf = (name: string): number => table[name]?.seconds ?? 0;
+  const known = ended.reduce((sum, { name }) => sum + secondsOf(name), 0);
+  const took = ended.reduce((sum, { seconds }) => sum + seconds, 0);
+  const slowness = known > 0 ? Math.max(1, took / known) : 1;
+  return secondsOf(file) * slowness <= leftS;
+}
+
 function isTouched(file: string, row: E2eFile | undefined, changed: readonly string[]): boolean {
   const folders = row?.of ?? [];
   return changed.some((each) => each === file || folders.some((folder) => each.startsWith(folder)));

@@ -94,7 +94,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/captive.e2e.ts': { seconds: 19, of: ['src/drivers/qemu/user/', 'src/host/'] },
   'test/e2e/check.e2e.ts': { seconds: 18, core: true },
   'test/e2e/balloon.e2e.ts': {
-    seconds: 500,
+    seconds: 60,
     of: ['src/mover/direct/source/', 'src/drivers/qemu/', 'src/migration/direct/'],
   },
   'test/e2e/plan.e2e.ts': {

@@ -3,7 +3,8 @@
  *
  * Without a word, and with `core`: all `*.test.ts` and the core of the `*.e2e.ts`, as tools/test-times.ts has it. `rest`:
  * of the other `*.e2e.ts` those that test what changed `--since` a commit (by default of the last day) and others in
- * turn, as far as they fit into `--minutes` (by default 25). What is left out is printed.
+ * turn, as far as they fit into `--minutes` (by default 25) by the times of tools/test-times.ts and, as this machine may be
+ * slower, by the clock. What is left out is printed.
  *
  * `*.test.ts` are fast and run on all processors. `*.e2e.ts` start real QEMU guests: two files at a
  * time where there are two processors (`--lanes 1`: one), each in labs of its own, since a file waits
@@ -19,7 +20,7 @@ import { compose } from 'node:stream';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { inspect, parseArgs } from 'node:util';
-import { corePlan, restPlan } from './test-plan.ts';
+import { corePlan, mayBegin, restPlan } from './test-plan.ts';
 import type { Plan } from './test-plan.ts';
 import { LANES } from './test-times.ts';
 
@@ -66,6 +67,8 @@ interface Wanted {
   readonly kind: Kind;
   /** Default: all. */
   readonly files?: readonly string[];
+  /** By the clock, ms: no end-to-end file begins that would not end before it. */
+  readonly untilMs?: number;
 }
 
 /** Which files run beside which, and which patterns are names of tests. */
@@ -86,33 +89,61 @@ function roundsOf({ kind, files: given }: Wanted, patterns: readonly string[], l
   };
 }
 
-/** Runs one kind of test file; resolves to its counts once everything has been printed. */
-async function runKind(
-  wanted: Wanted,
-  patterns: readonly string[],
-  lanes: number,
-): Promise<Counts> {
-  const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
-  const tookMs = new Map<string, number>();
-  const { kind } = wanted;
-  const { rounds, names } = roundsOf(wanted, patterns, lanes);
-  for (const round of rounds) await runRound(round, kinds[kind].timeoutMs, names, counts, tookMs);
-  if (kind === 'e2e' && tookMs.size > 1) printTimes(tookMs);
-  return counts;
+/** What a run has found so far. */
+class Found {
+  readonly counts: Counts = { passed: 0, failed: 0, skipped: 0 };
+  readonly tookMs = new Map<string, number>();
+  /** What the clock left no time for. */
+  readonly leftOut: { readonly file: string; readonly why: string }[] = [];
 }
 
-async function runRound(
-  { files, lanes }: Round,
-  timeoutMs: number,
+/** Runs one kind of test file; resolves once everything has been printed. */
+async function runKind(wanted: Wanted, patterns: readonly string[], lanes: number): Promise<Found> {
+  const found = new Found();
+  const { rounds, names } = roundsOf(wanted, patterns, lanes);
+  for (const round of rounds) {
+    if (wanted.kind === 'unit') {
+      await runFiles(wanted.kind, round.files, round.lanes, names, found);
+    } else {
+      const waiting = [...round.files];
+      const each = (): Promise<void> => runLane(waiting, names, wanted.untilMs, found);
+      await Promise.all(Array.from({ length: round.lanes }, each));
+    }
+  }
+  if (wanted.kind === 'e2e' && found.tookMs.size > 1) printTimes(found.tookMs);
+  return found;
+}
+
+/** One end-to-end file after the other, as long as some wait; none begins that would not end in time. */
+async function runLane(
+  waiting: string[],
   names: readonly string[],
-  counts: Counts,
-  tookMs: Map<string, number>,
+  untilMs: number | undefined,
+  found: Found,
 ): Promise<void> {
-  // What a file says comes in one piece and in the files' order, however many run at once.
+  for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+    const leftS = untilMs === undefined ? Infinity : (untilMs - Date.now()) / 1000;
+    const took = [...found.tookMs].map(([name, ms]) => ({ name, seconds: ms / 1000 }));
+    if (mayBegin(file, leftS, took)) {
+      await runFiles('e2e', [file], 1, names, found);
+    } else {
+      const why = `${Math.round(leftS)} s were left when its turn came: the files before it took longer than they are known to`;
+      found.leftOut.push({ file, why });
+    }
+  }
+}
+
+async function runFiles(
+  kind: Kind,
+  files: readonly string[],
+  lanes: number,
+  names: readonly string[],
+  { counts, tookMs }: Found,
+): Promise<void> {
   const events = run({
     files: files.map((file) => path.resolve(file)),
     concurrency: lanes,
-    timeout: timeoutMs,
+    timeout: kinds[kind].timeoutMs,
     signal: stop.signal,
     ...(names.length > 0 ? { testNamePatterns: [...names] } : {}),
   });
@@ -135,7 +166,14 @@ async function runRound(
     if ('failureType' in error && error.failureType === 'subtestsFailed') return;
     failures.push(`✖ ${name} (${path.relative('.', file)})\n${inspect(error.cause ?? error)}`);
   });
-  for await (const text of compose(events, new spec())) process.stdout.write(String(text));
+  // What a file says comes in one piece, however many run at once: node:test sees to it within a run, the text of a
+  // run of one file waits for its end.
+  let text = '';
+  for await (const piece of compose(events, new spec())) {
+    if (files.length > 1) process.stdout.write(String(piece));
+    else text += String(piece);
+  }
+  process.stdout.write(text);
 }
 
 /** The longest first: tools/test-times.ts is written from it. */
@@ -165,10 +203,6 @@ function restNow(minutes: string, since: string | undefined, lanes: number): Pla
   return restPlan({ budgetS, changed: changed.split('\n'), turn });
 }
 
-function printLeftOut({ leftOut }: Plan): void {
-  for (const { file, why } of leftOut) console.log(`left out: ${file}: ${why}`);
-}
-
 interface Values {
   readonly minutes: string;
   readonly since?: string | undefined;
@@ -184,8 +218,11 @@ function wantedOf(
   if (word === 'unit' || word === 'e2e') return { wanted: [{ kind: word }] };
   if (word === 'all' || hasPatterns) return { wanted: [{ kind: 'unit' }, { kind: 'e2e' }] };
   const plan = word === 'rest' ? restNow(values.minutes, values.since, lanes) : corePlan();
-  const e2e = { kind: 'e2e', files: plan.files } as const;
-  return { wanted: word === 'rest' ? [e2e] : [{ kind: 'unit' }, e2e], plan };
+  const { files } = plan;
+  const untilMs = Date.now() + Number(values.minutes) * 60_000;
+  return word === 'rest'
+    ? { wanted: [{ kind: 'e2e', files, untilMs }], plan }
+    : { wanted: [{ kind: 'unit' }, { kind: 'e2e', files }], plan };
 }
 
 const WORDS: ReadonlySet<string> = new Set(['unit', 'e2e', 'all', 'core', 'rest']);
@@ -206,14 +243,16 @@ async function main(): Promise<number> {
   const { wanted, plan } = wantedOf(word, patterns.length > 0, values, lanes);
 
   const totals: Counts = { passed: 0, failed: 0, skipped: 0 };
+  const leftOut = [...(plan?.leftOut ?? [])];
   for (const each of wanted) {
-    const counts = await runKind(each, patterns, lanes);
+    const { counts, leftOut: late } = await runKind(each, patterns, lanes);
+    leftOut.push(...late);
     totals.passed += counts.passed;
     totals.failed += counts.failed;
     totals.skipped += counts.skipped;
   }
   gatherFailures();
-  if (plan !== undefined) printLeftOut(plan);
+  for (const { file, why } of leftOut) console.log(`left out: ${file}: ${why}`);
   if (patterns.length > 0 && totals.passed + totals.failed === 0) {
     console.error(`no test has "${patterns.join(' ')}" in its path or name`);
     return 2;

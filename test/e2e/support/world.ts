@@ -23,6 +23,9 @@ export interface World {
   close(): Promise<void>;
 }
 
+/** As long as the CLI waits for what takes longest: a machine that runs two labs is slow. */
+const ANSWER_MS = 120_000;
+
 /** Labs of this process that are up. */
 const open = new Set<string>();
 
@@ -47,7 +50,11 @@ export async function openWorld(tag: string, request: Omit<LabRequest, 'name'>):
     let found = clients.get(host);
     if (found === undefined) {
       const unix = labHost(lab, host).agentSocket;
-      found = client(agentContract, { unix, peer: `the agent of ${host}` });
+      found = client(
+        agentContract,
+        { unix, peer: `the agent of ${host}` },
+        { deadlineMs: ANSWER_MS },
+      );
       clients.set(host, found);
     }
     return found.api;
