@@ -14,8 +14,6 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { systemClock } from '../../../src/clock.ts';
-import { parseAgentConfig } from '../../../src/config.ts';
-import type { AgentConfig } from '../../../src/config.ts';
 import type { Identifier } from '../../../src/drivers/port/disks.ts';
 import type { DestinationSession, DirectDriver } from '../../../src/drivers/port/direct.ts';
 import { silentLog } from '../../../src/log.ts';
@@ -31,12 +29,11 @@ import { preparation } from '../../../src/mover/direct/source/source-context.ts'
 import type { SourceContext } from '../../../src/mover/direct/source/source-context.ts';
 import type { Disk, ImagePlace } from '../../../src/protocol/disk.ts';
 import type { Seeding } from '../../../src/protocol/peer/migration.ts';
-import type { Credentials } from '../../../src/rpc/tls.ts';
 import { openPools } from '../../../src/disks/proof/pools.ts';
 import { planned } from '../../migration/direct/samples.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
 import { untilSo } from '../../until.ts';
-import { hostsFor } from './stage.ts';
+import { hostsFor, layHost } from './lay-host.ts';
 
 const MIB = 2 ** 20;
 const never = new AbortController().signal;
@@ -48,19 +45,6 @@ const images: Identifier = {
     return { bytes: content.length, sha256: createHash('sha256').update(content).digest('hex') };
   },
 };
-
-function layHost(top: string, name: 'a' | 'b', { ca, cert, key }: Credentials): AgentConfig {
-  const [stateDir, storage] = [path.join(top, name), path.join(top, `${name}-storage`)];
-  const pki = path.join(stateDir, 'pki');
-  for (const each of [pki, path.join(stateDir, 'm'), storage]) mkdirSync(each, { recursive: true });
-  writeFileSync(path.join(pki, 'ca.crt'), ca);
-  writeFileSync(path.join(pki, 'host.crt'), cert);
-  writeFileSync(path.join(pki, 'host.key'), key);
-  const address = '127.0.0.1:7001';
-  const peers = { [name === 'a' ? 'b' : 'a']: { address } };
-  const text = { name, address, stateDir, peers, storage: [{ path: storage }] };
-  return parseAgentConfig('agent.json', JSON.stringify(text));
-}
 
 /** The movers' parts for backing files, over real sessions; there is no hypervisor at either end. */
 async function movers(t: TestContext, settings: { readonly maxBandwidth?: number } = {}) {

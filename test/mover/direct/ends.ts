@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { Stage } from './stage.ts';
-import type { Hosts } from './stage.ts';
+import type { Hosts } from './lay-host.ts';
 
 /** How migrations on a stage begin and how they may end. */
 

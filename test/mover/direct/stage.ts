@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
@@ -24,25 +24,15 @@ import { WIRE_VERSION } from '../../../src/protocol/wire.ts';
 import type { WireOffer } from '../../../src/protocol/wire.ts';
 import type { Listening } from '../../../src/rpc/listen.ts';
 import type { Credentials } from '../../../src/rpc/tls.ts';
-import { authority } from '../../rpc/test-contract.ts';
 import { FakeWires } from './fake-wires.ts';
 import { serveAgent } from './fake-peers.ts';
+import { layPki } from './lay-host.ts';
+import type { Hosts } from './lay-host.ts';
 import { TwoHosts } from './two-hosts.ts';
 import type { Life, Traits } from './two-hosts.ts';
 
 const ID = 'm-00000001';
 const CREATED_AT = '2026-01-01T00:00:00.000Z';
-
-/** Certificates of hosts a and b, for all tests of a file. */
-export interface Hosts {
-  readonly a: Credentials;
-  readonly b: Credentials;
-}
-
-export async function hostsFor(t: TestContext): Promise<Hosts> {
-  const { issue } = await authority(t);
-  return { a: await issue('a', 'agent'), b: await issue('b', 'agent') };
-}
 
 async function end({
   running,
@@ -108,11 +98,7 @@ export class Stage {
   }
 
   #lay(host: 'a' | 'b', credentials: Credentials): void {
-    const pki = path.join(this.#dir, host, 'pki');
-    mkdirSync(pki, { recursive: true });
-    writeFileSync(path.join(pki, 'ca.crt'), credentials.ca);
-    writeFileSync(path.join(pki, 'host.crt'), credentials.cert);
-    writeFileSync(path.join(pki, 'host.key'), credentials.key);
+    layPki(path.join(this.#dir, host), credentials);
     mkdirSync(this.migrationDir(host), { recursive: true });
   }
 

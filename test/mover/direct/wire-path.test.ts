@@ -3,8 +3,9 @@ import { before, describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { streamMode } from '../../../src/protocol/public/migration.ts';
 import { assertMoved, assertStayed } from './ends.ts';
-import { Stage, hostsFor, killSourceAt, spareSource } from './stage.ts';
-import type { Hosts } from './stage.ts';
+import { hostsFor } from './lay-host.ts';
+import type { Hosts } from './lay-host.ts';
+import { Stage, killSourceAt, spareSource } from './stage.ts';
 
 let certificates: Hosts;
 

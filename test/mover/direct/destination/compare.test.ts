@@ -14,6 +14,7 @@ import type { DestinationState } from '../../../../src/migration/direct/destinat
 import { DestinationCompare } from '../../../../src/mover/direct/destination/compare.ts';
 import type { DestinationContext } from '../../../../src/mover/direct/destination/destination-context.ts';
 import { CHUNK_BYTES, PIECE_BYTES } from '../../../../src/protocol/peer/disk-check.ts';
+import type { Comparison } from '../../../../src/protocol/peer/disk-check.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';
 
 const never = new AbortController().signal;
@@ -36,7 +37,7 @@ function stage(t: TestContext, content: (at: number) => number = () => 1) {
       read: async (from: number, length: number) =>
         Buffer.alloc(length).map((_, at) => content(from + at)),
       status: async (from: number, length: number) => {
-        assert.ok(from + length <= BYTES, 'it asks beyond the end of the image');
+        assert.ok(length > 0 && from + length <= BYTES, 'it asks beyond the end of the image');
         return [{ bytes: length, flags: written.has(from) ? 1 : 0 }];
       },
       close: () => void closed.push(who),
@@ -63,13 +64,20 @@ function stage(t: TestContext, content: (at: number) => number = () => 1) {
     state: state as DestinationState,
     session: session as DestinationSession,
     socket: path.join(stateDir, 'guests', 'web1', 'compare.sock'),
-    ...{ watch, asked, opened, closed, written },
+    watch,
+    asked,
+    opened,
+    closed,
+    written,
   };
 }
 
-const compared = (node: string, hashes: string[], from = 0) => ({
-  ...{ epoch: EPOCH, node, from, hashes },
-  unit: CHUNK_BYTES as typeof CHUNK_BYTES,
+const compared = (node: string, hashes: string[]): Comparison => ({
+  epoch: EPOCH,
+  node,
+  unit: CHUNK_BYTES,
+  from: 0,
+  hashes,
 });
 
 test('exactly the hashes of something else are reported, and one beyond the image’s end is of something else', async (t) => {

@@ -4,8 +4,9 @@ import type { TestContext } from 'node:test';
 import { replaySource } from '../../../../src/migration/direct/journal.ts';
 import { streamMode } from '../../../../src/protocol/public/migration.ts';
 import type { CancelAnswer } from '../../../../src/protocol/public/contract.ts';
-import { Stage, hostsFor } from '../stage.ts';
-import type { Hosts } from '../stage.ts';
+import { hostsFor } from '../lay-host.ts';
+import type { Hosts } from '../lay-host.ts';
+import { Stage } from '../stage.ts';
 import { assertMoved, assertStayed, openFor, openHeld } from '../ends.ts';
 
 let certificates: Hosts;

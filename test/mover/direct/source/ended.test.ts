@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { Stage, hostsFor, killSourceAt, spareSource } from '../stage.ts';
-import type { Hosts } from '../stage.ts';
+import { hostsFor } from '../lay-host.ts';
+import type { Hosts } from '../lay-host.ts';
+import { Stage, killSourceAt, spareSource } from '../stage.ts';
 import { untilSo } from '../../../until.ts';
 
 let certificates: Hosts;

@@ -4,8 +4,9 @@ import type { TestContext } from 'node:test';
 import { replaySource } from '../../../../src/migration/direct/journal.ts';
 import { streamMode } from '../../../../src/protocol/public/migration.ts';
 import { assertMoved, assertStayed, openHeld } from '../ends.ts';
-import { Stage, hostsFor, killSourceAt, spareSource } from '../stage.ts';
-import type { Hosts } from '../stage.ts';
+import { hostsFor } from '../lay-host.ts';
+import type { Hosts } from '../lay-host.ts';
+import { Stage, killSourceAt, spareSource } from '../stage.ts';
 
 let certificates: Hosts;
 
