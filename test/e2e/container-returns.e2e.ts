@@ -23,9 +23,12 @@ const STATIC_BYTES = 24 * MIB;
 const DIRTY_BYTES = 8 * MIB;
 /** What an agent's heap may differ by between two looks; one that kept what moves carry would have grown by more. */
 const MEMORY_BYTES = 2 * (STATIC_BYTES + DIRTY_BYTES);
+/** Of one move; a busy machine takes long. */
+const MOVE_MS = 60_000;
+const timeout = (2 * RETURNS + 4) * MOVE_MS;
 const skip = process.getuid?.() === 0 ? false : 'CRIU and runc need root';
 
-describe('a container that goes there and back again and again', { skip }, () => {
+describe('a container that goes there and back again and again', { skip, timeout }, () => {
   let world: World;
 
   before(async () => {
@@ -90,40 +93,44 @@ describe('a container that goes there and back again and again', { skip }, () =>
     return sizes.reduce((sum, bytes) => sum + bytes, 0);
   }
 
-  test('keeps one connection and its memory, and leaves nothing behind on either host', async (t) => {
-    const { lab } = world;
-    const { hash } = await verifyGuest(lab, BOX);
-    // What hosts keep on purpose, such as checksums of layers, is there after the first time.
-    await thereAndBack();
-    const [hosts, held, memory] = [
-      await hostsNow(lab),
-      await heldByKernel(),
-      await memoryOfAgents(),
-    ];
-    const probe = await openProbe(lab, BOX, { intervalMs: 10 });
-    try {
-      await probe.mark();
-      for (let round = 1; round <= RETURNS; round += 1) {
-        const stoppedMs = await thereAndBack();
-        const { clientGapMs } = await probe.settle(60_000);
-        t.diagnostic(
-          `${2 * round} moves: stopped ${stoppedMs.join(' and ')} ms; greatest gap so far ${clientGapMs} ms`,
-        );
-        assert.partialDeepStrictEqual(await verifyGuest(lab, BOX), {
-          ok: true,
-          hash,
-          badChunks: 0,
-        });
+  test(
+    'keeps one connection and its memory, and leaves nothing behind on either host',
+    { timeout },
+    async (t) => {
+      const { lab } = world;
+      const { hash } = await verifyGuest(lab, BOX);
+      // What hosts keep on purpose, such as checksums of layers, is there after the first time.
+      await thereAndBack();
+      const [hosts, held, memory] = [
+        await hostsNow(lab),
+        await heldByKernel(),
+        await memoryOfAgents(),
+      ];
+      const probe = await openProbe(lab, BOX, { intervalMs: 10 });
+      try {
+        await probe.mark();
+        for (let round = 1; round <= RETURNS; round += 1) {
+          const stoppedMs = await thereAndBack();
+          const { clientGapMs } = await probe.settle(60_000);
+          t.diagnostic(
+            `${2 * round} moves: stopped ${stoppedMs.join(' and ')} ms; greatest gap so far ${clientGapMs} ms`,
+          );
+          assert.partialDeepStrictEqual(await verifyGuest(lab, BOX), {
+            ok: true,
+            hash,
+            badChunks: 0,
+          });
+        }
+        const view = await probe.settle(60_000);
+        assert.equal(view.connectionKept, true, JSON.stringify(view));
+      } finally {
+        await probe.stop();
       }
-      const view = await probe.settle(60_000);
-      assert.equal(view.connectionKept, true, JSON.stringify(view));
-    } finally {
-      await probe.stop();
-    }
-    await assertUnchanged(world, hosts);
-    assert.deepEqual(await heldByKernel(), held);
-    const grown = (await memoryOfAgents()) - memory;
-    t.diagnostic(`memory of both agents: ${(grown / MIB).toFixed(1)} MiB more`);
-    assert.ok(grown < MEMORY_BYTES, `agents hold ${grown} bytes more than before`);
-  });
+      await assertUnchanged(world, hosts);
+      assert.deepEqual(await heldByKernel(), held);
+      const grown = (await memoryOfAgents()) - memory;
+      t.diagnostic(`memory of both agents: ${(grown / MIB).toFixed(1)} MiB more`);
+      assert.ok(grown < MEMORY_BYTES, `agents hold ${grown} bytes more than before`);
+    },
+  );
 });

@@ -1,4 +1,5 @@
 import type { NamedCheck } from '../../migration/preflight/check.ts';
+import type { DeviceState } from '../../migration/preflight/switchover.ts';
 import type { GuestDescription } from '../../protocol/peer/migration.ts';
 import type { Unplugged } from '../../protocol/unplug.ts';
 
@@ -17,6 +18,8 @@ export interface Inspection {
   readonly unplugged?: readonly Unplugged[];
   /** What the guest has on this host alone besides its disks; absent: nothing. It is lost with a host that dies. */
   readonly onThisHost?: string;
+  /** Devices that are passed through and move with the guest: what of each goes over while the guest is stopped. */
+  readonly deviceStates?: readonly DeviceState[];
 }
 
 /** A NIC of a running guest: the id of its backend, and the port of this host that it uses. */

@@ -11,6 +11,8 @@ import { storesOf, whyTaken } from './variable-store-users.ts';
 import { hasClient } from './binaries.ts';
 import { findPassphrases } from './passphrases.ts';
 import type { QemuProgram } from './binaries.ts';
+import { findPassthrough } from './passthrough/assess-passthrough.ts';
+import type { HostDevice } from './passthrough/device.ts';
 import { chooseProgram } from './choose.ts';
 import { coldCpu, cpuChecks } from './cpu-checks.ts';
 import type { OwnProcessor } from './cpu-checks.ts';
@@ -42,6 +44,8 @@ export interface Match {
   readonly code: ReadonlyMap<string, string>;
   /** A file of the passphrase of each encrypted image: block node -> file. */
   readonly passphrases: ReadonlyMap<string, string>;
+  /** Devices of this host that are passed through to it, by the index of each. */
+  readonly passthrough: ReadonlyMap<number, HostDevice>;
   readonly checks: readonly NamedCheck[];
 }
 
@@ -83,6 +87,7 @@ export async function matchHost(
     readonly disks: ReadonlyMap<string, string>;
     readonly user: QemuUser;
     readonly luksKeyDir: string | undefined;
+    readonly passthrough?: readonly string[] | undefined;
   },
   signal: AbortSignal,
 ): Promise<Match> {
@@ -104,6 +109,7 @@ export async function matchHost(
   const disks = new Map([...host.disks, ...found.code]);
   const keys = { keyDir: host.luksKeyDir, guest: options.guest };
   const encrypted = await findPassphrases(spec, description.disks ?? [], keys);
+  const through = await findPassthrough(spec, { ...asked, names: host.passthrough ?? [] });
   const stores = storesOf(spec, host.disks);
   const taken = await whyTaken({ guest: options.guest, host: options.host }, stores, signal);
   const bridges = await bridgeChecks(description.name, nicsOf(spec, options), options.host);
@@ -115,7 +121,9 @@ export async function matchHost(
     disks,
     code: found.code,
     passphrases: encrypted.passphrases,
+    passthrough: through.devices,
     checks: [
+      ...through.checks,
       ...encrypted.checks,
       ...checks,
       ...(program === undefined

@@ -1,7 +1,8 @@
 import { removeTree } from '../../host/remove-tree.ts';
 import { withDeadline } from '../../deadline.ts';
-import { godwitError, GodwitError } from '../../errors.ts';
+import { godwitError } from '../../errors.ts';
 import { endingMs } from '../../migration/direct/step-deadline.ts';
+import { throwRefusal } from '../../migration/preflight/check.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import type { GuestDescription, StreamSettings } from '../../protocol/peer/migration.ts';
 import type {
@@ -24,6 +25,7 @@ import { ColdStart } from './cold-start.ts';
 import { DestinationHold } from './destination-hold.ts';
 import type { HostContext } from './host-context.ts';
 import { QemuDiskTarget } from './disk-target.ts';
+import { lockedBytes } from './passthrough/give-devices.ts';
 import { killProcess, waitForExit } from './guest/process.ts';
 import {
   addressOf,
@@ -133,9 +135,8 @@ export class QemuDestination implements DestinationSession {
     const again = await this.#startedAlready(setup, signal);
     if (again !== undefined) return again;
     const match = await this.#match({ description, stream: setup, disks }, signal);
-    const { checks, program } = match;
-    const refusal = checks.find((check) => check.verdict === 'refuse')?.error;
-    if (refusal !== undefined) throw new GodwitError(refusal);
+    const { program } = match;
+    throwRefusal(match.checks);
     if (program === undefined) throw godwitError('GODWIT_INTERNAL', { what: 'no program chosen' });
     try {
       return await this.#launch(match, program, setup, ports, signal);
@@ -153,16 +154,15 @@ export class QemuDestination implements DestinationSession {
     signal: AbortSignal,
   ): Promise<Started> {
     const { guest, guestDir, logDir = guestDir, host } = this.#options;
-    const pipes = setup.mode !== 'precopy';
     await markIncoming(guestDir);
     const as = await this.#user.own();
     if (logDir !== guestDir) await makeLogDir(logDir, guestDir, as);
-    const started = { guest, guestDir, logDir, ports, pipes, as };
-    const argv = await commandLine(match, program, started);
+    const pipes = setup.mode !== 'precopy';
+    const argv = await commandLine(match, program, { guest, guestDir, logDir, ports, pipes, as });
     if (pipes) await makePipes(guestDir, signal, as?.gid);
     const { cgroup } = this.#parts;
     const limits = cgroup === 'none' ? undefined : limitsFor(match.spec, cgroup, roomOfHost());
-    const place = { ...this.#options, as, limits };
+    const place = { ...this.#options, as, limits, lockBytes: lockedBytes(match) };
     if (match.spec.tpm !== undefined) await this.#tpm.start(match.spec.tpm, place, signal);
     const { handle, client } = await launch(place, program.binary, argv, signal, (own) => {
       this.#hold.handle = own;
@@ -282,12 +282,12 @@ export class QemuDestination implements DestinationSession {
 
   async #match({ description, stream, disks }: Wanted, signal: AbortSignal): Promise<Match> {
     const programs = await this.#parts.programs(signal);
-    const { images: store, imageDirs, user, cgroup, luks } = this.#parts;
-    const host = { programs, store, imageDirs, disks, user, luksKeyDir: luks?.keyDir };
+    const { images: store, cgroup, luks, ...parts } = this.#parts;
+    const host = { ...parts, programs, store, disks, luksKeyDir: luks?.keyDir };
     const match = await matchHost(description, stream, this.#options, host, signal);
-    const sockets = socketChecks(match.spec, this.#options.guestDir);
     const tpm = await this.#tpm.checks(match.spec, signal);
     const gives = await hostGives(this.#parts.baseline, match, this.#options.host, signal);
+    const sockets = socketChecks(match.spec, this.#options.guestDir);
     const checks = [...match.checks, ...sockets, ...tpm, ...gives, cgroupCheck(cgroup)];
     return this.#user.checked({ ...match, checks });
   }

@@ -61,6 +61,7 @@ export interface QemuDriverOptions {
   readonly user: QemuUser;
   /** Where images are looked for, by content. */
   readonly imageDirs: readonly string[];
+  readonly passthrough?: HostContext['passthrough'];
   readonly cgroup: QemuCgroup;
   readonly tpm?: TpmOptions | undefined;
   readonly luks?: HostContext['luks'];
@@ -190,6 +191,7 @@ export class QemuDriver implements DirectDriver {
       endsMs: this.#options.endsMs,
       user: this.#options.user,
       imageDirs: this.#options.imageDirs,
+      passthrough: this.#options.passthrough,
       cgroup: this.#options.cgroup,
       tpm: this.#options.tpm,
       luks: this.#options.luks,

@@ -13,6 +13,8 @@ export interface HostContext {
   readonly endsMs?: number | undefined;
   readonly user: QemuUser;
   readonly imageDirs: readonly string[];
+  /** Devices that guests may have. */
+  readonly passthrough?: readonly string[] | undefined;
   readonly cgroup: QemuCgroup;
   /** What serves TPMs. */
   readonly tpm?: TpmOptions | undefined;

@@ -5,6 +5,7 @@ import type { StreamSettings } from '../../protocol/peer/migration.ts';
 import { tooMany } from '../../protocol/too-many.ts';
 import { godwitError } from '../../errors.ts';
 import type { GodwitError } from '../../errors.ts';
+import type { DeviceState } from '../../migration/preflight/switchover.ts';
 import type { Inspection } from '../port/inspection.ts';
 import { storesOf, whyNotAlone } from './variable-store-users.ts';
 import type { ImageStore } from './images.ts';
@@ -48,6 +49,7 @@ export async function inspectFacts(
     ...deviceChecks(guest, findings),
     ...streamChecks(stream, abilities, 'source'),
     ...trackingCheck(facts),
+    ...postcopyChecks(guest, stream, facts),
     ...(await storeCheck(guest, spec, draft, images.signal)),
   ];
   if (!checks.some((check) => check.verdict === 'refuse')) {
@@ -71,8 +73,33 @@ export async function inspectFacts(
       : { uncopyable: Object.fromEntries(draft.disks.uncopyable) }),
     ...(spec.tpm === undefined ? {} : { onThisHost: 'what its TPM holds' }),
     ...(unplugged.length === 0 ? {} : { unplugged }),
+    deviceStates: deviceStatesOf(facts),
     checks: [...checks, ...blockedChecks(guest, facts.blockedReasons)],
   };
+}
+
+/** Of devices that are passed through. */
+function deviceStatesOf({ devices }: GuestFacts): DeviceState[] {
+  return devices.flatMap(({ id, type, host }) =>
+    host === undefined
+      ? []
+      : [{ device: id ?? type, stopCopyBytes: host.stopCopyBytes, memoryBytes: host.memoryBytes }],
+  );
+}
+
+/** QEMU has it only with pre-copy: a device cannot wait for a page. */
+function postcopyChecks(
+  guest: string,
+  { mode }: Omit<StreamSettings, 'tls'>,
+  { devices }: GuestFacts,
+): NamedCheck[] {
+  const [first] = devices.filter(({ host }) => host !== undefined);
+  if (first === undefined || mode === 'precopy') return [];
+  const device = first.id ?? first.type;
+  const reason = `${device} of ${guest} is passed through, and QEMU migrates such devices by pre-copy alone`;
+  const hint = `Use --mode precopy, or --unplug ${device}.`;
+  const error = godwitError('GODWIT_CAPABILITY', { what: `--mode ${mode}`, reason }, { hint });
+  return [refusal('stream', error)];
 }
 
 async function storeCheck(

@@ -15,7 +15,7 @@ import type { MonitorOwner } from './qmp/monitor-end.ts';
 import { LOG_FILE, PID_FILE, QMP_SOCKET } from './spec/names.ts';
 import { inCgroup } from './user/cgroup.ts';
 import type { Limits } from './user/cgroup.ts';
-import { confined } from './user/confine.ts';
+import { confined, mayLock } from './user/confine.ts';
 import type { Command, RunAs } from './user/confine.ts';
 import type { QemuHandle } from './handle.ts';
 
@@ -39,6 +39,8 @@ export interface LaunchSite {
   readonly as?: RunAs | undefined;
   /** Of its cgroup; absent: it gets none of its own. */
   readonly limits?: Limits | undefined;
+  /** How much memory it may lock; absent: as much as this process. */
+  readonly lockBytes?: number | undefined;
 }
 
 export interface Started {
@@ -57,7 +59,7 @@ export async function launch(
   signal: AbortSignal,
   onProcess: (handle: QemuHandle) => void,
 ): Promise<Started> {
-  const limited = confined({ file: binary, argv }, place.as);
+  const limited = mayLock(place.lockBytes, confined({ file: binary, argv }, place.as));
   return launchCommand(place, inCgroup(place.guestDir, place.limits, limited), signal, onProcess);
 }
 

@@ -63,6 +63,21 @@ export const qemuOptions = z.strictObject({
    * directory of its name, each in a file of the disk's name; only the agent can read them.
    */
   luks: z.strictObject({ keyDir: path.optional() }).default({}),
+  /**
+   * Devices of this host that guests who come may have in the place of those that are passed through to them at their source:
+   * addresses on PCI, or UUIDs of mediated devices.
+   */
+  passthrough: z
+    .array(
+      z
+        .string()
+        .regex(
+          /^([0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$/,
+          'neither an address such as 0000:3b:00.2 nor the UUID of a mediated device',
+        ),
+    )
+    .max(256)
+    .default([]),
   /** Where kernels, initramfs and firmware images are looked for, by content. */
   imageDirs: z
     .array(path)

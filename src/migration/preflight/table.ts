@@ -6,18 +6,7 @@ import type { Finding } from './finding.ts';
 import { judgeLimits } from './limits.ts';
 import { judgeBusy, judgeGuest, judgeOutgoing } from './guest.ts';
 import type { AskFacts } from './guest.ts';
-import {
-  judgeCertificates,
-  judgeClock,
-  judgeHooks,
-  judgeJournal,
-  judgeNested,
-  judgeRoundTrip,
-  judgeSecondPath,
-  judgeSiteCheck,
-  judgeTransport,
-  judgeVersions,
-} from './hosts.ts';
+import * as hosts from './hosts.ts';
 import type { HostsFacts } from './hosts.ts';
 
 /**
@@ -152,70 +141,70 @@ export const CHECKS = [
     step: 'admit',
     needs: 'both',
     asks: 'with --transport zero-copy or rdma: have both hosts what it takes, and may memory go unencrypted between them?',
-    judge: judgeTransport,
+    judge: hosts.judgeTransport,
   },
   {
     name: 'clock',
     step: 'admit',
     needs: 'both',
     asks: 'do the clocks of both hosts agree?',
-    judge: judgeClock,
+    judge: hosts.judgeClock,
   },
   {
     name: 'round-trip',
     step: 'admit',
     needs: 'both',
     asks: 'is the route between both hosts so long that the guest notices it?',
-    judge: judgeRoundTrip,
+    judge: hosts.judgeRoundTrip,
   },
   {
     name: 'second-path',
     step: 'admit',
     needs: 'both',
     asks: 'where memory may go by post-copy: is there another link when one breaks?',
-    judge: judgeSecondPath,
+    judge: hosts.judgeSecondPath,
   },
   {
     name: 'nested',
     step: 'admit',
     needs: 'both',
     asks: 'is the destination a virtual machine that keeps KVM from guests?',
-    judge: judgeNested,
+    judge: hosts.judgeNested,
   },
   {
     name: 'versions',
     step: 'admit',
     needs: 'both',
     asks: 'do both hosts run the same build?',
-    judge: judgeVersions,
+    judge: hosts.judgeVersions,
   },
   {
     name: 'certificates',
     step: 'admit',
     needs: 'both',
     asks: 'do the certificates of both hosts last?',
-    judge: judgeCertificates,
+    judge: hosts.judgeCertificates,
   },
   {
     name: 'journal',
     step: 'admit',
     needs: 'both',
     asks: 'has each host room for what a migration writes down?',
-    judge: judgeJournal,
+    judge: hosts.judgeJournal,
   },
   {
     name: 'hooks',
     step: 'admit',
     needs: 'both',
     asks: 'has each host the hooks that the other has?',
-    judge: judgeHooks,
+    judge: hosts.judgeHooks,
   },
   {
     name: 'site-check',
     step: 'admit',
     needs: 'both',
     asks: 'with --return-if-unhealthy: has the destination that check of the site’s?',
-    judge: judgeSiteCheck,
+    judge: hosts.judgeSiteCheck,
   },
   {
     name: 'gives-back',
@@ -272,6 +261,13 @@ export const CHECKS = [
     needs: 'source',
     asks: 'with --balloon: has the guest an empty balloon whose driver says how much is free?',
     by: 'driver',
+  },
+  {
+    name: 'switchover',
+    step: 'inspect',
+    needs: 'source',
+    asks: 'where devices are passed through: does their state go over within the downtime that is allowed?',
+    by: 'agent',
   },
   {
     name: 'network',

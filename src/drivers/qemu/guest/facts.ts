@@ -23,6 +23,7 @@ import { KeptProcessors } from './kept-processors.ts';
 import { readPins } from './pins.ts';
 import type { QemuProcess } from './process.ts';
 import { monitorCommand } from './monitor-command.ts';
+import { withHostDevices } from '../passthrough/read-passthrough.ts';
 import { getScalar } from './qom.ts';
 import { readObject } from './object.ts';
 import { readTpm } from './tpm.ts';
@@ -72,7 +73,7 @@ export async function readFacts(
     block: { ...block, nativeAio },
     argv: process.argv,
     cwd: process.cwd,
-    devices: live,
+    devices: await withHostDevices(client, live, process.pid, signal),
     objects: liveObjects.map((each) => {
       const kept = memory.get(each.id);
       return kept === undefined ? each : { ...each, memory: kept };

@@ -4,7 +4,7 @@ import type { Scalar } from '../spec/options.ts';
 
 /** A property of an object; undefined when it has none of that name, or it is no plain value. */
 export async function getScalar(
-  client: QmpClient,
+  client: Pick<QmpClient, 'request'>,
   place: string,
   property: string,
   signal: AbortSignal,

@@ -98,6 +98,14 @@ export const REASONS: readonly Reason[] = [
       'a host may reach the same file by its own mount, or by QEMU’s NFS client, and a disk may go from a device into a file',
   },
   {
+    name: 'devices of a host',
+    kind: 'device',
+    type: /vfio-pci/,
+    property: /host|sysfsdev/,
+    verdict: 'allow',
+    because: 'each host has its own place for a device that is passed through',
+  },
+  {
     name: 'counters',
     kind: 'device',
     property: /guest-stats\..*|date\..*/,

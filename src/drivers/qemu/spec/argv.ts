@@ -21,6 +21,8 @@ export interface Placement {
   /** Path here of each image. */
   readonly images: ReadonlyMap<keyof GuestSpec['images'], string>;
   readonly romfiles: ReadonlyMap<number, string>;
+  /** Path in sysfs here of each device that is passed through, by its index. */
+  readonly passthrough?: ReadonlyMap<number, string>;
   /** Path here of each image of a disk, by its block node. */
   readonly disks: ReadonlyMap<string, string>;
   /** A file of the passphrase of each encrypted image, by its block node. */
@@ -59,7 +61,7 @@ export function buildArgv(spec: GuestSpec, place: Placement): string[] {
     ...blockdevWords(spec.blockNodes ?? [], place.disks),
     ...spec.devices.flatMap((device, index) => [
       '-device',
-      deviceText(device, place.romfiles.get(index)),
+      deviceText(device, place.romfiles.get(index), place.passthrough?.get(index)),
     ]),
     '-display',
     'none',
@@ -246,10 +248,15 @@ function netdevText(netdev: NetdevSpec, place: Placement): string {
  * All in one form: of two QEMU makes those of key=value first, and a device before its bus. Text is read by the property's
  * type, and so a value may be said in it that came in JSON.
  */
-export function deviceText(device: DeviceSpec, romfile: string | undefined): string {
+export function deviceText(
+  device: DeviceSpec,
+  romfile: string | undefined,
+  sysfsdev?: string,
+): string {
   const props = Object.entries(romfile === undefined ? device.props : { ...device.props, romfile });
   const id: [string, Scalar][] = device.id === undefined ? [] : [['id', device.id]];
-  return formatOption(device.driver, [...id, ...props]);
+  const host: [string, Scalar][] = sysfsdev === undefined ? [] : [['sysfsdev', sysfsdev]];
+  return formatOption(device.driver, [...id, ...host, ...props]);
 }
 
 function objectText(type: string, id: string, props: Readonly<Record<string, Scalar>>): string {

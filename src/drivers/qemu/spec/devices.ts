@@ -1,6 +1,7 @@
 import type { CommandLine } from './cmdline.ts';
 import { valuesOf } from './cmdline.ts';
 import type { GuestFacts, LiveDevice } from './facts.ts';
+import { whyItStays } from '../passthrough/judge.ts';
 import { deviceObstacle, unmovable } from './findings.ts';
 import type { Finding } from './findings.ts';
 import { judgeDevice } from './grammar/device.ts';
@@ -69,10 +70,11 @@ export function describeDevices(
   }
   const romfiles = new Map<number, string>();
   const devices = busesFirst(found).map(({ live, given: each }, index) => {
-    const { spec, romfile, problems } = describeDevice(live, {
+    const given = {
       ...each,
       props: { ...withoutDrive(each.props, empty.has(live.path)), ...extra.get(live.path) },
-    });
+    };
+    const { spec, romfile, problems } = describeDevice(live, given, facts);
     if (romfile !== undefined) romfiles.set(index, romfile);
     findings.push(...problems);
     return spec;
@@ -137,14 +139,17 @@ function inOrderOfMaking(values: readonly string[]): string[] {
 function describeDevice(
   live: LiveDevice,
   given: Given,
+  facts: GuestFacts,
 ): { spec: DeviceSpec; romfile: string | undefined; problems: Finding[] } {
   const name = live.id ?? live.type;
   const problems: Finding[] = [];
-  const obstacle = deviceObstacle(live.type);
-  if (obstacle !== undefined) problems.push(unmovable(name, live.type, obstacle));
+  const { reason: obstacle, ...hint } = obstacleOf(live, facts) ?? {};
+  if (obstacle !== undefined) problems.push({ ...unmovable(name, live.type, obstacle), ...hint });
   const props: Record<string, Scalar> = {};
   let romfile: string | undefined;
   for (const [key, value] of Object.entries(given.props)) {
+    // Which device of its host it is.
+    if (live.host !== undefined && OF_ITS_HOST.has(key)) continue;
     if (key === 'romfile' && value !== '') romfile = String(value);
     else props[key] = textOf(value);
   }
@@ -163,7 +168,20 @@ function describeDevice(
     }
   }
   const id = given.id === undefined ? {} : { id: given.id };
-  return { spec: { driver: live.type, ...id, props }, romfile, problems };
+  const host = live.host === undefined ? {} : { passthrough: live.host.what };
+  return { spec: { driver: live.type, ...id, props, ...host }, romfile, problems };
+}
+
+const OF_ITS_HOST = new Set(['host', 'sysfsdev']);
+
+function obstacleOf(
+  { type, id, host, enableMigration }: LiveDevice,
+  { version, blockedReasons }: GuestFacts,
+): { readonly reason: string; readonly hint?: string } | undefined {
+  if (type === 'vfio-pci')
+    return whyItStays({ id, host, enableMigration, version, blockedReasons });
+  const reason = deviceObstacle(type);
+  return reason === undefined ? undefined : { reason };
 }
 
 /** `-device`, in either of its forms. */

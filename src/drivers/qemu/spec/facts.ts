@@ -1,3 +1,4 @@
+import type { HostDevice } from '../passthrough/device.ts';
 import type { BlockFacts } from './disk-facts.ts';
 import type { BackendLine, RamBlock } from './monitor-text.ts';
 import type { Scalar } from './options.ts';
@@ -72,6 +73,10 @@ export interface LiveDevice {
   readonly hotplugged: boolean;
   /** Properties other than the type's defaults; only for one that no `-device` of the command line names. */
   readonly changed: Readonly<Record<string, Scalar>> | undefined;
+  /** Of one that is passed through: the device of its host. */
+  readonly host?: HostDevice;
+  /** Of the same: on, off or auto, as QEMU has it. */
+  readonly enableMigration?: string;
 }
 
 export interface LiveObject {

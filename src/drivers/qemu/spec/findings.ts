@@ -7,6 +7,8 @@ export interface Finding {
   /** Of a disk that cannot move: its file. */
   readonly type: string;
   readonly reason: string;
+  /** What would help, where that is not what helps of most of its kind. */
+  readonly hint?: string;
 }
 
 export function unmovable(device: string, type: string, reason: string): Finding {
@@ -20,7 +22,7 @@ export function changed(device: string, type: string, reason: string): Finding {
 
 /** Device types that cannot move, each with the reason. */
 const UNMOVABLE_DEVICES: readonly (readonly [RegExp, string])[] = [
-  [/^(vfio-|pci-assign)/, 'it is a device of this host, passed through'],
+  [/^(vfio-(?!pci$)|pci-assign)/, 'it is a device of this host, passed through'],
   [/^usb-host$/, 'it is a USB device of this host, passed through'],
   [/^usb-redir$/, 'its USB device is redirected to this process'],
   [/^ivshmem/, 'it shares memory with other processes of this host'],

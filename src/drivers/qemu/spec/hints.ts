@@ -91,7 +91,8 @@ const HINTS: readonly Hint[] = [
   },
 ];
 
-export function hintFor({ kind, device, type, reason }: Finding): string | undefined {
+export function hintFor({ kind, device, type, reason, hint }: Finding): string | undefined {
+  if (hint !== undefined) return hint;
   return HINTS.find(
     (each) =>
       each.kind === kind &&

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { nodeName } from '../../../protocol/disk.ts';
 import { blockNodes } from './disk-schema.ts';
+import { passedThrough } from '../passthrough/device.ts';
 import { judgeDescription, refusedText } from './grammar/judge.ts';
 import { tpm } from './tpm-schema.ts';
 
@@ -44,6 +45,8 @@ export const device = z.strictObject({
   props,
   /** Its boot ROM, where it is not the type's own. */
   romfile: image.optional(),
+  /** Of one that is passed through: what the device is that takes its place. */
+  passthrough: passedThrough.optional(),
 });
 export type DeviceSpec = z.infer<typeof device>;
 

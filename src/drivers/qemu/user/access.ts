@@ -128,6 +128,9 @@ export async function isOpenToAll(file: string): Promise<boolean> {
   return allows(mode, false) && (await closedAbove(file)) === undefined;
 }
 
+/** What passes the devices of an IOMMU group through. */
+const VFIO_GROUP = /^\/dev\/vfio\/\d+$/;
+
 function allows(mode: number, writable: boolean): boolean {
   const needed = writable ? 0o6 : 0o4;
   return (mode & needed) === needed;
@@ -140,7 +143,8 @@ async function withFile(
   const handle = await inRealDirectory(file, (at) => open(at, OPEN));
   try {
     const info = await handle.stat();
-    if (!info.isFile() && !info.isBlockDevice()) throw new Error('it is neither a file nor a disk');
+    const isDevice = info.isBlockDevice() || (info.isCharacterDevice() && VFIO_GROUP.test(file));
+    if (!info.isFile() && !isDevice) throw new Error('it is neither a file nor a disk');
     await work(handle);
   } finally {
     await handle.close();

@@ -11,6 +11,7 @@ import type { QemuProgram } from '../binaries.ts';
 import { memoryNodes } from '../host-memory.ts';
 import { buildArgv } from '../spec/argv.ts';
 import type { Placement } from '../spec/argv.ts';
+import { giveDevices } from '../passthrough/give-devices.ts';
 import { giveFiles, writeNew } from './access.ts';
 import { keyIn } from './keyring.ts';
 import { sandboxWords } from './confine.ts';
@@ -37,6 +38,7 @@ export async function commandLine(
     romfiles: files.romfiles,
     disks: files.disks,
     passphrases: await withPassphrases(match.passphrases, started.guestDir, as),
+    passthrough: await giveDevices(match.passthrough, started.guestDir, as),
     features: program.features[spec.accelerator.name] ?? [],
     vhost: await hasVhostNet(),
     nodes: await memoryNodes(),

@@ -38,6 +38,12 @@ export function confined({ file, argv }: Command, as?: RunAs): Command {
   return { file: 'setpriv', argv: [...words, '--', file, ...argv] };
 }
 
+/** The same with a limit of memory that it may lock. */
+export function mayLock(bytes: number | undefined, command: Command): Command {
+  if (bytes === undefined) return command;
+  return { file: 'prlimit', argv: [`--memlock=${bytes}:${bytes}`, command.file, ...command.argv] };
+}
+
 function userWords({ uid, gid, groups }: RunAs): string[] {
   return [
     `--reuid=${uid}`,

@@ -1,4 +1,7 @@
 import { countedChecks } from '../../../migration/direct/cold.ts';
+import type { NamedCheck } from '../../../migration/preflight/check.ts';
+import { judgeSwitchover } from '../../../migration/preflight/switchover.ts';
+import type { DeviceState } from '../../../migration/preflight/switchover.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
 import type { BalloonTake } from '../../../migration/prediction/ballooned-mix.ts';
@@ -26,10 +29,19 @@ export interface Inspected {
 
 /** Describes the guest, and judges it as far as its own host can. */
 export async function inspectGuest(parts: LookParts, signal: AbortSignal): Promise<Inspected> {
-  const { description, checks, nics, unplugged } = await parts.guest.inspect(signal);
+  const {
+    description,
+    checks,
+    nics,
+    unplugged,
+    deviceStates = [],
+  } = await parts.guest.inspect(signal);
   const balloon = await lookAtBalloon(parts, description.memoryBytes, signal);
   return {
-    checks: [...countedChecks(checks, parts.state()), ...balloon.checks],
+    checks: [
+      ...countedChecks([...checks, ...switchoverChecks(parts, deviceStates)], parts.state()),
+      ...balloon.checks,
+    ],
     balloon: balloon.take,
     facts: async (within) => {
       const session = await parts.guest.session(within);
@@ -41,6 +53,15 @@ export async function inspectGuest(parts: LookParts, signal: AbortSignal): Promi
       return { description, ports, ...attached, ...devices, ...stream };
     },
   };
+}
+
+function switchoverChecks(parts: LookParts, devices: readonly DeviceState[]): NamedCheck[] {
+  const { settings } = parts.state().plan;
+  const { mode, maxDowntimeMs, maxBandwidth } = settings;
+  // A guest that is started anew brings no state of devices.
+  if (mode === 'cold') return [];
+  const found = judgeSwitchover({ devices, maxDowntimeMs, bytesPerS: maxBandwidth });
+  return found.map((each) => ({ name: 'switchover', side: 'source', ...each }));
 }
 
 /** What the destination has for the guest's disks. What was written for the proof is gone when this resolves. */

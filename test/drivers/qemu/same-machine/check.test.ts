@@ -187,6 +187,7 @@ type Example = [
   from: string | undefined,
   to: string | undefined,
 ];
+const passedThrough = { kind: 'device', place: 'peripheral/net1', type: 'vfio-pci' } as const;
 const memoryFile = { kind: 'object', place: 'm0', type: 'memory-backend-file' } as const;
 const device = { kind: 'device', place: 'd', type: 'VGA' };
 const EXAMPLES: Readonly<Record<string, readonly [covered: Example, not: Example]>> = {
@@ -229,6 +230,10 @@ const EXAMPLES: Readonly<Record<string, readonly [covered: Example, not: Example
   'routes to a file': [
     [{ kind: 'disk', place: 'd/image/file', type: 'file' }, 'type', 'file', 'nfs'],
     [{ kind: 'disk', place: 'd/image', type: 'raw' }, 'type', 'raw', 'qcow2'],
+  ],
+  'devices of a host': [
+    [passedThrough, 'sysfsdev', '/sys/a', '/sys/b'],
+    [passedThrough, 'enable-migration', 'on', 'off'],
   ],
   counters: [
     [device, 'guest-stats.last-update', '1', '2'],

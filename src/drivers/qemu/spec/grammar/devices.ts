@@ -107,6 +107,8 @@ virtio-gpu-pci: +pci +virtio +virtio-pci +video ioeventfd
 virtio-iommu-device: +virtio aw-bits boot-bypass granule primary-bus
 virtio-iommu-pci: +pci +virtio +virtio-pci aw-bits boot-bypass class granule len-reserved-regions
   primary-bus
+vfio-pci: +pci display enable-migration x-balloon-allowed x-device-dirty-page-tracking
+  x-migration-multifd-transfer x-pre-copy-dirty-page-tracking
 virtio-keyboard-device virtio-multitouch-device: +virtio +virtio-input
 virtio-keyboard-pci virtio-multitouch-pci: +pci +virtio +virtio-pci +virtio-input
 virtio-mem: +virtio block-size dynamic-memslots memaddr memdev node prealloc requested-size size

@@ -7,6 +7,7 @@ import { isFreeId, misfit } from './kinds.ts';
 import type { Kind, Known } from './kinds.ts';
 import { ACCELERATOR_PROPERTIES, MACHINE_PROPERTIES, objectProperties } from './machine.ts';
 import { idOfOption, readOption } from './options.ts';
+import { judgePassthrough } from './passthrough.ts';
 import { judgeTpm } from './tpm.ts';
 
 /** A part of a description that is not in the grammar. */
@@ -55,6 +56,7 @@ export function judgeDescription(spec: GuestSpec): Refused[] {
     ...judgeFiles(spec),
     ...judgeFlash(spec),
     ...judgeTpm(spec),
+    ...judgePassthrough(spec),
     ...judgePorts(spec, known),
   ];
 }

@@ -4,8 +4,9 @@ import { readTable } from './table.ts';
 const PROPERTIES = readTable(`
 address: addr
 audiodev: audiodev
-auto: account-failed account-invalid backend_defaults disable-legacy eim intremap msi msix
-  unplugged-inaccessible write-cache
+auto: account-failed account-invalid backend_defaults disable-legacy eim enable-migration intremap
+  msi msix unplugged-inaccessible write-cache x-device-dirty-page-tracking
+  x-migration-multifd-transfer x-pre-copy-dirty-page-tracking
 bus: bus masterbus primary-bus
 chardev: chardev chardev1 chardev2 chardev3 chardev4
 count: rombar streams
@@ -51,7 +52,7 @@ switch: decompress-error-check send-configuration send-section-footer store-glob
   seg_max_adjust share-rw shpc smbase-smram smm-compat smm-enabled snoop-control stale-tm status
   superspeed-ports-first unarmed use-disabled-flag use-started use-timer use_jbod vapic
   virtio-pci-bus-master-bug-migration wakeup wheel-axis win2k-install-hack write-zeroes
-  x-ats-page-aligned x-buggy-eim x-cmds-v2 x-config-reg-migration-enabled x-disable-legacy-check
+  x-ats-page-aligned x-balloon-allowed x-buggy-eim x-cmds-v2 x-config-reg-migration-enabled x-disable-legacy-check
   x-disable-pcie x-do-not-expose-native-hotplug-cap x-early-migration x-enable-wce-if-config-wce
   x-flts x-ignore-backend-features x-keep-pci-slot-hpc x-mach-use-reliable-get-clock x-migrate
   x-migrate-msix x-mtu-bypass-backend x-native-hotplug x-not-migrate-acpi-index x-old-msi-offsets

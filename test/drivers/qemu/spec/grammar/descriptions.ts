@@ -140,7 +140,7 @@ const option = fc
   );
 
 /** A machine has one TPM, which each description here has already. */
-const TYPES = DEVICE_TYPES.filter((type) => !type.startsWith('tpm-'));
+const TYPES = DEVICE_TYPES.filter((type) => !/^(tpm-|vfio-)/.test(type));
 const device = fc.constantFrom(...TYPES).chain((driver) =>
   fc
     .subarray([...(propertiesOf(driver) ?? []), 'bus'])

@@ -1,0 +1,31 @@
+import type { Match } from '../assess.ts';
+import { giveFiles } from '../user/access.ts';
+import type { RunAs } from '../user/confine.ts';
+import type { HostDevice } from './device.ts';
+import { sysfsPath } from './read-device.ts';
+
+/** Beside the guest's memory, what is mapped of devices is locked too. */
+const MARGIN_BYTES = 1024 ** 3;
+
+/** Lets the guest's QEMU open its devices of this host; where each is in sysfs, by its index. */
+export async function giveDevices(
+  devices: ReadonlyMap<number, HostDevice>,
+  guestDir: string,
+  as: RunAs | undefined,
+): Promise<Map<number, string>> {
+  const groups = new Set([...devices.values()].flatMap(({ group }) => group ?? []));
+  const wanted = [...groups].map((group) => ({ file: `/dev/vfio/${group}`, writable: true }));
+  if (as !== undefined) await giveFiles(guestDir, wanted, as.gid);
+  return new Map(
+    [...devices].flatMap(([index, { name }]) => {
+      const place = sysfsPath(name);
+      return place === undefined ? [] : [[index, place] as const];
+    }),
+  );
+}
+
+/** A device writes to the guest's memory by itself, so all of that has to stay where it is. Undefined without devices. */
+export function lockedBytes({ passthrough, spec }: Match): number | undefined {
+  if (passthrough.size === 0) return undefined;
+  return (spec.memory.maxBytes ?? spec.memory.bytes) + MARGIN_BYTES;
+}

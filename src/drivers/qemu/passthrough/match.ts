@@ -1,0 +1,89 @@
+import { shown } from './device.ts';
+import type { HostDevice, PassedThrough } from './device.ts';
+
+/** Which of a host's devices take the place of those that a guest had at its source. Pure. */
+
+export interface Wanted {
+  /** Of the device in the description. */
+  readonly index: number;
+  readonly what: PassedThrough;
+}
+
+export interface Candidate {
+  readonly device: HostDevice;
+  /** Who has it already, in words. */
+  readonly takenBy?: string | undefined;
+}
+
+export interface Matched {
+  readonly chosen: ReadonlyMap<number, HostDevice>;
+  readonly missing: readonly { readonly index: number; readonly why: string }[];
+}
+
+const MOST_SHOWN = 3;
+
+/** Each candidate serves once. Devices that are alike are alike to every guest, so the first one that fits is right. */
+export function matchDevices(wanted: readonly Wanted[], candidates: readonly Candidate[]): Matched {
+  const chosen = new Map<number, HostDevice>();
+  const missing: { index: number; why: string }[] = [];
+  const used = new Set<Candidate>();
+  for (const { index, what } of wanted) {
+    const found = candidates.find((each) => !used.has(each) && whyNot(what, each) === undefined);
+    if (found === undefined) {
+      missing.push({ index, why: whyNone(what, candidates, used) });
+      continue;
+    }
+    used.add(found);
+    chosen.set(index, found.device);
+  }
+  return { chosen, missing };
+}
+
+function whyNone(
+  what: PassedThrough,
+  candidates: readonly Candidate[],
+  used: ReadonlySet<Candidate>,
+): string {
+  if (candidates.length === 0) return 'it gives no device to guests that come';
+  const reasons = candidates.map(
+    (each) =>
+      `${each.device.name} ${whyNot(what, each) ?? (used.has(each) ? 'is for another of its devices' : 'fits')}`,
+  );
+  const more = reasons.length - MOST_SHOWN;
+  return `${reasons.slice(0, MOST_SHOWN).join(', ')}${more > 0 ? `, and ${more} more` : ''}`;
+}
+
+/** Undefined where it can take that device's place. */
+export function whyNot(what: PassedThrough, { device, takenBy }: Candidate): string | undefined {
+  const other = device.what;
+  if (other.kind === 'mdev' || what.kind === 'mdev') {
+    if (other.kind !== what.kind || !isSameType(what, other))
+      return `is ${shown(other)}, not ${shown(what)}`;
+  } else {
+    const isSame = other.vendor === what.vendor && other.device === what.device;
+    if (!isSame) return `is ${shown(other)}, not ${shown(what)}`;
+    if (subsystemOf(other) !== subsystemOf(what))
+      return `is made by ${subsystemOf(other)}, not by ${subsystemOf(what)}`;
+    if (other.vgpuType !== what.vgpuType)
+      return `is vGPU type ${other.vgpuType ?? 'none'}, not ${what.vgpuType ?? 'none'}`;
+  }
+  if (other.driver !== what.driver) return `is bound to ${other.driver}, not to ${what.driver}`;
+  if (device.features !== undefined && !device.features.includes('stop-copy'))
+    return `cannot load a state, as its driver ${other.driver} says`;
+  return takenBy === undefined ? undefined : `is taken by ${takenBy}`;
+}
+
+/** By its name where both have one. */
+function isSameType(
+  what: Extract<PassedThrough, { kind: 'mdev' }> | PassedThrough,
+  other: PassedThrough,
+): boolean {
+  if (what.kind !== 'mdev' || other.kind !== 'mdev') return false;
+  if (what.typeName !== undefined && other.typeName !== undefined)
+    return what.typeName === other.typeName;
+  return what.type === other.type;
+}
+
+function subsystemOf(what: Extract<PassedThrough, { kind: 'pci' }>): string {
+  return `${what.subsystemVendor}:${what.subsystemDevice}`;
+}

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { judgeSwitchover, neededMs } from '../../../src/migration/preflight/switchover.ts';
+
+const MIB = 1024 ** 2;
+const SLOW = 100 * MIB;
+
+test('nothing is said of a guest without such devices', () => {
+  assert.deepEqual(judgeSwitchover({ devices: [], maxDowntimeMs: 1 }), []);
+});
+
+test('a state that fits passes with its size, and one that does not says how much to allow', () => {
+  const devices = [{ device: 'net1', stopCopyBytes: 5 * MIB }];
+  const [fits] = judgeSwitchover({ devices, maxDowntimeMs: 100, bytesPerS: SLOW });
+  assert.equal(fits?.verdict, 'pass');
+  assert.match(fits?.evidence ?? '', /net1 5(\.0)? MiB/);
+  const [tight] = judgeSwitchover({ devices, maxDowntimeMs: 10, bytesPerS: SLOW });
+  assert.equal(tight?.verdict, 'warn');
+  assert.match(tight?.hint ?? '', /--max-downtime 50ms/);
+});
+
+test('without a known rate it says what the link has to carry', () => {
+  const devices = [{ device: 'gpu', memoryBytes: 2048 * MIB }];
+  const [found] = judgeSwitchover({ devices, maxDowntimeMs: 1000 });
+  assert.match(found?.evidence ?? '', /gpu at most 2(\.0)? GiB.*2(\.0)? GiB\/s/);
+});
+
+test('a driver that does not say its size is named', () => {
+  const [found] = judgeSwitchover({ devices: [{ device: 'qat0' }], maxDowntimeMs: 100 });
+  assert.equal(found?.verdict, 'warn');
+  assert.match(found?.evidence ?? '', /qat0/);
+});
+
+test('more state never fits where less does not, and what the hint allows is enough', () => {
+  const bytes = fc.integer({ min: 1, max: 2 ** 36 });
+  const downtime = fc.integer({ min: 1, max: 60_000 });
+  fc.assert(
+    fc.property(
+      bytes,
+      bytes,
+      downtime,
+      fc.integer({ min: 1024, max: 2 ** 34 }),
+      (one, two, ms, rate) => {
+        const warns = (size: number, maxDowntimeMs: number): boolean =>
+          judgeSwitchover({
+            devices: [{ device: 'd', stopCopyBytes: size }],
+            maxDowntimeMs,
+            bytesPerS: rate,
+          }).some(({ verdict }) => verdict === 'warn');
+        if (warns(Math.min(one, two), ms)) assert.ok(warns(Math.max(one, two), ms));
+        assert.equal(warns(one, neededMs(one, rate)), false);
+        assert.equal(warns(one, ms), neededMs(one, rate) > ms);
+      },
+    ),
+  );
+});
