@@ -46,13 +46,14 @@ export class Receivers {
   async offer(
     { guest, from, driver }: Pick<ReceiverRequest, 'guest' | 'from' | 'driver'>,
     caller: Caller,
+    signal: AbortSignal,
   ): Promise<ReceiverOffer> {
     checkSender(caller, from);
     peerAddress(this.#parts, from);
     const wire = offerOf(this.#parts.config, guest, from);
     const sockets = this.#socketsOf(driver);
     if (typeof sockets === 'string') return { wire, why: sockets };
-    const why = await whyNoSockets(sockets, from);
+    const why = await whyNoSockets(sockets, from, signal);
     return why === undefined ? { wire, place: sockets.place } : { wire, why };
   }
 
@@ -167,7 +168,7 @@ export function receiverHandlers({
   receivers,
 }: ReceiverParts): Pick<Handlers<typeof agentContract>, keyof typeof receiverRoutes> {
   return {
-    offerReceiver: ({ query, caller }) => receivers.offer(query, caller),
+    offerReceiver: ({ query, caller, signal }) => receivers.offer(query, caller, signal),
     openReceiver: ({ body, caller }) => receivers.open(body, caller),
   };
 }

@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { chownSync, closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import type { Stats } from 'node:fs';
 import { open } from 'node:fs/promises';
 import net from 'node:net';
@@ -95,6 +95,19 @@ export function connectSocket(
   }
 }
 
+/** Gives a socket that this user has made to another one. Throws where something else is in its place. */
+export function giveSocket(
+  file: string,
+  { uid, gid }: { readonly uid: number; readonly gid: number },
+): void {
+  const own = process.geteuid?.() ?? 0;
+  const isOurs: Judge = (found) => {
+    if (!found.isSocket()) return 'no socket';
+    return found.uid === own && found.nlink === 1 ? undefined : 'another socket';
+  };
+  withFound(file, isOurs, (at) => chownSync(at, uid, gid));
+}
+
 function socketOf(file: string, owner: SocketOwner): Judge {
   return (found) => {
     if (!found.isSocket()) return found.isSymbolicLink() ? 'a link, no socket' : 'no socket';
@@ -108,7 +121,7 @@ function socketOf(file: string, owner: SocketOwner): Judge {
 }
 
 /** A directory that its group may write to is that of a guest, whose user has the number of its group. */
-function userOfDirectory({ uid, gid, mode }: Stats): number {
+export function userOfDirectory({ uid, gid, mode }: Stats): number {
   return (mode & 0o020) === 0 ? uid : gid;
 }
 

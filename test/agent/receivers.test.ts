@@ -34,6 +34,7 @@ const asked = (number: number, from = 'a') => ({
 });
 const caller = (name: string): Caller => ({ role: 'agent', name });
 
+const LIVES = new AbortController().signal;
 const READY = { address: '127.0.0.1:4711', session: '0'.repeat(32) };
 
 /** As that process does when it begins. */
@@ -111,14 +112,17 @@ describe('receivers of a host', () => {
     assert.equal(found.place, '/run/manager');
     assert.equal(found.address, '127.0.0.1:4711');
     assert.equal(started.orders[0]?.socket, memorySocket(directory, asked(1)));
-    const offer = await receivers.offer(asked(2), caller('a'));
+    const offer = await receivers.offer(asked(2), caller('a'), LIVES);
     assert.equal(offer.place, '/run/manager');
   });
 
   test('are for the host that sends the guest alone', async (t) => {
     const { receivers, started } = await hostB(t);
     assert.equal(await codeOf(receivers.open(asked(1), caller('c'))), 'GODWIT_ROLE_FORBIDDEN');
-    assert.equal(await codeOf(receivers.offer(asked(1), caller('c'))), 'GODWIT_ROLE_FORBIDDEN');
+    assert.equal(
+      await codeOf(receivers.offer(asked(1), caller('c'), LIVES)),
+      'GODWIT_ROLE_FORBIDDEN',
+    );
     assert.equal(started.orders.length, 0);
   });
 
@@ -147,7 +151,7 @@ describe('receivers of a host', () => {
     const { receivers, started } = await hostB(t);
     const stranger = [asked(1, 'd'), caller('d')] as const;
     assert.equal(await codeOf(receivers.open(...stranger)), 'GODWIT_HOST_UNKNOWN');
-    assert.equal(await codeOf(receivers.offer(...stranger)), 'GODWIT_HOST_UNKNOWN');
+    assert.equal(await codeOf(receivers.offer(...stranger, LIVES)), 'GODWIT_HOST_UNKNOWN');
     assert.equal(started.orders.length, 0);
   });
 
@@ -213,7 +217,7 @@ describe('receivers of a host', () => {
 
   test('are none where no manager takes memory by a socket', async (t) => {
     const { receivers } = await hostB(t, false);
-    const offer = await receivers.offer(asked(1), caller('a'));
+    const offer = await receivers.offer(asked(1), caller('a'), LIVES);
     assert.deepEqual([offer.place, typeof offer.why], [undefined, 'string']);
     assert.equal(await codeOf(receivers.open(asked(1), caller('a'))), 'GODWIT_CAPABILITY');
   });

@@ -1,4 +1,6 @@
 import { at, parseXml } from '../../xml.ts';
+import type { XmlElement } from '../../xml.ts';
+import type { SocketUser } from '../port/managed.ts';
 
 /** What a daemon says of the machines that its host can run. Pure. */
 
@@ -7,6 +9,8 @@ export interface HostCapabilities {
   readonly guests: ReadonlyMap<string, GuestCapabilities>;
   /** Models of confinement. */
   readonly labelModels: readonly string[];
+  /** As whom its QEMUs run; undefined where it does not say. */
+  readonly user: SocketUser | undefined;
 }
 
 export interface GuestCapabilities {
@@ -33,7 +37,16 @@ export function readCapabilities(xml: string): HostCapabilities | undefined {
     return [arch.attributes['name'] ?? '', { emulators, machines: names, virtTypes }];
   });
   const labelModels = at(root, 'host', 'secmodel', 'model').map(({ text }) => text);
-  return { guests: new Map(arches), labelModels };
+  return { guests: new Map(arches), labelModels, user: userIn(root) };
+}
+
+/** The label of its own model of confinement, by users: `+64055:+64055`. */
+function userIn(root: XmlElement): SocketUser | undefined {
+  const models = at(root, 'host', 'secmodel');
+  const own = models.find((each) => at(each, 'model').some(({ text }) => text === 'dac'));
+  const [label] = own === undefined ? [] : at(own, 'baselabel');
+  const found = /^\+(\d{1,10}):\+(\d{1,10})$/.exec(label?.text ?? '');
+  return found === null ? undefined : { uid: Number(found[1]), gid: Number(found[2]) };
 }
 
 /** The newest machine type of the same kind: of `pc-q35-7.2`, that of `pc-q35`. Undefined where there is none. */

@@ -8,7 +8,8 @@ import type {
   HandleFacts,
   Life,
 } from '../port/inventory.ts';
-import type { ManagedDriver, ManagedSession, MemorySockets } from '../port/managed.ts';
+import type { ManagedDriver, ManagedSession, MemorySockets, SocketUser } from '../port/managed.ts';
+import { readCapabilities } from './capabilities.ts';
 import { HAS_LEFT, LibvirtClient, unless } from './client.ts';
 import type { Domain } from './client.ts';
 import { readDomain } from './domain-xml.ts';
@@ -16,6 +17,7 @@ import type { DomainRead } from './domain-xml.ts';
 import { domainIn, libvirtHandle } from './handle.ts';
 import { isMigrating } from './job.ts';
 import type { LibvirtOptions } from './options.ts';
+import { capabilities } from './questions.ts';
 import { SOCKETS } from './rpc/address.ts';
 import { LibvirtSession } from './session.ts';
 import type { LibvirtHost } from './ends.ts';
@@ -45,7 +47,7 @@ export class LibvirtDriver implements ManagedDriver {
   constructor(name: string, options: LibvirtOptions) {
     const uri = options.uri ?? `qemu+unix:///system?socket=${socketHere()}`;
     const { directory: place, seenAt: directory = place } = options.sockets;
-    this.memorySockets = { place, directory };
+    this.memorySockets = { place, directory, user: (signal) => this.#qemuUser(signal) };
     this.#host = { name, options, uri, outcomes: new Map() };
   }
 
@@ -108,6 +110,12 @@ export class LibvirtDriver implements ManagedDriver {
 
   openManaged(handle: GuestHandle, signal: AbortSignal): Promise<ManagedSession> {
     return LibvirtSession.open(this.#host, domainIn(handle) ?? '', signal);
+  }
+
+  async #qemuUser(signal: AbortSignal): Promise<SocketUser | undefined> {
+    const client = await this.#open(signal);
+    const xml = await capabilities(client, signal).finally(() => client.close());
+    return readCapabilities(xml)?.user;
   }
 
   #open(signal: AbortSignal): Promise<LibvirtClient> {

@@ -67,6 +67,14 @@ export interface MemorySockets {
   readonly place: string;
   /** As Godwit reaches it on this host. */
   readonly directory: string;
+  /** Whoever makes and reaches sockets there, by the manager's word; undefined where it does not say. */
+  readonly user?: (signal: AbortSignal) => Promise<SocketUser | undefined>;
+}
+
+/** As the system numbers a hypervisor's user. */
+export interface SocketUser {
+  readonly uid: number;
+  readonly gid: number;
 }
 
 /**

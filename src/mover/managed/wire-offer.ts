@@ -18,7 +18,7 @@ export interface WireAsked {
 /** Whether the memory of a guest that its manager moves can take the wire; opens nothing. */
 export async function checkWire(asked: WireAsked, signal: AbortSignal): Promise<Check> {
   try {
-    const why = await whyNot(asked);
+    const why = await whyNot(asked, signal);
     if (why === undefined) {
       const evidence = `${asked.to} opens a receiver at ${asked.sockets?.place ?? ''}`;
       return pass('path', evidence, 'both');
@@ -32,9 +32,12 @@ export async function checkWire(asked: WireAsked, signal: AbortSignal): Promise<
   }
 }
 
-async function whyNot({ sockets, from, to, ask }: WireAsked): Promise<string | undefined> {
+async function whyNot(
+  { sockets, from, to, ask }: WireAsked,
+  signal: AbortSignal,
+): Promise<string | undefined> {
   if (sockets === undefined) return `the manager of ${from} sends memory by a path of its own`;
-  const unusable = await whyNoSockets(sockets, from);
+  const unusable = await whyNoSockets(sockets, from, signal);
   if (unusable !== undefined) return `at ${from}, ${unusable}`;
   const { wire, place, why } = await offerOr(ask);
   if (wire === undefined) return `Godwit at ${to} is of a build that opens no receiver`;

@@ -4,6 +4,7 @@ import { memorySocket } from '../../drivers/port/managed.ts';
 import type { ManagedDriver } from '../../drivers/port/managed.ts';
 import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
 import { hostCredentials } from '../../host/credentials.ts';
+import { openToUser } from '../../host/memory-sockets.ts';
 import { budgetOf, cacheFor, codecCores, termsFor } from '../../host/wire.ts';
 import type { Log } from '../../log.ts';
 import type { ManagedMoverRequest } from '../../protocol/mover/request.ts';
@@ -48,6 +49,8 @@ export class ManagedWire {
   readonly #parts: ManagedWireParts;
   #open: Wire | undefined;
   #why: string | undefined;
+  /** It is closed or broken off: what is heard of it from then on is its end, and nothing is opened. */
+  #closing: Error | undefined;
 
   constructor(parts: ManagedWireParts) {
     this.#parts = parts;
@@ -90,6 +93,7 @@ export class ManagedWire {
       terms,
       timeoutMs,
     };
+    const user = await driver.memorySockets?.user?.(signal);
     const { answer, route, spare } = await this.#ask((api) =>
       api.openReceiver({ body }, { signal, deadlineMs: OPEN_MS }),
     );
@@ -121,13 +125,21 @@ export class ManagedWire {
       },
       signal,
     );
-    this.#open = opened;
     opened.ended.catch((thrown: unknown) => {
-      if (this.#open !== opened) return;
+      if (this.#closing !== undefined) return;
       const error = toGodwitError(thrown);
       this.#why = error.message.slice(0, 1024);
       log.warn({ error }, 'the wire is broken');
     });
+    try {
+      // Broken off while it was opened.
+      if (this.#closing !== undefined) throw this.#closing;
+      openToUser(this.#socket, user);
+    } catch (thrown) {
+      opened.abort(toGodwitError(thrown));
+      throw thrown;
+    }
+    this.#open = opened;
   }
 
   #mustMatch({ place }: Receiver): void {
@@ -141,6 +153,7 @@ export class ManagedWire {
   async close(): Promise<WireDone | undefined> {
     const wire = this.#open;
     if (wire === undefined) return undefined;
+    this.#closing ??= new Error('the wire is closed');
     await wire.close(CLOSE_MS);
     this.#open = undefined;
     return { figures: wireReport(wire), ...(this.#why === undefined ? {} : { why: this.#why }) };
@@ -148,6 +161,7 @@ export class ManagedWire {
 
   /** Breaks off what there is. */
   abort(why: string): void {
+    this.#closing ??= new Error(why);
     this.#open?.abort(new Error(why));
     this.#open = undefined;
   }

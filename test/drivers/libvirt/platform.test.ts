@@ -16,7 +16,9 @@ const HOST = `
 <capabilities>
   <host><uuid>00000000-0000-4000-9000-000000000001</uuid>
     <secmodel><model>apparmor</model><doi>0</doi></secmodel>
-    <secmodel><model>dac</model><doi>0</doi></secmodel></host>
+    <secmodel><model>dac</model><doi>0</doi>
+      <baselabel type='kvm'>+64055:+64056</baselabel>
+      <baselabel type='qemu'>+64055:+64056</baselabel></secmodel></host>
   <guest><os_type>hvm</os_type>
     <arch name='x86_64'><wordsize>64</wordsize>
       <machine maxCpus='288' canonical='pc-q35-7.2'>q35</machine>
@@ -96,4 +98,12 @@ describe('the machine of a guest at its destination', () => {
     assert.deepEqual(verdicts({ source: bare, destination: bare }), ['tpm refuse']);
     assert.equal(readMachineCapabilities('<capabilities/>'), undefined);
   });
+});
+
+test('libvirt says as whom its QEMUs run, and a host that does not say it is not guessed at', () => {
+  assert.deepEqual(readCapabilities(HOST)?.user, { uid: 64_055, gid: 64_056 });
+  const none = HOST.replaceAll(/<baselabel[^]*?<\/baselabel>/g, '');
+  assert.equal(readCapabilities(none)?.user, undefined);
+  const named = HOST.replaceAll('+64055:+64056', 'qemu:qemu');
+  assert.equal(readCapabilities(named)?.user, undefined);
 });
