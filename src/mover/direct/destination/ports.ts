@@ -168,7 +168,7 @@ export async function announceRoutes(state: DestinationState, log: Log): Promise
   await setImmediate();
   for (const nic of state.preparation?.networks ?? []) {
     const port = state.ports[nic.id];
-    if (port === undefined || nic.attachment.kind !== 'routed') continue;
+    if (port === undefined) continue;
     await announcePort(nic, port, AbortSignal.timeout(ANNOUNCE_MS)).catch((error: unknown) =>
       log.error({ error: toGodwitError(error), port }, 'the guest’s routes were not announced'),
     );

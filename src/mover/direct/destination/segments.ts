@@ -7,6 +7,7 @@ import type { Landing } from '../../../network/mapping.ts';
 import { askSegment } from '../../../network/segment/ask-segment.ts';
 import { isSettled, judgeSegment, toAsk } from '../../../network/segment/judge.ts';
 import type { Asked, Judgement } from '../../../network/segment/judge.ts';
+import type { Answer } from '../../../network/segment/frames.ts';
 import { openProbePort } from '../../../network/segment/probe-port.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import type { NicNetwork } from '../../../protocol/network.ts';
@@ -16,6 +17,15 @@ import type { Preparation } from '../../../protocol/peer/migration.ts';
 const ASK_MS = 6000;
 const HINT =
   'Two machines with one address: give one of them another. Turn proxy ARP off on a router that answers for others; `network.segmentCheck: false` in this host’s configuration leaves the question out.';
+
+/** Asks the segment where a NIC will be who answers there; a test gives its own. */
+export type Hear = (
+  migrationId: string,
+  nic: NicNetwork,
+  landing: Exclude<Landing, { kind: 'routed' }>,
+  asked: Asked,
+  signal: AbortSignal,
+) => Promise<Answer[]>;
 
 /**
  * Asks the segments that the guest's NICs will be in, from here, for the guest's addresses and their gateway, and says
@@ -27,6 +37,7 @@ export async function askSegments(
   { networks = [], description }: Preparation,
   landings: ReadonlyMap<string, Landing>,
   signal: AbortSignal,
+  hear: Hear = hearOverPort,
 ): Promise<NamedCheck[]> {
   const within = AbortSignal.any([signal, AbortSignal.timeout(ASK_MS)]);
   const hooks = await hooksOf(config);
@@ -38,7 +49,9 @@ export async function askSegments(
     const judged =
       landing.kind === 'routed'
         ? undefined
-        : await judge(config, migrationId, nic, landing, within);
+        : await judge(config, nic, landing, within, (asked) =>
+            hear(migrationId, nic, landing, asked, within),
+          );
     signal.throwIfAborted();
     if (judged !== undefined) checks.push(checkOf(judged, nic, description.name, config.name));
     const kept = judgeAddresses(nic, landing, judged, hooks);
@@ -49,10 +62,10 @@ export async function askSegments(
 
 async function judge(
   config: AgentConfig,
-  migrationId: string,
   nic: NicNetwork,
   landing: Exclude<Landing, { kind: 'routed' }>,
   signal: AbortSignal,
+  hear: (asked: Asked) => Promise<Answer[]>,
 ): Promise<Judgement> {
   const notTried = (why: string): Judgement => ({
     verdict: 'pass',
@@ -65,24 +78,13 @@ async function judge(
     const asked = toAsk(nic, bridge, await readNetwork({ ports: [bridge] }, signal));
     if (asked.addresses.length === 0)
       return notTried('neither host knows an address of the guest there');
-    return judgeSegment(
-      nic.mac,
-      bridge,
-      asked,
-      await ask(migrationId, nic, landing, asked, signal),
-    );
+    return judgeSegment(nic.mac, bridge, asked, await hear(asked));
   } catch (thrown) {
     return notTried(toGodwitError(thrown).message);
   }
 }
 
-async function ask(
-  migrationId: string,
-  { mac }: NicNetwork,
-  landing: Exclude<Landing, { kind: 'routed' }>,
-  asked: Asked,
-  signal: AbortSignal,
-): ReturnType<typeof askSegment> {
+const hearOverPort: Hear = async (migrationId, { mac }, landing, asked, signal) => {
   const port = await openProbePort(migrationId, landing, signal);
   try {
     const questions = [...asked.addresses, ...asked.gateways].map((address) => ({ address }));
@@ -90,7 +92,7 @@ async function ask(
   } finally {
     await port.close();
   }
-}
+};
 
 function checkOf(
   { verdict, notTried, what }: Judgement,

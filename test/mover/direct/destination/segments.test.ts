@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { agentConfig } from '../../../../src/config.ts';
+import type { Landing } from '../../../../src/network/mapping.ts';
+import type { Answer } from '../../../../src/network/segment/frames.ts';
+import type { Asked } from '../../../../src/network/segment/judge.ts';
+import { askSegments } from '../../../../src/mover/direct/destination/segments.ts';
+import type { Hear } from '../../../../src/mover/direct/destination/segments.ts';
+import { check } from '../../../../src/protocol/public/migration.ts';
+import type { Attachment, NicNetwork } from '../../../../src/protocol/network.ts';
+import { planned, preparationOf } from '../../../migration/direct/samples.ts';
+import { FAILS, fakeTools } from '../../../network/fake-tools.ts';
+import type { Answers } from '../../../network/fake-tools.ts';
+
+const MAC = '52:54:00:00:00:02';
+const OTHER = '52:54:00:00:00:09';
+const ADDRESS = '10.9.0.7';
+const GATEWAY = '10.9.0.1';
+
+const attachment: Attachment = { kind: 'bridge', bridge: 'br0', mtu: 1500 };
+const nic: NicNetwork = { id: 'net0', mac: MAC, port: 'tap0', addresses: [ADDRESS], attachment };
+const landing: Landing = { kind: 'bridge', bridge: 'br1', mtu: 1500 };
+const routed: Landing = {
+  kind: 'routed',
+  mtu: 1500,
+  mac: '0a:00:00:00:00:01',
+  routes: ['10.88.0.21/32'],
+  gateways: [],
+  proxyArp: true,
+  proxyNdp: false,
+};
+
+/** The host has an address in the segment, and its default route leads there. */
+const HERE: Answers = {
+  'ip -j addr show': [{ ifname: 'br1', addr_info: [{ local: '10.9.0.2', prefixlen: 24 }] }],
+  'ip -j -4 route show dev br1': [{ dst: 'default', gateway: GATEWAY }],
+};
+
+interface Given {
+  readonly heard?: readonly Answer[] | Error;
+  readonly segmentCheck?: boolean;
+  readonly answers?: Answers;
+  readonly networks?: NicNetwork[];
+  readonly landings?: Readonly<Record<string, Landing>>;
+  readonly signal?: AbortSignal;
+}
+
+async function ask(t: TestContext, given: Given = {}) {
+  fakeTools(t, given.answers ?? HERE);
+  const asked: Asked[] = [];
+  const hear: Hear = async (_id, _nic, _landing, questions) => {
+    asked.push(questions);
+    if (given.heard instanceof Error) throw given.heard;
+    return [...(given.heard ?? [])];
+  };
+  const network = { segmentCheck: given.segmentCheck ?? true };
+  const config = agentConfig.parse({
+    name: 'b',
+    address: '10.0.0.2:7443',
+    stateDir: '/s',
+    network,
+  });
+  const preparation = { ...preparationOf(planned()), networks: given.networks ?? [nic] };
+  const landings = new Map(Object.entries(given.landings ?? { net0: landing }));
+  const signal = given.signal ?? new AbortController().signal;
+  const checks = await askSegments(config, 'm-1', preparation, landings, signal, hear);
+  for (const each of checks) assert.ok(check.parse(each));
+  return { checks, asked };
+}
+
+const own = { address: ADDRESS, mac: MAC };
+const gateway = { address: GATEWAY, mac: '0c:00:00:00:00:01' };
+
+describe('the segment of a NIC', () => {
+  test('is asked for the guest’s addresses and for the gateway, and passes where both answer', async (t) => {
+    const { checks, asked } = await ask(t, { heard: [own, gateway] });
+    assert.deepEqual(asked, [{ addresses: [ADDRESS], gateways: [GATEWAY] }]);
+    assert.deepEqual(
+      checks.map(({ name, side, verdict }) => [name, side, verdict]),
+      [
+        ['segment', 'destination', 'pass'],
+        ['addresses', 'destination', 'pass'],
+      ],
+    );
+    assert.match(checks[0]?.evidence ?? '', /^net0: 10\.9\.0\.7 answers on br1/);
+  });
+
+  test('refuses the guest where another machine has its address, and says which one and what to do', async (t) => {
+    const { checks } = await ask(t, { heard: [{ ...own, mac: OTHER }, gateway] });
+    const [found] = checks;
+    assert.deepEqual([found?.name, found?.verdict], ['segment', 'refuse']);
+    assert.equal(found?.error?.code, 'GODWIT_DEVICE_UNMAPPED');
+    assert.match(found.error.message, new RegExp(`net0.*web1.* b.*${OTHER}`));
+    assert.match(found.error.hint ?? '', /give one of them another/);
+    assert.equal(checks.length, 1);
+  });
+
+  test('only warns where nobody answers', async (t) => {
+    const { checks } = await ask(t, { heard: [] });
+    assert.deepEqual(
+      checks.map(({ name, verdict }) => [name, verdict]),
+      [
+        ['segment', 'warn'],
+        ['addresses', 'warn'],
+      ],
+    );
+    assert.equal(checks[0]?.error, undefined);
+  });
+
+  const untried: Readonly<Record<string, readonly [Given, RegExp]>> = {
+    'where this host is not to ask': [{ segmentCheck: false }, /as this host is configured/],
+    'of which no host knows an address': [
+      { networks: [{ ...nic, addresses: [] }] },
+      /neither host knows an address/,
+    ],
+    'where no port can be opened there': [{ heard: new Error('no macvtap here') }, /no macvtap/],
+    'where this host cannot read its network': [
+      { answers: { 'ip -j addr show': FAILS } },
+      /it is to fail/,
+    ],
+  };
+  for (const [which, [given, why]] of Object.entries(untried)) {
+    test(`${which} is not tried, says why, and refuses nothing`, async (t) => {
+      const { checks } = await ask(t, given);
+      const [found] = checks;
+      assert.deepEqual([found?.name, found?.verdict, found?.notTried], ['segment', 'pass', true]);
+      assert.match(found?.evidence ?? '', why);
+      assert.equal(checks.length, 1, 'what was not heard is judged');
+    });
+  }
+
+  test('is none for a routed guest, which keeps its address by its routes', async (t) => {
+    const { checks, asked } = await ask(t, { landings: { net0: routed } });
+    assert.deepEqual(asked, []);
+    assert.deepEqual(
+      checks.map(({ name, verdict }) => [name, verdict]),
+      [['addresses', 'pass']],
+    );
+  });
+
+  test('is left out for a NIC that found no place here', async (t) => {
+    const { checks, asked } = await ask(t, { landings: {} });
+    assert.deepEqual([checks, asked], [[], []]);
+  });
+
+  test('holds nobody up who has given up', async (t) => {
+    const over = AbortSignal.abort(new Error('cancelled'));
+    await assert.rejects(ask(t, { signal: over }), /cancelled/);
+  });
+});
