@@ -102,7 +102,7 @@ export class GuestPorts {
     signal: AbortSignal,
   ): Promise<NamedCheck[]> {
     if (this.#config.network.segmentCheck) this.#quota.take(from, preparation.networks ?? []);
-    return askSegments(this.#config, id, preparation, this.#landings, signal);
+    return askSegments(this.#config, id, preparation, { landings: this.#landings }, signal);
   }
 
   /** Makes a NIC's port, silent, for the hypervisor's user `owner`. Only after `map`. */

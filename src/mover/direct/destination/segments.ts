@@ -27,6 +27,12 @@ export type Hear = (
   signal: AbortSignal,
 ) => Promise<Answer[]>;
 
+/** Where each NIC will be attached here, by its id. */
+interface Places {
+  readonly landings: ReadonlyMap<string, Landing>;
+  readonly hear?: Hear;
+}
+
 /**
  * Asks the segments that the guest's NICs will be in, from here, for the guest's addresses and their gateway, and says
  * by what it keeps them. A segment that could not be asked does not refuse the migration, and the check says so.
@@ -35,9 +41,8 @@ export async function askSegments(
   config: AgentConfig,
   migrationId: string,
   { networks = [], description }: Preparation,
-  landings: ReadonlyMap<string, Landing>,
+  { landings, hear = hearOverPort }: Places,
   signal: AbortSignal,
-  hear: Hear = hearOverPort,
 ): Promise<NamedCheck[]> {
   const within = AbortSignal.any([signal, AbortSignal.timeout(ASK_MS)]);
   const hooks = await hooksOf(config);

@@ -21,8 +21,7 @@ import type { Answers } from '../../../network/fake-tools.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';
 
 const MAC = '52:54:00:00:00:02';
-const PORT = 'gw01234567n0';
-const ID = 'm-00000001';
+const [PORT, ID] = ['gw01234567n0', 'm-00000001'];
 const never = new AbortController().signal;
 
 const bridge = (ifname: string, mtu = 1500) => ({ ifname, mtu, linkinfo: { info_kind: 'bridge' } });
@@ -120,10 +119,8 @@ describe('the networks of a guest that comes', () => {
 });
 
 describe('a routed guest', () => {
-  const network = { routedPrefixes: ['10.0.0.0/8'] };
-  const relay = 'relay';
   const fleet = {
-    network,
+    network: { routedPrefixes: ['10.0.0.0/8'] },
     peers: { c: { address: '10.88.0.3:7443', addresses: ['10.88.9.3:7443'] } },
   };
 
@@ -134,8 +131,8 @@ describe('a routed guest', () => {
   });
 
   test('is given the address of no host of the fleet, and of no relay', async (t) => {
-    const behind = { d: { address: `d.${relay}:7443` } };
-    const relays = [{ name: relay, address: '10.88.0.9:7443' }];
+    const behind = { d: { address: 'd.relay:7443' } };
+    const relays = [{ name: 'relay', address: '10.88.0.9:7443' }];
     const { ports } = portsOf(t, { ...fleet, peers: { ...fleet.peers, ...behind }, relays });
     for (const taken of ['10.0.0.2', '10.88.0.3', '10.88.9.3', '10.88.0.9']) {
       const [said] = await mapped(ports, prepare([routedTo(`${taken}/32`)]));
@@ -173,7 +170,7 @@ describe('the port of a NIC', () => {
 
   test('is not made where nobody knows how it is attached', async (t) => {
     const { ports, changes } = portsOf(t);
-    const made = { port: PORT, owner: undefined };
+    const made = { port: PORT, owner: 106 };
     await assert.rejects(ports.make({ id: 'net0', mac: MAC }, made, 'web1', never), (error) =>
       hasCode(error, 'GODWIT_DEVICE_UNMAPPED'),
     );

@@ -64,7 +64,7 @@ async function ask(t: TestContext, given: Given = {}) {
   const preparation = { ...preparationOf(planned()), networks: given.networks ?? [nic] };
   const landings = new Map(Object.entries(given.landings ?? { net0: landing }));
   const signal = given.signal ?? new AbortController().signal;
-  const checks = await askSegments(config, 'm-1', preparation, landings, signal, hear);
+  const checks = await askSegments(config, 'm-1', preparation, { landings, hear }, signal);
   for (const each of checks) assert.ok(check.parse(each));
   return { checks, asked };
 }
