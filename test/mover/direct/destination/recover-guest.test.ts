@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { hasCode, godwitError } from '../../../../src/errors.ts';
 import type { Fencing } from '../../../../src/host/fencing.ts';
 import { silentLog } from '../../../../src/log.ts';
-import { provedAlone } from '../../../../src/mover/direct/destination/recover-guest.ts';
+import {
+  provedAlone,
+  recoverGuest,
+} from '../../../../src/mover/direct/destination/recover-guest.ts';
+import type { DestinationMover } from '../../../../src/mover/direct/destination/mover.ts';
 import type { Around } from '../../../../src/mover/direct/destination/recover-guest.ts';
 import { destinationMoverRequest } from '../../../../src/protocol/mover/request.ts';
 import type { Sighting } from '../../../../src/protocol/peer/sighting.ts';
@@ -162,4 +166,98 @@ test('whatever hosts answer, a guest counts as alone only where none can have it
       },
     ),
   );
+});
+
+/** A destination's mover that stands here, and does what it is told; `fails`: what it cannot do. */
+function moverAt(stage: string, right: string, { hasRun = false, fails = '' } = {}) {
+  const did: string[] = [];
+  const state = { stage, right, hasRun, admission: asked().admission };
+  const does = async (what: string): Promise<void> => {
+    did.push(what);
+    if (what === fails) throw new Error(`it cannot ${what}`);
+  };
+  const mover = {
+    state,
+    prepare: () => does('prepare'),
+    arm: () => does('arm'),
+    decide: (work: (ledger: object) => Promise<void>) =>
+      work({
+        record: async (event: { by: string }) => {
+          await does(`record ${event.by}`);
+          state.right = 'running';
+        },
+        run: () => does('run'),
+        state: () => state,
+      }),
+    finish: () => does('finish'),
+    release: (_epoch: number, _signal: AbortSignal, because: { code: string }) =>
+      does(`release ${because.code}`),
+  };
+  const recover = (scene: Scene, fenced: string[] = []): Promise<void> =>
+    recoverGuest(mover as unknown as DestinationMover, asked(), around(scene, fenced));
+  return { did, recover };
+}
+
+describe('a guest whose host is dead', () => {
+  const alone: Scene = { fence: { a: OFF }, others: { c: 'has nothing' } };
+  const notAlone: Scene = { fence: { a: OFF }, others: { c: 'has a copy' } };
+  const REFUSED = 'release GODWIT_RECOVERY_UNPROVED';
+
+  test('is built, and runs only once the proof that it is alone is recorded', async () => {
+    const { did, recover } = moverAt('admitted', 'none');
+    await recover(alone);
+    assert.deepEqual(did, ['prepare', 'arm', 'record power is off', 'run', 'finish']);
+  });
+
+  test('is taken down where it may be elsewhere, and never runs', async () => {
+    const { did, recover } = moverAt('admitted', 'none');
+    await recover(notAlone);
+    assert.deepEqual(did, ['prepare', 'arm', REFUSED]);
+  });
+
+  test('is taken down where it cannot be built, and no host is fenced for it', async () => {
+    const fenced: string[] = [];
+    const { did, recover } = moverAt('admitted', 'none', { fails: 'prepare' });
+    await recover(alone, fenced);
+    assert.equal(did.length, 2);
+    assert.match(did[1] ?? '', /^release /);
+    assert.deepEqual(fenced, []);
+  });
+
+  test('never runs without the record of the proof', async () => {
+    const { did, recover } = moverAt('prepared', 'armed', { fails: 'record power is off' });
+    await recover(alone);
+    assert.deepEqual(did.slice(0, 2), ['arm', 'record power is off']);
+    assert.match(did[2] ?? '', /^release /);
+    assert.ok(!did.includes('run'));
+  });
+
+  test('is asked about again by a mover that takes over before the proof, and is not built twice', async () => {
+    const { did, recover } = moverAt('prepared', 'armed');
+    await recover(alone);
+    assert.deepEqual(did, ['arm', 'record power is off', 'run', 'finish']);
+    const other = moverAt('prepared', 'armed');
+    await other.recover(notAlone);
+    assert.deepEqual(other.did, ['arm', REFUSED]);
+  });
+
+  test('is never given up once the proof is recorded, whatever others say by then', async () => {
+    const { did, recover } = moverAt('prepared', 'running');
+    await recover(notAlone);
+    assert.deepEqual(did, ['run', 'finish']);
+    const ran = moverAt('prepared', 'running', { hasRun: true });
+    await ran.recover(notAlone);
+    assert.deepEqual(ran.did, ['finish']);
+    const broken = moverAt('prepared', 'running', { fails: 'run' });
+    await assert.rejects(broken.recover(alone), /it cannot run/);
+    assert.deepEqual(broken.did, ['run']);
+  });
+
+  test('is left alone by a mover that takes over after its end', async () => {
+    for (const stage of ['finished', 'released']) {
+      const { did, recover } = moverAt(stage, 'none');
+      await recover(alone);
+      assert.deepEqual(did, [], stage);
+    }
+  });
 });
