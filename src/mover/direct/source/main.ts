@@ -14,7 +14,6 @@ import { openSourceJournal } from '../../../host/journal.ts';
 import { isRestored } from '../../../host/store-age.ts';
 import type { Log } from '../../../log.ts';
 import { fencingMs } from '../../../host/fencing.ts';
-import type { Fencing } from '../../../host/fencing.ts';
 import type { Surroundings } from '../../engine/surroundings.ts';
 import { SourceConnections } from './connections.ts';
 import { Coordinator } from './coordinator.ts';
@@ -22,10 +21,10 @@ import { SourceBackingFiles } from './backing-files.ts';
 import { SourceDisks } from './disks.ts';
 import { SourceGuest } from './guest.ts';
 import { callEndHook } from './hooks.ts';
-import { tearDown, unproved } from './source-context.ts';
+import { tearDown } from './source-context.ts';
 import type { SourceContext } from './source-context.ts';
 import { DestinationPeer } from './peer.ts';
-import { recoverPostcopy } from './recover.ts';
+import { proveOff, recoverOrProve } from './prove-off.ts';
 import { restartGuest } from './restart.ts';
 import { stopHere } from './stop-here.ts';
 import { SourceProbes } from './probes.ts';
@@ -169,42 +168,6 @@ async function endCopies(parts: SourceContext, log: Log): Promise<void> {
   } catch (error) {
     log.warn({ error: toGodwitError(error) }, 'the destination was not taken down');
   }
-}
-
-/** A destination that was shown to be off will not be recovered: that record says more than the failure. */
-async function recoverOrProve(
-  parts: SourceContext,
-  limitMs: number,
-  log: Log,
-  signal: AbortSignal,
-): Promise<void> {
-  try {
-    await recoverPostcopy(parts, limitMs, log, signal);
-  } catch (thrown) {
-    if (signal.aborted) throw thrown;
-    const fencing = await parts.fence(signal);
-    if (fencing?.off !== true) throw unproved(thrown, fencing);
-  }
-}
-
-/** Asks for the proof; it is journaled before anybody acts on it. */
-async function proveOff(
-  coordinator: Coordinator,
-  { peer }: SourceMoverRequest,
-  { fence, log }: Surroundings,
-  signal: AbortSignal,
-): Promise<Fencing | undefined> {
-  const { plan, known } = coordinator.state;
-  const { id, guest, to } = plan;
-  const { address, addresses: further = [] } = peer;
-  const reported = [known.moverAddress, known.memoryAddress].filter((each) => each !== undefined);
-  const addresses = [address, ...further, ...reported];
-  const answer = await fence?.(to, { id, guest, side: 'destination', addresses }, signal);
-  if (answer === undefined) return undefined;
-  if (signal.aborted) return { off: false, why: 'nobody waited for the proof' };
-  log.warn({ host: to, ...answer }, 'a proof was asked for that the host is off');
-  if (answer.off) await coordinator.record({ type: 'fenced', host: to, by: answer.by });
-  return answer;
 }
 
 /** After a loss of power, and in a journal that was put back from a backup, the last records may be missing. */
