@@ -80,7 +80,12 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/drivers/qemu/same-machine.e2e.ts': { seconds: 25, of: ['src/drivers/qemu/'] },
   'test/e2e/unplug.e2e.ts': {
     seconds: 60,
-    of: ['src/drivers/qemu/unplug/', 'src/mover/direct/', 'src/migration/direct/'],
+    of: [
+      'src/drivers/qemu/unplug/',
+      'src/drivers/qemu/plug/',
+      'src/mover/direct/',
+      'src/migration/direct/',
+    ],
   },
   'test/e2e/volumes.e2e.ts': { seconds: 80, of: ['src/disks/'] },
   'test/e2e/block-devices.e2e.ts': { seconds: 60, of: ['src/disks/'] },

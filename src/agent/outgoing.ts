@@ -113,12 +113,13 @@ export class Outgoing {
     return false;
   }
 
-  /** With the devices to unplug that its labels name, where the request names none. */
+  /** With the devices to unplug and to plug in that its labels name, where the request names none. */
   labelled(request: MigrationRequest): MigrationRequest {
-    const given = request.unplug === undefined ? this.#parts.labels?.of(request.guest) : undefined;
+    const given = this.#parts.labels?.of(request.guest);
     const labels = given === undefined ? undefined : readLabels(given);
-    if (labels === undefined || 'words' in labels || labels.unplug === undefined) return request;
-    return { ...request, unplug: labels.unplug };
+    if (labels === undefined || 'words' in labels) return request;
+    const { unplug = labels.unplug, plug = labels.plug } = request;
+    return { ...request, ...(unplug && { unplug }), ...(plug && { plug }) };
   }
 
   #again(id: string | undefined, request: MigrationRequest): Migration | undefined {

@@ -20,6 +20,7 @@ const MUST_BE_KNOWN = {
   noticeMs: '--notice',
   returnIfUnhealthy: '--return-if-unhealthy',
   unplug: '--unplug',
+  plug: '--plug',
   balloon: '--balloon',
 } as const satisfies Partial<Record<keyof MigrationRequest, string>>;
 

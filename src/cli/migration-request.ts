@@ -55,6 +55,7 @@ export function requestOf(verb: string, { args, flags }: Asked, to: string): Mig
     ...(flags.diskWrites === 'refuse' ? { diskWrites: flags.diskWrites } : {}),
     ...(flags.verifyDisks === true ? { verifyDisks: true } : {}),
     ...(flags.unplug === undefined ? {} : { unplug: flags.unplug }),
+    ...(flags.plug === undefined ? {} : { plug: flags.plug }),
     ...(flags.network === undefined ? {} : { networks: networkMapOf(flags.network) }),
     ...(flags.pathAddress === undefined ? {} : { pathAddresses: flags.pathAddress }),
   };

@@ -171,6 +171,14 @@ export const SETTINGS = {
       'the host, by its id), and plugged in again where the guest stays; it runs without it there; may be given several ' +
       'times. The label godwit/unplug says the same',
   },
+  plug: {
+    kind: 'text',
+    value: 'device',
+    repeatable: true,
+    summary:
+      'once it runs there the guest gets this device of the destination’s own, by the name that the destination’s ' +
+      'configuration has for it (drivers.qemu.devices); may be given several times. The label godwit/plug says the same',
+  },
   keepSource: {
     kind: 'switch',
     summary:

@@ -73,7 +73,7 @@ export const labelSpec = spec({
   summary: 'show, set and take away labels of a guest',
   details:
     'NAME=VALUE sets a label, NAME- takes it away; without one, the labels are shown. They stay with the guest when it ' +
-    'moves. Godwit goes by godwit/never-move, godwit/max-downtime, godwit/anti-affinity, godwit/window, godwit/notice, godwit/unplug, ' +
+    'moves. Godwit goes by godwit/never-move, godwit/max-downtime, godwit/anti-affinity, godwit/window, godwit/notice, godwit/unplug, godwit/plug, ' +
     'godwit/priority and godwit/recover; see docs/fleet.md.',
   args: {
     guest: { kind: 'guest', summary: "the guest's name", required: true },

@@ -59,6 +59,13 @@ export const refusalErrors = {
     4,
     422,
   ),
+  GODWIT_DEVICE_NOT_OFFERED: row(
+    '{guest} cannot be given the device {device} of {host}: {reason}',
+    'Leave --plug out, or see `drivers.qemu.devices` in the configuration of that host.',
+    false,
+    4,
+    422,
+  ),
   GODWIT_MACHINE_DIFFERS: row(
     '{guest} would not be the same machine on {host}: {what}',
     'Start the guest anew without what differs, or move it to a host whose QEMU makes the same machine; what QEMU itself says of both is compared.',

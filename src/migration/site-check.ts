@@ -213,6 +213,9 @@ export function wayBack(
     deadlineAt: undefined,
     pathAddresses: undefined,
     rehearse: undefined,
+    // Those of the host that it leaves go; what it had before, it does not have.
+    unplug: settings.plug,
+    plug: undefined,
     // A sick guest may not answer its balloon.
     balloon: undefined,
   });

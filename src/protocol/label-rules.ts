@@ -1,6 +1,6 @@
 import { didYouMean } from './nearest.ts';
 import { parseDuration } from './quantity.ts';
-import { readUnplugs } from './unplug.ts';
+import { readDevices } from './unplug.ts';
 import type { Unplugs } from './unplug.ts';
 
 /** What a guest's labels ask of whoever moves it. */
@@ -17,6 +17,8 @@ export interface Labels {
   readonly priority?: number;
   /** Devices that it is without while it moves. */
   readonly unplug?: Unplugs;
+  /** The destination's own that it gets there, by their names. */
+  readonly plug?: Unplugs;
   /** It is started elsewhere once its host is dead and proved off. */
   readonly recover?: true;
 }
@@ -36,6 +38,7 @@ const NAMES = [
   'godwit/anti-affinity',
   'godwit/window',
   'godwit/notice',
+  'godwit/plug',
   'godwit/priority',
   'godwit/recover',
   'godwit/unplug',
@@ -86,10 +89,13 @@ export function readLabels(given: Readonly<Record<string, string>>): Labels | { 
   if (recover !== undefined && recover !== 'true' && recover !== 'false') {
     return { words: `its label godwit/recover is ${recover}, neither true nor false` };
   }
-  const devices = given['godwit/unplug'];
-  const unplug = devices === undefined ? undefined : readUnplugs(devices);
-  if (devices !== undefined && unplug === undefined) {
-    return { words: `its label godwit/unplug is ${devices}, nothing like "hostdev0,usb1"` };
+  const devices: { unplug?: Unplugs; plug?: Unplugs } = {};
+  for (const name of ['unplug', 'plug'] as const) {
+    const text = given[`godwit/${name}`];
+    const named = text === undefined ? undefined : readDevices(text);
+    if (text !== undefined && named === undefined)
+      return { words: `its label godwit/${name} is ${text}, nothing like "hostdev0,usb1"` };
+    if (named !== undefined) devices[name] = named;
   }
   const other = when === undefined ? 'godwit/max-downtime' : 'godwit/window';
   if (never === 'true' && (when !== undefined || downtime !== undefined)) {
@@ -102,7 +108,7 @@ export function readLabels(given: Readonly<Record<string, string>>): Labels | { 
     ...(window === undefined ? {} : { window }),
     ...(noticeMs === undefined ? {} : { noticeMs }),
     ...(urgency === undefined ? {} : { priority: Number(urgency) }),
-    ...(unplug === undefined ? {} : { unplug }),
+    ...devices,
     ...(recover === 'true' ? { recover: true as const } : {}),
   };
 }

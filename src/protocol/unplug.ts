@@ -1,6 +1,9 @@
 import { z } from 'zod';
 
-/** Devices that a guest is without while it moves: they are unplugged before its memory goes. */
+/**
+ * Devices that a guest is without while it moves, which are unplugged before its memory goes; and names of the destination’s
+ * own that it gets there.
+ */
 
 /** Of one guest. */
 export const MOST_UNPLUGGED = 16;
@@ -20,8 +23,11 @@ export const unplugs = z
   .refine((all) => new Set(all).size === all.length, 'each device once');
 export type Unplugs = z.infer<typeof unplugs>;
 
+/** What such a name stands for, the destination alone knows. In the guest it is the device's id. */
+export const plugs = unplugs;
+
 /** `hostdev0,usb1`, as a label names them. Undefined where one is no id, or is named twice. */
-export function readUnplugs(text: string): Unplugs | undefined {
+export function readDevices(text: string): Unplugs | undefined {
   return unplugs.safeParse(text.split(',').map((each) => each.trim())).data;
 }
 

@@ -22,6 +22,8 @@ import type { World } from './support/world.ts';
 const MIB = 1024 ** 2;
 const THERE = { from: 'a', to: 'b' } as const;
 const BACK = { from: 'b', to: 'a' } as const;
+/** Each host has one of its own for guests; one more is none that its QEMU knows. */
+const OFFERED = { gpu0: { driver: 'virtio-rng-pci' }, gpu1: { driver: 'no-such-device' } };
 
 /**
  * No host of the tests has a device to pass through. What stands for one is unplugged by the same two ways: a device on PCI,
@@ -31,7 +33,8 @@ describe('a guest that is without some of its devices while it moves', () => {
   let world: World;
 
   before(async () => {
-    world = await openWorld('unplug', { hosts: 2 });
+    const configure = () => ({ drivers: { qemu: { devices: OFFERED } } });
+    world = await openWorld('unplug', { hosts: 2, configure });
     await startGuest(world.lab, {
       name: 'web1',
       host: 'a',
@@ -76,7 +79,7 @@ describe('a guest that is without some of its devices while it moves', () => {
   test('has them again, in their places, where the move is cancelled after they were unplugged', async () => {
     const before = await devicesOf('a');
     assert.deepEqual(Object.keys(before).toSorted(), ['dongle0', 'gpu0']);
-    const id = await begin(world, { guest: 'web1', ...THERE, unplug, ...SLOW });
+    const id = await begin(world, { guest: 'web1', ...THERE, unplug, plug: ['gpu0'], ...SLOW });
     await untilMemoryFlows(world, 'a', id);
     assert.deepEqual(await devicesOf('a'), {});
     await world.agent('a').cancel({ params: { id } });
@@ -113,8 +116,18 @@ describe('a guest that is without some of its devices while it moves', () => {
     assert.deepEqual((await checkedRefusal(world, asked('nic0')))?.message, nic.message);
   });
 
-  test('arrives without them where its label names them, and says so', async () => {
-    const labels = { set: { 'godwit/unplug': 'gpu0,dongle0' }, remove: [] };
+  test('is refused by name where the destination has no device of that name, or it has one with that id', async () => {
+    const asked = (device: string) => ({ guest: 'web1', ...THERE, plug: [device] });
+    const none = await refusalOf(world, asked('gpu7'));
+    assertSays(none, 'GODWIT_DEVICE_NOT_OFFERED', 'gpu7', 'no device of that name');
+    const has = await refusalOf(world, asked('gpu0'));
+    assertSays(has, 'GODWIT_DEVICE_NOT_OFFERED', 'gpu0', 'a device with that id already');
+    assert.deepEqual((await checkedRefusal(world, asked('gpu7')))?.message, none.message);
+  });
+
+  test('arrives without them where its label names them, with what the destination has for it, and says so', async () => {
+    const set = { 'godwit/unplug': 'gpu0,dongle0', 'godwit/plug': 'gpu0,gpu1' };
+    const labels = { set, remove: [] };
     await world.agent('a').labelGuest({ params: { guest: 'web1' }, body: labels });
     const report = await move(world, { guest: 'web1', ...THERE });
     const said = report.checks.filter(({ evidence }) => evidence.includes('is unplugged for'));
@@ -124,9 +137,23 @@ describe('a guest that is without some of its devices while it moves', () => {
     );
     assert.deepEqual(await runningOn(world.lab, 'web1'), ['b']);
     assert.ok((await verifyGuest(world.lab, 'web1')).ok);
-    assert.deepEqual(await devicesOf('b'), {});
-    // Its label came along, and it has none of them any more.
+    assert.deepEqual(Object.keys(await devicesOf('b')), ['gpu0']);
+    const [plugged] = (report.verified ?? []).filter(({ name }) => name === 'plugged');
+    assert.equal(plugged?.verdict, 'warn');
+    assert.match(plugged.evidence, /gpu1 of b: .*no-such-device/);
+    assert.match(plugged.hint ?? '', /runs without it/);
+    // Its label came along, and it has one of them no more.
     const error = await refusalOf(world, { guest: 'web1', ...BACK });
-    assertSays(error, 'GODWIT_DEVICE_UNMOVABLE', 'gpu0', 'no device with that id');
+    assertSays(error, 'GODWIT_DEVICE_UNMOVABLE', 'dongle0', 'no device with that id');
+  });
+
+  test('goes on with one of each host, as the same machine', async () => {
+    const report = await move(world, { guest: 'web1', ...BACK, unplug: ['gpu0'], plug: ['gpu0'] });
+    const doubts = (report.verified ?? []).filter(({ verdict }) => verdict !== 'pass');
+    assert.deepEqual(doubts, []);
+    const [plugged] = (report.verified ?? []).filter(({ name }) => name === 'plugged');
+    assert.equal(plugged?.evidence, 'gpu0 of a plugged in');
+    assert.deepEqual(Object.keys(await devicesOf('a')), ['gpu0']);
+    assert.ok((await verifyGuest(world.lab, 'web1')).ok);
   });
 });

@@ -162,6 +162,8 @@ describe('the way back', () => {
       pathAddresses: ['10.0.0.2'],
       steering: 'budget',
       balloon: 'free',
+      unplug: ['hostdev0'],
+      plug: ['gpu0'],
     });
     const request = wayBack(settings, { guest: 'web1', to: 'a' });
     const { timeoutMs, mode, maxBandwidth, networks } = request;
@@ -170,6 +172,7 @@ describe('the way back', () => {
       { mode: 'hybrid', maxBandwidth: 1e9, networks: { br1: 'br0' } },
     );
     assert.equal(timeoutMs, settings.timeoutMs);
+    assert.deepEqual(request.unplug, ['gpu0'], 'what it got there stays there');
     const left = JSON.parse(JSON.stringify(request)) as object;
     for (const name of [
       'returnIfUnhealthy',
@@ -180,6 +183,7 @@ describe('the way back', () => {
       'pathAddresses',
       'steering',
       'balloon',
+      'plug',
     ])
       assert.ok(!(name in left), name);
     assert.equal(

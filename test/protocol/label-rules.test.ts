@@ -11,6 +11,7 @@ test('labels are read', () => {
       'godwit/window': 'sat,sun 22:00-04:00',
       'godwit/notice': '90s',
       'godwit/unplug': 'hostdev0,usb1',
+      'godwit/plug': 'gpu0',
       team: 'payments',
     }),
     {
@@ -20,6 +21,7 @@ test('labels are read', () => {
       window: { days: [6, 0], fromMinute: 1320, toMinute: 240 },
       noticeMs: 90_000,
       unplug: ['hostdev0', 'usb1'],
+      plug: ['gpu0'],
     },
   );
 });
@@ -37,6 +39,7 @@ test('labels that contradict each other or make no sense are said in words', () 
   assert.match(words({ 'godwit/window': '22:00-22:00' }), /nothing like/);
   assert.match(words({ 'godwit/notice': '2h' }), /no time from 1s to 1h/);
   assert.match(words({ 'godwit/unplug': '/dev/vfio/1' }), /nothing like "hostdev0/);
+  assert.match(words({ 'godwit/plug': 'gpu0,gpu0' }), /godwit\/plug is .* nothing like/);
   assert.match(words({ 'godwit/anti-affinity': '../x' }), /names no group/);
 });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { MOST_UNPLUGGED, deviceId, readUnplugs } from '../../src/protocol/unplug.ts';
+import { MOST_UNPLUGGED, deviceId, readDevices } from '../../src/protocol/unplug.ts';
 
 const id = fc.stringMatching(/^[A-Za-z][A-Za-z0-9._-]{0,20}$/);
 
@@ -9,17 +9,17 @@ describe('the devices that a guest is without while it moves', () => {
   test('are read from a label, each once', () => {
     fc.assert(
       fc.property(fc.uniqueArray(id, { minLength: 1, maxLength: MOST_UNPLUGGED }), (all) => {
-        assert.deepEqual(readUnplugs(all.join(', ')), all);
-        assert.equal(readUnplugs([...all, ...all].join(',')), undefined);
+        assert.deepEqual(readDevices(all.join(', ')), all);
+        assert.equal(readDevices([...all, ...all].join(',')), undefined);
       }),
     );
   });
 
   test('are none where a part is no id', () => {
     for (const text of ['', '=', '0a', 'a=b', 'a b', '../x', '/dev/vfio/1', 'a,,b'])
-      assert.equal(readUnplugs(text), undefined, text);
+      assert.equal(readDevices(text), undefined, text);
     const many = Array.from({ length: MOST_UNPLUGGED + 1 }, (_, at) => `d${at}`);
-    assert.equal(readUnplugs(many.join(',')), undefined);
+    assert.equal(readDevices(many.join(',')), undefined);
   });
 
   test('are named by what is neither a path nor an option', () => {

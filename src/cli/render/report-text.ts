@@ -79,6 +79,7 @@ export function askedFor({ settings, startedAt, endedAt, takeovers }: Report): [
   if (settings.rehearse === true) pairs.push(['rehearsal', 'everything up to the switch, undone']);
   if (settings.unplug !== undefined)
     pairs.push(['unplugged for the move', settings.unplug.join(', ')]);
+  if (settings.plug !== undefined) pairs.push(['plugged in there', settings.plug.join(', ')]);
   if (settings.keepSource === true) pairs.push(['disks at the source', 'kept']);
   if (settings.diskWrites === 'refuse') pairs.push(['disks that it writes too fast', 'refuse']);
   if (settings.pathAddresses !== undefined)

@@ -204,6 +204,8 @@ export interface DestinationOptions {
   readonly handle?: GuestHandle;
   /** What `start` said of it then. */
   readonly launch?: Launch;
+  /** Devices of this host that it is to get once it runs: `assess` judges them too, and `machine` leaves them out. */
+  readonly plug?: readonly string[];
 }
 
 /** A NIC of the guest and the port of this host that it will use. */
@@ -278,6 +280,8 @@ export interface DestinationSession extends HypervisorSession {
    * that it said; absent, or false: not known.
    */
   neverRan?(signal: AbortSignal): Promise<boolean>;
+  /** Plugs one of those devices in, if the guest lacks it: GODWIT_DEVICE_NOT_OFFERED why not. Absent where the driver cannot. */
+  plug?(name: string, signal: AbortSignal): Promise<void>;
   /** Announces to the network where the guest is now. */
   announce(signal: AbortSignal): Promise<void>;
   /**

@@ -47,6 +47,8 @@ export interface Match {
   /** Devices of this host that are passed through to it, by the index of each. */
   readonly passthrough: ReadonlyMap<number, HostDevice>;
   readonly checks: readonly NamedCheck[];
+  /** A device is plugged in later that writes to the guest's memory by itself. */
+  readonly isPinnedLater?: boolean;
 }
 
 /**

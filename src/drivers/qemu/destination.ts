@@ -15,15 +15,15 @@ import type {
   Started,
   StreamSetup,
 } from '../port/direct.ts';
-import { matchHost, nicsOf, readSpec } from './assess.ts';
+import { nicsOf, readSpec } from './assess.ts';
 import type { Match } from './assess.ts';
 import { storesOf, whyTaken } from './variable-store-users.ts';
 import { balloonOf } from './balloon.ts';
-import { hostGives } from './baseline.ts';
 import type { QemuProgram } from './binaries.ts';
 import { ColdStart } from './cold-start.ts';
 import { DestinationHold } from './destination-hold.ts';
 import type { HostContext } from './host-context.ts';
+import { matchWithHost, type Wanted } from './match-with-host.ts';
 import { QemuDiskTarget } from './disk-target.ts';
 import { lockedBytes } from './passthrough/give-devices.ts';
 import { killProcess, waitForExit } from './guest/process.ts';
@@ -39,25 +39,25 @@ import {
 } from './incoming.ts';
 import { ENDS_MS } from './qmp/monitor-end.ts';
 import { findStarted, launch } from './launch.ts';
+import { plugIn } from './plug/plugger.ts';
 import { makePipes, negotiatePipes } from './qmp/pipes.ts';
 import { pauseStream, listenForRecovery, recoverUnheard } from './recovery.ts';
 import { resume, untilLoaded } from './resume.ts';
+import { withoutParts } from './same-machine/machine-parts.ts';
 import type { MachineParts } from './same-machine/machine-parts.ts';
 import { readMachine } from './same-machine/read.ts';
 import { removeCredentials } from './tls.ts';
 import { GuestTpm } from './tpm/guest-tpm.ts';
 import { returnFiles } from './user/access.ts';
-import { cgroupCheck, limitsFor, removeCgroup, roomOfHost } from './user/cgroup.ts';
+import { limitsFor, removeCgroup, roomOfHost } from './user/cgroup.ts';
 import { commandLine } from './user/command-line.ts';
-import { socketChecks } from './sockets.ts';
 import { GuestUser, makeLogDir } from './user/guest-user.ts';
 import type { QemuHandle } from './handle.ts';
 
 const END_MS = 5000;
 /** A monitor greets within milliseconds while QEMU's main loop turns. */
 const HEARS_MS = 1500;
-type Files = ReadonlyMap<string, string>;
-type Wanted = { description: GuestDescription; stream: StreamSettings; disks: Files };
+type Files = Wanted['disks'];
 
 /** The paused counterpart of a guest, on its way in. */
 export class QemuDestination implements DestinationSession {
@@ -212,7 +212,8 @@ export class QemuDestination implements DestinationSession {
   }
 
   async machine(signal: AbortSignal): Promise<MachineParts> {
-    return readMachine((await this.#hold.attached(signal)).client, signal);
+    const machine = await readMachine((await this.#hold.attached(signal)).client, signal);
+    return withoutParts(machine, this.#options.plug ?? []);
   }
 
   async ready(signal: AbortSignal): Promise<void> {
@@ -225,6 +226,12 @@ export class QemuDestination implements DestinationSession {
     if (this.#cold.failed) return true;
     if (watch?.mayHaveRun !== false || handle === undefined) return false;
     return waitForExit(handle, END_MS + this.#moreMs, signal).then(() => true);
+  }
+
+  async plug(name: string, signal: AbortSignal): Promise<void> {
+    const { client } = await this.#hold.attached(signal);
+    const place = { ...this.#options, devices: this.#parts.devices ?? {} };
+    await plugIn(place, name, client, (files) => this.#user.mayOpen(files), signal);
   }
 
   async announce(signal: AbortSignal): Promise<void> {
@@ -280,21 +287,14 @@ export class QemuDestination implements DestinationSession {
 
   readonly close = async (): Promise<void> => this.#hold.close();
 
-  async #match({ description, stream, disks }: Wanted, signal: AbortSignal): Promise<Match> {
-    const programs = await this.#parts.programs(signal);
-    const { images: store, cgroup, luks, ...parts } = this.#parts;
-    const host = { ...parts, programs, store, disks, luksKeyDir: luks?.keyDir };
-    const match = await matchHost(description, stream, this.#options, host, signal);
-    const tpm = await this.#tpm.checks(match.spec, signal);
-    const gives = await hostGives(this.#parts.baseline, match, this.#options.host, signal);
-    const sockets = socketChecks(match.spec, this.#options.guestDir);
-    const checks = [...match.checks, ...sockets, ...tpm, ...gives, cgroupCheck(cgroup)];
-    return this.#user.checked({ ...match, checks });
+  async #match(wanted: Wanted, signal: AbortSignal): Promise<Match> {
+    return this.#user.checked(
+      await matchWithHost(this.#options, this.#parts, this.#tpm, wanted, signal),
+    );
   }
 
   async #incoming(signal: AbortSignal) {
-    const hold = this.#hold;
-    if (!(await hold.reattach(signal)) || hold.handle === undefined) return undefined;
-    return { client: hold.must().client, pid: hold.handle.pid };
+    if (!(await this.reattach(signal)) || this.#hold.handle === undefined) return undefined;
+    return { client: this.#hold.must().client, pid: this.#hold.handle.pid };
   }
 }

@@ -65,6 +65,7 @@ export interface QemuDriverOptions {
   readonly cgroup: QemuCgroup;
   readonly tpm?: TpmOptions | undefined;
   readonly luks?: HostContext['luks'];
+  readonly devices?: HostContext['devices'];
   readonly baseline?: string | undefined;
   /** Where the directories of guests are that Godwit started. */
   readonly guestsDir: string;
@@ -86,6 +87,7 @@ export class QemuDriver implements DirectDriver {
     postcopyRecovery: true,
     rehearsals: true,
     unplugs: true,
+    plugs: true,
   } as const;
   readonly #options: QemuDriverOptions;
   readonly #images: ImageStore;
@@ -195,6 +197,7 @@ export class QemuDriver implements DirectDriver {
       cgroup: this.#options.cgroup,
       tpm: this.#options.tpm,
       luks: this.#options.luks,
+      devices: this.#options.devices,
       baseline: this.#baseline(),
     });
     if (known !== undefined) {

@@ -1,6 +1,7 @@
 import type { SetBaseline } from './baseline.ts';
 import type { QemuProgram } from './binaries.ts';
 import type { ImageStore } from './images.ts';
+import type { OfferedDevices } from './plug/offer.ts';
 import type { TpmOptions } from './tpm/guest-tpm.ts';
 import type { QemuCgroup } from './user/cgroup.ts';
 import type { QemuUser } from './user/ids.ts';
@@ -21,4 +22,6 @@ export interface HostContext {
   /** Where the passphrases of encrypted disks are. */
   readonly luks?: { readonly keyDir?: string | undefined } | undefined;
   readonly baseline?: SetBaseline | undefined;
+  /** What guests may get. */
+  readonly devices?: OfferedDevices | undefined;
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { offeredDevices } from './plug/offer.ts';
 
 const LEAST_MARGIN = 1024 ** 3;
 const MARGIN = 4 * LEAST_MARGIN;
@@ -78,6 +79,8 @@ export const qemuOptions = z.strictObject({
     )
     .max(256)
     .default([]),
+  /** Devices of this host that guests may get when they come, by the names that `--plug` has for them. */
+  devices: offeredDevices.default({}),
   /** Where kernels, initramfs and firmware images are looked for, by content. */
   imageDirs: z
     .array(path)

@@ -20,6 +20,8 @@ export interface Capabilities {
   readonly rehearsals?: boolean;
   /** A guest can be without a device while it moves: it is unplugged for that. */
   readonly unplugs?: boolean;
+  /** It can get devices of the destination's own there, by their names. */
+  readonly plugs?: boolean;
   /** Its manager also moves disks, to a datastore that is named. */
   readonly datastores?: boolean;
   /** Its manager has tasks that go before others. */
@@ -58,6 +60,7 @@ export function judgeCapabilities({ driver, settings }: CapabilityFacts): Findin
     rehearsals = false,
     keepsSource = false,
     unplugs = false,
+    plugs = false,
   } = driver.capabilities;
   const lacks: [string, string][] = [];
   if (!modes.includes(mode)) lacks.push([`--mode ${mode}`, `it has ${modes.join(', ')}`]);
@@ -85,6 +88,7 @@ export function judgeCapabilities({ driver, settings }: CapabilityFacts): Findin
   if (settings.unplug !== undefined && !unplugs) {
     lacks.push(['--unplug', 'it unplugs no devices']);
   }
+  if (settings.plug !== undefined && !plugs) lacks.push(['--plug', 'it plugs no devices in']);
   if (settings.rehearse === true && !rehearsals) {
     lacks.push(['--rehearse', 'it cannot turn round at the switch']);
   }

@@ -224,7 +224,7 @@ export const CHECKS = [
     name: 'devices',
     step: 'inspect',
     needs: 'both',
-    asks: 'can each device and option of the guest be made again?',
+    asks: 'can each device and option of the guest be made again, and each device of --plug be had?',
     by: 'driver',
   },
   {

@@ -1,3 +1,4 @@
+import type { SerialError } from '../../errors.ts';
 import type { Check, Report } from '../../protocol/public/migration.ts';
 import { formatDuration } from '../../protocol/quantity.ts';
 import { passes, warns } from '../preflight/finding.ts';
@@ -11,6 +12,7 @@ export const LOOKS = {
   copies: 'has the source’s hypervisor ended, and does the destination’s run the guest?',
   disks: 'may exactly one hypervisor write to each of its disks?',
   devices: 'has the machine the devices that it had before, with the same properties?',
+  plugged: 'has it the destination’s own devices that it was to get?',
   segment: 'does the guest answer in its segment for its addresses, and its gateway?',
   reached: 'do other hosts reach the guest?',
   connections: 'do the connections that were handed over carry packets?',
@@ -166,4 +168,16 @@ export function judgeReached(vantages: Report['vantages'] = []): Finding | strin
     );
   const words = seen.map(({ host, kind, address }) => `${host} (${kind} to ${address})`);
   return passes(`it answers ${words.join(', ')}`);
+}
+
+/** Of each of the destination's devices that it was to get: undefined where it has it, else why not. */
+export function judgePlugged(
+  host: string,
+  devices: readonly { readonly name: string; readonly error?: SerialError }[],
+): Finding {
+  const lacking = devices.flatMap(({ error }) => error ?? []);
+  const [first] = lacking;
+  if (first === undefined)
+    return passes(`${devices.map(({ name }) => name).join(', ')} of ${host} plugged in`);
+  return warns(lacking.map(({ message }) => message).join('; '), first.hint);
 }

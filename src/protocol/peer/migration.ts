@@ -28,6 +28,7 @@ import {
   shortText,
 } from '../names.ts';
 import { guestRoutes, networkMap, nicNetworks } from '../network.ts';
+import { plugs } from '../unplug.ts';
 import { linkGrace, wireOffer, wireSession, wireTerms } from '../wire.ts';
 
 /**
@@ -142,6 +143,8 @@ export const assessment = z.object({
   checks: z.array(check).max(256),
   /** Where it will make the images that are to be copied; absent where it would make none. */
   copies: z.array(place).max(MAX_PLACES).optional(),
+  /** What it plugs in of its own once the guest runs there; an earlier build plugs nothing in. */
+  plugs: plugs.optional(),
 });
 export type Assessment = z.infer<typeof assessment>;
 

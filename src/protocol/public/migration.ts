@@ -22,7 +22,7 @@ import { rehearsal } from './rehearsal.ts';
 import { returned, returnIfUnhealthy, returns, siteCheck } from './site-check.ts';
 import { roundReport, steering, steeringRecord } from './steering.ts';
 import { transport } from './transport.ts';
-import { unplugs } from '../unplug.ts';
+import { plugs, unplugs } from '../unplug.ts';
 import { wireFigures } from '../wire.ts';
 
 export { END_PHASES, isEnd } from './end-phases.ts';
@@ -86,8 +86,9 @@ export const migrationSettings = z.object({
   networks: networkMap.optional(),
   /** After the move the destination runs this check of the site's for so long; a guest that fails it is taken back. */
   returnIfUnhealthy: returnIfUnhealthy.optional(),
-  /** Devices that it is without while it moves. */
+  /** Devices that it is without while it moves; names of the destination's own that it gets there. */
   unplug: unplugs.optional(),
+  plug: plugs.optional(),
   /** Everything up to the switch, and then all of it undone: the guest stays where it is. */
   rehearse: z.boolean().optional(),
   /** Where its disks are to lie, by the name that the guest's manager has for it; absent: where they lie. */

@@ -25,7 +25,7 @@ export async function giveDevices(
 }
 
 /** A device writes to the guest's memory by itself, so all of that has to stay where it is. Undefined without devices. */
-export function lockedBytes({ passthrough, spec }: Match): number | undefined {
-  if (passthrough.size === 0) return undefined;
+export function lockedBytes({ passthrough, spec, isPinnedLater }: Match): number | undefined {
+  if (passthrough.size === 0 && isPinnedLater !== true) return undefined;
   return (spec.memory.maxBytes ?? spec.memory.bytes) + MARGIN_BYTES;
 }

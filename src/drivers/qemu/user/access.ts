@@ -1,4 +1,4 @@
-import { chmod, chown, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { chmod, chown, lchown, lstat, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { constants } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
@@ -128,23 +128,32 @@ export async function isOpenToAll(file: string): Promise<boolean> {
   return allows(mode, false) && (await closedAbove(file)) === undefined;
 }
 
-/** What passes the devices of an IOMMU group through. */
-const VFIO_GROUP = /^\/dev\/vfio\/\d+$/;
-
 function allows(mode: number, writable: boolean): boolean {
   const needed = writable ? 0o6 : 0o4;
   return (mode & needed) === needed;
 }
 
-async function withFile(
-  file: string,
-  work: (handle: Awaited<ReturnType<typeof open>>) => Promise<void>,
-): Promise<void> {
+type Held = Pick<Awaited<ReturnType<typeof open>>, 'chmod' | 'chown' | 'stat'>;
+
+/** A character device among the kernel's own files, where nobody but root makes names: it is not opened, as some take that for use. */
+async function isDevice(file: string): Promise<boolean> {
+  if (!file.startsWith('/dev/')) return false;
+  return (await lstat(file).catch(() => undefined))?.isCharacterDevice() === true;
+}
+
+async function withFile(file: string, work: (handle: Held) => Promise<void>): Promise<void> {
+  if (await isDevice(file)) {
+    await work({
+      stat: () => lstat(file),
+      chown: (uid, gid) => lchown(file, uid, gid),
+      chmod: (mode) => chmod(file, mode),
+    } as Held);
+    return;
+  }
   const handle = await inRealDirectory(file, (at) => open(at, OPEN));
   try {
     const info = await handle.stat();
-    const isDevice = info.isBlockDevice() || (info.isCharacterDevice() && VFIO_GROUP.test(file));
-    if (!info.isFile() && !isDevice) throw new Error('it is neither a file nor a disk');
+    if (!info.isFile() && !info.isBlockDevice()) throw new Error('it is neither a file nor a disk');
     await work(handle);
   } finally {
     await handle.close();

@@ -10,7 +10,14 @@ import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import { isOnNetwork } from '../../../protocol/network-file.ts';
 import type { Match } from '../assess.ts';
 import { markIncoming } from '../incoming.ts';
-import { closedAbove, forgetSource, isOpenToAll, openAbove, otherUserOf } from './access.ts';
+import {
+  closedAbove,
+  forgetSource,
+  giveFiles,
+  isOpenToAll,
+  openAbove,
+  otherUserOf,
+} from './access.ts';
 import type { RunAs } from './confine.ts';
 import { deviceGroups } from './devices.ts';
 import { freeId, isGuestId, reachOf } from './ids.ts';
@@ -78,6 +85,14 @@ export class GuestUser {
   async number(started: { readonly pid: number } | undefined): Promise<number | undefined> {
     this.#number = await this.#numberOf(started);
     return this.#number;
+  }
+
+  /** It may open these from here on, for as long as its QEMU runs: devices that are plugged in. */
+  async mayOpen(files: readonly string[]): Promise<void> {
+    const as = files.length === 0 ? undefined : await this.own();
+    if (as === undefined) return;
+    const wanted = files.map((file) => ({ file, writable: true }));
+    await giveFiles(this.#guestDir, wanted, as.gid);
   }
 
   /** The guest runs here for good: its files go back to no number that a QEMU at its source had. */

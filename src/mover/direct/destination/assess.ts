@@ -27,6 +27,7 @@ export async function assess(
     session.assess(description, stream, signal, files),
     ports.segments(admission, preparation, signal),
   ]);
+  const plugs = admission.settings?.plug;
   const copies = images.map(({ place }) => ({
     ...place,
     pool: placeIds.made(place.pool, place.path),
@@ -34,5 +35,6 @@ export async function assess(
   return {
     checks: [...shared.checks, ...bases.checks, ...checks, ...found, ...networks, ...segments],
     ...(copies.length === 0 ? {} : { copies }),
+    ...(plugs === undefined || session.plug === undefined ? {} : { plugs }),
   };
 }

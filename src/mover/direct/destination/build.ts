@@ -22,6 +22,7 @@ import { DestinationDisks } from './disks.ts';
 import { discardImages, imagesToMake, keepImages, makeImages } from './images.ts';
 import { filesToOpen, refuseWrittenBackingFiles, withOwnPlaces } from './storage.ts';
 import { DestinationDataPath } from './data-path.ts';
+import { plugAll } from './verify.ts';
 
 /** An announcement that takes longer holds nobody up, ms. */
 /** One monitor command, ms. */
@@ -138,6 +139,7 @@ export async function settle(
   disks.abort('the migration is over');
   await compare.end(session, state, signal);
   await giveBack(session, state, signal);
+  await plugLate(session, state, log, signal);
   await session.settle(signal);
   await keepImages(config, state, log, signal);
   // Its mover ends afterwards, and with it what it still announces.
@@ -156,6 +158,18 @@ async function giveBack(
   if (admission.settings?.balloon === undefined || memoryBytes === undefined) return;
   const { run } = await session.status(signal);
   if (run !== 'gone') await session.balloon?.resize(memoryBytes, signal);
+}
+
+/** Where the source died before it asked for them: the guest gets them all the same, and no report says it. */
+async function plugLate(
+  session: DestinationSession,
+  { admission: { settings } }: DestinationState,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const { name, error } of await plugAll(session, settings?.plug ?? [], signal)) {
+    if (error !== undefined) log.warn({ name, error }, 'not plugged in');
+  }
 }
 
 /** Removes everything that was made here for the guest. */

@@ -100,6 +100,7 @@ export function destinationOptions(
     ports: config.ports,
     memoryBytes: admission.memoryBytes,
     isCold: admission.settings?.mode === 'cold',
+    ...(admission.settings?.plug && { plug: admission.settings.plug }),
     ...(handle === undefined ? {} : { handle }),
     ...(launch === undefined ? {} : { launch }),
   };

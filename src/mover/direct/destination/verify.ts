@@ -1,9 +1,10 @@
 import type { DestinationSession } from '../../../drivers/port/direct.ts';
 import { withDeadline } from '../../../deadline.ts';
-import { toGodwitError } from '../../../errors.ts';
+import { toGodwitError, type SerialError } from '../../../errors.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
 import {
   judgeHandedOver,
+  judgePlugged,
   judgeWriters,
   looked,
   notLooked,
@@ -14,6 +15,8 @@ import type { BuildParts } from './build.ts';
 
 /** The source waits no longer than this and a little, ms. */
 const LOOK_MS = 6000;
+/** Devices that are plugged in, which pin all of a guest's memory or are looked for on their bus, ms. */
+const PLUG_MS = 6000;
 
 type Parts = Pick<BuildParts, 'config' | 'connections' | 'driver' | 'log' | 'ports'>;
 
@@ -29,7 +32,10 @@ export async function verifyHere(
     orNot('connections', (signal) => connectionsHere(parts, signal)),
     machineHere(parts, session),
   ]);
-  return { checks: [...disks, ...segments, ...connections].slice(0, 96), ...machine };
+  // After the machine was read: that is compared with the one before.
+  const plugged = await pluggedHere(parts, state, session);
+  const checks = [...disks, ...plugged, ...segments, ...connections];
+  return { checks: checks.slice(0, 96), ...machine };
 }
 
 /** Never waits for a look that heeds no signal, as one at a file of a storage that hangs: whoever asks holds the mover. */
@@ -59,6 +65,36 @@ async function disksHere(
   const writers = await driver.diskWriters(files, signal);
   const found = looked('disks', 'destination', judgeWriters(config.name, files, writers));
   return remote === 0 ? [found] : [found, ...skip(network)];
+}
+
+async function pluggedHere(
+  { config }: Parts,
+  { admission: { settings } }: DestinationState,
+  session: DestinationSession,
+): Promise<Verified[]> {
+  if (settings?.plug === undefined) return [];
+  const devices = await plugAll(session, settings.plug, AbortSignal.timeout(PLUG_MS));
+  return [looked('plugged', 'destination', judgePlugged(config.name, devices))];
+}
+
+/** Gives the guest these devices of this host, if it lacks them. Rejects for none. */
+export async function plugAll(
+  session: DestinationSession,
+  names: readonly string[],
+  signal: AbortSignal,
+): Promise<{ readonly name: string; readonly error?: SerialError }[]> {
+  const all = [];
+  for (const name of names) {
+    const plug = async (within: AbortSignal) => session.plug?.(name, within);
+    const done = withDeadline(`plugging ${name} in`, PLUG_MS, signal, plug);
+    all.push(
+      await done.then(
+        () => ({ name }),
+        (thrown: unknown) => ({ name, error: toGodwitError(thrown).toJSON() }),
+      ),
+    );
+  }
+  return all;
 }
 
 /** What was asked before it came is asked once more: now it is the guest itself that answers here. */

@@ -3,6 +3,7 @@ import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import { judgeSwitchover } from '../../../migration/preflight/switchover.ts';
 import type { DeviceState } from '../../../migration/preflight/switchover.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
+import { judgePlugs } from '../../../migration/preflight/plug.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
 import type { BalloonTake } from '../../../migration/prediction/ballooned-mix.ts';
 import { lookAtBalloon } from './balloon.ts';
@@ -96,5 +97,7 @@ export async function assessGuest(
   const { copies } = answer;
   const below = storage.below.map((files) => [...files]);
   const disks = copies === undefined ? {} : { copies, copied: [...storage.copied], below };
-  return { checks: answer.checks, facts: { ...facts, ...disks, ...stream } };
+  const { plan } = parts.state();
+  const checks = [...answer.checks, ...judgePlugs(plan, answer.plugs)];
+  return { checks, facts: { ...facts, ...disks, ...stream } };
 }

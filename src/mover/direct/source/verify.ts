@@ -21,13 +21,15 @@ import type { SourceContext } from './source-context.ts';
 
 /** The destination's looks, which take 6 s at most, ms. */
 const ANSWER_MS = 8000;
+/** And devices that it plugs in, ms. */
+const PLUG_MS = 7000;
 const CLOCK_MS = 4000;
 /** Between the two questions for the guest's clock, ms: a clock that has stopped is distinguished from one that goes. */
 const BETWEEN_MS = 300;
 const BEFORE =
   'it was not known before the move: another mover began it, or it was over before the answer';
 
-const LOOKED_AT_THERE = ['disks', 'segment', 'connections'] as const;
+const LOOKED_AT_THERE = ['disks', 'plugged', 'segment', 'connections'] as const;
 /** A peer speaks of its own host, and of these looks alone. */
 const isLookThere = ({ name, side, error }: Check): boolean =>
   side === 'destination' && error === undefined && LOOKED_AT_THERE.some((each) => each === name);
@@ -77,9 +79,10 @@ export class SourceVerification {
 
   async #askThere(parts: SourceContext): Promise<VerifyAnswer | string> {
     const body = { epoch: parts.state().plan.epoch };
-    const signal = AbortSignal.timeout(ANSWER_MS);
+    const deadlineMs = ANSWER_MS + (parts.state().plan.settings.plug === undefined ? 0 : PLUG_MS);
+    const signal = AbortSignal.timeout(deadlineMs);
     try {
-      const options = { signal, deadlineMs: ANSWER_MS };
+      const options = { signal, deadlineMs };
       return await ask(parts, signal, (api) => api.verify({ body }, options));
     } catch (thrown) {
       if (hasCode(thrown, 'GODWIT_ROUTE_UNKNOWN'))
@@ -99,7 +102,10 @@ export class SourceVerification {
     ]);
     const seenThere = typeof there === 'string' ? [] : there.checks.filter(isLookThere);
     const why = typeof there === 'string' ? there : `${parts.state().plan.to} did not report it`;
-    const lacking = LOOKED_AT_THERE.filter((name) => !seenThere.some((look) => look.name === name));
+    const isAsked = (name: string) =>
+      name !== 'plugged' || parts.state().plan.settings.plug !== undefined;
+    const isSeen = (name: string) => seenThere.some((look) => look.name === name);
+    const lacking = LOOKED_AT_THERE.filter((name) => isAsked(name) && !isSeen(name));
     const checks = [...seenThere, ...lacking.map((name) => notLooked(name, 'destination', why))];
     const reached = judgeReached(vantages);
     const other =

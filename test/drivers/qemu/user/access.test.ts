@@ -4,10 +4,12 @@ import {
   chownSync,
   linkSync,
   mkdirSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import {
@@ -35,6 +37,18 @@ describe('an image that is given to a guest’s QEMU', { skip }, () => {
     assert.deepEqual(seen(image), { uid: 4242, gid: ID, mode: 0o660 });
     await returnFiles(guestDir);
     assert.deepEqual(seen(image), { uid: 4242, gid: 0, mode: 0o600 });
+  });
+
+  test('is not opened where it is a device, which may be in use then', async (t) => {
+    const { guestDir } = place(t, 0o600);
+    // It answers an open with an error where nobody has made a terminal of it.
+    const device = '/dev/vcs63';
+    execFileSync('mknod', ['-m', '600', device, 'c', '7', '63']);
+    t.after(() => rmSync(device));
+    await giveFiles(guestDir, [{ file: device, writable: true }], ID);
+    assert.deepEqual(seen(device), { uid: 0, gid: ID, mode: 0o660 });
+    await returnFiles(guestDir);
+    assert.deepEqual(seen(device), { uid: 0, gid: 0, mode: 0o600 });
   });
 
   test('is not to be written where it is only read', async (t) => {

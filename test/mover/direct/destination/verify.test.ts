@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { agentConfig } from '../../../../src/config.ts';
 import type { DestinationSession } from '../../../../src/drivers/port/direct.ts';
+import { godwitError } from '../../../../src/errors.ts';
 import { silentLog } from '../../../../src/log.ts';
 import { initialDestination } from '../../../../src/migration/direct/destination.ts';
 import type { DestinationState } from '../../../../src/migration/direct/destination.ts';
 import { verifyHere } from '../../../../src/mover/direct/destination/verify.ts';
+import { migrationSettings } from '../../../../src/protocol/public/migration.ts';
 import type { VerifyAnswer } from '../../../../src/protocol/peer/verify.ts';
 import { admissionOf, planned, preparationOf } from '../../../migration/direct/samples.ts';
 
@@ -18,10 +20,13 @@ interface Given {
   readonly network?: object;
   readonly connections?: object;
   readonly prepared?: boolean;
+  readonly plug?: readonly string[];
 }
 
 async function answerOf(given: Given = {}): Promise<VerifyAnswer> {
   const plan = planned();
+  const { plug } = given;
+  const settings = migrationSettings.parse(plug === undefined ? {} : { plug });
   const network = given.network === undefined ? {} : { network: given.network };
   const parts: unknown = {
     config: agentConfig.parse({ name: 'b', address: '10.0.0.2:7443', stateDir: '/s', ...network }),
@@ -30,7 +35,8 @@ async function answerOf(given: Given = {}): Promise<VerifyAnswer> {
     log: silentLog,
     ports: given.ports ?? { map: async () => undefined, segments: async () => [] },
   };
-  const admitted = { type: 'admitted', admission: admissionOf(plan), host: 'b' } as const;
+  const admission = { ...admissionOf(plan), settings };
+  const admitted = { type: 'admitted', admission, host: 'b' } as const;
   const begun = initialDestination(admitted);
   const state: DestinationState =
     given.prepared === false ? begun : { ...begun, preparation: preparationOf(plan) };
@@ -154,6 +160,38 @@ describe('the connections that were handed over', () => {
     const network = { connections: 'leave' };
     const [left] = await lookAt('connections', { network, connections: seen(all) });
     assert.match(left ?? '', /^not tried: .*left to themselves/);
+  });
+});
+
+describe('the destination’s own devices', () => {
+  const session = (lacks: string) => ({
+    plug: async (name: string) => {
+      if (name !== lacks) return;
+      const facts = { guest: 'web1', host: 'b', device: name, reason: 'its group is busy' };
+      throw godwitError('GODWIT_DEVICE_NOT_OFFERED', facts, { hint: 'Plug it in later.' });
+    },
+  });
+  const plug = ['gpu0', 'dongle0'];
+
+  test('are plugged in, and one that cannot be is a warning with what to do', async () => {
+    const [fine] = await lookAt('plugged', { session: session('none'), plug });
+    assert.equal(fine, 'pass: gpu0, dongle0 of b plugged in');
+    const { checks } = await answerOf({ session: session('dongle0'), plug });
+    const [found] = checks.filter(({ name }) => name === 'plugged');
+    assert.equal(found?.verdict, 'warn');
+    assert.match(found.evidence, /device dongle0 of b: its group is busy/);
+    assert.equal(found.hint, 'Plug it in later.');
+  });
+
+  test('are plugged in after the machine was read, and are not mentioned where none was asked for', async () => {
+    const order: string[] = [];
+    const ordered = {
+      machine: async () => void order.push('machine'),
+      plug: async (name: string) => void order.push(name),
+    };
+    await answerOf({ session: ordered, plug });
+    assert.deepEqual(order, ['machine', ...plug]);
+    assert.deepEqual(await lookAt('plugged', { session: ordered }), []);
   });
 });
 

@@ -19,10 +19,11 @@ interface Stage {
   readonly addresses?: string[];
   readonly writers?: string[][];
   readonly network?: object;
+  readonly plug?: readonly string[] | undefined;
 }
 
 function stage({ verify, clocks = [], addresses = ['10.9.0.21'], ...more }: Stage) {
-  const { writers = [[]], network = {} } = more;
+  const { writers = [[]], network = {}, plug } = more;
   let now = 0;
   const clock: Clock = {
     wallMs: () => now,
@@ -40,7 +41,7 @@ function stage({ verify, clocks = [], addresses = ['10.9.0.21'], ...more }: Stag
   const own = { name: 'a', address: '10.0.0.1:7443', stateDir: '/nowhere', network };
   const disks = [{ name: 'd', images: [{ node: 'd0', readOnly: false }] }];
   const state = {
-    plan: { guest: 'web1', from: 'a', to: 'b', epoch: 1 },
+    plan: { guest: 'web1', from: 'a', to: 'b', epoch: 1, settings: { plug } },
     known: { networks: [{ ...nic, addresses }], description: { disks } },
     stopped: false,
   };
@@ -90,6 +91,16 @@ describe('the source’s mover, which looks at its guest once that has moved', (
       assert.match(found?.evidence ?? '', /^not tried: b did not report it/, wanted);
       assert.equal(found?.notTried, true);
     }
+  });
+
+  test('says that nothing is known of devices that were to be plugged in, only where some were', async () => {
+    const plugged = async (plug?: readonly string[]) => {
+      const { verification, parts } = stage({ verify: async () => ({ checks: [] }), plug });
+      const all = await verification.results(parts, []);
+      return all.filter(({ name }) => name === 'plugged').map(({ evidence }) => evidence);
+    };
+    assert.deepEqual(await plugged(['gpu0']), ['not tried: b did not report it']);
+    assert.deepEqual(await plugged(), []);
   });
 
   test('is in doubt of a machine that differs, and of a disk that is still written to here', async () => {

@@ -1,0 +1,38 @@
+import type { GuestDescription, StreamSettings } from '../../protocol/peer/migration.ts';
+import type { DestinationOptions } from '../port/direct.ts';
+import { matchHost } from './assess.ts';
+import type { Match } from './assess.ts';
+import { hostGives } from './baseline.ts';
+import type { HostContext } from './host-context.ts';
+import { pinsMemory, plugChecks } from './plug/plugger.ts';
+import { socketChecks } from './sockets.ts';
+import type { GuestTpm } from './tpm/guest-tpm.ts';
+import { cgroupCheck } from './user/cgroup.ts';
+
+/** A guest as it is to come. */
+export interface Wanted {
+  readonly description: GuestDescription;
+  readonly stream: StreamSettings;
+  /** The path here of each image of its disks, by block node. */
+  readonly disks: ReadonlyMap<string, string>;
+}
+
+/** All that this host has to say to a description, but for what only the user of its QEMU decides. */
+export async function matchWithHost(
+  options: DestinationOptions,
+  parts: HostContext,
+  tpm: GuestTpm,
+  { description, stream, disks }: Wanted,
+  signal: AbortSignal,
+): Promise<Match> {
+  const programs = await parts.programs(signal);
+  const { images: store, cgroup, luks, baseline, devices = {} } = parts;
+  const host = { ...parts, programs, store, disks, luksKeyDir: luks?.keyDir };
+  const match = await matchHost(description, stream, options, host, signal);
+  const sockets = socketChecks(match.spec, options.guestDir);
+  const served = await tpm.checks(match.spec, signal);
+  const gives = await hostGives(baseline, match, options.host, signal);
+  const plugs = await plugChecks({ ...options, devices }, options.plug ?? [], match.spec, signal);
+  const checks = [...match.checks, ...sockets, ...served, ...gives, ...plugs, cgroupCheck(cgroup)];
+  return { ...match, checks, isPinnedLater: pinsMemory(devices, options.plug) };
+}

@@ -1,0 +1,28 @@
+import { z } from 'zod';
+import { deviceId } from '../../../protocol/unplug.ts';
+
+/** Devices of this host that guests may get, as its configuration has them: name -> what QEMU's `device_add` takes. */
+
+const MOST_OFFERED = 64;
+const MOST_PROPERTIES = 64;
+/** What needs an object beside the device, which nobody makes here; and its id, which is its name. */
+const NOT_OFFERED = ['id', 'drive', 'netdev', 'chardev', 'memdev', 'tpmdev', 'iommufd'] as const;
+
+const property = z.union([z.string().max(4096), z.number(), z.boolean()]);
+const offered = z
+  .object({
+    /** QEMU's name of the device: `vfio-pci`, `usb-host`. */
+    driver: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._,-]{0,127}$/, 'the name of a QEMU device'),
+  })
+  .catchall(property)
+  .refine(
+    (props) => NOT_OFFERED.every((name) => !Object.hasOwn(props, name)),
+    `a device without ${NOT_OFFERED.join(', ')}`,
+  )
+  .refine((props) => Object.keys(props).length <= MOST_PROPERTIES, 'too many properties');
+export type OfferedDevice = z.infer<typeof offered>;
+
+export const offeredDevices = z
+  .record(deviceId, offered)
+  .refine((all) => Object.keys(all).length <= MOST_OFFERED, `at most ${MOST_OFFERED} devices`);
+export type OfferedDevices = z.infer<typeof offeredDevices>;

@@ -1,0 +1,152 @@
+import { godwitError } from '../../../errors.ts';
+import type { GodwitError } from '../../../errors.ts';
+import { pass, refusal } from '../../../migration/preflight/check.ts';
+import type { NamedCheck } from '../../../migration/preflight/check.ts';
+import { didYouMean } from '../../../protocol/nearest.ts';
+import { identityOf, inodesOf, openFiles } from '../guest/open-files.ts';
+import { listQemuProcesses } from '../guest/process.ts';
+import * as answers from '../qmp/answers.ts';
+import type { QmpClient } from '../qmp/client.ts';
+import type { GuestSpec } from '../spec/schema.ts';
+import { ownerOf } from '../variable-store-users.ts';
+import { filesBehind } from './host-files.ts';
+import { freePort, pciBuses } from './free-port.ts';
+import type { OfferedDevice, OfferedDevices } from './offer.ts';
+
+/**
+ * Devices of this host that a guest gets once it runs here. Whoever asks names them; what they are is in the configuration of
+ * this host alone. In the guest each has its name as its id.
+ */
+
+/** QEMU's words where the bus that it chose takes nothing while the guest runs. */
+const NOT_THERE = /does not support hotplugging|no slot\/function available|hotplug/i;
+
+type Monitor = Pick<QmpClient, 'query' | 'request'>;
+
+interface Place {
+  readonly host: string;
+  readonly guest: string;
+  readonly devices: OfferedDevices;
+  /** Where this host's /sys and /dev are. */
+  readonly root?: string;
+}
+
+/** Whether the guest can be given each of them here. Changes nothing. */
+export async function plugChecks(
+  place: Place,
+  names: readonly string[],
+  { devices }: Pick<GuestSpec, 'devices'>,
+  signal: AbortSignal,
+): Promise<NamedCheck[]> {
+  const has = new Set(devices.map(({ id }) => id));
+  const checks: NamedCheck[] = [];
+  for (const name of names) {
+    const found = await obstacleTo(place, name, has.has(name), signal);
+    const device = place.devices[name];
+    checks.push(
+      found === undefined
+        ? pass(
+            'devices',
+            `${name} (${device?.driver ?? ''}) is plugged in once it runs there`,
+            'destination',
+          )
+        : refusal('devices', found, 'destination'),
+    );
+  }
+  return checks;
+}
+
+async function obstacleTo(
+  place: Place,
+  name: string,
+  isThere: boolean,
+  signal: AbortSignal,
+): Promise<GodwitError | undefined> {
+  const { host, guest, devices, root } = place;
+  const not = (reason: string, hint: string) =>
+    godwitError('GODWIT_DEVICE_NOT_OFFERED', { host, device: name, guest, reason }, { hint });
+  const device = offerOf(devices, name);
+  if (device === undefined) {
+    const known = Object.keys(devices);
+    const near = didYouMean(name, known) ?? `It offers ${known.join(', ') || 'none'}.`;
+    const hint = `Add it to \`drivers.qemu.devices\` in the configuration of ${host}, or name another one. ${near}`;
+    return not('its configuration has no device of that name', hint);
+  }
+  if (isThere) {
+    const hint = `Have that one unplugged for the move (--unplug ${name}), or give the one of ${host} another name in \`drivers.qemu.devices\`.`;
+    return not('the guest has a device with that id already', hint);
+  }
+  const { files, lacks } = await filesBehind(device, root);
+  if (lacks !== undefined)
+    return not(lacks, `See on ${host} what \`drivers.qemu.devices.${name}\` stands for.`);
+  const by = await userOf(files, guest, signal);
+  if (by === undefined) return undefined;
+  return not(`${by}, which runs there, has it`, `Unplug it from ${by} first, or name another one.`);
+}
+
+/** Whether one of them writes to the guest's memory by itself, all of which has to stay where it is then. */
+export function pinsMemory(devices: OfferedDevices, names: readonly string[] = []): boolean {
+  return names.some((name) => offerOf(devices, name)?.driver.startsWith('vfio-') === true);
+}
+
+/** Only what stands in the configuration itself. */
+function offerOf(devices: OfferedDevices, name: string): OfferedDevice | undefined {
+  return Object.hasOwn(devices, name) ? devices[name] : undefined;
+}
+
+/** The first other guest of this host whose QEMU has one of the files open. */
+async function userOf(
+  files: readonly string[],
+  guest: string,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  if (files.length === 0) return undefined;
+  const ids = new Set(await Promise.all(files.map(identityOf)));
+  const inodes = await inodesOf(files);
+  for (const process of await listQemuProcesses(signal)) {
+    const by = ownerOf(process);
+    if (by === guest) continue;
+    const open = await openFiles(process, inodes);
+    if (open.some(({ id }) => ids.has(id))) return by;
+  }
+  return undefined;
+}
+
+const BY_HAND =
+  'The guest runs without it. Plug it in once what stands in the way is gone (`device_add` on its monitor).';
+
+/** Plugs one in; has the guest it already: nothing. GODWIT_DEVICE_NOT_OFFERED with QEMU's reason. `letIn`: to what QEMU opens. */
+export async function plugIn(
+  { host, guest, devices, root }: Place,
+  name: string,
+  client: Monitor,
+  letIn: (files: readonly string[]) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  const not = (reason: string) => {
+    const facts = { guest, host, device: name, reason };
+    return godwitError('GODWIT_DEVICE_NOT_OFFERED', facts, { hint: BY_HAND });
+  };
+  if (await hasDevice(client, name, signal)) return;
+  const device = offerOf(devices, name);
+  if (device === undefined)
+    throw not('the configuration there has no device of that name any more');
+  const { files, lacks } = await filesBehind(device, root);
+  if (lacks !== undefined) throw not(lacks);
+  await letIn(files);
+  const props: Readonly<Record<string, unknown>> = { ...device, id: name };
+  const first = await client.request('device_add', props, signal);
+  if (first.ok) return;
+  if (props['bus'] !== undefined || !NOT_THERE.test(first.reason)) throw not(first.reason);
+  const bus = freePort(await client.query('query-pci', {}, pciBuses, signal));
+  if (bus === undefined)
+    throw not(`${first.reason}; it has no free port (pcie-root-port) for a device on PCI`);
+  const second = await client.request('device_add', { ...props, bus }, signal);
+  if (!second.ok) throw not(second.reason);
+}
+
+async function hasDevice(client: Monitor, name: string, signal: AbortSignal): Promise<boolean> {
+  const path = '/machine/peripheral';
+  const list = await client.query('qom-list', { path }, answers.qomList, signal);
+  return list.some((each) => each.name === name);
+}

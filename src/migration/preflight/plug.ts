@@ -1,0 +1,17 @@
+import { godwitError } from '../../errors.ts';
+import type { MigrationSettings } from '../../protocol/public/migration.ts';
+import { refusal } from './check.ts';
+import type { NamedCheck } from './check.ts';
+
+/** Whether the destination has heard which devices of its own the guest is to get. An earlier build would leave them out. Pure. */
+export function judgePlugs(
+  { to, settings }: { readonly to: string; readonly settings: Pick<MigrationSettings, 'plug'> },
+  plugs: readonly string[] = [],
+): NamedCheck[] {
+  const unheard = (settings.plug ?? []).filter((name) => !plugs.includes(name));
+  if (unheard.length === 0) return [];
+  const reason = `${to} runs a build, or a driver, that plugs no devices in`;
+  const hint = `Upgrade Godwit on ${to}, or leave the option out.`;
+  const what = `--plug ${unheard.join(', ')}`;
+  return [refusal('devices', godwitError('GODWIT_CAPABILITY', { what, reason }, { hint }), 'both')];
+}

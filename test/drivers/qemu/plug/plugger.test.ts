@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, open, rm, symlink, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { after, before, describe, test } from 'node:test';
+import { pinsMemory, plugChecks, plugIn } from '../../../../src/drivers/qemu/plug/plugger.ts';
+import type { GuestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
+import { hasCode } from '../../../../src/errors.ts';
+
+const signal = AbortSignal.timeout(20_000);
+const DEVICES = {
+  rng0: { driver: 'virtio-rng-pci' },
+  dongle0: { driver: 'usb-host', hostbus: 1, hostaddr: 7 },
+  tablet: { driver: 'usb-tablet', bus: 'usb-bus.0' },
+};
+const place = { host: 'b', guest: 'web1', devices: DEVICES, root: '/nowhere' };
+type Monitor = Parameters<typeof plugIn>[2];
+
+async function refused(names: readonly string[], ids: readonly string[] = [], root = '/nowhere') {
+  const devices = ids.map((id) => ({ driver: 'x', id, props: {} })) as GuestSpec['devices'];
+  const checks = await plugChecks({ ...place, root }, names, { devices }, signal);
+  return checks.map(({ error, evidence, hint }) =>
+    error === undefined ? evidence : `${error.message} ${hint ?? error.hint}`,
+  );
+}
+
+describe('whether a guest can be given a device of the host', () => {
+  test('it can where the configuration has one of that name that nobody uses', async () => {
+    assert.deepEqual(await refused(['rng0']), [
+      'rng0 (virtio-rng-pci) is plugged in once it runs there',
+    ]);
+  });
+
+  test('it cannot where there is none of that name, and the nearest is named', async () => {
+    const [words = ''] = await refused(['rng1']);
+    assert.match(words, /no device of that name.*Did you mean rng0\?/);
+    const [none = ''] = await refused(['constructor']);
+    assert.match(none, /no device of that name.*It offers rng0, dongle0, tablet/);
+  });
+
+  test('it cannot where the guest has a device with that id, or the host lacks it', async () => {
+    const [words = ''] = await refused(['rng0'], ['rng0']);
+    assert.match(words, /has a device with that id already.*--unplug rng0/);
+    const [lacks = ''] = await refused(['dongle0']);
+    assert.match(lacks, /no such USB device/);
+  });
+});
+
+describe('a device that another guest of the host has', () => {
+  let root: string;
+  let other: ChildProcess;
+
+  before(async () => {
+    root = await mkdtemp(path.join(os.tmpdir(), 'godwit-plug-'));
+    const sys = path.join(root, 'sys/bus/usb/devices/1-1');
+    const dev = path.join(root, 'dev/bus/usb/001');
+    for (const each of [sys, dev]) await mkdir(each, { recursive: true });
+    await writeFile(path.join(sys, 'busnum'), '1\n');
+    await writeFile(path.join(sys, 'devnum'), '7\n');
+    await writeFile(path.join(dev, '007'), '');
+    // A program of that name, which has the device open.
+    const program = path.join(root, 'qemu-system-x86_64');
+    await symlink('/bin/sh', program);
+    const held = await open(path.join(dev, '007'), 'r');
+    const stdio = ['pipe', 'pipe', 'inherit', held.fd] as const;
+    other = spawn(program, ['-c', 'echo up; read end', '-name', 'other'], { stdio: [...stdio] });
+    await held.close();
+    assert.ok(other.stdout !== null);
+    await once(other.stdout, 'data');
+  });
+  after(async () => {
+    other.stdin?.end();
+    await once(other, 'exit');
+    await rm(root, { recursive: true, force: true });
+  });
+
+  test('is refused with the guest’s name', async () => {
+    const [words = ''] = await refused(['dongle0'], [], root);
+    assert.match(words, /other, which runs there, has it.*Unplug it from other/);
+  });
+});
+
+/** A monitor of a guest that has these devices, and answers each `device_add` in turn. */
+class Guest {
+  readonly devices = new Set<string>();
+  readonly added: Readonly<Record<string, unknown>>[] = [];
+  readonly #answers: (string | undefined)[];
+  readonly #ports: readonly object[];
+
+  constructor(answers: (string | undefined)[] = [], ports: readonly object[] = []) {
+    this.#answers = answers;
+    this.#ports = ports;
+  }
+
+  get monitor(): Monitor {
+    return {
+      query: async (command: string) =>
+        command === 'query-pci'
+          ? [{ devices: this.#ports }]
+          : [...this.devices].map((name) => ({ name, type: 'child<x>' })),
+      request: async (_command: string, args: Readonly<Record<string, unknown>>) => {
+        this.added.push(args);
+        const reason = this.#answers.shift();
+        return reason === undefined ? { ok: true, value: {} } : { ok: false, reason };
+      },
+    } as unknown as Monitor;
+  }
+}
+
+const NO_HOTPLUG = "Bus 'pcie.0' does not support hotplugging";
+const PORT = { qdev_id: 'rp1', class_info: { class: 0x06_04 }, pci_bridge: { devices: [] } };
+
+describe('plugging a device of the host in', () => {
+  const opened: string[] = [];
+  const letIn = async (files: readonly string[]) => void opened.push(...files);
+  const plug = (guest: Guest, name = 'rng0') => plugIn(place, name, guest.monitor, letIn, signal);
+  const fails = async (guest: Guest, words: RegExp, name?: string) =>
+    assert.rejects(
+      plug(guest, name),
+      (thrown) => hasCode(thrown, 'GODWIT_DEVICE_NOT_OFFERED') && words.test(thrown.message),
+    );
+
+  test('gives QEMU what the configuration says, with its name as its id, and once', async () => {
+    const guest = new Guest();
+    await plug(guest);
+    assert.deepEqual(guest.added, [{ driver: 'virtio-rng-pci', id: 'rng0' }]);
+    guest.devices.add('rng0');
+    await plug(guest);
+    assert.equal(guest.added.length, 1);
+  });
+
+  test('takes a free port where the machine’s own bus takes nothing any more', async () => {
+    const guest = new Guest([NO_HOTPLUG], [PORT]);
+    await plug(guest);
+    assert.deepEqual(guest.added.at(-1), { driver: 'virtio-rng-pci', id: 'rng0', bus: 'rp1' });
+    await fails(new Guest([NO_HOTPLUG]), /hotplugging; it has no free port/);
+  });
+
+  test('fails in QEMU’s words, also at that port, and keeps to a bus that is configured', async () => {
+    await fails(new Guest(['vfio: group 12 is not viable']), /group 12 is not viable/);
+    await fails(new Guest([NO_HOTPLUG, 'no IOMMU'], [PORT]), /no IOMMU/);
+    const tablet = new Guest([NO_HOTPLUG], [PORT]);
+    await fails(tablet, /does not support hotplugging$/, 'tablet');
+    assert.equal(tablet.added.length, 1);
+  });
+
+  test('fails before QEMU is asked where the host has lost it', async () => {
+    const guest = new Guest();
+    await fails(guest, /no device of that name any more/, 'gone0');
+    await fails(guest, /no such USB device/, 'dongle0');
+    assert.deepEqual([guest.added, opened], [[], []]);
+  });
+});
+
+test('a device that is passed through pins the guest’s memory, and another does not', () => {
+  const devices = { ...DEVICES, gpu0: { driver: 'vfio-pci', host: '0000:01:00.0' } };
+  assert.ok(pinsMemory(devices, ['rng0', 'gpu0']));
+  assert.ok(!pinsMemory(devices, ['rng0', 'none']));
+  assert.ok(!pinsMemory(devices));
+});
