@@ -5,6 +5,7 @@ import type { DestinationOptions, StreamSetup } from '../port/direct.ts';
 import { ArrivingTrees } from './arriving-trees.ts';
 import { encodeFrame, KINDS, write } from './frames.ts';
 import type { CriuHandle } from './handle.ts';
+import { keptDirectory, KeptPages } from './kept-pages.ts';
 import { listenForSource } from './link.ts';
 import type { Listener } from './link.ts';
 import { removeDirectory } from './tear-down.ts';
@@ -56,18 +57,28 @@ export class Arrival {
   }
 
   async #take(stream: Duplex): Promise<void> {
-    const { runc, records } = this.#parts;
+    const { runc, records, keptBytes } = this.#parts;
     const { name, memoryBytes } = this.handle;
     const volumeBytes = this.#volumes.reduce((sum, { bytes }) => sum + bytes, 0);
     const most = (memoryBytes + volumeBytes) * 2 + EXTRA_BYTES;
     const trees = this.#newTrees();
-    const receiver = new PageReceiver(this.#directory, name, most, (tree) => trees.base(tree));
+    const { signal } = this.#over;
+    const kept = KeptPages.open(
+      path.join(keptDirectory(records.directory), name),
+      keptBytes,
+      signal,
+    );
+    kept.catch(() => {});
+    const base = (tree: string): void => trees.base(tree);
+    const receiver = new PageReceiver(this.#directory, name, most, base, kept);
     try {
       await receiver.take(stream);
+
       this.#over.signal.throwIfAborted();
       await trees.finish(receiver.digests);
     } finally {
       await trees.end();
+      await kept.then((each) => each.close()).catch(() => undefined);
     }
     if (receiver.isCold) {
       await records.change(name, { cold: 'arrived' });
@@ -76,9 +87,11 @@ export class Arrival {
       return;
     }
     const images = path.join(this.#directory, 'images');
+
     await runc.restore(name, memoryBytes, images, this.#bundle, (worker) =>
       records.change(name, { worker }),
     );
+
     const listed = await runc.state(name, AbortSignal.timeout(10_000));
     const init = listed === undefined ? undefined : identify(listed.pid);
     await records.change(name, { worker: undefined, ...(init === undefined ? {} : { init }) });

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { HostContext } from './host-context.ts';
 import { checkOurs, fillVolume } from './made-volumes.ts';
@@ -55,7 +55,7 @@ export class ArrivingTrees {
   async #unpackBase(name: string, { into, volume }: Tree): Promise<void> {
     if (volume !== undefined) await checkOurs(volume);
     const archive = path.join(this.#input, `${name}.base.tar`);
-    const bytes = volume?.bytes ?? 0;
+    const bytes = volume?.bytes ?? (await stat(archive)).size;
     await unpack(this.#runc, archive, { into, bytes }, this.#signal);
     await rm(archive, { force: true });
   }
@@ -76,7 +76,13 @@ export class ArrivingTrees {
       } else {
         const archive = path.join(this.#input, `${name}.tar`);
         if (volume !== undefined) await fillVolume(this.#runc, volume, archive, this.#signal);
-        else await unpack(this.#runc, archive, { into, bytes: 0 }, this.#signal);
+        else
+          await unpack(
+            this.#runc,
+            archive,
+            { into, bytes: (await stat(archive)).size },
+            this.#signal,
+          );
       }
       if (volume !== undefined) await this.#toDisk(volume);
     }

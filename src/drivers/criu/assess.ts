@@ -14,6 +14,8 @@ interface Where {
   readonly host: string;
   readonly guest: string;
   readonly networks: Readonly<Record<string, string>>;
+  /** That moves; none in a cold move. */
+  readonly memoryBytes: number;
 }
 
 /** Checks a container that is to come against this host. Starts nothing. */
@@ -23,7 +25,7 @@ export async function assessSpec(
   where: Where,
   signal: AbortSignal,
 ): Promise<NamedCheck[]> {
-  const [canary, versions, images, network, features, name, volumes] = await Promise.all([
+  const [canary, versions, images, network, features, name, volumes, room] = await Promise.all([
     parts.canary.check(where.host, 'destination', signal),
     judgeVersions(parts, spec, where, signal),
     judgeLayers(parts, spec, where, signal),
@@ -31,9 +33,10 @@ export async function assessSpec(
     processorFeatures(),
     judgeName(parts, where, signal),
     judgeVolumes(parts, spec, where),
+    judgeRoom(parts, where),
   ]);
   const processor = judgeProcessor(spec, where, features);
-  return [canary, versions, images, ...volumes, ...network, processor, ...name];
+  return [canary, versions, images, ...volumes, ...room, ...network, processor, ...name];
 }
 
 /** CRIU reads images of older versions of it, not of newer ones. */
@@ -74,14 +77,14 @@ export function isOlder(left: string, right: string): boolean {
 }
 
 async function judgeLayers(
-  { layerDirs }: HostContext,
+  { layerDirs, records }: HostContext,
   { layers }: ContainerSpec,
   { host, guest }: Where,
   signal: AbortSignal,
 ): Promise<NamedCheck> {
   if (layers.length === 0)
     return pass('images', 'it is of no image: all of it is sent', 'destination');
-  const found = await findLayers(layers, layerDirs, signal);
+  const found = await findLayers(layers, layerDirs, records.directory, signal);
   const missing = layers.filter((digest) => !found.has(digest));
   if (missing.length === 0) {
     return pass(
@@ -129,6 +132,19 @@ async function judgeVolumes(
   if (checks.length > 0) return checks;
   const evidence = `${volumes.length} volumes of ${formatBytes(bytes)} are copied`;
   return [pass('disks', evidence, 'destination')];
+}
+
+/** Pages of its memory lie there once as they come, and once more as CRIU restores them. Its root says its size when it comes. */
+async function judgeRoom(
+  { records }: HostContext,
+  { host, guest, memoryBytes }: Where,
+): Promise<NamedCheck[]> {
+  const lacks = await whyNoRoom(records.directory, ROOM_TIMES * memoryBytes);
+  if (lacks === undefined) return [];
+  const hint = `Make room on ${host} where Godwit keeps its state (${records.directory}).`;
+  const facts = { device: 'its memory', guest, host, what: lacks };
+  const error = godwitError('GODWIT_DEVICE_UNMAPPED', facts, { hint });
+  return [refusal('memory', error, 'destination')];
 }
 
 async function judgeBridges(

@@ -89,7 +89,9 @@ export class CriuDestination implements DestinationSession {
   ): Promise<NamedCheck[]> {
     const spec = this.#read(description);
     const { host, guest, networks } = this.#options;
-    const checks = await assessSpec(this.#parts, spec, { host, guest, networks }, signal);
+    const memoryBytes = this.#options.isCold === true ? 0 : description.memoryBytes;
+    const where = { host, guest, networks, memoryBytes };
+    const checks = await assessSpec(this.#parts, spec, where, signal);
     if (stream.mode === 'precopy') return checks;
     const facts = { what: `--mode ${stream.mode}`, reason: 'a container moves by pre-copy' };
     return [...checks, refusal('stream', godwitError('GODWIT_CAPABILITY', facts), 'destination')];
@@ -159,7 +161,7 @@ export class CriuDestination implements DestinationSession {
     const config = configOf(spec.oci, `/run/netns/${made.netns}`, `/${made.cgroup}`, places);
     await writeFile(path.join(bundle, 'config.json'), JSON.stringify(config), { mode: 0o600 });
     if (spec.layers.length > 0) {
-      const layers = await findLayers(spec.layers, layerDirs, signal);
+      const layers = await findLayers(spec.layers, layerDirs, records.directory, signal);
       const lower = spec.layers.map((digest) => layers.get(digest) ?? '').join(':');
       const upper = path.join(directory, 'upper');
       const options = `lowerdir=${lower},upperdir=${upper},workdir=${path.join(directory, 'overlay')}`;
@@ -192,6 +194,7 @@ export class CriuDestination implements DestinationSession {
     const init = record?.init;
     if (init === undefined) throw this.#refused('resumeGuest', 'its state has not arrived');
     if (lifeOf(init).state === 'gone') throw this.#lost('its first process has ended');
+
     // Only now: a port that is up before its connections are restored has the kernel reset them.
     const ports = record?.made?.nics.map(({ port }) => port) ?? [];
     await setPorts(runc.run.bind(runc), ports, 'up');
@@ -206,6 +209,7 @@ export class CriuDestination implements DestinationSession {
     for (const pid of pids) if (pid !== init.pid) continueNow(pid);
     continueNow(init.pid);
     while ((await this.status(signal)).run === 'paused') await systemClock.sleep(1, signal);
+
     (this.#arrival?.reported ?? this.#reported).ran('resumed');
   }
 

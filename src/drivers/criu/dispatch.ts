@@ -8,6 +8,7 @@ import type { MemorySample } from '../../protocol/public/migration.ts';
 import type { StreamSetup } from '../port/direct.ts';
 import { KINDS } from './frames.ts';
 import type { Examined } from './inspect.ts';
+import { keepPages } from './kept-pages.ts';
 import { connectTo } from './link.ts';
 import { readMemory } from './memory.ts';
 import { setPorts } from './network.ts';
@@ -32,6 +33,8 @@ function restoredMs(memoryBytes: number, trees: readonly Tree[]): number {
 
 /** A round that sends more than this share of the one before gains nothing. */
 const WORTH_SHARE = 0.7;
+/** One part of so many of the memory is little: the dump of all of it takes longer than sending that. */
+const LITTLE_SHARE = 32;
 
 /**
  * One container on its way out. It lives as long as this process, over several sessions: who comes later finds it.
@@ -73,7 +76,7 @@ export class Dispatch {
   }
 
   get #trees(): Tree[] {
-    return treesOf(this.#facts.root, this.#facts.volumes);
+    return treesOf(this.#facts.root, this.#facts.volumes, this.#facts.rootBytes);
   }
 
   get #ports(): string[] {
@@ -149,6 +152,7 @@ export class Dispatch {
     const directory = path.join(this.#parts.records.dirOf(this.#name), 'out');
     await freshDirectory(path.join(directory, 'images'));
     this.reported.to('active');
+
     const sending = { runc: this.#parts.runc, sender, directory, signal };
     const trees = new TreeSender(sending, this.#trees);
     await this.#rounds(sender, trees);
@@ -168,21 +172,29 @@ export class Dispatch {
     while (this.#round < MOST_ROUNDS) {
       this.#round += 1;
       this.reported.pass(this.#round);
-      const [from, sent] = [systemClock.monotonicMs(), sender.sentBytes];
+      const sent = sender.sentBytes;
       const pids = await processesIn(this.#facts.cgroup);
       this.#totalBytes = Math.max(await residentBytes(pids), 4096);
       for (const pid of pids) {
-        await readMemory(pid, async (pages) => void (await sender.pages(pages)), signal);
+        await readMemory(pid, (pages) => sender.learn(pages), signal);
       }
+      await sender.learned();
+
       if (this.#round === 1) await trees.first();
       await sender.flush();
       const bytes = sender.sentBytes - sent;
+
       this.#roundNew = bytes;
-      const rate = bytes / Math.max(1, systemClock.monotonicMs() - from);
-      if (this.#round > 1 && bytes / Math.max(rate, 1) <= this.#setup.maxDowntimeMs) return;
-      if (this.#round > 1 && bytes > before * WORTH_SHARE) return;
+      if (this.#round > 1 && (this.#isLittle(bytes) || bytes > before * WORTH_SHARE)) return;
       before = bytes;
     }
+  }
+
+  /** What one more round would save is less than what the freeze takes anyway. */
+  #isLittle(bytes: number): boolean {
+    const { maxBandwidth, maxDowntimeMs } = this.#setup;
+    if (maxBandwidth !== undefined) return (bytes / maxBandwidth) * 1000 <= maxDowntimeMs;
+    return bytes <= this.#totalBytes / LITTLE_SHARE;
   }
 
   async #freeze(): Promise<void> {
@@ -204,27 +216,35 @@ export class Dispatch {
     const { runc, records } = this.#parts;
     const { signal } = this.#over;
     const images = path.join(directory, 'images');
+
     // Nobody breaks off a dump: CRIU has its code in the container's processes until it is over.
     const { memoryBytes } = this.#facts.description;
     await runc.dump(this.#name, memoryBytes, images, (worker) =>
       records.change(this.#name, { worker }),
     );
+
     await records.change(this.#name, { worker: undefined });
     signal.throwIfAborted();
     await setFrozen(this.#facts.cgroup, true, signal);
     for (const name of await imagesIn(images))
       await sender.file(name, 'image', path.join(images, name));
+
     await trees.last();
+
     const restored = sender.heard(KINDS.restored, signal, restoredMs(memoryBytes, this.#trees));
     restored.catch(() => {});
     await sender.send(KINDS.done);
     await restored;
+
     await records.change(this.#name, { leaving: 'sent' });
     signal.throwIfAborted();
     this.#endedMs = systemClock.monotonicMs();
     this.downtimeMs = this.#endedMs - this.#stoppedMs;
     this.reported.to('completed');
     stream.end();
+    const { directory: kept } = records;
+    const pages = { records: kept, name: this.#name, mostBytes: this.#parts.keptBytes };
+    await keepPages(images, pages).catch(() => undefined);
     // The container's end removes what is left of it.
     await removeTree(directory).catch(() => undefined);
   }

@@ -60,7 +60,7 @@ export class CriuDriver implements DirectDriver {
 
   constructor(host: string, options: CriuOptions, directory: string) {
     const runc = new Runc(host, options, directory);
-    const { mountsOf, layerDirs, volumeDirs } = options;
+    const { mountsOf, layerDirs, volumeDirs, keptBytes } = options;
     this.#parts = {
       host,
       runc,
@@ -70,6 +70,7 @@ export class CriuDriver implements DirectDriver {
       prefix: mountsOf === undefined ? '' : `/proc/${mountsOf}/root`,
       layerDirs,
       volumeDirs,
+      keptBytes,
       cgroup: 'godwit',
     };
   }

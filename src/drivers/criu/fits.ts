@@ -1,3 +1,6 @@
+import os from 'node:os';
+import { formatBytes } from '../../protocol/quantity.ts';
+import { PAGE } from './memory.ts';
 import { MOST_DEPTH, MOST_FILES } from './changes.ts';
 import type { HostContext } from './host-context.ts';
 import { whyNoRoom } from './made-volumes.ts';
@@ -10,6 +13,10 @@ import { bytesIn, LOOK_MS } from './volumes.ts';
 
 /** A container is looked at within ten seconds, and this is not all of it. */
 const COUNT_MS = 5000;
+/** Of one page, right after its table has grown, while the old one is there too. */
+const TABLE_BYTES = 80;
+/** Of what is free: the rest is for pages on their way. */
+const MOST_SHARE = 0.5;
 
 type Parts = Pick<HostContext, 'host' | 'records'> & {
   readonly runc: Pick<HostContext['runc'], 'run'>;
@@ -27,14 +34,39 @@ export async function fileLimits(
       trees.map((tree) => inTime(signal, (within) => countObstacle(parts, tree, within))),
     ),
     Promise.all(
-      trees.map(
-        async ({ bytes, path }) =>
-          bytes || ((await inTime(signal, (within) => bytesIn(parts, path, within))) ?? 0),
-      ),
+      trees.map(async ({ bytes, path }) => bytes || (await bytesInTime(parts, path, signal))),
     ),
   ]);
   const found = many.filter((each) => each !== undefined);
-  return [...found, ...(await roomObstacle(parts, Math.max(0, ...sizes), memoryBytes))];
+  const table = tableObstacle(parts.host, memoryBytes, os.freemem());
+  const room = await roomObstacle(parts, Math.max(0, ...sizes), memoryBytes);
+  return [...found, ...room, ...(table === undefined ? [] : [table])];
+}
+
+/** 0 where it takes too long. */
+export async function bytesInTime(
+  parts: Pick<Parts, 'runc'>,
+  file: string,
+  signal: AbortSignal,
+): Promise<number> {
+  return (await inTime(signal, (within) => bytesIn(parts, file, within))) ?? 0;
+}
+
+/** Which page has which number is kept in memory while it moves (page-numbers.ts). Pure. */
+export function tableObstacle(
+  host: string,
+  memoryBytes: number,
+  freeBytes: number,
+): Obstacle | undefined {
+  const tableBytes = Math.ceil(memoryBytes / PAGE) * TABLE_BYTES;
+  if (tableBytes <= freeBytes * MOST_SHARE) return undefined;
+  return {
+    device: 'the table of its pages',
+    type: 'memory',
+    reason: `${formatBytes(tableBytes)} of memory are needed to tell its pages apart, and ${host} has ${formatBytes(freeBytes)} free`,
+    hint: `Free memory on ${host}, or move the container cold (--mode cold).`,
+    ofMemory: true,
+  };
 }
 
 /** Undefined where it takes too long: then it is found out under way, and the container goes on here. */

@@ -19,6 +19,8 @@ export const KINDS = {
   refs: 5,
   /** All is there: restore it, or make ready to start it. */
   done: 6,
+  /** Digests of pages, 32 bytes each: which has the destination kept from before? */
+  ask: 7,
   /** Destination: it waits for pages. */
   ready: 16,
   /** It has taken in that many frames. */
@@ -27,6 +29,8 @@ export const KINDS = {
   restored: 18,
   /** Why not (JSON). */
   failed: 19,
+  /** A bit for each digest, the lowest first: it has that page. All are numbered in that order; those that it lacks come next. */
+  have: 20,
 } as const;
 export type Kind = (typeof KINDS)[keyof typeof KINDS];
 
@@ -67,7 +71,14 @@ export const fileHead = z
   .refine(({ what, digest }) => (what === 'gone') === (digest !== undefined), 'a digest');
 export type FileHead = z.infer<typeof fileHead>;
 /** What a destination can do that not every build can; one of before says nothing. */
-export const ready = z.object({ changes: z.boolean().optional() });
+export const ready = z.object({
+  changes: z.boolean().optional(),
+  /** It has kept pages, and may be asked for them. */
+  kept: z.boolean().optional(),
+});
+/** Pages that are asked for at once. */
+export const MOST_ASKED = 1024;
+export const DIGEST_BYTES = 32;
 export const failure = z.strictObject({ reason: z.string().max(4096) });
 
 export interface Frame {

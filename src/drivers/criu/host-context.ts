@@ -14,6 +14,8 @@ export interface HostContext {
   readonly prefix: string;
   readonly layerDirs: readonly string[];
   readonly volumeDirs: readonly string[];
+  /** What may be kept of containers that have left. */
+  readonly keptBytes: number;
   /** How the names of the cgroups of containers that come begin; runc removes them with the container. */
   readonly cgroup: string;
 }

@@ -13,7 +13,7 @@ import {
   processesIn,
   dumpedBytes,
 } from './processes.ts';
-import { fileLimits } from './fits.ts';
+import { bytesInTime, fileLimits } from './fits.ts';
 import type { HostContext } from './host-context.ts';
 import { findPod } from './pods.ts';
 import { networkOf } from './network.ts';
@@ -25,6 +25,7 @@ import type { RootFileSystem } from './rootfs.ts';
 import type { Listed } from './runc.ts';
 import type { ContainerSpec } from './spec.ts';
 import { treesOf } from './trees.ts';
+import type { Tree } from './trees.ts';
 import { lookAtVolumes } from './volumes.ts';
 import type { LookedAt, VolumeHere } from './volumes.ts';
 
@@ -33,6 +34,8 @@ export interface Examined extends Inspection {
   readonly nicsHere: readonly FoundNic[];
   readonly root: RootFileSystem;
   readonly volumes: readonly VolumeHere[];
+  /** What of its root is sent; 0 where it could not be counted in time. */
+  readonly rootBytes: number;
   readonly cgroup: string;
 }
 
@@ -56,25 +59,22 @@ export async function examine(
   ]);
   const all = await runc.list(signal);
   const volumes = await lookAtVolumes(parts, config.binds, { processes, all }, signal);
+  const rootBytes = await bytesInTime(parts, root.upper, signal);
+  const trees = treesOf(root, volumes.here, rootBytes);
   const obstacles = [
     ...config.obstacles,
     ...volumes.obstacles,
     ...network.obstacles,
     ...(await fileObstacles(processes)).map((each) => ({ ...each, ofMemory: true as const })),
     ...(await findPod(listed, all)),
-    ...(await limitsOf(parts, root, volumes, processes, signal)),
+    ...(await limitsOf(parts, trees, volumes, processes, signal)),
   ];
-  const layers = await Promise.all(root.lower.map((each) => layerDigest(each, signal)));
+  const layers = await Promise.all(
+    root.lower.map((each) => layerDigest(each, parts.records.directory, signal)),
+  );
   const checks: NamedCheck[] = obstacles.map((each) => unmovable(name, each));
-  if ((await isFrozen(cgroup)) || processes.some(isStoppedNow)) {
-    const hint = `Resume it first (\`runc resume ${name}\`); a process that a signal has stopped, with SIGCONT.`;
-    checks.push(
-      refusal(
-        'state',
-        godwitError('GODWIT_GUEST_STATE', { guest: name, state: 'paused' }, { hint }),
-      ),
-    );
-  } else checks.push(pass('state', `${processes.length} processes on ${host}`));
+  const isPaused = (await isFrozen(cgroup)) || processes.some(isStoppedNow);
+  checks.push(isPaused ? paused(name) : pass('state', `${processes.length} processes on ${host}`));
   if (!obstacles.some(({ ofMemory }) => ofMemory !== true))
     checks.push(pass('devices', 'nothing of it is bound to this host'));
   checks.push(await parts.canary.check(host, 'source', signal), tracking());
@@ -98,21 +98,27 @@ export async function examine(
     checks,
     nicsHere: network.nics,
     root,
+    rootBytes,
     volumes: volumes.here,
     cgroup,
   };
 }
 
+function paused(guest: string): NamedCheck {
+  const hint = `Resume it first (\`runc resume ${guest}\`); a process that a signal has stopped, with SIGCONT.`;
+  return refusal('state', godwitError('GODWIT_GUEST_STATE', { guest, state: 'paused' }, { hint }));
+}
+
 /** A volume that does not move anyway is not looked at. */
 async function limitsOf(
   parts: HostContext,
-  root: RootFileSystem,
-  { here, obstacles }: LookedAt,
+  trees: readonly Tree[],
+  { obstacles }: LookedAt,
   processes: readonly number[],
   signal: AbortSignal,
 ): Promise<Obstacle[]> {
   if (obstacles.length > 0) return [];
-  return fileLimits(parts, treesOf(root, here), await dumpedBytes(processes), signal);
+  return fileLimits(parts, trees, await dumpedBytes(processes), signal);
 }
 
 /** A container has no processors of its own. */

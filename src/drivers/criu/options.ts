@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { z } from 'zod';
 
+const GIB = 1024 ** 3;
 const place = z.string().min(1).max(4096);
 const directory = z
   .string()
@@ -19,6 +20,13 @@ export const criuOptions = z.strictObject({
   layerDirs: z.array(place).max(64).default(['/var/lib/godwit/layers']),
   /** Directories below which volumes of containers lie: those move with a container, by content. */
   volumeDirs: z.array(directory).max(64).default(['/var/lib/godwit/volumes']),
+  /** How much of the memory of containers that have left stays on this host, so that it need not come again with them. */
+  keptBytes: z
+    .number()
+    .int()
+    .nonnegative()
+    .max(64 * GIB)
+    .default(4 * GIB),
   /** The process in whose mount namespace the containers are, where that is not the agent's own. */
   mountsOf: z.number().int().positive().optional(),
 });

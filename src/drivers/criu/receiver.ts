@@ -5,16 +5,19 @@ import type { Duplex } from 'node:stream';
 import { promisify } from 'node:util';
 import { zstdDecompress } from 'node:zlib';
 import {
+  DIGEST_BYTES,
   encodeFrame,
   fileHead,
   FrameReader,
   hello,
   KINDS,
   MAX_FRAME,
+  MOST_ASKED,
   write,
   ZERO,
 } from './frames.ts';
 import type { FileHead, Frame } from './frames.ts';
+import type { KeptPages } from './kept-pages.ts';
 import { PAGE } from './memory.ts';
 
 const unpack = promisify(zstdDecompress);
@@ -22,7 +25,7 @@ const MOST_IMAGES = 4096;
 /** Numbers of pages in one frame: as many as make a frame of pages. */
 const MOST_REFS = MAX_FRAME / PAGE;
 
-const READY = Buffer.from(JSON.stringify({ changes: true }));
+type Kept = Pick<KeptPages, 'size' | 'find'>;
 /** What archives and lists of trees are called, after the tree. */
 const ENDINGS = {
   root: '.tar',
@@ -39,6 +42,7 @@ export class PageReceiver {
   readonly #mostBytes: number;
   /** Told of each tree whose first archive is whole. */
   readonly #onBase: (tree: string) => void;
+  readonly #kept: Promise<Kept> | undefined;
   #store: FileHandle | undefined;
   #file:
     | {
@@ -49,6 +53,8 @@ export class PageReceiver {
       }
     | undefined;
   #pages = 0;
+  /** Numbers of pages that it was asked for and does not have: they come next. */
+  #lacking: number[] = [];
   #images = 0;
   #fileBytes = 0;
   /** Bytes of each archive of a tree. */
@@ -66,7 +72,9 @@ export class PageReceiver {
     guest: string,
     mostBytes: number,
     onBase: (tree: string) => void = () => {},
+    kept?: Promise<Kept>,
   ) {
+    this.#kept = kept;
     this.#onBase = onBase;
     this.#directory = directory;
     this.#guest = guest;
@@ -100,17 +108,21 @@ export class PageReceiver {
 
   async #frame({ kind, body }: Frame, stream: Duplex): Promise<void> {
     if (!this.#greeted) {
-      const said = kind === KINDS.hello ? hello.parse(JSON.parse(body.toString())) : undefined;
-      if (said?.guest !== this.#guest) throw new Error('it does not begin as a container does');
+      const first = kind === KINDS.hello ? hello.parse(JSON.parse(body.toString())) : undefined;
+      if (first?.guest !== this.#guest) throw new Error('it does not begin as a container does');
       this.#greeted = true;
-      this.isCold = said.cold === true;
-      return write(stream, encodeFrame(KINDS.ready, READY));
+      this.isCold = first.cold === true;
+      const kept = this.isCold ? 0 : ((await this.#kept)?.size ?? 0);
+      const said = { changes: true, ...(kept === 0 ? {} : { kept: true }) };
+      return write(stream, encodeFrame(KINDS.ready, Buffer.from(JSON.stringify(said))));
     }
     switch (kind) {
       case KINDS.pages:
         return this.#keep(body);
       case KINDS.packed:
         return this.#keep(await unpack(body, { maxOutputLength: MAX_FRAME }));
+      case KINDS.ask:
+        return write(stream, encodeFrame(KINDS.have, await this.#answer(body)));
       case KINDS.file:
         return this.#begin(fileHead.parse(JSON.parse(body.toString())));
       case KINDS.refs:
@@ -122,11 +134,58 @@ export class PageReceiver {
 
   async #keep(pages: Buffer): Promise<void> {
     if (pages.length % PAGE !== 0) throw new Error(`${pages.length} bytes of pages`);
-    const at = this.#pages * PAGE;
+    const lacking = Math.min(pages.length, this.#lacking.length * PAGE);
+    await this.#fill(pages.subarray(0, lacking));
+    const rest = pages.subarray(lacking);
+    await this.#write(rest, this.#pages);
+    this.#pages += rest.length / PAGE;
+  }
+
+  /** Numbers those of the pages that were kept, and says which they are. */
+  async #answer(digests: Buffer): Promise<Buffer> {
+    const count = digests.length / DIGEST_BYTES;
+    if (!Number.isInteger(count) || count > MOST_ASKED || this.#lacking.length > 0)
+      throw new Error(`${digests.length} bytes of digests`);
+    const asked = Array.from({ length: count }, (_, index) =>
+      digests.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES),
+    );
+    const found = (await (await this.#kept)?.find(asked)) ?? [];
+    const bits = Buffer.alloc(Math.ceil(count / 8));
+    const first = this.#pages;
+    const pages = Buffer.alloc(count * PAGE);
+    for (let index = 0; index < count; index += 1) {
+      const page = found[index];
+      if (page === undefined) {
+        this.#lacking.push(first + index);
+        continue;
+      }
+      page.copy(pages, index * PAGE);
+      bits[index >> 3] = (bits[index >> 3] ?? 0) | (1 << (index & 7));
+    }
+    await this.#write(pages, first);
+    this.#pages = first + count;
+    return bits;
+  }
+
+  /** Pages that were asked for in vain come first, into the places that were kept for them. */
+  async #fill(pages: Buffer): Promise<void> {
+    for (let at = 0; at < pages.length;) {
+      const first = this.#lacking.shift() ?? 0;
+      let count = 1;
+      while (this.#lacking[0] === first + count && at + count * PAGE < pages.length) {
+        this.#lacking.shift();
+        count += 1;
+      }
+      await this.#write(pages.subarray(at, at + count * PAGE), first);
+      at += count * PAGE;
+    }
+  }
+
+  async #write(pages: Buffer, first: number): Promise<void> {
+    const at = first * PAGE;
     if (at + pages.length > this.#mostBytes)
       throw new Error(`more than ${this.#mostBytes} bytes of pages`);
     await whole(this.#store?.write(pages, 0, pages.length, at), pages.length);
-    this.#pages += pages.length / PAGE;
   }
 
   async #begin({ name, bytes, what, digest }: FileHead): Promise<void> {
@@ -150,7 +209,10 @@ export class PageReceiver {
   async #append(refs: Buffer): Promise<void> {
     const file = this.#file;
     if (file === undefined || refs.length % 4 !== 0) throw new Error('pages of no file');
+    if (this.#lacking.length > 0) throw new Error('pages that were asked for did not come');
     if (refs.length / 4 > MOST_REFS) throw new Error(`more than ${MOST_REFS} pages at once`);
+    const part = Buffer.alloc((refs.length / 4) * PAGE);
+    let [length, isZero] = [0, true];
     for (let index = 0; index < refs.length;) {
       const first = refs.readUInt32LE(index);
       let count = 1;
@@ -166,12 +228,14 @@ export class PageReceiver {
       if (first !== ZERO) {
         if (first + count > this.#pages)
           throw new Error(`page ${first + count - 1} was never sent`);
-        const part = Buffer.allocUnsafe(bytes);
-        await whole(this.#store?.read(part, 0, bytes, first * PAGE), bytes);
-        await whole(file.handle.write(part, 0, bytes, file.at), bytes);
+        await whole(this.#store?.read(part, length, bytes, first * PAGE), bytes);
+        isZero = false;
       }
+      length += bytes;
       file.at += bytes;
     }
+    // Pages of zeroes alone stay a hole.
+    if (!isZero) await whole(file.handle.write(part, 0, length, file.at - length), length);
   }
 
   async #endFile(): Promise<void> {

@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
+import { keptDigest } from './layer-digests.ts';
 
 /** The root file system of a container: layers of an image, found by what they hold, and what was written above them. */
 
@@ -44,15 +45,17 @@ export function unescaped(text: string): string {
   );
 }
 
-/** Digests of layers that did not change since they were read: by inode and time of change of the directory. */
-const known = new Map<string, { readonly stamp: string; readonly digest: string }>();
+/** SHA-256 of all that a layer holds: names, kinds, modes, owners, links and contents. `records`: where it is kept. */
+export function layerDigest(
+  directory: string,
+  records: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const file = path.join(records, '.layers.json');
+  return keptDigest(directory, file, () => readLayer(directory, signal), signal);
+}
 
-/** SHA-256 of all that a layer holds: names, kinds, modes, owners, links and contents. */
-export async function layerDigest(directory: string, signal: AbortSignal): Promise<string> {
-  const { ino, ctimeMs } = await lstat(directory);
-  const stamp = `${ino} ${ctimeMs}`;
-  const before = known.get(directory);
-  if (before?.stamp === stamp) return before.digest;
+async function readLayer(directory: string, signal: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
   const queue = [''];
   for (let seen = 0; queue.length > 0;) {
@@ -74,10 +77,7 @@ export async function layerDigest(directory: string, signal: AbortSignal): Promi
       }
     }
   }
-  const digest = hash.digest('hex');
-  if (known.size >= 256) known.clear();
-  known.set(directory, { stamp, digest });
-  return digest;
+  return hash.digest('hex');
 }
 
 function tooMany(directory: string): Error {
@@ -89,6 +89,7 @@ function tooMany(directory: string): Error {
 export async function findLayers(
   digests: readonly string[],
   layerDirs: readonly string[],
+  records: string,
   signal: AbortSignal,
 ): Promise<Map<string, string>> {
   const found = new Map<string, string>();
@@ -99,7 +100,7 @@ export async function findLayers(
       if (found.size === wanted.size) return found;
       if (!entry.isDirectory()) continue;
       const directory = path.join(parent, entry.name);
-      const digest = await layerDigest(directory, signal).catch((error: unknown) => {
+      const digest = await layerDigest(directory, records, signal).catch((error: unknown) => {
         signal.throwIfAborted();
         // One that cannot be read is none that can be used.
         return String(error);

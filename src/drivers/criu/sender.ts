@@ -3,7 +3,16 @@ import { open } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
 import { zstdCompressSync } from 'node:zlib';
 import { systemClock } from '../../clock.ts';
-import { encodeFrame, failure, FrameReader, KINDS, ready, write, ZERO } from './frames.ts';
+import {
+  encodeFrame,
+  failure,
+  FrameReader,
+  KINDS,
+  MOST_ASKED,
+  ready,
+  write,
+  ZERO,
+} from './frames.ts';
 import type { FileKind, Kind } from './frames.ts';
 import { PAGE } from './memory.ts';
 import { PageNumbers } from './page-numbers.ts';
@@ -29,6 +38,11 @@ export class PageSender {
   sentBytes = 0;
   /** The destination has said that a tree may come in parts. */
   takesChanges = false;
+  /** It has pages of earlier, and may be asked for them. */
+  #asks = false;
+  #asked: { readonly digest: Buffer; readonly page: Buffer }[] = [];
+  #isAsked = new Set<string>();
+  #answer: ((bits: Buffer) => void) | undefined;
   /** Pages looked at that needed no sending. */
   knownPages = 0;
   newPages = 0;
@@ -58,8 +72,11 @@ export class PageSender {
           return;
         }
         if (kind === KINDS.ready && body.length > 0) {
-          this.takesChanges = ready.parse(JSON.parse(body.toString())).changes === true;
+          const said = ready.parse(JSON.parse(body.toString()));
+          this.takesChanges = said.changes === true;
+          this.#asks = said.kept === true;
         }
+        if (kind === KINDS.have) this.#answer?.(body);
         this.#waiting.get(kind)?.();
       }
     } catch (error) {
@@ -112,6 +129,61 @@ export class PageSender {
       if (this.#batch.length >= BATCH) await this.flush();
     }
     return numbers;
+  }
+
+  /** Makes pages known at the other end; where it has kept pages, those that it lacks alone are sent. */
+  async learn(bytes: Buffer): Promise<void> {
+    if (!this.#asks) return void (await this.pages(bytes));
+    for (let at = 0; at < bytes.length; at += PAGE) {
+      const page = bytes.subarray(at, at + PAGE);
+      const digest = page.equals(NO_PAGE) ? undefined : hash('sha256', page, 'buffer');
+      const key = digest?.toString('latin1') ?? '';
+      if (
+        digest === undefined ||
+        this.#numbers.get(digest) !== undefined ||
+        this.#isAsked.has(key)
+      ) {
+        this.knownPages += 1;
+        continue;
+      }
+      this.#isAsked.add(key);
+      this.#asked.push({ digest, page });
+      if (this.#asked.length >= MOST_ASKED) await this.#ask();
+    }
+  }
+
+  /** Until all that was to be learned is on its way. */
+  async learned(): Promise<void> {
+    if (this.#asked.length > 0) await this.#ask();
+    await this.flush();
+  }
+
+  /** The other end numbers all of them in the order in which it is asked; those that it lacks follow at once. */
+  async #ask(): Promise<void> {
+    const asked = this.#asked;
+    this.#asked = [];
+    this.#isAsked = new Set();
+    await this.flush();
+    const { promise, resolve } = Promise.withResolvers<Buffer>();
+    this.#answer = resolve;
+    await this.send(KINDS.ask, Buffer.concat(asked.map(({ digest }) => digest)));
+    const bits = await Promise.race([promise, this.#broken.promise]);
+    this.#answer = undefined;
+    if (bits.length !== Math.ceil(asked.length / 8)) throw new Error('an answer to nothing asked');
+    const isThere = (index: number): boolean =>
+      ((bits[index >> 3] ?? 0) & (1 << (index & 7))) !== 0;
+    for (const [index, { digest, page }] of asked.entries()) {
+      if (this.#numbers.size >= ZERO) throw new Error('more pages than there are numbers for');
+      this.#numbers.add(digest);
+      if (isThere(index)) {
+        this.knownPages += 1;
+        continue;
+      }
+      this.newPages += 1;
+      this.#batch.push(page);
+      if (this.#batch.length >= BATCH) await this.flush();
+    }
+    await this.flush();
   }
 
   async flush(): Promise<void> {

@@ -15,6 +15,7 @@ import type { CriuHandle } from './handle.ts';
 import type { HostContext } from './host-context.ts';
 import { connectTo } from './link.ts';
 import { identify } from './processes.ts';
+import { bytesInTime } from './fits.ts';
 import { rootOf } from './rootfs.ts';
 import type { Listed } from './runc.ts';
 import { volumesHere } from './volumes.ts';
@@ -144,7 +145,8 @@ export async function sendFiles(
     await sender.send(KINDS.hello, { version: 1, guest: name, cold: true });
     await sender.heard(KINDS.ready, signal);
     const upper = parts.records.readSync(name)?.down?.upper ?? listed.rootfs;
-    const trees = treesOf({ upper }, parts.records.readSync(name)?.volumes ?? []);
+    const rootBytes = await bytesInTime(parts, upper, signal);
+    const trees = treesOf({ upper }, parts.records.readSync(name)?.volumes ?? [], rootBytes);
     await new TreeSender({ runc: parts.runc, sender, directory, signal }, trees).last();
     const takenMs = trees.reduce((sum, { bytes }) => sum + archiveMs(bytes), REST_MS);
     const taken = sender.heard(KINDS.restored, signal, takenMs);

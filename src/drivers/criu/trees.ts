@@ -24,8 +24,9 @@ export interface Tree extends VolumeHere {
 export function treesOf(
   { upper }: Pick<RootFileSystem, 'upper'>,
   volumes: readonly VolumeHere[],
+  rootBytes: number,
 ): Tree[] {
-  const root: Tree = { name: 'root', path: upper, kind: 'directory', bytes: 0 };
+  const root: Tree = { name: 'root', path: upper, kind: 'directory', bytes: rootBytes };
   return [root, ...volumes.map((each, index) => ({ ...each, name: volumeName(index) }))];
 }
 

@@ -62,6 +62,7 @@ async function dispatchOf(
     cgroup: path.join(directory, 'cgroup'),
     root: { lower: [], upper: path.join(directory, 'upper') },
     volumes: [],
+    rootBytes: 0,
     nicsHere: [{ port: 'veth0' }, { port: 'veth1' }],
   } as unknown as Examined;
   return { dispatch: new Dispatch(parts, 'box', facts, SETUP), records };

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { MOST_DEPTH } from '../../../src/drivers/criu/changes.ts';
 import { command } from '../../../src/drivers/criu/command.ts';
-import { countsOf, fileLimits } from '../../../src/drivers/criu/fits.ts';
+import { countsOf, fileLimits, tableObstacle } from '../../../src/drivers/criu/fits.ts';
 import type { HostContext } from '../../../src/drivers/criu/host-context.ts';
 import { Records } from '../../../src/drivers/criu/records.ts';
 import type { Tree } from '../../../src/drivers/criu/trees.ts';
@@ -89,4 +89,12 @@ describe('files of a container that cannot be sent', () => {
     assert.match(both?.device ?? '', /the dump and the archive/);
     assert.equal(both?.ofMemory, true);
   });
+});
+
+test('memory whose pages cannot be told apart with what the host has free is refused, with both figures', () => {
+  const GIB = 1024 ** 3;
+  assert.equal(tableObstacle('a', 64 * GIB, 8 * GIB), undefined);
+  const { reason, ofMemory } = tableObstacle('a', 1024 * GIB, 8 * GIB) ?? {};
+  assert.match(reason ?? '', /20(\.0)? GiB of memory are needed.*a has 8(\.0)? GiB free/);
+  assert.equal(ofMemory, true, 'cold no memory goes');
 });

@@ -44,7 +44,7 @@ async function runcIn(directory: string) {
   const [root, said] = [path.join(directory, 'states'), path.join(directory, 'said')];
   const script = `#!/bin/sh\ncase "$*" in *list*) echo null;; *) echo "$*" >>${said}; rm -rf ${root}/box 2>/dev/null; exit 0;; esac\n`;
   await writeFile(path.join(directory, 'runc'), script, { mode: 0o755 });
-  const options = { root, layerDirs: [], volumeDirs: [], programs: directory };
+  const options = { root, layerDirs: [], volumeDirs: [], keptBytes: 0, programs: directory };
   return { runc: new Runc('a', options, directory), state: path.join(root, 'box'), root, said };
 }
 

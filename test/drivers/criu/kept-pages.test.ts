@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { hash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, open, readdir, rm, utimes, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { systemClock } from '../../../src/clock.ts';
+import { keepPages, keptDirectory, KeptPages } from '../../../src/drivers/criu/kept-pages.ts';
+
+const PAGE = 4096;
+const MOST = 1024 ** 3;
+const page = (fill: number): Buffer => Buffer.alloc(PAGE, fill);
+const digestOf = (fill: number): Buffer => hash('sha256', page(fill), 'buffer');
+const find = async (kept: KeptPages, fill: number): Promise<Buffer | undefined> =>
+  (await kept.find([digestOf(fill)]))[0];
+
+describe('the memory of a container that has left', () => {
+  let records: string;
+  let images: string;
+  const signal = new AbortController().signal;
+  before(async () => {
+    records = await mkdtemp(path.join(os.tmpdir(), 'godwit-kept-'));
+    images = path.join(records, 'out');
+  });
+  after(() => rm(records, { recursive: true }));
+
+  async function leave(name: string, pages: readonly Buffer[], mostBytes = MOST): Promise<void> {
+    await mkdir(images, { recursive: true });
+    await writeFile(path.join(images, 'pages-1.img'), Buffer.concat(pages));
+    await writeFile(path.join(images, 'core-1.img'), 'no pages');
+    await keepPages(images, { records, name, mostBytes });
+  }
+  const keptOf = (name: string): string => path.join(keptDirectory(records), name);
+
+  test('is found by its content, once each, and pages of zeroes are not kept in mind', async () => {
+    await leave('web1', [page(1), page(0), page(2), page(1)]);
+    assert.deepEqual(await readdir(keptOf('web1')), ['pages-1.img']);
+    const kept = await KeptPages.open(keptOf('web1'), MOST, signal);
+    assert.equal(kept.size, 2);
+    assert.ok((await find(kept, 2))?.equals(page(2)));
+    assert.equal(await find(kept, 3), undefined);
+    const all = await kept.find([2, 7, 1, 2].map(digestOf));
+    assert.deepEqual(
+      all.map((each) => each?.[0]),
+      [2, undefined, 1, 2],
+    );
+    await kept.close();
+  });
+
+  test('is not found where it is another by now', async () => {
+    const kept = await KeptPages.open(keptOf('web1'), MOST, signal);
+    const handle = await open(path.join(keptOf('web1'), 'pages-1.img'), 'r+');
+    await handle.write(page(9), 0, PAGE, 0);
+    await handle.close();
+    assert.equal(await find(kept, 1), undefined);
+    await kept.close();
+  });
+
+  test('is read no further than its bound, and of a container that never left it is nothing', async () => {
+    const some = await KeptPages.open(keptOf('web1'), PAGE * 2, signal);
+    assert.equal(some.size, 1);
+    await some.close();
+    assert.equal((await KeptPages.open(keptOf('other'), MOST, signal)).size, 0);
+  });
+
+  test('makes way for that of its next time, and the oldest for what is newer', async () => {
+    await leave('web1', [page(5)]);
+    const kept = await KeptPages.open(keptOf('web1'), MOST, signal);
+    assert.equal(kept.size, 1);
+    await kept.close();
+    await leave('web2', [page(1), page(2)], 2 * PAGE);
+    assert.equal(existsSync(keptOf('web1')), false);
+    assert.equal(existsSync(keptOf('web2')), true);
+    await leave('web3', [page(1), page(2)], PAGE);
+    assert.equal(existsSync(keptOf('web3')), false, 'more than may be kept');
+    await leave('web2', [page(1)], 0);
+    assert.equal(existsSync(keptOf('web2')), false, 'nothing is to be kept');
+  });
+
+  test('stays for a day at the longest', async () => {
+    await leave('web4', [page(1)]);
+    const before = new Date(systemClock.wallMs() - 25 * 3_600_000);
+    await utimes(keptOf('web4'), before, before);
+    await leave('web5', [page(2)]);
+    assert.equal(existsSync(keptOf('web4')), false);
+    assert.equal(existsSync(keptOf('web5')), true);
+  });
+});
