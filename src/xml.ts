@@ -54,23 +54,38 @@ function hasTooManyTags(text: string): boolean {
   return false;
 }
 
+/** A parsed list holds an object for each element and text: its name is the key beside that of the attributes. */
 function elementsIn(list: unknown, instance: ReadonlySet<string>): XmlElement[] {
-  if (!Array.isArray(list)) return [];
-  return list.flatMap((each: unknown): XmlElement[] => {
-    const parsed = entriesOf(each);
-    const [name, inside] = parsed.find(([key]) => key !== ATTRIBUTES) ?? [];
-    if (name === undefined || name === TEXT) return [];
-    const given = entriesOf(parsed.find(([key]) => key === ATTRIBUTES)?.[1]);
-    const attributes = Object.fromEntries(
-      given.map(([key, value]) => [attributeName(key, instance), decoded(String(value))]),
-    );
+  const found: XmlElement[] = [];
+  if (!Array.isArray(list)) return found;
+  for (const each of list as unknown[]) {
+    if (!isParsed(each)) continue;
+    const name = Object.keys(each).find((key) => key !== ATTRIBUTES);
+    if (name === undefined || name === TEXT) continue;
+    const inside = each[name];
+    const attributes = attributesIn(each[ATTRIBUTES], instance);
     const children = elementsIn(inside, instance);
-    return [{ name: withoutPrefix(name), attributes, children, text: textIn(inside) }];
-  });
+    found.push({ name: withoutPrefix(name), attributes, children, text: textIn(inside) });
+  }
+  return found;
 }
 
-function entriesOf(value: unknown): [string, unknown][] {
-  return typeof value === 'object' && value !== null ? Object.entries(value) : [];
+function isParsed(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
+}
+
+const NO_ATTRIBUTES: Readonly<Record<string, string>> = Object.freeze({});
+
+function attributesIn(
+  given: unknown,
+  instance: ReadonlySet<string>,
+): Readonly<Record<string, string>> {
+  if (!isParsed(given)) return NO_ATTRIBUTES;
+  return Object.fromEntries(
+    Object.entries(given).map(([key, value]) => {
+      return [attributeName(key, instance), decoded(String(value))];
+    }),
+  );
 }
 
 function attributeName(name: string, instance: ReadonlySet<string>): string {
@@ -80,16 +95,18 @@ function attributeName(name: string, instance: ReadonlySet<string>): string {
 }
 
 function withoutPrefix(name: string): string {
-  return name.slice(name.lastIndexOf(':') + 1);
+  const colon = name.lastIndexOf(':');
+  return colon === -1 ? name : name.slice(colon + 1);
 }
 
 function textIn(list: unknown): string {
   if (!Array.isArray(list)) return '';
-  const all = list.map((each: unknown) => {
-    const text = entriesOf(each).find(([key]) => key === TEXT)?.[1];
-    return typeof text === 'string' ? text : '';
-  });
-  return decoded(all.join('').trim());
+  let all = '';
+  for (const each of list as unknown[]) {
+    const text = isParsed(each) ? each[TEXT] : undefined;
+    if (typeof text === 'string') all += text;
+  }
+  return decoded(all.trim());
 }
 
 const ENTITY = /&(?:(lt|gt|amp|quot|apos)|#(\d{1,7})|#x([0-9a-fA-F]{1,6}));/g;

@@ -11,6 +11,7 @@ import { ATTRIBUTE, markText, parseMark } from './mark.ts';
 import type { Mark } from './mark.ts';
 import { hostNameOf } from './names.ts';
 import type { VsphereOptions } from './options.ts';
+import { HostsByName } from './places.ts';
 import { neededIn } from './requirements.ts';
 import { ref, refIn, text } from './soap.ts';
 import type { Ref } from './soap.ts';
@@ -60,12 +61,14 @@ export class VsphereGuest {
   readonly client: VsphereClient;
   readonly ref: Ref;
   readonly options: VsphereOptions;
+  readonly hosts: HostsByName;
   readonly #instance: string;
   #attribute: string | undefined;
 
   constructor(client: VsphereClient, options: VsphereOptions, { vm, instance }: VsphereHandle) {
     this.client = client;
     this.options = options;
+    this.hosts = new HostsByName(client, options);
     this.ref = { type: 'VirtualMachine', value: vm };
     this.#instance = instance;
   }

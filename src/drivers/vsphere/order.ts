@@ -2,7 +2,7 @@ import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import { VsphereFault } from './client.ts';
 import { wordsOf } from './faults.ts';
 import type { GuestSight, VsphereGuest } from './guest.ts';
-import { datastoreNamed, hostNamed, poolOf } from './places.ts';
+import { datastoreNamed, poolOf } from './places.ts';
 import type { HostPlace } from './places.ts';
 import { group, ref, sameRef, text } from './soap.ts';
 import type { Part, Ref } from './soap.ts';
@@ -25,12 +25,12 @@ export interface Target {
 
 /** What vSphere is given of the destination: a host, its resources where it is in another cluster, and a datastore. */
 export async function targetOf(
-  { client, options }: VsphereGuest,
+  { client, hosts }: VsphereGuest,
   { host: source }: Pick<GuestSight, 'host'>,
   { guest, to, datastore }: Pick<ManagedOrder, 'guest' | 'to' | 'datastore'>,
   signal: AbortSignal,
 ): Promise<Target> {
-  const host = await hostNamed(client, options, { guest, to }, signal);
+  const host = await hosts.named({ guest, to }, signal);
   const store =
     datastore === undefined
       ? undefined

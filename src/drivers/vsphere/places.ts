@@ -9,6 +9,12 @@ import type { Ref } from './soap.ts';
 
 /** Where a guest could go: hosts and datastores by the names that people say. */
 
+/** Where a guest is to go. */
+interface Wanted {
+  readonly guest: string;
+  readonly to: string;
+}
+
 export interface HostPlace {
   readonly ref: Ref;
   /** In the vCenter's own words. */
@@ -20,49 +26,64 @@ export interface HostPlace {
   readonly evcMode: string | undefined;
 }
 
-/** GODWIT_HOST_UNKNOWN, with the nearest name; GODWIT_MANAGER_REFUSES where two hosts have that name. */
-export async function hostNamed(
-  client: VsphereClient,
-  { hosts: given }: Pick<VsphereOptions, 'hosts'>,
-  { guest, to }: { readonly guest: string; readonly to: string },
-  signal: AbortSignal,
-): Promise<HostPlace> {
-  // Of a great vCenter only the names are read.
-  const all = await client.all('HostSystem', ['name'], signal);
-  const named = all.map(({ ref, properties }) => {
-    const own = wordIn(properties, 'name') ?? '';
-    return { ref, own, name: hostNameOf(own, given) };
-  });
-  const [found, other] = named.filter(({ name }) => name === to);
-  if (found === undefined) {
-    const near = didYouMean(
-      to,
-      named.flatMap(({ name }) => name ?? []),
-    );
-    const hint = near ?? 'Hosts have the names that `godwit guests` shows.';
-    throw godwitError('GODWIT_HOST_UNKNOWN', { host: to }, { hint });
+/** A vCenter's hosts by the names that Godwit has for them. All names are read once; after that, the one host is. */
+export class HostsByName {
+  readonly #client: VsphereClient;
+  readonly #given: VsphereOptions['hosts'];
+  readonly #found = new Map<string, Ref>();
+
+  constructor(client: VsphereClient, { hosts }: Pick<VsphereOptions, 'hosts'>) {
+    this.#client = client;
+    this.#given = hosts;
   }
-  if (other !== undefined) {
+
+  /** The host as it is now. GODWIT_HOST_UNKNOWN, with the nearest name; GODWIT_MANAGER_REFUSES where two have that name. */
+  async named(wanted: Wanted, signal: AbortSignal): Promise<HostPlace> {
+    const known = this.#found.get(wanted.to);
+    const seen = known === undefined ? undefined : await this.#place(known, signal);
+    // It may have been given another name since.
+    if (seen !== undefined && hostNameOf(seen.name, this.#given) === wanted.to) return seen;
+    const found = await this.#find(wanted, signal);
+    const place = await this.#place(found, signal);
+    if (place === undefined)
+      throw this.#client.unreachable(`it does not show ${wanted.to} any more`);
+    this.#found.set(wanted.to, found);
+    return place;
+  }
+
+  async #find({ guest, to }: Wanted, signal: AbortSignal): Promise<Ref> {
+    // Of a great vCenter only the names are read.
+    const all = await this.#client.all('HostSystem', ['name'], signal);
+    const named = all.map(({ ref, properties }) => {
+      const own = wordIn(properties, 'name') ?? '';
+      return { ref, own, name: hostNameOf(own, this.#given) };
+    });
+    const [found, other] = named.filter(({ name }) => name === to);
+    if (found === undefined) {
+      const names = named.flatMap(({ name }) => name ?? []);
+      const hint = didYouMean(to, names) ?? 'Hosts have the names that `godwit guests` shows.';
+      throw godwitError('GODWIT_HOST_UNKNOWN', { host: to }, { hint });
+    }
+    if (other === undefined) return found.ref;
     const reason = `${found.own} and ${other.own} would both be called so`;
+    const facts = { manager: 'vSphere', guest, host: to, reason };
     const hint = 'Name them apart in `drivers.vsphere.hosts`.';
-    throw godwitError(
-      'GODWIT_MANAGER_REFUSES',
-      { manager: 'vSphere', guest, host: to, reason },
-      { hint },
-    );
+    throw godwitError('GODWIT_MANAGER_REFUSES', facts, { hint });
   }
-  const { ref, own } = found;
-  const [seen] = await client.retrieve([{ ref, properties: HOST_PROPERTIES }], signal);
-  if (seen === undefined) throw client.unreachable(`it does not show ${own} any more`);
-  const { properties } = seen;
-  return {
-    ref,
-    name: own,
-    parent: refIn(properties.get('parent')),
-    connection: wordIn(properties, 'runtime.connectionState') ?? 'unknown',
-    inMaintenance: wordIn(properties, 'runtime.inMaintenanceMode') === 'true',
-    evcMode: wordIn(properties, 'summary.currentEVCModeKey'),
-  };
+
+  async #place(ref: Ref, signal: AbortSignal): Promise<HostPlace | undefined> {
+    const [seen] = await this.#client.retrieve([{ ref, properties: HOST_PROPERTIES }], signal);
+    if (seen === undefined) return undefined;
+    const { properties } = seen;
+    return {
+      ref,
+      name: wordIn(properties, 'name') ?? '',
+      parent: refIn(properties.get('parent')),
+      connection: wordIn(properties, 'runtime.connectionState') ?? 'unknown',
+      inMaintenance: wordIn(properties, 'runtime.inMaintenanceMode') === 'true',
+      evcMode: wordIn(properties, 'summary.currentEVCModeKey'),
+    };
+  }
 }
 
 /** The resources in which a guest runs that comes to that host from another cluster. */
@@ -80,11 +101,7 @@ export async function poolOf(
 export async function datastoreNamed(
   client: VsphereClient,
   { ref: host }: Pick<HostPlace, 'ref'>,
-  {
-    guest,
-    to,
-    datastore,
-  }: { readonly guest: string; readonly to: string; readonly datastore: string },
+  { guest, to, datastore }: Wanted & { readonly datastore: string },
   signal: AbortSignal,
 ): Promise<Ref> {
   const [seen] = await client.retrieve([{ ref: host, properties: ['datastore'] }], signal);

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { VsphereFault } from '../../../src/drivers/vsphere/client.ts';
 import { giveOrder } from '../../../src/drivers/vsphere/order.ts';
+import { HostsByName } from '../../../src/drivers/vsphere/places.ts';
 import { knownVersion } from '../../../src/drivers/vsphere/about.ts';
 import { InventoryLists } from '../../../src/drivers/vsphere/inventory.ts';
 import { markText, parseMark } from '../../../src/drivers/vsphere/mark.ts';
@@ -158,10 +159,11 @@ describe('an order that vSphere refuses', () => {
     const properties = new Map([['name', element('<val>esx2</val>')]]);
     const seen = async (): Promise<unknown[]> => [{ ref: host, properties }];
     const sight = { tasks: [], isMovable: true };
+    const client = { all: seen, retrieve: seen, callForRef: refuse };
     const guest = {
       ref: { type: 'VirtualMachine', value: 'vm-1' },
-      options: { hosts: {} },
-      client: { all: seen, retrieve: seen, callForRef: refuse },
+      client,
+      hosts: new HostsByName(client as never, { hosts: {} }),
       needed: async () => sight,
       sight: async () => sight,
       tasks: async () => [],

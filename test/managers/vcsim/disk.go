@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"os"
 
-	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/types"
 )
 
@@ -103,6 +102,6 @@ func (w *world) save() error {
 // What each session gets a copy of.
 func sessionCollector() *Collector {
 	made := &Collector{}
-	made.Self = simulator.Map.Get(types.ManagedObjectReference{Type: "ServiceInstance", Value: "ServiceInstance"}).(*simulator.ServiceInstance).Content.PropertyCollector
+	made.Self = content().PropertyCollector
 	return made
 }

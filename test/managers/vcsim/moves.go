@@ -117,6 +117,7 @@ func (w *world) restore() error {
 	knowEvcModes()
 	w.keepHosts()
 	simulator.Map.Put(sessionCollector())
+	keepViews()
 	found, err := w.load()
 	if err != nil {
 		return err
