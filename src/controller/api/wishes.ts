@@ -12,7 +12,7 @@ import type { Wishes } from '../store/wishes.ts';
 import type { ControllerConfig } from '../config.ts';
 import { whyClosed } from '../wishes/facts.ts';
 import type { World } from '../wishes/facts.ts';
-import { forbiddenBy, modeOf } from '../wishes/maintenance-mode.ts';
+import { checkMode } from '../wishes/mode-ask.ts';
 import { checkSites } from '../wishes/evacuation.ts';
 import { previewOf, storedWorld } from '../wishes/preview.ts';
 
@@ -170,32 +170,6 @@ function checkHost(host: string, hosts: World['hosts']): void {
   if (hosts.has(host)) return;
   const near = didYouMean(host, [...hosts.keys()]);
   throw godwitError('GODWIT_HOST_UNKNOWN', { host }, near === undefined ? {} : { hint: near });
-}
-
-/** What a manager that moves the guests of a drained host by itself cannot be asked for. */
-function checkMode(ask: WishAsk, world: World): void {
-  const mode = modeOf({ ask }, world);
-  const isManagers = mode?.moves === 'manager';
-  const refuse = (what: string, hint: string): never => {
-    throw godwitError('GODWIT_USAGE', { what }, { hint });
-  };
-  if (ask.stopped === true && !isManagers)
-    refuse(
-      `guests that are off cannot be moved: ${mode?.words ?? 'no manager moves the guests of this host'}`,
-      'Leave --stopped out: a host enters maintenance mode with guests that are off.',
-    );
-  if (!isManagers) return;
-  if (ask.to !== undefined || ask.maxParallel !== undefined)
-    refuse(
-      `${mode.words} moves its guests, and chooses where to and how many at a time`,
-      'Leave --to and --max-parallel out, or set DRS of the cluster to a lower level.',
-    );
-  const guest = forbiddenBy({ ask }, world);
-  if (guest !== undefined)
-    refuse(
-      `${mode.words} would move ${guest}, which a label of it forbids`,
-      `Give ${guest} a lower level of DRS of its own in vSphere, or take its label away.`,
-    );
 }
 
 /** That guests have somewhere to go at all. */

@@ -35,8 +35,10 @@ export function modeOf(
   { ask }: Pick<Wish, 'ask'>,
   { hosts }: Pick<World, 'hosts'>,
 ): ModeFacts | undefined {
-  const [host] = ask.hosts;
-  if (ask.kind !== 'drain' || host === undefined) return undefined;
+  const [host, other] = ask.hosts;
+  // An evacuation of one host is its drain, but for one by a deadline: no manager is held to that.
+  const isEvacuation = ask.kind === 'evacuate' && ask.sites === undefined && other === undefined;
+  if ((ask.kind !== 'drain' && !isEvacuation) || host === undefined) return undefined;
   const mode = hosts.get(host)?.maintenanceMode;
   if (mode === undefined) return undefined;
   const { moves, words, leaves } = mode;

@@ -264,11 +264,11 @@ describe('a drain of a host under a manager', () => {
   });
 });
 
-test('only a drain of a host whose manager has the mode has one', () => {
+test('a host without such a mode is put into none, and a roll asks for none', () => {
   const now = world({ hosts: [host('a')], guests: [] });
   assert.equal(modeOf(drainOf('a'), now), undefined);
   const with_ = world({ hosts: hostsWith(DRS), guests: [] });
-  assert.equal(modeOf(drainOf('a', { kind: 'evacuate' }), with_), undefined);
+  assert.equal(modeOf(drainOf('a', { kind: 'roll', run: 'upgrade' }), with_), undefined);
   assert.equal(modeOf(drainOf('a'), with_)?.moves, 'manager');
 });
 
