@@ -2,6 +2,7 @@ import { godwitError } from '../../errors.ts';
 import { pass, refusal } from '../../migration/preflight/check.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
+import { isLeft, whyKept } from './brought.ts';
 import { processorFeatures } from './inspect.ts';
 import type { HostContext } from './host-context.ts';
 import { placesOf, whyNoRoom, whyNotThere } from './made-volumes.ts';
@@ -13,6 +14,7 @@ const ROOM_TIMES = 2;
 interface Where {
   readonly host: string;
   readonly guest: string;
+  readonly migration?: string;
   readonly networks: Readonly<Record<string, string>>;
   /** That moves; none in a cold move. */
   readonly memoryBytes: number;
@@ -108,8 +110,9 @@ async function judgeLayers(
 async function judgeVolumes(
   { volumeDirs, records }: HostContext,
   { oci, volumes = [] }: ContainerSpec,
-  { host, guest }: Where,
+  where: Where,
 ): Promise<NamedCheck[]> {
+  const { host, guest } = where;
   if (volumes.length === 0) return [];
   const hint = `Name a directory that only root may write to in \`drivers.criu.volumeDirs\` of ${host}, with room for the volume; move away what is there under its name. Storage that both hosts share is not used as it is yet.`;
   const refused = (device: string, what: string): NamedCheck => {
@@ -118,7 +121,9 @@ async function judgeVolumes(
   };
   const places = placesOf(volumes, volumeDirs);
   if (places === undefined) return [refused('its volumes', 'it has no directory of volumes')];
-  const own = new Set(records.readSync(guest)?.made?.volumes?.map((each) => each.path));
+  const left = records.readSync(guest);
+  const goes = isLeft(left, where) ? (left?.made?.volumes ?? []) : [];
+  const own = new Set(goes.map((each) => each.path));
   const checks: NamedCheck[] = [];
   const bytes = volumes.reduce((sum, each) => sum + each.bytes, 0);
   for (const [index, place] of places.entries()) {
@@ -180,14 +185,17 @@ export function judgeProcessor(
   return refusal('processor', godwitError('GODWIT_CPU_FEATURE', facts), 'destination');
 }
 
-/** Also one that has ended and that runc still knows. */
+/** Also one that has ended, which runc still knows or a migration has brought. */
 async function judgeName(
   { runc, records }: HostContext,
-  { host, guest }: Where,
+  where: Where,
   signal: AbortSignal,
 ): Promise<NamedCheck[]> {
+  const { host, guest } = where;
+  const kept = whyKept(records, where);
+  if (kept !== undefined) return [refusal('name', kept, 'destination')];
   const there = await runc.state(guest, signal);
-  if (there === undefined || records.readSync(guest)?.made !== undefined) return [];
+  if (there === undefined || isLeft(records.readSync(guest), where)) return [];
   const hint = `It is ${there.status}. Remove it with \`runc delete ${guest}\`, if nobody needs it.`;
   return [
     refusal('name', godwitError('GODWIT_NAME_IN_USE', { host, guest }, { hint }), 'destination'),

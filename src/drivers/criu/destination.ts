@@ -19,13 +19,14 @@ import type {
 } from '../port/direct.ts';
 import { assessSpec } from './assess.ts';
 import { Arrival } from './arrival.ts';
+import { isOf, whyKept } from './brought.ts';
 import { coldRun, release, startCold } from './cold-start.ts';
 import type { CriuHandle } from './handle.ts';
 import { makeVolumes, placesOf } from './made-volumes.ts';
 import { removeLeft } from './tear-down.ts';
 import { announceNics, makeNetwork, networkNames, setPorts } from './network.ts';
 import type { HostContext } from './host-context.ts';
-import { cgroupOf, isFrozen, isStoppedNow, processesIn } from './processes.ts';
+import { cgroupOf, continueNow, isFrozen, isStoppedNow, processesIn } from './processes.ts';
 import type { ContainerRecord } from './records.ts';
 import { findLayers } from './rootfs.ts';
 import { imageMs } from './runc.ts';
@@ -66,7 +67,8 @@ export class CriuDestination implements DestinationSession {
   async status(signal: AbortSignal): Promise<HypervisorStatus> {
     const gone = { run: 'gone', stream: 'none' } as const;
     const record = this.#parts.records.readSync(this.#options.guest);
-    if (record?.made === undefined) return { ...gone, reason: 'nothing was made for it here' };
+    if (record === undefined || !isOf(record, this.#options))
+      return { ...gone, reason: 'nothing was made for it here' };
     const stream = this.#arrival?.reported.stream ?? 'none';
     if (record.init === undefined) {
       if (this.#arrival !== undefined) return { run: 'incoming', stream };
@@ -88,10 +90,8 @@ export class CriuDestination implements DestinationSession {
     signal: AbortSignal,
   ): Promise<NamedCheck[]> {
     const spec = this.#read(description);
-    const { host, guest, networks } = this.#options;
     const memoryBytes = this.#options.isCold === true ? 0 : description.memoryBytes;
-    const where = { host, guest, networks, memoryBytes };
-    const checks = await assessSpec(this.#parts, spec, where, signal);
+    const checks = await assessSpec(this.#parts, spec, { ...this.#options, memoryBytes }, signal);
     if (stream.mode === 'precopy') return checks;
     const facts = { what: `--mode ${stream.mode}`, reason: 'a container moves by pre-copy' };
     return [...checks, refusal('stream', godwitError('GODWIT_CAPABILITY', facts), 'destination')];
@@ -121,13 +121,16 @@ export class CriuDestination implements DestinationSession {
     const handle: CriuHandle = { driver: 'criu', name: guest, token, memoryBytes };
     const { records } = this.#parts;
     const network = networkNames(token, spec.nics);
+    const kept = whyKept(records, this.#options);
+    if (kept !== undefined) throw kept;
     await removeLeft(this.#parts, guest, records.readSync(guest));
     const mover = { ...ownIdentity(), bootId: bootId() };
     const hosts = createHash('sha256').update(records.directory).digest('hex').slice(0, 8);
     const cgroup = `${this.#parts.cgroup}-${hosts}-${guest}`;
     const volumes = placesOf(spec.volumes ?? [], this.#parts.volumeDirs) ?? [];
     const made = { ...network, overlay: spec.layers.length > 0, cgroup, volumes };
-    await records.write(guest, { token, mover, memoryBytes, made });
+    const { migration } = this.#options;
+    await records.write(guest, { token, mover, migration, memoryBytes, made });
     const bundle = await this.#makeBundle(spec, made, signal);
     const arrival = new Arrival(this.#parts, handle, bundle, this.#options);
     await arrival.open(setup);
@@ -244,8 +247,8 @@ export class CriuDestination implements DestinationSession {
     await this.#arrival?.close();
     this.#arrivals.delete(guest);
     const record = records.readSync(guest);
-    // Without one nothing was made here: a container of that name would be somebody else's.
-    if (record?.made === undefined) return;
+    // Else nothing was made here for this migration: a container of that name is somebody else's.
+    if (record === undefined || !isOf(record, this.#options)) return;
     await this.#afterRestore(record, signal);
     await runc.remove(guest);
     await removeLeft(this.#parts, guest, records.readSync(guest));
@@ -288,13 +291,5 @@ export class CriuDestination implements DestinationSession {
       command,
       reason,
     });
-  }
-}
-
-function continueNow(pid: number): void {
-  try {
-    process.kill(pid, 'SIGCONT');
-  } catch {
-    // It has ended.
   }
 }

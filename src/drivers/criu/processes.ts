@@ -113,3 +113,11 @@ function inStatus(pids: readonly number[], field: string): Promise<number[]> {
 function sumOf(all: readonly number[]): number {
   return all.reduce((sum, each) => sum + each, 0);
 }
+
+export function continueNow(pid: number): void {
+  try {
+    process.kill(pid, 'SIGCONT');
+  } catch {
+    // It has ended.
+  }
+}

@@ -33,6 +33,8 @@ const record = z.object({
   token: z.string().max(64),
   /** The process of Godwit that works on it. */
   mover: alive,
+  /** The id of the migration that brought it; absent in records of earlier versions. */
+  migration: z.string().max(64).optional(),
   /** runc, while it dumps or restores: nothing else may be done with the container meanwhile. */
   worker: alive.optional(),
   /** Its first process, once it is restored. */

@@ -181,6 +181,8 @@ export interface SourceSession extends HypervisorSession {
 export interface DestinationOptions {
   readonly host: string;
   readonly guest: string;
+  /** The id of its migration; absent where nothing is to be built. */
+  readonly migration?: string;
   /** The host that sends it, for refusals; absent where nothing is to be built. */
   readonly from?: string;
   /** Directory of this guest on this host: sockets, pid file, log (0700). */

@@ -81,6 +81,7 @@ export async function makeContainerSite(): Promise<ContainerSite> {
     destinationOptions: {
       host: 'b',
       guest,
+      migration: 'trial',
       guestDir: path.join(directory, 'b', 'guests', guest),
       networks: {},
       listenHost: '127.0.0.1',

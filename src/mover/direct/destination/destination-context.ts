@@ -90,6 +90,7 @@ export function destinationOptions(
   return {
     host: config.name,
     guest: admission.guest,
+    migration: admission.id,
     from: admission.from,
     guestDir: path.join(config.stateDir, 'guests', admission.guest),
     logDir: logDirOf(config, admission.guest),
