@@ -22,6 +22,7 @@ import { readConfig } from './read-config.ts';
 import type { Obstacle } from './obstacle.ts';
 import { layerDigest, rootOf } from './rootfs.ts';
 import type { RootFileSystem } from './rootfs.ts';
+import { handOverMs } from './runc.ts';
 import type { Listed } from './runc.ts';
 import type { ContainerSpec } from './spec.ts';
 import { treesOf } from './trees.ts';
@@ -96,6 +97,7 @@ export async function examine(
       spec,
     },
     checks,
+    handsOverMs: handOverMs(memoryBytes),
     nicsHere: network.nics,
     root,
     rootBytes,

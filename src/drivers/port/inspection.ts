@@ -18,6 +18,8 @@ export interface Inspection {
   readonly unplugged?: readonly Unplugged[];
   /** What the guest has on this host alone besides its disks; absent: nothing. It is lost with a host that dies. */
   readonly onThisHost?: string;
+  /** What handing over may take more, ms: its state is written down and sent while it is stopped. Absent: nothing. */
+  readonly handsOverMs?: number;
   /** Devices that are passed through and move with the guest: what of each goes over while the guest is stopped. */
   readonly deviceStates?: readonly DeviceState[];
 }

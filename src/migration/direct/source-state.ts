@@ -40,6 +40,7 @@ import { STEP_NAMES, STEPS } from './steps.ts';
 import type { StepName } from './steps.ts';
 
 const step = z.enum(STEP_NAMES);
+const files = z.array(z.string().max(4096)).max(MAX_PLACES);
 
 /** What a step found out; kept, so that a new mover needs not ask again. */
 export const stepFacts = z.object({
@@ -52,14 +53,13 @@ export const stepFacts = z.object({
   /** Images that the guest only reads, on this host's own storage: where they lie here. */
   bases: z.array(place).max(MAX_PLACES).optional(),
   /** Files of the copied ones here, which are given up once the guest has left. */
-  copied: z.array(z.string().max(4096)).max(MAX_PLACES).optional(),
+  copied: files.optional(),
   /** The backing files of each of those, the nearest first. */
-  below: z
-    .array(z.array(z.string().max(4096)).max(MAX_PLACES))
-    .max(MAX_PLACES)
-    .optional(),
+  below: z.array(files).max(MAX_PLACES).optional(),
   /** Devices that the guest is without while it moves, and how each is plugged in again here. */
   unplugged: z.array(unplugged).max(MOST_UNPLUGGED).optional(),
+  /** What handing over may take more, where the guest's state is written down and sent while it is stopped, ms. */
+  handsOverMs: z.number().int().nonnegative().max(86_400_000).optional(),
   /** Taps of the source, removed once the guest has left. */
   ports: z.array(z.string().max(15)).max(64).optional(),
   /** How its NICs are attached at the source. */

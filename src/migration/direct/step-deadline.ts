@@ -50,7 +50,7 @@ export function deadlineOf(
   if (step === 'switchover' && via === 'postcopy' && known.wire !== undefined) {
     return deadline + (settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS);
   }
-  return deadline;
+  return step === 'switchover' ? deadline + (known.handsOverMs ?? 0) : deadline;
 }
 
 /** ms that undoing one step may take: long enough for the destination's refusal, or the proof that it is off. */

@@ -26,6 +26,14 @@ describe('a step', () => {
     assert.ok(deadlineOf('wait', state) < 2 ** 31);
   });
 
+  test('that hands over may take longer where all of the guest’s state goes while it is stopped', () => {
+    const own = Number(STEPS.switchover.deadline);
+    const of = (handsOverMs: number) =>
+      deadlineOf('switchover', { ...state, known: { ...state.known, handsOverMs } });
+    assert.equal(of(0), own);
+    assert.equal(of(60_000), own + 60_000);
+  });
+
   test('that ends the source’s hypervisor may take longer the more memory that has', () => {
     const own = Number(STEPS.retire.deadline);
     const of = (memoryBytes: number) => {

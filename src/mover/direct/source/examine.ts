@@ -36,6 +36,7 @@ export async function inspectGuest(parts: LookParts, signal: AbortSignal): Promi
     nics,
     unplugged,
     deviceStates = [],
+    handsOverMs,
   } = await parts.guest.inspect(signal);
   const balloon = await lookAtBalloon(parts, description.memoryBytes, signal);
   return {
@@ -51,7 +52,8 @@ export async function inspectGuest(parts: LookParts, signal: AbortSignal): Promi
       const attached = networks === undefined ? {} : { networks };
       const stream = await streamFrom(parts, session, within);
       const devices = unplugged === undefined ? {} : { unplugged: [...unplugged] };
-      return { description, ports, ...attached, ...devices, ...stream };
+      const handsOver = handsOverMs === undefined ? {} : { handsOverMs };
+      return { description, ports, ...attached, ...devices, ...handsOver, ...stream };
     },
   };
 }
