@@ -3,6 +3,8 @@ import path from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { readMachineCapabilities } from '../../src/drivers/libvirt/capabilities.ts';
 import { LibvirtClient } from '../../src/drivers/libvirt/client.ts';
+import { DomainEvents } from '../../src/drivers/libvirt/events.ts';
+import { figuresOfEnded } from '../../src/drivers/libvirt/job.ts';
 import { libvirtOptions } from '../../src/drivers/libvirt/options.ts';
 import { domainCapabilities, whyNoCpu } from '../../src/drivers/libvirt/questions.ts';
 import { isEnd } from '../../src/protocol/public/migration.ts';
@@ -89,14 +91,29 @@ describe('guests of libvirt', () => {
     assert.deepEqual(await marks(), []);
   });
 
-  test('move with a report of what libvirt counted', async () => {
-    await hosts.guest('a', guest);
+  test('move with a report of what libvirt counted, and its daemon says unasked how they do', async () => {
+    const uuid = await hosts.guest('a', guest);
+    const { uri, credentials } = hosts.options('a');
+    const client = await LibvirtClient.open(uri ?? '', credentials, AbortSignal.timeout(WAIT_MS));
+    const heard: number[] = [];
+    const signal = AbortSignal.timeout(2 * WAIT_MS);
+    const domain = await client.domain({ uuid }, signal);
+    const events =
+      domain && (await DomainEvents.open(client, domain, signal, (each) => heard.push(each)));
     const found = await agent.ended(await agent.begin(guest));
     assert.equal(found.outcome, 'done');
     await assertTrue(found);
     assert.ok((found.downtimeMs ?? 0) > 0, JSON.stringify(found));
     assert.ok((found.bytes ?? 0) > 1024 ** 2);
     assert.match(await hosts.virsh('b', 'dominfo', guest), /Persistent:\s+no/);
+    await events?.changed(WAIT_MS, signal);
+    client.close();
+    // Its state, the passes over its memory, and its job's end.
+    assert.deepEqual(
+      [...new Set(heard)].toSorted((one, other) => one - other),
+      [318, 359, 363],
+    );
+    assert.ok(figuresOfEnded(events?.completed, 'precopy')?.downtimeMs !== undefined);
   });
 
   for (const mode of ['postcopy', 'hybrid']) {
@@ -109,6 +126,7 @@ describe('guests of libvirt', () => {
       assert.equal(found.outcome, 'done', JSON.stringify(found));
       await assertTrue(found);
       assert.equal(switched, true, 'it ran at b before its memory was there');
+      assert.ok(found.downtimeMs !== undefined, 'the source counted it');
       return undefined;
     });
   }

@@ -1,5 +1,5 @@
 import { CALL_MS, denied, LibvirtConnection, LibvirtRefusal } from './rpc/connection.ts';
-import type { Credentials } from './rpc/connection.ts';
+import type { Credentials, Listener } from './rpc/connection.ts';
 import { addressOf } from './rpc/address.ts';
 import { XdrReader, XdrWriter } from '../../xdr.ts';
 import { decodeParams, encodeParams } from './rpc/params.ts';
@@ -237,6 +237,11 @@ export class LibvirtClient {
     await this.#connection.callToTheEnd(PROC.migrate, body.bytes());
   }
 
+  /** What it says unasked, of the events that were asked for. */
+  hear(listener: Listener): void {
+    this.#connection.hear(listener);
+  }
+
   /** One call; the client makes those of a move, questions.ts those before it. */
   async ask(
     procedure: number,
@@ -261,11 +266,11 @@ export async function unless<T>(
   }
 }
 
-function writeDomain({ name, uuid, id }: Domain): XdrWriter {
+export function writeDomain({ name, uuid, id }: Domain): XdrWriter {
   return new XdrWriter().string(name).uuid(uuid).int32(id);
 }
 
-function readDomain(answer: XdrReader): Domain {
+export function readDomain(answer: XdrReader): Domain {
   const name = answer.string(MOST_NAME);
   const uuid = answer.uuid();
   return { name, uuid, id: answer.int32() };

@@ -48,7 +48,7 @@ export class LibvirtDriver implements ManagedDriver {
     const uri = options.uri ?? `qemu+unix:///system?socket=${socketHere()}`;
     const { directory: place, seenAt: directory = place } = options.sockets;
     this.memorySockets = { place, directory, user: (signal) => this.#qemuUser(signal) };
-    this.#host = { name, options, uri, outcomes: new Map() };
+    this.#host = { name, options, uri, outcomes: new Map(), hear: new Set() };
   }
 
   /** QEMU's programs are known to the QEMU driver; a domain's machine is libvirt's to judge. */

@@ -19,6 +19,8 @@ export interface LibvirtHost {
   readonly uri: string;
   /** How the tasks that this process has ordered stand, by the id of their migration. */
   readonly outcomes: Map<string, Outcome>;
+  /** Told that one of them has changed. */
+  readonly hear: Set<() => void>;
 }
 
 /** One domain at both daemons: its source's is there from the beginning, its destination's is asked once it is named. */

@@ -68,7 +68,7 @@ async function send(
   { domain, mark, isPersistent }: Marked,
   signal: AbortSignal,
 ): Promise<Outcome | undefined> {
-  const { outcomes, options } = ends.host;
+  const { outcomes, hear, options } = ends.host;
   const caller = await ends.another(signal);
   const { migrateUri } = options.hosts[order.to] ?? {};
   const { tls, sockets } = options;
@@ -83,6 +83,7 @@ async function send(
     .then(async (outcome) => {
       ended = outcome;
       outcomes.set(order.id, outcome);
+      for (const told of hear) told();
       await note(caller, domain, mark, outcome);
     })
     .finally(() => caller.close());

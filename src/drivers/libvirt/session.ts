@@ -15,6 +15,7 @@ import { destinationChecks, keptChecks } from './destination.ts';
 import { planCopies } from './copies.ts';
 import { makePlaces, removeOriginals, removePlaces } from './copy-places.ts';
 import { LibvirtEnds } from './ends.ts';
+import { DomainEvents } from './events.ts';
 import type { LibvirtHost } from './ends.ts';
 import { figuresOfEnded, isMigrating, markedSight, runningSight } from './job.ts';
 import { MARK } from './mark.ts';
@@ -28,6 +29,8 @@ import type { Sight } from './whereabouts.ts';
 
 /** libvirt waits 30 s for another job of the domain: what it has not begun by then it does not begin. */
 const SETTLES_MS = 60_000;
+/** How much of it has moved libvirt tells only to those who ask, ms. */
+const NOW_AND_THEN_MS = 400;
 
 /**
  * One domain, through the daemon of its source; for whatever lies at the destination that host's daemon is asked too. Both
@@ -37,6 +40,7 @@ export class LibvirtSession implements ManagedSession {
   readonly settlesMs = SETTLES_MS;
   readonly #ends: LibvirtEnds;
   #ordering: Promise<void> = Promise.resolve();
+  #events: Promise<DomainEvents | undefined> | undefined;
 
   private constructor(ends: LibvirtEnds) {
     this.#ends = ends;
@@ -137,8 +141,27 @@ export class LibvirtSession implements ManagedSession {
     return mine;
   }
 
+  async changed(_order: ManagedOrder, signal: AbortSignal): Promise<boolean> {
+    const events = await this.#events;
+    await events?.changed(NOW_AND_THEN_MS, signal);
+    return events !== undefined;
+  }
+
+  /** Asked for once, before the first look: what changes after it is heard. */
+  async #listen(signal: AbortSignal): Promise<DomainEvents | undefined> {
+    const { source, host } = this.#ends;
+    const domain = await this.#ends.running(source, signal);
+    const events = domain && (await DomainEvents.open(source, domain, signal));
+    if (events !== undefined) host.hear.add(events.news);
+    return events;
+  }
+
   look(order: ManagedOrder, signal: AbortSignal): Promise<TaskSight> {
-    return this.#ends.reported('domjobinfo', () => this.#look(order, signal));
+    return this.#ends.reported('domjobinfo', async () => {
+      this.#events ??= this.#listen(signal);
+      (await this.#events)?.looked();
+      return this.#look(order, signal);
+    });
   }
 
   async #look(order: ManagedOrder, signal: AbortSignal): Promise<TaskSight> {
@@ -189,7 +212,9 @@ export class LibvirtSession implements ManagedSession {
     if (outcome?.state === 'under way' || isMigrating(await there.job(marked.domain, signal))) {
       return { state: 'running' };
     }
-    const figures = figuresOfEnded(await there.completedJob(marked.domain, signal), mode);
+    const counted = figuresOfEnded(await there.completedJob(marked.domain, signal), mode);
+    // After post-copy the destination has none.
+    const figures = counted ?? figuresOfEnded((await this.#events)?.completed, mode);
     return { state: 'done', ...(figures === undefined ? {} : { figures }) };
   }
 
@@ -231,6 +256,9 @@ export class LibvirtSession implements ManagedSession {
   }
 
   async close(): Promise<void> {
+    // A connection that ends is news, too: whoever waits for some looks, and finds it closed.
     this.#ends.close();
+    const events = await this.#events?.catch(() => undefined);
+    if (events !== undefined) this.#ends.host.hear.delete(events.news);
   }
 }

@@ -72,7 +72,7 @@ async function ends(t: TestContext, there: Images, at: 'a' | 'b'): Promise<Libvi
   const here = await uri({ volumes: new Map() }, at === 'a');
   const options = libvirtOptions.parse({ hosts: { b: { uri: await uri(there, at === 'b') } } });
   const found = await LibvirtEnds.open(
-    { name: 'a', options, uri: here, outcomes: new Map() },
+    { name: 'a', options, uri: here, outcomes: new Map(), hear: new Set() },
     UUID,
     signal,
   );

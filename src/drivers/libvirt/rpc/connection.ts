@@ -42,6 +42,9 @@ interface Pending {
   readonly reject: (error: Error) => void;
 }
 
+/** Hears what the daemon says unasked, and once that the connection has ended: then without a message. */
+export type Listener = (message?: Pick<Packet, 'procedure' | 'body'>) => void;
+
 /** A refusal in libvirt's own words; `libvirt.code` is its VIR_ERR_ number. */
 export class LibvirtRefusal extends Error {
   override readonly name = 'LibvirtRefusal';
@@ -64,6 +67,7 @@ export class LibvirtConnection {
   readonly #pending = new Map<number, Pending>();
   #serial = 0;
   #ended: Error | undefined;
+  #hear: Listener | undefined;
 
   private constructor(uri: string, socket: Socket) {
     this.uri = uri;
@@ -104,6 +108,12 @@ export class LibvirtConnection {
   /** The same without a deadline: a migration is one call, which takes as long as it takes. */
   callToTheEnd(procedure: number, body: Buffer): Promise<Buffer> {
     return this.#send(this.#next(), procedure, body);
+  }
+
+  /** One listener at a time; at a connection that has ended it hears that at once. */
+  hear(listener: Listener): void {
+    this.#hear = listener;
+    if (this.#ended !== undefined) listener();
   }
 
   close(): void {
@@ -149,8 +159,9 @@ export class LibvirtConnection {
       this.#socket.write(encodePacket({ ...pong, body: Buffer.alloc(0) }));
       return;
     }
-    // Events are not asked for; whatever else comes unasked is passed by.
-    if (program !== REMOTE_PROGRAM || type !== REPLY) return;
+    if (program !== REMOTE_PROGRAM) return;
+    if (type === MESSAGE) return this.#hear?.(packet);
+    if (type !== REPLY) return;
     const pending = this.#pending.get(serial);
     this.#pending.delete(serial);
     if (status === ERROR) pending?.reject(new LibvirtRefusal(decodeError(body)));
@@ -162,6 +173,7 @@ export class LibvirtConnection {
     this.#ended = unreachable(this.uri, why);
     for (const { reject } of this.#pending.values()) reject(this.#ended);
     this.#pending.clear();
+    this.#hear?.();
   }
 }
 

@@ -10,13 +10,31 @@ import { tempDir } from '../../../rpc/test-contract.ts';
 export type Answers = Readonly<Record<number, (asked: XdrReader) => XdrWriter | number>>;
 
 const NO_SUPPORT = 3;
+const REMOTE_PROGRAM = 0x20008086;
+
+/** One connection, by which the daemon says something unasked, or which it ends. */
+export interface Speak {
+  readonly say: (procedure: number, body: XdrWriter) => void;
+  readonly end: () => void;
+}
 
 /** A daemon over libvirt's own packets, of which only these questions are known; its socket. */
-export async function fakeDaemon(t: TestContext, answers: Answers): Promise<string> {
+export async function fakeDaemon(
+  t: TestContext,
+  answers: Answers,
+  connected: (speak: Speak) => void = () => undefined,
+): Promise<string> {
   const socket = path.join(tempDir(t), 'libvirt-sock');
   const server = createServer((each) => {
     const splitter = new PacketSplitter();
     each.on('error', () => undefined);
+    connected({
+      say: (procedure, body) => {
+        const packet = { program: REMOTE_PROGRAM, procedure, type: 2, serial: 0, status: 0 };
+        each.write(encodePacket({ ...packet, body: body.bytes() }));
+      },
+      end: () => each.destroy(),
+    });
     each.on('data', (chunk: Buffer) => {
       for (const packet of splitter.push(chunk)) {
         const said = answers[packet.procedure]?.(new XdrReader(packet.body)) ?? NO_SUPPORT;
