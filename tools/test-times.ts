@@ -174,7 +174,15 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     of: ['src/drivers/vsphere/', 'src/mover/managed/', 'test/managers/vcsim/'],
   },
   'test/e2e/libvirt.e2e.ts': { seconds: 130, of: ['src/drivers/libvirt/', 'src/mover/managed/'] },
-  'test/e2e/libvirt-lab.e2e.ts': { seconds: 60, of: ['src/lab/libvirt/', 'src/drivers/libvirt/'] },
+  'test/e2e/libvirt-baseline.e2e.ts': {
+    seconds: 15,
+    of: ['src/drivers/libvirt/', 'src/drivers/qemu/'],
+  },
+  'test/e2e/libvirt-kills.e2e.ts': {
+    seconds: 150,
+    of: ['src/drivers/libvirt/', 'src/mover/managed/', 'src/migration/managed/'],
+  },
+  'test/e2e/libvirt-lab.e2e.ts': { seconds: 100, of: ['src/lab/libvirt/', 'src/drivers/libvirt/'] },
   'test/e2e/libvirt-wire.e2e.ts': {
     seconds: 150,
     of: ['src/drivers/libvirt/', 'src/mover/managed/', 'src/mover/receiver/', 'src/wire/'],

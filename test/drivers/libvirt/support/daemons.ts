@@ -1,6 +1,5 @@
 /** Two hosts of libvirt on this machine: a daemon each, in mounts of its own, with addresses of the loopback device. */
 import { execFile, spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
 import { randomInt, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,27 +11,20 @@ import { guestImage } from '../../../../src/lab/image/initramfs.ts';
 import { libvirtOptions } from '../../../../src/drivers/libvirt/options.ts';
 import type { LibvirtOptions } from '../../../../src/drivers/libvirt/options.ts';
 import { until } from '../../../until.ts';
+import { configure, LIBVIRT_QEMU, logOf, PLACES } from './daemon-files.ts';
+import type { Daemon } from './daemon-files.ts';
 
 const run = promisify(execFile);
 const ENDS_WITH_US = ['--pdeathsig', 'TERM'];
 const START_MS = 30_000;
 const BOOT_MS = 60_000;
-/** Each a daemon’s own. The whole of /var: where libvirt was never set up, its directories there are not made. */
-const PLACES = ['etc/libvirt', 'var', 'run'];
-
-/** With the user that Debian’s libvirt wants to exist, also where it uses another. */
-const LIBVIRT_QEMU = {
-  'etc/passwd': 'libvirt-qemu:x:64055:64055::/:/bin/false',
-  'etc/group': 'libvirt-qemu:x:64055:',
+/** By host: a directory with the unpacked packages of another libvirt than this machine's. */
+const PREFIXES: Readonly<Record<string, string | undefined>> = {
+  a: process.env['LIBVIRT_PREFIX_A'],
+  b: process.env['LIBVIRT_PREFIX_B'],
 };
-
-export interface Daemon {
-  readonly name: string;
-  readonly address: string;
-  /** What it has of the file system as its own. */
-  readonly root: string;
-  process: ChildProcess | undefined;
-}
+/** Where it finds its own drivers and descriptions, beside what it links to. */
+const PARTS = ['usr/share/libvirt', 'usr/lib/x86_64-linux-gnu/libvirt'];
 
 export class LibvirtHosts {
   readonly dir: string;
@@ -109,8 +101,14 @@ export class LibvirtHosts {
     );
     // The first host's images are where its agent sees them too.
     if (daemon !== this.daemons[0]) binds.push(`mount --bind ${daemon.root}/disks ${this.disks}`);
+    const prefix = PREFIXES[name];
+    if (prefix !== undefined)
+      binds.push(...PARTS.map((part) => `mount --bind ${prefix}/${part} /${part}`));
     const steps = ['mount --make-rprivate /', ...binds, `hostname lv-${name}`];
-    const script = `${steps.join(' && ')} && exec libvirtd --listen`;
+    const libraries = `LD_LIBRARY_PATH=${prefix ?? ''}/usr/lib/x86_64-linux-gnu`;
+    const program =
+      prefix === undefined ? 'libvirtd' : `env ${libraries} ${prefix}/usr/sbin/libvirtd`;
+    const script = `${steps.join(' && ')} && exec ${program} --listen`;
     // It ends with this process, however that ends.
     const child = spawn('setpriv', [...ENDS_WITH_US, 'unshare', '-m', '-u', 'sh', '-c', script], {
       stdio: ['ignore', 'ignore', 'pipe'],
@@ -248,48 +246,4 @@ export class LibvirtHosts {
 function diskXml(file: string): string {
   if (file === '') return '';
   return `<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='${file}'/><target dev='vda' bus='virtio'/></disk>`;
-}
-
-function configure({ address, root }: Daemon, index: number): void {
-  for (const place of [...PLACES, 'var/log/libvirt', 'var/lib', 'var/cache']) {
-    mkdirSync(path.join(root, place), { recursive: true });
-  }
-  const daemon = [
-    'listen_tls = 0',
-    'listen_tcp = 1',
-    `listen_addr = "${address}"`,
-    'auth_tcp = "none"',
-    'auth_unix_rw = "none"',
-    'auth_unix_ro = "none"',
-    `host_uuid = "00000000-0000-4000-9000-00000000000${index + 1}"`,
-    `log_outputs = "3:file:/var/log/libvirt/libvirtd.log"`,
-  ];
-  const first = 49_300 + index * 64;
-  const qemu = [
-    'user = "root"',
-    'group = "root"',
-    'dynamic_ownership = 0',
-    'remember_owner = 0',
-    'security_driver = "none"',
-    'cgroup_controllers = [ ]',
-    'namespaces = [ ]',
-    'stdio_handler = "file"',
-    `migration_address = "${address}"`,
-    `migration_host = "${address}"`,
-    `migration_port_min = ${first}`,
-    `migration_port_max = ${first + 63}`,
-  ];
-  writeFileSync(path.join(root, 'etc/libvirt/libvirtd.conf'), `${daemon.join('\n')}\n`);
-  writeFileSync(path.join(root, 'etc/libvirt/qemu.conf'), `${qemu.join('\n')}\n`);
-  for (const [file, line] of Object.entries(LIBVIRT_QEMU)) {
-    writeFileSync(path.join(root, file), `${readFileSync(`/${file}`, 'utf8')}${line}\n`);
-  }
-}
-
-function logOf({ root }: Daemon): string {
-  try {
-    return readFileSync(path.join(root, 'var/log/libvirt/libvirtd.log'), 'utf8').slice(-4000);
-  } catch {
-    return '';
-  }
 }
