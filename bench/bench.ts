@@ -14,6 +14,7 @@ import { firstHour } from './first-hour.ts';
 import { fleet } from './fleet.ts';
 import { footprint } from './footprint.ts';
 import { gap } from './gap.ts';
+import { libvirt } from './libvirt.ts';
 import { managers } from './managers.ts';
 import { overhead } from './overhead.ts';
 import { planner } from './planner.ts';
@@ -62,6 +63,7 @@ const BENCHES: readonly Bench[] = [
   dashboard,
   events,
   managers,
+  libvirt,
   firstHour,
 ];
 
