@@ -6,8 +6,9 @@ import { readdir } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { verifyGuest } from '../../src/lab/guest/talk.ts';
-import { virsh } from '../../src/lab/libvirt/daemon.ts';
+import { POOL, virsh } from '../../src/lab/libvirt/daemon.ts';
 import { domainStates, startDomain, stopDomain } from '../../src/lab/libvirt/guest.ts';
+import { ownFiles } from '../../src/lab/libvirt/mounts.ts';
 import { openProbe } from '../../src/lab/probe/probe.ts';
 import { labHost } from '../../src/lab/state.ts';
 import { labStatus } from '../../src/lab/status.ts';
@@ -72,11 +73,47 @@ describe('a lab whose hosts have libvirt', () => {
     );
     await probe.stop();
     await stopDomain(lab, 'web1');
+    await assertNone();
+  });
+
+  test('copies a disk there and back while the guest writes to it, and each host keeps none that is not its guest’s', async () => {
+    const { lab } = world;
+    await startDomain(lab, {
+      name: 'db1',
+      host: 'a',
+      memoryBytes: 192 * MIB,
+      disks: [{ bytes: 32 * MIB, thin: true }],
+      diskBytesPerSecond: MIB,
+    });
+    const volumes = (): string[][] =>
+      ['a', 'b'].map((host) => ownFiles(labHost(lab, host), POOL.directory));
+    const before = volumes();
+    assert.deepEqual(before, [['db1-disk0.qcow2'], []]);
+    await godwit('a', 'migrate', 'db1', '--to', 'b');
+    assert.deepEqual(volumes(), before.toReversed());
+    await assertDiskKept('db1');
+    await godwit('b', 'migrate', 'db1', '--to', 'a');
+    assert.deepEqual(volumes(), before);
+    await assertDiskKept('db1');
+    await stopDomain(lab, 'db1');
+    assert.deepEqual(volumes(), [[], []]);
+    await assertNone();
+  });
+
+  /** The guest reads again what it wrote to its disk. */
+  async function assertDiskKept(guest: string): Promise<void> {
+    const { diskChunks, badDiskChunks } = await verifyGuest(world.lab, guest);
+    assert.ok(diskChunks > 0);
+    assert.equal(badDiskChunks, 0);
+  }
+
+  async function assertNone(): Promise<void> {
+    const { lab } = world;
     assert.deepEqual(await domainStates(lab, 'web1'), []);
     for (const host of lab.hosts) {
       assert.equal((await virsh(lab, host, ['list', '--all', '--name'])).trim(), '');
     }
-  });
+  }
 });
 
 async function ofTheMachine(): Promise<string> {
