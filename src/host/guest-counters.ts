@@ -54,7 +54,9 @@ export function countersOf(
   const seen = ports.flatMap((port) => links.get(port) ?? []);
   const sum = (which: keyof LinkBytes): number => seen.reduce((all, each) => all + each[which], 0);
   // What the host receives on a tap is what its guest has sent.
-  const network = seen.length === 0 ? {} : { inBytes: sum('sent'), outBytes: sum('received') };
+  const counted = ports.filter((port) => links.has(port));
+  const network =
+    seen.length === 0 ? {} : { ports: counted, inBytes: sum('sent'), outBytes: sum('received') };
   const [readBytes, writtenBytes] = ['read_bytes', 'write_bytes'].map((name) => {
     const value = new RegExp(`^${name}: (\\d{1,19})$`, 'm').exec(io)?.[1];
     return value === undefined ? undefined : Number(value);

@@ -26,6 +26,8 @@ export type LoadHistory = ReadonlyMap<string, readonly LoadHour[]>;
 export interface GuestCounters {
   /** Of one and the same process: pid and when it began. */
   readonly of: string;
+  /** Whose traffic is counted. */
+  readonly ports?: readonly string[] | undefined;
   readonly processorMs: number;
   readonly readBytes?: number | undefined;
   readonly writtenBytes?: number | undefined;
@@ -33,7 +35,10 @@ export interface GuestCounters {
   readonly outBytes?: number | undefined;
 }
 
-/** Undefined where they are not of one process. A counter that went back (a tap was made anew) is not known for that time. */
+/**
+ * Undefined where they are not of one process. A counter that went back (a tap was made anew) is not known for that time, nor
+ * is the traffic where a port came or went: what a new one has counted since it was made is no traffic of that time.
+ */
 export function ratesBetween(
   before: GuestCounters,
   now: GuestCounters,
@@ -48,8 +53,12 @@ export function ratesBetween(
     cores: rounded((now.processorMs - before.processorMs) / overMs),
     readBytesPerS: perS(before.readBytes, now.readBytes),
     writtenBytesPerS: perS(before.writtenBytes, now.writtenBytes),
-    inBytesPerS: perS(before.inBytes, now.inBytes),
-    outBytesPerS: perS(before.outBytes, now.outBytes),
+    ...(before.ports?.join() === now.ports?.join()
+      ? {
+          inBytesPerS: perS(before.inBytes, now.inBytes),
+          outBytesPerS: perS(before.outBytes, now.outBytes),
+        }
+      : {}),
   });
 }
 
@@ -60,13 +69,23 @@ export function withRates(
   { atMs, overMs }: { readonly atMs: number; readonly overMs: number },
 ): LoadHour[] {
   const from = hourOf(atMs);
-  const last = hours.at(-1);
-  // A clock that was set back goes on in the newest hour.
-  if (last === undefined || last.from < from)
-    return [...hours, { from, overMs: Math.min(HOUR_MS, overMs), ...rates }].slice(
-      -MOST_LOAD_HOURS,
-    );
-  return [...hours.slice(0, -1), mean(last, rates, overMs)];
+  // A clock may have been ahead, or have been set back: each hour keeps its place.
+  const before = hours.filter((hour) => hour.from < from);
+  const after = hours.filter((hour) => hour.from > from);
+  const begun = hours.find((hour) => hour.from === from);
+  const hour =
+    begun === undefined
+      ? { from, overMs: Math.min(HOUR_MS, overMs), ...rates }
+      : mean(begun, rates, overMs);
+  return mostRecent([...before, hour, ...after], MOST_LOAD_HOURS, atMs);
+}
+
+/** Where there are more hours than are kept, those that are yet to come go first: a clock was wrong. Then the oldest go. */
+function mostRecent(hours: readonly LoadHour[], most: number, nowMs: number): LoadHour[] {
+  const now = hourOf(nowMs);
+  const past = hours.filter(({ from }) => from <= now).slice(-most);
+  const ahead = hours.filter(({ from }) => from > now).slice(0, most - past.length);
+  return [...past, ...ahead];
 }
 
 /** Without hours of more than a week ago, and within what a host keeps. */
@@ -78,7 +97,7 @@ export function withinBounds(history: LoadHistory, nowMs: number): Map<string, L
     .toSorted(([, one], [, other]) => newestFirst(one, other))
     .slice(0, MOST_GUESTS);
   const each = Math.max(1, Math.floor(MOST_HOURS / Math.max(1, recent.length)));
-  return new Map(recent.map(([guest, hours]) => [guest, hours.slice(-each)]));
+  return new Map(recent.map(([guest, hours]) => [guest, mostRecent(hours, each, nowMs)]));
 }
 
 /** What is told of a guest. */

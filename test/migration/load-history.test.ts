@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { loadOf, ratesBetween, withinBounds, withRates } from '../../src/migration/load-history.ts';
 import type { LoadHistory } from '../../src/migration/load-history.ts';
-import { guestLoad } from '../../src/protocol/public/guest-load.ts';
+import { guestLoad, MOST_LOAD_HOURS } from '../../src/protocol/public/guest-load.ts';
 import type { LoadHour } from '../../src/protocol/public/guest-load.ts';
 
 const HOUR_MS = 3_600_000;
@@ -43,6 +43,14 @@ describe('what a guest used between two looks', () => {
     assert.equal(rates?.inBytesPerS, undefined);
     assert.equal(rates?.readBytesPerS, 0);
   });
+
+  test('leaves out the traffic where a port was plugged in: it has counted since it was made', () => {
+    const one = { ...before, ports: ['tap0'] };
+    const two = { ...before, ports: ['tap0', 'tap1'], inBytes: 3e12 };
+    assert.equal(ratesBetween(one, two, 60_000)?.inBytesPerS, undefined);
+    assert.equal(ratesBetween(two, one, 60_000)?.inBytesPerS, undefined);
+    assert.equal(ratesBetween(two, two, 60_000)?.inBytesPerS, 0);
+  });
 });
 
 describe('the hours of a guest', () => {
@@ -67,11 +75,31 @@ describe('the hours of a guest', () => {
     assert.deepEqual([busiest, quietest, hours.length], [undefined, undefined, 2]);
   });
 
-  test('go on in the newest one where the clock was set back', () => {
-    const hours = hoursOf([1, 1]);
-    const back = withRates(hours, { cores: 9 }, { atMs: START_MS - DAY_MS, overMs: 60_000 });
-    assert.equal(back.length, 2);
-    assert.equal(back[0], hours[0]);
+  test('keep their places where the clock was ahead for one look, or was set back', () => {
+    const ahead = withRates(
+      hoursOf([1, 1]),
+      { cores: 9 },
+      { atMs: START_MS + 3650 * DAY_MS, overMs: 60_000 },
+    );
+    assert.equal(ahead.length, 3);
+    const back = withRates(ahead, { cores: 5 }, { atMs: START_MS - DAY_MS, overMs: 60_000 });
+    assert.deepEqual(
+      back.map(({ cores }) => cores),
+      [5, 1, 1, 9],
+    );
+  });
+
+  test('go on to be those of the last week after a look of a clock that was ahead', () => {
+    let hours: LoadHour[] = withRates(
+      [],
+      { cores: 9 },
+      { atMs: START_MS + 3650 * DAY_MS, overMs: 60_000 },
+    );
+    for (let at = 0; at < 16 * 24; at += 1)
+      hours = withRates(hours, { cores: 1 }, { atMs: START_MS + at * HOUR_MS, overMs: HOUR_MS });
+    assert.equal(hours.length, MOST_LOAD_HOURS);
+    assert.ok(hours.every(({ cores }) => cores === 1));
+    assert.equal(hours.at(-1)?.from, new Date(START_MS + (16 * 24 - 1) * HOUR_MS).toISOString());
   });
 
   test('are a week at most, each an hour at most, whatever is seen', () => {

@@ -14,7 +14,7 @@ const EVERY_MS = 60_000;
 const ANSWER_MS = 10_000;
 /** A site's check may go on for a day; after that and a little nothing more is waited for, ms. */
 const LONGEST_MS = 25 * 3_600_000;
-/** Waited for at once; the oldest are given up first. */
+/** Waited for at once; those that were asked for longest ago are given up first. */
 const MOST = 10_000;
 /** Of one host, when it is followed anew. */
 const MOST_OF_A_HOST = 200;
@@ -23,7 +23,7 @@ const AT_ONCE = 4;
 interface Awaited {
   readonly host: string;
   readonly untilMs: number;
-  dueMs: number;
+  readonly dueMs: number;
 }
 
 export interface LateReportsParts {
@@ -41,6 +41,7 @@ export interface LateReportsParts {
 export class LateReports {
   readonly #parts: LateReportsParts;
   readonly #awaited = new Map<string, Awaited>();
+  /** One of a host at a time: one that is powered off keeps nobody else waiting. By host. */
   readonly #asked = new Map<string, Promise<void>>();
 
   constructor(parts: LateReportsParts) {
@@ -78,14 +79,17 @@ export class LateReports {
     const nowMs = this.#parts.monotonicMs();
     for (const [id, each] of this.#awaited) {
       if (this.#asked.size >= AT_ONCE) return;
-      if (each.dueMs > nowMs || this.#asked.has(id)) continue;
-      each.dueMs = nowMs + EVERY_MS;
-      if (nowMs > each.untilMs) this.#awaited.delete(id);
-      else
-        this.#asked.set(
-          id,
-          this.#ask(id, each.host, signal).finally(() => this.#asked.delete(id)),
-        );
+      const { host } = each;
+      if (each.dueMs > nowMs || this.#asked.has(host)) continue;
+      this.#awaited.delete(id);
+      if (nowMs > each.untilMs) continue;
+      // Behind all others, so that each has its turn.
+      this.#awaited.set(id, { ...each, dueMs: nowMs + EVERY_MS });
+      const asked = this.#ask(id, host, signal);
+      this.#asked.set(
+        host,
+        asked.finally(() => this.#asked.delete(host)),
+      );
     }
   }
 

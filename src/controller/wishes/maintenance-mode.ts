@@ -83,6 +83,7 @@ export function withMode(
           moves: facts.moves,
           words: facts.words,
           found: false,
+          asked: false,
           tries: 0,
           notBeforeMs: 0,
         };
@@ -118,18 +119,23 @@ function afterHearing(mode: WishMode, heard: ModeHeard, nowMs: number): WishMode
   }
 }
 
+/** Only what was asked for is taken back: until then the mode is somebody else's. */
+const wasAsked = ({ asked, phase, tries }: WishMode): boolean =>
+  asked ?? (phase !== 'wanted' || tries > 0);
+
 function afterSight(mode: WishMode, sight: MaintenanceSight, nowMs: number): WishMode {
-  const isFirst = mode.phase === 'wanted';
+  const isWanted = mode.phase === 'wanted';
   const { reason: _reason, ...rest } = mode;
   switch (sight.state) {
     case 'in':
     case 'entering':
-      return { ...rest, found: mode.found || isFirst, phase: sight.state };
+      return { ...rest, found: mode.found || !wasAsked(mode), phase: sight.state };
     case 'leaving':
       // It is out of it in a moment, and asked for then.
-      return isFirst ? mode : failed(mode, 'somebody has it used again', { nowMs, isFinal: true });
+      return isWanted ? mode : failed(mode, 'somebody has it used again', { nowMs, isFinal: true });
     case 'out': {
-      if (isFirst) return { ...mode, phase: 'asking' };
+      // What was found is over: what comes now is this drain's doing.
+      if (isWanted) return { ...mode, phase: 'asking', asked: true, found: false };
       const { reason = 'its manager does not say why', cancelled = false } = sight.failed ?? {};
       const words = cancelled ? 'somebody cancelled it at the manager' : reason;
       return failed(mode, words, { nowMs, isFinal: cancelled });
@@ -163,7 +169,7 @@ function leavingOf(mode: WishMode): WishMode {
     case 'entering':
     case 'in':
     case 'refused':
-      return { ...mode, phase: mode.found ? 'out' : 'leaving' };
+      return { ...mode, phase: mode.found || !wasAsked(mode) ? 'out' : 'leaving' };
   }
 }
 

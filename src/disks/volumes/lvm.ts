@@ -1,6 +1,6 @@
 import { lvmNameProblem } from '../../protocol/volume-names.ts';
 import { GROUP_COLUMNS, VOLUME_COLUMNS, parseGroups, parseVolumes, tagOf } from './lvm-report.ts';
-import type { LvmVolume } from './lvm-report.ts';
+import type { LvmGroup, LvmVolume } from './lvm-report.ts';
 import { CHANGE_MS, LOOK_MS } from './maker.ts';
 import type { Maker, OwnVolume } from './maker.ts';
 import { noneAtWork, runProgram } from './program.ts';
@@ -35,11 +35,7 @@ export class LvmMaker implements Maker {
 
   async look(names: readonly string[], signal: AbortSignal): Promise<Seen> {
     const [group, pool] = [this.#group, this.#thinPool];
-    const select = `vg_name="${group}"`;
-    const asked = ['vgs', ...JSON_REPORT, '--options', GROUP_COLUMNS, '--select', select];
-    const groups = parseGroups(await runProgram(LVM, asked, LOOK_MS, signal));
-    if (groups === undefined) throw misread('vgs');
-    const found = groups.find((each) => each.name === group);
+    const found = await this.#lookUp(signal);
     if (found === undefined) {
       const hint =
         'Correct `make.lvm` in `storage` of that host’s configuration, or activate the volume group.';
@@ -83,7 +79,20 @@ export class LvmMaker implements Maker {
   async #isOwn({ name, migration }: OwnVolume, signal: AbortSignal): Promise<boolean> {
     if (lvmNameProblem(name) !== undefined) return false;
     const volumes = await this.#volumes([name], signal);
-    return volumes.some((each) => each.name === name && each.mark === migration);
+    const found = volumes.find((each) => each.name === name);
+    // What cannot be reached is not gone: it would be back with its mark, and never be removed.
+    if (found === undefined && (await this.#lookUp(signal)) === undefined)
+      throw new Error(`there is no volume group ${this.#group} now, so ${name} may still be in it`);
+    return found?.mark === migration;
+  }
+
+  /** Its volume group; undefined where there is none, or where its devices are not there. */
+  async #lookUp(signal: AbortSignal): Promise<LvmGroup | undefined> {
+    const select = `vg_name="${this.#group}"`;
+    const asked = ['vgs', ...JSON_REPORT, '--options', GROUP_COLUMNS, '--select', select];
+    const groups = parseGroups(await runProgram(LVM, asked, LOOK_MS, signal));
+    if (groups === undefined) throw misread('vgs');
+    return groups.find((each) => each.name === this.#group);
   }
 
   /** None where the volume group is not there. The names are LVM's own: they hold no quotation mark. */

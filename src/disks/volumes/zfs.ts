@@ -79,7 +79,10 @@ export class ZfsMaker implements Maker {
   async #isOwn({ name, migration }: OwnVolume, signal: AbortSignal): Promise<boolean> {
     if (zfsNameProblem(name) !== undefined) return false;
     const report = await this.#report(signal);
-    return report?.volumes.some((each) => each.name === name && each.mark === migration) === true;
+    // What cannot be reached is not gone: it would be back with its mark, and never be removed.
+    if (report === undefined)
+      throw new Error(`there is no data set ${this.#dataset} now, so ${name} may still be in it`);
+    return report.volumes.some((each) => each.name === name && each.mark === migration);
   }
 
   /** Undefined where there is no such data set. A mark that a volume inherits is not its own, and not asked for. */

@@ -316,7 +316,11 @@ function timeout(state: ManagedState, step: StepName, afterMs: number): ManagedT
   }
   if (state.order === 'none') return giveUp(leave(state), 'failed', error);
   if (step === 'start') return enter(state, 'watch');
-  if (step === 'watch') return state.cancelling ? enter(state, 'verify') : askToEnd(state, error);
+  if (step === 'watch') {
+    // Nobody ends a task whose guest has switched: its memory is on both hosts.
+    const isLate = state.cancelling || state.postcopy;
+    return isLate ? enter(state, 'verify') : askToEnd(state, error);
+  }
   const reason = state.because?.message ?? `its manager does not say where it is (${state.task})`;
   const facts = { guest: state.plan.guest, reason };
   return end(state, 'held', godwitError('GODWIT_TASK_UNKNOWN', facts).toJSON());

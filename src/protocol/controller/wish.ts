@@ -181,6 +181,8 @@ export const wishMode = z.object({
   words: z.string().max(128),
   /** The host was in the mode, or on its way, before the drain asked: then it stays so. */
   found: z.boolean(),
+  /** The manager may have been asked to put the host into it; absent where a controller of the previous build wrote it. */
+  asked: z.boolean().optional(),
   tries: z.number().int().nonnegative(),
   notBeforeMs: atMs,
   /** Why it is not in the mode. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { LateReports } from '../../../src/controller/history/late-reports.ts';
 import { packed, unpacked } from '../../../src/controller/history/kept-report.ts';
 import { godwitError } from '../../../src/errors.ts';
@@ -17,6 +18,8 @@ function sampleReport({ later, settings = {} }: { later?: Later; settings?: obje
   const before = report({ outcome: 'done', vantages: [{ host: 'c', goesOnMs: 600_000, latency }] });
   return { ...before, settings: { ...before.settings, ...settings } };
 }
+
+type Parts = ConstructorParameters<typeof LateReports>[0];
 
 /** A controller whose database holds that report, and an agent that now gives `now`. */
 function world(before: Report, now: () => Report) {
@@ -37,7 +40,6 @@ function world(before: Report, now: () => Report) {
       return now();
     },
   };
-  type Parts = ConstructorParameters<typeof LateReports>[0];
   const late = new LateReports({
     migrations: migrations as unknown as Parts['migrations'],
     agentAt: (() => api) as unknown as Parts['agentAt'],
@@ -105,6 +107,46 @@ describe('a report of which its agent will know more', () => {
     await after(MINUTE_MS);
     assert.deepEqual(kept().returned, returned);
     assert.equal(late.count, 0);
+  });
+
+  test('is asked for, however many reports of a host that answers nothing are waited for', async () => {
+    const told = { nowMs: 0, silent: 0, answered: 0 };
+    const known = sampleReport({});
+    const row = { guest: known.guest, source: known.from, destination: known.to };
+    const migrations = { get: async () => ({ row, report: packed(known) }) };
+    const ends: (() => void)[] = [];
+    const late = new LateReports({
+      migrations: migrations as unknown as Parts['migrations'],
+      held: () => new Map(),
+      log: silentLog,
+      monotonicMs: () => told.nowMs,
+      agentAt: ((host: string) => ({
+        report: async () => {
+          if (host === 'on') told.answered += 1;
+          else {
+            told.silent += 1;
+            await new Promise<void>((resolve) => ends.push(resolve));
+          }
+          throw godwitError('GODWIT_UNREACHABLE', { peer: host, address: host, reason: 'silent' });
+        },
+      })) as unknown as Parts['agentAt'],
+    });
+    const ids = Array.from(
+      { length: 30 },
+      (_, at) => `m-${(at + 16).toString(16).padStart(8, '0')}`,
+    );
+    for (const id of ids) late.written('off', { ...known, id });
+    late.written('on', known);
+    for (let minute = 1; minute <= 10; minute += 1) {
+      told.nowMs = minute * MINUTE_MS;
+      late.turn(signal);
+      await setImmediate();
+      // Whoever does not answer is asked one thing at a time.
+      assert.equal(told.silent, 1);
+    }
+    assert.equal(told.answered, 10);
+    for (const end of ends) end();
+    await late.settled();
   });
 
   test('is waited for while its agent is silent, a day and an hour at most, and no more once the host is left', async () => {

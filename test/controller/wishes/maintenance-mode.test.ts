@@ -220,6 +220,43 @@ describe('a drain of a host under a manager', () => {
     assert.match(wish.words, /stays in maintenance mode/);
   });
 
+  test('leaves the mode alone where it is cancelled before anything was asked', () => {
+    const looked: readonly (ModeHeard | undefined)[] = [
+      undefined,
+      { of: 'silent' },
+      {
+        of: 'refused',
+        error: godwitError('GODWIT_DEADLINE', { what: 'x', deadlineMs: 1 }).toJSON(),
+      },
+    ];
+    for (const heard of looked) {
+      const first = stepOf(drainOf('a'), {
+        guests: two,
+        ...(heard === undefined ? {} : { heard }),
+      });
+      const { wish } = stepOf(first.wish, { guests: two, cancel: 'let-run' });
+      assert.equal(modeCallOf(wish.maintenanceMode, 'let-run', NOW), 'nothing');
+      assert.equal(wish.phase, 'cancelled');
+    }
+  });
+
+  test('takes the mode back that it asked for, also where the first order seemed to be refused', () => {
+    const error = godwitError('GODWIT_DEADLINE', { what: 'the order', deadlineMs: 1 }).toJSON();
+    const refused = stepOf(asked(), { guests: two, heard: { of: 'refused', error } }).wish;
+    assert.equal(refused.maintenanceMode?.phase, 'wanted');
+    const nowMs = NOW + 60_000;
+    const begun = stepOf(refused, { guests: two, heard: sight('entering'), nowMs }).wish;
+    const { wish } = stepOf(begun, { guests: two, cancel: 'let-run', nowMs });
+    assert.equal(modeCallOf(wish.maintenanceMode, 'let-run', nowMs), 'leave');
+  });
+
+  test('judges what a controller of the previous build wrote down by its phase', () => {
+    const { asked: _asked, ...mode } = asked().maintenanceMode ?? assert.fail();
+    const wish = { ...drainOf('a'), maintenanceMode: mode };
+    const cancelled = stepOf(wish, { guests: two, cancel: 'let-run' }).wish;
+    assert.equal(modeCallOf(cancelled.maintenanceMode, 'let-run', NOW), 'leave');
+  });
+
   test('ends with what stays where a guest that runs there keeps the host from the mode', () => {
     const stuck = guest('g1', 'a', { unmovable: ['a device of the host'] });
     const begun = stepOf(drainOf('a'), { mode: NO_DRS, guests: [stuck], heard: sight('entering') });

@@ -98,8 +98,14 @@ describe('volumes of LVM', () => {
     await thick.remove(own, soon());
     await thick.remove(own, soon());
     assert.deepEqual(there(), { db1: [`godwit=${OTHER}`] });
-    await new LvmMaker('vg9', undefined).remove(own, soon());
     await thick.remove({ name: 'no such name"', migration: OWN }, soon());
+  });
+
+  test('are neither kept nor removed where their group is not there: they may be in it when it is back', async () => {
+    const unseen = new LvmMaker('vg9', undefined);
+    await assert.rejects(unseen.remove(own, soon()), /there is no volume group vg9 now/);
+    await assert.rejects(unseen.keep(own, soon()), /web1 may still be in it/);
+    await thick.remove(own, soon());
   });
 
   test('that a killed mover was about to make are waited for, and removed', async (t) => {

@@ -96,7 +96,9 @@ describe('volumes of ZFS', () => {
     await whole.remove(own, soon());
     await whole.remove(own, soon());
     assert.deepEqual(marks(), { db1: OTHER });
-    await new ZfsMaker('tank/none', false).remove(own, soon());
+    const unseen = new ZfsMaker('tank/none', false);
+    await assert.rejects(unseen.remove(own, soon()), /there is no data set tank\/none now/);
+    await assert.rejects(unseen.keep(own, soon()), /web1 may still be in it/);
     await whole.remove({ name: '../x', migration: OWN }, soon());
     // Somebody set it on the data set: every volume below it would have it.
     fake.dataset('tank/vm', {

@@ -135,6 +135,21 @@ describe('the life of a managed migration', () => {
     );
   });
 
+  test('is not asked to end once its guest has switched, however long it takes', () => {
+    const switched = { type: 'saw', task: { state: 'running', postcopy: true } } as const;
+    const begun = after(...toStart, { type: 'accepted' }, switched);
+    const { state, effects } = managedTransition(begun, {
+      type: 'timeout',
+      step: 'watch',
+      afterMs: 1,
+    });
+    assert.deepEqual([outcomeOf(state), state.cancelling], ['verify', false]);
+    assert.deepEqual(effects, [{ type: 'do', step: 'verify' }]);
+    const before = after(...toStart, { type: 'accepted' }, saw('running'));
+    const asked = managedTransition(before, { type: 'timeout', step: 'watch', afterMs: 1 });
+    assert.deepEqual(asked.effects, [{ type: 'undo', step: 'start' }]);
+  });
+
   test('prepares only where disks are copied, and takes that back before it ends at the source', () => {
     const sure = [found('source'), found('source')];
     const ordered = [...toPrepare, did('prepare'), { type: 'ordered' }] as const;
