@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { godwitError } from '../../../src/errors.ts';
-import type { GuestFacts, HostFacts } from '../../../src/controller/wishes/facts.ts';
+import type { GuestFacts } from '../../../src/controller/wishes/facts.ts';
 import {
   forbiddenBy,
   modeCallOf,
@@ -11,71 +11,17 @@ import {
 } from '../../../src/controller/wishes/maintenance-mode.ts';
 import type { ModeHeard } from '../../../src/controller/wishes/maintenance-mode.ts';
 import { previewOf, storedWorld } from '../../../src/controller/wishes/preview.ts';
-import { step } from '../../../src/controller/wishes/step.ts';
-import type { StepOutput } from '../../../src/controller/wishes/step.ts';
 import type { Cancel } from '../../../src/controller/wishes/moves.ts';
 import { isWishEnd, wish as wishShape } from '../../../src/protocol/controller/wish.ts';
-import type { Wish, WishAsk } from '../../../src/protocol/controller/wish.ts';
-import type {
-  MaintenanceMode,
-  MaintenanceSight,
-} from '../../../src/protocol/public/managed-host.ts';
+import type { WishAsk } from '../../../src/protocol/controller/wish.ts';
+import type { MaintenanceMode } from '../../../src/protocol/public/managed-host.ts';
+import { asked, DRS, hostsWith, NO_DRS, sight, stepOf, two } from './mode-worlds.ts';
 import { drainOf, guest, host, NOW, world } from './worlds.ts';
-import type { Fleet } from './worlds.ts';
 
-const DRS: MaintenanceMode = { moves: 'manager', words: 'DRS of C0', leaves: [] };
-const NO_DRS: MaintenanceMode = { moves: 'asker', words: 'DRS of C0 is manual', leaves: [] };
-const ids = ['m-00000011', 'm-00000012', 'm-00000013'];
-
-const hostsWith = (maintenanceMode: MaintenanceMode): HostFacts[] =>
-  ['a', 'b', 'c'].map((name) => host(name, { realm: 'vc1', maintenanceMode }));
-
-interface Given {
-  readonly mode?: MaintenanceMode;
-  readonly guests?: readonly GuestFacts[];
-  readonly heard?: ModeHeard;
-  readonly cancel?: Cancel;
-  readonly nowMs?: number;
-  readonly more?: Partial<Fleet>;
-}
-
-function stepOf(
-  wish: Wish,
-  { mode = DRS, guests = [], heard, cancel = 'no', nowMs = NOW, more = {} }: Given,
-): StepOutput {
-  const now = world({ hosts: hostsWith(mode), guests, nowMs, ...more });
-  return step({
-    wish,
-    moves: [],
-    sights: new Map(),
-    world: now,
-    cancel,
-    mode: heard,
-    epoch: 3,
-    ids,
-  });
-}
-
-const sight = (
-  state: MaintenanceSight['state'],
-  more: Partial<MaintenanceSight> = {},
-): ModeHeard => ({
-  of: 'sight',
-  sight: { state, ...more },
-});
 const previewed = (ask: Partial<WishAsk>, mode: MaintenanceMode, guests: readonly GuestFacts[]) => {
   const wish = drainOf('a', ask);
   return previewOf(wish, storedWorld(wish, world({ hosts: hostsWith(mode), guests })));
 };
-
-const two = [guest('g1', 'a'), guest('g2', 'a')];
-
-/** A drain whose host was looked at: the order is written down, and nobody knows whether the manager has it. */
-function asked(): Wish {
-  const { wish } = stepOf(drainOf('a'), { guests: two, heard: sight('out') });
-  assert.equal(wish.maintenanceMode?.phase, 'asking');
-  return wish;
-}
 
 describe('the dry run of a drain', () => {
   test('plans no move where the manager moves the guests, and names who does', () => {
@@ -190,71 +136,6 @@ describe('a drain of a host under a manager', () => {
     const ended = stepOf(begun, { guests: two, heard: sight('out', { failed }) }).wish;
     assert.equal(ended.phase, 'left');
     assert.match(ended.words, /somebody cancelled it/);
-  });
-
-  test('that is cancelled has the host in use again before it is over', () => {
-    const begun = stepOf(asked(), { guests: two, heard: sight('entering') }).wish;
-    let { wish } = stepOf(begun, { guests: two, cancel: 'let-run' });
-    assert.equal(wish.phase, 'cancelling');
-    assert.equal(modeCallOf(wish.maintenanceMode, 'let-run', NOW), 'leave');
-    ({ wish } = stepOf(wish, { guests: two, cancel: 'let-run', heard: { of: 'silent' } }));
-    assert.equal(wish.phase, 'cancelling', 'nobody knows what the manager does');
-    ({ wish } = stepOf(wish, { guests: two, cancel: 'let-run', heard: sight('out') }));
-    assert.equal(wish.phase, 'cancelled');
-  });
-
-  test('takes a host for its own whose order was answered and whose answer was lost', () => {
-    const { wish } = stepOf(asked(), { guests: two, heard: sight('in') });
-    assert.equal(wish.maintenanceMode?.found, false);
-    const cancelled = stepOf(wish, { guests: two, cancel: 'let-run' }).wish;
-    assert.equal(modeCallOf(cancelled.maintenanceMode, 'let-run', NOW), 'leave');
-  });
-
-  test('leaves a host in the mode that was in it before', () => {
-    const found = stepOf(drainOf('a'), {
-      guests: two,
-      heard: sight('entering'),
-    }).wish;
-    const { wish } = stepOf(found, { guests: two, cancel: 'let-run' });
-    assert.equal(wish.phase, 'cancelled');
-    assert.match(wish.words, /stays in maintenance mode/);
-  });
-
-  test('leaves the mode alone where it is cancelled before anything was asked', () => {
-    const looked: readonly (ModeHeard | undefined)[] = [
-      undefined,
-      { of: 'silent' },
-      {
-        of: 'refused',
-        error: godwitError('GODWIT_DEADLINE', { what: 'x', deadlineMs: 1 }).toJSON(),
-      },
-    ];
-    for (const heard of looked) {
-      const first = stepOf(drainOf('a'), {
-        guests: two,
-        ...(heard === undefined ? {} : { heard }),
-      });
-      const { wish } = stepOf(first.wish, { guests: two, cancel: 'let-run' });
-      assert.equal(modeCallOf(wish.maintenanceMode, 'let-run', NOW), 'nothing');
-      assert.equal(wish.phase, 'cancelled');
-    }
-  });
-
-  test('takes the mode back that it asked for, also where the first order seemed to be refused', () => {
-    const error = godwitError('GODWIT_DEADLINE', { what: 'the order', deadlineMs: 1 }).toJSON();
-    const refused = stepOf(asked(), { guests: two, heard: { of: 'refused', error } }).wish;
-    assert.equal(refused.maintenanceMode?.phase, 'wanted');
-    const nowMs = NOW + 60_000;
-    const begun = stepOf(refused, { guests: two, heard: sight('entering'), nowMs }).wish;
-    const { wish } = stepOf(begun, { guests: two, cancel: 'let-run', nowMs });
-    assert.equal(modeCallOf(wish.maintenanceMode, 'let-run', nowMs), 'leave');
-  });
-
-  test('judges what a controller of the previous build wrote down by its phase', () => {
-    const { asked: _asked, ...mode } = asked().maintenanceMode ?? assert.fail();
-    const wish = { ...drainOf('a'), maintenanceMode: mode };
-    const cancelled = stepOf(wish, { guests: two, cancel: 'let-run' }).wish;
-    assert.equal(modeCallOf(cancelled.maintenanceMode, 'let-run', NOW), 'leave');
   });
 
   test('ends with what stays where a guest that runs there keeps the host from the mode', () => {

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import type { GuestFacts, HostFacts } from '../../../src/controller/wishes/facts.ts';
+import type { ModeHeard } from '../../../src/controller/wishes/maintenance-mode.ts';
+import type { Cancel } from '../../../src/controller/wishes/moves.ts';
+import { step } from '../../../src/controller/wishes/step.ts';
+import type { StepOutput } from '../../../src/controller/wishes/step.ts';
+import type { Wish } from '../../../src/protocol/controller/wish.ts';
+import type {
+  MaintenanceMode,
+  MaintenanceSight,
+} from '../../../src/protocol/public/managed-host.ts';
+import { drainOf, guest, host, NOW, world } from './worlds.ts';
+import type { Fleet } from './worlds.ts';
+
+/** A fleet of a manager whose hosts can be put into maintenance mode, and drains of one of them. */
+
+export const DRS: MaintenanceMode = { moves: 'manager', words: 'DRS of C0', leaves: [] };
+export const NO_DRS: MaintenanceMode = { moves: 'asker', words: 'DRS of C0 is manual', leaves: [] };
+const ids = ['m-00000011', 'm-00000012', 'm-00000013'];
+
+export const hostsWith = (maintenanceMode: MaintenanceMode): HostFacts[] =>
+  ['a', 'b', 'c'].map((name) => host(name, { realm: 'vc1', maintenanceMode }));
+
+interface Given {
+  readonly mode?: MaintenanceMode;
+  readonly guests?: readonly GuestFacts[];
+  readonly heard?: ModeHeard;
+  readonly cancel?: Cancel;
+  readonly nowMs?: number;
+  readonly more?: Partial<Fleet>;
+}
+
+export function stepOf(
+  wish: Wish,
+  { mode = DRS, guests = [], heard, cancel = 'no', nowMs = NOW, more = {} }: Given,
+): StepOutput {
+  const now = world({ hosts: hostsWith(mode), guests, nowMs, ...more });
+  return step({
+    wish,
+    moves: [],
+    sights: new Map(),
+    world: now,
+    cancel,
+    mode: heard,
+    epoch: 3,
+    ids,
+  });
+}
+
+export const sight = (
+  state: MaintenanceSight['state'],
+  more: Partial<MaintenanceSight> = {},
+): ModeHeard => ({
+  of: 'sight',
+  sight: { state, ...more },
+});
+export const two = [guest('g1', 'a'), guest('g2', 'a')];
+
+/** A drain whose host was looked at: the order is written down, and nobody knows whether the manager has it. */
+export function asked(): Wish {
+  const { wish } = stepOf(drainOf('a'), { guests: two, heard: sight('out') });
+  assert.equal(wish.maintenanceMode?.phase, 'asking');
+  return wish;
+}
