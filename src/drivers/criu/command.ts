@@ -5,6 +5,8 @@ import type { ProcessIdentity } from '../../host/process.ts';
 
 const MAX_OUTPUT = 1024 * 1024;
 const DEADLINE_MS = 15_000;
+/** What the kernel takes to end processes. */
+const KILLED_MS = 30_000;
 
 export interface CommandOptions {
   readonly host: string;
@@ -16,6 +18,13 @@ export interface CommandOptions {
   readonly deadlineMs?: number;
   /** Absent: nobody ends it before its deadline, since what it works on would be left half done. */
   readonly signal?: AbortSignal | undefined;
+  /**
+   * It ends with all that it has started, and this rejects once they have: nobody writes any more to what they wrote to.
+   * Absent: it alone is ended, and not waited for.
+   */
+  readonly whole?: boolean;
+  /** With such a status it has done its work too. */
+  readonly alsoDone?: number;
   /** Nothing of its standard streams is kept: the container inherits them. */
   readonly quiet?: boolean;
   /** Called with the process once it runs, before anything waits for it. */
@@ -27,20 +36,9 @@ export interface CommandOptions {
  * where it is not there, GODWIT_DEADLINE where it takes too long.
  */
 export async function command(argv: readonly string[], options: CommandOptions): Promise<string> {
-  const { host, signal, deadlineMs = DEADLINE_MS, mountsOf, cwd } = options;
+  const { host, signal, deadlineMs = DEADLINE_MS, cwd } = options;
   signal?.throwIfAborted();
-  const enter =
-    mountsOf === undefined
-      ? []
-      : [
-          'nsenter',
-          '-t',
-          String(mountsOf),
-          '-m',
-          ...(cwd === undefined ? [] : [`--wd=${cwd}`]),
-          '--',
-        ];
-  const [program = '', ...args] = [...enter, ...argv];
+  const [program = '', ...args] = [...entering(options), ...argv];
   const what = argv.slice(0, 6).join(' ');
   const child = spawn(program, args, {
     stdio: options.quiet === true ? 'ignore' : ['ignore', 'pipe', 'pipe'],
@@ -49,9 +47,16 @@ export async function command(argv: readonly string[], options: CommandOptions):
     detached: true,
   });
   const { promise, resolve, reject } = Promise.withResolvers<string>();
+  let stopped: Error | undefined;
   const stop = (why: Error): void => {
-    child.kill('SIGKILL');
-    reject(why);
+    if (options.whole !== true) {
+      child.kill('SIGKILL');
+      return reject(why);
+    }
+    stopped ??= why;
+    endGroup(child.pid);
+    // One that the kernel does not end keeps nobody for ever.
+    setTimeout(() => reject(why), KILLED_MS).unref();
   };
   const timer = setTimeout(
     () => stop(godwitError('GODWIT_DEADLINE', { what, deadlineMs })),
@@ -67,7 +72,8 @@ export async function command(argv: readonly string[], options: CommandOptions):
   }
   child.on('error', (cause) => reject(notStarted(program, host, what, cause)));
   child.on(options.quiet === true ? 'exit' : 'close', (code, by) => {
-    if (code === 0) return resolve(said.stdout);
+    if (stopped !== undefined) return reject(stopped);
+    if (code === 0 || code === options.alsoDone) return resolve(said.stdout);
     const words = said.stderr.trim().split('\n').slice(-3).join('; ').slice(0, 1000);
     const reason = words === '' ? `it ended with ${code ?? by}` : words;
     reject(
@@ -84,6 +90,22 @@ export async function command(argv: readonly string[], options: CommandOptions):
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+function entering({ mountsOf, cwd }: CommandOptions): string[] {
+  if (mountsOf === undefined) return [];
+  const at = cwd === undefined ? [] : [`--wd=${cwd}`];
+  return ['nsenter', '-t', String(mountsOf), '-m', ...at, '--'];
+}
+
+/** It leads a group of its own. */
+function endGroup(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // All of it has ended.
   }
 }
 

@@ -91,7 +91,11 @@ async function countObstacle(
 ): Promise<Obstacle | undefined> {
   if (!(await tellsWrites(tree))) return undefined;
   const script = `find "$0" -xdev -printf '%d\\n' | head -n ${MOST_FILES + 1} | sort -n | uniq -c`;
-  const text = await runc.run(['sh', '-c', script, tree.path], { deadlineMs: LOOK_MS, signal });
+  const text = await runc.run(['sh', '-c', script, tree.path], {
+    deadlineMs: LOOK_MS,
+    signal,
+    whole: true,
+  });
   const { files, depth } = countsOf(text);
   const device = tree.name === 'root' ? 'its root file system' : `the volume ${tree.path}`;
   const hint =

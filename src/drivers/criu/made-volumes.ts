@@ -169,7 +169,7 @@ async function fillFile(
   if (more !== undefined || !(await lstat(from)).isFile())
     throw new Error(`what came for ${file} is no plain file`);
   const argv = ['cp', '--preserve=all', '-T', '--', from, file];
-  await runc.run(argv, { deadlineMs: archiveMs(bytes), signal });
+  await runc.run(argv, { deadlineMs: archiveMs(bytes), signal, whole: true });
 }
 
 /** Repeatable. Rejects, and deletes nothing of a volume, where something is mounted in it. */

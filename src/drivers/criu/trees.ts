@@ -136,9 +136,10 @@ export class TreeSender {
     const at = tree.kind === 'directory' ? tree.path : path.dirname(tree.path);
     const argv = [...keep, '-C', at, '-cf', file, ...content];
     // Its status 1 says that files differ from what was read of them.
-    const run = runs ? ['sh', '-c', 'tar "$@" || [ $? -eq 1 ]', 'tar', ...argv] : ['tar', ...argv];
+    const differs = runs ? { alsoDone: 1 } : {};
+    const options = { deadlineMs: archiveMs(tree.bytes), signal, whole: true, ...differs };
     try {
-      await runc.run(run, { deadlineMs: archiveMs(tree.bytes), signal });
+      await runc.run(['tar', ...argv], options);
     } catch (cause) {
       signal.throwIfAborted();
       throw runs ? new NotPacked(`${tree.path} cannot be packed`, { cause }) : cause;
@@ -176,7 +177,7 @@ export async function unpack(
   signal: AbortSignal,
 ): Promise<void> {
   const argv = ['tar', ...KEEP, '-p', '-C', into, '-xf', file];
-  await runc.run(argv, { deadlineMs: archiveMs(bytes), signal });
+  await runc.run(argv, { deadlineMs: archiveMs(bytes), signal, whole: true });
 }
 
 /** What a tree is to be in the end, over what was unpacked before: nothing that links of that lead to is touched. */
@@ -191,7 +192,7 @@ export async function applyChanges(
   signal: AbortSignal,
 ): Promise<void> {
   const places = { tree: into, input };
-  const options = { deadlineMs: archiveMs(bytes), signal };
+  const options = { deadlineMs: archiveMs(bytes), signal, whole: true };
   const remove = ['xargs', '-0', '-r', '-a', `/in/${name}.gone`, 'rm', '-rf', '--'];
   await inChroot(runc, places, ['env', '-C', '/tree', ...remove], options);
   const extract = ['tar', ...KEEP, '-p', '-C', '/tree', '-xf', `/in/${name}.changed.tar`];

@@ -108,7 +108,11 @@ async function subvolumeObstacle(
   signal: AbortSignal,
 ): Promise<Obstacle | undefined> {
   const devices = 'find "$0" -xdev -type d -printf "%D\\n" | sort -u | wc -l';
-  const found = await runc.run(['sh', '-c', devices, source], { deadlineMs: LOOK_MS, signal });
+  const found = await runc.run(['sh', '-c', devices, source], {
+    deadlineMs: LOOK_MS,
+    signal,
+    whole: true,
+  });
   if (Number.parseInt(found, 10) <= 1) return undefined;
   const hint = 'Make it a plain directory, or move the subvolume out of the volume.';
   const reason = `a subvolume of its file system lies in ${source}`;
@@ -205,6 +209,6 @@ export async function bytesIn(
   signal: AbortSignal,
 ): Promise<number> {
   const du = ['sh', '-c', 'du -sxB1 -- "$0" || true', file];
-  const text = await runc.run(du, { deadlineMs: LOOK_MS, signal });
+  const text = await runc.run(du, { deadlineMs: LOOK_MS, signal, whole: true });
   return Number.parseInt(text, 10) || 0;
 }

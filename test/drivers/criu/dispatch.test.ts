@@ -4,14 +4,17 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
+import { command } from '../../../src/drivers/criu/command.ts';
 import type { CommandOptions } from '../../../src/drivers/criu/command.ts';
 import { Dispatch } from '../../../src/drivers/criu/dispatch.ts';
 import { encodeFrame, KINDS } from '../../../src/drivers/criu/frames.ts';
 import type { Examined } from '../../../src/drivers/criu/inspect.ts';
 import type { HostContext } from '../../../src/drivers/criu/host-context.ts';
+import { identify } from '../../../src/drivers/criu/processes.ts';
 import { PageReceiver } from '../../../src/drivers/criu/receiver.ts';
 import { Records } from '../../../src/drivers/criu/records.ts';
 import type { StreamSetup } from '../../../src/drivers/port/direct.ts';
+import { lifeOf } from '../../../src/host/life.ts';
 import { ownIdentity } from '../../../src/host/process.ts';
 import { removeTree } from '../../../src/host/remove-tree.ts';
 import { until } from '../../until.ts';
@@ -129,4 +132,23 @@ test('a cancel ends the program that packs its files, and does not wait for it',
   await dispatch.cancel(AbortSignal.timeout(5000));
   await started;
   assert.equal(dispatch.reported.stream, 'cancelled');
+});
+
+test('a cancel leaves no program that still writes its archive', async () => {
+  const [pid, programs] = [path.join(directory, 'pid'), path.join(directory, 'programs')];
+  await mkdir(programs);
+  // It writes until it is ended, as tar does with a large tree.
+  const endless = `#!/bin/sh\necho $$ > ${pid}\nexec sleep 300\n`;
+  await writeFile(path.join(programs, 'tar'), endless, { mode: 0o755 });
+  const { dispatch } = await dispatchOf((argv, options) =>
+    argv.includes('tar') ? command(argv, { host: 'a', programs, ...options }) : archive(argv),
+  );
+  const started = start(dispatch);
+  const packs = await until('its program', 30_000, async () => {
+    const said = Number(await readFile(pid, 'utf8').catch(() => ''));
+    return said === 0 ? undefined : identify(said);
+  });
+  await dispatch.cancel(AbortSignal.timeout(5000));
+  await started;
+  assert.equal(lifeOf(packs).state, 'gone');
 });
