@@ -6,7 +6,19 @@ import { serviceIn } from './about.ts';
 import type { About, Content } from './about.ts';
 import type { VsphereOptions } from './options.ts';
 import { readPassword } from '../../host/password-file.ts';
-import { envelope, group, objectsIn, parseAnswer, ref, refIn, text, updatesIn } from './soap.ts';
+import {
+  envelope,
+  group,
+  objectsIn,
+  parseAnswer,
+  propSet,
+  READS,
+  ref,
+  refIn,
+  text,
+  throughView,
+  updatesIn,
+} from './soap.ts';
 import type { Fault, Part, Ref, Seen, Updates } from './soap.ts';
 import { Transport } from './transport.ts';
 import type { ShownCertificate } from './transport.ts';
@@ -263,35 +275,14 @@ interface Call {
 
 async function exchange(
   transport: Transport,
-  { method, self, parts, waits }: Call,
+  { method, self, parts, waits = false }: Call,
   signal: AbortSignal,
 ): Promise<readonly XmlElement[]> {
-  const { status, body } = await transport.post(envelope(method, self, parts), signal, waits);
+  const kind = { waits, reads: READS.has(method) };
+  const { status, body } = await transport.post(envelope(method, self, parts), signal, kind);
   if (status !== 200 && status !== 500) throw transport.unreachable(`HTTP ${status} to ${method}`);
   const answer = parseAnswer(method, body);
   if ('garbage' in answer) throw transport.unreachable(`HTTP ${status}: ${answer.garbage}`);
   if ('fault' in answer) throw new VsphereFault(method, answer.fault);
   return answer.values;
-}
-
-function propSet(type: string, properties: readonly string[]): Part {
-  return group('propSet', [
-    text('type', type),
-    text('all', false),
-    ...properties.map((each) => text('pathSet', each)),
-  ]);
-}
-
-function throughView(view: Ref): Part {
-  const through = [
-    text('name', 'view'),
-    text('type', 'ContainerView'),
-    text('path', 'view'),
-    text('skip', false),
-  ];
-  return group('objectSet', [
-    ref('obj', view),
-    text('skip', true),
-    group('selectSet', through, 'TraversalSpec'),
-  ]);
 }

@@ -37,10 +37,43 @@ function element(name: string, inside: string, attributes = ''): Part {
   return `<${name}${attributes}>${inside}</${name}>` as Part;
 }
 
+/** Which properties a collector reads of objects of a type. */
+export function propSet(type: string, properties: readonly string[]): Part {
+  return group('propSet', [
+    text('type', type),
+    text('all', false),
+    ...properties.map((each) => text('pathSet', each)),
+  ]);
+}
+
+/** That it reads the objects of a view. */
+export function throughView(view: Ref): Part {
+  const through = [
+    text('name', 'view'),
+    text('type', 'ContainerView'),
+    text('path', 'view'),
+    text('skip', false),
+  ];
+  return group('objectSet', [
+    ref('obj', view),
+    text('skip', true),
+    group('selectSet', through, 'TraversalSpec'),
+  ]);
+}
+
 export function envelope(method: string, self: Ref, parts: readonly Part[]): string {
   const body = element(method, [ref('_this', self), ...parts].join(''), ' xmlns="urn:vim25"');
   return `<?xml version="1.0" encoding="UTF-8"?><soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><soapenv:Body>${body}</soapenv:Body></soapenv:Envelope>`;
 }
+
+/** Calls that change nothing: what one of them was sent twice for is read twice, or refused. */
+export const READS: ReadonlySet<string> = new Set([
+  'RetrieveServiceContent',
+  'RetrievePropertiesEx',
+  'ContinueRetrievePropertiesEx',
+  'WaitForUpdatesEx',
+  'CurrentTime',
+]);
 
 /** A refusal in vSphere's words. */
 export interface Fault {

@@ -73,11 +73,20 @@ export class Transport {
 
   /**
    * Posts one call and resolves to what comes back; GODWIT_UNREACHABLE where nothing whole does. A call that waits for a
-   * change has a connection of its own.
+   * change has a connection of its own. One that only reads is sent once more where it met the end of a connection that
+   * had been kept open: the vCenter may close those at any time.
    */
-  async post(body: string, signal: AbortSignal, waits = false): Promise<HttpAnswer> {
+  async post(
+    body: string,
+    signal: AbortSignal,
+    { waits = false, reads = false }: { readonly waits?: boolean; readonly reads?: boolean } = {},
+  ): Promise<HttpAnswer> {
+    const agent = waits ? this.#waits : this.#calls;
     try {
-      return await this.#exchange(body, signal, waits ? this.#waits : this.#calls);
+      return await this.#exchange(body, signal, agent).catch((thrown: unknown) => {
+        if (!reads || !(thrown instanceof ClosedMeanwhile)) throw thrown;
+        return this.#exchange(body, signal, agent);
+      });
     } catch (cause) {
       signal.throwIfAborted();
       throw cause instanceof Error ? this.unreachable(cause.message, cause) : cause;
@@ -100,7 +109,10 @@ export class Transport {
         reject,
       );
     });
-    asked.once('error', reject);
+    asked.once('error', (thrown) => {
+      const isKept = asked.reusedSocket && codeOf(thrown) === 'ECONNRESET';
+      reject(isKept ? new ClosedMeanwhile(thrown.message, { cause: thrown }) : thrown);
+    });
     asked.end(body);
     return promise;
   }
@@ -148,6 +160,9 @@ async function handOver(
 }
 
 class WrongCertificate extends Error {}
+
+/** A connection that was kept open since an earlier call, without a word of an answer to this one. */
+class ClosedMeanwhile extends Error {}
 
 const CERTIFICATE_HINTS: Readonly<Record<string, string>> = {
   CERT_HAS_EXPIRED:

@@ -7,9 +7,11 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
+import type { TestContext } from 'node:test';
 import { makeAuthority } from '../../../src/agent/pki/x509.ts';
 import { VsphereClient } from '../../../src/drivers/vsphere/client.ts';
 import { vsphereOptions } from '../../../src/drivers/vsphere/options.ts';
+import { toGodwitError } from '../../../src/errors.ts';
 
 const NAMES = [
   'rootFolder',
@@ -25,18 +27,24 @@ const ABOUT = `<about><apiVersion>8.0</apiVersion><apiType>VirtualCenter</apiTyp
 ).join('')}`;
 const PAGE = `<token>more</token>${'<objects><obj type="T">t</obj></objects>'.repeat(20_000)}`;
 
-function answerTo(body: string): string {
-  const method = /<soapenv:Body><(\w+)/.exec(body)?.[1] ?? '';
-  const said = method === 'RetrieveServiceContent' ? ABOUT : PAGE;
+function methodIn(body: string): string {
+  return /<soapenv:Body><(\w+)/.exec(body)?.[1] ?? '';
+}
+
+function answerTo(method: string, said: string): string {
   return `<Envelope><Body><${method}Response><returnval>${said}</returnval></${method}Response></Body></Envelope>`;
 }
 
-test('a vCenter whose list has no end is given up', async () => {
+/** A vCenter that answers so to each call; undefined: it closes the connection without a word. */
+async function vcenterOf(t: TestContext, answer: (method: string) => string | undefined) {
   const { cert, key } = await makeAuthority('vc', { nowMs: Date.now(), days: 1 });
   const server = createServer({ cert, key }, async (request, response) => {
     const parts: Buffer[] = [];
     for await (const part of request as AsyncIterable<Buffer>) parts.push(part);
-    response.end(answerTo(Buffer.concat(parts).toString('utf8')));
+    const method = methodIn(Buffer.concat(parts).toString('utf8'));
+    const said = method === 'RetrieveServiceContent' ? ABOUT : answer(method);
+    if (said === undefined) request.socket.destroy();
+    else response.end(answerTo(method, said));
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -47,14 +55,58 @@ test('a vCenter whose list has no end is given up', async () => {
   const { fingerprint256: fingerprint } = new X509Certificate(cert);
   const url = `https://127.0.0.1:${port}`;
   const signal = AbortSignal.timeout(30_000);
-  const options = vsphereOptions.parse({ url, user: 'u', passwordFile, fingerprint });
-  const client = await VsphereClient.open(options, signal);
-  try {
-    const wanted = [{ ref: { type: 'T', value: 't' }, properties: [] }];
-    await assert.rejects(client.retrieve(wanted, signal), /its list has no end/);
-  } finally {
+  const given = { url, user: 'u', passwordFile, fingerprint, connections: 1 };
+  const client = await VsphereClient.open(vsphereOptions.parse(given), signal);
+  t.after(async () => {
     await client.close();
     server.close();
     rmSync(dir, { recursive: true, force: true });
-  }
+  });
+  return { client, signal };
+}
+
+const OBJECT = { type: 'T', value: 't' };
+
+test('a vCenter whose list has no end is given up', async (t) => {
+  const { client, signal } = await vcenterOf(t, () => PAGE);
+  const wanted = [{ ref: OBJECT, properties: [] }];
+  await assert.rejects(client.retrieve(wanted, signal), /its list has no end/);
+});
+
+test('what is only read is asked for once more where the vCenter has closed a connection that was kept', async (t) => {
+  let closes = 1;
+  const asked: string[] = [];
+  const { client, signal } = await vcenterOf(t, (method) => {
+    asked.push(method);
+    if (method !== 'RetrievePropertiesEx') return '';
+    closes -= 1;
+    return closes >= 0 ? undefined : '<objects><obj type="T">t</obj></objects>';
+  });
+  const wanted = [{ ref: OBJECT, properties: [] }];
+  assert.equal((await client.retrieve(wanted, signal)).length, 1);
+  assert.deepEqual(asked, ['Login', 'RetrievePropertiesEx', 'RetrievePropertiesEx']);
+});
+
+test('an order that met the end of a connection is not sent again', async (t) => {
+  const asked: string[] = [];
+  const { client, signal } = await vcenterOf(t, (method) => {
+    asked.push(method);
+    return method === 'Login' ? '' : undefined;
+  });
+  await assert.rejects(client.call('RelocateVM_Task', OBJECT, [], signal), (thrown) => {
+    return toGodwitError(thrown).code === 'GODWIT_UNREACHABLE';
+  });
+  assert.deepEqual(asked, ['Login', 'RelocateVM_Task']);
+});
+
+test('a vCenter that closes each connection is reported, and not asked for ever', async (t) => {
+  let asked = 0;
+  const { client, signal } = await vcenterOf(t, (method) => {
+    asked += method === 'RetrievePropertiesEx' ? 1 : 0;
+    return method === 'Login' ? '' : undefined;
+  });
+  await assert.rejects(client.retrieve([{ ref: OBJECT, properties: [] }], signal), (thrown) => {
+    return toGodwitError(thrown).code === 'GODWIT_UNREACHABLE';
+  });
+  assert.equal(asked, 2);
 });
