@@ -7,6 +7,7 @@ import { readFacts } from './guest/facts.ts';
 import { processOf } from './guest/process.ts';
 import type { QemuHandle } from './handle.ts';
 import { inspectFacts } from './inspect.ts';
+import { withAnswers } from './passthrough/read-passthrough.ts';
 import type { QmpClient } from './qmp/client.ts';
 import type { SessionContext } from './session-context.ts';
 import { lookWithout } from './unplug/plug-facts.ts';
@@ -30,7 +31,8 @@ export async function lookAt(
     readFacts(client, process, signal),
     readAbilities(client, handle.pid, stream, signal),
   ]);
-  const { facts, ...unplugging } = await lookWithout(client, all, unplug, signal);
+  const answered = { ...all, devices: await withAnswers(all.devices, handle.pid) };
+  const { facts, ...unplugging } = await lookWithout(client, answered, unplug, signal);
   const parts = { store, signal, unplugging };
   const found = await inspectFacts(handle.name, facts, abilities, stream, parts);
   const fits = await guestFits(baseline, facts, signal);

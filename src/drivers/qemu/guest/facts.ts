@@ -73,7 +73,7 @@ export async function readFacts(
     block: { ...block, nativeAio },
     argv: process.argv,
     cwd: process.cwd,
-    devices: await withHostDevices(client, live, process.pid, signal),
+    devices: await withHostDevices(client, live, signal),
     objects: liveObjects.map((each) => {
       const kept = memory.get(each.id);
       return kept === undefined ? each : { ...each, memory: kept };

@@ -4,7 +4,10 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { HostDevice } from '../../../../src/drivers/qemu/passthrough/device.ts';
-import { withHostDevices } from '../../../../src/drivers/qemu/passthrough/read-passthrough.ts';
+import {
+  withAnswers,
+  withHostDevices,
+} from '../../../../src/drivers/qemu/passthrough/read-passthrough.ts';
 import { ImageStore } from '../../../../src/drivers/qemu/images.ts';
 import { inspectFacts } from '../../../../src/drivers/qemu/inspect.ts';
 import { deviceText } from '../../../../src/drivers/qemu/spec/argv.ts';
@@ -107,7 +110,8 @@ describe('a guest with a device that is passed through', () => {
     };
     const { devices } = factsOf(commandLine(LINE));
     const signal = new AbortController().signal;
-    const found = await withHostDevices(client, devices, 77, signal, { sysfs, proc, ask });
+    const shown = await withHostDevices(client, devices, signal, sysfs);
+    const found = await withAnswers(shown, 77, { sysfs, proc, ask });
     assert.deepEqual(asked, [[77, 21]]);
     const name = '0000:3b:00.2';
     const host = { name, what: VF, features: ['stop-copy'], stopCopyBytes: 9 };
