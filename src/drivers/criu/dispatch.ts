@@ -14,6 +14,7 @@ import { readMemory } from './memory.ts';
 import { setPorts } from './network.ts';
 import type { HostContext } from './host-context.ts';
 import { processesIn, residentBytes, setFrozen } from './processes.ts';
+import { dumpEnded, runHere } from './run-here.ts';
 import { imageMs } from './runc.ts';
 import { PageSender } from './sender.ts';
 import { archiveMs, TreeSender, treesOf } from './trees.ts';
@@ -24,6 +25,8 @@ import { Reported } from './watch.ts';
 const MOST_ROUNDS = 8;
 /** What the destination does beside its restore and its files: it asks runc and writes records. */
 const REST_MS = 60_000;
+/** For a dump whose runc was ended to end too, and for the container to run again. */
+const ENDED_MS = 60_000;
 
 /** Longer than any dump, unpacking and restore together, so that nobody gives up on a destination that is still at it. */
 function restoredMs(memoryBytes: number, trees: readonly Tree[]): number {
@@ -256,35 +259,15 @@ export class Dispatch {
     if (this.reported.stream === 'completed') return;
     if (!this.#over.signal.aborted)
       this.reported.to('failed', toGodwitError(error).message.slice(0, 1000));
-    await removeTree(path.join(this.#parts.records.dirOf(this.#name), 'out')).catch(
-      () => undefined,
-    );
-    if (!this.#over.signal.aborted)
-      await this.runHere(AbortSignal.timeout(10_000)).catch(() => undefined);
+    const signal = AbortSignal.timeout(ENDED_MS);
+    try {
+      await dumpEnded(this.#parts, this.#name, signal);
+      await removeTree(path.join(this.#parts.records.dirOf(this.#name), 'out'));
+    } catch {
+      // It stays frozen, and its record says so: whoever cancels waits for the dump again.
+    }
+    if (!this.#over.signal.aborted) await this.runHere(signal).catch(() => undefined);
   }
-}
-
-/**
- * Gives a container its ports and thaws it. A port that cannot be given back leaves none paused: that is said once
- * the container runs.
- */
-export async function runHere(
-  { runc, records }: Pick<HostContext, 'runc' | 'records'>,
-  name: string,
-  { ports, cgroup }: { readonly ports: readonly string[]; readonly cgroup: string },
-  reported: Reported,
-  signal: AbortSignal,
-): Promise<void> {
-  const plugged = await Promise.allSettled(
-    ports.map((port) => setPorts(runc.run.bind(runc), [port], 'up')),
-  );
-  await setFrozen(cgroup, false, signal);
-  const failed = plugged.find((each) => each.status === 'rejected');
-  // Who tries again needs to know which ports those were.
-  const kept = failed === undefined ? { unplugged: undefined } : {};
-  await records.change(name, { leaving: undefined, worker: undefined, ...kept });
-  reported.ran('resumed');
-  if (failed !== undefined) throw failed.reason;
 }
 
 export async function freshDirectory(directory: string): Promise<void> {

@@ -14,14 +14,13 @@ import type {
 } from '../port/direct.ts';
 import type { Inspection } from '../port/inspection.ts';
 import type { CriuHandle } from './handle.ts';
-import { Dispatch, runHere } from './dispatch.ts';
+import { Dispatch } from './dispatch.ts';
 import { examine } from './inspect.ts';
 import type { Examined } from './inspect.ts';
 import { removeMoved } from './tear-down.ts';
 import type { HostContext } from './host-context.ts';
 import { cgroupOf, isFrozen, processesIn, setFrozen } from './processes.ts';
-import { imageMs } from './runc.ts';
-import { sessionEnded } from './session.ts';
+import { dumpEnded, runHere } from './run-here.ts';
 import type { Listed } from './runc.ts';
 import { isUpAgain, sendFiles, shutDown, startAgain } from './shutdown.ts';
 import type { Going } from './shutdown.ts';
@@ -190,14 +189,6 @@ export class CriuSource implements SourceSession {
     return this.status(signal);
   }
 
-  /** A dump goes on without the process that began it, and freezes the container again at its end. */
-  async #afterDump(signal: AbortSignal): Promise<void> {
-    const worker = this.#parts.records.readSync(this.handle.name)?.worker;
-    if (worker === undefined) return;
-    const ended = await sessionEnded(worker, imageMs(this.handle.memoryBytes), signal);
-    if (!ended) throw this.#refused('cancel', 'its dump does not end');
-  }
-
   async recover(): Promise<void> {
     throw this.#refused('recover', 'a container moves by pre-copy alone');
   }
@@ -210,7 +201,6 @@ export class CriuSource implements SourceSession {
   /** What an earlier process of Godwit had stopped. */
   async #runHere(signal: AbortSignal): Promise<void> {
     const { name } = this.handle;
-    await this.#afterDump(signal);
     const ports = this.#parts.records.readSync(name)?.unplugged ?? [];
     await runHere(
       this.#parts,
@@ -263,7 +253,7 @@ export class CriuSource implements SourceSession {
   async quit(signal: AbortSignal): Promise<void> {
     const { runc } = this.#parts;
     const { name } = this.handle;
-    await this.#afterDump(signal);
+    await dumpEnded(this.#parts, name, signal);
     const cgroup = await this.#cgroup();
     if (lifeOf(this.#init).state !== 'gone') {
       // A frozen process takes the signal before it runs anything once it is thawed.

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import os from 'node:os';
@@ -13,8 +16,10 @@ import type { HostContext } from '../../../src/drivers/criu/host-context.ts';
 import { identify } from '../../../src/drivers/criu/processes.ts';
 import { PageReceiver } from '../../../src/drivers/criu/receiver.ts';
 import { Records } from '../../../src/drivers/criu/records.ts';
+import { sessionOf } from '../../../src/drivers/criu/session.ts';
 import type { StreamSetup } from '../../../src/drivers/port/direct.ts';
 import { lifeOf } from '../../../src/host/life.ts';
+import type { BootProcess } from '../../../src/host/life.ts';
 import { ownIdentity } from '../../../src/host/process.ts';
 import { removeTree } from '../../../src/host/remove-tree.ts';
 import { until } from '../../until.ts';
@@ -55,10 +60,11 @@ const freezer = (): Promise<string> =>
 /** A container without processes, in a cgroup of plain files; `run` stands for the programs that are started. */
 async function dispatchOf(
   run: (argv: readonly string[], options?: Partial<CommandOptions>) => Promise<string>,
+  dump: HostContext['runc']['dump'] = async () => {},
 ): Promise<{ dispatch: Dispatch; records: Records }> {
   const records = new Records(path.join(directory, 'records'));
   await records.write('box', { token: 't', mover: ownIdentity(), memoryBytes: 4096 });
-  const runc = { run, dump: async () => {} };
+  const runc = { run, dump };
   const parts = { host: 'a', runc, records } as unknown as HostContext;
   const facts = {
     description: { memoryBytes: 4096 },
@@ -151,4 +157,32 @@ test('a cancel leaves no program that still writes its archive', async () => {
   await dispatch.cancel(AbortSignal.timeout(5000));
   await started;
   assert.equal(lifeOf(packs).state, 'gone');
+});
+
+test('a dump whose runc was ended is waited for: CRIU freezes the container again at its end', async () => {
+  const [state, go] = ['cgroup/freezer.state', 'go'].map((each) => path.join(directory, each));
+  // In the place of CRIU: it goes on without the one that began it, and freezes at its end.
+  const criu = `while [ ! -e ${go} ]; do sleep 0.01; done; sleep 1; printf FROZEN > ${state}`;
+  let left: BootProcess | undefined;
+  const { dispatch, records } = await dispatchOf(archive, async (_name, _bytes, _at, started) => {
+    const child = spawn('sh', ['-c', `(${criu}) & exec sleep 300`], { detached: true });
+    left = identify(child.pid ?? 0);
+    assert.ok(left !== undefined);
+    await started(left);
+    await until('both', 30_000, async () => (sessionOf(left as BootProcess)[1] ? true : undefined));
+    const ended = once(child, 'exit');
+    child.kill('SIGKILL');
+    await ended;
+    throw new Error('it took too long');
+  });
+  dispatch.reported.on(({ type }) => {
+    if (type === 'failed') writeFileSync(go ?? '', '');
+  });
+  await start(dispatch);
+  const worker = () => records.readSync('box')?.worker;
+  await until('it to run here', 30_000, async () => (worker() === undefined ? true : undefined));
+  assert.ok(left !== undefined);
+  assert.deepEqual(sessionOf(left), []);
+  assert.equal(await freezer(), 'THAWED');
+  assert.equal(dispatch.reported.stream, 'failed');
 });

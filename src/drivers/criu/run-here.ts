@@ -1,0 +1,52 @@
+import { godwitError } from '../../errors.ts';
+import type { HostContext } from './host-context.ts';
+import { setPorts } from './network.ts';
+import { setFrozen } from './processes.ts';
+import { imageMs } from './runc.ts';
+import { sessionEnded } from './session.ts';
+import type { Reported } from './watch.ts';
+
+/** A container that was to leave, and runs on at its source. */
+
+type Parts = Pick<HostContext, 'host' | 'runc' | 'records'>;
+
+/**
+ * Waits for the end of a dump: CRIU goes on without runc and without the process that began it, and freezes the container
+ * again at its end. Rejects where it does not end.
+ */
+export async function dumpEnded(
+  { host, records }: Pick<Parts, 'host' | 'records'>,
+  name: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const record = records.readSync(name);
+  if (record?.worker === undefined) return;
+  if (await sessionEnded(record.worker, imageMs(record.memoryBytes), signal)) return;
+  const reason = `the dump of ${name} does not end`;
+  throw godwitError('GODWIT_HYPERVISOR', { hypervisor: 'criu', host, command: 'dump', reason });
+}
+
+/**
+ * Gives a container its ports and thaws it, once no dump of it goes on. A port that cannot be given back leaves none
+ * paused: that is said once the container runs.
+ */
+export async function runHere(
+  parts: Parts,
+  name: string,
+  { ports, cgroup }: { readonly ports: readonly string[]; readonly cgroup: string },
+  reported: Reported,
+  signal: AbortSignal,
+): Promise<void> {
+  const { runc, records } = parts;
+  await dumpEnded(parts, name, signal);
+  const plugged = await Promise.allSettled(
+    ports.map((port) => setPorts(runc.run.bind(runc), [port], 'up')),
+  );
+  await setFrozen(cgroup, false, signal);
+  const failed = plugged.find((each) => each.status === 'rejected');
+  // Who tries again needs to know which ports those were.
+  const kept = failed === undefined ? { unplugged: undefined } : {};
+  await records.change(name, { leaving: undefined, worker: undefined, ...kept });
+  reported.ran('resumed');
+  if (failed !== undefined) throw failed.reason;
+}
