@@ -1,3 +1,5 @@
+import { lstatSync } from 'node:fs';
+import type { BigIntStats } from 'node:fs';
 import { lstat, mkdir, open, readdir, readFile, rename, rm, rmdir, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
@@ -13,9 +15,9 @@ import { overlaps, placeFor } from './volume-names.ts';
 import type { Volume } from './volume-names.ts';
 
 /**
- * The volumes of a container at its destination. Each is recorded before it is made, and with its inode after that: what is
- * removed later is what was made then, and nothing else. All directories above it are root's, so nobody else puts anything
- * in its place.
+ * The volumes of a container at its destination. Each is recorded before it is made, and after that with the number of its
+ * inode and when that was made, since file systems give numbers out again. What is removed later is what was made then, and
+ * nothing else. All directories above it are root's, so nobody else puts anything in its place.
  */
 
 /** Where they go: one place for each, without an inode until it is made; undefined where there is no directory of volumes. */
@@ -80,7 +82,7 @@ export async function makeVolumes(records: Records, guest: string): Promise<void
       throw new Error(why);
     }
     try {
-      done.push({ ...each, ino: await make(each) });
+      done.push({ ...each, ...(await make(each)) });
     } catch (error) {
       await keep([]);
       throw error;
@@ -118,22 +120,37 @@ async function missingAbove(volumes: readonly MadeVolume[]): Promise<string[]> {
   return [...found];
 }
 
-function make({ path: file, kind }: MadeVolume): Promise<string> {
+function make({ path: file, kind }: MadeVolume): Promise<Identity> {
   return inRealDirectory(file, async (at) => {
     if (kind === 'directory') await mkdir(at, { mode: 0o700 });
     else await (await open(at, 'wx', 0o600)).close();
-    return inodeOf(at);
+    return identityOf(await lstat(at, { bigint: true }));
   });
 }
 
-async function inodeOf(at: string): Promise<string> {
-  return String((await lstat(at, { bigint: true })).ino);
+type Identity = Pick<MadeVolume, 'ino' | 'bornNs'>;
+
+function identityOf({ ino, birthtimeNs }: BigIntStats): Identity {
+  const isKnown = birthtimeNs > 0n && tellsBirth();
+  return { ino: String(ino), ...(isKnown ? { bornNs: String(birthtimeNs) } : {}) };
+}
+
+/** Where the kernel is not asked for it, the time of the last change stands in its place; /proc has no such time. */
+function tellsBirth(): boolean {
+  return lstatSync('/proc', { bigint: true }).birthtimeNs === 0n;
+}
+
+function isIt({ ino, bornNs }: Identity, found: BigIntStats): boolean {
+  const now = identityOf(found);
+  const isBornThen = bornNs === undefined || now.bornNs === undefined || bornNs === now.bornNs;
+  return ino === now.ino && isBornThen;
 }
 
 /** Rejects where another thing is in its place. */
-export async function checkOurs({ path: file, ino }: MadeVolume): Promise<void> {
-  if (ino === undefined || (await inRealDirectory(file, inodeOf)) !== ino)
-    throw new Error(`${file} is not what was made for it`);
+export async function checkOurs(volume: MadeVolume): Promise<void> {
+  const { path: file } = volume;
+  const found = await inRealDirectory(file, (at) => lstat(at, { bigint: true }));
+  if (!isIt(volume, found)) throw new Error(`${file} is not what was made for it`);
 }
 
 /** Fills it from the archive that has come. */
@@ -197,7 +214,8 @@ export async function removeVolumes(
   }
 }
 
-async function remove({ path: file, kind, ino }: MadeVolume): Promise<void> {
+async function remove(volume: MadeVolume): Promise<void> {
+  const { path: file, kind, ino } = volume;
   const found = await inRealDirectory(file, (at) => lstat(at, { bigint: true })).catch(absent);
   if (found === undefined) return;
   if (ino === undefined) {
@@ -207,7 +225,7 @@ async function remove({ path: file, kind, ino }: MadeVolume): Promise<void> {
     return;
   }
   // Somebody has put another in its place since.
-  if (String(found.ino) === ino) await removeTree(file);
+  if (isIt(volume, found)) await removeTree(file);
 }
 
 /** Volumes that no migration made stay under other names: their own are free for when the container comes back. Repeatable. */

@@ -23,10 +23,12 @@ const madeVolume = z.object({
   bytes: z.number().int().nonnegative(),
   /** Absent until it is made. */
   ino: z.string().max(20).optional(),
+  /** When its inode was made, ns; absent in records of earlier versions, and where its file system does not know. */
+  bornNs: z.string().max(24).optional(),
 });
 export type MadeVolume = z.infer<typeof madeVolume>;
 
-const volumeHere = madeVolume.omit({ ino: true });
+const volumeHere = madeVolume.omit({ ino: true, bornNs: true });
 
 const record = z.object({
   /** A number of this copy that no other has. */

@@ -7,7 +7,6 @@ import {
   mkdtemp,
   readdir,
   readFile,
-  rename,
   rm,
   symlink,
   writeFile,
@@ -26,10 +25,11 @@ import {
 } from '../../../src/drivers/criu/made-volumes.ts';
 import type { HostContext } from '../../../src/drivers/criu/host-context.ts';
 import { Records } from '../../../src/drivers/criu/records.ts';
-import type { ContainerRecord } from '../../../src/drivers/criu/records.ts';
+import type { ContainerRecord, MadeVolume } from '../../../src/drivers/criu/records.ts';
 import { lookAtVolumes } from '../../../src/drivers/criu/volumes.ts';
 import { ownIdentity } from '../../../src/host/process.ts';
 import { removeTree } from '../../../src/host/remove-tree.ts';
+import { until } from '../../until.ts';
 
 let directory: string;
 let records: Records;
@@ -65,6 +65,11 @@ async function recorded(...names: string[]): Promise<void> {
 }
 const made = () => records.readSync('box')?.made ?? {};
 const volumes = () => records.readSync('box')?.made?.volumes ?? [];
+async function recordAs(changed: (volume: MadeVolume) => MadeVolume): Promise<void> {
+  const { made: before } = records.readSync('box') ?? {};
+  if (before !== undefined)
+    await records.change('box', { made: { ...before, volumes: volumes().map(changed) } });
+}
 
 /** Packs what is in a directory as the source does, for the volume of that number. */
 function packed(from: string, index: number, ...more: string[]): void {
@@ -147,15 +152,37 @@ test('a mover that dies while it makes them leaves nothing that its successor do
   assert.deepEqual(await readdir(place('one')), ['of another']);
 });
 
-test('a volume in whose place somebody has put another stays', async () => {
+test('a volume in whose place somebody has put another stays', async (t) => {
   await recorded('one');
   await makeVolumes(records, 'box');
-  await rename(place('one'), place('away'));
+  const [{ bornNs } = {}] = volumes();
+  if (bornNs === undefined) return t.skip('this file system does not say when an inode was made');
+  await until('its clock to move', 30_000, async () => {
+    const probe = path.join(directory, 'probe');
+    await writeFile(probe, '');
+    const { birthtimeNs } = await lstat(probe, { bigint: true });
+    await rm(probe);
+    return birthtimeNs > BigInt(bornNs) ? true : undefined;
+  });
+  // ext4 gives a new directory the number of the one that was just removed.
+  await rm(place('one'), { recursive: true });
   await mkdir(path.join(place('one'), 'precious'), { recursive: true });
+  const found = await lstat(place('one'), { bigint: true });
+  // Not every one does.
+  await recordAs((each) => ({ ...each, ino: String(found.ino) }));
   await removeVolumes(parts, made());
   assert.deepEqual(await readdir(place('one')), ['precious']);
   packed('records', 0, '.');
   await assert.rejects(fillAll(), /not what was made for it/);
+});
+
+test('a volume of a record without a birth time is judged by its number alone', async () => {
+  await recorded('one');
+  await makeVolumes(records, 'box');
+  await recordAs(({ bornNs: _, ...older }) => older);
+  await writeFile(path.join(place('one'), 'inside'), '1');
+  await removeVolumes(parts, made());
+  assert.deepEqual((await readdir(directory)).toSorted(), ['records']);
 });
 
 test('no link in its path is followed, and no directory that others may write in is used', async () => {
