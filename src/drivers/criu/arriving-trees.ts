@@ -55,7 +55,7 @@ export class ArrivingTrees {
   async #unpackBase(name: string, { into, volume }: Tree): Promise<void> {
     if (volume !== undefined) await checkOurs(volume);
     const archive = path.join(this.#input, `${name}.base.tar`);
-    const bytes = volume?.bytes ?? (await stat(archive)).size;
+    const bytes = await bytesOf(archive, volume);
     await unpack(this.#runc, archive, { into, bytes }, this.#signal);
     await rm(archive, { force: true });
   }
@@ -69,20 +69,17 @@ export class ArrivingTrees {
         const digest = digests.get(name);
         if (digest === undefined) throw new Error(`the changes of ${name} did not come`);
         if (volume !== undefined) await checkOurs(volume);
-        const bytes = volume?.bytes ?? 0;
+        const bytes = await bytesOf(path.join(this.#input, `${name}.changed.tar`), volume);
         const from = { input: this.#input, name, digest };
         await applyChanges(this.#runc, from, { into, bytes }, this.#signal);
         if (volume !== undefined) await checkOurs(volume);
       } else {
         const archive = path.join(this.#input, `${name}.tar`);
         if (volume !== undefined) await fillVolume(this.#runc, volume, archive, this.#signal);
-        else
-          await unpack(
-            this.#runc,
-            archive,
-            { into, bytes: (await stat(archive)).size },
-            this.#signal,
-          );
+        else {
+          const bytes = await bytesOf(archive, undefined);
+          await unpack(this.#runc, archive, { into, bytes }, this.#signal);
+        }
       }
       if (volume !== undefined) await this.#toDisk(volume);
     }
@@ -99,4 +96,9 @@ export class ArrivingTrees {
     this.#over.abort(new Error('it is not unpacked any more'));
     await Promise.allSettled(this.#bases.values());
   }
+}
+
+/** A volume may have grown since its source counted it; of the root file system the source says nothing. */
+async function bytesOf(archive: string, volume: MadeVolume | undefined): Promise<number> {
+  return Math.max((await stat(archive)).size, volume?.bytes ?? 0);
 }

@@ -17,7 +17,7 @@ import { processesIn, residentBytes, setFrozen } from './processes.ts';
 import { dumpEnded, runHere } from './run-here.ts';
 import { imageMs } from './runc.ts';
 import { PageSender } from './sender.ts';
-import { archiveMs, TreeSender, treesOf } from './trees.ts';
+import { TreeSender, treesOf } from './trees.ts';
 import type { Tree } from './trees.ts';
 import { Reported } from './watch.ts';
 
@@ -29,8 +29,7 @@ const REST_MS = 60_000;
 const ENDED_MS = 60_000;
 
 /** Longer than any dump, unpacking and restore together, so that nobody gives up on a destination that is still at it. */
-function restoredMs(memoryBytes: number, trees: readonly Tree[]): number {
-  const unpackMs = trees.reduce((sum, { bytes }) => sum + archiveMs(bytes), 0);
+function restoredMs(memoryBytes: number, { unpackMs }: TreeSender): number {
   return 2 * imageMs(memoryBytes) + unpackMs + REST_MS;
 }
 
@@ -234,7 +233,7 @@ export class Dispatch {
 
     await trees.last();
 
-    const restored = sender.heard(KINDS.restored, signal, restoredMs(memoryBytes, this.#trees));
+    const restored = sender.heard(KINDS.restored, signal, restoredMs(memoryBytes, trees));
     restored.catch(() => {});
     await sender.send(KINDS.done);
     await restored;

@@ -20,7 +20,7 @@ import { rootOf } from './rootfs.ts';
 import type { Listed } from './runc.ts';
 import { volumesHere } from './volumes.ts';
 import { PageSender } from './sender.ts';
-import { archiveMs, TreeSender, treesOf } from './trees.ts';
+import { TreeSender, treesOf } from './trees.ts';
 
 /**
  * A cold move at its source: the container's first process is asked to end, and its files are sent once it has. Until it is
@@ -147,9 +147,9 @@ export async function sendFiles(
     const upper = parts.records.readSync(name)?.down?.upper ?? listed.rootfs;
     const rootBytes = await bytesInTime(parts, upper, signal);
     const trees = treesOf({ upper }, parts.records.readSync(name)?.volumes ?? [], rootBytes);
-    await new TreeSender({ runc: parts.runc, sender, directory, signal }, trees).last();
-    const takenMs = trees.reduce((sum, { bytes }) => sum + archiveMs(bytes), REST_MS);
-    const taken = sender.heard(KINDS.restored, signal, takenMs);
+    const sending = new TreeSender({ runc: parts.runc, sender, directory, signal }, trees);
+    await sending.last();
+    const taken = sender.heard(KINDS.restored, signal, REST_MS + sending.unpackMs);
     taken.catch(() => {});
     await sender.send(KINDS.done);
     await taken;

@@ -1,4 +1,4 @@
-import { rm, statfs, writeFile } from 'node:fs/promises';
+import { rm, stat, statfs, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { systemClock } from '../../clock.ts';
 import { inChroot } from './chroot.ts';
@@ -65,24 +65,36 @@ export class TreeSender {
   readonly #trees: readonly Tree[];
   /** What has gone of a tree, as it was before it was packed. */
   readonly #sent = new Map<string, { readonly scan: Scan; readonly sinceNs: bigint }>();
+  /** Bytes of the largest archive of a tree. */
+  readonly #packed = new Map<string, number>();
 
   constructor(sending: Sending, trees: readonly Tree[]) {
     this.#sending = sending;
     this.#trees = trees;
   }
 
-  /** While the container runs: what cannot be packed now goes as a whole at the end. */
+  /** While the container runs. What cannot be packed now could not be once it is frozen either: it rejects. */
   async first(): Promise<void> {
-    const { sender, signal } = this.#sending;
+    const { sender } = this.#sending;
     for (const tree of this.#trees) {
       const isFirst = sender.takesChanges && (await tellsWrites(tree));
-      try {
-        await (isFirst ? this.#base(tree) : this.#whole(tree, true));
-      } catch (error) {
-        signal.throwIfAborted();
-        if (!(error instanceof NotPacked)) throw error;
-      }
+      await (isFirst ? this.#base(tree) : this.#whole(tree, true));
     }
+  }
+
+  /** What unpacking all that was sent may take at the destination, ms. */
+  get unpackMs(): number {
+    return this.#trees.reduce((sum, tree) => sum + archiveMs(this.#bytesOf(tree)), 0);
+  }
+
+  /** It may have grown since it was counted. */
+  #bytesOf({ name, bytes }: Tree): number {
+    return Math.max(bytes, this.#packed.get(name) ?? 0);
+  }
+
+  /** Of one that could not be counted in time, and of which nothing has gone: it has no more than its file system. */
+  async #packMs(tree: Tree): Promise<number> {
+    return archiveMs(this.#bytesOf(tree) || (await usedBytes(tree.path)));
   }
 
   /** While nothing writes to them. */
@@ -102,7 +114,8 @@ export class TreeSender {
   async #base(tree: Tree): Promise<void> {
     const { runc, signal } = this.#sending;
     const sinceNs = BigInt(systemClock.wallMs()) * 1_000_000n - BEFORE_NS;
-    await runc.run(['sync', '-f', tree.path], { deadlineMs: archiveMs(tree.bytes), signal });
+    const deadlineMs = await this.#packMs(tree);
+    await runc.run(['sync', '-f', tree.path], { deadlineMs, signal });
     const scan = await scanTree(tree.path, signal);
     await this.#archive(tree, 'base', ['.'], true);
     this.#sent.set(tree.name, { scan, sinceNs });
@@ -123,7 +136,7 @@ export class TreeSender {
     await rm(list);
   }
 
-  /** `runs`: that a file changed while it was read does no harm. Rejects with NotPacked, with nothing sent. */
+  /** `runs`: that a file changed while it was read does no harm. */
   async #archive(
     tree: Tree,
     what: 'root' | 'volume' | 'base' | 'changed',
@@ -137,19 +150,14 @@ export class TreeSender {
     const argv = [...keep, '-C', at, '-cf', file, ...content];
     // Its status 1 says that files differ from what was read of them.
     const differs = runs ? { alsoDone: 1 } : {};
-    const options = { deadlineMs: archiveMs(tree.bytes), signal, whole: true, ...differs };
-    try {
-      await runc.run(['tar', ...argv], options);
-    } catch (cause) {
-      signal.throwIfAborted();
-      throw runs ? new NotPacked(`${tree.path} cannot be packed`, { cause }) : cause;
-    }
+    const deadlineMs = await this.#packMs(tree);
+    await runc.run(['tar', ...argv], { deadlineMs, signal, whole: true, ...differs });
+    const { size } = await stat(file);
+    this.#packed.set(tree.name, Math.max(size, this.#packed.get(tree.name) ?? 0));
     await sender.file(tree.name, what, file);
     await rm(file, { force: true });
   }
 }
-
-class NotPacked extends Error {}
 
 function contentOf({ kind, path: from }: Tree): string {
   return kind === 'directory' ? '.' : `./${path.basename(from)}`;
@@ -162,6 +170,11 @@ function listed(keys: readonly string[]): Buffer {
 /** A tree of which only what changed goes while nothing writes to it. */
 export async function tellsWrites({ path: from, kind }: Tree): Promise<boolean> {
   return kind === 'directory' && TELLS_WRITES.has((await statfs(from)).type);
+}
+
+async function usedBytes(directory: string): Promise<number> {
+  const { blocks, bfree, bsize } = await statfs(directory);
+  return (blocks - bfree) * bsize;
 }
 
 interface Unpacking {
