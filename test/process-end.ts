@@ -1,11 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { withDeadline } from '../src/deadline.ts';
+import { until } from './until.ts';
 
 /** Resolves once a process is gone that ends by itself, or should. */
 export async function gone(pid: number): Promise<void> {
-  await withDeadline(`the end of process ${pid}`, 10_000, undefined, async (signal) => {
-    while (lives(pid)) await sleep(10, undefined, { signal });
-  });
+  await until(`the end of process ${pid}`, 10_000, async () => (lives(pid) ? undefined : true));
 }
 
 function lives(pid: number): boolean {

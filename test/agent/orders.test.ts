@@ -51,14 +51,16 @@ test('nothing begins behind a higher epoch that was answered', async (t) => {
   const orders = new Orders(tempDir(t));
   const wish = 'w-00000001';
   const log: string[] = [];
+  const asked = Promise.withResolvers<void>();
   const slow = orders.under({ wish, epoch: 1 }, 'm-00000001', async () => {
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    await asked.promise;
     log.push('begun under 1');
   });
   const cancel = orders.under({ wish, epoch: 2 }, 'm-00000001', async () =>
     log.push('looked under 2'),
   );
   const late = orders.under({ wish, epoch: 1 }, 'm-00000001', async () => log.push('begun late'));
+  asked.resolve();
   await assert.rejects(late, isStale);
   await Promise.all([slow, cancel]);
   assert.deepEqual(log, ['begun under 1', 'looked under 2']);

@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { statSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { ServerResponse } from 'node:http';
+import { createServer, ServerResponse } from 'node:http';
 import path from 'node:path';
 import { test } from 'node:test';
 import { godwitError, hasCode } from '../../src/errors.ts';
 import { client } from '../../src/rpc/client.ts';
-import { until } from '../until.ts';
+import { until, untilSo } from '../until.ts';
 import {
   authority,
   calling,
@@ -178,8 +177,12 @@ test('a silent stream is kept alive by empty lines, which its reader does not se
   );
   const { api } = callingUnix(t, address, { streamIdleMs: 5000 });
   const lines = api.repeat({ params, body })[Symbol.asyncIterator]();
+  const written = t.mock.method(ServerResponse.prototype, 'write');
   const first = lines.next();
-  setTimeout(more.resolve, 50);
+  const beats = (): number =>
+    written.mock.calls.filter(({ arguments: [text] }) => (text as unknown) === '\n').length;
+  await untilSo(() => beats() >= 3);
+  more.resolve();
   assert.equal((await first).value?.by, 'y');
   assert.equal((await lines.next()).done, true);
 });

@@ -3,10 +3,10 @@ import type { ChildProcess } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Monitor } from '../../../src/lab/witness/monitor.ts';
 import { compareVersions } from '../../../src/drivers/qemu/version.ts';
 import { bootTinyGuest, tinyMemoryMib } from '../../drivers/qemu/tiny-guest.ts';
+import { untilSo } from '../../until.ts';
 
 /** Real streams: a guest of a few megabytes is migrated through sockets that keep what passes. */
 const PLAN = { keptMib: 12, dirtyMib: 6 };
@@ -142,7 +142,7 @@ export async function receive(plan: CapturePlan, kernel: string, ends: (() => vo
 async function asked(connection: Connection | undefined): Promise<void> {
   const bytes = (): number =>
     connection?.back.reduce((sum, { length }) => sum + length, 0) ?? Number.NaN;
-  while (bytes() < 100) await sleep(10);
+  await untilSo(() => bytes() >= 100);
 }
 
 /** Both sides notice the cut; the stream goes on over a new connection. */
@@ -227,7 +227,7 @@ async function record(socketPath: string, target: string | undefined): Promise<R
     path: socketPath,
     connections,
     ended: async () => {
-      while (open > 0) await sleep(10);
+      await untilSo(() => open === 0);
     },
     close: () => {
       server.close();

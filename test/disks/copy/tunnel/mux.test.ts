@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type net from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { FIRST_STREAM, LAST_STREAM } from '../../../../src/disks/copy/tunnel/mux.ts';
@@ -131,10 +130,10 @@ describe('a connection through the tunnel', () => {
 
     const ended = readAll(silent);
     const startMs = performance.now();
-    while (source.streams === 2) {
+    await untilSo(() => {
       source.breakSilent(performance.now(), 50);
-      await sleep(5);
-    }
+      return source.streams < 2;
+    });
     assert.ok(performance.now() - startMs >= 50);
 
     await ended;
