@@ -8,7 +8,7 @@ import type { ProcessIdentity } from '../../host/process.ts';
 import { runCommand } from '../command.ts';
 import { labEnvironment, missingPrograms } from '../environment.ts';
 import type { LabPlan } from '../plan.ts';
-import { processesInNamespaces, startDetached } from '../processes.ts';
+import { startDetached } from '../processes.ts';
 import { labHost } from '../state.ts';
 import type { Lab, LabHost } from '../state.ts';
 import { amongMounts, makeMounts, ownTree } from './mounts.ts';
@@ -98,13 +98,6 @@ async function endedAtOnce(lab: Lab, host: string, logFile: string): Promise<Err
   );
   const said = texts.map((text) => text.trim().split('\n').slice(-2).join(' | ')).join(' | ');
   return godwitError('GODWIT_LAB', { what: `libvirtd of ${host} ended at once: ${said}` });
-}
-
-/** The daemons of a host: one, or none. */
-export async function libvirtdsOf(lab: Lab, host: string): Promise<ProcessIdentity[]> {
-  const inode = lab.namespaces[labHost(lab, host).namespace];
-  const all = await processesInNamespaces(new Set(inode === undefined ? [] : [inode]));
-  return all.filter(({ argv: [program = ''] }) => path.basename(program) === 'libvirtd');
 }
 
 /** The daemon's unix socket, as this machine sees it. */

@@ -158,6 +158,11 @@ export const roll = z.object({
 });
 export type Roll = z.infer<typeof roll>;
 
+/**
+ * Of a drain of a manager's host. `wanted`: the host is looked at first. `asking`: it is to enter the mode, and the manager may
+ * have heard of that. `entering`: it has begun, and guests are there.
+ * `refused`: it is asked no more. `leaving`: the drain is cancelled, and the host is to be in use as before. `out`: it is.
+ */
 export const MODE_PHASES = [
   'wanted',
   'asking',
@@ -167,12 +172,6 @@ export const MODE_PHASES = [
   'leaving',
   'out',
 ] as const;
-/**
- * Of a drain of a manager's host. `wanted`: the host is looked at first. `asking`: it is to enter the mode, and the manager may
- * have heard of that. `entering`: it has begun, and guests are there.
- * `refused`: it is asked no more. `leaving`: the drain is cancelled, and the host is to be in use as before. `out`: it is.
- */
-export type ModePhase = (typeof MODE_PHASES)[number];
 
 export const wishMode = z.object({
   phase: z.enum(MODE_PHASES),

@@ -11,4 +11,3 @@ export const ballooned = z.object({
   takenBytes: bytes,
   leftBytes: bytes,
 });
-export type Ballooned = z.infer<typeof ballooned>;

@@ -34,4 +34,3 @@ export type SiteCheck = z.infer<typeof siteCheck>;
 
 /** The guest is back at the source, by that migration. */
 export const returned = returns.extend({ at: moment });
-export type Returned = z.infer<typeof returned>;

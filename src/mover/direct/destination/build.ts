@@ -24,9 +24,9 @@ import { filesToOpen, refuseWrittenBackingFiles, withOwnPlaces } from './storage
 import { DestinationDataPath } from './data-path.ts';
 import { plugAll } from './verify.ts';
 
-/** An announcement that takes longer holds nobody up, ms. */
 /** One monitor command, ms. */
 const GIVING_BACK_MS = 10_000;
+/** An announcement that takes longer holds nobody up, ms. */
 const ANNOUNCED_MS = 5000;
 
 /** What building takes, and what it has made. */
