@@ -1,7 +1,9 @@
 /** What a guest's balloon and its driver in the guest report. */
 export interface BalloonFacts {
-  /** What the guest has with the balloon as it is, bytes; all of its memory where it is empty. */
+  /** What the guest has with the balloon as it is, bytes. */
   readonly actualBytes: number;
+  /** What it has with an empty one: all of its memory but for what no balloon reaches (nvdimm, virtio-mem). */
+  readonly wholeBytes: number;
   /** Pages that nothing in the guest uses, and with those that it could give up without harm, such as page cache. */
   readonly freeBytes: number;
   readonly availableBytes: number;

@@ -15,6 +15,10 @@ const CONTAINERS = ['/machine/peripheral', '/machine/peripheral-anon'];
 const children = z
   .array(z.object({ name: z.string().max(1024), type: z.string().max(1024) }))
   .max(65_536);
+const sizes = z.object({ 'base-memory': z.number().nonnegative() });
+const memoryDevices = z
+  .array(z.object({ type: z.string(), data: z.object({ size: z.number().optional() }) }))
+  .max(65_536);
 const answered = z.object({ actual: z.number().nonnegative() });
 const statistics = z.object({
   'last-update': z.number(),
@@ -30,7 +34,8 @@ export function balloonOf(client: (signal: AbortSignal) => Promise<QmpClient>): 
     const device = await deviceOf(monitor, signal);
     if (device === undefined) throw cannot('the guest has no virtio-balloon device');
     const known = await statisticsOf(monitor, device, signal);
-    return { actualBytes: await actual(signal), ...known };
+    const [actualBytes, wholeBytes] = [await actual(signal), await wholeOf(monitor, signal)];
+    return { actualBytes, wholeBytes, ...known };
   };
   let looking: Promise<BalloonFacts> | undefined;
   return {
@@ -46,6 +51,16 @@ export function balloonOf(client: (signal: AbortSignal) => Promise<QmpClient>): 
       await (await client(signal)).execute('balloon', { value: bytes }, signal);
     },
   };
+}
+
+/** QEMU takes its balloon from what the machine was started with, and from DIMMs that are plain memory. */
+async function wholeOf(client: QmpClient, signal: AbortSignal): Promise<number> {
+  const [{ 'base-memory': base }, devices] = await Promise.all([
+    client.query('query-memory-size-summary', {}, sizes, signal),
+    client.query('query-memory-devices', {}, memoryDevices, signal),
+  ]);
+  const dimms = devices.filter(({ type }) => type === 'dimm');
+  return dimms.reduce((sum, { data: { size = 0 } }) => sum + size, base);
 }
 
 async function deviceOf(client: QmpClient, signal: AbortSignal): Promise<string | undefined> {

@@ -32,6 +32,7 @@ export function durability(event: SourceEvent): Durability {
       if (event.step === 'commit') return 'soon';
       return event.step === 'drain' ? 'later' : 'sync';
     case 'compared':
+    case 'inflating':
     case 'planned':
     case 'failed':
     case 'undid':

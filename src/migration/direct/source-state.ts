@@ -41,6 +41,7 @@ import type { StepName } from './steps.ts';
 
 const step = z.enum(STEP_NAMES);
 const files = z.array(z.string().max(4096)).max(MAX_PLACES);
+const why = z.string().max(1024).optional();
 
 /** What a step found out; kept, so that a new mover needs not ask again. */
 export const stepFacts = z.object({
@@ -92,8 +93,9 @@ export const stepFacts = z.object({
   diskCheck: diskCheck.optional(),
   /** How its hypervisor was started, where the guest may have to be started anew. */
   launch: launch.optional(),
-  /** What its balloon has taken of it for the move. */
+  /** What its balloon has taken of it for the move; and what the guest had before, bytes, written down before anything is taken. */
   balloon: ballooned.optional(),
+  inflatedFrom: ballooned.shape.takenBytes.optional(),
 });
 export type StepFacts = z.infer<typeof stepFacts>;
 
@@ -146,14 +148,11 @@ export const sourceEvent = z.discriminatedUnion('type', [
   /** They move again, `over` that address of the destination; `afterMs` where nothing had to be done for it. */
   z.object({ type: z.literal('flows'), afterMs: ms.optional(), over: address.optional() }),
   z.object({ type: z.literal('recovery-failed'), error: serialError }),
-  /** The wire was closed, and this is what it did; `why` where it ended by itself. */
-  z.object({ type: z.literal('wire'), figures: wireFigures, why: z.string().max(1024).optional() }),
-  /** The same of the path of the disks. */
-  z.object({
-    type: z.literal('disk-link'),
-    figures: diskLink,
-    why: z.string().max(1024).optional(),
-  }),
+  /** The wire was closed, and this is what it did; `why` where it ended by itself. The same of the path of the disks. */
+  z.object({ type: z.literal('wire'), figures: wireFigures, why }),
+  z.object({ type: z.literal('disk-link'), figures: diskLink, why }),
+  /** The guest's balloon is about to take memory of it; so much it has. */
+  z.object({ type: z.literal('inflating'), fromBytes: ballooned.shape.takenBytes }),
   /** The copies of disks were compared, after the guest had left. */
   z.object({ type: z.literal('compared'), check: diskCheck }),
   z.object({ type: z.literal('cancel') }),

@@ -51,6 +51,8 @@ export function transition(state: SourceState, event: SourceEvent): Transition {
       return stay({ ...state, disks: event.disks, diskPace: event.pace });
     case 'compared':
       return know(state, { diskCheck: event.check });
+    case 'inflating':
+      return know(state, { inflatedFrom: event.fromBytes });
     case 'decided':
       return onDecided(state, event);
     case 'unset':

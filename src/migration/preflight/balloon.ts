@@ -17,6 +17,8 @@ const WHOLE_BYTES = MIB;
 /** What is known of the guest's balloon, bytes. */
 export interface BalloonLook {
   readonly actualBytes: number;
+  /** What the guest has with an empty one. */
+  readonly wholeBytes: number;
   readonly freeBytes: number;
   readonly availableBytes: number;
 }
@@ -27,27 +29,27 @@ export function marginOf(memoryBytes: number): number {
 }
 
 /** How much may be taken now, bytes, whole MiB; 0 where the guest needs all that it has. */
-export function takeOf(policy: BalloonPolicy, look: BalloonLook, memoryBytes: number): number {
+export function takeOf(policy: BalloonPolicy, look: BalloonLook): number {
   // Free pages that the guest keeps back for itself are not available.
   const may =
     policy === 'free' ? Math.min(look.freeBytes, look.availableBytes) : look.availableBytes;
-  const most = Math.min(may - marginOf(memoryBytes), look.actualBytes - marginOf(memoryBytes));
+  const margin = marginOf(look.wholeBytes);
+  const most = Math.min(may - margin, look.actualBytes - margin);
   return Math.max(0, Math.floor(most / MIB) * MIB);
 }
 
 /** Whether nothing of the guest's memory is in its balloon. */
-export function isWhole(actualBytes: number, memoryBytes: number): boolean {
-  return actualBytes > memoryBytes - WHOLE_BYTES;
+export function isWhole({
+  actualBytes,
+  wholeBytes,
+}: Pick<BalloonLook, 'actualBytes' | 'wholeBytes'>): boolean {
+  return actualBytes > wholeBytes - WHOLE_BYTES;
 }
 
-export function judgeBalloon(
-  policy: BalloonPolicy,
-  look: BalloonLook,
-  memoryBytes: number,
-): Finding {
-  const { actualBytes } = look;
-  if (!isWhole(actualBytes, memoryBytes)) {
-    const taken = formatBytes(memoryBytes - actualBytes);
+export function judgeBalloon(policy: BalloonPolicy, look: BalloonLook): Finding {
+  const { actualBytes, wholeBytes } = look;
+  if (!isWhole(look)) {
+    const taken = formatBytes(wholeBytes - actualBytes);
     const reason = `its balloon holds ${taken} already, for somebody else`;
     const hint = 'Leave --balloon out, or have whoever asked the balloon for that give it back.';
     return refuses(
@@ -55,8 +57,8 @@ export function judgeBalloon(
     );
   }
   const may = formatBytes(policy === 'free' ? look.freeBytes : look.availableBytes);
-  const take = formatBytes(takeOf(policy, look, memoryBytes));
-  const margin = formatBytes(marginOf(memoryBytes));
+  const take = formatBytes(takeOf(policy, look));
+  const margin = formatBytes(marginOf(wholeBytes));
   return passes(
     `${take} of its memory may be taken: ${may} are ${policy}, of which it keeps ${margin}`,
   );

@@ -11,9 +11,11 @@ interface Machine {
   readonly device?: string;
   /** The driver in the guest counts once it is asked to. */
   readonly counts?: boolean;
+  /** Of memory, as QEMU lists them. */
+  readonly devices?: readonly object[];
 }
 
-function machine({ device = 'balloon0', counts = true }: Machine) {
+function machine({ device = 'balloon0', counts = true, devices = [] }: Machine) {
   const said: string[] = [];
   let interval = 0;
   let looks = 0;
@@ -26,6 +28,8 @@ function machine({ device = 'balloon0', counts = true }: Machine) {
         ];
   const query = async (command: string, { property }: { property?: string }) => {
     if (command === 'query-balloon') return { actual: 512 * MIB };
+    if (command === 'query-memory-size-summary') return { 'base-memory': 512 * MIB };
+    if (command === 'query-memory-devices') return devices;
     if (property !== 'guest-stats') return interval;
     if (interval > 0) looks += 1;
     const stats = { 'stat-free-memory': 100 * MIB, 'stat-available-memory': 200 * MIB };
@@ -51,11 +55,23 @@ describe('the balloon of a guest', () => {
     const { balloon, said } = machine({});
     assert.deepEqual(await balloon.look(signal), {
       actualBytes: 512 * MIB,
+      wholeBytes: 512 * MIB,
       freeBytes: 100 * MIB,
       availableBytes: 200 * MIB,
     });
     const device = '/machine/peripheral/balloon0';
     assert.deepEqual(said, [`qom-set ${device} 1`, `qom-set ${device} 0`]);
+  });
+
+  test('is empty where the guest has its memory and its DIMMs: no balloon reaches into other memory', async () => {
+    const devices = [
+      { type: 'dimm', data: { size: 128 * MIB, hotplugged: true } },
+      { type: 'nvdimm', data: { size: 64 * MIB } },
+      { type: 'virtio-mem', data: { size: 32 * MIB, 'max-size': 256 * MIB } },
+      { type: 'sgx-epc', data: {} },
+    ];
+    const { wholeBytes } = await machine({ devices }).balloon.look(signal);
+    assert.equal(wholeBytes, 640 * MIB);
   });
 
   test('is looked at once for those who look at once: each would set back what it found of another', async () => {

@@ -60,6 +60,7 @@ export function partsFor(
       if (event.type === 'measured') return;
       script.report(`reports ${event.event?.type ?? event.type}`);
     },
+    record: () => Promise.reject(new Error('no migration of the model has a balloon')),
     fence: async () => {
       const answer = await script.ask('fence', ['on', 'off']);
       return answer === 'off'

@@ -1,9 +1,9 @@
 import { systemClock } from '../../../clock.ts';
-import type { Balloon } from '../../../drivers/port/balloon.ts';
+import type { Balloon, BalloonFacts } from '../../../drivers/port/balloon.ts';
 import { godwitError, toGodwitError } from '../../../errors.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import { isWhole, judgeBalloon, takeOf } from '../../../migration/preflight/balloon.ts';
-import { refusal } from '../../../migration/preflight/check.ts';
+import { refusal, throwRefusal } from '../../../migration/preflight/check.ts';
 import type { BalloonTake } from '../../../migration/prediction/ballooned-mix.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import type { BalloonPolicy } from '../../../protocol/public/balloon.ts';
@@ -21,7 +21,6 @@ const RISING_MS = 4000;
 /** `--balloon`: what may be taken of the guest, or why nothing can be. No check where it is not asked for. */
 export async function lookAtBalloon(
   parts: LookParts,
-  memoryBytes: number,
   signal: AbortSignal,
 ): Promise<{ readonly checks: readonly NamedCheck[]; readonly take?: BalloonTake }> {
   const { balloon: policy } = parts.state().plan.settings;
@@ -30,12 +29,9 @@ export async function lookAtBalloon(
     const session = await parts.guest.session(signal);
     const balloon = must(session.balloon, policy, session.handle.driver);
     const seen = await balloon.look(signal);
-    const look = {
-      ...seen,
-      actualBytes: await whenFull(balloon, seen.actualBytes, memoryBytes, signal),
-    };
-    const found = judgeBalloon(policy, look, memoryBytes);
-    const takesBytes = takeOf(policy, look, memoryBytes);
+    const look = { ...seen, actualBytes: await whenFull(balloon, seen, signal) };
+    const found = judgeBalloon(policy, look);
+    const takesBytes = takeOf(policy, look);
     const availableBytes = policy === 'free' ? look.freeBytes : look.availableBytes;
     const take = { takesBytes, availableBytes };
     return { checks: [{ name: 'balloon', side: 'source', ...found }], take };
@@ -45,15 +41,23 @@ export async function lookAtBalloon(
   }
 }
 
-/** Takes what may be taken now, which a look before anything was built has shown to be there. May be repeated. */
+/**
+ * Takes what may be taken now. What somebody else has taken since it was looked at first is not Godwit's to give back: then
+ * nothing is taken, and the move is refused. May be repeated.
+ */
 export async function inflate(parts: SourceContext, signal: AbortSignal): Promise<StepFacts> {
-  const { balloon: policy } = parts.state().plan.settings;
+  const { plan, known } = parts.state();
+  const { balloon: policy } = plan.settings;
   if (policy === undefined) return {};
   const session = await parts.guest.session(signal);
   const balloon = must(session.balloon, policy, session.handle.driver);
-  const memoryBytes = allOf(parts);
   const look = await balloon.look(signal);
-  const take = takeOf(policy, look, memoryBytes);
+  const { inflatedFrom: before = look.actualBytes } = known;
+  if (known.inflatedFrom === undefined) {
+    throwRefusal([judgeBalloon(policy, look)]);
+    await parts.record({ type: 'inflating', fromBytes: before });
+  }
+  const take = takeOf(policy, look);
   const target = look.actualBytes - take;
   if (take > 0) await balloon.resize(target, signal);
   const actualBytes = await whenStill(balloon, target, signal);
@@ -61,26 +65,28 @@ export async function inflate(parts: SourceContext, signal: AbortSignal): Promis
   if (actualBytes > target) await balloon.resize(actualBytes, signal);
   const may = policy === 'free' ? look.freeBytes : look.availableBytes;
   const leftBytes = Math.max(0, may - (look.actualBytes - actualBytes));
-  return { balloon: { takenBytes: Math.max(0, memoryBytes - actualBytes), leftBytes } };
+  return { balloon: { takenBytes: Math.max(0, before - actualBytes), leftBytes } };
 }
 
-/** The guest has all of its memory again, or is gone. */
+/** The guest has again what was taken of it, or is gone. */
 export async function deflate(parts: SourceContext, signal: AbortSignal): Promise<void> {
+  const { inflatedFrom } = parts.state().known;
+  if (inflatedFrom === undefined) return;
   const session = await parts.guest.session(signal);
   const { run } = await session.status(signal);
-  if (run !== 'gone') await session.balloon?.resize(allOf(parts), signal);
+  if (run !== 'gone') await session.balloon?.resize(inflatedFrom, signal);
 }
 
 /** What the guest has once it gets nothing more back, bytes: a move before this one may have ended a moment ago. */
 async function whenFull(
   balloon: Balloon,
-  seenBytes: number,
-  memoryBytes: number,
+  { actualBytes, wholeBytes }: BalloonFacts,
   signal: AbortSignal,
 ): Promise<number> {
   const untilMs = systemClock.monotonicMs() + RISING_MS;
-  for (let actual = seenBytes; ;) {
-    if (isWhole(actual, memoryBytes) || systemClock.monotonicMs() > untilMs) return actual;
+  for (let actual = actualBytes; ;) {
+    const isOver = systemClock.monotonicMs() > untilMs;
+    if (isOver || isWhole({ actualBytes: actual, wholeBytes })) return actual;
     await systemClock.sleep(RISEN_MS, signal);
     const now = await balloon.actual(signal);
     if (now <= actual) return now;
@@ -100,13 +106,6 @@ async function whenStill(balloon: Balloon, target: number, signal: AbortSignal):
     if (actual <= target || nowMs - leastAtMs > STILL_MS || nowMs > until) return actual;
     await systemClock.sleep(LOOK_MS, signal);
   }
-}
-
-/** Nothing was in its balloon when it was looked at first. */
-function allOf(parts: SourceContext): number {
-  const { description } = parts.state().known;
-  if (description !== undefined) return description.memoryBytes;
-  throw godwitError('GODWIT_INTERNAL', { what: 'a balloon of a guest that nobody has described' });
 }
 
 function must(balloon: Balloon | undefined, policy: BalloonPolicy, driver: string): Balloon {

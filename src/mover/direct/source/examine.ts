@@ -38,7 +38,7 @@ export async function inspectGuest(parts: LookParts, signal: AbortSignal): Promi
     deviceStates = [],
     handsOverMs,
   } = await parts.guest.inspect(signal);
-  const balloon = await lookAtBalloon(parts, description.memoryBytes, signal);
+  const balloon = await lookAtBalloon(parts, signal);
   return {
     checks: [
       ...countedChecks([...checks, ...switchoverChecks(parts, deviceStates)], parts.state()),

@@ -85,7 +85,7 @@ export function openSource(
     ...besides(around),
     tookOver: () => tookOver && JSON.stringify(coordinator.state.doing) === begun,
     state: () => coordinator.state,
-    dispatch: (event) => coordinator.dispatch(event),
+    ...recorderOf(coordinator),
     fence: (signal) => proveOff(coordinator, request, around, signal),
     fenceMs: around.fence === undefined ? 0 : fencingMs(config),
     relaunch: async (launch, signal) =>
@@ -109,6 +109,13 @@ export function openSource(
         await journal.close();
       }
     },
+  };
+}
+
+function recorderOf(coordinator: SourceCoordinator): Pick<SourceContext, 'dispatch' | 'record'> {
+  return {
+    dispatch: (event) => coordinator.dispatch(event),
+    record: (event) => coordinator.record(event),
   };
 }
 

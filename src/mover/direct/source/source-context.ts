@@ -52,6 +52,8 @@ export interface SourceContext {
   readonly tookOver: () => boolean;
   readonly state: () => SourceState;
   readonly dispatch: (event: SourceEvent) => void;
+  /** The same, once the record lies where its durability says. */
+  readonly record: (event: SourceEvent) => Promise<void>;
   /**
    * Has it proved that the destination's host is off, where this host has a means to do so; the proof is in the journal
    * when this resolves. Undefined where there is none. May be called whenever the destination's word is missing: a host

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
+import type { SourceEvent } from '../../../../src/migration/direct/source-state.ts';
+import { transition } from '../../../../src/migration/direct/transition.ts';
 import { deflate, inflate, lookAtBalloon } from '../../../../src/mover/direct/source/balloon.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { planned } from '../../../migration/direct/samples.ts';
@@ -16,7 +18,8 @@ function guest({ least = 0, hasBalloon = true, run = 'running' } = {}) {
   const balloon = {
     look: async () => {
       const given = MEMORY - actual;
-      return { actualBytes: actual, freeBytes: 100 * MIB, availableBytes: 500 * MIB - given };
+      const availableBytes = 500 * MIB - given;
+      return { actualBytes: actual, wholeBytes: MEMORY, freeBytes: 100 * MIB, availableBytes };
     },
     resize: async (bytes: number) => {
       target = bytes;
@@ -33,14 +36,18 @@ function guest({ least = 0, hasBalloon = true, run = 'running' } = {}) {
     status: async () => ({ run, stream: 'none' }),
     ...(hasBalloon ? { balloon } : {}),
   };
-  const { state } = initialSource(planned({ balloon: 'available' }));
-  const known = { ...state.known, description: { memoryBytes: MEMORY } };
+  let { state } = initialSource(planned({ balloon: 'available' }));
   const parts: unknown = {
-    state: () => ({ ...state, known }),
+    state: () => state,
+    record: async (event: SourceEvent) => {
+      assert.deepEqual(said, [], 'it is written down before anything is taken');
+      ({ state } = transition(state, event));
+    },
     guest: { session: async () => session },
   };
   const rises = (by: number): void => void (step = by);
-  return { parts: parts as SourceContext, said, rises };
+  const takenByOther = (bytes: number): void => void (actual = MEMORY - bytes);
+  return { parts: parts as SourceContext, said, rises, takenByOther };
 }
 
 describe('the balloon of a guest that moves', () => {
@@ -64,21 +71,31 @@ describe('the balloon of a guest that moves', () => {
     assert.equal(said.at(-1), 900 * MIB);
   });
 
-  test('gives all of it back, unless the hypervisor has ended', async () => {
+  test('gives back what was taken, unless the hypervisor has ended', async () => {
     const { parts, said } = guest();
+    await inflate(parts, signal);
     await deflate(parts, signal);
-    assert.deepEqual(said, [MEMORY]);
+    assert.deepEqual(said, [MEMORY - 436 * MIB, MEMORY]);
     const gone = guest({ run: 'gone' });
+    await inflate(gone.parts, signal);
     await deflate(gone.parts, signal);
-    assert.deepEqual(gone.said, []);
+    assert.equal(gone.said.length, 1);
+  });
+
+  test('that somebody else has filled since it was looked at is left as it is, and the move is refused', async () => {
+    const { parts, said, takenByOther } = guest();
+    assert.equal((await lookAtBalloon(parts, signal)).checks[0]?.verdict, 'pass');
+    takenByOther(32 * MIB);
+    await assert.rejects(inflate(parts, signal), /holds 32 MiB already, for somebody else/);
+    await deflate(parts, signal);
+    assert.deepEqual(said, []);
   });
 
   test('is refused by name where its driver knows none, and says what it would take where it does', async () => {
-    const [refused] = (await lookAtBalloon(guest({ hasBalloon: false }).parts, MEMORY, signal))
-      .checks;
+    const [refused] = (await lookAtBalloon(guest({ hasBalloon: false }).parts, signal)).checks;
     assert.deepEqual([refused?.name, refused?.verdict], ['balloon', 'refuse']);
     assert.match(refused?.evidence ?? '', /the driver fake knows no balloons/);
-    const { checks, take } = await lookAtBalloon(guest().parts, MEMORY, signal);
+    const { checks, take } = await lookAtBalloon(guest().parts, signal);
     assert.equal(checks[0]?.verdict, 'pass');
     assert.deepEqual(take, { takesBytes: 436 * MIB, availableBytes: 500 * MIB });
   });
@@ -87,11 +104,11 @@ describe('the balloon of a guest that moves', () => {
     const rising = guest();
     await inflate(rising.parts, signal);
     rising.rises(100 * MIB);
-    const { checks } = await lookAtBalloon(rising.parts, MEMORY, signal);
+    const { checks } = await lookAtBalloon(rising.parts, signal);
     assert.equal(checks[0]?.verdict, 'pass');
     const held = guest();
     await inflate(held.parts, signal);
-    const [refused] = (await lookAtBalloon(held.parts, MEMORY, signal)).checks;
+    const [refused] = (await lookAtBalloon(held.parts, signal)).checks;
     assert.match(refused?.evidence ?? '', /holds 436 MiB already, for somebody else/);
   });
 });
