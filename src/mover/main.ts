@@ -117,7 +117,9 @@ async function runManaged(
     request.request.path === 'wire'
       ? new (await import('./managed/wire.ts')).ManagedWire(parts)
       : undefined;
-  const mover = new ManagedMover(dir, request, driver, { ...around, wire });
+  const { ManagedVerification } = await import('./managed/verification.ts');
+  const verification = new ManagedVerification(config, around.clock);
+  const mover = new ManagedMover(dir, request, driver, { ...around, wire, verification });
   const { live } = mover;
   const socket = await serveLocally(dir, config, log, {
     progress: () => live.latest,

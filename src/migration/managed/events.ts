@@ -29,6 +29,8 @@ export const managedFacts = z.object({
   checks: z.array(check).max(MOST_CHECKS).optional(),
   /** What `prepare` is to make, before it makes it. */
   copies: copiedDisks.optional(),
+  /** What was looked at once the guest was at its destination. */
+  verified: z.array(check).max(16).optional(),
 });
 export type ManagedFacts = z.infer<typeof managedFacts>;
 

@@ -135,6 +135,7 @@ export function initialManaged({
     atRest: 0,
     memoryBytes: undefined,
     checks: [],
+    verified: [],
     because: undefined,
     leftovers: [],
   };
@@ -216,9 +217,10 @@ function undoing(
 function did(
   state: ManagedState,
   step: StepName,
-  { memoryBytes = state.memoryBytes, checks = [], copies = [...state.copies] }: ManagedFacts,
+  { checks = [], copies = [...state.copies], ...facts }: ManagedFacts,
 ): ManagedTransition {
-  const next = { ...state, memoryBytes, copies, checks: [...state.checks, ...checks] };
+  const { memoryBytes = state.memoryBytes, verified = state.verified } = facts;
+  const next = { ...state, memoryBytes, copies, verified, checks: [...state.checks, ...checks] };
   if (step === 'inspect') return enter(next, 'check');
   if (step === 'check' && copies.length > 0) return enter({ ...next, prepared: 'yes' }, 'prepare');
   if (step === 'check' || step === 'prepare') return enter(next, 'start');

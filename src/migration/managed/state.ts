@@ -35,6 +35,7 @@ export interface ManagedState {
   readonly atRest: number;
   readonly memoryBytes: number | undefined;
   readonly checks: readonly Check[];
+  readonly verified: readonly Check[];
   readonly because: SerialError | undefined;
   /** What could not be tidied. */
   readonly leftovers: readonly SerialError[];

@@ -11,6 +11,7 @@ import type { ManagedState } from '../../migration/managed/state.ts';
 import type { ManagedOrder, TaskSight } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import { whatIsWrong } from '../../protocol/errors.ts';
+import type { ManagedVerification } from './verification.ts';
 import type { ManagedWire } from './wire.ts';
 import { refuseOn } from '../engine/refused-by-checks.ts';
 
@@ -38,6 +39,8 @@ export interface ManagedParts {
   readonly record: (event: ManagedEvent) => Promise<void>;
   /** Shows what is not worth a record to whoever follows the migration. */
   readonly live: (task: Extract<TaskSight, { state: 'running' }>) => void;
+  /** Looks at the guest from outside of its hypervisor; absent: nobody does. */
+  readonly verification?: Pick<ManagedVerification, 'before' | 'results'> | undefined;
   /** Absent: the manager sends memory by its own path. */
   readonly wire?: Pick<ManagedWire, 'check' | 'open' | 'close'> | undefined;
   /** Asks the manager, over a new connection where the last one broke. */
@@ -58,7 +61,8 @@ type Lifecycle = {
 
 export const LIFECYCLE: Lifecycle = {
   inspect: {
-    do: async ({ ask }, signal) => {
+    do: async ({ ask, verification, state }, signal) => {
+      verification?.before(state);
       const found = await ask((session, inner) => session.inspect(inner), signal);
       return believed({ ...found, checks: [...found.checks] });
     },
@@ -136,9 +140,11 @@ export const LIFECYCLE: Lifecycle = {
   },
 
   finish: {
-    do: async ({ ask, order }, signal) => {
+    do: async ({ ask, order, verification, state }, signal) => {
+      const seen = verification?.results(state());
       await ask((session, inner) => session.finish(order, inner), signal);
-      return {};
+      const verified = await seen;
+      return verified === undefined ? {} : { verified };
     },
   },
 };

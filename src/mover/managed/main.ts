@@ -37,6 +37,7 @@ const LEAST_MS = 1000;
 
 type Planned = Extract<ManagedEvent, { type: 'planned' }>;
 type Around = Pick<Surroundings, 'clock' | 'log' | 'pid' | 'openFile'> & {
+  readonly verification?: ManagedParts['verification'];
   readonly wire?: Pick<ManagedWire, 'check' | 'open' | 'close' | 'abort' | 'sweep'> | undefined;
 };
 
@@ -93,6 +94,7 @@ export class ManagedMover {
       live: ({ percent }) =>
         this.live.publish(managedProgress({ ...sequencer.state, percent }, this.#elapsedMs())),
       wire: around.wire,
+      verification: around.verification,
       ask,
     };
     this.live = new Live(managedProgress(sequencer.state, this.#elapsedMs()));

@@ -112,7 +112,7 @@ export function openSource(
   };
 }
 
-function recorderOf(coordinator: SourceCoordinator): Pick<SourceContext, 'dispatch' | 'record'> {
+function recorderOf(coordinator: Coordinator): Pick<SourceContext, 'dispatch' | 'record'> {
   return {
     dispatch: (event) => coordinator.dispatch(event),
     record: (event) => coordinator.record(event),

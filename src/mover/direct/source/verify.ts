@@ -1,20 +1,18 @@
-import { isIPv4 } from 'node:net';
 import type { Clock } from '../../../clock.ts';
 import { hasCode, toGodwitError } from '../../../errors.ts';
-import type { ClockDifference } from '../../../migration/report/probes.ts';
 import { passes, warns } from '../../../migration/preflight/finding.ts';
 import {
   inOrder,
-  judgeGuestClock,
   judgeLeftWriters,
   judgeReached,
   looked,
   notLooked,
 } from '../../../migration/report/verified.ts';
 import type { Verified } from '../../../migration/report/verified.ts';
-import { askGuestClock } from '../../../network/clock/guest-clock.ts';
+import type { askGuestClock } from '../../../network/clock/guest-clock.ts';
 import type { VerifyAnswer } from '../../../protocol/peer/verify.ts';
 import type { Check, Report } from '../../../protocol/public/migration.ts';
+import { clockAddressOf, GuestClockLook, NOT_KNOWN_BEFORE } from '../../engine/guest-clock-look.ts';
 import type { sameMachine } from './same-machine.ts';
 import { ask } from './source-context.ts';
 import type { SourceContext } from './source-context.ts';
@@ -23,11 +21,7 @@ import type { SourceContext } from './source-context.ts';
 const ANSWER_MS = 8000;
 /** And devices that it plugs in, ms. */
 const PLUG_MS = 7000;
-const CLOCK_MS = 4000;
-/** Between the two questions for the guest's clock, ms: a clock that has stopped is distinguished from one that goes. */
-const BETWEEN_MS = 300;
-const BEFORE =
-  'it was not known before the move: another mover began it, or it was over before the answer';
+const BEFORE = NOT_KNOWN_BEFORE;
 
 const LOOKED_AT_THERE = ['disks', 'plugged', 'segment', 'connections'] as const;
 /** A peer speaks of its own host, and of these looks alone. */
@@ -44,31 +38,20 @@ type Parts = Pick<SourceContext, 'config' | 'probes' | 'state'>;
  * looked at beside everything else; nothing that is seen, or cannot be, fails a migration whose guest runs.
  */
 export class SourceVerification {
-  readonly #clock: Clock;
-  readonly #askClock: typeof askGuestClock;
+  readonly #clock: GuestClockLook;
   #compare: Compare | undefined;
-  #clockBefore: ClockDifference | string = BEFORE;
   #there: Promise<VerifyAnswer | string> | undefined;
   #clockAfter: Promise<Verified> | undefined;
 
   /** `askClock`: of a guest. */
-  constructor(clock: Clock, askClock: typeof askGuestClock = askGuestClock) {
-    this.#clock = clock;
-    this.#askClock = askClock;
+  constructor(clock: Clock, askClock?: typeof askGuestClock) {
+    this.#clock = new GuestClockLook(clock, askClock);
   }
 
   /** While the destination is made: what the machine and the guest's clock are now. */
   before(parts: Parts, compare: Compare): void {
     this.#compare = compare;
-    const address = addressOf(parts);
-    if (typeof address === 'string') void this.#clockNow(parts, address);
-    else this.#clockBefore = address.why;
-  }
-
-  async #clockNow({ state }: Parts, address: string): Promise<void> {
-    const reading = await this.#askClock(address, AbortSignal.timeout(CLOCK_MS));
-    // After the switch it would be the clock of then.
-    if (!state().stopped) this.#clockBefore = reading;
+    void this.#clock.before(addressOf(parts), () => parts.state().stopped);
   }
 
   /** The guest runs at its destination, and all of its memory is there. */
@@ -154,32 +137,13 @@ export class SourceVerification {
     }
   }
 
-  async #guestClock(parts: Parts): Promise<Verified> {
-    const skip = (why: string): Verified => notLooked('guest-clock', 'both', why);
-    const before = this.#clockBefore;
-    const address = addressOf(parts);
-    if (typeof before === 'string') return skip(before);
-    if (typeof address !== 'string') return skip(address.why);
-    const signal = AbortSignal.timeout(CLOCK_MS);
-    const first = await this.#askClock(address, signal);
-    if (typeof first === 'string') return skip(first);
-    const atMs = this.#clock.monotonicMs();
-    await this.#clock.sleep(BETWEEN_MS, signal).catch(() => undefined);
-    const second = await this.#askClock(address, signal);
-    if (typeof second === 'string') return skip(second);
-    const betweenMs = this.#clock.monotonicMs() - atMs;
-    const { stoodStillMs } = parts.probes;
-    const facts = { before, after: [first, second], betweenMs, stoodStillMs } as const;
-    return looked('guest-clock', 'both', judgeGuestClock(facts));
+  #guestClock(parts: Parts): Promise<Verified> {
+    return this.#clock.after(addressOf(parts), parts.probes.stoodStillMs);
   }
 }
 
-/** The address at which it is asked for its clock: ICMP has that question for IPv4 alone. */
-function addressOf({ config, state }: Parts): string | { readonly why: string } {
-  const { probe } = config.network;
-  if (probe === 'off') return { why: 'guests are not probed, as this host is configured' };
+function addressOf({ config, state }: Parts): ReturnType<typeof clockAddressOf> {
   const { plan, known } = state();
-  const named = probe.addresses[plan.guest] ?? [];
-  const all = [...named, ...(known.networks ?? []).flatMap(({ addresses }) => addresses)];
-  return all.find((each) => isIPv4(each)) ?? { why: 'no IPv4 address of the guest is known' };
+  const seen = (known.networks ?? []).flatMap(({ addresses }) => addresses);
+  return clockAddressOf(config, plan.guest, seen);
 }
