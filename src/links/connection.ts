@@ -14,6 +14,12 @@ export interface ConnectionUser {
 /** How long a peer may take to close its half after we have closed ours. */
 const END_MS = 2000;
 
+/**
+ * Of a record, bytes: with what TLS 1.3 adds to them they fill one record of the TLS to a relay. A record of the full size
+ * would become two there, the second of 22 bytes, and a relay's work is by the record.
+ */
+const RECORD_BYTES = 16_384 - 22;
+
 /** A TLS connection as frames. */
 export class Connection {
   readonly #socket: TLSSocket;
@@ -26,6 +32,7 @@ export class Connection {
     this.#socket = socket;
     this.#user = user;
     socket.setNoDelay(true);
+    if (!socket.destroyed) socket.setMaxSendFragment(RECORD_BYTES);
     socket.on('data', (chunk: Buffer) => this.#read(chunk));
     socket.on('error', (error) => (this.#error ??= error));
     socket.on('close', () => {

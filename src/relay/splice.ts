@@ -58,6 +58,11 @@ export class Splice {
   #lead(from: Duplex, to: Duplex): void {
     from.on('data', (chunk: Buffer) => {
       this.#bytes += chunk.length;
+      // A write costs as much for one record as for all that a turn of the event loop brings: they leave together.
+      if (to.writableCorked === 0) {
+        to.cork();
+        setImmediate(() => to.uncork());
+      }
       if (!to.write(chunk)) from.pause();
     });
     to.on('drain', () => {

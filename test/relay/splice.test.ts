@@ -34,6 +34,30 @@ test('a side that takes slowly, but takes, is never cut', async () => {
   splice.destroy();
 });
 
+test('what comes in one turn of the event loop leaves in one write, and nothing is kept back', async () => {
+  const writes: number[][] = [];
+  const end = new Duplex({
+    read: () => {},
+    writev: (chunks, done) => {
+      writes.push(chunks.map(({ chunk }) => (chunk as Buffer).length));
+      done();
+    },
+  });
+  const source = new Duplex({ read: () => {}, write: (_chunk, _encoding, done) => done() });
+  const splice = new Splice(source, end, 0, LIMITS);
+  for (const bytes of [3, 2, 1]) source.push(Buffer.alloc(bytes));
+  await turn();
+  await turn();
+  assert.deepEqual(writes, [[3, 2, 1]]);
+  source.push(Buffer.alloc(4));
+  source.push(null);
+  await turn();
+  await turn();
+  assert.deepEqual(writes, [[3, 2, 1], [4]]);
+  assert.equal(end.writableFinished, true);
+  splice.destroy();
+});
+
 test('a side that takes nothing for too long is cut', async () => {
   const { end } = slowEnd();
   const source = new PassThrough();
