@@ -7,6 +7,7 @@ import { partSites, siteConfig, SiteRelay } from '../test/e2e/support/sites.ts';
 import { median, onlyOf } from './contract.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
 import { godwitMigrate } from './godwit.ts';
+import { relayAlone } from './sites-relay.ts';
 import { otherHost, untilDirtied, untilQuiet, withLab } from './lab.ts';
 import { forgetAll } from './wire-move.ts';
 
@@ -40,12 +41,14 @@ export const sites: Bench = {
   summary:
     'a move by the wire between NATs through a relay, against the same without them [--only]',
   run: async (options) => {
-    const parts = [...Object.keys(ROUND_TRIPS_MS), 'crowd'];
+    const parts = [...Object.keys(ROUND_TRIPS_MS), 'crowd', 'relay'];
     const only = onlyOf(options, parts) ?? parts;
     const measures: Measure[] = [];
     for (const [part, roundTripMs] of Object.entries(ROUND_TRIPS_MS))
       if (only.includes(part)) measures.push(...(await compare(roundTripMs, options)));
     if (only.includes('crowd')) measures.push(...(await crowd(options)));
+    if (only.includes('relay'))
+      for (const pairs of [1, CROWD]) measures.push(...(await relayAlone(pairs, options)));
     return measures;
   },
 };

@@ -64,6 +64,28 @@ export async function partSites(lab: Lab, member: RelayMember = 'switch'): Promi
   }
 }
 
+export interface ProcessCost {
+  /** The most memory that it had resident, Node's own included. */
+  readonly residentBytes: number;
+  /** Of all its threads. */
+  readonly processorMs: number;
+}
+
+/** What a process has cost until now. */
+export async function costOf(pid: number): Promise<ProcessCost> {
+  const [status, stat] = await Promise.all(
+    ['status', 'stat'].map((file) => readFile(`/proc/${pid}/${file}`, 'utf8')),
+  );
+  const kib = Number(/VmHWM:\s+(\d+) kB/.exec(status ?? '')?.[1]);
+  // From the state on: a program's name may hold blanks.
+  const [user, system] = (stat ?? '')
+    .replace(/^.*\) /, '')
+    .split(' ')
+    .slice(11, 13);
+  const ticks = Number(user) + Number(system);
+  return { residentBytes: kib * 1024, processorMs: (ticks * 1000) / TICKS_PER_SECOND };
+}
+
 /** `godwit relay` at the public address, as a process that can be killed. */
 export class SiteRelay {
   readonly #lab: Lab;
@@ -114,20 +136,9 @@ export class SiteRelay {
     await until('the relay to be gone', 5000, async () => (isAlive(killed) ? undefined : true));
   }
 
-  /** The most memory that it had resident, bytes, and its processor's time until now, ms. */
-  async cost(): Promise<{ readonly residentBytes: number; readonly processorMs: number }> {
-    const { pid } = this.#running();
-    const [status, stat] = await Promise.all(
-      ['status', 'stat'].map((file) => readFile(`/proc/${pid}/${file}`, 'utf8')),
-    );
-    const kib = Number(/VmHWM:\s+(\d+) kB/.exec(status ?? '')?.[1]);
-    // From the state on: a program's name may hold blanks.
-    const [user, system] = (stat ?? '')
-      .replace(/^.*\) /, '')
-      .split(' ')
-      .slice(11, 13);
-    const ticks = Number(user) + Number(system);
-    return { residentBytes: kib * 1024, processorMs: (ticks * 1000) / TICKS_PER_SECOND };
+  /** What it has cost until now. */
+  cost(): Promise<ProcessCost> {
+    return costOf(this.#running().pid);
   }
 
   #running(): ProcessIdentity {
