@@ -25,6 +25,24 @@ const MIB = 1024 ** 2;
 const THIN = 12_500_000;
 /** A round trip from a host to the relay: half of the one from site to site. */
 const LEG_MS = 25;
+/** Cuts of each leg in one migration, from 1 to 30 s long, where more are asked for than the few of each run. */
+const CUTS = Number(process.env['GODWIT_SITE_CUTS'] ?? 0);
+const KILLS = Number(process.env['GODWIT_RELAY_KILLS'] ?? 1);
+/** How long the leg of the source and the one of the destination are cut, in turn, ms. */
+const CUTS_MS: readonly (readonly [number, number])[] =
+  CUTS === 0
+    ? [[1000, 5000]]
+    : Array.from({ length: CUTS }, (_, turn) => {
+        const ms = 1000 + Math.round((29_000 * turn) / Math.max(1, CUTS - 1));
+        return [ms, ms];
+      });
+/** Slow enough that memory still flows after the last of them. */
+const FLOW =
+  CUTS === 0
+    ? { bytesPerS: 2 * MIB, dirtyBytesPerS: MIB, timeoutMs: 600_000 }
+    : { bytesPerS: MIB / 2, dirtyBytesPerS: MIB / 16, timeoutMs: 3_600_000 };
+/** As much passes between two cuts, so that each is a cut of its own. */
+const BETWEEN = MIB / 16;
 
 describe('two sites 50 ms and 100 Mbit/s apart, each behind a NAT, with a relay between', () => {
   let world: World;
@@ -45,7 +63,7 @@ describe('two sites 50 ms and 100 Mbit/s apart, each behind a NAT, with a relay 
       host: 'a',
       memoryBytes: 192 * MIB,
       workingSetBytes: 32 * MIB,
-      dirtyBytesPerSecond: MIB,
+      dirtyBytesPerSecond: FLOW.dirtyBytesPerS,
       disks: [{ bytes: 32 * MIB, thin: true }],
     });
     web1 = await watchGuest(world, name);
@@ -68,23 +86,42 @@ describe('two sites 50 ms and 100 Mbit/s apart, each behind a NAT, with a relay 
     }
   }
 
+  /** Resolves once more of the memory has left the source than at this moment. */
+  async function flowsAgain(from: string, id: string): Promise<void> {
+    let before: number | undefined;
+    await follow(world, from, id, ({ sample }) => {
+      const bytes = sample?.transferredBytes;
+      if (bytes === undefined) return false;
+      before ??= bytes;
+      return bytes > before + BETWEEN;
+    });
+  }
+
   /** Moves it while both legs are cut and the relay is killed once its memory flows; it is there alone, with its disk. */
   async function moveThroughCuts(t: TestContext, from: string, to: string, mode: Mode) {
     for (const host of ['a', 'b']) await world.agent(host).pruneCache({ body: { bytes: 0 } });
     let report: Report | undefined;
     await web1.unharmed(to, async () => {
-      const id = await begin(world, { guest: name, from, to, mode, maxBandwidth: 2 * MIB });
+      const { bytesPerS: maxBandwidth, timeoutMs } = FLOW;
+      const id = await begin(world, { guest: name, from, to, mode, maxBandwidth, timeoutMs });
       // By post-copy the guest is over already when most of its memory is not.
       await follow(world, from, id, ({ phase, sample }) =>
         mode === 'postcopy'
           ? phase === 'draining'
           : phase === 'memory' && (sample?.transferredBytes ?? 0) > MIB,
       );
-      await cut(from, 1000);
-      await cut(to, 5000);
-      await relay.kill();
-      await relay.up();
-      report = await reportAtEnd(world, from, id);
+      for (const [atSourceMs, atDestinationMs] of CUTS_MS) {
+        await cut(from, atSourceMs);
+        await flowsAgain(from, id);
+        await cut(to, atDestinationMs);
+        await flowsAgain(from, id);
+      }
+      for (let kill = 0; kill < KILLS; kill += 1) {
+        if (kill > 0) await flowsAgain(from, id);
+        await relay.kill();
+        await relay.up();
+      }
+      report = await reportAtEnd(world, from, id, timeoutMs);
     });
     assert.ok(report !== undefined);
     assert.equal(report.outcome, 'done', JSON.stringify(report.error));

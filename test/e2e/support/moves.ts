@@ -30,8 +30,9 @@ export async function follow(
   host: string,
   id: string,
   wanted: (line: Progress) => boolean,
+  deadlineMs = MOVE_DEADLINE_MS,
 ): Promise<Progress> {
-  const signal = AbortSignal.timeout(MOVE_DEADLINE_MS);
+  const signal = AbortSignal.timeout(deadlineMs);
   for await (const line of world.agent(host).events({ params: { id } }, { signal })) {
     if (wanted(line)) return line;
     if (isEnd(line.phase)) {
@@ -51,8 +52,13 @@ export async function untilMemoryFlows(world: World, host: string, id: string): 
 }
 
 /** Waits for the end, whichever it is, and returns the report of a host. */
-export async function reportAtEnd(world: World, host: string, id: string): Promise<Report> {
-  await follow(world, host, id, ({ phase }) => isEnd(phase));
+export async function reportAtEnd(
+  world: World,
+  host: string,
+  id: string,
+  deadlineMs = MOVE_DEADLINE_MS,
+): Promise<Report> {
+  await follow(world, host, id, ({ phase }) => isEnd(phase), deadlineMs);
   return world.agent(host).report({ params: { id } });
 }
 
