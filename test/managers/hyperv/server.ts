@@ -24,6 +24,8 @@ export interface Temper {
   garbage: { text: string; times: number };
   /** The server forgets who its clients are. */
   forgets: number;
+  /** What it offers where it takes no NTLM; empty: it takes it. */
+  offers: string[];
   slowMs: number;
 }
 
@@ -51,6 +53,7 @@ export async function serveWinrm(
     status: { code: 503, times: 0 },
     garbage: { text: '', times: 0 },
     forgets: 0,
+    offers: [],
     slowMs: 0,
   };
   const asked: string[] = [];
@@ -132,6 +135,10 @@ function isKnown(request: IncomingMessage, response: ServerResponse, login: Logi
     const right = `Basic ${Buffer.from(`${login.user}:Password`).toString('base64')}`;
     if (words === right) return true;
     response.writeHead(401, { 'www-authenticate': 'Basic realm="WSMAN"' }).end();
+    return false;
+  }
+  if (login.temper.offers.length > 0) {
+    response.writeHead(401, { 'www-authenticate': login.temper.offers }).end();
     return false;
   }
   if (login.temper.forgets-- > 0) login.known.delete(socket);

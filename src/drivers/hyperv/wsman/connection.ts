@@ -15,6 +15,8 @@ import type { NtlmAccount } from './ntlm.ts';
 
 /** Larger than any answer that was asked for, bytes. */
 const MOST_ANSWER = 4 * 1024 ** 2;
+/** Of what a server offers: all that Kerberos could be spoken by. */
+const KERBEROS = /\b(?:Negotiate|Kerberos)\b/i;
 /** The server answers within its own time, and a network needs some, ms. */
 const CALL_MS = (OPERATION_S + 10) * 1000;
 const CONNECT_MS = 10_000;
@@ -112,6 +114,9 @@ export class WinrmConnection {
     const asked = await this.#send(Buffer.alloc(0), first, signal);
     const word = /(?:Negotiate|NTLM) +([A-Za-z0-9+/=]+)/.exec(asked.authenticate)?.[1] ?? '';
     const challenge = parseChallenge(Buffer.from(word, 'base64'));
+    if (asked.status === 401 && word === '' && KERBEROS.test(asked.authenticate)) {
+      throw this.#kerberosAlone(asked.authenticate);
+    }
     if (asked.status !== 401 || challenge === undefined) {
       throw this.#refused(
         `it does not offer NTLM (HTTP ${asked.status}, ${asked.authenticate.slice(0, 200) || 'nothing offered'})`,
@@ -206,6 +211,22 @@ export class WinrmConnection {
       what: `${this.#target.user} to log on`,
       reason: 'the name or the password is wrong, or this account may not use WinRM',
     });
+  }
+
+  /** It has seen Godwit's NTLM, and offers what remains of Negotiate. */
+  #kerberosAlone(offered: string): GodwitError {
+    return godwitError(
+      'GODWIT_MANAGER_DENIED',
+      {
+        manager: 'WinRM',
+        address: this.#url.host,
+        what: `${this.#target.user} to log on`,
+        reason: `it takes no NTLM (it offers ${offered.slice(0, 200)}), and Godwit does not speak Kerberos to WinRM`,
+      },
+      {
+        hint: 'Allow NTLM at that host (the policies “Restrict NTLM”), or set `auth` to `basic` with an account of the host’s own.',
+      },
+    );
   }
 
   #refused(reason: string, cause?: unknown): GodwitError {

@@ -3,6 +3,7 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 import { WsmanFault } from '../../../../src/drivers/hyperv/wsman/answers.ts';
 import { WinrmClient } from '../../../../src/drivers/hyperv/wsman/client.ts';
 import { powershellArgs, scriptText } from '../../../../src/drivers/hyperv/scripts.ts';
+import { toGodwitError } from '../../../../src/errors.ts';
 import { serveWinrm } from '../../../managers/hyperv/server.ts';
 import type { Winrm } from '../../../managers/hyperv/server.ts';
 import { HypervWorld } from '../../../managers/hyperv/world.ts';
@@ -56,6 +57,24 @@ describe('a client of WinRM', () => {
     const wql = `SELECT * FROM Msvm_MigrationJob WHERE VirtualSystemName='${key}'`;
     assert.equal((await client.query(wql, signal)).length, 3);
     assert.deepEqual(winrm.asked, ['Enumerate', 'Pull']);
+  });
+
+  test('a host that takes Kerberos alone is refused by name, and hears no proof of the password', async (t) => {
+    t.after(() => {
+      winrm.temper.offers = [];
+    });
+    for (const offers of [['Negotiate', 'Kerberos'], ['Kerberos'], ['Negotiate']]) {
+      winrm.temper.offers = offers;
+      await assert.rejects(client.query(JOBS, signal), (thrown) => {
+        const { code, message, hint } = toGodwitError(thrown);
+        assert.equal(code, 'GODWIT_MANAGER_DENIED');
+        assert.match(message, new RegExp(`takes no NTLM \\(it offers ${offers.join(', ')}\\)`));
+        return /Restrict NTLM/.test(hint);
+      });
+    }
+    winrm.temper.offers = ['Basic realm="WSMAN"'];
+    await assert.rejects(client.query(JOBS, signal), { code: 'GODWIT_UNREACHABLE' });
+    assert.deepEqual(winrm.asked, []);
   });
 
   test('a wrong password and a user that nobody knows are refused by name', async () => {
