@@ -20,6 +20,11 @@ export interface ManagedDriver extends DriverInventory {
   /** Asks the guest's manager for it. GODWIT_UNREACHABLE where the manager does not answer. */
   openManaged(handle: GuestHandle, signal: AbortSignal): Promise<ManagedSession>;
   /**
+   * ms that one question of a session may take. Absent where a question is one call: then it has the time of one. A driver
+   * that asks its manager many things for one question bounds each of them itself, so that a busy manager is not a silent one.
+   */
+  readonly questionMs?: number;
+  /**
    * Where this host's manager connects, or listens, with the memory of a migration whose order has `wire`. Absent where it
    * sends memory by a path of its own alone.
    */

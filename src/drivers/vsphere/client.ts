@@ -69,9 +69,14 @@ export class VsphereClient {
   /**
    * GODWIT_UNREACHABLE, GODWIT_MANAGER_VERSION for what is no vCenter of a version that is known (nobody is logged in
    * there), GODWIT_MANAGER_DENIED for a wrong user or password, GODWIT_CONFIG for a password file that others may read.
+   * `callMs`: how long each call may take; absent: as long as its signal lets it.
    */
-  static async open(options: VsphereOptions, signal: AbortSignal): Promise<VsphereClient> {
-    const transport = await Transport.open(options);
+  static async open(
+    options: VsphereOptions,
+    signal: AbortSignal,
+    callMs?: number,
+  ): Promise<VsphereClient> {
+    const transport = await Transport.open(options, callMs);
     try {
       const asked = { method: 'RetrieveServiceContent', self: SERVICE, parts: [] };
       const [found] = await exchange(transport, asked, signal);
@@ -95,9 +100,9 @@ export class VsphereClient {
     self: Ref,
     parts: readonly Part[],
     signal: AbortSignal,
-    waits = false,
+    waitsMs = 0,
   ): Promise<readonly XmlElement[]> {
-    const asked = { method, self, parts, waits };
+    const asked = { method, self, parts, waitsMs };
     try {
       return await exchange(this.#transport, asked, signal);
     } catch (thrown) {
@@ -220,8 +225,8 @@ export class VsphereClient {
       text('maxObjectUpdates', PAGE),
     ]);
     const parts = [text('version', version), options];
-    const waits = maxWaitSeconds > 0;
-    const [set] = await this.call('WaitForUpdatesEx', collector, parts, signal, waits);
+    const waitsMs = maxWaitSeconds * 1000;
+    const [set] = await this.call('WaitForUpdatesEx', collector, parts, signal, waitsMs);
     return set === undefined ? undefined : updatesIn(set);
   }
 
@@ -269,17 +274,17 @@ interface Call {
   readonly method: string;
   readonly self: Ref;
   readonly parts: readonly Part[];
-  /** It waits for a change. */
-  readonly waits?: boolean;
+  /** It waits so long for a change. */
+  readonly waitsMs?: number;
 }
 
 async function exchange(
   transport: Transport,
-  { method, self, parts, waits = false }: Call,
+  { method, self, parts, waitsMs = 0 }: Call,
   signal: AbortSignal,
 ): Promise<readonly XmlElement[]> {
-  const kind = { waits, reads: READS.has(method) };
-  const { status, body } = await transport.post(envelope(method, self, parts), signal, kind);
+  const kind = { method, waitsMs, reads: READS.has(method) };
+  const { status, body } = await transport.post(envelope(method, self, parts), kind, signal);
   if (status !== 200 && status !== 500) throw transport.unreachable(`HTTP ${status} to ${method}`);
   const answer = parseAnswer(method, body);
   if ('garbage' in answer) throw transport.unreachable(`HTTP ${status}: ${answer.garbage}`);

@@ -19,6 +19,8 @@ import type { VsphereOptions } from './options.ts';
 import { VsphereSession } from './session.ts';
 
 const LIFE_MS = 10_000;
+/** Of some 15 calls to a vCenter, which may be busy with others. */
+const QUESTION_MS = 50_000;
 
 /** Guests of a vCenter. This agent sits beside none of their hosts. */
 export class VsphereDriver implements ManagedDriver {
@@ -34,6 +36,7 @@ export class VsphereDriver implements ManagedDriver {
     priorities: true,
     encryption: true,
   } as const;
+  readonly questionMs = QUESTION_MS;
   readonly #options: VsphereOptions;
   readonly #follower: Follower;
   readonly maintenance: VsphereMaintenance;

@@ -28,6 +28,8 @@ import type { Task } from './task.ts';
 const SETTLES_MS = 60_000;
 /** A collector that cannot be ended within that ends with its session, ms. */
 const CLOSE_MS = 2000;
+/** One answer may take so long, ms; the wait for a change comes on top. */
+const CALL_MS = 20_000;
 /** The vCenter waits so long for a change of a task, s. */
 const CHANGE_S = 10;
 
@@ -49,7 +51,7 @@ export class VsphereSession implements ManagedSession {
     handle: VsphereHandle,
     signal: AbortSignal,
   ): Promise<VsphereSession> {
-    const client = await VsphereClient.open(options, signal);
+    const client = await VsphereClient.open(options, signal, CALL_MS);
     return new VsphereSession(new VsphereGuest(client, options, handle), handle.name);
   }
 

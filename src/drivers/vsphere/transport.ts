@@ -3,6 +3,7 @@ import { Agent, request } from 'node:https';
 import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:tls';
 import type { TLSSocket } from 'node:tls';
+import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
 import type { GodwitError } from '../../errors.ts';
 import type { VsphereOptions } from './options.ts';
@@ -24,6 +25,13 @@ export interface ShownCertificate {
   readonly validToMs: number;
 }
 
+/** `reads`: it changes nothing; `waitsMs`: so long it waits for a change. */
+export interface CallKind {
+  readonly method: string;
+  readonly waitsMs: number;
+  readonly reads: boolean;
+}
+
 type Reached = Pick<VsphereOptions, 'url' | 'fingerprint' | 'ca' | 'connections'>;
 
 /**
@@ -35,12 +43,14 @@ export class Transport {
   readonly #calls: Agent;
   /** Calls that wait for a change, so that none of the others stands behind one. */
   readonly #waits: Agent;
+  readonly #callMs: number | undefined;
   #cookie: string | undefined;
   /** Of the connection that was opened last. */
   certificate: ShownCertificate | undefined;
 
-  private constructor(options: Reached, ca: string | undefined) {
+  private constructor(options: Reached, ca: string | undefined, callMs: number | undefined) {
     this.#options = options;
+    this.#callMs = callMs;
     this.#calls = this.#connections(options.connections, ca);
     this.#waits = this.#connections(1, ca);
   }
@@ -60,11 +70,11 @@ export class Transport {
   }
 
   /** GODWIT_CONFIG where the CA cannot be read. */
-  static async open(options: Reached): Promise<Transport> {
+  static async open(options: Reached, callMs?: number): Promise<Transport> {
     const { ca: file } = options;
-    if (file === undefined) return new Transport(options, undefined);
+    if (file === undefined) return new Transport(options, undefined, callMs);
     try {
-      return new Transport(options, await readFile(file, 'utf8'));
+      return new Transport(options, await readFile(file, 'utf8'), callMs);
     } catch (cause) {
       const what = `drivers.vsphere.ca: ${file} cannot be read`;
       throw godwitError('GODWIT_CONFIG', { file, what }, { cause });
@@ -76,16 +86,28 @@ export class Transport {
    * change has a connection of its own. One that only reads is sent once more where it met the end of a connection that
    * had been kept open: the vCenter may close those at any time.
    */
-  async post(
+  post(
     body: string,
+    { method, waitsMs, reads }: CallKind,
     signal: AbortSignal,
-    { waits = false, reads = false }: { readonly waits?: boolean; readonly reads?: boolean } = {},
   ): Promise<HttpAnswer> {
-    const agent = waits ? this.#waits : this.#calls;
+    const agent = waitsMs > 0 ? this.#waits : this.#calls;
+    const sent = (within: AbortSignal): Promise<HttpAnswer> =>
+      this.#sent(() => this.#exchange(body, within, agent), reads, within);
+    if (this.#callMs === undefined) return sent(signal);
+    const what = `the vCenter's answer to ${method}`;
+    return withDeadline(what, this.#callMs + waitsMs, signal, sent);
+  }
+
+  async #sent(
+    send: () => Promise<HttpAnswer>,
+    isRepeatable: boolean,
+    signal: AbortSignal,
+  ): Promise<HttpAnswer> {
     try {
-      return await this.#exchange(body, signal, agent).catch((thrown: unknown) => {
-        if (!reads || !(thrown instanceof ClosedMeanwhile)) throw thrown;
-        return this.#exchange(body, signal, agent);
+      return await send().catch((thrown: unknown) => {
+        if (!isRepeatable || !(thrown instanceof ClosedMeanwhile)) throw thrown;
+        return send();
       });
     } catch (cause) {
       signal.throwIfAborted();

@@ -288,6 +288,7 @@ function tensOf(task: TaskSight): number | undefined {
 export function inTime<T>(
   question: (signal: AbortSignal) => Promise<T>,
   signal: AbortSignal,
+  questionMs = ANSWER_MS,
 ): Promise<T> {
-  return withDeadline('an answer of the manager', ANSWER_MS, signal, question);
+  return withDeadline('an answer of the manager', questionMs, signal, question);
 }

@@ -255,16 +255,20 @@ function managerConnection(
   return {
     close,
     ask: (question, signal) =>
-      inTime(async (inner) => {
-        opened ??= driver.openManaged(handle, inner);
-        const session = opened;
-        try {
-          return await question(await session, inner);
-        } catch (thrown) {
-          await drop(session);
-          throw thrown;
-        }
-      }, signal),
+      inTime(
+        async (inner) => {
+          opened ??= driver.openManaged(handle, inner);
+          const session = opened;
+          try {
+            return await question(await session, inner);
+          } catch (thrown) {
+            await drop(session);
+            throw thrown;
+          }
+        },
+        signal,
+        driver.questionMs,
+      ),
   };
 }
 

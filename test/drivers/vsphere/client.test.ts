@@ -35,8 +35,14 @@ function answerTo(method: string, said: string): string {
   return `<Envelope><Body><${method}Response><returnval>${said}</returnval></${method}Response></Body></Envelope>`;
 }
 
-/** A vCenter that answers so to each call; undefined: it closes the connection without a word. */
-async function vcenterOf(t: TestContext, answer: (method: string) => string | undefined) {
+const SILENT = 'silent';
+
+/** A vCenter that answers so to each call, or never; undefined: it closes the connection without a word. */
+async function vcenterOf(
+  t: TestContext,
+  answer: (method: string) => string | undefined,
+  callMs?: number,
+) {
   const { cert, key } = await makeAuthority('vc', { nowMs: Date.now(), days: 1 });
   const server = createServer({ cert, key }, async (request, response) => {
     const parts: Buffer[] = [];
@@ -44,7 +50,7 @@ async function vcenterOf(t: TestContext, answer: (method: string) => string | un
     const method = methodIn(Buffer.concat(parts).toString('utf8'));
     const said = method === 'RetrieveServiceContent' ? ABOUT : answer(method);
     if (said === undefined) request.socket.destroy();
-    else response.end(answerTo(method, said));
+    else if (said !== SILENT) response.end(answerTo(method, said));
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -56,7 +62,7 @@ async function vcenterOf(t: TestContext, answer: (method: string) => string | un
   const url = `https://127.0.0.1:${port}`;
   const signal = AbortSignal.timeout(30_000);
   const given = { url, user: 'u', passwordFile, fingerprint, connections: 1 };
-  const client = await VsphereClient.open(vsphereOptions.parse(given), signal);
+  const client = await VsphereClient.open(vsphereOptions.parse(given), signal, callMs);
   t.after(async () => {
     await client.close();
     server.close();
@@ -109,4 +115,14 @@ test('a vCenter that closes each connection is reported, and not asked for ever'
     return toGodwitError(thrown).code === 'GODWIT_UNREACHABLE';
   });
   assert.equal(asked, 2);
+});
+
+test('a call that is not answered ends after its own time, by its name', async (t) => {
+  const answer = (method: string) => (method === 'CurrentTime' ? SILENT : '');
+  const { client, signal } = await vcenterOf(t, answer, 500);
+  await assert.rejects(client.call('CurrentTime', OBJECT, [], signal), (thrown) => {
+    const { code, message } = toGodwitError(thrown);
+    assert.match(message, /CurrentTime took longer than 500 ms/);
+    return code === 'GODWIT_DEADLINE';
+  });
 });
