@@ -4,8 +4,10 @@ import { godwitError } from '../../../src/errors.ts';
 /** What a monitor refuses, with the reason. */
 export class Refusal {
   readonly reason: string;
-  constructor(reason: string) {
+  readonly errorClass: string;
+  constructor(reason: string, errorClass = 'GenericError') {
     this.reason = reason;
+    this.errorClass = errorClass;
   }
 }
 
@@ -21,7 +23,7 @@ export function fakeMonitor(answerer: Answerer = () => undefined) {
     said.push(command);
     const answer = await answerer(command, args);
     return answer instanceof Refusal
-      ? ({ ok: false, reason: answer.reason } as const)
+      ? ({ ok: false, reason: answer.reason, errorClass: answer.errorClass } as const)
       : ({ ok: true, value: answer ?? {} } as const);
   };
   const execute = async (command: string, args: Record<string, unknown>): Promise<unknown> => {
