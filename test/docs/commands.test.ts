@@ -81,7 +81,7 @@ describe('what the pages name', () => {
       .filter((file) => file.endsWith('.ts'))
       .map((file) => readFileSync(path.join(root, 'src', file), 'utf8'))
       .join('\n');
-    const elsewhere = /^GODWIT_FUZZ_RUNS$/;
+    const elsewhere = /^GODWIT_(FUZZ_RUNS|TEST_RETURNS)$/;
     const unknown = [...variables].filter(
       (name) => !(name in ERRORS) && !read.includes(name) && !elsewhere.test(name),
     );
