@@ -33,9 +33,12 @@ const replayed = z.object({
   contention: z.number(),
   unserved: z.number(),
   moves: z.number(),
+  failedMoves: z.number(),
   movedBytes: z.number(),
   kwh: z.number().optional(),
   hostHours: z.number(),
+  wakes: z.number(),
+  darkGuestHours: z.number(),
   byHour: z.array(z.object({ contention: z.number(), on: z.number() })),
 });
 const change = z.object({ now: z.number(), proposed: z.number() });

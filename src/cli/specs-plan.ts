@@ -27,7 +27,7 @@ export const simSpec = spec({
     'memory_gib) and load.csv (time in seconds, guest, cores), or in its place load.json, what a Prometheus answers to a ' +
     'range query, and says what a policy would have done with them, beside what was without any move. rightsize proposes smaller sizes. Asks no agent and moves nothing.',
   flags: {
-    trace: { kind: 'file', value: 'directory', summary: 'where the three files are (required)' },
+    trace: { kind: 'file', value: 'directory', summary: 'where the files are (required)' },
     policy: {
       kind: 'choice',
       choices: ['balance', 'consolidate', 'rightsize'],
@@ -35,6 +35,12 @@ export const simSpec = spec({
       summary: 'what is tried',
     },
     price: { kind: 'text', value: 'amount', summary: 'what a kWh costs, such as 0.30EUR' },
+    trouble: {
+      kind: 'count',
+      value: 'number',
+      summary:
+        'adds made trouble: hosts that fail, are drained or report nothing, moves that fail, sensors that lie; the same number, the same trouble',
+    },
     html: { kind: 'file', value: 'file', summary: 'a report with charts, as a page of its own' },
   },
   examples: [

@@ -5,7 +5,7 @@ import { costOf } from './cost.ts';
 import type { EstimateOptions } from './estimate.ts';
 import { Fleet } from './fleet.ts';
 import type { Place, Seat } from './fleet.ts';
-import type { Budget, Inventory, Plan, PlannedMove, Refusal } from './inventory.ts';
+import type { Budget, Inventory, Plan, PlannedMove, PlannerGuest, Refusal } from './inventory.ts';
 import { moveOf, planOf, refusal } from './plan.ts';
 import { PlaceOrder } from './place-order.ts';
 import { shortfall } from './shortfall.ts';
@@ -107,8 +107,9 @@ class Balance {
     this.#fleet = new Fleet(asked(inventory), options.estimate);
     this.#options = options;
     this.#care = CARE[options.level];
-    this.#left = leftOf(inventory, options);
-    this.#largest = inventory.hosts.reduce((most, { cpu }) => Math.max(most, cpu), 0);
+    const guests = [...this.#fleet.seats.map(({ guest }) => guest), ...this.#fleet.lost];
+    this.#left = leftOf(guests, options);
+    this.#largest = this.#fleet.places.reduce((most, { host }) => Math.max(most, host.cpu), 0);
     this.#now = new Float64Array(this.#fleet.places.length);
     for (const seat of this.#fleet.seats) this.#count(seat, seat.at, 1);
   }
@@ -270,7 +271,7 @@ const lossOf = ({ mean, variance, host }: Place): number => shortfall(mean, vari
 
 /** What this plan may still do, after what was done in the last hour. */
 function leftOf(
-  { guests }: Inventory,
+  guests: readonly PlannerGuest[],
   { budget = {}, perHour = {} }: BalanceOptions,
 ): { moves: number; bytes: number } {
   let moves = 0;

@@ -1,6 +1,7 @@
 import { estimate } from './estimate.ts';
 import type { Estimate, EstimateOptions } from './estimate.ts';
 import type { Inventory, PlannerGuest, PlannerHost } from './inventory.ts';
+import { sensible } from './sensible.ts';
 
 /** A guest in a plan that is being made. */
 export interface Seat {
@@ -89,7 +90,8 @@ export class Fleet {
   /** Guests on a host that is not in the inventory. */
   readonly lost: readonly PlannerGuest[];
 
-  constructor(inventory: Inventory, options?: EstimateOptions) {
+  constructor(reported: Inventory, options?: EstimateOptions) {
+    const inventory = sensible(reported);
     this.places = inventory.hosts.map((host, number) => new Place(host, number));
     this.byName = new Map(this.places.map((place) => [place.host.name, place]));
     const seats: Seat[] = [];
@@ -106,16 +108,19 @@ export class Fleet {
       }
       const known = estimate(guest, options);
       const expected = known ?? { mean: guest.cpu, variance: 0 };
+      const target = guest.moving === true ? this.byName.get(guest.movingTo ?? '') : undefined;
+      const at = target ?? place;
       const seat = {
         guest,
         from: place,
-        at: place,
+        at,
         expected,
         unknown: known === undefined,
         grouped: guest.together !== undefined && (groups.get(guest.together) ?? 0) > 1,
       };
-      place.enter(seat);
+      at.enter(seat);
       place.hold(seat, 1);
+      if (at !== place) at.hold(seat, 1);
       seats.push(seat);
     }
     this.seats = seats;

@@ -71,6 +71,8 @@ export interface PlannerGuest {
   readonly together?: string;
   /** It moves at this moment. */
   readonly moving?: boolean;
+  /** Where to, if `host` is still where it is and has its memory: it counts on both, and its load on this one. */
+  readonly movingTo?: string;
   /** Hosts that it left, and how long ago, s. */
   readonly left?: readonly { readonly host: string; readonly secondsAgo: number }[];
 }

@@ -148,7 +148,10 @@ export const lively: fc.Arbitrary<Inventory> = fc
  * Every constraint that a plan breaks, as lines; none for a good plan. Memory and `apart` count at any moment and in
  * any order: a guest that moves is on both hosts until all have moved.
  */
-export function broken({ hosts: all, guests }: Inventory, { moves }: Plan): string[] {
+export function broken(
+  { hosts: all, guests }: Inventory,
+  { moves }: Pick<Plan, 'moves'>,
+): string[] {
   const problems: string[] = [];
   const moved = new Set<string>();
   for (const { guest: name, from, to } of moves) {
@@ -182,7 +185,7 @@ export function broken({ hosts: all, guests }: Inventory, { moves }: Plan): stri
 
 function crowded({ hosts: all, guests }: Inventory, moves: Plan['moves']): string[] {
   return all.flatMap(({ name, memoryBytes }) => {
-    const here = guests.filter((each) => each.host === name);
+    const here = guests.filter((each) => each.host === name || each.movingTo === name);
     const coming = moves
       .filter(({ to }) => to === name)
       .flatMap((move) => guests.filter((each) => each.name === move.guest));

@@ -10,6 +10,7 @@ import type { History } from '../../planner/sim/history/history.ts';
 import { linesOf, pageOf } from '../../planner/sim/history/page.ts';
 import type { PageFacts } from '../../planner/sim/history/page.ts';
 import { replay } from '../../planner/sim/history/replay.ts';
+import { FAILING, troubled } from '../../planner/sim/history/trouble.ts';
 import { placeOfSetting } from '../../settings.ts';
 import type { Context } from '../context.ts';
 import { printJson } from '../context.ts';
@@ -29,15 +30,17 @@ const POLICIES: Readonly<Record<'balance' | 'consolidate', (inventory: Inventory
 
 /** Replays a recorded history under a policy, beside itself without any move. */
 export const run: Run<typeof simSpec> = (input, context) => {
-  const { trace, policy = 'balance', html } = input.flags;
+  const { trace, policy = 'balance', html, trouble } = input.flags;
   const price = priceOf(input.flags.price);
   if (trace === undefined) {
     throw godwitError('GODWIT_USAGE', { what: 'godwit sim needs --trace, a directory' });
   }
   const history = historyIn(trace);
   if (policy === 'rightsize') return propose(history, context, input.json);
-  const was = replay(history, undefined, false);
-  const would = replay(history, POLICIES[policy], policy === 'consolidate');
+  const scene = trouble === undefined ? history : troubled(history, trouble);
+  const world = trouble === undefined ? {} : { seed: trouble, failing: FAILING };
+  const was = replay(scene, undefined, { ...world, sleep: false });
+  const would = replay(scene, POLICIES[policy], { ...world, sleep: policy === 'consolidate' });
   const facts: PageFacts = { policy, was, would, ...(price === undefined ? {} : { price }) };
   if (html !== undefined) write(html, pageOf(facts));
   if (input.json) printJson(context, { policy, was, would });
@@ -75,7 +78,12 @@ function historyIn(folder: string): History {
     }
   };
   try {
-    const of = { 'hosts.csv': read('hosts.csv'), 'guests.csv': read('guests.csv') };
+    const hasEvents = existsSync(path.join(folder, 'events.csv'));
+    const of = {
+      'hosts.csv': read('hosts.csv'),
+      'guests.csv': read('guests.csv'),
+      ...(hasEvents ? { 'events.csv': read('events.csv') } : {}),
+    };
     return readHistory({ ...of, ...loadIn(folder, read) }, placeOfSetting);
   } catch (error) {
     if (error instanceof TableError) throw configError(folder, error.message, error);

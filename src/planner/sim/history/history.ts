@@ -2,6 +2,8 @@
 import type { PlannerHost } from '../../inventory.ts';
 import { readRange } from './prometheus.ts';
 import type { RangeReading } from './prometheus.ts';
+import { readEvents } from './events.ts';
+import type { SceneEvent } from './events.ts';
 import { readTable, TableError } from './table.ts';
 
 export { TableError } from './table.ts';
@@ -15,6 +17,13 @@ export interface RecordedGuest {
   readonly load: Float64Array;
   /** The same of those ticks alone in which a sample was recorded. */
   readonly recorded: readonly number[];
+  /** What it writes of its memory; nothing where it is not known. */
+  readonly dirtyBytesPerSecond?: number;
+  /** Never on a host with another of this group. */
+  readonly apart?: string;
+  /** When it starts and stops, s from the beginning; absent: it is there from the beginning, and to the end. */
+  readonly startsAt?: number;
+  readonly stopsAt?: number;
 }
 
 type GuestRow = Omit<RecordedGuest, 'load' | 'recorded'>;
@@ -23,19 +32,23 @@ export interface History {
   readonly hosts: readonly PlannerHost[];
   readonly guests: readonly RecordedGuest[];
   readonly ticks: number;
+  /** What befell hosts and guests, in order of time. */
+  readonly events?: readonly SceneEvent[];
 }
 
 /** The policies look so often, s. */
 export const TICK_S = 300;
+const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
 /** Three years: a file with a longer span has times of two kinds. */
 const MOST_TICKS = (3 * 366 * 24 * 3600) / TICK_S;
 /** A bound on memory: guests times ticks. */
 const MOST_SAMPLES = 50_000_000;
 
-/** The three files of a directory, by name. What guests used is a table, or what a Prometheus answered. */
-export type Files = Readonly<Record<'hosts.csv' | 'guests.csv', string>> &
-  (Readonly<Record<'load.csv', string>> | Readonly<Record<'load.json', string>>);
+/** The files of a directory, by name. What guests used is a table, or what a Prometheus answered. */
+export type Files = Readonly<Record<'hosts.csv' | 'guests.csv', string>> & {
+  readonly 'events.csv'?: string;
+} & (Readonly<Record<'load.csv', string>> | Readonly<Record<'load.json', string>>);
 
 /** `line 3, column 7` of what is at a place of a JSON text. */
 export type WhereIn = RangeReading['where'];
@@ -50,6 +63,10 @@ export function readHistory(files: Files, where: WhereIn): History {
     { name: 'host', kind: 'text' },
     { name: 'cores', kind: 'positive' },
     { name: 'memory_gib', kind: 'number' },
+    { name: 'dirty_mib_s', kind: 'number', optional: true },
+    { name: 'apart', kind: 'text', optional: true },
+    { name: 'starts', kind: 'number', optional: true },
+    { name: 'stops', kind: 'number', optional: true },
   ] as const;
   readTable(files['guests.csv'], 'guests.csv', columns, (row, wrong) => {
     const [name, host] = [String(row['name']), String(row['host'])];
@@ -60,10 +77,25 @@ export function readHistory(files: Files, where: WhereIn): History {
       host,
       cores: Number(row['cores']),
       memoryBytes: Number(row['memory_gib']) * GIB,
+      ...given('dirtyBytesPerSecond', row['dirty_mib_s'], (mib) => Number(mib) * MIB),
+      ...given('apart', row['apart'], String),
+      ...given('startsAt', row['starts'], Number),
+      ...given('stopsAt', row['stops'], Number),
     });
   });
-  return { hosts, ...loadsOf(readLoad(files, guests, where), guests) };
+  const load = readLoad(files, guests, where);
+  const of = { hosts: names, guests: new Set(guests.keys()), first: load.first };
+  const events =
+    files['events.csv'] === undefined ? {} : { events: readEvents(files['events.csv'], of) };
+  return { hosts, ...loadsOf(load, guests), ...events };
 }
+
+const given = <Name extends string, Value>(
+  name: Name,
+  cell: string | number | undefined,
+  read: (cell: string | number) => Value,
+): Partial<Record<Name, Value>> =>
+  cell === undefined ? {} : ({ [name]: read(cell) } as Record<Name, Value>);
 
 function hostsOf(text: string): PlannerHost[] {
   const hosts = new Map<string, PlannerHost>();
@@ -73,6 +105,7 @@ function hostsOf(text: string): PlannerHost[] {
     { name: 'memory_gib', kind: 'number' },
     { name: 'idle_watts', kind: 'number', optional: true },
     { name: 'busy_watts', kind: 'number', optional: true },
+    { name: 'link_gbit', kind: 'positive', optional: true },
   ] as const;
   readTable(text, 'hosts.csv', columns, (row, wrong) => {
     const name = String(row['name']);
@@ -87,6 +120,7 @@ function hostsOf(text: string): PlannerHost[] {
       memoryBytes: Number(row['memory_gib']) * GIB,
       on: true,
       ...watts,
+      ...given('linkBytesPerSecond', row['link_gbit'], (gbit) => (Number(gbit) * 1e9) / 8),
     });
   });
   if (hosts.size === 0) throw new TableError('hosts.csv: has no host');
@@ -162,7 +196,13 @@ function loadsOf(
     if (own === undefined) {
       throw new TableError(`${file}: has no sample of ${guest.name}, a guest of guests.csv`);
     }
-    return { ...guest, ...resampled(own, { first, ticks, cores: guest.cores }) };
+    return {
+      ...guest,
+      // As the load has them, times are of any beginning.
+      ...given('startsAt', guest.startsAt, (at) => Number(at) - first),
+      ...given('stopsAt', guest.stopsAt, (at) => Number(at) - first),
+      ...resampled(own, { first, ticks, cores: guest.cores }),
+    };
   });
   return { guests: loaded, ticks };
 }

@@ -17,8 +17,15 @@ export function linesOf({ was, would, price }: PageFacts): (readonly [string, st
     line('contention, host-hours', ({ contention }) => contention.toFixed(1)),
     line('asked for and not there', ({ unserved }) => `${(100 * unserved).toFixed(3)} %`),
     line('moves', ({ moves }) => String(moves)),
+    ...(was.failedMoves + would.failedMoves > 0
+      ? [line('moves that failed', ({ failedMoves }) => String(failedMoves))]
+      : []),
     line('moved, GiB', ({ movedBytes }) => (movedBytes / 1024 ** 3).toFixed(0)),
     line('hosts on, host-hours', ({ hostHours }) => hostHours.toFixed(0)),
+    ...(was.wakes + would.wakes > 0 ? [line('hosts woken', ({ wakes }) => String(wakes))] : []),
+    ...(was.darkGuestHours + would.darkGuestHours > 0
+      ? [line('guests dark, guest-hours', ({ darkGuestHours }) => darkGuestHours.toFixed(1))]
+      : []),
   ];
   if (was.kwh === undefined || would.kwh === undefined) return lines;
   lines.push(line('energy, kWh', ({ kwh = 0 }) => kwh.toFixed(1)));
@@ -56,7 +63,7 @@ ${rows}
 ${chart(of(was, 'contention'), of(would, 'contention'))}
 <h2>Hosts that are on, by hour</h2>
 ${chart(of(was, 'on'), of(would, 'on'))}
-<p>The load is as recorded: what guests could not get then is not in it. Moves take as long as the planner expects over half of 1 Gbit/s, one beside the other. A host that wakes is there at once.</p>
+<p>The load is as recorded: what guests could not get then is not in it. Moves share the links of their hosts, half of 1 Gbit/s where the files do not say what a link carries, and take as long as Godwit predicts. A host that wakes takes 150 s at the power of an idle one.</p>
 </html>
 `;
 }

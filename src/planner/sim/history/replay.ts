@@ -1,10 +1,13 @@
 /** What a policy would have done with a recorded history. Pure. */
-import type { Inventory, Plan, PlannerHost } from '../../inventory.ts';
+import { drain } from '../../drain.ts';
+import type { Inventory, Plan } from '../../inventory.ts';
 import { wattsOf } from '../../power.ts';
 import { TICK_S } from './history.ts';
-import type { History, RecordedGuest } from './history.ts';
+import type { History } from './history.ts';
+import { World } from './world.ts';
+import type { WorldOptions } from './world.ts';
 
-export type Planner = (inventory: Inventory) => Plan;
+export type Planner = (inventory: Inventory) => Pick<Plan, 'moves'>;
 
 export interface Replay {
   readonly hours: number;
@@ -12,146 +15,131 @@ export interface Replay {
   readonly contention: number;
   readonly unserved: number;
   readonly moves: number;
+  /** Of these: that failed, so that their guests stayed where they were. */
+  readonly failedMoves: number;
   readonly movedBytes: number;
   /** Absent where no host reports its power. */
   readonly kwh?: number;
   readonly hostHours: number;
+  readonly wakes: number;
+  /** In which guests were on a host that had failed, or waited for a place. */
+  readonly darkGuestHours: number;
   /** Per hour: hosts with contention, and hosts that are on, on average. */
   readonly byHour: readonly { readonly contention: number; readonly on: number }[];
 }
 
-/** Samples that a policy looks back on, and moves of a guest that it is given. */
-const LOOK_BACK = 30;
-const PAST_MOVES = 4;
+export interface ReplayOptions extends WorldOptions {
+  /** Called with what is about to be carried out, and once it has begun. */
+  readonly watch?: (world: World, begun: boolean, plan: Pick<Plan, 'moves'>) => void;
+}
+
 const HOUR_S = 3600;
+/** What a guest loses while it moves, as a share of what it asks for. */
+const LOST_MOVING = 0.1;
+const NO_MOVES: Pick<Plan, 'moves'> = { moves: [] };
 
-interface Guest {
-  readonly recorded: RecordedGuest;
-  host: string;
-  /** Where it goes, and when it is there, s. */
-  going: { readonly to: string; readonly at: number } | undefined;
-  left: { readonly host: string; readonly at: number }[];
+/** `plan` undefined: guests stay where they are. Hosts that are to be empty are drained by the planner, beside the policy. */
+export function replay(
+  history: History,
+  plan: Planner | undefined,
+  options: ReplayOptions,
+): Replay {
+  const world = new World(history, options);
+  const count = new Count(history, world);
+  for (let tick = 0; tick < history.ticks; tick += 1) {
+    world.advance(tick * TICK_S);
+    world.placeWaiting();
+    world.sample(tick);
+    count.look(tick);
+    const restarting = world.restarts > 0;
+    world.restarts = 0;
+    if (plan !== undefined && !restarting) act(world, plan, options);
+  }
+  return count.result();
 }
 
-/** `plan` undefined: guests stay where they are. `sleep`: a host without guests is off, and needs no power. */
-export function replay(history: History, plan: Planner | undefined, sleep: boolean): Replay {
-  return new Replaying(history, plan, sleep).run();
+function act(world: World, plan: Planner, { watch }: ReplayOptions): void {
+  const carryOut = (made: Pick<Plan, 'moves'>): void => {
+    watch?.(world, false, made);
+    world.carryOut(made);
+    watch?.(world, true, made);
+  };
+  const isDrained = [...world.hosts.values()].some(({ draining }) => draining);
+  carryOut(isDrained ? drain(world.inventory(), { hosts: [] }) : NO_MOVES);
+  carryOut(plan(world.inventory()));
 }
 
-class Replaying {
+/** What it comes to, look by look. */
+class Count {
   readonly #history: History;
-  readonly #plan: Planner | undefined;
-  readonly #sleep: boolean;
-  readonly #guests: Guest[];
+  readonly #world: World;
   readonly #byHour: { contention: number; on: number }[] = [];
   #asked = 0;
   #missing = 0;
-  #moves = 0;
-  #bytes = 0;
   #joules = 0;
+  #darkLooks = 0;
 
-  constructor(history: History, plan: Planner | undefined, sleep: boolean) {
+  constructor(history: History, world: World) {
     this.#history = history;
-    this.#plan = plan;
-    this.#sleep = sleep;
-    this.#guests = history.guests.map((recorded) => ({
-      recorded,
-      host: recorded.host,
-      going: undefined,
-      left: [],
-    }));
+    this.#world = world;
   }
 
-  run(): Replay {
-    const { ticks, hosts } = this.#history;
-    for (let tick = 0; tick < ticks; tick += 1) {
-      this.#arrive(tick * TICK_S);
-      this.#look(tick);
-      if (this.#plan !== undefined) this.#act(this.#plan, tick);
+  look(tick: number): void {
+    const asked = this.#askedAt(tick);
+    const on = this.#world.on();
+    const hour = Math.floor((tick * TICK_S) / HOUR_S);
+    const now = (this.#byHour[hour] ??= { contention: 0, on: 0 });
+    for (const host of this.#history.hosts) {
+      if (!on.has(host.name)) continue;
+      const wants = asked.get(host.name) ?? 0;
+      now.on += 1;
+      if (wants > host.cpu) now.contention += 1;
+      this.#missing += Math.max(0, wants - host.cpu);
+      this.#joules += wattsOf(host, wants / host.cpu) * TICK_S;
     }
-    const hours = (ticks * TICK_S) / HOUR_S;
+  }
+
+  /** By host. What guests ask for that nobody runs is missing. */
+  #askedAt(tick: number): Map<string, number> {
+    const asked = new Map<string, number>();
+    for (const guest of this.#world.guests) {
+      const { host, recorded, movingSeconds } = guest;
+      const load = recorded.load[tick] ?? 0;
+      const lost = (LOST_MOVING * movingSeconds) / TICK_S;
+      guest.movingSeconds = 0;
+      const waits = this.#world.isWaiting(guest);
+      if (host === undefined && !waits) continue;
+      this.#asked += load;
+      this.#missing += lost * load;
+      if (host === undefined || this.#world.hosts.get(host)?.failed === true) {
+        this.#missing += load;
+        this.#darkLooks += 1;
+      } else asked.set(host, (asked.get(host) ?? 0) + load);
+    }
+    return asked;
+  }
+
+  result(): Replay {
+    const { ticks, hosts } = this.#history;
+    const world = this.#world;
     const hasPower = hosts.some(({ watts }) => watts !== undefined);
     const perHour = HOUR_S / TICK_S;
     return {
-      hours,
+      hours: (ticks * TICK_S) / HOUR_S,
       contention: this.#byHour.reduce((sum, each) => sum + each.contention, 0) / perHour,
       unserved: this.#asked === 0 ? 0 : this.#missing / this.#asked,
-      moves: this.#moves,
-      movedBytes: this.#bytes,
-      ...(hasPower ? { kwh: this.#joules / 3.6e6 } : {}),
+      moves: world.moves,
+      failedMoves: world.failedMoves,
+      movedBytes: world.movedBytes,
+      ...(hasPower ? { kwh: (this.#joules + world.bootJoules) / 3.6e6 } : {}),
       hostHours: this.#byHour.reduce((sum, each) => sum + each.on, 0) / perHour,
+      wakes: world.wakes,
+      darkGuestHours: this.#darkLooks / perHour,
       byHour: this.#byHour.map(({ contention, on }, hour) => {
         // The last hour may have fewer.
         const looks = Math.min(perHour, ticks - hour * perHour);
         return { contention: contention / looks, on: on / looks };
       }),
     };
-  }
-
-  #arrive(now: number): void {
-    for (const guest of this.#guests) {
-      if (guest.going === undefined || guest.going.at > now) continue;
-      guest.host = guest.going.to;
-      guest.going = undefined;
-    }
-  }
-
-  #look(tick: number): void {
-    const asked = new Map<string, number>();
-    const used = new Set<string>();
-    for (const { host, going, recorded } of this.#guests) {
-      asked.set(host, (asked.get(host) ?? 0) + (recorded.load[tick] ?? 0));
-      used.add(host);
-      if (going !== undefined) used.add(going.to);
-    }
-    const hour = Math.floor((tick * TICK_S) / HOUR_S);
-    const now = (this.#byHour[hour] ??= { contention: 0, on: 0 });
-    for (const host of this.#history.hosts) {
-      if (this.#sleep && !used.has(host.name)) continue;
-      const wants = asked.get(host.name) ?? 0;
-      now.on += 1;
-      if (wants > host.cpu) now.contention += 1;
-      this.#asked += wants;
-      this.#missing += Math.max(0, wants - host.cpu);
-      this.#joules += wattsOf(host, wants / host.cpu) * TICK_S;
-    }
-  }
-
-  #act(plan: Planner, tick: number): void {
-    const now = tick * TICK_S;
-    const guests = new Map(this.#guests.map((guest) => [guest.recorded.name, guest]));
-    for (const { guest: name, from, to, cost } of plan(this.#inventory(tick)).moves) {
-      const guest = guests.get(name);
-      if (guest === undefined || guest.going !== undefined) continue;
-      guest.going = { to, at: now + cost.seconds };
-      guest.left = [...guest.left, { host: from, at: now }].slice(-PAST_MOVES);
-      this.#moves += 1;
-      this.#bytes += cost.bytes;
-    }
-  }
-
-  #inventory(tick: number): Inventory {
-    const used = new Set(this.#guests.flatMap(({ host, going }) => [host, going?.to ?? host]));
-    // What is on its way counts for its destination, and its memory on the host that it leaves too.
-    const leaving = new Map<string, number>();
-    for (const { host, going, recorded } of this.#guests) {
-      if (going === undefined) continue;
-      leaving.set(host, (leaving.get(host) ?? 0) + recorded.memoryBytes);
-    }
-    const hosts = this.#history.hosts.map((host): PlannerHost => ({
-      ...host,
-      on: !this.#sleep || used.has(host.name),
-      memoryBytes: host.memoryBytes - (leaving.get(host.name) ?? 0),
-    }));
-    const guests = this.#guests.map(({ recorded, host, going, left }) => ({
-      name: recorded.name,
-      host: going?.to ?? host,
-      memoryBytes: recorded.memoryBytes,
-      cpu: recorded.cores,
-      demand: [...recorded.load.subarray(Math.max(0, tick + 1 - LOOK_BACK), tick + 1)].toReversed(),
-      moving: going !== undefined,
-      left: left.map((past) => ({ host: past.host, secondsAgo: tick * TICK_S - past.at })),
-    }));
-    return { hosts, guests };
   }
 }

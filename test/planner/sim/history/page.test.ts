@@ -8,7 +8,10 @@ const was: Replay = {
   contention: 1.5,
   unserved: 0.01,
   moves: 0,
+  failedMoves: 0,
   movedBytes: 0,
+  wakes: 0,
+  darkGuestHours: 0,
   kwh: 10,
   hostHours: 4,
   byHour: [

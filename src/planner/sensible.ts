@@ -1,0 +1,66 @@
+/** What hosts and guests report of themselves may be nonsense. No policy rests on it: it counts as the worst that it can be. */
+import type { Inventory, PlannerGuest, PlannerHost } from './inventory.ts';
+
+/**
+ * The same inventory without nonsense. A host whose size makes no sense counts as silent. A guest whose size makes no
+ * sense fills its host and has no samples, so that no policy moves it. What makes no sense of links, power and memory in
+ * use is left out; of what a guest writes, it is all of its memory each second.
+ */
+export function sensible(inventory: Inventory): Inventory {
+  const hosts = inventory.hosts.map(sensibleHost);
+  const byName = new Map(hosts.map((host) => [host.name, host]));
+  return { hosts, guests: inventory.guests.map((guest) => sensibleGuest(guest, byName)) };
+}
+
+const isPositive = (value: number): boolean => Number.isFinite(value) && value > 0;
+/** Absent, or a number that makes sense. */
+const isFine = (value: number | undefined): boolean =>
+  value === undefined || (Number.isFinite(value) && value >= 0);
+
+function sensibleHost(host: PlannerHost): PlannerHost {
+  const { cpu, coreCpu, memoryBytes, linkBytesPerSecond, watts } = host;
+  const hasSize = isPositive(cpu) && isPositive(coreCpu) && isPositive(memoryBytes);
+  const hasLink = linkBytesPerSecond === undefined || isPositive(linkBytesPerSecond);
+  const hasPower = watts === undefined || (watts.length > 0 && watts.every(isFine));
+  if (hasSize && hasLink && hasPower) return host;
+  const { linkBytesPerSecond: _link, watts: _watts, ...rest } = host;
+  return {
+    ...rest,
+    ...(linkBytesPerSecond === undefined || !hasLink ? {} : { linkBytesPerSecond }),
+    ...(watts === undefined || !hasPower ? {} : { watts }),
+    ...(hasSize ? {} : NO_SIZE),
+  };
+}
+
+const NO_SIZE = { cpu: 1, coreCpu: 1, memoryBytes: 1, silent: true };
+
+function sensibleGuest(guest: PlannerGuest, hosts: ReadonlyMap<string, PlannerHost>): PlannerGuest {
+  const { cpu, memoryBytes, dirtyBytesPerSecond, usedBytes, workingSetBytes, left } = guest;
+  const isSized = isPositive(cpu) && isFine(memoryBytes);
+  const isClocked = left === undefined || left.every(({ secondsAgo }) => isFine(secondsAgo));
+  const isMeasured =
+    isFine(dirtyBytesPerSecond) && isFine(usedBytes) && isFine(workingSetBytes) && isClocked;
+  if (isSized && isMeasured) return guest;
+  const { usedBytes: _used, workingSetBytes: _set, dirtyBytesPerSecond: _dirty, ...rest } = guest;
+  const host = hosts.get(guest.host);
+  const memory = isFine(memoryBytes) ? memoryBytes : (host?.memoryBytes ?? 0);
+  const dirty = isFine(dirtyBytesPerSecond) ? dirtyBytesPerSecond : memory;
+  return {
+    ...rest,
+    ...(isSized ? {} : { demand: [] }),
+    cpu: isPositive(cpu) ? cpu : (host?.cpu ?? 1),
+    memoryBytes: memory,
+    ...(dirty === undefined ? {} : { dirtyBytesPerSecond: dirty }),
+    ...(usedBytes === undefined || !isFine(usedBytes) ? {} : { usedBytes }),
+    ...(workingSetBytes === undefined || !isFine(workingSetBytes) ? {} : { workingSetBytes }),
+    // By a clock that is off it left just now.
+    ...(left === undefined
+      ? {}
+      : {
+          left: left.map(({ host, secondsAgo }) => ({
+            host,
+            secondsAgo: isFine(secondsAgo) ? secondsAgo : 0,
+          })),
+        }),
+  };
+}

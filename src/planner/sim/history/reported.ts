@@ -1,0 +1,57 @@
+/** What a controller sees of a simulated host and guest. Pure. */
+import type { PlannerGuest, PlannerHost } from '../../inventory.ts';
+import type { RecordedGuest } from './history.ts';
+
+export interface WorldGuest {
+  readonly recorded: RecordedGuest;
+  /** Undefined before it starts, while it waits for a place, and after it stops. */
+  host: string | undefined;
+  going: { readonly to: string; readonly since: number } | undefined;
+  left: { readonly host: string; readonly at: number }[];
+  /** What its sensor reported, the newest first, and what it reports in place of the truth. */
+  readonly reported: number[];
+  lie: number | undefined;
+  /** For how long it moved since the last look, s. */
+  movingSeconds: number;
+}
+
+export interface WorldHost {
+  readonly host: PlannerHost;
+  failed: boolean;
+  silent: boolean;
+  draining: boolean;
+  /** It boots until then, s. */
+  bootedAt: number;
+}
+
+export const reportedHost = (
+  { host, failed, silent, draining }: WorldHost,
+  on: boolean,
+): PlannerHost => ({
+  ...host,
+  on,
+  ...(failed || silent ? { silent: true } : {}),
+  ...(draining ? { draining: true } : {}),
+});
+
+/** Nothing of one that is not there. */
+export function reportedGuest(
+  { recorded, host, going, left, reported }: WorldGuest,
+  now: number,
+): PlannerGuest[] {
+  if (host === undefined) return [];
+  const { dirtyBytesPerSecond, apart } = recorded;
+  return [
+    {
+      name: recorded.name,
+      host,
+      memoryBytes: recorded.memoryBytes,
+      cpu: recorded.cores,
+      demand: [...reported],
+      ...(going === undefined ? {} : { moving: true, movingTo: going.to }),
+      ...(dirtyBytesPerSecond === undefined ? {} : { dirtyBytesPerSecond }),
+      ...(apart === undefined ? {} : { apart: [apart] }),
+      left: left.map((past) => ({ host: past.host, secondsAgo: now - past.at })),
+    },
+  ];
+}

@@ -1,0 +1,137 @@
+/** Moves that run at once and share their hosts' links. Pure. */
+import { COSTS } from '../../../migration/prediction/parameters.ts';
+import { expected } from '../../../migration/prediction/predict.ts';
+import type { Outcome } from '../../../migration/prediction/predict.ts';
+import { LINK_BYTES_PER_SECOND } from '../../cost.ts';
+import { shareOut } from '../../flow.ts';
+import type { Flow } from '../../flow.ts';
+
+/** A move as it is begun. */
+export interface Transfer {
+  readonly guest: string;
+  readonly from: string;
+  readonly to: string;
+  readonly memoryBytes: number;
+  readonly dirtyBytesPerSecond: number;
+  /** The part after which it fails; absent for one that ends well, if the guest writes no more than the link takes. */
+  readonly failsAfter?: number;
+}
+
+export interface EndedTransfer extends Transfer {
+  readonly sentBytes: number;
+  readonly pausedSeconds: number;
+  readonly failed: boolean;
+}
+
+interface Running extends Flow {
+  readonly transfer: Transfer;
+  /** Of what the model says that it takes at each rate that it gets, 0 to 1. */
+  part: number;
+  sentBytes: number;
+  /** At the rate that it has now. */
+  outcome: Outcome;
+}
+
+/** One mover's processor bounds what it sends, whatever the link. */
+const MOST_BYTES_PER_SECOND = 1e9 / COSTS.plain.secondsPerGb;
+/** What a migration has where nobody asks for anything else; large guests have three times what one pass takes. */
+const SETTINGS = { mode: 'precopy', maxDowntimeMs: 100, hybridRounds: 3 } as const;
+const TIMEOUT_MS = 600_000;
+const TIMEOUT_PASSES = 3;
+/** A host with more of them does not move one guest faster. */
+const CORES = 4;
+const HAIR = 1e-9;
+
+/**
+ * A move takes as long as the prediction says for its guest's dirty rate at the rate that it gets. Where that changes, so
+ * does the pace of what is left.
+ */
+export class Transfers {
+  readonly #capacity: number[];
+  readonly #resources = new Map<string, number>();
+  #running: Running[] = [];
+
+  /** `hosts`: what the link of each carries in either direction, bytes/s; the planner's own guess where absent. */
+  constructor(hosts: readonly { readonly name: string; readonly linkBytesPerSecond?: number }[]) {
+    this.#capacity = hosts.flatMap(({ name, linkBytesPerSecond = LINK_BYTES_PER_SECOND }, at) => {
+      this.#resources.set(`out ${name}`, 2 * at);
+      this.#resources.set(`in ${name}`, 2 * at + 1);
+      return [linkBytesPerSecond, linkBytesPerSecond];
+    });
+  }
+
+  begin(transfer: Transfer): void {
+    const resources = [`out ${transfer.from}`, `in ${transfer.to}`].flatMap(
+      (each) => this.#resources.get(each) ?? [],
+    );
+    this.#running.push({
+      transfer,
+      resources,
+      most: MOST_BYTES_PER_SECOND,
+      rate: 0,
+      part: 0,
+      sentBytes: 0,
+      outcome: outcomeOf(transfer, MOST_BYTES_PER_SECOND),
+    });
+    this.#share();
+  }
+
+  /** Ends those that `isOver` chooses, as failed. */
+  abort(isOver: (transfer: Transfer) => boolean): EndedTransfer[] {
+    return this.#end(({ transfer }) => isOver(transfer), true);
+  }
+
+  /** Until the next one ends, s; Infinity where none runs. */
+  until(): number {
+    return this.#running.reduce((least, each) => Math.min(least, leftOf(each)), Infinity);
+  }
+
+  /** Lets time pass, no more than `until`; gives back those that have ended. */
+  advance(seconds: number): EndedTransfer[] {
+    for (const each of this.#running) {
+      const done = (seconds * 1000) / each.outcome.totalMs;
+      each.part += done;
+      each.sentBytes += each.outcome.rounds.bytes * done;
+    }
+    return this.#end((each) => each.part >= lastPart(each) - HAIR, false);
+  }
+
+  #end(isOver: (each: Running) => boolean, aborted: boolean): EndedTransfer[] {
+    const over = this.#running.filter(isOver);
+    if (over.length === 0) return [];
+    this.#running = this.#running.filter((each) => !over.includes(each));
+    this.#share();
+    return over.map(({ transfer, sentBytes, outcome }) => ({
+      ...transfer,
+      sentBytes,
+      pausedSeconds: outcome.downtimeMs / 1000,
+      failed: aborted || transfer.failsAfter !== undefined || outcome.rounds.ends === 'never',
+    }));
+  }
+
+  #share(): void {
+    const before = this.#running.map(({ rate }) => rate);
+    shareOut(this.#running, this.#capacity);
+    for (const [at, each] of this.#running.entries()) {
+      if (each.rate !== before[at]) each.outcome = outcomeOf(each.transfer, each.rate);
+    }
+  }
+}
+
+const lastPart = ({ transfer }: Running): number => transfer.failsAfter ?? 1;
+
+const leftOf = (each: Running): number =>
+  (Math.max(0, lastPart(each) - each.part) * each.outcome.totalMs) / 1000;
+
+const outcomeOf = ({ memoryBytes, dirtyBytesPerSecond }: Transfer, rate: number): Outcome =>
+  expected({
+    memoryBytes,
+    curve: dirtyBytesPerSecond > 0 ? [{ windowMs: 1000, dirtyBytes: dirtyBytesPerSecond }] : [],
+    link: { rate, how: 'measured', roundTripMs: 0 },
+    cores: CORES,
+    way: 'plain',
+    settings: {
+      ...SETTINGS,
+      timeoutMs: Math.max(TIMEOUT_MS, (1000 * TIMEOUT_PASSES * memoryBytes) / rate),
+    },
+  });
