@@ -21,7 +21,7 @@ const PREPARED = {
 /** The ledger of a destination that is armed, and what came after. */
 export function ledgerOf(
   t: TestContext,
-  mode: 'precopy' | 'postcopy',
+  mode: 'precopy' | 'postcopy' | 'cold',
   ...more: DestinationEvent[]
 ) {
   const dir = mkdtempSync(path.join(tmpdir(), 'godwit-'));
@@ -31,7 +31,8 @@ export function ledgerOf(
     rmSync(dir, { recursive: true, force: true });
   });
   const plan = planned({ mode });
-  const admitted = { type: 'admitted', admission: admissionOf(plan), host: 'b' } as const;
+  const admission = { ...admissionOf(plan), settings: plan.settings };
+  const admitted = { type: 'admitted', admission, host: 'b' } as const;
   const preparing = { type: 'preparing', preparation: preparationOf(plan), ports: {} } as const;
   const armed = { type: 'armed', epoch: plan.epoch, bootId: 'boot-1' } as const;
   journal.write(admitted);

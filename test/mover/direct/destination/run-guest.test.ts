@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
 import type { DestinationSession } from '../../../../src/drivers/port/direct.ts';
 import { godwitError } from '../../../../src/errors.ts';
+import type { DestinationEvent } from '../../../../src/migration/direct/destination.ts';
 import { runGuest } from '../../../../src/mover/direct/destination/run-guest.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 import { ledgerOf } from './ledgers.ts';
@@ -76,5 +78,43 @@ describe('a guest that was committed, and whose hypervisor ends instead of runni
     } as unknown as DestinationSession;
     await assert.rejects(runGuest(session, ledger, never), /^Error: no$/);
     assert.equal(ledger.state.right, 'running');
+  });
+});
+
+describe('a guest that came cold', () => {
+  const HANDLE = { driver: 'fake', name: 'web1', pid: 2, startTicks: 2, monitor: '/qmp2' };
+
+  /** Runs a guest of a cold move; `startCold`: whether its driver knows such moves. */
+  async function run(t: TestContext, knows = true, ...more: DestinationEvent[]) {
+    const { ledger, journaled } = ledgerOf(t, 'cold', committed, ...more);
+    const done: string[] = [];
+    const session = {
+      resumeGuest: async () => void done.push('resumeGuest'),
+      ...(knows && {
+        startCold: async () => {
+          done.push('startCold');
+          return HANDLE;
+        },
+      }),
+    } as unknown as DestinationSession;
+    await runGuest(session, ledger, never);
+    return { done, journaled, ledger };
+  }
+
+  test('is started before it is to run, and the journal knows its process by then', async (t) => {
+    const { done, journaled, ledger } = await run(t);
+    assert.deepEqual(done, ['startCold', 'resumeGuest']);
+    assert.deepEqual(journaled(), [
+      { type: 'prepared', handle: HANDLE, memoryAddress: ledger.state.memoryAddress },
+    ]);
+  });
+
+  test('is never started anew once it has run', async (t) => {
+    const { done } = await run(t, true, { type: 'hypervisor', event: { type: 'resumed' } });
+    assert.deepEqual(done, ['resumeGuest']);
+  });
+
+  test('is not run by a driver that knows no cold moves', async (t) => {
+    await assert.rejects(run(t, false), { code: 'GODWIT_INTERNAL' });
   });
 });
