@@ -13,4 +13,10 @@ test('Godwit may add 8 % to the time of virsh and 5 ms to its gap, by medians', 
       .flatMap(({ ok, target }) => (target === null ? [] : [ok]));
   assert.deepEqual(verdicts([1, 1080, 9000], 35), [true, true]);
   assert.deepEqual(verdicts([1, 1081, 9000], 36), [false, false]);
+  // Whose client lost its connection has no gap.
+  const [lost] = hand.map(({ clientGapMs: _, ...times }) => times);
+  assert.ok(lost !== undefined);
+  const moved = { godwit: [lost, ...moves([900], 34)], hand };
+  const gap = measures({ moved, lost: { godwit: 1, hand: 0 } }).find(({ unit }) => unit === 'ms');
+  assert.equal(gap?.value, 4);
 });
