@@ -183,7 +183,11 @@ export class SourceDisks {
       }
     }
     const broken = disks.find(({ state }) => state === 'broken');
-    if (broken === undefined && this.#tunnel !== undefined) return disks;
+    if (broken === undefined && this.#tunnel !== undefined) {
+      // All is there: they have got on, however little there was to copy since. A copy that is resumed in vain has it left.
+      if (disks.every(isInStep)) this.#stuck = undefined;
+      return disks;
+    }
     this.#mustNotGiveUp(parts, disks, broken);
     try {
       await this.#attach(parts, signal);
@@ -283,6 +287,9 @@ function linkOf(tunnel: Tunnel): DiskLink {
   const { longestCutMs, ...figures } = tunnel.figures();
   return { ...figures, longestCutMs: Math.round(longestCutMs), sessions: 1 };
 }
+
+const isInStep = ({ state, copiedBytes, totalBytes }: DiskSample): boolean =>
+  state === 'ready' && copiedBytes === totalBytes;
 
 function failed(parts: SourceContext, device: string, reason: string): GodwitError {
   const { guest } = parts.request.request;

@@ -41,6 +41,24 @@ describe('copies that are as good as their disks', () => {
     assert.equal(starts(done), breaks.size);
   });
 
+  test('have their time for each break anew where all was there between, and not where some was left', async (t) => {
+    const breaks = 40;
+    const between = (leftBytes: number) => {
+      const at = (look: number): DiskSample => {
+        if (look === 2 * breaks) state['doing'] = { kind: 'do', step: 'switchover' };
+        const copiedBytes = READY.totalBytes - leftBytes;
+        return { ...READY, copiedBytes, state: look % 2 === 1 ? 'broken' : 'ready' };
+      };
+      const { disks, parts, done, state } = stage(t, { settings, at });
+      return { kept: disks.keep(parts, signal), done };
+    };
+    const { kept, done } = between(0);
+    await kept;
+    assert.equal(starts(done), breaks);
+    t.mock.reset();
+    await assert.rejects(between(1).kept, (thrown) => hasCode(thrown, 'GODWIT_DISK_FAILED'));
+  });
+
   test('are kept until a guest that moves cold is paused, and not while a step is undone', async (t) => {
     let looks = 0;
     const at = (look: number): DiskSample => {
