@@ -24,6 +24,9 @@ const CONSOLIDATIONS: Readonly<Record<string, Partial<ConsolidateOptions>>> = {
   'without emptying hosts': { tries: 0 },
   'without what a move counts': { perMove: 0 },
   'without a regard for power': { thrift: 0 },
+  'with hosts emptied by what is asked for just now': {
+    empty: { ...CONSOLIDATE.empty, lasting: false },
+  },
   'by the newest sample alone': {
     estimate: { newest: 1, swing: 0.078, swingWeight: 4, samples: 24 },
   },

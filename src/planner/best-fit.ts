@@ -12,7 +12,7 @@ export function bestFits(seat: Seat, candidates: readonly Place[], room: CpuRoom
   const best: { place: Place; left: number }[] = [];
   for (const place of candidates) {
     if (place === seat.at || place === seat.from) continue;
-    const left = place.host.cpu * room.share - place.needWith(seat, room.z);
+    const left = place.host.cpu * room.share - place.needWith(seat, room.z, room.lasting);
     if (left < 0) continue;
     if (best.length === CHOICES && left >= (best[CHOICES - 1]?.left ?? 0)) continue;
     if (!hasCpu(seat, place, room) || objection(seat, place) !== undefined) continue;
@@ -39,7 +39,8 @@ export class FitIndex {
     may: (place: Place) => boolean = () => true,
   ) {
     this.#room = room;
-    const spareOf = (place: Place): number => place.host.cpu * room.share - place.need(room.z);
+    const spareOf = (place: Place): number =>
+      place.host.cpu * room.share - place.need(room.z, room.lasting);
     this.#order = new PlaceOrder(places, spareOf, may);
   }
 
@@ -51,16 +52,19 @@ export class FitIndex {
   best(seat: Seat): Place[] {
     const room = this.#room;
     const { mean, variance } = seat.expected;
+    const level = seat.expected.level ?? mean;
+    const [least, most] =
+      room.lasting === true ? [Math.min(mean, level), Math.max(mean, level)] : [mean, mean];
     // At most: among others that swing it takes less.
-    const alone = mean + room.z * Math.sqrt(variance);
+    const alone = most + room.z * Math.sqrt(variance);
     const best: { place: Place; left: number }[] = [];
     // A guest takes at least its mean, whatever shares the host with it.
-    for (const place of this.#order.from(mean - Math.abs(mean) * HAIR)) {
-      const most = best[CHOICES - 1]?.left ?? Infinity;
-      if ((this.#order.figure(place) - alone) * (1 - HAIR) > most) break;
+    for (const place of this.#order.from(least - Math.abs(least) * HAIR)) {
+      const bound = best[CHOICES - 1]?.left ?? Infinity;
+      if ((this.#order.figure(place) - alone) * (1 - HAIR) > bound) break;
       if (place === seat.at || place === seat.from) continue;
-      const left = place.host.cpu * room.share - place.needWith(seat, room.z);
-      if (left < 0 || left > most) continue;
+      const left = place.host.cpu * room.share - place.needWith(seat, room.z, room.lasting);
+      if (left < 0 || left > bound) continue;
       if (!hasCpu(seat, place, room) || objection(seat, place) !== undefined) continue;
       best.push({ place, left });
       best.sort((one, other) => one.left - other.left || one.place.number - other.place.number);

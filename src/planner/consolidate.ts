@@ -32,7 +32,7 @@ export const CONSOLIDATE: ConsolidateOptions = {
   fill: { z: 1.4, share: 1 },
   relieve: { z: 0.55, share: 1 },
   relieved: { z: 0.8, share: 1 },
-  empty: { z: 2.6, share: 1 },
+  empty: { z: 2.6, share: 1, lasting: true },
   estimate: { newest: 0.63, swing: 0.078, swingWeight: 4, samples: 24, byDays: true },
   tries: 6,
   perMove: 0.14,

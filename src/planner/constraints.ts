@@ -36,17 +36,19 @@ export function objection(seat: Seat, to: Place): Constraint | undefined {
 }
 
 /** Whether the host's processors have room for the guest, at `z` standard deviations and `share` of what they give. */
-export function hasCpu(seat: Seat, to: Place, { z, share }: CpuRoom): boolean {
+export function hasCpu(seat: Seat, to: Place, { z, share, lasting }: CpuRoom): boolean {
   const { guest, expected } = seat;
   const { host } = to;
   const most = Math.min(guest.cpu, expected.mean + Math.sqrt(expected.variance));
   if (most > host.coreCpu * coresOf(seat, to)) return false;
-  return to.needWith(seat, z) <= host.cpu * share;
+  return to.needWith(seat, z, lasting) <= host.cpu * share;
 }
 
 export interface CpuRoom {
   readonly z: number;
   readonly share: number;
+  /** Guests that ask for little just now count as on the mean of their samples: what they leave does not last. */
+  readonly lasting?: boolean;
 }
 
 /** How many of the host's cores the guest can use at once: at least one. */

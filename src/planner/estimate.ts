@@ -4,6 +4,8 @@ import type { PlannerGuest } from './inventory.ts';
 export interface Estimate {
   readonly mean: number;
   readonly variance: number;
+  /** The mean of its samples alone. */
+  readonly level?: number;
   /** The part of the mean that it is expected to ask for by its days alone. */
   readonly byDays?: number;
 }
@@ -50,6 +52,7 @@ export function estimate(
   const assumed = (options.swing * cpu) ** 2 * options.swingWeight;
   return {
     mean,
+    level,
     byDays: mean - goesOn,
     variance: (assumed + misses(demand, cpu, level, options)) / (count - 1 + options.swingWeight),
   };

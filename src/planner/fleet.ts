@@ -26,6 +26,8 @@ export class Place {
   readonly seats: Seat[] = [];
   mean = 0;
   variance = 0;
+  /** The sum of the means of what its guests asked for so far. */
+  level = 0;
   /**
    * Memory of all that are here now and all that will come, bytes, and how many of them must be apart from others. It
    * never shrinks while a plan is made: a guest that leaves is there until it has left, and so moves may run in any
@@ -39,14 +41,17 @@ export class Place {
     this.number = number;
   }
 
-  /** What it needs, at `z` standard deviations above what is expected. */
-  need(z: number): number {
-    return this.mean + z * Math.sqrt(this.variance);
+  /** What it needs, at `z` standard deviations above what is expected. `lasting`: see CpuRoom. */
+  need(z: number, lasting = false): number {
+    const mean = lasting ? Math.max(this.mean, this.level) : this.mean;
+    return mean + z * Math.sqrt(this.variance);
   }
 
-  needWith(seat: Seat, z: number): number {
+  needWith(seat: Seat, z: number, lasting = false): number {
     const variance = this.variance + seat.expected.variance;
-    return this.mean + seat.expected.mean + z * Math.sqrt(variance);
+    const now = this.mean + seat.expected.mean;
+    const mean = lasting ? Math.max(now, this.level + levelOf(seat)) : now;
+    return mean + z * Math.sqrt(variance);
   }
 
   needWithout(seat: Seat, z: number): number {
@@ -66,10 +71,13 @@ export class Place {
     // No rounding is left over for the next guest.
     this.mean = 0;
     this.variance = 0;
+    this.level = 0;
   }
 
-  #count({ expected }: Seat, sign: 1 | -1): void {
+  #count(seat: Seat, sign: 1 | -1): void {
+    const { expected } = seat;
     this.mean += sign * expected.mean;
+    this.level += sign * levelOf(seat);
     this.variance = Math.max(0, this.variance + sign * expected.variance);
   }
 
@@ -81,6 +89,8 @@ export class Place {
     }
   }
 }
+
+const levelOf = ({ expected }: Seat): number => expected.level ?? expected.mean;
 
 /** All hosts and guests, with the moves that were chosen so far. */
 export class Fleet {

@@ -81,7 +81,7 @@ export function whereabouts(
   const known = isMigrating === undefined && !busy ? {} : { busy };
   if (from === 'has' && to !== 'has') return { at: 'source', ...known };
   if (to === 'has' && from !== 'has') return { at: 'destination', ...known };
-  if (from === 'left' && to === 'silent') return { at: 'destination', ...known };
+  if (from === 'left' && to === 'silent') return { at: 'destination', unseen: true, ...known };
   // Both have it, nobody does, or whoever might have it does not answer.
   return { at: 'unknown', ...known };
 }

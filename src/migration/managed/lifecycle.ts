@@ -274,9 +274,9 @@ function sawNone(state: ManagedState): ManagedTransition {
 }
 
 /** Weighs the manager's word on the guest against the end of the task. */
-function found(state: ManagedState, { at, busy }: Whereabouts): ManagedTransition {
+function found(state: ManagedState, { at, busy, unseen }: Whereabouts): ManagedTransition {
   if (at === 'destination' && busy !== true)
-    return enter({ ...state, because: undefined }, 'finish');
+    return enter({ ...state, because: undefined, ...(unseen && { unseen }) }, 'finish');
   const isAtRest = at === 'source' && busy === false;
   const next = { ...state, atRest: isAtRest ? state.atRest + 1 : 0 };
   // A task that is done has moved it: an inventory that says otherwise lags behind.

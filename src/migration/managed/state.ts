@@ -33,6 +33,8 @@ export interface ManagedState {
   readonly attempts: number;
   /** Answers in a row that the guest is at the source and at rest. */
   readonly atRest: number;
+  /** Only its source has said that the guest is at the destination, which did not answer. */
+  readonly unseen?: boolean;
   readonly memoryBytes: number | undefined;
   readonly checks: readonly Check[];
   readonly verified: readonly Check[];

@@ -46,6 +46,8 @@ export const whereabouts = z.object({
   at: z.enum(['source', 'destination', 'elsewhere', 'unknown']),
   /** A task, whoever started it, moves it now; absent where the manager does not say. */
   busy: z.boolean().optional(),
+  /** Its destination does not answer: this is the source's word alone. */
+  unseen: z.literal(true).optional(),
 });
 export type Whereabouts = z.infer<typeof whereabouts>;
 

@@ -35,14 +35,13 @@ export class ManagedVerification {
   }
 
   /** Its manager has it at the destination. Never rejects. */
-  async results({ plan, figures }: ManagedState): Promise<Check[]> {
+  async results({ plan, figures, unseen }: ManagedState): Promise<Check[]> {
     const address = this.#addressOf({ plan });
     const { from, to } = plan;
-    const copies = looked(
-      'copies',
-      'both',
-      passes(`its manager has it at ${to}, and no more at ${from}`),
-    );
+    const copies =
+      unseen === true
+        ? notLooked('copies', 'both', `${from} has let it go, and ${to} did not answer`)
+        : looked('copies', 'both', passes(`its manager has it at ${to}, and no more at ${from}`));
     const clock = await this.#look.after(address, figures.downtimeMs ?? 0);
     return inOrder([copies, clock, this.#reached(address, clock)]);
   }

@@ -36,7 +36,8 @@ describe('where a guest is, by both daemons', () => {
     assert.equal(whereabouts('absent', 'silent', false).at, 'unknown');
     assert.equal(whereabouts(OFF, 'silent', false).at, 'unknown');
     // libvirt of the source says itself that the guest has left it.
-    assert.equal(whereabouts(MIGRATED, 'silent', false).at, 'destination');
+    const byItsSource = { at: 'destination', unseen: true, busy: false };
+    assert.deepEqual(whereabouts(MIGRATED, 'silent', false), byItsSource);
   });
 
   test('is never where nobody says that it is, and never in two places', () => {

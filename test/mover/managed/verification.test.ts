@@ -59,6 +59,11 @@ describe('a guest that its manager has moved, seen from outside of its hyperviso
     assert.equal(found['reached'], 'pass: it answers a (ICMP to 10.9.0.21)');
   });
 
+  test('has been seen by nobody where only its source has spoken', async () => {
+    const found = await seen([10, -60, -60], { state: { ...state, unseen: true } });
+    assert.equal(found['copies'], 'not tried: not tried: a has let it go, and b did not answer');
+  });
+
   test('is in doubt where it answered before and is silent now, or its clock is far off', async () => {
     const silent = await seen([10]);
     assert.match(silent['reached'] ?? '', /^warn: .* answered a before the move, and does not/);

@@ -70,11 +70,14 @@ export async function inflate(parts: SourceContext, signal: AbortSignal): Promis
 
 /** The guest has again what was taken of it, or is gone. */
 export async function deflate(parts: SourceContext, signal: AbortSignal): Promise<void> {
-  const { inflatedFrom } = parts.state().known;
-  if (inflatedFrom === undefined) return;
+  const { inflatedFrom, balloon: taken } = parts.state().known;
+  if (inflatedFrom === undefined && taken === undefined) return;
   const session = await parts.guest.session(signal);
-  const { run } = await session.status(signal);
-  if (run !== 'gone') await session.balloon?.resize(inflatedFrom, signal);
+  const { balloon } = session;
+  if (balloon === undefined || (await session.status(signal)).run === 'gone') return;
+  // A mover of the previous build wrote down no more than what it took.
+  const before = inflatedFrom ?? (await balloon.look(signal)).wholeBytes;
+  await balloon.resize(before, signal);
 }
 
 /** What the guest has once it gets nothing more back, bytes: a move before this one may have ended a moment ago. */

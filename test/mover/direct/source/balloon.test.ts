@@ -82,6 +82,14 @@ describe('the balloon of a guest that moves', () => {
     assert.equal(gone.said.length, 1);
   });
 
+  test('gives back all where a mover of the previous build wrote down no more than what it took', async () => {
+    const { parts, said } = guest();
+    const { known, ...state } = parts.state();
+    const balloon = { takenBytes: 436 * MIB, leftBytes: 64 * MIB };
+    await deflate({ ...parts, state: () => ({ ...state, known: { ...known, balloon } }) }, signal);
+    assert.deepEqual(said, [MEMORY]);
+  });
+
   test('that somebody else has filled since it was looked at is left as it is, and the move is refused', async () => {
     const { parts, said, takenByOther } = guest();
     assert.equal((await lookAtBalloon(parts, signal)).checks[0]?.verdict, 'pass');
