@@ -5,7 +5,9 @@ import type { DestinationOptions, StreamSetup } from '../port/direct.ts';
 import { ArrivingTrees } from './arriving-trees.ts';
 import { encodeFrame, KINDS, write } from './frames.ts';
 import type { CriuHandle } from './handle.ts';
-import { keptDirectory, KeptPages } from './kept-pages.ts';
+import { ROOM_TIMES } from './assess.ts';
+import { dropKept, keptDirectory, KeptPages } from './kept-pages.ts';
+import { whyNoRoom } from './made-volumes.ts';
 import { listenForSource } from './link.ts';
 import type { Listener } from './link.ts';
 import { removeDirectory } from './tear-down.ts';
@@ -63,14 +65,17 @@ export class Arrival {
     const most = (memoryBytes + volumeBytes) * 2 + EXTRA_BYTES;
     const trees = this.#newTrees();
     const { signal } = this.#over;
-    const kept = KeptPages.open(
-      path.join(keptDirectory(records.directory), name),
-      keptBytes,
-      signal,
-    );
-    kept.catch(() => {});
+    let kept: KeptPages | undefined;
+    const openKept = async (): Promise<KeptPages> => {
+      const top = keptDirectory(records.directory);
+      // What is kept stands in nobody's way.
+      const isShort = await whyNoRoom(records.directory, ROOM_TIMES * memoryBytes);
+      await dropKept(top, isShort === undefined ? keptBytes : 0);
+      kept = await KeptPages.open(path.join(top, name), keptBytes, signal);
+      return kept;
+    };
     const base = (tree: string): void => trees.base(tree);
-    const receiver = new PageReceiver(this.#directory, name, most, base, kept);
+    const receiver = new PageReceiver(this.#directory, name, most, base, openKept);
     try {
       await receiver.take(stream);
 
@@ -78,7 +83,7 @@ export class Arrival {
       await trees.finish(receiver.digests);
     } finally {
       await trees.end();
-      await kept.then((each) => each.close()).catch(() => undefined);
+      await kept?.close();
     }
     if (receiver.isCold) {
       await records.change(name, { cold: 'arrived' });

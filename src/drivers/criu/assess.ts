@@ -5,11 +5,12 @@ import { formatBytes } from '../../protocol/quantity.ts';
 import { isLeft, whyKept } from './brought.ts';
 import { processorFeatures } from './inspect.ts';
 import type { HostContext } from './host-context.ts';
+import { keptSize } from './kept-pages.ts';
 import { placesOf, whyNoRoom, whyNotThere } from './made-volumes.ts';
 import { findLayers } from './rootfs.ts';
 import type { ContainerSpec } from './spec.ts';
 
-const ROOM_TIMES = 2;
+export const ROOM_TIMES = 2;
 
 interface Where {
   readonly host: string;
@@ -144,7 +145,8 @@ async function judgeRoom(
   { records }: HostContext,
   { host, guest, memoryBytes }: Where,
 ): Promise<NamedCheck[]> {
-  const lacks = await whyNoRoom(records.directory, ROOM_TIMES * memoryBytes);
+  const { directory } = records;
+  const lacks = await whyNoRoom(directory, ROOM_TIMES * memoryBytes, await keptSize(directory));
   if (lacks === undefined) return [];
   const hint = `Make room on ${host} where Godwit keeps its state (${records.directory}).`;
   const facts = { device: 'its memory', guest, host, what: lacks };

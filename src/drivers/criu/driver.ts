@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { readFile } from 'node:fs/promises';
+import { systemClock } from '../../clock.ts';
 import { godwitError, hasCode } from '../../errors.ts';
 import type { HypervisorInfo } from '../../protocol/public/host.ts';
 import { guestName } from '../../protocol/names.ts';
@@ -22,6 +23,7 @@ import type { Arrivals } from './destination.ts';
 import { handleIn, handleOf, lifeOfHandle } from './handle.ts';
 import type { CriuHandle } from './handle.ts';
 import { vcpus } from './inspect.ts';
+import { dropKept, keptDirectory } from './kept-pages.ts';
 import type { CriuOptions } from './options.ts';
 import type { HostContext } from './host-context.ts';
 import {
@@ -43,6 +45,8 @@ import type { Dispatches } from './source.ts';
 /** A container without a limit of its own is taken to need this many times what it has in use, at least. */
 const SPARE = 2;
 const LEAST_BYTES = 64 * 1024 ** 2;
+/** What is kept of containers that have left is looked through so often. */
+const DROP_MS = 3_600_000;
 
 /** Containers of runc, by CRIU: Godwit owns each step and the data path. */
 export class CriuDriver implements DirectDriver {
@@ -57,6 +61,7 @@ export class CriuDriver implements DirectDriver {
   readonly #parts: HostContext;
   readonly #dispatches: Dispatches = new Map();
   readonly #arrivals: Arrivals = new Map();
+  #droppedMs = -Infinity;
 
   constructor(host: string, options: CriuOptions, directory: string) {
     const runc = new Runc(host, options, directory);
@@ -90,6 +95,7 @@ export class CriuDriver implements DirectDriver {
     { host, busy, only }: DiscoverOptions,
     signal: AbortSignal,
   ): Promise<DiscoveredGuest[]> {
+    this.#dropOld();
     const all = await this.#parts.runc.list(signal).catch((error: unknown) => {
       // A host without runc has no containers.
       if (hasCode(error, 'GODWIT_HOST_LACKS')) return [];
@@ -102,6 +108,15 @@ export class CriuDriver implements DirectDriver {
         (only === undefined || id === only),
     );
     return Promise.all(wanted.map((each) => this.#found(each, host, busy)));
+  }
+
+  /** Memory that is kept no longer than it may be, also where no container comes or goes. */
+  #dropOld(): void {
+    const { records, keptBytes } = this.#parts;
+    const nowMs = systemClock.monotonicMs();
+    if (nowMs - this.#droppedMs < DROP_MS) return;
+    this.#droppedMs = nowMs;
+    void dropKept(keptDirectory(records.directory), keptBytes).catch(() => undefined);
   }
 
   async #found(listed: Listed, host: string, busy: ReadonlySet<string>): Promise<DiscoveredGuest> {

@@ -12,9 +12,11 @@ import { PageNumbers } from './page-numbers.ts';
  * meanwhile. It is found by content alone, and only by a container of the same name.
  */
 
-/** Longer than this nobody's memory stays: it is looked at whenever a container comes or goes. */
+/** Longer than this nobody's memory stays. */
 const KEPT_MS = 24 * 3_600_000;
 const PART_PAGES = 256;
+/** The source waits meanwhile: what is not read by then comes again. */
+const READ_MS = 20_000;
 /** So much more has to be free where they are: what is kept never stands in the way of a migration. */
 const ROOM_TIMES = 4;
 const NO_PAGE = Buffer.alloc(PAGE);
@@ -67,6 +69,17 @@ export async function dropKept(top: string, mostBytes: number): Promise<void> {
   }
 }
 
+/** What all of it takes, bytes: room that is there for the asking. */
+export async function keptSize(records: string): Promise<number> {
+  const top = keptDirectory(records);
+  const names = await readdir(top, { recursive: true }).catch(() => []);
+  const sizes = names.map(async (name) => {
+    const found = await stat(path.join(top, name)).catch(() => undefined);
+    return found?.isFile() === true ? found.size : 0;
+  });
+  return (await Promise.all(sizes)).reduce((sum, each) => sum + each, 0);
+}
+
 /** What is kept of one container, by content. */
 export class KeptPages {
   readonly #files: FileHandle[] = [];
@@ -74,29 +87,34 @@ export class KeptPages {
   /** Of each number: its file, and its place in that, in pages. */
   readonly #places: (readonly [file: number, page: number])[] = [];
 
-  /** Reads all of it, at most `mostBytes`. */
-  static async open(directory: string, mostBytes: number, signal: AbortSignal): Promise<KeptPages> {
+  /** Reads of it what can be read, at most `mostBytes`, and `readMs` long. Never rejects: without it all comes anew. */
+  static async open(
+    directory: string,
+    mostBytes: number,
+    signal: AbortSignal,
+    readMs = READ_MS,
+  ): Promise<KeptPages> {
     const kept = new KeptPages();
-    try {
-      const names = await readdir(directory).catch(() => []);
-      let left = mostBytes;
-      for (const name of names.filter((each) => PAGES.test(each))) {
+    const untilMs = systemClock.monotonicMs() + readMs;
+    const isOver = (): boolean => signal.aborted || systemClock.monotonicMs() > untilMs;
+    const names = await readdir(directory).catch(() => []);
+    let left = mostBytes;
+    for (const name of names.filter((each) => PAGES.test(each))) {
+      try {
         const handle = await open(path.join(directory, name));
         kept.#files.push(handle);
-        left = await kept.#read(handle, left, signal);
+        left = await kept.#read(handle, left, isOver);
+      } catch {
+        // Of this file nothing more is known than what was read.
       }
-    } catch (error) {
-      await kept.close();
-      throw error;
     }
     return kept;
   }
 
-  async #read(handle: FileHandle, mostBytes: number, signal: AbortSignal): Promise<number> {
+  async #read(handle: FileHandle, mostBytes: number, isOver: () => boolean): Promise<number> {
     const part = Buffer.alloc(PART_PAGES * PAGE);
     let at = 0;
-    while (at + PAGE <= mostBytes) {
-      signal.throwIfAborted();
+    while (at + PAGE <= mostBytes && !isOver()) {
       const most = Math.min(part.length, mostBytes - at);
       const { bytesRead } = await handle.read(part, 0, most, at);
       const whole = Math.floor(bytesRead / PAGE);

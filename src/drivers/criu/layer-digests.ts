@@ -3,6 +3,7 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { systemClock } from '../../clock.ts';
+import { Mutex } from '../../mutex.ts';
 import { scanTree } from './changes.ts';
 import type { Scan } from './changes.ts';
 
@@ -21,6 +22,9 @@ const kept = z.record(
 );
 type Kept = z.infer<typeof kept>;
 
+/** Layers of one image are read side by side: none may write over what was kept of another. */
+const writing = new Mutex();
+
 /** `file`: where they are kept; only its owner may write to it. */
 export async function keptDigest(
   directory: string,
@@ -36,10 +40,13 @@ export async function keptDigest(
   const nowNs = BigInt(systemClock.wallMs()) * 1_000_000n;
   const isSettled = before !== undefined && before.newestNs < nowNs - SETTLED_NS;
   if (isSettled && after?.stamp === before.stamp) {
-    const rest = Object.entries(await readKept(file)).filter(([place]) => place !== directory);
-    const all = [...rest, [directory, { stamp: before.stamp, digest }] as const];
-    // Where it cannot be kept, it is read again.
-    await keep(file, Object.fromEntries(all.slice(-MOST_KEPT))).catch(() => undefined);
+    const { stamp } = before;
+    await writing.run(async () => {
+      const rest = Object.entries(await readKept(file)).filter(([place]) => place !== directory);
+      const all = [...rest, [directory, { stamp, digest }] as const];
+      // Where it cannot be kept, it is read again.
+      await keep(file, Object.fromEntries(all.slice(-MOST_KEPT))).catch(() => undefined);
+    });
   }
   return digest;
 }

@@ -54,12 +54,17 @@ export async function whyNotThere(
 }
 
 /** Of a directory, or of the nearest one above it that is there. */
-export async function whyNoRoom(directory: string, bytes: number): Promise<string | undefined> {
+export async function whyNoRoom(
+  directory: string,
+  bytes: number,
+  keptBytes = 0,
+): Promise<string | undefined> {
   const found = await statfs(directory).catch(absent);
-  if (found === undefined) return whyNoRoom(path.dirname(directory), bytes);
+  if (found === undefined) return whyNoRoom(path.dirname(directory), bytes, keptBytes);
   const { bavail, bsize } = found;
-  const [needed, free] = [bytes, bavail * bsize].map(formatBytes);
-  return bavail * bsize < bytes ? `it needs ${needed}, and ${directory} has ${free}` : undefined;
+  const freeBytes = bavail * bsize + keptBytes;
+  const [needed, free] = [bytes, freeBytes].map(formatBytes);
+  return freeBytes < bytes ? `it needs ${needed}, and ${directory} has ${free}` : undefined;
 }
 
 /** Makes each, empty. What is there already is not touched, and the volume is not recorded any more. */

@@ -42,7 +42,9 @@ export class PageReceiver {
   readonly #mostBytes: number;
   /** Told of each tree whose first archive is whole. */
   readonly #onBase: (tree: string) => void;
-  readonly #kept: Promise<Kept> | undefined;
+  /** Opens what is kept; called once the source has said that memory comes. */
+  readonly #open: (() => Promise<Kept>) | undefined;
+  #kept: Kept | undefined;
   #store: FileHandle | undefined;
   #file:
     | {
@@ -72,9 +74,9 @@ export class PageReceiver {
     guest: string,
     mostBytes: number,
     onBase: (tree: string) => void = () => {},
-    kept?: Promise<Kept>,
+    kept?: () => Promise<Kept>,
   ) {
-    this.#kept = kept;
+    this.#open = kept;
     this.#onBase = onBase;
     this.#directory = directory;
     this.#guest = guest;
@@ -112,7 +114,8 @@ export class PageReceiver {
       if (first?.guest !== this.#guest) throw new Error('it does not begin as a container does');
       this.#greeted = true;
       this.isCold = first.cold === true;
-      const kept = this.isCold ? 0 : ((await this.#kept)?.size ?? 0);
+      if (!this.isCold) this.#kept = await this.#open?.();
+      const kept = this.#kept?.size ?? 0;
       const said = { changes: true, ...(kept === 0 ? {} : { kept: true }) };
       return write(stream, encodeFrame(KINDS.ready, Buffer.from(JSON.stringify(said))));
     }
@@ -149,7 +152,7 @@ export class PageReceiver {
     const asked = Array.from({ length: count }, (_, index) =>
       digests.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES),
     );
-    const found = (await (await this.#kept)?.find(asked)) ?? [];
+    const found = (await this.#kept?.find(asked)) ?? [];
     const bits = Buffer.alloc(Math.ceil(count / 8));
     const first = this.#pages;
     const pages = Buffer.alloc(count * PAGE);

@@ -21,7 +21,9 @@ export async function dumpEnded(
 ): Promise<void> {
   const record = records.readSync(name);
   if (record?.worker === undefined) return;
-  if (await sessionEnded(record.worker, imageMs(record.memoryBytes), signal)) return;
+  // A frozen container can wait, and one whose CRIU is ended in the middle of its dump may end with it.
+  const mostMs = imageMs(record.memoryBytes);
+  if (await sessionEnded(record.worker, mostMs, signal, mostMs)) return;
   const reason = `the dump of ${name} does not end`;
   throw godwitError('GODWIT_HYPERVISOR', { hypervisor: 'criu', host, command: 'dump', reason });
 }

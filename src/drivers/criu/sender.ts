@@ -125,7 +125,7 @@ export class PageSender {
       if (this.#numbers.size >= ZERO) throw new Error('more pages than there are numbers for');
       this.newPages += 1;
       numbers.push(this.#numbers.add(digest));
-      this.#batch.push(page);
+      this.#batch.push(Buffer.from(page));
       if (this.#batch.length >= BATCH) await this.flush();
     }
     return numbers;
@@ -147,7 +147,8 @@ export class PageSender {
         continue;
       }
       this.#isAsked.add(key);
-      this.#asked.push({ digest, page });
+      // A part of a buffer would keep all of it in memory for as long as the page waits.
+      this.#asked.push({ digest, page: Buffer.from(page) });
       if (this.#asked.length >= MOST_ASKED) await this.#ask();
     }
   }
@@ -164,11 +165,7 @@ export class PageSender {
     this.#asked = [];
     this.#isAsked = new Set();
     await this.flush();
-    const { promise, resolve } = Promise.withResolvers<Buffer>();
-    this.#answer = resolve;
-    await this.send(KINDS.ask, Buffer.concat(asked.map(({ digest }) => digest)));
-    const bits = await Promise.race([promise, this.#broken.promise]);
-    this.#answer = undefined;
+    const bits = await this.#answerTo(asked.map(({ digest }) => digest));
     if (bits.length !== Math.ceil(asked.length / 8)) throw new Error('an answer to nothing asked');
     const isThere = (index: number): boolean =>
       ((bits[index >> 3] ?? 0) & (1 << (index & 7))) !== 0;
@@ -184,6 +181,20 @@ export class PageSender {
       if (this.#batch.length >= BATCH) await this.flush();
     }
     await this.flush();
+  }
+
+  async #answerTo(digests: readonly Buffer[]): Promise<Buffer> {
+    const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+    this.#answer = resolve;
+    const silent = (): void => reject(new Error('the destination is silent'));
+    const timer = setTimeout(silent, SILENT_MS);
+    try {
+      await this.send(KINDS.ask, Buffer.concat(digests));
+      return await Promise.race([promise, this.#broken.promise]);
+    } finally {
+      clearTimeout(timer);
+      this.#answer = undefined;
+    }
   }
 
   async flush(): Promise<void> {
@@ -207,8 +218,7 @@ export class PageSender {
         const { bytesRead } = await handle.read(part, 0, part.length, at);
         const whole = Math.ceil(bytesRead / PAGE) * PAGE;
         part.fill(0, bytesRead, whole);
-        // The buffer is read into again, and a page may wait for others.
-        const numbers = await this.pages(Buffer.from(part.subarray(0, whole)));
+        const numbers = await this.pages(part.subarray(0, whole));
         await this.flush();
         const refs = Buffer.alloc(numbers.length * 4);
         for (const [index, number] of numbers.entries()) refs.writeUInt32LE(number, index * 4);

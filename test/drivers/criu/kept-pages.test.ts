@@ -33,6 +33,19 @@ describe('the memory of a container that has left', () => {
   }
   const keptOf = (name: string): string => path.join(keptDirectory(records), name);
 
+  test('that cannot be read, or not in time, is as good as not there', async () => {
+    await leave('slow', [page(1)]);
+    const slow = await KeptPages.open(keptOf('slow'), MOST, signal, -1);
+    assert.equal(slow.size, 0);
+    await slow.close();
+    await rm(keptOf('slow'), { recursive: true });
+    await mkdir(path.join(keptOf('odd'), 'pages-1.img'), { recursive: true });
+    const odd = await KeptPages.open(keptOf('odd'), MOST, signal);
+    assert.equal(odd.size, 0);
+    await odd.close();
+    await rm(keptOf('odd'), { recursive: true });
+  });
+
   test('is found by its content, once each, and pages of zeroes are not kept in mind', async () => {
     await leave('web1', [page(1), page(0), page(2), page(1)]);
     assert.deepEqual(await readdir(keptOf('web1')), ['pages-1.img']);

@@ -54,6 +54,41 @@ describe('the digest of a layer', () => {
     assert.equal(reads, from + 1);
   });
 
+  test('is kept beside those of the other layers of its image, all of which are read at once', async () => {
+    const layers = await Promise.all(
+      ['a', 'b', 'c', 'd', 'e', 'f'].map(async (name) => {
+        const directory = path.join(top, name);
+        await mkdir(directory);
+        await writeFile(path.join(directory, 'file'), name);
+        return directory;
+      }),
+    );
+    let read = 0;
+    const all = (): Promise<string[]> =>
+      Promise.all(
+        layers.map((each) =>
+          keptDigest(
+            each,
+            file,
+            async () => {
+              read += 1;
+              return DIGEST;
+            },
+            signal,
+          ),
+        ),
+      );
+    // Once they have settled: they are read once more, and all of them are kept.
+    await until('one of them to be kept', 20_000, async () => {
+      const from = read;
+      await all();
+      return read - from < layers.length ? true : undefined;
+    });
+    const from = read;
+    await all();
+    assert.equal(read, from);
+  });
+
   test('is read again where what was kept of it is damaged', async () => {
     await settled();
     const good = await readFile(file, 'utf8');

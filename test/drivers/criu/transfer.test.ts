@@ -5,11 +5,15 @@ import os from 'node:os';
 import path from 'node:path';
 import { duplexPair, PassThrough } from 'node:stream';
 import { test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { encodeFrame, KINDS } from '../../../src/drivers/criu/frames.ts';
 import { PageReceiver } from '../../../src/drivers/criu/receiver.ts';
 import { PageSender } from '../../../src/drivers/criu/sender.ts';
 import { removeTree } from '../../../src/host/remove-tree.ts';
+import { until } from '../../until.ts';
 
 const MOST = 64 * 1024 ** 2;
 
@@ -72,7 +76,7 @@ test('pages that the destination has kept are not sent, and every file arrives a
           'web1',
           MOST,
           () => {},
-          Promise.resolve(store),
+          async () => store,
         );
         const taken = receiver.take(far);
         const sender = new PageSender(near, false);
@@ -94,6 +98,48 @@ test('pages that the destination has kept are not sent, and every file arrives a
       }),
       { numRuns: 60 },
     );
+  }));
+
+test('pages that wait for an answer keep no larger buffer in memory', () =>
+  inDirectory(async () => {
+    const [near, far] = duplexPair();
+    const sender = new PageSender(near, false);
+    far.write(encodeFrame(KINDS.ready, Buffer.from('{"kept":true}')));
+    await sender.heard(KINDS.ready, AbortSignal.timeout(5000));
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    let freed = 0;
+    const registry = new FinalizationRegistry(() => (freed += 1));
+    const BUFFERS = 20;
+    for (let at = 1; at <= BUFFERS; at += 1) {
+      // One new page each, among those that are empty.
+      const memory = Buffer.alloc(64 * 4096);
+      memory.fill(at, 0, 4096);
+      registry.register(memory.buffer, at);
+      await sender.learn(memory);
+    }
+    await until('the buffers to be freed', 20_000, async () => {
+      collect();
+      await setImmediate();
+      return freed >= BUFFERS - 2 ? true : undefined;
+    });
+    assert.equal(sender.newPages, 0, 'they wait still');
+    sender.close();
+  }));
+
+test('an answer that does not come ends it', (t) =>
+  inDirectory(async () => {
+    const [near, far] = duplexPair();
+    const sender = new PageSender(near, false);
+    far.write(encodeFrame(KINDS.ready, Buffer.from('{"kept":true}')));
+    await sender.heard(KINDS.ready, AbortSignal.timeout(5000));
+    await sender.learn(Buffer.alloc(4096, 1));
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const learned = assert.rejects(sender.learned(), /the destination is silent/);
+    await setImmediate();
+    t.mock.timers.tick(180_000);
+    await learned;
+    sender.close();
   }));
 
 test('an answer of another length than what was asked ends it', () =>
