@@ -80,7 +80,9 @@ export class Outgoing {
     returns?: Returns,
   ): Promise<string> {
     const { id: given, ...rest } = asked;
-    const request = this.labelled(migrationRequest.parse(rest));
+    const parsed = migrationRequest.parse(rest);
+    // Its labels were for the way there: what they name, the guest has lost by then.
+    const request = returns === undefined ? this.labelled(parsed) : parsed;
     // Measured before the last look at the guest: nothing is waited for between that and the record.
     const isNew = this.#again(given, request) === undefined;
     const linkShareBandwidth = isNew ? await this.links.shareOf(request) : undefined;

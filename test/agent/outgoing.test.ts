@@ -257,3 +257,18 @@ test('a migration that is put under an id may be put again, and a dry run begins
   const nothing = { cleared: [], left: [] };
   assert.deepEqual(await api.deleteLeftovers({ query: { dryRun: 'true' } }), nothing);
 });
+
+test('a guest that is taken back is asked for as it is, whatever its labels name', async () => {
+  const asked = migrationRequest.parse({ guest: 'web1', to: 'b', unplug: ['gpu0'] });
+  const labels = { 'godwit/unplug': 'hostdev0', 'godwit/plug': 'gpu0' };
+  const known = { id: 'm-00000001', request: { side: 'source', request: asked } };
+  const outgoing = new Outgoing({
+    store: { get: () => known, isEnded: () => true },
+    labels: { of: () => labels },
+    supervisor: {},
+  } as unknown as ConstructorParameters<typeof Outgoing>[0]);
+  const begin = { ...asked, id: known.id };
+  assert.equal(await outgoing.start(begin, { migration: 'm-00000000', why: 'ill' }), known.id);
+  // On any other way its labels ask for more than that.
+  await assert.rejects(outgoing.start(begin), { code: 'GODWIT_ID_REUSED' });
+});

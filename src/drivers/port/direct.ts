@@ -108,12 +108,13 @@ export interface SourceSession extends HypervisorSession {
   ports(signal: AbortSignal): Promise<string[]>;
   /**
    * Describes the guest as it is now: queried, with everything the destination must rebuild. `unplug`: devices that it will
-   * be without; the description is of a guest that has them no more.
+   * be without; the description is of a guest that has them no more. `isWayBack`: those that it does not have are passed over.
    */
   inspect(
     stream: Omit<StreamSettings, 'tls'>,
     signal: AbortSignal,
     unplug?: readonly string[],
+    isWayBack?: boolean,
   ): Promise<Inspection>;
   /** Absent where the driver unplugs none. */
   readonly unplugger?: Unplugger;

@@ -10,12 +10,15 @@ import { inspectFacts } from './inspect.ts';
 import { withAnswers } from './passthrough/read-passthrough.ts';
 import type { QmpClient } from './qmp/client.ts';
 import type { SessionContext } from './session-context.ts';
+import { liveOf } from './spec/unplug.ts';
 import { lookWithout } from './unplug/plug-facts.ts';
 
 interface Asked {
   readonly stream: Omit<StreamSettings, 'tls'>;
   /** Ids of devices that it will be without. */
   readonly unplug: readonly string[];
+  /** Those that it does not have are passed over: they may not have been plugged in. */
+  readonly isWayBack: boolean;
 }
 
 /** Reads a running guest and describes it, as it will be without the devices that are to be unplugged. Changes nothing. */
@@ -23,7 +26,7 @@ export async function lookAt(
   handle: QemuHandle,
   client: QmpClient,
   { host, images: store, baseline }: SessionContext,
-  { stream, unplug }: Asked,
+  { stream, unplug, isWayBack }: Asked,
   signal: AbortSignal,
 ): Promise<Inspection> {
   const process = await processOf(handle, 'source', host);
@@ -32,7 +35,8 @@ export async function lookAt(
     readAbilities(client, handle.pid, stream, signal),
   ]);
   const answered = { ...all, devices: await withAnswers(all.devices, handle.pid) };
-  const { facts, ...unplugging } = await lookWithout(client, answered, unplug, signal);
+  const ids = isWayBack ? unplug.filter((id) => liveOf(answered, id) !== undefined) : unplug;
+  const { facts, ...unplugging } = await lookWithout(client, answered, ids, signal);
   const parts = { store, signal, unplugging };
   const found = await inspectFacts(handle.name, facts, abilities, stream, parts);
   const fits = await guestFits(baseline, facts, signal);

@@ -126,8 +126,9 @@ export class QemuSource implements SourceSession {
     stream: Omit<StreamSettings, 'tls'>,
     signal: AbortSignal,
     unplug: readonly string[] = [],
+    isWayBack = false,
   ): Promise<Inspection> {
-    const asked = { stream, unplug };
+    const asked = { stream, unplug, isWayBack };
     const found = await lookAt(this.handle, this.#client, this.#parts, asked, signal);
     this.#memoryBytes = found.description.memoryBytes;
     return found;

@@ -21,6 +21,7 @@ export class SourceGuest {
   readonly #handle: GuestHandle;
   readonly #settings: MigrationSettings;
   readonly #onEvent: (event: HypervisorEvent) => void;
+  readonly #isWayBack: boolean;
   readonly #closing = new AbortController();
   #session: Promise<SourceSession> | undefined;
   #inspection: Promise<Inspection> | undefined;
@@ -30,11 +31,13 @@ export class SourceGuest {
     handle: GuestHandle,
     settings: MigrationSettings,
     onEvent: (event: HypervisorEvent) => void,
+    isWayBack = false,
   ) {
     this.#driver = driver;
     this.#handle = handle;
     this.#settings = settings;
     this.#onEvent = onEvent;
+    this.#isWayBack = isWayBack;
   }
 
   get capabilities(): Capabilities {
@@ -124,7 +127,12 @@ export class SourceGuest {
 
   async #inspectNow(signal: AbortSignal): Promise<Inspection> {
     const session = await this.session(signal);
-    return session.inspect(streamAsked(this.#settings), signal, this.#settings.unplug);
+    return session.inspect(
+      streamAsked(this.#settings),
+      signal,
+      this.#settings.unplug,
+      this.#isWayBack,
+    );
   }
 
   /** Reads what its hypervisor reports of the machine, to compare the destination's with; undefined where it cannot. */

@@ -66,9 +66,9 @@ export function openSource(
     state,
   );
   const watch = new Watch(coordinator, clock, log);
-  const guest = new SourceGuest(driver, request.handle, settings, (event) =>
-    watch.onHypervisor(event),
-  );
+  const isBack = request.returns !== undefined;
+  const hears = watch.onHypervisor.bind(watch);
+  const guest = new SourceGuest(driver, request.handle, settings, hears, isBack);
   const { name, address, addresses = [] } = request.peer;
   const peer = new DestinationPeer(name, [address, ...addresses], connect, around.reach);
   const tookOver = found !== undefined;

@@ -104,3 +104,24 @@ test('a hypervisor out of reach is said to be lost once that is certain', async 
   );
   await guest.close();
 });
+
+test('only on a way back are devices passed over that the guest does not have', async () => {
+  const asked: unknown[] = [];
+  const session = {
+    onEvent: () => undefined,
+    inspect: async (_stream: unknown, _signal: unknown, ...unplug: unknown[]) => {
+      asked.push(unplug);
+      return { checks: [] };
+    },
+  } as unknown as SourceSession;
+  const driver = { openSource: async () => session } as unknown as DirectDriver;
+  const settings = migrationSettings.parse({ unplug: ['gpu0'] });
+  for (const isWayBack of [undefined, true]) {
+    const guest = new SourceGuest(driver, HANDLE, settings, () => {}, isWayBack);
+    await guest.inspect(new AbortController().signal);
+  }
+  assert.deepEqual(asked, [
+    [['gpu0'], false],
+    [['gpu0'], true],
+  ]);
+});
