@@ -7,8 +7,7 @@ import { launchCommand } from './launch.ts';
 import type { LaunchSite } from './launch.ts';
 import { coldArguments } from './relaunch.ts';
 import { entering } from './user/cgroup.ts';
-import { confined } from './user/confine.ts';
-import type { RunAs } from './user/confine.ts';
+import { confined, mayLock } from './user/confine.ts';
 
 /**
  * Starts the guest of a cold move. The QEMU that took its disks was asked to wait for a stream, and has not loaded the
@@ -44,7 +43,7 @@ export class ColdStart {
   knows(
     binary: string,
     argv: readonly string[],
-    as: RunAs | undefined,
+    { as, lockBytes }: Pick<LaunchSite, 'as' | 'lockBytes'>,
   ): { readonly launch?: QemuLaunch } {
     const user = as && { ...as, groups: [...as.groups], noNewPrivs: as.noNewPrivs !== false };
     this.#launch = {
@@ -52,6 +51,7 @@ export class ColdStart {
       argv: [...coldArguments(argv), '-S'],
       cwd: this.#place.guestDir,
       ...(user === undefined ? {} : { as: user }),
+      ...(lockBytes === undefined ? {} : { lockBytes }),
     };
     return this.known;
   }
@@ -68,8 +68,9 @@ export class ColdStart {
       hold.release();
       await killProcess(waiting, this.#endMs, signal);
     }
-    const { binary: file, argv, as } = this.#launch;
-    const command = entering(this.#place.guestDir, confined({ file, argv }, as));
+    const { binary: file, argv, as, lockBytes } = this.#launch;
+    const limited = mayLock(lockBytes, confined({ file, argv }, as));
+    const command = entering(this.#place.guestDir, limited);
     try {
       const { handle, client } = await launchCommand(this.#place, command, signal, (own) => {
         hold.handle = own;

@@ -181,7 +181,7 @@ export class QemuDestination implements DestinationSession {
     return {
       handle,
       memoryAddress: await listen(client, { ...this.#options, ...setup }, signal),
-      ...this.#cold.knows(program.binary, argv, as),
+      ...this.#cold.knows(program.binary, argv, place),
     };
   }
 

@@ -31,6 +31,8 @@ const launch = z.object({
       noNewPrivs: z.boolean(),
     })
     .optional(),
+  /** How much memory it may lock, where that is not the agent's own limit. */
+  lockBytes: z.union([z.number().int().nonnegative(), z.literal('unlimited')]).optional(),
 });
 export type QemuLaunch = z.infer<typeof launch>;
 

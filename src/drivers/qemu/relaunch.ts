@@ -17,7 +17,7 @@ import { LOG_FLAGS, logEnd } from './launch.ts';
 import { LOG_FILE } from './spec/names.ts';
 import { giveAgain, otherUserOf } from './user/access.ts';
 import { entering } from './user/cgroup.ts';
-import { confined } from './user/confine.ts';
+import { confined, lockLimitOf, mayLock } from './user/confine.ts';
 import type { QemuHandle, QemuLaunch } from './handle.ts';
 
 /** Starting a guest anew with the command line of its QEMU: what a power cut and the power button would do. */
@@ -81,9 +81,28 @@ export async function launchOf(
   if (reason !== undefined) throw no(reason);
   if (process.binary === '') throw no('its program cannot be read');
   const { binary, cwd } = process;
-  const [block, as] = await Promise.all([readBlocks(client, signal), otherUser(handle.pid)]);
+  const [block, as, lockBytes] = await Promise.all([
+    readBlocks(client, signal),
+    otherUser(handle.pid),
+    lockBytesOf(handle.pid),
+  ]);
   const argv = coldArguments(withMovedImages(process.argv.slice(1), cwd, block));
-  return { binary, argv, cwd, ...(as === undefined ? {} : { as }) };
+  return {
+    binary,
+    argv,
+    cwd,
+    ...(as === undefined ? {} : { as }),
+    ...(lockBytes === undefined ? {} : { lockBytes }),
+  };
+}
+
+async function lockBytesOf(pid: number): Promise<QemuLaunch['lockBytes']> {
+  const limits = await readFile(`/proc/${pid}/limits`, 'utf8');
+  return lockLimitOf(
+    limits,
+    await readFile('/proc/self/limits', 'utf8'),
+    process.geteuid?.() === 0,
+  );
 }
 
 async function whyNotOwned({ pid }: QemuHandle): Promise<string | undefined> {
@@ -160,14 +179,14 @@ async function startedAlready(
 async function start(
   host: string,
   old: QemuHandle,
-  { binary, argv, cwd, as }: QemuLaunch,
+  { binary, argv, cwd, as, lockBytes }: QemuLaunch,
 ): Promise<{ pid: number; startTicks: number }> {
   if (as !== undefined) await giveAgain(path.dirname(old.monitor), as.gid);
   const log = await open(logOf(old), LOG_FLAGS, 0o600);
   try {
     const plain = { file: binary, argv };
     const limited = as === undefined ? plain : confined(plain, as);
-    const command = entering(path.dirname(old.monitor), limited);
+    const command = entering(path.dirname(old.monitor), mayLock(lockBytes, limited));
     const child = spawn(command.file, command.argv, {
       cwd,
       detached: true,

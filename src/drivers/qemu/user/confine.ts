@@ -38,8 +38,23 @@ export function confined({ file, argv }: Command, as?: RunAs): Command {
   return { file: 'setpriv', argv: [...words, '--', file, ...argv] };
 }
 
+export type LockLimit = number | 'unlimited';
+
+/**
+ * What a QEMU of these limits may lock, where this process, of `own` limits (both `/proc/PID/limits`), may lock less and can give
+ * it that much; undefined: as this process.
+ */
+export function lockLimitOf(limits: string, own: string, isRoot: boolean): LockLimit | undefined {
+  const line = /^Max locked memory\s+(\d+|unlimited)\s+(\d+|unlimited)/m;
+  const bytesOf = (word = '0'): number => (word === 'unlimited' ? Infinity : Number(word));
+  const bytes = bytesOf(line.exec(limits)?.[1]);
+  const [, soft, hard] = line.exec(own) ?? [];
+  if (bytes <= bytesOf(soft) || (!isRoot && bytes > bytesOf(hard))) return undefined;
+  return bytes === Infinity ? 'unlimited' : bytes;
+}
+
 /** The same with a limit of memory that it may lock. */
-export function mayLock(bytes: number | undefined, command: Command): Command {
+export function mayLock(bytes: LockLimit | undefined, command: Command): Command {
   if (bytes === undefined) return command;
   return { file: 'prlimit', argv: [`--memlock=${bytes}:${bytes}`, command.file, ...command.argv] };
 }
