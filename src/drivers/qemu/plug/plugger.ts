@@ -115,12 +115,12 @@ async function userOf(
 const BY_HAND =
   'The guest runs without it. Plug it in once what stands in the way is gone (`device_add` on its monitor).';
 
-/** Plugs one in; has the guest it already: nothing. GODWIT_DEVICE_NOT_OFFERED with QEMU's reason. `letIn`: to what QEMU opens. */
+/** Plugs one in; has the guest it already: nothing. GODWIT_DEVICE_NOT_OFFERED with QEMU's reason. `letIn`: to what QEMU opens, resolving to what takes that back. */
 export async function plugIn(
   { host, guest, devices, root }: Place,
   name: string,
   client: Monitor,
-  letIn: (files: readonly string[]) => Promise<void>,
+  letIn: (files: readonly string[]) => Promise<() => Promise<void>>,
   signal: AbortSignal,
 ): Promise<void> {
   const not = (reason: string) => {
@@ -133,8 +133,23 @@ export async function plugIn(
     throw not('the configuration there has no device of that name any more');
   const { files, lacks } = await filesBehind(device, root);
   if (lacks !== undefined) throw not(lacks);
-  await letIn(files);
-  const props: Readonly<Record<string, unknown>> = { ...device, id: name };
+  const by = await userOf(files, guest, signal);
+  if (by !== undefined) throw not(`${by}, which runs there, has it`);
+  const takeBack = await letIn(files);
+  try {
+    await addDevice(client, { ...device, id: name }, not, signal);
+  } catch (thrown) {
+    await takeBack();
+    throw thrown;
+  }
+}
+
+async function addDevice(
+  client: Monitor,
+  props: Readonly<Record<string, unknown>>,
+  not: (reason: string) => GodwitError,
+  signal: AbortSignal,
+): Promise<void> {
   const first = await client.request('device_add', props, signal);
   if (first.ok) return;
   if (props['bus'] !== undefined || !NOT_THERE.test(first.reason)) throw not(first.reason);

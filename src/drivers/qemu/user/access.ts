@@ -67,24 +67,36 @@ export async function giveAgain(guestDir: string, id: number): Promise<void> {
 
 /**
  * The guest runs here for good: a group that one of Godwit’s QEMUs had at its source, by `isGuest`, is nobody’s any more,
- * and may be another guest’s next. The files go back to this process’s group then, which gains nothing by it.
+ * and may be another guest’s next. The files go back to this process’s group then, which gains nothing by it. `files`: these
+ * alone.
  */
 export async function forgetSource(
   guestDir: string,
   isGuest: (gid: number) => boolean,
+  files?: readonly string[],
 ): Promise<void> {
   const list = await readGiven(guestDir);
-  if (!list.some(({ gid }) => isGuest(gid))) return;
+  const isNobodys = ({ file, gid }: Given) => isGuest(gid) && (files?.includes(file) ?? true);
+  if (!list.some(isNobodys)) return;
   const own = process.getegid?.() ?? 0;
   const settled = list.map((each) =>
-    isGuest(each.gid) ? { ...each, gid: own, mode: each.mode & ~0o070 } : each,
+    isNobodys(each) ? { ...each, gid: own, mode: each.mode & ~0o070 } : each,
   );
   await writeGiven(guestDir, settled);
 }
 
-/** Puts group and mode back as they were, but for a file that somebody else has been let into since. Never rejects. */
-export async function returnFiles(guestDir: string): Promise<void> {
-  const list = await readGiven(guestDir);
+/** Those that its QEMU may open because its own group may. */
+export async function givenFiles(guestDir: string): Promise<string[]> {
+  return (await readGiven(guestDir)).map(({ file }) => file);
+}
+
+/**
+ * Puts group and mode back as they were, but for a file that somebody else has been let into since. Never rejects. `files`: these
+ * alone.
+ */
+export async function returnFiles(guestDir: string, files?: readonly string[]): Promise<void> {
+  const all = await readGiven(guestDir);
+  const list = all.filter(({ file }) => files?.includes(file) ?? true);
   if (list.length === 0) return;
   const { gid: id } = await stat(guestDir);
   for (const { file, gid, mode } of list) {
@@ -97,7 +109,9 @@ export async function returnFiles(guestDir: string): Promise<void> {
       if ((mode & 0o6000) !== 0) await handle.chmod(mode & 0o7777);
     }).catch(() => undefined);
   }
-  await rm(path.join(guestDir, GIVEN_FILE), { force: true });
+  const kept = all.filter((each) => !list.includes(each));
+  if (kept.length > 0) await writeGiven(guestDir, kept).catch(() => undefined);
+  else await rm(path.join(guestDir, GIVEN_FILE), { force: true });
 }
 
 /** A directory above `file` that keeps others than its owner out; undefined where there is none. */

@@ -13,10 +13,12 @@ import { markIncoming } from '../incoming.ts';
 import {
   closedAbove,
   forgetSource,
+  givenFiles,
   giveFiles,
   isOpenToAll,
   openAbove,
   otherUserOf,
+  returnFiles,
 } from './access.ts';
 import type { RunAs } from './confine.ts';
 import { deviceGroups } from './devices.ts';
@@ -87,12 +89,24 @@ export class GuestUser {
     return this.#number;
   }
 
-  /** It may open these from here on, for as long as its QEMU runs: devices that are plugged in. */
-  async mayOpen(files: readonly string[]): Promise<void> {
+  /** It may open these from here on, for as long as its QEMU runs: devices that are plugged in. Resolves to what takes that back. */
+  async mayOpen(files: readonly string[]): Promise<() => Promise<void>> {
     const as = files.length === 0 ? undefined : await this.own();
-    if (as === undefined) return;
+    if (as === undefined) return async () => {};
     const wanted = files.map((file) => ({ file, writable: true }));
-    await giveFiles(this.#guestDir, wanted, as.gid);
+    const range = await rangeOf(this.#user);
+    const isGuest = (gid: number) => range !== undefined && isGuestId(gid, range);
+    const known = await givenFiles(this.#guestDir);
+    const added = files.filter((file) => !known.includes(file));
+    try {
+      await giveFiles(this.#guestDir, wanted, as.gid);
+      // Nobody has them now: a guest that had them once gets them back no more.
+      await forgetSource(this.#guestDir, isGuest, added);
+    } catch (thrown) {
+      await returnFiles(this.#guestDir, added);
+      throw thrown;
+    }
+    return () => returnFiles(this.#guestDir, added);
   }
 
   /** The guest runs here for good: its files go back to no number that a QEMU at its source had. */

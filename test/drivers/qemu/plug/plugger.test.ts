@@ -81,6 +81,16 @@ describe('a device that another guest of the host has', () => {
     const [words = ''] = await refused(['dongle0'], [], root);
     assert.match(words, /other, which runs there, has it.*Unplug it from other/);
   });
+
+  test('is not plugged in where that guest got it after the check', async () => {
+    const guest = new Guest();
+    const letIn = async () => assert.fail('it is the other guest’s');
+    await assert.rejects(
+      plugIn({ ...place, root }, 'dongle0', guest.monitor, letIn, signal),
+      /other, which runs there, has it/,
+    );
+    assert.deepEqual(guest.added, []);
+  });
 });
 
 /** A monitor of a guest that has these devices, and answers each `device_add` in turn. */
@@ -115,7 +125,11 @@ const PORT = { qdev_id: 'rp1', class_info: { class: 0x06_04 }, pci_bridge: { dev
 
 describe('plugging a device of the host in', () => {
   const opened: string[] = [];
-  const letIn = async (files: readonly string[]) => void opened.push(...files);
+  let takenBack = 0;
+  const letIn = async (files: readonly string[]) => {
+    opened.push(...files);
+    return async () => void (takenBack += 1);
+  };
   const plug = (guest: Guest, name = 'rng0') => plugIn(place, name, guest.monitor, letIn, signal);
   const fails = async (guest: Guest, words: RegExp, name?: string) =>
     assert.rejects(
@@ -145,6 +159,7 @@ describe('plugging a device of the host in', () => {
     const tablet = new Guest([NO_HOTPLUG], [PORT]);
     await fails(tablet, /does not support hotplugging$/, 'tablet');
     assert.equal(tablet.added.length, 1);
+    assert.equal(takenBack, 4, 'what it was let into, it may open no more');
   });
 
   test('fails before QEMU is asked where the host has lost it', async () => {

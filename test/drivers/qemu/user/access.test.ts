@@ -57,6 +57,33 @@ describe('an image that is given to a guest’s QEMU', { skip }, () => {
     assert.deepEqual(seen(image), { uid: 0, gid: ID, mode: 0o640 });
   });
 
+  test('goes back alone where only that is taken back', async (t) => {
+    const { guestDir, image } = place(t, 0o600);
+    const device = `${image}.device`;
+    writeFileSync(device, '', { mode: 0o600 });
+    const wanted = [image, device].map((file) => ({ file, writable: true }));
+    await giveFiles(guestDir, wanted, ID);
+    await returnFiles(guestDir, [device]);
+    assert.deepEqual(seen(device), { uid: 0, gid: 0, mode: 0o600 });
+    assert.deepEqual(seen(image), { uid: 0, gid: ID, mode: 0o660 });
+    await returnFiles(guestDir);
+    assert.deepEqual(seen(image), { uid: 0, gid: 0, mode: 0o600 });
+  });
+
+  test('goes back to no guest that had it, where only that one is settled', async (t) => {
+    const { guestDir, image } = place(t, 0o660);
+    const device = `${image}.device`;
+    writeFileSync(device, '');
+    chmodSync(device, 0o660);
+    for (const file of [image, device]) chownSync(file, 0, OTHER);
+    const wanted = [image, device].map((file) => ({ file, writable: true }));
+    await giveFiles(guestDir, wanted, ID);
+    await forgetSource(guestDir, (gid) => gid === OTHER, [device]);
+    await returnFiles(guestDir);
+    assert.deepEqual(seen(device), { uid: 0, gid: 0, mode: 0o600 });
+    assert.deepEqual(seen(image), { uid: 0, gid: OTHER, mode: 0o660 });
+  });
+
   test('stays as it is where everybody may open it', async (t) => {
     const { guestDir, image } = place(t, 0o644);
     await giveFiles(guestDir, [{ file: image, writable: false }], ID);
