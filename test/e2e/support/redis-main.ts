@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import { RedisConnection } from './redis-wire.ts';
 import type { Answer } from './redis-wire.ts';
+import { until } from '../../until.ts';
 
 /**
  * A client that writes to Redis all the time and knows what was acknowledged. Each of its connections takes one step after
@@ -36,7 +37,10 @@ let loops: Promise<void>[] = [];
 
 async function connect(): Promise<void> {
   for (let index = 0; index < WRITERS; index += 1) {
-    const connection = await RedisConnection.open(host, Number(port));
+    // Its container is there before it listens.
+    const connection = await until('Redis to listen', 30_000, () =>
+      RedisConnection.open(host, Number(port)).catch(() => undefined),
+    );
     const before = writers[index];
     if (before === undefined) writers.push({ connection, steps: 0, ended: false });
     else Object.assign(before, { connection, ended: false });
