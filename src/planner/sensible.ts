@@ -36,7 +36,8 @@ const NO_SIZE = { cpu: 1, coreCpu: 1, memoryBytes: 1, silent: true };
 
 function sensibleGuest(guest: PlannerGuest, hosts: ReadonlyMap<string, PlannerHost>): PlannerGuest {
   const { cpu, memoryBytes, dirtyBytesPerSecond, usedBytes, workingSetBytes, left } = guest;
-  const isSized = isPositive(cpu) && isFine(memoryBytes);
+  // Of some guests nobody says how many processors they have: 0 is no nonsense.
+  const isSized = isFine(cpu) && isFine(memoryBytes);
   const isClocked = left === undefined || left.every(({ secondsAgo }) => isFine(secondsAgo));
   const isMeasured =
     isFine(dirtyBytesPerSecond) && isFine(usedBytes) && isFine(workingSetBytes) && isClocked;
@@ -48,7 +49,7 @@ function sensibleGuest(guest: PlannerGuest, hosts: ReadonlyMap<string, PlannerHo
   return {
     ...rest,
     ...(isSized ? {} : { demand: [] }),
-    cpu: isPositive(cpu) ? cpu : (host?.cpu ?? 1),
+    cpu: isFine(cpu) ? cpu : (host?.cpu ?? 1),
     memoryBytes: memory,
     ...(dirty === undefined ? {} : { dirtyBytesPerSecond: dirty }),
     ...(usedBytes === undefined || !isFine(usedBytes) ? {} : { usedBytes }),

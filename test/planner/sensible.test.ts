@@ -29,6 +29,11 @@ test('a host whose size makes no sense is silent, and a guest whose size makes n
   }
 });
 
+test('a guest of which nobody says how many processors it has is moved all the same', () => {
+  const one = guest('one', 'a', { cpu: 0, demand: [0] });
+  assert.deepEqual(sensible({ hosts: [host('a')], guests: [one] }).guests, [one]);
+});
+
 test('a clock that is off makes no past move older than it may be', () => {
   const left = [{ host: 'b', secondsAgo: -3600 }];
   const { guests } = sensible({ hosts: [host('a')], guests: [guest('one', 'a', { left })] });
