@@ -68,9 +68,9 @@ export class Arrival {
     let kept: KeptPages | undefined;
     const openKept = async (): Promise<KeptPages> => {
       const top = keptDirectory(records.directory);
-      // What is kept stands in nobody's way.
-      const isShort = await whyNoRoom(records.directory, ROOM_TIMES * memoryBytes);
-      await dropKept(top, isShort === undefined ? keptBytes : 0);
+      // What is kept stands in nobody's way, and neither does what of it cannot be dropped.
+      const lacks = await whyNoRoom(records.directory, ROOM_TIMES * memoryBytes).catch(String);
+      await dropKept(top, lacks === undefined ? keptBytes : 0).catch(() => undefined);
       kept = await KeptPages.open(path.join(top, name), keptBytes, signal);
       return kept;
     };
