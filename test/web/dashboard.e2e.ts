@@ -61,11 +61,11 @@ test('a person signs in, sees the fleet, plans a drain and cancels it, follows a
     assert.deepEqual(await findings(page), [], what);
 
   await page.goto(`https://${controller.web}/`);
-  await page.getByLabel('Token').fill('gdw_wrong');
+  await page.getByLabel('Token', { exact: true }).fill('gdw_wrong');
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByRole('alert').waitFor();
   await isClean('a refused token');
-  await page.getByLabel('Token').fill(token);
+  await page.getByLabel('Token', { exact: true }).fill(token);
   await page.getByRole('button', { name: 'Sign in' }).click();
 
   await page.getByRole('link', { name: 'web1: running' }).waitFor();
@@ -140,7 +140,7 @@ test('a person signs in, sees the fleet, plans a drain and cancels it, follows a
   await page.getByText('GODWIT_ROLE_FORBIDDEN').waitFor();
   const admin = await api.createToken({ body: { name: 'bob', role: 'admin' } });
   await page.getByRole('button', { name: 'Sign out' }).click();
-  await page.getByLabel('Token').fill(admin.token);
+  await page.getByLabel('Token', { exact: true }).fill(admin.token);
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByRole('link', { name: 'Audit log' }).click();
   const entries = page.getByRole('group', { name: 'Entries' });

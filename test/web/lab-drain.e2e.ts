@@ -57,7 +57,7 @@ describe('the dashboard of a lab', () => {
       assert.deepEqual(await findings(page), [], what);
 
     await page.goto(controller.url);
-    await page.getByLabel('Token').fill(controller.token);
+    await page.getByLabel('Token', { exact: true }).fill(controller.token);
     await page.getByRole('button', { name: 'Sign in' }).click();
     await page.getByRole('link', { name: 'web1: running' }).waitFor();
     await page.getByLabel('Pick a', { exact: true }).check();

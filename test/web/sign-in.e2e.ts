@@ -68,6 +68,6 @@ test('a person signs in with a provider, comes to the page that was wanted, and 
   await eve.getByRole('heading', { name: 'Not signed in' }).waitFor();
   await eve.getByText('eve via Test ID has no role here').waitFor();
   await eve.getByRole('link', { name: 'Back to the sign-in page' }).click();
-  await eve.getByLabel('Token').waitFor();
+  await eve.getByLabel('Token', { exact: true }).waitFor();
   assert.deepEqual(refused, []);
 });
