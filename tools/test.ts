@@ -127,7 +127,7 @@ async function runLane(
     if (mayBegin(file, leftS, took)) {
       await runFiles('e2e', [file], 1, names, found);
     } else {
-      const why = `${Math.round(leftS)} s were left when its turn came: the files before it took longer than they are known to`;
+      const why = `${Math.round(leftS)} s were left when its turn came: those before it took longer than tools/test-times.ts says`;
       found.leftOut.push({ file, why });
     }
   }

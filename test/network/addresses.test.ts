@@ -3,19 +3,10 @@ import { test } from 'node:test';
 import { judgeAddresses } from '../../src/network/addresses.ts';
 import type { Landing } from '../../src/network/mapping.ts';
 import type { Attachment, NicNetwork } from '../../src/protocol/network.ts';
-import { MAC } from './host-facts.ts';
+import { MAC, ROUTED_PORT } from './host-facts.ts';
 
 const bridge: Attachment = { kind: 'bridge', bridge: 'br0', mtu: 1500 };
 const vxlan = { device: 'vx', vni: 88, learning: false, flood: [] };
-const routed = {
-  kind: 'routed',
-  mtu: 1500,
-  mac: '0a:00:00:00:00:01',
-  routes: ['10.88.0.21/32'],
-  gateways: [],
-  proxyArp: true,
-  proxyNdp: false,
-} as const satisfies Attachment;
 
 const nicOn = (attachment: Attachment): NicNetwork => ({
   id: 'net0',
@@ -29,7 +20,7 @@ const heard = (verdict: 'pass' | 'warn' | 'refuse') => ({ verdict });
 
 test('a routed guest keeps its address by its host route, as soon as others are led there', () => {
   const words = (hooks: string[]) =>
-    judgeAddresses(nicOn(routed), routed, undefined, hooks)?.evidence ?? '';
+    judgeAddresses(nicOn(ROUTED_PORT), ROUTED_PORT, undefined, hooks)?.evidence ?? '';
   assert.match(words([]), /keeps 10\.88\.0\.21 by its host routes 10\.88\.0\.21\/32/);
   assert.match(words([]), /connections live on as soon as a routing daemon/);
   assert.match(words(['after-resume']), /as soon as the hook after-resume/);

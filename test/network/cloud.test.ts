@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { judgeCloud } from '../../src/network/cloud.ts';
 import type { Landing } from '../../src/network/mapping.ts';
 import type { NicNetwork } from '../../src/protocol/network.ts';
-import { hostFacts, MAC } from './host-facts.ts';
+import { hostFacts, MAC, ROUTED_PORT } from './host-facts.ts';
 
 const nic: NicNetwork = {
   id: 'net0',
@@ -11,15 +11,6 @@ const nic: NicNetwork = {
   port: 'tap1',
   addresses: ['10.88.0.21'],
   attachment: { kind: 'bridge', bridge: 'br0', mtu: 1500 },
-};
-const routed: Landing = {
-  kind: 'routed',
-  mtu: 1500,
-  mac: '0a:00:00:00:00:01',
-  routes: ['10.88.0.21/32'],
-  gateways: [],
-  proxyArp: true,
-  proxyNdp: false,
 };
 const EC2 = { cloud: 'Amazon EC2' };
 const over = (bridge: string): Landing => ({ kind: 'bridge', bridge, mtu: 1500 });
@@ -44,14 +35,14 @@ test('an overlay, and a bridge that leads nowhere, are nothing to a cloud', () =
 });
 
 test('a routed address needs the cloud’s own route, which the site’s hook sets', () => {
-  const [alone] = judged(routed)['own-macs'];
+  const [alone] = judged(ROUTED_PORT)['own-macs'];
   assert.equal(alone?.verdict, 'warn');
   assert.match(alone?.evidence ?? '', /delivers 10\.88\.0\.21 only to the machine/);
   assert.match(alone?.hint ?? '', /hook after-resume/);
-  assert.equal(judged(routed, EC2, ['after-resume'])['own-macs'][0]?.verdict, 'pass');
+  assert.equal(judged(ROUTED_PORT, EC2, ['after-resume'])['own-macs'][0]?.verdict, 'pass');
 });
 
 test('hosts of no known cloud are judged by nothing of this', () => {
-  for (const landing of [over('brv'), routed])
+  for (const landing of [over('brv'), ROUTED_PORT])
     assert.deepEqual(judged(landing, {}), { 'own-macs': [], 'raw-frames': [] });
 });

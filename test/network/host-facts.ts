@@ -7,6 +7,7 @@ import {
   parseVlans,
 } from '../../src/network/facts.ts';
 import type { NetworkFacts } from '../../src/network/facts.ts';
+import type { Attachment } from '../../src/protocol/network.ts';
 
 export const MAC = '52:54:00:00:00:02';
 
@@ -15,6 +16,17 @@ export const ROUTED = {
   prefixes: ['10.88.0.0/24', 'fd00::/64', '169.254.1.1/32'],
   hosts: ['10.0.0.2', 'b.example'],
 };
+
+/** A guest’s port that is routed, and not on a bridge. */
+export const ROUTED_PORT = {
+  kind: 'routed',
+  mtu: 1500,
+  mac: '0a:00:00:00:00:01',
+  routes: ['10.88.0.21/32'],
+  gateways: [],
+  proxyArp: true,
+  proxyNdp: false,
+} as const satisfies Attachment;
 
 const tun = { info_kind: 'tun', info_data: { type: 'tap' } };
 const bridge = (filtering = 0) => ({

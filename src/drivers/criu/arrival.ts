@@ -78,7 +78,6 @@ export class Arrival {
     const receiver = new PageReceiver(this.#directory, name, most, base, openKept);
     try {
       await receiver.take(stream);
-
       this.#over.signal.throwIfAborted();
       await trees.finish(receiver.digests);
     } finally {
@@ -92,11 +91,9 @@ export class Arrival {
       return;
     }
     const images = path.join(this.#directory, 'images');
-
     await runc.restore(name, memoryBytes, images, this.#bundle, (worker) =>
       records.change(name, { worker }),
     );
-
     const listed = await runc.state(name, AbortSignal.timeout(10_000));
     const init = listed === undefined ? undefined : identify(listed.pid);
     await records.change(name, { worker: undefined, ...(init === undefined ? {} : { init }) });

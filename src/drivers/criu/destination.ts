@@ -197,7 +197,6 @@ export class CriuDestination implements DestinationSession {
     const init = record?.init;
     if (init === undefined) throw this.#refused('resumeGuest', 'its state has not arrived');
     if (lifeOf(init).state === 'gone') throw this.#lost('its first process has ended');
-
     // Only now: a port that is up before its connections are restored has the kernel reset them.
     const ports = record?.made?.nics.map(({ port }) => port) ?? [];
     await setPorts(runc.run.bind(runc), ports, 'up');
@@ -212,7 +211,6 @@ export class CriuDestination implements DestinationSession {
     for (const pid of pids) if (pid !== init.pid) continueNow(pid);
     continueNow(init.pid);
     while ((await this.status(signal)).run === 'paused') await systemClock.sleep(1, signal);
-
     (this.#arrival?.reported ?? this.#reported).ran('resumed');
   }
 

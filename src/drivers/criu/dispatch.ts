@@ -154,7 +154,6 @@ export class Dispatch {
     const directory = path.join(this.#parts.records.dirOf(this.#name), 'out');
     await freshDirectory(path.join(directory, 'images'));
     this.reported.to('active');
-
     const sending = { runc: this.#parts.runc, sender, directory, signal };
     const trees = new TreeSender(sending, this.#trees);
     await this.#rounds(sender, trees);
@@ -181,11 +180,9 @@ export class Dispatch {
         await readMemory(pid, (pages) => sender.learn(pages), signal);
       }
       await sender.learned();
-
       if (this.#round === 1) await trees.first();
       await sender.flush();
       const bytes = sender.sentBytes - sent;
-
       this.#roundNew = bytes;
       if (this.#round > 1 && (this.#isLittle(bytes) || bytes > before * WORTH_SHARE)) return;
       before = bytes;
@@ -218,26 +215,22 @@ export class Dispatch {
     const { runc, records } = this.#parts;
     const { signal } = this.#over;
     const images = path.join(directory, 'images');
-
     // Nobody breaks off a dump: CRIU has its code in the container's processes until it is over.
     const { memoryBytes } = this.#facts.description;
     await runc.dump(this.#name, memoryBytes, images, (worker) =>
       records.change(this.#name, { worker }),
     );
-
     await records.change(this.#name, { worker: undefined });
     signal.throwIfAborted();
     await setFrozen(this.#facts.cgroup, true, signal);
     for (const name of await imagesIn(images))
       await sender.file(name, 'image', path.join(images, name));
-
     await trees.last();
 
     const restored = sender.heard(KINDS.restored, signal, restoredMs(memoryBytes, trees));
     restored.catch(() => {});
     await sender.send(KINDS.done);
     await restored;
-
     await records.change(this.#name, { leaving: 'sent' });
     signal.throwIfAborted();
     this.#endedMs = systemClock.monotonicMs();

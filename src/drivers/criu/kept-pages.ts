@@ -47,10 +47,16 @@ export async function keepPages(
   for (const each of files) await rename(path.join(images, each), path.join(own, each));
 }
 
-/** Drops what is too old, and then the oldest until no more than so many bytes are left. */
-export async function dropKept(top: string, mostBytes: number): Promise<void> {
+interface KeptOf {
+  readonly place: string;
+  readonly bytes: number;
+  readonly atMs: number;
+}
+
+/** What is kept of each container. */
+async function allKept(top: string): Promise<KeptOf[]> {
   const names = await readdir(top).catch(() => []);
-  const found = await Promise.all(
+  return Promise.all(
     names.map(async (name) => {
       const place = path.join(top, name);
       const files = await readdir(place).catch(() => []);
@@ -61,6 +67,11 @@ export async function dropKept(top: string, mostBytes: number): Promise<void> {
       return { place, bytes, atMs: (await stat(place).catch(() => undefined))?.mtimeMs ?? 0 };
     }),
   );
+}
+
+/** Drops what is too old, and then the oldest until no more than so many bytes are left. */
+export async function dropKept(top: string, mostBytes: number): Promise<void> {
+  const found = await allKept(top);
   let left = 0;
   for (const { place, bytes, atMs } of found.toSorted((one, other) => other.atMs - one.atMs)) {
     const isOld = systemClock.wallMs() - atMs > KEPT_MS;
@@ -71,13 +82,8 @@ export async function dropKept(top: string, mostBytes: number): Promise<void> {
 
 /** What all of it takes, bytes: room that is there for the asking. */
 export async function keptSize(records: string): Promise<number> {
-  const top = keptDirectory(records);
-  const names = await readdir(top, { recursive: true }).catch(() => []);
-  const sizes = names.map(async (name) => {
-    const found = await stat(path.join(top, name)).catch(() => undefined);
-    return found?.isFile() === true ? found.size : 0;
-  });
-  return (await Promise.all(sizes)).reduce((sum, each) => sum + each, 0);
+  const found = await allKept(keptDirectory(records));
+  return found.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 /** What is kept of one container, by content. */

@@ -100,59 +100,56 @@ test('pages that the destination has kept are not sent, and every file arrives a
     );
   }));
 
-test('pages that wait for an answer keep no larger buffer in memory', () =>
-  inDirectory(async () => {
-    const [near, far] = duplexPair();
-    const sender = new PageSender(near, false);
-    far.write(encodeFrame(KINDS.ready, Buffer.from('{"kept":true}')));
-    await sender.heard(KINDS.ready, AbortSignal.timeout(5000));
-    setFlagsFromString('--expose-gc');
-    const collect = runInNewContext('gc') as () => void;
-    let freed = 0;
-    const registry = new FinalizationRegistry(() => (freed += 1));
-    const BUFFERS = 20;
-    for (let at = 1; at <= BUFFERS; at += 1) {
-      // One new page each, among those that are empty.
-      const memory = Buffer.alloc(64 * 4096);
-      memory.fill(at, 0, 4096);
-      registry.register(memory.buffer, at);
-      await sender.learn(memory);
-    }
-    await until('the buffers to be freed', 20_000, async () => {
-      collect();
-      await setImmediate();
-      return freed >= BUFFERS - 2 ? true : undefined;
-    });
-    assert.equal(sender.newPages, 0, 'they wait still');
-    sender.close();
-  }));
+/** A sender whose destination, at `far`, has said that it has kept pages. */
+async function askingSender() {
+  const [near, far] = duplexPair();
+  const sender = new PageSender(near, false);
+  far.write(encodeFrame(KINDS.ready, Buffer.from('{"kept":true}')));
+  await sender.heard(KINDS.ready, AbortSignal.timeout(5000));
+  return { sender, far };
+}
 
-test('an answer that does not come ends it', (t) =>
-  inDirectory(async () => {
-    const [near, far] = duplexPair();
-    const sender = new PageSender(near, false);
-    far.write(encodeFrame(KINDS.ready, Buffer.from('{"kept":true}')));
-    await sender.heard(KINDS.ready, AbortSignal.timeout(5000));
-    await sender.learn(Buffer.alloc(4096, 1));
-    t.mock.timers.enable({ apis: ['setTimeout'] });
-    const learned = assert.rejects(sender.learned(), /the destination is silent/);
+test('pages that wait for an answer keep no larger buffer in memory', async () => {
+  const { sender } = await askingSender();
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  let freed = 0;
+  const registry = new FinalizationRegistry(() => (freed += 1));
+  const BUFFERS = 20;
+  for (let at = 1; at <= BUFFERS; at += 1) {
+    // One new page each, among those that are empty.
+    const memory = Buffer.alloc(64 * 4096);
+    memory.fill(at, 0, 4096);
+    registry.register(memory.buffer, at);
+    await sender.learn(memory);
+  }
+  await until('the buffers to be freed', 20_000, async () => {
+    collect();
     await setImmediate();
-    t.mock.timers.tick(180_000);
-    await learned;
-    sender.close();
-  }));
+    return freed >= BUFFERS - 2 ? true : undefined;
+  });
+  assert.equal(sender.newPages, 0, 'they wait still');
+  sender.close();
+});
 
-test('an answer of another length than what was asked ends it', () =>
-  inDirectory(async () => {
-    const [near, far] = duplexPair();
-    const sender = new PageSender(near, false);
-    far.write(encodeFrame(KINDS.ready, Buffer.from('{"kept":true}')));
-    await sender.heard(KINDS.ready, AbortSignal.timeout(5000));
-    await sender.learn(Buffer.alloc(4096, 1));
-    far.on('data', () => far.write(encodeFrame(KINDS.have, Buffer.alloc(2))));
-    await assert.rejects(sender.learned(), /an answer to nothing asked/);
-    sender.close();
-  }));
+test('an answer that does not come ends it', async (t) => {
+  const { sender } = await askingSender();
+  await sender.learn(Buffer.alloc(4096, 1));
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const learned = assert.rejects(sender.learned(), /the destination is silent/);
+  await setImmediate();
+  t.mock.timers.tick(180_000);
+  await learned;
+  sender.close();
+});
+
+test('an answer of another length than what was asked ends it', async () => {
+  const { sender, far } = await askingSender();
+  await sender.learn(Buffer.alloc(4096, 1));
+  far.on('data', () => far.write(encodeFrame(KINDS.have, Buffer.alloc(2))));
+  await assert.rejects(sender.learned(), /an answer to nothing asked/);
+  sender.close();
+});
 
 test('refuses what is no container’s stream, whatever it is, and never hangs', () =>
   inDirectory(async (directory) => {

@@ -10,6 +10,7 @@ import type { Hear } from '../../../../src/mover/direct/destination/segments.ts'
 import { check } from '../../../../src/protocol/public/migration.ts';
 import type { Attachment, NicNetwork } from '../../../../src/protocol/network.ts';
 import { planned, preparationOf } from '../../../migration/direct/samples.ts';
+import { ROUTED_PORT } from '../../../network/host-facts.ts';
 import { FAILS, fakeTools } from '../../../network/fake-tools.ts';
 import type { Answers } from '../../../network/fake-tools.ts';
 
@@ -21,15 +22,6 @@ const GATEWAY = '10.9.0.1';
 const attachment: Attachment = { kind: 'bridge', bridge: 'br0', mtu: 1500 };
 const nic: NicNetwork = { id: 'net0', mac: MAC, port: 'tap0', addresses: [ADDRESS], attachment };
 const landing: Landing = { kind: 'bridge', bridge: 'br1', mtu: 1500 };
-const routed: Landing = {
-  kind: 'routed',
-  mtu: 1500,
-  mac: '0a:00:00:00:00:01',
-  routes: ['10.88.0.21/32'],
-  gateways: [],
-  proxyArp: true,
-  proxyNdp: false,
-};
 
 /** The host has an address in the segment, and its default route leads there. */
 const HERE: Answers = {
@@ -131,7 +123,7 @@ describe('the segment of a NIC', () => {
   }
 
   test('is none for a routed guest, which keeps its address by its routes', async (t) => {
-    const { checks, asked } = await ask(t, { landings: { net0: routed } });
+    const { checks, asked } = await ask(t, { landings: { net0: ROUTED_PORT } });
     assert.deepEqual(asked, []);
     assert.deepEqual(
       checks.map(({ name, verdict }) => [name, verdict]),
