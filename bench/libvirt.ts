@@ -22,7 +22,8 @@ const PROBE_MS = 2;
 const WARM_UP_MS = 2000;
 const SETTLE_MS = 15_000;
 const MOVE_MS = 180_000;
-type Side = 'godwit' | 'hand';
+const SIDES = ['godwit', 'hand'] as const;
+type Side = (typeof SIDES)[number];
 
 /** What one move came to, ms. */
 interface Moved {
@@ -131,6 +132,7 @@ export function measures({ moved, lost }: Compared): Measure[] {
     of(moved, ({ clientGapMs }) => clientGapMs),
   ];
   const runs = moved.godwit.length;
+  const gaps = Math.min(...SIDES.map((side) => moved[side].filter(hasGap).length));
   const ms = (name: string, { godwit, hand }: Medians): Measure[] => [
     { name: `${name}, Godwit`, value: godwit, unit: 'ms', runs },
     { name: `${name}, virsh`, value: hand, unit: 'ms', runs },
@@ -143,8 +145,9 @@ export function measures({ moved, lost }: Compared): Measure[] {
       name: 'client gap, Godwit - virsh',
       value: gap.godwit - gap.hand,
       unit: 'ms',
-      runs,
-      target: { atMost: 5 },
+      runs: gaps,
+      // Where most guests were lost, the few gaps that are left say nothing.
+      ...(gaps * 2 >= runs ? { target: { atMost: 5 } } : {}),
     },
     ...ms('total time', total),
     ...ms('libvirt’s job', job),
@@ -153,6 +156,8 @@ export function measures({ moved, lost }: Compared): Measure[] {
     { name: 'guests lost, virsh', value: lost.hand, unit: '', runs },
   ];
 }
+
+const hasGap = ({ clientGapMs }: Moved): boolean => clientGapMs !== undefined;
 
 interface Medians {
   readonly godwit: number;

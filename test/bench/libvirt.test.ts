@@ -19,4 +19,11 @@ test('Godwit may add 8 % to the time of virsh and 5 ms to its gap, by medians', 
   const moved = { godwit: [lost, ...moves([900], 34)], hand };
   const gap = measures({ moved, lost: { godwit: 1, hand: 0 } }).find(({ unit }) => unit === 'ms');
   assert.equal(gap?.value, 4);
+  assert.deepEqual([gap?.runs, gap?.target], [1, { atMost: 5 }]);
+  // One gap of three moves is held against nothing.
+  const few = { godwit: [lost, lost, ...moves([900], 34)], hand };
+  const left = measures({ moved: few, lost: { godwit: 2, hand: 0 } }).find(
+    ({ unit }) => unit === 'ms',
+  );
+  assert.deepEqual([left?.runs, left?.target], [1, undefined]);
 });
