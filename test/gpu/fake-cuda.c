@@ -124,14 +124,14 @@ int cuMemAlloc_v2(uint64_t *out, size_t bytes) {
 int cuMemcpyHtoD_v2(uint64_t to, const void *from, size_t bytes) { self(); memcpy((void *)(uintptr_t)to, from, bytes); return OK; }
 int cuMemcpyDtoH_v2(void *to, uint64_t from, size_t bytes) { self(); memcpy(to, (void *)(uintptr_t)from, bytes); return OK; }
 
-/* Each one takes a tenth of a millisecond, after those before it; only every so many of them is written down. */
+/* Each one takes a millisecond, after those before it; only every so many of them is written down. */
 int cuMemsetD8Async(uint64_t to, unsigned char value, size_t bytes, uintptr_t stream) {
   static unsigned asked = 0;
   (void)to; (void)value; (void)bytes; (void)stream;
   if (asked++ % 500 != 0) return OK;
   struct process me = self();
   double from = now();
-  me.busy_until = (me.busy_until > from ? me.busy_until : from) + 500 * 0.0001;
+  me.busy_until = (me.busy_until > from ? me.busy_until : from) + 500 * 0.001;
   save(getpid(), &me);
   return OK;
 }

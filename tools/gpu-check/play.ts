@@ -30,7 +30,7 @@ const LOCK_MS = 30_000;
 const FREED_SHARE = 0.9;
 const SHORT_LOCK_MS = 200;
 /** Enough to keep a GPU of today at work for some seconds. */
-const BUSY_WRITES = 20_000;
+const BUSY_WRITES = 2_000;
 const NOBODY = 'f'.repeat(32);
 
 const nowMs = (): number => performance.now();

@@ -5,7 +5,11 @@ import { DriverLibrary } from '../../src/gpu/driver-library.ts';
 /** The process whose GPU memory is taken away and given back: fills it, and says on request what is in it. */
 
 const CHUNK = 16 * 1024 ** 2;
-const BUSY_BYTES = 256 * 1024 ** 2;
+/**
+ * Of one write. The driver takes about a thousand of them before it lets this process go on: those that are left then must
+ * keep the GPU at work for longer than a lock waits. 256 MiB took 70 ms on an H200.
+ */
+const MOST_BUSY_BYTES = 8 * 1024 ** 3;
 
 export function serveWorker(file: string, bytes: number): void {
   const cuda = DriverLibrary.open(file);
@@ -27,7 +31,6 @@ export function serveWorker(file: string, bytes: number): void {
     filled.update(piece);
     cuda.write(place, piece);
   });
-  let scratch: bigint | undefined;
   const say = (line: object): void => void process.stdout.write(`${JSON.stringify(line)}\n`);
   say({ hash: filled.digest('hex') });
   createInterface({ input: process.stdin }).on('line', (line) => {
@@ -40,8 +43,9 @@ export function serveWorker(file: string, bytes: number): void {
       say({ hash: found.digest('hex') });
     }
     if (/^busy \d+$/.test(line)) {
-      scratch ??= cuda.allocate(BUSY_BYTES);
-      cuda.busy(scratch, BUSY_BYTES, Number(line.slice(5)));
+      const busyBytes = Math.min(MOST_BUSY_BYTES, Math.floor(cuda.freeBytes() / 2));
+      const scratch = cuda.allocate(busyBytes);
+      cuda.busy(scratch, busyBytes, Number(line.slice(5)));
       say({ hash: 'busy' });
       cuda.settle();
       say({ hash: 'settled' });
