@@ -121,6 +121,15 @@ export const agentConfig = z.strictObject({
         .default(256 * 1024 * 1024),
     })
     .default({ migrationsIn: 8, migrationsOut: 8, memoryReserveBytes: 256 * 1024 * 1024 }),
+  /** Where this host is not all of its machine (its agent runs in a container): the processors that it has. */
+  processor: z
+    .strictObject({
+      /** A directory of cgroup v2: what it used is what this host used, and what waited in it is what waited here. */
+      cgroup: path.refine(isAbsolute, 'expected an absolute path'),
+      /** Default: those of the cgroup's cpu.max; where that has no bound, all of the machine's. */
+      cores: z.number().int().min(1).max(4096).optional(),
+    })
+    .optional(),
   /** What this host keeps of guests' memory, so that the wire need not send it again. */
   cache: cacheConfig.prefault({}),
   /** The wire: how much of this host it may take, and what is known of its links. */

@@ -29,6 +29,7 @@ import { HostInventory } from './inventory.ts';
 import type { MachineReader } from './inventory.ts';
 import type { MoverProcesses } from './mover-process.ts';
 import { Orders } from './orders.ts';
+import { ownProcessors } from './own-processors.ts';
 import { Outgoing } from './outgoing.ts';
 import { Peers } from './peers.ts';
 import { openPrediction } from './prediction/open-prediction.ts';
@@ -104,8 +105,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const labels = new HostLabels(config.stateDir, (id) => store.arrival(id));
   const guests = new Guests(config, drivers, store, clock, besideOf(hostEvents, labels, loads));
   const health = new Health({ clock, log }, options.hardware);
-  const inventory = new HostInventory(drivers, clock, machine, health.newest);
-  const peers = new Peers(fleet, credentials);
+  const [peers, processors] = [new Peers(fleet, credentials), ownProcessors(config)];
+  const inventory = new HostInventory(drivers, clock, machine, health.newest, processors);
   const common = { config, clock, log, store, guests, labels, inventory, peers, supervisor };
   const [cache, diskMoves] = [new HostCache(config), new DiskMoves({ ...common, drivers })];
   const [spread, renewal] = [new Spread({ ...common, fleet }), new Renewal({ ...common, fleet })];
@@ -137,7 +138,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     leftovers: new Leftovers({ ...common, movers, drivers }),
     ...beside,
     receivers,
-    load: new Load(() => guests.known(), common, thisLoad, health.newest),
+    load: new Load(() => guests.known(), common, { ...thisLoad, processors }, health.newest),
     trust: () => trustOf({ ...common, fleet, spread, renewal, refusals, ofMovers }),
   });
   const listening = { log, refusals };

@@ -115,7 +115,7 @@ function isAgentOf({ stateDir }: AgentConfig, pid: number): boolean {
 
 /** Every path that the configuration names leads to what it should. */
 function ofPaths(config: AgentConfig): ConfigProblem[] {
-  const { caDir, storage, hooks, fencing, cache } = config;
+  const { caDir, storage, hooks, fencing, cache, processor } = config;
   const directories: [string, string | undefined][] = [
     ['caDir', caDir],
     ['hooks.directory', hooks?.directory],
@@ -131,6 +131,7 @@ function ofPaths(config: AgentConfig): ConfigProblem[] {
     ]),
     ['cache.secretFile', cache.secretFile],
     ['fencing.command.0', fencing?.command[0]],
+    ['processor.cgroup', processor && path.join(processor.cgroup, 'cpu.stat')],
   ];
   return [
     ...directories.flatMap(([setting, at]) => missing(setting, at, 'directory')),

@@ -13,6 +13,7 @@ import {
   parseMemory,
   parseProcessor,
 } from './inventory-parse.ts';
+import type { OwnProcessors } from './own-processors.ts';
 
 const LINKS_FOR_MS = 2000;
 const HYPERVISORS_FOR_MS = 60_000;
@@ -72,13 +73,15 @@ export class HostInventory {
     clock: Clock,
     reader: MachineReader = thisMachine,
     health: () => HostHealth | undefined = () => undefined,
+    own?: Pick<OwnProcessors, 'cores'>,
   ) {
     this.#health = health;
     this.#drivers = drivers;
     this.#reader = reader;
-    this.#processor = kept(clock, Infinity, async () =>
-      parseProcessor(await reader.proc('cpuinfo')),
-    );
+    this.#processor = kept(clock, Infinity, async () => {
+      const machine = parseProcessor(await reader.proc('cpuinfo'));
+      return own === undefined ? machine : { ...machine, cores: await own.cores(machine.cores) };
+    });
     // A host without iproute2 has no lab and no bridges that we can use, but it can be listed.
     this.#links = kept(clock, LINKS_FOR_MS, () => reader.links().then(parseLinks, () => []));
     this.#hypervisors = kept(clock, HYPERVISORS_FOR_MS, () => this.#askDrivers());

@@ -57,6 +57,28 @@ export function parseStat(text: string): ProcessorTicks {
   };
 }
 
+/**
+ * cpu.stat of a cgroup, µs since it was made, as the ticks of `cores` processors at one moment of a clock; undefined for
+ * what is none.
+ */
+export function parseCgroupStat(
+  text: string,
+  cores: number,
+  atMs: number,
+): ProcessorTicks | undefined {
+  const used = /^usage_usec (\d{1,18})$/m.exec(text)?.[1];
+  if (used === undefined) return undefined;
+  const total = atMs * 1000 * cores;
+  return { cores, total, idle: total - Number(used), steal: 0 };
+}
+
+/** cpu.max of a cgroup: the processors that it may fill, of those of its machine; each one begun counts. */
+export function parseCgroupCores(text: string, machine: number): number {
+  const [, quota, period] = /^(\d{1,12}) (\d{1,12})$/m.exec(text) ?? [];
+  const most = Number(quota) / Number(period);
+  return Number.isFinite(most) ? Math.max(1, Math.min(machine, Math.ceil(most))) : machine;
+}
+
 /** A file of /proc/pressure; undefined for what is none. */
 export function parsePressure(text: string): Stalled | undefined {
   const of = (kind: string): number | undefined => {

@@ -9,6 +9,7 @@ import type { HostHealth } from '../protocol/public/health.ts';
 import type { HostLoad } from '../protocol/public/load.ts';
 import { parseMemory } from './inventory-parse.ts';
 import * as parse from './load-parse.ts';
+import type { OwnProcessors } from './own-processors.ts';
 import type { Counters, GuestUse } from './load-parse.ts';
 
 const EVERY_MS = 10_000;
@@ -27,6 +28,8 @@ export interface LoadReader {
   readonly proc: (file: string) => Promise<string>;
   /** The host's own links and disks: those that are hardware. */
   readonly own: (kind: 'net' | 'block') => Promise<ReadonlySet<string>>;
+  /** Absent: all of the machine's processors are the host's. */
+  readonly processors?: Pick<OwnProcessors, 'ticks' | 'pressure'> | undefined;
 }
 
 export const thisLoad: LoadReader = {
@@ -126,10 +129,10 @@ export class Load {
   }
 
   async #look(): Promise<Counters> {
-    const { proc, own } = this.#reader;
+    const { proc, own, processors } = this.#reader;
     const [stat, cpu, memory, io, net, links, disks, blocks, guests] = await Promise.all([
       proc('stat'),
-      proc('pressure/cpu'),
+      processors?.pressure() ?? proc('pressure/cpu'),
       proc('pressure/memory'),
       proc('pressure/io'),
       proc('net/dev'),
@@ -138,9 +141,12 @@ export class Load {
       own('block'),
       this.#uses(),
     ]);
+    const atMs = this.#clock.monotonicMs();
+    const machine = parse.parseStat(stat);
+    const processor = (await processors?.ticks(machine.cores, atMs)) ?? machine;
     return {
-      atMs: this.#clock.monotonicMs(),
-      processor: parse.parseStat(stat),
+      atMs,
+      processor,
       pressure: {
         cpu: parse.parsePressure(cpu),
         memory: parse.parsePressure(memory),

@@ -35,6 +35,7 @@ const WHEN: Readonly<Record<keyof AgentConfig, 'reload' | 'restart'>> = {
   ports: 'reload',
   guests: 'reload',
   limits: 'reload',
+  processor: 'restart',
   cache: 'reload',
   wire: 'reload',
   unencryptedMemory: 'reload',

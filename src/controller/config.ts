@@ -10,6 +10,7 @@ import { programName } from '../protocol/controller/wish.ts';
 import { checkSocketsBelow } from '../protocol/socket-path.ts';
 import { oidcConfig } from './oidc/config.ts';
 import { checkedSettings, placeOfSetting } from '../settings.ts';
+import { LOOK_MS, SHORTEST_LOOK_MS } from './inventory/guest-looks.ts';
 import { WAKE_MS } from './power/shown.ts';
 import { siteLink, siteMapProblem } from './site-map.ts';
 import { tracesConfig } from './traces/config.ts';
@@ -115,6 +116,13 @@ export const controllerConfig = z.strictObject({
         .default(3_600_000),
       /** Ill hosts that the policy has drained at a time, at most: what makes many ill at once is for a person to judge. */
       mostDrained: z.number().int().min(1).max(1000).default(1),
+    })
+    .prefault({}),
+  /** What standing policies rest on. */
+  policies: z
+    .strictObject({
+      /** How long one look at what guests use is, and how often a policy looks, ms. */
+      lookMs: z.number().int().min(SHORTEST_LOOK_MS).max(LOOK_MS).default(LOOK_MS),
     })
     .prefault({}),
   /** Hosts that are put to sleep while no guest needs them; absent: Godwit powers no host off or on. */

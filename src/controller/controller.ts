@@ -89,8 +89,9 @@ export async function startController(options: ControllerOptions): Promise<Runni
       },
     });
     const managed = managedHosts(history, log, clock);
-    const { power } = config;
-    const following = { ...common, fleet, credentials, owner, migrations: history, managed, power };
+    const { power, policies } = config;
+    const followed = { migrations: history, managed, power, lookMs: policies.lookMs };
+    const following = { ...common, fleet, credentials, owner, ...followed };
     const inventory: Inventory = new Inventory(following);
     const places = { stateDir: config.stateDir, pkiDir: controllerPkiDir(config) };
     const up = () => inventory.up();

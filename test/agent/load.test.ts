@@ -30,6 +30,28 @@ describe('how busy a host was', () => {
     assert.deepEqual(processor, { cores: 2, used: 0.778, steal: 0.111 });
   });
 
+  test('of a cgroup is what was used in it, of the processors that it may fill', () => {
+    const text = (usec: number) =>
+      `usage_usec ${usec}\nuser_usec 1\nsystem_usec 1\nnr_throttled 0\n`;
+    const at = (atMs: number, usec: number): Counters => {
+      const processor = parse.parseCgroupStat(text(usec), 2, atMs);
+      assert.ok(processor !== undefined);
+      return { ...counters(atMs, ''), processor };
+    };
+    // 15 of the 20 seconds of two processors.
+    const { processor } = parse.loadBetween(at(5000, 70_000_000), at(15_000, 85_000_000), MEMORY);
+    assert.deepEqual(processor, { cores: 2, used: 0.75, steal: 0 });
+    assert.equal(parse.parseCgroupStat('nr_throttled 0\n', 2, 0), undefined);
+  });
+
+  test('counts the processors of a cgroup by its cpu.max, and never more than the machine has', () => {
+    const cores = ['max 100000\n', '150000 100000\n', '20000 100000\n', '900000 100000\n', ''];
+    assert.deepEqual(
+      cores.map((text) => parse.parseCgroupCores(text, 4)),
+      [4, 2, 1, 4, 4],
+    );
+  });
+
   test('says how long tasks waited, where the kernel does', () => {
     const text =
       'some avg10=0.00 avg60=0.00 avg300=0.00 total=1000000\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n';

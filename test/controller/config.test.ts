@@ -29,6 +29,7 @@ test('a short configuration is whole', () => {
     health: { policy: 'propose', failingMs: 300_000, wellMs: 3_600_000, mostDrained: 1 },
     history,
     audit: { days: 365, most: 200_000 },
+    policies: { lookMs: 300_000 },
     recover: { policy: 'off', silentMs: 60_000 },
     ...sites,
     logLevel: 'info',
@@ -105,4 +106,12 @@ test('a provider is named whole: over TLS, with the address to come back to and 
     [{ clientSecret: 'tulip' }, /`web\.oidc\.clientSecret` is no setting/],
   ];
   for (const [more, words] of wrong) assert.match(refusal(textOf(more)), words);
+});
+
+test('a look at what guests use is from ten seconds to five minutes long', () => {
+  const textOf = (lookMs: number): string => JSON.stringify({ ...GOOD, policies: { lookMs } });
+  assert.equal(parseControllerConfig('c.json', JSON.stringify(GOOD)).policies.lookMs, 300_000);
+  assert.equal(parseControllerConfig('c.json', textOf(10_000)).policies.lookMs, 10_000);
+  for (const lookMs of [9999, 300_001, 20_000.5])
+    assert.match(refusal(textOf(lookMs)), /`policies\.lookMs`/);
 });

@@ -9,9 +9,10 @@ import { didYouMean } from '../../protocol/nearest.ts';
 import { cursorAt, MOST_OF_A_PAGE, timeKeyIn } from '../../protocol/public/page.ts';
 import type { RouteAnswer } from '../../protocol/route.ts';
 import type { Call, Handlers } from '../../rpc/server.ts';
+import type { ControllerConfig } from '../config.ts';
 import type { FleetView } from '../engine/ports.ts';
 import { usualNextHour } from '../inventory/guest-hours.ts';
-import { fleetLooks, LOOK_MS } from '../inventory/guest-looks.ts';
+import { fleetLooks } from '../inventory/guest-looks.ts';
 import { inventoryFor } from '../policy/inventory.ts';
 import { Loads } from '../policy/loads.ts';
 import type { PolicyLoop } from '../policy/loop.ts';
@@ -27,6 +28,7 @@ import { CostlyAnswers } from './costly.ts';
 type Routes = typeof policyRoutes;
 
 export interface PolicyParts {
+  readonly config: Pick<ControllerConfig, 'policies'>;
   readonly store: Store;
   readonly wishes: Wishes;
   readonly fleet: FleetView;
@@ -38,7 +40,7 @@ export interface PolicyParts {
 }
 
 export function policyHandlers(parts: PolicyParts): Handlers<Routes> {
-  const { store, policies, proposals, policyLoop, clock, log } = parts;
+  const { config, store, policies, proposals, policyLoop, clock, log } = parts;
   const used = new CostlyAnswers<Used>('what guests used', clock);
   return {
     policies: async () => ({ policies: await policies.list() }),
@@ -86,7 +88,8 @@ export function policyHandlers(parts: PolicyParts): Handlers<Routes> {
       log.info({ proposal: id, forMs, by: caller.name }, 'a proposal is put off');
       return proposals.snooze(id, forMs, caller.name);
     },
-    place: async (call) => placed(parts, await used.of('', () => readUsed(store)), call),
+    place: async (call) =>
+      placed(parts, await used.of('', () => readUsed(store, config.policies.lookMs)), call),
   };
 }
 
@@ -137,9 +140,9 @@ interface Used {
   readonly usual: ReadonlyMap<string, number>;
 }
 
-async function readUsed(store: Store): Promise<Used> {
-  const loads = new Loads(LOOK_MS);
-  for await (const look of fleetLooks(store)) loads.add(look);
+async function readUsed(store: Store, lookMs: number): Promise<Used> {
+  const loads = new Loads(lookMs);
+  for await (const look of fleetLooks(store, lookMs)) loads.add(look);
   return { loads, usual: await usualNextHour(store) };
 }
 

@@ -18,7 +18,7 @@ import type { ModeCalls } from './ports.ts';
 import { rollCalls } from './roll-calls.ts';
 
 export interface WorkParts {
-  readonly config: Pick<ControllerConfig, 'programs' | 'siteLinks' | 'power'>;
+  readonly config: Pick<ControllerConfig, 'programs' | 'siteLinks' | 'power' | 'policies'>;
   readonly store: Store;
   readonly credentials: Credentials;
   readonly clock: Clock;
@@ -71,7 +71,8 @@ export function workOn(parts: WorkParts): Work {
   // A look of its own: whoever asks for a wish right after it must not be answered with what a policy saw.
   const seen = new StoredFleet(store, () => clock.monotonicMs(), config.siteLinks);
   const setsPower = config.power !== undefined;
-  const looking = { store, policies, wishes, fleet: seen, newId: newPolicyId, setsPower };
+  const { lookMs } = config.policies;
+  const looking = { store, policies, wishes, fleet: seen, newId: newPolicyId, setsPower, lookMs };
   const policyLoop = new PolicyLoop({ ...looking, clock, log, owner });
   const close = async (): Promise<void> => {
     await policyLoop.close();

@@ -2,12 +2,16 @@ import { sql } from 'kysely';
 import type { HostLoad } from '../../protocol/public/load.ts';
 import type { Store } from '../store/open.ts';
 
-/** What plans rest on: what each guest used, as the mean of so long. */
+/** What plans rest on: what each guest used, as the mean of so long, where the configuration says nothing else. */
 export const LOOK_MS = 300_000;
+/** Hosts report every ten seconds: a shorter look would often be without a sample. */
+export const SHORTEST_LOOK_MS = 10_000;
 /** Looks that are kept in the database, ms. */
 export const LOOKS_KEPT_MS = 3 * 3_600_000;
 /** Where the database does not answer for long, the oldest go. */
 const MOST_UNWRITTEN = 12;
+/** Looks that a plan reads, at most: shorter ones than usual are many more than it rests on. */
+const MOST_READ = LOOKS_KEPT_MS / LOOK_MS;
 
 /** One host over one look. */
 export interface HostLook {
@@ -34,10 +38,15 @@ export class HostLooks {
   #used = 0;
   #pressure = 0;
   #cores = 0;
+  readonly #lookMs: number;
+
+  constructor(lookMs = LOOK_MS) {
+    this.#lookMs = lookMs;
+  }
 
   add(atMs: number, { processor, pressure, guests }: HostLoad): void {
     this.#end(atMs);
-    if (this.#count === 0) this.#begunMs = Math.floor(atMs / LOOK_MS) * LOOK_MS;
+    if (this.#count === 0) this.#begunMs = this.#beginOf(atMs);
     this.#count += 1;
     this.#used += processor.used;
     this.#pressure += pressure?.processor ?? 0;
@@ -60,7 +69,7 @@ export class HostLooks {
   }
 
   #end(nowMs: number): void {
-    if (this.#count === 0 || Math.floor(nowMs / LOOK_MS) * LOOK_MS === this.#begunMs) return;
+    if (this.#count === 0 || this.#beginOf(nowMs) === this.#begunMs) return;
     const mean = (sum: number, count: number): number => Math.round((sum / count) * 1000) / 1000;
     const guests = [...this.#guests].map(([name, { sum, count }]) => [name, mean(sum, count)]);
     this.#done.push({
@@ -79,6 +88,10 @@ export class HostLooks {
     this.#bound();
   }
 
+  #beginOf(atMs: number): number {
+    return Math.floor(atMs / this.#lookMs) * this.#lookMs;
+  }
+
   #bound(): void {
     const surplus = this.#done.length - MOST_UNWRITTEN;
     if (surplus > 0) this.#done.splice(0, surplus);
@@ -91,13 +104,16 @@ export interface FleetLook {
   readonly hosts: ReadonlyMap<string, HostLook>;
 }
 
-/** The looks of the last three hours that are over, the oldest first, one after the other: a large fleet's are many. */
-export async function* fleetLooks({
-  db,
-  nowMs,
-}: Pick<Store, 'db' | 'nowMs'>): AsyncGenerator<FleetLook> {
+/**
+ * The looks of the last three hours that are over, or of less where looks are shorter; the oldest first, one after the
+ * other: a large fleet's are many.
+ */
+export async function* fleetLooks(
+  { db, nowMs }: Pick<Store, 'db' | 'nowMs'>,
+  lookMs = LOOK_MS,
+): AsyncGenerator<FleetLook> {
   const rows = db.selectFrom('rollups').where('span', '=', 'look');
-  const young = sql<boolean>`at >= ${nowMs} - ${sql.lit(LOOKS_KEPT_MS)}`;
+  const young = sql<boolean>`at >= ${nowMs} - ${sql.lit(MOST_READ * lookMs)}`;
   const moments = await rows.select('at').distinct().where(young).orderBy('at').execute();
   for (const { at: atMs } of moments) {
     const bodies = await rows.select('body').where('at', '=', atMs).execute();

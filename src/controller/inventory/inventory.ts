@@ -24,7 +24,7 @@ import type { Held, Owner } from './leases.ts';
 import { newHost, takenUp } from './new-host.ts';
 import { PowerReports } from './power-reports.ts';
 import { Rollups } from './rollups.ts';
-import type { HostSamples } from './samples.ts';
+import { HostSamples } from './samples.ts';
 import { shardOf } from './shards.ts';
 import { StoreLoops } from './store-loops.ts';
 import { paced } from './turns.ts';
@@ -46,6 +46,8 @@ export interface InventoryParts {
   readonly managed?: ManagedHosts;
   /** Of hosts that are put to sleep and woken. */
   readonly power?: { readonly wakeMs: number } | undefined;
+  /** How long one look at what guests use is. Default: LOOK_MS. */
+  readonly lookMs?: number;
   /** Default: the network. */
   readonly knock?: AskKernel;
 }
@@ -224,7 +226,8 @@ export class Inventory {
       moved: (progress) => isCurrent() && this.#parts.migrations?.heard(name, progress),
       nowMs: () => this.#now(),
     };
-    const book: HostBook = new HostBook(known, changes, this.#samplesBefore.get(name));
+    const samples = this.#samplesBefore.get(name) ?? new HostSamples(this.#parts.lookMs);
+    const book: HostBook = new HostBook(known, changes, samples);
     this.#samplesBefore.delete(name);
     this.#followed.set(name, { end: this.#follower(name, book), book });
     this.#book.add(name, { row: true });

@@ -122,8 +122,12 @@ export class HostSamples {
   #unwritten: Rolled[] = [];
   #newest: HostLoad | undefined;
   /** What its guests used. */
-  readonly looks = new HostLooks();
+  readonly looks: HostLooks;
   received = 0;
+
+  constructor(lookMs?: number) {
+    this.looks = new HostLooks(lookMs);
+  }
 
   get newest(): HostLoad | undefined {
     return this.#newest;

@@ -32,14 +32,15 @@ interface GuestPast {
 
 /** What the fleet's guests and hosts used lately, read look by look: a large fleet's looks are not kept whole. */
 export class Loads {
-  readonly #lookMs: number;
+  /** How long one look is. */
+  readonly lookMs: number;
   readonly #guests = new Map<string, GuestPast>();
   readonly #hosts = new Map<string, HostPast>();
   readonly moves: SeenMove[] = [];
   newestMs = 0;
 
   constructor(lookMs: number) {
-    this.#lookMs = lookMs;
+    this.lookMs = lookMs;
   }
 
   /** The oldest first. */
@@ -96,7 +97,7 @@ export class Loads {
     // Within a look in which two hosts report it, it is under way.
     if (past === undefined || home === undefined || homes.length > 1) return;
     if (past.host !== '' && past.host !== home) {
-      const untilMs = atMs + this.#lookMs;
+      const untilMs = atMs + this.lookMs;
       this.moves.push({ guest, from: past.host, to: home, fromMs: past.atMs, untilMs });
     }
     past.host = home;

@@ -1,7 +1,6 @@
 import type { Clock } from '../../clock.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
-import { LOOK_MS } from '../inventory/guest-looks.ts';
 import type { PolicyChange, PolicyClaim } from '../store/policies.ts';
 import type { PolicyKind } from '../../protocol/controller/policy.ts';
 import { lookFor } from './turn.ts';
@@ -45,11 +44,11 @@ export class PolicyLoop {
    * where others set it or asked for a look during each of its looks.
    */
   async lookNow(kind: PolicyKind, scope: string): Promise<PolicyChange> {
-    const { policies, owner } = this.#parts;
+    const { policies, owner, lookMs } = this.#parts;
     for (let looks = 0; looks < MOST_LOOKS; looks += 1) {
       const claim = await policies.seize(kind, scope, owner, LEASE_MS);
       const change = await lookFor(this.#parts, { kind, scope, asked: true });
-      if (await policies.commit(claim, change, LOOK_MS)) return change;
+      if (await policies.commit(claim, change, lookMs)) return change;
     }
     const what = `a look for the ${kind} policy of ${scope}, overtaken by others,`;
     const hint = 'Others set it or look for it at the same time: ask again in a moment.';
@@ -68,10 +67,10 @@ export class PolicyLoop {
   }
 
   async #look(claim: PolicyClaim): Promise<void> {
-    const { policies, log } = this.#parts;
+    const { policies, log, lookMs } = this.#parts;
     const { kind, scope } = claim;
     const change = await lookFor(this.#parts, { kind, scope });
-    const isWritten = await policies.commit(claim, change, LOOK_MS);
+    const isWritten = await policies.commit(claim, change, lookMs);
     log.debug({ kind, scope, isWritten, words: change.look.words }, 'a policy looked');
   }
 

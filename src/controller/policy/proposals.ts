@@ -2,7 +2,6 @@ import { newWish } from '../../protocol/controller/wish.ts';
 import type { Wish } from '../../protocol/controller/wish.ts';
 import { isWishEnd } from '../../protocol/controller/wish.ts';
 import type { Policy, PolicyLook, Proposal } from '../../protocol/controller/policy.ts';
-import { LOOK_MS } from '../inventory/guest-looks.ts';
 import { boundedWords, clipped } from '../wishes/bounds.ts';
 import { isAt, roomBytes, whyClosed } from '../wishes/facts.ts';
 import type { World } from '../wishes/facts.ts';
@@ -13,8 +12,8 @@ import type { Loads } from './loads.ts';
 
 /** Proposals of a policy that are open at a time. */
 export const MOST_OPEN = 200;
-/** A proposal that no look makes any more expires then: three looks later. */
-export const EXPIRES_MS = 3 * LOOK_MS;
+/** A proposal that no look makes any more expires so many looks later. */
+const EXPIRES_LOOKS = 3;
 /** Moves that were accepted and have not begun by then are not wanted any more. */
 export const OVERDUE_MS = 3_600_000;
 const MOST_REFUSALS = 100;
@@ -26,6 +25,8 @@ export const subjectOf = ({ reason, moves }: Pick<Proposal, 'reason' | 'moves'>)
 
 export interface UpdateInput {
   readonly nowMs: number;
+  /** How long one look is. */
+  readonly lookMs: number;
   readonly policy: Policy;
   /** Those of the policy that are not settled. */
   readonly proposals: readonly Proposal[];
@@ -46,7 +47,8 @@ export interface UpdateOutput {
 
 /** What became of a policy’s proposals by what it would do now. Pure. */
 export function updateProposals(input: UpdateInput): UpdateOutput {
-  const { nowMs, policy, proposals, drafted, run, ids } = input;
+  const { nowMs, lookMs, policy, proposals, drafted, run, ids } = input;
+  const expiresAtMs = nowMs + EXPIRES_LOOKS * lookMs;
   const drafts = new Map(drafted.drafts.map((each) => [each.subject, each]));
   const changed: Proposal[] = [];
   let open = 0;
@@ -62,7 +64,7 @@ export function updateProposals(input: UpdateInput): UpdateOutput {
   for (const [at, { subject: _subject, ...draft }] of fresh.entries()) {
     const id = ids[at];
     if (id === undefined) break;
-    const times = { createdAtMs: nowMs, confirmedAtMs: nowMs, expiresAtMs: nowMs + EXPIRES_MS };
+    const times = { createdAtMs: nowMs, confirmedAtMs: nowMs, expiresAtMs };
     changed.push({ id, kind, scope, run, state: 'open', ...draft, ...times, wishes: [] });
   }
   return { proposals: changed, beyond: drafts.size - fresh.length };
@@ -107,7 +109,7 @@ const countOf = (count: number): string =>
 
 /** A proposal after this look; the same object where nothing about it changed. */
 function again(proposal: Proposal, draft: Draft | undefined, input: UpdateInput): Proposal {
-  const { nowMs, world } = input;
+  const { nowMs, lookMs, world } = input;
   const ended = (why: string): Proposal => ({
     ...proposal,
     state: 'expired',
@@ -123,7 +125,7 @@ function again(proposal: Proposal, draft: Draft | undefined, input: UpdateInput)
   const impossible = whyImpossible(proposal, world);
   if (impossible !== undefined) return ended(impossible);
   if (draft !== undefined)
-    return { ...proposal, confirmedAtMs: nowMs, expiresAtMs: nowMs + EXPIRES_MS };
+    return { ...proposal, confirmedAtMs: nowMs, expiresAtMs: nowMs + EXPIRES_LOOKS * lookMs };
   return proposal.expiresAtMs > nowMs ? proposal : ended('no look makes it any more');
 }
 
@@ -202,7 +204,7 @@ export function followed(proposal: Proposal, standing: Standing): Proposal {
   const { actual, endedAtMs } = proposal;
   if (actual === undefined || endedAtMs === undefined || actual.benefit !== undefined)
     return proposal;
-  if (proposal.state !== 'done' || nowMs < endedAtMs + MEASURED_MS + LOOK_MS) return proposal;
+  if (proposal.state !== 'done' || nowMs < endedAtMs + MEASURED_MS + loads.lookMs) return proposal;
   const benefit = realised(proposal, endedAtMs, loads);
   return benefit === undefined ? proposal : { ...proposal, actual: { ...actual, benefit } };
 }

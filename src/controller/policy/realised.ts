@@ -1,5 +1,4 @@
 import type { Benefit, Proposal } from '../../protocol/controller/policy.ts';
-import { LOOK_MS } from '../inventory/guest-looks.ts';
 import type { Loads } from './loads.ts';
 
 /** What a proposal brought is measured over the hour after its last move; by so many looks at least. */
@@ -12,18 +11,19 @@ const LEAST_LOOKS = 6;
  * bound of what was saved. Undefined where the hosts were not watched for long enough.
  */
 export function realised(proposal: Proposal, endedAtMs: number, loads: Loads): Benefit | undefined {
+  const { lookMs } = loads;
   const hosts = Map.groupBy(proposal.moves, ({ from }) => from);
   let processorSeconds = 0;
   let isEmpty = true;
   for (const [host, moves] of hosts) {
     const looks = loads
       .host(host)
-      .filter(({ atMs }) => atMs >= endedAtMs && atMs + LOOK_MS <= endedAtMs + MEASURED_MS);
+      .filter(({ atMs }) => atMs >= endedAtMs && atMs + lookMs <= endedAtMs + MEASURED_MS);
     if (looks.length < LEAST_LOOKS) return undefined;
     for (const { atMs, look, guestCores } of looks) {
       const gone = moves.reduce((sum, { guest }) => sum + (loads.guestAt(guest, atMs) ?? 0), 0);
       const beyond = Math.max(0, look.used * look.cores + gone - look.cores);
-      processorSeconds += (beyond * LOOK_MS) / 1000;
+      processorSeconds += (beyond * lookMs) / 1000;
       if (guestCores > 0) isEmpty = false;
     }
   }

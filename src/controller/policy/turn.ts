@@ -2,7 +2,7 @@ import type { PolicyKind, Policy, Proposal } from '../../protocol/controller/pol
 import { WHOLE_FLEET } from '../../protocol/controller/policy.ts';
 import { formatDuration } from '../../protocol/quantity.ts';
 import { usualNextHour } from '../inventory/guest-hours.ts';
-import { fleetLooks, LOOK_MS } from '../inventory/guest-looks.ts';
+import { fleetLooks } from '../inventory/guest-looks.ts';
 import type { FleetView } from '../engine/ports.ts';
 import type { Store } from '../store/open.ts';
 import type { Policies, PolicyChange } from '../store/policies.ts';
@@ -34,10 +34,12 @@ export interface LookParts {
   readonly newId: () => string;
   /** Whether hosts without guests are put to sleep here, where a policy is automatic. */
   readonly setsPower: boolean;
+  /** How long one look at what guests use is. */
+  readonly lookMs: number;
 }
 
-/** Without a look that is younger than this, ms, nothing is proposed. */
-const STALE_MS = 3 * LOOK_MS;
+/** Without one of the last looks nothing is proposed. */
+const STALE_LOOKS = 3;
 const NOTHING: Drafted = { drafts: [], refusals: [], wake: [] };
 
 export interface LookAt {
@@ -52,13 +54,13 @@ export async function lookFor(
   parts: LookParts,
   { kind, scope, asked = false }: LookAt,
 ): Promise<PolicyChange> {
-  const { store, policies, wishes, fleet } = parts;
+  const { store, policies, wishes, fleet, lookMs } = parts;
   const stored = await policies.view(kind, scope);
   const mode = asked ? 'propose' : stored.policy.mode;
   const view = { ...stored, policy: { ...stored.policy, mode } };
   const world = { ...(await wishes.world()), ...(await fleet.look()) };
-  const loads = new Loads(LOOK_MS);
-  for await (const look of fleetLooks(store)) loads.add(look);
+  const loads = new Loads(lookMs);
+  for await (const look of fleetLooks(store, lookMs)) loads.add(look);
   const usual = await usualNextHour(store);
   const { newId, setsPower } = parts;
   return changeOf(view, { world, loads, usual, setsPower }, newId);
@@ -84,7 +86,9 @@ export function changeOf(view: PolicyView, seen: Seen, newId: () => string): Pol
   );
   const drafted = note.blocks ? NOTHING : drafts(view, seen, isOurs);
   const ids = drafted.drafts.map(() => `p-${newId()}`);
-  const output = updateProposals({ nowMs, policy, proposals, drafted, world, run: newId(), ids });
+  const { lookMs } = loads;
+  const made = { policy, proposals, drafted, world, run: newId(), ids };
+  const output = updateProposals({ nowMs, lookMs, ...made });
   const changed = new Map(output.proposals.map((each) => [each.id, each]));
   for (const [at, each] of proposals.entries()) {
     const before = view.proposals[at];
@@ -135,12 +139,12 @@ function whyNothing(
   if (mode === 'off') return { words: 'it is off', blocks: true };
   if (loads.newestMs === 0) {
     return {
-      words: 'no look at what guests use is over yet: the first one takes up to ten minutes',
+      words: `no look at what guests use is over yet: the first one takes up to ${formatDuration(2 * loads.lookMs)}`,
       blocks: true,
     };
   }
-  const age = nowMs - loads.newestMs - LOOK_MS;
-  if (age > STALE_MS) {
+  const age = nowMs - loads.newestMs - loads.lookMs;
+  if (age > STALE_LOOKS * loads.lookMs) {
     return {
       words: `nothing was reported of what guests use for ${formatDuration(age)}`,
       blocks: true,

@@ -29,6 +29,19 @@ describe('the looks of a host', () => {
     });
   });
 
+  test('are as short as somebody set', () => {
+    const looks = new HostLooks(20_000);
+    for (const atMs of [40_000, 50_000, 60_000]) looks.add(atMs, sample(0.5, { g1: 1 }));
+    assert.deepEqual(
+      looks.unwritten(79_999).map(({ atMs }) => atMs),
+      [40_000],
+    );
+    assert.deepEqual(
+      looks.unwritten(80_000).map(({ atMs }) => atMs),
+      [40_000, 60_000],
+    );
+  });
+
   test('are bounded while they cannot be written', () => {
     const looks = new HostLooks();
     for (let at = 1; at < 100; at += 1) looks.add(at * LOOK_MS, sample(0.1, {}));

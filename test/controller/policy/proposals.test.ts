@@ -19,6 +19,7 @@ const { reason, words, moves, benefit, cost } = proposalOf();
 const draft = { subject: 'guest g1 on a', reason, words, moves, benefit, cost };
 const input = (more: Partial<UpdateInput> = {}): UpdateInput => ({
   nowMs: NOW,
+  lookMs: LOOK_MS,
   policy: policyOf(),
   proposals: [],
   drafted: { drafts: [draft], refusals: [], wake: [] },

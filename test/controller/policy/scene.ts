@@ -154,7 +154,7 @@ export class Scene {
     const { store, policies, wishes } = this;
     const fleet = new StoredFleet(store, () => performance.now());
     const newId = (): string => String((this.#ids += 1)).padStart(16, '0');
-    return { store, policies, wishes, fleet, newId, setsPower: false };
+    return { store, policies, wishes, fleet, newId, setsPower: false, lookMs: LOOK_MS };
   }
 
   async #writeHosts(): Promise<void> {
