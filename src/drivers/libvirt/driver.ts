@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { guestName } from '../../protocol/names.ts';
 import type { HypervisorInfo } from '../../protocol/public/host.ts';
 import type {
@@ -18,7 +17,6 @@ import { domainIn, libvirtHandle } from './handle.ts';
 import { isMigrating } from './job.ts';
 import type { LibvirtOptions } from './options.ts';
 import { capabilities } from './questions.ts';
-import { SOCKETS } from './rpc/address.ts';
 import { LibvirtSession } from './session.ts';
 import type { LibvirtHost } from './ends.ts';
 import { runState } from './whereabouts.ts';
@@ -45,7 +43,7 @@ export class LibvirtDriver implements ManagedDriver {
   readonly #host: LibvirtHost;
 
   constructor(name: string, options: LibvirtOptions) {
-    const uri = options.uri ?? `qemu+unix:///system?socket=${socketHere()}`;
+    const uri = options.uri ?? 'qemu+unix:///system';
     const { directory: place, seenAt: directory = place } = options.sockets;
     this.memorySockets = { place, directory, user: (signal) => this.#qemuUser(signal) };
     this.#host = { name, options, uri, outcomes: new Map(), hear: new Set() };
@@ -167,8 +165,4 @@ function listed(
     devices: [...devices],
     unmovable: [...unmovable],
   };
-}
-
-function socketHere(): string {
-  return SOCKETS.find((each) => existsSync(each)) ?? SOCKETS[0];
 }

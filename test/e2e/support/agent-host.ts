@@ -104,9 +104,10 @@ export class AgentHost {
     }
   }
 
-  /** Begins a move and resolves to its id. */
+  /** Begins a move to the other of hosts a and b, and resolves to its id. */
   async begin(guest: string, ...words: readonly string[]): Promise<string> {
-    const began = await this.godwit('migrate', guest, '--to', 'b', '--detach', '--json', ...words);
+    const to = this.name === 'b' ? 'a' : 'b';
+    const began = await this.godwit('migrate', guest, '--to', to, '--detach', '--json', ...words);
     if (began.exit !== 0) throw new Error(began.err);
     return (JSON.parse(began.out) as { id: string }).id;
   }

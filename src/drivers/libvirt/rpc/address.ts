@@ -2,7 +2,8 @@ import { godwitError } from '../../../errors.ts';
 
 /** Where a libvirt daemon listens. */
 export type LibvirtAddress =
-  | { readonly kind: 'unix'; readonly path: string; readonly name: string }
+  /** The first of these at which a daemon listens. */
+  | { readonly kind: 'unix'; readonly paths: readonly string[]; readonly name: string }
   | {
       readonly kind: 'tcp' | 'tls';
       readonly host: string;
@@ -23,7 +24,8 @@ export function addressOf(uri: string): LibvirtAddress {
   const { driver, transport, url } = partsOf(uri);
   const name = `${driver}://${url.pathname}`;
   if (transport === 'unix') {
-    return { kind: 'unix', path: url.searchParams.get('socket') ?? SOCKETS[0], name };
+    const socket = url.searchParams.get('socket');
+    return { kind: 'unix', paths: socket === null ? SOCKETS : [socket], name };
   }
   const host = url.hostname.replace(/^\[|\]$/g, '');
   if (host === '') throw wrong(uri, 'it names no host');

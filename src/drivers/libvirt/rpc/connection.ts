@@ -3,7 +3,7 @@ import { createConnection } from 'node:net';
 import type { Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { withDeadline } from '../../../deadline.ts';
-import { godwitError } from '../../../errors.ts';
+import { godwitError, hasCode } from '../../../errors.ts';
 import { addressOf } from './address.ts';
 import type { LibvirtAddress } from './address.ts';
 import {
@@ -183,6 +183,7 @@ async function connected(
   credentials: Credentials,
   signal: AbortSignal,
 ): Promise<Socket> {
+  if (address.kind === 'unix') return connectedLocally(uri, address.paths, signal);
   const socket = await opened(uri, address, credentials);
   try {
     await withDeadline(`a connection to ${uri}`, CONNECT_MS, signal, async (inner) => {
@@ -201,12 +202,35 @@ async function connected(
   }
 }
 
+/** A socket at which nobody listens is passed over: one of libvirtd stays where the modular daemons took its place. */
+export async function connectedLocally(
+  uri: string,
+  paths: readonly string[],
+  signal: AbortSignal,
+): Promise<Socket> {
+  let failed: Error | undefined;
+  for (const path of paths) {
+    const socket = createConnection({ path });
+    try {
+      await withDeadline(`a connection to ${uri}`, CONNECT_MS, signal, (inner) =>
+        happened(socket, 'connect', uri, inner),
+      );
+      return socket;
+    } catch (thrown) {
+      socket.destroy();
+      signal.throwIfAborted();
+      if (!hasCode(thrown, 'GODWIT_UNREACHABLE')) throw thrown;
+      failed ??= thrown;
+    }
+  }
+  throw failed ?? unreachable(uri, 'it names no socket');
+}
+
 async function opened(
   uri: string,
-  address: LibvirtAddress,
+  address: Exclude<LibvirtAddress, { kind: 'unix' }>,
   credentials: Credentials,
 ): Promise<Socket> {
-  if (address.kind === 'unix') return createConnection({ path: address.path });
   const { host, port } = address;
   if (address.kind === 'tcp') return createConnection({ host, port });
   const [ca, cert, key] = await Promise.all(

@@ -6,12 +6,12 @@ describe('a URI of libvirt', () => {
   test('names a socket, or a host and a port', () => {
     assert.deepEqual(addressOf('qemu:///system'), {
       kind: 'unix',
-      path: SOCKETS[0],
+      paths: SOCKETS,
       name: 'qemu:///system',
     });
     assert.deepEqual(addressOf('qemu+unix:///system?socket=/x/y'), {
       kind: 'unix',
-      path: '/x/y',
+      paths: ['/x/y'],
       name: 'qemu:///system',
     });
     assert.deepEqual(addressOf('qemu+tls://b.example/system'), {

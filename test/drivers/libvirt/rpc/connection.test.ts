@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import path from 'node:path';
@@ -9,6 +9,7 @@ import type { TestContext } from 'node:test';
 import { createServer as createTlsServer } from 'node:tls';
 import { initCa, issue } from '../../../../src/agent/pki/authority.ts';
 import {
+  connectedLocally,
   LibvirtConnection,
   LibvirtRefusal,
 } from '../../../../src/drivers/libvirt/rpc/connection.ts';
@@ -19,6 +20,7 @@ import {
   REMOTE_PROGRAM,
 } from '../../../../src/drivers/libvirt/rpc/packets.ts';
 import type { Packet } from '../../../../src/drivers/libvirt/rpc/packets.ts';
+import { hasCode } from '../../../../src/errors.ts';
 import { XdrWriter } from '../../../../src/xdr.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';
 
@@ -161,5 +163,41 @@ describe('a connection to libvirt', () => {
     }
     const gone = LibvirtConnection.open('qemu+tls://127.0.0.1:1/system', NONE, signal);
     await assert.rejects(gone, { code: 'GODWIT_UNREACHABLE' });
+  });
+});
+
+describe('a host whose daemon has one of two sockets', () => {
+  const uri = 'qemu+unix:///system';
+
+  async function said(...paths: readonly string[]): Promise<string> {
+    const [words] = (await once(await connectedLocally(uri, paths, signal), 'data')) as [Buffer];
+    return words.toString();
+  }
+
+  test('is reached by virtqemud’s where libvirtd’s is not there, or was left behind', async (t) => {
+    const dir = tempDir(t);
+    const [libvirtd, virtqemud] = ['libvirt-sock', 'virtqemud-sock'].map((name) =>
+      path.join(dir, name),
+    ) as [string, string];
+    const server = createServer((each) => each.end('virtqemud'));
+    await listening(t, server, { path: virtqemud });
+    assert.equal(await said(libvirtd, virtqemud), 'virtqemud');
+    const before = createServer();
+    before.listen(`${libvirtd}-1`);
+    await once(before, 'listening');
+    // Node removes it by the name that it had.
+    renameSync(`${libvirtd}-1`, libvirtd);
+    before.close();
+    await once(before, 'close');
+    assert.equal(await said(libvirtd, virtqemud), 'virtqemud');
+  });
+
+  test('is unreachable by the name of libvirtd’s where neither is there', async (t) => {
+    const dir = tempDir(t);
+    const paths = ['one', 'other'].map((name) => path.join(dir, name));
+    await assert.rejects(connectedLocally(uri, paths, signal), (thrown) => {
+      assert.match(String(thrown), /ENOENT.*\/one/);
+      return hasCode(thrown, 'GODWIT_UNREACHABLE');
+    });
   });
 });

@@ -64,3 +64,22 @@ export function logOf({ root }: Daemon): string {
     return '';
   }
 }
+
+/** Where a daemon finds its own drivers and descriptions, beside what it links to. */
+const PARTS = ['usr/share/libvirt', 'usr/lib/x86_64-linux-gnu/libvirt'];
+
+/** How the libvirt of unpacked packages takes the place of this machine's, among the mounts of one daemon. */
+export function otherLibvirt(
+  packages: string,
+  root: string,
+): { readonly seen: readonly string[]; readonly program: string } {
+  // They may lie below /var, which the daemon has of its own.
+  const own = path.join(root, 'packages');
+  mkdirSync(own, { recursive: true });
+  const parts = PARTS.map((part) => `mount --bind ${own}/${part} /${part}`);
+  const libraries = `LD_LIBRARY_PATH=${own}/usr/lib/x86_64-linux-gnu`;
+  return {
+    seen: [`mount --bind ${packages} ${own}`, ...parts],
+    program: `env ${libraries} ${own}/usr/sbin/libvirtd`,
+  };
+}

@@ -11,7 +11,7 @@ import { guestImage } from '../../../../src/lab/image/initramfs.ts';
 import { libvirtOptions } from '../../../../src/drivers/libvirt/options.ts';
 import type { LibvirtOptions } from '../../../../src/drivers/libvirt/options.ts';
 import { until } from '../../../until.ts';
-import { configure, LIBVIRT_QEMU, logOf, PLACES } from './daemon-files.ts';
+import { configure, LIBVIRT_QEMU, logOf, otherLibvirt, PLACES } from './daemon-files.ts';
 import type { Daemon } from './daemon-files.ts';
 
 const run = promisify(execFile);
@@ -19,19 +19,22 @@ const ENDS_WITH_US = ['--pdeathsig', 'TERM'];
 const START_MS = 30_000;
 const BOOT_MS = 60_000;
 /** By host: a directory with the unpacked packages of another libvirt than this machine's. */
-const PREFIXES: Readonly<Record<string, string | undefined>> = {
+export type Prefixes = Readonly<Partial<Record<'a' | 'b', string | undefined>>>;
+
+/** Whoever runs a test may have it run with other versions than it asks for. */
+const ASKED_FOR: Prefixes = {
   a: process.env['LIBVIRT_PREFIX_A'],
   b: process.env['LIBVIRT_PREFIX_B'],
 };
-/** Where it finds its own drivers and descriptions, beside what it links to. */
-const PARTS = ['usr/share/libvirt', 'usr/lib/x86_64-linux-gnu/libvirt'];
 
 export class LibvirtHosts {
   readonly dir: string;
   readonly daemons: readonly Daemon[];
+  readonly #prefixes: Readonly<Record<string, string | undefined>>;
 
-  private constructor(dir: string) {
+  private constructor(dir: string, prefixes: Prefixes) {
     this.dir = dir;
+    this.#prefixes = prefixes;
     // Of their own: other files' hosts listen at the same ports.
     const network = `127.${randomInt(64, 255)}.${randomInt(255)}`;
     this.daemons = ['a', 'b'].map((name, index) => ({
@@ -42,8 +45,8 @@ export class LibvirtHosts {
     }));
   }
 
-  static async open(): Promise<LibvirtHosts> {
-    const hosts = new LibvirtHosts(mkdtempSync(path.join(tmpdir(), 'godwit-lv-')));
+  static async open(prefixes: Prefixes = ASKED_FOR): Promise<LibvirtHosts> {
+    const hosts = new LibvirtHosts(mkdtempSync(path.join(tmpdir(), 'godwit-lv-')), prefixes);
     try {
       await Promise.all(hosts.daemons.map(({ name }) => hosts.up(name)));
       return hosts;
@@ -101,13 +104,11 @@ export class LibvirtHosts {
     );
     // The first host's images are where its agent sees them too.
     if (daemon !== this.daemons[0]) binds.push(`mount --bind ${daemon.root}/disks ${this.disks}`);
-    const prefix = PREFIXES[name];
-    if (prefix !== undefined)
-      binds.push(...PARTS.map((part) => `mount --bind ${prefix}/${part} /${part}`));
-    const steps = ['mount --make-rprivate /', ...binds, `hostname lv-${name}`];
-    const libraries = `LD_LIBRARY_PATH=${prefix ?? ''}/usr/lib/x86_64-linux-gnu`;
-    const program =
-      prefix === undefined ? 'libvirtd' : `env ${libraries} ${prefix}/usr/sbin/libvirtd`;
+    const packages = this.#prefixes[name];
+    const other = packages === undefined ? undefined : otherLibvirt(packages, daemon.root);
+    const own = other?.seen ?? [];
+    const steps = ['mount --make-rprivate /', ...own, ...binds, `hostname lv-${name}`];
+    const program = other?.program ?? 'libvirtd';
     const script = `${steps.join(' && ')} && exec ${program} --listen`;
     // It ends with this process, however that ends.
     const child = spawn('setpriv', [...ENDS_WITH_US, 'unshare', '-m', '-u', 'sh', '-c', script], {

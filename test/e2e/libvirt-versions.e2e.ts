@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { after, afterEach, before, describe, test } from 'node:test';
+import { cacheDirectory } from '../../src/host/cache-directory.ts';
+import type { Report } from '../../src/protocol/public/migration.ts';
+import { LibvirtHosts } from '../drivers/libvirt/support/daemons.ts';
+import { AgentHost } from './support/agent-host.ts';
+
+const NEWER = path.join(cacheDirectory(), 'libvirt/backports');
+const SETUP = path.join(import.meta.dirname, '../../tools/setup.sh');
+const skip = existsSync('/etc/debian_version') ? false : 'the newer libvirt is one of Debian';
+
+/** The libvirt of this machine at a, that of Debian's backports at b; an agent of Godwit on each. */
+describe('guests between two versions of libvirt', { skip }, () => {
+  let hosts: LibvirtHosts;
+  let agents: Readonly<Record<'a' | 'b', AgentHost>>;
+  const guest = `versions-${process.pid}`;
+
+  before(async () => {
+    execFileSync('bash', [SETUP, '--only', 'libvirt'], { stdio: ['ignore', 2, 2] });
+    hosts = await LibvirtHosts.open({ b: NEWER });
+    const [a, b] = await Promise.all(
+      (['a', 'b'] as const).map((name) =>
+        AgentHost.start(name, { qemu: {}, libvirt: hosts.options(name) }),
+      ),
+    );
+    assert.ok(a && b);
+    agents = { a, b };
+  });
+  after(async () => {
+    await Promise.all(Object.values(agents ?? {}).map((each) => each.close()));
+    await hosts?.close();
+  });
+  afterEach(async () => {
+    await hosts.destroy(guest);
+  });
+
+  async function states(): Promise<string[]> {
+    return Promise.all(['a', 'b'].map((host) => hosts.state(host, guest)));
+  }
+
+  async function moved(from: 'a' | 'b', ...words: readonly string[]): Promise<Report> {
+    const report = await agents[from].ended(await agents[from].begin(guest, ...words));
+    assert.equal(report.outcome, 'done', JSON.stringify(report.error));
+    const expected = ['running', 'absent'];
+    assert.deepEqual(await states(), from === 'b' ? expected : expected.toReversed());
+    return report;
+  }
+
+  /** The major version of the daemon of a host, by libvirt's own client. */
+  async function version(host: string): Promise<number> {
+    const said = await hosts.virsh(host, 'version', '--daemon');
+    return Number(/Running against daemon: (\d+)\./.exec(said)?.[1]);
+  }
+
+  test('move from the older to the newer and back, and the check names both', async (t) => {
+    const [older = 0, newer = 0] = await Promise.all(['a', 'b'].map(version));
+    assert.ok(older < newer, `${older} and ${newer}`);
+    await hosts.guest('a', guest, { isPersistent: true });
+    for (const [from, here, there] of [
+      ['a', older, newer],
+      ['b', newer, older],
+    ] as const) {
+      const { checks, downtimeMs, bytes = 0 } = await moved(from);
+      const said = checks.find(({ name }) => name === 'manager')?.evidence;
+      assert.match(said ?? '', new RegExp(`^libvirt ${here}\\..* here, ${there}\\.`));
+      assert.ok(bytes > 1024 ** 2);
+      t.diagnostic(`${said}: ${bytes} bytes, downtime ${downtimeMs} ms`);
+      assert.match(
+        await hosts.virsh(from === 'a' ? 'b' : 'a', 'dominfo', guest),
+        /Persistent:\s+yes/,
+      );
+    }
+  });
+
+  for (const words of [
+    ['--streams', '4'],
+    ['--compress', 'xbzrle'],
+    ['--mode', 'postcopy'],
+    ['--mode', 'hybrid'],
+  ] as const) {
+    test(`move there and back with ${words.join(' ')}`, async (t) => {
+      await hosts.guest('a', guest);
+      for (const from of ['a', 'b'] as const) {
+        const id = await agents[from].begin(guest, ...words);
+        const report = await agents[from].ended(id);
+        if (/userfault/i.test(report.error?.message ?? '')) return t.skip(report.error?.message);
+        assert.equal(report.outcome, 'done', JSON.stringify(report.error));
+        assert.deepEqual(
+          await states(),
+          from === 'a' ? ['absent', 'running'] : ['running', 'absent'],
+        );
+      }
+      return undefined;
+    });
+  }
+});
