@@ -53,6 +53,10 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     seconds: 33,
     of: ['src/drivers/qemu/user/'],
   },
+  'test/drivers/hyperv/wsman/kerberos-debian.e2e.ts': {
+    seconds: 10,
+    of: ['src/drivers/hyperv/wsman/', 'test/managers/hyperv/'],
+  },
   'test/drivers/hyperv/wsman/ntlm-debian.e2e.ts': {
     seconds: 20,
     of: ['src/drivers/hyperv/wsman/', 'test/managers/hyperv/'],

@@ -88,7 +88,7 @@ Maintainer: ${MAINTAINER}
 Installed-Size: ${kib}
 Depends: ${libraries}, iproute2
 Recommends: qemu-system-x86, qemu-utils
-Suggests: conntrack, nftables, openvswitch-switch
+Suggests: conntrack, libgssapi-krb5-2, nftables, openvswitch-switch
 Section: admin
 Priority: optional
 Description: live migration for virtual machines

@@ -1,4 +1,6 @@
+import { isIP } from 'node:net';
 import { z } from 'zod';
+import { principalOf } from './wsman/kerberos/principal.ts';
 
 const url = z
   .string()
@@ -27,11 +29,8 @@ export const hypervOptions = z
     user: text,
     /** Holds the password alone; mode 0600. */
     passwordFile: file,
-    auth: z
-      .enum(['ntlm', 'basic'], {
-        error: 'ntlm or basic: Godwit does not speak Kerberos to WinRM (decision 0015)',
-      })
-      .default('ntlm'),
+    /** kerberos: with a user of a domain (`user@DOMAIN.EXAMPLE`), at hosts that are named and not numbered. */
+    auth: z.enum(['ntlm', 'kerberos', 'basic']).default('ntlm'),
     /** SHA-256 of the certificate of its WinRM listener; absent: a CA vouches for it. */
     fingerprint: fingerprint.optional(),
     /** PEM file of the CA; absent: those that Node trusts. */
@@ -55,6 +54,25 @@ export const hypervOptions = z
     /** How memory goes over: as the host is set, or one of its three ways. */
     transport: z.enum(['host', 'tcp', 'compression', 'smb']).default('host'),
   })
+  .superRefine(({ auth, user, url: own, hosts }, context) => {
+    if (auth !== 'kerberos') return;
+    if (principalOf(user) === undefined) {
+      const message = 'Kerberos needs a user of a domain: name@DOMAIN.EXAMPLE';
+      context.addIssue({ code: 'custom', path: ['user'], message });
+    }
+    const urls: [string[], string | undefined][] = [
+      [['url'], own],
+      ...Object.entries(hosts).map(([name, each]): [string[], string | undefined] => [
+        ['hosts', name, 'url'],
+        each.url,
+      ]),
+    ];
+    for (const [path, each] of urls) {
+      if (each === undefined || !isAddress(each)) continue;
+      const message = 'Kerberos knows hosts by name: write the name and not an address';
+      context.addIssue({ code: 'custom', path, message });
+    }
+  })
   .describe('drivers.hyperv');
 export type HypervOptions = z.infer<typeof hypervOptions>;
 
@@ -63,6 +81,11 @@ function hasNoSecret(text: string): boolean {
   if (!URL.canParse(plain)) return true;
   const { username, password } = new URL(plain);
   return username === '' && password === '';
+}
+
+function isAddress(url: string): boolean {
+  if (!URL.canParse(url)) return false;
+  return isIP(new URL(url).hostname.replaceAll(/^\[|\]$/g, '')) !== 0;
 }
 
 /** Where another host's WinRM is, and how Hyper-V names that host. */

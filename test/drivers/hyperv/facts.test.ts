@@ -114,11 +114,25 @@ describe('where a guest is', () => {
 describe('the configuration', () => {
   const given = { url: 'https://hv1:5986/wsman', user: 'u', passwordFile: 'p' };
 
-  test('plain HTTP and Kerberos are refused by name', () => {
+  test('plain HTTP is refused by name', () => {
     const http = hypervOptions.safeParse({ ...given, url: 'http://hv1:5985/wsman' });
     assert.match(String(http.error), /https:\/\/ only/);
-    const kerberos = hypervOptions.safeParse({ ...given, auth: 'kerberos' });
-    assert.match(String(kerberos.error), /does not speak Kerberos/);
+  });
+
+  test('Kerberos wants a user of a domain, and hosts by their names', () => {
+    const kerberos = { ...given, auth: 'kerberos', user: 'u@example.com' };
+    assert.equal(hypervOptions.parse(kerberos).auth, 'kerberos');
+    for (const user of ['u', String.raw`EXAMPLE\u`]) {
+      const refused = hypervOptions.safeParse({ ...kerberos, user });
+      assert.match(String(refused.error), /user of a domain/);
+    }
+    for (const url of ['https://10.0.0.1:5986/wsman', 'https://[::1]:5986/wsman']) {
+      const own = hypervOptions.safeParse({ ...kerberos, url });
+      assert.match(String(own.error), /hosts by name/);
+      const other = hypervOptions.safeParse({ ...kerberos, hosts: { hv2: { url } } });
+      assert.match(String(other.error), /hosts by name/);
+      assert.ok(hypervOptions.safeParse({ ...given, url }).success);
+    }
   });
 
   test('a fingerprint has colons or none, and any case', () => {

@@ -42,7 +42,7 @@ export interface Winrm {
 export async function serveWinrm(
   world: HypervWorld,
   host: string,
-  { user = 'User', auth = 'ntlm' }: { user?: string; auth?: 'ntlm' | 'basic' } = {},
+  { user = 'User', auth = 'ntlm' }: { user?: string; auth?: 'ntlm' | 'basic' | 'none' } = {},
 ): Promise<Winrm> {
   const { cert, key } = await makeAuthority(host, { nowMs: Date.now(), days: 1 });
   const raw = new X509Certificate(cert).raw;
@@ -122,13 +122,15 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
 interface Login {
   readonly known: WeakMap<Socket, NtlmServer | 'known'>;
   readonly user: string;
-  readonly auth: 'ntlm' | 'basic';
+  /** none: a web server before it has asked already. */
+  readonly auth: 'ntlm' | 'basic' | 'none';
   readonly raw: Buffer;
   readonly temper: Temper;
 }
 
 /** MS-NTHT: three messages on one connection, and whoever is known on it stays so. */
 function isKnown(request: IncomingMessage, response: ServerResponse, login: Login): boolean {
+  if (login.auth === 'none') return true;
   const { socket } = request;
   const words = request.headers.authorization ?? '';
   if (login.auth === 'basic') {

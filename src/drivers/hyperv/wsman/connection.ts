@@ -10,8 +10,11 @@ import type { XmlElement } from '../../../xml.ts';
 import { bodyOf } from './answers.ts';
 import { envelope, OPERATION_S } from './envelope.ts';
 import type { WsmanRequest } from './envelope.ts';
+import { KerberosLogin } from './kerberos/login.ts';
+import { principalOf } from './kerberos/principal.ts';
 import { accountOf, authenticate, freshMoment, negotiate, parseChallenge } from './ntlm.ts';
 import type { NtlmAccount } from './ntlm.ts';
+import { denied, noKerberos, noNtlm, unreachable, untrusted } from './refusals.ts';
 
 /** Larger than any answer that was asked for, bytes. */
 const MOST_ANSWER = 4 * 1024 ** 2;
@@ -26,7 +29,7 @@ const WSMAN_TYPE = 'application/soap+xml;charset=UTF-8';
 export interface WinrmTarget {
   /** https://HOST:5986/wsman */
   readonly url: string;
-  readonly auth: 'ntlm' | 'basic';
+  readonly auth: 'ntlm' | 'kerberos' | 'basic';
   readonly user: string;
   /** Reads it when it is needed; it is kept nowhere. GODWIT_CONFIG where it cannot be read. */
   readonly password: () => Promise<string>;
@@ -84,7 +87,7 @@ export class WinrmConnection {
     const text = envelope(asked, this.#target.url, randomUUID().toUpperCase());
     const { status, text: answer } = await this.#authorised(Buffer.from(text), signal);
     if (status === 401) {
-      throw this.#denied();
+      throw denied(this.#url.host, this.#target.user);
     }
     if (status !== 200 && status !== 500 && status !== 400) {
       throw this.#refused(`it answers with HTTP ${status}`);
@@ -105,17 +108,49 @@ export class WinrmConnection {
       // A server that has forgotten who this is has not looked at the request.
       if (answer.status !== 401) return answer;
     }
-    return this.#handshake(accountOf(user, await password()), body, signal);
+    const secret = await password();
+    return auth === 'kerberos'
+      ? this.#byKerberos(secret, body, signal)
+      : this.#byNtlm(accountOf(user, secret), body, signal);
   }
 
-  async #handshake(account: NtlmAccount, body: Buffer, signal: AbortSignal): Promise<HttpAnswer> {
+  /** Asks first without an account: the login is bound to the certificate that is shown then. */
+  async #byKerberos(password: string, body: Buffer, signal: AbortSignal): Promise<HttpAnswer> {
+    this.#known = undefined;
+    const asked = await this.#send(Buffer.alloc(0), undefined, signal);
+    const { host, hostname } = this.#url;
+    const user = principalOf(this.#target.user);
+    if (asked.status !== 401 || !KERBEROS.test(asked.authenticate) || user === undefined) {
+      throw noKerberos(host, this.#target.user, asked.status, asked.authenticate);
+    }
+    const place = { user, service: `HTTP/${hostname}`, address: host };
+    const login = new KerberosLogin(place, password, certificateHash(asked.socket), signal);
+    try {
+      const answer = await this.#send(body, `Negotiate ${await login.token()}`, signal);
+      const proof = /Negotiate +([A-Za-z0-9+/=]+)/.exec(answer.authenticate)?.[1] ?? '';
+      await login.prove(proof).catch((thrown: unknown) => {
+        // What was asked may have been done: that is no refusal.
+        if (answer.status === 401) throw thrown;
+        throw this.#refused(
+          'it has answered without proof that it is the host of its name',
+          thrown,
+        );
+      });
+      this.#known = answer.socket;
+      return answer;
+    } finally {
+      login.end();
+    }
+  }
+
+  async #byNtlm(account: NtlmAccount, body: Buffer, signal: AbortSignal): Promise<HttpAnswer> {
     this.#known = undefined;
     const first = `Negotiate ${negotiate().toString('base64')}`;
     const asked = await this.#send(Buffer.alloc(0), first, signal);
     const word = /(?:Negotiate|NTLM) +([A-Za-z0-9+/=]+)/.exec(asked.authenticate)?.[1] ?? '';
     const challenge = parseChallenge(Buffer.from(word, 'base64'));
     if (asked.status === 401 && word === '' && KERBEROS.test(asked.authenticate)) {
-      throw this.#kerberosAlone(asked.authenticate);
+      throw noNtlm(this.#url.host, this.#target.user, asked.authenticate);
     }
     if (asked.status !== 401 || challenge === undefined) {
       throw this.#refused(
@@ -174,7 +209,7 @@ export class WinrmConnection {
     const end = (error: Error | null): void => {
       clearTimeout(timer);
       socket.removeAllListeners('secureConnect').off('error', end);
-      done?.(error === null ? null : this.#untrusted(error), socket);
+      done?.(error === null ? null : untrusted(this.#url.host, error), socket);
     };
     socket.once('error', end).once('secureConnect', () => {
       const shown = socket.getPeerX509Certificate()?.fingerprint256.replaceAll(':', '') ?? '';
@@ -188,56 +223,8 @@ export class WinrmConnection {
     return undefined;
   }
 
-  /** A certificate that is not the right one is distinguished from a host that does not answer. */
-  #untrusted(error: Error & { readonly code?: string }): Error {
-    const isCertificate =
-      /certificate/i.test(error.message) ||
-      /^(CERT|ERR_TLS_CERT|DEPTH|UNABLE)_/.test(error.code ?? '');
-    if (!isCertificate) return error;
-    return godwitError(
-      'GODWIT_PEER_UNTRUSTED',
-      { peer: this.#url.host, reason: error.message },
-      {
-        cause: error,
-        hint: 'Compare the certificate of its WinRM listener on the host itself; then put its SHA-256 into `fingerprint`, or its CA into `ca`.',
-      },
-    );
-  }
-
-  #denied(): GodwitError {
-    return godwitError('GODWIT_MANAGER_DENIED', {
-      manager: 'WinRM',
-      address: this.#url.host,
-      what: `${this.#target.user} to log on`,
-      reason: 'the name or the password is wrong, or this account may not use WinRM',
-    });
-  }
-
-  /** It has seen Godwit's NTLM, and offers what remains of Negotiate. */
-  #kerberosAlone(offered: string): GodwitError {
-    return godwitError(
-      'GODWIT_MANAGER_DENIED',
-      {
-        manager: 'WinRM',
-        address: this.#url.host,
-        what: `${this.#target.user} to log on`,
-        reason: `it takes no NTLM (it offers ${offered.slice(0, 200)}), and Godwit does not speak Kerberos to WinRM`,
-      },
-      {
-        hint: 'Allow NTLM at that host (the policies “Restrict NTLM”), or set `auth` to `basic` with an account of the host’s own.',
-      },
-    );
-  }
-
   #refused(reason: string, cause?: unknown): GodwitError {
-    return godwitError(
-      'GODWIT_UNREACHABLE',
-      { peer: 'WinRM', address: this.#url.host, reason },
-      {
-        cause,
-        hint: 'Check on the host: `winrm enumerate winrm/config/listener` shows an HTTPS listener, port 5986 is open, and the user is in Hyper-V Administrators and Remote Management Users.',
-      },
-    );
+    return unreachable(this.#url.host, reason, cause);
   }
 }
 

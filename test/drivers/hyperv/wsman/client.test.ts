@@ -69,11 +69,17 @@ describe('a client of WinRM', () => {
         const { code, message, hint } = toGodwitError(thrown);
         assert.equal(code, 'GODWIT_MANAGER_DENIED');
         assert.match(message, new RegExp(`takes no NTLM \\(it offers ${offers.join(', ')}\\)`));
-        return /Restrict NTLM/.test(hint);
+        return /`auth` to `kerberos`/.test(hint) && /Restrict NTLM/.test(hint);
       });
     }
     winrm.temper.offers = ['Basic realm="WSMAN"'];
     await assert.rejects(client.query(JOBS, signal), { code: 'GODWIT_UNREACHABLE' });
+    const kerberos = clientOf({ auth: 'kerberos', user: 'u@example.com' });
+    await assert.rejects(kerberos.query(JOBS, signal), {
+      code: 'GODWIT_MANAGER_DENIED',
+      message: /by Kerberos: it does not offer it \(HTTP 401, Basic/,
+    });
+    kerberos.close();
     assert.deepEqual(winrm.asked, []);
   });
 

@@ -10,7 +10,11 @@ import {
   negotiate,
   parseChallenge,
 } from '../../../../src/drivers/hyperv/wsman/ntlm.ts';
-import { bringAcceptor, startAcceptor } from '../../../managers/hyperv/ntlm-acceptor.ts';
+import {
+  bringPart,
+  ntlmEnvironment,
+  startAcceptor,
+} from '../../../managers/hyperv/gss-acceptor.ts';
 
 const USERS = 'DOMAIN:User:Password\nDOMAIN:Jürgen:Pässwört\n';
 const HASH = 'ab'.repeat(32);
@@ -34,7 +38,8 @@ async function exchange({
   real,
   spoil,
 }: Attempt): Promise<string> {
-  const acceptor = startAcceptor(root, dir, { users: USERS, hash: real });
+  const env = ntlmEnvironment(root, dir, USERS);
+  const acceptor = startAcceptor(root, 'ntlm', { env, hash: real });
   try {
     const challenge = parseChallenge(Buffer.from(await acceptor.step(negotiate()), 'base64'));
     assert.ok(challenge);
@@ -50,7 +55,7 @@ async function exchange({
 
 describe('NTLM, as the acceptor of Debian understands it', () => {
   before(async () => {
-    root = await bringAcceptor();
+    root = await bringPart('ntlm');
     dir = mkdtempSync(path.join(tmpdir(), 'godwit-ntlm-'));
   });
   after(() => rmSync(dir, { recursive: true, force: true }));

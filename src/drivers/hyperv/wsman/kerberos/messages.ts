@@ -1,0 +1,29 @@
+import { z } from 'zod';
+
+/** What a login by Kerberos and the process that does it say to each other, a line each. */
+export const loginRequest = z.strictObject({
+  user: z.string(),
+  password: z.string(),
+  service: z.string(),
+  hash: z.string().optional(),
+});
+export type LoginRequest = z.infer<typeof loginRequest>;
+
+export const serverAnswer = z.strictObject({ token: z.string() });
+
+export const loginAnswer = z.union([
+  /** For the server, base64. */
+  z.strictObject({ token: z.string() }),
+  /** The server holds the service's key. */
+  z.strictObject({ proved: z.literal(true) }),
+  z.strictObject({
+    failed: z.strictObject({
+      stage: z.enum(['library', 'ticket', 'service', 'context']),
+      /** As RFC 4120 and MIT's krb5_err number them; 0 where it has none. */
+      number: z.number(),
+      words: z.string(),
+    }),
+  }),
+]);
+export type LoginAnswer = z.infer<typeof loginAnswer>;
+export type LoginFailure = Extract<LoginAnswer, { failed: unknown }>['failed'];

@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { loginError } from '../../../../../src/drivers/hyperv/wsman/kerberos/failures.ts';
+import type { LoginFailure } from '../../../../../src/drivers/hyperv/wsman/kerberos/messages.ts';
+
+const place = { user: 'u@EXAMPLE.COM', service: 'HTTP/hv1', address: 'hv1:5986' };
+
+function errorOf(number: number, stage: LoginFailure['stage'] = 'ticket', words = 'said') {
+  return loginError({ stage, number, words }, place);
+}
+
+describe('a login by Kerberos that failed', () => {
+  test('is reported by what the realm says, with the fix and the library’s own words', () => {
+    const cases: readonly (readonly [number, RegExp, RegExp])[] = [
+      [6, /does not know u@EXAMPLE\.COM/, /DNS name/],
+      [7, /does not know the service HTTP\/hv1/, /setspn -S HTTP\/hv1/],
+      [18, /locked or disabled/, /Unlock/],
+      [23, /has expired/, /new one/],
+      [24, /the password is not that of/, /password file/],
+      [31, /the password is not that of/, /password file/],
+      [32, /the ticket has expired/, /5 minutes/],
+      [37, /clocks are more than 5 minutes apart/, /one source/],
+    ];
+    for (const [number, message, hint] of cases) {
+      const error = errorOf(number);
+      assert.equal(error.code, 'GODWIT_MANAGER_DENIED');
+      assert.match(error.message, message);
+      assert.match(error.message, /“said”/);
+      assert.match(error.hint, hint);
+    }
+  });
+
+  test('says that the KDC is silent where none answers, and that is no refusal', () => {
+    for (const number of [154, 156, 220]) {
+      const error = errorOf(number);
+      assert.equal(error.code, 'GODWIT_UNREACHABLE');
+      assert.match(error.message, /the KDC at EXAMPLE\.COM does not answer: said/);
+      assert.match(error.hint, /_kerberos\._tcp\.example\.com/);
+    }
+  });
+
+  test('is not about the password where the server cannot read its ticket', () => {
+    const error = errorOf(31, 'context');
+    assert.match(error.message, /does not take the ticket/);
+    assert.match(error.hint, /setspn -Q HTTP\/hv1/);
+  });
+
+  test('names the package where the library is missing, and shows what nobody knows whole', () => {
+    assert.match(errorOf(0, 'library').hint, /libgssapi-krb5-2/);
+    assert.match(errorOf(99, 'service').message, /the realm gives no ticket \(“said”\)/);
+    assert.doesNotMatch(errorOf(0, 'context', '').message, /“/);
+  });
+});

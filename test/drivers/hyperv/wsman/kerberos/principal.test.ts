@@ -1,0 +1,19 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { principalOf } from '../../../../../src/drivers/hyperv/wsman/kerberos/principal.ts';
+
+test('a user of a domain is one of its realm, in capital letters, and others are none', () => {
+  assert.equal(principalOf('Godwit@example.com'), 'Godwit@EXAMPLE.COM');
+  for (const user of [
+    'godwit',
+    String.raw`EXAMPLE\godwit`,
+    'a@b@c',
+    'a/b@c',
+    '@c',
+    'a@',
+    'a@c d',
+    'a b@c',
+  ]) {
+    assert.equal(principalOf(user), undefined, user);
+  }
+});
