@@ -188,7 +188,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   },
   'test/e2e/libvirt-lab.e2e.ts': { seconds: 100, of: ['src/lab/libvirt/', 'src/drivers/libvirt/'] },
   'test/e2e/libvirt-versions.e2e.ts': {
-    seconds: 80,
+    seconds: 115,
     of: ['src/drivers/libvirt/', 'tools/setup/'],
   },
   'test/e2e/libvirt-wire.e2e.ts': {

@@ -6,10 +6,12 @@ import { after, afterEach, before, describe, test } from 'node:test';
 import { cacheDirectory } from '../../src/host/cache-directory.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import { LibvirtHosts } from '../drivers/libvirt/support/daemons.ts';
+import { until } from '../until.ts';
 import { AgentHost } from './support/agent-host.ts';
 
 const NEWER = path.join(cacheDirectory(), 'libvirt/backports');
 const SETUP = path.join(import.meta.dirname, '../../tools/setup.sh');
+const PARAMETERS = 'info migrate_parameters';
 const skip = existsSync('/etc/debian_version') ? false : 'the newer libvirt is one of Debian';
 
 /** The libvirt of this machine at a, that of Debian's backports at b; an agent of Godwit on each. */
@@ -96,4 +98,35 @@ describe('guests between two versions of libvirt', { skip }, () => {
       return undefined;
     });
   }
+
+  test('are refused by name what one of the two cannot compress, with what helps', async () => {
+    await hosts.guest('a', guest);
+    for (const [words, said] of [
+      [['--compress', 'zstd'], /libvirt 9\S+ of a does not know it/],
+      [['--compress', 'xbzrle', '--streams', '2'], /libvirt 11\S+ of b takes XBZRLE in one stream/],
+    ] as const) {
+      const refused = await agents.a.godwit('migrate', guest, '--to', 'b', ...words);
+      assert.equal(refused.exit, 4, refused.err + refused.out);
+      assert.match(refused.err, said);
+    }
+    assert.deepEqual(await states(), ['running', 'absent']);
+  });
+});
+
+test('a guest of two newer ones is compressed by zstd on its way', { skip }, async (t) => {
+  execFileSync('bash', [SETUP, '--only', 'libvirt'], { stdio: ['ignore', 2, 2] });
+  const hosts = await LibvirtHosts.open({ a: NEWER, b: NEWER });
+  t.after(() => hosts.close());
+  const agent = await AgentHost.start('a', { qemu: {}, libvirt: hosts.options('a') });
+  t.after(() => agent.close());
+  const guest = `zstd-${process.pid}`;
+  await hosts.guest('a', guest);
+  const id = await agent.begin(guest, '--compress', 'zstd', '--max-bandwidth', '160mbit');
+  await until('the daemon to say how it compresses', 60_000, async () => {
+    const said = await hosts.virsh('a', 'qemu-monitor-command', guest, '--hmp', PARAMETERS);
+    return /multifd-compression: zstd/.test(said) ? true : undefined;
+  });
+  const report = await agent.ended(id);
+  assert.equal(report.outcome, 'done', JSON.stringify(report.error));
+  assert.equal(await hosts.state('b', guest), 'running');
 });

@@ -32,7 +32,7 @@ export class LibvirtDriver implements ManagedDriver {
   readonly capabilities = {
     shape: 'managed',
     modes: ['precopy', 'postcopy', 'hybrid'],
-    compression: ['none', 'xbzrle'],
+    compression: ['none', 'xbzrle', 'zstd'],
     maxStreams: 16,
     postcopyRecovery: false,
     keepsSource: true,

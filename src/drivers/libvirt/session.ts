@@ -21,6 +21,7 @@ import { figuresOfEnded, isMigrating, markedSight, runningSight } from './job.ts
 import { MARK } from './mark.ts';
 import { giveOrder } from './order.ts';
 import { platformChecks } from './platform.ts';
+import { compressionChecks } from './stream-check.ts';
 import { wireChecks } from './wire-check.ts';
 import { isPostCopyDue } from './task.ts';
 import type { Outcome } from './task.ts';
@@ -107,6 +108,7 @@ export class LibvirtSession implements ManagedSession {
         ...(await destinationChecks(asked, signal)),
         ...(await platformChecks({ ...asked, here: source }, signal)),
         ...planned.checks,
+        ...compressionChecks({ order, versions }),
         ...wireChecks({ order, versions, copied }),
       ];
     });

@@ -33,6 +33,8 @@ export function migrateCall(
   { id, from, mode, maxBandwidth, streams, compress, wire = false, copies = [] }: ManagedOrder,
   { isPersistent, tls, migrateUri, sockets }: TaskFacts,
 ): { readonly params: SentParams; readonly flags: number } {
+  // libvirt has zstd in parallel streams alone, of which one is enough.
+  const isParallel = streams > 1 || compress === 'zstd';
   const flags = [
     FLAG.live,
     FLAG.peerToPeer,
@@ -41,8 +43,8 @@ export function migrateCall(
     ...(tls && !wire ? [FLAG.tls] : []),
     // It allows the switch to post-copy; the switch is a call of its own.
     ...(mode === 'precopy' ? [] : [FLAG.postCopy]),
-    ...(streams > 1 ? [FLAG.parallel] : []),
-    ...(compress === 'xbzrle' ? [FLAG.compressed] : []),
+    ...(isParallel ? [FLAG.parallel] : []),
+    ...(compress === 'none' ? [] : [FLAG.compressed]),
     ...(copies.length > 0 ? [FLAG.nonSharedDisk] : []),
   ];
   const to = wire ? `unix://${memorySocket(sockets, { id, from })}` : migrateUri;
@@ -52,8 +54,8 @@ export function migrateCall(
     ...(maxBandwidth === undefined
       ? {}
       : bandwidths(BigInt(Math.max(1, Math.round(maxBandwidth / MIB))), mode)),
-    ...(streams > 1 ? { 'parallel.connections': streams } : {}),
-    ...(compress === 'xbzrle' ? { compression: 'xbzrle' } : {}),
+    ...(isParallel ? { 'parallel.connections': streams } : {}),
+    ...(compress === 'none' ? {} : { compression: compress }),
     // Without names libvirt would copy all that both hosts may not share.
     ...(copies.length > 0 ? { migrate_disks: copies.map(({ name }) => name) } : {}),
   };

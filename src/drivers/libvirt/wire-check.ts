@@ -46,7 +46,8 @@ function refusal(side: Check['side'], reason: string, hint: string): Check {
   return refuses('path', side, godwitError('GODWIT_CAPABILITY', facts, { hint }));
 }
 
-function isAtLeast(version: string, [major = 0, minor = 0]: readonly number[]): boolean {
+/** Of versions as libvirt writes them: 9.0.0. */
+export function isAtLeast(version: string, [major = 0, minor = 0]: readonly number[]): boolean {
   const [has = 0, hasMinor = 0] = version.split('.').map(Number);
   return has > major || (has === major && hasMinor >= minor);
 }

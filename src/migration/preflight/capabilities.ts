@@ -62,7 +62,7 @@ export function judgeCapabilities({ driver, settings }: CapabilityFacts): Findin
     unplugs = false,
     plugs = false,
   } = driver.capabilities;
-  const lacks: [string, string][] = [];
+  const lacks: Lack[] = [];
   if (!modes.includes(mode)) lacks.push([`--mode ${mode}`, `it has ${modes.join(', ')}`]);
   if (!compression.includes(compress)) {
     lacks.push([`--compress ${compress}`, `it has ${compression.join(', ')}`]);
@@ -98,9 +98,9 @@ export function judgeCapabilities({ driver, settings }: CapabilityFacts): Findin
     if (path === 'wire') lacks.push(...withWire(settings, driver.capabilities));
   }
   if (lacks.length === 0) return [passes(driver.name)];
-  return lacks.map(([what, has]) => {
+  return lacks.map(([what, has, instead = 'Leave the option out.']) => {
     const reason = `the driver ${driver.name} cannot: ${has}`;
-    const hint = shape === 'managed' ? { hint: 'Leave the option out.' } : {};
+    const hint = shape === 'managed' ? { hint: instead } : {};
     return refuses(godwitError('GODWIT_CAPABILITY', { what, reason }, hint));
   });
 }
@@ -126,20 +126,35 @@ function isOtherTransport({ transport = 'tcp' }: Asked): boolean {
   return transport !== 'tcp';
 }
 
+/** What was asked for, what a driver has in its place, and what helps where that is more than to leave it out. */
+type Lack = [string, string, string?];
+
 /** Why memory that a manager sends cannot take the wire. */
 function withWire(
   { mode, streams, compress }: Asked,
   { wire = false }: Pick<Capabilities, 'wire'>,
-): [string, string][] {
+): Lack[] {
   const what = '--path wire';
   if (!wire) return [[what, 'its manager moves the guest itself, and decides on memory']];
-  const asked: [boolean, string][] = [
+  const asked: [boolean, string, string][] = [
     // A wire that breaks in post-copy would have to be opened anew, and the manager's stream with it.
-    [mode !== 'precopy', `over the wire its manager moves by pre-copy alone, not by ${mode}`],
-    [streams > 1, '--streams is of its manager’s own path'],
-    [compress !== 'none', '--compress is of its manager’s own path'],
+    [
+      mode !== 'precopy',
+      `over the wire its manager moves by pre-copy alone, not by ${mode}`,
+      'Leave --path wire out, or take --mode precopy.',
+    ],
+    [
+      streams > 1,
+      '--streams is of its manager’s own path',
+      'Leave --streams out: how many links the wire has is `wire.connections` of the configuration.',
+    ],
+    [
+      compress !== 'none',
+      '--compress is of its manager’s own path',
+      'Leave --compress out: the wire compresses by itself.',
+    ],
   ];
-  return asked.flatMap(([isAsked, why]): [string, string][] => (isAsked ? [[what, why]] : []));
+  return asked.flatMap(([isAsked, why, hint]): Lack[] => (isAsked ? [[what, why, hint]] : []));
 }
 
 /** What was asked for and only Godwit itself does: a manager would leave it out without a word. */

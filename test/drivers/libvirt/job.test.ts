@@ -87,6 +87,9 @@ describe('what libvirt says of a job', () => {
       'parallel.connections': 4,
       compression: 'xbzrle',
     });
+    const zstd = migrateCall({ ...ORDER, compress: 'zstd' }, PLAIN);
+    assert.equal(zstd.flags, 1 | 2 | 2048 | 131_072);
+    assert.deepEqual(zstd.params, { 'parallel.connections': 1, compression: 'zstd' });
     const postCopy = migrateCall({ ...ORDER, mode: 'hybrid' }, PLAIN);
     assert.equal(postCopy.flags, 1 | 2 | 32_768);
     const capped = migrateCall({ ...ORDER, mode: 'postcopy', maxBandwidth: 5 * 1024 ** 2 }, PLAIN);

@@ -63,11 +63,16 @@ describe('what is asked of a driver', () => {
       judgeCapabilities({
         driver: { name: 'any', capabilities: has },
         settings: { ...plain, ...more },
-      })[0]?.evidence;
-    assert.equal(judged({}), 'any');
-    assert.match(judged({ mode: 'postcopy' }) ?? '', /--path wire.*pre-copy alone/);
-    assert.match(judged({ streams: 2 }) ?? '', /--path wire.*--streams/);
-    assert.match(judged({ compress: 'xbzrle' }) ?? '', /--path wire.*--compress/);
+      })[0];
+    assert.equal(judged({})?.evidence, 'any');
+    for (const [more, why, instead] of [
+      [{ mode: 'postcopy' }, /--path wire.*pre-copy alone/, /--mode precopy/],
+      [{ streams: 2 }, /--path wire.*--streams/, /`wire\.connections`/],
+      [{ compress: 'xbzrle' }, /--path wire.*--compress/, /compresses by itself/],
+    ] as const) {
+      assert.match(judged(more)?.evidence ?? '', why);
+      assert.match(judged(more)?.error?.hint ?? '', instead);
+    }
   });
 
   test('a transport is refused where the driver has it not, or another path decides', () => {
