@@ -1,0 +1,259 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { matchHost, nicsOf, readSpec } from '../../../src/drivers/qemu/assess.ts';
+import type { QemuProgram } from '../../../src/drivers/qemu/binaries.ts';
+import { ImageStore } from '../../../src/drivers/qemu/images.ts';
+import type { GuestSpec } from '../../../src/drivers/qemu/spec/schema.ts';
+import type { NamedCheck } from '../../../src/migration/preflight/check.ts';
+import type { GuestDescription, StreamSettings } from '../../../src/protocol/peer/migration.ts';
+
+const SPEC: GuestSpec = {
+  format: 1,
+  arch: 'x86_64',
+  machine: { type: 'pc-q35-7.2', props: {} },
+  accelerator: { name: 'tcg', props: {} },
+  memory: { bytes: 512 * 1024 ** 2 },
+  smp: { cpus: 1 },
+  options: [],
+  images: {},
+  fwCfg: [],
+  objects: [],
+  chardevs: [],
+  ports: [],
+  monitors: [],
+  netdevs: [],
+  devices: [],
+  ramBlocks: [],
+};
+const CPU: NonNullable<GuestSpec['cpu']> = {
+  model: 'qemu64',
+  identity: {},
+  features: ['sse2', 'avx512f'],
+  switches: {},
+  words: [],
+};
+const PROGRAM: QemuProgram = {
+  binary: '/usr/bin/qemu',
+  version: '7.2.22',
+  arch: 'x86_64',
+  machineTypes: ['pc-q35-7.2'],
+  capabilities: ['events', 'return-path', 'pause-before-switchover', 'postcopy-ram'],
+  multifdCompression: ['none', 'zstd'],
+  sandbox: true,
+  rdma: false,
+  features: { tcg: ['sse2'] },
+};
+const PRECOPY: StreamSettings = { mode: 'precopy', streams: 1, compress: 'none', tls: true };
+const options = {
+  host: 'b',
+  guest: 'web1',
+  guestDir: '/run/none',
+  networks: {},
+  listenHost: '127.0.0.1',
+  ports: { from: 1, to: 2 },
+};
+
+const described = (spec: unknown, version = '7.2.22'): GuestDescription => ({
+  driver: 'qemu',
+  name: 'web1',
+  memoryBytes: SPEC.memory.bytes,
+  vcpus: 1,
+  hypervisorVersion: version,
+  spec,
+});
+
+interface Case {
+  readonly spec?: Partial<GuestSpec>;
+  readonly program?: Partial<QemuProgram>;
+  readonly programs?: readonly QemuProgram[];
+  readonly stream?: Partial<StreamSettings>;
+  readonly version?: string;
+  readonly isCold?: boolean;
+}
+
+function match(given: Case = {}) {
+  const programs = given.programs ?? [{ ...PROGRAM, ...given.program }];
+  return matchHost(
+    described({ ...SPEC, ...given.spec }, given.version),
+    { ...PRECOPY, ...given.stream },
+    { ...options, isCold: given.isCold ?? false },
+    {
+      programs,
+      store: new ImageStore(),
+      imageDirs: [],
+      disks: new Map(),
+      user: 'agent',
+      luksKeyDir: undefined,
+    },
+    new AbortController().signal,
+  );
+}
+
+const checksOf = async (given?: Case): Promise<readonly NamedCheck[]> =>
+  (await match(given)).checks;
+const one = async (name: NamedCheck['name'], given?: Case): Promise<NamedCheck | undefined> =>
+  (await checksOf(given)).find((check) => check.name === name);
+
+describe('a description of a peer', () => {
+  test('is read as it came where it is one', () => {
+    assert.deepEqual(readSpec(described(SPEC), { host: 'b', guest: 'web1' }), SPEC);
+  });
+
+  test('is refused by its shape, with the name of the host that sent it', () => {
+    const read = (from?: string) => () =>
+      readSpec(described({ ...SPEC, format: 2 }), {
+        host: 'b',
+        guest: 'web1',
+        ...(from === undefined ? {} : { from }),
+      });
+    assert.throws(read('a'), { code: 'GODWIT_PROTOCOL_INVALID', message: /\ba\b.*format/s });
+    assert.throws(read(), { code: 'GODWIT_PROTOCOL_INVALID', message: /the source/ });
+  });
+
+  test('is refused by what the grammar lacks, with the part’s name', () => {
+    const options = [{ name: 'boot', value: 'splash=/etc/shadow' }];
+    assert.throws(() => readSpec(described({ ...SPEC, options }), { host: 'b', guest: 'web1' }), {
+      code: 'GODWIT_DESCRIPTION_REFUSED',
+      message: /options\.0/,
+    });
+  });
+
+  test('is refused where it would have more memory than it says', () => {
+    const lying = { ...described(SPEC), memoryBytes: 1024 ** 2 };
+    assert.throws(() => readSpec(lying, { host: 'b', guest: 'web1' }), {
+      code: 'GODWIT_DESCRIPTION_REFUSED',
+    });
+  });
+});
+
+describe('the program for a guest', () => {
+  test('passes with its version, and nothing else is to be said of a plain guest', async () => {
+    const checks = await checksOf();
+    assert.deepEqual(
+      checks.map(({ name, verdict }) => `${name} ${verdict}`),
+      ['machine pass', 'stream pass'],
+    );
+    assert.match(checks[0]?.evidence ?? '', /pc-q35-7\.2 on QEMU 7\.2\.22 with tcg/);
+  });
+
+  test('is warned of where it is older than the source’s', async () => {
+    const check = await one('machine', { version: '8.0.0' });
+    assert.equal(check?.verdict, 'warn');
+    assert.match(check?.evidence ?? '', /older than the source’s 8\.0\.0/);
+    assert.match(check?.hint ?? '', /Install QEMU 8\.0\.0 or later on b/);
+  });
+
+  test('is refused where none knows the machine, and nothing that needs a program is judged', async () => {
+    const found = await match({ program: { machineTypes: [] }, spec: { cpu: CPU } });
+    assert.equal(found.program, undefined);
+    assert.deepEqual(
+      found.checks.map(({ name, error }) => [name, error?.code]),
+      [['machine', 'GODWIT_MACHINE_TYPE']],
+    );
+  });
+
+  test('is refused where none has the accelerator', async () => {
+    const accelerator = { name: 'kvm', props: {} } as const;
+    const [check] = await checksOf({ spec: { accelerator } });
+    assert.deepEqual([check?.name, check?.error?.code], ['accelerator', 'GODWIT_ACCELERATOR']);
+  });
+
+  test('is warned of where it filters no system calls', async () => {
+    const check = await one('sandbox', { program: { sandbox: false } });
+    assert.equal(check?.verdict, 'warn');
+    assert.match(check?.evidence ?? '', /\/usr\/bin\/qemu was built without seccomp/);
+  });
+});
+
+describe('the processor of a guest', () => {
+  test('is refused where the program lacks a feature of it, and offers of another accelerator do not count', async () => {
+    const features = { tcg: ['sse2'], kvm: ['sse2', 'avx512f'] };
+    const found = await match({ spec: { cpu: CPU }, program: { features } });
+    const check = found.checks.find(({ name }) => name === 'processor');
+    assert.equal(check?.verdict, 'refuse');
+    assert.deepEqual(found.spec.cpu?.features, CPU.features);
+    const offered = { tcg: ['sse2', 'avx512f'] };
+    const passing = await one('processor', { spec: { cpu: CPU }, program: { features: offered } });
+    assert.equal(passing?.verdict, 'pass');
+  });
+
+  test('is another one where the guest starts anew: what the host lacks is left out', async () => {
+    const found = await match({ spec: { cpu: CPU }, isCold: true });
+    assert.deepEqual(found.spec.cpu?.features, ['sse2']);
+    assert.equal(found.checks.find(({ name }) => name === 'processor')?.verdict, 'warn');
+  });
+});
+
+describe('post-copy where the host does not allow it', () => {
+  const obstacle = { postcopyObstacle: 'Postcopy is not supported' };
+  const refusals = async (given: Case) =>
+    (await checksOf(given)).filter(
+      ({ name, verdict }) => name === 'stream' && verdict === 'refuse',
+    );
+
+  test('is refused with what helps; QEMU before 8.0 knows the system call alone', async () => {
+    const [old] = await refusals({ program: obstacle, stream: { mode: 'postcopy' } });
+    assert.equal(old?.error?.code, 'GODWIT_CAPABILITY');
+    assert.match(old?.evidence ?? '', /--mode postcopy.*QEMU before 8\.0/s);
+    assert.match(old?.error?.hint ?? '', /install QEMU 8\.0/);
+    const program = { ...obstacle, version: '8.0.0' };
+    const [recent] = await refusals({ program, version: '8.0.0', stream: { mode: 'hybrid' } });
+    assert.match(recent?.evidence ?? '', /\/dev\/userfaultfd/);
+    assert.doesNotMatch(recent?.error?.hint ?? 'none', /install QEMU/);
+  });
+
+  test('is refused for each thing that is missing', async () => {
+    const program = { ...obstacle, capabilities: PROGRAM.capabilities.slice(0, -1) };
+    assert.equal((await refusals({ program, stream: { mode: 'postcopy' } })).length, 2);
+  });
+
+  test('does not hinder pre-copy, and without an obstacle post-copy passes', async () => {
+    assert.deepEqual(await refusals({ program: obstacle }), []);
+    assert.deepEqual(await refusals({ stream: { mode: 'postcopy' } }), []);
+  });
+});
+
+describe('the NICs of a guest', () => {
+  const tap = (id: string, change: object = {}) =>
+    ({
+      type: 'tap',
+      id,
+      bridge: 'br0',
+      mac: '52:54:00:00:00:01',
+      vhost: false,
+      queues: 1,
+      ...change,
+    }) as const;
+  const spec = {
+    ...SPEC,
+    netdevs: [
+      tap('n0'),
+      tap('n1', { queues: 2, bridge: 'br1' }),
+      tap('n2', { bridge: undefined, queues: 4 }),
+      { type: 'hubport', id: 'h0', hubid: 0 },
+    ],
+  } as const;
+
+  test('join the bridge that the configuration maps theirs to, else one of the same name', () => {
+    const mac = '52:54:00:00:00:01';
+    assert.deepEqual(
+      nicsOf(spec as unknown as GuestSpec, { ...options, networks: { br0: 'lan' } }),
+      [
+        { id: 'n0', mac, bridge: 'lan' },
+        { id: 'n1', mac, bridge: 'br1', multiQueue: true },
+        { id: 'n2', mac, multiQueue: true },
+      ],
+    );
+  });
+
+  test('are refused where there is no such bridge, or a link of that name is none', async () => {
+    const netdevs = [tap('n0', { bridge: 'nosuchbridge' }), tap('n1', { bridge: 'lo' })];
+    const checks = await checksOf({ spec: { netdevs: netdevs } });
+    const network = checks.filter(({ name }) => name === 'network');
+    assert.deepEqual(
+      network.map(({ error }) => error?.code),
+      ['GODWIT_DEVICE_UNMAPPED', 'GODWIT_DEVICE_UNMAPPED'],
+    );
+    assert.match(network[0]?.evidence ?? '', /n0.*there is no bridge nosuchbridge/s);
+  });
+});
