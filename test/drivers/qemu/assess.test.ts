@@ -79,7 +79,7 @@ function match(given: Case = {}) {
     { ...options, isCold: given.isCold ?? false },
     {
       programs,
-      store: new ImageStore(),
+      store: new ImageStore('/run/none/cache'),
       imageDirs: [],
       disks: new Map(),
       user: 'agent',
