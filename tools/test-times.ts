@@ -57,6 +57,10 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     seconds: 10,
     of: ['src/drivers/hyperv/wsman/', 'test/managers/hyperv/'],
   },
+  'test/drivers/hyperv/wsman/winrmtest.e2e.ts': {
+    seconds: 3,
+    of: ['src/drivers/hyperv/wsman/', 'test/managers/winrmtest/'],
+  },
   'test/drivers/hyperv/wsman/ntlm-debian.e2e.ts': {
     seconds: 20,
     of: ['src/drivers/hyperv/wsman/', 'test/managers/hyperv/'],
