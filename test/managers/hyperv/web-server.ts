@@ -31,6 +31,8 @@ interface Wanted {
   /** As libfaketime reads it: how wrong its clock is. */
   readonly clock?: string;
   readonly credentials?: string;
+  /** It lets clients in without proof that it is itself. */
+  readonly provesNothing?: boolean;
 }
 
 const MODULES = [
@@ -42,6 +44,7 @@ const MODULES = [
   'proxy',
   'proxy_http',
   'auth_gssapi',
+  'headers',
 ];
 
 export async function serveWeb(wanted: Wanted): Promise<WebServer> {
@@ -88,10 +91,8 @@ function wrong(root: string, clock: string): NodeJS.ProcessEnv {
   return { LD_PRELOAD: library, FAKETIME: clock, FAKETIME_DONT_FAKE_MONOTONIC: '1' };
 }
 
-function configuration(
-  { root, dir, behind, mechanism, credentials }: Wanted,
-  port: number,
-): string {
+function configuration(wanted: Wanted, port: number): string {
+  const { root, dir, behind, mechanism, credentials, provesNothing } = wanted;
   const loaded = MODULES.map(
     (name) => `LoadModule ${name}_module ${root}/usr/lib/apache2/modules/mod_${name}.so`,
   );
@@ -117,6 +118,7 @@ SSLProxyCheckPeerCN off
   AuthName WSMAN
   GssapiAllowedMech ${mechanism}
   ${credentials === undefined ? '' : `GssapiCredStore ${credentials}`}
+  ${provesNothing === true ? 'Header always unset WWW-Authenticate "expr=%{REQUEST_STATUS} -eq 200"' : ''}
   GssapiConnectionBound On
   GssapiSSLonly On
   Require valid-user

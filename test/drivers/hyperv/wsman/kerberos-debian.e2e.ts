@@ -185,6 +185,17 @@ describe('WinRM by Kerberos, before servers of Debian', () => {
     assert.match((await refused(stranger)).message, /does not take the ticket/);
   });
 
+  test('an answer without proof is no answer, and no refusal: what was asked may be done', async (t) => {
+    const stranger = await served({ provesNothing: true });
+    t.after(() => stranger.stop());
+    winrm.asked.length = 0;
+    await assert.rejects(listed(stranger), {
+      code: 'GODWIT_UNREACHABLE',
+      message: /without proof that it is the host of its name/,
+    });
+    assert.deepEqual(winrm.asked, ['Create']);
+  });
+
   test('is bound to the certificate: another one on the way is refused', async () => {
     assert.match(await accepted(HASH, HASH), /^ok godwit@GODWIT\.TEST/);
     assert.match(await accepted('cd'.repeat(32), HASH), /^error .*channel bindings/i);
