@@ -8,7 +8,13 @@ import type { DomainFacts } from '../../../src/drivers/libvirt/domain-xml.ts';
 import { guestInfo } from '../../../src/protocol/public/host.ts';
 
 const GIB = 1024 ** 3;
-const NAMES = ['virt-install-windows', 'nova-instance', 'kubevirt-launcher', 'ovirt-vm'] as const;
+const NAMES = [
+  'virt-install-windows',
+  'nova-instance',
+  'kubevirt-launcher',
+  'ovirt-vm',
+  'ovirt-uefi',
+] as const;
 type Name = (typeof NAMES)[number];
 
 /** Whole domains as those who start them write them, in their shapes. */
@@ -117,13 +123,19 @@ describe('the XML of a domain', () => {
     );
   });
 
+  test('of oVirt with secure boot says its firmware with its variables, and its TPM', () => {
+    const { firmware, tpm, machine } = facts('ovirt-uefi');
+    assert.match(`${firmware?.loader} ${firmware?.nvram}`, /CODE\.secboot\.fd .*2005\.fd$/);
+    assert.deepEqual([firmware?.isSecure, tpm?.backend], [true, 'emulator']);
+    assert.equal(machine.type, 'pc-q35-rhel8.6.0');
+  });
+
   test('of all of them becomes what Godwit’s lists show, and nothing stops those guests', () => {
     for (const name of NAMES) {
       const { unmovable, nics, devices, labels, memoryBytes, machine } = facts(name);
       assert.deepEqual(unmovable, [], name);
-      const known = { name: 'web1', host: 'a', driver: 'libvirt', state: 'running' };
-      const machineType = machine.type;
-      guestInfo.parse({ ...known, nics, devices, labels, memoryBytes, machineType });
+      const known = { name: 'web1', host: 'a', driver: 'libvirt', state: 'running', labels };
+      guestInfo.parse({ ...known, nics, devices, memoryBytes, machineType: machine.type });
     }
   });
 
