@@ -1,3 +1,4 @@
+import { firstWords } from './completion-words.ts';
 import type { Completable, Words } from './completion-words.ts';
 
 /** The script that `source <(godwit completion bash)` reads. Works with bash from 4.2 on, alone. */
@@ -5,11 +6,7 @@ export function bashScript(
   verbs: readonly Completable[],
   groups: ReadonlyMap<string, readonly string[]>,
 ): string {
-  const top = [
-    ...verbs.filter(({ path }) => !path.includes(' ')).map(({ path }) => path),
-    ...groups.keys(),
-    'help',
-  ];
+  const top = firstWords(verbs, groups);
   return `# bash completion of godwit; made by \`godwit completion bash\`
 _godwit_words() { COMPREPLY=($(compgen -W "$1" -- "$cur")); }
 _godwit_names() { _godwit_words "$("\${COMP_WORDS[0]}" completion --names "$1" 2>/dev/null)"; }

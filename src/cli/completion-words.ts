@@ -75,3 +75,12 @@ function wordsOf(what: Pick<Flag, 'kind' | 'choices'>): Words {
       return { kind: 'nothing' };
   }
 }
+
+/** What can be the first word: verbs and groups of verbs. */
+export function firstWords(
+  verbs: readonly Completable[],
+  groups: ReadonlyMap<string, readonly string[]>,
+): string[] {
+  const alone = verbs.map(({ path }) => path).filter((path) => !path.includes(' '));
+  return [...alone, ...groups.keys(), 'help'];
+}

@@ -1,3 +1,4 @@
+import { firstWords } from './completion-words.ts';
 import type { Completable, Words } from './completion-words.ts';
 
 /** The script that `source <(godwit completion zsh)` reads, after compinit. */
@@ -5,11 +6,7 @@ export function zshScript(
   verbs: readonly Completable[],
   groups: ReadonlyMap<string, readonly string[]>,
 ): string {
-  const top = [
-    ...verbs.filter(({ path }) => !path.includes(' ')).map(({ path }) => path),
-    ...groups.keys(),
-    'help',
-  ];
+  const top = firstWords(verbs, groups);
   return `#compdef godwit
 # zsh completion of godwit; made by \`godwit completion zsh\`
 _godwit_names() {

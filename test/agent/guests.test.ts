@@ -33,6 +33,19 @@ function inventory(t: TestContext, { counts = true } = {}) {
   return { world, guests, store, names };
 }
 
+const UNREACHED = { peer: 'libvirt', address: 'qemu:///system', reason: 'no answer' };
+const SILENT = {
+  ...listingDriver(() => []),
+  discover: () => Promise.reject(godwitError('GODWIT_UNREACHABLE', UNREACHED)),
+};
+
+/** A host's inventory over these drivers. */
+function guestsOf(t: TestContext, drivers: ConstructorParameters<typeof Guests>[1]): Guests {
+  const stateDir = tempDir(t);
+  const config = agentConfig.parse({ name: 'a', address: '127.0.0.1:1', stateDir });
+  return new Guests(config, drivers, new MigrationStore(stateDir, 'a', systemClock), systemClock);
+}
+
 describe('the inventory of guests', () => {
   test('answers lists without asking a guest, and says when each was seen', async (t) => {
     const { world, guests, names } = inventory(t);
@@ -45,16 +58,13 @@ describe('the inventory of guests', () => {
   });
 
   test('has a guest once that its manager and its hypervisor’s driver both see', async (t) => {
-    const stateDir = tempDir(t);
-    const config = agentConfig.parse({ name: 'a', address: '127.0.0.1:1', stateDir });
-    const store = new MigrationStore(stateDir, 'a', systemClock);
     const seen = (driver: string, uuid: string, held: boolean) =>
       guest(`${driver}-${uuid}`, { driver, uuid }, held);
     const drivers = [
       listingDriver(() => [seen('qemu', '1', false), seen('qemu', '2', false)]),
       listingDriver(() => [seen('libvirt', '1', true)]),
     ];
-    const { found } = await new Guests(config, drivers, store, systemClock).listed(true);
+    const { found } = await guestsOf(t, drivers).listed(true);
     assert.deepEqual(
       found.map(({ info }) => info.name),
       ['qemu-2', 'libvirt-1'],
@@ -62,16 +72,8 @@ describe('the inventory of guests', () => {
   });
 
   test('finds a guest of one driver where another driver cannot look', async (t) => {
-    const stateDir = tempDir(t);
-    const config = agentConfig.parse({ name: 'a', address: '127.0.0.1:1', stateDir });
-    const store = new MigrationStore(stateDir, 'a', systemClock);
-    const facts = { peer: 'libvirt', address: 'qemu:///system', reason: 'no answer' };
-    const silent = {
-      ...listingDriver(() => []),
-      discover: () => Promise.reject(godwitError('GODWIT_UNREACHABLE', facts)),
-    };
-    const drivers = [silent, listingDriver(() => [guest('web1')])];
-    const guests = new Guests(config, drivers, store, systemClock);
+    const drivers = [SILENT, listingDriver(() => [guest('web1')])];
+    const guests = guestsOf(t, drivers);
     assert.equal((await guests.need('web1')).info.name, 'web1');
     assert.equal(await guests.has('web1'), true);
     // One that nobody sees may be the other driver's, and a list would lack its guests.
@@ -123,15 +125,7 @@ describe('the inventory of guests', () => {
   });
 
   test('fails a list where no driver of the host answers', async (t) => {
-    const stateDir = tempDir(t);
-    const config = agentConfig.parse({ name: 'a', address: '127.0.0.1:1', stateDir });
-    const store = new MigrationStore(stateDir, 'a', systemClock);
-    const facts = { peer: 'libvirt', address: 'qemu:///system', reason: 'no answer' };
-    const silent = {
-      ...listingDriver(() => []),
-      discover: () => Promise.reject(godwitError('GODWIT_UNREACHABLE', facts)),
-    };
-    const guests = new Guests(config, [silent], store, systemClock);
+    const guests = guestsOf(t, [SILENT]);
     await assert.rejects(guests.listed(), { code: 'GODWIT_UNREACHABLE' });
   });
 

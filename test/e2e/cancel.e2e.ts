@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { agentsOf } from '../../src/lab/agents.ts';
-import { startGuest } from '../../src/lab/guest/start.ts';
 import { processesInNamespaces, signalProcess } from '../../src/lab/processes.ts';
 import { makeBrake } from './support/brake.ts';
 import type { Brake } from './support/brake.ts';
 import { godwit } from './support/cli.ts';
-import { watchGuest } from './support/client-view.ts';
+import { startWatchedGuest } from './support/client-view.ts';
 import type { WatchedGuest } from './support/client-view.ts';
 import {
   assertSays,
@@ -39,14 +38,7 @@ describe('a migration that is cancelled', () => {
     const configure = (host: string) =>
       host === 'b' ? { drivers: { qemu: { programs: [brake.program] } } } : {};
     world = await openWorld('cancel', { hosts: 2, configure });
-    await startGuest(world.lab, {
-      name: 'web1',
-      host: 'a',
-      memoryBytes: 192 * MIB,
-      workingSetBytes: 16 * MIB,
-      dirtyBytesPerSecond: 2 * MIB,
-    });
-    web1 = await watchGuest(world, 'web1');
+    web1 = await startWatchedGuest(world);
   });
   after(async () => {
     brake?.release();

@@ -16,6 +16,7 @@ import { killMover } from './support/movers.ts';
 import {
   assertSays,
   begin,
+  directionOf,
   follow,
   move,
   refusalOf,
@@ -51,10 +52,7 @@ describe('a guest with disks that lie on its host alone', () => {
 
   const imagesAt = (host: string): string => path.join(storageDirectory(world.lab, host), 'db1');
 
-  async function there(): Promise<{ from: string; to: string }> {
-    const [from = ''] = await runningOn(world.lab, 'db1');
-    return { from, to: from === 'a' ? 'b' : 'a' };
-  }
+  const there = () => directionOf(world, 'db1');
 
   /** It runs on `host` alone, with its disks there and nowhere else, writes to them, and what it wrote is there. */
   async function whole(host: string): Promise<void> {

@@ -18,6 +18,7 @@ import { runningOn, seenQemus } from '../../src/lab/witness/qemus.ts';
 import {
   assertSays,
   begin,
+  directionOf,
   move,
   refusalOf,
   reportAtEnd,
@@ -70,10 +71,7 @@ describe('a guest with disks on shared storage', () => {
     await assertOnlyGuests(world, { [host]: ['db1'] });
   }
 
-  async function there(): Promise<{ from: string; to: string }> {
-    const [from = ''] = await runningOn(world.lab, 'db1');
-    return { from, to: from === 'a' ? 'b' : 'a' };
-  }
+  const there = () => directionOf(world, 'db1');
 
   async function moved(request: Partial<Move>): Promise<void> {
     const { from, to } = await there();

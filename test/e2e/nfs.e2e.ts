@@ -23,6 +23,7 @@ import { askGuestQemu } from './support/monitors.ts';
 import {
   assertSays,
   begin,
+  directionOf,
   move,
   refusalOf,
   reportAtEnd,
@@ -66,10 +67,7 @@ describe('a guest with disks on an NFS export that no host has mounted', { skip 
     await world?.close();
   });
 
-  async function there(): Promise<{ from: string; to: string }> {
-    const [from = ''] = await runningOn(world.lab, 'db1');
-    return { from, to: from === 'a' ? 'b' : 'a' };
-  }
+  const there = () => directionOf(world, 'db1');
 
   /** What its QEMU on a host has open on the export, and what of it is active: where QEMU says that (10.0). */
   async function nodesOn(host: string): Promise<{ file: string; active: boolean | undefined }[]> {

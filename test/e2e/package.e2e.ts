@@ -17,8 +17,7 @@ import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { until } from '../until.ts';
 import { startAgent, stopAgent } from '../../src/lab/agents.ts';
-import { startGuest } from '../../src/lab/guest/start.ts';
-import { watchGuest } from './support/client-view.ts';
+import { startWatchedGuest } from './support/client-view.ts';
 import { move } from './support/moves.ts';
 import { openWorld } from './support/world.ts';
 
@@ -145,14 +144,7 @@ describe('the package', () => {
         await stopAgent(world.lab, host);
         await startAgent(world.lab, host, undefined, path.join(installed, 'dist/bin/agent.js'));
       }
-      await startGuest(world.lab, {
-        name: 'web1',
-        host: 'a',
-        memoryBytes: 192 * MIB,
-        workingSetBytes: 16 * MIB,
-        dirtyBytesPerSecond: 2 * MIB,
-      });
-      const web1 = await watchGuest(world, 'web1');
+      const web1 = await startWatchedGuest(world);
       const request = { guest: 'web1', from: 'a', to: 'b', path: 'wire' } as const;
       await web1.unharmed('b', () => move(world, request));
     } finally {

@@ -5,11 +5,10 @@ import path from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { systemClock } from '../../src/clock.ts';
-import { startGuest } from '../../src/lab/guest/start.ts';
 import { AGENT_PORT, hostAddress } from '../../src/lab/plan.ts';
 import { labHost } from '../../src/lab/state.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
-import { watchGuest } from './support/client-view.ts';
+import { startWatchedGuest } from './support/client-view.ts';
 import type { WatchedGuest } from './support/client-view.ts';
 import { begin, follow, move, reportAtEnd, unlessForbidden } from './support/moves.ts';
 import type { Move } from './support/moves.ts';
@@ -30,14 +29,7 @@ describe('post-copy between hosts with two links', () => {
 
   before(async () => {
     world = await openWorld('paths', { hosts: 2, paths: 2 });
-    await startGuest(world.lab, {
-      name: 'web1',
-      host: 'a',
-      memoryBytes: 192 * MIB,
-      workingSetBytes: 64 * MIB,
-      dirtyBytesPerSecond: 2 * MIB,
-    });
-    web1 = await watchGuest(world, 'web1');
+    web1 = await startWatchedGuest(world, { workingSetBytes: 64 * MIB });
   });
   afterEach(async () => {
     for (const host of ['a', 'b'])

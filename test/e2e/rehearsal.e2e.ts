@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
-import { startGuest } from '../../src/lab/guest/start.ts';
 import { storageDirectory } from '../../src/lab/state.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
-import { watchGuest } from './support/client-view.ts';
+import { startWatchedGuest } from './support/client-view.ts';
 import type { WatchedGuest } from './support/client-view.ts';
 import { godwit } from './support/cli.ts';
 import { begin, move, refusalOf, reportAtEnd, untilMemoryFlows } from './support/moves.ts';
@@ -22,15 +21,7 @@ describe('a rehearsal', () => {
 
   before(async () => {
     world = await openWorld('rehear', { hosts: 2, storage: 'local' });
-    await startGuest(world.lab, {
-      name: 'web1',
-      host: 'a',
-      memoryBytes: 192 * MIB,
-      workingSetBytes: 16 * MIB,
-      dirtyBytesPerSecond: 2 * MIB,
-      disks: [{ bytes: 64 * MIB, thin: true }],
-    });
-    web1 = await watchGuest(world, 'web1');
+    web1 = await startWatchedGuest(world, { disks: [{ bytes: 64 * MIB, thin: true }] });
   });
   after(() => world?.close());
 

@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startAgent, stopAgent } from '../../src/lab/agents.ts';
-import { startGuest } from '../../src/lab/guest/start.ts';
 import { isAlive } from '../../src/host/process.ts';
 import { signalProcess } from '../../src/lab/processes.ts';
 import { seenQemus } from '../../src/lab/witness/qemus.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import type { MoverState } from '../../src/protocol/mover/request.ts';
 import { startBareGuest } from './support/bare-guest.ts';
-import { watchGuest } from './support/client-view.ts';
+import { startWatchedGuest } from './support/client-view.ts';
 import type { WatchedGuest } from './support/client-view.ts';
 import { begin, reportAtEnd, SLOW, untilMemoryFlows } from './support/moves.ts';
 import { killMover, moverOf } from './support/movers.ts';
@@ -25,14 +24,7 @@ describe('a migration whose processes are killed while memory moves', () => {
 
   before(async () => {
     world = await openWorld('kill', { hosts: 2 });
-    await startGuest(world.lab, {
-      name: 'web1',
-      host: 'a',
-      memoryBytes: 192 * MIB,
-      workingSetBytes: 16 * MIB,
-      dirtyBytesPerSecond: 2 * MIB,
-    });
-    web1 = await watchGuest(world, 'web1');
+    web1 = await startWatchedGuest(world);
   });
   after(async () => {
     await world?.close();

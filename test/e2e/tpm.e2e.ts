@@ -12,6 +12,7 @@ import { assertConfined } from './support/confinement.ts';
 import {
   assertSays,
   begin,
+  directionOf,
   move,
   refusalOf,
   reportAtEnd,
@@ -49,10 +50,7 @@ describe('a guest with a TPM', { skip: NO_SWTPM }, () => {
   const socketAt = (host: string): string =>
     path.join(labHost(world.lab, host).stateDir, 'guests', 'tpm1', 'godwit-tpm.sock');
 
-  async function there(): Promise<{ from: string; to: string }> {
-    const [from = ''] = await runningOn(world.lab, 'tpm1');
-    return { from, to: from === 'a' ? 'b' : 'a' };
-  }
+  const there = () => directionOf(world, 'tpm1');
 
   /** What serves the guest's TPM: one process, as the user of its QEMU, its calls filtered. */
   async function assertServed(host: string): Promise<void> {

@@ -14,6 +14,7 @@ import { assertConfined } from './support/confinement.ts';
 import {
   assertSays,
   begin,
+  directionOf,
   move,
   refusalOf,
   reportAtEnd,
@@ -92,10 +93,7 @@ describe('a guest that was booted by UEFI firmware', { skip: MISSING }, () => {
   const variable = (name: string, value?: string): Promise<string> =>
     firmwareVariable(world.lab, 'fw1', name, value);
 
-  async function there(): Promise<{ from: string; to: string }> {
-    const [from = ''] = await runningOn(world.lab, 'fw1');
-    return { from, to: from === 'a' ? 'b' : 'a' };
-  }
+  const there = () => directionOf(world, 'fw1');
 
   /** Moves it, and sees that its variables and its store came along, that it writes to that store, and that nothing else is left. */
   async function moved(name: string, request: Partial<Move> = {}): Promise<void> {

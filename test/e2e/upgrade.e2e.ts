@@ -2,10 +2,9 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startAgent, stopAgent } from '../../src/lab/agents.ts';
 import type { Configure } from '../../src/lab/agents.ts';
-import { startGuest } from '../../src/lab/guest/start.ts';
 import { stopGuest } from '../../src/lab/guest/stop.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
-import { watchGuest } from './support/client-view.ts';
+import { startWatchedGuest } from './support/client-view.ts';
 import type { WatchedGuest } from './support/client-view.ts';
 import { asBefore, earlierBuild, hasCommit, PREVIOUS } from './support/earlier-build.ts';
 import type { EarlierBuild } from './support/earlier-build.ts';
@@ -41,14 +40,7 @@ describe('while a fleet is upgraded', { skip }, () => {
 
   /** A guest that somebody else started on a, for as long as `work` takes: its QEMU is of the same user for each build. */
   async function withGuest<T>(work: (web1: WatchedGuest) => Promise<T>): Promise<T> {
-    await startGuest(world.lab, {
-      name: 'web1',
-      host: 'a',
-      memoryBytes: 192 * MIB,
-      workingSetBytes: 16 * MIB,
-      dirtyBytesPerSecond: 2 * MIB,
-    });
-    const result = await work(await watchGuest(world, 'web1'));
+    const result = await work(await startWatchedGuest(world));
     await assertOnlyGuests(world, { a: ['web1'] });
     await stopGuest(world.lab, 'web1');
     return result;

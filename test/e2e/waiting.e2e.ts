@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startAgent, stopAgent } from '../../src/lab/agents.ts';
-import { startGuest } from '../../src/lab/guest/start.ts';
 import { isEnd } from '../../src/protocol/public/migration.ts';
 import type { MigrationRequest, Report } from '../../src/protocol/public/migration.ts';
-import { watchGuest } from './support/client-view.ts';
+import { startWatchedGuest } from './support/client-view.ts';
 import type { WatchedGuest } from './support/client-view.ts';
 import { godwit } from './support/cli.ts';
 import { assertSays, begin, follow, refusalOf, reportAtEnd } from './support/moves.ts';
@@ -13,7 +12,6 @@ import { assertOnlyGuests, assertUnchanged, hostsNow } from './support/remains.t
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
 
-const MIB = 1024 ** 2;
 const MOVE = { guest: 'web1', from: 'a', to: 'b' } as const;
 const inMs = (ms: number): string => new Date(Date.now() + ms).toISOString();
 
@@ -23,14 +21,7 @@ describe('a migration that is to begin later', () => {
 
   before(async () => {
     world = await openWorld('wait', { hosts: 2 });
-    await startGuest(world.lab, {
-      name: 'web1',
-      host: 'a',
-      memoryBytes: 192 * MIB,
-      workingSetBytes: 16 * MIB,
-      dirtyBytesPerSecond: 2 * MIB,
-    });
-    web1 = await watchGuest(world, 'web1');
+    web1 = await startWatchedGuest(world);
   });
   after(() => world?.close());
 

@@ -2,9 +2,8 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { systemClock } from '../../src/clock.ts';
-import { startGuest } from '../../src/lab/guest/start.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
-import { watchGuest } from './support/client-view.ts';
+import { startWatchedGuest } from './support/client-view.ts';
 import type { WatchedGuest } from './support/client-view.ts';
 import { assertSays, begin, follow, move, refusalOf, reportAtEnd } from './support/moves.ts';
 import { unlessForbidden } from './support/moves.ts';
@@ -29,14 +28,10 @@ describe('a guest whose memory goes over the wire', () => {
 
   before(async () => {
     world = await openWorld('wire', { hosts: 2, paths: 2 });
-    await startGuest(world.lab, {
-      name: 'web1',
-      host: 'a',
-      memoryBytes: 192 * MIB,
+    web1 = await startWatchedGuest(world, {
       workingSetBytes: WORKING_SET_BYTES,
       dirtyBytesPerSecond: MIB,
     });
-    web1 = await watchGuest(world, 'web1');
   });
   afterEach(async () => {
     for (const each of [0, 1]) await setPath(world, 'b', each, 'open');

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import type { Page } from 'playwright-core';
+import { chromium } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 
-/** For `addInitScript`; the context has to bypass the page's policy, which refuses it to everybody else. */
+/** For a page whose context bypasses its policy. */
 export const AXE = readFileSync(
   createRequire(import.meta.url).resolve('axe-core/axe.min.js'),
   'utf8',
@@ -12,6 +13,30 @@ const WIDTHS = [390, 900, 1400];
 interface Finding {
   readonly id: string;
   readonly nodes: readonly { readonly html: string; readonly failureSummary: string }[];
+}
+
+/** The system's Chromium. */
+export function openBrowser(): Promise<Browser> {
+  return chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] });
+}
+
+/** A page of a browser of its own, with axe-core in it; `errors` are what its scripts throw. */
+export async function openPage(
+  browser: Browser,
+  waitMs: number,
+): Promise<{ page: Page; errors: readonly string[] }> {
+  const context = await browser.newContext({
+    ignoreHTTPSErrors: true,
+    // The page's policy refuses axe-core, as it refuses every other script from outside.
+    bypassCSP: true,
+    reducedMotion: 'reduce',
+  });
+  const page = await context.newPage();
+  page.setDefaultTimeout(waitMs);
+  const errors: string[] = [];
+  page.on('pageerror', (error) => errors.push(String(error)));
+  await page.addInitScript({ content: AXE });
+  return { page, errors };
 }
 
 /** What axe-core finds on a page as it stands, light and dark, at each width. */

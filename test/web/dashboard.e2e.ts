@@ -2,14 +2,13 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import { before, test } from 'node:test';
-import { chromium } from 'playwright-core';
 import { silentLog } from '../../src/log.ts';
 import { buildWeb } from '../../tools/web.ts';
 import { fleet, guest } from '../agent/samples.ts';
 import { controllerOf } from '../controller/test-controller.ts';
 import { tempDir } from '../rpc/test-contract.ts';
 import { until } from '../until.ts';
-import { AXE, findings } from './axe.ts';
+import { findings, openBrowser, openPage } from './axe.ts';
 
 const SETUP = path.resolve(import.meta.dirname, '../../tools/setup.sh');
 const WAIT_MS = 30_000;
@@ -41,22 +40,9 @@ test('a person signs in, sees the fleet, plans a drain and cancels it, follows a
   });
   const { token } = await api.createToken({ body: { name: 'ann', role: 'operator' } });
 
-  const browser = await chromium.launch({
-    executablePath: '/usr/bin/chromium',
-    args: ['--no-sandbox'],
-  });
+  const browser = await openBrowser();
   t.after(() => browser.close());
-  // axe-core is put into the page, which its policy refuses to everybody else.
-  const context = await browser.newContext({
-    ignoreHTTPSErrors: true,
-    bypassCSP: true,
-    reducedMotion: 'reduce',
-  });
-  const page = await context.newPage();
-  page.setDefaultTimeout(WAIT_MS);
-  const errors: string[] = [];
-  page.on('pageerror', (error) => errors.push(String(error)));
-  await page.addInitScript({ content: AXE });
+  const { page, errors } = await openPage(browser, WAIT_MS);
   const isClean = async (what: string): Promise<void> =>
     assert.deepEqual(await findings(page), [], what);
 

@@ -4,7 +4,6 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { chromium } from 'playwright-core';
 import type { Browser } from 'playwright-core';
 import { startFleetController } from '../../demo/fleet/controller.ts';
 import type { FleetController } from '../../demo/fleet/controller.ts';
@@ -13,7 +12,7 @@ import { verifyGuest } from '../../src/lab/guest/talk.ts';
 import { runningOn } from '../../src/lab/witness/qemus.ts';
 import { openWorld } from '../e2e/support/world.ts';
 import type { World } from '../e2e/support/world.ts';
-import { AXE, findings } from './axe.ts';
+import { findings, openBrowser, openPage } from './axe.ts';
 
 const SETUP = path.resolve(import.meta.dirname, '../../tools/setup.sh');
 const MIB = 1024 ** 2;
@@ -31,10 +30,7 @@ describe('the dashboard of a lab', () => {
     const memory = { memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB };
     await startGuest(world.lab, { name: 'web1', host: 'a', ...memory });
     controller = await startFleetController(world.lab, new AbortController().signal);
-    browser = await chromium.launch({
-      executablePath: '/usr/bin/chromium',
-      args: ['--no-sandbox'],
-    });
+    browser = await openBrowser();
   });
   after(async () => {
     await browser?.close();
@@ -43,16 +39,7 @@ describe('the dashboard of a lab', () => {
   });
 
   test('drains a host for a person who signs in, and shows the report of its move', async () => {
-    const context = await browser.newContext({
-      ignoreHTTPSErrors: true,
-      bypassCSP: true,
-      reducedMotion: 'reduce',
-    });
-    const page = await context.newPage();
-    page.setDefaultTimeout(WAIT_MS);
-    const errors: string[] = [];
-    page.on('pageerror', (error) => errors.push(String(error)));
-    await page.addInitScript({ content: AXE });
+    const { page, errors } = await openPage(browser, WAIT_MS);
     const isClean = async (what: string): Promise<void> =>
       assert.deepEqual(await findings(page), [], what);
 
@@ -87,6 +74,6 @@ describe('the dashboard of a lab', () => {
     assert.deepEqual(await runningOn(world.lab, 'web1'), ['b']);
     assert.equal((await verifyGuest(world.lab, 'web1')).ok, true);
     assert.deepEqual(errors, []);
-    await context.close();
+    await page.context().close();
   });
 });

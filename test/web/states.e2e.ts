@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { chromium } from 'playwright-core';
 import type { Browser, Page } from 'playwright-core';
 import { DONE_ID, GUEST, OPEN_ID, ROLL_ID, WISH_ID } from '../../bench/dashboard/sample-values.ts';
 import { serveMadeUp } from '../../bench/dashboard/server.ts';
@@ -11,7 +10,7 @@ import type { MadeUp } from '../../bench/dashboard/server.ts';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { buildWeb } from '../../tools/web.ts';
-import { AXE, findings, sidewaysPx } from './axe.ts';
+import { findings, openBrowser, openPage, sidewaysPx } from './axe.ts';
 
 const SETUP = path.resolve(import.meta.dirname, '../../tools/setup.sh');
 const WAIT_MS = 30_000;
@@ -54,10 +53,7 @@ describe('the pages of the dashboard', () => {
     execFileSync('bash', [SETUP, '--only', 'chromium'], { stdio: ['ignore', 2, 2] });
     buildWeb(pages);
     served = await serveMadeUp(pages, FLEET);
-    browser = await chromium.launch({
-      executablePath: '/usr/bin/chromium',
-      args: ['--no-sandbox'],
-    });
+    browser = await openBrowser();
   });
   after(async () => {
     await browser?.close();
@@ -66,17 +62,12 @@ describe('the pages of the dashboard', () => {
   });
 
   async function opened(work: (page: Page) => Promise<void>): Promise<void> {
-    const context = await browser.newContext({ bypassCSP: true, reducedMotion: 'reduce' });
-    const page = await context.newPage();
-    const errors: string[] = [];
-    page.on('pageerror', (error) => errors.push(String(error)));
-    page.setDefaultTimeout(WAIT_MS);
-    await page.addInitScript({ content: AXE });
+    const { page, errors } = await openPage(browser, WAIT_MS);
     try {
       await work(page);
       assert.deepEqual(errors, []);
     } finally {
-      await context.close();
+      await page.context().close();
     }
   }
 

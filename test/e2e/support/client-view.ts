@@ -1,5 +1,7 @@
 /** A guest as its client and its own memory see a move: nothing may tell them that it took place. */
 import assert from 'node:assert/strict';
+import { startGuest } from '../../../src/lab/guest/start.ts';
+import type { GuestRequest } from '../../../src/lab/guest/start.ts';
 import { verifyGuest } from '../../../src/lab/guest/talk.ts';
 import { openProbe } from '../../../src/lab/probe/probe.ts';
 import type { ClientView } from '../../../src/lab/probe/probe.ts';
@@ -9,6 +11,8 @@ import type { World } from './world.ts';
 
 /** Seldom enough that emulated guests on a busy machine answer as fast as they are asked. */
 const INTERVAL_MS = 10;
+
+const MIB = 1024 ** 2;
 
 export interface WatchedGuest {
   readonly name: string;
@@ -46,4 +50,15 @@ export async function watchGuest(
       }
     },
   };
+}
+
+/** Starts web1 on a and watches it: small, and it dirties memory slowly, but for what `change` says otherwise. */
+export async function startWatchedGuest(
+  world: World,
+  change: Partial<GuestRequest> = {},
+): Promise<WatchedGuest> {
+  const size = { memoryBytes: 192 * MIB, workingSetBytes: 16 * MIB };
+  const usual = { name: 'web1', host: 'a', ...size, dirtyBytesPerSecond: 2 * MIB };
+  const { name } = await startGuest(world.lab, { ...usual, ...change });
+  return watchGuest(world, name);
 }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { godwitError, GodwitError, hasCode } from '../../../src/errors.ts';
 import type { SerialError } from '../../../src/errors.ts';
+import { runningOn } from '../../../src/lab/witness/qemus.ts';
 import { isEnd } from '../../../src/protocol/public/migration.ts';
 import type { MigrationRequest, Progress, Report } from '../../../src/protocol/public/migration.ts';
 import type { World } from './world.ts';
@@ -17,6 +18,15 @@ const MIB = 1024 ** 2;
 /** A rate at which a small guest's memory takes many seconds: time to look at a migration under way. */
 export const SLOW = { maxBandwidth: 4 * MIB, maxDowntimeMs: 10 } as const;
 const MOVE_DEADLINE_MS = 120_000;
+
+/** Where a guest runs, of a lab's first two hosts, and the other one. */
+export async function directionOf(
+  { lab }: World,
+  guest: string,
+): Promise<{ from: string; to: string }> {
+  const [from = ''] = await runningOn(lab, guest);
+  return { from, to: from === 'a' ? 'b' : 'a' };
+}
 
 /** Starts a move and returns its id. */
 export async function begin(world: World, { from, ...request }: Move): Promise<string> {

@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
-import type { z } from 'zod';
 import {
   admission,
   admitted,
@@ -16,9 +14,9 @@ import {
   streamSettings,
 } from '../../../src/protocol/peer/migration.ts';
 import { epoch } from '../../../src/protocol/names.ts';
-import { valuesOf } from '../arbitrary.ts';
+import { testThroughJson } from '../through-json.ts';
 
-const schemas: Record<string, z.ZodType> = {
+testThroughJson({
   admission,
   admitted,
   assessment,
@@ -30,19 +28,7 @@ const schemas: Record<string, z.ZodType> = {
   refused,
   running,
   streamSettings,
-};
-
-for (const [name, schema] of Object.entries(schemas)) {
-  test(`every ${name} comes through JSON as it was`, () => {
-    fc.assert(
-      fc.property(valuesOf(schema), (value) => {
-        const once = schema.parse(JSON.parse(JSON.stringify(value)));
-        assert.deepEqual(schema.parse(JSON.parse(JSON.stringify(once))), once);
-      }),
-      { numRuns: 50 },
-    );
-  });
-}
+});
 
 describe('what a peer says', () => {
   const good = {

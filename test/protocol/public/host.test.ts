@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
-import type { z } from 'zod';
 import {
   guestInfo,
   guestRunState,
@@ -9,21 +7,9 @@ import {
   hostInfo,
   hypervisorInfo,
 } from '../../../src/protocol/public/host.ts';
-import { valuesOf } from '../arbitrary.ts';
+import { testThroughJson } from '../through-json.ts';
 
-const schemas: Record<string, z.ZodType> = { hostInfo, hostEntry, guestInfo, hypervisorInfo };
-
-for (const [name, schema] of Object.entries(schemas)) {
-  test(`every ${name} comes through JSON as it was`, () => {
-    fc.assert(
-      fc.property(valuesOf(schema), (value) => {
-        const once = schema.parse(JSON.parse(JSON.stringify(value)));
-        assert.deepEqual(schema.parse(JSON.parse(JSON.stringify(once))), once);
-      }),
-      { numRuns: 50 },
-    );
-  });
-}
+testThroughJson({ hostInfo, hostEntry, guestInfo, hypervisorInfo });
 
 describe('a guest', () => {
   const least = { name: 'web1', host: 'a', driver: 'qemu', state: 'running' };

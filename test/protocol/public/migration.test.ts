@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
-import type { z } from 'zod';
 import {
   END_PHASES,
   check,
@@ -14,28 +12,16 @@ import {
   progress,
   report,
 } from '../../../src/protocol/public/migration.ts';
-import { valuesOf } from '../arbitrary.ts';
+import { testThroughJson } from '../through-json.ts';
 
-const schemas: Record<string, z.ZodType> = {
+testThroughJson({
   migrationRequest,
   memorySample,
   progress,
   check,
   report,
   migrationSummary,
-};
-
-for (const [name, schema] of Object.entries(schemas)) {
-  test(`every ${name} comes through JSON as it was`, () => {
-    fc.assert(
-      fc.property(valuesOf(schema), (value) => {
-        const once = schema.parse(JSON.parse(JSON.stringify(value)));
-        assert.deepEqual(schema.parse(JSON.parse(JSON.stringify(once))), once);
-      }),
-      { numRuns: 50 },
-    );
-  });
-}
+});
 
 describe('the settings of a migration', () => {
   test('that are left out have their defaults', () => {

@@ -14,6 +14,13 @@ import * as support from './support.ts';
 
 const never = new AbortController().signal;
 const SMALL_WINDOW = { ...DEFAULT_SETTINGS, windowPages: 64, batchItems: 100 };
+const ENCODER_START = {
+  settings: SMALL_WINDOW,
+  seed: 5n,
+  cache: undefined,
+  cores: 1,
+  farSummary: new Uint8Array(4),
+};
 
 function memory(pages: number, first = 1): Item[] {
   return Array.from({ length: pages }, (_, at): Item => {
@@ -128,13 +135,7 @@ describe('the codec’s threads', () => {
   test('a thread that dies fails every call, with its reason', async () => {
     const stop = new AbortController();
     const encode = new EncodeThread({
-      start: {
-        settings: SMALL_WINDOW,
-        seed: 5n,
-        cache: undefined,
-        cores: 1,
-        farSummary: new Uint8Array(4),
-      },
+      start: ENCODER_START,
       send: () => new Promise(() => undefined),
       signal: stop.signal,
     });
@@ -167,13 +168,7 @@ describe('the codec’s threads', () => {
 
   test('a sender that fails stops the encoder', async () => {
     const encode = new EncodeThread({
-      start: {
-        settings: SMALL_WINDOW,
-        seed: 5n,
-        cache: undefined,
-        cores: 1,
-        farSummary: new Uint8Array(4),
-      },
+      start: ENCODER_START,
       send: () => Promise.reject(new Error('the link is gone')),
       signal: never,
     });

@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { ramParts } from '../stream/samples.ts';
 import type { Piece } from '../stream/samples.ts';
 import * as writer from '../stream/writer.ts';
 
@@ -20,41 +21,15 @@ const content = fc
     return bytes;
   });
 
-const record: fc.Arbitrary<Piece> = fc
-  .record({
-    kind: fc.constantFrom('page', 'page', 'page', 'zero', 'xbzrle', 'flush', 'compressed'),
-    block: fc.constantFrom(0, 1, undefined, undefined),
-    page: fc.nat(4),
-    content,
-    delta: fc.uint8Array({ maxLength: 60 }),
-  })
-  .map(({ kind, block, page, content: bytes, delta }) => {
-    const name = block === undefined ? undefined : BLOCKS[block]!.name;
-    const address = page * PAGE;
-    const headerBytes = 9 + (name?.length ?? 0);
-    switch (kind) {
-      case 'page':
-        return piece(writer.page(address, bytes, name), headerBytes);
-      case 'zero':
-        return piece(writer.zeroPage(address, name));
-      case 'xbzrle':
-        return piece(writer.xbzrle(address, delta, name), headerBytes);
-      case 'compressed':
-        return piece(writer.compressedPage(address, delta, name), headerBytes);
-      default:
-        return piece(writer.multifdFlush);
-    }
-  });
-
-const ramPart: fc.Arbitrary<Piece[]> = fc
-  .tuple(fc.constantFrom('part', 'end'), fc.array(record, { maxLength: 8 }), content)
-  .map(([kind, records, first]) => [
-    piece(writer.partHeader(kind, RAM_ID)),
-    piece(writer.page(0, first, 'pc.ram'), 15),
-    ...records,
-    piece(writer.endOfSection),
-    piece(writer.footer(RAM_ID)),
-  ]);
+const [RAM, ROM] = BLOCKS.map(({ name }) => name);
+const ramPart = ramParts({
+  kinds: ['page', 'page', 'page', 'zero', 'xbzrle', 'flush', 'compressed'],
+  names: [RAM, ROM, undefined, undefined],
+  pageBytes: PAGE,
+  lastPage: 4,
+  content,
+  mostRecords: 8,
+});
 
 const device: fc.Arbitrary<Piece[]> = fc
   .tuple(fc.integer({ min: 3, max: 90 }), fc.uint8Array({ maxLength: 40 }))

@@ -44,41 +44,67 @@ const plantedState = fc
   )
   .map((parts) => Buffer.concat(parts));
 
-const ramRecord: fc.Arbitrary<Piece> = fc
-  .record({
-    kind: fc.constantFrom('page', 'page', 'zero', 'xbzrle', 'flush', 'compressed'),
-    block: fc.constantFrom(0, 0, 1, 2, undefined),
-    page: fc.nat(3),
-    content,
-    delta: fc.uint8Array({ maxLength: 60 }),
-  })
-  .map(({ kind, block, page, content: bytes, delta }) => {
-    const name = block === undefined ? undefined : BLOCKS[block]!.name;
-    const address = page * SMALL_PAGE;
-    const headerBytes = 12 + (name?.length ?? 0);
-    switch (kind) {
-      case 'page':
-        return piece(writer.page(address, bytes, name), headerBytes);
-      case 'zero':
-        return piece(writer.zeroPage(address, name));
-      case 'xbzrle':
-        return piece(writer.xbzrle(address, delta, name), headerBytes);
-      case 'compressed':
-        return piece(writer.compressedPage(address, delta, name), headerBytes);
-      default:
-        return piece(writer.multifdFlush);
-    }
-  });
+interface RamPartOptions {
+  readonly kinds: readonly ('page' | 'zero' | 'xbzrle' | 'flush' | 'compressed')[];
+  /** Of the records; undefined: the block of the record before. */
+  readonly names: readonly (string | undefined)[];
+  readonly pageBytes: number;
+  /** The last page that a record may be of. */
+  readonly lastPage: number;
+  readonly content: fc.Arbitrary<Buffer>;
+  readonly mostRecords: number;
+}
 
-const ramPart: fc.Arbitrary<Piece[]> = fc
-  .tuple(fc.constantFrom('part', 'end'), fc.array(ramRecord, { maxLength: 6 }), content)
-  .map(([kind, records, first]) => [
-    piece(writer.partHeader(kind, RAM_ID)),
-    piece(writer.page(0, first, 'pc.ram'), 15),
-    ...records,
-    piece(writer.endOfSection),
-    piece(writer.footer(RAM_ID)),
-  ]);
+/** Parts of the section of memory, each a page and records of every kind. */
+export function ramParts(options: RamPartOptions): fc.Arbitrary<Piece[]> {
+  const { kinds, names, pageBytes, lastPage, mostRecords } = options;
+  const record = fc
+    .record({
+      kind: fc.constantFrom(...kinds),
+      name: fc.constantFrom(...names),
+      address: fc.nat(lastPage).map((page) => page * pageBytes),
+      bytes: options.content,
+      delta: fc.uint8Array({ maxLength: 60 }),
+    })
+    .map(({ kind, name, address, bytes, delta }) => {
+      const headerBytes = 12 + (name?.length ?? 0);
+      switch (kind) {
+        case 'page':
+          return piece(writer.page(address, bytes, name), headerBytes);
+        case 'zero':
+          return piece(writer.zeroPage(address, name));
+        case 'xbzrle':
+          return piece(writer.xbzrle(address, delta, name), headerBytes);
+        case 'compressed':
+          return piece(writer.compressedPage(address, delta, name), headerBytes);
+        default:
+          return piece(writer.multifdFlush);
+      }
+    });
+  return fc
+    .tuple(
+      fc.constantFrom('part' as const, 'end' as const),
+      fc.array(record, { maxLength: mostRecords }),
+      options.content,
+    )
+    .map(([kind, records, first]) => [
+      piece(writer.partHeader(kind, RAM_ID)),
+      piece(writer.page(0, first, 'pc.ram'), 15),
+      ...records,
+      piece(writer.endOfSection),
+      piece(writer.footer(RAM_ID)),
+    ]);
+}
+
+const [RAM, ROM, VRAM] = BLOCKS.map(({ name }) => name);
+const ramPart = ramParts({
+  kinds: ['page', 'page', 'zero', 'xbzrle', 'flush', 'compressed'],
+  names: [RAM, RAM, ROM, VRAM, undefined],
+  pageBytes: SMALL_PAGE,
+  lastPage: 3,
+  content,
+  mostRecords: 6,
+});
 
 function device(state: fc.Arbitrary<Buffer>): fc.Arbitrary<Piece[]> {
   const names = fc.constantFrom('timer', 'cpu_common', '0000:00:01.0/virtio-net');
