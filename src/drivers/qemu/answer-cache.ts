@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import type { z } from 'zod';
 
 /**
  * Puts an answer that is kept for other processes at `file`, in a directory of this user's alone: whole, or not at all.
@@ -16,5 +17,17 @@ export async function writeKept(file: string, value: unknown): Promise<void> {
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined);
     throw error;
+  }
+}
+
+/**
+ * What was kept there; undefined where there is nothing that can be read as such. It is not synced: after a power loss a file
+ * may be there and empty. Then the question is asked anew.
+ */
+export async function readKept<T>(file: string, schema: z.ZodType<T>): Promise<T | undefined> {
+  try {
+    return schema.parse(JSON.parse(await readFile(file, 'utf8')));
+  } catch {
+    return undefined;
   }
 }

@@ -8,7 +8,7 @@ import { toGodwitError } from '../../errors.ts';
 import type { NetworkClient } from '../../protocol/network-file.ts';
 import { askProgram } from './one-shot-qemu.ts';
 import type { Question } from './one-shot-qemu.ts';
-import { writeKept } from './answer-cache.ts';
+import { readKept, writeKept } from './answer-cache.ts';
 import * as answers from './qmp/answers.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { featureNames } from './spec/cpu.ts';
@@ -84,11 +84,8 @@ async function cachedProgram(
   signal: AbortSignal,
 ): Promise<QemuProgram> {
   const kept = path.join(options.cacheDir, `${await factsKey(file, options)}.json`);
-  const cached = await readFile(kept, 'utf8').then(
-    (text) => program.safeParse(JSON.parse(text)),
-    () => undefined,
-  );
-  if (cached?.success) return cached.data;
+  const cached = await readKept(kept, program);
+  if (cached !== undefined) return cached;
   const fresh = await probe(file, await kvmUsable(), options, signal);
   await writeKept(kept, fresh);
   return fresh;

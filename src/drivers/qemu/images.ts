@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { open, readFile, readdir, stat } from 'node:fs/promises';
+import { open, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { godwitError } from '../../errors.ts';
-import { writeKept } from './answer-cache.ts';
+import { readKept, writeKept } from './answer-cache.ts';
 import type { ImageSpec } from './spec/schema.ts';
 
 /** Kernels, initramfs and firmware, known by their content and not by where they lie. */
@@ -81,12 +81,7 @@ export class ImageStore {
   }
 
   async #recall(key: string): Promise<string | undefined> {
-    try {
-      const text = await readFile(path.join(this.#cacheDir, `image-${key}.json`), 'utf8');
-      return kept.parse(JSON.parse(text)).sha256;
-    } catch {
-      return undefined;
-    }
+    return (await readKept(path.join(this.#cacheDir, `image-${key}.json`), kept))?.sha256;
   }
 
   async #remember(key: string, value: z.infer<typeof kept>): Promise<void> {

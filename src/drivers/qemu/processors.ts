@@ -8,7 +8,7 @@ import { questionUser, factsKey } from './binaries.ts';
 import type { BinaryOptions, QemuProgram } from './binaries.ts';
 import { readCpu } from './guest/cpu.ts';
 import type { QemuProcess } from './guest/process.ts';
-import { writeKept } from './answer-cache.ts';
+import { readKept, writeKept } from './answer-cache.ts';
 import * as answers from './qmp/answers.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { parseCommandLine } from './spec/cmdline.ts';
@@ -29,11 +29,8 @@ export async function offersOf(
 ): Promise<ProcessorOffer[]> {
   const key = await factsKey(program.binary, options);
   const file = path.join(options.cacheDir, `processors-${key}.json`);
-  const known = await readFile(file, 'utf8').then(
-    (text) => kept.safeParse(JSON.parse(text)),
-    () => undefined,
-  );
-  if (known?.success) return known.data;
+  const known = await readKept(file, kept);
+  if (known !== undefined) return known;
   const { binary, sandbox, version } = program;
   const question = { file: binary, host: options.host, deadlineMs: OFFERS_MS, sandbox };
   const as = await questionUser(options.user);

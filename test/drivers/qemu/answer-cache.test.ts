@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import { z } from 'zod';
 import { ImageStore } from '../../../src/drivers/qemu/images.ts';
-import { writeKept } from '../../../src/drivers/qemu/answer-cache.ts';
+import { readKept, writeKept } from '../../../src/drivers/qemu/answer-cache.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
 
 test('what many find out at once is kept whole, with nothing left beside it', async (t) => {
@@ -21,6 +22,18 @@ test('what cannot be put in its place is an error, and leaves nothing', async (t
   const cache = tempDir(t);
   await assert.rejects(writeKept(path.join(cache, 'a\0'), {}));
   assert.deepEqual(readdirSync(cache), []);
+});
+
+test('what was kept and is damaged, empty or of another shape counts as not kept', async (t) => {
+  const file = path.join(tempDir(t), 'a.json');
+  const shape = z.object({ nth: z.number() });
+  await writeKept(file, { nth: 1 });
+  assert.deepEqual(await readKept(file, shape), { nth: 1 });
+  for (const text of ['', '{"nth": 1', '{"nth": "1"}']) {
+    writeFileSync(file, text);
+    assert.equal(await readKept(file, shape), undefined);
+  }
+  assert.equal(await readKept(`${file}.none`, shape), undefined);
 });
 
 test('one image may be asked for many times at once', async (t) => {
