@@ -6,6 +6,7 @@ import { toGodwitError } from '../../errors.ts';
 import { removeTree } from '../../host/remove-tree.ts';
 import type { MemorySample } from '../../protocol/public/migration.ts';
 import type { StreamSetup } from '../port/direct.ts';
+import { ChangedPages } from './changed-pages.ts';
 import { KINDS } from './frames.ts';
 import type { Examined } from './inspect.ts';
 import { keepPages } from './kept-pages.ts';
@@ -170,6 +171,7 @@ export class Dispatch {
   async #rounds(sender: PageSender, trees: TreeSender): Promise<void> {
     const { signal } = this.#over;
     let before = Infinity;
+    const looked = new Map<number, ChangedPages>();
     while (this.#round < MOST_ROUNDS) {
       this.#round += 1;
       this.reported.pass(this.#round);
@@ -177,7 +179,13 @@ export class Dispatch {
       const pids = await processesIn(this.#facts.cgroup);
       this.#totalBytes = Math.max(await residentBytes(pids), 4096);
       for (const pid of pids) {
-        await readMemory(pid, (pages) => sender.learn(pages), signal);
+        const seen = looked.get(pid) ?? new ChangedPages();
+        looked.set(pid, seen);
+        await readMemory(
+          pid,
+          (pages, from) => sender.learnAll(seen.of(pages, from), pages),
+          signal,
+        );
       }
       await sender.learned();
       if (this.#round === 1) await trees.first();

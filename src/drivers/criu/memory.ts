@@ -30,10 +30,10 @@ export function regionsOf(maps: string): Region[] {
   });
 }
 
-/** Gives the pages that are in memory to `take`, as many at a time as lie beside one another. */
+/** Gives the pages that are in memory to `take` with their address, as many at a time as lie beside one another. */
 export async function readMemory(
   pid: number,
-  take: (pages: Buffer) => Promise<void>,
+  take: (pages: Buffer, from: number) => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
   const maps = await readFile(`/proc/${pid}/maps`, 'utf8').catch(() => '');
@@ -56,7 +56,7 @@ export async function readMemory(
 async function readRegion(
   { memory, table }: { readonly memory: FileHandle; readonly table: FileHandle },
   { from, to, shared }: Region,
-  take: (pages: Buffer) => Promise<void>,
+  take: (pages: Buffer, from: number) => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
   const entries = Buffer.alloc(MOST_PAGES * 8);
@@ -79,7 +79,7 @@ async function readRegion(
         .catch(() => undefined);
       // No dump has pages that were unmapped meanwhile.
       const whole = Math.floor((read?.bytesRead ?? 0) / PAGE) * PAGE;
-      if (whole > 0) await take(pages.subarray(0, whole));
+      if (whole > 0) await take(pages.subarray(0, whole), at + first * PAGE);
       first = last;
     }
   }

@@ -23,6 +23,11 @@ const BATCH = 256;
 const SILENT_MS = 180_000;
 const NO_PAGE = Buffer.alloc(PAGE);
 
+interface Asked {
+  readonly digest: Buffer;
+  readonly page: Buffer;
+}
+
 /** Sends pages that the other end lacks, and files as lists of pages that it has. */
 export class PageSender {
   readonly #stream: Duplex;
@@ -40,7 +45,9 @@ export class PageSender {
   takesChanges = false;
   /** It has pages of earlier, and may be asked for them. */
   #asks = false;
-  #asked: { readonly digest: Buffer; readonly page: Buffer }[] = [];
+  #asked: Asked[] = [];
+  /** Settles once what was asked last is answered, and what the destination lacks of it is on its way. */
+  #answered: Promise<void> = Promise.resolve();
   #isAsked = new Set<string>();
   #answer: ((bits: Buffer) => void) | undefined;
   /** Pages looked at that needed no sending. */
@@ -131,6 +138,13 @@ export class PageSender {
     return numbers;
   }
 
+  /** Makes those of the pages known that changed since they were known. */
+  async learnAll(changed: readonly Buffer[], pages: Buffer): Promise<void> {
+    const bytes = changed.reduce((sum, each) => sum + each.length, 0);
+    this.knownPages += (pages.length - bytes) / PAGE;
+    for (const each of changed) await this.learn(each);
+  }
+
   /** Makes pages known at the other end; where it has kept pages, those that it lacks alone are sent. */
   async learn(bytes: Buffer): Promise<void> {
     if (!this.#asks) return void (await this.pages(bytes));
@@ -156,22 +170,34 @@ export class PageSender {
   /** Until all that was to be learned is on its way. */
   async learned(): Promise<void> {
     if (this.#asked.length > 0) await this.#ask();
+    await this.#answered;
     await this.flush();
   }
 
-  /** The other end numbers all of them in the order in which it is asked; those that it lacks follow at once. */
+  /**
+   * One question is open at a time: what comes after it is hashed meanwhile. The other end numbers all of them in the order in
+   * which it is asked; those that it lacks follow at once, before any other page.
+   */
   async #ask(): Promise<void> {
     const asked = this.#asked;
     this.#asked = [];
     this.#isAsked = new Set();
+    await this.#answered;
     await this.flush();
+    for (const { digest } of asked) {
+      if (this.#numbers.size >= ZERO) throw new Error('more pages than there are numbers for');
+      this.#numbers.add(digest);
+    }
+    this.#answered = this.#give(asked);
+    this.#answered.catch(() => {});
+  }
+
+  async #give(asked: readonly Asked[]): Promise<void> {
     const bits = await this.#answerTo(asked.map(({ digest }) => digest));
     if (bits.length !== Math.ceil(asked.length / 8)) throw new Error('an answer to nothing asked');
     const isThere = (index: number): boolean =>
       ((bits[index >> 3] ?? 0) & (1 << (index & 7))) !== 0;
-    for (const [index, { digest, page }] of asked.entries()) {
-      if (this.#numbers.size >= ZERO) throw new Error('more pages than there are numbers for');
-      this.#numbers.add(digest);
+    for (const [index, { page }] of asked.entries()) {
       if (isThere(index)) {
         this.knownPages += 1;
         continue;

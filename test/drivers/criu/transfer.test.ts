@@ -9,7 +9,7 @@ import { setImmediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
-import { encodeFrame, KINDS } from '../../../src/drivers/criu/frames.ts';
+import { encodeFrame, FrameReader, KINDS } from '../../../src/drivers/criu/frames.ts';
 import { PageReceiver } from '../../../src/drivers/criu/receiver.ts';
 import { PageSender } from '../../../src/drivers/criu/sender.ts';
 import { removeTree } from '../../../src/host/remove-tree.ts';
@@ -129,6 +129,36 @@ test('pages that wait for an answer keep no larger buffer in memory', async () =
     return freed >= BUFFERS - 2 ? true : undefined;
   });
   assert.equal(sender.newPages, 0, 'they wait still');
+  sender.close();
+});
+
+test('the next pages are looked at while the destination looks for those before', async () => {
+  const { sender, far } = await askingSender();
+  const pages = (from: number): Buffer => {
+    const all = Buffer.alloc(1024 * 4096);
+    for (let at = 0; at < 1024; at += 1) all.writeUInt32LE(from + at, at * 4096);
+    return all;
+  };
+  const asked: number[] = [];
+  const reader = new FrameReader();
+  far.on('data', (bytes: Buffer) => asked.push(...reader.push(bytes).map(({ kind }) => kind)));
+  // No answer comes: this ends all the same.
+  await sender.learn(pages(1));
+  await sender.learn(pages(2000).subarray(4096));
+  // What is asked for already is not asked for again.
+  await sender.learn(pages(1));
+  await setImmediate();
+  assert.deepEqual(asked, [KINDS.ask], 'one question at a time');
+  far.write(encodeFrame(KINDS.have, Buffer.alloc(128)));
+  const learned = sender.learned();
+  await until('the second question', 5000, async () =>
+    asked.at(-1) === KINDS.ask && asked.length > 1 ? true : undefined,
+  );
+  // Those that it lacks come before any other question.
+  assert.deepEqual(asked.slice(1), [...Array.from({ length: 4 }, () => KINDS.pages), KINDS.ask]);
+  far.write(encodeFrame(KINDS.have, Buffer.alloc(128, 0xff)));
+  await learned;
+  assert.equal(sender.newPages, 1024);
   sender.close();
 });
 
