@@ -147,10 +147,10 @@ test('the next pages are looked at while the destination looks for those before'
   await sender.learn(pages(2000).subarray(4096));
   // What is asked for already is not asked for again.
   await sender.learn(pages(1));
+  const learned = sender.learned();
   await setImmediate();
   assert.deepEqual(asked, [KINDS.ask], 'one question at a time');
   far.write(encodeFrame(KINDS.have, Buffer.alloc(128)));
-  const learned = sender.learned();
   await until('the second question', 5000, async () =>
     asked.at(-1) === KINDS.ask && asked.length > 1 ? true : undefined,
   );
