@@ -3,28 +3,13 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { exitOfWish } from '../../src/cli/wishes.ts';
 import { WISH_PHASES } from '../../src/protocol/controller/wish.ts';
-import { fleet, guest } from '../agent/samples.ts';
-import { controllerOf } from '../controller/test-controller.ts';
+import { controllerOfTwo } from '../controller/test-controller.ts';
 import { until } from '../until.ts';
 import { FakeContext, godwit } from './fake.ts';
 
 /** A controller of two hosts, and `godwit` that asks it. */
 async function asking(t: TestContext) {
-  const { host, caDir } = await fleet(t);
-  const b = await host('b');
-  const a = await host('a', {
-    guests: () => [guest('web1'), guest('web2', { unmovable: ['device usb0 is passed through'] })],
-    peers: { b: { address: b.agent.address } },
-  });
-  const hosts = {
-    a: { address: a.agent.address, addresses: [] },
-    b: { address: b.agent.address, addresses: [] },
-  };
-  const { controller, api } = await controllerOf(t, caDir, { hosts });
-  await until('the hosts to be followed', 20_000, async () => {
-    const { hosts: all } = await api.hosts();
-    return all.length === 2 && all.every(({ state }) => state === 'up') ? true : undefined;
-  });
+  const { a, controller } = await controllerOfTwo(t);
   const run = async (line: string) => {
     const context = new FakeContext();
     Object.assign(context.env, { GODWIT_CONTROLLER: controller.socket });

@@ -5,10 +5,9 @@ import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { hasCode } from '../../src/errors.ts';
-import { fleet, guest } from '../agent/samples.ts';
 import { tempDir } from '../rpc/test-contract.ts';
 import { until } from '../until.ts';
-import { controllerOf } from './test-controller.ts';
+import { controllerOf, controllerOfTwo } from './test-controller.ts';
 
 /** Every file below a directory, with its bytes. */
 function filesBelow(directory: string): string[] {
@@ -29,25 +28,11 @@ function rowsOf(file: string): string {
 }
 
 async function drained(t: TestContext) {
-  const { host, caDir } = await fleet(t);
-  const b = await host('b');
-  const a = await host('a', {
-    guests: () => [guest('web1'), guest('web2', { unmovable: ['device usb0 is passed through'] })],
-    peers: { b: { address: b.agent.address } },
-  });
-  const hosts = {
-    a: { address: a.agent.address, addresses: [] },
-    b: { address: b.agent.address, addresses: [] },
-  };
   const file = path.join(tempDir(t), 'fleet.db');
-  const given = { hosts, database: { sqlite: file } };
-  const controller = await controllerOf(t, caDir, given);
-  await until('the hosts to be followed', 20_000, async () => {
-    const { hosts: all } = await controller.api.hosts();
-    return all.every(({ state }) => state === 'up') && all.length === 2 ? true : undefined;
-  });
-  const again = () => controllerOf(t, caDir, given);
-  return { a, b, file, again, ...controller };
+  const database = { sqlite: file };
+  const two = await controllerOfTwo(t, { database });
+  const again = () => controllerOf(t, two.caDir, { hosts: two.hosts, database });
+  return { file, again, ...two };
 }
 
 const ask = { kind: 'drain' as const, hosts: ['a'] };

@@ -10,7 +10,9 @@ import type { Log } from '../../src/log.ts';
 import { controllerContract } from '../../src/protocol/controller/contract.ts';
 import { client } from '../../src/rpc/client.ts';
 import type { Api } from '../../src/rpc/client.ts';
+import { fleet, guest } from '../agent/samples.ts';
 import { tempDir } from '../rpc/test-contract.ts';
+import { until } from '../until.ts';
 
 export interface Party {
   readonly controller: RunningController;
@@ -44,4 +46,24 @@ export async function controllerOf(
     await controller.close();
   });
   return { controller, config, api: speaking.api };
+}
+
+/** A controller that follows two hosts: `a` with web1, and web2 that cannot move; and `b`, to which guests can come. */
+export async function controllerOfTwo(t: TestContext, given: Partial<ControllerConfig> = {}) {
+  const { host, caDir } = await fleet(t);
+  const b = await host('b');
+  const a = await host('a', {
+    guests: () => [guest('web1'), guest('web2', { unmovable: ['device usb0 is passed through'] })],
+    peers: { b: { address: b.agent.address } },
+  });
+  const hosts = {
+    a: { address: a.agent.address, addresses: [] },
+    b: { address: b.agent.address, addresses: [] },
+  };
+  const party = await controllerOf(t, caDir, { hosts, ...given });
+  await until('the hosts to be followed', 20_000, async () => {
+    const { hosts: all } = await party.api.hosts();
+    return all.length === 2 && all.every(({ state }) => state === 'up') ? true : undefined;
+  });
+  return { a, b, caDir, hosts, ...party };
 }

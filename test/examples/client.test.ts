@@ -4,35 +4,15 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { fleet, guest } from '../agent/samples.ts';
-import { controllerOf } from '../controller/test-controller.ts';
+import { controllerOfTwo } from '../controller/test-controller.ts';
 import { tempDir } from '../rpc/test-contract.ts';
-import { until } from '../until.ts';
 
 const run = promisify(execFile);
 const PROGRAM = path.resolve(import.meta.dirname, '../../examples/client/fleet.ts');
 
 test('the example of a client says how a fleet stands, and what a drain would do', async (t) => {
-  const { host, caDir } = await fleet(t);
-  const b = await host('b');
-  const a = await host('a', {
-    guests: () => [guest('web1'), guest('web2', { unmovable: ['device usb0 is passed through'] })],
-    peers: { b: { address: b.agent.address } },
-  });
-  const hosts = {
-    a: { address: a.agent.address, addresses: [] },
-    b: { address: b.agent.address, addresses: [] },
-  };
-  const { api, controller } = await controllerOf(t, caDir, {
-    hosts,
-    web: { address: '127.0.0.1:0' },
-  });
-  await until('the hosts to be followed', 20_000, async () => {
-    const reported = (await api.hosts()).hosts;
-    return reported.length === 2 && reported.every(({ state }) => state === 'up')
-      ? true
-      : undefined;
-  });
+  const web = { address: '127.0.0.1:0' };
+  const { api, controller, caDir } = await controllerOfTwo(t, { web });
   const tokenFile = path.join(tempDir(t), 'token');
   const env = {
     PATH: process.env['PATH'],
