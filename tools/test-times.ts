@@ -191,10 +191,8 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     of: ['src/drivers/libvirt/', 'src/mover/managed/', 'src/migration/managed/'],
   },
   'test/e2e/libvirt-lab.e2e.ts': { seconds: 100, of: ['src/lab/libvirt/', 'src/drivers/libvirt/'] },
-  'test/e2e/libvirt-versions.e2e.ts': {
-    seconds: 115,
-    of: ['src/drivers/libvirt/', 'tools/setup/'],
-  },
+  'test/e2e/libvirt-user.e2e.ts': { seconds: 130, of: ['src/drivers/libvirt/', 'src/host/'] },
+  'test/e2e/libvirt-versions.e2e.ts': { seconds: 115, of: ['src/drivers/libvirt/'] },
   'test/e2e/libvirt-wire.e2e.ts': {
     seconds: 150,
     of: ['src/drivers/libvirt/', 'src/mover/managed/', 'src/mover/receiver/', 'src/wire/'],
