@@ -53,6 +53,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     seconds: 33,
     of: ['src/drivers/qemu/user/'],
   },
+  'test/drivers/criu/gpu-move.e2e.ts': { seconds: 8, of: ['src/drivers/criu/', 'src/gpu/'] },
   'test/drivers/hyperv/wsman/kerberos-debian.e2e.ts': {
     seconds: 10,
     of: ['src/drivers/hyperv/wsman/', 'test/managers/hyperv/'],

@@ -76,6 +76,41 @@ export async function resume(
   return { restoreMs, unlockMs };
 }
 
+/**
+ * As `suspend`, of processes that may work together on their GPUs: all are locked before the state of one is taken away, so
+ * that none waits for another that has none any more. Where it rejects, all of them run as they did.
+ */
+export async function suspendAll(
+  calls: CheckpointCalls,
+  pids: readonly number[],
+  lockTimeoutMs: number,
+): Promise<void> {
+  try {
+    for (const pid of pids) {
+      if ((await calls.state(pid)) === 'running') await calls.lock(pid, lockTimeoutMs);
+    }
+    for (const pid of pids) await suspend(calls, pid, lockTimeoutMs, () => 0);
+  } catch (error) {
+    // One that cannot be asked keeps none of the others.
+    await Promise.allSettled(pids.map((pid) => backToRunning(calls, pid)));
+    throw error;
+  }
+}
+
+/** As `resume`, of all of them: each has its state before one goes on. */
+export async function resumeAll(
+  calls: CheckpointCalls,
+  pids: readonly number[],
+  pairs: readonly GpuPair[],
+): Promise<void> {
+  for (const pid of pids) {
+    const state = await calls.state(pid);
+    if (state === 'failed') throw new Error(`the driver has given up on process ${pid}`);
+    if (state === 'checkpointed') await calls.restore(pid, pairs);
+  }
+  for (const pid of pids) if ((await calls.state(pid)) === 'locked') await calls.unlock(pid);
+}
+
 /** A pair for each of its GPUs, by their order: what the driver wants where one is another. Pure. */
 export function pairsBetween(from: readonly string[], to: readonly string[]): GpuPair[] {
   if (from.length !== to.length)

@@ -81,12 +81,22 @@ export class GpuHelper implements CheckpointCalls {
     this.#waiting.set(id, { resolve, reject });
     const late = new CudaError(asked.do, `the driver has not answered within ${deadlineMs} ms`);
     const timer = setTimeout(() => reject(late), deadlineMs);
+    this.#keeps(child, true);
     child.stdin.write(`${JSON.stringify({ id, ...asked })}\n`);
     try {
       return await promise;
     } finally {
       clearTimeout(timer);
       this.#waiting.delete(id);
+      if (this.#waiting.size === 0) this.#keeps(child, false);
+    }
+  }
+
+  /** Whether this process stays for it: only while somebody waits for an answer. */
+  #keeps(child: ChildProcessByStdio<Writable, Readable, null>, stays: boolean): void {
+    for (const each of [child, child.stdin, child.stdout] as { ref?(): void; unref?(): void }[]) {
+      if (stays) each.ref?.();
+      else each.unref?.();
     }
   }
 
@@ -102,6 +112,7 @@ export class GpuHelper implements CheckpointCalls {
     // The end of a helper rejects what was written to it after its end.
     child.stdin.on('error', () => undefined);
     createInterface({ input: child.stdout }).on('line', (line) => this.#hear(line));
+    this.#keeps(child, false);
     return child;
   }
 

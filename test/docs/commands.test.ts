@@ -81,7 +81,8 @@ describe('what the pages name', () => {
       .filter((file) => file.endsWith('.ts'))
       .map((file) => readFileSync(path.join(root, 'src', file), 'utf8'))
       .join('\n');
-    const elsewhere = /^GODWIT_(FUZZ_RUNS|TEST_RETURNS|SITE_CUTS|RELAY_KILLS)$/;
+    const elsewhere =
+      /^GODWIT_(FUZZ_RUNS|TEST_RETURNS|SITE_CUTS|RELAY_KILLS|TEST_GPU|TEST_GPU_MIB)$/;
     const unknown = [...variables].filter(
       (name) => !(name in ERRORS) && !read.includes(name) && !elsewhere.test(name),
     );

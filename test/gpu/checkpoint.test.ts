@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { pairsBetween, resume, suspend } from '../../src/gpu/checkpoint.ts';
+import { pairsBetween, resume, resumeAll, suspend, suspendAll } from '../../src/gpu/checkpoint.ts';
 import type { CheckpointCalls } from '../../src/gpu/checkpoint.ts';
 import { CudaError } from '../../src/gpu/driver-library.ts';
 import type { ProcessState } from '../../src/gpu/driver-library.ts';
@@ -80,4 +80,75 @@ test('every GPU is paired where one is another, none where all are the same, and
     { from: 'b', to: 'c' },
   ]);
   assert.throws(() => pairsBetween(['a'], ['a', 'b']), /works on 1 GPUs, and 2 are there/);
+});
+
+/** Processes that work together: a checkpoint of one needs all of them locked. */
+class Group implements CheckpointCalls {
+  readonly states: ProcessState[];
+  readonly said: string[] = [];
+  readonly #fails: string | undefined;
+
+  constructor(states: readonly ProcessState[], fails?: string) {
+    this.states = [...states];
+    this.#fails = fails;
+  }
+
+  async state(pid: number): Promise<ProcessState> {
+    return this.states[pid] ?? 'failed';
+  }
+  lock = (pid: number): Promise<void> => this.#do('lock', pid, 'running', 'locked');
+  checkpoint = (pid: number): Promise<void> => {
+    assert.ok(!this.states.includes('running'), 'none works on while the state of another goes');
+    return this.#do('checkpoint', pid, 'locked', 'checkpointed');
+  };
+  restore = (pid: number): Promise<void> => this.#do('restore', pid, 'checkpointed', 'locked');
+  unlock = (pid: number): Promise<void> => {
+    if (this.#fails === undefined)
+      assert.ok(!this.states.includes('checkpointed'), 'none works before all have their state');
+    return this.#do('unlock', pid, 'locked', 'running');
+  };
+
+  async #do(name: Name, pid: number, from: ProcessState, to: ProcessState): Promise<void> {
+    if (this.#fails === `${name} ${pid}`) throw new CudaError(name, 'CUDA_ERROR_UNKNOWN');
+    if (this.states[pid] !== from) throw new CudaError(name, 'CUDA_ERROR_ILLEGAL_STATE');
+    this.said.push(`${name} ${pid}`);
+    this.states[pid] = to;
+  }
+}
+
+test('the state of several processes is taken away once all are locked, and they go on once all have it', async () => {
+  const some = fc.array(living, { minLength: 1, maxLength: 5 });
+  await fc.assert(
+    fc.asyncProperty(some, async (states) => {
+      const group = new Group(states);
+      const pids = [...states.keys()];
+      await suspendAll(group, pids, 1000);
+      assert.deepEqual(new Set(group.states), new Set(['checkpointed']));
+      await resumeAll(group, pids, []);
+      await resumeAll(group, pids, []);
+      assert.deepEqual(new Set(group.states), new Set(['running']));
+    }),
+  );
+});
+
+test('where the state of one cannot be taken away, all of them work on', async () => {
+  const which = fc.record({
+    count: fc.integer({ min: 1, max: 5 }),
+    at: fc.integer({ min: 0, max: 4 }),
+    name: fc.constantFrom('lock', 'checkpoint'),
+  });
+  await fc.assert(
+    fc.asyncProperty(which, async ({ count, at, name }) => {
+      const group = new Group(Array<ProcessState>(count).fill('running'), `${name} ${at % count}`);
+      await assert.rejects(suspendAll(group, [...group.states.keys()], 1000), CudaError);
+      assert.deepEqual(new Set(group.states), new Set(['running']));
+    }),
+  );
+});
+
+test('one whose state cannot be given back is an error, and none goes on without its own', async () => {
+  const group = new Group(['checkpointed', 'checkpointed'], 'restore 1');
+  await assert.rejects(resumeAll(group, [0, 1], []), CudaError);
+  assert.deepEqual(group.states, ['locked', 'checkpointed']);
+  await assert.rejects(resumeAll(new Group(['failed']), [0], []), /given up/);
 });

@@ -5,6 +5,11 @@
  *
  *   FAKE_CUDA       the directory
  *   FAKE_CUDA_GPUS  how many GPUs there are (1)
+ *   FAKE_CUDA_FILE  what a process that works on a GPU has open, as /dev/nvidia0 of the real driver: closed by a thread of its
+ *                   own when its state is taken away, and opened again when that is given back. So a process that is frozen
+ *                   or stopped answers neither
+ *   FAKE_CUDA_IN    the directory within the root of a process that is asked about, which it calls by its own number: of
+ *                   one in a container
  *
  * Files in the directory change what it answers: `uvm` (no checkpoint can be made of it), `broken-restore` (the driver gives
  * up on the process).
@@ -17,10 +22,12 @@
 #include <time.h>
 #include <unistd.h>
 #include <dirent.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 
 enum { OK = 0, INVALID = 1, MEMORY = 2, NO_DEVICE = 100, ILLEGAL = 401, NOT_READY = 600, UNSUPPORTED = 801 };
-enum { RUNNING = 0, LOCKED = 1, CHECKPOINTED = 2, FAILED = 3 };
+enum { RUNNING = 0, LOCKED = 1, CHECKPOINTED = 2, FAILED = 3, TAKING = 10, GIVING = 11 };
 #define TOTAL (64ULL << 30)
 
 struct process { int state; unsigned long long used; double busy_until; };
@@ -42,10 +49,33 @@ static int is_there(const char *name) {
   return access(file, F_OK) == 0;
 }
 
-static int load(int pid, struct process *into) {
-  char name[32], file[4096];
+/* The number that a process has in its own namespace. */
+static int own_number(int pid) {
+  char file[64], line[256];
+  int number = pid;
+  snprintf(file, sizeof file, "/proc/%d/status", pid);
+  FILE *in = fopen(file, "r");
+  if (in == NULL) return pid;
+  while (fgets(line, sizeof line, in) != NULL)
+    if (strncmp(line, "NSpid:", 6) == 0) number = atoi(strrchr(line, '\t') + 1);
+  fclose(in);
+  return number;
+}
+
+static void place_of(int pid, char *to, size_t size) {
+  char name[32];
+  const char *within = getenv("FAKE_CUDA_IN");
+  if (within != NULL && pid != getpid()) {
+    snprintf(to, size, "/proc/%d/root%s/%d", pid, within, own_number(pid));
+    return;
+  }
   snprintf(name, sizeof name, "%d", pid);
-  place(file, sizeof file, name);
+  place(to, size, name);
+}
+
+static int load(int pid, struct process *into) {
+  char file[4096];
+  place_of(pid, file, sizeof file);
   for (int tries = 0; tries < 100; tries++) {
     FILE *in = fopen(file, "r");
     if (in == NULL) return 0;
@@ -58,9 +88,8 @@ static int load(int pid, struct process *into) {
 }
 
 static void save(int pid, const struct process *from) {
-  char name[32], file[4096], next[4200];
-  snprintf(name, sizeof name, "%d", pid);
-  place(file, sizeof file, name);
+  char file[4096], next[4200];
+  place_of(pid, file, sizeof file);
   snprintf(next, sizeof next, "%s.new", file);
   FILE *out = fopen(next, "w");
   if (out == NULL) return;
@@ -88,9 +117,33 @@ int cuDeviceGetName(char *out, int size, int device) { snprintf(out, (size_t)siz
 int cuDeviceGetUuid_v2(unsigned char *out, int device) { memset(out, 0xa0 + device, 16); return OK; }
 int cuDeviceTotalMem_v2(size_t *out, int device) { (void)device; *out = TOTAL; return OK; }
 
+/* The driver's own thread in a process that works on a GPU. */
+static void *attend(void *unused) {
+  const char *name = getenv("FAKE_CUDA_FILE");
+  int file = open(name, O_RDWR | O_CREAT, 0666);
+  (void)unused;
+  for (;;) {
+    struct process me = {RUNNING, 0, 0};
+    load(getpid(), &me);
+    if (me.state == TAKING) {
+      close(file);
+      me.state = CHECKPOINTED;
+      save(getpid(), &me);
+    } else if (me.state == GIVING) {
+      file = open(name, O_RDWR | O_CREAT, 0666);
+      me.state = LOCKED;
+      save(getpid(), &me);
+    }
+    usleep(2000);
+  }
+  return NULL;
+}
+
 int cuDevicePrimaryCtxRetain(uintptr_t *out, int device) {
   struct process me = {RUNNING, 0, 0};
   save(getpid(), &me);
+  pthread_t thread;
+  if (getenv("FAKE_CUDA_FILE") != NULL && pthread_create(&thread, NULL, attend, NULL) != 0) return MEMORY;
   *out = (uintptr_t)device + 1;
   return OK;
 }
@@ -171,9 +224,18 @@ static int to(int pid, int from, int state) {
   return OK;
 }
 
+/* By the process's own thread, where it has one: it is waited for as long as it takes. */
+static int through(int pid, int from, int asked, int state) {
+  struct process it;
+  if (getenv("FAKE_CUDA_IN") == NULL) return to(pid, from, state);
+  int result = to(pid, from, asked);
+  while (result == OK && load(pid, &it) && it.state == asked) usleep(1000);
+  return result;
+}
+
 int cuCheckpointProcessCheckpoint(int pid, const void *args) {
   (void)args;
-  return is_there("uvm") ? UNSUPPORTED : to(pid, LOCKED, CHECKPOINTED);
+  return is_there("uvm") ? UNSUPPORTED : through(pid, LOCKED, TAKING, CHECKPOINTED);
 }
 
 struct restore { const unsigned char *pairs; unsigned count; };
@@ -187,7 +249,7 @@ int cuCheckpointProcessRestore(int pid, const struct restore *args) {
     }
   }
   if (is_there("broken-restore")) { to(pid, CHECKPOINTED, FAILED); return UNSUPPORTED; }
-  return to(pid, CHECKPOINTED, LOCKED);
+  return through(pid, CHECKPOINTED, GIVING, LOCKED);
 }
 
 int cuCheckpointProcessUnlock(int pid, const void *args) { (void)args; return to(pid, LOCKED, RUNNING); }

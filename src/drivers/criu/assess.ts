@@ -3,6 +3,7 @@ import { pass, refusal } from '../../migration/preflight/check.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import { isLeft, whyKept } from './brought.ts';
+import { judgeGpu } from './assess-gpu.ts';
 import { processorFeatures } from './inspect.ts';
 import type { HostContext } from './host-context.ts';
 import { keptSize } from './kept-pages.ts';
@@ -12,7 +13,7 @@ import type { ContainerSpec } from './spec.ts';
 
 export const ROOM_TIMES = 2;
 
-interface Where {
+export interface Where {
   readonly host: string;
   readonly guest: string;
   readonly migration?: string;
@@ -39,7 +40,8 @@ export async function assessSpec(
     judgeRoom(parts, where),
   ]);
   const processor = judgeProcessor(spec, where, features);
-  return [canary, versions, images, ...volumes, ...room, ...network, processor, ...name];
+  const gpu = await judgeGpu(parts, spec, where, signal);
+  return [canary, versions, images, ...volumes, ...room, ...network, processor, ...name, ...gpu];
 }
 
 /** CRIU reads images of older versions of it, not of newer ones. */

@@ -1,3 +1,4 @@
+import path from 'node:path';
 import type { Obstacle } from './obstacle.ts';
 import { isBindOption } from './spec.ts';
 import { overlaps, placeIn, readOptions } from './volume-names.ts';
@@ -13,6 +14,12 @@ export interface Bind {
   readonly dir: string;
   readonly name: string;
   readonly options: readonly VolumeOption[];
+}
+
+/** A bind mount of what both hosts have alike, which the container only reads. */
+export interface HostBind {
+  readonly destination: string;
+  readonly source: string;
 }
 
 /** As config.json has it. */
@@ -36,9 +43,14 @@ function isMapped({ uidMappings, gidMappings, options = [] }: Mount): boolean {
 }
 
 /** Volumes get numbers in the place of paths of this host; any other bind mount stands in the way. */
-export function sortMounts(all: readonly Mount[], volumeDirs: readonly string[]) {
+export function sortMounts(
+  all: readonly Mount[],
+  volumeDirs: readonly string[],
+  hostDirs: readonly string[] = [],
+) {
   const mounts: object[] = [];
   const binds: Bind[] = [];
+  const ofHost: HostBind[] = [];
   const obstacles: Obstacle[] = [];
   for (const each of all) {
     if (isMapped(each)) {
@@ -52,6 +64,12 @@ export function sortMounts(all: readonly Mount[], volumeDirs: readonly string[])
       mounts.push(each);
       continue;
     }
+    const host = hostBindOf(each, hostDirs);
+    if (host !== undefined) {
+      mounts.push({ destination: host.destination, host: ofHost.length, options: host.options });
+      ofHost.push({ destination: host.destination, source: host.source });
+      continue;
+    }
     const found = bindOf(each, binds, volumeDirs);
     if ('reason' in found) {
       obstacles.push({ device: each.destination, type: 'bind mount', ...found });
@@ -61,7 +79,19 @@ export function sortMounts(all: readonly Mount[], volumeDirs: readonly string[])
     mounts.push({ destination, volume: binds.length, options });
     binds.push(found);
   }
-  return { mounts, binds, obstacles };
+  return { mounts, binds, ofHost, obstacles };
+}
+
+/** Only to be read, and mounted privately: what is written there would be lost, or reach this host. */
+function hostBindOf(
+  { destination, source = '', options: given = [] }: Mount,
+  hostDirs: readonly string[],
+) {
+  if (path.posix.normalize(source) !== source) return undefined;
+  if (!hostDirs.some((dir) => source === dir || source.startsWith(`${dir}/`))) return undefined;
+  const { options, wrong } = readOptions(given);
+  if (wrong !== undefined || !options.includes('ro') || options.includes('rw')) return undefined;
+  return { destination, source, options };
 }
 
 function bindOf(

@@ -21,12 +21,13 @@ import { assessSpec } from './assess.ts';
 import { Arrival } from './arrival.ts';
 import { isOf, whyKept } from './brought.ts';
 import { coldRun, release, startCold } from './cold-start.ts';
+import { giveGpus, gpuPairs } from './gpu-state.ts';
 import type { CriuHandle } from './handle.ts';
 import { makeVolumes, placesOf } from './made-volumes.ts';
 import { removeLeft } from './tear-down.ts';
 import { announceNics, makeNetwork, networkNames, setPorts } from './network.ts';
 import type { HostContext } from './host-context.ts';
-import { cgroupOf, continueNow, isFrozen, isStoppedNow, processesIn } from './processes.ts';
+import { cgroupOf, continueNow, processesIn, standsStill } from './processes.ts';
 import type { ContainerRecord } from './records.ts';
 import { findLayers } from './rootfs.ts';
 import { imageMs } from './runc.ts';
@@ -80,7 +81,8 @@ export class CriuDestination implements DestinationSession {
     if (record.cold !== undefined)
       return { run: await coldRun(this.#parts, this.#options.guest, signal), stream };
     const cgroup = (await cgroupOf(pid, this.#parts.prefix)) ?? '';
-    const stands = isStoppedNow(pid) || (await isFrozen(cgroup));
+    // Without the state of its GPUs it does not run on, though its processors do.
+    const stands = record.gpu !== undefined || (await standsStill(pid, cgroup));
     return { run: stands ? 'paused' : 'running', stream: 'completed' };
   }
 
@@ -129,8 +131,9 @@ export class CriuDestination implements DestinationSession {
     const cgroup = `${this.#parts.cgroup}-${hosts}-${guest}`;
     const volumes = placesOf(spec.volumes ?? [], this.#parts.volumeDirs) ?? [];
     const made = { ...network, overlay: spec.layers.length > 0, cgroup, volumes };
-    const { migration } = this.#options;
-    await records.write(guest, { token, mover, migration, memoryBytes, made });
+    const gpu = await gpuPairs(this.#parts, spec, signal);
+    const known = { token, mover, migration: this.#options.migration, memoryBytes };
+    await records.write(guest, { ...known, made, ...gpu });
     const bundle = await this.#makeBundle(spec, made, signal);
     const arrival = new Arrival(this.#parts, handle, bundle, this.#options);
     await arrival.open(setup);
@@ -161,7 +164,8 @@ export class CriuDestination implements DestinationSession {
       throw godwitError('GODWIT_DEVICE_UNMAPPED', facts, { cause });
     });
     const places = made.volumes?.map((each) => each.path);
-    const config = configOf(spec.oci, `/run/netns/${made.netns}`, `/${made.cgroup}`, places);
+    const parts = spec.hostParts?.map((each) => each.path);
+    const config = configOf(spec.oci, `/run/netns/${made.netns}`, `/${made.cgroup}`, places, parts);
     await writeFile(path.join(bundle, 'config.json'), JSON.stringify(config), { mode: 0o600 });
     if (spec.layers.length > 0) {
       const layers = await findLayers(spec.layers, layerDirs, records.directory, signal);
@@ -210,7 +214,8 @@ export class CriuDestination implements DestinationSession {
     const pids = await processesIn(cgroup);
     for (const pid of pids) if (pid !== init.pid) continueNow(pid);
     continueNow(init.pid);
-    while ((await this.status(signal)).run === 'paused') await systemClock.sleep(1, signal);
+    while (await standsStill(init.pid, cgroup)) await systemClock.sleep(1, signal);
+    await giveGpus(this.#parts, guest, cgroup);
     (this.#arrival?.reported ?? this.#reported).ran('resumed');
   }
 

@@ -8,6 +8,7 @@ import type { MemorySample } from '../../protocol/public/migration.ts';
 import type { StreamSetup } from '../port/direct.ts';
 import { ChangedPages } from './changed-pages.ts';
 import { KINDS } from './frames.ts';
+import { onGpu } from './gpu.ts';
 import type { Examined } from './inspect.ts';
 import { keepPages } from './kept-pages.ts';
 import { connectTo } from './link.ts';
@@ -58,6 +59,7 @@ export class Dispatch {
   #work: Promise<void> | undefined;
   #round = 0;
   #roundNew = 0;
+  readonly #looked = new Map<number, ChangedPages>();
   #totalBytes: number;
   #startedMs = 0;
   #endedMs: number | undefined;
@@ -158,6 +160,7 @@ export class Dispatch {
     const sending = { runc: this.#parts.runc, sender, directory, signal };
     const trees = new TreeSender(sending, this.#trees);
     await this.#rounds(sender, trees);
+    await this.#takeGpus(sender);
     await this.#freeze();
     if (this.#setup.holdSwitchover === true) {
       this.reported.to('pre-switchover');
@@ -169,32 +172,45 @@ export class Dispatch {
 
   /** Reads and sends memory while the container runs. */
   async #rounds(sender: PageSender, trees: TreeSender): Promise<void> {
-    const { signal } = this.#over;
     let before = Infinity;
-    const looked = new Map<number, ChangedPages>();
     while (this.#round < MOST_ROUNDS) {
-      this.#round += 1;
-      this.reported.pass(this.#round);
-      const sent = sender.sentBytes;
-      const pids = await processesIn(this.#facts.cgroup);
-      this.#totalBytes = Math.max(await residentBytes(pids), 4096);
-      for (const pid of pids) {
-        const seen = looked.get(pid) ?? new ChangedPages();
-        looked.set(pid, seen);
-        await readMemory(
-          pid,
-          (pages, from) => sender.learnAll(seen.of(pages, from), pages),
-          signal,
-        );
-      }
-      await sender.learned();
-      if (this.#round === 1) await trees.first();
-      await sender.flush();
-      const bytes = sender.sentBytes - sent;
-      this.#roundNew = bytes;
+      const bytes = await this.#readAll(sender, this.#round === 0 ? trees : undefined);
       if (this.#round > 1 && (this.#isLittle(bytes) || bytes > before * WORTH_SHARE)) return;
       before = bytes;
     }
+  }
+
+  /** One round; what it sent, bytes. */
+  async #readAll(sender: PageSender, trees?: TreeSender): Promise<number> {
+    const { signal } = this.#over;
+    this.#round += 1;
+    this.reported.pass(this.#round);
+    const sent = sender.sentBytes;
+    const pids = await processesIn(this.#facts.cgroup);
+    this.#totalBytes = Math.max(await residentBytes(pids), 4096);
+    for (const pid of pids) {
+      const seen = this.#looked.get(pid) ?? new ChangedPages();
+      this.#looked.set(pid, seen);
+      await readMemory(pid, (pages, from) => sender.learnAll(seen.of(pages, from), pages), signal);
+    }
+    await sender.learned();
+    await trees?.first();
+    await sender.flush();
+    this.#roundNew = sender.sentBytes - sent;
+    return this.#roundNew;
+  }
+
+  /**
+   * Takes the state of its GPUs into its memory, and sends that while the rest of it runs: the driver answers for no process
+   * that is frozen. What asks the GPU for anything waits from now on.
+   */
+  async #takeGpus(sender: PageSender): Promise<void> {
+    if (!this.#facts.onGpu) return;
+    const { records, gpus } = this.#parts;
+    this.#over.signal.throwIfAborted();
+    await records.change(this.#name, { leaving: 'sending', gpu: { pairs: [] } });
+    await gpus.takeAway(await onGpu(await processesIn(this.#facts.cgroup)));
+    await this.#readAll(sender);
   }
 
   /** What one more round would save is less than what the freeze takes anyway. */

@@ -20,20 +20,14 @@ import type {
 import { Canary } from './canary.ts';
 import { CriuDestination } from './destination.ts';
 import type { Arrivals } from './destination.ts';
+import { HostGpus } from './gpu.ts';
 import { handleIn, handleOf, lifeOfHandle } from './handle.ts';
 import type { CriuHandle } from './handle.ts';
 import { vcpus } from './inspect.ts';
 import { dropKept, keptDirectory } from './kept-pages.ts';
 import type { CriuOptions } from './options.ts';
 import type { HostContext } from './host-context.ts';
-import {
-  cgroupOf,
-  identify,
-  isFrozen,
-  isStoppedNow,
-  processesIn,
-  residentBytes,
-} from './processes.ts';
+import { cgroupOf, identify, processesIn, residentBytes, standsStill } from './processes.ts';
 import { readConfig } from './read-config.ts';
 import { Records } from './records.ts';
 import type { ContainerRecord } from './records.ts';
@@ -65,7 +59,7 @@ export class CriuDriver implements DirectDriver {
 
   constructor(host: string, options: CriuOptions, directory: string) {
     const runc = new Runc(host, options, directory);
-    const { mountsOf, layerDirs, volumeDirs, keptBytes } = options;
+    const { mountsOf, layerDirs, volumeDirs, hostDirs, gpuLibrary, keptBytes } = options;
     this.#parts = {
       host,
       runc,
@@ -75,6 +69,8 @@ export class CriuDriver implements DirectDriver {
       prefix: mountsOf === undefined ? '' : `/proc/${mountsOf}/root`,
       layerDirs,
       volumeDirs,
+      hostDirs,
+      gpus: new HostGpus(host, runc, gpuLibrary),
       keptBytes,
       cgroup: 'godwit',
     };
@@ -128,6 +124,7 @@ export class CriuDriver implements DirectDriver {
     const config = readConfig(
       await readFile(path.join(bundle, 'config.json'), 'utf8').catch(() => ''),
       this.#parts.volumeDirs,
+      this.#parts.hostDirs,
     );
     const own = record !== 'damaged' && record?.init?.pid === pid ? record : undefined;
     const pids = await processesIn(cgroup);
@@ -144,7 +141,7 @@ export class CriuDriver implements DirectDriver {
             memoryBytes,
             ...(own === undefined ? { init } : { token: own.token }),
           };
-    const stands = isStoppedNow(pid) || (await isFrozen(cgroup));
+    const stands = await standsStill(pid, cgroup);
     return {
       ...(handle === undefined ? {} : { handle }),
       info: {

@@ -1,4 +1,5 @@
 import type { Canary } from './canary.ts';
+import type { HostGpus } from './gpu.ts';
 import type { Records } from './records.ts';
 import type { Runc } from './runc.ts';
 
@@ -14,6 +15,9 @@ export interface HostContext {
   readonly prefix: string;
   readonly layerDirs: readonly string[];
   readonly volumeDirs: readonly string[];
+  /** Directories that other hosts have too, with the same content. */
+  readonly hostDirs: readonly string[];
+  readonly gpus: HostGpus;
   /** What may be kept of containers that have left. */
   readonly keptBytes: number;
   /** How the names of the cgroups of containers that come begin; runc removes them with the container. */

@@ -15,6 +15,8 @@ import {
 } from './processes.ts';
 import { bytesInTime, fileLimits } from './fits.ts';
 import type { HostContext } from './host-context.ts';
+import { lookAtGpus } from './look-at-gpus.ts';
+import { hostPartsOf } from './host-parts-here.ts';
 import { findPod } from './pods.ts';
 import { networkOf } from './network.ts';
 import type { FoundNic } from './network.ts';
@@ -38,6 +40,8 @@ export interface Examined extends Inspection {
   /** What of its root is sent; 0 where it could not be counted in time. */
   readonly rootBytes: number;
   readonly cgroup: string;
+  /** Its processes have state on GPUs. */
+  readonly onGpu: boolean;
 }
 
 export async function examine(
@@ -46,11 +50,11 @@ export async function examine(
   memoryBytes: number,
   signal: AbortSignal,
 ): Promise<Examined> {
-  const { host, runc, mountsOf, prefix } = parts;
+  const { host, runc, mountsOf } = parts;
   const { id: name, pid, bundle, rootfs } = listed;
-  const cgroup = (await cgroupOf(pid, prefix)) ?? '';
+  const cgroup = (await cgroupOf(pid, parts.prefix)) ?? '';
   const text = await readFile(path.join(bundle, 'config.json'), 'utf8').catch(() => '');
-  const config = readConfig(text, parts.volumeDirs);
+  const config = readConfig(text, parts.volumeDirs, parts.hostDirs);
   const [network, processes, root, versions, features] = await Promise.all([
     networkOf(runc.run.bind(runc), pid, signal),
     processesIn(cgroup),
@@ -62,48 +66,67 @@ export async function examine(
   const volumes = await lookAtVolumes(parts, config.binds, { processes, all }, signal);
   const rootBytes = await bytesInTime(parts, root.upper, signal);
   const trees = treesOf(root, volumes.here, rootBytes);
+  const gpu = await lookAtGpus(parts, processes, config.memoryLimit, signal);
+  // What is on GPUs becomes memory before it leaves.
+  const allBytes = memoryBytes + (gpu.spec?.bytes ?? 0);
   const obstacles = [
     ...config.obstacles,
     ...volumes.obstacles,
     ...network.obstacles,
     ...(await fileObstacles(processes)).map((each) => ({ ...each, ofMemory: true as const })),
+    ...gpu.obstacles,
     ...(await findPod(listed, all)),
     ...(await limitsOf(parts, trees, volumes, processes, signal)),
   ];
   const layers = await Promise.all(
     root.lower.map((each) => layerDigest(each, parts.records.directory, signal)),
   );
-  const checks: NamedCheck[] = obstacles.map((each) => unmovable(name, each));
   const isPaused = (await isFrozen(cgroup)) || processes.some(isStoppedNow);
-  checks.push(isPaused ? paused(name) : pass('state', `${processes.length} processes on ${host}`));
-  if (!obstacles.some(({ ofMemory }) => ofMemory !== true))
-    checks.push(pass('devices', 'nothing of it is bound to this host'));
-  checks.push(await parts.canary.check(host, 'source', signal), tracking());
+  const checks = [
+    ...judge(name, obstacles),
+    isPaused ? paused(name) : pass('state', `${processes.length} processes on ${host}`),
+    await parts.canary.check(host, 'source', signal),
+    tracking(),
+    ...gpu.checks,
+  ];
+  const hostParts = await hostPartsOf(parts, config.ofHost, signal);
   const spec: ContainerSpec | undefined = config.oci && {
     oci: config.oci,
     nics: network.nics.map(({ nic }) => nic),
     layers,
     ...(volumes.volumes.length === 0 ? {} : { volumes: [...volumes.volumes] }),
+    ...(hostParts.length === 0 ? {} : { hostParts }),
+    ...(gpu.spec === undefined ? {} : { gpu: gpu.spec }),
     ...versions,
     features,
   };
+  const hypervisorVersion = `runc ${versions.runc}, criu ${versions.criu}`;
   return {
-    description: {
-      driver: 'criu',
-      name,
-      memoryBytes,
-      vcpus: vcpus(),
-      hypervisorVersion: `runc ${versions.runc}, criu ${versions.criu}`,
-      spec,
-    },
+    description: describe(name, allBytes, hypervisorVersion, spec),
     checks,
-    handsOverMs: handOverMs(memoryBytes),
+    handsOverMs: handOverMs(allBytes),
+    onGpu: gpu.spec !== undefined,
     nicsHere: network.nics,
     root,
     rootBytes,
     volumes: volumes.here,
     cgroup,
   };
+}
+
+function describe(
+  name: string,
+  memoryBytes: number,
+  hypervisorVersion: string,
+  spec: ContainerSpec | undefined,
+): Examined['description'] {
+  return { driver: 'criu', name, memoryBytes, vcpus: vcpus(), hypervisorVersion, spec };
+}
+
+function judge(guest: string, obstacles: readonly Obstacle[]): NamedCheck[] {
+  const refused = obstacles.map((each) => unmovable(guest, each));
+  if (obstacles.some(({ ofMemory }) => ofMemory !== true)) return refused;
+  return [...refused, pass('devices', 'nothing of it is bound to this host')];
 }
 
 function paused(guest: string): NamedCheck {
@@ -162,9 +185,9 @@ export function fileObstacle(number: number, target: string): Obstacle | undefin
     const hint = 'Start its program without io_uring (for Node.js UV_USE_IO_URING=0).';
     return { device: 'io_uring', type: 'kernel object', reason: 'CRIU cannot dump it', hint };
   }
-  if (/^\/dev\/(nvidia|dri\/|kfd)/.test(target)) {
+  if (/^\/dev\/(dri\/|kfd)/.test(target)) {
     const hint = 'Stop what uses the GPU first, or leave the container where it is.';
-    return { device: target, type: 'GPU', reason: 'GPU state does not move yet', hint };
+    return { device: target, type: 'GPU', reason: 'the state of such GPUs does not move', hint };
   }
   const stream = STREAMS[number];
   if (stream === undefined) return undefined;

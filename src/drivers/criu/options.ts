@@ -20,6 +20,13 @@ export const criuOptions = z.strictObject({
   layerDirs: z.array(place).max(64).default(['/var/lib/godwit/layers']),
   /** Directories below which volumes of containers lie: those move with a container, by content. */
   volumeDirs: z.array(directory).max(64).default(['/var/lib/godwit/volumes']),
+  /**
+   * Directories of this host that the other has too, with the same content, such as the GPU driver's: containers mount of
+   * them what they only read.
+   */
+  hostDirs: z.array(directory).max(16).default([]),
+  /** The GPU driver's library, by which the state of GPUs moves with a container. */
+  gpuLibrary: place.default('libcuda.so.1'),
   /** How much of the memory of containers that have left stays on this host, so that it need not come again with them. */
   keptBytes: z
     .number()

@@ -74,6 +74,11 @@ export function isStoppedNow(pid: number): boolean {
   }
 }
 
+/** Whether a signal has stopped a container's first process, or its cgroup is frozen. */
+export async function standsStill(pid: number, cgroup: string): Promise<boolean> {
+  return isStoppedNow(pid) || isFrozen(cgroup);
+}
+
 /** Where a process's files lead, by number; empty where it has ended. */
 export async function filesOf(pid: number): Promise<Map<number, string>> {
   const numbers = await readdir(`/proc/${pid}/fd`).catch(() => []);

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { sortMounts } from './binds.ts';
-import type { Bind } from './binds.ts';
+import type { Bind, HostBind } from './binds.ts';
+import { GPU_DEVICE } from './host-parts.ts';
+import type { GpuDevice } from './host-parts.ts';
 import type { Obstacle } from './obstacle.ts';
 import { ociParts } from './spec.ts';
 import type { OciParts } from './spec.ts';
@@ -27,7 +29,16 @@ const whole = z.looseObject({
       namespaces: z
         .array(z.looseObject({ type: z.string(), path: z.string().optional() }))
         .default([]),
-      devices: z.array(z.looseObject({ path: z.string() })).optional(),
+      devices: z
+        .array(
+          z.looseObject({
+            path: z.string(),
+            type: z.string().optional(),
+            major: z.number().optional(),
+            minor: z.number().optional(),
+          }),
+        )
+        .optional(),
       maskedPaths: z.array(z.string()).optional(),
       readonlyPaths: z.array(z.string()).optional(),
       seccomp: z.unknown().optional(),
@@ -50,18 +61,25 @@ export interface ReadConfig {
   readonly memoryLimit: number | undefined;
   /** Volumes, in the order of their numbers in `oci`. */
   readonly binds: readonly Bind[];
+  /** What it only reads of this host, in the order of its numbers in `oci`. */
+  readonly ofHost: readonly HostBind[];
   readonly obstacles: readonly Obstacle[];
 }
 
 const WANTED = ['pid', 'ipc', 'uts', 'mount', 'network'];
 
-export function readConfig(text: string, volumeDirs: readonly string[] = []): ReadConfig {
+export function readConfig(
+  text: string,
+  volumeDirs: readonly string[] = [],
+  hostDirs: readonly string[] = [],
+): ReadConfig {
   const given = whole.safeParse(safeJson(text));
   if (!given.success) {
     const reason = z.prettifyError(given.error).slice(0, 300);
     const hint = 'Look at the bundle of the container: runc itself reads it only when it starts.';
     const obstacles = [{ device: 'config.json', type: 'configuration', reason, hint }];
-    return { oci: undefined, netns: undefined, memoryLimit: undefined, binds: [], obstacles };
+    const none = { oci: undefined, netns: undefined, memoryLimit: undefined };
+    return { ...none, binds: [], ofHost: [], obstacles };
   }
   const { process, root, hostname, mounts = [], linux } = given.data;
   const { maskedPaths, readonlyPaths, resources, seccomp } = linux ?? {};
@@ -75,12 +93,14 @@ export function readConfig(text: string, volumeDirs: readonly string[] = []): Re
     consoleSize: _c,
     ...own
   } = process;
-  const sorted = sortMounts(mounts, volumeDirs);
+  const sorted = sortMounts(mounts, volumeDirs, hostDirs);
+  const devices = gpuDevices(linux?.devices ?? []);
   const parts = ociParts.safeParse({
     process: own,
     hostname,
     readonlyRoot: root?.readonly === true,
     mounts: sorted.mounts,
+    ...(devices.length === 0 ? {} : { devices }),
     maskedPaths,
     readonlyPaths,
     ...(seccomp === undefined || seccomp === null ? {} : { seccomp }),
@@ -98,7 +118,8 @@ export function readConfig(text: string, volumeDirs: readonly string[] = []): Re
     obstacles.push({ device: 'config.json', type: 'configuration', reason, hint });
   }
   const netns = linux?.namespaces.find(({ type }) => type === 'network')?.path;
-  return { oci: parts.data, netns, memoryLimit, binds: sorted.binds, obstacles };
+  const { binds, ofHost } = sorted;
+  return { oci: parts.data, netns, memoryLimit, binds, ofHost, obstacles };
 }
 
 function namespaceObstacles(
@@ -182,7 +203,9 @@ function isObject(value: unknown): value is Record<string, unknown> {
 
 function partObstacles({ linux, hooks, process }: z.infer<typeof whole>): Obstacle[] {
   const found: Obstacle[] = [];
+  const own = new Set(gpuDevices(linux?.devices ?? []).map(({ name }) => `/dev/${name}`));
   for (const { path } of linux?.devices ?? []) {
+    if (own.has(path)) continue;
     const hint = 'Start the container without the device.';
     found.push({ device: path, type: 'device', reason: 'a device of this host stays there', hint });
   }
@@ -217,6 +240,14 @@ function partObstacles({ linux, hooks, process }: z.infer<typeof whole>): Obstac
     });
   }
   return found;
+}
+
+/** Those of a GPU's driver: the other host has them too. */
+function gpuDevices(devices: NonNullable<Linux['devices']>): GpuDevice[] {
+  return devices.flatMap(({ path, type, major = 0, minor = 0 }): GpuDevice[] => {
+    const name = path.startsWith('/dev/') ? path.slice('/dev/'.length) : '';
+    return type === 'c' && GPU_DEVICE.test(name) ? [{ name, major, minor }] : [];
+  });
 }
 
 function safeJson(text: string): unknown {

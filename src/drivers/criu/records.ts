@@ -66,6 +66,12 @@ const record = z.object({
   cold: z.enum(['arrived', 'created', 'started']).optional(),
   /** On its way out: `sending` until the destination has all of it, then `sent`. */
   leaving: z.enum(['sending', 'sent']).optional(),
+  /** The state of its GPUs is taken away, or is to be: where it runs on, it has to be given back. */
+  gpu: z
+    .object({
+      pairs: z.array(z.object({ from: z.string().max(32), to: z.string().max(32) })).max(64),
+    })
+    .optional(),
   /** The bridges from which its ports were taken, which they return to. */
   unplugged: z.array(z.string().max(15)).max(8).optional(),
 });

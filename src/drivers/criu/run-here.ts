@@ -1,4 +1,5 @@
 import { godwitError } from '../../errors.ts';
+import { giveGpus } from './gpu-state.ts';
 import type { HostContext } from './host-context.ts';
 import { setPorts } from './network.ts';
 import { setFrozen } from './processes.ts';
@@ -8,7 +9,7 @@ import type { Reported } from './watch.ts';
 
 /** A container that was to leave, and runs on at its source. */
 
-type Parts = Pick<HostContext, 'host' | 'runc' | 'records'>;
+type Parts = Pick<HostContext, 'host' | 'runc' | 'records' | 'gpus'>;
 
 /**
  * Waits for the end of a dump: CRIU goes on without runc and without the process that began it, and freezes the container
@@ -29,8 +30,8 @@ export async function dumpEnded(
 }
 
 /**
- * Gives a container its ports and thaws it, once no dump of it goes on. A port that cannot be given back leaves none
- * paused: that is said once the container runs.
+ * Gives a container its ports, thaws it, once no dump of it goes on, and gives it the state of its GPUs. A port or a state
+ * that cannot be given back leaves it running: that is said then.
  */
 export async function runHere(
   parts: Parts,
@@ -45,10 +46,15 @@ export async function runHere(
     ports.map((port) => setPorts(runc.run.bind(runc), [port], 'up')),
   );
   await setFrozen(cgroup, false, signal);
-  const failed = plugged.find((each) => each.status === 'rejected');
+  const unplugged = plugged.find((each) => each.status === 'rejected');
+  const [taken] = await Promise.allSettled([giveGpus(parts, name, cgroup)]);
   // Who tries again needs to know which ports those were.
-  const kept = failed === undefined ? { unplugged: undefined } : {};
-  await records.change(name, { leaving: undefined, worker: undefined, ...kept });
+  await records.change(name, {
+    leaving: undefined,
+    worker: undefined,
+    ...(unplugged === undefined ? { unplugged: undefined } : {}),
+  });
   reported.ran('resumed');
-  if (failed !== undefined) throw failed.reason;
+  if (unplugged !== undefined) throw unplugged.reason;
+  if (taken.status === 'rejected') throw taken.reason;
 }

@@ -80,10 +80,12 @@ export class CriuSource implements SourceSession {
     if (isGone) return { run: 'gone', stream: 'none', reason: life.reason };
     const stream = this.#dispatch?.reported.stream ?? 'none';
     const reason = this.#dispatch?.reported.reason;
+    const record = this.#parts.records.readSync(name);
     const frozen = await isFrozen(await this.#cgroup());
-    const left = this.#parts.records.readSync(name)?.leaving;
+    const left = record?.leaving;
     if (left === 'sent') return { run: frozen ? 'handed-over' : 'running', stream: 'completed' };
-    if (this.#dispatch === undefined && left === 'sending' && frozen) {
+    const stands = frozen || record?.gpu !== undefined;
+    if (this.#dispatch === undefined && left === 'sending' && stands) {
       return { run: 'paused', stream: 'failed', reason: 'the mover that sent it has ended' };
     }
     const said = reason === undefined ? {} : { reason };
@@ -136,9 +138,10 @@ export class CriuSource implements SourceSession {
 
   async configure(setup: StreamSetup, signal: AbortSignal): Promise<void> {
     this.#setup = setup;
-    const { volumes } = await this.#examine(signal);
+    const { volumes, description } = await this.#examine(signal);
     const { records } = this.#parts;
-    const { name, memoryBytes } = this.handle;
+    const { name } = this.handle;
+    const { memoryBytes } = description;
     const before = records.readSync(name);
     const mover = { ...ownIdentity(), bootId: bootId() };
     const token = before?.token ?? randomBytes(8).toString('hex');

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { absolute, gpuDevice, gpuSpec, hostMount } from './host-parts.ts';
+import type { HostMount } from './host-parts.ts';
 import { overlaps, VOLUME_OPTIONS, volume } from './volume-names.ts';
 
 /**
@@ -7,10 +9,6 @@ import { overlaps, VOLUME_OPTIONS, volume } from './volume-names.ts';
  */
 
 const word = z.string().max(4096);
-const absolute = z
-  .string()
-  .max(1024)
-  .regex(/^\/[^\0]*$/, 'an absolute path');
 const cidr = z
   .string()
   .max(64)
@@ -132,7 +130,8 @@ export const ociParts = z.strictObject({
   }),
   hostname: z.string().max(64).optional(),
   readonlyRoot: z.boolean(),
-  mounts: z.array(z.union([mount, volumeMount])).max(64),
+  mounts: z.array(z.union([mount, volumeMount, hostMount])).max(64),
+  devices: z.array(gpuDevice).min(1).max(64).optional(),
   maskedPaths: z.array(absolute).max(64).optional(),
   readonlyPaths: z.array(absolute).max(64).optional(),
   seccomp: seccomp.optional(),
@@ -173,6 +172,13 @@ export const containerSpec = z
     layers: z.array(z.string().regex(/^[0-9a-f]{64}$/)).max(64),
     /** Absent: none, as builds before them say. */
     volumes: z.array(volume).min(1).max(32).optional(),
+    /** What of its host it reads, with the SHA-256 of all that it holds; absent: nothing, as builds before them say. */
+    hostParts: z
+      .array(z.strictObject({ path: absolute, digest: z.string().regex(/^[0-9a-f]{64}$/) }))
+      .min(1)
+      .max(32)
+      .optional(),
+    gpu: gpuSpec.optional(),
     criu: z.string().max(32),
     runc: z.string().max(32),
     /** Processor features, as /proc/cpuinfo names them. */
@@ -182,6 +188,10 @@ export const containerSpec = z
     const used = oci.mounts.flatMap((each) => ('volume' in each ? [each.volume] : []));
     return used.toSorted((one, other) => one - other).join() === [...volumes.keys()].join();
   }, 'each volume is mounted once, and each mount has its volume')
+  .refine(({ oci, hostParts = [] }) => {
+    const used = oci.mounts.flatMap((each) => ('host' in each ? [each.host] : []));
+    return used.toSorted((one, other) => one - other).join() === [...hostParts.keys()].join();
+  }, 'each part of the host is mounted once, and each such mount has its part')
   .refine(({ volumes = [] }) => {
     const names = volumes.map(({ name }) => name);
     return names.every(
@@ -196,9 +206,20 @@ export function configOf(
   netns: string,
   cgroup: string,
   volumes: readonly string[] = [],
+  hostParts: readonly string[] = [],
 ): object {
   const { process, hostname, maskedPaths, readonlyPaths, memoryLimit, pidsLimit } = oci;
-  const mounts = oci.mounts.map((each) => ('volume' in each ? bindOf(each, volumes) : each));
+  const mounts = oci.mounts.map((each) => {
+    if ('volume' in each) return bindOf(each, each.volume, volumes);
+    return 'host' in each ? bindOf(each, each.host, hostParts) : each;
+  });
+  const devices = (oci.devices ?? []).map(({ name, ...numbers }) => {
+    const rights = { fileMode: 0o666, uid: 0, gid: 0 };
+    return { path: `/dev/${name}`, type: 'c', ...numbers, ...rights };
+  });
+  const allowed = devices.map(({ type, major, minor }) => {
+    return { allow: true, type, major, minor, access: 'rw' };
+  });
   const { seccomp: filter } = oci;
   const memory = memoryLimit === undefined ? {} : { memory: { limit: memoryLimit } };
   const pids = pidsLimit === undefined ? {} : { pids: { limit: pidsLimit } };
@@ -210,7 +231,8 @@ export function configOf(
     mounts,
     linux: {
       cgroupsPath: cgroup,
-      resources: { devices: [{ allow: false, access: 'rwm' }], ...memory, ...pids },
+      ...(devices.length === 0 ? {} : { devices }),
+      resources: { devices: [{ allow: false, access: 'rwm' }, ...allowed], ...memory, ...pids },
       namespaces: [
         { type: 'pid' },
         { type: 'ipc' },
@@ -226,10 +248,11 @@ export function configOf(
 }
 
 function bindOf(
-  { destination, volume: number, options = [] }: VolumeMount,
-  volumes: readonly string[],
+  { destination, options = [] }: VolumeMount | HostMount,
+  number: number,
+  places: readonly string[],
 ) {
-  const source = volumes[number];
-  if (source === undefined) throw new Error(`no place for the volume ${destination}`);
+  const source = places[number];
+  if (source === undefined) throw new Error(`no place for what is mounted at ${destination}`);
   return { destination, type: 'bind', source, options: ['bind', 'rprivate', ...options] };
 }

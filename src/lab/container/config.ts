@@ -12,6 +12,15 @@ export interface ContainerLoad {
 export interface ContainerProgram {
   readonly layer: string;
   readonly args: readonly string[];
+  readonly env?: readonly string[] | undefined;
+  /** Of the host, that it may use: what config.json says of each. */
+  readonly devices?: readonly ContainerDevice[] | undefined;
+}
+
+export interface ContainerDevice {
+  readonly path: string;
+  readonly major: number;
+  readonly minor: number;
 }
 
 export interface ContainerPlace {
@@ -31,6 +40,18 @@ export interface ContainerBind {
 /** ENOSYS: as on a kernel without it. CRIU cannot dump io_uring, which Node uses where it is there. */
 const NO_SUCH_CALL = 38;
 
+function devicesOf(devices: readonly ContainerDevice[]): object {
+  const nothing = { allow: false, access: 'rwm' };
+  const allowed = devices.map(({ major, minor }) => {
+    return { allow: true, type: 'c', major, minor, access: 'rw' };
+  });
+  const made = devices.map((each) => ({ ...each, type: 'c', fileMode: 0o666, uid: 0, gid: 0 }));
+  return {
+    ...(made.length === 0 ? {} : { devices: made }),
+    resources: { devices: [nothing, ...allowed] },
+  };
+}
+
 export function containerConfig(
   place: ContainerPlace,
   load: ContainerLoad,
@@ -46,7 +67,7 @@ export function containerConfig(
       terminal: false,
       user: { uid: 0, gid: 0 },
       args,
-      env: ['PATH=/bin', 'LD_LIBRARY_PATH=/lib'],
+      env: ['PATH=/bin', 'LD_LIBRARY_PATH=/lib', ...(program?.env ?? [])],
       cwd: '/',
       capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
       noNewPrivileges: true,
@@ -76,7 +97,7 @@ export function containerConfig(
     ],
     linux: {
       cgroupsPath: place.cgroup,
-      resources: { devices: [{ allow: false, access: 'rwm' }] },
+      ...devicesOf(program?.devices ?? []),
       namespaces: [
         { type: 'pid' },
         { type: 'ipc' },

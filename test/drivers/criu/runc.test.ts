@@ -5,6 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { Canary } from '../../../src/drivers/criu/canary.ts';
+import { criuOptions } from '../../../src/drivers/criu/options.ts';
 import { imageMs, Runc } from '../../../src/drivers/criu/runc.ts';
 import { removeTree } from '../../../src/host/remove-tree.ts';
 
@@ -44,7 +45,7 @@ async function runcIn(directory: string) {
   const [root, said] = [path.join(directory, 'states'), path.join(directory, 'said')];
   const script = `#!/bin/sh\ncase "$*" in *list*) echo null;; *) echo "$*" >>${said}; rm -rf ${root}/box 2>/dev/null; exit 0;; esac\n`;
   await writeFile(path.join(directory, 'runc'), script, { mode: 0o755 });
-  const options = { root, layerDirs: [], volumeDirs: [], keptBytes: 0, programs: directory };
+  const options = criuOptions.parse({ root, keptBytes: 0, programs: directory });
   return { runc: new Runc('a', options, directory), state: path.join(root, 'box'), root, said };
 }
 

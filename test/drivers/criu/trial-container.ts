@@ -12,6 +12,7 @@ import { driverNamed, isManaged } from '../../../src/drivers/registry.ts';
 import { removeTree } from '../../../src/host/remove-tree.ts';
 import { runCommand } from '../../../src/lab/command.ts';
 import { layerDirectory } from '../../../src/lab/container/layer.ts';
+import type { ContainerBind, ContainerProgram } from '../../../src/lab/container/config.ts';
 import { bringContainers } from './bring.ts';
 import { labRunc, launchContainer, removeContainer } from '../../../src/lab/container/launch.ts';
 import { splitAddress } from '../../../src/protocol/names.ts';
@@ -26,8 +27,16 @@ export interface ContainerSite extends TrialSite {
   listed(host: 'a' | 'b'): Promise<string>;
 }
 
+/** What a test has in the place of the lab's own container. */
+export interface Differs {
+  readonly program?: ContainerProgram;
+  readonly binds?: readonly ContainerBind[];
+  /** Of `drivers.criu`. */
+  readonly section?: Readonly<Record<string, unknown>>;
+}
+
 /** A container on one runc, and another runc for it; both on this machine, over its loopback with TLS. */
-export async function makeContainerSite(): Promise<ContainerSite> {
+export async function makeContainerSite(differs: Differs = {}): Promise<ContainerSite> {
   // Before the driver is made: it looks for them then.
   await bringContainers();
   const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-criu-'));
@@ -48,7 +57,7 @@ export async function makeContainerSite(): Promise<ContainerSite> {
   };
   const root = (host: string): string => path.join(directory, host, 'runc');
   const driver = async (name: string): Promise<DirectDriver> => {
-    const section = { root: root(name), layerDirs: [layerDirectory()] };
+    const section = { root: root(name), layerDirs: [layerDirectory()], ...differs.section };
     const made = await driverNamed('criu', {
       name,
       stateDir: path.join(directory, name),
@@ -69,6 +78,8 @@ export async function makeContainerSite(): Promise<ContainerSite> {
     staticBytes: 8 * MIB,
     dirtyBytes: 4 * MIB,
     dirtyBytesPerSecond: 1 * MIB,
+    program: differs.program,
+    binds: differs.binds,
   });
   const links = new Set<net.Socket>();
   const servers = new Set<net.Server>();

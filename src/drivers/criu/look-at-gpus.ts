@@ -1,0 +1,50 @@
+import { readFile } from 'node:fs/promises';
+import { pass } from '../../migration/preflight/check.ts';
+import type { NamedCheck } from '../../migration/preflight/check.ts';
+import { formatBytes } from '../../protocol/quantity.ts';
+import { onGpu } from './gpu.ts';
+import { gpuObstacles, predictedSeconds, useOf } from './gpu-checks.ts';
+import type { HostContext } from './host-context.ts';
+import type { GpuSpec } from './host-parts.ts';
+import type { Obstacle } from './obstacle.ts';
+import { residentBytes } from './processes.ts';
+
+/** What a container has on GPUs, found out without touching it. */
+
+export interface LookedAtGpus {
+  /** Undefined where none of its processes works on one, or its state cannot be taken away. */
+  readonly spec: GpuSpec | undefined;
+  readonly obstacles: readonly Obstacle[];
+  readonly checks: readonly NamedCheck[];
+}
+
+export async function lookAtGpus(
+  { gpus }: Pick<HostContext, 'gpus'>,
+  processes: readonly number[],
+  limitBytes: number | undefined,
+  signal: AbortSignal,
+): Promise<LookedAtGpus> {
+  const pids = await onGpu(processes);
+  if (pids.length === 0) return { spec: undefined, obstacles: [], checks: [] };
+  const facts = await gpus.facts(signal);
+  const use = typeof facts === 'string' ? { pids, bytes: 0 } : useOf(facts, pids);
+  const usedBytes = await residentBytes(processes);
+  const limit = limitBytes === undefined ? undefined : { bytes: limitBytes, usedBytes };
+  const obstacles = gpuObstacles(facts, use, { availableBytes: await availableBytes(), limit });
+  if (obstacles.length > 0 || typeof facts === 'string')
+    return { spec: undefined, obstacles, checks: [] };
+  const { bytes } = use;
+  const evidence = `${formatBytes(bytes)} on GPUs: ${predictedSeconds(bytes)}, and what the link takes between`;
+  const spec: GpuSpec = {
+    gpus: facts.gpus.map(({ name, uuid }) => ({ name, uuid })),
+    driver: facts.gpus[0]?.driver ?? '',
+    bytes,
+  };
+  return { spec, obstacles, checks: [pass('blocked', evidence)] };
+}
+
+/** Memory that the kernel could give without taking any from programs. */
+export async function availableBytes(): Promise<number> {
+  const text = await readFile('/proc/meminfo', 'utf8');
+  return Number(/^MemAvailable:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0) * 1024;
+}

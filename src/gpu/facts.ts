@@ -1,0 +1,75 @@
+/** What `nvidia-smi` says of a host's GPUs and of what works on them. Pure. */
+
+const MIB = 1024 ** 2;
+const MOST_LINES = 4096;
+
+/** In this order: `parseGpus` goes by it. */
+export const GPU_FIELDS = [
+  'uuid',
+  'name',
+  'memory.total',
+  'memory.used',
+  'mig.mode.current',
+  'driver_version',
+] as const;
+export const APP_FIELDS = ['pid', 'gpu_uuid', 'used_memory'] as const;
+
+export interface GpuFacts {
+  /** Thirty-two hexadecimal digits, as the driver's library has it. */
+  readonly uuid: string;
+  readonly name: string;
+  readonly totalBytes: number;
+  readonly usedBytes: number;
+  /** Divided into instances. */
+  readonly mig: boolean;
+  /** `580.159.04` */
+  readonly driver: string;
+}
+
+export interface GpuApp {
+  readonly pid: number;
+  readonly uuid: string;
+  /** Absent where the driver does not say. */
+  readonly bytes?: number;
+}
+
+/** Of `--query-gpu=FIELDS --format=csv,noheader,nounits`; lines in no known form are left out. */
+export function parseGpus(text: string): GpuFacts[] {
+  return linesOf(text).flatMap((words): GpuFacts[] => {
+    const [uuid = '', name = '', total = '', used = '', mig = '', driver = ''] = words;
+    const digits = uuidOf(uuid);
+    const [totalBytes, usedBytes] = [mibOf(total), mibOf(used)];
+    if (digits === undefined || totalBytes === undefined || !/^\d[\d.]{0,31}$/.test(driver))
+      return [];
+    const facts = { uuid: digits, name: name.slice(0, 128), totalBytes, driver };
+    return [{ ...facts, usedBytes: usedBytes ?? 0, mig: mig === 'Enabled' }];
+  });
+}
+
+/** Of `--query-compute-apps=FIELDS --format=csv,noheader,nounits`. */
+export function parseApps(text: string): GpuApp[] {
+  return linesOf(text).flatMap((words): GpuApp[] => {
+    const [pid = '', uuid = '', used = ''] = words;
+    const digits = uuidOf(uuid);
+    if (digits === undefined || !/^[1-9]\d{0,9}$/.test(pid)) return [];
+    const bytes = mibOf(used);
+    return [{ pid: Number(pid), uuid: digits, ...(bytes === undefined ? {} : { bytes }) }];
+  });
+}
+
+function linesOf(text: string): string[][] {
+  return text
+    .split('\n', MOST_LINES)
+    .filter((line) => line.trim() !== '')
+    .map((line) => line.split(',').map((word) => word.trim()));
+}
+
+/** `GPU-c65b48ee-4672-bdff-e340-b2e484185cf5` */
+function uuidOf(text: string): string | undefined {
+  const digits = /^GPU-([0-9a-f-]{36})$/i.exec(text)?.[1]?.replaceAll('-', '').toLowerCase();
+  return digits?.length === 32 ? digits : undefined;
+}
+
+function mibOf(text: string): number | undefined {
+  return /^\d{1,9}$/.test(text) ? Number(text) * MIB : undefined;
+}

@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict';
+import { mkdtemp } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { HostGpus } from '../../../src/drivers/criu/gpu.ts';
+import { Records } from '../../../src/drivers/criu/records.ts';
+import { filesOf } from '../../../src/drivers/criu/processes.ts';
+import { removeTree } from '../../../src/host/remove-tree.ts';
+import { refusals, TLS_NAME, Trial } from '../../conformance/trial.ts';
+import { until } from '../../until.ts';
+import { makeGpuPlace, REAL_LIBRARY, turnsIn } from './gpu-place.ts';
+import type { GpuPlace } from './gpu-place.ts';
+import { makeContainerSite } from './trial-container.ts';
+import type { ContainerSite } from './trial-container.ts';
+
+const MIB = Number(process.env['GODWIT_TEST_GPU_MIB'] ?? 16);
+const TURNS = 5;
+const skip = process.getuid?.() === 0 ? false : 'CRIU and runc need root';
+
+describe('a container that works on a GPU', { skip }, () => {
+  let directory: string;
+  let place: GpuPlace;
+  let site: ContainerSite;
+  let trial: Trial;
+
+  before(async () => {
+    directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-gpu-move-'));
+  });
+  after(() => removeTree(directory));
+
+  /** Each with a container of its own. */
+  async function begin(name: string, more: Record<string, unknown> = {}): Promise<void> {
+    const own = await mkdtemp(path.join(directory, `${name}-`));
+    place = await makeGpuPlace(own, MIB);
+    const { section = {} } = place.differs;
+    site = await makeContainerSite({ ...place.differs, section: { ...section, ...more } });
+    trial = new Trial(site);
+    await untilItWorks('a');
+  }
+  async function end(): Promise<void> {
+    await trial.dispose();
+    place.restore();
+  }
+
+  const logOf = (host: 'a' | 'b'): string =>
+    host === 'a'
+      ? path.join(site.directory, 'a/box/upper/log')
+      : path.join(site.directory, 'b', 'containers', site.guest, 'upper/log');
+
+  /** More turns than at the time of the call. */
+  async function untilItWorks(host: 'a' | 'b'): Promise<void> {
+    const from = (await turnsIn(logOf(host))).turns.length;
+    await until(`${TURNS} turns of the worker on ${host}`, 30_000, async () => {
+      const { turns, sums } = await turnsIn(logOf(host));
+      assert.ok(sums.size <= 1, `what is on the GPU changed: ${[...sums].join()}`);
+      return turns.length >= from + TURNS ? true : undefined;
+    });
+  }
+
+  async function gpuFiles(): Promise<string[]> {
+    const { pid } = await infoOf();
+    const files = await filesOf(pid);
+    return [...files.values()].filter((each) => each.startsWith('/dev/nvidia'));
+  }
+  async function infoOf(): Promise<{ pid: number }> {
+    const options = { host: 'a', busy: new Set<string>(), configured: [] };
+    const found = await site.source.discover(options, trial.signal);
+    const pid = found.find(({ info }) => info.name === site.guest)?.info.pid;
+    assert.ok(pid !== undefined);
+    return { pid };
+  }
+
+  test('moves with the state that it has there, and works on', async () => {
+    await begin('moves');
+    try {
+      const { pid } = await infoOf();
+      await place.says(`${pid}, GPU-a0a0a0a0-a0a0-a0a0-a0a0-a0a0a0a0a0a0, ${MIB}\n`);
+      const { source, destination, memoryAddress, description } = await trial.prepare('precopy');
+      const { gpu } = description.spec as { gpu?: { bytes: number } };
+      assert.ok(gpu !== undefined && gpu.bytes >= MIB * 1024 ** 2);
+      await source.startMemory(memoryAddress, TLS_NAME, trial.signal);
+      await trial.heard('source', 'pre-switchover');
+      assert.deepEqual(await gpuFiles(), [], 'a frozen container has nothing of the GPU open');
+      await source.continueSwitchover(trial.signal);
+      await trial.heard('source', 'completed');
+      assert.deepEqual(await trial.runsAt(), []);
+      const before = (await turnsIn(logOf('b'))).turns;
+      await destination.resumeGuest(trial.signal);
+      await destination.resumeGuest(trial.signal);
+      assert.deepEqual(await trial.runsAt(), ['destination']);
+      await source.quit(trial.signal);
+      await untilItWorks('b');
+      const { turns } = await turnsIn(logOf('b'));
+      assert.deepEqual(
+        turns,
+        [...turns.keys()].map((index) => index + 1),
+        'each turn once',
+      );
+      assert.ok(turns.length > before.length && before.length >= TURNS);
+      await destination.settle(trial.signal);
+    } finally {
+      await end();
+    }
+  });
+
+  test('works on at the source after a cancel with all of its state in memory', async () => {
+    await begin('cancels');
+    try {
+      const { source, memoryAddress } = await trial.prepare('precopy');
+      await source.startMemory(memoryAddress, TLS_NAME, trial.signal);
+      await trial.heard('source', 'pre-switchover');
+      assert.equal((await source.cancel(trial.signal)).run, 'running');
+      await source.unconfigure(trial.signal);
+      assert.notDeepEqual(await gpuFiles(), []);
+      await untilItWorks('a');
+    } finally {
+      await end();
+    }
+  });
+
+  test('works on after its mover has died with its state in memory, before the freeze', async () => {
+    await begin('dies');
+    try {
+      const records = new Records(path.join(site.directory, 'a/containers'));
+      const source = await trial.openSource();
+      await source.inspect({ mode: 'precopy', ...trial.shape }, trial.signal);
+      await source.configure(trial.setup('precopy', 'source'), trial.signal);
+      await records.change(site.guest, { leaving: 'sending', gpu: { pairs: [] } });
+      const gpus = new HostGpus('a', { run: async () => '' }, place.library);
+      await gpus.takeAway([(await infoOf()).pid]);
+      gpus.close();
+      assert.deepEqual(await gpuFiles(), []);
+      const { run, stream } = await source.status(trial.signal);
+      assert.deepEqual([run, stream], ['paused', 'failed']);
+      assert.equal((await source.cancel(trial.signal)).run, 'running');
+      await untilItWorks('a');
+      assert.equal(records.readSync(site.guest)?.gpu, undefined);
+    } finally {
+      await end();
+    }
+  });
+
+  test(
+    'is refused by name where no driver can take its state away',
+    { skip: REAL_LIBRARY !== undefined && 'there is one' },
+    async () => {
+      await begin('refused', { gpuLibrary: '/nowhere/libcuda.so.1' });
+      try {
+        const source = await trial.openSource();
+        const { checks } = await source.inspect({ mode: 'precopy', ...trial.shape }, trial.signal);
+        assert.match(refusals(checks).join('; '), /the GPU .*its driver cannot take state away/);
+        await untilItWorks('a');
+      } finally {
+        await end();
+      }
+    },
+  );
+});
