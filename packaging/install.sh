@@ -23,7 +23,7 @@ put() {
   install -d -m 0700 /var/cache/godwit
   systemd daemon-reload
   systemd enable "$unit"
-  systemd try-restart "$unit"
+  systemd try-restart "$unit" || echo 'install.sh: the agent did not start again: see journalctl -u godwit-agent' >&2
   /usr/lib/godwit/place.sh prune
   echo 'Installed. Next: godwit doctor'
 }

@@ -162,6 +162,8 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/lab.e2e.ts': { seconds: 9, core: true },
   'test/e2e/hyperv.e2e.ts': { seconds: 30, of: ['src/drivers/hyperv/', 'src/mover/managed/'] },
   'test/e2e/install.e2e.ts': { seconds: 250, of: ['tools/', 'src/bin/'] },
+  'test/e2e/booted-systemd.e2e.ts': { seconds: 170, of: ['packaging/', 'tools/package/'] },
+  'test/e2e/booted-stops.e2e.ts': { seconds: 215, of: ['packaging/', 'tools/package/'] },
   'test/e2e/install-script.e2e.ts': { seconds: 5, of: ['packaging/'] },
   'test/e2e/first-hour.e2e.ts': { seconds: 40, of: ['src/cli/', 'src/agent/pki/'] },
   'test/e2e/ipv6.e2e.ts': { seconds: 32, of: ['src/rpc/', 'src/links/', 'src/mover/'] },

@@ -31,7 +31,8 @@ export async function makeTree(tree: string, { version, epoch }: Built): Promise
     fs.mkdirSync(path.dirname(path.join(tree, to)), { recursive: true });
     fs.writeFileSync(path.join(tree, to), content);
   };
-  copy(path.join(packaging, 'place.sh'), 'usr/lib/godwit/place.sh');
+  for (const each of ['place.sh', 'serves.sh'])
+    copy(path.join(packaging, each), `usr/lib/godwit/${each}`);
   fs.symlinkSync('app', path.join(lib, 'current'));
   fs.mkdirSync(path.join(tree, 'usr/bin'));
   fs.symlinkSync('../lib/godwit/current/godwit', path.join(tree, 'usr/bin/godwit'));
