@@ -1,5 +1,5 @@
-import { BALANCE } from '../src/planner/balance.ts';
-import type { BalanceOptions } from '../src/planner/balance.ts';
+import { BALANCE } from '../src/planner/balance-options.ts';
+import type { BalanceOptions } from '../src/planner/balance-options.ts';
 import { CONSOLIDATE, consolidate } from '../src/planner/consolidate.ts';
 import type { ConsolidateOptions } from '../src/planner/consolidate.ts';
 import { runExperiment } from '../src/planner/sim/reference/experiment.ts';
@@ -36,12 +36,22 @@ const CONSOLIDATIONS: Readonly<Record<string, Partial<ConsolidateOptions>>> = {
 /** Each part of `balance`, taken away. */
 const BALANCES: Readonly<Record<string, Partial<BalanceOptions>>> = {
   whole: {},
+  'without swaps': { swapPairs: 0 },
   'without a residence': { residenceSeconds: 0 },
   'by the newest sample mostly': {
     estimate: { newest: 0.6, swing: 0.08, swingWeight: 4, samples: 30 },
   },
   'by the last half hour': { estimate: { newest: 0, swing: 0.08, swingWeight: 4, samples: 6 } },
   'without an assumed swing': { estimate: { newest: 0, swing: 0, swingWeight: 0, samples: 30 } },
+};
+
+/** So full that on many looks no host has room for a guest. */
+const FULL = 0.8;
+
+/** Parts of `balance` that count where hosts are full. */
+const ON_FULL_HOSTS: Readonly<Record<string, Partial<BalanceOptions>>> = {
+  'on full hosts, whole': {},
+  'on full hosts, without swaps': { swapPairs: 0 },
 };
 
 /** What each part of a policy brings: the same days without it. */
@@ -76,6 +86,13 @@ export function ablations({ say, signal, words }: BenchOptions): Measure[] {
       days.map((traces) => balanced(traces, { ...BALANCE, ...change })),
     );
   }
+  for (const [name, change] of Object.entries(ON_FULL_HOSTS)) {
+    signal.throwIfAborted();
+    add(
+      `balance ${name}`,
+      days.map((traces) => balanced(traces, { ...BALANCE, ...change }, FULL)),
+    );
+  }
   return measures;
 }
 
@@ -93,12 +110,13 @@ function consolidated(traces: readonly Trace[], options: ConsolidateOptions): Fi
   };
 }
 
-function balanced(traces: readonly Trace[], options: BalanceOptions): Figures {
-  const done = balanceDay(traces, decideByBalance(options));
+function balanced(traces: readonly Trace[], options: BalanceOptions, meanLoad?: number): Figures {
+  const done = balanceDay(traces, decideByBalance(options), meanLoad);
   return {
     contention: [done.contention, 'host-hours'],
     moves: [done.moves, 'moves'],
     unserved: [100 * done.unserved, '%'],
     'back within 2 h': [done.flaps, 'moves'],
+    'per guest and day, p99': [done.perGuest, 'moves'],
   };
 }

@@ -1,5 +1,6 @@
-import { BALANCE, balance } from '../src/planner/balance.ts';
-import type { BalanceOptions } from '../src/planner/balance.ts';
+import { BALANCE } from '../src/planner/balance-options.ts';
+import { balance } from '../src/planner/balance.ts';
+import type { BalanceOptions } from '../src/planner/balance-options.ts';
 import type { Trace } from '../src/planner/sim/reference/experiment.ts';
 import { guestTypeOf, HOST_TYPES } from '../src/planner/sim/reference/machines.ts';
 import { decideBy } from '../src/planner/sim/reference/own-policy.ts';
@@ -30,8 +31,12 @@ export interface BalanceDay {
 }
 
 /** One day on hosts that stay on: guests are dealt out one by one at the start, whatever they ask for. */
-export function balanceDay(traces: readonly Trace[], decide: Decide | undefined): BalanceDay {
-  const world = worldOf(traces);
+export function balanceDay(
+  traces: readonly Trace[],
+  decide: Decide | undefined,
+  meanLoad = MEAN_LOAD,
+): BalanceDay {
+  const world = worldOf(traces, meanLoad);
   const moves = new Map<string, { from: string; at: number }[]>();
   let flaps = 0;
   const last = (traces[0]?.loads.length ?? 0) * TICK_S;
@@ -65,7 +70,7 @@ export function balanceDay(traces: readonly Trace[], decide: Decide | undefined)
   };
 }
 
-function worldOf(traces: readonly Trace[]): World {
+function worldOf(traces: readonly Trace[], meanLoad: number): World {
   const guests = traces.map(({ name, loads }, index) => ({
     name,
     type: guestTypeOf(index, traces.length),
@@ -77,7 +82,7 @@ function worldOf(traces: readonly Trace[]): World {
     0,
   );
   const types: (typeof HOST_TYPES)[number][] = [];
-  for (let room = 0; room < asked / MEAN_LOAD;) {
+  for (let room = 0; room < asked / meanLoad;) {
     const type = HOST_TYPES[types.length % HOST_TYPES.length];
     if (type === undefined) break;
     types.push(type);

@@ -26,19 +26,26 @@ interface Way {
 }
 
 /** All guests of a fleet by one way. `reported`: at one look, the part of the guests that lay below. */
-interface Fleet {
+export interface ForecastFleet {
   readonly guests: readonly Way[];
   reported?(share: Share, below: number): void;
 }
 
-/** A point that is forecast, and around it the misses that it had so far. */
-function around(point: () => (value: number) => number): Way {
+/** What is forecast: the sample that is `AHEAD`, or the greatest of those up to it. */
+type Aim = 'value' | 'peak';
+
+/** A point that is forecast, and around it what the aim was above it so far. */
+function around(point: () => (value: number) => number, aim: Aim): Way {
   const next = point();
   const points: number[] = [];
+  const values: number[] = [];
   const misses = new SortedWindow(MOST_MISSES);
   return {
     observe: (value) => {
-      if (points.length >= AHEAD) misses.add(value - (points.shift() ?? 0));
+      values.push(value);
+      if (values.length > AHEAD) values.shift();
+      const came = aim === 'peak' ? Math.max(...values) : value;
+      if (points.length >= AHEAD) misses.add(came - (points.shift() ?? 0));
       points.push(next(value));
     },
     atMost: (share) => (points.at(-1) ?? 0) + misses.quantile(share),
@@ -100,16 +107,24 @@ function percentile(window: readonly number[], share: Share): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
 }
 
-const NAIVE: Readonly<Record<string, () => Way>> = {
-  'last value': () => around(last),
-  'mean of the day so far': () => around(meanOfDay),
-  'exponential smoothing': () => around(smoothed),
-  'same time yesterday': () => around(seasonal),
-  'N sigma': () => recent(sigma),
-  percentile: () => recent(percentile),
-};
+/** By name, a fleet of so many guests. */
+export function naiveWays(aim: Aim): Readonly<Record<string, (count: number) => ForecastFleet>> {
+  return {
+    'last value': fleetOf(() => around(last, aim)),
+    'mean of the day so far': fleetOf(() => around(meanOfDay, aim)),
+    'exponential smoothing': fleetOf(() => around(smoothed, aim)),
+    'same time yesterday': fleetOf(() => around(seasonal, aim)),
+    'N sigma': fleetOf(() => recent(sigma)),
+    percentile: fleetOf(() => recent(percentile)),
+  };
+}
 
-function ours(count: number, options: ForecastOptions): Fleet {
+function fleetOf(make: () => Way): (count: number) => ForecastFleet {
+  return (count) => ({ guests: Array.from({ length: count }, make) });
+}
+
+/** By the product's own forecast. */
+export function forecastFleet(count: number, options: ForecastOptions = FORECAST): ForecastFleet {
   const calibration = new Calibration(SHARES);
   return {
     guests: Array.from({ length: count }, () => {
@@ -131,7 +146,7 @@ interface Score {
 }
 
 /** `series`: by guest, samples from 0 to 100. */
-function judge(series: readonly (readonly number[])[], fleet: Fleet, warm: number): Score {
+function judge(series: readonly (readonly number[])[], fleet: ForecastFleet, warm: number): Score {
   const score: Score = { loss: { 0.9: 0, 0.99: 0 }, below: { 0.9: 0, 0.99: 0 }, count: 0 };
   const reported: Record<Share, number>[][] = series.map(() => []);
   const length = series[0]?.length ?? 0;
@@ -189,7 +204,7 @@ export function forecastContest({ say, signal, words }: BenchOptions): Measure[]
   ];
   return sets.flatMap(({ name, warm, fleets }) => {
     const scores = new Map<string, Score>();
-    const run = (way: string, fleetOf: (count: number) => Fleet): void => {
+    const run = (way: string, fleetOf: (count: number) => ForecastFleet): void => {
       for (const series of fleets) {
         signal.throwIfAborted();
         scores.set(way, sumOf(scores.get(way), judge(series, fleetOf(series.length), warm)));
@@ -197,9 +212,8 @@ export function forecastContest({ say, signal, words }: BenchOptions): Measure[]
       const score = scores.get(way);
       if (score !== undefined) say(`${name}, ${way}: ${lineOf(score)}`);
     };
-    run('ours', (count) => ours(count, FORECAST));
-    for (const [way, make] of Object.entries(NAIVE))
-      run(way, (count) => ({ guests: Array.from({ length: count }, make) }));
+    run('ours', forecastFleet);
+    for (const [way, make] of Object.entries(naiveWays('value'))) run(way, make);
     return measuresOf(name, scores, fleets.length);
   });
 }

@@ -1,4 +1,5 @@
-import { BALANCE, balance } from '../src/planner/balance.ts';
+import { BALANCE } from '../src/planner/balance-options.ts';
+import { balance } from '../src/planner/balance.ts';
 import type { PlannedMove } from '../src/planner/inventory.ts';
 import type { Trace } from '../src/planner/sim/reference/experiment.ts';
 import { decideBy } from '../src/planner/sim/reference/own-policy.ts';

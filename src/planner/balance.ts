@@ -1,74 +1,28 @@
 import { asked } from './requested-cpu.ts';
 import { hasCpu, holds, objection } from './constraints.ts';
 import type { CpuRoom } from './constraints.ts';
-import { costOf } from './cost.ts';
-import type { EstimateOptions } from './estimate.ts';
+import { BALANCE, CARE } from './balance-options.ts';
+import type { BalanceOptions, Care } from './balance-options.ts';
 import { Fleet } from './fleet.ts';
 import type { Place, Seat } from './fleet.ts';
-import type { Budget, Inventory, Plan, PlannedMove, PlannerGuest, Refusal } from './inventory.ts';
+import type { Inventory, Plan, PlannedMove, Refusal } from './inventory.ts';
+import { leftOf, movingCost, recentMoves } from './move-costs.ts';
 import { moveOf, planOf, refusal } from './plan.ts';
 import { PlaceOrder } from './place-order.ts';
 import { shortfall } from './shortfall.ts';
-
-/** From 1 (only what can not stay as it is) to 5 (every gain that is worth its move). */
-export type Level = 1 | 2 | 3 | 4 | 5;
-
-export interface BalanceOptions {
-  readonly level: Level;
-  /** For one plan. */
-  readonly budget?: Budget;
-  /** Counted over what guests have left in the last hour (`PlannerGuest.left`). */
-  readonly perHour?: Budget;
-  /** A guest that has moved stays for so long, s. */
-  readonly residenceSeconds: number;
-  /** For how long a gain is counted, s. */
-  readonly horizonSeconds: number;
-  readonly estimate?: EstimateOptions;
-}
-
-export const BALANCE: BalanceOptions = {
-  level: 3,
-  perHour: { moves: 60 },
-  residenceSeconds: 4 * 3600,
-  horizonSeconds: 3600,
-  // Who leaves and where to is a matter of what guests ask for in the long run: what they ask for now may be over soon.
-  estimate: { newest: 0, swing: 0.08, swingWeight: 4, samples: 30 },
-};
-
-/** When a host has too much, what a move must bring for what it costs, and from what distance on hosts are evened out. */
-interface Care {
-  /** Now, as a part of what it has. */
-  readonly over: number;
-  /** The demand in the long run, at so many standard deviations; absent where that alone is no reason. */
-  readonly z?: number;
-  readonly worth: number;
-  readonly spread?: number;
-}
-
-const CARE: Readonly<Record<Level, Care>> = {
-  1: { over: 1.25, worth: 10 },
-  2: { over: 1.1, worth: 3 },
-  3: { over: 1, z: 0.5, worth: 1 },
-  4: { over: 1, z: 0.75, worth: 1, spread: 0.4 },
-  5: { over: 0.95, z: 1, worth: 0.5, spread: 0.25 },
-};
+import { bestSwap } from './swap.ts';
+import type { Swap } from './swap.ts';
 
 /** A relieved host keeps so much room, and one that takes a guest more: the distance is what keeps guests from swinging. */
 const RELIEVED_Z = 1.5;
 const TAKES: CpuRoom = { z: 0.5, share: 0.95 };
 /** What a host has too much of now lasts for so much of the horizon. */
 const LASTS = 0.3;
-/** What a guest loses while it moves, as a share of what it asks for. */
-const LOST_MOVING = 0.1;
-/** Beside that, a move counts as if its guest was paused for so long, s: nobody likes moves. */
-const STANDSTILL_S = 10;
 /** Hosts that differ by less than so many standard deviations do not differ. */
 const NOISE = 2;
-const HOUR_S = 3600;
-/** Each move that a guest had within a day makes the next one so many times as dear. */
-const AGAIN = 8;
-const DAY_S = 24 * HOUR_S;
 const CHOICES = 3;
+/** What the move of a guest brings counts for so much for each move that it had within a day, where another could leave. */
+const TWICE = 0.5;
 /** Room for rounding. */
 const HAIR = 1e-9;
 
@@ -102,6 +56,7 @@ class Balance {
   /** Hosts that may take guests, by the part of each that is needed; from the first one that has too much on. */
   #takers: PlaceOrder | undefined;
   readonly #left: { moves: number; bytes: number };
+  readonly #swapBudget: { pairs: number };
 
   constructor(inventory: Inventory, options: BalanceOptions) {
     this.#fleet = new Fleet(asked(inventory), options.estimate);
@@ -109,6 +64,7 @@ class Balance {
     this.#care = CARE[options.level];
     const guests = [...this.#fleet.seats.map(({ guest }) => guest), ...this.#fleet.lost];
     this.#left = leftOf(guests, options);
+    this.#swapBudget = { pairs: options.swapPairs };
     this.#largest = this.#fleet.places.reduce((most, { host }) => Math.max(most, host.cpu), 0);
     this.#now = new Float64Array(this.#fleet.places.length);
     for (const seat of this.#fleet.seats) this.#count(seat, seat.at, 1);
@@ -142,15 +98,20 @@ class Balance {
     while (this.#hasTooMuch(place)) {
       const candidate = this.#best(place);
       if (candidate === undefined) {
-        this.#say(place);
-        return;
+        const swap = this.#swap(place);
+        if (swap === undefined) {
+          this.#say(place);
+          return;
+        }
+        this.#moveBoth(swap, place);
+        continue;
       }
       if (!this.#affords(candidate.seat)) {
         this.#refusals.push(refusal('budget', candidate.seat.guest.name, place.host.name));
         return;
       }
       const words = `${place.host.name} is asked for ${shown(this.#nowOf(place))} of ${shown(place.host.cpu)}, and for ${shown(place.mean)} in the long run; ${candidate.seat.guest.name} asks for ${shown(candidate.seat.expected.mean)}, and ${candidate.to.host.name} has room: ${shown(candidate.gain)} processor-seconds an hour for ${shown(candidate.cost)}`;
-      this.#move(candidate, 'contention', words);
+      this.#move(candidate, { reason: 'contention', words });
     }
   }
 
@@ -161,9 +122,43 @@ class Balance {
       if (!this.#mayMove(seat)) continue;
       const candidate = this.#candidate(seat, place);
       if (candidate === undefined || candidate.gain < candidate.cost * this.#care.worth) continue;
-      if (best === undefined || candidate.net > best.net) best = candidate;
+      if (best === undefined || rankOf(candidate) > rankOf(best)) best = candidate;
     }
     return best;
+  }
+
+  /** Where no guest has a place to go: one that changes places with a smaller one. */
+  #swap(place: Place): Swap | undefined {
+    this.#takers ??= new PlaceOrder(this.#fleet.places, partOf, ({ host }) => host.on);
+    const swap = bestSwap(place, this.#takers.from(0), {
+      room: TAKES,
+      budget: this.#swapBudget,
+      mayMove: (seat) => this.#mayMove(seat),
+      nowOf,
+      nowAt: (each) => this.#nowOf(each),
+      worthOf: ({ away, back, saved, less }) => {
+        const gain = this.#gainOf(saved, less, place);
+        const cost = movingCost(away, place, back.at) + movingCost(back, back.at, place);
+        return { gain, cost, net: gain - cost * this.#care.worth };
+      },
+    });
+    return swap !== undefined && this.#affords(swap.away, swap.back) ? swap : undefined;
+  }
+
+  #moveBoth({ away, back, gain, cost }: Swap, place: Place): void {
+    const to = back.at;
+    const asksFor = ({ expected }: Seat): string => shown(expected.mean);
+    const words = `${place.host.name} is asked for ${shown(this.#nowOf(place))} of ${shown(place.host.cpu)}, and no host has room; ${away.guest.name} asks for ${asksFor(away)} and changes places with ${back.guest.name} of ${to.host.name}, which asks for ${asksFor(back)}: ${shown(gain)} processor-seconds an hour for ${shown(cost)}`;
+    const others: readonly Place[] = [];
+    const pair = { reason: 'contention', words } as const;
+    this.#move({ seat: away, to, others, gain, cost }, { ...pair, swapsWith: back.guest.name });
+    this.#move({ seat: back, to: place, others }, { ...pair, swapsWith: away.guest.name });
+  }
+
+  /** Processor-seconds: of a move by which so much less goes unserved in the long run, and is asked of the host now. */
+  #gainOf(saved: number, less: number, from: Place): number {
+    const relieved = Math.min(less, Math.max(0, this.#nowOf(from) - from.host.cpu));
+    return (saved + LASTS * relieved) * this.#options.horizonSeconds;
   }
 
   #candidate(seat: Seat, from: Place): Candidate | undefined {
@@ -189,12 +184,8 @@ class Balance {
     const after =
       shortfall(from.mean - mean, from.variance - variance, from.host.cpu) +
       shortfall(to.mean + mean, to.variance + variance, to.host.cpu);
-    const { seconds, downtimeMs } = costOf(seat.guest, from.host, to.host);
-    const relieved = Math.min(now, Math.max(0, this.#nowOf(from) - from.host.cpu));
-    const gain = (before - after + LASTS * relieved) * this.#options.horizonSeconds;
-    const recent = (seat.guest.left ?? []).filter(({ secondsAgo }) => secondsAgo < DAY_S).length;
-    const moving = mean * (LOST_MOVING * seconds + downtimeMs / 1000 + STANDSTILL_S);
-    const cost = moving * AGAIN ** recent;
+    const gain = this.#gainOf(before - after, now, from);
+    const cost = movingCost(seat, from, to);
     return { seat, to, others, gain, cost, net: gain - cost * this.#care.worth };
   }
 
@@ -224,7 +215,7 @@ class Balance {
     }
     if (chosen === undefined) return;
     const words = `${full.host.name} is asked for ${percent(part(full))} of what it has, ${empty.host.name} for ${percent(part(empty))}: more than they swing`;
-    this.#move({ seat: chosen, to: empty, others: [] }, 'spread', words);
+    this.#move({ seat: chosen, to: empty, others: [] }, { reason: 'spread', words });
   }
 
   #mayMove(seat: Seat): boolean {
@@ -233,14 +224,14 @@ class Balance {
     return !rests && holds(seat) === undefined && !this.#moves.has(seat);
   }
 
-  #affords({ guest }: Seat): boolean {
-    return this.#left.moves >= 1 && this.#left.bytes >= guest.memoryBytes;
+  #affords(...seats: readonly Seat[]): boolean {
+    const bytes = seats.reduce((sum, { guest }) => sum + guest.memoryBytes, 0);
+    return this.#left.moves >= seats.length && this.#left.bytes >= bytes;
   }
 
   #move(
     { seat, to, others, gain, cost }: Chosen,
-    reason: 'contention' | 'spread',
-    words: string,
+    why: Pick<PlannedMove, 'words' | 'swapsWith'> & { readonly reason: 'contention' | 'spread' },
   ): void {
     this.#left.moves -= 1;
     this.#left.bytes -= seat.guest.memoryBytes;
@@ -251,7 +242,7 @@ class Balance {
     this.#takers?.changed(at);
     this.#takers?.changed(to);
     const worth = gain === undefined || cost === undefined ? {} : { worth: { gain, cost } };
-    this.#moves.set(seat, moveOf(seat, { reason, words, alternatives: others, ...worth }));
+    this.#moves.set(seat, moveOf(seat, { ...why, alternatives: others, ...worth }));
   }
 
   /** A host that has too much, and nobody to move. */
@@ -262,31 +253,14 @@ class Balance {
   }
 }
 
+const rankOf = ({ seat, net }: Candidate): number => net * TWICE ** recentMoves(seat);
+
 /** What makes no sense counts as the guest's size. */
 const nowOf = ({ guest, unknown }: Seat): number => (unknown ? guest.cpu : (guest.demand[0] ?? 0));
 
 const partOf = (place: Place): number => place.need(RELIEVED_Z) / place.host.cpu;
 
 const lossOf = ({ mean, variance, host }: Place): number => shortfall(mean, variance, host.cpu);
-
-/** What this plan may still do, after what was done in the last hour. */
-function leftOf(
-  guests: readonly PlannerGuest[],
-  { budget = {}, perHour = {} }: BalanceOptions,
-): { moves: number; bytes: number } {
-  let moves = 0;
-  let bytes = 0;
-  for (const { left, memoryBytes } of guests) {
-    if (left === undefined) continue;
-    const recent = left.filter(({ secondsAgo }) => secondsAgo < HOUR_S).length;
-    moves += recent;
-    bytes += recent * memoryBytes;
-  }
-  return {
-    moves: Math.min(budget.moves ?? Infinity, (perHour.moves ?? Infinity) - moves),
-    bytes: Math.min(budget.bytes ?? Infinity, (perHour.bytes ?? Infinity) - bytes),
-  };
-}
 
 const shown = (value: number): string => Number(value.toPrecision(3)).toString();
 const percent = (part: number): string => `${Math.round(part * 100)} %`;

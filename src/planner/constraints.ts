@@ -37,11 +37,14 @@ export function objection(seat: Seat, to: Place): Constraint | undefined {
 
 /** Whether the host's processors have room for the guest, at `z` standard deviations and `share` of what they give. */
 export function hasCpu(seat: Seat, to: Place, { z, share, lasting }: CpuRoom): boolean {
+  return canRun(seat, to) && to.needWith(seat, z, lasting) <= to.host.cpu * share;
+}
+
+/** Whether the host's cores are fast enough for what the guest asks for, whatever else they have to do. */
+export function canRun(seat: Seat, to: Place): boolean {
   const { guest, expected } = seat;
-  const { host } = to;
   const most = Math.min(guest.cpu, expected.mean + Math.sqrt(expected.variance));
-  if (most > host.coreCpu * coresOf(seat, to)) return false;
-  return to.needWith(seat, z, lasting) <= host.cpu * share;
+  return most <= to.host.coreCpu * coresOf(seat, to);
 }
 
 export interface CpuRoom {

@@ -136,6 +136,8 @@ export interface PlannedMove {
   readonly alternatives: readonly string[];
   /** Of balance: processor-seconds that guests get by it and would not have got, and those that it costs. */
   readonly worth?: { readonly gain: number; readonly cost: number };
+  /** The guest that moves the other way, so that there is room: both moves are made, or neither. */
+  readonly swapsWith?: string;
 }
 
 /**

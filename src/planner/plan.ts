@@ -35,12 +35,13 @@ export interface Why {
   readonly words: string;
   readonly alternatives: readonly Place[];
   readonly worth?: PlannedMove['worth'];
+  readonly swapsWith?: string;
 }
 
 /** The move of a guest to where the plan has put it. */
 export function moveOf(
   { guest, from, at }: Seat,
-  { reason, words, alternatives, worth }: Why,
+  { reason, words, alternatives, worth, swapsWith }: Why,
 ): PlannedMove {
   return {
     guest: guest.name,
@@ -51,5 +52,6 @@ export function moveOf(
     cost: costOf(guest, from.host, at.host),
     alternatives: alternatives.map(({ host }) => host.name).slice(0, 2),
     ...(worth === undefined ? {} : { worth }),
+    ...(swapsWith === undefined ? {} : { swapsWith }),
   };
 }

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { BALANCE, balance } from '../../src/planner/balance.ts';
-import type { Level } from '../../src/planner/balance.ts';
+import { BALANCE } from '../../src/planner/balance-options.ts';
+import { balance } from '../../src/planner/balance.ts';
+import type { Level } from '../../src/planner/balance-options.ts';
 import type { Inventory, PlannerGuest } from '../../src/planner/inventory.ts';
 import { Random } from '../../sim/random.ts';
 import { beyond, broken, grown, guest, host, inventories, lively, parted } from './inventories.ts';
@@ -98,6 +99,36 @@ test('a host that is asked for more than it has, and that nobody can leave, is n
   const { moves, refusals } = balance({ ...crowded, guests });
   assert.deepEqual(moves, []);
   assert.ok(refusals.some((each) => each.host === 'a' && each.constraint === 'cpu'));
+});
+
+/** Both hosts have 8 cores; a is asked for 9 by three guests of 3, b for 6 by two: no guest of 3 fits, and small ones are there. */
+const tight: Inventory = {
+  hosts: [host('a'), host('b')],
+  guests: [
+    ...[1, 2, 3].map((each) => busy(`big${each}`, 'a', 3)),
+    ...[1, 2].map((each) => busy(`mid${each}`, 'b', 1.7)),
+    busy('small', 'b', 1.5),
+  ],
+};
+
+test('where no host has room, two guests change places, and both moves say so', () => {
+  const { moves } = balance(tight);
+  const [away, back, ...more] = moves;
+  assert.deepEqual(more, []);
+  assert.deepEqual([away?.from, away?.to, away?.swapsWith], ['a', 'b', back?.guest]);
+  assert.deepEqual([back?.from, back?.to, back?.swapsWith], ['b', 'a', away?.guest]);
+  assert.ok((away?.worth?.gain ?? 0) > (away?.worth?.cost ?? Infinity));
+  assert.match(away?.words ?? '', /^a is asked for 9 of 8, and no host has room; big\d asks for 3/);
+  assert.deepEqual(balance(tight, { ...BALANCE, swapPairs: 0 }).moves, []);
+  assert.deepEqual(balance(tight, { ...BALANCE, budget: { moves: 1 } }).moves, []);
+});
+
+test('a swap needs memory for both guests on both hosts, so that either may move first', () => {
+  const memoryBytes = tight.guests[0]!.memoryBytes;
+  const full = [host('a', { memoryBytes: 3.5 * memoryBytes }), host('b')];
+  assert.deepEqual(balance({ ...tight, hosts: full }).moves, []);
+  const enough = [host('a', { memoryBytes: 4 * memoryBytes }), host('b')];
+  assert.equal(balance({ ...tight, hosts: enough }).moves.length, 2);
 });
 
 test('an empty fleet and a single host give no moves', () => {

@@ -1,5 +1,6 @@
-import { BALANCE, balance } from '../../planner/balance.ts';
-import type { Level } from '../../planner/balance.ts';
+import { BALANCE } from '../../planner/balance-options.ts';
+import { balance } from '../../planner/balance.ts';
+import type { Level } from '../../planner/balance-options.ts';
 import { CONSOLIDATE, consolidate } from '../../planner/consolidate.ts';
 import type { Inventory, Plan, PlannedMove } from '../../planner/inventory.ts';
 import { wattsOf } from '../../planner/power.ts';
@@ -37,7 +38,7 @@ export function draftsOf(
   const moves = plan.moves.filter(isOfPolicy).filter(({ to }) => isThere(to));
   const byHost = Map.groupBy(moves, ({ reason, from }) => (reason === 'empty-host' ? from : ''));
   const drafts = [...byHost].flatMap(([host, moves]) =>
-    host === '' ? moves.map(ofGuest) : [ofHost(host, moves, inventory)],
+    host === '' ? moves.flatMap((move) => ofGuest(move, moves)) : [ofHost(host, moves, inventory)],
   );
   return {
     drafts: drafts.filter(({ moves }) => moves.length <= MOST_MOVES_OF_A_PROPOSAL),
@@ -80,17 +81,27 @@ function consolidated(inventory: Inventory, settings: PolicySettings): Plan {
 type PolicyMove = PlannedMove & Pick<Proposal, 'reason'>;
 const isOfPolicy = (move: PlannedMove): move is PolicyMove => move.reason !== 'drain';
 
-function ofGuest(move: PolicyMove): Draft {
-  const { guest, from, reason, words, worth } = move;
-  return {
-    subject: subjectOfGuest(guest, from),
-    reason,
-    words: clipped(words),
-    moves: [moveOf(move)],
-    benefit: worth === undefined ? {} : { processorSeconds: worth.gain },
-    cost: costOf([move]),
-  };
+/** A swap is one proposal, of the guest that leaves the host which has too much. */
+function ofGuest(move: PolicyMove, all: readonly PolicyMove[]): Draft[] {
+  const { guest, from, reason, words, worth, swapsWith } = move;
+  const both = swapsWith === undefined ? [move] : [move, ...all.filter(isNamed(swapsWith))];
+  if (swapsWith !== undefined && (both.length < 2 || worth === undefined)) return [];
+  return [
+    {
+      subject: subjectOfGuest(guest, from),
+      reason,
+      words: clipped(words),
+      moves: both.map(moveOf),
+      benefit: worth === undefined ? {} : { processorSeconds: worth.gain },
+      cost: costOf(both),
+    },
+  ];
 }
+
+const isNamed =
+  (name: string) =>
+  ({ guest }: PlannedMove): boolean =>
+    guest === name;
 
 function ofHost(host: string, moves: readonly PlannedMove[], { hosts }: Inventory): Draft {
   const found = hosts.find(({ name }) => name === host);

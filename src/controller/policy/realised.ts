@@ -21,7 +21,10 @@ export function realised(proposal: Proposal, endedAtMs: number, loads: Loads): B
       .filter(({ atMs }) => atMs >= endedAtMs && atMs + lookMs <= endedAtMs + MEASURED_MS);
     if (looks.length < LEAST_LOOKS) return undefined;
     for (const { atMs, look, guestCores } of looks) {
-      const gone = moves.reduce((sum, { guest }) => sum + (loads.guestAt(guest, atMs) ?? 0), 0);
+      const usedBy = (sum: number, { guest }: { readonly guest: string }): number =>
+        sum + (loads.guestAt(guest, atMs) ?? 0);
+      const came = proposal.moves.filter(({ to }) => to === host);
+      const gone = moves.reduce(usedBy, 0) - came.reduce(usedBy, 0);
       const beyond = Math.max(0, look.used * look.cores + gone - look.cores);
       processorSeconds += (beyond * lookMs) / 1000;
       if (guestCores > 0) isEmpty = false;

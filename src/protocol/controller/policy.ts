@@ -117,7 +117,7 @@ export const proposalReason = z.enum(['overload', 'empty-host', 'contention', 's
 
 export const MOST_MOVES_OF_A_PROPOSAL = 1000;
 
-/** Moves that belong together: one of them, or all guests of a host that is emptied. */
+/** Moves that belong together: one of them, two guests that change places, or all guests of a host that is emptied. */
 export const proposal = z.object({
   id: proposalId,
   kind: policyKind,

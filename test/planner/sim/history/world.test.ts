@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { BALANCE, balance } from '../../../../src/planner/balance.ts';
+import { BALANCE } from '../../../../src/planner/balance-options.ts';
+import { balance } from '../../../../src/planner/balance.ts';
 import { consolidate } from '../../../../src/planner/consolidate.ts';
 import type { SceneEvent } from '../../../../src/planner/sim/history/events.ts';
 import { replay } from '../../../../src/planner/sim/history/replay.ts';
