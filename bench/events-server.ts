@@ -11,7 +11,7 @@ import { Attempts } from '../src/controller/who/attempts.ts';
 import { Audit } from '../src/controller/audit/audit.ts';
 import { controllerConfig } from '../src/controller/config.ts';
 import { openListeners } from '../src/controller/listeners.ts';
-import type { ListenerParts } from '../src/controller/listeners.ts';
+import type { ListenerDependencies } from '../src/controller/listeners.ts';
 import { EVENTS_KEPT } from '../src/controller/inventory/inventory.ts';
 import { openStore } from '../src/controller/store/open.ts';
 import { Metrics } from '../src/controller/metrics.ts';
@@ -53,7 +53,7 @@ async function* followed(
   }
 }
 
-type EventsCall = Parameters<ListenerParts['handlers']['events']>[0];
+type EventsCall = Parameters<ListenerDependencies['handlers']['events']>[0];
 const { hosts: allHosts, guests: allGuests, ...rest } = overviewOf(Number(hosts), GUESTS_OF_EACH);
 let first: 'up' | 'silent' = 'up';
 const methods = { token: true } as const;
@@ -71,13 +71,13 @@ const handlers = {
   },
   events: ({ request, lastEventId, signal }: EventsCall) =>
     followed(request.socket as TLSSocket, log.follow(lastEventId, signal)),
-} as unknown as ListenerParts['handlers'];
+} as unknown as ListenerDependencies['handlers'];
 
 const listeners = await openListeners({
   config,
   credentials: { ca: pem('ca.crt'), cert: pem('controller.crt'), key: pem('controller.key') },
   handlers,
-  managers: {} as unknown as ListenerParts['managers'],
+  managers: {} as unknown as ListenerDependencies['managers'],
   methods,
   pages,
   metrics: new Metrics({ store, clock: systemClock }),

@@ -23,7 +23,7 @@ export interface Struck {
   overAtMs: number;
 }
 
-export interface FaultParts {
+export interface FaultDependencies {
   readonly scheduler: Scheduler;
   readonly network: Network;
   readonly world: FakeWorld;
@@ -44,12 +44,12 @@ export class Faults {
     hungMs: 0,
     overAtMs: 0,
   };
-  readonly #parts: FaultParts;
+  readonly #parts: FaultDependencies;
   readonly #waiting: Set<Fault>;
   readonly #calls: { readonly fault: CallFault; left: number }[];
   readonly #deeds: Record<HostName, number> = { a: 0, b: 0 };
 
-  constructor(scenario: Scenario, parts: FaultParts) {
+  constructor(scenario: Scenario, parts: FaultDependencies) {
     this.#parts = parts;
     this.#waiting = new Set(scenario.faults);
     this.#calls = scenario.calls.map((fault) => ({ fault, left: fault.times }));

@@ -31,7 +31,7 @@ export const BEGAN_MS = Date.UTC(2026, 0, 1);
 /** How long followers of a mover's live view get, as in mover/main.ts, ms. */
 const LINGER_MS = 2000;
 
-export interface HostParts {
+export interface HostDependencies {
   readonly scheduler: Scheduler;
   readonly random: Random;
   readonly network: Network;
@@ -51,7 +51,7 @@ export class SimHost {
   readonly name: HostName;
   readonly disk: SimDisk;
   readonly store: SimStore;
-  readonly #parts: HostParts;
+  readonly #parts: HostDependencies;
   readonly #config: AgentConfig;
   readonly #movers = new Map<string, Running>();
   /** Movers that do not serve yet. */
@@ -66,7 +66,7 @@ export class SimHost {
   /** How far its wall clock is off, ms. */
   clockStepMs = 0;
 
-  constructor(name: HostName, parts: HostParts) {
+  constructor(name: HostName, parts: HostDependencies) {
     this.name = name;
     this.#parts = parts;
     this.disk = new SimDisk(parts.scheduler, parts.random);

@@ -26,7 +26,7 @@ export interface Put {
 
 export type Method = (this: unknown, ...given: never[]) => unknown;
 
-interface GuestParts {
+interface GuestContext {
   readonly guest: { session(signal: AbortSignal): Promise<Session> };
 }
 interface Session {
@@ -35,7 +35,7 @@ interface Session {
 }
 
 /** Takes the guest back without asking. */
-async function seize({ guest }: GuestParts, signal: AbortSignal): Promise<void> {
+async function seize({ guest }: GuestContext, signal: AbortSignal): Promise<void> {
   const session = await guest.session(signal);
   await session.cancel(signal);
   await session.resumeGuest(signal);

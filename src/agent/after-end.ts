@@ -8,7 +8,7 @@ import type { Migration, MigrationStore } from './store.ts';
 
 const LOOK_MS = 1000;
 
-export interface AfterEndParts<State> {
+export interface AfterEndDependencies<State> {
   readonly log: Log;
   readonly store: Pick<MigrationStore, 'all'>;
   /** The state's file in a migration's directory, and what it holds. */
@@ -22,7 +22,7 @@ export interface AfterEndParts<State> {
 
 /** What an agent still does about migrations once they have ended: a look at each every second, until nothing is left. */
 export class AfterEnd<State> {
-  readonly #parts: AfterEndParts<State>;
+  readonly #parts: AfterEndDependencies<State>;
   readonly #over = new AbortController();
   readonly #states = new Map<string, State>();
   /** Migrations about which nothing is left to do. */
@@ -31,7 +31,7 @@ export class AfterEnd<State> {
   readonly #busy = new Map<string, Promise<void>>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(parts: AfterEndParts<State>) {
+  constructor(parts: AfterEndDependencies<State>) {
     this.#parts = parts;
   }
 

@@ -20,7 +20,7 @@ import type { Migration, MigrationStore } from './store.ts';
 
 const ANSWER_MS = 3000;
 
-export interface AfterMoveParts {
+export interface AfterMoveDependencies {
   readonly name: string;
   readonly clock: Clock;
   readonly log: Log;
@@ -31,10 +31,10 @@ export interface AfterMoveParts {
 
 /** Asks the hosts that probe a guest after it has left from here what they see, and keeps it beside the journal. */
 export class AfterMove {
-  readonly #parts: AfterMoveParts;
+  readonly #parts: AfterMoveDependencies;
   readonly #each: AfterEnd<LaterState>;
 
-  constructor(parts: AfterMoveParts) {
+  constructor(parts: AfterMoveDependencies) {
     this.#parts = parts;
     const { log, store } = parts;
     this.#each = new AfterEnd({

@@ -5,7 +5,7 @@ import { pageOf } from '../protocol/public/page.ts';
 import type { Handlers } from '../rpc/server.ts';
 import type { DiskMoves } from './disk-moves.ts';
 
-export interface DiskMoveParts {
+export interface DiskMoveHandlerDependencies {
   readonly diskMoves: DiskMoves;
   readonly log: Log;
 }
@@ -13,7 +13,7 @@ export interface DiskMoveParts {
 export function diskMoveHandlers({
   diskMoves,
   log,
-}: DiskMoveParts): Handlers<typeof diskMoveRoutes> {
+}: DiskMoveHandlerDependencies): Handlers<typeof diskMoveRoutes> {
   return {
     moveDisk: async ({ body, caller }) => {
       const id = await diskMoves.begin(body);

@@ -34,7 +34,7 @@ const KEPT = 200;
 const MOST_AT_ONCE = 16;
 const PLAN_MS = 15_000;
 
-export interface DiskMovesParts {
+export interface DiskMovesDependencies {
   readonly config: AgentConfig;
   readonly clock: Clock;
   readonly log: Log;
@@ -48,7 +48,7 @@ export interface DiskMovesParts {
  * agent. The next one resumes from the journals below `stateDir/disk-moves` and from what the hypervisor says.
  */
 export class DiskMoves {
-  readonly #parts: DiskMovesParts;
+  readonly #parts: DiskMovesDependencies;
   readonly #dir: string;
   readonly #moves = new Map<string, DiskMove>();
   readonly #running = new Map<string, Promise<void>>();
@@ -56,7 +56,7 @@ export class DiskMoves {
   readonly #ending = new AbortController();
   readonly #mutex = new Mutex();
 
-  constructor(parts: DiskMovesParts) {
+  constructor(parts: DiskMovesDependencies) {
     this.#parts = parts;
     this.#dir = path.join(parts.config.stateDir, 'disk-moves');
     if (!existsSync(this.#dir)) return;

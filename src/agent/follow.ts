@@ -16,7 +16,7 @@ import type { Supervisor } from './supervision.ts';
 const ANSWER_MS = 3000;
 const AGAIN_MS = 200;
 
-export interface FollowParts {
+export interface FollowDependencies {
   readonly clock: Clock;
   readonly log: Log;
   readonly store: MigrationStore;
@@ -26,9 +26,9 @@ export interface FollowParts {
 
 /** What movers and journals report about the migrations of this host. The mover is asked first: it knows most. */
 export class Follow {
-  readonly #parts: FollowParts;
+  readonly #parts: FollowDependencies;
 
-  constructor(parts: FollowParts) {
+  constructor(parts: FollowDependencies) {
     this.#parts = parts;
   }
 

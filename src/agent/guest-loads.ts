@@ -151,7 +151,7 @@ export class GuestLoads {
   }
 }
 
-export interface LoadParts {
+export interface LoadHandlerDependencies {
   readonly guests: Guests;
   readonly guestLoads: GuestLoads;
 }
@@ -159,7 +159,7 @@ export interface LoadParts {
 export function loadHandler({
   guests,
   guestLoads,
-}: LoadParts): Handlers<Pick<typeof agentContract, 'guestLoad'>> {
+}: LoadHandlerDependencies): Handlers<Pick<typeof agentContract, 'guestLoad'>> {
   return {
     guestLoad: async ({ params: { guest } }) => {
       await guests.shown(guest);

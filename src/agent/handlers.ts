@@ -1,7 +1,5 @@
-import { X509Certificate } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
-import { godwitError } from '../errors.ts';
 import { publicContract } from '../protocol/contract.ts';
 import type { agentContract } from '../protocol/contract.ts';
 import type { HostInfo } from '../protocol/public/host.ts';
@@ -17,28 +15,26 @@ import { diskMoveHandlers } from './disk-move-handler.ts';
 import type { DiskMoves } from './disk-moves.ts';
 import type { Follow } from './follow.ts';
 import { loadHandler } from './guest-loads.ts';
-import type { LoadParts } from './guest-loads.ts';
+import type { LoadHandlerDependencies } from './guest-loads.ts';
 import type { HostEvents } from './host-events.ts';
 import type { Incoming } from './incoming.ts';
 import type { HostInventory } from './inventory.ts';
 import { orderFor } from './orders.ts';
 import type { Orders } from './orders.ts';
 import type { Outgoing } from './outgoing.ts';
-import { JoinFailures } from './pki/join-failures.ts';
-import { renewCertificate } from './pki/issued.ts';
-import type { Spread } from './pki/spread.ts';
-import { redeemToken } from './pki/token.ts';
+import { fleetHandlers } from './pki/handlers.ts';
+import type { FleetHandlerDependencies } from './pki/handlers.ts';
 import type { Peers } from './peers.ts';
 import type { LinkAnswers } from './prediction/link-answers.ts';
 import type { Plans } from './prediction/plans.ts';
 import { checkHandlers } from './preflight/handlers.ts';
-import type { CheckParts } from './preflight/handlers.ts';
+import type { CheckHandlerDependencies } from './preflight/handlers.ts';
 import { labelHandler } from './label-handler.ts';
-import type { LabelParts } from './label-handler.ts';
+import type { LabelHandlerDependencies } from './label-handler.ts';
 import { listHandlers } from './lists.ts';
 import { processorHandlers } from './processors.ts';
 import { recoveryHandlers } from './recovery/handlers.ts';
-import type { RecoveryParts } from './recovery/handlers.ts';
+import type { RecoveryHandlerDependencies } from './recovery/handlers.ts';
 import type { Load } from './load.ts';
 import type { Leftovers } from './leftovers/leftovers.ts';
 import type { Reload } from './reload.ts';
@@ -52,7 +48,13 @@ import type { MigrationStore } from './store.ts';
 import type { AfterMove } from './after-move.ts';
 import type { GuestProbes } from './probes.ts';
 
-export interface AgentParts extends CheckParts, LabelParts, LoadParts, RecoveryParts {
+export interface AgentHandlerDependencies
+  extends
+    CheckHandlerDependencies,
+    FleetHandlerDependencies,
+    LabelHandlerDependencies,
+    LoadHandlerDependencies,
+    RecoveryHandlerDependencies {
   readonly config: AgentConfig;
   readonly clock: Clock;
   readonly store: MigrationStore;
@@ -72,7 +74,6 @@ export interface AgentParts extends CheckParts, LabelParts, LoadParts, RecoveryP
   readonly cache: HostCache;
   readonly probes: GuestProbes;
   readonly diskMoves: DiskMoves;
-  readonly spread: Spread;
   readonly hostEvents: HostEvents;
   readonly load: Load;
   readonly trust: () => Trust;
@@ -80,7 +81,7 @@ export interface AgentParts extends CheckParts, LabelParts, LoadParts, RecoveryP
 }
 
 /** The agent's API: each route, given over to the part that answers it. */
-export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract> {
+export function agentHandlers(parts: AgentHandlerDependencies): Handlers<typeof agentContract> {
   const { config, log, guests, outgoing, incoming, follow, probes } = parts;
   return {
     hello: () => ({
@@ -152,7 +153,7 @@ export function agentHandlers(parts: AgentParts): Handlers<typeof agentContract>
 }
 
 async function dryRun(
-  { outgoing, checks }: AgentParts,
+  { outgoing, checks }: AgentHandlerDependencies,
   id: string,
   asked: MigrationRequest,
   signal: AbortSignal,
@@ -168,7 +169,7 @@ type LeftoverRoutes = Pick<
   'leftovers' | 'clearLeftovers' | 'deleteLeftovers'
 >;
 
-function leftoverHandlers(parts: AgentParts): Handlers<LeftoverRoutes> {
+function leftoverHandlers(parts: AgentHandlerDependencies): Handlers<LeftoverRoutes> {
   const { leftovers } = parts;
   return {
     leftovers: async () => ({ leftovers: await leftovers.list() }),
@@ -181,71 +182,13 @@ function leftoverHandlers(parts: AgentParts): Handlers<LeftoverRoutes> {
   };
 }
 
-async function cleared({ leftovers, log }: AgentParts, by: string): Promise<ClearedList> {
+async function cleared(
+  { leftovers, log }: AgentHandlerDependencies,
+  by: string,
+): Promise<ClearedList> {
   const answer = await leftovers.clear();
   log.info({ by, cleared: answer.cleared.length }, 'leftovers were cleared');
   return answer;
-}
-
-function fleetHandlers({
-  config,
-  clock,
-  log,
-  spread,
-}: AgentParts): Pick<
-  Handlers<typeof agentContract>,
-  'newerList' | 'offerList' | 'siteSecret' | 'renew' | 'join'
-> {
-  const joinFailures = new JoinFailures(() => clock.monotonicMs());
-  return {
-    newerList: ({ query, caller }) => {
-      // Every agent asks for lists: so the CA sees which certificate each host uses.
-      if (caller.role === 'agent' && 'certificate' in caller) spread.saw(caller.certificate);
-      return spread.newerThan(query.after);
-    },
-    offerList: ({ body }) => ({ number: spread.take(body) }),
-    siteSecret: ({ query }) => spread.secrets.named(query.id),
-    renew: async ({ body, caller }) => {
-      if (config.caDir === undefined) {
-        throw godwitError('GODWIT_PKI', { what: `${config.name} does not hold the CA` });
-      }
-      const shown = 'certificate' in caller ? caller.certificate : undefined;
-      if (shown === undefined) {
-        const facts = { peer: caller.name, reason: 'a renewal needs one' };
-        throw godwitError('GODWIT_PEER_UNTRUSTED', facts);
-      }
-      try {
-        const certificate = new X509Certificate(shown);
-        const renewed = await renewCertificate(
-          config.caDir,
-          certificate,
-          body.request,
-          clock.wallMs(),
-        );
-        if (renewed.certificate === undefined) return {};
-        log.info({ host: renewed.name }, 'a certificate was renewed');
-        return { certificate: renewed.certificate };
-      } catch (err) {
-        log.warn({ err, host: caller.name }, 'a certificate was not renewed');
-        throw err;
-      }
-    },
-    join: async ({ body, calledFrom }) => {
-      if (config.caDir === undefined) {
-        const hint = 'Name the agent of the host that holds the CA in the token.';
-        const reason = `${config.name} does not hold the CA`;
-        throw godwitError('GODWIT_JOIN_TOKEN', { reason }, { hint });
-      }
-      const { caDir } = config;
-      const signed = await joinFailures.run(calledFrom, () =>
-        redeemToken(caDir, body.token, body.request, clock.wallMs()),
-      );
-      log.info({ host: signed.name }, 'a host joined');
-      spread.look();
-      const { name: _name, ...answer } = signed;
-      return answer;
-    },
-  };
 }
 
 type ResolveRoutes = Pick<
@@ -254,7 +197,7 @@ type ResolveRoutes = Pick<
 >;
 
 /** What is asked about a migration on which a person must decide. */
-function resolveHandlers(parts: AgentParts): Handlers<ResolveRoutes> {
+function resolveHandlers(parts: AgentHandlerDependencies): Handlers<ResolveRoutes> {
   const { config, guests, store, sides, resolve } = parts;
   return {
     side: async ({ params, query, caller }) => ({
@@ -270,7 +213,7 @@ function resolveHandlers(parts: AgentParts): Handlers<ResolveRoutes> {
   };
 }
 
-function cacheHandlers({ cache, log }: AgentParts): Handlers<typeof cacheRoutes> {
+function cacheHandlers({ cache, log }: AgentHandlerDependencies): Handlers<typeof cacheRoutes> {
   return {
     cache: () => cache.status(),
     seedCache: ({ body, signal }) => cache.seed(body, signal),
@@ -282,7 +225,12 @@ function cacheHandlers({ cache, log }: AgentParts): Handlers<typeof cacheRoutes>
   };
 }
 
-async function hostInfo({ config, store, guests, inventory }: AgentParts): Promise<HostInfo> {
+async function hostInfo({
+  config,
+  store,
+  guests,
+  inventory,
+}: AgentHandlerDependencies): Promise<HostInfo> {
   const [machine, list] = await Promise.all([inventory.machine(), guests.listed()]);
   const running = store.running();
   const count = (side: 'source' | 'destination'): number =>

@@ -7,7 +7,7 @@ const WORKED_MS = 1000;
 /** By which the agent has to have grown since then. Collected sooner, it gives back less than 2 MB of its 110 (measured). */
 const GROWN_BYTES = 4e6;
 
-export interface IdleCollectionParts {
+export interface IdleCollectionDependencies {
   /** Processor time of this process so far, ms. */
   readonly usedMs: () => number;
   readonly residentBytes: () => number;
@@ -19,14 +19,14 @@ export interface IdleCollectionParts {
  * last burst of requests left. Once it has worked, has grown and is quiet again, all of that is collected, and the pages go back.
  */
 export class IdleCollection {
-  readonly #parts: IdleCollectionParts;
+  readonly #parts: IdleCollectionDependencies;
   #lookedAtMs = 0;
   #collectedAtMs = 0;
   /** After the collection before; none was yet. */
   #restedBytes = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(parts: IdleCollectionParts = thisProcess) {
+  constructor(parts: IdleCollectionDependencies = thisProcess) {
     this.#parts = parts;
   }
 
@@ -50,7 +50,7 @@ export class IdleCollection {
   }
 }
 
-const thisProcess: IdleCollectionParts = {
+const thisProcess: IdleCollectionDependencies = {
   usedMs: () => {
     const { user, system } = process.cpuUsage();
     return (user + system) / 1000;

@@ -28,7 +28,7 @@ import { Mutex } from '../mutex.ts';
 
 type Recovery = NonNullable<DestinationMoverRequest['recovery']>;
 
-export interface IncomingParts {
+export interface IncomingDependencies {
   readonly config: AgentConfig;
   readonly clock: Clock;
   /** What this host reports about itself now. */
@@ -60,14 +60,14 @@ const MOST_HELD = 16;
 
 /** Lets guests of other hosts in, each with a mover of its own. */
 export class Incoming {
-  readonly #parts: IncomingParts;
+  readonly #parts: IncomingDependencies;
   /** Hosts, and the ids that each of them has asked for. */
   readonly #disowned = new Map<string, Set<string>>();
   /** Hosts, and their ended migrations that have a mover again. */
   readonly #reporting = new Map<string, Set<string>>();
   readonly #mutex = new Mutex();
 
-  constructor(parts: IncomingParts) {
+  constructor(parts: IncomingDependencies) {
     this.#parts = parts;
   }
 

@@ -4,7 +4,7 @@ import type { Handlers } from '../rpc/server.ts';
 import type { HostLabels } from './guest-labels.ts';
 import type { Guests } from './guests.ts';
 
-export interface LabelParts {
+export interface LabelHandlerDependencies {
   readonly guests: Guests;
   readonly labels: HostLabels;
   readonly log: Log;
@@ -14,7 +14,7 @@ export function labelHandler({
   guests,
   labels,
   log,
-}: LabelParts): Handlers<Pick<typeof agentContract, 'labelGuest'>> {
+}: LabelHandlerDependencies): Handlers<Pick<typeof agentContract, 'labelGuest'>> {
   return {
     labelGuest: async ({ params: { guest }, body, caller }) => {
       await guests.need(guest);

@@ -66,7 +66,7 @@ function unmeasured(rate: number | undefined, how: LinkMeasure['how']): LinkMeas
 /** A measurement gives itself less, ms. */
 const MEASURED_MS = 30_000;
 
-export interface LinkRatesParts {
+export interface LinkRatesDependencies {
   readonly config: AgentConfig;
   readonly store: MigrationStore;
   readonly peers: Pick<Peers, 'address'>;
@@ -76,9 +76,9 @@ export interface LinkRatesParts {
 
 /** What this agent knows of the links to other hosts. */
 export class LinkRates {
-  readonly #parts: LinkRatesParts;
+  readonly #parts: LinkRatesDependencies;
 
-  constructor(parts: LinkRatesParts) {
+  constructor(parts: LinkRatesDependencies) {
     this.#parts = parts;
   }
 

@@ -15,7 +15,7 @@ import type { MaintenanceRoutes } from './maintenance.ts';
 import type { Peers } from './peers.ts';
 import { SingleFlight } from './single-flight.ts';
 
-export interface ListParts {
+export interface ListDependencies {
   readonly config: AgentConfig;
   readonly guests: Guests;
   readonly peers: Peers;
@@ -28,7 +28,7 @@ type ListRoutes = MaintenanceRoutes &
 
 /** What there is on this host, or on all of them, and on hosts of its manager, which can be taken out of use: a host that gives no answer is part of the list. */
 export function listHandlers(
-  { config, guests, peers, follow, log }: ListParts,
+  { config, guests, peers, follow, log }: ListDependencies,
   own: () => Promise<HostInfo>,
 ): Handlers<ListRoutes> {
   // Each asks every host of the fleet, in the share that this host's movers have there.

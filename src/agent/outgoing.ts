@@ -19,7 +19,7 @@ import { migrationOf, mustBeReadable } from './guests.ts';
 import type { HostLabels } from './guest-labels.ts';
 import type { Guests } from './guests.ts';
 import { LinkRates } from './link-rate.ts';
-import type { LinkRatesParts } from './link-rate.ts';
+import type { LinkRatesDependencies } from './link-rate.ts';
 import { otherAgent, receivingAgent } from './other-agent.ts';
 import type { Peers } from './peers.ts';
 import type { PredictionCache } from './prediction/prediction-cache.ts';
@@ -32,7 +32,7 @@ import { Mutex } from '../mutex.ts';
 /** As many as the inventory lists of one guest. */
 const MOST_NICS = 64;
 
-export interface OutgoingParts extends LinkRatesParts {
+export interface OutgoingDependencies extends LinkRatesDependencies {
   readonly clock: Clock;
   readonly guests: Guests;
   readonly peers: Peers;
@@ -63,10 +63,10 @@ export interface Looked extends DiscoveredGuest {
 /** Starts migrations of guests that run here. */
 export class Outgoing {
   readonly links: LinkRates;
-  readonly #parts: OutgoingParts;
+  readonly #parts: OutgoingDependencies;
   readonly #mutex = new Mutex();
 
-  constructor(parts: OutgoingParts) {
+  constructor(parts: OutgoingDependencies) {
     this.#parts = parts;
     this.links = new LinkRates(parts);
   }

@@ -23,14 +23,14 @@ const ALL_MS = 120_000;
 const GUESTS_AT_ONCE = 8;
 const MOST_GUESTS = 4096;
 
-export interface ProcessorParts {
+export interface ProcessorDependencies {
   readonly config: Pick<AgentConfig, 'name'>;
   readonly guests: Pick<Guests, 'drivers' | 'listed'>;
   readonly peers: Pick<Peers, 'names' | 'processors'>;
   readonly log: Log;
 }
 
-export function processorHandlers(parts: ProcessorParts): Handlers<typeof processorRoutes> {
+export function processorHandlers(parts: ProcessorDependencies): Handlers<typeof processorRoutes> {
   const { config, peers } = parts;
   // Whoever gives up meanwhile takes nobody else's answer away.
   const looks = new SingleFlight(() => ownProcessors(parts, AbortSignal.timeout(ALL_MS)));
@@ -68,7 +68,7 @@ export function processorHandlers(parts: ProcessorParts): Handlers<typeof proces
 }
 
 async function ownProcessors(
-  { guests, log }: ProcessorParts,
+  { guests, log }: ProcessorDependencies,
   signal: AbortSignal,
 ): Promise<ProcessorsAnswer> {
   const offers = await withDeadline('processors', OFFERS_MS, signal, (inner) =>

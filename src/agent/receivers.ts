@@ -19,7 +19,7 @@ import type { PeersOf } from './incoming.ts';
 import type { ReceiverProcess, StartReceiver } from './receiver-process.ts';
 import type { MigrationStore } from './store.ts';
 
-export interface ReceiversParts extends PeersOf {
+export interface ReceiversDependencies extends PeersOf {
   readonly store: Pick<MigrationStore, 'get'>;
   readonly drivers: readonly Driver[];
   readonly log: Log;
@@ -29,7 +29,7 @@ export interface ReceiversParts extends PeersOf {
 
 /** The destination's ends of the wire for guests that their managers move, one for each migration. */
 export class Receivers {
-  readonly #parts: ReceiversParts;
+  readonly #parts: ReceiversDependencies;
   /** By name, those that were started by this process and have not ended. */
   readonly #running = new Map<
     string,
@@ -38,7 +38,7 @@ export class Receivers {
   /** By name, the last that was asked of it. */
   readonly #turns = new Map<string, Promise<unknown>>();
 
-  constructor(parts: ReceiversParts) {
+  constructor(parts: ReceiversDependencies) {
     this.#parts = parts;
   }
 
@@ -160,13 +160,13 @@ function noReceiver(why: MemorySockets | string): Error {
   return godwitError('GODWIT_CAPABILITY', { what: 'to receive over the wire', reason });
 }
 
-export interface ReceiverParts {
+export interface ReceiverHandlerDependencies {
   readonly receivers: Receivers;
 }
 
 export function receiverHandlers({
   receivers,
-}: ReceiverParts): Pick<Handlers<typeof agentContract>, keyof typeof receiverRoutes> {
+}: ReceiverHandlerDependencies): Pick<Handlers<typeof agentContract>, keyof typeof receiverRoutes> {
   return {
     offerReceiver: ({ query, caller, signal }) => receivers.offer(query, caller, signal),
     openReceiver: ({ body, caller }) => receivers.open(body, caller),

@@ -45,7 +45,7 @@ const WHEN: Readonly<Record<keyof AgentConfig, 'reload' | 'restart'>> = {
   logLevel: 'reload',
 };
 
-export interface ReloadParts {
+export interface ReloadDependencies {
   /** What the agent's parts go by: all of them hold this one object, whose values are exchanged in one step. */
   readonly config: AgentConfig;
   readonly log: Log;
@@ -54,10 +54,10 @@ export interface ReloadParts {
 
 /** Takes a changed configuration: all of it that can change at run time, or, where anything in it is wrong, nothing. */
 export class Reload {
-  readonly #parts: ReloadParts;
+  readonly #parts: ReloadDependencies;
   readonly #turn = new Mutex();
 
-  constructor(parts: ReloadParts) {
+  constructor(parts: ReloadDependencies) {
     this.#parts = parts;
   }
 

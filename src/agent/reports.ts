@@ -7,7 +7,7 @@ import type { Peers } from './peers.ts';
 import type { Returns } from './returns.ts';
 import type { MigrationStore } from './store.ts';
 
-interface ReportParts {
+interface ReportDependencies {
   readonly store: MigrationStore;
   readonly peers: Peers;
   readonly log: Log;
@@ -20,7 +20,7 @@ interface ReportParts {
  * not known here.
  */
 export async function reportOfBoth(
-  { store, peers, log, afterMove }: ReportParts,
+  { store, peers, log, afterMove }: ReportDependencies,
   id: string,
 ): Promise<Report> {
   const own = store.report(id);
@@ -38,7 +38,7 @@ export async function reportOfBoth(
 
 /** The same, with how the site's check of the guest stands where one was asked for: the destination knows. */
 export async function reportWithCheck(
-  parts: ReportParts & { readonly returns: Pick<Returns, 'of'> },
+  parts: ReportDependencies & { readonly returns: Pick<Returns, 'of'> },
   id: string,
 ): Promise<Report> {
   const report = await reportOfBoth(parts, id);

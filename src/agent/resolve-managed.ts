@@ -30,7 +30,7 @@ import type { Supervisor } from './supervision.ts';
 /** How long the manager has to say where a guest is, ms: within what a caller waits. */
 const LOOK_MS = 15_000;
 
-export interface ManagedResolveParts {
+export interface ManagedResolveDependencies {
   readonly config: AgentConfig;
   readonly clock: Clock;
   readonly log: Log;
@@ -44,9 +44,9 @@ type ManagedMigration = Migration & { readonly request: ManagedMoverRequest };
 
 /** A held migration of a manager's guest: its manager is asked again, and a person may have the last word on the record. */
 export class ManagedResolve {
-  readonly #parts: ManagedResolveParts;
+  readonly #parts: ManagedResolveDependencies;
 
-  constructor(parts: ManagedResolveParts) {
+  constructor(parts: ManagedResolveDependencies) {
     this.#parts = parts;
   }
 

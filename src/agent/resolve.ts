@@ -37,7 +37,7 @@ import { Mutex } from '../mutex.ts';
 
 const ORDER_MS = 90_000;
 
-export interface ResolveParts {
+export interface ResolveDependencies {
   readonly config: AgentConfig;
   readonly clock: Clock;
   readonly log: Log;
@@ -52,12 +52,12 @@ export interface ResolveParts {
 
 /** A person decides where the guest of a held migration runs; what is provably wrong is refused. */
 export class Resolve {
-  readonly #parts: ResolveParts;
+  readonly #parts: ResolveDependencies;
   readonly #mutex = new Mutex();
   readonly #managed: ManagedResolve;
   readonly #looks = new SingleFlight((id) => this.show(id));
 
-  constructor(parts: ResolveParts) {
+  constructor(parts: ResolveDependencies) {
     this.#parts = parts;
     this.#managed = new ManagedResolve({ ...parts, drivers: parts.guests.drivers });
   }

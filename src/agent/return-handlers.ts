@@ -7,7 +7,7 @@ import type { Returns } from './returns.ts';
 import { checkPartner } from './sides.ts';
 import type { MigrationStore } from './store.ts';
 
-interface ReturnParts {
+interface ReturnHandlerDependencies {
   readonly store: MigrationStore;
   readonly returns: Returns;
 }
@@ -19,7 +19,7 @@ export async function cancelOrKeep(
     returns,
     store,
     peers,
-  }: ReturnParts & { readonly follow: Follow; readonly peers: Peers },
+  }: ReturnHandlerDependencies & { readonly follow: Follow; readonly peers: Peers },
   id: string,
   by: string,
 ): Promise<CancelAnswer> {
@@ -34,7 +34,7 @@ export async function cancelOrKeep(
 
 /** The source of a migration passes a cancel on. */
 export async function endSiteCheck(
-  { returns, store }: ReturnParts,
+  { returns, store }: ReturnHandlerDependencies,
   id: string,
   by: string,
   caller: Caller,
@@ -45,7 +45,10 @@ export async function endSiteCheck(
 }
 
 /** What the other host of a migration is told of it. */
-export function returnsSeen({ returns }: ReturnParts, id: string): Pick<SideView, 'siteCheck'> {
+export function returnsSeen(
+  { returns }: ReturnHandlerDependencies,
+  id: string,
+): Pick<SideView, 'siteCheck'> {
   const siteCheck = returns.of(id);
   return siteCheck === undefined ? {} : { siteCheck };
 }

@@ -34,7 +34,7 @@ import type { Migration, MigrationStore } from './store.ts';
 /** Checks that run at once; the others wait for another look. */
 const MOST_RUNS = 8;
 
-export interface ReturnsParts {
+export interface ReturnsDependencies {
   readonly config: AgentConfig;
   readonly clock: Clock;
   readonly log: Log;
@@ -55,11 +55,11 @@ interface Arrived {
  * guest that fails it goes back where it came from by a migration of its own. What is decided lies on the disk first.
  */
 export class Returns {
-  readonly #parts: ReturnsParts;
+  readonly #parts: ReturnsDependencies;
   readonly #each: AfterEnd<WatchState>;
   #runs = 0;
 
-  constructor(parts: ReturnsParts) {
+  constructor(parts: ReturnsDependencies) {
     this.#parts = parts;
     const { log, store } = parts;
     this.#each = new AfterEnd({

@@ -19,7 +19,7 @@ import type { Supervisor } from './supervision.ts';
 
 const LOOK_MS = 5000;
 
-export interface SidesParts {
+export interface SidesDependencies {
   readonly config: AgentConfig;
   readonly drivers: readonly Driver[];
   readonly store: MigrationStore;
@@ -30,9 +30,9 @@ export interface SidesParts {
 
 /** What this host knows of its side of each migration. */
 export class Sides {
-  readonly #parts: SidesParts;
+  readonly #parts: SidesDependencies;
 
-  constructor(parts: SidesParts) {
+  constructor(parts: SidesDependencies) {
     this.#parts = parts;
   }
 

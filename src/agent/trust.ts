@@ -12,7 +12,7 @@ import type { Spread } from './pki/spread.ts';
 import type { Renewal } from './pki/renewal.ts';
 import type { RefusedByMovers } from './refused-by-movers.ts';
 
-export interface TrustParts {
+export interface TrustDependencies {
   readonly config: AgentConfig;
   readonly fleet: Pick<Fleet, 'list'>;
   readonly spread: Pick<Spread, 'twoHolders'>;
@@ -22,7 +22,14 @@ export interface TrustParts {
 }
 
 /** What `godwit doctor` shows of the trust between this host and others. */
-export function trustOf({ config, fleet, spread, renewal, refusals, ofMovers }: TrustParts): Trust {
+export function trustOf({
+  config,
+  fleet,
+  spread,
+  renewal,
+  refusals,
+  ofMovers,
+}: TrustDependencies): Trust {
   const { count, why } = renewal.failed;
   const twoHolders = spread.twoHolders();
   const own = new X509Certificate(readPair(pkiDirOf(config)).cert);
@@ -39,7 +46,7 @@ export function trustOf({ config, fleet, spread, renewal, refusals, ofMovers }: 
   };
 }
 
-function listOf(fleet: TrustParts['fleet']): Pick<Trust, 'list' | 'listProblem'> {
+function listOf(fleet: TrustDependencies['fleet']): Pick<Trust, 'list' | 'listProblem'> {
   try {
     const list = fleet.list();
     if (list === undefined) return {};

@@ -14,13 +14,13 @@ import { Refusals } from '../rpc/refusals.ts';
 import type { Credentials } from '../rpc/tls.ts';
 import { Audit } from './audit/audit.ts';
 import { controllerHandlers } from './api/handlers.ts';
-import type { ControllerParts } from './api/handlers.ts';
+import type { ControllerHandlerDependencies } from './api/handlers.ts';
 import { controllerPkiDir, databaseOf } from './config.ts';
 import type { ControllerConfig } from './config.ts';
 import { openListeners } from './listeners.ts';
 import { AgentClients, reached } from './engine/agent-clients.ts';
 import { HealthWatch } from './health/watch.ts';
-import type { HealthWatchParts } from './health/watch.ts';
+import type { HealthWatchDependencies } from './health/watch.ts';
 import { History } from './history/history.ts';
 import { Metrics } from './metrics.ts';
 import { Inventory } from './inventory/inventory.ts';
@@ -162,7 +162,7 @@ function managedHosts(history: History, log: Log, clock: Clock): ManagedHosts {
 
 /** Of hosts that are ill, and of those that may sleep. */
 function watchesOf(
-  parts: Pick<HealthWatchParts, 'store' | 'clock' | 'log'>,
+  parts: Pick<HealthWatchDependencies, 'store' | 'clock' | 'log'>,
   { health: policy, power: settings }: ControllerConfig,
   inventory: Inventory,
   work: Work,
@@ -183,7 +183,7 @@ function recoveryOf({
   agents,
   work,
   ...parts
-}: Pick<HealthWatchParts, 'store' | 'clock' | 'log'> & {
+}: Pick<HealthWatchDependencies, 'store' | 'clock' | 'log'> & {
   config: ControllerConfig;
   inventory: Inventory;
   agents: AgentClients;
@@ -206,7 +206,7 @@ function signingInTo({ config, store, log, clock }: Parameters<typeof managersIn
 }
 
 function managersIn(
-  parts: Pick<ControllerParts, 'config' | 'store' | 'log' | 'clock'>,
+  parts: Pick<ControllerHandlerDependencies, 'config' | 'store' | 'log' | 'clock'>,
   hosts: ManagedHosts,
 ) {
   const { config, store, log, clock } = parts;
@@ -231,7 +231,7 @@ async function providerOf({ web }: ControllerConfig, clock: Clock): Promise<Prov
 /** Loaded only where it is needed. */
 async function tracesOf(
   { traces: config, name }: ControllerConfig,
-  { store, clock, log }: Pick<ControllerParts, 'store' | 'clock' | 'log'>,
+  { store, clock, log }: Pick<ControllerHandlerDependencies, 'store' | 'clock' | 'log'>,
 ): Promise<Traces | undefined> {
   if (config === undefined) return undefined;
   const { Traces } = await import('./traces/exporter.ts');

@@ -24,7 +24,7 @@ import { WEB_LIMITS } from './web/limits.ts';
 import { listenWeb } from './web/listener.ts';
 import { signInListener } from './web/sign-in.ts';
 import { webCaller } from './who/callers.ts';
-import type { WhoParts } from './who/callers.ts';
+import type { WhoDependencies } from './who/callers.ts';
 import type { Sessions } from './who/sessions.ts';
 
 const GRACE_MS = 2000;
@@ -34,7 +34,7 @@ const PAGES = import.meta.filename.endsWith('.ts')
   ? path.resolve(import.meta.dirname, '../../dist/web')
   : path.resolve(import.meta.dirname, '../web');
 
-export interface ListenerParts extends Omit<WhoParts, 'origin' | 'sessions'> {
+export interface ListenerDependencies extends Omit<WhoDependencies, 'origin' | 'sessions'> {
   readonly sessions: Sessions;
   readonly config: ControllerConfig;
   readonly credentials: Credentials;
@@ -62,12 +62,12 @@ export interface Listeners {
 
 const CONTRACT = { ...controllerContract, ...managerAgentContract };
 
-function allHandlers({ handlers, managers }: ListenerParts): Handlers<typeof CONTRACT> {
+function allHandlers({ handlers, managers }: ListenerDependencies): Handlers<typeof CONTRACT> {
   return { ...handlers, ...managerAgentHandlers((manager) => managers.agentOf(manager)) };
 }
 
 /** Opens all of them, or none. */
-export async function openListeners(parts: ListenerParts): Promise<Listeners> {
+export async function openListeners(parts: ListenerDependencies): Promise<Listeners> {
   const { config, credentials, listening, metrics, audit } = parts;
   const { watch } = metrics;
   const { name } = config;
@@ -106,7 +106,7 @@ export async function openListeners(parts: ListenerParts): Promise<Listeners> {
 }
 
 async function openWeb(
-  parts: ListenerParts & { readonly queues: SendQueues },
+  parts: ListenerDependencies & { readonly queues: SendQueues },
   watched: (serves: RequestListener) => RequestListener,
 ): Promise<Listening | undefined> {
   const { config, credentials, methods, metrics, listening, queues, pages = PAGES } = parts;

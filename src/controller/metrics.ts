@@ -16,7 +16,7 @@ const STANDSTILLS = [0.01, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 60];
 const REQUESTS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
 const MS = 1000;
 
-export interface MetricsParts {
+export interface MetricsDependencies {
   readonly store: Store;
   readonly clock: Clock;
   readonly power?: ControllerConfig['power'];
@@ -30,7 +30,7 @@ export interface MetricsParts {
 export class Metrics {
   readonly #registry = new Registry();
   readonly #store: Store;
-  readonly #settings: MetricsParts['power'];
+  readonly #settings: MetricsDependencies['power'];
   readonly #reads: CostlyAnswers<string>;
   readonly #migrations;
   readonly #failures;
@@ -46,7 +46,7 @@ export class Metrics {
   readonly #open;
   readonly #wishes;
 
-  constructor({ store, clock, power }: MetricsParts) {
+  constructor({ store, clock, power }: MetricsDependencies) {
     this.#store = store;
     this.#settings = power;
     this.#reads = new CostlyAnswers('the metrics', clock);

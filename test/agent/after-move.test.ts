@@ -4,7 +4,7 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { AfterMove } from '../../src/agent/after-move.ts';
-import type { AfterMoveParts } from '../../src/agent/after-move.ts';
+import type { AfterMoveDependencies } from '../../src/agent/after-move.ts';
 import type { Migration } from '../../src/agent/store.ts';
 import { silentLog } from '../../src/log.ts';
 import type { LaterAnswer } from '../../src/protocol/peer/probe.ts';
@@ -47,7 +47,7 @@ function host(t: TestContext, given: { side?: 'source' | 'destination'; hosts?: 
     },
     peers: { probing: (name: string) => ({ laterWatch: async () => ask(name) }) },
     probes: { later: () => ask('a') },
-  } as unknown as AfterMoveParts;
+  } as unknown as AfterMoveDependencies;
   const file = path.join(dir, 'later.json');
   const open = () => new AfterMove(parts);
   const shown = (each: AfterMove): Report['vantages'] => each.complete(own, dir).vantages;

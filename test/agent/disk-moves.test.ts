@@ -4,7 +4,7 @@ import { appendFile, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { DiskMoves } from '../../src/agent/disk-moves.ts';
-import type { DiskMovesParts } from '../../src/agent/disk-moves.ts';
+import type { DiskMovesDependencies } from '../../src/agent/disk-moves.ts';
 import type { Guests } from '../../src/agent/guests.ts';
 import { MigrationStore } from '../../src/agent/store.ts';
 import { systemClock } from '../../src/clock.ts';
@@ -55,7 +55,7 @@ describe('the moves of disks on a host', () => {
         return session as unknown as SourceSession;
       },
     };
-    const parts: DiskMovesParts = {
+    const parts: DiskMovesDependencies = {
       config,
       clock: systemClock,
       log: silentLog,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { LinkRates, linkKnown, seenLinkRate } from '../../src/agent/link-rate.ts';
-import type { LinkRatesParts } from '../../src/agent/link-rate.ts';
+import type { LinkRatesDependencies } from '../../src/agent/link-rate.ts';
 import { migrationRequest, migrationSettings } from '../../src/protocol/public/migration.ts';
 
 const MIB = 1024 ** 2;
@@ -67,7 +67,7 @@ describe('a share of the link', () => {
         measure: async () =>
           measured === undefined ? { why: 'busy' } : { link: { rate: measured, how: 'measured' } },
       },
-    } as unknown as LinkRatesParts);
+    } as unknown as LinkRatesDependencies);
 
   test('is of what the link is measured to carry as the migration is asked for', async () => {
     assert.equal(await rates(100 * MB).shareOf(asked), 70 * MB);

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { Returns } from '../../src/agent/returns.ts';
-import type { ReturnsParts } from '../../src/agent/returns.ts';
+import type { ReturnsDependencies } from '../../src/agent/returns.ts';
 import type { Migration } from '../../src/agent/store.ts';
 import { godwitError } from '../../src/errors.ts';
 import { hookInput } from '../../src/hooks/hooks.ts';
@@ -112,7 +112,7 @@ class Host {
           return { accepted: true, what: 'it rolls back' };
         },
       },
-    } as unknown as ReturnsParts;
+    } as unknown as ReturnsDependencies;
     return new Returns(parts);
   }
 }

@@ -20,7 +20,7 @@ const MOST = 20_000;
 const PID_BYTES = 32;
 const OUR_TAP = /^gw[0-9a-f]{8}n\d{1,4}$/;
 
-export interface CollectParts {
+export interface CollectDependencies {
   readonly config: AgentConfig;
   readonly store: MigrationStore;
   readonly guests: Guests;
@@ -30,7 +30,7 @@ export interface CollectParts {
 }
 
 /** Looks at this host; changes nothing. */
-export async function collectFacts(parts: CollectParts): Promise<HostFacts> {
+export async function collectFacts(parts: CollectDependencies): Promise<HostFacts> {
   const found = await parts.guests.look();
   const bound = boundSockets();
   const guestsDir = path.join(parts.config.stateDir, 'guests');
@@ -56,7 +56,7 @@ export async function collectFacts(parts: CollectParts): Promise<HostFacts> {
 }
 
 function migrationFacts(
-  { config, store, movers, supervisor }: CollectParts,
+  { config, store, movers, supervisor }: CollectDependencies,
   bound: ReadonlySet<string>,
 ): MigrationFact[] {
   const root = path.join(config.stateDir, 'migrations');

@@ -8,23 +8,23 @@ import { removePort } from '../../network/port.ts';
 import type { ClearedList, Leftover } from '../../protocol/public/leftover.ts';
 import { Mutex } from '../../mutex.ts';
 import { collectFacts } from './collect.ts';
-import type { CollectParts } from './collect.ts';
+import type { CollectDependencies } from './collect.ts';
 import type { GuestFact, HostFacts } from './facts.ts';
 import { judgeLeftovers } from './judge.ts';
 
 const CLEAR_MS = 20_000;
 const MOST_PASSES = 4;
 
-export interface LeftoversParts extends CollectParts {
+export interface LeftoversDependencies extends CollectDependencies {
   readonly log: Log;
 }
 
 /** Finds what earlier crashes have left on this host, and clears what nothing can need any more. */
 export class Leftovers {
-  readonly #parts: LeftoversParts;
+  readonly #parts: LeftoversDependencies;
   readonly #mutex = new Mutex();
 
-  constructor(parts: LeftoversParts) {
+  constructor(parts: LeftoversDependencies) {
     this.#parts = parts;
   }
 

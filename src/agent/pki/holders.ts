@@ -11,7 +11,7 @@ const AGAIN_MS = 5000;
 /** A host takes its renewed certificate into use at once: what it shows so long after somebody showed that one is its own, ms. */
 const SETTLED_MS = 30_000;
 
-export interface HoldersParts {
+export interface HoldersDependencies {
   readonly clock: Clock;
   readonly log: Log;
   /** The certificate that a host shows where the fleet reaches it; rejects where it is not reached. */
@@ -35,10 +35,10 @@ interface Look {
  * it, shows it too: whoever has stolen a certificate and renews it locks nobody out, and two who use one name are reported.
  */
 export class Holders {
-  readonly #parts: HoldersParts;
+  readonly #parts: HoldersDependencies;
   readonly #looks = new Map<string, Look>();
 
-  constructor(parts: HoldersParts) {
+  constructor(parts: HoldersDependencies) {
     this.#parts = parts;
   }
 

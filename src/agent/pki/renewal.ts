@@ -19,7 +19,7 @@ const LOOK_MS = 60_000;
 /** Past a renewal, so that a CA that gives certificates of next to no life is not asked without a pause. */
 const AFTER_MS = 1000;
 
-export interface RenewalParts {
+export interface RenewalDependencies {
   readonly config: AgentConfig;
   readonly clock: Clock;
   readonly log: Log;
@@ -31,7 +31,7 @@ export interface RenewalParts {
 
 /** Renews this host’s certificate at the host that holds the CA, in time, for as long as the agent runs. */
 export class Renewal {
-  readonly #parts: RenewalParts;
+  readonly #parts: RenewalDependencies;
   readonly #directory: string;
   readonly #stop = new AbortController();
   readonly #startedMs: number;
@@ -42,7 +42,7 @@ export class Renewal {
   #failures = 0;
   #failure: GodwitError | undefined;
 
-  constructor(parts: RenewalParts) {
+  constructor(parts: RenewalDependencies) {
     this.#parts = parts;
     this.#directory = pkiDirOf(parts.config);
     this.#startedMs = parts.clock.wallMs();

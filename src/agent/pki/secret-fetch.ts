@@ -6,7 +6,7 @@ import type { FleetList } from '../../protocol/peer/fleet.ts';
 import type { Peers } from '../peers.ts';
 import { dropEarlier, replaceSecret, secretId, secretIn } from './site-secret.ts';
 
-export interface SecretParts {
+export interface SecretDependencies {
   readonly config: AgentConfig;
   readonly fleet: Pick<Fleet, 'list'>;
   readonly peers: Pick<Peers, 'siteSecret'>;
@@ -15,10 +15,10 @@ export interface SecretParts {
 
 /** Keeps this host's site secret at the one that the fleet's list names. Who hands it on is not trusted: the list is. */
 export class SecretFetch {
-  readonly #parts: SecretParts;
+  readonly #parts: SecretDependencies;
   #isAsking = false;
 
-  constructor(parts: SecretParts) {
+  constructor(parts: SecretDependencies) {
     this.#parts = parts;
   }
 

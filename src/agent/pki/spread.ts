@@ -25,7 +25,7 @@ const PULL_MS = 10_000;
 /** Of those that are asked at the start. */
 const AT_START = 3;
 
-export interface SpreadParts {
+export interface SpreadDependencies {
   readonly config: AgentConfig;
   readonly clock: Clock;
   readonly log: Log;
@@ -35,7 +35,7 @@ export interface SpreadParts {
 
 /** Brings the fleet's list from the CA to every host, and from host to host. */
 export class Spread {
-  readonly #parts: SpreadParts;
+  readonly #parts: SpreadDependencies;
   readonly #ca: string;
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #holders: Holders | undefined;
@@ -46,7 +46,7 @@ export class Spread {
   #failed = '';
   #damaged = '';
 
-  constructor(parts: SpreadParts) {
+  constructor(parts: SpreadDependencies) {
     this.#parts = parts;
     this.secrets = new SecretFetch(parts);
     const { caDir } = parts.config;

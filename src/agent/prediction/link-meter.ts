@@ -25,7 +25,7 @@ const MOST_HOSTS = 1024;
 /** Either what was measured, or why it was not. */
 export type Metered = { readonly link: LinkMeasure } | { readonly why: string };
 
-export interface LinkMeterParts {
+export interface LinkMeterDependencies {
   readonly clock: Clock;
   /** Whether a migration of this host is under way. */
   readonly isBusy: () => boolean;
@@ -43,11 +43,11 @@ class Busy extends Error {}
  * migration of either host is under way. Whoever asks meanwhile waits for the same measurement.
  */
 export class LinkMeter {
-  readonly #parts: LinkMeterParts;
+  readonly #parts: LinkMeterDependencies;
   readonly #kept = new Map<string, { readonly link: LinkMeasure; readonly atMs: number }>();
   readonly #underWay = new Map<string, Promise<Metered>>();
 
-  constructor(parts: LinkMeterParts) {
+  constructor(parts: LinkMeterDependencies) {
     this.#parts = parts;
   }
 

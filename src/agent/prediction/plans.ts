@@ -19,7 +19,7 @@ import type { PredictionCache } from './prediction-cache.ts';
 import { balloonedMix } from '../../migration/prediction/ballooned-mix.ts';
 import { shareOfLink, withShare } from '../../migration/prediction/link-share.ts';
 
-export interface PlansParts {
+export interface PlansDependencies {
   readonly config: AgentConfig;
   readonly checks: Pick<Checks, 'examination'>;
   readonly kept: Pick<PredictionCache, 'keep'>;
@@ -32,9 +32,9 @@ const NO_MEMORY =
 
 /** Says what a migration would cost: checks it and measures the guest, then the link, and begins nothing. */
 export class Plans {
-  readonly #parts: PlansParts;
+  readonly #parts: PlansDependencies;
 
-  constructor(parts: PlansParts) {
+  constructor(parts: PlansDependencies) {
     this.#parts = parts;
   }
 

@@ -4,7 +4,7 @@ import { godwitError, toGodwitError } from '../../errors.ts';
 import { refusal } from '../../migration/preflight/check.ts';
 import type { Admission, Assessment, StorageAnswer } from '../../protocol/peer/migration.ts';
 import type { SourceGuest } from '../../mover/direct/source/guest.ts';
-import type { ExamineParts, Examining } from './examine.ts';
+import type { ExamineDependencies, Examining } from './examine.ts';
 import type { CheckerQuestion, Examined, ExaminedHost } from './checker-questions.ts';
 
 /** Destinations of one guest that are asked at once. */
@@ -14,12 +14,11 @@ const HOST_MS = 40_000;
 /** At most so much of why a guest was not measured is reported, characters. */
 const MOST_WORDS = 4096;
 
-export type QuestionParts = ExamineParts;
 type Of<W extends CheckerQuestion['what']> = Extract<CheckerQuestion, { what: W }>;
 
 /** Answers a question by the code of a mover, which is loaded as it is needed; nothing is begun, and nothing is kept. */
 export async function answerQuestion(
-  parts: QuestionParts,
+  parts: ExamineDependencies,
   question: CheckerQuestion,
   onHost: (host: ExaminedHost) => void,
   signal: AbortSignal,
@@ -36,7 +35,7 @@ export async function answerQuestion(
 }
 
 async function storage(
-  { config }: QuestionParts,
+  { config }: ExamineDependencies,
   { admission, proof, placeKey }: Of<'storage'>,
 ): Promise<StorageAnswer> {
   const { answerStorage } = await import('../../mover/direct/destination/storage.ts');
@@ -44,7 +43,7 @@ async function storage(
 }
 
 async function assessed(
-  parts: QuestionParts,
+  parts: ExamineDependencies,
   { admission, preparation, placeKey, calledAt }: Of<'assess'>,
   signal: AbortSignal,
 ): Promise<Assessment> {
@@ -66,7 +65,7 @@ async function assessed(
 }
 
 async function driverFor(
-  { config, drivers }: QuestionParts,
+  { config, drivers }: ExamineDependencies,
   { driver: said }: Admission,
 ): Promise<DirectDriver> {
   const { driverSaid, isManaged } = await import('../../drivers/registry.ts');
@@ -83,7 +82,7 @@ async function placeIdsOf(placeKey: string) {
 }
 
 async function examineAll(
-  parts: QuestionParts,
+  parts: ExamineDependencies,
   { hosts, deadlineMs, measure = false }: Of<'examine'>,
   onHost: (host: ExaminedHost) => void,
   signal: AbortSignal,
@@ -106,7 +105,7 @@ async function examineAll(
 
 /** What one destination cannot answer in time is a check that refuses, and takes nothing from the others. */
 async function oneHost(
-  parts: QuestionParts,
+  parts: ExamineDependencies,
   asked: Examined,
   held: HeldGuest,
   { withinMs, measure }: { readonly withinMs: number; readonly measure: boolean },
@@ -161,10 +160,10 @@ async function measureGuest(
 
 /** One hold of the guest's hypervisor for all destinations: a monitor speaks to one at a time. */
 class HeldGuest {
-  readonly #parts: QuestionParts;
+  readonly #parts: ExamineDependencies;
   #guest: Promise<SourceGuest> | undefined;
 
-  constructor(parts: QuestionParts) {
+  constructor(parts: ExamineDependencies) {
     this.#parts = parts;
   }
 

@@ -25,7 +25,7 @@ const MOST = 16;
 /** Less than the caller waits, ms. */
 const ANSWER_MS = 13_000;
 
-export interface AnswersParts {
+export interface AnswersDependencies {
   readonly config: AgentConfig;
   readonly clock: Clock;
   readonly apart: AskChecker;
@@ -38,13 +38,13 @@ export interface AnswersParts {
  * that question alone.
  */
 export class PreflightAnswers {
-  readonly #parts: AnswersParts;
+  readonly #parts: AnswersDependencies;
   /** Names the places of this host for as long as this agent runs; those of a migration have a key of their own. */
   readonly #key = randomBytes(32);
   readonly #segments: SegmentQuota;
   readonly #running = new Map<string, number>();
 
-  constructor(parts: AnswersParts) {
+  constructor(parts: AnswersDependencies) {
     this.#parts = parts;
     this.#segments = new SegmentQuota(parts.config.name, () => parts.clock.monotonicMs());
   }

@@ -7,7 +7,7 @@ import { COMPILES_AHEAD, SMALL_ENVIRONMENT, SMALL_FLAGS } from '../../small-proc
 import { checkerLine } from './checker-questions.ts';
 import type { CheckerQuestion, ExaminedHost } from './checker-questions.ts';
 import { answerQuestion } from './answer-question.ts';
-import type { QuestionParts } from './answer-question.ts';
+import type { ExamineDependencies } from './examine.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/checker.ts', import.meta.url));
 /** For what it holds of a guest or of a port, once it is asked to end, ms. */
@@ -31,7 +31,7 @@ export type AskChecker = (
 ) => Asked;
 
 /** In this process: for a test, whose drivers are in its memory. */
-export function askHere(parts: QuestionParts): AskChecker {
+export function askHere(parts: ExamineDependencies): AskChecker {
   return (question, onHost, signal) => {
     const answer = answerQuestion(parts, question, onHost, signal);
     const over = (): void => undefined;

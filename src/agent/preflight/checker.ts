@@ -5,7 +5,7 @@ import { godwitError, toGodwitError } from '../../errors.ts';
 import { question } from './checker-questions.ts';
 import type { CheckerLine, CheckerQuestion } from './checker-questions.ts';
 import { answerQuestion } from './answer-question.ts';
-import type { QuestionParts } from './answer-question.ts';
+import type { ExamineDependencies } from './examine.ts';
 
 /** Answers one question by this host's configuration file; never rejects. */
 export async function runChecker(
@@ -25,7 +25,10 @@ export async function runChecker(
 }
 
 /** Only what the question needs is loaded: whoever asks waits for it. */
-async function partsFor({ what }: CheckerQuestion, config: AgentConfig): Promise<QuestionParts> {
+async function partsFor(
+  { what }: CheckerQuestion,
+  config: AgentConfig,
+): Promise<ExamineDependencies> {
   const alone = (): never => {
     throw godwitError('GODWIT_INTERNAL', { what: `a question of ${what} that asks other hosts` });
   };

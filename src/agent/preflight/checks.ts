@@ -41,7 +41,7 @@ interface Planned {
   readonly looked: Looked;
 }
 
-export interface ChecksParts {
+export interface ChecksDependencies {
   readonly config: AgentConfig;
   readonly clock: Clock;
   readonly log: Log;
@@ -62,10 +62,10 @@ export interface Examination {
 
 /** Makes the checks of a migration without one: nothing is begun, and nothing is left on either host. */
 export class Checks {
-  readonly #parts: ChecksParts;
+  readonly #parts: ChecksDependencies;
   #running = 0;
 
-  constructor(parts: ChecksParts) {
+  constructor(parts: ChecksDependencies) {
     this.#parts = parts;
   }
 

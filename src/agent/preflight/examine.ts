@@ -13,7 +13,7 @@ import { SourceConnections } from '../../mover/direct/source/connections.ts';
 import { checksOfHosts } from '../../mover/direct/source/host-checks.ts';
 import { assessGuest, examineStorage, inspectGuest } from '../../mover/direct/source/examine.ts';
 import type { SourceGuest } from '../../mover/direct/source/guest.ts';
-import type { LookParts } from '../../mover/direct/source/source-context.ts';
+import type { LookDependencies } from '../../mover/direct/source/source-context.ts';
 import { routesTo } from '../../mover/direct/source/networks.ts';
 import { launchOf } from '../../mover/direct/source/step-actions.ts';
 import { fullAddress } from '../../protocol/names.ts';
@@ -40,14 +40,14 @@ const NATIVE_PORTS = 2;
 const WIRE_PORTS = 1;
 
 /** What is needed of this host. */
-export interface ExamineParts {
+export interface ExamineDependencies {
   readonly config: AgentConfig;
   readonly clock: Clock;
   readonly drivers: readonly Driver[];
   readonly peers: Pick<Peers, 'preflight' | 'address' | 'furtherAddresses' | 'linkProbe'>;
 }
 
-export interface Examining extends ExamineParts, Examined {
+export interface Examining extends ExamineDependencies, Examined {
   readonly guest: SourceGuest;
   /** Called with what a migration would do, each time that more of it is known. */
   readonly learned?: (
@@ -75,7 +75,7 @@ export async function examine(asked: Examining, signal: AbortSignal): Promise<Ch
     }
   };
   const admission = await admissionOf(asked, signal);
-  const parts = lookParts(asked, state, admission);
+  const parts = lookDependencies(asked, state, admission);
   const answer = await askAdmission(asked, admission, signal);
   checks.push(...answer.checks);
   if (answer.reported !== undefined) {
@@ -169,7 +169,11 @@ async function admissionOf(
 }
 
 /** The destination's agent in the place of its mover, which has not been started. */
-function lookParts(asked: Examining, state: LookState, admission: Admission): LookParts {
+function lookDependencies(
+  asked: Examining,
+  state: LookState,
+  admission: Admission,
+): LookDependencies {
   const { config, id, request, seen, guest, peers } = asked;
   const api = peers.preflight(request.to);
   return {

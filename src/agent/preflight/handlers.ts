@@ -3,11 +3,11 @@ import type { preflightRoutes } from '../../protocol/peer/preflight.ts';
 import type { receiverRoutes } from '../../protocol/peer/receiver.ts';
 import type { Handlers } from '../../rpc/server.ts';
 import { receiverHandlers } from '../receivers.ts';
-import type { ReceiverParts } from '../receivers.ts';
+import type { ReceiverHandlerDependencies } from '../receivers.ts';
 import type { PreflightAnswers } from './answers.ts';
 import type { Checks } from './checks.ts';
 
-export interface CheckParts extends ReceiverParts {
+export interface CheckHandlerDependencies extends ReceiverHandlerDependencies {
   readonly checks: Checks;
   readonly answers: PreflightAnswers;
 }
@@ -18,7 +18,7 @@ type CheckRoutes = Pick<
 >;
 
 /** What is asked before there is a migration: by people of this host's guests, and by other hosts of theirs. */
-export function checkHandlers(parts: CheckParts): Handlers<CheckRoutes> {
+export function checkHandlers(parts: CheckHandlerDependencies): Handlers<CheckRoutes> {
   const { checks, answers } = parts;
   return {
     check: ({ body, signal }) => checks.answer(body, signal),

@@ -1,7 +1,7 @@
 import { godwitError } from '../../errors.ts';
 import { refusal } from '../../migration/preflight/check.ts';
 import { preparation } from '../../mover/direct/source/source-context.ts';
-import type { LookParts } from '../../mover/direct/source/source-context.ts';
+import type { LookDependencies } from '../../mover/direct/source/source-context.ts';
 import { routesOf } from '../../protocol/network.ts';
 import type { Admission } from '../../protocol/peer/migration.ts';
 import { migrationSettings } from '../../protocol/public/migration.ts';
@@ -13,7 +13,7 @@ const ANSWER_MS = 10_000;
 /** Where nothing speaks against a cold move, the destination keeps what a cold move would give it. */
 export async function offerStandby(
   { request, peers, labels, guest: held }: Examining,
-  parts: LookParts,
+  parts: LookDependencies,
   { admission, checks }: { readonly admission: Admission; readonly checks: Check[] },
   signal: AbortSignal,
 ): Promise<void> {

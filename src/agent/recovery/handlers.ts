@@ -19,7 +19,7 @@ import type { MigrationStore } from '../store.ts';
 import type { Supervisor } from '../supervision.ts';
 import { Standbys } from './standbys.ts';
 
-export interface RecoveryParts {
+export interface RecoveryHandlerDependencies {
   readonly config: AgentConfig;
   readonly clock: Clock;
   readonly log: Log;
@@ -37,7 +37,7 @@ type RecoveryRoutes = Pick<
 >;
 
 /** Guests of dead hosts: what is kept of them while their hosts live, and their start here. */
-export function recoveryHandlers(parts: RecoveryParts): Handlers<RecoveryRoutes> {
+export function recoveryHandlers(parts: RecoveryHandlerDependencies): Handlers<RecoveryRoutes> {
   const { config, clock, log, checks, answers, orders } = parts;
   const standbys = new Standbys(config.stateDir, config.name);
   return {
@@ -64,7 +64,12 @@ export function recoveryHandlers(parts: RecoveryParts): Handlers<RecoveryRoutes>
 
 /** May be repeated: what was begun under this id is not begun again. */
 async function begin(
-  { store, supervisor, standbys, incoming }: RecoveryParts & { readonly standbys: Standbys },
+  {
+    store,
+    supervisor,
+    standbys,
+    incoming,
+  }: RecoveryHandlerDependencies & { readonly standbys: Standbys },
   id: string,
   asked: RecoveryRequest,
 ): Promise<void> {

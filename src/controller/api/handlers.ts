@@ -11,36 +11,38 @@ import { historyHandlers } from './history.ts';
 import type { HistoryApi } from './history.ts';
 import { limitHandlers } from './limits.ts';
 import { managerHandlers } from './managers.ts';
-import type { ManagerParts } from './managers.ts';
+import type { ManagerHandlerDependencies } from './managers.ts';
 import { OverviewReader } from './overview.ts';
 import { planHandlers } from './plans.ts';
 import { policyHandlers } from './policies.ts';
-import type { PolicyParts } from './policies.ts';
+import type { PolicyHandlerDependencies } from './policies.ts';
 import { readGuest, readGuests, readHost, readHosts, readSamples } from './reads.ts';
-import type { ReadParts } from './reads.ts';
+import type { ReadHandlerDependencies } from './reads.ts';
 import { sessionHandlers } from './session.ts';
-import type { SessionParts } from './session.ts';
+import type { SessionHandlerDependencies } from './session.ts';
 import { tokenHandlers } from './tokens.ts';
 import { setMaintenance } from '../store/health.ts';
 import { wishHandlers } from './wishes.ts';
-import type { WishParts } from './wishes.ts';
+import type { WishHandlerDependencies } from './wishes.ts';
 
-export interface ControllerParts
+export interface ControllerHandlerDependencies
   extends
-    ReadParts,
-    WishParts,
+    ReadHandlerDependencies,
+    WishHandlerDependencies,
     HistoryApi,
     AuditApi,
-    PolicyParts,
-    ManagerParts,
-    Omit<SessionParts, 'monotonicMs'> {
+    PolicyHandlerDependencies,
+    ManagerHandlerDependencies,
+    Omit<SessionHandlerDependencies, 'monotonicMs'> {
   readonly config: ControllerConfig;
   readonly clock: Clock;
   readonly metrics: Metrics;
 }
 
 /** The controller's API: each route, given over to the part that answers it. */
-export function controllerHandlers(parts: ControllerParts): Handlers<typeof controllerContract> {
+export function controllerHandlers(
+  parts: ControllerHandlerDependencies,
+): Handlers<typeof controllerContract> {
   const { config, store, inventory, clock, metrics } = parts;
   const fleet = new OverviewReader(parts, clock);
   const asked = async (): Promise<{ ok: true }> => {

@@ -6,12 +6,15 @@ import type { Handlers } from '../../rpc/server.ts';
 import { changeLimits, readLimits } from '../store/limits.ts';
 import type { Store } from '../store/open.ts';
 
-export interface LimitParts {
+export interface LimitHandlerDependencies {
   readonly store: Store;
   readonly log: Log;
 }
 
-export function limitHandlers({ store, log }: LimitParts): Handlers<typeof limitRoutes> {
+export function limitHandlers({
+  store,
+  log,
+}: LimitHandlerDependencies): Handlers<typeof limitRoutes> {
   return {
     limits: () => readLimits(store),
     setLimits: async ({ body, caller }) => {

@@ -6,13 +6,13 @@ import type { ManagerStore } from '../managers/manager-store.ts';
 import { shownAt } from '../managers/certificate.ts';
 import type { Managers } from '../managers/managers.ts';
 
-export interface ManagerParts {
+export interface ManagerHandlerDependencies {
   readonly managers: Managers;
   readonly managerStore: ManagerStore;
   readonly log: Log;
 }
 
-export function managerHandlers(parts: ManagerParts): Handlers<typeof managerRoutes> {
+export function managerHandlers(parts: ManagerHandlerDependencies): Handlers<typeof managerRoutes> {
   const { managers, managerStore, log } = parts;
   return {
     managers: () => ({ managers: managers.list() }),

@@ -11,16 +11,16 @@ import { isOfLease } from '../inventory/leases.ts';
 import { withPower } from '../power/shown.ts';
 import { powerNow } from '../store/power-rows.ts';
 import { CostlyAnswers } from './costly.ts';
-import type { ReadParts } from './reads.ts';
+import type { ReadHandlerDependencies } from './reads.ts';
 
 /** The overview is one answer for all who ask: reading a whole fleet for each of them would stop the controller. */
 export class OverviewReader {
-  readonly #parts: ReadParts;
+  readonly #parts: ReadHandlerDependencies;
   readonly #clock: Clock;
   readonly #answers: CostlyAnswers<Ready>;
   #newest: { readonly ready: Ready; readonly mark: string } | undefined;
 
-  constructor(parts: ReadParts, clock: Clock) {
+  constructor(parts: ReadHandlerDependencies, clock: Clock) {
     this.#parts = parts;
     this.#clock = clock;
     this.#answers = new CostlyAnswers('the overview', clock);
@@ -42,7 +42,7 @@ export class OverviewReader {
   }
 }
 
-async function readFleet(parts: ReadParts): Promise<{
+async function readFleet(parts: ReadHandlerDependencies): Promise<{
   hosts: OverviewHost[];
   guests: OverviewGuest[];
 }> {

@@ -7,7 +7,7 @@ import type { Store } from '../store/open.ts';
 
 type C = Pick<typeof controllerContract, 'plan'>;
 
-export interface PlanParts {
+export interface PlanHandlerDependencies {
   readonly store: Store;
   readonly agents: AgentClients;
 }
@@ -18,7 +18,7 @@ const MOST_AT_ONCE = 4;
 const ANSWER_MS = 120_000;
 
 /** Plans of moves, each made by the agent of the guest's host. */
-export function planHandlers(parts: PlanParts): Handlers<C> {
+export function planHandlers(parts: PlanHandlerDependencies): Handlers<C> {
   let underWay = 0;
   return {
     plan: async (call) => {
@@ -35,7 +35,7 @@ export function planHandlers(parts: PlanParts): Handlers<C> {
 }
 
 async function planAtHome(
-  { store, agents }: PlanParts,
+  { store, agents }: PlanHandlerDependencies,
   { body, signal }: Call<C['plan']>,
 ): Promise<RouteAnswer<C['plan']>> {
   const { guest } = body;

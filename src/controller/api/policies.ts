@@ -27,7 +27,7 @@ import { CostlyAnswers } from './costly.ts';
 
 type Routes = typeof policyRoutes;
 
-export interface PolicyParts {
+export interface PolicyHandlerDependencies {
   readonly config: Pick<ControllerConfig, 'policies'>;
   readonly store: Store;
   readonly wishes: Wishes;
@@ -39,7 +39,7 @@ export interface PolicyParts {
   readonly log: Log;
 }
 
-export function policyHandlers(parts: PolicyParts): Handlers<Routes> {
+export function policyHandlers(parts: PolicyHandlerDependencies): Handlers<Routes> {
   const { config, store, policies, proposals, policyLoop, clock, log } = parts;
   const used = new CostlyAnswers<Used>('what guests used', clock);
   return {
@@ -94,7 +94,7 @@ export function policyHandlers(parts: PolicyParts): Handlers<Routes> {
 }
 
 async function readProposals(
-  { proposals }: PolicyParts,
+  { proposals }: PolicyHandlerDependencies,
   { query: { limit, cursor, ...asked } }: Call<Routes['proposals']>,
 ): Promise<RouteAnswer<Routes['proposals']>> {
   const after = cursor === undefined ? undefined : timeKeyIn(cursor);
@@ -110,7 +110,7 @@ async function readProposals(
 }
 
 async function checkSettings(
-  { fleet }: PolicyParts,
+  { fleet }: PolicyHandlerDependencies,
   scope: string,
   { hosts }: PolicySettings,
 ): Promise<void> {
@@ -147,7 +147,7 @@ async function readUsed(store: Store, lookMs: number): Promise<Used> {
 }
 
 async function placed(
-  { wishes, fleet }: PolicyParts,
+  { wishes, fleet }: PolicyHandlerDependencies,
   used: Used,
   { body: { memoryBytes, vcpus, labels: given, hosts } }: Call<Routes['place']>,
 ): Promise<RouteAnswer<Routes['place']>> {

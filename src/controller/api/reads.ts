@@ -23,7 +23,7 @@ import type { GuestRow, Tables } from '../store/tables.ts';
 
 type C = typeof controllerContract;
 
-export interface ReadParts {
+export interface ReadHandlerDependencies {
   readonly store: Store;
   readonly inventory: Inventory;
   readonly config: Pick<ControllerConfig, 'power'>;
@@ -39,7 +39,7 @@ interface Following {
   >;
 }
 
-async function following({ store, config }: ReadParts): Promise<Following> {
+async function following({ store, config }: ReadHandlerDependencies): Promise<Following> {
   const rows = await store.db
     .selectFrom('host_leases')
     .leftJoin('controllers', 'controllers.id', 'host_leases.owner')
@@ -87,7 +87,7 @@ interface Marks {
 }
 type Marked = HostColumns & Marks;
 
-function reported(parts: ReadParts, row: Marked, leases: Following): ListedHost {
+function reported(parts: ReadHandlerDependencies, row: Marked, leases: Following): ListedHost {
   const now = current(row, leases);
   const by = now.state === 'unfollowed' ? undefined : leases.by.get(row.shard)?.name;
   const load = now.state === 'up' ? parts.inventory.samplesOf(row.name)?.newest : undefined;
@@ -106,7 +106,7 @@ function noted(marks: Marks): Pick<ListedHost, 'ill' | 'maintenance'> {
   return { ...note, ill: { since: momentOf(sinceMs), words, ...drain } };
 }
 
-function markedHosts({ store }: ReadParts) {
+function markedHosts({ store }: ReadHandlerDependencies) {
   return store.db
     .selectFrom('hosts')
     .leftJoin('host_marks', 'host_marks.host', 'hosts.name')
@@ -116,7 +116,7 @@ function markedHosts({ store }: ReadParts) {
 }
 
 export async function readHosts(
-  parts: ReadParts,
+  parts: ReadHandlerDependencies,
   { query }: Call<C['hosts']>,
 ): Promise<RouteAnswer<C['hosts']>> {
   const leases = await following(parts);
@@ -139,7 +139,7 @@ export async function readHosts(
 }
 
 export async function readHost(
-  parts: ReadParts,
+  parts: ReadHandlerDependencies,
   { params }: Call<C['host']>,
 ): Promise<RouteAnswer<C['host']>> {
   const row = await markedHosts(parts)
@@ -152,7 +152,7 @@ export async function readHost(
 }
 
 export async function readSamples(
-  parts: ReadParts,
+  parts: ReadHandlerDependencies,
   { params: { host }, query: { span } }: Call<C['samples']>,
 ): Promise<RouteAnswer<C['samples']>> {
   const { store, inventory } = parts;
@@ -176,7 +176,7 @@ export async function readSamples(
 }
 
 /** Guests with what their hosts are, and who else claims them. */
-async function reportedGuests(parts: ReadParts, rows: readonly GuestRow[]) {
+async function reportedGuests(parts: ReadHandlerDependencies, rows: readonly GuestRow[]) {
   const { store } = parts;
   if (rows.length === 0) return [];
   const leases = await following(parts);
@@ -191,7 +191,7 @@ async function reportedGuests(parts: ReadParts, rows: readonly GuestRow[]) {
 }
 
 export async function readGuests(
-  parts: ReadParts,
+  parts: ReadHandlerDependencies,
   { query }: Call<C['guests']>,
 ): Promise<RouteAnswer<C['guests']>> {
   const { limit, cursor, host, name, label } = query;
@@ -225,7 +225,7 @@ export async function readGuests(
 const MOST_OF_A_NAME = 1000;
 
 export async function readGuest(
-  parts: ReadParts,
+  parts: ReadHandlerDependencies,
   { params }: Call<C['guest']>,
 ): Promise<RouteAnswer<C['guest']>> {
   const { guest } = params;

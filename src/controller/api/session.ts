@@ -10,7 +10,7 @@ import { cookieOf, NO_COOKIE, secretIn } from '../who/cookie.ts';
 import type { Sessions } from '../who/sessions.ts';
 import type { Tokens } from '../who/tokens.ts';
 
-export interface SessionParts {
+export interface SessionHandlerDependencies {
   readonly tokens: Tokens;
   readonly sessions: Sessions;
   readonly attempts: Attempts;
@@ -19,7 +19,7 @@ export interface SessionParts {
   readonly monotonicMs: () => number;
 }
 
-export function sessionHandlers(parts: SessionParts): Handlers<typeof sessionRoutes> {
+export function sessionHandlers(parts: SessionHandlerDependencies): Handlers<typeof sessionRoutes> {
   const { tokens, sessions, attempts, audit, methods, monotonicMs } = parts;
   return {
     session: ({ caller }) => sessionOf(caller, methods),

@@ -3,12 +3,15 @@ import type { tokenRoutes } from '../../protocol/controller/tokens.ts';
 import type { Handlers } from '../../rpc/server.ts';
 import type { Tokens } from '../who/tokens.ts';
 
-export interface TokenParts {
+export interface TokenHandlerDependencies {
   readonly tokens: Tokens;
   readonly log: Log;
 }
 
-export function tokenHandlers({ tokens, log }: TokenParts): Handlers<typeof tokenRoutes> {
+export function tokenHandlers({
+  tokens,
+  log,
+}: TokenHandlerDependencies): Handlers<typeof tokenRoutes> {
   return {
     tokens: async () => ({ tokens: await tokens.list() }),
     createToken: async ({ body, caller }) => {

@@ -16,7 +16,7 @@ import { checkMode } from '../wishes/mode-ask.ts';
 import { checkSites } from '../wishes/evacuation.ts';
 import { previewOf, storedWorld } from '../wishes/preview.ts';
 
-export interface WishParts {
+export interface WishHandlerDependencies {
   readonly wishes: Wishes;
   readonly modes: ModeCalls;
   readonly fleet: FleetView;
@@ -30,7 +30,7 @@ export function wishHandlers({
   fleet,
   log,
   config,
-}: WishParts): Handlers<typeof wishRoutes> {
+}: WishHandlerDependencies): Handlers<typeof wishRoutes> {
   const programs = Object.keys(config.programs);
   return {
     putWish: async ({ params: { id }, query, body, caller }) => {
@@ -71,7 +71,7 @@ export function wishHandlers({
 /** A host that a drain has put into maintenance mode leaves it; one that still is drained leaves it as its drain is cancelled. */
 async function leaveMode(
   id: string | undefined,
-  { wishes, modes }: Pick<WishParts, 'wishes' | 'modes'>,
+  { wishes, modes }: Pick<WishHandlerDependencies, 'wishes' | 'modes'>,
 ): Promise<void> {
   if (id === undefined) return;
   const { wish } = await wishes.get(id);

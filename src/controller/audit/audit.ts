@@ -11,7 +11,7 @@ import type { Store } from '../store/open.ts';
 import { keptArguments } from './arguments.ts';
 import { RefusedBudget } from './refused-budget.ts';
 
-export interface AuditParts {
+export interface AuditDependencies {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Log;
@@ -47,14 +47,14 @@ const WITHOUT_RIGHT: ReadonlySet<string> = new Set([
  * keeps a bounded number a minute.
  */
 export class Audit implements RequestRecord {
-  readonly #parts: AuditParts;
+  readonly #parts: AuditDependencies;
   readonly #rows: AuditRows;
   readonly #budget = new RefusedBudget();
   readonly #writing = new Set<Promise<void>>();
   #written = 0;
   #prunedMs = -Infinity;
 
-  constructor(parts: AuditParts) {
+  constructor(parts: AuditDependencies) {
     this.#parts = parts;
     this.#rows = new AuditRows(parts.store);
   }

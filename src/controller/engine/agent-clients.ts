@@ -8,7 +8,7 @@ const MOST_HOSTS = 1024;
 /** Longer than the pause between two looks at a move. Each connection takes 100 KiB, and most hosts have nothing to say. */
 const IDLE_MS = 10_000;
 
-export interface AgentClientsParts {
+export interface AgentClientsDependencies {
   readonly credentials: Credentials;
   /** The agent that speaks for a host; undefined where it is none of the fleet's. */
   readonly agentOf: (host: string) => AgentAddress | undefined;
@@ -34,11 +34,11 @@ interface Kept {
 
 /** Connections to the agents of the fleet, over mTLS, kept for the next call. */
 export class AgentClients {
-  readonly #parts: AgentClientsParts;
+  readonly #parts: AgentClientsDependencies;
   /** By host, the one used longest ago first. */
   readonly #kept = new Map<string, Kept>();
 
-  constructor(parts: AgentClientsParts) {
+  constructor(parts: AgentClientsDependencies) {
     this.#parts = parts;
   }
 

@@ -8,7 +8,7 @@ import type { Api } from '../../rpc/client.ts';
 import type { Seen } from '../wishes/moves.ts';
 import type { Sight } from '../wishes/settle.ts';
 import { AgentClients } from './agent-clients.ts';
-import type { AgentClientsParts } from './agent-clients.ts';
+import type { AgentClientsDependencies } from './agent-clients.ts';
 import { isSilence } from './is-silence.ts';
 import { modeCalls } from './mode-calls.ts';
 import type { AgentCalls, ModeCalls } from './ports.ts';
@@ -22,7 +22,7 @@ export class Agents implements AgentCalls {
   readonly #clients: AgentClients;
   readonly modes: ModeCalls;
 
-  constructor(parts: AgentClientsParts) {
+  constructor(parts: AgentClientsDependencies) {
     this.#clients = new AgentClients(parts);
     this.modes = modeCalls(this.#clients);
   }

@@ -19,7 +19,7 @@ import type {
 import { ModeCallUnderway } from './mode-call.ts';
 import { callOfRoll, RollCall } from './roll-call.ts';
 
-export interface CarrierParts {
+export interface CarrierDependencies {
   readonly store: WishStore;
   readonly agents: AgentCalls;
   readonly fleet: FleetView;
@@ -42,7 +42,7 @@ const MOST_NEW = 64;
  * calls under way, so that anybody can go on from the store alone.
  */
 export class Carrier {
-  readonly #parts: CarrierParts;
+  readonly #parts: CarrierDependencies;
   #claim: Claim;
   /** By the id of the move: at most one call each. */
   readonly #calls = new Map<string, Promise<void>>();
@@ -52,7 +52,7 @@ export class Carrier {
   readonly #roll: RollCall;
   readonly #mode: ModeCallUnderway;
 
-  constructor(claim: Claim, parts: CarrierParts) {
+  constructor(claim: Claim, parts: CarrierDependencies) {
     this.#claim = claim;
     this.#parts = parts;
     this.#roll = new RollCall(parts);

@@ -2,10 +2,10 @@ import type { Clock } from '../../clock.ts';
 import { toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { Carrier } from './carrier.ts';
-import type { CarrierParts } from './carrier.ts';
+import type { CarrierDependencies } from './carrier.ts';
 import type { Claim } from './ports.ts';
 
-export interface LoopParts extends Omit<CarrierParts, 'leaseMs'> {
+export interface LoopDependencies extends Omit<CarrierDependencies, 'leaseMs'> {
   readonly clock: Clock;
   readonly log: Log;
   /** Of this process, and of no other that ever ran. It is shown to people; only epochs decide. */
@@ -27,12 +27,12 @@ const AFTER_ERROR_MS = 1000;
 
 /** Takes up wishes until it is closed, and carries each one on under its own claim. */
 export class WishLoop {
-  readonly #parts: LoopParts & { readonly leaseMs: number; readonly most: number };
+  readonly #parts: LoopDependencies & { readonly leaseMs: number; readonly most: number };
   readonly #stop = new AbortController();
   readonly #works = new Set<Promise<void>>();
   #taking: Promise<void> = Promise.resolve();
 
-  constructor(parts: LoopParts) {
+  constructor(parts: LoopDependencies) {
     this.#parts = { leaseMs: LEASE_MS, most: MOST, ...parts };
   }
 

@@ -3,7 +3,7 @@ import type { Heard } from '../wishes/roll-health.ts';
 import type { Wish } from '../../protocol/controller/wish.ts';
 import type { Claim, RollCalls, WishStore, WishView } from './ports.ts';
 
-interface Parts {
+interface Dependencies {
   readonly store: Pick<WishStore, 'renew'>;
   readonly roll: RollCalls;
   readonly leaseMs: number;
@@ -30,14 +30,14 @@ export function callOfRoll(
 
 /** The one call that a roll has under way, and its answer until a step has taken it. */
 export class RollCall {
-  readonly #parts: Parts;
+  readonly #parts: Dependencies;
   readonly #end = new AbortController();
   /** Of which host and stage. */
   #of = '';
   #heard: Heard | 'pending' | undefined;
   #call: Promise<void> = Promise.resolve();
 
-  constructor(parts: Parts) {
+  constructor(parts: Dependencies) {
     this.#parts = parts;
   }
 

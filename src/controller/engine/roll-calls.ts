@@ -13,14 +13,14 @@ const ANSWER_MS = 5000;
 /** A host takes a sample each 10 s. */
 const SAMPLE_MS = 25_000;
 
-export interface RollCallsParts {
+export interface RollCallsDependencies {
   readonly programs: ControllerConfig['programs'];
   readonly credentials: Credentials;
   /** The agent of a host; undefined where it is no member of the fleet. */
   readonly agentOf: (host: string) => HostAgent | undefined;
 }
 
-export function rollCalls(parts: RollCallsParts): RollCalls {
+export function rollCalls(parts: RollCallsDependencies): RollCalls {
   return {
     host: (name, signal) => askHost(parts, name, signal),
     program: (call, signal) => runProgram(parts, call, signal),
@@ -29,7 +29,7 @@ export function rollCalls(parts: RollCallsParts): RollCalls {
 
 /** Over a connection of its own: one that stood before may be of a boot that is over. */
 async function askHost(
-  { credentials, agentOf }: RollCallsParts,
+  { credentials, agentOf }: RollCallsDependencies,
   name: string,
   signal: AbortSignal,
 ): Promise<Heard> {
@@ -64,7 +64,7 @@ async function hasSample(events: AsyncIterable<{ readonly type: string }>): Prom
 }
 
 async function runProgram(
-  { programs, agentOf }: RollCallsParts,
+  { programs, agentOf }: RollCallsDependencies,
   { program, host, id, epoch, before }: ProgramCall,
   signal: AbortSignal,
 ): Promise<Heard> {

@@ -15,7 +15,7 @@ const AT_ONCE = 200;
 /** Of each list of a wish that an event has: events go to everybody, and a wish may name thousands. */
 const MOST_OF_A_LIST = 100;
 
-export interface WishWatchParts {
+export interface WishWatchDependencies {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Log;
@@ -24,12 +24,12 @@ export interface WishWatchParts {
 
 /** Reports wishes that changed, whichever of the controllers changed them: it looks at the database they share. */
 export class WishWatch {
-  readonly #parts: WishWatchParts;
+  readonly #parts: WishWatchDependencies;
   readonly #stop = new AbortController();
   #known: ReadonlyMap<string, string> | undefined;
   #running: Promise<void> = Promise.resolve();
 
-  constructor(parts: WishWatchParts) {
+  constructor(parts: WishWatchDependencies) {
     this.#parts = parts;
   }
 

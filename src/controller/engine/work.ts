@@ -17,7 +17,7 @@ import { WishLoop } from './loop.ts';
 import type { ModeCalls } from './ports.ts';
 import { rollCalls } from './roll-calls.ts';
 
-export interface WorkParts {
+export interface WorkDependencies {
   readonly config: Pick<ControllerConfig, 'programs' | 'siteLinks' | 'power' | 'policies'>;
   readonly store: Store;
   readonly credentials: Credentials;
@@ -42,7 +42,7 @@ export interface Work {
 }
 
 /** What a controller needs to make wishes true: their store, the fleet as it is known, and the agents. */
-export function workOn(parts: WorkParts): Work {
+export function workOn(parts: WorkDependencies): Work {
   const { config, store, credentials, clock, log, owner, socketOf } = parts;
   const wishes = new Wishes(store);
   const fleet = new StoredFleet(store, () => clock.monotonicMs(), config.siteLinks);

@@ -11,7 +11,7 @@ import type { Store } from '../store/open.ts';
 import { ILL, judged, snapshotOf, WELL } from './verdict.ts';
 import type { Verdict } from './verdict.ts';
 
-export interface HealthWatchParts {
+export interface HealthWatchDependencies {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Log;
@@ -31,13 +31,13 @@ const LOOK_MS = 10_000;
  * policy makes of that. A host that is silent is not judged.
  */
 export class HealthWatch {
-  readonly #parts: HealthWatchParts;
+  readonly #parts: HealthWatchDependencies;
   readonly #verdicts = new Map<string, Verdict>();
   /** By host: the look that it last reported, and since when, ms. */
   readonly #reported = new Map<string, { readonly at: string; readonly sinceMs: number }>();
   readonly #looks: Poller;
 
-  constructor(parts: HealthWatchParts) {
+  constructor(parts: HealthWatchDependencies) {
     this.#parts = parts;
     this.#looks = new Poller(parts);
   }

@@ -18,7 +18,7 @@ import type { Side } from './recorder.ts';
 
 type AgentApi = Api<typeof agentContract>;
 
-export interface HistoryParts {
+export interface HistoryDependencies {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Log;
@@ -53,7 +53,7 @@ interface Followed {
  * its list, and again whenever it says that a migration began or ended: so nothing is missed while no controller ran.
  */
 export class History {
-  readonly #parts: HistoryParts;
+  readonly #parts: HistoryDependencies;
   readonly #live: Live;
   readonly #recorder: Recorder;
   readonly #late: LateReports;
@@ -65,7 +65,7 @@ export class History {
   #horizonMs = 0;
   #prunedMs = -Infinity;
 
-  constructor(parts: HistoryParts) {
+  constructor(parts: HistoryDependencies) {
     this.#parts = parts;
     this.#live = new Live({ ...parts, signal: this.#end.signal });
     this.#late = new LateReports({

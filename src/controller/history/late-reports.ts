@@ -5,7 +5,7 @@ import type { Report } from '../../protocol/public/migration.ts';
 import type { Migrations } from '../store/migrations.ts';
 import type { Held } from '../inventory/leases.ts';
 import { packed, unpacked } from './kept-report.ts';
-import type { RecorderParts } from './recorder.ts';
+import type { RecorderDependencies } from './recorder.ts';
 import { reportOf } from './recorder.ts';
 
 /** Between two questions for one report, ms. */
@@ -26,9 +26,9 @@ interface Awaited {
   readonly dueMs: number;
 }
 
-export interface LateReportsParts {
+export interface LateReportsDependencies {
   readonly migrations: Pick<Migrations, 'get' | 'reportsSince' | 'complete' | 'nowMs'>;
-  readonly agentAt: RecorderParts['agentAt'];
+  readonly agentAt: RecorderDependencies['agentAt'];
   readonly held: () => Held;
   readonly log: Log;
   readonly monotonicMs: () => number;
@@ -39,12 +39,12 @@ export interface LateReportsParts {
  * site's check takes it back. They are asked for again until they say all.
  */
 export class LateReports {
-  readonly #parts: LateReportsParts;
+  readonly #parts: LateReportsDependencies;
   readonly #awaited = new Map<string, Awaited>();
   /** One of a host at a time: one that is powered off keeps nobody else waiting. By host. */
   readonly #asked = new Map<string, Promise<void>>();
 
-  constructor(parts: LateReportsParts) {
+  constructor(parts: LateReportsDependencies) {
     this.#parts = parts;
   }
 

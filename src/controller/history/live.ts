@@ -8,7 +8,7 @@ import { isEnd } from '../../protocol/public/migration.ts';
 import type { Progress } from '../../protocol/public/migration.ts';
 import type { Api } from '../../rpc/client.ts';
 
-export interface LiveParts {
+export interface LiveDependencies {
   readonly clock: Clock;
   readonly agentAt: (host: string) => Api<typeof agentContract> | undefined;
   readonly publish: (news: FleetNews) => void;
@@ -32,14 +32,14 @@ interface Open {
 
 /** How far migrations are that go on, as far as their sources are followed here. */
 export class Live {
-  readonly #parts: LiveParts;
+  readonly #parts: LiveDependencies;
   /** By id, the one asked longest ago first. */
   readonly #open = new Map<string, Open>();
   /** Those whose host has not answered yet, by id. */
   readonly #asked = new Map<string, string>();
   readonly #answers = new Set<Promise<void>>();
 
-  constructor(parts: LiveParts) {
+  constructor(parts: LiveDependencies) {
     this.#parts = parts;
   }
 

@@ -14,7 +14,7 @@ import type { Live } from './live.ts';
 import { endedRow, forgottenRow, openRow, reportedRow } from './record.ts';
 import type { NewMigration } from './record.ts';
 
-export interface RecorderParts {
+export interface RecorderDependencies {
   readonly store: Store;
   readonly live: Live;
   /** The shards whose hosts are followed here. */
@@ -57,10 +57,10 @@ const NO_REPORT = [
 
 /** Writes down the migrations that a host reports. The database decides what is news. */
 export class Recorder {
-  readonly #parts: RecorderParts;
+  readonly #parts: RecorderDependencies;
   readonly #migrations: Migrations;
 
-  constructor(parts: RecorderParts) {
+  constructor(parts: RecorderDependencies) {
     this.#parts = parts;
     this.#migrations = new Migrations(parts.store);
   }

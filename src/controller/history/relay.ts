@@ -12,7 +12,7 @@ import { reportedRow } from './record.ts';
 import { MigrationFeed } from './migration-feed.ts';
 import type { UnsignedNews } from './migration-feed.ts';
 
-export interface RelayParts {
+export interface RelayDependencies {
   readonly clock: Clock;
   readonly agents: Pick<AgentClients, 'at'>;
   readonly migrations: Pick<Migrations, 'get'>;
@@ -37,14 +37,14 @@ type OpenStreams = Map<string, number>;
  * such stream serves all who view the migration; it ends with the last of them.
  */
 export class MigrationStreams {
-  readonly #parts: RelayParts;
+  readonly #parts: RelayDependencies;
   readonly #open: OpenStreams = new Map();
   readonly #viewed = new Map<
     string,
     { readonly shown: MigrationFeed; readonly end: AbortController }
   >();
 
-  constructor(parts: RelayParts) {
+  constructor(parts: RelayDependencies) {
     this.#parts = parts;
   }
 
@@ -92,7 +92,7 @@ export class MigrationStreams {
 }
 
 async function* newsOf(
-  parts: RelayParts,
+  parts: RelayDependencies,
   { id, open }: { readonly id: string; readonly open: OpenStreams },
   signal: AbortSignal,
 ): AsyncGenerator<UnsignedNews> {
@@ -141,7 +141,7 @@ async function* counted<T>(
 
 /** Until it ends, or its agent reports no more. */
 async function* followed(
-  { clock }: RelayParts,
+  { clock }: RelayDependencies,
   api: Api<typeof agentContract>,
   id: string,
   signal: AbortSignal,

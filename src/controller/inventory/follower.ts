@@ -40,7 +40,7 @@ export interface Heard {
   lost(state: HostState, reason: string, lastMs: number | undefined): void;
 }
 
-export interface FollowerParts extends Pacing {
+export interface FollowerDependencies extends Pacing {
   readonly credentials: Credentials;
   readonly clock: Clock;
 }
@@ -49,7 +49,7 @@ export interface FollowerParts extends Pacing {
 export class Follower {
   readonly #name: string;
   readonly #place: () => PeerAddress | undefined;
-  readonly #parts: FollowerParts;
+  readonly #parts: FollowerDependencies;
   readonly #heard: Heard;
   readonly #end = new AbortController();
   readonly #ended: Promise<void>;
@@ -59,7 +59,7 @@ export class Follower {
   constructor(
     name: string,
     place: () => PeerAddress | undefined,
-    parts: FollowerParts,
+    parts: FollowerDependencies,
     heard: Heard,
   ) {
     this.#name = name;

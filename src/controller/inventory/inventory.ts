@@ -14,7 +14,7 @@ import { WriteQueue } from './write-queue.ts';
 import type { NewHost } from './write-queue.ts';
 import { Conflicts } from './conflicts.ts';
 import { Follower } from './follower.ts';
-import type { FollowerParts } from './follower.ts';
+import type { FollowerDependencies } from './follower.ts';
 import { HostBook } from './host-book.ts';
 import type { Changes } from './host-book.ts';
 import type { ManagedHosts, ManagedPlace } from './managed.ts';
@@ -33,7 +33,7 @@ const FLUSH_MS = 250;
 /** For clients that come back: ten minutes of 80 events a second. */
 export const EVENTS_KEPT = 50_000;
 
-export interface InventoryParts {
+export interface InventoryDependencies {
   readonly store: Store;
   readonly fleet: Pick<Fleet, 'peers'>;
   readonly credentials: Credentials;
@@ -72,7 +72,7 @@ interface Followed {
 /** Follows the hosts of the shards that this controller has leases for, and writes down what changes. */
 export class Inventory {
   readonly events = new EventLog<FleetNews>(EVENTS_KEPT);
-  readonly #parts: InventoryParts;
+  readonly #parts: InventoryDependencies;
   readonly #leases: HostLeases;
   readonly #followed = new Map<string, Followed>();
   /** Followers that were asked to end; one that waits for a host that does not answer takes its time. */
@@ -82,7 +82,7 @@ export class Inventory {
   readonly #book: WriteQueue;
   readonly #conflicts: Conflicts;
   readonly #rollups: Rollups;
-  readonly #following: FollowerParts;
+  readonly #following: FollowerDependencies;
   readonly #power: PowerReports;
   readonly #loops: StoreLoops;
   /** As of the last turn: making it of thousands is not for each of them. */
@@ -91,7 +91,7 @@ export class Inventory {
   #known: Held = new Map();
   #renewedMs = 0;
 
-  constructor(parts: InventoryParts) {
+  constructor(parts: InventoryDependencies) {
     this.#parts = parts;
     const { store, owner, log, credentials, clock, knock = askKernel } = parts;
     this.#leases = new HostLeases(store, owner, log);

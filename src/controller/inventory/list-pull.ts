@@ -14,7 +14,7 @@ import type { Credentials } from '../../rpc/tls.ts';
 const PULL_MS = 15_000;
 const ANSWER_MS = 5000;
 
-export interface ListPullParts {
+export interface ListPullDependencies {
   readonly fleet: Fleet;
   readonly credentials: Credentials;
   readonly stateDir: string;
@@ -25,11 +25,11 @@ export interface ListPullParts {
 
 /** Asks one host after another for a newer list of the fleet, and keeps it. Nothing is taken that the CA has not signed. */
 export class ListPull {
-  readonly #parts: ListPullParts;
+  readonly #parts: ListPullDependencies;
   #timer: NodeJS.Timeout | undefined;
   #turn = 0;
 
-  constructor(parts: ListPullParts) {
+  constructor(parts: ListPullDependencies) {
     this.#parts = parts;
   }
 

@@ -24,7 +24,7 @@ interface Manager {
   lastMs: number | undefined;
 }
 
-export interface ManagedHostsParts {
+export interface ManagedHostsDependencies {
   readonly log: Log;
   readonly nowMs: () => number;
   /** Hears of migrations of the hosts that are followed. */
@@ -37,13 +37,13 @@ export interface ManagedHostsParts {
  * manager's agent reports goes to the book of the host that it is about.
  */
 export class ManagedHosts {
-  readonly #parts: ManagedHostsParts;
+  readonly #parts: ManagedHostsDependencies;
   readonly #managers = new Map<string, Manager>();
   readonly #books = new Map<string, HostBook>();
   /** Names of hosts that two managers have, or that a host of the fleet has too. */
   readonly #taken = new Set<string>();
 
-  constructor(parts: ManagedHostsParts) {
+  constructor(parts: ManagedHostsDependencies) {
     this.#parts = parts;
   }
 

@@ -34,7 +34,7 @@ export interface ManagerHeard {
   silent(reason: string): void;
 }
 
-export interface ManagerFollowerParts {
+export interface ManagerFollowerDependencies {
   readonly speak: () => Client<typeof agentContract>;
   readonly heard: ManagerHeard;
   readonly clock: Clock;
@@ -42,12 +42,12 @@ export interface ManagerFollowerParts {
 
 /** Follows one manager through its agent until it is ended: asks for its lists, and hears what changes; again and again. */
 export class ManagerFollower {
-  readonly #parts: ManagerFollowerParts;
+  readonly #parts: ManagerFollowerDependencies;
   readonly #end = new AbortController();
   #stream = new AbortController();
   readonly #ended: Promise<void>;
 
-  constructor(parts: ManagerFollowerParts) {
+  constructor(parts: ManagerFollowerDependencies) {
     this.#parts = parts;
     this.#ended = this.#run();
   }

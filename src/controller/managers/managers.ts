@@ -22,7 +22,7 @@ import { ManagerProcess } from './process.ts';
 const ANSWER_MS = 30_000;
 const DIAGNOSE_MS = 180_000;
 
-export interface ManagersParts {
+export interface ManagersDependencies {
   readonly book: ManagerStore;
   readonly store: Pick<Store, 'kind'>;
   /** Where their hosts and guests are followed. */
@@ -48,12 +48,12 @@ interface Running {
 
 /** The managers of this controller: each has an agent of its own, which this keeps running and asks how its manager is. */
 export class Managers {
-  readonly #parts: ManagersParts;
+  readonly #parts: ManagersDependencies;
   readonly #running = new Map<string, Running>();
   /** Additions and removals come one after the other: two of one name would share its files. */
   readonly #turns = new Mutex();
 
-  constructor(parts: ManagersParts) {
+  constructor(parts: ManagersDependencies) {
     this.#parts = parts;
   }
 

@@ -23,7 +23,7 @@ const MOST_PAUSE_MS = 30_000;
 const ANSWER_MS = 2000;
 const END_MS = 10_000;
 
-export interface ManagerProcessParts {
+export interface ManagerProcessDependencies {
   readonly place: AgentDirectory;
   /** Lays out what the agent reads, before each start. */
   readonly prepare: () => Promise<void>;
@@ -33,14 +33,14 @@ export interface ManagerProcessParts {
 
 /** Keeps the agent of one manager running until it is closed. One that an earlier controller left is taken over. */
 export class ManagerProcess {
-  readonly #parts: ManagerProcessParts;
+  readonly #parts: ManagerProcessDependencies;
   readonly #end = new AbortController();
   readonly #ended: Promise<void>;
   #child: ChildProcess | undefined;
   /** Its agent has been reached at least once. */
   hasAnswered = false;
 
-  constructor(parts: ManagerProcessParts) {
+  constructor(parts: ManagerProcessDependencies) {
     this.#parts = parts;
     this.#ended = this.#run();
   }

@@ -4,9 +4,9 @@ import type { Log } from '../../log.ts';
 import type { PolicyChange, PolicyClaim } from '../store/policies.ts';
 import type { PolicyKind } from '../../protocol/controller/policy.ts';
 import { lookFor } from './turn.ts';
-import type { LookParts } from './turn.ts';
+import type { LookDependencies } from './turn.ts';
 
-export interface PolicyLoopParts extends LookParts {
+export interface PolicyLoopDependencies extends LookDependencies {
   readonly clock: Clock;
   readonly log: Log;
   /** Of this process, and of no other that ever ran. */
@@ -22,11 +22,11 @@ const MOST_LOOKS = 2;
 
 /** Looks for each policy that is due, one after the other, until it is closed. Whatever it knows is in the store. */
 export class PolicyLoop {
-  readonly #parts: PolicyLoopParts;
+  readonly #parts: PolicyLoopDependencies;
   readonly #stop = new AbortController();
   #working: Promise<void> = Promise.resolve();
 
-  constructor(parts: PolicyLoopParts) {
+  constructor(parts: PolicyLoopDependencies) {
     this.#parts = parts;
   }
 

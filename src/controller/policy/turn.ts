@@ -25,7 +25,7 @@ import {
   OVERDUE_MS,
 } from './proposals.ts';
 
-export interface LookParts {
+export interface LookDependencies {
   readonly store: Store;
   readonly policies: Policies;
   readonly wishes: Wishes;
@@ -51,7 +51,7 @@ export interface LookAt {
 
 /** Looks for a policy once: what is to be written. Reads only. */
 export async function lookFor(
-  parts: LookParts,
+  parts: LookDependencies,
   { kind, scope, asked = false }: LookAt,
 ): Promise<PolicyChange> {
   const { store, policies, wishes, fleet, lookMs } = parts;

@@ -22,7 +22,7 @@ import type { PowerState, World } from '../wishes/facts.ts';
 import { stepsOf } from './steps.ts';
 import type { PowerHost, PowerStep } from './steps.ts';
 
-export interface PowerWatchParts {
+export interface PowerWatchDependencies {
   readonly store: Store;
   readonly policies: Pick<Policies, 'list'>;
   readonly wishes: Pick<Wishes, 'world'>;
@@ -47,7 +47,7 @@ const CALL_AGAIN_MS = 120_000;
  * this controller has. What it does is in the store; a controller that takes over calls the program again.
  */
 export class PowerWatch {
-  readonly #parts: PowerWatchParts;
+  readonly #parts: PowerWatchDependencies;
   readonly #looks: Poller;
   /** By host: since when it is seen without a guest; until when it is left alone; when it was woken. By this clock, ms. */
   readonly #empty = new Map<string, number>();
@@ -55,7 +55,7 @@ export class PowerWatch {
   readonly #called = new Map<string, number>();
   readonly #running = new Map<string, Promise<void>>();
 
-  constructor(parts: PowerWatchParts) {
+  constructor(parts: PowerWatchDependencies) {
     this.#parts = parts;
     this.#looks = new Poller(parts);
   }

@@ -33,7 +33,7 @@ const ANSWER_MS = 110_000;
 const MOST_OF_A_LOOK = 64;
 const AT_ONCE = 4;
 
-export interface RecoverWatchParts {
+export interface RecoverWatchDependencies {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Log;
@@ -49,12 +49,12 @@ export interface RecoverWatchParts {
  * does.
  */
 export class RecoverWatch {
-  readonly #parts: RecoverWatchParts;
+  readonly #parts: RecoverWatchDependencies;
   readonly #looks: Poller;
   /** By host: the wish that was asked for last. */
   readonly #wished = new Map<string, string>();
 
-  constructor(parts: RecoverWatchParts) {
+  constructor(parts: RecoverWatchDependencies) {
     this.#parts = parts;
     this.#looks = new Poller(parts);
   }

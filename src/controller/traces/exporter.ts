@@ -12,7 +12,7 @@ import type { TracesConfig } from './config.ts';
 import { requestOf } from './otlp.ts';
 import { spansOf } from './spans.ts';
 
-export interface TracesParts {
+export interface TracesDependencies {
   readonly config: TracesConfig;
   readonly migrations: Pick<Migrations, 'get'>;
   readonly clock: Clock;
@@ -31,13 +31,13 @@ const RETRYABLE: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 
 /** Sends a trace of each migration that ends. Nothing waits for it, and what cannot be sent is dropped. */
 export class Traces {
-  readonly #parts: TracesParts;
+  readonly #parts: TracesDependencies;
   readonly #waiting: string[] = [];
   readonly #end = new AbortController();
   #sending: Promise<void> | undefined;
   #failed = '';
 
-  constructor(parts: TracesParts) {
+  constructor(parts: TracesDependencies) {
     this.#parts = parts;
   }
 

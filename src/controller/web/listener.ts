@@ -18,7 +18,7 @@ import { SIGN_IN_PATH } from './sign-in.ts';
 /** What is not a file of the dashboard. */
 const API = /^\/(v1|hello|health|healthz|readyz|metrics|openapi\.json)(\/|$)/;
 
-export interface WebParts {
+export interface WebDependencies {
   readonly config: WebConfig;
   /** The controller's own. */
   readonly credentials: Credentials;
@@ -30,14 +30,14 @@ export interface WebParts {
 }
 
 /** Serves the API and the dashboard over TLS to whoever has no certificate. GODWIT_CONFIG where it cannot. */
-export async function listenWeb(parts: WebParts): Promise<Listening> {
+export async function listenWeb(parts: WebDependencies): Promise<Listening> {
   const { config, credentials, listening } = parts;
   const shown = config.certFile === undefined ? credentials : filesOf(config);
   const options = { ...listening, limits: WEB_LIMITS, tls: webTls };
   return listenTls(webListener(parts), { address: config.address }, shown, options);
 }
 
-function webListener({ api, signIn, files, listening: { log } }: WebParts): RequestListener {
+function webListener({ api, signIn, files, listening: { log } }: WebDependencies): RequestListener {
   return (request, response) => {
     for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);
     const { path: place } = splitUrl(request.url);

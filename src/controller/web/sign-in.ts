@@ -29,7 +29,7 @@ const MOST_AT_ONCE = 32;
 /** The limit of one network, so that no stranger keeps the others out. */
 const MOST_OF_A_NETWORK = 8;
 
-export interface SignInParts {
+export interface SignInDependencies {
   readonly provider: Provider;
   readonly sessions: Pick<Sessions, 'begin'>;
   readonly audit: Pick<Audit, 'signingIn' | 'signInRefused'>;
@@ -43,7 +43,7 @@ interface Onward {
 }
 
 /** The two addresses by which a browser signs in with a provider: to it, and back. Whoever is refused reads a page. */
-export function signInListener(parts: SignInParts): RequestListener {
+export function signInListener(parts: SignInDependencies): RequestListener {
   const running: string[] = [];
   const onward = async (request: IncomingMessage): Promise<Onward> => {
     const { method = '', url } = request;
@@ -72,14 +72,17 @@ export function signInListener(parts: SignInParts): RequestListener {
   };
 }
 
-async function begin({ provider, wallMs }: SignInParts, asked: URLSearchParams): Promise<Onward> {
+async function begin(
+  { provider, wallMs }: SignInDependencies,
+  asked: URLSearchParams,
+): Promise<Onward> {
   const begun = newBegun(ownPlace(asked.get('to')), wallMs());
   const { href } = await provider.signInUrl(boundTo(begun));
   return { to: href, cookies: [begunCookie(begun)] };
 }
 
 async function back(
-  { provider, sessions, audit, log, wallMs }: SignInParts,
+  { provider, sessions, audit, log, wallMs }: SignInDependencies,
   { headers, socket }: IncomingMessage,
   asked: URLSearchParams,
 ): Promise<Onward> {
@@ -113,7 +116,7 @@ async function goOn(response: ServerResponse, { to, cookies }: Onward): Promise<
 }
 
 async function refuse(
-  { audit, log }: SignInParts,
+  { audit, log }: SignInDependencies,
   { request, response }: { request: IncomingMessage; response: ServerResponse },
   thrown: unknown,
 ): Promise<void> {

@@ -8,7 +8,7 @@ import { secretIn } from './cookie.ts';
 import type { Sessions } from './sessions.ts';
 import type { Known, Tokens } from './tokens.ts';
 
-export interface WhoParts {
+export interface WhoDependencies {
   readonly tokens: Pick<Tokens, 'find'>;
   readonly sessions: Pick<Sessions, 'find'>;
   /** See `Shown.origin`. */
@@ -21,7 +21,7 @@ const BEARER = /^bearer +(\S{1,256}) *$/i;
  * Who sends a request to the web listener: by `authorization: Bearer`, or by the cookie of a session. GODWIT_REQUEST_FORGED
  * for one that another site may have made a browser send; GODWIT_OVERLOADED where its sender has too many connections.
  */
-export async function webCaller(parts: WhoParts, request: IncomingMessage): Promise<Caller> {
+export async function webCaller(parts: WhoDependencies, request: IncomingMessage): Promise<Caller> {
   const { authorization, cookie } = request.headers;
   const from = request.socket.remoteAddress ?? 'a browser';
   const none = (refusal: GodwitError): Caller => ({ role: 'none', name: from, refusal });

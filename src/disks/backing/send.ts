@@ -34,7 +34,7 @@ export interface BackingFileProgress {
   readonly totalBytes: number;
 }
 
-export interface SenderParts {
+export interface SenderDependencies {
   readonly tunnel: Pick<Tunnel, 'beside' | 'ended'>;
   readonly guest: string;
   readonly peer: string;
@@ -58,12 +58,12 @@ interface Attempt {
 
 /** The source's end: sends one backing file after the other. One for each tunnel. */
 export class BackingFileSender {
-  readonly #parts: SenderParts;
+  readonly #parts: SenderDependencies;
   #attempts = 0;
   #attempt: Attempt | undefined;
   #sessionOver: Error | undefined;
 
-  constructor(parts: SenderParts) {
+  constructor(parts: SenderDependencies) {
     this.#parts = parts;
     const { tunnel, peer } = parts;
     tunnel.beside.on(ANSWER_CHANNEL, async (bytes) => this.#take(bytes));

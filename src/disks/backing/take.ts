@@ -15,7 +15,7 @@ import {
 } from './messages.ts';
 import type { BackingAnswer, BackingMessage } from './messages.ts';
 
-export interface TakerParts {
+export interface TakerDependencies {
   readonly beside: Beside;
   /** This host, the guest, and the host that sends. */
   readonly host: string;
@@ -33,7 +33,7 @@ const NO_ROOM = ['ENOSPC', 'EDQUOT'];
 
 /** The destination's end: writes the backing files that the source sends. One for each tunnel. */
 export class BackingFileTaker {
-  readonly #parts: TakerParts;
+  readonly #parts: TakerDependencies;
   readonly #whole = new Set<string>();
   readonly #all = Promise.withResolvers<void>();
   #current: Writing | undefined;
@@ -44,7 +44,7 @@ export class BackingFileTaker {
   /** What is being done with the last message. */
   #work: Promise<void> = Promise.resolve();
 
-  constructor(parts: TakerParts) {
+  constructor(parts: TakerDependencies) {
     this.#parts = parts;
     this.#all.promise.catch(() => undefined);
     if (parts.backingFiles.length === 0) this.#all.resolve();

@@ -28,7 +28,7 @@ export interface HeldRelocator {
   close(): Promise<void>;
 }
 
-export interface MoveParts {
+export interface MoveDependencies {
   readonly host: string;
   readonly clock: Clock;
   readonly log: Log;
@@ -40,7 +40,7 @@ export interface MoveParts {
 
 /** One move of a disk, brought to its end: looks, decides, acts. Another agent goes on from its journal. */
 export class DiskMove {
-  readonly #parts: MoveParts;
+  readonly #parts: MoveDependencies;
   readonly #listeners = new Set<() => void>();
   #state: MoveState;
   #isWriteBlocking = false;
@@ -52,7 +52,7 @@ export class DiskMove {
   /** The job was asked to come to the point where the guest's writes wait for somebody to go on. */
   #completing = false;
 
-  constructor(state: MoveState, parts: MoveParts) {
+  constructor(state: MoveState, parts: MoveDependencies) {
     this.#state = state;
     this.#parts = parts;
   }

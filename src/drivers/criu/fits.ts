@@ -18,13 +18,13 @@ const TABLE_BYTES = 80;
 /** Of what is free: the rest is for pages on their way. */
 const MOST_SHARE = 0.5;
 
-type Parts = Pick<HostContext, 'host' | 'records'> & {
+type Dependencies = Pick<HostContext, 'host' | 'records'> & {
   readonly runc: Pick<HostContext['runc'], 'run'>;
 };
 
 /** `memoryBytes`: what its processes have in memory, which CRIU writes down beside the archive. */
 export async function fileLimits(
-  parts: Parts,
+  parts: Dependencies,
   trees: readonly Tree[],
   memoryBytes: number,
   signal: AbortSignal,
@@ -45,7 +45,7 @@ export async function fileLimits(
 
 /** 0 where it takes too long. */
 export async function bytesInTime(
-  parts: Pick<Parts, 'runc'>,
+  parts: Pick<Dependencies, 'runc'>,
   file: string,
   signal: AbortSignal,
 ): Promise<number> {
@@ -85,7 +85,7 @@ async function inTime<T>(
 
 /** Such a tree is looked at file by file while the container is frozen. A cold move sends it as a whole. */
 async function countObstacle(
-  { runc }: Parts,
+  { runc }: Dependencies,
   tree: Tree,
   signal: AbortSignal,
 ): Promise<Obstacle | undefined> {
@@ -130,7 +130,7 @@ export function countsOf(lines: string): { readonly files: number; readonly dept
 
 /** One archive at a time lies in the state directory, in a move of memory beside the dump. */
 async function roomObstacle(
-  { host, records }: Parts,
+  { host, records }: Dependencies,
   archiveBytes: number,
   memoryBytes: number,
 ): Promise<Obstacle[]> {

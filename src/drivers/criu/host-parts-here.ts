@@ -8,11 +8,11 @@ import { layerDigest } from './rootfs.ts';
 
 /** What a container reads of its host, such as the files of a GPU's driver: the other host has to have the same. */
 
-type Parts = Pick<HostContext, 'hostDirs' | 'records'>;
+type Dependencies = Pick<HostContext, 'hostDirs' | 'records'>;
 type HostPart = NonNullable<ContainerSpec['hostParts']>[number];
 
 export async function hostPartsOf(
-  parts: Parts,
+  parts: Dependencies,
   binds: readonly HostBind[],
   signal: AbortSignal,
 ): Promise<HostPart[]> {
@@ -24,7 +24,7 @@ export async function hostPartsOf(
 
 /** The first that this host has not, or has with other content; undefined where it has all of them. */
 export async function missingPart(
-  parts: Parts,
+  parts: Dependencies,
   wanted: readonly HostPart[],
   signal: AbortSignal,
 ): Promise<{ readonly path: string; readonly what: string } | undefined> {
@@ -42,7 +42,11 @@ export async function missingPart(
   return undefined;
 }
 
-async function digestOf({ records }: Parts, path: string, signal: AbortSignal): Promise<string> {
+async function digestOf(
+  { records }: Dependencies,
+  path: string,
+  signal: AbortSignal,
+): Promise<string> {
   const facts = await lstat(path);
   if (facts.isDirectory()) return layerDigest(path, records.directory, signal);
   if (!facts.isFile()) throw new Error(`${path} is neither a directory nor a plain file`);

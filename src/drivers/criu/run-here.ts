@@ -9,14 +9,14 @@ import type { Reported } from './watch.ts';
 
 /** A container that was to leave, and runs on at its source. */
 
-type Parts = Pick<HostContext, 'host' | 'runc' | 'records' | 'gpus'>;
+type Dependencies = Pick<HostContext, 'host' | 'runc' | 'records' | 'gpus'>;
 
 /**
  * Waits for the end of a dump: CRIU goes on without runc and without the process that began it, and freezes the container
  * again at its end. Rejects where it does not end.
  */
 export async function dumpEnded(
-  { host, records }: Pick<Parts, 'host' | 'records'>,
+  { host, records }: Pick<Dependencies, 'host' | 'records'>,
   name: string,
   signal: AbortSignal,
 ): Promise<void> {
@@ -34,7 +34,7 @@ export async function dumpEnded(
  * that cannot be given back leaves it running: that is said then.
  */
 export async function runHere(
-  parts: Parts,
+  parts: Dependencies,
   name: string,
   { ports, cgroup }: { readonly ports: readonly string[]; readonly cgroup: string },
   reported: Reported,

@@ -48,7 +48,7 @@ function safeJson(text: string): unknown {
   }
 }
 
-type ShutDownParts = Pick<HostContext, 'records' | 'mountsOf' | 'volumeDirs'> & {
+type ShutDownDependencies = Pick<HostContext, 'records' | 'mountsOf' | 'volumeDirs'> & {
   readonly runc: Pick<HostContext['runc'], 'kill' | 'run'>;
 };
 
@@ -61,7 +61,7 @@ export interface Going {
 
 /** Asks it to end, and waits until it has. */
 export async function shutDown(
-  parts: ShutDownParts,
+  parts: ShutDownDependencies,
   { handle, listed, init }: Going,
   signal: AbortSignal,
 ): Promise<void> {

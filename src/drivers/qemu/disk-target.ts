@@ -42,7 +42,7 @@ export interface Incoming {
   readonly pid: number;
 }
 
-export interface TargetParts {
+export interface TargetDependencies {
   readonly programs: (signal: AbortSignal) => Promise<QemuProgram[]>;
   readonly images: Identifier;
   readonly user: QemuUser;
@@ -62,7 +62,7 @@ export class QemuDiskTarget implements DiskTarget {
   /** `incoming`: undefined where it has not been started, or has ended. */
   constructor(
     owner: Owner,
-    { programs, images, user }: TargetParts,
+    { programs, images, user }: TargetDependencies,
     incoming: (signal: AbortSignal) => Promise<Incoming | undefined>,
   ) {
     this.#owner = owner;

@@ -3,7 +3,7 @@ import type { Durability } from '../../migration/direct/durability.ts';
 import type { EndPhase } from '../../protocol/public/migration.ts';
 import { Mutex } from '../../mutex.ts';
 
-export interface SequencerParts<State, Event extends { readonly type: string }, Effect> {
+export interface SequencerDependencies<State, Event extends { readonly type: string }, Effect> {
   readonly journal: Pick<Journal<Event>, 'append'>;
   readonly transition: (
     state: State,
@@ -22,13 +22,13 @@ export interface SequencerParts<State, Event extends { readonly type: string }, 
  * transition asks for. Decides nothing itself.
  */
 export class Sequencer<State, Event extends { readonly type: string }, Effect> {
-  readonly #parts: SequencerParts<State, Event, Effect>;
+  readonly #parts: SequencerDependencies<State, Event, Effect>;
   readonly #mutex = new Mutex();
   readonly #finished = Promise.withResolvers<EndPhase>();
   #state: State;
   #unwritten = false;
 
-  constructor(parts: SequencerParts<State, Event, Effect>, state: State) {
+  constructor(parts: SequencerDependencies<State, Event, Effect>, state: State) {
     this.#parts = parts;
     this.#state = state;
     // A journal that cannot be written rejects the wait for the end, and nothing else.

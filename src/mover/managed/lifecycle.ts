@@ -29,7 +29,7 @@ const UNDO_AGAIN_MS = 2000;
 const ANSWER_MS = 20_000;
 
 /** What the steps work with. */
-export interface ManagedParts {
+export interface ManagedContext {
   readonly clock: Clock;
   readonly log: Log;
   readonly order: ManagedOrder;
@@ -50,8 +50,8 @@ export interface ManagedParts {
   ) => Promise<T>;
 }
 
-type Do = (parts: ManagedParts, signal: AbortSignal) => Promise<ManagedFacts | undefined>;
-type Undo = (parts: ManagedParts, signal: AbortSignal) => Promise<void>;
+type Do = (parts: ManagedContext, signal: AbortSignal) => Promise<ManagedFacts | undefined>;
+type Undo = (parts: ManagedContext, signal: AbortSignal) => Promise<void>;
 /** Facts end a step; the others end by an event. */
 type Lifecycle = {
   readonly [Name in StepName]: Name extends UndoneStep
@@ -170,7 +170,7 @@ function believed(facts: ManagedFacts): ManagedFacts {
 
 /** It is tried for `UNDO_MS`, where an error may go away. */
 async function unprepare(
-  { ask, order, state, clock, log }: ManagedParts,
+  { ask, order, state, clock, log }: ManagedContext,
   signal: AbortSignal,
 ): Promise<void> {
   const isOrdered = state().order !== 'none';
@@ -190,7 +190,10 @@ async function unprepare(
 }
 
 /** What became of the order, as far as its answer says. */
-async function sendOrder({ ask, order }: ManagedParts, signal: AbortSignal): Promise<ManagedEvent> {
+async function sendOrder(
+  { ask, order }: ManagedContext,
+  signal: AbortSignal,
+): Promise<ManagedEvent> {
   try {
     await ask((session, inner) => session.start(order, inner), signal);
     return { type: 'accepted' };
@@ -203,7 +206,10 @@ async function sendOrder({ ask, order }: ManagedParts, signal: AbortSignal): Pro
 }
 
 /** An order that was not answered can begin nothing once this has passed, whoever sent it. */
-async function settle({ ask, clock, dispatch }: ManagedParts, signal: AbortSignal): Promise<void> {
+async function settle(
+  { ask, clock, dispatch }: ManagedContext,
+  signal: AbortSignal,
+): Promise<void> {
   try {
     const settlesMs = await untilAnswered(clock, signal, () =>
       ask(async (session) => session.settlesMs, signal),
@@ -219,7 +225,7 @@ async function settle({ ask, clock, dispatch }: ManagedParts, signal: AbortSigna
  * The task may go on until its manager hears of this; `look` and `where` say what became of it. It is asked again until the
  * step is over: an order that arrives after the first asking begins a task that nobody has asked it to end.
  */
-async function askToEnd({ ask, order, clock }: ManagedParts, signal: AbortSignal): Promise<void> {
+async function askToEnd({ ask, order, clock }: ManagedContext, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     await untilAnswered(clock, signal, () =>
       ask((session, inner) => session.cancel(order, inner), signal),
@@ -245,7 +251,7 @@ async function untilAnswered<T>(
 
 /** A manager that does not answer says nothing. */
 async function answerOf<T>(
-  { log }: ManagedParts,
+  { log }: ManagedContext,
   question: () => Promise<T>,
 ): Promise<T | undefined> {
   try {
@@ -257,7 +263,7 @@ async function answerOf<T>(
 }
 
 /** False where the manager does not report changes. */
-async function untilChanged(parts: ManagedParts, signal: AbortSignal): Promise<boolean> {
+async function untilChanged(parts: ManagedContext, signal: AbortSignal): Promise<boolean> {
   const { ask, order } = parts;
   const isChanged = await answerOf(parts, () =>
     ask(async (session, inner) => session.changed?.(order, inner), signal),
@@ -266,7 +272,7 @@ async function untilChanged(parts: ManagedParts, signal: AbortSignal): Promise<b
 }
 
 /** Journals what is new in what the manager says: progress in steps of ten, and each answer that there is no task. */
-function reporter({ state, dispatch, live }: ManagedParts): (task: TaskSight) => void {
+function reporter({ state, dispatch, live }: ManagedContext): (task: TaskSight) => void {
   let before = '';
   return (task) => {
     const { order } = state();

@@ -29,7 +29,7 @@ import { Live } from '../engine/live.ts';
 import { RefusedByChecks } from '../engine/refused-by-checks.ts';
 import type { Surroundings } from '../engine/surroundings.ts';
 import { inTime, LIFECYCLE } from './lifecycle.ts';
-import type { ManagedParts } from './lifecycle.ts';
+import type { ManagedContext } from './lifecycle.ts';
 import type { ManagedWire } from './wire.ts';
 
 /** A step gets so much time at least, ms: enough to ask once how the task stands. */
@@ -37,7 +37,7 @@ const LEAST_MS = 1000;
 
 type Planned = Extract<ManagedEvent, { type: 'planned' }>;
 type Around = Pick<Surroundings, 'clock' | 'log' | 'pid' | 'openFile'> & {
-  readonly verification?: ManagedParts['verification'];
+  readonly verification?: ManagedContext['verification'];
   readonly wire?: Pick<ManagedWire, 'check' | 'open' | 'close' | 'abort' | 'sweep'> | undefined;
 };
 
@@ -46,7 +46,7 @@ export class ManagedMover {
   readonly #around: Around;
   readonly #journal: Journal<ManagedEvent>;
   readonly #sequencer: Sequencer<ManagedState, ManagedEvent, ManagedEffect>;
-  readonly #parts: ManagedParts;
+  readonly #parts: ManagedContext;
   readonly #planned: Planned;
   readonly #tookOver: boolean;
   readonly #close: () => Promise<void>;
@@ -245,7 +245,7 @@ function whyNotCancelled(state: ManagedState): string {
 function managerConnection(
   driver: ManagedDriver,
   { handle }: ManagedMoverRequest,
-): Pick<ManagedParts, 'ask'> & { readonly close: () => Promise<void> } {
+): Pick<ManagedContext, 'ask'> & { readonly close: () => Promise<void> } {
   let opened: Promise<ManagedSession> | undefined;
   const drop = async (session: Promise<ManagedSession> | undefined): Promise<void> => {
     if (opened === session) opened = undefined;

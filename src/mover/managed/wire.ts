@@ -33,7 +33,7 @@ export interface WireDone {
   readonly why?: string;
 }
 
-export interface ManagedWireParts extends Required<Pick<Surroundings, 'connect' | 'wire'>> {
+export interface ManagedWireDependencies extends Required<Pick<Surroundings, 'connect' | 'wire'>> {
   readonly config: AgentConfig;
   readonly driver: Pick<ManagedDriver, 'name' | 'memorySockets'>;
   readonly request: ManagedMoverRequest;
@@ -46,13 +46,13 @@ export interface ManagedWireParts extends Required<Pick<Surroundings, 'connect' 
  * becomes of the task the manager says.
  */
 export class ManagedWire {
-  readonly #parts: ManagedWireParts;
+  readonly #parts: ManagedWireDependencies;
   #open: Wire | undefined;
   #why: string | undefined;
   /** It is closed or broken off: what is heard of it from then on is its end, and nothing is opened. */
   #closing: Error | undefined;
 
-  constructor(parts: ManagedWireParts) {
+  constructor(parts: ManagedWireDependencies) {
     this.#parts = parts;
   }
 

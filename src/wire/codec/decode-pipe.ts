@@ -1,13 +1,13 @@
 import { BadFrame } from './bytes.ts';
 import { Decompressor } from './compression.ts';
-import type { DecoderParts, Pending } from './decoder.ts';
+import type { DecoderDependencies, Pending } from './decoder.ts';
 import { Decoder, fill } from './decoder.ts';
 import { decodedFrame, FrameReader, missingFrame, writeFrame } from './frame.ts';
 import type { Frame } from './frame.ts';
 import type { Item } from './item.ts';
 import type { CodecSettings } from './settings.ts';
 
-export interface DecodePipeParts extends DecoderParts {
+export interface DecodePipeDependencies extends DecoderDependencies {
   readonly settings: CodecSettings;
   /** Takes an item whose bytes are good until the call ends; a promise holds the whole pipe back. */
   readonly give: (item: Item) => Promise<void> | undefined;
@@ -31,7 +31,7 @@ const MOST_AHEAD = 4;
 
 /** Frames to items. A missing content is asked for; what comes meanwhile is held. */
 export class DecodePipe {
-  readonly #parts: DecodePipeParts;
+  readonly #parts: DecodePipeDependencies;
   readonly #decoder: Decoder;
   readonly #decompressor = new Decompressor();
   readonly #reader: FrameReader;
@@ -45,7 +45,7 @@ export class DecodePipe {
   #reportedNumber = 1;
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(parts: DecodePipeParts) {
+  constructor(parts: DecodePipeDependencies) {
     this.#parts = parts;
     this.#decoder = new Decoder(parts.settings, parts);
     this.#reader = new FrameReader(parts.settings);

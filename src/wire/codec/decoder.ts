@@ -12,7 +12,7 @@ import { checkSettings, ID_BYTES, mostBody } from './settings.ts';
 import type { CodecSettings } from './settings.ts';
 import { NumberTable, Window } from './window.ts';
 
-export interface DecoderParts {
+export interface DecoderDependencies {
   readonly hash64: Hash64;
   readonly contents?: FarContents;
 }
@@ -52,7 +52,7 @@ export interface Pending {
 /** Gives back what an Encoder took. Synchronous; throws BadFrame, after which the stream cannot go on. */
 export class Decoder {
   readonly #settings: CodecSettings;
-  readonly #parts: DecoderParts;
+  readonly #parts: DecoderDependencies;
   readonly #window: Window;
   readonly #versions: NumberTable;
   readonly #reader = new RunReader();
@@ -62,7 +62,7 @@ export class Decoder {
   /** Where contents of the batch that is open are read to; as many as a batch has needed. */
   readonly #rooms: Buffer[] = [];
 
-  constructor(settings: CodecSettings, parts: DecoderParts) {
+  constructor(settings: CodecSettings, parts: DecoderDependencies) {
     this.#settings = checkSettings(settings);
     this.#parts = parts;
     this.#window = new Window(settings.windowPages);

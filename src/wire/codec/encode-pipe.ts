@@ -1,7 +1,7 @@
 import { BadFrame } from './bytes.ts';
 import { Compressor } from './compression.ts';
 import type { Batch } from './batch.ts';
-import type { EncoderParts } from './encoder.ts';
+import type { EncoderDependencies } from './encoder.ts';
 import { Encoder } from './encoder.ts';
 import { contentFrame, FrameReader, missingOf, writeFrame, writePieces } from './frame.ts';
 import type { Frame } from './frame.ts';
@@ -9,7 +9,7 @@ import type { Item } from './item.ts';
 import { LevelControl } from './level.ts';
 import type { CodecSettings } from './settings.ts';
 
-export interface EncodePipeParts extends EncoderParts {
+export interface EncodePipeDependencies extends EncoderDependencies {
   readonly settings: CodecSettings;
   /** Takes a frame's bytes; resolves when the next may come, which holds the whole pipe back. */
   readonly send: (frame: Buffer) => Promise<void>;
@@ -27,7 +27,7 @@ const MOST_AHEAD = 8;
 export class EncodePipe {
   readonly encoder: Encoder;
   readonly level: LevelControl;
-  readonly #parts: EncodePipeParts;
+  readonly #parts: EncodePipeDependencies;
   readonly #compressor: Compressor;
   readonly #control: FrameReader;
   #last: Promise<void> = Promise.resolve();
@@ -38,7 +38,7 @@ export class EncodePipe {
   #forRoom: (() => void)[] = [];
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(parts: EncodePipeParts) {
+  constructor(parts: EncodePipeDependencies) {
     this.#parts = parts;
     this.encoder = new Encoder(parts.settings, parts);
     this.#compressor = new Compressor(parts.cores);

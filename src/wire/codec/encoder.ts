@@ -13,7 +13,7 @@ import { checkSettings, mostRecords } from './settings.ts';
 import type { CodecSettings } from './settings.ts';
 import { NumberTable, Window } from './window.ts';
 
-export interface EncoderParts {
+export interface EncoderDependencies {
   readonly hash64: Hash64;
   /** Without one, the stream refers only to itself. */
   readonly contents?: NearContents;
@@ -47,7 +47,7 @@ export class Encoder {
   /** Bytes are worth more work: code is encoded so that it compresses better. */
   sparing = false;
   readonly #settings: CodecSettings;
-  readonly #parts: EncoderParts;
+  readonly #parts: EncoderDependencies;
   readonly #window: Window;
   readonly #versions: NumberTable;
   readonly #byHash: NumberTable;
@@ -72,7 +72,7 @@ export class Encoder {
   /** Contents that went as references, left the window, and may be asked for still: at most a window's. */
   readonly #kept = new Map<number, Buffer>();
 
-  constructor(settings: CodecSettings, parts: EncoderParts) {
+  constructor(settings: CodecSettings, parts: EncoderDependencies) {
     this.#settings = checkSettings(settings);
     this.#parts = parts;
     this.#window = new Window(settings.windowPages);

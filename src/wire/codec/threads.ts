@@ -70,7 +70,7 @@ class Life {
   }
 }
 
-export interface EncodeThreadParts {
+export interface EncodeThreadDependencies {
   readonly start: messages.EncodeStart;
   /** Takes a frame; the thread makes no more than MOST_BETWEEN_BYTES ahead of it. */
   readonly send: (frame: Uint8Array) => Promise<void>;
@@ -80,7 +80,7 @@ export interface EncodeThreadParts {
 /** An EncodePipe in a thread of its own. One caller at a time; every call rejects once the thread is gone. */
 export class EncodeThread {
   readonly #life: Life;
-  readonly #parts: EncodeThreadParts;
+  readonly #parts: EncodeThreadDependencies;
   readonly #credit = new Credit(MOST_BETWEEN_BYTES);
   readonly #packer = new Packer();
   readonly #flushes = new Map<number, () => void>();
@@ -88,7 +88,7 @@ export class EncodeThread {
   #flushId = 0;
   #tally: messages.EncodeTally | undefined;
 
-  constructor(parts: EncodeThreadParts) {
+  constructor(parts: EncodeThreadDependencies) {
     this.#parts = parts;
     const file = new URL('./encode-worker.ts', import.meta.url);
     this.#life = new Life(file, parts.start, parts.signal);
@@ -181,7 +181,7 @@ export class EncodeThread {
   }
 }
 
-export interface DecodeThreadParts {
+export interface DecodeThreadDependencies {
   readonly start: messages.DecodeStart;
   /** Takes items in their order; the next come when it has resolved, and these are good until then. */
   readonly give: (items: Iterable<Item>) => Promise<void>;
@@ -195,12 +195,12 @@ export class DecodeThread {
   /** What this side's cache holds, for the far side's encoder. */
   readonly summary: Promise<Uint8Array>;
   readonly #life: Life;
-  readonly #parts: DecodeThreadParts;
+  readonly #parts: DecodeThreadDependencies;
   readonly #credit = new Credit(MOST_BETWEEN_BYTES);
   #last: Promise<void> = Promise.resolve();
   #ready: (summary: Uint8Array) => void = () => undefined;
 
-  constructor(parts: DecodeThreadParts) {
+  constructor(parts: DecodeThreadDependencies) {
     this.#parts = parts;
     const file = new URL('./decode-worker.ts', import.meta.url);
     this.#life = new Life(file, parts.start, parts.signal);

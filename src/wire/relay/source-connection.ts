@@ -17,7 +17,7 @@ const HELD_TURNS = 2;
  */
 const GATHER_MS = 4;
 
-export interface SourceConnectionParts {
+export interface SourceConnectionDependencies {
   readonly socket: LocalSocket;
   readonly context: StreamContext;
   readonly encoding: Encoding;
@@ -33,12 +33,12 @@ export interface SourceConnectionParts {
 
 /** Reads one connection of the source's hypervisor into its encoder until it ends. */
 export class SourceConnection {
-  readonly #parts: SourceConnectionParts;
+  readonly #parts: SourceConnectionDependencies;
   readonly #items: StreamItems;
   /** Since when something waits in the encoder that was not pushed on. */
   #waitsFromMs: number | undefined;
 
-  constructor(parts: SourceConnectionParts) {
+  constructor(parts: SourceConnectionDependencies) {
     this.#parts = parts;
     this.#items = new StreamItems(parts.context);
   }

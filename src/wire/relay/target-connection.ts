@@ -3,7 +3,7 @@ import { MESSAGE_BYTES } from '../../links/channels.ts';
 import { LocalSocket } from '../../links/local-socket.ts';
 import { Rebuild } from './rebuild.ts';
 
-export interface TargetConnectionParts {
+export interface TargetConnectionDependencies {
   readonly socket: string;
   /** To be waited for before this side connects, so that the hypervisor sees its connections in their order. */
   readonly after: () => Promise<void> | undefined;
@@ -23,7 +23,7 @@ const FIRST_BYTES = 320 * 1024;
 
 /** One connection to the destination's hypervisor. */
 export class TargetConnection {
-  readonly #parts: TargetConnectionParts;
+  readonly #parts: TargetConnectionDependencies;
   readonly #rebuild = new Rebuild();
   readonly #socket = Promise.withResolvers<LocalSocket | undefined>();
   /** The source's side has ended, or nothing more can be handed on. */
@@ -33,7 +33,7 @@ export class TargetConnection {
   #outBytes = 0;
   #isReported = false;
 
-  constructor(parts: TargetConnectionParts) {
+  constructor(parts: TargetConnectionDependencies) {
     this.#parts = parts;
   }
 

@@ -5,7 +5,7 @@ import type { MemoryStore } from './memory-store.ts';
 /** What the site's program must not do: it is told an id so that it needs not. */
 export type RollFlaw = 'program-runs-twice';
 
-interface Parts {
+interface Dependencies {
   readonly store: MemoryStore;
   readonly flaws: ReadonlySet<string>;
   /** Whether no guest is on that host, or on its way there: in truth, not as it was seen. */
@@ -17,13 +17,13 @@ type Call = (what: string, execute: () => Promise<Heard>) => Promise<Heard>;
 /** The hosts and the site's program of a roll, and the rules of one. */
 export class ModelRolls {
   readonly #wish: string;
-  readonly #parts: Parts;
+  readonly #parts: Dependencies;
   readonly #onBreak: (rule: string) => void;
   /** How often the program did its work, by the id that it was given. */
   readonly #ran = new Map<string, number>();
   #stageAtCancel: string | undefined;
 
-  constructor(wish: string, parts: Parts, onBreak: (rule: string) => void) {
+  constructor(wish: string, parts: Dependencies, onBreak: (rule: string) => void) {
     this.#wish = wish;
     this.#parts = parts;
     this.#onBreak = onBreak;

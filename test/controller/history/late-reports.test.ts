@@ -19,7 +19,7 @@ function sampleReport({ later, settings = {} }: { later?: Later; settings?: obje
   return { ...before, settings: { ...before.settings, ...settings } };
 }
 
-type Parts = ConstructorParameters<typeof LateReports>[0];
+type Dependencies = ConstructorParameters<typeof LateReports>[0];
 
 /** A controller whose database holds that report, and an agent that now gives `now`. */
 function world(before: Report, now: () => Report) {
@@ -41,8 +41,8 @@ function world(before: Report, now: () => Report) {
     },
   };
   const late = new LateReports({
-    migrations: migrations as unknown as Parts['migrations'],
-    agentAt: (() => api) as unknown as Parts['agentAt'],
+    migrations: migrations as unknown as Dependencies['migrations'],
+    agentAt: (() => api) as unknown as Dependencies['agentAt'],
     held: () => new Map(),
     log: silentLog,
     monotonicMs: () => told.nowMs,
@@ -116,7 +116,7 @@ describe('a report of which its agent will know more', () => {
     const migrations = { get: async () => ({ row, report: packed(known) }) };
     const ends: (() => void)[] = [];
     const late = new LateReports({
-      migrations: migrations as unknown as Parts['migrations'],
+      migrations: migrations as unknown as Dependencies['migrations'],
       held: () => new Map(),
       log: silentLog,
       monotonicMs: () => told.nowMs,
@@ -129,7 +129,7 @@ describe('a report of which its agent will know more', () => {
           }
           throw godwitError('GODWIT_UNREACHABLE', { peer: host, address: host, reason: 'silent' });
         },
-      })) as unknown as Parts['agentAt'],
+      })) as unknown as Dependencies['agentAt'],
     });
     const ids = Array.from(
       { length: 30 },

@@ -6,7 +6,7 @@ import { systemClock } from '../../../src/clock.ts';
 import type { AgentClients } from '../../../src/controller/engine/agent-clients.ts';
 import { openRow } from '../../../src/controller/history/record.ts';
 import { MigrationStreams } from '../../../src/controller/history/relay.ts';
-import type { RelayParts } from '../../../src/controller/history/relay.ts';
+import type { RelayDependencies } from '../../../src/controller/history/relay.ts';
 import type { ListedMigration } from '../../../src/controller/store/migrations.ts';
 import { hasCode } from '../../../src/errors.ts';
 import type { MigrationNews } from '../../../src/protocol/controller/history.ts';
@@ -34,7 +34,7 @@ class Host {
     this.#go = Promise.withResolvers();
   }
 
-  get parts(): RelayParts {
+  get parts(): RelayDependencies {
     const events = (_asked: unknown, { signal }: { signal: AbortSignal }) => this.#events(signal);
     const report = async () => ({ id: 'm-00000001', outcome: 'running' });
     const agents = { at: () => ({ events, report }) } as unknown as AgentClients;

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { systemClock } from '../../../src/clock.ts';
 import { History } from '../../../src/controller/history/history.ts';
-import type { HistoryParts } from '../../../src/controller/history/history.ts';
+import type { HistoryDependencies } from '../../../src/controller/history/history.ts';
 import { endedRow, openRow } from '../../../src/controller/history/record.ts';
 import { shardOf } from '../../../src/controller/inventory/shards.ts';
 import { Migrations } from '../../../src/controller/store/migrations.ts';
@@ -59,7 +59,7 @@ async function reported(
     const list = lists[host];
     if (list === undefined) return undefined;
     const api = { migrations: async () => ({ migrations: list }) };
-    return api as unknown as ReturnType<HistoryParts['agentAt']>;
+    return api as unknown as ReturnType<HistoryDependencies['agentAt']>;
   };
   const policy = { days: 90, most: 1000 };
   const parts = { store, clock: systemClock, log: silentLog, policy, agentAt, publish: () => {} };

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { systemClock } from '../../../src/clock.ts';
 import { Follower } from '../../../src/controller/inventory/follower.ts';
-import type { FollowerParts, Heard } from '../../../src/controller/inventory/follower.ts';
+import type { FollowerDependencies, Heard } from '../../../src/controller/inventory/follower.ts';
 import type { HostState } from '../../../src/protocol/controller/fleet.ts';
 import type { Credentials } from '../../../src/rpc/tls.ts';
 
@@ -17,7 +17,7 @@ const hearing = (state: HostState): Heard => ({
 /** Whether a host that stood so in the database takes its first turn among those that failed. */
 async function firstTurn(state: HostState): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
-  const parts: FollowerParts = {
+  const parts: FollowerDependencies = {
     credentials: {} as Credentials,
     clock: systemClock,
     knock: async () => ({ what: 'answer', said: '' }),

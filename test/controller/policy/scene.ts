@@ -10,7 +10,7 @@ import { LOOK_MS } from '../../../src/controller/inventory/guest-looks.ts';
 import { shardOf } from '../../../src/controller/inventory/shards.ts';
 import { PolicyLoop } from '../../../src/controller/policy/loop.ts';
 import { lookFor } from '../../../src/controller/policy/turn.ts';
-import type { LookParts } from '../../../src/controller/policy/turn.ts';
+import type { LookDependencies } from '../../../src/controller/policy/turn.ts';
 import { openStore } from '../../../src/controller/store/open.ts';
 import type { Store, StorePlace } from '../../../src/controller/store/open.ts';
 import { systemClock } from '../../../src/clock.ts';
@@ -79,14 +79,14 @@ export class Scene {
     }
   }
 
-  loop(owner = 'one', more: Partial<LookParts> = {}): PolicyLoop {
-    const parts = { ...this.#lookParts(), ...more };
+  loop(owner = 'one', more: Partial<LookDependencies> = {}): PolicyLoop {
+    const parts = { ...this.#lookDependencies(), ...more };
     return new PolicyLoop({ ...parts, clock: systemClock, log: silentLog, owner });
   }
 
   /** What a look that is due finds; nothing is written. */
   look(kind: PolicyKind, scope = 'fleet'): Promise<PolicyChange> {
-    return lookFor(this.#lookParts(), { kind, scope });
+    return lookFor(this.#lookDependencies(), { kind, scope });
   }
 
   /** A look that is due, as a controller makes it; false where none was. */
@@ -150,7 +150,7 @@ export class Scene {
       .execute();
   }
 
-  #lookParts(): LookParts {
+  #lookDependencies(): LookDependencies {
     const { store, policies, wishes } = this;
     const fleet = new StoredFleet(store, () => performance.now());
     const newId = (): string => String((this.#ids += 1)).padStart(16, '0');

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { systemClock } from '../../../src/clock.ts';
 import { RecoverWatch } from '../../../src/controller/recover/watch.ts';
-import type { RecoverWatchParts } from '../../../src/controller/recover/watch.ts';
+import type { RecoverWatchDependencies } from '../../../src/controller/recover/watch.ts';
 import { shardOf } from '../../../src/controller/inventory/shards.ts';
 import { openStore } from '../../../src/controller/store/open.ts';
 import type { Store } from '../../../src/controller/store/open.ts';
@@ -77,7 +77,7 @@ interface Asked {
   readonly to: string;
 }
 
-function watchOf(store: Store, more: Partial<RecoverWatchParts> = {}) {
+function watchOf(store: Store, more: Partial<RecoverWatchDependencies> = {}) {
   const asked: Asked[] = [];
   const wishes: Wish[] = [];
   const refusing = new Set<string>();

@@ -20,7 +20,7 @@ import { DATA_CHANNEL } from '../../../src/disks/backing/messages.ts';
 import { BackingFileSender } from '../../../src/disks/backing/send.ts';
 import type { BackingFileProgress } from '../../../src/disks/backing/send.ts';
 import { BackingFileTaker } from '../../../src/disks/backing/take.ts';
-import type { TakerParts } from '../../../src/disks/backing/take.ts';
+import type { TakerDependencies } from '../../../src/disks/backing/take.ts';
 import type { Tunnel } from '../../../src/disks/copy/tunnel/open.ts';
 import { hasCode } from '../../../src/errors.ts';
 import { discard, keep, madeNames } from '../../../src/disks/proof/made-files.ts';
@@ -64,7 +64,7 @@ interface Given {
   readonly bytes?: number;
   readonly at?: readonly number[];
   readonly sha256?: string;
-  readonly begin?: NonNullable<TakerParts['begin']>;
+  readonly begin?: NonNullable<TakerDependencies['begin']>;
 }
 
 /** A backing file here, nothing there, and the movers' ends between. */

@@ -7,7 +7,7 @@ import { agentConfig } from '../../../src/config.ts';
 import { silentLog } from '../../../src/log.ts';
 import type { Connect } from '../../../src/mover/engine/surroundings.ts';
 import { ManagedWire } from '../../../src/mover/managed/wire.ts';
-import type { ManagedWireParts } from '../../../src/mover/managed/wire.ts';
+import type { ManagedWireDependencies } from '../../../src/mover/managed/wire.ts';
 import { managedMoverRequest } from '../../../src/protocol/mover/request.ts';
 import type { Wire } from '../../../src/wire/open.ts';
 import { NO_FIGURES } from '../../../src/wire/relay/relay-end.ts';
@@ -62,7 +62,7 @@ async function wireOf(t: TestContext, opens: (session: Session) => Promise<Wire>
   };
   const none = (): Promise<never> => Promise.reject(new Error('no target here'));
   const wire = { source: () => opens(session), target: none };
-  const parts: ManagedWireParts = { config, driver, request, log: silentLog, connect, wire };
+  const parts: ManagedWireDependencies = { config, driver, request, log: silentLog, connect, wire };
   return { managed: new ManagedWire(parts), session };
 }
 

@@ -14,7 +14,7 @@ export interface Line {
   readonly axis?: 'left' | 'right';
 }
 
-export interface ChartParts {
+export interface ChartProps {
   /** What it shows, for who does not see it. */
   readonly label: string;
   readonly x: readonly number[];
@@ -40,7 +40,7 @@ export interface ChartParts {
 }
 
 /** A chart that grows with its values; drawn on a canvas, said as a table for who does not see it. */
-export function Chart(parts: ChartParts) {
+export function Chart(parts: ChartProps) {
   const { label, lines, x, text, rightText = text, xText } = parts;
   const place = useRef<HTMLDivElement>(null);
   const drawn = useRef<uPlot>(undefined);
@@ -102,7 +102,7 @@ function valueText(value: number | null | undefined, text: (value: number) => st
   return value === null || value === undefined ? '–' : text(value);
 }
 
-function dataOf({ x, lines }: ChartParts): uPlot.AlignedData {
+function dataOf({ x, lines }: ChartProps): uPlot.AlignedData {
   return [[...x], ...lines.map(({ values }) => [...values])];
 }
 
@@ -122,7 +122,7 @@ function paint(place: HTMLElement, name: string, alpha = 1): string {
 /** Steps of an axis of bytes: 8 GiB, not 9.31. */
 const POWERS_OF_TWO = Array.from({ length: 54 }, (_, power) => 2 ** power);
 
-function optionsFor(latest: { current: ChartParts }, place: HTMLElement): uPlot.Options {
+function optionsFor(latest: { current: ChartProps }, place: HTMLElement): uPlot.Options {
   const { lines, xKind, xSpan, xPad, isBytes = false, height = 180 } = latest.current;
   const axis: uPlot.Axis = {
     stroke: () => paint(place, '--soft'),

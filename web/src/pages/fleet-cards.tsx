@@ -68,7 +68,7 @@ export function HostCards({ names }: { names: readonly string[] }) {
   );
 }
 
-interface CardParts {
+interface CardProps {
   readonly host: HostView;
   /** Where it stands in the list, px: the same while it is in sight, so that scrolling paints nothing of it again. */
   readonly top: number;
@@ -81,7 +81,7 @@ interface CardParts {
 }
 
 /** Drawn anew only when its host is another object: the model replaces what changes. */
-const HostCard = memo(function HostCard(parts: CardParts) {
+const HostCard = memo(function HostCard(parts: CardProps) {
   const { host, top, left, height, width, lines, isPicked } = parts;
   const { name, state, guests, draining } = host;
   const isOld = state !== 'up' && state !== 'new';

@@ -127,14 +127,14 @@ function Fields({ form }: { form: Form }) {
   );
 }
 
-interface PickerParts {
+interface PickerProps {
   readonly name: string;
   readonly empty: string;
   readonly names: readonly string[];
   readonly put: (names: readonly string[]) => void;
 }
 
-function HostPicker({ name, empty, names, put }: PickerParts) {
+function HostPicker({ name, empty, names, put }: PickerProps) {
   const field = useRef<HTMLInputElement>(null);
   const id = `hosts-${name.length}`;
   const others = useMemo(

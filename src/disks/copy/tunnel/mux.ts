@@ -22,7 +22,7 @@ export interface Beside {
   on(channel: number, take: (message: Uint8Array) => Promise<void>): void;
 }
 
-export interface MuxParts {
+export interface MuxDependencies {
   readonly session: Session;
   readonly peer: string;
   /** Reaches this side's hypervisor for a connection that the other side has opened; absent where only this side opens. */
@@ -31,7 +31,7 @@ export interface MuxParts {
 
 /** A session's channels as connections of a hypervisor; the same at both ends but for who opens them. */
 export class Mux implements Beside {
-  readonly #parts: MuxParts;
+  readonly #parts: MuxDependencies;
   readonly #channels: Channels;
   readonly #sending: SendQueue;
   readonly #pool = new CreditPool();
@@ -44,7 +44,7 @@ export class Mux implements Beside {
   sentBytes = 0;
   receivedBytes = 0;
 
-  constructor(parts: MuxParts) {
+  constructor(parts: MuxDependencies) {
     const { session } = parts;
     this.#parts = parts;
     this.#sending = new SendQueue((channel, message) => session.send(channel, message));

@@ -6,7 +6,7 @@ import type { Standing } from './answer-timeout.ts';
 import { FIRST_ROOM, ReceiveCredit } from './flow-control.ts';
 import type { CreditPool } from './flow-control.ts';
 
-export interface StreamParts {
+export interface StreamDependencies {
   /** The hypervisor's end; rejects where it cannot be reached. */
   readonly socket: Promise<LocalSocket>;
   readonly pool: CreditPool;
@@ -25,7 +25,7 @@ const MOST_PIECES = 8;
 
 /** One end of a connection through the tunnel; the same at the source and at the destination. */
 export class Stream {
-  readonly #parts: StreamParts;
+  readonly #parts: StreamDependencies;
   readonly #room: ReceiveCredit;
   readonly #queue = new Fifo<Uint8Array>();
   #socket: LocalSocket | undefined;
@@ -47,7 +47,7 @@ export class Stream {
   #broken = false;
   #over = false;
 
-  constructor(parts: StreamParts) {
+  constructor(parts: StreamDependencies) {
     this.#parts = parts;
     this.#room = new ReceiveCredit(parts.pool);
   }

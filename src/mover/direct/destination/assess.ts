@@ -2,13 +2,13 @@ import type { DestinationSession } from '../../../drivers/port/direct.ts';
 import type { Admission, Assessment, Preparation } from '../../../protocol/peer/migration.ts';
 import { checkAdmitted } from './admitted.ts';
 import { expectBackingFiles } from './backing-plan.ts';
-import type { BuildParts } from './build.ts';
+import type { BuildContext } from './build.ts';
 import { planImages, withPlanned } from './images.ts';
 import { diskFiles, refuseWrittenBackingFiles, withOwnPlaces } from './storage.ts';
 
 /** Everything that this host has to say to the guest: its hypervisor, its disks, its networks. Changes nothing. */
 export async function assess(
-  { config, ports, placeIds }: Pick<BuildParts, 'config' | 'ports' | 'placeIds'>,
+  { config, ports, placeIds }: Pick<BuildContext, 'config' | 'ports' | 'placeIds'>,
   admission: Admission,
   session: DestinationSession,
   asked: Preparation,

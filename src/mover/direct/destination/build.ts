@@ -30,7 +30,7 @@ const GIVING_BACK_MS = 10_000;
 const ANNOUNCED_MS = 5000;
 
 /** What building takes, and what it has made. */
-export interface BuildParts extends DestinationContext {
+export interface BuildContext extends DestinationContext {
   readonly dataPath: DestinationDataPath;
   readonly disks: DestinationDisks;
   readonly compare: DestinationCompare;
@@ -43,12 +43,12 @@ export interface BuildParts extends DestinationContext {
 
 /** What is done of the guest's disks for a call of the source. */
 export type DisksWork<T> = (
-  parts: BuildParts,
+  parts: BuildContext,
   hypervisor: DestinationSession,
   ledger: Ledger,
 ) => Promise<T>;
 
-export function buildParts(parts: DestinationContext): BuildParts {
+export function buildContext(parts: DestinationContext): BuildContext {
   const ports = new GuestPorts(parts.config, () => parts.clock.monotonicMs());
   // What is mapped for this guest counts as if it were configured.
   const config = { ...parts.config, bridges: ports.bridges };
@@ -63,7 +63,7 @@ export function buildParts(parts: DestinationContext): BuildParts {
 
 /** Makes the guest's ports and its paused hypervisor. The journal has each thing before it is made. */
 export async function build(
-  parts: BuildParts,
+  parts: BuildContext,
   ledger: Ledger,
   session: DestinationSession,
   asked: Preparation,
@@ -119,7 +119,7 @@ export async function build(
 
 /** Breaks off what comes in from the source. */
 export function abortAll(
-  { dataPath, disks, backingFiles, firstFrame }: BuildParts,
+  { dataPath, disks, backingFiles, firstFrame }: BuildContext,
   why: string,
 ): void {
   firstFrame.close();
@@ -130,7 +130,7 @@ export function abortAll(
 
 /** The guest runs here: what only the migration needed goes. */
 export async function settle(
-  { config, dataPath, disks, compare, announced, log }: BuildParts,
+  { config, dataPath, disks, compare, announced, log }: BuildContext,
   session: DestinationSession,
   state: DestinationState,
   signal: AbortSignal,
@@ -174,7 +174,7 @@ async function plugLate(
 
 /** Removes everything that was made here for the guest. */
 export async function takeDown(
-  parts: BuildParts,
+  parts: BuildContext,
   session: DestinationSession,
   state: DestinationState,
   signal: AbortSignal,
@@ -191,7 +191,7 @@ export async function takeDown(
 export function welcome(
   session: DestinationSession,
   state: DestinationState,
-  parts: BuildParts,
+  parts: BuildContext,
 ): void {
   const { config, log } = parts;
   // Now, as the end may be long in coming; `settle` does it again.

@@ -10,8 +10,8 @@ import { warmDestination } from '../warm-up.ts';
 import { actOnSilence, askOnReturn, followOrder, isForsaken } from './silent-source.ts';
 import type { Hands, Order } from './silent-source.ts';
 import { assess } from './assess.ts';
-import { build, buildParts, abortAll, settle, takeDown, welcome } from './build.ts';
-import type { BuildParts, DisksWork } from './build.ts';
+import { build, buildContext, abortAll, settle, takeDown, welcome } from './build.ts';
+import type { BuildContext, DisksWork } from './build.ts';
 import { Ledger } from './ledger.ts';
 import { preparedAs, reportedStatus, untilReady } from './ready.ts';
 import { endWithSource } from './end-with-source.ts';
@@ -26,7 +26,7 @@ const LINGER_MS = 20_000;
 
 /** One migration at its destination: does what is asked, in order, each thing once, and holds its half of the right to run. */
 export class DestinationMover {
-  readonly #parts: BuildParts;
+  readonly #parts: BuildContext;
   readonly #mutex = new Mutex();
   readonly #recoveries = new Mutex();
   readonly #ended = Promise.withResolvers<void>();
@@ -41,7 +41,7 @@ export class DestinationMover {
   #tookOver = false;
 
   constructor(parts: DestinationContext, state: DestinationState) {
-    this.#parts = buildParts(parts);
+    this.#parts = buildContext(parts);
     const { journal, config } = parts;
     this.#ledger = new Ledger(journal, config.name, state, (error) => this.#ended.reject(error));
     // Whoever runs the mover waits for it; until then it is no unheard failure.

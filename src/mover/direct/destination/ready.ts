@@ -3,12 +3,12 @@ import { hasCode, toGodwitError } from '../../../errors.ts';
 import { judgeCall, statusOf } from '../../../migration/direct/destination.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
 import type { DestinationStatus, Prepared } from '../../../protocol/peer/migration.ts';
-import type { BuildParts } from './build.ts';
+import type { BuildContext } from './build.ts';
 import type { Ledger } from './ledger.ts';
 
 /** The answer to prepare: where memory is waited for, and what the machine is that was made. */
 export async function preparedAs(
-  { dataPath, log }: BuildParts,
+  { dataPath, log }: BuildContext,
   state: DestinationState,
   session: DestinationSession,
   signal: AbortSignal,
@@ -30,7 +30,7 @@ const COUNT_MS = 2000;
 
 /** What this side knows, with what only its hypervisor has counted. */
 export async function reportedStatus(
-  { firstFrame }: Pick<BuildParts, 'firstFrame'>,
+  { firstFrame }: Pick<BuildContext, 'firstFrame'>,
   state: DestinationState,
   open: () => Promise<DestinationSession>,
 ): Promise<DestinationStatus> {

@@ -11,18 +11,18 @@ import {
 } from '../../../migration/report/verified.ts';
 import type { LookName, Verified } from '../../../migration/report/verified.ts';
 import type { VerifyAnswer } from '../../../protocol/peer/verify.ts';
-import type { BuildParts } from './build.ts';
+import type { BuildContext } from './build.ts';
 
 /** The source waits no longer than this and a little, ms. */
 const LOOK_MS = 6000;
 /** Devices that are plugged in, which pin all of a guest's memory or are looked for on their bus, ms. */
 const PLUG_MS = 6000;
 
-type Parts = Pick<BuildParts, 'config' | 'connections' | 'driver' | 'log' | 'ports'>;
+type Dependencies = Pick<BuildContext, 'config' | 'connections' | 'driver' | 'log' | 'ports'>;
 
 /** The guest runs here: what this host sees of it from outside of its hypervisor. Rejects for nothing that it cannot see. */
 export async function verifyHere(
-  parts: Parts,
+  parts: Dependencies,
   state: DestinationState,
   session: DestinationSession,
 ): Promise<VerifyAnswer> {
@@ -51,7 +51,7 @@ async function orNot(
 }
 
 async function disksHere(
-  { config, driver }: Parts,
+  { config, driver }: Dependencies,
   session: DestinationSession,
   signal: AbortSignal,
 ): Promise<Verified[]> {
@@ -68,7 +68,7 @@ async function disksHere(
 }
 
 async function pluggedHere(
-  { config }: Parts,
+  { config }: Dependencies,
   { admission: { settings } }: DestinationState,
   session: DestinationSession,
 ): Promise<Verified[]> {
@@ -99,7 +99,7 @@ export async function plugAll(
 
 /** What was asked before it came is asked once more: now it is the guest itself that answers here. */
 async function segmentsHere(
-  { ports }: Parts,
+  { ports }: Dependencies,
   { admission, preparation }: DestinationState,
   signal: AbortSignal,
 ): Promise<Verified[]> {
@@ -122,7 +122,7 @@ const SILENT_HINT =
   'Ask the guest from another machine of its segment; `godwit report` has what other hosts saw of it.';
 
 async function connectionsHere(
-  { config, connections }: Parts,
+  { config, connections }: Dependencies,
   signal: AbortSignal,
 ): Promise<Verified[]> {
   const skip = (why: string): Verified[] => [notLooked('connections', 'destination', why)];
@@ -133,7 +133,7 @@ async function connectionsHere(
 }
 
 async function machineHere(
-  { log }: Parts,
+  { log }: Dependencies,
   session: DestinationSession,
 ): Promise<Pick<VerifyAnswer, 'machine'>> {
   try {

@@ -7,7 +7,7 @@ import { refusal, throwRefusal } from '../../../migration/preflight/check.ts';
 import type { BalloonTake } from '../../../migration/prediction/ballooned-mix.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import type { BalloonPolicy } from '../../../protocol/public/balloon.ts';
-import type { LookParts, SourceContext } from './source-context.ts';
+import type { LookDependencies, SourceContext } from './source-context.ts';
 
 /** A guest that gives up nothing more for so long has given up what it can, ms. */
 const STILL_MS = 5000;
@@ -20,7 +20,7 @@ const RISING_MS = 4000;
 
 /** `--balloon`: what may be taken of the guest, or why nothing can be. No check where it is not asked for. */
 export async function lookAtBalloon(
-  parts: LookParts,
+  parts: LookDependencies,
   signal: AbortSignal,
 ): Promise<{ readonly checks: readonly NamedCheck[]; readonly take?: BalloonTake }> {
   const { balloon: policy } = parts.state().plan.settings;

@@ -8,14 +8,14 @@ import type { Preparation } from '../../../protocol/peer/migration.ts';
 import type { WireOffer } from '../../../protocol/wire.ts';
 import { offerOf } from '../../../host/wire.ts';
 import { saidLinkRate } from './source-context.ts';
-import type { LookParts } from './source-context.ts';
+import type { LookDependencies } from './source-context.ts';
 
 /** As many characters as the journal holds of a reason. */
 const MOST_WORDS = 1024;
 
 /** The path that memory will take, once it is known what the destination offers. GODWIT_CAPABILITY for a wire that is none. */
 export function choosePathTo(
-  parts: LookParts,
+  parts: LookDependencies,
   offer: WireOffer | undefined,
 ): Pick<StepFacts, 'path'> {
   const { config, dataPath, request } = parts;
@@ -48,7 +48,7 @@ type Path = NonNullable<StepFacts['path']>;
 
 /** A stream that was chosen, and that this guest's hypervisor cannot send, is given up for the one that was asked for. */
 export async function streamFrom(
-  { state }: LookParts,
+  { state }: LookDependencies,
   session: SourceSession,
   signal: AbortSignal,
 ): Promise<Pick<StepFacts, 'path'>> {
@@ -61,7 +61,7 @@ export async function streamFrom(
 
 /** What the destination finds; a stream that was chosen, and that its hypervisor cannot take, is given up likewise. */
 export async function assessStream<T extends { readonly checks: readonly Check[] }>(
-  { state }: LookParts,
+  { state }: LookDependencies,
   body: Preparation,
   assess: (body: Preparation) => Promise<T>,
 ): Promise<{ readonly answer: T } & Pick<StepFacts, 'path'>> {

@@ -11,7 +11,7 @@ import type { Check } from '../../../protocol/public/migration.ts';
 import type { NicNetwork } from '../../../protocol/network.ts';
 import { Mutex } from '../../../mutex.ts';
 import { ask } from './source-context.ts';
-import type { LookParts, SourceContext } from './source-context.ts';
+import type { LookDependencies, SourceContext } from './source-context.ts';
 
 /** Between two looks while memory moves, ms: what is younger is reported once the guest runs. */
 const LOOK_MS = 2000;
@@ -48,7 +48,7 @@ export class SourceConnections {
 
   /** The NICs with those addresses of the guest that its connections show. */
   async learn(
-    { config, request }: Pick<LookParts, 'config' | 'request'>,
+    { config, request }: Pick<LookDependencies, 'config' | 'request'>,
     nics: NicNetwork[],
     signal: AbortSignal,
   ): Promise<NicNetwork[]> {

@@ -35,7 +35,7 @@ import { leftOf, nothing, within } from './time-limit.ts';
 /** How long a step that was asked to stop may take to do so before it is undone all the same, ms. */
 const STOP_MS = 5000;
 
-export interface CoordinatorParts {
+export interface CoordinatorDependencies {
   readonly journal: Journal<SourceEvent>;
   readonly clock: Clock;
   readonly log: Log;
@@ -52,7 +52,7 @@ export interface CoordinatorParts {
  * what the transition asks for. Decides nothing itself.
  */
 export class Coordinator {
-  readonly #parts: CoordinatorParts;
+  readonly #parts: CoordinatorDependencies;
   readonly #sequencer: Sequencer<SourceState, SourceEvent, SourceEffect>;
   readonly #over = new AbortController();
   #steps: SourceContext | undefined;
@@ -65,7 +65,7 @@ export class Coordinator {
   #seen: Seen | undefined;
   readonly live: Live;
 
-  constructor(parts: CoordinatorParts, state: SourceState) {
+  constructor(parts: CoordinatorDependencies, state: SourceState) {
     this.#parts = parts;
     this.#sequencer = new Sequencer(
       {

@@ -10,7 +10,7 @@ import { lookAtBalloon } from './balloon.ts';
 import { assessStream, streamFrom } from './choose-path.ts';
 import { networksOf } from './networks.ts';
 import { askAhead, preparation } from './source-context.ts';
-import type { LookParts } from './source-context.ts';
+import type { LookDependencies } from './source-context.ts';
 import { proveStorage } from './storage.ts';
 import type { StorageFound } from './storage.ts';
 
@@ -29,7 +29,10 @@ export interface Inspected {
 }
 
 /** Describes the guest, and judges it as far as its own host can. */
-export async function inspectGuest(parts: LookParts, signal: AbortSignal): Promise<Inspected> {
+export async function inspectGuest(
+  parts: LookDependencies,
+  signal: AbortSignal,
+): Promise<Inspected> {
   const {
     description,
     checks,
@@ -58,7 +61,7 @@ export async function inspectGuest(parts: LookParts, signal: AbortSignal): Promi
   };
 }
 
-function switchoverChecks(parts: LookParts, devices: readonly DeviceState[]): NamedCheck[] {
+function switchoverChecks(parts: LookDependencies, devices: readonly DeviceState[]): NamedCheck[] {
   const { settings } = parts.state().plan;
   const { mode, maxDowntimeMs, maxBandwidth } = settings;
   // A guest that is started anew brings no state of devices.
@@ -69,7 +72,7 @@ function switchoverChecks(parts: LookParts, devices: readonly DeviceState[]): Na
 
 /** What the destination has for the guest's disks. What was written for the proof is gone when this resolves. */
 export async function examineStorage(
-  parts: LookParts,
+  parts: LookDependencies,
   signal: AbortSignal,
 ): Promise<{
   readonly storage: StorageFound;
@@ -87,7 +90,7 @@ export async function examineStorage(
 
 /** What the destination says of the guest, its disks being where `found` has them. */
 export async function assessGuest(
-  parts: LookParts,
+  parts: LookDependencies,
   { storage, facts }: Awaited<ReturnType<typeof examineStorage>>,
   signal: AbortSignal,
 ): Promise<{ readonly checks: readonly Check[]; readonly facts: StepFacts }> {

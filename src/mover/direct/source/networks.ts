@@ -4,11 +4,11 @@ import { announcePort, readNics, withdrawPort } from '../../../network/port.ts';
 import { didYouMean } from '../../../protocol/nearest.ts';
 import { MOST_NICS, networkName, routesOf } from '../../../protocol/network.ts';
 import type { NicNetwork } from '../../../protocol/network.ts';
-import type { LookParts, SourceContext } from './source-context.ts';
+import type { LookDependencies, SourceContext } from './source-context.ts';
 
 /** How the guest's NICs are attached here, for the destination to map. GODWIT_USAGE for a mapping of nothing it has. */
 export async function networksOf(
-  parts: LookParts,
+  parts: LookDependencies,
   nics: readonly SourceNic[] | undefined,
   signal: AbortSignal,
 ): Promise<NicNetwork[] | undefined> {
@@ -30,20 +30,20 @@ export async function networksOf(
 
 /** What leads from this host to the guest, for the destination to admit. */
 export async function routesTo(
-  parts: Pick<LookParts, 'guest'>,
+  parts: Pick<LookDependencies, 'guest'>,
   signal: AbortSignal,
 ): Promise<string[]> {
   const { nics = [] } = await parts.guest.inspect(signal);
   return nics.length === 0 ? [] : routesOf(await readNics(nics, signal));
 }
 
-function checkCount({ request }: LookParts, count: number): void {
+function checkCount({ request }: LookDependencies, count: number): void {
   if (count <= MOST_NICS) return;
   const { guest } = request.request;
   throw godwitError('GODWIT_TOO_MANY', { guest, count, what: 'NICs', limit: MOST_NICS });
 }
 
-function unattached({ config, request }: LookParts, { id, port }: SourceNic): Error {
+function unattached({ config, request }: LookDependencies, { id, port }: SourceNic): Error {
   const what = `its port ${port} is in no bridge that this host reports, and no route leads to it`;
   const facts = { device: id, guest: request.request.guest, host: config.name, what };
   const hint =

@@ -6,7 +6,7 @@ import type { MediumVerdict } from './media.ts';
 import { directoryOf, finder } from './find-images.ts';
 import type { Lying } from './find-images.ts';
 import { askAhead } from './source-context.ts';
-import type { LookParts, SourceContext } from './source-context.ts';
+import type { LookDependencies, SourceContext } from './source-context.ts';
 
 /** Proofs that both hosts see the storage of a guest's images: in each directory, and of each medium. */
 
@@ -25,7 +25,7 @@ const ANSWER_MS = 10_000;
 
 /** By the medium. */
 export async function provenMedia(
-  parts: LookParts,
+  parts: LookDependencies,
   images: readonly Image[],
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, MediumVerdict>> {
@@ -48,7 +48,7 @@ export async function provenMedia(
 
 /** By directory. */
 export async function prove(
-  parts: LookParts,
+  parts: LookDependencies,
   images: readonly Image[],
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, Proof>> {

@@ -67,7 +67,7 @@ export interface SourceContext {
 }
 
 /** What looking at a guest takes, before anything is built; a check has no more than this. */
-export type LookParts = Pick<SourceContext, 'config' | 'state'> & {
+export type LookDependencies = Pick<SourceContext, 'config' | 'state'> & {
   readonly request: Pick<SourceMoverRequest, 'id' | 'request' | 'memoryBytes' | 'seenLinkRate'>;
   readonly guest: Pick<SourceGuest, 'inspect' | 'session' | 'mayReachUs'>;
   readonly peer: LookPeer;
@@ -86,7 +86,7 @@ export type LookQuestion<T> = (api: Pick<PeerApi, 'storage' | 'assess'>) => Prom
 
 /** Asks what a destination answers before anything is built. */
 export function askAhead<T>(
-  parts: LookParts,
+  parts: LookDependencies,
   signal: AbortSignal,
   question: LookQuestion<T>,
 ): Promise<T> {
@@ -111,7 +111,7 @@ export async function tearDown(parts: SourceContext, signal: AbortSignal): Promi
 }
 
 /** After a takeover the destination’s mover is known from the journal alone. */
-export function resumePeer(parts: Pick<LookParts, 'state' | 'peer'>): void {
+export function resumePeer(parts: Pick<LookDependencies, 'state' | 'peer'>): void {
   const { moverAddress } = parts.state().known;
   if (moverAddress !== undefined) parts.peer.resume(moverAddress);
 }
@@ -155,13 +155,13 @@ export function streamSetup(parts: SourceContext): StreamSetup {
 }
 
 /** The stream as it was asked for, or chosen with the path. */
-function streamOf(parts: LookParts): Omit<StreamSettings, 'tls'> {
+function streamOf(parts: LookDependencies): Omit<StreamSettings, 'tls'> {
   const { plan, known } = parts.state();
   return { ...streamAsked(plan.settings), ...known.path?.stream };
 }
 
 /** What the hypervisor may plan for now, by the steering and the path that memory takes, ms. */
-export function streamDowntimeMs(parts: Pick<LookParts, 'state'>): number {
+export function streamDowntimeMs(parts: Pick<LookDependencies, 'state'>): number {
   const { plan, steering } = parts.state();
   const { settings } = plan;
   const present = presentDowntimeMs(strategyOf(settings), settings.maxDowntimeMs, steering);
@@ -173,17 +173,17 @@ export function saidLinkRate({
   config,
   request,
   state,
-}: Pick<LookParts, 'config' | 'request' | 'state'>): number | undefined {
+}: Pick<LookDependencies, 'config' | 'request' | 'state'>): number | undefined {
   return config.wire.rates[state().plan.to] ?? request.seenLinkRate;
 }
 
 /** Memory takes the wire, as was settled when the destination admitted the guest. */
-function goesByWire(parts: Pick<LookParts, 'state'>): boolean {
+function goesByWire(parts: Pick<LookDependencies, 'state'>): boolean {
   return parts.state().known.path?.takes === 'wire';
 }
 
 /** What the destination learns of the guest and of the stream. */
-export function preparation(parts: LookParts): Preparation {
+export function preparation(parts: LookDependencies): Preparation {
   const { plan, known } = parts.state();
   const { linkGraceMs = DEFAULT_LINK_GRACE_MS } = plan.settings;
   const { transport, ...stream } = streamOf(parts);

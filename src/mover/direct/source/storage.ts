@@ -5,7 +5,7 @@ import type { Disk, ImagePlace } from '../../../protocol/disk.ts';
 import { formatBytes } from '../../../protocol/quantity.ts';
 import { finder } from './find-images.ts';
 import type { Lying } from './find-images.ts';
-import type { LookParts } from './source-context.ts';
+import type { LookDependencies } from './source-context.ts';
 import { prove, provenMedia } from './proofs.ts';
 import type { Image, Proof } from './proofs.ts';
 
@@ -35,7 +35,10 @@ const NOTHING: StorageFound = {
  * Proves for each image of the guest's disks that both hosts see the same storage, and finds out where it is there.
  * What was written for that is gone when this settles.
  */
-export async function proveStorage(parts: LookParts, signal: AbortSignal): Promise<StorageFound> {
+export async function proveStorage(
+  parts: LookDependencies,
+  signal: AbortSignal,
+): Promise<StorageFound> {
   const { guest, config } = parts;
   const { description, files = {}, uncopyable = {} } = await guest.inspect(signal);
   const { disks = [] } = description;
@@ -77,7 +80,7 @@ interface Judged {
 }
 
 function judge(
-  parts: LookParts,
+  parts: LookDependencies,
   { disks, images, uncopyable }: Judged,
   proofs: ReadonlyMap<string, Proof>,
 ): StorageFound {
@@ -188,7 +191,7 @@ function sizesOf([top]: Disk['images']): string {
 }
 
 function notShared(
-  parts: LookParts,
+  parts: LookDependencies,
   { disk, file }: Pick<Image, 'disk' | 'file'>,
   reason: string,
 ): NamedCheck {

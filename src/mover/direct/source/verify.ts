@@ -31,7 +31,7 @@ const DIFFERS_HINT =
   'Look at both values in the evidence: the guest may see another device than before.';
 
 type Compare = ReturnType<typeof sameMachine>;
-type Parts = Pick<SourceContext, 'config' | 'probes' | 'state'>;
+type Dependencies = Pick<SourceContext, 'config' | 'probes' | 'state'>;
 
 /**
  * What is seen of the guest from outside of its hypervisor, before and after: by this host, and by the destination. It is
@@ -49,7 +49,7 @@ export class SourceVerification {
   }
 
   /** While the destination is made: what the machine and the guest's clock are now. */
-  before(parts: Parts, compare: Compare): void {
+  before(parts: Dependencies, compare: Compare): void {
     this.#compare = compare;
     void this.#clock.before(addressOf(parts), () => parts.state().stopped);
   }
@@ -137,12 +137,12 @@ export class SourceVerification {
     }
   }
 
-  #guestClock(parts: Parts): Promise<Verified> {
+  #guestClock(parts: Dependencies): Promise<Verified> {
     return this.#clock.after(addressOf(parts), parts.probes.stoodStillMs);
   }
 }
 
-function addressOf({ config, state }: Parts): ReturnType<typeof clockAddressOf> {
+function addressOf({ config, state }: Dependencies): ReturnType<typeof clockAddressOf> {
   const { plan, known } = state();
   const seen = (known.networks ?? []).flatMap(({ addresses }) => addresses);
   return clockAddressOf(config, plan.guest, seen);

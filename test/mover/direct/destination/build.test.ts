@@ -5,7 +5,7 @@ import type { DestinationSession } from '../../../../src/drivers/port/direct.ts'
 import { silentLog } from '../../../../src/log.ts';
 import type { DestinationState } from '../../../../src/migration/direct/destination.ts';
 import { welcome } from '../../../../src/mover/direct/destination/build.ts';
-import type { BuildParts } from '../../../../src/mover/direct/destination/build.ts';
+import type { BuildContext } from '../../../../src/mover/direct/destination/build.ts';
 import { until } from '../../../until.ts';
 
 const config = parseAgentConfig(
@@ -33,7 +33,7 @@ async function welcomed(balloon: 'free' | undefined, run = 'running') {
     preparation: { description: { memoryBytes: 4096 } },
     ports: {},
   } as unknown as DestinationState;
-  const parts = { config, log: silentLog } as unknown as BuildParts;
+  const parts = { config, log: silentLog } as unknown as BuildContext;
   welcome(session, state, parts);
   await parts.announced;
   if (balloon !== undefined)

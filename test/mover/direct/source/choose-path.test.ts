@@ -12,7 +12,7 @@ import {
   choosePathTo,
   streamFrom,
 } from '../../../../src/mover/direct/source/choose-path.ts';
-import type { LookParts } from '../../../../src/mover/direct/source/source-context.ts';
+import type { LookDependencies } from '../../../../src/mover/direct/source/source-context.ts';
 import type { Preparation } from '../../../../src/protocol/peer/migration.ts';
 import type { Check, MigrationSettings } from '../../../../src/protocol/public/migration.ts';
 import { WIRE_VERSION } from '../../../../src/protocol/wire.ts';
@@ -37,7 +37,7 @@ interface Given {
   readonly seen?: number;
 }
 
-function partsOf(given: Given): LookParts {
+function partsOf(given: Given): LookDependencies {
   const { settings = {}, known = {}, byRelay = false, reachable = true, offered = true } = given;
   const rates = given.configured === undefined ? {} : { rates: { b: given.configured } };
   const config = { name: 'a', address: '10.0.0.1:7443', stateDir: '/nowhere', wire: rates };
@@ -49,7 +49,7 @@ function partsOf(given: Given): LookParts {
     peer: { byRelay },
     dataPath: { offered },
   };
-  return parts as LookParts;
+  return parts as LookDependencies;
 }
 
 const anyOffer = fc.option(

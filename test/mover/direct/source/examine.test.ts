@@ -5,7 +5,7 @@ import type { SourceNic } from '../../../../src/drivers/port/inspection.ts';
 import { initialSource, stepFacts } from '../../../../src/migration/direct/source-state.ts';
 import type { StepFacts } from '../../../../src/migration/direct/source-state.ts';
 import { assessGuest, inspectGuest } from '../../../../src/mover/direct/source/examine.ts';
-import type { LookParts } from '../../../../src/mover/direct/source/source-context.ts';
+import type { LookDependencies } from '../../../../src/mover/direct/source/source-context.ts';
 import type { StorageFound } from '../../../../src/mover/direct/source/storage.ts';
 import { parseAgentConfig } from '../../../../src/config.ts';
 import type { ImagePlace } from '../../../../src/protocol/disk.ts';
@@ -42,7 +42,7 @@ describe('what its own host reports of a guest', () => {
       },
       connections: { learn: async () => [] },
     };
-    return { inspected: inspectGuest(parts as LookParts, signal), asked };
+    return { inspected: inspectGuest(parts as LookDependencies, signal), asked };
   }
 
   test('leaves out of a cold move what stands only against sending its memory', async () => {
@@ -99,7 +99,10 @@ describe('what the destination reports of a guest', () => {
           }),
       },
     };
-    return { answer: await assessGuest(parts as LookParts, { storage, facts }, signal), bodies };
+    return {
+      answer: await assessGuest(parts as LookDependencies, { storage, facts }, signal),
+      bodies,
+    };
   }
 
   test('is asked for copies only where disks are to be copied, and keeps what follows for them', async () => {

@@ -5,7 +5,7 @@ import type { SourceNic } from '../../../../src/drivers/port/inspection.ts';
 import { hasCode } from '../../../../src/errors.ts';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
 import { networksOf, routesTo } from '../../../../src/mover/direct/source/networks.ts';
-import type { LookParts } from '../../../../src/mover/direct/source/source-context.ts';
+import type { LookDependencies } from '../../../../src/mover/direct/source/source-context.ts';
 import { MOST_NICS } from '../../../../src/protocol/network.ts';
 import type { NicNetwork } from '../../../../src/protocol/network.ts';
 import { planned } from '../../../migration/direct/samples.ts';
@@ -32,7 +32,7 @@ function partsOf(networks: NicNetwork[], map?: Record<string, string>, nics?: So
     connections: { learn: async () => networks },
     guest: { inspect: async () => (nics === undefined ? {} : { nics }) },
   };
-  return parts as LookParts;
+  return parts as LookDependencies;
 }
 
 describe('the networks of a guest that is to move', () => {
