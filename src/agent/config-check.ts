@@ -2,12 +2,12 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { AgentConfig } from '../config.ts';
-import { allDrivers } from '../drivers/registry.ts';
-import { hasCode, toGodwitError } from '../errors.ts';
+import { allDrivers, pathsOfDrivers } from '../drivers/registry.ts';
+import { godwitError, hasCode, toGodwitError } from '../errors.ts';
 import { HOST_CERT, HOST_KEY, readPair } from '../host/credentials.ts';
 import { Fleet, pkiDirOf } from '../host/fleet.ts';
 import { splitAddress } from '../protocol/names.ts';
-import { holderOfPort, holderOfSocket } from '../rpc/port-holder.ts';
+import { holderOfPort, holderOfSocket, whoServes } from '../rpc/port-holder.ts';
 import { ownIdentity } from './pki/own-identity.ts';
 
 /** What is wrong with a configuration that can be read. */
@@ -18,6 +18,35 @@ export interface ConfigProblem {
   readonly isFatal: boolean;
 }
 
+/** Those that let the agent work; GODWIT_CONFIG where it would not start with one of them. */
+export function thatLetItStart(
+  file: string,
+  problems: readonly ConfigProblem[],
+): Pick<ConfigProblem, 'what' | 'hint'>[] {
+  const fatal = problems.find(({ isFatal }) => isFatal);
+  if (fatal === undefined) return problems.map(({ what, hint }) => ({ what, hint }));
+  const { what, hint } = fatal;
+  throw godwitError('GODWIT_CONFIG', { file, what }, { hint });
+}
+
+/**
+ * What keeps an agent from starting with this configuration: GODWIT_CONFIG, before anything is opened. What lets it start
+ * is answered, for its log.
+ */
+export async function checkStart(
+  file: string,
+  config: AgentConfig,
+): Promise<Pick<ConfigProblem, 'what' | 'hint'>[]> {
+  const socket = path.join(config.stateDir, 'agent.sock');
+  if (holderOfSocket(socket) !== undefined) {
+    const hint =
+      'An agent with this `stateDir` runs already; every other agent needs one of its own.';
+    const what = `${whoServes(socket)} serves this socket`;
+    throw godwitError('GODWIT_CONFIG', { file: socket, what }, { hint });
+  }
+  return thatLetItStart(file, await configProblems(config));
+}
+
 /** What an agent would meet with this configuration on this host. Looks, and changes nothing. */
 export async function configProblems(config: AgentConfig): Promise<ConfigProblem[]> {
   return [
@@ -26,6 +55,7 @@ export async function configProblems(config: AgentConfig): Promise<ConfigProblem
     ...ofAuthority(config),
     ...ofKey(config),
     ...ofAddress(config),
+    ...ofStateDir(config),
     ...ofPaths(config),
     ...ofFencing(config),
   ];
@@ -34,7 +64,7 @@ export async function configProblems(config: AgentConfig): Promise<ConfigProblem
 async function ofDrivers(config: AgentConfig): Promise<ConfigProblem[]> {
   try {
     await allDrivers(config);
-    return [];
+    return pathsOfDrivers(config).flatMap(({ setting, at, kind }) => missing(setting, at, kind));
   } catch (thrown) {
     const what = toGodwitError(thrown).message;
     const hint = 'Correct that section; docs/operating.md lists every setting.';
@@ -111,6 +141,17 @@ function ofAddress(config: AgentConfig): ConfigProblem[] {
 /** Whether a process serves the socket of this configuration's own agent. */
 function isAgentOf({ stateDir }: AgentConfig, pid: number): boolean {
   return holderOfSocket(path.join(stateDir, 'agent.sock'))?.pid === pid;
+}
+
+/** Who serves this `stateDir` serves it with this `address`. */
+function ofStateDir({ address, stateDir }: AgentConfig): ConfigProblem[] {
+  const serves = holderOfSocket(path.join(stateDir, 'agent.sock'));
+  if (serves === undefined || serves.pid === process.pid) return [];
+  if (holderOfPort(splitAddress(address))?.pid === serves.pid) return [];
+  const what = `${serves.program}, process ${serves.pid}, serves ${stateDir}, and does not listen at ${address}`;
+  const hint =
+    'Restart that agent where this is its configuration; every other agent needs a `stateDir` of its own.';
+  return [{ what, hint, isFatal: false }];
 }
 
 /** Every path that the configuration names leads to what it should. */

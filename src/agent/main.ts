@@ -4,6 +4,7 @@ import { allDrivers, movedOptions } from '../drivers/registry.ts';
 import { logDefects, stopSignal } from '../host/long-running.ts';
 import { openLog } from '../log.ts';
 import { startAgent } from './agent.ts';
+import { checkStart } from './config-check.ts';
 import { compileMover, moverProcesses } from './mover-process.ts';
 import { askProcess, compileChecker } from './preflight/checker-process.ts';
 import { receiverProcesses } from './receiver-process.ts';
@@ -21,6 +22,8 @@ export async function runAgent(configFile: string): Promise<void> {
       { moved },
       'options of a driver are in its section now; they were read where they are',
     );
+  for (const problem of await checkStart(file, config))
+    log.warn(problem, 'something of the configuration does not work');
   const agent = await startAgent({
     config,
     drivers: await allDrivers(config),

@@ -7,7 +7,7 @@ import type { Log, LogLevel } from '../log.ts';
 import { Mutex } from '../mutex.ts';
 import { MOST_SETTINGS } from '../protocol/public/reload.ts';
 import type { Reloaded } from '../protocol/public/reload.ts';
-import { configProblems } from './config-check.ts';
+import { configProblems, thatLetItStart } from './config-check.ts';
 import type { ConfigProblem } from './config-check.ts';
 
 /**
@@ -113,12 +113,7 @@ async function checked(
 ): Promise<Pick<ConfigProblem, 'what' | 'hint'>[]> {
   // By the stateDir in use this agent knows that the port which is taken is its own.
   const problems = await configProblems({ ...next, stateDir, pkiDir: pkiDirOf(next) });
-  const fatal = problems.find(({ isFatal }) => isFatal);
-  if (fatal !== undefined) {
-    const { what, hint } = fatal;
-    throw godwitError('GODWIT_CONFIG', { file, what }, { hint });
-  }
-  return problems.slice(0, MOST_SETTINGS).map(({ what, hint }) => ({ what, hint }));
+  return thatLetItStart(file, problems).slice(0, MOST_SETTINGS);
 }
 
 const NAMES = Object.keys(WHEN) as (keyof AgentConfig)[];

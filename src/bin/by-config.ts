@@ -4,7 +4,7 @@ type Given = Readonly<Record<string, string | undefined>>;
 
 /**
  * The shell of a process that runs until it is asked to end: reads `--config FILE` and the options `more`, runs, and ends
- * with 0. An error's code, message and hint go to standard error and its exit code is the process's: 70 where the error is
+ * with 0. An error's message and hint go to standard error and its exit code is the process's: 70 where the error is
  * none of ours, 2 with `usage` where `--config` lacks.
  */
 export async function runByConfig(
@@ -26,8 +26,9 @@ export async function runByConfig(
     // Loaded here only: a process that is kept small has no error to print.
     const { GodwitError } = await import('../errors.ts');
     const known = thrown instanceof GodwitError;
+    // In the words of the command line, which has become this process.
     process.stderr.write(
-      known ? `${thrown.code}: ${thrown.message}\n${thrown.hint}\n` : `${String(thrown)}\n`,
+      known ? `error: ${thrown.message}\nhint: ${thrown.hint}\n` : `${String(thrown)}\n`,
     );
     process.exit(known ? thrown.exit : 70);
   }

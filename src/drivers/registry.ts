@@ -5,11 +5,12 @@ import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
 import { problemsOf } from '../settings.ts';
 import type { DirectDriver } from './port/direct.ts';
+import type { NamedPath } from './port/inventory.ts';
 import type { ManagedDriver } from './port/managed.ts';
 import type { FakeManager } from './fake/managed.ts';
 import type { ManagerOptions } from './fake/manager-options.ts';
 import type { FakeWorld, WorldOptions } from './fake/world.ts';
-import { qemuMoved, qemuOptions } from './qemu/options.ts';
+import { qemuMoved, qemuOptions, qemuPaths } from './qemu/options.ts';
 
 /** A driver of either shape, as the registry gives it. */
 export type Driver = DirectDriver | ManagedDriver;
@@ -28,6 +29,8 @@ interface Entry {
   readonly load: () => Promise<Make>;
   /** Options that earlier builds had at the top of the configuration: there -> in the section. */
   readonly moved?: Readonly<Record<string, string>>;
+  /** The paths that a section which is right names for something that has to be there. */
+  readonly paths?: (section: unknown) => NamedPath[];
   /** This host has it only where its section of the configuration is there: a manager is not everywhere. */
   readonly onlyConfigured: boolean;
 }
@@ -50,6 +53,7 @@ function maker<T>(
 const DRIVERS: Readonly<Record<string, Entry>> = {
   qemu: {
     moved: qemuMoved,
+    paths: (section) => qemuPaths(qemuOptions.parse(section)),
     onlyConfigured: false,
     load: async () => {
       const { QemuDriver } = await import('./qemu/driver.ts');
@@ -145,6 +149,15 @@ export async function allDrivers(config: HostConfig): Promise<Driver[]> {
   return Promise.all(here.map(([name, found]) => made(name, found, config)));
 }
 
+/** The paths that the sections of this host's drivers name; the sections are right, as `allDrivers` has found. */
+export function pathsOfDrivers(config: HostConfig): NamedPath[] {
+  return Object.entries(DRIVERS).flatMap(([name, found]) => {
+    if (found.paths === undefined || !isHere(name, found, config)) return [];
+    const paths = found.paths(sectionOf(name, found, config));
+    return paths.map((each) => ({ ...each, setting: `drivers.${name}.${each.setting}` }));
+  });
+}
+
 /** A driver whose manager can be asked how it is. */
 export type DiagnosableDriver = ManagedDriver & Required<Pick<ManagedDriver, 'diagnose'>>;
 
@@ -166,12 +179,17 @@ export function movedOptions(config: HostConfig): string[] {
   );
 }
 
-/** A driver from its section, to which options in their old places are added. */
-async function made(
+async function made(name: string, found: Entry, config: HostConfig): Promise<Driver> {
+  const section = sectionOf(name, found, config);
+  return (await found.load())(config, section);
+}
+
+/** The section of a driver, to which options in their old places are added. */
+function sectionOf(
   name: string,
-  { load, moved = {} }: Entry,
+  { moved = {} }: Entry,
   config: HostConfig,
-): Promise<Driver> {
+): Readonly<Record<string, unknown>> {
   const section = z.record(z.string(), z.unknown()).safeParse(config.drivers[name] ?? {});
   if (!section.success) throw configError(config, `drivers.${name} is not an object`);
   const options = { ...section.data };
@@ -181,7 +199,7 @@ async function made(
     }
     options[now] = value;
   }
-  return (await load())(config, options);
+  return options;
 }
 
 function movedIn(

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
@@ -6,8 +7,9 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { configProblems } from '../../src/agent/config-check.ts';
+import { checkStart, configProblems } from '../../src/agent/config-check.ts';
 import { agentConfig } from '../../src/config.ts';
+import { GodwitError } from '../../src/errors.ts';
 import { pkiDirOf } from '../../src/host/fleet.ts';
 import { fleet } from './samples.ts';
 
@@ -117,4 +119,75 @@ test('a port that another process has is named with that process', async (t) => 
   });
   assert.match(problem?.what ?? '', new RegExp(`is taken by .*process ${process.pid}`));
   assert.equal(problem?.isFatal, true);
+});
+
+test('programs and directories that a driver is told of are named by their settings', async (t) => {
+  const qemu = {
+    programs: ['/no/qemu', 'on-the-path', process.execPath],
+    tpm: { keyDir: process.execPath },
+    luks: { keyDir: '/no/keys' },
+  };
+  assert.deepEqual(
+    await problemsOf(t, { drivers: { qemu } }),
+    [
+      'drivers.qemu.programs.0: /no/qemu is not there',
+      `drivers.qemu.tpm.keyDir: ${process.execPath} is no directory`,
+      'drivers.qemu.luks.keyDir: /no/keys is not there',
+    ].map((what) => ({ what, isFatal: false })),
+  );
+  // Where earlier builds had it.
+  const [old] = await problemsOf(t, { qemu: ['/no/qemu'] });
+  assert.equal(old?.what, 'drivers.qemu.programs.0: /no/qemu is not there');
+});
+
+/** A configuration whose `stateDir` is served by another process, and that process. */
+async function servedByAnother(t: TestContext) {
+  const { host } = await fleet(t);
+  const { config } = await host('a', {});
+  const stateDir = path.join(config.stateDir, 'served');
+  mkdirSync(stateDir);
+  const serve = `require('net').createServer().listen(${JSON.stringify(path.join(stateDir, 'agent.sock'))}, () => console.log())`;
+  const other = spawn(process.execPath, ['-e', serve], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(() => other.kill());
+  await once(other.stdout, 'data');
+  return { config: { ...config, stateDir, pkiDir: pkiDirOf(config) }, pid: other.pid };
+}
+
+test('an agent that runs with another address on the same directory is named', async (t) => {
+  const { config, pid } = await servedByAnother(t);
+  const [problem, ...others] = await configProblems({ ...config, address: '127.0.0.1:1' });
+  assert.deepEqual(others, []);
+  assert.match(
+    problem?.what ?? '',
+    new RegExp(`process ${pid}, serves .*, and does not listen at 127.0.0.1:1$`),
+  );
+  assert.equal(problem?.isFatal, false);
+});
+
+test('a start is refused with a hint that fits, where another agent serves the directory', async (t) => {
+  const { config, pid } = await servedByAnother(t);
+  await assert.rejects(checkStart('/a.json', config), (thrown) => {
+    assert.ok(thrown instanceof GodwitError);
+    assert.match(thrown.message, new RegExp(`agent.sock: .*process ${pid}, serves this socket$`));
+    assert.match(thrown.hint, /needs one of its own/);
+    return thrown.exit === 2;
+  });
+});
+
+test('a start is refused for what keeps the agent from working, and tells its log of the rest', async (t) => {
+  const { host } = await fleet(t);
+  const { config } = await host('a', {});
+  const stateDir = path.join(config.stateDir, 'own');
+  const own = { ...config, stateDir, pkiDir: pkiDirOf(config), address: '127.0.0.1:1' };
+  const rest = await checkStart('/a.json', { ...own, caDir: '/no/ca' });
+  assert.deepEqual(
+    rest.map(({ what }) => what),
+    ['caDir: /no/ca is not there'],
+  );
+  writeFileSync(path.join(own.pkiDir, 'host.key'), 'no key');
+  await assert.rejects(checkStart('/a.json', own), {
+    code: 'GODWIT_CONFIG',
+    message: /^\/a\.json: .*host\.key is no private key in PEM$/,
+    exit: 2,
+  });
 });

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { doctorText } from '../../src/cli/render/findings.ts';
-import { collectFacts } from '../../src/cli/doctor/collect.ts';
 import type { Facts, Finding } from '../../src/cli/doctor/facts.ts';
 import { judge, worst } from '../../src/cli/doctor/judge.ts';
 import { JSON_SHAPES } from '../../src/cli/json-shapes.ts';
@@ -274,11 +273,6 @@ describe('godwit doctor', () => {
     const context = new FakeContext();
     assert.equal(await godwit(context, `doctor --config ${import.meta.filename}`), 4);
     assert.match(context.out.text, /fail {2}configuration .*is not JSON/);
-  });
-
-  test('says why no agent answers', async () => {
-    const facts = await collectFacts(new FakeContext(), {}, undefined);
-    assert.match(facts.agent.problem ?? '', /an agent at here does not answer: none/);
   });
 
   test('prints one line for each finding, its hint below', () => {

@@ -125,6 +125,7 @@ describe('godwit init', () => {
     const { code, err } = await godwit('init', 'a', '--address', '127.0.0.1:0', ...flags);
     assert.notEqual(code, 0);
     assert.match(err, /is there already/);
+    assert.ok(err.includes(`godwit doctor --config ${config}`), err);
     assert.equal(readFileSync(config, 'utf8'), '{}');
   });
 });

@@ -1,6 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { release } from 'node:os';
 import path from 'node:path';
+import type { AgentConfig } from '../../config.ts';
 import { cacheDirectory } from '../../host/cache-directory.ts';
 import type { Context } from '../context.ts';
 import type { ConnectionFlags } from '../verb.ts';
@@ -33,7 +34,7 @@ export async function collectFacts(
     countPorts(settings?.ports ?? { from: 49_152, to: 49_407 }),
     readClock(),
     readOpenFiles(),
-    findAgents(context, connection),
+    askAgents(context, connection, configFile, settings),
     readCertificates(config),
     text('/proc/sys/vm/unprivileged_userfaultfd'),
   ]);
@@ -60,6 +61,23 @@ export async function collectFacts(
     trust: agents.trust,
     damagedList: settings && damagedList(settings),
   };
+}
+
+/** A configuration that is named is of one agent: that one is asked, where the command line names no other. */
+async function askAgents(
+  context: Context,
+  connection: ConnectionFlags,
+  configFile: string | undefined,
+  settings: AgentConfig | undefined,
+): Promise<Pick<Facts, 'agent' | 'trust'>> {
+  const { agent, lab, host, context: named } = connection;
+  if (configFile === undefined || [agent, lab, host, named].some((each) => each !== undefined))
+    return findAgents(context, connection);
+  if (settings === undefined) {
+    const problem = 'not asked: the configuration says where it is';
+    return { agent: { answering: [], problem }, trust: [] };
+  }
+  return findAgents(context, { agent: path.join(settings.stateDir, 'agent.sock') });
 }
 
 /** The PATH, and where administrators' programs are when a user's PATH lacks them. */

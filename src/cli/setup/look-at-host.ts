@@ -120,8 +120,7 @@ export function chosenStorage(given: readonly string[] | undefined): string[] {
 export function checkIsNew(file: string): void {
   if (!existsSync(file)) return;
   const what = 'is there already: this host is set up';
-  const hint =
-    'Look at it with `godwit doctor --config`. To begin anew, move it away, with the stateDir that it names.';
+  const hint = `Look at it with \`godwit doctor --config ${file}\`. To begin anew, move it away, with the stateDir that it names.`;
   throw godwitError('GODWIT_CONFIG', { file, what }, { hint });
 }
 

@@ -81,3 +81,10 @@ export interface DiscoveredGuest {
   /** The process and the links by which this host counts all that it uses; absent where there are no such. */
   readonly countedBy?: CountedBy;
 }
+
+/** A path that a setting names, and what it has to lead to. */
+export interface NamedPath {
+  readonly setting: string;
+  readonly at: string | undefined;
+  readonly kind: 'file' | 'directory';
+}

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { NamedPath } from '../port/inventory.ts';
 import { offeredDevices } from './plug/offer.ts';
 
 const LEAST_MARGIN = 1024 ** 3;
@@ -87,6 +88,16 @@ export const qemuOptions = z.strictObject({
     .max(64)
     .default(['/boot', '/var/lib/godwit/images', '/var/lib/libvirt/images']),
 });
+
+/** The paths that those options name for something that has to be there. Pure. */
+export function qemuPaths({ programs, tpm, luks }: z.infer<typeof qemuOptions>): NamedPath[] {
+  return [
+    ...programs.map((at, index): NamedPath => ({ setting: `programs.${index}`, at, kind: 'file' })),
+    { setting: 'tpm.program', at: tpm.program, kind: 'file' },
+    { setting: 'tpm.keyDir', at: tpm.keyDir, kind: 'directory' },
+    { setting: 'luks.keyDir', at: luks.keyDir, kind: 'directory' },
+  ];
+}
 
 /** Where these options were in the configuration of earlier builds: there -> here. */
 export const qemuMoved = { qemu: 'programs', qemuUser: 'user', imageDirs: 'imageDirs' } as const;
