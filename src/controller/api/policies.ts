@@ -156,8 +156,8 @@ async function placed(
   const world = { ...(await wishes.world()), ...(await fleet.look()) };
   if (hosts !== undefined) checkHosts(hosts, world);
   const nobody = new Set<string>();
-  const muted = { mutedGuests: nobody, mutedHosts: nobody };
-  const inventory = inventoryFor({ world, ...used, past: [], isOurs: () => true, ...muted });
+  const none = { past: [], asked: new Map(), mutedGuests: nobody, mutedHosts: nobody };
+  const inventory = inventoryFor({ world, ...used, isOurs: () => true, ...none });
   const group = labels.antiAffinity;
   const answer = place(inventory, {
     name: 'the new guest',

@@ -1,6 +1,6 @@
 import type { Inventory, PlannerGuest, PlannerHost } from '../../planner/inventory.ts';
 import { whyItNeverMoves, whyItWaits } from '../wishes/candidates.ts';
-import { guestBytes, homesOf, labelsOf, roomBytes } from '../wishes/facts.ts';
+import { homesOf, labelsOf, roomBytes, whyClosed } from '../wishes/facts.ts';
 import type { GuestFacts, HostFacts, World } from '../wishes/facts.ts';
 import { untilWindowMs } from '../../protocol/label-rules.ts';
 import type { Loads } from './loads.ts';
@@ -18,6 +18,8 @@ export interface Known {
   /** What guests use in the hour to come, cores, by earlier days. */
   readonly usual: ReadonlyMap<string, number>;
   readonly past: readonly PastMove[];
+  /** Guests that a wish is to move, and where to; '' where it may be several hosts. */
+  readonly asked: ReadonlyMap<string, string>;
   /** The hosts that the policy is for. */
   readonly isOurs: (host: string) => boolean;
   /** Guests and hosts whose like a person rejected or put off. */
@@ -39,25 +41,68 @@ const WAITING = 0.2;
 export function inventoryFor(known: Known): Inventory {
   const { world, isOurs } = known;
   const hosts = [...world.hosts.values()].filter(({ name }) => isOurs(name));
-  const guests = [...world.guests].flatMap(([key, own]): { facts: GuestFacts; host: string }[] => {
+  const reserved = new Map(world.reservations.map(({ guest, host }) => [guest, host]));
+  const guests = [...world.guests].flatMap(([key, own]): Sited[] => {
     // Nobody asks for one that its name does not mean: it waits, and is counted where it is.
     const facts = key === own.name ? own : { ...own, name: key, rivals: [] };
     const [home] = homesOf(facts);
-    return home === undefined || !isOurs(home.host) ? [] : [{ facts, host: home.host }];
+    if (home === undefined || !isOurs(home.host)) return [];
+    return [{ facts, host: home.host, ...goalOf(facts, home.host, known, reserved) }];
   });
   const unreported = Map.groupBy(
     guests.filter(({ facts }) => isUnreported(facts, known.loads)),
     ({ host }) => host,
   );
+  const held = heldBytes(guests);
   const past = Map.groupBy(known.past, ({ guest }) => guest);
   return {
-    hosts: hosts.map((host) => plannerHost(host, known, unreported.has(host.name))),
-    guests: guests.map(({ facts, host }) => {
+    hosts: hosts.map((host) => {
+      const memoryBytes = (held.get(host.name) ?? 0) + roomBytes(world, host.name);
+      return plannerHost(host, known, { memoryBytes, hasUnreported: unreported.has(host.name) });
+    }),
+    guests: guests.map((sited) => {
+      const { facts, host } = sited;
       const beside = unreported.get(host)?.map((each) => each.facts) ?? [];
       const left = past.get(facts.name) ?? [];
-      return plannerGuest({ facts, host, beside, left }, known);
+      return plannerGuest({ ...sited, beside, left }, known);
     }),
   };
+}
+
+/** A guest, where it is, and where it is about to be: what it asks for counts there. */
+interface Sited {
+  readonly facts: GuestFacts;
+  readonly host: string;
+  readonly goal?: string;
+  /** Its memory is not part of the room there any more. */
+  readonly isPromised?: boolean;
+}
+
+/** Where a move takes it, or a wish is about to. A host to which it cannot go now keeps it where it is. */
+function goalOf(
+  { name, at }: GuestFacts,
+  home: string,
+  { world, asked }: Known,
+  reserved: ReadonlyMap<string, string>,
+): Pick<Sited, 'goal' | 'isPromised'> {
+  const incoming = at.filter(({ state }) => state === 'incoming');
+  const promised = reserved.get(name) ?? (incoming.length === 1 ? incoming[0]?.host : undefined);
+  const goal = promised ?? asked.get(name);
+  if (goal === undefined || goal === home) return {};
+  if (promised !== undefined) return { goal, isPromised: true };
+  const host = world.hosts.get(goal);
+  const isOpen = host !== undefined && host.silentSinceMs === undefined;
+  return isOpen && whyClosed(world, goal) === undefined ? { goal } : {};
+}
+
+/** bytes of guests that each host has, or that are promised there: all that is not part of its room. */
+function heldBytes(guests: readonly Sited[]): ReadonlyMap<string, number> {
+  const held = new Map<string, number>();
+  for (const { facts, host, goal, isPromised } of guests) {
+    for (const at of isPromised === true && goal !== undefined ? [host, goal] : [host])
+      held.set(at, (held.get(at) ?? 0) + facts.memoryBytes);
+  }
+  return held;
 }
 
 /** It runs, and nobody reported what it uses. */
@@ -67,7 +112,7 @@ const isUnreported = (facts: GuestFacts, loads: Loads): boolean =>
 function plannerHost(
   facts: HostFacts,
   { world, loads, mutedHosts }: Known,
-  hasUnreported: boolean,
+  { memoryBytes, hasUnreported }: { readonly memoryBytes: number; readonly hasUnreported: boolean },
 ): PlannerHost {
   const { name, cores } = facts;
   const mark = world.marks.get(name);
@@ -89,7 +134,7 @@ function plannerHost(
     name,
     cpu: Math.max(cores - other, Number.EPSILON),
     coreCpu: 1,
-    memoryBytes: guestBytes(world, name) + roomBytes(world, name),
+    memoryBytes,
     on: isOn,
     ...(facts.site === undefined ? {} : { site: facts.site }),
     ...(facts.silentSinceMs === undefined || mark?.power !== undefined ? {} : { silent: true }),
@@ -103,16 +148,14 @@ function plannerHost(
   };
 }
 
-interface Standing {
-  readonly facts: GuestFacts;
-  readonly host: string;
+interface Standing extends Sited {
   /** Guests of its host that are unreported, itself among them where it is one. */
   readonly beside: readonly GuestFacts[];
   readonly left: readonly PastMove[];
 }
 
-function plannerGuest({ facts, host, beside, left }: Standing, known: Known): PlannerGuest {
-  const { world, loads, usual, mutedGuests } = known;
+function plannerGuest({ facts, host, goal, beside, left }: Standing, known: Known): PlannerGuest {
+  const { world, loads, usual, asked, mutedGuests } = known;
   const { name, memoryBytes, vcpus } = facts;
   const reported = loads.guest(name);
   const demand = beside.includes(facts) ? shareOfRest(facts, host, beside, loads) : reported;
@@ -125,6 +168,7 @@ function plannerGuest({ facts, host, beside, left }: Standing, known: Known): Pl
     whyItNeverMoves(facts, world) !== undefined ||
     isBalancedElsewhere(host, world) ||
     mutedGuests.has(name) ||
+    asked.has(name) ||
     beside.includes(facts) ||
     memoryBytes === 0 ||
     isOutOfWindow(labels, world.nowMs);
@@ -139,7 +183,8 @@ function plannerGuest({ facts, host, beside, left }: Standing, known: Known): Pl
       ? {}
       : { dirtyBytesPerSecond: facts.dirtyBytesPerSecond }),
     ...(stays ? { neverMove: true } : {}),
-    ...(whyItWaits(facts, world) === undefined ? {} : { moving: true }),
+    ...(goal === undefined ? {} : { movingTo: goal }),
+    ...(goal === undefined && whyItWaits(facts, world) === undefined ? {} : { moving: true }),
     ...(group === undefined ? {} : { apart: [group] }),
     ...(left.length === 0
       ? {}

@@ -172,9 +172,8 @@ function drafts(
 ): Drafted {
   const { policy, proposals, nowMs, past, asked } = view;
   const muted = mutedBy(proposals, nowMs, policy.rejectedMs);
-  // Those of an accepted proposal are asked for already; it is followed, not proposed again.
-  const mutedGuests = new Set([...muted.guests, ...asked]);
-  const known = { world, loads, usual, past, isOurs, mutedGuests, mutedHosts: muted.hosts };
+  const { guests: mutedGuests, hosts: mutedHosts } = muted;
+  const known = { world, loads, usual, past, asked, isOurs, mutedGuests, mutedHosts };
   const isThere = (host: string): boolean => world.marks.get(host)?.power === undefined;
   return draftsOf(policy.kind, inventoryFor(known), settingsOf(policy), isThere);
 }

@@ -24,8 +24,8 @@ export interface PolicyView {
   /** Moves of the last day that were made, and all that Godwit made or makes. */
   readonly past: readonly PastMove[];
   readonly own: readonly OwnMove[];
-  /** Guests that a wish is to move, whether its move has begun or not. */
-  readonly asked: ReadonlySet<string>;
+  /** Guests that a wish is to move, whether its move has begun or not, and where to; '' where it may be several hosts. */
+  readonly asked: ReadonlyMap<string, string>;
   /** Hosts of the groups of this kind. */
   readonly groups: readonly { readonly scope: string; readonly hosts: readonly string[] }[];
 }
@@ -108,14 +108,20 @@ async function movesOf(db: Db, sinceMs: number): Promise<KnownMove[]> {
   }));
 }
 
-async function askedGuests(db: Db): Promise<ReadonlySet<string>> {
+async function askedGuests(db: Db): Promise<ReadonlyMap<string, string>> {
   const open = await db
     .selectFrom('wishes')
-    .select('subject')
+    .select(['subject', 'body'])
     .where('kind', '=', 'migration')
     .where('ended_at', 'is', null)
     .execute();
-  return new Set(open.map(({ subject }) => subject));
+  return new Map(
+    open.map(({ subject, body }) => {
+      const { ask, phase } = readWish(body);
+      const [to = '', ...more] = ask.to ?? [];
+      return [subject, phase === 'working' && more.length === 0 ? to : ''];
+    }),
+  );
 }
 
 /** The groups of a kind, with their hosts. */

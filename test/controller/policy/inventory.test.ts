@@ -2,6 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { inventoryFor } from '../../../src/controller/policy/inventory.ts';
 import type { Known } from '../../../src/controller/policy/inventory.ts';
+import { roomBytes } from '../../../src/controller/wishes/facts.ts';
+import type { Reservation } from '../../../src/controller/wishes/facts.ts';
+import { Fleet } from '../../../src/planner/fleet.ts';
 import { guest, host, NOW, world } from '../wishes/worlds.ts';
 import { loadsOf, lookAt } from './samples.ts';
 
@@ -10,10 +13,20 @@ const known = (more: Partial<Known>): Known => ({
   loads: loadsOf([lookAt(-1, { a: { g1: 3 }, b: {} })]),
   usual: new Map(),
   past: [],
+  asked: new Map(),
   isOurs: () => true,
   mutedGuests: new Set(),
   mutedHosts: new Set(),
   ...more,
+});
+
+const reservation = (name: string, to: string): Reservation => ({
+  move: `m-${name}`,
+  wish: 'w-00000001',
+  guest: name,
+  host: to,
+  source: 'a',
+  memoryBytes: guest(name, 'a').memoryBytes,
 });
 
 describe('what a policy rests on', () => {
@@ -61,7 +74,7 @@ describe('what a policy rests on', () => {
       known({
         world: world({ hosts: [host('a')], guests, labels }),
         loads: loadsOf([lookAt(-1, { a: used })]),
-        mutedGuests: new Set(['asked']),
+        asked: new Map([['asked', '']]),
       }),
     );
     const stays = made.guests.filter(
@@ -98,6 +111,80 @@ describe('what a policy rests on', () => {
     const past = [{ guest: 'g1', from: 'b', endedAtMs: NOW - 60_000 }];
     const { guests } = inventoryFor(known({ past }));
     assert.deepEqual(guests[0]?.left, [{ host: 'b', secondsAgo: 60 }]);
+  });
+
+  test('counts a guest where its move takes it, or where a wish is about to, and keeps it from moving', () => {
+    const guests = [
+      guest('runs', 'a'),
+      guest('comes', 'a', {
+        at: [
+          { host: 'a', state: 'running' },
+          { host: 'b', state: 'incoming' },
+        ],
+      }),
+      guest('waits', 'a'),
+      guest('anywhere', 'a'),
+      guest('to-closed', 'a'),
+      guest('to-silent', 'a'),
+      guest('arrived', 'b'),
+    ];
+    const hosts = [host('a'), host('b'), host('c'), host('d', { silentSinceMs: NOW })];
+    const marks = new Map([['c', { host: 'c', maintenance: 'a fan' }]]);
+    const made = inventoryFor(
+      known({
+        world: world({
+          hosts,
+          guests,
+          marks,
+          reservations: [reservation('runs', 'b'), reservation('arrived', 'b')],
+        }),
+        loads: loadsOf([
+          lookAt(-1, { a: Object.fromEntries(guests.map((each) => [each.name, 1])) }),
+        ]),
+        asked: new Map([
+          ['waits', 'b'],
+          ['anywhere', ''],
+          ['to-closed', 'c'],
+          ['to-silent', 'd'],
+        ]),
+      }),
+    );
+    assert.deepEqual(
+      made.guests.map((each) => [each.name, each.movingTo, each.moving ?? each.neverMove]),
+      [
+        ['runs', 'b', true],
+        ['comes', 'b', true],
+        ['waits', 'b', true],
+        ['anywhere', undefined, true],
+        ['to-closed', undefined, true],
+        ['to-silent', undefined, true],
+        ['arrived', undefined, true],
+      ],
+    );
+  });
+
+  test('has as much free memory on a host as is promised to nobody, whoever comes to it', () => {
+    const incoming = guest('comes', 'a', {
+      at: [
+        { host: 'a', state: 'running' },
+        { host: 'b', state: 'incoming' },
+      ],
+    });
+    const guests = [incoming, guest('runs', 'a'), guest('waits', 'a'), guest('there', 'b')];
+    const fleet = world({
+      hosts: [host('a'), host('b')],
+      guests,
+      reservations: [reservation('comes', 'b'), reservation('runs', 'b')],
+    });
+    const { places } = new Fleet(
+      inventoryFor(known({ world: fleet, asked: new Map([['waits', 'b']]) })),
+    );
+    const free = places.map(({ host: { memoryBytes }, heldBytes }) => memoryBytes - heldBytes);
+    const [waits] = guests.filter(({ name }) => name === 'waits');
+    assert.deepEqual(free, [
+      roomBytes(fleet, 'a'),
+      roomBytes(fleet, 'b') - (waits?.memoryBytes ?? 0),
+    ]);
   });
 
   test('has the hosts of the policy alone', () => {

@@ -92,6 +92,22 @@ export function policySuite(name: string, make: () => Promise<StorePlace>): void
       assert.equal(proposal?.decidedBy, 'the policy balance of fleet');
     });
 
+    test('a guest that waits for its move, or moves, counts where it goes: no other one leaves meanwhile', async (t) => {
+      const scene = await crowded(t);
+      await set(scene, { mode: 'automatic' });
+      await scene.turn('balance');
+      for (let looks = 0; looks < 3; looks += 1) {
+        await scene.watch(1);
+        await scene.turn('balance');
+      }
+      assert.deepEqual(
+        (await list(scene)).map(({ state }) => state),
+        ['accepted'],
+      );
+      await scene.carry();
+      assert.equal(scene.begun.length, 1);
+    });
+
     test('what a person sets stands: a look that began before it is not written, and the next one is due at once', async (t) => {
       const scene = await crowded(t);
       await set(scene, { mode: 'automatic' });
