@@ -6,29 +6,12 @@ import { hasCode } from '../../../src/errors.ts';
 import { LOOK_MS } from '../../../src/controller/inventory/guest-looks.ts';
 import type { StorePlace } from '../../../src/controller/store/open.ts';
 import { Policies } from '../../../src/controller/store/policies.ts';
-import { Scene } from './scene.ts';
-
-const list = (scene: Scene) => scene.proposals.list({ limit: 100 });
-const set = (scene: Scene, more: object) =>
-  scene.policies.put(
-    'balance',
-    'fleet',
-    policySettings.parse({ mode: 'propose', ...more }),
-    'test',
-  );
+import { crowdedIn, list, set } from './crowded.ts';
+import type { Scene } from './scene.ts';
 
 /** What holds of a policy whatever keeps it. `make` gives an empty database of its own to each test. */
 export function policySuite(name: string, make: () => Promise<StorePlace>): void {
-  /** Three hosts of eight cores; the first one is asked for more than it has, the others have room. */
-  const crowded = async (t: TestContext): Promise<Scene> => {
-    const scene = await Scene.open(await make(), ['a', 'b', 'c']);
-    t.after(() => scene.store.close());
-    scene.put('a', { a1: 3, a2: 2.5, a3: 2, a4: 1.5 });
-    scene.put('b', { b1: 0.5 });
-    scene.put('c', { c1: 0.5 });
-    await scene.watch(6);
-    return scene;
-  };
+  const crowded = async (t: TestContext): Promise<Scene> => crowdedIn(t, await make());
 
   describe(`a standing policy in ${name}`, () => {
     test('proposes for a host that has too much, and moves nothing by itself', async (t) => {
@@ -272,43 +255,6 @@ export function policySuite(name: string, make: () => Promise<StorePlace>): void
       await policies.remove('balance', 'front');
       await assert.rejects(put('off', 'bob', second.setAtMs), changed);
       assert.equal((await put('off', 'bob')).setBy, 'bob');
-    });
-
-    test('is left alone while somebody else moves guests, where it is automatic', async (t) => {
-      const scene = await crowded(t);
-      await set(scene, { mode: 'automatic' });
-      scene.put('c', { b1: 0.5 });
-      await scene.watch(1);
-      scene.put('b', { c1: 0.5 });
-      await scene.watch(1);
-      await scene.turn('balance');
-      await scene.carry();
-      assert.deepEqual(scene.begun, []);
-      const words = (await scene.policies.list())[0]?.look?.words ?? '';
-      assert.match(words, /left alone: somebody else moves guests here: 2 moves/);
-      await set(scene, { mode: 'propose' });
-      await scene.turn('balance');
-      assert.equal((await list(scene)).length, 1);
-    });
-
-    test('takes migrations that people asked agents for as Godwit’s own', async (t) => {
-      const scene = await crowded(t);
-      await set(scene, { mode: 'automatic' });
-      // Within the looks between which each is seen to move, wherever those begin.
-      for (const [guest, source, destination, minutesAgo] of [
-        ['b1', 'b', 'c', 12],
-        ['c1', 'c', 'b', 8],
-      ] as const) {
-        scene.put(destination, { [guest]: 0.5 });
-        await scene.watch(1);
-        await scene.reported(
-          { id: `m-${guest}000000`, guest, source, destination },
-          Date.now() - minutesAgo * 60_000,
-        );
-      }
-      await scene.turn('balance');
-      await scene.carry();
-      assert.equal(scene.begun.length, 1);
     });
   });
 }

@@ -16,6 +16,7 @@ import { startPostgres } from '../../../tools/postgres.ts';
 import type { Postgres } from '../../../tools/postgres.ts';
 import { untilSo } from '../../until.ts';
 import { proposalOf } from '../policy/samples.ts';
+import { anotherHandSuite } from '../policy/another-hand-suite.ts';
 import { policySuite } from '../policy/suite.ts';
 import { askedSuite } from './wish-requests-suite.ts';
 import { auditSuite } from './audit-suite.ts';
@@ -33,6 +34,7 @@ storeSuite('PostgreSQL', async () => ({ postgres: await postgres.database() }));
 wishesSuite('PostgreSQL', async () => ({ postgres: await postgres.database() }));
 askedSuite('PostgreSQL', async () => ({ postgres: await postgres.database() }));
 auditSuite('PostgreSQL', async () => ({ postgres: await postgres.database() }));
+anotherHandSuite('PostgreSQL', async () => ({ postgres: await postgres.database() }));
 policySuite('PostgreSQL', async () => ({ postgres: await postgres.database() }));
 
 describe('a store in PostgreSQL', () => {
