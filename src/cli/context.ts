@@ -45,7 +45,7 @@ export interface Context {
 /** The same world but for some parts of it. What a class has, a spread leaves behind. */
 export function contextWith(
   context: Context,
-  changes: Partial<Pick<Context, 'out' | 'err' | 'notation'>>,
+  changes: Partial<Pick<Context, 'out' | 'err' | 'env' | 'notation'>>,
 ): Context {
   return {
     out: context.out,

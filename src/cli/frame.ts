@@ -23,10 +23,11 @@ export async function runCommandLine(
   // Before the line is understood, --json may already have been asked for.
   const asked = notationOf(argv);
   let json = argv.includes('--json') || asked !== undefined;
-  const context = await contextOf(given, json, asked);
+  let context = await contextOf(given, json, asked);
   try {
     const chosen = await choose(argv, table, context);
     if (chosen === undefined) return 0;
+    if (chosen.options['verbose'] === true) context = withCauses(context);
     const input = readInput(chosen);
     json = input.json;
     const { run } = await chosen.verb.load();
@@ -53,6 +54,10 @@ async function choose(
     if (rewriteUsageError(error, program, argv)) return undefined;
   }
   return chosen;
+}
+
+function withCauses(context: Context): Context {
+  return contextWith(context, { env: { ...context.env, GODWIT_DEBUG: '1' } });
 }
 
 /** The notation that `-o` names, in each way of writing it; undefined where it names none. */

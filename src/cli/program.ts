@@ -90,7 +90,8 @@ function fillVerb(command: Command, verb: Verb, onChosen: (chosen: Chosen) => vo
   }
   for (const [name, flag] of Object.entries(flagsOf(spec))) {
     const made = option(name, flag);
-    command.addOption(name in CONNECTION_FLAGS ? made.helpGroup('Which agent:') : made);
+    const saysAgent = spec.usesAgent === true && name in CONNECTION_FLAGS;
+    command.addOption(saysAgent ? made.helpGroup('Which agent:') : made);
   }
   command.addHelpText('after', examplesText(spec.examples) + jsonText(spec.json));
   command.action(() => {
@@ -98,16 +99,18 @@ function fillVerb(command: Command, verb: Verb, onChosen: (chosen: Chosen) => vo
   });
 }
 
-/** Every flag of a verb: its own, then --json, then those that say which agent. */
+/** Every flag of a verb: its own, then --json and -v, then those that say which agent. */
 export function flagsOf(spec: Spec): Readonly<Record<string, Flag>> {
   return {
     ...spec.flags,
     ...(spec.json === undefined ? {} : { json: JSON_FLAG }),
+    verbose: VERBOSE_FLAG,
     ...(spec.usesAgent === true ? { ...CONNECTION_FLAGS, ...spec.flags } : {}),
   };
 }
 
 const JSON_FLAG: Flag = { kind: 'switch', summary: 'print JSON, for programs' };
+const VERBOSE_FLAG: Flag = { kind: 'switch', short: 'v', summary: 'print an error’s causes too' };
 
 function commanderArgument(name: string, argument: Argument): CommanderArgument {
   const shown = argument.kind === 'choice' ? (argument.choices ?? []).join('|') : kebab(name);

@@ -73,6 +73,7 @@ export const SETTINGS = {
   maxBandwidth: { kind: 'rate', summary: 'cap for the memory stream, such as 1gbit' },
   linkShare: {
     kind: 'text',
+    value: 'share',
     summary:
       'leave the rest of the link to the guests: memory takes no more than this share of what the link carries, such as 0.7 or 70%',
   },
@@ -219,7 +220,8 @@ export const migrateSpec = spec({
     },
     dryRun: {
       kind: 'switch',
-      summary: 'make every check, as `godwit check` does, say what would happen, and begin nothing',
+      summary:
+        'make every check, as `godwit check` does, predict as `godwit plan` does, say what would happen, and begin nothing',
     },
   },
   examples: [
@@ -233,7 +235,7 @@ export const migrateSpec = spec({
     'migrate web1 --to b --path wire --max-bandwidth 100mbit',
   ],
   usesAgent: true,
-  json: 'report (with --detach: detached; with --dry-run: check)',
+  json: 'report (with --detach: detached; with --dry-run: plan)',
 });
 
 export const checkSpec = spec({

@@ -1,12 +1,14 @@
 import { CONNECTION_FLAGS } from './verb.ts';
 
-/** A line whose flags of the agent, or --json, stand before the verb, with the verb first. */
+const SWITCHES = new Set(['--json', '-v', '--verbose']);
+
+/** A line whose flags of the agent, --json or -v stand before the verb, with the verb first. */
 export function verbFirst(argv: readonly string[]): string[] {
   let at = 0;
   while (at < argv.length) {
     const [name = '', ...value] = (argv[at] ?? '').split('=');
     const isAgent = name.startsWith('--') && name.slice(2) in CONNECTION_FLAGS;
-    if (!isAgent && name !== '--json') break;
+    if (!isAgent && !SWITCHES.has(name)) break;
     at += isAgent && value.length === 0 ? 2 : 1;
   }
   const rest = argv.slice(at);

@@ -114,6 +114,11 @@ describe('the frame', () => {
     };
     await godwit(context, 'echo a', table(fail).verbs);
     assert.match(context.err.text, /cause: TypeError: x is undefined/);
+    for (const line of ['echo a -v', '-v echo a', '--verbose echo a']) {
+      const asked = new FakeContext();
+      await godwit(asked, line, table(fail).verbs);
+      assert.match(asked.err.text, /cause: TypeError: x is undefined/, line);
+    }
   });
 
   for (const code of Object.keys(ERRORS) as ErrorCode[]) {

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Endpoint } from '../../src/cli/agent-set.ts';
+import type { AgentApi, Endpoint } from '../../src/cli/agent-set.ts';
 import { godwitError } from '../../src/errors.ts';
-import type { CheckAnswer } from '../../src/protocol/public/check.ts';
-import { checked } from './checked.ts';
+import { planRequest } from '../../src/protocol/public/plan.ts';
+import type { PlanRequest } from '../../src/protocol/public/plan.ts';
+import { plannedTo } from './planned-move.ts';
 import { publicContract } from '../../src/protocol/contract.ts';
 import { migrationSettings } from '../../src/protocol/public/migration.ts';
 import { openApi } from '../../src/protocol/public/openapi.ts';
@@ -131,12 +132,27 @@ describe('godwit migrate', () => {
     assert.match(parts[1] ?? '', /moved from a to b/);
   });
 
-  test('--dry-run makes the checks, ends with what would happen and begins nothing', async () => {
-    const check = async (): Promise<CheckAnswer> => checked(['b']);
-    const { context, asked } = world({ more: { check } });
+  test('--dry-run answers what check and plan answer, ends with what would happen and begins nothing', async () => {
+    const bodies: PlanRequest[] = [];
+    const plan: AgentApi['plan'] = async ({ body }) => {
+      bodies.push(planRequest.parse(body));
+      return plannedTo(body.to);
+    };
+    const { context, asked } = world({ more: { plan } });
     assert.equal(await godwit(context, 'migrate web1 --to b --dry-run --mode hybrid'), 0);
-    assert.match(context.out.text, /web1 would move to b by hybrid; nothing was begun\n$/);
-    assert.deepEqual(asked, []);
+    const { text } = context.out;
+    for (const { name, side } of plannedTo('b').host.checks)
+      assert.ok(text.includes(` ${name} (${side}): `), text);
+    assert.match(text, /web1 from a to b: [^]*\nMeasured\n[^]*\nPredicted\n[^]*it ends: 98 %/);
+    assert.match(text, /web1 would move to b by precopy; nothing was begun\n$/);
+    assert.deepEqual(
+      bodies.map(({ mode }) => mode),
+      ['hybrid'],
+    );
+    const refused = world({ more: { plan } });
+    assert.equal(await godwit(refused.context, 'migrate web1 --to c --dry-run'), 4);
+    assert.match(refused.context.out.text, /web1 would stay where it is; nothing was begun\n$/);
+    assert.deepEqual([...asked, ...refused.asked], []);
   });
 
   test('ends with where the guest runs and what was measured', async () => {

@@ -92,7 +92,7 @@ Made from the table of verbs in src/cli by \`npm run docs\`. \`godwit VERB --hel
 \`10m\`. A bare K, M or G after a size is a power of 1024.
 
 **Errors** are two lines on standard error: \`error:\` says what is wrong, \`hint:\` how to fix it. The
-exit code shows the kind of error; [errors.md](errors.md) lists all. With \`--json\`, standard output
+exit code shows the kind of error; [errors.md](errors.md) lists all. \`-v\` adds its causes. With \`--json\`, standard output
 also gets one object of the shape [error](#error). A migration that ran and failed prints its
 [report](#report), which has the error in it.
 
@@ -100,7 +100,7 @@ also gets one object of the shape [error](#error). A migration that ran and fail
 Tables fit the terminal: sentences are cut first, then minor columns are left out and named below; where even that is too
 wide, each row is lines \`TITLE  value\`. What is piped is whole, a line for each row.
 \`NO_COLOR\` switches colour off. Where \`LC_ALL\`, \`LC_CTYPE\` or \`LANG\` names no UTF-8, marks such as ✔ are plain
-ASCII; JSON is UTF-8 always. Flags that say which agent, and \`--json\`, may stand before the verb.
+ASCII; JSON is UTF-8 always. Flags that say which agent, \`--json\` and \`-v\` may stand before the verb.
 
 ## Which agent is asked
 
@@ -151,7 +151,7 @@ and the environment more than the context in use.
 | --- | --- |
 | \`GODWIT_AGENT\`, \`GODWIT_LAB\`, \`GODWIT_CONTEXT\` | see above |
 | \`GODWIT_CONTROLLER\` | as \`--controller\` of \`hosts\` and \`guests\`, where no agent and no lab is named |
-| \`GODWIT_DEBUG=1\` | errors are printed with their causes |
+| \`GODWIT_DEBUG=1\` | as \`-v\`: errors are printed with their causes |
 | \`NO_COLOR\` | no colour, whatever the terminal |
 `;
 

@@ -15,7 +15,7 @@ whether trying again may help, an exit code for the command line and a status fo
 
 The command line prints \`error:\` and \`hint:\` lines on standard error; with \`--json\` it also prints
 \`{ "error": { code, message, hint, retryable, facts } }\` on standard output, as the API does.
-\`GODWIT_DEBUG=1\` adds the causes.
+\`-v\` or \`GODWIT_DEBUG=1\` adds the causes.
 
 ## Exit codes
 

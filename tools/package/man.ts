@@ -52,7 +52,7 @@ ${verbs.join('')}.SH ENVIRONMENT
 The agent to speak to, the lab, and the context (godwit\\-context).
 .TP
 .B GODWIT_DEBUG=1
-Errors are printed with their causes.
+As \\-v: errors are printed with their causes.
 .TP
 .B NO_COLOR
 No colour, whatever the terminal.

@@ -41,13 +41,16 @@ function rehearsalOf({ flags }: Input<typeof migrateSpec>): Pick<MigrationReques
   return flags.rehearse === true ? { rehearse: true } : {};
 }
 
-/** What `godwit check` finds, and in a line what would follow. */
+/** What `godwit check` finds, what `godwit plan` predicts, and in a line what would follow. */
 async function dryRun(input: Input<typeof migrateSpec>, context: Context): Promise<number> {
-  const { run: check } = await import('./check.ts');
-  const exit = (await check(input, context)) ?? 0;
+  const { planned, printPlan } = await import('./plan.ts');
+  const { checkedPlanText } = await import('../render/plan.ts');
+  const answer = await planned('migrate', input, context, false);
+  const exit = printPlan(context, answer, input.json, checkedPlanText);
   const { guest } = input.args;
   const { to = '', mode = 'precopy' } = input.flags;
-  const words = exit === 0 ? `would move to ${to} by ${mode}` : 'would stay where it is';
+  const by = answer.prediction?.mode ?? mode;
+  const words = exit === 0 ? `would move to ${to} by ${by}` : 'would stay where it is';
   if (!input.json) context.out.write(`${guest} ${words}; nothing was begun\n`);
   return exit;
 }

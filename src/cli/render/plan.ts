@@ -5,23 +5,44 @@ import type { PlanAnswer, PlannedWay } from '../../protocol/public/plan.ts';
 import type { GuestMeasure, Prediction, Range } from '../../protocol/public/prediction.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { loadPairs } from './guest-load.ts';
-import { checkLine } from './checks.ts';
+import { checkLine, checkText } from './checks.ts';
 import { printable } from './style.ts';
 import { renderPairs, renderTable } from './table.ts';
 import type { Look } from './table.ts';
 
+type Section = readonly [title: string, text: string];
+
 /** A plan for the terminal: what it rests on, what it comes to, and what to do. */
 export function planText(answer: PlanAnswer, look: Look): string {
   const { paint } = look;
-  const { guest, from, host, prediction, others = [], advice } = answer;
+  const { guest, from, host } = answer;
   const warned = host.checks.filter(({ verdict }) => verdict === 'warn');
-  const sections: [string, string][] = [
+  return sectionsText(look, [
     [`${printable(guest)} from ${from} to ${host.to}`, renderPairs(measuredPairs(answer), paint)],
     ['Warnings', warned.map((each) => checkLine(each, paint)).join('')],
+    ...predictedSections(answer, look),
+  ]);
+}
+
+/** The same after every check, for who asks what a migration would do. */
+export function checkedPlanText(answer: PlanAnswer, look: Look): string {
+  const { paint } = look;
+  const plan = sectionsText(look, [
+    ['Measured', renderPairs(measuredPairs(answer), paint)],
+    ...predictedSections(answer, look),
+  ]);
+  return `${checkText({ ...answer, hosts: [answer.host] }, answer.host, paint)}\n${plan}\n`;
+}
+
+function predictedSections({ prediction, others = [], advice }: PlanAnswer, look: Look): Section[] {
+  return [
     ['Predicted', prediction === undefined ? '' : predictedText(prediction, look)],
     ['Other options', others.length === 0 ? '' : waysText(others, look)],
     ['Advice', advice.map((each) => `${printable(each)}\n`).join('')],
   ];
+}
+
+function sectionsText({ paint }: Look, sections: readonly Section[]): string {
   return sections
     .filter(([, text]) => text !== '')
     .map(([title, text]) => `${paint.bold(title)}\n${text}`)
