@@ -21,7 +21,12 @@ describe('the page of a report', () => {
       assert.match(page, /<ol class="y"[^>]*>\s*<li>[\d.]+ [KMGT]iB\/s<\/li>/);
       assert.match(page, /<li>round 1<\/li>/);
       const [headline = ''] = reportText(made, look).split('\n');
-      assert.ok(page.includes(headline), headline);
+      assert.ok(page.replaceAll(/<\/?span[^>]*>/g, '').includes(headline), headline);
+      const [, rounds] = /<summary>(.*) in figures/.exec(page) ?? [];
+      assert.equal(
+        rounds,
+        made.roundList.length === 1 ? '1 round' : `${made.roundList.length} rounds`,
+      );
     }
     assert.match(reportHtml(reportOfALongMove()), /Guest slowed down by[^]*<li>100 %<\/li>/);
   });

@@ -30,7 +30,7 @@ const UNREADABLE = `(() => {
     const text = node.nodeValue ?? '';
     const size = Number.parseFloat(getComputedStyle(element).fontSize);
     if (text.trim() !== '' && size < 11) found.push(text.trim() + ' is ' + size + ' px high');
-    for (const match of text.matchAll(/[\\p{L}\\p{N}._]{2,24}/gu)) {
+    for (const match of text.matchAll(/m-[a-z0-9]+|[\\p{L}\\p{N}._]{2,24}/gu)) {
       const range = document.createRange();
       range.setStart(node, match.index);
       range.setEnd(node, match.index + match[0].length);

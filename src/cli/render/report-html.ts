@@ -36,7 +36,7 @@ export function reportHtml(report: Report): string {
           <h1>
             ${report.guest} <span><i>${report.from}</i> → <i>${report.to}</i></span>
           </h1>
-          <p class="${report.outcome}">${headlineWords(report)}</p>
+          <p class="${report.outcome}">${headlineOf(report)}</p>
         </header>
         <main>
           ${errorSection(report)} ${leftoversSection(report)}
@@ -71,6 +71,12 @@ export function reportHtml(report: Report): string {
       </body>
     </html> `;
   return page.text;
+}
+
+/** What happened, with an id that no line breaks. */
+function headlineOf(report: Report): Markup {
+  const [before = '', after = ''] = headlineWords(report).split(report.id);
+  return html`${before}<span class="id">${report.id}</span>${after}`;
 }
 
 /** The day and the time at which it began, of the source's clock. */
@@ -136,7 +142,7 @@ function roundsTable({ roundList }: Report): Markup {
       </tr> `,
   );
   return html`<details>
-    <summary>${roundList.length} rounds in figures</summary>
+    <summary>${roundList.length} ${roundList.length === 1 ? 'round' : 'rounds'} in figures</summary>
     ${tableOf(['round', 'ended at', 'sent', 'left', 'rate', 'dirty rate'], rows)}
   </details>`;
 }

@@ -36,7 +36,7 @@ export const STYLE = new Markup(`
 * { box-sizing: border-box; }
 body { font: 15px/1.5 system-ui, sans-serif; background: var(--back); color: var(--text);
   max-width: 960px; margin: 2rem auto; padding: 0 1rem; overflow-wrap: break-word; }
-h1 { margin: 0; font-size: 1.6rem; } h1 span { font-weight: 400; color: var(--soft); } h1 i { font-style: normal; white-space: nowrap; }
+h1 { margin: 0; font-size: 1.6rem; } h1 span { font-weight: 400; color: var(--soft); } h1 i { font-style: normal; white-space: nowrap; } .id { white-space: nowrap; }
 h2 { font-size: 1.05rem; margin: 2rem 0 .5rem; border-bottom: 1px solid var(--line); }
 header p { margin: .2rem 0; } .when { color: var(--soft); font-variant-numeric: tabular-nums; }
 .done, .rehearsed, .pass { color: var(--good); } .failed, .held, .lost, .refuse { color: var(--bad); }
