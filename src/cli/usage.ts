@@ -15,9 +15,10 @@ export function rewriteUsageError(
 ): boolean {
   if (!(error instanceof CommanderError)) throw error;
   const command = commandOf(program, argv);
-  // A group without a verb: commander would print its help as an error.
-  if (error.code === 'commander.help') command.outputHelp();
-  else if (error.exitCode !== 0) throw usageError(error, command);
+  if (error.exitCode === 0) return true;
+  // A group without a verb: commander has printed its help as an error, which nobody has seen.
+  if (error.code !== 'commander.help') throw usageError(error, command);
+  command.outputHelp();
   return true;
 }
 

@@ -46,6 +46,16 @@ describe('words of other tools', () => {
     assert.match(await said('help ls'), /also: list, ls/);
   });
 
+  test('help of a verb, of verbs of their own, and of all is what --help prints', async () => {
+    for (const [words, flag] of [
+      ['help', '--help'],
+      ['help guests', 'guests --help'],
+      ['help pki', 'pki --help'],
+      ['pki', 'pki --help'],
+    ] as const)
+      assert.equal((await said(words)).trim(), (await said(flag)).trim(), words);
+  });
+
   test('status, and the help of a verb that is not, are errors that lead on', async () => {
     for (const [line, hint] of [
       ['status', /godwit migrations.*godwit guest NAME/],

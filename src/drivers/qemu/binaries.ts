@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { access, constants, readFile, stat } from 'node:fs/promises';
+import { access, constants, readFile, realpath, stat } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { z } from 'zod';
@@ -62,19 +62,22 @@ export async function listPrograms(
   return found.filter((each) => each !== undefined);
 }
 
-async function programsOnPath(): Promise<string[]> {
+/** Each program once, by the first of its paths: /bin is often a link to /usr/bin. */
+export async function programsOnPath(folderList = process.env['PATH'] ?? ''): Promise<string[]> {
   const name = `qemu-system-${os.arch() === 'arm64' ? 'aarch64' : 'x86_64'}`;
-  const folders = (process.env['PATH'] ?? '').split(path.delimiter).filter((dir) => dir !== '');
+  const folders = folderList.split(path.delimiter).filter((dir) => dir !== '');
   const candidates = [...folders.map((dir) => path.join(dir, name)), '/usr/libexec/qemu-kvm'];
-  const found: string[] = [];
-  for (const file of new Set(candidates)) {
+  const found = new Map<string, string>();
+  for (const file of candidates) {
+    const real = await realpath(file).catch(() => undefined);
+    if (real === undefined || found.has(real)) continue;
     const usable = await access(file, constants.X_OK).then(
       () => true,
       () => false,
     );
-    if (usable) found.push(file);
+    if (usable) found.set(real, file);
   }
-  return found.slice(0, 16);
+  return [...found.values()].slice(0, 16);
 }
 
 /** A program's abilities, from the cache file when the program, the kernel and the processor are the same. */

@@ -1,6 +1,17 @@
 import assert from 'node:assert/strict';
 import { appendFileSync, readFileSync } from 'node:fs';
-import { chmod, copyFile, mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  rm,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -9,6 +20,7 @@ import {
   hasClient,
   isMultifdCompression,
   listPrograms,
+  programsOnPath,
 } from '../../../src/drivers/qemu/binaries.ts';
 
 /** Answers as the file beside it says, refuses what that gives a text for, and notes down how it was called. */
@@ -108,6 +120,22 @@ describe('what a QEMU program can do', () => {
     const asked = calls().length;
     assert.equal((await listPrograms(options(), signal)).length, 1);
     assert.ok(calls().length > asked);
+  });
+
+  test('is asked of it once where several folders of the PATH lead to it', async () => {
+    const name = `qemu-system-${os.arch() === 'arm64' ? 'aarch64' : 'x86_64'}`;
+    const [bin, link, linked] = ['usr-bin', 'bin', 'linked'].map((each) =>
+      path.join(directory, each),
+    ) as [string, string, string];
+    for (const folder of [bin, linked]) await mkdir(folder);
+    await writeFile(path.join(bin, name), '', { mode: 0o755 });
+    await symlink(bin, link);
+    await symlink(path.join(bin, name), path.join(linked, name));
+    const found = await programsOnPath([link, bin, linked, '/nowhere'].join(path.delimiter));
+    assert.deepEqual(
+      found.filter((each) => each.startsWith(directory)),
+      [path.join(link, name)],
+    );
   });
 
   test('leaves programs out that do not run', async () => {
