@@ -126,6 +126,8 @@ function readCommandLine() {
       data: { type: 'string' },
       // Of the fleet's.
       hosts: { type: 'string' },
+      controllers: { type: 'string' },
+      moves: { type: 'string' },
     },
   });
 }

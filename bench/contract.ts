@@ -30,6 +30,8 @@ export interface BenchWords {
   readonly data?: string | undefined;
   readonly whole?: boolean | undefined;
   readonly hosts?: string | undefined;
+  readonly controllers?: string | undefined;
+  readonly moves?: string | undefined;
 }
 
 /** What `--only` names, parted by commas; undefined without it. Throws for what there is not: it would measure nothing. */

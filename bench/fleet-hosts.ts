@@ -2,12 +2,12 @@
  * Many hosts in one process, for bench/fleet: each has an address of the loopback, a certificate of its own name and the
  * agents' real API over real TLS, as far as a controller asks for it. Speaks to its parent over IPC.
  */
+import { EventEmitter, on } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
 import tls from 'node:tls';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { readAuthority } from '../src/agent/pki/files.ts';
 import { makeRequest, signRequest } from '../src/agent/pki/x509.ts';
 import { silentLog } from '../src/log.ts';
@@ -21,8 +21,11 @@ import { DEFAULT_LIMITS } from '../src/rpc/limits.ts';
 import { serve } from '../src/rpc/server.ts';
 import type { Handlers } from '../src/rpc/server.ts';
 import { serverTls } from '../src/rpc/tls.ts';
-import { FLEET_PORT, hostAt, hostNamed, SAMPLE_MS } from './fleet-names.ts';
+import { Moves } from './fleet-moves.ts';
+import { FLEET_PORT, hostAt, hostNamed, indexOf, SAMPLE_MS } from './fleet-names.ts';
 
+/** After which a host looks again whether it may send. */
+const PAUSED_MS = 500;
 const GIB = 1024 ** 3;
 const [caDir = '', count = '0', guestsOfEach = '0'] = process.argv.slice(2);
 const hosts = Number(count);
@@ -32,6 +35,7 @@ const ca = readFileSync(path.join(caDir, 'ca.crt'), 'utf8');
 const { request, key } = await makeRequest('load');
 let sent = 0;
 let streams = 0;
+let isPaused = false;
 
 async function contextOf(index: number): Promise<tls.SecureContext> {
   const subject = { name: hostNamed(index), role: 'agent' as const, addresses: [] };
@@ -66,7 +70,18 @@ function guestOf(host: number, index: number): GuestInfo {
 }
 
 function guestsOf(host: number): GuestInfo[] {
-  return Array.from({ length: Number(guestsOfEach) }, (_none, index) => guestOf(host, index));
+  const own = Array.from({ length: Number(guestsOfEach) }, (_none, index) => guestOf(host, index));
+  const stayed = own.filter(
+    ({ name }) => (moves.whereIs(name) ?? hostNamed(host)) === hostNamed(host),
+  );
+  const came = moves.guestsMovedTo(hostNamed(host)).map((name) => guestAt(name, host));
+  return [...stayed, ...came];
+}
+
+/** A guest that moved, as its new host lists it. */
+function guestAt(name: string, host: number): GuestInfo {
+  const [, from, index] = name.split('-');
+  return { ...guestOf(Number(from), Number(index)), host: hostNamed(host) };
 }
 
 function loadOf(host: number): HostLoad {
@@ -83,27 +98,47 @@ function loadOf(host: number): HostLoad {
   };
 }
 
+/** Whoever follows a host now, by the host. */
+const followers = new EventEmitter<Record<string, [HostEvent]>>().setMaxListeners(0);
+const moves = new Moves((guest, from, to) => {
+  const id = '000000000000-0';
+  followers.emit(from, { id, type: 'guest-gone', name: guest });
+  followers.emit(to, { id, type: 'guest', guest: guestAt(guest, indexOf(to)) });
+});
+
 /** Its first sample comes anywhere in the ten seconds, as with hosts that were started at any time. */
 async function* events(host: number, signal: AbortSignal): AsyncGenerator<HostEvent> {
   streams += 1;
+  const id = '000000000000-0';
+  const own = new EventEmitter<{ event: [HostEvent] }>();
+  const forward = (event: HostEvent): void => void own.emit('event', event);
+  followers.on(hostNamed(host), forward);
+  let timer: NodeJS.Timeout;
+  const sample = (): void => {
+    timer = setTimeout(sample, isPaused ? PAUSED_MS : SAMPLE_MS);
+    if (isPaused) return;
+    forward({ id, type: 'load', load: loadOf(host) });
+  };
+  timer = setTimeout(sample, Math.random() * SAMPLE_MS);
   try {
-    yield { id: '000000000000-0', type: 'ready' };
-    let waitMs = Math.random() * SAMPLE_MS;
-    while (!signal.aborted) {
-      await sleep(waitMs, undefined, { signal }).catch(() => {});
-      if (signal.aborted) return;
-      const begun = performance.now();
-      yield { id: '000000000000-0', type: 'load', load: loadOf(host) };
-      sent += 1;
-      waitMs = Math.max(0, SAMPLE_MS - (performance.now() - begun));
+    const news = on(own, 'event', { signal });
+    yield { id, type: 'ready' };
+    for await (const [event] of news as AsyncIterable<[HostEvent]>) {
+      yield event;
+      if (event.type === 'load') sent += 1;
     }
+  } catch (thrown) {
+    if (!signal.aborted) throw thrown;
   } finally {
+    clearTimeout(timer);
+    followers.off(hostNamed(host), forward);
     streams -= 1;
   }
 }
 
-const { hello, health, host, guests, hostEvents, migrations } = agentContract;
-const contract = { hello, health, host, guests, hostEvents, migrations };
+const { hello, health, host, guests, hostEvents, migrations, migration, putMigration } =
+  agentContract;
+const contract = { hello, health, host, guests, hostEvents, migrations, migration, putMigration };
 const handlers: Handlers<typeof contract> = {
   hello: ({ calledAt }) => ({
     name: hostNamed(hostAt(calledAt)),
@@ -135,6 +170,11 @@ const handlers: Handlers<typeof contract> = {
   },
   hostEvents: ({ calledAt, signal }) => events(hostAt(calledAt), signal),
   migrations: () => ({ migrations: [] }),
+  migration: ({ params: { id } }) => moves.of(id),
+  putMigration: ({ params: { id }, body: { guest, to }, calledAt }) => ({
+    id,
+    started: moves.put(id, { guest, from: hostNamed(hostAt(calledAt)), to }),
+  }),
 };
 
 // Here one process is all the hosts: the share of one requester is that of thousands.
@@ -177,8 +217,10 @@ const tcp = net.createServer({ noDelay: true }, (socket) => {
 tcp.listen({ host: '0.0.0.0', port: FLEET_PORT, backlog: 4096 }, () => {
   process.send?.({ ready: true });
 });
-process.on('message', () => {
+process.on('message', (word) => {
+  if (word === 'let go') moves.letGo();
+  if (word === 'pause' || word === 'go on') isPaused = word === 'pause';
   const { rss } = process.memoryUsage();
-  process.send?.({ sent, streams, rss, cpu: process.cpuUsage() });
+  process.send?.({ sent, streams, rss, cpu: process.cpuUsage(), moves: moves.figures() });
 });
 process.on('disconnect', () => process.exit(0));

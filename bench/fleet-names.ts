@@ -6,6 +6,10 @@ export function hostNamed(index: number): string {
   return `host-${String(index).padStart(5, '0')}`;
 }
 
+export function indexOf(host: string): number {
+  return Number(host.slice('host-'.length));
+}
+
 export function addressOf(index: number): string {
   return `127.${64 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}`;
 }

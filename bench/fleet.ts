@@ -1,49 +1,68 @@
-import { fork, spawn } from 'node:child_process';
+import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { initCa, issue, storeCredentials } from '../src/agent/pki/authority.ts';
+import { initCa } from '../src/agent/pki/authority.ts';
 import { fleetSnapshot } from '../src/controller/inventory/snapshot.ts';
-import { openStore } from '../src/controller/store/open.ts';
-import { silentLog } from '../src/log.ts';
-import { controllerContract } from '../src/protocol/controller/contract.ts';
-import { client } from '../src/rpc/client.ts';
-import type { Api } from '../src/rpc/client.ts';
+import type { Store } from '../src/controller/store/open.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
-import { addressOf, FLEET_PORT, hostNamed, SAMPLE_MS } from './fleet-names.ts';
+import { end, startControllers } from './fleet-controllers.ts';
+import type { ControllerApi, Controllers } from './fleet-controllers.ts';
+import { inFlight, MOVES_OF_EACH } from './fleet-in-flight.ts';
+import { askLoad } from './fleet-load.ts';
+import { SAMPLE_MS } from './fleet-names.ts';
+import { quantile, timeRead } from './fleet-reads.ts';
+import type { Watching } from './fleet-reads.ts';
 
 const GUESTS_OF_EACH = 10;
 const MEASURED_MS = 60_000;
 /** For which no further host may be followed before the others count as never followed: that of a busy machine too. */
 const STUCK_MS = 120_000;
 const READS = 200;
-const DEFAULT_HOSTS = [100, 1000];
+/** In which a sample has arrived that was sent. */
+const ARRIVAL_MS = 2000;
+const DEFAULT_HOSTS = '100,1000';
 
-/** One controller with SQLite, as its command starts it, and so many hosts, each with ten guests and a sample in 10 s. */
+/** Controllers, as their command starts them, and so many hosts, each with ten guests and a sample in 10 s. */
 export const fleet: Bench = {
   name: 'fleet',
-  summary: 'a controller with many hosts: samples lost, reads, memory; --hosts N[,N] says how many',
+  summary:
+    'controllers with many hosts: samples lost, reads, memory, moves in flight [--hosts N,N --controllers N --moves N]',
   run: async (options) => {
-    const sizes = options.words?.hosts?.split(',').map(Number) ?? DEFAULT_HOSTS;
-    if (!sizes.every((size) => Number.isInteger(size) && size > 0 && size <= 50_000))
-      throw new RangeError('--hosts takes whole numbers from 1 to 50000, with commas between');
+    const { hosts = DEFAULT_HOSTS, controllers = '1', moves = '0' } = options.words ?? {};
+    const sizes = hosts.split(',').map((each) => wholeNumber('--hosts', each, 50_000));
+    const count = wholeNumber('--controllers', controllers, 8);
+    const begun = moves === '0' ? 0 : wholeNumber('--moves', moves, 10_000);
     const measures: Measure[] = [];
-    for (const size of sizes) measures.push(...(await measure(size, options)));
+    for (const size of sizes) {
+      if (begun > (size * MOVES_OF_EACH) / 2)
+        throw new RangeError(
+          `--moves ${begun}: with ${size} hosts at most ${(size * MOVES_OF_EACH) / 2}`,
+        );
+      measures.push(...(await measure({ hosts: size, count, moves: begun }, options)));
+    }
     return measures;
   },
 };
 
-interface Reported {
-  readonly sent: number;
-  readonly streams: number;
-  readonly rss: number;
-  readonly cpu: { readonly user: number; readonly system: number };
+function wholeNumber(option: string, text: string, most: number): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value > 0 && value <= most) return value;
+  throw new RangeError(`${option} takes whole numbers from 1 to ${most}, not ${text}`);
 }
 
-async function measure(hosts: number, { say, signal }: BenchOptions): Promise<Measure[]> {
+interface Size {
+  readonly hosts: number;
+  /** Controllers. */
+  readonly count: number;
+  readonly moves: number;
+}
+
+async function measure(size: Size, { say, signal }: BenchOptions): Promise<Measure[]> {
+  const { hosts, count, moves } = size;
   const directory = mkdtempSync(path.join(tmpdir(), 'godwit-fleet-'));
   const ended: (() => Promise<void>)[] = [];
   try {
@@ -55,67 +74,34 @@ async function measure(hosts: number, { say, signal }: BenchOptions): Promise<Me
       String(hosts),
       String(GUESTS_OF_EACH),
     ]);
-    ended.push(() => stop(load, 'SIGKILL'));
+    ended.push(() => end(load, 'SIGKILL'));
     await readyOf(load, signal);
-    const stateDir = path.join(directory, 'control');
     const begun = performance.now();
-    const controller = await startController(directory, stateDir, { caDir, hosts });
-    ended.push(() => stop(controller, 'SIGTERM'));
-    const speaking = client(controllerContract, { unix: path.join(stateDir, 'controller.sock') });
-    ended.push(async () => speaking.close());
-    const followedMs = await untilFollowed(speaking.api, { load, hosts, begun, say, signal });
-    const figures = await watch(speaking.api, { load, controller, hosts, say, signal });
-    speaking.close();
-    const snapshotMs = await timeSnapshot(path.join(stateDir, 'controller.db'));
-    return measuresOf(hosts, { ...figures, followedMs, snapshotMs });
+    const controllers = await startControllers(directory, { caDir, hosts, count });
+    ended.push(() => controllers.stop());
+    const watching = { load, hosts, say, signal };
+    const followedMs = await untilFollowed(controllers.api, { ...watching, begun });
+    const figures = await watch({ ...watching, controllers });
+    const snapshotMs = await timeSnapshot(controllers.store);
+    return [
+      ...measuresOf(size, { ...figures, followedMs, snapshotMs }),
+      ...(moves === 0 ? [] : await inFlight({ ...watching, controllers, moves })),
+    ];
   } finally {
-    for (const end of ended.toReversed()) await end();
+    for (const each of ended.toReversed()) await each();
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
-async function startController(
-  directory: string,
-  stateDir: string,
-  { caDir, hosts }: { readonly caDir: string; readonly hosts: number },
-): Promise<ChildProcess> {
-  const issued = await issue({ caDir, name: 'control', role: 'controller', addresses: [] });
-  storeCredentials(path.join(stateDir, 'pki'), issued, 'controller');
-  const all = Array.from({ length: hosts }, (_none, index) => [
-    hostNamed(index),
-    { address: `${addressOf(index)}:${FLEET_PORT}` },
-  ]) as [string, { address: string }][];
-  const followed: Record<string, { address: string }> = Object.fromEntries(all);
-  const config = { name: 'control', address: '127.0.0.1:0', stateDir, logLevel: 'error' };
-  const file = path.join(directory, 'controller.json');
-  writeFileSync(file, JSON.stringify({ ...config, hosts: followed }));
-  const program = path.resolve(import.meta.dirname, '../src/bin/controller.ts');
-  const controller = spawn(process.execPath, [program, '--config', file], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
-  while (!existsSync(path.join(stateDir, 'controller.sock'))) {
-    if (controller.exitCode !== null) throw new Error('the controller ended at its start');
-    await sleep(50);
-  }
-  return controller;
-}
-
-interface Watching {
-  readonly load: ChildProcess;
-  readonly hosts: number;
-  readonly say: (text: string) => void;
-  readonly signal: AbortSignal;
-}
-
 /** Until every host is followed and all guests are in the database; ms since the controller was started. */
 async function untilFollowed(
-  api: Api<typeof controllerContract>,
+  api: ControllerApi,
   { load, hosts, begun, say, signal }: Watching & { readonly begun: number },
 ): Promise<number> {
   let [most, grownMs] = [0, begun];
   for (let turn = 0; ; turn += 1) {
     signal.throwIfAborted();
-    const { streams } = await ask(load);
+    const { streams } = await askLoad(load);
     // Counted once they all have a stream: the count costs the controller as many reads as there are pages.
     const up = streams < hosts ? 0 : await countUp(api);
     if (up >= hosts) return performance.now() - begun;
@@ -127,7 +113,7 @@ async function untilFollowed(
   }
 }
 
-async function countUp(api: Api<typeof controllerContract>): Promise<number> {
+async function countUp(api: ControllerApi): Promise<number> {
   let [count, cursor]: [number, string | undefined] = [0, undefined];
   do {
     const page: Awaited<ReturnType<typeof api.hosts>> = await api.hosts(
@@ -148,99 +134,77 @@ interface Figures {
   readonly mostBytes: number;
   readonly controllerCores: number;
   readonly loadCores: number;
+  readonly writesPerS?: number;
 }
 
 /** A minute of its ordinary day: samples come, and people read. */
-async function watch(
-  api: Api<typeof controllerContract>,
-  { load, controller, hosts, say, signal }: Watching & { readonly controller: ChildProcess },
-): Promise<Figures> {
+async function watch({
+  load,
+  controllers,
+  hosts,
+  say,
+  signal,
+}: Watching & { readonly controllers: Controllers }): Promise<Figures> {
   say(`${hosts} hosts: measuring for ${MEASURED_MS / 1000} s`);
-  const pid = controller.pid ?? 0;
-  const before = { ...(await ask(load)), at: performance.now() };
-  const cpuBefore = cpuSecondsOf(pid);
+  const missedBefore = await missed(load, controllers);
+  const before = { ...(await askLoad(load)), at: performance.now() };
+  const cpuBefore = controllers.cpuSeconds();
+  const writesBefore = await controllers.writes?.();
   const readsMs: number[] = [];
   let mostBytes = 0;
   for (let read = 0; read < READS; read += 1) {
     signal.throwIfAborted();
     const dueMs = before.at + (read * MEASURED_MS) / READS;
     await sleep(Math.max(0, dueMs - performance.now()));
-    const begun = performance.now();
-    await readOne(api, read, hosts);
-    readsMs.push(performance.now() - begun);
-    mostBytes = Math.max(mostBytes, residentBytesOf(pid));
+    readsMs.push(await timeRead(controllers.api, read, hosts));
+    mostBytes = Math.max(mostBytes, controllers.residentBytes());
   }
   await sleep(Math.max(0, before.at + MEASURED_MS - performance.now()));
-  const after = { ...(await ask(load)), at: performance.now() };
-  const controllerCores = (cpuSecondsOf(pid) - cpuBefore) / ((after.at - before.at) / 1000);
-  // What is under way now arrives within a moment.
-  await sleep(2000);
-  const end = await received(api);
-  const sent = after.sent - before.sent;
+  const after = { ...(await askLoad(load)), at: performance.now() };
+  const seconds = (after.at - before.at) / 1000;
+  const cores = controllers.cpuSeconds().map((each, at) => (each - (cpuBefore[at] ?? 0)) / seconds);
+  const writes = (await controllers.writes?.()) ?? 0;
+  const lost = (await missed(load, controllers)) - missedBefore;
   const loadMicros = after.cpu.user + after.cpu.system - before.cpu.user - before.cpu.system;
   return {
-    expected: ((after.at - before.at) / SAMPLE_MS) * hosts,
-    sent,
-    // Of all since the start: what is counted here first has had two seconds to arrive.
-    lost: Math.max(0, after.sent - end),
+    expected: (seconds / (SAMPLE_MS / 1000)) * hosts,
+    sent: after.sent - before.sent,
+    lost: Math.max(0, lost),
     readsMs,
     mostBytes,
-    controllerCores,
-    loadCores: loadMicros / 1e6 / ((after.at - before.at) / 1000),
+    controllerCores: Math.max(...cores),
+    loadCores: loadMicros / 1e6 / seconds,
+    ...(writesBefore === undefined ? {} : { writesPerS: (writes - writesBefore) / seconds }),
   };
 }
 
-/** What a person's page asks for, in turn. */
-async function readOne(
-  api: Api<typeof controllerContract>,
-  read: number,
-  hosts: number,
-): Promise<void> {
-  const index = (read * 7919) % hosts;
-  const host = hostNamed(index);
-  switch (read % 5) {
-    case 0:
-      return void (await api.hosts());
-    case 1:
-      return void (await api.guests());
-    case 2:
-      return void (await api.host({ params: { host } }));
-    case 3:
-      return void (await api.guest({ params: { guest: `g-${index}-3` } }));
-    default:
-      return void (await api.samples({ params: { host }, query: { span: 'sample' } }));
-  }
+/** Samples that were sent since the start and that no controller has; no host sends any while they are counted. */
+async function missed(load: ChildProcess, controllers: Controllers): Promise<number> {
+  await askLoad(load, 'pause');
+  await sleep(ARRIVAL_MS);
+  const { sent } = await askLoad(load);
+  const samples = await controllers.samples();
+  await askLoad(load, 'go on');
+  return sent - samples;
 }
 
-/** Samples that the controller has taken since its start, as it counts them. */
-async function received(api: Api<typeof controllerContract>): Promise<number> {
-  return (await api.figures()).samples;
-}
-
-async function timeSnapshot(file: string): Promise<number> {
-  const store = await openStore({ sqlite: file }, silentLog);
-  try {
-    const begun = performance.now();
-    await fleetSnapshot(store);
-    return performance.now() - begun;
-  } finally {
-    await store.close();
-  }
+async function timeSnapshot(store: Store): Promise<number> {
+  const begun = performance.now();
+  await fleetSnapshot(store);
+  return performance.now() - begun;
 }
 
 function measuresOf(
-  hosts: number,
+  { hosts, count }: Size,
   of: Figures & { readonly followedMs: number; readonly snapshotMs: number },
 ): Measure[] {
-  const sorted = of.readsMs.toSorted((one, other) => one - other);
-  const at = (share: number): number => sorted[Math.ceil(sorted.length * share) - 1] ?? 0;
-  const name = (what: string): string => `${hosts} hosts: ${what}`;
   const plain = (what: string, value: number, unit: string): Measure => ({
-    name: name(what),
+    name: `${hosts} hosts: ${what}`,
     value,
     unit,
     runs: 1,
   });
+  const of1 = count === 1 ? 'controller' : `of ${count} controllers the greatest`;
   return [
     plain('all followed after', of.followedMs / 1000, 's'),
     {
@@ -248,10 +212,13 @@ function measuresOf(
       target: { atLeast: 0.95 },
     },
     { ...plain('samples lost', of.lost, ''), target: { atMost: 0 } },
-    plain('reads, median', at(0.5), 'ms'),
-    { ...plain('reads, p99', at(0.99), 'ms'), target: { atMost: 100 } },
-    { ...plain('controller, resident', of.mostBytes / 1024 ** 2, 'MiB'), target: { atMost: 1024 } },
-    plain('controller, processor', of.controllerCores, 'cores'),
+    plain('reads, median', quantile(of.readsMs, 0.5), 'ms'),
+    { ...plain('reads, p99', quantile(of.readsMs, 0.99), 'ms'), target: { atMost: 100 } },
+    { ...plain(`${of1}, resident`, of.mostBytes / 1024 ** 2, 'MiB'), target: { atMost: 1024 } },
+    plain(`${of1}, processor`, of.controllerCores, 'cores'),
+    ...(of.writesPerS === undefined
+      ? []
+      : [{ ...plain('transactions that write', of.writesPerS, '/s'), target: { atMost: 50 } }]),
     plain('load, processor', of.loadCores, 'cores'),
     plain('a snapshot for planning', of.snapshotMs, 'ms'),
   ];
@@ -267,31 +234,4 @@ async function readyOf(load: ChildProcess, signal: AbortSignal): Promise<void> {
     ])) as [{ ready?: boolean }];
     if (reported.ready === true) return;
   }
-}
-
-async function ask(load: ChildProcess): Promise<Reported> {
-  const reported = once(load, 'message') as Promise<[Reported]>;
-  load.send('figures');
-  return (await reported)[0];
-}
-
-async function stop(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exited = once(child, 'exit');
-  child.kill(signal);
-  const late = setTimeout(() => child.kill('SIGKILL'), 20_000);
-  await exited;
-  clearTimeout(late);
-}
-
-function residentBytesOf(pid: number): number {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  return Number(/^VmRSS:\s*(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
-}
-
-/** User and system time; the kernel counts in hundredths. */
-function cpuSecondsOf(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / 100;
 }
