@@ -2,6 +2,7 @@ import os from 'node:os';
 import { parseArgs } from 'node:util';
 import { judge, table } from './contract.ts';
 import type { Bench, BenchWords } from './contract.ts';
+import { balloon } from './balloon.ts';
 import { check } from './check.ts';
 import { command } from './command.ts';
 import { container } from './container.ts';
@@ -38,6 +39,7 @@ const BENCHES: readonly Bench[] = [
   overhead,
   postcopy,
   check,
+  balloon,
   command,
   start,
   sameMachine,

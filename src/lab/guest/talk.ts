@@ -109,6 +109,24 @@ export async function tpmCommand(
   return Buffer.from(hex, 'hex');
 }
 
+const filled = z.object({
+  freeBytes: count,
+  availableBytes: count,
+  /** Of its disks, in its page cache. */
+  cachedBytes: count,
+});
+
+/** Has a guest read its disks into its page cache, and write `bytes` and give them back: they are free then, and not zeros. */
+export async function fillMemory(
+  lab: Lab,
+  name: string,
+  bytes: number,
+  options: AskOptions = {},
+): Promise<z.infer<typeof filled>> {
+  const line = `fill ${Math.floor(bytes / 1024)}`;
+  return filled.parse(await ask(lab, name, line, { deadlineMs: 120_000, ...options }));
+}
+
 async function ask(
   lab: Lab,
   name: string,

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Answers each line with one line of JSON: stats, verify, hash, rate BYTES_PER_SECOND, variable NAME [VALUE], tpm HEX.
+# Answers each line with one line of JSON: stats, verify, hash, rate BYTES_PER_SECOND, variable NAME [VALUE], tpm HEX,
+# fill KIB.
 export PATH=/bin
 
 stats() {
@@ -124,8 +125,37 @@ tpm() {
   echo "{\"answer\":\"$answer\"}"
 }
 
+# Fills its memory as use does: its page cache with what its disks hold, and $1 KiB with what is written and given back.
+# The page cache of a disk ends with the last program that has it open, so one that only sleeps keeps it open.
+fill() {
+  for disk in /dev/vd?; do
+    [ -e "$disk" ] || continue
+    held=/state/held-${disk#/dev/}
+    [ -e "$held" ] || { sleep 99999999 <"$disk" >/dev/null 2>&1 & : >"$held"; }
+    dd if="$disk" of=/dev/null bs=1M 2>/dev/null
+  done
+  done=0
+  : >/ram/given-back
+  while [ "$done" -lt "$1" ]; do
+    part=$(($1 - done)); [ "$part" -le 4096 ] || part=4096
+    dd if=/ram/pool bs=64k skip=$((done / 4096 * 41777 % 4193000 + 3)) iflag=skip_bytes,count_bytes count=$((part * 1024)) >>/ram/given-back 2>/dev/null
+    done=$((done + part))
+  done
+  rm /ram/given-back
+  while read -r what kib _; do
+    case "$what" in MemFree:) free=$kib ;; MemAvailable:) available=$kib ;; Buffers:) buffers=$kib ;; esac
+  done </proc/meminfo
+  echo "{\"freeBytes\":$((free * 1024)),\"availableBytes\":$((available * 1024)),\"cachedBytes\":$((buffers * 1024))}"
+}
+
 while read -r verb argument; do
   case "$verb" in
+    fill)
+      case "$argument" in
+        '' | *[!0-9]*) echo '{"error":"fill takes KiB"}' ;;
+        *) fill "$argument" ;;
+      esac
+      ;;
     stats) stats ;;
     hash) hash ;;
     variable)
