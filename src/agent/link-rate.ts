@@ -1,6 +1,7 @@
 import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
 import { shareOfLink } from '../migration/prediction/link-share.ts';
+import { aroundMs } from '../migration/prediction/own-times.ts';
 import type { MigrationRequest, Report } from '../protocol/public/migration.ts';
 import type { PlanAnswer } from '../protocol/public/plan.ts';
 import type { LinkMeasure } from '../protocol/public/prediction.ts';
@@ -92,6 +93,13 @@ export class LinkRates {
       return maxBandwidth === undefined && linkShare === undefined;
     });
     return seenLinkRate(reportsOf(store, free.slice(-LOOKED_AT).toReversed()));
+  }
+
+  /** What this host's own migrations took around their memory, ms; undefined where too few show it. */
+  aroundMs(): number | undefined {
+    const { store } = this.#parts;
+    const left = store.all().filter(({ request }) => request.side === 'source');
+    return aroundMs(reportsOf(store, left.slice(-LOOKED_AT).toReversed()));
   }
 
   /** Measures the link, unless it was measured in the last minutes or is in use. */

@@ -85,3 +85,25 @@ describe('a share of the link', () => {
     await assert.rejects(rates(undefined).shareOf(asked), { code: 'GODWIT_LINK_UNKNOWN' });
   });
 });
+
+test('what lies around memory is of this host’s own moves, the latest first, and of none that came to it', () => {
+  const side = (id: string, of: 'source' | 'destination') => ({ id, request: { side: of } });
+  const all = [
+    ...Array.from({ length: 20 }, (_, index) => side(`old${index}`, 'source')),
+    ...Array.from({ length: 9 }, (_, index) => side(`new${index}`, 'source')),
+    side('came', 'destination'),
+  ];
+  const checking: Record<string, number> = { old: 9000, new: 1000 };
+  const report = (id: string) => ({
+    outcome: 'done',
+    finished: 'precopy',
+    phases: [{ phase: 'checking', ms: checking[id.slice(0, 3)] ?? assert.fail(`${id} is read`) }],
+  });
+  const store = { all: () => all, unreadable: () => undefined, report };
+  assert.equal(new LinkRates({ store } as unknown as LinkRatesDependencies).aroundMs(), 1000);
+  const few = { ...store, all: () => all.slice(0, 2) };
+  assert.equal(
+    new LinkRates({ store: few } as unknown as LinkRatesDependencies).aroundMs(),
+    undefined,
+  );
+});

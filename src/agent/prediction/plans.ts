@@ -77,7 +77,7 @@ export class Plans {
     { memoryBytes, curve, mix }: GuestMeasure,
     link: LinkMeasure | undefined,
   ): PlanFacts {
-    const { config } = this.#parts;
+    const { config, outgoing } = this.#parts;
     const { guest, to, mode, streams, compress } = request;
     const own = offerOf(config, guest, to);
     const { path, offer, reachable = false, copiesDisks = false, balloon } = found ?? {};
@@ -89,6 +89,7 @@ export class Plans {
       curve,
       mix: isTaken ? balloonedMix(mix, balloon, memoryBytes) : mix,
       link,
+      aroundMs: outgoing.links.aroundMs(),
       cores: Math.min(availableParallelism(), offer?.cores ?? Infinity),
       settings: {
         ...withShare(request, shareOf(request, link)),

@@ -18,6 +18,8 @@ export interface Facts {
   /** Processors of the host that has fewer of them. */
   readonly cores: number;
   readonly way: Way;
+  /** What this host's own migrations took around their memory, ms; absent: too few have been made. */
+  readonly aroundMs?: number | undefined;
   readonly settings: Pick<
     MigrationSettings,
     'mode' | 'maxDowntimeMs' | 'maxBandwidth' | 'hybridRounds' | 'timeoutMs'

@@ -65,7 +65,7 @@ export interface Outcome {
 
 function outcome(facts: Facts, scenario: Scenario): Outcome {
   const { settings, link } = facts;
-  const aroundMs = (START_MS + END_MS) * scenario.fixed;
+  const aroundMs = (facts.aroundMs ?? START_MS + END_MS) * scenario.fixed;
   const timeoutMs = Math.max(1, settings.timeoutMs - aroundMs);
   const rounds = simulate(loadOf(facts, scenario), { ...settings, timeoutMs }, scenario.tail);
   const switchMs = switchOf(facts, rounds);
