@@ -17,6 +17,7 @@ import { chooseProgram } from './choose.ts';
 import { coldCpu, cpuChecks } from './cpu-checks.ts';
 import type { OwnProcessor } from './cpu-checks.ts';
 import { diskChecks } from './disk-checks.ts';
+import { writerChecks } from './disk-writers.ts';
 import { forwardChecks } from './forwards.ts';
 import type { ImageStore } from './images.ts';
 import { findImages } from './find-images.ts';
@@ -134,6 +135,11 @@ export async function matchHost(
       ...found.checks,
       ...(await memoryChecks(spec, options.host)),
       ...(await diskChecks(description.name, spec, options, disks, signal)),
+      ...(await writerChecks(
+        { host: options.host, guest: description.name },
+        [...disks.values()],
+        signal,
+      )),
       ...(taken === undefined ? [] : [refusal('disks', taken, 'destination')]),
       ...(await clientChecks(program, host.disks, { ...options, user: host.user }, signal)),
       ...bridges,

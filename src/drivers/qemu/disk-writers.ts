@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { warn } from '../../migration/preflight/check.ts';
+import type { NamedCheck } from '../../migration/preflight/check.ts';
 import type { WrittenFiles } from '../port/disks.ts';
 import { identityOf, inodesOf, openFiles } from './guest/open-files.ts';
 import { listQemuProcesses } from './guest/process.ts';
@@ -42,4 +44,25 @@ export async function diskWriters(
     }
   }
   return ids.map((id) => [...(id === undefined ? [] : (writers.get(id) ?? []))]);
+}
+
+const SHARED_HINT =
+  'QEMU’s own lock on the image would refuse the guest at the switch: shut the other down, or give it a disk of its own. Nothing to do where both write by agreement (`share-rw=on`, a file system of a cluster).';
+
+/** Whether another guest of this host may write to images that the guest is to open here. Nothing where that cannot be known. */
+export async function writerChecks(
+  { host, guest }: { readonly host: string; readonly guest: string },
+  files: readonly string[],
+  signal: AbortSignal,
+  writersOf = diskWriters,
+): Promise<NamedCheck[]> {
+  const local = files.filter((file) => file.startsWith('/'));
+  const writers = await writersOf(local, signal).catch(() => []);
+  signal.throwIfAborted();
+  return local.flatMap((file, index) => {
+    const others = (writers[index] ?? []).filter((by) => !by.startsWith(`${guest} (process `));
+    if (others.length === 0) return [];
+    const evidence = `${others.join(' and ')} may write to ${file} at ${host}`;
+    return [warn('disks', evidence, SHARED_HINT, 'destination')];
+  });
 }

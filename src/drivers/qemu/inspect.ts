@@ -193,7 +193,7 @@ function deviceChecks(guest: string, findings: readonly Finding[]): NamedCheck[]
     const { device, type, reason } = finding;
     switch (finding.kind) {
       case 'changed':
-        return warn('devices', `${device} (${type}) ${reason}`, CHANGED);
+        return warn('devices', `${device} (${type}) ${reason}`, finding.hint ?? CHANGED);
       case 'disk':
         return diskRefusal('GODWIT_DISK_LOCAL', guest, finding);
       case 'disk-linked':

@@ -16,14 +16,16 @@ describe('the state of a guest that is to move', () => {
   });
   after(() => rm(dir, { recursive: true }));
 
-  async function stateOf(change: Partial<GuestFacts>): Promise<Check | undefined> {
-    const facts = factsOf(commandLine('-machine pc-q35-7.2 -m 512M'), change);
+  async function checksOf(change: Partial<GuestFacts>, more = ''): Promise<readonly Check[]> {
+    const facts = factsOf(commandLine(`-machine pc-q35-7.2 -m 512M ${more}`.trim()), change);
     const abilities = { version: '7.2.22', capabilities: [], multifdCompression: [] };
     const images = { store: new ImageStore(dir), signal: new AbortController().signal };
     const stream = { mode: 'precopy', streams: 1, compress: 'none' } as const;
     const { checks } = await inspectFacts('web1', facts, abilities, stream, images);
-    return checks.find(({ name }) => name === 'state');
+    return checks;
   }
+  const stateOf = async (change: Partial<GuestFacts>): Promise<Check | undefined> =>
+    (await checksOf(change)).find(({ name }) => name === 'state');
 
   test('is right while it runs and no migration is under way', async () => {
     for (const migrationStatus of ['none', 'completed', 'failed', 'cancelled']) {
@@ -43,6 +45,31 @@ describe('the state of a guest that is to move', () => {
       assert.equal(error?.code, 'GODWIT_GUEST_STUCK');
       assert.match(error?.message ?? '', new RegExp(`web1.*${migrationStatus}`));
     }
+  });
+
+  test('is not all: QEMU keeps a guest whose TSC does not vary, where no frequency of it is set, and so does the check', async () => {
+    const reason = 'State blocked by non-migratable CPU device (invtsc flag)';
+    const kept = await checksOf({ accelerator: 'kvm', blockedReasons: [reason] });
+    const found = kept.find(({ name }) => name === 'blocked');
+    assert.equal(found?.verdict, 'refuse');
+    assert.match(found?.error?.message ?? '', /invtsc flag/);
+    assert.match(found?.error?.hint ?? '', /--mode cold/);
+  });
+
+  test('is not all: reenlightenment without a frequency of the TSC is warned of, under KVM alone', async () => {
+    const warnings = async (cpu: string, accelerator: GuestFacts['accelerator'] = 'kvm') => {
+      const checks = await checksOf({ accelerator }, `-cpu ${cpu}`);
+      return checks.filter(({ verdict }) => verdict === 'warn').map(({ evidence }) => evidence);
+    };
+    const [first = '', ...others] = await warnings('host,hv-reenlightenment');
+    assert.match(first, /hv-reenlightenment .* no `tsc-frequency`/);
+    assert.deepEqual(others, []);
+    assert.deepEqual(await warnings('host,hv_reenlightenment=on,tsc-frequency=2600000000'), []);
+    assert.deepEqual(await warnings('host,hv-reenlightenment=off'), []);
+    assert.deepEqual(
+      (await warnings('max,hv-reenlightenment', 'tcg')).filter((text) => /hv-/.test(text)),
+      [],
+    );
   });
 });
 

@@ -2,7 +2,7 @@ import type { CommandLine } from './cmdline.ts';
 import { hasOption, valuesOf } from './cmdline.ts';
 import { NON_FEATURES, NUMBERS } from './cpu.ts';
 import type { GuestFacts } from './facts.ts';
-import { unmovable } from './findings.ts';
+import { changed, unmovable } from './findings.ts';
 import type { Finding } from './findings.ts';
 import type { Kind } from './grammar/kinds.ts';
 import { MACHINE_PROPERTIES } from './grammar/machine.ts';
@@ -44,6 +44,7 @@ export function describeMachine(
     if (kind?.fits(value) === true) props[key] = value;
     else findings.push(unmovable(`-machine ${key}`, 'machine setting', obstacleOf(kind)));
   }
+  findings.push(...clockFindings(line, facts));
   const part: MachinePart = {
     arch: facts.arch,
     machine: { type: facts.machineType, props },
@@ -55,6 +56,20 @@ export function describeMachine(
       : { cpu: { ...mutable(facts.cpu), switches: cpuSwitches(line) } }),
   };
   return { part, findings };
+}
+
+const NO_FREQUENCY =
+  'has no `tsc-frequency`: once the guest’s Windows has turned it on, QEMU refuses to load the guest, at the switch';
+const FREQUENCY_HINT =
+  'Start the guest with `tsc-frequency` too, or without this setting; else it may have to move with --mode cold.';
+
+/** A promise of Hyper-V's that KVM keeps only where the frequency of the clock is fixed. */
+function clockFindings(line: CommandLine, { accelerator }: GuestFacts): Finding[] {
+  const settings = cpuOption(line);
+  const isOn = settings.get('hv-reenlightenment') === true;
+  if (accelerator !== 'kvm' || !isOn || settings.has('tsc-frequency')) return [];
+  const found = changed('-cpu hv-reenlightenment', 'processor setting', NO_FREQUENCY);
+  return [{ ...found, hint: FREQUENCY_HINT }];
 }
 
 function obstacleOf(kind: Kind | undefined): string {
