@@ -6,25 +6,9 @@ import { ImageStore } from '../../../src/drivers/qemu/images.ts';
 import type { GuestSpec } from '../../../src/drivers/qemu/spec/schema.ts';
 import type { NamedCheck } from '../../../src/migration/preflight/check.ts';
 import type { GuestDescription, StreamSettings } from '../../../src/protocol/peer/migration.ts';
+import { emptySpec } from './spec/samples.ts';
 
-const SPEC: GuestSpec = {
-  format: 1,
-  arch: 'x86_64',
-  machine: { type: 'pc-q35-7.2', props: {} },
-  accelerator: { name: 'tcg', props: {} },
-  memory: { bytes: 512 * 1024 ** 2 },
-  smp: { cpus: 1 },
-  options: [],
-  images: {},
-  fwCfg: [],
-  objects: [],
-  chardevs: [],
-  ports: [],
-  monitors: [],
-  netdevs: [],
-  devices: [],
-  ramBlocks: [],
-};
+const SPEC = emptySpec();
 const CPU: NonNullable<GuestSpec['cpu']> = {
   model: 'qemu64',
   identity: {},

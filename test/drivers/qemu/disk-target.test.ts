@@ -14,44 +14,13 @@ import { blockdevWords } from '../../../src/drivers/qemu/spec/disks-argv.ts';
 import type { Identifier } from '../../../src/drivers/port/disks.ts';
 import type { GuestDescription } from '../../../src/protocol/peer/migration.ts';
 import { fakeMonitor, Refusal } from './fake-monitor.ts';
+import { MAKE, blockNode as node, emptySpec } from './spec/samples.ts';
 
 const MIB = 1024 ** 2;
 const signal = new AbortController().signal;
-const node = (name: string, change: Partial<BlockNode> = {}): BlockNode => ({
-  node: name,
-  format: 'raw',
-  file: `${name}-file`,
-  readOnly: false,
-  direct: true,
-  discard: 'ignore',
-  fileDiscard: 'ignore',
-  detectZeroes: 'off',
-  aio: 'threads',
-  locking: 'auto',
-  tuning: {},
-  ...change,
-});
 
 function descriptionOf(blockNodes: readonly BlockNode[], reported = blockNodes): GuestDescription {
-  const spec = {
-    format: 1,
-    arch: 'x86_64',
-    machine: { type: 'q35', props: {} },
-    accelerator: { name: 'tcg', props: {} },
-    memory: { bytes: 512 * MIB },
-    smp: {},
-    options: [],
-    images: {},
-    fwCfg: [],
-    objects: [],
-    chardevs: [],
-    ports: [],
-    monitors: [],
-    netdevs: [],
-    devices: [],
-    blockNodes,
-    ramBlocks: [],
-  };
+  const spec = emptySpec({ blockNodes: [...blockNodes] });
   const images = reported.map((each) => {
     const common = { format: each.format, bytes: MIB, allocatedBytes: 0, readOnly: false };
     return { node: each.node, ...common };
@@ -178,16 +147,8 @@ describe('the images that a destination makes', () => {
   });
 
   test('are refused where no QEMU here would run the guest', async () => {
-    const make = {
-      clusterBytes: 65_536,
-      version: 'v3',
-      refcountBits: 16,
-      lazyRefcounts: false,
-      extendedL2: false,
-      compression: 'zlib',
-    } as const;
     const { target } = targetOf();
-    const description = descriptionOf([node('vda', { format: 'qcow2', make })]);
+    const description = descriptionOf([node('vda', { format: 'qcow2', make: MAKE })]);
     const file = path.join(top, 'qcow2');
     await assert.rejects(target.create(description, [{ node: 'vda', file }], signal), {
       code: 'GODWIT_HOST_LACKS',

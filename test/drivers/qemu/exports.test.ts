@@ -5,21 +5,7 @@ import { exportId, isExportId, reopenings } from '../../../src/drivers/qemu/expo
 import type { Given } from '../../../src/drivers/qemu/spec/disk-options.ts';
 import { blockdevWords } from '../../../src/drivers/qemu/spec/disks-argv.ts';
 import type { BlockNode } from '../../../src/drivers/qemu/spec/disk-schema.ts';
-
-const node = (name: string, change: Partial<BlockNode> = {}): BlockNode => ({
-  node: name,
-  format: 'raw',
-  file: `${name}-file`,
-  readOnly: false,
-  direct: true,
-  discard: 'ignore',
-  fileDiscard: 'ignore',
-  detectZeroes: 'off',
-  aio: 'native',
-  locking: 'auto',
-  tuning: {},
-  ...change,
-});
+import { blockNode as node } from './spec/samples.ts';
 
 const argvOf = (...nodes: BlockNode[]): string[] => {
   const files = new Map(nodes.map((each) => [each.node, `/pool/${each.node}`]));

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { creationOf, makeEmptyFile } from '../../../src/drivers/qemu/make-image.ts';
 import type { Blank } from '../../../src/drivers/qemu/make-image.ts';
+import { blockNode } from './spec/samples.ts';
 
 const GIB = 1024 ** 3;
 const make = {
@@ -15,20 +16,7 @@ const make = {
   extendedL2: true,
   compression: 'zstd',
 } as const;
-const like: Blank['like'] = {
-  node: 'vda',
-  format: 'qcow2',
-  file: 'vda-file',
-  make,
-  readOnly: false,
-  direct: true,
-  discard: 'ignore',
-  fileDiscard: 'ignore',
-  detectZeroes: 'off',
-  aio: 'threads',
-  locking: 'auto',
-  tuning: {},
-};
+const like: Blank['like'] = blockNode('vda', { format: 'qcow2', make });
 const blank: Blank = { node: 'vda', file: '/p/vda', like, backingFormat: undefined, bytes: GIB };
 
 describe('an empty image', () => {

@@ -6,21 +6,9 @@ import { findPassphrases } from '../../../src/drivers/qemu/passphrases.ts';
 import { blockNodes } from '../../../src/drivers/qemu/spec/disk-schema.ts';
 import type { GuestSpec } from '../../../src/drivers/qemu/spec/schema.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
+import { blockNode } from './spec/samples.ts';
 
-const NODE = {
-  node: 'n0',
-  file: 'f0',
-  format: 'raw',
-  luks: true,
-  readOnly: false,
-  direct: true,
-  discard: 'ignore',
-  fileDiscard: 'ignore',
-  detectZeroes: 'off',
-  aio: 'threads',
-  locking: 'auto',
-  tuning: {},
-};
+const NODE = { ...blockNode('n0', { file: 'f0' }), luks: true };
 const SPEC = { blockNodes: blockNodes.parse([NODE]) } as GuestSpec;
 const diskOf = (name: string) => [
   { name, images: [{ node: 'n0', format: 'raw' as const, bytes: 1, readOnly: false }] },

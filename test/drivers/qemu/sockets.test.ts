@@ -4,25 +4,9 @@ import fc from 'fast-check';
 import { socketChecks } from '../../../src/drivers/qemu/sockets.ts';
 import { guestShape } from '../../../src/drivers/qemu/spec/schema.ts';
 import type { GuestSpec } from '../../../src/drivers/qemu/spec/schema.ts';
+import { emptySpec } from './spec/samples.ts';
 
-const BASE = guestShape.parse({
-  format: 1,
-  arch: 'x86_64',
-  machine: { type: 'q35', props: {} },
-  accelerator: { name: 'tcg', props: {} },
-  memory: { bytes: 2 ** 30 },
-  smp: {},
-  options: [],
-  images: {},
-  fwCfg: [],
-  objects: [],
-  chardevs: [],
-  ports: [],
-  monitors: [],
-  netdevs: [],
-  devices: [],
-  ramBlocks: [],
-});
+const BASE = guestShape.parse(emptySpec());
 
 test('a guest is refused by name if and only if one of its own sockets has no room', () => {
   const name = fc.integer({ min: 1, max: 80 }).map((length) => 's'.repeat(length));

@@ -14,35 +14,16 @@ import { describeDisks } from '../../../../src/drivers/qemu/spec/disks.ts';
 import { parseCommandLine } from '../../../../src/drivers/qemu/spec/cmdline.ts';
 import type { BlockFacts, LiveNode } from '../../../../src/drivers/qemu/spec/disk-facts.ts';
 import { commandLine, factsOf } from '../spec/facts.ts';
-
-const qcow2 = {
-  clusterBytes: 65_536,
-  compat: '1.1',
-  refcountBits: 16,
-  lazyRefcounts: false,
-  extendedL2: false,
-  compression: 'zlib',
-  dataFile: false,
-  bitmaps: 0,
-};
+import { QCOW2, liveNode } from '../spec/samples.ts';
 
 function node(name: string, driver: string, change: Partial<LiveNode> = {}): LiveNode {
-  return {
-    name,
-    driver,
+  const qcow2 = driver === 'qcow2' ? QCOW2 : undefined;
+  return liveNode(name, driver, {
     file: '/vm/top.qcow2',
-    readOnly: false,
-    direct: true,
-    noFlush: false,
-    detectZeroes: 'off',
-    encrypted: false,
-    bytes: 64 * 1024 ** 2,
     allocatedBytes: 200_704,
-    backing: undefined,
-    volatileBitmaps: 0,
-    qcow2: driver === 'qcow2' ? qcow2 : undefined,
+    qcow2,
     ...change,
-  };
+  });
 }
 
 /** An image on a backing file; the upper's nodes have these names. */

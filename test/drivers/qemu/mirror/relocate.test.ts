@@ -8,32 +8,13 @@ import { makerOf } from '../../../../src/drivers/qemu/mirror/relocate-plan.ts';
 import type { RelocationWork } from '../../../../src/drivers/qemu/mirror/relocate-plan.ts';
 import type { BlockNode } from '../../../../src/drivers/qemu/spec/disk-schema.ts';
 import { fakeMonitor, Refusal } from '../fake-monitor.ts';
+import { MAKE, blockNode } from '../spec/samples.ts';
 
 const handle = { driver: 'qemu', name: 'web1', pid: 1, startTicks: 1, monitor: '/m' } as const;
 const signal = new AbortController().signal;
 
-const RAW: BlockNode = {
-  node: 'new',
-  format: 'raw',
-  file: 'new-file',
-  readOnly: false,
-  direct: true,
-  discard: 'ignore',
-  fileDiscard: 'ignore',
-  detectZeroes: 'off',
-  aio: 'threads',
-  locking: 'auto',
-  tuning: {},
-};
-const make = {
-  clusterBytes: 65_536,
-  version: 'v3',
-  refcountBits: 16,
-  lazyRefcounts: false,
-  extendedL2: false,
-  compression: 'zlib',
-} as const;
-const QCOW2: BlockNode = { ...RAW, format: 'qcow2', make };
+const RAW = blockNode('new');
+const QCOW2: BlockNode = { ...RAW, format: 'qcow2', make: MAKE };
 
 const workOf = (change: Partial<RelocationWork> = {}): RelocationWork => ({
   drive: '',

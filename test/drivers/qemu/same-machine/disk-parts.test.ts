@@ -3,23 +3,10 @@ import { describe, test } from 'node:test';
 import { diskParts } from '../../../../src/drivers/qemu/same-machine/disk-parts.ts';
 import type { Part } from '../../../../src/drivers/qemu/same-machine/machine-parts.ts';
 import type { BlockFacts, LiveNode } from '../../../../src/drivers/qemu/spec/disk-facts.ts';
+import { liveNode } from '../spec/samples.ts';
 
-function node(name: string, driver: string, bytes: number): LiveNode {
-  return {
-    name,
-    driver,
-    file: `/pool/${name}`,
-    readOnly: false,
-    direct: true,
-    noFlush: false,
-    detectZeroes: 'off',
-    encrypted: false,
-    bytes,
-    allocatedBytes: undefined,
-    backing: undefined,
-    volatileBitmaps: 0,
-  };
-}
+const node = (name: string, driver: string, bytes: number): LiveNode =>
+  liveNode(name, driver, { bytes });
 
 /** A qcow2 image on its file, as node names say it. */
 function facts(image: string, file: string, fileBytes: number): BlockFacts {

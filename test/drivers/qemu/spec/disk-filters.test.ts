@@ -19,22 +19,10 @@ import { judgeDescription } from '../../../../src/drivers/qemu/spec/grammar/judg
 import { guestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
 import type { GuestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
 import { commandLine, factsOf } from './facts.ts';
+import { liveNode } from './samples.ts';
 
-const node = (name: string, driver: string, change: Partial<LiveNode> = {}): LiveNode => ({
-  name,
-  driver,
-  file: '/srv/a.img',
-  readOnly: false,
-  direct: true,
-  noFlush: false,
-  detectZeroes: 'off',
-  encrypted: false,
-  bytes: 1024 ** 2,
-  allocatedBytes: 0,
-  backing: undefined,
-  volatileBitmaps: 0,
-  ...change,
-});
+const node = (name: string, driver: string, change: Partial<LiveNode> = {}): LiveNode =>
+  liveNode(name, driver, { bytes: 1024 ** 2, allocatedBytes: 0, ...change });
 
 const DISK: LiveDisk = {
   drive: '',

@@ -4,33 +4,9 @@ import fc from 'fast-check';
 import type { LiveNode, Qcow2Facts } from '../../../../src/drivers/qemu/spec/disk-facts.ts';
 import { recipeOf } from '../../../../src/drivers/qemu/spec/disk-recipe.ts';
 import { recipe } from '../../../../src/drivers/qemu/spec/disk-schema.ts';
+import { QCOW2, liveNode } from './samples.ts';
 
-const QCOW2: Qcow2Facts = {
-  clusterBytes: 65_536,
-  compat: '1.1',
-  refcountBits: 16,
-  lazyRefcounts: false,
-  extendedL2: false,
-  compression: 'zlib',
-  dataFile: false,
-  bitmaps: 0,
-};
-const IMAGE: LiveNode = {
-  name: 'vda',
-  driver: 'qcow2',
-  file: '/vm/vda',
-  readOnly: false,
-  direct: true,
-  noFlush: false,
-  detectZeroes: 'off',
-  encrypted: false,
-  bytes: 1024 ** 3,
-  allocatedBytes: 0,
-  backing: undefined,
-  volatileBitmaps: 0,
-  snapshots: 0,
-  qcow2: QCOW2,
-};
+const IMAGE = liveNode('vda', 'qcow2', { snapshots: 0, qcow2: QCOW2 });
 const lost = (change: Partial<LiveNode>) => recipeOf({ ...IMAGE, ...change }).lost ?? '';
 const odd = (change: Partial<Qcow2Facts>) => lost({ qcow2: { ...QCOW2, ...change } });
 

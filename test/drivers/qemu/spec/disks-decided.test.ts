@@ -5,6 +5,7 @@ import { decideNodes } from '../../../../src/drivers/qemu/spec/disks-decided.ts'
 import { openings } from '../../../../src/drivers/qemu/spec/disks-argv.ts';
 import type { BlockNode } from '../../../../src/drivers/qemu/spec/disk-schema.ts';
 import type { Disk } from '../../../../src/protocol/disk.ts';
+import { blockNode } from './samples.ts';
 
 const NAMES = ['n0', 'n1', 'n2', 'n3', 'n4'] as const;
 const DIRECTORIES = ['/srv/vm', '/srv/vm2', '/mnt/nolocks'] as const;
@@ -73,21 +74,7 @@ describe('what a destination decides of the images that a peer describes', () =>
   });
 
   test('a directory whose name begins with that of one without locks keeps its locks', () => {
-    const only = {
-      readOnly: false,
-      direct: true,
-      discard: 'ignore',
-      fileDiscard: 'ignore',
-    } as const;
-    const given: BlockNode = {
-      ...only,
-      node: 'n0',
-      format: 'raw',
-      detectZeroes: 'off',
-      aio: 'threads',
-      locking: 'off',
-      tuning: {},
-    };
+    const given = blockNode('n0', { locking: 'off' });
     const at = new Map([['n0', '/srv/vm2/disk.raw']]);
     assert.equal(decideNodes([given], [], at, ['/srv/vm'])[0]?.locking, 'auto');
   });

@@ -2,31 +2,17 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { relocatable } from '../../../../src/drivers/qemu/mirror/relocate-plan.ts';
 import { describeGuest } from '../../../../src/drivers/qemu/spec/describe.ts';
-import type { BlockFacts, LiveNode } from '../../../../src/drivers/qemu/spec/disk-facts.ts';
+import type { BlockFacts } from '../../../../src/drivers/qemu/spec/disk-facts.ts';
 import { openings, secretWords } from '../../../../src/drivers/qemu/spec/disks-argv.ts';
 import { plainName } from '../../../../src/drivers/qemu/spec/network-name.ts';
 import { guestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
 import { commandLine, factsOf } from './facts.ts';
+import { liveNode } from './samples.ts';
 
-const MIB = 1024 ** 2;
 const TARGET = 'iqn.2003-01.org.linux-iscsi.san:vm';
 const LUN = `iscsi://10.0.0.5:3260/${TARGET}/4`;
 
-const node = (name: string, driver: string, change: Partial<LiveNode> = {}): LiveNode => ({
-  name,
-  driver,
-  file: LUN,
-  readOnly: false,
-  direct: true,
-  noFlush: false,
-  detectZeroes: 'off',
-  encrypted: false,
-  bytes: 64 * MIB,
-  allocatedBytes: undefined,
-  backing: undefined,
-  volatileBitmaps: 0,
-  ...change,
-});
+const node = (name: string, driver: string) => liveNode(name, driver, { file: LUN });
 
 function blocksOf(drive = 'drive-scsi0'): BlockFacts {
   const live = { qdev: '/machine/peripheral/disk0/virtio-backend', builtIn: undefined };

@@ -10,35 +10,13 @@ import type {
 import { openings, secretWords } from '../../../../src/drivers/qemu/spec/disks-argv.ts';
 import { guestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
 import { commandLine, factsOf } from './facts.ts';
+import { QCOW2 as PLAIN, liveNode } from './samples.ts';
 
 const MIB = 1024 ** 2;
-const QCOW2: Qcow2Facts = {
-  clusterBytes: 65_536,
-  compat: '1.1',
-  refcountBits: 16,
-  lazyRefcounts: false,
-  extendedL2: false,
-  compression: 'zlib',
-  encryption: 'luks',
-  dataFile: false,
-  bitmaps: 0,
-};
+const QCOW2: Qcow2Facts = { ...PLAIN, encryption: 'luks' };
 
-const node = (name: string, driver: string, change: Partial<LiveNode> = {}): LiveNode => ({
-  name,
-  driver,
-  file: '/srv/a.img',
-  readOnly: false,
-  direct: true,
-  noFlush: false,
-  detectZeroes: 'off',
-  encrypted: driver !== 'file',
-  bytes: 64 * MIB,
-  allocatedBytes: 64 * MIB,
-  backing: undefined,
-  volatileBitmaps: 0,
-  ...change,
-});
+const node = (name: string, driver: string, change: Partial<LiveNode> = {}): LiveNode =>
+  liveNode(name, driver, { encrypted: driver !== 'file', allocatedBytes: 64 * MIB, ...change });
 
 function factsWith(drives: string, top: LiveNode) {
   const live = { qdev: '/machine/peripheral/disk0/virtio-backend', builtIn: undefined };

@@ -6,25 +6,12 @@ import type { BlockFacts, LiveNode } from '../../../../src/drivers/qemu/spec/dis
 import { openings } from '../../../../src/drivers/qemu/spec/disks-argv.ts';
 import { guestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
 import { commandLine, factsOf } from './facts.ts';
+import { liveNode } from './samples.ts';
 
-const MIB = 1024 ** 2;
 const FILE = 'nfs://filer/srv/vm/top.qcow2';
 
-const node = (name: string, driver: string, change: Partial<LiveNode> = {}): LiveNode => ({
-  name,
-  driver,
-  file: FILE,
-  readOnly: false,
-  direct: true,
-  noFlush: false,
-  detectZeroes: 'off',
-  encrypted: false,
-  bytes: 64 * MIB,
-  allocatedBytes: 200_704,
-  backing: undefined,
-  volatileBitmaps: 0,
-  ...change,
-});
+const node = (name: string, driver: string, change: Partial<LiveNode> = {}): LiveNode =>
+  liveNode(name, driver, { file: FILE, allocatedBytes: 200_704, ...change });
 
 function blocksOf(change: Record<string, Partial<LiveNode>> = {}, drive = 'vda'): BlockFacts {
   const nodes = [node('top', 'qcow2'), node('net', 'nfs')];

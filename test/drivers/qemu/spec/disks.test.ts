@@ -11,22 +11,10 @@ import { blockdevWords } from '../../../../src/drivers/qemu/spec/disks-argv.ts';
 import { guestSpec } from '../../../../src/drivers/qemu/spec/schema.ts';
 import { disk } from '../../../../src/protocol/disk.ts';
 import { commandLine, factsOf } from './facts.ts';
+import { QCOW2, liveNode } from './samples.ts';
 
-const node = (name: string, driver: string, change: Partial<LiveNode> = {}): LiveNode => ({
-  name,
-  driver,
-  file: 'vm/top.qcow2',
-  readOnly: false,
-  direct: true,
-  noFlush: false,
-  detectZeroes: 'off',
-  encrypted: false,
-  bytes: 64 * 1024 ** 2,
-  allocatedBytes: 200_704,
-  backing: undefined,
-  volatileBitmaps: 0,
-  ...change,
-});
+const node = (name: string, driver: string, change: Partial<LiveNode> = {}): LiveNode =>
+  liveNode(name, driver, { file: 'vm/top.qcow2', allocatedBytes: 200_704, ...change });
 
 /** A qcow2 image on a backing file, as QEMU reports it; `change` by the names of its nodes. */
 function blocksOf(change: Record<string, Partial<LiveNode>> = {}): BlockFacts {
@@ -169,22 +157,12 @@ describe('a disk', () => {
   });
 
   test('reports what a copy is made with, what it is called here, and why a copy would not be the same', () => {
-    const qcow2 = {
-      clusterBytes: 65_536,
-      compat: '1.1',
-      refcountBits: 16,
-      lazyRefcounts: false,
-      extendedL2: false,
-      compression: 'zlib',
-      dataFile: false,
-      bitmaps: 0,
-    };
-    const { disks, spec } = draftOf(DRIVE, blocksOf({ '#block1': { qcow2 } }));
+    const { disks, spec } = draftOf(DRIVE, blocksOf({ '#block1': { qcow2: QCOW2 } }));
     assert.deepEqual([...disks.uncopyable.keys()], ['disk0-base1']);
     assert.equal(spec.blockNodes?.at(-1)?.make?.version, 'v3');
     assert.equal(spec.blockNodes?.[0]?.make, undefined);
     guestSpec.parse(spec);
-    const kept = draftOf(DRIVE, blocksOf({ '#block1': { qcow2, snapshots: 2 } }));
+    const kept = draftOf(DRIVE, blocksOf({ '#block1': { qcow2: QCOW2, snapshots: 2 } }));
     assert.match(kept.disks.uncopyable.get('disk0-image') ?? '', /snapshots/);
     assert.deepEqual(kept.findings, [], 'on shared storage it moves all the same');
     const argv = commandLine(`-drive ${DRIVE} -device virtio-blk-pci,drive=vda,id=disk0`);
