@@ -1,44 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { systemClock } from '../../src/clock.ts';
-import { fakeWorld } from '../../src/drivers/registry.ts';
-import type { DirectDriver } from '../../src/drivers/port/direct.ts';
 import { hasCode } from '../../src/errors.ts';
-import { fleet } from '../agent/samples.ts';
+import { twoFakeHosts } from '../agent/fake-fleet.ts';
 import { until } from '../until.ts';
 import { controllerOf } from './test-controller.ts';
 
-const MIB = 1024 ** 2;
-
-/** The methods of a driver as options of a test's host, which spreads them. */
-function methodsOf(driver: DirectDriver): Partial<DirectDriver> {
-  return {
-    capabilities: driver.capabilities,
-    discover: (options, signal) => driver.discover(options, signal),
-    life: (handle) => driver.life(handle),
-    openSource: (handle, signal) => driver.openSource(handle, signal),
-    openDestination: (options) => driver.openDestination(options),
-  };
-}
-
 async function followed(t: TestContext) {
-  const { host, caDir } = await fleet(t);
-  const machines = { machines: ['fake-1'], bridges: ['br0'] };
-  const world = await fakeWorld({
-    clock: systemClock,
-    linkRate: 2 ** 30,
-    hosts: { a: machines, b: machines },
-  });
-  const instance = world.boot({ name: 'web1', host: 'a', memoryBytes: 64 * MIB, dirtyRate: MIB });
-  const b = await host('b', {
-    peers: { a: { address: '127.0.0.1:1' } },
-    driver: methodsOf(world.driver('b')),
-  });
-  const a = await host('a', {
-    peers: { b: { address: b.agent.address } },
-    driver: methodsOf(world.driver('a')),
-  });
+  const { a, b, caDir, instance } = await twoFakeHosts(t);
   const hosts = {
     a: { address: a.agent.address, addresses: [] },
     b: { address: b.agent.address, addresses: [] },

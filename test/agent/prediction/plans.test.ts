@@ -2,53 +2,15 @@ import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import type { TestContext } from 'node:test';
-import { systemClock } from '../../../src/clock.ts';
-import { fakeWorld } from '../../../src/drivers/registry.ts';
-import type { FakeGuest } from '../../../src/drivers/fake/world.ts';
-import type { DirectDriver } from '../../../src/drivers/port/direct.ts';
 import { PredictionCache } from '../../../src/agent/prediction/prediction-cache.ts';
 import { migrationRequest } from '../../../src/protocol/public/migration.ts';
 import { sourceMoverRequest } from '../../../src/protocol/mover/request.ts';
-import { fleet } from '../samples.ts';
+import { twoFakeHosts } from '../fake-fleet.ts';
 
 const MIB = 1024 ** 2;
 
-/** The methods of a driver as options of a test's host, which spreads them. */
-function methodsOf(driver: DirectDriver): Partial<DirectDriver> {
-  return {
-    capabilities: driver.capabilities,
-    discover: (options, signal) => driver.discover(options, signal),
-    life: (handle) => driver.life(handle),
-    openSource: (handle, signal) => driver.openSource(handle, signal),
-    openDestination: (options) => driver.openDestination(options),
-  };
-}
-
-async function world(t: TestContext, guest: Partial<FakeGuest> = {}) {
-  const { host } = await fleet(t);
-  const machines = { machines: ['fake-1'], bridges: ['br0'] };
-  const made = await fakeWorld({
-    clock: systemClock,
-    linkRate: 2 ** 30,
-    hosts: { a: machines, b: machines },
-  });
-  const instance = made.boot({
-    name: 'web1',
-    host: 'a',
-    memoryBytes: 64 * MIB,
-    dirtyRate: MIB,
-    ...guest,
-  });
-  const peers = { a: { address: '127.0.0.1:1' } };
-  const b = await host('b', { peers, driver: methodsOf(made.driver('b')) });
-  const addresses = { b: { address: b.agent.address } };
-  const a = await host('a', { peers: addresses, driver: methodsOf(made.driver('a')) });
-  return { a, b, instance };
-}
-
 test('a plan has the checks, what was measured of guest and link, and a prediction, and begins nothing', async (t) => {
-  const { a, b, instance } = await world(t);
+  const { a, b, instance } = await twoFakeHosts(t);
   const before = [a, b].map(({ config }) => globSync('**', { cwd: config.stateDir }).toSorted());
   const answer = await a.api.plan({ body: { guest: 'web1', to: 'b', compare: true } });
   assert.deepEqual([answer.guest, answer.from, answer.host.to], ['web1', 'a', 'b']);
@@ -71,7 +33,7 @@ test('a plan has the checks, what was measured of guest and link, and a predicti
 });
 
 test('a guest that writes faster than its cap is said not to end, with what would', async (t) => {
-  const { a } = await world(t, { dirtyRate: 400 * MIB });
+  const { a } = await twoFakeHosts(t, { dirtyRate: 400 * MIB });
   const body = { guest: 'web1', to: 'b', maxBandwidth: 10 * MIB };
   const { prediction, advice } = await a.api.plan({ body });
   assert.equal(prediction?.converges.probability, 0);
@@ -82,20 +44,20 @@ test('a guest that writes faster than its cap is said not to end, with what woul
 });
 
 test('what a check refuses is not predicted, and is said as the check says it', async (t) => {
-  const { a } = await world(t, { machine: 'fake-2' });
+  const { a } = await twoFakeHosts(t, { machine: 'fake-2' });
   const { host, prediction } = await a.api.plan({ body: { guest: 'web1', to: 'b' } });
   assert.equal(host.verdict, 'refuse');
   assert.equal(prediction, undefined);
 });
 
 test('limits that contradict each other are refused with the arithmetic', async (t) => {
-  const { a } = await world(t);
+  const { a } = await twoFakeHosts(t);
   const body = { guest: 'web1', to: 'b', maxBandwidth: MIB, timeoutMs: 10_000 };
   await assert.rejects(a.api.plan({ body }), / at 1 MiB\/s take .*, and 10\.0 s are allowed/);
 });
 
 test('the link is measured once for two plans, and a host that does not answer is a check that refuses', async (t) => {
-  const { a, b } = await world(t);
+  const { a, b } = await twoFakeHosts(t);
   const first = await a.api.plan({ body: { guest: 'web1', to: 'b' } });
   const second = await a.api.plan({ body: { guest: 'web1', to: 'b' } });
   assert.equal(first.link?.at, second.link?.at);
@@ -105,7 +67,7 @@ test('the link is measured once for two plans, and a host that does not answer i
 });
 
 test('a migration that follows its plan has the prediction with it, and another one has none', async (t) => {
-  const { a } = await world(t);
+  const { a } = await twoFakeHosts(t);
   const requestOf = (id: string) => {
     const file = path.join(a.config.stateDir, 'migrations', id, 'request.json');
     return sourceMoverRequest.parse(JSON.parse(readFileSync(file, 'utf8')));

@@ -6,28 +6,13 @@ import { systemClock } from '../../../src/clock.ts';
 import { fakeWorld } from '../../../src/drivers/registry.ts';
 import type { FakeGuest } from '../../../src/drivers/fake/world.ts';
 import type { CheckedHost } from '../../../src/protocol/public/check.ts';
-import type { DirectDriver } from '../../../src/drivers/port/direct.ts';
 import type { DiscoveredGuest } from '../../../src/drivers/port/inventory.ts';
+import { methodsOf } from '../fake-fleet.ts';
 import { fleet, GIB } from '../samples.ts';
 import type { HostOptions } from '../samples.ts';
 import { untilSo } from '../../until.ts';
 
 const MEMORY = 64 * 1024 ** 2;
-
-/** The methods of a driver as options of a test's host, which spreads them. */
-function methodsOf(driver: DirectDriver): Partial<DirectDriver> {
-  return {
-    capabilities: driver.capabilities,
-    hypervisors: (signal) => driver.hypervisors(signal),
-    discover: (options, signal) => driver.discover(options, signal),
-    life: (handle) => driver.life(handle),
-    describe: (handle) => driver.describe(handle),
-    isSame: (left, right) => driver.isSame(left, right),
-    mayReachUs: (handle) => driver.mayReachUs(handle),
-    openSource: (handle, signal) => driver.openSource(handle, signal),
-    openDestination: (options) => driver.openDestination(options),
-  };
-}
 
 /** Host a with one guest, and hosts b and c that it may go to. */
 async function world(t: TestContext, guest: Partial<FakeGuest> = {}, options: HostOptions = {}) {
