@@ -19,7 +19,7 @@ import { assertSays, begin, move, refusalOf, reportAtEnd } from './support/moves
 import type { Move } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { until } from '../until.ts';
-import { openWorld } from './support/world.ts';
+import { openWorld, SMALL_GUEST } from './support/world.ts';
 import type { World } from './support/world.ts';
 
 const run = promisify(execFile);
@@ -41,13 +41,10 @@ describe('a guest whose disk is on a backing file that only its host has', () =>
   before(async () => {
     world = await openWorld('bases', { hosts: 2, storage: 'local' });
     const disks = [{ bytes: 64 * MIB, thin: true, backed: true }];
-    const size = { memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB };
     const words = { disks, kernelWords: FEW_PLACES };
-    await startGuest(world.lab, { ...size, host: 'a', name: 'db1', ...words });
+    await startGuest(world.lab, { ...SMALL_GUEST, host: 'a', name: 'db1', ...words });
   });
-  after(async () => {
-    await world?.close();
-  });
+  after(() => world?.close());
 
   const imagesAt = (host: string): string => path.join(storageDirectory(world.lab, host), 'db1');
   const other = (host: string): string => (host === 'a' ? 'b' : 'a');

@@ -11,7 +11,7 @@ import { runningOn } from '../../src/lab/witness/qemus.ts';
 import { assertWrites } from './support/disks.ts';
 import { FEW_PLACES } from './support/few-disk-slots.ts';
 import { move } from './support/moves.ts';
-import { openWorld } from './support/world.ts';
+import { openWorld, SMALL_GUEST } from './support/world.ts';
 import type { World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
@@ -57,9 +57,8 @@ describe('a guest with block devices', () => {
       { bytes: 64 * MIB, thin: false, device: path.join(top, 'devices-a/lun1') },
       { bytes: 48 * MIB, thin: false, device: path.join(top, 'devices-a/vm-disk') },
     ];
-    const size = { memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB };
     await startGuest(world.lab, {
-      ...size,
+      ...SMALL_GUEST,
       host: 'a',
       name: 'san1',
       disks,

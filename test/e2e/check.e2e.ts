@@ -9,7 +9,7 @@ import { godwit } from './support/cli.ts';
 import { proofsIn } from './support/disks.ts';
 import { move } from './support/moves.ts';
 import { assertOnlyGuests, assertUnchanged, hostsNow } from './support/remains.ts';
-import { openWorld } from './support/world.ts';
+import { openWorld, SMALL_GUEST } from './support/world.ts';
 import type { World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
@@ -26,14 +26,11 @@ describe('godwit check', () => {
     await startGuest(world.lab, {
       name: 'db1',
       host: 'a',
-      memoryBytes: 192 * MIB,
-      workingSetBytes: 8 * MIB,
+      ...SMALL_GUEST,
       disks: [{ bytes: 32 * MIB, thin: true }],
     });
   });
-  after(async () => {
-    await world?.close();
-  });
+  after(() => world?.close());
 
   test('says that a guest with a shared disk can move, leaves nothing on either host, and the guest then moves', async () => {
     const hosts = await hostsNow(world.lab);

@@ -16,10 +16,8 @@ import {
 import type { Move } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { until } from '../until.ts';
-import { openWorld } from './support/world.ts';
+import { openWorld, SMALL_GUEST } from './support/world.ts';
 import type { World } from './support/world.ts';
-
-const MIB = 1024 ** 2;
 
 /** Host a leaves a guest's connections to themselves, b hands them over. */
 describe('a guest between hosts that drop what their connection tracking does not know', () => {
@@ -31,12 +29,9 @@ describe('a guest between hosts that drop what their connection tracking does no
     });
     world = await openWorld('track', { hosts: 2, configure });
     await filterBridges(world);
-    const memory = { memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB };
-    await startGuest(world.lab, { name: 'web1', host: 'a', ...memory });
+    await startGuest(world.lab, { name: 'web1', host: 'a', ...SMALL_GUEST });
   });
-  after(async () => {
-    await world?.close();
-  });
+  after(() => world?.close());
 
   async function said(request: Move): Promise<string[]> {
     return saidOf((await move(world, request)).checks);

@@ -12,7 +12,7 @@ import { FEW_PLACES } from './support/few-disk-slots.ts';
 import { move, unlessForbidden } from './support/moves.ts';
 import type { Move } from './support/moves.ts';
 import { until } from '../until.ts';
-import { openWorld } from './support/world.ts';
+import { openWorld, SMALL_GUEST } from './support/world.ts';
 import type { World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
@@ -29,9 +29,8 @@ describe('a guest that runs a database on a disk of its host alone', () => {
       { bytes: 96 * MIB, thin: false },
       { bytes: 512 * MIB, thin: true },
     ];
-    const size = { memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB };
     await startGuest(world.lab, {
-      ...size,
+      ...SMALL_GUEST,
       host: 'a',
       name: GUEST,
       disks,
@@ -39,9 +38,7 @@ describe('a guest that runs a database on a disk of its host alone', () => {
       kernelWords: FEW_PLACES,
     });
   });
-  after(async () => {
-    await world?.close();
-  });
+  after(() => world?.close());
 
   async function untilCommitted(more: number): Promise<number> {
     const { commits: was } = await readGuestStats(world.lab, GUEST);

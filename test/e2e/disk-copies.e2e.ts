@@ -27,7 +27,7 @@ import {
 import type { Move } from './support/moves.ts';
 import { setPath } from './support/paths.ts';
 import { assertOnlyGuests } from './support/remains.ts';
-import { openWorld } from './support/world.ts';
+import { openWorld, SMALL_GUEST } from './support/world.ts';
 import type { World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
@@ -43,12 +43,9 @@ describe('a guest with disks that lie on its host alone', () => {
       { bytes: 2048 * MIB, thin: true },
       { bytes: 32 * MIB, thin: false },
     ];
-    const size = { memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB };
-    await startGuest(world.lab, { ...size, host: 'a', name: 'db1', disks });
+    await startGuest(world.lab, { ...SMALL_GUEST, host: 'a', name: 'db1', disks });
   });
-  after(async () => {
-    await world?.close();
-  });
+  after(() => world?.close());
 
   const imagesAt = (host: string): string => path.join(storageDirectory(world.lab, host), 'db1');
 

@@ -30,9 +30,7 @@ describe('a guest that writes faster to its disk than it is copied', () => {
       diskBytesPerSecond: 24 * MIB,
     });
   });
-  after(async () => {
-    await world?.close();
-  });
+  after(() => world?.close());
 
   async function whole(host: string): Promise<void> {
     assert.deepEqual(await runningOn(world.lab, 'db1'), [host]);

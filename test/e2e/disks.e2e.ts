@@ -32,7 +32,7 @@ import { assertWrites, proofsIn } from './support/disks.ts';
 import { startBareGuest } from './support/bare-guest.ts';
 import { sourceJournal } from './support/movers.ts';
 import { until } from '../until.ts';
-import { openWorld } from './support/world.ts';
+import { openWorld, SMALL_GUEST } from './support/world.ts';
 import type { World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
@@ -44,7 +44,7 @@ const run = promisify(execFile);
 const WIDE_SENDING =
   'f=/proc/sys/net/ipv4/tcp_wmem; [ ! -w $f ] || echo 4096 67108864 67108864 >$f';
 const TRICKLE = { ...SLOW, maxBandwidth: 64 * 1024 };
-const COMMON = { host: 'a', memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB } as const;
+const COMMON = { host: 'a', ...SMALL_GUEST } as const;
 
 describe('a guest with disks on shared storage', () => {
   let world: World;
@@ -56,9 +56,7 @@ describe('a guest with disks on shared storage', () => {
     const raw = { bytes: 32 * MIB, thin: false };
     guest = await startGuest(world.lab, { ...COMMON, name: 'db1', disks: [thin, raw] });
   });
-  after(async () => {
-    await world?.close();
-  });
+  after(() => world?.close());
 
   /** It runs on `host` alone, writes there, what it wrote is there, and no other host may write to its images. */
   async function whole(host: string): Promise<void> {
@@ -174,9 +172,7 @@ describe('a guest with disks that cannot move', () => {
       host === 'c' ? { storage: [] } : {};
     world = await openWorld('ldisk', { hosts: 3, storage: 'local', configure });
   });
-  after(async () => {
-    await world?.close();
-  });
+  after(() => world?.close());
 
   test('is refused where no place for a copy is named, and nothing is left of the trial', async () => {
     const disks = [{ bytes: 32 * MIB, thin: true }];

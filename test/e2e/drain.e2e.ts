@@ -6,10 +6,9 @@ import { isWishEnd } from '../../src/protocol/controller/wish.ts';
 import { until } from '../until.ts';
 import { godwit } from './support/cli.ts';
 import { LabController } from './support/lab-controller.ts';
-import { openWorld } from './support/world.ts';
+import { openWorld, SMALL_GUEST } from './support/world.ts';
 import type { World } from './support/world.ts';
 
-const MIB = 1024 ** 2;
 const GUESTS = ['dr1', 'dr2'] as const;
 
 describe('a drain by a controller', () => {
@@ -19,12 +18,7 @@ describe('a drain by a controller', () => {
   before(async () => {
     world = await openWorld('drain', { hosts: 3 });
     for (const name of GUESTS) {
-      await startGuest(world.lab, {
-        name,
-        host: 'a',
-        memoryBytes: 192 * MIB,
-        workingSetBytes: 8 * MIB,
-      });
+      await startGuest(world.lab, { name, host: 'a', ...SMALL_GUEST });
     }
     controller = new LabController(world);
     await controller.prepare();

@@ -9,9 +9,8 @@ import { labHost } from '../../src/lab/state.ts';
 import { move } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { until } from '../until.ts';
-import { openWorld } from './support/world.ts';
+import { openWorld, SMALL_GUEST } from './support/world.ts';
 
-const MIB = 1024 ** 2;
 const CAP = 64 * 1024;
 /** What a guest writes while nobody looks, emulated and on a busy machine; without a bound it is soon more. */
 const SLACK = 16 * CAP;
@@ -37,9 +36,8 @@ test('a guest that floods its serial port fills no disk, where it starts and whe
   });
   const world = await openWorld('logs', { hosts: 2, configure });
   try {
-    const memory = { memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB };
     const kernelWords = ['godwit.flood=ttyS0'];
-    await startGuest(world.lab, { name: 'web1', host: 'a', ...memory, kernelWords });
+    await startGuest(world.lab, { name: 'web1', host: 'a', ...SMALL_GUEST, kernelWords });
     const dirOf = (host: string): string =>
       path.join(labHost(world.lab, host).stateDir, 'guests', 'web1');
     // As the lab started it: this one does not append, and has its log beside its sockets.

@@ -8,10 +8,8 @@ import { startGuest } from '../../src/lab/guest/start.ts';
 import { assertSays, move, refusalOf } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { until } from '../until.ts';
-import { openWorld } from './support/world.ts';
+import { openWorld, SMALL_GUEST } from './support/world.ts';
 import type { World } from './support/world.ts';
-
-const MIB = 1024 ** 2;
 
 describe('the hooks of two hosts', () => {
   const dir = path.join(tmpdir(), `godwit-hooks-${process.pid}`);
@@ -37,8 +35,7 @@ describe('the hooks of two hosts', () => {
     begin('none');
     const configure = (host: string) => ({ hooks: { directory: path.join(dir, host) } });
     world = await openWorld('hooks', { hosts: 2, configure });
-    const memory = { memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB };
-    await startGuest(world.lab, { name: 'web1', host: 'a', ...memory });
+    await startGuest(world.lab, { name: 'web1', host: 'a', ...SMALL_GUEST });
   });
   after(async () => {
     await world?.close();

@@ -29,7 +29,7 @@ import { FEW_PLACES } from './support/few-disk-slots.ts';
 import { askGuestQemu } from './support/monitors.ts';
 import { assertSays, move, refusalOf, unlessForbidden } from './support/moves.ts';
 import type { Move } from './support/moves.ts';
-import { openWorld } from './support/world.ts';
+import { openWorld, SMALL_GUEST } from './support/world.ts';
 import type { World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
@@ -64,9 +64,8 @@ describe('a guest on LUNs that its QEMU opens by itself', () => {
       await addLun(copy, file);
     }
     const disks = [64, 48].map((size) => ({ bytes: size * MIB, thin: false }));
-    const size = { memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB };
     const words = { disks, kernelWords: FEW_PLACES };
-    const guest = await startGuest(world.lab, { name: GUEST, host: 'a', ...size, ...words });
+    const guest = await startGuest(world.lab, { name: GUEST, host: 'a', ...SMALL_GUEST, ...words });
     assert.deepEqual(guest.disks, [`${LAB_ISCSI_URL}/1`, `${LAB_ISCSI_URL}/2`]);
   });
   after(async () => {

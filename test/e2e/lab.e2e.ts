@@ -28,9 +28,7 @@ describe('a lab', () => {
   before(async () => {
     lab = await labUp({ name, hosts: 2, agents: false });
   });
-  after(async () => {
-    await labDown(name);
-  });
+  after(() => labDown(name));
 
   test('is given back when it is asked for again, and refused in another shape', async () => {
     assert.deepEqual(await labUp({ name, hosts: 2, agents: false }), lab);

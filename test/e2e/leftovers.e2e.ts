@@ -44,9 +44,7 @@ describe('what crashes have left on hosts', () => {
       workingSetBytes: 8 * MIB,
     });
   });
-  after(async () => {
-    await world?.close();
-  });
+  after(() => world?.close());
 
   async function leftovers(host: string, ...more: string[]): Promise<Found> {
     const ended = await godwit(world, 'doctor', '--leftovers', '--host', host, '--json', ...more);

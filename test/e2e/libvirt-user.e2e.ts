@@ -39,9 +39,7 @@ describe('a guest of libvirt whose QEMU does not run as root', () => {
     for (const host of HOSTS) await runAsUser(host);
   });
   after(() => world?.close());
-  afterEach(async () => {
-    await stopDomain(world.lab, 'web1');
-  });
+  afterEach(() => stopDomain(world.lab, 'web1'));
 
   /** Boots the guest at a, where its serial port may be written. */
   async function start(disks: readonly DiskRequest[]): Promise<void> {

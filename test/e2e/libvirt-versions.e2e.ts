@@ -35,9 +35,7 @@ describe('guests between two versions of libvirt', { skip }, () => {
     await Promise.all(Object.values(agents ?? {}).map((each) => each.close()));
     await hosts?.close();
   });
-  afterEach(async () => {
-    await hosts.destroy(guest);
-  });
+  afterEach(() => hosts.destroy(guest));
 
   async function states(): Promise<string[]> {
     return Promise.all(['a', 'b'].map((host) => hosts.state(host, guest)));

@@ -47,9 +47,7 @@ describe('a guest of libvirt whose memory goes over the wire', () => {
     if (accelerator === 'tcg' && Number.parseInt(qemuVersion, 10) < 9)
       losesPages = `emulated by QEMU ${qemuVersion}, a guest may lose a dirty page on its way, whoever moves it, and then hang or start anew`;
   });
-  afterEach(async () => {
-    await stopDomain(world.lab, 'web1');
-  });
+  afterEach(() => stopDomain(world.lab, 'web1'));
 
   async function receivers(host: string): Promise<LabProcess[]> {
     const inode = world.lab.namespaces[labHost(world.lab, host).namespace];

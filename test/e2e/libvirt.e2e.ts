@@ -31,9 +31,7 @@ describe('guests of libvirt', () => {
     await agent?.close();
     await hosts?.close();
   });
-  afterEach(async () => {
-    await hosts.destroy(guest);
-  });
+  afterEach(() => hosts.destroy(guest));
 
   async function states(): Promise<string[]> {
     return Promise.all(['a', 'b'].map((host) => hosts.state(host, guest)));

@@ -33,9 +33,7 @@ describe('a guest whose destination dies for good in post-copy', () => {
   before(async () => {
     world = await openWorld('lost', { hosts: 2 });
   });
-  after(async () => {
-    await world?.close();
-  });
+  after(() => world?.close());
 
   async function boot(name: string): Promise<void> {
     const size = { memoryBytes: 192 * MIB, workingSetBytes: 32 * MIB };

@@ -27,9 +27,7 @@ describe('guests of a manager', () => {
     host = await ManagedHost.open();
   });
 
-  after(async () => {
-    await host.close();
-  });
+  after(() => host.close());
 
   beforeEach(() => {
     Object.assign(host.temper, HONEST);

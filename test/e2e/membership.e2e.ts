@@ -31,9 +31,7 @@ describe('the fleet’s list', () => {
     }
     await joinFleet('b');
   });
-  after(async () => {
-    await world?.close();
-  });
+  after(() => world?.close());
 
   /** The program itself, on a host of the lab. */
   const godwit = (host: string, ...args: string[]): Promise<string> =>

@@ -36,9 +36,7 @@ describe('a running guest', () => {
     ]);
     for (const name of ['web1', 'web2']) guests[name] = await watchGuest(world, name);
   });
-  after(async () => {
-    await world?.close();
-  });
+  after(() => world?.close());
 
   /** Moves web1 to the host where it is not, looks at it from all sides, and returns the report. */
   async function moveWeb1(request: Partial<Move>): Promise<Report> {

@@ -17,7 +17,7 @@ import { FEW_PLACES } from './support/few-disk-slots.ts';
 import { assertSays, begin, move, reportAtEnd, SLOW } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { until } from '../until.ts';
-import { openWorld } from './support/world.ts';
+import { openWorld, SMALL_GUEST } from './support/world.ts';
 import type { World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
@@ -45,9 +45,8 @@ describe('a disk of a running guest that is moved on its host', () => {
       { bytes: 512 * MIB, thin: true, filledBytes: FILLED },
       { bytes: 32 * MIB, thin: false },
     ];
-    const size = { memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB };
     const words = { disks, kernelWords: FEW_PLACES };
-    await startGuest(world.lab, { ...size, host: 'a', name: 'db1', ...words });
+    await startGuest(world.lab, { ...SMALL_GUEST, host: 'a', name: 'db1', ...words });
   });
   after(async () => {
     if (unmountable === undefined) await run('umount', ['-l', at('full')]);

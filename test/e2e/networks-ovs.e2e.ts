@@ -21,13 +21,11 @@ import type { Move } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { listenTo } from './support/frame-sources.ts';
 import { moveOver } from './support/move-over.ts';
-import { openWorld } from './support/world.ts';
+import { openWorld, SMALL_GUEST } from './support/world.ts';
 import type { World } from './support/world.ts';
 import { startTicksOf } from '../../src/host/process.ts';
 import { until } from '../until.ts';
 
-const MIB = 1024 ** 2;
-const MEMORY = { memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB };
 const lacking = await networkLacks('ovs');
 
 describe('a guest of Open vSwitch', { skip: lacking?.message ?? false }, () => {
@@ -37,12 +35,10 @@ describe('a guest of Open vSwitch', { skip: lacking?.message ?? false }, () => {
 
   before(async () => {
     world = await openWorld('ovs', { hosts: 2, network: 'ovs' });
-    guest = await startGuest(world.lab, { name: 'web1', host: 'a', vlan: 20, ...MEMORY });
+    guest = await startGuest(world.lab, { name: 'web1', host: 'a', vlan: 20, ...SMALL_GUEST });
     watched = await watchGuest(world, 'web1');
   });
-  after(async () => {
-    await world?.close();
-  });
+  after(() => world?.close());
 
   const on = (member: string, command: string): Promise<string> =>
     runCommand(inHost(world.lab, member, command.split(' ')));

@@ -34,9 +34,7 @@ for (const network of LAB_NETWORKS) {
       ({ mac } = await startGuest(world.lab, { name: 'web1', host: 'a', ...memory }));
       watched = await watchGuest(world, 'web1');
     });
-    after(async () => {
-      await world?.close();
-    });
+    after(() => world?.close());
 
     async function moveThere(wanted: Omit<Move, 'guest'>): Promise<void> {
       await watched.unharmed(wanted.to, async () => {

@@ -34,7 +34,7 @@ import {
 import type { Move } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { until } from '../until.ts';
-import { openWorld } from './support/world.ts';
+import { openWorld, SMALL_GUEST } from './support/world.ts';
 import type { World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
@@ -59,13 +59,10 @@ describe('a guest with disks on an NFS export that no host has mounted', { skip 
     world = await openWorld('nfs', { hosts: 3, storage: 'nfs', configure });
     const thin = { bytes: 64 * MIB, thin: true, backed: true };
     const raw = { bytes: 32 * MIB, thin: false };
-    const size = { memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB };
     const words = { disks: [thin, raw], kernelWords: FEW_PLACES };
-    guest = await startGuest(world.lab, { name: 'db1', host: 'a', ...size, ...words });
+    guest = await startGuest(world.lab, { name: 'db1', host: 'a', ...SMALL_GUEST, ...words });
   });
-  after(async () => {
-    await world?.close();
-  });
+  after(() => world?.close());
 
   const there = () => directionOf(world, 'db1');
 

@@ -30,9 +30,7 @@ describe('godwit plan', () => {
       dirtyBytesPerSecond: 4 * MIB,
     });
   });
-  after(async () => {
-    await world?.close();
-  });
+  after(() => world?.close());
 
   test('measures a running guest and the link, predicts the move, and leaves nothing on either host', async () => {
     const hosts = await hostsNow(world.lab);

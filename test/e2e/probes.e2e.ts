@@ -15,7 +15,7 @@ import type { WatchedGuest } from './support/client-view.ts';
 import { begin, move, reportAtEnd, untilMemoryFlows } from './support/moves.ts';
 import { assertOnlyGuests, hostsNow } from './support/remains.ts';
 import { until } from '../until.ts';
-import { openWorld } from './support/world.ts';
+import { openWorld, SMALL_GUEST } from './support/world.ts';
 import type { World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
@@ -35,14 +35,11 @@ describe('a migration as other hosts see it', () => {
       return { network: { probe: { addresses: { web1: [ADDRESS] }, ...later } } };
     };
     world = await openWorld('seen', { hosts: 3, configure });
-    const memory = { memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB };
-    const { address } = await startGuest(world.lab, { name: 'web1', host: 'a', ...memory });
+    const { address } = await startGuest(world.lab, { name: 'web1', host: 'a', ...SMALL_GUEST });
     assert.equal(address, ADDRESS);
     watched = await watchGuest(world, 'web1');
   });
-  after(async () => {
-    await world?.close();
-  });
+  after(() => world?.close());
 
   const only = ({ vantages = [] }: Report): ProbeReport => {
     const [seen, ...more] = vantages;

@@ -14,10 +14,9 @@ import { startBareGuest } from './support/bare-guest.ts';
 import { godwit, PROGRAM, runToEnd } from './support/cli.ts';
 import { setPath } from './support/paths.ts';
 import { begin, follow, reportAtEnd, SLOW, untilMemoryFlows } from './support/moves.ts';
-import { openWorld } from './support/world.ts';
+import { openWorld, SMALL_GUEST } from './support/world.ts';
 import type { World } from './support/world.ts';
 
-const MIB = 1024 ** 2;
 const INCOMPLETE = 8;
 
 describe('what the command line says', () => {
@@ -25,16 +24,9 @@ describe('what the command line says', () => {
 
   before(async () => {
     world = await openWorld('prompt', { hosts: 3 });
-    await startGuest(world.lab, {
-      name: 'web1',
-      host: 'c',
-      memoryBytes: 192 * MIB,
-      workingSetBytes: 8 * MIB,
-    });
+    await startGuest(world.lab, { name: 'web1', host: 'c', ...SMALL_GUEST });
   });
-  after(async () => {
-    await world?.close();
-  });
+  after(() => world?.close());
 
   test('names a host that does not answer, by every agent that is asked, and exits with an error', async () => {
     await stopAgent(world.lab, 'c');

@@ -16,7 +16,7 @@ import { assertWrites } from './support/disks.ts';
 import { FEW_PLACES } from './support/few-disk-slots.ts';
 import { assertSays, move, refusalOf, unlessForbidden } from './support/moves.ts';
 import type { Move } from './support/moves.ts';
-import { openWorld } from './support/world.ts';
+import { openWorld, SMALL_GUEST } from './support/world.ts';
 import type { World } from './support/world.ts';
 import { until } from '../until.ts';
 
@@ -41,10 +41,9 @@ describe('a guest on an image of RBD that its QEMU opens by itself', () => {
     ceph = cephOf(world.lab);
     const rights = ['mon', 'profile rbd', 'osd', `profile rbd-read-only pool=${LAB_POOL}`];
     await addCephUser(world.lab, 'reader', rights);
-    const size = { memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB };
     const disks = [{ bytes: 64 * MIB, thin: false }];
     const words = { disks, kernelWords: FEW_PLACES };
-    await startGuest(world.lab, { name: GUEST, host: 'a', ...size, ...words });
+    await startGuest(world.lab, { name: GUEST, host: 'a', ...SMALL_GUEST, ...words });
   });
   after(async () => {
     await ceph?.freeze(false);

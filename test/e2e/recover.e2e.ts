@@ -13,7 +13,7 @@ import { killMover } from './support/movers.ts';
 import { follow, reportAtEnd } from './support/moves.ts';
 import { setPath } from './support/paths.ts';
 import { isWishEnd } from '../../src/protocol/controller/wish.ts';
-import { openWorld } from './support/world.ts';
+import { openWorld, SMALL_GUEST } from './support/world.ts';
 import type { World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
@@ -144,8 +144,7 @@ describe('a guest whose host dies, followed by a controller', () => {
       await startGuest(world.lab, {
         name,
         host: 'a',
-        memoryBytes: 192 * MIB,
-        workingSetBytes: 8 * MIB,
+        ...SMALL_GUEST,
         disks: [{ bytes: 64 * MIB, thin: false }],
       });
     const set = { 'godwit/recover': 'true' };

@@ -40,9 +40,7 @@ describe('a migration that cannot be done', () => {
     const configure = oddHosts(qemus.length > 1 ? qemus.at(-1) : undefined);
     world = await openWorld('refuse', { hosts: 5, configure });
   });
-  after(async () => {
-    await world?.close();
-  });
+  after(() => world?.close());
 
   /** Starts a guest on a, has it refused, and sees that it goes on as it was and that nothing is left anywhere. */
   async function refused(

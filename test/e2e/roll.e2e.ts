@@ -8,10 +8,9 @@ import { isWishEnd } from '../../src/protocol/controller/wish.ts';
 import { until } from '../until.ts';
 import { godwit } from './support/cli.ts';
 import { LabController } from './support/lab-controller.ts';
-import { openWorld } from './support/world.ts';
+import { openWorld, SMALL_GUEST } from './support/world.ts';
 import type { World } from './support/world.ts';
 
-const MIB = 1024 ** 2;
 const GUEST = `roll${process.pid}`;
 
 describe('a roll by a controller', () => {
@@ -22,12 +21,7 @@ describe('a roll by a controller', () => {
 
   before(async () => {
     world = await openWorld('roll', { hosts: 3 });
-    await startGuest(world.lab, {
-      name: GUEST,
-      host: 'a',
-      memoryBytes: 192 * MIB,
-      workingSetBytes: 8 * MIB,
-    });
+    await startGuest(world.lab, { name: GUEST, host: 'a', ...SMALL_GUEST });
     controller = new LabController(world);
     reported = path.join(controller.directory, 'reported');
     slow = path.join(controller.directory, 'slow');

@@ -12,10 +12,8 @@ import type { Move } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { listenTo } from './support/frame-sources.ts';
 import { moveOver } from './support/move-over.ts';
-import { openWorld } from './support/world.ts';
+import { openWorld, SMALL_GUEST } from './support/world.ts';
 import type { World } from './support/world.ts';
-
-const MIB = 1024 ** 2;
 
 describe('the segment of a guest', () => {
   let world: World;
@@ -24,13 +22,10 @@ describe('the segment of a guest', () => {
 
   before(async () => {
     world = await openWorld('segm', { hosts: 2 });
-    const memory = { memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB };
-    guest = await startGuest(world.lab, { name: 'web1', host: 'a', ...memory });
+    guest = await startGuest(world.lab, { name: 'web1', host: 'a', ...SMALL_GUEST });
     watched = await watchGuest(world, 'web1');
   });
-  after(async () => {
-    await world?.close();
-  });
+  after(() => world?.close());
 
   const on = (member: string, command: string): Promise<string> =>
     runCommand(inHost(world.lab, member, command.split(' ')));

@@ -35,9 +35,7 @@ describe('a guest that writes twice what the link takes', () => {
     });
     guest = await watchGuest(world, NAME);
   });
-  after(async () => {
-    await world?.close();
-  });
+  after(() => world?.close());
 
   /** By the command line; `arrives`: whether it comes to the other host. */
   async function steered(arrives: boolean, ...words: string[]): Promise<Report> {

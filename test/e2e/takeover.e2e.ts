@@ -26,9 +26,7 @@ describe('a migration whose processes are killed while memory moves', () => {
     world = await openWorld('kill', { hosts: 2 });
     web1 = await startWatchedGuest(world);
   });
-  after(async () => {
-    await world?.close();
-  });
+  after(() => world?.close());
 
   /** Moves the guest; `harm` is done once memory flows. It must arrive all the same. */
   async function moveThrough(

@@ -7,13 +7,12 @@ import { startGuest } from '../../src/lab/guest/start.ts';
 import { startBareGuest } from './support/bare-guest.ts';
 import { openTerminal } from './support/terminal.ts';
 import type { Terminal } from './support/terminal.ts';
-import { openWorld } from './support/world.ts';
+import { openWorld, SMALL_GUEST } from './support/world.ts';
 import type { World } from './support/world.ts';
 
 /** What the command line shows at a real terminal, of several widths and locales. */
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
-const MIB = 1024 ** 2;
 const SHELL_MS = 300_000;
 const GUEST = 'web1-of-the-accounting-office';
 const ESCAPE = '\u001b';
@@ -23,14 +22,11 @@ describe('at a real terminal', () => {
 
   before(async () => {
     world = await openWorld('tty', { hosts: 2 });
-    const memory = { memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB };
-    await startGuest(world.lab, { name: GUEST, host: 'a', ...memory });
+    await startGuest(world.lab, { name: GUEST, host: 'a', ...SMALL_GUEST });
     const args = ['-name', 'Büro Server'];
     await startBareGuest(world, { name: 'office', host: 'b', args });
   });
-  after(async () => {
-    await world?.close();
-  });
+  after(() => world?.close());
 
   /** What a command line shows; the terminal itself shows nothing of what is typed. */
   async function atTerminal(

@@ -40,9 +40,7 @@ describe('a guest with a TPM', { skip: NO_SWTPM }, () => {
     await startTpmGuest(world, { name: 'tpm1', device: 'tpm-tis' });
     await writeNv(world.lab, 'tpm1', 'godwit-1');
   });
-  after(async () => {
-    await world?.close();
-  });
+  after(() => world?.close());
 
   const tpms = (host: string): string => path.join(labHost(world.lab, host).stateDir, 'tpm');
   const kept = async (host: string): Promise<string[]> =>
@@ -181,9 +179,7 @@ describe('a guest with a TPM on UEFI firmware', { skip: NO_SWTPM || NO_FIRMWARE 
       ],
     });
   });
-  after(async () => {
-    await world?.close();
-  });
+  after(() => world?.close());
 
   test('moves there and back with what its firmware measured, and what it keeps for good', async () => {
     await writeNv(world.lab, 'tpm2', 'measured');

@@ -25,9 +25,7 @@ describe('memory that is carried otherwise than over TCP with TLS', () => {
     const memory = { memoryBytes: 192 * MIB, workingSetBytes: 32 * MIB };
     await startGuest(world.lab, { name: 'web1', host: 'a', ...memory });
   });
-  after(async () => {
-    await world?.close();
-  });
+  after(() => world?.close());
 
   async function whole(host: string): Promise<void> {
     assert.deepEqual(await runningOn(world.lab, 'web1'), [host]);

@@ -32,9 +32,7 @@ describe('between agents', () => {
     there = await startBareGuest(world, { name: 'there1', host: 'c' });
     hosts = await restingHosts(world.lab);
   });
-  after(async () => {
-    await world?.close();
-  });
+  after(() => world?.close());
 
   const fromA = () => refusalOf(world, { guest: 'here1', from: 'a', to: 'c' });
   const fromC = () => refusalOf(world, { guest: 'there1', from: 'c', to: 'a' });

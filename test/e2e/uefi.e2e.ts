@@ -85,9 +85,7 @@ describe('a guest that was booted by UEFI firmware', { skip: MISSING }, () => {
     world = await openWorld('uefi', { hosts: 2, storage: 'local' });
     await bootGuest(world, 'fw1');
   });
-  after(async () => {
-    await world?.close();
-  });
+  after(() => world?.close());
 
   const store = (host: string): string => storeAt(world.lab, host, 'fw1');
   const variable = (name: string, value?: string): Promise<string> =>
@@ -218,9 +216,7 @@ describe(
       world = await openWorld('uefis', { hosts: 2 });
       await bootGuest(world, 'fw1');
     });
-    after(async () => {
-      await world?.close();
-    });
+    after(() => world?.close());
 
     test('has the same store there and back, and writes to it where it runs', async () => {
       const store = storeAt(world.lab, 'a', 'fw1');

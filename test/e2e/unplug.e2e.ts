@@ -45,9 +45,7 @@ describe('a guest that is without some of its devices while it moves', () => {
         '-device virtio-rng-pci,id=gpu0 -usb -device usb-tablet,id=dongle0,serial=s1'.split(' '),
     });
   });
-  after(async () => {
-    await world?.close();
-  });
+  after(() => world?.close());
 
   /** Which of the devices the guest has, where it runs, and where on its bus. */
   async function devicesOf(host: string): Promise<Record<string, unknown>> {

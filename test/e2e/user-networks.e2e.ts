@@ -17,9 +17,7 @@ describe('a guest on a network of QEMU’s own', () => {
   before(async () => {
     world = await openWorld('usernt', { hosts: 2 });
   });
-  after(async () => {
-    await world?.close();
-  });
+  after(() => world?.close());
 
   /** TCP ports on which programs of a host listen. */
   async function listening(host: string): Promise<string> {

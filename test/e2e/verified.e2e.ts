@@ -12,7 +12,7 @@ import { godwit } from './support/cli.ts';
 import { watchGuest } from './support/client-view.ts';
 import { filterBridges } from './support/filters.ts';
 import { move } from './support/moves.ts';
-import { openWorld } from './support/world.ts';
+import { openWorld, SMALL_GUEST } from './support/world.ts';
 import type { World } from './support/world.ts';
 import { until } from '../until.ts';
 
@@ -42,14 +42,11 @@ describe('a guest that has moved, looked at from outside of its hypervisor', () 
     guest = await startGuest(world.lab, {
       name: 'db1',
       host: 'a',
-      memoryBytes: 192 * MIB,
-      workingSetBytes: 8 * MIB,
+      ...SMALL_GUEST,
       disks: [{ bytes: 32 * MIB, thin: false }],
     });
   });
-  after(async () => {
-    await world?.close();
-  });
+  after(() => world?.close());
 
   const looks = (report: Report, name: string): Check[] =>
     (report.verified ?? []).filter((each) => each.name === name);

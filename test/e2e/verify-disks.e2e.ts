@@ -12,7 +12,7 @@ import { FEW_PLACES } from './support/few-disk-slots.ts';
 import { begin, follow, move, reportAtEnd } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
 import { until } from '../until.ts';
-import { openWorld } from './support/world.ts';
+import { openWorld, SMALL_GUEST } from './support/world.ts';
 import type { World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
@@ -26,13 +26,10 @@ describe('disks that are compared after they were copied', () => {
       { bytes: 256 * MIB, thin: true },
       { bytes: 128 * MIB, thin: false, filledBytes: 32 * MIB },
     ];
-    const size = { memoryBytes: 192 * MIB, workingSetBytes: 8 * MIB };
     const words = { disks, kernelWords: FEW_PLACES };
-    await startGuest(world.lab, { ...size, host: 'a', name: 'db1', ...words });
+    await startGuest(world.lab, { ...SMALL_GUEST, host: 'a', name: 'db1', ...words });
   });
-  after(async () => {
-    await world?.close();
-  });
+  after(() => world?.close());
 
   const imagesAt = (host: string): string => path.join(storageDirectory(world.lab, host), 'db1');
 

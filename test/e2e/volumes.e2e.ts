@@ -13,7 +13,7 @@ import { assertWrites } from './support/disks.ts';
 import { FEW_PLACES } from './support/few-disk-slots.ts';
 import { killMover } from './support/movers.ts';
 import { assertSays, begin, checkedRefusal, follow, move, reportAtEnd } from './support/moves.ts';
-import { openWorld } from './support/world.ts';
+import { openWorld, SMALL_GUEST } from './support/world.ts';
 import type { World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
@@ -31,8 +31,7 @@ async function openWithGuest(
   const configure = (host: string) => ({ storage: [storageOf(host)] }) as AgentConfigInput;
   const world = await openWorld(name, { hosts: 2, storage: 'local', configure });
   await startGuest(world.lab, {
-    memoryBytes: 192 * MIB,
-    workingSetBytes: 8 * MIB,
+    ...SMALL_GUEST,
     host: 'a',
     name: 'db1',
     disks: [{ bytes: SIZE, thin: false, device }],

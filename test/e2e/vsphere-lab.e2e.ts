@@ -24,9 +24,7 @@ describe('a lab with a simulated vCenter', () => {
     await vcsimProgram();
     lab = await labUp({ name, hosts: 2, manager: 'vsphere' });
   });
-  after(async () => {
-    await labDown(name);
-  });
+  after(() => labDown(name));
 
   /** What it prints; an error where it fails. */
   async function godwit(...words: readonly string[]): Promise<string> {

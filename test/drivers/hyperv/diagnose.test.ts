@@ -20,9 +20,7 @@ describe('what doctor makes of Hyper-V hosts', () => {
   before(async () => {
     place = await HypervPlace.open();
   });
-  after(async () => {
-    await place?.close();
-  });
+  after(() => place?.close());
   beforeEach(() => {
     const { world } = place;
     world.host('hv1');

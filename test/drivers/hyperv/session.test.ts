@@ -50,9 +50,7 @@ describe('a guest of Hyper-V', () => {
   before(async () => {
     place = await HypervPlace.open();
   });
-  after(async () => {
-    await place.close();
-  });
+  after(() => place.close());
   beforeEach(() => {
     const { world } = place;
     world.host('hv1');

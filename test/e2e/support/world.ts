@@ -11,6 +11,12 @@ import { hostsNow } from './remains.ts';
 import type { HostRemains } from './remains.ts';
 import { until } from '../../until.ts';
 
+/** How large a guest is whose size does not matter. */
+export const SMALL_GUEST = {
+  memoryBytes: 192 * 1024 ** 2,
+  workingSetBytes: 8 * 1024 ** 2,
+} as const;
+
 export type AgentApi = Api<typeof agentContract>;
 
 export interface World {
