@@ -2,16 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { WIRE_VERSION } from '../../src/protocol/wire.ts';
 import { fleet, GIB, guest } from './samples.ts';
+import { admissionOf } from '../protocol/peer/admission.ts';
 
 const peers = { a: { address: '127.0.0.1:1' }, c: { address: '127.0.0.1:2' } };
-const admission = {
-  id: 'm-00000001',
-  guest: 'web1',
-  from: 'a',
-  memoryBytes: GIB,
-  epoch: 1,
-  timeoutMs: 600_000,
-};
+const admission = admissionOf({ memoryBytes: GIB, timeoutMs: 600_000 });
 
 test('a guest is let in with a mover of its own, and asking again changes nothing', async (t) => {
   const { host, as } = await fleet(t);

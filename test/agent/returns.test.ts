@@ -12,6 +12,7 @@ import { silentLog } from '../../src/log.ts';
 import { migrationSettings } from '../../src/protocol/public/migration.ts';
 import type { MigrationRequest, Phase, Report } from '../../src/protocol/public/migration.ts';
 import { tempDir } from '../rpc/test-contract.ts';
+import { admissionOf } from '../protocol/peer/admission.ts';
 
 const CAME = 'm-00000001';
 
@@ -39,15 +40,7 @@ class Host {
       mode: 'hybrid',
       returnIfUnhealthy: { check: 'check-web', withinMs: 600_000 },
     });
-    const admission = {
-      id: CAME,
-      guest: 'web1',
-      from: 'a',
-      memoryBytes: 1,
-      epoch: 1,
-      timeoutMs: 1,
-      settings,
-    };
+    const admission = admissionOf({ id: CAME, settings });
     this.add(
       CAME,
       { side: 'destination', fromHost: 'a', toHost: 'b', admission },

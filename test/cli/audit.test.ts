@@ -3,17 +3,16 @@ import { test } from 'node:test';
 import type { AuditEntry } from '../../src/protocol/controller/audit.ts';
 import { controllerOf } from '../controller/test-controller.ts';
 import { authority } from '../rpc/test-contract.ts';
-import { FakeContext, godwit } from './fake.ts';
+import { askingOf } from './asking.ts';
 
 test('the audit log is shown as a table and as JSON, by who, what and since', async (t) => {
   const { caDir } = await authority(t);
   const { controller } = await controllerOf(t, caDir);
+  const ask = askingOf(controller);
   const run = async (line: string) => {
-    const context = new FakeContext();
-    Object.assign(context.env, { GODWIT_CONTROLLER: controller.socket });
-    const exit = await godwit(context, line);
-    assert.equal(exit, 0, context.err.text);
-    return context.out.text;
+    const { exit, out, err } = await ask(line);
+    assert.equal(exit, 0, err);
+    return out;
   };
   assert.match(await run('audit'), /^no entries\n$/);
   const secret = (await run('token create ann')).trim();

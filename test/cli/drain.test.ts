@@ -6,16 +6,12 @@ import { WISH_PHASES } from '../../src/protocol/controller/wish.ts';
 import { controllerOfTwo } from '../controller/test-controller.ts';
 import { until } from '../until.ts';
 import { FakeContext, godwit } from './fake.ts';
+import { askingOf } from './asking.ts';
 
 /** A controller of two hosts, and `godwit` that asks it. */
 async function asking(t: TestContext) {
   const { a, controller } = await controllerOfTwo(t);
-  const run = async (line: string) => {
-    const context = new FakeContext();
-    Object.assign(context.env, { GODWIT_CONTROLLER: controller.socket });
-    const exit = await godwit(context, line);
-    return { exit, out: context.out.text, err: context.err.text };
-  };
+  const run = askingOf(controller);
   return { a, run };
 }
 

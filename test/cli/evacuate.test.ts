@@ -5,7 +5,7 @@ import { systemClock } from '../../src/clock.ts';
 import { fleet, guest } from '../agent/samples.ts';
 import { controllerOf } from '../controller/test-controller.ts';
 import { until } from '../until.ts';
-import { FakeContext, godwit } from './fake.ts';
+import { askingOf } from './asking.ts';
 
 /** A controller of host a at site s1 and host b at s2, with a line of 100 Mbit/s between, and `godwit` that asks it. */
 async function asking(t: TestContext) {
@@ -30,12 +30,7 @@ async function asking(t: TestContext) {
     const { hosts: all } = await api.hosts();
     return all.length === 2 && all.every(({ state }) => state === 'up') ? true : undefined;
   });
-  const run = async (line: string) => {
-    const context = new FakeContext();
-    Object.assign(context.env, { GODWIT_CONTROLLER: controller.socket });
-    const exit = await godwit(Object.assign(context, { clock: systemClock }), line);
-    return { exit, out: context.out.text, err: context.err.text };
-  };
+  const run = askingOf(controller, { clock: systemClock });
   return { a, run };
 }
 

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { fleet, guest } from '../agent/samples.ts';
 import { controllerOf } from '../controller/test-controller.ts';
 import { until } from '../until.ts';
-import { FakeContext, godwit } from './fake.ts';
+import { askingOf } from './asking.ts';
 
 test('a controller’s history is listed, reported and shown by guest, and limits are shown and set', async (t) => {
   const { host, caDir } = await fleet(t);
@@ -13,12 +13,8 @@ test('a controller’s history is listed, reported and shown by guest, and limit
   });
   const hosts = { a: { address: a.agent.address, addresses: [] } };
   const { controller, api } = await controllerOf(t, caDir, { hosts });
-  const run = async (...words: string[]) => {
-    const context = new FakeContext();
-    Object.assign(context.env, { GODWIT_CONTROLLER: controller.socket });
-    const exit = await godwit(context, words.join(' '));
-    return { exit, out: context.out.text, err: context.err.text };
-  };
+  const ask = askingOf(controller);
+  const run = (...words: string[]) => ask(words.join(' '));
   assert.equal((await run('migrations')).out, 'no migrations\n');
   assert.equal((await run('stats')).out, 'no migrations\n');
   const { id } = await a.api.migrate({ body: { guest: 'web1', to: 'b' } });

@@ -3,19 +3,14 @@ import { test } from 'node:test';
 import { fleet } from '../agent/samples.ts';
 import { controllerOf } from '../controller/test-controller.ts';
 import { until } from '../until.ts';
-import { FakeContext, godwit } from './fake.ts';
+import { askingOf } from './asking.ts';
 
 test('a note on a host is set, shown with what the policy makes of it, and taken away', async (t) => {
   const { host, caDir } = await fleet(t);
   const a = await host('a', {});
   const hosts = { a: { address: a.agent.address, addresses: [] } };
   const { controller, api } = await controllerOf(t, caDir, { hosts });
-  const run = async (words: string) => {
-    const context = new FakeContext();
-    Object.assign(context.env, { GODWIT_CONTROLLER: controller.socket });
-    const exit = await godwit(context, words);
-    return { exit, out: context.out.text, err: context.err.text };
-  };
+  const run = askingOf(controller);
   await until('the host', 20_000, async () =>
     (await api.hosts()).hosts[0]?.state === 'up' ? true : undefined,
   );

@@ -9,7 +9,7 @@ import { fleet } from '../agent/samples.ts';
 import { controllerOf } from '../controller/test-controller.ts';
 import { proposalOf } from '../controller/policy/samples.ts';
 import { tempDir } from '../rpc/test-contract.ts';
-import { FakeContext, godwit } from './fake.ts';
+import { askingOf } from './asking.ts';
 
 /** A controller without any host that has two open proposals, and `godwit` that asks it. */
 async function asking(t: TestContext) {
@@ -24,12 +24,7 @@ async function asking(t: TestContext) {
   });
   await store.close();
   const { controller } = await controllerOf(t, caDir, { database: { sqlite: file } });
-  return async (line: string) => {
-    const context = new FakeContext();
-    Object.assign(context.env, { GODWIT_CONTROLLER: controller.socket });
-    const exit = await godwit(context, line);
-    return { exit, out: context.out.text, err: context.err.text };
-  };
+  return askingOf(controller);
 }
 
 test('proposals are listed, shown, put off, rejected with a reason, and decided once', async (t) => {

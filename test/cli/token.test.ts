@@ -2,17 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { controllerOf } from '../controller/test-controller.ts';
 import { authority } from '../rpc/test-contract.ts';
-import { FakeContext, godwit } from './fake.ts';
+import { askingOf } from './asking.ts';
 
 test('a token is made, listed and revoked; its secret is printed once, alone on standard output', async (t) => {
   const { caDir } = await authority(t);
   const { controller } = await controllerOf(t, caDir);
-  const run = async (line: string) => {
-    const context = new FakeContext();
-    Object.assign(context.env, { GODWIT_CONTROLLER: controller.socket });
-    const exit = await godwit(context, line);
-    return { exit, out: context.out.text, err: context.err.text };
-  };
+  const run = askingOf(controller);
   assert.match((await run('token list')).out, /^no tokens\n$/);
   const made = await run('token create ann --role operator --expires 90d');
   assert.equal(made.exit, 0, made.err);

@@ -16,6 +16,7 @@ import {
 } from '../../src/host/journal.ts';
 import { anyEvent } from '../migration/direct/events.ts';
 import { errorOf, planned } from '../migration/direct/samples.ts';
+import { admissionOf } from '../protocol/peer/admission.ts';
 
 const clock: Clock = { wallMs: () => 1000, monotonicMs: () => 1 / 3, sleep: async () => {} };
 
@@ -33,14 +34,7 @@ async function write(dir: string, events: readonly SourceEvent[]): Promise<void>
   await journal.close();
 }
 
-const admission = {
-  id: 'm-00000001',
-  guest: 'g',
-  from: 'a',
-  memoryBytes: 1,
-  epoch: 1,
-  timeoutMs: 1000,
-};
+const admission = admissionOf({ guest: 'g' });
 
 const fileIn = (dir: string): string => path.join(dir, 'journal-source.jsonl');
 

@@ -12,6 +12,7 @@ import { loadAgentConfig, parseAgentConfig } from '../../../src/config.ts';
 import { writeProof } from '../../../src/disks/proof/proof.ts';
 import { authority, tempDir } from '../../rpc/test-contract.ts';
 import { untilSo } from '../../until.ts';
+import { admissionOf } from '../../protocol/peer/admission.ts';
 
 const text = JSON.stringify({ name: 'b', address: '127.0.0.1:7001', stateDir: '/nowhere' });
 const answersWith = (apart: AskChecker) =>
@@ -22,14 +23,7 @@ const answersWith = (apart: AskChecker) =>
     incoming: {} as never,
   });
 const caller = { role: 'agent', name: 'a' } as never;
-const admission = {
-  id: 'c-0000000000000001',
-  guest: 'web1',
-  from: 'a',
-  memoryBytes: 1,
-  epoch: 1,
-  timeoutMs: 1000,
-};
+const admission = admissionOf({ id: 'c-0000000000000001' });
 const question = { admission, preparation: {} as never };
 const noWord = (): Promise<void> => new Promise(() => {});
 

@@ -11,6 +11,7 @@ import { methodsOf } from '../fake-fleet.ts';
 import { fleet, GIB } from '../samples.ts';
 import type { HostOptions } from '../samples.ts';
 import { untilSo } from '../../until.ts';
+import { admissionOf } from '../../protocol/peer/admission.ts';
 
 const MEMORY = 64 * 1024 ** 2;
 
@@ -148,14 +149,7 @@ test('a viewer may not ask for a check, since hypervisors are asked for it', asy
   await assert.rejects(asked, { code: 'GODWIT_ROLE_FORBIDDEN' });
 });
 
-const admission = {
-  id: 'c-0000000000000001',
-  guest: 'web2',
-  from: 'a',
-  memoryBytes: GIB,
-  epoch: 1,
-  timeoutMs: 1000,
-};
+const admission = admissionOf({ id: 'c-0000000000000001', guest: 'web2', memoryBytes: GIB });
 
 test('a host asks about its own guests alone, and is not answered without bound', async (t) => {
   // Its driver answers when it is let: until then no question ends.

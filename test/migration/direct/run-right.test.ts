@@ -14,6 +14,7 @@ import {
   sourceRightAfter,
 } from '../../../src/migration/direct/run-right.ts';
 import type { SourceRight } from '../../../src/migration/direct/run-right.ts';
+import { admissionOf } from '../../protocol/peer/admission.ts';
 
 describe('the source’s right', () => {
   test('comes back only with the destination’s refusal in hand, and never once it has passed', () => {
@@ -80,14 +81,7 @@ interface Parties {
 }
 
 function beginning(): Parties {
-  const admission = {
-    id: 'm-00000001',
-    guest: 'web1',
-    from: 'a',
-    memoryBytes: 1,
-    epoch: 1,
-    timeoutMs: 1,
-  };
+  const admission = admissionOf();
   const admitted = initialDestination({ type: 'admitted', admission, host: 'b' });
   const handle = { driver: 'fake', name: 'web1', pid: 1, startTicks: 1, monitor: '' };
   const prepared = { type: 'prepared', handle, memoryAddress: 'b:1' } as const;

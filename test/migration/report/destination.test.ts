@@ -9,6 +9,7 @@ import type { Report } from '../../../src/protocol/public/migration.ts';
 import { chance, driveUntil, settle } from '../direct/drive.ts';
 import { isDoing } from '../direct/endings.ts';
 import { World } from '../direct/world.ts';
+import { admissionOf } from '../../protocol/peer/admission.ts';
 
 const START = Date.parse('2026-03-01T12:00:00Z');
 
@@ -66,14 +67,7 @@ describe('the destination’s report', () => {
       maxBandwidth: 5000,
       timeoutMs: 7000,
     });
-    const admission = {
-      id: 'm-abcdefgh',
-      guest: 'web1',
-      from: 'a',
-      memoryBytes: 1,
-      epoch: 1,
-      timeoutMs: 7000,
-    };
+    const admission = admissionOf({ id: 'm-abcdefgh', timeoutMs: 7000 });
     const at = { v: 1 as const, seq: 0, at: START, mono: 0 };
     const made = (more: object): Report | undefined => {
       const event = {

@@ -4,6 +4,7 @@ import { initialDestination } from '../../../src/migration/direct/destination.ts
 import { initialSource } from '../../../src/migration/direct/source-state.ts';
 import { warmDestination, warmSource } from '../../../src/mover/direct/warm-up.ts';
 import { migrationSettings } from '../../../src/protocol/public/migration.ts';
+import { admissionOf } from '../../protocol/peer/admission.ts';
 
 const settings = migrationSettings.parse({});
 
@@ -26,14 +27,7 @@ test('running the blackout ahead at the source changes nothing that is kept', ()
 });
 
 test('running the blackout ahead at the destination changes nothing that is kept', () => {
-  const admission = {
-    id: 'm-12345678',
-    guest: 'web1',
-    from: 'a',
-    memoryBytes: 1,
-    epoch: 1,
-    timeoutMs: 1000,
-  };
+  const admission = admissionOf({ id: 'm-12345678' });
   const state = {
     ...initialDestination({ type: 'admitted', admission, host: 'b' }),
     right: 'armed',

@@ -15,6 +15,7 @@ import {
 } from '../../../src/protocol/peer/migration.ts';
 import { epoch } from '../../../src/protocol/names.ts';
 import { testThroughJson } from '../through-json.ts';
+import { admissionOf } from './admission.ts';
 
 testThroughJson({
   admission,
@@ -31,14 +32,7 @@ testThroughJson({
 });
 
 describe('what a peer says', () => {
-  const good = {
-    id: 'm-00000001',
-    guest: 'web1',
-    from: 'a',
-    memoryBytes: 1 << 30,
-    epoch: 1,
-    timeoutMs: 1000,
-  };
+  const good = admissionOf({ memoryBytes: 1 << 30 });
 
   test('names no path of this host', () => {
     assert.equal(admission.safeParse(good).success, true);

@@ -1,15 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { preflightAdmission, preflightRoutes } from '../../../src/protocol/peer/preflight.ts';
+import { admissionOf } from './admission.ts';
 
-const admission = {
-  id: 'c-0000000000000001',
-  guest: 'web1',
-  from: 'a',
-  memoryBytes: 1,
-  epoch: 1,
-  timeoutMs: 1000,
-};
+const admission = admissionOf({ id: 'c-0000000000000001' });
 
 test('a question before a migration is that of an admission, and of its ports', () => {
   assert.deepEqual(preflightAdmission.parse({ admission, ports: 2 }), { admission, ports: 2 });

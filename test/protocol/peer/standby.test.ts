@@ -1,15 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { standbyOffer, standbyPeerRoutes } from '../../../src/protocol/peer/standby.ts';
+import { admissionOf } from './admission.ts';
 
-const admission = {
-  id: 'c-0000000000000001',
-  guest: 'web1',
-  from: 'a',
-  memoryBytes: 1,
-  epoch: 1,
-  timeoutMs: 1,
-};
+const admission = admissionOf({ id: 'c-0000000000000001' });
 const description = {
   driver: 'fake',
   name: 'web1',

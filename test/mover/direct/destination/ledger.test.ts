@@ -7,15 +7,9 @@ import { destinationRecord } from '../../../../src/migration/direct/journal.ts';
 import type { JournalFile } from '../../../../src/host/journal-file.ts';
 import { Journal } from '../../../../src/host/journal.ts';
 import { Ledger } from '../../../../src/mover/direct/destination/ledger.ts';
+import { admissionOf } from '../../../protocol/peer/admission.ts';
 
-const admission = {
-  id: 'm-00000001',
-  guest: 'web1',
-  from: 'a',
-  memoryBytes: 1,
-  epoch: 7,
-  timeoutMs: 1000,
-};
+const admission = admissionOf({ epoch: 7 });
 const ARMED: DestinationEvent = { type: 'armed', epoch: 7, bootId: 'boot-1' };
 
 function ledgerOn(fault: Partial<JournalFile>): { ledger: Ledger; failures: GodwitError[] } {

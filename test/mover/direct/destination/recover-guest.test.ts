@@ -12,6 +12,7 @@ import type { DestinationMover } from '../../../../src/mover/direct/destination/
 import type { Around } from '../../../../src/mover/direct/destination/recover-guest.ts';
 import { destinationMoverRequest } from '../../../../src/protocol/mover/request.ts';
 import type { Sighting } from '../../../../src/protocol/peer/sighting.ts';
+import { admissionOf } from '../../../protocol/peer/admission.ts';
 
 const OFF: Fencing = { off: true, by: 'power is off' };
 const NOT_OFF: Fencing = { off: false, why: 'its power supply does not answer' };
@@ -57,14 +58,7 @@ const asked = (off: string[] = []) => {
     toHost: 'b',
     createdAt: '2026-11-24T10:00:00Z',
     peer: { name: 'a', address: '10.0.0.1:7000' },
-    admission: {
-      id: 'm-00000001',
-      guest: 'web1',
-      from: 'a',
-      memoryBytes: 1,
-      epoch: 1,
-      timeoutMs: 1,
-    },
+    admission: admissionOf(),
     recovery: { preparation, off },
   });
   return { ...request, recovery: request.recovery ?? assert.fail() };

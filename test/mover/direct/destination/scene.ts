@@ -13,6 +13,7 @@ import { openPlaceIds } from '../../../../src/mover/direct/destination/place-ids
 import { openDestinationJournal, readJournals } from '../../../../src/host/journal.ts';
 import type { Preparation } from '../../../../src/protocol/peer/migration.ts';
 import { TwoHosts } from '../two-hosts.ts';
+import { admissionOf } from '../../../protocol/peer/admission.ts';
 
 /** A destination’s mover with a made-up hypervisor, and time that passes when the test says so. */
 
@@ -64,14 +65,7 @@ export async function open(
   const hosts = await TwoHosts.boot('precopy');
   const time = new Time();
   const { journal } = openDestinationJournal(dir, time);
-  const admission = {
-    id: 'm-00000001',
-    guest: 'web1',
-    from: 'a',
-    memoryBytes: hosts.source.guest.memoryBytes,
-    epoch: EPOCH,
-    timeoutMs: 1000,
-  };
+  const admission = admissionOf({ memoryBytes: hosts.source.guest.memoryBytes, epoch: EPOCH });
   const admitted = { type: 'admitted', admission, host: 'b' } as const;
   await journal.append(admitted, 'sync');
   const text = JSON.stringify({ name: 'b', address: '127.0.0.1:7001', stateDir: dir });

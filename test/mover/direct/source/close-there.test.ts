@@ -5,12 +5,8 @@ import { godwitError, hasCode } from '../../../../src/errors.ts';
 import { silentLog } from '../../../../src/log.ts';
 import { CloseThere } from '../../../../src/mover/direct/source/close-there.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
+import { unreachable } from './unreachable.ts';
 
-const unreachable = godwitError('GODWIT_UNREACHABLE', {
-  peer: 'b',
-  address: '10.0.0.2:7443',
-  reason: 'it is silent',
-});
 const running = { host: 'b', guest: 'db1', epoch: 1, reason: 'it is running' };
 const refused = godwitError('GODWIT_NOT_ARMED', running);
 const signal = AbortSignal.timeout(5000);

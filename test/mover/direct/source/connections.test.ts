@@ -1,19 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { godwitError } from '../../../../src/errors.ts';
 import { SourceConnections } from '../../../../src/mover/direct/source/connections.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { connection, MOST_IN_CALL } from '../../../../src/protocol/peer/connections.ts';
 import type { Connection } from '../../../../src/protocol/peer/connections.ts';
 import { peerOf } from './answers.ts';
+import { unreachable } from './unreachable.ts';
 
 const GUEST = '10.9.0.21';
 const signal = new AbortController().signal;
-const unreachable = godwitError('GODWIT_UNREACHABLE', {
-  peer: 'b',
-  address: '10.0.0.2:7443',
-  reason: 'it is silent',
-});
 
 /** Connections of the guest’s, each from a port of its own. */
 function entriesOf(count: number, first = 1024): Connection[] {

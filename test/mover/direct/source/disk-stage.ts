@@ -17,11 +17,6 @@ export const MIB = 1024 ** 2;
 export const GIB = 1024 ** 3;
 export const FIGURES = { sentBytes: 1, receivedBytes: 2, linkBytes: 3, cuts: 1, longestCutMs: 0.6 };
 
-export const unreachable = godwitError('GODWIT_UNREACHABLE', {
-  peer: 'b',
-  address: '10.0.0.2:7443',
-  reason: 'it is silent',
-});
 export const lost = godwitError('GODWIT_HYPERVISOR_LOST', {
   guest: 'web1',
   side: 'source',

@@ -16,8 +16,8 @@ import {
   signal,
   stage,
   starts,
-  unreachable,
 } from './disk-stage.ts';
+import { unreachable } from './unreachable.ts';
 
 async function fails(copying: Promise<void>, why: RegExp): Promise<void> {
   await assert.rejects(copying, (thrown) => {

@@ -9,7 +9,7 @@ import type { Connect } from '../../../../src/mover/engine/surroundings.ts';
 import { agentContract } from '../../../../src/protocol/contract.ts';
 import { peerContract } from '../../../../src/protocol/peer/contract.ts';
 import { splitAddress, withHost } from '../../../../src/protocol/names.ts';
-import type { Admission, DestinationStatus } from '../../../../src/protocol/peer/migration.ts';
+import type { DestinationStatus } from '../../../../src/protocol/peer/migration.ts';
 import { client } from '../../../../src/rpc/client.ts';
 import { listenTls } from '../../../../src/rpc/listen.ts';
 import type { Listening } from '../../../../src/rpc/listen.ts';
@@ -17,16 +17,10 @@ import { reachHost } from '../../../../src/host/host-kernel.ts';
 import { serve } from '../../../../src/rpc/server.ts';
 import { authority } from '../../../rpc/test-contract.ts';
 import { handlersOf } from '../fake-peers.ts';
+import { admissionOf } from '../../../protocol/peer/admission.ts';
 
 const id = 'm-00000001';
-const admission: Admission = {
-  id,
-  guest: 'web1',
-  from: 'a',
-  memoryBytes: 1,
-  epoch: 1,
-  timeoutMs: 1000,
-};
+const admission = admissionOf({ id });
 const status: DestinationStatus = { id, epoch: 1, state: 'armed', hypervisor: 'paused' };
 const MAIN = '127.0.0.1';
 const OTHER = '127.0.0.2';

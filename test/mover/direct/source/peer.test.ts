@@ -3,23 +3,17 @@ import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { godwitError } from '../../../../src/errors.ts';
 import { DestinationPeer } from '../../../../src/mover/direct/source/peer.ts';
-import type { Admission, DestinationStatus } from '../../../../src/protocol/peer/migration.ts';
+import type { DestinationStatus } from '../../../../src/protocol/peer/migration.ts';
 import type { Connect } from '../../../../src/mover/engine/surroundings.ts';
 import { client } from '../../../../src/rpc/client.ts';
 import type { Listening } from '../../../../src/rpc/listen.ts';
 import type { Credentials } from '../../../../src/rpc/tls.ts';
 import { authority } from '../../../rpc/test-contract.ts';
 import { serveAgent, servePeer } from '../fake-peers.ts';
+import { admissionOf } from '../../../protocol/peer/admission.ts';
 
 const id = 'm-00000001';
-const admission: Admission = {
-  id,
-  guest: 'web1',
-  from: 'a',
-  memoryBytes: 1,
-  epoch: 1,
-  timeoutMs: 1000,
-};
+const admission = admissionOf({ id });
 const prepared: DestinationStatus = { id, epoch: 1, state: 'prepared', hypervisor: 'incoming' };
 const never = new AbortController().signal;
 

@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, realpathSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { agentConfig } from '../../../../src/config.ts';
-import { godwitError, hasCode } from '../../../../src/errors.ts';
+import { hasCode } from '../../../../src/errors.ts';
 import type { Beside } from '../../../../src/disks/proof/proof.ts';
 import type { Medium } from '../../../../src/mover/direct/source/media.ts';
 import { dropProofs, prove, provenMedia } from '../../../../src/mover/direct/source/proofs.ts';
@@ -13,6 +13,7 @@ import type { DeviceProof, ProofAnswer, ProofPlace } from '../../../../src/proto
 import { withDisk } from '../../../migration/direct/samples.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';
 import { peerOf } from './answers.ts';
+import { unreachable } from './unreachable.ts';
 
 const POOL = { id: 'f'.repeat(16), root: '/srv' };
 const OTHER = 'e'.repeat(16);
@@ -182,11 +183,6 @@ describe('a directory with images of a guest', () => {
 
   test('keeps nothing where the destination does not answer', async () => {
     const directory = new Directory();
-    const unreachable = godwitError('GODWIT_UNREACHABLE', {
-      peer: 'b',
-      address: '10.0.0.2:7443',
-      reason: 'it is silent',
-    });
     const parts = partsOf(() => Promise.reject(unreachable));
     const proving = prove(parts, [imageIn('web1', { beside: directory })], soon());
     await assert.rejects(proving, (thrown) => hasCode(thrown, 'GODWIT_UNREACHABLE'));

@@ -1,21 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { godwitError, hasCode } from '../../../../src/errors.ts';
+import { hasCode } from '../../../../src/errors.ts';
 import { silentLog } from '../../../../src/log.ts';
 import type { SourceEvent } from '../../../../src/migration/direct/source-state.ts';
 import { recoverPostcopy } from '../../../../src/mover/direct/source/recover.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { answer, peerOf, timeOf, turn } from './answers.ts';
 import type { Answer } from './answers.ts';
+import { unreachable } from './unreachable.ts';
 
 const LIMIT_MS = 60_000;
 const SENT = 1000;
-const unreachable = godwitError('GODWIT_UNREACHABLE', {
-  peer: 'b',
-  address: '10.0.0.2:7443',
-  reason: 'it is silent',
-});
 
 /** What the stream is called, look by look; the last is what it stays. */
 type Course = readonly string[];

@@ -12,6 +12,7 @@ import { isMoverThere, mustRunHere, regain } from '../../../../src/mover/direct/
 import { planned } from '../../../migration/direct/samples.ts';
 import { answer, peerOf, timeOf } from './answers.ts';
 import type { Answer } from './answers.ts';
+import { unreachable } from './unreachable.ts';
 
 /** A guest that is paused here, whose stream broke off, in a migration that is at `known`. */
 async function taken(known: Partial<SourceState>): Promise<'resumed' | 'held'> {
@@ -56,11 +57,7 @@ describe('a source whose stream broke off with its guest paused', () => {
 });
 
 describe('a guest that is to run here for sure', () => {
-  const silent = godwitError('GODWIT_UNREACHABLE', {
-    peer: 'b',
-    address: '10.0.0.2:7443',
-    reason: 'it is silent',
-  });
+  const silent = unreachable;
   const refusals = fc.constantFrom<Answer<object>>(
     { refused: true },
     silent,

@@ -11,15 +11,11 @@ import type { SourceContext } from '../../../../src/mover/direct/source/source-c
 import { planned, withDisk } from '../../../migration/direct/samples.ts';
 import { answer, peerOf, waitsFor } from './answers.ts';
 import type { Answer } from './answers.ts';
+import { unreachable } from './unreachable.ts';
 
 const LAUNCH = { driver: 'fake', name: 'web1' };
 const HANDLE = { driver: 'fake', name: 'web1' } as unknown as GuestHandle;
 
-const unreachable = godwitError('GODWIT_UNREACHABLE', {
-  peer: 'b',
-  address: '10.0.0.2:7443',
-  reason: 'it is silent',
-});
 const notArmed = godwitError('GODWIT_NOT_ARMED', {
   host: 'b',
   guest: 'web1',

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { agentConfig } from '../../../../src/config.ts';
-import { godwitError, hasCode } from '../../../../src/errors.ts';
+import { hasCode } from '../../../../src/errors.ts';
 import { answerProof } from '../../../../src/disks/proof/proof.ts';
 import { openPools } from '../../../../src/disks/proof/pools.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
@@ -14,6 +14,7 @@ import type { Disk, ProofPlace } from '../../../../src/protocol/disk.ts';
 import { loopOf } from '../../../disks/proof/loops.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';
 import { peerOf } from './answers.ts';
+import { unreachable } from './unreachable.ts';
 
 const LUN = 'iscsi://127.0.0.1:1/iqn.2026-01.example:disks/0';
 
@@ -262,11 +263,7 @@ describe('the storage of a guest', () => {
 
   test('is left as it was where the destination does not answer', async (t) => {
     const root = rootOf(t);
-    const answers = godwitError('GODWIT_UNREACHABLE', {
-      peer: 'b',
-      address: '10.0.0.2:7443',
-      reason: 'it is silent',
-    });
+    const answers = unreachable;
     const disks = [{ name: 'vda', images: [{ node: 'shared0' }] }];
     const { proving } = stage(root, { disks, answers });
     await assert.rejects(proving, (thrown) => hasCode(thrown, 'GODWIT_UNREACHABLE'));
