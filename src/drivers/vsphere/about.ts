@@ -1,7 +1,7 @@
 import { godwitError } from '../../errors.ts';
 import { textAt } from '../../xml.ts';
 import type { XmlElement } from '../../xml.ts';
-import type { VsphereOptions } from './options.ts';
+import type { Vcenter } from './options.ts';
 import { refIn } from './soap.ts';
 import type { Ref } from './soap.ts';
 
@@ -11,6 +11,8 @@ export interface About {
   readonly product: string;
   /** Of the API, as 8.0.2.0. */
   readonly version: string;
+  /** By which other vCenters know it; empty where it does not say. */
+  readonly instance: string;
 }
 
 /** The objects by which everything else is reached. */
@@ -20,6 +22,7 @@ export interface Content {
   readonly viewManager: Ref;
   readonly sessionManager: Ref;
   readonly customFieldsManager: Ref;
+  readonly searchIndex: Ref;
   readonly authorizationManager: Ref;
   readonly vmProvisioningChecker: Ref;
 }
@@ -45,13 +48,13 @@ export function knownVersion(content: XmlElement | undefined, address: string): 
   if (!KNOWN.includes(`${major}.${minor}`)) {
     throw refuse(`version ${version || 'none'}, not one of ${KNOWN.join(', ')}`);
   }
-  return { product, version };
+  return { product, version, instance: said('instanceUuid') };
 }
 
 /** GODWIT_MANAGER_VERSION also where an object is missing that every call goes by. */
 export function serviceIn(
   found: XmlElement | undefined,
-  { url }: VsphereOptions,
+  { url }: Pick<Vcenter, 'url'>,
 ): { readonly about: About; readonly content: Content } {
   const address = new URL(url).host;
   const about = knownVersion(found, address);
@@ -70,6 +73,7 @@ export function serviceIn(
     viewManager: at('viewManager'),
     sessionManager: at('sessionManager'),
     customFieldsManager: at('customFieldsManager'),
+    searchIndex: at('searchIndex'),
     authorizationManager: at('authorizationManager'),
     vmProvisioningChecker: at('vmProvisioningChecker'),
   };

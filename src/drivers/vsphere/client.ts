@@ -4,7 +4,7 @@ import { textAt } from '../../xml.ts';
 import type { XmlElement } from '../../xml.ts';
 import { serviceIn } from './about.ts';
 import type { About, Content } from './about.ts';
-import type { VsphereOptions } from './options.ts';
+import type { Vcenter } from './options.ts';
 import { readPassword } from '../../host/password-file.ts';
 import {
   envelope,
@@ -21,7 +21,7 @@ import {
 } from './soap.ts';
 import type { Fault, Part, Ref, Seen, Updates } from './soap.ts';
 import { Transport } from './transport.ts';
-import type { ShownCertificate } from './transport.ts';
+import type { Reached, ShownCertificate } from './transport.ts';
 
 const SERVICE: Ref = { type: 'ServiceInstance', value: 'ServiceInstance' };
 /** Objects (and pages) of one answer, and objects of one page. */
@@ -49,14 +49,14 @@ export interface Wanted {
 export class VsphereClient {
   readonly about: About;
   readonly content: Content;
-  readonly #options: VsphereOptions;
+  readonly #options: Vcenter;
   readonly #transport: Transport;
   #entering: Promise<void> | undefined;
   /** The vCenter's own name of the session; empty before the login. */
   session = '';
 
   private constructor(
-    options: VsphereOptions,
+    options: Vcenter,
     transport: Transport,
     { about, content }: { readonly about: About; readonly content: Content },
   ) {
@@ -72,7 +72,7 @@ export class VsphereClient {
    * `callMs`: how long each call may take; absent: as long as its signal lets it.
    */
   static async open(
-    options: VsphereOptions,
+    options: Vcenter & Pick<Reached, 'section'>,
     signal: AbortSignal,
     callMs?: number,
   ): Promise<VsphereClient> {

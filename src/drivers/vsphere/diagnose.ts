@@ -6,6 +6,7 @@ import { baselineOf } from './baseline.ts';
 import { VsphereClient } from './client.ts';
 import { clusterFeatures, evcModes } from './features.ts';
 import { ATTRIBUTE } from './mark.ts';
+import { otherSection } from './options.ts';
 import type { VsphereOptions } from './options.ts';
 import { judgeAttribute, judgeCertificate, judgeClock, judgeRights } from './judge.ts';
 import {
@@ -55,10 +56,38 @@ export async function diagnose(
       ...(await tried('clock', signal, () => clock(client, signal))),
       ...(await tried('rights', signal, () => rights(client, options, signal))),
       ...(await tried('inventory', signal, () => inventory(client, options, signal))),
+      ...(await others(options, signal)),
     ];
   } finally {
     await client.close();
   }
+}
+
+/** Each vCenter that guests may go to: whether Godwit gets in there. */
+async function others(
+  { others: all }: Pick<VsphereOptions, 'others'>,
+  signal: AbortSignal,
+): Promise<ManagerFinding[]> {
+  const found = Object.entries(all).map(async ([name, options]): Promise<ManagerFinding[]> => {
+    try {
+      const section = otherSection(name);
+      const client = await VsphereClient.open({ ...options, section }, signal);
+      await client.close();
+      const { product, version } = client.about;
+      const said = `${name}: ${product}, API ${version}, as ${options.user}`;
+      const {
+        verdict,
+        hint,
+        found: shown,
+      } = judgeCertificate(options, client.certificate, Date.now());
+      return [{ name: 'other', verdict, found: `${said}; certificate ${shown}`, hint }];
+    } catch (thrown) {
+      signal.throwIfAborted();
+      const failure = failed('other', thrown);
+      return [{ ...failure, found: `${name}: ${failure.found}` }];
+    }
+  });
+  return (await Promise.all(found)).flat();
 }
 
 const OPENING: Partial<Record<ErrorCode, string>> = {

@@ -10,7 +10,8 @@ import { isCount, MIB, stateOf, wordIn } from './inventory.ts';
 import { ATTRIBUTE, markText, parseMark } from './mark.ts';
 import type { Mark } from './mark.ts';
 import { hostNameOf } from './names.ts';
-import type { VsphereOptions } from './options.ts';
+import type { Vcenter } from './options.ts';
+import type { OtherVcenters } from './other-vcenters.ts';
 import { HostsByName } from './places.ts';
 import { neededIn } from './requirements.ts';
 import { ref, refIn, text } from './soap.ts';
@@ -60,14 +61,22 @@ export interface GuestSight {
 export class VsphereGuest {
   readonly client: VsphereClient;
   readonly ref: Ref;
-  readonly options: VsphereOptions;
+  readonly options: Vcenter;
   readonly hosts: HostsByName;
+  /** Where else it may be; absent: nowhere. */
+  readonly others: OtherVcenters | undefined;
   readonly #instance: string;
   #attribute: string | undefined;
 
-  constructor(client: VsphereClient, options: VsphereOptions, { vm, instance }: VsphereHandle) {
+  constructor(
+    client: VsphereClient,
+    options: Vcenter,
+    { vm, instance }: Pick<VsphereHandle, 'vm' | 'instance'>,
+    others?: OtherVcenters,
+  ) {
     this.client = client;
     this.options = options;
+    this.others = others;
     this.hosts = new HostsByName(client, options);
     this.ref = { type: 'VirtualMachine', value: vm };
     this.#instance = instance;
@@ -116,13 +125,26 @@ export class VsphereGuest {
     return seen.flatMap((each) => taskIn(each) ?? []);
   }
 
+  /** At another vCenter, which shows it while its own does not. */
+  async elsewhere(signal: AbortSignal): Promise<VsphereGuest | undefined> {
+    const found = await this.others?.holding(this.#instance, signal);
+    if (found === undefined) return undefined;
+    const { client, options, vm } = found;
+    return new VsphereGuest(client, options, { vm: vm.value, instance: this.#instance });
+  }
+
   async where(
-    { from, to, datastore }: Pick<ManagedOrder, 'from' | 'to' | 'datastore'>,
+    order: Pick<ManagedOrder, 'from' | 'to' | 'datastore'>,
     signal: AbortSignal,
   ): Promise<Whereabouts> {
+    const { from, to, datastore } = order;
     const sight = await this.sight(signal);
+    // As long as its own vCenter shows it, what another one shows may be a part of a move.
+    if (sight === undefined) {
+      return (await this.elsewhere(signal))?.where(order, signal) ?? { at: 'unknown' };
+    }
     // A host that its vCenter does not reach may have lost the guest meanwhile.
-    if (sight?.host === undefined || sight.state === 'unknown') return { at: 'unknown' };
+    if (sight.host === undefined || sight.state === 'unknown') return { at: 'unknown' };
     const [host] = await this.client.retrieve([{ ref: sight.host, properties: ['name'] }], signal);
     const own = host === undefined ? undefined : wordIn(host.properties, 'name');
     const name = own === undefined ? undefined : hostNameOf(own, this.options.hosts);

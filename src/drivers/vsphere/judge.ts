@@ -1,6 +1,6 @@
 import type { ManagerFinding } from '../port/managed.ts';
 import { ATTRIBUTE } from './mark.ts';
-import type { VsphereOptions } from './options.ts';
+import type { Vcenter } from './options.ts';
 import { MAKES_ATTRIBUTE, RIGHTS } from './rights.ts';
 import type { Granted } from './rights.ts';
 import type { ShownCertificate } from './transport.ts';
@@ -15,8 +15,8 @@ const MOST_SKEW_MS = 60_000;
 export const MOST_NAMED = 8;
 
 export function judgeCertificate(
-  { fingerprint, ca }: Pick<VsphereOptions, 'fingerprint' | 'ca'>,
-  shown: ShownCertificate | undefined,
+  { fingerprint, ca }: Pick<Vcenter, 'fingerprint' | 'ca'>,
+  shown: Pick<ShownCertificate, 'validToMs'> | undefined,
   nowMs: number,
 ): ManagerFinding {
   const name = 'certificate';

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { hostName } from '../../protocol/names.ts';
 
-/** `drivers.vsphere` of the configuration; it is there where this agent drives a vCenter. */
-export const vsphereOptions = z.strictObject({
+/** How one vCenter is reached, and what its hosts are called. */
+const vcenter = z.strictObject({
   /** https://HOST[:PORT] of the vCenter. */
   url: z
     .string()
@@ -24,7 +24,21 @@ export const vsphereOptions = z.strictObject({
   /** Calls to the vCenter at a time, of one session. */
   connections: z.number().int().min(1).max(16).default(4),
 });
+export type Vcenter = z.infer<typeof vcenter>;
+
+/** `drivers.vsphere` of the configuration; it is there where this agent drives a vCenter. */
+export const vsphereOptions = vcenter.extend({
+  /** Other vCenters that guests of this one may go to, by names of the user's choice. */
+  others: z.record(hostName, vcenter).default({}),
+});
 export type VsphereOptions = z.infer<typeof vsphereOptions>;
+
+/** Where its options stand in the configuration, for those who have to change one. */
+export const SECTION = 'drivers.vsphere';
+
+export function otherSection(name: string): string {
+  return `${SECTION}.others.${name}`;
+}
 
 function isPlainHttps(text: string): boolean {
   if (!URL.canParse(text)) return false;

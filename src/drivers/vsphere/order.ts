@@ -1,7 +1,10 @@
+import { hasCode, toGodwitError } from '../../errors.ts';
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import { VsphereFault } from './client.ts';
+import type { VsphereClient } from './client.ts';
 import { wordsOf } from './faults.ts';
 import type { GuestSight, VsphereGuest } from './guest.ts';
+import { otherSpec } from './other-target.ts';
 import { datastoreNamed, poolOf } from './places.ts';
 import type { HostPlace } from './places.ts';
 import { group, ref, sameRef, text } from './soap.ts';
@@ -20,17 +23,44 @@ const OPEN: ReadonlySet<string> = new Set([
 /** The one call by which vSphere moves a guest, before it is made. */
 export interface Target {
   readonly host: HostPlace;
+  /** Of the vCenter that has the host. */
+  readonly client: VsphereClient;
+  /** That is another one than the guest’s, by its name in the configuration. */
+  readonly other?: string;
   readonly spec: Part;
 }
 
 /** What vSphere is given of the destination: a host, its resources where it is in another cluster, and a datastore. */
 export async function targetOf(
-  { client, hosts }: VsphereGuest,
-  { host: source }: Pick<GuestSight, 'host'>,
-  { guest, to, datastore }: Pick<ManagedOrder, 'guest' | 'to' | 'datastore'>,
+  of: VsphereGuest,
+  sight: Pick<GuestSight, 'host'>,
+  order: Pick<ManagedOrder, 'guest' | 'to' | 'datastore'>,
   signal: AbortSignal,
 ): Promise<Target> {
-  const host = await hosts.named({ guest, to }, signal);
+  const { guest, to } = order;
+  try {
+    const host = await of.hosts.named({ guest, to }, signal);
+    return await ownTarget(of, sight, { ...order, host }, signal);
+  } catch (thrown) {
+    if (of.others === undefined || !hasCode(thrown, 'GODWIT_HOST_UNKNOWN')) throw thrown;
+    const place = await of.others.named({ guest, to }, thrown, signal);
+    const { name: other, host, client } = place;
+    return { host, client, other, spec: await otherSpec(of, place, order, signal) };
+  }
+}
+
+/** At the guest's own vCenter. */
+async function ownTarget(
+  { client }: VsphereGuest,
+  { host: source }: Pick<GuestSight, 'host'>,
+  {
+    guest,
+    to,
+    datastore,
+    host,
+  }: Pick<ManagedOrder, 'guest' | 'to' | 'datastore'> & { readonly host: HostPlace },
+  signal: AbortSignal,
+): Promise<Target> {
   const store =
     datastore === undefined
       ? undefined
@@ -43,7 +73,7 @@ export async function targetOf(
     ...(pool === undefined ? [] : [ref('pool', pool)]),
     ref('host', host.ref),
   ]);
-  return { host, spec };
+  return { host, client, spec };
 
   async function parentOf(at: Ref): Promise<Ref | undefined> {
     const [seen] = await client.retrieve([{ ref: at, properties: ['parent'] }], signal);
@@ -62,6 +92,9 @@ export async function giveOrder(
   order: ManagedOrder,
   signal: AbortSignal,
 ): Promise<Ref | undefined> {
+  // A guest that is at another vCenter already has left by this order, or needs none.
+  const isGone = (await guest.sight(signal)) === undefined;
+  if (isGone && (await guest.elsewhere(signal)) !== undefined) return undefined;
   const sight = await guest.needed(order.guest, signal);
   const before = await guest.markText(sight, signal);
   if ((await guest.mark(sight, order.id, signal)) !== undefined) return undefined;
@@ -74,7 +107,7 @@ export async function giveOrder(
       'vSphere does not offer the move now: another task is under way, or a product for backups has disabled it';
     throw guest.refused('RelocateVM_Task', why);
   }
-  const { spec } = await targetOf(guest, sight, order, signal);
+  const { spec } = await placed(guest, sight, order, signal);
   const mark = { id: order.id, since: await guest.now(signal) };
   await guest.setMark(mark, signal);
   const { id, priority } = order;
@@ -82,6 +115,22 @@ export async function giveOrder(
   // If this is lost, the next mover finds it by the guest's tasks.
   await guest.setMark({ ...mark, task: task.value }, signal).catch(() => undefined);
   return task;
+}
+
+/** A place that is refused is refused before anything was ordered. */
+async function placed(
+  guest: VsphereGuest,
+  sight: GuestSight,
+  order: ManagedOrder,
+  signal: AbortSignal,
+): Promise<Target> {
+  try {
+    return await targetOf(guest, sight, order, signal);
+  } catch (thrown) {
+    const error = toGodwitError(thrown);
+    const isPlace = ['GODWIT_HOST_UNKNOWN', 'GODWIT_MANAGER_REFUSES'].includes(error.code);
+    throw isPlace ? guest.refused('RelocateVM_Task', error.message, thrown) : thrown;
+  }
 }
 
 interface Sent extends Pick<ManagedOrder, 'id' | 'priority'> {

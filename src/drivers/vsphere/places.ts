@@ -3,14 +3,14 @@ import { didYouMean } from '../../protocol/nearest.ts';
 import type { VsphereClient } from './client.ts';
 import { HOST_PROPERTIES, wordIn } from './inventory.ts';
 import { hostNameOf, unescapedName } from './names.ts';
-import type { VsphereOptions } from './options.ts';
+import type { Vcenter } from './options.ts';
 import { refIn } from './soap.ts';
 import type { Ref } from './soap.ts';
 
 /** Where a guest could go: hosts and datastores by the names that people say. */
 
 /** Where a guest is to go. */
-interface Wanted {
+export interface Wanted {
   readonly guest: string;
   readonly to: string;
 }
@@ -29,10 +29,10 @@ export interface HostPlace {
 /** A vCenter's hosts by the names that Godwit has for them. All names are read once; after that, the one host is. */
 export class HostsByName {
   readonly #client: VsphereClient;
-  readonly #given: VsphereOptions['hosts'];
+  readonly #given: Vcenter['hosts'];
   readonly #found = new Map<string, Ref>();
 
-  constructor(client: VsphereClient, { hosts }: Pick<VsphereOptions, 'hosts'>) {
+  constructor(client: VsphereClient, { hosts }: Pick<Vcenter, 'hosts'>) {
     this.#client = client;
     this.#given = hosts;
   }
@@ -104,16 +104,7 @@ export async function datastoreNamed(
   { guest, to, datastore }: Wanted & { readonly datastore: string },
   signal: AbortSignal,
 ): Promise<Ref> {
-  const [seen] = await client.retrieve([{ ref: host, properties: ['datastore'] }], signal);
-  const refs = (seen?.properties.get('datastore')?.children ?? []).flatMap(
-    (each) => refIn(each) ?? [],
-  );
-  const wanted = refs.map((ref) => ({ ref, properties: ['name'] }));
-  const stores = wanted.length === 0 ? [] : await client.retrieve(wanted, signal);
-  const named = stores.map(({ ref, properties }) => ({
-    ref,
-    name: unescapedName(wordIn(properties, 'name') ?? ''),
-  }));
+  const named = await datastoresOf(client, host, signal);
   const found = named.find(({ name }) => name === datastore);
   if (found !== undefined) return found.ref;
   const names = named.map(({ name }) => name);
@@ -121,4 +112,30 @@ export async function datastoreNamed(
   const reason = `that host has no datastore ${datastore}`;
   const facts = { manager: 'vSphere', guest, host: to, reason };
   throw godwitError('GODWIT_MANAGER_REFUSES', facts, { hint });
+}
+
+export interface Datastore {
+  readonly ref: Ref;
+  readonly name: string;
+  /** The same at all vCenters that have it; empty where it is not shown. */
+  readonly url: string;
+}
+
+/** Those of a host or a guest (`datastore`). */
+export async function datastoresOf(
+  client: VsphereClient,
+  of: Ref,
+  signal: AbortSignal,
+): Promise<Datastore[]> {
+  const [seen] = await client.retrieve([{ ref: of, properties: ['datastore'] }], signal);
+  const refs = (seen?.properties.get('datastore')?.children ?? []).flatMap(
+    (each) => refIn(each) ?? [],
+  );
+  const wanted = refs.map((ref) => ({ ref, properties: ['name', 'summary.url'] }));
+  const stores = await client.retrieve(wanted, signal);
+  return stores.map(({ ref, properties }) => ({
+    ref,
+    name: unescapedName(wordIn(properties, 'name') ?? ''),
+    url: wordIn(properties, 'summary.url') ?? '',
+  }));
 }

@@ -1,25 +1,15 @@
-import { godwitError, toGodwitError } from '../../errors.ts';
-import type { GodwitError } from '../../errors.ts';
 import type { ManagedOrder, TaskSight, Whereabouts } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { ManagedInspection, ManagedSession } from '../port/managed.ts';
-import { startMove } from './start-move.ts';
 import { isFault, VsphereClient, VsphereFault } from './client.ts';
-import { evcCheck } from './evc-check.ts';
-import { encryptionCheck, ENCRYPTS } from './encryption.ts';
-import { elsewhereCheck } from './elsewhere.ts';
-import { checkOf } from './faults.ts';
-import { featuresAround } from './features.ts';
+import { checkMove, deviceChecks, stateCheck } from './check.ts';
 import { boundDevices, VsphereGuest } from './guest.ts';
-import type { GuestSight } from './guest.ts';
 import type { VsphereHandle } from './handle.ts';
-import { wordIn } from './inventory.ts';
 import type { Mark } from './mark.ts';
 import type { VsphereOptions } from './options.ts';
-import { giveOrder, targetOf } from './order.ts';
-import type { Target } from './order.ts';
+import { OtherVcenters } from './other-vcenters.ts';
+import { giveOrder } from './order.ts';
 import type { Ref } from './soap.ts';
-import { requirementCheck } from './requirements.ts';
 import { TaskFollower } from './task-follower.ts';
 import { isOrderFor, isUnderWay, orderedSince, sightOf } from './task.ts';
 import type { Task } from './task.ts';
@@ -52,7 +42,8 @@ export class VsphereSession implements ManagedSession {
     signal: AbortSignal,
   ): Promise<VsphereSession> {
     const client = await VsphereClient.open(options, signal, CALL_MS);
-    return new VsphereSession(new VsphereGuest(client, options, handle), handle.name);
+    const others = new OtherVcenters(options.others, CALL_MS);
+    return new VsphereSession(new VsphereGuest(client, options, handle, others), handle.name);
   }
 
   inspect(signal: AbortSignal): Promise<ManagedInspection> {
@@ -65,78 +56,9 @@ export class VsphereSession implements ManagedSession {
     });
   }
 
-  async check(order: ManagedOrder, signal: AbortSignal): Promise<Check[]> {
+  check(order: ManagedOrder, signal: AbortSignal): Promise<Check[]> {
     const guest = this.#guest;
-    const { guest: name, to } = order;
-    return guest.reported('CheckRelocate_Task', async () => {
-      const sight = await guest.needed(name, signal);
-      let target: Target;
-      try {
-        target = await targetOf(guest, sight, order, signal);
-      } catch (thrown) {
-        const error = toGodwitError(thrown);
-        const isPlace = ['GODWIT_HOST_UNKNOWN', 'GODWIT_MANAGER_REFUSES'].includes(error.code);
-        if (!isPlace) throw thrown;
-        return [refuses('host', 'destination', error)];
-      }
-      const { product, version } = guest.client.about;
-      const found = await startMove(guest, target, signal);
-      const concerned = { guest: name, host: to };
-      return [
-        passes('manager', 'both', `${product}, API ${version}`),
-        ...hostChecks(name, to, target),
-        await evcCheck(guest.client, target, sight.evcMode, signal),
-        requirementCheck({
-          needed: sight.needed,
-          to: target.host.name,
-          hosts: await featuresAround(guest.client, target.host, signal),
-        }),
-        await this.#encryptionCheck(order, sight, target, signal),
-        ...found.errors.map((fault) => checkOf(fault, concerned, 'refuse')),
-        ...found.warnings.map((fault) => checkOf(fault, concerned, 'warn')),
-        ...(found.errors.length === 0 ? [] : await this.#elsewhere(sight, target, signal)),
-      ];
-    });
-  }
-
-  /** Where vSphere refuses: who else of the destination's cluster would take the guest. */
-  async #elsewhere(
-    { host: source }: GuestSight,
-    { host }: Target,
-    signal: AbortSignal,
-  ): Promise<Check[]> {
-    const { parent: cluster } = host;
-    if (cluster?.type !== 'ClusterComputeResource') return [];
-    const not = [host.ref, ...(source === undefined ? [] : [source])];
-    const found = await elsewhereCheck(
-      this.#guest.client,
-      { vm: this.#guest.ref, cluster, not },
-      signal,
-    );
-    return found === undefined ? [] : [found];
-  }
-
-  /** vSphere encrypts the memory of a guest that requires it, and of others where both hosts can. */
-  async #encryptionCheck(
-    { guest, to, encrypted = false }: ManagedOrder,
-    { host: source, encryption }: GuestSight,
-    { host }: Target,
-    signal: AbortSignal,
-  ): Promise<Check> {
-    const hosts = [...(source === undefined ? [] : [source]), host.ref];
-    // Whole: not every version has each of them by a name of its own.
-    const wanted = hosts.map((ref) => ({ ref, properties: ['capability'] }));
-    const seen = await this.#guest.client.retrieve(wanted, signal);
-    const can = seen.filter(
-      ({ properties }) => wordIn(properties, 'capability', ENCRYPTS) === 'true',
-    );
-    return encryptionCheck({
-      guest,
-      to,
-      isAsked: encrypted,
-      encryption,
-      bothCan: can.length === 2,
-    });
+    return guest.reported('CheckRelocate_Task', () => checkMove(guest, order, signal));
   }
 
   /** One order at a time: the mark of one is seen by the next. */
@@ -156,6 +78,7 @@ export class VsphereSession implements ManagedSession {
       if (followed !== undefined) return sightOf(followed);
       const found = await this.#task(id, signal);
       await this.#unfollow();
+      if (found === 'left') return { state: 'done' };
       if (found === undefined) return { state: 'none' };
       if (isUnderWay(found)) {
         const follower = await TaskFollower.open(this.#guest.client, found.ref, signal);
@@ -189,11 +112,17 @@ export class VsphereSession implements ManagedSession {
     await following?.follower.close(AbortSignal.timeout(CLOSE_MS));
   }
 
-  /** The task of a migration: by its mark, or the first move of the guest since the mark was made. */
-  async #task(id: string, signal: AbortSignal): Promise<Task | undefined> {
+  /**
+   * The task of a migration: by its mark, or the first move of the guest since the mark was made. `left`: the guest is at
+   * another vCenter, and its mark went with it or is lost.
+   */
+  async #task(id: string, signal: AbortSignal): Promise<Task | 'left' | undefined> {
     const guest = this.#guest;
     const sight = await guest.sight(signal);
-    if (sight === undefined) throw guest.client.unreachable('it does not show the guest');
+    if (sight === undefined) {
+      if ((await guest.elsewhere(signal)) !== undefined) return 'left';
+      throw guest.client.unreachable('it does not show the guest');
+    }
     const mark = await guest.mark(sight, id, signal);
     if (mark === undefined) return undefined;
     if (mark.task !== undefined) {
@@ -217,7 +146,7 @@ export class VsphereSession implements ManagedSession {
   cancel({ id }: ManagedOrder, signal: AbortSignal): Promise<void> {
     return this.#guest.reported('CancelTask', async () => {
       const task = await this.#task(id, signal);
-      if (task === undefined || !isUnderWay(task)) return;
+      if (task === undefined || task === 'left' || !isUnderWay(task)) return;
       try {
         await this.#guest.client.call('CancelTask', task.ref, [], signal);
       } catch (thrown) {
@@ -230,53 +159,21 @@ export class VsphereSession implements ManagedSession {
   finish({ id }: ManagedOrder, signal: AbortSignal): Promise<void> {
     return this.#guest.reported('SetField', async () => {
       const sight = await this.#guest.sight(signal);
-      if (sight === undefined) return;
-      if ((await this.#guest.mark(sight, id, signal)) === undefined) return;
-      await this.#guest.setMark(undefined, signal);
+      // Nobody says whether a mark goes along to another vCenter.
+      const guest = sight === undefined ? await this.#guest.elsewhere(signal) : this.#guest;
+      const seen = sight ?? (await guest?.sight(signal));
+      if (guest === undefined || seen === undefined) return;
+      if ((await guest.mark(seen, id, signal)) === undefined) return;
+      await guest.setMark(undefined, signal);
     });
   }
 
   async close(): Promise<void> {
     await this.#unfollow();
-    await this.#guest.client.close();
+    await Promise.all([this.#guest.client.close(), this.#guest.others?.close()]);
   }
 }
 
 function taskRef(value: string): Ref {
   return { type: 'Task', value };
-}
-
-function stateCheck(guest: string, state: string): Check {
-  if (state === 'running') return passes('state', 'source', `${guest} is running`);
-  return refuses('state', 'source', godwitError('GODWIT_GUEST_STATE', { guest, state }));
-}
-
-function deviceChecks(guest: string, devices: readonly string[]): Check[] {
-  if (devices.length === 0) return [];
-  const facts = {
-    device: devices.join(', ').slice(0, 256),
-    type: 'of the host',
-    guest,
-    reason: 'no other host has it',
-  };
-  return [refuses('devices', 'source', godwitError('GODWIT_DEVICE_UNMOVABLE', facts))];
-}
-
-function hostChecks(guest: string, to: string, { host }: Target): Check[] {
-  const refuse = (reason: string): Check[] => {
-    const facts = { manager: 'vSphere', guest, host: to, reason };
-    return [refuses('host', 'destination', godwitError('GODWIT_MANAGER_REFUSES', facts))];
-  };
-  if (host.connection !== 'connected')
-    return refuse(`its vCenter says that it is ${host.connection}`);
-  if (host.inMaintenance) return refuse('it is in maintenance mode');
-  return [passes('host', 'destination', `${host.name} is connected`)];
-}
-
-function passes(name: string, side: Check['side'], evidence: string): Check {
-  return { name, side, verdict: 'pass', evidence: evidence.slice(0, 4096) };
-}
-
-function refuses(name: string, side: Check['side'], error: GodwitError): Check {
-  return { name, side, verdict: 'refuse', evidence: error.message, error: error.toJSON() };
 }

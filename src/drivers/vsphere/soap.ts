@@ -73,6 +73,7 @@ export const READS: ReadonlySet<string> = new Set([
   'ContinueRetrievePropertiesEx',
   'WaitForUpdatesEx',
   'CurrentTime',
+  'FindByUuid',
 ]);
 
 /** A refusal in vSphere's words. */

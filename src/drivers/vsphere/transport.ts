@@ -6,7 +6,8 @@ import type { TLSSocket } from 'node:tls';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
 import type { GodwitError } from '../../errors.ts';
-import type { VsphereOptions } from './options.ts';
+import { SECTION } from './options.ts';
+import type { Vcenter } from './options.ts';
 import { LONGEST_ANSWER } from './soap.ts';
 
 const CONNECT_MS = 10_000;
@@ -22,6 +23,8 @@ export interface HttpAnswer {
 export interface ShownCertificate {
   /** SHA-256, hex. */
   readonly fingerprint: string;
+  /** SHA-1, as vSphere names certificates: AB:CD. */
+  readonly thumbprint: string;
   readonly validToMs: number;
 }
 
@@ -32,7 +35,10 @@ export interface CallKind {
   readonly reads: boolean;
 }
 
-type Reached = Pick<VsphereOptions, 'url' | 'fingerprint' | 'ca' | 'connections'>;
+export interface Reached extends Pick<Vcenter, 'url' | 'fingerprint' | 'ca' | 'connections'> {
+  /** Where these stand in the configuration. */
+  readonly section?: string;
+}
 
 /**
  * HTTPS to one vCenter. Nothing is sent over a connection before its certificate was checked: against the fingerprint, or by
@@ -71,12 +77,12 @@ export class Transport {
 
   /** GODWIT_CONFIG where the CA cannot be read. */
   static async open(options: Reached, callMs?: number): Promise<Transport> {
-    const { ca: file } = options;
+    const { ca: file, section = SECTION } = options;
     if (file === undefined) return new Transport(options, undefined, callMs);
     try {
       return new Transport(options, await readFile(file, 'utf8'), callMs);
     } catch (cause) {
-      const what = `drivers.vsphere.ca: ${file} cannot be read`;
+      const what = `${section}.ca: ${file} cannot be read`;
       throw godwitError('GODWIT_CONFIG', { file, what }, { cause });
     }
   }
@@ -149,8 +155,9 @@ export class Transport {
   }
 
   unreachable(reason: string, cause?: unknown): GodwitError {
-    const { host } = new URL(this.#options.url);
-    const hint = hintOf(cause);
+    const { url, section = SECTION } = this.#options;
+    const { host } = new URL(url);
+    const hint = hintOf(cause).replaceAll(`${SECTION}.`, `${section}.`);
     const facts = { peer: 'the vCenter', address: host, reason: reason.slice(0, 512) };
     return godwitError('GODWIT_UNREACHABLE', facts, { hint, cause });
   }
@@ -176,8 +183,9 @@ async function handOver(
     done?.(thrown as Error, undefined as never);
     return;
   }
-  const { valid_to: validTo } = socket.getPeerCertificate();
-  show({ fingerprint: fingerprintOf(socket), validToMs: Date.parse(validTo) });
+  const { valid_to: validTo, fingerprint: thumbprint } = socket.getPeerCertificate();
+  const validToMs = Date.parse(validTo);
+  show({ fingerprint: fingerprintOf(socket), thumbprint, validToMs });
   done?.(null, socket);
 }
 

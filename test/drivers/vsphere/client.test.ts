@@ -19,6 +19,7 @@ const NAMES = [
   'viewManager',
   'sessionManager',
   'customFieldsManager',
+  'searchIndex',
   'authorizationManager',
   'vmProvisioningChecker',
 ];

@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"regexp"
 	"strings"
@@ -26,6 +27,7 @@ import (
 type front struct {
 	next   http.HandlerFunc
 	world  *world
+	login  *url.Userinfo
 	mu     sync.Mutex
 	faults []order
 	// Sessions that began before this are over.
@@ -34,8 +36,8 @@ type front struct {
 	calls []string
 }
 
-func newFront(next http.HandlerFunc, world *world) *front {
-	return &front{next: next, world: world, calls: []string{}}
+func newFront(next http.HandlerFunc, world *world, login *url.Userinfo) *front {
+	return &front{next: next, world: world, login: login, calls: []string{}}
 }
 
 var methodName = regexp.MustCompile(`<(?:[a-z0-9]+:)?Body[^>]*>\s*<(?:[a-z0-9]+:)?([A-Za-z_]+)`)
@@ -87,6 +89,10 @@ func (f *front) take(method string) *order {
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == arrivals {
+		f.world.serveArrival(w, r, f.login)
+		return
+	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, 16<<20))
 	if err != nil {
 		return

@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"os"
 
+	"github.com/google/uuid"
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/types"
 )
@@ -28,10 +29,11 @@ func main() {
 	hosts := flag.Int("hosts", 3, "hosts of a cluster")
 	clusters := flag.Int("clusters", 1, "clusters")
 	guests := flag.Int("guests", 4, "guests of a cluster, and of the host outside of all clusters")
+	name := flag.String("name", "", "what its hosts and guests are called by before their names, where there are several vCenters")
 	remove := flag.String("remove", "", "a directory that it removes when its standard input ends")
 	flag.Parse()
 	log.SetOutput(io.Discard)
-	if err := run(*state, *listen, *version, *user, *password, *clusters, *hosts, *guests); err != nil {
+	if err := run(*state, *listen, *name, *version, url.UserPassword(*user, *password), *clusters, *hosts, *guests); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -41,23 +43,25 @@ func main() {
 	}
 }
 
-func run(state, listen, version, user, password string, clusters, hosts, guests int) error {
+func run(state, listen, name, version string, login *url.Userinfo, clusters, hosts, guests int) error {
 	model := simulator.VPX()
 	model.Cluster, model.ClusterHost, model.Machine, model.Datastore = clusters, hosts, guests, 2
 	model.ServiceContent.About.Version = version
 	model.ServiceContent.About.ApiVersion = version
+	model.ServiceContent.About.InstanceUuid = uuid.NewSHA1(uuid.NameSpaceOID, []byte("vcenter "+name)).String()
 	defer model.Remove()
 	if err := model.Create(); err != nil {
 		return err
 	}
+	rename(name)
 	world := newWorld(state)
 	if err := world.restore(); err != nil {
 		return err
 	}
 	service := model.Service
 	service.RegisterSDK(simulator.Map)
-	service.Listen = &url.URL{User: url.UserPassword(user, password)}
-	front := newFront(service.ServeSDK, world)
+	service.Listen = &url.URL{User: login}
+	front := newFront(service.ServeSDK, world, login)
 	listener, err := net.Listen("tcp", listen)
 	if err != nil {
 		return err
@@ -131,6 +135,10 @@ func command(line []byte, world *world, front *front, certificates *certificates
 		world.checksFind(said.Name, said.Faults)
 	case "host":
 		return done, setHost(said.Name, said.Key, said.Value)
+	case "network":
+		return done, setNetwork(said.Name, said.Value)
+	case "datastore":
+		return done, setStore(said.Name, said.Value)
 	case "guest":
 		return done, setGuest(said.Name, said.Key, said.Value)
 	case "maintenance":

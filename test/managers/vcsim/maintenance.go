@@ -175,7 +175,7 @@ func (k *Keeper) guests() []*VM {
 	defer k.world.mu.Unlock()
 	found := []*VM{}
 	for name, each := range k.world.kept.Guests {
-		if each.Host == k.host.Name {
+		if each.Host == k.host.Name && !each.Gone {
 			found = append(found, k.world.vms[name])
 		}
 	}

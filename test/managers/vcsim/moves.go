@@ -52,6 +52,9 @@ type kept struct {
 	Tasks int `json:"tasks"`
 	// Of the last order.
 	Priority string `json:"priority,omitempty"`
+	// It came from another vCenter; it went to another one.
+	Adopted *adopted `json:"adopted,omitempty"`
+	Gone    bool     `json:"gone,omitempty"`
 }
 
 // A move that its hosts carry out: it goes on where the manager dies.
@@ -59,9 +62,9 @@ type moving struct {
 	Task   string    `json:"task"`
 	To     string    `json:"to"`
 	Store  string    `json:"store,omitempty"`
+	Away   *away     `json:"away,omitempty"`
 	EndsAt time.Time `json:"endsAt"`
 }
-
 
 type world struct {
 	mu     sync.Mutex
@@ -118,6 +121,7 @@ func (w *world) restore() error {
 	w.keepHosts()
 	simulator.Map.Put(sessionCollector())
 	keepViews()
+	keepSearch()
 	found, err := w.load()
 	if err != nil {
 		return err
@@ -130,6 +134,13 @@ func (w *world) restore() error {
 	}
 	fields.Field = w.kept.Fields
 	for name, each := range w.kept.Guests {
+		if each.Gone {
+			w.forget(name)
+			continue
+		}
+		if w.vms[name] == nil && each.Adopted != nil {
+			w.adopt(name, *each)
+		}
 		vm := w.vms[name]
 		if vm == nil {
 			return fmt.Errorf("%s keeps a guest %s that this inventory lacks", w.file, name)
@@ -151,12 +162,24 @@ func (w *world) goOn(vm *VM, each *kept) {
 	go func() {
 		time.Sleep(time.Until(each.Moving.EndsAt))
 		w.mu.Lock()
-		to, store := each.Moving.To, each.Moving.Store
+		to, store, away, tasks := each.Moving.To, each.Moving.Store, each.Moving.Away, each.Tasks
 		w.mu.Unlock()
-		w.arrive(vm, to, store)
-		vm.locks(false)
+		isGone := away != nil && w.handOver(vm, *away, tasks) == nil
+		if !isGone {
+			w.arrive(vm, to, store)
+			vm.locks(false)
+		}
 		w.save()
 	}()
+}
+
+// It is another vCenter's.
+func (w *world) forget(name string) {
+	if vm := w.vms[name]; vm != nil {
+		delete(w.vms, name)
+		delete(w.byRef, vm.Self)
+		simulator.Map.Remove(vm.Self)
+	}
 }
 
 func (w *world) list() interface{} {
@@ -164,6 +187,9 @@ func (w *world) list() interface{} {
 	defer w.mu.Unlock()
 	found := map[string]interface{}{}
 	for name, each := range w.kept.Guests {
+		if each.Gone {
+			continue
+		}
 		found[name] = map[string]interface{}{
 			"host": each.Host, "tasks": each.Tasks, "moving": each.Moving != nil, "datastore": each.Datastore,
 			"ref": w.vms[name].Self.Value, "priority": each.Priority,
@@ -346,7 +372,13 @@ func (vm *VM) MigrateVMTask(ctx *simulator.Context, req *types.MigrateVM_Task) s
 
 func (vm *VM) RelocateVMTask(ctx *simulator.Context, req *types.RelocateVM_Task) soap.HasFault {
 	vm.world.orderedWith(vm.Name, string(req.Priority))
-	task, fault := vm.move("RelocateVM_Task", "VirtualMachine.relocate", req.Spec.Host, req.Spec.Datastore)
+	order := func() (ref, *soap.Fault) {
+		if req.Spec.Service != nil {
+			return vm.moveAway(req.Spec)
+		}
+		return vm.move("RelocateVM_Task", "VirtualMachine.relocate", req.Spec.Host, req.Spec.Datastore)
+	}
+	task, fault := order()
 	if fault != nil {
 		return &methods.RelocateVM_TaskBody{Fault_: fault}
 	}
@@ -368,6 +400,16 @@ func (vm *VM) move(name, description string, to, store *ref) (ref, *soap.Fault) 
 	if *to != *vm.Runtime.Host && w.keepers[host.Name].isClosed() {
 		return ref{}, simulator.Fault("The operation is not allowed in the current state of the host.", &types.InvalidHostState{Host: to})
 	}
+	c := course{to: host.Name}
+	if store != nil {
+		c.store = storeAt(*store)
+	}
+	return vm.begin(name, description, c)
+}
+
+// Called with this guest's lock held.
+func (vm *VM) begin(name, description string, c course) (ref, *soap.Fault) {
+	w := vm.world
 	w.mu.Lock()
 	each := w.kept.Guests[vm.Name]
 	if each.Moving != nil {
@@ -376,30 +418,25 @@ func (vm *VM) move(name, description string, to, store *ref) (ref, *soap.Fault) 
 		return ref{}, simulator.Fault("The operation is not allowed in the current state.",
 			&types.TaskInProgress{Task: ref{Type: "Task", Value: moving}})
 	}
-	taskMs, fails, percent := w.taskMs, w.fails, w.percent
-	endsAt := time.Now().Add(time.Duration(taskMs) * time.Millisecond)
+	c.ms, c.fails, c.percent = w.taskMs, w.fails, w.percent
+	endsAt := time.Now().Add(time.Duration(c.ms) * time.Millisecond)
 	// Of a failing one the guest stays.
-	target, storage := host.Name, ""
-	if store != nil {
-		storage = storeAt(*store)
-	}
-	if fails != nil {
-		target, storage = each.Host, ""
+	if c.fails != nil {
+		c.to, c.store, c.away = each.Host, "", nil
 	}
 	each.Tasks++
-	each.Moving = &moving{To: target, Store: storage, EndsAt: endsAt}
+	each.Moving = &moving{To: c.to, Store: c.store, Away: c.away, EndsAt: endsAt}
 	w.mu.Unlock()
 	task, ctx := w.newTask(vm.Self, name, description)
 	w.mu.Lock()
 	each.Moving.Task = task.Self.Value
 	w.changed[vm.Name] = true
 	w.mu.Unlock()
-	// Called with this guest's lock held.
 	simulator.Map.Update(vm, []types.PropertyChange{
 		{Name: "recentTask", Val: append(vm.RecentTask, task.Self)},
 		{Name: "disabledMethod", Val: []string{"MigrateVM_Task", "RelocateVM_Task"}},
 	})
-	go vm.carryOut(ctx, task, course{to: target, store: storage, ms: taskMs, fails: fails, percent: percent})
+	go vm.carryOut(ctx, task, c)
 	return task.Self, nil
 }
 
@@ -407,6 +444,9 @@ type course struct {
 	to, store   string
 	ms, percent int
 	fails       *faultSpec
+	// To another vCenter, and what is found there against it.
+	away  *away
+	lacks func() types.BaseMethodFault
 }
 
 func (vm *VM) carryOut(ctx context.Context, task *MoveTask, r course) {
@@ -414,6 +454,11 @@ func (vm *VM) carryOut(ctx context.Context, task *MoveTask, r course) {
 	const steps = 10
 	fault := types.LocalizedMethodFault{}
 	failed := false
+	if r.lacks != nil {
+		if found := r.lacks(); found != nil {
+			failed, fault = true, types.LocalizedMethodFault{Fault: found}
+		}
+	}
 	for step := 1; step <= steps && !failed; step++ {
 		select {
 		case <-ctx.Done():
@@ -426,6 +471,18 @@ func (vm *VM) carryOut(ctx context.Context, task *MoveTask, r course) {
 			} else if step < steps {
 				task.update(types.PropertyChange{Name: "info.progress", Val: int32(step * 100 / steps)})
 			}
+		}
+	}
+	w.mu.Lock()
+	tasks := w.kept.Guests[vm.Name].Tasks
+	w.mu.Unlock()
+	if !failed && r.away != nil {
+		if found := w.handOver(vm, *r.away, tasks); found != nil {
+			failed, fault = true, types.LocalizedMethodFault{Fault: found}
+		} else {
+			w.save()
+			task.succeed(nil)
+			return
 		}
 	}
 	if failed {
@@ -459,7 +516,7 @@ type Checker struct {
 	world *world
 }
 
-func (c *Checker) found(vm ref, hosts []ref) (ref, *soap.Fault) {
+func (c *Checker) found(vm ref, hosts []ref, further types.BaseMethodFault) (ref, *soap.Fault) {
 	c.world.mu.Lock()
 	finds, findsAt := c.world.finds, c.world.findsAt
 	c.world.mu.Unlock()
@@ -476,6 +533,9 @@ func (c *Checker) found(vm ref, hosts []ref) (ref, *soap.Fault) {
 				return ref{}, simulator.Fault(err.Error(), &types.InvalidArgument{})
 			}
 			result.Error = append(result.Error, fault)
+		}
+		if further != nil {
+			result.Error = append(result.Error, types.LocalizedMethodFault{Fault: further})
 		}
 		results.CheckResult = append(results.CheckResult, result)
 	}
@@ -495,7 +555,14 @@ func hostsOf(vm ref, host *ref) []ref {
 }
 
 func (c *Checker) CheckRelocateTask(req *types.CheckRelocate_Task) soap.HasFault {
-	task, fault := c.found(req.Vm, hostsOf(req.Vm, req.Spec.Host))
+	var further types.BaseMethodFault
+	hosts := hostsOf(req.Vm, req.Spec.Host)
+	if req.Spec.Service != nil {
+		// Its host is none of this vCenter's.
+		hosts = hostsOf(req.Vm, nil)
+		further = lacksElsewhere(simulator.Map.Get(req.Vm).(*VM), req.Spec)
+	}
+	task, fault := c.found(req.Vm, hosts, further)
 	if fault != nil {
 		return &methods.CheckRelocate_TaskBody{Fault_: fault}
 	}
@@ -503,7 +570,7 @@ func (c *Checker) CheckRelocateTask(req *types.CheckRelocate_Task) soap.HasFault
 }
 
 func (c *Checker) CheckMigrateTask(req *types.CheckMigrate_Task) soap.HasFault {
-	task, fault := c.found(req.Vm, hostsOf(req.Vm, req.Host))
+	task, fault := c.found(req.Vm, hostsOf(req.Vm, req.Host), nil)
 	if fault != nil {
 		return &methods.CheckMigrate_TaskBody{Fault_: fault}
 	}
@@ -511,7 +578,7 @@ func (c *Checker) CheckMigrateTask(req *types.CheckMigrate_Task) soap.HasFault {
 }
 
 func (c *Checker) QueryVMotionCompatibilityExTask(req *types.QueryVMotionCompatibilityEx_Task) soap.HasFault {
-	task, fault := c.found(req.Vm[0], req.Host)
+	task, fault := c.found(req.Vm[0], req.Host, nil)
 	if fault != nil {
 		return &methods.QueryVMotionCompatibilityEx_TaskBody{Fault_: fault}
 	}
@@ -604,6 +671,33 @@ func setHost(name, key, value string) error {
 	}
 	simulator.Map.WithLock(host, func() {
 		simulator.Map.Update(host, []types.PropertyChange{{Name: key, Val: changed}})
+	})
+	return nil
+}
+
+// Gives a network another name.
+func setNetwork(name, value string) error {
+	for _, each := range simulator.Map.All("DistributedVirtualPortgroup") {
+		network := each.(*simulator.DistributedVirtualPortgroup)
+		if network.Name != name {
+			continue
+		}
+		simulator.Map.WithLock(network, func() {
+			simulator.Map.Update(network, []types.PropertyChange{{Name: "name", Val: value}})
+		})
+		return nil
+	}
+	return fmt.Errorf("no port group is called %s", name)
+}
+
+// Datastores that have one url are one datastore, also where two vCenters show it.
+func setStore(name, url string) error {
+	store := storeNamed(name)
+	if store == nil {
+		return fmt.Errorf("no datastore is called %s", name)
+	}
+	simulator.Map.WithLock(store, func() {
+		simulator.Map.Update(store, []types.PropertyChange{{Name: "summary.url", Val: url}})
 	})
 	return nil
 }

@@ -29,6 +29,32 @@ func keepViews() {
 	simulator.Map.Put(&Views{ViewManager: *manager})
 }
 
+// Search finds guests. The simulator's own ends at objects of ours that it does not know.
+type Search struct {
+	simulator.SearchIndex
+}
+
+func keepSearch() {
+	index := simulator.Map.Get(*content().SearchIndex).(*simulator.SearchIndex)
+	simulator.Map.Put(&Search{SearchIndex: *index})
+}
+
+func (*Search) FindByUuid(req *types.FindByUuid) soap.HasFault {
+	body := &methods.FindByUuidBody{Res: new(types.FindByUuidResponse)}
+	for _, each := range simulator.Map.All("VirtualMachine") {
+		vm := each.(*VM)
+		uuid := vm.Config.Uuid
+		if req.InstanceUuid != nil && *req.InstanceUuid {
+			uuid = vm.Config.InstanceUuid
+		}
+		if req.VmSearch && uuid == req.Uuid {
+			at := vm.Self
+			body.Res.Returnval = &at
+		}
+	}
+	return body
+}
+
 func (m *Views) CreateContainerView(ctx *simulator.Context, req *types.CreateContainerView) soap.HasFault {
 	isListed := req.Container == content().RootFolder && req.Recursive && len(req.Type) > 0
 	for _, each := range req.Type {

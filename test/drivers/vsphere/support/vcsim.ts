@@ -55,6 +55,8 @@ export interface VcsimSize {
   readonly guests?: number;
   readonly version?: string;
   readonly password?: string;
+  /** Its hosts and guests have it before their names; two vCenters have each their own. */
+  readonly name?: string;
 }
 
 export class Vcsim {
@@ -110,8 +112,9 @@ export class Vcsim {
     const state = path.join(this.dir, 'state.json');
     const args = ['--state', state, '--remove', this.dir, '--version', version, ...before];
     const sizes = { clusters, hosts, guests };
-    const { password } = this.#size;
+    const { password, name } = this.#size;
     if (password !== undefined) args.push('--password', password);
+    if (name !== undefined) args.push('--name', name);
     for (const [name, count] of Object.entries(sizes)) args.push(`--${name}`, String(count));
     const started = spawn(this.#program, args, {
       stdio: ['pipe', 'pipe', 'inherit'],

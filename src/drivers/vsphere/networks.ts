@@ -1,0 +1,124 @@
+import { textAt } from '../../xml.ts';
+import type { XmlElement } from '../../xml.ts';
+import { at } from '../../xml.ts';
+import type { VsphereClient } from './client.ts';
+import { wordIn } from './inventory.ts';
+import { unescapedName } from './names.ts';
+import { group, ref, refIn, text } from './soap.ts';
+import type { Part, Ref } from './soap.ts';
+
+/** Networks of a guest's cards, which another vCenter knows by their names alone. */
+
+const MOST_CARDS = 16;
+const DISTRIBUTED = 'DistributedVirtualPortgroup';
+const BY_NAME = 'VirtualEthernetCardNetworkBackingInfo';
+const BY_PORT = 'VirtualEthernetCardDistributedVirtualPortBackingInfo';
+
+export interface Card {
+  /** By which vSphere knows it among the guest's devices. */
+  readonly key: string;
+  /** Of the API: VirtualVmxnet3. */
+  readonly type: string;
+  readonly label: string;
+  /** Undefined for a card on a network of another kind. */
+  readonly network: string | undefined;
+}
+
+export interface Network {
+  readonly ref: Ref;
+  readonly name: string;
+  /** Of a distributed switch. */
+  readonly port?: { readonly switchUuid: string; readonly group: string };
+}
+
+/** A network that a host or a guest has (`network`). */
+export async function networksOf(
+  client: VsphereClient,
+  of: Ref,
+  signal: AbortSignal,
+): Promise<Network[]> {
+  const [seen] = await client.retrieve([{ ref: of, properties: ['network'] }], signal);
+  const refs = (seen?.properties.get('network')?.children ?? []).flatMap(
+    (each) => refIn(each) ?? [],
+  );
+  const wanted = refs.map((each) => ({
+    ref: each,
+    properties:
+      each.type === DISTRIBUTED ? ['name', 'key', 'config.distributedVirtualSwitch'] : ['name'],
+  }));
+  const networks = await client.retrieve(wanted, signal);
+  const switches = await switchUuids(
+    client,
+    networks.flatMap(
+      ({ properties }) => refIn(properties.get('config.distributedVirtualSwitch')) ?? [],
+    ),
+    signal,
+  );
+  return networks.map(({ ref: own, properties }) => {
+    const name = unescapedName(wordIn(properties, 'name') ?? '');
+    const key = wordIn(properties, 'key');
+    const uuid = switches.get(
+      refIn(properties.get('config.distributedVirtualSwitch'))?.value ?? '',
+    );
+    if (key === undefined || uuid === undefined) return { ref: own, name };
+    return { ref: own, name, port: { switchUuid: uuid, group: key } };
+  });
+}
+
+async function switchUuids(
+  client: VsphereClient,
+  refs: readonly Ref[],
+  signal: AbortSignal,
+): Promise<Map<string, string>> {
+  const each = new Map(refs.map((one) => [one.value, one]));
+  const wanted = [...each.values()].map((one) => ({ ref: one, properties: ['uuid'] }));
+  const seen = await client.retrieve(wanted, signal);
+  return new Map(
+    seen.flatMap(({ ref: { value }, properties }): [string, string][] => {
+      const uuid = wordIn(properties, 'uuid');
+      return uuid === undefined ? [] : [[value, uuid]];
+    }),
+  );
+}
+
+/** Of `config.hardware.device`. Pure. */
+export function cardsIn(devices: readonly XmlElement[], networks: readonly Network[]): Card[] {
+  const groups = new Map(networks.map(({ name, port }) => [port?.group, name]));
+  return devices
+    .flatMap((device): Card[] => {
+      const [backing] = at(device, 'backing');
+      const kind = backing?.attributes['xsi:type'] ?? '';
+      const [key, type] = [textAt(device, 'key'), device.attributes['xsi:type']];
+      if (backing === undefined || key === undefined || type === undefined) return [];
+      if (!kind.startsWith('VirtualEthernetCard')) return [];
+      const label = textAt(device, 'deviceInfo', 'label') ?? `network card ${key}`;
+      return [{ key, type, label, network: networkOf(kind, backing, groups) }];
+    })
+    .slice(0, MOST_CARDS);
+}
+
+function networkOf(
+  kind: string,
+  backing: XmlElement,
+  groups: ReadonlyMap<string | undefined, string>,
+): string | undefined {
+  if (kind === BY_NAME) return textAt(backing, 'deviceName');
+  if (kind === BY_PORT) return groups.get(textAt(backing, 'port', 'portgroupKey'));
+  return undefined;
+}
+
+/** That a card comes to that network: `deviceChange` of a specification. Pure. */
+export function cardOn({ key, type }: Card, { ref: network, name, port }: Network): Part {
+  const backing =
+    port === undefined
+      ? group('backing', [text('deviceName', name), ref('network', network)], BY_NAME)
+      : group(
+          'backing',
+          [group('port', [text('switchUuid', port.switchUuid), text('portgroupKey', port.group)])],
+          BY_PORT,
+        );
+  return group('deviceChange', [
+    text('operation', 'edit'),
+    group('device', [text('key', key), backing], type),
+  ]);
+}

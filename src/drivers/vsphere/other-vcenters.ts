@@ -1,0 +1,134 @@
+import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
+import type { GodwitError } from '../../errors.ts';
+import { VsphereClient } from './client.ts';
+import { otherSection } from './options.ts';
+import type { Vcenter, VsphereOptions } from './options.ts';
+import { HostsByName } from './places.ts';
+import type { HostPlace, Wanted } from './places.ts';
+import { refIn, text } from './soap.ts';
+import type { Ref } from './soap.ts';
+
+/** Another vCenter, with a session of its own. */
+export interface OtherVcenter {
+  /** In the configuration. */
+  readonly name: string;
+  readonly options: Vcenter;
+  readonly client: VsphereClient;
+  readonly hosts: HostsByName;
+}
+
+export interface OtherPlace extends OtherVcenter {
+  readonly host: HostPlace;
+}
+
+/** One that could not be asked. */
+interface Unasked {
+  readonly name: string;
+  readonly error: unknown;
+}
+
+/** The vCenters that guests of one may go to. Each is reached only once somebody asks for it. */
+export class OtherVcenters {
+  readonly #options: VsphereOptions['others'];
+  readonly #callMs: number;
+  readonly #open = new Map<string, Promise<OtherVcenter>>();
+
+  constructor(options: VsphereOptions['others'], callMs: number) {
+    this.#options = options;
+    this.#callMs = callMs;
+  }
+
+  /**
+   * The host of that name. The given error where none of them has it; GODWIT_MANAGER_REFUSES where two have it, and where
+   * one that may have it does not answer or is not believed.
+   */
+  async named(wanted: Wanted, unknown: unknown, signal: AbortSignal): Promise<OtherPlace> {
+    const asked = await this.#each(async (each) => {
+      try {
+        return { ...each, host: await each.hosts.named(wanted, signal) };
+      } catch (thrown) {
+        if (hasCode(thrown, 'GODWIT_HOST_UNKNOWN')) return undefined;
+        throw thrown;
+      }
+    }, signal);
+    const [found, second] = asked.flatMap((each) => ('value' in each ? (each.value ?? []) : []));
+    if (found === undefined) {
+      const failed = asked.find((each) => 'error' in each);
+      throw failed === undefined ? unknown : unasked(wanted, failed);
+    }
+    if (second === undefined) return found;
+    const reason = `${found.name} and ${second.name} both have a host of that name`;
+    const hint = `Name them apart in \`${otherSection(second.name)}.hosts\`.`;
+    throw refused(wanted, reason, { hint });
+  }
+
+  /** The one of them that has a guest, by its instance UUID; undefined where none shows it. Rejects where none does and one is silent. */
+  async holding(
+    instance: string,
+    signal: AbortSignal,
+  ): Promise<(OtherVcenter & { readonly vm: Ref }) | undefined> {
+    const asked = await this.#each(async (each) => {
+      const parts = [text('uuid', instance), text('vmSearch', true), text('instanceUuid', true)];
+      const { searchIndex } = each.client.content;
+      const vm = refIn((await each.client.call('FindByUuid', searchIndex, parts, signal))[0]);
+      return vm === undefined ? undefined : { ...each, vm };
+    }, signal);
+    const [found] = asked.flatMap((each) => ('value' in each ? (each.value ?? []) : []));
+    const failed = asked.find((each) => 'error' in each);
+    if (found === undefined && failed !== undefined) throw failed.error;
+    return found;
+  }
+
+  #each<T>(
+    ask: (other: OtherVcenter) => Promise<T>,
+    signal: AbortSignal,
+  ): Promise<({ readonly value: T } | Unasked)[]> {
+    const all = Object.keys(this.#options).map(async (name) => {
+      try {
+        return { value: await ask(await this.#reach(name, signal)) };
+      } catch (error) {
+        signal.throwIfAborted();
+        return { name, error };
+      }
+    });
+    return Promise.all(all);
+  }
+
+  #reach(name: string, signal: AbortSignal): Promise<OtherVcenter> {
+    const open = this.#open.get(name) ?? this.#opened(name, signal);
+    this.#open.set(name, open);
+    open.catch(() => this.#open.delete(name));
+    return open;
+  }
+
+  async #opened(name: string, signal: AbortSignal): Promise<OtherVcenter> {
+    const options = this.#options[name];
+    if (options === undefined) throw new Error(`${name} is not configured`);
+    const section = otherSection(name);
+    const client = await VsphereClient.open({ ...options, section }, signal, this.#callMs);
+    return { name, options, client, hosts: new HostsByName(client, options) };
+  }
+
+  async close(): Promise<void> {
+    const open = [...this.#open.values()];
+    this.#open.clear();
+    await Promise.all(
+      open.map((each) => each.then(({ client }) => client.close()).catch(() => undefined)),
+    );
+  }
+}
+
+function unasked(wanted: Wanted, { name, error: cause }: Unasked): GodwitError {
+  const { message, hint } = toGodwitError(cause);
+  const reason = `${name} could not be asked for that host: ${message}`;
+  return refused(wanted, reason, { cause, ...(hint === undefined ? {} : { hint }) });
+}
+
+function refused(
+  { guest, to }: Wanted,
+  reason: string,
+  how: { readonly hint?: string; readonly cause?: unknown },
+): GodwitError {
+  const facts = { manager: 'vSphere', guest, host: to, reason: reason.slice(0, 1024) };
+  return godwitError('GODWIT_MANAGER_REFUSES', facts, how);
+}
