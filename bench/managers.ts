@@ -7,7 +7,7 @@ import { everyPage } from '../src/protocol/public/page.ts';
 import { client } from '../src/rpc/client.ts';
 import { agentContract } from '../src/protocol/contract.ts';
 import { holderOfSocket } from '../src/rpc/port-holder.ts';
-import { hostNameIn, moveBy } from '../test/drivers/vsphere/support/movers.ts';
+import { hostNameIn, moveBy } from '../test/managers/one-move.ts';
 import { Vcsim } from '../test/drivers/vsphere/support/vcsim.ts';
 import { AgentHost } from '../test/e2e/support/agent-host.ts';
 import { onlyOf } from './contract.ts';
@@ -202,5 +202,8 @@ async function moved(
   const { before, after } = hostsOf(info.name);
   const id = `m-bench${String(index).padStart(3, '0')}`;
   const move = { id, guest: info.name, handle, from: hostNameIn(before), to: hostNameIn(after) };
-  return { name: info.name, outcome: await moveBy(vcenter.options, move, directory) };
+  return {
+    name: info.name,
+    outcome: await moveBy(new VsphereDriver(vcenter.options), move, directory),
+  };
 }

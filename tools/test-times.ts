@@ -169,10 +169,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/ipv6.e2e.ts': { seconds: 32, of: ['src/rpc/', 'src/links/', 'src/mover/'] },
   'test/e2e/late-switch.e2e.ts': { seconds: 73, of: ['src/migration/', 'src/mover/'] },
   'test/e2e/leftovers.e2e.ts': { seconds: 19, core: true },
-  'test/e2e/vsphere-vcenters.e2e.ts': {
-    seconds: 60,
-    of: ['src/drivers/vsphere/', 'src/mover/managed/', 'test/managers/vcsim/'],
-  },
+  'test/e2e/vsphere-vcenters.e2e.ts': { seconds: 60, of: ['src/drivers/vsphere/'] },
   'test/e2e/vsphere-doctor.e2e.ts': {
     seconds: 15,
     of: ['src/drivers/vsphere/', 'src/cli/doctor/', 'test/managers/vcsim/'],

@@ -193,23 +193,25 @@ export class Outgoing {
   async look(id: string, request: MigrationRequest): Promise<Looked> {
     const { config, clock, guests, peers, store, diskMoves } = this.#parts;
     const { guest, to } = request;
-    if (to === config.name) {
+    // A manager may move a guest to another datastore of its host.
+    const isStorage = request.datastore !== undefined;
+    if (to === config.name && !isStorage) {
       // Only of a guest that is here: who asks for one of another host is sent there.
       await guests.need(guest);
       throw godwitError('GODWIT_SAME_HOST', { guest, host: to });
     }
     // A host that is no peer is refused before the guest is asked, unless a manager may know it.
     const mayBeManaged = guests.drivers.some((each) => isManaged(each));
-    if (!mayBeManaged && peers.address(to) === undefined) throw this.#unknownHost(to);
+    const isKnown = to === config.name || peers.address(to) !== undefined;
+    if (!mayBeManaged && !isKnown) throw this.#unknownHost(to);
     checkSocketsBelow(config.stateDir, { id });
     mustBeReadable(store, guest);
     const found = await guests.need(guest);
     const { info, handle } = found;
-    // A manager may move a guest to another datastore of its host.
-    const isStorage = request.datastore !== undefined;
-    if (to === info.host && !isStorage) throw godwitError('GODWIT_SAME_HOST', { guest, host: to });
     const driver = driverOf(guests.drivers, handle);
     const isDirect = driver === undefined || !isManaged(driver);
+    if (to === info.host && (isDirect || !isStorage))
+      throw godwitError('GODWIT_SAME_HOST', { guest, host: to });
     const address = isDirect ? peers.address(to) : undefined;
     if (isDirect && address === undefined) throw this.#unknownHost(to);
     if (!isDirect) receivingAgent(peers, config.name, request);

@@ -150,8 +150,8 @@ export const SETTINGS = {
     kind: 'text',
     value: 'name',
     summary:
-      'where its disks are to lie, for a guest whose manager (vSphere) has datastores; with the host that it is on, ' +
-      'its disks alone move',
+      'where its disks are to lie: a datastore of vSphere by its name, a folder of Hyper-V by its path; with the host that ' +
+      'the guest is on, its disks alone move',
   },
   priority: {
     kind: 'choice',

@@ -4,7 +4,6 @@ import { after, before, describe, test } from 'node:test';
 import { Vcsim } from '../drivers/vsphere/support/vcsim.ts';
 import { AgentHost } from './support/agent-host.ts';
 
-const HERE = 'dc0-c0-h0';
 const THERE = 'vc2-dc0-c0-h1';
 const [ELSEWHERE, STORE] = ['VC2_DC0_C0_H1', 'LocalDS_1'];
 

@@ -28,6 +28,9 @@ const hostFacts = z.object({
   enabled: z.boolean(),
   limit: count,
   active: count,
+  /** Moves of storage at a time, and those of now. */
+  storageLimit: count,
+  storageActive: count,
   authentication: word,
   performance: word,
   anyNetwork: z.boolean(),

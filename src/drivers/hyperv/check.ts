@@ -16,6 +16,8 @@ export interface Hosts {
   readonly destination: HostFacts;
   /** A folder at the destination that takes local disks. */
   readonly storage?: string | undefined;
+  /** All disks go there, also those that both hosts see. */
+  readonly isAsked?: boolean;
 }
 
 /** Findings on the guest alone. */
@@ -82,7 +84,7 @@ export function hostChecks(hosts: Hosts, found: GuestWhole): Check[] {
     ]),
     authenticationCheck(hosts),
     switchCheck(hosts, found),
-    ...diskChecks(guest, found, hosts.storage),
+    ...diskChecks(guest, found, hosts),
   ];
 }
 
@@ -90,7 +92,11 @@ function nameOf({ from, to }: Hosts, side: 'source' | 'destination'): string {
   return side === 'source' ? from : to;
 }
 
-function impossible({ guest, to }: Hosts, reason: string, hint: string): GodwitError {
+export function impossible(
+  { guest, to }: Pick<Hosts, 'guest' | 'to'>,
+  reason: string,
+  hint: string,
+): GodwitError {
   const facts = { manager: 'Hyper-V', guest, host: to, reason };
   return godwitError('GODWIT_MANAGER_REFUSES', facts, { hint });
 }
@@ -176,7 +182,11 @@ function switchCheck({ guest, to, destination }: Hosts, found: GuestWhole): Chec
   return refuses('switches', 'destination', error);
 }
 
-function diskChecks(guest: string, found: GuestWhole, storage: string | undefined): Check[] {
+function diskChecks(
+  guest: string,
+  found: GuestWhole,
+  { storage, isAsked = false }: Pick<Hosts, 'storage' | 'isAsked'>,
+): Check[] {
   const refused = found.disks.flatMap(({ path, physical, at }) => {
     if (!physical && (isShared(path) || storage !== undefined)) return [];
     const reason = physical ? 'it is a physical disk of this host' : 'only this host has it';
@@ -187,8 +197,9 @@ function diskChecks(guest: string, found: GuestWhole, storage: string | undefine
     return [refuses('disks', 'source', godwitError('GODWIT_DISK_LOCAL', facts, { hint }))];
   });
   if (refused.length > 0) return refused;
-  const local = hasLocalDisks(found);
-  return [passes('disks', 'source', local ? `they go along, to ${storage}` : 'on shared storage')];
+  const isGoing = hasLocalDisks(found) || isAsked;
+  const evidence = isGoing ? `they go along, to ${storage}` : 'on shared storage';
+  return [passes('disks', 'source', evidence)];
 }
 
 /** What Compare-VM says: Hyper-V's own test of this move. */

@@ -33,6 +33,7 @@ export class HypervDriver implements ManagedDriver {
     maxStreams: 1,
     postcopyRecovery: false,
     figures: [],
+    datastores: true,
   } as const;
   readonly maintenance: HypervMaintenance;
   readonly #host: string;

@@ -51,6 +51,7 @@ $service=Get-CimInstance -Namespace root/virtualization/v2 -ClassName Msvm_Virtu
 $nodes=@()
 if(Get-Command Get-ClusterNode -ErrorAction SilentlyContinue){try{$nodes=@(Words (Get-ClusterNode|ForEach-Object{$_.Name}))}catch{$nodes=@()}}
 Say @{name="$($env:COMPUTERNAME)";domain=$(if($system.PartOfDomain){"$($system.Domain)"}else{''});version="$([Environment]::OSVersion.Version)"
+storageLimit=[int]$h.MaximumStorageMigrations;storageActive=[int]$service.ActiveStorageMigrationCount
 enabled=[bool]$h.VirtualMachineMigrationEnabled;limit=[int]$h.MaximumVirtualMachineMigrations;active=[int]$service.ActiveVirtualSystemMigrationCount
 authentication="$($h.VirtualMachineMigrationAuthenticationType)";performance="$($h.VirtualMachineMigrationPerformanceOption)"
 anyNetwork=[bool]$h.UseAnyNetworkForMigration;networks=@(Words (Get-VMMigrationNetwork|ForEach-Object{$_.Subnet}))
@@ -77,6 +78,7 @@ $vm=Get-VM|Where-Object{$_.Id -eq [guid]$id}|Select-Object -First 1
 $running=@(Get-WmiObject -Namespace $ns -Class Msvm_MigrationJob|Where-Object{$_.VirtualSystemName -eq $id -and $_.JobState -lt 7})
 if($vm -eq $null){Say @{absent=$true}}
 elseif("$($vm.Notes)".Contains($in.mark)){Say @{returned=0;already=$true}}
+elseif($in.alone -and $vm.IsClustered){Say @{refused='it is a role of a cluster'}}
 elseif($running.Count -gt 0){Say @{refused='another migration of it is under way'}}
 elseif($watch.Elapsed.TotalSeconds -gt 45){Say @{refused='the host took too long'}}
 else{
@@ -92,7 +94,7 @@ $h=Get-VMHost
 $machine=Get-WmiObject -Namespace $ns -Class Msvm_ComputerSystem -Filter "Name='$id'"
 $service=Get-WmiObject -Namespace $ns -Class Msvm_VirtualSystemMigrationService
 $set=([wmiclass]"\\.\$($ns):Msvm_VirtualSystemMigrationSettingData").CreateInstance()
-$set.MigrationType=[uint16]$(if($in.storage){32771}else{32768})
+$set.MigrationType=[uint16]$(if($in.alone){32769}elseif($in.storage){32771}else{32768})
 $way=$in.transport
 if($way -eq 'host'){$way="$($h.VirtualMachineMigrationPerformanceOption)"}
 $set.TransportType=[uint16]$(if($way -eq 'smb'){32768}else{5})
@@ -109,8 +111,10 @@ $system=$define.GetText($text)
 $resources=@($define.GetRelated('Msvm_StorageAllocationSettingData')|Where-Object{$_.ResourceSubType -eq 'Microsoft:Hyper-V:Virtual Hard Disk'}|ForEach-Object{
 $_.HostResource=@(Join-Path (Join-Path $folder 'Virtual Hard Disks') (Split-Path $_.HostResource[0] -Leaf))
 $_.GetText($text)})}
+$to=$in.destination
+if($in.alone){$to=$null}
 $stage='call'
-$answer=$service.MigrateVirtualSystemToHost($machine.__PATH,$in.destination,$set.GetText($text),$system,$resources)
+$answer=$service.MigrateVirtualSystemToHost($machine.__PATH,$to,$set.GetText($text),$system,$resources)
 Say @{returned=[long]$answer.ReturnValue}}}
 }finally{$mutex.ReleaseMutex()}}`;
 

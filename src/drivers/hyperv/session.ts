@@ -1,8 +1,10 @@
 import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
+import type { GodwitError } from '../../errors.ts';
 import type { ManagedOrder, TaskSight, Whereabouts } from '../../migration/managed/task-sight.ts';
 import { Mutex } from '../../mutex.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { ManagedInspection, ManagedSession } from '../port/managed.ts';
+import { CONVERTED } from '../converted.ts';
 import type { GuestWhole } from './answers.ts';
 import {
   compareChecks,
@@ -19,6 +21,7 @@ import { isRunning, jobSince, sightOf } from './job.ts';
 import { markBegins, markedAt } from './mark.ts';
 import { peerOf } from './options.ts';
 import type { HypervOptions, Peer } from './options.ts';
+import { folderChecks, isStorageAlone, isStoredIn, storageChecks } from './storage.ts';
 import { whereabouts } from './whereabouts.ts';
 import type { Sight } from './whereabouts.ts';
 import { WsmanFault } from './wsman/answers.ts';
@@ -64,22 +67,31 @@ export class HypervSession implements ManagedSession {
   }
 
   async check(order: ManagedOrder, signal: AbortSignal): Promise<Check[]> {
-    const { guest, from, to } = order;
-    const { name, storage } = this.#peer(to);
+    const { guest, from, to, datastore } = order;
     const found = await this.#whole(signal);
     const source = await this.#source.ask('host', {}, signal);
+    if (isStorageAlone(order)) return storageChecks(order, found, source);
+    const { name, storage } = this.#peer(to);
     let destination: Hosts['destination'];
     try {
       destination = await (await this.#there(to)).ask('host', {}, signal);
     } catch (thrown) {
       signal.throwIfAborted();
-      return [refuses('manager', 'destination', toGodwitError(thrown))];
+      return [refuses('manager', 'destination', unreached(toGodwitError(thrown)))];
     }
-    const hosts: Hosts = { guest, from, to, source, destination, storage };
-    const checks = hostChecks(hosts, found);
+    const hosts: Hosts = {
+      guest,
+      from,
+      to,
+      source,
+      destination,
+      storage: datastore ?? storage,
+      isAsked: datastore !== undefined,
+    };
+    const checks = [...folderChecks(order), ...hostChecks(hosts, found)];
     // Compare-VM asks the destination itself, and says less where what is above stands in its way.
     if (found.guest.clustered || checks.some(({ verdict }) => verdict === 'refuse')) return checks;
-    const about = { id: this.#machine, destination: name, storage: this.#storage(to, found) };
+    const about = { id: this.#machine, destination: name, storage: this.#storage(order, found) };
     const compared = await this.#source.reported('Compare-VM', () =>
       this.#source.tried('compare', about, signal),
     );
@@ -91,12 +103,14 @@ export class HypervSession implements ManagedSession {
     return peerOf(this.#options, to);
   }
 
-  /** Where its disks go along. */
-  #storage(to: string, found: GuestWhole): string | null {
+  /** Where its disks go: as it is asked for, or where those that only this host has go along. */
+  #storage({ to, datastore }: ManagedOrder, found: GuestWhole): string | null {
+    if (datastore !== undefined) return datastore;
     return hasLocalDisks(found) ? (this.#peer(to).storage ?? null) : null;
   }
 
   async #there(to: string): Promise<HypervHost> {
+    if (to === this.#source.name) return this.#source;
     if (this.#destination?.to === to) return this.#destination.host;
     const host = await HypervHost.open(to, this.#peer(to), this.#options);
     this.#destination?.host.close();
@@ -116,13 +130,15 @@ export class HypervSession implements ManagedSession {
       await this.#hasLeft(order, signal);
       return;
     }
-    const { name } = this.#peer(to);
+    const alone = isStorageAlone(order);
+    const { name } = alone ? { name: '' } : this.#peer(to);
     const about = {
       id: this.#machine,
       mark: markBegins(id),
+      alone,
       destination: name,
       node: name.split('.').at(0),
-      storage: this.#storage(to, found),
+      storage: this.#storage(order, found),
       transport: this.#options.transport,
     };
     const answer = await this.#source.tried('start', about, signal).catch((thrown: unknown) => {
@@ -187,7 +203,9 @@ export class HypervSession implements ManagedSession {
     }
   }
 
-  async where({ to }: ManagedOrder, signal: AbortSignal): Promise<Whereabouts> {
+  async where(order: ManagedOrder, signal: AbortSignal): Promise<Whereabouts> {
+    if (isStorageAlone(order)) return this.#whereStorage(order, signal);
+    const { to } = order;
     const there = this.#there(to).then((host) => host.machine(this.#machine, signal));
     const [source, destination, moving] = await Promise.all([
       orSilent(this.#source.machine(this.#machine, signal)),
@@ -199,6 +217,15 @@ export class HypervSession implements ManagedSession {
     ]);
     signal.throwIfAborted();
     return whereabouts(source, destination, moving);
+  }
+
+  /** It stays on its host: where its disks are decides. */
+  async #whereStorage({ datastore = '' }: ManagedOrder, signal: AbortSignal): Promise<Whereabouts> {
+    // Before the disks: a job that ends meanwhile has moved them.
+    const busy = (await this.#source.runningJob(this.#machine, signal)) !== undefined;
+    const found = await this.#source.ask('guest', { id: this.#machine }, signal);
+    if (found.guest === null) return { at: 'unknown' };
+    return { at: isStoredIn(datastore, found) ? 'destination' : 'source', busy };
   }
 
   async cancel({ id }: ManagedOrder, signal: AbortSignal): Promise<void> {
@@ -228,6 +255,18 @@ export class HypervSession implements ManagedSession {
     this.#destination?.host.close();
     this.#destination = undefined;
   }
+}
+
+/** It may be no Hyper-V host at all. */
+function unreached(error: GodwitError): GodwitError {
+  if (error.code !== 'GODWIT_UNREACHABLE') return error;
+  const { peer, address, reason } = error.facts as {
+    peer: string;
+    address: string;
+    reason: string;
+  };
+  const hint = `${error.hint ?? ''} ${CONVERTED}`.trim();
+  return godwitError('GODWIT_UNREACHABLE', { peer, address, reason }, { hint, cause: error });
 }
 
 function orSilent(asked: Promise<Sight>): Promise<Sight> {

@@ -1,5 +1,6 @@
 import { godwitError } from '../../errors.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
+import { CONVERTED } from '../converted.ts';
 import type { VsphereClient } from './client.ts';
 import { HOST_PROPERTIES, wordIn } from './inventory.ts';
 import { hostNameOf, unescapedName } from './names.ts';
@@ -61,7 +62,8 @@ export class HostsByName {
     const [found, other] = named.filter(({ name }) => name === to);
     if (found === undefined) {
       const names = named.flatMap(({ name }) => name ?? []);
-      const hint = didYouMean(to, names) ?? 'Hosts have the names that `godwit guests` shows.';
+      const hint =
+        didYouMean(to, names) ?? `Hosts have the names that \`godwit guests\` shows. ${CONVERTED}`;
       throw godwitError('GODWIT_HOST_UNKNOWN', { host: to }, { hint });
     }
     if (other === undefined) return found.ref;

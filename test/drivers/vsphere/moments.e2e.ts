@@ -6,7 +6,7 @@ import { systemClock } from '../../../src/clock.ts';
 import { VsphereDriver } from '../../../src/drivers/vsphere/driver.ts';
 import type { DiscoveredGuest } from '../../../src/drivers/port/inventory.ts';
 import { Random } from '../../../sim/random.ts';
-import { hostNameIn, moveBy } from './support/movers.ts';
+import { hostNameIn, moveBy } from '../../managers/one-move.ts';
 import { Vcsim } from './support/vcsim.ts';
 import type { CallFault } from './support/vcsim.ts';
 
@@ -36,7 +36,7 @@ async function moveAll(
       const id = `m-moment${String(left.length).padStart(3, '0')}`;
       const hosts = { from: hostNameIn(HERE), to: hostNameIn(THERE) };
       const named = { id, guest: info.name, handle, ...hosts };
-      outcomes.set(info.name, await moveBy(vcenter.options, named, directory));
+      outcomes.set(info.name, await moveBy(new VsphereDriver(vcenter.options), named, directory));
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));

@@ -10,6 +10,7 @@ interface Given {
   destination?: string;
   node?: string;
   storage?: string | null;
+  alone?: boolean;
   what?: string;
 }
 
@@ -83,21 +84,22 @@ function nodeAfter(world: HypervWorld, host: string, what: string): object {
 }
 
 function begin(world: HypervWorld, machine: FakeGuest | undefined, given: Given): object {
-  const { mark = '', destination = '', node = '' } = given;
+  const { mark = '', destination = '', node = '', storage = null, alone = false } = given;
   if (machine === undefined) return { absent: true };
   if (machine.notes.includes(mark)) return { returned: 0, already: true };
   const isMoving = world.jobs.some(
     (job) => job.machine === machine.id.toUpperCase() && job.state === 4,
   );
+  if (alone && machine.clustered) return { refused: 'it is a role of a cluster' };
   if (isMoving) return { refused: 'another migration of it is under way' };
   machine.notes += `\n${mark}${new Date().toISOString()}]`;
-  const to = machine.clustered ? node : destination;
+  const to = alone ? machine.host : machine.clustered ? node : destination;
   if (!world.hosts.has(to)) {
     return {
       error: { stage: 'call', message: `no host ${to}`, hresult: -2147023174, category: '' },
     };
   }
-  if (world.returns === 4096) world.migrate(machine, to);
+  if (world.returns === 4096) world.migrate(machine, to, storage);
   return { returned: world.returns };
 }
 
@@ -113,13 +115,13 @@ function factsOf(guest: FakeGuest): object {
 }
 
 function wholeOf(guest: FakeGuest): object {
-  const { compatibility, disks, images, devices } = guest;
+  const { compatibility, disks, images, devices, folder } = guest;
   return {
     guest: factsOf(guest),
     compatibility,
     disks,
     images,
     devices,
-    folder: String.raw`C:\vm`,
+    folder,
   };
 }

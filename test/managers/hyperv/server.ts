@@ -36,6 +36,9 @@ export interface Winrm {
   readonly temper: Temper;
   /** What was asked, by action. */
   readonly asked: string[];
+  /** The service of WinRM ends, and knows no shell and nobody any more once it is up again at the same address. */
+  down(): Promise<void>;
+  up(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -57,7 +60,7 @@ export async function serveWinrm(
     slowMs: 0,
   };
   const asked: string[] = [];
-  const commands = new Commands(world, host);
+  let commands = new Commands(world, host);
   const sockets = new Set<Socket>();
   const known = new WeakMap<Socket, NtlmServer | 'known'>();
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -83,33 +86,44 @@ export async function serveWinrm(
     response.writeHead(status, { 'content-type': 'application/soap+xml;charset=UTF-8' });
     response.end(whole(parsed, body));
   };
-  const server = createServer({ cert, key, minVersion: 'TLSv1.2' }, (request, response) => {
-    serve(request, response).catch((thrown: unknown) => {
-      response.writeHead(500).end(String(thrown));
+  let server: Server | undefined;
+  let port = 0;
+  const up = async (): Promise<void> => {
+    commands = new Commands(world, host);
+    server = createServer({ cert, key, minVersion: 'TLSv1.2' }, (request, response) => {
+      serve(request, response).catch((thrown: unknown) => {
+        response.writeHead(500).end(String(thrown));
+      });
     });
-  });
-  server.on('secureConnection', (socket) => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket)).on('error', () => undefined);
-  });
-  await listening(server);
-  const { port } = server.address() as AddressInfo;
+    server.on('secureConnection', (socket) => {
+      sockets.add(socket);
+      socket.once('close', () => sockets.delete(socket)).on('error', () => undefined);
+    });
+    await listening(server, port);
+    port = (server.address() as AddressInfo).port;
+  };
+  const down = async (): Promise<void> => {
+    const running = server;
+    server = undefined;
+    for (const socket of sockets) socket.destroy();
+    running?.close();
+    if (running !== undefined) await once(running, 'close');
+  };
+  await up();
   return {
     url: `https://127.0.0.1:${port}/wsman`,
     fingerprint: new X509Certificate(cert).fingerprint256,
     cert,
     temper,
     asked,
-    close: async () => {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-      await once(server, 'close');
-    },
+    down,
+    up,
+    close: down,
   };
 }
 
-async function listening(server: Server): Promise<void> {
-  server.listen(0, '127.0.0.1');
+async function listening(server: Server, port: number): Promise<void> {
+  server.listen(port, '127.0.0.1');
   await once(server, 'listening');
 }
 

@@ -11,6 +11,8 @@ export interface FakeGuest {
   host: string;
   state: 'Running' | 'Off' | 'Paused';
   notes: string;
+  /** Where its configuration is. */
+  folder: string;
   clustered: boolean;
   compatibility: boolean;
   disks: { path: string; physical: boolean; at: string }[];
@@ -25,6 +27,8 @@ export interface FakeHypervHost {
   enabled: boolean;
   limit: number;
   active: number;
+  storageLimit: number;
+  storageActive: number;
   authentication: string;
   anyNetwork: boolean;
   networks: string[];
@@ -39,6 +43,8 @@ export interface FakeJob {
   readonly machine: string;
   readonly from: string;
   readonly to: string;
+  /** The folder that its files go to, all of them. */
+  readonly storage: string | null;
   readonly beganMs: number;
   /** JobState */
   state: number;
@@ -57,6 +63,8 @@ export class HypervWorld {
   readonly hosts = new Map<string, FakeHypervHost>();
   readonly guests: FakeGuest[] = [];
   readonly jobs: FakeJob[] = [];
+  /** Migrations that were ever begun, by machine. */
+  readonly begun = new Map<string, number>();
   /** How long a migration takes, and how it ends. */
   taskMs = 200;
   ends: Ends = { state: COMPLETED, error: '' };
@@ -77,6 +85,8 @@ export class HypervWorld {
       enabled: true,
       limit: 2,
       active: 0,
+      storageLimit: 2,
+      storageActive: 0,
       authentication: 'Kerberos',
       anyNetwork: true,
       networks: [],
@@ -95,6 +105,7 @@ export class HypervWorld {
       host,
       state: 'Running',
       notes: '',
+      folder: String.raw`C:\vm`,
       clustered: false,
       compatibility: true,
       disks: [{ path: String.raw`\\share\vms\disk.vhdx`, physical: false, at: 'SCSI 0:0' }],
@@ -113,12 +124,14 @@ export class HypervWorld {
   }
 
   /** A job as VMMS begins it; it goes on by itself. */
-  migrate(guest: FakeGuest, to: string): void {
+  migrate(guest: FakeGuest, to: string, storage: string | null = null): void {
+    this.begun.set(guest.name, (this.begun.get(guest.name) ?? 0) + 1);
     this.jobs.push({
       id: randomUUID().toUpperCase(),
       machine: guest.id.toUpperCase(),
       from: guest.host,
       to,
+      storage,
       beganMs: Date.now(),
       state: RUNNING,
       error: '',
@@ -159,13 +172,24 @@ export class HypervWorld {
     for (const job of this.jobs) if (job.from === name) this.terminate(job.id);
   }
 
+  /**
+   * The management service is started again (`Restart-Service vmms`): machines go on, migrations under way end at their
+   * sources, and no job is known any more.
+   */
+  restart(): void {
+    this.turn();
+    this.jobs.length = 0;
+  }
+
   turn(): void {
     for (const job of this.jobs) {
       if (job.state !== RUNNING || Date.now() < job.beganMs + this.taskMs) continue;
       job.state = this.ends.state;
       job.error = this.ends.error;
       const guest = this.guests.find(({ id }) => id.toUpperCase() === job.machine);
-      if (guest !== undefined && job.state === COMPLETED) guest.host = job.to;
+      if (guest === undefined || job.state !== COMPLETED) continue;
+      guest.host = job.to;
+      if (job.storage !== null) store(guest, job.storage);
     }
     for (const { name, node } of this.hosts.values()) {
       if (node.drain !== 'InProgress') continue;
@@ -173,5 +197,15 @@ export class HypervWorld {
       const left = this.guests.some(({ host, clustered }) => host === name && clustered);
       if (!moving) node.drain = left ? 'Failed' : 'Completed';
     }
+  }
+}
+
+/** As Move-VM and Move-VMStorage lay a machine out below a folder that they are given. */
+function store(guest: FakeGuest, storage: string): void {
+  guest.folder = `${storage}\\${guest.id.toUpperCase()}`;
+  for (const disk of guest.disks) {
+    if (disk.physical) continue;
+    const file = disk.path.split('\\').at(-1) ?? '';
+    disk.path = `${guest.folder}\\Virtual Hard Disks\\${file}`;
   }
 }

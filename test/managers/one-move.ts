@@ -1,16 +1,15 @@
-/** Migrations of a vCenter's guests whose movers are all in this process: many at once, without a process for each. */
+/** Migrations of a manager's guests whose movers are all in this process: many at once, without a process for each. */
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { systemClock } from '../../../../src/clock.ts';
-import { VsphereDriver } from '../../../../src/drivers/vsphere/driver.ts';
-import type { VsphereOptions } from '../../../../src/drivers/vsphere/options.ts';
-import type { GuestHandle } from '../../../../src/drivers/port/inventory.ts';
-import { openJournalFile } from '../../../../src/host/journal-file.ts';
-import { silentLog } from '../../../../src/log.ts';
-import { ManagedMover } from '../../../../src/mover/managed/main.ts';
-import type { ManagedMoverRequest } from '../../../../src/protocol/mover/request.ts';
-import { migrationRequest } from '../../../../src/protocol/public/migration.ts';
-import type { EndPhase } from '../../../../src/protocol/public/migration.ts';
+import { systemClock } from '../../src/clock.ts';
+import type { GuestHandle } from '../../src/drivers/port/inventory.ts';
+import type { ManagedDriver } from '../../src/drivers/port/managed.ts';
+import { openJournalFile } from '../../src/host/journal-file.ts';
+import { silentLog } from '../../src/log.ts';
+import { ManagedMover } from '../../src/mover/managed/main.ts';
+import type { ManagedMoverRequest } from '../../src/protocol/mover/request.ts';
+import { migrationRequest } from '../../src/protocol/public/migration.ts';
+import type { EndPhase } from '../../src/protocol/public/migration.ts';
 
 export interface OneMove {
   readonly id: string;
@@ -21,9 +20,9 @@ export interface OneMove {
   readonly to: string;
 }
 
-/** Runs one migration to its end, with a session of its own and a journal below the directory. */
+/** Runs one migration to its end, with a driver of its own and a journal below the directory. */
 export async function moveBy(
-  options: VsphereOptions,
+  driver: ManagedDriver & { close?(): Promise<void> },
   { id, guest, handle, from, to }: OneMove,
   directory: string,
 ): Promise<EndPhase> {
@@ -40,7 +39,6 @@ export async function moveBy(
     toHost: to,
     createdAt: new Date().toISOString(),
   };
-  const driver = new VsphereDriver(options);
   const around = {
     clock: systemClock,
     log: silentLog,
@@ -50,7 +48,7 @@ export async function moveBy(
   try {
     return await new ManagedMover(dir, request, driver, around).run();
   } finally {
-    await driver.close();
+    await driver.close?.();
   }
 }
 

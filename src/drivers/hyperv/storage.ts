@@ -1,0 +1,73 @@
+import { godwitError } from '../../errors.ts';
+import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
+import type { Check } from '../../protocol/public/migration.ts';
+import type { GuestWhole, HostFacts } from './answers.ts';
+import { impossible, passes, refuses } from './check.ts';
+
+/** Moves of a guest's storage to another folder (`--datastore`), by themselves on one host or with the guest. Pure. */
+
+type Order = Pick<ManagedOrder, 'guest' | 'from' | 'to' | 'datastore'>;
+
+/** The guest stays on its host. */
+export function isStorageAlone({ from, to, datastore }: Omit<Order, 'guest'>): boolean {
+  return from === to && datastore !== undefined;
+}
+
+/** All its files are below that folder, where the order of a move puts them. */
+export function isStoredIn(folder: string, { guest, disks, folder: own }: GuestWhole): boolean {
+  const below = `${folder.replace(/[\\/]+$/, '')}\\${guest.id}\\`.toLowerCase();
+  const files = disks.filter(({ physical }) => !physical).map(({ path }) => path);
+  return [...files, `${own}\\`].every((each) => each.toLowerCase().startsWith(below));
+}
+
+/** That `--datastore` names a folder as Windows does. */
+export function folderChecks({ guest, to, datastore }: Order): Check[] {
+  if (datastore === undefined || /^([A-Za-z]:\\|\\\\[^\\]+\\[^\\])/.test(datastore)) return [];
+  const reason = `${datastore} is no folder of Windows with its whole path`;
+  const hint = String.raw`Name one as D:\VMs or \\server\share\VMs.`;
+  return [refuses('disks', 'destination', impossible({ guest, to }, reason, hint))];
+}
+
+/** For or against a move of storage alone; Compare-VM judges no such move. */
+export function storageChecks(order: Order, found: GuestWhole, host: HostFacts): Check[] {
+  const { guest, to, datastore = '' } = order;
+  return [
+    passes('manager', 'both', `Windows ${host.version}`),
+    ...folderChecks(order),
+    ...clusterChecks(order, found),
+    limitCheck(to, host),
+    ...physicalChecks(guest, found),
+    ...(isStoredIn(datastore, found) ? [stays(order)] : []),
+  ];
+}
+
+function clusterChecks(order: Order, { guest }: GuestWhole): Check[] {
+  if (!guest.clustered) return [];
+  const reason = 'it is a role of a cluster, whose configuration Godwit does not change';
+  const hint = 'Move its storage in the Failover Cluster Manager.';
+  return [refuses('cluster', 'source', impossible(order, reason, hint))];
+}
+
+function limitCheck(name: string, { storageActive, storageLimit: limit }: HostFacts): Check {
+  const evidence = `${storageActive} of ${limit} moves of storage at ${name}`;
+  if (storageActive < limit) return passes('limit', 'source', evidence);
+  const hint = 'Wait for one to end, or raise it: `Set-VMHost -MaximumStorageMigrations`.';
+  const what = `simultaneous moves of storage of ${name}`;
+  return refuses('limit', 'source', godwitError('GODWIT_OVERLOADED', { what, limit }, { hint }));
+}
+
+function physicalChecks(guest: string, { disks }: GuestWhole): Check[] {
+  const physical = disks.filter((each) => each.physical);
+  if (physical.length === 0)
+    return [passes('disks', 'source', `${disks.length} virtual disks go there`)];
+  return physical.map(({ path, at }) => {
+    const facts = { device: at, guest, file: path, reason: 'it is a physical disk of this host' };
+    const hint = 'Detach it, or give the guest a virtual disk in its place.';
+    return refuses('disks', 'source', godwitError('GODWIT_DISK_LOCAL', facts, { hint }));
+  });
+}
+
+function stays(order: Order): Check {
+  const reason = `its files are in ${order.datastore ?? ''} already`;
+  return refuses('disks', 'source', impossible(order, reason, 'Name another folder.'));
+}
