@@ -39,6 +39,8 @@ const replayed = z.object({
   hostHours: z.number(),
   wakes: z.number(),
   darkGuestHours: z.number(),
+  /** What the policy could not do: by constraint, at so many looks; the words of the first one. */
+  refused: z.array(z.object({ constraint: z.string(), looks: z.number(), words: z.string() })),
   byHour: z.array(z.object({ contention: z.number(), on: z.number() })),
 });
 const change = z.object({ now: z.number(), proposed: z.number() });

@@ -12,6 +12,7 @@ import { PlaceOrder } from './place-order.ts';
 import { shortfall } from './shortfall.ts';
 import { bestSwap } from './swap.ts';
 import type { Swap } from './swap.ts';
+import { whyStuck } from './why-stuck.ts';
 
 /** A relieved host keeps so much room, and one that takes a guest more: the distance is what keeps guests from swinging. */
 const RELIEVED_Z = 1.5;
@@ -21,6 +22,8 @@ const LASTS = 0.3;
 /** Hosts that differ by less than so many standard deviations do not differ. */
 const NOISE = 2;
 const CHOICES = 3;
+/** Hosts that are looked at to say why nobody leaves: those with most room. */
+const MOST_NAMED = 32;
 /** What the move of a guest brings counts for so much for each move that it had within a day, where another could leave. */
 const TWICE = 0.5;
 /** Room for rounding. */
@@ -219,9 +222,11 @@ class Balance {
   }
 
   #mayMove(seat: Seat): boolean {
-    const { left = [] } = seat.guest;
-    const rests = left.some(({ secondsAgo }) => secondsAgo < this.#options.residenceSeconds);
-    return !rests && holds(seat) === undefined && !this.#moves.has(seat);
+    return !this.#rests(seat) && holds(seat) === undefined && !this.#moves.has(seat);
+  }
+
+  #rests({ guest: { left = [] } }: Seat): boolean {
+    return left.some(({ secondsAgo }) => secondsAgo < this.#options.residenceSeconds);
   }
 
   #affords(...seats: readonly Seat[]): boolean {
@@ -246,10 +251,17 @@ class Balance {
   }
 
   /** A host that has too much, and nobody to move. */
-  #say({ host, seats }: Place): void {
-    if (seats.length === 0) return;
-    const words = `${host.name}: is asked for more than it has, and no move is worth what it costs or has a place to go`;
-    this.#refusals.push({ constraint: 'cpu', host: host.name, words });
+  #say(place: Place): void {
+    if (place.seats.length === 0) return;
+    this.#takers ??= new PlaceOrder(this.#fleet.places, partOf, ({ host }) => host.on);
+    const near: Place[] = [];
+    for (const each of this.#takers.from(0)) {
+      if (near.length === MOST_NAMED) break;
+      near.push(each);
+    }
+    const rests = (seat: Seat): boolean => this.#rests(seat);
+    const stuck = whyStuck(place, { near, room: TAKES, rests });
+    this.#refusals.push({ ...stuck, host: place.host.name });
   }
 }
 

@@ -73,6 +73,7 @@ const WORDS: Readonly<Record<Constraint, string>> = {
   draining: 'is being drained',
   moving: 'it moves already',
   'came-from': 'the guest left it less than two hours ago',
+  rests: 'it moved a short time ago and stays for now',
   'unknown-load': 'its samples are missing or make no sense',
   'unknown-host': 'its host is not in the inventory',
   'last-host': 'there is no other host that is on, heard of, and not drained itself',

@@ -103,6 +103,7 @@ export type Constraint =
   | 'draining'
   | 'moving'
   | 'came-from'
+  | 'rests'
   | 'unknown-load'
   | 'unknown-host'
   | 'last-host'

@@ -98,7 +98,12 @@ test('a host that is asked for more than it has, and that nobody can leave, is n
   const guests = crowded.guests.map((each) => ({ ...each, neverMove: true }));
   const { moves, refusals } = balance({ ...crowded, guests });
   assert.deepEqual(moves, []);
-  assert.ok(refusals.some((each) => each.host === 'a' && each.constraint === 'cpu'));
+  assert.ok(refusals.some((each) => each.host === 'a' && each.constraint === 'never-move'));
+  const alone = { ...crowded, hosts: crowded.hosts.slice(0, 1) };
+  assert.deepEqual(
+    balance(alone).refusals.map((each) => each.constraint),
+    ['last-host'],
+  );
 });
 
 /** Both hosts have 8 cores; a is asked for 9 by three guests of 3, b for 6 by two: no guest of 3 fits, and small ones are there. */

@@ -7,7 +7,7 @@ import type { Inventory, Plan } from '../../planner/inventory.ts';
 import { RIGHTSIZE, rightsize } from '../../planner/rightsize.ts';
 import { readHistory, TableError } from '../../planner/sim/history/history.ts';
 import type { History } from '../../planner/sim/history/history.ts';
-import { linesOf, pageOf } from '../../planner/sim/history/page.ts';
+import { linesOf, pageOf, refusedLines } from '../../planner/sim/history/page.ts';
 import type { PageFacts } from '../../planner/sim/history/page.ts';
 import { replay } from '../../planner/sim/history/replay.ts';
 import { FAILING, troubled } from '../../planner/sim/history/trouble.ts';
@@ -47,6 +47,11 @@ export const run: Run<typeof simSpec> = (input, context) => {
   else {
     const head = ['', 'as it was', `with ${policy}`];
     context.out.write(renderTable(head, linesOf(facts), tableLook(context)));
+    context.out.write(
+      refusedLines(facts)
+        .map((line) => `${printable(line)}\n`)
+        .join(''),
+    );
   }
   return Promise.resolve();
 };

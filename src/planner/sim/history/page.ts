@@ -35,6 +35,13 @@ export function linesOf({ was, would, price }: PageFacts): (readonly [string, st
   return lines;
 }
 
+/** What the policy could not do, line by line. */
+export function refusedLines({ would: { refused } }: PageFacts): string[] {
+  return refused.map(({ looks, words }) => {
+    return `not possible at ${looks} ${looks === 1 ? 'look' : 'looks'}, such as: ${words}`;
+  });
+}
+
 /** The whole page. Names come from files and are escaped. */
 export function pageOf(facts: PageFacts): string {
   const { policy, was, would } = facts;
@@ -59,6 +66,9 @@ polyline { fill: none; stroke-width: 1.5; }
 <tr><th></th><th>as it was</th><th>with ${escaped(policy)}</th></tr>
 ${rows}
 </table>
+${refusedLines(facts)
+  .map((line) => `<p>${escaped(line)}</p>`)
+  .join('\n')}
 <h2>Hosts with contention, by hour</h2>
 ${chart(of(was, 'contention'), of(would, 'contention'))}
 <h2>Hosts that are on, by hour</h2>

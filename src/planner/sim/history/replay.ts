@@ -1,13 +1,17 @@
 /** What a policy would have done with a recorded history. Pure. */
 import { drain } from '../../drain.ts';
-import type { Inventory, Plan } from '../../inventory.ts';
+import type { Inventory, Plan, Refusal } from '../../inventory.ts';
 import { wattsOf } from '../../power.ts';
 import { TICK_S } from './history.ts';
 import type { History } from './history.ts';
+import { RefusedCount } from './refused.ts';
+import type { Refused } from './refused.ts';
 import { World } from './world.ts';
 import type { WorldOptions } from './world.ts';
 
-export type Planner = (inventory: Inventory) => Pick<Plan, 'moves'>;
+export type Planner = (
+  inventory: Inventory,
+) => Pick<Plan, 'moves'> & Partial<Pick<Plan, 'refusals'>>;
 
 export interface Replay {
   readonly hours: number;
@@ -24,6 +28,8 @@ export interface Replay {
   readonly wakes: number;
   /** In which guests were on a host that had failed, or waited for a place. */
   readonly darkGuestHours: number;
+  /** What the policy could not do. */
+  readonly refused: readonly Refused[];
   /** Per hour: hosts with contention, and hosts that are on, on average. */
   readonly byHour: readonly { readonly contention: number; readonly on: number }[];
 }
@@ -46,6 +52,7 @@ export function replay(
 ): Replay {
   const world = new World(history, options);
   const count = new Count(history, world);
+  const refused = new RefusedCount();
   for (let tick = 0; tick < history.ticks; tick += 1) {
     world.advance(tick * TICK_S);
     world.placeWaiting();
@@ -53,12 +60,13 @@ export function replay(
     count.look(tick);
     const restarting = world.restarts > 0;
     world.restarts = 0;
-    if (plan !== undefined && !restarting) act(world, plan, options);
+    if (plan !== undefined && !restarting) refused.look(act(world, plan, options));
   }
-  return count.result();
+  return { ...count.result(), refused: refused.result() };
 }
 
-function act(world: World, plan: Planner, { watch }: ReplayOptions): void {
+/** What the policy could not do. */
+function act(world: World, plan: Planner, { watch }: ReplayOptions): readonly Refusal[] {
   const carryOut = (made: Pick<Plan, 'moves'>): void => {
     watch?.(world, false, made);
     world.carryOut(made);
@@ -66,7 +74,9 @@ function act(world: World, plan: Planner, { watch }: ReplayOptions): void {
   };
   const isDrained = [...world.hosts.values()].some(({ draining }) => draining);
   carryOut(isDrained ? drain(world.inventory(), { hosts: [] }) : NO_MOVES);
-  carryOut(plan(world.inventory()));
+  const made = plan(world.inventory());
+  carryOut(made);
+  return made.refusals ?? [];
 }
 
 /** What it comes to, look by look. */
@@ -119,7 +129,7 @@ class Count {
     return asked;
   }
 
-  result(): Replay {
+  result(): Omit<Replay, 'refused'> {
     const { ticks, hosts } = this.#history;
     const world = this.#world;
     const hasPower = hosts.some(({ watts }) => watts !== undefined);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { linesOf, pageOf } from '../../../../src/planner/sim/history/page.ts';
+import { linesOf, pageOf, refusedLines } from '../../../../src/planner/sim/history/page.ts';
 import type { Replay } from '../../../../src/planner/sim/history/replay.ts';
 
 const was: Replay = {
@@ -14,6 +14,7 @@ const was: Replay = {
   darkGuestHours: 0,
   kwh: 10,
   hostHours: 4,
+  refused: [],
   byHour: [
     { contention: 1, on: 2 },
     { contention: 0.5, on: 2 },
@@ -34,6 +35,18 @@ test('energy is reported where hosts report their power, and money where a price
     price: { perKwh: 0.3, currency: 'EUR' },
   });
   assert.deepEqual(priced.at(-1), ['energy, EUR', '3.00', '2.40']);
+});
+
+test('what the policy could not do is said, with how often and the first one', () => {
+  const refused = [{ constraint: 'cpu', looks: 3, words: 'a<b: is asked for more' } as const];
+  const facts = { policy: 'balance', was, would: { ...would, refused } };
+  assert.deepEqual(refusedLines(facts), [
+    'not possible at 3 looks, such as: a<b: is asked for more',
+  ]);
+  assert.match(
+    pageOf(facts),
+    /<p>not possible at 3 looks, such as: a&lt;b: is asked for more<\/p>/,
+  );
 });
 
 test('the charts take any number of hours', () => {

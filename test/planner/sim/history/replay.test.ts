@@ -53,6 +53,19 @@ test('a guest under way is reported with where it goes, until the prediction say
   assert.ok(Math.abs(would.movedBytes / (64 * GIB) - 1) < 0.01);
 });
 
+test('what a policy could not do is counted by looks', () => {
+  const alone = historyOf({
+    ...FILES,
+    'hosts.csv': FILES['hosts.csv'].split('\n').slice(0, 2).join('\n'),
+    'guests.csv': FILES['guests.csv'].replaceAll(',b,', ',a,'),
+  });
+  const would = replay(alone, (inventory) => balance(inventory), { sleep: false });
+  const [first, ...others] = would.refused;
+  assert.deepEqual([first?.constraint, others], ['last-host', []]);
+  assert.ok((first?.looks ?? 0) >= 50, `${first?.looks} looks`);
+  assert.deepEqual(replay(alone, undefined, { sleep: false }).refused, []);
+});
+
 test('an hour that the history ends in is averaged over its own looks', () => {
   const short = replay({ ...history, ticks: 13 }, undefined, { sleep: false });
   assert.deepEqual(short.byHour.at(-1), { contention: 1, on: 2 });
