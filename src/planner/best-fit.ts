@@ -77,7 +77,7 @@ export class FitIndex {
 /** Room for rounding. */
 const HAIR = 1e-9;
 
-/** What keeps a guest from most of these hosts; `cpu` where nothing else does. */
+/** What keeps a guest from most of these hosts; `cpu` where nothing else does, `last-host` where there is no other. */
 export function whyNot(seat: Seat, candidates: readonly Place[]): Constraint {
   const counts = new Map<Constraint, number>();
   for (const place of candidates) {
@@ -85,6 +85,7 @@ export function whyNot(seat: Seat, candidates: readonly Place[]): Constraint {
     const constraint = objection(seat, place) ?? 'cpu';
     counts.set(constraint, (counts.get(constraint) ?? 0) + 1);
   }
+  if (counts.size === 0) return 'last-host';
   let most: Constraint = 'cpu';
   for (const [constraint, count] of counts) if (count > (counts.get(most) ?? 0)) most = constraint;
   return most;

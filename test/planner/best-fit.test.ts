@@ -26,6 +26,7 @@ test('what keeps a guest from most hosts is named', () => {
   const [, , , d, e] = fleet.places;
   assert.equal(whyNot(web!, [d!]), 'cpu');
   assert.equal(whyNot(web!, [e!]), 'silent');
+  assert.equal(whyNot(web!, []), 'last-host');
 });
 
 test('the index gives what a look at all hosts gives, before and after guests moved', () => {

@@ -89,7 +89,7 @@ test('a host that nobody can help is refused by name', () => {
     guests: [guest('one', 'a', busy), guest('two', 'a', busy)],
   });
   assert.deepEqual(plan.moves, []);
-  assert.deepEqual(plan.refusals[0]?.constraint, 'cpu');
+  assert.deepEqual(plan.refusals[0]?.constraint, 'last-host');
 });
 
 test('no budget, no moves', () => {

@@ -41,6 +41,8 @@ test('a host is woken only where its cores are fast enough for the guest', () =>
 test('a guest that has no place is refused by the constraint', () => {
   const placement = place({ hosts, guests }, { ...wanted, memoryBytes: 100 * GIB });
   assert.ok('refused' in placement && placement.refused.constraint === 'memory');
+  const nowhere = place({ hosts: [], guests: [] }, wanted);
+  assert.ok('refused' in nowhere && nowhere.refused.constraint === 'last-host');
 });
 
 test('labels count: apart, together and pinned', () => {
