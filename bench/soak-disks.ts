@@ -12,15 +12,8 @@ import { withDeadline } from '../src/deadline.ts';
 import type { Mode } from '../src/protocol/public/migration.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
 import { godwitMigrate } from './godwit.ts';
-import { otherHost, untilQuiet, withLab } from './lab.ts';
-import {
-  askGuest,
-  connectionProblems,
-  measures,
-  possibleModes,
-  tidied,
-  wordProblems,
-} from './soak.ts';
+import { withLab } from './lab.ts';
+import { askGuest, connectionProblems, possibleModes, toAndFro, wordProblems } from './soak.ts';
 import type { GuestWord, Moved } from './soak.ts';
 import type { HostTally } from './tally-compare.ts';
 import { takeTally } from './tally.ts';
@@ -68,42 +61,17 @@ async function measure(lab: Lab, options: BenchOptions): Promise<Measure[]> {
     signal,
   });
   const course: Course = { lab, first: await askGuest(lab, GUEST, signal), signal };
-  // Once there and back first, as without disks: it fills what hosts keep on purpose.
-  for (const to of ['b', 'a']) await moveOnce(course, modes.at(-1) ?? 'precopy', to);
-  await untilQuiet(lab, signal);
-  const before = await tallyWithStorage(lab);
-  const moved: Moved[] = [];
-  const failures: string[] = [];
-  let host = 'a';
-  // An odd number would leave the guest, and what belongs to it, on the other host.
-  for (let run = 0; run < runs + (runs % 2); run += 1) {
-    const mode = modes[run % modes.length] ?? 'precopy';
-    const to = otherHost(lab, host);
-    const number = String(run + 1).padStart(3);
-    try {
-      const result = await moveOnce(course, mode, to);
-      moved.push(result);
-      const { totalMs, clientGapMs } = result;
-      const times = `${totalMs.toFixed(0)} ms, client gap ${clientGapMs.toFixed(0)} ms`;
-      say(`${number}  ${mode.padEnd(9)} to ${to}  ${times}`);
-    } catch (error) {
-      signal.throwIfAborted();
-      failures.push(`move ${run + 1}, ${mode} to ${to}: ${String(error)}`);
-      say(`${number}  FAILED ${failures.at(-1) ?? ''}`);
-    }
-    const hosts = await runningOn(lab, GUEST);
-    // Nothing can be said of moves after one that lost the guest, or doubled it.
-    if (hosts.length !== 1)
-      throw new Error(`the guest runs on ${hosts.join(' and ') || 'no host'}`);
-    host = hosts[0] ?? host;
-  }
-  if (host !== 'a') {
-    say('one move more, so that everything can be counted where it began');
-    await moveOnce(course, 'precopy', 'a').catch((error: unknown) => failures.push(String(error)));
-  }
-  const left = await tidied(lab, { before, take: tallyWithStorage }, signal);
-  for (const line of left) say(`left over: ${line}`);
-  return measures(moved, failures.length, left.length);
+  return toAndFro(
+    lab,
+    {
+      guest: GUEST,
+      modes,
+      runs,
+      take: tallyWithStorage,
+      moveOnce: (mode, to) => moveOnce(course, mode, to),
+    },
+    options,
+  );
 }
 
 interface Course {

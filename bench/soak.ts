@@ -53,11 +53,46 @@ async function measure(lab: Lab, options: BenchOptions): Promise<Measure[]> {
     signal,
   });
   const course: Course = { lab, guest, first: await askGuest(lab, GUEST, signal), signal };
+  return toAndFro(
+    lab,
+    {
+      guest: GUEST,
+      modes,
+      runs,
+      take: takeTally,
+      moveOnce: (mode, to) => moveOnce(course, mode, to),
+    },
+    options,
+  );
+}
+
+interface Course {
+  readonly lab: Lab;
+  readonly guest: LabGuest;
+  readonly first: GuestWord;
+  readonly signal: AbortSignal;
+}
+
+interface Rounds {
+  readonly guest: string;
+  readonly modes: readonly Mode[];
+  readonly runs: number;
+  /** Counts what there is on each host. */
+  readonly take: (lab: Lab) => Promise<HostTally[]>;
+  readonly moveOnce: (mode: Mode, to: string) => Promise<Moved>;
+}
+
+/** Moves a guest from host to host, by each mode in turn, and looks what failed and what is left over. */
+export async function toAndFro(
+  lab: Lab,
+  { guest, modes, runs, take, moveOnce: moveTo }: Rounds,
+  { signal, say }: BenchOptions,
+): Promise<Measure[]> {
   // Once there and back first: it fills what hosts keep on purpose, such as the checksums of kernels, and the guest has
   // beside it what one has that came by post-copy or hybrid.
-  for (const to of ['b', 'a']) await moveOnce(course, modes.at(-1) ?? 'precopy', to);
+  for (const to of ['b', 'a']) await moveTo(modes.at(-1) ?? 'precopy', to);
   await untilQuiet(lab, signal);
-  const before = await takeTally(lab);
+  const before = await take(lab);
   const moved: Moved[] = [];
   const failures: string[] = [];
   let host = 'a';
@@ -65,16 +100,17 @@ async function measure(lab: Lab, options: BenchOptions): Promise<Measure[]> {
   for (let run = 0; run < runs + (runs % 2); run += 1) {
     const mode = modes[run % modes.length] ?? 'precopy';
     const to = otherHost(lab, host);
+    const number = String(run + 1).padStart(3);
     try {
-      const result = await moveOnce(course, mode, to);
+      const result = await moveTo(mode, to);
       moved.push(result);
-      say(`${String(run + 1).padStart(3)}  ${describe(result, to)}`);
+      say(`${number}  ${describe(result, to)}`);
     } catch (error) {
       signal.throwIfAborted();
       failures.push(`move ${run + 1}, ${mode} to ${to}: ${String(error)}`);
-      say(`${String(run + 1).padStart(3)}  FAILED ${failures.at(-1) ?? ''}`);
+      say(`${number}  FAILED ${failures.at(-1) ?? ''}`);
     }
-    const hosts = await runningOn(lab, GUEST);
+    const hosts = await runningOn(lab, guest);
     // Nothing can be said of moves after one that lost the guest, or doubled it.
     if (hosts.length !== 1)
       throw new Error(`the guest runs on ${hosts.join(' and ') || 'no host'}`);
@@ -82,19 +118,11 @@ async function measure(lab: Lab, options: BenchOptions): Promise<Measure[]> {
   }
   if (host !== 'a') {
     say('one move more, so that everything can be counted where it began');
-    await moveOnce(course, 'precopy', 'a').catch((error: unknown) => failures.push(String(error)));
+    await moveTo('precopy', 'a').catch((error: unknown) => failures.push(String(error)));
   }
-  const left = await tidied(lab, { before, take: takeTally }, signal);
+  const left = await tidied(lab, { before, take }, signal);
   for (const line of left) say(`left over: ${line}`);
   return measures(moved, failures.length, left.length);
-}
-
-/** What stays the same through all moves. */
-interface Course {
-  readonly lab: Lab;
-  readonly guest: LabGuest;
-  readonly first: GuestWord;
-  readonly signal: AbortSignal;
 }
 
 /** What a guest says of itself, which no move may change. */
@@ -160,7 +188,7 @@ export function wordProblems(first: GuestWord, now: GuestWord): string[] {
 }
 
 /** What is there more than before, once everything that is about to end has ended. */
-export async function tidied(
+async function tidied(
   lab: Lab,
   { before, take }: { before: readonly HostTally[]; take: (lab: Lab) => Promise<HostTally[]> },
   signal: AbortSignal,
@@ -179,7 +207,7 @@ function describe({ mode, totalMs, clientGapMs }: Moved, to: string): string {
 }
 
 /** What failed and what was left must be nothing; the rest is reported. */
-export function measures(moved: readonly Moved[], failed: number, leftOver: number): Measure[] {
+function measures(moved: readonly Moved[], failed: number, leftOver: number): Measure[] {
   const runs = moved.length + failed;
   const zero = { atMost: 0 };
   return [

@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { MOST_SIGNALS } from '../protocol/public/health.ts';
 import type { HealthSignal } from '../protocol/public/health.ts';
+import { jsonOf } from '../json.ts';
 
 /** Errors of memory that were counted since the host started. */
 export interface MemoryErrors {
@@ -127,14 +128,6 @@ export function parseSmart(part: string, text: string): HealthSignal[] | undefin
       found.push(disk('warning', `${raw.value} ${words}`));
   }
   return found;
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Corrected errors of memory within a day: some come with age, many before an uncorrected one. */

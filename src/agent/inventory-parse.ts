@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { HostInfo } from '../protocol/public/host.ts';
+import { jsonOf } from '../json.ts';
 
 /** What the kernel's and iproute2's texts say; nothing here reads anything itself. */
 
@@ -44,7 +45,7 @@ const ipLinks = z.array(
 
 /** The output of `ip -details -json address show`; an empty list where it is not that. */
 export function parseLinks(text: string): Link[] {
-  const parsed = ipLinks.safeParse(json(text));
+  const parsed = ipLinks.safeParse(jsonOf(text));
   if (!parsed.success) return [];
   return parsed.data.slice(0, 4096).map((link) => ({
     name: link.ifname,
@@ -79,12 +80,4 @@ export function bridgesOf(links: readonly Link[]): string[] {
     .filter(({ kind }) => kind === 'bridge' || kind === 'openvswitch')
     .slice(0, 1024)
     .map(({ name }) => name);
-}
-
-function json(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -9,6 +9,7 @@ import type { Later } from '../protocol/public/probe.ts';
 import { watchResult } from '../protocol/peer/probe.ts';
 import type { WatcherLine, WatchEnd, WatchResult } from '../protocol/peer/probe.ts';
 import { COMPILES_AHEAD, SMALL_ENVIRONMENT, SMALL_FLAGS } from '../small-process.ts';
+import { jsonOf } from '../json.ts';
 
 const PROGRAM = fileURLToPath(new URL('../bin/watcher.ts', import.meta.url));
 /** The guest is waited for meanwhile, and ports are taken down. */
@@ -113,12 +114,4 @@ export function watcherProcess(
       }
     },
   };
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -20,6 +20,7 @@ import { Pairing } from './pairing.ts';
 import type { PairingEffect, PairingEvent, PairingLimits, WhyNot } from './pairing.ts';
 import { Splice } from './splice.ts';
 import type { SpliceLimits } from './splice.ts';
+import { jsonOf } from '../json.ts';
 
 export interface StreamsOptions {
   readonly clock: Clock;
@@ -125,7 +126,7 @@ export class Streams {
 
   #greeted(stream: Stream, text: string): void {
     const { id, socket, who } = stream;
-    const parsed = relayAsk.safeParse(json(text));
+    const parsed = relayAsk.safeParse(jsonOf(text));
     if (!parsed.success) {
       this.#refuse(stream, invalid(stream, whatIsWrong(parsed.error)));
       return;
@@ -258,12 +259,4 @@ function say(socket: TLSSocket, line: RelayLine): void {
 function invalid({ who }: Stream, what: string): GodwitError {
   const expected = `a line of a relay’s caller, version ${RELAY_VERSION}`;
   return godwitError('GODWIT_PROTOCOL_INVALID', { peer: who, expected, what });
-}
-
-function json(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -10,6 +10,7 @@ import { PROTOCOL_HEADER, selectVersion } from '../protocol/version.ts';
 import { readAll, readLines } from './client-body.ts';
 import { networkFailure, openPool } from './transport.ts';
 import type { Transport, HttpPool } from './transport.ts';
+import { jsonOf } from '../json.ts';
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
@@ -244,7 +245,7 @@ function fillPath(route: Route, input: AnyInput): string {
 }
 
 function parse(wire: HttpPool, route: Route, text: string): unknown {
-  const value = route.text === undefined ? json(text) : text;
+  const value = route.text === undefined ? jsonOf(text) : text;
   if (route.stream && isErrorLine(value)) throw refusal(text, 0, wire);
   const parsed = route.response.safeParse(value);
   if (parsed.success) return parsed.data;
@@ -260,7 +261,7 @@ function isErrorLine(value: unknown): boolean {
 }
 
 function refusal(text: string, status: number, wire: HttpPool): Error {
-  const value = json(text);
+  const value = jsonOf(text);
   const parsed = errorBody.safeParse(value);
   if (parsed.success) return fromSerial(parsed.data.error);
   const problem = problemBody.safeParse(value);
@@ -270,12 +271,4 @@ function refusal(text: string, status: number, wire: HttpPool): Error {
     expected: 'an answer of Godwit',
     what: `status ${status}: ${text.slice(0, 200)}`,
   });
-}
-
-function json(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

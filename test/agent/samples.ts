@@ -18,6 +18,7 @@ import type { Role } from '../../src/protocol/route.ts';
 import { client } from '../../src/rpc/client.ts';
 import { authority, tempDir } from '../rpc/test-contract.ts';
 import { FakeMovers } from './fake-movers.ts';
+import { PLAIN } from '../drivers/plain.ts';
 
 export const GIB = 1024 ** 3;
 
@@ -52,13 +53,7 @@ export function listingDriver(guests: () => DiscoveredGuest[]): DirectDriver {
   };
   return {
     name: 'fake',
-    capabilities: {
-      shape: 'direct',
-      modes: ['precopy'],
-      compression: ['none'],
-      maxStreams: 1,
-      postcopyRecovery: false,
-    },
+    capabilities: PLAIN,
     hypervisors: () => Promise.resolve([]),
     discover: () => Promise.resolve(guests()),
     life: (handle) => Promise.resolve(lifeOf(processIn(handle))),

@@ -7,6 +7,7 @@ import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { hookInput } from '../../src/hooks/hooks.ts';
+import { ROUTED_BOTH } from '../network/host-facts.ts';
 
 const EXAMPLES = fileURLToPath(new URL('../../examples/hooks/', import.meta.url));
 
@@ -33,15 +34,7 @@ const input = hookInput.parse({
       mac: '52:54:00:00:00:02',
       port: 'tap1',
       addresses: ['10.88.0.21', 'fd00::21'],
-      attachment: {
-        kind: 'routed',
-        mtu: 1500,
-        mac: '0a:00:00:00:00:01',
-        routes: ['10.88.0.21/32', 'fd00::21/128'],
-        gateways: ['169.254.1.1/32'],
-        proxyArp: true,
-        proxyNdp: false,
-      },
+      attachment: ROUTED_BOTH,
     },
   ],
   ports: { net0: 'gw0' },

@@ -28,6 +28,13 @@ export const ROUTED_PORT = {
   proxyNdp: false,
 } as const satisfies Attachment;
 
+/** The same with an address of each family, and the gateway that its guest knows. */
+export const ROUTED_BOTH = {
+  ...ROUTED_PORT,
+  routes: ['10.88.0.21/32', 'fd00::21/128'],
+  gateways: ['169.254.1.1/32'],
+} as const satisfies Attachment;
+
 const tun = { info_kind: 'tun', info_data: { type: 'tap' } };
 const bridge = (filtering = 0) => ({
   info_kind: 'bridge',

@@ -1,16 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { attachment, networkMap, networkName } from '../../src/protocol/network.ts';
+import { ROUTED_BOTH } from '../network/host-facts.ts';
 
-const routed = {
-  kind: 'routed',
-  mtu: 1500,
-  mac: '0a:00:00:00:00:01',
-  routes: ['10.88.0.21/32', 'fd00::21/128'],
-  gateways: ['169.254.1.1/32'],
-  proxyArp: true,
-  proxyNdp: false,
-} as const;
+const routed = ROUTED_BOTH;
 
 describe('an attachment', () => {
   test('routes to single addresses only: a peer takes no network to itself', () => {

@@ -8,6 +8,7 @@ import { checkerLine } from './checker-questions.ts';
 import type { CheckerQuestion, ExaminedHost } from './checker-questions.ts';
 import { answerQuestion } from './answer-question.ts';
 import type { ExamineDependencies } from './examine.ts';
+import { jsonOf } from '../../json.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/checker.ts', import.meta.url));
 /** For what it holds of a guest or of a port, once it is asked to end, ms. */
@@ -95,12 +96,4 @@ function read(text: string): ReturnType<typeof checkerLine.parse> {
   if (parsed.success) return parsed.data;
   const what = `a process that checks said something else: ${whatIsWrong(parsed.error)}`;
   return { error: toGodwitError(godwitError('GODWIT_INTERNAL', { what })).toJSON() };
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

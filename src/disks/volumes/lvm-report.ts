@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Volume } from './store.ts';
+import { jsonOf } from '../../json.ts';
 
 /** What LVM's programs report (`--reportformat json --units b --nosuffix`). Pure; undefined for what is no such report. */
 
@@ -100,12 +101,4 @@ function markAmong(tags: string): string | undefined {
   const own = tags.split(',').filter((tag) => tag.startsWith(TAG) && tag.length > TAG.length);
   // Two migrations never make one volume: somebody else wrote these tags.
   return own.length === 1 ? own[0]?.slice(TAG.length) : undefined;
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -6,6 +6,7 @@ import type { GpuDevice } from './host-parts.ts';
 import type { Obstacle } from './obstacle.ts';
 import { ociParts } from './spec.ts';
 import type { OciParts } from './spec.ts';
+import { jsonOf } from '../../json.ts';
 
 /** What a container's config.json says, in the grammar that travels. Pure. */
 
@@ -73,7 +74,7 @@ export function readConfig(
   volumeDirs: readonly string[] = [],
   hostDirs: readonly string[] = [],
 ): ReadConfig {
-  const given = whole.safeParse(safeJson(text));
+  const given = whole.safeParse(jsonOf(text));
   if (!given.success) {
     const reason = z.prettifyError(given.error).slice(0, 300);
     const hint = 'Look at the bundle of the container: runc itself reads it only when it starts.';
@@ -248,12 +249,4 @@ function gpuDevices(devices: NonNullable<Linux['devices']>): GpuDevice[] {
     const name = path.startsWith('/dev/') ? path.slice('/dev/'.length) : '';
     return type === 'c' && GPU_DEVICE.test(name) ? [{ name, major, minor }] : [];
   });
-}
-
-function safeJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -21,6 +21,7 @@ import type { Listed } from './runc.ts';
 import { volumesHere } from './volumes.ts';
 import { PageSender } from './sender.ts';
 import { TreeSender, treesOf } from './trees.ts';
+import { jsonOf } from '../../json.ts';
 
 /**
  * A cold move at its source: the container's first process is asked to end, and its files are sent once it has. Until it is
@@ -35,17 +36,9 @@ const annotated = z.looseObject({ annotations: z.record(z.string(), z.unknown())
 
 /** The signal that its image names for this, as podman and containerd write it down; else SIGTERM. Pure. */
 export function stopSignal(config: string): string {
-  const parsed = annotated.safeParse(safeJson(config));
+  const parsed = annotated.safeParse(jsonOf(config));
   const named = parsed.data?.annotations?.['org.opencontainers.image.stopSignal'];
   return typeof named === 'string' && /^(SIG)?[A-Z0-9+]{2,10}$/.test(named) ? named : 'SIGTERM';
-}
-
-function safeJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 type ShutDownDependencies = Pick<HostContext, 'records' | 'mountsOf' | 'volumeDirs'> & {

@@ -15,6 +15,7 @@ import { splitAddress } from '../../protocol/names.ts';
 import { clientTls, wrongServer } from '../tls.ts';
 import type { RelayPlace, Trust } from '../tls.ts';
 import { LineReader } from './lines.ts';
+import { jsonOf } from '../../json.ts';
 
 /** A stream to a relay, until it is joined. */
 export interface RelayStream {
@@ -59,7 +60,7 @@ export function askRelay(
   signal.addEventListener('abort', stop, { once: true });
   const reader = new LineReader(socket, MOST_RELAY_LINE, {
     line: (text) => {
-      const line = relayLine.safeParse(json(text));
+      const line = relayLine.safeParse(jsonOf(text));
       if (!line.success) finish(new Error('it says what is no line of a relay'));
       else if (line.data.type === 'refused') finish(fromSerial(line.data.error));
       else user.line(line.data);
@@ -95,12 +96,4 @@ export function failure(relay: RelayPlace, at: string, thrown: unknown): GodwitE
   const hint =
     'Check that the relay runs, that both hosts reach it, and that the other host’s agent runs.';
   return godwitError('GODWIT_UNREACHABLE', facts, { hint, cause: thrown });
-}
-
-function json(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -6,6 +6,7 @@ import type {
   StreamSetup,
 } from '../../../src/drivers/port/direct.ts';
 import { connectMonitor } from '../../../src/drivers/qemu/qmp/connect.ts';
+import type { GuestHandle } from '../../../src/drivers/port/inventory.ts';
 import type { GuestDescription } from '../../../src/protocol/peer/migration.ts';
 import type { QemuPlace } from '../../conformance/qemu-place.ts';
 import { untilSo } from '../../until.ts';
@@ -20,19 +21,30 @@ export interface Moved {
   readonly serial: string;
 }
 
-/** Moves a tiny guest from one QEMU to another, as the movers would, and describes it on both sides. */
-export async function move(place: QemuPlace): Promise<Moved> {
+interface Both {
+  readonly handle: GuestHandle;
+  readonly source: SourceSession;
+  readonly destination: DestinationSession;
+}
+
+/** With both ends of the guest of a place open; what is at the destination afterwards is destroyed. */
+export async function withBoth<T>(place: QemuPlace, work: (both: Both) => Promise<T>): Promise<T> {
   const found = await place.source.discover({ host: 'a', busy: new Set(), configured: [] }, signal);
   const handle = found.find(({ info }) => info.name === place.guest)?.handle;
   assert.ok(handle);
   const source = await place.source.openSource(handle, signal);
   const destination = await place.destination.openDestination(place.destinationOptions);
   try {
-    return await moveWith(place, source, destination);
+    return await work({ handle, source, destination });
   } finally {
     await source.close();
     await destination.destroy(AbortSignal.timeout(10_000));
   }
+}
+
+/** Moves a tiny guest from one QEMU to another, as the movers would, and describes it on both sides. */
+export async function move(place: QemuPlace): Promise<Moved> {
+  return withBoth(place, ({ source, destination }) => moveWith(place, source, destination));
 }
 
 /** Everything is handed over, but for pages in post-copy; the right to run is not, and comes back. `handedOver` looks at both before that. */
@@ -41,12 +53,7 @@ export async function takeBack(
   handedOver: (source: number, destination: number) => Promise<void>,
   mode: 'precopy' | 'postcopy' = 'precopy',
 ): Promise<number> {
-  const found = await place.source.discover({ host: 'a', busy: new Set(), configured: [] }, signal);
-  const handle = found.find(({ info }) => info.name === place.guest)?.handle;
-  assert.ok(handle);
-  const source = await place.source.openSource(handle, signal);
-  const destination = await place.destination.openDestination(place.destinationOptions);
-  try {
+  return withBoth(place, async ({ handle, source, destination }) => {
     const there = await handOver(place, source, destination, mode);
     await handedOver(handleOf(handle).pid, handleOf(there.handle).pid);
     await destination.destroy(signal);
@@ -54,10 +61,7 @@ export async function takeBack(
     await source.resumeGuest(signal);
     assert.equal((await source.status(signal)).run, 'running');
     return handleOf(handle).pid;
-  } finally {
-    await source.close();
-    await destination.destroy(AbortSignal.timeout(10_000));
-  }
+  });
 }
 
 async function moveWith(place: QemuPlace, source: SourceSession, destination: DestinationSession) {

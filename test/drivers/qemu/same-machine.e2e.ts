@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import type { Check } from '../../../src/protocol/public/migration.ts';
 import { makeQemuPlace, qemuPrograms } from '../../conformance/qemu-place.ts';
 import type { QemuPlace } from '../../conformance/qemu-place.ts';
-import { plug } from './moved.ts';
+import { plug, withBoth } from './moved.ts';
 import { MANY_DEVICES } from './many-devices.ts';
 
 const programs = await qemuPrograms();
@@ -31,12 +31,7 @@ async function compared(
   place: QemuPlace,
   change: (spec: { devices: { id?: string; props: Record<string, unknown> }[] }) => void = () => {},
 ): Promise<Check> {
-  const found = await place.source.discover({ host: 'a', busy: new Set(), configured: [] }, signal);
-  const handle = found.find(({ info }) => info.name === place.guest)?.handle;
-  assert.ok(handle);
-  const source = await place.source.openSource(handle, signal);
-  const destination = await place.destination.openDestination(place.destinationOptions);
-  try {
+  return withBoth(place, async ({ source, destination }) => {
     const { description, files = {} } = await source.inspect(STREAM, signal);
     change(description.spec as never);
     const setup = { ...STREAM, tls: false, maxDowntimeMs: 100 };
@@ -49,10 +44,7 @@ async function compared(
     assert.ok(compare !== undefined);
     // As it comes over the wire.
     return compare(JSON.parse(JSON.stringify(reported)), 'b');
-  } finally {
-    await source.close();
-    await destination.destroy(AbortSignal.timeout(10_000));
-  }
+  });
 }
 
 async function withGuest<T>(

@@ -5,6 +5,7 @@ import { judgeCapabilities } from '../../../src/migration/preflight/capabilities
 import type { Capabilities } from '../../../src/migration/preflight/capabilities.ts';
 import type { MigrationSettings } from '../../../src/protocol/public/migration.ts';
 import { compression, mode } from '../../../src/protocol/public/migration.ts';
+import { PLAIN } from '../../drivers/plain.ts';
 
 const capabilities: fc.Arbitrary<Capabilities> = fc.record({
   shape: fc.constantFrom('direct', 'managed'),
@@ -34,13 +35,7 @@ describe('what is asked of a driver', () => {
     ];
     for (const [more, what] of asks) {
       for (const shape of ['managed', 'direct'] as const) {
-        const has: Capabilities = {
-          shape,
-          modes: ['precopy'],
-          compression: ['none'],
-          maxStreams: 1,
-          postcopyRecovery: false,
-        };
+        const has: Capabilities = { ...PLAIN, shape };
         const driver = { name: 'any', capabilities: has };
         const [found] = judgeCapabilities({ driver, settings: { ...wants, ...more } });
         assert.equal(found?.verdict, shape === 'managed' ? 'refuse' : 'pass', what);
@@ -51,11 +46,11 @@ describe('what is asked of a driver', () => {
 
   test('a manager that sends memory through a socket takes the wire by pre-copy, in one plain stream', () => {
     const has: Capabilities = {
+      ...PLAIN,
       shape: 'managed',
       modes: ['precopy', 'postcopy'],
       compression: ['none', 'xbzrle'],
       maxStreams: 4,
-      postcopyRecovery: false,
       wire: true,
     };
     const plain = { mode: 'precopy', compress: 'none', streams: 1, path: 'wire' } as const;
@@ -76,13 +71,7 @@ describe('what is asked of a driver', () => {
   });
 
   test('a transport is refused where the driver has it not, or another path decides', () => {
-    const has: Capabilities = {
-      shape: 'direct',
-      modes: ['precopy'],
-      compression: ['none'],
-      maxStreams: 4,
-      postcopyRecovery: false,
-    };
+    const has: Capabilities = { ...PLAIN, maxStreams: 4 };
     const settings = { mode: 'precopy', compress: 'none', streams: 4, transport: 'rdma' } as const;
     const judged = (more: Partial<Capabilities>, path: 'native' | 'wire' | 'auto' = 'native') =>
       judgeCapabilities({
@@ -98,14 +87,7 @@ describe('what is asked of a driver', () => {
 
   test('a cold move is refused by name what needs memory to move', () => {
     const wants = { mode: 'cold', compress: 'none', streams: 1 } as const;
-    const has: Capabilities = {
-      shape: 'direct',
-      modes: ['cold'],
-      compression: ['none'],
-      maxStreams: 1,
-      postcopyRecovery: false,
-      rehearsals: true,
-    };
+    const has: Capabilities = { ...PLAIN, modes: ['cold'], rehearsals: true };
     const driver = { name: 'any', capabilities: has };
     const asks: [Partial<MigrationSettings>, string][] = [
       [{ rehearse: true }, '--rehearse'],
@@ -123,14 +105,7 @@ describe('what is asked of a driver', () => {
     const wants = { mode: 'precopy', compress: 'none', streams: 1, datastore: 'ds1' } as const;
     for (const shape of ['managed', 'direct'] as const) {
       for (const datastores of [true, false]) {
-        const has: Capabilities = {
-          shape,
-          modes: ['precopy'],
-          compression: ['none'],
-          maxStreams: 1,
-          postcopyRecovery: false,
-          datastores,
-        };
+        const has: Capabilities = { ...PLAIN, shape, datastores };
         const driver = { name: 'any', capabilities: has };
         const [found] = judgeCapabilities({ driver, settings: wants });
         assert.equal(found?.verdict, datastores ? 'pass' : 'refuse');
@@ -147,14 +122,7 @@ describe('what is asked of a driver', () => {
     ] as const;
     for (const [name, more, said] of asks) {
       for (const has of [true, false]) {
-        const declared: Capabilities = {
-          shape: 'managed',
-          modes: ['precopy'],
-          compression: ['none'],
-          maxStreams: 1,
-          postcopyRecovery: false,
-          [name]: has,
-        };
+        const declared: Capabilities = { ...PLAIN, shape: 'managed', [name]: has };
         const driver = { name: 'any', capabilities: declared };
         const [found] = judgeCapabilities({ driver, settings: { ...wants, ...more } });
         assert.equal(found?.verdict, has ? 'pass' : 'refuse', name);

@@ -8,6 +8,7 @@ import {
 } from '../../../src/migration/preflight/judge.ts';
 import { CHECKS } from '../../../src/migration/preflight/table.ts';
 import { check } from '../../../src/protocol/public/migration.ts';
+import { PLAIN } from '../../drivers/plain.ts';
 
 const ask = {
   guest: 'web1',
@@ -21,13 +22,7 @@ const ask = {
   nowMs: 0,
   driver: {
     name: 'any',
-    capabilities: {
-      shape: 'direct',
-      modes: ['precopy'],
-      compression: ['none'],
-      maxStreams: 1,
-      postcopyRecovery: false,
-    },
+    capabilities: PLAIN,
   },
 } as const;
 

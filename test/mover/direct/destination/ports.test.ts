@@ -19,6 +19,7 @@ import { planned, preparationOf } from '../../../migration/direct/samples.ts';
 import { FAILS, fakeTools } from '../../../network/fake-tools.ts';
 import type { Answers } from '../../../network/fake-tools.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';
+import { ROUTED_PORT } from '../../../network/host-facts.ts';
 
 const MAC = '52:54:00:00:00:02';
 const [PORT, ID] = ['gw01234567n0', 'm-00000001'];
@@ -53,16 +54,7 @@ const nicAt = (attachment: Attachment): NicNetwork => ({
 });
 const onBridge = nicAt({ kind: 'bridge', bridge: 'br1', mtu: 1500 });
 const onSwitch = nicAt({ kind: 'ovs', bridge: 'ovs0', mtu: 1500, ids: { 'iface-id': 'lp1' } });
-const routedTo = (...routes: string[]): NicNetwork =>
-  nicAt({
-    kind: 'routed',
-    mtu: 1500,
-    mac: '0a:00:00:00:00:01',
-    routes,
-    gateways: [],
-    proxyArp: true,
-    proxyNdp: false,
-  });
+const routedTo = (...routes: string[]): NicNetwork => nicAt({ ...ROUTED_PORT, routes });
 
 const prepare = (networks: NicNetwork[], networkMap: Record<string, string> = {}): Preparation => ({
   ...preparationOf(planned()),
