@@ -7,7 +7,7 @@ export const recoverSpec = spec({
   details:
     'Asks a controller. Guests with the label godwit/recover=true are started where what that takes was kept while their host ' +
     'lived, the greater godwit/priority first. Who starts one proves before that every host named here is off, by its fencing hook, ' +
-    'and that no other has it: silence starts nothing. Exits with 0 once all run elsewhere, with 5 where some do not, with 6 where cancelled.',
+    'and that no other has it: silence starts nothing. A signal detaches. Exits with 0 once all run elsewhere, with 5 where some do not, with 6 where cancelled.',
   args: {
     hosts: { kind: 'host', summary: 'the hosts that are dead', required: true, repeatable: true },
   },

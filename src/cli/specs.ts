@@ -121,6 +121,9 @@ export const moveDiskSpec = spec({
 export const watchSpec = spec({
   name: 'watch',
   summary: 'follow a migration that is under way, or the move of a disk',
+  details:
+    'A signal (Ctrl-C, SIGTERM, SIGHUP) or a closed terminal ends the watching alone: what is watched goes on. Exits as ' +
+    '`godwit migrate` does.',
   args: {
     id: { kind: 'migration', summary: "the migration's id; the newest that runs when left out" },
   },

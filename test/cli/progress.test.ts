@@ -56,6 +56,18 @@ describe('the log of a migration', () => {
     likeBefore(t, lines.join('\n'));
   });
 
+  test('shows no rate that is not measured yet, and 0 where it is', () => {
+    const none = { rate: 0, dirtyRate: 0 };
+    const shown = (round: number, rates: object) => {
+      const now = progress('memory', { sample: sample(round, rates) });
+      return [...log(now), ...progressBlock(now, 200, plain)].join('\n');
+    };
+    assert.doesNotMatch(shown(1, none), /rate|dirty/);
+    assert.doesNotMatch(shown(1, { ...none, rate: 1 }), /dirty/);
+    assert.match(shown(1, { ...none, rate: 1 }), /rate 1 B\/s/);
+    assert.match(shown(2, none), /rate 0 B\/s[^]*dirty 0 B\/s/);
+  });
+
   test('reports a phase and a decision once', () => {
     const note = 'waits for the destination';
     const lines = log(

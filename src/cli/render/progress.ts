@@ -1,4 +1,4 @@
-import type { Phase, Progress } from '../../protocol/public/migration.ts';
+import type { MemorySample, Phase, Progress } from '../../protocol/public/migration.ts';
 import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { diskLine } from './disks.ts';
 import { truncate } from './fit.ts';
@@ -96,6 +96,15 @@ function etaOf({ etaMs }: Progress): string {
   return etaMs === undefined ? '' : `, ETA ${formatDuration(etaMs)}`;
 }
 
+/** In the first round a rate of 0 is one that nobody has measured yet. */
+function ratesOf({ round, rate, dirtyRate }: MemorySample): string[] {
+  const isMeasured = (amount: number): boolean => amount > 0 || round > 1;
+  return [
+    ...(isMeasured(rate) ? [`rate ${formatRate(rate)}`] : []),
+    ...(isMeasured(dirtyRate) ? [`dirty ${formatRate(dirtyRate)}`] : []),
+  ];
+}
+
 function numbersOf(now: Progress): string {
   const { sample } = now;
   if (sample === undefined) return `${now.percent.toFixed(0)} %`;
@@ -103,8 +112,7 @@ function numbersOf(now: Progress): string {
     `round ${sample.round}`,
     `${now.percent.toFixed(0)} %`,
     `${formatBytes(sample.transferredBytes)} sent`,
-    `rate ${formatRate(sample.rate)}`,
-    `dirty ${formatRate(sample.dirtyRate)}`,
+    ...ratesOf(sample),
     `left ${formatBytes(sample.remainingBytes)}`,
   ];
   if (now.etaMs !== undefined) parts.push(`ETA ${formatDuration(now.etaMs)}`);
@@ -133,8 +141,7 @@ export function progressBlock(now: Progress, columns: number, paint: Painter): s
       ? (now.still && now.note) || resting
       : [
           `round ${sample.round}`,
-          `rate ${formatRate(sample.rate)}`,
-          `dirty ${formatRate(sample.dirtyRate)}`,
+          ...ratesOf(sample),
           `left ${formatBytes(sample.remainingBytes)}`,
           ...(sample.expectedDowntimeMs === undefined
             ? []
