@@ -1,8 +1,10 @@
 import { toGodwitError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { isManagedRequest } from '../protocol/mover/request.ts';
+import { ofNow } from '../migration/report/of-now.ts';
 import type { AfterMove } from './after-move.ts';
 import type { Report } from '../protocol/public/migration.ts';
+import type { Follow } from './follow.ts';
 import type { Peers } from './peers.ts';
 import type { Returns } from './returns.ts';
 import type { MigrationStore } from './store.ts';
@@ -12,6 +14,7 @@ interface ReportDependencies {
   readonly peers: Peers;
   readonly log: Log;
   readonly afterMove: Pick<AfterMove, 'complete'>;
+  readonly follow: Pick<Follow, 'progress'>;
 }
 
 /**
@@ -20,12 +23,15 @@ interface ReportDependencies {
  * not known here.
  */
 export async function reportOfBoth(
-  { store, peers, log, afterMove }: ReportDependencies,
+  { store, peers, log, afterMove, follow }: ReportDependencies,
   id: string,
 ): Promise<Report> {
   const own = store.report(id);
   const { request, dir } = store.need(id);
-  if (request.side === 'source') return afterMove.complete(own, dir);
+  if (request.side === 'source') {
+    const now = own.outcome === 'running' ? ofNow(own, await follow.progress(id)) : own;
+    return afterMove.complete(now, dir);
+  }
   if (isManagedRequest(request)) return own;
   try {
     const reported = await peers.report(request.fromHost, id);

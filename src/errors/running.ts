@@ -95,7 +95,7 @@ export const runningErrors = {
     502,
   ),
   GODWIT_NOT_CONVERGED: row(
-    '{guest} dirties {dirtyRate} bytes/s and the link takes {rate} bytes/s: no end within {timeoutMs} ms',
+    '{guest} was not moved within {allowed}: {why}',
     'Use --mode hybrid, a higher --max-downtime or more bandwidth.',
     true,
     5,
@@ -109,7 +109,7 @@ export const runningErrors = {
     504,
   ),
   GODWIT_LINK_STILL: row(
-    'the link from {from} to {to} has taken nothing of {guest} for {stillMs} ms, and the time allowed, {timeoutMs} ms, is over',
+    'the link from {from} to {to} has taken nothing of {guest} for {still}, and the time allowed, {allowed}, is over',
     'Check the link between the two hosts (cable, switch, firewall). The guest runs on at {from}.',
     true,
     5,

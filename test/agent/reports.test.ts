@@ -5,21 +5,27 @@ import type { Peers } from '../../src/agent/peers.ts';
 import type { Migration, MigrationStore } from '../../src/agent/store.ts';
 import { godwitError } from '../../src/errors.ts';
 import { silentLog } from '../../src/log.ts';
-import type { Report } from '../../src/protocol/public/migration.ts';
-import { ID, report } from '../cli/fake.ts';
+import type { Progress, Report } from '../../src/protocol/public/migration.ts';
+import { ID, progress, report, sample } from '../cli/fake.ts';
 
 const own = report({ side: 'destination', notKnown: ['rounds'], runsAt: 'destination' });
 
-function parts(side: 'source' | 'destination', ask: () => Promise<Report>) {
+function parts(
+  side: 'source' | 'destination',
+  ask: () => Promise<Report>,
+  now: Partial<Progress> = {},
+  kept = own,
+) {
   const request = { side, fromHost: 'a', toHost: 'b' } as Migration['request'];
   return {
     store: {
-      report: () => own,
+      report: () => kept,
       need: () => ({ id: ID, dir: '', request }),
     } as unknown as MigrationStore,
     peers: { report: ask } as unknown as Peers,
     log: silentLog,
     afterMove: { complete: (each: Report) => each },
+    follow: { progress: async () => progress('memory', now) },
   };
 }
 
@@ -69,4 +75,12 @@ test('a source that says otherwise stands beside the word of the destination, wh
 test('the source asks nobody', async () => {
   const ask = async (): Promise<never> => assert.fail('it must not ask');
   assert.equal(await reportOfBoth(parts('source', ask), ID), own);
+});
+
+test('while it runs, the source answers with what its mover has looked at last', async () => {
+  const ask = async (): Promise<never> => assert.fail('it must not ask');
+  const running = report({ side: 'source', outcome: 'running', phase: 'memory', bytes: 1 });
+  const now = { sample: sample(4, { transferredBytes: 2 ** 30 }) };
+  const { bytes, rounds } = await reportOfBoth(parts('source', ask, now, running), ID);
+  assert.deepEqual([bytes, rounds], [2 ** 30, 4]);
 });

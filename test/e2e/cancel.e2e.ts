@@ -124,7 +124,7 @@ describe('a migration that is cancelled', () => {
       const report = await reportAtEnd(world, 'a', id);
       assert.equal(report.outcome, 'failed');
       assert.equal(report.runsAt, 'source');
-      assertSays(report.error!, 'GODWIT_NOT_CONVERGED', 'web1', 'within 10000 ms', 'hybrid');
+      assertSays(report.error!, 'GODWIT_NOT_CONVERGED', 'web1', 'within 10.0 s', 'postcopy');
       await assertOnlyGuests(world, { a: ['web1'] });
     });
   });

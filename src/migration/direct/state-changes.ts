@@ -2,6 +2,7 @@ import { godwitError } from '../../errors.ts';
 import type { SerialError } from '../../errors.ts';
 import { sourceRightAfter } from './run-right.ts';
 import type { MemorySample, MigrationSettings } from '../../protocol/public/migration.ts';
+import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity.ts';
 import { SAID_MS } from '../steering/standstill.ts';
 import { isLeftOut } from './cold.ts';
 import type { SourceEffect, SourceState, StepFacts, TimeOver, Transition } from './source-state.ts';
@@ -167,23 +168,38 @@ export function timeoutError(
     return godwitError('GODWIT_DEADLINE', { what, deadlineMs: afterMs }).toJSON();
   }
   const { guest, from, to, settings } = state.plan;
-  const { timeoutMs } = settings;
+  const allowed = formatDuration(settings.timeoutMs);
   if (stillMs >= SAID_MS) {
-    const facts = { guest, to, stillMs, timeoutMs };
-    return godwitError('GODWIT_LINK_STILL', { ...facts, from }).toJSON();
+    const still = formatDuration(stillMs);
+    return godwitError('GODWIT_LINK_STILL', { guest, from, to, still, allowed }).toJSON();
   }
-  const { dirtyRate, rate } = sample;
-  const facts = { guest, dirtyRate, rate, timeoutMs };
+  const facts = { guest, allowed, why: slowWords(sample) };
   return godwitError('GODWIT_NOT_CONVERGED', facts, { hint: slowHint(settings, sample) }).toJSON();
+}
+
+/** What the guest dirties nobody knows before the first round ends. */
+const isFirstRound = ({ round }: Pick<MemorySample, 'round'>): boolean => round <= 1;
+
+function slowWords(sample: MemorySample): string {
+  const { dirtyRate, rate, remainingBytes, totalBytes } = sample;
+  const takes = `the link takes ${formatRate(rate)}`;
+  if (!isFirstRound(sample)) return `it dirties ${formatRate(dirtyRate)}, and ${takes}`;
+  const left = `${formatBytes(remainingBytes)} of ${formatBytes(totalBytes)}`;
+  return `its first round was not over, ${left} were left, and ${takes}`;
 }
 
 /** Settings that would have helped and were not requested. */
 function slowHint(
   { mode, maxBandwidth }: Pick<MigrationSettings, 'mode' | 'maxBandwidth'>,
-  { dirtyRate, rate }: Pick<MemorySample, 'dirtyRate' | 'rate'>,
+  sample: Pick<MemorySample, 'dirtyRate' | 'rate' | 'round'>,
 ): string {
+  const { dirtyRate, rate } = sample;
+  // Hybrid takes post-copy after a round at the earliest.
+  const helps = isFirstRound(sample) ? 'postcopy' : 'hybrid';
   const ways = [
-    ...(mode === 'precopy' ? ['--mode hybrid'] : []),
+    ...(mode === 'precopy' || (mode === 'hybrid' && helps === 'postcopy')
+      ? [`--mode ${helps}`]
+      : []),
     ...(mode === 'precopy' && dirtyRate >= rate ? ['a higher --max-downtime'] : []),
     ...(maxBandwidth === undefined ? ['a faster link'] : ['a higher --max-bandwidth']),
     'more time (--timeout)',

@@ -200,6 +200,8 @@ function note(walk: Walk, event: SourceRecord['event'], at: number, atMs: number
   }
   const news = stallNews(event);
   if (news !== undefined) walk.stalls = stallsAfter(walk.stalls, news, at);
+  if (event.type === 'cancel' || event.type === 'failed' || event.type === 'timeout')
+    walk.sample = event.sample ?? walk.sample;
   if (event.type !== 'measured') return;
   const { round, transferredBytes, remainingBytes, rate, dirtyRate, throttlePercent } =
     event.sample;

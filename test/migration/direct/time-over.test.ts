@@ -15,14 +15,17 @@ describe('when the time is over', () => {
   test('while memory moves, it says that the guest dirties faster than the link takes', () => {
     const world = new World();
     driveUntil(world, isDoing('memory'));
-    const sample = sampleOf({ dirtyRate: 300, rate: 200 });
+    const sample = sampleOf({ round: 2, dirtyRate: 300, rate: 200 });
     world.dispatch({ type: 'measured', sample, final: false });
     world.dispatch(over);
     settle(world);
     assert.equal(world.outcome, 'failed');
     assertSourceRuns(world);
     assert.equal(world.state.because?.code, 'GODWIT_NOT_CONVERGED');
-    assert.match(world.state.because?.message ?? '', /300 bytes.s .* 200 bytes.s/);
+    assert.match(
+      world.state.because?.message ?? '',
+      /it dirties 300 B\/s, and the link takes 200 B\/s/,
+    );
   });
 
   test('while the link is stalled, it names the link and no rate of the guest', () => {
@@ -34,7 +37,7 @@ describe('when the time is over', () => {
     assert.equal(world.state.because?.code, 'GODWIT_LINK_STILL');
     assert.match(
       world.state.because?.message ?? '',
-      /the link from .* has taken nothing .* 20000 ms/,
+      /the link from .* has taken nothing .* 20\.0 s/,
     );
   });
 
@@ -42,13 +45,33 @@ describe('when the time is over', () => {
     for (const mode of ['precopy', 'hybrid'] as const) {
       const world = new World(planned({ mode, maxBandwidth: 1_000_000 }));
       driveUntil(world, isDoing('memory'));
-      const old = sampleOf({ dirtyRate: 300, rate: 200 });
+      const old = sampleOf({ round: 2, dirtyRate: 300, rate: 200 });
       world.dispatch({ type: 'measured', sample: old, final: false });
       world.dispatch({ ...over, sample: { ...old, rate: 777 }, stillMs: 0 });
       const { hint = '', message = '' } = world.state.because ?? {};
       assert.match(message, /777/);
       assert.equal(hint.includes('--mode hybrid'), mode === 'precopy', hint);
       assert.match(hint, /--max-bandwidth.*--timeout/);
+    }
+  });
+
+  test('in the first round, it says what was left, no dirty rate, and what begins without that round', () => {
+    for (const mode of ['precopy', 'hybrid', 'postcopy'] as const) {
+      const world = new World(planned({ mode }));
+      driveUntil(world, isDoing('memory'));
+      const [totalBytes, remainingBytes] = [2 ** 30, 2 ** 29];
+      const sample = sampleOf({
+        round: 1,
+        dirtyRate: 0,
+        rate: 2 ** 20,
+        totalBytes,
+        remainingBytes,
+      });
+      world.dispatch({ ...over, sample });
+      const { hint = '', message = '' } = world.state.because ?? {};
+      assert.match(message, /512 MiB of 1 GiB were left, and the link takes 1 MiB\/s$/);
+      assert.doesNotMatch(message + hint, /dirties|hybrid/);
+      assert.equal(hint.includes('--mode postcopy'), mode !== 'postcopy', hint);
     }
   });
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { godwitError } from '../../../src/errors.ts';
 import type { SourceRecord } from '../../../src/migration/direct/journal.ts';
 import { addDiskLink } from '../../../src/migration/report/disk-figures.ts';
 import { reportOf } from '../../../src/migration/report/report.ts';
@@ -43,6 +44,24 @@ describe('the report of any migration', () => {
         assert.equal(made.endedAt === undefined, !world.ended);
       }),
     );
+  });
+
+  test('of one that is given up has what was sent until then, not until its last round began', () => {
+    const error = godwitError('GODWIT_STREAM_FAILED', { guest: 'web1', reason: 'cut' }).toJSON();
+    const sample = sampleOf({ round: 1, transferredBytes: 500, totalMs: 2000 });
+    for (const event of [
+      { type: 'timeout', afterMs: 1000, sample },
+      { type: 'cancel', sample },
+      { type: 'failed', step: 'memory', error, sample },
+    ] as const) {
+      const world = new World();
+      driveUntil(world, isDoing('memory'));
+      const first = sampleOf({ round: 1, transferredBytes: 3 });
+      world.dispatch({ type: 'measured', sample: first, final: false });
+      world.dispatch(event);
+      settle(world);
+      assert.equal(reportOfWorld(world).bytes, 500, event.type);
+    }
   });
 
   test('says where the guest runs, and never names a host where it does not', () => {

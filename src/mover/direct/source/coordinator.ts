@@ -23,7 +23,7 @@ import { Sequencer } from '../../engine/sequencer.ts';
 import { Live } from '../../engine/live.ts';
 import { fitEvent } from './journal-event.ts';
 import { LIFECYCLE } from './lifecycle.ts';
-import { lineOf, whatTook } from './stream-progress.ts';
+import { lastLook, lineOf, whatTook } from './stream-progress.ts';
 import type { Seen } from './stream-progress.ts';
 import { RefusedByChecks } from '../../engine/refused-by-checks.ts';
 import type { SourceContext } from './source-context.ts';
@@ -129,7 +129,7 @@ export class Coordinator {
     return this.#sequencer.inTurn(async (apply) => {
       const { guest, from, to } = this.state.plan;
       if (canCancel(this.state)) {
-        await apply({ type: 'cancel' });
+        await apply({ type: 'cancel', ...lastLook(this.#seen) });
         return { accepted: true, what: `rolling back: ${guest} runs on at ${from}` };
       }
       const phase = phaseOf(this.state);
@@ -225,7 +225,13 @@ export class Coordinator {
     const error = toGodwitError(refusal?.error ?? thrown);
     this.#parts.log.warn({ step, code: error.code, error }, 'step failed');
     const checks = refusal === undefined ? {} : { checks: [...refusal.checks] };
-    this.dispatch({ type: 'failed', step, error: error.toJSON(), ...checks });
+    this.dispatch({
+      type: 'failed',
+      step,
+      error: error.toJSON(),
+      ...checks,
+      ...lastLook(this.#seen),
+    });
   }
 
   async #undo(step: StepName): Promise<void> {

@@ -1,3 +1,4 @@
+import { phaseOf } from '../../../migration/direct/source-state.ts';
 import type { SourceState } from '../../../migration/direct/source-state.ts';
 import { progressOf } from '../../../migration/report/progress.ts';
 import { stillness, stillWords } from '../../../migration/steering/standstill.ts';
@@ -16,10 +17,22 @@ export function lineOf(
   { nowMs, elapsedMs, note }: { nowMs: number; elapsedMs: number; note: string | undefined },
 ): Progress {
   const { settings, to } = state.plan;
+  const phase = phaseOf(state);
+  // What was seen of the link is of the time in which memory went over it.
+  if (phase !== 'memory' && phase !== 'draining') {
+    const cut = `the link to ${to} was stalled: ${to} is asked to undo its part`;
+    const words = phase === 'undoing' && seen?.still !== undefined ? cut : undefined;
+    return progressOf(state, seen?.sample, elapsedMs, note ?? words);
+  }
   const overMs = (state.known.beganAtMs ?? nowMs - elapsedMs) + settings.timeoutMs;
   const still = seen?.still && stillness(seen.still, nowMs, overMs);
   const words = still === undefined ? undefined : stillWords(to, still);
   return progressOf(state, seen?.sample, elapsedMs, note ?? words, still);
+}
+
+/** The newest figures of a stream that is given up: the journal has those of its last round. */
+export function lastLook(seen: Seen | undefined): { sample?: MemorySample } {
+  return seen === undefined ? {} : { sample: seen.sample };
 }
 
 /** What the error of a timeout shows: the newest figures, which may be newer than those of the journal. */

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
 import type { SourceState } from '../../../../src/migration/direct/source-state.ts';
-import { lineOf, whatTook } from '../../../../src/mover/direct/source/stream-progress.ts';
+import { lastLook, lineOf, whatTook } from '../../../../src/mover/direct/source/stream-progress.ts';
 import { progress } from '../../../../src/protocol/public/migration.ts';
 import { planned, sampleOf } from '../../../migration/direct/samples.ts';
 
@@ -34,6 +34,18 @@ describe('the live line', () => {
     assert.equal(lineOf(began, { sample, still }, at).still?.until, '2026-01-01T12:09:50.000Z');
   });
 
+  test('has no stalled link, and no time until which one is waited for, once that is given up', () => {
+    const still = { forMs: 5000, timeoutMs: 45_000 };
+    const undoing: SourceState = { ...inMemory, doing: { kind: 'undo', step: 'memory' } };
+    const line = lineOf(undoing, { sample, still }, at);
+    assert.deepEqual([line.still, line.sample], [undefined, undefined]);
+    assert.equal(line.note, 'the link to b was stalled: b is asked to undo its part');
+    assert.equal(lineOf(undoing, { sample }, at).note, undefined);
+    const ended: SourceState = { ...inMemory, doing: { kind: 'end', outcome: 'failed' } };
+    const last = lineOf(ended, { sample, still }, at);
+    assert.deepEqual([last.still, last.note], [undefined, undefined]);
+  });
+
   test('prefers what it was given to say', () => {
     const still = { forMs: 5000, timeoutMs: undefined };
     const line = lineOf(inMemory, { sample, still }, { ...at, note: 'looking for a path' });
@@ -58,6 +70,11 @@ describe('the live line', () => {
       }),
     );
   });
+});
+
+test('what is given up has the newest figures', () => {
+  assert.deepEqual(lastLook(undefined), {});
+  assert.deepEqual(lastLook({ sample }), { sample });
 });
 
 test('a timeout shows the newest figures, and for how long nothing had gone', () => {

@@ -1,0 +1,15 @@
+import type { Progress, Report } from '../../protocol/public/migration.ts';
+
+/**
+ * The report of a migration that runs, with the stream as it was looked at last: the journal has it as of its last round,
+ * which may be minutes ago. Pure.
+ */
+export function ofNow(report: Report, { sample }: Pick<Progress, 'sample'>): Report {
+  if (report.outcome !== 'running' || sample === undefined) return report;
+  const { transferredBytes: bytes, round: rounds, pageRequests } = sample;
+  if (report.bytes === undefined || bytes < report.bytes) return report;
+  const sending = report.phases.filter(({ phase }) => phase === 'memory' || phase === 'draining');
+  const ms = sending.reduce((sum, each) => sum + each.ms, 0);
+  const throughput = ms > 0 ? Math.round((bytes * 1000) / ms) : 0;
+  return { ...report, bytes, rounds, pageRequests, throughput };
+}

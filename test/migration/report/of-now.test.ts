@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { ofNow } from '../../../src/migration/report/of-now.ts';
+import { report } from '../../cli/fake.ts';
+import { sampleOf } from '../direct/samples.ts';
+
+const phases = [
+  { phase: 'checking', ms: 500 },
+  { phase: 'memory', ms: 1500 },
+  { phase: 'draining', ms: 500 },
+] as const;
+const running = report({ outcome: 'running', phase: 'memory', bytes: 7, phases: [...phases] });
+
+describe('the report of a migration that runs', () => {
+  test('has the stream as it was looked at last', () => {
+    const sample = sampleOf({ transferredBytes: 4000, round: 3, pageRequests: 2 });
+    const { bytes, rounds, throughput, pageRequests } = ofNow(running, { sample });
+    assert.deepEqual([bytes, rounds, throughput, pageRequests], [4000, 3, 2000, 2]);
+  });
+
+  test('is left as it is where nothing newer was seen, and once it has ended', () => {
+    assert.deepEqual(ofNow(running, {}), running);
+    const older = sampleOf({ transferredBytes: 6 });
+    assert.deepEqual(ofNow(running, { sample: older }), running);
+    const done = report({ bytes: 7 });
+    assert.deepEqual(ofNow(done, { sample: sampleOf() }), done);
+  });
+});
