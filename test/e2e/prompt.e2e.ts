@@ -141,18 +141,24 @@ describe('what the command line says', () => {
     const asked = { guest: 'web1', from: 'a', to: 'b', mode: 'hybrid', timeoutMs: 20_000 } as const;
     const id = await begin(world, { ...asked, ...SLOW, hybridRounds: 50 });
     await untilMemoryFlows(world, 'a', id);
+    let sent = 0;
     await setPath(world, 'b', 0, 'black hole');
     try {
       const line = await follow(world, 'a', id, ({ still }) => still !== undefined);
+      sent = line.sample?.transferredBytes ?? 0;
+      const { out } = await godwit(world, 'report', id, '--json');
+      assert.equal(reportShape.parse(JSON.parse(out)).bytes, sent);
       assert.deepEqual([line.sample?.rate, line.sample?.dirtyRate, line.etaMs], [0, 0, undefined]);
       assert.match(line.note ?? '', /^the link to b has been stalled since .* waited for until /);
       const over = await follow(world, 'a', id, ({ phase }) => phase === 'undoing');
-      assert.deepEqual([over.sample, over.etaMs], [undefined, undefined]);
+      assert.deepEqual([over.sample, over.etaMs, over.still], [undefined, undefined, undefined]);
+      assert.doesNotMatch(over.note ?? '', /waited for/);
     } finally {
       await setPath(world, 'b', 0, 'open');
     }
-    const { outcome, error } = await reportAtEnd(world, 'a', id);
+    const { outcome, error, bytes = 0 } = await reportAtEnd(world, 'a', id);
     assert.deepEqual([outcome, error?.code], ['failed', 'GODWIT_LINK_STILL']);
+    assert.ok(sent > 0 && bytes >= sent, `${bytes} of ${sent}`);
     assert.match(error?.message ?? '', /the link from a to b has taken nothing of web1/);
     assert.doesNotMatch(error?.hint ?? '', /hybrid/);
   });
