@@ -120,7 +120,6 @@ export const sourceEvent = z.discriminatedUnion('type', [
     step,
     error: serialError,
     checks: z.array(check).max(256).optional(),
-    /** The stream as it was looked at last, which may be newer than what was measured; earlier builds did not write it. */
     sample: memorySample.optional(),
   }),
   z.object({ type: z.literal('undid'), step }),
@@ -157,9 +156,8 @@ export const sourceEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('inflating'), fromBytes: ballooned.shape.takenBytes }),
   /** The copies of disks were compared, after the guest had left. */
   z.object({ type: z.literal('compared'), check: diskCheck }),
-  /** With the stream as it was looked at last; earlier builds did not write that. */
   z.object({ type: z.literal('cancel'), sample: memorySample.optional() }),
-  /** With the stream as it was looked at last, and for how long it had been stalled; earlier builds wrote neither. */
+  /** As `failed` and `cancel`, with the stream as it was looked at last, and for how long it was stalled; earlier builds wrote neither. */
   z.object({
     type: z.literal('timeout'),
     afterMs: ms,

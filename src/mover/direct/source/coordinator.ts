@@ -224,14 +224,8 @@ export class Coordinator {
     const refusal = thrown instanceof RefusedByChecks ? thrown : undefined;
     const error = toGodwitError(refusal?.error ?? thrown);
     this.#parts.log.warn({ step, code: error.code, error }, 'step failed');
-    const checks = refusal === undefined ? {} : { checks: [...refusal.checks] };
-    this.dispatch({
-      type: 'failed',
-      step,
-      error: error.toJSON(),
-      ...checks,
-      ...lastLook(this.#seen),
-    });
+    const facts = { ...lastLook(this.#seen), ...(refusal && { checks: [...refusal.checks] }) };
+    this.dispatch({ type: 'failed', step, error: error.toJSON(), ...facts });
   }
 
   async #undo(step: StepName): Promise<void> {
