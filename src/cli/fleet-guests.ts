@@ -69,7 +69,9 @@ export async function findGuest(fleet: AgentSet, name: string): Promise<FoundGue
     ...others.filter((each) => each.name === name && !hosts.has(each.host)),
   ]);
   // A copy that waits for its memory runs nowhere.
-  const guest = rows.find((each) => each.state !== 'incoming') ?? rows[0];
+  const isCopy = (each: GuestInfo): boolean =>
+    each.state === 'incoming' || rows.some((other) => wasBuiltFor(other, each));
+  const guest = rows.find((each) => !isCopy(each)) ?? rows[0];
   if (guest !== undefined) {
     const home = [...homes].find(([each]) => each.host === guest.host)?.[1];
     return { guest, home, namesakesAt: namesakesAt(guest, rows), missing };
@@ -86,7 +88,14 @@ function namesakesAt(guest: GuestInfo, rows: readonly GuestInfo[]): string[] {
   return rows
     .filter((each) => each !== guest && each.state !== 'incoming')
     .filter(({ migration }) => migration === undefined || migration !== guest.migration)
+    .filter((each) => !wasBuiltFor(guest, each))
     .map(({ host }) => host);
+}
+
+/** What a host has built for a guest that runs on where it was, and does not know yet that the migration is over. */
+function wasBuiltFor(guest: GuestInfo, { host, moving }: GuestInfo): boolean {
+  if (moving === undefined || guest.state !== 'running') return false;
+  return moving.from === guest.host && moving.to === host && moving.runsAt !== 'destination';
 }
 
 function unknownGuest(

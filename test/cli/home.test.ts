@@ -99,6 +99,23 @@ describe('whoever acts on a guest that the asked host does not have', () => {
     }
   });
 
+  test('is not stopped by what another host has built for it, and keeps after the migration is over', async () => {
+    const migration = 'm-0123456789ab';
+    const left = (runsAt: 'unknown' | 'destination', from = 'b') =>
+      guest('web', 'a', { state: 'paused', migration, moving: { from, to: 'a', runsAt } });
+    for (const rows of [
+      [guest('web', 'b'), left('unknown')],
+      [left('unknown'), guest('web', 'b')],
+    ])
+      assert.equal(await at(agent('c', [], rows)).run(), 'b');
+    for (const rows of [
+      [guest('web', 'b'), left('destination')],
+      [guest('web', 'b'), left('unknown', 'c')],
+      [guest('web', 'b', { state: 'paused' }), left('unknown')],
+    ])
+      await assert.rejects(at(agent('c', [], rows)).run(), { code: 'GODWIT_USAGE' });
+  });
+
   test('names the host by asking it: what the others have, or whether they answer, does not matter', async () => {
     const { acted, run } = at(agent('b', [guest('web', 'b')], [guest('web', 'a')], off));
     assert.equal(await run(), 'b');

@@ -127,6 +127,7 @@ describe('what the command line says', () => {
       await tied.stop();
     }
     const dry = await godwit(world, 'migrate', 'web1', '--to', 'a', '--dry-run');
+    assert.match(dry.out, /^Predicted$[^]*\nweb1 would move to a by precopy; nothing was begun$/m);
     const warned = [...dry.out.matchAll(/^warn +(\S+) /gm)].map(([, name]) => name);
     const moved = await godwit(world, 'migrate', 'web1', '--to', 'a');
     assert.equal(moved.exit, 0, moved.err);
