@@ -2,6 +2,7 @@ import os from 'node:os';
 import { parseArgs } from 'node:util';
 import { judge, table } from './contract.ts';
 import type { Bench, BenchWords } from './contract.ts';
+import { auto } from './auto.ts';
 import { balloon } from './balloon.ts';
 import { check } from './check.ts';
 import { command } from './command.ts';
@@ -50,6 +51,7 @@ const BENCHES: readonly Bench[] = [
   soakDisks,
   container,
   wire,
+  auto,
   wireStream,
   wireCodec,
   wireLinks,
