@@ -6,7 +6,7 @@ import { CHECKS } from '../../src/migration/preflight/table.ts';
 const VERDICTS = ['held', 'said', 'by design', 'not ours', 'open'] as const;
 /** As many entries as the catalogue has. */
 const ENTRIES = 103;
-const LEAST_HELD = 78;
+const LEAST_HELD = 80;
 
 const page = readFileSync(new URL('../../docs/failures.md', import.meta.url), 'utf8');
 const entries = page.split('\n').flatMap((line) => {

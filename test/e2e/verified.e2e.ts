@@ -96,6 +96,11 @@ describe('a guest that has moved, looked at from outside of its hypervisor', () 
         (await filesOf(intruder.pid ?? 0)).includes(file) ? true : undefined,
       );
       const report = await move(world, { guest: 'db1', from: 'b', to: 'a' });
+      const before = report.checks.filter(({ evidence }) => evidence.startsWith('intruder ('));
+      assert.deepEqual(
+        before.map(({ name, verdict, side }) => [name, verdict, side]),
+        [['disks', 'warn', 'destination']],
+      );
       const doubts = looks(report, 'disks').filter(({ verdict }) => verdict === 'warn');
       assert.equal(doubts.length, 1, say(report));
       assert.match(doubts[0]?.evidence ?? '', /intruder \(process \d+\).* write to /);

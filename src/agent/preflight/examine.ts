@@ -26,6 +26,7 @@ import type { Check } from '../../protocol/public/migration.ts';
 import type { Peers } from '../peers.ts';
 import type { Examined } from './checker-questions.ts';
 import type { BalloonTake } from '../../migration/prediction/ballooned-mix.ts';
+import { whyNoAnswer } from './no-answer.ts';
 import { offerStandby } from './offer-standby.ts';
 
 /** The destination answers within this, ms; the last may ask a segment that is silent. */
@@ -239,7 +240,8 @@ async function askAdmission(
   } catch (thrown) {
     signal.throwIfAborted();
     if (!hasCode(thrown, 'GODWIT_ROUTE_UNKNOWN')) {
-      return { checks: [refusal('destination', toGodwitError(thrown), 'both')] };
+      const why = await whyNoAnswer(thrown, { to, address: peers.address(to) }, signal);
+      return { checks: [refusal('destination', why, 'both')] };
     }
     const evidence = `${to} runs a build that answers no checks: it was not asked`;
     const hint = `Upgrade Godwit on ${to}; a migration to it makes these checks once it has begun.`;

@@ -189,6 +189,13 @@ describe('a guest described', () => {
     );
   });
 
+  test('names a disk whose requests QEMU passes on as they are, which it splits for every other one', () => {
+    const drive = '-device virtio-scsi-pci,id=s -drive file=/dev/sdb,if=none,id=d,format=raw';
+    for (const device of ['scsi-block', 'scsi-generic'])
+      assert.ok(findingsOf(`${drive} -device ${device},drive=d,id=lun`).includes('lun'), device);
+    assert.ok(!findingsOf(`${drive} -device scsi-hd,drive=d,id=lun`).includes('lun'));
+  });
+
   test('names a disk without a drive, and ignores a drive without a disk', () => {
     assert.deepEqual(findingsOf('disk.img'), ['disk.img']);
     assert.deepEqual(findingsOf('-drive if=none,id=cd0,media=cdrom'), []);

@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { whyNoAnswer } from '../../../src/agent/preflight/no-answer.ts';
+import { godwitError } from '../../../src/errors.ts';
+
+const never = new AbortController().signal;
+const LATE = godwitError('GODWIT_DEADLINE', { what: 'an answer of b', deadlineMs: 8000 });
+const b = { to: 'b', address: '10.0.0.2:7000' };
+const yes = (): Promise<boolean> => Promise.resolve(true);
+const asked = (): never => assert.fail('its path was tried');
+
+test('a destination whose path loses full packets is refused with the MTU as the likely cause', async () => {
+  const why = await whyNoAnswer(LATE, b, never, yes);
+  assert.equal(why.code, 'GODWIT_UNREACHABLE');
+  assert.match(why.message, /b at 10\.0\.0\.2:7000 .*small packets come back/);
+  assert.match(why.hint, /MTU/);
+});
+
+test('one whose path is sound, one behind a relay and one that refused keep the error that they gave', async () => {
+  const sound = await whyNoAnswer(LATE, b, never, () => Promise.resolve(false));
+  assert.equal(sound.code, 'GODWIT_DEADLINE');
+  for (const address of [undefined, 'b.relay:7000'])
+    assert.equal((await whyNoAnswer(LATE, { to: 'b', address }, never, asked)).code, LATE.code);
+  const facts = { peer: 'a', role: 'agent', action: 'it', needs: 'operator' };
+  const refused = godwitError('GODWIT_ROLE_FORBIDDEN', facts);
+  assert.equal((await whyNoAnswer(refused, b, never, asked)).code, 'GODWIT_ROLE_FORBIDDEN');
+});
