@@ -1,5 +1,7 @@
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { systemClock } from '../src/clock.ts';
+import { agentsOf } from '../src/lab/agents.ts';
 import { runCommand } from '../src/lab/command.ts';
 import { startGuest } from '../src/lab/guest/start.ts';
 import { readGuestStats } from '../src/lab/guest/talk.ts';
@@ -30,6 +32,9 @@ export const check: Bench = {
 export interface Pair {
   readonly checkMs: number;
   readonly planMs: number;
+  /** What the plan took of processors at the guest's host and at the other: the agent, and the processes that it started. */
+  readonly hereMs: number;
+  readonly thereMs: number;
   /** What the guest dirtied in a second, bytes: left alone, and while it was sampled. */
   readonly alone: number;
   readonly sampled: number;
@@ -46,10 +51,14 @@ async function measure(lab: Lab, options: BenchOptions): Promise<Measure[]> {
     const checkMs = await timed(lab, 'check', signal);
     const idle = (): Promise<number> => workIn(lab, signal, () => Promise.resolve(0)).then(workOf);
     const first = run % 2 === 0 ? await idle() : undefined;
+    const before = await processorsOf(lab);
     const busy = await workIn(lab, signal, () => timed(lab, 'plan', signal));
+    const after = await processorsOf(lab);
     const pair = {
       checkMs,
       planMs: busy.tookMs,
+      hereMs: after.a - before.a,
+      thereMs: after.b - before.b,
       alone: first ?? (await idle()),
       sampled: busy.bytesPerS,
     };
@@ -82,10 +91,26 @@ async function workIn(
   return { bytesPerS: ((after.dirtiedBytes - before.dirtiedBytes) / ms) * 1000, tookMs };
 }
 
-function lineOf({ checkMs, planMs, alone, sampled }: Pair): string {
+/** Of the kernel's own unit, in which it counts for programs (`getconf CLK_TCK`). */
+const TICK_MS = 10;
+
+/** What each host's agent has had of processors, with the processes that it started and that have ended, ms. */
+async function processorsOf(lab: Lab): Promise<{ readonly a: number; readonly b: number }> {
+  const of = async (host: string): Promise<number> => {
+    const [agent] = await agentsOf(lab, host);
+    if (agent === undefined) throw new Error(`host ${host} has no agent`);
+    const text = await readFile(`/proc/${agent.pid}/stat`, 'utf8');
+    // From the state on, which follows the name: proc(5) has user and system time as the 12th, and of its children after that.
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks) * TICK_MS, 0);
+  };
+  return { a: await of('a'), b: await of('b') };
+}
+
+function lineOf({ checkMs, planMs, hereMs, thereMs, alone, sampled }: Pair): string {
   const ms = (value: number): string => `${value.toFixed(0).padStart(5)} ms`;
   const rate = (value: number): string => `${(value / MIB).toFixed(1)} MiB/s`;
-  return `check ${ms(checkMs)}, plan ${ms(planMs)}, alone ${rate(alone)}, sampled ${rate(sampled)} (${(sampled / alone).toFixed(3)}x)`;
+  return `check ${ms(checkMs)}, plan ${ms(planMs)} (processors ${ms(hereMs)} here, ${ms(thereMs)} there), alone ${rate(alone)}, sampled ${rate(sampled)} (${(sampled / alone).toFixed(3)}x)`;
 }
 
 /** The medians, each held to its aim, and the worst. */
@@ -116,6 +141,18 @@ export function measures(pairs: readonly Pair[]): Measure[] {
       unit: 'x',
       runs,
       target: { atLeast: LEAST_WORK },
+    },
+    {
+      name: 'processor time of a plan, the guest’s host',
+      value: median(of(({ hereMs }) => hereMs)),
+      unit: 'ms',
+      runs,
+    },
+    {
+      name: 'processor time of a plan, the other host',
+      value: median(of(({ thereMs }) => thereMs)),
+      unit: 'ms',
+      runs,
     },
     { name: 'slowest check', value: Math.max(...checks), unit: 'ms', runs },
     { name: 'slowest plan', value: Math.max(...plans), unit: 'ms', runs },
