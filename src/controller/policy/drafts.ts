@@ -2,7 +2,7 @@ import { BALANCE } from '../../planner/balance-options.ts';
 import { balance } from '../../planner/balance.ts';
 import type { Level } from '../../planner/balance-options.ts';
 import { CONSOLIDATE, consolidate } from '../../planner/consolidate.ts';
-import type { Inventory, Plan, PlannedMove } from '../../planner/inventory.ts';
+import type { Budget, Inventory, Plan, PlannedMove } from '../../planner/inventory.ts';
 import { wattsOf } from '../../planner/power.ts';
 import { MOST_MOVES_OF_A_PROPOSAL } from '../../protocol/controller/policy.ts';
 import type { PolicyKind, PolicySettings, Proposal } from '../../protocol/controller/policy.ts';
@@ -48,34 +48,44 @@ export function draftsOf(
 }
 
 function balanced(inventory: Inventory, settings: PolicySettings): Plan {
-  const { level, movesPerHour, bytesPerHour, residenceMs } = settings;
+  const { level, residenceMs } = settings;
   return balance(inventory, {
     ...BALANCE,
     level: level as Level,
-    perHour: {
-      moves: movesPerHour,
-      ...(bytesPerHour === undefined ? {} : { bytes: bytesPerHour }),
-    },
+    // What guests have left within the hour, the planner takes off itself.
+    perHour: leftAfter(underWay(inventory), settings),
     residenceSeconds: residenceMs / 1000,
   });
 }
 
 function consolidated(inventory: Inventory, settings: PolicySettings): Plan {
-  const { movesPerHour, bytesPerHour, residenceMs } = settings;
+  const { residenceMs } = settings;
   const recent = inventory.guests.flatMap(({ left = [], memoryBytes }) =>
     left.filter(({ secondsAgo }) => secondsAgo < HOUR_S).map(() => memoryBytes),
   );
-  const bytes = recent.reduce((sum, each) => sum + each, 0);
-  const budget = {
-    moves: Math.max(0, movesPerHour - recent.length),
-    ...(bytesPerHour === undefined ? {} : { bytes: Math.max(0, bytesPerHour - bytes) }),
-  };
+  const budget = leftAfter([...recent, ...underWay(inventory)], settings);
   // A guest that has moved stays for its time, whatever it would save.
   const guests = inventory.guests.map((guest) => {
     const rests = guest.left?.some(({ secondsAgo }) => secondsAgo * 1000 < residenceMs) === true;
     return rests ? { ...guest, neverMove: true } : guest;
   });
   return consolidate({ ...inventory, guests }, { ...CONSOLIDATE, budget });
+}
+
+/** bytes of each guest that moves, or is about to. */
+const underWay = ({ guests }: Inventory): readonly number[] =>
+  guests.flatMap(({ movingTo, memoryBytes }) => (movingTo === undefined ? [] : [memoryBytes]));
+
+/** What the hour has left after moves of so many bytes each. */
+function leftAfter(
+  moves: readonly number[],
+  { movesPerHour, bytesPerHour }: PolicySettings,
+): Budget {
+  const bytes = moves.reduce((sum, each) => sum + each, 0);
+  return {
+    moves: Math.max(0, movesPerHour - moves.length),
+    ...(bytesPerHour === undefined ? {} : { bytes: Math.max(0, bytesPerHour - bytes) }),
+  };
 }
 
 type PolicyMove = PlannedMove & Pick<Proposal, 'reason'>;
