@@ -8,14 +8,13 @@ import { once } from 'node:events';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
-import { issueLabPki } from '../../src/agent/pki/lab.ts';
-import type { StreamTls } from '../../src/drivers/port/direct.ts';
 import { splitAddress } from '../../src/protocol/names.ts';
 import { cacheDirectory } from '../../src/host/cache-directory.ts';
 import { driverNamed, isManaged } from '../../src/drivers/registry.ts';
 import { bootTinyGuest } from '../drivers/qemu/tiny-guest.ts';
 import type { TinyGuest } from '../drivers/qemu/tiny-guest.ts';
 import type { TrialSite } from './trial.ts';
+import { loopbackTls } from '../drivers/loopback-tls.ts';
 
 const MIB = 1024 * 1024;
 
@@ -121,24 +120,7 @@ let number = 0;
 export async function makeQemuPlace(plan: QemuPlan): Promise<QemuPlace> {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-qemu-'));
   const guest = `tiny-${process.pid}-${number++}`;
-  const hosts = ['a', 'b'].map((name) => ({
-    name,
-    pkiDir: path.join(directory, name, 'pki'),
-    addresses: ['127.0.0.1'],
-  }));
-  await issueLabPki(path.join(directory, 'pki'), hosts);
-  const credentials = async (name: string, peer: string): Promise<StreamTls> => {
-    const pki = path.join(directory, name, 'pki');
-    const tls = path.join(directory, name, 'tls');
-    await mkdir(tls, { recursive: true, mode: 0o700 });
-    return {
-      caFile: path.join(pki, 'ca.crt'),
-      certFile: path.join(pki, 'host.crt'),
-      keyFile: path.join(pki, 'host.key'),
-      directory: tls,
-      peer,
-    };
-  };
+  const credentials = await loopbackTls(directory);
   const images = path.join(directory, 'images');
   const driver = async (name: string, qemu: string) => {
     const made = await driverNamed('qemu', {

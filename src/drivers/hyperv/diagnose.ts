@@ -8,6 +8,7 @@ import { judgeAccount, judgeClock, judgeGuests, judgeLiveMigration } from './jud
 import { peerOf } from './options.ts';
 import type { HypervOptions } from './options.ts';
 import { runState } from './whereabouts.ts';
+import { failed, tried } from '../port/findings.ts';
 
 /**
  * Whether this driver could do its work with that Hyper-V host and with those that its configuration names. Each is asked by
@@ -134,23 +135,5 @@ async function compared(
     });
   } finally {
     host.close();
-  }
-}
-
-function failed(name: string, thrown: unknown): ManagerFinding {
-  const { message, hint } = toGodwitError(thrown);
-  return { name, verdict: 'fail', found: message, hint };
-}
-
-async function tried(
-  name: string,
-  signal: AbortSignal,
-  work: () => Promise<ManagerFinding[]>,
-): Promise<ManagerFinding[]> {
-  try {
-    return await work();
-  } catch (thrown) {
-    signal.throwIfAborted();
-    return [failed(name, thrown)];
   }
 }

@@ -23,6 +23,7 @@ import type { Granted } from './rights.ts';
 import { ref, text } from './soap.ts';
 import type { Ref, Seen } from './soap.ts';
 import { isAboutCertificate } from './transport.ts';
+import { failed, tried } from '../port/findings.ts';
 
 /** Datacenters of which rights are asked. */
 const MOST_DATACENTERS = 64;
@@ -99,24 +100,6 @@ const OPENING: Partial<Record<ErrorCode, string>> = {
 function nameOf(thrown: unknown): string {
   if (thrown instanceof Error && isAboutCertificate(thrown.cause)) return 'certificate';
   return OPENING[toGodwitError(thrown).code] ?? 'address';
-}
-
-function failed(name: string, thrown: unknown): ManagerFinding {
-  const { message, hint } = toGodwitError(thrown);
-  return { name, verdict: 'fail', found: message, hint };
-}
-
-async function tried(
-  name: string,
-  signal: AbortSignal,
-  work: () => Promise<ManagerFinding[]>,
-): Promise<ManagerFinding[]> {
-  try {
-    return await work();
-  } catch (thrown) {
-    signal.throwIfAborted();
-    return [failed(name, thrown)];
-  }
 }
 
 async function clock(client: VsphereClient, signal: AbortSignal): Promise<ManagerFinding[]> {

@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { readFileSync } from 'node:fs';
-import { issueLabPki } from '../../../src/agent/pki/lab.ts';
 import { handleOf } from '../../../src/drivers/criu/handle.ts';
 import { mountsBelow } from '../../../src/drivers/criu/mounts.ts';
-import type { DirectDriver, StreamTls } from '../../../src/drivers/port/direct.ts';
+import type { DirectDriver } from '../../../src/drivers/port/direct.ts';
 import { driverNamed, isManaged } from '../../../src/drivers/registry.ts';
 import { removeTree } from '../../../src/host/remove-tree.ts';
 import { runCommand } from '../../../src/lab/command.ts';
@@ -17,6 +16,7 @@ import { bringContainers } from './bring.ts';
 import { labRunc, launchContainer, removeContainer } from '../../../src/lab/container/launch.ts';
 import { splitAddress } from '../../../src/protocol/names.ts';
 import type { TrialSite } from '../../conformance/trial.ts';
+import { loopbackTls } from '../loopback-tls.ts';
 
 const MIB = 1024 ** 2;
 let number = 0;
@@ -42,19 +42,7 @@ export async function makeContainerSite(differs: Differs = {}): Promise<Containe
   const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-criu-'));
   const own = `${process.pid}-${number++}`;
   const [guest, netns] = [`box-${own}`, `gt-${own}`];
-  const hosts = ['a', 'b'].map((name) => ({
-    name,
-    pkiDir: path.join(directory, name, 'pki'),
-    addresses: ['127.0.0.1'],
-  }));
-  await issueLabPki(path.join(directory, 'pki'), hosts);
-  const credentials = async (name: string, peer: string): Promise<StreamTls> => {
-    const pki = path.join(directory, name, 'pki');
-    const tls = path.join(directory, name, 'tls');
-    await mkdir(tls, { recursive: true, mode: 0o700 });
-    const files = { caFile: path.join(pki, 'ca.crt'), certFile: path.join(pki, 'host.crt') };
-    return { ...files, keyFile: path.join(pki, 'host.key'), directory: tls, peer };
-  };
+  const credentials = await loopbackTls(directory);
   const root = (host: string): string => path.join(directory, host, 'runc');
   const driver = async (name: string): Promise<DirectDriver> => {
     const section = { root: root(name), layerDirs: [layerDirectory()], ...differs.section };
