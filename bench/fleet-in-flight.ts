@@ -30,6 +30,9 @@ export async function inFlight({
   const begun = performance.now();
   const ids = Array.from({ length: drained }, (_none, index) => wishNamed(index));
   for (const [index, id] of ids.entries()) {
+    say(
+      `${hosts} hosts: ${index} of ${drained} drains asked for, ${((performance.now() - begun) / 1000).toFixed(1)} s`,
+    );
     const body = { kind: 'drain' as const, hosts: [hostNamed(index)] };
     await api.putWish({ params: { id }, query: {}, body }, { deadlineMs: STUCK_MS });
   }

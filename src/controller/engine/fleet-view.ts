@@ -1,7 +1,7 @@
 import { pastRates } from '../history/rates.ts';
 import type { PastRates } from '../history/rates.ts';
 import { identityOf } from '../inventory/claims.ts';
-import { fleetSnapshot } from '../inventory/snapshot.ts';
+import { fleetSnapshot, SnapshotMemory } from '../inventory/snapshot.ts';
 import type { FleetSnapshot, SnapshotGuest, SnapshotHost } from '../inventory/snapshot.ts';
 import type { SiteLink } from '../site-map.ts';
 import { Migrations } from '../store/migrations.ts';
@@ -14,11 +14,22 @@ import type { FleetView } from './ports.ts';
 
 type Look = Pick<World, 'hosts' | 'guests' | 'labels' | 'siteLinks' | 'past' | 'standbys'>;
 
-/** All wishes of a controller share one look at the database within that time, ms. */
-const FRESH_MS = 300;
+/**
+ * For so long all wishes of a controller share one look at the database, ms: for four times what the look took, so that
+ * reading a great fleet leaves time for others, within these bounds. The next move has to begin within a second.
+ */
+const FRESH_MS = { least: 300, most: 1000 };
+const FRESH_SHARE = 4;
 /** Migrations that rates are learned from, and how long what they show is good for, ms. */
 const MOST_PAST = 2000;
 const PAST_MS = 60_000;
+
+interface LastLook {
+  readonly look: Promise<Look>;
+  readonly atMs: number;
+  /** Absent while it is under way. */
+  tookMs?: number;
+}
 
 /** `manager`: speaks for it, in the place of an agent of its own. */
 export interface HostAgent {
@@ -32,7 +43,10 @@ export class StoredFleet implements FleetView {
   readonly #store: Store;
   readonly #siteLinks: readonly SiteLink[];
   readonly #monotonicMs: () => number;
-  #last: { readonly look: Promise<Look>; readonly atMs: number } | undefined;
+  readonly #memory = new SnapshotMemory();
+  #last: LastLook | undefined;
+  /** Begins once the last one has ended. */
+  #next: Promise<Look> | undefined;
   #past: { readonly rates: PastRates; readonly atMs: number } | undefined;
   readonly #agents = new Map<string, HostAgent>();
 
@@ -47,20 +61,43 @@ export class StoredFleet implements FleetView {
     return this.#agents.get(host);
   }
 
+  /** `now`: one that begins after this was asked. Never are two under way at a time: whoever asks meanwhile shares the next. */
   look(when?: 'now'): Promise<Look> {
-    const nowMs = this.#monotonicMs();
-    if (when === undefined && this.#last !== undefined && nowMs - this.#last.atMs < FRESH_MS)
-      return this.#last.look;
+    const last = this.#last;
+    if (when === undefined && last !== undefined && this.#isFresh(last)) return last.look;
+    if (this.#next !== undefined) return this.#next;
+    if (last === undefined || last.tookMs !== undefined) return this.#begin();
+    this.#next = last.look.then(
+      () => this.#begin(),
+      () => this.#begin(),
+    );
+    return this.#next;
+  }
+
+  #isFresh({ atMs, tookMs }: LastLook): boolean {
+    if (tookMs === undefined) return true;
+    const { least, most } = FRESH_MS;
+    const goodForMs = Math.min(most, Math.max(least, FRESH_SHARE * tookMs));
+    return this.#monotonicMs() - atMs < goodForMs;
+  }
+
+  #begin(): Promise<Look> {
+    const atMs = this.#monotonicMs();
     const look = this.#read();
-    this.#last = { look, atMs: nowMs };
-    look.catch(() => {
-      this.#last = undefined;
-    });
+    const last: LastLook = { look, atMs };
+    this.#last = last;
+    this.#next = undefined;
+    look.then(
+      () => (last.tookMs = this.#monotonicMs() - atMs),
+      () => {
+        if (this.#last === last) this.#last = undefined;
+      },
+    );
     return look;
   }
 
   async #read(): Promise<Look> {
-    const snapshot = await fleetSnapshot(this.#store);
+    const snapshot = await fleetSnapshot(this.#store, this.#memory);
     for (const { name, address, managed } of snapshot.hosts)
       this.#agents.set(name, { address, ...(managed && { manager: managed.manager }) });
     const standbys = await standbyFacts(this.#store);

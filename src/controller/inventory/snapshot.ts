@@ -36,8 +36,50 @@ export interface FleetSnapshot {
   readonly guests: readonly SnapshotGuest[];
 }
 
+interface ParsedRow<T> {
+  readonly text: string;
+  readonly value: T;
+}
+
+/** Parses texts of rows. A row that still has the text of the last round is what it was then: most of a fleet stays as it is. */
+class ParsedRows<T> {
+  readonly #parse: (text: string) => T;
+  #last = new Map<string, ParsedRow<T>>();
+
+  constructor(parse: (text: string) => T) {
+    this.#parse = parse;
+  }
+
+  /** One round: all rows of a table. */
+  round<R>(
+    rows: readonly R[],
+    of: (row: R) => { key: string; text: string | null },
+  ): (T | undefined)[] {
+    const now = new Map<string, ParsedRow<T>>();
+    const values = rows.map((row) => {
+      const { key, text } = of(row);
+      if (text === null) return undefined;
+      const before = this.#last.get(key);
+      const known = before?.text === text ? before : { text, value: this.#parse(text) };
+      now.set(key, known);
+      return known.value;
+    });
+    this.#last = now;
+    return values;
+  }
+}
+
+/** What the last snapshot of a database held, so that the next one parses only what is new. Nobody changes what is in it. */
+export class SnapshotMemory {
+  readonly hosts = new ParsedRows((text) => hostInfo.parse(JSON.parse(text)));
+  readonly guests = new ParsedRows((text) => guestInfo.parse(JSON.parse(text)));
+}
+
 /** All hosts and guests at one moment, for whoever plans. A host of which nobody who follows it now has said anything is `unfollowed`. */
-export async function fleetSnapshot(store: Store): Promise<FleetSnapshot> {
+export async function fleetSnapshot(
+  store: Store,
+  memory = new SnapshotMemory(),
+): Promise<FleetSnapshot> {
   return store.transaction(async (db) => {
     const { nowMs } = await db
       .selectFrom('counters')
@@ -50,9 +92,14 @@ export async function fleetSnapshot(store: Store): Promise<FleetSnapshot> {
     const hosts = await db.selectFrom('hosts').selectAll().orderBy('name').execute();
     const guests = await db.selectFrom('guests').selectAll().orderBy('name').execute();
     const byIdentity = Map.groupBy(guests, identityOf);
+    const hostInfos = memory.hosts.round(hosts, ({ name, info }) => ({ key: name, text: info }));
+    const guestInfos = memory.guests.round(guests, (row) => ({
+      key: `${row.host} ${identityOf(row)}`,
+      text: row.info,
+    }));
     return {
       nowMs,
-      hosts: hosts.map((row) => {
+      hosts: hosts.map((row, index) => {
         const lease = byShard.get(row.shard);
         const isKnown = isOfLease(row, lease, nowMs);
         const state = isKnown ? (row.state as HostState) : 'unfollowed';
@@ -65,15 +112,15 @@ export async function fleetSnapshot(store: Store): Promise<FleetSnapshot> {
           memoryBytes: row.memory_bytes ?? undefined,
           memoryAvailableBytes: row.memory_available_bytes ?? undefined,
           cores: row.cores ?? undefined,
-          info: row.info === null ? undefined : hostInfo.parse(JSON.parse(row.info)),
+          info: hostInfos[index],
           managed: managedIn(row),
         };
       }),
-      guests: guests.map((row) => ({
-        host: row.host,
-        claimedBy: claimants(byIdentity.get(identityOf(row)) ?? [], nowMs),
-        info: guestInfo.parse(JSON.parse(row.info)),
-      })),
+      guests: guests.flatMap((row, index) => {
+        const info = guestInfos[index];
+        const claimedBy = claimants(byIdentity.get(identityOf(row)) ?? [], nowMs);
+        return info === undefined ? [] : [{ host: row.host, claimedBy, info }];
+      }),
     };
   });
 }

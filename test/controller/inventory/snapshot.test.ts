@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { StoredFleet } from '../../../src/controller/engine/fleet-view.ts';
+import { fleetSnapshot, SnapshotMemory } from '../../../src/controller/inventory/snapshot.ts';
+import { openStore } from '../../../src/controller/store/open.ts';
+import type { Store } from '../../../src/controller/store/open.ts';
+import { silentLog } from '../../../src/log.ts';
+import { guestRowOf } from '../../../src/controller/inventory/pending.ts';
+import type { GuestInfo } from '../../../src/protocol/public/host.ts';
+import { guestInfo } from '../../../src/protocol/public/host.ts';
+
+const row = (info: GuestInfo) => ({ ...guestRowOf('a', info), changed_at: 1, epoch: 1 });
+const guest = (name: string, vcpus: number) =>
+  guestInfo.parse({ name, host: 'a', driver: 'fake', state: 'running', vcpus });
+
+describe('a snapshot of the fleet', () => {
+  let store: Store;
+  const directory = mkdtempSync(path.join(tmpdir(), 'godwit-'));
+  before(async () => {
+    store = await openStore({ sqlite: path.join(directory, 'controller.db') }, silentLog);
+    await store.db
+      .insertInto('guests')
+      .values([row(guest('g1', 1)), row(guest('g2', 1))])
+      .execute();
+  });
+  after(async () => {
+    await store.close();
+    rmSync(directory, { recursive: true });
+  });
+
+  test('parses again what has changed since the last one, and nothing else', async () => {
+    const memory = new SnapshotMemory();
+    const first = await fleetSnapshot(store, memory);
+    const { info } = guestRowOf('a', guest('g2', 2));
+    await store.db.updateTable('guests').set({ info }).where('name', '=', 'g2').execute();
+    const second = await fleetSnapshot(store, memory);
+    assert.equal(second.guests[0]?.info, first.guests[0]?.info);
+    assert.equal(first.guests[1]?.info.vcpus, 1);
+    assert.equal(second.guests[1]?.info.vcpus, 2);
+  });
+
+  test('forgets what is gone, and knows a guest that comes back by what it is then', async () => {
+    const memory = new SnapshotMemory();
+    await fleetSnapshot(store, memory);
+    await store.db.deleteFrom('guests').where('name', '=', 'g1').execute();
+    assert.deepEqual(
+      (await fleetSnapshot(store, memory)).guests.map((each) => each.info.name),
+      ['g2'],
+    );
+    await store.db
+      .insertInto('guests')
+      .values(row(guest('g1', 4)))
+      .execute();
+    assert.equal((await fleetSnapshot(store, memory)).guests[0]?.info.vcpus, 4);
+  });
+
+  test('is shared by all who ask while it is good, and is made anew for who asks for one of now, once for all of them', async () => {
+    let [nowMs, reads] = [0, 0];
+    const counting: Store = {
+      ...store,
+      nowMs: store.nowMs,
+      db: store.db,
+      transaction: (work) => {
+        reads += 1;
+        return store.transaction(work);
+      },
+    };
+    const fleet = new StoredFleet(counting, () => nowMs);
+    await Promise.all([fleet.look(), fleet.look(), fleet.look()]);
+    await fleet.look();
+    assert.equal(reads, 1);
+    await Promise.all([fleet.look('now'), fleet.look('now'), fleet.look('now'), fleet.look()]);
+    assert.equal(reads, 3, 'one that was under way, and one for all who asked after it began');
+    nowMs += 1000;
+    await fleet.look();
+    assert.equal(reads, 4);
+  });
+});
