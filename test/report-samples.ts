@@ -8,6 +8,12 @@ const MIB = 1024 ** 2;
 const LONG_PATH = '/var/lib/godwit/images/customer-4711/production/web1-root-disk.qcow2';
 
 const checks: Report['checks'] = [
+  {
+    name: 'images',
+    side: 'destination',
+    verdict: 'pass',
+    evidence: 'kernel is /var/cache/godwit/guest/kernel/boot/vmlinuz-6.1.0-50-cloud-amd64',
+  },
   { name: 'machine', side: 'destination', verdict: 'pass', evidence: 'pc-q35-7.2 is known' },
   {
     name: 'segment',

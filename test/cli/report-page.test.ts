@@ -38,6 +38,7 @@ describe('the page of a report', () => {
       page,
       /<b class="none">-<\/b>\s*<span\s*>segment \(destination\):\s+net0: not tried/,
     );
+    assert.ok(page.includes('/<wbr />kernel/<wbr />boot/<wbr />vmlinuz-6.1.0-50'));
     assert.match(page, /<b class="pass">ok<\/b>\s*<span\s*>machine/);
     assert.match(
       reportText(reportOfALongMove(), look),

@@ -166,6 +166,12 @@ function verified({ verified: looks = [] }: Report): Markup {
   </section>`;
 }
 
+/** A path is broken between its names, and in none of them. */
+function breakable(text: string): Markup {
+  const names = text.split(/(?<=\/)/);
+  return html`${names.map((name, at) => (at === 0 ? [name] : [html`<wbr />`, name]))}`;
+}
+
 function checks(all: Report['checks']): Markup {
   if (all.length === 0) return html`<p class="none">none was made</p>`;
   const items = all.map((each) => {
@@ -175,7 +181,7 @@ function checks(all: Report['checks']): Markup {
       <b class="${verdict === NOT_TRIED ? 'none' : each.verdict}">${verdict}</b>
       <span
         >${name} (${side}):
-        ${evidence}${hint === undefined ? '' : html`<small>${hint}</small>`}</span
+        ${breakable(evidence)}${hint === undefined ? '' : html`<small>${breakable(hint)}</small>`}</span
       >
     </li> `;
   });
