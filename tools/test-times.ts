@@ -43,10 +43,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/web/lab-drain.e2e.ts': { seconds: 70, of: ['web/', 'src/controller/web/', 'demo/fleet/'] },
   'test/web/states.e2e.ts': { seconds: 70, of: ['web/', 'bench/dashboard/'] },
   'test/web/sign-in.e2e.ts': { seconds: 3, of: ['src/controller/oidc/', 'src/controller/web/'] },
-  'test/conformance/criu.e2e.ts': {
-    seconds: 30,
-    of: ['src/drivers/criu/', 'src/drivers/port/'],
-  },
+  'test/conformance/criu.e2e.ts': { seconds: 30, of: ['src/drivers/criu/', 'src/drivers/port/'] },
   'test/disks/copy/tunnel/nbd.e2e.ts': { seconds: 6, core: true },
   'test/drivers/qemu/cgroup.e2e.ts': { seconds: 1, of: ['src/drivers/qemu/'] },
   'test/drivers/qemu/user/cgroup-v2/cgroup-v2.e2e.ts': {
@@ -107,6 +104,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/cancel.e2e.ts': { seconds: 28, core: true },
   'test/e2e/captive.e2e.ts': { seconds: 19, of: ['src/drivers/qemu/user/', 'src/host/'] },
   'test/e2e/check.e2e.ts': { seconds: 18, core: true },
+  'test/e2e/balance.e2e.ts': { seconds: 170, of: ['src/planner/', 'src/controller/policy/'] },
   'test/e2e/balloon.e2e.ts': {
     seconds: 60,
     of: ['src/mover/direct/source/', 'src/drivers/qemu/', 'src/migration/direct/'],
@@ -116,18 +114,12 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     of: ['src/agent/prediction/', 'src/migration/prediction/', 'src/drivers/qemu/measure/'],
   },
   'test/e2e/conntrack.e2e.ts': { seconds: 19, core: true },
-  'test/e2e/container.e2e.ts': {
-    seconds: 90,
-    of: ['src/drivers/criu/', 'src/drivers/port/'],
-  },
+  'test/e2e/container.e2e.ts': { seconds: 90, of: ['src/drivers/criu/', 'src/drivers/port/'] },
   'test/e2e/container-redis.e2e.ts': { seconds: 110, of: ['src/drivers/criu/'] },
   'test/e2e/container-volumes.e2e.ts': { seconds: 87, of: ['src/drivers/criu/'] },
   'test/e2e/container-returns.e2e.ts': { seconds: 90, of: ['src/drivers/criu/'] },
   'test/e2e/database.e2e.ts': { seconds: 35, of: ['src/disks/'] },
-  'test/e2e/drain.e2e.ts': {
-    seconds: 60,
-    of: ['src/controller/', 'src/planner/', 'src/cli/'],
-  },
+  'test/e2e/drain.e2e.ts': { seconds: 60, of: ['src/controller/', 'src/planner/', 'src/cli/'] },
   'test/e2e/roll.e2e.ts': { seconds: 50, of: ['src/controller/', 'src/hooks/'] },
   'test/e2e/demo.e2e.ts': { seconds: 57, of: ['demo/'] },
   'test/e2e/demo-container.e2e.ts': { seconds: 60, of: ['demo/', 'src/drivers/criu/'] },
@@ -144,10 +136,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     seconds: 270,
     of: ['src/mover/', 'src/migration/', 'faults/'],
   },
-  'test/e2e/guest-logs.e2e.ts': {
-    seconds: 22,
-    of: ['src/host/', 'src/agent/'],
-  },
+  'test/e2e/guest-logs.e2e.ts': { seconds: 22, of: ['src/host/', 'src/agent/'] },
   'test/e2e/hooks.e2e.ts': { seconds: 11, core: true },
   'test/e2e/site-check.e2e.ts': { seconds: 40, of: ['src/agent/', 'src/hooks/'] },
   'test/e2e/hostile-holes.e2e.ts': {

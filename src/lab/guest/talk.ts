@@ -83,6 +83,20 @@ export async function setDirtyRate(
   return guestStats.parse(await ask(lab, name, line, { deadlineMs: 10_000, ...options }));
 }
 
+/**
+ * Has a guest work for so many percent of the time, as long as it gets its processor whole; 0 rests. Where it does not, it
+ * asks for more than it gets.
+ */
+export async function setBusy(
+  lab: Lab,
+  name: string,
+  percent: number,
+  options: AskOptions = {},
+): Promise<GuestStats> {
+  const line = `busy ${Math.round(percent)}`;
+  return guestStats.parse(await ask(lab, name, line, { deadlineMs: 10_000, ...options }));
+}
+
 /** Makes a variable of a guest's UEFI firmware, where a value is given, and reads it; empty: there is none of that name. */
 export async function firmwareVariable(
   lab: Lab,

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Answers each line with one line of JSON: stats, verify, hash, rate BYTES_PER_SECOND, variable NAME [VALUE], tpm HEX,
-# fill KIB.
+# Answers each line with one line of JSON: stats, verify, hash, rate BYTES_PER_SECOND, busy PERCENT, variable NAME [VALUE],
+# tpm HEX, fill KIB.
 export PATH=/bin
 
 stats() {
@@ -148,6 +148,13 @@ fill() {
   echo "{\"freeBytes\":$((free * 1024)),\"availableBytes\":$((available * 1024)),\"cachedBytes\":$((buffers * 1024))}"
 }
 
+# For so many percent of the time; the program that does it stays from the first time on.
+busy() {
+  first=; [ -e /state/busy ] || first=yes
+  echo "$1" >/state/busy.new && mv /state/busy.new /state/busy
+  [ -z "$first" ] || /bin/busy </dev/null >/dev/null 2>&1 &
+}
+
 while read -r verb argument; do
   case "$verb" in
     fill)
@@ -175,6 +182,12 @@ while read -r verb argument; do
       case "$argument" in
         '' | *[!0-9]*) echo '{"error":"rate takes bytes per second"}' ;;
         *) echo "$argument" >/state/rate.new && mv /state/rate.new /state/rate; stats ;;
+      esac
+      ;;
+    busy)
+      case "$argument" in
+        [0-9] | [1-9][0-9] | 100) busy "$argument"; stats ;;
+        *) echo '{"error":"busy takes percent"}' ;;
       esac
       ;;
     *) echo '{"error":"unknown command"}' ;;

@@ -36,6 +36,7 @@ const APPLETS =
 const SCRIPTS = {
   init: 'init',
   'bin/dirty': 'dirty',
+  'bin/busy': 'busy',
   'bin/disk': 'disk',
   'bin/counter': 'counter',
   'bin/command': 'command',
