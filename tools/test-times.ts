@@ -71,6 +71,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     seconds: 8,
     of: ['src/drivers/vsphere/', 'test/managers/vcsim/'],
   },
+  'test/drivers/vsphere/locators.e2e.ts': { seconds: 10, of: ['test/managers/vcsim/'] },
   'test/drivers/vsphere/moments.e2e.ts': {
     seconds: 60,
     of: ['src/drivers/vsphere/', 'test/managers/vcsim/'],

@@ -68,7 +68,7 @@ const WORDS: Readonly<Record<Constraint, string>> = {
   apart: 'has a guest that it must be apart from',
   together: 'it must stay with its group',
   site: 'stands at another site, and nobody named it for the guest',
-  realm: 'is of another manager, and guests do not move between managers',
+  realm: 'is of another manager, and plans keep guests with their own',
   silent: 'nothing was heard of the host for too long',
   draining: 'is being drained',
   moving: 'it moves already',

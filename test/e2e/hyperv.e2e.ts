@@ -70,6 +70,23 @@ describe('guests of Hyper-V', () => {
     assert.equal(tasksOf(guest), 0);
   });
 
+  test('stay on their host where their storage alone moves, and are refused a folder that is none', async () => {
+    const own = place.world.guests.find(({ name }) => name === guest);
+    assert.ok(own);
+    const same = await host.godwit('migrate', guest, '--to', 'a');
+    assert.notEqual(same.exit, 0, same.out);
+    const wrong = await host.godwit('migrate', guest, '--to', 'a', '--datastore', 'VMs');
+    assert.equal(wrong.exit, 4, wrong.out + wrong.err);
+    assert.match(wrong.err, /no folder of Windows/);
+    assert.equal(tasksOf(guest), 0);
+    const folder = String.raw`D:\VMs`;
+    const moved = await host.godwit('migrate', guest, '--to', 'a', '--datastore', folder);
+    assert.equal(moved.exit, 0, moved.out + moved.err);
+    assert.equal(runsOn(guest), 'hv1');
+    assert.match(own.disks[0]?.path ?? '', /^D:\\VMs\\.*disk\.vhdx$/);
+    assert.equal(tasksOf(guest), 1);
+  });
+
   test('stay where they are when Hyper-V fails, and its words are reported', async () => {
     place.world.ends = { state: 10, error: 'Failed to connect (0x8007274C).' };
     const moved = await host.godwit('migrate', guest, '--to', 'b', '--json');

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Vcsim } from '../drivers/vsphere/support/vcsim.ts';
 import { AgentHost } from './support/agent-host.ts';
@@ -96,6 +97,7 @@ describe('guests of one of two vCenters', () => {
     assert.match(refused.err, /Did you mean DC0_DVPG1\?/);
     const unknown = await here.godwit('migrate', guest, '--to', 'vc3-h1');
     assert.equal(unknown.exit, 3, unknown.out + unknown.err);
+    assert.match(unknown.err, /another hypervisor .*virt-v2v/);
     await assertUntouched(guest);
   });
 
@@ -119,6 +121,15 @@ describe('guests of one of two vCenters', () => {
     assert.equal(refused.exit, 4, refused.out + refused.err);
     assert.match(refused.err, /vc2 could not be asked for that host: .*does not allow a login/);
     await assertUntouched(guest);
+  });
+
+  test('have the other one looked at by doctor, too', async () => {
+    const config = path.join(here.dir, 'agent.json');
+    const found = await here.godwit('doctor', '--manager', 'vsphere', '--config', config);
+    assert.match(
+      found.out,
+      /other .*vc2: VMware vCenter Server, API 6\.5\.0, as godwit; certificate/,
+    );
   });
 
   test('are moved once where the mover dies and their vCenter is started again half-way', async () => {

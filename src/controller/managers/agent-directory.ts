@@ -10,6 +10,7 @@ import { parseAgentConfig } from '../../config.ts';
 import type { AgentConfig } from '../../config.ts';
 import { godwitError } from '../../errors.ts';
 import type { ManagerPlace } from '../../protocol/controller/managers.ts';
+import { resolved } from './references.ts';
 
 /** A file system in memory: what lies there is not at rest. */
 const MEMORY = '/dev/shm';
@@ -25,9 +26,18 @@ export class AgentDirectory {
   /** Its stateDir. */
   readonly dir: string;
   readonly #secrets: string;
+  readonly #controllerDir: string;
+  readonly #placeOf: (manager: string) => ManagerPlace | undefined;
 
-  constructor(controllerDir: string, name: string) {
+  /** `placeOf`: another manager of the controller, which the options of this one may name. */
+  constructor(
+    controllerDir: string,
+    name: string,
+    placeOf: (manager: string) => ManagerPlace | undefined = () => undefined,
+  ) {
     this.name = name;
+    this.#controllerDir = controllerDir;
+    this.#placeOf = placeOf;
     this.dir = path.join(controllerDir, 'managers', name);
     const mark = createHash('sha256')
       .update(path.resolve(controllerDir))
@@ -50,15 +60,9 @@ export class AgentDirectory {
 
   /** What its agent would be configured with; GODWIT_CONFIG where its driver does not take it. */
   configOf(place: ManagerPlace, port = 1): AgentConfig {
-    const { driver, url, user, fingerprint, ca, options } = place;
-    const section = {
-      ...options,
-      url,
-      user,
-      passwordFile: path.join(this.#secrets, 'password'),
-      ...(fingerprint === undefined ? {} : { fingerprint }),
-      ...(ca === undefined ? {} : { ca: path.join(this.dir, 'manager-ca.crt') }),
-    };
+    const { driver, options } = place;
+    const others = resolved(options, (other) => this.#other(other));
+    const section = { ...others, ...this.#reached(place) };
     const config = {
       name: this.name,
       address: `127.0.0.1:${port}`,
@@ -69,6 +73,22 @@ export class AgentDirectory {
       ordersBySocket: true,
     };
     return parseAgentConfig(this.config, JSON.stringify(config));
+  }
+
+  /** How its manager is reached, with its password by the file that its own agent reads. */
+  #reached({ url, user, fingerprint, ca }: ManagerPlace): object {
+    return {
+      url,
+      user,
+      passwordFile: path.join(this.#secrets, 'password'),
+      ...(fingerprint === undefined ? {} : { fingerprint }),
+      ...(ca === undefined ? {} : { ca: path.join(this.dir, 'manager-ca.crt') }),
+    };
+  }
+
+  #other(name: string): object | undefined {
+    const place = this.#placeOf(name);
+    return place && new AgentDirectory(this.#controllerDir, name).#reached(place);
   }
 
   /** Lays out all that its agent reads, with a certificate of a CA that is thrown away: nobody else is of it. */

@@ -18,6 +18,7 @@ import { ManagerFollower, SILENT_MS } from './follower.ts';
 import type { ManagerHeard } from './follower.ts';
 import { AgentDirectory } from './agent-directory.ts';
 import { ManagerProcess } from './process.ts';
+import { namedIn } from './references.ts';
 
 const ANSWER_MS = 30_000;
 const DIAGNOSE_MS = 180_000;
@@ -107,7 +108,12 @@ export class Managers {
       throw godwitError('GODWIT_MANAGER_REFUSED', { manager: name, what });
     }
     if (this.#running.has(name)) throw godwitError('GODWIT_MANAGER_TAKEN', { name });
-    const at = new AgentDirectory(stateDir, name);
+    const missing = namedIn(place.options).find((other) => !this.#running.has(other));
+    if (missing !== undefined) {
+      const what = `its options name a manager ${missing}, and none is called so`;
+      throw godwitError('GODWIT_MANAGER_REFUSED', { manager: name, what });
+    }
+    const at = new AgentDirectory(stateDir, name, (other) => this.#placeOf(other));
     let isKept = false;
     try {
       await at.write(place, password);
@@ -165,7 +171,7 @@ export class Managers {
 
   #begin(kept: KeptManager): void {
     const { book, hosts, stateDir, clock, log } = this.#parts;
-    const place = new AgentDirectory(stateDir, kept.name);
+    const place = new AgentDirectory(stateDir, kept.name, (other) => this.#placeOf(other));
     const prepare = async (): Promise<void> =>
       place.write(kept.place, await book.password(kept.name));
     const process = new ManagerProcess({ place, prepare, clock, log });
@@ -225,6 +231,10 @@ export class Managers {
       createdAt: momentOf(kept.createdAtMs),
       createdBy: kept.createdBy,
     };
+  }
+
+  #placeOf(name: string): ManagerPlace | undefined {
+    return this.#running.get(name)?.kept.place;
   }
 
   #found(name: string): Running {

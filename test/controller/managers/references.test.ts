@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { AgentDirectory } from '../../../src/controller/managers/agent-directory.ts';
+import { namedIn, resolved } from '../../../src/controller/managers/references.ts';
+import { managerPlace } from '../../../src/protocol/controller/managers.ts';
+
+const FINGERPRINT = 'ab'.repeat(32);
+const OPTIONS = {
+  connections: 2,
+  others: {
+    vc2: { manager: 'vc2', hosts: { esx9: 'esx9.example.com' } },
+    vc3: { url: 'https://vc3' },
+  },
+};
+
+describe('options that name another manager', () => {
+  test('have how it is reached in its place, and keep what else they say', () => {
+    assert.deepEqual(namedIn(OPTIONS), ['vc2']);
+    const found = resolved(OPTIONS, (name) => ({ url: `https://${name}`, user: 'u' }));
+    assert.deepEqual(found, {
+      connections: 2,
+      others: {
+        vc2: { url: 'https://vc2', user: 'u', hosts: { esx9: 'esx9.example.com' } },
+        vc3: { url: 'https://vc3' },
+      },
+    });
+  });
+
+  test('lose one that is gone, and nothing else', () => {
+    const found = resolved(OPTIONS, () => undefined);
+    assert.deepEqual(found, { connections: 2, others: { vc3: { url: 'https://vc3' } } });
+  });
+
+  test('are configured by the password that the other one’s agent reads, and never by a copy', () => {
+    const of = (url: string, options: object = {}) =>
+      managerPlace.parse({ driver: 'vsphere', url, user: 'u', fingerprint: FINGERPRINT, options });
+    const other = of('https://vc2');
+    const placeOf = (name: string) => (name === 'vc2' ? other : undefined);
+    const [one, two] = [
+      new AgentDirectory('/var/lib/controller', 'vc1', placeOf),
+      new AgentDirectory('/var/lib/controller', 'vc2', placeOf),
+    ];
+    const { drivers } = one.configOf(of('https://vc1', { others: { vc2: { manager: 'vc2' } } }));
+    const section = drivers['vsphere'] as { others: Record<string, object> };
+    const { passwordFile } = two.configOf(other).drivers['vsphere'] as { passwordFile: string };
+    assert.match(passwordFile, /\/vc2\/password$/);
+    const { vc2 } = section.others;
+    assert.deepEqual(vc2, {
+      url: 'https://vc2',
+      user: 'u',
+      passwordFile,
+      fingerprint: FINGERPRINT,
+    });
+  });
+});
