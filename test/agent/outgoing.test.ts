@@ -145,8 +145,8 @@ test('what cannot be moved is refused before anything is made', async (t) => {
     guest('web1'),
   ];
   const a = await host('a', { guests: () => guests, peers });
-  const code = async (name: string, to = 'b'): Promise<string> =>
-    a.api.migrate({ body: { guest: name, to } }).then(
+  const code = async (name: string, to = 'b', more: object = {}): Promise<string> =>
+    a.api.migrate({ body: { guest: name, to, ...more } }).then(
       () => 'started',
       (error: { code: string }) => error.code,
     );
@@ -154,7 +154,32 @@ test('what cannot be moved is refused before anything is made', async (t) => {
   assert.equal(await code('paused'), 'GODWIT_GUEST_STATE');
   assert.equal(await code('unheld'), 'GODWIT_CAPABILITY');
   assert.equal(await code('web1', 'a'), 'GODWIT_SAME_HOST');
+  assert.equal(await code('web1', 'a', { datastore: 'fast' }), 'GODWIT_SAME_HOST');
   assert.deepEqual(readdirSync(path.join(a.config.stateDir, 'migrations')), []);
+});
+
+test('a guest whose manager has datastores goes to another one of its host, and to that host for nothing else', async (t) => {
+  const { host } = await fleet(t);
+  const capabilities = {
+    shape: 'managed',
+    modes: ['precopy'],
+    compression: ['none'],
+    maxStreams: 1,
+    postcopyRecovery: false,
+    datastores: true,
+  } as const;
+  const a = await host('a', {
+    guests: () => [guest('web1')],
+    driver: { capabilities: capabilities as never },
+  });
+  await assert.rejects(a.api.migrate({ body: { guest: 'web1', to: 'a' } }), {
+    code: 'GODWIT_SAME_HOST',
+  });
+  const body = { guest: 'web1', to: 'a', datastore: String.raw`D:\VMs` };
+  const { id } = await a.api.migrate({ body });
+  const file = path.join(a.config.stateDir, 'migrations', id, 'request.json');
+  const request = moverRequest.parse(JSON.parse(readFileSync(file, 'utf8')));
+  assert.deepEqual([request.version, request.fromHost, request.toHost], [2, 'a', 'a']);
 });
 
 test('no more migrations leave at once than the limit allows', async (t) => {
