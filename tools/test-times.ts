@@ -168,9 +168,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     seconds: 20,
     of: ['src/drivers/vsphere/', 'src/mover/managed/', 'src/agent/'],
   },
-  'test/e2e/vsphere-lab.e2e.ts': {
-    seconds: 12,
-  },
+  'test/e2e/vsphere-lab.e2e.ts': { seconds: 12 },
   'test/e2e/vsphere.e2e.ts': {
     seconds: 160,
     of: ['src/drivers/vsphere/', 'src/mover/managed/', 'test/managers/vcsim/'],

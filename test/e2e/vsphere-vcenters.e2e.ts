@@ -95,7 +95,7 @@ describe('guests of one of two vCenters', () => {
     assert.equal(refused.exit, 4, refused.out + refused.err);
     assert.match(refused.err, /is on DC0_DVPG0, and that host has no network of that name/);
     assert.match(refused.err, /Did you mean DC0_DVPG1\?/);
-    const unknown = await here.godwit('migrate', guest, '--to', 'vc3-h1');
+    const unknown = await here.godwit('migrate', guest, '--to', 'kvm-rack7-node12');
     assert.equal(unknown.exit, 3, unknown.out + unknown.err);
     assert.match(unknown.err, /another hypervisor .*virt-v2v/);
     await assertUntouched(guest);
@@ -110,6 +110,7 @@ describe('guests of one of two vCenters', () => {
     await one.ask({ do: 'check', faults: [] });
     assert.equal(refused.exit, 4, refused.out + refused.err);
     assert.match(refused.err, /the certificate is another \(SSLVerifyFault\)/);
+    assert.match(refused.err, /another certificate there than Godwit/);
     await assertUntouched(guest);
   });
 

@@ -22,8 +22,12 @@ const LATER =
   /^(ToolsInstallationInProgress|NoGuestHeartbeat|MigrationNotReady|MigrationFault|SuspendedRelocate|InvalidVmState|VmPowerOnDisabled|QuestionPending|EncryptionKeyRequired|MksConnectionLimit|CannotPowerOffVm|ResourceInUse|FilterInUse|RestrictedByAdministrator|ConcurrentAccess|InvalidResourcePoolStructure|QuiesceDatastoreIO)/;
 const LICENCE =
   /^(License|NoLicense|Expired|InvalidEditionLicense|InvalidLicense|FailToEnableSPBM|InUseFeature|IncorrectHostInformation|InventoryHasStandard|VmLimitLicense|VramLimitLicense)/;
+/** Where a guest goes to another vCenter: its own sees another certificate there than Godwit did. */
+const CERTIFICATE = /^SSL/;
+const CERTIFICATE_FIX =
+  'Look who answers the vCenter at that address: it is shown another certificate there than Godwit.';
 const HOSTS =
-  /^(Gateway|SSL|AlreadyBeingManaged|AlreadyConnected|CannotAddHost|MultipleCertificates|NoPermissionOnHost|NonVmwareOui|ReadHostResource|TooManyHosts)/;
+  /^(Gateway|AlreadyBeingManaged|AlreadyConnected|CannotAddHost|MultipleCertificates|NoPermissionOnHost|NonVmwareOui|ReadHostResource|TooManyHosts)/;
 
 export function furtherFaults(refusing: Refusing): readonly (readonly [RegExp, Meaning])[] {
   const meaning = (name: Meaning['name'], side: Meaning['side'], hint: string): Meaning => ({
@@ -81,6 +85,7 @@ export function furtherFaults(refusing: Refusing): readonly (readonly [RegExp, M
       ),
     ],
     [LICENCE, meaning('licence', 'both', 'Give both hosts and their vCenter a licence for it.')],
+    [CERTIFICATE, meaning('manager', 'both', CERTIFICATE_FIX)],
     [HOSTS, meaning('host', 'destination', 'Connect the host to its vCenter, or choose another.')],
     [
       CONFIGURATION,

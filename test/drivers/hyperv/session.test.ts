@@ -241,6 +241,8 @@ describe('a guest of Hyper-V', () => {
   test('a destination that is silent is refused, and says nothing of where a guest is', async () => {
     const hosts = { b: { url: 'https://127.0.0.1:1/wsman', name: 'hv2' } };
     assert.deepEqual(await findings({ hosts }), [['manager', 'GODWIT_UNREACHABLE']]);
+    const [silent] = (await checksOf({ hosts })).filter(({ verdict }) => verdict === 'refuse');
+    assert.match(silent?.error?.hint ?? '', /another hypervisor .*virt-v2v/);
     const where = await withSession((session) => session.where(place.order(guest.name), signal), {
       hosts,
     });
