@@ -11,6 +11,8 @@ import type { ControllerApi } from './wishes.ts';
 const LOOK_MS = 1000;
 /** A controller may die and another take over: so long without an answer is waited for, ms. */
 const SILENT_MS = 60_000;
+/** The guests of a site are measured first, which may take a minute. */
+const PLANNING = { deadlineMs: 90_000 } as const;
 const SIGNAL_EXIT = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
 export interface Asked {
@@ -30,12 +32,12 @@ export async function askForWish(
   context: Context,
 ): Promise<number> {
   const id = newWishId();
-  const { plan } = await api.putWish({ params: { id }, query: { dryRun: 'true' }, body });
+  const { plan } = await api.putWish({ params: { id }, query: { dryRun: 'true' }, body }, PLANNING);
   if (dryRun && json) printJson(context, { plan });
   if (!json) context.out.write(planText(plan, listLook(context, {})));
   if (dryRun) return 0;
   if (!yes) await mustConfirm(question, context);
-  await api.putWish({ params: { id }, body });
+  await api.putWish({ params: { id }, body }, PLANNING);
   if (detach) {
     if (json) printJson(context, { id });
     else context.out.write(`${id}: asked for; follow it with \`godwit wishes ${id}\`\n`);

@@ -18,6 +18,11 @@ export interface Leaver {
   readonly to: string;
   /** The greater one goes first. */
   readonly priority: number;
+  /** What its own host predicts that its memory takes; absent where nobody measured it. Pre-copy that would not end has none. */
+  readonly size?: {
+    readonly precopyBytes?: number | undefined;
+    readonly postcopyBytes?: number | undefined;
+  };
   /** Of disks that are copied. */
   readonly diskBytes: number;
   /** Its owner is notified so long ahead, s. */
@@ -133,10 +138,10 @@ const compare = (left: number, right: number): number => (left === right ? 0 : l
 
 /** How it could go, the gentlest first. */
 function waysOf(
-  { guest, diskBytes, noticeSeconds, mayPostcopy, maxPauseSeconds }: Leaver,
+  { guest, size, diskBytes, noticeSeconds, mayPostcopy, maxPauseSeconds }: Leaver,
   rate: number,
 ): Way[] {
-  const used = guest.usedBytes ?? guest.memoryBytes;
+  const used = size?.postcopyBytes ?? guest.usedBytes ?? guest.memoryBytes;
   const hot = Math.min(guest.workingSetBytes ?? used, used);
   const dirty = guest.dirtyBytesPerSecond ?? 0;
   const way = (how: How, memory: number): Way => {
@@ -144,8 +149,13 @@ function waysOf(
     return { how, bytes, seconds: noticeSeconds + bytes / rate + FIXED_S };
   };
   const ways: Way[] = [];
-  if (dirty <= rate * MOST_DIRTY) ways.push(way('precopy', bytesOf({ guest }, rate)));
-  if (mayPostcopy) ways.push(way('postcopy', used));
+  const precopyBytes =
+    size === undefined && dirty <= rate * MOST_DIRTY
+      ? bytesOf({ guest }, rate)
+      : size?.precopyBytes;
+  if (precopyBytes !== undefined) ways.push(way('precopy', precopyBytes));
+  if (mayPostcopy && (size === undefined || size.postcopyBytes !== undefined))
+    ways.push(way('postcopy', used));
   const rest = Math.min(hot, dirty * (used / rate));
   if (dirty > 0 && rest / rate <= maxPauseSeconds)
     ways.push({ ...way('pause', used + rest), pauseSeconds: rest / rate });

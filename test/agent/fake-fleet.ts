@@ -34,8 +34,8 @@ export async function twoFakeHosts(t: TestContext, guest: Partial<FakeGuest> = {
   const size = { memoryBytes: 64 * MIB, dirtyRate: MIB };
   const instance = world.boot({ name: 'web1', host: 'a', ...size, ...guest });
   const toA = { a: { address: '127.0.0.1:1' } };
-  const b = await host('b', { peers: toA, driver: methodsOf(world.driver('b')) });
+  const b = await host('b', { peers: toA, site: 's2', driver: methodsOf(world.driver('b')) });
   const toB = { b: { address: b.agent.address } };
-  const a = await host('a', { peers: toB, driver: methodsOf(world.driver('a')) });
+  const a = await host('a', { peers: toB, site: 's1', driver: methodsOf(world.driver('a')) });
   return { a, b, caDir, instance };
 }

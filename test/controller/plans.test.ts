@@ -6,13 +6,19 @@ import { twoFakeHosts } from '../agent/fake-fleet.ts';
 import { until } from '../until.ts';
 import { controllerOf } from './test-controller.ts';
 
+const MIB = 1024 ** 2;
+
 async function followed(t: TestContext) {
   const { a, b, caDir, instance } = await twoFakeHosts(t);
   const hosts = {
     a: { address: a.agent.address, addresses: [] },
     b: { address: b.agent.address, addresses: [] },
   };
-  const { api } = await controllerOf(t, caDir, { hosts });
+  const { api } = await controllerOf(t, caDir, {
+    hosts,
+    sites: { s1: { networks: [] }, s2: { networks: [] } },
+    siteLinks: [{ between: ['s1', 's2'], bytesPerS: 12_500_000, roundTripMs: 50, costPerGb: 0 }],
+  });
   await until('the guest to be known', 20_000, async () => {
     const { guests } = await api.guests();
     return guests.length === 1 ? true : undefined;
@@ -37,4 +43,26 @@ test('a plan of a guest that no host has is refused, and so is one to where it i
     assert.rejects(api.plan({ body }), (thrown) => hasCode(thrown, code));
   await refused({ guest: 'web9', to: 'b' }, 'GODWIT_GUEST_UNKNOWN');
   await refused({ guest: 'web1', to: 'a' }, 'GODWIT_SAME_HOST');
+});
+
+test('the plan of a site’s evacuation counts what the guest’s own host predicts that it sends, and the wish keeps that', async (t) => {
+  const { api } = await followed(t);
+  const answer = await api.plan({ body: { guest: 'web1', to: 'b', mode: 'precopy' } });
+  const predicted = Math.ceil(answer.prediction?.bytes.middle ?? 0);
+  assert.ok(predicted > 0 && predicted !== 64 * MIB, String(predicted));
+  const body = {
+    kind: 'evacuate' as const,
+    hosts: ['a'],
+    to: ['b'],
+    sites: { from: 's1', to: 's2' },
+  };
+  const params = { id: 'w-00000001' };
+  const { plan } = await api.putWish({ params, query: { dryRun: 'true' }, body });
+  assert.deepEqual(
+    plan.steps.map(({ guest, how, bytes }) => [guest, how, bytes]),
+    [['web1', 'precopy', predicted]],
+  );
+  await api.putWish({ params, query: {}, body });
+  const { wish } = await api.wish({ params });
+  assert.equal(wish.sizes?.['web1']?.precopyBytes, predicted);
 });

@@ -59,6 +59,24 @@ test('a guest that pre-copy would bring too late goes by post-copy, which sends 
   assert.equal(plan.leaving[0]?.bytes, 640 * MIB);
 });
 
+test('a guest that its host measured counts with what that predicts, by the ways that it found open', () => {
+  const of = (size: NonNullable<Leaver['size']>, more: Partial<Leaver> = {}) =>
+    evacuate([leaver('g', { size, diskBytes: 3 * MIB, ...more }, 40 * MIB)], line());
+  const how = (...given: Parameters<typeof of>) => {
+    const { leaving } = of(...given);
+    return leaving.map((each) => [each.how, each.bytes / MIB]);
+  };
+  assert.deepEqual(how({ precopyBytes: 100 * MIB, postcopyBytes: 80 * MIB }), [['precopy', 103]]);
+  assert.deepEqual(how({ postcopyBytes: 80 * MIB }), [['postcopy', 83]]);
+  assert.deepEqual(how({}), []);
+  // With a pause all that it writes while its pages go once is sent again.
+  const [paused] = of(
+    { postcopyBytes: 80 * MIB },
+    { mayPostcopy: false, maxPauseSeconds: 60 },
+  ).leaving;
+  assert.ok(paused?.how === 'pause' && paused.bytes > 83 * MIB && paused.bytes <= 163 * MIB);
+});
+
 test('moves under way hold the line until they end', () => {
   const plan = evacuate([leaver('g')], line({ running: [30] }));
   assert.equal(plan.leaving[0]?.startSeconds, 30);

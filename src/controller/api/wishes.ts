@@ -7,18 +7,20 @@ import type { WishPlan, wishRoutes } from '../../protocol/controller/wishes.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
 import { formatDuration } from '../../protocol/quantity.ts';
 import type { Handlers } from '../../rpc/server.ts';
-import type { FleetView, ModeCalls } from '../engine/ports.ts';
+import type { FleetView, GuestSizes, ModeCalls } from '../engine/ports.ts';
 import type { Wishes } from '../store/wishes.ts';
 import type { ControllerConfig } from '../config.ts';
 import { whyClosed } from '../wishes/facts.ts';
 import type { World } from '../wishes/facts.ts';
 import { checkMode } from '../wishes/mode-ask.ts';
 import { checkSites } from '../wishes/evacuation.ts';
+import { guestsToSize } from '../wishes/guest-size.ts';
 import { previewOf, storedWorld } from '../wishes/preview.ts';
 
 export interface WishHandlerDependencies {
   readonly wishes: Wishes;
   readonly modes: ModeCalls;
+  readonly sizes: GuestSizes;
   readonly fleet: FleetView;
   readonly log: Log;
   readonly config: Pick<ControllerConfig, 'programs'>;
@@ -27,6 +29,7 @@ export interface WishHandlerDependencies {
 export function wishHandlers({
   wishes,
   modes,
+  sizes,
   fleet,
   log,
   config,
@@ -34,13 +37,19 @@ export function wishHandlers({
   const programs = Object.keys(config.programs);
   return {
     putWish: async ({ params: { id }, query, body, caller }) => {
-      const world = { ...(await wishes.world()), ...(await fleet.look()) };
+      let world = { ...(await wishes.world()), ...(await fleet.look()) };
       const isDry = query.dryRun === 'true';
       const known = isDry ? undefined : await wishes.sameAsked(id, body);
       if (known !== undefined) return { started: true, plan: previewOf(known, world) };
-      const wish = newWish(id, body, { nowMs: world.nowMs, by: caller.name });
+      let wish = newWish(id, body, { nowMs: world.nowMs, by: caller.name });
       checkAsk(body, world, programs);
       await checkProgram(config.programs[body.run ?? '']?.file);
+      if (body.sites !== undefined) {
+        const asked = guestsToSize(wish, storedWorld(wish, world));
+        wish = { ...wish, sizes: await sizes.of(asked, body) };
+        // That took seconds, and the deadline has come closer.
+        world = { ...(await wishes.world()), ...(await fleet.look()) };
+      }
       const plan = previewOf(wish, storedWorld(wish, world));
       checkDeadline(wish, plan, world);
       if (isDry) return { started: false, plan };

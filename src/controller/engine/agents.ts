@@ -1,3 +1,4 @@
+import type { Clock } from '../../clock.ts';
 import { hasCode, toGodwitError } from '../../errors.ts';
 import type { SerialError } from '../../errors.ts';
 import type { agentContract } from '../../protocol/contract.ts';
@@ -11,20 +12,27 @@ import { AgentClients } from './agent-clients.ts';
 import type { AgentClientsDependencies } from './agent-clients.ts';
 import { isSilence } from './is-silence.ts';
 import { modeCalls } from './mode-calls.ts';
-import type { AgentCalls, ModeCalls } from './ports.ts';
+import { AskedSizes } from './guest-sizes.ts';
+import type { AgentCalls, GuestSizes, ModeCalls } from './ports.ts';
 
 /** An agent answers once a mover runs. */
 const PUT_MS = 20_000;
 const ANSWER_MS = 5000;
 
+export interface AgentsDependencies extends AgentClientsDependencies {
+  readonly clock: Clock;
+}
+
 /** Orders to the agents of the fleet, over mTLS. What cannot be asked is silent: nobody knows what became of it. */
 export class Agents implements AgentCalls {
   readonly #clients: AgentClients;
   readonly modes: ModeCalls;
+  readonly sizes: GuestSizes;
 
-  constructor(parts: AgentClientsDependencies) {
+  constructor(parts: AgentsDependencies) {
     this.#clients = new AgentClients(parts);
     this.modes = modeCalls(this.#clients);
+    this.sizes = new AskedSizes({ clients: this.#clients, clock: parts.clock });
   }
 
   put(move: Move, order: Order): Promise<Sight> {

@@ -4,7 +4,8 @@ import type { ModeCall, ModeHeard } from '../wishes/maintenance-mode.ts';
 import type { Cancel } from '../wishes/moves.ts';
 import type { Sight } from '../wishes/settle.ts';
 import type { Heard } from '../wishes/roll-health.ts';
-import type { Move, Roll, Wish } from '../../protocol/controller/wish.ts';
+import type { SizedGuest } from '../wishes/guest-size.ts';
+import type { GuestSize, Move, Roll, Wish, WishAsk } from '../../protocol/controller/wish.ts';
 
 /**
  * The right to work on one wish: a lease by the clock of the store. Each acquisition has an epoch of its own, greater than
@@ -92,6 +93,11 @@ export interface RollCalls {
 /** What a drain asks of the manager of its host; none of these throws. */
 export interface ModeCalls {
   ask(call: Exclude<ModeCall, 'nothing'>, wish: Wish): Promise<ModeHeard>;
+}
+
+/** What moves would send, as the guests' own hosts measure it; a guest that cannot be measured is left out. Never throws. */
+export interface GuestSizes {
+  of(guests: readonly SizedGuest[], ask: WishAsk): Promise<Record<string, GuestSize>>;
 }
 
 /** The fleet as it was seen last; a moment ago at most, or now. */

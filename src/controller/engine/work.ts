@@ -14,7 +14,7 @@ import type { ControllerConfig } from '../config.ts';
 import { StoredFleet } from './fleet-view.ts';
 import type { HostAgent } from './fleet-view.ts';
 import { WishLoop } from './loop.ts';
-import type { ModeCalls } from './ports.ts';
+import type { GuestSizes, ModeCalls } from './ports.ts';
 import { rollCalls } from './roll-calls.ts';
 
 export interface WorkDependencies {
@@ -32,6 +32,7 @@ export interface WorkDependencies {
 export interface Work {
   readonly wishes: Wishes;
   readonly modes: ModeCalls;
+  readonly sizes: GuestSizes;
   readonly fleet: StoredFleet;
   readonly loop: WishLoop;
   readonly policies: Policies;
@@ -51,10 +52,10 @@ export function workOn(parts: WorkDependencies): Work {
     const agent = agentOf(host);
     return agent === undefined ? undefined : reached(agent, socketOf);
   };
-  const agents = new Agents({ credentials, agentOf: addressOf });
+  const agents = new Agents({ credentials, agentOf: addressOf, clock });
   const roll = rollCalls({ programs: config.programs, credentials, agentOf });
   const newId = (): string => migrationIdAt(clock.wallMs());
-  const { modes } = agents;
+  const { modes, sizes } = agents;
   const loop = new WishLoop({
     store: wishes,
     agents,
@@ -79,7 +80,7 @@ export function workOn(parts: WorkDependencies): Work {
     await loop.close();
     agents.close();
   };
-  return { wishes, modes, fleet, loop, policies, proposals, policyLoop, close };
+  return { wishes, modes, sizes, fleet, loop, policies, proposals, policyLoop, close };
 }
 
 /** Sorts by time, and two controllers do not make the same. */

@@ -90,11 +90,13 @@ const noLine = ({ from, to }: { readonly from: string; readonly to: string }): s
   `no line between ${from} and ${to} is in the map of sites`;
 
 function leaverOf({ guest, to }: Pick<Leaver, 'guest' | 'to'>, wish: Wish, world: World): Leaver {
+  const size = ownOf(wish.sizes ?? {}, guest.name);
   return {
     guest,
     to,
     priority: guest.priority ?? 0,
     noticeSeconds: noticeMsOf(guest.name, wish, world) / 1000,
+    ...(size === undefined ? {} : { size }),
     diskBytes: world.guests.get(guest.name)?.diskBytes ?? 0,
     // Only its hosts know whether a guest can: one that has failed is not asked so again.
     mayPostcopy: (ownOf(wish.tries, guest.name)?.count ?? 0) === 0,

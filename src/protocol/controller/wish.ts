@@ -189,6 +189,13 @@ export const wishMode = z.object({
 });
 export type WishMode = z.infer<typeof wishMode>;
 
+/** What a move of a guest is predicted to send, without its disks: absent where it would not end, or its host cannot do it. */
+export const guestSize = z.object({
+  precopyBytes: bytes.optional(),
+  postcopyBytes: bytes.optional(),
+});
+export type GuestSize = z.infer<typeof guestSize>;
+
 /** Guests that a list of a wish names. */
 export const MOST_GUESTS = 10_000;
 
@@ -210,6 +217,8 @@ export const wish = z.object({
   stays: z.array(stay).max(MOST_GUESTS),
   roll: roll.optional(),
   maintenanceMode: wishMode.optional(),
+  /** Of an evacuation of a site: guests that their hosts measured when it was asked for. */
+  sizes: z.record(guestName, guestSize).optional(),
   /** Guests that were moved for it. */
   moved: z.number().int().nonnegative(),
   /** Where it stands, for people. */

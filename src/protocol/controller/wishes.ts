@@ -45,7 +45,7 @@ export const wishRoutes = {
     method: 'PUT',
     path: '/v1/wishes/:id',
     summary:
-      'Ask for something under an id of the caller’s, and answer with the plan; a dry run stores nothing and asks no host',
+      'Ask for something under an id of the caller’s, and answer with the plan; a dry run stores nothing',
     access: 'operator',
     params: byId,
     query: z.object({ dryRun: z.enum(['true', 'false']).default('false') }),

@@ -61,6 +61,15 @@ test('an evacuation by a deadline names who goes, in the order of the labels, an
   assert.ok(Math.abs((line?.cost ?? 0) - 0.322) < 0.001);
 });
 
+test('what the hosts measured before the start decides how many guests make it', () => {
+  const sizes = Object.fromEntries(names.map((name) => [name, { precopyBytes: GIB / 4 }]));
+  const wish = { ...evacuationOf({ deadlineAtMs: NOW + 100_000 }), sizes };
+  assert.deepEqual(
+    previewOf(wish, worldOf(wish)).steps.map((each) => [each.guest, each.bytes]),
+    ['g6', 'g5', 'g4', 'g3'].map((name) => [name, GIB / 4]),
+  );
+});
+
 test('where the other site has too little memory, the most important guests get it', () => {
   const small = [host('a', { site: 's1' }), host('b', { site: 's2', memoryBytes: 2 * GIB })];
   const wish = evacuationOf();

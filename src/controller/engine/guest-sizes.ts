@@ -1,0 +1,100 @@
+import type { Clock } from '../../clock.ts';
+import type { agentContract } from '../../protocol/contract.ts';
+import type { GuestSize, WishAsk } from '../../protocol/controller/wish.ts';
+import type { Api } from '../../rpc/client.ts';
+import { sizeOf } from '../wishes/guest-size.ts';
+import type { SizedGuest } from '../wishes/guest-size.ts';
+import type { AgentClients } from './agent-clients.ts';
+import type { GuestSizes } from './ports.ts';
+
+/** Guests of one host that are measured at a time: it reads their memory. */
+const AT_ONCE = 4;
+/** Of one guest; it is looked at for 3 s, and the link once for 1.2 s. */
+const GUEST_MS = 30_000;
+/** Of all guests of a request: those that are not measured by then count with all of their memory. */
+const ALL_MS = 60_000;
+/** A plan that is looked at and then asked for is the same one. */
+const KEPT_MS = 600_000;
+/** The longest that a migration may be asked to take: over a thin line a large guest takes hours. */
+const MOST_TIMEOUT_MS = 86_400_000;
+const MOST_KEPT = 20_000;
+
+export interface GuestSizesDependencies {
+  readonly clients: Pick<AgentClients, 'at'>;
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+}
+
+interface Kept {
+  readonly size: GuestSize;
+  readonly atMs: number;
+}
+
+/** Asks each guest's own host what its move would send, and keeps the answers for as long as a plan is good for. */
+export class AskedSizes implements GuestSizes {
+  readonly #parts: GuestSizesDependencies;
+  readonly #kept = new Map<string, Kept>();
+
+  constructor(parts: GuestSizesDependencies) {
+    this.#parts = parts;
+  }
+
+  async of(guests: readonly SizedGuest[], ask: WishAsk): Promise<Record<string, GuestSize>> {
+    const signal = AbortSignal.timeout(ALL_MS);
+    const hosts = Map.groupBy(
+      guests.filter((each) => this.#known(each) === undefined),
+      ({ from }) => from,
+    );
+    const works = [...hosts].flatMap(([from, waiting]) =>
+      Array.from({ length: AT_ONCE }, () => this.#measure(from, waiting, ask, signal)),
+    );
+    await Promise.all(works);
+    return Object.fromEntries(
+      guests.flatMap((each) => {
+        const size = this.#known(each);
+        return size === undefined ? [] : [[each.guest, size]];
+      }),
+    );
+  }
+
+  #known(asked: SizedGuest): GuestSize | undefined {
+    const kept = this.#kept.get(keyOf(asked));
+    if (kept === undefined) return undefined;
+    return this.#parts.clock.monotonicMs() - kept.atMs < KEPT_MS ? kept.size : undefined;
+  }
+
+  /** Takes from `waiting` until nothing is left there. A guest that cannot be measured has no size. */
+  async #measure(
+    from: string,
+    waiting: SizedGuest[],
+    ask: WishAsk,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const api = this.#parts.clients.at(from);
+    if (api === undefined) return;
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      if (signal.aborted) return;
+      const size = await planned(api, next, ask, signal).catch(() => undefined);
+      if (size !== undefined) this.#keep(keyOf(next), size);
+    }
+  }
+
+  #keep(key: string, size: GuestSize): void {
+    this.#kept.delete(key);
+    this.#kept.set(key, { size, atMs: this.#parts.clock.monotonicMs() });
+    const [oldest] = this.#kept.keys();
+    if (this.#kept.size > MOST_KEPT && oldest !== undefined) this.#kept.delete(oldest);
+  }
+}
+
+async function planned(
+  api: Api<typeof agentContract>,
+  { guest, to }: SizedGuest,
+  { settings }: WishAsk,
+  signal: AbortSignal,
+): Promise<GuestSize | undefined> {
+  const asked = { mode: 'precopy', timeoutMs: MOST_TIMEOUT_MS, compare: true } as const;
+  const body = { ...settings, ...asked, guest, to };
+  return sizeOf(await api.plan({ body }, { deadlineMs: GUEST_MS, signal }));
+}
+
+const keyOf = ({ guest, from, to }: SizedGuest): string => `${from} ${to} ${guest}`;

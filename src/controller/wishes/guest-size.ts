@@ -1,0 +1,46 @@
+import type { GuestSize, Wish } from '../../protocol/controller/wish.ts';
+import type { PlanAnswer } from '../../protocol/public/plan.ts';
+import { leftOf } from './candidates.ts';
+import { labelsOf, whyClosed } from './facts.ts';
+import type { World } from './facts.ts';
+
+/** What the moves of an evacuation send, as the guests' own hosts measure it before the start. Pure. */
+
+/** A guest that is to be measured, and a host to which it may go. */
+export interface SizedGuest {
+  readonly guest: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Pre-copy counts as one that ends from this probability on. */
+const SURE = 0.95;
+
+/** The guests of an evacuation of a site, the most important first; none of any other wish. */
+export function guestsToSize(wish: Wish, world: World): SizedGuest[] {
+  const { sites, to: named = [] } = wish.ask;
+  const to = named.find((host) => whyClosed(world, host) === undefined);
+  if (sites === undefined || to === undefined) return [];
+  const priorityOf = (guest: string): number => {
+    const labels = labelsOf(world, guest);
+    return 'words' in labels ? 0 : (labels.priority ?? 0);
+  };
+  return leftOf(wish, [], world)
+    .candidates.map(({ guest, from }) => ({ guest, from, to }))
+    .toSorted((left, right) => priorityOf(right.guest) - priorityOf(left.guest));
+}
+
+/** What a guest's own host predicts that its move sends; undefined where the host predicts nothing. */
+export function sizeOf({
+  prediction,
+  others = [],
+}: Pick<PlanAnswer, 'prediction' | 'others'>): GuestSize | undefined {
+  if (prediction === undefined) return undefined;
+  const { path, bytes, converges } = prediction;
+  const postcopy = others.find((each) => each.mode === 'postcopy' && each.path === path);
+  const ends = converges.probability >= SURE;
+  return {
+    ...(ends ? { precopyBytes: Math.ceil(bytes.middle) } : {}),
+    ...(postcopy === undefined ? {} : { postcopyBytes: Math.ceil(postcopy.bytes.middle) }),
+  };
+}

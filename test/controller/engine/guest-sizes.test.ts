@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { AskedSizes } from '../../../src/controller/engine/guest-sizes.ts';
+import type { GuestSizesDependencies } from '../../../src/controller/engine/guest-sizes.ts';
+import type { WishAsk } from '../../../src/protocol/controller/wish.ts';
+import type { planAnswer } from '../../../src/protocol/public/plan.ts';
+import type { z } from 'zod';
+import { godwitError } from '../../../src/errors.ts';
+import { wayOf } from '../plan-ways.ts';
+
+const ASK: WishAsk = { kind: 'evacuate', hosts: ['a'], priority: 0, settings: { streams: 1 } };
+const guest = (name: string) => ({ guest: name, from: 'a', to: 'b' });
+
+type Answer = Pick<z.infer<typeof planAnswer>, 'prediction' | 'others'>;
+
+/** Agents that answer so, and what they were asked. */
+function agents(answer: (guest: string) => Answer) {
+  const asked: { guest: string; to: string }[] = [];
+  let atOnce = 0;
+  let most = 0;
+  const plan = async ({ body }: { body: { guest: string; to: string } }): Promise<Answer> => {
+    asked.push(body);
+    most = Math.max(most, (atOnce += 1));
+    await Promise.resolve();
+    atOnce -= 1;
+    return answer(body.guest);
+  };
+  const at = (host: string) => (host === 'a' ? { plan } : undefined);
+  let nowMs = 0;
+  const clock = { monotonicMs: () => nowMs };
+  const pass = (ms: number): void => {
+    nowMs += ms;
+  };
+  const clients = { at } as unknown as GuestSizesDependencies['clients'];
+  return { sizes: new AskedSizes({ clients, clock }), asked, pass, most: () => most };
+}
+
+test('asks each guest’s own host, a few at a time, and leaves those out that cannot be measured', async () => {
+  const { sizes, asked, most } = agents((name) => {
+    if (name === 'g3') throw godwitError('GODWIT_USAGE', { what: 'it has no such limits' });
+    return name === 'g4' ? {} : { prediction: wayOf({ bytes: 1000 }) };
+  });
+  const names = ['g1', 'g2', 'g3', 'g4', 'g5', 'g6'];
+  const found = await sizes.of([...names.map(guest), { ...guest('far'), from: 'z' }], ASK);
+  assert.deepEqual(Object.keys(found).toSorted(), ['g1', 'g2', 'g5', 'g6']);
+  assert.deepEqual(found['g1'], { precopyBytes: 1000 });
+  assert.deepEqual(asked.map((each) => each.guest).toSorted(), names);
+  assert.ok(asked.every((each) => each.to === 'b'));
+  assert.equal(most(), 4);
+});
+
+test('a plan that is looked at and then asked for rests on the same measurements, for ten minutes', async () => {
+  let bytes = 1000;
+  const { sizes, pass } = agents(() => ({ prediction: wayOf({ bytes }) }));
+  const first = await sizes.of([guest('g1')], ASK);
+  bytes = 2000;
+  assert.deepEqual(await sizes.of([guest('g1')], ASK), first);
+  pass(600_000);
+  assert.deepEqual(await sizes.of([guest('g1')], ASK), { g1: { precopyBytes: 2000 } });
+});

@@ -1,0 +1,25 @@
+import type { PlannedWay } from '../../src/protocol/public/plan.ts';
+
+const sure = (amount: number) => ({ low: amount, middle: amount, high: amount });
+
+/** What a plan predicts of one way, but for what is said. */
+export const wayOf = ({
+  bytes,
+  probability = 1,
+  ...more
+}: { readonly bytes: number; readonly probability?: number } & Partial<
+  Pick<PlannedWay, 'mode' | 'path'>
+>): PlannedWay => ({
+  mode: 'precopy',
+  path: 'wire',
+  stream: { streams: 1, compress: 'none' },
+  ...more,
+  level: 0.8,
+  bytes: sure(bytes),
+  totalMs: sure(1000),
+  memoryMs: sure(1000),
+  rounds: sure(2),
+  downtimeMs: sure(50),
+  clientGapMs: sure(80),
+  converges: { probability, why: 'it ends' },
+});
