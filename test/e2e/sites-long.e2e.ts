@@ -36,11 +36,16 @@ const CUTS_MS: readonly (readonly [number, number])[] =
         const ms = 1000 + Math.round((29_000 * turn) / Math.max(1, CUTS - 1));
         return [ms, ms];
       });
-/** Slow enough that memory still flows after the last of them. */
+/** Slow enough that memory still flows after the last of them; what it writes to its disk is copied at the same rate. */
 const FLOW =
   CUTS === 0
     ? { bytesPerS: 2 * MIB, dirtyBytesPerS: MIB, timeoutMs: 600_000 }
-    : { bytesPerS: MIB / 2, dirtyBytesPerS: MIB / 16, timeoutMs: 3_600_000 };
+    : {
+        bytesPerS: MIB / 2,
+        dirtyBytesPerS: MIB / 16,
+        diskBytesPerS: MIB / 16,
+        timeoutMs: 3_600_000,
+      };
 /** As much passes between two cuts, so that each is a cut of its own. */
 const BETWEEN = MIB / 16;
 
@@ -65,6 +70,7 @@ describe('two sites 50 ms and 100 Mbit/s apart, each behind a NAT, with a relay 
       workingSetBytes: 32 * MIB,
       dirtyBytesPerSecond: FLOW.dirtyBytesPerS,
       disks: [{ bytes: 32 * MIB, thin: true }],
+      diskBytesPerSecond: FLOW.diskBytesPerS,
     });
     web1 = await watchGuest(world, name);
   });

@@ -35,8 +35,8 @@ export class SourceDisks {
   /** The destination's mover at the time. */
   #mover: string | undefined;
   #recorded: readonly DiskSample[] = [];
-  /** Since when, until when, and how often, the copies were resumed without getting on. */
-  #stuck: { copied: number; since: number; until: number; tries: number } | undefined;
+  /** Since when, until when, and how often, the copies were resumed without getting on; `cuts`: of their path by then. */
+  #stuck: Record<'copied' | 'since' | 'until' | 'tries' | 'cuts', number> | undefined;
   readonly #convergence = new DiskConvergence();
   /** They are being ended: from here on their path may end. */
   isFinishing = false;
@@ -200,7 +200,7 @@ export class SourceDisks {
     return disks;
   }
 
-  /** Stalled copies are resumed for as long as they make progress between, or the links may still come back. */
+  /** Stalled copies are resumed while they make progress between, or the links may still come back. Each cut begins anew. */
   #mustNotGiveUp(
     parts: SourceContext,
     disks: readonly DiskSample[],
@@ -209,16 +209,19 @@ export class SourceDisks {
     const now = systemClock.monotonicMs();
     const copied = disks.reduce((sum, { copiedBytes }) => sum + copiedBytes, 0);
     const before = this.#stuck;
+    const isCut = this.#tunnel?.measure.cutForMs !== undefined;
+    const cuts = this.#tunnel?.figures().cuts ?? before?.cuts ?? 0;
     const isNew =
       before === undefined ||
+      cuts !== before.cuts ||
       copied > before.copied + GETS_ON_BYTES ||
       now - before.until > AFTER_GRACE_MS;
-    const stuck = isNew ? { copied, since: now, until: now, tries: 0 } : before;
+    const stuck = isNew ? { copied, since: now, until: now, tries: 0, cuts } : before;
     this.#stuck = stuck;
-    stuck.tries += 1;
+    if (!isCut) stuck.tries += 1;
     const graceMs = parts.state().plan.settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
     const isOver = now - stuck.since > graceMs + AFTER_GRACE_MS;
-    if (isOver || (stuck.tries > MOST_TRIES && this.#tunnel?.measure.cutForMs === undefined)) {
+    if (isOver || stuck.tries > MOST_TRIES) {
       const reason = broken?.failure?.reason ?? `no path to ${parts.request.toHost} is open`;
       throw failed(parts, broken?.node ?? 'of the guest', reason);
     }

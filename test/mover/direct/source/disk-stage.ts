@@ -53,10 +53,11 @@ class FakeTunnel {
   readonly #ended = Promise.withResolvers<void>();
   readonly ended = this.#ended.promise;
   readonly answerMs: (number | undefined)[] = [];
+  cuts = FIGURES.cuts;
   aborted: string | undefined;
 
   figures() {
-    return FIGURES;
+    return { ...FIGURES, cuts: this.cuts };
   }
   mustAnswerWithin(ms: number | undefined): void {
     this.answerMs.push(ms);

@@ -98,6 +98,19 @@ describe('the copying of disks', () => {
     assert.equal(now(), 60_000 + 60_000 + 200);
   });
 
+  test('lasts through cut after cut, though the copies get no time between them to go on', async (t) => {
+    const at = (_look: number, nowMs: number): DiskSample => {
+      for (const tunnel of tunnels) {
+        tunnel.cuts = Math.floor(nowMs / 30_000);
+        tunnel.measure.cutForMs = nowMs % 30_000 < 29_000 ? 1 : undefined;
+      }
+      return nowMs < 600_000 ? BROKEN : READY;
+    };
+    const { disks, parts, now, tunnels } = stage(t, { settings, at });
+    await disks.copy(parts, signal);
+    assert.ok(now() >= 600_000);
+  });
+
   test('goes on trying while the destination does not offer a path, and stops with the migration', async (t) => {
     const at = (look: number): DiskSample => {
       if (look === 1) tunnels[0]?.abort(new Error('over'));
