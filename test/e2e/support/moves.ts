@@ -73,9 +73,13 @@ export async function reportAtEnd(
 }
 
 /** Moves a guest to the end; rejects with the error where it does not arrive. */
-export async function move(world: World, request: Move): Promise<Report> {
+export async function move(
+  world: World,
+  request: Move,
+  deadlineMs = MOVE_DEADLINE_MS,
+): Promise<Report> {
   const id = await begin(world, request);
-  const report = await reportAtEnd(world, request.from, id);
+  const report = await reportAtEnd(world, request.from, id, deadlineMs);
   if (report.outcome !== 'done') throw new GodwitError(report.error ?? nothingSaid(id));
   return report;
 }

@@ -1,16 +1,12 @@
 /** Redis of Debian in a container of the lab, and a client that writes to it. */
-import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { layerDirectory } from '../../../src/lab/container/layer.ts';
 import type { ContainerProgram } from '../../../src/lab/container/config.ts';
-import { inHost } from '../../../src/lab/entry.ts';
 import { runCommand } from '../../../src/lab/command.ts';
 import type { Lab } from '../../../src/lab/state.ts';
+import { openAskedClient } from './asked-client.ts';
 
 const SETUP = fileURLToPath(new URL('../../../tools/setup.sh', import.meta.url));
 const CLIENT = fileURLToPath(new URL('redis-main.ts', import.meta.url));
@@ -32,7 +28,6 @@ const look = z.object({
   gapMs: z.number(),
   wrong: z.array(z.string()),
 });
-const failed = z.looseObject({ failed: z.string().optional() });
 const judged = z.object({ wrong: z.array(z.string()), ended: z.number().optional() });
 
 export interface RedisClient {
@@ -50,22 +45,7 @@ export interface RedisClient {
 }
 
 export async function openRedisClient(lab: Lab, address: string): Promise<RedisClient> {
-  const argv = inHost(lab, 'client', [process.execPath, CLIENT, address, String(PORT)]);
-  const [program = '', ...args] = argv;
-  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const heard = async (): Promise<unknown> => {
-    const { value, done } = await lines.next();
-    assert.ok(done !== true, 'the client of Redis ended');
-    const said = failed.parse(JSON.parse(value));
-    if (said.failed !== undefined) throw new Error(said.failed);
-    return said;
-  };
-  const ask = (line: string): Promise<unknown> => {
-    child.stdin.write(`${line}\n`);
-    return heard();
-  };
-  await heard();
+  const { ask, stop } = await openAskedClient(lab, CLIENT, [address, String(PORT)]);
   return {
     fill: async () => void (await ask('fill')),
     write: async () => void (await ask('write')),
@@ -76,10 +56,6 @@ export async function openRedisClient(lab: Lab, address: string): Promise<RedisC
       const { ended = 0, wrong } = judged.parse(await ask('again'));
       return { ended, wrong };
     },
-    async stop() {
-      const exited = once(child, 'exit');
-      child.stdin.end();
-      await exited;
-    },
+    stop,
   };
 }
