@@ -234,7 +234,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/trust.e2e.ts': { seconds: 16, core: true },
   'test/e2e/tpm-keys.e2e.ts': { seconds: 15, of: ['src/drivers/qemu/tpm/'] },
   'test/e2e/tpm.e2e.ts': { seconds: 90, of: ['src/drivers/qemu/tpm/', 'src/drivers/qemu/spec/'] },
-  'test/e2e/debian-guest.e2e.ts': { seconds: 300, of: ['src/drivers/qemu/', 'src/disks/'] },
+  'test/e2e/debian-guest.e2e.ts': { seconds: 460, of: ['src/drivers/qemu/', 'src/disks/'] },
   'test/e2e/uefi.e2e.ts': { seconds: 90, of: ['src/drivers/qemu/'] },
   'test/e2e/upgrade.e2e.ts': { seconds: 45, core: true },
   'test/e2e/prompt.e2e.ts': { seconds: 40, of: ['src/cli/', 'src/agent/'] },

@@ -4,13 +4,13 @@ import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { askQemu } from '../../src/lab/witness/monitor.ts';
-import { runningOn, seenQemus } from '../../src/lab/witness/qemus.ts';
+import { runningOn } from '../../src/lab/witness/qemus.ts';
 import { until } from '../until.ts';
 import { assertConfined } from './support/confinement.ts';
 import { lacksDebianGuest, startDebianGuest } from './support/debian-guest.ts';
 import type { DebianGuest } from './support/debian-guest.ts';
 import { withGuestStory } from './support/guest-story.ts';
+import { askGuestQemu } from './support/monitors.ts';
 import { directionOf, move, unlessForbidden } from './support/moves.ts';
 import type { Move } from './support/moves.ts';
 import { assertOnlyGuests } from './support/remains.ts';
@@ -143,8 +143,8 @@ describe('Debian with PostgreSQL on UEFI firmware, with a TPM', { skip: missing 
     await rows.pause();
     const was = await guest.does('cat /proc/sys/kernel/random/boot_id');
     // As at a loss of power: what was acknowledged is on the disk.
-    const [qemu] = (await seenQemus(world.lab)).filter((each) => each.guest === GUEST);
-    await askQemu(qemu?.monitors.at(-1) ?? '', 'system_reset');
+    const { from } = await directionOf(world, GUEST);
+    await askGuestQemu(world, GUEST, from, 'system_reset');
     await guest.untilUp(was);
     await until('PostgreSQL to be up', ROWS_MS, () =>
       guest.does('pg_lsclusters -h | grep -w online').catch(() => undefined),

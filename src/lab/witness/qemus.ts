@@ -80,13 +80,15 @@ function jsonTap(word: string): string[] {
   return name === undefined ? [] : [name];
 }
 
-/** From -qmp and -chardev socket options with a path, serial ports left out. */
+/** From -qmp and -chardev socket options with a path, serial ports and what serves a TPM left out. */
 function monitorsOf(argv: readonly string[]): string[] {
+  const tpms = argv.flatMap((word) => /^emulator,.*chardev=([^,]+)/.exec(word)?.slice(1, 2) ?? []);
   return argv.flatMap((word, index) => {
     const previous = argv[index - 1];
     if (previous === '-qmp') return /^unix:([^,]+)/.exec(word)?.slice(1, 2) ?? [];
     if (previous !== '-chardev' || !word.startsWith('socket,') || word.includes('id=serial'))
       return [];
+    if (tpms.some((id) => word.split(',').includes(`id=${id}`))) return [];
     return /(?:^|,)path=([^,]+)/.exec(word)?.slice(1, 2) ?? [];
   });
 }
