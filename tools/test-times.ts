@@ -189,6 +189,10 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     seconds: 150,
     of: ['src/drivers/libvirt/', 'src/mover/managed/', 'src/mover/receiver/', 'src/wire/'],
   },
+  'test/e2e/libvirt-wire-disks.e2e.ts': {
+    seconds: 150,
+    of: ['src/drivers/libvirt/', 'src/mover/managed/', 'src/mover/receiver/', 'src/disks/copy/'],
+  },
   'test/e2e/longlink.e2e.ts': { seconds: 44, of: ['src/wire/', 'src/links/'] },
   'test/e2e/lost.e2e.ts': { seconds: 20, core: true },
   'test/e2e/membership.e2e.ts': { seconds: 77, core: true },

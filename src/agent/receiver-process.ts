@@ -5,7 +5,7 @@ import { godwitError } from '../errors.ts';
 import { withDeadline } from '../deadline.ts';
 import { fromSerial } from '../protocol/errors.ts';
 import { receiverLine } from '../protocol/mover/receiver.ts';
-import type { ReceiverOrder } from '../protocol/mover/receiver.ts';
+import type { ReceiverOrder, ReceiverPlace } from '../protocol/mover/receiver.ts';
 import { MOVER_ENVIRONMENT, MOVER_FLAGS } from '../small-process.ts';
 
 const PROGRAM = fileURLToPath(new URL('../bin/receiver.ts', import.meta.url));
@@ -14,7 +14,7 @@ const READY_MS = 10_000;
 /** A process that receives the memory of one guest. It goes on when this one ends. */
 export interface ReceiverProcess {
   /** Where it waits. Rejects with what it says, or why it did not start; then it is gone. */
-  readonly ready: Promise<{ readonly address: string; readonly session: string }>;
+  readonly ready: Promise<ReceiverPlace>;
   readonly gone: Promise<void>;
   /** Ends it at once, and with it the session. */
   kill(): void;
@@ -54,7 +54,7 @@ export function receiverProcesses(configFile: string, program: string = PROGRAM)
   };
 }
 
-function read(text: string): { readonly address: string; readonly session: string } {
+function read(text: string): ReceiverPlace {
   const line = receiverLine.parse(JSON.parse(text));
   if ('error' in line) throw fromSerial(line.error);
   return line;

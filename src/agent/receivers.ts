@@ -1,15 +1,19 @@
-import { rmSync } from 'node:fs';
 import { isManaged } from '../drivers/registry.ts';
 import type { Driver } from '../drivers/registry.ts';
-import { memorySocket } from '../drivers/port/managed.ts';
+import { diskSocket, memorySocket } from '../drivers/port/managed.ts';
 import type { MemorySockets } from '../drivers/port/managed.ts';
 import { godwitError } from '../errors.ts';
 import { whyNoSockets } from '../host/memory-sockets.ts';
-import { forgetReceiver, receiverName, recordedReceivers } from '../host/receiver-records.ts';
+import {
+  forgetReceiver,
+  receiverName,
+  recordedReceivers,
+  removeSockets,
+} from '../host/receiver-records.ts';
 import { offerOf } from '../host/wire.ts';
 import type { Log } from '../log.ts';
 import type { agentContract } from '../protocol/contract.ts';
-import type { ReceiverRecord } from '../protocol/mover/receiver.ts';
+import type { ReceiverOrder } from '../protocol/mover/receiver.ts';
 import type { receiverRoutes } from '../protocol/peer/receiver.ts';
 import type { Receiver, ReceiverOffer, ReceiverRequest } from '../protocol/peer/receiver.ts';
 import type { Caller } from '../rpc/caller.ts';
@@ -54,7 +58,7 @@ export class Receivers {
     const sockets = this.#socketsOf(driver);
     if (typeof sockets === 'string') return { wire, why: sockets };
     const why = await whyNoSockets(sockets, from, signal);
-    return why === undefined ? { wire, place: sockets.place } : { wire, why };
+    return why === undefined ? { wire, place: sockets.place, disks: true } : { wire, why };
   }
 
   /**
@@ -87,9 +91,9 @@ export class Receivers {
   }
 
   /** One that was killed has left its socket, and the manager removes nothing of a stream that broke. */
-  #clear(gone: Omit<ReceiverRecord, 'pid' | 'startTicks'>): void {
+  #clear(gone: Pick<ReceiverOrder, 'id' | 'from' | 'socket' | 'diskSocket'>): void {
     try {
-      rmSync(gone.socket, { force: true });
+      removeSockets(gone);
       forgetReceiver(this.#parts.config.stateDir, gone);
     } catch (err) {
       this.#parts.log.warn({ err, id: gone.id }, 'the socket of a receiver is left');
@@ -105,16 +109,17 @@ export class Receivers {
     await this.#endEarlier(name);
     this.#checkRoom(name, from);
     const socket = memorySocket(sockets.directory, { id, from });
-    const started = startReceiver({ ...request, socket });
+    const beside = request.disks === true ? diskSocket(sockets.directory, { id, from }) : undefined;
+    const started = startReceiver({ ...request, socket, diskSocket: beside });
     this.#running.set(name, { from, process: started });
     void started.gone.then(() => {
       if (this.#running.get(name)?.process !== started) return;
       this.#running.delete(name);
-      this.#clear({ id, from, socket });
+      this.#clear({ id, from, socket, diskSocket: beside });
     });
-    const { address, session } = await started.ready;
+    const { address, session, disks } = await started.ready;
     log.info({ id, guest, from }, 'a receiver waits for the memory of a guest');
-    return { address, session, place: sockets.place };
+    return { address, session, place: sockets.place, disks };
   }
 
   /** Its source has no mover any more that could use it. It may be one of an agent that ended before this one. */

@@ -19,15 +19,24 @@ function fileOf(stateDir: string, of: Of): string {
 }
 
 /** This process is that receiver from now on. */
-export function recordReceiver(stateDir: string, { id, from, socket }: ReceiverOrder): void {
+export function recordReceiver(stateDir: string, order: ReceiverOrder): void {
+  const { id, from, socket, diskSocket } = order;
   const file = fileOf(stateDir, { id, from });
   mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
-  const record: ReceiverRecord = { id, from, socket, ...ownIdentity() };
+  const record: ReceiverRecord = { id, from, socket, diskSocket, ...ownIdentity() };
   writeWhole(file, `${JSON.stringify(record)}\n`);
 }
 
 export function forgetReceiver(stateDir: string, of: Of): void {
   rmSync(fileOf(stateDir, of), { force: true });
+}
+
+/** What a receiver that has ended is to leave nothing of. */
+export function removeSockets({
+  socket,
+  diskSocket,
+}: Pick<ReceiverOrder, 'socket' | 'diskSocket'>): void {
+  for (const each of [socket, diskSocket]) if (each !== undefined) rmSync(each, { force: true });
 }
 
 /** Those that live, and those that were killed. */

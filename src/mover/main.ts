@@ -27,7 +27,7 @@ import { holdMigration } from '../host/migration-lock.ts';
 import { ownIdentity } from '../host/process.ts';
 import { keepRefused } from '../host/kept-refusals.ts';
 import { surroundingsOf } from './engine/surroundings.ts';
-import { wireOpeners } from './engine/wire-openers.ts';
+import { openDiskTunnel, wireOpeners } from './engine/wire-openers.ts';
 
 /** How long followers of the live view get to read its last line, ms. */
 const LINGER_MS = 2000;
@@ -112,7 +112,7 @@ async function runManaged(
 ): Promise<void> {
   const { ManagedMover } = await import('./managed/main.ts');
   const around = surroundingsOf(config, log);
-  const parts = { ...around, config, driver, request, wire: wireOpeners };
+  const parts = { ...around, config, driver, request, wire: wireOpeners, tunnel: openDiskTunnel };
   const wire =
     request.request.path === 'wire'
       ? new (await import('./managed/wire.ts')).ManagedWire(parts)

@@ -10,7 +10,7 @@ import type { ReceiverProcess, StartReceiver } from '../../src/agent/receiver-pr
 import type { Migration } from '../../src/agent/store.ts';
 import { systemClock } from '../../src/clock.ts';
 import { agentConfig } from '../../src/config.ts';
-import { memorySocket } from '../../src/drivers/port/managed.ts';
+import { diskSocket, memorySocket } from '../../src/drivers/port/managed.ts';
 import type { ManagedDriver } from '../../src/drivers/port/managed.ts';
 import { HONEST } from '../../src/drivers/fake/manager-options.ts';
 import { fakeManager } from '../../src/drivers/registry.ts';
@@ -18,7 +18,7 @@ import { GodwitError } from '../../src/errors.ts';
 import { startTicksOf } from '../../src/host/process.ts';
 import { receiverName } from '../../src/host/receiver-records.ts';
 import { silentLog } from '../../src/log.ts';
-import type { ReceiverOrder } from '../../src/protocol/mover/receiver.ts';
+import type { ReceiverOrder, ReceiverPlace } from '../../src/protocol/mover/receiver.ts';
 import type { Caller } from '../../src/rpc/caller.ts';
 import { tempDir } from '../rpc/test-contract.ts';
 import { until } from '../until.ts';
@@ -38,9 +38,19 @@ const LIVES = new AbortController().signal;
 const READY = { address: '127.0.0.1:4711', session: '0'.repeat(32) };
 
 /** As that process does when it begins. */
-function record(stateDir: string, of: ReceiverOrder & { readonly pid: number }): void {
-  const { id, from, socket, pid } = of;
-  const line = { id, from, socket, pid, startTicks: startTicksOf(pid) };
+function record(
+  stateDir: string,
+  of: ReceiverOrder & { readonly pid: number; readonly startTicks?: number },
+): void {
+  const { id, from, socket, diskSocket, pid } = of;
+  const line = {
+    id,
+    from,
+    socket,
+    diskSocket,
+    pid,
+    startTicks: of.startTicks ?? startTicksOf(pid),
+  };
   mkdirSync(path.join(stateDir, 'receivers'), { recursive: true });
   const file = path.join(stateDir, 'receivers', `${receiverName(of)}.json`);
   writeFileSync(file, JSON.stringify(line));
@@ -51,13 +61,14 @@ class Started {
   readonly orders: ReceiverOrder[] = [];
   /** In the place of an answer at once. */
   ready: Promise<never> | undefined;
+  place: ReceiverPlace = READY;
   readonly #ends: (() => void)[] = [];
 
   readonly start: StartReceiver = (order): ReceiverProcess => {
     this.orders.push(order);
     const gone = Promise.withResolvers<void>();
     this.#ends.push(gone.resolve);
-    const ready = this.ready ?? Promise.resolve(READY);
+    const ready = this.ready ?? Promise.resolve(this.place);
     return { ready, gone: gone.promise, kill: gone.resolve };
   };
 
@@ -213,6 +224,35 @@ describe('receivers of a host', () => {
     assert.equal(existsSync(path.dirname(socket)), true);
     started.end(0);
     await until('the socket to be gone', 5000, async () => (existsSync(socket) ? undefined : true));
+  });
+
+  test('have a second socket where disks are copied, answer where it is served, and leave neither', async (t) => {
+    const { receivers, next, started, directory, stateDir } = await hostB(t);
+    assert.equal((await receivers.offer(asked(1), caller('a'), LIVES)).disks, true);
+    const disks = { address: '127.0.0.1:4712', session: '1'.repeat(32) };
+    started.place = { ...READY, disks };
+    const found = await receivers.open({ ...asked(1), disks: true }, caller('a'));
+    assert.deepEqual(found.disks, disks);
+    const own = started.orders[0]?.diskSocket;
+    assert.equal(own, diskSocket(directory, asked(1)));
+    await receivers.open(asked(2), caller('a'));
+    assert.equal(started.orders[1]?.diskSocket, undefined);
+    writeFileSync(own ?? '', '');
+    started.end(0);
+    await until('it to be gone', 5000, async () => (existsSync(own ?? '') ? undefined : true));
+    const [socket, beside] = [memorySocket(directory, asked(3)), diskSocket(directory, asked(3))];
+    for (const each of [socket, beside]) writeFileSync(each, '');
+    const dead = spawn('true');
+    await once(dead, 'exit');
+    record(stateDir, {
+      ...asked(3),
+      socket,
+      diskSocket: beside,
+      pid: dead.pid ?? 0,
+      startTicks: 1,
+    });
+    next().sweep();
+    assert.deepEqual([existsSync(socket), existsSync(beside)], [false, false]);
   });
 
   test('are none where no manager takes memory by a socket', async (t) => {

@@ -5,7 +5,7 @@ import { toGodwitError } from '../../errors.ts';
 import { orderOf } from '../../migration/managed/events.ts';
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import { refusal } from '../../migration/preflight/check.ts';
-import { checkWire } from '../../mover/managed/wire-offer.ts';
+import { checkWire, copiesOf } from '../../mover/managed/wire-offer.ts';
 import { check, migrationSettings } from '../../protocol/public/migration.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import { driverOf } from '../hypervisor-life.ts';
@@ -48,9 +48,14 @@ export async function askManager(
       const session = await driver.openManaged(handle, within);
       try {
         const { checks } = await session.inspect(within);
+        const found = await session.check(order, within);
+        const copies = await copiesOf(session, order, found, within);
+        const disks = (copies ?? []).length > 0;
         const path =
-          order.wire === true ? [await wireCheck(driver, order, here, peers, within)] : [];
-        const all = [...checks, ...path, ...(await session.check(order, within))];
+          order.wire === true
+            ? [await wireCheck(driver, order, disks, { here, peers }, within)]
+            : [];
+        const all = [...checks, ...path, ...found];
         return check.array().parse(all.slice(0, MOST_CHECKS));
       } finally {
         await session.close();
@@ -65,11 +70,11 @@ export async function askManager(
 function wireCheck(
   { name: driver, memorySockets: sockets }: ManagedDriver,
   { guest, to }: ManagedOrder,
-  from: string,
-  peers: ManagerAsked['peers'],
+  disks: boolean,
+  { here: from, peers }: Pick<ManagerAsked, 'here' | 'peers'>,
   signal: AbortSignal,
 ): Promise<Check> {
   const query = { guest, from, driver };
   const ask = () => peers.preflight(to).offerReceiver({ query }, { signal, deadlineMs: OFFER_MS });
-  return checkWire({ sockets, from, to, ask }, signal);
+  return checkWire({ sockets, from, to, disks, ask }, signal);
 }

@@ -101,7 +101,6 @@ export class LibvirtSession implements ManagedSession {
       const facts = await this.#facts(domain, signal);
       const asked = { facts, to: order.to, there };
       const planned = await planCopies({ ...asked, domain, here: source }, signal);
-      const copied = planned.copies.map(({ name }) => name);
       const versions = { source: own, destination: other };
       return [
         passes('manager', 'both', evidence),
@@ -109,7 +108,7 @@ export class LibvirtSession implements ManagedSession {
         ...(await platformChecks({ ...asked, here: source }, signal)),
         ...planned.checks,
         ...compressionChecks({ order, versions }),
-        ...wireChecks({ order, versions, copied }),
+        ...wireChecks({ order, versions }),
       ];
     });
   }

@@ -1,5 +1,5 @@
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
-import { memorySocket } from '../port/managed.ts';
+import { diskSocket, memorySocket } from '../port/managed.ts';
 import { LibvirtRefusal } from './rpc/connection.ts';
 import type { Params, SentParams } from './rpc/params.ts';
 
@@ -58,6 +58,9 @@ export function migrateCall(
     ...(compress === 'none' ? {} : { compression: compress }),
     // Without names libvirt would copy all that both hosts may not share.
     ...(copies.length > 0 ? { migrate_disks: copies.map(({ name }) => name) } : {}),
+    ...(copies.length > 0 && wire
+      ? { disks_uri: `unix://${diskSocket(sockets, { id, from })}` }
+      : {}),
   };
   return { params, flags: flags.reduce((all, flag) => all | flag, 0) };
 }

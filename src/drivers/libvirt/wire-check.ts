@@ -12,12 +12,10 @@ export interface WireAsked {
   readonly order: Pick<ManagedOrder, 'wire' | 'to' | 'from'>;
   /** Of the daemons, as 9.0.0. */
   readonly versions: { readonly source: string; readonly destination: string };
-  /** Disks that would be copied. */
-  readonly copied: readonly string[];
 }
 
-/** Nothing where memory does not take the wire. */
-export function wireChecks({ order, versions, copied }: WireAsked): Check[] {
+/** Nothing where memory does not take the wire. Disks take sockets since the same version. */
+export function wireChecks({ order, versions }: WireAsked): Check[] {
   if (order.wire !== true) return [];
   const ends = [
     { host: order.from, version: versions.source, side: 'source' },
@@ -33,10 +31,6 @@ export function wireChecks({ order, versions, copied }: WireAsked): Check[] {
         `Leave --path wire out, or use libvirt ${FIRST.join('.')} there.`,
       );
     });
-  if (copied.length > 0) {
-    const reason = `libvirt would have to copy ${copied.join(', ')}, and copies go by its own path`;
-    refused.push(refusal('source', reason, 'Leave --path wire out, or share its disks.'));
-  }
   if (refused.length > 0) return refused;
   return [passes('path', 'both', 'libvirt of both hosts migrates over a unix socket')];
 }

@@ -25,8 +25,8 @@ export interface ManagedDriver extends DriverInventory {
    */
   readonly questionMs?: number;
   /**
-   * Where this host's manager connects, or listens, with the memory of a migration whose order has `wire`. Absent where it
-   * sends memory by a path of its own alone.
+   * Where this host's manager connects, or listens, with the memory of a migration whose order has `wire`, and with its
+   * disks where the order has `copies`. Absent where it sends them by a path of its own alone.
    */
   readonly memorySockets?: MemorySockets;
   /**
@@ -91,6 +91,14 @@ export function memorySocket(
   { id, from }: Pick<ManagedOrder, 'id' | 'from'>,
 ): string {
   return `${directory}/godwit-${id}-${from}.sock`;
+}
+
+/** By which its disks are copied, beside that of its memory. */
+export function diskSocket(
+  directory: string,
+  { id, from }: Pick<ManagedOrder, 'id' | 'from'>,
+): string {
+  return `${directory}/godwit-${id}-${from}.nbd`;
 }
 
 /** What was found of a manager, and what to do where it is not well. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { diskLink } from '../../protocol/disk.ts';
 import { serialError } from '../../protocol/errors.ts';
 import { bytes, guestName, hostName, migrationId, ms } from '../../protocol/names.ts';
 import { check, migrationSettings } from '../../protocol/public/migration.ts';
@@ -63,8 +64,13 @@ export const managedEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('settled') }),
   z.object({ type: z.literal('saw'), task: taskSight }),
   z.object({ type: z.literal('found'), where: whereabouts }),
-  /** The wire was closed, and this is what it did; `why` where it ended by itself. */
-  z.object({ type: z.literal('wire'), figures: wireFigures, why: z.string().max(1024).optional() }),
+  /** The wire was closed, and this is what it did, and the path of the disks beside it; `why` where one ended by itself. */
+  z.object({
+    type: z.literal('wire'),
+    figures: wireFigures,
+    disks: diskLink.optional(),
+    why: z.string().max(1024).optional(),
+  }),
   /** What was prepared is taken back, or `error` says why not all of it. */
   z.object({ type: z.literal('undone'), error: serialError.optional() }),
   z.object({ type: z.literal('cancel') }),

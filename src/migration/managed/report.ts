@@ -1,6 +1,7 @@
 import type { Phase, Progress, Report } from '../../protocol/public/migration.ts';
 import { isEnd } from '../../protocol/public/migration.ts';
 import type { ManagedRecord } from './events.ts';
+import { addDiskLink } from '../report/disk-figures.ts';
 import { addWire } from '../report/wire-figures.ts';
 import { managedAfter, replayManaged } from './journal.ts';
 import { managedPhase } from './lifecycle.ts';
@@ -102,11 +103,19 @@ function reported(
   };
 }
 
-/** What the wire did, where memory took it. */
-function wireOf(records: readonly ManagedRecord[]): Pick<Report, 'wire'> {
+/** What the wire did, where memory took it, and the path of the disks that were copied. */
+function wireOf(records: readonly ManagedRecord[]): Pick<Report, 'wire' | 'diskLink'> {
   let wire: Report['wire'];
-  for (const { event } of records) if (event.type === 'wire') wire = addWire(wire, event.figures);
-  return wire === undefined ? {} : { wire };
+  let diskLink: Report['diskLink'];
+  for (const { event } of records) {
+    if (event.type !== 'wire') continue;
+    wire = addWire(wire, event.figures);
+    if (event.disks !== undefined) diskLink = addDiskLink(diskLink, event.disks);
+  }
+  return {
+    ...(wire === undefined ? {} : { wire }),
+    ...(diskLink === undefined ? {} : { diskLink }),
+  };
 }
 
 function phasesOf(

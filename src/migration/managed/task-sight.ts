@@ -84,7 +84,7 @@ export const managedOrder = z.object({
   datastore: datastoreName.optional(),
   /** Before or after the manager's other tasks; absent: as the manager has it. */
   priority: z.enum(['low', 'high']).optional(),
-  /** Memory goes through the unix socket that the driver names for this migration, and over the wire. */
+  /** Memory, and what is copied, go through the unix sockets that the driver names for this migration, and over the wire. */
   wire: z.boolean().optional(),
   /** Refused where its memory would go unencrypted. */
   encrypted: z.boolean().optional(),

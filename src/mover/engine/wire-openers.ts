@@ -1,3 +1,4 @@
+import type { SourceTunnelOptions, Tunnel } from '../../disks/copy/tunnel/open.ts';
 import { toGodwitError } from '../../errors.ts';
 import { optimiseWhatIsHot } from '../../small-process.ts';
 import type { SourceWireOptions, TargetWire, TargetWireOptions, Wire } from '../../wire/open.ts';
@@ -21,6 +22,16 @@ export const wireOpeners: WireOpeners = {
     return (await import('../../wire/open.ts')).openTargetWire(options);
   },
 };
+
+/** The source's end of the path of disks, loaded where some are copied. */
+export async function openDiskTunnel(
+  options: SourceTunnelOptions,
+  signal: AbortSignal,
+): Promise<Tunnel> {
+  optimiseWhatIsHot();
+  const { openSourceTunnel } = await import('../../disks/copy/tunnel/open.ts');
+  return openSourceTunnel(options, signal);
+}
 
 async function untilAborted(opening: Promise<Wire>, signal: AbortSignal): Promise<Wire> {
   const { promise, reject } = Promise.withResolvers<never>();

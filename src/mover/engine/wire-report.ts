@@ -1,4 +1,6 @@
+import type { DiskLink } from '../../protocol/disk.ts';
 import type { WireReport } from '../../protocol/wire.ts';
+import type { Tunnel } from '../../disks/copy/tunnel/open.ts';
 import type { Wire } from '../../wire/open.ts';
 
 /** Bound of the report's list of levels (protocol/wire.ts). */
@@ -20,4 +22,10 @@ export function wireReport(wire: Pick<Wire, 'figures'>): WireReport {
     longestCutMs: Math.round(longestCutMs),
     sessions: 1,
   };
+}
+
+/** The same of a path for disks. */
+export function diskLinkReport(tunnel: Pick<Tunnel, 'figures'>): DiskLink {
+  const { longestCutMs, ...figures } = tunnel.figures();
+  return { ...figures, longestCutMs: Math.round(longestCutMs), sessions: 1 };
 }

@@ -12,6 +12,7 @@ import type { ManagedOrder, TaskSight } from '../../migration/managed/task-sight
 import type { Check } from '../../protocol/public/migration.ts';
 import { whatIsWrong } from '../../protocol/errors.ts';
 import type { ManagedVerification } from './verification.ts';
+import { copiesOf } from './wire-offer.ts';
 import type { ManagedWire } from './wire.ts';
 import { refuseOn } from '../engine/refused-by-checks.ts';
 
@@ -70,11 +71,10 @@ export const LIFECYCLE: Lifecycle = {
 
   check: {
     do: async ({ ask, order, wire }, signal) => {
-      const path = wire === undefined ? [] : [await wire.check(signal)];
       const checks = await ask((session, inner) => session.check(order, inner), signal);
-      const found = believed({ checks: [...path, ...checks] });
-      const copies = await ask(async (session, inner) => session.copies?.(order, inner), signal);
-      return believed(copies === undefined ? found : { ...found, copies });
+      const copies = await ask((session, inner) => copiesOf(session, order, checks, inner), signal);
+      const path = wire === undefined ? [] : [await wire.check((copies ?? []).length > 0, signal)];
+      return believed({ checks: [...path, ...checks], ...(copies && { copies }) });
     },
   },
 
@@ -96,7 +96,7 @@ export const LIFECYCLE: Lifecycle = {
   start: {
     do: async (parts, signal) => {
       if (parts.state().order !== 'none') return undefined;
-      await parts.wire?.open(parts.state().memoryBytes ?? 0, signal);
+      await parts.wire?.open(parts.state(), signal);
       await parts.record({ type: 'ordered' });
       // A cancel may have come before it.
       if (parts.state().order !== 'sent' || signal.aborted) return undefined;

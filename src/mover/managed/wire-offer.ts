@@ -1,21 +1,35 @@
-import type { MemorySockets } from '../../drivers/port/managed.ts';
+import type { ManagedSession, MemorySockets } from '../../drivers/port/managed.ts';
 import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
 import { whyNoSockets } from '../../host/memory-sockets.ts';
+import type { CopiedDisk, ManagedOrder } from '../../migration/managed/task-sight.ts';
 import { pass, refusal } from '../../migration/preflight/check.ts';
 import type { ReceiverOffer } from '../../protocol/peer/receiver.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import { WIRE_VERSION } from '../../protocol/wire.ts';
+
+/** Asked for only where the manager finds nothing against the move. */
+export async function copiesOf(
+  session: Pick<ManagedSession, 'copies'>,
+  order: ManagedOrder,
+  found: readonly Check[],
+  signal: AbortSignal,
+): Promise<CopiedDisk[] | undefined> {
+  if (found.some(({ verdict }) => verdict === 'refuse')) return undefined;
+  return session.copies?.(order, signal);
+}
 
 export interface WireAsked {
   /** Of this host's driver. */
   readonly sockets: MemorySockets | undefined;
   readonly from: string;
   readonly to: string;
+  /** Disks are copied with it. */
+  readonly disks: boolean;
   /** Asks the agent of the other host. */
   readonly ask: () => Promise<ReceiverOffer>;
 }
 
-/** Whether the memory of a guest that its manager moves can take the wire; opens nothing. */
+/** Whether a guest that its manager moves can take the wire with its memory, and with the disks that are copied; opens nothing. */
 export async function checkWire(asked: WireAsked, signal: AbortSignal): Promise<Check> {
   try {
     const why = await whyNot(asked, signal);
@@ -33,19 +47,20 @@ export async function checkWire(asked: WireAsked, signal: AbortSignal): Promise<
 }
 
 async function whyNot(
-  { sockets, from, to, ask }: WireAsked,
+  { sockets, from, to, disks, ask }: WireAsked,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   if (sockets === undefined) return `the manager of ${from} sends memory by a path of its own`;
   const unusable = await whyNoSockets(sockets, from, signal);
   if (unusable !== undefined) return `at ${from}, ${unusable}`;
-  const { wire, place, why } = await offerOr(ask);
+  const { wire, place, why, disks: takesDisks = false } = await offerOr(ask);
   if (wire === undefined) return `Godwit at ${to} is of a build that opens no receiver`;
   if (place === undefined) return `${to} opens no receiver: ${why ?? 'it does not say why'}`;
   if (wire.version !== WIRE_VERSION)
     return `${to} has version ${wire.version} of the wire, ${from} has ${WIRE_VERSION}`;
   if (place !== sockets.place)
     return `the managers’ sockets are in ${sockets.place} at ${from} and in ${place} at ${to}, and must have one name`;
+  if (disks && !takesDisks) return `Godwit at ${to} is of a build that takes memory alone`;
   return undefined;
 }
 

@@ -1,23 +1,27 @@
 import { rm } from 'node:fs/promises';
 import type { AgentConfig } from '../../config.ts';
-import { memorySocket } from '../../drivers/port/managed.ts';
+import type { SourceTunnelOptions, Tunnel } from '../../disks/copy/tunnel/open.ts';
+import { diskSocket, memorySocket } from '../../drivers/port/managed.ts';
 import type { ManagedDriver } from '../../drivers/port/managed.ts';
 import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
 import { hostCredentials } from '../../host/credentials.ts';
 import { openToUser } from '../../host/memory-sockets.ts';
 import { budgetOf, cacheFor, codecCores, termsFor } from '../../host/wire.ts';
 import type { Log } from '../../log.ts';
+import type { ManagedState } from '../../migration/managed/state.ts';
 import type { ManagedMoverRequest } from '../../protocol/mover/request.ts';
 import type { agentContract } from '../../protocol/contract.ts';
+import type { DiskLink } from '../../protocol/disk.ts';
+import type { DiskTunnel } from '../../protocol/peer/migration.ts';
 import type { Receiver } from '../../protocol/peer/receiver.ts';
 import { DEFAULT_LINK_GRACE_MS, migrationSettings } from '../../protocol/public/migration.ts';
-import type { Check } from '../../protocol/public/migration.ts';
-import type { WireReport } from '../../protocol/wire.ts';
+import type { Check, MigrationSettings } from '../../protocol/public/migration.ts';
+import type { WireReport, WireTerms } from '../../protocol/wire.ts';
 import type { Api } from '../../rpc/client.ts';
 import type { Wire } from '../../wire/open.ts';
 import { Path } from '../direct/source/path.ts';
 import type { Surroundings } from '../engine/surroundings.ts';
-import { wireReport } from '../engine/wire-report.ts';
+import { diskLinkReport, wireReport } from '../engine/wire-report.ts';
 import { checkWire } from './wire-offer.ts';
 
 /** Once the manager says that its task has ended, what is under way may take this long, ms. */
@@ -27,13 +31,23 @@ const OPEN_MS = 15_000;
 /** A manager decides who runs the guest; its receivers count no epochs. */
 const EPOCH = 1;
 
-/** What a session of the wire did; `why`: it ended by itself. */
+/** What the sessions did; `why`: one ended by itself. */
 export interface WireDone {
   readonly figures: WireReport;
+  readonly disks?: DiskLink;
   readonly why?: string;
 }
 
+/** What there is to send. */
+export type WireLoad = Pick<ManagedState, 'memoryBytes' | 'copies'>;
+
+interface Opened {
+  readonly wire: Wire;
+  readonly tunnel?: Tunnel;
+}
+
 export interface ManagedWireDependencies extends Required<Pick<Surroundings, 'connect' | 'wire'>> {
+  readonly tunnel: (options: SourceTunnelOptions, signal: AbortSignal) => Promise<Tunnel>;
   readonly config: AgentConfig;
   readonly driver: Pick<ManagedDriver, 'name' | 'memorySockets'>;
   readonly request: ManagedMoverRequest;
@@ -41,13 +55,13 @@ export interface ManagedWireDependencies extends Required<Pick<Surroundings, 'co
 }
 
 /**
- * The wire under a manager: its daemon connects to a socket of this mover with the guest's memory, and at the destination a
- * receiver hands it on. A mover that takes over has none: the manager's stream has broken with the earlier one, and what
+ * The wire under a manager: its hypervisor connects to a socket of this mover with the guest's memory, and to another with
+ * the disks that are copied, and at the destination a receiver hands both on. A mover that takes over has none: the manager's stream has broken with the earlier one, and what
  * becomes of the task the manager says.
  */
 export class ManagedWire {
   readonly #parts: ManagedWireDependencies;
-  #open: Wire | undefined;
+  #open: Opened | undefined;
   #why: string | undefined;
   /** It is closed or broken off: what is heard of it from then on is its end, and nothing is opened. */
   #closing: Error | undefined;
@@ -56,119 +70,151 @@ export class ManagedWire {
     this.#parts = parts;
   }
 
-  get #socket(): string {
+  get #sockets(): { readonly memory: string; readonly disks: string } {
     const { config, driver, request } = this.#parts;
     if (driver.memorySockets === undefined) throw noPath(`${driver.name} has no sockets for it`);
     const { directory } = driver.memorySockets;
-    return memorySocket(directory, { id: request.id, from: config.name });
+    const of = { id: request.id, from: config.name };
+    return { memory: memorySocket(directory, of), disks: diskSocket(directory, of) };
   }
 
-  check(signal: AbortSignal): Promise<Check> {
+  check(disks: boolean, signal: AbortSignal): Promise<Check> {
     const { config, driver, request } = this.#parts;
     const { guest, to } = request.request;
     const query = { guest, from: config.name, driver: driver.name };
     const ask = async () =>
       (await this.#ask((api) => api.offerReceiver({ query }, { signal, deadlineMs: OFFER_MS })))
         .answer;
-    return checkWire({ sockets: driver.memorySockets, from: config.name, to, ask }, signal);
+    return checkWire({ sockets: driver.memorySockets, from: config.name, to, disks, ask }, signal);
   }
 
   /** Makes both ends ready for the manager; nothing where they are. An error leaves nothing of it on this host. */
-  async open(memoryBytes: number, signal: AbortSignal): Promise<void> {
+  async open({ memoryBytes = 0, copies }: WireLoad, signal: AbortSignal): Promise<void> {
     if (this.#open !== undefined) return;
-    const { config, driver, request, wire, log } = this.#parts;
-    const { guest, to } = request.request;
-    const {
-      linkGraceMs: graceMs = DEFAULT_LINK_GRACE_MS,
-      maxBandwidth,
-      timeoutMs,
-    } = migrationSettings.parse(request.request);
+    const disks = copies.length > 0;
+    const { config, driver, request } = this.#parts;
+    const { guest } = request.request;
+    const { linkGraceMs: graceMs = DEFAULT_LINK_GRACE_MS, timeoutMs } = this.#settings;
     const terms = termsFor(config, guest, graceMs);
-    const body = {
-      id: request.id,
-      guest,
-      from: config.name,
-      driver: driver.name,
-      memoryBytes,
-      terms,
-      timeoutMs,
-    };
+    const of = { id: request.id, guest, from: config.name, driver: driver.name };
+    const body = { ...of, memoryBytes, terms, timeoutMs, ...(disks ? { disks } : {}) };
     const user = await driver.memorySockets?.user?.(signal);
     const { answer, route, spare } = await this.#ask((api) =>
       api.openReceiver({ body }, { signal, deadlineMs: OPEN_MS }),
     );
-    this.#mustMatch(answer);
-    // One that a mover which was killed has left.
+    this.#mustMatch(answer, disks);
+    // Those that a mover which was killed has left.
     await this.sweep();
-    const cache = cacheFor(config, guest, terms, to);
-    const budget = budgetOf(config);
-    const saidBytesPerS = config.wire.rates[to];
-    const opened = await wire.source(
-      {
-        migration: request.id,
-        epoch: EPOCH,
-        session: answer.session,
-        peer: to,
-        credentials: hostCredentials(config),
-        memoryBytes,
-        graceMs,
-        cores: codecCores(config),
-        socket: this.#socket,
-        addresses: [route(answer.address)],
-        spare: spare(answer.address),
-        connections: config.wire.connections,
-        log,
-        ...(cache === undefined ? {} : { cache }),
-        ...(budget === undefined ? {} : { budget }),
-        ...(saidBytesPerS === undefined ? {} : { saidBytesPerS }),
-        ...(maxBandwidth === undefined ? {} : { maxBytesPerS: maxBandwidth }),
-      },
-      signal,
-    );
-    opened.ended.catch((thrown: unknown) => {
-      if (this.#closing !== undefined) return;
-      const error = toGodwitError(thrown);
-      this.#why = error.message.slice(0, 1024);
-      log.warn({ error }, 'the wire is broken');
+    const end = ({ session, address }: DiskTunnel): Omit<SourceTunnelOptions, 'socket'> => ({
+      ...this.#endpoint(),
+      session,
+      addresses: [route(address)],
+      spare: spare(address),
     });
+    const wire = await this.#openWire(end(answer), memoryBytes, terms, signal);
+    let tunnel: Tunnel | undefined;
     try {
+      this.#mind(wire);
+      if (answer.disks !== undefined) {
+        const socket = this.#sockets.disks;
+        tunnel = await this.#parts.tunnel({ ...end(answer.disks), socket }, signal);
+        this.#mind(tunnel);
+        openToUser(socket, user);
+      }
       // Broken off while it was opened.
       if (this.#closing !== undefined) throw this.#closing;
-      openToUser(this.#socket, user);
+      openToUser(this.#sockets.memory, user);
     } catch (thrown) {
-      opened.abort(toGodwitError(thrown));
+      for (const each of [wire, tunnel]) each?.abort(toGodwitError(thrown));
       throw thrown;
     }
-    this.#open = opened;
+    this.#open = { wire, ...(tunnel === undefined ? {} : { tunnel }) };
   }
 
-  #mustMatch({ place }: Receiver): void {
+  get #settings(): MigrationSettings {
+    return migrationSettings.parse(this.#parts.request.request);
+  }
+
+  /** What both sessions have alike. */
+  #endpoint(): Omit<SourceTunnelOptions, 'socket' | 'session' | 'addresses'> {
+    const { config, request, log } = this.#parts;
+    const { linkGraceMs: graceMs = DEFAULT_LINK_GRACE_MS, maxBandwidth } = this.#settings;
+    const budget = budgetOf(config);
+    return {
+      migration: request.id,
+      epoch: EPOCH,
+      peer: request.request.to,
+      credentials: hostCredentials(config),
+      graceMs,
+      connections: config.wire.connections,
+      log,
+      ...(budget === undefined ? {} : { budget }),
+      ...(maxBandwidth === undefined ? {} : { maxBytesPerS: maxBandwidth }),
+    };
+  }
+
+  #openWire(
+    end: Omit<SourceTunnelOptions, 'socket'>,
+    memoryBytes: number,
+    terms: WireTerms,
+    signal: AbortSignal,
+  ): Promise<Wire> {
+    const { config, request, wire } = this.#parts;
+    const { guest, to } = request.request;
+    const cache = cacheFor(config, guest, terms, to);
+    const saidBytesPerS = config.wire.rates[to];
+    const more = {
+      ...(cache === undefined ? {} : { cache }),
+      ...(saidBytesPerS === undefined ? {} : { saidBytesPerS }),
+    };
+    const { memory: socket } = this.#sockets;
+    return wire.source({ ...end, memoryBytes, cores: codecCores(config), socket, ...more }, signal);
+  }
+
+  /** Keeps the first reason for which one is over by itself. */
+  #mind({ ended }: Pick<Wire, 'ended'>): void {
+    ended.catch((thrown: unknown) => {
+      if (this.#closing !== undefined) return;
+      const error = toGodwitError(thrown);
+      this.#why ??= error.message.slice(0, 1024);
+      this.#parts.log.warn({ error }, 'the wire is broken');
+    });
+  }
+
+  #mustMatch({ place, disks }: Receiver, wantsDisks: boolean): void {
     const { driver, request } = this.#parts;
     const own = driver.memorySockets?.place ?? '';
-    if (place === own) return;
-    throw noPath(`${request.toHost} has its sockets in ${place}, and this host in ${own}`);
+    if (place !== own)
+      throw noPath(`${request.toHost} has its sockets in ${place}, and this host in ${own}`);
+    if (wantsDisks && disks === undefined)
+      throw noPath(`${request.toHost} opens a path for memory alone`);
   }
 
   /** The manager's task has ended: lets through what is under way. Undefined where none was open. Never rejects. */
   async close(): Promise<WireDone | undefined> {
-    const wire = this.#open;
-    if (wire === undefined) return undefined;
+    if (this.#open === undefined) return undefined;
+    const { wire, tunnel } = this.#open;
     this.#closing ??= new Error('the wire is closed');
-    await wire.close(CLOSE_MS);
+    await Promise.all([wire.close(CLOSE_MS), tunnel?.close(CLOSE_MS)]);
     this.#open = undefined;
-    return { figures: wireReport(wire), ...(this.#why === undefined ? {} : { why: this.#why }) };
+    return {
+      figures: wireReport(wire),
+      ...(tunnel === undefined ? {} : { disks: diskLinkReport(tunnel) }),
+      ...(this.#why === undefined ? {} : { why: this.#why }),
+    };
   }
 
   /** Breaks off what there is. */
   abort(why: string): void {
     this.#closing ??= new Error(why);
-    this.#open?.abort(new Error(why));
+    for (const each of [this.#open?.wire, this.#open?.tunnel]) each?.abort(new Error(why));
     this.#open = undefined;
   }
 
   /** Removes what an earlier mover has left of it on this host. */
   async sweep(): Promise<void> {
-    await rm(this.#socket, { force: true });
+    const { memory, disks } = this.#sockets;
+    for (const each of [memory, disks]) await rm(each, { force: true });
   }
 
   /** Asks the other agent over the first of its addresses that answers. */

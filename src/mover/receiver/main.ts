@@ -1,17 +1,18 @@
 import { randomBytes } from 'node:crypto';
-import { rm } from 'node:fs/promises';
 import { systemClock } from '../../clock.ts';
 import type { Clock } from '../../clock.ts';
 import { hostsOf, loadAgentConfig } from '../../config.ts';
 import type { AgentConfig } from '../../config.ts';
+import type { TargetTunnel } from '../../disks/copy/tunnel/open.ts';
 import { toGodwitError } from '../../errors.ts';
 import { hostCredentials } from '../../host/credentials.ts';
-import { forgetReceiver, recordReceiver } from '../../host/receiver-records.ts';
+import { forgetReceiver, recordReceiver, removeSockets } from '../../host/receiver-records.ts';
 import { cacheFor, codecCores } from '../../host/wire.ts';
+import type { SessionTerms, TargetEndpoint } from '../../links/endpoint.ts';
 import { plainLog } from '../../log.ts';
 import { CANCEL_MS } from '../../migration/managed/lifecycle.ts';
 import { receiverOrder } from '../../protocol/mover/receiver.ts';
-import type { ReceiverLine, ReceiverOrder } from '../../protocol/mover/receiver.ts';
+import type { ReceiverLine, ReceiverOrder, ReceiverPlace } from '../../protocol/mover/receiver.ts';
 import type { TargetWire } from '../../wire/open.ts';
 import { wireOpeners } from '../engine/wire-openers.ts';
 
@@ -36,26 +37,64 @@ export async function runReceiver(
 ): Promise<void> {
   let config;
   let order;
-  let wire;
-  const session = randomBytes(16).toString('hex');
+  let opened;
   try {
     config = loadAgentConfig(configFile);
     order = receiverOrder.parse(JSON.parse(text));
     recordReceiver(config.stateDir, order);
-    wire = await open(config, order, session);
+    opened = await open(config, order);
   } catch (thrown) {
     if (config !== undefined && order !== undefined) forgetReceiver(config.stateDir, order);
     return say({ error: toGodwitError(thrown).toJSON() });
   }
-  say({ address: wire.address, session });
-  await receive(wire, order, systemClock);
-  await rm(order.socket, { force: true }).catch(() => undefined);
-  forgetReceiver(config.stateDir, order);
+  say(opened.place);
+  await receive(opened, order, systemClock);
+  try {
+    removeSockets(order);
+    forgetReceiver(config.stateDir, order);
+  } catch {
+    // Its agent tries again.
+  }
 }
 
-/** Until its session is over and what is kept of it is written. A session that nobody opens, or ends, is broken off. */
+/** What comes in: memory, and the disks of a guest that takes them along. */
+export interface Ends {
+  readonly wire: TargetWire;
+  readonly disks?: Pick<TargetTunnel, 'close' | 'abort'>;
+}
+
+async function open(
+  config: AgentConfig,
+  order: ReceiverOrder,
+): Promise<Ends & { readonly place: ReceiverPlace }> {
+  const [session, ofDisks] = [sessionName(), sessionName()];
+  const wire = await openWire(config, order, session);
+  const place = { address: wire.address, session };
+  if (order.diskSocket === undefined) return { wire, place };
+  try {
+    const disks = await openDisks(config, order, order.diskSocket, ofDisks);
+    return {
+      wire,
+      disks,
+      place: { ...place, disks: { address: disks.address, session: ofDisks } },
+    };
+  } catch (thrown) {
+    // Nobody would close it.
+    wire.abort(toGodwitError(thrown));
+    throw thrown;
+  }
+}
+
+function sessionName(): string {
+  return randomBytes(16).toString('hex');
+}
+
+/**
+ * Until its session is over and what is kept of it is written. A session that nobody opens, or ends, is broken off. That of
+ * the disks ends with that of the memory; where it breaks before, the manager finds its copies broken.
+ */
 export async function receive(
-  wire: TargetWire,
+  { wire, disks }: Ends,
   { timeoutMs }: Pick<ReceiverOrder, 'timeoutMs'>,
   clock: Clock,
 ): Promise<void> {
@@ -72,31 +111,51 @@ export async function receive(
   // Whoever opened it knows why it is over.
   await wire.ended.catch(() => undefined);
   over.abort();
-  await wire.close(CLOSE_MS);
+  await Promise.all([wire.close(CLOSE_MS), disks?.close(CLOSE_MS)]);
 }
 
-async function open(
+async function openWire(
   config: AgentConfig,
   order: ReceiverOrder,
   session: string,
 ): Promise<TargetWire> {
-  const { id, guest, from, memoryBytes, terms, socket } = order;
-  const write = (line: string): void => void process.stderr.write(line);
-  const log = plainLog(write, config.logLevel, { receiver: id });
+  const { guest, from, memoryBytes, terms, socket } = order;
   const cache = cacheFor(config, guest, terms, from);
   return wireOpeners.target({
+    ...endpointOf(config, order, session),
+    memoryBytes,
+    cores: codecCores(config),
+    socket,
+    ...(cache === undefined ? {} : { cache }),
+  });
+}
+
+async function openDisks(
+  config: AgentConfig,
+  order: ReceiverOrder,
+  socket: string,
+  session: string,
+): Promise<TargetTunnel> {
+  const { openTargetTunnel } = await import('../../disks/copy/tunnel/open.ts');
+  return openTargetTunnel({ ...endpointOf(config, order, session), socket });
+}
+
+/** What both sessions have alike. */
+function endpointOf(
+  config: AgentConfig,
+  { id, from, terms }: ReceiverOrder,
+  session: string,
+): SessionTerms & Omit<TargetEndpoint, 'socket'> {
+  const write = (line: string): void => void process.stderr.write(line);
+  return {
     migration: id,
     epoch: EPOCH,
     session,
     peer: from,
     credentials: hostCredentials(config),
-    memoryBytes,
     graceMs: terms.linkGraceMs,
-    cores: codecCores(config),
-    socket,
     hosts: hostsOf(config),
     ports: config.ports,
-    log,
-    ...(cache === undefined ? {} : { cache }),
-  });
+    log: plainLog(write, config.logLevel, { receiver: id }),
+  };
 }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { address, bytes, guestName, hostName, migrationId, shortText } from '../names.ts';
 import { route } from '../route.ts';
 import { wireOffer, wireSession, wireTerms } from '../wire.ts';
+import { diskTunnel } from './migration.ts';
 
 /**
  * A guest that its manager moves can take the wire where the manager sends its memory through a unix socket. Its source has
@@ -22,6 +23,8 @@ export const receiverOffer = z.object({
   wire: wireOffer,
   /** Absent: no receiver can be opened here, and `why`. */
   place: place.optional(),
+  /** It opens a path for disks that are copied, too; absent of an earlier build. */
+  disks: z.boolean().optional(),
   why: shortText.optional(),
 });
 export type ReceiverOffer = z.infer<typeof receiverOffer>;
@@ -31,6 +34,8 @@ export const receiverRequest = z.object({
   id: migrationId,
   memoryBytes: bytes,
   terms: wireTerms,
+  /** Disks are copied with it, and need a path of their own. */
+  disks: z.boolean().optional(),
   /** Of the migration; a receiver does not live much longer. */
   timeoutMs: z.number().int().min(1000).max(86_400_000),
 });
@@ -40,6 +45,8 @@ export const receiver = wireSession.extend({
   /** Where the source’s mover opens the session. */
   address,
   place,
+  /** Where it opens that of the disks. */
+  disks: diskTunnel.optional(),
 });
 export type Receiver = z.infer<typeof receiver>;
 

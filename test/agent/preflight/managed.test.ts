@@ -1,16 +1,25 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
 import { askManager, managerOf } from '../../../src/agent/preflight/managed.ts';
+import type { ManagerAsked } from '../../../src/agent/preflight/managed.ts';
 import { systemClock } from '../../../src/clock.ts';
 import { managedHandle } from '../../../src/drivers/fake/managed-handle.ts';
 import { HONEST } from '../../../src/drivers/fake/manager-options.ts';
 import type { FakeManager } from '../../../src/drivers/fake/managed.ts';
 import { fakeManager } from '../../../src/drivers/registry.ts';
+import type { CopiedDisk } from '../../../src/migration/managed/task-sight.ts';
 import { migrationRequest } from '../../../src/protocol/public/migration.ts';
 import type { Check } from '../../../src/protocol/public/migration.ts';
+import type { ReceiverOffer } from '../../../src/protocol/peer/receiver.ts';
+import { WIRE_VERSION } from '../../../src/protocol/wire.ts';
+import { tempDir } from '../../rpc/test-contract.ts';
 
-async function managerWith(behaves = HONEST): Promise<FakeManager> {
-  const options = { clock: systemClock, random: () => 0.5, hosts: ['a', 'b'], behaves };
+async function managerWith(
+  behaves = HONEST,
+  copies: readonly CopiedDisk[] = [],
+): Promise<FakeManager> {
+  const options = { clock: systemClock, random: () => 0.5, hosts: ['a', 'b'], behaves, copies };
   const manager = await fakeManager(options);
   manager.guests.set('web1', 'a');
   return manager;
@@ -27,6 +36,20 @@ function ask(manager: FakeManager, to: string): Promise<Check[]> {
     preflight: (): never => assert.fail('no agent of another host is asked'),
   };
   return askManager(driver, asked, { here: 'a', withinMs: 5000, peers }, signal);
+}
+
+/** The check `path` of a move over the wire, where the agent of b answers that. */
+async function pathOf(t: TestContext, manager: FakeManager, offer: ReceiverOffer): Promise<string> {
+  const plain = manager.driver('a');
+  const memorySockets = { place: '/run/manager', directory: tempDir(t) };
+  const driver = Object.assign(plain, { memorySockets });
+  const request = migrationRequest.parse({ guest: 'web1', to: 'b', path: 'wire' });
+  const asked = { id: 'c-0000000000000000', request, handle: managedHandle('web1') };
+  const { signal } = new AbortController();
+  const peers = { preflight: () => ({ offerReceiver: async () => offer }) };
+  const parts = { here: 'a', withinMs: 5000, peers: peers as unknown as ManagerAsked['peers'] };
+  const found = await askManager(driver, asked, parts, signal);
+  return found.find(({ name }) => name === 'path')?.evidence ?? '';
 }
 
 describe('a check of a guest that a manager moves', () => {
@@ -47,6 +70,16 @@ describe('a check of a guest that a manager moves', () => {
   test('is refused where the manager does not answer, and says so', async () => {
     const [found] = await ask(await managerWith({ ...HONEST, lost: 1 }), 'b');
     assert.deepEqual([found?.verdict, found?.error?.code], ['refuse', 'GODWIT_UNREACHABLE']);
+  });
+
+  test('asks the other agent for a path of disks where some are copied over the wire', async (t) => {
+    const disk = { name: 'vda', file: '/i/x', format: 'raw', sizeBytes: 1, place: 'd' };
+    const wire = { version: WIRE_VERSION, cores: 1, knowsGuest: false };
+    const old = { wire, place: '/run/manager' };
+    assert.match(await pathOf(t, await managerWith(HONEST, [disk]), old), /memory alone/);
+    assert.match(await pathOf(t, await managerWith(), old), /^b opens a receiver/);
+    const offer = { ...old, disks: true };
+    assert.match(await pathOf(t, await managerWith(HONEST, [disk]), offer), /^b opens a receiver/);
   });
 
   test('is made by Godwit itself where no manager has the guest', () => {

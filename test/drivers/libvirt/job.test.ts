@@ -108,6 +108,15 @@ describe('what libvirt says of a job', () => {
     assert.equal(flags, 1 | 2);
   });
 
+  test('an order by the wire names a socket for the disks that are copied', () => {
+    const copied = { name: 'vda', file: '/i/x', format: 'raw', sizeBytes: 1, place: 'i' };
+    const order = { ...ORDER, copies: [copied] };
+    const { params, flags } = migrateCall({ ...order, wire: true }, PLAIN);
+    assert.equal(params['disks_uri'], `unix:///run/sockets/godwit-${ORDER.id}-${ORDER.from}.nbd`);
+    assert.equal(flags, 1 | 2 | 64);
+    assert.equal('disks_uri' in migrateCall(order, PLAIN).params, false);
+  });
+
   test('post-copy is due at once, after one pass, or never', () => {
     const due = (mode: 'precopy' | 'postcopy' | 'hybrid') =>
       [0, 1, 2, 3].map((rounds) => isPostCopyDue({ mode }, rounds));

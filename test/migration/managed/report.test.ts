@@ -57,4 +57,27 @@ test('what the wire did is added up over its sessions, and why one broke is amon
   const found = managedReport(recordsOf([planned(), wire, { ...wire, why: 'a cut' }]), 5000);
   assert.equal(found?.wire?.linkBytes, 2 * WIRE_FIGURES.linkBytes);
   assert.ok(found.decisions.some(({ what }) => what === 'the wire ended: a cut'));
+  assert.equal(found.diskLink, undefined);
+});
+
+test('what the path of its disks carried is added up beside it', () => {
+  const disks = {
+    sentBytes: 3,
+    receivedBytes: 1,
+    linkBytes: 5,
+    cuts: 1,
+    longestCutMs: 9,
+    sessions: 1,
+  };
+  const wire = { type: 'wire', figures: WIRE_FIGURES, disks } as const;
+  const found = managedReport(recordsOf([planned(), wire, wire]), 5000);
+  const twice = {
+    sentBytes: 6,
+    receivedBytes: 2,
+    linkBytes: 10,
+    cuts: 2,
+    longestCutMs: 9,
+    sessions: 2,
+  };
+  assert.deepEqual(found?.diskLink, twice);
 });

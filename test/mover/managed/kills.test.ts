@@ -82,6 +82,11 @@ describe('a managed migration whose mover dies', () => {
       judge(found, given);
       assert.equal(found.sockets, 0, JSON.stringify({ at, found }));
     }
+    const withDisk = await runTrial({ seed: 1, wire: 'open', copied: ['/i/x'] });
+    assert.equal(withDisk.report.diskLink?.sentBytes, 7);
+    const asked = withDisk.report.checks.find(({ name }) => name === 'path');
+    assert.equal(asked?.evidence, 'b opens a receiver that takes disks');
+    assert.equal(whole.report.diskLink, undefined);
     const stuck = { seed: 1, deaths: [8], wire: 'stuck' } as const;
     judge(await runTrial(stuck), stuck);
     const none = await runTrial({ seed: 1, wire: 'closed' });

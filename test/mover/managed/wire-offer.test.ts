@@ -15,12 +15,12 @@ const offer = (more: Partial<ReceiverOffer> = {}): ReceiverOffer => ({
   ...more,
 });
 
-test('memory takes the wire where the other agent opens a receiver at the same place', async (t) => {
+test('a guest takes the wire where the other agent opens a receiver at the same place', async (t) => {
   const directory = tempDir(t);
   const { signal } = new AbortController();
   const said = async (asked: Partial<WireAsked>, answer = offer()): Promise<string> => {
     const sockets = { place: PLACE, directory };
-    const all = { sockets, from: 'a', to: 'b', ask: async () => answer, ...asked };
+    const all = { sockets, from: 'a', to: 'b', disks: false, ask: async () => answer, ...asked };
     const { name, verdict, evidence } = await checkWire(all, signal);
     return `${name} ${verdict}: ${evidence}`;
   };
@@ -36,6 +36,8 @@ test('memory takes the wire where the other agent opens a receiver at the same p
   const other = { version: WIRE_VERSION + 1, cores: 1, knowsGuest: false };
   assert.match(await said({}, offer({ wire: other })), /b has version \d+ of the wire/);
   assert.match(await said({}, offer({ place: '/x' })), /in \/run\/manager at a and in \/x at b/);
+  assert.match(await said({ disks: true }), /b is of a build that takes memory alone/);
+  assert.match(await said({ disks: true }, offer({ disks: true })), /^path pass/);
   const away = { peer: 'b', address: 'b:1', reason: 'silent' };
   const dark = async (): Promise<never> => Promise.reject(godwitError('GODWIT_UNREACHABLE', away));
   assert.match(await said({ ask: dark }), /refuse: .*silent/);

@@ -1,20 +1,27 @@
 import assert from 'node:assert/strict';
+import { readdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { initCa, issue, storeCredentials } from '../../../src/agent/pki/authority.ts';
 import { agentConfig } from '../../../src/config.ts';
+import type { SourceTunnelOptions, Tunnel } from '../../../src/disks/copy/tunnel/open.ts';
+import { diskSocket } from '../../../src/drivers/port/managed.ts';
 import { silentLog } from '../../../src/log.ts';
 import type { Connect } from '../../../src/mover/engine/surroundings.ts';
 import { ManagedWire } from '../../../src/mover/managed/wire.ts';
 import type { ManagedWireDependencies } from '../../../src/mover/managed/wire.ts';
+import type { Receiver } from '../../../src/protocol/peer/receiver.ts';
 import { managedMoverRequest } from '../../../src/protocol/mover/request.ts';
 import type { Wire } from '../../../src/wire/open.ts';
 import { NO_FIGURES } from '../../../src/wire/relay/relay-end.ts';
-import path from 'node:path';
 import { tempDir } from '../../rpc/test-contract.ts';
 
 const LIVES = new AbortController().signal;
+const LOAD = { memoryBytes: 1024, copies: [] };
+const DISK = { name: 'vda', file: '/i/x', format: 'raw', sizeBytes: 1, place: 'd' };
+const WITH_DISK = { ...LOAD, copies: [DISK] };
 
 /** One session: how it ends, the test says. */
 class Session {
@@ -30,7 +37,26 @@ class Session {
   };
 }
 
-async function wireOf(t: TestContext, opens: (session: Session) => Promise<Wire>) {
+const PLACE = { address: '127.0.0.1:4711', session: '0'.repeat(32), place: '/run/manager' };
+const DISKS = { address: '127.0.0.1:4712', session: '1'.repeat(32) };
+
+/** The path of the disks, and what was asked of it. */
+class PretendedTunnel {
+  readonly end = Promise.withResolvers<void>();
+  readonly said: string[] = [];
+  readonly tunnel = {
+    ended: this.end.promise,
+    close: async () => void this.said.push('closed'),
+    abort: (error: Error) => void this.said.push(error.message),
+    figures: () => ({ sentBytes: 7, receivedBytes: 0, linkBytes: 9, cuts: 0, longestCutMs: 0.4 }),
+  } as unknown as Tunnel;
+}
+
+async function wireOf(
+  t: TestContext,
+  opens: (session: Session) => Promise<Wire>,
+  answer: Receiver = PLACE,
+) {
   const stateDir = tempDir(t);
   const caDir = path.join(stateDir, 'ca');
   await initCa(caDir);
@@ -38,9 +64,11 @@ async function wireOf(t: TestContext, opens: (session: Session) => Promise<Wire>
   storeCredentials(path.join(stateDir, 'pki'), pki);
   const config = agentConfig.parse({ name: 'a', address: '127.0.0.1:0', stateDir });
   const session = new Session();
-  const answer = { address: '127.0.0.1:4711', session: '0'.repeat(32), place: '/run/manager' };
+  const tunnelled = new PretendedTunnel();
+  const asked: SourceTunnelOptions[] = [];
+  const bodies: unknown[] = [];
   const connect = (() => ({
-    api: { openReceiver: async () => answer },
+    api: { openReceiver: async ({ body }: { body: unknown }) => (bodies.push(body), answer) },
     close: () => undefined,
   })) as unknown as Connect;
   const request = managedMoverRequest.parse({
@@ -62,14 +90,29 @@ async function wireOf(t: TestContext, opens: (session: Session) => Promise<Wire>
   };
   const none = (): Promise<never> => Promise.reject(new Error('no target here'));
   const wire = { source: () => opens(session), target: none };
-  const parts: ManagedWireDependencies = { config, driver, request, log: silentLog, connect, wire };
-  return { managed: new ManagedWire(parts), session };
+  const tunnel = async (options: SourceTunnelOptions): Promise<Tunnel> => {
+    asked.push(options);
+    // As that one does.
+    writeFileSync(options.socket, '');
+    return tunnelled.tunnel;
+  };
+  const parts: ManagedWireDependencies = {
+    config,
+    driver,
+    request,
+    log: silentLog,
+    connect,
+    wire,
+    tunnel,
+  };
+  const { directory } = driver.memorySockets;
+  return { managed: new ManagedWire(parts), session, tunnelled, asked, bodies, directory };
 }
 
 describe('the wire of a guest that its manager moves', () => {
   test('says why it is over where it breaks before the manager’s task has ended', async (t) => {
     const { managed, session } = await wireOf(t, async ({ wire }) => wire);
-    await managed.open(1024, LIVES);
+    await managed.open(LOAD, LIVES);
     session.end.reject(new Error('the links are cut'));
     await setImmediate();
     session.closing.resolve();
@@ -78,7 +121,7 @@ describe('the wire of a guest that its manager moves', () => {
 
   test('is not said to have broken by what is heard of it once it is being closed', async (t) => {
     const { managed, session } = await wireOf(t, async ({ wire }) => wire);
-    await managed.open(1024, LIVES);
+    await managed.open(LOAD, LIVES);
     const closed = managed.close();
     session.end.reject(new Error('what was under way is broken off'));
     await setImmediate();
@@ -90,7 +133,7 @@ describe('the wire of a guest that its manager moves', () => {
 
   test('is broken off while it is being closed, too', async (t) => {
     const { managed, session } = await wireOf(t, async ({ wire }) => wire);
-    await managed.open(1024, LIVES);
+    await managed.open(LOAD, LIVES);
     const closed = managed.close();
     managed.abort('the mover ends');
     session.closing.resolve();
@@ -106,12 +149,47 @@ describe('the wire of a guest that its manager moves', () => {
       await late.promise;
       return wire;
     });
-    const opening = managed.open(1024, LIVES);
+    const opening = managed.open(LOAD, LIVES);
     await begun.promise;
     managed.abort('the mover ends');
     late.resolve();
     await assert.rejects(opening, /the mover ends/);
     assert.deepEqual(session.aborts, ['the mover ends']);
     assert.equal(await managed.close(), undefined);
+  });
+
+  test('has a path for disks where some are copied, and the report has what it carried', async (t) => {
+    const made = await wireOf(t, async ({ wire }) => wire, { ...PLACE, disks: DISKS });
+    const { managed, session, tunnelled, asked, bodies, directory } = made;
+    await managed.open(WITH_DISK, LIVES);
+    assert.equal((bodies[0] as { disks: boolean }).disks, true);
+    const [options] = asked;
+    assert.deepEqual([options?.session, options?.addresses], [DISKS.session, [DISKS.address]]);
+    assert.equal(options?.socket, diskSocket(directory, { id: 'm-00000001', from: 'a' }));
+    tunnelled.end.reject(new Error('its links are cut'));
+    await setImmediate();
+    session.closing.resolve();
+    const done = await managed.close();
+    assert.deepEqual([done?.disks?.sentBytes, done?.disks?.sessions], [7, 1]);
+    assert.equal(done?.why, 'its links are cut');
+    assert.deepEqual(tunnelled.said, ['closed']);
+    await managed.sweep();
+    assert.deepEqual(readdirSync(directory), []);
+  });
+
+  test('is broken off with the path for disks', async (t) => {
+    const { managed, session, tunnelled } = await wireOf(t, async ({ wire }) => wire, {
+      ...PLACE,
+      disks: DISKS,
+    });
+    await managed.open(WITH_DISK, LIVES);
+    managed.abort('the mover ends');
+    assert.deepEqual([session.aborts, tunnelled.said], [['the mover ends'], ['the mover ends']]);
+  });
+
+  test('is not opened where disks are copied and the other agent has no path for them', async (t) => {
+    const { managed, session } = await wireOf(t, async ({ wire }) => wire);
+    await assert.rejects(managed.open(WITH_DISK, LIVES), /for memory alone/);
+    assert.deepEqual(session.aborts, []);
   });
 });

@@ -14,7 +14,9 @@ test('an order to receive has the socket that the agent chose', () => {
     socket: '/run/x/godwit-m-00000001.sock',
   };
   assert.deepEqual(receiverOrder.parse(order), order);
-  assert.equal(receiverOrder.safeParse({ ...order, socket: 'x'.repeat(108) }).success, false);
+  const long = 'x'.repeat(108);
+  assert.equal(receiverOrder.safeParse({ ...order, socket: long }).success, false);
+  assert.equal(receiverOrder.safeParse({ ...order, diskSocket: long }).success, false);
 });
 
 test('what a receiver says is where it waits, or an error of the table', () => {

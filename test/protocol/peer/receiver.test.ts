@@ -36,6 +36,9 @@ test('an answer has an address, a session and a place, or why there is none', ()
   const given = { address: 'b:4711', session, place: '/run/x' };
   assert.deepEqual(receiver.parse(given), given);
   assert.equal(receiver.safeParse({ ...given, session: 'short' }).success, false);
+  const disks = { address: 'b:4712', session };
+  assert.deepEqual(receiver.parse({ ...given, disks }), { ...given, disks });
+  assert.equal(receiver.safeParse({ ...given, disks: { address: 'b:4712' } }).success, false);
   const wire = { version: 2, cores: 1, knowsGuest: false };
   assert.equal(receiverOffer.safeParse({ wire, why: 'it has no driver' }).success, true);
 });

@@ -8,8 +8,9 @@ import type { Log } from '../../../log.ts';
 import { mayWaitFor, answerTimeoutMs } from '../../../migration/steering/disk-pace.ts';
 import { isCold } from '../../../migration/direct/cold.ts';
 import { worthReporting } from '../../../migration/report/disks.ts';
-import type { DiskLink, DiskProgress } from '../../../protocol/disk.ts';
+import type { DiskProgress } from '../../../protocol/disk.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/public/migration.ts';
+import { diskLinkReport } from '../../engine/wire-report.ts';
 import { busy, DiskConvergence, isNearlyWhole } from './disk-convergence.ts';
 import { disksSocket as socketOf, CloseThere } from './close-there.ts';
 import { ask } from './source-context.ts';
@@ -126,7 +127,7 @@ export class SourceDisks {
   #account(parts: SourceContext, tunnel: Tunnel, why?: string): void {
     this.#tunnel = undefined;
     const because = why === undefined ? {} : { why: why.slice(0, 1024) };
-    parts.dispatch({ type: 'disk-link', figures: linkOf(tunnel), ...because });
+    parts.dispatch({ type: 'disk-link', figures: diskLinkReport(tunnel), ...because });
   }
 
   /** A guest that writes faster than its disks are copied is slowed down, or stays. */
@@ -284,11 +285,6 @@ async function sourceOf(parts: SourceContext, signal: AbortSignal): Promise<Disk
 
 function progressOf({ node, state, copiedBytes, totalBytes }: DiskSample): DiskProgress {
   return { node, state, copiedBytes, totalBytes };
-}
-
-function linkOf(tunnel: Tunnel): DiskLink {
-  const { longestCutMs, ...figures } = tunnel.figures();
-  return { ...figures, longestCutMs: Math.round(longestCutMs), sessions: 1 };
 }
 
 const isInStep = ({ state, copiedBytes, totalBytes }: DiskSample): boolean =>

@@ -1,8 +1,8 @@
 import type { Tunnel } from '../../../disks/copy/tunnel/open.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../../protocol/public/migration.ts';
 import type { DiskTunnel } from '../../../protocol/peer/migration.ts';
-import { optimiseWhatIsHot } from '../../../small-process.ts';
 import { hostCredentials } from '../../../host/credentials.ts';
+import { openDiskTunnel } from '../../engine/wire-openers.ts';
 import { budgetOf } from '../../../host/wire.ts';
 import type { SourceContext } from './source-context.ts';
 
@@ -15,9 +15,7 @@ export async function openTunnel(
 ): Promise<Tunnel> {
   const { id, epoch, to, settings } = state().plan;
   const budget = budgetOf(config);
-  optimiseWhatIsHot();
-  const { openSourceTunnel } = await import('../../../disks/copy/tunnel/open.ts');
-  return openSourceTunnel(
+  return openDiskTunnel(
     {
       migration: id,
       epoch,
