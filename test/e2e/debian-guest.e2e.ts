@@ -54,6 +54,7 @@ describe('Debian with PostgreSQL on UEFI firmware, with a TPM', { skip: missing 
     await guest.does('pg_lsclusters -h | grep -w online');
     await guest.does(`${TPM} tpm2_nvdefine 0x1800001 -C o -s 8 -a "ownerread|ownerwrite"`);
     await guest.does(`echo -n godwit-1 | ${TPM} tpm2_nvwrite 0x1800001 -C o -i -`);
+    await writeVariable('Begun');
     pgbench = await startPgbench(world.lab, guest.address);
     rows = await openRowsClient(world.lab, guest.address);
     await rows.write();
@@ -152,7 +153,7 @@ describe('Debian with PostgreSQL on UEFI firmware, with a TPM', { skip: missing 
     await rows.again();
     assert.deepEqual(await rows.check(), []);
     assert.equal(await kept(), 'godwit-1');
-    assert.equal(await readVariable('Move0'), 'kept');
+    assert.equal(await readVariable('Begun'), 'kept');
     await rows.write();
     await untilInserted(ROWS);
   });
