@@ -1,5 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
+import type { Stats } from 'node:fs';
+import { isIP } from 'node:net';
 import path from 'node:path';
 import type { AgentConfig } from '../config.ts';
 import { allDrivers, pathsOfDrivers } from '../drivers/registry.ts';
@@ -129,12 +131,13 @@ function ofKey(config: AgentConfig): ConfigProblem[] {
 /** Nobody else listens where this agent is to listen. */
 function ofAddress(config: AgentConfig): ConfigProblem[] {
   return [config.address, ...config.addresses].flatMap((address): ConfigProblem[] => {
-    const holder = holderOfPort(splitAddress(address));
+    const at = splitAddress(address);
+    const holder = holderOfPort(at);
     if (holder === undefined || isAgentOf(config, holder.pid)) return [];
     const what = `${address} is taken by ${holder.program}, process ${holder.pid}`;
-    return [
-      { what, hint: 'End that process, or choose another port in `address`.', isFatal: true },
-    ];
+    const hint = 'End that process, or choose another port in `address`.';
+    // Which address a name stands for, listening alone finds out.
+    return [{ what, hint, isFatal: isIP(at.host) !== 0 }];
   });
 }
 
@@ -205,6 +208,15 @@ function othersOf(config: AgentConfig): number | undefined {
   }
 }
 
+/** undefined where nothing is there; an error where this user may not look. */
+function lookAt(at: string): Stats | Error | undefined {
+  try {
+    return statSync(at, { throwIfNoEntry: false });
+  } catch (thrown) {
+    return toGodwitError(thrown);
+  }
+}
+
 function missing(
   setting: string,
   at: string | undefined,
@@ -212,7 +224,11 @@ function missing(
 ): ConfigProblem[] {
   // A program without a slash is looked for on the PATH.
   if (at === undefined || !at.includes('/')) return [];
-  const found = statSync(at, { throwIfNoEntry: false });
+  const found = lookAt(at);
+  if (found instanceof Error) {
+    const hint = `Let this agent's user look there, or correct \`${setting}\`.`;
+    return [{ what: `${setting}: ${found.message}`, hint, isFatal: false }];
+  }
   const fits = kind === 'directory' ? found?.isDirectory() : found?.isFile();
   if (fits === true) return [];
   const why = found === undefined ? 'is not there' : `is no ${kind}`;

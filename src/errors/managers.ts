@@ -25,8 +25,8 @@ export const managerErrors = {
     422,
   ),
   GODWIT_MANAGER_BUSY: row(
-    '{manager} cannot be removed: migrations of its guests are under way ({migrations})',
-    'Wait until they have ended, or cancel them.',
+    '{manager} cannot be removed: {why}',
+    'Wait until migrations have ended, or cancel them; first remove a manager that names this one.',
     true,
     4,
     409,

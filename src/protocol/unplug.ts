@@ -20,7 +20,9 @@ export const unplugs = z
   .array(deviceId)
   .min(1)
   .max(MOST_UNPLUGGED)
-  .refine((all) => new Set(all).size === all.length, 'each device once');
+  .refine((all) => new Set(all).size === all.length, 'each device once')
+  // What the refinement asks for, in the API's description.
+  .meta({ uniqueItems: true });
 export type Unplugs = z.infer<typeof unplugs>;
 
 /** What such a name stands for, the destination alone knows. In the guest it is the device's id. */

@@ -12,6 +12,7 @@ export interface JsonSchema {
   readonly items?: JsonSchema | false;
   /** Of a tuple: each of its places. */
   readonly prefixItems?: readonly JsonSchema[];
+  readonly uniqueItems?: boolean;
   readonly maxItems?: number;
   readonly minItems?: number;
   readonly maxLength?: number;
@@ -46,10 +47,10 @@ function arbitrary(schema: JsonSchema): fc.Arbitrary<unknown> {
       return object(schema);
     case 'array':
       if (schema.prefixItems !== undefined) return fc.tuple(...schema.prefixItems.map(arbitrary));
-      return fc.array(arbitrary(schema.items || {}), {
-        minLength: schema.minItems ?? 0,
-        maxLength: Math.min(2, schema.maxItems ?? 2),
-      });
+      return (schema.uniqueItems === true ? fc.uniqueArray : fc.array)(
+        arbitrary(schema.items || {}),
+        { minLength: schema.minItems ?? 0, maxLength: Math.min(2, schema.maxItems ?? 2) },
+      );
     case 'string':
       return string(schema);
     case 'integer':

@@ -138,7 +138,7 @@ export class Checks {
       const planned = await this.#lookForAll(asked, names);
       const also = standby ? { standby } : {};
       const hosts = planned
-        .flatMap((each) => this.#toExamine(each, measure || standby))
+        .flatMap((each) => this.#toExamine(each, standby))
         .map((each) => ({ ...each, ...also }));
       const question = { what: 'examine', hosts, deadlineMs: ALL_MS, measure } as const;
       const onHost = (host: ExaminedHost): void => void found.set(host.to, host);
@@ -174,13 +174,13 @@ export class Checks {
     return planned;
   }
 
-  /** Nothing where nobody may take hold of the guest. A guest that a manager moves cannot be measured. */
-  #toExamine({ id, request, looked }: Planned, measure: boolean): Examined[] {
+  /** Nothing where nobody may take hold of the guest, and no manager has two hosts keep one. */
+  #toExamine({ id, request, looked }: Planned, standby: boolean): Examined[] {
     const { handle, info, seen, address } = looked;
     const driver = driverOf(this.#parts.drivers, handle);
     if (isClosed(looked) || handle === undefined || driver === undefined) return [];
     const asked = { id, request, handle, driver: info.driver };
-    if (isManaged(driver)) return measure ? [] : [{ ...asked, from: info.host, seen: {} }];
+    if (isManaged(driver)) return standby ? [] : [{ ...asked, from: info.host, seen: {} }];
     if (address === undefined) return [];
     const { labels } = info;
     const memory = info.memoryBytes === undefined ? {} : { memoryBytes: info.memoryBytes };

@@ -49,11 +49,17 @@ export async function askManager(
       try {
         const { checks } = await session.inspect(within);
         const found = await session.check(order, within);
-        const copies = await copiesOf(session, order, found, within);
-        const disks = (copies ?? []).length > 0;
         const path =
           order.wire === true
-            ? [await wireCheck(driver, order, disks, { here, peers }, within)]
+            ? [
+                await wireCheck(
+                  driver,
+                  order,
+                  ((await copiesOf(session, order, found, within)) ?? []).length > 0,
+                  { here, peers },
+                  within,
+                ),
+              ]
             : [];
         const all = [...checks, ...path, ...found];
         return check.array().parse(all.slice(0, MOST_CHECKS));

@@ -78,7 +78,7 @@ export class StoredFleet implements FleetView {
     if (tookMs === undefined) return true;
     const { least, most } = FRESH_MS;
     const goodForMs = Math.min(most, Math.max(least, FRESH_SHARE * tookMs));
-    return this.#monotonicMs() - atMs < goodForMs;
+    return this.#monotonicMs() - atMs - tookMs < goodForMs;
   }
 
   #begin(): Promise<Look> {

@@ -1,4 +1,5 @@
 import type { Clock } from '../../clock.ts';
+import { hasCode } from '../../errors.ts';
 import type { agentContract } from '../../protocol/contract.ts';
 import type { GuestSize, WishAsk } from '../../protocol/controller/wish.ts';
 import type { Api } from '../../rpc/client.ts';
@@ -8,7 +9,9 @@ import type { AgentClients } from './agent-clients.ts';
 import type { GuestSizes } from './ports.ts';
 
 /** Guests of one host that are measured at a time: it reads their memory. */
-const AT_ONCE = 4;
+const AT_ONCE = 2;
+/** Before a host is asked again that has as many checks as it takes. */
+const BUSY_MS = 500;
 /** Of one guest; it is looked at for 3 s, and the link once for 1.2 s. */
 const GUEST_MS = 30_000;
 /** Of all guests of a request: those that are not measured by then count with all of their memory. */
@@ -21,7 +24,7 @@ const MOST_KEPT = 20_000;
 
 export interface GuestSizesDependencies {
   readonly clients: Pick<AgentClients, 'at'>;
-  readonly clock: Pick<Clock, 'monotonicMs'>;
+  readonly clock: Pick<Clock, 'monotonicMs' | 'sleep'>;
 }
 
 interface Kept {
@@ -41,7 +44,7 @@ export class AskedSizes implements GuestSizes {
   async of(guests: readonly SizedGuest[], ask: WishAsk): Promise<Record<string, GuestSize>> {
     const signal = AbortSignal.timeout(ALL_MS);
     const hosts = Map.groupBy(
-      guests.filter((each) => this.#known(each) === undefined),
+      guests.filter((each) => this.#known(each, ask) === undefined),
       ({ from }) => from,
     );
     const works = [...hosts].flatMap(([from, waiting]) =>
@@ -50,14 +53,14 @@ export class AskedSizes implements GuestSizes {
     await Promise.all(works);
     return Object.fromEntries(
       guests.flatMap((each) => {
-        const size = this.#known(each);
+        const size = this.#known(each, ask);
         return size === undefined ? [] : [[each.guest, size]];
       }),
     );
   }
 
-  #known(asked: SizedGuest): GuestSize | undefined {
-    const kept = this.#kept.get(keyOf(asked));
+  #known(asked: SizedGuest, ask: WishAsk): GuestSize | undefined {
+    const kept = this.#kept.get(keyOf(asked, ask));
     if (kept === undefined) return undefined;
     return this.#parts.clock.monotonicMs() - kept.atMs < KEPT_MS ? kept.size : undefined;
   }
@@ -73,8 +76,14 @@ export class AskedSizes implements GuestSizes {
     if (api === undefined) return;
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       if (signal.aborted) return;
-      const size = await planned(api, next, ask, signal).catch(() => undefined);
-      if (size !== undefined) this.#keep(keyOf(next), size);
+      const size = await planned(api, next, ask, signal).catch((thrown: unknown) =>
+        hasCode(thrown, 'GODWIT_OVERLOADED') ? 'busy' : undefined,
+      );
+      if (size === 'busy') {
+        // Others check guests there, or an answer came before its process was gone.
+        waiting.push(next);
+        await this.#parts.clock.sleep(BUSY_MS, signal).catch(() => {});
+      } else if (size !== undefined) this.#keep(keyOf(next, ask), size);
     }
   }
 
@@ -97,4 +106,5 @@ async function planned(
   return sizeOf(await api.plan({ body }, { deadlineMs: GUEST_MS, signal }));
 }
 
-const keyOf = ({ guest, from, to }: SizedGuest): string => `${from} ${to} ${guest}`;
+const keyOf = ({ guest, from, to }: SizedGuest, { settings }: WishAsk): string =>
+  `${from} ${to} ${guest} ${JSON.stringify(settings)}`;

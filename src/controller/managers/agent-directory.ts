@@ -88,7 +88,10 @@ export class AgentDirectory {
 
   #other(name: string): object | undefined {
     const place = this.#placeOf(name);
-    return place && new AgentDirectory(this.#controllerDir, name).#reached(place);
+    if (place === undefined) return undefined;
+    const reached = new AgentDirectory(this.#controllerDir, name).#reached(place);
+    const { hosts } = place.options;
+    return { ...(hosts === undefined ? {} : { hosts }), ...reached };
   }
 
   /** Lays out all that its agent reads, with a certificate of a CA that is thrown away: nobody else is of it. */

@@ -18,7 +18,7 @@ import { ManagerFollower, SILENT_MS } from './follower.ts';
 import type { ManagerHeard } from './follower.ts';
 import { AgentDirectory } from './agent-directory.ts';
 import { ManagerProcess } from './process.ts';
-import { namedIn } from './references.ts';
+import { fileIn, namedIn } from './references.ts';
 
 const ANSWER_MS = 30_000;
 const DIAGNOSE_MS = 180_000;
@@ -108,6 +108,11 @@ export class Managers {
       throw godwitError('GODWIT_MANAGER_REFUSED', { manager: name, what });
     }
     if (this.#running.has(name)) throw godwitError('GODWIT_MANAGER_TAKEN', { name });
+    const file = fileIn(place.options);
+    if (file !== undefined) {
+      const what = `its options name a file of this host (${file}); add that manager by itself, and name it as { "manager": NAME }`;
+      throw godwitError('GODWIT_MANAGER_REFUSED', { manager: name, what });
+    }
     const missing = namedIn(place.options).find((other) => !this.#running.has(other));
     if (missing !== undefined) {
       const what = `its options name a manager ${missing}, and none is called so`;
@@ -142,7 +147,7 @@ export class Managers {
     return this.#diagnosed(place, kept.place);
   }
 
-  /** Its password goes, wherever it lies. GODWIT_MANAGER_BUSY while a migration of its guests is open. */
+  /** Its password goes, wherever it lies. GODWIT_MANAGER_BUSY while a migration of its guests is open, or another manager's options name it. */
   remove(name: string): Promise<void> {
     return this.#turns.run(() => this.#remove(name));
   }
@@ -150,10 +155,16 @@ export class Managers {
   async #remove(name: string): Promise<void> {
     const running = this.#found(name);
     const open = await running.process.ask(openMigrations).catch(() => []);
-    if (open.length > 0)
+    if (open.length > 0) {
+      const why = `migrations of its guests are under way (${open.slice(0, 8).join(', ')})`;
+      throw godwitError('GODWIT_MANAGER_BUSY', { manager: name, why });
+    }
+    // Guests of that one move to this one, by its password.
+    const by = this.#whoNames(name);
+    if (by !== undefined)
       throw godwitError('GODWIT_MANAGER_BUSY', {
         manager: name,
-        migrations: open.slice(0, 8).join(', '),
+        why: `${by} names it in its options`,
       });
     await this.#parts.book.remove(name);
     this.#running.delete(name);
@@ -231,6 +242,11 @@ export class Managers {
       createdAt: momentOf(kept.createdAtMs),
       createdBy: kept.createdBy,
     };
+  }
+
+  #whoNames(name: string): string | undefined {
+    const all = [...this.#running.values()];
+    return all.find(({ kept }) => namedIn(kept.place.options).includes(name))?.kept.name;
   }
 
   #placeOf(name: string): ManagerPlace | undefined {

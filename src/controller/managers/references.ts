@@ -8,6 +8,17 @@ import type { ManagerPlace } from '../../protocol/controller/managers.ts';
 type Options = ManagerPlace['options'];
 type Reference = Readonly<Record<string, unknown>> & { readonly manager: string };
 
+/** How a manager is reached, and who it is by its certificate. */
+const HOW_REACHED: ReadonlySet<string> = new Set([
+  'url',
+  'user',
+  'passwordFile',
+  'fingerprint',
+  'ca',
+]);
+/** Of these, files of this host. */
+const FILES: ReadonlySet<string> = new Set(['passwordFile', 'ca']);
+
 /** Options are as deep as that at most. */
 const DEEPEST = 8;
 
@@ -28,6 +39,17 @@ export function namedIn(options: Options, depth = 0): string[] {
   });
 }
 
+/** The first option that names a file of this host, which whoever adds a manager could send anywhere by that. */
+export function fileIn(options: Options, depth = 0): string | undefined {
+  if (depth > DEEPEST) return undefined;
+  for (const [key, value] of Object.entries(options)) {
+    if (FILES.has(key)) return key;
+    const found = isRecord(value) ? fileIn(value, depth + 1) : undefined;
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
 /** With what `reached` says in the place of each name. What names a manager that is gone is left out. */
 export function resolved(
   options: Options,
@@ -40,7 +62,9 @@ export function resolved(
       if (isReference(value)) {
         const { manager, ...own } = value;
         const found = reached(manager);
-        return found === undefined ? [] : [[key, { ...found, ...own }]];
+        // Whoever names a manager says nothing of where its password goes.
+        const rest = Object.entries(own).filter(([option]) => !HOW_REACHED.has(option));
+        return found === undefined ? [] : [[key, { ...Object.fromEntries(rest), ...found }]];
       }
       return [[key, isRecord(value) ? resolved(value, reached, depth + 1) : value]];
     }),

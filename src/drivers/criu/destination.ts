@@ -131,7 +131,8 @@ export class CriuDestination implements DestinationSession {
     const cgroup = `${this.#parts.cgroup}-${hosts}-${guest}`;
     const volumes = placesOf(spec.volumes ?? [], this.#parts.volumeDirs) ?? [];
     const made = { ...network, overlay: spec.layers.length > 0, cgroup, volumes };
-    const gpu = await gpuPairs(this.#parts, spec, signal);
+    // One that moves cold has ended, and has nothing on a GPU.
+    const gpu = this.#options.isCold === true ? {} : await gpuPairs(this.#parts, spec, signal);
     const known = { token, mover, migration: this.#options.migration, memoryBytes };
     await records.write(guest, { ...known, made, ...gpu });
     const bundle = await this.#makeBundle(spec, made, signal);

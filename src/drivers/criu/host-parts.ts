@@ -11,11 +11,16 @@ export const absolute = z
 export const GPU_DEVICE = /^nvidia(\d{1,3}|ctl|-uvm|-uvm-tools|-modeset)$/;
 
 /** What a container only reads of its host, by its number: the other host has the same below a directory that it names. */
-export const hostMount = z.strictObject({
-  destination: absolute,
-  host: z.number().int().nonnegative().max(31),
-  options: z.array(z.enum(VOLUME_OPTIONS)).max(16).optional(),
-});
+export const hostMount = z
+  .strictObject({
+    destination: absolute,
+    host: z.number().int().nonnegative().max(31),
+    options: z.array(z.enum(VOLUME_OPTIONS)).max(16).optional(),
+  })
+  .refine(
+    ({ options = [] }) => options.includes('ro') && !options.includes('rw'),
+    'is only to be read (ro)',
+  );
 export type HostMount = z.infer<typeof hostMount>;
 
 /** A device of NVIDIA's driver: the other host has it under the same numbers. */

@@ -50,7 +50,8 @@ export async function runHere(
   const [taken] = await Promise.allSettled([giveGpus(parts, name, cgroup)]);
   // Who tries again needs to know which ports those were.
   await records.change(name, {
-    leaving: undefined,
+    // Whoever tries again gives its GPUs back first.
+    leaving: taken.status === 'rejected' ? 'sending' : undefined,
     worker: undefined,
     ...(unplugged === undefined ? { unplugged: undefined } : {}),
   });

@@ -83,6 +83,9 @@ export class CriuSource implements SourceSession {
     const record = this.#parts.records.readSync(name);
     const frozen = await isFrozen(await this.#cgroup());
     const left = record?.leaving;
+    if (left === 'sending' && record?.gpu !== undefined && this.#dispatch?.isUnderWay === false) {
+      return { run: 'paused', stream: 'failed', reason: 'the state of its GPUs is not given back' };
+    }
     if (left === 'sent') return { run: frozen ? 'handed-over' : 'running', stream: 'completed' };
     const stands = frozen || record?.gpu !== undefined;
     if (this.#dispatch === undefined && left === 'sending' && stands) {
@@ -186,9 +189,11 @@ export class CriuSource implements SourceSession {
   }
 
   async cancel(signal: AbortSignal): Promise<HypervisorStatus> {
-    const { records } = this.#parts;
-    if (this.#dispatch !== undefined) await this.#dispatch.cancel(signal);
-    else if (records.readSync(this.handle.name)?.leaving === 'sending') await this.#runHere(signal);
+    const { leaving, gpu } = this.#parts.records.readSync(this.handle.name) ?? {};
+    const isKept = gpu !== undefined && this.#dispatch?.isUnderWay === false;
+    if (this.#dispatch !== undefined && !(isKept && leaving === 'sending'))
+      await this.#dispatch.cancel(signal);
+    else if (leaving === 'sending') await this.#runHere(signal);
     return this.status(signal);
   }
 
@@ -247,7 +252,8 @@ export class CriuSource implements SourceSession {
     const record = records.readSync(this.handle.name);
     this.#dispatches.delete(this.handle.name);
     const isOurs = record?.made !== undefined || record?.was !== undefined;
-    if (record !== undefined && !isOurs && record.leaving === undefined) {
+    const isWhole = record?.leaving === undefined && record?.gpu === undefined;
+    if (record !== undefined && !isOurs && isWhole) {
       await records.forget(this.handle.name);
     }
   }

@@ -21,7 +21,13 @@ import { isRunning, jobSince, sightOf } from './job.ts';
 import { markBegins, markedAt } from './mark.ts';
 import { peerOf } from './options.ts';
 import type { HypervOptions, Peer } from './options.ts';
-import { folderChecks, isStorageAlone, isStoredIn, storageChecks } from './storage.ts';
+import {
+  clusterChecks,
+  folderChecks,
+  isStorageAlone,
+  isStoredIn,
+  storageChecks,
+} from './storage.ts';
 import { whereabouts } from './whereabouts.ts';
 import type { Sight } from './whereabouts.ts';
 import { WsmanFault } from './wsman/answers.ts';
@@ -88,7 +94,8 @@ export class HypervSession implements ManagedSession {
       storage: datastore ?? storage,
       isAsked: datastore !== undefined,
     };
-    const checks = [...folderChecks(order), ...hostChecks(hosts, found)];
+    const stored = datastore === undefined ? [] : clusterChecks(order, found);
+    const checks = [...folderChecks(order), ...stored, ...hostChecks(hosts, found)];
     // Compare-VM asks the destination itself, and says less where what is above stands in its way.
     if (found.guest.clustered || checks.some(({ verdict }) => verdict === 'refuse')) return checks;
     const about = { id: this.#machine, destination: name, storage: this.#storage(order, found) };

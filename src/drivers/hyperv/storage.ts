@@ -41,7 +41,8 @@ export function storageChecks(order: Order, found: GuestWhole, host: HostFacts):
   ];
 }
 
-function clusterChecks(order: Order, { guest }: GuestWhole): Check[] {
+/** A role of a cluster keeps its storage. */
+export function clusterChecks(order: Order, { guest }: GuestWhole): Check[] {
   if (!guest.clustered) return [];
   const reason = 'it is a role of a cluster, whose configuration Godwit does not change';
   const hint = 'Move its storage in the Failover Cluster Manager.';

@@ -103,8 +103,9 @@ function networkOf(
   groups: ReadonlyMap<string | undefined, string>,
 ): string | undefined {
   if (kind === BY_NAME) return textAt(backing, 'deviceName');
-  if (kind === BY_PORT) return groups.get(textAt(backing, 'port', 'portgroupKey'));
-  return undefined;
+  if (kind !== BY_PORT) return undefined;
+  const group = textAt(backing, 'port', 'portgroupKey');
+  return group === undefined ? undefined : groups.get(group);
 }
 
 /** That a card comes to that network: `deviceChange` of a specification. Pure. */

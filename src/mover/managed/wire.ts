@@ -115,7 +115,7 @@ export class ManagedWire {
     let tunnel: Tunnel | undefined;
     try {
       this.#mind(wire);
-      if (answer.disks !== undefined) {
+      if (disks && answer.disks !== undefined) {
         const socket = this.#sockets.disks;
         tunnel = await this.#parts.tunnel({ ...end(answer.disks), socket }, signal);
         this.#mind(tunnel);

@@ -27,7 +27,7 @@ function agents(answer: (guest: string) => Answer) {
   };
   const at = (host: string) => (host === 'a' ? { plan } : undefined);
   let nowMs = 0;
-  const clock = { monotonicMs: () => nowMs };
+  const clock = { monotonicMs: () => nowMs, sleep: () => Promise.resolve() };
   const pass = (ms: number): void => {
     nowMs += ms;
   };
@@ -46,7 +46,27 @@ test('asks each guest’s own host, a few at a time, and leaves those out that c
   assert.deepEqual(found['g1'], { precopyBytes: 1000 });
   assert.deepEqual(asked.map((each) => each.guest).toSorted(), names);
   assert.ok(asked.every((each) => each.to === 'b'));
-  assert.equal(most(), 4);
+  assert.equal(most(), 2);
+});
+
+test('a guest whose host has as many checks as it takes is asked for again, and none is left out by that', async () => {
+  const [refused, names] = [new Set<string>(), ['g1', 'g2', 'g3', 'g4', 'g5']];
+  const { sizes, asked } = agents((name) => {
+    const isFirst = !refused.has(name);
+    refused.add(name);
+    if (isFirst) throw godwitError('GODWIT_OVERLOADED', { what: 'checks', limit: 4 });
+    return { prediction: wayOf({ bytes: 1000 }) };
+  });
+  const found = await sizes.of(names.map(guest), ASK);
+  assert.deepEqual(Object.keys(found).toSorted(), names);
+  assert.equal(asked.length, 2 * names.length);
+});
+
+test('what was measured with other settings is measured again', async () => {
+  const { sizes, asked } = agents(() => ({ prediction: wayOf({ bytes: 1000 }) }));
+  await sizes.of([guest('g1')], ASK);
+  await sizes.of([guest('g1')], { ...ASK, settings: { streams: 4 } });
+  assert.equal(asked.length, 2);
 });
 
 test('a plan that is looked at and then asked for rests on the same measurements, for ten minutes', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { AgentDirectory } from '../../../src/controller/managers/agent-directory.ts';
-import { namedIn, resolved } from '../../../src/controller/managers/references.ts';
+import { fileIn, namedIn, resolved } from '../../../src/controller/managers/references.ts';
 import { managerPlace } from '../../../src/protocol/controller/managers.ts';
 
 const FINGERPRINT = 'ab'.repeat(32);
@@ -26,6 +26,20 @@ describe('options that name another manager', () => {
     });
   });
 
+  test('say nothing of where the password of the other one goes, and keep how it calls its hosts', () => {
+    const own = { url: 'https://mine', user: 'me', passwordFile: '/x', fingerprint: 'f', ca: '/y' };
+    const options = { others: { vc2: { manager: 'vc2', ...own, hosts: { e: 'e.x' } } } };
+    const found = resolved(options, () => ({ url: 'https://vc2', passwordFile: '/p' }));
+    const vc2 = { url: 'https://vc2', passwordFile: '/p', hosts: { e: 'e.x' } };
+    assert.deepEqual(found, { others: { vc2 } });
+  });
+
+  test('name no file of the host, however deep', () => {
+    assert.equal(fileIn(OPTIONS), undefined);
+    assert.equal(fileIn({ others: { x: { passwordFile: '/etc/shadow' } } }), 'passwordFile');
+    assert.equal(fileIn({ a: { b: { c: { ca: '/x' } } } }), 'ca');
+  });
+
   test('lose one that is gone, and nothing else', () => {
     const found = resolved(OPTIONS, () => undefined);
     assert.deepEqual(found, { connections: 2, others: { vc3: { url: 'https://vc3' } } });
@@ -34,7 +48,8 @@ describe('options that name another manager', () => {
   test('are configured by the password that the other one’s agent reads, and never by a copy', () => {
     const of = (url: string, options: object = {}) =>
       managerPlace.parse({ driver: 'vsphere', url, user: 'u', fingerprint: FINGERPRINT, options });
-    const other = of('https://vc2');
+    const hosts = { esx9: 'esx9.example.com' };
+    const other = of('https://vc2', { hosts });
     const placeOf = (name: string) => (name === 'vc2' ? other : undefined);
     const [one, two] = [
       new AgentDirectory('/var/lib/controller', 'vc1', placeOf),
@@ -46,6 +61,7 @@ describe('options that name another manager', () => {
     assert.match(passwordFile, /\/vc2\/password$/);
     const { vc2 } = section.others;
     assert.deepEqual(vc2, {
+      hosts,
       url: 'https://vc2',
       user: 'u',
       passwordFile,

@@ -40,3 +40,10 @@ test('a size has what pre-copy sends if that ends, and what post-copy sends on t
   assert.deepEqual(sizeOf({ prediction: wayOf({ bytes: 500 }) }), { precopyBytes: 500 });
   assert.equal(sizeOf({ others }), undefined);
 });
+
+test('a guest has no measured size where neither way is known to end, or where a host says what nobody can send', () => {
+  assert.equal(sizeOf({ prediction: wayOf({ bytes: 500, probability: 0.5 }) }), undefined);
+  assert.equal(sizeOf({ prediction: wayOf({ bytes: Number.MAX_SAFE_INTEGER }) }), undefined);
+  const others = [wayOf({ bytes: Number.NaN, mode: 'postcopy' })];
+  assert.equal(sizeOf({ prediction: wayOf({ bytes: 500 }), others }), undefined);
+});

@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { hostPartsOf, missingPart } from '../../../src/drivers/criu/host-parts-here.ts';
 import { readConfig } from '../../../src/drivers/criu/read-config.ts';
 import { Records } from '../../../src/drivers/criu/records.ts';
-import { configOf, containerSpec } from '../../../src/drivers/criu/spec.ts';
+import { configOf, containerSpec, ociParts } from '../../../src/drivers/criu/spec.ts';
 import { removeTree } from '../../../src/host/remove-tree.ts';
 import { containerConfig } from '../../../src/lab/container/config.ts';
 import type { ContainerBind, ContainerDevice } from '../../../src/lab/container/config.ts';
@@ -25,6 +25,18 @@ const ro = (source: string): ContainerBind => ({
   source,
   destination: '/lib/cuda',
   options: ['ro'],
+});
+
+test('a host takes no mount of its directories that may be written, whatever the other host says', () => {
+  const { oci } = read([ro(`${DRIVER}/lib`)]);
+  assert.ok(oci !== undefined);
+  const withOptions = (options?: readonly string[]) => ({
+    ...oci,
+    mounts: oci.mounts.map((each) => ('host' in each ? { ...each, options } : each)),
+  });
+  assert.deepEqual(ociParts.safeParse(withOptions(['ro'])).success, true);
+  for (const options of [undefined, [], ['rw'], ['ro', 'rw']])
+    assert.equal(ociParts.safeParse(withOptions(options)).success, false, String(options));
 });
 
 test('a bind mount that is only read, of a directory that hosts have alike, travels by its number', () => {

@@ -1,4 +1,4 @@
-import { chmod, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import net from 'node:net';
 import { toGodwitError } from '../../../errors.ts';
 import type { LinkSession } from '../../../links/link-session.ts';
@@ -86,9 +86,11 @@ export class TunnelEnd implements Tunnel {
       await rm(socket, { force: true });
       await new Promise<void>((resolve, reject) => {
         this.#server.once('error', reject);
+        // The directory may be another user's, who puts a link in the place of the socket: nothing is changed by its path.
+        const umask = process.umask(0o177);
         this.#server.listen(socket, resolve);
+        process.umask(umask);
       });
-      await chmod(socket, 0o600);
     } catch (error) {
       this.abort(error as Error);
       throw error;
