@@ -5,7 +5,12 @@ import { test } from 'node:test';
 import { PredictionCache } from '../../../src/agent/prediction/prediction-cache.ts';
 import { migrationRequest } from '../../../src/protocol/public/migration.ts';
 import { sourceMoverRequest } from '../../../src/protocol/mover/request.ts';
-import { twoFakeHosts } from '../fake-fleet.ts';
+import { methodsOf, twoFakeHosts } from '../fake-fleet.ts';
+import { fleet } from '../samples.ts';
+import type { DirectDriver } from '../../../src/drivers/port/direct.ts';
+import { systemClock } from '../../../src/clock.ts';
+import { HONEST } from '../../../src/drivers/fake/manager-options.ts';
+import { fakeManager } from '../../../src/drivers/registry.ts';
 
 const MIB = 1024 ** 2;
 
@@ -30,6 +35,29 @@ test('a plan has the checks, what was measured of guest and link, and a predicti
   const after = [a, b].map(({ config }) => globSync('**', { cwd: config.stateDir }).toSorted());
   assert.deepEqual(after, before);
   assert.equal(instance.run, 'running');
+});
+
+test('a plan of a guest that a manager moves has what the manager finds, as a check has', async (t) => {
+  const { host, as } = await fleet(t);
+  const options = { clock: systemClock, random: () => 0.5, hosts: ['a', 'b'], behaves: HONEST };
+  const manager = await fakeManager({ ...options, copies: [] });
+  manager.guests.set('web1', 'a');
+  const managed = manager.driver('a');
+  // The fake of one host, with all that a driver does whose manager moves guests.
+  const driver = {
+    ...methodsOf(managed as unknown as DirectDriver),
+    openManaged: managed.openManaged.bind(managed),
+  };
+  const a = await host('a', { driver });
+  const api = await as('me', 'operator', a);
+  const asked = { body: { guest: 'web1', to: 'b' } };
+  const [checked] = (await api.check(asked)).hosts;
+  const planned = (await api.plan(asked)).host;
+  assert.equal(checked?.verdict, 'pass', JSON.stringify(checked?.checks));
+  assert.deepEqual(
+    planned.checks.map(({ name }) => name),
+    checked.checks.map(({ name }) => name),
+  );
 });
 
 test('a guest that writes faster than its cap is said not to end, with what would', async (t) => {
