@@ -7,6 +7,7 @@ import { partSites, siteConfig, SiteRelay } from '../test/e2e/support/sites.ts';
 import { median, onlyOf } from './contract.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
 import { godwitMigrate } from './godwit.ts';
+import { evacuations } from './sites-evacuation.ts';
 import { relayAlone } from './sites-relay.ts';
 import { otherHost, untilDirtied, untilQuiet, withLab } from './lab.ts';
 import { forgetAll } from './wire-move.ts';
@@ -39,9 +40,9 @@ interface Moved {
 export const sites: Bench = {
   name: 'sites',
   summary:
-    'a move by the wire between NATs through a relay, against the same without them [--only]',
+    'a move between NATs through a relay, against the same without them; a site evacuated by a deadline [--only]',
   run: async (options) => {
-    const parts = [...Object.keys(ROUND_TRIPS_MS), 'crowd', 'relay'];
+    const parts = [...Object.keys(ROUND_TRIPS_MS), 'crowd', 'relay', 'evacuation'];
     const only = onlyOf(options, parts) ?? parts;
     const measures: Measure[] = [];
     for (const [part, roundTripMs] of Object.entries(ROUND_TRIPS_MS))
@@ -49,6 +50,7 @@ export const sites: Bench = {
     if (only.includes('crowd')) measures.push(...(await crowd(options)));
     if (only.includes('relay'))
       for (const pairs of [1, CROWD]) measures.push(...(await relayAlone(pairs, options)));
+    if (only.includes('evacuation')) measures.push(...(await evacuations(options)));
     return measures;
   },
 };

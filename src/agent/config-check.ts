@@ -84,8 +84,9 @@ function ofCertificate(config: AgentConfig): ConfigProblem[] {
   try {
     const { name, role } = ownIdentity(file, readPair(directory).cert);
     if (name === config.name && role === 'agent') return [];
-    const what = `\`name\` is ${config.name}, but ${file} is for ${name} (${role})`;
-    const hint = `Set \`name\` to ${name}, or bring the certificate of ${config.name}.`;
+    const what = `${file} is for ${name} (${role}); this agent is ${config.name} and needs the role agent`;
+    const bring = `bring a certificate of ${config.name} with the role agent`;
+    const hint = role === 'agent' ? `Set \`name\` to ${name}, or ${bring}.` : BRING;
     return [{ what, hint, isFatal: true }];
   } catch (thrown) {
     if (!hasCode(thrown, 'GODWIT_PKI')) throw thrown;

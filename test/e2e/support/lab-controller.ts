@@ -19,12 +19,12 @@ const CONTROLLER = path.resolve(import.meta.dirname, '../../../src/bin/controlle
 
 /** A controller of a lab, as a process of its own in the namespace of a host: it can be killed. */
 export class LabController {
-  readonly #world: World;
+  readonly #world: Pick<World, 'lab'>;
   readonly #dir = mkdtempSync(path.join(tmpdir(), 'godwit-controller-'));
   #process: ChildProcess | undefined;
   #client: Client<typeof controllerContract> | undefined;
 
-  constructor(world: World) {
+  constructor(world: Pick<World, 'lab'>) {
     this.#world = world;
   }
 
