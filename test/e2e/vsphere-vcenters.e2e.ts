@@ -155,6 +155,8 @@ describe('guests of one of two vCenters', () => {
     const begun = await away(guest, '--datastore', STORE, '--detach', '--json');
     const { id } = JSON.parse(begun.out) as { id: string };
     await here.inPhase(id, 'memory');
+    // Its own vCenter has asked the other one by then, and asks no more until the end.
+    await here.until(async () => (await here.progress(id)).percent > 0);
     await two.fault('503', { times: 6 });
     const found = await here.ended(id);
     await one.tasks(500);
