@@ -180,20 +180,6 @@ describe('a guest of Hyper-V', () => {
     assert.equal(guest.host, 'hv2');
   });
 
-  test('one of a cluster is refused where its storage is to go elsewhere: the cluster moves no storage', async () => {
-    guest.clustered = true;
-    place.world.hosts.get('hv1')!.nodes.push('HV1', 'HV2');
-    await withSession(async (session) => {
-      const order = { ...place.order(guest.name), datastore: String.raw`D:\VMs` };
-      const found = await session.check(order, signal);
-      const refused = found.filter(({ verdict }) => verdict === 'refuse');
-      assert.deepEqual(
-        refused.map(({ name }) => name),
-        ['cluster'],
-      );
-    });
-  });
-
   test('what Hyper-V refuses is refused in its words, and leaves no mark', async () => {
     place.world.returns = 32_784;
     await withSession(async (session) => {

@@ -81,6 +81,8 @@ describe('a move of storage alone', () => {
   test('is refused for a role of a cluster, a physical disk, a folder that is none, and one that it is in', async () => {
     const physical = [{ path: 'Disk 1', physical: true, at: 'SCSI 0:1' }];
     assert.match(refusals(await checksOf({ clustered: true })).join(), /role of a cluster/);
+    const along = await checksOf({ clustered: true }, { to: 'b' });
+    assert.match(refusals(along).join(), /whose configuration Godwit does not change/);
     assert.match(refusals(await checksOf({ disks: physical })).join(), /physical disk/);
     assert.match(refusals(await checksOf({}, { datastore: 'VMs' })).join(), /no folder of Windows/);
     const own = `${FOLDER}\\${ID}`;
