@@ -218,7 +218,7 @@ tcp.listen({ host: '0.0.0.0', port: FLEET_PORT, backlog: 4096 }, () => {
   process.send?.({ ready: true });
 });
 process.on('message', (word) => {
-  if (word === 'let go') moves.letGo();
+  if (word === 'release') moves.release();
   if (word === 'pause' || word === 'go on') isPaused = word === 'pause';
   const { rss } = process.memoryUsage();
   process.send?.({ sent, streams, rss, cpu: process.cpuUsage(), moves: moves.figures() });

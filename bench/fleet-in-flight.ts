@@ -53,7 +53,7 @@ export async function inFlight({
   const allBegunMs = performance.now() - begun;
   const { readsMs, mostBytes } = await hold({ api, controllers, hosts });
   const freed = performance.now();
-  await askLoad(load, 'let go');
+  await askLoad(load, 'release');
   await goesOn('drains done', () => countDone(api, ids));
   const doneMs = performance.now() - freed;
   const { mostAtOnce, twice } = (await askLoad(load)).moves;

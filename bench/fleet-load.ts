@@ -17,10 +17,10 @@ export interface LoadFigures {
   };
 }
 
-/** `pause`: no sample is sent until `go on`. `let go`: every move that is open ends, and each later one at once. */
+/** `pause`: no sample is sent until `go on`. `release`: every move that is open ends, and each later one at once. */
 export async function askLoad(
   load: ChildProcess,
-  word: 'figures' | 'pause' | 'go on' | 'let go' = 'figures',
+  word: 'figures' | 'pause' | 'go on' | 'release' = 'figures',
 ): Promise<LoadFigures> {
   const reported = once(load, 'message') as Promise<[LoadFigures]>;
   load.send(word);

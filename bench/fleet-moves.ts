@@ -10,7 +10,7 @@ interface Move {
   isDone: boolean;
 }
 
-/** What the load’s hosts know of moves, all together: none ends before they are let go, and then each does. */
+/** What the load’s hosts know of moves, all together: none ends before they are released, and then each does. */
 export class Moves {
   readonly #moves = new Map<string, Move>();
   /** Of guests that moved: the host where each is now. */
@@ -60,7 +60,7 @@ export class Moves {
   }
 
   /** Every move ends, also those that come later. */
-  letGo(): void {
+  release(): void {
     this.#mayEnd = true;
     for (const move of this.#open()) this.#end(move);
   }
