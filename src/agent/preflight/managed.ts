@@ -49,18 +49,13 @@ export async function askManager(
       try {
         const { checks } = await session.inspect(within);
         const found = await session.check(order, within);
-        const path =
-          order.wire === true
-            ? [
-                await wireCheck(
-                  driver,
-                  order,
-                  ((await copiesOf(session, order, found, within)) ?? []).length > 0,
-                  { here, peers },
-                  within,
-                ),
-              ]
-            : [];
+        const path: Check[] = [];
+        if (order.wire === true) {
+          // The manager's storage is asked once more for that: not where nothing rests on it.
+          const copies = await copiesOf(session, order, found, within);
+          const hasCopies = (copies ?? []).length > 0;
+          path.push(await wireCheck(driver, order, hasCopies, { here, peers }, within));
+        }
         const all = [...checks, ...path, ...found];
         return check.array().parse(all.slice(0, MOST_CHECKS));
       } finally {

@@ -61,11 +61,12 @@ const freezer = (): Promise<string> =>
 async function dispatchOf(
   run: (argv: readonly string[], options?: Partial<CommandOptions>) => Promise<string>,
   dump: HostContext['runc']['dump'] = async () => {},
+  gpus: Partial<HostContext['gpus']> = {},
 ): Promise<{ dispatch: Dispatch; records: Records }> {
   const records = new Records(path.join(directory, 'records'));
   await records.write('box', { token: 't', mover: ownIdentity(), memoryBytes: 4096 });
   const runc = { run, dump };
-  const parts = { host: 'a', runc, records } as unknown as HostContext;
+  const parts = { host: 'a', runc, records, gpus } as unknown as HostContext;
   const facts = {
     description: { memoryBytes: 4096 },
     cgroup: path.join(directory, 'cgroup'),
@@ -122,6 +123,27 @@ test('runs the container on where one of its ports is gone, gives back the other
   assert.equal(await freezer(), 'THAWED');
   assert.deepEqual(up, ['veth1']);
   assert.equal(records.readSync('box')?.leaving, undefined);
+});
+
+test('what GPUs could not be given back stays in the record, and is given back by who tries again', async () => {
+  let isFull = true;
+  const gpus = {
+    suspended: async () => [],
+    giveBack: async () => {
+      if (isFull) throw new Error('CUDA_ERROR_OUT_OF_MEMORY');
+    },
+  };
+  const { dispatch, records } = await dispatchOf(async () => '', undefined, gpus);
+  await records.change('box', { leaving: 'sending', gpu: { pairs: [] } });
+  await writeFile(path.join(directory, 'cgroup/cgroup.procs'), '');
+  await writeFile(path.join(directory, 'cgroup/freezer.state'), 'FROZEN');
+  await assert.rejects(dispatch.runHere(AbortSignal.timeout(5000)), /OUT_OF_MEMORY/);
+  const kept = records.readSync('box');
+  assert.deepEqual([kept?.leaving, kept?.gpu], ['sending', { pairs: [] }]);
+  isFull = false;
+  await dispatch.runHere(AbortSignal.timeout(5000));
+  const after = records.readSync('box');
+  assert.deepEqual([after?.leaving, after?.gpu], [undefined, undefined]);
 });
 
 test('a cancel ends the program that packs its files, and does not wait for it', async () => {
