@@ -27,6 +27,8 @@ export type SiteAnswer =
     };
 
 const MOST_WORDS = 500;
+/** How long the words of a program that is over may still be on their way through its pipes, ms. */
+const LAST_WORDS_MS = 500;
 
 /** Never rejects. Resolves soon after the signal aborts. */
 export async function runSiteProgram(program: SiteProgram): Promise<SiteAnswer> {
@@ -63,8 +65,15 @@ export async function runSiteProgram(program: SiteProgram): Promise<SiteAnswer> 
       child.once('error', ({ message }) =>
         no(`cannot be started: ${message}`, { unstarted: true }),
       );
-      // Not `close`: what it left running may keep the pipes open.
       child.once('exit', (code, killed) => {
+        // Its last words may be unread yet; what it left running may keep the pipes open for good.
+        const lastWords = setTimeout(() => over(code, killed), LAST_WORDS_MS);
+        child.once('close', () => {
+          clearTimeout(lastWords);
+          over(code, killed);
+        });
+      });
+      const over = (code: number | null, killed: NodeJS.Signals | null): void => {
         const words = said.trim().split('\n').at(-1) ?? '';
         if (code === 0) resolve({ ok: true, words });
         else if (late) no(`took longer than ${deadlineMs} ms`, { late });
@@ -72,7 +81,7 @@ export async function runSiteProgram(program: SiteProgram): Promise<SiteAnswer> 
           const why = `ended with ${code ?? killed ?? 'nothing'}${words === '' ? '' : `: ${words}`}`;
           no(why, code === null ? { words } : { words, code });
         }
-      });
+      };
     });
   } finally {
     clearTimeout(timer);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -6,6 +7,11 @@ import { after, before, describe, test } from 'node:test';
 import { runSiteProgram } from '../../src/hooks/site-program.ts';
 import type { SiteProgram } from '../../src/hooks/site-program.ts';
 import { gone } from '../process-end.ts';
+
+/** Nothing else of this process runs for so long, ms. */
+function block(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
 
 const never = new AbortController().signal;
 
@@ -45,6 +51,15 @@ describe('a program of the site', () => {
       why: 'ended with 3: no route',
       code: 3,
     });
+  });
+
+  test('that is over before its words are read is heard all the same', async () => {
+    const answer = shell('sleep 0.2; echo no route >&2; exit 3');
+    const other = spawn('/bin/sh', ['-c', 'echo here']);
+    // The other is over, and read; meanwhile the program ends, and both ends are noticed at once, before its words are.
+    other.stdout.once('data', () => block(400));
+    block(100);
+    assert.equal((await answer).words, 'no route');
   });
 
   test('that says very much is heard to a bound', async () => {
