@@ -27,6 +27,7 @@ import {
   isStorageAlone,
   isStoredIn,
   storageChecks,
+  windowsFolder,
 } from './storage.ts';
 import { whereabouts } from './whereabouts.ts';
 import type { Sight } from './whereabouts.ts';
@@ -112,7 +113,7 @@ export class HypervSession implements ManagedSession {
 
   /** Where its disks go: as it is asked for, or where those that only this host has go along. */
   #storage({ to, datastore }: ManagedOrder, found: GuestWhole): string | null {
-    if (datastore !== undefined) return datastore;
+    if (datastore !== undefined) return windowsFolder(datastore);
     return hasLocalDisks(found) ? (this.#peer(to).storage ?? null) : null;
   }
 

@@ -1,3 +1,4 @@
+import { win32 } from 'node:path';
 import { godwitError } from '../../errors.ts';
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
@@ -6,6 +7,9 @@ import { impossible, passes, refuses } from './check.ts';
 
 /** Moves of a guest's storage to another folder (`--datastore`), by themselves on one host or with the guest. Pure. */
 
+/** Of a drive or a share; devices (\\.\) are no folders. */
+const WHOLE_PATH = /^([A-Za-z]:\\|\\\\(?![.?]\\)[^\\]+\\[^\\])/;
+
 type Order = Pick<ManagedOrder, 'guest' | 'from' | 'to' | 'datastore'>;
 
 /** The guest stays on its host. */
@@ -13,16 +17,27 @@ export function isStorageAlone({ from, to, datastore }: Omit<Order, 'guest'>): b
   return from === to && datastore !== undefined;
 }
 
+/** As Windows itself writes it: one folder can be written in many ways. */
+export function windowsFolder(folder: string): string {
+  const plain = folder.replace(/^\\\\\?\\(?:UNC\\)?/i, (prefix) =>
+    prefix.length > 4 ? '\\\\' : '',
+  );
+  const whole = win32.normalize(plain);
+  return win32.parse(whole).root === whole ? whole : whole.replace(/\\+$/, '');
+}
+
 /** All its files are below that folder, where the order of a move puts them. */
 export function isStoredIn(folder: string, { guest, disks, folder: own }: GuestWhole): boolean {
-  const below = `${folder.replace(/[\\/]+$/, '')}\\${guest.id}\\`.toLowerCase();
+  // Windows tells no two folders apart by the case of their names.
+  const plain = (text: string): string => windowsFolder(text).toLowerCase();
+  const below = win32.join(plain(folder), guest.id.toLowerCase());
   const files = disks.filter(({ physical }) => !physical).map(({ path }) => path);
-  return [...files, `${own}\\`].every((each) => each.toLowerCase().startsWith(below));
+  return [...files, own].every((each) => `${plain(each)}\\`.startsWith(`${below}\\`));
 }
 
 /** That `--datastore` names a folder as Windows does. */
 export function folderChecks({ guest, to, datastore }: Order): Check[] {
-  if (datastore === undefined || /^([A-Za-z]:\\|\\\\[^\\]+\\[^\\])/.test(datastore)) return [];
+  if (datastore === undefined || WHOLE_PATH.test(windowsFolder(datastore))) return [];
   const reason = `${datastore} is no folder of Windows with its whole path`;
   const hint = String.raw`Name one as D:\VMs or \\server\share\VMs.`;
   return [refuses('disks', 'destination', impossible({ guest, to }, reason, hint))];

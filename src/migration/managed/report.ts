@@ -143,13 +143,16 @@ function phasesOf(
 
 /** What was done about the manager, and what it said. */
 function decisionsOf(records: readonly ManagedRecord[], startedAt: number): Report['decisions'] {
+  const [first] = records;
+  const isStorage = first?.event.type === 'planned' && first.event.from === first.event.to;
   return records.flatMap(({ at, event }) => {
-    const what = wordsOf(event);
+    const what = wordsOf(event, isStorage);
     return what === undefined ? [] : [{ atMs: Math.max(0, at - startedAt), what }];
   });
 }
 
-function wordsOf(event: ManagedRecord['event']): string | undefined {
+/** `isStorage`: a guest's storage moves by itself, and the guest stays at its host. */
+function wordsOf(event: ManagedRecord['event'], isStorage: boolean): string | undefined {
   switch (event.type) {
     case 'ordered':
       return 'the manager was ordered to move it';
@@ -162,7 +165,7 @@ function wordsOf(event: ManagedRecord['event']): string | undefined {
     case 'saw':
       return event.task.state === 'running' ? undefined : `the manager’s task: ${event.task.state}`;
     case 'found':
-      return `the manager says that the guest is at: ${event.where.at}`;
+      return `the manager says that ${isStorage ? 'its storage' : 'the guest'} is at: ${event.where.at}`;
     case 'wire':
       return event.why === undefined ? undefined : `the wire ended: ${event.why}`;
     case 'undone':

@@ -41,7 +41,7 @@ export class ManagedVerification {
     const copies =
       unseen === true
         ? notLooked('copies', 'both', `${from} has let it go, and ${to} did not answer`)
-        : looked('copies', 'both', passes(`its manager has it at ${to}, and no more at ${from}`));
+        : looked('copies', 'both', passes(hasIt(plan)));
     const clock = await this.#look.after(address, figures.downtimeMs ?? 0);
     return inOrder([copies, clock, this.#reached(address, clock)]);
   }
@@ -68,4 +68,10 @@ export class ManagedVerification {
   #addressOf({ plan }: Pick<ManagedState, 'plan'>): ReturnType<typeof clockAddressOf> {
     return clockAddressOf(this.#config, plan.guest, []);
   }
+}
+
+/** A guest whose storage moves by itself stays where it is. */
+function hasIt({ from, to, settings }: ManagedState['plan']): string {
+  if (from !== to) return `its manager has it at ${to}, and no more at ${from}`;
+  return `its manager has it at ${to} as before, with its storage at ${settings.datastore ?? 'another place'}`;
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { folderChecks, isStoredIn } from '../../../src/drivers/hyperv/storage.ts';
+import { folderChecks, isStoredIn, windowsFolder } from '../../../src/drivers/hyperv/storage.ts';
 import type { GuestWhole } from '../../../src/drivers/hyperv/answers.ts';
 import type { ManagedOrder } from '../../../src/migration/managed/task-sight.ts';
 import type { Check } from '../../../src/protocol/public/migration.ts';
@@ -26,10 +26,23 @@ test('a guest is in a folder where its configuration and all its disks are below
   assert.equal(isStoredIn(FOLDER, stored(`${FOLDER}\\other`, disk)), false);
 });
 
+test('a folder is the same one, however it is written', () => {
+  const own = `D:\\VMs\\${ID}`;
+  const disk = `${own}\\Virtual Hard Disks\\a.vhdx`;
+  for (const same of ['d:/vms', 'D:/VMs/', 'D:\\\\VMs\\\\', 'D:\\x\\..\\VMs', '\\\\?\\D:\\VMs'])
+    assert.equal(isStoredIn(same, stored(own, disk)), true, same);
+  const share = `\\\\SERVER\\share\\${ID}`;
+  for (const same of ['//server/Share', '\\\\server\\share\\', '\\\\?\\UNC\\server\\share'])
+    assert.equal(isStoredIn(same, stored(share, `${share}\\a.vhdx`)), true, same);
+  assert.equal(isStoredIn('D:\\', stored(`D:\\${ID}\\`, `d:/${ID}/a.vhdx`)), true);
+  assert.equal(isStoredIn('D:\\VM', stored(own, disk)), false);
+  assert.equal(windowsFolder('d:/VMs//new/'), 'd:\\VMs\\new');
+});
+
 test('a folder is named with its whole path', () => {
   const named = (datastore: string): number =>
     folderChecks({ guest: 'web', from: 'a', to: 'a', datastore }).length;
-  for (const good of [FOLDER, 'd:\\', String.raw`\\server\share\VMs`])
+  for (const good of [FOLDER, 'd:\\', 'd:/VMs', String.raw`\\server\share\VMs`, '//server/share'])
     assert.equal(named(good), 0, good);
   for (const bad of [
     'VMs',
@@ -38,6 +51,7 @@ test('a folder is named with its whole path', () => {
     String.raw`\VMs`,
     '/vms',
     String.raw`\\server`,
+    String.raw`\\.\PhysicalDrive1`,
   ])
     assert.equal(named(bad), 1, bad);
 });

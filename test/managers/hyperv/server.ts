@@ -24,6 +24,8 @@ export interface Temper {
   garbage: { text: string; times: number };
   /** The server forgets who its clients are. */
   forgets: number;
+  /** Connections end with the answer that asks for a login. */
+  closes: boolean;
   /** What it offers where it takes no NTLM; empty: it takes it. */
   offers: string[];
   slowMs: number;
@@ -36,6 +38,8 @@ export interface Winrm {
   readonly temper: Temper;
   /** What was asked, by action. */
   readonly asked: string[];
+  /** Proofs of a password that have come, whatever became of them. */
+  readonly proofs: string[];
   /** The service of WinRM ends, and knows no shell and nobody any more once it is up again at the same address. */
   down(): Promise<void>;
   up(): Promise<void>;
@@ -56,16 +60,18 @@ export async function serveWinrm(
     status: { code: 503, times: 0 },
     garbage: { text: '', times: 0 },
     forgets: 0,
+    closes: false,
     offers: [],
     slowMs: 0,
   };
   const asked: string[] = [];
+  const proofs: string[] = [];
   let commands = new Commands(world, host);
   const sockets = new Set<Socket>();
   const known = new WeakMap<Socket, NtlmServer | 'known'>();
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const text = await bodyOf(request);
-    if (!isKnown(request, response, { known, user, auth, raw, temper })) return;
+    if (!isKnown(request, response, { known, user, auth, raw, temper, proofs })) return;
     if (temper.cutBefore-- > 0) return void request.socket.destroy();
     if (temper.status.times-- > 0) return void response.writeHead(temper.status.code).end('no');
     if (temper.garbage.times-- > 0) return void response.writeHead(200).end(temper.garbage.text);
@@ -116,6 +122,7 @@ export async function serveWinrm(
     cert,
     temper,
     asked,
+    proofs,
     down,
     up,
     close: down,
@@ -140,6 +147,7 @@ interface Login {
   readonly auth: 'ntlm' | 'basic' | 'none';
   readonly raw: Buffer;
   readonly temper: Temper;
+  readonly proofs: string[];
 }
 
 /** MS-NTHT: three messages on one connection, and whoever is known on it stays so. */
@@ -153,6 +161,7 @@ function isKnown(request: IncomingMessage, response: ServerResponse, login: Logi
     response.writeHead(401, { 'www-authenticate': 'Basic realm="WSMAN"' }).end();
     return false;
   }
+  if (login.temper.closes) response.setHeader('connection', 'close');
   if (login.temper.offers.length > 0) {
     response.writeHead(401, { 'www-authenticate': login.temper.offers }).end();
     return false;
@@ -168,6 +177,7 @@ function isKnown(request: IncomingMessage, response: ServerResponse, login: Logi
     response.writeHead(401, { 'www-authenticate': `Negotiate ${challenge}` }).end();
     return false;
   }
+  if (token.length > 12) login.proofs.push(token.toString('base64'));
   if (before instanceof NtlmServer && before.accepts(token, login.user, login.raw)) {
     login.known.set(socket, 'known');
     return true;

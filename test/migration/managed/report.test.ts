@@ -48,6 +48,17 @@ test('what could not be tidied is in the report', () => {
   );
 });
 
+test('a report of storage that moves alone never says that the guest is elsewhere', () => {
+  const found = { type: 'found', where: { at: 'destination', busy: false } } as const;
+  const wordsOf = (plan: ManagedEvent): string[] =>
+    managedReport(recordsOf([plan, found]), 5000)?.decisions.map(({ what }) => what) ?? [];
+  const plan = planned();
+  assert.equal(plan.type, 'planned');
+  assert.deepEqual(wordsOf(plan), ['the manager says that the guest is at: destination']);
+  const alone = { ...plan, to: plan.from };
+  assert.deepEqual(wordsOf(alone), ['the manager says that its storage is at: destination']);
+});
+
 test('a journal without records has no report', () => {
   assert.equal(managedReport([], 0), undefined);
 });

@@ -64,6 +64,16 @@ describe('a guest that its manager has moved, seen from outside of its hyperviso
     assert.equal(found['copies'], 'not tried: not tried: a has let it go, and b did not answer');
   });
 
+  test('is said to be at its host as before where its storage alone has moved', async () => {
+    const settings = migrationSettings.parse({ datastore: 'D:/VMs' });
+    const alone = { ...state, plan: { ...state.plan, to: 'a', settings } };
+    const found = await seen([10, -60, -60], { state: alone });
+    assert.equal(
+      found['copies'],
+      'pass: its manager has it at a as before, with its storage at D:/VMs',
+    );
+  });
+
   test('is in doubt where it answered before and is silent now, or its clock is far off', async () => {
     const silent = await seen([10]);
     assert.match(silent['reached'] ?? '', /^warn: .* answered a before the move, and does not/);

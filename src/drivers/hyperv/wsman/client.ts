@@ -1,4 +1,5 @@
 import { godwitError } from '../../../errors.ts';
+import type { GodwitError } from '../../../errors.ts';
 import { commandId, enumerated, received, returned, shellId, WsmanFault } from './answers.ts';
 import type { Instance } from './answers.ts';
 import { WinrmConnection } from './connection.ts';
@@ -18,6 +19,10 @@ const MOST_OUTPUT = 32 * 1024 ** 2;
 const MOST_ERRORS = 256 * 1024;
 const MOST_INSTANCES = 10_000;
 const MOST_PULLS = 1000;
+/** Answers to one question for output; a host that is asked for it waits, and says much at once. */
+const MOST_PARTS = 20_000;
+/** Of those, so many in a row may say nothing: more than an hour of a host that waits as it is asked to. */
+const MOST_SILENT = 200;
 /** To leave no shell behind on the host: it would go by itself after its own time. */
 const TIDY_MS = 5000;
 
@@ -63,14 +68,17 @@ export class WinrmClient {
     const stderr: Buffer[] = [];
     let length = 0;
     let errors = 0;
-    for (;;) {
+    let silent = 0;
+    for (let parts = 0; ; parts += 1) {
+      if (parts > MOST_PARTS) throw tooMuch();
       const part = await this.#received(shell, command, signal);
+      const isSilent = part === undefined || part.stdout.length + part.stderr.length === 0;
+      silent = isSilent ? silent + 1 : 0;
+      if (silent > MOST_SILENT && part?.ended === undefined) throw saysNothing();
       if (part === undefined) continue;
       length += part.stdout.length;
       errors += part.stderr.length;
-      if (length > MOST_OUTPUT) {
-        throw godwitError('GODWIT_TOO_LARGE', { what: 'output by WinRM', limit: MOST_OUTPUT });
-      }
+      if (length > MOST_OUTPUT) throw tooMuch();
       stdout.push(part.stdout);
       if (errors <= MOST_ERRORS) stderr.push(part.stderr);
       if (part.ended === undefined) continue;
@@ -122,6 +130,16 @@ export class WinrmClient {
     const body = await this.#connection.call(invoke(instance, method, args), signal);
     return known('a return value', returned(body, method));
   }
+}
+
+function tooMuch(): GodwitError {
+  return godwitError('GODWIT_TOO_LARGE', { what: 'output by WinRM', limit: MOST_OUTPUT });
+}
+
+function saysNothing(): GodwitError {
+  const expected = 'output of a program, or its end';
+  const what = `nothing, ${MOST_SILENT} times in a row`;
+  return godwitError('GODWIT_PROTOCOL_INVALID', { peer: 'WinRM', expected, what });
 }
 
 function known<T>(expected: string, value: T | undefined): T {

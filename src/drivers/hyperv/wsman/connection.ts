@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { Agent, request } from 'node:http';
 import type { ClientRequest, IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { connect } from 'node:tls';
 import type { TLSSocket } from 'node:tls';
 import { withDeadline } from '../../../deadline.ts';
@@ -58,6 +59,8 @@ export class WinrmConnection {
   readonly #turns = new Mutex();
   /** The socket on which the server knows who this is. */
   #known: TLSSocket | undefined;
+  /** By socket, what a login on it is bound to: it can be read no more once the server has closed it. */
+  readonly #shown = new WeakMap<Socket, Buffer>();
 
   constructor(target: WinrmTarget) {
     this.#target = target;
@@ -124,9 +127,13 @@ export class WinrmConnection {
       throw noKerberos(host, this.#target.user, asked.status, asked.authenticate);
     }
     const place = { user, service: `HTTP/${hostname}`, address: host };
-    const login = new KerberosLogin(place, password, certificateHash(asked.socket), signal);
+    const hash = this.#shownOn(asked.socket);
+    const login = new KerberosLogin(place, password, hash, signal);
     try {
-      const answer = await this.#send(body, `Negotiate ${await login.token()}`, signal);
+      const authorization = `Negotiate ${await login.token()}`;
+      const answer = await this.#send(body, authorization, signal, (socket) =>
+        hash.equals(this.#shownOn(socket)),
+      );
       const proof = /Negotiate +([A-Za-z0-9+/=]+)/.exec(answer.authenticate)?.[1] ?? '';
       await login.prove(proof).catch((thrown: unknown) => {
         // What was asked may have been done: that is no refusal.
@@ -157,18 +164,31 @@ export class WinrmConnection {
         `it does not offer NTLM (HTTP ${asked.status}, ${asked.authenticate.slice(0, 200) || 'nothing offered'})`,
       );
     }
-    const hash = certificateHash(asked.socket);
+    const hash = this.#shownOn(asked.socket);
     const proof = authenticate(account, challenge, hash, freshMoment(Date.now()));
-    const answer = await this.#send(body, `Negotiate ${proof.toString('base64')}`, signal);
-    if (answer.socket !== asked.socket) throw this.#refused('it closed the connection meanwhile');
+    const authorization = `Negotiate ${proof.toString('base64')}`;
+    const answer = await this.#send(
+      body,
+      authorization,
+      signal,
+      (socket) => socket === asked.socket,
+    );
     if (answer.status !== 401) this.#known = answer.socket;
     return answer;
   }
 
+  #shownOn(socket: Socket): Buffer {
+    const hash = this.#shown.get(socket);
+    if (hash === undefined) throw this.#refused('a login could not be bound to its certificate');
+    return hash;
+  }
+
+  /** `isRight`: whether what is sent may go over that connection; nothing is sent over another one. */
   async #send(
     body: Buffer,
     authorization: string | undefined,
     signal: AbortSignal,
+    isRight: (socket: Socket) => boolean = () => true,
   ): Promise<HttpAnswer> {
     const { hostname, port, pathname } = this.#url;
     const asked = request({
@@ -183,6 +203,9 @@ export class WinrmConnection {
         'content-length': body.length,
         ...(authorization === undefined ? {} : { authorization }),
       },
+    });
+    asked.once('socket', (socket) => {
+      if (!isRight(socket)) asked.destroy(new Error('it closed the connection meanwhile'));
     });
     try {
       return await exchange(asked, body);
@@ -209,6 +232,8 @@ export class WinrmConnection {
     const end = (error: Error | null): void => {
       clearTimeout(timer);
       socket.removeAllListeners('secureConnect').off('error', end);
+      const hash = error === null ? certificateHash(socket) : undefined;
+      if (hash !== undefined) this.#shown.set(socket, hash);
       done?.(error === null ? null : untrusted(this.#url.host, error), socket);
     };
     socket.once('error', end).once('secureConnect', () => {

@@ -83,6 +83,32 @@ describe('a client of WinRM', () => {
     assert.deepEqual(winrm.asked, []);
   });
 
+  test('a server that closes with its challenge hears no proof over another connection', async (t) => {
+    winrm.temper.closes = true;
+    winrm.proofs.length = 0;
+    t.after(() => {
+      winrm.temper.closes = false;
+    });
+    await assert.rejects(client.query(JOBS, signal), {
+      code: 'GODWIT_UNREACHABLE',
+      message: /closed the connection meanwhile/,
+    });
+    assert.deepEqual(winrm.proofs, []);
+  });
+
+  test('a server that says nothing again and again is given up', async (t) => {
+    winrm.temper.timeouts = Infinity;
+    t.after(() => {
+      winrm.temper.timeouts = 0;
+    });
+    await assert.rejects(client.run('powershell.exe', ARGS, signal), {
+      code: 'GODWIT_PROTOCOL_INVALID',
+      message: /200 times in a row/,
+    });
+    assert.equal(winrm.asked.filter((each) => each === 'Receive').length, 201);
+    assert.equal(winrm.asked.at(-1), 'Delete');
+  });
+
   test('a wrong password and a user that nobody knows are refused by name', async () => {
     for (const more of [{ password: async () => 'password' }, { user: 'Nobody' }]) {
       const other = clientOf(more);
