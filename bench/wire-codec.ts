@@ -42,6 +42,7 @@ class Known implements NearContents, FarContents {
     return undefined;
   }
   left(): void {}
+  missed(): void {}
   placed(): void {}
   arrived(page: Uint8Array): Uint8Array {
     return this.nameOf(page);

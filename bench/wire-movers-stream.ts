@@ -69,7 +69,7 @@ function sectionHead(type: number, id: number, name: string, version: number): B
   return Buffer.concat([Buffer.from([type]), be32(id), named(name), be32(0), be32(version)]);
 }
 
-function start(bytes: number): Buffer {
+export function start(bytes: number): Buffer {
   const machine = 'pc-q35-7.2';
   return Buffer.concat([
     Buffer.from('QEVM', 'latin1'),
@@ -106,6 +106,6 @@ function* record(memory: Buffer, page: number, first: boolean): Generator<Buffer
   yield zero ? Buffer.alloc(1) : Buffer.from(content);
 }
 
-function device(id: number, payload: Buffer): Buffer {
+export function device(id: number, payload: Buffer): Buffer {
   return Buffer.concat([sectionHead(4, id, 'timer', 1), payload, footer(id)]);
 }

@@ -3,10 +3,8 @@ import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { initCa, issue } from '../src/agent/pki/authority.ts';
 import { parseBytes, parseRate } from '../src/protocol/quantity.ts';
@@ -16,20 +14,24 @@ import type { Kind } from '../src/wire/codec/records.ts';
 import { median, onlyOf } from './contract.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
 import type { EndOrder, EndWord } from './wire-movers-end.ts';
+import { give, Taker } from './wire-movers-hypervisor.ts';
+import type { Stream } from './wire-movers-hypervisor.ts';
+import { largeStream } from './wire-movers-large.ts';
 import { guestMemory, streamOf } from './wire-movers-stream.ts';
 
 const MIB = 1024 ** 2;
 const MEMORY_BYTES = 384 * MIB;
 const CACHE_BYTES = 2048 * MIB;
+/** What an agent's configuration has where it says nothing: a large guest is larger than it. */
+const LARGE_CACHE_BYTES = 1024 * MIB;
 const DEFAULT_LINK = 12.5e6;
 const DEFAULT_RUNS = 3;
 const SCENES = ['cold', 'second', 'return'];
+const LARGE_SCENES = ['cold', 'return'];
 const MOST_RESIDENT_MB = 250;
+/** Whatever the size of the guest. */
+const MOST_RESIDENT_LARGE_MB = 300;
 const PROGRAM = fileURLToPath(new URL('./wire-movers-end.ts', import.meta.url));
-/** What QEMU hands to the kernel at once. */
-const WRITE_BYTES = 128 * 1024;
-/** How fast a hypervisor without much processor time goes through its guest's memory. */
-const STREAM_BYTES_PER_S = 250e6;
 
 interface Moved {
   readonly source: Extract<EndWord, { type: 'ended' }>;
@@ -42,6 +44,8 @@ interface LinkSetting {
   readonly credentials: Readonly<Record<Host, Credentials>>;
   readonly linkBytesPerS: number;
   readonly memoryBytes: number;
+  /** Of the memory, what a large guest has touched; undefined for one that is held whole. */
+  readonly touchedBytes: number | undefined;
   readonly options: BenchOptions;
 }
 
@@ -50,7 +54,7 @@ type Host = 'a' | 'b';
 export const wireMovers: Bench = {
   name: 'wire-movers',
   summary:
-    'What both movers of the wire take of their processors, without a guest [--link --memory --only]',
+    'What both movers of the wire take of their processors, without a guest [--link --memory --size --only]',
   async run(options) {
     const root = mkdtempSync(path.join(os.tmpdir(), 'godwit-bench-movers-'));
     try {
@@ -59,10 +63,12 @@ export const wireMovers: Bench = {
       const of = (name: string): Promise<Credentials> =>
         issue({ caDir, name, role: 'agent', days: 1, addresses: ['127.0.0.1'] });
       const credentials = { a: await of('a'), b: await of('b') };
-      const { link, memory } = options.words ?? {};
+      const { link, memory, size } = options.words ?? {};
       const linkBytesPerS = link === undefined ? DEFAULT_LINK : parseRate(link);
       const memoryBytes = memory === undefined ? MEMORY_BYTES : parseBytes(memory);
-      return await measures({ root, credentials, linkBytesPerS, memoryBytes, options });
+      const touchedBytes = size === undefined ? undefined : parseBytes(size);
+      const place = { root, credentials, linkBytesPerS, memoryBytes, touchedBytes, options };
+      return await (touchedBytes === undefined ? measures(place) : measuresOfLarge(place));
     } finally {
       rmSync(root, { recursive: true, force: true });
     }
@@ -81,7 +87,8 @@ async function measures(place: LinkSetting): Promise<Measure[]> {
     rmSync(path.join(place.root, 'hosts'), { recursive: true, force: true });
     const scene = async (name: string, from: Host, memory: Buffer, version: number) => {
       const guest = memory === first ? 'one' : 'two';
-      moves[name] = await move(place, from, guest, streamOf(memory, version));
+      const stream = streamOf(memory, version);
+      moves[name] = await move(place, from, guest, () => [stream]);
       say(`${name.padEnd(8)}${describe(moves[name])}`);
     };
     await scene('cold', 'a', first, run * 3);
@@ -92,10 +99,32 @@ async function measures(place: LinkSetting): Promise<Measure[]> {
   return Object.keys(all[0] ?? {}).flatMap((name) => measuresOf(name, all, memoryBytes));
 }
 
+/** One that is too large to be held: cold, and once more in the same direction, when both sides know it. */
+async function measuresOfLarge(place: LinkSetting): Promise<Measure[]> {
+  const { memoryBytes, touchedBytes = 0, options } = place;
+  const { runs = 1, say } = options;
+  const wanted = onlyOf(options, LARGE_SCENES) ?? LARGE_SCENES;
+  const all: Record<string, Moved>[] = [];
+  for (let run = 0; run < runs; run += 1) {
+    const moves: Record<string, Moved> = {};
+    rmSync(path.join(place.root, 'hosts'), { recursive: true, force: true });
+    for (const [name, from] of [['cold', 'a'] as const, ['return', 'b'] as const]) {
+      if (!wanted.includes(name)) continue;
+      const guest = () => largeStream({ memoryBytes, touchedBytes });
+      moves[name] = await move(place, from, 'large', guest);
+      say(`${name.padEnd(8)}${describe(moves[name])}`);
+    }
+    all.push(moves);
+  }
+  const most = MOST_RESIDENT_LARGE_MB;
+  return LARGE_SCENES.flatMap((name) => measuresOf(name, all, memoryBytes, most));
+}
+
 function measuresOf(
   name: string,
   all: readonly Record<string, Moved>[],
   memoryBytes: number,
+  atMost = MOST_RESIDENT_MB,
 ): Measure[] {
   const runs = all.length;
   const of = (what: string, unit: string, pick: (moved: Moved) => number): Measure => {
@@ -103,7 +132,6 @@ function measuresOf(
     return { name: `${name}: ${what}`, value: median(values), unit, runs };
   };
   const aGb = memoryBytes / 1e9;
-  const atMost = MOST_RESIDENT_MB;
   return [
     of('over the link', 'MB', ({ source }) => source.figures.linkBytes / 1e6),
     of('total', 's', ({ seconds }) => seconds),
@@ -163,8 +191,8 @@ class End {
 }
 
 /** The stream of a hypervisor's from one end to the other; what comes out is compared with it. */
-async function move(place: LinkSetting, from: Host, guest: string, stream: Buffer): Promise<Moved> {
-  const { root, credentials, linkBytesPerS, memoryBytes, options } = place;
+async function move(place: LinkSetting, from: Host, guest: string, stream: Stream): Promise<Moved> {
+  const { root, credentials, linkBytesPerS, memoryBytes, touchedBytes, options } = place;
   const session = randomBytes(16).toString('hex');
   const socketOf = (host: Host): string => path.join(root, `${host}.sock`);
   const orderOf = (host: Host, side: EndOrder['side'], address: string): EndOrder => {
@@ -173,7 +201,7 @@ async function move(place: LinkSetting, from: Host, guest: string, stream: Buffe
     const cache = {
       directory,
       places: path.join(root, 'hosts', `${host}-${guest}`),
-      mostBytes: CACHE_BYTES,
+      mostBytes: touchedBytes === undefined ? CACHE_BYTES : LARGE_CACHE_BYTES,
     };
     const common = { session, credentials: credentials[host], linkBytesPerS, cache };
     const peer = host === 'a' ? 'b' : 'a';
@@ -198,56 +226,6 @@ async function move(place: LinkSetting, from: Host, guest: string, stream: Buffe
   }
 }
 
-/** As QEMU writes it: as fast as it goes through memory, or as it is taken. */
-async function give(socket: string, stream: Buffer): Promise<void> {
-  const near = net.connect({ path: socket, allowHalfOpen: true });
-  near.on('error', () => undefined);
-  near.resume();
-  await once(near, 'connect');
-  const fromMs = performance.now();
-  for (let at = 0; at < stream.length; at += WRITE_BYTES) {
-    const aheadMs = (at / STREAM_BYTES_PER_S) * 1000 - (performance.now() - fromMs);
-    if (aheadMs > 1) await sleep(aheadMs);
-    const full = !near.write(stream.subarray(at, at + WRITE_BYTES));
-    if (full) await once(near, 'drain');
-  }
-  near.end();
-}
-
-/** The destination's hypervisor. */
-class Taker {
-  readonly #server = net.createServer({ allowHalfOpen: true });
-  readonly all: Promise<void>;
-
-  constructor(stream: Buffer) {
-    this.all = this.#take(stream);
-    this.all.catch(() => undefined);
-  }
-
-  async listen(socket: string): Promise<void> {
-    rmSync(socket, { force: true });
-    this.#server.listen(socket);
-    await once(this.#server, 'listening');
-  }
-
-  close(): void {
-    this.#server.close();
-  }
-
-  async #take(stream: Buffer): Promise<void> {
-    const [far] = (await once(this.#server, 'connection')) as [net.Socket];
-    let at = 0;
-    for await (const chunk of far as AsyncIterable<Buffer>) {
-      if (stream.compare(chunk, 0, chunk.length, at, at + chunk.length) !== 0) {
-        throw new Error('what came out is not what went in');
-      }
-      at += chunk.length;
-    }
-    if (at !== stream.length) throw new Error(`${at} bytes came out of ${stream.length}`);
-    far.end();
-  }
-}
-
 function describe({ source, target, seconds }: Moved): string {
   const threads = ({ threadsMs }: Moved['source']): string =>
     Object.entries(threadsMs)
@@ -263,6 +241,7 @@ function describe({ source, target, seconds }: Moved): string {
     reported
       .filter(([, count]) => count > 0)
       .map(([kind, count]) => `${kind} ${count}`)
-      .join(' ')
+      .join(' ') +
+    ` missed ${source.figures.misses}`
   );
 }

@@ -5,16 +5,29 @@ import type { Scope } from './scope.ts';
 import type { Store } from './store.ts';
 import type { Summary } from './summary.ts';
 
-/** Names of what was sent that are remembered: 4 GiB of pages in about 50 MB. */
-const MOST_SENT = 1_000_000;
+/**
+ * Names of what was sent that are remembered beside the store's: 1 GiB of pages in at most 13 MB. These are pages that
+ * lay in the store before, or that it does not take, its disk being full.
+ */
+const MOST_SENT = 2 ** 18;
 
-/** The cache as the encoder sees it: what the far side said that it has, and what it was sent since. */
+/** The far side's summary is worth nothing any more once so many names of it were missing, and one in so many. */
+const MISSED = 64;
+const MISSED_OF = 4;
+
+/**
+ * The cache as the encoder sees it: what the far side said that it has, and what it was sent since. That is what the store
+ * here has taken since then: what left it, to keep its bound, has most likely left the far side's too.
+ */
 export class NearCache implements NearContents {
   readonly #store: Store;
   readonly #scope: Scope;
-  readonly #far: Summary;
+  /** Undefined once too much of it turned out to be gone: what arrives may have taken its place in the far side's cache. */
+  #far: Summary | undefined;
   readonly #places: Places;
   #sent = new NameTable();
+  #referred = 0;
+  #missed = 0;
 
   constructor(store: Store, scope: Scope, far: Summary, places: Places) {
     this.#store = store;
@@ -28,7 +41,9 @@ export class NearCache implements NearContents {
   }
 
   farHas(name: Uint8Array): boolean {
-    return this.#far.has(name) || this.#sent.get(name) !== undefined;
+    return (
+      this.#far?.has(name) === true || this.#store.isNew(name) || this.#sent.get(name) !== undefined
+    );
   }
 
   baseOf(block: number, page: number): Uint8Array | undefined {
@@ -45,9 +60,15 @@ export class NearCache implements NearContents {
 
   left(page: Uint8Array, name: Uint8Array, whole: boolean): void {
     this.#store.insert(name, page);
-    if (!whole) return;
+    if (!whole) this.#referred += 1;
+    if (!whole || this.#store.isNew(name)) return;
     if (this.#sent.size >= MOST_SENT) this.#sent = new NameTable();
     this.#sent.set(name, { file: 0, page: 0 });
+  }
+
+  missed(count: number): void {
+    this.#missed += count;
+    if (this.#missed >= MISSED && this.#missed * MISSED_OF > this.#referred) this.#far = undefined;
   }
 }
 

@@ -1,87 +1,117 @@
-import { createHash, hash } from 'node:crypto';
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { closeSync, fstatSync, openSync, readSync, renameSync, writeSync } from 'node:fs';
 import { placeOf } from '../codec/item.ts';
 import { ID_BYTES } from '../codec/settings.ts';
 
 /** 24 bytes each: a guest of 4 GiB in 24 MB. A larger one keeps the places that were encoded last. */
 export const PLACE_CELLS = 2 ** 20;
 const DIGEST_BYTES = 32;
+const KEY_BYTES = 8;
 const LEAST_CELLS = 1024;
+/** A table of a large guest is never there twice: its file is read, written and hashed in pieces of so many cells. */
+const PIECE_CELLS = 32_768;
 
 /**
  * The name of what each place of a guest held when it was last encoded in full. Both sides set the same in the
  * same order, so theirs are alike; kept after the migration, they let a guest that returns be encoded by what
  * is still as it was. Newer entries take the cells of older ones.
+ *
+ * A cell that was never set costs no memory: the kernel gives a page of an array only where something is written to it.
  */
 export class Places {
   readonly #cells: number;
+  /** One more than the place; 0 is an empty cell. */
   readonly #keys: Float64Array;
   readonly #names: Buffer;
 
-  private constructor(keys: Float64Array, names: Buffer) {
-    this.#cells = keys.length;
-    this.#keys = keys;
-    this.#names = names;
+  private constructor(cells: number) {
+    this.#cells = cells;
+    this.#keys = new Float64Array(cells);
+    this.#names = Buffer.alloc(cells * ID_BYTES);
   }
 
   /** `cells` is a power of two, and the far side's too. */
   static empty(cells = PLACE_CELLS): Places {
-    return new Places(new Float64Array(cells).fill(-1), Buffer.alloc(cells * ID_BYTES));
+    return new Places(cells);
   }
 
   /** What `save` has written; undefined where that is not whole. */
   static load(file: string, cells = PLACE_CELLS): Places | undefined {
-    let bytes: Buffer;
-    try {
-      bytes = readFileSync(file);
-    } catch {
-      return undefined;
-    }
-    const keyBytes = cells * 8;
-    const body = bytes.subarray(DIGEST_BYTES);
-    const whole =
-      body.length === keyBytes + cells * ID_BYTES &&
-      hash('sha256', body, 'buffer').equals(bytes.subarray(0, DIGEST_BYTES));
-    if (!whole) return undefined;
     const places = Places.empty(cells);
-    Buffer.from(places.#keys.buffer).set(body.subarray(0, keyBytes));
-    places.#names.set(body.subarray(keyBytes));
-    return places;
+    return places.#read(file) === undefined ? undefined : places;
   }
 
   get(block: number, page: number): Buffer | undefined {
-    const key = placeOf(block, page);
-    const cell = this.#cell(key);
-    if (this.#keys[cell] !== key) return undefined;
+    const place = placeOf(block, page);
+    const cell = this.#cell(place);
+    if (this.#keys[cell] !== place + 1) return undefined;
     return this.#names.subarray(cell * ID_BYTES, (cell + 1) * ID_BYTES);
   }
 
   set(block: number, page: number, name: Uint8Array): void {
-    const key = placeOf(block, page);
-    const cell = this.#cell(key);
-    this.#keys[cell] = key;
+    const place = placeOf(block, page);
+    const cell = this.#cell(place);
+    this.#keys[cell] = place + 1;
     this.#names.set(name, cell * ID_BYTES);
   }
 
   /** Alike on both sides exactly where their places are. */
   digest(): string {
-    const keys = Buffer.from(this.#keys.buffer);
-    return createHash('sha256').update(keys).update(this.#names).digest('hex');
+    const digest = createHash('sha256');
+    for (const piece of this.#pieces()) digest.update(piece);
+    return digest.digest('hex');
   }
 
   /** Written whole or not at all. */
   save(file: string): void {
-    const keys = Buffer.from(this.#keys.buffer);
-    const parts = [Buffer.from(this.digest(), 'hex'), keys, this.#names];
-    writeFileSync(`${file}.new`, Buffer.concat(parts), { mode: 0o600 });
+    const descriptor = openSync(`${file}.new`, 'w', 0o600);
+    try {
+      const digest = createHash('sha256');
+      let at = DIGEST_BYTES;
+      for (const piece of this.#pieces()) {
+        digest.update(piece);
+        at += writeSync(descriptor, piece, 0, piece.length, at);
+      }
+      writeSync(descriptor, digest.digest(), 0, DIGEST_BYTES, 0);
+    } finally {
+      closeSync(descriptor);
+    }
     renameSync(`${file}.new`, file);
   }
 
   /** To start with: what lies in the file where the far side has the same, else nothing. */
   static agreed(of: { file: string; cells: number; farDigest: string } | undefined): Places {
     if (of === undefined) return Places.empty(LEAST_CELLS);
-    const own = Places.load(of.file, of.cells);
-    return own?.digest() === of.farDigest ? own : Places.empty(of.cells);
+    const own = Places.empty(of.cells);
+    return own.#read(of.file) === of.farDigest ? own : Places.empty(of.cells);
+  }
+
+  /** What a file has, but for the digest: keys, then names. Each is good until the next. */
+  *#pieces(): Generator<Buffer> {
+    const keys = new Float64Array(Math.min(this.#cells, PIECE_CELLS));
+    for (let from = 0; from < this.#cells; from += keys.length) {
+      for (let at = 0; at < keys.length; at += 1) keys[at] = (this.#keys[from + at] ?? 0) - 1;
+      yield Buffer.from(keys.buffer);
+    }
+    const nameBytes = keys.length * ID_BYTES;
+    for (let from = 0; from < this.#names.length; from += nameBytes) {
+      yield this.#names.subarray(from, from + nameBytes);
+    }
+  }
+
+  /** The digest of the file, whose places these are now; undefined where it is not whole, and these are none. */
+  #read(file: string): string | undefined {
+    return readWhole(file, this.#cells, {
+      keys: (keys, from) => {
+        for (let at = 0; at < keys.length; at += 1) {
+          const place = keys[at] ?? NO_PLACE;
+          if (place !== NO_PLACE) this.#keys[from + at] = place + 1;
+        }
+      },
+      names: (names, from) => {
+        if (!isZero(names)) this.#names.set(names, from * ID_BYTES);
+      },
+    });
   }
 
   #cell(key: number): number {
@@ -89,7 +119,62 @@ export class Places {
   }
 }
 
+/** Of an empty cell, in a file. */
+const NO_PLACE = -1;
+const ZERO = Buffer.alloc(PIECE_CELLS * ID_BYTES);
+
+function isZero(bytes: Buffer): boolean {
+  return ZERO.compare(bytes, 0, bytes.length, 0, bytes.length) === 0;
+}
+
 /** What one side reports to the other of its places when a session starts; empty where it has none. */
 export function placesDigest(file: string, cells: number): string {
-  return Places.load(file, cells)?.digest() ?? '';
+  return readWhole(file, cells) ?? '';
+}
+
+interface Takers {
+  /** Keys as they lie in a file, from this cell on; good until the call ends, as are the names. */
+  readonly keys: (keys: Float64Array, fromCell: number) => void;
+  readonly names: (names: Buffer, fromCell: number) => void;
+}
+
+/** Reads what `save` has written, piece by piece; its digest, or undefined where it is not whole. */
+function readWhole(file: string, cells: number, into?: Takers): string | undefined {
+  let descriptor: number;
+  try {
+    descriptor = openSync(file, 'r');
+  } catch {
+    return undefined;
+  }
+  try {
+    const keyBytes = cells * KEY_BYTES;
+    if (fstatSync(descriptor).size !== DIGEST_BYTES + keyBytes + cells * ID_BYTES) return undefined;
+    const said = Buffer.alloc(DIGEST_BYTES);
+    readSync(descriptor, said, 0, DIGEST_BYTES, 0);
+    const digest = createHash('sha256');
+    const piece = Buffer.from(new ArrayBuffer(Math.min(cells, PIECE_CELLS) * ID_BYTES));
+    const read = (
+      start: number,
+      bytesPerCell: number,
+      take: (bytes: Buffer, from: number) => void,
+    ) => {
+      for (let from = 0; from < cells; from += PIECE_CELLS) {
+        const bytes = piece.subarray(0, Math.min(cells - from, PIECE_CELLS) * bytesPerCell);
+        readSync(descriptor, bytes, 0, bytes.length, start + from * bytesPerCell);
+        digest.update(bytes);
+        take(bytes, from);
+      }
+    };
+    read(DIGEST_BYTES, KEY_BYTES, ({ buffer, length }, from) =>
+      into?.keys(new Float64Array(buffer, 0, length / KEY_BYTES), from),
+    );
+    read(DIGEST_BYTES + keyBytes, ID_BYTES, (bytes, from) => into?.names(bytes, from));
+    const found = digest.digest();
+    return found.equals(said) ? found.toString('hex') : undefined;
+  } catch {
+    // What cannot be read is not there.
+    return undefined;
+  } finally {
+    closeSync(descriptor);
+  }
 }

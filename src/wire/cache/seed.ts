@@ -127,3 +127,8 @@ export class Seed {
     closeSync(this.#descriptor);
   }
 }
+
+/** Seeds take no room of their own, so they come first in a summary; then what came last. */
+export function seedsFirst(left: unknown, right: unknown): number {
+  return Number(right instanceof Seed) - Number(left instanceof Seed);
+}

@@ -20,6 +20,9 @@ import { ID_BYTES } from '../codec/settings.ts';
  */
 export const RECORD_BYTES = ID_BYTES + 8;
 export const ENTRY_BYTES = PAGE_BYTES + RECORD_BYTES;
+/** A store's bound is cut into so many segments; the oldest is dropped as one. */
+const SEGMENTS = 64;
+const LEAST_SEGMENT_PAGES = 4;
 /** Pages that are kept back to be written together. */
 const TAIL_PAGES = 32;
 
@@ -29,6 +32,11 @@ function checkOf(hash64: Hash64, name: Uint8Array, page: Uint8Array): bigint {
   checked.set(name);
   checked.set(page, ID_BYTES);
   return hash64(checked);
+}
+
+/** What a segment of a store with this bound holds. */
+export function segmentPages(mostBytes: number): number {
+  return Math.max(LEAST_SEGMENT_PAGES, Math.floor(mostBytes / SEGMENTS / ENTRY_BYTES));
 }
 
 /** Bytes of both files; 0 where they are gone. */

@@ -7,8 +7,8 @@ import { nextSegment, seedIndexes, survey } from './directory.ts';
 import type { Lying } from './directory.ts';
 import { NameTable } from './name-table.ts';
 import type { Scope } from './scope.ts';
-import { indexFile, Seed } from './seed.ts';
-import { ENTRY_BYTES, removeSegment, Segment } from './segment.ts';
+import { indexFile, Seed, seedsFirst } from './seed.ts';
+import { ENTRY_BYTES, removeSegment, Segment, segmentPages } from './segment.ts';
 
 export interface StoreOptions {
   /** The host's cache; on a tmpfs it is one in memory. Made if it is not there. */
@@ -35,10 +35,6 @@ export interface StoreStatus {
   readonly failure: string | undefined;
 }
 
-/** The bound is cut into so many segments; the oldest is dropped as one. */
-const SEGMENTS = 64;
-const LEAST_SEGMENT_PAGES = 4;
-
 /** The segment that this process appends to. */
 interface Active {
   readonly segment: Segment;
@@ -61,6 +57,8 @@ export class Store {
   #lying: Lying[] = [];
   #indexBytes = 0;
   #active: Active | undefined;
+  /** Files that were there when it was opened. */
+  #opened = 0;
   #hits = 0;
   #misses = 0;
   #spoiled = 0;
@@ -81,6 +79,7 @@ export class Store {
     for (const { path: segment } of store.#lying) store.#load(segment);
     const { directory, scope, seeds = true } = options;
     for (const index of seeds ? seedIndexes(directory, scope.tag) : []) store.#loadSeed(index);
+    store.#opened = store.#files.length;
     store.#makeRoom(0);
     return store;
   }
@@ -106,7 +105,12 @@ export class Store {
     return page;
   }
 
-  /** Keeps the page; `name` must be what the scope names it. */
+  /** Whether it was put in, or kept again, since this store was opened. */
+  isNew(name: Uint8Array): boolean {
+    return (this.#table.get(name)?.file ?? -1) >= this.#opened;
+  }
+
+  /** Keeps the page; `name` must be what the scope names it. Nothing new where it is there, or cannot be kept. */
   insert(name: Uint8Array, page: Uint8Array): void {
     if (this.#failure !== undefined || this.has(name)) return;
     try {
@@ -238,8 +242,7 @@ export class Store {
     this.#survey();
     const random = randomBytes(4).toString('hex');
     const whole = nextSegment(directory, this.#lying.at(-1), scope.peerTag, random);
-    const most = Math.max(LEAST_SEGMENT_PAGES, Math.floor(mostBytes / SEGMENTS / ENTRY_BYTES));
-    const segment = Segment.create(whole, most, this.#hash64);
+    const segment = Segment.create(whole, segmentPages(mostBytes), this.#hash64);
     const lying = { path: whole, bytes: 0 };
     this.#lying.push(lying);
     this.#active = { segment, file: this.#add(segment), lying };
@@ -290,9 +293,4 @@ export class Store {
     for (const index of seedIndexes(directory, scope.tag)) rmSync(index, { force: true });
     this.#survey();
   }
-}
-
-/** Seeds take no room of their own, so they come first in a summary; then what came last. */
-function seedsFirst(left: Segment | Seed | undefined, right: Segment | Seed | undefined): number {
-  return Number(right instanceof Seed) - Number(left instanceof Seed);
 }

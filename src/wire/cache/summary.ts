@@ -7,17 +7,28 @@ import { ID_BYTES } from '../codec/settings.ts';
  */
 const EXTRA_BITS = 16;
 const HEAD_BYTES = 4;
-const NO_NAME = new Uint8Array(ID_BYTES);
 /** 2.2 bytes each; a peer that claims more is refused. */
 export const MOST_SUMMARY_NAMES = 2_000_000;
 /** No difference between neighbours is that long, unless somebody makes it so. */
 const MOST_QUOTIENT = 1 << 16;
 
-/** The first of the names where there are more than `most`: give the newest first. */
-export function writeSummary(names: readonly Uint8Array[], most = MOST_SUMMARY_NAMES): Buffer {
-  const count = Math.min(names.length, most, MOST_SUMMARY_NAMES);
-  const values = new Float64Array(count);
-  for (let at = 0; at < count; at += 1) values[at] = valueOf(names[at] ?? NO_NAME, count);
+/** The first of the names where there are more than `most`: give the newest first. No more of a name is kept than the 6 bytes that count. */
+export function writeSummary(names: Iterable<Uint8Array>, most = MOST_SUMMARY_NAMES): Buffer {
+  const bound = Math.min(most, MOST_SUMMARY_NAMES);
+  let numbers = new Float64Array(1024);
+  let count = 0;
+  for (const name of names) {
+    if (count === bound) break;
+    if (count === numbers.length) {
+      const larger = new Float64Array(count * 2);
+      larger.set(numbers);
+      numbers = larger;
+    }
+    numbers[count] = numberOf(name);
+    count += 1;
+  }
+  const values = numbers.subarray(0, count);
+  for (let at = 0; at < count; at += 1) values[at] = scaled(values[at] ?? 0, count);
   values.sort();
   const bits = new BitWriter();
   let before = 0;
@@ -72,10 +83,19 @@ export class Summary {
 }
 
 function valueOf(name: Uint8Array, count: number): number {
+  return scaled(numberOf(name), count);
+}
+
+/** The last 6 bytes of a name, which is as even there as elsewhere. */
+function numberOf(name: Uint8Array): number {
   if (name.length !== ID_BYTES) throw new RangeError('no name');
   const high = ((name[10] ?? 0) * 256 + (name[11] ?? 0)) * 256 + (name[12] ?? 0);
   const low = ((name[13] ?? 0) * 256 + (name[14] ?? 0)) * 256 + (name[15] ?? 0);
-  return Math.floor(((high * 2 ** 24 + low) / 2 ** 48) * count * 2 ** EXTRA_BITS);
+  return high * 2 ** 24 + low;
+}
+
+function scaled(number: number, count: number): number {
+  return Math.floor((number / 2 ** 48) * count * 2 ** EXTRA_BITS);
 }
 
 class BitWriter {

@@ -12,6 +12,8 @@ export interface NearContents {
   read(name: Uint8Array): Uint8Array | undefined;
   /** A content has left: this side may keep it. `whole`: not as a reference, so that the far side has it from now on. */
   left(page: Uint8Array, name: Uint8Array, whole: boolean): void;
+  /** The far side turned out not to have so many contents that were referred to. */
+  missed(count: number): void;
   /** What a place holds now. Both sides learn the same, a batch's places at the batch's end. */
   placed(block: number, page: number, name: Uint8Array): void;
 }

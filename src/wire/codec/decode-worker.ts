@@ -97,6 +97,5 @@ parentPort?.on('message', (message: ToDecoder) => {
   }
 });
 
-const names = [...(store?.names().take(start.mostSummaryNames) ?? [])];
-const summary = Uint8Array.from(writeSummary(names));
+const summary = Uint8Array.from(writeSummary(store?.names() ?? [], start.mostSummaryNames));
 post({ type: 'ready', summary }, [summary.buffer]);

@@ -93,6 +93,7 @@ export class EncodePipe {
 
   async #sendContents(frame: Frame): Promise<void> {
     this.#misses += frame.items;
+    this.#parts.contents?.missed(frame.items);
     // Looked up before anything is awaited: the window goes on meanwhile.
     const contents = missingOf(frame).map((number) => {
       const page = this.encoder.content(number);

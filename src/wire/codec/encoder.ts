@@ -29,6 +29,12 @@ const NONE: readonly Batch[] = [];
 /** Batches whose memory is waited for; that of others is the garbage collector's. */
 const MOST_LENT = 16;
 
+/** What a place held, where the far side has it still: its cache may be smaller than the guest. */
+function baseThere(contents: NearContents, block: number, page: number): Uint8Array | undefined {
+  const base = contents.baseOf(block, page);
+  return base !== undefined && contents.farHas(base) ? base : undefined;
+}
+
 /** Decides of each page how little is enough for the far side to have it. Synchronous; holds all state of the stream. */
 export class Encoder {
   /** Items by how they were encoded, since the start. */
@@ -176,7 +182,7 @@ export class Encoder {
     let base: Uint8Array | undefined;
     if (name !== undefined) this.#placed.add(block, number, name);
     if (contents !== undefined && name !== undefined && this.#mayRefer()) {
-      base = contents.baseOf(block, number);
+      base = baseThere(contents, block, number);
       // Kept here too, though none of it travels: the far side may refer to it when the guest comes back.
       if (base !== undefined && name.equals(base)) {
         this.#emit('base', block, number);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -7,6 +8,7 @@ import type { TestContext } from 'node:test';
 import fc from 'fast-check';
 import { Places, placesDigest } from '../../../src/wire/cache/places.ts';
 
+const MIB = 2 ** 20;
 const CELLS = 16;
 const entry = fc.record({
   block: fc.constantFrom(0, 1, 4095),
@@ -64,5 +66,15 @@ describe('the places of a guest', () => {
       assert.equal(Places.load(at, CELLS), undefined);
     }
     assert.equal(placesDigest(at, CELLS), '');
+  });
+
+  test('of a guest of 16 GiB take memory for what it has touched, while they are saved and read too', (context) => {
+    const program = path.join(import.meta.dirname, 'large-guest.ts');
+    const said = execFileSync(process.execPath, [program, file(context)], { encoding: 'utf8' });
+    const { savedBytes, bytes, same } = JSON.parse(said) as Record<string, number | boolean>;
+    assert.ok(same);
+    // 24 bytes for each of 1,572,864 pages are 36 MiB; the rest is of the pieces, and of V8.
+    assert.ok(Number(savedBytes) < 56 * MIB, `${savedBytes} bytes for its places`);
+    assert.ok(Number(bytes) < 96 * MIB, `${bytes} bytes with those that were read`);
   });
 });

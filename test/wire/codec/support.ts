@@ -130,6 +130,7 @@ export class Shelf implements NearContents, FarContents {
   left(page: Uint8Array): void {
     this.arrived(page);
   }
+  missed(): void {}
   arrived(page: Uint8Array): Buffer {
     const name = this.nameOf(page);
     this.pages.set(name.toString('hex'), Buffer.from(page));

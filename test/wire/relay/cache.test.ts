@@ -19,15 +19,22 @@ interface CacheOf {
   readonly sharing?: Exclude<Sharing, { with: 'none' }>;
   readonly secret?: Buffer;
   readonly earlier?: Buffer[];
+  readonly mostBytes?: number;
 }
 
 /** A host's cache, as a guest of it sees it. */
 function host(context: TestContext): (of?: CacheOf) => WireCache {
   const directory = mkdtempSync(path.join(os.tmpdir(), 'godwit-relay-cache-'));
   context.after(() => rmSync(directory, { recursive: true, force: true }));
-  return ({ guest = 'web1', sharing = HOST, secret = SECRET, earlier = [] } = {}) => ({
+  return ({
+    guest = 'web1',
+    sharing = HOST,
+    secret = SECRET,
+    earlier = [],
+    mostBytes = 64 * 2 ** 20,
+  } = {}) => ({
     directory,
-    mostBytes: 64 * 2 ** 20,
+    mostBytes,
     secret,
     earlier,
     sharing,
@@ -85,6 +92,17 @@ describe('the caches of two hosts', () => {
       assert.equal(back.misses, 0);
       assert.ok(back.sent * 100 < first.sent, `${back.sent} of ${first.sent} bytes`);
     }
+  });
+
+  test('that are smaller than a guest are not asked for what they have forgotten of it', async (context) => {
+    // A fourth of the guest. What comes in the meantime takes the place of that fourth, too.
+    const mostBytes = (PAGES * 4096) / 4;
+    const [a, b] = [host(context), host(context)];
+    const stream = longStream(PAGES);
+    const there = await move(context, stream, a({ mostBytes }), b({ mostBytes }));
+    assert.equal(there.misses, 0);
+    const back = await move(context, stream, b({ mostBytes }), a({ mostBytes }));
+    assert.ok(back.misses <= PAGES / 4, `${back.misses} pages missed`);
   });
 
   test('are of no use to each other across circles, sites and a side without one', async (context) => {
