@@ -84,7 +84,8 @@ describe('a container with a live TCP client', { skip }, () => {
   test('is refused post-copy by name', async () => {
     const error = await refusalOf(world, { guest: BOX, from: 'a', to: 'b', mode: 'postcopy' });
     assert.equal(error.code, 'GODWIT_CAPABILITY');
-    assert.match(error.message, /--mode postcopy/);
+    assert.match(error.message, /--mode postcopy.*lazy pages.*read zeros/);
+    assert.match(error.hint, /--mode cold/);
   });
 
   test('moves there and back with its connection and its memory', async (t) => {

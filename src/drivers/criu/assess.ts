@@ -22,6 +22,17 @@ export interface Where {
   readonly memoryBytes: number;
 }
 
+/** Why no container moves by post-copy, as people read it: docs/decisions/0020. */
+export const NO_POSTCOPY =
+  'a container moves by pre-copy: with CRIU’s lazy pages, its programs would read zeros in place of its memory once the process that brings the pages ends';
+
+/** The check of a stream that is not pre-copy. */
+export function refusedStream(mode: string): NamedCheck {
+  const hint = 'Leave --mode out: it moves by pre-copy. `--mode cold` moves it without its memory.';
+  const facts = { what: `--mode ${mode}`, reason: NO_POSTCOPY };
+  return refusal('stream', godwitError('GODWIT_CAPABILITY', facts, { hint }), 'destination');
+}
+
 /** Checks a container that is to come against this host. Starts nothing. */
 export async function assessSpec(
   parts: HostContext,

@@ -6,7 +6,6 @@ import { systemClock } from '../../clock.ts';
 import { godwitError, GodwitError, toGodwitError } from '../../errors.ts';
 import { lifeOf } from '../../host/life.ts';
 import { bootId, ownIdentity } from '../../host/process.ts';
-import { refusal } from '../../migration/preflight/check.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import type { GuestDescription, StreamSettings } from '../../protocol/peer/migration.ts';
 import type {
@@ -17,7 +16,7 @@ import type {
   Listens,
   StreamSetup,
 } from '../port/direct.ts';
-import { assessSpec } from './assess.ts';
+import { assessSpec, refusedStream } from './assess.ts';
 import { Arrival } from './arrival.ts';
 import { isOf, whyKept } from './brought.ts';
 import { coldRun, release, startCold } from './cold-start.ts';
@@ -95,8 +94,7 @@ export class CriuDestination implements DestinationSession {
     const memoryBytes = this.#options.isCold === true ? 0 : description.memoryBytes;
     const checks = await assessSpec(this.#parts, spec, { ...this.#options, memoryBytes }, signal);
     if (stream.mode === 'precopy') return checks;
-    const facts = { what: `--mode ${stream.mode}`, reason: 'a container moves by pre-copy' };
-    return [...checks, refusal('stream', godwitError('GODWIT_CAPABILITY', facts), 'destination')];
+    return [...checks, refusedStream(stream.mode)];
   }
 
   /** Its links are made by this driver: they are no taps. */

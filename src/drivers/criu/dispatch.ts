@@ -208,7 +208,8 @@ export class Dispatch {
     if (!this.#facts.onGpu) return;
     const { records, gpus } = this.#parts;
     this.#over.signal.throwIfAborted();
-    await records.change(this.#name, { leaving: 'sending', gpu: { pairs: [] } });
+    const gpu = { pairs: [], helper: await gpus.helper() };
+    await records.change(this.#name, { leaving: 'sending', gpu });
     await gpus.takeAway(await onGpu(await processesIn(this.#facts.cgroup)));
     await this.#readAll(sender);
   }

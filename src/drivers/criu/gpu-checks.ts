@@ -8,6 +8,8 @@ import type { GpuSpec } from './host-parts.ts';
 /** Measured on one H200, bytes/s: docs/measurements/containers.md. */
 const TAKEN_BYTES_PER_S = 1.75e9;
 const GIVEN_BYTES_PER_S = 5.9e9;
+/** Slower than measured: eight H100s gave back 290 GB in 122 s, at 2.4 GB/s (nvcf#1183). */
+const GIVE_TIMES = 10;
 /** What the driver needs beside what is on the GPU. */
 const SPARE = 1.1;
 
@@ -35,42 +37,40 @@ export interface SourceRoom {
   readonly limit?: { readonly bytes: number; readonly usedBytes: number } | undefined;
 }
 
+/** It only speaks against moving memory. */
+export function gpuObstacle(reason: string, hint: string): Obstacle {
+  return { device: 'the GPU', type: 'GPU state', reason, hint, ofMemory: true };
+}
+
 /** What stands in the way at the source; each only speaks against moving its memory. */
 export function gpuObstacles(
   facts: HostGpuFacts | string,
   use: GpuUse,
   room: SourceRoom,
 ): Obstacle[] {
-  const obstacle = (reason: string, hint: string): Obstacle => ({
-    device: 'the GPU',
-    type: 'GPU state',
-    reason,
-    hint,
-    ofMemory: true,
-  });
   if (typeof facts === 'string') {
     const hint =
       'Bring NVIDIA’s driver 580 or newer with nvidia-smi, and name its library in `drivers.criu.gpuLibrary`; or move the container cold.';
-    return [obstacle(`its driver cannot take state away: ${facts}`, hint)];
+    return [gpuObstacle(`its driver cannot take state away: ${facts}`, hint)];
   }
   const found: Obstacle[] = [];
   if (facts.gpus.some(({ mig }) => mig)) {
     const hint = 'Stop the container, or move it cold.';
-    found.push(obstacle('a GPU is divided into instances (MIG)', hint));
+    found.push(gpuObstacle('a GPU is divided into instances (MIG)', hint));
   }
   if (facts.shared) {
     const hint = 'Start its program without MPS, and end nvidia-cuda-mps-control; or move it cold.';
-    found.push(obstacle('processes share the GPU by MPS', hint));
+    found.push(gpuObstacle('processes share the GPU by MPS', hint));
   }
   const needs = Math.ceil(use.bytes * SPARE);
   if (room.availableBytes < needs) {
     const reason = `its ${formatBytes(use.bytes)} on GPUs go through this host’s memory, and ${formatBytes(room.availableBytes)} are free`;
-    found.push(obstacle(reason, 'Free memory of this host, or move the container cold.'));
+    found.push(gpuObstacle(reason, 'Free memory of this host, or move the container cold.'));
   }
   if (room.limit !== undefined && room.limit.usedBytes + needs > room.limit.bytes) {
     const reason = `its ${formatBytes(use.bytes)} on GPUs become memory of the container, which may have ${formatBytes(room.limit.bytes)}`;
     const hint = 'Raise its memory limit (`runc update --memory`) for the move, or move it cold.';
-    found.push(obstacle(reason, hint));
+    found.push(gpuObstacle(reason, hint));
   }
   return found;
 }
@@ -111,6 +111,11 @@ export function whyNoGpu(
     return { what: lacks, hint };
   }
   return undefined;
+}
+
+/** On a machine that is busy, and to begin to work with the driver, ms. */
+export function giveBackMs(bytes: number): number {
+  return 60_000 + Math.ceil((GIVE_TIMES * bytes * 1000) / GIVEN_BYTES_PER_S);
 }
 
 /** How long the GPU's work stands still beside what the link needs, for people. */

@@ -1,22 +1,54 @@
+import { systemClock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
 import { pairsBetween } from '../../gpu/checkpoint.ts';
+import { lifeOf } from '../../host/life.ts';
+import type { BootProcess } from '../../host/life.ts';
 import type { HostContext } from './host-context.ts';
 import { processesIn } from './processes.ts';
 import type { ContainerRecord } from './records.ts';
+import { imageMs } from './runc.ts';
 import type { ContainerSpec } from './spec.ts';
 
 /** The state of a container's GPUs, by its record: at either end, and whoever took it away. */
 
+type Dependencies = Pick<HostContext, 'host' | 'records' | 'gpus'>;
+
+/** Between two looks at whether a helper has ended. */
+const LOOK_MS = 50;
+
 /** Gives it back, and says so in the record; nothing where nothing was taken away. May be repeated. */
-export async function giveGpus(
-  { records, gpus }: Pick<HostContext, 'records' | 'gpus'>,
-  name: string,
-  cgroup: string,
-): Promise<void> {
-  const taken = records.readSync(name)?.gpu;
-  if (taken === undefined) return;
-  await gpus.giveBack(await gpus.suspended(await processesIn(cgroup)), taken.pairs);
+export async function giveGpus(parts: Dependencies, name: string, cgroup: string): Promise<void> {
+  const { records, gpus } = parts;
+  const record = records.readSync(name);
+  if (record?.gpu === undefined) return;
+  const { pairs, helper: before } = record.gpu;
+  const helper = await gpus.helper();
+  if (before !== undefined) await helperEnded(parts.host, before, helper, record.memoryBytes);
+  await records.change(name, { gpu: { pairs, helper } });
+  await gpus.giveBack(await gpus.suspended(await processesIn(cgroup)), pairs);
   await records.change(name, { gpu: undefined });
+}
+
+/**
+ * What the helper of a mover that has ended does comes to its end first: else it would take away what is given back. It ends
+ * by itself then. Nobody ends it within a call of the driver. Rejects where it goes on for too long.
+ */
+async function helperEnded(
+  host: string,
+  before: BootProcess,
+  own: BootProcess,
+  bytes: number,
+): Promise<void> {
+  if (before.pid === own.pid && before.startTicks === own.startTicks) return;
+  const until = systemClock.monotonicMs() + imageMs(bytes);
+  while (lifeOf(before).state !== 'gone') {
+    if (systemClock.monotonicMs() > until) {
+      const reason = `process ${before.pid}, which an earlier mover started, still works on the state of its GPUs`;
+      const facts = { hypervisor: 'cuda', host, command: 'restore', reason };
+      throw godwitError('GODWIT_HYPERVISOR', facts);
+    }
+    await systemClock.sleep(LOOK_MS);
+  }
 }
 
 /** Which GPU it finds in place of which: for the record of a container that comes with the state of its GPUs. */

@@ -1,14 +1,16 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { godwitError } from '../../errors.ts';
+import { godwitError, GodwitError, toGodwitError } from '../../errors.ts';
 import { resumeAll, suspendAll } from '../../gpu/checkpoint.ts';
 import { CudaError, NoGpu } from '../../gpu/driver-library.ts';
 import type { GpuPair } from '../../gpu/driver-library.ts';
 import { APP_FIELDS, GPU_FIELDS, parseApps, parseGpus } from '../../gpu/facts.ts';
 import type { GpuApp, GpuFacts } from '../../gpu/facts.ts';
 import { GpuHelper } from '../../gpu/helper-client.ts';
+import type { BootProcess } from '../../host/life.ts';
 import { pids as allProcesses } from '../../host/process.ts';
-import { filesOf } from './processes.ts';
+import { filesOf, hasEnded, identify } from './processes.ts';
 import type { Runc } from './runc.ts';
 
 /**
@@ -66,28 +68,58 @@ export class HostGpus {
     await this.#named('restore', () => resumeAll(this.#helper, pids, pairs));
   }
 
-  /** Those whose state the driver has taken away, or has locked. */
+  /** Those whose state the driver has taken away, or has locked. Rejects where it does not say that of one. */
   async suspended(pids: readonly number[]): Promise<number[]> {
-    const found: number[] = [];
-    for (const pid of pids) {
-      if (!(await mapsDriver(pid))) continue;
-      // One that has the library and does not work with it has no state.
-      const state = await this.#helper.state(pid).catch((error: unknown) => {
-        if (error instanceof CudaError && error.result.startsWith('CUDA_ERROR_')) return 'running';
-        throw error;
-      });
-      if (state !== 'running') found.push(pid);
+    return this.#named('state', async () => {
+      const found: number[] = [];
+      for (const pid of pids) {
+        if ((await mapsDriver(pid)) && (await this.#isSuspended(pid))) found.push(pid);
+      }
+      return found;
+    });
+  }
+
+  async #isSuspended(pid: number): Promise<boolean> {
+    try {
+      return (await this.#helper.state(pid)) !== 'running';
+    } catch (cause) {
+      if (!(cause instanceof CudaError)) throw cause;
+      if (NO_STATE.has(cause.result)) return false;
+      throw new CudaError(`${cause.call} of process ${pid}`, cause.result);
     }
-    return found;
+  }
+
+  /** Why processes that have the driver's library, and no GPU open, may have state all the same; undefined where none has. */
+  async whySuspended(pids: readonly number[]): Promise<string | undefined> {
+    try {
+      const [pid] = await this.suspended(pids);
+      if (pid === undefined) return undefined;
+      return `the state of process ${pid} has been taken away, and was not given back`;
+    } catch (error) {
+      const isNone = error instanceof GodwitError && error.cause instanceof NoGpu;
+      if (isNone && !existsSync(CONTROL)) return undefined;
+      return `its driver does not say whether there is any: ${toGodwitError(error).message}`;
+    }
+  }
+
+  /** Who calls the driver for this process. It goes on with a call where this process ends. */
+  async helper(): Promise<BootProcess> {
+    return this.#named('gpus', async () => {
+      await this.#helper.gpus();
+      const { pid } = this.#helper;
+      const found = pid === undefined ? undefined : identify(pid);
+      if (found === undefined) throw new CudaError('helper', 'it has ended');
+      return found;
+    });
   }
 
   close(): void {
     this.#helper.close();
   }
 
-  async #named(command: string, work: () => Promise<void>): Promise<void> {
+  async #named<T>(command: string, work: () => Promise<T>): Promise<T> {
     try {
-      await work();
+      return await work();
     } catch (cause) {
       if (!(cause instanceof CudaError || cause instanceof NoGpu)) throw cause;
       const facts = { hypervisor: 'cuda', host: this.#host, command, reason: cause.message };
@@ -95,6 +127,14 @@ export class HostGpus {
     }
   }
 }
+
+/** Of a process that has the library and does not work with it. */
+const NO_STATE: ReadonlySet<string> = new Set([
+  'CUDA_ERROR_INVALID_VALUE',
+  'CUDA_ERROR_NOT_INITIALIZED',
+]);
+/** Where the kernel has the driver. */
+const CONTROL = '/dev/nvidiactl';
 
 const HINTS: Readonly<Record<string, string>> = {
   CUDA_ERROR_NOT_READY:
@@ -132,6 +172,6 @@ async function hasMps(): Promise<boolean> {
 }
 
 async function mapsDriver(pid: number): Promise<boolean> {
-  const maps = await readFile(`/proc/${pid}/maps`, 'utf8').catch(() => '');
-  return maps.includes('/libcuda.so');
+  const maps = await readFile(`/proc/${pid}/maps`, 'utf8').catch(hasEnded);
+  return maps?.includes('/libcuda.so') === true;
 }

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { lstat } from 'node:fs/promises';
+import { lstat, realpath } from 'node:fs/promises';
 import type { HostBind } from './binds.ts';
+import type { Obstacle } from './obstacle.ts';
 import type { HostContext } from './host-context.ts';
 import type { ContainerSpec } from './spec.ts';
 import { layerDigest } from './rootfs.ts';
@@ -11,46 +12,75 @@ import { layerDigest } from './rootfs.ts';
 type Dependencies = Pick<HostContext, 'hostDirs' | 'records'>;
 type HostPart = NonNullable<ContainerSpec['hostParts']>[number];
 
+export interface HostPartsHere {
+  readonly parts: readonly HostPart[];
+  readonly obstacles: readonly Obstacle[];
+}
+
+const HINT =
+  'Mount what both hosts have below the directories of `drivers.criu.hostDirs`, or name the directory to which the link leads there, on both hosts.';
+
 export async function hostPartsOf(
-  parts: Dependencies,
+  here: Dependencies,
   binds: readonly HostBind[],
   signal: AbortSignal,
-): Promise<HostPart[]> {
-  const found: HostPart[] = [];
-  for (const { source } of binds)
-    found.push({ path: source, digest: await digestOf(parts, source, signal) });
-  return found;
+): Promise<HostPartsHere> {
+  const parts: HostPart[] = [];
+  const obstacles: Obstacle[] = [];
+  for (const { source, destination } of binds) {
+    const digest = await digestOf(here, source, signal).catch(said(signal));
+    if (typeof digest === 'string') parts.push({ path: source, digest });
+    else {
+      const reason = `${source}: ${digest.message}`.slice(0, 500);
+      obstacles.push({ device: destination, type: 'bind mount', reason, hint: HINT });
+    }
+  }
+  return { parts, obstacles };
 }
 
 /** The first that this host has not, or has with other content; undefined where it has all of them. */
 export async function missingPart(
-  parts: Dependencies,
+  here: Dependencies,
   wanted: readonly HostPart[],
   signal: AbortSignal,
 ): Promise<{ readonly path: string; readonly what: string } | undefined> {
   for (const { path, digest } of wanted) {
-    const isNamed = parts.hostDirs.some((dir) => path === dir || path.startsWith(`${dir}/`));
-    if (!isNamed || path.split('/').includes('..'))
-      return { path, what: 'it is below no directory of `drivers.criu.hostDirs`' };
-    const own = await digestOf(parts, path, signal).catch((error: unknown) => {
-      signal.throwIfAborted();
-      return error instanceof Error ? error : new Error(String(error));
-    });
+    if (!isBelow(path, here.hostDirs) || path.split('/').includes('..'))
+      return { path, what: NOWHERE };
+    const own = await digestOf(here, path, signal).catch(said(signal));
     if (own instanceof Error) return { path, what: own.message.slice(0, 200) };
     if (own !== digest) return { path, what: 'it has other content than at the source' };
   }
   return undefined;
 }
 
+const NOWHERE = 'it is below no directory of `drivers.criu.hostDirs`';
+
+function isBelow(path: string, dirs: readonly string[]): boolean {
+  return dirs.some((dir) => path === dir || path.startsWith(`${dir}/`));
+}
+
+/** For `catch`: what went wrong, as a value. */
+function said(signal: AbortSignal): (thrown: unknown) => Error {
+  return (thrown) => {
+    signal.throwIfAborted();
+    return thrown instanceof Error ? thrown : new Error(String(thrown));
+  };
+}
+
+/** Of what the path leads to, as a mount would follow it: a link to another version of a driver stays in its directory. */
 async function digestOf(
-  { records }: Dependencies,
+  { records, hostDirs }: Dependencies,
   path: string,
   signal: AbortSignal,
 ): Promise<string> {
-  const facts = await lstat(path);
-  if (facts.isDirectory()) return layerDigest(path, records.directory, signal);
-  if (!facts.isFile()) throw new Error(`${path} is neither a directory nor a plain file`);
+  const real = await realpath(path);
+  const dirs = await Promise.all(hostDirs.map((dir) => realpath(dir).catch(() => dir)));
+  if (!isBelow(real, dirs)) throw new Error(`it leads to ${real}, and ${NOWHERE}`);
+  const facts = await lstat(real);
+  if (facts.isDirectory()) return layerDigest(real, records.directory, signal);
+  if (!facts.isFile()) throw new Error('it is neither a directory nor a plain file');
   const hash = createHash('sha256').update(`file ${facts.mode}`);
-  for await (const part of createReadStream(path, { signal })) hash.update(part as Buffer);
+  for await (const part of createReadStream(real, { signal })) hash.update(part as Buffer);
   return hash.digest('hex');
 }

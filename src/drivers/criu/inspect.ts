@@ -15,6 +15,7 @@ import {
 } from './processes.ts';
 import { bytesInTime, fileLimits } from './fits.ts';
 import type { HostContext } from './host-context.ts';
+import { giveBackMs } from './gpu-checks.ts';
 import { lookAtGpus } from './look-at-gpus.ts';
 import { hostPartsOf } from './host-parts-here.ts';
 import { findPod } from './pods.ts';
@@ -69,8 +70,10 @@ export async function examine(
   const gpu = await lookAtGpus(parts, processes, config.memoryLimit, signal);
   // What is on GPUs becomes memory before it leaves.
   const allBytes = memoryBytes + (gpu.spec?.bytes ?? 0);
+  const ofHost = await hostPartsOf(parts, config.ofHost, signal);
   const obstacles = [
     ...config.obstacles,
+    ...ofHost.obstacles,
     ...volumes.obstacles,
     ...network.obstacles,
     ...(await fileObstacles(processes)).map((each) => ({ ...each, ofMemory: true as const })),
@@ -78,9 +81,7 @@ export async function examine(
     ...(await findPod(listed, all)),
     ...(await limitsOf(parts, trees, volumes, processes, signal)),
   ];
-  const layers = await Promise.all(
-    root.lower.map((each) => layerDigest(each, parts.records.directory, signal)),
-  );
+  const layers = await layersOf(parts, root, signal);
   const isPaused = (await isFrozen(cgroup)) || processes.some(isStoppedNow);
   const checks = [
     ...judge(name, obstacles),
@@ -89,13 +90,13 @@ export async function examine(
     tracking(),
     ...gpu.checks,
   ];
-  const hostParts = await hostPartsOf(parts, config.ofHost, signal);
-  const spec: ContainerSpec | undefined = config.oci && {
-    oci: config.oci,
+  const oci = ofHost.obstacles.length === 0 ? config.oci : undefined;
+  const spec: ContainerSpec | undefined = oci && {
+    oci,
     nics: network.nics.map(({ nic }) => nic),
     layers,
     ...(volumes.volumes.length === 0 ? {} : { volumes: [...volumes.volumes] }),
-    ...(hostParts.length === 0 ? {} : { hostParts }),
+    ...(ofHost.parts.length === 0 ? {} : { hostParts: [...ofHost.parts] }),
     ...(gpu.spec === undefined ? {} : { gpu: gpu.spec }),
     ...versions,
     features,
@@ -105,6 +106,7 @@ export async function examine(
     description: describe(name, allBytes, hypervisorVersion, spec),
     checks,
     handsOverMs: handOverMs(allBytes),
+    ...(gpu.spec === undefined ? {} : { resumesMs: giveBackMs(gpu.spec.bytes) }),
     onGpu: gpu.spec !== undefined,
     nicsHere: network.nics,
     root,
@@ -112,6 +114,14 @@ export async function examine(
     volumes: volumes.here,
     cgroup,
   };
+}
+
+function layersOf(
+  { records }: HostContext,
+  { lower }: RootFileSystem,
+  signal: AbortSignal,
+): Promise<string[]> {
+  return Promise.all(lower.map((each) => layerDigest(each, records.directory, signal)));
 }
 
 function describe(

@@ -3,13 +3,16 @@ import { pass } from '../../migration/preflight/check.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import { onGpu } from './gpu.ts';
-import { gpuObstacles, predictedSeconds, useOf } from './gpu-checks.ts';
+import { gpuObstacle, gpuObstacles, predictedSeconds, useOf } from './gpu-checks.ts';
 import type { HostContext } from './host-context.ts';
 import type { GpuSpec } from './host-parts.ts';
 import type { Obstacle } from './obstacle.ts';
 import { residentBytes } from './processes.ts';
 
 /** What a container has on GPUs, found out without touching it. */
+
+const SUSPENDED_HINT =
+  'See what has happened to it (`dmesg`, `cuda-checkpoint --get-state`), or move the container cold.';
 
 export interface LookedAtGpus {
   /** Undefined where none of its processes works on one, or its state cannot be taken away. */
@@ -25,12 +28,15 @@ export async function lookAtGpus(
   signal: AbortSignal,
 ): Promise<LookedAtGpus> {
   const pids = await onGpu(processes);
-  if (pids.length === 0) return { spec: undefined, obstacles: [], checks: [] };
+  const why = await gpus.whySuspended(processes.filter((pid) => !pids.includes(pid)));
+  const left = why === undefined ? [] : [gpuObstacle(why, SUSPENDED_HINT)];
+  if (pids.length === 0) return { spec: undefined, obstacles: left, checks: [] };
   const facts = await gpus.facts(signal);
   const use = typeof facts === 'string' ? { pids, bytes: 0 } : useOf(facts, pids);
   const usedBytes = await residentBytes(processes);
   const limit = limitBytes === undefined ? undefined : { bytes: limitBytes, usedBytes };
-  const obstacles = gpuObstacles(facts, use, { availableBytes: await availableBytes(), limit });
+  const room = { availableBytes: await availableBytes(), limit };
+  const obstacles = [...left, ...gpuObstacles(facts, use, room)];
   if (obstacles.length > 0 || typeof facts === 'string')
     return { spec: undefined, obstacles, checks: [] };
   const { bytes } = use;

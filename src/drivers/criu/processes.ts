@@ -3,7 +3,11 @@ import { readdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { bootId, parseStat, startTicksOf } from '../../host/process.ts';
 import { godwitError } from '../../errors.ts';
+import { ignoring } from '../../host/ignoring.ts';
 import type { BootProcess } from '../../host/life.ts';
+
+/** For `catch`: of a process that has ended; whatever else the kernel says is no answer. */
+export const hasEnded = ignoring('ENOENT', 'ESRCH');
 
 /** Open files of one process: they are read one by one. */
 const MOST_FILES = 100_000;
@@ -81,14 +85,14 @@ export async function standsStill(pid: number, cgroup: string): Promise<boolean>
 
 /** Where a process's files lead, by number; empty where it has ended. */
 export async function filesOf(pid: number): Promise<Map<number, string>> {
-  const numbers = await readdir(`/proc/${pid}/fd`).catch(() => []);
+  const numbers = (await readdir(`/proc/${pid}/fd`).catch(hasEnded)) ?? [];
   if (numbers.length > MOST_FILES) {
     const what = `a process of at most ${MOST_FILES} open files: ${pid} has ${numbers.length}`;
     throw godwitError('GODWIT_HOST_LACKS', { what });
   }
   const found = new Map<number, string>();
   for (const name of numbers) {
-    found.set(Number(name), await readlink(`/proc/${pid}/fd/${name}`).catch(() => ''));
+    found.set(Number(name), (await readlink(`/proc/${pid}/fd/${name}`).catch(hasEnded)) ?? '');
   }
   return found;
 }

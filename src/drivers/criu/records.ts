@@ -70,6 +70,8 @@ const record = z.object({
   gpu: z
     .object({
       pairs: z.array(z.object({ from: z.string().max(32), to: z.string().max(32) })).max(64),
+      /** Who calls the driver for that: it goes on with a call where its mover has ended. */
+      helper: alive.optional(),
     })
     .optional(),
   /** The bridges from which its ports were taken, which they return to. */

@@ -14,6 +14,7 @@ import type {
 } from '../port/direct.ts';
 import type { Inspection } from '../port/inspection.ts';
 import type { CriuHandle } from './handle.ts';
+import { NO_POSTCOPY } from './assess.ts';
 import { Dispatch } from './dispatch.ts';
 import { examine } from './inspect.ts';
 import type { Examined } from './inspect.ts';
@@ -119,7 +120,7 @@ export class CriuSource implements SourceSession {
     streams,
     compress,
   }: Omit<StreamSettings, 'tls'>): Promise<string | undefined> {
-    if (mode !== 'precopy') return `a container moves by pre-copy, not by ${mode}`;
+    if (mode !== 'precopy') return NO_POSTCOPY;
     if (streams > 1) return 'a container goes over one stream';
     return compress === 'xbzrle' ? 'its pages are compared by content already' : undefined;
   }

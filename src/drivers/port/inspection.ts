@@ -20,6 +20,8 @@ export interface Inspection {
   readonly onThisHost?: string;
   /** What handing over may take more, ms: its state is written down and sent while it is stopped. Absent: nothing. */
   readonly handsOverMs?: number;
+  /** What resuming it at the destination may take more, ms: what it had on devices comes back to them. Absent: nothing. */
+  readonly resumesMs?: number;
   /** Devices that are passed through and move with the guest: what of each goes over while the guest is stopped. */
   readonly deviceStates?: readonly DeviceState[];
 }

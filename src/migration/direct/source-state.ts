@@ -59,11 +59,11 @@ export const stepFacts = z.object({
   below: z.array(files).max(MAX_PLACES).optional(),
   /** Devices that the guest is without while it moves, and how each is plugged in again here. */
   unplugged: z.array(unplugged).max(MOST_UNPLUGGED).optional(),
-  /** What handing over may take more, where the guest's state is written down and sent while it is stopped, ms. */
+  /** What it may take more to hand over, and to resume there, as its driver says (drivers/port/inspection.ts), ms. */
   handsOverMs: z.number().int().nonnegative().max(86_400_000).optional(),
+  resumesMs: z.number().int().nonnegative().max(86_400_000).optional(),
   /** Taps of the source, removed once the guest has left. */
   ports: z.array(z.string().max(15)).max(64).optional(),
-  /** How its NICs are attached at the source. */
   networks: nicNetworks.optional(),
   /** Wall clock when it stopped waiting for the moment that was asked for. */
   beganAtMs: z.number().nonnegative().optional(),

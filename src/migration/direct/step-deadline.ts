@@ -50,6 +50,7 @@ export function deadlineOf(
   if (step === 'switchover' && via === 'postcopy' && known.wire !== undefined) {
     return deadline + (settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS);
   }
+  if (step === 'commit') return deadline + (known.resumesMs ?? 0);
   return step === 'switchover' ? deadline + (known.handsOverMs ?? 0) : deadline;
 }
 

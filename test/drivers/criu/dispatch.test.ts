@@ -128,6 +128,7 @@ test('runs the container on where one of its ports is gone, gives back the other
 test('what GPUs could not be given back stays in the record, and is given back by who tries again', async () => {
   let isFull = true;
   const gpus = {
+    helper: async () => ({ pid: process.pid, startTicks: 0 }),
     suspended: async () => [],
     giveBack: async () => {
       if (isFull) throw new Error('CUDA_ERROR_OUT_OF_MEMORY');
@@ -139,7 +140,7 @@ test('what GPUs could not be given back stays in the record, and is given back b
   await writeFile(path.join(directory, 'cgroup/freezer.state'), 'FROZEN');
   await assert.rejects(dispatch.runHere(AbortSignal.timeout(5000)), /OUT_OF_MEMORY/);
   const kept = records.readSync('box');
-  assert.deepEqual([kept?.leaving, kept?.gpu], ['sending', { pairs: [] }]);
+  assert.deepEqual([kept?.leaving, kept?.gpu?.pairs], ['sending', []]);
   isFull = false;
   await dispatch.runHere(AbortSignal.timeout(5000));
   const after = records.readSync('box');

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  giveBackMs,
   gpuObstacles,
   predictedSeconds,
   useOf,
@@ -79,4 +80,9 @@ test('a destination has as many GPUs of the same kind, the same driver, and room
 
 test('says how long the GPU stands still', () => {
   assert.equal(predictedSeconds(8 * GIB), 'about 4.9 s to take away, 1.5 s to give back');
+});
+
+test('waits for GPUs to be given back ten times as long as was measured, and a minute more', () => {
+  assert.equal(giveBackMs(0), 60_000);
+  assert.equal(giveBackMs(5.9e9), 70_000);
 });

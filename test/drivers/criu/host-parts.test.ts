@@ -103,7 +103,7 @@ describe('what a container reads of its host', () => {
     const parts = { hostDirs: [a], records: new Records(path.join(directory, 'records')) };
     const file = path.join(a, 'libcuda.so.1');
     const binds = [a, file].map((source) => ({ destination: '/x', source }));
-    const wanted = await hostPartsOf(parts, binds, signal);
+    const { parts: wanted } = await hostPartsOf(parts, binds, signal);
     assert.equal(await missingPart(parts, wanted, signal), undefined);
     const elsewhere = { ...parts, hostDirs: [] };
     assert.match((await missingPart(elsewhere, wanted, signal))?.what ?? '', /hostDirs/);
@@ -112,7 +112,7 @@ describe('what a container reads of its host', () => {
     const out = [{ ...one, path: `${a}/../a/libcuda.so.1` }];
     assert.match((await missingPart(parts, out, signal))?.what ?? '', /hostDirs/);
     const link = [{ ...one, path: path.join(a, 'away') }];
-    assert.match((await missingPart(parts, link, signal))?.what ?? '', /neither a directory/);
+    assert.match((await missingPart(parts, link, signal))?.what ?? '', /leads to \/etc/);
     const none = [{ ...one, path: path.join(a, 'none') }];
     assert.match((await missingPart(parts, none, signal))?.what ?? '', /ENOENT/);
     await writeFile(file, 'two');
@@ -121,5 +121,27 @@ describe('what a container reads of its host', () => {
       what: 'it has other content than at the source',
     });
     assert.equal((await missingPart(parts, [whole], signal))?.path, a);
+  });
+
+  test('is found through a link that stays in such a directory; one that leads out is refused by name', async () => {
+    const [own, away] = [path.join(directory, 'own'), path.join(directory, 'secret')];
+    await mkdir(path.join(own, 'v1'), { recursive: true });
+    await mkdir(away);
+    for (const each of [path.join(own, 'v1'), away]) await writeFile(path.join(each, 'lib'), 'x');
+    await symlink('v1', path.join(own, 'now'));
+    await symlink(away, path.join(own, 'out'));
+    const parts = { hostDirs: [own], records: new Records(path.join(directory, 'records')) };
+    const bind = (name: string) => ({ destination: '/x', source: path.join(own, name) });
+    const found = await hostPartsOf(parts, ['now', 'now/lib'].map(bind), signal);
+    assert.deepEqual(found.obstacles, []);
+    assert.equal(await missingPart(parts, found.parts, signal), undefined);
+    for (const name of ['out', 'out/lib', 'none']) {
+      const { obstacles } = await hostPartsOf(parts, [bind(name)], signal);
+      assert.match(obstacles[0]?.reason ?? '', name === 'none' ? /ENOENT/ : /leads to .*secret/);
+    }
+    // At the destination too, whatever content it leads to.
+    const digest = found.parts[0]?.digest ?? '';
+    const led = [{ path: path.join(own, 'out'), digest }];
+    assert.match((await missingPart(parts, led, signal))?.what ?? '', /leads to .*secret/);
   });
 });

@@ -34,6 +34,14 @@ describe('a step', () => {
     assert.equal(of(60_000), own + 60_000);
   });
 
+  test('that passes the right to run may take longer where devices get back what they had', () => {
+    const own = Number(STEPS.commit.deadline);
+    const of = (resumesMs: number) =>
+      deadlineOf('commit', { ...state, known: { ...state.known, resumesMs } });
+    assert.equal(of(0), own);
+    assert.equal(of(600_000), own + 600_000);
+  });
+
   test('that ends the source’s hypervisor may take longer the more memory that has', () => {
     const own = Number(STEPS.retire.deadline);
     const of = (memoryBytes: number) => {

@@ -40,6 +40,7 @@ export async function inspectGuest(
     unplugged,
     deviceStates = [],
     handsOverMs,
+    resumesMs,
   } = await parts.guest.inspect(signal);
   const balloon = await lookAtBalloon(parts, signal);
   return {
@@ -56,7 +57,8 @@ export async function inspectGuest(
       const stream = await streamFrom(parts, session, within);
       const devices = unplugged === undefined ? {} : { unplugged: [...unplugged] };
       const handsOver = handsOverMs === undefined ? {} : { handsOverMs };
-      return { description, ports, ...attached, ...devices, ...handsOver, ...stream };
+      const resumes = resumesMs === undefined ? {} : { resumesMs };
+      return { description, ports, ...attached, ...devices, ...handsOver, ...resumes, ...stream };
     },
   };
 }

@@ -301,15 +301,17 @@ export const LIFECYCLE: Lifecycle = {
   // The point of no return.
   commit: {
     do: async (parts, signal) => {
-      const body = { epoch: parts.state().plan.epoch };
+      const { plan, known } = parts.state();
+      const body = { epoch: plan.epoch };
+      const { resumesMs = 0 } = known;
       const commit = async (within: AbortSignal) => {
         if (isCold(parts.state())) await endSource(parts, within);
         await parts.disks.closeThere.ended(parts, within);
-        const options = { signal: within, deadlineMs: 30_000 };
+        const options = { signal: within, deadlineMs: 30_000 + resumesMs };
         return ask(parts, within, (api) => api.commit({ body }, options));
       };
       try {
-        const limitMs = darkMs(parts, COMMIT_AND_PROOF_MS);
+        const limitMs = darkMs(parts, COMMIT_AND_PROOF_MS + resumesMs);
         const running = await (parts.fenceMs === 0
           ? commit(signal)
           : withDeadline('the answer to commit', limitMs, signal, commit));
