@@ -41,12 +41,12 @@ export class Plans {
   /** Throws where there is no such guest or host, and GODWIT_USAGE with the arithmetic where its limits contradict each other. */
   async answer(asked: PlanRequest, signal: AbortSignal): Promise<PlanAnswer> {
     const { config, checks, outgoing, kept, guestLoads } = this.#parts;
-    const { compare = false, ...settings } = asked;
+    const { compare = false, link, ...settings } = asked;
     const request = migrationRequest.parse(settings);
     const examination = await checks.examination(request, signal);
     const { host, found } = examination;
     // Not at the same time: what the checks take of both hosts' processors would be taken for the link.
-    const known = await outgoing.links.known(request.to, signal);
+    const known = link === undefined ? await outgoing.links.known(request.to, signal) : { link };
     const { measured, unmeasured } = found ?? {};
     const load = guestLoads.of(request.guest);
     const answer: PlanAnswer = {

@@ -2,6 +2,8 @@ import type { Clock } from '../../clock.ts';
 import { hasCode } from '../../errors.ts';
 import type { agentContract } from '../../protocol/contract.ts';
 import type { GuestSize, WishAsk } from '../../protocol/controller/wish.ts';
+import type { PlanAnswer } from '../../protocol/public/plan.ts';
+import type { LinkMeasure } from '../../protocol/public/prediction.ts';
 import type { Api } from '../../rpc/client.ts';
 import { sizeOf } from '../wishes/guest-size.ts';
 import type { SizedGuest } from '../wishes/guest-size.ts';
@@ -12,12 +14,14 @@ import type { GuestSizes } from './ports.ts';
 const AT_ONCE = 2;
 /** Before a host is asked again that has as many checks as it takes. */
 const BUSY_MS = 500;
-/** Of one guest; it is looked at for 3 s, and the link once for 1.2 s. */
+/** Of one guest; it is looked at for 3 s, and the line once for 1.2 s. */
 const GUEST_MS = 30_000;
 /** Of all guests of a request: those that are not measured by then count with all of their memory. */
 const ALL_MS = 60_000;
 /** A plan that is looked at and then asked for is the same one. */
 const KEPT_MS = 600_000;
+/** Hosts that are asked in turn until one of them has measured the line between the sites. */
+const MOST_TURNS = 3;
 /** The longest that a migration may be asked to take: over a thin line a large guest takes hours. */
 const MOST_TIMEOUT_MS = 86_400_000;
 const MOST_KEPT = 20_000;
@@ -25,6 +29,13 @@ const MOST_KEPT = 20_000;
 export interface GuestSizesDependencies {
   readonly clients: Pick<AgentClients, 'at'>;
   readonly clock: Pick<Clock, 'monotonicMs' | 'sleep'>;
+}
+
+interface Asked {
+  readonly ask: WishAsk;
+  /** What another host measured of the line. */
+  readonly link: LinkMeasure | undefined;
+  readonly signal: AbortSignal;
 }
 
 interface Kept {
@@ -47,8 +58,9 @@ export class AskedSizes implements GuestSizes {
       guests.filter((each) => this.#known(each, ask) === undefined),
       ({ from }) => from,
     );
-    const works = [...hosts].flatMap(([from, waiting]) =>
-      Array.from({ length: AT_ONCE }, () => this.#measure(from, waiting, ask, signal)),
+    const asked = { ask, link: await this.#line([...hosts.values()], ask, signal), signal };
+    const works = [...hosts.values()].flatMap((waiting) =>
+      Array.from({ length: AT_ONCE }, () => this.#measure(waiting, asked)),
     );
     await Promise.all(works);
     return Object.fromEntries(
@@ -65,25 +77,46 @@ export class AskedSizes implements GuestSizes {
     return this.#parts.clock.monotonicMs() - kept.atMs < KEPT_MS ? kept.size : undefined;
   }
 
-  /** Takes from `waiting` until nothing is left there. A guest that cannot be measured has no size. */
-  async #measure(
-    from: string,
-    waiting: SizedGuest[],
+  /** The line between the sites, measured by one host for all: hosts that measure it at once each see a part of it. */
+  async #line(
+    hosts: readonly SizedGuest[][],
     ask: WishAsk,
     signal: AbortSignal,
-  ): Promise<void> {
-    const api = this.#parts.clients.at(from);
-    if (api === undefined) return;
+  ): Promise<LinkMeasure | undefined> {
+    // A host that is alone measures it once for all of its guests.
+    if (hosts.length < 2) return undefined;
+    for (const waiting of hosts.slice(0, MOST_TURNS)) {
+      const next = waiting.shift();
+      if (next === undefined || signal.aborted) continue;
+      const answer = await this.#plan(next, { ask, link: undefined, signal });
+      if (answer === 'busy') waiting.push(next);
+      else if (answer?.link !== undefined) return answer.link;
+    }
+    return undefined;
+  }
+
+  /** Takes from `waiting` until nothing is left there. A guest that cannot be measured has no size. */
+  async #measure(waiting: SizedGuest[], asked: Asked): Promise<void> {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      if (signal.aborted) return;
-      const size = await planned(api, next, ask, signal).catch((thrown: unknown) =>
-        hasCode(thrown, 'GODWIT_OVERLOADED') ? 'busy' : undefined,
-      );
-      if (size === 'busy') {
-        // Others check guests there, or an answer came before its process was gone.
-        waiting.push(next);
-        await this.#parts.clock.sleep(BUSY_MS, signal).catch(() => {});
-      } else if (size !== undefined) this.#keep(keyOf(next, ask), size);
+      if (asked.signal.aborted) return;
+      if ((await this.#plan(next, asked)) !== 'busy') continue;
+      // Others check guests there, or an answer came before its process was gone.
+      waiting.push(next);
+      await this.#parts.clock.sleep(BUSY_MS, asked.signal).catch(() => {});
+    }
+  }
+
+  /** Keeps the size that its host answers with. */
+  async #plan(next: SizedGuest, asked: Asked): Promise<PlanAnswer | 'busy' | undefined> {
+    const api = this.#parts.clients.at(next.from);
+    if (api === undefined) return undefined;
+    try {
+      const answer = await planned(api, next, asked);
+      const size = sizeOf(answer);
+      if (size !== undefined) this.#keep(keyOf(next, asked.ask), size);
+      return answer;
+    } catch (thrown) {
+      return hasCode(thrown, 'GODWIT_OVERLOADED') ? 'busy' : undefined;
     }
   }
 
@@ -95,15 +128,14 @@ export class AskedSizes implements GuestSizes {
   }
 }
 
-async function planned(
+function planned(
   api: Api<typeof agentContract>,
   { guest, to }: SizedGuest,
-  { settings }: WishAsk,
-  signal: AbortSignal,
-): Promise<GuestSize | undefined> {
+  { ask: { settings }, link, signal }: Asked,
+): Promise<PlanAnswer> {
   const asked = { mode: 'precopy', timeoutMs: MOST_TIMEOUT_MS, compare: true } as const;
-  const body = { ...settings, ...asked, guest, to };
-  return sizeOf(await api.plan({ body }, { deadlineMs: GUEST_MS, signal }));
+  const body = { ...settings, ...asked, guest, to, ...(link === undefined ? {} : { link }) };
+  return api.plan({ body }, { deadlineMs: GUEST_MS, signal });
 }
 
 const keyOf = ({ guest, from, to }: SizedGuest, { settings }: WishAsk): string =>

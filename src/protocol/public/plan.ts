@@ -13,6 +13,8 @@ export const planRequest = migrationSettings.extend({
   to: hostName,
   /** Also other ways of moving it, side by side. */
   compare: z.boolean().optional(),
+  /** What the caller knows of the link; it is not measured then. */
+  link: linkMeasure.optional(),
 });
 export type PlanRequest = z.infer<typeof planRequest>;
 

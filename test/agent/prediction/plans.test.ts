@@ -37,6 +37,16 @@ test('a plan has the checks, what was measured of guest and link, and a predicti
   assert.equal(instance.run, 'running');
 });
 
+test('a plan that is told what the link carries does not measure it, and predicts by that', async (t) => {
+  const { a } = await twoFakeHosts(t);
+  const link = { rate: 1_000_000, how: 'measured', roundTripMs: 50 } as const;
+  const answer = await a.api.plan({ body: { guest: 'web1', to: 'b', link } });
+  assert.deepEqual(answer.link, link);
+  const { prediction } = answer;
+  assert.ok(prediction !== undefined);
+  assert.ok(prediction.memoryMs.middle > 1000, JSON.stringify(prediction));
+});
+
 test('a plan of a guest that a manager moves has what the manager finds, as a check has', async (t) => {
   const { host, as } = await fleet(t);
   const options = { clock: systemClock, random: () => 0.5, hosts: ['a', 'b'], behaves: HONEST };
