@@ -1,5 +1,6 @@
 import {
-  EVACUATED_LAB,
+  ALIKE,
+  evacuatedLab,
   evacuateSite,
   missesOf,
   prepareEvacuation,
@@ -57,10 +58,10 @@ async function once(options: BenchOptions): Promise<Run> {
   return withLab(
     options,
     async (lab) => {
-      const controller = await prepareEvacuation(lab, options.signal);
+      const controller = await prepareEvacuation(lab, ALIKE, options.signal);
       try {
-        const found = await evacuateSite(lab, controller);
-        const misses = await missesOf(lab, found);
+        const found = await evacuateSite(lab, controller, ALIKE);
+        const misses = await missesOf(lab, ALIKE, found);
         const error = errorOf(found);
         options.say(`evacuation: ${describe(found)}${misses.map((miss) => `; ${miss}`).join('')}`);
         return { misses, error };
@@ -68,7 +69,7 @@ async function once(options: BenchOptions): Promise<Run> {
         await controller.close();
       }
     },
-    { ...EVACUATED_LAB, suffix: 'e' },
+    { ...evacuatedLab(ALIKE), suffix: 'e' },
   );
 }
 

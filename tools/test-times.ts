@@ -227,6 +227,10 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   },
   'test/e2e/scale.e2e.ts': { seconds: 35, of: ['src/agent/', 'src/mover/', 'src/rpc/'] },
   'test/e2e/segments.e2e.ts': { seconds: 24, of: ['src/network/'] },
+  'test/e2e/sites-evacuation.e2e.ts': {
+    seconds: 200,
+    of: ['src/controller/wishes/', 'src/controller/engine/', 'src/planner/'],
+  },
   'test/e2e/sites-long.e2e.ts': { seconds: 200, of: ['src/relay/', 'src/rpc/relayed/'] },
   'test/e2e/sites.e2e.ts': { seconds: 80, of: ['src/relay/', 'src/rpc/relayed/'] },
   'test/e2e/syncs.e2e.ts': { seconds: 45, of: ['src/host/', 'src/mover/'] },

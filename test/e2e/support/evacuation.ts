@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import type { AgentConfigInput } from '../../../src/lab/agents.ts';
 import { startGuest } from '../../../src/lab/guest/start.ts';
+import type { GuestRequest } from '../../../src/lab/guest/start.ts';
 import { verifyGuest } from '../../../src/lab/guest/talk.ts';
 import { labHost } from '../../../src/lab/state.ts';
 import type { Lab } from '../../../src/lab/state.ts';
@@ -15,8 +16,6 @@ import { until } from '../../until.ts';
 import { LabController } from './lab-controller.ts';
 
 const MIB = 1024 ** 2;
-/** 100 Mbit/s. */
-const LINE = 12_500_000;
 const ROUND_TRIP_MS = 50;
 const SITES = { a: 's1', b: 's2' } as const;
 const ASK: Pick<WishAsk, 'kind' | 'hosts' | 'to' | 'sites'> = {
@@ -25,31 +24,94 @@ const ASK: Pick<WishAsk, 'kind' | 'hosts' | 'to' | 'sites'> = {
   to: ['b'],
   sites: { from: 's1', to: 's2' },
 };
-/** Guests that the deadline leaves time for. */
-const MEETING = 3;
 /** By prediction with the deadline; a guest is measured before. */
 const PLAN_MS = 60_000;
 const END_MS = 300_000;
 
-/** By name the least important first, so that the order of the plan can come from the labels alone. */
-const GUESTS = [
-  { name: 'g1', priority: 10, workingSetBytes: 48 * MIB, dirtyBytesPerSecond: 0 },
-  { name: 'g2', priority: 20, workingSetBytes: 56 * MIB, dirtyBytesPerSecond: MIB / 2 },
-  { name: 'g3', priority: 30, workingSetBytes: 56 * MIB, dirtyBytesPerSecond: 0 },
-  { name: 'g4', priority: 40, workingSetBytes: 48 * MIB, dirtyBytesPerSecond: MIB / 2 },
-  { name: 'g5', priority: 50, workingSetBytes: 56 * MIB, dirtyBytesPerSecond: 0 },
-  { name: 'g6', priority: 60, workingSetBytes: 40 * MIB, dirtyBytesPerSecond: MIB },
-] as const;
-export const NAMES: readonly string[] = GUESTS.map(({ name }) => name);
+/** A site's guests, and the line that they leave by. */
+export interface Scene {
+  readonly bytesPerS: number;
+  /** By name the least important first, so that the order of the plan can come from the labels alone. */
+  readonly guests: readonly (Required<
+    Pick<GuestRequest, 'name' | 'memoryBytes' | 'workingSetBytes' | 'dirtyBytesPerSecond'>
+  > & { readonly priority: number })[];
+  /** Guests that the deadline leaves time for, and how much of the next one's time it leaves. */
+  readonly meeting: number;
+  readonly spareShare: number;
+}
+
+const middling = (
+  name: string,
+  priority: number,
+  workingSetMib: number,
+  dirtyBytesPerSecond = 0,
+) => ({
+  name,
+  priority,
+  memoryBytes: 176 * MIB,
+  workingSetBytes: workingSetMib * MIB,
+  dirtyBytesPerSecond,
+});
+
+/** Of the benchmark, by 100 Mbit/s: each guest is about as large as the others. */
+export const ALIKE: Scene = {
+  bytesPerS: 12_500_000,
+  guests: [
+    middling('g1', 10, 48),
+    middling('g2', 20, 56, MIB / 2),
+    middling('g3', 30, 56),
+    middling('g4', 40, 48, MIB / 2),
+    middling('g5', 50, 56),
+    middling('g6', 60, 40, MIB),
+  ],
+  meeting: 3,
+  spareShare: 0.5,
+};
+
+const large = (name: string, priority: number) => ({
+  name,
+  priority,
+  memoryBytes: 300 * MIB,
+  workingSetBytes: 180 * MIB,
+  dirtyBytesPerSecond: 0,
+});
+const small = (name: string, priority: number, dirtyBytesPerSecond = 0) => ({
+  name,
+  priority,
+  memoryBytes: 192 * MIB,
+  workingSetBytes: 8 * MIB,
+  dirtyBytesPerSecond,
+});
+
+/**
+ * Of the test, by 64 Mbit/s: the line is the slow part of a move, also on a busy machine. The deadline leaves less than a
+ * large guest takes, so that none of these fits, and the small ones have time to spare.
+ */
+export const SMALL_FIRST: Scene = {
+  bytesPerS: 8_000_000,
+  guests: [
+    large('g1', 10),
+    large('g2', 20),
+    large('g3', 30),
+    small('g4', 40, MIB / 4),
+    small('g5', 50),
+    small('g6', 60),
+  ],
+  meeting: 3,
+  spareShare: 0.7,
+};
+
+/** By name, the most important first. */
+const ranked = ({ guests }: Scene): string[] => guests.map(({ name }) => name).toReversed();
 
 /** Of the lab: hosts a and b are a site each; the controller is on c. */
-export const EVACUATED_LAB = {
+export const evacuatedLab = ({ bytesPerS }: Scene) => ({
   hosts: 3,
-  linkBytesPerSecond: LINE,
+  linkBytesPerSecond: bytesPerS,
   delayMs: ROUND_TRIP_MS,
   configure: (host: string): Partial<AgentConfigInput> =>
     host === 'a' || host === 'b' ? { site: SITES[host] } : {},
-};
+});
 
 export interface Evacuated {
   /** As it was shown before the start. */
@@ -66,25 +128,31 @@ export interface Evacuated {
 }
 
 /** Starts the guests with their labels, and a controller that knows the line. */
-export async function prepareEvacuation(lab: Lab, signal?: AbortSignal): Promise<LabController> {
+export async function prepareEvacuation(
+  lab: Lab,
+  scene: Scene,
+  signal?: AbortSignal,
+): Promise<LabController> {
   const unix = labHost(lab, 'a').agentSocket;
   const agent = client(agentContract, { unix, peer: 'the agent of a' });
   const controller = new LabController({ lab });
   try {
-    for (const { priority, ...guest } of GUESTS) {
-      const request = { ...guest, host: 'a', memoryBytes: 176 * MIB };
+    for (const { priority, ...guest } of scene.guests) {
+      const request = { ...guest, host: 'a' };
       await startGuest(lab, { ...request, ...(signal === undefined ? {} : { signal }) });
       const set = { 'godwit/priority': String(priority) };
       await agent.api.labelGuest({ params: { guest: guest.name }, body: { set, remove: [] } });
     }
     await controller.prepare({
       sites: { s1: { networks: [] }, s2: { networks: [] } },
-      siteLinks: [{ between: ['s1', 's2'], bytesPerS: LINE, roundTripMs: ROUND_TRIP_MS }],
+      siteLinks: [
+        { between: ['s1', 's2'], bytesPerS: scene.bytesPerS, roundTripMs: ROUND_TRIP_MS },
+      ],
     });
     await controller.start();
     await until('the controller to have the labels', 30_000, async () => {
       const { plan } = await dryRun(controller, {});
-      return plan.steps.map(({ guest }) => guest).join() === NAMES.toReversed().join()
+      return plan.steps.map(({ guest }) => guest).join() === ranked(scene).join()
         ? true
         : undefined;
     });
@@ -104,13 +172,17 @@ const dryRun = ({ api }: LabController, more: Pick<WishAsk, 'deadlineAtMs'>) =>
   );
 
 /** Evacuates with a deadline between the ends that are predicted of the last guest that is to meet it and of the next. */
-export async function evacuateSite(lab: Lab, controller: LabController): Promise<Evacuated> {
+export async function evacuateSite(
+  lab: Lab,
+  controller: LabController,
+  { meeting, spareShare }: Scene,
+): Promise<Evacuated> {
   const whole = (await dryRun(controller, {})).plan;
   const ends = whole.steps.map(({ seconds, startsInSeconds = 0 }) => startsInSeconds + seconds);
-  const [last, next] = [ends[MEETING - 1], ends[MEETING]];
+  const [last, next] = [ends[meeting - 1], ends[meeting]];
   assert.ok(last !== undefined && next !== undefined, JSON.stringify(whole));
   const askedAtMs = Date.now();
-  const deadlineAtMs = Math.round(askedAtMs + ((last + next) / 2) * 1000);
+  const deadlineAtMs = Math.round(askedAtMs + (last + (next - last) * spareShare) * 1000);
   const { plan } = await dryRun(controller, { deadlineAtMs });
   const id = 'w-evacuation1';
   const body = { ...ASK, deadlineAtMs };
@@ -148,12 +220,12 @@ async function copiesNow(lab: Lab): Promise<number> {
 }
 
 /** Why the measure does not hold; empty where it does. */
-export async function missesOf(lab: Lab, found: Evacuated): Promise<string[]> {
+export async function missesOf(lab: Lab, scene: Scene, found: Evacuated): Promise<string[]> {
   const { plan, moves, over, deadlineAtMs, mostCopies } = found;
-  const most = NAMES.toReversed();
+  const most = ranked(scene);
   const misses: string[] = [];
   const expected = most.slice(0, over.length);
-  if (over.length < MEETING || over.join() !== expected.join())
+  if (over.length < scene.meeting || over.join() !== expected.join())
     misses.push(`over are ${over.join()}`);
   const late = moves.filter(({ endedAtMs = Infinity }) => endedAtMs > deadlineAtMs);
   if (late.length > 0) misses.push(`${late.map(({ guest }) => guest).join()} came late`);
@@ -163,9 +235,9 @@ export async function missesOf(lab: Lab, found: Evacuated): Promise<string[]> {
     misses.push(`${named.join()} were named, ${left.join()} are left`);
   if (mostCopies !== 1) misses.push(`${mostCopies} copies of a guest ran`);
   const stayed = await running(lab, 'a');
-  if ([...stayed, ...over].toSorted().join() !== NAMES.join())
+  if ([...stayed, ...over].toSorted().join() !== most.toReversed().join())
     misses.push(`${stayed.join()} run at a, ${over.join()} at b`);
-  for (const name of NAMES) {
+  for (const name of most) {
     const { ok } = await verifyGuest(lab, name);
     if (!ok) misses.push(`${name} is not what it was`);
   }
