@@ -32,6 +32,7 @@ import {
   sessionIfThere,
 } from './step-actions.ts';
 import { isMoverThere, regain } from './regain.ts';
+import { release } from './release.ts';
 import { endSource, shutDown, startAgain } from './cold.ts';
 import { sameMachine } from './same-machine.ts';
 import { dropProofs } from './proofs.ts';
@@ -127,13 +128,7 @@ export const LIFECYCLE: Lifecycle = {
       if (parts.state().proof === 'fenced') return;
       // Admission may have been given, and only its answer have got lost.
       if (!(await isMoverThere(parts, signal))) return;
-      const { plan, because } = parts.state();
-      const body = { epoch: plan.epoch, ...(because === undefined ? {} : { because }) };
-      try {
-        await ask(parts, signal, (api) => api.release({ body }, { signal, deadlineMs: 15_000 }));
-      } catch (thrown) {
-        if (!hasCode(thrown, 'GODWIT_MIGRATION_UNKNOWN')) throw thrown;
-      }
+      await release(parts, signal);
     },
   },
 
