@@ -26,6 +26,7 @@ import type { Check } from '../../protocol/public/migration.ts';
 import type { Peers } from '../peers.ts';
 import type { Examined } from './checker-questions.ts';
 import type { BalloonTake } from '../../migration/prediction/ballooned-mix.ts';
+import { sendBufferBytes } from '../../host/locked-memory.ts';
 import { whyNoAnswer } from './no-answer.ts';
 import { offerStandby } from './offer-standby.ts';
 
@@ -223,6 +224,7 @@ async function askAdmission(
     const reported = await peers.preflight(to).preflight({ body: { admission, ports } }, options);
     const answered = pass('destination', `${to} answers`, 'both');
     const answeredMs = clock.wallMs();
+    const isRelayed = rendezvousOf(peers.address(to) ?? '') !== undefined;
     const both = checksOfHosts({
       to,
       source: own,
@@ -230,6 +232,7 @@ async function askAdmission(
       askedMs,
       answeredMs,
       roundTripMs: await roundTripMs(peers, to, clock, signal),
+      ...(isRelayed ? {} : { windowBytes: await sendBufferBytes() }),
       mayPostcopy: request.mode !== 'precopy',
       paths: firstHops(pathsTo(peers, request), config.relays),
       transport: request.transport,

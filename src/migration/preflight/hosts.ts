@@ -16,6 +16,8 @@ export interface HostsFacts {
   readonly answeredMs: number;
   /** The shortest of several questions, which a round trip is at most, ms; absent where it was not measured. */
   readonly roundTripMs?: number | undefined;
+  /** What one TCP connection to the destination may have under way, bytes; absent where a relay ends the connection. */
+  readonly windowBytes?: number | undefined;
   /** Memory may go by post-copy, for some of which a guest runs on two hosts at once. */
   readonly mayPostcopy: boolean;
   /** host:port of each address at which the destination is known, the main one among them; of a relay, for those behind one. */
@@ -54,7 +56,12 @@ const LONG_MS = 50;
 const VERY_LONG_MS = 150;
 
 /** Whether the path between both hosts is long, and what a guest feels of that. */
-export function judgeRoundTrip({ destination, roundTripMs }: HostsFacts): Finding[] {
+export function judgeRoundTrip({
+  source,
+  destination,
+  roundTripMs,
+  windowBytes,
+}: HostsFacts): Finding[] {
   if (roundTripMs === undefined) return [];
   const shown = formatDuration(Math.round(roundTripMs));
   const evidence = `a round trip to ${destination.name} takes ${shown} at most`;
@@ -63,6 +70,11 @@ export function judgeRoundTrip({ destination, roundTripMs }: HostsFacts): Findin
     `By post-copy each page that the guest needs before it has come takes ${shown}: it goes on at ${Math.floor(1000 / roundTripMs)} such pages a second for each vCPU.`,
     `A write to storage that is acknowledged at the other site takes ${shown} longer, and so does each answer of a service that stays here.`,
     'Raise the timeouts of heartbeats in a cluster of which only some members move.',
+    ...(windowBytes === undefined
+      ? []
+      : [
+          `A TCP stream carries ${formatBytes((windowBytes * 1000) / roundTripMs)}/s at most: ${source.name} lets it have ${formatBytes(windowBytes)} under way. If the line carries more, raise net.ipv4.tcp_wmem there and net.ipv4.tcp_rmem on ${destination.name}.`,
+        ]),
   ];
   if (roundTripMs <= VERY_LONG_MS) return [warns(evidence, feels.join(' '))];
   const words = `${evidence}: more than ${VERY_LONG_MS} ms`;

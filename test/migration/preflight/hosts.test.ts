@@ -101,6 +101,16 @@ test('a long round trip is warned of with what a guest feels, a very long one pl
   assert.match(far?.hint ?? '', /^Use pre-copy alone/);
 });
 
+test('a long round trip is warned of with what one TCP stream carries there, where that is known', () => {
+  const judged = (windowBytes?: number) =>
+    judgeRoundTrip({ ...facts(), roundTripMs: 100, windowBytes })[0]?.hint ?? '';
+  assert.match(
+    judged(4 * 1024 ** 2),
+    /carries 40 MiB\/s at most: a lets it have 4 MiB under way\..*tcp_wmem there .*tcp_rmem on b/,
+  );
+  assert.doesNotMatch(judged(), /TCP/);
+});
+
 test('one link alone is warned of where memory may go by post-copy, and nowhere else', () => {
   const ports = fc.integer({ min: 1, max: 65_535 });
   const places = fc.array(fc.tuple(fc.constantFrom('10.0.0.2', '10.1.0.2', '[fd00::2]'), ports), {
