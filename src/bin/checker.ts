@@ -2,8 +2,8 @@ import { enableCompileCache } from 'node:module';
 import { createInterface } from 'node:readline';
 
 /**
- * Looks at guests, hosts and storage for the agent that started it: one line of `question` comes in, lines of `checkerLine`
- * go out. It ends with its input; the agent kills it where storage keeps it.
+ * Looks at guests, hosts and storage for the agent that started it: for each line of `question` that comes in, lines of
+ * `checkerLine` go out. It ends with its input; the agent kills it where storage keeps it.
  */
 enableCompileCache();
 const { COMPILES_AHEAD } = await import('../small-process.ts');
@@ -22,9 +22,25 @@ if (config === COMPILES_AHEAD) {
 }
 const input = createInterface({ input: process.stdin });
 const closed = new AbortController();
-input.on('close', () => closed.abort(new Error('its agent no longer asks')));
-input.once('line', (text) => {
+let isBusy = false;
+input.on('close', () => {
+  closed.abort(new Error('its agent no longer asks'));
+  if (!isBusy) process.exit(0);
+});
+input.on('line', (text) => {
+  isBusy = true;
   void runChecker(config, text, closed.signal, (line) => {
-    process.stdout.write(`${JSON.stringify(line)}\n`);
+    const isLast = !('host' in line);
+    const said = 'answer' in line ? { ...line, isClear: isClear() } : line;
+    process.stdout.write(`${JSON.stringify(said)}\n`, () => {
+      if (isLast) isBusy = false;
+      if (isLast && closed.signal.aborted) process.exit(0);
+    });
   });
 });
+
+/** No thread of it waits for storage or for a name, and no program that it started runs. */
+function isClear(): boolean {
+  const kinds = process.getActiveResourcesInfo();
+  return !kinds.some((kind) => kind.includes('Req') || kind === 'ProcessWrap');
+}

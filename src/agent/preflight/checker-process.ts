@@ -1,11 +1,14 @@
 import { spawn } from 'node:child_process';
+import type { ChildProcessByStdio } from 'node:child_process';
+import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import { fromSerial, whatIsWrong } from '../../protocol/errors.ts';
 import { COMPILES_AHEAD, SMALL_ENVIRONMENT, SMALL_FLAGS } from '../../small-process.ts';
 import { checkerLine } from './checker-questions.ts';
-import type { CheckerQuestion, ExaminedHost } from './checker-questions.ts';
+import type { CheckerLine, CheckerQuestion, ExaminedHost } from './checker-questions.ts';
 import { answerQuestion } from './answer-question.ts';
 import type { ExamineDependencies } from './examine.ts';
 import { jsonOf } from '../../json.ts';
@@ -15,6 +18,12 @@ const PROGRAM = fileURLToPath(new URL('../../bin/checker.ts', import.meta.url));
 const END_MS = 2000;
 /** Of what it says at its end without an answer. */
 const COMPLAINT = 512;
+/** One that has answered waits so long for the next question, ms: whoever checks a guest plans it next. */
+const KEPT_MS = 30_000;
+/** Of one process: what it does not let go of does not add up. */
+const MOST_QUESTIONS = 16;
+/** In the place of another host's name: this host's own. */
+const OWN = '';
 
 /** A question under way. */
 export interface Asked {
@@ -47,48 +56,127 @@ export function compileChecker(): void {
     .unref();
 }
 
-/** In a process for each question, which ends with its answer, and is killed where it does not end on the signal. */
+/**
+ * In a process that works at nothing else meanwhile, and is killed where it does not end on the signal. One that has
+ * answered, and of which nothing hangs, waits a while for the next question of the same host: most of what a question takes
+ * is a process that starts.
+ */
 export function askProcess(configFile: string, program: string = PROGRAM): AskChecker {
+  let waiting: { readonly checker: CheckerProcess; readonly asker: string } | undefined;
+  const takeOf = (asker: string): CheckerProcess | undefined => {
+    if (waiting?.asker !== asker || !waiting.checker.canGoOn) return undefined;
+    const { checker } = waiting;
+    waiting = undefined;
+    return checker;
+  };
   return (question, onHost, signal) => {
-    const child = spawn(process.execPath, [...SMALL_FLAGS, program, configFile], {
+    const asker = question.what === 'examine' ? OWN : question.admission.from;
+    const checker = takeOf(asker) ?? new CheckerProcess(configFile, program);
+    const asked = checker.ask(question, onHost, signal);
+    void asked.gone.then(() => {
+      if (!checker.canGoOn) return;
+      waiting?.checker.end();
+      waiting = { checker, asker };
+    });
+    return asked;
+  };
+}
+
+/** Answers one question after the other. */
+class CheckerProcess {
+  readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
+  #complaint = '';
+  #asked = 0;
+  #idle: NodeJS.Timeout | undefined;
+  #isEnding = false;
+  /** Of the question under way. */
+  #onLine: (line: CheckerLine) => void = () => undefined;
+  #onEnd: (why: string) => void = () => undefined;
+
+  constructor(configFile: string, program: string) {
+    this.#child = spawn(process.execPath, [...SMALL_FLAGS, program, configFile], {
       cwd: '/',
       env: { ...process.env, ...SMALL_ENVIRONMENT },
       stdio: ['pipe', 'pipe', 'pipe'],
     });
+    this.#child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      this.#complaint = (this.#complaint + text).slice(-COMPLAINT);
+    });
+    this.#child.stdin.on('error', () => undefined);
+    createInterface({ input: this.#child.stdout }).on('line', (text) => this.#onLine(read(text)));
+    this.#child.once('error', ({ message }) => this.#ended(message));
+    this.#child.once('close', (_code, by) => this.#ended(by ?? 'without a word'));
+  }
+
+  /** It waits for a question. */
+  get canGoOn(): boolean {
+    return this.#idle !== undefined;
+  }
+
+  ask(question: CheckerQuestion, onHost: (host: ExaminedHost) => void, signal: AbortSignal): Asked {
+    this.#wake();
     const gone = Promise.withResolvers<void>();
     const outcome = Promise.withResolvers<unknown>();
-    let complaint = '';
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      complaint = (complaint + text).slice(-COMPLAINT);
-    });
-    child.stdin.on('error', () => undefined);
-    createInterface({ input: child.stdout }).on('line', (text) => {
-      const line = read(text);
+    this.#onLine = (line) => {
       if ('host' in line) return onHost(line.host);
       if ('error' in line) outcome.reject(fromSerial(line.error));
       else outcome.resolve(line.answer);
+      const goesOn = 'answer' in line && line.isClear === true && this.#asked < MOST_QUESTIONS;
       // It has released everything; what hangs in it would keep it from its end.
-      child.kill('SIGKILL');
-    });
-    const ended = (why: string): void => {
-      const what = `a process that checks ended: ${complaint.trim().split('\n').at(-1) || why}`;
+      if (!goesOn || signal.aborted || this.#isEnding) return this.end();
+      this.#rest();
+      gone.resolve();
+    };
+    this.#onEnd = (why) => {
+      const last = this.#complaint.trim().split('\n').at(-1);
+      const what = `a process that checks ended: ${last || why}`;
       outcome.reject(godwitError('GODWIT_INTERNAL', { what }));
       gone.resolve();
     };
-    child.once('error', ({ message }) => ended(message));
-    child.once('close', (_code, by) => ended(by ?? 'without a word'));
     const giveUp = (): void => {
-      child.stdin.end();
-      const kill = setTimeout(() => child.kill('SIGKILL'), END_MS);
+      this.#child.stdin.end();
+      const kill = setTimeout(() => this.end(), END_MS);
       void gone.promise.then(() => clearTimeout(kill));
       outcome.reject(signal.reason as Error);
     };
     if (signal.aborted) giveUp();
     else signal.addEventListener('abort', giveUp, { once: true });
     void gone.promise.then(() => signal.removeEventListener('abort', giveUp));
-    child.stdin.write(`${JSON.stringify(question)}\n`);
+    this.#child.stdin.write(`${JSON.stringify(question)}\n`);
     return { answer: outcome.promise, gone: gone.promise };
-  };
+  }
+
+  end(): void {
+    this.#isEnding = true;
+    clearTimeout(this.#idle);
+    this.#idle = undefined;
+    this.#child.kill('SIGKILL');
+  }
+
+  #ended(why: string): void {
+    this.end();
+    this.#onEnd(why);
+  }
+
+  /** Nobody waits for it: an agent that ends takes it along, as its input ends. */
+  #rest(): void {
+    this.#idle = setTimeout(() => this.end(), KEPT_MS).unref();
+    this.#child.unref();
+    for (const pipe of pipesOf(this.#child)) pipe.unref();
+  }
+
+  #wake(): void {
+    this.#asked += 1;
+    clearTimeout(this.#idle);
+    this.#idle = undefined;
+    this.#child.ref();
+    for (const pipe of pipesOf(this.#child)) pipe.ref();
+  }
+}
+
+/** As node makes them. */
+function pipesOf({ stdin, stdout, stderr }: ChildProcessByStdio<Writable, Readable, Readable>) {
+  return [stdin, stdout, stderr] as unknown as readonly Socket[];
 }
 
 function read(text: string): ReturnType<typeof checkerLine.parse> {

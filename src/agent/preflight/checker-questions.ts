@@ -79,10 +79,11 @@ export const examinedHost = z.object({
 });
 export type ExaminedHost = z.infer<typeof examinedHost>;
 
-/** A line of the process: `host` as often as there are some; then one of the others, which is its last. */
+/** A line of the process: `host` as often as there are some; then one of the others, which ends the question. */
 export const checkerLine = z.union([
   z.object({ host: examinedHost }),
   z.object({ error: serialError }),
-  z.object({ answer: z.unknown() }),
+  /** `isClear`: nothing of the question hangs in it. */
+  z.object({ answer: z.unknown(), isClear: z.boolean().optional() }),
 ]);
 export type CheckerLine = z.infer<typeof checkerLine>;

@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { askProcess } from '../../../src/agent/preflight/checker-process.ts';
+import type { AskChecker } from '../../../src/agent/preflight/checker-process.ts';
+import { writeProof } from '../../../src/disks/proof/proof.ts';
+import { admissionOf } from '../../protocol/peer/admission.ts';
+import { tempDir } from '../../rpc/test-contract.ts';
+import { untilSo } from '../../until.ts';
+
+const CHECKER = fileURLToPath(new URL('../../../src/bin/checker.ts', import.meta.url));
+
+/** A host whose processes that check note that they have started, and then run `body`. */
+function hostWhose(t: TestContext, body: string) {
+  const root = tempDir(t);
+  const log = path.join(root, 'started');
+  const program = path.join(root, 'checker.mjs');
+  const start = `import { appendFileSync } from 'node:fs'; appendFileSync(${JSON.stringify(log)}, process.pid + '\\n');`;
+  writeFileSync(program, `${start}\n${body}\n`);
+  const file = path.join(root, 'agent.json');
+  const config = { name: 'b', address: '127.0.0.1:7001', stateDir: root, storage: [{ path: root }] };
+  writeFileSync(file, JSON.stringify(config));
+  const started = (): number[] => readFileSync(log, 'utf8').trim().split('\n').map(Number);
+  t.after(() => started().forEach(end));
+  return { ask: askProcess(file, program), started, root };
+}
+
+function end(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended.
+  }
+}
+
+/** What it found, once nothing of the question is left. */
+async function storageOf(ask: AskChecker, from: string, root: string): Promise<unknown> {
+  const id = 'c-0000000000000001';
+  const admission = admissionOf({ id, from });
+  const proof = { places: [{ directory: '', file: `.godwit-${id}` }] };
+  const placeKey = '0'.repeat(64);
+  await writeProof(root, `.godwit-${id}`).catch(() => undefined);
+  const question = { what: 'storage', admission, proof, placeKey } as const;
+  const { answer, gone } = ask(question, () => undefined, AbortSignal.timeout(20_000));
+  const found = await answer;
+  await gone;
+  return found;
+}
+
+test('a process that has answered answers the next question of the same host, and none of another', async (t) => {
+  const { ask, started, root } = hostWhose(t, `await import(${JSON.stringify(CHECKER)});`);
+  await storageOf(ask, 'a', root);
+  await storageOf(ask, 'a', root);
+  assert.equal(started().length, 1);
+  await storageOf(ask, 'c', root);
+  assert.equal(started().length, 2);
+  // One waits at a time.
+  const [first = 0] = started();
+  await untilSo(() => isGone(first));
+});
+
+test('a process in which something may hang answers no other question', async (t) => {
+  const { ask, started, root } = hostWhose(
+    t,
+    `process.stdin.on('data', () => process.stdout.write('{"answer":null,"isClear":false}\\n'));`,
+  );
+  await storageOf(ask, 'a', root);
+  await storageOf(ask, 'a', root);
+  assert.equal(started().length, 2);
+});
+
+test('a process that ends while it waits is replaced', async (t) => {
+  const { ask, started, root } = hostWhose(
+    t,
+    `process.stdin.on('data', () => process.stdout.write('{"answer":null,"isClear":true}\\n'));`,
+  );
+  await storageOf(ask, 'a', root);
+  const [first = 0] = started();
+  process.kill(first, 'SIGKILL');
+  await untilSo(() => isGone(first));
+  await storageOf(ask, 'a', root);
+  assert.equal(started().length, 2);
+});
+
+function isGone(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch {
+    return true;
+  }
+}
