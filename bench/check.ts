@@ -94,17 +94,26 @@ async function workIn(
 /** Of the kernel's own unit, in which it counts for programs (`getconf CLK_TCK`). */
 const TICK_MS = 10;
 
-/** What each host's agent has had of processors, with the processes that it started and that have ended, ms. */
+/** What each host's agent has had of processors, with the processes that it started, ms. */
 async function processorsOf(lab: Lab): Promise<{ readonly a: number; readonly b: number }> {
   const of = async (host: string): Promise<number> => {
     const [agent] = await agentsOf(lab, host);
     if (agent === undefined) throw new Error(`host ${host} has no agent`);
-    const text = await readFile(`/proc/${agent.pid}/stat`, 'utf8');
-    // From the state on, which follows the name: proc(5) has user and system time as the 12th, and of its children after that.
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks) * TICK_MS, 0);
+    const { pid } = agent;
+    const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8');
+    const all = [pid, ...children.split(' ').map(Number)].filter((each) => each > 0);
+    return (await Promise.all(all.map(ownMs))).reduce((sum, ms) => sum + ms, 0);
   };
   return { a: await of('a'), b: await of('b') };
+}
+
+/** What a process has had, with those of its own that have ended; 0 where it has ended itself, which its parent's has. */
+async function ownMs(pid: number): Promise<number> {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+  if (text === undefined) return 0;
+  // From the state on, which follows the name: proc(5) has user and system time as the 12th, and of its children after that.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks) * TICK_MS, 0);
 }
 
 function lineOf({ checkMs, planMs, hereMs, thereMs, alone, sampled }: Pair): string {

@@ -1,7 +1,8 @@
 import type { AgentConfig } from '../config.ts';
 import { godwitError } from '../errors.ts';
 import { shareOfLink } from '../migration/prediction/link-share.ts';
-import { aroundMs } from '../migration/prediction/own-times.ts';
+import { aroundMs, movesTo } from '../migration/prediction/own-times.ts';
+import type { OwnMove } from '../migration/prediction/own-times.ts';
 import type { MigrationRequest, Report } from '../protocol/public/migration.ts';
 import type { PlanAnswer } from '../protocol/public/plan.ts';
 import type { LinkMeasure } from '../protocol/public/prediction.ts';
@@ -100,6 +101,15 @@ export class LinkRates {
     const { store } = this.#parts;
     const left = store.all().filter(({ request }) => request.side === 'source');
     return aroundMs(reportsOf(store, left.slice(-LOOKED_AT).toReversed()));
+  }
+
+  /** The latest migrations of this host to that one, the newest first. */
+  movesTo(to: string): OwnMove[] {
+    const { store } = this.#parts;
+    const went = store
+      .all()
+      .filter(({ request }) => request.side === 'source' && request.toHost === to);
+    return movesTo(to, reportsOf(store, went.slice(-LOOKED_AT).toReversed()));
   }
 
   /** Measures the link, unless it was measured in the last minutes or is in use. */

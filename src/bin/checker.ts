@@ -1,5 +1,6 @@
 import { enableCompileCache } from 'node:module';
 import { createInterface } from 'node:readline';
+import type { CheckerLine } from '../agent/preflight/checker-questions.ts';
 
 /**
  * Looks at guests, hosts and storage for the agent that started it: for each line of `question` that comes in, lines of
@@ -30,14 +31,20 @@ input.on('close', () => {
 input.on('line', (text) => {
   isBusy = true;
   void runChecker(config, text, closed.signal, (line) => {
-    const isLast = !('host' in line);
-    const said = 'answer' in line ? { ...line, isClear: isClear() } : line;
-    process.stdout.write(`${JSON.stringify(said)}\n`, () => {
-      if (isLast) isBusy = false;
-      if (isLast && closed.signal.aborted) process.exit(0);
+    if ('host' in line) return say(line);
+    // What it has just closed is closed by then.
+    setImmediate(() => {
+      say('answer' in line ? { ...line, isClear: isClear() } : line, () => {
+        isBusy = false;
+        if (closed.signal.aborted) process.exit(0);
+      });
     });
   });
 });
+
+function say(line: CheckerLine, then?: () => void): void {
+  process.stdout.write(`${JSON.stringify(line)}\n`, then);
+}
 
 /** No thread of it waits for storage or for a name, and no program that it started runs. */
 function isClear(): boolean {

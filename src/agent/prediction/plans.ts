@@ -90,6 +90,7 @@ export class Plans {
       mix: isTaken ? balloonedMix(mix, balloon, memoryBytes) : mix,
       link,
       aroundMs: outgoing.links.aroundMs(),
+      ownMoves: outgoing.links.movesTo(to),
       cores: Math.min(availableParallelism(), offer?.cores ?? Infinity),
       settings: {
         ...withShare(request, shareOf(request, link)),

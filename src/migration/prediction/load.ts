@@ -1,5 +1,6 @@
 import type { MigrationSettings } from '../../protocol/public/migration.ts';
 import type { CurvePoint, LinkMeasure, PageMix } from '../../protocol/public/prediction.ts';
+import type { OwnMove } from './own-times.ts';
 import { COSTS, ZERO_NOTE, ZERO_WORK } from './parameters.ts';
 import type { Way } from './parameters.ts';
 import type { Load } from './rounds.ts';
@@ -20,6 +21,8 @@ export interface Facts {
   readonly way: Way;
   /** What this host's own migrations took around their memory, ms; absent: too few have been made. */
   readonly aroundMs?: number | undefined;
+  /** This host's latest migrations to that host, the newest first. */
+  readonly ownMoves?: readonly OwnMove[];
   readonly settings: Pick<
     MigrationSettings,
     'mode' | 'maxDowntimeMs' | 'maxBandwidth' | 'hybridRounds' | 'timeoutMs'

@@ -1,6 +1,7 @@
 import type { Phase, Report } from '../../protocol/public/migration.ts';
+import { ASSUMED_COUNTS } from './parameters.ts';
 
-/** What a site's own migrations say of the times that hang on neither memory nor link. Pure. */
+/** What a site's own migrations say of the times that no measurement beforehand shows. Pure. */
 
 /** Fewer say nothing, and what is older is not looked at. */
 const LEAST = 3;
@@ -29,4 +30,62 @@ export function aroundMs(
   if (took.length < LEAST) return undefined;
   const sorted = took.toSorted((left, right) => left - right);
   return sorted[Math.floor(sorted.length / 2)];
+}
+
+/** How a guest stands still hangs on this. */
+export interface Kind {
+  readonly finished: 'precopy' | 'postcopy';
+  readonly byWire: boolean;
+  /** Over more than one stream. */
+  readonly several: boolean;
+  readonly maxDowntimeMs: number;
+}
+
+/** A migration of this host to another, and for how long its guest stood still. */
+export interface OwnMove extends Kind {
+  readonly downtimeMs: number;
+}
+
+type Moved = Pick<
+  Report,
+  'outcome' | 'finished' | 'settings' | 'stream' | 'wire' | 'downtimeMs' | 'to'
+>;
+
+/** The latest of these migrations (newest first) that went to that host, and whose guest stood still. */
+export function movesTo(to: string, reports: Iterable<Moved>): OwnMove[] {
+  const moves: OwnMove[] = [];
+  for (const { outcome, finished, settings, stream, wire, downtimeMs = 0, to: went } of reports) {
+    if (outcome !== 'done' || went !== to || downtimeMs <= 0) continue;
+    if (finished !== 'precopy' && finished !== 'postcopy') continue;
+    const { streams } = stream ?? settings;
+    const { maxDowntimeMs } = settings;
+    const kind = { finished, byWire: wire !== undefined, several: streams > 1, maxDowntimeMs };
+    moves.push({ ...kind, downtimeMs });
+  }
+  return moves;
+}
+
+/**
+ * What to multiply by what the model says of a standstill: towards the median of the latest moves of the same kind, as far
+ * as these outweigh what is assumed. 1 where there is none.
+ */
+export function learnedFactor(saidMs: number, kind: Kind, moves: readonly OwnMove[]): number {
+  const same = moves.filter(
+    (move) =>
+      move.finished === kind.finished &&
+      move.byWire === kind.byWire &&
+      move.several === kind.several &&
+      move.maxDowntimeMs === kind.maxDowntimeMs,
+  );
+  const latest = same.slice(0, MOST_LOOKED_AT).map(({ downtimeMs }) => downtimeMs);
+  if (latest.length === 0 || saidMs <= 0) return 1;
+  const ratio = medianOf(latest) / saidMs;
+  return ratio ** (latest.length / (latest.length + ASSUMED_COUNTS));
+}
+
+/** Between the two in the middle, by their ratio. */
+function medianOf(values: readonly number[]): number {
+  const sorted = values.toSorted((left, right) => left - right);
+  const half = (sorted.length - 1) / 2;
+  return Math.sqrt((sorted[Math.floor(half)] ?? 0) * (sorted[Math.ceil(half)] ?? 0));
 }

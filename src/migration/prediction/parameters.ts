@@ -46,6 +46,9 @@ export const CAPPED_PIECE_MS = 100;
 /** As a mover does not see each piece: how much of it counts. */
 export const PIECE_SHARE = 0.8;
 
+/** How far what is written in a round lies from what the curve says of one, as the spread of its logarithm. */
+export const ROUND_SPREAD = 0.5;
+
 /** Passes that QEMU counts beside those that the model has: the first look, and the last one while the guest is paused. */
 export const FURTHER_ROUNDS = 2;
 export const POSTCOPY_FURTHER_ROUNDS = 1;
@@ -69,6 +72,9 @@ export const POSTCOPY_AFTER_MS = 100;
 
 /** Hybrid gives pre-copy up where the guest dirties this share of what the link takes (migration/steering). */
 export const CONVERGING_SHARE = 0.9;
+
+/** What nobody has measured here counts as much as this many moves that this site has made. */
+export const ASSUMED_COUNTS = 1;
 
 /** How far the outcome lies from the figure that was measured, as the spread of its logarithm. */
 export const SPREADS = {

@@ -2,6 +2,7 @@ import type { Prediction, Range } from '../../protocol/public/prediction.ts';
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
 import { loadOf } from './load.ts';
 import type { Facts } from './load.ts';
+import { learnedFactor } from './own-times.ts';
 import {
   CLIENT_MS,
   COSTS,
@@ -16,6 +17,7 @@ import {
   SWITCH_MS,
   SWITCH_ROUND_TRIPS,
 } from './parameters.ts';
+import type { Way } from './parameters.ts';
 import { simulate } from './rounds.ts';
 import type { Rounds } from './rounds.ts';
 import { NOMINAL, scenarios } from './scenarios.ts';
@@ -29,8 +31,9 @@ import type { Scenario, Spreads } from './scenarios.ts';
  * allows. Each case is as monotone as the simulation, and so are the ranges.
  */
 export function predict(facts: Facts): Prediction {
-  const middle = expected(facts);
-  const cases = scenarios(spreadsOf(facts)).map((scenario) => outcome(facts, scenario));
+  const factor = factorOf(facts);
+  const middle = outcome(facts, NOMINAL, factor);
+  const cases = scenarios(spreadsOf(facts)).map((scenario) => outcome(facts, scenario, factor));
   const range = (of: (each: Outcome) => number): Range =>
     rangeOf(
       cases.map((each) => of(each)),
@@ -54,7 +57,26 @@ function furtherOf({ ends }: Rounds): number {
 }
 
 /** As everything was measured: the middle of each range, for a small part of what `predict` takes. */
-export const expected = (facts: Facts): Outcome => outcome(facts, NOMINAL);
+export const expected = (facts: Facts): Outcome => outcome(facts, NOMINAL, factorOf(facts));
+
+/** What this site’s own moves make of what is assumed of a standstill. */
+function factorOf(facts: Facts): number {
+  const { way, settings, ownMoves = [] } = facts;
+  if (ownMoves.length === 0) return 1;
+  const { rounds, downtimeMs } = outcome(facts, NOMINAL, 1);
+  if (rounds.ends === 'never') return 1;
+  const byWire = way === 'cold' || way === 'known';
+  const several = isSeveral(way);
+  const { maxDowntimeMs } = settings;
+  return learnedFactor(
+    downtimeMs,
+    { finished: rounds.ends, byWire, several, maxDowntimeMs },
+    ownMoves,
+  );
+}
+
+const isSeveral = (way: Way): boolean =>
+  COSTS[way].mostCores > 1 && way !== 'cold' && way !== 'known';
 
 export interface Outcome {
   readonly rounds: Rounds;
@@ -63,14 +85,14 @@ export interface Outcome {
   readonly clientGapMs: number;
 }
 
-function outcome(facts: Facts, scenario: Scenario): Outcome {
+function outcome(facts: Facts, scenario: Scenario, factor: number): Outcome {
   const { settings, link } = facts;
   const aroundMs = (facts.aroundMs ?? START_MS + END_MS) * scenario.fixed;
   const timeoutMs = Math.max(1, settings.timeoutMs - aroundMs);
   const rounds = simulate(loadOf(facts, scenario), { ...settings, timeoutMs }, scenario.tail);
   const switchMs = switchOf(facts, rounds);
   const aroundSwitchMs = switchMs * scenario.fixed + SWITCH_ROUND_TRIPS * (link?.roundTripMs ?? 0);
-  const downtimeMs = rounds.ends === 'never' ? 0 : rounds.finalMs + aroundSwitchMs;
+  const downtimeMs = rounds.ends === 'never' ? 0 : (rounds.finalMs + aroundSwitchMs) * factor;
   return {
     rounds,
     totalMs: aroundMs + rounds.memoryMs,
@@ -82,9 +104,7 @@ function outcome(facts: Facts, scenario: Scenario): Outcome {
 /** While the guest is paused, beside its pages, ms. */
 function switchOf({ way }: Facts, { ends }: Rounds): number {
   if (ends === 'postcopy') return POSTCOPY_SWITCH_MS;
-  return COSTS[way].mostCores > 1 && way !== 'cold' && way !== 'known'
-    ? SEVERAL_SWITCH_MS
-    : SWITCH_MS;
+  return isSeveral(way) ? SEVERAL_SWITCH_MS : SWITCH_MS;
 }
 
 function spreadsOf({ link, mix }: Facts): Spreads {

@@ -8,6 +8,7 @@ import {
   PIECE_SHARE,
   POSTCOPY_AFTER_MS,
   POSTCOPY_PASS,
+  ROUND_SPREAD,
 } from './parameters.ts';
 
 /** The rounds of a migration, one after the other, from what a byte costs and the working set’s curve. Pure. */
@@ -47,14 +48,15 @@ export interface Rounds {
 
 /** Beyond these a migration takes as long as it may, whatever the next would bring. */
 const MOST_ROUNDS = 5000;
-/** A round that is shorter than the one before by no more than this share leads nowhere: each one after it is as long. */
+/** A round that is shorter than the one before by no more than this share: each one after it is as long. */
 const STANDSTILL = 1e-5;
 
 /**
  * Pre-copy sends until what remains fits into the downtime, looks what was dirtied meanwhile, and goes on with that. What
  * fits stays for the end, so that each round after the first takes as long as sending what the round before dirtied, and
- * the guest is stopped once that is less than one piece of the hypervisor’s work. `tail`: how much of what may remain at
- * the switch does remain, 0 to 1.
+ * the guest is stopped once that is less than one piece of the hypervisor’s work. A guest does not write the same in each
+ * round: the nearer the usual one comes to a piece, the sooner one of them is small enough. `tail`: how much of what may
+ * remain at the switch does remain, 0 to 1.
  */
 export function simulate(load: Load, policy: Policy, tail: number): Rounds {
   if (policy.mode === 'postcopy') return postcopy(load, POSTCOPY_AFTER_MS);
@@ -64,29 +66,48 @@ export function simulate(load: Load, policy: Policy, tail: number): Rounds {
   let lastMs = load.passMs - fitsMs + Math.min(slackMs, fitsMs);
   let memoryMs = lastMs;
   let bytes = load.passBytes;
-  for (let round = 1; ; round += 1) {
+  let round = 1;
+  /** How many of the rounds so far were small enough, on average. */
+  let enough = 0;
+  for (;;) {
     const lastDirtied = dirtiedWithin(load.curve, lastMs, load.memoryBytes);
     const nextMs = lastDirtied * load.againMsPerByte;
     const last = { lastMs, lastDirtied };
     const cut = (): Rounds => never(load, policy, { ...last, round, bytes });
-    if (nextMs < slackMs) {
+    const chance = chanceOf(nextMs, slackMs);
+    const isStill = nextMs >= lastMs * (1 - STANDSTILL);
+    if (enough + chance < 1 && isStill && policy.mode !== 'hybrid') {
+      // Each further round is as long as this one.
+      const further = Math.ceil((1 - enough) / chance) - 1;
+      if (further > MOST_ROUNDS - round) return cut();
+      round += further;
+      memoryMs += further * nextMs;
+      bytes += further * lastDirtied * load.againBytesPerByte;
+      enough = 1;
+    }
+    enough += chance;
+    if (enough >= 1) {
       const restMs = fitsMs - Math.min(slackMs, fitsMs);
       memoryMs += restMs + nextMs;
       if (memoryMs > policy.timeoutMs) return cut();
       bytes += lastDirtied * load.againBytesPerByte;
-      const finalMs = tail * restMs + nextMs;
+      const finalMs = tail * restMs + Math.min(nextMs, slackMs);
       return { ends: 'precopy', rounds: round, bytes, memoryMs, finalMs, ...last };
     }
-    if (memoryMs > policy.timeoutMs) return cut();
-    if (policy.mode === 'hybrid') {
-      if (givesUp(round, policy, lastMs, nextMs)) {
-        return follow(load, { memoryMs, bytes, rounds: round, ...last });
-      }
-    } else if (nextMs >= lastMs * (1 - STANDSTILL) || round >= MOST_ROUNDS) return cut();
+    if (memoryMs > policy.timeoutMs || round >= MOST_ROUNDS) return cut();
+    if (policy.mode === 'hybrid' && givesUp(round, policy, lastMs, nextMs))
+      return follow(load, { memoryMs, bytes, rounds: round, ...last });
     bytes += lastDirtied * load.againBytesPerByte;
     memoryMs += nextMs;
     lastMs = nextMs;
+    round += 1;
   }
+}
+
+/** That a round is small enough whose usual size is this, ms; as far out as it lies, as seldom it is. */
+function chanceOf(usualMs: number, slackMs: number): number {
+  if (usualMs < slackMs) return 1;
+  return Math.exp(-((Math.log(usualMs / slackMs) / ROUND_SPREAD) ** 2) / 2);
 }
 
 /** As the steering decides it, from the second round on (`steering.ts`). */

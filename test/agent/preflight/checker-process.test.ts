@@ -15,16 +15,24 @@ const CHECKER = fileURLToPath(new URL('../../../src/bin/checker.ts', import.meta
 
 /** A host whose processes that check note that they have started, and then run `body`. */
 function hostWhose(t: TestContext, body: string) {
-  const root = tempDir(t);
+  let root = '';
+  const started = (): number[] =>
+    readFileSync(path.join(root, 'started'), 'utf8').trim().split('\n').map(Number);
+  // Before the directory is removed.
+  t.after(() => started().forEach(end));
+  root = tempDir(t);
   const log = path.join(root, 'started');
   const program = path.join(root, 'checker.mjs');
   const start = `import { appendFileSync } from 'node:fs'; appendFileSync(${JSON.stringify(log)}, process.pid + '\\n');`;
   writeFileSync(program, `${start}\n${body}\n`);
   const file = path.join(root, 'agent.json');
-  const config = { name: 'b', address: '127.0.0.1:7001', stateDir: root, storage: [{ path: root }] };
+  const config = {
+    name: 'b',
+    address: '127.0.0.1:7001',
+    stateDir: root,
+    storage: [{ path: root }],
+  };
   writeFileSync(file, JSON.stringify(config));
-  const started = (): number[] => readFileSync(log, 'utf8').trim().split('\n').map(Number);
-  t.after(() => started().forEach(end));
   return { ask: askProcess(file, program), started, root };
 }
 

@@ -1,8 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { aroundMs, MOST_LOOKED_AT } from '../../../src/migration/prediction/own-times.ts';
+import fc from 'fast-check';
+import {
+  aroundMs,
+  learnedFactor,
+  MOST_LOOKED_AT,
+  movesTo,
+} from '../../../src/migration/prediction/own-times.ts';
+import type { OwnMove } from '../../../src/migration/prediction/own-times.ts';
+import { migrationSettings } from '../../../src/protocol/public/migration.ts';
 import { predict } from '../../../src/migration/prediction/predict.ts';
-import { guest } from './samples.ts';
+import { anyFacts, guest } from './samples.ts';
 
 const took = (checking: number, outcome: 'done' | 'failed' = 'done') => ({
   outcome,
@@ -33,4 +41,88 @@ test('a prediction takes what the site’s own moves took around memory for its 
   const apart = slow.totalMs.middle - usual.totalMs.middle;
   assert.equal(apart, 6000);
   assert.equal(slow.memoryMs.middle, usual.memoryMs.middle);
+});
+
+const stood = (downtimeMs: number, kind: Partial<OwnMove> = {}): OwnMove => ({
+  finished: 'precopy',
+  byWire: false,
+  several: false,
+  maxDowntimeMs: 100,
+  downtimeMs,
+  ...kind,
+});
+
+test('a standstill is what it was in the moves of the same kind, the more of them the surer', () => {
+  const said = predict(guest(1)).downtimeMs.middle;
+  const after = (moves: OwnMove[]) =>
+    predict({ ...guest(1), ownMoves: moves }).downtimeMs.middle / said;
+  const times = (count: number) => Array.from({ length: count }, () => stood(said * 4));
+  assert.ok(Math.abs(after(times(1)) - 2) < 0.05, String(after(times(1))));
+  assert.ok(after(times(3)) > 2.7 && after(times(9)) > 3.4);
+  // One that went otherwise says nothing of it.
+  for (const other of [
+    { finished: 'postcopy' },
+    { byWire: true },
+    { several: true },
+    { maxDowntimeMs: 300 },
+  ] as const)
+    assert.equal(after([stood(said * 4, other)]), 1);
+});
+
+test('only the latest moves of a kind count, however many of another lie between', () => {
+  const kind = stood(0);
+  const latest = Array.from({ length: MOST_LOOKED_AT }, () => [
+    stood(50),
+    stood(9, { several: true }),
+  ]).flat();
+  const old = Array.from({ length: 20 }, () => stood(5000));
+  assert.equal(learnedFactor(50, kind, [...latest, ...old]), learnedFactor(50, kind, latest));
+});
+
+test('what is learned leaves time and bytes as they are, and lies between what was said and what was seen', () => {
+  const moves = fc.array(
+    fc.record({
+      finished: fc.constantFrom('precopy' as const, 'postcopy' as const),
+      byWire: fc.boolean(),
+      several: fc.boolean(),
+      maxDowntimeMs: fc.constantFrom(100, 300),
+      downtimeMs: fc.double({ min: 1, max: 10_000, noNaN: true }),
+    }),
+    { maxLength: 12 },
+  );
+  fc.assert(
+    fc.property(anyFacts, moves, fc.constantFrom(100, 300), (facts, ownMoves, maxDowntimeMs) => {
+      const asked = { ...facts, settings: { ...facts.settings, maxDowntimeMs } };
+      const [plain, learned] = [predict(asked), predict({ ...asked, ownMoves })];
+      assert.deepEqual(
+        [learned.totalMs, learned.bytes, learned.converges],
+        [plain.totalMs, plain.bytes, plain.converges],
+      );
+      const seen = ownMoves.map(({ downtimeMs }) => downtimeMs);
+      const { low, middle, high } = learned.downtimeMs;
+      assert.ok(low <= middle && middle <= high);
+      assert.ok(middle >= Math.min(plain.downtimeMs.middle, ...seen) - 1);
+      assert.ok(middle <= Math.max(plain.downtimeMs.middle, ...seen) + 1);
+    }),
+  );
+});
+
+test('moves to another host, that failed, or in which no guest stood still are not learned from', () => {
+  const settings = migrationSettings.parse({ streams: 4 });
+  const report = {
+    outcome: 'done',
+    finished: 'precopy',
+    settings,
+    downtimeMs: 70,
+    to: 'b',
+  } as const;
+  const all = [
+    report,
+    { ...report, to: 'c' },
+    { ...report, outcome: 'failed' as const },
+    { ...report, finished: 'none' as const },
+    { ...report, downtimeMs: undefined },
+  ];
+  const { maxDowntimeMs } = settings;
+  assert.deepEqual(movesTo('b', all), [stood(70, { several: true, maxDowntimeMs })]);
 });

@@ -31,6 +31,26 @@ describe('the rounds of a migration', () => {
     assert.equal(most.memoryMs, guest(0).settings.timeoutMs);
   });
 
+  test('end in some of many where the usual one is a little too long, and never where it is much too long', () => {
+    // The link takes 119 MiB/s: sent again it takes 40 ms and some, where QEMU ends below 40.
+    const hot = (mib: number) => [
+      { windowMs: 10, dirtyBytes: mib * MIB },
+      { windowMs: 4000, dirtyBytes: mib * MIB },
+    ];
+    const of = (mib: number) => roundsOf({ ...guest(0), curve: hot(mib) });
+    const [fits, near, further, far] = [of(4), of(8), of(16), of(64)];
+    assert.deepEqual(
+      [fits.ends, near.ends, further.ends, far.ends],
+      ['precopy', 'precopy', 'precopy', 'never'],
+    );
+    assert.equal(fits.rounds, 1);
+    assert.ok(near.rounds > 1 && near.rounds < 6, String(near.rounds));
+    assert.ok(
+      further.rounds > near.rounds * 3 && further.bytes > near.bytes,
+      String(further.rounds),
+    );
+  });
+
   test('end at a small working set that is written fast, where one figure of a rate would say never', () => {
     const facts = guest(0);
     const hot = [

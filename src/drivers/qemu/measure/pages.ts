@@ -56,25 +56,28 @@ export async function samplePages(
   random: () => number = Math.random,
 ): Promise<Sampled | undefined> {
   const first = new Map<number, Buffer>();
+  const firstMs = time.monotonicMs();
   await eachOf(choose(pages.count, random), signal, (page) => {
     const content = contentOf(pages, page);
     if (content !== undefined) first.set(page, content);
   });
   if (first.size === 0) return undefined;
-  const beganMs = time.monotonicMs();
+  // To look takes its time, which is no window's: each look counts as if all of it were at its middle.
+  const beganMs = (firstMs + time.monotonicMs()) / 2;
   const written = new Set<number>();
   const curve: CurvePoint[] = [];
   const now = Buffer.alloc(PAGE_BYTES);
   for (const windowMs of WINDOWS_MS) {
     await time.sleep(Math.max(0, beganMs + windowMs - time.monotonicMs()), signal);
-    const lookedMs = time.monotonicMs() - beganMs;
+    const lookMs = time.monotonicMs();
     await eachOf([...first.keys()], signal, (page) => {
       if (!written.has(page) && hasChanged(pages, page, first.get(page) ?? ZEROS, now))
         written.add(page);
     });
     const share = written.size / first.size;
     const dirtyBytes = Math.round(share * pages.count * PAGE_BYTES);
-    curve.push({ windowMs: Math.max(windowMs, Math.round(lookedMs)), dirtyBytes });
+    const middleMs = (lookMs + time.monotonicMs()) / 2;
+    curve.push({ windowMs: Math.max(windowMs, Math.round(middleMs - beganMs)), dirtyBytes });
   }
   return { pages: first.size, curve, mix: mixOf([...first.values()]) };
 }

@@ -67,6 +67,25 @@ describe('a sample of pages', () => {
     assert.deepEqual([found?.mix.zero, found?.mix.duplicate, found?.mix.packed], [0, 0, 1]);
   });
 
+  test('takes what it needs to look for a part of the windows, and for no writing', async () => {
+    // Each read takes 0.1 ms: 100 ms for a look.
+    const slow = new Memory(1000, () => random);
+    const read = slow.read.bind(slow);
+    const looksAt500: number[] = [];
+    slow.read = (page, into) => {
+      slow.nowMs += 0.1;
+      if (page === 500) looksAt500.push(slow.nowMs);
+      return read(page, into);
+    };
+    slow.time.monotonicMs = () => Math.round(slow.nowMs);
+    const found = await samplePages(slow, slow.time, signal, () => 0);
+    const windows = found?.curve.map(({ windowMs }) => windowMs) ?? [];
+    assert.deepEqual(windows, [150, 350, 1050, 3050]);
+    const [first = 0, ...later] = looksAt500;
+    const apart = later.map((ms) => Math.round(ms - first));
+    assert.deepEqual(apart, windows);
+  });
+
   test('sees a working set that is written again and again once, and one that grows as it grows', async () => {
     const hot = new Memory(
       1000,
