@@ -1,5 +1,5 @@
 import { callOf, isOpen } from '../wishes/moves.ts';
-import type { Cancel } from '../wishes/moves.ts';
+import type { Cancel, Seen } from '../wishes/moves.ts';
 import type { Sight } from '../wishes/settle.ts';
 import { rollStep } from '../wishes/roll.ts';
 import type { Heard } from '../wishes/roll-health.ts';
@@ -7,6 +7,8 @@ import { step } from '../wishes/step.ts';
 import type { StepOutput } from '../wishes/step.ts';
 import { isWishEnd } from '../../protocol/controller/wish.ts';
 import type { Move, Wish } from '../../protocol/controller/wish.ts';
+import type { Mutex } from '../../mutex.ts';
+import type { ModeHeard } from '../wishes/maintenance-mode.ts';
 import type {
   AgentCalls,
   Claim,
@@ -28,10 +30,25 @@ export interface CarrierDependencies {
   /** Ids of migrations that were never used before. */
   readonly newId: () => string;
   readonly leaseMs: number;
+  /** Of all wishes of a controller: who promises room takes one. */
+  readonly turns: Mutex;
+}
+
+/** What was heard by the beginning of a round. */
+interface Answers {
+  readonly sights: ReadonlyMap<string, Sight>;
+  readonly heard: Heard | 'pending' | undefined;
+  readonly mode: ModeHeard | undefined;
+}
+
+interface InRound extends Answers {
+  readonly view: WishView;
 }
 
 /** How a round ended: `lost`: the claim is another's. `again`: there is more to do at once. `wait`: agents work. `idle`: only the fleet can change. */
 export type Round = 'ended' | 'lost' | 'again' | 'wait' | 'idle';
+
+const ENDS: ReadonlySet<Seen> = new Set(['done', 'failed', 'cancelled', 'lost']);
 
 /** New moves that one round may begin. */
 const MOST_NEW = 64;
@@ -49,6 +66,8 @@ export class Carrier {
   /** Those whose answer lets something new begin or end; looks are paced by the rounds. */
   readonly #pressing = new Set<Promise<void>>();
   readonly #sights = new Map<string, Sight>();
+  #ended = Promise.withResolvers<void>();
+  #underway = 0;
   readonly #roll: RollCall;
   readonly #mode: ModeCallUnderway;
 
@@ -73,29 +92,65 @@ export class Carrier {
     return [...this.#pressing];
   }
 
+  /** Resolves once an answer says that a move has ended, after the last round began. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  /** Moves that were under way after the last round. */
+  get underway(): number {
+    return this.#underway;
+  }
+
   async round(): Promise<Round> {
-    const { store, fleet, leaseMs } = this.#parts;
-    const view = await store.view(this.#claim, leaseMs);
+    const { fleet, turns } = this.#parts;
+    this.#ended = Promise.withResolvers();
+    const view = await this.#view();
     if (view === undefined) return 'lost';
     if (isWishEnd(view.wish.phase)) return 'ended';
     if (!(await this.#mayAsk(view))) return 'lost';
     for (const move of view.moves) this.#ask(move, view.cancel);
     this.#roll.ask(view, this.#claim);
     this.#mode.ask(view);
-    const heard = this.#roll.heard(view.wish);
-    const mode = this.#mode.heard(view.wish);
     const sights = this.#answered(view.moves);
+    const answers = {
+      sights,
+      heard: this.#roll.heard(view.wish),
+      mode: this.#mode.heard(view.wish),
+    };
+    const round = { view, ...answers };
+    const first = this.#decide(round, await fleet.look());
+    if (isBeginning(view, first)) return turns.run(() => this.#promise(answers));
+    // A guest whose reservation ended before the view may have come since that look.
+    const output = restsOnEmpty(view.wish, first.wish)
+      ? this.#decide(round, await fleet.look('now'))
+      : first;
+    return this.#write(round, output);
+  }
+
+  /** Decides again, on what the wishes of this controller promised before: of decisions made at once only one would stand. */
+  async #promise(answers: Answers): Promise<Round> {
+    const view = await this.#view();
+    if (view === undefined) return 'lost';
+    if (isWishEnd(view.wish.phase)) return 'ended';
+    const round = { view, ...answers };
+    return this.#write(round, this.#decide(round, await this.#parts.fleet.look()));
+  }
+
+  #view(): Promise<WishView | undefined> {
+    return this.#parts.store.view(this.#claim, this.#parts.leaseMs);
+  }
+
+  #decide(
+    { view, sights, heard, mode }: InRound,
+    known: Awaited<ReturnType<FleetView['look']>>,
+  ): StepOutput {
     const { wish, moves, cancel, world } = view;
     const { epoch } = this.#claim;
     const ids = Array.from({ length: MOST_NEW }, () => this.#parts.newId());
-    const decide = (known: Awaited<ReturnType<FleetView['look']>>): StepOutput => {
-      const input = { wish, moves, sights, world: { ...world, ...known }, cancel, epoch, ids };
-      return wish.ask.kind === 'roll' ? rollStep({ ...input, heard }) : step({ ...input, mode });
-    };
-    const first = decide(await fleet.look());
-    // A guest whose reservation ended before the view may have come since that look.
-    const output = restsOnEmpty(view.wish, first.wish) ? decide(await fleet.look('now')) : first;
-    return this.#write(view, output, sights, heard);
+    const input = { wish, moves, sights, world: { ...world, ...known }, cancel, epoch, ids };
+    if (wish.ask.kind === 'roll') return rollStep({ ...input, heard });
+    return step({ ...input, mode });
   }
 
   /** Takes a new epoch where what was asked under the present one has to be proved not to begin any more. */
@@ -117,6 +172,7 @@ export class Carrier {
       this.#calls.delete(id);
       this.#pressing.delete(call);
       this.#sights.set(id, sight);
+      if (ENDS.has(sight.seen)) this.#ended.resolve();
     });
     this.#calls.set(id, call);
     if (callOf(move, this.#claim.epoch, cancel) !== 'look') this.#pressing.add(call);
@@ -147,18 +203,13 @@ export class Carrier {
     return new Map(own);
   }
 
-  async #write(
-    view: WishView,
-    output: StepOutput,
-    sights: ReadonlyMap<string, Sight>,
-    heard: Heard | 'pending' | undefined,
-  ): Promise<Round> {
+  async #write({ view, sights, heard }: InRound, output: StepOutput): Promise<Round> {
     const before = new Map(view.moves.map((each) => [each.id, JSON.stringify(each)]));
     const moves = output.moves.filter((each) => before.get(each.id) !== JSON.stringify(each));
-    const begins = moves.some(({ id }) => !before.has(id));
+    const isNew = isBeginning(view, output);
     const isSame = moves.length === 0 && JSON.stringify(output.wish) === JSON.stringify(view.wish);
     if (!isSame) {
-      const admission = begins ? { admission: view.admission } : {};
+      const admission = isNew ? { admission: view.admission } : {};
       const { version } = view;
       const change = { ...output, version, moves, ...admission };
       const written = await this.#parts.store.commit(this.#claim, change);
@@ -171,7 +222,8 @@ export class Carrier {
     this.#mode.took();
     if (isWishEnd(output.wish.phase)) return 'ended';
     const open = output.moves.filter(({ phase }) => isOpen(phase));
-    if (begins || open.some((each) => isPressing(each, view, this.#claim.epoch))) return 'again';
+    this.#underway = open.length;
+    if (isNew || open.some((each) => isPressing(each, view, this.#claim.epoch))) return 'again';
     if (output.wish.roll?.stage !== view.wish.roll?.stage) return 'again';
     const phase = output.wish.maintenanceMode?.phase;
     if (phase !== view.wish.maintenanceMode?.phase) return 'again';
@@ -182,6 +234,9 @@ export class Carrier {
     return isCalling || output.moves.some(({ settled }) => !settled) ? 'wait' : 'idle';
   }
 }
+
+const isBeginning = ({ moves }: WishView, output: StepOutput): boolean =>
+  output.moves.some(({ id }) => !moves.some((each) => each.id === id));
 
 /** Whether a decision rests on no guest being on a host. */
 const restsOnEmpty = (before: Wish, after: Wish): boolean =>

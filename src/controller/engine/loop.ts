@@ -1,11 +1,12 @@
 import type { Clock } from '../../clock.ts';
 import { toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
+import { Mutex } from '../../mutex.ts';
 import { Carrier } from './carrier.ts';
 import type { CarrierDependencies } from './carrier.ts';
 import type { Claim } from './ports.ts';
 
-export interface LoopDependencies extends Omit<CarrierDependencies, 'leaseMs'> {
+export interface LoopDependencies extends Omit<CarrierDependencies, 'leaseMs' | 'turns'> {
   readonly clock: Clock;
   readonly log: Log;
   /** Of this process, and of no other that ever ran. It is shown to people; only epochs decide. */
@@ -19,25 +20,31 @@ export interface LoopDependencies extends Omit<CarrierDependencies, 'leaseMs'> {
 const LEASE_MS = 6000;
 const MOST = 1000;
 const LOOK_FOR_WORK_MS = 500;
-/** The next round while agents work. */
-const WAIT_MS = 300;
+/** The next round while agents work; later where many moves are under way, and still soon enough for the next of them. */
+const WAIT_MS = { least: 300, most: 900 };
+/** Moves whose agents are asked in one second, by all rounds together. */
+const LOOKS_A_SECOND = 400;
 /** Where only the fleet can change, the wish is given up, and is due again after that. */
 const IDLE_MS = 1000;
 const AFTER_ERROR_MS = 1000;
 
 /** Takes up wishes until it is closed, and carries each one on under its own claim. */
 export class WishLoop {
-  readonly #parts: LoopDependencies & { readonly leaseMs: number; readonly most: number };
+  readonly #parts: LoopDependencies & CarrierDependencies & { readonly most: number };
   readonly #stop = new AbortController();
+  readonly #ended = new AbortController();
   readonly #works = new Set<Promise<void>>();
+  readonly #carriers = new Set<Carrier>();
   #taking: Promise<void> = Promise.resolve();
+  #beating: Promise<void> = Promise.resolve();
 
   constructor(parts: LoopDependencies) {
-    this.#parts = { leaseMs: LEASE_MS, most: MOST, ...parts };
+    this.#parts = { leaseMs: LEASE_MS, most: MOST, turns: new Mutex(), ...parts };
   }
 
   start(): void {
     this.#taking = this.#take();
+    this.#beating = this.#beat();
   }
 
   /** Resolves once nothing of it runs; what it had claimed is given up. */
@@ -45,6 +52,8 @@ export class WishLoop {
     this.#stop.abort();
     await this.#taking;
     await Promise.all(this.#works);
+    this.#ended.abort();
+    await this.#beating;
   }
 
   async #take(): Promise<void> {
@@ -69,15 +78,13 @@ export class WishLoop {
   async #work(claim: Claim): Promise<void> {
     const { log, store } = this.#parts;
     const carrier = new Carrier(claim, this.#parts);
-    const beating = new AbortController();
-    const beat = this.#beat(carrier, beating.signal);
+    this.#carriers.add(carrier);
     let dueInMs = 0;
     try {
       dueInMs = await this.#carry(carrier);
     } finally {
       await carrier.end();
-      beating.abort();
-      await beat;
+      this.#carriers.delete(carrier);
       try {
         await store.release(carrier.claim, dueInMs);
       } catch (thrown) {
@@ -100,7 +107,7 @@ export class WishLoop {
         }
         if (round === 'idle') return IDLE_MS;
         if (round === 'again') continue;
-        await Promise.race([this.#sleep(WAIT_MS), ...carrier.pending]);
+        await Promise.race([this.#sleep(this.#waitMs()), carrier.ended, ...carrier.pending]);
       } catch (thrown) {
         log.warn({ wish, error: toGodwitError(thrown) }, 'a wish could not be carried on');
         await this.#sleep(AFTER_ERROR_MS);
@@ -109,15 +116,22 @@ export class WishLoop {
     return 0;
   }
 
-  /** A round may wait for the store or for a plan longer than the lease. */
-  async #beat(carrier: Carrier, signal: AbortSignal): Promise<void> {
+  #waitMs(): number {
+    const moves = [...this.#carriers].reduce((sum, { underway }) => sum + underway, 0);
+    return Math.min(WAIT_MS.most, Math.max(WAIT_MS.least, (1000 * moves) / LOOKS_A_SECOND));
+  }
+
+  /** A round may wait for the store or for a plan longer than the lease. All claims in one write. */
+  async #beat(): Promise<void> {
     const { store, leaseMs, clock, log } = this.#parts;
+    const { signal } = this.#ended;
     while (!signal.aborted) {
       try {
         await clock.sleep(leaseMs / 4, signal);
-        await store.renew(carrier.claim, leaseMs);
+        const claims = [...this.#carriers].map(({ claim }) => claim);
+        await store.renewAll(claims, leaseMs);
       } catch (thrown) {
-        if (!signal.aborted) log.debug({ error: toGodwitError(thrown) }, 'a lease was not renewed');
+        if (!signal.aborted) log.debug({ error: toGodwitError(thrown) }, 'leases were not renewed');
       }
     }
   }

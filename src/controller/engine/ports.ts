@@ -24,7 +24,7 @@ export interface WishView {
   readonly moves: readonly Move[];
   readonly cancel: Cancel;
   readonly world: Omit<World, 'hosts' | 'guests' | 'labels'>;
-  /** Counts the promises of room in the whole fleet: whoever makes one must have seen all the others. */
+  /** Counts promises of room in the whole fleet, and new marks and limits: whoever makes a promise must have seen them all. */
   readonly admission: number;
   /** Of the wish: each write makes it greater. */
   readonly version: number;
@@ -54,10 +54,12 @@ export interface WishStore {
   acquire(owner: string, leaseMs: number): Promise<Claim | undefined>;
   /** The same claim under a new epoch; undefined where it is another’s by now. */
   advance(claim: Claim, leaseMs: number): Promise<Claim | undefined>;
-  /** Extends the lease; undefined where it is another’s by now. */
+  /** Extends the lease where half of it is over; undefined where it is another’s by now. */
   view(claim: Claim, leaseMs: number): Promise<WishView | undefined>;
   /** Extends the lease; false where it is another’s by now. */
   renew(claim: Claim, leaseMs: number): Promise<boolean>;
+  /** The same of many at once; those that are another’s by now stay as they are. */
+  renewAll(claims: readonly Claim[], leaseMs: number): Promise<void>;
   /** All of it or nothing. A change that begins moves is refused once a cancel was asked for. */
   commit(claim: Claim, change: Change): Promise<Written>;
   /** Gives it up, so that anybody may take it from `dueInMs` on. Does nothing where it is another’s by now. */

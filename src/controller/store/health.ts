@@ -52,6 +52,7 @@ export async function setMaintenance(
       .where('name', '=', host)
       .executeTakeFirst();
     if (known === undefined) throw godwitError('GODWIT_HOST_UNKNOWN', { host });
+    await raiseAdmission(db);
     const set = { maintenance: note };
     await db
       .insertInto('host_marks')

@@ -1,5 +1,6 @@
 import type { FleetLimits, LimitsChange } from '../../protocol/controller/limits.ts';
 import type { Store } from './open.ts';
+import { raiseAdmission } from './wish-requests.ts';
 import { limitsOf, marksOf } from './wish-rows.ts';
 import type { Db } from './wish-rows.ts';
 
@@ -30,6 +31,8 @@ export function readLimits(store: Store): Promise<FleetLimits> {
 /** All of it or nothing. Null brings back the default. */
 export async function changeLimits(store: Store, change: LimitsChange): Promise<void> {
   await store.transaction(async (db) => {
+    // A decision that has not seen them is made again.
+    await raiseAdmission(db);
     await setLimit(db, ['fleet', ''], change.fleet);
     await setLimit(db, ['host', 'out'], change.out);
     await setLimit(db, ['host', 'in'], change.in);

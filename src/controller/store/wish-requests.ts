@@ -39,7 +39,7 @@ export async function addWish(db: Db, wish: Wish, now: RawBuilder<number>): Prom
   for (const host of ask.hosts) await markDraining(db, wish.id, host, now);
 }
 
-/** A controller that reserved room without having seen a new mark decides again. */
+/** A controller that reserved room without having seen a new mark, or one that was taken away, decides again. */
 export async function raiseAdmission(db: Db): Promise<void> {
   await db
     .updateTable('counters')
@@ -64,6 +64,7 @@ export async function markDraining(
 
 /** Guests may come to it again; where a wish is named, only if it is that one which keeps them away. */
 export async function openHost(db: Db, host: string, wish?: string): Promise<void> {
+  await raiseAdmission(db);
   let update = db
     .updateTable('host_marks')
     .set({ draining_for: null, draining_since: null })

@@ -7,6 +7,7 @@ import { DEFAULT_LIMITS } from '../wishes/facts.ts';
 import type { HostMark, Limits, Other, Reservation } from '../wishes/facts.ts';
 import { reservationOf } from '../wishes/step.ts';
 import { powerOf } from './power-rows.ts';
+import type { Store } from './open.ts';
 import type { Tables } from './tables.ts';
 
 export type Db = Transaction<Tables>;
@@ -79,7 +80,7 @@ export async function forgetAtDead(db: Db, { guest, from }: Move): Promise<void>
   await db.deleteFrom('guests').where('host', '=', from).where('name', '=', guest).execute();
 }
 
-export function readReservation(row: {
+function readReservation(row: {
   readonly move_id: string;
   readonly wish_id: string;
   readonly guest: string;
@@ -97,13 +98,26 @@ export function readReservation(row: {
   };
 }
 
-export const reservedRows = (db: Db) =>
-  db
+export async function reservationsOf(db: Db): Promise<Reservation[]> {
+  const rows = await db
     .selectFrom('reservations')
     .innerJoin('moves', 'moves.id', 'reservations.move_id')
     .selectAll('reservations')
-    .select(['moves.guest', 'moves.body'])
+    .select('moves.guest')
     .execute();
+  return rows.map(readReservation);
+}
+
+/** Of one wish, those that are open or not settled. */
+export async function reservedMoves({ db }: Pick<Store, 'db'>, wish: string): Promise<Move[]> {
+  const rows = await db
+    .selectFrom('moves')
+    .innerJoin('reservations', 'reservations.move_id', 'moves.id')
+    .select('moves.body')
+    .where('moves.wish_id', '=', wish)
+    .execute();
+  return rows.map(({ body }) => readMove(body));
+}
 
 export async function marksOf(db: Db): Promise<Map<string, HostMark>> {
   const rows = await db
@@ -143,10 +157,9 @@ export async function limitsOf(db: Db): Promise<Limits> {
   return { fleet, outPerHost, inPerHost, links: byLink };
 }
 
-/** Other wishes, where the limit of the fleet is near enough for their turns to matter. */
+/** Open wishes, where the limit of the fleet is near enough for their turns to matter. */
 export async function othersOf(
   db: Db,
-  wish: string,
   reservations: readonly Reservation[],
   { fleet }: Limits,
 ): Promise<Other[]> {
@@ -156,7 +169,6 @@ export async function othersOf(
     .selectFrom('wishes')
     .select(['id', 'priority', 'body'])
     .where('ended_at', 'is', null)
-    .where('id', '!=', wish)
     .limit(MOST_LISTED)
     .execute();
   return rows.map(({ id, priority, body }) => ({
@@ -173,7 +185,7 @@ export async function othersOf(
  * What all moves of a wish count as sent, bytes: as predicted, or what the history shows where that is more. It shows
  * memory alone, and a prediction has the disks, too.
  */
-export async function sentFor(db: Db, wish: string): Promise<number> {
+export async function sentFor({ db }: Pick<Store, 'db'>, wish: string): Promise<number> {
   const rows = await db
     .selectFrom('moves')
     .leftJoin('migrations', 'migrations.id', 'moves.id')

@@ -1,13 +1,16 @@
 import { isWishEnd } from '../../protocol/controller/wish.ts';
 import { sql } from 'kysely';
 import type { RawBuilder } from 'kysely';
+import { systemClock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
 import type { Change, Claim, WishStore, WishView, Written } from '../engine/ports.ts';
 import type { World } from '../wishes/facts.ts';
+import { reservationOf } from '../wishes/step.ts';
 import type { Cancel } from '../wishes/moves.ts';
 import type { Move, Wish, WishAsk } from '../../protocol/controller/wish.ts';
 import { boundLeases, isDue } from './moments.ts';
 import type { Store } from './open.ts';
+import { readShared, SharedWorld } from './shared-world.ts';
 import {
   addWish,
   cancelWish,
@@ -19,15 +22,11 @@ import {
   undrainHost,
 } from './wish-requests.ts';
 import {
-  limitsOf,
-  marksOf,
   MOST_LISTED,
   nextEpoch,
-  othersOf,
   readMove,
-  readReservation,
   readWish,
-  reservedRows,
+  reservedMoves,
   sentFor,
   updateClaim,
   writeMove,
@@ -45,12 +44,14 @@ const MOST_AHEAD_MS = 60_000;
 /** The facts of a decision have changed: the transaction is undone. */
 class Changed extends Error {}
 
-/** Wishes in the controller's database. Each method is one transaction. */
+/** Wishes in the controller's database. Whatever writes is one transaction. */
 export class Wishes implements WishStore {
   readonly #store: Store;
+  readonly #shared: SharedWorld;
 
-  constructor(store: Store) {
+  constructor(store: Store, monotonicMs: () => number = () => systemClock.monotonicMs()) {
     this.#store = store;
+    this.#shared = new SharedWorld(store, monotonicMs);
   }
 
   /** See addWish. */
@@ -112,16 +113,11 @@ export class Wishes implements WishStore {
 
   /** What a plan rests on besides the fleet itself. Writes nothing. */
   async world(): Promise<Omit<World, 'hosts' | 'guests' | 'labels'>> {
-    return this.#store.transaction(async (db) => {
-      const { now } = await db
-        .selectFrom('counters')
-        .select(this.#store.nowMs.as('now'))
-        .limit(1)
-        .executeTakeFirstOrThrow();
-      const reservations = (await reservedRows(db)).map(readReservation);
-      const [marks, limits] = [await marksOf(db), await limitsOf(db)];
-      return { nowMs: now, marks, limits, reservations, others: [] };
-    });
+    const { marks, limits, reservations } = await readShared(this.#store);
+    const { now: nowMs } = await this.#store.db
+      .selectNoFrom(this.#store.nowMs.as('now'))
+      .executeTakeFirstOrThrow();
+    return { nowMs, marks, limits, reservations, others: [] };
   }
 
   async acquire(owner: string, leaseMs: number): Promise<Claim | undefined> {
@@ -166,44 +162,62 @@ export class Wishes implements WishStore {
     return this.#store.transaction((db) => updateClaim(db, claim, set));
   }
 
+  async renewAll(claims: readonly Claim[], leaseMs: number): Promise<void> {
+    if (claims.length === 0) return;
+    // An epoch is that of one claim alone.
+    await this.#store.db
+      .updateTable('claims')
+      .set({ lease_until: this.#until(leaseMs) })
+      .where(
+        'wish_id',
+        'in',
+        claims.map(({ wish }) => wish),
+      )
+      .where(
+        'epoch',
+        'in',
+        claims.map(({ epoch }) => epoch),
+      )
+      .execute();
+  }
+
+  /** No transaction: a change that is written between its readings makes the version that was read first an old one. */
   async view(claim: Claim, leaseMs: number): Promise<WishView | undefined> {
-    return this.#store.transaction(async (db) => {
-      if (!(await updateClaim(db, claim, { lease_until: this.#until(leaseMs) }))) return undefined;
-      const row = await db
-        .selectFrom('wishes')
-        .select(['body', 'cancel_asked', 'version', this.#store.nowMs.as('now')])
-        .where('id', '=', claim.wish)
-        .executeTakeFirst();
-      if (row === undefined) return undefined;
-      // Before the promises themselves: one that is made meanwhile makes this count an old one.
-      const { value: admission } = await db
-        .selectFrom('counters')
-        .select('value')
-        .where('name', '=', 'admission')
-        .executeTakeFirstOrThrow();
-      const reserved = await reservedRows(db);
-      const reservations = reserved.map(readReservation);
-      const limits = await limitsOf(db);
-      const world = {
+    const { nowMs, db } = this.#store;
+    const row = await db
+      .selectFrom('claims')
+      .innerJoin('wishes', 'wishes.id', 'claims.wish_id')
+      .innerJoin('counters', (join) => join.onTrue())
+      .select(['body', 'cancel_asked', 'version', 'lease_until', nowMs.as('now')])
+      .select('counters.value as count')
+      .where('counters.name', '=', 'admission')
+      .where('claims.wish_id', '=', claim.wish)
+      .where('claims.epoch', '=', claim.epoch)
+      .executeTakeFirst();
+    if (row === undefined) return undefined;
+    const isHalfOver = row.lease_until - row.now < leaseMs / 2;
+    if (isHalfOver && !(await this.renew(claim, leaseMs))) return undefined;
+    const moves = await reservedMoves(this.#store, claim.wish);
+    const { admission, ...shared } = await this.#shared.at(row.count);
+    const wish = readWish(row.body);
+    const spentBytes =
+      wish.ask.budgetBytes === undefined ? undefined : await sentFor(this.#store, claim.wish);
+    // Its own moves are read anew.
+    const ofOthers = shared.reservations.filter((each) => each.wish !== claim.wish);
+    const reservations = [...ofOthers, ...moves.flatMap((each) => reservationOf(each) ?? [])];
+    return {
+      wish,
+      moves,
+      cancel: CANCELS[row.cancel_asked] ?? 'let-run',
+      world: {
+        ...shared,
         nowMs: row.now,
-        marks: await marksOf(db),
         reservations,
-        limits,
-        others: await othersOf(db, claim.wish, reservations, limits),
-      };
-      const wish = readWish(row.body);
-      const spentBytes =
-        wish.ask.budgetBytes === undefined ? undefined : await sentFor(db, claim.wish);
-      const own = reserved.filter((each) => each.wish_id === claim.wish);
-      return {
-        wish,
-        moves: own.map(({ body }) => readMove(body)),
-        cancel: CANCELS[row.cancel_asked] ?? 'let-run',
-        world: { ...world, ...(spentBytes === undefined ? {} : { spentBytes }) },
-        admission,
-        version: row.version,
-      };
-    });
+        ...(spentBytes === undefined ? {} : { spentBytes }),
+      },
+      admission,
+      version: row.version,
+    };
   }
 
   async commit(claim: Claim, change: Change): Promise<Written> {

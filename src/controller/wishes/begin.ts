@@ -131,9 +131,15 @@ function withPlan({ wish, left, open, world }: Standing): Wish {
     const to = placed.get(guest);
     return to !== undefined && isUsable(world, to, guest);
   };
+  // While as many leave its host as may, another place would be chosen in vain.
+  const mayLeave = (from: string): boolean =>
+    isRecovery(wish) ||
+    world.reservations.filter(({ source }) => source === from).length <
+      (world.marks.get(from)?.outLimit ?? world.limits.outPerHost);
+  const isAmiss = isOld && ready.some(({ guest, from }) => !isOf(guest) && mayLeave(from));
   // With a deadline or a budget, nothing begins on older knowledge.
   const isByDeadline = wish.ask.sites !== undefined && (isOld || open.length < wish.parallel);
-  if (!isNew && !isByDeadline && !(isOld && ready.some(({ guest }) => !isOf(guest)))) return wish;
+  if (!isNew && !isByDeadline && !isAmiss) return wish;
   const guests = left.candidates.map(({ guest }) => guest);
   const plan = planFor(wish, guests, world, open);
   const order = plan.steps.slice(0, MOST_GUESTS);

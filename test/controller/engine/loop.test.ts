@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { systemClock } from '../../../src/clock.ts';
 import { Carrier } from '../../../src/controller/engine/carrier.ts';
 import { WishLoop } from '../../../src/controller/engine/loop.ts';
+import type { Claim, FleetView } from '../../../src/controller/engine/ports.ts';
+import type { Sight } from '../../../src/controller/wishes/settle.ts';
 import { noModes } from './no-modes.ts';
+import { Mutex } from '../../../src/mutex.ts';
 import { silentLog } from '../../../src/log.ts';
 import { until } from '../../until.ts';
-import { drainOf, guest, host, NOW } from '../wishes/worlds.ts';
+import { drainOf, guest, host, moveOf, NOW } from '../wishes/worlds.ts';
 import { MemoryStore } from './memory-store.ts';
 
 const silent = async () => ({ seen: 'silent' }) as const;
@@ -64,7 +68,58 @@ test('a drain is done by a look at the fleet that is younger than what the store
     modes: noModes,
     newId,
     leaseMs: 1000,
+    turns: new Mutex(),
   });
   assert.equal(await carrier.round(), 'again');
   assert.equal(store.rows.get(claim.wish)?.wish.phase, 'working');
+});
+
+test('the claims of all wishes are renewed in one write while their rounds wait longer than a lease', async () => {
+  const store = new MemoryStore();
+  store.add(drainOf('a'));
+  store.add({ ...drainOf('b'), id: 'w-00000002' });
+  const renewed: Claim[][] = [];
+  store.renewAll = async (claims) => void renewed.push([...claims]);
+  const waiting = Promise.withResolvers<Awaited<ReturnType<FleetView['look']>>>();
+  const fleet = { look: () => waiting.promise };
+  const newId = (): string => 'm-00000001';
+  const parts = { store, agents, fleet, roll, modes: noModes, newId, log: silentLog };
+  const loop = new WishLoop({ ...parts, clock: systemClock, owner: 'one', leaseMs: 40 });
+  loop.start();
+  const both = await until('both claims', 5000, async () =>
+    renewed.find((claims) => claims.length === 2),
+  );
+  assert.deepEqual(both.map(({ wish }) => wish).toSorted(), ['w-00000001', 'w-00000002']);
+  waiting.resolve({ hosts: new Map(), guests: new Map(), labels: new Map() });
+  await loop.close();
+});
+
+test('the next round need not wait once an agent says that a move has ended', async () => {
+  const store = new MemoryStore();
+  store.add(drainOf('a'));
+  store.moves.set('m-00000001', moveOf());
+  const claim = (await store.acquire('one', 1000)) ?? assert.fail();
+  const hosts = new Map(['a', 'b'].map((name) => [name, host(name)]));
+  const known = { hosts, guests: new Map([['g1', guest('g1', 'a')]]), labels: new Map() };
+  let answer = Promise.withResolvers<Sight>();
+  const carrier = new Carrier(claim, {
+    store,
+    agents: { ...agents, look: () => answer.promise },
+    fleet: { look: () => Promise.resolve(known) },
+    roll,
+    modes: noModes,
+    newId: () => 'm-00000002',
+    leaseMs: 1000,
+    turns: new Mutex(),
+  });
+  const mayGoOn = () => Promise.race([carrier.ended.then(() => true), pause(5, false)]);
+  assert.equal(await carrier.round(), 'wait');
+  assert.equal(carrier.underway, 1);
+  answer.resolve({ seen: 'going' });
+  assert.equal(await mayGoOn(), false);
+  answer = Promise.withResolvers();
+  await carrier.round();
+  assert.equal(await carrier.round(), 'wait');
+  answer.resolve({ seen: 'done' });
+  assert.equal(await mayGoOn(), true);
 });

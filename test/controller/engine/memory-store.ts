@@ -76,7 +76,9 @@ export class MemoryStore implements WishStore {
 
   async view(claim: Claim, leaseMs: number): Promise<WishView | undefined> {
     const row = this.rows.get(claim.wish);
-    if (row === undefined || !(await this.renew(claim, leaseMs))) return undefined;
+    if (row === undefined || !this.#isOwn(claim)) return undefined;
+    const untilMs = this.leases.get(claim.wish)?.untilMs ?? 0;
+    if (untilMs - this.nowMs < leaseMs / 2) await this.renew(claim, leaseMs);
     const own = [...this.moves.values()].filter(({ wish }) => wish === claim.wish);
     return structuredClone({
       wish: row.wish,
@@ -106,6 +108,10 @@ export class MemoryStore implements WishStore {
     if (lease === undefined || !this.#isOwn(claim)) return false;
     lease.untilMs = this.nowMs + leaseMs;
     return true;
+  }
+
+  async renewAll(claims: readonly Claim[], leaseMs: number): Promise<void> {
+    for (const each of claims) await this.renew(each, leaseMs);
   }
 
   async commit(claim: Claim, change: Change): Promise<Written> {

@@ -15,6 +15,7 @@ import { ModelAgent } from './model-agent.ts';
 import { ModelRolls } from './model-rolls.ts';
 import type { RollFlaw } from './model-rolls.ts';
 import type { AgentFlaw } from './model-agent.ts';
+import { Mutex } from '../../../src/mutex.ts';
 import { MemoryStore } from './memory-store.ts';
 import { noModes } from './no-modes.ts';
 import type { StoreFlaw } from './memory-store.ts';
@@ -154,18 +155,18 @@ export class Model {
         const done = resolve as (value: unknown) => void;
         controller.pending.push({ to, what, execute, resolve: done, reject });
       });
-    const pause = (): Promise<void> => call('sleep', 'sleep', async () => {});
+    const pause = () => call('sleep', 'sleep', async () => {});
     const parts = {
       store: this.#storeFor(controller, call),
       agents: this.#agentsFor(call),
       fleet: this.#agent.view(),
-      roll: this.#rolls.calls((what, execute) => {
-        const to = what.startsWith('program') ? 'program' : 'agent';
-        return call(to, what, execute);
-      }),
+      roll: this.#rolls.calls((what, execute) =>
+        call(what.startsWith('program') ? 'program' : 'agent', what, execute),
+      ),
       modes: noModes,
       newId: this.#idsFor(controller),
       leaseMs: LEASE_MS,
+      turns: new Mutex(),
     };
     for (;;) {
       const claim = await parts.store.acquire(controller.name, LEASE_MS).catch(() => undefined);
@@ -175,7 +176,7 @@ export class Model {
         for (;;) {
           const round = await carrier.round().catch(() => 'wait' as const);
           if (round === 'lost' || round === 'ended' || round === 'idle') break;
-          if (round !== 'again') await Promise.race([pause(), ...carrier.pending]);
+          if (round !== 'again') await Promise.race([pause(), carrier.ended, ...carrier.pending]);
         }
         await parts.store.release(carrier.claim, 0).catch(() => {});
         controller.carrier = undefined;
@@ -200,7 +201,8 @@ export class Model {
           controller.trace = '';
           return store.view(claim, ms);
         }),
-      renew: (claim, ms) => store.renew(claim, ms),
+      renew: store.renew.bind(store),
+      renewAll: store.renewAll.bind(store),
       commit: async (claim, change) => {
         if (this.#flaws.has('ask-before-store') && change.admission !== undefined) {
           for (const each of change.moves) void this.#agent.put(each, claim.epoch);
@@ -280,9 +282,8 @@ export class Model {
       done(JSON.stringify(value) ?? '');
       resolve(value);
     };
-    const choices: Choice[] = [
-      { name: `${controller.name}: ${what}`, isFault: false, act: answer },
-    ];
+    const name = `${controller.name}: ${what}`;
+    const choices: Choice[] = [{ name, isFault: false, act: answer }];
     if (to === 'sleep') return choices;
     if (to === 'program') {
       const fail = (): void => {

@@ -1,3 +1,4 @@
+import { Mutex } from '../../../src/mutex.ts';
 import { Policies } from '../../../src/controller/store/policies.ts';
 import type { PolicyChange } from '../../../src/controller/store/policies.ts';
 import { Proposals } from '../../../src/controller/store/proposals.ts';
@@ -117,7 +118,8 @@ export class Scene {
     for (let claims = 0; claims < 50; claims += 1) {
       const claim = await this.wishes.acquire('carrier', 0);
       if (claim === undefined) return;
-      const parts = { store: this.wishes, agents, modes: noModes, fleet, roll, newId, leaseMs: 0 };
+      const own = { leaseMs: 0, turns: new Mutex() };
+      const parts = { store: this.wishes, agents, modes: noModes, fleet, roll, newId, ...own };
       const carrier = new Carrier(claim, parts);
       for (let rounds = 0; rounds < 50; rounds += 1) {
         const round = await carrier.round();

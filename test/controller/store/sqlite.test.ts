@@ -10,6 +10,7 @@ import { silentLog } from '../../../src/log.ts';
 import { killWriters } from './kills.ts';
 import { askedSuite } from './wish-requests-suite.ts';
 import { auditSuite } from './audit-suite.ts';
+import { promisesSuite } from './promises-suite.ts';
 import { storeSuite } from './suite.ts';
 import { wishesSuite } from './wishes-suite.ts';
 
@@ -24,6 +25,7 @@ after(() => rmSync(directory, { recursive: true }));
 
 storeSuite('SQLite', () => Promise.resolve({ sqlite: file() }));
 wishesSuite('SQLite', () => Promise.resolve({ sqlite: file() }));
+promisesSuite('SQLite', () => Promise.resolve({ sqlite: file() }));
 askedSuite('SQLite', () => Promise.resolve({ sqlite: file() }));
 auditSuite('SQLite', () => Promise.resolve({ sqlite: file() }));
 

@@ -9,6 +9,7 @@ import { Wishes } from '../../../src/controller/store/wishes.ts';
 import { emptiedBy } from '../../../src/controller/wishes/aim.ts';
 import type { Move, Wish } from '../../../src/protocol/controller/wish.ts';
 import { hasCode } from '../../../src/errors.ts';
+import { Mutex } from '../../../src/mutex.ts';
 import { silentLog } from '../../../src/log.ts';
 import { drainOf, guest, host, moveOf } from '../wishes/worlds.ts';
 
@@ -275,7 +276,8 @@ export function wishesSuite(name: string, make: () => Promise<StorePlace>): void
         for (let owner = 1; owner < 40; owner += 1) {
           const claim = await wishes.acquire(`c${owner}`, 0);
           if (claim === undefined) break;
-          const parts = { store: wishes, agents, modes: noModes, fleet, roll, newId, leaseMs: 0 };
+          const own = { leaseMs: 0, turns: new Mutex() };
+          const parts = { store: wishes, agents, modes: noModes, fleet, roll, newId, ...own };
           const carrier = new Carrier(claim, parts);
           // Each dies after three rounds.
           for (let round = 0; round < 3; round += 1) {

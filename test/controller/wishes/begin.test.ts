@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { leftOf } from '../../../src/controller/wishes/candidates.ts';
-import { begin } from '../../../src/controller/wishes/begin.ts';
-import type { Wish } from '../../../src/protocol/controller/wish.ts';
-import { drainOf, guest, host, world } from './worlds.ts';
+import { begin, REPLAN_MS } from '../../../src/controller/wishes/begin.ts';
+import { DEFAULT_LIMITS } from '../../../src/controller/wishes/facts.ts';
+import { reservationOf } from '../../../src/controller/wishes/step.ts';
+import type { Move, Wish } from '../../../src/protocol/controller/wish.ts';
+import { drainOf, guest, host, moveOf, NOW, world } from './worlds.ts';
 
 test('a move gives the longer notice of what its wish and the label of its guest ask for', () => {
   const noticeOf = (label: string, settings: Wish['ask']['settings']) => {
@@ -16,4 +18,26 @@ test('a move gives the longer notice of what its wish and the label of its guest
   assert.equal(noticeOf('60s', {}), 60_000);
   assert.equal(noticeOf('60s', { noticeMs: 5000 }), 60_000);
   assert.equal(noticeOf('60s', { noticeMs: 90_000 }), 90_000);
+});
+
+test('another place is chosen once a guest may leave, and not while as many leave its host as may', () => {
+  const hosts = ['a', 'b', 'c'].map((each) => host(each));
+  const guests = ['g1', 'g2'].map((each) => guest(each, 'a'));
+  const limits = { ...DEFAULT_LIMITS, outPerHost: 1 };
+  const planned: Wish = {
+    ...drainOf('a'),
+    order: ['g1', 'g2'].map((each) => ({ guest: each, to: 'b', seconds: 1 })),
+    plannedAtMs: NOW - REPLAN_MS,
+  };
+  // Guests go to b no more.
+  const marks = new Map([['b', { host: 'b', drainingFor: 'w-00000002' }]]);
+  const places = (open: readonly Move[]) => {
+    const reservations = open.flatMap((each) => reservationOf(each) ?? []);
+    const now = world({ hosts, guests, limits, marks, reservations });
+    const standing = { wish: planned, left: leftOf(planned, open, now), open, world: now };
+    const { wish, moves } = begin(standing, { epoch: 1, ids: ['m-00000002'] });
+    return [...moves, ...wish.order].map(({ guest: each, to }) => `${each} to ${to}`);
+  };
+  assert.deepEqual(places([moveOf()]), ['g2 to b']);
+  assert.deepEqual(places([]).toSorted(), ['g1 to c', 'g2 to c']);
 });

@@ -1,0 +1,70 @@
+import type { World } from '../wishes/facts.ts';
+import type { Store } from './open.ts';
+import { limitsOf, marksOf, othersOf, reservationsOf } from './wish-rows.ts';
+
+/** What the decisions of all wishes rest on alike, and the count of promises that it has seen at least. */
+export interface Shared extends Pick<World, 'marks' | 'reservations' | 'limits' | 'others'> {
+  readonly admission: number;
+}
+
+/** Room that moves give back shows after that, ms. What makes room less is seen at once: see `at`. */
+const FRESH_MS = 300;
+
+/**
+ * One reading for all wishes of a controller: each of them looks several times a second, and the promises of a fleet are
+ * hundreds of rows.
+ */
+export class SharedWorld {
+  readonly #store: Store;
+  readonly #monotonicMs: () => number;
+  #last: { readonly shared: Shared; readonly untilMs: number } | undefined;
+  #reading: Promise<Shared> | undefined;
+
+  constructor(store: Store, monotonicMs: () => number) {
+    this.#store = store;
+    this.#monotonicMs = monotonicMs;
+  }
+
+  /** With every promise, mark and limit that was stored by the time when the count of them was this one. */
+  async at(admission: number): Promise<Shared> {
+    for (;;) {
+      const last = this.#last;
+      if (last !== undefined && last.shared.admission >= admission) {
+        if (this.#monotonicMs() < last.untilMs) return last.shared;
+      }
+      // One that is under way may have begun too early.
+      const shared = await (this.#reading ??= this.#read());
+      if (shared.admission >= admission) return shared;
+    }
+  }
+
+  async #read(): Promise<Shared> {
+    try {
+      const shared = await readShared(this.#store);
+      this.#last = { shared, untilMs: this.#monotonicMs() + FRESH_MS };
+      return shared;
+    } finally {
+      this.#reading = undefined;
+    }
+  }
+}
+
+export function readShared(store: Store): Promise<Shared> {
+  return store.transaction(async (db) => {
+    // Before the promises themselves: one that is made meanwhile makes this count an old one.
+    const { value: admission } = await db
+      .selectFrom('counters')
+      .select('value')
+      .where('name', '=', 'admission')
+      .executeTakeFirstOrThrow();
+    const reservations = await reservationsOf(db);
+    const [marks, limits] = [await marksOf(db), await limitsOf(db)];
+    return {
+      admission,
+      reservations,
+      marks,
+      limits,
+      others: await othersOf(db, reservations, limits),
+    };
+  });
+}
