@@ -22,7 +22,7 @@ const MOST = 1000;
 const LOOK_FOR_WORK_MS = 500;
 /** The next round while agents work; later where many moves are under way, and still soon enough for the next of them. */
 const WAIT_MS = { least: 300, most: 900 };
-/** Moves whose agents are asked in one second, by all rounds together. */
+/** Moves whose agents are asked in one second, by all rounds together, where that is no longer a wait than the longest. */
 const LOOKS_A_SECOND = 400;
 /** Where only the fleet can change, the wish is given up, and is due again after that. */
 const IDLE_MS = 1000;
