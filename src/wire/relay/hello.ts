@@ -163,6 +163,18 @@ export const RELAY_SETTINGS: CodecSettings = {
   batchItems: 256,
 };
 
+/** Places of guests above 8 GiB may take 96 MiB, and a window half as long makes up for 16 of them. */
+const LARGE_CELLS = 2 ** 21;
+
+/** By what the source reports of its cache, which finds what left the window. */
+export function settingsFor(
+  { tag: circle }: Pick<SourceHello, 'tag'>,
+  cells: number,
+): CodecSettings {
+  if (circle === null || cells <= LARGE_CELLS) return RELAY_SETTINGS;
+  return { ...RELAY_SETTINGS, windowPages: RELAY_SETTINGS.windowPages / 2 };
+}
+
 /** Of the urgent connection: single pages, each for somebody who waits. */
 export const URGENT_SETTINGS: CodecSettings = {
   windowPages: 256,

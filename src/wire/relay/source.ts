@@ -149,7 +149,7 @@ export class SourceRelay implements Relay {
     const { cache, memoryBytes, socket, cores, saidBytesPerS } = this.#options;
     const cells = hello.cellsFor(memoryBytes);
     const own = hello.reportCache(cache, cells);
-    const settings = hello.RELAY_SETTINGS;
+    const settings = hello.settingsFor(own, cells);
     const seed = this.#seed.toString('hex');
     await this.#send({ type: 'hello', version: 1, settings, seed, cells, ...own });
     const farSummary = await this.#summary.promise;

@@ -53,3 +53,12 @@ test('two hosts that have a secret of the site in common agree on one of those, 
     }),
   );
 });
+
+test('a guest above 8 GiB has half a window where there is a cache, and any other one a whole', () => {
+  const whole = hello.RELAY_SETTINGS;
+  const cells = (gib: number): number => hello.cellsFor(gib * 2 ** 30);
+  assert.deepEqual(hello.settingsFor({ tag: 'circle' }, cells(8)), whole);
+  assert.deepEqual(hello.settingsFor({ tag: null }, cells(16)), whole);
+  const half = { ...whole, windowPages: whole.windowPages / 2 };
+  assert.deepEqual(hello.settingsFor({ tag: 'circle' }, cells(9)), half);
+});
