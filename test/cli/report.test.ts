@@ -219,7 +219,10 @@ describe('the report of a migration over the wire', () => {
       returnBytes: 2048,
       told: { bytes: 9, zero: 700, literal: 300, cached: 0 },
       misses: 4,
-      levels: [{ atMs: 1500, from: level, to: { level: 6, windowLog: 24 } }],
+      levels: [
+        { atMs: 1500, from: level, to: { level: 6, windowLog: 24 } },
+        { atMs: 2500, from: { level: 6, windowLog: 24 }, to: { level: 0, windowLog: 0 } },
+      ],
       processorMs: 2500,
       cuts: 2,
       longestCutMs: 10_100,
@@ -232,6 +235,7 @@ describe('the report of a migration over the wire', () => {
     assert.match(shown, /over the wire +150 MiB \(25 %\), 2 cuts hidden, the longest of 10\.1 s/);
     assert.match(shown, /pages zero +700\n/);
     assert.match(shown, /compression after 1\.5 s +zstd 6, looking back 16 MiB/);
+    assert.match(shown, /compression after 2\.5 s +none: the link is faster than a processor/);
     assert.match(shown, /path +auto\n/);
     assert.doesNotMatch(shown, /cache of|in the other host’s cache/);
   });

@@ -49,7 +49,9 @@ export function wirePairs({ wire }: Report): [string, string][] {
 }
 
 function levelWords({ level, windowLog }: { level: number; windowLog: number }): string {
-  if (level === 0) return 'none';
+  // See `chooseLevel`: these are its two reasons.
+  if (level === 0)
+    return 'none: the link is faster than a processor compresses, or nothing shrinks';
   return windowLog === 0
     ? `zstd ${level}`
     : `zstd ${level}, looking back ${formatBytes(2 ** windowLog)}`;
