@@ -169,6 +169,10 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     of: ['src/drivers/vsphere/', 'src/mover/managed/', 'src/agent/'],
   },
   'test/e2e/vsphere-lab.e2e.ts': { seconds: 12 },
+  'test/e2e/vsphere-probes.e2e.ts': {
+    seconds: 16,
+    of: ['src/mover/managed/', 'src/network/probe/'],
+  },
   'test/e2e/vsphere.e2e.ts': {
     seconds: 160,
     of: ['src/drivers/vsphere/', 'src/mover/managed/', 'test/managers/vcsim/'],

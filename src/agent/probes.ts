@@ -67,7 +67,9 @@ export class GuestProbes {
 
   /** Nothing is left of watches that ended with an agent that was killed. */
   async sweep(): Promise<void> {
-    if (this.#config.network.probe !== 'off') await removeWatchPorts();
+    const { network, ordersBySocket } = this.#config;
+    // The agent of a manager has none: those here are of the agent of its controller's own host.
+    if (network.probe !== 'off' && !ordersBySocket) await removeWatchPorts();
   }
 
   /**

@@ -118,7 +118,9 @@ async function runManaged(
       ? new (await import('./managed/wire.ts')).ManagedWire(parts)
       : undefined;
   const { ManagedVerification } = await import('./managed/verification.ts');
-  const verification = new ManagedVerification(config, around.clock);
+  const verification = new ManagedVerification(config, around.clock, {
+    askedAtMs: Date.parse(request.createdAt),
+  });
   const mover = new ManagedMover(dir, request, driver, { ...around, wire, verification });
   const { live } = mover;
   const socket = await serveLocally(dir, config, log, {

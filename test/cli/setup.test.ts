@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
@@ -89,7 +90,12 @@ describe('godwit init', () => {
     const { code, out } = await godwit('init', 'a', '--address', '127.0.0.1:0', ...flags, '--json');
     assert.equal(code, 0);
     const said = JSON.parse(out) as { checks: { name: string; verdict: string }[]; next: string[] };
-    assert.equal(loadAgentConfig(config).name, 'a');
+    const { name, stateDir } = loadAgentConfig(config);
+    assert.equal(name, 'a');
+    // The agent that it sets up holds the CA, and renews it.
+    const own = new X509Certificate(readFileSync(path.join(stateDir, 'pki/host.crt')));
+    const days = (own.validToDate.getTime() - Date.now()) / 86_400_000;
+    assert.ok(days > 29.9 && days <= 30, `${days} days`);
     for (const wanted of ['certificate', 'configuration']) {
       assert.equal(said.checks.find(({ name }) => name === wanted)?.verdict, 'ok', wanted);
     }

@@ -79,6 +79,7 @@ export async function driversPage(): Promise<string> {
     row('`drain` by maintenance mode', maintenanceOf),
     row('`doctor --manager`', (driver) => askedOf(driver, 'diagnose')),
     row('changes of guests and hosts are reported to Godwit', changesOf),
+    row('the gap that a client of the guest sees', gapOf),
     ...FIGURES.map(([what, figure]) =>
       row(`reports ${what}`, ({ capabilities: { figures } }) =>
         figures === undefined || figures.includes(figure) ? 'yes' : 'not reported by the manager',
@@ -118,6 +119,12 @@ function maintenanceOf(driver: Driver): string {
 function askedOf(driver: Driver, what: 'diagnose'): string {
   if (!isManaged(driver)) return 'no: it has no manager';
   return driver[what] === undefined ? 'no: its manager is a part of the host' : 'yes';
+}
+
+/** No manager reports it. Whoever drives one has the guest's address from its configuration alone. */
+function gapOf(driver: Driver): string {
+  if (!isManaged(driver)) return 'by probes of other hosts, where its NICs are known';
+  return 'by probes of its agent, where `network.probe.addresses` has the guest’s address and it answers there';
 }
 
 function changesOf(driver: Driver): string {

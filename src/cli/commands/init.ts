@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { initCa, issue, storeCredentials } from '../../agent/pki/authority.ts';
+import { RENEWED_DAYS } from '../../agent/pki/issued.ts';
 import { splitAddress } from '../../protocol/names.ts';
 import { makeStateDir, printDone, writeConfiguration } from '../setup/finish.ts';
 import {
@@ -34,7 +35,9 @@ export const run: Run<typeof initSpec> = async (input, context) => {
   }
   makeStateDir(stateDir);
   const { host } = splitAddress(address);
-  storeCredentials(pkiDir, await issue({ caDir, name, role: 'agent', addresses: [host] }, nowMs));
+  // The agent of this very host will hold the CA, and renew it.
+  const asked = { caDir, name, role: 'agent', addresses: [host], days: RENEWED_DAYS } as const;
+  storeCredentials(pkiDir, await issue(asked, nowMs));
   const created = writeConfiguration(config, { name, address, stateDir, caDir, storage });
   const done = { name, address, config, stateDir, isFirst: true, findings: [] };
   await printDone({ ...done, created: [caDir, pkiDir, ...created] }, context, input.json);

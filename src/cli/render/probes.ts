@@ -66,12 +66,19 @@ function pair(host: string, later: string): [string, string] {
   return [`${host}, afterwards`, later];
 }
 
-/** The longest gap at the switch of those that were seen, for the measurements. */
+/** The longest gap at the switch of those that were seen, or at any moment where none is known for the switch. */
 export function seenGap({ vantages = [] }: Report): [string, string][] {
   const seen = vantages.flatMap(({ host, switchGapMs: ms }) =>
     ms === undefined ? [] : [{ host, ms }],
   );
   const worst = seen.toSorted((one, other) => other.ms - one.ms)[0];
-  if (worst === undefined) return [];
+  if (worst === undefined) return longestGap(vantages);
   return [['gap seen by other hosts', `${formatDuration(worst.ms)} (${printable(worst.host)})`]];
+}
+
+function longestGap(vantages: NonNullable<Report['vantages']>): [string, string][] {
+  const all = vantages.flatMap(({ host, gapMs: ms }) => (ms === undefined ? [] : [{ host, ms }]));
+  const worst = all.toSorted((one, other) => other.ms - one.ms)[0];
+  if (worst === undefined) return [];
+  return [['longest gap seen by probes', `${formatDuration(worst.ms)} (${printable(worst.host)})`]];
 }

@@ -60,7 +60,9 @@ export class AgentDirectory {
 
   /** What its agent would be configured with; GODWIT_CONFIG where its driver does not take it. */
   configOf(place: ManagerPlace, port = 1): AgentConfig {
-    const { driver, options } = place;
+    const { driver, options: all } = place;
+    // Its guests are probed by this agent alone, and only where somebody has named their addresses.
+    const { probe = 'off', ...options } = all;
     const others = resolved(options, (other) => this.#other(other));
     const section = { ...others, ...this.#reached(place) };
     const config = {
@@ -69,7 +71,7 @@ export class AgentDirectory {
       stateDir: this.dir,
       // What runs on the controller's own host is none of its guests.
       drivers: { qemu: false, [driver]: section },
-      network: { probe: 'off' },
+      network: { probe },
       ordersBySocket: true,
     };
     return parseAgentConfig(this.config, JSON.stringify(config));
@@ -111,7 +113,7 @@ export class AgentDirectory {
       rmSync(caDir, { recursive: true, force: true });
     }
     const { name, address, stateDir, drivers } = config;
-    const network = { probe: 'off' };
+    const network = { probe: config.network.probe };
     const said = { name, address, stateDir, drivers, network, ordersBySocket: true };
     writePrivate(this.config, `${JSON.stringify(said, undefined, 2)}\n`);
   }

@@ -3,6 +3,7 @@ import { diskLink } from '../../protocol/disk.ts';
 import { serialError } from '../../protocol/errors.ts';
 import { bytes, guestName, hostName, migrationId, ms } from '../../protocol/names.ts';
 import { check, migrationSettings } from '../../protocol/public/migration.ts';
+import { probeReports } from '../../protocol/public/probe.ts';
 import { runAt } from '../../protocol/public/resolve.ts';
 import { wireFigures } from '../../protocol/wire.ts';
 import { plannedDowntimeMs } from '../steering/steering.ts';
@@ -32,6 +33,8 @@ export const managedFacts = z.object({
   copies: copiedDisks.optional(),
   /** What was looked at once the guest was at its destination. */
   verified: z.array(check).max(16).optional(),
+  /** What was seen of it from outside while it moved. */
+  vantages: probeReports.optional(),
 });
 export type ManagedFacts = z.infer<typeof managedFacts>;
 

@@ -136,6 +136,7 @@ export function initialManaged({
     memoryBytes: undefined,
     checks: [],
     verified: [],
+    vantages: [],
     because: undefined,
     leftovers: [],
   };
@@ -220,7 +221,8 @@ function did(
   { checks = [], copies = [...state.copies], ...facts }: ManagedFacts,
 ): ManagedTransition {
   const { memoryBytes = state.memoryBytes, verified = state.verified } = facts;
-  const next = { ...state, memoryBytes, copies, verified, checks: [...state.checks, ...checks] };
+  const outside = { verified, vantages: facts.vantages ?? state.vantages };
+  const next = { ...state, memoryBytes, copies, ...outside, checks: [...state.checks, ...checks] };
   if (step === 'inspect') return enter(next, 'check');
   if (step === 'check' && copies.length > 0) return enter({ ...next, prepared: 'yes' }, 'prepare');
   if (step === 'check' || step === 'prepare') return enter(next, 'start');

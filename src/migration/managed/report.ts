@@ -75,6 +75,7 @@ export function managedReport(
     phases: phases.slice(0, MOST_PHASES),
     checks: state.checks.slice(0, MOST_CHECKS),
     ...(state.verified.length === 0 ? {} : { verified: [...state.verified] }),
+    ...(state.vantages.length === 0 ? {} : { vantages: [...state.vantages] }),
     decisions: decisionsOf(records, startedAt).slice(0, MOST_DECISIONS),
     takeovers: records.filter(({ event }) => event.type === 'taken-over').length,
     ...(state.because === undefined ? {} : { error: state.because }),

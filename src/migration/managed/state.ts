@@ -1,5 +1,6 @@
 import type { SerialError } from '../../errors.ts';
 import type { Check, EndPhase, MigrationSettings } from '../../protocol/public/migration.ts';
+import type { ProbeReport } from '../../protocol/public/probe.ts';
 import type { ManagedPlanned, StepName } from './events.ts';
 import type { CopiedDisk, TaskFigures } from './task-sight.ts';
 
@@ -38,6 +39,7 @@ export interface ManagedState {
   readonly memoryBytes: number | undefined;
   readonly checks: readonly Check[];
   readonly verified: readonly Check[];
+  readonly vantages: readonly ProbeReport[];
   readonly because: SerialError | undefined;
   /** What could not be tidied. */
   readonly leftovers: readonly SerialError[];

@@ -41,7 +41,7 @@ export interface ManagedContext {
   /** Shows what is not worth a record to whoever follows the migration. */
   readonly live: (task: Extract<TaskSight, { state: 'running' }>) => void;
   /** Looks at the guest from outside of its hypervisor; absent: nobody does. */
-  readonly verification?: Pick<ManagedVerification, 'before' | 'results'> | undefined;
+  readonly verification?: Pick<ManagedVerification, 'before' | 'watch' | 'results'> | undefined;
   /** Absent: the manager sends memory by its own path. */
   readonly wire?: Pick<ManagedWire, 'check' | 'open' | 'close'> | undefined;
   /** Asks the manager, over a new connection where the last one broke. */
@@ -70,7 +70,8 @@ export const LIFECYCLE: Lifecycle = {
   },
 
   check: {
-    do: async ({ ask, order, wire }, signal) => {
+    do: async ({ ask, order, wire, verification, state }, signal) => {
+      verification?.watch(state());
       const checks = await ask((session, inner) => session.check(order, inner), signal);
       const copies = await ask((session, inner) => copiesOf(session, order, checks, inner), signal);
       const path = wire === undefined ? [] : [await wire.check((copies ?? []).length > 0, signal)];
@@ -143,8 +144,7 @@ export const LIFECYCLE: Lifecycle = {
     do: async ({ ask, order, verification, state }, signal) => {
       const seen = verification?.results(state());
       await ask((session, inner) => session.finish(order, inner), signal);
-      const verified = await seen;
-      return verified === undefined ? {} : { verified };
+      return (await seen) ?? {};
     },
   },
 };

@@ -30,6 +30,7 @@ import { RefusedByChecks } from '../engine/refused-by-checks.ts';
 import type { Surroundings } from '../engine/surroundings.ts';
 import { inTime, LIFECYCLE } from './lifecycle.ts';
 import type { ManagedContext } from './lifecycle.ts';
+import type { ManagedVerification } from './verification.ts';
 import type { ManagedWire } from './wire.ts';
 
 /** A step gets so much time at least, ms: enough to ask once how the task stands. */
@@ -37,7 +38,9 @@ const LEAST_MS = 1000;
 
 type Planned = Extract<ManagedEvent, { type: 'planned' }>;
 type Around = Pick<Surroundings, 'clock' | 'log' | 'pid' | 'openFile'> & {
-  readonly verification?: ManagedContext['verification'];
+  readonly verification?:
+    | Pick<ManagedVerification, 'before' | 'watch' | 'results' | 'close'>
+    | undefined;
   readonly wire?: Pick<ManagedWire, 'check' | 'open' | 'close' | 'abort' | 'sweep'> | undefined;
 };
 
@@ -120,6 +123,7 @@ export class ManagedMover {
     } finally {
       this.#stop('the mover ends');
       this.#around.wire?.abort('the mover ends');
+      await this.#around.verification?.close();
       await this.#close();
       await this.#journal.close();
     }

@@ -25,17 +25,19 @@ const LINK_LOCAL = new BlockList();
 LINK_LOCAL.addSubnet('169.254.0.0', 16);
 LINK_LOCAL.addSubnet('fe80::', 10, 'ipv6');
 
-/** What a guest may be asked by, by what its NICs and this host's neighbours show; each once. */
+/** What a guest may be asked by, by what its NICs and this host's neighbours show; each once. `without`: addresses of no known NIC. */
 export function targetsOf(
   nics: readonly { readonly mac: string; readonly addresses: readonly string[] }[],
   neighbours: readonly { readonly dst: string; readonly lladdr?: string | undefined }[],
+  without: readonly string[] = [],
 ): Target[] {
   const all = nics.flatMap(({ mac, addresses }) => {
     const here = neighbours.filter(({ lladdr }) => lladdr?.toLowerCase() === mac);
     const own = [...addresses, ...here.map(({ dst }) => dst)];
     return [...new Set(own)].filter(isSingle).map((address) => ({ address, mac }));
   });
-  return all.slice(0, MOST_ADDRESSES);
+  const others = without.filter(isSingle).map((address) => ({ address, mac: '' }));
+  return [...others, ...all].slice(0, MOST_ADDRESSES);
 }
 
 /** The kinds that are asked for, in their order. */

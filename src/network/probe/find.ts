@@ -22,6 +22,10 @@ export interface Wanted {
   readonly nics: readonly NicNetwork[];
   readonly bridges: Readonly<Record<string, string>>;
   readonly probing: Probing;
+  /** Addresses of a guest whose NICs only its manager knows. */
+  readonly addresses?: readonly string[];
+  /** It is asked no more often than that, ms. */
+  readonly leastIntervalMs?: number;
 }
 
 /** A question that the guest has answered; later answers go to `onAnswer`, which whoever goes on sets. */
@@ -38,9 +42,12 @@ const AGAIN_MS = 50;
 export async function findProbe(wanted: Wanted, signal: AbortSignal): Promise<Found | string> {
   const failures: { kind: ProbeKind; why: string }[] = [];
   const facts = await readNetwork({}, signal);
-  const targets = targetsOf(wanted.nics, facts.neighbours);
+  const targets = targetsOf(wanted.nics, facts.neighbours, wanted.addresses);
   if (targets.length === 0) return 'no address of the guest is known';
-  for (const kind of kindsOf(wanted.probing)) {
+  const kinds = kindsOf(wanted.probing);
+  for (const kind of kinds) {
+    // Where no NIC is known, no segment is.
+    if (kind === 'arp' && wanted.nics.length === 0 && kinds.length > 1) continue;
     const found = await tryKind(kind, wanted, targets, facts, signal);
     if (typeof found !== 'string') return found;
     failures.push({ kind, why: found });

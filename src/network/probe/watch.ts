@@ -32,8 +32,10 @@ export class GuestWatch {
   #gap: Gap | undefined;
   #waits = new Waits();
   #timer: NodeJS.Timeout | undefined;
+  readonly #leastMs: number;
 
   constructor(wanted: Wanted) {
+    this.#leastMs = wanted.leastIntervalMs ?? 0;
     this.#found = findProbe(wanted, this.#over.signal).then(
       (found) => {
         if (typeof found !== 'string' && !this.#over.signal.aborted) this.#begin(found);
@@ -45,13 +47,17 @@ export class GuestWatch {
 
   #begin(found: Found): void {
     const { probe } = found;
-    this.#gap = new Gap(systemClock.monotonicMs(), probe.intervalMs);
+    this.#gap = new Gap(systemClock.monotonicMs(), this.#intervalMs(probe));
     found.onAnswer = () => {
       const now = systemClock.monotonicMs();
       this.#gap?.answer(now, 1);
       this.#waits.answered(now);
     };
-    this.#lookEach(LOOK_MS, probe);
+    this.#lookEach(Math.max(LOOK_MS, this.#intervalMs(probe) / 4), probe);
+  }
+
+  #intervalMs({ intervalMs }: Found['probe']): number {
+    return Math.max(intervalMs, this.#leastMs);
   }
 
   #lookEach(everyMs: number, probe: Found['probe']): void {
@@ -89,7 +95,8 @@ export class GuestWatch {
     const { gapFromMs, near, ...read } = gap.read(now, at && windowOf(at, now));
     if (laterMs === undefined || typeof found === 'string') await this.close();
     if (typeof found === 'string') return { notTried: found };
-    const { kind, address, intervalMs } = found.probe;
+    const { kind, address } = found.probe;
+    const intervalMs = this.#intervalMs(found.probe);
     const ago = gapFromMs === undefined ? {} : { gapBeganAgoMs: now - gapFromMs };
     const atSwitch = near === undefined ? {} : { switchGapMs: near };
     const offset = now - systemClock.wallMs();

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { AgentDirectory } from '../../../src/controller/managers/agent-directory.ts';
 import { fileIn, namedIn, resolved } from '../../../src/controller/managers/references.ts';
 import { managerPlace } from '../../../src/protocol/controller/managers.ts';
+import type { ManagerPlace } from '../../../src/protocol/controller/managers.ts';
 
 const FINGERPRINT = 'ab'.repeat(32);
 const OPTIONS = {
@@ -67,5 +68,27 @@ describe('options that name another manager', () => {
       passwordFile,
       fingerprint: FINGERPRINT,
     });
+  });
+});
+
+test('the guests of a manager are probed where its options have their addresses, and otherwise not', () => {
+  const place = (options: object): ManagerPlace =>
+    managerPlace.parse({ driver: 'vsphere', url: 'https://vc1', user: 'u', options });
+  const directory = new AgentDirectory('/var/lib/controller', 'vc1');
+  const { network, drivers } = directory.configOf(
+    place({ connections: 2, probe: { kind: 'icmp', addresses: { web1: ['10.88.0.21'] } } }),
+  );
+  assert.ok(network.probe !== 'off');
+  assert.deepEqual(network.probe.addresses, { web1: ['10.88.0.21'] });
+  // It is no option of the driver.
+  assert.deepEqual(Object.keys(drivers['vsphere'] as object).toSorted(), [
+    'connections',
+    'passwordFile',
+    'url',
+    'user',
+  ]);
+  assert.equal(directory.configOf(place({})).network.probe, 'off');
+  assert.throws(() => directory.configOf(place({ probe: { address: [] } })), {
+    code: 'GODWIT_CONFIG',
   });
 });

@@ -32,21 +32,21 @@ export class AgentHost {
   }
 
   /** An agent of that name whose configuration has these sections of `drivers`. */
-  static async start(name: string, drivers: object): Promise<AgentHost> {
+  static async start(name: string, drivers: object, network: object = {}): Promise<AgentHost> {
     const host = new AgentHost(name, mkdtempSync(path.join(tmpdir(), 'godwit-m-')));
-    await host.configure(drivers);
+    await host.configure(drivers, network);
     await host.agentUp();
     return host;
   }
 
-  protected async configure(drivers: object): Promise<void> {
+  protected async configure(drivers: object, network: object = {}): Promise<void> {
     const { name } = this;
     const caDir = path.join(this.dir, 'ca');
     await initCa(caDir);
     const pki = await issue({ caDir, name, role: 'agent', addresses: ['127.0.0.1'] });
     storeCredentials(path.join(this.dir, 'state/pki'), pki);
     const stateDir = path.join(this.dir, 'state');
-    const config = { name, address: '127.0.0.1:0', stateDir, drivers };
+    const config = { name, address: '127.0.0.1:0', stateDir, drivers, network };
     writeFileSync(this.#config, JSON.stringify(config));
   }
 

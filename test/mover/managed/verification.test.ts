@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { Wanted } from '../../../src/network/probe/find.ts';
+import type { WatchResult } from '../../../src/protocol/peer/probe.ts';
 import { agentConfig } from '../../../src/config.ts';
 import { initialManaged } from '../../../src/migration/managed/lifecycle.ts';
 import type { ManagedState } from '../../../src/migration/managed/state.ts';
@@ -33,15 +35,17 @@ async function seen(
   const addresses = known ? { web1: ['fd00::21', ADDRESS] } : {};
   const network = { probe: { addresses } };
   const config = agentConfig.parse({ name: 'a', address: '10.0.0.1:1', stateDir: '/s', network });
-  const verification = new ManagedVerification(config, clock, async (address) => {
-    asked.push(address);
-    const next = answers.shift() ?? 'no answer';
-    return typeof next === 'string' ? next : { aheadMs: next, tookMs: 2 };
+  const verification = new ManagedVerification(config, clock, {
+    ask: async (address) => {
+      asked.push(address);
+      const next = answers.shift() ?? 'no answer';
+      return typeof next === 'string' ? next : { aheadMs: next, tookMs: 2 };
+    },
   });
   const order: ManagedState['order'] = late ? 'accepted' : 'none';
   verification.before(() => ({ ...state, order }));
   await new Promise((resolve) => setImmediate(resolve));
-  const checks = await verification.results(given);
+  const { verified: checks } = await verification.results(given);
   assert.ok(asked.every((each) => each === ADDRESS));
   return Object.fromEntries(
     checks.map(({ name, verdict, notTried, evidence }) => [
@@ -50,6 +54,120 @@ async function seen(
     ]),
   );
 }
+
+const GAP: WatchResult = {
+  seen: {
+    kind: 'icmp',
+    address: ADDRESS,
+    intervalMs: 50,
+    gapMs: 90,
+    gapBeganAgoMs: 400,
+    isOpen: false,
+    sent: 9,
+    answered: 8,
+    ownStallMs: 6,
+    watchedMs: 1000,
+  },
+};
+
+/** What a watch of a guest comes to, where that is its outcome, and what it was asked to watch. */
+async function watched(
+  outcome: WatchResult,
+  {
+    probe = { addresses: { web1: [ADDRESS] } },
+    memoryBytes = 0,
+  }: { probe?: object | 'off'; memoryBytes?: number } = {},
+): Promise<{ wanted: Wanted[]; found: Awaited<ReturnType<ManagedVerification['results']>> }> {
+  const wanted: Wanted[] = [];
+  const network = { probe };
+  const config = agentConfig.parse({ name: 'a', address: '10.0.0.1:1', stateDir: '/s', network });
+  nowMs = 5000;
+  const verification = new ManagedVerification(config, clock, {
+    ask: async () => 'no answer',
+    askedAtMs: 3000,
+    watch: (what) => {
+      wanted.push(what);
+      return { end: async () => outcome, close: async () => undefined };
+    },
+  });
+  // A check is tried again, and the guest is watched once.
+  verification.watch({ ...state, memoryBytes });
+  verification.watch({ ...state, memoryBytes });
+  return { wanted, found: await verification.results(state) };
+}
+
+describe('a guest that its manager moves, probed by the agent that drives the manager', () => {
+  test('has the gap of that agent in its report, and counts as reached by what it answers', async () => {
+    const { wanted, found } = await watched(GAP);
+    const [asked] = wanted;
+    assert.equal(wanted.length, 1);
+    assert.deepEqual([asked?.nics, asked?.addresses], [[], [ADDRESS]]);
+    const [vantage] = found.vantages ?? [];
+    assert.deepEqual([vantage?.host, vantage?.gapMs, vantage?.gapAtMs], ['a', 90, 1600]);
+    const reached = found.verified.find(({ name }) => name === 'reached');
+    assert.equal(reached?.evidence, `it answers a (icmp to ${ADDRESS})`);
+  });
+
+  test('is in doubt where it answered while it moved and is silent at the end', async () => {
+    const { found } = await watched({ seen: { ...GAP.seen!, isOpen: true } });
+    assert.equal(found.verified.find(({ name }) => name === 'reached')?.verdict, 'warn');
+  });
+
+  test('is asked less often where it may move for long', async () => {
+    assert.equal((await watched(GAP, { memoryBytes: 1024 ** 3 })).wanted[0]?.leastIntervalMs, 0);
+    assert.equal(
+      (await watched(GAP, { memoryBytes: 8 * 1024 ** 3 })).wanted[0]?.leastIntervalMs,
+      50,
+    );
+  });
+
+  test('is not reached by probes in so many words, and by nobody where it is so configured', async () => {
+    const silent = await watched({ notTried: 'ICMP: no answer' });
+    assert.deepEqual(silent.found.vantages, [
+      { host: 'a', notTried: 'not reached by probes: ICMP: no answer' },
+    ]);
+    const unknown = await watched(GAP, { probe: {} });
+    assert.match(unknown.found.vantages?.[0]?.notTried ?? '', /^no address of the guest is known/);
+    const elsewhere = { hosts: ['c'], addresses: { web1: [ADDRESS] } };
+    const other = await watched(GAP, { probe: elsewhere });
+    assert.match(other.found.vantages?.[0]?.notTried ?? '', /does not name a/);
+    const off = await watched(GAP, { probe: 'off' });
+    assert.deepEqual(
+      [unknown, other, off].map(({ wanted }) => wanted.length),
+      [0, 0, 0],
+    );
+    assert.equal(off.found.vantages, undefined);
+  });
+
+  test('has no gap where another mover began it, whose watch ended with it', async () => {
+    const config = agentConfig.parse({
+      name: 'a',
+      address: '10.0.0.1:1',
+      stateDir: '/s',
+      network: { probe: { addresses: { web1: [ADDRESS] } } },
+    });
+    const late = new ManagedVerification(config, clock, { ask: async () => 'no answer' });
+    const { vantages } = await late.results(state);
+    assert.match(vantages?.[0]?.notTried ?? '', /^another mover began the migration/);
+  });
+
+  test('is watched no more once its mover ends', async () => {
+    const config = agentConfig.parse({
+      name: 'a',
+      address: '10.0.0.1:1',
+      stateDir: '/s',
+      network: { probe: { addresses: { web1: [ADDRESS] } } },
+    });
+    let closed = 0;
+    const end = async (): Promise<WatchResult> => GAP;
+    const given = new ManagedVerification(config, clock, {
+      watch: () => ({ end, close: async () => void (closed += 1) }),
+    });
+    given.watch(state);
+    await given.close();
+    assert.equal(closed, 1);
+  });
+});
 
 describe('a guest that its manager has moved, seen from outside of its hypervisor', () => {
   test('answers, with a clock that goes on, beside its manager’s word', async () => {

@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { systemClock } from '../../src/clock.ts';
+import { Vcsim } from '../drivers/vsphere/support/vcsim.ts';
+import { AgentHost } from './support/agent-host.ts';
+import { Responder } from './support/responder.ts';
+
+const [PROBED, SILENT, UNKNOWN] = ['DC0_C0_RP0_VM0', 'DC0_C0_RP0_VM1', 'DC0_C0_RP0_VM2'];
+let vcenter: Vcsim;
+let host: AgentHost;
+/** Answers at the address of the first guest. */
+let responder: Responder;
+
+before(async () => {
+  vcenter = await Vcsim.open({ guests: 3 });
+  responder = await Responder.open();
+  const nobody = responder.address.replace(/2$/, '3');
+  const addresses = { [PROBED]: [responder.address], [SILENT]: [nobody] };
+  const drivers = { qemu: { programs: [] }, vsphere: vcenter.section };
+  host = await AgentHost.start('steers', drivers, { probe: { addresses } });
+});
+
+after(async () => {
+  await host?.close();
+  await vcenter?.close();
+  await responder?.close();
+});
+
+async function begin(guest: string): Promise<string> {
+  await vcenter.ask({ do: 'move', name: guest, value: 'DC0_C0_H0' });
+  const begun = await host.godwit('migrate', guest, '--to', 'dc0-c0-h1', '--detach', '--json');
+  assert.equal(begun.exit, 0, begun.err);
+  return (JSON.parse(begun.out) as { id: string }).id;
+}
+
+test('guests of a vCenter have the gap that a client sees in their report, by probes of their agent, and words where nobody answers', async () => {
+  await vcenter.tasks(4000);
+  const ids = [await begin(PROBED), await begin(SILENT), await begin(UNKNOWN)];
+  await host.inPhase(ids[0] ?? '', 'memory');
+  // What is cut is the guest's own link, as a switch that has not learnt its new place.
+  await responder.link('down');
+  await systemClock.sleep(600);
+  await responder.link('up');
+  const [seen, dark, unnamed] = await Promise.all(ids.map((id) => host.ended(id)));
+  assert.equal(seen?.outcome, 'done');
+  const [vantage] = seen.vantages ?? [];
+  assert.deepEqual([vantage?.host, vantage?.kind, vantage?.isOpen], ['steers', 'icmp', false]);
+  assert.ok((vantage?.gapMs ?? 0) >= 600 && (vantage?.gapMs ?? 0) < 3500, `${vantage?.gapMs}`);
+  assert.equal(vantage?.switchGapMs, undefined);
+  const reached = seen.verified?.find(({ name }) => name === 'reached');
+  assert.equal(reached?.evidence, `it answers steers (icmp to ${responder.address})`);
+  assert.match((await host.godwit('report', ids[0] ?? '')).out, /longest gap seen by probes/);
+  assert.match(
+    dark?.vantages?.[0]?.notTried ?? '',
+    /^not reached by probes: ICMP: no answer; TCP: /,
+  );
+  assert.match(unnamed?.vantages?.[0]?.notTried ?? '', /^no address of the guest is known/);
+});
