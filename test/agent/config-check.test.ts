@@ -119,6 +119,13 @@ test('a port that another process has is named with that process', async (t) => 
   });
   assert.match(problem?.what ?? '', new RegExp(`is taken by .*process ${process.pid}`));
   assert.equal(problem?.isFatal, true);
+  // A name may stand for another address: only listening finds that out.
+  const named = { ...config, address: `localhost:${port}`, stateDir, pkiDir: pkiDirOf(config) };
+  const taken = (await configProblems(named)).filter(({ what }) => what.includes('is taken by'));
+  assert.deepEqual(
+    taken.map(({ isFatal }) => isFatal),
+    [false],
+  );
 });
 
 test('programs and directories that a driver is told of are named by their settings', async (t) => {

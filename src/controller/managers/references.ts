@@ -26,15 +26,16 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function isReference(value: unknown): value is Reference {
-  return isRecord(value) && typeof value['manager'] === 'string';
+/** Only one of several places of an option has it (`others.vc2`): elsewhere a host may be called manager. */
+function isReference(value: unknown, depth: number): value is Reference {
+  return depth === 1 && isRecord(value) && typeof value['manager'] === 'string';
 }
 
 /** Managers that they name. */
 export function namedIn(options: Options, depth = 0): string[] {
   if (depth > DEEPEST) return [];
   return Object.values(options).flatMap((value) => {
-    if (isReference(value)) return [value.manager];
+    if (isReference(value, depth)) return [value.manager];
     return isRecord(value) ? namedIn(value, depth + 1) : [];
   });
 }
@@ -59,7 +60,7 @@ export function resolved(
   if (depth > DEEPEST) return options;
   return Object.fromEntries(
     Object.entries(options).flatMap(([key, value]): [string, unknown][] => {
-      if (isReference(value)) {
+      if (isReference(value, depth)) {
         const { manager, ...own } = value;
         const found = reached(manager);
         // Whoever names a manager says nothing of where its password goes.

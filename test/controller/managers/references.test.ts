@@ -46,6 +46,18 @@ describe('options that name another manager', () => {
     assert.deepEqual(found, { connections: 2, others: { vc3: { url: 'https://vc3' } } });
   });
 
+  test('are read as what they are where a host is called manager', () => {
+    const options = {
+      hosts: { manager: 'esx1.example.com' },
+      others: { vc3: { url: 'https://vc3', hosts: { manager: 'esx9.example.com' } } },
+    };
+    assert.deepEqual(namedIn(options), []);
+    assert.deepEqual(
+      resolved(options, () => undefined),
+      options,
+    );
+  });
+
   test('are configured by the password that the other one’s agent reads, and never by a copy', () => {
     const of = (url: string, options: object = {}) =>
       managerPlace.parse({ driver: 'vsphere', url, user: 'u', fingerprint: FINGERPRINT, options });

@@ -11,6 +11,8 @@ const DEVICES = `<devices xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
 <backing xsi:type="VirtualEthernetCardNetworkBackingInfo"><deviceName>VM Network</deviceName></backing></d>
 <d xsi:type="VirtualE1000"><key>4001</key><backing xsi:type="VirtualEthernetCardDistributedVirtualPortBackingInfo">
 <port><switchUuid>s</switchUuid><portgroupKey>dvportgroup-7</portgroupKey></port></backing></d>
+<d xsi:type="VirtualE1000"><key>4003</key><backing xsi:type="VirtualEthernetCardDistributedVirtualPortBackingInfo">
+<port><switchUuid>s</switchUuid><portKey>9</portKey></port></backing></d>
 <d xsi:type="VirtualE1000"><key>4002</key><backing xsi:type="VirtualEthernetCardOpaqueNetworkBackingInfo"><opaqueNetworkId>n</opaqueNetworkId></backing></d>
 </devices>`;
 const GROUP: Network = {
@@ -22,7 +24,7 @@ const GROUP: Network = {
 function cards(): Card[] {
   const root = parseXml(DEVICES, 100_000);
   assert.ok(root);
-  return cardsIn(at(root, 'd'), [GROUP]);
+  return cardsIn(at(root, 'd'), [GROUP, { ref: { type: 'Network', value: 'n-1' }, name: 'plain' }]);
 }
 
 test('cards are known by the names of their networks, and one of another kind by none', () => {
@@ -31,6 +33,8 @@ test('cards are known by the names of their networks, and one of another kind by
     [
       ['4000', 'Network adapter 1', 'VM Network'],
       ['4001', 'network card 4001', 'app'],
+      // It is on a port of no group, and not on a network that has no group either.
+      ['4003', 'network card 4003', undefined],
       ['4002', 'network card 4002', undefined],
     ],
   );
