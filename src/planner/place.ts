@@ -1,10 +1,9 @@
-import { hasCpu, objection } from './constraints.ts';
+import { hasCpu, objection, wordsOf } from './constraints.ts';
 import type { CpuRoom } from './constraints.ts';
 import { bestFits, whyNot } from './best-fit.ts';
 import { ESTIMATE } from './estimate.ts';
 import { Fleet, Place } from './fleet.ts';
-import type { Inventory, PlannerGuest, Refusal } from './inventory.ts';
-import { refusal } from './plan.ts';
+import type { Constraint, Inventory, PlannerGuest, Refusal } from './inventory.ts';
 import { dearness } from './power.ts';
 
 /** Where a guest that starts now goes. */
@@ -63,7 +62,7 @@ export function place(inventory: Inventory, guest: NewGuest): Placement {
     (left, right) => dearness(left.host) - dearness(right.host),
   );
   if (woken === undefined) {
-    return { refused: refusal(whyNot(seat, all), guest.name, group?.at.host.name ?? 'any host') };
+    return { refused: nowhereFor(guest.name, whyNot(seat, all), all) };
   }
   return {
     host: woken.host.name,
@@ -71,4 +70,17 @@ export function place(inventory: Inventory, guest: NewGuest): Placement {
     words: `no host that is awake has room; ${woken.host.name} costs least to run`,
     alternatives: more.slice(0, 2).map(({ host }) => host.name),
   };
+}
+
+/** It is on no host yet, so that there is no other one for it either. */
+function nowhereFor(guest: string, constraint: Constraint, hosts: readonly Place[]): Refusal {
+  const [first] = hosts;
+  // No move lasts, so that it has one side alone.
+  const why = constraint === 'memory' ? 'has too little memory' : wordsOf(constraint);
+  if (first === undefined)
+    return { constraint, guest, host: 'no host', words: 'there is no host that it could start on' };
+  if (hosts.length === 1)
+    return { constraint, guest, host: first.host.name, words: `${first.host.name}: ${why}` };
+  const words = `none of ${hosts.length} hosts takes it; of most of them: ${why}`;
+  return { constraint, guest, host: 'any host', words };
 }

@@ -45,6 +45,19 @@ test('a guest that has no place is refused by the constraint', () => {
   assert.ok('refused' in nowhere && nowhere.refused.constraint === 'last-host');
 });
 
+test('a guest that has no place is refused in words that hold for a guest that is on no host yet', () => {
+  const wordsAt = (all: typeof hosts): string => {
+    const placement = place({ hosts: all, guests: [] }, { ...wanted, memoryBytes: 100 * GIB });
+    return 'refused' in placement ? placement.refused.words : placement.host;
+  };
+  assert.equal(wordsAt([]), 'there is no host that it could start on');
+  assert.equal(wordsAt(hosts.slice(0, 1)), `${hosts[0]?.name}: has too little memory`);
+  assert.match(
+    wordsAt(hosts),
+    /^none of \d hosts takes it; of most of them: has too little memory$/,
+  );
+});
+
 test('labels count: apart, together and pinned', () => {
   const labelled = [guest('one', 'busy', { apart: ['db'], together: 'shop' }), ...guests.slice(1)];
   const where = (more: object): string | undefined => {
