@@ -98,7 +98,7 @@ export const SMALL_FIRST: Scene = {
     small('g6', 60),
   ],
   meeting: 3,
-  spareShare: 0.7,
+  spareShare: 0.8,
 };
 
 /** By name, the most important first. */
