@@ -1,16 +1,15 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { open, readdir, readFile } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { systemClock } from '../../src/clock.ts';
-import { POOL, virsh } from '../../src/lab/libvirt/daemon.ts';
+import { POOL } from '../../src/lab/libvirt/daemon.ts';
 import { domainStates, startDomain, stopDomain } from '../../src/lab/libvirt/guest.ts';
 import { ownFiles, ownTree } from '../../src/lab/libvirt/mounts.ts';
-import { processesInNamespaces, signalProcess } from '../../src/lab/processes.ts';
-import type { LabProcess } from '../../src/lab/processes.ts';
+import { signalProcess } from '../../src/lab/processes.ts';
 import { labHost } from '../../src/lab/state.ts';
-import { until } from '../until.ts';
+import { receivers, untilJob, untilNoWire } from './support/libvirt-wire.ts';
 import { killMover } from './support/movers.ts';
 import { begin, move, reportAtEnd } from './support/moves.ts';
 import type { Move } from './support/moves.ts';
@@ -19,7 +18,6 @@ import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
-const WAIT_MS = 90_000;
 const DISK_BYTES = 24 * MIB;
 const IMAGE = 'web1-disk0.raw';
 const THERE = { guest: 'web1', from: 'a', to: 'b', path: 'wire' } as const;
@@ -60,17 +58,6 @@ describe('disks of a guest of libvirt that takes the wire', () => {
     return path.join(ownTree(labHost(world.lab, host)), POOL.directory, IMAGE);
   }
 
-  async function receivers(host: string): Promise<LabProcess[]> {
-    const inode = world.lab.namespaces[labHost(world.lab, host).namespace];
-    const all = await processesInNamespaces(new Set(inode === undefined ? [] : [inode]));
-    return all.filter(({ argv }) => argv.some((word) => /\/bin\/receiver\.[jt]s$/.test(word)));
-  }
-
-  async function sockets(host: string): Promise<string[]> {
-    const directory = path.join(ownTree(labHost(world.lab, host)), 'var/lib/libvirt/qemu');
-    return (await readdir(directory)).filter((name) => name.startsWith('godwit-'));
-  }
-
   /** It runs there, with its disk, and nothing of it or of the wire is elsewhere. */
   async function assertOnlyAt(host: string): Promise<void> {
     assert.deepEqual(await domainStates(world.lab, 'web1'), [{ host, status: 'running' }]);
@@ -79,19 +66,13 @@ describe('disks of a guest of libvirt that takes the wire', () => {
       assert.deepEqual(images, each === host ? [IMAGE] : []);
     }
     assert.equal(content.equals(await readFile(imageAt(host))), true, 'the content of its disk');
-    await until('both ends to be gone', WAIT_MS, async () => {
-      const all = HOSTS.flatMap((each) => [receivers(each), sockets(each)] as const);
-      return (await Promise.all(all)).flat().length === 0 ? true : undefined;
-    });
+    await untilNoWire(world.lab);
   }
 
   /** Begins a move, and resolves once a part of the disk has gone over. */
   async function inCopy(asked: Move): Promise<string> {
     const id = await begin(world, asked);
-    await until('the disk to be copied', WAIT_MS, async () => {
-      const job = await virsh(world.lab, 'a', ['domjobinfo', 'web1']).catch(() => '');
-      return /File processed:\s+[1-9]/.test(job) ? true : undefined;
-    });
+    await untilJob(world.lab, 'web1', /File processed:\s+[1-9]/);
     return id;
   }
 
@@ -126,7 +107,7 @@ describe('disks of a guest of libvirt that takes the wire', () => {
   });
 
   for (const [who, kill] of [
-    ['the receiver', () => receivers('b').then((all) => all.map(({ pid }) => pid))],
+    ['the receiver', () => receivers(world.lab, 'b').then((all) => all.map(({ pid }) => pid))],
     ['the mover', undefined],
   ] as const) {
     test(`stay where they are when ${who} is killed in the midst of the copy`, async () => {

@@ -1,19 +1,13 @@
 import assert from 'node:assert/strict';
-import { readdir } from 'node:fs/promises';
-import path from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { agentsOf, startAgent, stopAgent } from '../../src/lab/agents.ts';
 import { verifyGuest } from '../../src/lab/guest/talk.ts';
-import { virsh } from '../../src/lab/libvirt/daemon.ts';
 import { domainStates, startDomain, stopDomain } from '../../src/lab/libvirt/guest.ts';
-import { ownTree } from '../../src/lab/libvirt/mounts.ts';
 import { openProbe } from '../../src/lab/probe/probe.ts';
-import { processesInNamespaces, signalProcess } from '../../src/lab/processes.ts';
-import type { LabProcess } from '../../src/lab/processes.ts';
-import { labHost } from '../../src/lab/state.ts';
+import { signalProcess } from '../../src/lab/processes.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
-import { until } from '../until.ts';
+import { receivers, untilJob, untilNoWire } from './support/libvirt-wire.ts';
 import { killMover } from './support/movers.ts';
 import { assertSays, begin, move, refusalOf, reportAtEnd } from './support/moves.ts';
 import type { Move } from './support/moves.ts';
@@ -21,7 +15,6 @@ import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
-const WAIT_MS = 90_000;
 const THERE = { guest: 'web1', from: 'a', to: 'b', path: 'wire' } as const;
 const BACK = { ...THERE, from: 'b', to: 'a' } as const;
 /** Slow enough that what befalls the stream befalls it in its midst. */
@@ -49,25 +42,6 @@ describe('a guest of libvirt whose memory goes over the wire', () => {
   });
   afterEach(() => stopDomain(world.lab, 'web1'));
 
-  async function receivers(host: string): Promise<LabProcess[]> {
-    const inode = world.lab.namespaces[labHost(world.lab, host).namespace];
-    const all = await processesInNamespaces(new Set(inode === undefined ? [] : [inode]));
-    return all.filter(({ argv }) => argv.some((word) => /\/bin\/receiver\.[jt]s$/.test(word)));
-  }
-
-  /** Of the wire, by the hosts' own names for them. */
-  async function sockets(host: string): Promise<string[]> {
-    const directory = path.join(ownTree(labHost(world.lab, host)), 'var/lib/libvirt/qemu');
-    return (await readdir(directory)).filter((name) => name.startsWith('godwit-'));
-  }
-
-  async function assertNothingLeft(): Promise<void> {
-    await until('both ends to be gone', WAIT_MS, async () => {
-      const all = ['a', 'b'].flatMap((host) => [receivers(host), sockets(host)] as const);
-      return (await Promise.all(all)).flat().length === 0 ? true : undefined;
-    });
-  }
-
   async function assertRunsAt(host: string): Promise<void> {
     assert.deepEqual(await domainStates(world.lab, 'web1'), [{ host, status: 'running' }]);
   }
@@ -79,10 +53,7 @@ describe('a guest of libvirt whose memory goes over the wire', () => {
   /** Begins a move, and resolves once libvirt sends its memory. */
   async function inFlight(asked: Move): Promise<string> {
     const id = await begin(world, asked);
-    await until('memory to flow', WAIT_MS, async () => {
-      const job = await virsh(world.lab, 'a', ['domjobinfo', 'web1']).catch(() => '');
-      return /Data processed:\s+[1-9]/.test(job) ? true : undefined;
-    });
+    await untilJob(world.lab, 'web1', /Data processed:\s+[1-9]/);
     return id;
   }
 
@@ -91,7 +62,7 @@ describe('a guest of libvirt whose memory goes over the wire', () => {
     assert.ok(outcome === 'failed' || outcome === 'done', outcome);
     await assertRunsAt(runsAt === 'source' ? 'a' : 'b');
     if (runsAt === 'source' || losesPages === undefined) await assertMemoryKept();
-    await assertNothingLeft();
+    await untilNoWire(world.lab);
   }
 
   async function thereAndBack(t: TestContext) {
@@ -111,7 +82,7 @@ describe('a guest of libvirt whose memory goes over the wire', () => {
     assert.ok(first > MIB && first < (there.bytes ?? 0));
     assert.ok(second > 0);
     assert.equal(there.checks.find(({ name }) => name === 'path')?.verdict, 'pass');
-    await assertNothingLeft();
+    await untilNoWire(world.lab);
   });
 
   test('keeps its memory and its client on the way there and back, and the way back costs a part', async (t) => {
@@ -134,7 +105,7 @@ describe('a guest of libvirt whose memory goes over the wire', () => {
     assert.equal(report.outcome, 'cancelled');
     await assertRunsAt('a');
     await assertMemoryKept();
-    await assertNothingLeft();
+    await untilNoWire(world.lab);
   });
 
   test('runs once when its mover is killed, and the socket goes with the next one', async () => {
@@ -148,7 +119,7 @@ describe('a guest of libvirt whose memory goes over the wire', () => {
 
   test('runs once when the receiver is killed, and the report names the wire', async () => {
     const id = await inFlight({ ...THERE, ...SLOW, linkGraceMs: 3000 });
-    for (const { pid } of await receivers('b')) signalProcess(pid, 'SIGKILL');
+    for (const { pid } of await receivers(world.lab, 'b')) signalProcess(pid, 'SIGKILL');
     const report = await reportAtEnd(world, 'a', id);
     assert.equal(report.outcome, 'failed');
     assert.ok(report.decisions.some(({ what }) => what.startsWith('the wire ended: ')));
@@ -158,7 +129,7 @@ describe('a guest of libvirt whose memory goes over the wire', () => {
   test('does not notice that the destination’s agent is killed', async () => {
     const id = await inFlight({ ...THERE, maxBandwidth: 8 * MIB });
     await stopAgent(world.lab, 'b', 'SIGKILL');
-    assert.equal((await receivers('b')).length, 1);
+    assert.equal((await receivers(world.lab, 'b')).length, 1);
     const report = await reportAtEnd(world, 'a', id);
     assert.equal(report.outcome, 'done', JSON.stringify(report.error));
     await startAgent(world.lab, 'b');
