@@ -61,7 +61,11 @@ export function compileChecker(): void {
  * answered, and of which nothing hangs, waits a while for the next question of the same host: most of what a question takes
  * is a process that starts.
  */
-export function askProcess(configFile: string, program: string = PROGRAM): AskChecker {
+export function askProcess(
+  configFile: string,
+  program: string = PROGRAM,
+  keptMs = KEPT_MS,
+): AskChecker {
   let waiting: { readonly checker: CheckerProcess; readonly asker: string } | undefined;
   const takeOf = (asker: string): CheckerProcess | undefined => {
     if (waiting?.asker !== asker || !waiting.checker.canGoOn) return undefined;
@@ -71,7 +75,7 @@ export function askProcess(configFile: string, program: string = PROGRAM): AskCh
   };
   return (question, onHost, signal) => {
     const asker = question.what === 'examine' ? OWN : question.admission.from;
-    const checker = takeOf(asker) ?? new CheckerProcess(configFile, program);
+    const checker = takeOf(asker) ?? new CheckerProcess(configFile, program, keptMs);
     const asked = checker.ask(question, onHost, signal);
     void asked.gone.then(() => {
       if (!checker.canGoOn) return;
@@ -85,6 +89,7 @@ export function askProcess(configFile: string, program: string = PROGRAM): AskCh
 /** Answers one question after the other. */
 class CheckerProcess {
   readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
+  readonly #keptMs: number;
   #complaint = '';
   #asked = 0;
   #idle: NodeJS.Timeout | undefined;
@@ -93,7 +98,8 @@ class CheckerProcess {
   #onLine: (line: CheckerLine) => void = () => undefined;
   #onEnd: (why: string) => void = () => undefined;
 
-  constructor(configFile: string, program: string) {
+  constructor(configFile: string, program: string, keptMs: number) {
+    this.#keptMs = keptMs;
     this.#child = spawn(process.execPath, [...SMALL_FLAGS, program, configFile], {
       cwd: '/',
       env: { ...process.env, ...SMALL_ENVIRONMENT },
@@ -160,7 +166,7 @@ class CheckerProcess {
 
   /** Nobody waits for it: an agent that ends takes it along, as its input ends. */
   #rest(): void {
-    this.#idle = setTimeout(() => this.end(), KEPT_MS).unref();
+    this.#idle = setTimeout(() => this.end(), this.#keptMs).unref();
     this.#child.unref();
     for (const pipe of pipesOf(this.#child)) pipe.unref();
   }

@@ -14,7 +14,7 @@ import { untilSo } from '../../until.ts';
 const CHECKER = fileURLToPath(new URL('../../../src/bin/checker.ts', import.meta.url));
 
 /** A host whose processes that check note that they have started, and then run `body`. */
-function hostWhose(t: TestContext, body: string) {
+function hostWhose(t: TestContext, body: string, keptMs?: number) {
   let root = '';
   const started = (): number[] =>
     readFileSync(path.join(root, 'started'), 'utf8').trim().split('\n').map(Number);
@@ -33,7 +33,7 @@ function hostWhose(t: TestContext, body: string) {
     storage: [{ path: root }],
   };
   writeFileSync(file, JSON.stringify(config));
-  return { ask: askProcess(file, program), started, root };
+  return { ask: askProcess(file, program, keptMs), started, root };
 }
 
 function end(pid: number): void {
@@ -78,6 +78,14 @@ test('a process in which something may hang answers no other question', async (t
   await storageOf(ask, 'a', root);
   await storageOf(ask, 'a', root);
   assert.equal(started().length, 2);
+});
+
+test('a process that nobody asks again ends by itself', async (t) => {
+  const { ask, started, root } = hostWhose(t, `await import(${JSON.stringify(CHECKER)});`, 200);
+  await storageOf(ask, 'a', root);
+  const [only = 0] = started();
+  // While somebody waits: an agent that rests would not be kept up by it.
+  await untilSo(() => isGone(only));
 });
 
 test('a process that ends while it waits is replaced', async (t) => {
