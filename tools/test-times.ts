@@ -171,7 +171,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   },
   'test/e2e/vsphere-lab.e2e.ts': { seconds: 12 },
   'test/e2e/vsphere-probes.e2e.ts': {
-    seconds: 16,
+    seconds: 25,
     of: ['src/mover/managed/', 'src/network/probe/'],
   },
   'test/e2e/vsphere.e2e.ts': {

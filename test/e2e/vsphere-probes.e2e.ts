@@ -34,22 +34,24 @@ async function begin(guest: string): Promise<string> {
 }
 
 test('guests of a vCenter have the gap that a client sees in their report, by probes of their agent, and words where nobody answers', async () => {
-  await vcenter.tasks(4000);
-  const ids = [await begin(PROBED), await begin(SILENT), await begin(UNKNOWN)];
-  await host.inPhase(ids[0] ?? '', 'memory');
+  // Long enough for a busy machine to see them under way.
+  await vcenter.tasks(10_000);
+  const others = [await begin(SILENT), await begin(UNKNOWN)];
+  const id = await begin(PROBED);
+  await host.inPhase(id, 'memory');
   // What is cut is the guest's own link, as a switch that has not learnt its new place.
   await responder.link('down');
   await systemClock.sleep(600);
   await responder.link('up');
-  const [seen, dark, unnamed] = await Promise.all(ids.map((id) => host.ended(id)));
+  const [seen, dark, unnamed] = await Promise.all([id, ...others].map((each) => host.ended(each)));
   assert.equal(seen?.outcome, 'done');
   const [vantage] = seen.vantages ?? [];
   assert.deepEqual([vantage?.host, vantage?.kind, vantage?.isOpen], ['steers', 'icmp', false]);
-  assert.ok((vantage?.gapMs ?? 0) >= 600 && (vantage?.gapMs ?? 0) < 3500, `${vantage?.gapMs}`);
+  assert.ok((vantage?.gapMs ?? 0) >= 600 && (vantage?.gapMs ?? 0) < 8000, `${vantage?.gapMs}`);
   assert.equal(vantage?.switchGapMs, undefined);
   const reached = seen.verified?.find(({ name }) => name === 'reached');
   assert.equal(reached?.evidence, `it answers steers (icmp to ${responder.address})`);
-  assert.match((await host.godwit('report', ids[0] ?? '')).out, /longest gap seen by probes/);
+  assert.match((await host.godwit('report', id)).out, /longest gap seen by probes/);
   assert.match(
     dark?.vantages?.[0]?.notTried ?? '',
     /^not reached by probes: ICMP: no answer; TCP: /,
