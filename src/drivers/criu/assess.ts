@@ -24,7 +24,7 @@ export interface Where {
 
 /** Why no container moves by post-copy, as people read it: docs/decisions/0020. */
 export const NO_POSTCOPY =
-  'a container moves by pre-copy: with CRIU’s lazy pages, its programs would read zeros in place of its memory once the process that brings the pages ends';
+  'With CRIU’s lazy pages, its programs would read zeros in place of its memory once the process that brings the pages ends';
 
 /** The check of a stream that is not pre-copy. */
 export function refusedStream(mode: string): NamedCheck {

@@ -17,6 +17,7 @@ import type {
   HandleFacts,
   Life,
 } from '../port/inventory.ts';
+import { NO_POSTCOPY } from './assess.ts';
 import { Canary } from './canary.ts';
 import { CriuDestination } from './destination.ts';
 import type { Arrivals } from './destination.ts';
@@ -51,6 +52,7 @@ export class CriuDriver implements DirectDriver {
     compression: ['none', 'zstd'],
     maxStreams: 1,
     postcopyRecovery: false,
+    noPostcopy: NO_POSTCOPY,
   } as const;
   readonly #parts: HostContext;
   readonly #dispatches: Dispatches = new Map();

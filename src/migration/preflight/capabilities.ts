@@ -16,6 +16,8 @@ export interface Capabilities {
   readonly transports?: readonly Transport[];
   /** A broken post-copy stream can be resumed. */
   readonly postcopyRecovery: boolean;
+  /** Why it has no post-copy, as people read it. */
+  readonly noPostcopy?: string;
   /** A migration can be turned round at its switch, with the guest as it was: what a rehearsal is. */
   readonly rehearsals?: boolean;
   /** A guest can be without a device while it moves: it is unplugged for that. */
@@ -61,9 +63,13 @@ export function judgeCapabilities({ driver, settings }: CapabilityFacts): Findin
     keepsSource = false,
     unplugs = false,
     plugs = false,
+    noPostcopy,
   } = driver.capabilities;
   const lacks: Lack[] = [];
-  if (!modes.includes(mode)) lacks.push([`--mode ${mode}`, `it has ${modes.join(', ')}`]);
+  if (!modes.includes(mode)) {
+    const why = mode === 'precopy' || mode === 'cold' ? undefined : noPostcopy;
+    lacks.push([`--mode ${mode}`, [`it has ${modes.join(', ')}`, why ?? []].flat().join('. ')]);
+  }
   if (!compression.includes(compress)) {
     lacks.push([`--compress ${compress}`, `it has ${compression.join(', ')}`]);
   }

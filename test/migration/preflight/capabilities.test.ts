@@ -44,6 +44,19 @@ describe('what is asked of a driver', () => {
     }
   });
 
+  test('a driver that has no post-copy says why, and only where that is asked for', () => {
+    const noPostcopy = 'Pages get lost';
+    const has: Capabilities = { ...PLAIN, modes: ['precopy'], noPostcopy };
+    const evidence = (wanted: 'postcopy' | 'hybrid' | 'cold'): string => {
+      const settings = { mode: wanted, compress: 'none', streams: 1 } as const;
+      const [found] = judgeCapabilities({ driver: { name: 'any', capabilities: has }, settings });
+      return found?.evidence ?? '';
+    };
+    for (const wanted of ['postcopy', 'hybrid'] as const)
+      assert.match(evidence(wanted), /it has precopy\. Pages get lost/);
+    assert.doesNotMatch(evidence('cold'), /Pages/);
+  });
+
   test('a manager that sends memory through a socket takes the wire by pre-copy, in one plain stream', () => {
     const has: Capabilities = {
       ...PLAIN,
