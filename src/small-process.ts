@@ -31,8 +31,8 @@ export const CONTROLLER_ENVIRONMENT: Readonly<Record<string, string>> = {
   ...SMALL_ENVIRONMENT,
   MALLOC_MMAP_THRESHOLD_: '32768',
 };
-/** Samples of thousands of hosts: a nursery of 1 MiB would be collected all the time, and what is hot is worth compiling. */
-export const CONTROLLER_FLAGS: readonly string[] = ['--max-semi-space-size=2'];
+/** Samples of thousands of hosts, and hundreds of drains: a small nursery would be collected all the time, and what is hot is worth compiling. */
+export const CONTROLLER_FLAGS: readonly string[] = ['--max-semi-space-size=8'];
 /** A mover's, which its agent starts: each of its buffers would have to be mapped and unmapped. */
 export const MOVER_ENVIRONMENT: NodeJS.ProcessEnv = {
   ...SMALL_ENVIRONMENT,

@@ -20,6 +20,7 @@ import { anotherHandSuite } from '../policy/another-hand-suite.ts';
 import { policySuite } from '../policy/suite.ts';
 import { askedSuite } from './wish-requests-suite.ts';
 import { auditSuite } from './audit-suite.ts';
+import { promisesSuite } from './promises-suite.ts';
 import { storeSuite } from './suite.ts';
 import { wishesSuite } from './wishes-suite.ts';
 
@@ -32,6 +33,7 @@ after(() => postgres.stop());
 
 storeSuite('PostgreSQL', async () => ({ postgres: await postgres.database() }));
 wishesSuite('PostgreSQL', async () => ({ postgres: await postgres.database() }));
+promisesSuite('PostgreSQL', async () => ({ postgres: await postgres.database() }));
 askedSuite('PostgreSQL', async () => ({ postgres: await postgres.database() }));
 auditSuite('PostgreSQL', async () => ({ postgres: await postgres.database() }));
 anotherHandSuite('PostgreSQL', async () => ({ postgres: await postgres.database() }));
