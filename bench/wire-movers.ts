@@ -117,7 +117,7 @@ async function measuresOfLarge(place: LinkSetting): Promise<Measure[]> {
     all.push(moves);
   }
   const most = MOST_RESIDENT_LARGE_MB;
-  return LARGE_SCENES.flatMap((name) => measuresOf(name, all, memoryBytes, most));
+  return wanted.flatMap((name) => measuresOf(name, all, memoryBytes, most));
 }
 
 function measuresOf(
