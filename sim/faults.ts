@@ -44,13 +44,13 @@ export class Faults {
     hungMs: 0,
     overAtMs: 0,
   };
-  readonly #parts: FaultDependencies;
+  readonly #deps: FaultDependencies;
   readonly #waiting: Set<Fault>;
   readonly #calls: { readonly fault: CallFault; left: number }[];
   readonly #deeds: Record<HostName, number> = { a: 0, b: 0 };
 
-  constructor(scenario: Scenario, parts: FaultDependencies) {
-    this.#parts = parts;
+  constructor(scenario: Scenario, deps: FaultDependencies) {
+    this.#deps = deps;
     this.#waiting = new Set(scenario.faults);
     this.#calls = scenario.calls.map((fault) => ({ fault, left: fault.times }));
     for (const fault of scenario.faults) {
@@ -67,7 +67,7 @@ export class Faults {
       const { when } = fault;
       if (when.at !== 'deed' || when.host !== host || when.edge !== edge || when.nth !== nth)
         continue;
-      this.#parts.report(`${edge === 'before' ? 'as' : 'once'} ${process.name} does: ${what}`);
+      this.#deps.report(`${edge === 'before' ? 'as' : 'once'} ${process.name} does: ${what}`);
       this.#strike(fault);
     }
   }
@@ -94,27 +94,27 @@ export class Faults {
   }
 
   #later(fault: Fault, ms: number): void {
-    const { scheduler } = this.#parts;
+    const { scheduler } = this.#deps;
     if (fault.when.at !== 'time') this.#waiting.delete(fault);
     scheduler.after(ms, undefined, () => this.#strike(fault));
   }
 
   #over(afterMs: number): void {
-    const { scheduler } = this.#parts;
+    const { scheduler } = this.#deps;
     this.struck.overAtMs = Math.max(this.struck.overAtMs, scheduler.now + afterMs);
   }
 
   #strike(fault: Fault): void {
     this.#waiting.delete(fault);
     const { deed } = fault;
-    this.#parts.report(`FAULT: ${wordsOf(deed)}`);
+    this.#deps.report(`FAULT: ${wordsOf(deed)}`);
     this.#over('forMs' in deed ? deed.forMs : 0);
     if (this.#does(deed)) this.struck.kinds.push(deed.kind);
   }
 
   /** False where there was nothing to strike. */
   #does(deed: Deed): boolean {
-    const { network, hosts, scheduler } = this.#parts;
+    const { network, hosts, scheduler } = this.#deps;
     switch (deed.kind) {
       case 'kill mover':
         return hosts[deed.host].killMovers();
@@ -156,7 +156,7 @@ export class Faults {
         hosts[deed.host].clockStepMs += deed.byMs;
         return true;
       case 'cancel':
-        this.#parts.cancel();
+        this.#deps.cancel();
         return true;
     }
   }
@@ -166,7 +166,7 @@ export class Faults {
   }
 
   #cut(forMs: number): void {
-    const { world, network, scheduler } = this.#parts;
+    const { world, network, scheduler } = this.#deps;
     network.cut(forMs);
     world.cutLink();
     scheduler.after(forMs, undefined, () => {
@@ -175,7 +175,7 @@ export class Faults {
   }
 
   #disk(deed: Extract<Deed, { kind: `disk ${string}` }>): void {
-    const { hosts, scheduler } = this.#parts;
+    const { hosts, scheduler } = this.#deps;
     const { disk } = hosts[deed.host];
     const state = deed.kind.slice('disk '.length) as 'full' | 'read-only' | 'slow' | 'broken';
     disk.state = state;
@@ -187,7 +187,7 @@ export class Faults {
 
   /** The guest's processes on that host die. */
   #end(host: HostName): boolean {
-    const { world, observer } = this.#parts;
+    const { world, observer } = this.#deps;
     const stage = stageOf(observer());
     const living = observer().aliveAt(host);
     for (const instance of living) {
@@ -198,7 +198,7 @@ export class Faults {
   }
 
   #powerLoss(name: HostName, forMs: number): boolean {
-    const { hosts, scheduler } = this.#parts;
+    const { hosts, scheduler } = this.#deps;
     const host = hosts[name];
     if (!host.up) return false;
     this.#outage(forMs);

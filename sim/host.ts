@@ -51,7 +51,7 @@ export class SimHost {
   readonly name: HostName;
   readonly disk: SimDisk;
   readonly store: SimStore;
-  readonly #parts: HostDependencies;
+  readonly #deps: HostDependencies;
   readonly #config: AgentConfig;
   readonly #movers = new Map<string, Running>();
   /** Movers that do not serve yet. */
@@ -66,10 +66,10 @@ export class SimHost {
   /** How far its wall clock is off, ms. */
   clockStepMs = 0;
 
-  constructor(name: HostName, parts: HostDependencies) {
+  constructor(name: HostName, deps: HostDependencies) {
     this.name = name;
-    this.#parts = parts;
-    this.disk = new SimDisk(parts.scheduler, parts.random);
+    this.#deps = deps;
+    this.disk = new SimDisk(deps.scheduler, deps.random);
     this.store = new SimStore(this.disk, name);
     // Its hosts filter nothing, and this machine's own tables are not theirs.
     const network = { connections: 'leave', segmentCheck: false, probe: 'off' };
@@ -78,7 +78,7 @@ export class SimHost {
   }
 
   #spawn(name: string): SimProcess {
-    const { scheduler, passing } = this.#parts;
+    const { scheduler, passing } = this.#deps;
     const who = { name, host: this.name, pid: this.#pids++ };
     const wallMs = (): number => BEGAN_MS + scheduler.now + this.clockStepMs;
     return new SimProcess(who, scheduler, wallMs, passing);
@@ -111,7 +111,7 @@ export class SimHost {
         supervisor,
         movers,
       });
-      this.#parts.network.listen(agent, ADDRESSES[this.name], agentContract, {
+      this.#deps.network.listen(agent, ADDRESSES[this.name], agentContract, {
         admit: ({ body, caller }) => incoming.admit(body, caller),
         incoming: ({ params, caller }) => incoming.where(params.id, caller),
         side: ({ params: { id } }) => sourceSide(this.store, id, this.mover(id) !== undefined),
@@ -139,7 +139,7 @@ export class SimHost {
       start: (migration, onExit) => this.#startMover(agent, migration, onExit),
       isStopped: ({ pid }) => {
         const process = this.#processesNow.find((each) => each.pid === pid);
-        return process !== undefined && process.frozenUntil > this.#parts.scheduler.now;
+        return process !== undefined && process.frozenUntil > this.#deps.scheduler.now;
       },
       kill: ({ pid }) => this.#processesNow.find((each) => each.pid === pid)?.die(),
     };
@@ -152,7 +152,7 @@ export class SimHost {
   }
 
   #startMover(agent: SimProcess, migration: Migration, onExit: () => void): Promise<MoverState> {
-    const { scheduler, random, report } = this.#parts;
+    const { scheduler, random, report } = this.#deps;
     const process = this.#spawn(`the mover of ${this.name}`);
     this.#starting.add(process);
     const { promise, resolve, reject } = Promise.withResolvers<MoverState>();
@@ -196,7 +196,7 @@ export class SimHost {
 
   #exit(process: SimProcess, how: string): void {
     if (process.dead) return;
-    this.#parts.report(`${process.name} ${how}`);
+    this.#deps.report(`${process.name} ${how}`);
     process.die();
   }
 
@@ -206,7 +206,7 @@ export class SimHost {
     { dir, request }: Migration,
     ready: (address?: string, coordinator?: Coordinator) => void,
   ): Promise<void> {
-    const driver = this.#parts.driverFor(process);
+    const driver = this.#deps.driverFor(process);
     const around = this.#surroundings(process);
     if (isManagedRequest(request)) throw new Error('no manager has a part in the simulation');
     if (request.side === 'source') {
@@ -233,7 +233,7 @@ export class SimHost {
   }
 
   #surroundings(process: SimProcess): Surroundings {
-    const { network } = this.#parts;
+    const { network } = this.#deps;
     const boots = this.#boots;
     return {
       clock: systemClock,
@@ -266,7 +266,7 @@ export class SimHost {
   }
 
   freezeMovers(forMs: number): void {
-    const until = this.#parts.scheduler.now + forMs;
+    const until = this.#deps.scheduler.now + forMs;
     for (const process of this.#processesNow) {
       process.frozenUntil = Math.max(process.frozenUntil, until);
     }
@@ -279,7 +279,7 @@ export class SimHost {
   /** Everything that was not on the disk is gone. Its hypervisors are the caller's to end. */
   losePower(): void {
     this.up = false;
-    this.#parts.network.hostUp[this.name] = false;
+    this.#deps.network.hostUp[this.name] = false;
     this.killAgent();
     this.killMovers();
     this.disk.losePower();
@@ -289,7 +289,7 @@ export class SimHost {
     if (this.up) return;
     this.up = true;
     this.#boots += 1;
-    this.#parts.network.hostUp[this.name] = true;
+    this.#deps.network.hostUp[this.name] = true;
     this.startAgent();
   }
 

@@ -22,7 +22,7 @@ export interface AfterEndDependencies<State> {
 
 /** What an agent still does about migrations once they have ended: a look at each every second, until nothing is left. */
 export class AfterEnd<State> {
-  readonly #parts: AfterEndDependencies<State>;
+  readonly #deps: AfterEndDependencies<State>;
   readonly #over = new AbortController();
   readonly #states = new Map<string, State>();
   /** Migrations about which nothing is left to do. */
@@ -31,8 +31,8 @@ export class AfterEnd<State> {
   readonly #busy = new Map<string, Promise<void>>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(parts: AfterEndDependencies<State>) {
-    this.#parts = parts;
+  constructor(deps: AfterEndDependencies<State>) {
+    this.#deps = deps;
   }
 
   start(): void {
@@ -49,7 +49,7 @@ export class AfterEnd<State> {
   /** Does for each migration what is due now; resolves once that is done. */
   async look(): Promise<void> {
     if (this.#over.signal.aborted) return;
-    const all = this.#parts.store.all();
+    const all = this.#deps.store.all();
     for (const migration of all) {
       const { id } = migration;
       if (this.#settled.has(id) || this.#busy.has(id)) continue;
@@ -73,14 +73,14 @@ export class AfterEnd<State> {
 
   /** Undefined where nothing is known of it yet. */
   stateOf({ id, dir }: Pick<Migration, 'id' | 'dir'>): State | undefined {
-    const known = this.#states.get(id) ?? this.#read(id, path.join(dir, this.#parts.file));
+    const known = this.#states.get(id) ?? this.#read(id, path.join(dir, this.#deps.file));
     if (known !== undefined) this.#states.set(id, known);
     return known;
   }
 
   /** Throws where it cannot be written: then the state before it holds. */
   keep({ id, dir }: Migration, state: State): void {
-    writeWhole(path.join(dir, this.#parts.file), `${JSON.stringify(state)}\n`);
+    writeWhole(path.join(dir, this.#deps.file), `${JSON.stringify(state)}\n`);
     this.#states.set(id, state);
   }
 
@@ -88,19 +88,19 @@ export class AfterEnd<State> {
     const { id } = migration;
     const { signal } = this.#over;
     try {
-      if ((await this.#parts.advance(migration, signal)) === 'more') return;
+      if ((await this.#deps.advance(migration, signal)) === 'more') return;
       this.#settled.add(id);
       this.#states.delete(id);
     } catch (error) {
       if (signal.aborted) return;
-      const { log, file } = this.#parts;
+      const { log, file } = this.#deps;
       log.error({ id, error: toGodwitError(error) }, `${file} cannot be carried on`);
     }
   }
 
   #read(id: string, file: string): State | undefined {
     if (!existsSync(file)) return undefined;
-    const { log, schema, unreadable } = this.#parts;
+    const { log, schema, unreadable } = this.#deps;
     try {
       return schema.parse(JSON.parse(readFileSync(file, 'utf8')));
     } catch (error) {

@@ -31,12 +31,12 @@ export interface AfterMoveDependencies {
 
 /** Asks the hosts that probe a guest after it has left from here what they see, and keeps it beside the journal. */
 export class AfterMove {
-  readonly #parts: AfterMoveDependencies;
+  readonly #deps: AfterMoveDependencies;
   readonly #each: AfterEnd<LaterState>;
 
-  constructor(parts: AfterMoveDependencies) {
-    this.#parts = parts;
-    const { log, store } = parts;
+  constructor(deps: AfterMoveDependencies) {
+    this.#deps = deps;
+    const { log, store } = deps;
     this.#each = new AfterEnd({
       log,
       store,
@@ -63,12 +63,12 @@ export class AfterMove {
   complete(report: Report, dir: string): Report {
     if (report.outcome !== 'done' || report.vantages === undefined) return report;
     const state = this.#each.stateOf({ id: report.id, dir });
-    return withLater(report, state, this.#parts.clock.wallMs());
+    return withLater(report, state, this.#deps.clock.wallMs());
   }
 
   async #advance(migration: Migration, signal: AbortSignal): Promise<'more' | 'over'> {
     const { id, request } = migration;
-    const { clock, store } = this.#parts;
+    const { clock, store } = this.#deps;
     if (request.side !== 'source' || isManagedRequest(request)) return 'over';
     if (!store.isEnded(id)) return 'more';
     const { phase } = store.progress(id);
@@ -91,7 +91,7 @@ export class AfterMove {
 
   /** Undefined where no host probes its guest, where that was so long ago that nobody knows anything any more, and where its report cannot be read. */
   #begin({ id, request }: Migration): LaterState | undefined {
-    const { store, clock, log } = this.#parts;
+    const { store, clock, log } = this.#deps;
     try {
       const { phase, elapsedMs } = store.progress(id);
       const endedMs = Date.parse(request.createdAt) + elapsedMs;
@@ -104,7 +104,7 @@ export class AfterMove {
   }
 
   async #ask(host: string, id: string, signal: AbortSignal): Promise<HostAnswer> {
-    const { name, peers, probes } = this.#parts;
+    const { name, peers, probes } = this.#deps;
     try {
       if (host === name) return probes.later(id, { name });
       const within = { deadlineMs: ANSWER_MS, signal };

@@ -48,7 +48,7 @@ export interface DiskMovesDependencies {
  * agent. The next one resumes from the journals below `stateDir/disk-moves` and from what the hypervisor says.
  */
 export class DiskMoves {
-  readonly #parts: DiskMovesDependencies;
+  readonly #deps: DiskMovesDependencies;
   readonly #dir: string;
   readonly #moves = new Map<string, DiskMove>();
   readonly #running = new Map<string, Promise<void>>();
@@ -56,9 +56,9 @@ export class DiskMoves {
   readonly #ending = new AbortController();
   readonly #mutex = new Mutex();
 
-  constructor(parts: DiskMovesDependencies) {
-    this.#parts = parts;
-    this.#dir = path.join(parts.config.stateDir, 'disk-moves');
+  constructor(deps: DiskMovesDependencies) {
+    this.#deps = deps;
+    this.#dir = path.join(deps.config.stateDir, 'disk-moves');
     if (!existsSync(this.#dir)) return;
     for (const name of readdirSync(this.#dir).toSorted()) {
       if (diskMoveId.safeParse(name).success) this.#find(name);
@@ -89,7 +89,7 @@ export class DiskMoves {
   begin(request: DiskMoveRequest): Promise<string> {
     return this.#mutex.run(async () => {
       if (this.#running.size >= MOST_AT_ONCE) {
-        const what = `${this.#parts.config.name}, in moves of disks at once,`;
+        const what = `${this.#deps.config.name}, in moves of disks at once,`;
         throw godwitError('GODWIT_OVERLOADED', { what, limit: MOST_AT_ONCE });
       }
       this.#mustBeIdle(request);
@@ -140,11 +140,11 @@ export class DiskMoves {
   #need(id: string): DiskMove {
     const found = this.#moves.get(id);
     if (found !== undefined) return found;
-    throw godwitError('GODWIT_DISK_MOVE_UNKNOWN', { id, host: this.#parts.config.name });
+    throw godwitError('GODWIT_DISK_MOVE_UNKNOWN', { id, host: this.#deps.config.name });
   }
 
   #mustBeIdle({ guest, disk }: DiskMoveRequest): void {
-    const { store } = this.#parts;
+    const { store } = this.#deps;
     mustBeReadable(store, guest);
     const moving = migrationOf(store, guest);
     if (moving !== undefined) {
@@ -161,7 +161,7 @@ export class DiskMoves {
   }
 
   async #plan(request: DiskMoveRequest): Promise<DiskMovePlan> {
-    const { config, clock, guests } = this.#parts;
+    const { config, clock, guests } = this.#deps;
     const { guest, to } = request;
     const { handle } = movable(await guests.need(guest));
     const disk = await this.#diskOf(handle, request);
@@ -221,7 +221,7 @@ export class DiskMoves {
     } catch (thrown) {
       // Nobody knows where it stands; which disk it moves is in its first record.
       const error = toGodwitError(thrown);
-      this.#parts.log.error({ id, error }, 'the move of a disk is held');
+      this.#deps.log.error({ id, error }, 'the move of a disk is held');
       this.#held.push(...heldMoves(id, path.join(this.#dir, id), error));
       return;
     }
@@ -241,22 +241,22 @@ export class DiskMoves {
   }
 
   #open(id: string): OpenedJournal<DiskMoveEvent> {
-    return openMoveJournal(path.join(this.#dir, id), this.#parts.clock);
+    return openMoveJournal(path.join(this.#dir, id), this.#deps.clock);
   }
 
   #common() {
-    const { config, clock, log } = this.#parts;
+    const { config, clock, log } = this.#deps;
     return {
       host: config.name,
       clock,
       log,
-      life: (handle: GuestHandle) => lifeOfGuest(this.#parts.drivers, handle),
+      life: (handle: GuestHandle) => lifeOfGuest(this.#deps.drivers, handle),
       hold: (handle: GuestHandle, signal: AbortSignal) => this.#hold(handle, signal),
     };
   }
 
   async #hold(handle: GuestHandle, signal: AbortSignal): Promise<HeldRelocator> {
-    const driver = directDriverOf(this.#parts.drivers, handle);
+    const driver = directDriverOf(this.#deps.drivers, handle);
     const session = await driver?.openSource(handle, signal);
     const relocator = session?.relocator;
     if (session !== undefined && relocator !== undefined) {
@@ -271,7 +271,7 @@ export class DiskMoves {
   #run(move: DiskMove): void {
     const { plan, ended } = move.state;
     if (ended !== undefined) return;
-    const { log } = this.#parts;
+    const { log } = this.#deps;
     const running = move
       .run(this.#ending.signal)
       .catch((thrown: unknown) => {

@@ -26,27 +26,27 @@ export interface FollowDependencies {
 
 /** What movers and journals report about the migrations of this host. The mover is asked first: it knows most. */
 export class Follow {
-  readonly #parts: FollowDependencies;
+  readonly #deps: FollowDependencies;
 
-  constructor(parts: FollowDependencies) {
-    this.#parts = parts;
+  constructor(deps: FollowDependencies) {
+    this.#deps = deps;
   }
 
   async progress(id: string): Promise<Progress> {
-    const { store, movers } = this.#parts;
+    const { store, movers } = this.#deps;
     const mover = movers.find(store.need(id));
     if (mover === undefined || store.isEnded(id)) return this.#fromJournal(id);
     try {
       return await ask(mover, (api) => api.progress({}, { deadlineMs: ANSWER_MS }));
     } catch (thrown) {
-      this.#parts.log.debug({ id, error: toGodwitError(thrown) }, 'a mover does not answer');
+      this.#deps.log.debug({ id, error: toGodwitError(thrown) }, 'a mover does not answer');
       return this.#fromJournal(id);
     }
   }
 
   /** Line after line until the migration has ended, over the deaths of movers. */
   async *events(id: string, signal: AbortSignal): AsyncGenerator<Progress, void, undefined> {
-    const { store, movers, clock } = this.#parts;
+    const { store, movers, clock } = this.#deps;
     const migration = store.need(id);
     while (!signal.aborted) {
       const mover = store.isEnded(id) ? undefined : movers.find(migration);
@@ -65,7 +65,7 @@ export class Follow {
 
   /** Says at once what will happen. A migration without a mover gets one first. */
   async cancel(id: string): Promise<CancelAnswer> {
-    const { store, supervisor } = this.#parts;
+    const { store, supervisor } = this.#deps;
     const migration = store.need(id);
     if (store.isEnded(id)) {
       const { phase } = store.progress(id);
@@ -78,7 +78,7 @@ export class Follow {
   /** Newest first. */
   async list(asked: PageAsked): Promise<{ migrations: MigrationSummary[]; next?: string }> {
     const { items, next } = pageOf(
-      this.#parts.store.all(),
+      this.#deps.store.all(),
       ({ id, request }) => [request.createdAt, id],
       asked,
       'last to first',
@@ -89,7 +89,7 @@ export class Follow {
 
   /** GODWIT_MIGRATION_UNKNOWN where this host has no part in it. */
   async one(id: string): Promise<MigrationSummary> {
-    const { store, movers } = this.#parts;
+    const { store, movers } = this.#deps;
     const migration = store.need(id);
     return {
       ...(await this.progress(id)),
@@ -100,7 +100,7 @@ export class Follow {
   }
 
   #fromJournal(id: string): Progress {
-    const { store, supervisor } = this.#parts;
+    const { store, supervisor } = this.#deps;
     const progress = store.progress(id);
     if (isEnd(progress.phase)) return progress;
     return { ...progress, note: supervisor.leftBecause(id) ?? 'a mover is being started' };
@@ -112,7 +112,7 @@ export class Follow {
       yield* api.events({}, { signal });
     } catch (thrown) {
       // Its death is no news for who follows the migration: another one takes over.
-      this.#parts.log.debug({ id, error: toGodwitError(thrown) }, 'a mover stopped reporting');
+      this.#deps.log.debug({ id, error: toGodwitError(thrown) }, 'a mover stopped reporting');
     } finally {
       close();
     }

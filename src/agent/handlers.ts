@@ -81,8 +81,8 @@ export interface AgentHandlerDependencies
 }
 
 /** The agent's API: each route, given over to the part that answers it. */
-export function agentHandlers(parts: AgentHandlerDependencies): Handlers<typeof agentContract> {
-  const { config, log, guests, outgoing, incoming, follow, probes } = parts;
+export function agentHandlers(deps: AgentHandlerDependencies): Handlers<typeof agentContract> {
+  const { config, log, guests, outgoing, incoming, follow, probes } = deps;
   return {
     hello: () => ({
       name: config.name,
@@ -91,18 +91,18 @@ export function agentHandlers(parts: AgentHandlerDependencies): Handlers<typeof 
     }),
     health: () => ({ ok: true }),
     openapi: () => openApi(publicContract, 'Godwit agent'),
-    host: () => hostInfo(parts),
-    trust: () => parts.trust(),
+    host: () => hostInfo(deps),
+    trust: () => deps.trust(),
     reload: async ({ query, caller }) => {
       log.info({ by: caller.name }, 'the configuration is to be read again');
-      return parts.reload.read({ dryRun: query.dryRun === 'true' });
+      return deps.reload.read({ dryRun: query.dryRun === 'true' });
     },
-    ...listHandlers(parts, () => hostInfo(parts)),
+    ...listHandlers(deps, () => hostInfo(deps)),
     guest: async ({ params }) => (await guests.shown(params.guest)).info,
-    ...loadHandler(parts),
-    ...labelHandler(parts),
+    ...loadHandler(deps),
+    ...labelHandler(deps),
     hostEvents: ({ query, lastEventId, signal }) => {
-      const { hostEvents, load } = parts;
+      const { hostEvents, load } = deps;
       const after = lastEventId ?? query.after;
       if (query.load !== 'true') return hostEvents.follow(after, signal);
       return hostEvents.followWithLoad(after, signal, load);
@@ -115,8 +115,8 @@ export function agentHandlers(parts: AgentHandlerDependencies): Handlers<typeof 
     },
     putMigration: async ({ params: { id }, query, body, caller, signal }) => {
       const order = orderFor(query, caller, config.ordersBySocket);
-      if (query.dryRun === 'true') return dryRun(parts, id, body, signal);
-      await parts.orders.under(order, id, () => outgoing.start({ ...body, id }));
+      if (query.dryRun === 'true') return dryRun(deps, id, body, signal);
+      await deps.orders.under(order, id, () => outgoing.start({ ...body, id }));
       const { guest, to, mode } = body;
       log.info({ id, guest, to, mode, by: caller.name }, 'a migration was started');
       return { id, started: true };
@@ -124,31 +124,31 @@ export function agentHandlers(parts: AgentHandlerDependencies): Handlers<typeof 
     migration: ({ params }) => follow.one(params.id),
     progress: ({ params }) => follow.progress(params.id),
     events: ({ params, signal }) => follow.events(params.id, signal),
-    report: ({ params }) => reportWithCheck(parts, params.id),
+    report: ({ params }) => reportWithCheck(deps, params.id),
     cancel: async ({ params, query, caller }) => {
       const order = orderFor(query, caller, config.ordersBySocket);
-      const answer = await parts.orders.under(order, params.id, () =>
-        cancelOrKeep(parts, params.id, caller.name),
+      const answer = await deps.orders.under(order, params.id, () =>
+        cancelOrKeep(deps, params.id, caller.name),
       );
       log.info({ id: params.id, by: caller.name, ...answer }, 'a cancel was asked for');
       return answer;
     },
     admit: ({ body, caller }) => probes.comesHere(body.guest, incoming.admit(body, caller)),
     incoming: ({ params, caller }) => incoming.where(params.id, caller),
-    ...checkHandlers(parts),
-    ...recoveryHandlers(parts),
-    ...processorHandlers(parts),
-    plan: ({ body, signal }) => parts.plans.answer(body, signal),
-    linkProbe: ({ body, caller }) => parts.linkAnswers.answer(body, caller),
-    ...resolveHandlers(parts),
-    ...leftoverHandlers(parts),
-    ...cacheHandlers(parts),
+    ...checkHandlers(deps),
+    ...recoveryHandlers(deps),
+    ...processorHandlers(deps),
+    plan: ({ body, signal }) => deps.plans.answer(body, signal),
+    linkProbe: ({ body, caller }) => deps.linkAnswers.answer(body, caller),
+    ...resolveHandlers(deps),
+    ...leftoverHandlers(deps),
+    ...cacheHandlers(deps),
     watch: ({ body, caller }) => probes.watch(body, caller),
     admittedGuest: ({ params }) => incoming.guest(params.id),
     endWatch: ({ params, body, caller }) => probes.end(params.id, body, caller),
     laterWatch: ({ params, caller }) => probes.later(params.id, caller),
-    ...diskMoveHandlers(parts),
-    ...fleetHandlers(parts),
+    ...diskMoveHandlers(deps),
+    ...fleetHandlers(deps),
   };
 }
 
@@ -169,13 +169,13 @@ type LeftoverRoutes = Pick<
   'leftovers' | 'clearLeftovers' | 'deleteLeftovers'
 >;
 
-function leftoverHandlers(parts: AgentHandlerDependencies): Handlers<LeftoverRoutes> {
-  const { leftovers } = parts;
+function leftoverHandlers(deps: AgentHandlerDependencies): Handlers<LeftoverRoutes> {
+  const { leftovers } = deps;
   return {
     leftovers: async () => ({ leftovers: await leftovers.list() }),
-    clearLeftovers: ({ caller }) => cleared(parts, caller.name),
+    clearLeftovers: ({ caller }) => cleared(deps, caller.name),
     deleteLeftovers: async ({ query, caller }) => {
-      if (query.dryRun !== 'true') return cleared(parts, caller.name);
+      if (query.dryRun !== 'true') return cleared(deps, caller.name);
       const all = await leftovers.list();
       return { cleared: all.filter(({ safe }) => safe), left: all.filter(({ safe }) => !safe) };
     },
@@ -197,14 +197,14 @@ type ResolveRoutes = Pick<
 >;
 
 /** What is asked about a migration on which a person must decide. */
-function resolveHandlers(parts: AgentHandlerDependencies): Handlers<ResolveRoutes> {
-  const { config, guests, store, sides, resolve } = parts;
+function resolveHandlers(deps: AgentHandlerDependencies): Handlers<ResolveRoutes> {
+  const { config, guests, store, sides, resolve } = deps;
   return {
     side: async ({ params, query, caller }) => ({
       ...(await sides.forPeer(params.id, query.look, caller)),
-      ...returnsSeen(parts, params.id),
+      ...returnsSeen(deps, params.id),
     }),
-    endSiteCheck: ({ params, body, caller }) => endSiteCheck(parts, params.id, body.by, caller),
+    endSiteCheck: ({ params, body, caller }) => endSiteCheck(deps, params.id, body.by, caller),
     sighting: ({ params, query }) =>
       sightingOf({ guests, store, host: config.name }, params.guest, query),
     resolution: ({ params }) => resolve.shown(params.id),

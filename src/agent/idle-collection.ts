@@ -19,15 +19,15 @@ export interface IdleCollectionDependencies {
  * last burst of requests left. Once it has worked, has grown and is quiet again, all of that is collected, and the pages go back.
  */
 export class IdleCollection {
-  readonly #parts: IdleCollectionDependencies;
+  readonly #deps: IdleCollectionDependencies;
   #lookedAtMs = 0;
   #collectedAtMs = 0;
   /** After the collection before; none was yet. */
   #restedBytes = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(parts: IdleCollectionDependencies = thisProcess) {
-    this.#parts = parts;
+  constructor(deps: IdleCollectionDependencies = thisProcess) {
+    this.#deps = deps;
   }
 
   start(): void {
@@ -39,14 +39,14 @@ export class IdleCollection {
   }
 
   look(): void {
-    const usedMs = this.#parts.usedMs();
+    const usedMs = this.#deps.usedMs();
     const isQuiet = usedMs - this.#lookedAtMs < LOOK_MS * QUIET_SHARE;
     this.#lookedAtMs = usedMs;
     if (!isQuiet || usedMs - this.#collectedAtMs < WORKED_MS) return;
-    if (this.#parts.residentBytes() < this.#restedBytes + GROWN_BYTES) return;
-    this.#parts.collect();
+    if (this.#deps.residentBytes() < this.#restedBytes + GROWN_BYTES) return;
+    this.#deps.collect();
     this.#collectedAtMs = usedMs;
-    this.#restedBytes = this.#parts.residentBytes();
+    this.#restedBytes = this.#deps.residentBytes();
   }
 }
 

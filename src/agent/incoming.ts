@@ -60,15 +60,15 @@ const MOST_HELD = 16;
 
 /** Lets guests of other hosts in, each with a mover of its own. */
 export class Incoming {
-  readonly #parts: IncomingDependencies;
+  readonly #deps: IncomingDependencies;
   /** Hosts, and the ids that each of them has asked for. */
   readonly #disowned = new Map<string, Set<string>>();
   /** Hosts, and their ended migrations that have a mover again. */
   readonly #reporting = new Map<string, Set<string>>();
   readonly #mutex = new Mutex();
 
-  constructor(parts: IncomingDependencies) {
-    this.#parts = parts;
+  constructor(deps: IncomingDependencies) {
+    this.#deps = deps;
   }
 
   /** Checks for room, and resolves once the destination's mover listens. May be repeated. */
@@ -77,10 +77,10 @@ export class Incoming {
     const migration = await this.#mutex.run(
       async () => this.#again(admission) ?? (await this.#add(admission)),
     );
-    const { store } = this.#parts;
+    const { store } = this.#deps;
     try {
-      const wire = offerOf(this.#parts.config, admission.guest, admission.from);
-      const host = await this.#parts.hostFacts();
+      const wire = offerOf(this.#deps.config, admission.guest, admission.from);
+      const host = await this.#deps.hostFacts();
       return { ...(await this.#listening(migration)), wire, host };
     } catch (thrown) {
       if (!store.begun(migration.id)) store.drop(migration.id);
@@ -93,7 +93,7 @@ export class Incoming {
    * the one that asks.
    */
   async judge({ admission, ports }: PreflightAdmission, caller: Caller): Promise<PreflightAnswer> {
-    const { config, hostFacts } = this.#parts;
+    const { config, hostFacts } = this.#deps;
     const { guest, from } = admission;
     checkSender(caller, from);
     this.#sender(admission);
@@ -104,7 +104,7 @@ export class Incoming {
 
   /** Where its mover listens now. One is started where there is none, also to report how an ended migration ended. */
   async where(id: string, caller: Caller): Promise<Admitted> {
-    const { store, config } = this.#parts;
+    const { store, config } = this.#deps;
     if (store.get(id) === undefined) this.#disown(id, caller.name);
     const migration = store.need(id);
     if (migration.request.side !== 'destination') {
@@ -128,7 +128,7 @@ export class Incoming {
 
   /** A host may ask for all that it ever sent, and each answer takes a process. */
   #checkReporting(migration: Migration): void {
-    const { store, movers, config } = this.#parts;
+    const { store, movers, config } = this.#deps;
     const { id, request } = migration;
     if (!store.isEnded(id)) return;
     const reporting = this.#reporting.get(request.fromHost) ?? new Set();
@@ -137,7 +137,7 @@ export class Incoming {
       if (known === undefined || movers.find(known) === undefined) reporting.delete(each);
     }
     this.#reporting.set(request.fromHost, reporting);
-    const limit = Math.max(MOST_REPORTING, limitOfOne(this.#parts));
+    const limit = Math.max(MOST_REPORTING, limitOfOne(this.#deps));
     if (!reporting.has(id) && reporting.size >= limit) {
       const what = `${config.name}, in ended migrations of ${request.fromHost} that are listed,`;
       throw godwitError('GODWIT_OVERLOADED', { what, limit });
@@ -147,7 +147,7 @@ export class Incoming {
 
   /** The guest of a migration to this host that goes on; GODWIT_MIGRATION_UNKNOWN where there is none. */
   guest(id: string): AdmittedGuest {
-    const { store, config } = this.#parts;
+    const { store, config } = this.#deps;
     const { request, dir } = store.need(id);
     if (request.side !== 'destination' || store.isEnded(id)) {
       throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id, host: config.name });
@@ -161,7 +161,7 @@ export class Incoming {
   }
 
   async #listening(migration: Migration): Promise<Admitted> {
-    const { address } = await this.#parts.supervisor.ensure(migration);
+    const { address } = await this.#deps.supervisor.ensure(migration);
     if (address === undefined) {
       const what = `the mover of ${migration.id} does not say where it listens`;
       throw godwitError('GODWIT_INTERNAL', { what });
@@ -170,7 +170,7 @@ export class Incoming {
   }
 
   #again(admission: Admission): Migration | undefined {
-    const found = this.#parts.store.get(admission.id);
+    const found = this.#deps.store.get(admission.id);
     if (found === undefined) return undefined;
     const { request } = found;
     if (request.side === 'destination' && isDeepStrictEqual(request.admission, admission)) {
@@ -185,7 +185,7 @@ export class Incoming {
   }
 
   async #add(admission: Admission, how: { readonly recovery?: Recovery } = {}): Promise<Migration> {
-    const { config, clock, store, peers, labels } = this.#parts;
+    const { config, clock, store, peers, labels } = this.#deps;
     const { id, from } = admission;
     store.mustBeNew(id);
     const address = this.#sender(admission);
@@ -211,14 +211,14 @@ export class Incoming {
 
   /** The address of the host that sends the guest. */
   #sender(admission: Admission): string {
-    checkSocketsBelow(this.#parts.config.stateDir, admission);
-    return peerAddress(this.#parts, admission.from);
+    checkSocketsBelow(this.#deps.config.stateDir, admission);
+    return peerAddress(this.#deps, admission.from);
   }
 
   /** What this host knows of itself and of the guest that is to come. Held ones are kept until a person decides. */
   async #facts(admission: Admission, portsNeeded: number): Promise<AdmissionFacts> {
     const { guest, from, memoryBytes } = admission;
-    const { config, guests, store, inventory } = this.#parts;
+    const { config, guests, store, inventory } = this.#deps;
     mustBeReadable(store, guest);
     const running = store.running().filter(({ request }) => request.side === 'destination');
     const [isHere, memory, freePorts] = await Promise.all([
@@ -239,7 +239,7 @@ export class Incoming {
       coming: running.length,
       limit: config.limits.migrationsIn,
       comingFromOne: running.filter(({ request }) => isFrom(request, from)).length,
-      limitOfOne: limitOfOne(this.#parts),
+      limitOfOne: limitOfOne(this.#deps),
       held: this.#held(from),
       heldLimit: MOST_HELD,
       nameInUse: isHere || store.running().some((each) => guestOf(each) === guest),
@@ -255,7 +255,7 @@ export class Incoming {
   }
 
   #held(from: string): string[] {
-    const { store } = this.#parts;
+    const { store } = this.#deps;
     const all = store.all().filter(({ request }) => isFrom(request, from));
     return all.map(({ id }) => id).filter((id) => store.progress(id).phase === 'held');
   }

@@ -78,15 +78,15 @@ export interface LinkRatesDependencies {
 
 /** What this agent knows of the links to other hosts. */
 export class LinkRates {
-  readonly #parts: LinkRatesDependencies;
+  readonly #deps: LinkRatesDependencies;
 
-  constructor(parts: LinkRatesDependencies) {
-    this.#parts = parts;
+  constructor(deps: LinkRatesDependencies) {
+    this.#deps = deps;
   }
 
   /** What the link to that host came to in earlier migrations, bytes/s; undefined where none shows it. */
   seen(to: string): number | undefined {
-    const { store } = this.#parts;
+    const { store } = this.#deps;
     // What says by itself that it was held back is not read for it.
     const free = store.all().filter(({ request }) => {
       if (request.side !== 'source' || request.toHost !== to) return false;
@@ -98,14 +98,14 @@ export class LinkRates {
 
   /** What this host's own migrations took around their memory, ms; undefined where too few show it. */
   aroundMs(): number | undefined {
-    const { store } = this.#parts;
+    const { store } = this.#deps;
     const left = store.all().filter(({ request }) => request.side === 'source');
     return aroundMs(reportsOf(store, left.slice(-LOOKED_AT).toReversed()));
   }
 
   /** The latest migrations of this host to that one, the newest first. */
   movesTo(to: string): OwnMove[] {
-    const { store } = this.#parts;
+    const { store } = this.#deps;
     const went = store
       .all()
       .filter(({ request }) => request.side === 'source' && request.toHost === to);
@@ -114,7 +114,7 @@ export class LinkRates {
 
   /** Measures the link, unless it was measured in the last minutes or is in use. */
   async known(to: string, signal: AbortSignal): Promise<LinkKnown> {
-    const { config, linkMeter, peers } = this.#parts;
+    const { config, linkMeter, peers } = this.#deps;
     const why = `${config.name} has no agent to ask at ${to}`;
     const metered =
       linkMeter === undefined || peers.address(to) === undefined
@@ -131,7 +131,7 @@ export class LinkRates {
     if (linkShare === undefined) return undefined;
     const { link, linkUnmeasured = '' } = await this.known(to, AbortSignal.timeout(MEASURED_MS));
     if (link !== undefined) return shareOfLink(linkShare, link.rate);
-    const from = this.#parts.config.name;
+    const from = this.#deps.config.name;
     throw godwitError('GODWIT_LINK_UNKNOWN', { from, to, why: linkUnmeasured });
   }
 }

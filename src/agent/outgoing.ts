@@ -63,12 +63,12 @@ export interface Looked extends DiscoveredGuest {
 /** Starts migrations of guests that run here. */
 export class Outgoing {
   readonly links: LinkRates;
-  readonly #parts: OutgoingDependencies;
+  readonly #deps: OutgoingDependencies;
   readonly #mutex = new Mutex();
 
-  constructor(parts: OutgoingDependencies) {
-    this.#parts = parts;
-    this.links = new LinkRates(parts);
+  constructor(deps: OutgoingDependencies) {
+    this.#deps = deps;
+    this.links = new LinkRates(deps);
   }
 
   /**
@@ -94,7 +94,7 @@ export class Outgoing {
       async () => this.#again(given, request) ?? (await this.#add(given, request, further)),
     );
     const { id } = migration;
-    const { store, supervisor } = this.#parts;
+    const { store, supervisor } = this.#deps;
     if (store.isEnded(id)) return id;
     try {
       await supervisor.ensure(migration);
@@ -111,13 +111,13 @@ export class Outgoing {
   /** Whether that id is this very migration already; GODWIT_ID_REUSED where it is another one. */
   isBegun(id: string, asked: MigrationRequest): boolean {
     if (this.#again(id, this.labelled(migrationRequest.parse(asked))) !== undefined) return true;
-    this.#parts.store.mustBeNew(id);
+    this.#deps.store.mustBeNew(id);
     return false;
   }
 
   /** With the devices to unplug and to plug in that its labels name, where the request names none. */
   labelled(request: MigrationRequest): MigrationRequest {
-    const given = this.#parts.labels?.of(request.guest);
+    const given = this.#deps.labels?.of(request.guest);
     const labels = given === undefined ? undefined : readLabels(given);
     if (labels === undefined || 'words' in labels) return request;
     const { unplug = labels.unplug, plug = labels.plug } = request;
@@ -125,7 +125,7 @@ export class Outgoing {
   }
 
   #again(id: string | undefined, request: MigrationRequest): Migration | undefined {
-    const found = id === undefined ? undefined : this.#parts.store.get(id);
+    const found = id === undefined ? undefined : this.#deps.store.get(id);
     if (found === undefined) return undefined;
     const same =
       found.request.side === 'source' &&
@@ -139,7 +139,7 @@ export class Outgoing {
     request: MigrationRequest,
     { returns, ...share }: Pick<SourceMoverRequest, 'linkShareBandwidth' | 'returns'>,
   ): Promise<Migration> {
-    const { config, clock, store, guests, labels, peers } = this.#parts;
+    const { config, clock, store, guests, labels, peers } = this.#deps;
     const id = given ?? newId(clock.wallMs());
     const { address, handle, info, seen } = await this.#checked(id, request);
     const { memoryBytes } = info;
@@ -160,7 +160,7 @@ export class Outgoing {
       const other = peer === undefined ? {} : { peer };
       return store.add({ ...common, version: 2, lifecycle: 'managed', ...memory, ...other });
     }
-    const prediction = this.#parts.kept?.take(request);
+    const prediction = this.#deps.kept?.take(request);
     const lineage = lineageOf({ store, drivers: guests.drivers }, handle);
     return store.add({
       ...common,
@@ -177,7 +177,7 @@ export class Outgoing {
 
   /** What can be checked at once: the destination, the guest, and that there is room. */
   async #checked(id: string, request: MigrationRequest): Promise<Looked & { handle: GuestHandle }> {
-    this.#parts.store.mustBeNew(id);
+    this.#deps.store.mustBeNew(id);
     const found = await this.look(id, request);
     throwRefusal(found.checks);
     const { handle } = found;
@@ -191,7 +191,7 @@ export class Outgoing {
    * destination, it says itself when it is asked to check.
    */
   async look(id: string, request: MigrationRequest): Promise<Looked> {
-    const { config, clock, guests, peers, store, diskMoves } = this.#parts;
+    const { config, clock, guests, peers, store, diskMoves } = this.#deps;
     const { guest, to } = request;
     // A manager may move a guest to another datastore of its host.
     const isStorage = request.datastore !== undefined;
@@ -233,13 +233,13 @@ export class Outgoing {
 
   /** What `--path auto` needs and the configuration does not state. */
   #linkTo({ path, to }: MigrationRequest): { seenLinkRate?: number } {
-    if (path !== 'auto' || this.#parts.config.wire.rates[to] !== undefined) return {};
+    if (path !== 'auto' || this.#deps.config.wire.rates[to] !== undefined) return {};
     const rate = this.links.seen(to);
     return rate === undefined ? {} : { seenLinkRate: rate };
   }
 
   #unknownHost(to: string): Error {
-    const { config, peers } = this.#parts;
+    const { config, peers } = this.#deps;
     const near = didYouMean(to, [...peers.names(), config.name]);
     return godwitError(
       'GODWIT_HOST_UNKNOWN',
@@ -249,7 +249,7 @@ export class Outgoing {
   }
 
   #migrationOf(guest: string): BusyFacts['migration'] {
-    const { store } = this.#parts;
+    const { store } = this.#deps;
     const found = migrationOf(store, guest);
     if (found === undefined) return undefined;
     const { id, to, phase } = store.progress(found.id);

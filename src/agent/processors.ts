@@ -30,10 +30,10 @@ export interface ProcessorDependencies {
   readonly log: Log;
 }
 
-export function processorHandlers(parts: ProcessorDependencies): Handlers<typeof processorRoutes> {
-  const { config, peers } = parts;
+export function processorHandlers(deps: ProcessorDependencies): Handlers<typeof processorRoutes> {
+  const { config, peers } = deps;
   // Whoever gives up meanwhile takes nobody else's answer away.
-  const looks = new SingleFlight(() => ownProcessors(parts, AbortSignal.timeout(ALL_MS)));
+  const looks = new SingleFlight(() => ownProcessors(deps, AbortSignal.timeout(ALL_MS)));
   const own = (): Promise<ProcessorsAnswer> => looks.read(config.name);
   const askOf = (host: string, signal: AbortSignal): (() => Promise<ProcessorsAnswer>) => {
     if (host === config.name) return own;

@@ -33,7 +33,7 @@ export interface ReceiversDependencies extends PeersOf {
 
 /** The destination's ends of the wire for guests that their managers move, one for each migration. */
 export class Receivers {
-  readonly #parts: ReceiversDependencies;
+  readonly #deps: ReceiversDependencies;
   /** By name, those that were started by this process and have not ended. */
   readonly #running = new Map<
     string,
@@ -42,8 +42,8 @@ export class Receivers {
   /** By name, the last that was asked of it. */
   readonly #turns = new Map<string, Promise<unknown>>();
 
-  constructor(parts: ReceiversDependencies) {
-    this.#parts = parts;
+  constructor(deps: ReceiversDependencies) {
+    this.#deps = deps;
   }
 
   /** Whether one could be opened; opens none. */
@@ -53,8 +53,8 @@ export class Receivers {
     signal: AbortSignal,
   ): Promise<ReceiverOffer> {
     checkSender(caller, from);
-    peerAddress(this.#parts, from);
-    const wire = offerOf(this.#parts.config, guest, from);
+    peerAddress(this.#deps, from);
+    const wire = offerOf(this.#deps.config, guest, from);
     const sockets = this.#socketsOf(driver);
     if (typeof sockets === 'string') return { wire, why: sockets };
     const why = await whyNoSockets(sockets, from, signal);
@@ -68,8 +68,8 @@ export class Receivers {
   async open(request: ReceiverRequest, caller: Caller): Promise<Receiver> {
     const { id, from } = request;
     checkSender(caller, from);
-    peerAddress(this.#parts, from);
-    if (this.#parts.store.get(id) !== undefined) throw godwitError('GODWIT_ID_REUSED', { id });
+    peerAddress(this.#deps, from);
+    if (this.#deps.store.get(id) !== undefined) throw godwitError('GODWIT_ID_REUSED', { id });
     const name = receiverName(request);
     const earlier = this.#turns.get(name) ?? Promise.resolve();
     const turn = earlier.then(() => this.#open(request));
@@ -83,7 +83,7 @@ export class Receivers {
 
   /** Removes the sockets of those that were killed while no agent looked. */
   sweep(): void {
-    for (const record of recordedReceivers(this.#parts.config.stateDir).dead) {
+    for (const record of recordedReceivers(this.#deps.config.stateDir).dead) {
       const name = receiverName(record);
       // One that is opened anew has the same name.
       if (!this.#turns.has(name) && !this.#running.has(name)) this.#clear(record);
@@ -94,14 +94,14 @@ export class Receivers {
   #clear(gone: Pick<ReceiverOrder, 'id' | 'from' | 'socket' | 'diskSocket'>): void {
     try {
       removeSockets(gone);
-      forgetReceiver(this.#parts.config.stateDir, gone);
+      forgetReceiver(this.#deps.config.stateDir, gone);
     } catch (err) {
-      this.#parts.log.warn({ err, id: gone.id }, 'the socket of a receiver is left');
+      this.#deps.log.warn({ err, id: gone.id }, 'the socket of a receiver is left');
     }
   }
 
   async #open(request: ReceiverRequest): Promise<Receiver> {
-    const { startReceiver, log } = this.#parts;
+    const { startReceiver, log } = this.#deps;
     const { id, from, driver, guest } = request;
     const sockets = this.#socketsOf(driver);
     if (typeof sockets === 'string' || startReceiver === undefined) throw noReceiver(sockets);
@@ -127,14 +127,14 @@ export class Receivers {
     const earlier = this.#running.get(name);
     earlier?.process.kill();
     await earlier?.process.gone;
-    const { alive } = recordedReceivers(this.#parts.config.stateDir);
+    const { alive } = recordedReceivers(this.#deps.config.stateDir);
     const older = alive.find((each) => receiverName(each) === name);
     if (older !== undefined) process.kill(older.pid, 'SIGKILL');
   }
 
   /** With those that an earlier agent has started. One of its `own` name was killed just now. */
   #checkRoom(own: string, from: string): void {
-    const { config } = this.#parts;
+    const { config } = this.#deps;
     const living = new Map([...this.#running].map(([name, each]) => [name, each.from]));
     for (const each of recordedReceivers(config.stateDir).alive) {
       living.set(receiverName(each), each.from);
@@ -144,7 +144,7 @@ export class Receivers {
     if (living.size >= limit) {
       throw godwitError('GODWIT_OVERLOADED', { what: `${config.name}, in receivers,`, limit });
     }
-    const limitOfFrom = limitOfOne(this.#parts);
+    const limitOfFrom = limitOfOne(this.#deps);
     if ([...living.values()].filter((each) => each === from).length >= limitOfFrom) {
       const what = `${config.name}, in receivers for ${from},`;
       throw godwitError('GODWIT_OVERLOADED', { what, limit: limitOfFrom });
@@ -153,7 +153,7 @@ export class Receivers {
 
   /** In words where there are none. */
   #socketsOf(name: string): MemorySockets | string {
-    const { drivers, config } = this.#parts;
+    const { drivers, config } = this.#deps;
     const found = drivers.find((each) => each.name === name);
     const sockets = found === undefined || !isManaged(found) ? undefined : found.memorySockets;
     return sockets ?? `${config.name} has no driver ${name} whose manager takes memory by a socket`;

@@ -54,11 +54,11 @@ export interface ReloadDependencies {
 
 /** Takes a changed configuration: all of it that can change at run time, or, where anything in it is wrong, nothing. */
 export class Reload {
-  readonly #parts: ReloadDependencies;
+  readonly #deps: ReloadDependencies;
   readonly #turn = new Mutex();
 
-  constructor(parts: ReloadDependencies) {
-    this.#parts = parts;
+  constructor(deps: ReloadDependencies) {
+    this.#deps = deps;
   }
 
   /** For a signal, which nobody waits for. */
@@ -66,7 +66,7 @@ export class Reload {
     try {
       await this.read();
     } catch (err) {
-      this.#parts.log.error(
+      this.#deps.log.error(
         { err },
         'the configuration was not taken: the agent goes on with the one that it has',
       );
@@ -76,7 +76,7 @@ export class Reload {
   /** GODWIT_CONFIG says what is wrong with the file. `dryRun`: everything but the taking. */
   async read({ dryRun = false }: { readonly dryRun?: boolean } = {}): Promise<Reloaded> {
     return this.#turn.run(async () => {
-      const { config, log, setLogLevel } = this.#parts;
+      const { config, log, setLogLevel } = this.#deps;
       const file = configFileOf(config);
       if (file === undefined) {
         const facts = { file: 'the configuration', what: 'lies in no file' };

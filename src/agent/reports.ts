@@ -44,17 +44,17 @@ export async function reportOfBoth(
 
 /** The same, with how the site's check of the guest stands where one was asked for: the destination knows. */
 export async function reportWithCheck(
-  parts: ReportDependencies & { readonly returns: Pick<Returns, 'of'> },
+  deps: ReportDependencies & { readonly returns: Pick<Returns, 'of'> },
   id: string,
 ): Promise<Report> {
-  const report = await reportOfBoth(parts, id);
+  const report = await reportOfBoth(deps, id);
   if (report.settings.returnIfUnhealthy === undefined || report.outcome !== 'done') return report;
-  const { request } = parts.store.need(id);
+  const { request } = deps.store.need(id);
   const siteCheck =
     request.side === 'destination'
-      ? parts.returns.of(id)
-      : await parts.peers.siteCheck(request.toHost, id);
-  const { returned } = request.side === 'destination' ? parts.store.report(id) : report;
+      ? deps.returns.of(id)
+      : await deps.peers.siteCheck(request.toHost, id);
+  const { returned } = request.side === 'destination' ? deps.store.report(id) : report;
   return {
     ...report,
     ...(siteCheck === undefined ? {} : { siteCheck }),

@@ -44,15 +44,15 @@ type ManagedMigration = Migration & { readonly request: ManagedMoverRequest };
 
 /** A held migration of a manager's guest: its manager is asked again, and a person may have the last word on the record. */
 export class ManagedResolve {
-  readonly #parts: ManagedResolveDependencies;
+  readonly #deps: ManagedResolveDependencies;
 
-  constructor(parts: ManagedResolveDependencies) {
-    this.#parts = parts;
+  constructor(deps: ManagedResolveDependencies) {
+    this.#deps = deps;
   }
 
   /** Where its manager says that the guest is now, and what each answer rests on. */
   async show({ id, dir, request }: ManagedMigration): Promise<Resolution> {
-    const { store, config, movers } = this.#parts;
+    const { store, config, movers } = this.#deps;
     // Damaged, it is an error to whoever asks.
     readJournals(dir);
     const { guest, phase, error } = store.progress(id);
@@ -92,7 +92,7 @@ export class ManagedResolve {
     asked: ResolveRequest,
     by: string,
   ): Promise<ResolveAnswer> {
-    const { store, supervisor, log } = this.#parts;
+    const { store, supervisor, log } = this.#deps;
     const { id } = migration;
     const known = await this.show(migration);
     const answer = confirmed(known, asked);
@@ -143,7 +143,7 @@ export class ManagedResolve {
   }
 
   #driver({ handle }: ManagedMoverRequest): ManagedDriver | undefined {
-    const driver = driverOf(this.#parts.drivers, handle);
+    const driver = driverOf(this.#deps.drivers, handle);
     return driver !== undefined && isManaged(driver) ? driver : undefined;
   }
 
@@ -153,7 +153,7 @@ export class ManagedResolve {
     event: Extract<ManagedEvent, { type: 'resolved' }>,
     known: Resolution,
   ): Promise<void> {
-    const { clock, config } = this.#parts;
+    const { clock, config } = this.#deps;
     const lock = await lockWhenFree(migration, clock, config.name);
     try {
       const file = path.join(migration.dir, journalFile('managed'));

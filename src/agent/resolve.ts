@@ -52,19 +52,19 @@ export interface ResolveDependencies {
 
 /** A person decides where the guest of a held migration runs; what is provably wrong is refused. */
 export class Resolve {
-  readonly #parts: ResolveDependencies;
+  readonly #deps: ResolveDependencies;
   readonly #mutex = new Mutex();
   readonly #managed: ManagedResolve;
   readonly #looks = new SingleFlight((id) => this.show(id));
 
-  constructor(parts: ResolveDependencies) {
-    this.#parts = parts;
-    this.#managed = new ManagedResolve({ ...parts, drivers: parts.guests.drivers });
+  constructor(deps: ResolveDependencies) {
+    this.#deps = deps;
+    this.#managed = new ManagedResolve({ ...deps, drivers: deps.guests.drivers });
   }
 
   /** Both sides as they are now, and what each answer risks. */
   async show(id: string): Promise<Resolution> {
-    const { request, ...rest } = this.#parts.store.need(id);
+    const { request, ...rest } = this.#deps.store.need(id);
     if (isManagedRequest(request)) return this.#managed.show({ ...rest, request });
     return (await this.#look(id)).known;
   }
@@ -73,7 +73,7 @@ export class Resolve {
   readonly shown = (id: string): Promise<Resolution> => this.#looks.read(id);
 
   async #look(id: string): Promise<{ known: Resolution; isDark: boolean }> {
-    const { store, sides, peers, config } = this.#parts;
+    const { store, sides, peers, config } = this.#deps;
     const migration = store.need(id);
     const { request } = migration;
     const [here, asked] = await Promise.all([
@@ -111,7 +111,7 @@ export class Resolve {
     uuid: string | undefined,
     unreported: string | undefined,
   ): Promise<GuestSightings> {
-    const { store, peers, guests, config } = this.#parts;
+    const { store, peers, guests, config } = this.#deps;
     const migration = store.need(id);
     const query = { id, ...(uuid === undefined ? {} : { uuid }) };
     const [own, others] = await Promise.all([
@@ -128,7 +128,7 @@ export class Resolve {
   /** Does what was decided, on the best ground that there is: both hosts' words, a proof, or the person's word. */
   resolve(id: string, asked: ResolveRequest, by: string): Promise<ResolveAnswer> {
     return this.#mutex.run(async () => {
-      const { request, ...rest } = this.#parts.store.need(id);
+      const { request, ...rest } = this.#deps.store.need(id);
       if (isManagedRequest(request)) {
         return this.#managed.resolve({ ...rest, request }, asked, by);
       }
@@ -140,7 +140,7 @@ export class Resolve {
       }
       if (isEnd(phase) && phase !== 'held') throw refusal(known, asked.runAt, `it is ${phase}`);
       const proof = await this.#proofFor(known, answer, isDark, asked.iKnow);
-      this.#parts.log.warn({ id, by, proof, runAt: asked.runAt }, 'a migration is resolved');
+      this.#deps.log.warn({ id, by, proof, runAt: asked.runAt }, 'a migration is resolved');
       return side === 'source'
         ? this.#atSource(known, asked.runAt, proof, by)
         : this.#atDestination(known, asked.runAt, proof, by);
@@ -149,7 +149,7 @@ export class Resolve {
 
   /** The other host asks, with both hosts' own words: nothing is taken on anybody's say. */
   takeUp(id: string, runAt: RunAt, by: string, caller: Caller): Promise<ResolveAnswer> {
-    checkPartner(this.#parts.store.need(id), caller);
+    checkPartner(this.#deps.store.need(id), caller);
     return this.#mutex.run(async () => {
       const known = await this.show(id);
       const { side, phase, moverAlive } = known.here;
@@ -172,11 +172,11 @@ export class Resolve {
     let reason = [answer.why, ...(answer.verdict === 'unknown' ? answer.risks : [])].join('; ');
     // A host that answers is not to be turned off; and of a third host that does not, it proves nothing.
     const onlyOther = known.unasked?.every(({ host }) => host === other) ?? true;
-    if (this.#parts.fence !== undefined && isDark && onlyOther) {
+    if (this.#deps.fence !== undefined && isDark && onlyOther) {
       const signal = AbortSignal.timeout(ORDER_MS);
-      const { address, addresses: further = [] } = peerOf(this.#parts.store.need(id));
+      const { address, addresses: further = [] } = peerOf(this.#deps.store.need(id));
       const facts = { id, guest, side, addresses: [address, ...further] } as const;
-      const fencing = await this.#parts.fence(other, facts, signal);
+      const fencing = await this.#deps.fence(other, facts, signal);
       if (fencing.off) return 'fenced';
       reason = `${reason}; ${fencing.why}`;
     }
@@ -190,7 +190,7 @@ export class Resolve {
     proof: Resolved['proof'],
     by: string,
   ): Promise<ResolveAnswer> {
-    const { store, supervisor } = this.#parts;
+    const { store, supervisor } = this.#deps;
     const { id, guest, from, to } = known;
     const migration = store.need(id);
     if (!isEnd(known.here.phase)) {
@@ -211,7 +211,7 @@ export class Resolve {
 
   /** Under the same lock as a mover: there is none now, and none may begin in between. */
   async #journal(migration: Migration, event: Resolved, known: Resolution): Promise<void> {
-    const { clock, config } = this.#parts;
+    const { clock, config } = this.#deps;
     const lock = await lockWhenFree(migration, clock, config.name);
     try {
       const { journal, events } = openSourceJournal(migration.dir, clock);
@@ -235,7 +235,7 @@ export class Resolve {
     proof: Resolved['proof'],
     by: string,
   ): Promise<ResolveAnswer> {
-    const { peers, supervisor, store } = this.#parts;
+    const { peers, supervisor, store } = this.#deps;
     const { id, from } = known;
     if (known.there !== undefined) return peers.takeUp(from, id, { runAt, by: by.slice(0, 128) });
     const mover = await supervisor.ensure(store.need(id));

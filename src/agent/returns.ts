@@ -55,13 +55,13 @@ interface Arrived {
  * guest that fails it goes back where it came from by a migration of its own. What is decided lies on the disk first.
  */
 export class Returns {
-  readonly #parts: ReturnsDependencies;
+  readonly #deps: ReturnsDependencies;
   readonly #each: AfterEnd<WatchState>;
   #runs = 0;
 
-  constructor(parts: ReturnsDependencies) {
-    this.#parts = parts;
-    const { log, store } = parts;
+  constructor(deps: ReturnsDependencies) {
+    this.#deps = deps;
+    const { log, store } = deps;
     this.#each = new AfterEnd({
       log,
       store,
@@ -88,7 +88,7 @@ export class Returns {
 
   /** For the report; undefined where this is no such guest. */
   of(id: string): SiteCheck | undefined {
-    const migration = this.#parts.store.get(id);
+    const migration = this.#deps.store.get(id);
     const arrived = migration === undefined ? undefined : arrivedBy(migration);
     const state = arrived === undefined ? undefined : this.#stateOf(arrived);
     return state === undefined ? undefined : siteCheckOf(state);
@@ -96,7 +96,7 @@ export class Returns {
 
   /** Ends the looks at a guest, and its way back; undefined where there are none. */
   async cancel(id: string, by: string): Promise<CancelAnswer | undefined> {
-    const { store, follow, config, log } = this.#parts;
+    const { store, follow, config, log } = this.#deps;
     const migration = store.get(id);
     const arrived = migration === undefined ? undefined : arrivedBy(migration);
     if (arrived === undefined || !store.isEnded(id)) return undefined;
@@ -116,7 +116,7 @@ export class Returns {
   }
 
   async #advance(migration: Migration, signal: AbortSignal): Promise<'more' | 'over'> {
-    const { store, clock } = this.#parts;
+    const { store, clock } = this.#deps;
     const arrived = arrivedBy(migration);
     if (arrived === undefined) return 'over';
     if (!store.isEnded(migration.id)) return 'more';
@@ -144,7 +144,7 @@ export class Returns {
   }
 
   #begin(arrived: Arrived): WatchState | undefined {
-    const { store, clock } = this.#parts;
+    const { store, clock } = this.#deps;
     const { id } = arrived.migration;
     if (store.runsAt(id) !== 'destination') return undefined;
     const { endedAt } = store.report(id);
@@ -157,7 +157,7 @@ export class Returns {
   }
 
   #factsOf({ migration, request }: Arrived, state: WatchState): WatchFacts {
-    const { store, clock } = this.#parts;
+    const { store, clock } = this.#deps;
     const all = store.all();
     const since = all.slice(all.findIndex(({ id }) => id === migration.id) + 1);
     const others = since.filter(
@@ -183,7 +183,7 @@ export class Returns {
   }
 
   async #run({ migration, request, asked }: Arrived, signal: AbortSignal): Promise<Finding> {
-    const { config } = this.#parts;
+    const { config } = this.#deps;
     const facts = (): HookFacts => {
       const { destination } = readJournals(migration.dir);
       const state = replayDestination(destination.map(({ event }) => event));
@@ -213,7 +213,7 @@ export class Returns {
   }
 
   async #takeBack(arrived: Arrived, asked: WatchState): Promise<void> {
-    const { outgoing, clock, log } = this.#parts;
+    const { outgoing, clock, log } = this.#deps;
     const { migration, request } = arrived;
     const id = asked.back ?? newId(clock.wallMs());
     const state = asked.back === undefined ? goesBackBy(asked, id) : asked;

@@ -30,20 +30,20 @@ export interface SidesDependencies {
 
 /** What this host knows of its side of each migration. */
 export class Sides {
-  readonly #parts: SidesDependencies;
+  readonly #deps: SidesDependencies;
 
-  constructor(parts: SidesDependencies) {
-    this.#parts = parts;
+  constructor(deps: SidesDependencies) {
+    this.#deps = deps;
   }
 
   /** For the other host of that migration, and for no other. */
   async forPeer(id: string, look: 'journal' | 'hypervisor', caller: Caller): Promise<SideView> {
-    checkPartner(this.#parts.store.need(id), caller);
+    checkPartner(this.#deps.store.need(id), caller);
     return this.view(id, look);
   }
 
   async view(id: string, look: 'journal' | 'hypervisor'): Promise<SideView> {
-    const { store, config, movers } = this.#parts;
+    const { store, config, movers } = this.#deps;
     const migration = store.need(id);
     // Damaged, it is an error to whoever asks: never an answer, and never silence.
     readJournals(migration.dir);
@@ -69,7 +69,7 @@ export class Sides {
       life:
         state?.handle === undefined
           ? 'gone'
-          : (await lifeOfGuest(this.#parts.drivers, state.handle)).state,
+          : (await lifeOfGuest(this.#deps.drivers, state.handle)).state,
       armedBootId: events.findLast((event) => event.type === 'armed')?.bootId,
       bootId: bootId(),
     } as const;
@@ -78,7 +78,7 @@ export class Sides {
 
   /** A destination's mover that has just taken over has written down how its hypervisor stands. */
   async #listen(migration: Migration): Promise<void> {
-    const { store, supervisor, log } = this.#parts;
+    const { store, supervisor, log } = this.#deps;
     const { id, request } = migration;
     if (request.side === 'source' || store.isEnded(id)) return;
     try {
@@ -97,8 +97,8 @@ export class Sides {
     moverAlive: boolean,
     look: 'journal' | 'hypervisor',
   ): Promise<HypervisorStatus['run'] | 'unknown'> {
-    if ((await lifeOfGuest(this.#parts.drivers, handle)).state === 'gone') return 'gone';
-    const driver = directDriverOf(this.#parts.drivers, handle);
+    if ((await lifeOfGuest(this.#deps.drivers, handle)).state === 'gone') return 'gone';
+    const driver = directDriverOf(this.#deps.drivers, handle);
     if (look === 'journal' || moverAlive || driver === undefined) return 'unknown';
     const signal = AbortSignal.timeout(LOOK_MS);
     try {
@@ -110,7 +110,7 @@ export class Sides {
       }
     } catch {
       // A process that cannot be reached may run its guest, unless it is gone by proof.
-      return (await lifeOfGuest(this.#parts.drivers, handle)).state === 'gone' ? 'gone' : 'unknown';
+      return (await lifeOfGuest(this.#deps.drivers, handle)).state === 'gone' ? 'gone' : 'unknown';
     }
   }
 }

@@ -100,10 +100,10 @@ export async function startController(options: ControllerOptions): Promise<Runni
     const provider = await providerOf(config, clock);
     const signingIn = signingInTo({ ...common, config });
     const reported = { log, clock, metrics, ...managersIn({ ...common, config }, managed) };
-    const parts = { config, store, inventory, history, agents, ...reported, ...work, ...signingIn };
-    const handlers = controllerHandlers(parts);
+    const deps = { config, store, inventory, history, agents, ...reported, ...work, ...signingIn };
+    const handlers = controllerHandlers(deps);
     const serving = { credentials, listening, pages };
-    const listeners = await openListeners({ ...parts, ...serving, provider, handlers });
+    const listeners = await openListeners({ ...deps, ...serving, provider, handlers });
     await reported.managers.start();
     const watches = watchesOf(common, config, inventory, work);
     const recovery = recoveryOf({ ...common, config, inventory, agents, work });
@@ -162,7 +162,7 @@ function managedHosts(history: History, log: Log, clock: Clock): ManagedHosts {
 
 /** Of hosts that are ill, and of those that may sleep. */
 function watchesOf(
-  parts: Pick<HealthWatchDependencies, 'store' | 'clock' | 'log'>,
+  deps: Pick<HealthWatchDependencies, 'store' | 'clock' | 'log'>,
   { health: policy, power: settings }: ControllerConfig,
   inventory: Inventory,
   work: Work,
@@ -172,8 +172,8 @@ function watchesOf(
   const hosts = () => inventory.up().map(({ name }) => ({ name, health: healthOf(name) }));
   const held = () => inventory.held();
   return [
-    new HealthWatch({ ...parts, policy, hosts, held }),
-    new PowerWatch({ ...parts, ...work, held, settings }),
+    new HealthWatch({ ...deps, policy, hosts, held }),
+    new PowerWatch({ ...deps, ...work, held, settings }),
   ];
 }
 
@@ -182,7 +182,7 @@ function recoveryOf({
   inventory,
   agents,
   work,
-  ...parts
+  ...deps
 }: Pick<HealthWatchDependencies, 'store' | 'clock' | 'log'> & {
   config: ControllerConfig;
   inventory: Inventory;
@@ -190,7 +190,7 @@ function recoveryOf({
   work: Pick<Work, 'wishes'>;
 }): RecoverWatch {
   return new RecoverWatch({
-    ...parts,
+    ...deps,
     policy: config.recover,
     held: () => inventory.held(),
     agentAt: (host) => agents.at(host),
@@ -206,10 +206,10 @@ function signingInTo({ config, store, log, clock }: Parameters<typeof managersIn
 }
 
 function managersIn(
-  parts: Pick<ControllerHandlerDependencies, 'config' | 'store' | 'log' | 'clock'>,
+  deps: Pick<ControllerHandlerDependencies, 'config' | 'store' | 'log' | 'clock'>,
   hosts: ManagedHosts,
 ) {
-  const { config, store, log, clock } = parts;
+  const { config, store, log, clock } = deps;
   const { stateDir } = config;
   const managerStore = new ManagerStore(
     store,

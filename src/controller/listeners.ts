@@ -67,13 +67,13 @@ function allHandlers({ handlers, managers }: ListenerDependencies): Handlers<typ
 }
 
 /** Opens all of them, or none. */
-export async function openListeners(parts: ListenerDependencies): Promise<Listeners> {
-  const { config, credentials, listening, metrics, audit } = parts;
+export async function openListeners(deps: ListenerDependencies): Promise<Listeners> {
+  const { config, credentials, listening, metrics, audit } = deps;
   const { watch } = metrics;
   const { name } = config;
   const queues = new SendQueues();
   const serving = { name, watch, record: audit, ...listening, queues };
-  const listener = serve(CONTRACT, allHandlers(parts), serving);
+  const listener = serve(CONTRACT, allHandlers(deps), serving);
   const vanished = new Vanished(listening.log);
   const watched =
     (serves: RequestListener): RequestListener =>
@@ -91,7 +91,7 @@ export async function openListeners(parts: ListenerDependencies): Promise<Listen
     const socket = path.join(config.stateDir, 'controller.sock');
     const unix = await listenUnix(listener, socket, listening);
     open.push(unix);
-    const web = await openWeb({ ...parts, queues }, watched);
+    const web = await openWeb({ ...deps, queues }, watched);
     if (web !== undefined) open.push(web);
     return {
       address: tls.address,
@@ -106,26 +106,26 @@ export async function openListeners(parts: ListenerDependencies): Promise<Listen
 }
 
 async function openWeb(
-  parts: ListenerDependencies & { readonly queues: SendQueues },
+  deps: ListenerDependencies & { readonly queues: SendQueues },
   watched: (serves: RequestListener) => RequestListener,
 ): Promise<Listening | undefined> {
-  const { config, credentials, methods, metrics, listening, queues, pages = PAGES } = parts;
+  const { config, credentials, methods, metrics, listening, queues, pages = PAGES } = deps;
   const { web, name } = config;
   if (web === undefined) return undefined;
   // The answer to whoever is not signed in says how to sign in.
   const further = ({ http }: GodwitError): object => (http === 401 ? { methods } : {});
-  const who = { ...parts, origin: web.url };
-  const api = serve(CONTRACT, allHandlers(parts), {
+  const who = { ...deps, origin: web.url };
+  const api = serve(CONTRACT, allHandlers(deps), {
     name,
     watch: metrics.watch,
-    record: parts.audit,
+    record: deps.audit,
     ...listening,
     queues,
     limits: WEB_LIMITS,
     callerOf: (request) => webCaller(who, request),
     form: webForm(further),
   });
-  const { provider, sessions, log, clock, audit } = parts;
+  const { provider, sessions, log, clock, audit } = deps;
   const wallMs = (): number => clock.wallMs();
   const signIn = provider && watched(signInListener({ provider, sessions, audit, log, wallMs }));
   const files = new Files(pages);

@@ -55,7 +55,7 @@ describe('the moves of disks on a host', () => {
         return session as unknown as SourceSession;
       },
     };
-    const parts: DiskMovesDependencies = {
+    const deps: DiskMovesDependencies = {
       config,
       clock: systemClock,
       log: silentLog,
@@ -63,7 +63,7 @@ describe('the moves of disks on a host', () => {
       guests: { need: async () => found } as unknown as Guests,
       store: new MigrationStore(stateDir, 'a', systemClock),
     };
-    return new DiskMoves(parts);
+    return new DiskMoves(deps);
   }
 
   const asked = (change: Partial<DiskMoveRequest> = {}): DiskMoveRequest => ({

@@ -30,12 +30,12 @@ export interface CollectDependencies {
 }
 
 /** Looks at this host; changes nothing. */
-export async function collectFacts(parts: CollectDependencies): Promise<HostFacts> {
-  const found = await parts.guests.look();
+export async function collectFacts(deps: CollectDependencies): Promise<HostFacts> {
+  const found = await deps.guests.look();
   const bound = boundSockets();
-  const guestsDir = path.join(parts.config.stateDir, 'guests');
+  const guestsDir = path.join(deps.config.stateDir, 'guests');
   const guests = found.map(({ info, handle }): GuestFact => {
-    const driver = driverOf(parts.drivers, handle);
+    const driver = driverOf(deps.drivers, handle);
     const dir = handle === undefined ? undefined : driver?.describe(handle).directory;
     const ours = dir !== undefined && path.dirname(dir) === guestsDir;
     return {
@@ -48,7 +48,7 @@ export async function collectFacts(parts: CollectDependencies): Promise<HostFact
     };
   });
   return {
-    migrations: migrationFacts(parts, bound),
+    migrations: migrationFacts(deps, bound),
     guestDirectories: list(guestsDir).map((name) => directoryFact(guestsDir, name, bound)),
     guests,
     taps: tapFacts(),

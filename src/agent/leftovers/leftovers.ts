@@ -21,15 +21,15 @@ export interface LeftoversDependencies extends CollectDependencies {
 
 /** Finds what earlier crashes have left on this host, and clears what nothing can need any more. */
 export class Leftovers {
-  readonly #parts: LeftoversDependencies;
+  readonly #deps: LeftoversDependencies;
   readonly #mutex = new Mutex();
 
-  constructor(parts: LeftoversDependencies) {
-    this.#parts = parts;
+  constructor(deps: LeftoversDependencies) {
+    this.#deps = deps;
   }
 
   async list(): Promise<Leftover[]> {
-    return judgeLeftovers(await collectFacts(this.#parts)).slice(0, 10_000);
+    return judgeLeftovers(await collectFacts(this.#deps)).slice(0, 10_000);
   }
 
   /** Looks afresh, and clears one by one; each is judged again right before it goes. */
@@ -57,10 +57,10 @@ export class Leftovers {
 
   /** False where it has gone by itself, or is needed after all. */
   async #clearOne(each: Leftover): Promise<boolean> {
-    const facts = await collectFacts(this.#parts);
+    const facts = await collectFacts(this.#deps);
     if (!isStillSafe(each, judgeLeftovers(facts))) return false;
     await this.#remove(each, facts);
-    this.#parts.log.info({ ...each }, 'a leftover was cleared');
+    this.#deps.log.info({ ...each }, 'a leftover was cleared');
     return true;
   }
 
@@ -79,10 +79,10 @@ export class Leftovers {
       }
       case 'migration-directory':
         await this.#removeWithin('migrations', what);
-        if (migration !== undefined) this.#parts.store.drop(migration);
+        if (migration !== undefined) this.#deps.store.drop(migration);
         return;
       case 'guest-directory':
-        for (const driver of this.#parts.drivers) await driver.takeBack?.(what);
+        for (const driver of this.#deps.drivers) await driver.takeBack?.(what);
         await this.#removeWithin('guests', what);
         return;
       case 'socket':
@@ -97,7 +97,7 @@ export class Leftovers {
 
   /** Ends it as its own mover would have. */
   async #end({ name, handle, dir }: GuestFact, signal: AbortSignal): Promise<void> {
-    const { config, drivers } = this.#parts;
+    const { config, drivers } = this.#deps;
     const driver = directDriverOf(drivers, handle);
     if (driver === undefined || handle === undefined || dir === undefined) return;
     const session = await driver.openDestination({
@@ -122,7 +122,7 @@ export class Leftovers {
 
   /** Whatever was found, nothing outside our own folders goes. */
   async #removeWithin(folder: string, what: string): Promise<void> {
-    const root = `${path.join(this.#parts.config.stateDir, folder)}/`;
+    const root = `${path.join(this.#deps.config.stateDir, folder)}/`;
     if (!path.resolve(what).startsWith(root)) {
       throw godwitError('GODWIT_INTERNAL', { what: `${what} is not in ${root}` });
     }

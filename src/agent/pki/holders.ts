@@ -35,11 +35,11 @@ interface Look {
  * it, shows it too: whoever has stolen a certificate and renews it locks nobody out, and two who use one name are reported.
  */
 export class Holders {
-  readonly #parts: HoldersDependencies;
+  readonly #deps: HoldersDependencies;
   readonly #looks = new Map<string, Look>();
 
-  constructor(parts: HoldersDependencies) {
-    this.#parts = parts;
+  constructor(deps: HoldersDependencies) {
+    this.#deps = deps;
   }
 
   /** Hosts of which somebody else uses the renewed certificate, as far as was seen since this agent began. */
@@ -51,7 +51,7 @@ export class Holders {
 
   /** Somebody has shown `shown`, and so has its key. Never rejects. */
   async saw(shown: X509Certificate): Promise<void> {
-    const { clock, renewed } = this.#parts;
+    const { clock, renewed } = this.#deps;
     const name = renewed(shown);
     if (name === undefined) return;
     const nowMs = clock.monotonicMs();
@@ -67,7 +67,7 @@ export class Holders {
   }
 
   async #look(name: string, shown: X509Certificate, look: Look): Promise<void> {
-    const { clock, log, certificateAt, end } = this.#parts;
+    const { clock, log, certificateAt, end } = this.#deps;
     let there: X509Certificate;
     try {
       there = await certificateAt(name);

@@ -31,7 +31,7 @@ export interface RenewalDependencies {
 
 /** Renews this host’s certificate at the host that holds the CA, in time, for as long as the agent runs. */
 export class Renewal {
-  readonly #parts: RenewalDependencies;
+  readonly #deps: RenewalDependencies;
   readonly #directory: string;
   readonly #stop = new AbortController();
   readonly #startedMs: number;
@@ -42,10 +42,10 @@ export class Renewal {
   #failures = 0;
   #failure: GodwitError | undefined;
 
-  constructor(parts: RenewalDependencies) {
-    this.#parts = parts;
-    this.#directory = pkiDirOf(parts.config);
-    this.#startedMs = parts.clock.wallMs();
+  constructor(deps: RenewalDependencies) {
+    this.#deps = deps;
+    this.#directory = pkiDirOf(deps.config);
+    this.#startedMs = deps.clock.wallMs();
     this.#jitter = this.#random();
     settlePair(this.#directory);
   }
@@ -65,7 +65,7 @@ export class Renewal {
 
   /** Never rejects; ends with `close`. */
   async #run(): Promise<void> {
-    const { clock } = this.#parts;
+    const { clock } = this.#deps;
     const { signal } = this.#stop;
     while (!signal.aborted) {
       const inMs = this.#dueInMs();
@@ -75,7 +75,7 @@ export class Renewal {
   }
 
   #dueInMs(): number {
-    const nowMs = this.#parts.clock.wallMs();
+    const nowMs = this.#deps.clock.wallMs();
     try {
       const given = { jitter: this.#jitter, startedMs: this.#startedMs, asked: this.#asked };
       const dueMs = renewalDueMs(this.#life(), given);
@@ -87,7 +87,7 @@ export class Renewal {
   }
 
   async #attempt(): Promise<void> {
-    const { clock, log } = this.#parts;
+    const { clock, log } = this.#deps;
     try {
       const isNew = await this.#renew();
       if (this.#stop.signal.aborted) return;
@@ -106,7 +106,7 @@ export class Renewal {
 
   /** Whether there is a new one; false where the one that is there is to be kept. */
   async #renew(): Promise<boolean> {
-    const { config, clock, fleet, peers } = this.#parts;
+    const { config, clock, fleet, peers } = this.#deps;
     const request = await pendingRequest(this.#directory, config.name);
     const holder = fleet.list()?.holder;
     if (config.caDir === undefined && (holder === undefined || holder === config.name)) {
@@ -129,7 +129,7 @@ export class Renewal {
 
   /** Shows the new certificate to the CA, which then ends those of before; else the next question for a list does it. */
   async #prove(holder: string): Promise<void> {
-    const { config, clock, fleet, peers, log } = this.#parts;
+    const { config, clock, fleet, peers, log } = this.#deps;
     try {
       if (config.caDir === undefined) await peers.newerList(holder, fleet.list()?.number ?? 0);
       else endReplaced(config.caDir, this.#own(), clock.wallMs());
@@ -139,7 +139,7 @@ export class Renewal {
   }
 
   #fail(why: GodwitError, nowMs: number): void {
-    const { log, config } = this.#parts;
+    const { log, config } = this.#deps;
     this.#failures += 1;
     this.#failure = why;
     const leftMs = this.#leftMs();
@@ -154,7 +154,7 @@ export class Renewal {
 
   #leftMs(): number {
     try {
-      return this.#life().toMs - this.#parts.clock.wallMs();
+      return this.#life().toMs - this.#deps.clock.wallMs();
     } catch {
       return 0;
     }
@@ -170,6 +170,6 @@ export class Renewal {
   }
 
   #random(): number {
-    return (this.#parts.random ?? Math.random)();
+    return (this.#deps.random ?? Math.random)();
   }
 }

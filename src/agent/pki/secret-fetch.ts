@@ -15,11 +15,11 @@ export interface SecretDependencies {
 
 /** Keeps this host's site secret at the one that the fleet's list names. Who hands it on is not trusted: the list is. */
 export class SecretFetch {
-  readonly #parts: SecretDependencies;
+  readonly #deps: SecretDependencies;
   #isAsking = false;
 
-  constructor(parts: SecretDependencies) {
-    this.#parts = parts;
+  constructor(deps: SecretDependencies) {
+    this.#deps = deps;
   }
 
   /** What this host has, where it is the one that is asked for. */
@@ -33,7 +33,7 @@ export class SecretFetch {
    * CA, or from `name`. Never rejects; whoever has none to give is asked again with the next list or look.
    */
   async look(name?: string): Promise<void> {
-    const { config, log } = this.#parts;
+    const { config, log } = this.#deps;
     // Where an administrator says which file it is, it is the administrator's.
     if (this.#isAsking || config.cache.secretFile !== undefined) return;
     this.#isAsking = true;
@@ -61,7 +61,7 @@ export class SecretFetch {
   }
 
   async #find(id: string, names: readonly (string | undefined)[]): Promise<string | undefined> {
-    const { config, peers, log } = this.#parts;
+    const { config, peers, log } = this.#deps;
     const beside = config.caDir === undefined ? undefined : secretIn(config.caDir);
     if (beside !== undefined && secretId(beside) === id) return beside;
     for (const name of new Set(names)) {
@@ -79,13 +79,13 @@ export class SecretFetch {
   /** One that is damaged is said elsewhere. */
   #list(): FleetList | undefined {
     try {
-      return this.#parts.fleet.list();
+      return this.#deps.fleet.list();
     } catch {
       return undefined;
     }
   }
 
   #own(): string | undefined {
-    return secretIn(pkiDirOf(this.#parts.config));
+    return secretIn(pkiDirOf(this.#deps.config));
   }
 }

@@ -35,7 +35,7 @@ export interface SpreadDependencies {
 
 /** Brings the fleet's list from the CA to every host, and from host to host. */
 export class Spread {
-  readonly #parts: SpreadDependencies;
+  readonly #deps: SpreadDependencies;
   readonly #ca: string;
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #holders: Holders | undefined;
@@ -46,13 +46,13 @@ export class Spread {
   #failed = '';
   #damaged = '';
 
-  constructor(parts: SpreadDependencies) {
-    this.#parts = parts;
-    this.secrets = new SecretFetch(parts);
-    const { caDir } = parts.config;
-    this.#latest = caDir === undefined ? undefined : followedList(caDir, parts.clock);
+  constructor(deps: SpreadDependencies) {
+    this.#deps = deps;
+    this.secrets = new SecretFetch(deps);
+    const { caDir } = deps.config;
+    this.#latest = caDir === undefined ? undefined : followedList(caDir, deps.clock);
     this.#holders = caDir === undefined ? undefined : this.#holdersOf(caDir);
-    this.#ca = readFileSync(path.join(pkiDirOf(parts.config), 'ca.crt'), 'utf8');
+    this.#ca = readFileSync(path.join(pkiDirOf(deps.config), 'ca.crt'), 'utf8');
   }
 
   start(): void {
@@ -82,7 +82,7 @@ export class Spread {
     const offered = checkList(signed, this.#ca);
     const known = this.#known();
     if (newerList(known, offered) !== offered) return known?.list.number ?? 0;
-    const { config, log } = this.#parts;
+    const { config, log } = this.#deps;
     // A CA that was restored from a backup goes on from what the fleet has.
     if (config.caDir !== undefined) keepList(config.caDir, offered);
     this.#keep(offered);
@@ -92,7 +92,7 @@ export class Spread {
 
   /** Beside the CA: signs the list anew when it is due, and hands on what is new. */
   look(): void {
-    const { config, clock, log } = this.#parts;
+    const { config, clock, log } = this.#deps;
     const { caDir, name, address, addresses } = config;
     if (caDir === undefined) return;
     try {
@@ -117,22 +117,22 @@ export class Spread {
   saw(certificate: Buffer | undefined): void {
     if (this.#holders === undefined || certificate === undefined) return;
     this.#holders.saw(new X509Certificate(certificate)).catch((err: unknown) => {
-      this.#parts.log.error({ err }, 'a certificate that was replaced could not be ended');
+      this.#deps.log.error({ err }, 'a certificate that was replaced could not be ended');
     });
   }
 
   /** Beside the CA: hosts whose newest certificate somebody else uses. */
   twoHolders(): TwoHolders[] {
-    const { caDir } = this.#parts.config;
+    const { caDir } = this.#deps.config;
     if (caDir === undefined || this.#holders === undefined) return [];
     this.#holders.settled(({ name, serial }) => isLast(caDir, name, serial));
     return this.#holders.two;
   }
 
   #holdersOf(caDir: string): Holders {
-    const { config, clock, peers } = this.#parts;
+    const { config, clock, peers } = this.#deps;
     return new Holders({
-      ...this.#parts,
+      ...this.#deps,
       certificateAt: (name) => {
         // This host itself needs nobody's word.
         if (name !== config.name) return peers.certificate(name);
@@ -148,31 +148,31 @@ export class Spread {
   /** One that is damaged gives way to any that the CA signed. */
   #known(): KnownList | undefined {
     try {
-      const known = this.#parts.fleet.known();
+      const known = this.#deps.fleet.known();
       this.#damaged = '';
       return known;
     } catch (err) {
       const { message, hint } = toGodwitError(err);
-      if (message !== this.#damaged) this.#parts.log.error({ hint }, message);
+      if (message !== this.#damaged) this.#deps.log.error({ hint }, message);
       this.#damaged = message;
       return undefined;
     }
   }
 
   #keep({ signed }: KnownList): void {
-    const file = path.join(this.#parts.config.stateDir, FLEET_FILE);
+    const file = path.join(this.#deps.config.stateDir, FLEET_FILE);
     writePrivate(file, `${JSON.stringify(signed)}\n`);
     void this.secrets.look();
   }
 
   async #push(signed: SignedList): Promise<void> {
-    const { peers, log } = this.#parts;
+    const { peers, log } = this.#deps;
     const reached = await peers.offerList(signed);
     log.info({ reached }, 'the fleet’s list was handed to the other hosts');
   }
 
   async #pull(): Promise<void> {
-    const { peers, log } = this.#parts;
+    const { peers, log } = this.#deps;
     try {
       const names = peers.names();
       const name = names[this.#turn++ % names.length];

@@ -43,17 +43,17 @@ class Busy extends Error {}
  * migration of either host is under way. Whoever asks meanwhile waits for the same measurement.
  */
 export class LinkMeter {
-  readonly #parts: LinkMeterDependencies;
+  readonly #deps: LinkMeterDependencies;
   readonly #kept = new Map<string, { readonly link: LinkMeasure; readonly atMs: number }>();
   readonly #underWay = new Map<string, Promise<Metered>>();
 
-  constructor(parts: LinkMeterDependencies) {
-    this.#parts = parts;
+  constructor(deps: LinkMeterDependencies) {
+    this.#deps = deps;
   }
 
   async measure(to: string, signal: AbortSignal): Promise<Metered> {
     const known = this.#kept.get(to);
-    const nowMs = this.#parts.clock.monotonicMs();
+    const nowMs = this.#deps.clock.monotonicMs();
     if (known !== undefined && nowMs - known.atMs < LINK_KEPT_MS) return { link: known.link };
     const under = this.#underWay.get(to) ?? this.#begin(to);
     return withDeadline(`to measure the link to ${to}`, MEASURE_MS + 1000, signal, () => under);
@@ -67,7 +67,7 @@ export class LinkMeter {
   }
 
   async #now(to: string): Promise<Metered> {
-    const { clock, isBusy } = this.#parts;
+    const { clock, isBusy } = this.#deps;
     if (isBusy()) return { why: 'a migration of this host uses its link' };
     try {
       const { rate, roundTripMs } = await withDeadline(
@@ -90,7 +90,7 @@ export class LinkMeter {
   }
 
   async #ask(to: string, pad: string, signal: AbortSignal): Promise<void> {
-    const { ask, isBusy } = this.#parts;
+    const { ask, isBusy } = this.#deps;
     const { busy } = await ask(to, pad, { signal, deadlineMs: QUESTION_DEADLINE_MS });
     if (busy !== undefined) throw new Busy(`${to} did not take what was sent: ${busy}`);
     if (isBusy()) throw new Busy('a migration of this host has begun meanwhile');
@@ -98,7 +98,7 @@ export class LinkMeter {
 
   /** The shortest of several: what is longer waited for a processor. */
   async #roundTrip(to: string, signal: AbortSignal): Promise<number> {
-    const { clock } = this.#parts;
+    const { clock } = this.#deps;
     let least = Infinity;
     for (let index = 0; index < ROUND_TRIPS; index += 1) {
       const beganMs = clock.monotonicMs();
@@ -110,7 +110,7 @@ export class LinkMeter {
 
   /** bytes/s, of what was taken after the start. */
   async #rate(to: string, signal: AbortSignal): Promise<number> {
-    const { clock } = this.#parts;
+    const { clock } = this.#deps;
     const beganMs = clock.monotonicMs();
     const content = randomBytes(MOST_PAD / 2).toString('hex');
     const taken: { readonly atMs: number; readonly bytes: number }[] = [];
@@ -133,7 +133,7 @@ export class LinkMeter {
 
   #keep(to: string, link: LinkMeasure): void {
     this.#kept.delete(to);
-    this.#kept.set(to, { link, atMs: this.#parts.clock.monotonicMs() });
+    this.#kept.set(to, { link, atMs: this.#deps.clock.monotonicMs() });
     const [oldest] = this.#kept.keys();
     if (this.#kept.size > MOST_HOSTS && oldest !== undefined) this.#kept.delete(oldest);
   }

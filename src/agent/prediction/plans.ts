@@ -32,15 +32,15 @@ const NO_MEMORY =
 
 /** Says what a migration would cost: checks it and measures the guest, then the link, and begins nothing. */
 export class Plans {
-  readonly #parts: PlansDependencies;
+  readonly #deps: PlansDependencies;
 
-  constructor(parts: PlansDependencies) {
-    this.#parts = parts;
+  constructor(deps: PlansDependencies) {
+    this.#deps = deps;
   }
 
   /** Throws where there is no such guest or host, and GODWIT_USAGE with the arithmetic where its limits contradict each other. */
   async answer(asked: PlanRequest, signal: AbortSignal): Promise<PlanAnswer> {
-    const { config, checks, outgoing, kept, guestLoads } = this.#parts;
+    const { config, checks, outgoing, kept, guestLoads } = this.#deps;
     const { compare = false, link, ...settings } = asked;
     const request = migrationRequest.parse(settings);
     const examination = await checks.examination(request, signal);
@@ -77,7 +77,7 @@ export class Plans {
     { memoryBytes, curve, mix }: GuestMeasure,
     link: LinkMeasure | undefined,
   ): PlanFacts {
-    const { config, outgoing } = this.#parts;
+    const { config, outgoing } = this.#deps;
     const { guest, to, mode, streams, compress } = request;
     const own = offerOf(config, guest, to);
     const { path, offer, reachable = false, copiesDisks = false, balloon } = found ?? {};

@@ -18,18 +18,18 @@ type Of<W extends CheckerQuestion['what']> = Extract<CheckerQuestion, { what: W 
 
 /** Answers a question by the code of a mover, which is loaded as it is needed; nothing is begun, and nothing is kept. */
 export async function answerQuestion(
-  parts: ExamineDependencies,
+  deps: ExamineDependencies,
   question: CheckerQuestion,
   onHost: (host: ExaminedHost) => void,
   signal: AbortSignal,
 ): Promise<StorageAnswer | Assessment | null> {
   switch (question.what) {
     case 'storage':
-      return storage(parts, question);
+      return storage(deps, question);
     case 'assess':
-      return assessed(parts, question, signal);
+      return assessed(deps, question, signal);
     case 'examine':
-      await examineAll(parts, question, onHost, signal);
+      await examineAll(deps, question, onHost, signal);
       return null;
   }
 }
@@ -43,17 +43,17 @@ async function storage(
 }
 
 async function assessed(
-  parts: ExamineDependencies,
+  deps: ExamineDependencies,
   { admission, preparation, placeKey, calledAt }: Of<'assess'>,
   signal: AbortSignal,
 ): Promise<Assessment> {
-  const driver = await driverFor(parts, admission);
+  const driver = await driverFor(deps, admission);
   const { assess } = await import('../../mover/direct/destination/assess.ts');
   const { GuestPorts } = await import('../../mover/direct/destination/ports.ts');
   const { destinationOptions } =
     await import('../../mover/direct/destination/destination-context.ts');
-  const ports = new GuestPorts(parts.config, () => parts.clock.monotonicMs());
-  const config = { ...parts.config, bridges: ports.bridges };
+  const ports = new GuestPorts(deps.config, () => deps.clock.monotonicMs());
+  const config = { ...deps.config, bridges: ports.bridges };
   const known = { config, ports, placeIds: await placeIdsOf(placeKey) };
   const options = destinationOptions(config, { admission, handle: undefined }, calledAt);
   const session = await driver.openDestination(options);
@@ -82,18 +82,18 @@ async function placeIdsOf(placeKey: string) {
 }
 
 async function examineAll(
-  parts: ExamineDependencies,
+  deps: ExamineDependencies,
   { hosts, deadlineMs, measure = false }: Of<'examine'>,
   onHost: (host: ExaminedHost) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const guest = new HeldGuest(parts);
+  const guest = new HeldGuest(deps);
   const until = performance.now() + deadlineMs;
   const left = [...hosts];
   const worker = async (): Promise<void> => {
     for (let each = left.shift(); each !== undefined; each = left.shift()) {
       const withinMs = Math.min(HOST_MS, until - performance.now());
-      onHost(await oneHost(parts, each, guest, { withinMs, measure }, signal));
+      onHost(await oneHost(deps, each, guest, { withinMs, measure }, signal));
     }
   };
   try {
@@ -105,7 +105,7 @@ async function examineAll(
 
 /** What one destination cannot answer in time is a check that refuses, and takes nothing from the others. */
 async function oneHost(
-  parts: ExamineDependencies,
+  deps: ExamineDependencies,
   asked: Examined,
   held: HeldGuest,
   { withinMs, measure }: { readonly withinMs: number; readonly measure: boolean },
@@ -114,9 +114,9 @@ async function oneHost(
   const { request } = asked;
   const { to } = request;
   const { askManager, managerOf } = await import('./managed.ts');
-  const manager = managerOf(parts.drivers, asked);
+  const manager = managerOf(deps.drivers, asked);
   if (manager !== undefined) {
-    const given = { here: parts.config.name, withinMs, peers: parts.peers };
+    const given = { here: deps.config.name, withinMs, peers: deps.peers };
     return { to, checks: await askManager(manager, asked, given, signal) };
   }
   const { examine } = await import('./examine.ts');
@@ -132,7 +132,7 @@ async function oneHost(
     const guest = await held.open(asked);
     return await withDeadline(what, Math.max(0, withinMs), signal, async (within) => {
       const [checks, measured] = await Promise.all([
-        examine({ ...parts, ...asked, guest, learned, ballooned }, within),
+        examine({ ...deps, ...asked, guest, learned, ballooned }, within),
         measure ? measureGuest(guest, within) : {},
       ]);
       return { to, checks, reachable: guest.mayReachUs, ...found, ...measured };
@@ -160,11 +160,11 @@ async function measureGuest(
 
 /** One hold of the guest's hypervisor for all destinations: a monitor speaks to one at a time. */
 class HeldGuest {
-  readonly #parts: ExamineDependencies;
+  readonly #deps: ExamineDependencies;
   #guest: Promise<SourceGuest> | undefined;
 
-  constructor(parts: ExamineDependencies) {
-    this.#parts = parts;
+  constructor(deps: ExamineDependencies) {
+    this.#deps = deps;
   }
 
   open(asked: Examined): Promise<SourceGuest> {
@@ -175,7 +175,7 @@ class HeldGuest {
   async #openNow({ handle, request }: Examined): Promise<SourceGuest> {
     const { isManaged } = await import('../../drivers/registry.ts');
     const { driverOf } = await import('../hypervisor-life.ts');
-    const driver = driverOf(this.#parts.drivers, handle);
+    const driver = driverOf(this.#deps.drivers, handle);
     if (driver === undefined || isManaged(driver)) {
       throw godwitError('GODWIT_INTERNAL', { what: 'a guest of no driver that could be asked' });
     }

@@ -38,20 +38,20 @@ export interface AnswersDependencies {
  * that question alone.
  */
 export class PreflightAnswers {
-  readonly #parts: AnswersDependencies;
+  readonly #deps: AnswersDependencies;
   /** Names the places of this host for as long as this agent runs; those of a migration have a key of their own. */
   readonly #key = randomBytes(32);
   readonly #segments: SegmentQuota;
   readonly #running = new Map<string, number>();
 
-  constructor(parts: AnswersDependencies) {
-    this.#parts = parts;
-    this.#segments = new SegmentQuota(parts.config.name, () => parts.clock.monotonicMs());
+  constructor(deps: AnswersDependencies) {
+    this.#deps = deps;
+    this.#segments = new SegmentQuota(deps.config.name, () => deps.clock.monotonicMs());
   }
 
   admission(body: PreflightAdmission, caller: Caller): Promise<PreflightAnswer> {
     return this.#bounded(body.admission, caller, undefined, () => {
-      const answer = this.#parts.incoming.judge(body, caller);
+      const answer = this.#deps.incoming.judge(body, caller);
       const over = (): void => undefined;
       return { answer, gone: answer.then(over, over) };
     });
@@ -81,12 +81,12 @@ export class PreflightAnswers {
     signal: AbortSignal | undefined,
     shape: z.ZodType<T>,
   ): Promise<T> {
-    const { segmentCheck } = this.#parts.config.network;
+    const { segmentCheck } = this.#deps.config.network;
     return this.#bounded(question.admission, caller, signal, (within) => {
       if (segmentCheck && question.what === 'assess') {
         this.#segments.take(question.admission.from, question.preparation.networks ?? []);
       }
-      const { answer, gone } = this.#parts.apart(question, () => undefined, within);
+      const { answer, gone } = this.#deps.apart(question, () => undefined, within);
       return { answer: answer.then((each) => shape.parse(each)), gone };
     });
   }
@@ -108,7 +108,7 @@ export class PreflightAnswers {
     checkSender(caller, from);
     const all = [...this.#running.values()].reduce((sum, each) => sum + each, 0);
     const own = this.#running.get(from) ?? 0;
-    const { name } = this.#parts.config;
+    const { name } = this.#deps.config;
     const what = `${name}, in checks of guests of ${from},`;
     if (own >= MOST_OF_ONE) throw godwitError('GODWIT_OVERLOADED', { what, limit: MOST_OF_ONE });
     if (all >= MOST) throw godwitError('GODWIT_OVERLOADED', { what, limit: MOST });

@@ -41,9 +41,9 @@ export type AskChecker = (
 ) => Asked;
 
 /** In this process: for a test, whose drivers are in its memory. */
-export function askHere(parts: ExamineDependencies): AskChecker {
+export function askHere(deps: ExamineDependencies): AskChecker {
   return (question, onHost, signal) => {
-    const answer = answerQuestion(parts, question, onHost, signal);
+    const answer = answerQuestion(deps, question, onHost, signal);
     const over = (): void => undefined;
     return { answer, gone: answer.then(over, over) };
   };

@@ -62,16 +62,16 @@ export interface Examination {
 
 /** Makes the checks of a migration without one: nothing is begun, and nothing is left on either host. */
 export class Checks {
-  readonly #parts: ChecksDependencies;
+  readonly #deps: ChecksDependencies;
   #running = 0;
 
-  constructor(parts: ChecksDependencies) {
-    this.#parts = parts;
+  constructor(deps: ChecksDependencies) {
+    this.#deps = deps;
   }
 
   /** Checks one destination, or every peer. Throws where there is no such guest or host. */
   async answer(asked: CheckRequest, signal: AbortSignal): Promise<CheckAnswer> {
-    const { config, peers } = this.#parts;
+    const { config, peers } = this.#deps;
     const names = asked.to === undefined ? peers.names() : [asked.to];
     const hosts = await this.#all(asked, names, signal);
     return { guest: asked.guest, from: config.name, hosts: bestFirst(hosts) };
@@ -99,7 +99,7 @@ export class Checks {
     const [first] = await this.#examine(request, [request.to], { measure: true }, signal);
     if (first === undefined) throw godwitError('GODWIT_INTERNAL', { what: 'no destination' });
     const { planned, found } = first;
-    const driver = driverOf(this.#parts.drivers, planned.looked.handle);
+    const driver = driverOf(this.#deps.drivers, planned.looked.handle);
     const none = { modes: [], compression: [], maxStreams: 1 } as const;
     return {
       host: checkedHost(planned, found?.checks),
@@ -126,7 +126,7 @@ export class Checks {
     }: { readonly measure?: boolean; readonly standby?: boolean },
     signal: AbortSignal,
   ): Promise<{ readonly planned: Planned; readonly found: ExaminedHost | undefined }[]> {
-    const { config } = this.#parts;
+    const { config } = this.#deps;
     if (this.#running >= MOST) {
       const what = `${config.name}, in checks of its guests at once,`;
       throw godwitError('GODWIT_OVERLOADED', { what, limit: MOST });
@@ -145,7 +145,7 @@ export class Checks {
       if (hosts.length > 0) {
         const what = `to check ${asked.guest}`;
         await withDeadline(what, ALL_MS + GRACE_MS, signal, (within) => {
-          const under = this.#parts.apart(question, onHost, within);
+          const under = this.#deps.apart(question, onHost, within);
           gone = under.gone;
           return under.answer;
         }).catch((thrown: unknown) => {
@@ -168,8 +168,8 @@ export class Checks {
     const planned: Planned[] = [];
     for (const to of names) {
       const id = newCheckId();
-      const request = this.#parts.outgoing.labelled(migrationRequest.parse({ ...asked, to }));
-      planned.push({ id, request, looked: await this.#parts.outgoing.look(id, request) });
+      const request = this.#deps.outgoing.labelled(migrationRequest.parse({ ...asked, to }));
+      planned.push({ id, request, looked: await this.#deps.outgoing.look(id, request) });
     }
     return planned;
   }
@@ -177,7 +177,7 @@ export class Checks {
   /** Nothing where nobody may take hold of the guest, and no manager has two hosts keep one. */
   #toExamine({ id, request, looked }: Planned, standby: boolean): Examined[] {
     const { handle, info, seen, address } = looked;
-    const driver = driverOf(this.#parts.drivers, handle);
+    const driver = driverOf(this.#deps.drivers, handle);
     if (isClosed(looked) || handle === undefined || driver === undefined) return [];
     const asked = { id, request, handle, driver: info.driver };
     if (isManaged(driver)) return standby ? [] : [{ ...asked, from: info.host, seen: {} }];

@@ -18,14 +18,14 @@ type CheckRoutes = Pick<
 >;
 
 /** What is asked before there is a migration: by people of this host's guests, and by other hosts of theirs. */
-export function checkHandlers(parts: CheckHandlerDependencies): Handlers<CheckRoutes> {
-  const { checks, answers } = parts;
+export function checkHandlers(deps: CheckHandlerDependencies): Handlers<CheckRoutes> {
+  const { checks, answers } = deps;
   return {
     check: ({ body, signal }) => checks.answer(body, signal),
     preflight: ({ body, caller }) => answers.admission(body, caller),
     preflightStorage: ({ body, caller }) => answers.storage(body, caller),
     preflightAssess: ({ body, caller, signal, calledAt }) =>
       answers.assess(body, caller, signal, calledAt),
-    ...receiverHandlers(parts),
+    ...receiverHandlers(deps),
   };
 }

@@ -13,7 +13,7 @@ const ANSWER_MS = 10_000;
 /** Where nothing speaks against a cold move, the destination keeps what a cold move would give it. */
 export async function offerStandby(
   { request, peers, labels, guest: held }: Examining,
-  parts: LookDependencies,
+  deps: LookDependencies,
   { admission, checks }: { readonly admission: Admission; readonly checks: Check[] },
   signal: AbortSignal,
 ): Promise<void> {
@@ -24,7 +24,7 @@ export async function offerStandby(
     const lost = godwitError('GODWIT_CAPABILITY', { what: `to start ${guest} elsewhere`, reason });
     checks.push(refusal('devices', lost));
   }
-  const body = preparation(parts);
+  const body = preparation(deps);
   if ((body.copies ?? []).length + (body.bases ?? []).length > 0) {
     const device = body.copies?.[0]?.node ?? body.bases?.[0]?.node ?? '';
     const reason = `${to} would need a copy of it, and nobody can make one of a host that is dead`;

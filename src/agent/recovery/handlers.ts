@@ -37,8 +37,8 @@ type RecoveryRoutes = Pick<
 >;
 
 /** Guests of dead hosts: what is kept of them while their hosts live, and their start here. */
-export function recoveryHandlers(parts: RecoveryHandlerDependencies): Handlers<RecoveryRoutes> {
-  const { config, clock, log, checks, answers, orders } = parts;
+export function recoveryHandlers(deps: RecoveryHandlerDependencies): Handlers<RecoveryRoutes> {
+  const { config, clock, log, checks, answers, orders } = deps;
   const standbys = new Standbys(config.stateDir, config.name);
   return {
     putStandby: async ({ params: { guest }, body: { to }, signal }) => {
@@ -55,7 +55,7 @@ export function recoveryHandlers(parts: RecoveryHandlerDependencies): Handlers<R
     standbys: () => ({ standbys: standbys.list() }),
     putRecovery: async ({ params: { id }, query, body, caller }) => {
       const order = orderFor(query, caller);
-      await orders.under(order, id, () => begin({ ...parts, standbys }, id, body));
+      await orders.under(order, id, () => begin({ ...deps, standbys }, id, body));
       log.warn({ id, ...body, by: caller.name }, 'a guest of a dead host is to be started here');
       return { id, started: true };
     },

@@ -41,10 +41,10 @@ export interface ControllerHandlerDependencies
 
 /** The controller's API: each route, given over to the part that answers it. */
 export function controllerHandlers(
-  parts: ControllerHandlerDependencies,
+  deps: ControllerHandlerDependencies,
 ): Handlers<typeof controllerContract> {
-  const { config, store, inventory, clock, metrics } = parts;
-  const fleet = new OverviewReader(parts, clock);
+  const { config, store, inventory, clock, metrics } = deps;
+  const fleet = new OverviewReader(deps, clock);
   const asked = async (): Promise<{ ok: true }> => {
     await store.db.selectFrom('counters').select('name').limit(1).execute();
     return { ok: true };
@@ -59,29 +59,29 @@ export function controllerHandlers(
     live: () => ({ ok: true }),
     ready: asked,
     openapi: () => controllerDocument(controllerContract),
-    hosts: (call) => readHosts(parts, call),
-    host: (call) => readHost(parts, call),
-    samples: (call) => readSamples(parts, call),
-    guests: (call) => readGuests(parts, call),
-    guest: (call) => readGuest(parts, call),
+    hosts: (call) => readHosts(deps, call),
+    host: (call) => readHost(deps, call),
+    samples: (call) => readSamples(deps, call),
+    guests: (call) => readGuests(deps, call),
+    guest: (call) => readGuest(deps, call),
     metrics: () => metrics.text(),
     figures: () => inventory.figures(),
     events: ({ query, lastEventId, signal }) =>
       inventory.events.follow(lastEventId ?? query.after, signal),
     overview: () => fleet.read(),
-    ...wishHandlers(parts),
-    ...historyHandlers(parts),
-    ...auditHandlers(parts),
-    ...limitHandlers(parts),
+    ...wishHandlers(deps),
+    ...historyHandlers(deps),
+    ...auditHandlers(deps),
+    ...limitHandlers(deps),
     setMaintenance: async ({ params: { host }, body: { note }, caller }) => {
       await setMaintenance(store, host, note);
-      parts.log.info({ host, note, by: caller.name }, 'a host was noted for maintenance');
+      deps.log.info({ host, note, by: caller.name }, 'a host was noted for maintenance');
       return { ok: true };
     },
-    ...planHandlers(parts),
-    ...sessionHandlers({ ...parts, monotonicMs: () => clock.monotonicMs() }),
-    ...tokenHandlers(parts),
-    ...managerHandlers(parts),
-    ...policyHandlers(parts),
+    ...planHandlers(deps),
+    ...sessionHandlers({ ...deps, monotonicMs: () => clock.monotonicMs() }),
+    ...tokenHandlers(deps),
+    ...managerHandlers(deps),
+    ...policyHandlers(deps),
   };
 }

@@ -12,8 +12,8 @@ export interface ManagerHandlerDependencies {
   readonly log: Log;
 }
 
-export function managerHandlers(parts: ManagerHandlerDependencies): Handlers<typeof managerRoutes> {
-  const { managers, managerStore, log } = parts;
+export function managerHandlers(deps: ManagerHandlerDependencies): Handlers<typeof managerRoutes> {
+  const { managers, managerStore, log } = deps;
   return {
     managers: () => ({ managers: managers.list() }),
     manager: ({ params: { name } }) => managers.entry(name),

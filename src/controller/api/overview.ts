@@ -15,13 +15,13 @@ import type { ReadHandlerDependencies } from './reads.ts';
 
 /** The overview is one answer for all who ask: reading a whole fleet for each of them would stop the controller. */
 export class OverviewReader {
-  readonly #parts: ReadHandlerDependencies;
+  readonly #deps: ReadHandlerDependencies;
   readonly #clock: Clock;
   readonly #answers: CostlyAnswers<Ready>;
   #newest: { readonly ready: Ready; readonly mark: string } | undefined;
 
-  constructor(parts: ReadHandlerDependencies, clock: Clock) {
-    this.#parts = parts;
+  constructor(deps: ReadHandlerDependencies, clock: Clock) {
+    this.#deps = deps;
     this.#clock = clock;
     this.#answers = new CostlyAnswers('the overview', clock);
   }
@@ -31,7 +31,7 @@ export class OverviewReader {
   }
 
   async #look(): Promise<Ready> {
-    const fleet = await readFleet(this.#parts);
+    const fleet = await readFleet(this.#deps);
     const mark = createHash('sha256').update(JSON.stringify(fleet)).digest('base64');
     // What is as it was keeps its moment, and with it its ETag.
     if (this.#newest?.mark !== mark) {
@@ -42,17 +42,17 @@ export class OverviewReader {
   }
 }
 
-async function readFleet(parts: ReadHandlerDependencies): Promise<{
+async function readFleet(deps: ReadHandlerDependencies): Promise<{
   hosts: OverviewHost[];
   guests: OverviewGuest[];
 }> {
-  const { db, nowMs } = parts.store;
+  const { db, nowMs } = deps.store;
   const leases = await db
     .selectFrom('host_leases')
     .select(['shard', 'epoch', 'lease_until as untilMs', nowMs.as('now')])
     .execute();
   const followed = new Map(leases.map((lease) => [lease.shard, lease]));
-  const power = await powerNow(parts.store, parts.config.power);
+  const power = await powerNow(deps.store, deps.config.power);
   const rows = await db
     .selectFrom('hosts')
     .leftJoin('host_marks', 'host_marks.host', 'hosts.name')
@@ -74,7 +74,7 @@ async function readFleet(parts: ReadHandlerDependencies): Promise<{
     const isKnown = isOfLease(row, lease, lease?.now ?? 0);
     const seen = { state: isKnown ? row.state : 'unfollowed', since: 0, reason: null };
     const state = hostState.parse(withPower(row.name, seen, power).state);
-    const load = state === 'up' ? parts.inventory.samplesOf(row.name)?.newest : undefined;
+    const load = state === 'up' ? deps.inventory.samplesOf(row.name)?.newest : undefined;
     const draining = row.draining_for === null ? 0 : 1;
     const { cores, memory_bytes: memory, memory_available_bytes: available, guests } = row;
     const [used, pressure] = [shareOf(load?.processor.used), pressureOf(load)];

@@ -18,7 +18,7 @@ const MOST_AT_ONCE = 4;
 const ANSWER_MS = 120_000;
 
 /** Plans of moves, each made by the agent of the guest's host. */
-export function planHandlers(parts: PlanHandlerDependencies): Handlers<C> {
+export function planHandlers(deps: PlanHandlerDependencies): Handlers<C> {
   let underWay = 0;
   return {
     plan: async (call) => {
@@ -26,7 +26,7 @@ export function planHandlers(parts: PlanHandlerDependencies): Handlers<C> {
         throw godwitError('GODWIT_OVERLOADED', { what: 'plans', limit: MOST_AT_ONCE });
       underWay += 1;
       try {
-        return await planAtHome(parts, call);
+        return await planAtHome(deps, call);
       } finally {
         underWay -= 1;
       }

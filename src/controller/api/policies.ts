@@ -39,13 +39,13 @@ export interface PolicyHandlerDependencies {
   readonly log: Log;
 }
 
-export function policyHandlers(parts: PolicyHandlerDependencies): Handlers<Routes> {
-  const { config, store, policies, proposals, policyLoop, clock, log } = parts;
+export function policyHandlers(deps: PolicyHandlerDependencies): Handlers<Routes> {
+  const { config, store, policies, proposals, policyLoop, clock, log } = deps;
   const used = new CostlyAnswers<Used>('what guests used', clock);
   return {
     policies: async () => ({ policies: await policies.list() }),
     putPolicy: async ({ params: { scope, kind }, query: { ifSetAtMs }, body, caller }) => {
-      await checkSettings(parts, scope, body);
+      await checkSettings(deps, scope, body);
       const set = await policies.put(kind, scope, body, caller.name, ifSetAtMs);
       log.info({ kind, scope, settings: body, by: caller.name }, 'a policy was set');
       return set;
@@ -73,7 +73,7 @@ export function policyHandlers(parts: PolicyHandlerDependencies): Handlers<Route
         proposals: open.slice(0, MOST_OF_A_PAGE),
       };
     },
-    proposals: (call) => readProposals(parts, call),
+    proposals: (call) => readProposals(deps, call),
     proposal: ({ params }) => proposals.get(params.id),
     acceptProposal: async ({ params: { id }, caller }) => {
       const done = await proposals.accept(id, caller.name);
@@ -89,7 +89,7 @@ export function policyHandlers(parts: PolicyHandlerDependencies): Handlers<Route
       return proposals.snooze(id, forMs, caller.name);
     },
     place: async (call) =>
-      placed(parts, await used.of('', () => readUsed(store, config.policies.lookMs)), call),
+      placed(deps, await used.of('', () => readUsed(store, config.policies.lookMs)), call),
   };
 }
 

@@ -87,10 +87,10 @@ interface Marks {
 }
 type Marked = HostColumns & Marks;
 
-function reported(parts: ReadHandlerDependencies, row: Marked, leases: Following): ListedHost {
+function reported(deps: ReadHandlerDependencies, row: Marked, leases: Following): ListedHost {
   const now = current(row, leases);
   const by = now.state === 'unfollowed' ? undefined : leases.by.get(row.shard)?.name;
-  const load = now.state === 'up' ? parts.inventory.samplesOf(row.name)?.newest : undefined;
+  const load = now.state === 'up' ? deps.inventory.samplesOf(row.name)?.newest : undefined;
   const { draining_for: wish, draining_since: sinceMs } = row;
   const closed =
     wish === null || sinceMs === null ? {} : { closed: { wish, since: momentOf(sinceMs) } };
@@ -116,12 +116,12 @@ function markedHosts({ store }: ReadHandlerDependencies) {
 }
 
 export async function readHosts(
-  parts: ReadHandlerDependencies,
+  deps: ReadHandlerDependencies,
   { query }: Call<C['hosts']>,
 ): Promise<RouteAnswer<C['hosts']>> {
-  const leases = await following(parts);
+  const leases = await following(deps);
   const { limit, cursor, state } = query;
-  let rows = markedHosts(parts).select(HOST_COLUMNS).orderBy('name');
+  let rows = markedHosts(deps).select(HOST_COLUMNS).orderBy('name');
   const [after] = cursor === undefined ? [] : keyIn(cursor);
   if (after !== undefined) rows = rows.where('name', '>', after);
   // What nobody follows is known by its lease, not by its row.
@@ -131,7 +131,7 @@ export async function readHosts(
   const found = await rows.limit(limit + 1).execute();
   const page = found.slice(0, limit);
   const hosts = page
-    .map((row) => reported(parts, row, leases))
+    .map((row) => reported(deps, row, leases))
     .filter((host) => state === undefined || host.state === state);
   const last = page.at(-1);
   if (last === undefined || found.length <= limit) return { hosts };
@@ -139,23 +139,23 @@ export async function readHosts(
 }
 
 export async function readHost(
-  parts: ReadHandlerDependencies,
+  deps: ReadHandlerDependencies,
   { params }: Call<C['host']>,
 ): Promise<RouteAnswer<C['host']>> {
-  const row = await markedHosts(parts)
+  const row = await markedHosts(deps)
     .selectAll('hosts')
     .where('name', '=', params.host)
     .executeTakeFirst();
   if (row === undefined) throw godwitError('GODWIT_HOST_UNKNOWN', { host: params.host });
-  const host = reported(parts, row, await following(parts));
+  const host = reported(deps, row, await following(deps));
   return row.info === null ? host : { ...host, info: hostInfo.parse(JSON.parse(row.info)) };
 }
 
 export async function readSamples(
-  parts: ReadHandlerDependencies,
+  deps: ReadHandlerDependencies,
   { params: { host }, query: { span } }: Call<C['samples']>,
 ): Promise<RouteAnswer<C['samples']>> {
-  const { store, inventory } = parts;
+  const { store, inventory } = deps;
   const own = inventory.samplesOf(host);
   if (own === undefined) {
     const row = await store.db
@@ -176,10 +176,10 @@ export async function readSamples(
 }
 
 /** Guests with what their hosts are, and who else claims them. */
-async function reportedGuests(parts: ReadHandlerDependencies, rows: readonly GuestRow[]) {
-  const { store } = parts;
+async function reportedGuests(deps: ReadHandlerDependencies, rows: readonly GuestRow[]) {
+  const { store } = deps;
   if (rows.length === 0) return [];
-  const leases = await following(parts);
+  const leases = await following(deps);
   const names = [...new Set(rows.map(({ host }) => host))];
   const query = store.db.selectFrom('hosts').select(HOST_COLUMNS).where('name', 'in', names);
   const hosts = new Map((await query.execute()).map((row) => [row.name, current(row, leases)]));
@@ -191,11 +191,11 @@ async function reportedGuests(parts: ReadHandlerDependencies, rows: readonly Gue
 }
 
 export async function readGuests(
-  parts: ReadHandlerDependencies,
+  deps: ReadHandlerDependencies,
   { query }: Call<C['guests']>,
 ): Promise<RouteAnswer<C['guests']>> {
   const { limit, cursor, host, name, label } = query;
-  let rows = parts.store.db
+  let rows = deps.store.db
     .selectFrom('guests')
     .selectAll()
     .orderBy('name')
@@ -213,7 +213,7 @@ export async function readGuests(
   }
   const found = await rows.limit(limit + 1).execute();
   const page = found.slice(0, limit);
-  const reported = await reportedGuests(parts, page);
+  const reported = await reportedGuests(deps, page);
   const guests =
     label === undefined ? reported : reported.filter((each) => hasLabel(each.labels, label));
   const last = page.at(-1);
@@ -225,14 +225,14 @@ export async function readGuests(
 const MOST_OF_A_NAME = 1000;
 
 export async function readGuest(
-  parts: ReadHandlerDependencies,
+  deps: ReadHandlerDependencies,
   { params }: Call<C['guest']>,
 ): Promise<RouteAnswer<C['guest']>> {
   const { guest } = params;
-  const query = parts.store.db.selectFrom('guests').selectAll().where('name', '=', guest);
+  const query = deps.store.db.selectFrom('guests').selectAll().where('name', '=', guest);
   const rows = await query.orderBy('host').limit(MOST_OF_A_NAME).execute();
   if (rows.length === 0) throw godwitError('GODWIT_GUEST_UNKNOWN', { guest, host: 'any host' });
-  const guests = await reportedGuests(parts, rows);
+  const guests = await reportedGuests(deps, rows);
   return {
     guests: guests.map((each, at) => ({
       ...each,

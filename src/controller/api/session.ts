@@ -19,8 +19,8 @@ export interface SessionHandlerDependencies {
   readonly monotonicMs: () => number;
 }
 
-export function sessionHandlers(parts: SessionHandlerDependencies): Handlers<typeof sessionRoutes> {
-  const { tokens, sessions, attempts, audit, methods, monotonicMs } = parts;
+export function sessionHandlers(deps: SessionHandlerDependencies): Handlers<typeof sessionRoutes> {
+  const { tokens, sessions, attempts, audit, methods, monotonicMs } = deps;
   return {
     session: ({ caller }) => sessionOf(caller, methods),
     signIn: async ({ body, calledFrom: from, header }) => {

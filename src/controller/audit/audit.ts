@@ -47,16 +47,16 @@ const WITHOUT_RIGHT: ReadonlySet<string> = new Set([
  * keeps a bounded number a minute.
  */
 export class Audit implements RequestRecord {
-  readonly #parts: AuditDependencies;
+  readonly #deps: AuditDependencies;
   readonly #rows: AuditRows;
   readonly #budget = new RefusedBudget();
   readonly #writing = new Set<Promise<void>>();
   #written = 0;
   #prunedMs = -Infinity;
 
-  constructor(parts: AuditDependencies) {
-    this.#parts = parts;
-    this.#rows = new AuditRows(parts.store);
+  constructor(deps: AuditDependencies) {
+    this.#deps = deps;
+    this.#rows = new AuditRows(deps.store);
   }
 
   get rows(): AuditRows {
@@ -72,7 +72,7 @@ export class Audit implements RequestRecord {
     const id = await this.#write({ ...row, unkept: 0 });
     return async (result) => {
       await this.#rows.ended(id, result).catch((thrown: unknown) => {
-        this.#parts.log.error({ id, result, error: toGodwitError(thrown) }, NOT_NOTED);
+        this.#deps.log.error({ id, result, error: toGodwitError(thrown) }, NOT_NOTED);
       });
     };
   }
@@ -85,7 +85,7 @@ export class Audit implements RequestRecord {
 
   /** Before somebody is signed in. GODWIT_STORE: it could not be written, and nobody is. */
   async signingIn({ facts, ...signing }: SigningIn): Promise<void> {
-    const { name: controller } = this.#parts;
+    const { name: controller } = this.#deps;
     const text = facts === undefined ? null : keptArguments({ body: facts });
     const from = signing.from?.slice(0, 256) ?? null;
     await this.#write({ ...signing, controller, from, arguments: text, result: OK, unkept: 0 });
@@ -93,7 +93,7 @@ export class Audit implements RequestRecord {
 
   /** A provider of OpenID Connect named nobody, or somebody who may do nothing here. */
   signInRefused(at: Pick<SigningIn, 'what' | 'route' | 'from'>, code: string): void {
-    const { name: controller } = this.#parts;
+    const { name: controller } = this.#deps;
     const from = at.from ?? null;
     const who = { who: from ?? 'a browser', role: 'none', by: 'none' } as const;
     this.#refused({ ...at, ...who, controller, from, arguments: null, result: code }, at.from);
@@ -105,7 +105,7 @@ export class Audit implements RequestRecord {
   }
 
   #refused(row: Omit<NewAuditRow, 'unkept'>, from: string | undefined): void {
-    const { clock, log } = this.#parts;
+    const { clock, log } = this.#deps;
     if (this.#writing.size >= MOST_WRITING) return;
     const unkept = this.#budget.take(networkOf(from ?? 'this host'), clock.monotonicMs());
     if (unkept === undefined) return;
@@ -121,7 +121,7 @@ export class Audit implements RequestRecord {
   #rowOf({ key, route, caller, from }: RecordedRequest) {
     const who = (caller?.role === 'none' ? from : caller?.name) ?? from ?? 'somebody';
     return {
-      controller: this.#parts.name,
+      controller: this.#deps.name,
       who: who.slice(0, 256),
       role: caller?.role ?? 'none',
       by: meansOf(caller),
@@ -139,7 +139,7 @@ export class Audit implements RequestRecord {
   }
 
   async #prune(): Promise<void> {
-    const { clock, log, policy } = this.#parts;
+    const { clock, log, policy } = this.#deps;
     const nowMs = clock.monotonicMs();
     if (nowMs - this.#prunedMs < PRUNE_EVERY_MS && this.#written < PRUNE_EVERY_ROWS) return;
     [this.#prunedMs, this.#written] = [nowMs, 0];

@@ -34,17 +34,17 @@ interface Kept {
 
 /** Connections to the agents of the fleet, over mTLS, kept for the next call. */
 export class AgentClients {
-  readonly #parts: AgentClientsDependencies;
+  readonly #deps: AgentClientsDependencies;
   /** By host, the one used longest ago first. */
   readonly #kept = new Map<string, Kept>();
 
-  constructor(parts: AgentClientsDependencies) {
-    this.#parts = parts;
+  constructor(deps: AgentClientsDependencies) {
+    this.#deps = deps;
   }
 
   /** Undefined where the host is no member of the fleet. */
   at(host: string): Api<typeof agentContract> | undefined {
-    const agent = this.#parts.agentOf(host);
+    const agent = this.#deps.agentOf(host);
     return agent === undefined ? undefined : this.#speaking(host, agent).api;
   }
 
@@ -58,7 +58,7 @@ export class AgentClients {
     const known = this.#kept.get(host);
     this.#kept.delete(host);
     if (known !== undefined && known.address !== address) known.speaking.close();
-    const { credentials } = this.#parts;
+    const { credentials } = this.#deps;
     const kept =
       known?.address === address
         ? known

@@ -29,10 +29,10 @@ export class Agents implements AgentCalls {
   readonly modes: ModeCalls;
   readonly sizes: GuestSizes;
 
-  constructor(parts: AgentsDependencies) {
-    this.#clients = new AgentClients(parts);
+  constructor(deps: AgentsDependencies) {
+    this.#clients = new AgentClients(deps);
     this.modes = modeCalls(this.#clients);
-    this.sizes = new AskedSizes({ clients: this.#clients, clock: parts.clock });
+    this.sizes = new AskedSizes({ clients: this.#clients, clock: deps.clock });
   }
 
   put(move: Move, order: Order): Promise<Sight> {

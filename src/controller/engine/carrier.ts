@@ -59,7 +59,7 @@ const MOST_NEW = 64;
  * calls under way, so that anybody can go on from the store alone.
  */
 export class Carrier {
-  readonly #parts: CarrierDependencies;
+  readonly #deps: CarrierDependencies;
   #claim: Claim;
   /** By the id of the move: at most one call each. */
   readonly #calls = new Map<string, Promise<void>>();
@@ -71,11 +71,11 @@ export class Carrier {
   readonly #roll: RollCall;
   readonly #mode: ModeCallUnderway;
 
-  constructor(claim: Claim, parts: CarrierDependencies) {
+  constructor(claim: Claim, deps: CarrierDependencies) {
     this.#claim = claim;
-    this.#parts = parts;
-    this.#roll = new RollCall(parts);
-    this.#mode = new ModeCallUnderway(parts.modes);
+    this.#deps = deps;
+    this.#roll = new RollCall(deps);
+    this.#mode = new ModeCallUnderway(deps.modes);
   }
 
   /** Ends the program of a roll, where one runs, and waits for the answer of a manager. */
@@ -103,7 +103,7 @@ export class Carrier {
   }
 
   async round(): Promise<Round> {
-    const { fleet, turns } = this.#parts;
+    const { fleet, turns } = this.#deps;
     this.#ended = Promise.withResolvers();
     const view = await this.#view();
     if (view === undefined) return 'lost';
@@ -134,11 +134,11 @@ export class Carrier {
     if (view === undefined) return 'lost';
     if (isWishEnd(view.wish.phase)) return 'ended';
     const round = { view, ...answers };
-    return this.#write(round, this.#decide(round, await this.#parts.fleet.look()));
+    return this.#write(round, this.#decide(round, await this.#deps.fleet.look()));
   }
 
   #view(): Promise<WishView | undefined> {
-    return this.#parts.store.view(this.#claim, this.#parts.leaseMs);
+    return this.#deps.store.view(this.#claim, this.#deps.leaseMs);
   }
 
   #decide(
@@ -147,7 +147,7 @@ export class Carrier {
   ): StepOutput {
     const { wish, moves, cancel, world } = view;
     const { epoch } = this.#claim;
-    const ids = Array.from({ length: MOST_NEW }, () => this.#parts.newId());
+    const ids = Array.from({ length: MOST_NEW }, () => this.#deps.newId());
     const input = { wish, moves, sights, world: { ...world, ...known }, cancel, epoch, ids };
     if (wish.ask.kind === 'roll') return rollStep({ ...input, heard });
     return step({ ...input, mode });
@@ -157,7 +157,7 @@ export class Carrier {
   async #mayAsk({ moves, cancel }: WishView): Promise<boolean> {
     const needed = moves.some((each) => callOf(each, this.#claim.epoch, cancel) === 'advance');
     if (!needed) return true;
-    const next = await this.#parts.store.advance(this.#claim, this.#parts.leaseMs);
+    const next = await this.#deps.store.advance(this.#claim, this.#deps.leaseMs);
     if (next === undefined) return false;
     this.#claim = next;
     return true;
@@ -179,7 +179,7 @@ export class Carrier {
   }
 
   #call(move: Move, cancel: Cancel): Promise<Sight> | undefined {
-    const { agents } = this.#parts;
+    const { agents } = this.#deps;
     const { wish, epoch } = this.#claim;
     switch (callOf(move, epoch, cancel)) {
       case 'put':
@@ -212,7 +212,7 @@ export class Carrier {
       const admission = isNew ? { admission: view.admission } : {};
       const { version } = view;
       const change = { ...output, version, moves, ...admission };
-      const written = await this.#parts.store.commit(this.#claim, change);
+      const written = await this.#deps.store.commit(this.#claim, change);
       if (written === 'stale') return 'lost';
       // The answers are kept, and judged again by what is so now.
       if (written === 'changed') return 'again';

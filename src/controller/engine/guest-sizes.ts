@@ -45,11 +45,11 @@ interface Kept {
 
 /** Asks each guest's own host what its move would send, and keeps the answers for as long as a plan is good for. */
 export class AskedSizes implements GuestSizes {
-  readonly #parts: GuestSizesDependencies;
+  readonly #deps: GuestSizesDependencies;
   readonly #kept = new Map<string, Kept>();
 
-  constructor(parts: GuestSizesDependencies) {
-    this.#parts = parts;
+  constructor(deps: GuestSizesDependencies) {
+    this.#deps = deps;
   }
 
   async of(guests: readonly SizedGuest[], ask: WishAsk): Promise<Record<string, GuestSize>> {
@@ -74,7 +74,7 @@ export class AskedSizes implements GuestSizes {
   #known(asked: SizedGuest, ask: WishAsk): GuestSize | undefined {
     const kept = this.#kept.get(keyOf(asked, ask));
     if (kept === undefined) return undefined;
-    return this.#parts.clock.monotonicMs() - kept.atMs < KEPT_MS ? kept.size : undefined;
+    return this.#deps.clock.monotonicMs() - kept.atMs < KEPT_MS ? kept.size : undefined;
   }
 
   /** The line between the sites, measured by one host for all: hosts that measure it at once each see a part of it. */
@@ -102,13 +102,13 @@ export class AskedSizes implements GuestSizes {
       if ((await this.#plan(next, asked)) !== 'busy') continue;
       // Others check guests there, or an answer came before its process was gone.
       waiting.push(next);
-      await this.#parts.clock.sleep(BUSY_MS, asked.signal).catch(() => {});
+      await this.#deps.clock.sleep(BUSY_MS, asked.signal).catch(() => {});
     }
   }
 
   /** Keeps the size that its host answers with. */
   async #plan(next: SizedGuest, asked: Asked): Promise<PlanAnswer | 'busy' | undefined> {
-    const api = this.#parts.clients.at(next.from);
+    const api = this.#deps.clients.at(next.from);
     if (api === undefined) return undefined;
     try {
       const answer = await planned(api, next, asked);
@@ -122,7 +122,7 @@ export class AskedSizes implements GuestSizes {
 
   #keep(key: string, size: GuestSize): void {
     this.#kept.delete(key);
-    this.#kept.set(key, { size, atMs: this.#parts.clock.monotonicMs() });
+    this.#kept.set(key, { size, atMs: this.#deps.clock.monotonicMs() });
     const [oldest] = this.#kept.keys();
     if (this.#kept.size > MOST_KEPT && oldest !== undefined) this.#kept.delete(oldest);
   }

@@ -30,7 +30,7 @@ const AFTER_ERROR_MS = 1000;
 
 /** Takes up wishes until it is closed, and carries each one on under its own claim. */
 export class WishLoop {
-  readonly #parts: LoopDependencies & CarrierDependencies & { readonly most: number };
+  readonly #deps: LoopDependencies & CarrierDependencies & { readonly most: number };
   readonly #stop = new AbortController();
   readonly #ended = new AbortController();
   readonly #works = new Set<Promise<void>>();
@@ -38,8 +38,8 @@ export class WishLoop {
   #taking: Promise<void> = Promise.resolve();
   #beating: Promise<void> = Promise.resolve();
 
-  constructor(parts: LoopDependencies) {
-    this.#parts = { leaseMs: LEASE_MS, most: MOST, turns: new Mutex(), ...parts };
+  constructor(deps: LoopDependencies) {
+    this.#deps = { leaseMs: LEASE_MS, most: MOST, turns: new Mutex(), ...deps };
   }
 
   start(): void {
@@ -57,7 +57,7 @@ export class WishLoop {
   }
 
   async #take(): Promise<void> {
-    const { store, owner, leaseMs, most, log } = this.#parts;
+    const { store, owner, leaseMs, most, log } = this.#deps;
     const { signal } = this.#stop;
     while (!signal.aborted) {
       try {
@@ -76,8 +76,8 @@ export class WishLoop {
   }
 
   async #work(claim: Claim): Promise<void> {
-    const { log, store } = this.#parts;
-    const carrier = new Carrier(claim, this.#parts);
+    const { log, store } = this.#deps;
+    const carrier = new Carrier(claim, this.#deps);
     this.#carriers.add(carrier);
     let dueInMs = 0;
     try {
@@ -96,7 +96,7 @@ export class WishLoop {
 
   /** Until it has ended, is another's or has nothing to do; returns when it is due again, in ms. */
   async #carry(carrier: Carrier): Promise<number> {
-    const { log } = this.#parts;
+    const { log } = this.#deps;
     const { wish } = carrier.claim;
     while (!this.#stop.signal.aborted) {
       try {
@@ -123,7 +123,7 @@ export class WishLoop {
 
   /** A round may wait for the store or for a plan longer than the lease. All claims in one write. */
   async #beat(): Promise<void> {
-    const { store, leaseMs, clock, log } = this.#parts;
+    const { store, leaseMs, clock, log } = this.#deps;
     const { signal } = this.#ended;
     while (!signal.aborted) {
       try {
@@ -137,6 +137,6 @@ export class WishLoop {
   }
 
   async #sleep(ms: number): Promise<void> {
-    await this.#parts.clock.sleep(ms, this.#stop.signal).catch(() => {});
+    await this.#deps.clock.sleep(ms, this.#stop.signal).catch(() => {});
   }
 }

@@ -30,15 +30,15 @@ export function callOfRoll(
 
 /** The one call that a roll has under way, and its answer until a step has taken it. */
 export class RollCall {
-  readonly #parts: Dependencies;
+  readonly #deps: Dependencies;
   readonly #end = new AbortController();
   /** Of which host and stage. */
   #of = '';
   #heard: Heard | 'pending' | undefined;
   #call: Promise<void> = Promise.resolve();
 
-  constructor(parts: Dependencies) {
-    this.#parts = parts;
+  constructor(deps: Dependencies) {
+    this.#deps = deps;
   }
 
   ask({ wish, cancel }: WishView, claim: Claim): void {
@@ -74,12 +74,12 @@ export class RollCall {
   }
 
   #host(wish: Wish): Promise<Heard> {
-    return this.#parts.roll.host(hostOf(wish), this.#end.signal);
+    return this.#deps.roll.host(hostOf(wish), this.#end.signal);
   }
 
   /** Undefined where it was not run: the next round asks again, if the wish is still its own. */
   async #program(wish: Wish, claim: Claim): Promise<Heard | undefined> {
-    const { store, roll, leaseMs } = this.#parts;
+    const { store, roll, leaseMs } = this.#deps;
     // Looked at again right before: whoever stalled since the view may have been replaced. A database that fails says
     // nothing about the program, and a claim that is not ours may be our own under a newer epoch.
     const isOwn = await store.renew(claim, leaseMs).catch(() => false);

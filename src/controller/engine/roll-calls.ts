@@ -20,10 +20,10 @@ export interface RollCallsDependencies {
   readonly agentOf: (host: string) => HostAgent | undefined;
 }
 
-export function rollCalls(parts: RollCallsDependencies): RollCalls {
+export function rollCalls(deps: RollCallsDependencies): RollCalls {
   return {
-    host: (name, signal) => askHost(parts, name, signal),
-    program: (call, signal) => runProgram(parts, call, signal),
+    host: (name, signal) => askHost(deps, name, signal),
+    program: (call, signal) => runProgram(deps, call, signal),
   };
 }
 

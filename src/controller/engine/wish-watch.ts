@@ -24,13 +24,13 @@ export interface WishWatchDependencies {
 
 /** Reports wishes that changed, whichever of the controllers changed them: it looks at the database they share. */
 export class WishWatch {
-  readonly #parts: WishWatchDependencies;
+  readonly #deps: WishWatchDependencies;
   readonly #stop = new AbortController();
   #known: ReadonlyMap<string, string> | undefined;
   #running: Promise<void> = Promise.resolve();
 
-  constructor(parts: WishWatchDependencies) {
-    this.#parts = parts;
+  constructor(deps: WishWatchDependencies) {
+    this.#deps = deps;
   }
 
   start(): void {
@@ -44,7 +44,7 @@ export class WishWatch {
 
   /** Looks once. What is there at the first look is no news. */
   async look(): Promise<void> {
-    const { db, nowMs } = this.#parts.store;
+    const { db, nowMs } = this.#deps.store;
     const rows = await db
       .selectFrom('wishes')
       .select(['id', 'version', 'cancel_asked', 'state'])
@@ -69,14 +69,14 @@ export class WishWatch {
   }
 
   async #publish(ids: readonly string[]): Promise<void> {
-    const { store, publish } = this.#parts;
+    const { store, publish } = this.#deps;
     const query = store.db.selectFrom('wishes').select('body').where('id', 'in', ids);
     for (const { body } of await query.execute())
       publish({ type: 'wish', wish: shortened(readWish(body)) });
   }
 
   async #run(): Promise<void> {
-    const { clock, log } = this.#parts;
+    const { clock, log } = this.#deps;
     const { signal } = this.#stop;
     let failed = '';
     while (!signal.aborted) {

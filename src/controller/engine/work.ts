@@ -43,8 +43,8 @@ export interface Work {
 }
 
 /** What a controller needs to make wishes true: their store, the fleet as it is known, and the agents. */
-export function workOn(parts: WorkDependencies): Work {
-  const { config, store, credentials, clock, log, owner, socketOf } = parts;
+export function workOn(deps: WorkDependencies): Work {
+  const { config, store, credentials, clock, log, owner, socketOf } = deps;
   const wishes = new Wishes(store);
   const fleet = new StoredFleet(store, () => clock.monotonicMs(), config.siteLinks);
   const agentOf = (host: string): HostAgent | undefined => fleet.agentOf(host);

@@ -31,19 +31,19 @@ const LOOK_MS = 10_000;
  * policy makes of that. A host that is silent is not judged.
  */
 export class HealthWatch {
-  readonly #parts: HealthWatchDependencies;
+  readonly #deps: HealthWatchDependencies;
   readonly #verdicts = new Map<string, Verdict>();
   /** By host: the look that it last reported, and since when, ms. */
   readonly #reported = new Map<string, { readonly at: string; readonly sinceMs: number }>();
   readonly #looks: Poller;
 
-  constructor(parts: HealthWatchDependencies) {
-    this.#parts = parts;
-    this.#looks = new Poller(parts);
+  constructor(deps: HealthWatchDependencies) {
+    this.#deps = deps;
+    this.#looks = new Poller(deps);
   }
 
   start(): void {
-    if (this.#parts.policy.policy === 'off') return;
+    if (this.#deps.policy.policy === 'off') return;
     this.#looks.start(LOOK_MS, () => this.look(), 'which hosts are ill was not seen to');
   }
 
@@ -53,9 +53,9 @@ export class HealthWatch {
 
   /** Poller at each host once. */
   async look(): Promise<void> {
-    const { store } = this.#parts;
+    const { store } = this.#deps;
     const [known, notes] = [await illHosts(store), await maintenanceNotes(store)];
-    const hosts = this.#parts.hosts();
+    const hosts = this.#deps.hosts();
     const followed = new Set(hosts.map(({ name }) => name));
     for (const each of [this.#verdicts, this.#reported])
       for (const name of each.keys()) if (!followed.has(name)) each.delete(name);
@@ -68,7 +68,7 @@ export class HealthWatch {
 
   /** One whose hardware was failing when this controller began to follow it has to be seen to be well. */
   #judge(name: string, health: HostHealth | undefined, known: IllHost | undefined): Verdict {
-    const { policy, clock } = this.#parts;
+    const { policy, clock } = this.#deps;
     const before = this.#verdicts.get(name) ?? ((known?.words ?? '') === '' ? WELL : ILL);
     const nowMs = clock.monotonicMs();
     const verdict = judged(
@@ -90,8 +90,8 @@ export class HealthWatch {
   }
 
   async #write(host: string, words: string | undefined, known: IllHost | undefined): Promise<void> {
-    const { store, policy, log } = this.#parts;
-    const held = this.#parts.held();
+    const { store, policy, log } = this.#deps;
+    const held = this.#deps.held();
     if (words === undefined) {
       if (known === undefined) return;
       await writeWell(store, held, host);

@@ -53,7 +53,7 @@ interface Followed {
  * its list, and again whenever it says that a migration began or ended: so nothing is missed while no controller ran.
  */
 export class History {
-  readonly #parts: HistoryDependencies;
+  readonly #deps: HistoryDependencies;
   readonly #live: Live;
   readonly #recorder: Recorder;
   readonly #late: LateReports;
@@ -65,16 +65,16 @@ export class History {
   #horizonMs = 0;
   #prunedMs = -Infinity;
 
-  constructor(parts: HistoryDependencies) {
-    this.#parts = parts;
-    this.#live = new Live({ ...parts, signal: this.#end.signal });
+  constructor(deps: HistoryDependencies) {
+    this.#deps = deps;
+    this.#live = new Live({ ...deps, signal: this.#end.signal });
     this.#late = new LateReports({
-      ...parts,
-      migrations: new Migrations(parts.store),
-      monotonicMs: () => parts.clock.monotonicMs(),
+      ...deps,
+      migrations: new Migrations(deps.store),
+      monotonicMs: () => deps.clock.monotonicMs(),
     });
     const reported = this.#late.written.bind(this.#late);
-    this.#recorder = new Recorder({ ...parts, live: this.#live, reported });
+    this.#recorder = new Recorder({ ...deps, live: this.#live, reported });
   }
 
   /** Those that are open and whose hosts are followed here. */
@@ -103,7 +103,7 @@ export class History {
     this.#look(host, 'destination', SOURCE_FIRST_MS);
     this.#late.followed(host).catch((thrown: unknown) => {
       const error = toGodwitError(thrown);
-      this.#parts.log.warn({ host, error }, 'its late reports are not known');
+      this.#deps.log.warn({ host, error }, 'its late reports are not known');
     });
   }
 
@@ -125,12 +125,12 @@ export class History {
 
   #look(host: string, side: Side, inMs = 0): void {
     const due = this.#hosts.get(host)?.due;
-    const atMs = this.#parts.clock.monotonicMs() + inMs;
+    const atMs = this.#deps.clock.monotonicMs() + inMs;
     due?.set(side, Math.min(atMs, due.get(side) ?? Infinity));
   }
 
   async #run(): Promise<void> {
-    const { clock, log } = this.#parts;
+    const { clock, log } = this.#deps;
     const { signal } = this.#end;
     let failed = '';
     while (!signal.aborted) {
@@ -152,7 +152,7 @@ export class History {
 
   /** Begins the looks that are due, as far as there is room: none is waited for. */
   #turn(): void {
-    const nowMs = this.#parts.clock.monotonicMs();
+    const nowMs = this.#deps.clock.monotonicMs();
     const isWaited = ({ look, isSilent }: Followed) => look !== undefined && isSilent;
     let silent = [...this.#hosts.values()].filter(isWaited).length;
     for (const [name, host] of this.#hosts) {
@@ -173,7 +173,7 @@ export class History {
   async #lookAt(name: string, host: Followed, side: Side): Promise<void> {
     host.due.delete(side);
     this.#lastInLine(name, host);
-    const api = this.#parts.agentAt(name);
+    const api = this.#deps.agentAt(name);
     if (api === undefined) return;
     const signal = AbortSignal.any([this.#end.signal, host.end.signal]);
     try {
@@ -182,7 +182,7 @@ export class History {
     } catch (thrown) {
       if (signal.aborted) return;
       const error = toGodwitError(thrown);
-      this.#parts.log.debug({ host: name, error }, 'the migrations of a host are not known');
+      this.#deps.log.debug({ host: name, error }, 'the migrations of a host are not known');
       host.isSilent = true;
       this.#look(name, side, AGAIN_MS);
     }
@@ -195,7 +195,7 @@ export class History {
   }
 
   async #prune(): Promise<void> {
-    const { store, policy, clock, log } = this.#parts;
+    const { store, policy, clock, log } = this.#deps;
     const nowMs = clock.monotonicMs();
     if (nowMs - this.#prunedMs < PRUNE_MS) return;
     const gone = await pruneHistory(store, policy);

@@ -39,13 +39,13 @@ export interface LateReportsDependencies {
  * site's check takes it back. They are asked for again until they say all.
  */
 export class LateReports {
-  readonly #parts: LateReportsDependencies;
+  readonly #deps: LateReportsDependencies;
   readonly #awaited = new Map<string, Awaited>();
   /** One of a host at a time: one that is powered off keeps nobody else waiting. By host. */
   readonly #asked = new Map<string, Promise<void>>();
 
-  constructor(parts: LateReportsDependencies) {
-    this.#parts = parts;
+  constructor(deps: LateReportsDependencies) {
+    this.#deps = deps;
   }
 
   /** How many are waited for. */
@@ -56,7 +56,7 @@ export class LateReports {
   /** A host's report was written down. */
   written(host: string, report: Report): void {
     if (!maySayMore(report)) return;
-    const nowMs = this.#parts.monotonicMs();
+    const nowMs = this.#deps.monotonicMs();
     const [oldest] = this.#awaited.keys();
     if (this.#awaited.size >= MOST && oldest !== undefined) this.#awaited.delete(oldest);
     this.#awaited.set(report.id, { host, untilMs: nowMs + LONGEST_MS, dueMs: nowMs + EVERY_MS });
@@ -64,7 +64,7 @@ export class LateReports {
 
   /** The host is followed from now on, maybe by a controller that was started just now. */
   async followed(host: string): Promise<void> {
-    const { migrations } = this.#parts;
+    const { migrations } = this.#deps;
     const since = (await migrations.nowMs()) - LONGEST_MS;
     for (const kept of await migrations.reportsSince(host, since, MOST_OF_A_HOST))
       this.written(host, unpacked(kept));
@@ -76,7 +76,7 @@ export class LateReports {
 
   /** Begins to ask for those that are due, as far as there is room. */
   turn(signal: AbortSignal): void {
-    const nowMs = this.#parts.monotonicMs();
+    const nowMs = this.#deps.monotonicMs();
     for (const [id, each] of this.#awaited) {
       if (this.#asked.size >= AT_ONCE) return;
       const { host } = each;
@@ -99,7 +99,7 @@ export class LateReports {
   }
 
   async #ask(id: string, host: string, signal: AbortSignal): Promise<void> {
-    const { migrations, agentAt, held, log } = this.#parts;
+    const { migrations, agentAt, held, log } = this.#deps;
     try {
       const [api, known] = [agentAt(host), await migrations.get(id)];
       const before = known?.report ?? undefined;

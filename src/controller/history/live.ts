@@ -32,15 +32,15 @@ interface Open {
 
 /** How far migrations are that go on, as far as their sources are followed here. */
 export class Live {
-  readonly #parts: LiveDependencies;
+  readonly #deps: LiveDependencies;
   /** By id, the one asked longest ago first. */
   readonly #open = new Map<string, Open>();
   /** Those whose host has not answered yet, by id. */
   readonly #asked = new Map<string, string>();
   readonly #answers = new Set<Promise<void>>();
 
-  constructor(parts: LiveDependencies) {
-    this.#parts = parts;
+  constructor(deps: LiveDependencies) {
+    this.#deps = deps;
   }
 
   has(id: string): boolean {
@@ -78,12 +78,12 @@ export class Live {
     if (shown.percent === migration.percent && progress.phase === migration.step) return;
     const next = { ...migration, percent: shown.percent, step: progress.phase };
     this.#open.set(progress.id, { ...open, shown, migration: next });
-    this.#parts.publish({ type: 'migration', what: 'progress', migration: next });
+    this.#deps.publish({ type: 'migration', what: 'progress', migration: next });
   }
 
   /** Begins to ask some of their hosts, those asked longest ago first; none is waited for. */
   poll(): void {
-    const nowMs = this.#parts.clock.monotonicMs();
+    const nowMs = this.#deps.clock.monotonicMs();
     for (const [id, open] of this.#open) {
       if (this.#asked.size >= POLLS) return;
       if (this.#asked.has(id) || nowMs - open.askedMs < EACH_MS) continue;
@@ -106,7 +106,7 @@ export class Live {
   }
 
   async #ask(id: string, host: string): Promise<void> {
-    const { agentAt, signal } = this.#parts;
+    const { agentAt, signal } = this.#deps;
     try {
       const options = { signal, deadlineMs: ANSWER_MS };
       const progress = await agentAt(host)?.migration({ params: { id } }, options);

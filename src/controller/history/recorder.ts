@@ -57,12 +57,12 @@ const NO_REPORT = [
 
 /** Writes down the migrations that a host reports. The database decides what is news. */
 export class Recorder {
-  readonly #parts: RecorderDependencies;
+  readonly #deps: RecorderDependencies;
   readonly #migrations: Migrations;
 
-  constructor(parts: RecorderDependencies) {
-    this.#parts = parts;
-    this.#migrations = new Migrations(parts.store);
+  constructor(deps: RecorderDependencies) {
+    this.#deps = deps;
+    this.#migrations = new Migrations(deps.store);
   }
 
   /**
@@ -114,7 +114,7 @@ export class Recorder {
   #speaksOf(each: MigrationSummary, host: string, side: Side): boolean {
     if (each.side !== side) return false;
     if (side === 'destination') return each.to === host;
-    return each.from === host || this.#parts.agentAt(each.from) === undefined;
+    return each.from === host || this.#deps.agentAt(each.from) === undefined;
   }
 
   /** Those of which there is something to be written now. */
@@ -134,7 +134,7 @@ export class Recorder {
   async #upAmong(hosts: readonly string[]): Promise<ReadonlySet<string>> {
     const names = [...new Set(hosts)];
     if (names.length === 0) return new Set();
-    const query = this.#parts.store.db.selectFrom('hosts').select('name').where('state', '=', 'up');
+    const query = this.#deps.store.db.selectFrom('hosts').select('name').where('state', '=', 'up');
     const rows = await query.where('name', 'in', names).execute();
     return new Set(rows.map(({ name }) => name));
   }
@@ -147,7 +147,7 @@ export class Recorder {
     const open = openRow(summary, look.host, nowMs);
     if (!isEnd(summary.phase)) return open;
     const report = await reportOf(look, summary);
-    if (report !== undefined) this.#parts.reported?.(look.host, report);
+    if (report !== undefined) this.#deps.reported?.(look.host, report);
     return endedRow(open, summary, { report, nowMs, sinceMs });
   }
 
@@ -157,7 +157,7 @@ export class Recorder {
       const summary = await look.api.migration({ params: { id: row.id } }, optionsOf(look));
       if (!isEnd(summary.phase)) return row;
       const report = await reportOf(look, summary);
-      if (report !== undefined) this.#parts.reported?.(look.host, report);
+      if (report !== undefined) this.#deps.reported?.(look.host, report);
       return endedRow(row, summary, { report, nowMs, sinceMs: row.started_at });
     } catch (thrown) {
       if (hasCode(thrown, 'GODWIT_MIGRATION_UNKNOWN')) return forgottenRow(row, nowMs);
@@ -168,7 +168,7 @@ export class Recorder {
   /** False where another controller follows the host by now: what is left is its to write. */
   async #write(host: string, rows: readonly NewMigration[], isNew: boolean): Promise<boolean> {
     if (rows.length === 0) return true;
-    const { held, live } = this.#parts;
+    const { held, live } = this.#deps;
     const news = await this.#migrations.write(held(), host, rows);
     if (news === undefined) return false;
     for (const row of rows) {
@@ -184,7 +184,7 @@ export class Recorder {
 
   async #publish(what: 'begun' | 'ended', row: NewMigration): Promise<void> {
     const reported = await this.#reported(row);
-    this.#parts.publish({ type: 'migration', what, migration: reported });
+    this.#deps.publish({ type: 'migration', what, migration: reported });
   }
 
   async #reported(row: NewMigration): Promise<FleetMigration> {

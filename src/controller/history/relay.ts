@@ -37,15 +37,15 @@ type OpenStreams = Map<string, number>;
  * such stream serves all who view the migration; it ends with the last of them.
  */
 export class MigrationStreams {
-  readonly #parts: RelayDependencies;
+  readonly #deps: RelayDependencies;
   readonly #open: OpenStreams = new Map();
   readonly #viewed = new Map<
     string,
     { readonly shown: MigrationFeed; readonly end: AbortController }
   >();
 
-  constructor(parts: RelayDependencies) {
-    this.#parts = parts;
+  constructor(deps: RelayDependencies) {
+    this.#deps = deps;
   }
 
   /**
@@ -79,7 +79,7 @@ export class MigrationStreams {
     { shown, end: { signal } }: { readonly shown: MigrationFeed; readonly end: AbortController },
   ): Promise<void> {
     try {
-      for await (const news of newsOf(this.#parts, { id, open: this.#open }, signal))
+      for await (const news of newsOf(this.#deps, { id, open: this.#open }, signal))
         shown.add(news);
       shown.end();
     } catch (thrown) {
@@ -92,25 +92,25 @@ export class MigrationStreams {
 }
 
 async function* newsOf(
-  parts: RelayDependencies,
+  deps: RelayDependencies,
   { id, open }: { readonly id: string; readonly open: OpenStreams },
   signal: AbortSignal,
 ): AsyncGenerator<UnsignedNews> {
   let silent = '';
   while (!signal.aborted) {
-    const { row } = await findMigration(parts.migrations, id);
+    const { row } = await findMigration(deps.migrations, id);
     if (row.ended_at !== null) {
       yield { type: 'ended', migration: reportedRow(row, row) };
       return;
     }
     const host = row.told_by;
-    const api = parts.agents.at(host);
+    const api = deps.agents.at(host);
     let words = `${host} is no host of the fleet any more`;
     try {
       if (api !== undefined && (open.get(host) ?? 0) >= MOST_OF_A_HOST) {
         words = `${MOST_OF_A_HOST} other migrations of ${host} are viewed; this one begins when nobody views one of them any more`;
       } else if (api !== undefined) {
-        yield* counted(open, host, followed(parts, api, id, signal));
+        yield* counted(open, host, followed(deps, api, id, signal));
         words = '';
       }
     } catch (thrown) {
@@ -120,7 +120,7 @@ async function* newsOf(
     if (words !== '' && words !== silent) yield { type: 'silent', words };
     silent = words;
     // What it ended with is written down soon after.
-    await parts.clock.sleep(AGAIN_MS, signal).catch(() => {});
+    await deps.clock.sleep(AGAIN_MS, signal).catch(() => {});
   }
 }
 

@@ -49,7 +49,7 @@ export interface FollowerDependencies extends Pacing {
 export class Follower {
   readonly #name: string;
   readonly #place: () => PeerAddress | undefined;
-  readonly #parts: FollowerDependencies;
+  readonly #deps: FollowerDependencies;
   readonly #heard: Heard;
   readonly #end = new AbortController();
   readonly #ended: Promise<void>;
@@ -59,13 +59,13 @@ export class Follower {
   constructor(
     name: string,
     place: () => PeerAddress | undefined,
-    parts: FollowerDependencies,
+    deps: FollowerDependencies,
     heard: Heard,
   ) {
     this.#name = name;
     this.#hasFailed = HAD_FAILED.has(heard.row.state);
     this.#place = place;
-    this.#parts = parts;
+    this.#deps = deps;
     this.#heard = heard;
     this.#ended = this.#run();
   }
@@ -77,7 +77,7 @@ export class Follower {
 
   async #run(): Promise<void> {
     const { signal } = this.#end;
-    const { clock } = this.#parts;
+    const { clock } = this.#deps;
     let waitMs = RETRY.firstMs;
     for (let tried = 0; !signal.aborted; tried += 1) {
       const before = this.#lastMs;
@@ -109,19 +109,19 @@ export class Follower {
       const stream = streaming.api.hostEvents({ query }, { signal, deadlineMs: ANSWER_MS });
       const events = stream[Symbol.asyncIterator]();
       // Both in one turn: a stream that nobody reads while its lists wait for a turn would count as silent.
-      await this.#parts.turn(async () => {
+      await this.#deps.turn(async () => {
         const first = await events.next();
         if (first.done !== true) await this.#lists(address);
       }, this.#hasFailed);
       this.#hasFailed = false;
-      this.#lastMs = this.#parts.clock.wallMs();
+      this.#lastMs = this.#deps.clock.wallMs();
       let refreshedMs = this.#lastMs;
       for (;;) {
         const next = await events.next();
         // What was lost is in the lists: they are asked for with the next stream.
         if (next.done === true || next.value.type === 'lost') break;
         const event = next.value;
-        this.#lastMs = this.#parts.clock.wallMs();
+        this.#lastMs = this.#deps.clock.wallMs();
         this.#heard.event(event);
         if (this.#lastMs - refreshedMs > REFRESH_MS) {
           refreshedMs = this.#lastMs;
@@ -137,7 +137,7 @@ export class Follower {
   /** A host that is off holds no turn: its kernel is waited for beside them. A relay answers by itself. */
   async #knock(address: string): Promise<void> {
     if (rendezvousOf(address) !== undefined) return;
-    const { what } = await this.#parts.knock(address, CONNECT_MS, this.#end.signal);
+    const { what } = await this.#deps.knock(address, CONNECT_MS, this.#end.signal);
     if (what !== 'silence') return;
     const reason = 'no answer to the connection';
     throw godwitError('GODWIT_UNREACHABLE', { peer: this.#name, address, reason });
@@ -173,7 +173,7 @@ export class Follower {
   }
 
   #client<C extends Contract>(contract: C, address: string): Client<C> {
-    const { credentials } = this.#parts;
+    const { credentials } = this.#deps;
     const transport = { address, credentials, expectedName: this.#name };
     return client(contract, transport, { streamIdleMs: SILENT_MS });
   }

@@ -72,7 +72,7 @@ interface Followed {
 /** Follows the hosts of the shards that this controller has leases for, and writes down what changes. */
 export class Inventory {
   readonly events = new EventLog<FleetNews>(EVENTS_KEPT);
-  readonly #parts: InventoryDependencies;
+  readonly #deps: InventoryDependencies;
   readonly #leases: HostLeases;
   readonly #followed = new Map<string, Followed>();
   /** Followers that were asked to end; one that waits for a host that does not answer takes its time. */
@@ -91,14 +91,14 @@ export class Inventory {
   #known: Held = new Map();
   #renewedMs = 0;
 
-  constructor(parts: InventoryDependencies) {
-    this.#parts = parts;
-    const { store, owner, log, credentials, clock, knock = askKernel } = parts;
+  constructor(deps: InventoryDependencies) {
+    this.#deps = deps;
+    const { store, owner, log, credentials, clock, knock = askKernel } = deps;
     this.#leases = new HostLeases(store, owner, log);
     this.#book = new WriteQueue(store, (host) => this.#followed.get(host)?.book.row);
     this.#conflicts = new Conflicts(store, clock, log, (news) => this.events.add(news));
     this.#rollups = new Rollups(store, clock);
-    this.#power = new PowerReports(store, parts.power);
+    this.#power = new PowerReports(store, deps.power);
     this.#loops = new StoreLoops(log);
     this.#following = { credentials, clock, ...paced(knock) };
   }
@@ -146,25 +146,25 @@ export class Inventory {
   /** Where a host is asked; undefined where it is none of the fleet's. */
   placeOf(host: string): HostPlace | undefined {
     if (Object.hasOwn(this.#peers, host)) return this.#peers[host];
-    return this.#parts.managed?.placeOf(host);
+    return this.#deps.managed?.placeOf(host);
   }
 
   /** Leases are held by the database's clock; without its answer they count as ended once they may have. */
   held(): Held {
-    const sinceMs = this.#parts.clock.monotonicMs() - this.#renewedMs;
+    const sinceMs = this.#deps.clock.monotonicMs() - this.#renewedMs;
     return sinceMs < LEASE_MS ? this.#leases.held : new Map();
   }
 
   /** Which hosts are followed: those of the fleet whose shards are held. */
   async #turn(): Promise<void> {
-    const begunMs = this.#parts.clock.monotonicMs();
+    const begunMs = this.#deps.clock.monotonicMs();
     const held = await this.#leases.turn();
     this.#renewedMs = begunMs;
-    const peers = this.#parts.fleet.peers();
+    const peers = this.#deps.fleet.peers();
     this.#peers = peers;
     const taken = [...held.keys()].filter((shard) => this.#known.get(shard) !== held.get(shard));
     this.#known = held;
-    this.#managed = this.#parts.managed?.places((name) => Object.hasOwn(peers, name)) ?? new Map();
+    this.#managed = this.#deps.managed?.places((name) => Object.hasOwn(peers, name)) ?? new Map();
     const all = [...Object.keys(peers), ...this.#managed.keys()];
     const mine = all.filter((name) => held.has(shardOf(name)));
     const wanted = new Set(mine);
@@ -189,7 +189,7 @@ export class Inventory {
     const rows = new Map<string, NewHost>();
     const shards = [...held.keys()];
     if (shards.length > 0) {
-      const { db } = this.#parts.store;
+      const { db } = this.#deps.store;
       const query = db.selectFrom('hosts').selectAll().where('shard', 'in', shards);
       for (const { epoch: _epoch, changed_at: _at, ...row } of await query.execute())
         rows.set(row.name, row as NewHost);
@@ -211,7 +211,7 @@ export class Inventory {
   #isKnown(row: NewHost): boolean {
     if (this.placeOf(row.name) !== undefined) return true;
     const { manager } = managedIn(row) ?? {};
-    return manager !== undefined && this.#parts.managed?.recall(row.name, manager) === true;
+    return manager !== undefined && this.#deps.managed?.recall(row.name, manager) === true;
   }
 
   #follow(known: NewHost): void {
@@ -222,22 +222,22 @@ export class Inventory {
       write: (change) => isCurrent() && this.#book.add(name, change),
       publish: (news) => isCurrent() && this.events.add(news),
       reportHost: () => isCurrent() && this.#reportHost(name),
-      followed: () => isCurrent() && this.#parts.migrations?.followed(name),
-      moved: (progress) => isCurrent() && this.#parts.migrations?.heard(name, progress),
+      followed: () => isCurrent() && this.#deps.migrations?.followed(name),
+      moved: (progress) => isCurrent() && this.#deps.migrations?.heard(name, progress),
       nowMs: () => this.#now(),
     };
-    const samples = this.#samplesBefore.get(name) ?? new HostSamples(this.#parts.lookMs);
+    const samples = this.#samplesBefore.get(name) ?? new HostSamples(this.#deps.lookMs);
     const book: HostBook = new HostBook(known, changes, samples);
     this.#samplesBefore.delete(name);
     this.#followed.set(name, { end: this.#follower(name, book), book });
     this.#book.add(name, { row: true });
     const { manager } = this.#managed.get(name) ?? {};
-    if (manager !== undefined) this.#parts.managed?.follow(name, manager, book);
+    if (manager !== undefined) this.#deps.managed?.follow(name, manager, book);
   }
 
   /** How to end what feeds the book of its host from now on: its agent, or its manager. */
   #follower(name: string, book: HostBook): () => Promise<void> {
-    const { managed } = this.#parts;
+    const { managed } = this.#deps;
     if (managed !== undefined && this.#managed.has(name)) return async () => managed.left(name);
     const follower = new Follower(name, () => this.#peers[name], this.#following, book);
     return () => follower.end();
@@ -246,14 +246,14 @@ export class Inventory {
   #unfollow(name: string, { end }: Followed): void {
     this.#followed.delete(name);
     this.#book.drop(name);
-    this.#parts.migrations?.left(name);
+    this.#deps.migrations?.left(name);
     const ended = end().finally(() => this.#ending.delete(ended));
     this.#ending.add(ended);
   }
 
   /** No member of the fleet any more. Left to the controller that has its shard by now, where that is another one. */
   async #forget(held: Held, { name, shard }: NewHost): Promise<void> {
-    const { store } = this.#parts;
+    const { store } = this.#deps;
     const isGone = await store.transaction(async (db) => {
       if (!(await standing(db, store, held)).has(shard)) return false;
       await db.deleteFrom('guests').where('host', '=', name).execute();
@@ -278,7 +278,7 @@ export class Inventory {
     if (followed === undefined) return;
     const host: FleetHost = hostOfRow(
       this.#power.of(name, followed.book.row),
-      this.#parts.owner.name,
+      this.#deps.owner.name,
     );
     this.events.add({ type: 'host', host });
   }
@@ -289,6 +289,6 @@ export class Inventory {
   }
 
   #now(): number {
-    return this.#parts.clock.wallMs();
+    return this.#deps.clock.wallMs();
   }
 }

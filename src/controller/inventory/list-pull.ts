@@ -25,12 +25,12 @@ export interface ListPullDependencies {
 
 /** Asks one host after another for a newer list of the fleet, and keeps it. Nothing is taken that the CA has not signed. */
 export class ListPull {
-  readonly #parts: ListPullDependencies;
+  readonly #deps: ListPullDependencies;
   #timer: NodeJS.Timeout | undefined;
   #turn = 0;
 
-  constructor(parts: ListPullDependencies) {
-    this.#parts = parts;
+  constructor(deps: ListPullDependencies) {
+    this.#deps = deps;
   }
 
   start(): void {
@@ -42,8 +42,8 @@ export class ListPull {
   }
 
   async look(): Promise<void> {
-    const { credentials, log, pkiDir, stateDir } = this.#parts;
-    const up = this.#parts.up();
+    const { credentials, log, pkiDir, stateDir } = this.#deps;
+    const up = this.#deps.up();
     const asked = up[this.#turn++ % Math.max(1, up.length)];
     if (asked === undefined) return;
     const { name: expectedName, place } = asked;
@@ -67,7 +67,7 @@ export class ListPull {
   /** One that is damaged gives way to any that the CA signed; who calls is refused meanwhile, and learns why. */
   #known(): KnownList | undefined {
     try {
-      return this.#parts.fleet.known();
+      return this.#deps.fleet.known();
     } catch {
       return undefined;
     }

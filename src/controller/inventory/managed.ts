@@ -37,14 +37,14 @@ export interface ManagedHostsDependencies {
  * manager's agent reports goes to the book of the host that it is about.
  */
 export class ManagedHosts {
-  readonly #parts: ManagedHostsDependencies;
+  readonly #deps: ManagedHostsDependencies;
   readonly #managers = new Map<string, Manager>();
   readonly #books = new Map<string, HostBook>();
   /** Names of hosts that two managers have, or that a host of the fleet has too. */
   readonly #taken = new Set<string>();
 
-  constructor(parts: ManagedHostsDependencies) {
-    this.#parts = parts;
+  constructor(deps: ManagedHostsDependencies) {
+    this.#deps = deps;
   }
 
   /** A manager whose hosts are to be followed. `again`: has it report everything once more. */
@@ -141,13 +141,13 @@ export class ManagedHosts {
         }
       },
       migrated: (migration) => {
-        for (const host of hostsOf(migration, own)) this.#parts.migrated(host);
+        for (const host of hostsOf(migration, own)) this.#deps.migrated(host);
       },
       moved: (progress) => {
         this.#alive(own);
         for (const host of hostsOf(progress, own)) {
-          this.#parts.migrated(host);
-          this.#parts.moved(host, progress);
+          this.#deps.migrated(host);
+          this.#deps.moved(host, progress);
         }
       },
       silent: (reason) => {
@@ -172,7 +172,7 @@ export class ManagedHosts {
 
   #alive(own: Manager): void {
     own.silence = undefined;
-    own.lastMs = this.#parts.nowMs();
+    own.lastMs = this.#deps.nowMs();
   }
 
   #lose(book: HostBook, manager: string, { silence = '', lastMs }: Manager): void {
@@ -182,7 +182,7 @@ export class ManagedHosts {
   #warn(host: string, manager: string): void {
     if (this.#taken.has(host)) return;
     this.#taken.add(host);
-    this.#parts.log.warn(
+    this.#deps.log.warn(
       { host, manager },
       'a host of a manager is left out: another host has its name',
     );

@@ -42,13 +42,13 @@ export interface ManagerFollowerDependencies {
 
 /** Follows one manager through its agent until it is ended: asks for its lists, and hears what changes; again and again. */
 export class ManagerFollower {
-  readonly #parts: ManagerFollowerDependencies;
+  readonly #deps: ManagerFollowerDependencies;
   readonly #end = new AbortController();
   #stream = new AbortController();
   readonly #ended: Promise<void>;
 
-  constructor(parts: ManagerFollowerDependencies) {
-    this.#parts = parts;
+  constructor(deps: ManagerFollowerDependencies) {
+    this.#deps = deps;
     this.#ended = this.#run();
   }
 
@@ -64,7 +64,7 @@ export class ManagerFollower {
 
   async #run(): Promise<void> {
     const { signal } = this.#end;
-    const { clock, heard } = this.#parts;
+    const { clock, heard } = this.#deps;
     while (!signal.aborted) {
       this.#stream = new AbortController();
       try {
@@ -80,7 +80,7 @@ export class ManagerFollower {
 
   /** Returns where what it knows may have holes: the lists are asked for with the next stream. */
   async #follow(signal: AbortSignal): Promise<void> {
-    const { api, close } = this.#parts.speak();
+    const { api, close } = this.#deps.speak();
     try {
       const stream = api.hostEvents({ query: {} }, { signal, deadlineMs: ANSWER_MS });
       const events = stream[Symbol.asyncIterator]();
@@ -99,7 +99,7 @@ export class ManagerFollower {
   }
 
   async #lists(api: Api<typeof agentContract>, signal: AbortSignal): Promise<void> {
-    const { heard } = this.#parts;
+    const { heard } = this.#deps;
     const options = { deadlineMs: ANSWER_MS, signal };
     const hosts = await everyPage(async (cursor) => {
       const { hosts: items, next } = await api.managedHosts({ query: { cursor } }, options);
@@ -116,7 +116,7 @@ export class ManagerFollower {
 
   /** False where the lists are to be asked for again. */
   #hear(event: HostEvent): boolean {
-    const { heard } = this.#parts;
+    const { heard } = this.#deps;
     switch (event.type) {
       case 'ready':
       case 'load':

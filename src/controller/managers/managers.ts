@@ -49,17 +49,17 @@ interface Running {
 
 /** The managers of this controller: each has an agent of its own, which this keeps running and asks how its manager is. */
 export class Managers {
-  readonly #parts: ManagersDependencies;
+  readonly #deps: ManagersDependencies;
   readonly #running = new Map<string, Running>();
   /** Additions and removals come one after the other: two of one name would share its files. */
   readonly #turns = new Mutex();
 
-  constructor(parts: ManagersDependencies) {
-    this.#parts = parts;
+  constructor(deps: ManagersDependencies) {
+    this.#deps = deps;
   }
 
   async start(): Promise<void> {
-    const kept = await this.#parts.book.list();
+    const kept = await this.#deps.book.list();
     this.#tidy(new Set(kept.map(({ name }) => name)));
     for (const each of kept) this.#begin(each);
   }
@@ -101,7 +101,7 @@ export class Managers {
     place: ManagerPlace,
     { password, by }: { readonly password: string; readonly by: string },
   ): Promise<ManagerFinding[]> {
-    const { book, store, stateDir } = this.#parts;
+    const { book, store, stateDir } = this.#deps;
     if (store.kind !== 'sqlite') {
       const what =
         'several controllers may share this database, and a manager has one agent at one of them';
@@ -143,7 +143,7 @@ export class Managers {
 
   async diagnose(name: string): Promise<ManagerFinding[]> {
     const { place, kept } = this.#found(name);
-    place.writeSecret(await this.#parts.book.password(name));
+    place.writeSecret(await this.#deps.book.password(name));
     return this.#diagnosed(place, kept.place);
   }
 
@@ -166,9 +166,9 @@ export class Managers {
         manager: name,
         why: `${by} names it in its options`,
       });
-    await this.#parts.book.remove(name);
+    await this.#deps.book.remove(name);
     this.#running.delete(name);
-    this.#parts.hosts.remove(name);
+    this.#deps.hosts.remove(name);
     await ended(running);
     running.place.remove();
   }
@@ -181,7 +181,7 @@ export class Managers {
   }
 
   #begin(kept: KeptManager): void {
-    const { book, hosts, stateDir, clock, log } = this.#parts;
+    const { book, hosts, stateDir, clock, log } = this.#deps;
     const place = new AgentDirectory(stateDir, kept.name, (other) => this.#placeOf(other));
     const prepare = async (): Promise<void> =>
       place.write(kept.place, await book.password(kept.name));
@@ -201,7 +201,7 @@ export class Managers {
 
   /** What the fleet hears of it, and what becomes of its own state by that. */
   #seen(running: Running, heard: ManagerHeard): ManagerHeard {
-    const { clock, log } = this.#parts;
+    const { clock, log } = this.#deps;
     const manager = running.kept.name;
     const isNow = (state: 'up' | 'silent', reason?: string): void => {
       const { state: before } = running.sight;
@@ -237,7 +237,7 @@ export class Managers {
       state,
       since: momentOf(sinceMs),
       ...(reason === undefined ? {} : { reason }),
-      ...this.#parts.hosts.counts(kept.name),
+      ...this.#deps.hosts.counts(kept.name),
       socket: place.socket,
       createdAt: momentOf(kept.createdAtMs),
       createdBy: kept.createdBy,
@@ -261,7 +261,7 @@ export class Managers {
 
   /** What is left of an addition or a removal that a crash has cut off. */
   #tidy(names: ReadonlySet<string>): void {
-    const { stateDir } = this.#parts;
+    const { stateDir } = this.#deps;
     let there: string[] = [];
     try {
       there = readdirSync(path.join(stateDir, 'managers'));

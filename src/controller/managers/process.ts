@@ -33,21 +33,21 @@ export interface ManagerProcessDependencies {
 
 /** Keeps the agent of one manager running until it is closed. One that an earlier controller left is taken over. */
 export class ManagerProcess {
-  readonly #parts: ManagerProcessDependencies;
+  readonly #deps: ManagerProcessDependencies;
   readonly #end = new AbortController();
   readonly #ended: Promise<void>;
   #child: ChildProcess | undefined;
   /** Its agent has been reached at least once. */
   hasAnswered = false;
 
-  constructor(parts: ManagerProcessDependencies) {
-    this.#parts = parts;
+  constructor(deps: ManagerProcessDependencies) {
+    this.#deps = deps;
     this.#ended = this.#run();
   }
 
   /** Over its unix socket. */
   speak(options?: ClientOptions): Client<typeof agentContract> {
-    const { socket, name } = this.#parts.place;
+    const { socket, name } = this.#deps.place;
     return client(agentContract, { unix: socket, peer: `the agent of ${name}` }, options);
   }
 
@@ -75,7 +75,7 @@ export class ManagerProcess {
 
   /** It is no child of ours: that it has ended is seen by its pid alone. */
   async #endTakenOver(): Promise<void> {
-    const { clock, place } = this.#parts;
+    const { clock, place } = this.#deps;
     const { pid } = holderOfSocket(place.socket) ?? {};
     const startTicks = pid === undefined ? undefined : startTicksOf(pid);
     if (pid === undefined || startTicks === undefined) return;
@@ -89,7 +89,7 @@ export class ManagerProcess {
 
   async #run(): Promise<void> {
     const { signal } = this.#end;
-    const { clock, log, place } = this.#parts;
+    const { clock, log, place } = this.#deps;
     let pauseMs = LOOK_MS;
     while (!signal.aborted) {
       try {
@@ -101,7 +101,7 @@ export class ManagerProcess {
             log.warn({ manager: place.name, log: place.log }, 'the agent of a manager has ended');
             pauseMs = Math.min(pauseMs * 2, MOST_PAUSE_MS);
           }
-          await this.#parts.prepare();
+          await this.#deps.prepare();
           if (!signal.aborted) this.#child = started(place);
         }
       } catch (thrown) {

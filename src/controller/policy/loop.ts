@@ -22,12 +22,12 @@ const MOST_LOOKS = 2;
 
 /** Looks for each policy that is due, one after the other, until it is closed. Whatever it knows is in the store. */
 export class PolicyLoop {
-  readonly #parts: PolicyLoopDependencies;
+  readonly #deps: PolicyLoopDependencies;
   readonly #stop = new AbortController();
   #working: Promise<void> = Promise.resolve();
 
-  constructor(parts: PolicyLoopDependencies) {
-    this.#parts = parts;
+  constructor(deps: PolicyLoopDependencies) {
+    this.#deps = deps;
   }
 
   start(): void {
@@ -44,10 +44,10 @@ export class PolicyLoop {
    * where others set it or asked for a look during each of its looks.
    */
   async lookNow(kind: PolicyKind, scope: string): Promise<PolicyChange> {
-    const { policies, owner, lookMs } = this.#parts;
+    const { policies, owner, lookMs } = this.#deps;
     for (let looks = 0; looks < MOST_LOOKS; looks += 1) {
       const claim = await policies.seize(kind, scope, owner, LEASE_MS);
-      const change = await lookFor(this.#parts, { kind, scope, asked: true });
+      const change = await lookFor(this.#deps, { kind, scope, asked: true });
       if (await policies.commit(claim, change, lookMs)) return change;
     }
     const what = `a look for the ${kind} policy of ${scope}, overtaken by others,`;
@@ -57,25 +57,25 @@ export class PolicyLoop {
 
   /** What a look would find. Writes nothing. */
   async dryLook(kind: PolicyKind, scope: string): Promise<PolicyChange> {
-    return lookFor(this.#parts, { kind, scope, asked: true });
+    return lookFor(this.#deps, { kind, scope, asked: true });
   }
 
   /** Looks for one policy as if it were due. GODWIT_POLICY_UNKNOWN where there is none. */
   async turn(kind: PolicyKind, scope: string): Promise<void> {
-    const { policies, owner } = this.#parts;
+    const { policies, owner } = this.#deps;
     await this.#look(await policies.seize(kind, scope, owner, LEASE_MS));
   }
 
   async #look(claim: PolicyClaim): Promise<void> {
-    const { policies, log, lookMs } = this.#parts;
+    const { policies, log, lookMs } = this.#deps;
     const { kind, scope } = claim;
-    const change = await lookFor(this.#parts, { kind, scope });
+    const change = await lookFor(this.#deps, { kind, scope });
     const isWritten = await policies.commit(claim, change, lookMs);
     log.debug({ kind, scope, isWritten, words: change.look.words }, 'a policy looked');
   }
 
   async #work(): Promise<void> {
-    const { policies, owner, log } = this.#parts;
+    const { policies, owner, log } = this.#deps;
     const { signal } = this.#stop;
     while (!signal.aborted) {
       try {
@@ -93,6 +93,6 @@ export class PolicyLoop {
   }
 
   async #sleep(ms: number): Promise<void> {
-    await this.#parts.clock.sleep(ms, this.#stop.signal).catch(() => {});
+    await this.#deps.clock.sleep(ms, this.#stop.signal).catch(() => {});
   }
 }

@@ -51,10 +51,10 @@ export interface LookAt {
 
 /** Looks for a policy once: what is to be written. Reads only. */
 export async function lookFor(
-  parts: LookDependencies,
+  deps: LookDependencies,
   { kind, scope, asked = false }: LookAt,
 ): Promise<PolicyChange> {
-  const { store, policies, wishes, fleet, lookMs } = parts;
+  const { store, policies, wishes, fleet, lookMs } = deps;
   const stored = await policies.view(kind, scope);
   const mode = asked ? 'propose' : stored.policy.mode;
   const view = { ...stored, policy: { ...stored.policy, mode } };
@@ -62,7 +62,7 @@ export async function lookFor(
   const loads = new Loads(lookMs);
   for await (const look of fleetLooks(store, lookMs)) loads.add(look);
   const usual = await usualNextHour(store);
-  const { newId, setsPower } = parts;
+  const { newId, setsPower } = deps;
   return changeOf(view, { world, loads, usual, setsPower }, newId);
 }
 

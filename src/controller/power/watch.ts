@@ -47,7 +47,7 @@ const CALL_AGAIN_MS = 120_000;
  * this controller has. What it does is in the store; a controller that takes over calls the program again.
  */
 export class PowerWatch {
-  readonly #parts: PowerWatchDependencies;
+  readonly #deps: PowerWatchDependencies;
   readonly #looks: Poller;
   /** By host: since when it is seen without a guest; until when it is left alone; when it was woken. By this clock, ms. */
   readonly #empty = new Map<string, number>();
@@ -55,13 +55,13 @@ export class PowerWatch {
   readonly #called = new Map<string, number>();
   readonly #running = new Map<string, Promise<void>>();
 
-  constructor(parts: PowerWatchDependencies) {
-    this.#parts = parts;
-    this.#looks = new Poller(parts);
+  constructor(deps: PowerWatchDependencies) {
+    this.#deps = deps;
+    this.#looks = new Poller(deps);
   }
 
   start(): void {
-    const { settings } = this.#parts;
+    const { settings } = this.#deps;
     if (settings === undefined) return;
     this.#looks.start(LOOK_MS, () => this.look(settings), 'which hosts may sleep was not seen to');
   }
@@ -78,7 +78,7 @@ export class PowerWatch {
 
   /** Poller at all hosts once, and begins what is to be done with its own. */
   async look(settings: Settings): Promise<void> {
-    const { store, policies, wishes, fleet, held } = this.#parts;
+    const { store, policies, wishes, fleet, held } = this.#deps;
     const world = { ...(await wishes.world()), ...(await fleet.look('now')) };
     const power = await powerOf(store.db);
     const scopes = sleepers(await policies.list());
@@ -133,7 +133,7 @@ export class PowerWatch {
     settings: Settings,
     power: HostPower | undefined,
   ): Promise<void> {
-    const { store, log, held } = this.#parts;
+    const { store, log, held } = this.#deps;
     if (step === 'close') {
       if (await closeForSleep(store, held(), host))
         log.info({ host }, 'a host without guests is to fall asleep: it is closed');
@@ -157,14 +157,14 @@ export class PowerWatch {
   }
 
   async #set(host: string, from: PowerState, to: PowerState | 'on', words: string): Promise<void> {
-    const { store, log, held } = this.#parts;
+    const { store, log, held } = this.#deps;
     if (await setPower(store, held(), { host, from, to })) log.info({ host }, words);
   }
 
   #begin(host: string, work: () => Promise<void>): void {
     const done = work()
       .catch((thrown: unknown) =>
-        this.#parts.log.warn({ host, error: toGodwitError(thrown) }, 'a host’s power was not set'),
+        this.#deps.log.warn({ host, error: toGodwitError(thrown) }, 'a host’s power was not set'),
       )
       .finally(() => this.#running.delete(host));
     this.#running.set(host, done);
@@ -173,13 +173,13 @@ export class PowerWatch {
   async #putToSleep(host: string, settings: Settings): Promise<void> {
     const answer = await this.#call('sleep', host, settings);
     if (answer.ok) return this.#set(host, 'falling-asleep', 'asleep', 'a host was put to sleep');
-    this.#parts.log.warn({ host, why: answer.why }, 'a host could not be put to sleep');
+    this.#deps.log.warn({ host, why: answer.why }, 'a host could not be put to sleep');
     this.#leftUntil.set(host, (await this.#nowMs()) + NOT_AGAIN_MS);
     await this.#set(host, 'falling-asleep', 'on', 'guests may come to a host again');
   }
 
   async #wake(host: string, settings: Settings, { sinceMs }: HostPower): Promise<void> {
-    const { log } = this.#parts;
+    const { log } = this.#deps;
     const answer = await this.#call('wake', host, settings);
     const nowMs = await this.#nowMs();
     this.#called.set(host, nowMs);
@@ -190,14 +190,14 @@ export class PowerWatch {
   }
 
   #call(does: 'sleep' | 'wake', host: string, { program }: Settings): Promise<SiteAnswer> {
-    const { runProgram = runSiteProgram } = this.#parts;
+    const { runProgram = runSiteProgram } = this.#deps;
     const { file, timeoutMs: deadlineMs } = program;
     const input = `${JSON.stringify({ version: 1, does, host })}\n`;
     return runProgram({ file, args: [does, host], input, deadlineMs, signal: this.#looks.signal });
   }
 
   async #nowMs(): Promise<number> {
-    return (await this.#parts.wishes.world()).nowMs;
+    return (await this.#deps.wishes.world()).nowMs;
   }
 }
 

@@ -49,14 +49,14 @@ export interface RecoverWatchDependencies {
  * does.
  */
 export class RecoverWatch {
-  readonly #parts: RecoverWatchDependencies;
+  readonly #deps: RecoverWatchDependencies;
   readonly #looks: Poller;
   /** By host: the wish that was asked for last. */
   readonly #wished = new Map<string, string>();
 
-  constructor(parts: RecoverWatchDependencies) {
-    this.#parts = parts;
-    this.#looks = new Poller(parts);
+  constructor(deps: RecoverWatchDependencies) {
+    this.#deps = deps;
+    this.#looks = new Poller(deps);
   }
 
   start(): void {
@@ -69,14 +69,14 @@ export class RecoverWatch {
 
   /** Poller at each guest, and at each host that is silent, once. */
   async look(): Promise<void> {
-    const { store } = this.#parts;
+    const { store } = this.#deps;
     const covered = await coveredGuests(store);
     const asked = await askedStandbys(store);
     if (covered.length + asked.length === 0) return;
     const hosts = await hostsNow(store);
     const up = hosts.flatMap(({ host, state }) => (state === 'up' ? [host] : []));
     const answering = new Set(up);
-    const isMine = (host: string): boolean => this.#parts.held().has(shardOf(host));
+    const isMine = (host: string): boolean => this.#deps.held().has(shardOf(host));
     const isUp = (host: string): boolean => answering.has(host);
     await this.#askForDead(hosts, covered, isMine);
     const known = new Set(covered.map(keyOf));
@@ -93,7 +93,7 @@ export class RecoverWatch {
   }
 
   async #keep({ host, guest, to }: Omit<AskedStandby, 'ageMs' | 'words'>): Promise<void> {
-    const { agentAt, store, log } = this.#parts;
+    const { agentAt, store, log } = this.#deps;
     const { signal } = this.#looks;
     if (signal.aborted) return;
     const words = await ask(agentAt(host), { guest, to, signal });
@@ -108,7 +108,7 @@ export class RecoverWatch {
     covered: readonly Covered[],
     isMine: (host: string) => boolean,
   ): Promise<void> {
-    const { policy, add, log } = this.#parts;
+    const { policy, add, log } = this.#deps;
     if (policy.policy === 'off') return;
     const withGuests = new Set(covered.map(({ host }) => host));
     for (const { host, state, sinceMs, nowMs } of hosts) {

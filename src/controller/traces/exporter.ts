@@ -31,14 +31,14 @@ const RETRYABLE: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 
 /** Sends a trace of each migration that ends. Nothing waits for it, and what cannot be sent is dropped. */
 export class Traces {
-  readonly #parts: TracesDependencies;
+  readonly #deps: TracesDependencies;
   readonly #waiting: string[] = [];
   readonly #end = new AbortController();
   #sending: Promise<void> | undefined;
   #failed = '';
 
-  constructor(parts: TracesDependencies) {
-    this.#parts = parts;
+  constructor(deps: TracesDependencies) {
+    this.#deps = deps;
   }
 
   /** Ends of migrations; other news is none of its business. */
@@ -73,7 +73,7 @@ export class Traces {
   }
 
   async #bodyOf(id: string): Promise<string | undefined> {
-    const { migrations, name } = this.#parts;
+    const { migrations, name } = this.#deps;
     const found = await migrations.get(id);
     if (found === undefined) return undefined;
     const { row, report } = found;
@@ -88,7 +88,7 @@ export class Traces {
   }
 
   async #sendOne(body: string): Promise<void> {
-    const { clock, config } = this.#parts;
+    const { clock, config } = this.#deps;
     const { signal } = this.#end;
     for (let tried = 1; ; tried += 1) {
       const problem = await post(config, body, signal);
@@ -100,7 +100,7 @@ export class Traces {
 
   /** Once for each way in which it fails, and once when it goes again. */
   #said(problem: string): void {
-    const { log, config } = this.#parts;
+    const { log, config } = this.#deps;
     if (problem === this.#failed || this.#end.signal.aborted) return;
     this.#failed = problem;
     const { host } = new URL(config.url);

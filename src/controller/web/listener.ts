@@ -30,11 +30,11 @@ export interface WebDependencies {
 }
 
 /** Serves the API and the dashboard over TLS to whoever has no certificate. GODWIT_CONFIG where it cannot. */
-export async function listenWeb(parts: WebDependencies): Promise<Listening> {
-  const { config, credentials, listening } = parts;
+export async function listenWeb(deps: WebDependencies): Promise<Listening> {
+  const { config, credentials, listening } = deps;
   const shown = config.certFile === undefined ? credentials : filesOf(config);
   const options = { ...listening, limits: WEB_LIMITS, tls: webTls };
-  return listenTls(webListener(parts), { address: config.address }, shown, options);
+  return listenTls(webListener(deps), { address: config.address }, shown, options);
 }
 
 function webListener({ api, signIn, files, listening: { log } }: WebDependencies): RequestListener {

@@ -43,7 +43,7 @@ interface Onward {
 }
 
 /** The two addresses by which a browser signs in with a provider: to it, and back. Whoever is refused reads a page. */
-export function signInListener(parts: SignInDependencies): RequestListener {
+export function signInListener(deps: SignInDependencies): RequestListener {
   const running: string[] = [];
   const onward = async (request: IncomingMessage): Promise<Onward> => {
     const { method = '', url } = request;
@@ -59,7 +59,7 @@ export function signInListener(parts: SignInDependencies): RequestListener {
     }
     running.push(network);
     try {
-      return await (path === CALLBACK_PATH ? back(parts, request, asked) : begin(parts, asked));
+      return await (path === CALLBACK_PATH ? back(deps, request, asked) : begin(deps, asked));
     } finally {
       running.splice(running.indexOf(network), 1);
     }
@@ -67,7 +67,7 @@ export function signInListener(parts: SignInDependencies): RequestListener {
   return (request, response) => {
     onward(request)
       .then((found) => goOn(response, found))
-      .catch((thrown: unknown) => refuse(parts, { request, response }, thrown))
+      .catch((thrown: unknown) => refuse(deps, { request, response }, thrown))
       .catch(() => response.destroy());
   };
 }

@@ -21,22 +21,22 @@ const BEARER = /^bearer +(\S{1,256}) *$/i;
  * Who sends a request to the web listener: by `authorization: Bearer`, or by the cookie of a session. GODWIT_REQUEST_FORGED
  * for one that another site may have made a browser send; GODWIT_OVERLOADED where its sender has too many connections.
  */
-export async function webCaller(parts: WhoDependencies, request: IncomingMessage): Promise<Caller> {
+export async function webCaller(deps: WhoDependencies, request: IncomingMessage): Promise<Caller> {
   const { authorization, cookie } = request.headers;
   const from = request.socket.remoteAddress ?? 'a browser';
   const none = (refusal: GodwitError): Caller => ({ role: 'none', name: from, refusal });
   if (authorization !== undefined) {
     const [, secret] = BEARER.exec(authorization) ?? [];
-    const known = secret === undefined ? undefined : await parts.tokens.find(secret);
+    const known = secret === undefined ? undefined : await deps.tokens.find(secret);
     if (known === undefined)
       return none(godwitError('GODWIT_TOKEN_REFUSED', { what: 'the token' }));
     return counted(known, 'token', request);
   }
   const secret = secretIn(cookie);
-  const known = secret === undefined ? undefined : await parts.sessions.find(secret);
+  const known = secret === undefined ? undefined : await deps.sessions.find(secret);
   const { method = '', headers } = request;
   const hasCookie = known !== undefined;
-  const what = whyForged({ method, headers, hasCookie, origin: parts.origin });
+  const what = whyForged({ method, headers, hasCookie, origin: deps.origin });
   if (what !== undefined) throw godwitError('GODWIT_REQUEST_FORGED', { what });
   return known === undefined
     ? none(godwitError('GODWIT_SIGN_IN', {}))

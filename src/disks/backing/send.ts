@@ -58,14 +58,14 @@ interface Attempt {
 
 /** The source's end: sends one backing file after the other. One for each tunnel. */
 export class BackingFileSender {
-  readonly #parts: SenderDependencies;
+  readonly #deps: SenderDependencies;
   #attempts = 0;
   #attempt: Attempt | undefined;
   #sessionOver: Error | undefined;
 
-  constructor(parts: SenderDependencies) {
-    this.#parts = parts;
-    const { tunnel, peer } = parts;
+  constructor(deps: SenderDependencies) {
+    this.#deps = deps;
+    const { tunnel, peer } = deps;
     tunnel.beside.on(ANSWER_CHANNEL, async (bytes) => this.#take(bytes));
     const over = (error: Error): void => {
       this.#sessionOver = error;
@@ -131,7 +131,7 @@ export class BackingFileSender {
       }
       check(attempt);
       doneBytes += bytesRead;
-      this.#parts.progress?.({ node, doneBytes, sentBytes, totalBytes });
+      this.#deps.progress?.({ node, doneBytes, sentBytes, totalBytes });
     }
   }
 
@@ -159,7 +159,7 @@ export class BackingFileSender {
 
   /** Never rejects: where the session is over, its end is reported. */
   async #put(message: BackingMessage): Promise<void> {
-    const { beside } = this.#parts.tunnel;
+    const { beside } = this.#deps.tunnel;
     await beside.send(DATA_CHANNEL, writeBackingMessage(message)).catch(() => undefined);
   }
 
@@ -187,14 +187,14 @@ export class BackingFileSender {
       attempt.wake();
     } catch (error) {
       if (!(error instanceof BadBackingMessage)) throw error;
-      const { peer } = this.#parts;
+      const { peer } = this.#deps;
       const facts = { peer, expected: 'a backing file’s answer', what: error.message };
       throw godwitError('GODWIT_PROTOCOL_INVALID', facts, { cause: error });
     }
   }
 
   #failed({ node: device }: BackingSource, reason: string): GodwitError {
-    return godwitError('GODWIT_DISK_FAILED', { guest: this.#parts.guest, device, reason });
+    return godwitError('GODWIT_DISK_FAILED', { guest: this.#deps.guest, device, reason });
   }
 }
 

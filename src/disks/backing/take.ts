@@ -33,7 +33,7 @@ const NO_ROOM = ['ENOSPC', 'EDQUOT'];
 
 /** The destination's end: writes the backing files that the source sends. One for each tunnel. */
 export class BackingFileTaker {
-  readonly #parts: TakerDependencies;
+  readonly #deps: TakerDependencies;
   readonly #whole = new Set<string>();
   readonly #all = Promise.withResolvers<void>();
   #current: Writing | undefined;
@@ -44,11 +44,11 @@ export class BackingFileTaker {
   /** What is being done with the last message. */
   #work: Promise<void> = Promise.resolve();
 
-  constructor(parts: TakerDependencies) {
-    this.#parts = parts;
+  constructor(deps: TakerDependencies) {
+    this.#deps = deps;
     this.#all.promise.catch(() => undefined);
-    if (parts.backingFiles.length === 0) this.#all.resolve();
-    parts.beside.on(DATA_CHANNEL, (bytes) => {
+    if (deps.backingFiles.length === 0) this.#all.resolve();
+    deps.beside.on(DATA_CHANNEL, (bytes) => {
       this.#work = this.#take(bytes);
       return this.#work;
     });
@@ -76,7 +76,7 @@ export class BackingFileTaker {
       if (!(error instanceof BadBackingMessage)) throw error;
       await this.#drop();
       const facts = {
-        peer: this.#parts.peer,
+        peer: this.#deps.peer,
         expected: 'a backing file’s message',
         what: error.message,
       };
@@ -109,7 +109,7 @@ export class BackingFileTaker {
   }
 
   async #begin({ attempt, node }: BackingMessage & { kind: 'begin' }): Promise<void> {
-    const target = this.#parts.backingFiles.find((each) => each.node === node);
+    const target = this.#deps.backingFiles.find((each) => each.node === node);
     if (target === undefined || this.#current !== undefined) {
       throw new BadBackingMessage(`${node} begins out of turn`);
     }
@@ -119,7 +119,7 @@ export class BackingFileTaker {
       // It gets its name only once it is whole: an earlier mover had got so far.
       if (await isNamed(target.made)) return await this.#isWhole(target);
       await this.#refuseTaken(target);
-      const { begin = (each) => BackingFileWriter.begin(each) } = this.#parts;
+      const { begin = (each) => BackingFileWriter.begin(each) } = this.#deps;
       this.#current = await begin(target);
     } catch (error) {
       return this.#failed(target, error);
@@ -133,7 +133,7 @@ export class BackingFileTaker {
   }
 
   #taken(device: string, file: string): GodwitError {
-    const { host, guest } = this.#parts;
+    const { host, guest } = this.#deps;
     const reason = `${file} is there already`;
     return godwitError('GODWIT_DISK_PLACE', { host, guest, device, reason });
   }
@@ -141,7 +141,7 @@ export class BackingFileTaker {
   async #isWhole({ node }: BackingTarget): Promise<void> {
     this.#whole.add(node);
     await this.#answer({ type: 'whole', attempt: this.#attempt, node });
-    if (this.#whole.size === this.#parts.backingFiles.length) this.#all.resolve();
+    if (this.#whole.size === this.#deps.backingFiles.length) this.#all.resolve();
   }
 
   async #failed(target: BackingTarget, thrown: unknown): Promise<void> {
@@ -158,7 +158,7 @@ export class BackingFileTaker {
     thrown: unknown,
   ): Promise<GodwitError> {
     if (thrown instanceof GodwitError) return thrown;
-    const { host, guest } = this.#parts;
+    const { host, guest } = this.#deps;
     const { code = '', message } = thrown as NodeJS.ErrnoException;
     if (NO_ROOM.includes(code)) {
       const { bavail, bsize } = await statfs(path.dirname(made.file));
@@ -177,6 +177,6 @@ export class BackingFileTaker {
   }
 
   async #answer(answer: BackingAnswer): Promise<void> {
-    await this.#parts.beside.send(ANSWER_CHANNEL, writeBackingAnswer(answer));
+    await this.#deps.beside.send(ANSWER_CHANNEL, writeBackingAnswer(answer));
   }
 }

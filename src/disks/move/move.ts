@@ -40,7 +40,7 @@ export interface MoveDependencies {
 
 /** One move of a disk, brought to its end: looks, decides, acts. Another agent goes on from its journal. */
 export class DiskMove {
-  readonly #parts: MoveDependencies;
+  readonly #deps: MoveDependencies;
   readonly #listeners = new Set<() => void>();
   #state: MoveState;
   #isWriteBlocking = false;
@@ -52,9 +52,9 @@ export class DiskMove {
   /** The job was asked to come to the point where the guest's writes wait for somebody to go on. */
   #completing = false;
 
-  constructor(state: MoveState, parts: MoveDependencies) {
+  constructor(state: MoveState, deps: MoveDependencies) {
     this.#state = state;
-    this.#parts = parts;
+    this.#deps = deps;
   }
 
   get state(): MoveState {
@@ -74,7 +74,7 @@ export class DiskMove {
         failures += 1;
         const error = toGodwitError(thrown);
         this.#note = `it is tried again: ${error.message}`.slice(0, 4096);
-        this.#parts.log.warn({ id: this.#state.plan.id, error }, 'the move of a disk stands');
+        this.#deps.log.warn({ id: this.#state.plan.id, error }, 'the move of a disk stands');
         this.#report();
         // The guest's writes may wait.
         const longestMs = this.#state.side === 'switching' ? LOOK_MS : LONGEST_PAUSE_MS;
@@ -89,9 +89,9 @@ export class DiskMove {
   async #callOff(): Promise<void> {
     const { handle, work } = this.#state.plan;
     if (this.#state.ended !== undefined) return;
-    if ((await this.#parts.life(handle)).state === 'gone') return;
+    if ((await this.#deps.life(handle)).state === 'gone') return;
     const signal = AbortSignal.timeout(STEP_MS);
-    const held = await this.#parts.hold(handle, signal);
+    const held = await this.#deps.hold(handle, signal);
     await held.relocator.drop(work, signal).finally(() => held.close());
   }
 
@@ -106,7 +106,7 @@ export class DiskMove {
 
   /** Once it does not run any more. */
   close(): Promise<void> {
-    return this.#parts.journal.close();
+    return this.#deps.journal.close();
   }
 
   onChange(listener: () => void): () => void {
@@ -115,7 +115,7 @@ export class DiskMove {
   }
 
   progress(): DiskMoveProgress {
-    const { host, clock } = this.#parts;
+    const { host, clock } = this.#deps;
     const context = { host, nowMs: clock.wallMs(), note: this.#note };
     return progressOf(this.#state, this.#figures, context);
   }
@@ -123,10 +123,10 @@ export class DiskMove {
   async #step(signal: AbortSignal): Promise<MoveDeed> {
     const { handle, work } = this.#state.plan;
     // One whose life is unknown is asked, and the move is stalled where it gives no answer.
-    if ((await this.#parts.life(handle)).state === 'gone') return this.#act(undefined, GONE);
+    if ((await this.#deps.life(handle)).state === 'gone') return this.#act(undefined, GONE);
     // Not raced: what has begun is over when this is.
     const inner = AbortSignal.any([signal, AbortSignal.timeout(STEP_MS)]);
-    const held = await this.#parts.hold(handle, inner);
+    const held = await this.#deps.hold(handle, inner);
     try {
       const seen = await held.relocator.look(work, inner);
       this.#measure(seen.copiedBytes, seen.totalBytes);
@@ -178,9 +178,9 @@ export class DiskMove {
     const signal = AbortSignal.timeout(STEP_MS);
     this.#completing = true;
     await relocator.complete(work, signal);
-    let beforeMs = this.#parts.clock.monotonicMs();
+    let beforeMs = this.#deps.clock.monotonicMs();
     for (;;) {
-      const lookedMs = this.#parts.clock.monotonicMs();
+      const lookedMs = this.#deps.clock.monotonicMs();
       const seen = await relocator.look(work, signal);
       if (this.#state.cancelAsked) return relocator.drop(work, signal);
       if (seen.job === 'pending') break;
@@ -188,10 +188,10 @@ export class DiskMove {
       // Broken off: the next look shows why.
       if (seen.job !== 'ready' && seen.job !== 'ending') return;
       this.#measure(seen.copiedBytes, seen.totalBytes);
-      await this.#parts.clock.sleep(SWITCH_LOOK_MS, signal);
+      await this.#deps.clock.sleep(SWITCH_LOOK_MS, signal);
     }
     await this.#switch(relocator);
-    this.#waitedMs = this.#parts.clock.monotonicMs() - beforeMs;
+    this.#waitedMs = this.#deps.clock.monotonicMs() - beforeMs;
   }
 
   /** No signal ends it: the record is on the disk before the word is given, and both are a matter of moments. */
@@ -267,16 +267,16 @@ export class DiskMove {
 
   /** On the disk before anything follows from it. */
   async #record(event: DiskMoveEvent): Promise<void> {
-    await this.#parts.journal.append(event, 'sync');
+    await this.#deps.journal.append(event, 'sync');
     this.#state = moveAfter(this.#state, event);
     this.#note = undefined;
     const { id } = this.#state.plan;
-    this.#parts.log.info({ id, event: event.type }, 'the move of a disk goes on');
+    this.#deps.log.info({ id, event: event.type }, 'the move of a disk goes on');
     this.#report();
   }
 
   #measure(copiedBytes: number, totalBytes: number): void {
-    const atMs = this.#parts.clock.monotonicMs();
+    const atMs = this.#deps.clock.monotonicMs();
     if (this.#figures.measure(copiedBytes, totalBytes, atMs)) this.#report();
   }
 
@@ -288,7 +288,7 @@ export class DiskMove {
     const wake = new AbortController();
     this.#wake = wake;
     const either = AbortSignal.any([wake.signal, signal]);
-    await this.#parts.clock.sleep(pauseMs, either).catch(() => undefined);
+    await this.#deps.clock.sleep(pauseMs, either).catch(() => undefined);
   }
 }
 

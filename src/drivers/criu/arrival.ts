@@ -24,7 +24,7 @@ const EXTRA_BYTES = 4 * 1024 ** 3;
 export class Arrival {
   readonly reported = new Reported();
   readonly handle: CriuHandle;
-  readonly #parts: HostContext;
+  readonly #context: HostContext;
   readonly #bundle: string;
   readonly #options: DestinationOptions;
   #listener: Listener | undefined;
@@ -32,8 +32,13 @@ export class Arrival {
   #work: Promise<void> | undefined;
   readonly #over = new AbortController();
 
-  constructor(parts: HostContext, handle: CriuHandle, bundle: string, options: DestinationOptions) {
-    this.#parts = parts;
+  constructor(
+    context: HostContext,
+    handle: CriuHandle,
+    bundle: string,
+    options: DestinationOptions,
+  ) {
+    this.#context = context;
     this.handle = handle;
     this.#bundle = bundle;
     this.#options = options;
@@ -55,11 +60,11 @@ export class Arrival {
   }
 
   get #directory(): string {
-    return path.join(this.#parts.records.dirOf(this.handle.name), 'in');
+    return path.join(this.#context.records.dirOf(this.handle.name), 'in');
   }
 
   async #take(stream: Duplex): Promise<void> {
-    const { runc, records, keptBytes } = this.#parts;
+    const { runc, records, keptBytes } = this.#context;
     const { name, memoryBytes } = this.handle;
     const volumeBytes = this.#volumes.reduce((sum, { bytes }) => sum + bytes, 0);
     const most = (memoryBytes + volumeBytes) * 2 + EXTRA_BYTES;
@@ -105,16 +110,16 @@ export class Arrival {
   }
 
   get #volumes(): readonly MadeVolume[] {
-    return this.#parts.records.readSync(this.handle.name)?.made?.volumes ?? [];
+    return this.#context.records.readSync(this.handle.name)?.made?.volumes ?? [];
   }
 
   #newTrees(): ArrivingTrees {
-    const { records } = this.#parts;
+    const { records } = this.#context;
     const { name } = this.handle;
     const own = records.readSync(name)?.made?.overlay === true ? 'upper' : 'bundle/rootfs';
     const root = path.join(records.dirOf(name), own);
     const trees = { input: this.#directory, root, volumes: this.#volumes };
-    return new ArrivingTrees(this.#parts, trees, this.#over.signal);
+    return new ArrivingTrees(this.#context, trees, this.#over.signal);
   }
 
   async #failed(stream: Duplex, error: unknown): Promise<void> {
@@ -137,7 +142,7 @@ export class Arrival {
     await this.#work;
   }
 
-  static async removeImages(parts: HostContext, name: string): Promise<void> {
-    await removeDirectory(parts, path.join(parts.records.dirOf(name), 'in'));
+  static async removeImages(context: HostContext, name: string): Promise<void> {
+    await removeDirectory(context, path.join(context.records.dirOf(name), 'in'));
   }
 }

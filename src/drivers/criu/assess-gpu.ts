@@ -11,7 +11,7 @@ import type { ContainerSpec } from './spec.ts';
 
 /** What it uses of its host besides: files that both have, devices under the same numbers, GPUs of the same kind. */
 export async function judgeGpu(
-  parts: HostContext,
+  context: HostContext,
   { hostParts = [], oci, gpu }: ContainerSpec,
   { host, guest, memoryBytes }: Where,
   signal: AbortSignal,
@@ -21,7 +21,7 @@ export async function judgeGpu(
     const error = godwitError('GODWIT_DEVICE_UNMAPPED', facts, { hint });
     return [refusal('devices', error, 'destination')];
   };
-  const missing = await missingPart(parts, hostParts, signal);
+  const missing = await missingPart(context, hostParts, signal);
   if (missing !== undefined) {
     const hint = `Bring the same files to both hosts, and name their directory in \`drivers.criu.hostDirs\` of ${host}.`;
     return refused(missing.path, missing.what, hint);
@@ -39,7 +39,7 @@ export async function judgeGpu(
   }
   // A cold move has no state.
   if (gpu === undefined || memoryBytes === 0) return [];
-  const why = whyNoGpu(gpu, await parts.gpus.facts(signal), await availableBytes());
+  const why = whyNoGpu(gpu, await context.gpus.facts(signal), await availableBytes());
   if (why !== undefined) return refused('the GPU', why.what, why.hint);
   return [pass('devices', `GPUs of the same kind, with driver ${gpu.driver}`, 'destination')];
 }

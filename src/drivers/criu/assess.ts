@@ -35,23 +35,23 @@ export function refusedStream(mode: string): NamedCheck {
 
 /** Checks a container that is to come against this host. Starts nothing. */
 export async function assessSpec(
-  parts: HostContext,
+  context: HostContext,
   spec: ContainerSpec,
   where: Where,
   signal: AbortSignal,
 ): Promise<NamedCheck[]> {
   const [canary, versions, images, network, features, name, volumes, room] = await Promise.all([
-    parts.canary.check(where.host, 'destination', signal),
-    judgeVersions(parts, spec, where, signal),
-    judgeLayers(parts, spec, where, signal),
-    judgeBridges(parts, spec, where, signal),
+    context.canary.check(where.host, 'destination', signal),
+    judgeVersions(context, spec, where, signal),
+    judgeLayers(context, spec, where, signal),
+    judgeBridges(context, spec, where, signal),
     processorFeatures(),
-    judgeName(parts, where, signal),
-    judgeVolumes(parts, spec, where),
-    judgeRoom(parts, where),
+    judgeName(context, where, signal),
+    judgeVolumes(context, spec, where),
+    judgeRoom(context, where),
   ]);
   const processor = judgeProcessor(spec, where, features);
-  const gpu = await judgeGpu(parts, spec, where, signal);
+  const gpu = await judgeGpu(context, spec, where, signal);
   return [canary, versions, images, ...volumes, ...room, ...network, processor, ...name, ...gpu];
 }
 

@@ -47,10 +47,10 @@ export async function coldRun(
 
 /** Released already: nothing. */
 export async function release(
-  parts: HostContext,
+  context: HostContext,
   guest: string,
   signal: AbortSignal,
 ): Promise<void> {
-  await parts.records.change(guest, { cold: 'started' });
-  if ((await coldRun(parts, guest, signal)) === 'paused') await parts.runc.release(guest);
+  await context.records.change(guest, { cold: 'started' });
+  if ((await coldRun(context, guest, signal)) === 'paused') await context.runc.release(guest);
 }

@@ -39,14 +39,14 @@ import { Reported } from './watch.ts';
 export type Arrivals = Map<string, Arrival>;
 
 export class CriuDestination implements DestinationSession {
-  readonly #parts: HostContext;
+  readonly #context: HostContext;
   readonly #options: DestinationOptions;
   readonly #arrivals: Arrivals;
   readonly #reported = new Reported();
   readonly #listeners = new Set<(event: HypervisorEvent) => void>();
 
-  constructor(parts: HostContext, options: DestinationOptions, arrivals: Arrivals) {
-    this.#parts = parts;
+  constructor(context: HostContext, options: DestinationOptions, arrivals: Arrivals) {
+    this.#context = context;
     this.#options = options;
     this.#arrivals = arrivals;
   }
@@ -66,7 +66,7 @@ export class CriuDestination implements DestinationSession {
 
   async status(signal: AbortSignal): Promise<HypervisorStatus> {
     const gone = { run: 'gone', stream: 'none' } as const;
-    const record = this.#parts.records.readSync(this.#options.guest);
+    const record = this.#context.records.readSync(this.#options.guest);
     if (record === undefined || !isOf(record, this.#options))
       return { ...gone, reason: 'nothing was made for it here' };
     const stream = this.#arrival?.reported.stream ?? 'none';
@@ -78,8 +78,8 @@ export class CriuDestination implements DestinationSession {
     if (life.state === 'gone') return { ...gone, reason: life.reason };
     const { pid } = record.init;
     if (record.cold !== undefined)
-      return { run: await coldRun(this.#parts, this.#options.guest, signal), stream };
-    const cgroup = (await cgroupOf(pid, this.#parts.prefix)) ?? '';
+      return { run: await coldRun(this.#context, this.#options.guest, signal), stream };
+    const cgroup = (await cgroupOf(pid, this.#context.prefix)) ?? '';
     // Without the state of its GPUs it does not run on, though its processors do.
     const stands = record.gpu !== undefined || (await standsStill(pid, cgroup));
     return { run: stands ? 'paused' : 'running', stream: 'completed' };
@@ -92,7 +92,7 @@ export class CriuDestination implements DestinationSession {
   ): Promise<NamedCheck[]> {
     const spec = this.#read(description);
     const memoryBytes = this.#options.isCold === true ? 0 : description.memoryBytes;
-    const checks = await assessSpec(this.#parts, spec, { ...this.#options, memoryBytes }, signal);
+    const checks = await assessSpec(this.#context, spec, { ...this.#options, memoryBytes }, signal);
     if (stream.mode === 'precopy') return checks;
     return [...checks, refusedStream(stream.mode)];
   }
@@ -119,22 +119,22 @@ export class CriuDestination implements DestinationSession {
     const token = randomBytes(8).toString('hex');
     const { memoryBytes } = description;
     const handle: CriuHandle = { driver: 'criu', name: guest, token, memoryBytes };
-    const { records } = this.#parts;
+    const { records } = this.#context;
     const network = networkNames(token, spec.nics);
     const kept = whyKept(records, this.#options);
     if (kept !== undefined) throw kept;
-    await removeLeft(this.#parts, guest, records.readSync(guest));
+    await removeLeft(this.#context, guest, records.readSync(guest));
     const mover = { ...ownIdentity(), bootId: bootId() };
     const hosts = createHash('sha256').update(records.directory).digest('hex').slice(0, 8);
-    const cgroup = `${this.#parts.cgroup}-${hosts}-${guest}`;
-    const volumes = placesOf(spec.volumes ?? [], this.#parts.volumeDirs) ?? [];
+    const cgroup = `${this.#context.cgroup}-${hosts}-${guest}`;
+    const volumes = placesOf(spec.volumes ?? [], this.#context.volumeDirs) ?? [];
     const made = { ...network, overlay: spec.layers.length > 0, cgroup, volumes };
     // One that moves cold has ended, and has nothing on a GPU.
-    const gpu = this.#options.isCold === true ? {} : await gpuPairs(this.#parts, spec, signal);
+    const gpu = this.#options.isCold === true ? {} : await gpuPairs(this.#context, spec, signal);
     const known = { token, mover, migration: this.#options.migration, memoryBytes };
     await records.write(guest, { ...known, made, ...gpu });
     const bundle = await this.#makeBundle(spec, made, signal);
-    const arrival = new Arrival(this.#parts, handle, bundle, this.#options);
+    const arrival = new Arrival(this.#context, handle, bundle, this.#options);
     await arrival.open(setup);
     this.#arrivals.set(guest, arrival);
     for (const listener of this.#listeners) arrival.reported.on(listener);
@@ -147,7 +147,7 @@ export class CriuDestination implements DestinationSession {
     made: NonNullable<ContainerRecord['made']> & { readonly cgroup: string },
     signal: AbortSignal,
   ): Promise<string> {
-    const { runc, records, layerDirs } = this.#parts;
+    const { runc, records, layerDirs } = this.#context;
     const { guest, networks } = this.#options;
     const directory = records.dirOf(guest);
     const bundle = path.join(directory, 'bundle');
@@ -163,8 +163,14 @@ export class CriuDestination implements DestinationSession {
       throw godwitError('GODWIT_DEVICE_UNMAPPED', facts, { cause });
     });
     const places = made.volumes?.map((each) => each.path);
-    const parts = spec.hostParts?.map((each) => each.path);
-    const config = configOf(spec.oci, `/run/netns/${made.netns}`, `/${made.cgroup}`, places, parts);
+    const hostParts = spec.hostParts?.map((each) => each.path);
+    const config = configOf(
+      spec.oci,
+      `/run/netns/${made.netns}`,
+      `/${made.cgroup}`,
+      places,
+      hostParts,
+    );
     await writeFile(path.join(bundle, 'config.json'), JSON.stringify(config), { mode: 0o600 });
     if (spec.layers.length > 0) {
       const layers = await findLayers(spec.layers, layerDirs, records.directory, signal);
@@ -184,17 +190,17 @@ export class CriuDestination implements DestinationSession {
   }
 
   startCold(signal: AbortSignal): Promise<CriuHandle> {
-    return startCold(this.#parts, this.#options.guest, signal);
+    return startCold(this.#context, this.#options.guest, signal);
   }
 
   /** runc was never asked to let its first process go on. */
   async neverRan(): Promise<boolean> {
-    const cold = this.#parts.records.readSync(this.#options.guest)?.cold;
+    const cold = this.#context.records.readSync(this.#options.guest)?.cold;
     return cold === 'arrived' || cold === 'created';
   }
 
   async resumeGuest(signal: AbortSignal): Promise<void> {
-    const { runc, records } = this.#parts;
+    const { runc, records } = this.#context;
     const { guest } = this.#options;
     const record = records.readSync(guest);
     const init = record?.init;
@@ -204,22 +210,22 @@ export class CriuDestination implements DestinationSession {
     const ports = record?.made?.nics.map(({ port }) => port) ?? [];
     await setPorts(runc.run.bind(runc), ports, 'up');
     if (record?.cold !== undefined) {
-      await release(this.#parts, guest, signal);
+      await release(this.#context, guest, signal);
       (this.#arrival?.reported ?? this.#reported).ran('resumed');
       return;
     }
-    const cgroup = (await cgroupOf(init.pid, this.#parts.prefix)) ?? '';
+    const cgroup = (await cgroupOf(init.pid, this.#context.prefix)) ?? '';
     // The first process last: status() goes by it, so what ends this halfway is seen as not done.
     const pids = await processesIn(cgroup);
     for (const pid of pids) if (pid !== init.pid) continueNow(pid);
     continueNow(init.pid);
     while (await standsStill(init.pid, cgroup)) await systemClock.sleep(1, signal);
-    await giveGpus(this.#parts, guest, cgroup);
+    await giveGpus(this.#context, guest, cgroup);
     (this.#arrival?.reported ?? this.#reported).ran('resumed');
   }
 
   async announce(signal: AbortSignal): Promise<void> {
-    const { runc, records } = this.#parts;
+    const { runc, records } = this.#context;
     const record = records.readSync(this.#options.guest);
     const nics = await this.#arrivedNics();
     if (record?.init === undefined) return;
@@ -227,7 +233,7 @@ export class CriuDestination implements DestinationSession {
   }
 
   async #arrivedNics(): Promise<ContainerSpec['nics']> {
-    const file = path.join(this.#parts.records.dirOf(this.#options.guest), 'nics.json');
+    const file = path.join(this.#context.records.dirOf(this.#options.guest), 'nics.json');
     const text = await readFile(file, 'utf8').catch(() => '[]');
     return containerSpec.shape.nics.parse(JSON.parse(text));
   }
@@ -240,11 +246,11 @@ export class CriuDestination implements DestinationSession {
   async settle(): Promise<void> {
     await this.#arrival?.close();
     this.#arrivals.delete(this.#options.guest);
-    await Arrival.removeImages(this.#parts, this.#options.guest);
+    await Arrival.removeImages(this.#context, this.#options.guest);
   }
 
   async destroy(signal: AbortSignal): Promise<void> {
-    const { runc, records } = this.#parts;
+    const { runc, records } = this.#context;
     const { guest } = this.#options;
     await this.#arrival?.close();
     this.#arrivals.delete(guest);
@@ -253,7 +259,7 @@ export class CriuDestination implements DestinationSession {
     if (record === undefined || !isOf(record, this.#options)) return;
     await this.#afterRestore(record, signal);
     await runc.remove(guest);
-    await removeLeft(this.#parts, guest, records.readSync(guest));
+    await removeLeft(this.#context, guest, records.readSync(guest));
     this.#reported.lost('it was taken down');
   }
 
@@ -287,11 +293,7 @@ export class CriuDestination implements DestinationSession {
   }
 
   #refused(command: string, reason: string): Error {
-    return godwitError('GODWIT_HYPERVISOR', {
-      hypervisor: 'criu',
-      host: this.#parts.host,
-      command,
-      reason,
-    });
+    const { host } = this.#context;
+    return godwitError('GODWIT_HYPERVISOR', { hypervisor: 'criu', host, command, reason });
   }
 }

@@ -49,7 +49,7 @@ const LITTLE_SHARE = 32;
  */
 export class Dispatch {
   readonly reported = new Reported();
-  readonly #parts: HostContext;
+  readonly #context: HostContext;
   readonly #name: string;
   readonly #facts: Examined;
   readonly #over = new AbortController();
@@ -67,8 +67,8 @@ export class Dispatch {
   /** The freeze until the destination had it restored, ms. */
   downtimeMs: number | undefined;
 
-  constructor(parts: HostContext, name: string, facts: Examined, setup: StreamSetup) {
-    this.#parts = parts;
+  constructor(context: HostContext, name: string, facts: Examined, setup: StreamSetup) {
+    this.#context = context;
     this.#name = name;
     this.#facts = facts;
     this.#setup = setup;
@@ -138,7 +138,7 @@ export class Dispatch {
   /** Thaws the container and gives it its ports. */
   async runHere(signal: AbortSignal): Promise<void> {
     await runHere(
-      this.#parts,
+      this.#context,
       this.#name,
       { ...this.#facts, ports: this.#ports },
       this.reported,
@@ -154,10 +154,10 @@ export class Dispatch {
     sender.bytesPerS = this.#setup.maxBandwidth;
     await sender.send(KINDS.hello, { version: 1, guest: this.#name });
     await sender.heard(KINDS.ready, signal);
-    const directory = path.join(this.#parts.records.dirOf(this.#name), 'out');
+    const directory = path.join(this.#context.records.dirOf(this.#name), 'out');
     await freshDirectory(path.join(directory, 'images'));
     this.reported.to('active');
-    const sending = { runc: this.#parts.runc, sender, directory, signal };
+    const sending = { runc: this.#context.runc, sender, directory, signal };
     const trees = new TreeSender(sending, this.#trees);
     await this.#rounds(sender, trees);
     await this.#takeGpus(sender);
@@ -206,7 +206,7 @@ export class Dispatch {
    */
   async #takeGpus(sender: PageSender): Promise<void> {
     if (!this.#facts.onGpu) return;
-    const { records, gpus } = this.#parts;
+    const { records, gpus } = this.#context;
     this.#over.signal.throwIfAborted();
     const gpu = { pairs: [], helper: await gpus.helper() };
     await records.change(this.#name, { leaving: 'sending', gpu });
@@ -222,7 +222,7 @@ export class Dispatch {
   }
 
   async #freeze(): Promise<void> {
-    const { runc, records } = this.#parts;
+    const { runc, records } = this.#context;
     this.#over.signal.throwIfAborted();
     await records.change(this.#name, { leaving: 'sending', unplugged: this.#ports });
     this.#stoppedMs = systemClock.monotonicMs();
@@ -237,7 +237,7 @@ export class Dispatch {
     directory: string,
     stream: Duplex,
   ): Promise<void> {
-    const { runc, records } = this.#parts;
+    const { runc, records } = this.#context;
     const { signal } = this.#over;
     const images = path.join(directory, 'images');
     // Nobody breaks off a dump: CRIU has its code in the container's processes until it is over.
@@ -263,7 +263,7 @@ export class Dispatch {
     this.reported.to('completed');
     stream.end();
     const { directory: kept } = records;
-    const pages = { records: kept, name: this.#name, mostBytes: this.#parts.keptBytes };
+    const pages = { records: kept, name: this.#name, mostBytes: this.#context.keptBytes };
     await keepPages(images, pages).catch(() => undefined);
     // The container's end removes what is left of it.
     await removeTree(directory).catch(() => undefined);
@@ -278,8 +278,8 @@ export class Dispatch {
       this.reported.to('failed', toGodwitError(error).message.slice(0, 1000));
     const signal = AbortSignal.timeout(ENDED_MS);
     try {
-      await dumpEnded(this.#parts, this.#name, signal);
-      await removeTree(path.join(this.#parts.records.dirOf(this.#name), 'out'));
+      await dumpEnded(this.#context, this.#name, signal);
+      await removeTree(path.join(this.#context.records.dirOf(this.#name), 'out'));
     } catch {
       // It stays frozen, and its record says so: whoever cancels waits for the dump again.
     }

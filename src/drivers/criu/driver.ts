@@ -54,7 +54,7 @@ export class CriuDriver implements DirectDriver {
     postcopyRecovery: false,
     noPostcopy: NO_POSTCOPY,
   } as const;
-  readonly #parts: HostContext;
+  readonly #context: HostContext;
   readonly #dispatches: Dispatches = new Map();
   readonly #arrivals: Arrivals = new Map();
   #droppedMs = -Infinity;
@@ -62,7 +62,7 @@ export class CriuDriver implements DirectDriver {
   constructor(host: string, options: CriuOptions, directory: string) {
     const runc = new Runc(host, options, directory);
     const { mountsOf, layerDirs, volumeDirs, hostDirs, gpuLibrary, keptBytes } = options;
-    this.#parts = {
+    this.#context = {
       host,
       runc,
       records: new Records(directory),
@@ -79,12 +79,12 @@ export class CriuDriver implements DirectDriver {
   }
 
   async hypervisors(signal: AbortSignal): Promise<HypervisorInfo[]> {
-    const found = await this.#parts.runc.versions(signal).catch((error: unknown) => {
+    const found = await this.#context.runc.versions(signal).catch((error: unknown) => {
       if (hasCode(error, 'GODWIT_HOST_LACKS', 'GODWIT_HYPERVISOR')) return undefined;
       throw error;
     });
     if (found === undefined) return [];
-    const binary = path.join(this.#parts.runc.programs ?? '', 'runc');
+    const binary = path.join(this.#context.runc.programs ?? '', 'runc');
     const version = `${found.runc}, criu ${found.criu}`;
     return [{ driver: this.name, binary, version, machineTypes: [], accelerators: [] }];
   }
@@ -94,7 +94,7 @@ export class CriuDriver implements DirectDriver {
     signal: AbortSignal,
   ): Promise<DiscoveredGuest[]> {
     this.#dropOld();
-    const all = await this.#parts.runc.list(signal).catch((error: unknown) => {
+    const all = await this.#context.runc.list(signal).catch((error: unknown) => {
       // A host without runc has no containers.
       if (hasCode(error, 'GODWIT_HOST_LACKS')) return [];
       throw error;
@@ -110,7 +110,7 @@ export class CriuDriver implements DirectDriver {
 
   /** Memory that is kept no longer than it may be, also where no container comes or goes. */
   #dropOld(): void {
-    const { records, keptBytes } = this.#parts;
+    const { records, keptBytes } = this.#context;
     const nowMs = systemClock.monotonicMs();
     if (nowMs - this.#droppedMs < DROP_MS) return;
     this.#droppedMs = nowMs;
@@ -122,11 +122,11 @@ export class CriuDriver implements DirectDriver {
     const record = this.#recordOf(name);
     // One whose record cannot be read is listed, and nothing can be done with it.
     const init = record === 'damaged' ? undefined : identify(pid);
-    const cgroup = (await cgroupOf(pid, this.#parts.prefix)) ?? '';
+    const cgroup = (await cgroupOf(pid, this.#context.prefix)) ?? '';
     const config = readConfig(
       await readFile(path.join(bundle, 'config.json'), 'utf8').catch(() => ''),
-      this.#parts.volumeDirs,
-      this.#parts.hostDirs,
+      this.#context.volumeDirs,
+      this.#context.hostDirs,
     );
     const own = record !== 'damaged' && record?.init?.pid === pid ? record : undefined;
     const pids = await processesIn(cgroup);
@@ -165,21 +165,21 @@ export class CriuDriver implements DirectDriver {
 
   #recordOf(name: string): ContainerRecord | 'damaged' | undefined {
     try {
-      return this.#parts.records.readSync(name);
+      return this.#context.records.readSync(name);
     } catch {
       return 'damaged';
     }
   }
 
   async life(handle: GuestHandle): Promise<Life> {
-    return lifeOfHandle(handle, this.#parts.records);
+    return lifeOfHandle(handle, this.#context.records);
   }
 
   describe(handle: GuestHandle): HandleFacts {
     const { name, init } = handleOf(handle);
     const record = this.#recordOf(name);
     const pid = init?.pid ?? (record === 'damaged' ? undefined : record?.init?.pid);
-    const directory = this.#parts.records.dirOf(name);
+    const directory = this.#context.records.dirOf(name);
     return { what: `container ${name}`, directory, ...(pid === undefined ? {} : { pid }) };
   }
 
@@ -199,25 +199,25 @@ export class CriuDriver implements DirectDriver {
     const handle = handleOf(given);
     const { name } = handle;
     const life = await this.life(handle);
-    const listed = (await this.#parts.runc.state(name, signal)) ?? this.#stoppedHere(handle);
+    const listed = (await this.#context.runc.state(name, signal)) ?? this.#stoppedHere(handle);
     if (life.state === 'gone' || listed === undefined) {
       const reason = life.state === 'gone' ? life.reason : 'runc knows no such container';
       throw godwitError('GODWIT_HYPERVISOR_LOST', { side: 'source', guest: name, reason });
     }
-    const session = new CriuSource(this.#parts, this.#dispatches, handle, listed);
+    const session = new CriuSource(this.#context, this.#dispatches, handle, listed);
     await session.begin(signal);
     return session;
   }
 
   /** One that was shut down, and that runc has forgotten in the middle of its new start. */
   #stoppedHere({ name }: CriuHandle): Listed | undefined {
-    const down = this.#parts.records.readSync(name)?.down;
+    const down = this.#context.records.readSync(name)?.down;
     if (down === undefined) return undefined;
     const { bundle } = down;
     return { id: name, pid: 0, status: 'stopped', bundle, rootfs: path.join(bundle, 'rootfs') };
   }
 
   async openDestination(options: DestinationOptions): Promise<DestinationSession> {
-    return new CriuDestination(this.#parts, options, this.#arrivals);
+    return new CriuDestination(this.#context, options, this.#arrivals);
   }
 }

@@ -24,32 +24,30 @@ type Dependencies = Pick<HostContext, 'host' | 'records'> & {
 
 /** `memoryBytes`: what its processes have in memory, which CRIU writes down beside the archive. */
 export async function fileLimits(
-  parts: Dependencies,
+  deps: Dependencies,
   trees: readonly Tree[],
   memoryBytes: number,
   signal: AbortSignal,
 ): Promise<Obstacle[]> {
   const [many, sizes] = await Promise.all([
+    Promise.all(trees.map((tree) => inTime(signal, (within) => countObstacle(deps, tree, within)))),
     Promise.all(
-      trees.map((tree) => inTime(signal, (within) => countObstacle(parts, tree, within))),
-    ),
-    Promise.all(
-      trees.map(async ({ bytes, path }) => bytes || (await bytesInTime(parts, path, signal))),
+      trees.map(async ({ bytes, path }) => bytes || (await bytesInTime(deps, path, signal))),
     ),
   ]);
   const found = many.filter((each) => each !== undefined);
-  const table = tableObstacle(parts.host, memoryBytes, os.freemem());
-  const room = await roomObstacle(parts, Math.max(0, ...sizes), memoryBytes);
+  const table = tableObstacle(deps.host, memoryBytes, os.freemem());
+  const room = await roomObstacle(deps, Math.max(0, ...sizes), memoryBytes);
   return [...found, ...room, ...(table === undefined ? [] : [table])];
 }
 
 /** 0 where it takes too long. */
 export async function bytesInTime(
-  parts: Pick<Dependencies, 'runc'>,
+  deps: Pick<Dependencies, 'runc'>,
   file: string,
   signal: AbortSignal,
 ): Promise<number> {
-  return (await inTime(signal, (within) => bytesIn(parts, file, within))) ?? 0;
+  return (await inTime(signal, (within) => bytesIn(deps, file, within))) ?? 0;
 }
 
 /** Which page has which number is kept in memory while it moves (page-numbers.ts). Pure. */

@@ -17,13 +17,13 @@ type Dependencies = Pick<HostContext, 'host' | 'records' | 'gpus'>;
 const LOOK_MS = 50;
 
 /** Gives it back, and says so in the record; nothing where nothing was taken away. May be repeated. */
-export async function giveGpus(parts: Dependencies, name: string, cgroup: string): Promise<void> {
-  const { records, gpus } = parts;
+export async function giveGpus(deps: Dependencies, name: string, cgroup: string): Promise<void> {
+  const { records, gpus } = deps;
   const record = records.readSync(name);
   if (record?.gpu === undefined) return;
   const { pairs, helper: before } = record.gpu;
   const helper = await gpus.helper();
-  if (before !== undefined) await helperEnded(parts.host, before, helper, record.memoryBytes);
+  if (before !== undefined) await helperEnded(deps.host, before, helper, record.memoryBytes);
   await records.change(name, { gpu: { pairs, helper } });
   await gpus.giveBack(await gpus.suspended(await processesIn(cgroup)), pairs);
   await records.change(name, { gpu: undefined });

@@ -46,16 +46,16 @@ export interface Examined extends Inspection {
 }
 
 export async function examine(
-  parts: HostContext,
+  context: HostContext,
   listed: Listed,
   memoryBytes: number,
   signal: AbortSignal,
 ): Promise<Examined> {
-  const { host, runc, mountsOf } = parts;
+  const { host, runc, mountsOf } = context;
   const { id: name, pid, bundle, rootfs } = listed;
-  const cgroup = (await cgroupOf(pid, parts.prefix)) ?? '';
+  const cgroup = (await cgroupOf(pid, context.prefix)) ?? '';
   const text = await readFile(path.join(bundle, 'config.json'), 'utf8').catch(() => '');
-  const config = readConfig(text, parts.volumeDirs, parts.hostDirs);
+  const config = readConfig(text, context.volumeDirs, context.hostDirs);
   const [network, processes, root, versions, features] = await Promise.all([
     networkOf(runc.run.bind(runc), pid, signal),
     processesIn(cgroup),
@@ -64,13 +64,13 @@ export async function examine(
     processorFeatures(),
   ]);
   const all = await runc.list(signal);
-  const volumes = await lookAtVolumes(parts, config.binds, { processes, all }, signal);
-  const rootBytes = await bytesInTime(parts, root.upper, signal);
+  const volumes = await lookAtVolumes(context, config.binds, { processes, all }, signal);
+  const rootBytes = await bytesInTime(context, root.upper, signal);
   const trees = treesOf(root, volumes.here, rootBytes);
-  const gpu = await lookAtGpus(parts, processes, config.memoryLimit, signal);
+  const gpu = await lookAtGpus(context, processes, config.memoryLimit, signal);
   // What is on GPUs becomes memory before it leaves.
   const allBytes = memoryBytes + (gpu.spec?.bytes ?? 0);
-  const ofHost = await hostPartsOf(parts, config.ofHost, signal);
+  const ofHost = await hostPartsOf(context, config.ofHost, signal);
   const obstacles = [
     ...config.obstacles,
     ...ofHost.obstacles,
@@ -79,14 +79,14 @@ export async function examine(
     ...(await fileObstacles(processes)).map((each) => ({ ...each, ofMemory: true as const })),
     ...gpu.obstacles,
     ...(await findPod(listed, all)),
-    ...(await limitsOf(parts, trees, volumes, processes, signal)),
+    ...(await limitsOf(context, trees, volumes, processes, signal)),
   ];
-  const layers = await layersOf(parts, root, signal);
+  const layers = await layersOf(context, root, signal);
   const isPaused = (await isFrozen(cgroup)) || processes.some(isStoppedNow);
   const checks = [
     ...judge(name, obstacles),
     isPaused ? paused(name) : pass('state', `${processes.length} processes on ${host}`),
-    await parts.canary.check(host, 'source', signal),
+    await context.canary.check(host, 'source', signal),
     tracking(),
     ...gpu.checks,
   ];
@@ -146,14 +146,14 @@ function paused(guest: string): NamedCheck {
 
 /** A volume that does not move anyway is not looked at. */
 async function limitsOf(
-  parts: HostContext,
+  context: HostContext,
   trees: readonly Tree[],
   { obstacles }: LookedAt,
   processes: readonly number[],
   signal: AbortSignal,
 ): Promise<Obstacle[]> {
   if (obstacles.length > 0) return [];
-  return fileLimits(parts, trees, await dumpedBytes(processes), signal);
+  return fileLimits(context, trees, await dumpedBytes(processes), signal);
 }
 
 /** A container has no processors of its own. */

@@ -34,20 +34,20 @@ export async function dumpEnded(
  * that cannot be given back leaves it running: that is said then.
  */
 export async function runHere(
-  parts: Dependencies,
+  deps: Dependencies,
   name: string,
   { ports, cgroup }: { readonly ports: readonly string[]; readonly cgroup: string },
   reported: Reported,
   signal: AbortSignal,
 ): Promise<void> {
-  const { runc, records } = parts;
-  await dumpEnded(parts, name, signal);
+  const { runc, records } = deps;
+  await dumpEnded(deps, name, signal);
   const plugged = await Promise.allSettled(
     ports.map((port) => setPorts(runc.run.bind(runc), [port], 'up')),
   );
   await setFrozen(cgroup, false, signal);
   const unplugged = plugged.find((each) => each.status === 'rejected');
-  const [taken] = await Promise.allSettled([giveGpus(parts, name, cgroup)]);
+  const [taken] = await Promise.allSettled([giveGpus(deps, name, cgroup)]);
   // Who tries again needs to know which ports those were.
   await records.change(name, {
     // Whoever tries again gives its GPUs back first.

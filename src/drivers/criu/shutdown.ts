@@ -54,11 +54,11 @@ export interface Going {
 
 /** Asks it to end, and waits until it has. */
 export async function shutDown(
-  parts: ShutDownDependencies,
+  context: ShutDownDependencies,
   { handle, listed, init }: Going,
   signal: AbortSignal,
 ): Promise<void> {
-  const { runc, records, mountsOf } = parts;
+  const { runc, records, mountsOf } = context;
   const { name, memoryBytes } = handle;
   const before = records.readSync(name);
   const config = await readFile(path.join(listed.bundle, 'config.json'), 'utf8').catch(() => '');
@@ -69,7 +69,7 @@ export async function shutDown(
     const { upper } = await rootOf(listed.rootfs, mountsOf);
     const { bundle } = listed;
     const down = { init: { ...init, bootId: bootId() }, bundle, upper };
-    const volumes = await volumesHere(parts, config, signal);
+    const volumes = await volumesHere(context, config, signal);
     await records.write(name, { ...before, token, mover, memoryBytes, down, volumes });
   }
   // Also where a mover died between the record and the signal.
@@ -120,14 +120,14 @@ export async function startAgain(
 
 /** Sends what it has written above its image; resolves once the destination has unpacked all of it. */
 export async function sendFiles(
-  parts: HostContext,
+  context: HostContext,
   { handle, listed }: Going,
   { setup, address, tlsHostname }: Target,
   signal: AbortSignal,
 ): Promise<void> {
   const { name } = handle;
-  const directory = path.join(parts.records.dirOf(name), 'out');
-  await mkdir(parts.records.dirOf(name), { recursive: true, mode: 0o700 });
+  const directory = path.join(context.records.dirOf(name), 'out');
+  await mkdir(context.records.dirOf(name), { recursive: true, mode: 0o700 });
   await freshDirectory(directory);
   const stream = await connectTo(address, tlsHostname, setup, signal);
   const sender = new PageSender(stream, setup.compress === 'zstd');
@@ -137,16 +137,16 @@ export async function sendFiles(
   try {
     await sender.send(KINDS.hello, { version: 1, guest: name, cold: true });
     await sender.heard(KINDS.ready, signal);
-    const upper = parts.records.readSync(name)?.down?.upper ?? listed.rootfs;
-    const rootBytes = await bytesInTime(parts, upper, signal);
-    const trees = treesOf({ upper }, parts.records.readSync(name)?.volumes ?? [], rootBytes);
-    const sending = new TreeSender({ runc: parts.runc, sender, directory, signal }, trees);
+    const upper = context.records.readSync(name)?.down?.upper ?? listed.rootfs;
+    const rootBytes = await bytesInTime(context, upper, signal);
+    const trees = treesOf({ upper }, context.records.readSync(name)?.volumes ?? [], rootBytes);
+    const sending = new TreeSender({ runc: context.runc, sender, directory, signal }, trees);
     await sending.last();
     const taken = sender.heard(KINDS.restored, signal, REST_MS + sending.unpackMs);
     taken.catch(() => {});
     await sender.send(KINDS.done);
     await taken;
-    if (await isUpAgain(parts, name, signal)) throw startedAgain(parts.host, name);
+    if (await isUpAgain(context, name, signal)) throw startedAgain(context.host, name);
   } finally {
     signal.removeEventListener('abort', onAbort);
     sender.close();

@@ -33,15 +33,15 @@ export type Dispatches = Map<string, Dispatch>;
 /** A container at its source. */
 export class CriuSource implements SourceSession {
   readonly handle: CriuHandle;
-  readonly #parts: HostContext;
+  readonly #context: HostContext;
   readonly #dispatches: Dispatches;
   readonly #listed: Listed;
   readonly #reported = new Reported();
   #facts: Examined | undefined;
   #setup: StreamSetup | undefined;
 
-  constructor(parts: HostContext, dispatches: Dispatches, handle: CriuHandle, listed: Listed) {
-    this.#parts = parts;
+  constructor(context: HostContext, dispatches: Dispatches, handle: CriuHandle, listed: Listed) {
+    this.#context = context;
     this.#dispatches = dispatches;
     this.handle = handle;
     this.#listed = listed;
@@ -74,14 +74,14 @@ export class CriuSource implements SourceSession {
     const { name } = this.handle;
     const life = lifeOf(this.#init);
     const isGone = life.state === 'gone';
-    if (this.#parts.records.readSync(name)?.down !== undefined) {
-      const isDown = isGone && !(await isUpAgain(this.#parts, name, signal));
+    if (this.#context.records.readSync(name)?.down !== undefined) {
+      const isDown = isGone && !(await isUpAgain(this.#context, name, signal));
       return { run: isDown ? 'shut-down' : 'running', stream: 'none' };
     }
     if (isGone) return { run: 'gone', stream: 'none', reason: life.reason };
     const stream = this.#dispatch?.reported.stream ?? 'none';
     const reason = this.#dispatch?.reported.reason;
-    const record = this.#parts.records.readSync(name);
+    const record = this.#context.records.readSync(name);
     const frozen = await isFrozen(await this.#cgroup());
     const left = record?.leaving;
     if (left === 'sending' && record?.gpu !== undefined && this.#dispatch?.isUnderWay === false) {
@@ -102,7 +102,7 @@ export class CriuSource implements SourceSession {
 
   /** Its first process; another one than the handle names where the container was started again. */
   get #init(): BootProcess {
-    const record = this.#parts.records.readSync(this.handle.name);
+    const record = this.#context.records.readSync(this.handle.name);
     const known = record?.down?.init ?? record?.init ?? this.handle.init;
     return known ?? { pid: this.#listed.pid, startTicks: 0 };
   }
@@ -112,7 +112,7 @@ export class CriuSource implements SourceSession {
   }
 
   async #cgroup(): Promise<string> {
-    return (await cgroupOf(this.#init.pid, this.#parts.prefix)) ?? '';
+    return (await cgroupOf(this.#init.pid, this.#context.prefix)) ?? '';
   }
 
   async whyNot({
@@ -136,14 +136,14 @@ export class CriuSource implements SourceSession {
   }
 
   async #examine(signal: AbortSignal): Promise<Examined> {
-    this.#facts = await examine(this.#parts, this.#listed, this.handle.memoryBytes, signal);
+    this.#facts = await examine(this.#context, this.#listed, this.handle.memoryBytes, signal);
     return this.#facts;
   }
 
   async configure(setup: StreamSetup, signal: AbortSignal): Promise<void> {
     this.#setup = setup;
     const { volumes, description } = await this.#examine(signal);
-    const { records } = this.#parts;
+    const { records } = this.#context;
     const { name } = this.handle;
     const { memoryBytes } = description;
     const before = records.readSync(name);
@@ -156,7 +156,7 @@ export class CriuSource implements SourceSession {
     const [setup, facts] = [this.#setup, this.#facts];
     if (setup === undefined || facts === undefined)
       throw this.#refused('startMemory', 'it is not set up');
-    const dispatch = new Dispatch(this.#parts, this.handle.name, facts, setup);
+    const dispatch = new Dispatch(this.#context, this.handle.name, facts, setup);
     this.#dispatches.set(this.handle.name, dispatch);
     for (const listener of this.#listeners) dispatch.reported.on(listener);
     dispatch.start(address, tlsHostname);
@@ -190,7 +190,7 @@ export class CriuSource implements SourceSession {
   }
 
   async cancel(signal: AbortSignal): Promise<HypervisorStatus> {
-    const { leaving, gpu } = this.#parts.records.readSync(this.handle.name) ?? {};
+    const { leaving, gpu } = this.#context.records.readSync(this.handle.name) ?? {};
     const isKept = gpu !== undefined && this.#dispatch?.isUnderWay === false;
     if (this.#dispatch !== undefined && !(isKept && leaving === 'sending'))
       await this.#dispatch.cancel(signal);
@@ -210,9 +210,9 @@ export class CriuSource implements SourceSession {
   /** What an earlier process of Godwit had stopped. */
   async #runHere(signal: AbortSignal): Promise<void> {
     const { name } = this.handle;
-    const ports = this.#parts.records.readSync(name)?.unplugged ?? [];
+    const ports = this.#context.records.readSync(name)?.unplugged ?? [];
     await runHere(
-      this.#parts,
+      this.#context,
       name,
       { ports, cgroup: await this.#cgroup() },
       this.#reported,
@@ -229,7 +229,7 @@ export class CriuSource implements SourceSession {
   readonly waitsForRetire = true;
 
   async shutDown(signal: AbortSignal): Promise<void> {
-    await shutDown(this.#parts, this.#going, signal);
+    await shutDown(this.#context, this.#going, signal);
     this.#reported.ran('stopped');
   }
 
@@ -239,17 +239,17 @@ export class CriuSource implements SourceSession {
     tlsHostname: string | undefined,
     signal: AbortSignal,
   ): Promise<void> {
-    await sendFiles(this.#parts, this.#going, { setup, address, tlsHostname }, signal);
+    await sendFiles(this.#context, this.#going, { setup, address, tlsHostname }, signal);
   }
 
   async startAgain(withinMs: number, signal: AbortSignal): Promise<void> {
-    await startAgain(this.#parts, this.#going, withinMs, signal);
+    await startAgain(this.#context, this.#going, withinMs, signal);
     this.#reported.ran('resumed');
   }
 
   /** Nothing was set in the container; the record of one that runs on is kept as it was before. */
   async unconfigure(): Promise<void> {
-    const { records } = this.#parts;
+    const { records } = this.#context;
     const record = records.readSync(this.handle.name);
     this.#dispatches.delete(this.handle.name);
     const isOurs = record?.made !== undefined || record?.was !== undefined;
@@ -261,9 +261,9 @@ export class CriuSource implements SourceSession {
 
   /** Ends the frozen container without letting it run again, and removes what Godwit made for it here. */
   async quit(signal: AbortSignal): Promise<void> {
-    const { runc } = this.#parts;
+    const { runc } = this.#context;
     const { name } = this.handle;
-    await dumpEnded(this.#parts, name, signal);
+    await dumpEnded(this.#context, name, signal);
     const cgroup = await this.#cgroup();
     if (lifeOf(this.#init).state !== 'gone') {
       // A frozen process takes the signal before it runs anything once it is thawed.
@@ -271,7 +271,7 @@ export class CriuSource implements SourceSession {
       await setFrozen(cgroup, false, signal).catch(() => undefined);
     }
     await runc.remove(name);
-    await removeMoved(this.#parts, name);
+    await removeMoved(this.#context, name);
     this.#dispatches.delete(name);
   }
 
@@ -283,7 +283,7 @@ export class CriuSource implements SourceSession {
   #refused(command: string, reason: string): Error {
     return godwitError('GODWIT_HYPERVISOR', {
       hypervisor: 'criu',
-      host: this.#parts.host,
+      host: this.#context.host,
       command,
       reason,
     });

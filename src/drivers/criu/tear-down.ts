@@ -22,24 +22,24 @@ export async function removeDirectory(
 
 /** Repeatable. What somebody else made stays: the bundle and the network namespace of a container that was adopted. */
 export async function removeLeft(
-  parts: HostContext,
+  context: HostContext,
   name: string,
   record: ContainerRecord | undefined,
 ): Promise<void> {
-  const { runc, records, prefix } = parts;
+  const { runc, records, prefix } = context;
   if (record?.made?.cgroup !== undefined) {
     await removeCgroup(prefix, record.made.cgroup, AbortSignal.timeout(LEFT_MS));
   }
   if (record?.made !== undefined) {
     await removeNetwork(runc.run.bind(runc), record.made);
-    await removeVolumes(parts, record.made);
+    await removeVolumes(context, record.made);
   }
-  await removeDirectory(parts, path.join(records.directory, name));
+  await removeDirectory(context, path.join(records.directory, name));
 }
 
 /** Of one that has moved away. */
-export async function removeMoved(parts: HostContext, name: string): Promise<void> {
-  const record = parts.records.readSync(name);
+export async function removeMoved(context: HostContext, name: string): Promise<void> {
+  const record = context.records.readSync(name);
   await putAside(record);
-  await removeLeft(parts, name, record);
+  await removeLeft(context, name, record);
 }

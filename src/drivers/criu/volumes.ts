@@ -32,7 +32,7 @@ export interface LookedAt {
 
 /** `processes`: of the container itself; `all`: of what runc lists here. */
 export async function lookAtVolumes(
-  parts: HostContext,
+  context: HostContext,
   binds: readonly Bind[],
   { processes, all }: { readonly processes: readonly number[]; readonly all: readonly Listed[] },
   signal: AbortSignal,
@@ -41,7 +41,7 @@ export async function lookAtVolumes(
   const here: VolumeHere[] = [];
   const obstacles: Obstacle[] = [];
   if (binds.length === 0) return { volumes, here, obstacles };
-  const table = await readFile(`/proc/${parts.mountsOf ?? 'self'}/mountinfo`, 'utf8');
+  const table = await readFile(`/proc/${context.mountsOf ?? 'self'}/mountinfo`, 'utf8');
   const others = await otherTables(processes, all);
   for (const bind of binds) {
     const { dir, name, source } = bind;
@@ -54,10 +54,10 @@ export async function lookAtVolumes(
       wrong ??
       mountObstacle(bind, table) ??
       useObstacle(bind, table, others) ??
-      (await subvolumeObstacle(parts, bind, signal));
+      (await subvolumeObstacle(context, bind, signal));
     if (obstacle !== undefined) obstacles.push(obstacle);
     const kind = typeof found === 'string' ? found : 'directory';
-    const bytes = obstacle === undefined ? await bytesIn(parts, source, signal) : 0;
+    const bytes = obstacle === undefined ? await bytesIn(context, source, signal) : 0;
     volumes.push({ dir, name, kind, bytes });
     here.push({ path: source, kind, bytes });
   }
@@ -66,15 +66,15 @@ export async function lookAtVolumes(
 
 /** Those of one that is to end, by its configuration. Rejects where one is not there. */
 export async function volumesHere(
-  parts: Pick<HostContext, 'volumeDirs'> & { readonly runc: Pick<Runc, 'run'> },
+  context: Pick<HostContext, 'volumeDirs'> & { readonly runc: Pick<Runc, 'run'> },
   config: string,
   signal: AbortSignal,
 ): Promise<VolumeHere[]> {
   const found: VolumeHere[] = [];
-  for (const { source } of readConfig(config, parts.volumeDirs).binds) {
+  for (const { source } of readConfig(config, context.volumeDirs).binds) {
     const kind = await kindOf(source);
     if (typeof kind !== 'string') throw new Error(kind.reason);
-    found.push({ path: source, kind, bytes: await bytesIn(parts, source, signal) });
+    found.push({ path: source, kind, bytes: await bytesIn(context, source, signal) });
   }
   return found;
 }

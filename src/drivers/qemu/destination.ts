@@ -63,7 +63,7 @@ type Files = Wanted['disks'];
 export class QemuDestination implements DestinationSession {
   readonly disks: QemuDiskTarget;
   readonly #options: DestinationOptions;
-  readonly #parts: HostContext;
+  readonly #context: HostContext;
   readonly #hold: DestinationHold;
   /** What its process may take to end, more than one without memory, ms. */
   readonly #moreMs: number;
@@ -77,18 +77,18 @@ export class QemuDestination implements DestinationSession {
   readonly balloon = balloonOf(async (signal) => (await this.#hold.attached(signal)).client);
 
   /** `known`: the process that the journal names. */
-  constructor(options: DestinationOptions, known: QemuHandle | undefined, parts: HostContext) {
+  constructor(options: DestinationOptions, known: QemuHandle | undefined, context: HostContext) {
     this.#options = options;
-    this.#parts = parts;
+    this.#context = context;
     const { host, guest, guestDir } = options;
     this.#moreMs = endingMs(options.memoryBytes ?? 0);
-    const endsMs = (parts.endsMs ?? ENDS_MS) + this.#moreMs;
+    const endsMs = (context.endsMs ?? ENDS_MS) + this.#moreMs;
     this.#hold = new DestinationHold({ host, guest, guestDir, endsMs }, known);
     this.#ours = known !== undefined;
     this.#cold = new ColdStart(options, this.#hold, END_MS + this.#moreMs);
-    this.#user = new GuestUser(options, parts.user);
-    this.#tpm = new GuestTpm(options, parts.tpm ?? {}, parts.user);
-    this.disks = new QemuDiskTarget(options, parts, (signal) => this.#incoming(signal));
+    this.#user = new GuestUser(options, context.user);
+    this.#tpm = new GuestTpm(options, context.tpm ?? {}, context.user);
+    this.disks = new QemuDiskTarget(options, context, (signal) => this.#incoming(signal));
   }
 
   onEvent(listener: (event: HypervisorEvent) => void): () => void {
@@ -160,7 +160,7 @@ export class QemuDestination implements DestinationSession {
     const pipes = setup.mode !== 'precopy';
     const argv = await commandLine(match, program, { guest, guestDir, logDir, ports, pipes, as });
     if (pipes) await makePipes(guestDir, signal, as?.gid);
-    const { cgroup } = this.#parts;
+    const { cgroup } = this.#context;
     const limits = cgroup === 'none' ? undefined : limitsFor(match.spec, cgroup, roomOfHost());
     const place = { ...this.#options, as, limits, lockBytes: lockedBytes(match) };
     if (match.spec.tpm !== undefined) await this.#tpm.start(match.spec.tpm, place, signal);
@@ -230,7 +230,7 @@ export class QemuDestination implements DestinationSession {
 
   async plug(name: string, signal: AbortSignal): Promise<void> {
     const { client } = await this.#hold.attached(signal);
-    const place = { ...this.#options, devices: this.#parts.devices ?? {} };
+    const place = { ...this.#options, devices: this.#context.devices ?? {} };
     await plugIn(place, name, client, (files) => this.#user.mayOpen(files), signal);
   }
 
@@ -289,7 +289,7 @@ export class QemuDestination implements DestinationSession {
 
   async #match(wanted: Wanted, signal: AbortSignal): Promise<Match> {
     return this.#user.checked(
-      await matchWithHost(this.#options, this.#parts, this.#tpm, wanted, signal),
+      await matchWithHost(this.#options, this.#context, this.#tpm, wanted, signal),
     );
   }
 

@@ -20,14 +20,14 @@ export interface Wanted {
 /** All that this host has to say to a description, but for what only the user of its QEMU decides. */
 export async function matchWithHost(
   options: DestinationOptions,
-  parts: HostContext,
+  context: HostContext,
   tpm: GuestTpm,
   { description, stream, disks }: Wanted,
   signal: AbortSignal,
 ): Promise<Match> {
-  const programs = await parts.programs(signal);
-  const { images: store, cgroup, luks, baseline, devices = {} } = parts;
-  const host = { ...parts, programs, store, disks, luksKeyDir: luks?.keyDir };
+  const programs = await context.programs(signal);
+  const { images: store, cgroup, luks, baseline, devices = {} } = context;
+  const host = { ...context, programs, store, disks, luksKeyDir: luks?.keyDir };
   const match = await matchHost(description, stream, options, host, signal);
   const sockets = socketChecks(match.spec, options.guestDir);
   const served = await tpm.checks(match.spec, signal);

@@ -88,7 +88,7 @@ export class QemuSource implements SourceSession {
   readonly balloon = balloonOf(async () => this.#client);
   readonly #client: QmpClient;
   readonly #watch: MonitorWatch;
-  readonly #parts: SessionContext;
+  readonly #context: SessionContext;
   #setup: StreamSetup | undefined;
   /** Parameters as they were found, to be put back. */
   #found: Parameters | undefined;
@@ -96,14 +96,14 @@ export class QemuSource implements SourceSession {
   /** The guest was stopped for the switch to post-copy: nobody but Godwit runs it again. */
   #stopped = false;
 
-  constructor(handle: QemuHandle, client: QmpClient, parts: SessionContext) {
+  constructor(handle: QemuHandle, client: QmpClient, context: SessionContext) {
     this.handle = handle;
     this.#client = client;
-    this.#watch = parts.watch;
-    this.#parts = parts;
-    const live = (signal: AbortSignal) => liveNodes(client, handle, parts.host, signal);
-    this.disks = new QemuDiskSource(handle.name, client, parts.images, live);
-    this.relocator = new QemuRelocator(handle, client, parts.host);
+    this.#watch = context.watch;
+    this.#context = context;
+    const live = (signal: AbortSignal) => liveNodes(client, handle, context.host, signal);
+    this.disks = new QemuDiskSource(handle.name, client, context.images, live);
+    this.relocator = new QemuRelocator(handle, client, context.host);
     this.unplugger = new QemuUnplugger(handle.name, client);
   }
 
@@ -129,7 +129,7 @@ export class QemuSource implements SourceSession {
     isWayBack = false,
   ): Promise<Inspection> {
     const asked = { stream, unplug, isWayBack };
-    const found = await lookAt(this.handle, this.#client, this.#parts, asked, signal);
+    const found = await lookAt(this.handle, this.#client, this.#context, asked, signal);
     this.#memoryBytes = found.description.memoryBytes;
     return found;
   }
@@ -285,7 +285,7 @@ export class QemuSource implements SourceSession {
     await leaveTpm(tpm, directory, signal);
     await returnFiles(directory);
     await removeCgroup(directory);
-    for (const socket of this.#parts.sockets) await rm(socket, { force: true });
+    for (const socket of this.#context.sockets) await rm(socket, { force: true });
   }
 
   readonly close = async (): Promise<void> => this.#watch.close();

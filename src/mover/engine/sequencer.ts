@@ -22,14 +22,14 @@ export interface SequencerDependencies<State, Event extends { readonly type: str
  * transition asks for. Decides nothing itself.
  */
 export class Sequencer<State, Event extends { readonly type: string }, Effect> {
-  readonly #parts: SequencerDependencies<State, Event, Effect>;
+  readonly #deps: SequencerDependencies<State, Event, Effect>;
   readonly #mutex = new Mutex();
   readonly #finished = Promise.withResolvers<EndPhase>();
   #state: State;
   #unwritten = false;
 
-  constructor(parts: SequencerDependencies<State, Event, Effect>, state: State) {
-    this.#parts = parts;
+  constructor(deps: SequencerDependencies<State, Event, Effect>, state: State) {
+    this.#deps = deps;
     this.#state = state;
     // A journal that cannot be written rejects the wait for the end, and nothing else.
     this.#finished.promise.catch(() => {});
@@ -64,7 +64,7 @@ export class Sequencer<State, Event extends { readonly type: string }, Effect> {
   }
 
   async #apply(event: Event): Promise<void> {
-    const { journal, transition, durability, ignores, perform, applied } = this.#parts;
+    const { journal, transition, durability, ignores, perform, applied } = this.#deps;
     const before = this.#state;
     if (ignores(before, event)) return;
     // Nothing follows what may not lie on the disk, whatever else is heard: the next mover reads what does.

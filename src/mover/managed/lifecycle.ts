@@ -51,8 +51,8 @@ export interface ManagedContext {
   ) => Promise<T>;
 }
 
-type Do = (parts: ManagedContext, signal: AbortSignal) => Promise<ManagedFacts | undefined>;
-type Undo = (parts: ManagedContext, signal: AbortSignal) => Promise<void>;
+type Do = (context: ManagedContext, signal: AbortSignal) => Promise<ManagedFacts | undefined>;
+type Undo = (context: ManagedContext, signal: AbortSignal) => Promise<void>;
 /** Facts end a step; the others end by an event. */
 type Lifecycle = {
   readonly [Name in StepName]: Name extends UndoneStep
@@ -84,40 +84,40 @@ export const LIFECYCLE: Lifecycle = {
       await ask(async (session, inner) => session.prepare?.(order, inner), signal);
       return {};
     },
-    undo: async (parts, signal) => {
-      const { ask, clock, state } = parts;
-      await unprepare(parts, signal);
+    undo: async (context, signal) => {
+      const { ask, clock, state } = context;
+      await unprepare(context, signal);
       if (state().prepared !== 'unsure') return;
       await clock.sleep(await ask(async (session) => session.settlesMs, signal), signal);
-      await unprepare(parts, signal);
+      await unprepare(context, signal);
     },
   },
 
   // The point of no return: from the order on the manager decides.
   start: {
-    do: async (parts, signal) => {
-      if (parts.state().order !== 'none') return undefined;
-      await parts.wire?.open(parts.state(), signal);
-      await parts.record({ type: 'ordered' });
+    do: async (context, signal) => {
+      if (context.state().order !== 'none') return undefined;
+      await context.wire?.open(context.state(), signal);
+      await context.record({ type: 'ordered' });
       // A cancel may have come before it.
-      if (parts.state().order !== 'sent' || signal.aborted) return undefined;
-      parts.dispatch(await sendOrder(parts, signal));
+      if (context.state().order !== 'sent' || signal.aborted) return undefined;
+      context.dispatch(await sendOrder(context, signal));
       return undefined;
     },
     undo: askToEnd,
   },
 
   watch: {
-    do: async (parts, signal) => {
-      const { ask, order, state, clock } = parts;
-      if (state().order === 'sent') void settle(parts, signal);
-      const report = reporter(parts);
+    do: async (context, signal) => {
+      const { ask, order, state, clock } = context;
+      if (state().order === 'sent') void settle(context, signal);
+      const report = reporter(context);
       while (!signal.aborted) {
-        const task = await answerOf(parts, () =>
+        const task = await answerOf(context, () =>
           ask((session, inner) => session.look(order, inner), signal),
         );
         if (task !== undefined) report(task);
-        const isReported = task?.state === 'running' && (await untilChanged(parts, signal));
+        const isReported = task?.state === 'running' && (await untilChanged(context, signal));
         await clock.sleep(isReported ? CHANGED_MS : LOOK_MS, signal);
       }
       return undefined;
@@ -125,12 +125,12 @@ export const LIFECYCLE: Lifecycle = {
   },
 
   verify: {
-    do: async (parts, signal) => {
-      const { ask, order, clock, dispatch, wire } = parts;
+    do: async (context, signal) => {
+      const { ask, order, clock, dispatch, wire } = context;
       const went = await wire?.close();
       if (went !== undefined) dispatch({ type: 'wire', ...went });
       while (!signal.aborted) {
-        const where = await answerOf(parts, () =>
+        const where = await answerOf(context, () =>
           ask((session, inner) => session.where(order, inner), signal),
         );
         if (where !== undefined) dispatch({ type: 'found', where });
@@ -263,9 +263,9 @@ async function answerOf<T>(
 }
 
 /** False where the manager does not report changes. */
-async function untilChanged(parts: ManagedContext, signal: AbortSignal): Promise<boolean> {
-  const { ask, order } = parts;
-  const isChanged = await answerOf(parts, () =>
+async function untilChanged(context: ManagedContext, signal: AbortSignal): Promise<boolean> {
+  const { ask, order } = context;
+  const isChanged = await answerOf(context, () =>
     ask(async (session, inner) => session.changed?.(order, inner), signal),
   );
   return isChanged ?? false;

@@ -49,7 +49,7 @@ export class ManagedMover {
   readonly #around: Around;
   readonly #journal: Journal<ManagedEvent>;
   readonly #sequencer: Sequencer<ManagedState, ManagedEvent, ManagedEffect>;
-  readonly #parts: ManagedContext;
+  readonly #context: ManagedContext;
   readonly #planned: Planned;
   readonly #tookOver: boolean;
   readonly #close: () => Promise<void>;
@@ -85,7 +85,7 @@ export class ManagedMover {
     this.#planned = planned;
     this.#tookOver = found !== undefined;
     this.#close = close;
-    this.#parts = {
+    this.#context = {
       clock,
       log,
       get order() {
@@ -163,7 +163,7 @@ export class ManagedMover {
     try {
       const pause = pauseMs(this.state);
       if (pause > 0) await this.#around.clock.sleep(pause, abort.signal);
-      const facts = await LIFECYCLE[step].do(this.#parts, abort.signal);
+      const facts = await LIFECYCLE[step].do(this.#context, abort.signal);
       if (facts !== undefined) this.#sequencer.dispatch({ type: 'did', step, facts });
     } catch (thrown) {
       if (abort.signal.aborted) return;
@@ -182,7 +182,7 @@ export class ManagedMover {
     const abort = new AbortController();
     this.#current = abort;
     try {
-      await LIFECYCLE.prepare.undo(this.#parts, abort.signal);
+      await LIFECYCLE.prepare.undo(this.#context, abort.signal);
       this.#sequencer.dispatch({ type: 'undone' });
     } catch (thrown) {
       if (abort.signal.aborted) return;
@@ -197,7 +197,7 @@ export class ManagedMover {
     // While the order is on its way, its step has its own time.
     if (doing.kind === 'do' && doing.step === 'watch') this.#timeIn('watch', CANCEL_MS);
     const signals = [this.#ended, this.#current ?? this.#ended].map(({ signal }) => signal);
-    LIFECYCLE.start.undo(this.#parts, AbortSignal.any(signals)).catch((thrown: unknown) => {
+    LIFECYCLE.start.undo(this.#context, AbortSignal.any(signals)).catch((thrown: unknown) => {
       const error = toGodwitError(thrown);
       this.#around.log.debug({ error }, 'the manager is asked no more to end the task');
     });

@@ -60,18 +60,18 @@ export interface ManagedWireDependencies extends Required<Pick<Surroundings, 'co
  * becomes of the task the manager says.
  */
 export class ManagedWire {
-  readonly #parts: ManagedWireDependencies;
+  readonly #deps: ManagedWireDependencies;
   #open: Opened | undefined;
   #why: string | undefined;
   /** It is closed or broken off: what is heard of it from then on is its end, and nothing is opened. */
   #closing: Error | undefined;
 
-  constructor(parts: ManagedWireDependencies) {
-    this.#parts = parts;
+  constructor(deps: ManagedWireDependencies) {
+    this.#deps = deps;
   }
 
   get #sockets(): { readonly memory: string; readonly disks: string } {
-    const { config, driver, request } = this.#parts;
+    const { config, driver, request } = this.#deps;
     if (driver.memorySockets === undefined) throw noPath(`${driver.name} has no sockets for it`);
     const { directory } = driver.memorySockets;
     const of = { id: request.id, from: config.name };
@@ -79,7 +79,7 @@ export class ManagedWire {
   }
 
   check(disks: boolean, signal: AbortSignal): Promise<Check> {
-    const { config, driver, request } = this.#parts;
+    const { config, driver, request } = this.#deps;
     const { guest, to } = request.request;
     const query = { guest, from: config.name, driver: driver.name };
     const ask = async () =>
@@ -92,7 +92,7 @@ export class ManagedWire {
   async open({ memoryBytes = 0, copies }: WireLoad, signal: AbortSignal): Promise<void> {
     if (this.#open !== undefined) return;
     const disks = copies.length > 0;
-    const { config, driver, request } = this.#parts;
+    const { config, driver, request } = this.#deps;
     const { guest } = request.request;
     const { linkGraceMs: graceMs = DEFAULT_LINK_GRACE_MS, timeoutMs } = this.#settings;
     const terms = termsFor(config, guest, graceMs);
@@ -117,7 +117,7 @@ export class ManagedWire {
       this.#mind(wire);
       if (disks && answer.disks !== undefined) {
         const socket = this.#sockets.disks;
-        tunnel = await this.#parts.tunnel({ ...end(answer.disks), socket }, signal);
+        tunnel = await this.#deps.tunnel({ ...end(answer.disks), socket }, signal);
         this.#mind(tunnel);
         openToUser(socket, user);
       }
@@ -132,12 +132,12 @@ export class ManagedWire {
   }
 
   get #settings(): MigrationSettings {
-    return migrationSettings.parse(this.#parts.request.request);
+    return migrationSettings.parse(this.#deps.request.request);
   }
 
   /** What both sessions have alike. */
   #endpoint(): Omit<SourceTunnelOptions, 'socket' | 'session' | 'addresses'> {
-    const { config, request, log } = this.#parts;
+    const { config, request, log } = this.#deps;
     const { linkGraceMs: graceMs = DEFAULT_LINK_GRACE_MS, maxBandwidth } = this.#settings;
     const budget = budgetOf(config);
     return {
@@ -159,7 +159,7 @@ export class ManagedWire {
     terms: WireTerms,
     signal: AbortSignal,
   ): Promise<Wire> {
-    const { config, request, wire } = this.#parts;
+    const { config, request, wire } = this.#deps;
     const { guest, to } = request.request;
     const cache = cacheFor(config, guest, terms, to);
     const saidBytesPerS = config.wire.rates[to];
@@ -177,12 +177,12 @@ export class ManagedWire {
       if (this.#closing !== undefined) return;
       const error = toGodwitError(thrown);
       this.#why ??= error.message.slice(0, 1024);
-      this.#parts.log.warn({ error }, 'the wire is broken');
+      this.#deps.log.warn({ error }, 'the wire is broken');
     });
   }
 
   #mustMatch({ place, disks }: Receiver, wantsDisks: boolean): void {
-    const { driver, request } = this.#parts;
+    const { driver, request } = this.#deps;
     const own = driver.memorySockets?.place ?? '';
     if (place !== own)
       throw noPath(`${request.toHost} has its sockets in ${place}, and this host in ${own}`);
@@ -224,7 +224,7 @@ export class ManagedWire {
     readonly route: (stated: string) => string;
     readonly spare: (stated: string) => string[];
   }> {
-    const { request, connect } = this.#parts;
+    const { request, connect } = this.#deps;
     const { peer, toHost } = request;
     if (peer === undefined) throw noPath(`this host knows no agent of Godwit at ${toHost}`);
     const all = [peer.address, ...(peer.addresses ?? [])];

@@ -31,7 +31,7 @@ const MOST_AHEAD = 4;
 
 /** Frames to items. A missing content is asked for; what comes meanwhile is held. */
 export class DecodePipe {
-  readonly #parts: DecodePipeDependencies;
+  readonly #deps: DecodePipeDependencies;
   readonly #decoder: Decoder;
   readonly #decompressor = new Decompressor();
   readonly #reader: FrameReader;
@@ -45,10 +45,10 @@ export class DecodePipe {
   #reportedNumber = 1;
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(parts: DecodePipeDependencies) {
-    this.#parts = parts;
-    this.#decoder = new Decoder(parts.settings, parts);
-    this.#reader = new FrameReader(parts.settings);
+  constructor(deps: DecodePipeDependencies) {
+    this.#deps = deps;
+    this.#decoder = new Decoder(deps.settings, deps);
+    this.#reader = new FrameReader(deps.settings);
   }
 
   /**
@@ -95,7 +95,7 @@ export class DecodePipe {
 
   #hold(frame: Frame): void {
     this.#heldBytes += frame.payload.length;
-    if (this.#heldBytes > this.#parts.mostHeldBytes) {
+    if (this.#heldBytes > this.#deps.mostHeldBytes) {
       throw this.#fail(new BadFrame('more is sent than may be in flight', frame.number));
     }
     this.#waiting.push({ frame, body: undefined });
@@ -141,11 +141,11 @@ export class DecodePipe {
       const items = this.#decoder.items(pending);
       let next = items.next();
       while (!next.done) {
-        const wait = this.#parts.give(next.value);
+        const wait = this.#deps.give(next.value);
         if (wait !== undefined) await wait;
         next = items.next();
       }
-      const wait = this.#parts.compared?.();
+      const wait = this.#deps.compared?.();
       if (wait !== undefined) await wait;
       await this.#reportDecoded(next.value);
     } catch (error) {
@@ -154,7 +154,7 @@ export class DecodePipe {
   }
 
   async #reportDecoded(lastNumber: number): Promise<void> {
-    const { windowPages } = this.#parts.settings;
+    const { windowPages } = this.#deps.settings;
     if (lastNumber - this.#reportedNumber < windowPages * REPORT_SHARE) return;
     this.#reportedNumber = lastNumber;
     await this.#answer((number) => decodedFrame(number, lastNumber));
@@ -172,7 +172,7 @@ export class DecodePipe {
   async #answer(make: (number: number) => Frame): Promise<void> {
     const frame = make(this.#number);
     this.#number += 1;
-    await this.#parts.answer(writeFrame(frame));
+    await this.#deps.answer(writeFrame(frame));
   }
 
   #fail(error: unknown): unknown {

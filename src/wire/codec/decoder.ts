@@ -52,7 +52,7 @@ export interface Pending {
 /** Gives back what an Encoder took. Synchronous; throws BadFrame, after which the stream cannot go on. */
 export class Decoder {
   readonly #settings: CodecSettings;
-  readonly #parts: DecoderDependencies;
+  readonly #deps: DecoderDependencies;
   readonly #window: Window;
   readonly #versions: NumberTable;
   readonly #reader = new RunReader();
@@ -62,12 +62,12 @@ export class Decoder {
   /** Where contents of the batch that is open are read to; as many as a batch has needed. */
   readonly #rooms: Buffer[] = [];
 
-  constructor(settings: CodecSettings, parts: DecoderDependencies) {
+  constructor(settings: CodecSettings, deps: DecoderDependencies) {
     this.#settings = checkSettings(settings);
-    this.#parts = parts;
+    this.#deps = deps;
     this.#window = new Window(settings.windowPages);
     this.#versions = new NumberTable(settings.windowPages * 2);
-    this.#running = new RunningHash(parts.hash64, settings.batchItems);
+    this.#running = new RunningHash(deps.hash64, settings.batchItems);
   }
 
   /**
@@ -114,7 +114,7 @@ export class Decoder {
     if (this.#running.close() !== pending.head.hash) {
       throw new BadFrame('what it decodes to is not what was sent');
     }
-    this.#placed.handTo(this.#parts.contents);
+    this.#placed.handTo(this.#deps.contents);
     return this.#window.next;
   }
 
@@ -136,7 +136,7 @@ export class Decoder {
   }
 
   #read(run: Run, at: number, into: Buffer): Uint8Array | undefined {
-    const { contents } = this.#parts;
+    const { contents } = this.#deps;
     if (contents === undefined)
       throw new BadFrame('it names a content, and this side has no cache');
     const name =
@@ -155,7 +155,7 @@ export class Decoder {
     const number = this.#content(pending, run, at, data);
     const bytes = this.#window.at(number);
     this.#versions.set(place, number);
-    this.#running.page(place, this.#parts.hash64(bytes));
+    this.#running.page(place, this.#deps.hash64(bytes));
     return { ...item, bytes };
   }
 
@@ -199,7 +199,7 @@ export class Decoder {
   }
 
   #arrive(run: Run, at: number, page: Uint8Array): number {
-    const name = this.#parts.contents?.arrived(page);
+    const name = this.#deps.contents?.arrived(page);
     if (name !== undefined) this.#placed.add(run.block, run.page + at, name);
     return this.#window.put(page);
   }

@@ -27,7 +27,7 @@ const MOST_AHEAD = 8;
 export class EncodePipe {
   readonly encoder: Encoder;
   readonly level: LevelControl;
-  readonly #parts: EncodePipeDependencies;
+  readonly #deps: EncodePipeDependencies;
   readonly #compressor: Compressor;
   readonly #control: FrameReader;
   #last: Promise<void> = Promise.resolve();
@@ -38,12 +38,12 @@ export class EncodePipe {
   #forRoom: (() => void)[] = [];
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(parts: EncodePipeDependencies) {
-    this.#parts = parts;
-    this.encoder = new Encoder(parts.settings, parts);
-    this.#compressor = new Compressor(parts.cores);
-    this.level = new LevelControl(parts.cores, parts.saidBytesPerS);
-    this.#control = new FrameReader(parts.settings);
+  constructor(deps: EncodePipeDependencies) {
+    this.#deps = deps;
+    this.encoder = new Encoder(deps.settings, deps);
+    this.#compressor = new Compressor(deps.cores);
+    this.level = new LevelControl(deps.cores, deps.saidBytesPerS);
+    this.#control = new FrameReader(deps.settings);
   }
 
   /** Contents that the far side asked for. */
@@ -93,7 +93,7 @@ export class EncodePipe {
 
   async #sendContents(frame: Frame): Promise<void> {
     this.#misses += frame.items;
-    this.#parts.contents?.missed(frame.items);
+    this.#deps.contents?.missed(frame.items);
     // Looked up before anything is awaited: the window goes on meanwhile.
     const contents = missingOf(frame).map((number) => {
       const page = this.encoder.content(number);
@@ -107,7 +107,7 @@ export class EncodePipe {
   }
 
   async #ship(batch: Batch): Promise<void> {
-    const choice = this.level.next(this.#parts.nowMs());
+    const choice = this.level.next(this.#deps.nowMs());
     this.encoder.sparing = this.level.thin;
     const { records, data, items, hash } = batch;
     const plainBytes = records.length + data.length;
@@ -132,7 +132,7 @@ export class EncodePipe {
         if (this.#failure === undefined) {
           const frame = await make();
           this.#number += 1;
-          await this.#parts.send(frame);
+          await this.#deps.send(frame);
         }
       } catch (error) {
         this.#failure ??= { error };

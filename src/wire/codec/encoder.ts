@@ -53,7 +53,7 @@ export class Encoder {
   /** Bytes are worth more work: code is encoded so that it compresses better. */
   sparing = false;
   readonly #settings: CodecSettings;
-  readonly #parts: EncoderDependencies;
+  readonly #deps: EncoderDependencies;
   readonly #window: Window;
   readonly #versions: NumberTable;
   readonly #byHash: NumberTable;
@@ -78,9 +78,9 @@ export class Encoder {
   /** Contents that went as references, left the window, and may be asked for still: at most a window's. */
   readonly #kept = new Map<number, Buffer>();
 
-  constructor(settings: CodecSettings, parts: EncoderDependencies) {
+  constructor(settings: CodecSettings, deps: EncoderDependencies) {
     this.#settings = checkSettings(settings);
-    this.#parts = parts;
+    this.#deps = deps;
     this.#window = new Window(settings.windowPages);
     this.#referred = new Uint8Array(settings.windowPages);
     this.#versions = new NumberTable(settings.windowPages * 2);
@@ -88,7 +88,7 @@ export class Encoder {
     this.#records = new Writer(mostRecords(settings));
     this.#data = new Writer(settings.batchBytes);
     this.#runs = new RunWriter(this.#records);
-    this.#running = new RunningHash(parts.hash64, settings.batchItems);
+    this.#running = new RunningHash(deps.hash64, settings.batchItems);
   }
 
   /** Takes an item; gives the batches that it filled. Bytes may come out at the far side in several pieces. */
@@ -154,7 +154,7 @@ export class Encoder {
       return;
     }
     this.#page.set(bytes);
-    const hash = this.#parts.hash64(this.#page);
+    const hash = this.#deps.hash64(this.#page);
     this.#running.page(place, hash);
     this.#hash[0] = hash;
     const key = this.#hashWords[0] ?? 0;
@@ -177,7 +177,7 @@ export class Encoder {
 
   /** A content that the window lacks: by reference, as a delta, or in full. True where the far side may miss it. */
   #addContent(block: number, number: number, version: number): boolean {
-    const { contents } = this.#parts;
+    const { contents } = this.#deps;
     const name = contents?.nameOf(this.#page);
     let base: Uint8Array | undefined;
     if (name !== undefined) this.#placed.add(block, number, name);
@@ -234,7 +234,7 @@ export class Encoder {
       old = this.#window.at(version);
     } else {
       kind = 'deltaOfBase';
-      const read = base && this.#parts.contents?.read(base);
+      const read = base && this.#deps.contents?.read(base);
       if (read !== undefined) this.#base.set(read);
       old = read && this.#base;
     }
@@ -280,7 +280,7 @@ export class Encoder {
       lastNumber: this.#window.next,
       plainBytes: this.#plainBytes,
     };
-    this.#placed.handTo(this.#parts.contents);
+    this.#placed.handTo(this.#deps.contents);
     this.#records.clear();
     if (this.#lent.size < MOST_LENT) this.#lent.set(data, this.#data);
     this.#data = this.#spare.pop() ?? new Writer(this.#settings.batchBytes);

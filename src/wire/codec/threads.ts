@@ -80,7 +80,7 @@ export interface EncodeThreadDependencies {
 /** An EncodePipe in a thread of its own. One caller at a time; every call rejects once the thread is gone. */
 export class EncodeThread {
   readonly #life: Life;
-  readonly #parts: EncodeThreadDependencies;
+  readonly #deps: EncodeThreadDependencies;
   readonly #credit = new Credit(MOST_BETWEEN_BYTES);
   readonly #packer = new Packer();
   readonly #flushes = new Map<number, () => void>();
@@ -88,10 +88,10 @@ export class EncodeThread {
   #flushId = 0;
   #tally: messages.EncodeTally | undefined;
 
-  constructor(parts: EncodeThreadDependencies) {
-    this.#parts = parts;
+  constructor(deps: EncodeThreadDependencies) {
+    this.#deps = deps;
     const file = new URL('./encode-worker.ts', import.meta.url);
-    this.#life = new Life(file, parts.start, parts.signal);
+    this.#life = new Life(file, deps.start, deps.signal);
     this.#life.onEnd((error) => this.#credit.fail(error));
     this.#life.onEnd(() => this.#flushes.forEach((done) => done()));
     this.#life.worker.on('message', (message: messages.FromEncoder) => this.#take(message));
@@ -173,7 +173,7 @@ export class EncodeThread {
   async #send(frame: Uint8Array): Promise<void> {
     try {
       this.#life.check();
-      await this.#parts.send(frame);
+      await this.#deps.send(frame);
       this.#post({ type: 'sent', bytes: frame.length });
     } catch (error) {
       this.#life.fail(error);
@@ -195,15 +195,15 @@ export class DecodeThread {
   /** What this side's cache holds, for the far side's encoder. */
   readonly summary: Promise<Uint8Array>;
   readonly #life: Life;
-  readonly #parts: DecodeThreadDependencies;
+  readonly #deps: DecodeThreadDependencies;
   readonly #credit = new Credit(MOST_BETWEEN_BYTES);
   #last: Promise<void> = Promise.resolve();
   #ready: (summary: Uint8Array) => void = () => undefined;
 
-  constructor(parts: DecodeThreadDependencies) {
-    this.#parts = parts;
+  constructor(deps: DecodeThreadDependencies) {
+    this.#deps = deps;
     const file = new URL('./decode-worker.ts', import.meta.url);
-    this.#life = new Life(file, parts.start, parts.signal);
+    this.#life = new Life(file, deps.start, deps.signal);
     this.summary = new Promise((resolve, reject) => {
       this.#ready = resolve;
       this.#life.onEnd(reject);
@@ -245,14 +245,14 @@ export class DecodeThread {
         this.#last = this.#last.then(() => this.#give(message.pack));
         return;
       case 'answer':
-        this.#last = this.#last.then(() => this.#work(() => this.#parts.answer(message.bytes)));
+        this.#last = this.#last.then(() => this.#work(() => this.#deps.answer(message.bytes)));
         return;
       case 'closed':
     }
   }
 
   async #give(pack: Pack): Promise<void> {
-    await this.#work(() => this.#parts.give(unpack(pack)));
+    await this.#work(() => this.#deps.give(unpack(pack)));
     const given: messages.ToDecoder = { type: 'given', memory: pack.memory };
     this.#life.worker.postMessage(given);
   }

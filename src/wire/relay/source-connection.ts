@@ -33,19 +33,19 @@ export interface SourceConnectionDependencies {
 
 /** Reads one connection of the source's hypervisor into its encoder until it ends. */
 export class SourceConnection {
-  readonly #parts: SourceConnectionDependencies;
+  readonly #deps: SourceConnectionDependencies;
   readonly #items: StreamItems;
   /** Since when something waits in the encoder that was not pushed on. */
   #waitsFromMs: number | undefined;
 
-  constructor(parts: SourceConnectionDependencies) {
-    this.#parts = parts;
-    this.#items = new StreamItems(parts.context);
+  constructor(deps: SourceConnectionDependencies) {
+    this.#deps = deps;
+    this.#items = new StreamItems(deps.context);
   }
 
   /** Resolves when all of it was sent: true where the hypervisor has ended it, false where it broke. */
   async run(): Promise<boolean> {
-    const { socket, encoding } = this.#parts;
+    const { socket, encoding } = this.#deps;
     while (socket.state === 'open' || socket.readable) {
       const chunk = socket.read();
       if (chunk !== undefined) await this.#take(chunk);
@@ -60,7 +60,7 @@ export class SourceConnection {
   }
 
   async #take(chunk: Buffer): Promise<void> {
-    const { encoding, count, room, changed } = this.#parts;
+    const { encoding, count, room, changed } = this.#deps;
     count(chunk.length);
     await encoding.add(this.#items.push(chunk));
     this.#waitsFromMs ??= performance.now();
@@ -72,7 +72,7 @@ export class SourceConnection {
 
   /** Nothing is there to be read: what was read goes out, unless more has come with the next turn of the loop. */
   async #pause(): Promise<void> {
-    const { socket, gathers } = this.#parts;
+    const { socket, gathers } = this.#deps;
     await nextTurn();
     if (socket.readable) return;
     const leftMs = (this.#waitsFromMs ?? 0) + GATHER_MS - performance.now();
@@ -81,7 +81,7 @@ export class SourceConnection {
   }
 
   async #waitForRest(): Promise<void> {
-    const { socket, encoding } = this.#parts;
+    const { socket, encoding } = this.#deps;
     if (await socket.wait(HELD_MS)) return;
     for (let turn = 0; turn < HELD_TURNS; turn += 1) {
       await nextTurn();
@@ -92,7 +92,7 @@ export class SourceConnection {
   }
 
   async #push(): Promise<void> {
-    await this.#parts.encoding.push();
+    await this.#deps.encoding.push();
     this.#waitsFromMs = undefined;
     this.#items.pushed();
   }

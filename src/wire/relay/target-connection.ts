@@ -23,7 +23,7 @@ const FIRST_BYTES = 320 * 1024;
 
 /** One connection to the destination's hypervisor. */
 export class TargetConnection {
-  readonly #parts: TargetConnectionDependencies;
+  readonly #deps: TargetConnectionDependencies;
   readonly #rebuild = new Rebuild();
   readonly #socket = Promise.withResolvers<LocalSocket | undefined>();
   /** The source's side has ended, or nothing more can be handed on. */
@@ -33,8 +33,8 @@ export class TargetConnection {
   #outBytes = 0;
   #isReported = false;
 
-  constructor(parts: TargetConnectionDependencies) {
-    this.#parts = parts;
+  constructor(deps: TargetConnectionDependencies) {
+    this.#deps = deps;
   }
 
   /** Resolves when both sides have ended it, or at once where it was never opened. */
@@ -50,7 +50,7 @@ export class TargetConnection {
 
   /** The source's hypervisor has connected: so does this side. */
   open(): void {
-    this.#run ??= this.#connect().catch((error: unknown) => this.#parts.fail(error));
+    this.#run ??= this.#connect().catch((error: unknown) => this.#deps.fail(error));
   }
 
   /** Rebuilds the items and hands them to the hypervisor; resolves when it has taken them. */
@@ -70,12 +70,12 @@ export class TargetConnection {
     // What nobody takes any more counts as taken: the source must not wait for it.
     if (bytes.length > 0) {
       if (socket !== undefined && !(await socket.write(bytes))) await this.#break(socket);
-      this.#parts.taken(bytes.length);
+      this.#deps.taken(bytes.length);
     }
     this.#outBytes = 0;
     if (this.#rebuild.ended) {
       socket?.finish();
-      this.#parts.ended();
+      this.#deps.ended();
       this.#over.resolve();
     }
   }
@@ -87,8 +87,8 @@ export class TargetConnection {
   }
 
   async #connect(): Promise<void> {
-    await this.#parts.after();
-    const socket = await LocalSocket.connect(this.#parts.socket);
+    await this.#deps.after();
+    const socket = await LocalSocket.connect(this.#deps.socket);
     this.#socket.resolve(socket);
     if ((await this.#socket.promise) !== socket) return socket.break();
     while (socket.state === 'open' || socket.readable) {
@@ -96,14 +96,14 @@ export class TargetConnection {
       if (chunk === undefined) await socket.wait();
       else await this.#sendBack(chunk);
     }
-    if (socket.state === 'ended') await this.#parts.backEnded();
+    if (socket.state === 'ended') await this.#deps.backEnded();
     else await this.#break(socket);
   }
 
   async #sendBack(chunk: Buffer): Promise<void> {
     const most = MESSAGE_BYTES - 1;
     for (let at = 0; at < chunk.length; at += most) {
-      await this.#parts.back(chunk.subarray(at, at + most));
+      await this.#deps.back(chunk.subarray(at, at + most));
     }
   }
 
@@ -112,7 +112,7 @@ export class TargetConnection {
     this.#over.resolve();
     if (this.#isReported) return;
     this.#isReported = true;
-    await this.#parts.broken();
+    await this.#deps.broken();
   }
 
   #put(bytes: Uint8Array): void {

@@ -17,15 +17,15 @@ type Call = (what: string, execute: () => Promise<Heard>) => Promise<Heard>;
 /** The hosts and the site's program of a roll, and the rules of one. */
 export class ModelRolls {
   readonly #wish: string;
-  readonly #parts: Dependencies;
+  readonly #deps: Dependencies;
   readonly #onBreak: (rule: string) => void;
   /** How often the program did its work, by the id that it was given. */
   readonly #ran = new Map<string, number>();
   #stageAtCancel: string | undefined;
 
-  constructor(wish: string, parts: Dependencies, onBreak: (rule: string) => void) {
+  constructor(wish: string, deps: Dependencies, onBreak: (rule: string) => void) {
     this.#wish = wish;
-    this.#parts = parts;
+    this.#deps = deps;
     this.#onBreak = onBreak;
   }
 
@@ -44,7 +44,7 @@ export class ModelRolls {
 
   /** It does its work once for each id. */
   async #program(host: string, id: string): Promise<Heard> {
-    const { flaws, isEmpty, store } = this.#parts;
+    const { flaws, isEmpty, store } = this.#deps;
     const before = this.#ran.get(id) ?? 0;
     if (before === 0 || flaws.has('program-runs-twice')) {
       this.#ran.set(id, before + 1);
@@ -61,7 +61,7 @@ export class ModelRolls {
   }
 
   check(): void {
-    const { store } = this.#parts;
+    const { store } = this.#deps;
     const wish = store.rows.get(this.#wish)?.wish;
     if (wish?.ask.kind !== 'roll') return;
     const closed = [...store.marks.values()].filter(({ drainingFor }) => drainingFor !== undefined);
@@ -81,7 +81,7 @@ export class ModelRolls {
   }
 
   #stage(): string {
-    const roll = this.#parts.store.rows.get(this.#wish)?.wish.roll;
+    const roll = this.#deps.store.rows.get(this.#wish)?.wish.roll;
     return `${roll?.at} ${roll?.stage}`;
   }
 }

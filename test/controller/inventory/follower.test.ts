@@ -17,7 +17,7 @@ const hearing = (state: HostState): Heard => ({
 /** Whether a host that stood so in the database takes its first turn among those that failed. */
 async function firstTurn(state: HostState): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
-  const parts: FollowerDependencies = {
+  const deps: FollowerDependencies = {
     credentials: {} as Credentials,
     clock: systemClock,
     knock: async () => ({ what: 'answer', said: '' }),
@@ -27,7 +27,7 @@ async function firstTurn(state: HostState): Promise<boolean> {
     },
   };
   const place = () => ({ address: '127.0.0.1:1', addresses: [] });
-  const follower = new Follower('a', place, parts, hearing(state));
+  const follower = new Follower('a', place, deps, hearing(state));
   const answer = await promise;
   await follower.end();
   return answer;

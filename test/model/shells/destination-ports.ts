@@ -35,7 +35,7 @@ interface Watch {
 
 export function destinationParts(script: Script, watch: Watch): DestinationContext {
   script.owns(...OWN, 'epoch', 'mode');
-  const parts = {
+  const context = {
     dir: NOWHERE,
     placeIds: { made: (pool: string) => pool, own: () => undefined },
     config: CONFIG,
@@ -59,7 +59,7 @@ export function destinationParts(script: Script, watch: Watch): DestinationConte
     connections: undefined,
     wire: undefined,
   } satisfies Record<keyof DestinationContext, unknown>;
-  return parts as never;
+  return context as never;
 }
 
 /** A record is in the journal once it is written, and on the disk once that has been waited for. */

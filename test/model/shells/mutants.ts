@@ -41,7 +41,7 @@ export const SHELL_MUTANTS: readonly ShellMutant[] = [
     steps: ['memory', 'switchover'],
     edit: {
       file: REGAIN,
-      from: "if (proof === 'none') await needRefusal(parts, signal, !isPostcopy);",
+      from: "if (proof === 'none') await needRefusal(context, signal, !isPostcopy);",
       to: '',
     },
   },
@@ -52,7 +52,7 @@ export const SHELL_MUTANTS: readonly ShellMutant[] = [
     steps: ['memory', 'switchover'],
     edit: {
       file: REGAIN,
-      from: '&& sourceMayRunOn(parts.state().right)',
+      from: '&& sourceMayRunOn(context.state().right)',
       to: '',
     },
   },
@@ -70,7 +70,7 @@ export const SHELL_MUTANTS: readonly ShellMutant[] = [
     steps: ['arm'],
     edit: {
       file: LIFECYCLE,
-      from: 'await ask(parts, signal, (api) => api.refuse({ body }, { signal, deadlineMs: 10_000 }));',
+      from: 'await ask(context, signal, (api) => api.refuse({ body }, { signal, deadlineMs: 10_000 }));',
       to: '',
     },
   },
@@ -89,7 +89,7 @@ export const SHELL_MUTANTS: readonly ShellMutant[] = [
     steps: ['memory', 'switchover'],
     edit: {
       file: 'src/mover/direct/source/step-actions.ts',
-      from: 'const isFirst = !parts.tookOver() && parts.state().attempts === 0;',
+      from: 'const isFirst = !context.tookOver() && context.state().attempts === 0;',
       to: 'const isFirst = true;',
     },
   },

@@ -36,7 +36,7 @@ export function partsFor(
   const driver = { name: 'fake', mayReachUs: () => true, openSource: opening(script, program) };
   const handle = { driver: 'fake', name: plan.guest, pid: 2, startTicks: 1, monitor: 'm' };
   const guest = new Guest(driver as never, handle, plan.settings, () => undefined);
-  const parts = {
+  const context = {
     config: agentConfig.parse({
       name: plan.from,
       address: '10.0.0.1:7443',
@@ -72,7 +72,7 @@ export function partsFor(
     removeTree: async () => undefined,
     relaunch: () => Promise.reject(new Error('no migration of the model starts its guest anew')),
   } satisfies Record<keyof SourceContext, unknown>;
-  return parts as never;
+  return context as never;
 }
 
 /** As the product calls them: what is renamed there does not compile here. */

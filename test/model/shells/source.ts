@@ -69,9 +69,9 @@ async function tableOf(code: Code, mode: Mode, anew?: Anew): Promise<SourceTable
   const from = (step: StepName, kind: 'do' | 'undo'): Promise<number> =>
     points.from(async (began) => {
       script = began;
-      const parts = partsFor(began, code.Guest, { mode, step, kind });
+      const context = partsFor(began, code.Guest, { mode, step, kind });
       try {
-        await code.lifecycle[step][kind]?.(parts, began.signal);
+        await code.lifecycle[step][kind]?.(context, began.signal);
         return 'done';
       } catch (thrown) {
         return howItFailed(thrown, began);

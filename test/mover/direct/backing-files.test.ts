@@ -115,7 +115,7 @@ async function movers(t: TestContext, settings: { readonly maxBandwidth?: number
     spec: {},
   };
   const known = { description, bases: [base], copies };
-  const parts = {
+  const context = {
     config: a,
     dir: path.join(a.stateDir, 'm'),
     request: { id, toHost: 'b', request: { guest } },
@@ -131,7 +131,7 @@ async function movers(t: TestContext, settings: { readonly maxBandwidth?: number
   } as unknown as SourceContext;
   const seeds = new SourceBackingFiles(silentLog);
   const journaled = (): string[] => readJournals(dir).destination.map(({ event }) => event.type);
-  return { seeds, parts, b, storage, file, reported, mover: first, takeOver, journaled, epoch };
+  return { seeds, context, b, storage, file, reported, mover: first, takeOver, journaled, epoch };
 }
 
 const wordsOf = (facts: Awaited<ReturnType<SourceBackingFiles['seed']>>): string[] =>
@@ -148,8 +148,8 @@ const begun = (reported: readonly SourceEvent[]): Promise<void> =>
 
 describe('a backing file that the destination has not', () => {
   test('is sent without its holes, and is there whole, under its name, for nobody to write to', async (t) => {
-    const { seeds, parts, storage, file, reported, journaled } = await movers(t);
-    const words = wordsOf(await seeds.seed(parts, never));
+    const { seeds, context, storage, file, reported, journaled } = await movers(t);
+    const words = wordsOf(await seeds.seed(context, never));
     const made = path.join(storage.b, IMAGE);
     assert.ok(readFileSync(made).equals(readFileSync(file)));
     assert.equal(statSync(made).mode & 0o777, 0o400);
@@ -163,37 +163,39 @@ describe('a backing file that the destination has not', () => {
   });
 
   test('is not sent twice, whichever of the movers is another one', async (t) => {
-    const { seeds, parts, storage, takeOver } = await movers(t);
-    await seeds.seed(parts, never);
+    const { seeds, context, storage, takeOver } = await movers(t);
+    await seeds.seed(context, never);
     const made = path.join(storage.b, IMAGE);
     const was = statSync(made);
-    assert.ok(!wordsOf(await seeds.seed(parts, never)).some((word) => word.includes(' sent of ')));
+    assert.ok(
+      !wordsOf(await seeds.seed(context, never)).some((word) => word.includes(' sent of ')),
+    );
     await takeOver();
-    const words = wordsOf(await new SourceBackingFiles(silentLog).seed(parts, never));
+    const words = wordsOf(await new SourceBackingFiles(silentLog).seed(context, never));
     assert.ok(!words.some((word) => word.includes(' sent of ')), words.join());
     assert.equal(statSync(made).ino, was.ino);
   });
 
   test('goes again when the destination is released, with the directories made for it', async (t) => {
-    const { seeds, parts, storage, mover, epoch } = await movers(t);
-    await seeds.seed(parts, never);
+    const { seeds, context, storage, mover, epoch } = await movers(t);
+    await seeds.seed(context, never);
     await mover.release(epoch, never);
     assert.deepEqual(everythingIn(storage.b), []);
   });
 
   test('stays where the guest does, under its one name', async (t) => {
-    const { seeds, parts, storage, mover, b } = await movers(t);
-    await seeds.seed(parts, never);
+    const { seeds, context, storage, mover, b } = await movers(t);
+    await seeds.seed(context, never);
     await keepImages(b, mover.state, silentLog, never);
     assert.deepEqual(everythingIn(storage.b), ['images', IMAGE]);
     assert.equal(statSync(path.join(storage.b, IMAGE)).nlink, 1);
   });
 
   test('outlives a mover that dies while the guest is built on it, and goes with the release', async (t) => {
-    const { seeds, parts, storage, mover, takeOver, journaled, epoch } = await movers(t);
-    await seeds.seed(parts, never);
+    const { seeds, context, storage, mover, takeOver, journaled, epoch } = await movers(t);
+    await seeds.seed(context, never);
     // There is no hypervisor, so nothing can be built.
-    await assert.rejects(mover.prepare(preparation(parts), never));
+    await assert.rejects(mover.prepare(preparation(context), never));
     assert.ok(journaled().includes('preparing'));
     const next = await takeOver();
     assert.deepEqual(statSync(path.join(storage.b, IMAGE)).mode & 0o777, 0o400);
@@ -202,24 +204,24 @@ describe('a backing file that the destination has not', () => {
   });
 
   test('leaves nothing there when it is cancelled amid the sending', async (t) => {
-    const { seeds, parts, storage, reported, mover, epoch } = await movers(t, {
+    const { seeds, context, storage, reported, mover, epoch } = await movers(t, {
       maxBandwidth: MIB / 2,
     });
     const over = new AbortController();
-    const seeded = assert.rejects(seeds.seed(parts, over.signal), /by the test/);
+    const seeded = assert.rejects(seeds.seed(context, over.signal), /by the test/);
     await begun(reported);
     over.abort(new Error('by the test'));
     await seeded;
     await mover.release(epoch, never);
     assert.deepEqual(everythingIn(storage.b), []);
-    assert.ok(!existsSync(path.join(parts.dir, 'bases.sock')));
+    assert.ok(!existsSync(path.join(context.dir, 'bases.sock')));
   });
 
   test('is sent anew to the next mover there when one dies amid the sending', async (t) => {
-    const { seeds, parts, storage, file, reported, takeOver } = await movers(t, {
+    const { seeds, context, storage, file, reported, takeOver } = await movers(t, {
       maxBandwidth: MIB,
     });
-    const seeded = seeds.seed(parts, never);
+    const seeded = seeds.seed(context, never);
     await begun(reported);
     await takeOver();
     seeds.mind('another');
@@ -230,13 +232,13 @@ describe('a backing file that the destination has not', () => {
 
 describe('a backing file that the destination has', () => {
   test('is found by what it holds, not sent and not touched, and stays when the destination is released', async (t) => {
-    const { seeds, parts, storage, file, mover, epoch } = await movers(t);
+    const { seeds, context, storage, file, mover, epoch } = await movers(t);
     mkdirSync(path.join(storage.b, 'golden'));
     const there = path.join(storage.b, 'golden/debian.qcow2');
     writeFileSync(there, readFileSync(file));
     chmodSync(there, 0o444);
     const was = statSync(there);
-    const words = wordsOf(await seeds.seed(parts, never));
+    const words = wordsOf(await seeds.seed(context, never));
     assert.ok(
       words.some((word) => word.includes('debian.qcow2 holds the same')),
       words.join(),
@@ -248,10 +250,10 @@ describe('a backing file that the destination has', () => {
   });
 
   test('under its name with another content is refused and not touched', async (t) => {
-    const { seeds, parts, storage, mover, epoch } = await movers(t);
+    const { seeds, context, storage, mover, epoch } = await movers(t);
     mkdirSync(path.join(storage.b, 'images'));
     writeFileSync(path.join(storage.b, IMAGE), 'somebody else’s');
-    await assert.rejects(seeds.seed(parts, never), (thrown: Error & { code?: string }) => {
+    await assert.rejects(seeds.seed(context, never), (thrown: Error & { code?: string }) => {
       assert.equal(thrown.code, 'GODWIT_DISK_PLACE');
       assert.match(thrown.message, /base\.qcow2 is there already, and does not hold the same/);
       return true;

@@ -96,7 +96,7 @@ async function wireOf(
     writeFileSync(options.socket, '');
     return tunnelled.tunnel;
   };
-  const parts: ManagedWireDependencies = {
+  const deps: ManagedWireDependencies = {
     config,
     driver,
     request,
@@ -106,7 +106,7 @@ async function wireOf(
     tunnel,
   };
   const { directory } = driver.memorySockets;
-  return { managed: new ManagedWire(parts), session, tunnelled, asked, bodies, directory };
+  return { managed: new ManagedWire(deps), session, tunnelled, asked, bodies, directory };
 }
 
 describe('the wire of a guest that its manager moves', () => {

@@ -31,7 +31,7 @@ export interface MuxDependencies {
 
 /** A session's channels as connections of a hypervisor; the same at both ends but for who opens them. */
 export class Mux implements Beside {
-  readonly #parts: MuxDependencies;
+  readonly #deps: MuxDependencies;
   readonly #channels: Channels;
   readonly #sending: SendQueue;
   readonly #pool = new CreditPool();
@@ -44,9 +44,9 @@ export class Mux implements Beside {
   sentBytes = 0;
   receivedBytes = 0;
 
-  constructor(parts: MuxDependencies) {
-    const { session } = parts;
-    this.#parts = parts;
+  constructor(deps: MuxDependencies) {
+    const { session } = deps;
+    this.#deps = deps;
     this.#sending = new SendQueue((channel, message) => session.send(channel, message));
     const over = (): void => this.#end();
     session.ended.then(over, over);
@@ -96,7 +96,7 @@ export class Mux implements Beside {
 
   async send(channel: number, message: Uint8Array): Promise<void> {
     if (laneOf(channel) === 2) await this.#sending.send(channel, message);
-    else await this.#parts.session.send(channel, message);
+    else await this.#deps.session.send(channel, message);
   }
 
   on(channel: number, take: (message: Uint8Array) => Promise<void>): void {
@@ -105,7 +105,7 @@ export class Mux implements Beside {
 
   /** An invalid message is the other side's fault, and ends the session. */
   #take(channel: number, message: Uint8Array): void {
-    const { connect, peer } = this.#parts;
+    const { connect, peer } = this.#deps;
     try {
       const known = this.#streams.get(channel);
       if (known !== undefined) return known.stream.receive(message);

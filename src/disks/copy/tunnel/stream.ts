@@ -25,7 +25,7 @@ const MOST_PIECES = 8;
 
 /** One end of a connection through the tunnel; the same at the source and at the destination. */
 export class Stream {
-  readonly #parts: StreamDependencies;
+  readonly #deps: StreamDependencies;
   readonly #room: ReceiveCredit;
   readonly #queue = new Fifo<Uint8Array>();
   #socket: LocalSocket | undefined;
@@ -47,9 +47,9 @@ export class Stream {
   #broken = false;
   #over = false;
 
-  constructor(parts: StreamDependencies) {
-    this.#parts = parts;
-    this.#room = new ReceiveCredit(parts.pool);
+  constructor(deps: StreamDependencies) {
+    this.#deps = deps;
+    this.#room = new ReceiveCredit(deps.pool);
   }
 
   /** How far what is sent is; undefined once nothing more is sent. */
@@ -66,7 +66,7 @@ export class Stream {
   /** Until this end has closed it; never rejects. */
   async run(): Promise<void> {
     try {
-      const socket = await this.#parts.socket;
+      const socket = await this.#deps.socket;
       this.#socket = socket;
       this.#look();
       const writing = this.#write(socket);
@@ -122,7 +122,7 @@ export class Stream {
     if (!this.#room.came(bytes.length))
       throw new BadTunnelMessage('more data than there is room for');
     this.#asked = false;
-    this.#parts.count({ sent: 0, received: bytes.length });
+    this.#deps.count({ sent: 0, received: bytes.length });
     if (!this.#broken) this.#queue.push(bytes);
   }
 
@@ -142,7 +142,7 @@ export class Stream {
     this.#wake();
     if (!this.#closed || !this.#farClosed || this.#over) return;
     this.#over = true;
-    this.#parts.over();
+    this.#deps.over();
   }
 
   async #read(socket: LocalSocket): Promise<void> {
@@ -165,7 +165,7 @@ export class Stream {
       this.#credit -= bytes.length;
       this.#sent += bytes.length;
       this.#asked = true;
-      this.#parts.count({ sent: bytes.length, received: 0 });
+      this.#deps.count({ sent: bytes.length, received: 0 });
       await this.#send({ kind: 'data', bytes });
     }
   }
@@ -220,7 +220,7 @@ export class Stream {
   }
 
   #send(message: Message): Promise<void> {
-    return this.#parts.send(writeMessage(message));
+    return this.#deps.send(writeMessage(message));
   }
 
   async #changed(): Promise<void> {

@@ -26,11 +26,11 @@ interface Taking {
 
 /** The images that a guest only reads, where the hosts do not share them: looked for here, and taken where they are not. */
 export class DestinationBackingFiles {
-  readonly #parts: DestinationContext;
+  readonly #context: DestinationContext;
   #taking: Taking | undefined;
 
-  constructor(parts: DestinationContext) {
-    this.#parts = parts;
+  constructor(context: DestinationContext) {
+    this.#context = context;
   }
 
   /** What is not here, and a new session that brings it; an earlier one is closed. */
@@ -40,10 +40,10 @@ export class DestinationBackingFiles {
     asked: Seeding,
     signal: AbortSignal,
   ): Promise<SeedAnswer> {
-    const { config } = this.#parts;
+    const { config } = this.#context;
     const { admission } = ledger.state;
     checkAdmitted(config, admission, asked, session.nics(asked.description));
-    const seeding = await withOwnPlaces(this.#parts, asked, true);
+    const seeding = await withOwnPlaces(this.#context, asked, true);
     refuseWrittenBackingFiles(config, seeding.description, seeding.bases);
     await this.stop('backing files are sent over a new session');
     if (session.disks === undefined) {
@@ -70,7 +70,7 @@ export class DestinationBackingFiles {
     backingFiles: readonly BackingTarget[],
     graceMs: number,
   ): Promise<DiskTunnel> {
-    const { config, log } = this.#parts;
+    const { config, log } = this.#context;
     const { id, from, epoch, guest } = admission;
     const session = randomBytes(16).toString('hex');
     optimiseWhatIsHot();

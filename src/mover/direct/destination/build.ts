@@ -43,44 +43,44 @@ export interface BuildContext extends DestinationContext {
 
 /** What is done of the guest's disks for a call of the source. */
 export type DisksWork<T> = (
-  parts: BuildContext,
+  context: BuildContext,
   hypervisor: DestinationSession,
   ledger: Ledger,
 ) => Promise<T>;
 
-export function buildContext(parts: DestinationContext): BuildContext {
-  const ports = new GuestPorts(parts.config, () => parts.clock.monotonicMs());
+export function buildContext(context: DestinationContext): BuildContext {
+  const ports = new GuestPorts(context.config, () => context.clock.monotonicMs());
   // What is mapped for this guest counts as if it were configured.
-  const config = { ...parts.config, bridges: ports.bridges };
-  const disks = new DestinationDisks(parts);
-  const compare = new DestinationCompare(parts);
-  const backingFiles = new DestinationBackingFiles(parts);
-  const firstFrame = new FirstFrame(parts.clock);
-  const dataPath = new DestinationDataPath(parts);
+  const config = { ...context.config, bridges: ports.bridges };
+  const disks = new DestinationDisks(context);
+  const compare = new DestinationCompare(context);
+  const backingFiles = new DestinationBackingFiles(context);
+  const firstFrame = new FirstFrame(context.clock);
+  const dataPath = new DestinationDataPath(context);
   const own = { config, dataPath, disks, compare, backingFiles, ports, firstFrame };
-  return { ...parts, ...own, announced: Promise.resolve() };
+  return { ...context, ...own, announced: Promise.resolve() };
 }
 
 /** Makes the guest's ports and its paused hypervisor. The journal has each thing before it is made. */
 export async function build(
-  parts: BuildContext,
+  context: BuildContext,
   ledger: Ledger,
   session: DestinationSession,
   asked: Preparation,
   signal: AbortSignal,
 ): Promise<void> {
-  const { dataPath } = parts;
-  const preparation = await withOwnPlaces(parts, asked, true);
-  refuseWrittenBackingFiles(parts.config, preparation.description, ledger.state.bases);
+  const { dataPath } = context;
+  const preparation = await withOwnPlaces(context, asked, true);
+  refuseWrittenBackingFiles(context.config, preparation.description, ledger.state.bases);
   const { name: guest } = preparation.description;
   const { admission } = ledger.state;
   const nics = session.nics(preparation.description);
-  checkAdmitted(parts.config, admission, preparation, nics);
-  const refusal = (await parts.ports.map(preparation, signal)).find(({ error }) => error);
+  checkAdmitted(context.config, admission, preparation, nics);
+  const refusal = (await context.ports.map(preparation, signal)).find(({ error }) => error);
   if (refusal?.error !== undefined) throw new GodwitError(refusal.error);
   const { id, from } = admission;
   const ports = Object.fromEntries(nics.map((nic, index) => [nic.id, tapName(id, index)]));
-  const images = await imagesToMake(parts.config, preparation, signal, id);
+  const images = await imagesToMake(context.config, preparation, signal, id);
   const directories = images.flatMap((image) => image.directories);
   // Once recorded they belong to this migration, and its undo removes them.
   const own = new Set(Object.values(ledger.state.ports));
@@ -92,14 +92,14 @@ export async function build(
     const owner = await session.user?.(signal);
     for (const nic of nics) {
       const port = ports[nic.id];
-      if (port !== undefined) await parts.ports.make(nic, { port, owner }, guest, signal);
+      if (port !== undefined) await context.ports.make(nic, { port, owner }, guest, signal);
     }
-    const { config } = parts;
+    const { config } = context;
     await runHook(config, 'prepare-destination', () => hookFacts(ledger.state, config), signal);
-    await parts.ports.bound(preparation.networks ?? [], ports, signal);
-    const setup = streamSetup(parts, preparation, from, dataPath.socketFor(ledger.state));
+    await context.ports.bound(preparation.networks ?? [], ports, signal);
+    const setup = streamSetup(context, preparation, from, dataPath.socketFor(ledger.state));
     const there = new Map([
-      ...(await filesToOpen(parts, preparation)),
+      ...(await filesToOpen(context, preparation)),
       ...(await backingFilePaths(config, ledger.state, session.disks?.images, signal)),
     ]);
     const own = { migration: id, preparation, images, files: there };
@@ -174,32 +174,32 @@ async function plugLate(
 
 /** Removes everything that was made here for the guest. */
 export async function takeDown(
-  parts: BuildContext,
+  context: BuildContext,
   session: DestinationSession,
   state: DestinationState,
   signal: AbortSignal,
 ): Promise<void> {
-  abortAll(parts, 'its guest is taken down');
-  await parts.backingFiles.stop('its guest is taken down');
+  abortAll(context, 'its guest is taken down');
+  await context.backingFiles.stop('its guest is taken down');
   await session.destroy(signal);
   await removePorts(state, signal);
-  await parts.connections?.forget(signal);
-  await discardImages(parts.config, state, signal);
+  await context.connections?.forget(signal);
+  await discardImages(context.config, state, signal);
 }
 
 /** The guest runs here: begins to announce that to the network, which `settle` waits for, and to give its memory back. */
 export function welcome(
   session: DestinationSession,
   state: DestinationState,
-  parts: BuildContext,
+  context: BuildContext,
 ): void {
-  const { config, log } = parts;
+  const { config, log } = context;
   // Now, as the end may be long in coming; `settle` does it again.
   giveBack(session, state, AbortSignal.timeout(GIVING_BACK_MS)).catch((error: unknown) =>
     log.warn({ error: toGodwitError(error) }, 'its balloon still holds memory'),
   );
   void runLateHook(config, 'after-resume', () => hookFacts(state, config), log);
-  parts.announced = announceTo(session, state, log);
+  context.announced = announceTo(session, state, log);
 }
 
 /** Never rejects: the guest’s own next frame announces it as well. */

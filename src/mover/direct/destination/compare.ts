@@ -12,12 +12,12 @@ import type { DestinationContext } from './destination-context.ts';
 
 /** The images that were copied, read while the guest writes to them, for the source that compares them. */
 export class DestinationCompare {
-  readonly #parts: DestinationContext;
+  readonly #context: DestinationContext;
   readonly #readers = new Map<string, NbdClient>();
   #viewed = false;
 
-  constructor(parts: DestinationContext) {
-    this.#parts = parts;
+  constructor(context: DestinationContext) {
+    this.#context = context;
   }
 
   /** Which of the source's hashes are of something else here. */
@@ -68,7 +68,7 @@ export class DestinationCompare {
     this.#readers.clear();
     if (nodesOf(state).length === 0) return;
     await session.disks?.watch?.end(signal).catch((error: unknown) => {
-      this.#parts.log.warn({ error }, 'what the comparing of disks took was not all taken back');
+      this.#context.log.warn({ error }, 'what the comparing of disks took was not all taken back');
     });
     await rm(this.#socket(state), { force: true });
   }
@@ -82,7 +82,7 @@ export class DestinationCompare {
   }
 
   #socket({ admission }: DestinationState): string {
-    return path.join(this.#parts.config.stateDir, 'guests', admission.guest, 'compare.sock');
+    return path.join(this.#context.config.stateDir, 'guests', admission.guest, 'compare.sock');
   }
 }
 

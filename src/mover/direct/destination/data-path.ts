@@ -17,17 +17,17 @@ const CLOSE_MS = 3000;
 
 /** The data path of memory into this host: straight to the hypervisor, or out of this mover's end of the wire. */
 export class DestinationDataPath {
-  readonly #parts: DestinationContext;
+  readonly #context: DestinationContext;
   #open: { readonly wire: TargetWire; readonly session: string } | undefined;
 
-  constructor(parts: DestinationContext) {
-    this.#parts = parts;
+  constructor(context: DestinationContext) {
+    this.#context = context;
   }
 
   /** The unix socket on which the hypervisor listens where memory comes over the wire. */
   socketFor({ preparation, admission }: DestinationState): string | undefined {
     if (preparation?.wire === undefined) return undefined;
-    return path.join(this.#parts.config.stateDir, 'guests', admission.guest, 'wire.sock');
+    return path.join(this.#context.config.stateDir, 'guests', admission.guest, 'wire.sock');
   }
 
   /** Where memory is to be sent, the hypervisor having said where it listens. */
@@ -39,7 +39,7 @@ export class DestinationDataPath {
 
   /** What is reported to the source: also by a mover that took over, whose wire is another than the one of before. */
   async prepared(state: DestinationState): Promise<Prepared> {
-    const { config } = this.#parts;
+    const { config } = this.#context;
     if (this.socketFor(state) === undefined) return listening(config, state.memoryAddress);
     const { address, session } = await this.#listen(state);
     return { ...listening(config, address), wire: { session } };
@@ -52,7 +52,7 @@ export class DestinationDataPath {
     signal: AbortSignal,
     calledAt: string | undefined,
   ): Promise<Prepared> {
-    const { config } = this.#parts;
+    const { config } = this.#context;
     this.abort('post-copy is resumed');
     const host = listenHostFor(config, calledAt);
     const { memoryAddress } = await hypervisor.listenAgain(signal, host, this.socketFor(state));
@@ -68,7 +68,7 @@ export class DestinationDataPath {
       this.#open = { wire, session };
       wire.ended.catch((thrown: unknown) => {
         if (this.#open?.wire !== wire) return;
-        this.#parts.log.warn({ error: toGodwitError(thrown) }, 'the wire is broken');
+        this.#context.log.warn({ error: toGodwitError(thrown) }, 'the wire is broken');
       });
     }
     const { wire, session } = this.#open;
@@ -76,7 +76,7 @@ export class DestinationDataPath {
   }
 
   async #openWire(state: DestinationState, session: string): Promise<TargetWire> {
-    const { config, log, wire } = this.#parts;
+    const { config, log, wire } = this.#context;
     const { admission, preparation } = state;
     const socket = this.socketFor(state);
     if (wire === undefined || preparation?.wire === undefined || socket === undefined) {

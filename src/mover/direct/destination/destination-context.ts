@@ -43,7 +43,7 @@ export interface DestinationContext {
 
 /** How the destination’s end of the stream is set; `socket` where memory comes over the wire. */
 export function streamSetup(
-  parts: DestinationContext,
+  context: DestinationContext,
   preparation: Preparation,
   source: string,
   socket: string | undefined,
@@ -58,7 +58,7 @@ export function streamSetup(
     ...disks,
     // The source alone decides when to switch; this end’s own limit plays no part.
     maxDowntimeMs: 300,
-    credentials: streamTls(parts.config, parts.dir, source),
+    credentials: streamTls(context.config, context.dir, source),
   };
 }
 

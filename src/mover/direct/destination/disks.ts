@@ -13,11 +13,11 @@ import type { DestinationContext } from './destination-context.ts';
 
 /** The disks that the source copies into this host: offered by the hypervisor, filled through this mover. */
 export class DestinationDisks {
-  readonly #parts: DestinationContext;
+  readonly #context: DestinationContext;
   #tunnel: TargetTunnel | undefined;
 
-  constructor(parts: DestinationContext) {
-    this.#parts = parts;
+  constructor(context: DestinationContext) {
+    this.#context = context;
   }
 
   /** Waits for a new session of the source; an earlier one is closed. */
@@ -27,7 +27,7 @@ export class DestinationDisks {
     graceMs: number,
     signal: AbortSignal,
   ): Promise<DiskTunnel> {
-    const { config, log } = this.#parts;
+    const { config, log } = this.#context;
     const { admission, preparation } = state;
     const { id, from, epoch } = admission;
     const nodes = (preparation?.copies ?? []).map(({ node }) => node);
@@ -35,7 +35,7 @@ export class DestinationDisks {
       const what = 'disks that nobody said would be copied';
       throw godwitError('GODWIT_PROTOCOL_INVALID', { peer: from, expected: 'a copy', what });
     }
-    const socket = socketOf(this.#parts, state);
+    const socket = socketOf(this.#context, state);
     // First: a hypervisor whose client is silent hears nothing else.
     this.abort('the disks are copied over a new session');
     await hypervisor.disks.serve(nodes, socket, signal);
@@ -77,7 +77,7 @@ export class DestinationDisks {
       hypervisor.disks?.end(signal),
       nodes.length === 0 ? undefined : hypervisor.disks?.watch?.begin(nodes, signal),
     ]);
-    await rm(socketOf(this.#parts, state), { force: true });
+    await rm(socketOf(this.#context, state), { force: true });
   }
 
   /** Breaks off what there is. */

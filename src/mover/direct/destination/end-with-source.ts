@@ -7,7 +7,7 @@ import { takeDownMs } from './destination-context.ts';
  * ends here. Where it cannot say, nothing is done: silence alone means something only when it lasts.
  */
 export async function endWithSource(hands: Hands): Promise<void> {
-  const { log, others } = hands.parts;
+  const { log, others } = hands.context;
   const signal = AbortSignal.timeout(takeDownMs(hands.state()));
   const view = (await others?.askSource?.(signal))?.view;
   if (view === undefined || view.epoch !== hands.state().admission.epoch) return;

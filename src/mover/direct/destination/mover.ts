@@ -26,7 +26,7 @@ const LINGER_MS = 20_000;
 
 /** One migration at its destination: does what is asked, in order, each thing once, and holds its half of the right to run. */
 export class DestinationMover {
-  readonly #parts: BuildContext;
+  readonly #context: BuildContext;
   readonly #mutex = new Mutex();
   readonly #recoveries = new Mutex();
   readonly #ended = Promise.withResolvers<void>();
@@ -40,13 +40,13 @@ export class DestinationMover {
   #unasked = false;
   #tookOver = false;
 
-  constructor(parts: DestinationContext, state: DestinationState) {
-    this.#parts = buildContext(parts);
-    const { journal, config } = parts;
+  constructor(context: DestinationContext, state: DestinationState) {
+    this.#context = buildContext(context);
+    const { journal, config } = context;
     this.#ledger = new Ledger(journal, config.name, state, (error) => this.#ended.reject(error));
     // Whoever runs the mover waits for it; until then it is no unheard failure.
     this.#ended.promise.catch(() => {});
-    this.#heardAt = parts.clock.monotonicMs();
+    this.#heardAt = context.clock.monotonicMs();
   }
 
   get state(): DestinationState {
@@ -88,34 +88,37 @@ export class DestinationMover {
 
   /** Where the guest runs here, its hypervisor is asked: one that is about to end has not said so yet. */
   async status(): Promise<peer.DestinationStatus> {
-    this.#heardAt = this.#parts.clock.monotonicMs();
+    this.#heardAt = this.#context.clock.monotonicMs();
     if (this.state.hypervisor === 'running' && this.state.stage === 'prepared')
       await lookAt(await this.#open(), this.#ledger, ENDS_MS);
-    return reportedStatus(this.#parts, this.state, () => this.#open());
+    return reportedStatus(this.#context, this.state, () => this.#open());
   }
 
   /** `calledAt`: the address of this host over which the source came; its memory will come over the same path. */
   assess(preparation: peer.Preparation, signal: AbortSignal, calledAt?: string) {
     return this.#call('assess', preparation.epoch, async () =>
-      assess(this.#parts, this.state.admission, await this.#open(calledAt), preparation, signal),
+      assess(this.#context, this.state.admission, await this.#open(calledAt), preparation, signal),
     );
   }
 
   prepare(preparation: peer.Preparation, signal: AbortSignal): Promise<peer.Prepared> {
     return this.#call('prepare', preparation.epoch, async (already) => {
-      if (!already) await build(this.#parts, this.#ledger, await this.#open(), preparation, signal);
-      return preparedAs(this.#parts, this.state, await this.#open(), signal);
+      if (!already)
+        await build(this.#context, this.#ledger, await this.#open(), preparation, signal);
+      return preparedAs(this.#context, this.state, await this.#open(), signal);
     });
   }
 
   /** What the source asks of the disks that it copies, or of what is below them. */
   disks<T>(call: 'disks' | 'seed' | 'compare', epoch: number, work: DisksWork<T>): Promise<T> {
-    return this.#call(call, epoch, async () => work(this.#parts, await this.#open(), this.#ledger));
+    return this.#call(call, epoch, async () =>
+      work(this.#context, await this.#open(), this.#ledger),
+    );
   }
 
   arm(epoch: number): Promise<peer.DestinationStatus> {
     return this.#call('arm', epoch, async (already) => {
-      const armed = { type: 'armed', epoch, bootId: this.#parts.bootId() } as const;
+      const armed = { type: 'armed', epoch, bootId: this.#context.bootId() } as const;
       if (!already) await this.#ledger.record(armed);
       // After the answer: the source need not wait for it.
       setImmediate(() => warmDestination(this.state));
@@ -125,9 +128,9 @@ export class DestinationMover {
 
   commit(epoch: number, signal: AbortSignal): Promise<peer.Running> {
     return this.#call('commit', epoch, async () => {
-      const began = this.#parts.clock.monotonicMs();
+      const began = this.#context.clock.monotonicMs();
       // What became of it since is said by status(): a hypervisor that has ended is not to run it again.
-      if (this.state.hasRun) return runningSince(this.#parts.clock, epoch, began);
+      if (this.state.hasRun) return runningSince(this.#context.clock, epoch, began);
       // Also when it was committed before: an earlier mover may have died between the record and the deed.
       await untilReady(await this.#open(), this.#ledger, signal);
       await this.#ledger.record({ type: 'committed', epoch });
@@ -136,15 +139,18 @@ export class DestinationMover {
   }
 
   /** Resumes the guest; that it may run here is in the journal. */
-  async #run(signal: AbortSignal, began = this.#parts.clock.monotonicMs()): Promise<peer.Running> {
+  async #run(
+    signal: AbortSignal,
+    began = this.#context.clock.monotonicMs(),
+  ): Promise<peer.Running> {
     const session = await this.#open();
-    void announceRoutes(this.state, this.#parts.log);
-    this.#parts.firstFrame.expect(this.state, this.#parts.config);
+    void announceRoutes(this.state, this.#context.log);
+    this.#context.firstFrame.expect(this.state, this.#context.config);
     await runGuest(session, this.#ledger, signal);
-    const running = runningSince(this.#parts.clock, this.state.admission.epoch, began);
+    const running = runningSince(this.#context.clock, this.state.admission.epoch, began);
     const { epoch, resumeMs } = running;
     await this.#ledger.record({ type: 'running', epoch, resumeMs });
-    welcome(session, this.state, this.#parts);
+    welcome(session, this.state, this.#context);
     return running;
   }
 
@@ -156,7 +162,7 @@ export class DestinationMover {
 
   /** Past the other calls: a commit may be waiting for a page that only the stream resumed brings. */
   recover(epoch: number, signal: AbortSignal, calledAt?: string): Promise<peer.Prepared> {
-    const { dataPath } = this.#parts;
+    const { dataPath } = this.#context;
     const again = async () => dataPath.again(await this.#open(), this.state, signal, calledAt);
     return this.#call('recover', epoch, again, this.#recoveries);
   }
@@ -193,7 +199,7 @@ export class DestinationMover {
   }
 
   async #settle(signal: AbortSignal, known = false): Promise<void> {
-    await settle(this.#parts, await this.#open(), this.state, signal);
+    await settle(this.#context, await this.#open(), this.state, signal);
     await this.#ledger.record({ type: 'finished', told: known });
     this.#end();
   }
@@ -207,7 +213,7 @@ export class DestinationMover {
   ): Promise<T> {
     return mutex.run(async () => {
       if (this.#ledger.failure !== undefined) throw this.#ledger.failure;
-      this.#heardAt = this.#parts.clock.monotonicMs();
+      this.#heardAt = this.#context.clock.monotonicMs();
       const verdict = judgeCall(this.state, call, epoch);
       if (verdict.kind === 'no') throw verdict.error;
       return work(verdict.kind === 'already');
@@ -226,8 +232,8 @@ export class DestinationMover {
   }
 
   async #openNow(calledAt: string | undefined): Promise<DestinationSession> {
-    const options = destinationOptions(this.#parts.config, this.state, calledAt);
-    const session = await this.#parts.driver.openDestination(options);
+    const options = destinationOptions(this.#context.config, this.state, calledAt);
+    const session = await this.#context.driver.openDestination(options);
     session.onEvent((event) => {
       if (this.#closed || event.type === 'pass' || event.type === 'setup') return;
       void this.#ledger
@@ -245,13 +251,13 @@ export class DestinationMover {
   }
 
   async #destroy(signal = AbortSignal.timeout(takeDownMs(this.state))): Promise<void> {
-    await takeDown(this.#parts, await this.#open(), this.state, signal);
+    await takeDown(this.#context, await this.#open(), this.state, signal);
   }
 
   #checkLease(): void {
     if (this.#unasked) this.#mutex.run(() => this.#holdAgain()).catch(this.#notSettled);
     if (!isForsaken(this.state)) return;
-    const silentMs = this.#parts.clock.monotonicMs() - this.#heardAt;
+    const silentMs = this.#context.clock.monotonicMs() - this.#heardAt;
     if (silentMs < SOURCE_SILENT_MS) return;
     const lease = leaseMs(this.state);
     const act = silentMs < lease ? endWithSource : (hands: Hands) => actOnSilence(hands, lease);
@@ -269,12 +275,12 @@ export class DestinationMover {
   }
 
   readonly #notSettled = (error: unknown): void => {
-    this.#parts.log.warn({ error: toGodwitError(error) }, 'not settled; tried again');
+    this.#context.log.warn({ error: toGodwitError(error) }, 'not settled; tried again');
   };
 
   #hands(): Hands {
     return {
-      parts: this.#parts,
+      context: this.#context,
       state: () => this.state,
       record: (event) => this.#ledger.record(event),
       run: (signal) => this.#run(signal).then(() => undefined),
@@ -293,8 +299,8 @@ export class DestinationMover {
   async close(): Promise<void> {
     this.#closed = true;
     this.#end();
-    abortAll(this.#parts, 'the mover ends');
+    abortAll(this.#context, 'the mover ends');
     await (await this.#session?.catch(() => undefined))?.close();
-    await this.#parts.journal.close();
+    await this.#context.journal.close();
   }
 }

@@ -17,7 +17,7 @@ const ASK_MS = 120_000;
 
 /** The mover's own deeds; each is called in its turn with the calls of the source. */
 export interface Hands {
-  readonly parts: DestinationContext;
+  readonly context: DestinationContext;
   readonly state: () => DestinationState;
   readonly record: (event: DestinationEvent) => Promise<void>;
   /** Resumes the guest, whose right to run here is in the journal. */
@@ -54,7 +54,7 @@ export function isForsaken(state: DestinationState): boolean {
  * without this side's word; as long as it cannot be asked, that stays open.
  */
 export async function actOnSilence(hands: Hands, leaseMs: number): Promise<void> {
-  const { log, others } = hands.parts;
+  const { log, others } = hands.context;
   const signal = AbortSignal.timeout(ASK_MS + takeDownMs(hands.state()));
   // A call may have come while this waited for its turn.
   const action = onSilence(hands.state());
@@ -125,7 +125,7 @@ async function giveUp(hands: Hands, leaseMs: number, signal: AbortSignal): Promi
 export async function askOnReturn(hands: Hands): Promise<void> {
   if (!isForsaken(hands.state())) return;
   const signal = AbortSignal.timeout(ASK_MS + takeDownMs(hands.state()));
-  const source = (await hands.parts.others?.askSource?.(signal))?.view;
+  const source = (await hands.context.others?.askSource?.(signal))?.view;
   if (source === undefined || !isForsaken(hands.state())) return;
   if (await overruled(hands, source, signal)) return;
   const { admission, right } = hands.state();
@@ -145,7 +145,7 @@ async function overruled(
   if (source?.right !== 'abandoned' || source.epoch !== epoch) return false;
   if (right !== 'running' && !unsure) return false;
   const why = `${source.host} has taken the guest back without this side’s word`;
-  hands.parts.log.warn({ epoch }, why);
+  hands.context.log.warn({ epoch }, why);
   await hands.record({ type: 'overruled', epoch, why });
   await hands.release(why, signal);
   return true;
@@ -154,13 +154,13 @@ async function overruled(
 /** All of the guest is here, and its source is shown to be off: it is run here rather than given up. */
 async function runWithProof(hands: Hands, signal: AbortSignal): Promise<boolean> {
   const state = hands.state();
-  const { fence, addresses = [] } = hands.parts.others ?? {};
+  const { fence, addresses = [] } = hands.context.others ?? {};
   if (fence === undefined || state.right !== 'armed' || whyNotHere(state) !== undefined) {
     return false;
   }
   const { id, guest, from } = state.admission;
   const answer = await fence(from, { id, guest, side: 'source', addresses }, signal);
-  hands.parts.log.warn({ host: from, ...answer }, 'a proof was asked for that the host is off');
+  hands.context.log.warn({ host: from, ...answer }, 'a proof was asked for that the host is off');
   if (!answer.off) return false;
   await runHere(hands, 'fenced', answer.by, signal);
   return true;

@@ -22,18 +22,18 @@ type Dependencies = Pick<BuildContext, 'config' | 'connections' | 'driver' | 'lo
 
 /** The guest runs here: what this host sees of it from outside of its hypervisor. Rejects for nothing that it cannot see. */
 export async function verifyHere(
-  parts: Dependencies,
+  deps: Dependencies,
   state: DestinationState,
   session: DestinationSession,
 ): Promise<VerifyAnswer> {
   const [disks, segments, connections, machine] = await Promise.all([
-    orNot('disks', (signal) => disksHere(parts, session, signal)),
-    orNot('segment', (signal) => segmentsHere(parts, state, signal)),
-    orNot('connections', (signal) => connectionsHere(parts, signal)),
-    machineHere(parts, session),
+    orNot('disks', (signal) => disksHere(deps, session, signal)),
+    orNot('segment', (signal) => segmentsHere(deps, state, signal)),
+    orNot('connections', (signal) => connectionsHere(deps, signal)),
+    machineHere(deps, session),
   ]);
   // After the machine was read: that is compared with the one before.
-  const plugged = await pluggedHere(parts, state, session);
+  const plugged = await pluggedHere(deps, state, session);
   const checks = [...disks, ...plugged, ...segments, ...connections];
   return { checks: checks.slice(0, 96), ...machine };
 }

@@ -45,15 +45,15 @@ export class SourceBackingFiles {
   }
 
   /** Each of them lies at the destination, whole and with its hash compared, when this resolves. May run twice. */
-  async seed(parts: SourceContext, signal: AbortSignal): Promise<StepFacts> {
-    const backingFiles = await identify(parts, signal);
+  async seed(context: SourceContext, signal: AbortSignal): Promise<StepFacts> {
+    const backingFiles = await identify(context, signal);
     const sent = new Map<string, number>();
     for (let sessions = 1; ; sessions += 1) {
-      const offered = await this.#offer(parts, backingFiles, signal);
+      const offered = await this.#offer(context, backingFiles, signal);
       if (offered.tunnel === undefined)
         return { checks: [...offered.checks, ...recorded(backingFiles, sent)] };
       const due = backingFiles.filter(({ node }) => offered.send.includes(node));
-      const why = await this.#send(parts, offered.tunnel, due, sent, signal);
+      const why = await this.#send(context, offered.tunnel, due, sent, signal);
       if (why === undefined)
         return { checks: [...offered.checks, ...recorded(backingFiles, sent)] };
       if (sessions === MOST_SESSIONS) throw why;
@@ -72,14 +72,14 @@ export class SourceBackingFiles {
     this.#tunnel = undefined;
   }
 
-  async #offer(parts: SourceContext, backingFiles: readonly BackingHere[], signal: AbortSignal) {
-    const { settings } = parts.state().plan;
+  async #offer(context: SourceContext, backingFiles: readonly BackingHere[], signal: AbortSignal) {
+    const { settings } = context.state().plan;
     const linkGraceMs = settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
     const images = backingFiles.map(({ file: _, ...backing }) => backing);
-    const body = { ...preparation(parts), bases: images, linkGraceMs };
+    const body = { ...preparation(context), bases: images, linkGraceMs };
     // It reads whole images to compare them: as long as the step may take.
     const limits = { signal, deadlineMs: settings.timeoutMs };
-    return ask(parts, signal, async (api, route) => {
+    return ask(context, signal, async (api, route) => {
       const answer = await api.bases({ body }, limits);
       const { tunnel } = answer;
       if (tunnel === undefined) return answer;
@@ -89,17 +89,17 @@ export class SourceBackingFiles {
 
   /** Resolves with why the session was over before all of them were there. */
   async #send(
-    parts: SourceContext,
+    context: SourceContext,
     offered: DiskTunnel,
     backingFiles: readonly BackingHere[],
     sent: Map<string, number>,
     signal: AbortSignal,
   ): Promise<Error | undefined> {
-    const socket = path.join(parts.dir, 'bases.sock');
+    const socket = path.join(context.dir, 'bases.sock');
     let over: Error | undefined;
     let tunnel: Tunnel;
     try {
-      tunnel = await openTunnel(parts, offered, socket, signal);
+      tunnel = await openTunnel(context, offered, socket, signal);
     } catch (thrown) {
       signal.throwIfAborted();
       return toGodwitError(thrown);
@@ -107,19 +107,24 @@ export class SourceBackingFiles {
     const isOver = (thrown: unknown): void => void (over = toGodwitError(thrown));
     tunnel.ended.then(() => isOver(new Error('it was closed')), isOver);
     this.#tunnel = tunnel;
-    this.#mover = parts.peer.moverAddress;
+    this.#mover = context.peer.moverAddress;
     try {
       const { BackingFileSender } = await import('../../../disks/backing/send.ts');
-      const { guest } = parts.request.request;
-      const progress = (each: BackingFileProgress): void => this.#note(parts, each, sent);
-      const sender = new BackingFileSender({ tunnel, guest, peer: parts.request.toHost, progress });
+      const { guest } = context.request.request;
+      const progress = (each: BackingFileProgress): void => this.#note(context, each, sent);
+      const sender = new BackingFileSender({
+        tunnel,
+        guest,
+        peer: context.request.toHost,
+        progress,
+      });
       for (const { node, bytes } of backingFiles) {
-        this.#report(parts, { node, state: 'copying', copiedBytes: 0, totalBytes: bytes });
+        this.#report(context, { node, state: 'copying', copiedBytes: 0, totalBytes: bytes });
       }
       for (const backing of backingFiles) {
         await sender.send(backing satisfies BackingSource, signal);
         const { node, bytes } = backing;
-        this.#report(parts, { node, state: 'whole', copiedBytes: bytes, totalBytes: bytes });
+        this.#report(context, { node, state: 'whole', copiedBytes: bytes, totalBytes: bytes });
       }
       await tunnel.close(CLOSE_MS);
       return undefined;
@@ -135,27 +140,27 @@ export class SourceBackingFiles {
   }
 
   #note(
-    parts: SourceContext,
+    context: SourceContext,
     { node, ...at }: BackingFileProgress,
     sent: Map<string, number>,
   ): void {
     sent.set(node, at.sentBytes);
     const { doneBytes: copiedBytes, totalBytes } = at;
-    this.#report(parts, { node, state: 'copying', copiedBytes, totalBytes });
+    this.#report(context, { node, state: 'copying', copiedBytes, totalBytes });
   }
 
-  #report(parts: SourceContext, progress: DiskProgress): void {
+  #report(context: SourceContext, progress: DiskProgress): void {
     this.#progress.set(progress.node, progress);
     const disks = [...this.#progress.values()].slice(0, MOST_REPORTED);
     if (!worthReporting(this.#recorded, disks)) return;
     this.#recorded = disks;
-    parts.dispatch({ type: 'copied', disks });
+    context.dispatch({ type: 'copied', disks });
   }
 }
 
 /** What they hold now. Their hashes are remembered, so that only the first look at a large one takes its time. */
-async function identify(parts: SourceContext, signal: AbortSignal): Promise<BackingHere[]> {
-  const { config, guest, state } = parts;
+async function identify(context: SourceContext, signal: AbortSignal): Promise<BackingHere[]> {
+  const { config, guest, state } = context;
   const pools = await openPools(config.storage);
   const { disks } = await guest.session(signal);
   const backingFiles: BackingHere[] = [];
@@ -167,7 +172,7 @@ async function identify(parts: SourceContext, signal: AbortSignal): Promise<Back
         : await resolveIn(pool, place.path, 'file');
     if ('problem' in found || disks === undefined) {
       const reason = 'problem' in found ? found.problem : 'its driver cannot send it';
-      const { guest: name } = parts.request.request;
+      const { guest: name } = context.request.request;
       throw godwitError('GODWIT_DISK_FAILED', { guest: name, device: place.node, reason });
     }
     const { bytes, sha256 } = await disks.images.identify(found.found, signal);

@@ -20,13 +20,13 @@ const RISING_MS = 4000;
 
 /** `--balloon`: what may be taken of the guest, or why nothing can be. No check where it is not asked for. */
 export async function lookAtBalloon(
-  parts: LookDependencies,
+  context: LookDependencies,
   signal: AbortSignal,
 ): Promise<{ readonly checks: readonly NamedCheck[]; readonly take?: BalloonTake }> {
-  const { balloon: policy } = parts.state().plan.settings;
+  const { balloon: policy } = context.state().plan.settings;
   if (policy === undefined) return { checks: [] };
   try {
-    const session = await parts.guest.session(signal);
+    const session = await context.guest.session(signal);
     const balloon = must(session.balloon, policy, session.handle.driver);
     const seen = await balloon.look(signal);
     const look = { ...seen, actualBytes: await whenFull(balloon, seen, signal) };
@@ -45,17 +45,17 @@ export async function lookAtBalloon(
  * Takes what may be taken now. What somebody else has taken since it was looked at first is not Godwit's to give back: then
  * nothing is taken, and the move is refused. May be repeated.
  */
-export async function inflate(parts: SourceContext, signal: AbortSignal): Promise<StepFacts> {
-  const { plan, known } = parts.state();
+export async function inflate(context: SourceContext, signal: AbortSignal): Promise<StepFacts> {
+  const { plan, known } = context.state();
   const { balloon: policy } = plan.settings;
   if (policy === undefined) return {};
-  const session = await parts.guest.session(signal);
+  const session = await context.guest.session(signal);
   const balloon = must(session.balloon, policy, session.handle.driver);
   const look = await balloon.look(signal);
   const { inflatedFrom: before = look.actualBytes } = known;
   if (known.inflatedFrom === undefined) {
     throwRefusal([judgeBalloon(policy, look)]);
-    await parts.record({ type: 'inflating', fromBytes: before });
+    await context.record({ type: 'inflating', fromBytes: before });
   }
   const take = takeOf(policy, look);
   const target = look.actualBytes - take;
@@ -69,10 +69,10 @@ export async function inflate(parts: SourceContext, signal: AbortSignal): Promis
 }
 
 /** The guest has again what was taken of it, or is gone. */
-export async function deflate(parts: SourceContext, signal: AbortSignal): Promise<void> {
-  const { inflatedFrom, balloon: taken } = parts.state().known;
+export async function deflate(context: SourceContext, signal: AbortSignal): Promise<void> {
+  const { inflatedFrom, balloon: taken } = context.state().known;
   if (inflatedFrom === undefined && taken === undefined) return;
-  const session = await parts.guest.session(signal);
+  const session = await context.guest.session(signal);
   const { balloon } = session;
   if (balloon === undefined || (await session.status(signal)).run === 'gone') return;
   // A mover of the previous build wrote down no more than what it took.

@@ -15,12 +15,12 @@ const MOST_WORDS = 1024;
 
 /** The path that memory will take, once it is known what the destination offers. GODWIT_CAPABILITY for a wire that is none. */
 export function choosePathTo(
-  parts: LookDependencies,
+  deps: LookDependencies,
   offer: WireOffer | undefined,
 ): Pick<StepFacts, 'path'> {
-  const { config, dataPath, request } = parts;
-  const { guest, to, settings } = parts.state().plan;
-  const { byRelay } = parts.peer;
+  const { config, dataPath, request } = deps;
+  const { guest, to, settings } = deps.state().plan;
+  const { byRelay } = deps.peer;
   const { transport = 'tcp' } = settings;
   if (byRelay && transport !== 'tcp') {
     const facts = { what: `--transport ${transport}`, reason: 'a relay carries the wire alone' };
@@ -29,12 +29,12 @@ export function choosePathTo(
   if (!byRelay && settings.mode === 'cold') return {};
   if (!byRelay && (settings.path === undefined || settings.path === 'native')) return {};
   const choice = choosePath(settings, {
-    reachable: parts.guest.mayReachUs,
+    reachable: deps.guest.mayReachUs,
     own: dataPath.offered ? offerOf(config, guest, to) : undefined,
     offer,
     byRelay,
     memoryBytes: request.memoryBytes,
-    linkBytesPerS: saidLinkRate(parts),
+    linkBytesPerS: saidLinkRate(deps),
   });
   if (choice.takes !== 'neither') return { path: choice };
   const hint = byRelay

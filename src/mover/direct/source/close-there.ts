@@ -27,8 +27,8 @@ export class CloseThere {
   }
 
   /** `tunnel`: the path of the copies, which ends with them. */
-  begin(parts: SourceContext, tunnel: Tunnel | undefined): void {
-    this.#ended = end(parts, AbortSignal.timeout(ANSWER_MS)).then(
+  begin(context: SourceContext, tunnel: Tunnel | undefined): void {
+    this.#ended = end(context, AbortSignal.timeout(ANSWER_MS)).then(
       () => true,
       (error: unknown) => {
         this.#log.debug({ error: toGodwitError(error) }, 'the copies are not released yet');
@@ -39,19 +39,19 @@ export class CloseThere {
   }
 
   /** Nobody but the guest writes to the copies when this resolves, which is before it runs there. Repeatable, by any mover. */
-  async ended(parts: SourceContext, signal: AbortSignal): Promise<void> {
-    const { copies = [] } = parts.state().known;
+  async ended(context: SourceContext, signal: AbortSignal): Promise<void> {
+    const { copies = [] } = context.state().known;
     if (copies.length === 0 || (await this.#ended) === true) return;
-    await end(parts, signal).catch((error: unknown) => {
+    await end(context, signal).catch((error: unknown) => {
       // It runs there already, or never will: the answer to commit shows which.
       if (!hasCode(error, 'GODWIT_NOT_ARMED')) throw error;
     });
   }
 }
 
-async function end(parts: SourceContext, signal: AbortSignal): Promise<void> {
-  const { epoch, settings } = parts.state().plan;
+async function end(context: SourceContext, signal: AbortSignal): Promise<void> {
+  const { epoch, settings } = context.state().plan;
   const body = settings.verifyDisks === true ? { epoch, watch: true } : { epoch };
-  await ask(parts, signal, (api) => api.disksEnd({ body }, { signal, deadlineMs: ANSWER_MS }));
-  rmSync(disksSocket(parts), { force: true });
+  await ask(context, signal, (api) => api.disksEnd({ body }, { signal, deadlineMs: ANSWER_MS }));
+  rmSync(disksSocket(context), { force: true });
 }

@@ -10,31 +10,35 @@ import type { SourceContext } from './source-context.ts';
 const GOES_DOWN_MS = 60_000;
 
 /** Ends with the guest shut down, and its disks the same at both hosts. */
-export async function shutDown(parts: SourceContext, signal: AbortSignal): Promise<void> {
-  const session = await parts.guest.session(signal);
+export async function shutDown(context: SourceContext, signal: AbortSignal): Promise<void> {
+  const session = await context.guest.session(signal);
   if (session.shutDown === undefined) throw cannot();
-  await Promise.all([session.shutDown(signal), parts.disks.keep(parts, signal)]);
-  await parts.disks.finish(parts, signal);
+  await Promise.all([session.shutDown(signal), context.disks.keep(context, signal)]);
+  await context.disks.finish(context, signal);
   if (session.sendFiles === undefined) return;
-  const { address, tlsHostname } = await parts.dataPath.open(parts, parts.state().known, signal);
-  await session.sendFiles(streamSetup(parts), address, tlsHostname, signal);
+  const { address, tlsHostname } = await context.dataPath.open(
+    context,
+    context.state().known,
+    signal,
+  );
+  await session.sendFiles(streamSetup(context), address, tlsHostname, signal);
 }
 
 /** The guest is down, and its right to run is on its way: its hypervisor here ends, and so releases its disks. */
-export async function endSource(parts: SourceContext, signal: AbortSignal): Promise<void> {
-  const session = await sessionIfThere(parts, signal);
+export async function endSource(context: SourceContext, signal: AbortSignal): Promise<void> {
+  const session = await sessionIfThere(context, signal);
   if (session?.waitsForRetire !== true) await session?.quit(signal);
 }
 
 /** Ends with the guest running here: as it never went down, or started again. */
-export async function startAgain(parts: SourceContext, signal: AbortSignal): Promise<void> {
-  const session = await sessionIfThere(parts, signal);
+export async function startAgain(context: SourceContext, signal: AbortSignal): Promise<void> {
+  const session = await sessionIfThere(context, signal);
   const run = session === undefined ? 'gone' : (await session.status(signal)).run;
-  await mustRunHere(parts, signal);
+  await mustRunHere(context, signal);
   if (run === 'gone') {
-    const { launch } = parts.state().known;
+    const { launch } = context.state().known;
     if (launch === undefined) throw cannot();
-    await parts.relaunch(launch, signal);
+    await context.relaunch(launch, signal);
     return;
   }
   await session?.startAgain?.(GOES_DOWN_MS, signal);

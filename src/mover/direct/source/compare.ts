@@ -19,11 +19,11 @@ const ANSWER_MS = 60_000;
  * when it was switched. Undefined where that is not to be; what cannot be found out is reported, and fails nothing.
  */
 export async function compareDisks(
-  parts: SourceContext,
+  context: SourceContext,
   signal: AbortSignal,
 ): Promise<DiskCheck | undefined> {
-  const { plan, known } = parts.state();
-  const images = imagesOf(parts);
+  const { plan, known } = context.state();
+  const images = imagesOf(context);
   if (plan.settings.verifyDisks !== true || images.length === 0) return undefined;
   if (known.diskCheck !== undefined) return known.diskCheck;
   const began = performance.now();
@@ -31,18 +31,18 @@ export async function compareDisks(
   try {
     const { timeoutMs } = plan.settings;
     const found = await withDeadline('comparing the disks', timeoutMs, signal, (inner) =>
-      compareAll(parts, images, inner),
+      compareAll(context, images, inner),
     );
-    check = verdictOf(parts, found);
+    check = verdictOf(context, found);
   } catch (thrown) {
     signal.throwIfAborted();
     const reason = thrown instanceof Error ? thrown.message : String(thrown);
-    const error = unverified(parts, reason);
+    const error = unverified(context, reason);
     const none = { comparedBytes: 0, excludedBytes: 0, differentBytes: 0 };
     check = { verdict: 'unverified', ...none, error };
   }
   const made = { ...check, tookMs: performance.now() - began };
-  parts.dispatch({ type: 'compared', check: made });
+  context.dispatch({ type: 'compared', check: made });
   return made;
 }
 
@@ -69,18 +69,18 @@ interface Found extends ImageCheck {
 }
 
 async function compareAll(
-  parts: SourceContext,
+  context: SourceContext,
   images: readonly FrozenImage[],
   signal: AbortSignal,
 ): Promise<Found[]> {
-  const directory = path.join(parts.dir, 'compare');
+  const directory = path.join(context.dir, 'compare');
   const { NbdClient } = await import('../../../disks/copy/nbd/client.ts');
-  return parts.guest.frozen(images, directory, signal, async (socket, inner) => {
+  return context.guest.frozen(images, directory, signal, async (socket, inner) => {
     const found: Found[] = [];
     for (const { node } of images) {
       const near = await NbdClient.open(socket, node, inner);
       try {
-        found.push({ node, ...(await compareImage(near, farOf(parts, node, inner), inner)) });
+        found.push({ node, ...(await compareImage(near, farOf(context, node, inner), inner)) });
       } finally {
         near.close();
       }
@@ -89,23 +89,23 @@ async function compareAll(
   });
 }
 
-function farOf(parts: SourceContext, node: string, signal: AbortSignal): FarImage {
-  const { epoch } = parts.state().plan;
+function farOf(context: SourceContext, node: string, signal: AbortSignal): FarImage {
+  const { epoch } = context.state().plan;
   const within = { signal, deadlineMs: ANSWER_MS };
   return {
     differ: async (unit, from, hashes) => {
       const sized = unit === CHUNK_BYTES ? CHUNK_BYTES : PIECE_BYTES;
       const body = { epoch, node, unit: sized, from, hashes: [...hashes] };
-      return (await ask(parts, signal, (api) => api.disksCompare({ body }, within))).differ;
+      return (await ask(context, signal, (api) => api.disksCompare({ body }, within))).differ;
     },
     rewritten: async (pieces, anew) => {
       const body = { epoch, node, anew, pieces: [...pieces] };
-      return (await ask(parts, signal, (api) => api.disksRewritten({ body }, within))).rewritten;
+      return (await ask(context, signal, (api) => api.disksRewritten({ body }, within))).rewritten;
     },
   };
 }
 
-function verdictOf(parts: SourceContext, found: readonly Found[]): Omit<DiskCheck, 'tookMs'> {
+function verdictOf(context: SourceContext, found: readonly Found[]): Omit<DiskCheck, 'tookMs'> {
   const sum = (of: (each: Found) => number): number =>
     found.reduce((all, each) => all + of(each), 0);
   const figures = {
@@ -116,12 +116,12 @@ function verdictOf(parts: SourceContext, found: readonly Found[]): Omit<DiskChec
   const first = found.find(({ firstAt }) => firstAt !== undefined);
   if (first?.firstAt === undefined) return { verdict: 'equal', ...figures };
   const { node, firstAt: at } = first;
-  const { guest, to: host } = parts.state().plan;
+  const { guest, to: host } = context.state().plan;
   const error = godwitError('GODWIT_DISK_DIFFERS', { guest, device: node, host, at }).toJSON();
   return { verdict: 'different', ...figures, first: { node, at }, error };
 }
 
-function unverified(parts: SourceContext, reason: string): SerialError {
-  const { guest, to: host } = parts.state().plan;
+function unverified(context: SourceContext, reason: string): SerialError {
+  const { guest, to: host } = context.state().plan;
   return godwitError('GODWIT_DISK_UNVERIFIED', { guest, host, reason }).toJSON();
 }

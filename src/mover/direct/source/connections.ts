@@ -64,23 +64,23 @@ export class SourceConnections {
   }
 
   /** Reports all; returns what came of it. Never rejects. */
-  async handOver(parts: SourceContext, signal: AbortSignal): Promise<NamedCheck> {
+  async handOver(context: SourceContext, signal: AbortSignal): Promise<NamedCheck> {
     const check = (verdict: NamedCheck['verdict'], evidence: string): NamedCheck => ({
       name: 'connections',
       side: 'both',
       verdict,
       evidence: evidence.slice(0, 4096),
     });
-    if (parts.config.network.connections === 'leave')
+    if (context.config.network.connections === 'leave')
       return check('pass', 'left to themselves, as this host is configured');
     const count = await this.#table.trackedHere();
-    if (count === 0) return check('pass', `${parts.config.name} tracks no connection`);
-    if (addressesOf(parts).length === 0) {
+    if (count === 0) return check('pass', `${context.config.name} tracks no connection`);
+    if (addressesOf(context).length === 0) {
       return this.#unlearned === undefined
-        ? check('pass', `none of the ${count} tracked at ${parts.config.name} is the guest’s`)
+        ? check('pass', `none of the ${count} tracked at ${context.config.name} is the guest’s`)
         : check('warn', `not handed over: whose they are is not known: ${this.#unlearned}`);
     }
-    await this.#look(parts, signal);
+    await this.#look(context, signal);
     if (this.#problem !== undefined) return check('warn', `not handed over: ${this.#problem}`);
     const rest =
       this.#leftOut === 0
@@ -91,21 +91,21 @@ export class SourceConnections {
   }
 
   /** Reports what is new while memory moves. May be called again. */
-  follow(parts: SourceContext): void {
+  follow(context: SourceContext): void {
     if (this.#following) return;
     this.#following = true;
-    void this.#lookNowAndThen(parts, this.#over.signal);
+    void this.#lookNowAndThen(context, this.#over.signal);
   }
 
-  async #lookNowAndThen(parts: SourceContext, signal: AbortSignal): Promise<void> {
+  async #lookNowAndThen(context: SourceContext, signal: AbortSignal): Promise<void> {
     const isDue = (): boolean => {
-      const { doing, stopped } = parts.state();
+      const { doing, stopped } = context.state();
       return doing.kind === 'do' && doing.step === 'memory' && !stopped;
     };
     try {
       for (;;) {
         await systemClock.sleep(LOOK_MS, signal);
-        if (isDue()) await this.#look(parts, signal);
+        if (isDue()) await this.#look(context, signal);
       }
     } catch {
       // The migration is over.
@@ -113,9 +113,9 @@ export class SourceConnections {
   }
 
   /** Reports the rest: the guest runs at its destination. Never rejects. */
-  async last(parts: SourceContext): Promise<void> {
+  async last(context: SourceContext): Promise<void> {
     this.#following = true;
-    await this.#look(parts, this.#over.signal, true);
+    await this.#look(context, this.#over.signal, true);
   }
 
   /** What went wrong after the first time; none where all went well. */
@@ -134,11 +134,11 @@ export class SourceConnections {
     await removeProbePort(migrationId);
   }
 
-  #look(parts: SourceContext, signal: AbortSignal, isLast = false): Promise<void> {
+  #look(context: SourceContext, signal: AbortSignal, isLast = false): Promise<void> {
     const within = AbortSignal.any([signal, AbortSignal.timeout(WORK_MS)]);
     return this.#mutex.run(async () => {
       try {
-        await this.#lookNow(parts, within, isLast);
+        await this.#lookNow(context, within, isLast);
         this.#problem = undefined;
       } catch (thrown) {
         if (!signal.aborted) this.#problem = toGodwitError(thrown).message;
@@ -146,9 +146,9 @@ export class SourceConnections {
     });
   }
 
-  async #lookNow(parts: SourceContext, signal: AbortSignal, isLast: boolean): Promise<void> {
-    const addresses = addressesOf(parts);
-    if (parts.config.network.connections === 'leave' || addresses.length === 0) return;
+  async #lookNow(context: SourceContext, signal: AbortSignal, isLast: boolean): Promise<void> {
+    const addresses = addressesOf(context);
+    if (context.config.network.connections === 'leave' || addresses.length === 0) return;
     if ((await this.#table.trackedHere()) === 0 && this.#handedOver.size === 0) return;
     const { entries, leftOut } = await this.#table.readConnections(addresses, signal);
     this.#leftOut = leftOut;
@@ -159,20 +159,20 @@ export class SourceConnections {
       const part = (list: readonly Connection[]): Connection[] =>
         list.slice(call * MOST_IN_CALL, (call + 1) * MOST_IN_CALL);
       const body = {
-        epoch: parts.state().plan.epoch,
+        epoch: context.state().plan.epoch,
         fresh: part(fresh),
         gone: part(gone),
         complete: isLast && leftOut === 0 && call === calls - 1,
       };
-      const { problem } = await ask(parts, signal, (api) =>
+      const { problem } = await ask(context, signal, (api) =>
         api.connections({ body }, { signal, deadlineMs: ANSWER_MS }),
       );
-      if (problem !== undefined) throw new Error(`${parts.state().plan.to}: ${problem}`);
+      if (problem !== undefined) throw new Error(`${context.state().plan.to}: ${problem}`);
     }
     this.#handedOver = new Map(entries.map((entry) => [keyOf(entry), entry]));
   }
 }
 
-function addressesOf(parts: SourceContext): string[] {
-  return (parts.state().known.networks ?? []).flatMap(({ addresses }) => addresses);
+function addressesOf(context: SourceContext): string[] {
+  return (context.state().known.networks ?? []).flatMap(({ addresses }) => addresses);
 }

@@ -52,7 +52,7 @@ export interface CoordinatorDependencies {
  * what the transition asks for. Decides nothing itself.
  */
 export class Coordinator {
-  readonly #parts: CoordinatorDependencies;
+  readonly #deps: CoordinatorDependencies;
   readonly #sequencer: Sequencer<SourceState, SourceEvent, SourceEffect>;
   readonly #over = new AbortController();
   #steps: SourceContext | undefined;
@@ -65,17 +65,17 @@ export class Coordinator {
   #seen: Seen | undefined;
   readonly live: Live;
 
-  constructor(parts: CoordinatorDependencies, state: SourceState) {
-    this.#parts = parts;
+  constructor(deps: CoordinatorDependencies, state: SourceState) {
+    this.#deps = deps;
     this.#sequencer = new Sequencer(
       {
-        journal: parts.journal,
+        journal: deps.journal,
         transition,
         durability,
         ignores: ({ doing }, { type }) => doing.kind === 'end' && type !== 'taken-over',
         perform: (effect) => this.#perform(effect),
         applied: ({ type }) => {
-          parts.log.debug({ event: type, phase: phaseOf(this.state) }, 'applied');
+          deps.log.debug({ event: type, phase: phaseOf(this.state) }, 'applied');
           this.#publish();
         },
       },
@@ -96,7 +96,7 @@ export class Coordinator {
   /** Journals the plan and begins. */
   async begin(steps: SourceContext, planned: Planned): Promise<void> {
     this.#steps = steps;
-    await this.#parts.journal.append(planned, 'sync');
+    await this.#deps.journal.append(planned, 'sync');
     for (const effect of initialSource(planned).effects) this.#perform(effect);
   }
 
@@ -108,7 +108,7 @@ export class Coordinator {
 
   /** Queues an event; returns at once. */
   dispatch(event: SourceEvent): void {
-    const fit = fitEvent(event, this.#parts.log);
+    const fit = fitEvent(event, this.#deps.log);
     if (fit === undefined) return;
     this.#sequencer.dispatch(fit);
   }
@@ -143,8 +143,8 @@ export class Coordinator {
 
   #publish(note?: string): void {
     const read = (): Progress => {
-      const elapsedMs = Math.max(0, this.#parts.clock.wallMs() - this.#parts.startedAtMs);
-      return lineOf(this.state, this.#seen, { nowMs: this.#parts.clock.wallMs(), elapsedMs, note });
+      const elapsedMs = Math.max(0, this.#deps.clock.wallMs() - this.#deps.startedAtMs);
+      return lineOf(this.state, this.#seen, { nowMs: this.#deps.clock.wallMs(), elapsedMs, note });
     };
     if (isBlackout(this.state)) this.live.publishLater(read);
     else this.live.publish(read());
@@ -164,9 +164,9 @@ export class Coordinator {
       case 'continue':
         return void this.#command('switchover', continueSwitchover);
       case 'steer':
-        return void setSteering(this.#mustHaveSteps(), this.#parts.log, this.#over.signal);
+        return void setSteering(this.#mustHaveSteps(), this.#deps.log, this.#over.signal);
       case 'stop':
-        return void stopHere(this.#mustHaveSteps(), this.#parts.log, this.#over.signal);
+        return void stopHere(this.#mustHaveSteps(), this.#deps.log, this.#over.signal);
       case 'recover':
         return void this.#recover();
       case 'restart':
@@ -217,13 +217,13 @@ export class Coordinator {
 
   /** Until the time that the migration was given is over, ms. */
   get leftMs(): number {
-    return leftOf(this.state, this.#parts.startedAtMs, this.#parts.clock.wallMs());
+    return leftOf(this.state, this.#deps.startedAtMs, this.#deps.clock.wallMs());
   }
 
   #failed(step: StepName, thrown: unknown): void {
     const refusal = thrown instanceof RefusedByChecks ? thrown : undefined;
     const error = toGodwitError(refusal?.error ?? thrown);
-    this.#parts.log.warn({ step, code: error.code, error }, 'step failed');
+    this.#deps.log.warn({ step, code: error.code, error }, 'step failed');
     const facts = { ...lastLook(this.#seen), ...(refusal && { checks: [...refusal.checks] }) };
     this.dispatch({ type: 'failed', step, error: error.toJSON(), ...facts });
   }
@@ -240,7 +240,7 @@ export class Coordinator {
       this.dispatch({ type: 'undid', step });
     } catch (thrown) {
       const error = toGodwitError(thrown);
-      this.#parts.log.warn({ step, code: error.code, error }, 'undo failed');
+      this.#deps.log.warn({ step, code: error.code, error }, 'undo failed');
       this.dispatch({ type: 'undo-failed', step, error: error.toJSON() });
     }
   }
@@ -263,7 +263,7 @@ export class Coordinator {
     if (this.#recovering) return;
     this.#recovering = true;
     try {
-      await this.#parts.recover(this.#over.signal);
+      await this.#deps.recover(this.#over.signal);
     } catch (thrown) {
       if (!this.#over.signal.aborted) {
         this.dispatch({ type: 'recovery-failed', error: toGodwitError(thrown).toJSON() });
@@ -278,7 +278,7 @@ export class Coordinator {
     const what = 'starting the guest anew';
     try {
       const deadlineMs = restartMs(this.state);
-      const handle = await withDeadline(what, deadlineMs, undefined, this.#parts.restart);
+      const handle = await withDeadline(what, deadlineMs, undefined, this.#deps.restart);
       this.dispatch({ type: 'restarted', handle });
     } catch (thrown) {
       this.dispatch({ type: 'restart-failed', error: toGodwitError(thrown).toJSON() });

@@ -56,42 +56,42 @@ export class SourceDataPath {
   }
 
   /** Makes the path ready and says where memory is to be sent. An earlier session is journaled and closed. */
-  async open(parts: SourceContext, facts: StepFacts, signal: AbortSignal): Promise<Target> {
+  async open(context: SourceContext, facts: StepFacts, signal: AbortSignal): Promise<Target> {
     const { memoryAddress, tlsHostname, wire } = facts;
     if (memoryAddress === undefined) throw missing('memoryAddress');
     if (wire === undefined) {
-      const { transport } = parts.state().plan.settings;
+      const { transport } = context.state().plan.settings;
       if (transport === undefined || transport === 'tcp')
         return { address: memoryAddress, tlsHostname };
       const address = transport === 'rdma' ? `rdma:${memoryAddress}` : memoryAddress;
       return { address, tlsHostname: undefined };
     }
-    this.abort(parts, 'it is resumed');
+    this.abort(context, 'it is resumed');
     if (this.#openers === undefined) throw missing('the wire');
-    const { plan, known } = parts.state();
+    const { plan, known } = context.state();
     const { settings } = plan;
-    const socket = path.join(parts.dir, 'wire.sock');
+    const socket = path.join(context.dir, 'wire.sock');
     // A mover that was killed has left its own.
     await rm(socket, { force: true });
     const graceMs = settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
-    const terms = termsFor(parts.config, plan.guest, graceMs);
-    const cache = cacheFor(parts.config, plan.guest, terms, plan.to);
-    const budget = budgetOf(parts.config);
-    const saidBytesPerS = saidLinkRate(parts);
+    const terms = termsFor(context.config, plan.guest, graceMs);
+    const cache = cacheFor(context.config, plan.guest, terms, plan.to);
+    const budget = budgetOf(context.config);
+    const saidBytesPerS = saidLinkRate(context);
     const opened = await this.#openers.source(
       {
         migration: plan.id,
         epoch: plan.epoch,
         session: wire.session,
         peer: plan.to,
-        credentials: hostCredentials(parts.config),
-        memoryBytes: known.description?.memoryBytes ?? parts.request.memoryBytes,
+        credentials: hostCredentials(context.config),
+        memoryBytes: known.description?.memoryBytes ?? context.request.memoryBytes,
         graceMs,
-        cores: codecCores(parts.config),
+        cores: codecCores(context.config),
         socket,
         addresses: [memoryAddress],
-        spare: otherAddresses(parts, memoryAddress),
-        connections: parts.config.wire.connections,
+        spare: otherAddresses(context, memoryAddress),
+        connections: context.config.wire.connections,
         log: this.#log,
         ...(cache === undefined ? {} : { cache }),
         ...(budget === undefined ? {} : { budget }),
@@ -101,9 +101,9 @@ export class SourceDataPath {
       signal,
     );
     this.#wire = opened;
-    this.#mover = parts.peer.moverAddress;
+    this.#mover = context.peer.moverAddress;
     opened.ended.catch((thrown: unknown) => this.#broke(opened, thrown));
-    await (await parts.guest.session(signal)).letIn?.(socket);
+    await (await context.guest.session(signal)).letIn?.(socket);
     return { address: `unix:${socket}`, tlsHostname: undefined };
   }
 
@@ -122,32 +122,32 @@ export class SourceDataPath {
   }
 
   /** The stream has ended: waits for what is under way, and journals what the wire did. */
-  async end(parts: SourceContext): Promise<void> {
+  async end(context: SourceContext): Promise<void> {
     const wire = this.#wire;
     if (wire === undefined) return;
     await wire.close(CLOSE_MS);
-    this.#recordFigures(parts, wire);
+    this.#recordFigures(context, wire);
   }
 
   /** Breaks off what there is. */
-  abort(parts: SourceContext, why: string): void {
+  abort(context: SourceContext, why: string): void {
     const wire = this.#wire;
     if (wire === undefined) return;
-    this.#recordFigures(parts, wire);
+    this.#recordFigures(context, wire);
     wire.abort(new Error(why));
   }
 
-  #recordFigures(parts: SourceContext, wire: Wire): void {
+  #recordFigures(context: SourceContext, wire: Wire): void {
     this.#wire = undefined;
     const why = this.#why === undefined ? {} : { why: this.#why.slice(0, 1024) };
     this.#why = undefined;
-    parts.dispatch({ type: 'wire', figures: wireReport(wire), ...why });
+    context.dispatch({ type: 'wire', figures: wireReport(wire), ...why });
   }
 }
 
 /** Its other addresses, with the port on which the destination's mover waits. */
-function otherAddresses(parts: SourceContext, memoryAddress: string): string[] {
-  const { address, addresses = [] } = parts.request.peer;
+function otherAddresses(context: SourceContext, memoryAddress: string): string[] {
+  const { address, addresses = [] } = context.request.peer;
   const all = [address, ...addresses].map((each) =>
     withHost(memoryAddress, splitAddress(each).host),
   );

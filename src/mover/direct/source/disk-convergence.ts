@@ -49,8 +49,8 @@ export function isNearlyWhole({ state, copiedBytes, totalBytes }: DiskSample): b
   return state === 'ready' && totalBytes - copiedBytes <= NEARLY_BYTES;
 }
 
-export function busy(parts: SourceContext, { writesPerS, copiesPerS }: CopyPace): GodwitError {
-  const { guest } = parts.request.request;
+export function busy(context: SourceContext, { writesPerS, copiesPerS }: CopyPace): GodwitError {
+  const { guest } = context.request.request;
   const figures = { writes: formatBytes(writesPerS), copies: formatBytes(copiesPerS) };
   return godwitError('GODWIT_DISK_BUSY', { guest, ...figures });
 }

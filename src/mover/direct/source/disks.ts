@@ -57,56 +57,56 @@ export class SourceDisks {
   }
 
   /** Copies until each disk is as good as here; the guest runs on. Also resumes what an earlier mover began. */
-  async copy(parts: SourceContext, signal: AbortSignal): Promise<void> {
-    await this.#attach(parts, signal);
+  async copy(context: SourceContext, signal: AbortSignal): Promise<void> {
+    await this.#attach(context, signal);
     for (;;) {
-      const disks = await this.#look(parts, signal);
+      const disks = await this.#look(context, signal);
       if (disks.every(isNearlyWhole)) return;
-      await this.#converge(parts, signal);
+      await this.#converge(context, signal);
       await systemClock.sleep(LOOK_MS, signal);
     }
   }
 
   /** Keeps the copies as good as here for as long as memory moves, or the guest shuts down; the first round of it over, what is written goes to both. */
-  async keep(parts: SourceContext, signal: AbortSignal): Promise<void> {
-    if (nodesOf(parts).length === 0) return;
-    while (isUnderWay(parts)) {
-      await this.#look(parts, signal);
-      if ((parts.state().sample?.round ?? 0) > 1) await this.#slow(parts, signal);
-      else await this.#converge(parts, signal);
+  async keep(context: SourceContext, signal: AbortSignal): Promise<void> {
+    if (nodesOf(context).length === 0) return;
+    while (isUnderWay(context)) {
+      await this.#look(context, signal);
+      if ((context.state().sample?.round ?? 0) > 1) await this.#slow(context, signal);
+      else await this.#converge(context, signal);
       await systemClock.sleep(LOOK_MS, signal);
     }
   }
 
   /** The guest is paused: its disks are the same at both hosts when this resolves. */
-  async finish(parts: SourceContext, signal: AbortSignal): Promise<void> {
-    const nodes = nodesOf(parts);
+  async finish(context: SourceContext, signal: AbortSignal): Promise<void> {
+    const nodes = nodesOf(context);
     if (nodes.length === 0) return;
     this.isFinishing = true;
-    const source = await sourceOf(parts, signal);
+    const source = await sourceOf(context, signal);
     // A mover that has just taken over has no path to the other host yet, and what is to be copied may need one.
     // One that comes back after the copies were ended finds them whole, and needs none.
     if (this.#tunnel === undefined) {
       const disks = await source.sample(nodes, signal);
-      if (disks.some(({ state }) => state !== 'whole')) await this.#attach(parts, signal);
+      if (disks.some(({ state }) => state !== 'whole')) await this.#attach(context, signal);
     }
     await source.finish(nodes, signal);
     const tunnel = this.#tunnel;
     // The other end breaks it off: from here on that is no news.
-    if (tunnel !== undefined) this.#account(parts, tunnel);
-    this.closeThere.begin(parts, tunnel);
+    if (tunnel !== undefined) this.#account(context, tunnel);
+    this.closeThere.begin(context, tunnel);
   }
 
   /** The copies are given up: the guest and its disks are as if none had been made. */
-  async drop(parts: SourceContext, signal: AbortSignal): Promise<void> {
-    if (nodesOf(parts).length === 0) return;
+  async drop(context: SourceContext, signal: AbortSignal): Promise<void> {
+    if (nodesOf(context).length === 0) return;
     // First: a copy that waits for a silent host to take bytes does not hear that it is to end.
-    this.abort(parts, 'the copying is undone');
-    const session = await sessionIfThere(parts, signal);
+    this.abort(context, 'the copying is undone');
+    const session = await sessionIfThere(context, signal);
     // Where a cold move's hypervisor has ended, its copying has, too.
     const isGone = session === undefined || (await session.status(signal)).run === 'gone';
     if (!isGone) await session.disks?.drop(signal);
-    await rm(socketOf(parts), { force: true });
+    await rm(socketOf(context), { force: true });
   }
 
   /** A destination's mover that was replaced knows nothing of this session: nobody has to wait until its grace is over. */
@@ -116,59 +116,59 @@ export class SourceDisks {
     this.#tunnel.abort(new Error('another mover works at the destination'));
   }
 
-  abort(parts: SourceContext, why: string): void {
+  abort(context: SourceContext, why: string): void {
     const tunnel = this.#tunnel;
     if (tunnel === undefined) return;
-    this.#account(parts, tunnel);
+    this.#account(context, tunnel);
     tunnel.abort(new Error(why));
   }
 
   /** Journals once what a tunnel carried, when it is closed; `why` where it ended by itself. */
-  #account(parts: SourceContext, tunnel: Tunnel, why?: string): void {
+  #account(context: SourceContext, tunnel: Tunnel, why?: string): void {
     this.#tunnel = undefined;
     const because = why === undefined ? {} : { why: why.slice(0, 1024) };
-    parts.dispatch({ type: 'disk-link', figures: diskLinkReport(tunnel), ...because });
+    context.dispatch({ type: 'disk-link', figures: diskLinkReport(tunnel), ...because });
   }
 
   /** A guest that writes faster than its disks are copied is slowed down, or stays. */
-  async #converge(parts: SourceContext, signal: AbortSignal): Promise<void> {
-    const { settings } = parts.state().plan;
+  async #converge(context: SourceContext, signal: AbortSignal): Promise<void> {
+    const { settings } = context.state().plan;
     const decision = this.#convergence.decide(settings);
     if (decision.what === 'continue') return;
-    if (decision.what === 'refuse') throw busy(parts, decision.pace);
-    if (!(await this.#slow(parts, signal, decision.pace.copiesPerS))) {
+    if (decision.what === 'refuse') throw busy(context, decision.pace);
+    if (!(await this.#slow(context, signal, decision.pace.copiesPerS))) {
       this.#convergence.canSlow ??= false;
       return;
     }
     const why = 'it writes faster to its disks than they are copied';
-    parts.dispatch({ type: 'decided', what: 'slow-writes', why });
+    context.dispatch({ type: 'decided', what: 'slow-writes', why });
   }
 
   /** From now on what the guest writes goes to both hosts at once, where the hypervisor can and the link carries it. */
-  async #slow(parts: SourceContext, signal: AbortSignal, copiesPerS = 0): Promise<boolean> {
-    const bytesPerS = this.#linkRate(parts);
+  async #slow(context: SourceContext, signal: AbortSignal, copiesPerS = 0): Promise<boolean> {
+    const bytesPerS = this.#linkRate(context);
     if (this.#convergence.canSlow !== undefined) return false;
     if (!mayWaitFor(bytesPerS, copiesPerS)) return false;
-    const source = await sourceOf(parts, signal);
+    const source = await sourceOf(context, signal);
     // A guest's write must not wait for a host that has gone silent.
     this.#tunnel?.mustAnswerWithin(answerTimeoutMs(bytesPerS));
-    const canSlow = await source.setWriteBlocking(nodesOf(parts), signal);
+    const canSlow = await source.setWriteBlocking(nodesOf(context), signal);
     this.#convergence.canSlow = canSlow;
     return canSlow;
   }
 
   /** The known rate of the link, bytes/s; 0 while it is unknown. */
-  #linkRate(parts: SourceContext): number {
-    const { maxBandwidth = Number.POSITIVE_INFINITY } = parts.state().plan.settings;
+  #linkRate(context: SourceContext): number {
+    const { maxBandwidth = Number.POSITIVE_INFINITY } = context.state().plan.settings;
     const measured = this.#tunnel?.measure.bytesPerS ?? 0;
     if (measured > 0) return Math.min(measured, maxBandwidth);
     return Number.isFinite(maxBandwidth) ? maxBandwidth : 0;
   }
 
   /** Looks at the copies, and resumes those that are stalled. GODWIT_DISK_FAILED where that is in vain. */
-  async #look(parts: SourceContext, signal: AbortSignal): Promise<DiskSample[]> {
-    const source = await sourceOf(parts, signal);
-    const disks = await source.sample(nodesOf(parts), signal);
+  async #look(context: SourceContext, signal: AbortSignal): Promise<DiskSample[]> {
+    const source = await sourceOf(context, signal);
+    const disks = await source.sample(nodesOf(context), signal);
     if (this.#tunnel?.measure.cutForMs === undefined) {
       this.#convergence.see(disks, systemClock.monotonicMs());
     } else this.#convergence.forget();
@@ -176,11 +176,11 @@ export class SourceDisks {
       this.#recorded = disks;
       const { pace } = this.#convergence;
       const known = pace === undefined ? {} : { pace };
-      parts.dispatch({ type: 'copied', disks: disks.map(progressOf), ...known });
+      context.dispatch({ type: 'copied', disks: disks.map(progressOf), ...known });
     }
     for (const { node, state, failure } of disks) {
       if (state === 'failed' || failure?.kind === 'full' || failure?.kind === 'source') {
-        throw failed(parts, node, failure?.reason ?? 'its copy has ended');
+        throw failed(context, node, failure?.reason ?? 'its copy has ended');
       }
     }
     const broken = disks.find(({ state }) => state === 'broken');
@@ -189,9 +189,9 @@ export class SourceDisks {
       if (disks.every(isInStep)) this.#stuck = undefined;
       return disks;
     }
-    this.#mustNotGiveUp(parts, disks, broken);
+    this.#mustNotGiveUp(context, disks, broken);
     try {
-      await this.#attach(parts, signal);
+      await this.#attach(context, signal);
     } catch (thrown) {
       signal.throwIfAborted();
       // The other host is away, or its mover is about to be replaced: the next look tries again.
@@ -203,7 +203,7 @@ export class SourceDisks {
 
   /** Stalled copies are resumed while they make progress between, or the links may still come back. Each cut begins anew. */
   #mustNotGiveUp(
-    parts: SourceContext,
+    context: SourceContext,
     disks: readonly DiskSample[],
     broken: DiskSample | undefined,
   ): void {
@@ -220,65 +220,65 @@ export class SourceDisks {
     const stuck = isNew ? { copied, since: now, until: now, tries: 0, cuts } : before;
     this.#stuck = stuck;
     if (!isCut) stuck.tries += 1;
-    const graceMs = parts.state().plan.settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
+    const graceMs = context.state().plan.settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
     const isOver = now - stuck.since > graceMs + AFTER_GRACE_MS;
     if (isOver || stuck.tries > MOST_TRIES) {
-      const reason = broken?.failure?.reason ?? `no path to ${parts.request.toHost} is open`;
-      throw failed(parts, broken?.node ?? 'of the guest', reason);
+      const reason = broken?.failure?.reason ?? `no path to ${context.request.toHost} is open`;
+      throw failed(context, broken?.node ?? 'of the guest', reason);
     }
   }
 
   /** The path to the other host stands, and the copies go on; a path that broke is made anew. */
-  async #attach(parts: SourceContext, signal: AbortSignal): Promise<void> {
-    const socket = socketOf(parts);
+  async #attach(context: SourceContext, signal: AbortSignal): Promise<void> {
+    const socket = socketOf(context);
     if (this.#tunnel === undefined) {
-      await this.#open(parts, socket, signal);
-      await (await parts.guest.session(signal)).letIn?.(socket);
+      await this.#open(context, socket, signal);
+      await (await context.guest.session(signal)).letIn?.(socket);
     }
-    const source = await sourceOf(parts, signal);
-    await source.start(nodesOf(parts), socket, signal);
+    const source = await sourceOf(context, signal);
+    await source.start(nodesOf(context), socket, signal);
   }
 
-  async #open(parts: SourceContext, socket: string, signal: AbortSignal): Promise<void> {
-    const { plan } = parts.state();
+  async #open(context: SourceContext, socket: string, signal: AbortSignal): Promise<void> {
+    const { plan } = context.state();
     const { settings } = plan;
     const graceMs = settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
     const body = { epoch: plan.epoch, linkGraceMs: graceMs };
-    const offered = await ask(parts, signal, async (api, route) => {
+    const offered = await ask(context, signal, async (api, route) => {
       const recorded = await api.disks({ body }, { signal, deadlineMs: ANSWER_MS });
       return { ...recorded, address: route(recorded.address) };
     });
     // A mover that was killed has left its own.
     await rm(socket, { force: true });
-    const tunnel = await this.#openTunnel(parts, offered, socket, signal);
+    const tunnel = await this.#openTunnel(context, offered, socket, signal);
     this.#tunnel = tunnel;
-    this.#mover = parts.peer.moverAddress;
+    this.#mover = context.peer.moverAddress;
     const waits = this.#convergence.canSlow === true;
-    tunnel.mustAnswerWithin(waits ? answerTimeoutMs(this.#linkRate(parts)) : MAY_BE_SILENT_MS);
+    tunnel.mustAnswerWithin(waits ? answerTimeoutMs(this.#linkRate(context)) : MAY_BE_SILENT_MS);
     tunnel.ended.catch((thrown: unknown) => {
       if (this.#tunnel !== tunnel) return;
       const error = toGodwitError(thrown);
-      this.#account(parts, tunnel, error.message);
+      this.#account(context, tunnel, error.message);
       this.#log.warn({ error }, 'the session of the disks is over');
     });
   }
 }
 
-function nodesOf(parts: SourceContext): string[] {
-  return (parts.state().known.copies ?? []).map(({ node }) => node);
+function nodesOf(context: SourceContext): string[] {
+  return (context.state().known.copies ?? []).map(({ node }) => node);
 }
 
 /** It runs, and will soon be paused. */
-function isUnderWay(parts: SourceContext): boolean {
-  const { doing, stopped } = parts.state();
+function isUnderWay(context: SourceContext): boolean {
+  const { doing, stopped } = context.state();
   if (doing.kind !== 'do') return false;
   return (
-    doing.step === 'memory' || (doing.step === 'switchover' && isCold(parts.state()) && !stopped)
+    doing.step === 'memory' || (doing.step === 'switchover' && isCold(context.state()) && !stopped)
   );
 }
 
-async function sourceOf(parts: SourceContext, signal: AbortSignal): Promise<DiskSource> {
-  const session = await parts.guest.session(signal);
+async function sourceOf(context: SourceContext, signal: AbortSignal): Promise<DiskSource> {
+  const session = await context.guest.session(signal);
   if (session.disks !== undefined) return session.disks;
   throw godwitError('GODWIT_INTERNAL', { what: 'disks to copy, and a driver that cannot' });
 }
@@ -290,7 +290,7 @@ function progressOf({ node, state, copiedBytes, totalBytes }: DiskSample): DiskP
 const isInStep = ({ state, copiedBytes, totalBytes }: DiskSample): boolean =>
   state === 'ready' && copiedBytes === totalBytes;
 
-function failed(parts: SourceContext, device: string, reason: string): GodwitError {
-  const { guest } = parts.request.request;
+function failed(context: SourceContext, device: string, reason: string): GodwitError {
+  const { guest } = context.request.request;
   return godwitError('GODWIT_DISK_FAILED', { guest, device, reason });
 }

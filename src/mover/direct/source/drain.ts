@@ -11,32 +11,32 @@ const LOOK_MS = 50;
  * The hypervisor's events end `drain`, but where its stream has failed, or it has ended: whether all memory had left it
  * before, only the destination knows. GODWIT_LOST where it had not.
  */
-export async function drained(parts: SourceContext, signal: AbortSignal): Promise<void> {
-  const why = await brokenBy(parts, signal);
+export async function drained(context: SourceContext, signal: AbortSignal): Promise<void> {
+  const why = await brokenBy(context, signal);
   if (why === undefined) return;
   const until = systemClock.monotonicMs() + ARRIVES_MS;
   for (;;) {
-    const there = await ask(parts, signal, (api) => api.status({}, { signal, deadlineMs: 5000 }));
+    const there = await ask(context, signal, (api) => api.status({}, { signal, deadlineMs: 5000 }));
     if (there.hypervisor === 'running') break;
     if (there.hypervisor !== 'postcopy' || systemClock.monotonicMs() > until) {
       const reason = `post-copy ended early: ${why}`;
-      throw godwitError('GODWIT_LOST', { guest: parts.request.request.guest, reason });
+      throw godwitError('GODWIT_LOST', { guest: context.request.request.guest, reason });
     }
     await systemClock.sleep(LOOK_MS, signal);
   }
-  parts.dispatch({ type: 'hypervisor', event: { type: 'completed' } });
+  context.dispatch({ type: 'hypervisor', event: { type: 'completed' } });
 }
 
-async function brokenBy(parts: SourceContext, signal: AbortSignal): Promise<string | undefined> {
-  const { stream } = parts.state();
+async function brokenBy(context: SourceContext, signal: AbortSignal): Promise<string | undefined> {
+  const { stream } = context.state();
   if (stream === 'failed') return 'its stream broke before all memory had left its source';
-  if (stream !== 'lost' && (await isThere(parts, signal))) return undefined;
+  if (stream !== 'lost' && (await isThere(context, signal))) return undefined;
   return 'its source died before all memory had left it';
 }
 
-async function isThere(parts: SourceContext, signal: AbortSignal): Promise<boolean> {
+async function isThere(context: SourceContext, signal: AbortSignal): Promise<boolean> {
   try {
-    await parts.guest.session(signal);
+    await context.guest.session(signal);
     return true;
   } catch (thrown) {
     if (hasCode(thrown, 'GODWIT_HYPERVISOR_LOST')) return false;

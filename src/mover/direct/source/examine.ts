@@ -30,7 +30,7 @@ export interface Inspected {
 
 /** Describes the guest, and judges it as far as its own host can. */
 export async function inspectGuest(
-  parts: LookDependencies,
+  deps: LookDependencies,
   signal: AbortSignal,
 ): Promise<Inspected> {
   const {
@@ -41,20 +41,20 @@ export async function inspectGuest(
     deviceStates = [],
     handsOverMs,
     resumesMs,
-  } = await parts.guest.inspect(signal);
-  const balloon = await lookAtBalloon(parts, signal);
+  } = await deps.guest.inspect(signal);
+  const balloon = await lookAtBalloon(deps, signal);
   return {
     checks: [
-      ...countedChecks([...checks, ...switchoverChecks(parts, deviceStates)], parts.state()),
+      ...countedChecks([...checks, ...switchoverChecks(deps, deviceStates)], deps.state()),
       ...balloon.checks,
     ],
     balloon: balloon.take,
     facts: async (within) => {
-      const session = await parts.guest.session(within);
+      const session = await deps.guest.session(within);
       const ports = await session.ports(within);
-      const networks = await networksOf(parts, nics, within);
+      const networks = await networksOf(deps, nics, within);
       const attached = networks === undefined ? {} : { networks };
-      const stream = await streamFrom(parts, session, within);
+      const stream = await streamFrom(deps, session, within);
       const devices = unplugged === undefined ? {} : { unplugged: [...unplugged] };
       const handsOver = handsOverMs === undefined ? {} : { handsOverMs };
       const resumes = resumesMs === undefined ? {} : { resumesMs };
@@ -63,8 +63,8 @@ export async function inspectGuest(
   };
 }
 
-function switchoverChecks(parts: LookDependencies, devices: readonly DeviceState[]): NamedCheck[] {
-  const { settings } = parts.state().plan;
+function switchoverChecks(deps: LookDependencies, devices: readonly DeviceState[]): NamedCheck[] {
+  const { settings } = deps.state().plan;
   const { mode, maxDowntimeMs, maxBandwidth } = settings;
   // A guest that is started anew brings no state of devices.
   if (mode === 'cold') return [];
@@ -74,13 +74,13 @@ function switchoverChecks(parts: LookDependencies, devices: readonly DeviceState
 
 /** What the destination has for the guest's disks. What was written for the proof is gone when this resolves. */
 export async function examineStorage(
-  parts: LookDependencies,
+  deps: LookDependencies,
   signal: AbortSignal,
 ): Promise<{
   readonly storage: StorageFound;
   readonly facts: Pick<StepFacts, 'places' | 'bases'>;
 }> {
-  const storage = await proveStorage(parts, signal);
+  const storage = await proveStorage(deps, signal);
   return {
     storage,
     facts: {
@@ -92,19 +92,19 @@ export async function examineStorage(
 
 /** What the destination says of the guest, its disks being where `found` has them. */
 export async function assessGuest(
-  parts: LookDependencies,
+  deps: LookDependencies,
   { storage, facts }: Awaited<ReturnType<typeof examineStorage>>,
   signal: AbortSignal,
 ): Promise<{ readonly checks: readonly Check[]; readonly facts: StepFacts }> {
   const wanted = storage.copies.length === 0 ? {} : { copies: [...storage.copies] };
-  const body = { ...preparation(parts), ...facts, ...wanted };
-  const { answer, ...stream } = await assessStream(parts, body, (asked) =>
-    askAhead(parts, signal, (api) => api.assess({ body: asked }, { signal, deadlineMs: 15_000 })),
+  const body = { ...preparation(deps), ...facts, ...wanted };
+  const { answer, ...stream } = await assessStream(deps, body, (asked) =>
+    askAhead(deps, signal, (api) => api.assess({ body: asked }, { signal, deadlineMs: 15_000 })),
   );
   const { copies } = answer;
   const below = storage.below.map((files) => [...files]);
   const disks = copies === undefined ? {} : { copies, copied: [...storage.copied], below };
-  const { plan } = parts.state();
+  const { plan } = deps.state();
   const checks = [...answer.checks, ...judgePlugs(plan, answer.plugs)];
   return { checks, facts: { ...facts, ...disks, ...stream } };
 }

@@ -6,30 +6,30 @@ import type { SourceContext } from './source-context.ts';
 
 /** Calls the site's program where there is one. GODWIT_HOOK_FAILED ends the migration here, with the guest where it is. */
 export function askHook(
-  parts: SourceContext,
+  context: SourceContext,
   hook: 'before-start' | 'before-switchover',
   signal: AbortSignal,
 ): Promise<void> {
-  return runHook(parts.config, hook, () => factsOf(parts), signal);
+  return runHook(context.config, hook, () => factsOf(context), signal);
 }
 
 /** Reports to the site's program how the migration has ended, and returns that. Never rejects. */
 export async function callEndHook(
-  parts: SourceContext,
+  context: SourceContext,
   outcome: EndPhase,
   log: Log,
 ): Promise<EndPhase> {
-  const facts = (): HookFacts => factsOf(parts);
-  if (outcome === 'done') await runLateHook(parts.config, 'after-done', facts, log);
+  const facts = (): HookFacts => factsOf(context);
+  if (outcome === 'done') await runLateHook(context.config, 'after-done', facts, log);
   if (outcome === 'rehearsed' || outcome === 'failed' || outcome === 'cancelled') {
-    await runLateHook(parts.config, 'after-rollback', facts, log);
+    await runLateHook(context.config, 'after-rollback', facts, log);
   }
   return outcome;
 }
 
 /** What hooks of this migration get. */
-export function factsOf(parts: SourceContext): HookFacts {
-  const { plan, known, because } = parts.state();
+export function factsOf(context: SourceContext): HookFacts {
+  const { plan, known, because } = context.state();
   const networks = known.networks ?? [];
   return {
     migration: plan.id,

@@ -48,9 +48,9 @@ const BREATH_MS = 150;
 const COMMIT_AND_PROOF_MS = 115_000;
 
 /** Does a step. Each may run twice: a mover that takes over repeats the one that was under way. */
-type Do = (parts: SourceContext, signal: AbortSignal) => Promise<StepFacts>;
+type Do = (context: SourceContext, signal: AbortSignal) => Promise<StepFacts>;
 /** Undoes a step. Each may run twice, and on a step half done. */
-type Undo = (parts: SourceContext, signal: AbortSignal) => Promise<void>;
+type Undo = (context: SourceContext, signal: AbortSignal) => Promise<void>;
 
 /** A step whose row in `STEPS` has an undo does not compile without one here, and the others not with one. */
 export type Lifecycle = {
@@ -73,16 +73,16 @@ export const LIFECYCLE: Lifecycle = {
   },
 
   admit: {
-    do: async (parts, signal) => {
-      const { guest, peer, request, state, config } = parts;
+    do: async (context, signal) => {
+      const { guest, peer, request, state, config } = context;
       const { epoch, settings } = state().plan;
       // Reading the guest may begin while the destination’s mover starts.
       guest.inspect(signal).catch(() => {});
       const { vcpus, macs } = request;
       const memoryBytes =
         request.memoryBytes || (await guest.inspect(signal)).description.memoryBytes;
-      const routes = request.unbridged === true ? await routesTo(parts, signal) : [];
-      const own = await parts.hostFacts();
+      const routes = request.unbridged === true ? await routesTo(context, signal) : [];
+      const own = await context.hostFacts();
       const askedMs = systemClock.wallMs();
       const { moverAddress, wire, host } = await peer.admit(
         {
@@ -117,25 +117,25 @@ export const LIFECYCLE: Lifecycle = {
         balloon: settings.balloon,
       });
       refuseOn(checks);
-      return { moverAddress, checks, ...choosePathTo(parts, wire) };
+      return { moverAddress, checks, ...choosePathTo(context, wire) };
     },
 
-    undo: async (parts, signal) => {
+    undo: async (context, signal) => {
       // A mover that died in the midst of a proof; where the guest cannot be asked any more, it stays.
-      await dropProofs(parts, signal).catch(() => undefined);
-      resumePeer(parts);
+      await dropProofs(context, signal).catch(() => undefined);
+      resumePeer(context);
       // A host that is off holds nothing. When it comes back it asks, and learns that the epoch is closed.
-      if (parts.state().proof === 'fenced') return;
+      if (context.state().proof === 'fenced') return;
       // Admission may have been given, and only its answer have got lost.
-      if (!(await isMoverThere(parts, signal))) return;
-      await release(parts, signal);
+      if (!(await isMoverThere(context, signal))) return;
+      await release(context, signal);
     },
   },
 
   inspect: {
-    do: async (parts, signal) => {
-      const { guest, state, request } = parts;
-      const { checks, facts } = await inspectGuest(parts, signal);
+    do: async (context, signal) => {
+      const { guest, state, request } = context;
+      const { checks, facts } = await inspectGuest(context, signal);
       refuseOn(checks);
       const known = { ...(await facts(signal)), checks: [...checks] };
       if (state().plan.settings.onLost !== 'restart' && !isCold(state())) return known;
@@ -147,29 +147,29 @@ export const LIFECYCLE: Lifecycle = {
   },
 
   assess: {
-    do: async (parts, signal) => {
-      const found = await examineStorage(parts, signal);
+    do: async (context, signal) => {
+      const found = await examineStorage(context, signal);
       refuseOn(found.storage.checks);
-      const reported = await assessGuest(parts, found, signal);
+      const reported = await assessGuest(context, found, signal);
       const checks = [...found.storage.checks, ...reported.checks];
       refuseOn(checks);
-      await askHook(parts, 'before-start', signal);
+      await askHook(context, 'before-start', signal);
       return { checks, ...reported.facts };
     },
   },
 
   seed: {
-    do: (parts, signal) => parts.backingFiles.seed(parts, signal),
+    do: (context, signal) => context.backingFiles.seed(context, signal),
   },
 
   prepare: {
-    do: async (parts, signal) => {
-      parts.probes.early(parts);
-      const body = preparation(parts);
+    do: async (context, signal) => {
+      context.probes.early(context);
+      const body = preparation(context);
       // Both sides are read at once, the source while the destination is made.
-      const compare = sameMachine(parts, signal);
-      parts.verification.before(parts, compare);
-      const { machine, ...reported } = await ask(parts, signal, async (api, route) => {
+      const compare = sameMachine(context, signal);
+      context.verification.before(context, compare);
+      const { machine, ...reported } = await ask(context, signal, async (api, route) => {
         const answer = await api.prepare({ body }, { signal, deadlineMs: 60_000 });
         return { ...answer, memoryAddress: route(answer.memoryAddress) };
       });
@@ -180,15 +180,15 @@ export const LIFECYCLE: Lifecycle = {
   },
 
   configure: {
-    do: async (parts, signal) => {
-      const session = await parts.guest.session(signal);
-      await session.configure(streamSetup(parts), signal);
+    do: async (context, signal) => {
+      const session = await context.guest.session(signal);
+      await session.configure(streamSetup(context), signal);
       return {};
     },
 
-    undo: async (parts, signal) => {
-      parts.dataPath.abort(parts, 'the migration is undone');
-      const session = await parts.guest.session(signal);
+    undo: async (context, signal) => {
+      context.dataPath.abort(context, 'the migration is undone');
+      const session = await context.guest.session(signal);
       const { run } = await session.status(signal);
       if (run !== 'gone') await session.unconfigure(signal);
     },
@@ -196,52 +196,52 @@ export const LIFECYCLE: Lifecycle = {
 
   arm: {
     // The source’s own armed(epoch) is the synced record that began this step.
-    do: async (parts, signal) => {
-      await askHook(parts, 'before-switchover', signal);
-      const body = { epoch: parts.state().plan.epoch };
+    do: async (context, signal) => {
+      await askHook(context, 'before-switchover', signal);
+      const body = { epoch: context.state().plan.epoch };
       const [connections] = await Promise.all([
-        parts.connections.handOver(parts, signal),
-        ask(parts, signal, (api) => api.arm({ body }, { signal, deadlineMs: 10_000 })),
+        context.connections.handOver(context, signal),
+        ask(context, signal, (api) => api.arm({ body }, { signal, deadlineMs: 10_000 })),
       ]);
       return { checks: [connections] };
     },
 
     // Its word is welcome but not needed: this side has sent no commit under the epoch and, by the record, never will.
     // Where the record may have been lost, it is needed.
-    undo: async (parts, signal) => {
-      resumePeer(parts);
-      const { plan, right, proof } = parts.state();
-      if (!parts.peer.known || proof === 'fenced') return;
+    undo: async (context, signal) => {
+      resumePeer(context);
+      const { plan, right, proof } = context.state();
+      if (!context.peer.known || proof === 'fenced') return;
       const body = { epoch: plan.epoch };
       if (right === 'committing') {
-        await ask(parts, signal, (api) => api.refuse({ body }, { signal, deadlineMs: 10_000 }));
+        await ask(context, signal, (api) => api.refuse({ body }, { signal, deadlineMs: 10_000 }));
         return;
       }
-      await parts.peer.once((api) => api.refuse({ body }, { signal, deadlineMs: 5000 }));
+      await context.peer.once((api) => api.refuse({ body }, { signal, deadlineMs: 5000 }));
     },
   },
 
   mirror: {
-    do: async (parts, signal) => {
-      await parts.disks.copy(parts, signal);
+    do: async (context, signal) => {
+      await context.disks.copy(context, signal);
       return {};
     },
 
-    undo: (parts, signal) => parts.disks.drop(parts, signal),
+    undo: (context, signal) => context.disks.drop(context, signal),
   },
 
   unplug: {
-    do: async (parts, signal) => {
-      const { unplugger } = await parts.guest.session(signal);
-      await unplugger?.unplug(parts.state().known.unplugged ?? [], signal);
+    do: async (context, signal) => {
+      const { unplugger } = await context.guest.session(signal);
+      await unplugger?.unplug(context.state().known.unplugged ?? [], signal);
       return {};
     },
 
-    undo: async (parts, signal) => {
-      const session = await parts.guest.session(signal);
+    undo: async (context, signal) => {
+      const session = await context.guest.session(signal);
       const { run } = await session.status(signal);
       if (run === 'gone') return;
-      await session.unplugger?.plugAgain(parts.state().known.unplugged ?? [], signal);
+      await session.unplugger?.plugAgain(context.state().known.unplugged ?? [], signal);
     },
   },
 
@@ -251,120 +251,125 @@ export const LIFECYCLE: Lifecycle = {
   },
 
   memory: {
-    do: async (parts, signal) => {
-      const session = await parts.guest.session(signal);
-      if ((await actionOf(parts, 'memory', signal)) === 'start-memory') {
-        const { address, tlsHostname } = await parts.dataPath.open(
-          parts,
-          parts.state().known,
+    do: async (context, signal) => {
+      const session = await context.guest.session(signal);
+      if ((await actionOf(context, 'memory', signal)) === 'start-memory') {
+        const { address, tlsHostname } = await context.dataPath.open(
+          context,
+          context.state().known,
           signal,
         );
-        parts.probes.memory();
+        context.probes.memory();
         await session.startMemory(address, tlsHostname, signal);
-        warmSource(parts.state());
+        warmSource(context.state());
       }
-      parts.connections.follow(parts);
-      await parts.disks.keep(parts, signal);
+      context.connections.follow(context);
+      await context.disks.keep(context, signal);
       return {};
     },
 
-    undo: async (parts, signal) => {
-      await lastLook(parts, signal);
-      await regain(parts, signal);
+    undo: async (context, signal) => {
+      await lastLook(context, signal);
+      await regain(context, signal);
     },
   },
 
   switchover: {
-    do: async (parts, signal) => {
-      if (isCold(parts.state())) {
-        await shutDown(parts, signal);
+    do: async (context, signal) => {
+      if (isCold(context.state())) {
+        await shutDown(context, signal);
         return {};
       }
-      const session = await parts.guest.session(signal);
-      const action = await actionOf(parts, 'switchover', signal);
+      const session = await context.guest.session(signal);
+      const action = await actionOf(context, 'switchover', signal);
       if (action === 'start-postcopy') {
-        assertDisksOpen(parts);
-        await Promise.all([session.startPostcopy(signal), guardPostcopy(parts, signal)]);
+        assertDisksOpen(context);
+        await Promise.all([session.startPostcopy(signal), guardPostcopy(context, signal)]);
       }
-      if (action === 'continue-switchover') await continueSwitchover(parts, signal);
+      if (action === 'continue-switchover') await continueSwitchover(context, signal);
       return {};
     },
 
-    undo: (parts, signal) => (isCold(parts.state()) ? startAgain : regain)(parts, signal),
+    undo: (context, signal) => (isCold(context.state()) ? startAgain : regain)(context, signal),
   },
 
   // The point of no return.
   commit: {
-    do: async (parts, signal) => {
-      const { plan, known } = parts.state();
+    do: async (context, signal) => {
+      const { plan, known } = context.state();
       const body = { epoch: plan.epoch };
       const { resumesMs = 0 } = known;
       const commit = async (within: AbortSignal) => {
-        if (isCold(parts.state())) await endSource(parts, within);
-        await parts.disks.closeThere.ended(parts, within);
+        if (isCold(context.state())) await endSource(context, within);
+        await context.disks.closeThere.ended(context, within);
         const options = { signal: within, deadlineMs: 30_000 + resumesMs };
-        return ask(parts, within, (api) => api.commit({ body }, options));
+        return ask(context, within, (api) => api.commit({ body }, options));
       };
       try {
-        const limitMs = darkMs(parts, COMMIT_AND_PROOF_MS + resumesMs);
-        const running = await (parts.fenceMs === 0
+        const limitMs = darkMs(context, COMMIT_AND_PROOF_MS + resumesMs);
+        const running = await (context.fenceMs === 0
           ? commit(signal)
           : withDeadline('the answer to commit', limitMs, signal, commit));
-        parts.probes.ran();
-        await withdrawNetworks(parts, signal);
-        void parts.connections.last(parts);
+        context.probes.ran();
+        await withdrawNetworks(context, signal);
+        void context.connections.last(context);
         return { running };
       } catch (thrown) {
         // Once the proof is in the journal this step is over, and its failure adds nothing.
         const isDark = hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE');
-        throw isDark ? unproved(thrown, await parts.fence(signal)) : thrown;
+        throw isDark ? unproved(thrown, await context.fence(signal)) : thrown;
       }
     },
   },
 
   drain: {
-    do: async (parts, signal) => {
-      await drained(parts, signal);
+    do: async (context, signal) => {
+      await drained(context, signal);
       return {};
     },
   },
 
   verify: {
-    do: async (parts, signal) => {
-      parts.probes.end(parts);
+    do: async (context, signal) => {
+      context.probes.end(context);
       // After post-copy it has run for long.
-      if (parts.state().via === 'precopy') await systemClock.sleep(BREATH_MS, signal);
-      const session = await sessionIfThere(parts, signal);
+      if (context.state().via === 'precopy') await systemClock.sleep(BREATH_MS, signal);
+      const session = await sessionIfThere(context, signal);
       const sample = await session?.sample(signal).catch(() => undefined);
-      if (sample !== undefined) parts.dispatch({ type: 'measured', sample, final: true });
-      const here = session === undefined ? undefined : await parts.guest.status(signal);
+      if (sample !== undefined) context.dispatch({ type: 'measured', sample, final: true });
+      const here = session === undefined ? undefined : await context.guest.status(signal);
       if (here?.run === 'running') {
         const reason =
           'the source was found running after the destination had been given the right to run';
-        throw godwitError('GODWIT_HELD', { guest: parts.request.request.guest, reason });
+        throw godwitError('GODWIT_HELD', { guest: context.request.request.guest, reason });
       }
-      const there = await ask(parts, signal, (api) => api.status({}, { signal, deadlineMs: 5000 }));
+      const there = await ask(context, signal, (api) =>
+        api.status({}, { signal, deadlineMs: 5000 }),
+      );
       if (there.hypervisor === 'gone') {
         const reason = there.error?.message ?? 'its hypervisor at the destination ended';
-        throw godwitError('GODWIT_LOST', { guest: parts.request.request.guest, reason });
+        throw godwitError('GODWIT_LOST', { guest: context.request.request.guest, reason });
       }
-      parts.verification.begin(parts);
-      return { checks: parts.connections.late(parts.state().known.checks), ...seenThere(there) };
+      context.verification.begin(context);
+      return {
+        checks: context.connections.late(context.state().known.checks),
+        ...seenThere(there),
+      };
     },
   },
 
   retire: {
-    do: async (parts, signal) => {
-      const { config, request, state } = parts;
-      await parts.dataPath.end(parts);
-      const session = await sessionIfThere(parts, signal);
+    do: async (context, signal) => {
+      const { config, request, state } = context;
+      await context.dataPath.end(context);
+      const session = await sessionIfThere(context, signal);
       await session?.quit(signal);
       for (const port of state().known.ports ?? []) await removePort(port, signal);
       const guestDir = path.join(config.stateDir, 'guests', request.request.guest);
       // A hypervisor that ended without a mover did not return its files.
-      await parts.guest.takeBack(guestDir);
-      await parts.removeTree(guestDir);
-      const diskCheck = await compareDisks(parts, signal);
+      await context.guest.takeBack(guestDir);
+      await context.removeTree(guestDir);
+      const diskCheck = await compareDisks(context, signal);
       const { plan, known } = state();
       const found = diskCheck === undefined ? {} : { diskCheck };
       return giveUpDisks({ plan, known: { ...known, ...found } }, request.id);
@@ -372,13 +377,13 @@ export const LIFECYCLE: Lifecycle = {
   },
 
   finish: {
-    do: async (parts, signal) => {
-      const body = { epoch: parts.state().plan.epoch };
-      const reports = parts.probes.results(parts);
-      const frame = await firstFrame(parts, signal);
+    do: async (context, signal) => {
+      const body = { epoch: context.state().plan.epoch };
+      const reports = context.probes.results(context);
+      const frame = await firstFrame(context, signal);
       const seen = await reports;
-      const verified = await parts.verification.results(parts, seen);
-      await ask(parts, signal, (api) => api.finish({ body }, { signal, deadlineMs: 10_000 }));
+      const verified = await context.verification.results(context, seen);
+      await ask(context, signal, (api) => api.finish({ body }, { signal, deadlineMs: 10_000 }));
       return { ...frame, verified, ...(seen.length === 0 ? {} : { vantages: seen }) };
     },
   },

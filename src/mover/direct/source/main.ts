@@ -60,8 +60,8 @@ export function openSource(
       clock,
       log,
       startedAtMs: Date.parse(request.createdAt),
-      recover: (signal) => recoverOrProve(parts, settings.timeoutMs, log, signal),
-      restart: (signal) => restartGuest(parts, signal),
+      recover: (signal) => recoverOrProve(context, settings.timeoutMs, log, signal),
+      restart: (signal) => restartGuest(context, signal),
     },
     state,
   );
@@ -74,7 +74,7 @@ export function openSource(
   const tookOver = found !== undefined;
   // A step that this mover begins itself is not half done, even after a takeover.
   const begun = tookOver ? JSON.stringify(state.doing) : '';
-  const parts: SourceContext = {
+  const context: SourceContext = {
     config,
     request,
     dir,
@@ -94,18 +94,18 @@ export function openSource(
   return {
     coordinator,
     run: async () => {
-      watch.start(parts);
+      watch.start(context);
       try {
-        if (found === undefined) await coordinator.begin(parts, planned);
-        else coordinator.takeOver(parts, pid, mayLackRecords(parts, events, bootId()));
+        if (found === undefined) await coordinator.begin(context, planned);
+        else coordinator.takeOver(context, pid, mayLackRecords(context, events, bootId()));
         const outcome = await coordinator.finished;
-        if (outcome === 'lost' && !coordinator.state.restarted) await endCopies(parts, log);
-        return await callEndHook(parts, outcome, log);
+        if (outcome === 'lost' && !coordinator.state.restarted) await endCopies(context, log);
+        return await callEndHook(context, outcome, log);
       } finally {
         watch.stop();
-        abortAll(parts, 'the mover ends');
+        abortAll(context, 'the mover ends');
         coordinator.close();
-        await close(parts);
+        await close(context);
         await journal.close();
       }
     },
@@ -155,22 +155,22 @@ async function close({
 }
 
 /** Breaks off what goes out to the destination. */
-function abortAll(parts: SourceContext, why: string): void {
-  parts.dataPath.abort(parts, why);
-  parts.disks.abort(parts, why);
-  parts.backingFiles.abort(why);
+function abortAll(context: SourceContext, why: string): void {
+  context.dataPath.abort(context, why);
+  context.disks.abort(context, why);
+  context.backingFiles.abort(why);
 }
 
 /**
  * A guest that is lost runs nowhere: what is here is kept, paused. The end is reported already: what cannot be taken
  * down now, the destination takes down once it hears of the end.
  */
-async function endCopies(parts: SourceContext, log: Log): Promise<void> {
-  await stopHere(parts, log);
+async function endCopies(context: SourceContext, log: Log): Promise<void> {
+  await stopHere(context, log);
   try {
-    const tearDownMs = TEAR_DOWN_MS + guestEndingMs(parts.state());
+    const tearDownMs = TEAR_DOWN_MS + guestEndingMs(context.state());
     await withDeadline('taking down what is left', tearDownMs, undefined, (signal) =>
-      tearDown(parts, signal),
+      tearDown(context, signal),
     );
   } catch (error) {
     log.warn({ error: toGodwitError(error) }, 'the destination was not taken down');

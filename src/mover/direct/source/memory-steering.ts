@@ -30,14 +30,14 @@ export class MemorySteering {
 
   /** Resolves once a decision is in the journal, so that no look decides the same again. */
   async look(
-    parts: SourceContext,
+    context: SourceContext,
     sample: MemorySample,
     leftMs: number,
     signal: AbortSignal,
   ): Promise<void> {
-    const strategy = strategyOf(parts.state().plan.settings);
+    const strategy = strategyOf(context.state().plan.settings);
     if (strategy.measures.length === 0 && strategy.giveUpRounds === undefined) return;
-    this.#levers ??= await (await parts.guest.session(signal)).levers(signal);
+    this.#levers ??= await (await context.guest.session(signal)).levers(signal);
     const { doing, plan, steering, stopped } = this.#recorder.state;
     if (doing.kind !== 'do' || doing.step !== 'memory' || stopped) return;
     const { settings } = plan;
@@ -52,25 +52,25 @@ export class MemorySteering {
  * the migration: it is journaled as not set, and may be decided again.
  */
 export async function setSteering(
-  parts: SourceContext,
+  context: SourceContext,
   log: Log,
   over: AbortSignal,
 ): Promise<void> {
-  const { steering, doing, stopped } = parts.state();
+  const { steering, doing, stopped } = context.state();
   if (doing.kind !== 'do' || doing.step !== 'memory' || stopped) return;
   const { downtimeMs, throttlePercent } = steering ?? {};
   const change: StreamChange = {
-    ...(downtimeMs === undefined ? {} : { maxDowntimeMs: streamDowntimeMs(parts) }),
+    ...(downtimeMs === undefined ? {} : { maxDowntimeMs: streamDowntimeMs(context) }),
     ...(throttlePercent === undefined ? {} : { throttlePercent }),
   };
   try {
     await withDeadline('steering the stream', SET_MS, over, async (signal) =>
-      (await parts.guest.session(signal)).adjust(change, signal),
+      (await context.guest.session(signal)).adjust(change, signal),
     );
   } catch (thrown) {
     if (over.aborted) return;
     const error = toGodwitError(thrown);
     log.warn({ error }, 'steering was not set');
-    parts.dispatch({ type: 'unset', error: error.toJSON() });
+    context.dispatch({ type: 'unset', error: error.toJSON() });
   }
 }

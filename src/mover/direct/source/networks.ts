@@ -8,21 +8,21 @@ import type { LookDependencies, SourceContext } from './source-context.ts';
 
 /** How the guest's NICs are attached here, for the destination to map. GODWIT_USAGE for a mapping of nothing it has. */
 export async function networksOf(
-  parts: LookDependencies,
+  context: LookDependencies,
   nics: readonly SourceNic[] | undefined,
   signal: AbortSignal,
 ): Promise<NicNetwork[] | undefined> {
   if (nics === undefined) return undefined;
-  checkCount(parts, nics.length);
+  checkCount(context, nics.length);
   const attached = await readNics(nics, signal);
   const lost = nics.find(({ id }) => !attached.some((each) => each.id === id));
-  if (lost !== undefined) throw unattached(parts, lost);
-  const networks = await parts.connections.learn(parts, attached, signal);
+  if (lost !== undefined) throw unattached(context, lost);
+  const networks = await context.connections.learn(context, attached, signal);
   const names = networks.flatMap(({ attachment }) => networkName(attachment) ?? []);
-  const asked = Object.keys(parts.state().plan.settings.networks ?? {});
+  const asked = Object.keys(context.state().plan.settings.networks ?? {});
   const unknown = asked.find((name) => !names.includes(name));
   if (unknown === undefined) return networks;
-  const guest = parts.request.request.guest;
+  const guest = context.request.request.guest;
   const near = didYouMean(unknown, names) ?? '';
   const hint = `${near} It is in ${names.join(', ') || 'no network that has a name'}.`.trim();
   throw godwitError('GODWIT_USAGE', { what: `${guest} is in no network ${unknown}` }, { hint });
@@ -30,10 +30,10 @@ export async function networksOf(
 
 /** What leads from this host to the guest, for the destination to admit. */
 export async function routesTo(
-  parts: Pick<LookDependencies, 'guest'>,
+  context: Pick<LookDependencies, 'guest'>,
   signal: AbortSignal,
 ): Promise<string[]> {
-  const { nics = [] } = await parts.guest.inspect(signal);
+  const { nics = [] } = await context.guest.inspect(signal);
   return nics.length === 0 ? [] : routesOf(await readNics(nics, signal));
 }
 
@@ -52,13 +52,13 @@ function unattached({ config, request }: LookDependencies, { id, port }: SourceN
 }
 
 /** The right to run has gone: this host no longer leads to the guest. Never rejects: a route goes with its port at last. */
-export async function withdrawNetworks(parts: SourceContext, signal: AbortSignal): Promise<void> {
-  for (const nic of parts.state().known.networks ?? []) {
+export async function withdrawNetworks(context: SourceContext, signal: AbortSignal): Promise<void> {
+  for (const nic of context.state().known.networks ?? []) {
     await withdrawPort(nic, signal).catch(() => undefined);
   }
 }
 
 /** Leads this host to the guest again, which was started anew here. */
-export async function restoreNetworks(parts: SourceContext, signal: AbortSignal): Promise<void> {
-  for (const nic of parts.state().known.networks ?? []) await announcePort(nic, nic.port, signal);
+export async function restoreNetworks(context: SourceContext, signal: AbortSignal): Promise<void> {
+  for (const nic of context.state().known.networks ?? []) await announcePort(nic, nic.port, signal);
 }

@@ -16,15 +16,15 @@ const READY = 'ready';
  * answer in words. GODWIT_NOTICE_REFUSED for a no where the site lets it; GODWIT_CAPABILITY where there is nobody to notify.
  */
 export async function giveNotice(
-  parts: SourceContext,
+  context: SourceContext,
   untilMs: number,
   signal: AbortSignal,
 ): Promise<string> {
-  const { config } = parts;
-  const { guest } = parts.state().plan;
+  const { config } = context;
+  const { guest } = context.state().plan;
   const noticeMs = untilMs - systemClock.wallMs();
   if (noticeMs <= 0) return 'the time of its notice was over';
-  const facts = () => ({ ...factsOf(parts), noticeMs });
+  const facts = () => ({ ...factsOf(context), noticeMs });
   const answer = await answerOf(config, 'notice', facts, { signal, deadlineMs: noticeMs });
   if (answer === undefined) {
     const reason = `${config.name} has no hook \`notice\`: nobody would hear of it`;

@@ -65,21 +65,21 @@ export class SourceProbes {
   }
 
   /** It is about to be built at its destination: where the switch may come soon, the watch begins. */
-  early(parts: SourceContext): void {
-    const { plan, known } = parts.state();
+  early(context: SourceContext): void {
+    const { plan, known } = context.state();
     const { memoryBytes = 0 } = known.description ?? {};
-    if (isWatchedEarly(plan.settings.mode, memoryBytes)) this.#begin(parts);
+    if (isWatchedEarly(plan.settings.mode, memoryBytes)) this.#begin(context);
   }
 
   /** A look at its stream. */
-  saw(parts: SourceContext, sample: MemorySample): void {
-    if (this.#places === undefined && isNearSwitch(sample)) this.#begin(parts);
+  saw(context: SourceContext, sample: MemorySample): void {
+    if (this.#places === undefined && isNearSwitch(sample)) this.#begin(context);
   }
 
-  #begin(parts: SourceContext): void {
+  #begin(context: SourceContext): void {
     if (this.#places !== undefined || this.#results !== undefined) return;
-    const order = orderOf(parts);
-    this.#places = order === undefined ? [] : this.#open(parts);
+    const order = orderOf(context);
+    this.#places = order === undefined ? [] : this.#open(context);
     const isKnown = order?.nics.some(({ addresses }) => addresses.length > 0) === true;
     if (order !== undefined && isKnown) void this.#keepOn(this.#places, order);
     else for (const place of this.#places) place.why = NO_ADDRESS;
@@ -150,27 +150,27 @@ export class SourceProbes {
   }
 
   /** The guest runs at its destination, and its memory is there: what was seen is fetched meanwhile. */
-  end(parts: SourceContext): void {
-    this.#results ??= this.#fetch(parts);
+  end(context: SourceContext): void {
+    this.#results ??= this.#fetch(context);
   }
 
   /** One line a host. Never rejects. */
-  async results(parts: SourceContext): Promise<ProbeReport[]> {
-    this.end(parts);
+  async results(context: SourceContext): Promise<ProbeReport[]> {
+    this.end(context);
     return (await this.#results) ?? [];
   }
 
-  async #fetch(parts: SourceContext): Promise<ProbeReport[]> {
+  async #fetch(context: SourceContext): Promise<ProbeReport[]> {
     // A mover that took over has begun none, and those of the one before go on for a while.
-    const places = this.#places ?? (orderOf(parts) === undefined ? [] : this.#open(parts));
+    const places = this.#places ?? (orderOf(context) === undefined ? [] : this.#open(context));
     this.#places = places;
     this.#over.abort(new Error('the watch is over'));
-    const startedAt = Date.parse(parts.request.createdAt);
-    const { probe } = parts.config.network;
+    const startedAt = Date.parse(context.request.createdAt);
+    const { probe } = context.config.network;
     const later = probe === 'off' || probe.laterMs === 0 ? {} : { laterMs: probe.laterMs };
     const fetched = places.map(async (place) => {
       const of = { ...this.#momentsBy(place), ...later };
-      const result = await endOf(place, parts.request.id, of, END_MS);
+      const result = await endOf(place, context.request.id, of, END_MS);
       return probeReportOf(place.host, result, Math.max(0, this.#clock.wallMs() - startedAt));
     });
     const all = await Promise.all(fetched);

@@ -25,7 +25,7 @@ const ANSWER_MS = 10_000;
 
 /** By the medium. */
 export async function provenMedia(
-  parts: LookDependencies,
+  context: LookDependencies,
   images: readonly Image[],
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, MediumVerdict>> {
@@ -37,23 +37,27 @@ export async function provenMedia(
   if (media.size === 0) return new Map();
   const ask = async (devices: readonly DeviceProof[]): Promise<readonly DeviceAnswer[]> => {
     const body = { places: [], devices: [...devices] };
-    const answer = await askAhead(parts, signal, (api) =>
+    const answer = await askAhead(context, signal, (api) =>
       api.storage({ body }, { signal, deadlineMs: ANSWER_MS }),
     );
     return answer.devices ?? [];
   };
-  const ends = { from: parts.config.name, to: parts.state().plan.to, migration: parts.request.id };
+  const ends = {
+    from: context.config.name,
+    to: context.state().plan.to,
+    migration: context.request.id,
+  };
   return proveMedia(media, ends, ask, signal);
 }
 
 /** By directory. */
 export async function prove(
-  parts: LookDependencies,
+  context: LookDependencies,
   images: readonly Image[],
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, Proof>> {
-  const { request, config } = parts;
-  const { to } = parts.state().plan;
+  const { request, config } = context;
+  const { to } = context.state().plan;
   const from = config.name;
   const name = proofFile(request.id);
   const proofs = new Map<string, Proof>();
@@ -80,7 +84,7 @@ export async function prove(
     }));
     if (places.length === 0) return proofs;
     const body = { places };
-    const answer = await askAhead(parts, signal, (api) =>
+    const answer = await askAhead(context, signal, (api) =>
       api.storage({ body }, { signal, deadlineMs: ANSWER_MS }),
     );
     for (const [index, [directory, { beside, nonce }]] of [...written].entries()) {
@@ -106,8 +110,8 @@ export async function prove(
 }
 
 /** Removes what a mover that died in the midst of a proof has left. */
-export async function dropProofs(parts: SourceContext, signal: AbortSignal): Promise<void> {
-  const { guest, config, request, state } = parts;
+export async function dropProofs(context: SourceContext, signal: AbortSignal): Promise<void> {
+  const { guest, config, request, state } = context;
   if (state().known.description?.disks === undefined) return;
   const { files = {} } = await guest.inspect(signal);
   const find = await finder(config);

@@ -9,16 +9,16 @@ import type { SourceContext } from './source-context.ts';
 
 /** A destination that was shown to be off will not be recovered: that record says more than the failure. */
 export async function recoverOrProve(
-  parts: SourceContext,
+  context: SourceContext,
   limitMs: number,
   log: Log,
   signal: AbortSignal,
 ): Promise<void> {
   try {
-    await recoverPostcopy(parts, limitMs, log, signal);
+    await recoverPostcopy(context, limitMs, log, signal);
   } catch (thrown) {
     if (signal.aborted) throw thrown;
-    const fencing = await parts.fence(signal);
+    const fencing = await context.fence(signal);
     if (fencing?.off !== true) throw unproved(thrown, fencing);
   }
 }

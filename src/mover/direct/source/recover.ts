@@ -22,25 +22,25 @@ const LISTEN_MS = 10_000;
  * Tries until it works or `limitMs` is over; a connection that breaks again is a new event and a new call.
  */
 export async function recoverPostcopy(
-  parts: SourceContext,
+  context: SourceContext,
   limitMs: number,
   log: Log,
   outer: AbortSignal,
 ): Promise<void> {
-  if (!parts.guest.capabilities.postcopyRecovery) {
+  if (!context.guest.capabilities.postcopyRecovery) {
     const reason = 'its driver cannot resume a stream that broke';
     throw godwitError('GODWIT_CAPABILITY', { what: 'post-copy to go on', reason });
   }
   await withDeadline('recovering post-copy', limitMs, outer, async (signal) => {
-    const session = await parts.guest.session(signal);
+    const session = await context.guest.session(signal);
     const { transferredBytes: sentBefore } = await session.sample(signal);
     for (;;) {
       try {
         const found = await look(session, sentBefore, signal);
         if (found === 'back') return;
-        const isOpen = found === 'still' && (await parts.peer.choose(signal));
-        if (isOpen && (await takeUp(parts, session, signal))) {
-          parts.dispatch({ type: 'flows', over: parts.peer.address });
+        const isOpen = found === 'still' && (await context.peer.choose(signal));
+        if (isOpen && (await takeUp(context, session, signal))) {
+          context.dispatch({ type: 'flows', over: context.peer.address });
           return;
         }
       } catch (thrown) {
@@ -71,18 +71,18 @@ async function look(
 
 /** One try over the path in use; false where the new connection did not come to life. */
 async function takeUp(
-  parts: SourceContext,
+  context: SourceContext,
   session: SourceSession,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const body = { epoch: parts.state().plan.epoch };
+  const body = { epoch: context.state().plan.epoch };
   const facts = await withDeadline('the destination to listen anew', LISTEN_MS, signal, (bounded) =>
-    ask(parts, bounded, async (api, route) => {
+    ask(context, bounded, async (api, route) => {
       const answer = await api.recover({ body }, { signal: bounded, deadlineMs: LISTEN_MS });
       return { ...answer, memoryAddress: route(answer.memoryAddress) };
     }),
   );
-  const { address, tlsHostname } = await parts.dataPath.open(parts, facts, signal);
+  const { address, tlsHostname } = await context.dataPath.open(context, facts, signal);
   await session.recover(address, tlsHostname, signal);
   let left = false;
   for (const until = systemClock.monotonicMs() + FLOWS_MS; ;) {

@@ -18,11 +18,11 @@ const AGENT_RETRY_MS = 250;
  * Whether the destination has a mover for this. Its agent may have died of the very admission and be back in a moment:
  * without its word a mover would be left there until it finds out by itself.
  */
-export async function isMoverThere(parts: SourceContext, signal: AbortSignal): Promise<boolean> {
+export async function isMoverThere(context: SourceContext, signal: AbortSignal): Promise<boolean> {
   const until = systemClock.monotonicMs() + AGENT_BACK_MS;
   for (;;) {
     try {
-      return await parts.peer.locate(parts.request.id, signal);
+      return await context.peer.locate(context.request.id, signal);
     } catch (thrown) {
       const away = hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE');
       if (!away || systemClock.monotonicMs() > until) throw thrown;
@@ -32,15 +32,15 @@ export async function isMoverThere(parts: SourceContext, signal: AbortSignal): P
 }
 
 /** Ends with the guest running here, or with GODWIT_HELD where the destination’s word is needed and not to be had. */
-export async function regain(parts: SourceContext, signal: AbortSignal): Promise<void> {
-  const session = await parts.guest.session(signal);
+export async function regain(context: SourceContext, signal: AbortSignal): Promise<void> {
+  const session = await context.guest.session(signal);
   const status = await session.cancel(signal);
   if (status.run === 'running' || status.run === 'gone') return;
   // It was stopped for a switch that did not come to be, so its hypervisor does not run it on by itself.
   const brokeOff = status.stream === 'cancelled' || status.stream === 'failed';
-  const { proof, via } = parts.state();
+  const { proof, via } = context.state();
   // A proof closes the epoch although a commit may have been sent. It does not show whether the guest ran there.
-  if (brokeOff && proof === 'none' && sourceMayRunOn(parts.state().right)) {
+  if (brokeOff && proof === 'none' && sourceMayRunOn(context.state().right)) {
     await session.resumeGuest(signal);
     return;
   }
@@ -49,19 +49,19 @@ export async function regain(parts: SourceContext, signal: AbortSignal): Promise
   // The destination's own refusal says so; that it is off now does not.
   if (isPostcopy && proof !== 'none') {
     const reason = 'post-copy had begun, and the destination may have run the guest for a while';
-    throw godwitError('GODWIT_HELD', { guest: parts.request.request.guest, reason });
+    throw godwitError('GODWIT_HELD', { guest: context.request.request.guest, reason });
   }
-  if (proof === 'none') await needRefusal(parts, signal, !isPostcopy);
-  if (!sourceMayResume(parts.state().right, true)) throw hadRight(parts);
+  if (proof === 'none') await needRefusal(context, signal, !isPostcopy);
+  if (!sourceMayResume(context.state().right, true)) throw hadRight(context);
   await session.resumeGuest(signal);
 }
 
 /** Nobody else runs the guest, or ever will under this epoch; GODWIT_HELD where that is not known. */
-export async function mustRunHere(parts: SourceContext, signal: AbortSignal): Promise<void> {
-  const { proof, right } = parts.state();
+export async function mustRunHere(context: SourceContext, signal: AbortSignal): Promise<void> {
+  const { proof, right } = context.state();
   if (proof === 'none' && sourceMayRunOn(right)) return;
-  if (proof === 'none') await needRefusal(parts, signal, true);
-  if (!sourceMayResume(parts.state().right, true)) throw hadRight(parts);
+  if (proof === 'none') await needRefusal(context, signal, true);
+  if (!sourceMayResume(context.state().right, true)) throw hadRight(context);
 }
 
 function hadRight({ request }: SourceContext): Error {
@@ -71,23 +71,23 @@ function hadRight({ request }: SourceContext): Error {
 
 /** The destination's word, or where that will do the proof that its host is off; GODWIT_HELD without. */
 async function needRefusal(
-  parts: SourceContext,
+  context: SourceContext,
   signal: AbortSignal,
   orProof: boolean,
 ): Promise<void> {
-  const body = { epoch: parts.state().plan.epoch };
-  const limitMs = parts.fenceMs === 0 ? REFUSAL_MS : darkMs(parts, REFUSAL_AND_PROOF_MS);
+  const body = { epoch: context.state().plan.epoch };
+  const limitMs = context.fenceMs === 0 ? REFUSAL_MS : darkMs(context, REFUSAL_AND_PROOF_MS);
   try {
     await withDeadline('the destination’s refusal', limitMs, signal, (bounded) =>
-      ask(parts, bounded, (api) => api.refuse({ body }, { signal: bounded, deadlineMs: 10_000 })),
+      ask(context, bounded, (api) => api.refuse({ body }, { signal: bounded, deadlineMs: 10_000 })),
     );
   } catch (cause) {
     const isDark = hasCode(cause, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE');
-    const fencing = orProof && isDark ? await parts.fence(signal) : undefined;
+    const fencing = orProof && isDark ? await context.fence(signal) : undefined;
     if (fencing?.off === true) return;
     const word = cause instanceof Error ? cause.message : String(cause);
     const why = fencing === undefined ? word : `${word}; ${fencing.why}`;
     const reason = `everything was handed over and the destination gave no refusal: ${why}`;
-    throw godwitError('GODWIT_HELD', { guest: parts.request.request.guest, reason }, { cause });
+    throw godwitError('GODWIT_HELD', { guest: context.request.request.guest, reason }, { cause });
   }
 }

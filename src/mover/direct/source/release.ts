@@ -12,15 +12,15 @@ const DARK_MS = 45_000;
 const LOOK_MS = 1000;
 
 /** The destination’s mover takes down what it holds. GODWIT_UNREACHABLE where it is dark for too long. */
-export async function release(parts: SourceContext, signal: AbortSignal): Promise<void> {
-  const { plan, because } = parts.state();
+export async function release(context: SourceContext, signal: AbortSignal): Promise<void> {
+  const { plan, because } = context.state();
   const body = { epoch: plan.epoch, ...(because === undefined ? {} : { because }) };
   const over = new AbortController();
   const asking = AbortSignal.any([signal, over.signal]);
-  const asked = ask(parts, asking, (api) =>
+  const asked = ask(context, asking, (api) =>
     api.release({ body }, { signal: asking, deadlineMs: 15_000 }),
   );
-  const dark = untilDark(parts, asking);
+  const dark = untilDark(context, asking);
   dark.catch(() => {});
   try {
     await Promise.race([asked, dark]);

@@ -16,27 +16,27 @@ const END_MS = 30_000;
  * left of it here has been ended. May run twice: what was started already is found again.
  */
 export async function restartGuest(
-  parts: SourceContext,
+  context: SourceContext,
   signal: AbortSignal,
 ): Promise<GuestHandle> {
-  const { launch } = parts.state().known;
-  if (launch === undefined) throw cannot(parts, 'how it was started is not known');
-  await withoutDestination(parts, signal);
-  await withDeadline('ending what is left of the guest', endMs(parts), signal, (bounded) =>
-    endRemains(parts, bounded),
+  const { launch } = context.state().known;
+  if (launch === undefined) throw cannot(context, 'how it was started is not known');
+  await withoutDestination(context, signal);
+  await withDeadline('ending what is left of the guest', endMs(context), signal, (bounded) =>
+    endRemains(context, bounded),
   );
-  const handle = await parts.relaunch(launch, signal);
-  await restoreNetworks(parts, signal);
+  const handle = await context.relaunch(launch, signal);
+  await restoreNetworks(context, signal);
   return handle;
 }
 
-function endMs(parts: SourceContext): number {
-  return END_MS + guestEndingMs(parts.state());
+function endMs(context: SourceContext): number {
+  return END_MS + guestEndingMs(context.state());
 }
 
-async function endRemains(parts: SourceContext, signal: AbortSignal): Promise<void> {
+async function endRemains(context: SourceContext, signal: AbortSignal): Promise<void> {
   try {
-    const session = await parts.guest.session(signal);
+    const session = await context.guest.session(signal);
     await session.quit(signal);
   } catch (thrown) {
     if (!hasCode(thrown, 'GODWIT_HYPERVISOR_LOST')) throw thrown;
@@ -44,35 +44,35 @@ async function endRemains(parts: SourceContext, signal: AbortSignal): Promise<vo
 }
 
 /** Its host says that its hypervisor is gone, or the host is shown to be off. */
-async function withoutDestination(parts: SourceContext, signal: AbortSignal): Promise<void> {
-  const { proof, plan } = parts.state();
+async function withoutDestination(context: SourceContext, signal: AbortSignal): Promise<void> {
+  const { proof, plan } = context.state();
   if (proof !== 'none') return;
   let why: string;
   try {
-    if (await isBuried(parts, signal)) return;
+    if (await isBuried(context, signal)) return;
     const { hypervisor, state } = await withDeadline(
       `what became of it at ${plan.to}`,
       WORD_MS,
       signal,
-      (bounded) => ask(parts, bounded, (api) => api.status({}, { signal: bounded })),
+      (bounded) => ask(context, bounded, (api) => api.status({}, { signal: bounded })),
     );
     if (hypervisor === 'gone' || state === 'released' || state === 'refused') return;
     why = `its copy at ${plan.to} is still there (${hypervisor})`;
   } catch (thrown) {
     if (!hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE')) throw thrown;
-    const fencing = await parts.fence(signal);
+    const fencing = await context.fence(signal);
     if (fencing?.off === true) return;
     const besides = fencing === undefined ? '' : `: ${fencing.why}`;
     why = `${plan.to} does not answer, and nothing proves that it is off${besides}`;
   }
-  throw cannot(parts, why);
+  throw cannot(context, why);
 }
 
 /** What is left of it there lacks memory that nobody has any more: it is taken down, unless all of it is there. */
-async function isBuried(parts: SourceContext, signal: AbortSignal): Promise<boolean> {
+async function isBuried(context: SourceContext, signal: AbortSignal): Promise<boolean> {
   try {
-    await withDeadline('taking down what is left', endMs(parts), signal, (bounded) =>
-      tearDown(parts, bounded),
+    await withDeadline('taking down what is left', endMs(context), signal, (bounded) =>
+      tearDown(context, bounded),
     );
     return true;
   } catch (thrown) {
@@ -81,7 +81,7 @@ async function isBuried(parts: SourceContext, signal: AbortSignal): Promise<bool
   }
 }
 
-function cannot(parts: SourceContext, reason: string): Error {
-  const { guest, from } = parts.state().plan;
+function cannot(context: SourceContext, reason: string): Error {
+  const { guest, from } = context.state().plan;
   return godwitError('GODWIT_RESTART', { guest, host: from, reason });
 }

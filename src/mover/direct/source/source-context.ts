@@ -86,34 +86,34 @@ export type LookQuestion<T> = (api: Pick<PeerApi, 'storage' | 'assess'>) => Prom
 
 /** Asks what a destination answers before anything is built. */
 export function askAhead<T>(
-  parts: LookDependencies,
+  context: LookDependencies,
   signal: AbortSignal,
   question: LookQuestion<T>,
 ): Promise<T> {
-  resumePeer(parts);
-  return parts.peer.call(parts.request.id, signal, question);
+  resumePeer(context);
+  return context.peer.call(context.request.id, signal, question);
 }
 
 /** Asks the destination’s mover, also one that an earlier process of ours learned of. */
 export function ask<T>(
-  parts: SourceContext,
+  context: SourceContext,
   signal: AbortSignal,
   question: Question<T>,
 ): Promise<T> {
-  resumePeer(parts);
-  return parts.peer.call(parts.request.id, signal, question);
+  resumePeer(context);
+  return context.peer.call(context.request.id, signal, question);
 }
 
 /** What is left of a lost guest at the destination is taken down. GODWIT_NOT_ARMED where all of it is there. */
-export async function tearDown(parts: SourceContext, signal: AbortSignal): Promise<void> {
-  const body = { epoch: parts.state().plan.epoch, lost: true };
-  await ask(parts, signal, (api) => api.release({ body }, { signal, deadlineMs: 15_000 }));
+export async function tearDown(context: SourceContext, signal: AbortSignal): Promise<void> {
+  const body = { epoch: context.state().plan.epoch, lost: true };
+  await ask(context, signal, (api) => api.release({ body }, { signal, deadlineMs: 15_000 }));
 }
 
 /** After a takeover the destination’s mover is known from the journal alone. */
-export function resumePeer(parts: Pick<LookDependencies, 'state' | 'peer'>): void {
-  const { moverAddress } = parts.state().known;
-  if (moverAddress !== undefined) parts.peer.resume(moverAddress);
+export function resumePeer(context: Pick<LookDependencies, 'state' | 'peer'>): void {
+  const { moverAddress } = context.state().known;
+  if (moverAddress !== undefined) context.peer.resume(moverAddress);
 }
 
 /** A destination that is silent for so long, with the guest paused, is to be proved off where there is a way, ms. */
@@ -132,40 +132,40 @@ export function unproved(thrown: unknown, fencing: Fencing | undefined): unknown
 }
 
 /** How the source’s end of the stream is set. */
-export function streamSetup(parts: SourceContext): StreamSetup {
-  const { plan, known } = parts.state();
+export function streamSetup(context: SourceContext): StreamSetup {
+  const { plan, known } = context.state();
   const { settings, to } = plan;
   const { description } = known;
   const setup = {
-    ...streamOf(parts),
-    maxDowntimeMs: streamDowntimeMs(parts),
+    ...streamOf(context),
+    maxDowntimeMs: streamDowntimeMs(context),
     holdSwitchover: holdsSwitchover(settings, description),
     ...(mayThrottle(strategyOf(settings)) ? { mayThrottle: true } : {}),
     ...(description?.disks === undefined ? {} : { disks: true }),
   };
   // The wire has a cap and a TLS of its own, and its hypervisor speaks to this mover alone.
-  if (goesByWire(parts)) return { ...setup, tls: false };
+  if (goesByWire(context)) return { ...setup, tls: false };
   return {
     ...setup,
     ...(settings.maxBandwidth === undefined ? {} : { maxBandwidth: settings.maxBandwidth }),
     ...(setup.transport === undefined
-      ? { tls: true, credentials: streamTls(parts.config, parts.dir, to) }
+      ? { tls: true, credentials: streamTls(context.config, context.dir, to) }
       : { tls: false }),
   };
 }
 
 /** The stream as it was asked for, or chosen with the path. */
-function streamOf(parts: LookDependencies): Omit<StreamSettings, 'tls'> {
-  const { plan, known } = parts.state();
+function streamOf(context: LookDependencies): Omit<StreamSettings, 'tls'> {
+  const { plan, known } = context.state();
   return { ...streamAsked(plan.settings), ...known.path?.stream };
 }
 
 /** What the hypervisor may plan for now, by the steering and the path that memory takes, ms. */
-export function streamDowntimeMs(parts: Pick<LookDependencies, 'state'>): number {
-  const { plan, steering } = parts.state();
+export function streamDowntimeMs(context: Pick<LookDependencies, 'state'>): number {
+  const { plan, steering } = context.state();
   const { settings } = plan;
   const present = presentDowntimeMs(strategyOf(settings), settings.maxDowntimeMs, steering);
-  return plannedDowntimeMs(present, goesByWire(parts));
+  return plannedDowntimeMs(present, goesByWire(context));
 }
 
 /** What the configuration, or an earlier migration, says of the link to the other host, bytes/s. */
@@ -178,22 +178,22 @@ export function saidLinkRate({
 }
 
 /** Memory takes the wire, as was settled when the destination admitted the guest. */
-function goesByWire(parts: Pick<LookDependencies, 'state'>): boolean {
-  return parts.state().known.path?.takes === 'wire';
+function goesByWire(context: Pick<LookDependencies, 'state'>): boolean {
+  return context.state().known.path?.takes === 'wire';
 }
 
 /** What the destination learns of the guest and of the stream. */
-export function preparation(parts: LookDependencies): Preparation {
-  const { plan, known } = parts.state();
+export function preparation(context: LookDependencies): Preparation {
+  const { plan, known } = context.state();
   const { linkGraceMs = DEFAULT_LINK_GRACE_MS } = plan.settings;
-  const { transport, ...stream } = streamOf(parts);
-  const wire = termsFor(parts.config, plan.guest, linkGraceMs);
+  const { transport, ...stream } = streamOf(context);
+  const wire = termsFor(context.config, plan.guest, linkGraceMs);
   return {
     epoch: plan.epoch,
     description: describe(known.description),
     stream:
       transport === undefined ? { ...stream, tls: true } : { ...stream, transport, tls: false },
-    ...(goesByWire(parts) ? { wire } : {}),
+    ...(goesByWire(context) ? { wire } : {}),
     ...(known.places === undefined ? {} : { places: known.places }),
     ...(known.copies === undefined ? {} : { copies: known.copies }),
     ...(known.bases === undefined ? {} : { bases: known.bases }),

@@ -15,10 +15,10 @@ const LAST_LOOK_MS = 500;
 /** What the steps of lifecycle.ts ask of the hypervisor and of the destination. */
 
 /** Of a guest that had sent nothing yet when it was looked at first. */
-export async function firstFrame(parts: SourceContext, signal: AbortSignal): Promise<StepFacts> {
-  const isOff = parts.config.network.probe === 'off';
-  if (isOff || parts.state().known.firstFrameMs !== undefined) return {};
-  const status = ask(parts, signal, (api) => api.status({}, { signal, deadlineMs: 2000 }));
+export async function firstFrame(context: SourceContext, signal: AbortSignal): Promise<StepFacts> {
+  const isOff = context.config.network.probe === 'off';
+  if (isOff || context.state().known.firstFrameMs !== undefined) return {};
+  const status = ask(context, signal, (api) => api.status({}, { signal, deadlineMs: 2000 }));
   const { firstFrameMs } = await status.catch(() => ({ firstFrameMs: undefined }));
   return firstFrameMs === undefined ? {} : { firstFrameMs };
 }
@@ -33,10 +33,13 @@ export function seenThere(status: DestinationStatus): StepFacts {
 }
 
 /** The guest is paused, at the switch: what is left of it goes, its disks first. */
-export async function continueSwitchover(parts: SourceContext, signal: AbortSignal): Promise<void> {
-  const session = await parts.guest.session(signal);
-  await parts.disks.finish(parts, signal);
-  await assertStopped(parts, signal);
+export async function continueSwitchover(
+  context: SourceContext,
+  signal: AbortSignal,
+): Promise<void> {
+  const session = await context.guest.session(signal);
+  await context.disks.finish(context, signal);
+  await assertStopped(context, signal);
   await session.continueSwitchover(signal);
 }
 
@@ -53,11 +56,11 @@ export async function launchOf(
 
 /** The session; none where the source’s hypervisor has ended, which after handover is as it should be. */
 export async function sessionIfThere(
-  parts: SourceContext,
+  context: SourceContext,
   signal: AbortSignal,
 ): Promise<SourceSession | undefined> {
   try {
-    return await parts.guest.session(signal);
+    return await context.guest.session(signal);
   } catch (thrown) {
     if (hasCode(thrown, 'GODWIT_HYPERVISOR_LOST')) return undefined;
     throw thrown;
@@ -65,28 +68,28 @@ export async function sessionIfThere(
 }
 
 /** What a rehearsal has come to; the guest may be paused until it turns round, so it is asked once and not waited for. */
-export async function lastLook(parts: SourceContext, signal: AbortSignal): Promise<void> {
-  if (parts.state().cameTo === undefined) return;
+export async function lastLook(context: SourceContext, signal: AbortSignal): Promise<void> {
+  if (context.state().cameTo === undefined) return;
   const look = withDeadline('the last look', LAST_LOOK_MS, signal, async (bounded) =>
-    (await parts.guest.session(bounded)).sample(bounded),
+    (await context.guest.session(bounded)).sample(bounded),
   );
   const sample = await look.catch(() => undefined);
-  if (sample !== undefined) parts.dispatch({ type: 'measured', sample, final: true });
+  if (sample !== undefined) context.dispatch({ type: 'measured', sample, final: true });
 }
 
 /** What is left of a step to do; a mover that took it over, or tries it again, looks first. */
 export async function actionOf(
-  parts: SourceContext,
+  context: SourceContext,
   step: 'memory' | 'switchover',
   signal: AbortSignal,
 ): Promise<StepAction> {
-  const isFirst = !parts.tookOver() && parts.state().attempts === 0;
-  if (isFirst) return decide(parts.state(), step);
-  const { stream, reason } = await parts.guest.status(signal);
-  const action = decide(parts.state(), step, stream);
+  const isFirst = !context.tookOver() && context.state().attempts === 0;
+  if (isFirst) return decide(context.state(), step);
+  const { stream, reason } = await context.guest.status(signal);
+  const action = decide(context.state(), step, stream);
   if (action !== 'broken') return action;
   throw godwitError('GODWIT_STREAM_FAILED', {
-    guest: parts.request.request.guest,
+    guest: context.request.request.guest,
     reason: reason ?? 'it ended while no mover listened',
   });
 }

@@ -10,13 +10,13 @@ const STOP_MS = 10_000;
  * lost. A hypervisor that is gone runs nothing. Never rejects; what cannot be stopped is reported.
  */
 export async function stopHere(
-  parts: SourceContext,
+  context: SourceContext,
   log: Log,
   signal?: AbortSignal,
 ): Promise<void> {
   try {
     await withDeadline('stopping the copy here', STOP_MS, signal, async (inner) => {
-      const session = await parts.guest.session(inner);
+      const session = await context.guest.session(inner);
       await session.stopGuest(inner);
     });
   } catch (thrown) {

@@ -36,10 +36,10 @@ const NOTHING: StorageFound = {
  * What was written for that is gone when this settles.
  */
 export async function proveStorage(
-  parts: LookDependencies,
+  deps: LookDependencies,
   signal: AbortSignal,
 ): Promise<StorageFound> {
-  const { guest, config } = parts;
+  const { guest, config } = deps;
   const { description, files = {}, uncopyable = {} } = await guest.inspect(signal);
   const { disks = [] } = description;
   if (disks.length === 0) return NOTHING;
@@ -50,17 +50,17 @@ export async function proveStorage(
     const file = files[node] ?? '';
     const located = await find(file, signal);
     if ('problem' in located) {
-      refused.push(notShared(parts, { disk, file }, `on ${config.name} ${located.problem}`));
+      refused.push(notShared(deps, { disk, file }, `on ${config.name} ${located.problem}`));
       continue;
     }
     images.push({ node, disk, file, located: located.found });
   }
   if (refused.length > 0) return { ...NOTHING, checks: refused };
   const proofs = new Map([
-    ...(await prove(parts, images, signal)),
-    ...(await provenMedia(parts, images, signal)),
+    ...(await prove(deps, images, signal)),
+    ...(await provenMedia(deps, images, signal)),
   ]);
-  return judge(parts, { disks, images, uncopyable }, proofs);
+  return judge(deps, { disks, images, uncopyable }, proofs);
 }
 
 /** Each image once: disks may share a backing file. */
@@ -80,11 +80,11 @@ interface Judged {
 }
 
 function judge(
-  parts: LookDependencies,
+  deps: LookDependencies,
   { disks, images, uncopyable }: Judged,
   proofs: ReadonlyMap<string, Proof>,
 ): StorageFound {
-  const { from, to } = parts.state().plan;
+  const { from, to } = deps.state().plan;
   const places: ImagePlace[] = [];
   const copies: ImagePlace[] = [];
   const bases: ImagePlace[] = [];
@@ -98,7 +98,7 @@ function judge(
       places.push({ node, pool: proof.pool, path: proof.path ?? located.path });
     // As a file, whatever its format: nobody writes to it.
     else if (!isWritten(disks, node) && isFileHere(located)) bases.push(here);
-    else if (lost !== undefined) checks.push(notShared(parts, image, `${proof.why}; ${lost}`));
+    else if (lost !== undefined) checks.push(notShared(deps, image, `${proof.why}; ${lost}`));
     else copies.push('medium' in located.proof ? { ...here, onDevice: true } : here);
   }
   if (checks.length > 0) return { ...NOTHING, checks };
@@ -191,11 +191,11 @@ function sizesOf([top]: Disk['images']): string {
 }
 
 function notShared(
-  parts: LookDependencies,
+  deps: LookDependencies,
   { disk, file }: Pick<Image, 'disk' | 'file'>,
   reason: string,
 ): NamedCheck {
-  const { guest } = parts.request.request;
+  const { guest } = deps.request.request;
   const error = godwitError('GODWIT_DISK_LOCAL', { device: disk, guest, file, reason });
   return {
     name: 'disks',

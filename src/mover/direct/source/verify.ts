@@ -49,44 +49,44 @@ export class SourceVerification {
   }
 
   /** While the destination is made: what the machine and the guest's clock are now. */
-  before(parts: Dependencies, compare: Compare): void {
+  before(context: Dependencies, compare: Compare): void {
     this.#compare = compare;
-    void this.#clock.before(addressOf(parts), () => parts.state().stopped);
+    void this.#clock.before(addressOf(context), () => context.state().stopped);
   }
 
   /** The guest runs at its destination, and all of its memory is there. */
-  begin(parts: SourceContext): void {
-    this.#there ??= this.#askThere(parts);
-    this.#clockAfter ??= this.#guestClock(parts);
+  begin(context: SourceContext): void {
+    this.#there ??= this.#askThere(context);
+    this.#clockAfter ??= this.#guestClock(context);
   }
 
-  async #askThere(parts: SourceContext): Promise<VerifyAnswer | string> {
-    const body = { epoch: parts.state().plan.epoch };
-    const deadlineMs = ANSWER_MS + (parts.state().plan.settings.plug === undefined ? 0 : PLUG_MS);
+  async #askThere(context: SourceContext): Promise<VerifyAnswer | string> {
+    const body = { epoch: context.state().plan.epoch };
+    const deadlineMs = ANSWER_MS + (context.state().plan.settings.plug === undefined ? 0 : PLUG_MS);
     const signal = AbortSignal.timeout(deadlineMs);
     try {
       const options = { signal, deadlineMs };
-      return await ask(parts, signal, (api) => api.verify({ body }, options));
+      return await ask(context, signal, (api) => api.verify({ body }, options));
     } catch (thrown) {
       if (hasCode(thrown, 'GODWIT_ROUTE_UNKNOWN'))
-        return `${parts.state().plan.to} is of a build that does not look`;
+        return `${context.state().plan.to} is of a build that does not look`;
       return toGodwitError(thrown).message;
     }
   }
 
   /** All of it, once the source's hypervisor has ended. Never rejects. */
-  async results(parts: SourceContext, vantages: Report['vantages']): Promise<Check[]> {
-    this.begin(parts);
+  async results(context: SourceContext, vantages: Report['vantages']): Promise<Check[]> {
+    this.begin(context);
     const there = (await this.#there) ?? BEFORE;
     const both = await Promise.all([
-      this.#disksHere(parts),
+      this.#disksHere(context),
       this.#devices(there),
       this.#clockAfter,
     ]);
     const seenThere = typeof there === 'string' ? [] : there.checks.filter(isLookThere);
-    const why = typeof there === 'string' ? there : `${parts.state().plan.to} did not report it`;
+    const why = typeof there === 'string' ? there : `${context.state().plan.to} did not report it`;
     const isAsked = (name: string) =>
-      name !== 'plugged' || parts.state().plan.settings.plug !== undefined;
+      name !== 'plugged' || context.state().plan.settings.plug !== undefined;
     const isSeen = (name: string) => seenThere.some((look) => look.name === name);
     const lacking = LOOKED_AT_THERE.filter((name) => isAsked(name) && !isSeen(name));
     const checks = [...seenThere, ...lacking.map((name) => notLooked(name, 'destination', why))];
@@ -95,7 +95,7 @@ export class SourceVerification {
       typeof reached === 'string'
         ? notLooked('reached', 'both', reached)
         : looked('reached', 'both', reached);
-    const { from, to } = parts.state().plan;
+    const { from, to } = context.state().plan;
     const ended = passes(
       `its hypervisor at ${from} has ended, and the one at ${to} runs the guest`,
     );
@@ -104,19 +104,19 @@ export class SourceVerification {
     return inOrder([looked('copies', 'both', ended), ...checks, ...own, other]).slice(0, 128);
   }
 
-  async #disksHere(parts: SourceContext): Promise<Verified[]> {
-    const { description } = parts.state().known;
+  async #disksHere(context: SourceContext): Promise<Verified[]> {
+    const { description } = context.state().known;
     const nodes = (description?.disks ?? []).flatMap(({ images: [top] }) =>
       top === undefined || top.readOnly ? [] : [top.node],
     );
     if (nodes.length === 0) return [];
     const signal = AbortSignal.timeout(ANSWER_MS);
     try {
-      const { files = {} } = await parts.guest.inspect(signal);
+      const { files = {} } = await context.guest.inspect(signal);
       const paths = nodes.flatMap((node) => files[node] ?? []).filter((file) => file[0] === '/');
-      const writers = await parts.guest.diskWriters(paths, signal);
+      const writers = await context.guest.diskWriters(paths, signal);
       if (writers === undefined || paths.length === 0) return [];
-      return [looked('disks', 'source', judgeLeftWriters(parts.config.name, paths, writers))];
+      return [looked('disks', 'source', judgeLeftWriters(context.config.name, paths, writers))];
     } catch (thrown) {
       return [notLooked('disks', 'source', toGodwitError(thrown).message)];
     }
@@ -137,8 +137,8 @@ export class SourceVerification {
     }
   }
 
-  #guestClock(parts: Dependencies): Promise<Verified> {
-    return this.#clock.after(addressOf(parts), parts.probes.stoodStillMs);
+  #guestClock(context: Dependencies): Promise<Verified> {
+    return this.#clock.after(addressOf(context), context.probes.stoodStillMs);
   }
 }
 

@@ -20,36 +20,36 @@ import { untilMoment } from './time-limit.ts';
 const LOOK_EVERY_MS = 15_000;
 
 /** Waits for the moment that was asked for, gives notice ahead of it, and waits for a quiet one. Touches nothing. */
-export async function waitToBegin(parts: SourceContext, signal: AbortSignal): Promise<StepFacts> {
-  const { notBefore, whenQuiet, noticeMs } = parts.state().plan.settings;
+export async function waitToBegin(context: SourceContext, signal: AbortSignal): Promise<StepFacts> {
+  const { notBefore, whenQuiet, noticeMs } = context.state().plan.settings;
   const notBeforeMs = notBefore === undefined ? 0 : Date.parse(notBefore);
   // By the wall clock alone, so that a mover that takes over waits no longer.
-  let fromMs = Math.max(notBeforeMs, Date.parse(parts.request.createdAt));
+  let fromMs = Math.max(notBeforeMs, Date.parse(context.request.createdAt));
   const waited: string[] = [];
   if (noticeMs !== undefined) {
     // The notice ends when the migration may begin, and lasts as long as it was asked for.
     await untilMoment(notBeforeMs - noticeMs, signal);
-    fromMs = Math.max(notBeforeMs, Date.parse(parts.request.createdAt) + noticeMs);
-    waited.push(await giveNotice(parts, fromMs, signal));
+    fromMs = Math.max(notBeforeMs, Date.parse(context.request.createdAt) + noticeMs);
+    waited.push(await giveNotice(context, fromMs, signal));
   }
   await untilMoment(notBeforeMs, signal);
   if (whenQuiet !== undefined)
-    waited.push(await quiet(parts, fromMs + whenQuiet.withinMs, whenQuiet.withinMs, signal));
+    waited.push(await quiet(context, fromMs + whenQuiet.withinMs, whenQuiet.withinMs, signal));
   const why = waited.length === 0 ? {} : { waited: waited.join('; ').slice(0, 1000) };
   return { beganAtMs: systemClock.wallMs(), ...why };
 }
 
 /** Why it begins, in words. */
 async function quiet(
-  parts: SourceContext,
+  context: SourceContext,
   untilMs: number,
   withinMs: number,
   signal: AbortSignal,
 ): Promise<string> {
   let rates: number[] = [];
-  const load = new LoadLooks(parts);
+  const load = new LoadLooks(context);
   for (;;) {
-    const rate = await rateOf(parts, signal);
+    const rate = await rateOf(context, signal);
     if (rate !== undefined) rates = [...rates, rate].slice(-MOST_LOOKS);
     const idle = load.whyIdle();
     const why = rate === undefined ? idle : whyQuiet(rates);
@@ -62,16 +62,16 @@ async function quiet(
 
 /** What a guest does, from one look to the next, beside what this host's agent has kept of it. */
 class LoadLooks {
-  readonly #parts: Pick<SourceContext, 'config' | 'request' | 'guest'>;
+  readonly #context: Pick<SourceContext, 'config' | 'request' | 'guest'>;
   #before: { readonly counters: GuestCounters; readonly atMs: number } | undefined;
 
-  constructor(parts: Pick<SourceContext, 'config' | 'request' | 'guest'>) {
-    this.#parts = parts;
+  constructor(context: Pick<SourceContext, 'config' | 'request' | 'guest'>) {
+    this.#context = context;
   }
 
   /** Why it is quiet now; undefined where it is not, or where that is not known. */
   whyIdle(): string | undefined {
-    const { config, request, guest } = this.#parts;
+    const { config, request, guest } = this.#context;
     const { pid } = guest;
     if (pid === undefined) return undefined;
     const counters = readCounters({ pid, ports: [] }, new Map());
@@ -95,8 +95,8 @@ function keptHours(stateDir: string, guest: string): readonly LoadHour[] {
 }
 
 /** bytes/s over the longest window that is measured; undefined where this look came to nothing. */
-async function rateOf(parts: SourceContext, signal: AbortSignal): Promise<number | undefined> {
-  const session = await parts.guest.session(signal);
+async function rateOf(context: SourceContext, signal: AbortSignal): Promise<number | undefined> {
+  const session = await context.guest.session(signal);
   if (session.measure === undefined) {
     const reason = `the driver ${session.handle.driver} cannot measure what a guest writes`;
     throw godwitError('GODWIT_CAPABILITY', { what: '--when quiet', reason });

@@ -60,19 +60,19 @@ export class Watch {
     this.#steering = new MemorySteering(coordinator);
   }
 
-  start(parts: SourceContext): void {
+  start(context: SourceContext): void {
     // After a takeover nothing else may speak to the destination for long.
-    resumePeer(parts);
-    const { dispatch, peer } = parts;
-    this.#probes = parts.probes;
+    resumePeer(context);
+    const { dispatch, peer } = context;
+    this.#probes = context.probes;
     const streamAddress = (): string | undefined => {
-      const { streamOver, memoryAddress } = parts.state().known;
+      const { streamOver, memoryAddress } = context.state().known;
       return streamOver ?? memoryAddress;
     };
     this.#guard = new StreamGuard({ clock: this.#clock, peer, dispatch, streamAddress });
-    void this.#sampling(parts);
-    void this.#guarding(parts);
-    void this.#heartbeat(parts);
+    void this.#sampling(context);
+    void this.#guarding(context);
+    void this.#heartbeat(context);
   }
 
   stop(): void {
@@ -118,9 +118,9 @@ export class Watch {
     }, afterMs);
   }
 
-  async #sampling(parts: SourceContext): Promise<void> {
+  async #sampling(context: SourceContext): Promise<void> {
     while (!this.#over.signal.aborted) {
-      if (this.#worthSampling()) await this.#sampleOnce(parts);
+      if (this.#worthSampling()) await this.#sampleOnce(context);
       await this.#pause();
     }
   }
@@ -135,23 +135,23 @@ export class Watch {
     return doing.step === 'drain' || (doing.step === 'memory' && this.#flows && !stopped);
   }
 
-  async #sampleOnce(parts: SourceContext): Promise<void> {
+  async #sampleOnce(context: SourceContext): Promise<void> {
     const signal = this.#over.signal;
     try {
       const sample = await withDeadline('a look at the stream', 5000, signal, async (bounded) =>
-        (await parts.guest.session(bounded)).sample(bounded),
+        (await context.guest.session(bounded)).sample(bounded),
       );
       const step = this.#isDraining() ? 'drain' : 'memory';
       this.#guard?.saw(sample.transferredBytes, step, sample.remainingBytes);
-      this.#coordinator.observe({ sample, still: this.#standsStill(parts) }, this.#note());
-      parts.probes.saw(parts, sample);
+      this.#coordinator.observe({ sample, still: this.#standsStill(context) }, this.#note());
+      context.probes.saw(context, sample);
       const now = this.#clock.monotonicMs();
       if (sample.round > this.#round && now - this.#roundAt >= ROUND_MS) {
         this.#round = sample.round;
         this.#roundAt = now;
         await this.#coordinator.record({ type: 'measured', sample, final: false });
       }
-      await this.#steering.look(parts, sample, this.#coordinator.leftMs, signal);
+      await this.#steering.look(context, sample, this.#coordinator.leftMs, signal);
     } catch (thrown) {
       // The next look may succeed; a hypervisor that is gone says so by its own event.
       if (!signal.aborted) this.#log.debug({ error: toGodwitError(thrown) }, 'no sample');
@@ -163,10 +163,10 @@ export class Watch {
     return doing.kind === 'do' && doing.step === 'drain';
   }
 
-  #standsStill(parts: SourceContext): Seen['still'] {
+  #standsStill(context: SourceContext): Seen['still'] {
     const forMs = this.#guard?.stillMs ?? 0;
     if (this.#isDraining()) return forMs < NOTICED_MS ? undefined : { forMs, timeoutMs: undefined };
-    return forMs < SAID_MS ? undefined : { forMs, timeoutMs: silenceOf(parts) };
+    return forMs < SAID_MS ? undefined : { forMs, timeoutMs: silenceOf(context) };
   }
 
   #note(): string | undefined {
@@ -176,13 +176,13 @@ export class Watch {
   }
 
   /** Minds the bytes, which nobody else misses for many minutes. */
-  async #guarding(parts: SourceContext): Promise<void> {
+  async #guarding(context: SourceContext): Promise<void> {
     const signal = this.#over.signal;
     try {
       for (;;) {
         await this.#clock.sleep(SAMPLE_MS, signal);
-        this.#sight.look(parts.dataPath, this.#clock.monotonicMs());
-        if (this.#isHidden(parts)) continue;
+        this.#sight.look(context.dataPath, this.#clock.monotonicMs());
+        if (this.#isHidden(context)) continue;
         if (this.#isDraining()) await this.#guard?.look(signal);
         else if (this.#worthSampling()) await this.#guard?.lookBefore(signal);
       }
@@ -210,7 +210,7 @@ export class Watch {
     });
   }
 
-  async #heartbeat(parts: SourceContext): Promise<void> {
+  async #heartbeat(context: SourceContext): Promise<void> {
     const signal = this.#over.signal;
     let silentSince: number | undefined;
     for (;;) {
@@ -219,36 +219,36 @@ export class Watch {
       } catch {
         return;
       }
-      if (!this.#worthAsking(parts)) continue;
+      if (!this.#worthAsking(context)) continue;
       // Beside the question: where one connection is busy asking, commit finds another.
-      parts.peer.warm(signal).catch(() => {});
-      const silenceMs = silenceOf(parts);
+      context.peer.warm(signal).catch(() => {});
+      const silenceMs = silenceOf(context);
       try {
         const status = await withDeadline('the destination', silenceMs, signal, (bounded) =>
-          parts.peer.call(parts.request.id, bounded, (api) =>
+          context.peer.call(context.request.id, bounded, (api) =>
             api.status({}, { signal: bounded, deadlineMs: 5000 }),
           ),
         );
         silentSince = undefined;
-        parts.dataPath.mind(parts.peer.moverAddress);
-        parts.disks.mind(parts.peer.moverAddress);
-        parts.backingFiles.mind(parts.peer.moverAddress);
-        const error = lossIn(status, parts);
+        context.dataPath.mind(context.peer.moverAddress);
+        context.disks.mind(context.peer.moverAddress);
+        context.backingFiles.mind(context.peer.moverAddress);
+        const error = lossIn(status, context);
         if (error !== undefined) this.#coordinator.dispatch({ type: 'destination-lost', error });
       } catch (thrown) {
         if (signal.aborted) return;
         silentSince ??= this.#clock.monotonicMs() - silenceMs;
         // It was heard over the wire, though a call found no moment between two cuts.
         const since = Math.max(silentSince, this.#sight.heardAtMs);
-        const { moverAddress = 'its address' } = parts.peer;
+        const { moverAddress = 'its address' } = context.peer;
         this.#onSilence(toGodwitError(thrown).toJSON(), moverAddress, since, silenceMs);
       }
     }
   }
 
-  #worthAsking(parts: SourceContext): boolean {
+  #worthAsking(context: SourceContext): boolean {
     const { doing, known } = this.#coordinator.state;
-    if (doing.kind !== 'do' || !parts.peer.known) return false;
+    if (doing.kind !== 'do' || !context.peer.known) return false;
     // Backing files may take long, and the other side is not to take this for silence.
     if (doing.step === 'seed') return true;
     if (known.memoryAddress === undefined) return false;
@@ -280,14 +280,17 @@ function silenceOf({ dataPath, disks, backingFiles, state }: SourceContext): num
     : SILENCE_MS;
 }
 
-function lossIn(status: DestinationStatus, parts: SourceContext): SerialError | undefined {
+function lossIn(status: DestinationStatus, context: SourceContext): SerialError | undefined {
   if (status.hypervisor === 'gone') {
-    const { guest } = parts.request.request;
+    const { guest } = context.request.request;
     const reason = status.error?.message ?? 'its process has ended';
     return godwitError('GODWIT_HYPERVISOR_LOST', { side: 'destination', guest, reason }).toJSON();
   }
   if (status.state !== 'refused' && status.state !== 'released') return undefined;
   if (status.error !== undefined) return status.error;
   const reason = `it has ${status.state} the guest`;
-  return godwitError('GODWIT_DESTINATION_FAILED', { host: parts.request.toHost, reason }).toJSON();
+  return godwitError('GODWIT_DESTINATION_FAILED', {
+    host: context.request.toHost,
+    reason,
+  }).toJSON();
 }

@@ -33,9 +33,9 @@ async function welcomed(balloon: 'free' | undefined, run = 'running') {
     preparation: { description: { memoryBytes: 4096 } },
     ports: {},
   } as unknown as DestinationState;
-  const parts = { config, log: silentLog } as unknown as BuildContext;
-  welcome(session, state, parts);
-  await parts.announced;
+  const context = { config, log: silentLog } as unknown as BuildContext;
+  welcome(session, state, context);
+  await context.announced;
   if (balloon !== undefined)
     await until('its hypervisor to be asked', 5000, async () => looks > 0 || undefined);
   assert.ok(isAnnounced);

@@ -135,8 +135,8 @@ describe('the place for a copy of a disk in a file', () => {
     assert.match(await refusalOf(config, wanted([{ path: 'a' }], huge)), /vda0/);
     const thin = { ...huge, allocatedBytes: 1024 };
     assert.equal((await plan(config, wanted([{ path: 'a' }], thin))).images.length, 1);
-    const parts = { bytes: 2 ** 51 };
-    const two = wanted([{ path: 'a' }, { path: 'web1/b' }], parts);
+    const context = { bytes: 2 ** 51 };
+    const two = wanted([{ path: 'a' }, { path: 'web1/b' }], context);
     assert.match(await refusalOf(config, two), /vda0.*vda1|vda0.*\n.*vda1/s);
   });
 });

@@ -28,7 +28,7 @@ async function answerOf(given: Given = {}): Promise<VerifyAnswer> {
   const { plug } = given;
   const settings = migrationSettings.parse(plug === undefined ? {} : { plug });
   const network = given.network === undefined ? {} : { network: given.network };
-  const parts: unknown = {
+  const context: unknown = {
     config: agentConfig.parse({ name: 'b', address: '10.0.0.2:7443', stateDir: '/s', ...network }),
     connections: given.connections,
     driver: given.driver ?? {},
@@ -41,7 +41,7 @@ async function answerOf(given: Given = {}): Promise<VerifyAnswer> {
   const state: DestinationState =
     given.prepared === false ? begun : { ...begun, preparation: preparationOf(plan) };
   return verifyHere(
-    parts as Parameters<typeof verifyHere>[0],
+    context as Parameters<typeof verifyHere>[0],
     state,
     (given.session ?? {}) as DestinationSession,
   );
@@ -196,7 +196,7 @@ describe('the destination’s own devices', () => {
 });
 
 test('a machine that cannot be read is left out, and holds nothing else up', async () => {
-  const machine = { parts: [] };
+  const machine = { context: [] };
   assert.deepEqual(
     (await answerOf({ session: { machine: async () => machine } })).machine,
     machine,

@@ -41,7 +41,7 @@ function partsOf(given: Given): LookDependencies {
   const { settings = {}, known = {}, byRelay = false, reachable = true, offered = true } = given;
   const rates = given.configured === undefined ? {} : { rates: { b: given.configured } };
   const config = { name: 'a', address: '10.0.0.1:7443', stateDir: '/nowhere', wire: rates };
-  const parts: unknown = {
+  const context: unknown = {
     config: parseAgentConfig('agent.json', JSON.stringify(config)),
     state: () => ({ ...initialSource(planned(settings)).state, known }),
     request: { memoryBytes: 1 << 30, seenLinkRate: given.seen },
@@ -49,7 +49,7 @@ function partsOf(given: Given): LookDependencies {
     peer: { byRelay },
     dataPath: { offered },
   };
-  return parts as LookDependencies;
+  return context as LookDependencies;
 }
 
 const anyOffer = fc.option(
@@ -82,17 +82,17 @@ describe('the path that memory takes', () => {
   test('is the wire, or refused with what stands against it, through a relay and where it was asked for', () => {
     fc.assert(
       fc.property(anyGiven, anyOffer, (given, offer) => {
-        const parts = partsOf(given);
-        const { settings } = parts.state().plan;
+        const context = partsOf(given);
+        const { settings } = context.state().plan;
         if (!given.byRelay && settings.path !== 'wire') return;
         const own = given.offered ? OFFER : undefined;
         const obstacle = wireObstacle(settings, { own, offer, reachable: given.reachable });
         if (obstacle === undefined) {
-          assert.equal(choosePathTo(parts, offer).path?.takes, 'wire');
+          assert.equal(choosePathTo(context, offer).path?.takes, 'wire');
           return;
         }
         assert.throws(
-          () => choosePathTo(parts, offer),
+          () => choosePathTo(context, offer),
           (thrown) => {
             assert.ok(hasCode(thrown, 'GODWIT_CAPABILITY') && thrown.message.includes(obstacle));
             assert.equal(/relay/.test(thrown.hint ?? ''), given.byRelay);

@@ -15,7 +15,7 @@ describe('the destination’s end of copies', () => {
   /** A destination that answers so, call by call. */
   function destination(answers: readonly (Error | 'done')[], copies = [{ node: 'disk0' }]) {
     const calls: object[] = [];
-    const parts = {
+    const context = {
       dir: '/nowhere',
       request: { id: 'm1' },
       state: () => ({ plan: { epoch: 1, settings: {} }, known: { copies } }),
@@ -28,15 +28,15 @@ describe('the destination’s end of copies', () => {
         },
       },
     };
-    return { parts: parts as unknown as SourceContext, calls };
+    return { context: context as unknown as SourceContext, calls };
   }
 
   test('is asked for once, and ends their way', async () => {
-    const { parts, calls } = destination(['done']);
+    const { context, calls } = destination(['done']);
     const there = new CloseThere(silentLog);
     const aborted = Promise.withResolvers<unknown>();
-    there.begin(parts, { abort: aborted.resolve } as unknown as Tunnel);
-    await there.ended(parts, signal);
+    there.begin(context, { abort: aborted.resolve } as unknown as Tunnel);
+    await there.ended(context, signal);
     await aborted.promise;
     assert.equal(calls.length, 1);
   });
@@ -44,25 +44,25 @@ describe('the destination’s end of copies', () => {
   test('is asked for again before the guest runs there, where it failed or an earlier mover asked', async () => {
     const failed = destination([unreachable, 'done']);
     const there = new CloseThere(silentLog);
-    there.begin(failed.parts, undefined);
-    await there.ended(failed.parts, signal);
+    there.begin(failed.context, undefined);
+    await there.ended(failed.context, signal);
     assert.equal(failed.calls.length, 2);
-    const { parts, calls } = destination(['done']);
-    await new CloseThere(silentLog).ended(parts, signal);
+    const { context, calls } = destination(['done']);
+    await new CloseThere(silentLog).ended(context, signal);
     assert.equal(calls.length, 1);
   });
 
   test('keeps the guest from running there for as long as it fails', async () => {
-    const { parts } = destination([unreachable]);
-    const ended = new CloseThere(silentLog).ended(parts, signal);
+    const { context } = destination([unreachable]);
+    const ended = new CloseThere(silentLog).ended(context, signal);
     await assert.rejects(ended, (error) => hasCode(error, 'GODWIT_UNREACHABLE'));
   });
 
   test('is no question where the guest runs there already, or nothing was copied', async () => {
-    const { parts } = destination([refused]);
-    await new CloseThere(silentLog).ended(parts, signal);
+    const { context } = destination([refused]);
+    await new CloseThere(silentLog).ended(context, signal);
     const none = destination([], []);
-    await new CloseThere(silentLog).ended(none.parts, signal);
+    await new CloseThere(silentLog).ended(none.context, signal);
     assert.equal(none.calls.length, 0);
   });
 });

@@ -24,7 +24,7 @@ function coldMove(run: string, known: Partial<SourceState> = {}, can = true) {
     startAgain: async (withinMs: number) => void calls.push(`start again within ${withinMs}`),
     shutDown: () => (calls.push('shut down'), down.promise),
   };
-  const parts: unknown = {
+  const context: unknown = {
     guest: {
       session: async () => {
         if (run === 'no session') throw GONE;
@@ -44,13 +44,13 @@ function coldMove(run: string, known: Partial<SourceState> = {}, can = true) {
     },
     fenceMs: 0,
   };
-  return { parts: parts as SourceContext, calls, down, kept };
+  return { context: context as SourceContext, calls, down, kept };
 }
 
 describe('a cold move', () => {
   test('copies the disks while the guest goes down, and finishes them once both are over', async () => {
-    const { parts, calls, down, kept } = coldMove('running');
-    const over = shutDown(parts, signal);
+    const { context, calls, down, kept } = coldMove('running');
+    const over = shutDown(context, signal);
     await turn();
     assert.deepEqual(calls, ['shut down', 'keep']);
     kept.resolve();
@@ -62,8 +62,8 @@ describe('a cold move', () => {
   });
 
   test('fails without finishing the disks where the guest does not go down', async () => {
-    const { parts, calls, down, kept } = coldMove('running');
-    const over = shutDown(parts, signal);
+    const { context, calls, down, kept } = coldMove('running');
+    const over = shutDown(context, signal);
     kept.resolve();
     down.reject(GONE);
     await assert.rejects(over, GONE);
@@ -71,18 +71,18 @@ describe('a cold move', () => {
   });
 
   test('is refused by name where the driver cannot shut a guest down', async () => {
-    const { parts, calls } = coldMove('running', {}, false);
+    const { context, calls } = coldMove('running', {}, false);
     const refused = (thrown: unknown) => hasCode(thrown, 'GODWIT_CAPABILITY');
-    await assert.rejects(shutDown(parts, signal), refused);
+    await assert.rejects(shutDown(context, signal), refused);
     assert.deepEqual(calls, []);
   });
 
   test('ends the hypervisor here, once', async () => {
     const there = coldMove('shut-down');
-    await endSource(there.parts, signal);
+    await endSource(there.context, signal);
     assert.deepEqual(there.calls, ['quit']);
     const gone = coldMove('no session');
-    await endSource(gone.parts, signal);
+    await endSource(gone.context, signal);
     assert.deepEqual(gone.calls, []);
   });
 });
@@ -90,28 +90,30 @@ describe('a cold move', () => {
 describe('a guest that a cold move gives back', () => {
   test('is started again by its hypervisor where that is there, down or on its way', async () => {
     for (const run of ['running', 'shut-down', 'paused']) {
-      const { parts, calls } = coldMove(run);
-      await startAgain(parts, signal);
+      const { context, calls } = coldMove(run);
+      await startAgain(context, signal);
       assert.deepEqual(calls, ['start again within 60000']);
     }
   });
 
   test('is launched as it was where its hypervisor has ended', async () => {
     for (const run of ['gone', 'no session']) {
-      const { parts, calls } = coldMove(run, { known: { launch: LAUNCH } });
-      await startAgain(parts, signal);
+      const { context, calls } = coldMove(run, { known: { launch: LAUNCH } });
+      await startAgain(context, signal);
       assert.deepEqual(calls, [`launch ${JSON.stringify(LAUNCH)}`]);
       const unknown = coldMove(run);
       const refused = (thrown: unknown) => hasCode(thrown, 'GODWIT_CAPABILITY');
-      await assert.rejects(startAgain(unknown.parts, signal), refused);
+      await assert.rejects(startAgain(unknown.context, signal), refused);
     }
   });
 
   test('is not started where the destination may run it and does not refuse', async () => {
     for (const run of ['shut-down', 'gone', 'no session']) {
       for (const right of ['committing', 'passed'] as const) {
-        const { parts, calls } = coldMove(run, { right, known: { launch: LAUNCH } });
-        await assert.rejects(startAgain(parts, signal), (thrown) => hasCode(thrown, 'GODWIT_HELD'));
+        const { context, calls } = coldMove(run, { right, known: { launch: LAUNCH } });
+        await assert.rejects(startAgain(context, signal), (thrown) =>
+          hasCode(thrown, 'GODWIT_HELD'),
+        );
         assert.deepEqual(calls, ['ask for the refusal']);
       }
     }

@@ -72,7 +72,7 @@ function stage(t: TestContext, given: Compared = {}) {
     ...(given.diskCheck === undefined ? {} : { diskCheck: given.diskCheck }),
   };
   const settings = { verifyDisks: given.verifyDisks ?? true, timeoutMs: 60_000 };
-  const parts: unknown = {
+  const context: unknown = {
     dir: root,
     request: { id: 'm-1' },
     state: () => ({ plan: { epoch: 17, guest: 'web1', to: 'b', settings }, known }),
@@ -96,7 +96,7 @@ function stage(t: TestContext, given: Compared = {}) {
   };
   const stop = new AbortController();
   const comparing = (): Promise<DiskCheck | undefined> =>
-    compareDisks(parts as SourceContext, stop.signal);
+    compareDisks(context as SourceContext, stop.signal);
   return { root, file, looked, events, stop, comparing, asked, closed };
 }
 

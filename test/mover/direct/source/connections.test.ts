@@ -51,7 +51,7 @@ function stage(given: { readonly leave?: boolean; readonly addresses?: readonly 
     },
   };
   const networks = [{ addresses: given.addresses ?? [GUEST] }];
-  const parts: unknown = {
+  const context: unknown = {
     config: { name: 'a', network: { connections: given.leave === true ? 'leave' : 'move' } },
     request: { id: 'm-1' },
     state: () => ({ plan: { epoch: 17, to: 'b' }, known: { networks } }),
@@ -63,17 +63,17 @@ function stage(given: { readonly leave?: boolean; readonly addresses?: readonly 
   });
   const counts = (): unknown[] =>
     reported.map(({ fresh, gone, complete }) => [fresh.length, gone.length, complete]);
-  return { host, reported, counts, connections, parts: parts as SourceContext };
+  return { host, reported, counts, connections, context: context as SourceContext };
 }
 
 describe('the connections of a guest', () => {
   test('are reported ahead of the guest, and at its end only what is new and what is gone', async () => {
-    const { host, counts, connections, parts } = stage();
+    const { host, counts, connections, context } = stage();
     host.entries = entriesOf(3);
-    const { verdict, evidence } = await connections.handOver(parts, signal);
+    const { verdict, evidence } = await connections.handOver(context, signal);
     assert.deepEqual([verdict, evidence], ['pass', '3 handed over ahead of the guest']);
     host.entries = entriesOf(3, 1025);
-    await connections.last(parts);
+    await connections.last(context);
     assert.deepEqual(counts(), [
       [3, 0, false],
       [1, 1, true],
@@ -82,12 +82,12 @@ describe('the connections of a guest', () => {
   });
 
   test('are called complete at the end though nothing is new, but not where some cannot be reported', async () => {
-    const { host, counts, connections, parts } = stage();
+    const { host, counts, connections, context } = stage();
     host.entries = entriesOf(1);
-    await connections.handOver(parts, signal);
-    await connections.last(parts);
+    await connections.handOver(context, signal);
+    await connections.last(context);
     host.leftOut = 1;
-    await connections.last(parts);
+    await connections.last(context);
     assert.deepEqual(counts().slice(1), [
       [0, 0, true],
       [0, 0, false],
@@ -95,9 +95,9 @@ describe('the connections of a guest', () => {
   });
 
   test('are reported in as many calls as they take, of which the last alone completes them', async () => {
-    const { host, counts, connections, parts } = stage();
+    const { host, counts, connections, context } = stage();
     host.entries = entriesOf(MOST_IN_CALL + 1);
-    await connections.last(parts);
+    await connections.last(context);
     assert.deepEqual(counts(), [
       [MOST_IN_CALL, 0, false],
       [1, 0, true],
@@ -109,22 +109,22 @@ describe('the connections of a guest', () => {
     const other = stage({ addresses: [] });
     const none = stage();
     none.host.count = 0;
-    for (const { connections, parts, reported } of [left, other, none]) {
-      assert.equal((await connections.handOver(parts, signal)).verdict, 'pass');
-      await connections.last(parts);
+    for (const { connections, context, reported } of [left, other, none]) {
+      assert.equal((await connections.handOver(context, signal)).verdict, 'pass');
+      await connections.last(context);
       assert.deepEqual(reported, []);
     }
   });
 
   test('that cannot be reported end no migration; it is warned of them, once', async () => {
     for (const answer of [unreachable, { problem: 'its table is full' }]) {
-      const { host, connections, parts } = stage();
+      const { host, connections, context } = stage();
       host.entries = entriesOf(1);
       host.answer = answer;
-      const check = await connections.handOver(parts, signal);
+      const check = await connections.handOver(context, signal);
       assert.equal(check.verdict, 'warn');
       assert.match(check.evidence, /^not handed over: .*(silent|b: its table is full)/);
-      await connections.last(parts);
+      await connections.last(context);
       assert.deepEqual(connections.late([check]), []);
       assert.deepEqual(
         connections.late([]).map(({ verdict }) => verdict),
@@ -134,21 +134,21 @@ describe('the connections of a guest', () => {
   });
 
   test('that were not reported are reported the next time, and are then no problem any more', async () => {
-    const { host, counts, connections, parts } = stage();
+    const { host, counts, connections, context } = stage();
     host.entries = entriesOf(2);
     host.answer = unreachable;
-    await connections.handOver(parts, signal);
+    await connections.handOver(context, signal);
     host.answer = {};
-    await connections.last(parts);
+    await connections.last(context);
     assert.deepEqual(counts()[1], [2, 0, true]);
     assert.deepEqual(connections.late(), []);
   });
 
   test('of protocols that cannot be reported are warned of', async () => {
-    const { host, connections, parts } = stage();
+    const { host, connections, context } = stage();
     host.entries = entriesOf(1);
     host.leftOut = 2;
-    const { verdict, evidence } = await connections.handOver(parts, signal);
+    const { verdict, evidence } = await connections.handOver(context, signal);
     assert.equal(verdict, 'warn');
     assert.match(evidence, /1 handed over ahead of the guest; 2 left out/);
   });

@@ -44,7 +44,7 @@ async function scene(t: TestContext, addresses: string[] = []) {
   });
   const events: SourceEvent[] = [];
   const peer = { moverAddress: '10.0.0.2:50001' };
-  const parts = {
+  const context = {
     config: agentConfig.parse({ name: 'a', address: '10.0.0.1:7443', stateDir }),
     dir: stateDir,
     request: { memoryBytes: 1, peer: { name: 'b', address: '127.0.0.1:7443', addresses } },
@@ -55,37 +55,37 @@ async function scene(t: TestContext, addresses: string[] = []) {
   } as unknown as SourceContext;
   const way = new SourceDataPath(wires, silentLog);
   const facts = { memoryAddress: waiting.address, tlsHostname: 'b', wire: { session } };
-  return { way, parts, wires, events, facts };
+  return { way, context, wires, events, facts };
 }
 
 describe('the source’s end of the wire', () => {
   test('is a socket of the migration’s own, without TLS; a native one is what the destination said', async (t) => {
-    const { way, parts, facts } = await scene(t);
+    const { way, context, facts } = await scene(t);
     const { wire: _wire, ...native } = facts;
-    const straight = await way.open(parts, native, never);
+    const straight = await way.open(context, native, never);
     assert.deepEqual(straight, { address: facts.memoryAddress, tlsHostname: 'b' });
     assert.equal(way.isOpen, false);
     // As a mover that was killed leaves it.
-    const left = path.join(parts.dir, 'wire.sock');
+    const left = path.join(context.dir, 'wire.sock');
     writeFileSync(left, '');
-    const target = await way.open(parts, facts, never);
+    const target = await way.open(context, facts, never);
     assert.equal(existsSync(left), false);
-    const address = `unix:${path.join(parts.dir, 'wire.sock')}`;
+    const address = `unix:${path.join(context.dir, 'wire.sock')}`;
     assert.deepEqual(target, { address, tlsHostname: undefined });
     assert.equal(way.isOpen, true);
   });
 
   test('knows the host’s other addresses as spare ways to the same port', async (t) => {
-    const { way, parts, wires, facts } = await scene(t, ['10.1.0.2:7443', '[fd00::2]:7443']);
-    await way.open(parts, facts, never);
+    const { way, context, wires, facts } = await scene(t, ['10.1.0.2:7443', '[fd00::2]:7443']);
+    await way.open(context, facts, never);
     const { port } = new URL(`http://${facts.memoryAddress}`);
     assert.deepEqual(wires.sources[0]?.spare, [`10.1.0.2:${port}`, `[fd00::2]:${port}`]);
     assert.equal(wires.sources[0].graceMs, 7000);
   });
 
   test('is broken off when another mover works at the destination, and not before', async (t) => {
-    const { way, parts, wires, facts } = await scene(t);
-    await way.open(parts, facts, never);
+    const { way, context, wires, facts } = await scene(t);
+    await way.open(context, facts, never);
     way.mind('10.0.0.2:50001');
     assert.equal(wires.aborted.length, 0);
     way.mind('10.0.0.2:50002');
@@ -97,11 +97,11 @@ describe('the source’s end of the wire', () => {
   });
 
   test('reports what it did once, however it ends', async (t) => {
-    const { way, parts, events, facts } = await scene(t);
-    await way.open(parts, facts, never);
-    await way.end(parts);
-    way.abort(parts, 'the mover ends');
-    await way.end(parts);
+    const { way, context, events, facts } = await scene(t);
+    await way.open(context, facts, never);
+    await way.end(context);
+    way.abort(context, 'the mover ends');
+    await way.end(context);
     assert.deepEqual(
       events.map((event) => event.type === 'wire' && event.figures.sessions),
       [1],
@@ -109,10 +109,10 @@ describe('the source’s end of the wire', () => {
   });
 
   test('says whether it has a link, and neither yes nor that it is cut once it is over', async (t) => {
-    const { way, parts, wires, facts } = await scene(t);
+    const { way, context, wires, facts } = await scene(t);
     const said = () => ({ cut: way.isCut, link: way.hasLink });
     assert.deepEqual(said(), { cut: false, link: false });
-    await way.open(parts, facts, never);
+    await way.open(context, facts, never);
     assert.deepEqual(said(), { cut: false, link: true });
     wires.cut(2500);
     assert.deepEqual(said(), { cut: true, link: false });
@@ -125,11 +125,11 @@ describe('the source’s end of the wire', () => {
   });
 
   test('makes room for the next session, and reports both', async (t) => {
-    const { way, parts, events, wires, facts } = await scene(t);
-    await way.open(parts, facts, never);
-    await way.open(parts, facts, never);
+    const { way, context, events, wires, facts } = await scene(t);
+    await way.open(context, facts, never);
+    await way.open(context, facts, never);
     assert.equal(wires.aborted.length, 1);
-    await way.end(parts);
+    await way.end(context);
     assert.equal(events.length, 2);
   });
 });

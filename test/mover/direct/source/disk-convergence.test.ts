@@ -66,9 +66,9 @@ test('a copy is nearly whole when it is as good as its source but for at most 64
 });
 
 test('a guest that is too busy is refused with both rates', () => {
-  const parts = { request: { request: { guest: 'db1' } } } as unknown as SourceContext;
+  const context = { request: { request: { guest: 'db1' } } } as unknown as SourceContext;
   const pace = { writesPerS: 60 * MIB, copiesPerS: 50 * MIB, leftBytes: GIB, overMs: 30_000 };
-  const { code, message } = busy(parts, pace);
+  const { code, message } = busy(context, pace);
   assert.equal(code, 'GODWIT_DISK_BUSY');
   assert.match(message, /db1.*60 MiB.*50 MiB/);
 });

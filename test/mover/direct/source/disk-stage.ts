@@ -102,7 +102,7 @@ export function stage(t: TestContext, given: Copying = {}) {
     known: { copies },
     doing: given.doing ?? { kind: 'do', step: 'memory' },
   };
-  const parts: unknown = {
+  const context: unknown = {
     dir,
     request: { id: 'm-1', toHost: 'b', request: { guest: 'web1' } },
     peer,
@@ -131,7 +131,7 @@ export function stage(t: TestContext, given: Copying = {}) {
   return {
     ...time,
     disks,
-    parts: parts as SourceContext,
+    context: context as SourceContext,
     state,
     done,
     events,

@@ -25,8 +25,8 @@ describe('copies that are as good as their disks', () => {
       if (look === 4) state['doing'] = { kind: 'do', step: 'switchover' };
       return look === 1 ? BROKEN : READY;
     };
-    const { disks, parts, done, state } = stage(t, { settings, at });
-    await disks.keep(parts, signal);
+    const { disks, context, done, state } = stage(t, { settings, at });
+    await disks.keep(context, signal);
     assert.deepEqual(done, [...OPENED, 'slow']);
   });
 
@@ -36,8 +36,8 @@ describe('copies that are as good as their disks', () => {
       if (look > 2000) state['doing'] = { kind: 'do', step: 'switchover' };
       return breaks.has(look) ? { ...READY, state: 'broken' } : READY;
     };
-    const { disks, parts, done, state } = stage(t, { settings, at });
-    await disks.keep(parts, signal);
+    const { disks, context, done, state } = stage(t, { settings, at });
+    await disks.keep(context, signal);
     assert.equal(starts(done), breaks.size);
   });
 
@@ -49,8 +49,8 @@ describe('copies that are as good as their disks', () => {
         const copiedBytes = READY.totalBytes - leftBytes;
         return { ...READY, copiedBytes, state: look % 2 === 1 ? 'broken' : 'ready' };
       };
-      const { disks, parts, done, state } = stage(t, { settings, at });
-      return { kept: disks.keep(parts, signal), done };
+      const { disks, context, done, state } = stage(t, { settings, at });
+      return { kept: disks.keep(context, signal), done };
     };
     const { kept, done } = between(0);
     await kept;
@@ -68,30 +68,30 @@ describe('copies that are as good as their disks', () => {
     };
     const doing = { kind: 'do', step: 'switchover' };
     const cold = { ...settings, mode: 'cold' as const };
-    const { disks, parts, state } = stage(t, { settings: cold, at, doing });
-    await disks.keep(parts, signal);
+    const { disks, context, state } = stage(t, { settings: cold, at, doing });
+    await disks.keep(context, signal);
     assert.equal(looks, 3);
     t.mock.reset();
     const undone = stage(t, { settings, doing: { kind: 'undo', step: 'memory' } });
-    await undone.disks.keep(undone.parts, signal);
+    await undone.disks.keep(undone.context, signal);
     assert.deepEqual(undone.done, []);
   });
 
   test('are no business of a guest that has none', async (t) => {
-    const { disks, parts, done, events } = stage(t, { nodes: [] });
-    await disks.keep(parts, signal);
-    await disks.finish(parts, signal);
-    await disks.drop(parts, signal);
+    const { disks, context, done, events } = stage(t, { nodes: [] });
+    await disks.keep(context, signal);
+    await disks.finish(context, signal);
+    await disks.drop(context, signal);
     assert.deepEqual([done, events, disks.isFinishing], [[], [], false]);
   });
 });
 
 describe('the end of the copying', () => {
   test('is asked for here, then there, over the path that stands, which is then no news', async (t) => {
-    const { disks, parts, done, events, tunnels } = stage(t, { settings });
-    await disks.copy(parts, signal);
-    await disks.finish(parts, signal);
-    await disks.closeThere.ended(parts, signal);
+    const { disks, context, done, events, tunnels } = stage(t, { settings });
+    await disks.copy(context, signal);
+    await disks.finish(context, signal);
+    await disks.closeThere.ended(context, signal);
     await turn();
     assert.deepEqual(done, [...OPENED, 'finish', 'end there']);
     assert.equal(tunnels[0]?.aborted, 'the copies are whole');
@@ -105,11 +105,11 @@ describe('the end of the copying', () => {
 
   test('needs a path anew by a mover that takes over, unless the copies are whole already', async (t) => {
     const taken = stage(t, { settings, at: () => READY });
-    await taken.disks.finish(taken.parts, signal);
+    await taken.disks.finish(taken.context, signal);
     assert.deepEqual(taken.done.slice(0, 5), [...OPENED, 'finish']);
     t.mock.reset();
     const whole = stage(t, { settings, at: () => WHOLE });
-    await whole.disks.finish(whole.parts, signal);
+    await whole.disks.finish(whole.context, signal);
     assert.deepEqual(
       whole.done.filter((each) => each !== 'end there'),
       ['finish'],
@@ -117,10 +117,10 @@ describe('the end of the copying', () => {
   });
 
   test('comes first to the path where the copying is given up: who waits to send hears nothing', async (t) => {
-    const { disks, parts, done, types, tunnels, socket } = stage(t, { settings });
-    await disks.copy(parts, signal);
+    const { disks, context, done, types, tunnels, socket } = stage(t, { settings });
+    await disks.copy(context, signal);
     writeFileSync(socket, '');
-    const drop = disks.drop(parts, signal);
+    const drop = disks.drop(context, signal);
     assert.equal(tunnels[0]?.aborted, 'the copying is undone');
     assert.deepEqual(done, OPENED);
     await drop;
@@ -130,14 +130,14 @@ describe('the end of the copying', () => {
       [types().filter((type) => type === 'disk-link').length, existsSync(socket)],
       [1, false],
     );
-    await disks.drop(parts, signal);
+    await disks.drop(context, signal);
   });
 
   test('came with the hypervisor’s own', async (t) => {
     for (const given of [{ session: lost }, { run: 'gone' }]) {
-      const { disks, parts, done, socket } = stage(t, given);
+      const { disks, context, done, socket } = stage(t, given);
       writeFileSync(socket, '');
-      await disks.drop(parts, signal);
+      await disks.drop(context, signal);
       assert.deepEqual([done, existsSync(socket)], [[], false]);
       t.mock.reset();
     }
@@ -151,9 +151,9 @@ describe('the path of the disks', () => {
       if (look === 2) disks.mind('b:8');
       return look < 4 ? disk() : READY;
     };
-    const { disks, parts, done, events, tunnels } = stage(t, { settings, at });
+    const { disks, context, done, events, tunnels } = stage(t, { settings, at });
     disks.mind('b:6');
-    await disks.copy(parts, signal);
+    await disks.copy(context, signal);
     assert.equal(starts(done), 2);
     assert.equal(tunnels[0]?.aborted, 'another mover works at the destination');
     const why = events.flatMap((event) => (event.type === 'disk-link' ? [event.why] : []));
@@ -161,9 +161,9 @@ describe('the path of the disks', () => {
   });
 
   test('needs a driver that copies', async (t) => {
-    const { parts, disks } = stage(t, { settings });
-    const plain: unknown = { ...parts, guest: { session: async () => ({}) } };
-    await assert.rejects(disks.finish(plain as typeof parts, signal), (thrown) =>
+    const { context, disks } = stage(t, { settings });
+    const plain: unknown = { ...context, guest: { session: async () => ({}) } };
+    await assert.rejects(disks.finish(plain as typeof context, signal), (thrown) =>
       hasCode(thrown, 'GODWIT_INTERNAL'),
     );
   });

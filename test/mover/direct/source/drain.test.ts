@@ -22,7 +22,7 @@ function draining(
 ) {
   const events: SourceEvent[] = [];
   let looks = 0;
-  const parts: unknown = {
+  const context: unknown = {
     state: () => ({ ...initialSource(planned({ mode: 'postcopy' })).state, stream }),
     request: { id: 'm-00000001', request: { guest: 'web1' } },
     guest: {
@@ -42,7 +42,7 @@ function draining(
     },
     dispatch: (event: SourceEvent) => events.push(event),
   };
-  return { over: drained(parts as SourceContext, signal), events, looks: () => looks };
+  return { over: drained(context as SourceContext, signal), events, looks: () => looks };
 }
 
 describe('memory that still leaves the source', () => {

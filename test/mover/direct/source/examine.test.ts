@@ -28,7 +28,7 @@ describe('what its own host reports of a guest', () => {
 
   function inspected(mode: Mode, nics?: SourceNic[]) {
     const asked: string[] = [];
-    const parts: unknown = {
+    const context: unknown = {
       config: parseAgentConfig('agent.json', config),
       state: () => initialSource(planned({ mode })).state,
       request: { request: { guest: 'web1' } },
@@ -42,7 +42,7 @@ describe('what its own host reports of a guest', () => {
       },
       connections: { learn: async () => [] },
     };
-    return { inspected: inspectGuest(parts as LookDependencies, signal), asked };
+    return { inspected: inspectGuest(context as LookDependencies, signal), asked };
   }
 
   test('leaves out of a cold move what stands only against sending its memory', async () => {
@@ -80,7 +80,7 @@ describe('what the destination reports of a guest', () => {
     there: readonly ImagePlace[],
   ) {
     const bodies: Preparation[] = [];
-    const parts: unknown = {
+    const context: unknown = {
       config: parseAgentConfig('agent.json', config),
       state: () => ({
         ...initialSource(planned()).state,
@@ -100,7 +100,7 @@ describe('what the destination reports of a guest', () => {
       },
     };
     return {
-      answer: await assessGuest(parts as LookDependencies, { storage, facts }, signal),
+      answer: await assessGuest(context as LookDependencies, { storage, facts }, signal),
       bodies,
     };
   }

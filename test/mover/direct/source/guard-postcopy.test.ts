@@ -36,7 +36,7 @@ const AT_SWITCH = {
 
 /** A migration that is at `now` whenever it is looked at. */
 function partsAt(now: () => Given): SourceContext {
-  const parts: unknown = {
+  const context: unknown = {
     state: () => {
       const { doing, via, copies = false } = now();
       const known = copies ? { copies: [COPY] } : {};
@@ -54,7 +54,7 @@ function partsAt(now: () => Given): SourceContext {
     request: { request: { guest: 'web1' } },
     guest: { session: async () => ({ status: async () => ({ reason: now().reason }) }) },
   };
-  return parts as SourceContext;
+  return context as SourceContext;
 }
 
 describe('the switch to post-copy of a guest whose disks are copied', () => {
@@ -75,8 +75,8 @@ describe('the switch to post-copy of a guest whose disks are copied', () => {
 
   test('fails as soon as the path of the copies is lost', async () => {
     let looks = 0;
-    const parts = partsAt(() => ({ ...AT_SWITCH, isOpen: (looks += 1) < 12 }));
-    await assert.rejects(guardPostcopy(parts, signal), isLostPath);
+    const context = partsAt(() => ({ ...AT_SWITCH, isOpen: (looks += 1) < 12 }));
+    await assert.rejects(guardPostcopy(context, signal), isLostPath);
   });
 
   test('is guarded no longer than its step', async () => {
@@ -98,11 +98,11 @@ describe('the switch to post-copy of a guest whose disks are copied', () => {
     });
     await fc.assert(
       fc.asyncProperty(anywhere, async (given) => {
-        const parts = partsAt(() => ({ ...given, isOpen: false }));
+        const context = partsAt(() => ({ ...given, isOpen: false }));
         const { doing, via, copies } = given;
         const isGuarded = doing.step === 'switchover' && via === 'postcopy' && copies;
-        if (isGuarded) await assert.rejects(guardPostcopy(parts, signal), isLostPath);
-        else await guardPostcopy(parts, signal);
+        if (isGuarded) await assert.rejects(guardPostcopy(context, signal), isLostPath);
+        else await guardPostcopy(context, signal);
       }),
     );
   });
@@ -111,9 +111,9 @@ describe('the switch to post-copy of a guest whose disks are copied', () => {
 test('copies without a path fail the step; a guest without copies needs none', () => {
   for (const copies of [false, true]) {
     for (const isOpen of [false, true]) {
-      const parts = partsAt(() => ({ copies, isOpen }));
-      if (copies && !isOpen) assert.throws(() => assertDisksOpen(parts), isLostPath);
-      else assertDisksOpen(parts);
+      const context = partsAt(() => ({ copies, isOpen }));
+      if (copies && !isOpen) assert.throws(() => assertDisksOpen(context), isLostPath);
+      else assertDisksOpen(context);
     }
   }
 });

@@ -26,11 +26,11 @@ const NIC: NicNetwork = {
 };
 
 function partsOf(state: Partial<SourceState>, directory = '/nowhere'): SourceContext {
-  const parts: unknown = {
+  const context: unknown = {
     config: { name: 'a', hooks: { directory } },
     state: () => ({ ...initialSource(planned()).state, ...state }),
   };
-  return parts as SourceContext;
+  return context as SourceContext;
 }
 
 /** A site with every hook of the source; what each was given is in a file of its name. */

@@ -21,12 +21,12 @@ async function afterThrottle(
   const change = { of: 'throttlePercent', from: 0, to: 20 } as const;
   const { state } = transition(inMemory, { type: 'decided', what: 'throttle', why: 'so', change });
   const events: SourceEvent[] = [];
-  const parts: unknown = {
+  const context: unknown = {
     state: () => state,
     dispatch: (event: SourceEvent) => events.push(event),
     guest: { session: async () => ({ adjust }) },
   };
-  await setSteering(parts as SourceContext, silentLog, new AbortController().signal);
+  await setSteering(context as SourceContext, silentLog, new AbortController().signal);
   return events;
 }
 

@@ -25,14 +25,14 @@ const inBridge = (bridge: string, number = 0): NicNetwork => ({
 
 /** A guest that is found in these networks, and is to be mapped by `map`. */
 function partsOf(networks: NicNetwork[], map?: Record<string, string>, nics?: SourceNic[]) {
-  const parts: unknown = {
+  const context: unknown = {
     config: { name: 'a' },
     request: { request: { guest: 'web1' } },
     state: () => initialSource(planned(map === undefined ? {} : { networks: map })).state,
     connections: { learn: async () => networks },
     guest: { inspect: async () => (nics === undefined ? {} : { nics }) },
   };
-  return parts as LookDependencies;
+  return context as LookDependencies;
 }
 
 describe('the networks of a guest that is to move', () => {

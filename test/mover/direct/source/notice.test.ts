@@ -32,12 +32,12 @@ function waited(
   const directory = tempDir(t);
   if (script !== undefined)
     writeFileSync(path.join(directory, 'notice'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
-  const parts: unknown = {
+  const context: unknown = {
     config: { name: 'a', hooks: { directory, noticeMayRefuse: mayRefuse } },
     state: () => initialSource(planned({ noticeMs: HOUR_MS, ...settings })).state,
     request: { createdAt: new Date(createdMs).toISOString() },
   };
-  return { facts: waitToBegin(parts as SourceContext, signal), directory };
+  return { facts: waitToBegin(context as SourceContext, signal), directory };
 }
 
 describe('a notice', () => {

@@ -65,13 +65,13 @@ function imageIn(directory: string, proof: Image['located']['proof'], client?: '
 }
 
 function partsOf(storage: (body: Asked) => Promise<object> | object) {
-  const parts: unknown = {
+  const context: unknown = {
     config: { name: 'a' },
     request: { id: 'm-1' },
     state: () => ({ plan: { to: 'b' }, known: {} }),
     peer: peerOf({ storage: async ({ body }: { body: Asked }) => storage(body) }),
   };
-  return parts as SourceContext;
+  return context as SourceContext;
 }
 
 interface Asked {
@@ -148,9 +148,9 @@ describe('a directory with images of a guest', () => {
   test('is no question to the destination where nothing could be written', async () => {
     const directory = new Directory();
     directory.fault = { write: true };
-    const parts = partsOf(() => assert.fail('nothing was to be asked'));
+    const context = partsOf(() => assert.fail('nothing was to be asked'));
     const image = imageIn('web1', { beside: directory });
-    await prove(parts, [image, image], soon());
+    await prove(context, [image, image], soon());
     assert.equal(directory.writes, 1);
   });
 
@@ -183,8 +183,8 @@ describe('a directory with images of a guest', () => {
 
   test('keeps nothing where the destination does not answer', async () => {
     const directory = new Directory();
-    const parts = partsOf(() => Promise.reject(unreachable));
-    const proving = prove(parts, [imageIn('web1', { beside: directory })], soon());
+    const context = partsOf(() => Promise.reject(unreachable));
+    const proving = prove(context, [imageIn('web1', { beside: directory })], soon());
     await assert.rejects(proving, (thrown) => hasCode(thrown, 'GODWIT_UNREACHABLE'));
     assert.equal(directory.files.size, 0);
   });
@@ -211,12 +211,12 @@ describe('a directory with images of a guest', () => {
           await directory.remove(name);
         },
       };
-      const parts = partsOf((body) => {
+      const context = partsOf((body) => {
         if (at === 'answer') cancel();
         stop.signal.throwIfAborted();
         return seeing(directory)(body);
       });
-      await assert.rejects(prove(parts, [imageIn('web1', { beside })], stop.signal), /cancelled/);
+      await assert.rejects(prove(context, [imageIn('web1', { beside })], stop.signal), /cancelled/);
       assert.equal(directory.files.size, 0, at);
     }
   });
@@ -239,7 +239,7 @@ describe('a medium of a guest', () => {
       imageIn('one', { medium }),
       imageIn('two', { beside: new Directory() }),
     ];
-    const parts = partsOf((body) => {
+    const context = partsOf((body) => {
       asked.push(body);
       const answer =
         asked.length === 1
@@ -247,7 +247,7 @@ describe('a medium of a guest', () => {
           : { pool: OTHER, path: 'x', samples: ['0'] };
       return { places: [], devices: [answer] };
     });
-    const verdicts = await provenMedia(parts, images, soon());
+    const verdicts = await provenMedia(context, images, soon());
     assert.deepEqual(Object.fromEntries(verdicts), { '/srv/one': { pool: OTHER, path: 'x' } });
     assert.deepEqual(
       asked.map(({ places, devices }) => [places.length, devices?.length]),
@@ -259,8 +259,8 @@ describe('a medium of a guest', () => {
   });
 
   test('is not shared with a destination that answers nothing of it', async () => {
-    const parts = partsOf(() => ({ places: [] }));
-    const verdicts = await provenMedia(parts, [imageIn('one', { medium })], soon());
+    const context = partsOf(() => ({ places: [] }));
+    const verdicts = await provenMedia(context, [imageIn('one', { medium })], soon());
     assert.deepEqual(verdicts.get('/srv/one'), { why: 'b: there is none (id one)' });
   });
 });
@@ -277,13 +277,13 @@ describe('what a mover that died has left of a proof', () => {
     const files = { gone0: path.join(root, 'gone'), disk0: path.join(directory, 'disk0.raw') };
     let looks = 0;
     const partsIn = (known: object): SourceContext => {
-      const parts: unknown = {
+      const context: unknown = {
         config: agentConfig.parse({ ...own, storage: [{ path: root }] }),
         request: { id: 'm-1' },
         state: () => ({ known }),
         guest: { inspect: async () => ((looks += 1), { files }) },
       };
-      return parts as SourceContext;
+      return context as SourceContext;
     };
     // No proof was begun before the guest's disks were known, and its hypervisor may be gone.
     await dropProofs(partsIn({}), soon());

@@ -86,7 +86,7 @@ describe('post-copy that stands still', () => {
   function standing(fencing: Fencing | undefined, stream?: string) {
     const over = new AbortController();
     const asked: string[] = [];
-    const parts: unknown = {
+    const context: unknown = {
       guest: {
         capabilities: { postcopyRecovery: true },
         session: async () => {
@@ -101,7 +101,7 @@ describe('post-copy that stands still', () => {
       },
     };
     const recover = (): Promise<void> =>
-      recoverOrProve(parts as SourceContext, LIMIT_MS, silentLog, over.signal);
+      recoverOrProve(context as SourceContext, LIMIT_MS, silentLog, over.signal);
     return { recover, asked, over };
   }
 

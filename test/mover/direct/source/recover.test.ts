@@ -68,7 +68,7 @@ function stage(t: TestContext, given: Broken) {
       return answer(at(given.listens ?? [{ memoryAddress: 'b:1' }], asked - 1) ?? {}, signal);
     },
   };
-  const parts: unknown = {
+  const context: unknown = {
     guest: {
       capabilities: { postcopyRecovery: given.canRecover ?? true },
       session: async () => session,
@@ -94,7 +94,7 @@ function stage(t: TestContext, given: Broken) {
   };
   const stop = new AbortController();
   const recovering = (): Promise<void> =>
-    recoverPostcopy(parts as SourceContext, LIMIT_MS, silentLog, stop.signal);
+    recoverPostcopy(context as SourceContext, LIMIT_MS, silentLog, stop.signal);
   return { ...time, done, events, stop, recovering };
 }
 

@@ -23,7 +23,7 @@ async function taken(known: Partial<SourceState>): Promise<'resumed' | 'held'> {
       resumed = true;
     },
   };
-  const parts: unknown = {
+  const context: unknown = {
     guest: { session: async () => session },
     request: { request: { guest: 'web1' } },
     state: () => ({ ...initialSource(planned()).state, ...known }),
@@ -31,7 +31,7 @@ async function taken(known: Partial<SourceState>): Promise<'resumed' | 'held'> {
     fenceMs: 0,
   };
   try {
-    await regain(parts as SourceContext, new AbortController().signal);
+    await regain(context as SourceContext, new AbortController().signal);
   } catch (thrown) {
     assert.ok(hasCode(thrown, 'GODWIT_HELD'));
   }
@@ -75,7 +75,7 @@ describe('a guest that is to run here for sure', () => {
     known: Partial<SourceState>,
     refusal: Answer<object>,
     fencing: Fencing | undefined,
-    work: (parts: SourceContext, signal: AbortSignal) => Promise<void> = mustRunHere,
+    work: (context: SourceContext, signal: AbortSignal) => Promise<void> = mustRunHere,
   ) {
     const asked: string[] = [];
     const stream = known.via === 'postcopy' ? 'postcopy-paused' : 'completed';
@@ -87,7 +87,7 @@ describe('a guest that is to run here for sure', () => {
       asked.push('refuse');
       return answer(refusal, signal);
     };
-    const parts: unknown = {
+    const context: unknown = {
       guest: { session: async () => session },
       request: { id: 'm-00000001', request: { guest: 'web1' } },
       state: () => ({ ...initialSource(planned()).state, ...known }),
@@ -98,7 +98,7 @@ describe('a guest that is to run here for sure', () => {
         return fencing;
       },
     };
-    const may = await work(parts as SourceContext, new AbortController().signal).then(
+    const may = await work(context as SourceContext, new AbortController().signal).then(
       () => true,
       (error: unknown) => {
         assert.ok(hasCode(error, 'GODWIT_HELD'), String(error));
@@ -149,11 +149,11 @@ describe('whether the destination has a mover', () => {
   function locating(t: TestContext, locate: (times: number) => Promise<boolean>) {
     const { now } = timeOf(t);
     let times = 0;
-    const parts: unknown = {
+    const context: unknown = {
       request: { id: 'm-00000001' },
       peer: { locate: () => locate((times += 1)) },
     };
-    const found = isMoverThere(parts as SourceContext, new AbortController().signal);
+    const found = isMoverThere(context as SourceContext, new AbortController().signal);
     return { found, now, times: () => times };
   }
 
@@ -175,7 +175,7 @@ describe('whether the destination has a mover', () => {
     assert.ok(times() > 10 && now() >= 10_000 && now() < 11_000, `${times()} in ${now()} ms`);
     const other = new Error('it may not know');
     let asked = 0;
-    const parts: unknown = {
+    const context: unknown = {
       request: { id: 'm-00000001' },
       peer: {
         locate: async () => {
@@ -184,7 +184,7 @@ describe('whether the destination has a mover', () => {
         },
       },
     };
-    await assert.rejects(isMoverThere(parts as SourceContext, t.signal), other);
+    await assert.rejects(isMoverThere(context as SourceContext, t.signal), other);
     assert.equal(asked, 1);
   });
 });

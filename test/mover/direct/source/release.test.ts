@@ -18,12 +18,12 @@ function releasing(t: TestContext, given: Answer<object>, path: (nowMs: number) 
     release: (_asked: unknown, options: { signal: AbortSignal }) => answer(given, options.signal),
   };
   const peer = { ...peerOf(api), address: '10.0.0.2:7443', answers: async () => path(now()) };
-  const parts: unknown = {
+  const context: unknown = {
     request: { id: 'm-00000001', toHost: 'b' },
     peer,
     state: () => initialSource(planned()).state,
   };
-  return { released: release(parts as SourceContext, signal), now };
+  return { released: release(context as SourceContext, signal), now };
 }
 
 describe('the release of a destination', () => {

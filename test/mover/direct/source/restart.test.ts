@@ -64,7 +64,7 @@ function lostGuest(given: Lost) {
       return answer(given.status ?? { hypervisor: 'running', state: 'armed' }, signal);
     },
   };
-  const parts: unknown = {
+  const context: unknown = {
     state: () => now,
     request: { id: 'm-1', request: { guest: 'web1' } },
     peer: peerOf(api),
@@ -90,7 +90,7 @@ function lostGuest(given: Lost) {
     },
   };
   const ending = (): Promise<GuestHandle> =>
-    restartGuest(parts as SourceContext, new AbortController().signal);
+    restartGuest(context as SourceContext, new AbortController().signal);
   return { done, ending, endMs: 30_000 + guestEndingMs(now) };
 }
 

@@ -11,8 +11,8 @@ const SAME: Check = { name: 'same-machine', side: 'both', verdict: 'pass', evide
 
 /** Reads the machine at the source, and compares the destination's as it is reported. */
 function compared(read: () => Promise<Compare | undefined>, there: unknown): Promise<Check[]> {
-  const parts = { guest: { machine: read }, state: () => ({ plan: { to: 'b' } }) };
-  return sameMachine(parts as unknown as SourceContext, signal)(there);
+  const context = { guest: { machine: read }, state: () => ({ plan: { to: 'b' } }) };
+  return sameMachine(context as unknown as SourceContext, signal)(there);
 }
 
 describe('the machine that the destination has made', () => {

@@ -43,7 +43,7 @@ interface Given {
 
 function partsOf({ state = {}, session = {}, calls = [], ...given }: Given) {
   const events: SourceEvent[] = [];
-  const parts: unknown = {
+  const context: unknown = {
     config: { network: { probe: given.probe ?? 'first-frame' } },
     state: () => ({ ...initialSource(planned()).state, ...state }),
     request: { id: 'm-00000001', request: { guest: 'web1' } },
@@ -68,22 +68,22 @@ function partsOf({ state = {}, session = {}, calls = [], ...given }: Given) {
     tookOver: () => given.tookOver ?? false,
     dispatch: (event: SourceEvent) => events.push(event),
   };
-  return { parts: parts as SourceContext, events, calls };
+  return { context: context as SourceContext, events, calls };
 }
 
 describe('the first frame', () => {
   test('is asked for where nobody knows of it yet, and no answer is no failure', async () => {
-    assert.deepEqual(await firstFrame(partsOf({ there: { firstFrameMs: 12 } }).parts, signal), {
+    assert.deepEqual(await firstFrame(partsOf({ there: { firstFrameMs: 12 } }).context, signal), {
       firstFrameMs: 12,
     });
-    assert.deepEqual(await firstFrame(partsOf({ there: {} }).parts, signal), {});
-    assert.deepEqual(await firstFrame(partsOf({ there: AWAY }).parts, signal), {});
+    assert.deepEqual(await firstFrame(partsOf({ there: {} }).context, signal), {});
+    assert.deepEqual(await firstFrame(partsOf({ there: AWAY }).context, signal), {});
   });
 
   test('is no question where it is known, or nobody looks for it', async () => {
     for (const given of [{ probe: 'off' }, { state: { known: { firstFrameMs: 3 } } }] as const) {
-      const { parts, calls } = partsOf({ ...given, there: { firstFrameMs: 12 } });
-      assert.deepEqual([await firstFrame(parts, signal), calls], [{}, []]);
+      const { context, calls } = partsOf({ ...given, there: { firstFrameMs: 12 } });
+      assert.deepEqual([await firstFrame(context, signal), calls], [{}, []]);
     }
   });
 });
@@ -124,7 +124,7 @@ describe('the last state of the guest', () => {
       status: async () => (calls.push('status'), {}),
       continueSwitchover: async () => void calls.push('continue'),
     };
-    await continueSwitchover(partsOf({ state: postcopy, session, calls }).parts, signal);
+    await continueSwitchover(partsOf({ state: postcopy, session, calls }).context, signal);
     assert.deepEqual(calls, ['finish disks', 'status', 'continue']);
   });
 
@@ -134,7 +134,7 @@ describe('the last state of the guest', () => {
       status: async () => ({ reason: 'flush failed' }),
       continueSwitchover: async () => void calls.push('continue'),
     };
-    const over = continueSwitchover(partsOf({ state: postcopy, session, calls }).parts, signal);
+    const over = continueSwitchover(partsOf({ state: postcopy, session, calls }).context, signal);
     await assert.rejects(over, (thrown) => hasCode(thrown, 'GODWIT_STREAM_FAILED'));
     assert.deepEqual(calls, ['finish disks']);
   });
@@ -154,9 +154,9 @@ test('how to start the guest anew is refused by the driver’s name where it can
 
 test('a hypervisor that has ended has no session; one that is out of reach is an error', async () => {
   const session = {};
-  assert.equal(await sessionIfThere(partsOf({ session }).parts, signal), session);
-  assert.equal(await sessionIfThere(partsOf({ session: LOST }).parts, signal), undefined);
-  await assert.rejects(sessionIfThere(partsOf({ session: AWAY }).parts, signal), AWAY);
+  assert.equal(await sessionIfThere(partsOf({ session }).context, signal), session);
+  assert.equal(await sessionIfThere(partsOf({ session: LOST }).context, signal), undefined);
+  await assert.rejects(sessionIfThere(partsOf({ session: AWAY }).context, signal), AWAY);
 });
 
 describe('the last look of a rehearsal', () => {
@@ -168,22 +168,22 @@ describe('the last look of a rehearsal', () => {
     });
 
   test('is journaled as the end of the stream', async () => {
-    const { parts, events } = looks('precopy', sample);
-    await lastLook(parts, signal);
+    const { context, events } = looks('precopy', sample);
+    await lastLook(context, signal);
     assert.deepEqual(events, [{ type: 'measured', sample, final: true }]);
   });
 
   test('is given up where the hypervisor does not answer at once, or fails', async () => {
     for (const seen of ['silent', LOST] as const) {
-      const { parts, events } = looks('postcopy', seen);
-      await lastLook(parts, signal);
+      const { context, events } = looks('postcopy', seen);
+      await lastLook(context, signal);
       assert.deepEqual(events, []);
     }
   });
 
   test('is not taken where the migration has not come to the switch', async () => {
-    const { parts, events } = looks(undefined, sample);
-    await lastLook(parts, signal);
+    const { context, events } = looks(undefined, sample);
+    await lastLook(context, signal);
     assert.deepEqual(events, []);
   });
 });
@@ -216,14 +216,14 @@ describe('what is left to do of a step that the hypervisor carries out', () => {
         fc.boolean(),
         async (step, seen, by, tries, tookOver) => {
           const state = { attempts: tries, via: by };
-          const { parts, calls } = partsOf({ state, tookOver, status: { stream: seen } });
+          const { context, calls } = partsOf({ state, tookOver, status: { stream: seen } });
           const isFirst = tries === 0 && !tookOver;
-          const expected = decide(parts.state(), step, isFirst ? undefined : seen);
+          const expected = decide(context.state(), step, isFirst ? undefined : seen);
           if (expected === 'broken') {
-            await assert.rejects(actionOf(parts, step, signal), (thrown) =>
+            await assert.rejects(actionOf(context, step, signal), (thrown) =>
               hasCode(thrown, 'GODWIT_STREAM_FAILED'),
             );
-          } else assert.equal(await actionOf(parts, step, signal), expected);
+          } else assert.equal(await actionOf(context, step, signal), expected);
           assert.deepEqual(calls, isFirst ? [] : ['status']);
         },
       ),
@@ -233,7 +233,7 @@ describe('what is left to do of a step that the hypervisor carries out', () => {
   test('is nothing of a stream that broke meanwhile: the step fails, with the hypervisor’s own reason', async () => {
     const at = (reason?: string) => {
       const status = { stream: 'failed' as const, ...(reason === undefined ? {} : { reason }) };
-      return actionOf(partsOf({ tookOver: true, status }).parts, 'memory', signal);
+      return actionOf(partsOf({ tookOver: true, status }).context, 'memory', signal);
     };
     await assert.rejects(at('connection reset'), /connection reset/);
     await assert.rejects(at(), /no mover listened/);

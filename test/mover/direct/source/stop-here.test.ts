@@ -13,12 +13,12 @@ const LOST = godwitError('GODWIT_HYPERVISOR_LOST', { side: 'source', guest: 'web
 function stopping(stopped: Answer<void>, signal?: AbortSignal) {
   const warnings: unknown[] = [];
   const log = { warn: (_facts: object, text: string) => warnings.push(text) } as unknown as Log;
-  const parts: unknown = {
+  const context: unknown = {
     guest: {
       session: async () => ({ stopGuest: (within: AbortSignal) => answer(stopped, within) }),
     },
   };
-  return { over: stopHere(parts as SourceContext, log, signal), warnings };
+  return { over: stopHere(context as SourceContext, log, signal), warnings };
 }
 
 describe('the copy at the source, which must not run', () => {

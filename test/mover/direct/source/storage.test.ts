@@ -74,7 +74,7 @@ function stage(root: string, given: Hosts) {
     },
   };
   const disks = given.disks.map(({ name, images }) => diskOf(name, ...images));
-  const parts: unknown = {
+  const context: unknown = {
     config: agentConfig.parse({ ...own, storage }),
     guest: {
       inspect: async () => ({ description: { disks }, files, uncopyable: given.uncopyable ?? {} }),
@@ -84,7 +84,7 @@ function stage(root: string, given: Hosts) {
     peer: peerOf(api),
   };
   const proving = (): Promise<StorageFound> =>
-    proveStorage(parts as SourceContext, AbortSignal.timeout(30_000));
+    proveStorage(context as SourceContext, AbortSignal.timeout(30_000));
   return { asked, proving, files };
 }
 

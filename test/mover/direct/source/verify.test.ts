@@ -45,7 +45,7 @@ function stage({ verify, clocks = [], addresses = ['10.9.0.21'], ...more }: Stag
     known: { networks: [{ ...nic, addresses }], description: { disks } },
     stopped: false,
   };
-  const parts = {
+  const context = {
     config: agentConfig.parse(own),
     request: { id: 'm-11111111' },
     peer: peerOf({ verify: verify ?? (async () => ({ checks: [THERE], machine: 'as it is' })) }),
@@ -56,7 +56,7 @@ function stage({ verify, clocks = [], addresses = ['10.9.0.21'], ...more }: Stag
     probes: { stoodStillMs: 80 },
     state: () => state,
   } as unknown as SourceContext;
-  return { verification, parts, asked, state };
+  return { verification, context, asked, state };
 }
 
 const verdicts = (checks: readonly Check[]): Record<string, string> =>
@@ -66,10 +66,10 @@ const verdicts = (checks: readonly Check[]): Record<string, string> =>
 
 describe('the source’s mover, which looks at its guest once that has moved', () => {
   test('brings together what both hosts and the guest itself show', async () => {
-    const { verification, parts } = stage({ clocks: [10, -70, -70] });
-    verification.before(parts, async (there) => [{ ...SAME, evidence: `${String(there)}` }]);
+    const { verification, context } = stage({ clocks: [10, -70, -70] });
+    verification.before(context, async (there) => [{ ...SAME, evidence: `${String(there)}` }]);
     await turn();
-    const all = await verification.results(parts, []);
+    const all = await verification.results(context, []);
     assert.deepEqual(verdicts(all), {
       copies: 'pass',
       disks: 'pass',
@@ -83,9 +83,9 @@ describe('the source’s mover, which looks at its guest once that has moved', (
   });
 
   test('says which looks a destination did not report, so that none is missed without a word', async () => {
-    const { verification, parts } = stage({ verify: async () => ({ checks: [] }) });
-    verification.before(parts, async () => [SAME]);
-    const all = await verification.results(parts, []);
+    const { verification, context } = stage({ verify: async () => ({ checks: [] }) });
+    verification.before(context, async () => [SAME]);
+    const all = await verification.results(context, []);
     for (const wanted of ['disks', 'segment', 'connections']) {
       const found = all.find(({ name, side }) => name === wanted && side === 'destination');
       assert.match(found?.evidence ?? '', /^not tried: b did not report it/, wanted);
@@ -95,8 +95,8 @@ describe('the source’s mover, which looks at its guest once that has moved', (
 
   test('says that nothing is known of devices that were to be plugged in, only where some were', async () => {
     const plugged = async (plug?: readonly string[]) => {
-      const { verification, parts } = stage({ verify: async () => ({ checks: [] }), plug });
-      const all = await verification.results(parts, []);
+      const { verification, context } = stage({ verify: async () => ({ checks: [] }), plug });
+      const all = await verification.results(context, []);
       return all.filter(({ name }) => name === 'plugged').map(({ evidence }) => evidence);
     };
     assert.deepEqual(await plugged(['gpu0']), ['not tried: b did not report it']);
@@ -106,15 +106,15 @@ describe('the source’s mover, which looks at its guest once that has moved', (
   test('is in doubt of a machine that differs, and of a disk that is still written to here', async () => {
     const facts = { guest: 'web1', host: 'b', what: 'one device' };
     const error = godwitError('GODWIT_MACHINE_DIFFERS', facts);
-    const { verification, parts } = stage({ writers: [['other (process 9)']] });
+    const { verification, context } = stage({ writers: [['other (process 9)']] });
     const differs: Check = {
       ...SAME,
       verdict: 'refuse',
       evidence: 'it differs',
       error: error.toJSON(),
     };
-    verification.before(parts, async () => [differs]);
-    const found = verdicts(await verification.results(parts, []));
+    verification.before(context, async () => [differs]);
+    const found = verdicts(await verification.results(context, []));
     assert.equal(found['devices'], 'warn');
     assert.equal(found['disks'], 'warn');
   });
@@ -127,9 +127,9 @@ describe('the source’s mover, which looks at its guest once that has moved', (
       ],
       [godwitError('GODWIT_DEADLINE', { what: 'verify', deadlineMs: 8000 }), /8000 ms/],
     ] as const) {
-      const { verification, parts } = stage({ verify: () => Promise.reject(thrown) });
-      verification.before(parts, async () => [SAME]);
-      const all = await verification.results(parts, []);
+      const { verification, context } = stage({ verify: () => Promise.reject(thrown) });
+      verification.before(context, async () => [SAME]);
+      const all = await verification.results(context, []);
       const segment = all.find(({ name }) => name === 'segment');
       assert.equal(segment?.notTried, true);
       assert.match(segment?.evidence ?? '', words);
@@ -140,9 +140,9 @@ describe('the source’s mover, which looks at its guest once that has moved', (
   test('takes from a destination its own looks, and nothing that this host knows better', async () => {
     const lies = ['copies', 'guest-clock', 'newer'].map((name) => ({ ...THERE, name }));
     const checks = [THERE, ...lies, { ...THERE, side: 'source' }];
-    const { verification, parts } = stage({ verify: async () => ({ checks }) });
-    verification.before(parts, async () => [SAME]);
-    const all = await verification.results(parts, []);
+    const { verification, context } = stage({ verify: async () => ({ checks }) });
+    verification.before(context, async () => [SAME]);
+    const all = await verification.results(context, []);
     const looks = all.map(({ name, side, notTried }) => `${name} ${side}${notTried ? '?' : ''}`);
     assert.deepEqual(looks, [
       'copies both',
@@ -157,25 +157,25 @@ describe('the source’s mover, which looks at its guest once that has moved', (
   });
 
   test('compares no clock of after the switch with itself', async () => {
-    const { verification, parts, state } = stage({ clocks: [10, 10, 10] });
-    verification.before(parts, async () => [SAME]);
+    const { verification, context, state } = stage({ clocks: [10, 10, 10] });
+    verification.before(context, async () => [SAME]);
     state.stopped = true;
     await turn();
-    assert.equal(verdicts(await verification.results(parts, []))['guest-clock'], 'not tried');
+    assert.equal(verdicts(await verification.results(context, []))['guest-clock'], 'not tried');
   });
 
   test('asks no guest without an address of IPv4, and none where nobody is to be probed', async () => {
     for (const how of [{ addresses: ['fd09::21'] }, { network: { probe: 'off' } }]) {
-      const { verification, parts, asked } = stage(how);
-      verification.before(parts, async () => [SAME]);
-      assert.equal(verdicts(await verification.results(parts, []))['guest-clock'], 'not tried');
+      const { verification, context, asked } = stage(how);
+      verification.before(context, async () => [SAME]);
+      assert.equal(verdicts(await verification.results(context, []))['guest-clock'], 'not tried');
       assert.deepEqual(asked, []);
     }
   });
 
   test('that took over says that it knows neither the machine nor the clock of before', async () => {
-    const { verification, parts } = stage({ clocks: [1, 1] });
-    const found = verdicts(await verification.results(parts, []));
+    const { verification, context } = stage({ clocks: [1, 1] });
+    const found = verdicts(await verification.results(context, []));
     assert.equal(found['devices'], 'not tried');
     assert.equal(found['guest-clock'], 'not tried');
   });

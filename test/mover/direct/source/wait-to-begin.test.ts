@@ -22,13 +22,13 @@ function waited(
     return { curve: [{ windowMs: 1000, dirtyBytes }] };
   };
   const session = { handle: { driver: 'fake' }, ...(measures ? { measure } : {}) };
-  const parts: unknown = {
+  const context: unknown = {
     state: () => initialSource(planned(settings)).state,
     request: { createdAt: new Date().toISOString(), request: { guest: 'web1' } },
     config: { stateDir: '/nonexistent' },
     guest: { session: async () => session, pid },
   };
-  return waitToBegin(parts as SourceContext, new AbortController().signal);
+  return waitToBegin(context as SourceContext, new AbortController().signal);
 }
 
 describe('what a migration waits for', () => {

@@ -66,7 +66,7 @@ export function scene(t: TestContext, first: Partial<SourceState>) {
     record: async (event: SourceEvent) => void recorded.push(event),
   };
   const mind = { mind: () => {}, isOpen: false };
-  const parts: unknown = {
+  const context: unknown = {
     request: { id: 'm-00000001', toHost: 'b', request: { guest: 'web1' } },
     state: () => seen.state,
     dispatch: (event: SourceEvent) => events.push(event),
@@ -118,7 +118,7 @@ export function scene(t: TestContext, first: Partial<SourceState>) {
   };
   const watch = new Watch(coordinator as Coordinator, clock, silentLog);
   t.after(() => watch.stop());
-  watch.start(parts as SourceContext);
+  watch.start(context as SourceContext);
   const go = async (ms: number): Promise<void> => {
     for (const until = now + ms; now < until;) {
       now += 10;
