@@ -101,7 +101,7 @@ function fileOf(url: string): string | undefined {
 }
 
 function edited(source: string, { file, from, to }: Edit): string {
-  const context = source.split(from);
-  if (context.length === 2) return context.join(to);
-  throw new Error(`${file} has ${context.length - 1} times what the edit replaces: ${from}`);
+  const parts = source.split(from);
+  if (parts.length === 2) return parts.join(to);
+  throw new Error(`${file} has ${parts.length - 1} times what the edit replaces: ${from}`);
 }

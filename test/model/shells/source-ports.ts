@@ -264,5 +264,7 @@ function peerOf(script: Script): object {
       ask: (a: object, route: object) => Promise<unknown>,
     ) => ask(api('call'), (reported: string) => reported),
     once: (ask: (a: object) => Promise<unknown>) => ask(api('once')),
+    // Who watches for a dark host hears nothing yet: that a call fails is among its own answers.
+    answers: () => new Promise(() => {}),
   } satisfies Partial<Record<keyof SourceContext['peer'], unknown>>;
 }
