@@ -121,9 +121,13 @@ export class Carrier {
     const round = { view, ...answers };
     const first = this.#decide(round, await fleet.look());
     if (isBeginning(view, first)) return turns.run(() => this.#promise(answers));
+    return this.#finish(round, first);
+  }
+
+  async #finish(round: InRound, first: StepOutput): Promise<Round> {
     // A guest whose reservation ended before the view may have come since that look.
-    const output = restsOnEmpty(view.wish, first.wish)
-      ? this.#decide(round, await fleet.look('now'))
+    const output = restsOnEmpty(round.view.wish, first.wish)
+      ? this.#decide(round, await this.#deps.fleet.look('now'))
       : first;
     return this.#write(round, output);
   }
@@ -134,7 +138,7 @@ export class Carrier {
     if (view === undefined) return 'lost';
     if (isWishEnd(view.wish.phase)) return 'ended';
     const round = { view, ...answers };
-    return this.#write(round, this.#decide(round, await this.#deps.fleet.look()));
+    return this.#finish(round, this.#decide(round, await this.#deps.fleet.look()));
   }
 
   #view(): Promise<WishView | undefined> {

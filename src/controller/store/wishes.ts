@@ -178,6 +178,8 @@ export class Wishes implements WishStore {
         'in',
         claims.map(({ epoch }) => epoch),
       )
+      // One that was released while this write waited for its row stays so.
+      .where('lease_until', '>', 0)
       .execute();
   }
 

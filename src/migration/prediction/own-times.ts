@@ -65,6 +65,9 @@ export function movesTo(to: string, reports: Iterable<Moved>): OwnMove[] {
   return moves;
 }
 
+/** What a few moves say of a standstill is believed up to here: one move that stood for long is no rule. */
+const MOST_LEARNED = 8;
+
 /**
  * What to multiply by what the model says of a standstill: towards the median of the latest moves of the same kind, as far
  * as these outweigh what is assumed. 1 where there is none.
@@ -80,7 +83,8 @@ export function learnedFactor(saidMs: number, kind: Kind, moves: readonly OwnMov
   const latest = same.slice(0, MOST_LOOKED_AT).map(({ downtimeMs }) => downtimeMs);
   if (latest.length === 0 || saidMs <= 0) return 1;
   const ratio = medianOf(latest) / saidMs;
-  return ratio ** (latest.length / (latest.length + ASSUMED_COUNTS));
+  const factor = ratio ** (latest.length / (latest.length + ASSUMED_COUNTS));
+  return Math.min(MOST_LEARNED, Math.max(1 / MOST_LEARNED, factor));
 }
 
 /** Between the two in the middle, by their ratio. */

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { closeSync, fstatSync, openSync, readSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, renameSync } from 'node:fs';
 import { placeOf } from '../codec/item.ts';
 import { ID_BYTES } from '../codec/settings.ts';
+import { writeAll } from './segment.ts';
 
 /** 24 bytes each: a guest of 4 GiB in 24 MB. A larger one keeps the places that were encoded last. */
 export const PLACE_CELLS = 2 ** 20;
@@ -70,9 +71,10 @@ export class Places {
       let at = DIGEST_BYTES;
       for (const piece of this.#pieces()) {
         digest.update(piece);
-        at += writeSync(descriptor, piece, 0, piece.length, at);
+        writeAll(descriptor, piece, at);
+        at += piece.length;
       }
-      writeSync(descriptor, digest.digest(), 0, DIGEST_BYTES, 0);
+      writeAll(descriptor, digest.digest(), 0);
     } finally {
       closeSync(descriptor);
     }

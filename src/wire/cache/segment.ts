@@ -179,7 +179,8 @@ export class Segment {
   }
 }
 
-function writeAll(descriptor: number, bytes: Buffer, position: number): void {
+/** All of it; whatever the disk is short of is thrown. */
+export function writeAll(descriptor: number, bytes: Buffer, position: number): void {
   let at = 0;
   while (at < bytes.length) {
     at += writeSync(descriptor, bytes, at, bytes.length - at, position + at);

@@ -52,6 +52,17 @@ export function promisesSuite(name: string, make: () => Promise<StorePlace>): vo
         assert.deepEqual(ended, [taken.epoch]);
       }));
 
+    test('a claim that was released meanwhile is not renewed', () =>
+      opened(1, make, async ([store]) => {
+        const wishes = new Wishes(store);
+        await wishes.add(drainOf('a'));
+        const claim = (await wishes.acquire('one', LEASE_MS)) ?? assert.fail();
+        await wishes.release(claim, 0);
+        await wishes.renewAll([claim], LEASE_MS);
+        const again = (await wishes.acquire('two', LEASE_MS)) ?? assert.fail();
+        assert.equal(again.wish, claim.wish);
+      }));
+
     test('two controllers whose drains all begin at once promise no room twice, and all the room there is', () =>
       opened(2, make, async (stores) => {
         const owners = stores.map((store, nth) => {

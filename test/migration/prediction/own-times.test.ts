@@ -79,6 +79,12 @@ test('only the latest moves of a kind count, however many of another lie between
   assert.equal(learnedFactor(50, kind, [...latest, ...old]), learnedFactor(50, kind, latest));
 });
 
+test('one move that stood for very long is no rule', () => {
+  const kind = stood(0);
+  assert.equal(learnedFactor(100, kind, [stood(45_000)]), 8);
+  assert.equal(learnedFactor(45_000, kind, [stood(100)]), 1 / 8);
+});
+
 test('what is learned leaves time and bytes as they are, and lies between what was said and what was seen', () => {
   const moves = fc.array(
     fc.record({
