@@ -5,6 +5,7 @@ import type { AgentConfig } from '../config.ts';
 import { liveFile } from '../host/live-file.ts';
 import { notWatched, wrongWatch } from '../network/probe/allowed.ts';
 import type { OwnKnowledge } from '../network/probe/allowed.ts';
+import { configuredOf } from '../network/probe/choose.ts';
 import { splitAddress } from '../protocol/names.ts';
 import { removeProbePort, removeWatchPorts } from '../network/segment/probe-port.ts';
 import type {
@@ -118,7 +119,7 @@ export class GuestProbes {
     const hosts = all.map((each) => splitAddress(each).host);
     const own = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
     return {
-      configured: probe === 'off' ? [] : (probe.addresses[guest] ?? []),
+      configured: probe === 'off' ? [] : configuredOf(probe.addresses, guest),
       hosts: [...hosts, ...own.map((each) => each.address)],
     };
   }

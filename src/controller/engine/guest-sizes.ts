@@ -16,6 +16,8 @@ const AT_ONCE = 2;
 const BUSY_MS = 500;
 /** Of one guest; it is looked at for 3 s, and the line once for 1.2 s. */
 const GUEST_MS = 30_000;
+/** How long one host has for the line of all. */
+const LINE_MS = 12_000;
 /** Of all guests of a request: those that are not measured by then count with all of their memory. */
 const ALL_MS = 60_000;
 /** A plan that is looked at and then asked for is the same one. */
@@ -88,9 +90,11 @@ export class AskedSizes implements GuestSizes {
     for (const waiting of hosts.slice(0, MOST_TURNS)) {
       const next = waiting.shift();
       if (next === undefined || signal.aborted) continue;
-      const answer = await this.#plan(next, { ask, link: undefined, signal });
-      if (answer === 'busy') waiting.push(next);
-      else if (answer?.link !== undefined) return answer.link;
+      const inTime = AbortSignal.any([signal, AbortSignal.timeout(LINE_MS)]);
+      const answer = await this.#plan(next, { ask, link: undefined, signal: inTime });
+      // A host that did not answer in this time may do so in its own.
+      if (answer === 'busy' || (answer === undefined && inTime.aborted)) waiting.push(next);
+      else if (answer?.link?.how === 'measured' && answer.link.rate > 0) return answer.link;
     }
     return undefined;
   }

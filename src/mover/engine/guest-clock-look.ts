@@ -5,6 +5,7 @@ import type { ClockDifference } from '../../migration/report/probes.ts';
 import { judgeGuestClock, looked, notLooked } from '../../migration/report/verified.ts';
 import type { Verified } from '../../migration/report/verified.ts';
 import { askGuestClock } from '../../network/clock/guest-clock.ts';
+import { configuredOf } from '../../network/probe/choose.ts';
 
 const CLOCK_MS = 4000;
 /** Between the two questions for the guest's clock, ms: a clock that has stopped is distinguished from one that goes. */
@@ -19,7 +20,7 @@ export function clockAddressOf(
   seen: readonly string[],
 ): string | { readonly why: string } {
   if (probe === 'off') return { why: 'guests are not probed, as this host is configured' };
-  const all = [...(probe.addresses[guest] ?? []), ...seen];
+  const all = [...configuredOf(probe.addresses, guest), ...seen];
   return all.find((each) => isIPv4(each)) ?? { why: 'no IPv4 address of the guest is known' };
 }
 

@@ -6,6 +6,7 @@ import { isWatchedEarly, probeReportOf } from '../../migration/report/probes.ts'
 import { inOrder, judgeReached, looked, notLooked } from '../../migration/report/verified.ts';
 import type { Verified } from '../../migration/report/verified.ts';
 import type { askGuestClock } from '../../network/clock/guest-clock.ts';
+import { configuredOf } from '../../network/probe/choose.ts';
 import type { Wanted } from '../../network/probe/find.ts';
 import { GuestWatch } from '../../network/probe/watch.ts';
 import type { WatchResult } from '../../protocol/peer/probe.ts';
@@ -66,7 +67,7 @@ export class ManagedVerification {
       nics: [],
       bridges: {},
       probing,
-      addresses: addresses[plan.guest] ?? [],
+      addresses: configuredOf(addresses, plan.guest),
       leastIntervalMs: isShort ? 0 : LONG_INTERVAL_MS,
     });
   }
@@ -78,7 +79,7 @@ export class ManagedVerification {
     if (probe === 'off') return undefined;
     if (probe.hosts?.includes(name) === false)
       return `\`network.probe.hosts\` does not name ${name}, and no other host can know that guest`;
-    return (probe.addresses[guest] ?? []).length === 0 ? NO_ADDRESS : undefined;
+    return configuredOf(probe.addresses, guest).length === 0 ? NO_ADDRESS : undefined;
   }
 
   /** Its manager has it at the destination. Never rejects. */

@@ -20,6 +20,14 @@ export interface Target {
   readonly mac: string;
 }
 
+/** The addresses of a guest that are configured; a guest may be called `constructor`. */
+export function configuredOf(
+  addresses: Readonly<Record<string, readonly string[]>>,
+  guest: string,
+): readonly string[] {
+  return Object.hasOwn(addresses, guest) ? (addresses[guest] ?? []) : [];
+}
+
 /** Addresses that mean something on each link anew: a host's own services (metadata of a cloud) are among them. */
 const LINK_LOCAL = new BlockList();
 LINK_LOCAL.addSubnet('169.254.0.0', 16);

@@ -90,6 +90,17 @@ describe('guests of several hosts', () => {
     );
   });
 
+  test('are told of no line that nobody measured just now, or that carries nothing', async () => {
+    for (const link of [
+      { ...LINE, how: 'seen' as const },
+      { ...LINE, rate: 0 },
+    ]) {
+      const { sizes, asked } = agents(() => ({ prediction: wayOf({ bytes: 1000 }), link }));
+      await sizes.of(spread, ASK);
+      assert.ok(asked.every((each) => each.link === undefined));
+    }
+  });
+
   test('take turns at the line while hosts cannot measure it, and go on without it after three', async () => {
     const { sizes, asked } = agents((name) => {
       if (name === 'g1') throw godwitError('GODWIT_OVERLOADED', { what: 'checks', limit: 4 });

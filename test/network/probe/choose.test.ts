@@ -1,11 +1,24 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { candidates, kindsOf, targetsOf, whyNone } from '../../../src/network/probe/choose.ts';
+import {
+  candidates,
+  configuredOf,
+  kindsOf,
+  targetsOf,
+  whyNone,
+} from '../../../src/network/probe/choose.ts';
 import { probing } from '../../../src/protocol/peer/probe.ts';
 
 const MAC = '52:54:00:00:00:21';
 
 describe('what a watched guest is asked', () => {
+  test('goes to what is configured for its name, and to nothing for any name that is not there', () => {
+    const addresses = { web1: ['10.9.0.21'] };
+    assert.deepEqual(configuredOf(addresses, 'web1'), ['10.9.0.21']);
+    for (const name of ['web2', 'constructor', 'toString', '__proto__'])
+      assert.deepEqual(configuredOf(addresses, name), []);
+  });
+
   test('goes to the addresses that its host and this one know, each once, and to nobody else', () => {
     const nics = [
       { mac: MAC, addresses: ['10.9.0.21', '10.9.0.21', '127.0.0.1', '224.0.0.5', 'fd09::21'] },

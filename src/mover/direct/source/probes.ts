@@ -18,6 +18,7 @@ import type { ProbeReport } from '../../../protocol/public/probe.ts';
 import type { Client } from '../../../rpc/client.ts';
 import type { Connect } from '../../engine/surroundings.ts';
 import type { SourceContext } from './source-context.ts';
+import { configuredOf } from '../../../network/probe/choose.ts';
 
 /** A watch that nobody asks for again ends by itself, ms; it is asked for again so often. */
 const LEASE_MS = 10_000;
@@ -234,7 +235,7 @@ function orderOf({ config, request, state }: SourceContext): WatchOrder | undefi
   if (probe === 'off' || networks.length === 0) return undefined;
   const { guest } = request.request;
   const { hosts: _hosts, addresses, laterMs: _laterMs, ...probing } = probe;
-  const nics = networks.map((nic) => withAddresses(nic, addresses[guest] ?? []));
+  const nics = networks.map((nic) => withAddresses(nic, configuredOf(addresses, guest)));
   const { to } = state().plan;
   return { id: request.id, guest, to, nics, probing, leaseMs: LEASE_MS };
 }
