@@ -51,6 +51,7 @@ export async function inFlight({
   };
   await goesOn('moves in flight', async () => (await askLoad(load)).moves.open);
   const allBegunMs = performance.now() - begun;
+  for (const line of await whatWaits(api, ids)) say(`${hosts} hosts: ${line}`);
   const { readsMs, mostBytes } = await hold({ api, controllers, hosts });
   const freed = performance.now();
   await askLoad(load, 'release');
@@ -97,6 +98,19 @@ async function hold({
     mostBytes = Math.max(mostBytes, controllers.residentBytes());
   }
   return { readsMs, mostBytes };
+}
+
+/** For each thing that guests still wait for: how many do, and one of them in the controller’s words. */
+async function whatWaits(api: ControllerApi, ids: readonly string[]): Promise<string[]> {
+  const seen = new Map<string, { count: number; words: string }>();
+  for (const id of ids) {
+    const { wish } = await api.wish({ params: { id } }, { deadlineMs: STUCK_MS });
+    for (const { guest, waitsFor, words } of wish.queue) {
+      const count = (seen.get(waitsFor)?.count ?? 0) + 1;
+      seen.set(waitsFor, { count, words: `${guest}: ${words}` });
+    }
+  }
+  return [...seen].map(([what, { count, words }]) => `${count} wait for ${what} (${words})`);
 }
 
 async function countDone(api: ControllerApi, ids: readonly string[]): Promise<number> {

@@ -1,9 +1,19 @@
 import { drain } from '../../planner/drain.ts';
+import type { RunningMove } from '../../planner/drain.ts';
 import type { Inventory, PlannedMove, PlannerGuest, PlannerHost } from '../../planner/inventory.ts';
 import { NO_RATES } from '../history/rates.ts';
 import { trunksOf } from '../site-map.ts';
 import { aimOf, emptiedBy } from './aim.ts';
-import { goesCold, guestBytes, homesOf, labelsOf, ownOf, roomBytes, whyClosed } from './facts.ts';
+import {
+  goesCold,
+  guestBytes,
+  homesOf,
+  labelsOf,
+  ownOf,
+  promisedBytes,
+  roomBytes,
+  whyClosed,
+} from './facts.ts';
 import type { GuestFacts, World } from './facts.ts';
 import { byDeadline } from './evacuation.ts';
 import type { PlannedLine } from './evacuation.ts';
@@ -45,9 +55,12 @@ export function planFor(
   const hosts = new Set(
     guests.flatMap((name) => homesOf(world.guests.get(name) ?? NOBODY).map(({ host }) => host)),
   );
-  const inventory = inventoryOf(wish, wanted, world);
+  const running = open.filter(({ guest }) => !wanted.has(guest));
+  const inventory = inventoryOf(wish, { wanted, running }, world);
   const plan = drain(inventory, {
     hosts: [...hosts],
+    // What runs is of the parallelism and of the links that the plan counts on.
+    running: running.map((each) => runningMove(each, world)),
     parallel: ask.maxParallel ?? world.limits.fleet,
     pairs: (world.past ?? NO_RATES).pairs,
     perHost: Math.max(world.limits.outPerHost, world.limits.inPerHost),
@@ -107,8 +120,26 @@ const NOBODY: Pick<GuestFacts, 'at'> & GuestFacts = {
   unmovable: [],
 };
 
-function inventoryOf(wish: Wish, wanted: ReadonlySet<string>, world: World): Inventory {
+/** Nobody asked its mover how far it is: by its own prediction it has sent what its time so far is of the whole. */
+function runningMove(
+  { guest, to, createdAtMs, seconds, memoryBytes }: Move,
+  { nowMs }: World,
+): RunningMove {
+  const elapsedSeconds = Math.max(0, (nowMs - createdAtMs) / 1000);
+  if (seconds === 0) return { guest, to, elapsedSeconds };
+  const left = Math.max(0, 1 - elapsedSeconds / seconds);
+  return { guest, to, elapsedSeconds, leftBytes: Math.round(memoryBytes * left) };
+}
+
+function inventoryOf(
+  wish: Wish,
+  { wanted, running }: { readonly wanted: ReadonlySet<string>; readonly running: readonly Move[] },
+  world: World,
+): Inventory {
   const emptied = new Set(emptiedBy(wish, world));
+  // The planner seats what runs where it goes: that room is taken once.
+  const ids = new Set(running.map(({ id }) => id));
+  const comes = world.reservations.filter(({ move }) => ids.has(move));
   const past = world.past ?? NO_RATES;
   const hosts = [...world.hosts.values()].map((host): PlannerHost => {
     const linkBytesPerSecond = host.linkBytesPerSecond ?? past.links.get(host.name);
@@ -118,7 +149,10 @@ function inventoryOf(wish: Wish, wanted: ReadonlySet<string>, world: World): Inv
       cpu: host.cores,
       coreCpu: 1,
       // This plan does not count on capacity that is promised to others.
-      memoryBytes: guestBytes(world, host.name) + roomBytes(world, host.name),
+      memoryBytes:
+        guestBytes(world, host.name) +
+        roomBytes(world, host.name) +
+        promisedBytes({ ...world, reservations: comes }, host.name),
       on: true,
       ...(host.silentSinceMs === undefined ? {} : { silent: true }),
       ...(host.site === undefined ? {} : { site: host.site }),

@@ -41,3 +41,27 @@ test('another place is chosen once a guest may leave, and not while as many leav
   assert.deepEqual(places([moveOf()]), ['g2 to b']);
   assert.deepEqual(places([]).toSorted(), ['g1 to c', 'g2 to c']);
 });
+
+test('a plan that is made again counts what runs: a guest whose place is closed goes elsewhere beside the others', () => {
+  const hosts = ['a', 'b', 'c'].map((each) => host(each));
+  const names = ['g1', 'g2', 'g3', 'g4'];
+  const guests = names.map((each) => guest(each, 'a'));
+  const wish: Wish = {
+    ...drainOf('a'),
+    order: [{ guest: 'g4', to: 'b', seconds: 1 }],
+    parallel: 4,
+    plannedAtMs: NOW - REPLAN_MS,
+  };
+  const open = names.slice(0, 3).map((each) => moveOf({ id: `m-${each}`, guest: each }));
+  const reservations = open.flatMap((each) => reservationOf(each) ?? []);
+  const marks = new Map([['b', { host: 'b', drainingFor: 'w-00000002' }]]);
+  const now = world({ hosts, guests, marks, reservations });
+  const standing = { wish, left: leftOf(wish, open, now), open, world: now };
+  const begun = begin(standing, { epoch: 1, ids: ['m-00000002'] });
+  assert.deepEqual(
+    begun.moves.map(({ guest: each, to }) => `${each} to ${to}`),
+    ['g4 to c'],
+    JSON.stringify(begun.queue),
+  );
+  assert.equal(begun.wish.parallel, 4);
+});
