@@ -36,6 +36,17 @@ export class Destinations {
     this.#options = options;
     this.#targets = targets;
     this.#before = new Map((options.before ?? []).map(({ guest, to }) => [guest, to]));
+    for (const { from, to, bytes } of options.others ?? []) {
+      for (const [host, way] of [
+        [from, 'out'],
+        [to, 'in'],
+      ] as const) {
+        const place = fleet.byName.get(host);
+        if (place === undefined) continue;
+        const name = `${host}, ${way}`;
+        this.#busy.set(name, (this.#busy.get(name) ?? 0) + bytes / this.#carries(place, way));
+      }
+    }
   }
 
   /** The hosts that the unit could go to as well; undefined where it has no destination. */

@@ -13,6 +13,13 @@ export interface RunningMove {
   readonly bytesPerSecond?: number;
 }
 
+/** A move that is not of this drain. */
+export interface OtherMove {
+  readonly from: string;
+  readonly to: string;
+  readonly bytes: number;
+}
+
 /** What links carry as the drain sees it, as a part of what is said of them; by the names of `BusiestLink`. */
 export type LinkFactors = Readonly<Record<string, number>>;
 
@@ -37,6 +44,8 @@ export interface DrainOptions {
   readonly deadlineSeconds?: number;
   /** For a plan that is made again as a drain goes: what runs. */
   readonly running?: readonly RunningMove[];
+  /** What others move meanwhile: of places that are equal, the one to which fewest of these come is the better one. */
+  readonly others?: readonly OtherMove[];
   /** `linkFactors` of the plan before. */
   readonly linkFactors?: LinkFactors;
   /** Where guests were to go by the plan before, in its order: kept where it still holds. */

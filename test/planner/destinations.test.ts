@@ -70,3 +70,14 @@ test('a guest goes back to where it came from only where it has no other place',
   assert.equal(placed(hosts, [guest('g', 'a', { left })]).get('g'), 'c');
   assert.equal(placed(hosts.slice(0, 2), [guest('g', 'a', { left })]).get('g'), 'b');
 });
+
+test('of equal hosts the one to which others move least is chosen', () => {
+  const hosts = [
+    host('a', link(10)),
+    host('b', link(10)),
+    host('c', link(10)),
+    host('d', link(10)),
+  ];
+  const others = ['b', 'b', 'd'].map((to) => ({ from: 'x', to, bytes: GIB }));
+  assert.equal(placed(hosts, [guest('g', 'a')], { others }).get('g'), 'c');
+});

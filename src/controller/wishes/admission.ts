@@ -1,5 +1,5 @@
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
-import { guestsAt, labelsOf, roomBytes, runsOf, whyClosed } from './facts.ts';
+import { guestsAt, isTaken, labelsOf, roomBytes, runsOf, whyClosed } from './facts.ts';
 import type { Reservation, World } from './facts.ts';
 import { untilWindowMs } from '../../protocol/label-rules.ts';
 import type { Waiting, WaitsFor } from '../../protocol/controller/wish.ts';
@@ -155,9 +155,9 @@ function byLimits(
   if (!recovers && limited(moving.filter((each) => each.source === from).length, out)) {
     return { waitsFor: 'host-limit', words: `${out} leave ${from} already` };
   }
-  const into = marks.get(to)?.inLimit ?? limits.inPerHost;
-  if (limited(moving.filter((each) => each.host === to).length, into)) {
-    return { waitsFor: 'destination-limit', words: `${into} come to ${to} already` };
+  if (isTaken(world, to)) {
+    const words = `${marks.get(to)?.inLimit ?? limits.inPerHost} come to ${to} already`;
+    return { waitsFor: 'destination-limit', words };
   }
   const link = limits.links[`${from}>${to}`];
   const onLink = moving.filter((each) => each.source === from && each.host === to).length;

@@ -2,7 +2,7 @@ import { MOST_GUESTS } from '../../protocol/controller/wish.ts';
 import { admit, memberAt } from './admission.ts';
 import type { Entry } from './admission.ts';
 import type { Left } from './candidates.ts';
-import { goesCold, labelsOf, noticeMsOf, ownOf, roomBytes, whyClosed } from './facts.ts';
+import { goesCold, isTaken, labelsOf, noticeMsOf, ownOf, roomBytes, whyClosed } from './facts.ts';
 import type { World } from './facts.ts';
 import { planFor } from './plan.ts';
 import { withStarts } from './queue.ts';
@@ -136,7 +136,15 @@ function withPlan({ wish, left, open, world }: Standing): Wish {
     isRecovery(wish) ||
     world.reservations.filter(({ source }) => source === from).length <
       (world.marks.get(from)?.outLimit ?? world.limits.outPerHost);
-  const isAmiss = isOld && ready.some(({ guest, from }) => !isOf(guest) && mayLeave(from));
+  // A place to which others come meanwhile is given up where there is a free one.
+  const isTakenFrom = (guest: string): boolean =>
+    isTaken(world, placed.get(guest) ?? '') &&
+    (wish.ask.to ?? [...world.hosts.keys()]).some(
+      (host) => isUsable(world, host, guest) && !isTaken(world, host),
+    );
+  const isAmiss =
+    isOld &&
+    ready.some(({ guest, from }) => mayLeave(from) && (!isOf(guest) || isTakenFrom(guest)));
   // With a deadline or a budget, nothing begins on older knowledge.
   const isByDeadline = wish.ask.sites !== undefined && (isOld || open.length < wish.parallel);
   if (!isNew && !isByDeadline && !isAmiss) return wish;

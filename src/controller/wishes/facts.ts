@@ -241,3 +241,9 @@ export function roomBytes(world: World, host: string): number {
   const byKernel = (facts.availableBytes ?? Infinity) - reservedBytes(world, host);
   return Math.max(0, Math.min(byGuests, byKernel));
 }
+
+/** Whether as many guests come to the host as may at a time. */
+export function isTaken({ reservations, marks, limits }: World, host: string): boolean {
+  const coming = reservations.filter((each) => each.source !== undefined && each.host === host);
+  return coming.length >= (marks.get(host)?.inLimit ?? limits.inPerHost);
+}

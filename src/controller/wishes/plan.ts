@@ -61,6 +61,9 @@ export function planFor(
     hosts: [...hosts],
     // What runs is of the parallelism and of the links that the plan counts on.
     running: running.map((each) => runningMove(each, world)),
+    others: world.reservations.flatMap(({ wish: other, source: from, host: to, memoryBytes }) =>
+      other === wish.id || from === undefined ? [] : [{ from, to, bytes: memoryBytes }],
+    ),
     parallel: ask.maxParallel ?? world.limits.fleet,
     pairs: (world.past ?? NO_RATES).pairs,
     perHost: Math.max(world.limits.outPerHost, world.limits.inPerHost),

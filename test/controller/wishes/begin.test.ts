@@ -65,3 +65,28 @@ test('a plan that is made again counts what runs: a guest whose place is closed 
   );
   assert.equal(begun.wish.parallel, 4);
 });
+
+test('a guest whose place is taken by what others move goes to a free host, and waits where there is none', () => {
+  const guests = [guest('g1', 'a'), ...['o1', 'o2', 'o3'].map((each) => guest(each, 'd'))];
+  const limits = { ...DEFAULT_LIMITS, inPerHost: 1 };
+  const wish: Wish = {
+    ...drainOf('a'),
+    order: [{ guest: 'g1', to: 'b', seconds: 1 }],
+    plannedAtMs: NOW - REPLAN_MS,
+  };
+  const goes = (taken: readonly string[]) => {
+    const reservations = taken.flatMap((to, place) => {
+      const other = { id: `m-${to}`, wish: 'w-other', guest: `o${place + 1}`, from: 'd', to };
+      return reservationOf(moveOf(other)) ?? [];
+    });
+    const hosts = ['a', 'b', 'c', 'd'].map((each) => host(each));
+    const marks = new Map([['d', { host: 'd', drainingFor: 'w-other' }]]);
+    const now = world({ hosts, guests, limits, marks, reservations });
+    const standing = { wish, left: leftOf(wish, [], now), open: [], world: now };
+    const { moves, queue } = begin(standing, { epoch: 1, ids: ['m-00000002'] });
+    return [...moves.map(({ to }) => to), ...queue.map(({ waitsFor }) => waitsFor)];
+  };
+  assert.deepEqual(goes([]), ['b']);
+  assert.deepEqual(goes(['b']), ['c']);
+  assert.deepEqual(goes(['b', 'c']), ['destination-limit']);
+});
