@@ -154,6 +154,7 @@ function hostFacts(host: SnapshotHost, nowMs: number): HostFacts {
     ...(managed === undefined ? {} : { realm: managed.realm }),
     ...(closed === undefined ? {} : { closed }),
     ...(managed?.maintenanceMode === undefined ? {} : { maintenanceMode: managed.maintenanceMode }),
+    ...(managed?.powerMode === undefined ? {} : { powerMode: managed.powerMode }),
     ...(isHeard ? {} : { silentSinceMs: sinceMs }),
     seenAtMs: isHeard ? nowMs : sinceMs,
     cores: cores ?? 0,

@@ -189,7 +189,7 @@ export class HostBook implements Heard {
 }
 
 function factsOfManaged(manager: string, host: ManagedHost): Partial<NewHost> {
-  const { realm, closed, maintenanceMode, version, cores } = host;
+  const { realm, closed, maintenanceMode, powerMode, version, cores } = host;
   const { memoryBytes, memoryAvailableBytes } = host;
   return {
     managed: managedText({
@@ -197,6 +197,7 @@ function factsOfManaged(manager: string, host: ManagedHost): Partial<NewHost> {
       realm,
       ...(closed === undefined ? {} : { closed }),
       ...(maintenanceMode === undefined ? {} : { maintenanceMode }),
+      ...(powerMode === undefined ? {} : { powerMode }),
     }),
     version: version ?? null,
     cores: cores ?? null,

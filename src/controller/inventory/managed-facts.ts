@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { hostName, shortText } from '../../protocol/names.ts';
-import { maintenanceMode } from '../../protocol/public/managed-host.ts';
+import { maintenanceMode, powerMode } from '../../protocol/public/managed-host.ts';
 import { name64 } from '../../protocol/public/host.ts';
 
 /** What is kept of a host besides, where a manager speaks for it. */
@@ -11,6 +11,7 @@ const managedFacts = z.object({
   /** Why no guest may come there now. */
   closed: shortText.optional(),
   maintenanceMode: maintenanceMode.optional(),
+  powerMode: powerMode.optional(),
 });
 export type ManagedFacts = z.infer<typeof managedFacts>;
 

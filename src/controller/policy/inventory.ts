@@ -3,6 +3,8 @@ import { whyItNeverMoves, whyItWaits } from '../wishes/candidates.ts';
 import { homesOf, labelsOf, roomBytes, whyClosed } from '../wishes/facts.ts';
 import type { GuestFacts, HostFacts, World } from '../wishes/facts.ts';
 import { untilWindowMs } from '../../protocol/label-rules.ts';
+import type { PolicyKind } from '../../protocol/controller/policy.ts';
+import { keeperOf } from './keepers.ts';
 import type { Loads } from './loads.ts';
 
 /** A move of the last day. */
@@ -13,6 +15,7 @@ export interface PastMove {
 }
 
 export interface Known {
+  readonly kind: PolicyKind;
   readonly world: World;
   readonly loads: Loads;
   /** What guests use in the hour to come, cores, by earlier days. */
@@ -111,7 +114,7 @@ const isUnreported = (facts: GuestFacts, loads: Loads): boolean =>
 
 function plannerHost(
   facts: HostFacts,
-  { world, loads, mutedHosts }: Known,
+  { kind, world, loads, mutedHosts }: Known,
   { memoryBytes, hasUnreported }: { readonly memoryBytes: number; readonly hasUnreported: boolean },
 ): PlannerHost {
   const { name, cores } = facts;
@@ -144,7 +147,7 @@ function plannerHost(
       ? {}
       : { linkBytesPerSecond: facts.linkBytesPerSecond }),
     ...(pressure.length === 0 ? {} : { pressure }),
-    ...(mutedHosts.has(name) ? { kept: true } : {}),
+    ...(mutedHosts.has(name) || keeperOf(facts, kind) !== undefined ? { kept: true } : {}),
   };
 }
 
@@ -166,7 +169,7 @@ function plannerGuest({ facts, host, goal, beside, left }: Standing, known: Know
   const group = 'words' in labels ? undefined : labels.antiAffinity;
   const stays =
     whyItNeverMoves(facts, world) !== undefined ||
-    isBalancedElsewhere(host, world) ||
+    isKept(host, known) ||
     mutedGuests.has(name) ||
     asked.has(name) ||
     beside.includes(facts) ||
@@ -196,9 +199,10 @@ function plannerGuest({ facts, host, goal, beside, left }: Standing, known: Know
   };
 }
 
-/** A manager that moves guests there by itself, such as DRS, balances them too: two would move them to and fro. */
-const isBalancedElsewhere = (host: string, { hosts }: World): boolean =>
-  hosts.get(host)?.maintenanceMode?.moves === 'manager';
+const isKept = (name: string, { kind, world }: Known): boolean => {
+  const host = world.hosts.get(name);
+  return host !== undefined && keeperOf(host, kind) !== undefined;
+};
 
 const isOutOfWindow = (labels: ReturnType<typeof labelsOf>, nowMs: number): boolean =>
   !('words' in labels) && labels.window !== undefined && untilWindowMs(labels.window, nowMs) > 0;

@@ -14,6 +14,7 @@ import { draftsOf } from './drafts.ts';
 import type { Drafted } from './drafts.ts';
 import { foreignMoves, otherHand } from './foreign.ts';
 import { inventoryFor } from './inventory.ts';
+import { keepersWords } from './keepers.ts';
 import { Loads } from './loads.ts';
 import {
   accepted,
@@ -80,7 +81,8 @@ export function changeOf(view: PolicyView, seen: Seen, newId: () => string): Pol
   const { world, loads } = seen;
   const isOurs = scopeOf(view);
   const other = otherHandIn(view, loads, isOurs);
-  const note = whyNothing(policy, seen, nowMs, other);
+  const kept = keepersWords([...world.hosts.values()].filter(({ name }) => isOurs(name)), policy.kind);
+  const note = withWords(whyNothing(policy, seen, nowMs, other), policy.mode, kept);
   const proposals = view.proposals.map((each) =>
     followed(each, { nowMs, wishes: view.wishes, moves: view.made, loads }),
   );
@@ -130,12 +132,17 @@ function otherHandIn(view: PolicyView, loads: Loads, isOurs: (host: string) => b
 }
 
 /** What a person should know, and whether it keeps the policy from proposing anything. */
+interface Note {
+  readonly words?: string;
+  readonly blocks: boolean;
+}
+
 function whyNothing(
   { mode, kind }: Policy,
   { loads, setsPower }: Seen,
   nowMs: number,
   other: string | undefined,
-): { readonly words?: string; readonly blocks: boolean } {
+): Note {
   if (mode === 'off') return { words: 'it is off', blocks: true };
   if (loads.newestMs === 0) {
     return {
@@ -157,6 +164,12 @@ function whyNothing(
   return words === '' ? { blocks: false } : { words, blocks: false };
 }
 
+/** A policy that is off looks after no host. */
+function withWords(note: Note, mode: Policy['mode'], more: string | undefined): Note {
+  if (more === undefined || mode === 'off') return note;
+  return { ...note, words: note.words === undefined ? more : `${note.words}; ${more}` };
+}
+
 function powerWords(mode: Policy['mode'], setsPower: boolean): string | undefined {
   if (!setsPower)
     return 'Godwit powers no host off or on here: what is proposed are the moves alone';
@@ -173,9 +186,10 @@ function drafts(
   const { policy, proposals, nowMs, past, asked } = view;
   const muted = mutedBy(proposals, nowMs, policy.rejectedMs);
   const { guests: mutedGuests, hosts: mutedHosts } = muted;
-  const known = { world, loads, usual, past, asked, isOurs, mutedGuests, mutedHosts };
+  const { kind } = policy;
+  const known = { kind, world, loads, usual, past, asked, isOurs, mutedGuests, mutedHosts };
   const isThere = (host: string): boolean => world.marks.get(host)?.power === undefined;
-  return draftsOf(policy.kind, inventoryFor(known), settingsOf(policy), isThere);
+  return draftsOf(kind, inventoryFor(known), settingsOf(policy), isThere);
 }
 
 /** Wishes that were accepted long ago and whose moves have not all ended: nothing more of them begins. */

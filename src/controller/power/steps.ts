@@ -11,7 +11,7 @@ export interface PowerHost {
   readonly isUp: boolean;
   /** A guest is there or on its way. */
   readonly isUsed: boolean;
-  /** A person drains it, or noted that it needs care. */
+  /** A person drains it, or noted that it needs care; or its manager sets its power by itself. */
   readonly isClosed: boolean;
   readonly memoryBytes: number;
   /** Since when it is seen without a guest, ms; absent where it has one. */

@@ -111,15 +111,17 @@ export class PowerWatch {
     if (isUsed) this.#empty.delete(name);
     else if (!this.#empty.has(name)) this.#empty.set(name, nowMs);
     if (power?.state !== 'waking') this.#called.delete(name);
+    // What it does not need it puts to sleep by itself: it is no spare of ours, and none that we put to sleep.
+    const isManagers = facts?.powerMode?.sets === 'manager';
     const isLeft = (this.#leftUntil.get(name) ?? 0) > nowMs;
     const emptySinceMs = this.#empty.get(name);
     return {
       name,
       isNamed: settings.hosts.includes(name) && !(isLeft && power === undefined),
-      maySleep,
+      maySleep: maySleep && !isManagers,
       isUp: facts !== undefined && facts.silentSinceMs === undefined,
       isUsed,
-      isClosed: (mark?.drainingFor ?? mark?.maintenance) !== undefined,
+      isClosed: isManagers || (mark?.drainingFor ?? mark?.maintenance) !== undefined,
       memoryBytes: facts?.memoryBytes ?? 0,
       isCalled: nowMs - (this.#called.get(name) ?? -Infinity) < CALL_AGAIN_MS,
       ...(emptySinceMs === undefined ? {} : { emptySinceMs }),

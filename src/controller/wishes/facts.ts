@@ -1,6 +1,6 @@
 import type { Wish } from '../../protocol/controller/wish.ts';
 import type { PastRates } from '../history/rates.ts';
-import type { MaintenanceMode } from '../../protocol/public/managed-host.ts';
+import type { MaintenanceMode, PowerMode } from '../../protocol/public/managed-host.ts';
 import type { GuestRunState } from '../../protocol/public/host.ts';
 import { NO_LABELS, readLabels } from '../../protocol/label-rules.ts';
 import type { Labels } from '../../protocol/label-rules.ts';
@@ -17,6 +17,8 @@ export interface HostFacts {
   readonly closed?: string;
   /** How its manager takes it out of use; absent where it has no such mode for it. */
   readonly maintenanceMode?: MaintenanceMode;
+  /** Who puts it to sleep and wakes it; absent where its manager sets the power of no host. */
+  readonly powerMode?: PowerMode;
   /** Since when it is silent, ms since 1970; absent while it answers. */
   readonly silentSinceMs?: number;
   /** When its guests were looked at last, by the clock of the store. */

@@ -2,6 +2,7 @@ import { godwitError, toGodwitError } from '../../errors.ts';
 import type { GodwitError } from '../../errors.ts';
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
+import { balancerCheck } from './balancer-check.ts';
 import type { VsphereClient } from './client.ts';
 import { elsewhereCheck } from './elsewhere.ts';
 import { encryptionCheck, ENCRYPTS } from './encryption.ts';
@@ -39,6 +40,7 @@ export async function checkMove(
   return [
     managerCheck(guest.client, target),
     ...hostChecks(name, to, target),
+    ...(await balancerCheck(client, target, { id: vmOf(guest, target), name }, signal)),
     await evcCheck(client, target, sight.evcMode, signal),
     requirementCheck({
       needed: sight.needed,
@@ -51,6 +53,10 @@ export async function checkMove(
     ...(found.errors.length === 0 ? [] : await otherHosts(guest, sight, target, signal)),
   ];
 }
+
+/** At another vCenter it has another id, or none yet. */
+const vmOf = ({ ref: vm }: VsphereGuest, { other }: Target): string =>
+  other === undefined ? vm.value : '';
 
 function managerCheck(
   { about: own }: Pick<VsphereClient, 'about'>,

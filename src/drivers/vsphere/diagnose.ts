@@ -2,8 +2,11 @@ import { toGodwitError } from '../../errors.ts';
 import type { ErrorCode } from '../../errors.ts';
 import type { ManagerFinding } from '../port/managed.ts';
 import { at, textAt } from '../../xml.ts';
+import type { XmlElement } from '../../xml.ts';
 import { baselineOf } from './baseline.ts';
 import { VsphereClient } from './client.ts';
+import { dpmIn, powerModeOf } from './dpm.ts';
+import { drsIn, maintenanceModeOf } from './drs.ts';
 import { clusterFeatures, evcModes } from './features.ts';
 import { ATTRIBUTE } from './mark.ts';
 import { otherSection } from './options.ts';
@@ -16,7 +19,7 @@ import {
   judgeHosts,
   judgeVmotion,
 } from './judge-inventory.ts';
-import type { ClusterBaseline } from './judge-inventory.ts';
+import type { ClusterBaseline, ClusterFact } from './judge-inventory.ts';
 import { GUEST_PROPERTIES, HOST_PROPERTIES, InventoryLists, wordIn } from './inventory.ts';
 import { RIGHTS } from './rights.ts';
 import type { Granted } from './rights.ts';
@@ -27,7 +30,7 @@ import { failed, tried } from '../port/findings.ts';
 
 /** Datacenters of which rights are asked. */
 const MOST_DATACENTERS = 64;
-/** With what DRS is set to. */
+/** With what DRS and DPM are set to. */
 const CLUSTER = 'configurationEx';
 const VMOTION = 'config.virtualNicManagerInfo.netConfig';
 
@@ -176,19 +179,26 @@ async function inventory(
     };
   });
   const clusters = await client.all('ClusterComputeResource', ['name', CLUSTER], signal);
+  const parents = Map.groupBy(hosts, ({ properties }) => properties.get('parent')?.text ?? '');
   const balancing = clusters.map(({ ref: { value }, properties }) => {
-    const [drs] = (properties.get(CLUSTER)?.children ?? []).filter(
-      (each) => each.name === 'drsConfig',
-    );
-    return {
-      name: wordIn(properties, 'name') ?? value,
-      hasDrs: drs !== undefined && textAt(drs, 'enabled') === 'true',
-      level: (drs === undefined ? undefined : textAt(drs, 'defaultVmBehavior')) ?? '',
-    };
+    const own = (parents.get(value) ?? []).map((host) => host.ref.value);
+    return clusterFact(wordIn(properties, 'name') ?? value, properties.get(CLUSTER), own);
   });
   const evc = await baselines(client, clusters, signal);
   const others = [judgeBalancer(balancing), ...judgeEvc(evc), judgeGuests(lists.guests())];
   return [judgeHosts(facts), judgeVmotion(facts), ...others];
+}
+
+/** `hosts`: those of the cluster, by id. */
+function clusterFact(
+  name: string,
+  configuration: XmlElement | undefined,
+  hosts: readonly string[],
+): ClusterFact {
+  if (configuration === undefined) return { name, moves: false, setsPower: false };
+  const { moves } = maintenanceModeOf({ name, drs: drsIn(configuration) }, []);
+  const { sets } = powerModeOf({ name, dpm: dpmIn(configuration) }, hosts);
+  return { name, moves: moves === 'manager', setsPower: sets === 'manager' };
 }
 
 /** Of clusters without EVC that have more than one host. */

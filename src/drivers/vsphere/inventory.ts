@@ -2,6 +2,8 @@ import { textAt } from '../../xml.ts';
 import type { XmlElement } from '../../xml.ts';
 import type { GuestRunState } from '../../protocol/public/host.ts';
 import type { ManagedHost } from '../../protocol/public/managed-host.ts';
+import { dpmIn, powerModeOf } from './dpm.ts';
+import type { ClusterDpm } from './dpm.ts';
 import { drsIn, maintenanceModeOf } from './drs.ts';
 import type { ClusterDrs } from './drs.ts';
 import { hostNameOf, unescapedName } from './names.ts';
@@ -42,7 +44,7 @@ export const GUEST_PROPERTIES = [
   'summary.config.numCpu',
 ] as const;
 
-/** With what DRS does there by itself. */
+/** With what DRS and DPM do there by themselves. */
 export const CLUSTER_PROPERTIES = ['name', 'configurationEx'] as const;
 const CLUSTER = 'ClusterComputeResource';
 
@@ -67,11 +69,17 @@ export interface InventoryGuest {
   readonly isNamesake: boolean;
 }
 
+interface Cluster {
+  readonly name: string;
+  readonly drs: ClusterDrs | undefined;
+  readonly dpm: ClusterDpm | undefined;
+}
+
 export class InventoryLists {
   readonly #given: Readonly<Record<string, string>>;
   readonly #hosts = new Map<string, Known>();
   readonly #guests = new Map<string, Known>();
-  readonly #clusters = new Map<string, { name: string; drs: ClusterDrs | undefined }>();
+  readonly #clusters = new Map<string, Cluster>();
   /** Counts the changes, but for those of what changes all the time. */
   revision = 0;
 
@@ -121,6 +129,7 @@ export class InventoryLists {
     this.#clusters.set(value, {
       name: unescapedName(name?.text ?? before?.name ?? value).slice(0, 256),
       drs: configuration === undefined ? before?.drs : drsIn(configuration),
+      dpm: configuration === undefined ? before?.dpm : dpmIn(configuration),
     });
   }
 
@@ -149,17 +158,25 @@ export class InventoryLists {
   hosts(realm: string): ManagedHost[] {
     const names = this.hostNames();
     const guests = Map.groupBy(this.#guests, ([, known]) => known.get('runtime.host') ?? '');
+    const beside = Map.groupBy(this.#hosts.keys(), (id) => this.#parentOf(id));
     return [...this.#hosts].flatMap(([id, known]) => {
       const name = names.get(id);
       if (name === undefined) return [];
-      const cluster = this.#clusters.get(known.get('parent') ?? '');
+      const parent = this.#parentOf(id);
+      const { name: cluster, drs, dpm } = this.#clusters.get(parent) ?? {};
       const running = (guests.get(id) ?? []).flatMap(([guest, each]) => {
         const isOn = each.get('runtime.powerState') === 'poweredOn';
         return isOn ? [{ id: guest, name: unescapedName(each.get('name') ?? '') }] : [];
       });
-      const empties = maintenanceModeOf({ name: cluster?.name, drs: cluster?.drs }, running);
-      return [{ ...managedHostOf(name, realm, known), maintenanceMode: empties }];
+      const empties = maintenanceModeOf({ name: cluster, drs }, running);
+      const powers = powerModeOf({ name: cluster, dpm }, beside.get(parent) ?? []);
+      const own = managedHostOf(name, realm, known);
+      return [{ ...own, maintenanceMode: empties, powerMode: powers }];
     });
+  }
+
+  #parentOf(host: string): string {
+    return this.#hosts.get(host)?.get('parent') ?? '';
   }
 
   /** Guests, without templates. */

@@ -53,20 +53,28 @@ export function judgeVmotion(hosts: readonly HostFact[]): ManagerFinding {
 
 export interface ClusterFact {
   readonly name: string;
-  /** DRS is on. */
-  readonly hasDrs: boolean;
-  /** What DRS does for a guest of which nothing else is set: `fullyAutomated` moves it by itself. */
-  readonly level: string;
+  /** DRS moves guests by itself, where nothing else is set for one. */
+  readonly moves: boolean;
+  /** DPM puts hosts to sleep by itself and wakes them. */
+  readonly setsPower: boolean;
 }
 
 /** Who else moves guests. Godwit's own policies never move those of a manager. */
 export function judgeBalancer(clusters: readonly ClusterFact[]): ManagerFinding {
   const name = 'balancer';
-  const moving = clusters.filter(({ hasDrs, level }) => hasDrs && level === 'fullyAutomated');
-  if (moving.length === 0)
-    return { name, verdict: 'ok', found: 'no cluster moves guests by itself' };
-  const names = named(moving.map((each) => each.name));
-  const found = `DRS moves guests by itself in ${names}; Godwit’s policies leave them alone`;
+  const those = (does: 'moves' | 'setsPower'): string[] =>
+    clusters.filter((each) => each[does]).map((each) => each.name);
+  const [moving, powering] = [those('moves'), those('setsPower')];
+  const words = [
+    ...(moving.length === 0 ? [] : [`DRS moves guests by itself in ${named(moving)}`]),
+    ...(powering.length === 0
+      ? []
+      : [`DPM puts hosts to sleep and wakes them by itself in ${named(powering)}`]),
+  ];
+  const found =
+    words.length === 0
+      ? 'no cluster moves guests by itself, or sets the power of its hosts'
+      : `${words.join('; ')}; Godwit’s policies leave them alone`;
   return { name, verdict: 'ok', found };
 }
 

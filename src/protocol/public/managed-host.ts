@@ -16,6 +16,15 @@ export const maintenanceMode = z.object({
 });
 export type MaintenanceMode = z.infer<typeof maintenanceMode>;
 
+/** Who puts a host to sleep while no guest needs it, and wakes it. */
+export const powerMode = z.object({
+  /** The manager by itself, and it moves guests for that; or whoever asks for it. */
+  sets: z.enum(['manager', 'asker']),
+  /** Who that is, or why it is nobody, in the manager's own words: `DPM of C0`, `DPM of C0 is manual`. */
+  words: name64,
+});
+export type PowerMode = z.infer<typeof powerMode>;
+
 /** How a host stands with its maintenance mode. */
 export const maintenanceSight = z.object({
   state: z.enum(['out', 'entering', 'in', 'leaving']),
@@ -36,6 +45,8 @@ export const managedHost = z.object({
   closed: shortText.optional(),
   /** Absent where its manager has no such mode for it. */
   maintenanceMode: maintenanceMode.optional(),
+  /** Absent where its manager sets the power of no host. */
+  powerMode: powerMode.optional(),
   version: name64.optional(),
   cores: cores.optional(),
   memoryBytes: bytes.optional(),

@@ -9,6 +9,7 @@ import { guest, host, NOW, world } from '../wishes/worlds.ts';
 import { loadsOf, lookAt } from './samples.ts';
 
 const known = (more: Partial<Known>): Known => ({
+  kind: 'balance',
   world: world({ hosts: [host('a'), host('b')], guests: [guest('g1', 'a', { vcpus: 4 })] }),
   loads: loadsOf([lookAt(-1, { a: { g1: 3 }, b: {} })]),
   usual: new Map(),
@@ -97,6 +98,23 @@ describe('what a policy rests on', () => {
       return inventoryFor(known({ world: world({ hosts, guests }) })).guests[0]?.neverMove;
     });
     assert.deepEqual(kept, [true, undefined]);
+  });
+
+  test('consolidates no host whose power its manager sets by itself, and balances its guests', () => {
+    const made = (['balance', 'consolidate'] as const).map((kind) =>
+      (['manager', 'asker'] as const).map((sets) => {
+        const powerMode = { sets, words: 'DPM of C0' };
+        const hosts = ['a', 'b'].map((name) => host(name, { realm: 'vc1', powerMode }));
+        const guests = [guest('g1', 'a', { vcpus: 4 })];
+        const inventory = inventoryFor(known({ kind, world: world({ hosts, guests }) }));
+        return [inventory.guests[0]?.neverMove, inventory.hosts[0]?.kept];
+      }),
+    );
+    const free = [undefined, undefined];
+    assert.deepEqual(made, [
+      [free, free],
+      [[true, true], free],
+    ]);
   });
 
   test('counts its hypervisor’s threads as the guest’s, and leaves nonsense as it is', () => {

@@ -4,6 +4,7 @@ import type { TestContext } from 'node:test';
 import { systemClock } from '../../../src/clock.ts';
 import { controllerConfig } from '../../../src/controller/config.ts';
 import { StoredFleet } from '../../../src/controller/engine/fleet-view.ts';
+import { managedText } from '../../../src/controller/inventory/managed-facts.ts';
 import { shardOf } from '../../../src/controller/inventory/shards.ts';
 import { CLOSED_MS } from '../../../src/controller/power/steps.ts';
 import { PowerWatch } from '../../../src/controller/power/watch.ts';
@@ -116,6 +117,16 @@ test('a host without guests is closed, put to sleep by the site’s program, and
 
 test('where the policy is not automatic none sleeps, and one that does is woken', async (t) => {
   const { look, calls } = await emptied(t, 'propose');
+  assert.deepEqual(await look(), {});
+  assert.deepEqual(calls, []);
+});
+
+test('a host whose manager sets its power by itself is not put to sleep', async (t) => {
+  const { look, pass, store, calls } = await emptied(t);
+  const powerMode = { sets: 'manager', words: 'DPM of C0' } as const;
+  const managed = managedText({ manager: 'vc1', realm: 'vc1', powerMode });
+  await store.db.updateTable('hosts').set({ managed }).where('name', '=', 'b').execute();
+  await pass(CLOSED_MS);
   assert.deepEqual(await look(), {});
   assert.deepEqual(calls, []);
 });

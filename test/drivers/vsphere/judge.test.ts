@@ -55,18 +55,22 @@ describe('what doctor makes of a vCenter', () => {
     assert.equal(judgeClock(Number.NaN, 0).verdict, 'warn');
   });
 
-  test('a cluster whose DRS moves guests by itself is named, and one that only advises is not', () => {
-    const cluster = (name: string, hasDrs: boolean, level: string) => ({ name, hasDrs, level });
-    const found = judgeBalancer([
-      cluster('one', true, 'fullyAutomated'),
-      cluster('two', true, 'manual'),
-      cluster('three', false, 'fullyAutomated'),
-    ]);
+  test('a cluster that moves guests or sets power by itself is named, and one that only advises is not', () => {
+    const cluster = (name: string, moves: boolean, setsPower: boolean) => {
+      return { name, moves, setsPower };
+    };
+    const one = cluster('one', true, false);
+    const advises = cluster('two', false, false);
+    const both = 'Godwit’s policies leave them alone';
     assert.equal(
-      found.found,
-      'DRS moves guests by itself in one; Godwit’s policies leave them alone',
+      judgeBalancer([one, advises]).found,
+      `DRS moves guests by itself in one; ${both}`,
     );
-    assert.equal(judgeBalancer([]).found, 'no cluster moves guests by itself');
+    assert.equal(
+      judgeBalancer([one, advises, cluster('three', true, true)]).found,
+      `DRS moves guests by itself in one, three; DPM puts hosts to sleep and wakes them by itself in three; ${both}`,
+    );
+    assert.match(judgeBalancer([advises]).found, /^no cluster moves guests by itself/);
   });
 
   test('a certificate that ends soon is reported, pinned or not', () => {

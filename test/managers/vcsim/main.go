@@ -145,6 +145,8 @@ func command(line []byte, world *world, front *front, certificates *certificates
 		return world.maintenance(), nil
 	case "drs":
 		return done, setDrs(said.Name, said.Key, said.Value)
+	case "dpm":
+		return done, setDpm(said.Name, said.Key, said.Value)
 	case "move":
 		return done, world.moveAside(said.Name, said.Value)
 	case "version":

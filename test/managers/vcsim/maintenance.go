@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"regexp"
 	"time"
 
@@ -235,33 +234,4 @@ func (w *world) maintenance() interface{} {
 		w.mu.Unlock()
 	}
 	return found
-}
-
-// What DRS does in a cluster: off, manual, partiallyAutomated or fullyAutomated; with a guest's name: for that guest alone.
-func setDrs(name, guest, level string) error {
-	for _, each := range simulator.Map.All("ClusterComputeResource") {
-		cluster := each.(*simulator.ClusterComputeResource)
-		if cluster.Name != name {
-			continue
-		}
-		config := *cluster.ConfigurationEx.(*types.ClusterConfigInfoEx)
-		if guest == "" {
-			config.DrsConfig.Enabled = types.NewBool(level != "off")
-			if level != "off" {
-				config.DrsConfig.DefaultVmBehavior = types.DrsBehavior(level)
-			}
-		} else {
-			for _, one := range simulator.Map.All("VirtualMachine") {
-				if vm := one.(*VM); vm.Name == guest {
-					own := types.ClusterDrsVmConfigInfo{Key: vm.Self, Enabled: types.NewBool(true), Behavior: types.DrsBehavior(level)}
-					config.DrsVmConfig = append(config.DrsVmConfig, own)
-				}
-			}
-		}
-		simulator.Map.WithLock(cluster, func() {
-			simulator.Map.Update(cluster, []types.PropertyChange{{Name: "configurationEx", Val: &config}})
-		})
-		return nil
-	}
-	return fmt.Errorf("no cluster is called %s", name)
 }

@@ -1,0 +1,62 @@
+import { at, textAt } from '../../xml.ts';
+import type { XmlElement } from '../../xml.ts';
+import type { PowerMode } from '../../protocol/public/managed-host.ts';
+import { refIn } from './soap.ts';
+
+/** What Distributed Power Management of a cluster does by itself (`configurationEx`). Pure. */
+
+/** DPM moves guests together, puts hosts that are not needed to sleep, and wakes them. */
+const AUTOMATED = 'automated';
+/** A cluster has no more hosts. */
+const MOST_HOSTS = 128;
+const LONGEST = 64;
+
+export interface ClusterDpm {
+  /** vSphere has none where DRS is off. */
+  readonly isOn: boolean;
+  /** Of hosts that have none of their own: `manual` or `automated`. */
+  readonly level: string;
+  /** By the ids of hosts that have one of their own; `off`: DPM leaves that host on. */
+  readonly own: ReadonlyMap<string, string>;
+}
+
+export function dpmIn(configuration: XmlElement): ClusterDpm {
+  const [drs] = at(configuration, 'drsConfig');
+  const [dpm] = at(configuration, 'dpmConfigInfo');
+  const isEnabled = (each: XmlElement | undefined): boolean =>
+    each !== undefined && textAt(each, 'enabled') === 'true';
+  const own = at(configuration, 'dpmHostConfig')
+    .slice(0, MOST_HOSTS)
+    .flatMap((each): [string, string][] => {
+      const id = refIn(at(each, 'key')[0])?.value;
+      const level = textAt(each, 'enabled') === 'false' ? 'off' : textAt(each, 'behavior');
+      return id === undefined || level === undefined ? [] : [[id, level.slice(0, LONGEST)]];
+    });
+  const level = (dpm === undefined ? undefined : textAt(dpm, 'defaultDpmBehavior')) ?? '';
+  return {
+    isOn: isEnabled(dpm) && isEnabled(drs),
+    level: level.slice(0, LONGEST),
+    own: new Map(own),
+  };
+}
+
+export interface DpmCluster {
+  /** In the vCenter's own words; undefined for a host that is in no cluster. */
+  readonly name: string | undefined;
+  readonly dpm: ClusterDpm | undefined;
+}
+
+/**
+ * Who sets the power of that cluster's hosts. `hosts`: all of them, by id. One that DPM handles is enough: it empties that
+ * one onto the others, and wakes it for their guests.
+ */
+export function powerModeOf({ name, dpm }: DpmCluster, hosts: readonly string[]): PowerMode {
+  const by = `DPM of ${(name ?? '').slice(0, LONGEST)}`;
+  if (name === undefined) return { sets: 'asker', words: 'it is in no cluster' };
+  if (dpm === undefined) return { sets: 'asker', words: `${by} is not known` };
+  if (!dpm.isOn) return { sets: 'asker', words: `${by} is off` };
+  if (hosts.some((id) => (dpm.own.get(id) ?? dpm.level) === AUTOMATED))
+    return { sets: 'manager', words: by };
+  if (dpm.level === AUTOMATED) return { sets: 'asker', words: `${by} leaves all its hosts on` };
+  return { sets: 'asker', words: `${by} is ${dpm.level === '' ? 'not automated' : dpm.level}` };
+}

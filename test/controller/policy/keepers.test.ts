@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { keepersWords } from '../../../src/controller/policy/keepers.ts';
+import { host } from '../wishes/worlds.ts';
+
+const drs = { moves: 'manager', words: 'DRS of C0', leaves: [] } as const;
+const dpm = { sets: 'manager', words: 'DPM of C0' } as const;
+
+test('a look names the hosts that it leaves to their manager, and why, each manager once', () => {
+  const hosts = [
+    ...['b', 'a'].map((name) => host(name, { maintenanceMode: drs, powerMode: dpm })),
+    host('c', { maintenanceMode: { ...drs, words: 'DRS of C1' } }),
+    host('d'),
+  ];
+  assert.equal(
+    keepersWords(hosts, 'balance'),
+    'DRS of C0 moves guests by itself, and the guests of a, b are left to it; DRS of C1 moves guests by itself, and the guests of c are left to it',
+  );
+  assert.equal(
+    keepersWords(hosts.slice(0, 2), 'consolidate'),
+    'DPM of C0 puts hosts to sleep and wakes them by itself, and the guests of a, b are left to it',
+  );
+});
+
+test('a manager that leaves it to whoever asks is nothing to be said', () => {
+  const asker = host('a', {
+    maintenanceMode: { ...drs, moves: 'asker' },
+    powerMode: { ...dpm, sets: 'asker' },
+  });
+  assert.equal(keepersWords([asker, host('b')], 'consolidate'), undefined);
+  assert.equal(keepersWords([host('a', { powerMode: dpm })], 'balance'), undefined);
+});
+
+test('of many hosts the first few are named', () => {
+  const many = Array.from({ length: 9 }, (_none, at) => host(`h${at}`, { powerMode: dpm }));
+  assert.match(keepersWords(many, 'consolidate') ?? '', /h0, h1, h2, h3 and 5 more/);
+});
