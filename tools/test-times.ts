@@ -205,6 +205,10 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     seconds: 60,
     of: ['src/controller/managers/', 'src/drivers/vsphere/'],
   },
+  'test/e2e/vsphere-refused.e2e.ts': {
+    seconds: 20,
+    of: ['src/drivers/vsphere/', 'test/managers/vcsim/'],
+  },
   'test/e2e/manager-balancers.e2e.ts': {
     seconds: 20,
     of: ['src/drivers/vsphere/', 'src/controller/policy/', 'test/managers/vcsim/'],

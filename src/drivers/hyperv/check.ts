@@ -4,6 +4,7 @@ import type { Check } from '../../protocol/public/migration.ts';
 import type { GuestWhole, HostFacts, Incompatibility, ScriptError } from './answers.ts';
 import { explained, meaningOf } from './hresults.ts';
 import { runState } from './whereabouts.ts';
+import { unknownWindows } from './windows.ts';
 
 /** What Hyper-V and its hosts find for or against a move; nothing is begun. Pure. */
 
@@ -70,13 +71,12 @@ export function hasLocalDisks({ disks }: GuestWhole): boolean {
 }
 
 export function hostChecks(hosts: Hosts, found: GuestWhole): Check[] {
-  const { guest, source, destination } = hosts;
-  const versions = `Windows ${source.version} here, ${destination.version} there`;
+  const { guest } = hosts;
   if (found.guest.clustered) {
-    return [passes('manager', 'both', versions), clusterCheck(hosts), switchCheck(hosts, found)];
+    return [...versionChecks(hosts), clusterCheck(hosts), switchCheck(hosts, found)];
   }
   return [
-    passes('manager', 'both', versions),
+    ...versionChecks(hosts),
     ...(['source', 'destination'] as const).flatMap((side) => [
       enabledCheck(hosts, side),
       limitCheck(hosts, side),
@@ -86,6 +86,26 @@ export function hostChecks(hosts: Hosts, found: GuestWhole): Check[] {
     switchCheck(hosts, found),
     ...diskChecks(guest, found, hosts),
   ];
+}
+
+function versionChecks({ from, to, source, destination }: Hosts): Check[] {
+  const refused = [
+    ...versionCheck('source', from, source),
+    ...versionCheck('destination', to, destination),
+  ];
+  if (refused.length > 0) return refused;
+  const versions = `Windows ${source.version} here, ${destination.version} there`;
+  return [passes('manager', 'both', versions)];
+}
+
+/** None for a Windows that is known. */
+export function versionCheck(
+  side: 'source' | 'destination',
+  host: string,
+  { version }: Pick<HostFacts, 'version'>,
+): Check[] {
+  const error = unknownWindows(version, host);
+  return error === undefined ? [] : [refuses('manager', side, error)];
 }
 
 function nameOf({ from, to }: Hosts, side: 'source' | 'destination'): string {

@@ -4,7 +4,7 @@ import type { ManagerFinding } from '../port/managed.ts';
 import type { HostFacts } from './answers.ts';
 import { compareChecks, notCompared } from './check.ts';
 import { HypervHost } from './host.ts';
-import { judgeAccount, judgeClock, judgeGuests, judgeLiveMigration } from './judge.ts';
+import { judgeAccount, judgeClock, judgeGuests, judgeLiveMigration, judgeVersion } from './judge.ts';
 import { peerOf } from './options.ts';
 import type { HypervOptions } from './options.ts';
 import { runState } from './whereabouts.ts';
@@ -55,7 +55,7 @@ async function diagnoseHost(
       { name: 'address', verdict: 'ok', found: `${name}: ${new URL(where.url).host} answers` },
       { name: 'certificate', verdict: 'ok', found: `${name}: ${by}` },
       { name: 'login', verdict: 'ok', found: `${name}: as ${account.user}, by ${options.auth}` },
-      { name: 'version', verdict: 'ok', found: `${name}: Windows ${facts.version}` },
+      judgeVersion(name, facts),
     ];
     const findings = [
       ...opened,

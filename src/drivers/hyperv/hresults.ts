@@ -88,6 +88,15 @@ const BY_HRESULT: ReadonlyMap<number, Meaning> = new Map<number, Meaning>([
 
 const BY_WORDS: readonly (readonly [RegExp, Meaning])[] = [
   [
+    /do not have the required permission/i,
+    {
+      words:
+        'the user is not in Hyper-V Administrators of that host, and without it sees and moves no guest',
+      fix: 'On that host: `Add-LocalGroupMember -SID S-1-5-32-578 -Member USER`.',
+      kind: 'rights',
+    },
+  ],
+  [
     /processor-specific features not supported|different processor|processor features/i,
     {
       words: 'the destination’s processor lacks features that the guest uses',

@@ -2,6 +2,7 @@ import { guestName } from '../../protocol/names.ts';
 import type { ManagerFinding } from '../port/managed.ts';
 import type { AccountFacts, GuestFacts, HostFacts } from './answers.ts';
 import { runState } from './whereabouts.ts';
+import { unknownWindows } from './windows.ts';
 
 /** What a reading of a Hyper-V host means for migration. Pure. */
 
@@ -22,6 +23,16 @@ export function judgeClock(host: string, theirsMs: number, oursMs: number): Mana
   const found = `${host}: ${skewS} s ${theirsMs < oursMs ? 'behind' : 'ahead of'} this host’s`;
   if (Math.abs(theirsMs - oursMs) <= MOST_SKEW_MS) return { name, verdict: 'ok', found };
   return { name, verdict: 'warn', found, hint };
+}
+
+export function judgeVersion(
+  host: string,
+  { version }: Pick<HostFacts, 'version'>,
+): ManagerFinding {
+  const name = 'version';
+  const error = unknownWindows(version, host);
+  if (error === undefined) return { name, verdict: 'ok', found: `${host}: Windows ${version}` };
+  return { name, verdict: 'fail', found: error.message, hint: error.hint };
 }
 
 /** Who may log on by WinRM need not be allowed to move guests. */

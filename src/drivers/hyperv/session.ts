@@ -2,6 +2,7 @@ import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
 import type { GodwitError } from '../../errors.ts';
 import type { ManagedOrder, TaskSight, Whereabouts } from '../../migration/managed/task-sight.ts';
 import { Mutex } from '../../mutex.ts';
+import { didYouMean } from '../../protocol/nearest.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { ManagedInspection, ManagedSession } from '../port/managed.ts';
 import { CONVERTED } from '../converted.ts';
@@ -84,7 +85,7 @@ export class HypervSession implements ManagedSession {
       destination = await (await this.#there(to)).ask('host', {}, signal);
     } catch (thrown) {
       signal.throwIfAborted();
-      return [refuses('manager', 'destination', unreached(toGodwitError(thrown)))];
+      return [refuses('manager', 'destination', this.#unreached(to, toGodwitError(thrown)))];
     }
     const hosts: Hosts = {
       guest,
@@ -105,6 +106,20 @@ export class HypervSession implements ManagedSession {
     );
     if ('error' in compared) return [...checks, notCompared(hosts, compared.error)];
     return [...checks, ...compareChecks(hosts, compared.value.incompatibilities)];
+  }
+
+  /** It may be no Hyper-V host at all: one that the configuration does not name is looked for by its own name. */
+  #unreached(to: string, error: GodwitError): GodwitError {
+    if (error.code !== 'GODWIT_UNREACHABLE') return error;
+    const { peer, address, reason } = error.facts as {
+      peer: string;
+      address: string;
+      reason: string;
+    };
+    const names = Object.keys(this.#options.hosts);
+    const near = names.includes(to) ? undefined : didYouMean(to, names);
+    const hint = [near, error.hint, CONVERTED].filter((each) => each !== undefined).join(' ');
+    return godwitError('GODWIT_UNREACHABLE', { peer, address, reason }, { hint, cause: error });
   }
 
   #peer(to: string): Peer {
@@ -263,18 +278,6 @@ export class HypervSession implements ManagedSession {
     this.#destination?.host.close();
     this.#destination = undefined;
   }
-}
-
-/** It may be no Hyper-V host at all. */
-function unreached(error: GodwitError): GodwitError {
-  if (error.code !== 'GODWIT_UNREACHABLE') return error;
-  const { peer, address, reason } = error.facts as {
-    peer: string;
-    address: string;
-    reason: string;
-  };
-  const hint = `${error.hint ?? ''} ${CONVERTED}`.trim();
-  return godwitError('GODWIT_UNREACHABLE', { peer, address, reason }, { hint, cause: error });
 }
 
 function orSilent(asked: Promise<Sight>): Promise<Sight> {

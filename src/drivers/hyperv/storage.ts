@@ -46,8 +46,9 @@ export function folderChecks({ guest, to, datastore }: Order): Check[] {
 /** For or against a move of storage alone; Compare-VM judges no such move. */
 export function storageChecks(order: Order, found: GuestWhole, host: HostFacts): Check[] {
   const { guest, to, datastore = '' } = order;
+  const unknown = versionCheck('source', to, host);
   return [
-    passes('manager', 'both', `Windows ${host.version}`),
+    ...(unknown.length > 0 ? unknown : [passes('manager', 'both', `Windows ${host.version}`)]),
     ...folderChecks(order),
     ...clusterChecks(order, found),
     limitCheck(to, host),

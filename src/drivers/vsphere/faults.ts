@@ -4,6 +4,7 @@ import type { Check } from '../../protocol/public/migration.ts';
 import { at, textAt } from '../../xml.ts';
 import type { XmlElement } from '../../xml.ts';
 import { furtherFaults } from './further-faults.ts';
+import { RIGHTS } from './rights.ts';
 import type { Fault } from './soap.ts';
 
 /** vSphere's faults as Godwit's checks: which host, device or feature, and what to do. Pure. */
@@ -210,15 +211,17 @@ function right(fault: Fault): GodwitError {
   return denied(fault);
 }
 
-/** Which right lacks, and on what. */
+/** Which right lacks, what for, and on what. */
 export function denied({ detail }: Fault): GodwitError {
   const privilege =
     textAt(detail, 'privilegeId') ?? textAt(detail, 'missingPrivileges', 'privilegeIds');
   const object = textAt(detail, 'object') ?? 'an object';
+  const why = RIGHTS.find(({ id }) => id === privilege)?.why;
+  const named = privilege === undefined ? '(it does not say which)' : privilege.slice(0, 128);
   const facts = {
     manager: 'vSphere',
     address: 'its vCenter',
-    what: `a call that needs the right ${privilege ?? '(it does not say which)'}`,
+    what: `a call that needs the right ${named}${why === undefined ? '' : ` (${why})`}`,
     reason: `the user lacks it on ${object}`.slice(0, 256),
   };
   return godwitError('GODWIT_MANAGER_DENIED', facts);

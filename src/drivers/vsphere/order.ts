@@ -2,7 +2,7 @@ import { hasCode, toGodwitError } from '../../errors.ts';
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import { VsphereFault } from './client.ts';
 import type { VsphereClient } from './client.ts';
-import { wordsOf } from './faults.ts';
+import { denied, wordsOf } from './faults.ts';
 import type { GuestSight, VsphereGuest } from './guest.ts';
 import { otherSpec } from './other-target.ts';
 import { datastoreNamed, poolOf } from './places.ts';
@@ -149,7 +149,8 @@ async function send(
     return await guest.client.callForRef('RelocateVM_Task', guest.ref, parts, signal);
   } catch (thrown) {
     if (!(thrown instanceof VsphereFault)) throw thrown;
-    const reason = wordsOf(thrown.fault);
+    const isDenied = thrown.fault.type === 'NoPermission';
+    const reason = isDenied ? denied(thrown.fault).message : wordsOf(thrown.fault);
     if (OPEN.has(thrown.fault.type)) throw guest.client.unreachable(reason);
     await takeMarkBack(guest, id, before, signal).catch(() => undefined);
     throw guest.refused('RelocateVM_Task', reason, thrown);

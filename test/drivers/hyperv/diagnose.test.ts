@@ -100,6 +100,17 @@ describe('what doctor makes of Hyper-V hosts', () => {
     assert.match(found[0]?.hint ?? '', /Enable-VMMigration/);
   });
 
+  test('a version that nobody knows fails, with those that are known', async () => {
+    place.world.hosts.get('hv2')!.version = '11.0';
+    const found = await notOk();
+    assert.deepEqual(
+      found.map(({ name, verdict }) => [name, verdict]),
+      [['version', 'fail']],
+    );
+    assert.match(found[0]?.found ?? '', /Windows 11\.0, not one of 6\.3, 10\.0/);
+    assert.ok((found[0]?.hint ?? '').length > 20);
+  });
+
   test('a wrong password and a wrong certificate are distinguished, and end the reading', async () => {
     const certificate = await diagnosed({ fingerprint: 'ab'.repeat(32) });
     assert.deepEqual(

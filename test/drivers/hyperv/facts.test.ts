@@ -18,6 +18,7 @@ describe('what Hyper-V says', () => {
     ['Could not find Ethernet switch ‘lan’.', undefined, 'switch'],
     ['(0xC03A0014)', undefined, 'image'],
     ['Logon failure (0x80070569)', undefined, 'rights'],
+    ['You do not have the required permission to complete this task.', -2146233088, 'rights'],
   ];
   for (const [message, hresult, kind] of reported) {
     test(`${message.slice(0, 40)}: ${kind}`, () => {

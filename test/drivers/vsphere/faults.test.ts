@@ -95,7 +95,7 @@ describe('vSphere’s faults', () => {
       { object: 'vm-42', privilegeId: 'Resource.HotMigrate' },
       'rights',
       'GODWIT_MANAGER_DENIED',
-      /Resource\.HotMigrate.*vm-42/,
+      /Resource\.HotMigrate \(to move a guest that runs\).*vm-42/,
     ],
     ['TaskInProgress', {}, 'manager', 'GODWIT_MANAGER_REFUSES', /TaskInProgress/],
     ['SomethingNobodyHasMet', {}, 'manager', 'GODWIT_MANAGER_REFUSES', /SomethingNobodyHasMet/],

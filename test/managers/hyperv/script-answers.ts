@@ -23,8 +23,14 @@ export function readScript(text: string): { name: string; given: Given } | undef
 }
 
 const SIZE = { cores: 16, memory: 64 * 2 ** 30, available: 48 * 2 ** 30, version: '10.0.20348.0' };
+/** COR_E_EXCEPTION: the module's own exceptions have no number of theirs. */
+const EXCEPTION = -2146233088;
 
 export function answerScript(world: HypervWorld, host: string, name: string, given: Given): object {
+  if (world.hosts.get(host)?.denies === true && name !== 'account') {
+    const message = `You do not have the required permission to complete this task. Contact the administrator of the authorization policy for the computer '${host.toUpperCase()}'.`;
+    return { error: { stage: 'before', message, hresult: EXCEPTION, category: 'PermissionDenied' } };
+  }
   const machine = world.on(host).find(({ id }) => id === given.id?.toLowerCase());
   switch (name) {
     case 'list':
@@ -37,7 +43,7 @@ export function answerScript(world: HypervWorld, host: string, name: string, giv
     case 'guest':
       return machine === undefined ? { guest: null } : wholeOf(machine);
     case 'host':
-      return { ...world.hosts.get(host), version: '10.0.20348.0', performance: 'Compression' };
+      return { ...world.hosts.get(host), performance: 'Compression' };
     case 'account':
       return {
         now: new Date(Date.now() + world.skewMs).toISOString(),

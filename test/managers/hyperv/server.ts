@@ -49,9 +49,18 @@ export interface Winrm {
 export async function serveWinrm(
   world: HypervWorld,
   host: string,
-  { user = 'User', auth = 'ntlm' }: { user?: string; auth?: 'ntlm' | 'basic' | 'none' } = {},
+  {
+    user = 'User',
+    auth = 'ntlm',
+    beginsMs = Date.now(),
+  }: {
+    readonly user?: string;
+    readonly auth?: 'ntlm' | 'basic' | 'none';
+    /** Its certificate is good for a day from then on. */
+    readonly beginsMs?: number;
+  } = {},
 ): Promise<Winrm> {
-  const { cert, key } = await makeAuthority(host, { nowMs: Date.now(), days: 1 });
+  const { cert, key } = await makeAuthority(host, { nowMs: beginsMs, days: 1 });
   const raw = new X509Certificate(cert).raw;
   const temper: Temper = {
     timeouts: 0,

@@ -34,6 +34,9 @@ export interface FakeHypervHost {
   networks: string[];
   switches: string[];
   nodes: string[];
+  version: string;
+  /** The user is not in its Hyper-V Administrators: cmdlets answer what Microsoft's pages print of that. */
+  denies: boolean;
   /** Of its node, where it has other nodes: Get-ClusterNode's State and DrainStatus. */
   node: { state: 'Up' | 'Paused'; drain: 'NotInitiated' | 'InProgress' | 'Completed' | 'Failed' };
 }
@@ -92,6 +95,8 @@ export class HypervWorld {
       networks: [],
       switches: ['lan'],
       nodes: [],
+      version: '10.0.20348.0',
+      denies: false,
       node: { state: 'Up', drain: 'NotInitiated' },
     };
     this.hosts.set(name, made);

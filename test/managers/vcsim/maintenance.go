@@ -55,9 +55,7 @@ func (k *Keeper) isClosed() bool {
 }
 
 func (k *Keeper) lacks(right string) *soap.Fault {
-	k.world.mu.Lock()
-	defer k.world.mu.Unlock()
-	if k.world.lacking != right {
+	if !k.world.isLacking(right) {
 		return nil
 	}
 	return simulator.Fault("Permission to perform this operation was denied.",

@@ -371,6 +371,10 @@ func (vm *VM) MigrateVMTask(ctx *simulator.Context, req *types.MigrateVM_Task) s
 }
 
 func (vm *VM) RelocateVMTask(ctx *simulator.Context, req *types.RelocateVM_Task) soap.HasFault {
+	if vm.world.isLacking(moveRight) {
+		return &methods.RelocateVM_TaskBody{Fault_: simulator.Fault("Permission to perform this operation was denied.",
+			&types.NoPermission{Object: vm.Self, PrivilegeId: moveRight})}
+	}
 	vm.world.orderedWith(vm.Name, string(req.Priority))
 	order := func() (ref, *soap.Fault) {
 		if req.Spec.Service != nil {
@@ -589,6 +593,14 @@ func (c *Checker) QueryVMotionCompatibilityExTask(req *types.QueryVMotionCompati
 type Rights struct {
 	simulator.AuthorizationManager
 	world *world
+}
+
+const moveRight = "Resource.HotMigrate"
+
+func (w *world) isLacking(right string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.lacking == right
 }
 
 func (w *world) lacks(right string) {

@@ -6,6 +6,14 @@ import type { GodwitError } from '../../../errors.ts';
 /** Of what is offered: enough to know it by. */
 const OFFERED = 200;
 
+const UNKNOWN_CERTIFICATE =
+  'Compare the certificate of its WinRM listener on the host itself; then put its SHA-256 into `fingerprint`, or its CA into `ca`.';
+const CERTIFICATE_HINTS: Readonly<Record<string, string>> = {
+  CERT_HAS_EXPIRED:
+    'Renew the certificate of its WinRM listener; until then, compare it on the host itself and put its SHA-256 into `fingerprint`.',
+  CERT_NOT_YET_VALID: 'Compare the clocks of this host and of that one: both should use NTP.',
+};
+
 /** A certificate that is not the right one is distinguished from a host that does not answer. */
 export function untrusted(address: string, error: Error & { readonly code?: string }): Error {
   const isCertificate =
@@ -17,7 +25,7 @@ export function untrusted(address: string, error: Error & { readonly code?: stri
     { peer: address, reason: error.message },
     {
       cause: error,
-      hint: 'Compare the certificate of its WinRM listener on the host itself; then put its SHA-256 into `fingerprint`, or its CA into `ca`.',
+      hint: CERTIFICATE_HINTS[error.code ?? ''] ?? UNKNOWN_CERTIFICATE,
     },
   );
 }

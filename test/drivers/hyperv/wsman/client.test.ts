@@ -132,6 +132,29 @@ describe('a client of WinRM', () => {
     assert.deepEqual(winrm.asked, []);
   });
 
+  test('a certificate that has expired, or is not valid yet, is refused with its fix, also where its CA is known', async () => {
+    const cases: readonly (readonly [number, RegExp])[] = [
+      [-20, /Renew the certificate/],
+      [20, /NTP/],
+    ];
+    for (const [days, hint] of cases) {
+      const beginsMs = Date.now() + days * 86_400_000;
+      const old = await serveWinrm(world, 'hv1', { auth: 'basic', beginsMs });
+      let used = 0;
+      const password = async (): Promise<string> => `${(used += 1)}`;
+      const { url, cert: ca } = old;
+      const other = clientOf({ url, ca, fingerprint: undefined, password, auth: 'basic' });
+      await assert.rejects(other.query(JOBS, signal), (error: { code?: string; hint?: string }) => {
+        assert.equal(error.code, 'GODWIT_PEER_UNTRUSTED');
+        assert.match(error.hint ?? '', hint);
+        return true;
+      });
+      other.close();
+      await old.close();
+      assert.deepEqual([old.asked, used], [[], 0]);
+    }
+  });
+
   test('takes a certificate that a CA vouches for, and asks by Basic where it is told to', async () => {
     const basic = await serveWinrm(world, 'hv1', { auth: 'basic' });
     const target = {
