@@ -24,6 +24,10 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     seconds: 8,
     of: ['src/controller/', 'examples/prometheus/', 'examples/grafana/'],
   },
+  'test/controller/bad-samples.e2e.ts': {
+    seconds: 35,
+    of: ['src/controller/policy/', 'src/controller/inventory/', 'src/agent/'],
+  },
   'test/controller/several.e2e.ts': {
     seconds: 45,
     of: ['src/controller/', 'src/rpc/', 'src/host/'],

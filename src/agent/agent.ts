@@ -20,6 +20,7 @@ import { HostLabels } from './guest-labels.ts';
 import { Guests } from './guests.ts';
 import type { GuestsBeside } from './guests.ts';
 import { Load, thisLoad } from './load.ts';
+import type { LoadReader } from './load.ts';
 import { agentHandlers } from './handlers.ts';
 import { HostEvents } from './host-events.ts';
 import { Incoming } from './incoming.ts';
@@ -76,6 +77,8 @@ export interface AgentOptions {
   readonly clock?: Clock;
   readonly machine?: MachineReader;
   readonly hardware?: HealthReader;
+  /** How busy the machine and its guests are. */
+  readonly load?: LoadReader;
   /** Absent: what may hang is looked at in this process, as suits a test. */
   readonly apart?: AskChecker;
   /** Absent: this host receives no guests over the wire for their managers. */
@@ -119,7 +122,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const follow = new Follow({ ...common, movers });
   const returns = new Returns({ ...common, outgoing, follow });
   const afterMove = new AfterMove({ ...common, name: config.name, probes });
-  const { apart = askHere({ ...common, drivers }) } = options;
+  const { apart = askHere({ ...common, drivers }), load = { ...thisLoad, processors } } = options;
   const checks = new Checks({ ...common, drivers, outgoing, apart });
   const [reload, receivers] = [new Reload(options), new Receivers({ ...options, ...common })];
   const beside = { cache, probes, diskMoves, spread, hostEvents, reload, returns, afterMove };
@@ -138,7 +141,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     leftovers: new Leftovers({ ...common, movers, drivers }),
     ...beside,
     receivers,
-    load: new Load(() => guests.known(), common, { ...thisLoad, processors }, health.newest),
+    load: new Load(() => guests.known(), common, load, health.newest),
     trust: () => trustOf({ ...common, fleet, spread, renewal, refusals, ofMovers }),
   });
   const listening = { log, refusals };

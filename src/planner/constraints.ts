@@ -9,7 +9,7 @@ export function holds({ guest, at, unknown, grouped }: Seat): Constraint | undef
   if (guest.moving === true) return 'moving';
   if (guest.neverMove === true) return 'never-move';
   if (at.host.silent === true) return 'silent';
-  if (unknown) return 'unknown-load';
+  if (unknown || guest.reckoned === true) return 'unknown-load';
   return grouped ? 'together' : undefined;
 }
 

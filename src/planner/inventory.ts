@@ -46,6 +46,8 @@ export interface PlannerGuest {
   readonly cpu: number;
   /** What it asked for at the last samples, the newest first. */
   readonly demand: readonly number[];
+  /** Nobody reported it: `demand` is what is left of its host, and it stays. */
+  readonly reckoned?: boolean;
   /** What it asks for in the hour to come, by earlier days; absent where those say nothing. */
   readonly soon?: number;
   /** The share of time in which it waited for a processor (steal), at the last looks, the newest first. */

@@ -7,7 +7,9 @@ import type { TestContext } from 'node:test';
 import { startAgent } from '../../src/agent/agent.ts';
 import type { RunningAgent } from '../../src/agent/agent.ts';
 import type { MachineReader } from '../../src/agent/inventory.ts';
+import type { LoadReader } from '../../src/agent/load.ts';
 import { issue, storeCredentials } from '../../src/agent/pki/authority.ts';
+import type { Clock } from '../../src/clock.ts';
 import { agentConfig, loadAgentConfig } from '../../src/config.ts';
 import type { AgentConfig } from '../../src/config.ts';
 import type { DirectDriver } from '../../src/drivers/port/direct.ts';
@@ -102,6 +104,9 @@ export interface HostOptions {
   readonly holdsCa?: boolean;
   /** What its driver can do besides listing guests. */
   readonly driver?: Partial<DirectDriver>;
+  /** How busy it and its guests are, by what its kernel says. */
+  readonly load?: LoadReader;
+  readonly clock?: Clock;
   /** Its configuration lies in a file, as that of an agent which is not of a test. */
   readonly inFile?: boolean;
 }
@@ -120,6 +125,8 @@ export async function fleet(t: TestContext) {
       movers,
       log: plainLog((line) => unnamed.push(...[line].filter((each) => /does not name/.test(each)))),
       machine: machine(options.availableBytes),
+      ...(options.load === undefined ? {} : { load: options.load }),
+      ...(options.clock === undefined ? {} : { clock: options.clock }),
       hardware: {
         list: async () => [],
         read: async () => undefined,

@@ -90,6 +90,47 @@ test('a wrong file is named with line, column and what was expected; a missing o
   await rm(other, { recursive: true });
 });
 
+test('a history of nobody, of one host, and of guests that use what they cannot have is words, and no plan', async () => {
+  const other = await mkdtemp(path.join(tmpdir(), 'godwit-sim-'));
+  try {
+    const printed = async (files: Partial<typeof FILES>, policy = 'balance') => {
+      for (const [name, text] of Object.entries<string>({ ...FILES, ...files }))
+        await writeFile(path.join(other, name), text);
+      const context = new FakeContext();
+      const exit = await godwit(context, `sim --trace ${other} --policy ${policy}`);
+      return { exit, out: context.out.text, err: context.err.text };
+    };
+    const [hostHead = '', hostA = ''] = FILES['hosts.csv'].split('\n');
+    const [guestHead = ''] = FILES['guests.csv'].split('\n');
+    const bad: [Partial<typeof FILES>, RegExp][] = [
+      [{ 'hosts.csv': `${hostHead}\n` }, /hosts\.csv: has no host/],
+      [{ 'guests.csv': `${guestHead}\n` }, /guests\.csv: has no guest/],
+      [{ 'load.csv': 'time,guest\n1,g1\n' }, /load\.csv:1: has no column cores; expected time/],
+      [
+        { 'load.csv': 'time,guest,cores\n1,g1,40\n' },
+        /load\.csv:2: column 3 \(cores\): expected at most 9 of a guest with 4 cores, got '40'/,
+      ],
+      [
+        { 'load.csv': 'time,guest,cores\n1,g1,NaN\n' },
+        /load\.csv:2: column 3 \(cores\): expected a number, 0 or more, got 'NaN'/,
+      ],
+    ];
+    for (const [files, words] of bad) {
+      const { exit, out, err } = await printed(files);
+      assert.deepEqual([exit, out], [2, '']);
+      assert.match(err, words);
+    }
+    for (const policy of ['balance', 'consolidate']) {
+      const { exit, out } = await printed({ 'hosts.csv': `${hostHead}\n${hostA}\n` }, policy);
+      assert.equal(exit, 0);
+      assert.match(out, /\nmoves +0 +0\n/);
+      assert.match(out, /not possible at \d+ looks, such as: a: is (the only host|asked for more)/);
+    }
+  } finally {
+    await rm(other, { recursive: true });
+  }
+});
+
 test('what a Prometheus answered takes the place of load.csv, and a mistake in it is named', async () => {
   const other = await mkdtemp(path.join(tmpdir(), 'godwit-sim-'));
   try {

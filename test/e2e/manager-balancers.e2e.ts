@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { JSON_SHAPES } from '../../src/cli/json-shapes.ts';
+import type { CheckAnswer } from '../../src/protocol/public/check.ts';
 import {
   add,
   agent,
@@ -28,8 +30,9 @@ async function checked(): Promise<string> {
   const { host } = (await vcenter.guests())[GUEST] ?? assert.fail();
   const to = host === 'DC0_C0_H0' ? 'dc0-c0-h1' : 'dc0-c0-h0';
   const { out, err } = await agent('check', GUEST, '--to', to, '--json');
-  const { checks } = JSON.parse(out) as { checks: { name: string; evidence: string }[] };
-  return checks.find(({ name }) => name === 'balancer')?.evidence ?? assert.fail(out + err);
+  const { hosts } = (JSON_SHAPES['check'] ?? assert.fail()).parse(JSON.parse(out)) as CheckAnswer;
+  const found = hosts[0]?.checks.find(({ name }) => name === 'balancer');
+  return found?.evidence ?? assert.fail(out + err);
 }
 
 describe('a vCenter’s cluster that looks after itself', () => {

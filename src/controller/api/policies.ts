@@ -157,7 +157,7 @@ async function placed(
   if (hosts !== undefined) checkHosts(hosts, world);
   const nobody = new Set<string>();
   const none = { past: [], asked: new Map(), mutedGuests: nobody, mutedHosts: nobody };
-  const inventory = inventoryFor({ kind: 'balance', world, ...used, isOurs: () => true, ...none });
+  const inventory = inventoryFor({ world, ...used, isOurs: () => true, ...none });
   const group = labels.antiAffinity;
   const answer = place(inventory, {
     name: 'the new guest',

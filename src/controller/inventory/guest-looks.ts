@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { HostLoad } from '../../protocol/public/load.ts';
 import type { Store } from '../store/open.ts';
+import { isPossible } from '../../planner/possible.ts';
 
 /** What plans rest on: what each guest used, as the mean of so long, where the configuration says nothing else. */
 export const LOOK_MS = 300_000;
@@ -21,6 +22,10 @@ export interface HostLook {
   readonly cores: number;
   /** By guest: cores that it used. */
   readonly guests: Readonly<Record<string, number>>;
+  /** By guest: the most that it was said to use and cannot have used. Such a sample counts nowhere else. */
+  readonly aside?: Readonly<Record<string, number>>;
+  /** How far the host's clock is ahead of its controller's, ms; absent where they agree. */
+  readonly clockAheadMs?: number;
 }
 
 export interface Look {
@@ -28,6 +33,9 @@ export interface Look {
   readonly atMs: number;
   readonly look: HostLook;
 }
+
+/** Clocks agree that differ by less: a sample may be under way for a while. */
+const CLOCK_MS = 60_000;
 
 /** Collects the samples of one host into looks. */
 export class HostLooks {
@@ -38,20 +46,34 @@ export class HostLooks {
   #used = 0;
   #pressure = 0;
   #cores = 0;
+  readonly #aside = new Map<string, number>();
+  #aheadMs = Infinity;
   readonly #lookMs: number;
 
   constructor(lookMs = LOOK_MS) {
     this.#lookMs = lookMs;
   }
 
-  add(atMs: number, { processor, pressure, guests }: HostLoad): void {
+  /** `sizeOf`: a guest's processors, where that is known. */
+  add(
+    atMs: number,
+    { at, processor, pressure, guests }: HostLoad,
+    sizeOf: (guest: string) => number | undefined = () => undefined,
+  ): void {
     this.#end(atMs);
     if (this.#count === 0) this.#begunMs = this.#beginOf(atMs);
     this.#count += 1;
     this.#used += processor.used;
     this.#pressure += pressure?.processor ?? 0;
     this.#cores = processor.cores;
+    // One that was held up on its way seems to be of a clock that is behind: the nearest of a look counts.
+    const aheadMs = Date.parse(at) - atMs;
+    if (Math.abs(aheadMs) < Math.abs(this.#aheadMs)) this.#aheadMs = aheadMs;
     for (const { name, cores } of guests) {
+      if (!isPossible(cores, { vcpus: sizeOf(name), hostCores: processor.cores })) {
+        this.#aside.set(name, Math.max(this.#aside.get(name) ?? 0, cores));
+        continue;
+      }
       const known = this.#guests.get(name) ?? { sum: 0, count: 0 };
       this.#guests.set(name, { sum: known.sum + cores, count: known.count + 1 });
     }
@@ -79,9 +101,15 @@ export class HostLooks {
         pressure: mean(this.#pressure, this.#count),
         cores: this.#cores,
         guests: Object.fromEntries(guests) as Record<string, number>,
+        ...(this.#aside.size === 0 ? {} : { aside: Object.fromEntries(this.#aside) }),
+        ...(Number.isFinite(this.#aheadMs) && Math.abs(this.#aheadMs) >= CLOCK_MS
+          ? { clockAheadMs: this.#aheadMs }
+          : {}),
       },
     });
     this.#guests.clear();
+    this.#aside.clear();
+    this.#aheadMs = Infinity;
     this.#count = 0;
     this.#used = 0;
     this.#pressure = 0;

@@ -35,6 +35,8 @@ export class HostBook implements Heard {
   readonly samples: HostSamples;
   readonly #changes: Changes;
   readonly #marks = new Map<string, number>();
+  /** Processors of its guests, by name. */
+  readonly #sizes = new Map<string, number>();
   #row: NewHost;
 
   /** `known`: as the database has it, from an earlier follower. `samples`: of an earlier one in this process. */
@@ -85,6 +87,7 @@ export class HostBook implements Heard {
       const mark = markOf(JSON.stringify(guest));
       if (this.#marks.get(key) !== mark) this.#changes.publish({ type: 'guest', guest });
       this.#marks.set(key, mark);
+      this.#sized(guest);
       before.delete(key);
     }
     for (const key of before) this.#gone(key);
@@ -106,7 +109,7 @@ export class HostBook implements Heard {
       case 'manager':
         return;
       case 'load':
-        this.samples.add(this.#changes.nowMs(), event.load);
+        this.samples.add(this.#changes.nowMs(), event.load, (name) => this.#sizes.get(name));
         this.#memory(event.load.memory.availableBytes);
         return;
       case 'guest':
@@ -142,14 +145,21 @@ export class HostBook implements Heard {
     if (this.#marks.get(key) === mark) return;
     if (!this.#marks.has(key) && this.#marks.size >= MOST_GUESTS) throw tooMany(name);
     this.#marks.set(key, mark);
+    this.#sized(guest);
     this.#changes.write({ upserts: new Map([[key, guestRowOf(name, guest)]]) });
     this.#changes.publish({ type: 'guest', guest });
     if (this.#row.guests !== this.#marks.size) this.#set({ guests: this.#marks.size });
   }
 
+  #sized({ name, vcpus }: GuestInfo): void {
+    if (vcpus === undefined) this.#sizes.delete(name);
+    else this.#sizes.set(name, vcpus);
+  }
+
   #gone(key: string): void {
     this.#marks.delete(key);
     const { name, uuid } = nameIn(key);
+    this.#sizes.delete(name);
     const host = this.#row.name;
     const known = uuid === '' ? {} : { uuid };
     this.#changes.publish({ type: 'guest-gone', host, name, ...known });

@@ -133,10 +133,11 @@ export class HostSamples {
     return this.#newest;
   }
 
-  add(atMs: number, load: HostLoad): void {
+  /** `sizeOf`: the processors of one of its guests, where that is known. */
+  add(atMs: number, load: HostLoad, sizeOf?: (guest: string) => number | undefined): void {
     const values = valuesOf(load);
     this.#newest = load;
-    this.looks.add(atMs, load);
+    this.looks.add(atMs, load, sizeOf);
     this.received += 1;
     this.#roll(atMs);
     this.#samples.add(atMs, values);

@@ -4,6 +4,7 @@ import { homesOf, labelsOf, roomBytes, whyClosed } from '../wishes/facts.ts';
 import type { GuestFacts, HostFacts, World } from '../wishes/facts.ts';
 import { untilWindowMs } from '../../protocol/label-rules.ts';
 import type { PolicyKind } from '../../protocol/controller/policy.ts';
+import { mostOfGuest } from '../../planner/possible.ts';
 import { keeperOf } from './keepers.ts';
 import type { Loads } from './loads.ts';
 
@@ -15,7 +16,8 @@ export interface PastMove {
 }
 
 export interface Known {
-  readonly kind: PolicyKind;
+  /** Absent where nothing that runs is to be moved: a host without samples takes a new guest all the same. */
+  readonly kind?: PolicyKind;
   readonly world: World;
   readonly loads: Loads;
   /** What guests use in the hour to come, cores, by earlier days. */
@@ -34,8 +36,6 @@ export interface Known {
 const MOST_OTHER = 0.9;
 /** A kernel reports that tasks wait on any host; it is contention once the processors are about this busy. */
 const BUSY = 0.8;
-/** A hypervisor's own threads come on top of its guest's processors. */
-const OWN_THREADS = 1;
 const LOOKS_OF_PRESSURE = 3;
 /** A host on which some task always waits is taken to be asked for a quarter more than it has: that one waits is not that all do. */
 const WAITING = 0.2;
@@ -140,14 +140,14 @@ function plannerHost(
     memoryBytes,
     on: isOn,
     ...(facts.site === undefined ? {} : { site: facts.site }),
-    ...(facts.silentSinceMs === undefined || mark?.power !== undefined ? {} : { silent: true }),
+    ...(mark?.power === undefined && isUnheard(facts, { kind, loads }) ? { silent: true } : {}),
     ...(isShut ? { draining: true } : {}),
     ...(facts.realm === undefined ? {} : { realm: facts.realm }),
     ...(facts.linkBytesPerSecond === undefined
       ? {}
       : { linkBytesPerSecond: facts.linkBytesPerSecond }),
     ...(pressure.length === 0 ? {} : { pressure }),
-    ...(mutedHosts.has(name) || keeperOf(facts, kind) !== undefined ? { kept: true } : {}),
+    ...(mutedHosts.has(name) || isLeft(facts, kind) ? { kept: true } : {}),
   };
 }
 
@@ -161,7 +161,8 @@ function plannerGuest({ facts, host, goal, beside, left }: Standing, known: Know
   const { world, loads, usual, asked, mutedGuests } = known;
   const { name, memoryBytes, vcpus } = facts;
   const reported = loads.guest(name);
-  const demand = beside.includes(facts) ? shareOfRest(facts, host, beside, loads) : reported;
+  const isReckoned = beside.includes(facts);
+  const demand = isReckoned ? shareOfRest(facts, host, beside, loads) : reported;
   const isStopped = homesOf(facts).some(({ state }) => state === 'stopped');
   const cpu = vcpus > 0 ? vcpus : Math.max(1, Math.ceil(Math.max(0, ...demand)));
   const soon = usual.get(name);
@@ -169,10 +170,9 @@ function plannerGuest({ facts, host, goal, beside, left }: Standing, known: Know
   const group = 'words' in labels ? undefined : labels.antiAffinity;
   const stays =
     whyItNeverMoves(facts, world) !== undefined ||
-    isKept(host, known) ||
+    isLeft(world.hosts.get(host), known.kind) ||
     mutedGuests.has(name) ||
     asked.has(name) ||
-    beside.includes(facts) ||
     memoryBytes === 0 ||
     isOutOfWindow(labels, world.nowMs);
   return {
@@ -186,6 +186,7 @@ function plannerGuest({ facts, host, goal, beside, left }: Standing, known: Know
       ? {}
       : { dirtyBytesPerSecond: facts.dirtyBytesPerSecond }),
     ...(stays ? { neverMove: true } : {}),
+    ...(isReckoned ? { reckoned: true } : {}),
     ...(goal === undefined ? {} : { movingTo: goal }),
     ...(goal === undefined && whyItWaits(facts, world) === undefined ? {} : { moving: true }),
     ...(group === undefined ? {} : { apart: [group] }),
@@ -199,10 +200,15 @@ function plannerGuest({ facts, host, goal, beside, left }: Standing, known: Know
   };
 }
 
-const isKept = (name: string, { kind, world }: Known): boolean => {
-  const host = world.hosts.get(name);
-  return host !== undefined && keeperOf(host, kind) !== undefined;
-};
+/** It is silent; or nobody knows how busy it is, and a guest would be moved on no more than a hope. */
+const isUnheard = (
+  { name, silentSinceMs }: HostFacts,
+  { kind, loads }: { readonly kind: PolicyKind | undefined; readonly loads: Loads },
+): boolean =>
+  silentSinceMs !== undefined || (kind !== undefined && loads.newest(name) === undefined);
+
+const isLeft = (host: HostFacts | undefined, kind: PolicyKind | undefined): boolean =>
+  host !== undefined && kind !== undefined && keeperOf(host, kind) !== undefined;
 
 const isOutOfWindow = (labels: ReturnType<typeof labelsOf>, nowMs: number): boolean =>
   !('words' in labels) && labels.window !== undefined && untilWindowMs(labels.window, nowMs) > 0;
@@ -222,7 +228,7 @@ function shareOfRest(
 }
 
 const ofItsSize = (cores: number, cpu: number): number =>
-  cores > cpu && cores <= cpu * 2 + OWN_THREADS ? cpu : cores;
+  cores > cpu && cores <= mostOfGuest(cpu) ? cpu : cores;
 
 const meanOf = (values: readonly number[]): number =>
   values.length === 0 ? 0 : values.reduce((sum, each) => sum + each, 0) / values.length;

@@ -3,6 +3,9 @@ import type { FleetLook, HostLook } from '../inventory/guest-looks.ts';
 /** Looks that a plan rests on; the planner's policies were chosen on as many. */
 const KEPT = 30;
 
+/** What is older than so many looks says nothing of now. */
+export const STALE_LOOKS = 3;
+
 /** A guest that was on one host at a look and on another one at a later one. */
 export interface SeenMove {
   readonly guest: string;
@@ -17,7 +20,7 @@ export interface HostPast {
   /** The newest first. */
   readonly looks: {
     readonly atMs: number;
-    readonly look: Omit<HostLook, 'guests'>;
+    readonly look: Omit<HostLook, 'guests' | 'aside'>;
     readonly guestCores: number;
   }[];
 }
@@ -36,6 +39,7 @@ export class Loads {
   readonly lookMs: number;
   readonly #guests = new Map<string, GuestPast>();
   readonly #hosts = new Map<string, HostPast>();
+  readonly #aside = new Map<string, { readonly cores: number; readonly atMs: number }>();
   readonly moves: SeenMove[] = [];
   newestMs = 0;
 
@@ -47,7 +51,8 @@ export class Loads {
   add({ atMs, hosts }: FleetLook): void {
     this.newestMs = atMs;
     const at = new Map<string, string[]>();
-    for (const [host, { guests, ...look }] of hosts) {
+    for (const [host, { guests, aside = {}, ...look }] of hosts) {
+      for (const [guest, cores] of Object.entries(aside)) this.#aside.set(guest, { cores, atMs });
       const past = this.#hosts.get(host) ?? { looks: [] };
       const guestCores = Object.values(guests).reduce((sum, cores) => sum + cores, 0);
       past.looks.unshift({ atMs, look, guestCores });
@@ -63,15 +68,32 @@ export class Loads {
     for (const [guest, homes] of at) this.#moved(guest, homes, atMs);
   }
 
-  /** Cores that it used at the last looks, the newest first; empty where nobody reported. */
+  /** Cores that it used at the last looks, the newest first; empty where nobody has reported lately. */
   guest(name: string): readonly number[] {
-    return this.#guests.get(name)?.used ?? [];
+    const past = this.#guests.get(name);
+    return past === undefined || this.#isStale(past.times[0] ?? 0) ? [] : past.used;
+  }
+
+  /** Cores that it was lately said to use, and cannot have used. */
+  nonsense(guest: string): number | undefined {
+    const found = this.#aside.get(guest);
+    return found === undefined || this.#isStale(found.atMs) ? undefined : found.cores;
   }
 
   /** What it used at one look; undefined where nobody reported. */
   guestAt(name: string, atMs: number): number | undefined {
     const past = this.#guests.get(name);
     return past?.used[past.times.indexOf(atMs)];
+  }
+
+  /** Its newest look, where it has reported lately. */
+  newest(host: string): HostPast['looks'][number] | undefined {
+    const look = this.host(host)[0];
+    return look === undefined || this.#isStale(look.atMs) ? undefined : look;
+  }
+
+  #isStale(atMs: number): boolean {
+    return atMs < this.newestMs - STALE_LOOKS * this.lookMs;
   }
 
   host(name: string): HostPast['looks'] {

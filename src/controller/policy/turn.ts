@@ -12,10 +12,12 @@ import type { Wishes } from '../store/wishes.ts';
 import type { World } from '../wishes/facts.ts';
 import { draftsOf } from './drafts.ts';
 import type { Drafted } from './drafts.ts';
+import { doubtsOf } from './doubts.ts';
+import { whyNoChoice } from './few-hosts.ts';
 import { foreignMoves, otherHand } from './foreign.ts';
 import { inventoryFor } from './inventory.ts';
 import { keepersWords } from './keepers.ts';
-import { Loads } from './loads.ts';
+import { Loads, STALE_LOOKS } from './loads.ts';
 import {
   accepted,
   followed,
@@ -39,8 +41,6 @@ export interface LookDependencies {
   readonly lookMs: number;
 }
 
-/** Without one of the last looks nothing is proposed. */
-const STALE_LOOKS = 3;
 const NOTHING: Drafted = { drafts: [], refusals: [], wake: [] };
 
 export interface LookAt {
@@ -81,8 +81,12 @@ export function changeOf(view: PolicyView, seen: Seen, newId: () => string): Pol
   const { world, loads } = seen;
   const isOurs = scopeOf(view);
   const other = otherHandIn(view, loads, isOurs);
-  const kept = keepersWords([...world.hosts.values()].filter(({ name }) => isOurs(name)), policy.kind);
-  const note = withWords(whyNothing(policy, seen, nowMs, other), policy.mode, kept);
+  const kept = keepersWords(
+    [...world.hosts.values()].filter(({ name }) => isOurs(name)),
+    policy.kind,
+  );
+  const few = whyNoChoice(policy, world, isOurs);
+  const note = withWords(whyNothing(policy, seen, nowMs, { few, other }), policy.mode, kept);
   const proposals = view.proposals.map((each) =>
     followed(each, { nowMs, wishes: view.wishes, moves: view.made, loads }),
   );
@@ -102,6 +106,7 @@ export function changeOf(view: PolicyView, seen: Seen, newId: () => string): Pol
   const decided = [...changed.values()].map((each) =>
     acts && each.state === 'open' ? accepted(each, { nowMs, by }) : { proposal: each, wishes: [] },
   );
+  const doubts = policy.mode === 'off' ? [] : doubtsOf({ world, loads, isOurs });
   const after = [
     ...proposals.filter(({ id }) => !changed.has(id)),
     ...decided.map(({ proposal }) => proposal),
@@ -111,7 +116,7 @@ export function changeOf(view: PolicyView, seen: Seen, newId: () => string): Pol
     open: after.filter(({ state }) => state === 'open').length,
     accepted: decided.filter(({ wishes }) => wishes.length > 0).length,
     beyond: output.beyond,
-    refusals: drafted.refusals,
+    refusals: [...doubts, ...drafted.refusals],
     note: note.words,
   });
   const cancel = overdue(proposals, nowMs);
@@ -141,9 +146,10 @@ function whyNothing(
   { mode, kind }: Policy,
   { loads, setsPower }: Seen,
   nowMs: number,
-  other: string | undefined,
+  { few, other }: Record<'few' | 'other', string | undefined>,
 ): Note {
   if (mode === 'off') return { words: 'it is off', blocks: true };
+  if (few !== undefined) return { words: few, blocks: true };
   if (loads.newestMs === 0) {
     return {
       words: `no look at what guests use is over yet: the first one takes up to ${formatDuration(2 * loads.lookMs)}`,

@@ -4,7 +4,13 @@ import type { ManagerFinding } from '../port/managed.ts';
 import type { HostFacts } from './answers.ts';
 import { compareChecks, notCompared } from './check.ts';
 import { HypervHost } from './host.ts';
-import { judgeAccount, judgeClock, judgeGuests, judgeLiveMigration, judgeVersion } from './judge.ts';
+import {
+  judgeAccount,
+  judgeClock,
+  judgeGuests,
+  judgeLiveMigration,
+  judgeVersion,
+} from './judge.ts';
 import { peerOf } from './options.ts';
 import type { HypervOptions } from './options.ts';
 import { runState } from './whereabouts.ts';

@@ -49,7 +49,7 @@ export const policyLook = z.object({
   atMs,
   /** Why it proposes what it does, or nothing. */
   words: shortText,
-  /** What it would do and may not, or could not. */
+  /** What it would do and may not, or could not; and what it does not rest on: samples that are missing or make no sense. */
   refusals: z.array(shortText).max(100),
 });
 export type PolicyLook = z.infer<typeof policyLook>;

@@ -52,7 +52,7 @@ describe('what a policy rests on', () => {
     );
     assert.equal(hosts[0]?.cpu, 16);
     const dark = guests.find(({ name }) => name === 'dark');
-    assert.deepEqual([dark?.demand, dark?.neverMove], [[5], true]);
+    assert.deepEqual([dark?.demand, dark?.reckoned], [[5], true]);
   });
 
   test('never moves what its owner or its manager keeps, what is asked for, and what moves', () => {

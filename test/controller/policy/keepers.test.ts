@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { keepersWords } from '../../../src/controller/policy/keepers.ts';
+import type { MaintenanceMode } from '../../../src/protocol/public/managed-host.ts';
 import { host } from '../wishes/worlds.ts';
 
-const drs = { moves: 'manager', words: 'DRS of C0', leaves: [] } as const;
+const drs: MaintenanceMode = { moves: 'manager', words: 'DRS of C0', leaves: [] };
 const dpm = { sets: 'manager', words: 'DPM of C0' } as const;
 
 test('a look names the hosts that it leaves to their manager, and why, each manager once', () => {

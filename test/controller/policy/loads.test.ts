@@ -5,8 +5,8 @@ import { foreignMoves, otherHand } from '../../../src/controller/policy/foreign.
 import { NOW } from '../wishes/worlds.ts';
 import { loadsOf, lookAt } from './samples.ts';
 
-const sample = (used: number, guests: Record<string, number>) => ({
-  at: '2026-11-23T06:00:00.000Z',
+const sample = (used: number, guests: Record<string, number>, atMs = LOOK_MS) => ({
+  at: new Date(atMs).toISOString(),
   overMs: 10_000,
   processor: { cores: 16, used, steal: 0 },
   memory: { totalBytes: 1, availableBytes: 1, swapUsedBytes: 0 },
@@ -27,6 +27,28 @@ describe('the looks of a host', () => {
       atMs: LOOK_MS,
       look: { used: 0.6, pressure: 0, cores: 16, guests: { g1: 2, g2: 2 } },
     });
+  });
+
+  test('count no sample of a guest that says what it cannot use, and keep what it said', () => {
+    const looks = new HostLooks();
+    const sizeOf = (): number => 2;
+    looks.add(LOOK_MS, sample(0.5, { g1: 1, g2: 40 }), sizeOf);
+    looks.add(LOOK_MS + 10_000, sample(0.5, { g1: 30, g2: 50 }), sizeOf);
+    const [look] = looks.unwritten(2 * LOOK_MS);
+    assert.deepEqual([look?.look.guests, look?.look.aside], [{ g1: 1 }, { g1: 30, g2: 50 }]);
+  });
+
+  test('have how far the clock of their host is off, by the sample that came soonest', () => {
+    const offOf = (...ahead: readonly number[]): number | undefined => {
+      const looks = new HostLooks();
+      for (const [at, ms] of ahead.entries())
+        looks.add(LOOK_MS + at * 10_000, sample(0.5, {}, LOOK_MS + at * 10_000 + ms));
+      return looks.unwritten(2 * LOOK_MS)[0]?.look.clockAheadMs;
+    };
+    assert.equal(offOf(-90_000, -1000), undefined);
+    assert.equal(offOf(59_000), undefined);
+    assert.equal(offOf(3_600_000, 3_590_000), 3_590_000);
+    assert.equal(offOf(-86_400_000), -86_400_000);
   });
 
   test('are as short as somebody set', () => {

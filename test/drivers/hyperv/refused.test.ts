@@ -74,7 +74,7 @@ describe('a move that Hyper-V’s hosts would not let happen', () => {
   test('of a guest that was shut down meanwhile names its state', async () => {
     const session = await opened();
     guest.state = 'Off';
-    const { checks = [] } = await session.inspect(signal).finally(() => session.close());
+    const { checks } = await session.inspect(signal).finally(() => session.close());
     const found = checks.find(({ name }) => name === 'state');
     assert.equal(found?.error?.code, 'GODWIT_GUEST_STATE');
     assert.match(found?.evidence ?? '', /web.*Off/i);

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { balancerOf } from '../../../src/drivers/vsphere/balancer-check.ts';
 import { dpmIn, powerModeOf } from '../../../src/drivers/vsphere/dpm.ts';
 import { powerMode } from '../../../src/protocol/public/managed-host.ts';
+import type { MaintenanceMode } from '../../../src/protocol/public/managed-host.ts';
 import { parseXml } from '../../../src/xml.ts';
 import type { XmlElement } from '../../../src/xml.ts';
 
@@ -55,7 +56,7 @@ test('whatever a vCenter calls its clusters and levels, the answer keeps to its 
 });
 
 test('the check of a move says who may move the guest on from there', () => {
-  const drs = { moves: 'manager', words: 'DRS of C0', leaves: ['web2'] } as const;
+  const drs: MaintenanceMode = { moves: 'manager', words: 'DRS of C0', leaves: ['web2'] };
   const off = { sets: 'asker', words: 'DPM of C0 is off' } as const;
   assert.equal(
     balancerOf('web1', drs, off).evidence,

@@ -62,10 +62,7 @@ describe('what doctor makes of a vCenter', () => {
     const one = cluster('one', true, false);
     const advises = cluster('two', false, false);
     const both = 'Godwit’s policies leave them alone';
-    assert.equal(
-      judgeBalancer([one, advises]).found,
-      `DRS moves guests by itself in one; ${both}`,
-    );
+    assert.equal(judgeBalancer([one, advises]).found, `DRS moves guests by itself in one; ${both}`);
     assert.equal(
       judgeBalancer([one, advises, cluster('three', true, true)]).found,
       `DRS moves guests by itself in one, three; DPM puts hosts to sleep and wakes them by itself in three; ${both}`,

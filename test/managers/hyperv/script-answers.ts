@@ -29,7 +29,9 @@ const EXCEPTION = -2146233088;
 export function answerScript(world: HypervWorld, host: string, name: string, given: Given): object {
   if (world.hosts.get(host)?.denies === true && name !== 'account') {
     const message = `You do not have the required permission to complete this task. Contact the administrator of the authorization policy for the computer '${host.toUpperCase()}'.`;
-    return { error: { stage: 'before', message, hresult: EXCEPTION, category: 'PermissionDenied' } };
+    return {
+      error: { stage: 'before', message, hresult: EXCEPTION, category: 'PermissionDenied' },
+    };
   }
   const machine = world.on(host).find(({ id }) => id === given.id?.toLowerCase());
   switch (name) {

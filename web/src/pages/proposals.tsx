@@ -145,7 +145,8 @@ function Policies({ all, again }: { all: readonly Policy[]; again: () => void })
                 {look.refusals.length === 0 ? null : (
                   <details>
                     <summary>
-                      {counted(look.refusals.length, 'thing')} that it would do and may not
+                      {counted(look.refusals.length, 'thing')} that it cannot do, or does not rest
+                      on
                     </summary>
                     <ul class="advice">
                       {look.refusals.map((each) => (

@@ -1,6 +1,7 @@
 /** What a site recorded of its own hosts and guests, from three files. Pure. */
 import type { PlannerHost } from '../../inventory.ts';
-import { readRange } from './prometheus.ts';
+import { mostOfGuest } from '../../possible.ts';
+import { readRange, tooMuch } from './prometheus.ts';
 import type { RangeReading } from './prometheus.ts';
 import { readEvents } from './events.ts';
 import type { SceneEvent } from './events.ts';
@@ -83,6 +84,7 @@ export function readHistory(files: Files, where: WhereIn): History {
       ...given('stopsAt', row['stops'], Number),
     });
   });
+  if (guests.size === 0) throw new TableError('guests.csv: has no guest');
   const load = readLoad(files, guests, where);
   const of = { hosts: names, guests: new Set(guests.keys()), first: load.first };
   const events =
@@ -150,10 +152,10 @@ function readLoad(files: Files, guests: ReadonlyMap<string, GuestRow>, where: Wh
     own.push({ time, cores });
     samples.set(guest, own);
   };
-  const isGuest = (name: string): boolean => guests.has(name);
+  const coresOf = (name: string): number | undefined => guests.get(name)?.cores;
   const isTable = 'load.csv' in files;
-  if (isTable) readLoadTable(files['load.csv'], isGuest, sample);
-  else readRange(files['load.json'], 'load.json', { isGuest, where, sample });
+  if (isTable) readLoadTable(files['load.csv'], coresOf, sample);
+  else readRange(files['load.json'], 'load.json', { coresOf, where, sample });
   const file = isTable ? 'load.csv' : 'load.json';
   if (samples.size === 0) throw new TableError(`${file}: has no sample`);
   return { file, samples, first, last };
@@ -161,7 +163,7 @@ function readLoad(files: Files, guests: ReadonlyMap<string, GuestRow>, where: Wh
 
 function readLoadTable(
   text: string,
-  isGuest: (name: string) => boolean,
+  coresOf: RangeReading['coresOf'],
   sample: RangeReading['sample'],
 ): void {
   const columns = [
@@ -171,8 +173,11 @@ function readLoadTable(
   ] as const;
   readTable(text, 'load.csv', columns, (row, wrong) => {
     const name = String(row['guest']);
-    if (!isGuest(name)) throw wrong('guest', `expected a guest of guests.csv, got '${name}'`);
-    sample(name, Number(row['time']), Number(row['cores']));
+    const has = coresOf(name);
+    if (has === undefined) throw wrong('guest', `expected a guest of guests.csv, got '${name}'`);
+    const cores = Number(row['cores']);
+    if (cores > mostOfGuest(has)) throw wrong('cores', `${tooMuch(has)}, got '${cores}'`);
+    sample(name, Number(row['time']), cores);
   });
 }
 

@@ -1,5 +1,6 @@
 /** What guests used, from the answer of a Prometheus to a range query. Pure. */
 import { z } from 'zod';
+import { mostOfGuest } from '../../possible.ts';
 import { TableError } from './table.ts';
 
 /** Labels that name a guest, the first one that a series has: Godwit's, that of libvirt's exporters, the usual one. */
@@ -21,7 +22,8 @@ const answer = z.object({
 });
 
 export interface RangeReading {
-  readonly isGuest: (name: string) => boolean;
+  /** Processors of a guest of guests.csv; undefined for a name that is none. */
+  readonly coresOf: (name: string) => number | undefined;
   /** `line 3, column 7` of what is at this place of the text. */
   readonly where: (text: string, path: readonly (string | number)[]) => string;
   readonly sample: (guest: string, time: number, cores: number) => void;
@@ -46,7 +48,8 @@ export function readRange(text: string, file: string, reading: RangeReading): vo
       throw wrong(path, `expected a label ${NAMING.join(', ')}, got ${shown(metric)}`);
     }
     const guest = metric[label] ?? '';
-    if (!reading.isGuest(guest)) {
+    const has = reading.coresOf(guest);
+    if (has === undefined) {
       throw wrong([...path, label], `expected a guest of guests.csv, got ${shown(guest)}`);
     }
     if (seen.has(guest)) {
@@ -61,10 +64,18 @@ export function readRange(text: string, file: string, reading: RangeReading): vo
         const at = ['data', 'result', series, 'values', nth, 1];
         throw wrong(at, `expected a number, 0 or more, got ${shown(value)}`);
       }
+      if (cores > mostOfGuest(has)) {
+        const at = ['data', 'result', series, 'values', nth, 1];
+        throw wrong(at, `${tooMuch(has)}, got ${shown(value)}`);
+      }
       reading.sample(guest, time, cores);
     }
   }
 }
+
+/** Of a guest that is said to use more than it can. */
+export const tooMuch = (cores: number): string =>
+  `expected at most ${mostOfGuest(cores)} of a guest with ${cores} cores`;
 
 function checked(
   text: string,

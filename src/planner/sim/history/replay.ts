@@ -76,7 +76,14 @@ function act(world: World, plan: Planner, { watch }: ReplayOptions): readonly Re
   carryOut(isDrained ? drain(world.inventory(), { hosts: [] }) : NO_MOVES);
   const made = plan(world.inventory());
   carryOut(made);
-  return made.refusals ?? [];
+  return [...(made.refusals ?? []), ...alone(world)];
+}
+
+/** A policy has nothing to choose from, and would say nothing where that host has enough. */
+function alone({ hosts }: World): Refusal[] {
+  const [host, ...others] = hosts.keys();
+  if (host === undefined || others.length > 0) return [];
+  return [{ constraint: 'last-host', host, words: `${host}: is the only host, and nothing moves` }];
 }
 
 /** What it comes to, look by look. */

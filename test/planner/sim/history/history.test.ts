@@ -58,6 +58,11 @@ test('names that do not belong together, doubles and a time in milliseconds are 
     /^load\.csv:2: column 2 \(guest\): expected a guest of guests\.csv, got 'z'$/,
   );
   wrong({ 'load.csv': 'time,guest,cores\n' }, /has no sample$/);
+  wrong({ 'guests.csv': 'name,host,cores,memory_gib\n' }, /^guests\.csv: has no guest$/);
+  wrong(
+    { 'load.csv': 'time,guest,cores\n1,g1,9\n2,g1,9.5\n' },
+    /^load\.csv:3: column 3 \(cores\): expected at most 9 of a guest with 4 cores, got '9\.5'$/,
+  );
   wrong(
     { 'load.csv': 'time,guest,cores\n1,g1,1\n1,g2,1\n1,g4,1\n' },
     /^load\.csv: has no sample of g3, a guest of guests\.csv$/,

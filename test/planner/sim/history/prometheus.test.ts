@@ -87,6 +87,10 @@ test('what is wrong in it is reported with file, line, column, place and what wa
     ]),
     /^load\.json: line 1, column \d+: data\.result\.0\.values\.1\.1: expected a number, 0 or more, got "-1"$/,
   );
+  wrong(
+    one({ guest: 'g1' }, [[1, '40']]),
+    /data\.result\.0\.values\.0\.1: expected at most 9 of a guest with 4 cores, got "40"$/,
+  );
   wrong(one({ guest: 'g1' }, [[1, '+Inf']]), /expected a number, 0 or more, got "\+Inf"$/);
   wrong(one({ guest: 'g1' }, [[1, 2]]), /data\.result\.0\.values\.0\.1: expected string, got 2$/);
   wrong(one({ guest: 'g1' }, [[1, 'NaN']]), /^load\.json: has no sample$/);
@@ -107,11 +111,11 @@ test('any text gives samples of known guests or a TableError, and nothing else',
     fc.property(texts, (text) => {
       try {
         readRange(text, 'load.json', {
-          isGuest: (name) => name.startsWith('g'),
+          coresOf: (name) => (name.startsWith('g') ? 4 : undefined),
           where: placeOfSetting,
           sample: (guest, time, cores) => {
             assert.match(guest, /^g/);
-            assert.ok(Number.isFinite(time) && cores >= 0 && Number.isFinite(cores));
+            assert.ok(Number.isFinite(time) && cores >= 0 && cores <= 9);
           },
         });
       } catch (error) {

@@ -1,0 +1,30 @@
+import { WHOLE_FLEET } from '../../protocol/controller/policy.ts';
+import type { Policy } from '../../protocol/controller/policy.ts';
+import type { World } from '../wishes/facts.ts';
+
+const MOST_NAMED = 8;
+
+/** Why a policy has nothing to choose from; undefined where it has two hosts or more. Pure. */
+export function whyNoChoice(
+  { scope, hosts: own = [] }: Pick<Policy, 'scope' | 'hosts'>,
+  { hosts, marks }: Pick<World, 'hosts' | 'marks'>,
+  isOurs: (host: string) => boolean,
+): string | undefined {
+  const ours = [...hosts.values()].filter(({ name }) => isOurs(name));
+  const [only] = ours;
+  if (only === undefined)
+    return scope === WHOLE_FLEET
+      ? 'no host is known here that no group has'
+      : `none of its hosts is known: ${own.slice(0, MOST_NAMED).join(', ')}`;
+  if (ours.length === 1) return `${only.name} is the only host here: nothing can move`;
+  // One that sleeps can be woken.
+  const there = ours.filter(
+    ({ name, silentSinceMs }) =>
+      silentSinceMs === undefined || marks.get(name)?.power !== undefined,
+  );
+  const [heard] = there;
+  if (heard === undefined) return `none of its ${ours.length} hosts is heard of`;
+  return there.length > 1
+    ? undefined
+    : `of its ${ours.length} hosts only ${heard.name} is heard of: nothing can move`;
+}
