@@ -1,3 +1,4 @@
+import { stillPromised } from '../wishes/facts.ts';
 import { callOf, isOpen } from '../wishes/moves.ts';
 import type { Cancel, Seen } from '../wishes/moves.ts';
 import type { Sight } from '../wishes/settle.ts';
@@ -152,7 +153,9 @@ export class Carrier {
     const { wish, moves, cancel, world } = view;
     const { epoch } = this.#claim;
     const ids = Array.from({ length: MOST_NEW }, () => this.#deps.newId());
-    const input = { wish, moves, sights, world: { ...world, ...known }, cancel, epoch, ids };
+    const reservations = stillPromised(world.reservations, known);
+    const now = { ...world, ...known, reservations };
+    const input = { wish, moves, sights, world: now, cancel, epoch, ids };
     if (wish.ask.kind === 'roll') return rollStep({ ...input, heard });
     return step({ ...input, mode });
   }

@@ -93,12 +93,15 @@ async function dropWishes(db: Db, old: RawBuilder<number>): Promise<number> {
     .selectFrom('wishes')
     .select('id')
     .where('ended_at', '<', old)
-    .where('id', 'not in', (eb) => eb.selectFrom('reservations').select('wish_id'))
+    .where('id', 'not in', (eb) =>
+      eb.selectFrom('reservations').select('wish_id').where('given_back_at', 'is', null),
+    )
     .orderBy('ended_at')
     .limit(ROWS)
     .execute();
   const gone = rows.map(({ id }) => id);
   if (gone.length === 0) return 0;
+  await db.deleteFrom('reservations').where('wish_id', 'in', gone).execute();
   await db.deleteFrom('moves').where('wish_id', 'in', gone).execute();
   await db.deleteFrom('claims').where('wish_id', 'in', gone).execute();
   await db.deleteFrom('wishes').where('id', 'in', gone).execute();

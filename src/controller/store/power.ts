@@ -31,6 +31,7 @@ export async function closeForSleep(store: Store, held: Held, host: string): Pro
       .selectFrom('reservations')
       .select('move_id')
       .where((eb) => eb.or([eb('host', '=', host), eb('source', '=', host)]))
+      .where('given_back_at', 'is', null)
       .limit(1)
       .executeTakeFirst();
     const closed = await db

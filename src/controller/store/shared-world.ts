@@ -1,4 +1,6 @@
-import type { World } from '../wishes/facts.ts';
+import type { Move } from '../../protocol/controller/wish.ts';
+import type { Reservation, World } from '../wishes/facts.ts';
+import { reservationOf } from '../wishes/step.ts';
 import type { Store } from './open.ts';
 import { limitsOf, marksOf, othersOf, reservationsOf } from './wish-rows.ts';
 
@@ -57,7 +59,7 @@ export function readShared(store: Store): Promise<Shared> {
       .select('value')
       .where('name', '=', 'admission')
       .executeTakeFirstOrThrow();
-    const reservations = await reservationsOf(db);
+    const reservations = await reservationsOf(db, store);
     const [marks, limits] = [await marksOf(db), await limitsOf(db)];
     return {
       admission,
@@ -67,4 +69,20 @@ export function readShared(store: Store): Promise<Shared> {
       others: await othersOf(db, reservations, limits),
     };
   });
+}
+
+/** Its own moves are read anew; one that was settled since the others were read is given back now. */
+export function withOwn(
+  all: readonly Reservation[],
+  wish: string,
+  moves: readonly Move[],
+  nowMs: number,
+): Reservation[] {
+  const open = new Set(moves.map(({ id }) => id));
+  const others = all.flatMap((each): Reservation[] => {
+    if (each.wish !== wish || each.givenBackAtMs !== undefined) return [each];
+    const { source: _source, ...memory } = each;
+    return open.has(each.move) ? [] : [{ ...memory, givenBackAtMs: nowMs }];
+  });
+  return [...others, ...moves.flatMap((each) => reservationOf(each) ?? [])];
 }

@@ -59,6 +59,8 @@ export interface Tables {
     source: string;
     memory_bytes: number;
     created_at: number;
+    /** When its move was settled: it counts still for who looked at the fleet before. */
+    given_back_at: number | null;
   };
   host_marks: {
     host: string;

@@ -26,11 +26,17 @@ export const VERSIONS: readonly ((db: Database) => Promise<void>)[] = [
   hostPower,
   standbys,
   managedHosts,
+  promisesGivenBack,
 ];
 
 /** Hosts that have no agent, since a manager speaks for them. */
 async function managedHosts({ schema }: Database): Promise<void> {
   await schema.alterTable('hosts').addColumn('managed', 'text').execute();
+}
+
+/** What was promised to a move that is settled, until all controllers have looked at the fleet since. */
+async function promisesGivenBack({ schema }: Database): Promise<void> {
+  await schema.alterTable('reservations').addColumn('given_back_at', 'bigint').execute();
 }
 
 async function managers({ schema }: Database): Promise<void> {

@@ -14,6 +14,8 @@ export type Db = Transaction<Tables>;
 
 /** Turns between wishes matter once the fleet is this close to its limit, in moves. */
 const NEAR_LIMIT = 64;
+/** No look at the fleet that a promise rests on is older, ms. */
+const KEPT_MS = 60_000;
 /** Wishes that are read at once. */
 export const MOST_LISTED = 1000;
 
@@ -46,7 +48,11 @@ export async function updateClaim(
   return numUpdatedRows === 1n;
 }
 
-export async function writeMove(db: Db, move: Move): Promise<void> {
+export async function writeMove(
+  db: Db,
+  move: Move,
+  { nowMs }: Pick<Store, 'nowMs'>,
+): Promise<void> {
   const state = {
     state: move.phase,
     asked_epoch: move.askedEpoch,
@@ -63,7 +69,7 @@ export async function writeMove(db: Db, move: Move): Promise<void> {
     .execute();
   const reservation = reservationOf(move);
   if (reservation === undefined) {
-    await db.deleteFrom('reservations').where('move_id', '=', id).execute();
+    await giveBack(db, move, nowMs);
     return;
   }
   // An empty source: the move has ended, and only its memory counts.
@@ -72,6 +78,25 @@ export async function writeMove(db: Db, move: Move): Promise<void> {
     .insertInto('reservations')
     .values({ move_id: id, wish_id: move.wish, host: to, created_at: createdAtMs, ...promised })
     .onConflict((conflict) => conflict.column('move_id').doUpdateSet(promised))
+    .execute();
+}
+
+/** Only a move that is done took the room; that one counts for who has not seen its guest there yet. */
+async function giveBack(db: Db, { id, phase }: Move, nowMs: Store['nowMs']): Promise<void> {
+  const old = sql<number>`${nowMs} - ${sql.lit(KEPT_MS)}`;
+  const isDone = phase === 'done';
+  await db
+    .deleteFrom('reservations')
+    .where((eb) =>
+      eb.or([eb('given_back_at', '<', old), ...(isDone ? [] : [eb('move_id', '=', id)])]),
+    )
+    .execute();
+  if (!isDone) return;
+  await db
+    .updateTable('reservations')
+    .set({ source: '', given_back_at: nowMs })
+    .where('move_id', '=', id)
+    .where('given_back_at', 'is', null)
     .execute();
 }
 
@@ -87,6 +112,7 @@ function readReservation(row: {
   readonly host: string;
   readonly source: string;
   readonly memory_bytes: number;
+  readonly given_back_at: number | null;
 }): Reservation {
   return {
     move: row.move_id,
@@ -95,18 +121,28 @@ function readReservation(row: {
     host: row.host,
     ...(row.source === '' ? {} : { source: row.source }),
     memoryBytes: row.memory_bytes,
+    ...(row.given_back_at === null ? {} : { givenBackAtMs: row.given_back_at }),
   };
 }
 
-export async function reservationsOf(db: Db): Promise<Reservation[]> {
+/** Those that were given back a moment ago as well. */
+export async function reservationsOf(
+  db: Db,
+  { nowMs }: Pick<Store, 'nowMs'>,
+): Promise<Reservation[]> {
   const rows = await db
     .selectFrom('reservations')
     .innerJoin('moves', 'moves.id', 'reservations.move_id')
     .selectAll('reservations')
     .select('moves.guest')
+    .where((eb) => eb.or([eb('given_back_at', 'is', null), isRecent(nowMs)]))
     .execute();
   return rows.map(readReservation);
 }
+
+/** A time to come is of a clock that was set back. */
+const isRecent = (nowMs: Store['nowMs']): RawBuilder<boolean> =>
+  sql<boolean>`given_back_at between ${nowMs} - ${sql.lit(KEPT_MS)} and ${nowMs}`;
 
 /** Of one wish, those that are open or not settled. */
 export async function reservedMoves({ db }: Pick<Store, 'db'>, wish: string): Promise<Move[]> {
@@ -115,6 +151,7 @@ export async function reservedMoves({ db }: Pick<Store, 'db'>, wish: string): Pr
     .innerJoin('reservations', 'reservations.move_id', 'moves.id')
     .select('moves.body')
     .where('moves.wish_id', '=', wish)
+    .where('given_back_at', 'is', null)
     .execute();
   return rows.map(({ body }) => readMove(body));
 }

@@ -5,12 +5,11 @@ import { systemClock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
 import type { Change, Claim, WishStore, WishView, Written } from '../engine/ports.ts';
 import type { World } from '../wishes/facts.ts';
-import { reservationOf } from '../wishes/step.ts';
 import type { Cancel } from '../wishes/moves.ts';
 import type { Move, Wish, WishAsk } from '../../protocol/controller/wish.ts';
 import { boundLeases, isDue } from './moments.ts';
 import type { Store } from './open.ts';
-import { readShared, SharedWorld } from './shared-world.ts';
+import { readShared, SharedWorld, withOwn } from './shared-world.ts';
 import {
   addWish,
   cancelWish,
@@ -113,7 +112,8 @@ export class Wishes implements WishStore {
 
   /** What a plan rests on besides the fleet itself. Writes nothing. */
   async world(): Promise<Omit<World, 'hosts' | 'guests' | 'labels'>> {
-    const { marks, limits, reservations } = await readShared(this.#store);
+    const { marks, limits, reservations: all } = await readShared(this.#store);
+    const reservations = all.filter(({ givenBackAtMs }) => givenBackAtMs === undefined);
     const { now: nowMs } = await this.#store.db
       .selectNoFrom(this.#store.nowMs.as('now'))
       .executeTakeFirstOrThrow();
@@ -204,9 +204,7 @@ export class Wishes implements WishStore {
     const wish = readWish(row.body);
     const spentBytes =
       wish.ask.budgetBytes === undefined ? undefined : await sentFor(this.#store, claim.wish);
-    // Its own moves are read anew.
-    const ofOthers = shared.reservations.filter((each) => each.wish !== claim.wish);
-    const reservations = [...ofOthers, ...moves.flatMap((each) => reservationOf(each) ?? [])];
+    const reservations = withOwn(shared.reservations, claim.wish, moves, row.now);
     return {
       wish,
       moves,
@@ -228,7 +226,7 @@ export class Wishes implements WishStore {
         // Also locks the row: nobody takes the claim over until this is written.
         if (!(await updateClaim(db, claim, { owner: claim.owner }))) return 'stale';
         await this.#writeWish(db, change);
-        for (const each of change.moves) await writeMove(db, each);
+        for (const each of change.moves) await writeMove(db, each, this.#store);
         for (const each of change.moves.filter(isRecovered)) await forgetAtDead(db, each);
         await this.#writeMarks(db, change);
         return 'written';

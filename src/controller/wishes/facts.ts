@@ -104,6 +104,8 @@ export interface Reservation {
   /** The host that the guest leaves; absent once the move has ended and only its memory counts still. */
   readonly source?: string;
   readonly memoryBytes: number;
+  /** When its move was settled, by the clock of the store: see `stillPromised`. */
+  readonly givenBackAtMs?: number;
 }
 
 export interface Limits {
@@ -219,6 +221,21 @@ export const guestBytes = ({ guests }: World, host: string): number =>
 /** Keys of guests that the host has, or that are on their way in and are listed there. */
 export const guestsAt = ({ guests }: World, host: string): readonly string[] =>
   indexOf(guests).get(host)?.guests ?? [];
+
+/**
+ * Without those given back for a guest that this look shows where it went. A look that is older than the end of a move
+ * does not show the guest there yet, and its room would be promised once more.
+ */
+export function stillPromised(
+  reservations: readonly Reservation[],
+  { hosts, guests }: Pick<World, 'hosts' | 'guests'>,
+): readonly Reservation[] {
+  return reservations.filter(({ givenBackAtMs, guest, host }) => {
+    if (givenBackAtMs === undefined) return true;
+    const seenAtMs = hosts.get(host)?.seenAtMs ?? Infinity;
+    return seenAtMs <= givenBackAtMs && !isAt(guests.get(guest), host);
+  });
+}
 
 /** bytes that are promised there and that no listed guest of it has yet. */
 export function promisedBytes({ guests, reservations }: World, host: string): number {

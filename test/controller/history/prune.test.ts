@@ -63,7 +63,18 @@ test('a wish goes with its claim and its moves, unless memory is reserved for on
     .insertInto('reservations')
     .values({ move_id: 'm-00000001', ...promised })
     .execute();
+  // What was given back is reserved for nobody, and goes along.
+  const back = { ...promised, wish_id: 'w-00000001', given_back_at: 2 };
+  await store.db
+    .insertInto('reservations')
+    .values({ move_id: 'm-00000002', ...back })
+    .execute();
   assert.equal((await pruneHistory(store, { days: 1, most: 9 })).wishes, 1);
+  const kept = await store.db.selectFrom('reservations').select('move_id').execute();
+  assert.deepEqual(
+    kept.map((row) => row.move_id),
+    ['m-00000001'],
+  );
   const rows = await store.db.selectFrom('claims').select('wish_id').execute();
   assert.deepEqual(
     rows.map((row) => row.wish_id),

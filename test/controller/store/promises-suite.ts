@@ -1,14 +1,19 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Carrier } from '../../../src/controller/engine/carrier.ts';
-import type { AgentCalls, FleetView } from '../../../src/controller/engine/ports.ts';
+import type { AgentCalls, Claim, FleetView } from '../../../src/controller/engine/ports.ts';
 import { openStore } from '../../../src/controller/store/open.ts';
 import type { Store, StorePlace } from '../../../src/controller/store/open.ts';
+import { readShared } from '../../../src/controller/store/shared-world.ts';
 import { Wishes } from '../../../src/controller/store/wishes.ts';
+import { stillPromised } from '../../../src/controller/wishes/facts.ts';
+import type { Seen } from '../../../src/controller/wishes/moves.ts';
+import type { Move, Wish } from '../../../src/protocol/controller/wish.ts';
 import { silentLog } from '../../../src/log.ts';
 import { Mutex } from '../../../src/mutex.ts';
 import { noModes } from '../engine/no-modes.ts';
-import { drainOf, GIB, guest, host } from '../wishes/worlds.ts';
+import { drainOf, GIB, guest, host, moveOf } from '../wishes/worlds.ts';
+import { until } from '../../until.ts';
 
 const LEASE_MS = 60_000;
 const DRAINS = 12;
@@ -90,6 +95,105 @@ export function promisesSuite(name: string, make: () => Promise<StorePlace>): vo
         const all = Object.values(ROOM).reduce((sum, each) => sum + each, 0);
         assert.equal(reservations.length, all);
       }));
+
+    test('room that a move took is not promised once more on a look at the fleet from before its end', () =>
+      opened(2, make, async ([one, two = assert.fail()]) => {
+        const { early, late } = await looks(one);
+        const { first, move } = await settledMove(one, late);
+        const other = { ...drainOf('s1', { to: ['d'] }), id: 'w-00000002' };
+        // A drain that knows of no such move, and the one whose move it was, taken over by another controller.
+        for (const wish of [other, first]) {
+          const wishes = new Wishes(two);
+          if (wish === first) await one.db.updateTable('claims').set({ lease_until: 0 }).execute();
+          else await wishes.add(wish);
+          const claim = (await wishes.acquire('two', LEASE_MS)) ?? assert.fail();
+          assert.equal(claim.wish, wish.id);
+          await carrierOf(claim, wishes, early).round();
+          const { moves } = await wishes.get(wish.id);
+          assert.deepEqual(
+            moves.map(({ id }) => id),
+            wish === first ? [move.id] : [],
+          );
+          await wishes.release(claim, 60_000);
+        }
+      }));
+
+    test('room that a move took is no promise any more for who looked at the fleet since', () =>
+      opened(1, make, async ([store]) => {
+        const { late } = await looks(store);
+        await settledMove(store, late);
+        const wishes = new Wishes(store);
+        assert.deepEqual((await wishes.world()).reservations, []);
+        const { reservations } = await readShared(store);
+        assert.equal(reservations.length, 1);
+        const nowMs = (reservations[0]?.givenBackAtMs ?? 0) + 1;
+        const since = { ...late, hosts: new Map(hostsAt(nowMs)) };
+        assert.deepEqual(stillPromised(reservations, since), []);
+        // The guest has gone on from there.
+        assert.deepEqual(stillPromised(reservations, { ...since, guests: new Map() }), []);
+        const older = { hosts: new Map(hostsAt(nowMs - 1)), guests: new Map() };
+        assert.equal(stillPromised(reservations, older).length, 1);
+        await store.db
+          .updateTable('reservations')
+          .set({ given_back_at: nowMs - 61_000 })
+          .execute();
+        assert.deepEqual((await readShared(store)).reservations, []);
+      }));
+  });
+}
+
+const hostsAt = (seenAtMs: number) =>
+  ['s0', 's1', 'd'].map((name) => {
+    const memoryBytes = name === 'd' ? GIB : 4 * GIB;
+    return [name, host(name, { seenAtMs, memoryBytes })] as const;
+  });
+
+type Look = Awaited<ReturnType<FleetView['look']>>;
+
+/** The fleet before and after g0 has come from s0 to d, where one guest has room. */
+async function looks(store: Store): Promise<{ early: Look; late: Look }> {
+  const { nowMs } = await new Wishes(store).world();
+  const hosts = new Map(hostsAt(nowMs));
+  const of = (at: string): Look => {
+    const guests = new Map([
+      ['g0', guest('g0', at)],
+      ['g2', guest('g2', 's0')],
+      ['g1', guest('g1', 's1')],
+    ]);
+    return { hosts, guests, labels: new Map() };
+  };
+  return { early: of('s0'), late: of('d') };
+}
+
+/** A drain of s0 whose move is done, and whose guest its controller sees at d. */
+async function settledMove(store: Store, late: Look): Promise<{ first: Wish; move: Move }> {
+  const wishes = new Wishes(store);
+  const first = drainOf('s0', { to: ['d'] });
+  await wishes.add(first);
+  const claim = (await wishes.acquire('one', LEASE_MS)) ?? assert.fail();
+  const { wish, version, admission } = (await wishes.view(claim, LEASE_MS)) ?? assert.fail();
+  const { nowMs } = await wishes.world();
+  const going = moveOf({ guest: 'g0', from: 's0', to: 'd', createdAtMs: nowMs });
+  await wishes.commit(claim, { wish, version, moves: [going], admission });
+  const carrier = carrierOf(claim, wishes, late, 'done');
+  const settled = async (): Promise<Move | undefined> => {
+    await carrier.round();
+    return (await wishes.get(first.id)).moves.find((each) => each.settled);
+  };
+  return { first, move: await until('a settled move', 5000, settled) };
+}
+
+function carrierOf(claim: Claim, store: Wishes, look: Look, seen: Seen = 'going'): Carrier {
+  let ids = 1;
+  return new Carrier(claim, {
+    store,
+    agents: { ...agents, look: () => Promise.resolve({ seen }) },
+    modes: noModes,
+    fleet: { look: () => Promise.resolve(look) },
+    roll,
+    newId: () => `m-${String((ids += 1)).padStart(8, '0')}`,
+    turns: new Mutex(),
+    leaseMs: LEASE_MS,
   });
 }
 

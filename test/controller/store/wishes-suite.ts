@@ -128,7 +128,8 @@ export function wishesSuite(name: string, make: () => Promise<StorePlace>): void
         const claim = await claimed(wishes, 'one', 0);
         const wish = drainOf('a');
         const rows = async () => {
-          const all = await store.db.selectFrom('reservations').selectAll().execute();
+          const open = store.db.selectFrom('reservations').where('given_back_at', 'is', null);
+          const all = await open.selectAll().execute();
           return all.map(({ host: at, source }) => ({ host: at, source }));
         };
         await wishes.commit(claim, { wish, version: 0, moves: [moveOf()] });
