@@ -121,6 +121,10 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/conntrack.e2e.ts': { seconds: 19, core: true },
   'test/e2e/container.e2e.ts': { seconds: 90, of: ['src/drivers/criu/', 'src/drivers/port/'] },
   'test/e2e/container-redis.e2e.ts': { seconds: 110, of: ['src/drivers/criu/'] },
+  'test/e2e/container-shared.e2e.ts': {
+    seconds: 110,
+    of: ['src/drivers/criu/', 'src/disks/proof/'],
+  },
   'test/e2e/container-volumes.e2e.ts': { seconds: 87, of: ['src/drivers/criu/'] },
   'test/e2e/container-returns.e2e.ts': { seconds: 90, of: ['src/drivers/criu/'] },
   'test/e2e/database.e2e.ts': { seconds: 35, of: ['src/disks/'] },

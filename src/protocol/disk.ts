@@ -66,6 +66,8 @@ export const place = z.object({
   path: pathInPool,
   /** Which block device the path was when it was proved: the destination alone says it, and takes it from nobody. */
   device: poolId.optional(),
+  /** Which directory a container's volume was when it was proved: likewise the destination's word alone. */
+  volume: poolId.optional(),
   /** It is a block device at the source, so its copy may become one; said of images that are to be copied. */
   onDevice: z.literal(true).optional(),
 });
@@ -144,6 +146,8 @@ export const proofPlace = z.object({
   file: proofName,
   /** On an NFS export that the source's hypervisor opens by itself: to be looked for on such exports, in no directory. */
   nfs: z.literal(true).optional(),
+  /** The directory is a volume of a container, or holds one that is a file: it is to be mounted as it is. */
+  volume: z.literal(true).optional(),
 });
 export type ProofPlace = z.infer<typeof proofPlace>;
 
@@ -154,6 +158,8 @@ export const proofAnswer = z.object({
   read: z.string().max(256).optional(),
   /** What this host has added to it. */
   wrote: nonce.optional(),
+  /** Said again of a volume: a host of an earlier build mounts none as it is, and does not say it. */
+  volume: z.literal(true).optional(),
   /** Why it could not be read, or not be written to. */
   problem: z.string().max(1024).optional(),
 });

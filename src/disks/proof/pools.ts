@@ -41,11 +41,16 @@ export function below(root: string, file: string): string | undefined {
 }
 
 /** In which pool a file of this host lies, symbolic links followed; the innermost where pools lie in one another. */
-export async function locate(pools: readonly Pool[], file: string): Promise<Found<Located>> {
+export async function locate(
+  pools: readonly Pool[],
+  file: string,
+  kind: 'file' | 'directory' = 'file',
+): Promise<Found<Located>> {
   const real = await realpath(file).catch(() => undefined);
   if (real === undefined) return { problem: `${file} is not there` };
   const info = await stat(real);
-  if (!info.isFile()) return { problem: 'it is not a file' };
+  const fits = kind === 'file' ? info.isFile() : info.isDirectory();
+  if (!fits) return { problem: `it is not a ${kind}` };
   const pool = pools
     .filter(({ root }) => below(root, real) !== undefined)
     .toSorted((left, right) => right.root.length - left.root.length)[0];
@@ -72,6 +77,14 @@ export async function resolveIn(
   const info = await stat(real);
   const fits = kind === 'file' ? info.isFile() : info.isDirectory();
   return fits ? { found: real } : { problem: `it is not a ${kind}` };
+}
+
+/** Which directory a name of a pool is now: no other has its number while it is there. Undefined: there is none. */
+export async function directoryStamp(pool: Pool, part: string): Promise<string | undefined> {
+  const directory = await resolveIn(pool, part, 'directory');
+  if ('problem' in directory) return undefined;
+  const found = await lstat(directory.found, { bigint: true }).catch(() => undefined);
+  return found === undefined ? undefined : `${found.dev}:${found.ino}`;
 }
 
 /** A file that can be made in a pool, and the directories that have to be made for it, the outermost first. */

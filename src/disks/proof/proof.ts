@@ -97,7 +97,9 @@ export async function writeProof(directory: string, name: string): Promise<strin
 
 /** Source: what the file holds now. */
 export async function readProof(directory: string, name: string): Promise<string> {
-  const handle = await open(path.join(directory, name), constants.O_RDONLY | constants.O_NOFOLLOW);
+  // Whoever may write there may have put a pipe in its place: to open that must not wait for a writer.
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  const handle = await open(path.join(directory, name), flags);
   try {
     return await readShort(handle);
   } finally {
@@ -117,7 +119,8 @@ export async function answerProof(pools: readonly Pool[], place: ProofPlace): Pr
     if ('problem' in directory) continue;
     try {
       const answer = await addTo(path.join(directory.found, place.file));
-      return proofAnswer.parse({ ...answer, pool: pool.id });
+      const found = answer.wrote === undefined ? {} : { pool: pool.id };
+      return proofAnswer.parse({ ...answer, ...found });
     } catch (error) {
       const { code = '', message } = error as NodeJS.ErrnoException;
       if (code !== 'ENOENT') problems.push(`${code}: ${message}`);
@@ -154,9 +157,33 @@ export async function answerOnExports(
   return problems.length === 0 ? {} : { problem: problems.join('; ').slice(0, 1024) };
 }
 
+/** A proof that can be read and not added to: this host may not write there. */
+const READ_ONLY: ReadonlySet<string> = new Set(['EROFS', 'EACCES', 'EPERM']);
+
+async function openProof(file: string, access: number): Promise<FileHandle> {
+  const flags = access | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  return inRealDirectory(file, (at) => open(at, flags));
+}
+
+/** Says what it holds where this host can read it and not write there. */
+async function onlyRead(file: string, cause: NodeJS.ErrnoException): Promise<ProofAnswer> {
+  if (!READ_ONLY.has(cause.code ?? '')) throw cause;
+  const handle = await openProof(file, constants.O_RDONLY).catch(() => Promise.reject(cause));
+  try {
+    if (!(await handle.stat()).isFile()) throw cause;
+    return { read: await readShort(handle), problem: cause.message.slice(0, 1024) };
+  } finally {
+    await handle.close();
+  }
+}
+
 async function addTo(file: string): Promise<ProofAnswer> {
-  const flags = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-  const handle = await inRealDirectory(file, (at) => open(at, flags));
+  let handle: FileHandle;
+  try {
+    handle = await openProof(file, constants.O_RDWR);
+  } catch (cause) {
+    return onlyRead(file, cause as NodeJS.ErrnoException);
+  }
   try {
     const info = await handle.stat();
     if (!info.isFile() || info.size !== NONCE_CHARACTERS) throw new Error('it holds no nonce');
@@ -176,16 +203,25 @@ async function readShort(handle: FileHandle): Promise<string> {
   return buffer.toString('latin1', 0, bytesRead);
 }
 
+export type Verdict =
+  | { readonly shared: true }
+  /** `readOnly`: the destination sees it, and may not write there. */
+  | { readonly shared: false; readonly why: string; readonly readOnly?: true };
+
 /** What a place showed: `shared` when both have read what the other wrote, else why not. Pure. */
 export function verdictOf(
   nonce: string,
   answer: ProofAnswer,
   readBack: string,
   hosts: { readonly from: string; readonly to: string },
-): { readonly shared: true } | { readonly shared: false; readonly why: string } {
+): Verdict {
   const { from, to } = hosts;
   const no = (why: string) => ({ shared: false, why }) as const;
   if (answer.pool === undefined) {
+    if (answer.read === nonce) {
+      const why = `${to} reads what ${from} wrote there, and may not write there (${answer.problem})`;
+      return { shared: false, readOnly: true, why };
+    }
     const why = answer.problem === undefined ? '' : ` (${answer.problem})`;
     return no(`what ${from} wrote beside it was found in none of the \`storage\` of ${to}${why}`);
   }

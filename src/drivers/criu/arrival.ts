@@ -14,6 +14,7 @@ import { removeDirectory } from './tear-down.ts';
 import type { HostContext } from './host-context.ts';
 import { identify } from './processes.ts';
 import { PageReceiver } from './receiver.ts';
+import { checkShared } from './shared-volumes.ts';
 import type { MadeVolume } from './records.ts';
 import { Reported } from './watch.ts';
 
@@ -89,6 +90,8 @@ export class Arrival {
       await trees.end();
       await kept?.close();
     }
+    const record = records.readSync(name);
+    await checkShared(this.#context, record?.made?.shared);
     if (receiver.isCold) {
       await records.change(name, { cold: 'arrived' });
       await write(stream, encodeFrame(KINDS.restored));

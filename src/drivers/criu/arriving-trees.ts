@@ -35,8 +35,8 @@ export class ArrivingTrees {
     this.#signal = AbortSignal.any([signal, this.#over.signal]);
     this.#trees = new Map([
       ['root', { into: root, volume: undefined }],
-      ...volumes.map((volume, index): [string, Tree] => [
-        volumeName(index),
+      ...volumes.map((volume, place): [string, Tree] => [
+        volumeName(volume.index ?? place),
         { into: volume.path, volume },
       ]),
     ]);

@@ -9,7 +9,9 @@ import type { HostContext } from './host-context.ts';
 import { keptSize } from './kept-pages.ts';
 import { placesOf, whyNoRoom, whyNotThere } from './made-volumes.ts';
 import { findLayers } from './rootfs.ts';
+import { whyNotMounted } from './shared-volumes.ts';
 import type { ContainerSpec } from './spec.ts';
+import { overlaps } from './volume-names.ts';
 
 export const ROOM_TIMES = 2;
 
@@ -20,6 +22,8 @@ export interface Where {
   readonly networks: Readonly<Record<string, string>>;
   /** That moves; none in a cold move. */
   readonly memoryBytes: number;
+  /** Where this host has those volumes that its source sees too, by their number. */
+  readonly shared?: ReadonlyMap<number, string>;
 }
 
 /** Why no container moves by post-copy, as people read it: docs/decisions/0020. */
@@ -47,7 +51,7 @@ export async function assessSpec(
     judgeBridges(context, spec, where, signal),
     processorFeatures(),
     judgeName(context, where, signal),
-    judgeVolumes(context, spec, where),
+    judgeVolumes(context, spec, where, signal),
     judgeRoom(context, where),
   ]);
   const processor = judgeProcessor(spec, where, features);
@@ -120,36 +124,54 @@ async function judgeLayers(
   return refusal('images', godwitError('GODWIT_DEVICE_UNMAPPED', facts, { hint }), 'destination');
 }
 
-/** Each needs a place of its own: nothing that is there already is used, or written over. */
+/**
+ * One that both hosts see is mounted as it is. Any other needs a place of its own: nothing that is there already is used, or
+ * written over.
+ */
 async function judgeVolumes(
-  { volumeDirs, records }: HostContext,
+  context: HostContext,
   { oci, volumes = [] }: ContainerSpec,
   where: Where,
+  signal: AbortSignal,
 ): Promise<NamedCheck[]> {
-  const { host, guest } = where;
+  const { volumeDirs, records } = context;
+  const { host, guest, shared = new Map<number, string>() } = where;
   if (volumes.length === 0) return [];
-  const hint = `Name a directory that only root may write to in \`drivers.criu.volumeDirs\` of ${host}, with room for the volume; move away what is there under its name. Storage that both hosts share is not used as it is yet.`;
+  const hint = `Name a directory that only root may write to in \`drivers.criu.volumeDirs\` of ${host}, with room for the volume; move away what is there under its name. If it is storage that both hosts share, name it in the \`storage\` of both.`;
   const refused = (device: string, what: string): NamedCheck => {
     const error = godwitError('GODWIT_DEVICE_UNMAPPED', { device, guest, host, what }, { hint });
     return refusal('disks', error, 'destination');
   };
-  const places = placesOf(volumes, volumeDirs);
+  const nameOf = (index: number): string =>
+    `the volume ${oci.mounts.find((each) => 'volume' in each && each.volume === index)?.destination}`;
+  const places = placesOf(volumes, volumeDirs, shared);
   if (places === undefined) return [refused('its volumes', 'it has no directory of volumes')];
   const left = records.readSync(guest);
   const goes = isLeft(left, where) ? (left?.made?.volumes ?? []) : [];
   const own = new Set(goes.map((each) => each.path));
   const checks: NamedCheck[] = [];
-  const bytes = volumes.reduce((sum, each) => sum + each.bytes, 0);
-  for (const [index, place] of places.entries()) {
-    const why = own.has(place.path) ? undefined : await whyNotThere(place, bytes);
-    const at = oci.mounts.find((each) => 'volume' in each && each.volume === index)?.destination;
-    if (why !== undefined) checks.push(refused(`the volume ${at}`, why));
+  const bytes = places.reduce((sum, each) => sum + each.bytes, 0);
+  for (const place of places) {
+    const isIn = [...shared.values()].find((each) => overlaps(each, place.path));
+    const why =
+      isIn !== undefined
+        ? `${place.path} would lie in ${isIn}, another of its volumes`
+        : own.has(place.path)
+          ? undefined
+          : await whyNotThere(place, bytes);
+    if (why !== undefined) checks.push(refused(nameOf(place.index ?? 0), why));
+  }
+  for (const [index, file] of shared) {
+    const volume = volumes[index];
+    const why = volume && (await whyNotMounted(context, volume, file, { guest, signal }));
+    if (why !== undefined) checks.push(refused(nameOf(index), why));
   }
   // What has come of them lies there beside the volumes until they are unpacked: pages, and archives of those.
   const lacks = await whyNoRoom(records.directory, ROOM_TIMES * bytes);
   if (lacks !== undefined) checks.push(refused('its volumes', lacks));
   if (checks.length > 0) return checks;
-  const evidence = `${volumes.length} volumes of ${formatBytes(bytes)} are copied`;
+  const stay = shared.size === 0 ? '' : `; ${shared.size} are there already, by proof`;
+  const evidence = `${places.length} volumes of ${formatBytes(bytes)} are copied${stay}`;
   return [pass('disks', evidence, 'destination')];
 }
 

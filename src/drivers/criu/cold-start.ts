@@ -3,13 +3,14 @@ import { godwitError, toGodwitError } from '../../errors.ts';
 import type { CriuHandle } from './handle.ts';
 import type { HostContext } from './host-context.ts';
 import { identify } from './processes.ts';
+import { checkShared } from './shared-volumes.ts';
 
 /**
  * A cold move at its destination: runc makes the container of what has come, and its first process waits before its first
  * instruction until it is released. Made already: answers the same again.
  */
 export async function startCold(
-  { runc, records }: HostContext,
+  { runc, records, prefix }: HostContext,
   guest: string,
   signal: AbortSignal,
 ): Promise<CriuHandle> {
@@ -24,6 +25,7 @@ export async function startCold(
   try {
     // What a call that was killed has made.
     await runc.remove(guest);
+    await checkShared({ prefix }, record.made.shared);
     await runc.create(guest, path.join(records.dirOf(guest), 'bundle'));
   } catch (error) {
     throw lost(toGodwitError(error).message);

@@ -23,6 +23,7 @@ import { coldRun, release, startCold } from './cold-start.ts';
 import { giveGpus, gpuPairs } from './gpu-state.ts';
 import type { CriuHandle } from './handle.ts';
 import { makeVolumes, placesOf } from './made-volumes.ts';
+import { placesByNumber, sharedHere, sharedIn } from './shared-volumes.ts';
 import { removeLeft } from './tear-down.ts';
 import { announceNics, makeNetwork, networkNames, setPorts } from './network.ts';
 import type { HostContext } from './host-context.ts';
@@ -89,10 +90,12 @@ export class CriuDestination implements DestinationSession {
     description: GuestDescription,
     stream: StreamSettings,
     signal: AbortSignal,
+    files?: ReadonlyMap<string, string>,
   ): Promise<NamedCheck[]> {
     const spec = this.#read(description);
     const memoryBytes = this.#options.isCold === true ? 0 : description.memoryBytes;
-    const checks = await assessSpec(this.#context, spec, { ...this.#options, memoryBytes }, signal);
+    const where = { ...this.#options, memoryBytes, shared: sharedIn(files, spec.volumes) };
+    const checks = await assessSpec(this.#context, spec, where, signal);
     if (stream.mode === 'precopy') return checks;
     return [...checks, refusedStream(stream.mode)];
   }
@@ -107,12 +110,13 @@ export class CriuDestination implements DestinationSession {
     setup: StreamSetup,
     _ports: ReadonlyMap<string, string>,
     signal: AbortSignal,
+    files?: ReadonlyMap<string, string>,
   ): Promise<{ handle: CriuHandle; memoryAddress: string }> {
     const { guest } = this.#options;
     const spec = this.#read(description);
     const before = this.#arrival;
     if (before !== undefined) return { handle: before.handle, memoryAddress: before.address };
-    const refused = (await this.assess(description, setup, signal)).find(
+    const refused = (await this.assess(description, setup, signal, files)).find(
       ({ error }) => error,
     )?.error;
     if (refused !== undefined) throw new GodwitError(refused);
@@ -127,8 +131,10 @@ export class CriuDestination implements DestinationSession {
     const mover = { ...ownIdentity(), bootId: bootId() };
     const hosts = createHash('sha256').update(records.directory).digest('hex').slice(0, 8);
     const cgroup = `${this.#context.cgroup}-${hosts}-${guest}`;
-    const volumes = placesOf(spec.volumes ?? [], this.#context.volumeDirs) ?? [];
-    const made = { ...network, overlay: spec.layers.length > 0, cgroup, volumes };
+    const at = sharedIn(files, spec.volumes);
+    const volumes = placesOf(spec.volumes ?? [], this.#context.volumeDirs, at) ?? [];
+    const shared = await sharedHere(this.#context, spec.volumes ?? [], at);
+    const made = { ...network, overlay: spec.layers.length > 0, cgroup, volumes, shared };
     // One that moves cold has ended, and has nothing on a GPU.
     const gpu = this.#options.isCold === true ? {} : await gpuPairs(this.#context, spec, signal);
     const known = { token, mover, migration: this.#options.migration, memoryBytes };
@@ -162,15 +168,10 @@ export class CriuDestination implements DestinationSession {
       const facts = { device: 'a volume', guest, host: this.#options.host, what };
       throw godwitError('GODWIT_DEVICE_UNMAPPED', facts, { cause });
     });
-    const places = made.volumes?.map((each) => each.path);
+    const places = placesByNumber(made, spec.volumes);
     const hostParts = spec.hostParts?.map((each) => each.path);
-    const config = configOf(
-      spec.oci,
-      `/run/netns/${made.netns}`,
-      `/${made.cgroup}`,
-      places,
-      hostParts,
-    );
+    const netns = `/run/netns/${made.netns}`;
+    const config = configOf(spec.oci, netns, `/${made.cgroup}`, places, hostParts);
     await writeFile(path.join(bundle, 'config.json'), JSON.stringify(config), { mode: 0o600 });
     if (spec.layers.length > 0) {
       const layers = await findLayers(spec.layers, layerDirs, records.directory, signal);

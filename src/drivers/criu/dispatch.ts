@@ -19,6 +19,7 @@ import { processesIn, residentBytes, setFrozen } from './processes.ts';
 import { dumpEnded, runHere } from './run-here.ts';
 import { imageMs } from './runc.ts';
 import { PageSender } from './sender.ts';
+import { refuseOpen, writeOut } from './shared-volumes.ts';
 import { TreeSender, treesOf } from './trees.ts';
 import type { Tree } from './trees.ts';
 import { Reported } from './watch.ts';
@@ -162,6 +163,7 @@ export class Dispatch {
     await this.#rounds(sender, trees);
     await this.#takeGpus(sender);
     await this.#freeze();
+    await refuseOpen(this.#facts);
     if (this.#setup.holdSwitchover === true) {
       this.reported.to('pre-switchover');
       await this.#go.promise;
@@ -251,7 +253,7 @@ export class Dispatch {
     for (const name of await imagesIn(images))
       await sender.file(name, 'image', path.join(images, name));
     await trees.last();
-
+    await writeOut(this.#context, this.#facts.volumes, signal);
     const restored = sender.heard(KINDS.restored, signal, restoredMs(memoryBytes, trees));
     restored.catch(() => {});
     await sender.send(KINDS.done);

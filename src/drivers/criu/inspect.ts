@@ -4,7 +4,7 @@ import path from 'node:path';
 import { godwitError } from '../../errors.ts';
 import { pass, refusal } from '../../migration/preflight/check.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
-import type { Inspection } from '../port/inspection.ts';
+import type { Inspection, SourceVolume } from '../port/inspection.ts';
 import {
   cgroupOf,
   filesOf,
@@ -22,7 +22,9 @@ import { findPod } from './pods.ts';
 import { networkOf } from './network.ts';
 import type { FoundNic } from './network.ts';
 import { readConfig } from './read-config.ts';
+import type { Bind } from './binds.ts';
 import type { Obstacle } from './obstacle.ts';
+import { lookForOpen } from './open-in-volume.ts';
 import { layerDigest, rootOf } from './rootfs.ts';
 import type { RootFileSystem } from './rootfs.ts';
 import { handOverMs } from './runc.ts';
@@ -34,15 +36,34 @@ import { lookAtVolumes } from './volumes.ts';
 import type { LookedAt, VolumeHere } from './volumes.ts';
 
 /** What a container is, found out without touching it. */
-export interface Examined extends Inspection {
+export interface Examined extends Omit<Inspection, 'volumes'> {
   readonly nicsHere: readonly FoundNic[];
   readonly root: RootFileSystem;
   readonly volumes: readonly VolumeHere[];
+  /** The same, as they are in the container, with what follows if one is copied and if it stays. */
+  readonly mounted: readonly SourceVolume[];
   /** What of its root is sent; 0 where it could not be counted in time. */
   readonly rootBytes: number;
   readonly cgroup: string;
   /** Its processes have state on GPUs. */
   readonly onGpu: boolean;
+}
+
+/** What the movers learn of it. */
+export function inspectionOf({
+  description,
+  checks,
+  mounted,
+  handsOverMs,
+  resumesMs,
+}: Examined): Inspection {
+  return {
+    description,
+    checks,
+    ...(mounted.length === 0 ? {} : { volumes: mounted }),
+    ...(handsOverMs === undefined ? {} : { handsOverMs }),
+    ...(resumesMs === undefined ? {} : { resumesMs }),
+  };
 }
 
 export async function examine(
@@ -66,7 +87,7 @@ export async function examine(
   const all = await runc.list(signal);
   const volumes = await lookAtVolumes(context, config.binds, { processes, all }, signal);
   const rootBytes = await bytesInTime(context, root.upper, signal);
-  const trees = treesOf(root, volumes.here, rootBytes);
+  const [ofRoot, ...ofVolumes] = treesOf(root, volumes.here, rootBytes);
   const gpu = await lookAtGpus(context, processes, config.memoryLimit, signal);
   // What is on GPUs becomes memory before it leaves.
   const allBytes = memoryBytes + (gpu.spec?.bytes ?? 0);
@@ -79,9 +100,9 @@ export async function examine(
     ...(await fileObstacles(processes)).map((each) => ({ ...each, ofMemory: true as const })),
     ...gpu.obstacles,
     ...(await findPod(listed, all)),
-    ...(await limitsOf(context, trees, volumes, processes, signal)),
+    ...(await limitsOf(context, ofRoot, volumes, processes, signal)),
   ];
-  const layers = await layersOf(context, root, signal);
+  const around = { guest: name, binds: config.binds, volumes, processes };
   const isPaused = (await isFrozen(cgroup)) || processes.some(isStoppedNow);
   const checks = [
     ...judge(name, obstacles),
@@ -94,16 +115,15 @@ export async function examine(
   const spec: ContainerSpec | undefined = oci && {
     oci,
     nics: network.nics.map(({ nic }) => nic),
-    layers,
+    layers: await layersOf(context, root, signal),
     ...(volumes.volumes.length === 0 ? {} : { volumes: [...volumes.volumes] }),
     ...(ofHost.parts.length === 0 ? {} : { hostParts: [...ofHost.parts] }),
     ...(gpu.spec === undefined ? {} : { gpu: gpu.spec }),
     ...versions,
     features,
   };
-  const hypervisorVersion = `runc ${versions.runc}, criu ${versions.criu}`;
   return {
-    description: describe(name, allBytes, hypervisorVersion, spec),
+    description: describe(name, allBytes, `runc ${versions.runc}, criu ${versions.criu}`, spec),
     checks,
     handsOverMs: handOverMs(allBytes),
     ...(gpu.spec === undefined ? {} : { resumesMs: giveBackMs(gpu.spec.bytes) }),
@@ -112,8 +132,36 @@ export async function examine(
     root,
     rootBytes,
     volumes: volumes.here,
+    mounted: await mountedVolumes(context, ofVolumes, around, signal),
     cgroup,
   };
+}
+
+interface Around {
+  readonly guest: string;
+  readonly binds: readonly Bind[];
+  readonly volumes: LookedAt;
+  readonly processes: readonly number[];
+}
+
+/** `trees`: in the order of the binds. */
+function mountedVolumes(
+  context: HostContext,
+  trees: readonly Tree[],
+  { guest, binds, volumes, processes }: Around,
+  signal: AbortSignal,
+): Promise<SourceVolume[]> {
+  return Promise.all(
+    trees.map(async (tree, index) => {
+      const { name: node, path: file, kind, bytes } = tree;
+      const device = binds[index]?.destination ?? file;
+      const limits = await limitsOf(context, tree, volumes, processes, signal);
+      const open = await lookForOpen(processes, device);
+      const ifCopied = limits.map((each) => unmovable(guest, each));
+      const ifShared = open === undefined ? [] : [unmovable(guest, open)];
+      return { node, device, file, kind, bytes, ifCopied, ifShared };
+    }),
+  );
 }
 
 function layersOf(
@@ -147,13 +195,13 @@ function paused(guest: string): NamedCheck {
 /** A volume that does not move anyway is not looked at. */
 async function limitsOf(
   context: HostContext,
-  trees: readonly Tree[],
+  tree: Tree | undefined,
   { obstacles }: LookedAt,
   processes: readonly number[],
   signal: AbortSignal,
 ): Promise<Obstacle[]> {
-  if (obstacles.length > 0) return [];
-  return fileLimits(context, trees, await dumpedBytes(processes), signal);
+  if (obstacles.length > 0 || tree === undefined) return [];
+  return fileLimits(context, [tree], await dumpedBytes(processes), signal);
 }
 
 /** A container has no processors of its own. */

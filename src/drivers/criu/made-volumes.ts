@@ -20,16 +20,39 @@ import type { Volume } from './volume-names.ts';
  * nothing else. All directories above it are root's, so nobody else puts anything in its place.
  */
 
-/** Where they go: one place for each, without an inode until it is made; undefined where there is no directory of volumes. */
+/**
+ * Where they go: one place for each that is not there already by proof, without an inode until it is made; undefined where
+ * there is no directory of volumes.
+ */
 export function placesOf(
   volumes: readonly Volume[],
   volumeDirs: readonly string[],
+  shared: ReadonlyMap<number, string> = new Map(),
 ): MadeVolume[] | undefined {
-  const places = volumes.flatMap((each) => {
+  const places = [...volumes.entries()].flatMap(([index, each]): MadeVolume[] => {
     const place = placeFor(each, volumeDirs);
-    return place === undefined ? [] : [{ path: place.file, kind: each.kind, bytes: each.bytes }];
+    if (shared.has(index) || place === undefined) return [];
+    return [{ index, path: place.file, kind: each.kind, bytes: each.bytes }];
   });
-  return places.length === volumes.length ? places : undefined;
+  return places.length + shared.size === volumes.length ? places : undefined;
+}
+
+/** Whether nobody else may put anything in its place; and the nearest directory above it that is there. */
+export async function whyNotAbove(
+  file: string,
+): Promise<{ readonly above: string; readonly why?: string }> {
+  let above = '/';
+  for (const part of path.dirname(file).split('/').slice(1)) {
+    const next = path.join(above, part);
+    const found = await lstat(next).catch(absent);
+    if (found === undefined) break;
+    if (!found.isDirectory()) return { above, why: `${next} is no directory` };
+    const isKept = (found.mode & 0o022) === 0 || (found.mode & 0o1000) !== 0;
+    if (![0, process.geteuid?.()].includes(found.uid) || !isKept)
+      return { above, why: `${next} is another user’s, or others may write in it` };
+    above = next;
+  }
+  return { above };
 }
 
 /** Why it cannot be made there, with room for so much in all; undefined where it can. */
@@ -37,17 +60,8 @@ export async function whyNotThere(
   { path: file }: MadeVolume,
   neededBytes: number,
 ): Promise<string | undefined> {
-  let above = '/';
-  for (const part of path.dirname(file).split('/').slice(1)) {
-    const next = path.join(above, part);
-    const found = await lstat(next).catch(absent);
-    if (found === undefined) break;
-    if (!found.isDirectory()) return `${next} is no directory`;
-    const isKept = (found.mode & 0o022) === 0 || (found.mode & 0o1000) !== 0;
-    if (![0, process.geteuid?.()].includes(found.uid) || !isKept)
-      return `${next} is another user’s, or others may write in it`;
-    above = next;
-  }
+  const { above, why } = await whyNotAbove(file);
+  if (why !== undefined) return why;
   const there = await lstat(file).catch(absent);
   if (there !== undefined) return `${file} is there already`;
   return whyNoRoom(above, neededBytes);
@@ -97,7 +111,7 @@ export async function makeVolumes(records: Records, guest: string): Promise<void
 }
 
 /** Whose volume it would lie in: the one would go, or be written to, with the other. */
-async function otherUser(
+export async function otherUser(
   records: Records,
   guest: string,
   file: string,
@@ -105,7 +119,8 @@ async function otherUser(
   for (const other of await records.names()) {
     if (other === guest) continue;
     const record = records.readSync(other);
-    const theirs = [...(record?.made?.volumes ?? []), ...(record?.volumes ?? [])];
+    const { volumes = [], shared = [] } = record?.made ?? {};
+    const theirs = [...volumes, ...shared, ...(record?.volumes ?? [])];
     const found = theirs.find((each) => overlaps(each.path, file));
     if (found !== undefined) return `${file} would lie in ${found.path}, a volume of ${other}`;
   }
@@ -233,11 +248,25 @@ async function remove(volume: MadeVolume): Promise<void> {
   if (isIt(volume, found)) await removeTree(file);
 }
 
+/**
+ * What is removed with a container: what was made for it, but for what has become the volume of another host's container. Its
+ * directories go only where they are empty. Pure.
+ */
+export function ownVolumes(
+  record: ContainerRecord,
+): NonNullable<ContainerRecord['made']> | undefined {
+  const { made, volumes = [] } = record;
+  if (made?.volumes === undefined) return made;
+  const shared = new Set(volumes.filter((each) => each.shared).map((each) => each.path));
+  return { ...made, volumes: made.volumes.filter((each) => !shared.has(each.path)) };
+}
+
 /** Volumes that no migration made stay under other names: their own are free for when the container comes back. Repeatable. */
 export async function putAside(record: ContainerRecord | undefined): Promise<void> {
   const made = new Set(record?.made?.volumes?.map((each) => each.path));
-  for (const { path: file } of record?.volumes ?? []) {
-    if (made.has(file)) continue;
+  for (const { path: file, shared } of record?.volumes ?? []) {
+    // Of the other host's container it is the very volume.
+    if (made.has(file) || shared === true) continue;
     await inRealDirectory(file, (at) => rename(at, `${at}.moved-${record?.token}`)).catch(absent);
   }
 }

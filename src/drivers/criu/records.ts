@@ -21,6 +21,8 @@ const madeVolume = z.object({
   path: z.string().max(4096),
   kind: z.enum(['directory', 'file']),
   bytes: z.number().int().nonnegative(),
+  /** Its number in the container; absent in records of earlier versions: its place in the list. */
+  index: z.number().int().nonnegative().max(31).optional(),
   /** Absent until it is made. */
   ino: z.string().max(20).optional(),
   /** When its inode was made, ns; absent in records of earlier versions, and where its file system does not know. */
@@ -28,7 +30,19 @@ const madeVolume = z.object({
 });
 export type MadeVolume = z.infer<typeof madeVolume>;
 
-const volumeHere = madeVolume.omit({ ino: true, bornNs: true });
+const volumeHere = madeVolume.pick({ path: true, kind: true, bytes: true }).extend({
+  /** The destination sees it too: it stays as it is, whatever becomes of the container here. */
+  shared: z.literal(true).optional(),
+});
+
+const sharedVolume = z.object({
+  index: z.number().int().nonnegative().max(31),
+  path: z.string().max(4096),
+  kind: z.enum(['directory', 'file']),
+  /** Device and inode. */
+  at: z.string().max(64),
+});
+export type SharedVolume = z.infer<typeof sharedVolume>;
 
 const record = z.object({
   /** A number of this copy that no other has. */
@@ -50,6 +64,8 @@ const record = z.object({
       overlay: z.boolean(),
       cgroup: z.string().min(8).max(256).optional(),
       volumes: z.array(madeVolume).max(32).optional(),
+      /** Those that its source sees too: nothing of them was made here, and nothing is removed. */
+      shared: z.array(sharedVolume).max(32).optional(),
       /** Those above its volumes that were not there; the outermost come first. */
       directories: z.array(z.string().max(4096)).max(512).optional(),
     })

@@ -20,6 +20,7 @@ import { rootOf } from './rootfs.ts';
 import type { Listed } from './runc.ts';
 import { volumesHere } from './volumes.ts';
 import { PageSender } from './sender.ts';
+import { withShared, writeOut } from './shared-volumes.ts';
 import { TreeSender, treesOf } from './trees.ts';
 import { jsonOf } from '../../json.ts';
 
@@ -139,9 +140,13 @@ export async function sendFiles(
     await sender.heard(KINDS.ready, signal);
     const upper = context.records.readSync(name)?.down?.upper ?? listed.rootfs;
     const rootBytes = await bytesInTime(context, upper, signal);
-    const trees = treesOf({ upper }, context.records.readSync(name)?.volumes ?? [], rootBytes);
+    const volumes = withShared(context.records.readSync(name)?.volumes ?? [], setup.shared);
+    // Before the destination may run it: who takes down what is left here has to know what stays.
+    await context.records.change(name, { volumes });
+    const trees = treesOf({ upper }, volumes, rootBytes);
     const sending = new TreeSender({ runc: context.runc, sender, directory, signal }, trees);
     await sending.last();
+    await writeOut(context, volumes, signal);
     const taken = sender.heard(KINDS.restored, signal, REST_MS + sending.unpackMs);
     taken.catch(() => {});
     await sender.send(KINDS.done);

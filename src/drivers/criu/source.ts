@@ -16,7 +16,7 @@ import type { Inspection } from '../port/inspection.ts';
 import type { CriuHandle } from './handle.ts';
 import { NO_POSTCOPY } from './assess.ts';
 import { Dispatch } from './dispatch.ts';
-import { examine } from './inspect.ts';
+import { examine, inspectionOf } from './inspect.ts';
 import type { Examined } from './inspect.ts';
 import { removeMoved } from './tear-down.ts';
 import type { HostContext } from './host-context.ts';
@@ -25,6 +25,7 @@ import { dumpEnded, runHere } from './run-here.ts';
 import type { Listed } from './runc.ts';
 import { isUpAgain, sendFiles, shutDown, startAgain } from './shutdown.ts';
 import type { Going } from './shutdown.ts';
+import { withShared } from './shared-volumes.ts';
 import { Reported } from './watch.ts';
 
 /** What is kept of the containers of this host between sessions of one process. */
@@ -131,8 +132,7 @@ export class CriuSource implements SourceSession {
   }
 
   async inspect(_stream: Omit<StreamSettings, 'tls'>, signal: AbortSignal): Promise<Inspection> {
-    const { description, checks } = await this.#examine(signal);
-    return { description, checks };
+    return inspectionOf(await this.#examine(signal));
   }
 
   async #examine(signal: AbortSignal): Promise<Examined> {
@@ -143,20 +143,21 @@ export class CriuSource implements SourceSession {
   async configure(setup: StreamSetup, signal: AbortSignal): Promise<void> {
     this.#setup = setup;
     const { volumes, description } = await this.#examine(signal);
-    const { records } = this.#context;
-    const { name } = this.handle;
+    const [{ records }, { name }] = [this.#context, this.handle];
     const { memoryBytes } = description;
     const before = records.readSync(name);
     const mover = { ...ownIdentity(), bootId: bootId() };
     const token = before?.token ?? randomBytes(8).toString('hex');
-    await records.write(name, { ...before, token, mover, memoryBytes, volumes: [...volumes] });
+    const known = withShared(volumes, setup.shared);
+    await records.write(name, { ...before, token, mover, memoryBytes, volumes: known });
   }
 
   async startMemory(address: string, tlsHostname: string | undefined): Promise<void> {
     const [setup, facts] = [this.#setup, this.#facts];
     if (setup === undefined || facts === undefined)
       throw this.#refused('startMemory', 'it is not set up');
-    const dispatch = new Dispatch(this.#context, this.handle.name, facts, setup);
+    const volumes = withShared(facts.volumes, setup.shared);
+    const dispatch = new Dispatch(this.#context, this.handle.name, { ...facts, volumes }, setup);
     this.#dispatches.set(this.handle.name, dispatch);
     for (const listener of this.#listeners) dispatch.reported.on(listener);
     dispatch.start(address, tlsHostname);

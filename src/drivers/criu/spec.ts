@@ -205,7 +205,7 @@ export function configOf(
   oci: OciParts,
   netns: string,
   cgroup: string,
-  volumes: readonly string[] = [],
+  volumes: readonly (string | undefined)[] = [],
   hostParts: readonly string[] = [],
 ): object {
   const { process, hostname, maskedPaths, readonlyPaths, memoryLimit, pidsLimit } = oci;
@@ -250,7 +250,7 @@ export function configOf(
 function bindOf(
   { destination, options = [] }: VolumeMount | HostMount,
   number: number,
-  places: readonly string[],
+  places: readonly (string | undefined)[],
 ) {
   const source = places[number];
   if (source === undefined) throw new Error(`no place for what is mounted at ${destination}`);

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { removeTree } from '../../host/remove-tree.ts';
 import { removeCgroup } from './cgroup.ts';
-import { putAside, removeVolumes } from './made-volumes.ts';
+import { ownVolumes, putAside, removeVolumes } from './made-volumes.ts';
 import { unmountBelow } from './mounts.ts';
 import { removeNetwork } from './network.ts';
 import type { HostContext } from './host-context.ts';
@@ -32,7 +32,7 @@ export async function removeLeft(
   }
   if (record?.made !== undefined) {
     await removeNetwork(runc.run.bind(runc), record.made);
-    await removeVolumes(context, record.made);
+    await removeVolumes(context, ownVolumes(record) ?? {});
   }
   await removeDirectory(context, path.join(records.directory, name));
 }

@@ -27,7 +27,8 @@ export function treesOf(
   rootBytes: number,
 ): Tree[] {
   const root: Tree = { name: 'root', path: upper, kind: 'directory', bytes: rootBytes };
-  return [root, ...volumes.map((each, index) => ({ ...each, name: volumeName(index) }))];
+  const sent = volumes.map((each, index) => ({ ...each, name: volumeName(index) }));
+  return [root, ...sent.filter(({ shared }) => shared !== true)];
 }
 
 export function volumeName(index: number): string {

@@ -19,6 +19,8 @@ export interface VolumeHere {
   readonly path: string;
   readonly kind: Volume['kind'];
   readonly bytes: number;
+  /** The destination sees it too: it stays, and is not sent. */
+  readonly shared?: true | undefined;
 }
 
 /** A look at all names of a volume may take so long. */

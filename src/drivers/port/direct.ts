@@ -11,7 +11,6 @@ import type { DiskRelocator, DiskSource, DiskTarget, FrozenImage } from './disks
 import type { Capabilities, DriverInventory } from './inventory.ts';
 import type { Inspection } from './inspection.ts';
 import type { Unplugger } from './unplugger.ts';
-
 export type { GuestHandle, HypervisorEvent, HypervisorStatus, Launch };
 
 /** Godwit owns each step and the data path. */
@@ -69,6 +68,8 @@ export interface StreamSetup extends StreamSettings {
   readonly mayThrottle?: boolean;
   readonly tls: boolean;
   readonly credentials?: StreamTls;
+  /** Source: volumes that both hosts were proved to see, by their nodes. They stay, and nothing of them is sent. */
+  readonly shared?: readonly string[];
   /** Destination: memory comes over this unix socket of its host, which it makes, and not over the network. */
   readonly socket?: string;
 }
@@ -238,7 +239,7 @@ export interface DestinationSession extends HypervisorSession {
   readonly disks?: DiskTarget;
   /**
    * Checks the description against this host (hypervisor, machine type, processor, devices, images, bridges, ports).
-   * `files`: the path here of each image of its disks, by block node.
+   * `files`: the path here of each image of its disks, by block node, and of each volume that both hosts see.
    */
   assess(
     description: GuestDescription,

@@ -16,6 +16,8 @@ export interface Inspection {
   readonly uncopyable?: Readonly<Record<string, string>>;
   /** Devices that were to be unplugged for the move, and how each is plugged in again; absent where none was. */
   readonly unplugged?: readonly Unplugged[];
+  /** Directories and files of this host that the guest has mounted; absent: none. */
+  readonly volumes?: readonly SourceVolume[];
   /** What the guest has on this host alone besides its disks; absent: nothing. It is lost with a host that dies. */
   readonly onThisHost?: string;
   /** What handing over may take more, ms: its state is written down and sent while it is stopped. Absent: nothing. */
@@ -24,6 +26,20 @@ export interface Inspection {
   readonly resumesMs?: number;
   /** Devices that are passed through and move with the guest: what of each goes over while the guest is stopped. */
   readonly deviceStates?: readonly DeviceState[];
+}
+
+/** Stays where it is if both hosts are proved to see it, and is copied by the driver if not. */
+export interface SourceVolume {
+  /** As the destination's driver knows it. */
+  readonly node: string;
+  /** As people know it: where the guest has it. */
+  readonly device: string;
+  readonly file: string;
+  readonly kind: 'directory' | 'file';
+  readonly bytes: number;
+  /** Findings that count only where it is copied, or only where it stays. */
+  readonly ifCopied: readonly NamedCheck[];
+  readonly ifShared: readonly NamedCheck[];
 }
 
 /** A NIC of a running guest: the id of its backend, and the port of this host that it uses. */

@@ -5,6 +5,7 @@ import { runCommand } from '../command.ts';
 import { labEnvironment } from '../environment.ts';
 import { namespaceOf } from '../plan.ts';
 import { startDetached } from '../processes.ts';
+import { storageDirectory } from '../state.ts';
 import type { Lab } from '../state.ts';
 import { layerDirectory } from './layer.ts';
 import { labRunc } from './launch.ts';
@@ -18,6 +19,11 @@ export function runcRoot(stateDir: string): string {
 /** Where the volumes of a host's containers lie. */
 export function volumeDirectory(stateDir: string): string {
   return path.join(stateDir, 'volumes');
+}
+
+/** Where volumes lie that all hosts see, below a lab's own storage. */
+export function sharedVolumeDirectory(lab: Lab): string {
+  return path.join(storageDirectory(lab, lab.hosts[0] ?? ''), 'volumes');
 }
 
 export function containerNetns(lab: string, name: string): string {
@@ -45,7 +51,7 @@ export async function keepMounts(lab: Lab): Promise<(stateDir: string) => Contai
   return (stateDir) => ({
     root: runcRoot(stateDir),
     layerDirs: [layerDirectory()],
-    volumeDirs: [volumeDirectory(stateDir)],
+    volumeDirs: [volumeDirectory(stateDir), sharedVolumeDirectory(lab)],
     mountsOf: keeper.pid,
   });
 }

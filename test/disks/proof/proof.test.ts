@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import {
   mkdir,
   mkdtemp,
@@ -76,6 +77,17 @@ describe('shared storage', () => {
     assert.match(no(answer, nonce), /a did not read/);
     assert.match(no({ pool: answer.pool, read: nonce }, nonce), /b could not write/);
     assert.match(no({ problem: 'EACCES' }, nonce), /EACCES/);
+    const seen = verdictOf(nonce, { read: nonce, problem: 'EROFS' }, nonce, HOSTS);
+    const why = 'b reads what a wrote there, and may not write there (EROFS)';
+    assert.deepEqual(seen, { shared: false, readOnly: true, why });
+    const other = verdictOf(nonce, { read: 'f'.repeat(64), problem: 'EROFS' }, nonce, HOSTS);
+    assert.ok(!other.shared && other.readOnly === undefined);
+  });
+
+  test('does not wait for who puts a pipe in the place of a proof', async () => {
+    const directory = path.join(top, 'shared/vm');
+    execFileSync('mkfifo', [path.join(directory, NAME)]);
+    assert.equal(await readProof(directory, NAME).catch(() => ''), '');
   });
 
   test('is never looked for through a symbolic link, nor in a file that is no proof', async () => {

@@ -53,6 +53,30 @@ export class PlaceIds {
     return undefined;
   }
 
+  /** Of a directory that is a volume, or holds one; `stamp` says which directory the name is. */
+  volume(pool: string, directory: string, stamp: string): string {
+    return this.#id('volume', pool, directory, stamp);
+  }
+
+  /**
+   * The place of a volume that this migration has proved; undefined: it was not given, or its name is another directory
+   * now. `stampOf` says which directory a name is.
+   */
+  async provedVolume<P extends { readonly id: string }>(
+    { node, pool: id, path: name }: ImagePlace,
+    pools: readonly P[],
+    stampOf: (pool: P, directory: string) => Promise<string | undefined>,
+  ): Promise<ImagePlace | undefined> {
+    for (const pool of pools) {
+      for (const directory of [name, directoryOf(name)]) {
+        const stamp = await stampOf(pool, directory);
+        if (stamp === undefined || this.volume(pool.id, directory, stamp) !== id) continue;
+        return { node, pool: pool.id, path: name, volume: id };
+      }
+    }
+    return undefined;
+  }
+
   /** Of the file at `file` below a pool, which this migration may make. */
   made(pool: string, file: string): string {
     return this.#id('made', pool, file);
@@ -78,7 +102,7 @@ export class PlaceIds {
 
   #id(
     ...parts: readonly [
-      kind: 'proved' | 'device' | 'made',
+      kind: 'proved' | 'device' | 'volume' | 'made',
       pool: string,
       part: string,
       stamp?: string,

@@ -1,6 +1,6 @@
 import type { AgentConfig } from '../../../config.ts';
 import { godwitError, GodwitError } from '../../../errors.ts';
-import type { DeviceAnswer, ImagePlace } from '../../../protocol/disk.ts';
+import type { DeviceAnswer, ImagePlace, ProofAnswer } from '../../../protocol/disk.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import type {
   Admission,
@@ -22,8 +22,8 @@ import {
   imagePoolsOf,
   stampOfImage,
 } from '../../../disks/proof/rbd-images.ts';
-import { openPools, resolveIn } from '../../../disks/proof/pools.ts';
-import type { Found } from '../../../disks/proof/pools.ts';
+import { directoryStamp, openPools, resolveIn } from '../../../disks/proof/pools.ts';
+import type { Found, Pool } from '../../../disks/proof/pools.ts';
 import { openVolumePools } from '../../../disks/volumes/pools.ts';
 import { answerOnExports, answerProof, proofFile } from '../../../disks/proof/proof.ts';
 import type { DestinationContext } from './destination-context.ts';
@@ -51,7 +51,7 @@ export async function answerStorage(
   const signal = AbortSignal.timeout(EXPORTS_MS);
   const answers: StorageAnswer['places'] = [];
   for (const place of places) {
-    const { nfs = false, file, directory } = place;
+    const { nfs = false, volume = false, file, directory } = place;
     if (file !== proofFile(id)) {
       answers.push({ problem: `${file} is no proof of this migration` });
       continue;
@@ -59,6 +59,10 @@ export async function answerStorage(
     const answer = nfs
       ? await answerOnExports(exports, place, signal)
       : await answerProof(pools, place);
+    if (volume) {
+      answers.push(await ofVolume(placeIds, pools, directory, answer));
+      continue;
+    }
     const { pool } = answer;
     answers.push(
       pool === undefined ? answer : { ...answer, pool: placeIds.proved(pool, directory) },
@@ -86,6 +90,21 @@ export async function answerStorage(
   return { places: answers, devices: found };
 }
 
+/** An id of a volume is good for nothing but this very directory, mounted as it is. */
+async function ofVolume(
+  placeIds: Naming['placeIds'],
+  pools: readonly Pool[],
+  directory: string,
+  { pool: id, ...answer }: ProofAnswer,
+): Promise<ProofAnswer> {
+  const known = { ...answer, volume: true } as const;
+  const pool = pools.find((each) => each.id === id);
+  if (pool === undefined) return known;
+  const stamp = await directoryStamp(pool, directory);
+  if (stamp === undefined) return known;
+  return { ...known, pool: placeIds.volume(pool.id, directory, stamp) };
+}
+
 /**
  * What the source says of disks, with this host's own names for places. Throws GODWIT_DISK_MISSING where it names a place
  * that no proof of this migration gave it, and GODWIT_DISK_PLACE where it names a file to make that this host did not
@@ -97,14 +116,16 @@ export async function withOwnPlaces<T extends Preparation>(
   chosen: boolean,
 ): Promise<T> {
   const { places, copies, description } = asked;
-  const pools = [...(await openPools(config.storage)), ...exportsOf(config.storage)];
+  const directories = await openPools(config.storage);
+  const pools = [...directories, ...exportsOf(config.storage)];
   const media = await openMedia(config);
   const toFill = [...pools, ...(await openVolumePools(config.storage))];
   const facts = { host: config.name, guest: description.name };
   const own = async (each: ImagePlace): Promise<ImagePlace> => {
     const found =
       placeIds.besideProof(each, pools) ??
-      (await placeIds.provedDevice(each, media, (medium, name) => medium.stamp(name)));
+      (await placeIds.provedDevice(each, media, (medium, name) => medium.stamp(name))) ??
+      (await placeIds.provedVolume(each, directories, directoryStamp));
     if (found !== undefined) return found;
     const reason =
       'no proof of shared storage in this migration covers the place that the source names';
@@ -189,8 +210,10 @@ async function resolver({
   const exports = exportsOf(config.storage);
   const media = await openMedia(config);
   const signal = AbortSignal.timeout(EXPORTS_MS);
-  return async ({ pool: id, path: part, device }) => {
+  return async ({ pool: id, path: part, device, volume }) => {
     const pool = pools.find((each) => each.id === id);
+    if (pool !== undefined && volume !== undefined)
+      return resolveVolume(placeIds, pool, { part, volume });
     if (pool !== undefined) return resolveIn(pool, part, 'file');
     const onExport = exports.find((each) => each.id === id);
     if (onExport !== undefined) return resolveOn(onExport, part, signal);
@@ -204,6 +227,19 @@ async function resolver({
     }
     return { problem: `no storage of ${config.name} allows it` };
   };
+}
+
+/** A volume is a directory, or a file in the directory that was proved. */
+async function resolveVolume(
+  placeIds: Naming['placeIds'],
+  pool: Pool,
+  { part, volume }: { readonly part: string; readonly volume: string },
+): Promise<Found<string>> {
+  const own = { node: 'volume', pool: volume, path: part };
+  if ((await placeIds.provedVolume(own, [pool], directoryStamp)) === undefined)
+    return { problem: 'that name is another directory now than the one that was proved' };
+  const directory = await resolveIn(pool, part, 'directory');
+  return 'found' in directory ? directory : resolveIn(pool, part, 'file');
 }
 
 /** Where media of their own are: devices of a directory, LUNs of a target, images of a pool. */

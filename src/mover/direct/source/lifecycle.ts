@@ -35,7 +35,7 @@ import { isMoverThere, regain } from './regain.ts';
 import { release } from './release.ts';
 import { endSource, shutDown, startAgain } from './cold.ts';
 import { sameMachine } from './same-machine.ts';
-import { dropProofs } from './proofs.ts';
+import { dropProofs } from './drop-proofs.ts';
 import { waitToBegin } from './wait-to-begin.ts';
 
 /**

@@ -1,12 +1,12 @@
 import { proofFile, verdictOf } from '../../../disks/proof/proof.ts';
-import type { Beside } from '../../../disks/proof/proof.ts';
-import type { DeviceAnswer, DeviceProof } from '../../../protocol/disk.ts';
+import type { Beside, Verdict } from '../../../disks/proof/proof.ts';
+import type { DeviceAnswer, DeviceProof, ProofAnswer, ProofPlace } from '../../../protocol/disk.ts';
 import { proveMedia } from './media.ts';
 import type { MediumVerdict } from './media.ts';
-import { directoryOf, finder } from './find-images.ts';
+import { directoryOf } from './find-images.ts';
 import type { Lying } from './find-images.ts';
 import { askAhead } from './source-context.ts';
-import type { LookDependencies, SourceContext } from './source-context.ts';
+import type { LookDependencies } from './source-context.ts';
 
 /** Proofs that both hosts see the storage of a guest's images: in each directory, and of each medium. */
 
@@ -18,8 +18,19 @@ export interface Image {
   readonly located: Lying;
 }
 
-/** What a directory's proof came to. */
-export type Proof = { readonly pool: string; readonly path?: string } | { readonly why: string };
+/** What a directory's proof came to; `readOnly`: the destination sees it, and may not write there. */
+export type Proof =
+  | { readonly pool: string; readonly path?: string }
+  | { readonly why: string; readonly readOnly?: true };
+
+/** A directory to be proved. */
+export interface ToProve {
+  /** On this host, without symbolic links. */
+  readonly directory: string;
+  readonly beside: Beside;
+  /** Of its pool, and how the destination is to look for it. */
+  readonly place: Omit<ProofPlace, 'file'>;
+}
 
 const ANSWER_MS = 10_000;
 
@@ -51,9 +62,23 @@ export async function provenMedia(
 }
 
 /** By directory. */
-export async function prove(
+export function prove(
   context: LookDependencies,
   images: readonly Image[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, Proof>> {
+  const all = images.flatMap(({ located: { directory, proof, path, client } }): ToProve[] => {
+    if ('medium' in proof) return [];
+    const nfs = client === 'nfs' ? { nfs: true as const } : {};
+    return [{ directory, beside: proof.beside, place: { directory: directoryOf(path), ...nfs } }];
+  });
+  return proveDirectories(context, all, signal);
+}
+
+/** By directory; each is proved once. */
+export async function proveDirectories(
+  context: LookDependencies,
+  all: readonly ToProve[],
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, Proof>> {
   const { request, config } = context;
@@ -61,15 +86,14 @@ export async function prove(
   const from = config.name;
   const name = proofFile(request.id);
   const proofs = new Map<string, Proof>();
-  const written = new Map<string, { image: Lying; beside: Beside; nonce: string }>();
+  const written = new Map<string, ToProve & { readonly nonce: string }>();
   try {
-    for (const { located } of images) {
-      const { directory, proof } = located;
-      if ('medium' in proof || proofs.has(directory) || written.has(directory)) continue;
-      const { beside } = proof;
+    for (const each of all) {
+      const { directory, beside } = each;
+      if (proofs.has(directory) || written.has(directory)) continue;
       try {
         const nonce = await beside.write(name, signal);
-        written.set(directory, { image: located, beside, nonce });
+        written.set(directory, { ...each, nonce });
       } catch (error) {
         // It may have been made, and only its answer have got lost.
         await beside.remove(name, AbortSignal.timeout(ANSWER_MS)).catch(() => {});
@@ -77,23 +101,18 @@ export async function prove(
         proofs.set(directory, { why: `${from} cannot write beside it: ${String(error)}` });
       }
     }
-    const places = [...written.values()].map(({ image }) => ({
-      directory: directoryOf(image.path),
-      file: name,
-      ...(image.client === 'nfs' ? { nfs: true as const } : {}),
-    }));
+    const places = [...written.values()].map(({ place }) => ({ ...place, file: name }));
     if (places.length === 0) return proofs;
     const body = { places };
     const answer = await askAhead(context, signal, (api) =>
       api.storage({ body }, { signal, deadlineMs: ANSWER_MS }),
     );
-    for (const [index, [directory, { beside, nonce }]] of [...written].entries()) {
+    for (const [index, [directory, { beside, nonce, place }]] of [...written].entries()) {
       const seen = answer.places[index] ?? {};
       const readBack = await beside.read(name, signal).catch(() => '');
       signal.throwIfAborted();
       const verdict = verdictOf(nonce, seen, readBack, { from, to });
-      const why = verdict.shared ? undefined : verdict.why;
-      proofs.set(directory, why === undefined ? { pool: seen.pool ?? '' } : { why });
+      proofs.set(directory, proofOf(verdict, place, seen, to));
     }
     return proofs;
   } finally {
@@ -109,17 +128,18 @@ export async function prove(
   }
 }
 
-/** Removes what a mover that died in the midst of a proof has left. */
-export async function dropProofs(context: SourceContext, signal: AbortSignal): Promise<void> {
-  const { guest, config, request, state } = context;
-  if (state().known.description?.disks === undefined) return;
-  const { files = {} } = await guest.inspect(signal);
-  const find = await finder(config);
-  for (const file of Object.values(files)) {
-    const located = await find(file, signal);
-    if ('problem' in located) continue;
-    const { proof } = located.found;
-    if ('medium' in proof) await proof.medium.drop?.(request.id, signal);
-    else await proof.beside.remove(proofFile(request.id), signal);
+function proofOf(
+  verdict: Verdict,
+  { volume }: ToProve['place'],
+  seen: ProofAnswer,
+  to: string,
+): Proof {
+  if (!verdict.shared) {
+    const { why, readOnly } = verdict;
+    return { why, ...(readOnly === undefined ? {} : { readOnly }) };
   }
+  // Its id would be that of a directory with images, and good for no volume.
+  if (volume === true && seen.volume !== true)
+    return { why: `${to} is of an earlier build, which mounts no volume as it is` };
+  return { pool: seen.pool ?? '' };
 }

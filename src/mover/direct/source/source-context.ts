@@ -142,6 +142,7 @@ export function streamSetup(context: SourceContext): StreamSetup {
     holdSwitchover: holdsSwitchover(settings, description),
     ...(mayThrottle(strategyOf(settings)) ? { mayThrottle: true } : {}),
     ...(description?.disks === undefined ? {} : { disks: true }),
+    ...sharedVolumes(context),
   };
   // The wire has a cap and a TLS of its own, and its hypervisor speaks to this mover alone.
   if (goesByWire(context)) return { ...setup, tls: false };
@@ -152,6 +153,13 @@ export function streamSetup(context: SourceContext): StreamSetup {
       ? { tls: true, credentials: streamTls(context.config, context.dir, to) }
       : { tls: false }),
   };
+}
+
+/** What has a place at the destination and is no image of a disk. */
+function sharedVolumes({ state }: Pick<SourceContext, 'state'>): Pick<StreamSetup, 'shared'> {
+  const { places = [], description } = state().known;
+  if (description?.disks !== undefined || places.length === 0) return {};
+  return { shared: places.map(({ node }) => node) };
 }
 
 /** The stream as it was asked for, or chosen with the path. */

@@ -8,8 +8,9 @@ import type { Lying } from './find-images.ts';
 import type { LookDependencies } from './source-context.ts';
 import { prove, provenMedia } from './proofs.ts';
 import type { Image, Proof } from './proofs.ts';
+import { proveVolumes } from './volumes.ts';
 
-/** What was found of a guest's disks: where the destination has each image, which images it lacks, and the evidence. */
+/** What was found of a guest's disks or volumes: where the destination has each image, which images it lacks, and the evidence. */
 export interface StorageFound {
   readonly places: readonly ImagePlace[];
   /** Images that have to be copied, where they lie here, and their files. */
@@ -32,7 +33,8 @@ const NOTHING: StorageFound = {
 };
 
 /**
- * Proves for each image of the guest's disks that both hosts see the same storage, and finds out where it is there.
+ * Proves for each image of the guest's disks, or each volume of a container, that both hosts see the same storage, and
+ * finds out where it is there.
  * What was written for that is gone when this settles.
  */
 export async function proveStorage(
@@ -40,8 +42,9 @@ export async function proveStorage(
   signal: AbortSignal,
 ): Promise<StorageFound> {
   const { guest, config } = deps;
-  const { description, files = {}, uncopyable = {} } = await guest.inspect(signal);
+  const { description, files = {}, uncopyable = {}, volumes = [] } = await guest.inspect(signal);
   const { disks = [] } = description;
+  if (volumes.length > 0) return { ...NOTHING, ...(await proveVolumes(deps, volumes, signal)) };
   if (disks.length === 0) return NOTHING;
   const find = await finder(config);
   const images: Image[] = [];
@@ -56,7 +59,7 @@ export async function proveStorage(
     images.push({ node, disk, file, located: located.found });
   }
   if (refused.length > 0) return { ...NOTHING, checks: refused };
-  const proofs = new Map([
+  const proofs = new Map<string, Proof>([
     ...(await prove(deps, images, signal)),
     ...(await provenMedia(deps, images, signal)),
   ]);
