@@ -61,6 +61,8 @@ export interface PlannerGuest {
   /** The processor model that it runs on. */
   readonly processor?: string;
   readonly neverMove?: boolean;
+  /** Why, for people; absent: its owner says so. */
+  readonly whyNever?: string;
   /** Where several leave, the greater one has its choice of hosts first; 0 where absent. */
   readonly priority?: number;
   /** Hosts of other sites are looked at too: whoever asked for its move named where to, or it starts only now. */

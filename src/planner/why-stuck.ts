@@ -46,7 +46,10 @@ function causeOf(
 ): { readonly cause: Cause; readonly words: string } {
   const { name } = seat.guest;
   const held = holds(seat) ?? (rests(seat) ? 'rests' : undefined);
-  if (held !== undefined) return { cause: held, words: `${name}: ${wordsOf(held)}` };
+  if (held !== undefined) {
+    const own = held === 'never-move' ? seat.guest.whyNever : undefined;
+    return { cause: held, words: `${name}: ${own ?? wordsOf(held)}` };
+  }
   const causes = others.map((each): Cause => {
     return objection(seat, each) ?? (hasCpu(seat, each, room) ? 'not-worth' : 'cpu');
   });

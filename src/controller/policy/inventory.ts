@@ -123,6 +123,7 @@ function plannerHost(
   const isOn = mark?.power === undefined || mark.power === 'waking';
   const isShut =
     (mark?.drainingFor ?? mark?.maintenance) !== undefined || facts.closed !== undefined;
+  const isLeft = kind !== undefined && keeperOf(facts, kind) !== undefined;
   const looks = loads.host(name);
   // Processor time that others than guests use is not available to guests. Where a guest is unreported, what it uses is
   // part of that.
@@ -147,7 +148,7 @@ function plannerHost(
       ? {}
       : { linkBytesPerSecond: facts.linkBytesPerSecond }),
     ...(pressure.length === 0 ? {} : { pressure }),
-    ...(mutedHosts.has(name) || isLeft(facts, kind) ? { kept: true } : {}),
+    ...(mutedHosts.has(name) || isLeft ? { kept: true } : {}),
   };
 }
 
@@ -158,7 +159,7 @@ interface Standing extends Sited {
 }
 
 function plannerGuest({ facts, host, goal, beside, left }: Standing, known: Known): PlannerGuest {
-  const { world, loads, usual, asked, mutedGuests } = known;
+  const { world, loads, usual } = known;
   const { name, memoryBytes, vcpus } = facts;
   const reported = loads.guest(name);
   const isReckoned = beside.includes(facts);
@@ -168,13 +169,7 @@ function plannerGuest({ facts, host, goal, beside, left }: Standing, known: Know
   const soon = usual.get(name);
   const labels = labelsOf(world, name);
   const group = 'words' in labels ? undefined : labels.antiAffinity;
-  const stays =
-    whyItNeverMoves(facts, world) !== undefined ||
-    isLeft(world.hosts.get(host), known.kind) ||
-    mutedGuests.has(name) ||
-    asked.has(name) ||
-    memoryBytes === 0 ||
-    isOutOfWindow(labels, world.nowMs);
+  const whyNever = whyItStays({ facts, host }, labels, known);
   return {
     name,
     host,
@@ -185,7 +180,7 @@ function plannerGuest({ facts, host, goal, beside, left }: Standing, known: Know
     ...(facts.dirtyBytesPerSecond === undefined
       ? {}
       : { dirtyBytesPerSecond: facts.dirtyBytesPerSecond }),
-    ...(stays ? { neverMove: true } : {}),
+    ...(whyNever === undefined ? {} : { neverMove: true, whyNever }),
     ...(isReckoned ? { reckoned: true } : {}),
     ...(goal === undefined ? {} : { movingTo: goal }),
     ...(goal === undefined && whyItWaits(facts, world) === undefined ? {} : { moving: true }),
@@ -200,15 +195,28 @@ function plannerGuest({ facts, host, goal, beside, left }: Standing, known: Know
   };
 }
 
+/** Why no policy moves it now, for people; undefined where one may. */
+function whyItStays(
+  { facts, host }: Pick<Sited, 'facts' | 'host'>,
+  labels: ReturnType<typeof labelsOf>,
+  { kind, world, asked, mutedGuests }: Known,
+): string | undefined {
+  const at = world.hosts.get(host);
+  const keeper = at === undefined || kind === undefined ? undefined : keeperOf(at, kind);
+  const why = whyItNeverMoves(facts, world) ?? keeper;
+  if (why !== undefined) return why;
+  if (mutedGuests.has(facts.name)) return 'somebody rejected its move, or put it off';
+  if (asked.has(facts.name)) return 'it was asked to move already';
+  if (facts.memoryBytes === 0) return 'nobody says how much memory it has';
+  return isOutOfWindow(labels, world.nowMs) ? 'its label godwit/window forbids it now' : undefined;
+}
+
 /** It is silent; or nobody knows how busy it is, and a guest would be moved on no more than a hope. */
 const isUnheard = (
   { name, silentSinceMs }: HostFacts,
   { kind, loads }: { readonly kind: PolicyKind | undefined; readonly loads: Loads },
 ): boolean =>
   silentSinceMs !== undefined || (kind !== undefined && loads.newest(name) === undefined);
-
-const isLeft = (host: HostFacts | undefined, kind: PolicyKind | undefined): boolean =>
-  host !== undefined && kind !== undefined && keeperOf(host, kind) !== undefined;
 
 const isOutOfWindow = (labels: ReturnType<typeof labelsOf>, nowMs: number): boolean =>
   !('words' in labels) && labels.window !== undefined && untilWindowMs(labels.window, nowMs) > 0;

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
+import { managedText } from '../../../src/controller/inventory/managed-facts.ts';
+import type { ManagedFacts } from '../../../src/controller/inventory/managed-facts.ts';
 import { crowdedIn, list, set } from './crowded.ts';
 import type { Scene } from './scene.ts';
 
@@ -35,7 +37,30 @@ test('a policy that owners keep from every move names the label’s word and a g
   const words = await refusals(t, (scene) =>
     labelled(scene, () => ({ 'godwit/never-move': 'true' })),
   );
-  assert.match(words, /^a: is asked for more .* a\d: its owner says that it never moves$/m);
+  assert.match(words, /^a: is asked for more .* a\d: its label godwit\/never-move says so$/m);
+});
+
+test('guests whose owners allow moves at other hours alone are named with that label', async (t) => {
+  const hour = new Date(Date.now() + 6 * 3_600_000).toISOString().slice(11, 13);
+  const words = await refusals(t, (scene) =>
+    labelled(scene, () => ({ 'godwit/window': `${hour}:00-${hour}:59` })),
+  );
+  assert.match(words, /a\d: its label godwit\/window forbids it now$/m);
+});
+
+test('guests of a host that its manager balances are named with that manager', async (t) => {
+  const facts: ManagedFacts = {
+    manager: 'vc1',
+    realm: 'vc1',
+    maintenanceMode: { moves: 'manager', words: 'DRS of C0', leaves: [] },
+  };
+  const words = await refusals(t, ({ store }) =>
+    store.db
+      .updateTable('hosts')
+      .set({ managed: managedText(facts) })
+      .execute(),
+  );
+  assert.match(words, /a\d: DRS of C0 moves guests by itself$/m);
 });
 
 test('a group that must be apart and has a guest on each host is named as what clashes', async (t) => {
