@@ -4,7 +4,7 @@ import { openProbe } from '../src/lab/probe/probe.ts';
 import type { Lab } from '../src/lab/state.ts';
 import { median, onlyOf } from './contract.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
-import { godwitMigrate } from './godwit.ts';
+import { blackoutWords, godwitMigrate } from './godwit.ts';
 import { otherHost, untilDirtied, untilQuiet, withLab } from './lab.ts';
 
 const GUEST = 'web1';
@@ -64,7 +64,7 @@ async function compare(lab: Lab, options: BenchOptions): Promise<Measure[]> {
       moved[path].push({ clientGapMs: seen.clientGapMs, waitedMs, totalMs });
       const gap = `client gap ${seen.clientGapMs.toFixed(0)} ms`;
       say(
-        `${path.padEnd(7)}${gap}, waited ${waitedMs} ms, blackout ${blackoutMs} ms, total ${totalMs} ms`,
+        `${path.padEnd(7)}${gap}, waited ${waitedMs} ms, blackout ${blackoutMs} ms (${blackoutWords(report)}), total ${totalMs} ms`,
       );
     }
   }

@@ -42,7 +42,10 @@ export interface WireOptions extends SessionTerms {
   readonly cache?: WireCache;
 }
 
-export interface SourceWireOptions extends WireOptions, SourceEndpoint {}
+export interface SourceWireOptions extends WireOptions, SourceEndpoint {
+  /** The guest goes over to post-copy as soon as memory flows. */
+  readonly isSwitchedSoon?: boolean;
+}
 
 export interface TargetWireOptions extends WireOptions, TargetEndpoint {}
 

@@ -37,6 +37,7 @@ const OWN_CAPABILITIES = [
   'late-block-activate',
   'postcopy-ram',
   'postcopy-blocktime',
+  'postcopy-preempt',
   'multifd',
   'xbzrle',
   'auto-converge',
@@ -112,6 +113,8 @@ export function capabilityList(
     'postcopy-ram': stream.mode !== 'precopy',
     // The destination counts how long the guest waits for pages.
     'postcopy-blocktime': stream.mode !== 'precopy',
+    // Never: a recovery that breaks at the wrong moment costs the guest (decision 0022).
+    'postcopy-preempt': false,
     multifd: usesMultifd(stream),
     xbzrle: stream.compress === 'xbzrle',
     'auto-converge': stream.mayThrottle === true,

@@ -30,6 +30,11 @@ interface Round {
 const FIRST: Round = { workMs: 20, gain: 2, leastBytes: 8192 * KIB };
 const LONG: Round = { workMs: 20, gain: 1.25, leastBytes: 0 };
 const SHORT: Round = { workMs: 8, gain: 1.25, leastBytes: 0 };
+/**
+ * The first round of a guest that goes over to post-copy at once: whatever is under way then is a time in which it does not
+ * run, and there is little to learn of the link before.
+ */
+const SOON_ROUND: Round = { workMs: 8, gain: 2, leastBytes: 1024 * KIB };
 /** Each page that a processor of the guest asks for comes behind all of this, one after the other. */
 const AWAITED_ROUND: Round = {
   workMs: 4,
@@ -38,13 +43,21 @@ const AWAITED_ROUND: Round = {
 };
 /** Instead of a round: somebody waits for pages. */
 export const AWAITED = 0;
+/** Instead of the first round: the guest goes over to post-copy at once. */
+export const SOON = -1;
 /** So many rounds may be short ones. */
 const LAST_SHORT = 8;
 
 function kindOf(round: number): Round {
   if (round === AWAITED) return AWAITED_ROUND;
+  if (round === SOON) return SOON_ROUND;
   if (round <= 1) return FIRST;
   return round === 2 || round > LAST_SHORT ? LONG : SHORT;
+}
+
+/** What counts instead of a round of the hypervisor's, for a guest that goes over to post-copy at once. */
+export function soonOr(round: number, isSwitchedSoon: boolean): number {
+  return isSwitchedSoon && round === 1 ? SOON : round;
 }
 
 /** The far side holds no more than this while it waits for a content, see the decoder's `mostHeldBytes`. */
@@ -52,7 +65,7 @@ export const MOST_LINK = 64 * 1024 * KIB;
 /** Of the hypervisor's bytes more is never useful. */
 const MOST_STREAM = 256 * 1024 * KIB;
 
-/** `round`: 1 while no page was sent again; AWAITED in post-copy. */
+/** `round`: 1 while no page was sent again, or SOON; AWAITED in post-copy. */
 export function limitsOf(
   link: Pick<LinkMeasure, 'bytesPerS' | 'roundTripMs'>,
   streamBytesPerS: number,

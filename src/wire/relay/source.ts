@@ -13,7 +13,7 @@ import type { Relay, RelayFigures } from './relay-end.ts';
 import { urgentEncoding } from './encoding.ts';
 import type { Encoding } from './encoding.ts';
 import * as hello from './hello.ts';
-import { limitsOf, StreamMeter } from './in-flight.ts';
+import { limitsOf, soonOr, StreamMeter } from './in-flight.ts';
 import { LocalSocket } from '../../links/local-socket.ts';
 import { SourceConnection } from './source-connection.ts';
 
@@ -29,6 +29,8 @@ export interface SourceRelayOptions {
   readonly cache?: WireCache | undefined;
   /** What an earlier session of the same migration learnt of its blocks: post-copy that recovers does not say them again. */
   readonly context?: StreamContext | undefined;
+  /** The guest goes over to post-copy at once. */
+  readonly isSwitchedSoon?: boolean | undefined;
   /** For how long the other side may take to answer the first message. */
   readonly helloMs: number;
 }
@@ -224,7 +226,8 @@ export class SourceRelay implements Relay {
   #room(round: number, again: boolean): boolean {
     if (this.#failure !== undefined) throw this.#failure;
     const { measure, unacknowledgedBytes } = this.#channels.session;
-    const limits = limitsOf(measure, this.#meter.bytesPerS, round);
+    const { isSwitchedSoon = false } = this.#options;
+    const limits = limitsOf(measure, this.#meter.bytesPerS, soonOr(round, isSwitchedSoon));
     const share = again ? AGAIN : 1;
     return (
       unacknowledgedBytes <= limits.linkBytes * share &&

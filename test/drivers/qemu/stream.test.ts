@@ -65,6 +65,17 @@ describe('the settings of a stream', () => {
     assert.ok(capabilitiesOff(ALL).every(({ state }) => !state));
   });
 
+  test('have no second connection of post-copy, whatever somebody has set before', () => {
+    for (const mode of ['precopy', 'postcopy', 'hybrid'] as const)
+      for (const isSource of [true, false]) {
+        const list = capabilityList({ ...PLAIN, mode }, [...ALL, 'postcopy-preempt'], isSource);
+        assert.deepEqual(
+          list.filter(({ capability }) => capability === 'postcopy-preempt'),
+          [{ capability: 'postcopy-preempt', state: false }],
+        );
+      }
+  });
+
   test('name the credentials on both sides, and the peer', () => {
     assert.equal(sourceParameters(setup, 'b')['tls-hostname'], 'b');
     assert.equal(sourceParameters(setup, 'b')['downtime-limit'], 100);

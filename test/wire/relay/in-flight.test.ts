@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { AWAITED, limitsOf, MOST_LINK, StreamMeter } from '../../../src/wire/relay/in-flight.ts';
+import {
+  AWAITED,
+  limitsOf,
+  MOST_LINK,
+  SOON,
+  soonOr,
+  StreamMeter,
+} from '../../../src/wire/relay/in-flight.ts';
 
 const KIB = 1024;
 const rate = fc.double({ min: 0, max: 12.5e9, noNaN: true });
@@ -44,6 +51,25 @@ describe('what may be under way', () => {
         assert.ok(awaited.streamBytes <= other.streamBytes);
       }),
     );
+  });
+
+  test('is little in the first round of a guest that goes over to post-copy at once, and no less than when it asks for pages', () => {
+    const idle = limitsOf({ bytesPerS: 0, roundTripMs: 0 }, 0, SOON);
+    assert.deepEqual([idle.linkBytes, idle.streamBytes], [1024 * KIB, 1024 * KIB]);
+    fc.assert(
+      fc.property(rate, rate, roundTrip, (link, stream, ms) => {
+        const [awaited, soon, first] = [AWAITED, SOON, 1].map((round) =>
+          limitsOf({ bytesPerS: link, roundTripMs: ms }, stream, round),
+        );
+        assert.ok(awaited !== undefined && soon !== undefined && first !== undefined);
+        for (const each of ['linkBytes', 'streamBytes'] as const)
+          assert.ok(awaited[each] <= soon[each] && soon[each] <= first[each], each);
+      }),
+    );
+    for (const round of [AWAITED, 1, 2, 9]) {
+      assert.equal(soonOr(round, false), round);
+      assert.equal(soonOr(round, true), round === 1 ? SOON : round);
+    }
   });
 
   test('is never less than keeps codec and link at work, nor more than the far side holds', () => {

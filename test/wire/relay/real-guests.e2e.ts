@@ -33,7 +33,7 @@ const HUGE_PAGES = [
   '-machine memory-backend=huge',
 ].flatMap((words) => words.split(' '));
 
-type Plan = Pick<CapturePlan, 'capabilities' | 'parameters' | 'postcopy' | 'extra'>;
+type Plan = Pick<CapturePlan, 'capabilities' | 'parameters' | 'postcopy' | 'extra' | 'machine'>;
 
 /** A guest is moved from QEMU to QEMU through the relays; gives what the source's relay counted. */
 async function move(context: TestContext, binary: string, wanted: Plan) {
@@ -48,7 +48,7 @@ async function move(context: TestContext, binary: string, wanted: Plan) {
     directory: path.join(directory, 'source'),
     kernel,
     plan: GUEST,
-    machine: MACHINE,
+    machine: plan.machine ?? MACHINE,
     extra: plan.extra ?? [],
   });
   context.after(() => guest.end());
@@ -106,6 +106,12 @@ for (const { file, version } of programs) {
       ['by pre-copy with several blocks and virtio-mem', { extra: DEVICES }],
       ['by post-copy', POSTCOPY],
       ['by post-copy with preempt', { ...POSTCOPY, capabilities: preempt }, whyNoPreempt(version)],
+      // The oldest machine type opens the second connection with the first, newer ones at the switch.
+      [
+        'by post-copy with preempt, of its newest machine type',
+        { ...POSTCOPY, capabilities: preempt, machine: 'q35' },
+        whyNoPreempt(version),
+      ],
     ];
     for (const [how, plan, skip = false] of cases) {
       test(`has its memory ${how}`, { skip }, (context) => assertMoves(context, file, plan));

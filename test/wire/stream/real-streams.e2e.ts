@@ -218,30 +218,38 @@ for (const { file, version, machine } of machines) {
       });
     });
 
-    test('in post-copy that recovers goes on over a new connection', async () => {
-      const plan = {
-        ...qemu,
-        destination: file,
-        postcopy: true,
-        recover: true,
-        capabilities: POSTCOPY,
-        parameters: { 'max-bandwidth': 8_000_000, 'max-postcopy-bandwidth': 4_000_000 },
-      };
-      await withCapture(plan, (captured, parsed) => {
-        assert.equal(captured.connections.length, 2);
-        for (const { notes } of [...parsed.channels, ...parsed.backs]) {
-          assert.deepEqual(
-            notes.filter(({ type }) => type === 'lost'),
-            [],
+    for (const added of [[], ['postcopy-preempt']]) {
+      const skip = added.length > 0 && whyNoPreempt(version);
+      const how = ['post-copy', ...added].join(' with ');
+      test(`in ${how} that recovers goes on over new connections`, { skip }, async () => {
+        const plan = {
+          ...qemu,
+          destination: file,
+          postcopy: true,
+          recover: true,
+          capabilities: [...POSTCOPY, ...added],
+          parameters: { 'max-bandwidth': 8_000_000, 'max-postcopy-bandwidth': 4_000_000 },
+        };
+        await withCapture(plan, (captured, parsed) => {
+          const each = 1 + added.length;
+          assert.equal(captured.connections.length, 2 * each);
+          for (const { notes } of [...parsed.channels, ...parsed.backs]) {
+            assert.deepEqual(
+              notes.filter(({ type }) => type === 'lost'),
+              [],
+            );
+          }
+          const again = parsed.channels[each];
+          const said = again!.notes.flatMap((note) => (note.type === 'command' ? [note.name] : []));
+          assert.ok(
+            said.includes('RECV_BITMAP') && said.includes('POSTCOPY_RESUME'),
+            said.join(' '),
           );
-        }
-        const [, again] = parsed.channels;
-        const said = again!.notes.flatMap((note) => (note.type === 'command' ? [note.name] : []));
-        assert.ok(said.includes('RECV_BITMAP') && said.includes('POSTCOPY_RESUME'), said.join(' '));
-        assert.ok(again!.pages.page > 0);
-        assert.ok(parsed.backs[1]!.bytesOf('bitmap') > 0);
+          assert.ok(again!.pages.page > 0);
+          assert.ok(parsed.backs[each]!.bytesOf('bitmap') > 0);
+        });
       });
-    });
+    }
 
     for (const added of additions(version, machine)) {
       const skip = added.includes('postcopy-preempt') && whyNoPreempt(version);

@@ -96,6 +96,7 @@ export class SourceDataPath {
         ...(cache === undefined ? {} : { cache }),
         ...(budget === undefined ? {} : { budget }),
         ...(saidBytesPerS === undefined ? {} : { saidBytesPerS }),
+        ...(settings.mode === 'postcopy' ? { isSwitchedSoon: true } : {}),
         ...(settings.maxBandwidth === undefined ? {} : { maxBytesPerS: settings.maxBandwidth }),
       },
       signal,

@@ -189,6 +189,16 @@ describe('a guest described', () => {
     );
   });
 
+  test('refuses each kind of encrypted guest by the object that encrypts it', () => {
+    for (const type of ['sev-guest', 'sev-snp-guest', 'tdx-guest', 's390-pv-guest', 'pef-guest']) {
+      const line = `-object ${type},id=enc0 -machine pc-q35-10.0,confidential-guest-support=enc0`;
+      const { findings } = describeGuest(factsOf(commandLine(line)));
+      const found = findings.find(({ device }) => device === 'enc0');
+      assert.equal(found?.kind, 'unmovable', type);
+      assert.match(found.reason, /encrypted guests cannot be moved/, type);
+    }
+  });
+
   test('names a disk whose requests QEMU passes on as they are, which it splits for every other one', () => {
     const drive = '-device virtio-scsi-pci,id=s -drive file=/dev/sdb,if=none,id=d,format=raw';
     for (const device of ['scsi-block', 'scsi-generic'])

@@ -14,6 +14,7 @@ import { initialSource } from '../../../../src/migration/direct/source-state.ts'
 import type { SourceEvent } from '../../../../src/migration/direct/source-state.ts';
 import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { SourceDataPath } from '../../../../src/mover/direct/source/data-path.ts';
+import type { Mode } from '../../../../src/protocol/public/migration.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 import { authority } from '../../../rpc/test-contract.ts';
 import { FakeWires } from '../fake-wires.ts';
@@ -22,7 +23,7 @@ const session = 'ab'.repeat(16);
 const never = new AbortController().signal;
 
 /** What the source's end works with, beside a mover of which nothing else is there. */
-async function scene(t: TestContext, addresses: string[] = []) {
+async function scene(t: TestContext, addresses: string[] = [], mode: Mode = 'precopy') {
   const stateDir = mkdtempSync(path.join(tmpdir(), 'godwit-'));
   t.after(() => rmSync(stateDir, { recursive: true, force: true }));
   const { issue } = await authority(t);
@@ -50,7 +51,7 @@ async function scene(t: TestContext, addresses: string[] = []) {
     request: { memoryBytes: 1, peer: { name: 'b', address: '127.0.0.1:7443', addresses } },
     peer,
     guest: { session: async () => ({}) },
-    state: () => initialSource(planned({ path: 'wire', linkGraceMs: 7000 })).state,
+    state: () => initialSource(planned({ path: 'wire', mode, linkGraceMs: 7000 })).state,
     dispatch: (event: SourceEvent) => void events.push(event),
   } as unknown as SourceContext;
   const way = new SourceDataPath(wires, silentLog);
@@ -81,6 +82,14 @@ describe('the source’s end of the wire', () => {
     const { port } = new URL(`http://${facts.memoryAddress}`);
     assert.deepEqual(wires.sources[0]?.spare, [`10.1.0.2:${port}`, `[fd00::2]:${port}`]);
     assert.equal(wires.sources[0].graceMs, 7000);
+  });
+
+  test('is told when the guest goes over to post-copy at once', async (t) => {
+    for (const mode of ['precopy', 'hybrid', 'postcopy'] as const) {
+      const { way, context, wires, facts } = await scene(t, [], mode);
+      await way.open(context, facts, never);
+      assert.equal(wires.sources[0]?.isSwitchedSoon, mode === 'postcopy' ? true : undefined, mode);
+    }
   });
 
   test('is broken off when another mover works at the destination, and not before', async (t) => {
