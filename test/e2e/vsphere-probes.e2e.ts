@@ -58,3 +58,16 @@ test('guests of a vCenter have the gap that a client sees in their report, by pr
   );
   assert.match(unnamed?.vantages?.[0]?.notTried ?? '', /^no address of the guest is known/);
 });
+
+test('a move whose mover was killed has no gap in its report, and the report says why', async () => {
+  await vcenter.tasks(5000);
+  const id = await begin(PROBED);
+  await host.inPhase(id, 'memory');
+  assert.equal(host.killMover(id), true);
+  const found = await host.ended(id);
+  assert.equal(found.outcome, 'done');
+  const [vantage] = found.vantages ?? [];
+  assert.match(vantage?.notTried ?? '', /^another mover began the migration, and what it saw/);
+  assert.equal(vantage?.gapMs, undefined);
+  assert.match((await host.godwit('report', id)).out, /another mover began the migration/);
+});
