@@ -14,6 +14,8 @@ import { until } from '../until.ts';
 import { AgentHost } from './support/agent-host.ts';
 
 const run = promisify(execFile);
+/** The guest is handed over within about this. */
+const LATE_MS = 600;
 const KILLS = Number(process.env['LIBVIRT_KILLS'] ?? 3);
 /** Moves in a row before them. */
 const MOVES = Number(process.env['LIBVIRT_MOVES'] ?? 2);
@@ -145,12 +147,24 @@ describe('a guest of libvirt whose disk is copied', { timeout: LONGEST_MS }, () 
     t.diagnostic(`the guest has booted ${boots()} times`);
   });
 
-  async function killed(t: TestContext, from: Host, longestMs: number): Promise<Host> {
+  async function killed(
+    t: TestContext,
+    from: Host,
+    { longestMs, isLate }: { readonly longestMs: number; readonly isLate: boolean },
+  ): Promise<Host> {
     const to = from === 'a' ? 'b' : 'a';
     const daemon = HOSTS[randomInt(2)] ?? 'a';
-    const afterMs = randomInt(longestMs);
+    const begun = systemClock.monotonicMs();
     const moving = moved(from, to);
-    await systemClock.sleep(afterMs);
+    // Every second one while libvirt hands the guest over: few of all moments lie there.
+    if (isLate) {
+      await until('the guest to be handed over', WAIT_MS, async () => {
+        const state = await hosts.state(from, guest).catch(() => 'absent');
+        return state === 'running' ? undefined : true;
+      });
+    }
+    await systemClock.sleep(randomInt(isLate ? LATE_MS : longestMs));
+    const afterMs = Math.round(systemClock.monotonicMs() - begun);
     await hosts.down(daemon);
     await hosts.up(daemon);
     await hosts.pool(daemon).catch(() => undefined);
@@ -175,6 +189,7 @@ describe('a guest of libvirt whose disk is copied', { timeout: LONGEST_MS }, () 
     const undisturbedMs = Math.round(systemClock.monotonicMs() - begun);
     t.diagnostic(`undisturbed: ${undisturbedMs} ms`);
     at = await whereItRuns();
-    for (let kill = 0; kill < KILLS; kill += 1) at = await killed(t, at, undisturbedMs);
+    for (let kill = 0; kill < KILLS; kill += 1)
+      at = await killed(t, at, { longestMs: undisturbedMs, isLate: kill % 2 === 1 });
   });
 });

@@ -8,6 +8,7 @@ import type { Params, SentParams } from './rpc/params.ts';
 /** The calls to libvirt that Godwit makes, by the numbers of libvirt's remote_protocol.x. */
 const PROC = {
   open: 1,
+  destroy: 12,
   xml: 14,
   autostart: 15,
   byName: 23,
@@ -19,6 +20,7 @@ const PROC = {
   abortJob: 164,
   setMaxDowntime: 166,
   state: 212,
+  undefine: 231,
   setMetadata: 264,
   metadata: 265,
   listDomains: 273,
@@ -28,7 +30,7 @@ const PROC = {
 } as const;
 
 /** Numbers of libvirt's virterror.h. */
-const NO_DOMAIN = 42;
+const [INVALID_ARGUMENT, NO_DOMAIN] = [8, 42];
 const NO_METADATA = 80;
 const OPERATION_INVALID = 55;
 /** Operation denied, authentication failed, access denied. */
@@ -46,6 +48,8 @@ const LIVE = 1;
 const ACTIVE = 1;
 const COMPLETED = 1;
 const KEEP_COMPLETED = 2;
+/** VIR_DOMAIN_UNDEFINE_KEEP_NVRAM, and since libvirt 8.9 _KEEP_TPM. */
+const [KEEP_NVRAM, KEEP_TPM] = [8, 128];
 /** Only looked at: what does not answer soon is asked again. */
 const LOOK_MS = 8000;
 
@@ -215,6 +219,20 @@ export class LibvirtClient {
   /** Ends the domain's job. Where there is none, or it cannot be ended, LibvirtRefusal. */
   async abortJob(domain: Domain, signal: AbortSignal): Promise<void> {
     await this.ask(PROC.abortJob, writeDomain(domain), signal, CALL_MS);
+  }
+
+  /** Ends its process at once. */
+  async destroy(domain: Domain, signal: AbortSignal): Promise<void> {
+    await unless(HAS_LEFT, this.ask(PROC.destroy, writeDomain(domain), signal, CALL_MS));
+  }
+
+  /** Removes its definition, and no file of its state: the other host may have the same. */
+  async undefine(domain: Domain, signal: AbortSignal): Promise<void> {
+    const asked = (flags: number): Promise<XdrReader> =>
+      this.ask(PROC.undefine, writeDomain(domain).uint32(flags), signal, CALL_MS);
+    const isDone = await unless([INVALID_ARGUMENT, NO_DOMAIN], asked(KEEP_NVRAM | KEEP_TPM));
+    // An older libvirt knows no second flag, and removes no such state either.
+    if (isDone === undefined) await unless([NO_DOMAIN], asked(KEEP_NVRAM));
   }
 
   async setMaxDowntime(domain: Domain, downtimeMs: number, signal: AbortSignal): Promise<void> {

@@ -20,11 +20,15 @@ const mark = z.object({
   reason: z.string().max(4096).default(''),
   /** The guest is started with its host, as its definition at the source had it. */
   autostart: z.enum(['yes', 'no']).default('no'),
+  /** It has a definition that lasts, and goes along. A mark of the build before does not say. */
+  persistent: z.enum(['yes', 'no']).default('no'),
+  /** The destination had a definition of it before, which is not this migration's to remove. */
+  defined: z.enum(['yes', 'no']).default('yes'),
 });
 export type Mark = z.infer<typeof mark>;
 
-export function markElement({ id, state, reason, autostart }: Mark): string {
-  const words = { id, state, reason, autostart };
+export function markElement({ id, state, reason, autostart, persistent, defined }: Mark): string {
+  const words = { id, state, reason, autostart, persistent, defined };
   const all = Object.entries(words).map(
     ([name, value]) => `${name}="${escapeXml(value.slice(0, MOST_WORDS))}"`,
   );

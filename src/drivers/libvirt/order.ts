@@ -40,11 +40,14 @@ export async function giveOrder(
   }
   const isPersistent = await source.isPersistent(domain, signal);
   const autostart = isPersistent && (await source.autostart(domain, signal));
+  const isDefined = await isDefinedAt(ends, order.to, signal);
   const mark: Mark = {
     id: order.id,
     state: 'sent',
     reason: '',
     autostart: autostart ? 'yes' : 'no',
+    persistent: isPersistent ? 'yes' : 'no',
+    defined: isDefined ? 'yes' : 'no',
   };
   await source.setMetadata(domain, MARK, markElement(mark), signal);
   const ended = await send(ends, order, { domain, mark, isPersistent }, signal);
@@ -52,6 +55,16 @@ export async function giveOrder(
   if (ended === undefined) {
     // A libvirt that takes no limit now goes by its own.
     await source.setMaxDowntime(domain, order.maxDowntimeMs, signal).catch(() => undefined);
+  }
+}
+
+/** Where its daemon does not say, what is there afterwards is not ours to remove. */
+async function isDefinedAt(ends: LibvirtEnds, to: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    return (await ends.domain(await ends.destination(to, signal), signal)) !== undefined;
+  } catch {
+    signal.throwIfAborted();
+    return true;
   }
 }
 

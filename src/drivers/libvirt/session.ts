@@ -19,6 +19,7 @@ import { DomainEvents } from './events.ts';
 import type { LibvirtHost } from './ends.ts';
 import { figuresOfEnded, isMigrating, markedSight, runningSight } from './job.ts';
 import { MARK } from './mark.ts';
+import { endAtDestination, endAtSource } from './left-behind.ts';
 import { giveOrder } from './order.ts';
 import { platformChecks } from './platform.ts';
 import { compressionChecks } from './stream-check.ts';
@@ -128,9 +129,10 @@ export class LibvirtSession implements ManagedSession {
   }
 
   unprepare(order: ManagedOrder, isOrdered: boolean, signal: AbortSignal): Promise<void> {
-    return this.#ends.reported('vol-delete', () =>
-      removePlaces(this.#ends, order, isOrdered, signal),
-    );
+    return this.#ends.reported('vol-delete', async () => {
+      if ((order.copies ?? []).length > 0) await removePlaces(this.#ends, order, isOrdered, signal);
+      if (isOrdered) await endAtDestination(this.#ends, order, signal);
+    });
   }
 
   /** One order at a time: libvirt distinguishes none from another. */
@@ -244,6 +246,7 @@ export class LibvirtSession implements ManagedSession {
     return this.#ends.reported('metadata', async () => {
       const { source } = this.#ends;
       const there = await this.#ends.destination(to, signal);
+      await endAtSource(this.#ends, order, signal);
       for (const client of [source, there]) {
         const marked = await this.#ends.marked(client, id, signal);
         if (marked === undefined) continue;

@@ -14,7 +14,8 @@ const STATE = {
   crashed: 6,
   suspended: 7,
 } as const;
-/** virDomainPausedReason, virDomainShutoffReason */
+/** virDomainRunningReason, virDomainPausedReason, virDomainShutoffReason */
+const RUNNING_MIGRATED = 2;
 const PAUSED_MIGRATION = 2;
 const PAUSED_STARTING_UP = 11;
 const PAUSED_POSTCOPY = 12;
@@ -76,7 +77,8 @@ export function whereabouts(
   isMigrating: boolean | undefined,
 ): Whereabouts {
   const [from, to] = [presence(source), presence(destination)];
-  const waits = from === 'waits' || to === 'waits';
+  const isLeft = isLeftPaused(source, destination, isMigrating);
+  const waits = (from === 'waits' && !isLeft) || to === 'waits';
   const busy = isMigrating === true || waits || (from === 'has' && to === 'has');
   const known = isMigrating === undefined && !busy ? {} : { busy };
   if (from === 'has' && to !== 'has') return { at: 'source', ...known };
@@ -84,6 +86,26 @@ export function whereabouts(
   if (from === 'left' && to === 'silent') return { at: 'destination', unseen: true, ...known };
   // Both have it, nobody does, or whoever might have it does not answer.
   return { at: 'unknown', ...known };
+}
+
+/**
+ * The daemon of the source died before it heard how the move had ended. It keeps its copy paused for somebody to decide
+ * (libvirt's qemu_process.c, recovery after the phase `perform3_done`). The other daemon says that the guest runs there with
+ * all of its memory: that copy must not run again. In post-copy it may still have memory that the guest needs, and it is none.
+ */
+export function isLeftPaused(
+  source: Sight,
+  destination: Sight,
+  isMigrating: boolean | undefined,
+): boolean {
+  if (typeof source === 'string' || typeof destination === 'string') return false;
+  return (
+    isMigrating === false &&
+    source.state === STATE.paused &&
+    source.reason === PAUSED_MIGRATION &&
+    destination.state === STATE.running &&
+    destination.reason === RUNNING_MIGRATED
+  );
 }
 
 /** As Godwit's lists say it. */

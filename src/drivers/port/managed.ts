@@ -129,7 +129,7 @@ export interface ManagedSession {
    */
   prepare?(order: ManagedOrder, signal: AbortSignal): Promise<void>;
   /**
-   * Removes what `prepare` made, and nothing else. Repeatable. It rejects, and removes nothing, unless the guest is at its
+   * Removes what `prepare` made, and what a manager that died may have left there of the order, and nothing else. Repeatable. It rejects, and removes nothing, unless the guest is at its
    * source and nothing moves it. `isOrdered`: what was made may hold a part of a copy; otherwise it is still empty.
    */
   unprepare?(order: ManagedOrder, isOrdered: boolean, signal: AbortSignal): Promise<void>;

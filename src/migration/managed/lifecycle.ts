@@ -46,7 +46,7 @@ const TABLE = {
     phase: 'preparing',
     does: 'make what the copies of disks are written to; its list lies in the journal before',
     deadlineMs: 60_000,
-    undo: 'remove what was made, once the guest is known to run at its source',
+    undo: 'remove what was made or left there, once the guest is known to run at its source',
   },
   start: {
     phase: 'preparing',
@@ -122,7 +122,7 @@ export function initialManaged({
   const state: ManagedState = {
     plan,
     doing: { kind: 'do', step: STEP_NAMES[0] },
-    copies: [],
+    copies: undefined,
     prepared: 'no',
     order: 'none',
     task: 'unseen',
@@ -218,13 +218,14 @@ function undoing(
 function did(
   state: ManagedState,
   step: StepName,
-  { checks = [], copies = [...state.copies], ...facts }: ManagedFacts,
+  { checks = [], copies = state.copies?.slice(), ...facts }: ManagedFacts,
 ): ManagedTransition {
   const { memoryBytes = state.memoryBytes, verified = state.verified } = facts;
   const outside = { verified, vantages: facts.vantages ?? state.vantages };
   const next = { ...state, memoryBytes, copies, ...outside, checks: [...state.checks, ...checks] };
   if (step === 'inspect') return enter(next, 'check');
-  if (step === 'check' && copies.length > 0) return enter({ ...next, prepared: 'yes' }, 'prepare');
+  const isCopied = (copies ?? []).length > 0;
+  if (step === 'check' && isCopied) return enter({ ...next, prepared: 'yes' }, 'prepare');
   if (step === 'check' || step === 'prepare') return enter(next, 'start');
   return step === 'finish' ? end(next, 'done', undefined) : stay(next);
 }
@@ -383,7 +384,8 @@ function giveUp(
   outcome: 'failed' | 'cancelled',
   because: SerialError,
 ): ManagedTransition {
-  if (state.prepared === 'no') return end(state, outcome, because);
+  const isOrdered = state.copies !== undefined && state.order !== 'none';
+  if (state.prepared === 'no' && !isOrdered) return end(state, outcome, because);
   const next = { ...state, because, doing: { kind: 'undo', outcome } } as const;
   return { state: next, effects: effectsOf(next) };
 }
@@ -393,8 +395,6 @@ function end(
   outcome: EndPhase,
   because: SerialError | undefined,
 ): ManagedTransition {
-  return {
-    state: { ...state, because, doing: { kind: 'end', outcome } },
-    effects: [{ type: 'end', outcome }],
-  };
+  const doing = { kind: 'end', outcome } as const;
+  return { state: { ...state, because, doing }, effects: [{ type: 'end', outcome }] };
 }

@@ -64,7 +64,8 @@ describe('what libvirt says of a job', () => {
   });
 
   test('a mark says how a task ended that moved nothing', () => {
-    const mark = { id: 'm-00000001', reason: 'no room', autostart: 'no' } as const;
+    const words = { autostart: 'no', persistent: 'yes', defined: 'no' } as const;
+    const mark = { id: 'm-00000001', reason: 'no room', ...words } as const;
     assert.deepEqual(markedSight({ ...mark, state: 'failed' }), {
       state: 'failed',
       reason: 'no room',

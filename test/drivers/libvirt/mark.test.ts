@@ -9,6 +9,8 @@ const mark: fc.Arbitrary<Mark> = fc.record({
   state: fc.constantFrom('sent', 'failed', 'cancelled'),
   reason: fc.string({ unit: 'binary', maxLength: 300 }),
   autostart: fc.constantFrom('yes', 'no'),
+  persistent: fc.constantFrom('yes', 'no'),
+  defined: fc.constantFrom('yes', 'no'),
 });
 
 describe('a mark', () => {

@@ -277,8 +277,9 @@ describe('the life of a managed migration', () => {
 });
 
 /** Nothing ends at the source between what was prepared and its undo. */
-function tidies({ prepared, doing }: ManagedState, after: ManagedState): boolean {
-  if (after.doing.kind !== 'end' || doing.kind === 'end' || prepared === 'no') return true;
+function tidies({ prepared, doing, ...before }: ManagedState, after: ManagedState): boolean {
+  const isNothing = prepared === 'no' && (before.copies === undefined || before.order === 'none');
+  if (after.doing.kind !== 'end' || doing.kind === 'end' || isNothing) return true;
   const { outcome } = after.doing;
   return outcome === 'done' || outcome === 'held' || doing.kind === 'undo';
 }

@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { LibvirtEnds } from '../../../src/drivers/libvirt/ends.ts';
+import { endAtDestination, endAtSource } from '../../../src/drivers/libvirt/left-behind.ts';
+import { markElement } from '../../../src/drivers/libvirt/mark.ts';
+import type { Mark } from '../../../src/drivers/libvirt/mark.ts';
+import { libvirtOptions } from '../../../src/drivers/libvirt/options.ts';
+import { XdrWriter } from '../../../src/xdr.ts';
+import { fakeDaemon } from './support/fake-daemon.ts';
+import type { Answers } from './support/fake-daemon.ts';
+import { ORDER } from './support/order.ts';
+
+const signal = AbortSignal.timeout(60_000);
+const UUID = '7b0d2f70-6a52-4f5e-9a3e-2c1f5b8e1001';
+const [NO_DOMAIN, NO_METADATA, INVALID_ARGUMENT] = [42, 80, 8];
+const [KEEP_NVRAM, KEEP_TPM] = [8, 128];
+
+/** virDomainState and its reason. */
+const RUNS = [1, 1] as const;
+const ARRIVED = [1, 2] as const;
+const PAUSED = [3, 2] as const;
+const POSTCOPY = [3, 12] as const;
+const OFF = [5, 1] as const;
+
+interface Daemon {
+  /** Undefined: it does not know the guest. */
+  readonly state?: readonly [number, number];
+  readonly mark?: Partial<Mark>;
+  /** What was asked of it that changes something. */
+  readonly did: string[];
+  /** Before libvirt 8.9. */
+  readonly isOld?: boolean;
+}
+
+function answers(daemon: Daemon): Answers {
+  const { state, did, mark, isOld } = daemon;
+  let isThere = state !== undefined;
+  let isRunning = state !== undefined && state[0] !== OFF[0];
+  const written: Mark = {
+    id: ORDER.id,
+    state: 'sent',
+    reason: '',
+    autostart: 'no',
+    persistent: 'yes',
+    defined: 'no',
+    ...mark,
+  };
+  const domain = (): XdrWriter | number =>
+    isThere
+      ? new XdrWriter()
+          .string('web1')
+          .uuid(UUID)
+          .int32(isRunning ? 3 : -1)
+      : NO_DOMAIN;
+  return {
+    66: () => new XdrWriter().uint32(1).int32(0),
+    1: () => new XdrWriter(),
+    24: domain,
+    12: () => {
+      did.push('destroy');
+      isRunning = false;
+      return new XdrWriter();
+    },
+    212: () => {
+      const [is, reason] = isRunning ? (state ?? OFF) : OFF;
+      return new XdrWriter().int32(is).int32(reason);
+    },
+    231: (asked) => {
+      asked.string(64);
+      asked.uuid();
+      asked.int32();
+      const flags = asked.uint32();
+      if (isOld === true && (flags & KEEP_TPM) !== 0) return INVALID_ARGUMENT;
+      assert.ok((flags & KEEP_NVRAM) !== 0);
+      did.push('undefine');
+      isThere = false;
+      return new XdrWriter();
+    },
+    265: () => (mark === undefined ? NO_METADATA : new XdrWriter().string(markElement(written))),
+    298: () => new XdrWriter().int32(0).uint32(0),
+  };
+}
+
+async function ends(t: TestContext, source: Daemon, there?: Daemon): Promise<LibvirtEnds> {
+  const uri = async (each: Daemon): Promise<string> =>
+    `qemu+unix:///system?socket=${await fakeDaemon(t, answers(each))}`;
+  const other = there === undefined ? 'qemu+unix:///system?socket=/none' : await uri(there);
+  const options = libvirtOptions.parse({ hosts: { b: { uri: other } } });
+  const found = await LibvirtEnds.open(
+    { name: 'a', options, uri: await uri(source), outcomes: new Map(), hear: new Set() },
+    UUID,
+    signal,
+  );
+  t.after(() => found.close());
+  return found;
+}
+
+describe('what a daemon that died leaves behind', () => {
+  const atSource = async (
+    t: TestContext,
+    source: Omit<Daemon, 'did'>,
+    there: Omit<Daemon, 'did'>,
+  ): Promise<string[]> => {
+    const did: string[] = [];
+    const both = await ends(t, { ...source, did }, { ...there, did: [] });
+    await endAtSource(both, ORDER, signal);
+    await endAtSource(both, ORDER, signal);
+    return did;
+  };
+
+  test('at the source of a guest that has arrived: its paused copy and its definition, once', async (t) => {
+    const arrived = { state: ARRIVED, mark: {} };
+    assert.deepEqual(await atSource(t, { state: PAUSED, mark: {} }, arrived), [
+      'destroy',
+      'undefine',
+    ]);
+    assert.deepEqual(await atSource(t, { state: OFF }, arrived), ['undefine']);
+    assert.deepEqual(await atSource(t, { state: OFF, isOld: true }, arrived), ['undefine']);
+    assert.deepEqual(await atSource(t, {}, arrived), []);
+  });
+
+  test('and nothing else there: no copy that runs or is needed, and none of another move', async (t) => {
+    const arrived = { state: ARRIVED, mark: {} };
+    for (const state of [RUNS, POSTCOPY])
+      assert.deepEqual(await atSource(t, { state, mark: {} }, arrived), []);
+    assert.deepEqual(await atSource(t, { state: PAUSED }, arrived), []);
+    assert.deepEqual(await atSource(t, { state: PAUSED, mark: { id: 'm-00000002' } }, arrived), []);
+    const other = { state: ARRIVED, mark: { id: 'm-00000002' } };
+    assert.deepEqual(await atSource(t, { state: OFF }, other), []);
+    assert.deepEqual(
+      await atSource(t, { state: PAUSED, mark: {} }, { state: PAUSED, mark: {} }),
+      [],
+    );
+    // It had no definition that lasts: whoever made one did so meanwhile.
+    const transient = { state: ARRIVED, mark: { persistent: 'no' } } as const;
+    assert.deepEqual(await atSource(t, { state: OFF }, transient), []);
+  });
+
+  const atDestination = async (
+    t: TestContext,
+    mark: Partial<Mark> | undefined,
+    state: readonly [number, number],
+  ): Promise<string[]> => {
+    const did: string[] = [];
+    const source = { state: RUNS, did: [], ...(mark === undefined ? {} : { mark }) };
+    const both = await ends(t, source, { state, did });
+    await endAtDestination(both, ORDER, signal);
+    await endAtDestination(both, ORDER, signal);
+    return did;
+  };
+
+  test('at the destination of a guest that stayed: a definition that was not there before', async (t) => {
+    assert.deepEqual(await atDestination(t, {}, OFF), ['undefine']);
+    assert.deepEqual(await atDestination(t, { defined: 'yes' }, OFF), []);
+    assert.deepEqual(await atDestination(t, { persistent: 'no' }, OFF), []);
+    assert.deepEqual(await atDestination(t, { id: 'm-00000002' }, OFF), []);
+    assert.deepEqual(await atDestination(t, undefined, OFF), []);
+    for (const state of [RUNS, PAUSED]) assert.deepEqual(await atDestination(t, {}, state), []);
+  });
+
+  test('a destination that does not answer is named, and not waited for', async (t) => {
+    const both = await ends(t, { state: RUNS, mark: {}, did: [] });
+    await assert.rejects(endAtDestination(both, ORDER, signal), {
+      code: 'GODWIT_HYPERVISOR',
+      retryable: false,
+      message: /a definition of web1 may be left there/,
+    });
+  });
+});

@@ -1,0 +1,24 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { ManagedEvent } from '../../../src/migration/managed/events.ts';
+import { initialManaged, managedTransition } from '../../../src/migration/managed/lifecycle.ts';
+import { error, planned } from './samples.ts';
+
+test('what a manager may have left of its order is taken back, where its driver knows how', () => {
+  const doingAfter = (facts: object, ...rest: readonly ManagedEvent[]): string => {
+    let { state } = initialManaged(planned());
+    const checked: ManagedEvent[] = [
+      { type: 'did', step: 'inspect', facts: {} },
+      { type: 'did', step: 'check', facts },
+    ];
+    for (const event of [...checked, ...rest]) state = managedTransition(state, event).state;
+    return state.doing.kind === 'do'
+      ? state.doing.step
+      : `${state.doing.kind} ${state.doing.outcome}`;
+  };
+  const order = [{ type: 'ordered' }, { type: 'refused', error }] as const;
+  assert.equal(doingAfter({ copies: [] }, ...order), 'undo failed');
+  assert.equal(doingAfter({}, ...order), 'end failed');
+  // Nothing was ordered, and nothing was made.
+  assert.equal(doingAfter({ copies: [] }, { type: 'cancel' }), 'end cancelled');
+});
