@@ -99,10 +99,16 @@ function lineTable(steps: Steps, look: Look): string {
   return renderTable(['GUEST', 'MOVE', 'HOW', 'BEGINS', 'TAKES', 'SENDS'], rows, look);
 }
 
-function lineText({ bytes, budgetBytes, bytesPerS, roundTripMs, cost }: Line): string {
+function lineText({ bytes, budgetBytes, bytesPerS, roundTripMs, cost, measured }: Line): string {
   const of = budgetBytes === undefined ? '' : ` of a budget of ${formatBytes(budgetBytes)}`;
   const price = cost === 0 ? '' : `, which cost ${cost.toFixed(2)}`;
-  return `sends ${formatBytes(bytes)}${of} over ${formatBytes(bytesPerS)}/s, round trip ${formatDuration(roundTripMs)}${price}\n`;
+  return `sends ${formatBytes(bytes)}${of} over ${formatBytes(bytesPerS)}/s, round trip ${formatDuration(roundTripMs)}${price}\n${measuredText(measured)}`;
+}
+
+function measuredText(measured: Line['measured']): string {
+  if (measured === undefined) return '';
+  const { bytesPerS, roundTripMs, by } = measured;
+  return `predicted by what ${by.join(', ')} measured: ${formatBytes(bytesPerS)}/s, round trip ${formatDuration(roundTripMs)}\n`;
 }
 
 type Line = NonNullable<WishPlan['line']>;

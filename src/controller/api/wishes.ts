@@ -12,6 +12,7 @@ import type { Wishes } from '../store/wishes.ts';
 import type { ControllerConfig } from '../config.ts';
 import { whyClosed } from '../wishes/facts.ts';
 import type { World } from '../wishes/facts.ts';
+import { lineBetween } from '../site-map.ts';
 import { checkMode } from '../wishes/mode-ask.ts';
 import { checkSites } from '../wishes/evacuation.ts';
 import { guestsToSize } from '../wishes/guest-size.ts';
@@ -46,7 +47,10 @@ export function wishHandlers({
       await checkProgram(config.programs[body.run ?? '']?.file);
       if (body.sites !== undefined) {
         const asked = guestsToSize(wish, storedWorld(wish, world));
-        wish = { ...wish, sizes: await sizes.of(asked, body) };
+        const line = lineBetween(world.siteLinks, body.sites);
+        const found = await sizes.of(asked, body, line);
+        const measured = found.line === undefined ? {} : { measuredLine: found.line };
+        wish = { ...wish, sizes: found.sizes, ...measured };
         // That took seconds, and the deadline has come closer.
         world = { ...(await wishes.world()), ...(await fleet.look()) };
       }

@@ -1,14 +1,18 @@
 import type { Clock } from '../../clock.ts';
 import { hasCode } from '../../errors.ts';
 import type { agentContract } from '../../protocol/contract.ts';
+import type { MeasuredLine } from '../../protocol/controller/measured-line.ts';
 import type { GuestSize, WishAsk } from '../../protocol/controller/wish.ts';
 import type { PlanAnswer } from '../../protocol/public/plan.ts';
 import type { LinkMeasure } from '../../protocol/public/prediction.ts';
 import type { Api } from '../../rpc/client.ts';
 import { sizeOf } from '../wishes/guest-size.ts';
 import type { SizedGuest } from '../wishes/guest-size.ts';
+import { measuredLine, MOST_MEASURES, toldLine } from '../wishes/measured-line.ts';
+import type { Measure } from '../wishes/measured-line.ts';
+import type { SiteLink } from '../site-map.ts';
 import type { AgentClients } from './agent-clients.ts';
-import type { GuestSizes } from './ports.ts';
+import type { GuestSizes, SizesFound } from './ports.ts';
 
 /** Guests of one host that are measured at a time: it reads their memory. */
 const AT_ONCE = 2;
@@ -22,8 +26,6 @@ const LINE_MS = 12_000;
 const ALL_MS = 60_000;
 /** A plan that is looked at and then asked for is the same one. */
 const KEPT_MS = 600_000;
-/** Hosts that are asked in turn until one of them has measured the line between the sites. */
-const MOST_TURNS = 3;
 /** The longest that a migration may be asked to take: over a thin line a large guest takes hours. */
 const MOST_TIMEOUT_MS = 86_400_000;
 const MOST_KEPT = 20_000;
@@ -35,68 +37,77 @@ export interface GuestSizesDependencies {
 
 interface Asked {
   readonly ask: WishAsk;
-  /** What another host measured of the line. */
+  /** What other hosts measured of the line. */
   readonly link: LinkMeasure | undefined;
+  readonly measures: Measure[];
   readonly signal: AbortSignal;
 }
 
-interface Kept {
-  readonly size: GuestSize;
+interface Dated {
   readonly atMs: number;
 }
 
 /** Asks each guest's own host what its move would send, and keeps the answers for as long as a plan is good for. */
 export class AskedSizes implements GuestSizes {
   readonly #deps: GuestSizesDependencies;
-  readonly #kept = new Map<string, Kept>();
+  readonly #kept = new Map<string, Dated & { readonly size: GuestSize }>();
+  /** By the sites. */
+  readonly #lines = new Map<string, Dated & { readonly line: MeasuredLine }>();
 
   constructor(deps: GuestSizesDependencies) {
     this.#deps = deps;
   }
 
-  async of(guests: readonly SizedGuest[], ask: WishAsk): Promise<Record<string, GuestSize>> {
+  async of(guests: readonly SizedGuest[], ask: WishAsk, map?: SiteLink): Promise<SizesFound> {
     const signal = AbortSignal.timeout(ALL_MS);
     const hosts = Map.groupBy(
       guests.filter((each) => this.#known(each, ask) === undefined),
       ({ from }) => from,
     );
-    const asked = { ask, link: await this.#line([...hosts.values()], ask, signal), signal };
+    const key = JSON.stringify(ask.sites);
+    const before = this.#fresh(this.#lines.get(key))?.line;
+    const measures: Measure[] = [];
+    const asked = { ask, link: before && toldLine(before), measures, signal };
+    // A host that is alone measures it once for all of its guests.
+    if (before === undefined && hosts.size > 1) await this.#measureLine([...hosts.values()], asked);
+    const told = before ?? measuredLine(measures, map);
+    const telling = { ...asked, link: told && toldLine(told) };
     const works = [...hosts.values()].flatMap((waiting) =>
-      Array.from({ length: AT_ONCE }, () => this.#measure(waiting, asked)),
+      Array.from({ length: AT_ONCE }, () => this.#measure(waiting, telling)),
     );
     await Promise.all(works);
-    return Object.fromEntries(
-      guests.flatMap((each) => {
-        const size = this.#known(each, ask);
-        return size === undefined ? [] : [[each.guest, size]];
-      }),
-    );
+    const line = told ?? (hosts.size > 1 ? undefined : measuredLine(measures.slice(0, 1), map));
+    if (line !== undefined && before === undefined) this.#keep(this.#lines, key, { line });
+    const sizes = guests.flatMap((each) => {
+      const size = this.#known(each, ask);
+      return size === undefined ? [] : [[each.guest, size] as const];
+    });
+    return { sizes: Object.fromEntries(sizes), ...(line === undefined ? {} : { line }) };
   }
 
   #known(asked: SizedGuest, ask: WishAsk): GuestSize | undefined {
-    const kept = this.#kept.get(keyOf(asked, ask));
-    if (kept === undefined) return undefined;
-    return this.#deps.clock.monotonicMs() - kept.atMs < KEPT_MS ? kept.size : undefined;
+    return this.#fresh(this.#kept.get(keyOf(asked, ask)))?.size;
   }
 
-  /** The line between the sites, measured by one host for all: hosts that measure it at once each see a part of it. */
-  async #line(
-    hosts: readonly SizedGuest[][],
-    ask: WishAsk,
-    signal: AbortSignal,
-  ): Promise<LinkMeasure | undefined> {
-    // A host that is alone measures it once for all of its guests.
-    if (hosts.length < 2) return undefined;
-    for (const waiting of hosts.slice(0, MOST_TURNS)) {
+  #fresh<T extends Dated>(kept: T | undefined): T | undefined {
+    if (kept === undefined) return undefined;
+    return this.#deps.clock.monotonicMs() - kept.atMs < KEPT_MS ? kept : undefined;
+  }
+
+  /**
+   * The line between the sites, measured for all by a few hosts, one after the other: hosts that measure it at once each see
+   * a part of it, and what one host says alone is the word of one.
+   */
+  async #measureLine(hosts: readonly SizedGuest[][], asked: Asked): Promise<void> {
+    const { signal } = asked;
+    for (const waiting of hosts.slice(0, MOST_MEASURES)) {
       const next = waiting.shift();
       if (next === undefined || signal.aborted) continue;
       const inTime = AbortSignal.any([signal, AbortSignal.timeout(LINE_MS)]);
-      const answer = await this.#plan(next, { ask, link: undefined, signal: inTime });
+      const answer = await this.#plan(next, { ...asked, signal: inTime });
       // A host that did not answer in this time may do so in its own.
       if (answer === 'busy' || (answer === undefined && inTime.aborted)) waiting.push(next);
-      else if (answer?.link?.how === 'measured' && answer.link.rate > 0) return answer.link;
     }
-    return undefined;
   }
 
   /** Takes from `waiting` until nothing is left there. A guest that cannot be measured has no size. */
@@ -110,25 +121,28 @@ export class AskedSizes implements GuestSizes {
     }
   }
 
-  /** Keeps the size that its host answers with. */
+  /** Keeps the size that its host answers with, and what it has measured of the line. */
   async #plan(next: SizedGuest, asked: Asked): Promise<PlanAnswer | 'busy' | undefined> {
     const api = this.#deps.clients.at(next.from);
     if (api === undefined) return undefined;
     try {
       const answer = await planned(api, next, asked);
+      const { link } = answer;
+      if (asked.link === undefined && link?.how === 'measured' && link.rate > 0)
+        asked.measures.push({ by: next.from, link });
       const size = sizeOf(answer);
-      if (size !== undefined) this.#keep(keyOf(next, asked.ask), size);
+      if (size !== undefined) this.#keep(this.#kept, keyOf(next, asked.ask), { size });
       return answer;
     } catch (thrown) {
       return hasCode(thrown, 'GODWIT_OVERLOADED') ? 'busy' : undefined;
     }
   }
 
-  #keep(key: string, size: GuestSize): void {
-    this.#kept.delete(key);
-    this.#kept.set(key, { size, atMs: this.#deps.clock.monotonicMs() });
-    const [oldest] = this.#kept.keys();
-    if (this.#kept.size > MOST_KEPT && oldest !== undefined) this.#kept.delete(oldest);
+  #keep<T>(all: Map<string, T & Dated>, key: string, value: T): void {
+    all.delete(key);
+    all.set(key, { ...value, atMs: this.#deps.clock.monotonicMs() });
+    const [oldest] = all.keys();
+    if (all.size > MOST_KEPT && oldest !== undefined) all.delete(oldest);
   }
 }
 

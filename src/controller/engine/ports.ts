@@ -1,8 +1,10 @@
 import type { Order } from '../../protocol/public/order.ts';
+import type { MeasuredLine } from '../../protocol/controller/measured-line.ts';
 import type { World } from '../wishes/facts.ts';
 import type { ModeCall, ModeHeard } from '../wishes/maintenance-mode.ts';
 import type { Cancel } from '../wishes/moves.ts';
 import type { Sight } from '../wishes/settle.ts';
+import type { SiteLink } from '../site-map.ts';
 import type { Heard } from '../wishes/roll-health.ts';
 import type { SizedGuest } from '../wishes/guest-size.ts';
 import type { GuestSize, Move, Roll, Wish, WishAsk } from '../../protocol/controller/wish.ts';
@@ -97,9 +99,18 @@ export interface ModeCalls {
   ask(call: Exclude<ModeCall, 'nothing'>, wish: Wish): Promise<ModeHeard>;
 }
 
-/** What moves would send, as the guests' own hosts measure it; a guest that cannot be measured is left out. Never throws. */
+export interface SizesFound {
+  readonly sizes: Record<string, GuestSize>;
+  /** Absent where no host has measured it for the others. */
+  readonly line?: MeasuredLine;
+}
+
+/**
+ * What moves would send, as the guests' own hosts measure it; a guest that cannot be measured is left out. `line`: as the
+ * map of sites has it. Never throws.
+ */
 export interface GuestSizes {
-  of(guests: readonly SizedGuest[], ask: WishAsk): Promise<Record<string, GuestSize>>;
+  of(guests: readonly SizedGuest[], ask: WishAsk, line?: SiteLink): Promise<SizesFound>;
 }
 
 /** The fleet as it was seen last; a moment ago at most, or now. */

@@ -75,6 +75,7 @@ export function byDeadline(plan: WishPlan, known: Known): WishPlan {
       bytes: found.bytes,
       ...(ask.budgetBytes === undefined ? {} : { budgetBytes: ask.budgetBytes }),
       cost: (found.bytes / GB) * line.costPerGb,
+      ...(wish.measuredLine === undefined ? {} : { measured: wish.measuredLine }),
     },
   };
 }

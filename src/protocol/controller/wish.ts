@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { measuredLine } from './measured-line.ts';
 import { serialError } from '../errors.ts';
 import { bytes, epoch, guestName, hostName, migrationId, shortText, siteName } from '../names.ts';
 import { wishId } from '../public/order.ts';
@@ -219,6 +220,8 @@ export const wish = z.object({
   maintenanceMode: wishMode.optional(),
   /** Of an evacuation of a site: guests that their hosts measured when it was asked for. */
   sizes: z.record(guestName, guestSize).optional(),
+  /** The same of the line: what these sizes rest on. */
+  measuredLine: measuredLine.optional(),
   /** Guests that were moved for it. */
   moved: z.number().int().nonnegative(),
   /** Where it stands, for people. */

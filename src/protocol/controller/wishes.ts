@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { bytes, hostName, shortText } from '../names.ts';
 import { wishId } from '../public/order.ts';
 import { route } from '../route.ts';
+import { measuredLine } from './measured-line.ts';
 import { move, plannedStep, stay, waiting, wish, wishAsk, wishMode } from './wish.ts';
 
 const STORING = ['GODWIT_STORE'] as const;
@@ -27,6 +28,8 @@ export const wishPlan = z.object({
       bytes,
       budgetBytes: bytes.optional(),
       cost: z.number().nonnegative(),
+      /** What the predictions of its moves rest on; absent where each host went by what it measured itself. */
+      measured: measuredLine.optional(),
     })
     .optional(),
   /** Of a drain of a manager's host, which its manager takes out of use: who moves its guests. */

@@ -44,7 +44,10 @@ test('asks each guest’s own host, a few at a time, and leaves those out that c
     return name === 'g4' ? {} : { prediction: wayOf({ bytes: 1000 }) };
   });
   const names = ['g1', 'g2', 'g3', 'g4', 'g5', 'g6'];
-  const found = await sizes.of([...names.map(guest), { ...guest('far'), from: 'z' }], ASK);
+  const { sizes: found } = await sizes.of(
+    [...names.map(guest), { ...guest('far'), from: 'z' }],
+    ASK,
+  );
   assert.deepEqual(Object.keys(found).toSorted(), ['g1', 'g2', 'g5', 'g6']);
   assert.deepEqual(found['g1'], { precopyBytes: 1000 });
   assert.deepEqual(asked.map((each) => each.guest).toSorted(), names);
@@ -60,7 +63,7 @@ test('a guest whose host has as many checks as it takes is asked for again, and 
     if (isFirst) throw godwitError('GODWIT_OVERLOADED', { what: 'checks', limit: 4 });
     return { prediction: wayOf({ bytes: 1000 }) };
   });
-  const found = await sizes.of(names.map(guest), ASK);
+  const { sizes: found } = await sizes.of(names.map(guest), ASK);
   assert.deepEqual(Object.keys(found).toSorted(), names);
   assert.equal(asked.length, 2 * names.length);
 });
@@ -71,23 +74,45 @@ describe('guests of several hosts', () => {
   const hosts = ['a', 'a', 'c', 'd', 'e'];
   const spread = names.map((name, index) => ({ ...guest(name), from: hosts[index] ?? '' }));
 
-  test('have the line measured by one host alone, and the others are told what it measured', async () => {
-    const { sizes, asked } = agents(() => ({
-      prediction: wayOf({ bytes: 1000 }),
-      link: LINE,
-    }));
-    const found = sizes.of(spread, ASK);
-    // Nothing else is asked before the one that measures has answered.
+  /** What each host says that it measured, by the guest that is asked about: g1 of a, g3 of c, g4 of d, g5 of e. */
+  const measuredBy = (rates: Readonly<Record<string, number>>) => (name: string) => {
+    const rate = rates[name];
+    const link = rate === undefined ? {} : { link: { ...LINE, rate } };
+    return { prediction: wayOf({ bytes: 1000 }), ...link };
+  };
+
+  test('have the line measured by three hosts, one after the other, and the others are told the one in the middle', async () => {
+    const [honest, lie] = [LINE.rate, 1e12];
+    const { sizes, asked, most } = agents(measuredBy({ g1: lie, g3: honest, g4: honest + 1 }));
+    const { sizes: found, line } = await sizes.of(spread, ASK);
+    assert.deepEqual(Object.keys(found).toSorted(), names);
     assert.deepEqual(
-      asked.map((each) => each.guest),
-      ['g1'],
+      asked.slice(0, 3).map((each) => [each.guest, each.link]),
+      ['g1', 'g3', 'g4'].map((name) => [name, undefined]),
     );
-    assert.deepEqual(Object.keys(await found).toSorted(), names);
+    assert.ok(most() <= 2);
+    assert.ok(asked.slice(3).every(({ link }) => link?.rate === honest + 1));
+    assert.deepEqual(line, { bytesPerS: honest + 1, roundTripMs: 50, by: ['a', 'c', 'd'] });
+    // What is looked at and then asked for rests on the same, and is measured once.
+    assert.deepEqual((await sizes.of(spread, ASK)).line, line);
     assert.equal(asked.length, names.length);
-    assert.deepEqual(
-      Object.fromEntries(asked.map(({ guest: name, link }) => [name, link?.rate])),
-      Object.fromEntries(names.map((name) => [name, name === 'g1' ? undefined : LINE.rate])),
-    );
+  });
+
+  test('go by the more careful of two hosts, and never above what the map of sites has', async () => {
+    const two = agents(measuredBy({ g1: 1e12, g3: LINE.rate }));
+    assert.equal((await two.sizes.of(spread.slice(0, 3), ASK)).line?.bytesPerS, LINE.rate);
+    assert.ok(two.asked.slice(2).every(({ link }) => link?.rate === LINE.rate));
+    const one = agents(measuredBy({ g1: 1e12 }));
+    const map = { between: ['s1', 's2'] as [string, string], bytesPerS: 1e7, roundTripMs: 90 };
+    const { line } = await one.sizes.of(spread, ASK, { ...map, costPerGb: 0 });
+    assert.deepEqual(line, { bytesPerS: 1e7, roundTripMs: 90, by: ['a'] });
+  });
+
+  test('of one host alone rest on what it measured, which it is not told', async () => {
+    const { sizes, asked } = agents(measuredBy({ g1: LINE.rate, g2: LINE.rate }));
+    const { line } = await sizes.of(spread.slice(0, 2), ASK);
+    assert.deepEqual(line, { bytesPerS: LINE.rate, roundTripMs: 50, by: ['a'] });
+    assert.ok(asked.every(({ link }) => link === undefined));
   });
 
   test('are told of no line that nobody measured just now, or that carries nothing', async () => {
@@ -96,12 +121,12 @@ describe('guests of several hosts', () => {
       { ...LINE, rate: 0 },
     ]) {
       const { sizes, asked } = agents(() => ({ prediction: wayOf({ bytes: 1000 }), link }));
-      await sizes.of(spread, ASK);
+      assert.equal((await sizes.of(spread, ASK)).line, undefined);
       assert.ok(asked.every((each) => each.link === undefined));
     }
   });
 
-  test('take turns at the line while hosts cannot measure it, and go on without it after three', async () => {
+  test('take turns at the line, and go on without it where none of three hosts can measure it', async () => {
     const { sizes, asked } = agents((name) => {
       if (name === 'g1') throw godwitError('GODWIT_OVERLOADED', { what: 'checks', limit: 4 });
       if (name === 'g3') throw godwitError('GODWIT_USAGE', { what: 'it has no such limits' });
@@ -131,5 +156,5 @@ test('a plan that is looked at and then asked for rests on the same measurements
   bytes = 2000;
   assert.deepEqual(await sizes.of([guest('g1')], ASK), first);
   pass(600_000);
-  assert.deepEqual(await sizes.of([guest('g1')], ASK), { g1: { precopyBytes: 2000 } });
+  assert.deepEqual((await sizes.of([guest('g1')], ASK)).sizes, { g1: { precopyBytes: 2000 } });
 });

@@ -1,0 +1,49 @@
+import type { MeasuredLine } from '../../protocol/controller/measured-line.ts';
+import type { LinkMeasure } from '../../protocol/public/prediction.ts';
+import type { SiteLink } from '../site-map.ts';
+
+/** What hosts of a site measured of its line to another, and what of it a plan may rest on. Pure. */
+
+/** Hosts whose measurements are compared: of three, one that is wrong or lies decides nothing. */
+export const MOST_MEASURES = 3;
+
+export interface Measure {
+  readonly by: string;
+  readonly link: LinkMeasure;
+}
+
+/**
+ * The one in the middle of three; of two the more careful one. Never more than the map of sites says that the line carries:
+ * a host that names more promises what cannot be kept. Undefined where nobody has measured it.
+ */
+export function measuredLine(
+  measures: readonly Measure[],
+  map: Pick<SiteLink, 'bytesPerS' | 'roundTripMs'> | undefined,
+): MeasuredLine | undefined {
+  const used = measures.slice(0, MOST_MEASURES);
+  if (used.length === 0) return undefined;
+  const rate = careful(
+    used.map(({ link }) => link.rate),
+    'least',
+  );
+  const roundTripMs = careful(
+    used.map(({ link }) => link.roundTripMs ?? 0),
+    'most',
+  );
+  return {
+    bytesPerS: Math.floor(Math.min(rate, map?.bytesPerS ?? Infinity)),
+    roundTripMs: Math.max(roundTripMs, map?.roundTripMs ?? 0),
+    by: used.map(({ by }) => by),
+  };
+}
+
+function careful(values: readonly number[], safe: 'least' | 'most'): number {
+  const sorted = values.toSorted((left, right) => left - right);
+  const at = sorted.length === MOST_MEASURES ? 1 : safe === 'least' ? 0 : sorted.length - 1;
+  return sorted[at] ?? 0;
+}
+
+/** As hosts that measure nothing are told of it. */
+export const toldLine = ({ bytesPerS, roundTripMs }: MeasuredLine): LinkMeasure => {
+  return { rate: bytesPerS, how: 'measured', roundTripMs };
+};
