@@ -66,7 +66,8 @@ export class Plans {
     const against = contradiction(facts, way);
     if (against !== undefined) throw godwitError('GODWIT_USAGE', { what: against });
     const rest = others(facts);
-    kept.keep(request, prediction.parse(way));
+    // What somebody else says of the link is his word; a report is compared with what this host has measured.
+    if (link === undefined) kept.keep(request, prediction.parse(way));
     const advice = adviceFor(facts, way, rest);
     return { ...answer, prediction: way, ...(compare ? { others: rest } : {}), advice };
   }
@@ -80,7 +81,14 @@ export class Plans {
     const { config, outgoing } = this.#deps;
     const { guest, to, mode, streams, compress } = request;
     const own = offerOf(config, guest, to);
-    const { path, offer, reachable = false, copiesDisks = false, balloon } = found ?? {};
+    const {
+      path,
+      offer,
+      reachable = false,
+      copiesDisks = false,
+      balloon,
+      stateBytes = 0,
+    } = found ?? {};
     const isTaken = mix !== undefined && balloon !== undefined;
     const plain = { streams: 1, compress: 'none' } as const;
     const obstacle = wireObstacle(plain, { own, offer, reachable });
@@ -105,6 +113,7 @@ export class Plans {
       hasWire: obstacle === undefined,
       knowsGuest: own.knowsGuest && offer?.knowsGuest === true,
       copiesDisks,
+      stateBytes,
     };
   }
 }

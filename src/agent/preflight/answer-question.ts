@@ -128,11 +128,12 @@ async function oneHost(
     Object.assign(found, { ...way, ...(offer && { offer }), copiesDisks: copies.length > 0 });
   };
   const ballooned: Examining['ballooned'] = (balloon) => Object.assign(found, { balloon });
+  const stated: Examining['stated'] = (stateBytes) => Object.assign(found, { stateBytes });
   try {
     const guest = await held.open(asked);
     return await withDeadline(what, Math.max(0, withinMs), signal, async (within) => {
       const [checks, measured] = await Promise.all([
-        examine({ ...deps, ...asked, guest, learned, ballooned }, within),
+        examine({ ...deps, ...asked, guest, learned, ballooned, stated }, within),
         measure ? measureGuest(guest, within) : {},
       ]);
       return { to, checks, reachable: guest.mayReachUs, ...found, ...measured };

@@ -74,6 +74,8 @@ export const examinedHost = z.object({
   /** Where it was to be measured: what was found, or why nothing was. */
   measured: guestMeasure.optional(),
   unmeasured: shortText.optional(),
+  /** What drivers of its devices say that they send while it is stopped. */
+  stateBytes: bytes.optional(),
   /** With `--balloon`: what it would take of the guest. */
   balloon: z.object({ takesBytes: bytes, availableBytes: bytes }).optional(),
 });

@@ -58,6 +58,8 @@ export interface Examining extends ExamineDependencies, Examined {
   ) => void;
   /** The same of what `--balloon` would take of the guest. */
   readonly ballooned?: (take: BalloonTake) => void;
+  /** The same of what its devices send while it is stopped, by their drivers’ word. */
+  readonly stated?: (stateBytes: number) => void;
 }
 
 /**
@@ -88,6 +90,7 @@ export async function examine(asked: Examining, signal: AbortSignal): Promise<Ch
   checks.push(...(inspected?.checks ?? []));
   if (inspected?.balloon !== undefined) asked.ballooned?.(inspected.balloon);
   if (inspected === undefined) return checks;
+  asked.stated?.(inspected.stateBytes);
   await add('restart', () => launchable(asked, signal));
   const known = await add('network', () => inspected.facts(signal));
   state.learn(known ?? {});

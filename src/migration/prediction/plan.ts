@@ -25,7 +25,15 @@ export interface PlanFacts extends Omit<Facts, 'way'> {
   readonly knowsGuest: boolean;
   /** Disks are copied before memory is sent. */
   readonly copiesDisks: boolean;
+  /** What drivers of its devices say that they send while it is stopped. */
+  readonly stateBytes: number;
 }
+
+/**
+ * A link may carry so much more than was measured within a second or two. What an earlier migration was seen to send says
+ * nothing of the most that it carries.
+ */
+const MOST_OF_LINK = { measured: 1.5, configured: 1.5, seen: Infinity } as const;
 
 /** A way is said to end, or not to, from here on. */
 const SURE = 0.95;
@@ -89,6 +97,11 @@ export function adviceFor(
     else if (soon < now * WORTH) advice.push(`${nameOf(best)} is predicted to take ${took}`);
   }
   const { link, settings } = facts;
+  const { low } = way.downtimeMs;
+  if (way.mode === 'precopy' && way.converges.probability > 0 && low > settings.maxDowntimeMs)
+    advice.push(
+      `the guest is predicted to stand still for ${formatDuration(low)} at least, and ${formatDuration(settings.maxDowntimeMs)} are allowed: the switch itself takes that long`,
+    );
   if (link === undefined && settings.maxBandwidth === undefined)
     advice.push('the link is not known: the times are those of the processors alone');
   if (facts.mix === undefined)
@@ -108,6 +121,21 @@ export function nameOf({ mode, path, stream }: Asked): string {
 
 /** Why a plan is refused at once: the arithmetic of limits that contradict each other; undefined where they do not. */
 export function contradiction(facts: PlanFacts, way: PlannedWay): string | undefined {
+  return tooShortStop(facts) ?? tooShortTime(facts, way);
+}
+
+/** The hypervisor does not stop the guest while more than what the limit allows would be sent meanwhile. */
+function tooShortStop({ link, settings, stateBytes }: PlanFacts): string | undefined {
+  const { mode, maxDowntimeMs, maxBandwidth = Infinity } = settings;
+  if (mode !== 'precopy') return undefined;
+  const most = link === undefined ? Infinity : link.rate * MOST_OF_LINK[link.how];
+  const rate = Math.min(most, maxBandwidth);
+  const leastMs = (stateBytes / rate) * 1000;
+  if (!(leastMs > maxDowntimeMs)) return undefined;
+  return `${formatBytes(stateBytes)} of device state at ${formatRate(rate)} at most take ${formatDuration(leastMs)} while the guest is stopped, and ${formatDuration(maxDowntimeMs)} are allowed`;
+}
+
+function tooShortTime(facts: PlanFacts, way: PlannedWay): string | undefined {
   const { timeoutMs, maxBandwidth, mode } = facts.settings;
   const rate = Math.min(facts.link?.rate ?? Infinity, maxBandwidth ?? Infinity);
   // Post-copy begins after the first pass at the earliest, unless it does from the start.

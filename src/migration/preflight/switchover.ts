@@ -1,5 +1,6 @@
+import { godwitError } from '../../errors.ts';
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
-import { passes, warns } from './finding.ts';
+import { passes, refuses, warns } from './finding.ts';
 import type { Finding } from './finding.ts';
 
 /** Whether the state of devices that are passed through goes over within the downtime that is allowed. Pure. */
@@ -49,7 +50,18 @@ export function judgeSwitchover({ devices, maxDowntimeMs, bytesPerS }: Switchove
   const evidence = `${what}, which takes ${formatDuration(takesMs)} at ${formatBytes(bytesPerS)}/s; ${allowed}`;
   if (takesMs <= maxDowntimeMs) return [...findings, passes(evidence)];
   const hint = `The guest is never stopped unless that fits: allow --max-downtime ${takesMs}ms, or more bandwidth.`;
-  return [...findings, warns(evidence, hint)];
+  // What its drivers do not say themselves is guessed from above.
+  if (neededMs(statedBytes(devices), bytesPerS) <= maxDowntimeMs)
+    return [...findings, warns(evidence, hint)];
+  return [
+    ...findings,
+    refuses(godwitError('GODWIT_USAGE', { what: evidence }, { hint }), evidence),
+  ];
+}
+
+/** What the drivers of devices say themselves that they send while the guest is stopped. */
+export function statedBytes(devices: readonly DeviceState[]): number {
+  return devices.reduce((sum, { stopCopyBytes = 0 }) => sum + stopCopyBytes, 0);
 }
 
 function sizeOf({ stopCopyBytes, memoryBytes }: DeviceState): number | undefined {

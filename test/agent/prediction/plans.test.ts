@@ -120,6 +120,18 @@ test('a migration that follows its plan has the prediction with it, and another 
   assert.deepEqual(requestOf(id).prediction?.bytes, prediction?.bytes);
 });
 
+test('a plan on what somebody else says of the link is no prediction for the report, and replaces none', async (t) => {
+  const { a } = await twoFakeHosts(t);
+  const asked = { guest: 'web1', to: 'b' };
+  const link = { rate: 1e12, how: 'measured', roundTripMs: 0 } as const;
+  const { prediction } = await a.api.plan({ body: asked });
+  await a.api.plan({ body: { ...asked, link } });
+  const { id } = await a.api.migrate({ body: asked });
+  const file = path.join(a.config.stateDir, 'migrations', id, 'request.json');
+  const request = sourceMoverRequest.parse(JSON.parse(readFileSync(file, 'utf8')));
+  assert.deepEqual(request.prediction?.totalMs, prediction?.totalMs);
+});
+
 test('a prediction is of one request, is used once, and grows old', () => {
   const state = { nowMs: 0 };
   const kept = new PredictionCache({ monotonicMs: () => state.nowMs });

@@ -27,9 +27,12 @@ function facts(dirtyMib: number, more: Partial<PlanFacts> = {}): PlanFacts {
     hasWire: false,
     knowsGuest: false,
     copiesDisks: false,
+    stateBytes: 0,
     ...more,
   };
 }
+
+const stopOf = (given: PlanFacts): string | undefined => contradiction(given, planned(given));
 
 const advice = (given: PlanFacts): string =>
   adviceFor(given, planned(given), others(given)).join('\n');
@@ -92,5 +95,49 @@ describe('a plan', () => {
       / at 1 MiB\/s take .* 10\.0 s are allowed/,
     );
     assert.equal(contradiction(facts(400), planned(facts(400))), undefined);
+  });
+
+  test('whose downtime is below what its devices’ state alone takes is refused with the arithmetic', () => {
+    const settings = { ...facts(1).settings, maxDowntimeMs: 100 };
+    const given = facts(1, { settings, stateBytes: 256 * MIB });
+    assert.match(
+      contradiction(given, planned(given)) ?? '',
+      /^256 MiB of device state at .*\/s at most take 1\.4 s while the guest is stopped, and 100 ms are allowed$/,
+    );
+  });
+
+  test('is refused for its downtime only where that is certain, and no better link or longer limit makes it worse', () => {
+    const bytes = fc.integer({ min: 0, max: 2 ** 36 });
+    fc.assert(
+      fc.property(
+        anyFacts,
+        bytes,
+        bytes,
+        fc.integer({ min: 1, max: 100 }),
+        (any, one, two, more) => {
+          const refuses = (stateBytes: number, given = any): boolean =>
+            /device state/.test(stopOf({ ...facts(0), ...given, stateBytes }) ?? '');
+          assert.equal(refuses(0), false);
+          if (refuses(Math.min(one, two))) assert.ok(refuses(Math.max(one, two)));
+          const { settings, link } = any;
+          const { maxDowntimeMs, maxBandwidth, mode } = settings;
+          const longer = { ...any, settings: { ...settings, maxDowntimeMs: maxDowntimeMs * more } };
+          const faster = { ...any, link: link && { ...link, rate: link.rate * more } };
+          if (!refuses(one)) assert.ok(!refuses(one, longer) && !refuses(one, faster));
+          // What an earlier migration sent bounds nothing, and without a link nothing but the cap does.
+          const guesses = link === undefined || link.how === 'seen' ? Infinity : link.rate;
+          const fits = (one / Math.min(guesses, maxBandwidth ?? Infinity)) * 1000 <= maxDowntimeMs;
+          if (fits || mode !== 'precopy') assert.equal(refuses(one), false);
+        },
+      ),
+    );
+  });
+
+  test('says of a limit that the switch itself is predicted to exceed, which is a guess', () => {
+    const settings = { ...facts(1).settings, maxDowntimeMs: 1 };
+    const given = facts(1, { settings });
+    assert.equal(contradiction(given, planned(given)), undefined);
+    assert.match(advice(given), /predicted to stand still for .* at least, and 1 ms are allowed/);
+    assert.doesNotMatch(advice(facts(1)), /stand still/);
   });
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import type { DeviceState } from '../../../src/migration/preflight/switchover.ts';
 import { judgeSwitchover, neededMs } from '../../../src/migration/preflight/switchover.ts';
 
 const MIB = 1024 ** 2;
@@ -16,8 +17,23 @@ test('a state that fits passes with its size, and one that does not says how muc
   assert.equal(fits?.verdict, 'pass');
   assert.match(fits?.evidence ?? '', /net1 5(\.0)? MiB/);
   const [tight] = judgeSwitchover({ devices, maxDowntimeMs: 10, bytesPerS: SLOW });
-  assert.equal(tight?.verdict, 'warn');
-  assert.match(tight?.hint ?? '', /--max-downtime 50ms/);
+  assert.equal(tight?.verdict, 'refuse');
+  assert.equal(tight.error?.code, 'GODWIT_USAGE');
+  assert.match(
+    tight.evidence,
+    /net1 5(\.0)? MiB .* takes 50 ms at 100(\.0)? MiB\/s; 10 ms of downtime are allowed/,
+  );
+  assert.match(tight.error.hint, /--max-downtime 50ms/);
+});
+
+test('a state that is guessed from above is warned of, and what is known refuses beside it', () => {
+  const guessed = { device: 'gpu', memoryBytes: 500 * MIB };
+  const known = { device: 'net1', stopCopyBytes: 5 * MIB };
+  const verdict = (devices: readonly DeviceState[], maxDowntimeMs: number) =>
+    judgeSwitchover({ devices, maxDowntimeMs, bytesPerS: SLOW }).at(-1)?.verdict;
+  assert.equal(verdict([guessed], 10), 'warn');
+  assert.equal(verdict([guessed, known], 60), 'warn');
+  assert.equal(verdict([guessed, known], 40), 'refuse');
 });
 
 test('without a known rate it says what the link has to carry', () => {
@@ -42,15 +58,15 @@ test('more state never fits where less does not, and what the hint allows is eno
       downtime,
       fc.integer({ min: 1024, max: 2 ** 34 }),
       (one, two, ms, rate) => {
-        const warns = (size: number, maxDowntimeMs: number): boolean =>
+        const refuses = (size: number, maxDowntimeMs: number): boolean =>
           judgeSwitchover({
             devices: [{ device: 'd', stopCopyBytes: size }],
             maxDowntimeMs,
             bytesPerS: rate,
-          }).some(({ verdict }) => verdict === 'warn');
-        if (warns(Math.min(one, two), ms)) assert.ok(warns(Math.max(one, two), ms));
-        assert.equal(warns(one, neededMs(one, rate)), false);
-        assert.equal(warns(one, ms), neededMs(one, rate) > ms);
+          }).some(({ verdict }) => verdict === 'refuse');
+        if (refuses(Math.min(one, two), ms)) assert.ok(refuses(Math.max(one, two), ms));
+        assert.equal(refuses(one, neededMs(one, rate)), false);
+        assert.equal(refuses(one, ms), neededMs(one, rate) > ms);
       },
     ),
   );

@@ -1,6 +1,6 @@
 import { countedChecks } from '../../../migration/direct/cold.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
-import { judgeSwitchover } from '../../../migration/preflight/switchover.ts';
+import { judgeSwitchover, statedBytes } from '../../../migration/preflight/switchover.ts';
 import type { DeviceState } from '../../../migration/preflight/switchover.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import { judgePlugs } from '../../../migration/preflight/plug.ts';
@@ -24,6 +24,8 @@ export interface Inspected {
   readonly checks: readonly Check[];
   /** With `--balloon`: what may be taken of it. */
   readonly balloon?: BalloonTake | undefined;
+  /** What drivers of its devices say that they send while it is stopped. */
+  readonly stateBytes: number;
   /** What follows for the migration; to be asked for only where no check refuses. */
   readonly facts: (signal: AbortSignal) => Promise<StepFacts>;
 }
@@ -49,6 +51,7 @@ export async function inspectGuest(
       ...balloon.checks,
     ],
     balloon: balloon.take,
+    stateBytes: statedBytes(deviceStates),
     facts: async (within) => {
       const session = await deps.guest.session(within);
       const ports = await session.ports(within);
