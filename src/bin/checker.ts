@@ -8,6 +8,7 @@ import type { CheckerLine } from '../agent/preflight/checker-questions.ts';
  */
 enableCompileCache();
 const { COMPILES_AHEAD } = await import('../small-process.ts');
+const { callsUnderWay } = await import('../host/hanging-calls.ts');
 const { runChecker } = await import('../agent/preflight/checker.ts');
 
 const [config = ''] = process.argv.slice(2);
@@ -46,8 +47,9 @@ function say(line: CheckerLine, then?: () => void): void {
   process.stdout.write(`${JSON.stringify(line)}\n`, then);
 }
 
-/** No thread of it waits for storage or for a name, and no program that it started runs. */
+/** No thread of it waits for storage, for a name or for a device, and no program that it started runs. */
 function isClear(): boolean {
+  if (callsUnderWay() > 0) return false;
   const kinds = process.getActiveResourcesInfo();
   return !kinds.some((kind) => kind.includes('Req') || kind === 'ProcessWrap');
 }

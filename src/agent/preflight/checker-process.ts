@@ -68,22 +68,43 @@ export function askProcess(
 ): AskChecker {
   let waiting: { readonly checker: CheckerProcess; readonly asker: string } | undefined;
   const takeOf = (asker: string): CheckerProcess | undefined => {
-    if (waiting?.asker !== asker || !waiting.checker.canGoOn) return undefined;
+    if (waiting?.asker !== asker) return undefined;
     const { checker } = waiting;
     waiting = undefined;
-    return checker;
+    return checker.canGoOn ? checker : undefined;
   };
   return (question, onHost, signal) => {
     const asker = question.what === 'examine' ? OWN : question.admission.from;
-    const checker = takeOf(asker) ?? new CheckerProcess(configFile, program, keptMs);
-    const asked = checker.ask(question, onHost, signal);
-    void asked.gone.then(() => {
-      if (!checker.canGoOn) return;
-      waiting?.checker.end();
-      waiting = { checker, asker };
-    });
-    return asked;
+    const askOne = (checker: CheckerProcess): Heard => {
+      const asked = checker.ask(question, onHost, signal);
+      void asked.gone.then(() => {
+        if (!checker.canGoOn) return;
+        waiting?.checker.end();
+        waiting = { checker, asker };
+      });
+      return asked;
+    };
+    const askNew = (): Heard => askOne(new CheckerProcess(configFile, program, keptMs));
+    const kept = takeOf(asker);
+    return kept === undefined ? askNew() : orElse(askOne(kept), askNew, signal);
   };
+}
+
+/** A process may end while it waits, before anybody hears of it: what it was asked then is asked once more, of a new one. */
+function orElse(first: Heard, askNew: () => Heard, signal: AbortSignal): Asked {
+  let second: Heard | undefined;
+  const answer = first.answer.catch((thrown: unknown) => {
+    if (first.wasHeard() || signal.aborted) throw thrown;
+    second = askNew();
+    return second.answer;
+  });
+  // It has rejected by then, where it has ended.
+  return { answer, gone: first.gone.then(() => second?.gone) };
+}
+
+interface Heard extends Asked {
+  /** It has said something to this question. */
+  readonly wasHeard: () => boolean;
 }
 
 /** Answers one question after the other. */
@@ -119,11 +140,13 @@ class CheckerProcess {
     return this.#idle !== undefined;
   }
 
-  ask(question: CheckerQuestion, onHost: (host: ExaminedHost) => void, signal: AbortSignal): Asked {
+  ask(question: CheckerQuestion, onHost: (host: ExaminedHost) => void, signal: AbortSignal): Heard {
     this.#wake();
+    let isHeard = false;
     const gone = Promise.withResolvers<void>();
     const outcome = Promise.withResolvers<unknown>();
     this.#onLine = (line) => {
+      isHeard = true;
       if ('host' in line) return onHost(line.host);
       if ('error' in line) outcome.reject(fromSerial(line.error));
       else outcome.resolve(line.answer);
@@ -149,7 +172,7 @@ class CheckerProcess {
     else signal.addEventListener('abort', giveUp, { once: true });
     void gone.promise.then(() => signal.removeEventListener('abort', giveUp));
     this.#child.stdin.write(`${JSON.stringify(question)}\n`);
-    return { answer: outcome.promise, gone: gone.promise };
+    return { answer: outcome.promise, gone: gone.promise, wasHeard: () => isHeard };
   }
 
   end(): void {
@@ -173,6 +196,7 @@ class CheckerProcess {
 
   #wake(): void {
     this.#asked += 1;
+    this.#complaint = '';
     clearTimeout(this.#idle);
     this.#idle = undefined;
     this.#child.ref();

@@ -13,6 +13,8 @@ import { untilSo } from '../../until.ts';
 
 const CHECKER = fileURLToPath(new URL('../../../src/bin/checker.ts', import.meta.url));
 
+const CALLS = fileURLToPath(new URL('../../../src/host/hanging-calls.ts', import.meta.url));
+
 /** A host whose processes that check note that they have started, and then run `body`. */
 function hostWhose(t: TestContext, body: string, keptMs?: number) {
   let root = '';
@@ -78,6 +80,43 @@ test('a process in which something may hang answers no other question', async (t
   await storageOf(ask, 'a', root);
   await storageOf(ask, 'a', root);
   assert.equal(started().length, 2);
+});
+
+test('a process in which a call of a device hangs answers no other question', async (t) => {
+  const begins = `const { countedCall } = await import(${JSON.stringify(CALLS)}); void countedCall(new Promise(() => {}));`;
+  const { ask, started, root } = hostWhose(
+    t,
+    `${begins} await import(${JSON.stringify(CHECKER)});`,
+  );
+  await storageOf(ask, 'a', root);
+  await storageOf(ask, 'a', root);
+  assert.equal(started().length, 2);
+});
+
+test('a question to a process that has ended as it waited is asked once more, of a new one', async (t) => {
+  // It answers one question, and ends as it reads the next.
+  const { ask, started, root } = hostWhose(
+    t,
+    `let asked = 0; process.stdin.on('data', () => {
+      if ((asked += 1) > 1) process.exit(3);
+      process.stdout.write('{"answer":null,"isClear":true}\\n');
+    });`,
+  );
+  assert.equal(await storageOf(ask, 'a', root), null);
+  assert.equal(await storageOf(ask, 'a', root), null);
+  assert.equal(started().length, 2);
+  // The new one waits in its place.
+  assert.equal(await storageOf(ask, 'a', root), null);
+  assert.equal(started().length, 3);
+});
+
+test('a new process that ends at its first question is not asked again', async (t) => {
+  const { ask, started, root } = hostWhose(
+    t,
+    `process.stdin.on('data', () => { console.error('no room'); process.exit(3); });`,
+  );
+  await assert.rejects(storageOf(ask, 'a', root), /a process that checks ended: no room/);
+  assert.equal(started().length, 1);
 });
 
 test('a process that nobody asks again ends by itself', async (t) => {

@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import { countedCall } from '../../../host/hanging-calls.ts';
 import type { DeviceAnswer, Feature } from './device.ts';
 
 /**
@@ -84,6 +85,6 @@ async function ask(fd: number, flags: number, dataBytes = 8): Promise<bigint | u
   library().ioctl.async(fd, VFIO_DEVICE_FEATURE, buffer, (error: Error | null, result: number) =>
     error === null ? resolve(result) : reject(error),
   );
-  const result = await promise;
+  const result = await countedCall(promise);
   return result === 0 ? buffer.readBigUInt64LE(HEAD_BYTES) : undefined;
 }
