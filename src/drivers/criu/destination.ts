@@ -221,7 +221,7 @@ export class CriuDestination implements DestinationSession {
     for (const pid of pids) if (pid !== init.pid) continueNow(pid);
     continueNow(init.pid);
     while (await standsStill(init.pid, cgroup)) await systemClock.sleep(1, signal);
-    await giveGpus(this.#context, guest, cgroup);
+    await giveGpus(this.#context, guest, cgroup, signal);
     (this.#arrival?.reported ?? this.#reported).ran('resumed');
   }
 

@@ -1,4 +1,5 @@
 import { systemClock } from '../../clock.ts';
+import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
 import { pairsBetween } from '../../gpu/checkpoint.ts';
 import { lifeOf } from '../../host/life.ts';
@@ -13,19 +14,47 @@ import type { ContainerSpec } from './spec.ts';
 
 type Dependencies = Pick<HostContext, 'host' | 'records' | 'gpus'>;
 
+/** All of it, whatever the driver does, ms: longer than it may take to copy what one process has on its GPUs. */
+const GIVE_MS = 2_400_000;
 /** Between two looks at whether a helper has ended. */
 const LOOK_MS = 50;
 
-/** Gives it back, and says so in the record; nothing where nothing was taken away. May be repeated. */
-export async function giveGpus(deps: Dependencies, name: string, cgroup: string): Promise<void> {
+/**
+ * Gives it back, and says so in the record; nothing where nothing was taken away. May be repeated: whoever stops waiting, on
+ * the signal, leaves it to be given back, and what the driver is at goes on.
+ */
+export async function giveGpus(
+  deps: Dependencies,
+  name: string,
+  cgroup: string,
+  signal: AbortSignal,
+): Promise<void> {
+  await withDeadline(`the GPUs of ${name}`, GIVE_MS, signal, (within) =>
+    give(deps, name, cgroup, within),
+  );
+}
+
+async function give(
+  deps: Dependencies,
+  name: string,
+  cgroup: string,
+  signal: AbortSignal,
+): Promise<void> {
   const { records, gpus } = deps;
   const record = records.readSync(name);
   if (record?.gpu === undefined) return;
   const { pairs, helper: before } = record.gpu;
   const helper = await gpus.helper();
-  if (before !== undefined) await helperEnded(deps.host, before, helper, record.memoryBytes);
+  if (before !== undefined) {
+    await helperEnded(deps.host, { before, own: helper, bytes: record.memoryBytes }, signal);
+  }
+  signal.throwIfAborted();
   await records.change(name, { gpu: { pairs, helper } });
-  await gpus.giveBack(await gpus.suspended(await processesIn(cgroup)), pairs);
+  const suspended = await gpus.suspended(await processesIn(cgroup));
+  signal.throwIfAborted();
+  await gpus.giveBack(suspended, pairs);
+  // Who gave up waiting may have begun anew.
+  signal.throwIfAborted();
   await records.change(name, { gpu: undefined });
 }
 
@@ -35,9 +64,12 @@ export async function giveGpus(deps: Dependencies, name: string, cgroup: string)
  */
 async function helperEnded(
   host: string,
-  before: BootProcess,
-  own: BootProcess,
-  bytes: number,
+  {
+    before,
+    own,
+    bytes,
+  }: { readonly before: BootProcess; readonly own: BootProcess; readonly bytes: number },
+  signal: AbortSignal,
 ): Promise<void> {
   if (before.pid === own.pid && before.startTicks === own.startTicks) return;
   const until = systemClock.monotonicMs() + imageMs(bytes);
@@ -47,7 +79,7 @@ async function helperEnded(
       const facts = { hypervisor: 'cuda', host, command: 'restore', reason };
       throw godwitError('GODWIT_HYPERVISOR', facts);
     }
-    await systemClock.sleep(LOOK_MS);
+    await systemClock.sleep(LOOK_MS, signal);
   }
 }
 

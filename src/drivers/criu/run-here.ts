@@ -47,7 +47,7 @@ export async function runHere(
   );
   await setFrozen(cgroup, false, signal);
   const unplugged = plugged.find((each) => each.status === 'rejected');
-  const [taken] = await Promise.allSettled([giveGpus(deps, name, cgroup)]);
+  const [taken] = await Promise.allSettled([giveGpus(deps, name, cgroup, signal)]);
   // Who tries again needs to know which ports those were.
   await records.change(name, {
     // Whoever tries again gives its GPUs back first.

@@ -12,6 +12,7 @@ import { Records } from '../../../src/drivers/criu/records.ts';
 import { GpuHelper } from '../../../src/gpu/helper-client.ts';
 import { lifeOf } from '../../../src/host/life.ts';
 import { removeTree } from '../../../src/host/remove-tree.ts';
+import { untilSo } from '../../until.ts';
 import { Worker } from '../../../tools/gpu-check/worker.ts';
 
 const run = promisify(execFile);
@@ -61,9 +62,38 @@ describe('the state of a container’s GPUs', () => {
       },
       giveBack: async (pids: readonly number[]) => void seen.push(...pids.map(String)),
     } as unknown as HostGpus;
-    await giveGpus({ host: 'a', records, gpus }, 'box', '/nowhere');
+    await giveGpus({ host: 'a', records, gpus }, 'box', '/nowhere', AbortSignal.timeout(20_000));
     assert.deepEqual(seen, ['gone', String(PID)]);
     assert.equal(records.readSync('box')?.gpu, undefined);
+  });
+
+  test('stays to be given back where nobody waits for it any more', async () => {
+    const records = new Records(path.join(directory, 'cancelled'));
+    const ours = identify(PID);
+    // One that goes on for as long as this test.
+    const theirs = identify(process.ppid);
+    assert.ok(theirs !== undefined && ours !== undefined);
+    const known = { token: 't', mover: ours, memoryBytes: MIB };
+    const over = new Error('the step is over');
+    const given: (readonly number[])[] = [];
+    const hangs = {
+      helper: async () => ours,
+      suspended: async () => [PID],
+      giveBack: (pids: readonly number[]) => {
+        given.push(pids);
+        return new Promise(() => {});
+      },
+    } as unknown as HostGpus;
+    for (const helper of [theirs, ours]) {
+      await records.write('box', { ...known, gpu: { pairs: [], helper } });
+      const stop = new AbortController();
+      const giving = giveGpus({ host: 'a', records, gpus: hangs }, 'box', '/no', stop.signal);
+      if (helper === ours) await untilSo(() => given.length === 1);
+      stop.abort(over);
+      await assert.rejects(giving, over);
+      assert.ok(records.readSync('box')?.gpu !== undefined);
+    }
+    assert.deepEqual(given, [[PID]]);
   });
 
   test('that the driver does not report is none that is not there: it is said, and stays to be given back', async () => {
