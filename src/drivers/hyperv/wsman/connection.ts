@@ -131,9 +131,8 @@ export class WinrmConnection {
     const login = new KerberosLogin(place, password, hash, signal);
     try {
       const authorization = `Negotiate ${await login.token()}`;
-      const answer = await this.#send(body, authorization, signal, (socket) =>
-        hash.equals(this.#shownOn(socket)),
-      );
+      const isBound = (socket: Socket): boolean => this.#shown.get(socket)?.equals(hash) === true;
+      const answer = await this.#send(body, authorization, signal, isBound);
       const proof = /Negotiate +([A-Za-z0-9+/=]+)/.exec(answer.authenticate)?.[1] ?? '';
       await login.prove(proof).catch((thrown: unknown) => {
         // What was asked may have been done: that is no refusal.

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { TLSSocket } from 'node:tls';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { WsmanFault } from '../../../../src/drivers/hyperv/wsman/answers.ts';
 import { WinrmClient } from '../../../../src/drivers/hyperv/wsman/client.ts';
+import { KerberosLogin } from '../../../../src/drivers/hyperv/wsman/kerberos/login.ts';
 import { powershellArgs, scriptText } from '../../../../src/drivers/hyperv/scripts.ts';
 import { toGodwitError } from '../../../../src/errors.ts';
 import { serveWinrm } from '../../../managers/hyperv/server.ts';
@@ -94,6 +96,29 @@ describe('a client of WinRM', () => {
       message: /closed the connection meanwhile/,
     });
     assert.deepEqual(winrm.proofs, []);
+  });
+
+  test('a login by Kerberos whose next connection shows no certificate is refused, and nothing is sent over it', async (t) => {
+    winrm.temper.offers = ['Negotiate', 'Kerberos'];
+    winrm.temper.closes = true;
+    t.after(() => Object.assign(winrm.temper, { offers: [], closes: false }));
+    t.mock.method(KerberosLogin.prototype, 'token', async () => 'AAAA');
+    const name = 'getPeerX509Certificate';
+    const shown = Reflect.get(TLSSocket.prototype, name) as (this: TLSSocket) => unknown;
+    let looks = 0;
+    // Each connection is looked at twice: for the pinned certificate, and for what a login is bound to.
+    t.mock.method(TLSSocket.prototype, name, function (this: TLSSocket) {
+      looks += 1;
+      return looks === 4 ? undefined : shown.call(this);
+    });
+    const kerberos = clientOf({ auth: 'kerberos', user: 'u@example.com' });
+    t.after(() => kerberos.close());
+    await assert.rejects(kerberos.query(JOBS, signal), {
+      code: 'GODWIT_UNREACHABLE',
+      message: /closed the connection meanwhile/,
+    });
+    assert.equal(looks, 4);
+    assert.deepEqual(winrm.asked, []);
   });
 
   test('a server that says nothing again and again is given up', async (t) => {
