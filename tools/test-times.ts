@@ -146,6 +146,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     seconds: 270,
     of: ['src/mover/', 'src/migration/', 'faults/'],
   },
+  'test/e2e/firewall.e2e.ts': { seconds: 45, of: ['src/mover/'] },
   'test/e2e/guest-logs.e2e.ts': { seconds: 22, of: ['src/host/', 'src/agent/'] },
   'test/e2e/hooks.e2e.ts': { seconds: 11, core: true },
   'test/e2e/site-check.e2e.ts': { seconds: 40, of: ['src/agent/', 'src/hooks/'] },

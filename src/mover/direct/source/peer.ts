@@ -6,8 +6,9 @@ import { splitAddress, withHost } from '../../../protocol/names.ts';
 import { rendezvousOf } from '../../../protocol/relay.ts';
 import type { Admission, Admitted } from '../../../protocol/peer/migration.ts';
 import type { Api } from '../../../rpc/client.ts';
-import type { Reach } from '../../../rpc/reach.ts';
 import type { Connect } from '../../engine/surroundings.ts';
+import { askKernel } from '../../../rpc/reach.ts';
+import type { AskKernel, Reach } from '../../../rpc/reach.ts';
 import { Path } from './path.ts';
 
 type AgentApi = Api<typeof agentContract>;
@@ -22,6 +23,8 @@ const RETRY_MS = 250;
 const REACH_MS = 1000;
 /** Questions without an answer after which a path counts as dead, while a call waits for it. */
 const MISSES = 2;
+/** What a kernel that drops what comes to one port has to answer, ms: long enough for a second packet. */
+const SHUT_MS = 2000;
 /** The head start of the path in use over the others, ms. */
 const HEAD_START_MS = 150;
 
@@ -35,12 +38,24 @@ export class DestinationPeer {
   readonly #paths: readonly Path[];
   readonly #reach: Reach | undefined;
   #path: Path;
+  readonly #askKernel: AskKernel;
   /** Where the destination's mover says that it listens. */
   #moverAddress: string | undefined;
+  /** Nobody has heard of the mover that it was admitted by: a firewall may let nobody come to its port. */
+  #isUnheard = false;
+  /** That was found: the next question need not wait for a connection first. */
+  #isShut = false;
 
   /** `addresses`: of its agent, the main one first. Without `reach`, no path is ever taken for dead. */
-  constructor(name: string, addresses: readonly string[], connect: Connect, reach?: Reach) {
+  constructor(
+    name: string,
+    addresses: readonly string[],
+    connect: Connect,
+    reach?: Reach,
+    ask: AskKernel = askKernel,
+  ) {
     this.#name = name;
+    this.#askKernel = ask;
     this.#paths = addresses.map((each, index) => new Path(name, each, index === 0, connect));
     this.#reach = reach;
     this.#path = this.#first();
@@ -59,6 +74,7 @@ export class DestinationPeer {
     if (this.#paths.length > 1) await this.choose(signal);
     const admitted = await this.#watched(signal, (path) => ask(path.agent()));
     this.#moverAddress = admitted.moverAddress;
+    this.#isUnheard = true;
     return admitted;
   }
 
@@ -143,17 +159,48 @@ export class DestinationPeer {
   async call<T>(id: string, signal: AbortSignal, ask: Question<T>): Promise<T> {
     for (;;) {
       signal.throwIfAborted();
+      if (this.#isShut) await this.#refuseShut(signal);
       try {
-        return await this.#watched(signal, (path) =>
+        const answer = await this.#watched(signal, (path) =>
           ask(this.#api(path), (moverAddress) => path.route(moverAddress)),
         );
+        this.#isUnheard = false;
+        return answer;
       } catch (thrown) {
-        if (signal.aborted || !isUnreachable(thrown)) throw thrown;
+        if (signal.aborted) throw thrown;
+        if (!isUnreachable(thrown)) {
+          this.#isUnheard = false;
+          throw thrown;
+        }
       }
+      await this.#refuseShut(signal);
       await systemClock.sleep(RETRY_MS, signal);
       if (this.#paths.length > 1) await this.choose(signal);
       await this.#relocate(id, signal);
     }
+  }
+
+  /**
+   * Rejects where the host answers and the port of its mover does not, from the first question on: that does not pass by
+   * itself. A mover that was heard once, by this process or an earlier one, is waited for.
+   */
+  async #refuseShut(signal: AbortSignal): Promise<void> {
+    const [path, stated, reach] = [this.#path, this.#moverAddress, this.#reach];
+    if (!this.#isUnheard || stated === undefined || reach === undefined) return;
+    const address = path.route(stated);
+    if (rendezvousOf(path.address) !== undefined || rendezvousOf(address) !== undefined) return;
+    const isShut = async (): Promise<boolean> => {
+      const { what } = await this.#askKernel(address, SHUT_MS, signal);
+      return what === 'silence' || what === 'unreachable';
+    };
+    if (!(await isShut()) || !(await reach(path.address, REACH_MS, signal))) return;
+    // The link may have come back between the two.
+    if (!(await isShut())) return;
+    this.#isShut = true;
+    const { port } = splitAddress(address);
+    const reason = `its host answers at ${path.address}, and nothing comes back from port ${port}, where its mover listens`;
+    const hint = `Let a firewall between the hosts, or of ${this.#name}, pass the TCP ports of movers: \`ports\` of its configuration, 49152 to 49407 by default.`;
+    throw godwitError('GODWIT_UNREACHABLE', { peer: this.#name, address, reason }, { hint });
   }
 
   /** One try, without a second. */

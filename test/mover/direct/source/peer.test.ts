@@ -1,15 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { godwitError } from '../../../../src/errors.ts';
+import { godwitError, toGodwitError } from '../../../../src/errors.ts';
 import { DestinationPeer } from '../../../../src/mover/direct/source/peer.ts';
 import type { DestinationStatus } from '../../../../src/protocol/peer/migration.ts';
 import type { Connect } from '../../../../src/mover/engine/surroundings.ts';
+import type { AskKernel } from '../../../../src/rpc/reach.ts';
 import { client } from '../../../../src/rpc/client.ts';
 import type { Listening } from '../../../../src/rpc/listen.ts';
 import type { Credentials } from '../../../../src/rpc/tls.ts';
 import { authority } from '../../../rpc/test-contract.ts';
 import { serveAgent, servePeer } from '../fake-peers.ts';
+import { untilSo } from '../../../until.ts';
+import { unreachable } from './unreachable.ts';
 import { admissionOf } from '../../../protocol/peer/admission.ts';
 
 const id = 'm-00000001';
@@ -123,6 +126,69 @@ describe('the destination as the source’s mover sees it', () => {
     });
     await assert.rejects(asking, (thrown) => enough.signal.aborted && thrown instanceof Error);
     assert.deepEqual(made.asked.slice(0, 2), ['admit', 'incoming']);
+  });
+
+  describe('whose host answers, and whose mover’s port does not', () => {
+    /** A host whose firewall drops what comes to other ports; the mover is replaced by a call that fails. */
+    async function behindFirewall(t: TestContext, heard = 0) {
+      const { issue } = await authority(t);
+      const [ours, theirs] = await Promise.all([issue('a', 'agent'), issue('b', 'agent')]);
+      const where = { moverAddress: '127.0.0.1:49200', version: 1 };
+      const agent = await serveAgent(theirs, { admit: () => where, incoming: () => where });
+      const seen = { calls: 0, asked: 0, isOpen: false };
+      const status = async (): Promise<DestinationStatus> => {
+        seen.calls += 1;
+        if (seen.isOpen || seen.calls <= heard) return prepared;
+        throw unreachable;
+      };
+      const connect: Connect = (contract, expectedName, address) =>
+        address === where.moverAddress
+          ? ({ api: { status }, close: () => undefined } as never)
+          : client(contract, { address, credentials: ours, expectedName });
+      const ask: AskKernel = async (address) => {
+        assert.equal(address, where.moverAddress);
+        seen.asked += 1;
+        return { what: seen.isOpen ? 'answer' : 'silence', said: '' };
+      };
+      const reach = async (): Promise<boolean> => true;
+      const peer = new DestinationPeer('b', [agent.address], connect, reach, ask);
+      t.after(async () => {
+        peer.close();
+        await agent.close();
+      });
+      return { peer, seen, where };
+    }
+
+    test('is given up at the first question, with the port and what to do', async (t) => {
+      const { peer, seen } = await behindFirewall(t);
+      await peer.admit(admission, never);
+      await assert.rejects(statusOf(peer), (thrown) => {
+        const { code, message, hint } = toGodwitError(thrown);
+        assert.equal(code, 'GODWIT_UNREACHABLE');
+        assert.match(message, /nothing comes back from port 49200, where its mover listens/);
+        return /firewall/.test(hint) && /`ports`/.test(hint);
+      });
+      assert.deepEqual([seen.calls, seen.asked], [1, 2]);
+      // What undoes it does not wait for a connection, and finds a port that was opened meanwhile.
+      await assert.rejects(statusOf(peer), { code: 'GODWIT_UNREACHABLE' });
+      assert.equal(seen.calls, 1);
+      seen.isOpen = true;
+      assert.deepEqual(await statusOf(peer), prepared);
+    });
+
+    test('is waited for where the mover was heard once, by this process or an earlier one', async (t) => {
+      for (const heard of [1, 0]) {
+        const { peer, seen, where } = await behindFirewall(t, heard);
+        if (heard === 0) peer.resume(where.moverAddress);
+        else await peer.admit(admission, never);
+        if (heard > 0) await statusOf(peer);
+        const asking = statusOf(peer);
+        await untilSo(() => seen.calls >= heard + 2);
+        seen.isOpen = true;
+        assert.deepEqual(await asking, prepared);
+        assert.equal(seen.asked, 0);
+      }
+    });
   });
 
   test('whose agent no longer knows the migration says so', async (t) => {
