@@ -10,16 +10,19 @@
  * time where there are two processors (`--lanes 1`: one), each in labs of its own, since a file waits
  * for much of its time; those that compare spans of time come last and have the machine to themselves.
  * With GODWIT_TEST_FAILURES=FILE each failed test is written there too, with its reason.
- * A PATTERN picks files whose path holds it or, where no path does, tests whose name matches it.
+ * A PATTERN picks files whose path holds it or, where no path does, tests whose name matches it. One that means nothing is
+ * refused before anything is run.
  */
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, globSync } from 'node:fs';
+import { appendFileSync, globSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { compose } from 'node:stream';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { inspect, parseArgs } from 'node:util';
+import { meantBy } from './test-patterns.ts';
+import type { Meant } from './test-patterns.ts';
 import { corePlan, mayBegin, restPlan } from './test-plan.ts';
 import type { Plan } from './test-plan.ts';
 import { LANES } from './test-times.ts';
@@ -71,22 +74,18 @@ interface Wanted {
   readonly untilMs?: number;
 }
 
-/** Which files run beside which, and which patterns are names of tests. */
-function roundsOf({ kind, files: given }: Wanted, patterns: readonly string[], lanes: number) {
-  const all = given ?? globSync(kinds[kind].glob).toSorted();
-  const byPath = all.filter((file) => patterns.some((pattern) => file.includes(pattern)));
-  const byName = patterns.length > 0 && byPath.length === 0;
-  const files = patterns.length === 0 || byName ? all : byPath;
+const filesOf = ({ kind, files }: Wanted): readonly string[] =>
+  files ?? globSync(kinds[kind].glob).toSorted();
+
+/** Which files run beside which. */
+function roundsOf({ kind }: Wanted, files: readonly string[], lanes: number): Round[] {
   const together = files.filter((file) => !ALONE.has(file));
   const alone = files.filter((file) => ALONE.has(file));
   const rounds: Round[] = [
     { files: together, lanes: kind === 'unit' ? availableParallelism() : lanes },
     { files: alone, lanes: 1 },
   ];
-  return {
-    rounds: rounds.filter((round) => round.files.length > 0),
-    names: byName ? patterns : [],
-  };
+  return rounds.filter((round) => round.files.length > 0);
 }
 
 /** What a run has found so far. */
@@ -98,10 +97,11 @@ class Found {
 }
 
 /** Runs one kind of test file; resolves once everything has been printed. */
-async function runKind(wanted: Wanted, patterns: readonly string[], lanes: number): Promise<Found> {
+async function runKind(wanted: Wanted, { files, names }: Meant, lanes: number): Promise<Found> {
   const found = new Found();
-  const { rounds, names } = roundsOf(wanted, patterns, lanes);
-  for (const round of rounds) {
+  const meant = new Set(files);
+  const own = filesOf(wanted).filter((file) => meant.has(file));
+  for (const round of roundsOf(wanted, own, lanes)) {
     if (wanted.kind === 'unit') {
       await runFiles(wanted.kind, round.files, round.lanes, names, found);
     } else {
@@ -242,10 +242,16 @@ async function main(): Promise<number> {
   const patterns = WORDS.has(first) ? positionals.slice(1) : positionals;
   const { wanted, plan } = wantedOf(word, patterns.length > 0, values, lanes);
 
+  const meant = meantBy(patterns, wanted.flatMap(filesOf), (file) => readFileSync(file, 'utf8'));
+  if ('unknown' in meant) {
+    const named = meant.unknown.map((pattern) => `"${pattern}"`).join(', ');
+    console.error(`${named} is in no path and in no name of a test: nothing was run`);
+    return 2;
+  }
   const totals: Counts = { passed: 0, failed: 0, skipped: 0 };
   const leftOut = [...(plan?.leftOut ?? [])];
   for (const each of wanted) {
-    const { counts, leftOut: late } = await runKind(each, patterns, lanes);
+    const { counts, leftOut: late } = await runKind(each, meant, lanes);
     leftOut.push(...late);
     totals.passed += counts.passed;
     totals.failed += counts.failed;

@@ -24,6 +24,8 @@ async function agentWithFile(t: TestContext) {
   return { ...party, as, file, settings, write };
 }
 
+/** Of documentation (RFC 5737): whatever else runs here, nobody listens there, and a port that is taken is refused. */
+const NOBODYS = '192.0.2.1:1';
 const LIMITS = { migrationsIn: 2, migrationsOut: 8, memoryReserveBytes: 0 };
 
 /** Each of them changes one setting; the agent takes it while it runs. */
@@ -38,7 +40,7 @@ const TAKEN: Readonly<Record<string, Settings>> = {
 };
 /** Of what it has opened. */
 const RESTART: Readonly<Record<string, Settings>> = {
-  addresses: { addresses: ['127.0.0.1:17443'] },
+  addresses: { addresses: [NOBODYS] },
   'drivers.qemu': { drivers: { qemu: { user: 'agent' } } },
   fencing: { fencing: { command: ['fence'], controls: ['10.0.0.254:80'] } },
 };
@@ -55,7 +57,7 @@ describe('an agent that reads its configuration again', () => {
     const { api, config, write, file } = await agentWithFile(t);
     const query = { dryRun: 'false' } as const;
     assert.deepEqual(await api.reload({ query }), { file, taken: [], restart: [], warnings: [] });
-    write({ limits: LIMITS, address: '127.0.0.1:7444', storage: [{ path: '/no/images' }] });
+    write({ limits: LIMITS, address: NOBODYS, storage: [{ path: '/no/images' }] });
     const dry = await api.reload({ query: { dryRun: 'true' } });
     assert.equal(config.limits.migrationsIn, 8);
     const answer = await api.reload({ query });

@@ -20,18 +20,23 @@ const KEPT = /^cache(\/|$)/;
 /** What guests’ TPMs hold outlives their QEMUs: the tests of them look at it themselves. */
 const TPMS = /^tpm(\/|$)/;
 
-/**
- * Agents and the census itself look at links with these; and a process that has checked waits a while for the next question,
- * and ends by itself (`test/agent/preflight/checker-process.test.ts`).
- */
-const PASSING = new Set(['ip', 'cat', 'ovs-vsctl', 'node checker.ts']);
+/** Agents and the census itself look at links with these. */
+const PASSING = new Set(['ip', 'cat', 'ovs-vsctl']);
+/** One that has checked waits a while for the next question of its agent; a second one would be left of a question. */
+const CHECKER = 'node checker.ts';
+
+/** Those that belong to no agent’s rest. Pure. */
+export function staying(processes: readonly string[]): string[] {
+  const waits = processes.indexOf(CHECKER);
+  return processes.filter((name, at) => !PASSING.has(name) && at !== waits);
+}
 
 /** What is on the hosts now. The folder `guests` itself, empty, is nothing. */
 export async function hostsNow(lab: Lab): Promise<HostRemains[]> {
   const census = await labCensus(lab);
   return census.map((host) => ({
     ...host,
-    processes: host.processes.filter((name) => !PASSING.has(name)),
+    processes: staying(host.processes),
     files: host.files.filter((file) => file !== 'guests' && !KEPT.test(file) && !TPMS.test(file)),
   }));
 }
