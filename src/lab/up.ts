@@ -216,6 +216,7 @@ function withContainers(
   if (containers === undefined) return configure;
   return (host, own) => {
     const given = configure?.(host, own);
-    return { ...given, drivers: { ...given?.drivers, criu: containers(own.stateDir) } };
+    const criu = Object.assign({}, containers(own.stateDir), given?.drivers?.['criu']);
+    return { ...given, drivers: { ...given?.drivers, criu } };
   };
 }

@@ -10,6 +10,7 @@
  *                   or stopped answers neither
  *   FAKE_CUDA_IN    the directory within the root of a process that is asked about, which it calls by its own number: of
  *                   one in a container
+ *   FAKE_CUDA_COPY_MS  how much longer the caller waits for a state to be taken away, or given back
  *
  * Files in the directory change what it answers: `uvm` (no checkpoint can be made of it), `broken-restore` (the driver gives
  * up on the process), `mute` (it does not say in which state a process is).
@@ -228,8 +229,10 @@ static int to(int pid, int from, int state) {
 /* By the process's own thread, where it has one: it is waited for as long as it takes. */
 static int through(int pid, int from, int asked, int state) {
   struct process it;
+  const char *slow = getenv("FAKE_CUDA_COPY_MS");
   if (getenv("FAKE_CUDA_IN") == NULL) return to(pid, from, state);
   int result = to(pid, from, asked);
+  if (slow != NULL) usleep((useconds_t)atoi(slow) * 1000);
   while (result == OK && load(pid, &it) && it.state == asked) usleep(1000);
   return result;
 }

@@ -145,7 +145,7 @@ class LookState {
 
 /** As the step `admit` says it; what the guest does not report now is said with the check `state`. */
 async function admissionOf(
-  { id, config, request, seen, driver, memoryBytes: found, guest }: Examining,
+  { id, config, request, seen, driver, memoryBytes: found = 0, guest }: Examining,
   signal: AbortSignal,
 ): Promise<Admission> {
   const { vcpus, macs, unbridged } = seen;
@@ -155,9 +155,7 @@ async function admissionOf(
       return otherwise;
     });
   const routes = unbridged === true ? await reported(routesTo({ guest }, signal), []) : [];
-  const described = async (): Promise<number> =>
-    (await guest.inspect(signal)).description.memoryBytes;
-  const memoryBytes = found || (await reported(described(), 0));
+  const memoryBytes = await reported(guest.neededBytes(found, signal), found);
   return {
     id,
     guest: request.guest,

@@ -46,7 +46,7 @@ export async function scanTree(directory: string, signal: AbortSignal): Promise<
   const top = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
     const own = await top.stat({ bigint: true });
-    const found = new Map([['.', stampOf(own)]]);
+    const found = new Map([['.', stampOfFile(own)]]);
     await lookInto(top, '.', 1, { directory, device: own.dev, found, signal });
     return found;
   } finally {
@@ -71,7 +71,7 @@ async function lookInto(at: FileHandle, key: string, depth: number, look: Look):
     for (const [number, each] of facts.entries()) {
       const name = batch[number];
       if (name === undefined || each === undefined || each.isSocket()) continue;
-      found.set(below(key, name), stampOf(each));
+      found.set(below(key, name), stampOfFile(each));
       if (each.isDirectory() && each.dev === device) inner.push(name);
     }
     if (found.size > MOST_FILES) throw new Error(`${directory} has more than ${MOST_FILES} files`);
@@ -106,7 +106,7 @@ interface Facts {
   readonly ctimeNs: bigint;
 }
 
-function stampOf({ mode, uid, gid, size, ino, ctimeNs }: Facts): Stamp {
+export function stampOfFile({ mode, uid, gid, size, ino, ctimeNs }: Facts): Stamp {
   return { mode: Number(mode), uid: Number(uid), gid: Number(gid), size, ino, ctimeNs };
 }
 

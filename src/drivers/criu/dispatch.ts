@@ -207,7 +207,7 @@ export class Dispatch {
    * that is frozen. What asks the GPU for anything waits from now on.
    */
   async #takeGpus(sender: PageSender): Promise<void> {
-    if (!this.#facts.onGpu) return;
+    if (this.#facts.gpuBytes === undefined) return;
     const { records, gpus } = this.#context;
     this.#over.signal.throwIfAborted();
     const gpu = { pairs: [], helper: await gpus.helper() };

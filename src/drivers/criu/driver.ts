@@ -52,6 +52,8 @@ export class CriuDriver implements DirectDriver {
     compression: ['none', 'zstd'],
     maxStreams: 1,
     postcopyRecovery: false,
+    rehearsals: true,
+    needsMoreThere: true,
     noPostcopy: NO_POSTCOPY,
   } as const;
   readonly #context: HostContext;
@@ -132,7 +134,7 @@ export class CriuDriver implements DirectDriver {
     const pids = await processesIn(cgroup);
     const memoryBytes =
       config.memoryLimit ??
-      own?.memoryBytes ??
+      (own && own.memoryBytes - (own.gpuBytes ?? 0)) ??
       Math.max(LEAST_BYTES, SPARE * (await residentBytes(pids)));
     const handle: CriuHandle | undefined =
       init === undefined

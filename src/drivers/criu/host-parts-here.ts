@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { lstat, realpath } from 'node:fs/promises';
 import type { HostBind } from './binds.ts';
 import type { Obstacle } from './obstacle.ts';
 import type { HostContext } from './host-context.ts';
 import type { ContainerSpec } from './spec.ts';
-import { layerDigest } from './rootfs.ts';
+import { fileDigest, layerDigest } from './rootfs.ts';
 
 /** What a container reads of its host, such as the files of a GPU's driver: the other host has to have the same. */
 
@@ -54,6 +53,9 @@ export async function missingPart(
   return undefined;
 }
 
+/** Of NVIDIA's persistence daemon, which the toolkit mounts where it runs. */
+const GPU_SOCKET = '/run/nvidia-persistenced/socket';
+
 const NOWHERE = 'it is below no directory of `drivers.criu.hostDirs`';
 
 function isBelow(path: string, dirs: readonly string[]): boolean {
@@ -79,8 +81,9 @@ async function digestOf(
   if (!isBelow(real, dirs)) throw new Error(`it leads to ${real}, and ${NOWHERE}`);
   const facts = await lstat(real);
   if (facts.isDirectory()) return layerDigest(real, records.directory, signal);
+  // It has no content: what listens there is each host's own.
+  if (facts.isSocket() && path === GPU_SOCKET)
+    return createHash('sha256').update('socket').digest('hex');
   if (!facts.isFile()) throw new Error('it is neither a directory nor a plain file');
-  const hash = createHash('sha256').update(`file ${facts.mode}`);
-  for await (const part of createReadStream(real, { signal })) hash.update(part as Buffer);
-  return hash.digest('hex');
+  return fileDigest(real, records.directory, signal);
 }

@@ -7,6 +7,8 @@ export const absolute = z
   .string()
   .max(1024)
   .regex(/^\/[^\0]*$/, 'an absolute path');
+/** NVIDIA's toolkit mounts each file of the driver: some sixty of them. */
+export const MOST_HOST_PARTS = 256;
 /** Below /dev. */
 export const GPU_DEVICE = /^nvidia(\d{1,3}|ctl|-uvm|-uvm-tools|-modeset)$/;
 
@@ -14,7 +16,7 @@ export const GPU_DEVICE = /^nvidia(\d{1,3}|ctl|-uvm|-uvm-tools|-modeset)$/;
 export const hostMount = z
   .strictObject({
     destination: absolute,
-    host: z.number().int().nonnegative().max(31),
+    host: z.number().int().nonnegative().max(MOST_HOST_PARTS - 1),
     options: z.array(z.enum(VOLUME_OPTIONS)).max(16).optional(),
   })
   .refine(

@@ -45,8 +45,8 @@ export interface Examined extends Omit<Inspection, 'volumes'> {
   /** What of its root is sent; 0 where it could not be counted in time. */
   readonly rootBytes: number;
   readonly cgroup: string;
-  /** Its processes have state on GPUs. */
-  readonly onGpu: boolean;
+  /** What its processes have on GPUs; undefined: none of them works on one. */
+  readonly gpuBytes: number | undefined;
 }
 
 /** What the movers learn of it. */
@@ -127,7 +127,7 @@ export async function examine(
     checks,
     handsOverMs: handOverMs(allBytes),
     ...(gpu.spec === undefined ? {} : { resumesMs: giveBackMs(gpu.spec.bytes) }),
-    onGpu: gpu.spec !== undefined,
+    gpuBytes: gpu.spec?.bytes,
     nicsHere: network.nics,
     root,
     rootBytes,

@@ -1,18 +1,19 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { systemClock } from '../../clock.ts';
 import { Mutex } from '../../mutex.ts';
-import { scanTree } from './changes.ts';
+import { scanTree, stampOfFile } from './changes.ts';
 import type { Scan } from './changes.ts';
 
 /**
- * Digests of layers that were read before, kept between processes. A layer counts as read where the kernel says the same of
- * each of its files: inode, size, mode, owner and the time of its last change, which no program can set.
+ * Digests of layers, and of single files, that were read before, kept between processes. A layer counts as read where the
+ * kernel says the same of each of its files: inode, size, mode, owner and the time of its last change, which no program can
+ * set.
  */
 
-const MOST_KEPT = 256;
+const MOST_KEPT = 1024;
 /** What changed so shortly before it was read may change again without another time. */
 const SETTLED_NS = 2_000_000_000n;
 
@@ -65,7 +66,9 @@ async function stampOf(
   signal: AbortSignal,
 ): Promise<{ readonly stamp: string; readonly newestNs: bigint } | undefined> {
   try {
-    return stampOfScan(await scanTree(directory, signal));
+    const own = await lstat(directory, { bigint: true });
+    const one = own.isFile() ? new Map([['.', stampOfFile(own)]]) : undefined;
+    return stampOfScan(one ?? (await scanTree(directory, signal)));
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof Error) return undefined;

@@ -6,6 +6,7 @@ import type { GpuDevice } from './host-parts.ts';
 import type { Obstacle } from './obstacle.ts';
 import { ociParts } from './spec.ts';
 import type { OciParts } from './spec.ts';
+import { hookObstacles } from './toolkit-hooks.ts';
 import { jsonOf } from '../../json.ts';
 
 /** What a container's config.json says, in the grammar that travels. Pure. */
@@ -211,15 +212,7 @@ function partObstacles({ linux, hooks, process }: z.infer<typeof whole>): Obstac
     found.push({ device: path, type: 'device', reason: 'a device of this host stays there', hint });
   }
   found.push(...lostObstacles(linux, process));
-  if (hooks !== undefined && Object.keys(hooks as object).length > 0) {
-    const hint = 'Start the container without hooks; Godwit’s own do their work on both hosts.';
-    found.push({
-      device: 'hooks',
-      type: 'programs',
-      reason: 'no program travels between hosts',
-      hint,
-    });
-  }
+  found.push(...hookObstacles(hooks));
   if (process['terminal'] === true) {
     const hint = 'Start the container without a terminal (`terminal: false`, `runc run -d`).';
     found.push({

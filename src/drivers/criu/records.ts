@@ -56,6 +56,8 @@ const record = z.object({
   /** Its first process, once it is restored. */
   init: alive.optional(),
   memoryBytes: z.number().int().nonnegative(),
+  /** As much of that is what it had on GPUs when it was last looked at. */
+  gpuBytes: z.number().int().nonnegative().optional(),
   /** What was made here for it. */
   made: z
     .object({

@@ -55,6 +55,16 @@ export function layerDigest(
   return keptDigest(directory, file, () => readLayer(directory, signal), signal);
 }
 
+/** SHA-256 of a plain file: its mode and its content; kept as those of layers. */
+export function fileDigest(file: string, records: string, signal: AbortSignal): Promise<string> {
+  const read = async (): Promise<string> => {
+    const hash = createHash('sha256').update(`file ${(await lstat(file)).mode}`);
+    for await (const part of createReadStream(file, { signal })) hash.update(part as Buffer);
+    return hash.digest('hex');
+  };
+  return keptDigest(file, path.join(records, '.layers.json'), read, signal);
+}
+
 async function readLayer(directory: string, signal: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
   const queue = [''];

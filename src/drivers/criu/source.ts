@@ -142,14 +142,15 @@ export class CriuSource implements SourceSession {
 
   async configure(setup: StreamSetup, signal: AbortSignal): Promise<void> {
     this.#setup = setup;
-    const { volumes, description } = await this.#examine(signal);
+    const { volumes, description, gpuBytes } = await this.#examine(signal);
     const [{ records }, { name }] = [this.#context, this.handle];
     const { memoryBytes } = description;
     const before = records.readSync(name);
     const mover = { ...ownIdentity(), bootId: bootId() };
     const token = before?.token ?? randomBytes(8).toString('hex');
     const known = withShared(volumes, setup.shared);
-    await records.write(name, { ...before, token, mover, memoryBytes, volumes: known });
+    const own = { token, mover, memoryBytes, gpuBytes, volumes: known };
+    await records.write(name, { ...before, ...own });
   }
 
   async startMemory(address: string, tlsHostname: string | undefined): Promise<void> {

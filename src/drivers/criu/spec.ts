@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { absolute, gpuDevice, gpuSpec, hostMount } from './host-parts.ts';
+import { absolute, gpuDevice, gpuSpec, hostMount, MOST_HOST_PARTS } from './host-parts.ts';
 import type { HostMount } from './host-parts.ts';
 import { overlaps, VOLUME_OPTIONS, volume } from './volume-names.ts';
 
@@ -15,6 +15,8 @@ const cidr = z
   .regex(/^[0-9a-f.:]+\/\d{1,3}$/i, 'an address with its prefix');
 const capability = z.string().regex(/^CAP_[A-Z_]{2,40}$/);
 
+/** Those of its own, and of its host. */
+const MOST_MOUNTS = 64 + MOST_HOST_PARTS;
 /** What a container may mount: nothing of its host. */
 const MOUNTS = ['proc', 'sysfs', 'tmpfs', 'devpts', 'mqueue', 'cgroup'] as const;
 
@@ -130,7 +132,7 @@ export const ociParts = z.strictObject({
   }),
   hostname: z.string().max(64).optional(),
   readonlyRoot: z.boolean(),
-  mounts: z.array(z.union([mount, volumeMount, hostMount])).max(64),
+  mounts: z.array(z.union([mount, volumeMount, hostMount])).max(MOST_MOUNTS),
   devices: z.array(gpuDevice).min(1).max(64).optional(),
   maskedPaths: z.array(absolute).max(64).optional(),
   readonlyPaths: z.array(absolute).max(64).optional(),
@@ -176,7 +178,7 @@ export const containerSpec = z
     hostParts: z
       .array(z.strictObject({ path: absolute, digest: z.string().regex(/^[0-9a-f]{64}$/) }))
       .min(1)
-      .max(32)
+      .max(MOST_HOST_PARTS)
       .optional(),
     gpu: gpuSpec.optional(),
     criu: z.string().max(32),

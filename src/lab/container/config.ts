@@ -15,6 +15,8 @@ export interface ContainerProgram {
   readonly env?: readonly string[] | undefined;
   /** Of the host, that it may use: what config.json says of each. */
   readonly devices?: readonly ContainerDevice[] | undefined;
+  /** As config.json has them, by the moment at which they run. */
+  readonly hooks?: object | undefined;
 }
 
 export interface ContainerDevice {
@@ -74,6 +76,7 @@ export function containerConfig(
     },
     root: { path: 'rootfs' },
     hostname: place.hostname,
+    ...(program?.hooks === undefined ? {} : { hooks: program.hooks }),
     mounts: [
       { destination: '/proc', type: 'proc', source: 'proc' },
       {

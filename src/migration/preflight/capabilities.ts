@@ -20,6 +20,8 @@ export interface Capabilities {
   readonly noPostcopy?: string;
   /** A migration can be turned round at its switch, with the guest as it was: what a rehearsal is. */
   readonly rehearsals?: boolean;
+  /** A guest may need more memory at the destination than is listed of it: what it has on devices becomes memory. */
+  readonly needsMoreThere?: boolean;
   /** A guest can be without a device while it moves: it is unplugged for that. */
   readonly unplugs?: boolean;
   /** It can get devices of the destination's own there, by their names. */

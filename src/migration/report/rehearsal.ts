@@ -23,7 +23,7 @@ const MOST_MS = 365 * 86_400_000;
 
 /** `sample`: the last look at the stream. Undefined where the migration was no rehearsal. */
 export function rehearsalOf(
-  { plan, cameTo }: Pick<SourceState, 'plan' | 'cameTo'>,
+  { plan, cameTo, known }: Pick<SourceState, 'plan' | 'cameTo' | 'known'>,
   sample: MemorySample | undefined,
   { totalMs }: Stand,
 ): Rehearsal | undefined {
@@ -31,6 +31,9 @@ export function rehearsalOf(
   if (rehearse !== true) return undefined;
   const stoodStill = totalMs === undefined ? {} : { stoodStillMs: totalMs };
   if (cameTo === undefined) return { maxDowntimeMs, ...stoodStill };
+  // Its driver has work of its own at the switch, such as CRIU's dump and restore, which a rehearsal does not come to.
+  if (known.handsOverMs !== undefined)
+    return { switches: cameTo, maxDowntimeMs, ...stoodStill };
   const several = streams > 1 || compress === 'zstd';
   const precopyMs = several ? SEVERAL_SWITCH_MS : SWITCH_MS;
   const pagesMs = cameTo === 'postcopy' ? 0 : msToSend(sample);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, readFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -9,12 +9,11 @@ import { filesOf } from '../../../src/drivers/criu/processes.ts';
 import { removeTree } from '../../../src/host/remove-tree.ts';
 import { refusals, TLS_NAME, Trial } from '../../conformance/trial.ts';
 import { until } from '../../until.ts';
-import { makeGpuPlace, REAL_LIBRARY, turnsIn } from './gpu-place.ts';
+import { GPU_MIB as MIB, makeGpuPlace, REAL_LIBRARY, turnsIn } from './gpu-place.ts';
 import type { GpuPlace } from './gpu-place.ts';
 import { makeContainerSite } from './trial-container.ts';
 import type { ContainerSite } from './trial-container.ts';
 
-const MIB = Number(process.env['GODWIT_TEST_GPU_MIB'] ?? 16);
 const TURNS = 5;
 const skip = process.getuid?.() === 0 ? false : 'CRIU and runc need root';
 
@@ -30,11 +29,14 @@ describe('a container that works on a GPU', { skip }, () => {
   after(() => removeTree(directory));
 
   /** Each with a container of its own. */
-  async function begin(name: string, more: Record<string, unknown> = {}): Promise<void> {
+  async function begin(
+    name: string,
+    { byToolkit = false, ...more }: { byToolkit?: boolean; gpuLibrary?: string } = {},
+  ): Promise<void> {
     const own = await mkdtemp(path.join(directory, `${name}-`));
     place = await makeGpuPlace(own, MIB);
-    const { section = {} } = place.differs;
-    site = await makeContainerSite({ ...place.differs, section: { ...section, ...more } });
+    const differs = byToolkit ? await place.byToolkit() : place.differs;
+    site = await makeContainerSite({ ...differs, section: { ...differs.section, ...more } });
     trial = new Trial(site);
     await untilItWorks('a');
   }
@@ -71,13 +73,15 @@ describe('a container that works on a GPU', { skip }, () => {
     return { pid };
   }
 
-  test('moves with the state that it has there, and works on', async () => {
-    await begin('moves');
+  /** Moves the container that has begun, and sees it work on. */
+  async function moves(): Promise<void> {
     try {
       const { pid } = await infoOf();
       await place.says(`${pid}, GPU-a0a0a0a0-a0a0-a0a0-a0a0-a0a0a0a0a0a0, ${MIB}\n`);
       const { source, destination, memoryAddress, description } = await trial.prepare('precopy');
       const { gpu } = description.spec as { gpu?: { bytes: number } };
+      const limits = await source.inspect({ mode: 'precopy', ...trial.shape }, trial.signal);
+      assert.ok((limits.handsOverMs ?? 0) > 0 && (limits.resumesMs ?? 0) > 0, 'as its memory needs');
       assert.ok(gpu !== undefined && gpu.bytes >= MIB * 1024 ** 2);
       await source.startMemory(memoryAddress, TLS_NAME, trial.signal);
       await trial.heard('source', 'pre-switchover');
@@ -102,6 +106,19 @@ describe('a container that works on a GPU', { skip }, () => {
     } finally {
       await end();
     }
+  }
+
+  test('moves with the state that it has there, and works on', async () => {
+    await begin('moves');
+    await moves();
+  });
+
+  test('moves where NVIDIA’s Container Toolkit has started it', async () => {
+    await begin('toolkit', { byToolkit: true });
+    const { pid } = await infoOf();
+    const mounted = await readFile(`/proc/${pid}/mountinfo`, 'utf8');
+    assert.match(mounted, / \/proc\/(driver\/nvidia\/params|version) /, 'its hooks have run');
+    await moves();
   });
 
   test('works on at the source after a cancel with all of its state in memory', async () => {

@@ -1,9 +1,19 @@
 import { execFile } from 'node:child_process';
-import { copyFile, mkdir, readdir, readFile, realpath, stat, writeFile } from 'node:fs/promises';
+import {
+  copyFile,
+  mkdir,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import type { ContainerDevice } from '../../../src/lab/container/config.ts';
 import { librariesOf } from '../../../src/lab/image/program.ts';
+import { asToolkit } from './toolkit-place.ts';
 import type { Differs } from './trial-container.ts';
 
 /**
@@ -17,11 +27,14 @@ const LOG = '/log';
 const STATES = '/fake-cuda';
 
 export const REAL_LIBRARY = process.env['GODWIT_TEST_GPU'];
+export const GPU_MIB = Number(process.env['GODWIT_TEST_GPU_MIB'] ?? 16);
 
 export interface GpuPlace {
   /** The driver's library. */
   readonly library: string;
   readonly differs: Differs;
+  /** The same container as NVIDIA's Container Toolkit starts it. */
+  readonly byToolkit: () => Promise<Differs>;
   /** What the driver is to say of who works on its GPU; nothing of it where there is a real one. */
   says(apps: string): Promise<void>;
   restore(): void;
@@ -40,7 +53,7 @@ export async function makeGpuPlace(directory: string, mib: number): Promise<GpuP
   const args = ['/worker', String(mib), LOG];
   if (REAL_LIBRARY !== undefined) return onRealGpu(REAL_LIBRARY, { layer, args }, layers);
   const library = path.join(layer, 'lib/libcuda.so.1');
-  await compile('fake-cuda.c', library, ['-shared', '-fPIC']);
+  await compile('fake-cuda.c', library, ['-shared', '-fPIC', '-Wl,-soname,libcuda.so.1']);
   const programs = path.join(directory, 'bin');
   const apps = path.join(directory, 'apps');
   await mkdir(programs);
@@ -52,10 +65,18 @@ export async function makeGpuPlace(directory: string, mib: number): Promise<GpuP
   process.env['FAKE_CUDA_IN'] = STATES;
   process.env['PATH'] = `${programs}:${before['PATH'] ?? ''}`;
   const env = [`FAKE_CUDA=${STATES}`, 'FAKE_CUDA_FILE=/dev/nvidia0'];
+  const differs = {
+    program: { layer, args, env },
+    section: { layerDirs: [layers], gpuLibrary: library },
+  };
   return {
-    differs: {
-      program: { layer, args, env },
-      section: { layerDirs: [layers], gpuLibrary: library },
+    differs,
+    byToolkit: async () => {
+      const driver = path.join(directory, 'driver');
+      await mkdir(driver);
+      await rename(library, path.join(driver, 'libcuda.so.580.1'));
+      const gpuLibrary = path.join(driver, 'libcuda.so.580.1');
+      return asToolkit(driver, { ...differs, section: { ...differs.section, gpuLibrary } }, directory);
     },
     library,
     says: (text) => writeFile(apps, text),
@@ -86,12 +107,14 @@ async function onRealGpu(
     devices.push({ path: `/dev/${name}`, major: (rdev >>> 8) & 0xfff, minor: rdev & 0xff });
   }
   const env = [`LD_LIBRARY_PATH=/lib:${driver}`];
+  const differs = {
+    program: { ...program, env, devices },
+    binds: [{ source: driver, destination: driver, options: ['ro'] }],
+    section: { layerDirs: [layers], gpuLibrary: library, hostDirs: [driver] },
+  };
   return {
-    differs: {
-      program: { ...program, env, devices },
-      binds: [{ source: driver, destination: driver, options: ['ro'] }],
-      section: { layerDirs: [layers], gpuLibrary: library, hostDirs: [driver] },
-    },
+    differs,
+    byToolkit: () => asToolkit(driver, differs, path.dirname(layers)),
     library,
     says: async () => undefined,
     restore() {},
@@ -108,13 +131,18 @@ function uuidOf(byte: number): string {
   return digits.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }
 
-/** What the worker has said: its turns, and the one sum that all of them have; undefined before the first. */
-export async function turnsIn(file: string): Promise<{ turns: number[]; sums: Set<string> }> {
+/** What the worker has said: its turns, when each of them was (ms), and the one sum that all of them have. */
+export async function turnsIn(
+  file: string,
+): Promise<{ turns: number[]; sums: Set<string>; atMs: number[] }> {
   const text = await readFile(file, 'utf8').catch(() => '');
-  const lines = text.split('\n').filter((line) => /^\d+ [0-9a-f]{16}$/.test(line));
-  const words = lines.map((line) => line.split(' '));
+  const words = text
+    .split('\n')
+    .filter((line) => /^\d+ [0-9a-f]{16} \d+$/.test(line))
+    .map((line) => line.split(' '));
   return {
     turns: words.map(([turn]) => Number(turn)),
     sums: new Set(words.map(([, sum]) => sum ?? '')),
+    atMs: words.map(([, , at]) => Number(at)),
   };
 }

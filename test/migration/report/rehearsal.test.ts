@@ -12,11 +12,11 @@ const says = (type: 'stopped' | 'resumed' | 'active'): SourceEvent => ({
   type: 'hypervisor',
   event: { type } as HypervisorEvent,
 });
-const rehearsal = { plan: planned({ rehearse: true }) };
+const rehearsal = { plan: planned({ rehearse: true }), known: {} };
 
 describe('what a rehearsal has found out', () => {
   test('is nothing of a migration', () => {
-    assert.equal(rehearsalOf({ plan: planned() }, sampleOf(), {}), undefined);
+    assert.equal(rehearsalOf({ plan: planned(), known: {} }, sampleOf(), {}), undefined);
   });
 
   test('is no switch where it did not come to one', () => {
@@ -39,6 +39,12 @@ describe('what a rehearsal has found out', () => {
     const sample = sampleOf({ remainingBytes: 1 << 30, rate: 1_000_000 });
     const found = rehearsalOf({ ...rehearsal, cameTo: 'postcopy' }, sample, {});
     assert.ok((found?.expectedDowntimeMs ?? Infinity) < 100);
+  });
+
+  test('is no downtime where the driver has work of its own at the switch', () => {
+    const state = { ...rehearsal, known: { handsOverMs: 40_000 }, cameTo: 'precopy' } as const;
+    const found = rehearsalOf(state, sampleOf({ remainingBytes: 5_000_000 }), { totalMs: 7 });
+    assert.deepEqual(found, { switches: 'precopy', maxDowntimeMs: 100, stoodStillMs: 7 });
   });
 
   test('is no figure where nobody looked', () => {

@@ -125,6 +125,12 @@ export class SourceGuest {
     }
   }
 
+  /** What a destination is asked to admit, bytes. `listed`: 0 where the listing of guests does not say. */
+  async neededBytes(listed: number, signal: AbortSignal): Promise<number> {
+    if (listed > 0 && this.capabilities.needsMoreThere !== true) return listed;
+    return Math.max(listed, (await this.inspect(signal)).description.memoryBytes);
+  }
+
   async #inspectNow(signal: AbortSignal): Promise<Inspection> {
     const session = await this.session(signal);
     return session.inspect(

@@ -79,8 +79,7 @@ export const LIFECYCLE: Lifecycle = {
       // Reading the guest may begin while the destination’s mover starts.
       guest.inspect(signal).catch(() => {});
       const { vcpus, macs } = request;
-      const memoryBytes =
-        request.memoryBytes || (await guest.inspect(signal)).description.memoryBytes;
+      const memoryBytes = await guest.neededBytes(request.memoryBytes, signal);
       const routes = request.unbridged === true ? await routesTo(context, signal) : [];
       const own = await context.hostFacts();
       const askedMs = systemClock.wallMs();
