@@ -18,7 +18,7 @@ import { labHost } from '../../src/lab/state.ts';
 import { cgroupsOf, containerRunsOn } from '../../src/lab/witness/containers.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import { bringContainers } from '../drivers/criu/bring.ts';
-import { GPU_MIB, makeGpuPlace, REAL_LIBRARY, turnsIn } from '../drivers/criu/gpu-place.ts';
+import { GPU_MIB, makeGpuPlace, turnsIn } from '../drivers/criu/gpu-place.ts';
 import type { GpuPlace } from '../drivers/criu/gpu-place.ts';
 import { until } from '../until.ts';
 import { godwit } from './support/cli.ts';
@@ -63,7 +63,7 @@ describe('a container that works on a GPU, moved by two agents', { skip }, () =>
     const base = { name: BOX, host: 'a', ...none, program };
     await startContainer(world.lab, { ...base, ...(binds === undefined ? {} : { binds }) });
     await untilItWorks();
-    await place.says(`${await pidOf('a')}, GPU-a0a0a0a0-a0a0-a0a0-a0a0-a0a0a0a0a0a0, ${GPU_MIB}\n`);
+    await saysWhoWorks();
   });
   after(async () => {
     await world?.close();
@@ -78,6 +78,10 @@ describe('a container that works on a GPU, moved by two agents', { skip }, () =>
     const state = await labRunc(runcRoot(stateDir(host)), ['state', BOX]);
     return z.object({ pid: z.number() }).parse(JSON.parse(state)).pid;
   }
+  /** To the stand-in for the driver, which does not see it. */
+  async function saysWhoWorks(): Promise<void> {
+    await place.says(`${await pidOf(at)}, GPU-a0a0a0a0-a0a0-a0a0-a0a0-a0a0a0a0a0a0, ${GPU_MIB}\n`);
+  }
   /** Its log on that host, where it was started or where it was brought. */
   function logOn(host: Host): string {
     const brought = path.join(stateDir(host), 'containers', BOX, 'upper/log');
@@ -90,7 +94,7 @@ describe('a container that works on a GPU, moved by two agents', { skip }, () =>
   }
 
   /** At exactly one host, where it says more turns than before: each of them once, and always the same sum. */
-  async function untilItWorks(): Promise<number> {
+  async function untilItWorks(): Promise<void> {
     if (world !== undefined && (await containerRunsOn(world.lab, BOX)).length > 0)
       assert.deepEqual(await containerRunsOn(world.lab, BOX), [at]);
     const from = (await turnsIn(logOn(at))).turns.length;
@@ -98,11 +102,10 @@ describe('a container that works on a GPU, moved by two agents', { skip }, () =>
       (await turnsIn(logOn(at))).turns.length > from + 2 ? true : undefined,
     );
     assert.deepEqual(await containerRunsOn(world.lab, BOX), [at]);
-    const { turns, sums, atMs } = await turnsIn(logOn(at));
+    const { turns, sums } = await turnsIn(logOn(at));
     assert.equal(sums.size, 1, `what is on the GPU changed: ${[...sums].join()}`);
     const expected = [...turns.keys()].map((index) => index + 1);
     assert.deepEqual(turns, expected, 'each turn once');
-    return Math.max(0, ...atMs.slice(1).map((each, index) => each - (atMs[index] ?? each)));
   }
 
   /** The longest time between two turns since `from`, ms. */
@@ -132,6 +135,7 @@ describe('a container that works on a GPU, moved by two agents', { skip }, () =>
       report = await lastReport(from);
       at = end;
       await untilItWorks();
+      await saysWhoWorks();
     });
     assert.ok(report !== undefined);
     t.diagnostic(
@@ -146,7 +150,7 @@ describe('a container that works on a GPU, moved by two agents', { skip }, () =>
       const { exit, out, err } = await godwit(world, verb, BOX, '--to', 'b');
       assert.equal(exit, 0, out + err);
       t.diagnostic(out);
-      if (verb === 'check') assert.match(out, /on GPUs: about [\d.]+ s to take away/);
+      if (verb === 'check') assert.match(out, /on GPUs: their work stands still for about \d+ s/);
     }
     await untilItWorks();
     await untilNoneLeft(world, 'b');
@@ -162,15 +166,20 @@ describe('a container that works on a GPU, moved by two agents', { skip }, () =>
   });
 
   test('moves there and back with its connection, and each turn is there once', async (t) => {
+    const memory: number[] = [];
     for (const to of ['b', 'a'] as const) {
       const from = at;
       const report = await byCommand(t, ['migrate', BOX, '--to', to], to);
       assert.equal(report.runsAt, 'destination');
+      memory.push(report.memoryBytes ?? 0);
       const said = await godwit(world, 'report', report.id);
       assert.equal(said.exit, 0, said.err);
       t.diagnostic(said.out);
       await untilNoneLeft(world, from);
     }
+    const [there = 0, back = 0] = memory;
+    assert.ok(there > GPU_MIB * MIB, 'what it has on the GPU comes as memory');
+    assert.ok(back < 1.2 * there, `it needs more each time that it moves: ${memory.join()}`);
   });
 
   /** Begins a move, does harm at a moment of it, and sees it work at exactly one host afterwards. */
@@ -188,9 +197,12 @@ describe('a container that works on a GPU, moved by two agents', { skip }, () =>
       report = await reportAtEnd(world, from, id, MOVE_MS);
       at = report.runsAt === 'destination' ? to : from;
       await untilItWorks();
+      await saysWhoWorks();
     });
     assert.ok(report !== undefined);
-    t.diagnostic(`${report.outcome}, runs at the ${report.runsAt}: ${report.error?.message ?? 'no error'}`);
+    t.diagnostic(
+      `${report.outcome}, runs at the ${report.runsAt}: ${report.error?.message ?? 'no error'}`,
+    );
     t.diagnostic(phasesOf(report));
     await until(`nothing left of the state in memory`, 30_000, async () =>
       (await recordOn(at)).gpu === undefined ? true : undefined,
@@ -245,7 +257,11 @@ describe('a container that works on a GPU, moved by two agents', { skip }, () =>
   test('works on at its source where its GPU is at work for longer than a lock waits', async (t) => {
     signalProcess(await pidOf(at), 'SIGUSR1');
     const before = (await turnsIn(logOn(at))).turns.length;
-    const report = await harmed(t, async () => undefined, async () => undefined);
+    const report = await harmed(
+      t,
+      async () => undefined,
+      async () => undefined,
+    );
     assert.equal(report.outcome, 'failed');
     assert.equal(report.runsAt, 'source');
     assert.match(report.error?.message ?? '', /CUDA_ERROR_NOT_READY/);
@@ -255,6 +271,5 @@ describe('a container that works on a GPU, moved by two agents', { skip }, () =>
   test('moves after all that', async (t) => {
     const to = other(at);
     await byCommand(t, ['migrate', BOX, '--to', to], to);
-    assert.equal(REAL_LIBRARY === undefined || GPU_MIB > 0, true);
   });
 });

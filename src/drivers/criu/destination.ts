@@ -137,9 +137,8 @@ export class CriuDestination implements DestinationSession {
     const made = { ...network, overlay: spec.layers.length > 0, cgroup, volumes, shared };
     // One that moves cold has ended, and has nothing on a GPU.
     const gpu = this.#options.isCold === true ? {} : await gpuPairs(this.#context, spec, signal);
-    const gpuBytes = spec.gpu?.bytes;
-    const known = { token, mover, migration: this.#options.migration, memoryBytes, gpuBytes };
-    await records.write(guest, { ...known, made, ...gpu });
+    const known = { token, mover, memoryBytes, gpuBytes: spec.gpu?.bytes };
+    await records.write(guest, { ...known, migration: this.#options.migration, made, ...gpu });
     const bundle = await this.#makeBundle(spec, made, signal);
     const arrival = new Arrival(this.#context, handle, bundle, this.#options);
     await arrival.open(setup);

@@ -8,6 +8,9 @@ import type { GpuSpec } from './host-parts.ts';
 /** Measured on one H200, bytes/s: docs/measurements/containers.md. */
 const TAKEN_BYTES_PER_S = 1.75e9;
 const GIVEN_BYTES_PER_S = 5.9e9;
+/** Of what was on GPUs, as memory of the container: read, compared and sent; and what the freeze takes of it. */
+const SENT_BYTES_PER_S = 0.21e9;
+const FROZEN_BYTES_PER_S = 0.3e9;
 /** Slower than measured: eight H100s gave back 290 GB in 122 s, at 2.4 GB/s (nvcf#1183). */
 const GIVE_TIMES = 10;
 /** What the driver needs beside what is on the GPU. */
@@ -118,8 +121,15 @@ export function giveBackMs(bytes: number): number {
   return 60_000 + Math.ceil((GIVE_TIMES * bytes * 1000) / GIVEN_BYTES_PER_S);
 }
 
-/** How long the GPU's work stands still beside what the link needs, for people. */
+/** How long the GPU's work stands still, for people: as it was measured, on a machine and a link with nothing else to do. */
 export function predictedSeconds(bytes: number): string {
-  const seconds = (rate: number): string => (bytes / rate).toFixed(1);
-  return `about ${seconds(TAKEN_BYTES_PER_S)} s to take away, ${seconds(GIVEN_BYTES_PER_S)} s to give back`;
+  const parts = [
+    [TAKEN_BYTES_PER_S, 'to take away'],
+    [SENT_BYTES_PER_S, 'to send as memory'],
+    [FROZEN_BYTES_PER_S, 'frozen'],
+    [GIVEN_BYTES_PER_S, 'to give back'],
+  ] as const;
+  const all = parts.reduce((sum, [rate]) => sum + bytes / rate, 0);
+  const each = parts.map(([rate, what]) => `${(bytes / rate).toFixed(1)} s ${what}`);
+  return `their work stands still for about ${all.toFixed(0)} s, longer on a busy machine or a slow link: ${each.join(', ')}`;
 }

@@ -16,7 +16,11 @@ export const GPU_DEVICE = /^nvidia(\d{1,3}|ctl|-uvm|-uvm-tools|-modeset)$/;
 export const hostMount = z
   .strictObject({
     destination: absolute,
-    host: z.number().int().nonnegative().max(MOST_HOST_PARTS - 1),
+    host: z
+      .number()
+      .int()
+      .nonnegative()
+      .max(MOST_HOST_PARTS - 1),
     options: z.array(z.enum(VOLUME_OPTIONS)).max(16).optional(),
   })
   .refine(

@@ -40,7 +40,7 @@ export async function lookAtGpus(
   if (obstacles.length > 0 || typeof facts === 'string')
     return { spec: undefined, obstacles, checks: [] };
   const { bytes } = use;
-  const evidence = `${formatBytes(bytes)} on GPUs: ${predictedSeconds(bytes)}, and what the link takes between`;
+  const evidence = `${formatBytes(bytes)} on GPUs: ${predictedSeconds(bytes)}`;
   const spec: GpuSpec = {
     gpus: facts.gpus.map(({ name, uuid }) => ({ name, uuid })),
     driver: facts.gpus[0]?.driver ?? '',

@@ -148,8 +148,7 @@ export class CriuSource implements SourceSession {
     const before = records.readSync(name);
     const mover = { ...ownIdentity(), bootId: bootId() };
     const token = before?.token ?? randomBytes(8).toString('hex');
-    const known = withShared(volumes, setup.shared);
-    const own = { token, mover, memoryBytes, gpuBytes, volumes: known };
+    const own = { token, mover, memoryBytes, gpuBytes, volumes: withShared(volumes, setup.shared) };
     await records.write(name, { ...before, ...own });
   }
 

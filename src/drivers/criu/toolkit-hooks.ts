@@ -29,8 +29,7 @@ const LEGACY: ReadonlySet<string> = new Set([
   'nvidia-container-cli',
 ]);
 
-const PLAIN_HINT =
-  'Start the container without hooks; Godwit’s own do their work on both hosts.';
+const PLAIN_HINT = 'Start the container without hooks; Godwit’s own do their work on both hosts.';
 const LEGACY_HINT =
   'Start it by CDI, which says in config.json what it mounts: `nvidia-ctk cdi generate`, and `nvidia-ctk config --in-place --set nvidia-container-runtime.mode=cdi`.';
 
@@ -39,7 +38,9 @@ export function hookObstacles(hooks: unknown): Obstacle[] {
   if (hooks === undefined || hooks === null) return [];
   const parsed = given.safeParse(hooks);
   if (!parsed.success)
-    return [{ device: 'hooks', type: 'programs', reason: 'they are in no known form', hint: PLAIN_HINT }];
+    return [
+      { device: 'hooks', type: 'programs', reason: 'they are in no known form', hint: PLAIN_HINT },
+    ];
   const all = Object.entries(parsed.data).flatMap(([stage, list]) =>
     (list ?? []).map((each) => obstacleOf(stage, each)),
   );
@@ -50,7 +51,10 @@ function obstacleOf(stage: string, { path, args = [] }: Hook): Obstacle | undefi
   const program = path.split('/').at(-1) ?? '';
   const verb = verbOf(program, args);
   if (stage === STAGE && verb !== undefined && DONE.has(verb)) return undefined;
-  const device = `the hook ${[program, verb].filter((each) => each !== undefined).join(' ')}`.slice(0, 200);
+  const device = `the hook ${[program, verb].filter((each) => each !== undefined).join(' ')}`.slice(
+    0,
+    200,
+  );
   const type = 'program';
   if (LEGACY.has(program)) {
     const reason = 'it mounts the driver’s files where config.json does not say so';

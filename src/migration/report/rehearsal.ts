@@ -32,8 +32,7 @@ export function rehearsalOf(
   const stoodStill = totalMs === undefined ? {} : { stoodStillMs: totalMs };
   if (cameTo === undefined) return { maxDowntimeMs, ...stoodStill };
   // Its driver has work of its own at the switch, such as CRIU's dump and restore, which a rehearsal does not come to.
-  if (known.handsOverMs !== undefined)
-    return { switches: cameTo, maxDowntimeMs, ...stoodStill };
+  if (known.handsOverMs !== undefined) return { switches: cameTo, maxDowntimeMs, ...stoodStill };
   const several = streams > 1 || compress === 'zstd';
   const precopyMs = several ? SEVERAL_SWITCH_MS : SWITCH_MS;
   const pagesMs = cameTo === 'postcopy' ? 0 : msToSend(sample);

@@ -81,7 +81,10 @@ describe('a container that works on a GPU', { skip }, () => {
       const { source, destination, memoryAddress, description } = await trial.prepare('precopy');
       const { gpu } = description.spec as { gpu?: { bytes: number } };
       const limits = await source.inspect({ mode: 'precopy', ...trial.shape }, trial.signal);
-      assert.ok((limits.handsOverMs ?? 0) > 0 && (limits.resumesMs ?? 0) > 0, 'as its memory needs');
+      assert.ok(
+        (limits.handsOverMs ?? 0) > 0 && (limits.resumesMs ?? 0) > 0,
+        'as its memory needs',
+      );
       assert.ok(gpu !== undefined && gpu.bytes >= MIB * 1024 ** 2);
       await source.startMemory(memoryAddress, TLS_NAME, trial.signal);
       await trial.heard('source', 'pre-switchover');

@@ -76,7 +76,11 @@ export async function makeGpuPlace(directory: string, mib: number): Promise<GpuP
       await mkdir(driver);
       await rename(library, path.join(driver, 'libcuda.so.580.1'));
       const gpuLibrary = path.join(driver, 'libcuda.so.580.1');
-      return asToolkit(driver, { ...differs, section: { ...differs.section, gpuLibrary } }, directory);
+      return asToolkit(
+        driver,
+        { ...differs, section: { ...differs.section, gpuLibrary } },
+        directory,
+      );
     },
     library,
     says: (text) => writeFile(apps, text),

@@ -38,7 +38,9 @@ test('names what cannot move, each with a way out', () => {
   assert.deepEqual(devices(config((one) => ({ ...one, mounts: [bind] }))), ['/data']);
   const hidden = { ...bind, type: 'none', options: ['rbind'] };
   assert.deepEqual(devices(config((one) => ({ ...one, mounts: [hidden] }))), ['/data']);
-  assert.deepEqual(devices(config((one) => ({ ...one, hooks: { prestart: [] } }))), ['hooks']);
+  assert.deepEqual(devices(config((one) => ({ ...one, hooks: { prestart: [{ path: '/x' }] } }))), [
+    'the hook x',
+  ]);
   const terminal = (one: Config) => ({ ...one, process: { ...one.process, terminal: true } });
   assert.deepEqual(devices(config(terminal)), ['the terminal']);
   const systemd = (one: Config) => ({ ...one, process: { ...one.process, args: ['/sbin/init'] } });

@@ -99,4 +99,21 @@ describe('the digest of a layer', () => {
       assert.equal(reads, from + 1, damaged);
     }
   });
+
+  test('of a single file is kept as well, until that changes', async () => {
+    const single = path.join(top, 'libcuda.so.580');
+    await writeFile(single, 'one');
+    let own = 0;
+    const once = (): Promise<string> =>
+      keptDigest(single, file, async () => ((own += 1), DIGEST), signal);
+    await until('the file to be kept', 20_000, async () => {
+      const before = own;
+      await once();
+      return own === before ? true : undefined;
+    });
+    const before = own;
+    await writeFile(single, 'other');
+    await once();
+    assert.equal(own, before + 1);
+  });
 });

@@ -48,6 +48,25 @@ test('an inspection that is broken off for whoever asked for it is not begun aga
   assert.equal(asked(), 1);
 });
 
+test('a destination is asked to admit what a guest needs there, where its driver says that this is more', async () => {
+  const needed = async (needsMoreThere: boolean, listed: number): Promise<number> => {
+    const description = { memoryBytes: 3000 };
+    const session = {
+      onEvent: () => undefined,
+      inspect: async () => ({ checks: [], description }),
+    };
+    const driver = { capabilities: { needsMoreThere }, openSource: async () => session };
+    const settings = migrationSettings.parse({});
+    const given = driver as unknown as DirectDriver;
+    const guest = new SourceGuest(given, HANDLE, settings, () => {});
+    return guest.neededBytes(listed, new AbortController().signal);
+  };
+  assert.equal(await needed(true, 200), 3000);
+  assert.equal(await needed(true, 4000), 4000);
+  assert.equal(await needed(false, 200), 200);
+  assert.equal(await needed(false, 0), 3000, 'its listing does not say');
+});
+
 /** A hypervisor whose first session loses its monitor; `opens` says what comes of each later try. */
 function cutOff(opens: readonly ('session' | 'unreachable' | 'lost')[]) {
   const events: HypervisorEvent[] = [];
