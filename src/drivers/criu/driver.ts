@@ -201,8 +201,10 @@ export class CriuDriver implements DirectDriver {
     const handle = handleOf(given);
     const { name } = handle;
     const life = await this.life(handle);
-    const listed = (await this.#context.runc.state(name, signal)) ?? this.#stoppedHere(handle);
-    if (life.state === 'gone' || listed === undefined) {
+    const known = await this.#context.runc.state(name, signal);
+    const listed = known ?? this.#stoppedHere(handle);
+    const isOver = life.state === 'gone' && !this.#isLeft(handle, known);
+    if (isOver || listed === undefined) {
       const reason = life.state === 'gone' ? life.reason : 'runc knows no such container';
       throw godwitError('GODWIT_HYPERVISOR_LOST', { side: 'source', guest: name, reason });
     }
@@ -211,11 +213,21 @@ export class CriuDriver implements DirectDriver {
     return session;
   }
 
-  /** One that was shut down, and that runc has forgotten in the middle of its new start. */
+  /** It has moved away and was ended, and some of it is here still: who took that over goes on with it. */
+  #isLeft({ name, token }: CriuHandle, known: Listed | undefined): boolean {
+    const record = this.#context.records.readSync(name);
+    const isIt = token === undefined || token === record?.token;
+    // Another one of that name may have been started since.
+    return (
+      record?.leaving === 'sent' && isIt && (known === undefined || known.status === 'stopped')
+    );
+  }
+
+  /** One that was shut down or has left, and that runc has forgotten in the midst of its new start or its removal. */
   #stoppedHere({ name }: CriuHandle): Listed | undefined {
-    const down = this.#context.records.readSync(name)?.down;
-    if (down === undefined) return undefined;
-    const { bundle } = down;
+    const record = this.#context.records.readSync(name);
+    if (record?.down === undefined && record?.leaving !== 'sent') return undefined;
+    const bundle = record.down?.bundle ?? '';
     return { id: name, pid: 0, status: 'stopped', bundle, rootfs: path.join(bundle, 'rootfs') };
   }
 

@@ -17,6 +17,11 @@ export async function removeDirectory(
   directory: string,
 ): Promise<void> {
   await unmountBelow({ mountsOf, run: (argv) => runc.run(argv) }, directory);
+  if (mountsOf !== undefined) {
+    // A process that was started since in a mount namespace of its own has these mounts, too, and they keep the directory.
+    const own = { run: (argv: readonly string[]) => runc.run(argv, { mountsOf: undefined }) };
+    await unmountBelow(own, directory);
+  }
   await removeTree(directory);
 }
 

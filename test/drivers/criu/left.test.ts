@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { chmod, mkdir, mkdtemp, readdir, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, test } from 'node:test';
+import { CriuDriver } from '../../../src/drivers/criu/driver.ts';
+import type { CriuHandle } from '../../../src/drivers/criu/handle.ts';
+import { criuOptions } from '../../../src/drivers/criu/options.ts';
+import { Records } from '../../../src/drivers/criu/records.ts';
+import type { ContainerRecord } from '../../../src/drivers/criu/records.ts';
+import { hasCode } from '../../../src/errors.ts';
+import { bootId, ownIdentity } from '../../../src/host/process.ts';
+import { removeTree } from '../../../src/host/remove-tree.ts';
+
+let directory: string;
+beforeEach(async () => {
+  directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-left-'));
+});
+afterEach(() => removeTree(directory));
+
+const soon = (): AbortSignal => AbortSignal.timeout(10_000);
+/** No process has its start. */
+const ENDED = { ...ownIdentity(), startTicks: 1, bootId: bootId() };
+const HANDLE: CriuHandle = { driver: 'criu', name: 'box', memoryBytes: 1, init: ENDED };
+
+/** A driver with that record of a container whose first process has ended; `listed`: what runc says. */
+async function driverWith(change: Partial<ContainerRecord>, listed: object[] = []) {
+  const records = new Records(path.join(directory, 'containers'));
+  await records.write('box', { token: 't', mover: ownIdentity(), memoryBytes: 1, ...change });
+  const programs = path.join(directory, 'bin');
+  await mkdir(programs);
+  await mkdir(path.join(directory, 'runc'));
+  await writeFile(path.join(programs, 'runc'), `#!/bin/sh\necho '${JSON.stringify(listed)}'\n`);
+  await chmod(path.join(programs, 'runc'), 0o755);
+  const options = criuOptions.parse({ programs, root: path.join(directory, 'runc') });
+  return new CriuDriver('a', options, records.directory);
+}
+
+const named = (status: string, pid: number): object => {
+  return { id: 'box', pid, status, bundle: '/b', rootfs: '/b/rootfs' };
+};
+
+test('a container that has left and was ended is taken down by who takes over, whatever runc still knows of it', async () => {
+  for (const listed of [[], [named('stopped', 0)]]) {
+    const driver = await driverWith({ leaving: 'sent' }, listed);
+    const session = await driver.openSource(HANDLE, soon());
+    assert.equal((await session.status(soon())).run, 'gone');
+    await session.quit(soon());
+    assert.deepEqual(await readdir(path.join(directory, 'containers')), []);
+    await removeTree(directory);
+    await mkdir(directory);
+  }
+});
+
+test('one that ended before all of it was sent is lost, and so is one in whose place another has been started', async () => {
+  for (const [change, listed] of [
+    [{}, []],
+    [{ leaving: 'sending' }, []],
+    [{ leaving: 'sent' }, [named('running', process.pid)]],
+  ] as const) {
+    const driver = await driverWith(change, [...listed]);
+    await assert.rejects(driver.openSource(HANDLE, soon()), (thrown) =>
+      hasCode(thrown, 'GODWIT_HYPERVISOR_LOST'),
+    );
+    await removeTree(directory);
+    await mkdir(directory);
+  }
+});
