@@ -76,7 +76,7 @@ function hosts(
       return String(error);
     }
   };
-  return { top, context: context as SourceContext, asked, mounted };
+  return { top, context: context as SourceContext, there, asked, mounted };
 }
 
 const left = (directory: string): string[] =>
@@ -144,6 +144,24 @@ describe('a volume of a container', () => {
     assert.deepEqual(await mounted(places), new Map([['volume-0', one.file]]));
     const link = places.map((each) => ({ ...each, path: 'link' }));
     assert.match(JSON.stringify(await mounted(link)), /a symbolic link/);
+  });
+
+  test('is copied by a destination of an earlier build, which knows of directories with images alone', async (t) => {
+    const { top, context, there } = hosts(t, ['both'], ['both']);
+    mkdirSync(path.join(top, 'both', 'db'));
+    const earlier = {
+      ...context,
+      peer: peerOf({
+        storage: async ({ body }: { body: StorageProof }) => {
+          const places = body.places.map(({ directory, file }) => ({ directory, file }));
+          return answerStorage(there, { id: 'm-1', from: 'a' }, { places });
+        },
+      }),
+    } as unknown as SourceContext;
+    const one = volume(path.join(top, 'both/db'));
+    const { places, checks } = await proveVolumes(earlier, [one], soon());
+    assert.deepEqual(places, []);
+    assert.match(checks[1]?.evidence ?? '', /b is of an earlier build/);
   });
 
   test('is refused by name where the destination sees it and may not write there', () => {
