@@ -34,7 +34,27 @@ export const DISK_FAULTS = [
   'storage-full',
   'storage-error',
 ] as const;
-export type Fault = (typeof FAULTS)[number] | (typeof DISK_FAULTS)[number];
+
+/** Those that a container is tried with. */
+export const CONTAINER_FAULTS = [
+  'kill-source-mover',
+  'kill-destination-mover',
+  'kill-source-agent',
+  'kill-destination-agent',
+  'kill-source-runc',
+  'kill-source-criu',
+  'kill-destination-runc',
+  'kill-destination-criu',
+  'kill-source-container',
+  'kill-destination-container',
+  'link-reset',
+  'link-dark-5s',
+  'storage-full',
+] as const;
+export type Fault =
+  | (typeof FAULTS)[number]
+  | (typeof DISK_FAULTS)[number]
+  | (typeof CONTAINER_FAULTS)[number];
 
 export const PHASES = [
   'checking',
@@ -49,22 +69,43 @@ export const PHASES = [
 
 /** The moments of disks that are copied while the guest runs: in a cell of one of them the guest has such disks. */
 export const DISK_PHASES = ['seeding', 'disks-first-pass', 'disks-ready', 'disks-switch'] as const;
-export type Phase = (typeof PHASES)[number] | (typeof DISK_PHASES)[number];
+
+/** The moments of a container's migration: in a cell of one of them the guest is a container. */
+export const CONTAINER_PHASES = [
+  'box-checking',
+  'box-preparing',
+  'box-memory',
+  'box-dump',
+  'box-restore',
+  'box-after-commit',
+  'box-cleanup',
+] as const;
+export type Phase =
+  | (typeof PHASES)[number]
+  | (typeof DISK_PHASES)[number]
+  | (typeof CONTAINER_PHASES)[number];
 
 /** One after the other in a migration. */
 const ORDER: readonly Phase[] = [
   'checking',
+  'box-checking',
   'seeding',
   'preparing',
+  'box-preparing',
   'disks-first-pass',
   'first-round',
+  'box-memory',
   'later-round',
   'disks-ready',
   'before-switch',
   'switchover',
   'disks-switch',
+  'box-dump',
+  'box-restore',
   'after-commit',
+  'box-after-commit',
   'cleanup',
+  'box-cleanup',
 ];
 
 /** Whether a phase comes before another. */
@@ -89,12 +130,19 @@ export function cellId({ fault, phase, mode }: Cell): string {
   return `${fault}/${phase}/${mode}`;
 }
 
-/** The cells of guests without disks, then those of guests with disks that are copied. */
+/** The cells of guests without disks, then those of guests with disks that are copied, then those of containers. */
 export function allCells(): Cell[] {
   const cells = MODES.flatMap((mode) =>
     FAULTS.flatMap((fault) => PHASES.map((phase): Cell => ({ fault, phase, mode }))),
   );
-  return [...cells, ...diskCells()];
+  return [...cells, ...diskCells(), ...containerCells()];
+}
+
+/** A container moves by pre-copy alone. */
+export function containerCells(): Cell[] {
+  return CONTAINER_FAULTS.flatMap((fault) =>
+    CONTAINER_PHASES.map((phase): Cell => ({ fault, phase, mode: 'precopy' })),
+  );
 }
 
 export function diskCells(): Cell[] {
@@ -107,6 +155,10 @@ export function hasDisks({ phase }: Pick<Cell, 'phase'>): boolean {
   return (DISK_PHASES as readonly Phase[]).includes(phase);
 }
 
+export function isContainer({ phase }: Pick<Cell, 'phase'>): boolean {
+  return (CONTAINER_PHASES as readonly Phase[]).includes(phase);
+}
+
 /** How long a fault lasts before it clears by itself, ms; 0 for one that is over at once. */
 export const LASTS_MS: Readonly<Record<Fault, number>> = {
   'kill-source-mover': 0,
@@ -116,6 +168,12 @@ export const LASTS_MS: Readonly<Record<Fault, number>> = {
   'kill-destination-agent': 1000,
   'kill-source-qemu': 0,
   'kill-destination-qemu': 0,
+  'kill-source-runc': 0,
+  'kill-source-criu': 0,
+  'kill-destination-runc': 0,
+  'kill-destination-criu': 0,
+  'kill-source-container': 0,
+  'kill-destination-container': 0,
   'freeze-source-mover': 20_000,
   'freeze-destination-mover': 20_000,
   'link-reset': 0,
@@ -139,6 +197,12 @@ export const FAULT_WORDS: Readonly<Record<Fault, string>> = {
   'kill-destination-agent': "destination's agent killed, started again after 1 s",
   'kill-source-qemu': "source's QEMU killed",
   'kill-destination-qemu': "destination's QEMU killed",
+  'kill-source-runc': 'the runc that dumps killed',
+  'kill-source-criu': 'the CRIU that dumps killed',
+  'kill-destination-runc': 'the runc that restores killed',
+  'kill-destination-criu': 'the CRIU that restores killed',
+  'kill-source-container': "the container's first process killed at the source",
+  'kill-destination-container': "the container's first process killed at the destination",
   'freeze-source-mover': "source's mover frozen for 20 s",
   'freeze-destination-mover': "destination's mover frozen for 20 s",
   'link-reset': 'every connection between the hosts reset',

@@ -2,6 +2,9 @@
 import {
   allCells,
   cellId,
+  CONTAINER_FAULTS,
+  CONTAINER_PHASES,
+  containerCells,
   DISK_FAULTS,
   DISK_MODES,
   DISK_PHASES,
@@ -9,6 +12,7 @@ import {
   FAULT_WORDS,
   FAULTS,
   hasDisks,
+  isContainer,
   MODES,
   PHASES,
 } from './cell.ts';
@@ -30,6 +34,13 @@ const PHASE_WORDS: Readonly<Record<Phase, string>> = {
   'disks-first-pass': 'disks: first pass',
   'disks-ready': 'disks whole, memory moving',
   'disks-switch': 'inside the switch',
+  'box-checking': 'checking',
+  'box-preparing': 'preparing',
+  'box-memory': 'memory being read',
+  'box-dump': 'frozen, being dumped',
+  'box-restore': 'being restored',
+  'box-after-commit': 'after commit',
+  'box-cleanup': 'cleanup',
 };
 const MODE_WORDS: Readonly<Record<Mode, string>> = {
   precopy: 'Pre-copy',
@@ -39,6 +50,8 @@ const MODE_WORDS: Readonly<Record<Mode, string>> = {
 
 /** The marks around what a command writes. */
 export const BEGIN = '<!-- written by npm run faults -- --write-docs: begin -->';
+export const BOX_BEGIN = '<!-- containers, written by npm run faults -- --write-docs: begin -->';
+export const BOX_END = '<!-- containers, written by npm run faults -- --write-docs: end -->';
 export const END = '<!-- written by npm run faults -- --write-docs: end -->';
 
 /** The text between the marks. Of a cell that was played several times the last counts. */
@@ -51,7 +64,7 @@ export function resultsText(played: readonly Played[]): string {
     '',
   ]);
   const withDisks = diskCells();
-  const without = allCells().filter((cell) => !hasDisks(cell));
+  const without = allCells().filter((cell) => !hasDisks(cell) && !isContainer(cell));
   return [
     summary(without, byCell),
     '',
@@ -79,12 +92,40 @@ export function resultsText(played: readonly Played[]): string {
     .trimEnd();
 }
 
-/** `text` with what is between the marks replaced. */
-export function withResults(text: string, results: string): string {
-  const from = text.indexOf(BEGIN);
-  const to = text.indexOf(END);
+/** The same of containers. */
+export function containersText(played: readonly Played[]): string {
+  const byCell = new Map(played.map((each) => [each.cell, each]));
+  const cells = containerCells();
+  return [
+    tally(cells, byCell),
+    '',
+    ...table({ mode: 'precopy', faults: CONTAINER_FAULTS, phases: CONTAINER_PHASES }, byCell),
+    '',
+    ...reds(byCell),
+    'Not played:',
+    '',
+    ...notRun(cells, CONTAINER_FAULTS.length),
+  ]
+    .join('\n')
+    .trimEnd();
+}
+
+/** `text` with the results of those kinds of cells in it that were played: each kind between its own marks. */
+export function withResults(text: string, played: readonly Played[]): string {
+  const boxes = new Set(containerCells().map(cellId));
+  const [ofBoxes, others] = [true, false].map((wanted) =>
+    played.filter(({ cell }) => boxes.has(cell) === wanted),
+  ) as [Played[], Played[]];
+  const machines = others.length === 0 ? text : between(text, BEGIN, END, resultsText(others));
+  if (ofBoxes.length === 0) return machines;
+  return between(machines, BOX_BEGIN, BOX_END, containersText(ofBoxes));
+}
+
+function between(text: string, begin: string, end: string, results: string): string {
+  const from = text.indexOf(begin);
+  const to = text.indexOf(end);
   if (from < 0 || to < from) throw new Error('the document has lost its marks');
-  return `${text.slice(0, from + BEGIN.length)}\n\n${results}\n\n${text.slice(to)}`;
+  return `${text.slice(0, from + begin.length)}\n\n${results}\n\n${text.slice(to)}`;
 }
 
 /** How many cells there are, how many were played, and how they ended. */

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { cellId } from './cell.ts';
-import { resultsText, withResults } from './document.ts';
+import { withResults } from './document.ts';
 import type { Played } from './play.ts';
 import { inPlayingOrder, Player } from './run.ts';
 import type { Runnable } from './run.ts';
@@ -118,7 +118,7 @@ function writeDocs(files: readonly string[]): void {
   const lines = files.flatMap((file) => readFileSync(file, 'utf8').split('\n'));
   const played = lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Played);
   const page = fileURLToPath(new URL('../docs/measurements/faults.md', import.meta.url));
-  writeFileSync(page, withResults(readFileSync(page, 'utf8'), resultsText(played)));
+  writeFileSync(page, withResults(readFileSync(page, 'utf8'), played));
 }
 
 if (values.help) process.stdout.write(USAGE);

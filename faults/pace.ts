@@ -60,6 +60,17 @@ export function paceOf({ phase, mode }: Cell): Pace {
       return { maxBandwidth: SLOW, dirtyBytesPerSecond: 0, jitterMs: 200 };
     case 'disks-switch':
       return { maxBandwidth: FAST, dirtyBytesPerSecond: 0, jitterMs: 20 };
+    case 'box-memory':
+      // The rounds of what it holds take seconds; nothing that it writes meanwhile is to make them more.
+      return { maxBandwidth: THIN, dirtyBytesPerSecond: 0, jitterMs: 500 };
+    case 'box-dump':
+    case 'box-restore':
+      return { maxBandwidth: FAST, dirtyBytesPerSecond: MIB, jitterMs: 30 };
+    case 'box-checking':
+    case 'box-preparing':
+      return { maxBandwidth: FAST, dirtyBytesPerSecond: MIB, jitterMs: 150 };
+    case 'box-after-commit':
+    case 'box-cleanup':
     case 'cleanup':
       return { maxBandwidth: FAST, dirtyBytesPerSecond: 0, jitterMs: 20 };
   }

@@ -28,7 +28,7 @@ export const GUEST = 'web1';
 /** After the fault has cleared. Longer than any recovery that is still one. */
 const END_MS = 100_000;
 /** For the guest to read all of its memory, on a busy machine. */
-const MEMORY_MS = 30_000;
+export const MEMORY_MS = 30_000;
 const POLL_MS = 40;
 
 export interface Played {
@@ -179,7 +179,7 @@ async function strikeAndClear(
 }
 
 /** Polls the source's agent for the end, whichever it is. */
-async function untilEnd(
+export async function untilEnd(
   stage: Stage,
   host: string,
   id: string,

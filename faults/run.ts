@@ -1,5 +1,7 @@
 /** Plays cells, each lane one after the other, on stages that are kept while what a cell left allows it. */
-import { cellId, hasDisks } from './cell.ts';
+import { cellId, hasDisks, isContainer } from './cell.ts';
+import { playContainer } from './containers/play.ts';
+import { BOX } from './containers/plan.ts';
 import { keepEvidence } from './evidence.ts';
 import { GUEST, play } from './play.ts';
 import type { Played } from './play.ts';
@@ -50,7 +52,11 @@ export class Player {
     this.#kind = kind;
     const request = { smallDisks: kind === 'small-disks', localDisks: kind === 'local-disks' };
     const { lane = 0 } = this.#options;
-    this.#stage ??= await Stage.open({ hosts: 2, lane, ...request });
+    this.#stage ??= await Stage.open({ hosts: 2, lane, containers: kind === 'boxes', ...request });
+    if (kind === 'boxes') {
+      if (!this.#stage.guests.has(BOX)) await this.#stage.bootBox('a');
+      return playContainer(this.#stage, cell, expect, this.#options.seed);
+    }
     if (!this.#stage.guests.has(GUEST)) await this.#stage.boot(GUEST, 'a');
     return play(this.#stage, cell, expect, this.#options.seed);
   }
@@ -66,16 +72,23 @@ export class Player {
       return;
     }
     const [host] = played.runningOn ?? [];
+    if (this.#kind === 'boxes') {
+      // What is left of one that died is somebody else's to look at.
+      if (host === undefined) await this.close();
+      else stage.guests.set(BOX, host);
+      return;
+    }
     if (host === undefined || !(await stage.canMove(GUEST))) await stage.removeGuest(GUEST);
     else stage.guests.set(GUEST, host);
   }
 }
 
-/** Disks that can be filled need a stage of their own, and so do guests that have disks. */
-const KINDS = ['plain', 'small-disks', 'local-disks'] as const;
+/** Disks that can be filled need a stage of their own, and so do guests that have disks, and containers. */
+const KINDS = ['plain', 'small-disks', 'local-disks', 'boxes'] as const;
 type Kind = (typeof KINDS)[number];
 
 function kindOf(cell: Runnable['cell']): Kind {
+  if (isContainer(cell)) return 'boxes';
   if (hasDisks(cell)) return 'local-disks';
   return cell.fault === 'disk-full' ? 'small-disks' : 'plain';
 }

@@ -1,7 +1,10 @@
 /** Two hosts (or more) and guests, kept from cell to cell for as long as what a cell left allows. */
-import { stat } from 'node:fs/promises';
+import { mkdir, stat } from 'node:fs/promises';
+import path from 'node:path';
 import { agentsOf, startAgent, startAgents, stopAgent } from '../src/lab/agents.ts';
 import { runCommand } from '../src/lab/command.ts';
+import { keepMounts } from '../src/lab/container/places.ts';
+import { startContainer } from '../src/lab/container/start.ts';
 import { labDown } from '../src/lab/down.ts';
 import { removeTap, startGuest } from '../src/lab/guest/start.ts';
 import { stopGuest } from '../src/lab/guest/stop.ts';
@@ -16,12 +19,13 @@ import {
   readLabState,
   storageDirectory,
 } from '../src/lab/state.ts';
-import { labUp } from '../src/lab/up.ts';
+import { labUp, withContainers } from '../src/lab/up.ts';
 import { agentContract } from '../src/protocol/contract.ts';
 import { labCensus } from '../src/lab/witness/census.ts';
 import { seenQemus } from '../src/lab/witness/qemus.ts';
 import { client } from '../src/rpc/client.ts';
 import type { Api, Client } from '../src/rpc/client.ts';
+import { BOX, DISK_MIB as DISK_MIB_OF_BOXES, LOAD } from './containers/plan.ts';
 import { DISKS, SLOTS } from './disks/plan.ts';
 import { Monitor } from '../src/lab/witness/monitor.ts';
 import type { Memory } from './judge.ts';
@@ -38,6 +42,8 @@ export interface StageRequest {
   readonly smallDisks: boolean;
   /** Guests have disks, on storage that is their host's alone and so small that it can be filled. */
   readonly localDisks?: boolean;
+  /** Hosts take containers, on file systems of their own that can be filled. */
+  readonly containers?: boolean;
 }
 
 /** What QEMU says of the last migration once it may begin another. */
@@ -72,19 +78,24 @@ export class Stage {
   }
 
   static async open(request: StageRequest): Promise<Stage> {
-    const { hosts, smallDisks, localDisks = false, lane = 0 } = request;
+    const { hosts, smallDisks, localDisks = false, containers = false, lane = 0 } = request;
     await clearDebris();
     const name = `${PREFIX}${process.pid.toString(36)}${LANES[lane] ?? ''}`;
-    const mounts = smallDisks || localDisks;
+    const mounts = smallDisks || localDisks || containers;
     const storage = localDisks ? 'local' : undefined;
     const lab = await labUp({ name, hosts, storage, agents: !mounts });
     try {
+      for (const { stateDir } of containers ? lab.members : []) {
+        await mkdir(path.join(stateDir, 'containers'), { recursive: true });
+        await mountSmall(path.join(stateDir, 'containers'), DISK_MIB_OF_BOXES);
+      }
       for (const { stateDir } of smallDisks ? lab.members : [])
         await mountSmall(stateDir, DISK_MIB);
       for (const host of localDisks ? lab.hosts : []) {
         await mountSmall(storageDirectory(lab, host), STORAGE_MIB);
       }
-      if (mounts) await startAgents(lab, undefined, undefined);
+      const boxes = containers ? await keepMounts(lab) : undefined;
+      if (mounts) await startAgents(lab, withContainers(undefined, boxes), undefined);
       return new Stage(lab, await bareHosts(lab), localDisks ? DISKS : undefined);
     } catch (error) {
       await takeDown(name);
@@ -120,9 +131,21 @@ export class Stage {
     });
     this.#rates.set(name, MIB);
     this.guests.set(name, host);
+    await this.#keepHash(name);
     if (this.#disks !== undefined && !(await this.writesToDisks(name))) {
       throw new Error(`${name} does not write to its disks`);
     }
+  }
+
+  /** Starts the container. */
+  async bootBox(host: string): Promise<void> {
+    await startContainer(this.lab, { name: BOX, host, ...LOAD });
+    this.#rates.set(BOX, LOAD.dirtyBytesPerSecond);
+    this.guests.set(BOX, host);
+    await this.#keepHash(BOX);
+  }
+
+  async #keepHash(name: string): Promise<void> {
     const { ok, hash } = await verifyGuest(this.lab, name);
     if (!ok) throw new Error(`the memory of ${name} is not right to begin with`);
     this.#hashes.set(name, hash);

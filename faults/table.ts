@@ -1,6 +1,7 @@
 /** Which cells make sense, and what must hold at the end of each. Pure. */
 import type { Cell, Fault, Mode, Phase } from './cell.ts';
-import { allCells, hasDisks, isBefore } from './cell.ts';
+import { allCells, hasDisks, isBefore, isContainer } from './cell.ts';
+import { expectationOf as ofContainer, whyNotTried as whyNoContainer } from './containers/table.ts';
 import { whyNotTried } from './disks/table.ts';
 import type { Expectation } from './expectation.ts';
 
@@ -14,9 +15,14 @@ const SWITCH_MS = 6000;
 const END_MS = 30_000;
 
 export function row(cell: Cell): Row {
-  const why = hasDisks(cell) ? whyNotTried(cell) : senseless(cell);
+  const why = whyNot(cell);
   if (why !== undefined) return { run: false, cell, why };
-  return { run: true, cell, expect: expectation(cell) };
+  return { run: true, cell, expect: isContainer(cell) ? ofContainer(cell) : expectation(cell) };
+}
+
+function whyNot(cell: Cell): string | undefined {
+  if (isContainer(cell)) return whyNoContainer(cell);
+  return hasDisks(cell) ? whyNotTried(cell) : senseless(cell);
 }
 
 export function rows(): Row[] {
@@ -128,6 +134,8 @@ function expectation({ fault, phase, mode }: Cell): Expectation {
         return { ...common, ...EITHER, words: 'done, or failed with the guest at the source' };
       }
       return { ...common, ...GOES_BACK, words: 'failed, and the guest has run on at the source' };
+    default:
+      return ofContainer({ fault, phase, mode });
   }
 }
 

@@ -139,6 +139,10 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/disk-copies.e2e.ts': { seconds: 173, of: ['src/disks/', 'src/drivers/qemu/mirror/'] },
   'test/e2e/disk-writes.e2e.ts': { seconds: 94, of: ['src/disks/', 'src/migration/steering/'] },
   'test/e2e/disks.e2e.ts': { seconds: 56, core: true },
+  'test/e2e/faults-containers.e2e.ts': {
+    seconds: 120,
+    of: ['src/drivers/criu/', 'faults/'],
+  },
   'test/e2e/faults-chaos.e2e.ts': { seconds: 121, of: ['src/mover/', 'faults/'] },
   'test/e2e/faults-disks.e2e.ts': { seconds: 182, of: ['src/disks/', 'faults/'] },
   'test/e2e/faults-links.e2e.ts': { seconds: 307, of: ['src/links/', 'faults/'] },

@@ -9,7 +9,7 @@ import type { Injector, FaultSite } from './injector.ts';
 const FILLER = '.filler';
 
 /** The stage has put the directory on a small file system: one file takes all that is left of it. */
-export function fullDisk(directory: string, called: string): Injector {
+export function fullDisk(directory: string, called: string): Injector<unknown> {
   const file = path.join(directory, FILLER);
   return {
     strike: async () => {

@@ -2,9 +2,10 @@
 import type { Scene } from '../scene.ts';
 import type { Lab } from '../../src/lab/state.ts';
 
-export interface Injector {
+/** `S`: what it has to know of the scene. */
+export interface Injector<S = Scene> {
   /** At the moment. Returns what it did, for the record. */
-  strike(scene: Scene): Promise<string>;
+  strike(scene: S): Promise<string>;
   /** When the fault's time is over; also after a failure, and more than once. */
   clear(): Promise<void>;
   /** Once the migration has ended: what the fault needed and the next cell must not find. */

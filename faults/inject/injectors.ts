@@ -48,5 +48,7 @@ export async function injectorOf(fault: Fault, place: FaultSite): Promise<Inject
       return stepClock(place);
     case 'agent-newer':
       return upgradeAgent(place);
+    default:
+      throw new Error(`${fault} is a fault of containers`);
   }
 }

@@ -9,7 +9,7 @@ import { Batch } from './batch.ts';
 import type { Injector, FaultSite } from './injector.ts';
 
 /** Everything to and from the destination's host is lost. */
-export function darkLink({ lab, to }: FaultSite): Injector {
+export function darkLink({ lab, to }: FaultSite): Injector<unknown> {
   const { port } = portNames(to);
   const ip = new Batch(lab, 'ip', 'switch');
   return {
@@ -57,7 +57,7 @@ function shaped(lab: FaultSite['lab'], host: string, bucket: string, reported: s
 }
 
 /** Every TCP connection between the two hosts is ended with a reset, at both ends; new ones may be made at once. */
-export function resetLink({ lab, from, to }: FaultSite): Injector {
+export function resetLink({ lab, from, to }: FaultSite): Injector<unknown> {
   // A shell that waits for a line: what takes long has happened before the moment.
   const shells = [
     [from, to],

@@ -1,9 +1,12 @@
 /** Processes killed and frozen. */
 import { startAgent, agentsOf, stopAgent } from '../../src/lab/agents.ts';
 import { signalProcess } from '../../src/lab/processes.ts';
+import type { Scene } from '../scene.ts';
 import type { Injector, FaultSite } from './injector.ts';
 
-export function killMover(side: 'source' | 'destination'): Injector {
+export function killMover(
+  side: 'source' | 'destination',
+): Injector<Pick<Scene, 'source' | 'destination'>> {
   return {
     strike: async (scene) => signalled(scene[side].moverPid(), 'SIGKILL', `the ${side}'s mover`),
     clear: async () => {},
@@ -37,7 +40,7 @@ export function killQemu(side: 'source' | 'destination'): Injector {
 }
 
 /** Its service manager starts it again: here that is `clear`. */
-export async function killAgent({ lab }: FaultSite, host: string): Promise<Injector> {
+export async function killAgent({ lab }: FaultSite, host: string): Promise<Injector<unknown>> {
   const pids = (await agentsOf(lab, host)).map(({ pid }) => pid);
   let killed = false;
   return {

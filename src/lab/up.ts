@@ -209,7 +209,7 @@ async function build(plan: LabPlan, request: LabRequest): Promise<Lab> {
 }
 
 /** The hosts' configuration with a section for containers, where the lab is to have any. */
-function withContainers(
+export function withContainers(
   configure: Configure | undefined,
   containers: ((stateDir: string) => ContainerDriver) | undefined,
 ): Configure | undefined {

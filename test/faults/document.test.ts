@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { BEGIN, END, resultsText, withResults } from '../../faults/document.ts';
+import { BEGIN, BOX_BEGIN, BOX_END, END, resultsText, withResults } from '../../faults/document.ts';
 import type { Played } from '../../faults/play.ts';
 
 const played = (cell: string, more: Partial<Played> = {}): Played => ({
@@ -59,9 +59,21 @@ describe("the page of the fault matrix's results", () => {
       new URL('../../docs/measurements/faults.md', import.meta.url),
       'utf8',
     );
-    const written = withResults(page, 'RESULTS');
-    assert.ok(written.includes(`${BEGIN}\n\nRESULTS\n\n${END}`));
-    assert.equal(withResults(written, 'RESULTS'), written);
-    assert.throws(() => withResults('no marks', 'RESULTS'), /marks/);
+    const of = (text: string, begin: string, end: string): string =>
+      text.slice(text.indexOf(begin), text.indexOf(end));
+    const machine = [played('kill-source-mover/first-round/precopy')];
+    const box = [played('kill-source-mover/box-dump/precopy', { recoveryMs: 1500 })];
+    const written = withResults(page, machine);
+    assert.ok(written.includes(`${BEGIN}\n\n${resultsText(machine)}\n\n${END}`));
+    // What was not played keeps the results that it has.
+    assert.equal(of(written, BOX_BEGIN, BOX_END), of(page, BOX_BEGIN, BOX_END));
+    const both = withResults(written, box);
+    assert.equal(of(both, BEGIN, END), of(written, BEGIN, END));
+    assert.match(
+      of(both, BOX_BEGIN, BOX_END),
+      /\| source's mover killed \| \? \| \? \| \? \| done 1\.5 s \| \?/,
+    );
+    assert.equal(withResults(both, [...machine, ...box]), both);
+    assert.throws(() => withResults('no marks', machine), /marks/);
   });
 });

@@ -1,6 +1,6 @@
 /** Cells of the fault matrix as tests: one cell, one test. */
 import assert from 'node:assert/strict';
-import { after, describe, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { FAULT_WORDS, hasDisks } from '../../../faults/cell.ts';
 import type { Cell, Fault, Mode, Phase } from '../../../faults/cell.ts';
 import { Player } from '../../../faults/run.ts';
@@ -9,10 +9,17 @@ import { row } from '../../../faults/table.ts';
 /** For each fault the phases in which it strikes. */
 export type Chosen = Partial<Record<Fault, readonly Phase[]>>;
 
-/** Declares a suite that plays the cells in the order given, on one lab for as long as nothing is amiss. */
-export function describeFaults(what: string, mode: Mode, chosen: Chosen): void {
-  describe(what, () => {
+/** Declares a suite that plays the cells in the order given, on one lab for as long as nothing is amiss. `bring`: what they need besides, as root. */
+export function describeFaults(
+  what: string,
+  mode: Mode,
+  chosen: Chosen,
+  bring?: () => Promise<void>,
+): void {
+  const asRoot = bring !== undefined && process.getuid?.() !== 0 && 'CRIU and runc need root';
+  describe(what, { skip: asRoot }, () => {
     const player = new Player({ seed: 1 });
+    before(() => bring?.());
     after(() => player.close());
     for (const [fault, phases] of Object.entries(chosen) as [Fault, readonly Phase[]][]) {
       for (const phase of phases) declare(player, { fault, phase, mode });

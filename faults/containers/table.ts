@@ -1,0 +1,102 @@
+/** Which faults are tried on a container, at which moments, and what must hold at the end of each. Pure. */
+import type { Cell, Fault, Phase } from '../cell.ts';
+import { isBefore } from '../cell.ts';
+import type { Expectation } from '../expectation.ts';
+
+const ALL = [
+  'box-checking',
+  'box-preparing',
+  'box-memory',
+  'box-dump',
+  'box-restore',
+  'box-after-commit',
+  'box-cleanup',
+] as const satisfies readonly Phase[];
+
+/** What lasts long, or differs little, is tried where it shows most. */
+const TRIED: Partial<Record<Fault, readonly Phase[]>> = {
+  'kill-source-mover': ALL,
+  'kill-destination-mover': ALL,
+  'kill-source-agent': ['box-memory', 'box-dump', 'box-after-commit'],
+  'kill-destination-agent': ['box-memory', 'box-restore', 'box-after-commit'],
+  'kill-source-criu': ['box-dump'],
+  'kill-source-runc': ['box-dump'],
+  'kill-destination-criu': ['box-restore'],
+  'kill-destination-runc': ['box-restore'],
+  'kill-source-container': [
+    'box-checking',
+    'box-preparing',
+    'box-memory',
+    'box-dump',
+    'box-restore',
+  ],
+  'kill-destination-container': ['box-after-commit', 'box-cleanup'],
+  'link-reset': ['box-memory', 'box-dump', 'box-restore', 'box-after-commit'],
+  'link-dark-5s': ['box-preparing', 'box-memory', 'box-dump', 'box-restore', 'box-after-commit'],
+  'storage-full': ['box-preparing', 'box-memory', 'box-dump', 'box-restore', 'box-after-commit'],
+};
+
+/** Why a cell of a container is not run; undefined where it is. */
+export function whyNotTried({ fault, phase, mode }: Cell): string | undefined {
+  if (mode !== 'precopy') return 'a container moves by pre-copy alone';
+  if (TRIED[fault]?.includes(phase) === true) return undefined;
+  if (/-(criu|runc)$/.test(fault)) return 'there is none at that moment';
+  if (fault === 'kill-destination-container') return 'it is none before the commit';
+  if (fault === 'kill-source-container') return 'Godwit itself ends it there';
+  return 'tried where it differs';
+}
+
+const isInside = (phase: Phase): boolean => phase === 'box-dump' || phase === 'box-restore';
+
+export function expectationOf({ fault, phase }: Cell): Expectation {
+  const handedOver = !isBefore(phase, 'box-after-commit');
+  const common = { darkMs: undefined, reportedMs: 60_000 };
+  const either = {
+    ...common,
+    outcomes: ['done', 'failed'],
+    guest: 'lives',
+    words: 'done, or failed with the container at the source',
+  } as const;
+  switch (fault) {
+    case 'kill-source-container':
+      return isInside(phase)
+        ? {
+            ...common,
+            outcomes: ['failed', 'lost', 'done'],
+            guest: 'may-die',
+            // Frozen, it takes the signal once it is thawed; once all is handed over it is not needed any more.
+            words: 'done where its dump was whole; else it has died, and Godwit says so',
+          }
+        : {
+            ...common,
+            outcomes: ['failed', 'lost'],
+            guest: 'dies',
+            words: 'the container has died: Godwit says so, the destination is clean',
+          };
+    case 'kill-destination-container':
+      return {
+        ...common,
+        outcomes: phase === 'box-cleanup' ? ['done', 'lost'] : ['lost'],
+        guest: 'dies',
+        words: 'it is the container by now: lost and reported',
+      };
+    case 'kill-source-criu':
+      return {
+        ...common,
+        outcomes: ['failed', 'lost'],
+        guest: 'may-die',
+        words: 'failed; CRIU’s code is in the container’s processes then, and may take it along',
+      };
+    case 'kill-destination-criu':
+    case 'kill-destination-runc':
+      return {
+        ...common,
+        outcomes: ['failed'],
+        guest: 'lives',
+        words: 'failed, and the container runs on at the source',
+      };
+    default:
+      if (!handedOver) return either;
+      return { ...either, outcomes: ['done'], words: 'forward to the end' };
+  }
+}

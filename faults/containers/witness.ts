@@ -1,0 +1,113 @@
+/**
+ * The independent witness of one container: by runc's record of it on each host, and by what the kernel says of its first
+ * process and its cgroup. It asks nothing of Godwit.
+ */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { z } from 'zod';
+import { systemClock } from '../../src/clock.ts';
+import { parseStat } from '../../src/host/process.ts';
+import { runcRoot } from '../../src/lab/container/places.ts';
+import { labHost } from '../../src/lab/state.ts';
+import type { Lab } from '../../src/lab/state.ts';
+import { spans } from '../timeline.ts';
+import type { RunMark, Span } from '../timeline.ts';
+
+const LOOK_MS = 2;
+/** Of 64, SIGKILL and SIGSTOP cannot be blocked, and the C library keeps two. */
+const MOST_SIGNALS = 60;
+const SIGKILL = 9;
+const record = z.object({
+  init_process_pid: z.number().int(),
+  init_process_start: z.number(),
+  cgroup_paths: z.record(z.string(), z.string()),
+});
+
+export class ContainerWitness {
+  readonly marks: RunMark[] = [];
+  readonly #lab: Lab;
+  readonly #name: string;
+  readonly #over = new AbortController();
+  readonly #loop: Promise<void>;
+
+  constructor(lab: Lab, name: string) {
+    this.#lab = lab;
+    this.#name = name;
+    this.#loop = this.#watch();
+  }
+
+  /** Its first process there, alive or stopped; undefined where there is none. */
+  pid(host: string): number | undefined {
+    return this.#look(host)?.pid;
+  }
+
+  isFrozen(host: string): boolean {
+    return this.#look(host)?.frozen === true;
+  }
+
+  spans(): Span[] {
+    return spans(this.marks, systemClock.wallMs());
+  }
+
+  runningOn(): string[] {
+    return this.#lab.hosts.filter((host) => this.#runs(host));
+  }
+
+  async close(): Promise<void> {
+    this.#over.abort(new Error('closed'));
+    await this.#loop;
+  }
+
+  async #watch(): Promise<void> {
+    while (!this.#over.signal.aborted) {
+      for (const host of this.#lab.hosts) {
+        const runs = this.#runs(host);
+        const last = this.marks.findLast((mark) => mark.host === host);
+        if ((last?.runs ?? false) !== runs)
+          this.marks.push({ host, atMs: systemClock.wallMs(), runs });
+      }
+      await systemClock.sleep(LOOK_MS, this.#over.signal).catch(() => {});
+    }
+  }
+
+  #runs(host: string): boolean {
+    const seen = this.#look(host);
+    return seen !== undefined && !seen.frozen && !seen.stopped;
+  }
+
+  #look(host: string): { pid: number; stopped: boolean; frozen: boolean } | undefined {
+    const file = path.join(runcRoot(labHost(this.#lab, host).stateDir), this.#name, 'state.json');
+    try {
+      const known = record.parse(JSON.parse(readFileSync(file, 'utf8')));
+      const pid = known.init_process_pid;
+      const stat = parseStat(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+      // Another process may have its number by now.
+      if (stat?.startTicks !== known.init_process_start) return undefined;
+      const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+      const freezer = known.cgroup_paths['freezer'];
+      const said =
+        freezer === undefined
+          ? readFileSync(path.join(known.cgroup_paths[''] ?? '', 'cgroup.events'), 'utf8')
+          : readFileSync(path.join(freezer, 'freezer.state'), 'utf8');
+      const frozen = freezer === undefined ? /^frozen 1$/m.test(said) : said.trim() !== 'THAWED';
+      const stopped = 'Tt'.includes(stat.state) || runsNothing(status);
+      return { pid, frozen, stopped };
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+/**
+ * By /proc/PID/status: CRIU blocks every signal in the process that it restores, until that goes on with the container's own
+ * program; and one that SIGKILL waits for, or that has given back its memory, ends before its next instruction. Pure.
+ */
+export function runsNothing(status: string): boolean {
+  const bitsOf = (field: string): string => {
+    const digits = new RegExp(`^${field}:\\s*([0-9a-f]+)`, 'm').exec(status)?.[1] ?? '0';
+    return BigInt(`0x${digits}`).toString(2).padStart(64, '0');
+  };
+  const blocked = bitsOf('SigBlk').replaceAll('0', '').length;
+  const isKilled = [bitsOf('SigPnd'), bitsOf('ShdPnd')].some((bits) => bits.at(-SIGKILL) === '1');
+  return blocked >= MOST_SIGNALS || isKilled || !/^VmSize:/m.test(status);
+}

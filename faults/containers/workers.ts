@@ -1,0 +1,48 @@
+/** runc and CRIU at work on a container of a host, as processes. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { parseStat } from '../../src/host/process.ts';
+
+/** `root`: runc's directory of states there. */
+export function runcAt(root: string, verb: 'checkpoint' | 'restore'): number | undefined {
+  return processes().find((pid) => {
+    const words = wordsOf(pid);
+    return words[0]?.endsWith('runc') === true && words.includes(verb) && words.includes(root);
+  });
+}
+
+/** The CRIU that it has started. */
+export function criuAt(root: string, verb: 'checkpoint' | 'restore'): number | undefined {
+  const runc = runcAt(root, verb);
+  if (runc === undefined) return undefined;
+  return processes().find((pid) => parentOf(pid) === runc && nameOf(pid) === 'criu');
+}
+
+function processes(): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
+}
+
+function wordsOf(pid: number): string[] {
+  return read(`/proc/${pid}/cmdline`).split('\0');
+}
+
+function nameOf(pid: number): string {
+  return read(`/proc/${pid}/comm`).trim();
+}
+
+function parentOf(pid: number): number | undefined {
+  const text = read(`/proc/${pid}/stat`);
+  return parseStat(text) === undefined
+    ? undefined
+    : Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[1]);
+}
+
+/** Empty of one that has ended. */
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}

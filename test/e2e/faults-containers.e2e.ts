@@ -1,0 +1,20 @@
+import { bringContainers } from '../drivers/criu/bring.ts';
+import { describeFaults } from './support/fault-cells.ts';
+
+// What container.e2e.ts does not kill already.
+describeFaults(
+  'a container’s migration in which something dies',
+  'precopy',
+  {
+    'kill-source-mover': ['box-dump', 'box-restore', 'box-after-commit'],
+    'kill-destination-mover': ['box-restore', 'box-after-commit'],
+    'kill-source-agent': ['box-dump'],
+    'kill-source-runc': ['box-dump'],
+    'kill-destination-criu': ['box-restore'],
+    'link-dark-5s': ['box-restore'],
+    'storage-full': ['box-dump'],
+    'kill-destination-container': ['box-after-commit'],
+    'kill-source-container': ['box-memory'],
+  },
+  bringContainers,
+);

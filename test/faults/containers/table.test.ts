@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import {
+  cellId,
+  CONTAINER_FAULTS,
+  CONTAINER_PHASES,
+  containerCells,
+  isBefore,
+  isContainer,
+  LASTS_MS,
+} from '../../../faults/cell.ts';
+import { row } from '../../../faults/table.ts';
+
+const played = containerCells().flatMap((cell) => {
+  const found = row(cell);
+  return found.run ? [found] : [];
+});
+
+describe('the cells of containers', () => {
+  test('every fault and every moment is tried', () => {
+    assert.ok(containerCells().every(isContainer));
+    assert.deepEqual(new Set(played.map(({ cell }) => cell.fault)), new Set(CONTAINER_FAULTS));
+    assert.deepEqual(new Set(played.map(({ cell }) => cell.phase)), new Set(CONTAINER_PHASES));
+  });
+
+  test('movers are killed at every moment, and the container itself at every moment at which it is at the source', () => {
+    const moments = (fault: string): Set<string> =>
+      new Set(played.filter(({ cell }) => cell.fault === fault).map(({ cell }) => cell.phase));
+    for (const fault of ['kill-source-mover', 'kill-destination-mover'])
+      assert.deepEqual(moments(fault), new Set(CONTAINER_PHASES), fault);
+    const before = CONTAINER_PHASES.filter((phase) => isBefore(phase, 'box-after-commit'));
+    assert.deepEqual(moments('kill-source-container'), new Set(before));
+  });
+
+  test('none may end as held; it is lost only where it was killed itself, or CRIU in the midst of its processes', () => {
+    for (const { cell, expect } of played) {
+      assert.ok(!expect.outcomes.includes('held'), cellId(cell));
+      if (expect.guest === 'lives') assert.ok(!expect.outcomes.includes('lost'), cellId(cell));
+      else assert.match(cell.fault, /(container|source-criu)$/, cellId(cell));
+    }
+  });
+
+  test('after the commit every fault of movers, agents, links and disks goes forward', () => {
+    for (const { cell, expect } of played) {
+      if (isBefore(cell.phase, 'box-after-commit') || cell.fault.endsWith('container')) continue;
+      assert.deepEqual(expect.outcomes, ['done'], cellId(cell));
+    }
+  });
+
+  test('all of them fit into twenty-five minutes at half a minute a cell and the length of its fault', () => {
+    const ms = played.reduce((sum, { cell }) => sum + 30_000 + LASTS_MS[cell.fault], 0);
+    assert.ok(ms < 1_500_000, `${played.length} cells, ${Math.round(ms / 60_000)} minutes`);
+  });
+});

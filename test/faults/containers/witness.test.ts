@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { runsNothing } from '../../../faults/containers/witness.ts';
+
+const status = (change: Record<string, string> = {}): string => {
+  const fields = {
+    State: 'S (sleeping)',
+    VmSize: '  1024 kB',
+    SigPnd: '0000000000000000',
+    ShdPnd: '0000000000000000',
+    SigBlk: '0000000000000000',
+    ...change,
+  };
+  return Object.entries(fields)
+    .map(([name, value]) => `${name}:\t${value}\n`)
+    .join('');
+};
+
+test('a process that sleeps, or that blocks some signals, runs', () => {
+  assert.equal(runsNothing(status()), false);
+  assert.equal(runsNothing(status({ SigBlk: '0000000000014203' })), false);
+  assert.equal(runsNothing(status({ ShdPnd: '0000000000004000' })), false);
+  assert.equal(runsNothing(readFileSync('/proc/self/status', 'utf8')), false);
+});
+
+test('one that CRIU is restoring, that is killed or that has ended runs nothing of its program', () => {
+  assert.equal(runsNothing(status({ SigBlk: 'fffffffe7ffbfeff' })), true);
+  assert.equal(runsNothing(status({ ShdPnd: '0000000000000100' })), true);
+  assert.equal(runsNothing(status({ SigPnd: '0000000000000100' })), true);
+  assert.equal(runsNothing(status().replace(/VmSize.*\n/, '')), true);
+});
