@@ -18,6 +18,12 @@ export const MACHINE_TRAITS: readonly Shape[] = [
     MOVED,
   ),
   trait(
+    'cpu-tsc-frequency',
+    'a processor whose clock ticks at a set rate',
+    '-M q35 -cpu qemu64,tsc-frequency=2000000000',
+    MOVED,
+  ),
+  trait(
     'cpu-topology',
     'processors in sockets, cores and threads',
     '-M q35 -smp 4,sockets=2,cores=1,threads=2',
