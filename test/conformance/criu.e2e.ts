@@ -11,18 +11,6 @@ else
     skip: [
       {
         reason:
-          'a container moves by pre-copy: with lazy pages its programs would read zeros where who brings them ends',
-        tests: [
-          'moves a guest by post-copy',
-          'resumes a broken post-copy stream',
-          'resumes a post-copy stream that a link swallows, which nobody has noticed',
-          'resumes post-copy after its session was lost, past a monitor that is silent',
-          'never runs a guest by itself that it gave away by post-copy',
-          'runs on at the source when the destination dies at the switch',
-        ],
-      },
-      {
-        reason:
           'pages go over one stream, and by content: a page that the other end has is never sent',
         tests: [
           'moves a guest over several compressed streams',

@@ -14,15 +14,7 @@ import { bringContainers } from '../drivers/criu/bring.ts';
 import { until } from '../until.ts';
 import { godwit } from './support/cli.ts';
 import { keepsConnection, untilNoneLeft } from './support/containers.ts';
-import {
-  begin,
-  follow,
-  move,
-  refusalOf,
-  reportAtEnd,
-  SLOW,
-  untilMemoryFlows,
-} from './support/moves.ts';
+import { begin, follow, move, reportAtEnd, SLOW, untilMemoryFlows } from './support/moves.ts';
 import { killMover } from './support/movers.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
@@ -79,12 +71,6 @@ describe('a container with a live TCP client', { skip }, () => {
       assert.equal(checked.exit, 0, checked.out + checked.err);
     });
     await untilNoneLeft(world, 'b');
-  });
-
-  test('is refused post-copy by name', async () => {
-    const error = await refusalOf(world, { guest: BOX, from: 'a', to: 'b', mode: 'postcopy' });
-    assert.equal(error.code, 'GODWIT_CAPABILITY');
-    assert.match(error.message, /--mode postcopy.*lazy pages.*read zeros/);
   });
 
   test('moves there and back with its connection and its memory', async (t) => {

@@ -5,6 +5,7 @@ import type { DestinationOptions, StreamSetup } from '../port/direct.ts';
 import { ArrivingTrees } from './arriving-trees.ts';
 import { encodeFrame, KINDS, write } from './frames.ts';
 import type { CriuHandle } from './handle.ts';
+import { LateArrival } from './late-arrival.ts';
 import { ROOM_TIMES } from './assess.ts';
 import { dropKept, keptDirectory, KeptPages } from './kept-pages.ts';
 import { whyNoRoom } from './made-volumes.ts';
@@ -32,6 +33,8 @@ export class Arrival {
   #stream: Duplex | undefined;
   #work: Promise<void> | undefined;
   readonly #over = new AbortController();
+  /** The rest of its memory, where that comes while it runs. */
+  late: LateArrival | undefined;
 
   constructor(
     context: HostContext,
@@ -99,17 +102,30 @@ export class Arrival {
       return;
     }
     const images = path.join(this.#directory, 'images');
-    await runc.restore(name, memoryBytes, images, this.#bundle, (worker) =>
-      records.change(name, { worker }),
-    );
+    const late = receiver.isLate ? this.#newLate() : undefined;
+    await late?.begin(stream, receiver.reader, receiver.rest);
+    const places = { images, bundle: this.#bundle, late: late !== undefined };
+    await runc.restore(name, memoryBytes, places, (worker) => records.change(name, { worker }));
     const listed = await runc.state(name, AbortSignal.timeout(10_000));
     const init = listed === undefined ? undefined : identify(listed.pid);
     await records.change(name, { worker: undefined, ...(init === undefined ? {} : { init }) });
     if (init === undefined) throw new Error('it ended as soon as it was restored');
     this.reported.ran('stopped');
+    // Before anybody hears that it may run: from then on its memory is waited for, whoever ends.
+    late?.restored();
     await write(stream, encodeFrame(KINDS.restored));
-    this.reported.to('completed');
+    if (late === undefined) this.reported.to('completed');
     this.#listener?.close();
+  }
+
+  #newLate(): LateArrival {
+    this.late = new LateArrival(this.#context, this.handle.name, this.#options, this.reported);
+    return this.late;
+  }
+
+  /** In a process that did not take it in: the rest of its memory is yet to come. */
+  async attach(): Promise<void> {
+    await this.#newLate().attach();
   }
 
   get #volumes(): readonly MadeVolume[] {
@@ -133,13 +149,16 @@ export class Arrival {
       );
       stream.end();
     }
+    await this.late?.close(true);
     if (!this.#over.signal.aborted) this.reported.to('failed', reason);
   }
 
-  /** Breaks off what comes in; a restore is waited for. */
-  async close(): Promise<void> {
+  /** Breaks off what comes in; a restore is waited for. `ended`: the container has ended, or never runs. */
+  async close(ended: boolean): Promise<void> {
     this.#over.abort(new Error('it is taken down'));
     this.#listener?.close();
+    await this.late?.close(ended);
+    if (this.late !== undefined && !ended) return;
     if (this.reported.stream === 'completed') this.#stream?.end();
     else this.#stream?.destroy();
     await this.#work;

@@ -6,6 +6,7 @@ import { isLeft, whyKept } from './brought.ts';
 import { judgeGpu } from './assess-gpu.ts';
 import { processorFeatures } from './inspect.ts';
 import type { HostContext } from './host-context.ts';
+import { kernelGivesPages } from './pager/kernel.ts';
 import { keptSize } from './kept-pages.ts';
 import { placesOf, whyNoRoom, whyNotThere } from './made-volumes.ts';
 import { findLayers } from './rootfs.ts';
@@ -26,15 +27,24 @@ export interface Where {
   readonly shared?: ReadonlyMap<number, string>;
 }
 
-/** Why no container moves by post-copy, as people read it: docs/decisions/0020. */
-export const NO_POSTCOPY =
-  'With CRIU’s lazy pages, its programs would read zeros in place of its memory once the process that brings the pages ends';
-
-/** The check of a stream that is not pre-copy. */
-export function refusedStream(mode: string): NamedCheck {
-  const hint = 'Leave --mode out: it moves by pre-copy. `--mode cold` moves it without its memory.';
-  const facts = { what: `--mode ${mode}`, reason: NO_POSTCOPY };
-  return refusal('stream', godwitError('GODWIT_CAPABILITY', facts, { hint }), 'destination');
+/** Whether this host can give a container its memory while it runs: the kernel is asked for what a pager needs. */
+export function judgePager(host: string): NamedCheck {
+  try {
+    kernelGivesPages();
+    return pass('stream', 'the kernel lets a pager give pages (userfaultfd)', 'destination');
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const hint = `${host} needs a kernel with userfaultfd, and Godwit there CAP_SYS_PTRACE. Or leave --mode out: it moves by pre-copy.`;
+    const facts = {
+      what: 'post-copy',
+      reason: `${host} gets no userfaultfd with its events: ${why}`,
+    };
+    return refusal(
+      'stream',
+      godwitError('GODWIT_CAPABILITY', facts, { hint, cause }),
+      'destination',
+    );
+  }
 }
 
 /** Checks a container that is to come against this host. Starts nothing. */

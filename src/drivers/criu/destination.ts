@@ -16,12 +16,15 @@ import type {
   Listens,
   StreamSetup,
 } from '../port/direct.ts';
-import { assessSpec, refusedStream } from './assess.ts';
+import { assessSpec, judgePager } from './assess.ts';
 import { Arrival } from './arrival.ts';
 import { isOf, whyKept } from './brought.ts';
-import { coldRun, release, startCold } from './cold-start.ts';
+import { release, startCold } from './cold-start.ts';
+import { destinationStatus } from './destination-status.ts';
 import { giveGpus, gpuPairs } from './gpu-state.ts';
 import type { CriuHandle } from './handle.ts';
+import { keepSetup, keptSetup } from './kept-setup.ts';
+import { LateArrival } from './late-arrival.ts';
 import { makeVolumes, placesOf } from './made-volumes.ts';
 import { placesByNumber, sharedHere, sharedIn } from './shared-volumes.ts';
 import { removeLeft } from './tear-down.ts';
@@ -65,25 +68,8 @@ export class CriuDestination implements DestinationSession {
     };
   }
 
-  async status(signal: AbortSignal): Promise<HypervisorStatus> {
-    const gone = { run: 'gone', stream: 'none' } as const;
-    const record = this.#context.records.readSync(this.#options.guest);
-    if (record === undefined || !isOf(record, this.#options))
-      return { ...gone, reason: 'nothing was made for it here' };
-    const stream = this.#arrival?.reported.stream ?? 'none';
-    if (record.init === undefined) {
-      if (this.#arrival !== undefined) return { run: 'incoming', stream };
-      return { ...gone, reason: 'the mover that waited for it has ended' };
-    }
-    const life = lifeOf(record.init);
-    if (life.state === 'gone') return { ...gone, reason: life.reason };
-    const { pid } = record.init;
-    if (record.cold !== undefined)
-      return { run: await coldRun(this.#context, this.#options.guest, signal), stream };
-    const cgroup = (await cgroupOf(pid, this.#context.prefix)) ?? '';
-    // Without the state of its GPUs it does not run on, though its processors do.
-    const stands = record.gpu !== undefined || (await standsStill(pid, cgroup));
-    return { run: stands ? 'paused' : 'running', stream: 'completed' };
+  status(signal: AbortSignal): Promise<HypervisorStatus> {
+    return destinationStatus(this.#context, this.#options, this.#arrival, signal);
   }
 
   async assess(
@@ -96,8 +82,8 @@ export class CriuDestination implements DestinationSession {
     const memoryBytes = this.#options.isCold === true ? 0 : description.memoryBytes;
     const where = { ...this.#options, memoryBytes, shared: sharedIn(files, spec.volumes) };
     const checks = await assessSpec(this.#context, spec, where, signal);
-    if (stream.mode === 'precopy') return checks;
-    return [...checks, refusedStream(stream.mode)];
+    if (this.#options.isCold === true || stream.mode === 'precopy') return checks;
+    return [...checks, judgePager(this.#options.host)];
   }
 
   /** Its links are made by this driver: they are no taps. */
@@ -140,6 +126,7 @@ export class CriuDestination implements DestinationSession {
     const known = { token, mover, memoryBytes, gpuBytes: spec.gpu?.bytes };
     await records.write(guest, { ...known, migration: this.#options.migration, made, ...gpu });
     const bundle = await this.#makeBundle(spec, made, signal);
+    await keepSetup(path.join(records.dirOf(guest), 'in'), setup);
     const arrival = new Arrival(this.#context, handle, bundle, this.#options);
     await arrival.open(setup);
     this.#arrivals.set(guest, arrival);
@@ -239,13 +226,16 @@ export class CriuDestination implements DestinationSession {
     return containerSpec.shape.nics.parse(JSON.parse(text));
   }
 
-  async listenAgain(): Promise<Listens> {
-    throw this.#refused('listenAgain', 'a container moves by pre-copy alone');
+  async listenAgain(_signal: AbortSignal, host?: string): Promise<Listens> {
+    const late = this.#arrival?.late;
+    if (late === undefined) throw this.#refused('listenAgain', 'no memory of it is to come');
+    const directory = path.join(this.#context.records.dirOf(this.#options.guest), 'in');
+    return late.listenAgain(await keptSetup(directory), host);
   }
 
   /** The images were the migration's; the container runs without them. */
   async settle(): Promise<void> {
-    await this.#arrival?.close();
+    await this.#arrival?.close(false);
     this.#arrivals.delete(this.#options.guest);
     await Arrival.removeImages(this.#context, this.#options.guest);
   }
@@ -253,11 +243,14 @@ export class CriuDestination implements DestinationSession {
   async destroy(signal: AbortSignal): Promise<void> {
     const { runc, records } = this.#context;
     const { guest } = this.#options;
-    await this.#arrival?.close();
+    await this.#arrival?.close(true);
     this.#arrivals.delete(guest);
     const record = records.readSync(guest);
     // Else nothing was made here for this migration: a container of that name is somebody else's.
     if (record === undefined || !isOf(record, this.#options)) return;
+    // A restore that waits for memory goes on at once then, and is of no use.
+    if (record.late === true)
+      await new LateArrival(this.#context, guest, this.#options, this.#reported).close(true);
     await this.#afterRestore(record, signal);
     await runc.remove(guest);
     await removeLeft(this.#context, guest, records.readSync(guest));

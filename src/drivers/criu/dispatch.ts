@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
@@ -6,26 +7,26 @@ import { toGodwitError } from '../../errors.ts';
 import { removeTree } from '../../host/remove-tree.ts';
 import type { MemorySample } from '../../protocol/public/migration.ts';
 import type { StreamSetup } from '../port/direct.ts';
-import { ChangedPages } from './changed-pages.ts';
 import { KINDS } from './frames.ts';
 import { onGpu } from './gpu.ts';
 import type { Examined } from './inspect.ts';
 import { keepPages } from './kept-pages.ts';
+import { keepSetup } from './kept-setup.ts';
+import { LateSource } from './late-source.ts';
+import { lazyPages, pagesNumber } from './lazy-pages.ts';
 import { connectTo } from './link.ts';
-import { readMemory } from './memory.ts';
 import { setPorts } from './network.ts';
 import type { HostContext } from './host-context.ts';
-import { processesIn, residentBytes, setFrozen } from './processes.ts';
+import { processesIn, setFrozen } from './processes.ts';
 import { dumpEnded, runHere } from './run-here.ts';
 import { imageMs } from './runc.ts';
+import { Rounds } from './rounds.ts';
 import { PageSender } from './sender.ts';
 import { refuseOpen, writeOut } from './shared-volumes.ts';
 import { TreeSender, treesOf } from './trees.ts';
 import type { Tree } from './trees.ts';
 import { Reported } from './watch.ts';
 
-/** As many rounds at most: each reads all memory, and what changes all the time is not worth another. */
-const MOST_ROUNDS = 8;
 /** What the destination does beside its restore and its files: it asks runc and writes records. */
 const REST_MS = 60_000;
 /** For a dump whose runc was ended to end too, and for the container to run again. */
@@ -35,11 +36,6 @@ const ENDED_MS = 60_000;
 function restoredMs(memoryBytes: number, { unpackMs }: TreeSender): number {
   return 2 * imageMs(memoryBytes) + unpackMs + REST_MS;
 }
-
-/** A round that sends more than this share of the one before gains nothing. */
-const WORTH_SHARE = 0.7;
-/** One part of so many of the memory is little: the dump of all of it takes longer than sending that. */
-const LITTLE_SHARE = 32;
 
 /**
  * One container on its way out. It lives as long as this process, over several sessions: who comes later finds it.
@@ -58,13 +54,14 @@ export class Dispatch {
   #setup: StreamSetup;
   #sender: PageSender | undefined;
   #work: Promise<void> | undefined;
-  #round = 0;
-  #roundNew = 0;
-  readonly #looked = new Map<number, ChangedPages>();
-  #totalBytes: number;
+  readonly #rounds: Rounds;
   #startedMs = 0;
   #endedMs: number | undefined;
   #stoppedMs = 0;
+  /** The rest of its memory, where the destination may run it before that has come. */
+  late: LateSource | undefined;
+  /** It is to be switched to post-copy. */
+  readonly #switch = new AbortController();
   /** The freeze until the destination had it restored, ms. */
   downtimeMs: number | undefined;
 
@@ -73,7 +70,10 @@ export class Dispatch {
     this.#name = name;
     this.#facts = facts;
     this.#setup = setup;
-    this.#totalBytes = facts.description.memoryBytes;
+    const { cgroup, description } = facts;
+    const { memoryBytes } = description;
+    const signals = [this.#over.signal, this.#switch.signal] as const;
+    this.#rounds = new Rounds({ cgroup, memoryBytes }, this.reported, ...signals);
     this.#go.promise.catch(() => {});
   }
 
@@ -98,26 +98,32 @@ export class Dispatch {
   adjust(change: { readonly maxBandwidth?: number; readonly maxDowntimeMs?: number }): void {
     this.#setup = { ...this.#setup, ...change };
     if (this.#sender !== undefined) this.#sender.bytesPerS = this.#setup.maxBandwidth;
+    this.late?.adjust(change);
   }
 
   continue(): void {
     this.#go.resolve();
   }
 
+  startPostcopy(): void {
+    this.#switch.abort(new Error('it goes over to post-copy'));
+  }
+
   sample(): MemorySample {
     const elapsed = (this.#endedMs ?? systemClock.monotonicMs()) - this.#startedMs;
     const sent = this.#sender?.sentBytes ?? 0;
     const isDone = this.reported.stream === 'completed';
+    const { totalBytes, round, newBytes } = this.#rounds;
+    if (this.late !== undefined && this.downtimeMs !== undefined)
+      return { ...this.late.sample(), downtimeMs: Math.round(this.downtimeMs) };
     return {
-      totalBytes: this.#totalBytes,
-      remainingBytes: isDone
-        ? 0
-        : Math.max(0, this.#round > 1 ? this.#roundNew : this.#totalBytes - sent),
+      totalBytes,
+      remainingBytes: isDone ? 0 : Math.max(0, round > 1 ? newBytes : totalBytes - sent),
       transferredBytes: sent,
       skippedBytes: (this.#sender?.knownPages ?? 0) * 4096,
       rate: elapsed === 0 ? 0 : Math.round((sent / elapsed) * 1000),
       dirtyRate: 0,
-      round: this.#round,
+      round,
       totalMs: Math.round(elapsed),
       pageRequests: 0,
       ...(this.downtimeMs === undefined ? {} : { downtimeMs: Math.round(this.downtimeMs) }),
@@ -126,7 +132,7 @@ export class Dispatch {
 
   /** Ends it where not all is sent; the container runs on here when this resolves. */
   async cancel(signal: AbortSignal): Promise<void> {
-    if (this.reported.stream === 'completed') return;
+    if (this.reported.stream === 'completed' || this.reported.stream.startsWith('postcopy')) return;
     const wasUnderWay = this.isUnderWay;
     this.#over.abort(new Error('the source cancelled'));
     this.#go.reject(new Error('the source cancelled'));
@@ -138,6 +144,7 @@ export class Dispatch {
 
   /** Thaws the container and gives it its ports. */
   async runHere(signal: AbortSignal): Promise<void> {
+    this.late?.stop();
     await runHere(
       this.#context,
       this.#name,
@@ -157,49 +164,28 @@ export class Dispatch {
     await sender.heard(KINDS.ready, signal);
     const directory = path.join(this.#context.records.dirOf(this.#name), 'out');
     await freshDirectory(path.join(directory, 'images'));
-    this.reported.to('active');
+    const isPostcopy = this.#setup.mode === 'postcopy';
+    if (!isPostcopy) this.reported.to('active');
     const sending = { runc: this.#context.runc, sender, directory, signal };
     const trees = new TreeSender(sending, this.#trees);
-    await this.#rounds(sender, trees);
+    if (isPostcopy) {
+      await trees.first();
+      this.reported.to('active');
+      const told = this.#switch.signal.aborted || once(this.#switch.signal, 'abort', { signal });
+      await Promise.race([told, sender.broken]);
+    } else {
+      await this.#rounds.all(sender, trees, () => this.#setup);
+    }
     await this.#takeGpus(sender);
     await this.#freeze();
     await refuseOpen(this.#facts);
+    const isLate = this.#switch.signal.aborted;
     if (this.#setup.holdSwitchover === true) {
       this.reported.to('pre-switchover');
       await this.#go.promise;
     }
     this.reported.to('device');
-    await this.#handOver(sender, trees, directory, stream);
-  }
-
-  /** Reads and sends memory while the container runs. */
-  async #rounds(sender: PageSender, trees: TreeSender): Promise<void> {
-    let before = Infinity;
-    while (this.#round < MOST_ROUNDS) {
-      const bytes = await this.#readAll(sender, this.#round === 0 ? trees : undefined);
-      if (this.#round > 1 && (this.#isLittle(bytes) || bytes > before * WORTH_SHARE)) return;
-      before = bytes;
-    }
-  }
-
-  /** One round; what it sent, bytes. */
-  async #readAll(sender: PageSender, trees?: TreeSender): Promise<number> {
-    const { signal } = this.#over;
-    this.#round += 1;
-    this.reported.pass(this.#round);
-    const sent = sender.sentBytes;
-    const pids = await processesIn(this.#facts.cgroup);
-    this.#totalBytes = Math.max(await residentBytes(pids), 4096);
-    for (const pid of pids) {
-      const seen = this.#looked.get(pid) ?? new ChangedPages();
-      this.#looked.set(pid, seen);
-      await readMemory(pid, (pages, from) => sender.learnAll(seen.of(pages, from), pages), signal);
-    }
-    await sender.learned();
-    await trees?.first();
-    await sender.flush();
-    this.#roundNew = sender.sentBytes - sent;
-    return this.#roundNew;
+    await this.#handOver(sender, trees, directory, stream, isLate);
   }
 
   /**
@@ -213,14 +199,7 @@ export class Dispatch {
     const gpu = { pairs: [], helper: await gpus.helper() };
     await records.change(this.#name, { leaving: 'sending', gpu });
     await gpus.takeAway(await onGpu(await processesIn(this.#facts.cgroup)));
-    await this.#readAll(sender);
-  }
-
-  /** What one more round would save is less than what the freeze takes anyway. */
-  #isLittle(bytes: number): boolean {
-    const { maxBandwidth, maxDowntimeMs } = this.#setup;
-    if (maxBandwidth !== undefined) return (bytes / maxBandwidth) * 1000 <= maxDowntimeMs;
-    return bytes <= this.#totalBytes / LITTLE_SHARE;
+    await this.#rounds.one(sender);
   }
 
   async #freeze(): Promise<void> {
@@ -238,6 +217,7 @@ export class Dispatch {
     trees: TreeSender,
     directory: string,
     stream: Duplex,
+    isLate: boolean,
   ): Promise<void> {
     const { runc, records } = this.#context;
     const { signal } = this.#over;
@@ -250,10 +230,15 @@ export class Dispatch {
     await records.change(this.#name, { worker: undefined });
     signal.throwIfAborted();
     await setFrozen(this.#facts.cgroup, true, signal);
-    for (const name of await imagesIn(images))
-      await sender.file(name, 'image', path.join(images, name));
+    const left = isLate ? await lazyPages(images) : undefined;
+    for (const name of await imagesIn(images)) {
+      const late = left?.get(pagesNumber(name) ?? -1);
+      await sender.file(name, 'image', path.join(images, name), { late });
+    }
     await trees.last();
     await writeOut(this.#context, this.#facts.volumes, signal);
+
+    if (left !== undefined) return this.#giveLate(sender, trees, directory, left);
     const restored = sender.heard(KINDS.restored, signal, restoredMs(memoryBytes, trees));
     restored.catch(() => {});
     await sender.send(KINDS.done);
@@ -264,16 +249,32 @@ export class Dispatch {
     this.downtimeMs = this.#endedMs - this.#stoppedMs;
     this.reported.to('completed');
     stream.end();
-    const { directory: kept } = records;
-    const pages = { records: kept, name: this.#name, mostBytes: this.#context.keptBytes };
+    const { keptBytes: mostBytes } = this.#context;
+    const pages = { records: records.directory, name: this.#name, mostBytes };
     await keepPages(images, pages).catch(() => undefined);
     // The container's end removes what is left of it.
     await removeTree(directory).catch(() => undefined);
   }
 
+  /** Until the destination has said that the container is there, whatever breaks leaves it running here. */
+  async #giveLate(
+    sender: PageSender,
+    trees: TreeSender,
+    directory: string,
+    left: Map<number, Uint8Array>,
+  ): Promise<void> {
+    await keepSetup(directory, this.#setup);
+    this.late = new LateSource(this.#context, this.#name, this.#setup, this.reported);
+    const { memoryBytes } = this.#facts.description;
+    await this.late.begin(sender, left, restoredMs(memoryBytes, trees), this.#over.signal);
+    this.downtimeMs = systemClock.monotonicMs() - this.#stoppedMs;
+    await this.late.given();
+  }
+
   /** As a hypervisor does: what breaks before all is handed over leaves the guest running here. */
   async #failed(error: unknown): Promise<void> {
     this.#sender?.close();
+    this.late?.stop();
     // From then on the destination may run it, whatever fails here.
     if (this.reported.stream === 'completed') return;
     if (!this.#over.signal.aborted)
@@ -295,6 +296,5 @@ export async function freshDirectory(directory: string): Promise<void> {
 }
 
 async function imagesIn(directory: string): Promise<string[]> {
-  const names = await readdir(directory);
-  return names.filter((name) => !/\.log$|^stats-|^\./.test(name));
+  return (await readdir(directory)).filter((name) => !/\.log$|^stats-|^\./.test(name));
 }

@@ -17,7 +17,6 @@ import type {
   HandleFacts,
   Life,
 } from '../port/inventory.ts';
-import { NO_POSTCOPY } from './assess.ts';
 import { Canary } from './canary.ts';
 import { CriuDestination } from './destination.ts';
 import type { Arrivals } from './destination.ts';
@@ -36,6 +35,7 @@ import { Runc } from './runc.ts';
 import type { Listed } from './runc.ts';
 import { CriuSource } from './source.ts';
 import type { Dispatches } from './source.ts';
+import { takeUpLate } from './take-up.ts';
 
 /** A container without a limit of its own is taken to need this many times what it has in use, at least. */
 const SPARE = 2;
@@ -48,16 +48,15 @@ export class CriuDriver implements DirectDriver {
   readonly name = 'criu';
   readonly capabilities = {
     shape: 'direct',
-    modes: ['precopy', 'cold'],
+    modes: ['precopy', 'postcopy', 'hybrid', 'cold'],
     compression: ['none', 'zstd'],
     maxStreams: 1,
-    postcopyRecovery: false,
+    postcopyRecovery: true,
     rehearsals: true,
     needsMoreThere: true,
-    noPostcopy: NO_POSTCOPY,
   } as const;
   readonly #context: HostContext;
-  readonly #dispatches: Dispatches = new Map();
+  readonly #dispatches: Dispatches = { whole: new Map(), late: new Map() };
   readonly #arrivals: Arrivals = new Map();
   #droppedMs = -Infinity;
 
@@ -200,6 +199,11 @@ export class CriuDriver implements DirectDriver {
   async openSource(given: GuestHandle, signal: AbortSignal): Promise<SourceSession> {
     const handle = handleOf(given);
     const { name } = handle;
+    if (this.#context.records.readSync(name)?.late === true) {
+      // A dump of it would have zeros for what has not come.
+      const facts = { what: `${name} to move`, reason: 'the rest of its memory has not come yet' };
+      throw godwitError('GODWIT_CAPABILITY', facts);
+    }
     const life = await this.life(handle);
     const known = await this.#context.runc.state(name, signal);
     const listed = known ?? this.#stoppedHere(handle);
@@ -232,6 +236,7 @@ export class CriuDriver implements DirectDriver {
   }
 
   async openDestination(options: DestinationOptions): Promise<DestinationSession> {
+    await takeUpLate(this.#context, options, this.#arrivals);
     return new CriuDestination(this.#context, options, this.#arrivals);
   }
 }

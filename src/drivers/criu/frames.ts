@@ -21,6 +21,10 @@ export const KINDS = {
   done: 6,
   /** Digests of pages, 32 bytes each: which has the destination kept from before? */
   ask: 7,
+  /** Post-copy: pages that were left for later. The number of their file, that of the first one in it, then the pages. */
+  late: 8,
+  /** The same, the pages compressed with zstd. */
+  latePacked: 9,
   /** Destination: it waits for pages. */
   ready: 16,
   /** It has taken in that many frames. */
@@ -31,10 +35,18 @@ export const KINDS = {
   failed: 19,
   /** A bit for each digest, the lowest first: it has that page. All are numbered in that order; those that it lacks come next. */
   have: 20,
+  /** Post-copy: somebody waits for this page. Its file, its number in it. */
+  want: 21,
+  /** Over a new connection: a file, the number of a first page, and a bit for each from that on which has not come. */
+  missing: 22,
+  /** Each page has come, and is where it belongs. */
+  whole: 23,
 } as const;
 export type Kind = (typeof KINDS)[keyof typeof KINDS];
 
 export const ZERO = 0xffff_ffff;
+/** Of a page that comes later. */
+export const LATE = 0xffff_fffe;
 export const MAX_FRAME = 4 * 1024 * 1024;
 const HEAD = 5;
 
@@ -47,7 +59,11 @@ export const hello = z.strictObject({
   guest: z.string().max(64),
   /** No memory comes, only files: the container is started anew. */
   cold: z.literal(true).optional(),
+  /** The container is there, and the rest of its memory comes. */
+  rest: z.literal(true).optional(),
 });
+/** With `done`: pages were left for later. */
+export const doneBody = z.strictObject({ late: z.literal(true) });
 const TREE = /^(root|volume-\d{1,2})$/;
 export const fileHead = z
   .strictObject({

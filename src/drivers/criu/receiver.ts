@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { open, writeFile } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
@@ -6,19 +6,22 @@ import { promisify } from 'node:util';
 import { zstdDecompress } from 'node:zlib';
 import {
   DIGEST_BYTES,
+  doneBody,
   encodeFrame,
   fileHead,
   FrameReader,
   hello,
   KINDS,
+  LATE,
   MAX_FRAME,
   MOST_ASKED,
   write,
-  ZERO,
 } from './frames.ts';
 import type { FileHead, Frame } from './frames.ts';
 import type { KeptPages } from './kept-pages.ts';
+import { pagesNumber } from './lazy-pages.ts';
 import { PAGE } from './memory.ts';
+import { cameFile } from './pager/pages.ts';
 
 const unpack = promisify(zstdDecompress);
 const MOST_IMAGES = 4096;
@@ -52,6 +55,8 @@ export class PageReceiver {
         readonly bytes: number;
         readonly base?: string;
         at: number;
+        /** Of pages: a byte for each, 0 for one that comes later. */
+        readonly came?: { readonly file: number; readonly pages: Uint8Array };
       }
     | undefined;
   #pages = 0;
@@ -67,6 +72,10 @@ export class PageReceiver {
   readonly digests = new Map<string, string>();
   /** The source said that no memory comes. */
   isCold = false;
+  /** Pages were left for later: they come behind, over the same connection, from `rest` on. */
+  isLate = false;
+  readonly reader = new FrameReader();
+  rest: Frame[] = [];
 
   /** `mostBytes`: of pages in all, and half of what the files made of them may have; more than that is not taken. */
   constructor(
@@ -85,7 +94,6 @@ export class PageReceiver {
 
   /** Reads the stream until the source says that all is sent. Throws for anything that is not in the format. */
   async take(stream: Duplex): Promise<void> {
-    const reader = new FrameReader();
     this.#store = await open(path.join(this.#directory, 'pages.store'), 'w+', 0o600);
     try {
       // The stream stays open: the answer goes back over it.
@@ -93,9 +101,13 @@ export class PageReceiver {
         destroyOnReturn: false,
       }) as AsyncIterable<Buffer>) {
         this.receivedBytes += bytes.length;
-        for (const frame of reader.push(bytes)) {
+        const frames = this.reader.push(bytes);
+        for (const [index, frame] of frames.entries()) {
           if (frame.kind === KINDS.done) {
             await this.#endFile();
+            const said = frame.body.length === 0 ? undefined : frame.body.toString();
+            this.isLate = said !== undefined && doneBody.parse(JSON.parse(said)).late;
+            this.rest = frames.slice(index + 1);
             return;
           }
           await this.#frame(frame, stream);
@@ -205,7 +217,10 @@ export class PageReceiver {
       throw new Error(`more than ${2 * this.#mostBytes} bytes of files`);
     if (digest !== undefined) this.digests.set(name, digest);
     const handle = await open(path.join(this.#directory, file), 'w', 0o600);
-    this.#file = { handle, bytes, at: 0, ...(what === 'base' ? { base: name } : {}) };
+    const number = what === 'image' ? pagesNumber(name) : undefined;
+    const pages = new Uint8Array(number === undefined ? 0 : Math.ceil(bytes / PAGE));
+    const came = number === undefined ? {} : { came: { file: number, pages } };
+    this.#file = { handle, bytes, at: 0, ...came, ...(what === 'base' ? { base: name } : {}) };
     await handle.truncate(bytes);
   }
 
@@ -222,13 +237,15 @@ export class PageReceiver {
       const follows = (): boolean => {
         const next = index + count * 4;
         if (next >= refs.length) return false;
-        return refs.readUInt32LE(next) === (first === ZERO ? ZERO : first + count);
+        return refs.readUInt32LE(next) === (first >= LATE ? first : first + count);
       };
       while (follows()) count += 1;
       index += count * 4;
       const bytes = Math.min(count * PAGE, file.bytes - file.at);
       if (bytes <= (count - 1) * PAGE) throw new Error('more pages than the file has');
-      if (first !== ZERO) {
+      if (first === LATE && file.came === undefined) throw new Error('a page that may not be late');
+      if (first !== LATE) file.came?.pages.fill(1, file.at / PAGE, file.at / PAGE + count);
+      if (first < LATE) {
         if (first + count > this.#pages)
           throw new Error(`page ${first + count - 1} was never sent`);
         await whole(this.#store?.read(part, length, bytes, first * PAGE), bytes);
@@ -247,6 +264,10 @@ export class PageReceiver {
     if (file === undefined) return;
     await file.handle.close();
     if (file.at !== file.bytes) throw new Error('a file that is not whole');
+    if (file.came !== undefined) {
+      const map = cameFile(path.join(this.#directory, 'images'), file.came.file);
+      await writeFile(map, file.came.pages, { mode: 0o600 });
+    }
     if (file.base !== undefined) this.#onBase(file.base);
   }
 }

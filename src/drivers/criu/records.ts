@@ -82,8 +82,14 @@ const record = z.object({
   was: alive.optional(),
   /** One that comes without memory: its files are here; runc has made it; runc was asked to let it run. */
   cold: z.enum(['arrived', 'created', 'started']).optional(),
-  /** On its way out: `sending` until the destination has all of it, then `sent`. */
-  leaving: z.enum(['sending', 'sent']).optional(),
+  /**
+   * On its way out: `sending` until the destination has all of it, then `sent`. `late`: the destination has it, and may run
+   * it, but for memory that is still here.
+   */
+  leaving: z.enum(['sending', 'late', 'sent']).optional(),
+  /** Of one that came: the rest of its memory is yet to come, and who gives it to its processes. */
+  late: z.literal(true).optional(),
+  pager: alive.optional(),
   /** The state of its GPUs is taken away, or is to be: where it runs on, it has to be given back. */
   gpu: z
     .object({

@@ -120,17 +120,21 @@ export class Runc {
     );
   }
 
-  /** Makes the container from `images`, in `bundle`; each of its processes is stopped. */
+  /** Makes the container from `images`, in `bundle`; each of its processes is stopped. `late`: a pager waits for CRIU. */
   async restore(
     name: string,
     memoryBytes: number,
-    images: string,
-    bundle: string,
+    {
+      images,
+      bundle,
+      late,
+    }: { readonly images: string; readonly bundle: string; readonly late: boolean },
     started: (worker: BootProcess) => Promise<void>,
   ): Promise<void> {
     const home = await this.#home('restore');
     const at = ['--image-path', images, '--work-path', images, '--bundle', bundle];
-    const args = ['restore', '-d', '--tcp-established', ...at, name];
+    const lazy = late ? ['--lazy-pages'] : [];
+    const args = ['restore', '-d', '--tcp-established', ...lazy, ...at, name];
     const deadlineMs = imageMs(memoryBytes);
     const rest = { home, deadlineMs, started, quiet: true, cwd: bundle };
     const log = ['--log', path.join(images, RUNC_LOG)];

@@ -8,12 +8,13 @@ import {
   failure,
   FrameReader,
   KINDS,
+  LATE,
   MOST_ASKED,
   ready,
   write,
   ZERO,
 } from './frames.ts';
-import type { FileKind, Kind } from './frames.ts';
+import type { FileKind, Frame, Kind } from './frames.ts';
 import { PAGE } from './memory.ts';
 import { PageNumbers } from './page-numbers.ts';
 
@@ -53,6 +54,8 @@ export class PageSender {
   /** Pages looked at that needed no sending. */
   knownPages = 0;
   newPages = 0;
+  /** Told of what the destination says of its own accord. */
+  onFrame: ((frame: Frame) => void) | undefined;
 
   constructor(stream: Duplex, packs: boolean) {
     this.#stream = stream;
@@ -85,6 +88,7 @@ export class PageSender {
         }
         if (kind === KINDS.have) this.#answer?.(body);
         this.#waiting.get(kind)?.();
+        this.onFrame?.({ kind, body });
       }
     } catch (error) {
       this.#broken.reject(error);
@@ -129,7 +133,7 @@ export class PageSender {
         numbers.push(known ?? ZERO);
         continue;
       }
-      if (this.#numbers.size >= ZERO) throw new Error('more pages than there are numbers for');
+      if (this.#numbers.size >= LATE) throw new Error('more pages than there are numbers for');
       this.newPages += 1;
       numbers.push(this.#numbers.add(digest));
       this.#batch.push(Buffer.from(page));
@@ -185,7 +189,7 @@ export class PageSender {
     await this.#answered;
     await this.flush();
     for (const { digest } of asked) {
-      if (this.#numbers.size >= ZERO) throw new Error('more pages than there are numbers for');
+      if (this.#numbers.size >= LATE) throw new Error('more pages than there are numbers for');
       this.#numbers.add(digest);
     }
     this.#answered = this.#give(asked);
@@ -232,8 +236,16 @@ export class PageSender {
     else await this.send(KINDS.pages, pages);
   }
 
-  /** Sends a file; what it has in common with pages that were sent costs four bytes a page. */
-  async file(name: string, what: FileKind, file: string, digest?: string): Promise<void> {
+  /**
+   * Sends a file; what it has in common with pages that were sent costs four bytes a page. `late`: 1 for each page that may
+   * come later; 0 afterwards for each that need not.
+   */
+  async file(
+    name: string,
+    what: FileKind,
+    file: string,
+    { digest, late }: { readonly digest?: string; readonly late?: Uint8Array | undefined } = {},
+  ): Promise<void> {
     const handle = await open(file);
     try {
       const { size } = await handle.stat();
@@ -244,7 +256,7 @@ export class PageSender {
         const { bytesRead } = await handle.read(part, 0, part.length, at);
         const whole = Math.ceil(bytesRead / PAGE) * PAGE;
         part.fill(0, bytesRead, whole);
-        const numbers = await this.pages(part.subarray(0, whole));
+        const numbers = await this.#numbered(part.subarray(0, whole), late?.subarray(at / PAGE));
         await this.flush();
         const refs = Buffer.alloc(numbers.length * 4);
         for (const [index, number] of numbers.entries()) refs.writeUInt32LE(number, index * 4);
@@ -253,6 +265,25 @@ export class PageSender {
     } finally {
       await handle.close();
     }
+  }
+
+  /** Sends none of those that may come later; what the destination has of them need not come at all. */
+  async #numbered(pages: Buffer, late: Uint8Array | undefined): Promise<number[]> {
+    if (late === undefined) return this.pages(pages);
+    const numbers: number[] = [];
+    for (let at = 0; at < pages.length; at += PAGE) {
+      const page = pages.subarray(at, at + PAGE);
+      const isLate = late[at / PAGE] === 1;
+      const number = (isLate ? this.#known(page) : (await this.pages(page))[0]) ?? LATE;
+      if (number !== LATE) late[at / PAGE] = 0;
+      numbers.push(number);
+    }
+    return numbers;
+  }
+
+  #known(page: Buffer): number | undefined {
+    if (page.equals(NO_PAGE)) return ZERO;
+    return this.#numbers.size === 0 ? undefined : this.#numbers.get(hash('sha256', page, 'buffer'));
   }
 
   async #pay(bytes: number): Promise<void> {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import path from 'node:path';
 import { godwitError } from '../../errors.ts';
 import { lifeOf } from '../../host/life.ts';
 import type { BootProcess } from '../../host/life.ts';
@@ -14,22 +15,28 @@ import type {
 } from '../port/direct.ts';
 import type { Inspection } from '../port/inspection.ts';
 import type { CriuHandle } from './handle.ts';
-import { NO_POSTCOPY } from './assess.ts';
 import { Dispatch } from './dispatch.ts';
 import { examine, inspectionOf } from './inspect.ts';
+import { keptSetup } from './kept-setup.ts';
+import { LateSource } from './late-source.ts';
 import type { Examined } from './inspect.ts';
-import { removeMoved } from './tear-down.ts';
+import { endFrozen, removeMoved } from './tear-down.ts';
 import type { HostContext } from './host-context.ts';
-import { cgroupOf, isFrozen, processesIn, setFrozen } from './processes.ts';
+import { cgroupOf, setFrozen } from './processes.ts';
 import { dumpEnded, runHere } from './run-here.ts';
 import type { Listed } from './runc.ts';
-import { isUpAgain, sendFiles, shutDown, startAgain } from './shutdown.ts';
+import { sendFiles, shutDown, startAgain } from './shutdown.ts';
 import type { Going } from './shutdown.ts';
 import { withShared } from './shared-volumes.ts';
+import { sourceStatus } from './source-status.ts';
 import { Reported } from './watch.ts';
 
 /** What is kept of the containers of this host between sessions of one process. */
-export type Dispatches = Map<string, Dispatch>;
+export interface Dispatches {
+  readonly whole: Map<string, Dispatch>;
+  /** Those whose memory follows them, begun by another process. */
+  readonly late: Map<string, LateSource>;
+}
 
 /** A container at its source. */
 export class CriuSource implements SourceSession {
@@ -49,11 +56,16 @@ export class CriuSource implements SourceSession {
   }
 
   get #dispatch(): Dispatch | undefined {
-    return this.#dispatches.get(this.handle.name);
+    return this.#dispatches.whole.get(this.handle.name);
+  }
+
+  get #late(): LateSource | undefined {
+    return this.#dispatch?.late ?? this.#dispatches.late.get(this.handle.name);
   }
 
   onEvent(listener: (event: HypervisorEvent) => void): () => void {
-    const stops = [this.#reported.on(listener), this.#dispatch?.reported.on(listener)];
+    const reported = this.#dispatch?.reported ?? this.#late?.reported;
+    const stops = [this.#reported.on(listener), reported?.on(listener)];
     this.#listeners.add(listener);
     return () => {
       this.#listeners.delete(listener);
@@ -65,40 +77,26 @@ export class CriuSource implements SourceSession {
   /** First reports what is already so. */
   async begin(signal: AbortSignal): Promise<void> {
     const status = await this.status(signal);
-    if (this.#dispatch !== undefined) return;
+    if (this.#dispatch !== undefined || this.#late !== undefined) return;
+    if (status.stream === 'postcopy-paused') {
+      const { reported } = await this.#takeUp();
+      reported.ran('stopped');
+      return reported.to(status.stream, status.reason);
+    }
     if (status.run === 'running') this.#reported.ran('resumed');
     else if (status.run !== 'gone') this.#reported.ran('stopped');
     if (status.stream !== 'none') this.#reported.to(status.stream, status.reason);
   }
 
-  async status(signal: AbortSignal): Promise<HypervisorStatus> {
-    const { name } = this.handle;
-    const life = lifeOf(this.#init);
-    const isGone = life.state === 'gone';
-    if (this.#context.records.readSync(name)?.down !== undefined) {
-      const isDown = isGone && !(await isUpAgain(this.#context, name, signal));
-      return { run: isDown ? 'shut-down' : 'running', stream: 'none' };
-    }
-    if (isGone) return { run: 'gone', stream: 'none', reason: life.reason };
-    const stream = this.#dispatch?.reported.stream ?? 'none';
-    const reason = this.#dispatch?.reported.reason;
-    const record = this.#context.records.readSync(name);
-    const frozen = await isFrozen(await this.#cgroup());
-    const left = record?.leaving;
-    if (left === 'sending' && record?.gpu !== undefined && this.#dispatch?.isUnderWay === false) {
-      return { run: 'paused', stream: 'failed', reason: 'the state of its GPUs is not given back' };
-    }
-    if (left === 'sent') return { run: frozen ? 'handed-over' : 'running', stream: 'completed' };
-    const stands = frozen || record?.gpu !== undefined;
-    if (this.#dispatch === undefined && left === 'sending' && stands) {
-      return { run: 'paused', stream: 'failed', reason: 'the mover that sent it has ended' };
-    }
-    const said = reason === undefined ? {} : { reason };
-    return {
-      run: frozen ? 'paused' : 'running',
-      stream: frozen || this.#dispatch ? stream : 'none',
-      ...said,
+  status(signal: AbortSignal): Promise<HypervisorStatus> {
+    const leaving = {
+      name: this.handle.name,
+      init: this.#init,
+      dispatch: this.#dispatch,
+      late: this.#late,
+      cgroup: () => this.#cgroup(),
     };
+    return sourceStatus(this.#context, leaving, signal);
   }
 
   /** Its first process; another one than the handle names where the container was started again. */
@@ -116,12 +114,13 @@ export class CriuSource implements SourceSession {
     return (await cgroupOf(this.#init.pid, this.#context.prefix)) ?? '';
   }
 
-  async whyNot({
-    mode,
-    streams,
-    compress,
-  }: Omit<StreamSettings, 'tls'>): Promise<string | undefined> {
-    if (mode !== 'precopy') return NO_POSTCOPY;
+  async whyNot(
+    { mode, streams, compress }: Omit<StreamSettings, 'tls'>,
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
+    const isPostcopy = mode === 'postcopy' || mode === 'hybrid';
+    if (isPostcopy && (this.#facts ?? (await this.#examine(signal))).onGpu)
+      return 'what it has on a GPU is given back at once, and would wait for each page';
     if (streams > 1) return 'a container goes over one stream';
     return compress === 'xbzrle' ? 'its pages are compared by content already' : undefined;
   }
@@ -158,28 +157,29 @@ export class CriuSource implements SourceSession {
       throw this.#refused('startMemory', 'it is not set up');
     const volumes = withShared(facts.volumes, setup.shared);
     const dispatch = new Dispatch(this.#context, this.handle.name, { ...facts, volumes }, setup);
-    this.#dispatches.set(this.handle.name, dispatch);
+    this.#dispatches.whole.set(this.handle.name, dispatch);
     for (const listener of this.#listeners) dispatch.reported.on(listener);
     dispatch.start(address, tlsHostname);
   }
 
   async sample(): Promise<MemorySample> {
-    const dispatch = this.#dispatch;
-    if (dispatch === undefined) throw this.#refused('sample', 'nothing of it is sent from here');
-    return dispatch.sample();
+    const sending = this.#dispatch ?? this.#late;
+    if (sending === undefined) throw this.#refused('sample', 'nothing of it is sent from here');
+    return sending.sample();
   }
 
   /** Its rounds end by the downtime that is allowed. */
   async levers(): Promise<readonly SteeringMeasure[]> {
-    return ['downtime'];
+    return this.#setup?.mode === 'precopy' ? ['downtime'] : ['downtime', 'postcopy'];
   }
 
   async adjust(change: { maxBandwidth?: number; maxDowntimeMs?: number }): Promise<void> {
-    this.#dispatch?.adjust(change);
+    (this.#dispatch ?? this.#late)?.adjust(change);
   }
 
   async startPostcopy(): Promise<void> {
-    throw this.#refused('startPostcopy', 'a container moves by pre-copy alone');
+    if (this.#dispatch === undefined) throw this.#refused('startPostcopy', 'nothing of it is sent');
+    this.#dispatch.startPostcopy();
   }
 
   async continueSwitchover(): Promise<void> {
@@ -199,11 +199,22 @@ export class CriuSource implements SourceSession {
     return this.status(signal);
   }
 
-  async recover(): Promise<void> {
-    throw this.#refused('recover', 'a container moves by pre-copy alone');
+  async recover(...to: Parameters<SourceSession['recover']>): Promise<void> {
+    if (this.#late === undefined) throw this.#refused('recover', 'no memory of it is to follow');
+    await this.#late.recover(...to);
+  }
+
+  /** One whose memory follows it, in the place of a process that has ended. */
+  async #takeUp(): Promise<LateSource> {
+    const { name } = this.handle;
+    const setup = await keptSetup(path.join(this.#context.records.dirOf(name), 'out'));
+    const late = new LateSource(this.#context, name, setup, new Reported());
+    this.#dispatches.late.set(name, late);
+    return late;
   }
 
   async resumeGuest(signal: AbortSignal): Promise<void> {
+    this.#late?.stop();
     if (this.#dispatch !== undefined) return this.#dispatch.runHere(signal);
     return this.#runHere(signal);
   }
@@ -252,7 +263,7 @@ export class CriuSource implements SourceSession {
   async unconfigure(): Promise<void> {
     const { records } = this.#context;
     const record = records.readSync(this.handle.name);
-    this.#dispatches.delete(this.handle.name);
+    this.#forget();
     const isOurs = record?.made !== undefined || record?.was !== undefined;
     const isWhole = record?.leaving === undefined && record?.gpu === undefined;
     if (record !== undefined && !isOurs && isWhole) {
@@ -265,15 +276,15 @@ export class CriuSource implements SourceSession {
     const { runc } = this.#context;
     const { name } = this.handle;
     await dumpEnded(this.#context, name, signal);
-    const cgroup = await this.#cgroup();
-    if (lifeOf(this.#init).state !== 'gone') {
-      // A frozen process takes the signal before it runs anything once it is thawed.
-      for (const pid of await processesIn(cgroup)) killNow(pid);
-      await setFrozen(cgroup, false, signal).catch(() => undefined);
-    }
+    if (lifeOf(this.#init).state !== 'gone') await endFrozen(await this.#cgroup(), signal);
     await runc.remove(name);
     await removeMoved(this.#context, name);
-    this.#dispatches.delete(name);
+    this.#forget();
+  }
+
+  #forget(): void {
+    this.#dispatches.whole.delete(this.handle.name);
+    this.#dispatches.late.delete(this.handle.name);
   }
 
   /** What is under way goes on. */
@@ -282,19 +293,7 @@ export class CriuSource implements SourceSession {
   }
 
   #refused(command: string, reason: string): Error {
-    return godwitError('GODWIT_HYPERVISOR', {
-      hypervisor: 'criu',
-      host: this.#context.host,
-      command,
-      reason,
-    });
-  }
-}
-
-function killNow(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It has ended.
+    const { host } = this.#context;
+    return godwitError('GODWIT_HYPERVISOR', { hypervisor: 'criu', host, command, reason });
   }
 }

@@ -5,6 +5,7 @@ import { ownVolumes, putAside, removeVolumes } from './made-volumes.ts';
 import { unmountBelow } from './mounts.ts';
 import { removeNetwork } from './network.ts';
 import type { HostContext } from './host-context.ts';
+import { processesIn, setFrozen } from './processes.ts';
 import type { ContainerRecord } from './records.ts';
 
 /** Taking down what Godwit made for a container. */
@@ -47,4 +48,19 @@ export async function removeMoved(context: HostContext, name: string): Promise<v
   const record = context.records.readSync(name);
   await putAside(record);
   await removeLeft(context, name, record);
+}
+
+/** Ends a frozen container without letting it run again. */
+export async function endFrozen(cgroup: string, signal: AbortSignal): Promise<void> {
+  // A frozen process takes the signal before it runs anything once it is thawed.
+  for (const pid of await processesIn(cgroup)) killNow(pid);
+  await setFrozen(cgroup, false, signal).catch(() => undefined);
+}
+
+function killNow(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended.
+  }
 }

@@ -133,7 +133,7 @@ export class TreeSender {
     await writeFile(list, listed(changed));
     await this.#archive(tree, 'changed', ['--no-recursion', '--null', '-T', list], false);
     await writeFile(list, listed(gone));
-    await sender.file(tree.name, 'gone', list, digestOf(now));
+    await sender.file(tree.name, 'gone', list, { digest: digestOf(now) });
     await rm(list);
   }
 

@@ -259,3 +259,28 @@ test('what waits for the other end sees a cancel that came before', async () => 
   sender.close();
   far.destroy();
 });
+
+test('pages that may come later are left out, but for those that the destination has', () =>
+  inDirectory(async (directory) => {
+    const page = (fill: number): Buffer => Buffer.alloc(4096, fill);
+    const file = path.join(directory, 'pages-7.img');
+    await writeFile(file, Buffer.concat([page(1), page(2), page(3), page(0), page(4)]));
+    const [near, far] = duplexPair();
+    const receiver = new PageReceiver(directory, 'web1', MOST);
+    const taken = receiver.take(far);
+    const sender = new PageSender(near, false);
+    await sender.send(KINDS.hello, { version: 1, guest: 'web1' });
+    await sender.heard(KINDS.ready, AbortSignal.timeout(5000));
+    await sender.pages(page(2));
+    const late = new Uint8Array([0, 1, 1, 1, 1]);
+    await sender.file('pages-7.img', 'image', file, { late });
+    await sender.send(KINDS.done, { late: true });
+    await taken;
+    assert.equal(receiver.isLate, true);
+    assert.deepEqual([...late], [0, 0, 1, 0, 1], 'the others need not come');
+    const images = path.join(directory, 'images');
+    assert.deepEqual([...(await readFile(path.join(images, 'came-7.map')))], [1, 1, 0, 1, 0]);
+    const there = Buffer.concat([page(1), page(2), page(0), page(0), page(0)]);
+    assert.ok(there.equals(await readFile(path.join(images, 'pages-7.img'))));
+    sender.close();
+  }));

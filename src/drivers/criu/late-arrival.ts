@@ -1,0 +1,216 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import type { Duplex } from 'node:stream';
+import { toGodwitError } from '../../errors.ts';
+import type { DestinationOptions, Listens, StreamSetup } from '../port/direct.ts';
+import { encodeFrame, FrameReader, hello, KINDS, write } from './frames.ts';
+import type { Frame } from './frames.ts';
+import type { HostContext } from './host-context.ts';
+import { LateFiles } from './late-files.ts';
+import { listenForSource } from './link.ts';
+import type { Listener } from './link.ts';
+import { PagerClient } from './pager-client.ts';
+import { setFrozen } from './processes.ts';
+import { endFrozen } from './tear-down.ts';
+import type { Reported } from './watch.ts';
+
+const END_MS = 10_000;
+
+/**
+ * The rest of a container's memory, which comes while it runs here. What comes is written to the files of pages; the pager
+ * gives it to the processes. It may be taken up by another process at any time.
+ */
+export class LateArrival {
+  readonly #context: HostContext;
+  readonly #name: string;
+  readonly #options: DestinationOptions;
+  readonly #reported: Reported;
+  readonly #pager: PagerClient;
+  readonly #files = new LateFiles();
+  #stream: Duplex | undefined;
+  #listener: Listener | undefined;
+  readonly #wanted = new Map<string, readonly [file: number, page: number]>();
+  #isAll = false;
+  #isOver = false;
+  /** Its source has said that it heard of the restore; a broken connection is one that can be gone on with. */
+  #isGiven = false;
+
+  constructor(context: HostContext, name: string, options: DestinationOptions, reported: Reported) {
+    this.#context = context;
+    this.#name = name;
+    this.#options = options;
+    this.#reported = reported;
+    const { records } = context;
+    this.#pager = new PagerClient(this.#images, {
+      begun: (pager) => records.change(name, { pager }),
+      wants: (file, page) => this.#want(file, page),
+      all: () => void this.#all(),
+      lost: (reason) => void this.#lost(reason),
+    });
+  }
+
+  get #images(): string {
+    return path.join(this.#context.records.dirOf(this.#name), 'in', 'images');
+  }
+
+  /** All but the pages that come later is here: takes these, and begins the pager, before CRIU restores anything. */
+  async begin(stream: Duplex, reader: FrameReader, rest: readonly Frame[]): Promise<void> {
+    await this.#files.open(this.#images);
+    await this.#context.records.change(this.#name, { late: true });
+    await this.#pager.begin();
+    this.#take(stream, reader, rest);
+  }
+
+  /** The container is there. Throws where what it has read may be wrong. */
+  restored(): void {
+    if (this.#isOver) throw new Error('its pager ended while it was restored');
+    this.#isGiven = true;
+    this.#pager.restored();
+    this.#reported.to('postcopy-active');
+    if (this.#isAll) void this.#completed();
+    else if (this.#stream === undefined) this.#broke('the connection broke');
+  }
+
+  /** In a process that did not begin it. */
+  async attach(): Promise<void> {
+    await this.#files.open(this.#images);
+    this.#isGiven = true;
+    this.#reported.to('postcopy-paused', 'the mover that took it in has ended');
+    const { late, pager } = this.#context.records.readSync(this.#name) ?? {};
+    if (late !== true) return this.#all();
+    await this.#pager.attach(pager);
+  }
+
+  #take(stream: Duplex, reader: FrameReader, rest: readonly Frame[]): void {
+    this.#stream = stream;
+    for (const each of this.#wanted.values()) this.#ask(...each);
+    this.#frames(stream, reader, rest).catch((error: unknown) => {
+      if (this.#stream === stream) this.#broke(toGodwitError(error).message);
+    });
+  }
+
+  async #frames(stream: Duplex, reader: FrameReader, rest: readonly Frame[]): Promise<void> {
+    for (const frame of rest) await this.#frame(frame, stream);
+    for await (const bytes of stream.iterator({
+      destroyOnReturn: false,
+    }) as AsyncIterable<Buffer>) {
+      for (const frame of reader.push(bytes)) await this.#frame(frame, stream);
+      if (this.#stream !== stream) return;
+    }
+    throw new Error('the source closed the connection');
+  }
+
+  async #frame(frame: Frame, stream: Duplex): Promise<void> {
+    await this.#files.take(frame, (file, first, count) => {
+      for (let page = first; page < first + count; page += 1)
+        this.#wanted.delete(`${file}:${page}`);
+      this.#pager.came(file, first, count);
+    });
+    await write(stream, encodeFrame(KINDS.taken));
+  }
+
+  #want(file: number, page: number): void {
+    const key = `${file}:${page}`;
+    if (this.#wanted.has(key)) return;
+    this.#wanted.set(key, [file, page]);
+    this.#ask(file, page);
+  }
+
+  #ask(file: number, page: number): void {
+    if (this.#stream === undefined) return;
+    const body = Buffer.alloc(8);
+    body.writeUInt32LE(file, 0);
+    body.writeUInt32LE(page, 4);
+    write(this.#stream, encodeFrame(KINDS.want, body)).catch(() => undefined);
+  }
+
+  async #all(): Promise<void> {
+    this.#isAll = true;
+    if (this.#isGiven) await this.#completed();
+  }
+
+  async #completed(): Promise<void> {
+    if (this.#isOver) return;
+    await this.#context.records.change(this.#name, { late: undefined, pager: undefined });
+    if (this.#stream !== undefined)
+      await write(this.#stream, encodeFrame(KINDS.whole)).catch(() => undefined);
+    this.#reported.to('completed');
+  }
+
+  #broke(reason: string): void {
+    this.#stream?.destroy();
+    this.#stream = undefined;
+    if (this.#isGiven && !this.#isAll && !this.#isOver)
+      this.#reported.to('postcopy-paused', reason.slice(0, 1000));
+  }
+
+  /** Its processes end before they run on. */
+  async #lost(reason: string): Promise<void> {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const cgroup = this.#freezer;
+    const signal = AbortSignal.timeout(END_MS);
+    if (this.#isGiven) {
+      await setFrozen(cgroup, true, signal).catch(() => undefined);
+      await endFrozen(cgroup, signal);
+    }
+    await this.#pager.end(undefined);
+    this.#stream?.destroy();
+    this.#reported.lost(`the rest of its memory cannot come any more: ${reason}`);
+  }
+
+  get #freezer(): string {
+    const { prefix, records } = this.#context;
+    const cgroup = records.readSync(this.#name)?.made?.cgroup ?? '';
+    const old = `${prefix}/sys/fs/cgroup/freezer`;
+    return path.join(existsSync(old) ? old : `${prefix}/sys/fs/cgroup`, cgroup);
+  }
+
+  /** Closes what is there, and waits for the source anew. */
+  async listenAgain(setup: StreamSetup, host: string | undefined): Promise<Listens> {
+    this.#listener?.close();
+    const options = { ...this.#options, listenHost: host ?? this.#options.listenHost };
+    const listener = await listenForSource(options, setup, (stream) => {
+      stream.on('error', () => {});
+      if (this.#listener !== listener || this.#isOver) return void stream.destroy();
+      listener.close();
+      this.#listener = undefined;
+      this.#stream?.destroy();
+      this.#stream = undefined;
+      void this.#greeted(stream).catch(() => void stream.destroy());
+    });
+    this.#listener = listener;
+    return { memoryAddress: listener.address };
+  }
+
+  async #greeted(stream: Duplex): Promise<void> {
+    const reader = new FrameReader();
+    for await (const bytes of stream.iterator({
+      destroyOnReturn: false,
+    }) as AsyncIterable<Buffer>) {
+      const [first, ...rest] = reader.push(bytes);
+      if (first === undefined) continue;
+      const isHello = first.kind === KINDS.hello;
+      const said = isHello ? hello.parse(JSON.parse(first.body.toString())) : undefined;
+      if (said?.guest !== this.#name || said.rest !== true)
+        throw new Error('it does not begin as the rest of a container does');
+      for (const body of this.#files.missing())
+        await write(stream, encodeFrame(KINDS.missing, body));
+      await write(stream, encodeFrame(KINDS.ready));
+      if (this.#isAll) return write(stream, encodeFrame(KINDS.whole));
+      this.#reported.to('postcopy-active');
+      return this.#take(stream, reader, rest);
+    }
+  }
+
+  /** `ended`: the container has ended or never runs; else the pager goes on without this process. */
+  async close(ended: boolean): Promise<void> {
+    this.#isOver = true;
+    this.#listener?.close();
+    if (ended) await this.#pager.end(this.#context.records.readSync(this.#name)?.pager);
+    else this.#pager.close();
+    if (this.#isAll) this.#stream?.end();
+    else this.#stream?.destroy();
+    await this.#files.close();
+  }
+}

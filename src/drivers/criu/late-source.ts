@@ -1,0 +1,257 @@
+import { open } from 'node:fs/promises';
+import path from 'node:path';
+import { zstdCompressSync } from 'node:zlib';
+import { systemClock } from '../../clock.ts';
+import { toGodwitError } from '../../errors.ts';
+import { removeTree } from '../../host/remove-tree.ts';
+import type { MemorySample } from '../../protocol/public/migration.ts';
+import type { StreamSetup } from '../port/direct.ts';
+import { KINDS } from './frames.ts';
+import type { Frame } from './frames.ts';
+import type { HostContext } from './host-context.ts';
+import { keepPages } from './kept-pages.ts';
+import { lazyPages, pagesFile } from './lazy-pages.ts';
+import { connectTo } from './link.ts';
+import { PAGE } from './memory.ts';
+import { PageSender } from './sender.ts';
+import type { Reported } from './watch.ts';
+
+/** Pages of one frame. */
+const BATCH = 64;
+/** Frames that are under way at once: a page that somebody waits for stands behind so many. */
+const WINDOW = 8;
+
+/**
+ * A container that may run at its destination while the rest of its memory is here, in the images of its dump. Each page goes
+ * until the destination says that it has all. A connection that breaks leaves everything as it is; `recover` goes on.
+ */
+export class LateSource {
+  readonly reported: Reported;
+  readonly #context: HostContext;
+  readonly #name: string;
+  #setup: StreamSetup;
+  /** By the number of its file: 1 for each page that is to go. */
+  #left = new Map<number, Uint8Array>();
+  #wants: (readonly [file: number, page: number])[] = [];
+  #sender: PageSender | undefined;
+  #sentBefore = 0;
+  #underWay = 0;
+  #leftPages = 0;
+  #pageRequests = 0;
+  #wake: (() => void) | undefined;
+  #isOver = false;
+  readonly #startedMs = systemClock.monotonicMs();
+
+  constructor(context: HostContext, name: string, setup: StreamSetup, reported: Reported) {
+    this.#context = context;
+    this.#name = name;
+    this.#setup = setup;
+    this.reported = reported;
+  }
+
+  get #directory(): string {
+    return path.join(this.#context.records.dirOf(this.#name), 'out');
+  }
+
+  get #images(): string {
+    return path.join(this.#directory, 'images');
+  }
+
+  /**
+   * Over the connection on which the container went; `left`: what of each file is to go. Resolves once the destination has the
+   * container in place.
+   */
+  async begin(
+    sender: PageSender,
+    left: Map<number, Uint8Array>,
+    withinMs: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const restored = sender.heard(KINDS.restored, signal, withinMs);
+    restored.catch(() => {});
+    await sender.send(KINDS.done, { late: true });
+    this.#left = left;
+    this.#take(sender);
+    await restored;
+    signal.throwIfAborted();
+  }
+
+  /** The container is there: what breaks from now on can be gone on with. */
+  async given(): Promise<void> {
+    await this.#context.records.change(this.#name, { leaving: 'late' });
+    this.reported.to('postcopy-active');
+    if (this.#sender === undefined) this.reported.to('postcopy-paused', 'the connection broke');
+  }
+
+  async recover(
+    address: string,
+    tlsHostname: string | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (this.reported.stream === 'completed') return;
+    this.#drop();
+    this.reported.to('postcopy-recovering');
+    try {
+      const stream = await connectTo(address, tlsHostname, this.#setup, signal);
+      const sender = new PageSender(stream, this.#setup.compress === 'zstd');
+      sender.bytesPerS = this.#setup.maxBandwidth;
+      const pages = await lazyPages(this.#images);
+      for (const each of pages.values()) each.fill(0);
+      const missing = (frame: Frame): void => noteMissing(pages, frame);
+      sender.onFrame = (frame) =>
+        frame.kind === KINDS.missing ? missing(frame) : this.#hear(frame);
+      await sender.send(KINDS.hello, { version: 1, guest: this.#name, rest: true });
+      await sender.heard(KINDS.ready, signal);
+      this.#left = pages;
+      this.#take(sender);
+      if (this.#isOver) return;
+      this.reported.to('postcopy-active');
+    } catch (error) {
+      this.#paused(toGodwitError(error).message);
+      throw error;
+    }
+  }
+
+  #take(sender: PageSender): void {
+    this.#sender = sender;
+    this.#underWay = 0;
+    this.#wants = [];
+    this.#leftPages = 0;
+    for (const pages of this.#left.values()) for (const page of pages) this.#leftPages += page;
+    sender.onFrame = (frame) => this.#hear(frame);
+    this.#send(sender).catch((error: unknown) => {
+      if (this.#sender === sender) this.#paused(toGodwitError(error).message);
+    });
+  }
+
+  #hear({ kind, body }: Frame): void {
+    if (kind === KINDS.taken) this.#underWay -= 1;
+    if (kind === KINDS.want) {
+      this.#pageRequests += 1;
+      this.#wants.push([body.readUInt32LE(0), body.readUInt32LE(4)]);
+    }
+    if (kind === KINDS.whole) void this.#end();
+    this.#wake?.();
+  }
+
+  async #send(sender: PageSender): Promise<void> {
+    const background = this.#inOrder();
+    while (this.#sender === sender) {
+      while (this.#underWay >= WINDOW || (this.#wants.length === 0 && this.#leftPages === 0)) {
+        const { promise, resolve } = Promise.withResolvers<void>();
+        this.#wake = resolve;
+        await Promise.race([promise, sender.broken]);
+        if (this.#sender !== sender) return;
+      }
+      const [file, page] = this.#wants.shift() ?? background.next().value ?? [-1, -1];
+      await this.#sendFrom(sender, file, page);
+    }
+  }
+
+  /** First pages of what is left, file by file. */
+  *#inOrder(): Generator<readonly [file: number, page: number], undefined> {
+    for (const [file, pages] of this.#left) {
+      for (let page = pages.indexOf(1); page !== -1; page = pages.indexOf(1, page))
+        yield [file, page];
+    }
+    return undefined;
+  }
+
+  /** Sends a page and what is left of those behind it; nothing where it has gone. */
+  async #sendFrom(sender: PageSender, file: number, page: number): Promise<void> {
+    const left = this.#left.get(file);
+    let count = 0;
+    while (count < BATCH && left?.[page + count] === 1) count += 1;
+    if (left === undefined || count === 0) return;
+    left.fill(0, page, page + count);
+    this.#leftPages -= count;
+    const bytes = await readPages(pagesFile(this.#images, file), page, count);
+    const head = Buffer.alloc(8);
+    head.writeUInt32LE(file, 0);
+    head.writeUInt32LE(page, 4);
+    this.#underWay += 1;
+    const packs = this.#setup.compress === 'zstd';
+    await sender.send(
+      packs ? KINDS.latePacked : KINDS.late,
+      Buffer.concat([head, packs ? zstdCompressSync(bytes) : bytes]),
+    );
+  }
+
+  adjust({ maxBandwidth }: { readonly maxBandwidth?: number }): void {
+    this.#setup = { ...this.#setup, ...(maxBandwidth === undefined ? {} : { maxBandwidth }) };
+    if (this.#sender !== undefined) this.#sender.bytesPerS = this.#setup.maxBandwidth;
+  }
+
+  sample(): MemorySample {
+    const elapsed = Math.max(1, systemClock.monotonicMs() - this.#startedMs);
+    const sent = this.#sentBefore + (this.#sender?.sentBytes ?? 0);
+    const isDone = this.reported.stream === 'completed';
+    return {
+      totalBytes: Math.max(PAGE, sent + this.#leftPages * PAGE),
+      // The last ones are under way until the destination has said that it has all.
+      remainingBytes: isDone ? 0 : Math.max(1, this.#leftPages) * PAGE,
+      transferredBytes: sent,
+      skippedBytes: 0,
+      rate: Math.round((sent / elapsed) * 1000),
+      dirtyRate: 0,
+      round: 1,
+      totalMs: Math.round(elapsed),
+      pageRequests: this.#pageRequests,
+    };
+  }
+
+  async #end(): Promise<void> {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const { records, keptBytes } = this.#context;
+    await records.change(this.#name, { leaving: 'sent' });
+    this.#drop();
+    this.reported.to('completed');
+    const pages = { records: records.directory, name: this.#name, mostBytes: keptBytes };
+    await keepPages(this.#images, pages).catch(() => undefined);
+    await removeTree(this.#directory).catch(() => undefined);
+  }
+
+  #paused(reason: string): void {
+    this.#drop();
+    if (!this.#isOver && this.reported.stream.startsWith('postcopy'))
+      this.reported.to('postcopy-paused', reason.slice(0, 1000));
+  }
+
+  #drop(): void {
+    const sender = this.#sender;
+    this.#sender = undefined;
+    this.#sentBefore += sender?.sentBytes ?? 0;
+    sender?.close();
+    this.#wake?.();
+  }
+
+  /** Nothing more goes: the container runs here again, or has ended. */
+  stop(): void {
+    this.#isOver = true;
+    this.#drop();
+  }
+}
+
+/** Throws for pages of no file of the dump. */
+function noteMissing(pages: Map<number, Uint8Array>, { body }: Frame): void {
+  const [file, first] = [body.readUInt32LE(0), body.readUInt32LE(4)];
+  const left = pages.get(file);
+  for (let index = 0; index < (body.length - 8) * 8; index += 1) {
+    if (((body[8 + (index >> 3)] ?? 0) & (1 << (index & 7))) === 0) continue;
+    if (left === undefined || first + index >= left.length) throw new Error('a page of no file');
+    left[first + index] = 1;
+  }
+}
+
+async function readPages(name: string, page: number, count: number): Promise<Buffer> {
+  const handle = await open(name);
+  try {
+    const bytes = Buffer.alloc(count * PAGE);
+    const { bytesRead } = await handle.read(bytes, 0, bytes.length, page * PAGE);
+    if (bytesRead !== bytes.length) throw new Error(`${bytesRead} of ${bytes.length} bytes`);
+    return bytes;
+  } finally {
+    await handle.close();
+  }
+}

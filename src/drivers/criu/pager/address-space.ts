@@ -1,0 +1,95 @@
+import { PAGE } from '../memory.ts';
+
+/** Where the pages of one process come from that have not come yet. Pure. */
+
+/** Pages that lie beside one another, in memory and in a file of pages. */
+export interface Span {
+  readonly from: number;
+  readonly pages: number;
+  readonly file: number;
+  /** Number of the first one in the file. */
+  readonly at: number;
+}
+
+export interface Source {
+  readonly file: number;
+  readonly page: number;
+}
+
+export class AddressSpace {
+  /** By address, none over another. */
+  #spans: Span[];
+
+  constructor(spans: readonly Span[]) {
+    this.#spans = [...spans].sort((left, right) => left.from - right.from);
+  }
+
+  /** As they are now: what is dropped or moved later changes nothing in it. */
+  get spans(): readonly Span[] {
+    return [...this.#spans];
+  }
+
+  get isEmpty(): boolean {
+    return this.#spans.length === 0;
+  }
+
+  /** Undefined where nothing is to come: the page is one of zeros, or is there. */
+  find(address: number): Source | undefined {
+    const span = this.#spans[this.#first(address)];
+    if (span === undefined || span.from > address) return undefined;
+    return { file: span.file, page: span.at + Math.floor((address - span.from) / PAGE) };
+  }
+
+  /** What lies there comes no more: it has come, or was given up. */
+  drop(from: number, to: number): void {
+    this.#cut(from, to);
+  }
+
+  move(from: number, to: number, bytes: number): void {
+    const moved = this.#cut(from, from + bytes);
+    this.#cut(to, to + bytes);
+    const placed = moved.map((span) => ({ ...span, from: span.from - from + to }));
+    const index = this.#first(to);
+    this.#spans.splice(index, 0, ...placed);
+  }
+
+  copy(): AddressSpace {
+    return new AddressSpace(this.#spans);
+  }
+
+  /** The first span that ends behind an address. */
+  #first(address: number): number {
+    let [low, high] = [0, this.#spans.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const span = this.#spans[middle];
+      if (span !== undefined && span.from + span.pages * PAGE > address) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+
+  /** Takes a range out; what was in it. */
+  #cut(from: number, to: number): Span[] {
+    const taken: Span[] = [];
+    const left: Span[] = [];
+    const first = this.#first(from);
+    let last = first;
+    for (; last < this.#spans.length; last += 1) {
+      const span = this.#spans[last];
+      if (span === undefined || span.from >= to) break;
+      const end = span.from + span.pages * PAGE;
+      const [start, stop] = [Math.max(span.from, from), Math.min(end, to)];
+      if (start > span.from) left.push(part(span, span.from, start));
+      taken.push(part(span, start, stop));
+      if (stop < end) left.push(part(span, stop, end));
+    }
+    this.#spans.splice(first, last - first, ...left);
+    return taken;
+  }
+}
+
+function part(span: Span, from: number, to: number): Span {
+  const at = span.at + (from - span.from) / PAGE;
+  return { from, pages: (to - from) / PAGE, file: span.file, at };
+}

@@ -1,0 +1,139 @@
+import { PAGE } from '../memory.ts';
+import type { AddressSpace, Span } from './address-space.ts';
+import * as kernel from './kernel.ts';
+import type { Pages } from './pages.ts';
+
+const { EAGAIN, EEXIST, ENOENT, ESRCH, ENOSPC } = kernel.ERRNO;
+/** Pages that are given at once. */
+const AT_ONCE = 256;
+/** Until a page is given again that there was no room for. */
+const ROOM_MS = 1000;
+
+interface Waiting {
+  readonly fd: number;
+  readonly address: number;
+}
+
+/** Whom pages are given to, and who is told what. */
+export interface Giver {
+  /** By userfaultfd: what each process still lacks. */
+  readonly spaces: ReadonlyMap<number, AddressSpace>;
+  readonly isRestored: boolean;
+  /** A process waits for this page. */
+  wants(file: number, page: number): void;
+  /** A process that has ended. */
+  over(fd: number): void;
+}
+
+/** Gives processes the pages of their memory: those that they wait for, and those that came unasked. */
+export class Giving {
+  readonly #pages: Pages;
+  readonly #giver: Giver;
+  #waiting: Waiting[] = [];
+  readonly #wanted = new Map<string, readonly [file: number, page: number]>();
+  /** Something could not be given while a message waited to be read. */
+  isBehind = false;
+
+  constructor(pages: Pages, giver: Giver) {
+    this.#pages = pages;
+    this.#giver = giver;
+  }
+
+  get wanted(): Iterable<readonly [file: number, page: number]> {
+    return this.#wanted.values();
+  }
+
+  /** A process touched a page that it lacks. */
+  fault(fd: number, address: number): void {
+    const source = this.#giver.spaces.get(fd)?.find(address);
+    if (source === undefined) {
+      const errno = kernel.giveZeros(fd, address, PAGE);
+      if (errno === EEXIST) kernel.wake(fd, address, PAGE);
+      if (errno === EAGAIN) this.#waiting.push({ fd, address });
+      return;
+    }
+    const { file, page } = source;
+    if (this.#pages.isThere(file, page)) {
+      this.#give(fd, { from: address, pages: 1, file, at: page });
+      if (this.#giver.spaces.get(fd)?.find(address) !== undefined)
+        this.#waiting.push({ fd, address });
+      return;
+    }
+    this.#waiting.push({ fd, address });
+    const key = `${file}:${page}`;
+    if (this.#wanted.has(key)) return;
+    this.#wanted.set(key, [file, page]);
+    this.#giver.wants(file, page);
+  }
+
+  /** Pages that have come; they are in their file. */
+  came(file: number, first: number, count: number): void {
+    this.#pages.came(file, first, count);
+    for (let page = first; page < first + count; page += 1) this.#wanted.delete(`${file}:${page}`);
+    this.#answer();
+    // Until CRIU has moved all to its place, a page that nobody waits for has none.
+    if (!this.#giver.isRestored) return;
+    for (const [fd, space] of this.#giver.spaces) {
+      for (const span of space.spans) {
+        const from = Math.max(first, span.at);
+        const to = Math.min(first + count, span.at + span.pages);
+        if (span.file !== file || from >= to) continue;
+        const address = span.from + (from - span.at) * PAGE;
+        this.#give(fd, { from: address, pages: to - from, file, at: from });
+      }
+    }
+  }
+
+  /** Gives all that has come to whom it has not been given. */
+  spread(): void {
+    this.isBehind = false;
+    this.#answer();
+    if (!this.#giver.isRestored) return;
+    for (const [fd, space] of this.#giver.spaces) {
+      for (const span of space.spans) {
+        for (let index = 0; index < span.pages;) {
+          const at = span.at + index;
+          const count = this.#pages.thereFrom(span.file, at, span.pages - index);
+          const from = span.from + index * PAGE;
+          if (count > 0) this.#give(fd, { from, pages: count, file: span.file, at });
+          index += count + 1;
+        }
+      }
+    }
+  }
+
+  /** Those that wait for what is there now. */
+  #answer(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const { fd, address } of waiting) this.fault(fd, address);
+  }
+
+  #give(fd: number, { from, pages, file, at }: Span): void {
+    const space = this.#giver.spaces.get(fd);
+    if (space === undefined) return;
+    for (let index = 0; index < pages;) {
+      const address = from + index * PAGE;
+      const bytes = Math.min(AT_ONCE, pages - index) * PAGE;
+      const source = this.#pages.addressOf(file, at + index);
+      const given = kernel.givePages(fd, address, source, bytes);
+      index += given.bytes / PAGE;
+      space.drop(address, address + given.bytes);
+      if (given.bytes > 0 || given.errno === 0) continue;
+      if (!this.#isPassed(fd, given.errno)) return;
+      kernel.wake(fd, address, PAGE);
+      space.drop(address, address + PAGE);
+      index += 1;
+    }
+  }
+
+  /** Whether a page that the kernel did not take needs none any more. */
+  #isPassed(fd: number, errno: number): boolean {
+    if (errno === EEXIST || (errno === ENOENT && this.#giver.isRestored)) return true;
+    // A message has to be read first.
+    if (errno === EAGAIN) this.isBehind = true;
+    else if (errno === ESRCH || errno === ENOSPC) this.#giver.over(fd);
+    else if (errno !== ENOENT) setTimeout(() => this.spread(), ROOM_MS).unref();
+    return false;
+  }
+}

@@ -1,0 +1,54 @@
+import { z } from 'zod';
+import { AddressSpace } from './address-space.ts';
+import type { Span } from './address-space.ts';
+
+/** What a pager writes down before it acts on it, so that another one can go on with its container. Pure. */
+
+const number = z.number().int().nonnegative();
+
+const entry = z.union([
+  /** A process of the container, by its number in it, and the descriptor of its userfaultfd. */
+  z.strictObject({ task: number, fd: number }),
+  /** A copy of a process, which it made of itself. */
+  z.strictObject({ forkOf: number, fd: number }),
+  z.strictObject({ fd: number, drop: z.tuple([number, number]) }),
+  z.strictObject({ fd: number, move: z.tuple([number, number, number]) }),
+  /** The process has ended, or all of it is there. */
+  z.strictObject({ over: number }),
+  /** CRIU has all of the container in place. */
+  z.strictObject({ restored: z.literal(true) }),
+  /** Processes that hold the descriptors. */
+  z.strictObject({
+    keepers: z.array(z.strictObject({ pid: number, startTicks: number })).max(16),
+  }),
+  /** Every page that anybody could ask for is there. */
+  z.strictObject({ all: z.literal(true) }),
+]);
+export type Entry = z.infer<typeof entry>;
+
+export interface Known {
+  readonly spaces: Map<number, AddressSpace>;
+  readonly keepers: readonly { readonly pid: number; readonly startTicks: number }[];
+  readonly restored: boolean;
+  readonly all: boolean;
+}
+
+/** `spansOf`: where the pages of a process lie at first. A last line that is torn does not count. */
+export function replay(text: string, spansOf: (task: number) => readonly Span[]): Known {
+  const spaces = new Map<number, AddressSpace>();
+  let keepers: Known['keepers'] = [];
+  let [restored, all] = [false, false];
+  for (const line of text.split('\n').slice(0, -1)) {
+    const said = entry.parse(JSON.parse(line));
+    if ('task' in said) spaces.set(said.fd, new AddressSpace(spansOf(said.task)));
+    else if ('forkOf' in said)
+      spaces.set(said.fd, spaces.get(said.forkOf)?.copy() ?? new AddressSpace([]));
+    else if ('drop' in said) spaces.get(said.fd)?.drop(...said.drop);
+    else if ('move' in said) spaces.get(said.fd)?.move(...said.move);
+    else if ('over' in said) spaces.delete(said.over);
+    else if ('keepers' in said) keepers = said.keepers;
+    else if ('restored' in said) restored = true;
+    else all = true;
+  }
+  return { spaces, keepers, restored, all };
+}

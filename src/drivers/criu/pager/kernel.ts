@@ -1,0 +1,171 @@
+import { PAGE } from '../memory.ts';
+import { done, errno, KernelError, libc } from './libc.ts';
+
+/** What a pager asks of the kernel: userfaultfds, and descriptors of other processes. */
+
+const PIDFD_OPEN = 434;
+const PIDFD_GETFD = 438;
+const USERFAULTFD = process.arch === 'arm64' ? 282 : 323;
+const POLLIN = 1;
+const F_DUPFD_CLOEXEC = 1030;
+const O_CLOEXEC = 0o2000000;
+const O_NONBLOCK = 0o4000;
+const PROT_READ = 1;
+const MAP_SHARED = 1;
+
+const UFFDIO_API = 0xc018aa3f;
+const UFFDIO_WAKE = 0x8010aa02;
+const UFFDIO_COPY = 0xc028aa03;
+const UFFDIO_ZEROPAGE = 0xc020aa04;
+const UFFD_API = 0xaan;
+/** Forks, moved mappings, pages given up and mappings that end: each waits until it is read. */
+const EVENTS = 0x2n | 0x4n | 0x8n | 0x40n;
+const MESSAGE_BYTES = 32;
+/** Where a process's memory may lie. */
+const LEAST_ADDRESS = 0x10000;
+const MOST_ADDRESS = process.arch === 'arm64' ? 2 ** 48 : 2 ** 47 - PAGE;
+
+export const ERRNO = { ENOENT: 2, ESRCH: 3, EAGAIN: 11, EEXIST: 17, ENOSPC: 28 } as const;
+
+/** Throws where this process may not give pages. */
+export function kernelGivesPages(): void {
+  close(openUserfaultfd());
+}
+
+/** A userfaultfd with each event that a pager needs; throws where this process gets none. */
+export function openUserfaultfd(): number {
+  const fd = done('userfaultfd', libc().syscall(USERFAULTFD, O_CLOEXEC | O_NONBLOCK, 0, 0, 0, 0));
+  const api = Buffer.alloc(24);
+  api.writeBigUInt64LE(UFFD_API, 0);
+  api.writeBigUInt64LE(EVENTS, 8);
+  try {
+    done('UFFDIO_API', libc().ioctl(fd, UFFDIO_API, api));
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+  return fd;
+}
+
+export type Message =
+  | { readonly type: 'fault'; readonly address: number }
+  | { readonly type: 'fork'; readonly fd: number }
+  | { readonly type: 'move'; readonly from: number; readonly to: number; readonly bytes: number }
+  | { readonly type: 'drop'; readonly from: number; readonly to: number };
+
+/** The next message of a userfaultfd that does not block; undefined where there is none. */
+export function readMessage(fd: number): Message | undefined {
+  const message = Buffer.alloc(MESSAGE_BYTES);
+  if (libc().read(fd, message, MESSAGE_BYTES) < 0) {
+    if (errno() === ERRNO.EAGAIN) return undefined;
+    throw new KernelError('read', errno());
+  }
+  const at = (offset: number): number => Number(message.readBigUInt64LE(offset));
+  switch (message[0]) {
+    case 0x12:
+      return { type: 'fault', address: at(16) - (at(16) % PAGE) };
+    case 0x13:
+      return { type: 'fork', fd: message.readUInt32LE(8) };
+    case 0x14:
+      return { type: 'move', from: at(8), to: at(16), bytes: at(24) };
+    case 0x15:
+    case 0x16:
+      return { type: 'drop', from: at(8), to: at(16) };
+    default:
+      throw new Error(`a userfaultfd says ${message[0]}`);
+  }
+}
+
+/** What was given, and why not more. */
+export interface Given {
+  readonly bytes: number;
+  /** 0: all of it was. EEXIST: the next page is there already. */
+  readonly errno: number;
+}
+
+/** `from`: an address of this process. */
+export function givePages(fd: number, to: number, from: bigint, bytes: number): Given {
+  const copy = Buffer.alloc(40);
+  copy.writeBigUInt64LE(BigInt(to), 0);
+  copy.writeBigUInt64LE(from, 8);
+  copy.writeBigUInt64LE(BigInt(bytes), 16);
+  if (libc().ioctl(fd, UFFDIO_COPY, copy) >= 0) return { bytes, errno: 0 };
+  const why = errno();
+  const given = Number(copy.readBigInt64LE(32));
+  return { bytes: Math.max(0, given), errno: why };
+}
+
+export function giveZeros(fd: number, to: number, bytes: number): number {
+  const zero = Buffer.alloc(32);
+  zero.writeBigUInt64LE(BigInt(to), 0);
+  zero.writeBigUInt64LE(BigInt(bytes), 8);
+  return libc().ioctl(fd, UFFDIO_ZEROPAGE, zero) < 0 ? errno() : 0;
+}
+
+/** Everybody who waits for a page tries once more. */
+export function wakeAll(fd: number): void {
+  wake(fd, LEAST_ADDRESS, MOST_ADDRESS - LEAST_ADDRESS);
+}
+
+/** Lets those go on that wait for these pages. */
+export function wake(fd: number, from: number, bytes: number): void {
+  const range = Buffer.alloc(16);
+  range.writeBigUInt64LE(BigInt(from), 0);
+  range.writeBigUInt64LE(BigInt(bytes), 8);
+  libc().ioctl(fd, UFFDIO_WAKE, range);
+}
+
+export function close(fd: number): void {
+  libc().close(fd);
+}
+
+/** The same at a number from `least` on; the given one is closed. */
+export function raise(fd: number, least: number): number {
+  const raised = done('fcntl', libc().fcntl(fd, F_DUPFD_CLOEXEC, least));
+  libc().close(fd);
+  return raised;
+}
+
+/** Another process's descriptor, under the same number here. */
+export function takeFrom(pid: number, fd: number): void {
+  const from = pidfd(pid);
+  try {
+    const taken = done('pidfd_getfd', libc().syscall(PIDFD_GETFD, from, fd, 0, 0, 0));
+    if (taken === fd) return;
+    done('dup3', libc().dup3(taken, fd, O_CLOEXEC));
+    libc().close(taken);
+  } finally {
+    libc().close(from);
+  }
+}
+
+export function pidfd(pid: number): number {
+  return done('pidfd_open', libc().syscall(PIDFD_OPEN, pid, 0, 0, 0, 0));
+}
+
+/** Which of them have something to read, or are over; waits so many ms at most. Beside this thread. */
+export function readable(fds: readonly number[], withinMs: number): Promise<Set<number>> {
+  const asked = polled(fds);
+  const { promise, resolve, reject } = Promise.withResolvers<Set<number>>();
+  libc().poll.async(asked, fds.length, withinMs, (error: Error | null) => {
+    if (error !== null) return reject(error);
+    resolve(new Set(fds.filter((_, index) => asked.readUInt16LE(index * 8 + 6) !== 0)));
+  });
+  return promise;
+}
+
+function polled(fds: readonly number[]): Buffer {
+  const asked = Buffer.alloc(Math.max(8, fds.length * 8));
+  for (const [index, fd] of fds.entries()) {
+    asked.writeInt32LE(fd, index * 8);
+    asked.writeUInt16LE(POLLIN, index * 8 + 4);
+  }
+  return asked;
+}
+
+/** A file in the memory of this process, to be given away page by page; where it begins. */
+export function mapFile(fd: number, bytes: number): bigint {
+  const at = BigInt(libc().mmap(0, bytes, PROT_READ, MAP_SHARED, fd, 0));
+  if (at >= 0xffff_ffff_ffff_f000n) throw new KernelError('mmap', errno());
+  return at;
+}

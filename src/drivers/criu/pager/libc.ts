@@ -1,0 +1,72 @@
+import { createRequire } from 'node:module';
+
+/** The calls of the C library that a pager makes. */
+
+type Call = (...args: readonly unknown[]) => number | bigint;
+interface AsyncCall extends Call {
+  async(...args: readonly unknown[]): void;
+}
+/** What of koffi is used; it brings types only where it is installed. */
+interface Koffi {
+  load(file: null): { func(signature: string): AsyncCall };
+  errno(): number;
+  address(value: unknown): bigint;
+}
+
+const SIGNATURES = {
+  syscall: 'long syscall(long, long, long, long, long, long)',
+  ioctl: 'int ioctl(int, unsigned long, void *)',
+  close: 'int close(int)',
+  dup3: 'int dup3(int, int, int)',
+  fcntl: 'int fcntl(int, int, long)',
+  poll: 'int poll(void *, unsigned long, int)',
+  read: 'long read(int, void *, unsigned long)',
+  recv: 'long recv(int, void *, unsigned long, int)',
+  recvmsg: 'long recvmsg(int, void *, int)',
+  socket: 'int socket(int, int, int)',
+  bind: 'int bind(int, void *, unsigned int)',
+  listen: 'int listen(int, int)',
+  accept: 'int accept4(int, long, long, int)',
+  mmap: 'unsigned long mmap(long, unsigned long, int, int, int, long)',
+  waitpid: 'int waitpid(int, void *, int)',
+  munmap: 'int munmap(unsigned long, unsigned long)',
+  dlsym: 'unsigned long dlsym(long, const char *)',
+  clone: 'int clone(unsigned long, unsigned long, int, long)',
+  setpgid: 'int setpgid(int, int)',
+} as const;
+type Calls = Readonly<Record<keyof typeof SIGNATURES, AsyncCall>>;
+
+let loaded: { readonly koffi: Koffi; readonly calls: Calls } | undefined;
+
+function library(): NonNullable<typeof loaded> {
+  if (loaded === undefined) {
+    const koffi = createRequire(import.meta.url)('koffi') as Koffi;
+    const program = koffi.load(null);
+    const calls = Object.entries(SIGNATURES).map(([name, each]) => [name, program.func(each)]);
+    loaded = { koffi, calls: Object.fromEntries(calls) as Calls };
+  }
+  return loaded;
+}
+
+export const libc = (): Calls => library().calls;
+
+/** A call that the kernel refused, with its number for the reason. */
+export class KernelError extends Error {
+  readonly errno: number;
+
+  constructor(call: string, errno: number) {
+    super(`${call}: errno ${errno}`);
+    this.errno = errno;
+  }
+}
+
+export function done(call: string, result: number | bigint): number {
+  if (result < 0) throw new KernelError(call, errno());
+  return Number(result);
+}
+
+/** Why the last call failed. */
+export const errno = (): number => library().koffi.errno();
+
+/** Where a buffer lies in the memory of this process. */
+export const addressOf = (buffer: Buffer): bigint => BigInt(library().koffi.address(buffer));
