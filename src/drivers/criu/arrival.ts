@@ -32,6 +32,7 @@ export class Arrival {
   #listener: Listener | undefined;
   #stream: Duplex | undefined;
   #work: Promise<void> | undefined;
+  #attached: Promise<void> | undefined;
   readonly #over = new AbortController();
   /** The rest of its memory, where that comes while it runs. */
   late: LateArrival | undefined;
@@ -125,7 +126,13 @@ export class Arrival {
 
   /** In a process that did not take it in: the rest of its memory is yet to come. */
   async attach(): Promise<void> {
-    await this.#newLate().attach();
+    this.#attached = this.#newLate().attach();
+    await this.#attached;
+  }
+
+  /** Resolves once that is done, where somebody does it. */
+  async attached(): Promise<void> {
+    await this.#attached;
   }
 
   get #volumes(): readonly MadeVolume[] {

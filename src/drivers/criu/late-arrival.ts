@@ -30,6 +30,8 @@ export class LateArrival {
   #stream: Duplex | undefined;
   #listener: Listener | undefined;
   readonly #wanted = new Map<string, readonly [file: number, page: number]>();
+  /** It is known which pages are there. */
+  readonly #opened = Promise.withResolvers<void>();
   #isAll = false;
   #isOver = false;
   /** Its source has said that it heard of the restore; a broken connection is one that can be gone on with. */
@@ -56,6 +58,7 @@ export class LateArrival {
   /** All but the pages that come later is here: takes these, and begins the pager, before CRIU restores anything. */
   async begin(stream: Duplex, reader: FrameReader, rest: readonly Frame[]): Promise<void> {
     await this.#files.open(this.#images);
+    this.#opened.resolve();
     await this.#context.records.change(this.#name, { late: true });
     await this.#pager.begin();
     this.#take(stream, reader, rest);
@@ -74,6 +77,7 @@ export class LateArrival {
   /** In a process that did not begin it. */
   async attach(): Promise<void> {
     await this.#files.open(this.#images);
+    this.#opened.resolve();
     this.#isGiven = true;
     this.#reported.to('postcopy-paused', 'the mover that took it in has ended');
     const { late, pager } = this.#context.records.readSync(this.#name) ?? {};
@@ -194,6 +198,7 @@ export class LateArrival {
       const said = isHello ? hello.parse(JSON.parse(first.body.toString())) : undefined;
       if (said?.guest !== this.#name || said.rest !== true)
         throw new Error('it does not begin as the rest of a container does');
+      await this.#opened.promise;
       for (const body of this.#files.missing())
         await write(stream, encodeFrame(KINDS.missing, body));
       await write(stream, encodeFrame(KINDS.ready));

@@ -169,6 +169,7 @@ export class LateSource {
     const head = Buffer.alloc(8);
     head.writeUInt32LE(file, 0);
     head.writeUInt32LE(page, 4);
+    if (this.#sender !== sender) return;
     this.#underWay += 1;
     const packs = this.#setup.compress === 'zstd';
     await sender.send(

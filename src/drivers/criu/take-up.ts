@@ -12,10 +12,19 @@ export async function takeUpLate(
   arrivals: Arrivals,
 ): Promise<void> {
   const { guest, handle } = options;
+  const known = arrivals.get(guest);
+  if (known !== undefined) return known.attached();
   const record = context.records.readSync(guest);
-  if (handle === undefined || arrivals.has(guest) || record?.init === undefined) return;
+  if (handle === undefined || record?.init === undefined) return;
   if (record.late !== true || !isOf(record, options)) return;
   const arrival = new Arrival(context, handleOf(handle), '', options);
   arrivals.set(guest, arrival);
-  await arrival.attach();
+  try {
+    await arrival.attach();
+  } catch (error) {
+    // The next one tries it anew.
+    arrivals.delete(guest);
+    await arrival.close(false);
+    throw error;
+  }
 }

@@ -31,7 +31,7 @@ export class Giving {
   readonly #giver: Giver;
   #waiting: Waiting[] = [];
   readonly #wanted = new Map<string, readonly [file: number, page: number]>();
-  /** Something could not be given while a message waited to be read. */
+  /** Something could not be given while the kernel waited for a message to be read, or for what it says to be done. */
   isBehind = false;
 
   constructor(pages: Pages, giver: Giver) {
@@ -49,7 +49,9 @@ export class Giving {
     if (source === undefined) {
       const errno = kernel.giveZeros(fd, address, PAGE);
       if (errno === EEXIST) kernel.wake(fd, address, PAGE);
-      if (errno === EAGAIN) this.#waiting.push({ fd, address });
+      if (errno !== EAGAIN) return;
+      this.#waiting.push({ fd, address });
+      this.isBehind = true;
       return;
     }
     const { file, page } = source;

@@ -17,6 +17,8 @@ const RESTORED = 0x5253_5446;
 const KEEPERS = 2;
 /** Messages that are read at once. */
 const MESSAGES = 64;
+/** Until what the kernel did not take is given again. */
+const BEHIND_MS = 5;
 
 export interface PagerFiles {
   /** What is written down before it is acted on. */
@@ -56,6 +58,7 @@ export class Pager {
   #criu: number | undefined;
   readonly #reading: number;
   #isOver = false;
+  #again: NodeJS.Timeout | undefined;
 
   constructor(pages: Pages, files: PagerFiles, listener: Listener) {
     this.#pages = pages;
@@ -141,7 +144,8 @@ export class Pager {
     while (!this.#isOver) {
       const own = [this.#listens, this.#criu].filter((fd) => fd !== undefined);
       const all = [...own, ...this.#keepers.keys(), ...this.#spaces.keys()];
-      const ready = await kernel.readable(all, -1);
+      // The kernel does not say when it has done what a message was about.
+      const ready = await kernel.readable(all, this.#giving.isBehind ? BEHIND_MS : -1);
       if (this.#isOver) return;
       for (const fd of ready) {
         if (fd === this.#listens) this.#accept(fd);
@@ -190,23 +194,27 @@ export class Pager {
 
   #read(fd: number): void {
     const messages: Message[] = [];
-    writeSync(this.#reading, '1', 0);
     for (let next = this.#next(fd); next !== undefined; next = this.#next(fd)) {
       messages.push(next);
       if (messages.length >= MESSAGES) break;
     }
-    writeSync(this.#reading, '0', 0);
     for (const message of messages) {
       if (message.type === 'fault') this.#giving.fault(fd, message.address);
     }
-    this.#giving.isBehind = true;
   }
 
   /** Reads one, and writes down what it changes. */
   #next(fd: number): Message | undefined {
+    writeSync(this.#reading, '1', 0);
     const message = kernel.readMessage(fd);
+    if (message !== undefined && message.type !== 'fault') this.#note(fd, message);
+    writeSync(this.#reading, '0', 0);
+    return message;
+  }
+
+  #note(fd: number, message: Exclude<Message, { readonly type: 'fault' }>): void {
     const space = this.#spaces.get(fd);
-    if (message === undefined || space === undefined || message.type === 'fault') return message;
+    if (space === undefined) return;
     if (message.type === 'fork') {
       const child = kernel.raise(message.fd, LEAST_FD);
       this.#write({ forkOf: fd, fd: child });
@@ -218,20 +226,30 @@ export class Pager {
       this.#write({ fd, drop: [message.from, message.to] });
       space.drop(message.from, message.to);
     }
-    return message;
   }
 
   /** Pages that have come; they are in their file. */
   came(file: number, first: number, count: number): void {
     this.#giving.came(file, first, count);
+    this.#after();
+  }
+
+  /** What the kernel did not take is given again, also where no message comes. */
+  #after(): void {
     this.#endIfAll();
+    if (!this.#giving.isBehind || this.#isOver || this.#again !== undefined) return;
+    this.#again = setTimeout(() => {
+      this.#again = undefined;
+      this.#giving.spread();
+      this.#after();
+    }, BEHIND_MS);
   }
 
   /** Pages may have come that nobody told of. */
   look(): void {
     this.#pages.look();
     this.#giving.spread();
-    this.#endIfAll();
+    this.#after();
   }
 
   /** A process that has ended. */
