@@ -73,15 +73,17 @@ describe('a container with Redis, to which clients write all the time', { skip }
     return `${steps.reduce((sum, each) => sum + each)} transactions, gap ${gapMs} ms`;
   }
 
-  test('moves there and back by pre-copy: each acknowledged write is there once, over the same connections', async (t) => {
-    for (const [from, to] of [
-      ['a', 'b'],
-      ['b', 'a'],
-    ] as const) {
-      t.diagnostic(await nothingLost(to, () => move(world, { guest: BOX, from, to })));
-      await untilNoneLeft(world, from);
-    }
-  });
+  for (const mode of ['precopy', 'postcopy'] as const) {
+    test(`moves there and back by ${mode}: each acknowledged write is there once, over the same connections`, async (t) => {
+      for (const [from, to] of [
+        ['a', 'b'],
+        ['b', 'a'],
+      ] as const) {
+        t.diagnostic(await nothingLost(to, () => move(world, { guest: BOX, from, to, mode })));
+        await untilNoneLeft(world, from);
+      }
+    });
+  }
 
   test('loses no write and no connection when its move is cancelled', async () => {
     await nothingLost('a', async () => {

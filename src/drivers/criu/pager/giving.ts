@@ -114,14 +114,18 @@ export class Giving {
   #give(fd: number, { from, pages, file, at }: Span): void {
     const space = this.#giver.spaces.get(fd);
     if (space === undefined) return;
+    let most = AT_ONCE;
     for (let index = 0; index < pages;) {
       const address = from + index * PAGE;
-      const bytes = Math.min(AT_ONCE, pages - index) * PAGE;
+      const count = Math.min(most, pages - index);
+      const bytes = count * PAGE;
       const source = this.#pages.addressOf(file, at + index);
       const given = kernel.givePages(fd, address, source, bytes);
       index += given.bytes / PAGE;
       space.drop(address, address + given.bytes);
-      if (given.bytes > 0 || given.errno === 0) continue;
+      // The kernel takes no pages of two mappings at once, and says of them what it says of pages that are nowhere.
+      most = given.errno === ENOENT && count > 1 ? count >> 1 : AT_ONCE;
+      if (given.bytes > 0 || given.errno === 0 || most < count) continue;
       if (!this.#isPassed(fd, given.errno)) return;
       kernel.wake(fd, address, PAGE);
       space.drop(address, address + PAGE);

@@ -59,7 +59,7 @@ interface Place {
   /** A line for the process whose memory comes; its answer. */
   ask(line: string): Promise<string>;
   /** Brings a page, each byte of which is its number plus one. */
-  bring(page: number): Promise<void>;
+  bring(page: number, count?: number): Promise<void>;
   keepers(): Promise<number[]>;
   /** No message is being read, and such a one was. */
   hasWritten(what: string): Promise<boolean>;
@@ -107,10 +107,11 @@ async function place(t: TestContext): Promise<Place> {
       const [said] = (await once(lines, 'line')) as [string];
       return said;
     },
-    bring: async (page) => {
-      await pages.write(Buffer.alloc(PAGE, page + 1), 0, PAGE, page * PAGE);
-      await map.write(Buffer.from([1]), 0, 1, page);
-      client.came(1, page, 1);
+    bring: async (first, count = 1) => {
+      for (let page = first; page < first + count; page += 1)
+        await pages.write(Buffer.alloc(PAGE, page + 1), 0, PAGE, page * PAGE);
+      await map.write(Buffer.alloc(count, 1), 0, count, first);
+      client.came(1, first, count);
     },
     hasWritten: async (what) => {
       const reading = await readFile(path.join(images, 'pager.reading'), 'latin1');
@@ -144,6 +145,14 @@ test('a process waits for a page that it touches, and reads what came', { skip }
   await here.bring(3);
   assert.equal(await answer, '4 0');
   for (let page = 0; page < PAGES; page += 1) if (page !== 3) await here.bring(page);
+  await becomes('all is there', () => here.isAll);
+  for (let page = 0; page < PAGES; page += 1)
+    assert.equal(await here.ask(`read ${page}`), `${page + 1} 0`);
+});
+
+test('pages of several mappings that come at once are all given', { skip }, async (t) => {
+  const here = await place(t);
+  await here.bring(0, PAGES);
   await becomes('all is there', () => here.isAll);
   for (let page = 0; page < PAGES; page += 1)
     assert.equal(await here.ask(`read ${page}`), `${page + 1} 0`);

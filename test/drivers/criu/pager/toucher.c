@@ -77,6 +77,8 @@ int main(int count, char **words) {
   must(ioctl(uffd, UFFDIO_API, &api) == 0, "UFFDIO_API");
   struct uffdio_register region = {{BASE, number * PAGE}, UFFDIO_REGISTER_MODE_MISSING, 0};
   must(ioctl(uffd, UFFDIO_REGISTER, &region) == 0, "UFFDIO_REGISTER");
+  /* Two mappings, as a heap and what lies behind it: pages of both lie beside one another in the images. */
+  must(mprotect((void *)(BASE + number / 2 * PAGE), number / 4 * PAGE, PROT_READ) == 0, "mprotect");
   struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "lazy-pages.socket"};
   int to = socket(AF_UNIX, SOCK_STREAM, 0);
   must(connect(to, (struct sockaddr *)&address, sizeof address) == 0, "connect");
