@@ -10,8 +10,9 @@ import { LateFiles } from './late-files.ts';
 import { listenForSource } from './link.ts';
 import type { Listener } from './link.ts';
 import { PagerClient } from './pager-client.ts';
-import { setFrozen } from './processes.ts';
+import { processesIn, setFrozen } from './processes.ts';
 import { endFrozen } from './tear-down.ts';
+import { assertWaits } from './waiting-regions.ts';
 import type { Reported } from './watch.ts';
 
 const END_MS = 10_000;
@@ -64,8 +65,12 @@ export class LateArrival {
     this.#take(stream, reader, rest);
   }
 
-  /** The container is there. Throws where what it has read may be wrong. */
-  restored(): void {
+  /** The container is there, stopped. Rejects where what it has read, or will, may be wrong. */
+  async restored(): Promise<void> {
+    await assertWaits(await processesIn(this.#freezer), this.#images).catch(async (error) => {
+      // Once each page is there the kernel waits for none.
+      if (!(await this.#pager.hasAll())) throw error;
+    });
     if (this.#isOver) throw new Error('its pager ended while it was restored');
     this.#isGiven = true;
     this.#pager.restored();

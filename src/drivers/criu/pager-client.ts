@@ -181,6 +181,11 @@ export class PagerClient {
     return text.trim().split('\n').at(-1)?.slice(0, 500) ?? 'its pager has ended';
   }
 
+  /** Whether one has written down that each page is there. */
+  async hasAll(): Promise<boolean> {
+    return (await this.#known())?.all === true;
+  }
+
   async #known(): Promise<ReturnType<typeof replay> | undefined> {
     const file = path.join(this.#images, JOURNAL);
     if (!existsSync(file)) return undefined;

@@ -1,0 +1,61 @@
+import { readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { Region } from './memory.ts';
+import { PAGE } from './memory.ts';
+import { readPagemap } from './pagemap.ts';
+import type { Span } from './pager/address-space.ts';
+
+/** Whether the kernel waits for each page of a container that comes later: elsewhere it would give zeros. */
+
+/** Mappings whose missing pages are a pager's to give, by `/proc/PID/smaps`. Pure. */
+export function waitingRegions(smaps: string): Pick<Region, 'from' | 'to'>[] {
+  const found: Pick<Region, 'from' | 'to'>[] = [];
+  let [from, to] = [0, 0];
+  for (const line of smaps.split('\n')) {
+    const head = /^([0-9a-f]+)-([0-9a-f]+) \S{4} /.exec(line);
+    if (head !== null) {
+      [from, to] = [Number.parseInt(head[1] ?? '', 16), Number.parseInt(head[2] ?? '', 16)];
+    } else if (line.startsWith('VmFlags:') && / um( |$)/.test(line)) {
+      const last = found.at(-1);
+      if (last?.to === from) found[found.length - 1] = { from: last.from, to };
+      else found.push({ from, to });
+    }
+  }
+  return found;
+}
+
+/** The first span that is not in one of these as a whole; they stand in order. Pure. */
+export function outside(
+  spans: readonly Span[],
+  regions: readonly Pick<Region, 'from' | 'to'>[],
+): Span | undefined {
+  return spans.find(({ from, pages }) => {
+    const end = from + pages * PAGE;
+    return !regions.some((region) => region.from <= from && end <= region.to);
+  });
+}
+
+/** Throws where a page of these stopped processes that is yet to come would be one of zeros. */
+export async function assertWaits(pids: readonly number[], images: string): Promise<void> {
+  const tasks = new Set<number>();
+  for (const pid of pids) {
+    const status = await readFile(`/proc/${pid}/status`, 'utf8');
+    const task = Number(/^NSpid:.*?(\d+)$/m.exec(status)?.[1]);
+    const name = path.join(images, `pagemap-${task}.img`);
+    const image = await readFile(name).catch(() => undefined);
+    if (image === undefined) continue;
+    tasks.add(task);
+    const regions = waitingRegions(await readFile(`/proc/${pid}/smaps`, 'utf8'));
+    const found = outside(readPagemap(image).lazy, regions);
+    if (found === undefined) continue;
+    const at = `0x${found.from.toString(16)}`;
+    throw new Error(
+      `the kernel would not wait for the ${found.pages} pages of process ${task} from ${at} on`,
+    );
+  }
+  for (const name of await readdir(images)) {
+    const task = /^pagemap-(\d+)\.img$/.exec(name)?.[1];
+    if (task !== undefined && !tasks.has(Number(task)))
+      throw new Error(`process ${task} of the images is not there`);
+  }
+}
