@@ -119,7 +119,7 @@ export class CriuSource implements SourceSession {
     signal: AbortSignal,
   ): Promise<string | undefined> {
     const isPostcopy = mode === 'postcopy' || mode === 'hybrid';
-    if (isPostcopy && (this.#facts ?? (await this.#examine(signal))).onGpu)
+    if (isPostcopy && (this.#facts ?? (await this.#examine(signal))).gpuBytes !== undefined)
       return 'what it has on a GPU is given back at once, and would wait for each page';
     if (streams > 1) return 'a container goes over one stream';
     return compress === 'xbzrle' ? 'its pages are compared by content already' : undefined;
