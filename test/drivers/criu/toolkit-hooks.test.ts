@@ -37,7 +37,7 @@ test('a hook that would run at another moment, or does what nobody knows, stands
   assert.deepEqual(said({ poststart: [hook('/opt/site/register', 'register', 'box')] }), [
     'the hook register',
   ]);
-  assert.deepEqual(said({ createContainer: [hook('/tmp/x', 'nvidia-cdi-hook', 'chmod')] }), [
+  assert.deepEqual(said({ createContainer: [hook('/srv/x', 'nvidia-cdi-hook', 'chmod')] }), [
     'the hook x',
   ]);
 });
