@@ -33,7 +33,12 @@ export function partsFor(
 ): SourceContext {
   const { mode } = program;
   const plan = PLANNED[mode];
-  const driver = { name: 'fake', mayReachUs: () => true, openSource: opening(script, program) };
+  const driver = {
+    name: 'fake',
+    capabilities: {},
+    mayReachUs: () => true,
+    openSource: opening(script, program),
+  };
   const handle = { driver: 'fake', name: plan.guest, pid: 2, startTicks: 1, monitor: 'm' };
   const guest = new Guest(driver as never, handle, plan.settings, () => undefined);
   const context = {
