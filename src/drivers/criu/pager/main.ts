@@ -61,7 +61,10 @@ export async function servePages(setup: PagerSetup): Promise<void> {
     socket.on('error', () => undefined);
     if (state !== undefined) say({ state });
     for (const wants of pager.wanted) say({ wants: [...wants] });
-    createInterface({ input: socket }).on('line', (line) => {
+    const lines = createInterface({ input: socket });
+    // A mover that was killed resets its connection.
+    lines.on('error', () => undefined);
+    lines.on('line', (line) => {
       const word = told.parse(JSON.parse(line));
       if ('came' in word) pager.came(...word.came);
       else pager.look();
