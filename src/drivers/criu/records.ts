@@ -3,6 +3,7 @@ import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { godwitError } from '../../errors.ts';
+import { ignoring } from '../../host/ignoring.ts';
 
 /**
  * What this driver remembers of a container between processes, one file each in a directory of its own: which migration
@@ -114,9 +115,10 @@ export class Records {
     return path.join(this.directory, name);
   }
 
-  /** Of those that there may be a record of. */
+  /** Of those that there may be a record of. The first record makes the directory. */
   async names(): Promise<string[]> {
-    const entries = await readdir(this.directory, { withFileTypes: true });
+    const found = readdir(this.directory, { withFileTypes: true });
+    const entries = (await found.catch(ignoring('ENOENT'))) ?? [];
     return entries.filter((each) => each.isDirectory()).map(({ name }) => name);
   }
 

@@ -29,3 +29,15 @@ test('takes a container for gone only where its record is not there, not where i
     await removeTree(directory);
   }
 });
+
+test('a host that never had a container has no records, and says so', async () => {
+  const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-records-'));
+  try {
+    const records = new Records(path.join(directory, 'containers'));
+    assert.deepEqual(await records.names(), []);
+    await records.write('box', { token: 't', mover: ownIdentity(), memoryBytes: 1 });
+    assert.deepEqual(await records.names(), ['box']);
+  } finally {
+    await removeTree(directory);
+  }
+});
