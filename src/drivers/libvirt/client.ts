@@ -30,7 +30,7 @@ const PROC = {
 } as const;
 
 /** Numbers of libvirt's virterror.h. */
-const [INVALID_ARGUMENT, NO_DOMAIN] = [8, 42];
+const NO_DOMAIN = 42;
 const NO_METADATA = 80;
 const OPERATION_INVALID = 55;
 /** Operation denied, authentication failed, access denied. */
@@ -49,7 +49,7 @@ const ACTIVE = 1;
 const COMPLETED = 1;
 const KEEP_COMPLETED = 2;
 /** VIR_DOMAIN_UNDEFINE_KEEP_NVRAM, and since libvirt 8.9 _KEEP_TPM. */
-const [KEEP_NVRAM, KEEP_TPM] = [8, 128];
+const [KEEP_NVRAM, KEEP_TPM] = [8, 64];
 /** Only looked at: what does not answer soon is asked again. */
 const LOOK_MS = 8000;
 
@@ -226,13 +226,10 @@ export class LibvirtClient {
     await unless(HAS_LEFT, this.ask(PROC.destroy, writeDomain(domain), signal, CALL_MS));
   }
 
-  /** Removes its definition, and no file of its state: the other host may have the same. */
-  async undefine(domain: Domain, signal: AbortSignal): Promise<void> {
-    const asked = (flags: number): Promise<XdrReader> =>
-      this.ask(PROC.undefine, writeDomain(domain).uint32(flags), signal, CALL_MS);
-    const isDone = await unless([INVALID_ARGUMENT, NO_DOMAIN], asked(KEEP_NVRAM | KEEP_TPM));
-    // An older libvirt knows no second flag, and removes no such state either.
-    if (isDone === undefined) await unless([NO_DOMAIN], asked(KEEP_NVRAM));
+  /** Removes its definition, and no file of its state: the other host may have the same. Refused where libvirt cannot keep a TPM's. */
+  async undefine(domain: Domain, hasTpm: boolean, signal: AbortSignal): Promise<void> {
+    const body = writeDomain(domain).uint32(hasTpm ? KEEP_NVRAM | KEEP_TPM : KEEP_NVRAM);
+    await unless([NO_DOMAIN], this.ask(PROC.undefine, body, signal, CALL_MS));
   }
 
   async setMaxDowntime(domain: Domain, downtimeMs: number, signal: AbortSignal): Promise<void> {

@@ -1,8 +1,12 @@
-import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
+import type { CopiedDisk, ManagedOrder } from '../../migration/managed/task-sight.ts';
 import { godwitError } from '../../errors.ts';
-import type { Domain, LibvirtClient } from './client.ts';
+import type { LibvirtClient } from './client.ts';
+import { readDomain } from './domain-xml.ts';
+import type { DomainFacts } from './domain-xml.ts';
 import type { LibvirtEnds } from './ends.ts';
+import { isMigrating } from './job.ts';
 import { isLeftPaused, presence } from './whereabouts.ts';
+import type { Sight } from './whereabouts.ts';
 
 /**
  * What a daemon that died in the middle of a move leaves behind, and libvirt never removes: a paused copy or a definition at
@@ -13,9 +17,10 @@ import { isLeftPaused, presence } from './whereabouts.ts';
 /** At the source, once the guest runs at the destination as that of this migration. Repeatable. */
 export async function endAtSource(
   ends: LibvirtEnds,
-  { id, to }: Pick<ManagedOrder, 'id' | 'to'>,
+  order: Pick<ManagedOrder, 'id' | 'to' | 'copies'>,
   signal: AbortSignal,
 ): Promise<void> {
+  const { id, to } = order;
   const { source } = ends;
   const left = await ends.domain(source, signal);
   if (left === undefined) return;
@@ -25,11 +30,45 @@ export async function endAtSource(
   const sights = [await ends.sight(source, signal), await ends.sight(there, signal)] as const;
   if (presence(sights[1]) !== 'has') return;
   if (left.id !== -1) {
-    const isOurs = (await ends.marked(source, id, signal)) !== undefined;
-    if (!isOurs || !isLeftPaused(...sights, await ends.isMoving(signal))) return;
+    if (!(await isLeftAt(ends, order, sights, signal))) return;
     await source.destroy(left, signal);
   }
-  if (arrived.mark.persistent === 'yes') await undefineAtRest(ends, source, signal);
+  // A guest that has no definition where it arrived would be nowhere once it is shut down.
+  if (arrived.mark.persistent !== 'yes' || !(await there.isPersistent(arrived.domain, signal)))
+    return;
+  await undefineAtRest(ends, source, signal);
+}
+
+/** Whether the source's paused copy is this migration's, of no use to anybody, and can be ended without harm to the guest. */
+export async function isLeftAt(
+  ends: LibvirtEnds,
+  { id, to, copies = [] }: Pick<ManagedOrder, 'id' | 'to' | 'copies'>,
+  [source, destination]: readonly [Sight, Sight],
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (!isLeftPaused(source, destination, await ends.isMoving(signal))) return false;
+  const there = await ends.destination(to, signal);
+  const [ours, arrived] = [
+    await ends.marked(ends.source, id, signal),
+    await ends.marked(there, id, signal),
+  ];
+  if (ours === undefined || arrived === undefined) return false;
+  if (isMigrating(await there.job(arrived.domain, signal))) return false;
+  const { facts } = readDomain(await ends.source.xml(ours.domain, signal));
+  return facts !== undefined && isPrivate(facts, copies);
+}
+
+/**
+ * libvirt gives the files of a domain that it ends back to their owners, and removes a TPM's state. So none of them may be
+ * the running guest's as well: each disk that it writes to was copied, and it has neither variables of firmware nor a TPM.
+ */
+export function isPrivate(
+  { disks, firmware, tpm }: Pick<DomainFacts, 'disks' | 'firmware' | 'tpm'>,
+  copies: readonly Pick<CopiedDisk, 'name'>[],
+): boolean {
+  const copied = new Set(copies.map(({ name }) => name));
+  const isShared = disks.some(({ name, isWritten }) => isWritten && !copied.has(name));
+  return !isShared && firmware?.nvram === undefined && tpm === undefined;
 }
 
 /** At the destination, where the guest stayed at its source and there was no definition of it before. Repeatable. */
@@ -58,6 +97,8 @@ async function undefineAtRest(
   client: LibvirtClient,
   signal: AbortSignal,
 ): Promise<void> {
-  const domain: Domain | undefined = await ends.domain(client, signal);
-  if (domain?.id === -1) await client.undefine(domain, signal);
+  const domain = await ends.domain(client, signal);
+  if (domain?.id !== -1) return;
+  const { facts } = readDomain(await client.xml(domain, signal));
+  await client.undefine(domain, facts?.tpm !== undefined, signal);
 }

@@ -19,7 +19,7 @@ import { DomainEvents } from './events.ts';
 import type { LibvirtHost } from './ends.ts';
 import { figuresOfEnded, isMigrating, markedSight, runningSight } from './job.ts';
 import { MARK } from './mark.ts';
-import { endAtDestination, endAtSource } from './left-behind.ts';
+import { endAtDestination, endAtSource, isLeftAt } from './left-behind.ts';
 import { giveOrder } from './order.ts';
 import { platformChecks } from './platform.ts';
 import { compressionChecks } from './stream-check.ts';
@@ -221,7 +221,8 @@ export class LibvirtSession implements ManagedSession {
     return { state: 'done', ...(figures === undefined ? {} : { figures }) };
   }
 
-  async where({ to }: ManagedOrder, signal: AbortSignal): Promise<Whereabouts> {
+  async where(order: ManagedOrder, signal: AbortSignal): Promise<Whereabouts> {
+    const { to } = order;
     const ends = this.#ends;
     const destination = ends.destination(to, signal).then(
       (client) => ends.sight(client, signal),
@@ -229,7 +230,8 @@ export class LibvirtSession implements ManagedSession {
     );
     const [source, other] = await Promise.all([ends.sight(ends.source, signal), destination]);
     signal.throwIfAborted();
-    return whereabouts(source, other, await ends.isMoving(signal));
+    const isLeft = await isLeftAt(ends, order, [source, other], signal);
+    return whereabouts(source, other, await ends.isMoving(signal), isLeft);
   }
 
   cancel({ id }: ManagedOrder, signal: AbortSignal): Promise<void> {
@@ -246,13 +248,13 @@ export class LibvirtSession implements ManagedSession {
     return this.#ends.reported('metadata', async () => {
       const { source } = this.#ends;
       const there = await this.#ends.destination(to, signal);
+      const arrived = await this.#ends.marked(there, id, signal);
+      if (arrived?.mark.autostart === 'yes') await there.setAutostart(arrived.domain, signal);
       await endAtSource(this.#ends, order, signal);
       for (const client of [source, there]) {
         const marked = await this.#ends.marked(client, id, signal);
         if (marked === undefined) continue;
-        const { domain, mark } = marked;
-        if (client === there && mark.autostart === 'yes') await client.setAutostart(domain, signal);
-        await client.setMetadata(domain, MARK, undefined, signal);
+        await client.setMetadata(marked.domain, MARK, undefined, signal);
       }
       if (copies.length > 0 && keepSource !== true)
         await removeOriginals(this.#ends, order, signal);

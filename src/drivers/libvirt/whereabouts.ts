@@ -69,15 +69,15 @@ export function isInPostCopy({ state, reason }: DomainState): boolean {
 
 /**
  * The guest is where a daemon says that it has it. A daemon that is silent proves nothing, and neither does a domain that
- * waits: libvirt is still at it, or needs a person.
+ * waits: libvirt is still at it, or needs a person. `isLeft`: the source's copy is one that Godwit may end (left-behind.ts).
  */
 export function whereabouts(
   source: Sight,
   destination: Sight,
   isMigrating: boolean | undefined,
+  isLeft = false,
 ): Whereabouts {
   const [from, to] = [presence(source), presence(destination)];
-  const isLeft = isLeftPaused(source, destination, isMigrating);
   const waits = (from === 'waits' && !isLeft) || to === 'waits';
   const busy = isMigrating === true || waits || (from === 'has' && to === 'has');
   const known = isMigrating === undefined && !busy ? {} : { busy };

@@ -31,6 +31,8 @@ export const managedFacts = z.object({
   checks: z.array(check).max(MOST_CHECKS).optional(),
   /** What `prepare` is to make, before it makes it. */
   copies: copiedDisks.optional(),
+  /** What an order may leave at the destination is taken back. Journals of before have no word of it: nothing is. */
+  takesBack: z.boolean().optional(),
   /** What was looked at once the guest was at its destination. */
   verified: z.array(check).max(16).optional(),
   /** What was seen of it from outside while it moved. */

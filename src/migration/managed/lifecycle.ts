@@ -122,7 +122,8 @@ export function initialManaged({
   const state: ManagedState = {
     plan,
     doing: { kind: 'do', step: STEP_NAMES[0] },
-    copies: undefined,
+    copies: [],
+    takesBack: false,
     prepared: 'no',
     order: 'none',
     task: 'unseen',
@@ -218,14 +219,14 @@ function undoing(
 function did(
   state: ManagedState,
   step: StepName,
-  { checks = [], copies = state.copies?.slice(), ...facts }: ManagedFacts,
+  { checks = [], copies = [...state.copies], ...facts }: ManagedFacts,
 ): ManagedTransition {
   const { memoryBytes = state.memoryBytes, verified = state.verified } = facts;
-  const outside = { verified, vantages: facts.vantages ?? state.vantages };
+  const { vantages = state.vantages, takesBack = state.takesBack } = facts;
+  const outside = { verified, vantages, takesBack };
   const next = { ...state, memoryBytes, copies, ...outside, checks: [...state.checks, ...checks] };
   if (step === 'inspect') return enter(next, 'check');
-  const isCopied = (copies ?? []).length > 0;
-  if (step === 'check' && isCopied) return enter({ ...next, prepared: 'yes' }, 'prepare');
+  if (step === 'check' && copies.length > 0) return enter({ ...next, prepared: 'yes' }, 'prepare');
   if (step === 'check' || step === 'prepare') return enter(next, 'start');
   return step === 'finish' ? end(next, 'done', undefined) : stay(next);
 }
@@ -312,10 +313,8 @@ function cancel(state: ManagedState): ManagedTransition {
 }
 
 function timeout(state: ManagedState, step: StepName, afterMs: number): ManagedTransition {
-  const error = godwitError('GODWIT_DEADLINE', {
-    what: `step ${step}`,
-    deadlineMs: afterMs,
-  }).toJSON();
+  const late = { what: `step ${step}`, deadlineMs: afterMs };
+  const error = godwitError('GODWIT_DEADLINE', late).toJSON();
   if (step === 'finish') {
     return end({ ...state, leftovers: [...state.leftovers, error] }, 'done', undefined);
   }
@@ -384,7 +383,7 @@ function giveUp(
   outcome: 'failed' | 'cancelled',
   because: SerialError,
 ): ManagedTransition {
-  const isOrdered = state.copies !== undefined && state.order !== 'none';
+  const isOrdered = state.takesBack && state.order !== 'none';
   if (state.prepared === 'no' && !isOrdered) return end(state, outcome, because);
   const next = { ...state, because, doing: { kind: 'undo', outcome } } as const;
   return { state: next, effects: effectsOf(next) };

@@ -14,8 +14,10 @@ export interface ManagedState {
     | { readonly kind: 'do'; readonly step: StepName }
     | { readonly kind: 'undo'; readonly outcome: 'failed' | 'cancelled' }
     | { readonly kind: 'end'; readonly outcome: EndPhase };
-  /** Disks that go along as copies; undefined where its driver copies none, and has nothing of an order to take back. */
-  readonly copies: readonly CopiedDisk[] | undefined;
+  /** Disks that go along as copies. */
+  readonly copies: readonly CopiedDisk[];
+  /** Its driver takes back what an order of its manager may leave at the destination. */
+  readonly takesBack: boolean;
   /** Whether something was made for them. `unsure`: a call was given up, which may still make something. */
   readonly prepared: 'no' | 'yes' | 'unsure';
   /** What is known of the one order. `settled`: it was not answered, and can begin nothing any more. */

@@ -75,7 +75,7 @@ export const LIFECYCLE: Lifecycle = {
       const checks = await ask((session, inner) => session.check(order, inner), signal);
       const copies = await ask((session, inner) => copiesOf(session, order, checks, inner), signal);
       const path = wire === undefined ? [] : [await wire.check((copies ?? []).length > 0, signal)];
-      return believed({ checks: [...path, ...checks], ...(copies && { copies }) });
+      return believed({ checks: [...path, ...checks], ...(copies && { copies, takesBack: true }) });
     },
   },
 

@@ -91,7 +91,7 @@ export class ManagedWire {
   /** Makes both ends ready for the manager; nothing where they are. An error leaves nothing of it on this host. */
   async open({ memoryBytes = 0, copies }: WireLoad, signal: AbortSignal): Promise<void> {
     if (this.#open !== undefined) return;
-    const disks = (copies ?? []).length > 0;
+    const disks = copies.length > 0;
     const { config, driver, request } = this.#deps;
     const { guest } = request.request;
     const { linkGraceMs: graceMs = DEFAULT_LINK_GRACE_MS, timeoutMs } = this.#settings;

@@ -5,6 +5,7 @@ import { LibvirtEnds } from '../../../src/drivers/libvirt/ends.ts';
 import { endAtDestination, endAtSource } from '../../../src/drivers/libvirt/left-behind.ts';
 import { markElement } from '../../../src/drivers/libvirt/mark.ts';
 import type { Mark } from '../../../src/drivers/libvirt/mark.ts';
+import type { ManagedOrder } from '../../../src/migration/managed/task-sight.ts';
 import { libvirtOptions } from '../../../src/drivers/libvirt/options.ts';
 import { XdrWriter } from '../../../src/xdr.ts';
 import { fakeDaemon } from './support/fake-daemon.ts';
@@ -13,8 +14,9 @@ import { ORDER } from './support/order.ts';
 
 const signal = AbortSignal.timeout(60_000);
 const UUID = '7b0d2f70-6a52-4f5e-9a3e-2c1f5b8e1001';
-const [NO_DOMAIN, NO_METADATA, INVALID_ARGUMENT] = [42, 80, 8];
-const [KEEP_NVRAM, KEEP_TPM] = [8, 128];
+const [NO_DOMAIN, NO_METADATA] = [42, 80];
+/** VIR_DOMAIN_UNDEFINE_KEEP_NVRAM is 1 << 3 and _KEEP_TPM 1 << 6 in libvirt-domain.h. */
+const [KEEP_NVRAM, KEEP_BOTH] = [8, 72];
 
 /** virDomainState and its reason. */
 const RUNS = [1, 1] as const;
@@ -29,12 +31,19 @@ interface Daemon {
   readonly mark?: Partial<Mark>;
   /** What was asked of it that changes something. */
   readonly did: string[];
-  /** Before libvirt 8.9. */
-  readonly isOld?: boolean;
+  /** Of its definition: what is in `devices`. */
+  readonly devices?: string;
+  readonly isTransient?: boolean;
 }
 
+const DISK =
+  '<disk type="file" device="disk"><driver name="qemu" type="qcow2"/><source file="/d/web1.qcow2"/><target dev="vda" bus="virtio"/></disk>';
+const TPM = '<tpm model="tpm-tis"><backend type="emulator" version="2.0"/></tpm>';
+const xmlWith = (devices: string): string =>
+  `<domain type="qemu"><name>web1</name><uuid>${UUID}</uuid><memory unit="KiB">1024</memory><vcpu>1</vcpu><os><type arch="x86_64" machine="pc-q35-7.2">hvm</type></os><devices>${devices}</devices></domain>`;
+
 function answers(daemon: Daemon): Answers {
-  const { state, did, mark, isOld } = daemon;
+  const { state, did, mark, devices = '', isTransient = false } = daemon;
   let isThere = state !== undefined;
   let isRunning = state !== undefined && state[0] !== OFF[0];
   const written: Mark = {
@@ -57,6 +66,8 @@ function answers(daemon: Daemon): Answers {
     66: () => new XdrWriter().uint32(1).int32(0),
     1: () => new XdrWriter(),
     24: domain,
+    14: () => new XdrWriter().string(xmlWith(devices)),
+    151: () => new XdrWriter().int32(isTransient ? 0 : 1),
     12: () => {
       did.push('destroy');
       isRunning = false;
@@ -70,9 +81,7 @@ function answers(daemon: Daemon): Answers {
       asked.string(64);
       asked.uuid();
       asked.int32();
-      const flags = asked.uint32();
-      if (isOld === true && (flags & KEEP_TPM) !== 0) return INVALID_ARGUMENT;
-      assert.ok((flags & KEEP_NVRAM) !== 0);
+      assert.equal(asked.uint32(), devices.includes('<tpm') ? KEEP_BOTH : KEEP_NVRAM);
       did.push('undefine');
       isThere = false;
       return new XdrWriter();
@@ -101,11 +110,12 @@ describe('what a daemon that died leaves behind', () => {
     t: TestContext,
     source: Omit<Daemon, 'did'>,
     there: Omit<Daemon, 'did'>,
+    order: ManagedOrder = ORDER,
   ): Promise<string[]> => {
     const did: string[] = [];
     const both = await ends(t, { ...source, did }, { ...there, did: [] });
-    await endAtSource(both, ORDER, signal);
-    await endAtSource(both, ORDER, signal);
+    await endAtSource(both, order, signal);
+    await endAtSource(both, order, signal);
     return did;
   };
 
@@ -116,7 +126,7 @@ describe('what a daemon that died leaves behind', () => {
       'undefine',
     ]);
     assert.deepEqual(await atSource(t, { state: OFF }, arrived), ['undefine']);
-    assert.deepEqual(await atSource(t, { state: OFF, isOld: true }, arrived), ['undefine']);
+    assert.deepEqual(await atSource(t, { state: OFF, devices: TPM }, arrived), ['undefine']);
     assert.deepEqual(await atSource(t, {}, arrived), []);
   });
 
@@ -134,6 +144,23 @@ describe('what a daemon that died leaves behind', () => {
     );
     // It had no definition that lasts: whoever made one did so meanwhile.
     const transient = { state: ARRIVED, mark: { persistent: 'no' } } as const;
+    assert.deepEqual(await atSource(t, { state: OFF }, transient), []);
+  });
+
+  test('no copy that has a file with the running guest: libvirt would take it from it', async (t) => {
+    const arrived = { state: ARRIVED, mark: {} };
+    const copies = [
+      { name: 'vda', file: '/d/web1.qcow2', format: 'qcow2', sizeBytes: 4096, place: 'd' },
+    ];
+    const ended = (devices: string, order: ManagedOrder): Promise<string[]> =>
+      atSource(t, { state: PAUSED, mark: {}, devices }, arrived, order);
+    assert.deepEqual(await ended(DISK, ORDER), []);
+    assert.deepEqual(await ended(DISK, { ...ORDER, copies }), ['destroy', 'undefine']);
+    assert.deepEqual(await ended(DISK + TPM, { ...ORDER, copies }), []);
+  });
+
+  test('no definition of a guest that has none where it arrived', async (t) => {
+    const transient = { state: ARRIVED, mark: {}, isTransient: true };
     assert.deepEqual(await atSource(t, { state: OFF }, transient), []);
   });
 

@@ -278,7 +278,7 @@ describe('the life of a managed migration', () => {
 
 /** Nothing ends at the source between what was prepared and its undo. */
 function tidies({ prepared, doing, ...before }: ManagedState, after: ManagedState): boolean {
-  const isNothing = prepared === 'no' && (before.copies === undefined || before.order === 'none');
+  const isNothing = prepared === 'no' && (!before.takesBack || before.order === 'none');
   if (after.doing.kind !== 'end' || doing.kind === 'end' || isNothing) return true;
   const { outcome } = after.doing;
   return outcome === 'done' || outcome === 'held' || doing.kind === 'undo';

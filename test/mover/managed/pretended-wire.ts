@@ -34,7 +34,7 @@ export function wireOf(
       life.alive(async () => {
         if (opens === 'closed') throw godwitError('GODWIT_CAPABILITY', { what: 'x', reason: 'y' });
         sockets.add(mover);
-        hasDisks = (copies ?? []).length > 0;
+        hasDisks = copies.length > 0;
       }),
     close: () =>
       life.alive(async () => {
