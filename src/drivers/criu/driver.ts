@@ -62,7 +62,7 @@ export class CriuDriver implements DirectDriver {
 
   constructor(host: string, options: CriuOptions, directory: string) {
     const runc = new Runc(host, options, directory);
-    const { mountsOf, layerDirs, volumeDirs, hostDirs, gpuLibrary, keptBytes } = options;
+    const { mountsOf, layerDirs, volumeDirs, hostDirs, gpuLibrary, keptBytes, postcopy } = options;
     this.#context = {
       host,
       runc,
@@ -75,6 +75,7 @@ export class CriuDriver implements DirectDriver {
       hostDirs,
       gpus: new HostGpus(host, runc, gpuLibrary),
       keptBytes,
+      postcopy,
       cgroup: 'godwit',
     };
   }

@@ -20,6 +20,8 @@ export interface HostContext {
   readonly gpus: HostGpus;
   /** What may be kept of containers that have left. */
   readonly keptBytes: number;
+  /** Containers may leave by post-copy. */
+  readonly postcopy: boolean;
   /** How the names of the cgroups of containers that come begin; runc removes them with the container. */
   readonly cgroup: string;
 }

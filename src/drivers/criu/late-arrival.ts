@@ -67,10 +67,8 @@ export class LateArrival {
 
   /** The container is there, stopped. Rejects where what it has read, or will, may be wrong. */
   async restored(): Promise<void> {
-    await assertWaits(await processesIn(this.#freezer), this.#images).catch(async (error) => {
-      // Once each page is there the kernel waits for none.
-      if (!(await this.#pager.hasAll())) throw error;
-    });
+    // The pager gives nothing unasked before this look is over: a page that it gave would hide one that nobody waits for.
+    await assertWaits(await processesIn(this.#freezer()), this.#images);
     if (this.#isOver) throw new Error('its pager ended while it was restored');
     this.#isGiven = true;
     this.#pager.restored();
@@ -157,9 +155,9 @@ export class LateArrival {
   async #lost(reason: string): Promise<void> {
     if (this.#isOver) return;
     this.#isOver = true;
-    const cgroup = this.#freezer;
     const signal = AbortSignal.timeout(END_MS);
-    if (this.#isGiven) {
+    const cgroup = this.#isGiven ? this.#cgroup() : undefined;
+    if (cgroup !== undefined) {
       await setFrozen(cgroup, true, signal).catch(() => undefined);
       await endFrozen(cgroup, signal);
     }
@@ -168,11 +166,19 @@ export class LateArrival {
     this.#reported.lost(`the rest of its memory cannot come any more: ${reason}`);
   }
 
-  get #freezer(): string {
+  /** Undefined where its record is gone: the host's own cgroup has each of its processes. */
+  #cgroup(): string | undefined {
     const { prefix, records } = this.#context;
     const cgroup = records.readSync(this.#name)?.made?.cgroup ?? '';
+    if (cgroup === '' || cgroup === '/') return undefined;
     const old = `${prefix}/sys/fs/cgroup/freezer`;
     return path.join(existsSync(old) ? old : `${prefix}/sys/fs/cgroup`, cgroup);
+  }
+
+  #freezer(): string {
+    const cgroup = this.#cgroup();
+    if (cgroup === undefined) throw new Error(`the record of ${this.#name} is gone`);
+    return cgroup;
   }
 
   /** Closes what is there, and waits for the source anew. */

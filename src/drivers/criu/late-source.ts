@@ -21,6 +21,9 @@ const BATCH = 64;
 /** Frames that are under way at once: a page that somebody waits for stands behind so many. */
 const WINDOW = 8;
 
+/** Pages that processes of a container may wait for at a time: each waits for one. */
+const MOST_WANTS = 65_536;
+
 /**
  * A container that may run at its destination while the rest of its memory is here, in the images of its dump. Each page goes
  * until the destination says that it has all. A connection that breaks leaves everything as it is; `recover` goes on.
@@ -39,6 +42,9 @@ export class LateSource {
   #leftPages = 0;
   #pageRequests = 0;
   #wake: (() => void) | undefined;
+  /** The destination was told to have it in place; and has said that each page is there, which may come before that is written down. */
+  #isGiven = false;
+  #isWhole = false;
   #isOver = false;
   readonly #startedMs = systemClock.monotonicMs();
 
@@ -79,8 +85,11 @@ export class LateSource {
   /** The container is there: what breaks from now on can be gone on with. */
   async given(): Promise<void> {
     await this.#context.records.change(this.#name, { leaving: 'late' });
+    this.#isGiven = true;
     this.reported.to('postcopy-active');
-    if (this.#sender === undefined) this.reported.to('postcopy-paused', 'the connection broke');
+    if (this.#isWhole) this.#endIfWhole();
+    else if (this.#sender === undefined)
+      this.reported.to('postcopy-paused', 'the connection broke');
   }
 
   async recover(
@@ -90,6 +99,7 @@ export class LateSource {
   ): Promise<void> {
     if (this.reported.stream === 'completed') return;
     this.#drop();
+    this.#isGiven = true;
     this.reported.to('postcopy-recovering');
     try {
       const stream = await connectTo(address, tlsHostname, this.#setup, signal);
@@ -129,8 +139,12 @@ export class LateSource {
     if (kind === KINDS.want) {
       this.#pageRequests += 1;
       this.#wants.push([body.readUInt32LE(0), body.readUInt32LE(4)]);
+      if (this.#wants.length > MOST_WANTS) this.#paused('it waits for more pages than it may');
     }
-    if (kind === KINDS.whole) void this.#end();
+    if (kind === KINDS.whole) {
+      this.#isWhole = true;
+      this.#endIfWhole();
+    }
     this.#wake?.();
   }
 
@@ -199,6 +213,15 @@ export class LateSource {
       totalMs: Math.round(elapsed),
       pageRequests: this.#pageRequests,
     };
+  }
+
+  /** The destination says so again over its next connection, where it could not be written down. */
+  #endIfWhole(): void {
+    if (!this.#isGiven || !this.#isWhole) return;
+    this.#end().catch((error: unknown) => {
+      [this.#isOver, this.#isWhole] = [false, false];
+      this.#paused(toGodwitError(error).message);
+    });
   }
 
   async #end(): Promise<void> {

@@ -21,6 +21,7 @@ const BEGIN_MS = 30_000;
 const LOOK_MS = 20;
 /** Between two looks at whether it lives: its keepers hold its sockets open too. */
 const LIVES_MS = 100;
+const LOOKED = `${JSON.stringify({ looked: true })}\n`;
 /** Pagers that end by themselves, before nobody tries another one. */
 const MOST_FAILURES = 3;
 
@@ -61,9 +62,10 @@ export class PagerClient {
     await this.#start(false);
   }
 
-  /** From then on one that ends is begun anew. */
+  /** It was looked at what is restored: pages may be given unasked, and a pager that ends is begun anew. */
   restored(): void {
     this.#mayRenew = true;
+    this.#socket?.write(LOOKED);
   }
 
   /** In a process that did not begin it. */
@@ -122,6 +124,7 @@ export class PagerClient {
     lines.on('error', () => undefined);
     // What came while nobody was connected stands in the files alone.
     socket.write(`${JSON.stringify({ look: true })}\n`);
+    if (this.#mayRenew) socket.write(LOOKED);
     clearInterval(this.#timer);
     this.#timer = setInterval(() => {
       if (lifeOf(pager).state === 'gone') void this.#ended(pager);
@@ -179,11 +182,6 @@ export class PagerClient {
   async #words(): Promise<string> {
     const text = await readFile(path.join(this.#images, LOG), 'utf8').catch(() => '');
     return text.trim().split('\n').at(-1)?.slice(0, 500) ?? 'its pager has ended';
-  }
-
-  /** Whether one has written down that each page is there. */
-  async hasAll(): Promise<boolean> {
-    return (await this.#known())?.all === true;
   }
 
   async #known(): Promise<ReturnType<typeof replay> | undefined> {

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import { godwitError } from '../../errors.ts';
 import { ignoring } from '../../host/ignoring.ts';
+import { Mutex } from '../../mutex.ts';
 
 /**
  * What this driver remembers of a container between processes, one file each in a directory of its own: which migration
@@ -106,6 +107,8 @@ export type ContainerRecord = z.infer<typeof record>;
 
 export class Records {
   readonly directory: string;
+  /** Two changes at once would write to one file, and the later one would not know of the other. */
+  readonly #turn = new Mutex();
 
   constructor(directory: string) {
     this.directory = directory;
@@ -135,7 +138,11 @@ export class Records {
     }
   }
 
-  async write(name: string, changed: ContainerRecord): Promise<void> {
+  write(name: string, changed: ContainerRecord): Promise<void> {
+    return this.#turn.run(() => this.#put(name, changed));
+  }
+
+  async #put(name: string, changed: ContainerRecord): Promise<void> {
     const file = path.join(this.dirOf(name), 'record.json');
     await mkdir(this.dirOf(name), { recursive: true, mode: 0o700 });
     await writeFile(`${file}.new`, JSON.stringify(changed), { mode: 0o600 });
@@ -143,9 +150,11 @@ export class Records {
   }
 
   /** Changes what is there; nothing where nothing is. */
-  async change(name: string, change: Partial<ContainerRecord>): Promise<void> {
-    const before = this.readSync(name);
-    if (before !== undefined) await this.write(name, { ...before, ...change });
+  change(name: string, change: Partial<ContainerRecord>): Promise<void> {
+    return this.#turn.run(async () => {
+      const before = this.readSync(name);
+      if (before !== undefined) await this.#put(name, { ...before, ...change });
+    });
   }
 
   async forget(name: string): Promise<void> {

@@ -19,6 +19,7 @@ import { Dispatch } from './dispatch.ts';
 import { examine, inspectionOf } from './inspect.ts';
 import { keptSetup } from './kept-setup.ts';
 import { LateSource } from './late-source.ts';
+import { POSTCOPY_OFF } from './options.ts';
 import type { Examined } from './inspect.ts';
 import { endFrozen, removeMoved } from './tear-down.ts';
 import type { HostContext } from './host-context.ts';
@@ -119,6 +120,7 @@ export class CriuSource implements SourceSession {
     signal: AbortSignal,
   ): Promise<string | undefined> {
     const isPostcopy = mode === 'postcopy' || mode === 'hybrid';
+    if (isPostcopy && !this.#context.postcopy) return POSTCOPY_OFF;
     if (isPostcopy && (this.#facts ?? (await this.#examine(signal))).gpuBytes !== undefined)
       return 'what it has on a GPU is given back at once, and would wait for each page';
     if (streams > 1) return 'a container goes over one stream';
@@ -126,9 +128,7 @@ export class CriuSource implements SourceSession {
   }
 
   /** Its links are moved by this driver, with the container. */
-  async ports(): Promise<string[]> {
-    return [];
-  }
+  readonly ports = async (): Promise<string[]> => [];
 
   async inspect(_stream: Omit<StreamSettings, 'tls'>, signal: AbortSignal): Promise<Inspection> {
     return inspectionOf(await this.#examine(signal));

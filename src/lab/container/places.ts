@@ -36,6 +36,7 @@ export interface ContainerDriver {
   readonly layerDirs: readonly string[];
   readonly volumeDirs: readonly string[];
   readonly mountsOf: number;
+  readonly postcopy: boolean;
 }
 
 /**
@@ -53,6 +54,7 @@ export async function keepMounts(lab: Lab): Promise<(stateDir: string) => Contai
     layerDirs: [layerDirectory()],
     volumeDirs: [volumeDirectory(stateDir), sharedVolumeDirectory(lab)],
     mountsOf: keeper.pid,
+    postcopy: true,
   });
 }
 

@@ -18,7 +18,7 @@ interface Waiting {
 export interface Giver {
   /** By userfaultfd: what each process still lacks. */
   readonly spaces: ReadonlyMap<number, AddressSpace>;
-  readonly isRestored: boolean;
+  readonly mayGive: boolean;
   /** A process waits for this page. */
   wants(file: number, page: number): void;
   /** A process that has ended. */
@@ -73,8 +73,8 @@ export class Giving {
     this.#pages.came(file, first, count);
     for (let page = first; page < first + count; page += 1) this.#wanted.delete(`${file}:${page}`);
     this.#answer();
-    // Until CRIU has moved all to its place, a page that nobody waits for has none.
-    if (!this.#giver.isRestored) return;
+    // Until CRIU has moved all to its place and that was looked at, a page that nobody waits for is not given.
+    if (!this.#giver.mayGive) return;
     for (const [fd, space] of this.#giver.spaces) {
       for (const span of space.spans) {
         const from = Math.max(first, span.at);
@@ -90,7 +90,7 @@ export class Giving {
   spread(): void {
     this.isBehind = false;
     this.#answer();
-    if (!this.#giver.isRestored) return;
+    if (!this.#giver.mayGive) return;
     for (const [fd, space] of this.#giver.spaces) {
       for (const span of space.spans) {
         for (let index = 0; index < span.pages;) {
@@ -135,7 +135,7 @@ export class Giving {
 
   /** Whether a page that the kernel did not take needs none any more. */
   #isPassed(fd: number, errno: number): boolean {
-    if (errno === EEXIST || (errno === ENOENT && this.#giver.isRestored)) return true;
+    if (errno === EEXIST || (errno === ENOENT && this.#giver.mayGive)) return true;
     // A message has to be read first.
     if (errno === EAGAIN) this.isBehind = true;
     else if (errno === ESRCH || errno === ENOSPC) this.#giver.over(fd);

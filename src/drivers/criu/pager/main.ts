@@ -25,10 +25,11 @@ export const pagerSetup = z.strictObject({
 export type PagerSetup = z.infer<typeof pagerSetup>;
 
 const number = z.number().int().nonnegative();
-/** Pages of a file that are there; or: whatever is there, by the files. */
+/** Pages of a file that are there; whatever is there, by the files; the restored processes were looked at. */
 const told = z.union([
   z.strictObject({ came: z.tuple([number, number, number]) }),
   z.strictObject({ look: z.literal(true) }),
+  z.strictObject({ looked: z.literal(true) }),
 ]);
 export const said = z.union([
   z.strictObject({ wants: z.tuple([number, number]) }),
@@ -67,7 +68,8 @@ export async function servePages(setup: PagerSetup): Promise<void> {
     lines.on('line', (line) => {
       const word = told.parse(JSON.parse(line));
       if ('came' in word) pager.came(...word.came);
-      else pager.look();
+      else if ('look' in word) pager.look();
+      else pager.looked();
     });
   });
   try {

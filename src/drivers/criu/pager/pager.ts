@@ -53,7 +53,8 @@ export class Pager {
   /** By descriptor. */
   readonly #keepers = new Map<number, number>();
   readonly #giving: Giving;
-  #isRestored = false;
+  /** The restored processes were seen to wait for each page that is yet to come. */
+  #isLooked = false;
   #listens: number | undefined;
   #criu: number | undefined;
   readonly #reading: number;
@@ -66,14 +67,14 @@ export class Pager {
     this.#listener = listener;
     closeSync(openSync(files.reading, 'a'));
     this.#reading = openSync(files.reading, 'r+');
-    const isRestored = (): boolean => this.#isRestored;
+    const mayGive = (): boolean => this.#isLooked;
     const spaces = (): Map<number, AddressSpace> => this.#spaces;
     this.#giving = new Giving(pages, {
       get spaces() {
         return spaces();
       },
-      get isRestored() {
-        return isRestored();
+      get mayGive() {
+        return mayGive();
       },
       wants: (file, page) => listener.wants(file, page),
       over: (fd) => this.#over(fd),
@@ -98,7 +99,7 @@ export class Pager {
     if (readFileSync(this.#files.reading, 'latin1') === '1')
       throw new LostContainer('its pager ended while it read what the processes did');
     this.#take(known);
-    this.#isRestored = true;
+    this.#isLooked = true;
     this.#spaces = known.spaces;
     this.#keep(known.keepers.map(({ pid }) => pid).filter((pid) => isOf(known.keepers, pid)));
     this.#listener.restored();
@@ -172,9 +173,7 @@ export class Pager {
       this.#criu = undefined;
       if (task === undefined) throw new LostContainer('CRIU ended before all was in place');
       this.#write({ restored: true });
-      this.#isRestored = true;
       this.#listener.restored();
-      this.#giving.spread();
       return;
     }
     // One that had ended when it was dumped has no memory.
@@ -234,6 +233,14 @@ export class Pager {
     this.#after();
   }
 
+  /** All is in place, and would wait for what is yet to come: from now on pages are given unasked. */
+  looked(): void {
+    if (this.#isLooked || this.#isOver) return;
+    this.#isLooked = true;
+    this.#giving.spread();
+    this.#after();
+  }
+
   /** What the kernel did not take is given again, also where no message comes. */
   #after(): void {
     this.#endIfAll();
@@ -260,7 +267,7 @@ export class Pager {
   }
 
   #endIfAll(): void {
-    if (!this.#isRestored || this.#isOver) return;
+    if (!this.#isLooked || this.#isOver) return;
     for (const { isEmpty } of this.#spaces.values()) if (!isEmpty) return;
     this.#write({ all: true });
     this.#end();
