@@ -137,14 +137,14 @@ function withPlan({ wish, left, open, world }: Standing): Wish {
     world.reservations.filter(({ source }) => source === from).length <
       (world.marks.get(from)?.outLimit ?? world.limits.outPerHost);
   // A place to which others come meanwhile is given up where there is a free one.
-  const isTakenFrom = (guest: string): boolean =>
+  const isTakenFrom = (guest: string, from: string): boolean =>
     isTaken(world, placed.get(guest) ?? '') &&
-    (wish.ask.to ?? [...world.hosts.keys()]).some(
-      (host) => isUsable(world, host, guest) && !isTaken(world, host),
+    othersFor(wish, from, world).some(
+      (host) => !isTaken(world, host) && isUsable(world, host, guest),
     );
   const isAmiss =
     isOld &&
-    ready.some(({ guest, from }) => mayLeave(from) && (!isOf(guest) || isTakenFrom(guest)));
+    ready.some(({ guest, from }) => mayLeave(from) && (!isOf(guest) || isTakenFrom(guest, from)));
   // With a deadline or a budget, nothing begins on older knowledge.
   const isByDeadline = wish.ask.sites !== undefined && (isOld || open.length < wish.parallel);
   if (!isNew && !isByDeadline && !isAmiss) return wish;
@@ -166,6 +166,17 @@ function withPlan({ wish, left, open, world }: Standing): Wish {
       guests.filter((guest) => !ordered.has(guest)).map((guest) => [guest, reasonFor(guest)]),
     ),
   };
+}
+
+/** Where the planner may send a guest of that host: to the hosts that were named, or those of its own site and realm. */
+function othersFor({ ask }: Wish, from: string, { hosts }: World): readonly string[] {
+  const here = hosts.get(from);
+  return (
+    ask.to ??
+    [...hosts.values()]
+      .filter(({ site, realm }) => site === here?.site && realm === here?.realm)
+      .map(({ name }) => name)
+  );
 }
 
 function isUsable(world: World, to: string, guest: string): boolean {

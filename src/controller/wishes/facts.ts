@@ -261,8 +261,21 @@ export function roomBytes(world: World, host: string): number {
   return Math.max(0, Math.min(byGuests, byKernel));
 }
 
+const arrivals = new WeakMap<World['reservations'], ReadonlyMap<string, number>>();
+
+/** Guests that are on their way to each host; counted once for each look at the fleet. */
+function comingTo(reservations: World['reservations']): ReadonlyMap<string, number> {
+  const known = arrivals.get(reservations);
+  if (known !== undefined) return known;
+  const counts = new Map<string, number>();
+  for (const { source, host } of reservations)
+    if (source !== undefined) counts.set(host, (counts.get(host) ?? 0) + 1);
+  arrivals.set(reservations, counts);
+  return counts;
+}
+
 /** Whether as many guests come to the host as may at a time. */
 export function isTaken({ reservations, marks, limits }: World, host: string): boolean {
-  const coming = reservations.filter((each) => each.source !== undefined && each.host === host);
-  return coming.length >= (marks.get(host)?.inLimit ?? limits.inPerHost);
+  const coming = comingTo(reservations).get(host) ?? 0;
+  return coming >= (marks.get(host)?.inLimit ?? limits.inPerHost);
 }

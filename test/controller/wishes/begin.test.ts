@@ -74,12 +74,13 @@ test('a guest whose place is taken by what others move goes to a free host, and 
     order: [{ guest: 'g1', to: 'b', seconds: 1 }],
     plannedAtMs: NOW - REPLAN_MS,
   };
-  const goes = (taken: readonly string[]) => {
+  const goes = (taken: readonly string[], site?: string) => {
     const reservations = taken.flatMap((to, place) => {
       const other = { id: `m-${to}`, wish: 'w-other', guest: `o${place + 1}`, from: 'd', to };
       return reservationOf(moveOf(other)) ?? [];
     });
-    const hosts = ['a', 'b', 'c', 'd'].map((each) => host(each));
+    const more = site === undefined ? {} : { site };
+    const hosts = ['a', 'b', 'c', 'd'].map((each) => host(each, each === 'c' ? more : {}));
     const marks = new Map([['d', { host: 'd', drainingFor: 'w-other' }]]);
     const now = world({ hosts, guests, limits, marks, reservations });
     const standing = { wish, left: leftOf(wish, [], now), open: [], world: now };
@@ -89,4 +90,6 @@ test('a guest whose place is taken by what others move goes to a free host, and 
   assert.deepEqual(goes([]), ['b']);
   assert.deepEqual(goes(['b']), ['c']);
   assert.deepEqual(goes(['b', 'c']), ['destination-limit']);
+  // A host of another site is none for it.
+  assert.deepEqual(goes(['b'], 's2'), ['destination-limit']);
 });
