@@ -80,11 +80,12 @@ export async function inspectFacts(
 
 /** Of devices that are passed through. */
 function deviceStatesOf({ devices }: GuestFacts): DeviceState[] {
-  return devices.flatMap(({ id, type, host }) =>
-    host === undefined
-      ? []
-      : [{ device: id ?? type, stopCopyBytes: host.stopCopyBytes, memoryBytes: host.memoryBytes }],
-  );
+  return devices.flatMap(({ id, type, host }) => {
+    if (host === undefined) return [];
+    const { stopCopyBytes, memoryBytes, features = [] } = host;
+    const sendsBefore = features.includes('pre-copy');
+    return [{ device: id ?? type, stopCopyBytes, sendsBefore, memoryBytes }];
+  });
 }
 
 /** QEMU has it only with pre-copy: a device cannot wait for a page. */

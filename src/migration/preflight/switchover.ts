@@ -9,6 +9,8 @@ export interface DeviceState {
   readonly device: string;
   /** What its driver estimates; absent: it does not say. */
   readonly stopCopyBytes?: number | undefined;
+  /** It sends a part of that while the guest runs, so that less may be left; by its driver’s word. */
+  readonly sendsBefore?: boolean | undefined;
   /** All of its memory, where its driver does not say how much of that is in use. */
   readonly memoryBytes?: number | undefined;
 }
@@ -50,7 +52,7 @@ export function judgeSwitchover({ devices, maxDowntimeMs, bytesPerS }: Switchove
   const evidence = `${what}, which takes ${formatDuration(takesMs)} at ${formatBytes(bytesPerS)}/s; ${allowed}`;
   if (takesMs <= maxDowntimeMs) return [...findings, passes(evidence)];
   const hint = `The guest is never stopped unless that fits: allow --max-downtime ${takesMs}ms, or more bandwidth.`;
-  // What its drivers do not say themselves is guessed from above.
+  // What drivers do not say themselves is guessed from above, and what goes over before the stop is not known beforehand.
   if (neededMs(statedBytes(devices), bytesPerS) <= maxDowntimeMs)
     return [...findings, warns(evidence, hint)];
   return [
@@ -59,9 +61,11 @@ export function judgeSwitchover({ devices, maxDowntimeMs, bytesPerS }: Switchove
   ];
 }
 
-/** What the drivers of devices say themselves that they send while the guest is stopped. */
+/** What the drivers of devices say themselves that they send while the guest is stopped, and none of it before. */
 export function statedBytes(devices: readonly DeviceState[]): number {
-  return devices.reduce((sum, { stopCopyBytes = 0 }) => sum + stopCopyBytes, 0);
+  return devices
+    .filter(({ sendsBefore = false }) => !sendsBefore)
+    .reduce((sum, { stopCopyBytes = 0 }) => sum + stopCopyBytes, 0);
 }
 
 function sizeOf({ stopCopyBytes, memoryBytes }: DeviceState): number | undefined {

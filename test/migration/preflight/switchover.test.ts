@@ -36,6 +36,15 @@ test('a state that is guessed from above is warned of, and what is known refuses
   assert.equal(verdict([guessed, known], 40), 'refuse');
 });
 
+test('a device that sends a part of its state while the guest runs is warned of: less may be left', () => {
+  const device = { device: 'net1', stopCopyBytes: 5 * MIB };
+  const verdict = (devices: readonly DeviceState[]) =>
+    judgeSwitchover({ devices, maxDowntimeMs: 10, bytesPerS: SLOW }).at(-1)?.verdict;
+  assert.equal(verdict([device]), 'refuse');
+  assert.equal(verdict([{ ...device, sendsBefore: true }]), 'warn');
+  assert.equal(verdict([device, { ...device, sendsBefore: true }]), 'refuse');
+});
+
 test('without a known rate it says what the link has to carry', () => {
   const devices = [{ device: 'gpu', memoryBytes: 2048 * MIB }];
   const [found] = judgeSwitchover({ devices, maxDowntimeMs: 1000 });

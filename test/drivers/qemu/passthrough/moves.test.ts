@@ -52,7 +52,7 @@ describe('a guest with a device that is passed through', () => {
     const props = { bus: 'rp0', addr: '00.0' };
     assert.deepEqual(devices, [{ driver: 'vfio-pci', id: 'net1', props, passthrough: VF }]);
     assert.deepEqual(found.deviceStates, [
-      { device: 'net1', stopCopyBytes: 4096, memoryBytes: undefined },
+      { device: 'net1', stopCopyBytes: 4096, sendsBefore: false, memoryBytes: undefined },
     ]);
     const [device] = devices;
     assert.ok(device !== undefined);
