@@ -6,7 +6,6 @@ import type { DomainFacts } from './domain-xml.ts';
 import type { LibvirtEnds } from './ends.ts';
 import { isMigrating } from './job.ts';
 import { isLeftPaused, presence } from './whereabouts.ts';
-import type { Sight } from './whereabouts.ts';
 
 /**
  * What a daemon that died in the middle of a move leaves behind, and libvirt never removes: a paused copy or a definition at
@@ -30,7 +29,8 @@ export async function endAtSource(
   const sights = [await ends.sight(source, signal), await ends.sight(there, signal)] as const;
   if (presence(sights[1]) !== 'has') return;
   if (left.id !== -1) {
-    if (!(await isLeftAt(ends, order, sights, signal))) return;
+    if (!isLeftPaused(...sights, await ends.isMoving(signal))) return;
+    if (!(await isOursAndPrivate(ends, order, signal))) return;
     await source.destroy(left, signal);
   }
   // A guest that has no definition where it arrived would be nowhere once it is shut down.
@@ -39,14 +39,12 @@ export async function endAtSource(
   await undefineAtRest(ends, source, signal);
 }
 
-/** Whether the source's paused copy is this migration's, of no use to anybody, and can be ended without harm to the guest. */
-export async function isLeftAt(
+/** Whether the source's paused copy is of this migration, and can be ended without harm to the guest that has arrived. */
+export async function isOursAndPrivate(
   ends: LibvirtEnds,
   { id, to, copies = [] }: Pick<ManagedOrder, 'id' | 'to' | 'copies'>,
-  [source, destination]: readonly [Sight, Sight],
   signal: AbortSignal,
 ): Promise<boolean> {
-  if (!isLeftPaused(source, destination, await ends.isMoving(signal))) return false;
   const there = await ends.destination(to, signal);
   const [ours, arrived] = [
     await ends.marked(ends.source, id, signal),

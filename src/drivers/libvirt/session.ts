@@ -19,14 +19,14 @@ import { DomainEvents } from './events.ts';
 import type { LibvirtHost } from './ends.ts';
 import { figuresOfEnded, isMigrating, markedSight, runningSight } from './job.ts';
 import { MARK } from './mark.ts';
-import { endAtDestination, endAtSource, isLeftAt } from './left-behind.ts';
+import { endAtDestination, endAtSource, isOursAndPrivate } from './left-behind.ts';
 import { giveOrder } from './order.ts';
 import { platformChecks } from './platform.ts';
 import { compressionChecks } from './stream-check.ts';
 import { wireChecks } from './wire-check.ts';
 import { isPostCopyDue } from './task.ts';
 import type { Outcome } from './task.ts';
-import { isInPostCopy, presence, runState, whereabouts } from './whereabouts.ts';
+import { isInPostCopy, isLeftPaused, presence, runState, whereabouts } from './whereabouts.ts';
 import type { Sight } from './whereabouts.ts';
 
 /** libvirt waits 30 s for another job of the domain: what it has not begun by then it does not begin. */
@@ -128,11 +128,11 @@ export class LibvirtSession implements ManagedSession {
     return this.#ends.reported('vol-create', () => makePlaces(this.#ends, order, signal));
   }
 
-  unprepare(order: ManagedOrder, isOrdered: boolean, signal: AbortSignal): Promise<void> {
-    return this.#ends.reported('vol-delete', async () => {
-      if ((order.copies ?? []).length > 0) await removePlaces(this.#ends, order, isOrdered, signal);
-      if (isOrdered) await endAtDestination(this.#ends, order, signal);
-    });
+  async unprepare(order: ManagedOrder, isOrdered: boolean, signal: AbortSignal): Promise<void> {
+    const ends = this.#ends;
+    if ((order.copies ?? []).length > 0)
+      await ends.reported('vol-delete', () => removePlaces(ends, order, isOrdered, signal));
+    if (isOrdered) await ends.reported('undefine', () => endAtDestination(ends, order, signal));
   }
 
   /** One order at a time: libvirt distinguishes none from another. */
@@ -230,8 +230,11 @@ export class LibvirtSession implements ManagedSession {
     );
     const [source, other] = await Promise.all([ends.sight(ends.source, signal), destination]);
     signal.throwIfAborted();
-    const isLeft = await isLeftAt(ends, order, [source, other], signal);
-    return whereabouts(source, other, await ends.isMoving(signal), isLeft);
+    const sights = [source, other] as const;
+    const isMoving = await ends.isMoving(signal);
+    const isLeft =
+      isLeftPaused(...sights, isMoving) && (await isOursAndPrivate(ends, order, signal));
+    return whereabouts(...sights, isMoving, isLeft);
   }
 
   cancel({ id }: ManagedOrder, signal: AbortSignal): Promise<void> {
@@ -250,7 +253,7 @@ export class LibvirtSession implements ManagedSession {
       const there = await this.#ends.destination(to, signal);
       const arrived = await this.#ends.marked(there, id, signal);
       if (arrived?.mark.autostart === 'yes') await there.setAutostart(arrived.domain, signal);
-      await endAtSource(this.#ends, order, signal);
+      await this.#ends.reported('undefine', () => endAtSource(this.#ends, order, signal));
       for (const client of [source, there]) {
         const marked = await this.#ends.marked(client, id, signal);
         if (marked === undefined) continue;
