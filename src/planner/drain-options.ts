@@ -44,7 +44,7 @@ export interface DrainOptions {
   readonly deadlineSeconds?: number;
   /** For a plan that is made again as a drain goes: what runs. */
   readonly running?: readonly RunningMove[];
-  /** What others move meanwhile: of places that are equal, the one to which fewest of these come is the better one. */
+  /** What others move meanwhile: of places that are equal, the one to which least of it goes is the better one. */
   readonly others?: readonly OtherMove[];
   /** `linkFactors` of the plan before. */
   readonly linkFactors?: LinkFactors;
