@@ -118,7 +118,8 @@ async function act(stage: Stage, act: Act): Promise<Omit<Played, 'tookMs'>> {
     source: new JournalTail(stage.lab, from, id, 'source'),
     destination: new JournalTail(stage.lab, to, id, 'destination'),
   };
-  const fault = await strikeAndClear(stage, scene, act);
+  const calm = (): Promise<void> => stage.dirty(GUEST, 0);
+  const fault = await strikeAndClear(scene, { ...act, moment: untilMoment(scene), calm });
   const end = await untilEnd(stage, from, id);
   const seen = await look(stage, act, { startedAtMs, ...fault, ...end });
   const problems = judge(cell, act.expect, seen.observed);
@@ -129,12 +130,28 @@ async function act(stage: Stage, act: Act): Promise<Omit<Played, 'tookMs'>> {
     disks: disks?.grown ?? [],
   });
   const { observed, gapMs } = seen;
+  return playedOf(cell, observed, { problems, migration: id, recoveryMs: recovery, gapMs });
+}
+
+interface Found {
+  readonly problems: readonly string[];
+  readonly migration: string;
+  readonly recoveryMs: number | undefined;
+  readonly gapMs: number | undefined;
+}
+
+/** What is kept of a play. */
+export function playedOf(
+  cell: Cell,
+  observed: Observed,
+  { problems, migration, recoveryMs: recovery, gapMs }: Found,
+): Omit<Played, 'tookMs'> {
   return {
     cell: cellId(cell),
     ok: problems.length === 0,
     problems,
     outcome: observed.outcome,
-    migration: id,
+    migration,
     runningOn: observed.runningOn,
     ...(observed.error === undefined ? {} : { error: observed.error }),
     ...(observed.struck === undefined ? {} : { struck: observed.struck }),
@@ -147,16 +164,23 @@ async function act(stage: Stage, act: Act): Promise<Omit<Played, 'tookMs'>> {
   };
 }
 
-/** The moment, the blow, and the end of it; the guest is quiet afterwards, so that it arrives. */
-async function strikeAndClear(
-  stage: Stage,
-  scene: Scene,
-  { cell, injector, chance }: Act,
+export interface Blow<S> {
+  readonly cell: Cell;
+  readonly injector: Injector<S>;
+  readonly chance: number;
+  /** Resolves with whether the moment came. */
+  readonly moment: Promise<boolean>;
+  /** Makes the guest quiet, so that it arrives. */
+  readonly calm: () => Promise<void>;
+}
+
+/** The moment, the blow, and the end of it; the guest is quiet afterwards. */
+export async function strikeAndClear<S>(
+  scene: S,
+  { cell, injector, chance, moment, calm }: Blow<S>,
 ): Promise<Pick<Observed, 'struck' | 'missed' | 'struckAtMs' | 'clearedAtMs'>> {
   const pace = paceOf(cell);
-  const calm = (): Promise<void> => stage.dirty(GUEST, 0);
-  const came = await untilMoment(scene);
-  if (!came) {
+  if (!(await moment)) {
     const now = systemClock.wallMs();
     return { struck: undefined, struckAtMs: now, clearedAtMs: now };
   }

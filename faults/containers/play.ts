@@ -1,18 +1,17 @@
 /** One cell of a container, from a container that runs to the verdict. */
 import { systemClock } from '../../src/clock.ts';
-import { toGodwitError } from '../../src/errors.ts';
 import { openProbe } from '../../src/lab/probe/probe.ts';
 import type { Probe } from '../../src/lab/probe/probe.ts';
-import { cellId, LASTS_MS } from '../cell.ts';
+import { cellId } from '../cell.ts';
 import type { Cell } from '../cell.ts';
 import { chanceOf } from '../chance.ts';
 import type { Expectation } from '../expectation.ts';
 import type { Injector } from '../inject/injector.ts';
 import { JournalTail } from '../journal-tail.ts';
-import { darkMs, judge } from '../judge.ts';
+import { judge } from '../judge.ts';
 import type { Observed } from '../judge.ts';
 import { paceOf } from '../pace.ts';
-import { MEMORY_MS, untilEnd } from '../play.ts';
+import { MEMORY_MS, playedOf, strikeAndClear, untilEnd } from '../play.ts';
 import type { Played } from '../play.ts';
 import { recoveryMs } from '../recovery.ts';
 import type { Stage } from '../stage.ts';
@@ -74,7 +73,10 @@ async function play(stage: Stage, act: Act): Promise<Omit<Played, 'tookMs'>> {
     new JournalTail(lab, from, id, 'source'),
     new JournalTail(lab, to, id, 'destination'),
   ];
-  const fault = await strikeAndClear({ cell, lab, from, to, witness, source, destination }, act);
+  const scene: ContainerScene = { cell, lab, from, to, witness, source, destination };
+  // It may go on writing: the rounds of a container have a greatest number.
+  const calm = async (): Promise<void> => undefined;
+  const fault = await strikeAndClear(scene, { ...act, moment: untilMoment(scene), calm });
   const end = await untilEnd(stage, from, id);
   const runningOn = witness.runningOn();
   const spans = witness.spans();
@@ -92,43 +94,6 @@ async function play(stage: Stage, act: Act): Promise<Omit<Played, 'tookMs'>> {
     destinationJournal: destination.lines().map(({ at }) => at),
     traffic: [],
   });
-  return {
-    cell: cellId(cell),
-    ok: problems.length === 0,
-    problems,
-    outcome: observed.outcome,
-    migration: id,
-    runningOn,
-    ...(observed.error === undefined ? {} : { error: observed.error }),
-    ...(observed.struck === undefined ? {} : { struck: observed.struck }),
-    ...(recovery === undefined ? {} : { recoveryMs: recovery }),
-    ...(observed.endedAtMs === undefined
-      ? {}
-      : { endMs: Math.round(observed.endedAtMs - observed.clearedAtMs) }),
-    ...(runningOn.length === 0 ? {} : { darkMs: darkMs(observed) }),
-    ...(view === undefined ? {} : { gapMs: Math.round(view.clientGapMs) }),
-  };
-}
-
-async function strikeAndClear(
-  scene: ContainerScene,
-  { cell, injector, chance }: Act,
-): Promise<Pick<Observed, 'struck' | 'missed' | 'struckAtMs' | 'clearedAtMs'>> {
-  if (!(await untilMoment(scene))) {
-    const now = systemClock.wallMs();
-    return { struck: undefined, struckAtMs: now, clearedAtMs: now };
-  }
-  const { jitterMs } = paceOf(cell);
-  if (jitterMs > 0) await systemClock.sleep(chance * jitterMs);
-  const struckAtMs = systemClock.wallMs();
-  const struck = await injector.strike(scene).catch((thrown: unknown) => {
-    return { missed: toGodwitError(thrown).message };
-  });
-  if (typeof struck !== 'string') {
-    return { struck: undefined, missed: struck.missed, struckAtMs, clearedAtMs: struckAtMs };
-  }
-  await systemClock.sleep(LASTS_MS[cell.fault]);
-  const clearedAtMs = LASTS_MS[cell.fault] === 0 ? struckAtMs : systemClock.wallMs();
-  await injector.clear();
-  return { struck, struckAtMs, clearedAtMs };
+  const gapMs = view?.clientGapMs;
+  return playedOf(cell, observed, { problems, migration: id, recoveryMs: recovery, gapMs });
 }

@@ -1,22 +1,12 @@
 /** Which faults are tried on a container, at which moments, and what must hold at the end of each. Pure. */
 import type { Cell, Fault, Phase } from '../cell.ts';
-import { isBefore } from '../cell.ts';
+import { CONTAINER_PHASES, isBefore } from '../cell.ts';
 import type { Expectation } from '../expectation.ts';
-
-const ALL = [
-  'box-checking',
-  'box-preparing',
-  'box-memory',
-  'box-dump',
-  'box-restore',
-  'box-after-commit',
-  'box-cleanup',
-] as const satisfies readonly Phase[];
 
 /** What lasts long, or differs little, is tried where it shows most. */
 const TRIED: Partial<Record<Fault, readonly Phase[]>> = {
-  'kill-source-mover': ALL,
-  'kill-destination-mover': ALL,
+  'kill-source-mover': CONTAINER_PHASES,
+  'kill-destination-mover': CONTAINER_PHASES,
   'kill-source-agent': ['box-memory', 'box-dump', 'box-after-commit'],
   'kill-destination-agent': ['box-memory', 'box-restore', 'box-after-commit'],
   'kill-source-criu': ['box-dump'],
