@@ -16,8 +16,8 @@ const AT_ONCE = 8;
 /** What is the same on empty devices says nothing; so many pieces have to be distinct. */
 const LEAST_DISTINCT = 16;
 /**
- * One in so many of those that are distinct may differ where a guest is at work: it writes between two readings, which
- * are a question to the other host apart. Who does not read the device has to know 15 of 16 pieces of its content.
+ * One in so many of those that are distinct may differ from what the source reports: its guest writes between the two
+ * readings. A source that does not read the device has to know 15 of 16 pieces of its content.
  */
 const CHANGED_PART = 16;
 
@@ -25,6 +25,7 @@ const OTHER = 'the device of the same ids holds something else there';
 const TOO_EMPTY =
   `too little of it holds data to distinguish it from another device: fewer than ${LEAST_DISTINCT} of ${SAMPLES} pieces. ` +
   'Put data on it (a file system that is used), or have it copied';
+const TOO_BUSY = 'the guest writes to it so fast that too little of it can be compared';
 
 /** Whose samples they are: they are in every sum, so that nobody can pass a question on, or an answer. */
 export interface SampleEnds {
@@ -133,7 +134,8 @@ export function judgeReported(own: readonly Sample[], reported: readonly string[
 
 /**
  * Whether both hosts read the same: what the source reads twice alike, the destination has read so between. One piece
- * that differs, and that nobody writes to, is enough to distinguish a copy of a device. Pure.
+ * that differs, and that nobody writes to, is enough to distinguish a copy of a device. What the guest wrote in between
+ * proves nothing; enough has to be left without it. Pure.
  */
 export function judgeSamples(
   before: readonly Sample[],
@@ -149,12 +151,9 @@ export function judgeSamples(
     return { same: false, why: `${OTHER} (${other} of ${before.length} samples)` };
   }
   const distinct = before.filter(({ isDistinct }) => isDistinct).length;
-  const changed = still.filter((each) => !each).length;
-  if (changed > mostChanged(distinct)) {
-    const why = 'the guest writes to it so fast that nothing of it can be compared';
-    return { same: false, why };
-  }
-  return distinct < LEAST_DISTINCT ? { same: false, why: TOO_EMPTY } : { same: true };
+  if (distinct < LEAST_DISTINCT) return { same: false, why: TOO_EMPTY };
+  const compared = before.filter(({ isDistinct }, index) => isDistinct && still[index]).length;
+  return compared < LEAST_DISTINCT ? { same: false, why: TOO_BUSY } : { same: true };
 }
 
 function mostChanged(distinct: number): number {

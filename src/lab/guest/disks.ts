@@ -25,8 +25,12 @@ export interface DiskRequest {
 }
 
 const PIECE_BYTES = 1024 ** 2;
-/** Of a LUN: what both hosts compare has to be found in a sample of it. */
+/**
+ * Of a LUN: what both hosts compare has to be found in a sample of it. Of a small one half: the places that a guest
+ * writes to are many of its pieces, and only one in sixteen of those that hold data may change between two readings.
+ */
 const FILLED_PART = 4;
+const FILLED_AT_ONCE = 32 * 1024 ** 2;
 const CONVERT_MS = 300_000;
 
 /** The images of a guest's disks lie here, on the storage of the host where it was started. */
@@ -74,7 +78,8 @@ function rawOnly(lab: Lab, disk: DiskRequest): DiskRequest {
     const what = `a backing file in a lab with --storage ${lab.storage}`;
     throw godwitError('GODWIT_USAGE', { what }, { hint: 'Choose --storage nfs, or shared.' });
   }
-  const least = lab.storage === 'iscsi' ? Math.ceil(disk.bytes / FILLED_PART) : 0;
+  const small = Math.min(disk.bytes / 2, FILLED_AT_ONCE);
+  const least = lab.storage === 'iscsi' ? Math.ceil(Math.max(disk.bytes / FILLED_PART, small)) : 0;
   const filledBytes = Math.max(disk.filledBytes ?? 0, least);
   return { ...disk, thin: false, filledBytes };
 }

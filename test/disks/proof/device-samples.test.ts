@@ -139,7 +139,7 @@ describe('what the source reports of a device', () => {
 });
 
 describe('both hosts', () => {
-  test('see the same where what did not change here was read so there, and hardly anything changed', () => {
+  test('see the same where what did not change here was read so there, and enough of it did not', () => {
     const value = fc.nat({ max: 2 });
     const all = fc.array(fc.tuple(value, fc.oneof(value, fc.constant(9)), value), {
       minLength: 1,
@@ -153,9 +153,8 @@ describe('both hosts', () => {
         const { same } = judgeSamples(own, (there ?? []).map(String), samplesOf(later ?? []));
         const still = read.filter(([one, , two]) => one === two);
         const differs = still.some(([one, other]) => one !== other);
-        const telling = own.filter(({ isDistinct }) => isDistinct).length;
-        const changed = read.length - still.length;
-        assert.equal(same, !differs && telling >= 16 && changed <= Math.floor(telling / 16));
+        const telling = still.filter(([one]) => one !== 0).length;
+        assert.equal(same, !differs && telling >= 16);
       }),
     );
   });
