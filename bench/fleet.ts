@@ -1,6 +1,6 @@
 import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
+import { on } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -225,13 +225,8 @@ function measuresOf(
 }
 
 async function readyOf(load: ChildProcess, signal: AbortSignal): Promise<void> {
-  for (;;) {
-    const [reported] = (await Promise.race([
-      once(load, 'message', { signal }),
-      once(load, 'exit', { signal }).then(() => {
-        throw new Error('the load ended at its start');
-      }),
-    ])) as [{ ready?: boolean }];
-    if (reported.ready === true) return;
+  for await (const [reported] of on(load, 'message', { signal, close: ['exit'] })) {
+    if ((reported as { ready?: boolean }).ready === true) return;
   }
+  throw new Error('the load ended at its start');
 }
