@@ -33,6 +33,8 @@ export interface CarrierDependencies {
   readonly leaseMs: number;
   /** Of all wishes of a controller: who promises room takes one. */
   readonly turns: Mutex;
+  /** Waited for before a decision, so that those of many wishes do not follow one another at once; absent: nothing is. */
+  readonly breath?: () => Promise<void>;
 }
 
 /** What was heard by the beginning of a round. */
@@ -120,7 +122,7 @@ export class Carrier {
       mode: this.#mode.heard(view.wish),
     };
     const round = { view, ...answers };
-    const first = this.#decide(round, await fleet.look());
+    const first = await this.#decide(round, fleet.look());
     if (isBeginning(view, first)) return turns.run(() => this.#promise(answers));
     return this.#finish(round, first);
   }
@@ -128,7 +130,7 @@ export class Carrier {
   async #finish(round: InRound, first: StepOutput): Promise<Round> {
     // A guest whose reservation ended before the view may have come since that look.
     const output = restsOnEmpty(round.view.wish, first.wish)
-      ? this.#decide(round, await this.#deps.fleet.look('now'))
+      ? await this.#decide(round, this.#deps.fleet.look('now'))
       : first;
     return this.#write(round, output);
   }
@@ -139,17 +141,19 @@ export class Carrier {
     if (view === undefined) return 'lost';
     if (isWishEnd(view.wish.phase)) return 'ended';
     const round = { view, ...answers };
-    return this.#finish(round, this.#decide(round, await this.#deps.fleet.look()));
+    return this.#finish(round, await this.#decide(round, this.#deps.fleet.look()));
   }
 
   #view(): Promise<WishView | undefined> {
     return this.#deps.store.view(this.#claim, this.#deps.leaseMs);
   }
 
-  #decide(
+  async #decide(
     { view, sights, heard, mode }: InRound,
-    known: Awaited<ReturnType<FleetView['look']>>,
-  ): StepOutput {
+    look: ReturnType<FleetView['look']>,
+  ): Promise<StepOutput> {
+    const known = await look;
+    await this.#deps.breath?.();
     const { wish, moves, cancel, world } = view;
     const { epoch } = this.#claim;
     const ids = Array.from({ length: MOST_NEW }, () => this.#deps.newId());

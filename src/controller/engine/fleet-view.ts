@@ -44,6 +44,7 @@ export class StoredFleet implements FleetView {
   readonly #siteLinks: readonly SiteLink[];
   readonly #monotonicMs: () => number;
   readonly #memory = new SnapshotMemory();
+  readonly #guests = new GuestsMemory();
   #last: LastLook | undefined;
   /** Begins once the last one has ended. */
   #next: Promise<Look> | undefined;
@@ -102,7 +103,7 @@ export class StoredFleet implements FleetView {
       this.#agents.set(name, { address, ...(managed && { manager: managed.manager }) });
     const standbys = await standbyFacts(this.#store);
     const known = { siteLinks: this.#siteLinks, past: await this.#rates(), standbys };
-    return { ...factsOf(snapshot), ...known };
+    return { ...factsOf(snapshot, this.#guests), ...known };
   }
 
   async #rates(): Promise<PastRates> {
@@ -114,20 +115,70 @@ export class StoredFleet implements FleetView {
   }
 }
 
-/** What the pure core rests on. A host of which nobody hears is silent, whatever the cause; its guests are as it last reported. */
-export function factsOf({ nowMs, hosts, guests }: FleetSnapshot): Look {
-  const all = [...Map.groupBy(guests, ({ info }) => info.name)].flatMap(([name, reported]) =>
-    keyed(
-      name,
-      byIdentity(reported).map((each) => guestFacts(name, each)),
-    ),
+type Guests = Pick<Look, 'guests' | 'labels'>;
+
+interface Known {
+  readonly reported: readonly SnapshotGuest[];
+  readonly entries: readonly [string, Namesake][];
+}
+
+/**
+ * The guests of the last look, so that the next one makes anew only those of which anything else was reported. Where
+ * nothing was, it is the same list, and so is what was found out about it. Nobody changes what is in it.
+ */
+export class GuestsMemory {
+  #byName: ReadonlyMap<string, Known> = new Map();
+  #last: Guests | undefined;
+
+  of(guests: readonly SnapshotGuest[]): Guests {
+    let isSame = this.#last !== undefined;
+    const byName = new Map<string, Known>();
+    for (const [name, reported] of Map.groupBy(guests, ({ info }) => info.name)) {
+      const before = this.#byName.get(name);
+      const isKnown = before !== undefined && areAlike(before.reported, reported);
+      byName.set(name, isKnown ? before : { reported, entries: entriesOf(name, reported) });
+      isSame &&= isKnown;
+    }
+    isSame &&= byName.size === this.#byName.size;
+    this.#byName = byName;
+    if (!isSame || this.#last === undefined) this.#last = listOf(byName.values());
+    return this.#last;
+  }
+}
+
+function areAlike(one: readonly SnapshotGuest[], other: readonly SnapshotGuest[]): boolean {
+  return (
+    one.length === other.length &&
+    one.every(({ host, info }, at) => other[at]?.host === host && other[at]?.info === info)
   );
+}
+
+const entriesOf = (name: string, reported: readonly SnapshotGuest[]): [string, Namesake][] =>
+  keyed(
+    name,
+    byIdentity(reported).map((each) => guestFacts(name, each)),
+  );
+
+function listOf(all: Iterable<Known>): Guests {
+  const guests = new Map<string, GuestFacts>();
+  const labels = new Map<string, Readonly<Record<string, string>>>();
+  for (const { entries } of all) {
+    for (const [key, each] of entries) {
+      guests.set(key, each.facts);
+      if (each.labels !== undefined) labels.set(key, each.labels);
+    }
+  }
+  return { guests, labels };
+}
+
+/** What the pure core rests on. A host of which nobody hears is silent, whatever the cause; its guests are as it last reported. */
+export function factsOf(
+  { nowMs, hosts, guests }: FleetSnapshot,
+  memory = new GuestsMemory(),
+): Look {
   return {
     hosts: new Map(hosts.map((each) => [each.name, hostFacts(each, nowMs)])),
-    guests: new Map(all.map(([key, { facts }]) => [key, facts])),
-    labels: new Map(
-      all.flatMap(([key, { labels }]) => (labels === undefined ? [] : [[key, labels]])),
-    ),
+    ...memory.of(guests),
   };
 }
 

@@ -2,11 +2,12 @@ import type { Clock } from '../../clock.ts';
 import { toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { Mutex } from '../../mutex.ts';
+import { Breaths } from './breaths.ts';
 import { Carrier } from './carrier.ts';
 import type { CarrierDependencies } from './carrier.ts';
 import type { Claim } from './ports.ts';
 
-export interface LoopDependencies extends Omit<CarrierDependencies, 'leaseMs' | 'turns'> {
+export interface LoopDependencies extends Omit<CarrierDependencies, 'leaseMs' | 'turns' | 'breath'> {
   readonly clock: Clock;
   readonly log: Log;
   /** Of this process, and of no other that ever ran. It is shown to people; only epochs decide. */
@@ -39,7 +40,9 @@ export class WishLoop {
   #beating: Promise<void> = Promise.resolve();
 
   constructor(deps: LoopDependencies) {
-    this.#deps = { leaseMs: LEASE_MS, most: MOST, turns: new Mutex(), ...deps };
+    const breaths = new Breaths(() => deps.clock.monotonicMs());
+    const own = { turns: new Mutex(), breath: () => breaths.next() };
+    this.#deps = { leaseMs: LEASE_MS, most: MOST, ...own, ...deps };
   }
 
   start(): void {

@@ -20,6 +20,7 @@ export function identityOf({ name, uuid }: Pick<Claim, 'name' | 'uuid'>): string
  * of its hosts; what has just changed is not judged yet.
  */
 export function claimants(claims: readonly Claim[], nowMs: number): string[] {
+  if (claims.length < 2) return [];
   const running = claims.filter(({ state }) => RUNS.has(state));
   if (new Set(running.map(({ host }) => host)).size < 2) return [];
   if (running.some(({ changed_at: at }) => nowMs - at < SETTLED_MS)) return [];

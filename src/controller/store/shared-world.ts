@@ -2,7 +2,8 @@ import type { Move } from '../../protocol/controller/wish.ts';
 import type { Reservation, World } from '../wishes/facts.ts';
 import { reservationOf } from '../wishes/step.ts';
 import type { Store } from './open.ts';
-import { limitsOf, marksOf, othersOf, reservationsOf } from './wish-rows.ts';
+import { OtherWishes } from './other-wishes.ts';
+import { limitsOf, marksOf, reservationsOf } from './wish-rows.ts';
 
 /** What the decisions of all wishes rest on alike, and the count of promises that it has seen at least. */
 export interface Shared extends Pick<World, 'marks' | 'reservations' | 'limits' | 'others'> {
@@ -19,6 +20,7 @@ const FRESH_MS = 300;
 export class SharedWorld {
   readonly #store: Store;
   readonly #monotonicMs: () => number;
+  readonly #others = new OtherWishes();
   #last: { readonly shared: Shared; readonly untilMs: number } | undefined;
   #reading: Promise<Shared> | undefined;
 
@@ -42,7 +44,7 @@ export class SharedWorld {
 
   async #read(): Promise<Shared> {
     try {
-      const shared = await readShared(this.#store);
+      const shared = await readShared(this.#store, this.#others);
       this.#last = { shared, untilMs: this.#monotonicMs() + FRESH_MS };
       return shared;
     } finally {
@@ -51,7 +53,7 @@ export class SharedWorld {
   }
 }
 
-export function readShared(store: Store): Promise<Shared> {
+export function readShared(store: Store, others = new OtherWishes()): Promise<Shared> {
   return store.transaction(async (db) => {
     // Before the promises themselves: one that is made meanwhile makes this count an old one.
     const { value: admission } = await db
@@ -66,7 +68,7 @@ export function readShared(store: Store): Promise<Shared> {
       reservations,
       marks,
       limits,
-      others: await othersOf(db, reservations, limits),
+      others: await others.of(db, reservations, limits),
     };
   });
 }

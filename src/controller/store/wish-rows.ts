@@ -4,7 +4,7 @@ import { move as moveShape, wish as wishShape } from '../../protocol/controller/
 import type { Move, Wish } from '../../protocol/controller/wish.ts';
 import type { Claim } from '../engine/ports.ts';
 import { DEFAULT_LIMITS } from '../wishes/facts.ts';
-import type { HostMark, Limits, Other, Reservation } from '../wishes/facts.ts';
+import type { HostMark, Limits, Reservation } from '../wishes/facts.ts';
 import { reservationOf } from '../wishes/step.ts';
 import { powerOf } from './power-rows.ts';
 import type { Store } from './open.ts';
@@ -12,8 +12,6 @@ import type { Tables } from './tables.ts';
 
 export type Db = Transaction<Tables>;
 
-/** Turns between wishes matter once the fleet is this close to its limit, in moves. */
-const NEAR_LIMIT = 64;
 /** No look at the fleet that a promise rests on is older, ms. */
 const KEPT_MS = 60_000;
 /** Wishes that are read at once. */
@@ -192,30 +190,6 @@ export async function limitsOf(db: Db): Promise<Limits> {
   const outPerHost = perHost('out') ?? DEFAULT_LIMITS.outPerHost;
   const inPerHost = perHost('in') ?? DEFAULT_LIMITS.inPerHost;
   return { fleet, outPerHost, inPerHost, links: byLink };
-}
-
-/** Open wishes, where the limit of the fleet is near enough for their turns to matter. */
-export async function othersOf(
-  db: Db,
-  reservations: readonly Reservation[],
-  { fleet }: Limits,
-): Promise<Other[]> {
-  const moving = reservations.filter(({ source }) => source !== undefined);
-  if (moving.length + NEAR_LIMIT < fleet) return [];
-  const rows = await db
-    .selectFrom('wishes')
-    .select(['id', 'priority', 'body'])
-    .where('ended_at', 'is', null)
-    .limit(MOST_LISTED)
-    .execute();
-  return rows.map(({ id, priority, body }) => ({
-    wish: id,
-    priority,
-    running: moving.filter((each) => each.wish === id).length,
-    waiting: readWish(body).queue.filter(
-      ({ waitsFor }) => waitsFor === 'fleet-limit' || waitsFor === 'turn',
-    ).length,
-  }));
 }
 
 /**

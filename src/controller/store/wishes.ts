@@ -199,9 +199,10 @@ export class Wishes implements WishStore {
     if (row === undefined) return undefined;
     const isHalfOver = row.lease_until - row.now < leaseMs / 2;
     if (isHalfOver && !(await this.renew(claim, leaseMs))) return undefined;
+    // Before the readings that all wishes share: parsed after them, all would be parsed at once.
+    const wish = readWish(row.body);
     const moves = await reservedMoves(this.#store, claim.wish);
     const { admission, ...shared } = await this.#shared.at(row.count);
-    const wish = readWish(row.body);
     const spentBytes =
       wish.ask.budgetBytes === undefined ? undefined : await sentFor(this.#store, claim.wish);
     const reservations = withOwn(shared.reservations, claim.wish, moves, row.now);

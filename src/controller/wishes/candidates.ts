@@ -2,7 +2,7 @@ import { formatDuration } from '../../protocol/quantity.ts';
 import { doubted } from './admission.ts';
 import { aimOf } from './aim.ts';
 import type { Aim } from './aim.ts';
-import { homesOf, isAt, labelsOf, ownOf } from './facts.ts';
+import { guestsAt, homesOf, isAt, labelsOf, ownOf } from './facts.ts';
 import type { GuestFacts, World } from './facts.ts';
 import { isManagers, modeOf } from './maintenance-mode.ts';
 import { isRecovery, isThere, whyNotRecovered } from './recover.ts';
@@ -119,10 +119,15 @@ function comingTo(aim: Aim, { guests, reservations }: World): Waiting[] {
 }
 
 /** Guests that are there, or on their way there, and that the wish wants elsewhere. */
-function guestsOf(aim: Aim, { moved }: Wish, { guests }: World): GuestFacts[] {
+function guestsOf(aim: Aim, { moved }: Wish, world: World): GuestFacts[] {
+  const { guests } = world;
   if (aim.kind === 'empty') {
-    const emptied = new Set(aim.hosts);
-    const there = [...guests].filter(([, { at }]) => at.some(({ host }) => emptied.has(host)));
+    const there = [...new Set(aim.hosts.flatMap((host) => guestsAt(world, host)))].flatMap(
+      (key) => {
+        const facts = guests.get(key);
+        return facts === undefined ? [] : [[key, facts] as const];
+      },
+    );
     // The one that has the name is the one that this wish means now.
     const isNamed = ([key, { name }]: (typeof there)[number]): boolean => key === name;
     return [...there.filter(isNamed), ...there.filter((each) => !isNamed(each))].map(

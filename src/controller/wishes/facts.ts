@@ -204,7 +204,8 @@ function indexOf(guests: World['guests']): ReadonlyMap<string, OnHost> {
   if (known !== undefined) return known;
   const index = new Map<string, OnHost>();
   for (const [key, { at, memoryBytes }] of guests) {
-    for (const host of new Set(at.map((each) => each.host))) {
+    for (const [place, { host }] of at.entries()) {
+      if (at.findIndex((each) => each.host === host) < place) continue;
       const entry = index.get(host) ?? { bytes: 0, guests: [] };
       entry.bytes += memoryBytes;
       entry.guests.push(key);
@@ -237,19 +238,28 @@ export function stillPromised(
   });
 }
 
+const promises = new WeakMap<World['reservations'], ReadonlyMap<string, readonly Reservation[]>>();
+
+/** By destination; made once for each list: a plan asks for those of every host of the fleet. */
+function promisedAt(reservations: World['reservations'], host: string): readonly Reservation[] {
+  let known = promises.get(reservations);
+  if (known === undefined) {
+    known = Map.groupBy(reservations, (each) => each.host);
+    promises.set(reservations, known);
+  }
+  return known.get(host) ?? [];
+}
+
 /** bytes that are promised there and that no listed guest of it has yet. */
 export function promisedBytes({ guests, reservations }: World, host: string): number {
-  return reservations
-    .filter((each) => each.host === host)
+  return promisedAt(reservations, host)
     .filter(({ guest }) => guests.get(guest)?.at.some((each) => each.host === host) !== true)
     .reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
 }
 
 /** bytes that are promised there in all: a guest that is on its way in does not have its memory from the kernel yet. */
 const reservedBytes = ({ reservations }: World, host: string): number =>
-  reservations
-    .filter((each) => each.host === host)
-    .reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
+  promisedAt(reservations, host).reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
 
 /** bytes that one more guest may have there; nothing where nobody knows. */
 export function roomBytes(world: World, host: string): number {

@@ -32,11 +32,22 @@ export function keyed(name: string, all: readonly Namesake[]): [string, Namesake
   });
 }
 
+const shares = new WeakMap<World['guests'], ReadonlySet<string>>();
+
+/** Names that several guests have; looked for once in each look at the fleet. */
+function sharedNames(guests: World['guests']): ReadonlySet<string> {
+  const known = shares.get(guests);
+  if (known !== undefined) return known;
+  const shared = new Set<string>();
+  for (const [key, { name }] of guests) if (key !== name) shared.add(name);
+  shares.set(guests, shared);
+  return shared;
+}
+
 /** The world in which each name is the guest that this wish means: the one of its move, or of the host that it empties. */
 export function meantBy(wish: Wish, moves: readonly Move[], world: World): World {
   const { guests, labels } = world;
-  const shared = new Set<string>();
-  for (const [key, { name }] of guests) if (key !== name) shared.add(name);
+  const shared = sharedNames(guests);
   if (shared.size === 0) return world;
   const emptied = emptiedBy(wish, world);
   const open = new Map(moves.filter(({ settled }) => !settled).map((each) => [each.guest, each]));

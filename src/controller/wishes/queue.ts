@@ -16,20 +16,27 @@ export interface Slots {
 }
 
 /**
+ * What may begin at any moment is expected at the end of this time, ms. A moment that is another one at each look would
+ * have the wish written at each look.
+ */
+const SOON_MS = 5000;
+
+/**
  * When each entry is expected to start: in their order, each in the slot that is free soonest. One whose start nobody can
  * predict (it waits for room, or for a host that is silent) has none and takes no slot.
  */
 export function withStarts(queue: readonly Waiting[], slots: Slots): Waiting[] {
   const { nowMs, parallel, running, seconds } = slots;
+  const soonMs = Math.ceil(nowMs / SOON_MS) * SOON_MS;
   const free = running.map((each) =>
-    Math.max(nowMs, Math.round(each.createdAtMs + each.seconds * 1000)),
+    Math.max(soonMs, Math.round(each.createdAtMs + each.seconds * 1000)),
   );
-  while (free.length < Math.max(1, parallel)) free.push(nowMs);
+  while (free.length < Math.max(1, parallel)) free.push(soonMs);
   return queue.map((entry) => {
     const took = seconds.get(entry.guest);
     if (took === undefined || !PREDICTABLE[entry.waitsFor]) return entry;
     free.sort((left, right) => left - right);
-    const startsAtMs = Math.max(free[0] ?? nowMs, entry.startsAtMs ?? 0);
+    const startsAtMs = Math.max(free[0] ?? soonMs, entry.startsAtMs ?? 0);
     free[0] = startsAtMs + Math.round(took * 1000);
     return { ...entry, startsAtMs };
   });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { factsOf } from '../../../src/controller/engine/fleet-view.ts';
+import { factsOf, GuestsMemory } from '../../../src/controller/engine/fleet-view.ts';
 import type { SnapshotHost } from '../../../src/controller/inventory/snapshot.ts';
 import { whyClosed } from '../../../src/controller/wishes/facts.ts';
 import { leftOf } from '../../../src/controller/wishes/candidates.ts';
@@ -59,6 +59,38 @@ test('a host that says itself that no guest may come is no destination, and its 
   const known = { marks: new Map(), hosts };
   assert.equal(whyClosed(known, 'a'), undefined);
   assert.equal(whyClosed(known, 'b'), `b: ${closed}`);
+});
+
+const reports = (name: string, at: string, more: Partial<GuestInfo> = {}) => ({
+  host: at,
+  claimedBy: [],
+  info: guestInfo.parse({ name, host: at, driver: 'fake', state: 'running', ...more }),
+});
+
+test('a look of which no guest was reported anew has the guests of the one before', () => {
+  const memory = new GuestsMemory();
+  const [first, second] = [reports('g1', 'a'), reports('g2', 'b')];
+  const before = memory.of([first, second]);
+  assert.equal(memory.of([{ ...first }, second]).guests, before.guests);
+});
+
+test('a guest that was reported anew, that came or that went is so in the next look', () => {
+  const memory = new GuestsMemory();
+  const [first, second] = [reports('g1', 'a'), reports('g2', 'b')];
+  const before = memory.of([first, second]);
+  const labels = { 'godwit/never-move': 'true' };
+  const changed = memory.of([first, reports('g2', 'c', { labels })]);
+  assert.equal(changed.guests.get('g1'), before.guests.get('g1'));
+  assert.deepEqual(changed.guests.get('g2')?.at, [{ host: 'c', state: 'running' }]);
+  assert.deepEqual(changed.labels.get('g2'), labels);
+  const doubled = memory.of([first, { ...first, host: 'b' }, second]);
+  assert.deepEqual(
+    doubled.guests.get('g1')?.at.map((each) => each.host),
+    ['a', 'b'],
+  );
+  assert.equal(doubled.labels.size, 0);
+  assert.deepEqual([...memory.of([second]).guests.keys()], ['g2']);
+  assert.deepEqual([...memory.of([reports('g3', 'a')]).guests.keys()], ['g3']);
 });
 
 type Said = Partial<GuestInfo> & { readonly host: string };

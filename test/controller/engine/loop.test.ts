@@ -94,6 +94,39 @@ test('the claims of all wishes are renewed in one write while their rounds wait 
   await loop.close();
 });
 
+test('the decisions of many wishes leave turns of the event loop to whoever asks meanwhile', async () => {
+  const store = new MemoryStore();
+  const wishes = Array.from({ length: 8 }, (_none, at) => `w-0000000${at + 1}`);
+  for (const id of wishes) store.add({ ...drainOf(id), id });
+  const hosts = new Map(wishes.map((id) => [id, host(id)]));
+  const shared = Promise.withResolvers<Awaited<ReturnType<FleetView['look']>>>();
+  let waiting = 0;
+  const look = () => {
+    waiting += 1;
+    return shared.promise;
+  };
+  let turn = 0;
+  const decided: number[] = [];
+  const newId = (): string => {
+    if (decided.at(-1) !== turn) decided.push(turn);
+    for (const untilMs = performance.now() + 0.2; performance.now() < untilMs; );
+    return 'm-00000001';
+  };
+  const parts = { store, agents, fleet: { look }, roll, modes: noModes, newId, log: silentLog };
+  const loop = new WishLoop({ ...parts, clock: systemClock, owner: 'one' });
+  loop.start();
+  await until('all to wait', 5000, async () => waiting === wishes.length || undefined);
+  const ticks = setInterval(() => (turn += 1), 1);
+  try {
+    shared.resolve({ hosts, guests: new Map(), labels: new Map() });
+    await until('decisions', 5000, async () => decided.length >= wishes.length || undefined);
+    assert.ok(turn >= wishes.length - 1);
+  } finally {
+    clearInterval(ticks);
+    await loop.close();
+  }
+});
+
 test('the next round need not wait once an agent says that a move has ended', async () => {
   const store = new MemoryStore();
   store.add(drainOf('a'));

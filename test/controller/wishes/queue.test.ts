@@ -41,3 +41,14 @@ test('no entry is expected in the past, and an earlier one never after a later o
     }),
   );
 });
+
+test('an entry that may begin at any moment is expected at the same moment for a while', () => {
+  const starts = Array.from({ length: 50 }, (_none, at) => {
+    const nowMs = NOW + 100 * (at + 1);
+    const running = [{ createdAtMs: NOW - 60_000, seconds: 10 }];
+    const seconds = new Map([['g1', 10]]);
+    const [found] = withStarts([entry('g1')], { nowMs, parallel: 1, running, seconds });
+    return found?.startsAtMs;
+  });
+  assert.deepEqual([...new Set(starts)], [NOW + 5000]);
+});

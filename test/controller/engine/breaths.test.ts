@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Breaths } from '../../../src/controller/engine/breaths.ts';
+
+/** So many decisions asked for at once, each of which takes so long: the turn of the event loop in which each was made. */
+async function turnsOf(decisions: number, eachMs: number): Promise<number[]> {
+  let [nowMs, turn] = [0, 0];
+  const breaths = new Breaths(
+    () => nowMs,
+    async () => {
+      turn += 1;
+    },
+  );
+  const made: number[] = [];
+  const decide = async (): Promise<void> => {
+    await breaths.next();
+    made.push(turn);
+    nowMs += eachMs;
+  };
+  await Promise.all(Array.from({ length: decisions }, decide));
+  return made;
+}
+
+test('decisions that take long are made in turns of their own', async () => {
+  assert.deepEqual(await turnsOf(4, 6), [1, 2, 3, 4]);
+});
+
+test('decisions that take little share a turn until it has taken its time', async () => {
+  assert.deepEqual(await turnsOf(6, 2), [1, 1, 1, 2, 2, 2]);
+});
