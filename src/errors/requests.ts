@@ -48,6 +48,13 @@ export const askedErrors = {
     2,
     500,
   ),
+  GODWIT_STORE_IN_USE: row(
+    'the database {where} is of version {version}, this build makes it version {known}, and {controllers} of an older build works on it',
+    'Stop every controller of the older build, then start this one; migrations go on meanwhile. One that was killed counts as running for 8 s. Nothing was changed.',
+    true,
+    8,
+    503,
+  ),
 
   // Who asks a controller
   GODWIT_SIGN_IN: row(

@@ -7,7 +7,7 @@ import type { Log } from '../../log.ts';
 import { isConflict, storeFailure, withStoreErrors } from './failures.ts';
 import { postgresDialect } from './postgres.ts';
 import type { PostgresPlace } from './postgres.ts';
-import { bringForward, checkVersion, versionOf } from './schema.ts';
+import { bringForward, checkVersion, CLOCK, versionOf } from './schema.ts';
 import { sqliteDialect } from './sqlite-dialect.ts';
 import type { Database, Tables } from './tables.ts';
 
@@ -29,14 +29,9 @@ const OPEN_BUSY_MS = 2000;
 const BUSY_MS = 20;
 const TRIES = 5;
 
-const CLOCK = {
-  sqlite: sql<number>`cast(unixepoch('subsec') * 1000 as integer)`,
-  postgres: sql<number>`cast(floor(extract(epoch from clock_timestamp()) * 1000) as bigint)`,
-} as const;
-
 /**
  * Opens a database and brings its schema to this version. GODWIT_STORE_NEWER, GODWIT_STORE_FOREIGN: it is not for this
- * build, and nothing in it was changed. GODWIT_STORE where it cannot be used.
+ * build; GODWIT_STORE_IN_USE: a controller of an older build works on it. Nothing in it was changed then. GODWIT_STORE where it cannot be used.
  */
 export async function openStore(place: StorePlace, log: Log): Promise<Store> {
   const isFile = 'sqlite' in place;

@@ -11,6 +11,14 @@ export const SCHEMA_VERSION = VERSIONS.length;
 /** Of an advisory lock: two controllers that start at once bring the schema forward one after the other. */
 const LOCK = 1_196_377_943;
 
+/** The clock of each database, ms since 1970. */
+export const CLOCK = {
+  sqlite: sql<number>`cast(unixepoch('subsec') * 1000 as integer)`,
+  postgres: sql<number>`cast(floor(extract(epoch from clock_timestamp()) * 1000) as bigint)`,
+} as const;
+/** No sign of life holds for longer, ms: one that seems to was written before the clock was set back. */
+const MOST_ALIVE_MS = 16_000;
+
 /** 0: nothing is there. GODWIT_STORE_FOREIGN where it belongs to something else. */
 export async function versionOf(db: Database, kind: StoreKind, where: string): Promise<number> {
   const tables = await tablesOf(db, kind);
@@ -31,7 +39,32 @@ export function checkVersion(version: number, where: string): void {
   throw godwitError('GODWIT_STORE_NEWER', { where, version, known: SCHEMA_VERSION });
 }
 
-/** What was changed; undefined where the schema is the newest. All in one transaction, or nothing. */
+/**
+ * A controller of an older build knows nothing of what a newer one keeps in the same tables: it would count room that was
+ * given back, or promise it twice.
+ */
+async function checkUnused(
+  db: Database,
+  kind: StoreKind,
+  facts: { readonly where: string; readonly version: number; readonly known: number },
+): Promise<void> {
+  const now = CLOCK[kind];
+  const alive = await db
+    .selectFrom('controllers')
+    .select('name')
+    .where('alive_until', '>', now)
+    .where('alive_until', '<', sql<number>`${now} + ${sql.lit(MOST_ALIVE_MS)}`)
+    .orderBy('name')
+    .execute();
+  if (alive.length === 0) return;
+  const controllers = alive.map(({ name }) => name).join(', ');
+  throw godwitError('GODWIT_STORE_IN_USE', { ...facts, controllers });
+}
+
+/**
+ * What was changed; undefined where the schema is the newest. All in one transaction, or nothing. GODWIT_STORE_IN_USE where
+ * a controller of an older build works on it.
+ */
 export async function bringForward(
   db: Database,
   kind: StoreKind,
@@ -51,7 +84,7 @@ export async function bringForward(
         .addColumn('version', 'integer', (c) => c.notNull())
         .execute();
       await during.insertInto('godwit_schema').values({ product: PRODUCT, version: 0 }).execute();
-    }
+    } else await checkUnused(during, kind, { where, version: from, known: to });
     for (const step of VERSIONS.slice(from, to)) await step(during);
     await during.updateTable('godwit_schema').set({ version: to }).execute();
     return { from, to };

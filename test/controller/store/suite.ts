@@ -175,6 +175,32 @@ export function storeSuite(name: string, make: () => Promise<StorePlace>): void 
       }
     });
 
+    test('is brought forward by no controller while one of an older build works on it, and nothing in it is changed', async () => {
+      const place = await make();
+      const earlier = await openStore(place, silentLog);
+      await dropAll(earlier);
+      await bringForward(earlier.db, earlier.kind, 'here', SCHEMA_VERSION - 1);
+      const alive = async (...all: number[]) => {
+        await earlier.db.deleteFrom('controllers').execute();
+        for (const [at, more] of all.entries()) {
+          const alive_until = sql<number>`${earlier.nowMs} + ${sql.lit(more)}`;
+          const row = { id: String(at), name: `control-${at}`, alive_until };
+          await earlier.db.insertInto('controllers').values(row).execute();
+        }
+      };
+      await alive(-1, 8000);
+      await assert.rejects(openStore(place, silentLog), (thrown) => {
+        assert.ok(hasCode(thrown, 'GODWIT_STORE_IN_USE'));
+        return /control-1 of an older build/.test(thrown.message);
+      });
+      assert.equal(await versionOf(earlier.db, earlier.kind, 'here'), SCHEMA_VERSION - 1);
+      // One that ended without a word, and one that did so before the clock was set back.
+      await alive(-1, 3_600_000);
+      await (await openStore(place, silentLog)).close();
+      assert.equal(await versionOf(earlier.db, earlier.kind, 'here'), SCHEMA_VERSION);
+      await earlier.close();
+    });
+
     test('refuses a newer schema, and changes nothing in it', () =>
       opened(async (store, place) => {
         await store.db
