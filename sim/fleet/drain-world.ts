@@ -73,6 +73,16 @@ const TAIL_S = 0.5;
 const WOBBLE_S = 15;
 const LONGEST_S = 48 * 3600;
 
+/** How far a guest and its move are from what is said of them. */
+interface Truth {
+  readonly used: number;
+  readonly dirty: number;
+  readonly lead: number;
+  readonly tail: number;
+  readonly weight: number;
+  readonly ceiling: number;
+}
+
 interface Running {
   readonly guest: PlannerGuest;
   readonly from: string;
@@ -90,6 +100,8 @@ export class DrainWorld {
   readonly #noise: Noise;
   readonly #on: Map<string, string>;
   readonly #steady = new Map<string, number>();
+  /** Drawn before anything moves, by the guest: whoever directs has the same weather, whatever it begins when. */
+  readonly #truths: ReadonlyMap<string, Truth>;
   #carries = new Map<string, number>();
   #running: Running[] = [];
   #seconds = 0;
@@ -111,7 +123,20 @@ export class DrainWorld {
         this.#steady.set(`trunk ${from} ${to}`, bytesPerSecond * this.#off(noise.link));
       }
     }
+    this.#truths = new Map(scene.guests.map(({ name }) => [name, this.#truth()]));
     this.#wobble();
+  }
+
+  #truth(): Truth {
+    const { fixed, dirty, used, share, link } = this.#noise;
+    return {
+      used: this.#off(used),
+      dirty: this.#off(dirty),
+      lead: this.#off(fixed),
+      tail: this.#off(fixed),
+      weight: this.#off(share),
+      ceiling: this.#off(link),
+    };
   }
 
   /** What a link really carries, bytes/s: for bounds. */
@@ -178,19 +203,20 @@ export class DrainWorld {
   #begin(name: string, to: string): void {
     const guest = this.#scene.guests.find((each) => each.name === name);
     const from = this.#on.get(name);
-    if (guest === undefined || from === undefined) throw new Error(`${name}: no such guest`);
+    const truth = this.#truths.get(name);
+    if (guest === undefined || from === undefined || truth === undefined)
+      throw new Error(`${name}: no such guest`);
     if (this.#running.some((each) => each.guest === guest)) throw new Error(`${name}: moves twice`);
-    const { fixed, dirty, used, share } = this.#noise;
     const usedBytes = Math.min(
       guest.memoryBytes,
-      (guest.usedBytes ?? guest.memoryBytes) * this.#off(used),
+      (guest.usedBytes ?? guest.memoryBytes) * truth.used,
     );
     const move = new Precopy({
       usedBytes,
-      dirtyBytesPerSecond: (guest.dirtyBytesPerSecond ?? 0) * this.#off(dirty),
+      dirtyBytesPerSecond: (guest.dirtyBytesPerSecond ?? 0) * truth.dirty,
       workingSetBytes: Math.min(usedBytes, guest.workingSetBytes ?? usedBytes),
-      leadSeconds: LEAD_S * this.#off(fixed),
-      tailSeconds: TAIL_S * this.#off(fixed),
+      leadSeconds: LEAD_S * truth.lead,
+      tailSeconds: TAIL_S * truth.tail,
     });
     this.#running.push({
       guest,
@@ -199,8 +225,8 @@ export class DrainWorld {
       began: this.#seconds,
       move,
       pipes: this.#pipes(from, to),
-      weight: this.#off(share),
-      ceiling: CEILING * this.#off(this.#noise.link),
+      weight: truth.weight,
+      ceiling: CEILING * truth.ceiling,
     });
     this.#measureMemory(to);
   }
