@@ -44,7 +44,8 @@ export function controllerHandlers(
   deps: ControllerHandlerDependencies,
 ): Handlers<typeof controllerContract> {
   const { config, store, inventory, clock, metrics } = deps;
-  const fleet = new OverviewReader(deps, clock);
+  const reading = { ...deps, store: { ...store, db: store.reads } };
+  const fleet = new OverviewReader(reading, clock);
   const asked = async (): Promise<{ ok: true }> => {
     await store.db.selectFrom('counters').select('name').limit(1).execute();
     return { ok: true };
@@ -59,11 +60,11 @@ export function controllerHandlers(
     live: () => ({ ok: true }),
     ready: asked,
     openapi: () => controllerDocument(controllerContract),
-    hosts: (call) => readHosts(deps, call),
-    host: (call) => readHost(deps, call),
-    samples: (call) => readSamples(deps, call),
-    guests: (call) => readGuests(deps, call),
-    guest: (call) => readGuest(deps, call),
+    hosts: (call) => readHosts(reading, call),
+    host: (call) => readHost(reading, call),
+    samples: (call) => readSamples(reading, call),
+    guests: (call) => readGuests(reading, call),
+    guest: (call) => readGuest(reading, call),
     metrics: () => metrics.text(),
     figures: () => inventory.figures(),
     events: ({ query, lastEventId, signal }) =>

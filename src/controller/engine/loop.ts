@@ -2,7 +2,7 @@ import type { Clock } from '../../clock.ts';
 import { toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { Mutex } from '../../mutex.ts';
-import { Breaths } from './breaths.ts';
+import { Breaths } from '../breaths.ts';
 import { Carrier } from './carrier.ts';
 import type { CarrierDependencies } from './carrier.ts';
 import type { Claim } from './ports.ts';

@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { Kysely, sql } from 'kysely';
-import type { RawBuilder, Transaction } from 'kysely';
+import { Kysely } from 'kysely';
+import type { Dialect, RawBuilder, Transaction } from 'kysely';
 import type { Log } from '../../log.ts';
 import { isConflict, storeFailure, withStoreErrors } from './failures.ts';
 import { postgresDialect } from './postgres.ts';
@@ -17,6 +17,8 @@ export type StorePlace = { readonly sqlite: string } | { readonly postgres: Post
 export interface Store {
   readonly kind: 'sqlite' | 'postgres';
   readonly db: Database;
+  /** For what people and programs read: its connections are not waited for behind the work of hundreds of wishes. */
+  readonly reads: Database;
   /** All of `work` or nothing of it. It may run again where the database gave way to another transaction. */
   transaction<T>(work: (db: Transaction<Tables>) => Promise<T>): Promise<T>;
   /** The database's clock in a query, ms since 1970: the only one that leases go by. */
@@ -28,6 +30,7 @@ export interface Store {
 const OPEN_BUSY_MS = 2000;
 const BUSY_MS = 20;
 const TRIES = 5;
+const READ_CONNECTIONS = 3;
 
 /**
  * Opens a database and brings its schema to this version. GODWIT_STORE_NEWER, GODWIT_STORE_FOREIGN: it is not for this
@@ -49,14 +52,32 @@ export async function openStore(place: StorePlace, log: Log): Promise<Store> {
     await db.destroy();
     throw thrown;
   }
+  const reads = readsOf(place, db, log);
   return {
     kind,
     db,
+    reads,
     nowMs: CLOCK[kind],
     transaction: (work) => again(() => db.transaction().execute(work)),
-    close: () => db.destroy(),
+    close: async () => {
+      if (reads !== db) await reads.destroy();
+      await db.destroy();
+    },
   };
 }
+
+function readsOf(place: StorePlace, db: Database, log: Log): Database {
+  if (!('sqlite' in place)) {
+    const dialect = postgresDialect(place.postgres, log, READ_CONNECTIONS);
+    return new Kysely<Tables>({ dialect: withStoreErrors(dialect, placeOf(place.postgres.url)) });
+  }
+  const { sqlite } = place;
+  if (sqlite === ':memory:') return db;
+  return new Kysely<Tables>({ dialect: withStoreErrors(readOnly(sqlite), sqlite) });
+}
+
+const readOnly = (file: string): Dialect =>
+  sqliteDialect(() => new DatabaseSync(file, { timeout: OPEN_BUSY_MS, readOnly: true }));
 
 async function again<T>(transaction: () => Promise<T>): Promise<T> {
   for (let tried = 1; ; tried += 1) {
@@ -94,12 +115,7 @@ function openFile(file: string): DatabaseSync {
 /** Refuses a file that is not ours before anything in it changes: SQLite's journal mode is part of the file. */
 async function lookFirst(file: string): Promise<void> {
   if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) === 0) return;
-  const look = new Kysely<Tables>({
-    dialect: withStoreErrors(
-      sqliteDialect(() => new DatabaseSync(file, { timeout: OPEN_BUSY_MS, readOnly: true })),
-      file,
-    ),
-  });
+  const look = new Kysely<Tables>({ dialect: withStoreErrors(readOnly(file), file) });
   try {
     checkVersion(await versionOf(look, 'sqlite', file), file);
   } catch (thrown) {

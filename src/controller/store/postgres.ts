@@ -22,7 +22,7 @@ export interface PostgresPlace {
 }
 
 /** Kysely over a pool of connections. A connection that breaks is logged; the next query opens another. */
-export function postgresDialect(place: PostgresPlace, log: Log): Dialect {
+export function postgresDialect(place: PostgresPlace, log: Log, most = CONNECTIONS): Dialect {
   const { url, passwordFile, caFile } = place;
   const { hostname, port, username, pathname } = new URL(url);
   const pool = new pg.Pool({
@@ -33,7 +33,7 @@ export function postgresDialect(place: PostgresPlace, log: Log): Dialect {
     database: decodeURIComponent(pathname.slice(1)),
     ssl: caFile === undefined ? false : { ca: textOf(caFile), rejectUnauthorized: true },
     ...(passwordFile === undefined ? {} : { password: () => readPassword(passwordFile) }),
-    max: CONNECTIONS,
+    max: most,
     connectionTimeoutMillis: CONNECT_MS,
     statement_timeout: STATEMENT_MS,
     query_timeout: STATEMENT_MS + CONNECT_MS,

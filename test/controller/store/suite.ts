@@ -82,6 +82,21 @@ export function storeSuite(name: string, make: () => Promise<StorePlace>): void 
         assert.equal(new Set(taken.map(({ value }) => value)).size, 50);
       }));
 
+    test('has what was written for whoever reads, also while its own connections are taken', () =>
+      opened(async (store) => {
+        const row = { scope: 'fleet', name: '', most: 4 };
+        await store.db.insertInto('limits').values(row).execute();
+        const asked = Promise.withResolvers<void>();
+        const taken = Array.from({ length: 8 }, () => store.transaction(() => asked.promise));
+        const read = await store.reads.selectFrom('limits').selectAll().execute();
+        asked.resolve();
+        await Promise.all(taken);
+        assert.deepEqual(
+          read.map((each) => ({ ...each })),
+          [row],
+        );
+      }));
+
     test('reads times, counts and nothing as numbers and null', () =>
       opened(async (store) => {
         const row = { ...WISH, id: 'w', subject: 'a', due_at: 1_900_000_000_123, ended_at: null };

@@ -1,11 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-/** Of one turn of the event loop, ms: a read that comes meanwhile waits that long, and not for the decisions of all wishes. */
+/** Of one turn of the event loop, ms: what is asked of this process meanwhile waits for that long. */
 const TURN_MS = 5;
 
 /**
- * Hundreds of wishes wait for one look at the fleet, and all decide once it is there. Each of them asks here first, so
- * that what others ask of this process is answered in between.
+ * Turns of the event loop between pieces of work that are all there at once: hundreds of wishes wait for one look at the
+ * fleet, and transactions of SQLite for one another. Each asks here first, so that this process hears others in between.
  */
 export class Breaths {
   readonly #monotonicMs: () => number;

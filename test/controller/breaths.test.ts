@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Breaths } from '../../../src/controller/engine/breaths.ts';
+import { Breaths } from '../../src/controller/breaths.ts';
 
 /** So many decisions asked for at once, each of which takes so long: the turn of the event loop in which each was made. */
 async function turnsOf(decisions: number, eachMs: number): Promise<number[]> {
