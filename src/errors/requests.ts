@@ -159,7 +159,7 @@ export const askedErrors = {
   ),
   GODWIT_WISH_UNKNOWN: row('no wish {wish}', 'Run `godwit wishes` for the list.', false, 3, 404),
   GODWIT_WISH_LATE: row(
-    'no plan meets the deadline: {left} are left, the moves take {needed} by prediction, and {count} of them end later',
+    'no plan meets the deadline: {left} are left, the moves take {needed} by prediction ({through}), and {count} of them end later',
     'Give it more time, more destinations with --to, or none: a drain without a deadline goes on until it is done.',
     false,
     4,

@@ -203,13 +203,14 @@ function deadlineOf(
   { deadlineSeconds }: DrainOptions,
 ): { deadline?: Deadline } {
   if (deadlineSeconds === undefined) return {};
-  const through =
-    busiest === undefined
-      ? 'there is nothing to move'
-      : `${formatBytes(busiest.bytes)} through the ${bitsOf(busiest.bytesPerSecond)} of ${busiest.name}`;
+  const through = busiest === undefined ? 'there is nothing to move' : throughWords(busiest);
   const words = `needs ${shown(needs)}: ${through}; ${shown(deadlineSeconds)} are there`;
   return { deadline: { seconds: deadlineSeconds, met: needs <= deadlineSeconds, words } };
 }
+
+/** What takes longest, in words. */
+export const throughWords = ({ name, bytes, bytesPerSecond }: BusiestLink): string =>
+  `${formatBytes(bytes)} through the ${bitsOf(bytesPerSecond)} of ${name}`;
 
 const shown = (seconds: number): string =>
   Number.isFinite(seconds) ? formatDuration(seconds * 1000) : 'for ever';

@@ -6,7 +6,7 @@ import { balance } from '../../src/planner/balance.ts';
 import type { Level } from '../../src/planner/balance-options.ts';
 import type { Inventory, PlannerGuest } from '../../src/planner/inventory.ts';
 import { Random } from '../../sim/random.ts';
-import { beyond, broken, grown, guest, host, inventories, lively, parted } from './inventories.ts';
+import { beyond, broken, GIB, grown, guest, host, inventories, lively, parted } from './inventories.ts';
 
 const always = (cores: number): number[] => Array.from({ length: 30 }, () => cores);
 const busy = (name: string, on: string, cores: number, more: Partial<PlannerGuest> = {}) =>
@@ -82,6 +82,23 @@ test('what guests waited for counts as asked for', () => {
   assert.ok(balance({ ...crowded, guests: stolen }).moves.length > 0);
   const nonsense = guests.map((each) => ({ ...each, steal: [Number.NaN, -1, 7] }));
   assert.deepEqual(balance({ ...crowded, guests: nonsense }).moves, []);
+});
+
+test('hosts are evened out by what is asked of their processors, and not by memory', () => {
+  const full = [1, 2, 3].map((each) => busy(`g${each}`, 'a', 0.5, { memoryBytes: 20 * GIB }));
+  const idle = { hosts: [host('a'), host('b')], guests: full };
+  for (const level of levels) {
+    assert.deepEqual(balance(idle, { ...BALANCE, level }).moves, [], `level ${level}`);
+  }
+});
+
+test('a guest that somebody moved by hand is not pinned to where it went: it moves again once it has rested', () => {
+  const moved = (secondsAgo: number): Inventory => {
+    const left = [{ host: 'z', secondsAgo }];
+    return { ...crowded, guests: crowded.guests.map((each) => ({ ...each, left })) };
+  };
+  assert.deepEqual(balance(moved(600)).moves, []);
+  assert.equal(balance(moved(86_400)).moves.length, balance(crowded).moves.length);
 });
 
 test('a guest that has just moved stays, and its moves count against the budget of the hour', () => {

@@ -202,7 +202,8 @@ function checkPlaces(ask: WishAsk, world: World): void {
   }
 }
 
-function checkDeadline({ ask }: Wish, { late, seconds }: WishPlan, { nowMs }: World): void {
+function checkDeadline({ ask }: Wish, plan: WishPlan, { nowMs }: World): void {
+  const { late, seconds, through = 'no link is the limit' } = plan;
   // A roll begins no host after its deadline, and ends what it has begun.
   // An evacuation of a site leaves those that would be late, and names them.
   if (ask.sites !== undefined) return;
@@ -211,5 +212,6 @@ function checkDeadline({ ask }: Wish, { late, seconds }: WishPlan, { nowMs }: Wo
     count: late.length,
     left: formatDuration(Math.max(0, ask.deadlineAtMs - nowMs)),
     needed: formatDuration(seconds * 1000),
+    through,
   });
 }

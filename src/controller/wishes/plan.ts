@@ -1,5 +1,6 @@
 import { drain } from '../../planner/drain.ts';
 import type { RunningMove } from '../../planner/drain.ts';
+import { throughWords } from '../../planner/drain-times.ts';
 import type { Inventory, PlannedMove, PlannerGuest, PlannerHost } from '../../planner/inventory.ts';
 import { NO_RATES } from '../history/rates.ts';
 import { trunksOf } from '../site-map.ts';
@@ -30,6 +31,8 @@ export interface WishPlan {
   readonly seconds: number;
   /** Guests whose moves end after the deadline, by prediction. */
   readonly late: readonly string[];
+  /** What takes longest, in words; absent where nothing moves. */
+  readonly through?: string;
   /** Why a guest has no destination now. */
   readonly refused: ReadonlyMap<string, string>;
   /** What of the prediction comes from earlier migrations and from no live sample, in words. */
@@ -83,6 +86,7 @@ export function planFor(
     parallel: plan.parallel,
     seconds: plan.seconds,
     late: plan.late,
+    ...(plan.busiest === undefined ? {} : { through: throughWords(plan.busiest) }),
     refused: new Map(
       plan.refusals.flatMap(({ guest, words }) =>
         guest !== undefined && wanted.has(guest) ? [[guest, words] as const] : [],

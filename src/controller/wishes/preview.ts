@@ -32,6 +32,7 @@ export function previewOf(wish: Wish, all: World): WishPlan {
     parallel: Math.max(1, plan.parallel),
     seconds: plan.seconds,
     late: plan.late.slice(0, MOST_GUESTS),
+    ...(plan.through === undefined ? {} : { through: clipped(plan.through) }),
     stays: boundedList([...left.stays, ...(isByDeadline ? homeless.map(stayOf) : [])]),
     waiting: boundedList([...(isByDeadline ? [] : homeless), ...left.waiting]),
     ...(mode === undefined

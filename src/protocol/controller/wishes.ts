@@ -18,6 +18,8 @@ export const wishPlan = z.object({
   fromHistory: z.array(shortText).max(8).optional(),
   /** Guests whose moves end after the deadline, by prediction. */
   late: z.array(z.string().max(64)).max(10_000),
+  /** What takes longest: how much goes through the busiest link, in words; absent where nothing moves. */
+  through: shortText.optional(),
   stays: z.array(stay).max(10_000),
   waiting: z.array(waiting).max(10_000),
   /** Of an evacuation of a site: the line that its moves share, what they send over it, and what that costs. */

@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { leftOf } from '../../../src/controller/wishes/candidates.ts';
+import { step } from '../../../src/controller/wishes/step.ts';
+import { drainOf, guest, host, world } from './worlds.ts';
+
+const hosts = ['a', 'b', 'c'].map((name) => host(name));
+
+test('labels that contradict each other keep their guest where it is, and are named; the others move', () => {
+  const labels = { g1: { 'godwit/never-move': 'true', 'godwit/window': '01:00-02:00' } };
+  const now = world({ hosts, guests: [guest('g1', 'a'), guest('g2', 'a')], labels });
+  const none = { moves: [], sights: new Map(), cancel: 'no', epoch: 1 } as const;
+  const ids = ['m-00000001', 'm-00000002'];
+  const { wish, moves } = step({ ...none, wish: drainOf('a'), world: now, ids });
+  assert.deepEqual(
+    moves.map((each) => each.guest),
+    ['g2'],
+  );
+  assert.equal(wish.stays[0]?.guest, 'g1');
+  assert.match(wish.stays[0]?.words ?? '', /contradict each other/);
+});
+
+test('of several hosts that are emptied each guest is there once, whatever hosts list it', () => {
+  const both = guest('g1', 'a', {
+    migration: 'm-00000009',
+    at: [
+      { host: 'a', state: 'migrating' },
+      { host: 'b', state: 'incoming' },
+    ],
+  });
+  const guests = [both, guest('g2', 'b'), guest('g3', 'c')];
+  const wish = drainOf('a', { kind: 'evacuate', hosts: ['a', 'b'] });
+  const { candidates, waiting } = leftOf(wish, [], world({ hosts, guests }));
+  assert.deepEqual(
+    [candidates, waiting].map((all) => all.map((each) => each.guest)),
+    [['g2'], ['g1']],
+  );
+});
