@@ -3,6 +3,9 @@ import type { HostState } from '../../protocol/controller/fleet.ts';
 import { guestInfo, hostInfo } from '../../protocol/public/host.ts';
 import type { GuestInfo, HostInfo } from '../../protocol/public/host.ts';
 import type { Store } from '../store/open.ts';
+import type { GuestRow } from '../store/tables.ts';
+import type { Db } from '../store/wish-rows.ts';
+import { ParsedRows } from './parsed-rows.ts';
 import { managedIn } from './managed-facts.ts';
 import type { ManagedFacts } from './managed-facts.ts';
 import { claimants, identityOf } from './claims.ts';
@@ -36,39 +39,6 @@ export interface FleetSnapshot {
   readonly guests: readonly SnapshotGuest[];
 }
 
-interface ParsedRow<T> {
-  readonly text: string;
-  readonly value: T;
-}
-
-/** Parses texts of rows. A row that still has the text of the last round is what it was then: most of a fleet stays as it is. */
-class ParsedRows<T> {
-  readonly #parse: (text: string) => T;
-  #last = new Map<string, ParsedRow<T>>();
-
-  constructor(parse: (text: string) => T) {
-    this.#parse = parse;
-  }
-
-  /** One round: all rows of a table. */
-  round<R>(
-    rows: readonly R[],
-    of: (row: R) => { key: string; text: string | null },
-  ): (T | undefined)[] {
-    const now = new Map<string, ParsedRow<T>>();
-    const values = rows.map((row) => {
-      const { key, text } = of(row);
-      if (text === null) return undefined;
-      const before = this.#last.get(key);
-      const known = before?.text === text ? before : { text, value: this.#parse(text) };
-      now.set(key, known);
-      return known.value;
-    });
-    this.#last = now;
-    return values;
-  }
-}
-
 /** What the last snapshot of a database held, so that the next one parses only what is new. Nobody changes what is in it. */
 export class SnapshotMemory {
   readonly hosts = new ParsedRows((text) => hostInfo.parse(JSON.parse(text)));
@@ -89,17 +59,11 @@ export async function fleetSnapshot(
     const query = db.selectFrom('host_leases');
     const leases = await query.select(['shard', 'epoch', 'lease_until as untilMs']).execute();
     const byShard = new Map(leases.map((lease) => [lease.shard, lease]));
-    const hosts = await db.selectFrom('hosts').selectAll().orderBy('name').execute();
-    const guests = await db.selectFrom('guests').selectAll().orderBy('name').execute();
-    const byIdentity = Map.groupBy(guests, identityOf);
-    const hostInfos = memory.hosts.round(hosts, ({ name, info }) => ({ key: name, text: info }));
-    const guestInfos = memory.guests.round(guests, (row) => ({
-      key: `${row.host} ${identityOf(row)}`,
-      text: row.info,
-    }));
+    const hosts = await hostRows(db, memory.hosts, nowMs);
+    const guests = await guestRows(db, memory.guests, nowMs);
     return {
       nowMs,
-      hosts: hosts.map((row, index) => {
+      hosts: hosts.map((row) => {
         const lease = byShard.get(row.shard);
         const isKnown = isOfLease(row, lease, nowMs);
         const state = isKnown ? (row.state as HostState) : 'unfollowed';
@@ -112,15 +76,76 @@ export async function fleetSnapshot(
           memoryBytes: row.memory_bytes ?? undefined,
           memoryAvailableBytes: row.memory_available_bytes ?? undefined,
           cores: row.cores ?? undefined,
-          info: hostInfos[index],
+          info: memory.hosts.valueOf(row.name),
           managed: managedIn(row),
         };
       }),
-      guests: guests.flatMap((row, index) => {
-        const info = guestInfos[index];
-        const claimedBy = claimants(byIdentity.get(identityOf(row)) ?? [], nowMs);
-        return info === undefined ? [] : [{ host: row.host, claimedBy, info }];
-      }),
+      guests: reported(guests, memory.guests, nowMs),
     };
+  });
+}
+
+/** Of one statement: databases bound its values. */
+const AT_ONCE = 500;
+const HOST_COLUMNS = [
+  ...(['name', 'address', 'shard', 'state', 'since', 'cores', 'memory_bytes'] as const),
+  ...(['memory_available_bytes', 'managed', 'changed_at', 'epoch'] as const),
+] as const;
+const GUEST_COLUMNS = ['host', 'name', 'uuid', 'state', 'changed_at', 'epoch'] as const;
+
+async function hostRows(db: Db, known: ParsedRows<HostInfo>, nowMs: number) {
+  const rows = await db.selectFrom('hosts').select(HOST_COLUMNS).orderBy('name').execute();
+  known.keep(new Set(rows.map(({ name }) => name)));
+  const fresh = rows.filter((row) => known.isNew(row.name, row)).map(({ name }) => name);
+  for (const names of inParts(fresh)) {
+    const query = db.selectFrom('hosts').select(['name', 'info', 'changed_at', 'epoch']);
+    for (const row of await query.where('name', 'in', names).execute()) {
+      if (row.info === null) known.forget(row.name);
+      else known.read(row.name, row, row.info, nowMs);
+    }
+  }
+  return rows;
+}
+
+type GuestKeys = Pick<GuestRow, (typeof GUEST_COLUMNS)[number]>;
+
+const keyOf = (row: Pick<GuestRow, 'host' | 'name' | 'uuid'>): string =>
+  `${row.host} ${identityOf(row)}`;
+
+async function guestRows(
+  db: Db,
+  known: ParsedRows<GuestInfo>,
+  nowMs: number,
+): Promise<GuestKeys[]> {
+  const rows = await db.selectFrom('guests').select(GUEST_COLUMNS).orderBy('name').execute();
+  known.keep(new Set(rows.map(keyOf)));
+  const fresh = rows.filter((row) => known.isNew(keyOf(row), row)).map(({ name }) => name);
+  for (const names of inParts([...new Set(fresh)])) {
+    const query = db.selectFrom('guests').select([...GUEST_COLUMNS, 'info']);
+    for (const row of await query.where('name', 'in', names).execute())
+      known.read(keyOf(row), row, row.info, nowMs);
+  }
+  return rows;
+}
+
+function* inParts(names: readonly string[]): Generator<string[]> {
+  for (let at = 0; at < names.length; at += AT_ONCE) yield names.slice(at, at + AT_ONCE);
+}
+
+function reported(
+  rows: readonly GuestKeys[],
+  known: ParsedRows<GuestInfo>,
+  nowMs: number,
+): SnapshotGuest[] {
+  const byIdentity = Map.groupBy(rows, identityOf);
+  return rows.flatMap((row) => {
+    const info = known.valueOf(keyOf(row));
+    if (info === undefined) return [];
+    const claims = byIdentity.get(identityOf(row)) ?? [];
+    const claimedBy = claimants(
+      claims.map((each) => ({ ...each, info: known.textOf(keyOf(each)) ?? '{}' })),
+      nowMs,
+    );
+    return [{ host: row.host, claimedBy, info }];
   });
 }

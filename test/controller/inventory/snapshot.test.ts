@@ -31,15 +31,50 @@ describe('a snapshot of the fleet', () => {
     rmSync(directory, { recursive: true });
   });
 
-  test('parses again what has changed since the last one, and nothing else', async () => {
+  test('reads and parses again what was written since the last one, and nothing else', async () => {
     const memory = new SnapshotMemory();
     const first = await fleetSnapshot(store, memory);
     const { info } = guestRowOf('a', guest('g2', 2));
-    await store.db.updateTable('guests').set({ info }).where('name', '=', 'g2').execute();
+    const update = store.db.updateTable('guests');
+    await update.set({ info, changed_at: 2 }).where('name', '=', 'g2').execute();
+    // Nobody writes so: it shows that this row is not read.
+    await update.set({ info: 'no guest' }).where('name', '=', 'g1').execute();
     const second = await fleetSnapshot(store, memory);
     assert.equal(second.guests[0]?.info, first.guests[0]?.info);
     assert.equal(first.guests[1]?.info.vcpus, 1);
     assert.equal(second.guests[1]?.info.vcpus, 2);
+    const { info: sound } = guestRowOf('a', guest('g1', 1));
+    await update.set({ info: sound }).where('name', '=', 'g1').execute();
+  });
+
+  test('reads again a guest that was read so soon that it may have been written once more in that moment', async () => {
+    const memory = new SnapshotMemory();
+    const update = store.db.updateTable('guests').where('name', '=', 'g2');
+    const write = async (vcpus: number, changed_at: number) => {
+      const { info } = guestRowOf('a', guest('g2', vcpus));
+      await update.set({ info, changed_at }).execute();
+      return (await fleetSnapshot(store, memory)).guests[1]?.info.vcpus;
+    };
+    const { now } = await store.db
+      .selectNoFrom(store.nowMs.as('now'))
+      .executeTakeFirstOrThrow();
+    assert.equal(await write(3, now), 3);
+    assert.equal(await write(4, now), 4);
+    // Written before the clock was set back.
+    assert.equal(await write(5, now + 3_600_000), 5);
+    assert.equal(await write(6, now + 3_600_000), 6);
+  });
+
+  test('reads again all that is written under another lease', async () => {
+    const memory = new SnapshotMemory();
+    await fleetSnapshot(store, memory);
+    const { info } = guestRowOf('a', guest('g2', 7));
+    const update = store.db.updateTable('guests').where('name', '=', 'g2');
+    await update.set({ info, changed_at: 2, epoch: 1 }).execute();
+    await fleetSnapshot(store, memory);
+    const { info: next } = guestRowOf('a', guest('g2', 8));
+    await update.set({ info: next, epoch: 2 }).execute();
+    assert.equal((await fleetSnapshot(store, memory)).guests[1]?.info.vcpus, 8);
   });
 
   test('forgets what is gone, and knows a guest that comes back by what it is then', async () => {
