@@ -29,7 +29,7 @@ export interface ReadHandlerDependencies {
   readonly config: Pick<ControllerConfig, 'power'>;
 }
 
-/** Who follows each shard now, and which hosts sleep. */
+/** Who follows each shard now, and which hosts sleep. Read beside what is asked for: each answer waits for its turn in a busy process. */
 interface Following {
   readonly nowMs: number;
   readonly power: PowerNow;
@@ -40,16 +40,18 @@ interface Following {
 }
 
 async function following({ store, config }: ReadHandlerDependencies): Promise<Following> {
-  const rows = await store.db
-    .selectFrom('host_leases')
-    .leftJoin('controllers', 'controllers.id', 'host_leases.owner')
-    .select(['shard', 'lease_until', 'epoch', 'controllers.name as name', store.nowMs.as('now')])
-    .execute();
+  const [rows, power] = await Promise.all([
+    store.db
+      .selectFrom('host_leases')
+      .leftJoin('controllers', 'controllers.id', 'host_leases.owner')
+      .select(['shard', 'lease_until', 'epoch', 'controllers.name as name', store.nowMs.as('now')])
+      .execute(),
+    powerNow(store, config.power),
+  ]);
   const by = rows.map(
     ({ shard, lease_until: untilMs, epoch, name }) =>
       [shard, { name: name ?? undefined, untilMs, epoch }] as const,
   );
-  const power = await powerNow(store, config.power);
   return { nowMs: rows[0]?.now ?? 0, power, by: new Map(by) };
 }
 
@@ -119,7 +121,6 @@ export async function readHosts(
   deps: ReadHandlerDependencies,
   { query }: Call<C['hosts']>,
 ): Promise<RouteAnswer<C['hosts']>> {
-  const leases = await following(deps);
   const { limit, cursor, state } = query;
   let rows = markedHosts(deps).select(HOST_COLUMNS).orderBy('name');
   const [after] = cursor === undefined ? [] : keyIn(cursor);
@@ -128,7 +129,7 @@ export async function readHosts(
   if (state === 'asleep')
     rows = rows.where('name', 'in', (eb) => eb.selectFrom('host_power').select('host'));
   else if (state !== undefined && state !== 'unfollowed') rows = rows.where('state', '=', state);
-  const found = await rows.limit(limit + 1).execute();
+  const [leases, found] = await Promise.all([following(deps), rows.limit(limit + 1).execute()]);
   const page = found.slice(0, limit);
   const hosts = page
     .map((row) => reported(deps, row, leases))
@@ -142,12 +143,10 @@ export async function readHost(
   deps: ReadHandlerDependencies,
   { params }: Call<C['host']>,
 ): Promise<RouteAnswer<C['host']>> {
-  const row = await markedHosts(deps)
-    .selectAll('hosts')
-    .where('name', '=', params.host)
-    .executeTakeFirst();
+  const query = markedHosts(deps).selectAll('hosts').where('name', '=', params.host);
+  const [leases, row] = await Promise.all([following(deps), query.executeTakeFirst()]);
   if (row === undefined) throw godwitError('GODWIT_HOST_UNKNOWN', { host: params.host });
-  const host = reported(deps, row, await following(deps));
+  const host = reported(deps, row, leases);
   return row.info === null ? host : { ...host, info: hostInfo.parse(JSON.parse(row.info)) };
 }
 
@@ -179,11 +178,13 @@ export async function readSamples(
 async function reportedGuests(deps: ReadHandlerDependencies, rows: readonly GuestRow[]) {
   const { store } = deps;
   if (rows.length === 0) return [];
-  const leases = await following(deps);
   const names = [...new Set(rows.map(({ host }) => host))];
-  const query = store.db.selectFrom('hosts').select(HOST_COLUMNS).where('name', 'in', names);
-  const hosts = new Map((await query.execute()).map((row) => [row.name, current(row, leases)]));
-  const claims = await claimsOf(store, rows);
+  const [leases, found, claims] = await Promise.all([
+    following(deps),
+    store.db.selectFrom('hosts').select(HOST_COLUMNS).where('name', 'in', names).execute(),
+    claimsOf(store, rows),
+  ]);
+  const hosts = new Map(found.map((row) => [row.name, current(row, leases)]));
   return rows.map((row) => {
     const host = hosts.get(row.host) ?? { state: 'unfollowed' as const, since: row.changed_at };
     return guestOfRow(row, host, claimants(claims.get(identityOf(row)) ?? [], leases.nowMs));

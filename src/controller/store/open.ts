@@ -30,7 +30,8 @@ export interface Store {
 const OPEN_BUSY_MS = 2000;
 const BUSY_MS = 20;
 const TRIES = 5;
-const READ_CONNECTIONS = 3;
+/** One read asks several things at once. */
+const READ_CONNECTIONS = 4;
 
 /**
  * Opens a database and brings its schema to this version. GODWIT_STORE_NEWER, GODWIT_STORE_FOREIGN: it is not for this
