@@ -169,7 +169,9 @@ const handlers: Handlers<typeof contract> = {
     return { guests: items, ...(next === undefined ? {} : { next }) };
   },
   hostEvents: ({ calledAt, signal }) => events(hostAt(calledAt), signal),
-  migrations: () => ({ migrations: [] }),
+  migrations: ({ calledAt, query: { limit } }) => ({
+    migrations: moves.newestOf(hostNamed(hostAt(calledAt)), limit),
+  }),
   migration: ({ params: { id } }) => moves.of(id),
   putMigration: ({ params: { id }, body: { guest, to }, calledAt }) => ({
     id,

@@ -13,6 +13,8 @@ interface Move {
 /** What the load’s hosts know of moves, all together: none ends before they are released, and then each does. */
 export class Moves {
   readonly #moves = new Map<string, Move>();
+  /** Of each host those that leave it or come to it. */
+  readonly #ofHost = new Map<string, string[]>();
   /** Of guests that moved: the host where each is now. */
   readonly #at = new Map<string, string>();
   readonly #moved: (guest: string, from: string, to: string) => void;
@@ -35,6 +37,8 @@ export class Moves {
     if (this.#open().some((each) => each.guest === guest)) this.#twice += 1;
     const move = { ...asked, startedAt: new Date().toISOString(), isDone: false };
     this.#moves.set(id, move);
+    for (const host of [asked.from, asked.to])
+      this.#ofHost.set(host, [...(this.#ofHost.get(host) ?? []), id]);
     this.#mostAtOnce = Math.max(this.#mostAtOnce, this.#open().length);
     if (this.#mayEnd) this.#end(move);
     return true;
@@ -57,6 +61,14 @@ export class Moves {
       percent: isDone ? 100 : 50,
       moverAlive: !isDone,
     };
+  }
+
+  newestOf(host: string, most: number): MigrationSummary[] {
+    const ids = this.#ofHost.get(host) ?? [];
+    return ids
+      .slice(-most)
+      .toReversed()
+      .map((id) => this.of(id));
   }
 
   /** Every move ends, also those that come later. */

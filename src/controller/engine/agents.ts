@@ -4,12 +4,14 @@ import type { SerialError } from '../../errors.ts';
 import type { agentContract } from '../../protocol/contract.ts';
 import type { Move } from '../../protocol/controller/wish.ts';
 import type { Order } from '../../protocol/public/order.ts';
-import type { Phase } from '../../protocol/public/migration.ts';
+import { MOST_OF_A_PAGE } from '../../protocol/public/page.ts';
+import type { MigrationSummary, Phase } from '../../protocol/public/migration.ts';
 import type { Api } from '../../rpc/client.ts';
 import type { Seen } from '../wishes/moves.ts';
 import type { Sight } from '../wishes/settle.ts';
 import { AgentClients } from './agent-clients.ts';
 import type { AgentClientsDependencies } from './agent-clients.ts';
+import { askedAbout, HostLooks } from './host-looks.ts';
 import { isSilence } from './is-silence.ts';
 import { modeCalls } from './mode-calls.ts';
 import { AskedSizes } from './guest-sizes.ts';
@@ -28,11 +30,17 @@ export class Agents implements AgentCalls {
   readonly #clients: AgentClients;
   readonly modes: ModeCalls;
   readonly sizes: GuestSizes;
+  readonly #looks: HostLooks;
 
   constructor(deps: AgentsDependencies) {
     this.#clients = new AgentClients(deps);
     this.modes = modeCalls(this.#clients);
     this.sizes = new AskedSizes({ clients: this.#clients, clock: deps.clock });
+    this.#looks = new HostLooks({
+      monotonicMs: () => deps.clock.monotonicMs(),
+      one: (move) => this.#ask(move, (api) => look(api, move.id)),
+      newest: (host, most) => this.#newest(host, most),
+    });
   }
 
   put(move: Move, order: Order): Promise<Sight> {
@@ -66,16 +74,23 @@ export class Agents implements AgentCalls {
   }
 
   look(move: Move): Promise<Sight> {
-    return this.#ask(move, (api) => look(api, move.id));
+    return this.#looks.look(move);
   }
 
   close(): void {
     this.#clients.close();
   }
 
+  async #newest(host: string, limit: number): Promise<Map<string, Sight>> {
+    const api = this.#clients.at(host);
+    if (api === undefined) return new Map();
+    const query = { limit: Math.min(limit, MOST_OF_A_PAGE) };
+    const { migrations } = await api.migrations({ query }, { deadlineMs: ANSWER_MS });
+    return new Map(migrations.map((each) => [each.id, sightIn(each)]));
+  }
+
   async #ask(move: Move, work: (api: Api<typeof agentContract>) => Promise<Sight>): Promise<Sight> {
-    // A dead host answers nothing: where its guest is started, they know.
-    const api = this.#clients.at(move.recovers === undefined ? move.from : move.to);
+    const api = this.#clients.at(askedAbout(move));
     if (api === undefined) return { seen: 'silent' };
     try {
       return await work(api);
@@ -91,9 +106,13 @@ const queryOf = ({ wish, epoch }: Order): { wish: string; epoch: string } => ({
 });
 
 async function look(api: Api<typeof agentContract>, id: string): Promise<Sight> {
-  const { phase, error } = await api.migration({ params: { id } }, { deadlineMs: ANSWER_MS });
-  return { seen: SEEN_AS[phase], ...(error === undefined ? {} : { error }) };
+  return sightIn(await api.migration({ params: { id } }, { deadlineMs: ANSWER_MS }));
 }
+
+const sightIn = ({ phase, error }: Pick<MigrationSummary, 'phase' | 'error'>): Sight => ({
+  seen: SEEN_AS[phase],
+  ...(error === undefined ? {} : { error }),
+});
 
 const SEEN_AS: Readonly<Record<Phase, Seen>> = {
   planned: 'going',
