@@ -3,6 +3,7 @@ import { managerErrors } from './errors/managers.ts';
 import { refusalErrors } from './errors/refusals.ts';
 import { runningErrors } from './errors/running.ts';
 import { rpcErrors } from './errors/rpc.ts';
+import { storeErrors } from './errors/store.ts';
 
 /**
  * Every error that Godwit reports, as one table. A row says what the message is made of, how to fix it,
@@ -13,6 +14,7 @@ import { rpcErrors } from './errors/rpc.ts';
  */
 export const ERRORS = {
   ...askedErrors,
+  ...storeErrors,
   ...managerErrors,
   ...rpcErrors,
   ...refusalErrors,

@@ -57,7 +57,8 @@ test('a dry run of a drain names what moves and what stays, and changes nothing 
   const refused = api.putWish({ params, query: {}, body: late });
   await assert.rejects(refused, (thrown) => {
     assert.ok(hasCode(thrown, 'GODWIT_WISH_LATE'));
-    const sum = /0 ms are left, the moves take \S+ .*\(.* through the .* of a, out\), and 1 of them/;
+    const sum =
+      /0 ms are left, the moves take \S+ .*\(.* through the .* of a, out\), and 1 of them/;
     return sum.test(thrown.message);
   });
   const unknown = api.putWish({ params, query: {}, body: { ...ask, hosts: ['zz'] } });

@@ -6,7 +6,17 @@ import { balance } from '../../src/planner/balance.ts';
 import type { Level } from '../../src/planner/balance-options.ts';
 import type { Inventory, PlannerGuest } from '../../src/planner/inventory.ts';
 import { Random } from '../../sim/random.ts';
-import { beyond, broken, GIB, grown, guest, host, inventories, lively, parted } from './inventories.ts';
+import {
+  beyond,
+  broken,
+  GIB,
+  grown,
+  guest,
+  host,
+  inventories,
+  lively,
+  parted,
+} from './inventories.ts';
 
 const always = (cores: number): number[] => Array.from({ length: 30 }, () => cores);
 const busy = (name: string, on: string, cores: number, more: Partial<PlannerGuest> = {}) =>

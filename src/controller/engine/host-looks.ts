@@ -25,7 +25,10 @@ export const askedAbout = ({ recovers, from, to }: Move): string =>
  */
 export class HostLooks {
   readonly #deps: HostLooksDependencies;
-  readonly #asked = new Map<string, { move: Move; resolve: (sight: Sight) => void }[]>();
+  readonly #asked = new Map<
+    string,
+    { move: Move; resolve: (sight: Sight | PromiseLike<Sight>) => void }[]
+  >();
   #window = { untilMs: 0, count: 0, before: 0 };
 
   constructor(deps: HostLooksDependencies) {
@@ -50,8 +53,7 @@ export class HostLooks {
     this.#asked.delete(host);
     const { newest, one } = this.#deps;
     const none: ReadonlyMap<string, Sight> = new Map();
-    const seen =
-      all.length < 2 ? none : await newest(host, LISTED * all.length).catch(() => none);
+    const seen = all.length < 2 ? none : await newest(host, LISTED * all.length).catch(() => none);
     for (const { move, resolve } of all) {
       const sight = seen.get(move.id);
       resolve(sight ?? one(move));

@@ -7,7 +7,10 @@ import { Carrier } from './carrier.ts';
 import type { CarrierDependencies } from './carrier.ts';
 import type { Claim } from './ports.ts';
 
-export interface LoopDependencies extends Omit<CarrierDependencies, 'leaseMs' | 'turns' | 'breath'> {
+export interface LoopDependencies extends Omit<
+  CarrierDependencies,
+  'leaseMs' | 'turns' | 'breath'
+> {
   readonly clock: Clock;
   readonly log: Log;
   /** Of this process, and of no other that ever ran. It is shown to people; only epochs decide. */

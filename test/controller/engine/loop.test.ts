@@ -109,7 +109,7 @@ test('the decisions of many wishes leave turns of the event loop to whoever asks
   const decided: number[] = [];
   const newId = (): string => {
     if (decided.at(-1) !== turn) decided.push(turn);
-    for (const untilMs = performance.now() + 0.2; performance.now() < untilMs; );
+    for (const untilMs = performance.now() + 0.2; performance.now() < untilMs;);
     return 'm-00000001';
   };
   const parts = { store, agents, fleet: { look }, roll, modes: noModes, newId, log: silentLog };

@@ -55,9 +55,7 @@ describe('a snapshot of the fleet', () => {
       await update.set({ info, changed_at }).execute();
       return (await fleetSnapshot(store, memory)).guests[1]?.info.vcpus;
     };
-    const { now } = await store.db
-      .selectNoFrom(store.nowMs.as('now'))
-      .executeTakeFirstOrThrow();
+    const { now } = await store.db.selectNoFrom(store.nowMs.as('now')).executeTakeFirstOrThrow();
     assert.equal(await write(3, now), 3);
     assert.equal(await write(4, now), 4);
     // Written before the clock was set back.

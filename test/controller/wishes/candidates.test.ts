@@ -30,7 +30,8 @@ test('of several hosts that are emptied each guest is there once, whatever hosts
   });
   const guests = [both, guest('g2', 'b'), guest('g3', 'c')];
   const wish = drainOf('a', { kind: 'evacuate', hosts: ['a', 'b'] });
-  const { candidates, waiting } = leftOf(wish, [], world({ hosts, guests }));
+  const marks = new Map(['a', 'b'].map((at) => [at, { host: at, drainingFor: wish.id }]));
+  const { candidates, waiting } = leftOf(wish, [], world({ hosts, guests, marks }));
   assert.deepEqual(
     [candidates, waiting].map((all) => all.map((each) => each.guest)),
     [['g2'], ['g1']],
