@@ -132,6 +132,8 @@ function readCommandLine() {
       hosts: { type: 'string' },
       controllers: { type: 'string' },
       moves: { type: 'string' },
+      // Of libvirt's.
+      libvirt: { type: 'string' },
     },
   });
 }

@@ -32,6 +32,7 @@ export interface BenchWords {
   readonly hosts?: string | undefined;
   readonly controllers?: string | undefined;
   readonly moves?: string | undefined;
+  readonly libvirt?: string | undefined;
 }
 
 /** What `--only` names, parted by commas; undefined without it. Throws for what there is not: it would measure nothing. */

@@ -1,14 +1,13 @@
-import { systemClock } from '../src/clock.ts';
-import { libvirtSection, virsh } from '../src/lab/libvirt/daemon.ts';
 import { domainStates, startDomain, stopDomain } from '../src/lab/libvirt/guest.ts';
 import { openProbe } from '../src/lab/probe/probe.ts';
-import type { Probe } from '../src/lab/probe/probe.ts';
 import type { LabGuest } from '../src/lab/guest/registry.ts';
 import type { Lab } from '../src/lab/state.ts';
 import { median } from './contract.ts';
 import type { Bench, BenchOptions, Measure } from './contract.ts';
 import { godwitMigrate } from './godwit.ts';
 import { otherHost, untilDirtied, untilQuiet, withLab } from './lab.ts';
+import { byVirsh, gapOf, jobMs, packagesOf } from './libvirt-moves.ts';
+import { wireTable } from './libvirt-wire.ts';
 import { schedule } from './overhead.ts';
 
 const GUEST = 'web1';
@@ -20,7 +19,6 @@ const DEFAULT_RUNS = 7;
 const MAX_DOWNTIME_MS = 20;
 const PROBE_MS = 2;
 const WARM_UP_MS = 2000;
-const SETTLE_MS = 15_000;
 const MOVE_MS = 180_000;
 const SIDES = ['godwit', 'hand'] as const;
 type Side = (typeof SIDES)[number];
@@ -43,8 +41,13 @@ interface Compared {
 
 export const libvirt: Bench = {
   name: 'libvirt',
-  summary: 'a guest of libvirt by Godwit against `virsh migrate --live --p2p`',
-  run: (options) => withLab(options, (lab) => compare(lab, options), LAB),
+  summary:
+    'a guest of libvirt by Godwit against `virsh migrate --live --p2p` [--libvirt]; over the wire with [--link --delay --memory --dirty --rewrite --only]',
+  run: async (options) => {
+    if (options.words?.link !== undefined) return wireTable(options);
+    const managerPackages = await packagesOf(options);
+    return withLab(options, (lab) => compare(lab, options), { ...LAB, managerPackages });
+  },
 };
 
 async function compare(lab: Lab, options: BenchOptions): Promise<Measure[]> {
@@ -79,17 +82,6 @@ async function compare(lab: Lab, options: BenchOptions): Promise<Measure[]> {
   return measures({ moved, lost });
 }
 
-/** Undefined where the guest answers its client no more: an emulated one may hang or start anew, whoever moves it. */
-async function gapOf(client: Probe, signal: AbortSignal): Promise<number | undefined> {
-  try {
-    const { connectionKept, clientGapMs } = await client.settle(SETTLE_MS, signal);
-    return connectionKept ? clientGapMs : undefined;
-  } catch {
-    signal.throwIfAborted();
-    return undefined;
-  }
-}
-
 interface Way {
   readonly from: string;
   readonly to: string;
@@ -100,24 +92,15 @@ const MOVES: Readonly<Record<Side, (lab: Lab, way: Way, signal: AbortSignal) => 
   godwit: async (lab, { to }, signal) => {
     const words = ['--max-downtime', `${MAX_DOWNTIME_MS}ms`];
     const { report } = await godwitMigrate(lab, { guest: GUEST, to, words }, signal);
-    return { totalMs: report.totalMs, jobMs: await jobMs(lab, to) };
+    return { totalMs: report.totalMs, jobMs: await jobMs(lab, GUEST, to) };
   },
   /** The same flags, limits and certificates. */
   hand: async (lab, { from, to }) => {
-    const { hosts } = libvirtSection(lab, from) as { hosts: Record<string, { uri: string }> };
-    const flags = ['--live', '--p2p', '--tls', '--persistent', '--undefinesource'];
-    await virsh(lab, from, ['migrate-setmaxdowntime', GUEST, String(MAX_DOWNTIME_MS)]);
-    const begun = systemClock.monotonicMs();
-    const words = ['migrate', ...flags, GUEST, hosts[to]?.uri ?? ''];
-    await virsh(lab, from, words, { deadlineMs: MOVE_MS });
-    return { totalMs: systemClock.monotonicMs() - begun, jobMs: await jobMs(lab, to) };
+    const asked = { guest: GUEST, from, to, maxDowntimeMs: MAX_DOWNTIME_MS, deadlineMs: MOVE_MS };
+    const totalMs = await byVirsh(lab, asked);
+    return { totalMs, jobMs: await jobMs(lab, GUEST, to) };
   },
 };
-
-async function jobMs(lab: Lab, host: string): Promise<number> {
-  const text = await virsh(lab, host, ['domjobinfo', GUEST, '--completed', '--keep-completed']);
-  return Number(/^Time elapsed:\s+(\d+)/m.exec(text)?.[1] ?? Number.NaN);
-}
 
 function describe({ totalMs, jobMs: job, clientGapMs = Number.NaN }: Moved): string {
   const ms = (value: number): string => `${value.toFixed(0).padStart(5)} ms`;

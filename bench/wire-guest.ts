@@ -8,6 +8,8 @@ import type { ArchiveEntry } from '../src/lab/image/cpio.ts';
 import { guestImage, imageDirectory } from '../src/lab/image/initramfs.ts';
 import { startGuest } from '../src/lab/guest/start.ts';
 import type { LabGuest } from '../src/lab/guest/registry.ts';
+import { startDomain } from '../src/lab/libvirt/guest.ts';
+import { managerOfGuests } from '../src/lab/plan.ts';
 import type { Lab } from '../src/lab/state.ts';
 import { dirtyProgram } from './wire-dirty.ts';
 import type { DirtyPlan } from './wire-dirty.ts';
@@ -102,11 +104,9 @@ export interface MixedGuest {
 }
 
 export function startMixedGuest(lab: Lab, guest: MixedGuest): Promise<LabGuest> {
-  const { initramfs, ...request } = guest;
-  return startGuest(lab, {
-    ...request,
+  return (managerOfGuests(lab) === undefined ? startGuest : startDomain)(lab, {
+    ...guest,
     workingSetBytes: WORKING_SET_BYTES,
-    extraArguments: ['-initrd', initramfs],
     // A tmpfs, which it would be otherwise, takes half of the memory at most.
     kernelWords: ['init_on_free=1', 'rootfstype=ramfs', 'rdinit=/mix-init'],
   });

@@ -40,7 +40,7 @@ export interface MoveOf {
   readonly signal: AbortSignal;
 }
 
-const MAX_DOWNTIME_MS = 30;
+export const MAX_DOWNTIME_MS = 30;
 const MIB = 1024 ** 2;
 /** Of what it should: emulated, on a busy machine, it is slower at times. */
 const LEAST_DIRTIED = 0.5;
@@ -56,7 +56,7 @@ export async function measuredMove(of: MoveOf, by: HandSetting | DataPath): Prom
   const { lab, guest, from, signal } = of;
   await untilQuiet(lab, signal);
   const client = await openProbe(lab, guest, { signal });
-  await assertDirties(of);
+  await lookedAt(of);
   await client.mark();
   const before = await sentBytes(lab, from, signal);
   const moved = typeof by === 'string' ? await byGodwit(of, by) : await byHand(of, by);
@@ -67,29 +67,36 @@ export async function measuredMove(of: MoveOf, by: HandSetting | DataPath): Prom
   return { ...moved, linkBytes, clientGapMs: seen.clientGapMs };
 }
 
-/** By pages that QEMU looks at twice. A guest that lies still would flatter whoever is slow. */
-async function assertDirties({ lab, guest, from, dirtyBytesPerSecond, signal }: MoveOf) {
-  const { witness } = await witnessedQemu(lab, guest, from);
-  const monitor = await Monitor.open(witness, signal);
+async function lookedAt(of: MoveOf): Promise<void> {
+  const { witness } = await witnessedQemu(of.lab, of.guest, of.from);
+  const monitor = await Monitor.open(witness, of.signal);
   try {
-    await monitor.execute('calc-dirty-rate', { 'calc-time': 2, 'sample-pages': SAMPLED_PAGES });
-    const mibPerS = await withDeadline(
-      'a look at what is dirtied',
-      LOOK_MS,
-      signal,
-      async (inner) => {
-        for (;;) {
-          await systemClock.sleep(100, inner);
-          const reported = (await monitor.execute('query-dirty-rate')) as Record<string, unknown>;
-          if (reported['status'] === 'measured') return Number(reported['dirty-rate']);
-        }
-      },
-    );
-    if (mibPerS * MIB >= dirtyBytesPerSecond * LEAST_DIRTIED) return;
-    throw new Error(`${guest} dirties ${mibPerS} MiB/s and not ${dirtyBytesPerSecond / MIB}`);
+    await assertDirties(of, (command, args) => monitor.execute(command, args));
   } finally {
     monitor.close();
   }
+}
+
+/** By pages that QEMU looks at twice. A guest that lies still would flatter whoever is slow. */
+export async function assertDirties(
+  { guest, dirtyBytesPerSecond, signal }: Pick<MoveOf, 'guest' | 'dirtyBytesPerSecond' | 'signal'>,
+  execute: (command: string, args?: Record<string, unknown>) => Promise<unknown>,
+): Promise<void> {
+  await execute('calc-dirty-rate', { 'calc-time': 2, 'sample-pages': SAMPLED_PAGES });
+  const mibPerS = await withDeadline(
+    'a look at what is dirtied',
+    LOOK_MS,
+    signal,
+    async (inner) => {
+      for (;;) {
+        await systemClock.sleep(100, inner);
+        const reported = (await execute('query-dirty-rate')) as Record<string, unknown>;
+        if (reported['status'] === 'measured') return Number(reported['dirty-rate']);
+      }
+    },
+  );
+  if (mibPerS * MIB >= dirtyBytesPerSecond * LEAST_DIRTIED) return;
+  throw new Error(`${guest} dirties ${mibPerS} MiB/s and not ${dirtyBytesPerSecond / MIB}`);
 }
 
 async function byHand(of: MoveOf, setting: HandSetting) {

@@ -60,6 +60,8 @@ export interface LabPlan {
   readonly network?: LabNetwork | undefined;
   /** Who runs the guests, or whose guests are beside them. Absent: QEMU alone, which Godwit drives by itself. */
   readonly manager?: LabManager | undefined;
+  /** A directory with unpacked packages of the manager, which take the place of the machine's own. */
+  readonly managerPackages?: string | undefined;
 }
 
 export const LAB_MANAGERS = ['libvirt', 'vsphere'] as const;

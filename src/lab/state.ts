@@ -48,6 +48,8 @@ const labState = z.strictObject({
   network: z.enum(LAB_NETWORKS).optional(),
   /** Absent: none. */
   manager: z.enum(LAB_MANAGERS).optional(),
+  /** Absent: those of the machine. */
+  managerPackages: z.string().max(4096).optional(),
   /** Inode number of each network namespace. */
   namespaces: z.record(z.string().max(32), z.number().int().positive()).default({}),
 });
@@ -182,6 +184,7 @@ export function labOf(state: LabState & { entry: LabEntry }): Lab {
     storage: state.storage,
     network: state.network,
     manager: state.manager,
+    managerPackages: state.managerPackages,
     dir,
     entry: state.entry,
     namespaces: state.namespaces,

@@ -54,6 +54,8 @@ export interface LabRequest {
   readonly network?: LabNetwork | undefined;
   /** Who runs the guests, or whose guests are beside them. Default: QEMU alone, which Godwit drives by itself. */
   readonly manager?: LabManager | undefined;
+  /** A directory with unpacked packages of libvirt, in the place of the machine's own. */
+  readonly managerPackages?: string | undefined;
   /** Hosts take containers beside virtual machines; as root, with the runc and CRIU of setup. Default false. */
   readonly containers?: boolean | undefined;
   /** Start an agent on each host. Default true. */
@@ -81,6 +83,7 @@ export async function labUp(request: LabRequest = {}): Promise<Lab> {
       (request.manager === undefined ? 'shared' : MANAGERS[request.manager].storage),
     network: request.network,
     manager: request.manager,
+    managerPackages: request.managerPackages,
   };
   await checkLabPrivilege();
   const lacking =
@@ -149,7 +152,8 @@ function sameShape(plan: LabPlan, lab: LabPlan): boolean {
     (plan.paths ?? 1) === (lab.paths ?? 1) &&
     (plan.storage ?? 'shared') === (lab.storage ?? 'shared') &&
     (plan.network ?? 'bridge') === (lab.network ?? 'bridge') &&
-    plan.manager === lab.manager
+    plan.manager === lab.manager &&
+    plan.managerPackages === lab.managerPackages
   );
 }
 
@@ -179,6 +183,7 @@ async function build(plan: LabPlan, request: LabRequest): Promise<Lab> {
     ...(plan.storage === undefined ? {} : { storage: plan.storage }),
     ...(plan.network === undefined ? {} : { network: plan.network }),
     ...(plan.manager === undefined ? {} : { manager: plan.manager }),
+    ...(plan.managerPackages === undefined ? {} : { managerPackages: plan.managerPackages }),
     namespaces: {},
   };
   await writeLabState(state);

@@ -54,6 +54,8 @@ export interface GuestRequest {
   readonly accelerator?: Accelerator | 'auto' | undefined;
   /** The VLAN that it is in, in a lab of Open vSwitch. Default: the lab's own. */
   readonly vlan?: number | undefined;
+  /** Its initramfs, instead of the lab's. */
+  readonly initramfs?: string | undefined;
   /** Put before QEMU's last arguments, for tests of devices that cannot move. */
   readonly extraArguments?: readonly string[];
   /** Further words of the guest kernel's command line. */
@@ -126,10 +128,10 @@ export async function startGuest(lab: Lab, request: GuestRequest): Promise<LabGu
       ...described,
       ...(made.length === 0 ? {} : { disks: made.map(({ file }) => file) }),
     };
-    const { diskBytesPerSecond, load } = request;
+    const { diskBytesPerSecond, load, initramfs = image.initramfs } = request;
     const plain = hardwareOf(
       { ...guest, diskBytesPerSecond, load },
-      { binary: qemu.path, dir, drives, ...image },
+      { binary: qemu.path, dir, drives, ...image, initramfs },
     );
     const commandLine = [plain.commandLine, ...(request.kernelWords ?? [])].join(' ');
     const ownChecksums = lab.network === 'ovs';

@@ -12,6 +12,7 @@ import { startDetached } from '../processes.ts';
 import { labHost } from '../state.ts';
 import type { Lab, LabHost } from '../state.ts';
 import { amongMounts, makeMounts, ownTree } from './mounts.ts';
+import { libvirtProgram } from './packages.ts';
 
 /** A daemon of libvirt on each host of a lab. They reach each other by TLS, with the certificates of the lab's agents. */
 
@@ -73,7 +74,8 @@ export async function startLibvirtd(
   signal?: AbortSignal,
 ): Promise<ProcessIdentity> {
   const logFile = path.join(labHost(lab, host).dir, 'libvirtd.log');
-  const argv = await amongMounts(lab, host, ['libvirtd', '--listen']);
+  const program = libvirtProgram(lab.managerPackages, 'sbin', ['libvirtd', '--listen']);
+  const argv = await amongMounts(lab, host, program);
   const started = await startDetached(argv, { logFile, env: labEnvironment(lab) });
   await withDeadline(`libvirtd of ${host}`, START_MS, signal, async (inner) => {
     while (!(await answers(lab, host))) {
@@ -113,7 +115,7 @@ export function virsh(
   { input, deadlineMs = 60_000 }: { readonly input?: string; readonly deadlineMs?: number } = {},
 ): Promise<string> {
   const uri = `qemu+unix:///system?socket=${libvirtSocket(labHost(lab, host))}`;
-  const argv = ['virsh', '-q', '-c', uri, ...words];
+  const argv = libvirtProgram(lab.managerPackages, 'bin', ['virsh', '-q', '-c', uri, ...words]);
   return runCommand(argv, { deadlineMs, ...(input === undefined ? {} : { input }) });
 }
 

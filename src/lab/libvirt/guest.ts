@@ -40,17 +40,17 @@ export async function startDomain(lab: Lab, request: GuestRequest): Promise<LabG
     );
   }
   await checkMemory(host, name, dividedMemory(request).memoryBytes);
-  const [qemu, image] = await Promise.all([managersQemu(request), guestImage()]);
+  const [qemu, image] = await Promise.all([managersQemu(lab, request), guestImage()]);
   const guest = await newGuest(lab, request, qemu, image);
   const directory = path.join(lab.dir, 'domains', name);
   const serialLog = path.join(directory, 'serial.log');
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 });
     const drives = await makeVolumes(lab, host.name, name, request.disks ?? []);
-    const { diskBytesPerSecond } = request;
+    const { diskBytesPerSecond, initramfs = image.initramfs } = request;
     const workload = { ...guest, disks: drives.length, diskBytesPerSecond };
     const words = [kernelCommandLine(workload), ...(request.kernelWords ?? [])];
-    const facts = { ...guest, binary: qemu.path, ...image, drives, serialLog };
+    const facts = { ...guest, binary: qemu.path, ...image, initramfs, drives, serialLog };
     const file = path.join(directory, 'domain.xml');
     await writeFile(file, domainXml({ ...facts, commandLine: words.join(' ') }));
     await virsh(lab, host.name, ['define', file]);
@@ -69,9 +69,16 @@ export async function startDomain(lab: Lab, request: GuestRequest): Promise<LabG
   }
 }
 
-/** Unless another is asked for, the distribution's own: libvirt 9.0 cannot find out what QEMU 10 is able to do. */
-async function managersQemu({ qemu, signal }: GuestRequest): Promise<QemuBinary> {
-  const all = qemu === undefined ? await qemuBinaries(signal) : [];
+/**
+ * Unless another is asked for, the distribution's own: libvirt 9.0 cannot find out what QEMU 10 is able to do. The newest
+ * where the lab has a libvirt of packages, which is a newer one.
+ */
+async function managersQemu(
+  { managerPackages }: Lab,
+  { qemu, signal }: GuestRequest,
+): Promise<QemuBinary> {
+  const isOwn = qemu === undefined && managerPackages === undefined;
+  const all = isOwn ? await qemuBinaries(signal) : [];
   const own = all.find((each) => !each.path.startsWith(cacheDirectory()));
   return chooseQemu(qemu ?? own?.path, signal);
 }

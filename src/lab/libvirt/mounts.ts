@@ -12,6 +12,7 @@ import { managerOfGuests } from '../plan.ts';
 import { processesInNamespaces, startDetached } from '../processes.ts';
 import { labHost } from '../state.ts';
 import type { Lab, LabHost } from '../state.ts';
+import { LIBVIRT_PARTS } from './packages.ts';
 
 /**
  * libvirt has fixed places below /etc, /var and /run. Each host of a lab with libvirt has mounts of its own there, and a
@@ -26,13 +27,13 @@ const START_MS = 10_000;
 export const OWN_PLACES = ['etc/libvirt', 'var', 'run', 'etc/passwd', 'etc/group'] as const;
 
 /**
- * $1: the host's own tree, $2: its name, $3: is made once all is mounted, then the directories that stay as they are, also
- * below /var and /run.
+ * $1: the host's own tree, $2: its name, $3: is made once all is mounted, $4: unpacked packages of libvirt, or nothing, then
+ * the directories that stay as they are, also below /var and /run.
  */
 const SCRIPT = `
 set -e
-own=$1 name=$2 ready=$3
-shift 3
+own=$1 name=$2 ready=$3 packages=$4
+shift 4
 mount --make-rprivate /
 mount -t tmpfs -o mode=0700 tmpfs /mnt
 index=0
@@ -51,6 +52,9 @@ for kept; do
   mount --rbind "/mnt/$index" "$kept"
 done
 umount -R /mnt
+if [ -n "$packages" ]; then
+  for part in ${LIBVIRT_PARTS.join(' ')}; do mount --bind "$packages/$part" "/$part"; done
+fi
 hostname "$name"
 : >"$ready"
 exec sleep infinity
@@ -63,7 +67,8 @@ export function ownTree(host: Pick<LabHost, 'dir'>): string {
 /** Files that hosts see as this machine has them: the lab, the images of guests, and Godwit itself. */
 function keptDirectories(lab: Lab): string[] {
   const source = fileURLToPath(new URL('../../..', import.meta.url));
-  const all = [lab.dir, cacheDirectory(), source, path.dirname(process.execPath)];
+  const { dir, managerPackages = dir } = lab;
+  const all = [dir, cacheDirectory(), source, path.dirname(process.execPath), managerPackages];
   return all
     .map((each) => path.resolve(each))
     .filter((each) => /^\/(var|run)\//.test(each) && existsSync(each));
@@ -77,7 +82,8 @@ export async function makeMounts(
 ): Promise<void> {
   const member = labHost(lab, host);
   const ready = path.join(member.dir, 'mounts.ready');
-  const words = [ownTree(member), host, ready, ...keptDirectories(lab)];
+  const own = [ownTree(member), host, ready, lab.managerPackages ?? ''];
+  const words = [...own, ...keptDirectories(lab)];
   const argv = ['unshare', '--mount', '--uts', 'bash', '-c', SCRIPT, KEEPER, ...words];
   const logFile = path.join(member.dir, 'mounts.log');
   const started = await startDetached(inHost(lab, host, argv), {

@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { LIBVIRT_PARTS, libvirtProgram } from '../../../../src/lab/libvirt/packages.ts';
 
 /** What a daemon of libvirt has of the file system as its own, and how it is configured there. */
 
@@ -65,9 +66,6 @@ export function logOf({ root }: Daemon): string {
   }
 }
 
-/** Where a daemon finds its own drivers and descriptions, beside what it links to. */
-const PARTS = ['usr/share/libvirt', 'usr/lib/x86_64-linux-gnu/libvirt'];
-
 /** How the libvirt of unpacked packages takes the place of this machine's, among the mounts of one daemon. */
 export function otherLibvirt(
   packages: string,
@@ -76,10 +74,9 @@ export function otherLibvirt(
   // They may lie below /var, which the daemon has of its own.
   const own = path.join(root, 'packages');
   mkdirSync(own, { recursive: true });
-  const parts = PARTS.map((part) => `mount --bind ${own}/${part} /${part}`);
-  const libraries = `LD_LIBRARY_PATH=${own}/usr/lib/x86_64-linux-gnu`;
+  const parts = LIBVIRT_PARTS.map((part) => `mount --bind ${own}/${part} /${part}`);
   return {
     seen: [`mount --bind ${packages} ${own}`, ...parts],
-    program: `env ${libraries} ${own}/usr/sbin/libvirtd`,
+    program: libvirtProgram(own, 'sbin', ['libvirtd']).join(' '),
   };
 }
