@@ -22,6 +22,7 @@ import {
 import { labUp, withContainers } from '../src/lab/up.ts';
 import { agentContract } from '../src/protocol/contract.ts';
 import { labCensus } from '../src/lab/witness/census.ts';
+import { madeNamespaces } from '../src/lab/witness/containers.ts';
 import { seenQemus } from '../src/lab/witness/qemus.ts';
 import { client } from '../src/rpc/client.ts';
 import type { Api, Client } from '../src/rpc/client.ts';
@@ -98,14 +99,20 @@ export class Stage {
       if (mounts) await startAgents(lab, withContainers(undefined, boxes), undefined);
       return new Stage(lab, await bareHosts(lab), localDisks ? DISKS : undefined);
     } catch (error) {
-      await takeDown(name);
+      await labDown(name);
       throw error;
     }
   }
 
   async close(): Promise<void> {
     for (const each of this.#clients.values()) each.close();
-    await takeDown(this.lab.name);
+    const { lab } = this;
+    const made = (await Promise.all(lab.hosts.map((host) => madeNamespaces(lab, host)))).flat();
+    await labDown(lab.name);
+    if (made.length === 0) return;
+    const there = new Set((await runCommand(['ip', 'netns', 'list'])).split(/\s+/));
+    const left = made.filter((name) => there.has(name));
+    if (left.length > 0) throw new Error(`namespaces are left: ${left.join(' ')}`);
   }
 
   agent(host: string): AgentApi {
@@ -226,23 +233,13 @@ async function mountSmall(directory: string, mib: number): Promise<void> {
   await runCommand(['mount', '-t', 'tmpfs', '-o', options, 'faults', directory]);
 }
 
-async function takeDown(name: string): Promise<void> {
-  const mounts = await runCommand(['cat', '/proc/mounts']);
-  const below = `${labDirectory(name)}/`;
-  for (const line of mounts.split('\n').toReversed()) {
-    const [, at = ''] = line.split(' ');
-    if (at.startsWith(below)) await runCommand(['umount', '-l', at]);
-  }
-  await labDown(name);
-}
-
 /** Takes down what a run that was killed has left; what another lane or run builds just now is none of it. */
 async function clearDebris(): Promise<void> {
   for (const name of await labNames()) {
     if (!name.startsWith(PREFIX)) continue;
     const state = await readLabState(name).catch(() => undefined);
     const living = state === undefined ? await isFresh(name) : isAlive(state.builder);
-    if (!living) await takeDown(name);
+    if (!living) await labDown(name);
   }
 }
 

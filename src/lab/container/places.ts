@@ -58,12 +58,14 @@ export async function keepMounts(lab: Lab): Promise<(stateDir: string) => Contai
   });
 }
 
-/** Ends every container of a lab's hosts, with its mounts and namespaces; before the lab's directory goes. */
+/**
+ * Ends every container of a lab's hosts, with its mounts and namespaces, and unmounts what else is mounted below the lab's
+ * directory; before that goes. In this order: the records name the namespaces, and may lie on one of those mounts.
+ */
 export async function removeContainers(lab: string, dir: string): Promise<void> {
   const hosts = await readdir(path.join(dir, 'hosts')).catch(() => []);
   const states = hosts.map((host) => path.join(dir, 'hosts', host, 'state'));
   const used = states.filter((each) => existsSync(runcRoot(each)));
-  if (used.length === 0) return;
   const own = new Set<string>();
   for (const stateDir of used) {
     const names = await labRunc(runcRoot(stateDir), ['list', '-q']).catch(() => '');
@@ -76,7 +78,8 @@ export async function removeContainers(lab: string, dir: string): Promise<void> 
     .split('\n')
     .map((line) => line.split(' ')[4] ?? '')
     .filter((at) => at.startsWith(`${dir}/`));
-  for (const at of mounts.toReversed()) await runCommand(['umount', at]);
+  for (const at of mounts.toReversed()) await runCommand(['umount', '-l', at]);
+  if (used.length === 0) return;
   const there = (await runCommand(['ip', 'netns', 'list'])).split('\n');
   for (const netns of there.map((line) => line.split(' ')[0] ?? '')) {
     if (!own.has(netns) && !netns.startsWith(containerNetns(lab, ''))) continue;

@@ -5,6 +5,7 @@ import { parseStat } from '../../host/process.ts';
 import { runCommand } from '../command.ts';
 import { labRunc } from '../container/launch.ts';
 import { runcRoot } from '../container/places.ts';
+import { inLab } from '../entry.ts';
 import { labHost } from '../state.ts';
 import type { Lab } from '../state.ts';
 
@@ -29,7 +30,17 @@ export async function containerRunsOn(lab: Lab, name: string): Promise<string[]>
   return found.flat();
 }
 
-/** What containers that have left leave on a host: mounts, links, directories. */
+/**
+ * The network namespaces that migrations made for containers of a host. The kernel keeps an id there of each one that has
+ * had a link to it, also once the link is gone.
+ */
+export async function madeNamespaces(lab: Lab, host: string): Promise<string[]> {
+  const { namespace } = labHost(lab, host);
+  const named = await runCommand(inLab(lab.entry, ['ip', '-n', namespace, 'netns', 'list']));
+  return [...named.matchAll(/^(godwit-[0-9a-f]+) \(id: \d+\)/gm)].map(([, name = '']) => name);
+}
+
+/** What containers that have left leave on a host: mounts, links, namespaces, directories. */
 export async function containerLeftovers(lab: Lab, host: string): Promise<string[]> {
   const { stateDir, namespace } = labHost(lab, host);
   const mounts = (await readFile('/proc/self/mountinfo', 'utf8'))
@@ -42,6 +53,7 @@ export async function containerLeftovers(lab: Lab, host: string): Promise<string
   return [
     ...mounts.map((at) => `mount ${at}`),
     ...(links ?? []).map((link) => `link ${link}`),
+    ...(await madeNamespaces(lab, host)).map((name) => `namespace ${name}`),
     ...own.map((each) => `directory containers/${each}`),
   ];
 }
