@@ -55,8 +55,10 @@ export class ParsedRows<T> {
     this.#known.delete(key);
   }
 
-  /** Forgets the rows that are there no more. */
-  keep(keys: ReadonlySet<string>): void {
-    for (const key of this.#known.keys()) if (!keys.has(key)) this.#known.delete(key);
+  /** Forgets the rows that are there no more. As many as are known are those. */
+  keep(keys: readonly string[]): void {
+    if (keys.length === this.#known.size) return;
+    const there = new Set(keys);
+    for (const key of this.#known.keys()) if (!there.has(key)) this.#known.delete(key);
   }
 }

@@ -95,7 +95,6 @@ const GUEST_COLUMNS = ['host', 'name', 'uuid', 'state', 'changed_at', 'epoch'] a
 
 async function hostRows(db: Db, known: ParsedRows<HostInfo>, nowMs: number) {
   const rows = await db.selectFrom('hosts').select(HOST_COLUMNS).orderBy('name').execute();
-  known.keep(new Set(rows.map(({ name }) => name)));
   const fresh = rows.filter((row) => known.isNew(row.name, row)).map(({ name }) => name);
   for (const names of inParts(fresh)) {
     const query = db.selectFrom('hosts').select(['name', 'info', 'changed_at', 'epoch']);
@@ -104,27 +103,34 @@ async function hostRows(db: Db, known: ParsedRows<HostInfo>, nowMs: number) {
       else known.read(row.name, row, row.info, nowMs);
     }
   }
+  known.keep(rows.map(({ name }) => name));
   return rows;
 }
 
 type GuestKeys = Pick<GuestRow, (typeof GUEST_COLUMNS)[number]>;
 
-const keyOf = (row: Pick<GuestRow, 'host' | 'name' | 'uuid'>): string =>
-  `${row.host} ${identityOf(row)}`;
+/** Its texts are long, and are made once for each row. */
+interface Keyed {
+  readonly row: GuestKeys;
+  readonly identity: string;
+  readonly key: string;
+}
 
-async function guestRows(
-  db: Db,
-  known: ParsedRows<GuestInfo>,
-  nowMs: number,
-): Promise<GuestKeys[]> {
-  const rows = await db.selectFrom('guests').select(GUEST_COLUMNS).orderBy('name').execute();
-  known.keep(new Set(rows.map(keyOf)));
-  const fresh = rows.filter((row) => known.isNew(keyOf(row), row)).map(({ name }) => name);
+function keyed(row: GuestKeys): Keyed {
+  const identity = identityOf(row);
+  return { row, identity, key: `${row.host} ${identity}` };
+}
+
+async function guestRows(db: Db, known: ParsedRows<GuestInfo>, nowMs: number): Promise<Keyed[]> {
+  const query = db.selectFrom('guests').select(GUEST_COLUMNS).orderBy('name');
+  const rows = (await query.execute()).map(keyed);
+  const fresh = rows.filter(({ key, row }) => known.isNew(key, row)).map(({ row }) => row.name);
   for (const names of inParts([...new Set(fresh)])) {
-    const query = db.selectFrom('guests').select([...GUEST_COLUMNS, 'info']);
-    for (const row of await query.where('name', 'in', names).execute())
-      known.read(keyOf(row), row, row.info, nowMs);
+    const texts = db.selectFrom('guests').select([...GUEST_COLUMNS, 'info']);
+    for (const row of await texts.where('name', 'in', names).execute())
+      known.read(keyed(row).key, row, row.info, nowMs);
   }
+  known.keep(rows.map(({ key }) => key));
   return rows;
 }
 
@@ -133,19 +139,32 @@ function* inParts(names: readonly string[]): Generator<string[]> {
 }
 
 function reported(
-  rows: readonly GuestKeys[],
+  rows: readonly Keyed[],
   known: ParsedRows<GuestInfo>,
   nowMs: number,
 ): SnapshotGuest[] {
-  const byIdentity = Map.groupBy(rows, identityOf);
-  return rows.flatMap((row) => {
-    const info = known.valueOf(keyOf(row));
+  const claims = claimedTwice(rows);
+  return rows.flatMap(({ row: { host }, identity, key }) => {
+    const info = known.valueOf(key);
     if (info === undefined) return [];
-    const claims = byIdentity.get(identityOf(row)) ?? [];
+    const all = claims.get(identity) ?? [];
     const claimedBy = claimants(
-      claims.map((each) => ({ ...each, info: known.textOf(keyOf(each)) ?? '{}' })),
+      all.map((each) => ({ ...each.row, info: known.textOf(each.key) ?? '{}' })),
       nowMs,
     );
-    return [{ host: row.host, claimedBy, info }];
+    return [{ host, claimedBy, info }];
   });
+}
+
+/** By identity, the guests that several hosts have: of a fleet they are few. */
+function claimedTwice(rows: readonly Keyed[]): Map<string, Keyed[]> {
+  const first = new Map<string, Keyed>();
+  const several = new Map<string, Keyed[]>();
+  for (const each of rows) {
+    const { identity } = each;
+    const before = first.get(identity);
+    if (before === undefined) first.set(identity, each);
+    else several.set(identity, [...(several.get(identity) ?? [before]), each]);
+  }
+  return several;
 }

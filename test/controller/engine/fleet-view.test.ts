@@ -83,6 +83,8 @@ test('a guest that was reported anew, that came or that went is so in the next l
   assert.equal(changed.guests.get('g1'), before.guests.get('g1'));
   assert.deepEqual(changed.guests.get('g2')?.at, [{ host: 'c', state: 'running' }]);
   assert.deepEqual(changed.labels.get('g2'), labels);
+  const stopped = memory.of([reports('g1', 'a', { state: 'stopped' }), second]);
+  assert.deepEqual(stopped.guests.get('g1')?.at, [{ host: 'a', state: 'stopped' }]);
   const doubled = memory.of([first, { ...first, host: 'b' }, second]);
   assert.deepEqual(
     doubled.guests.get('g1')?.at.map((each) => each.host),
