@@ -12,7 +12,7 @@ import { managerOfGuests } from '../plan.ts';
 import { processesInNamespaces, startDetached } from '../processes.ts';
 import { labHost } from '../state.ts';
 import type { Lab, LabHost } from '../state.ts';
-import { LIBVIRT_PARTS } from './packages.ts';
+import { LIBVIRT_PARTS, QEMU_MODULES } from './packages.ts';
 
 /**
  * libvirt has fixed places below /etc, /var and /run. Each host of a lab with libvirt has mounts of its own there, and a
@@ -55,6 +55,7 @@ umount -R /mnt
 if [ -n "$packages" ]; then
   for part in ${LIBVIRT_PARTS.join(' ')}; do mount --bind "$packages/$part" "/$part"; done
 fi
+if [ -d /${QEMU_MODULES} ]; then mount -t tmpfs -o mode=0755 tmpfs /${QEMU_MODULES}; fi
 hostname "$name"
 : >"$ready"
 exec sleep infinity

@@ -9,6 +9,12 @@ const LIBRARIES = 'usr/lib/x86_64-linux-gnu';
 /** Where its daemon finds its drivers and descriptions, beside what it links to. */
 export const LIBVIRT_PARTS = ['usr/share/libvirt', `${LIBRARIES}/libvirt`] as const;
 
+/**
+ * Of the machine's QEMU. One of a prefix looks there too for what it lacks, while libvirt asks what it is able to do, and
+ * ends at a module of another version.
+ */
+export const QEMU_MODULES = `${LIBRARIES}/qemu`;
+
 /** The command line that runs a program of libvirt: of these packages, or the machine's own where there are none. */
 export function libvirtProgram(
   packages: string | undefined,
