@@ -12,13 +12,10 @@ import {
 import path from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import type { DiskRequest } from '../../src/lab/guest/disks.ts';
-import { startLibvirtd } from '../../src/lab/libvirt/daemon.ts';
 import { domainStates, startDomain, stopDomain } from '../../src/lab/libvirt/guest.ts';
 import { ownTree } from '../../src/lab/libvirt/mounts.ts';
-import { processesInNamespaces, signalProcess } from '../../src/lab/processes.ts';
-import type { LabProcess } from '../../src/lab/processes.ts';
 import { labHost } from '../../src/lab/state.ts';
-import { until } from '../until.ts';
+import { processesOf, restartLibvirtd } from './support/libvirt-daemon.ts';
 import { begin, move, reportAtEnd } from './support/moves.ts';
 import { openWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
@@ -51,14 +48,8 @@ describe('a guest of libvirt whose QEMU does not run as root', () => {
     assert.deepEqual(await usersOfQemu(), [USER]);
   }
 
-  async function processes(host: string, program: RegExp): Promise<LabProcess[]> {
-    const inode = world.lab.namespaces[labHost(world.lab, host).namespace];
-    const all = await processesInNamespaces(new Set(inode === undefined ? [] : [inode]));
-    return all.filter(({ argv }) => program.test(argv[0] ?? ''));
-  }
-
   async function usersOfQemu(): Promise<number[]> {
-    const all = await Promise.all(HOSTS.map((host) => processes(host, /qemu-system/)));
+    const all = await Promise.all(HOSTS.map((host) => processesOf(world.lab, host, /qemu-system/)));
     const found = await Promise.all(all.flat().map(({ pid }) => stat(`/proc/${pid}`)));
     return found.map(({ uid }) => uid);
   }
@@ -75,13 +66,7 @@ describe('a guest of libvirt whose QEMU does not run as root', () => {
     await writeFile(file, now);
     await intoGroupOfKvm(path.join(ownTree(member), 'etc/group'));
     for (let above = member.dir; above !== '/'; above = path.dirname(above)) await passable(above);
-    for (const { pid } of await processes(host, /libvirtd$/)) {
-      signalProcess(pid, 'SIGTERM');
-    }
-    await until('libvirtd to end', 20_000, async () =>
-      (await processes(host, /libvirtd$/)).length === 0 ? true : undefined,
-    );
-    await startLibvirtd(lab, host);
+    await restartLibvirtd(lab, host);
   }
 
   /** As distributions have it: libvirt asks QEMU anew each time where it has KVM and its user has not. */

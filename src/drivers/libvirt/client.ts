@@ -1,6 +1,7 @@
 import { CALL_MS, denied, LibvirtConnection, LibvirtRefusal } from './rpc/connection.ts';
 import type { Credentials, Listener } from './rpc/connection.ts';
 import { addressOf } from './rpc/address.ts';
+import { logIn } from './rpc/login.ts';
 import { XdrReader, XdrWriter } from '../../xdr.ts';
 import { decodeParams, encodeParams } from './rpc/params.ts';
 import type { Params, SentParams } from './rpc/params.ts';
@@ -14,7 +15,6 @@ const PROC = {
   byName: 23,
   byUuid: 24,
   setAutostart: 29,
-  authList: 66,
   isPersistent: 151,
   libVersion: 157,
   abortJob: 164,
@@ -38,13 +38,13 @@ const DENIED = [29, 45, 88];
 /** Where a domain ended between two calls. */
 export const HAS_LEFT = [NO_DOMAIN, OPERATION_INVALID];
 
-const AUTH_NONE = 0;
-const MOST_AUTH = 20;
 const MOST_DOMAINS = 16_384;
 const MOST_TEXT = 4_194_304;
 const MOST_NAME = 65_536;
 const METADATA_ELEMENT = 2;
 const LIVE = 1;
+/** VIR_DOMAIN_XML_INACTIVE */
+const INACTIVE = 2;
 const ACTIVE = 1;
 const COMPLETED = 1;
 const KEEP_COMPLETED = 2;
@@ -98,13 +98,7 @@ export class LibvirtClient {
     const connection = await LibvirtConnection.open(uri, credentials, signal);
     try {
       const client = new LibvirtClient(connection);
-      const types = await client.ask(PROC.authList, new XdrWriter(), signal);
-      // Where polkit or SASL is asked for, root's connection to a unix socket has none.
-      const auth = types.list(MOST_AUTH, () => types.int32());
-      if (auth.length > 0 && !auth.includes(AUTH_NONE)) {
-        const message = 'it wants SASL or polkit, which Godwit does not speak';
-        throw denied(uri, message);
-      }
+      await logIn((procedure, body) => client.ask(procedure, body, signal), uri, credentials.auth);
       const words = new XdrWriter().optionalString(addressOf(uri).name).uint32(0);
       await client.ask(PROC.open, words, signal);
       return client;
@@ -153,6 +147,12 @@ export class LibvirtClient {
   /** What it runs as now. */
   async xml(domain: Domain, signal: AbortSignal): Promise<string> {
     const answer = await this.ask(PROC.xml, writeDomain(domain).uint32(0), signal);
+    return answer.string(MOST_TEXT);
+  }
+
+  /** What it would run as the next time; of one that has a definition that lasts. */
+  async definition(domain: Domain, signal: AbortSignal): Promise<string> {
+    const answer = await this.ask(PROC.xml, writeDomain(domain).uint32(INACTIVE), signal);
     return answer.string(MOST_TEXT);
   }
 

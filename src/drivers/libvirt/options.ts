@@ -34,6 +34,8 @@ export const libvirtOptions = z.strictObject({
       ca: z.string().max(4096).default('/etc/pki/CA/cacert.pem'),
       cert: z.string().max(4096).default('/etc/pki/libvirt/clientcert.pem'),
       key: z.string().max(4096).default('/etc/pki/libvirt/private/clientkey.pem'),
+      /** Users and passwords for daemons that want a login by SASL. */
+      auth: z.string().max(4096).default('/etc/libvirt/auth.conf'),
     })
     .prefault({}),
 });

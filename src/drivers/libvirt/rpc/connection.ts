@@ -35,6 +35,8 @@ export interface Credentials {
   readonly ca: string;
   readonly cert: string;
   readonly key: string;
+  /** The file with users and passwords for daemons that want a login. */
+  readonly auth?: string | undefined;
 }
 
 interface Pending {
@@ -268,31 +270,26 @@ export function notConnected(uri: string, error: NodeJS.ErrnoException): Error {
 const REACH: Readonly<Record<LibvirtAddress['kind'], { none: string; denied: string }>> = {
   unix: {
     none: 'Check that libvirt runs there (`systemctl status libvirtd`, or virtqemud), and that Godwit reaches it.',
-    denied:
-      'Run the agent as root, or as a user that may use that socket; Godwit speaks neither SASL nor polkit.',
+    denied: 'Run the agent as root, or as a user that may use that socket.',
   },
   tcp: {
     none: 'Check that libvirt listens there (`systemctl status libvirtd-tcp.socket`, or virtproxyd-tcp.socket), and that no firewall is between.',
     denied:
-      'Use qemu+tls, or set `auth_tcp = "none"` in libvirtd.conf there; Godwit speaks neither SASL nor polkit.',
+      'Use qemu+tls, or set `auth_tcp = "none"` in libvirtd.conf there: Godwit logs in over TLS or a unix socket alone.',
   },
   tls: {
     none: 'Check that libvirt listens there (`systemctl status libvirtd-tls.socket`, or virtproxyd-tls.socket), and that each end takes the other’s certificate (`tls_allowed_dn_list`, CA).',
-    denied:
-      'Set `auth_tls = "none"` in libvirtd.conf there: certificates decide then; Godwit speaks neither SASL nor polkit.',
+    denied: 'Set `auth_tls = "none"` in libvirtd.conf there: certificates decide then.',
   },
 };
 
-export function denied(uri: string, reason: string): Error {
+const hintsOf = (uri: string): { none: string; denied: string } => REACH[addressOf(uri).kind];
+
+export function denied(uri: string, reason: string, hint = hintsOf(uri).denied): Error {
   const facts = { manager: 'libvirt', address: uri, what: 'a connection', reason };
-  const hint = REACH[addressOf(uri).kind].denied;
   return godwitError('GODWIT_MANAGER_DENIED', facts, { hint });
 }
 
-export function unreachable(
-  uri: string,
-  reason: string,
-  hint = REACH[addressOf(uri).kind].none,
-): Error {
+export function unreachable(uri: string, reason: string, hint = hintsOf(uri).none): Error {
   return godwitError('GODWIT_UNREACHABLE', { peer: 'libvirt', address: uri, reason }, { hint });
 }

@@ -1,0 +1,140 @@
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { XdrWriter } from '../../../xdr.ts';
+import type { XdrReader } from '../../../xdr.ts';
+import { addressOf } from './address.ts';
+import { secretIn } from './auth-file.ts';
+import { denied, LibvirtRefusal } from './connection.ts';
+import { finalMessage, firstMessage, isProved, SCRAM_HASHES, ScramError } from './scram.ts';
+import type { ScramMechanism, Secret } from './scram.ts';
+
+/**
+ * The login that a daemon wants of whoever connects (`auth_unix_rw`, `auth_tls`): none, the word of polkit, or SASL with the
+ * user and password of libvirt's own file. By the numbers of libvirt's remote_protocol.x.
+ */
+
+const PROC = { list: 66, saslInit: 67, saslStart: 68, saslStep: 69, polkit: 70 } as const;
+const AUTH = { none: 0, sasl: 1, polkit: 2 } as const;
+const MOST_AUTH = 20;
+const MOST_DATA = 65_536;
+const MOST_NAMES = 4096;
+const NONCE_BYTES = 18;
+
+const FILE =
+  'Put a user of it into that file as libvirt’s own clients have it (`[credentials-NAME]`, `[auth-libvirt-HOST]`), which only the agent’s user may read.';
+const POLKIT =
+  'Let polkit allow `org.libvirt.unix.manage` to the agent’s user there by a rule, or run the agent as root, whom libvirt does not ask.';
+const OTHERS =
+  'Let libvirt offer SCRAM-SHA-256, or PLAIN, there (`mech_list` in /etc/sasl2/libvirt.conf), or take `auth_unix_rw = "none"`, or certificates with `auth_tls = "none"`.';
+
+export type Ask = (procedure: number, body: XdrWriter) => Promise<XdrReader>;
+
+/** GODWIT_MANAGER_DENIED where the daemon does not take it, or wants what Godwit does not speak. */
+export async function logIn(ask: Ask, uri: string, authFile: string | undefined): Promise<void> {
+  const types = await ask(PROC.list, new XdrWriter());
+  const wanted = types.list(MOST_AUTH, () => types.int32());
+  // Where polkit is asked for, root's connection to a unix socket has none.
+  if (wanted.length === 0 || wanted.includes(AUTH.none)) return;
+  if (wanted.includes(AUTH.polkit)) return byPolkit(ask, uri);
+  if (wanted.includes(AUTH.sasl)) return bySasl(ask, uri, authFile);
+  throw denied(
+    uri,
+    `it wants a login of the kinds ${wanted.join(', ')}, which Godwit does not know`,
+  );
+}
+
+/** polkit knows the user by the socket: there is nothing to send. */
+async function byPolkit(ask: Ask, uri: string): Promise<void> {
+  await orDenied(ask(PROC.polkit, new XdrWriter()), uri, 'polkit does not allow it', POLKIT);
+}
+
+async function bySasl(ask: Ask, uri: string, authFile: string | undefined): Promise<void> {
+  const address = addressOf(uri);
+  // libvirt wants a login that encrypts there, and the password would be for all to read.
+  if (address.kind === 'tcp') throw denied(uri, 'it wants SASL without TLS below');
+  const offered = (await ask(PROC.saslInit, new XdrWriter())).string(MOST_NAMES);
+  const mechanism = chosenOf(offered.split(/[ ,]+/));
+  if (mechanism === undefined) {
+    throw denied(
+      uri,
+      `it wants SASL by ${offered.slice(0, 200)}, which Godwit does not speak`,
+      OTHERS,
+    );
+  }
+  const host = address.kind === 'unix' ? 'localhost' : address.host;
+  const secret = await secretFor(host, authFile);
+  if (secret === undefined) {
+    throw denied(uri, `it wants SASL, and ${authFile ?? 'no file'} has no user for ${host}`, FILE);
+  }
+  const why = `it does not take ${secret.user} of ${authFile ?? 'no file'} by ${mechanism}`;
+  await orDenied(exchange(ask, mechanism, secret), uri, why, FILE);
+}
+
+type Mechanism = ScramMechanism | 'PLAIN';
+
+function chosenOf(offered: readonly string[]): Mechanism | undefined {
+  const known = [...(Object.keys(SCRAM_HASHES) as ScramMechanism[]), 'PLAIN'] as const;
+  return known.find((each) => offered.includes(each));
+}
+
+/** What cannot be read has none. */
+async function secretFor(host: string, file: string | undefined): Promise<Secret | undefined> {
+  if (file === undefined) return undefined;
+  const text = await readFile(file, 'utf8').catch(() => '');
+  return secretIn(text, host);
+}
+
+interface Said {
+  readonly isOver: boolean;
+  readonly text: string;
+}
+
+async function exchange(ask: Ask, mechanism: Mechanism, secret: Secret): Promise<void> {
+  const start = (text: string): Promise<Said> =>
+    said(ask(PROC.saslStart, withText(new XdrWriter().string(mechanism), text)));
+  const step = (text?: string): Promise<Said> =>
+    said(ask(PROC.saslStep, withText(new XdrWriter(), text)));
+  if (mechanism === 'PLAIN') {
+    const { isOver } = await start(`\0${secret.user}\0${secret.password}`);
+    if (!isOver) throw new ScramError('it wants more than a user and a password');
+    return;
+  }
+  const nonce = randomBytes(NONCE_BYTES).toString('base64');
+  const { text: challenge } = await start(firstMessage(secret, nonce));
+  const { message, signature } = await finalMessage(mechanism, secret, { nonce, challenge });
+  const last = await step(message);
+  if (!isProved(last.text, signature)) throw new ScramError('it does not know the password itself');
+  if (!last.isOver && !(await step()).isOver) throw new ScramError('it does not come to an end');
+}
+
+/** Nothing is not the same as empty. */
+function withText(body: XdrWriter, text: string | undefined): XdrWriter {
+  const bytes = Buffer.from(text ?? '');
+  // An array of characters, of which XDR makes a word each.
+  return body.int32(text === undefined ? 1 : 0).uint32(bytes.length, ...bytes);
+}
+
+async function said(asked: Promise<XdrReader>): Promise<Said> {
+  const answer = await asked;
+  const isOver = answer.int32() !== 0;
+  answer.int32();
+  const bytes = answer.list(MOST_DATA, () => answer.int32() & 0xff);
+  const text = Buffer.from(bytes).toString('utf8');
+  // libvirt's SASL may end its texts as C does.
+  return { isOver, text: text.replaceAll('\0', '') };
+}
+
+/** Whatever the daemon refuses here is a denial, with its words. */
+async function orDenied(
+  work: Promise<unknown>,
+  uri: string,
+  why: string,
+  hint: string,
+): Promise<void> {
+  try {
+    await work;
+  } catch (thrown) {
+    if (!(thrown instanceof LibvirtRefusal) && !(thrown instanceof ScramError)) throw thrown;
+    throw denied(uri, `${why}: ${thrown.message}`, hint);
+  }
+}

@@ -1,0 +1,77 @@
+import { createHash, createHmac, pbkdf2, timingSafeEqual } from 'node:crypto';
+import { promisify } from 'node:util';
+
+/** The client's part of SCRAM (RFC 5802, RFC 7677), without channel binding: the password does not leave this host. */
+
+const derived = promisify(pbkdf2);
+
+/** By their names as mechanisms of SASL, those that are best first. */
+export const SCRAM_HASHES = {
+  'SCRAM-SHA-512': 'sha512',
+  'SCRAM-SHA-256': 'sha256',
+  'SCRAM-SHA-1': 'sha1',
+} as const;
+export type ScramMechanism = keyof typeof SCRAM_HASHES;
+
+/** RFC 7677 wants 4096 at least; a server that asks for more than that keeps this process busy. */
+const [LEAST_ROUNDS, MOST_ROUNDS] = [4096, 1_000_000];
+/** Base64 of "n,,": no channel binding. */
+const NO_BINDING = 'biws';
+
+export interface Secret {
+  readonly user: string;
+  readonly password: string;
+}
+
+/** Text that is not what the protocol says. */
+export class ScramError extends Error {
+  override readonly name = 'ScramError';
+}
+
+export function firstMessage({ user }: Pick<Secret, 'user'>, nonce: string): string {
+  return `n,,${bare(user, nonce)}`;
+}
+
+function bare(user: string, nonce: string): string {
+  const name = user.normalize('NFKC').replaceAll('=', '=3D').replaceAll(',', '=2C');
+  return `n=${name},r=${nonce}`;
+}
+
+/** What answers the server's first message, and what it has to prove itself by in its last one. */
+export async function finalMessage(
+  mechanism: ScramMechanism,
+  { user, password }: Secret,
+  { nonce, challenge }: { readonly nonce: string; readonly challenge: string },
+): Promise<{ readonly message: string; readonly signature: Buffer }> {
+  const { r = '', s = '', i = '' } = attributesOf(challenge);
+  if (!r.startsWith(nonce) || r.length === nonce.length)
+    throw new ScramError('its nonce is not ours');
+  const rounds = Number(i);
+  if (!Number.isInteger(rounds) || rounds < LEAST_ROUNDS || rounds > MOST_ROUNDS) {
+    throw new ScramError(`it asks for ${i.slice(0, 16)} rounds`);
+  }
+  const hash = SCRAM_HASHES[mechanism];
+  const hmac = (key: Buffer, text: string): Buffer => createHmac(hash, key).update(text).digest();
+  const { length } = createHash(hash).digest();
+  const words = password.normalize('NFKC');
+  const salted = await derived(words, Buffer.from(s, 'base64'), rounds, length, hash);
+  const clientKey = hmac(salted, 'Client Key');
+  const stored = createHash(hash).update(clientKey).digest();
+  const unproved = `c=${NO_BINDING},r=${r}`;
+  const all = `${bare(user, nonce)},${challenge},${unproved}`;
+  const signed = hmac(stored, all);
+  const proof = clientKey.map((byte, index) => byte ^ (signed[index] ?? 0));
+  const message = `${unproved},p=${Buffer.from(proof).toString('base64')}`;
+  return { message, signature: hmac(hmac(salted, 'Server Key'), all) };
+}
+
+/** Whether the server knows the password too, by its last message. */
+export function isProved(text: string, signature: Buffer): boolean {
+  const said = Buffer.from(attributesOf(text).v ?? '', 'base64');
+  return said.length === signature.length && timingSafeEqual(said, signature);
+}
+
+function attributesOf(text: string): Partial<Record<'r' | 's' | 'i' | 'v', string>> {
+  const parts = text.split(',').map((part) => [part.slice(0, 1), part.slice(2)] as const);
+  return Object.fromEntries(parts);
+}

@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { secretIn } from '../../../../src/drivers/libvirt/rpc/auth-file.ts';
+
+const FILE = `
+# Of the site.
+[credentials-fleet]
+authname = godwit
+password=a=b # c
+
+[credentials-old]
+username=fred
+password=123456
+
+[credentials-half]
+authname=nobody
+
+[auth-libvirt-b.example]
+credentials=fleet
+
+[auth-libvirt-10.0.0.3]
+credentials=half
+
+[auth-libvirt-default]
+credentials=old
+`;
+
+test('a user and a password are those of the host, or of all hosts', () => {
+  assert.deepEqual(secretIn(FILE, 'b.example'), { user: 'godwit', password: 'a=b # c' });
+  assert.deepEqual(secretIn(FILE, 'c.example'), { user: 'fred', password: '123456' });
+});
+
+test('a file that names none has none', () => {
+  assert.equal(secretIn(FILE, '10.0.0.3'), undefined);
+  for (const text of ['', '[auth-libvirt-default]\ncredentials=x', 'password=x', '\0[['])
+    assert.equal(secretIn(text, 'b.example'), undefined, text);
+});
