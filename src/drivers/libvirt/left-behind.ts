@@ -1,11 +1,12 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { CopiedDisk, ManagedOrder } from '../../migration/managed/task-sight.ts';
 import { godwitError } from '../../errors.ts';
-import type { LibvirtClient } from './client.ts';
+import type { Domain, LibvirtClient } from './client.ts';
 import { readDomain } from './domain-xml.ts';
 import type { DomainFacts } from './domain-xml.ts';
 import type { LibvirtEnds } from './ends.ts';
 import { isMigrating } from './job.ts';
-import { isLeftPaused, presence } from './whereabouts.ts';
+import { hasRun, isLeftPaused, presence, whereabouts } from './whereabouts.ts';
 
 /**
  * What a daemon that died in the middle of a move leaves behind, and libvirt never removes: a paused copy or a definition at
@@ -69,7 +70,10 @@ export function isPrivate(
   return !isShared && firmware?.nvram === undefined && tpm === undefined;
 }
 
-/** At the destination, where the guest stayed at its source and there was no definition of it before. Repeatable. */
+/**
+ * At the destination, where the guest stayed at its source and there was no definition of it before. The mark alone proves
+ * little: it may be as old as the migration, and whoever may change the domain may have written it. Repeatable.
+ */
 export async function endAtDestination(
   ends: LibvirtEnds,
   { id, to, guest }: Pick<ManagedOrder, 'id' | 'to' | 'guest'>,
@@ -87,7 +91,58 @@ export async function endAtDestination(
     const facts = { hypervisor: 'libvirt', host: to, command: 'undefine', reason };
     throw godwitError('GODWIT_HYPERVISOR', facts, { cause: thrown });
   }
-  await undefineAtRest(ends, there, signal);
+  const left = await ends.domain(there, signal);
+  if (left?.id !== -1) return;
+  const sights = [await ends.sight(ends.source, signal), await ends.sight(there, signal)] as const;
+  const { at, busy } = whereabouts(...sights, await ends.isMoving(signal));
+  if (at !== 'source' || busy !== false) {
+    const reason = `the daemons do not agree yet that it runs at its source, so a definition of it at ${to} stays`;
+    throw godwitError('GODWIT_TASK_FAILED', { guest, reason });
+  }
+  const why = hasRun(sights[1])
+    ? 'a guest of it has run there'
+    : await whyNotTheSame(ends.source, stayed.domain, await there.definition(left, signal), signal);
+  if (why === undefined) return undefineAtRest(ends, there, signal);
+  const reason = `a definition of ${guest} there is left to you, since ${why}`;
+  throw godwitError('GODWIT_HYPERVISOR', {
+    hypervisor: 'libvirt',
+    host: to,
+    command: 'undefine',
+    reason,
+  });
+}
+
+/** Why a definition says more than the guest's own at its source; undefined where nothing is lost with it. */
+async function whyNotTheSame(
+  source: LibvirtClient,
+  domain: Domain,
+  other: string,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  if (!(await source.isPersistent(domain, signal))) return 'the guest has none at its source';
+  const own = await source.definition(domain, signal);
+  return isSameMachine(own, other) ? undefined : 'it is of another machine than at its source';
+}
+
+/** By what makes the guest, and not by every word: each version of libvirt writes its own. */
+export function isSameMachine(one: string, other: string): boolean {
+  const [own, its] = [one, other].map((xml) => readDomain(xml).facts);
+  return own !== undefined && its !== undefined && isDeepStrictEqual(partsOf(own), partsOf(its));
+}
+
+function partsOf({
+  uuid,
+  machine,
+  memoryBytes,
+  vcpus,
+  firmware,
+  tpm,
+  nics,
+  disks,
+  networks,
+}: DomainFacts) {
+  const { arch, type, virtType } = machine;
+  return { uuid, arch, type, virtType, memoryBytes, vcpus, firmware, tpm, nics, disks, networks };
 }
 
 async function undefineAtRest(

@@ -20,7 +20,11 @@ const PAUSED_MIGRATION = 2;
 const PAUSED_STARTING_UP = 11;
 const PAUSED_POSTCOPY = 12;
 const PAUSED_POSTCOPY_FAILED = 13;
+const SHUTOFF_SHUTDOWN = 1;
+const SHUTOFF_DESTROYED = 2;
 const SHUTOFF_MIGRATED = 4;
+const SHUTOFF_SAVED = 5;
+const SHUTOFF_FROM_SNAPSHOT = 7;
 
 /** What one daemon says. `silent`: it does not answer. */
 export type Sight = DomainState | 'absent' | 'silent';
@@ -105,6 +109,21 @@ export function isLeftPaused(
     source.reason === PAUSED_MIGRATION &&
     destination.state === STATE.running &&
     destination.reason === RUNNING_MIGRATED
+  );
+}
+
+/**
+ * A domain that does not run has run there, as of its daemon's start: somebody ended it, or it moved on. What only began to
+ * arrive has crashed or failed, or its daemon does not know.
+ */
+export function hasRun(sight: Sight): boolean {
+  if (typeof sight === 'string' || sight.state !== STATE.shutoff) return false;
+  return (
+    sight.reason === SHUTOFF_SHUTDOWN ||
+    sight.reason === SHUTOFF_DESTROYED ||
+    sight.reason === SHUTOFF_MIGRATED ||
+    sight.reason === SHUTOFF_SAVED ||
+    sight.reason === SHUTOFF_FROM_SNAPSHOT
   );
 }
 

@@ -24,6 +24,8 @@ const ARRIVED = [1, 2] as const;
 const PAUSED = [3, 2] as const;
 const POSTCOPY = [3, 12] as const;
 const OFF = [5, 1] as const;
+/** Off since it failed to arrive. */
+const FAILED = [5, 6] as const;
 
 interface Daemon {
   /** Undefined: it does not know the guest. */
@@ -74,7 +76,8 @@ function answers(daemon: Daemon): Answers {
       return new XdrWriter();
     },
     212: () => {
-      const [is, reason] = isRunning ? (state ?? OFF) : OFF;
+      const isAsSaid = isRunning || state?.[0] === OFF[0];
+      const [is, reason] = isAsSaid ? (state ?? OFF) : OFF;
       return new XdrWriter().int32(is).int32(reason);
     },
     231: (asked) => {
@@ -178,12 +181,40 @@ describe('what a daemon that died leaves behind', () => {
   };
 
   test('at the destination of a guest that stayed: a definition that was not there before', async (t) => {
-    assert.deepEqual(await atDestination(t, {}, OFF), ['undefine']);
-    assert.deepEqual(await atDestination(t, { defined: 'yes' }, OFF), []);
-    assert.deepEqual(await atDestination(t, { persistent: 'no' }, OFF), []);
-    assert.deepEqual(await atDestination(t, { id: 'm-00000002' }, OFF), []);
-    assert.deepEqual(await atDestination(t, undefined, OFF), []);
+    assert.deepEqual(await atDestination(t, {}, FAILED), ['undefine']);
+    assert.deepEqual(await atDestination(t, { defined: 'yes' }, FAILED), []);
+    assert.deepEqual(await atDestination(t, { persistent: 'no' }, FAILED), []);
+    assert.deepEqual(await atDestination(t, { id: 'm-00000002' }, FAILED), []);
+    assert.deepEqual(await atDestination(t, undefined, FAILED), []);
     for (const state of [RUNS, PAUSED]) assert.deepEqual(await atDestination(t, {}, state), []);
+  });
+
+  /** What stands there stays, whatever the mark says. */
+  const left = async (
+    t: TestContext,
+    source: Omit<Daemon, 'did'>,
+    there: Omit<Daemon, 'did'>,
+    expected: object,
+  ): Promise<void> => {
+    const did: string[] = [];
+    const both = await ends(t, { ...source, mark: {}, did }, { ...there, did });
+    await assert.rejects(endAtDestination(both, ORDER, signal), expected);
+    assert.deepEqual(did, []);
+  };
+
+  test('no definition at the destination while the source’s copy waits: it may be the only whole one', async (t) => {
+    const unsure = { code: 'GODWIT_TASK_FAILED', retryable: true };
+    for (const state of [PAUSED, POSTCOPY]) await left(t, { state }, { state: FAILED }, unsure);
+  });
+
+  test('no definition of a guest that has run there since, of another machine, or where it is the only one', async (t) => {
+    const named = (message: RegExp) => ({ code: 'GODWIT_HYPERVISOR', retryable: false, message });
+    for (const reason of [1, 2, 4, 5, 7])
+      await left(t, { state: RUNS }, { state: [5, reason] }, named(/has run there/));
+    const other = { state: FAILED, devices: DISK };
+    await left(t, { state: RUNS }, other, named(/of another machine/));
+    const transient = { state: RUNS, isTransient: true };
+    await left(t, transient, { state: FAILED }, named(/has none at its source/));
   });
 
   test('a destination that does not answer is named, and not waited for', async (t) => {
