@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { readdir, rename } from 'node:fs/promises';
+import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { verifyGuest } from '../../src/lab/guest/talk.ts';
-import { POOL, virsh } from '../../src/lab/libvirt/daemon.ts';
+import { libvirtSocket, POOL, virsh } from '../../src/lab/libvirt/daemon.ts';
 import { domainStates, startDomain, stopDomain } from '../../src/lab/libvirt/guest.ts';
 import { ownFiles } from '../../src/lab/libvirt/mounts.ts';
 import { openProbe } from '../../src/lab/probe/probe.ts';
@@ -73,6 +74,23 @@ describe('a lab whose hosts have libvirt', () => {
     );
     await probe.stop();
     await stopDomain(lab, 'web1');
+    await assertNone();
+  });
+
+  test('is found by the socket of virtqemud where the daemon has no other one, and its guests move', async () => {
+    const { lab } = world;
+    await startDomain(lab, { name: 'web2', host: 'a', memoryBytes: 192 * MIB });
+    const own = libvirtSocket(labHost(lab, 'a'));
+    const modular = path.join(path.dirname(own), 'virtqemud-sock');
+    await rename(own, modular);
+    try {
+      assert.match(await godwit('a', 'guests'), /web2 +a +running .* libvirt tcg/);
+      await godwit('a', 'migrate', 'web2', '--to', 'b');
+    } finally {
+      await rename(modular, own);
+    }
+    assert.deepEqual(await domainStates(lab, 'web2'), [{ host: 'b', status: 'running' }]);
+    await stopDomain(lab, 'web2');
     await assertNone();
   });
 
