@@ -21,8 +21,9 @@ const BATCH = 64;
 /** Frames that are under way at once: a page that somebody waits for stands behind so many. */
 const WINDOW = 8;
 
-/** Pages that processes of a container may wait for at a time: each waits for one. */
-const MOST_WANTS = 65_536;
+/** Of each page: it has gone, or never had to; it is to go; somebody waits for it, too. */
+const GOES = 1;
+const WANTED = 2;
 
 /**
  * A container that may run at its destination while the rest of its memory is here, in the images of its dump. Each page goes
@@ -33,9 +34,10 @@ export class LateSource {
   readonly #context: HostContext;
   readonly #name: string;
   #setup: StreamSetup;
-  /** By the number of its file: 1 for each page that is to go. */
+  /** By the number of its file: GOES or WANTED for each page that is to go. */
   #left = new Map<number, Uint8Array>();
-  #wants: (readonly [file: number, page: number])[] = [];
+  /** Each page once: so they are never more than there are left. */
+  readonly #wants = new Set<readonly [file: number, page: number]>();
   #sender: PageSender | undefined;
   #sentBefore = 0;
   #underWay = 0;
@@ -125,9 +127,10 @@ export class LateSource {
   #take(sender: PageSender): void {
     this.#sender = sender;
     this.#underWay = 0;
-    this.#wants = [];
+    this.#wants.clear();
     this.#leftPages = 0;
-    for (const pages of this.#left.values()) for (const page of pages) this.#leftPages += page;
+    for (const pages of this.#left.values())
+      for (const page of pages) if (page === GOES) this.#leftPages += 1;
     sender.onFrame = (frame) => this.#hear(frame);
     this.#send(sender).catch((error: unknown) => {
       if (this.#sender === sender) this.#paused(toGodwitError(error).message);
@@ -138,8 +141,7 @@ export class LateSource {
     if (kind === KINDS.taken) this.#underWay -= 1;
     if (kind === KINDS.want) {
       this.#pageRequests += 1;
-      this.#wants.push([body.readUInt32LE(0), body.readUInt32LE(4)]);
-      if (this.#wants.length > MOST_WANTS) this.#paused('it waits for more pages than it may');
+      this.#want(body.readUInt32LE(0), body.readUInt32LE(4));
     }
     if (kind === KINDS.whole) {
       this.#isWhole = true;
@@ -148,16 +150,26 @@ export class LateSource {
     this.#wake?.();
   }
 
+  /** One that has gone, is asked for already, or is in no file is passed over. */
+  #want(file: number, page: number): void {
+    const left = this.#left.get(file);
+    if (left?.[page] !== GOES) return;
+    left[page] = WANTED;
+    this.#wants.add([file, page]);
+  }
+
   async #send(sender: PageSender): Promise<void> {
     const background = this.#inOrder();
     while (this.#sender === sender) {
-      while (this.#underWay >= WINDOW || (this.#wants.length === 0 && this.#leftPages === 0)) {
+      while (this.#underWay >= WINDOW || (this.#wants.size === 0 && this.#leftPages === 0)) {
         const { promise, resolve } = Promise.withResolvers<void>();
         this.#wake = resolve;
         await Promise.race([promise, sender.broken]);
         if (this.#sender !== sender) return;
       }
-      const [file, page] = this.#wants.shift() ?? background.next().value ?? [-1, -1];
+      const [wanted] = this.#wants;
+      if (wanted !== undefined) this.#wants.delete(wanted);
+      const [file, page] = wanted ?? background.next().value ?? [-1, -1];
       await this.#sendFrom(sender, file, page);
     }
   }
@@ -165,7 +177,7 @@ export class LateSource {
   /** First pages of what is left, file by file. */
   *#inOrder(): Generator<readonly [file: number, page: number], undefined> {
     for (const [file, pages] of this.#left) {
-      for (let page = pages.indexOf(1); page !== -1; page = pages.indexOf(1, page))
+      for (let page = pages.indexOf(GOES); page !== -1; page = pages.indexOf(GOES, page))
         yield [file, page];
     }
     return undefined;
@@ -175,7 +187,7 @@ export class LateSource {
   async #sendFrom(sender: PageSender, file: number, page: number): Promise<void> {
     const left = this.#left.get(file);
     let count = 0;
-    while (count < BATCH && left?.[page + count] === 1) count += 1;
+    while (count < BATCH && (left?.[page + count] ?? 0) > 0) count += 1;
     if (left === undefined || count === 0) return;
     left.fill(0, page, page + count);
     this.#leftPages -= count;
@@ -264,7 +276,7 @@ function noteMissing(pages: Map<number, Uint8Array>, { body }: Frame): void {
   for (let index = 0; index < (body.length - 8) * 8; index += 1) {
     if (((body[8 + (index >> 3)] ?? 0) & (1 << (index & 7))) === 0) continue;
     if (left === undefined || first + index >= left.length) throw new Error('a page of no file');
-    left[first + index] = 1;
+    left[first + index] = GOES;
   }
 }
 

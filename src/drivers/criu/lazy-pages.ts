@@ -35,6 +35,6 @@ async function pagesIn(images: string, file: number): Promise<number> {
 
 /** The number of a file of pages by its name. */
 export function pagesNumber(name: string): number | undefined {
-  const found = /^pages-(\d{1,9})\.img$/.exec(name)?.[1];
+  const found = /^pages-(0|[1-9]\d{0,8})\.img$/.exec(name)?.[1];
   return found === undefined ? undefined : Number(found);
 }

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { encodeFrame, FrameReader, KINDS, MAX_FRAME } from '../../../src/drivers/criu/frames.ts';
+import {
+  encodeFrame,
+  fileHead,
+  FrameReader,
+  KINDS,
+  MAX_FRAME,
+} from '../../../src/drivers/criu/frames.ts';
 
 test('reads back every frame, however the bytes are cut', () => {
   const kind = fc.constantFrom(...Object.values(KINDS));
@@ -38,4 +44,26 @@ test('takes any bytes without a crash, and refuses a frame that is longer than a
   const head = Buffer.alloc(5);
   head.writeUInt32LE(MAX_FRAME + 1, 1);
   assert.throws(() => new FrameReader().push(head), /a frame of/);
+});
+
+test('a peer names images as CRIU and runc do, and no file that Godwit has beside them', () => {
+  const named = (name: string): boolean =>
+    fileHead.safeParse({ name, bytes: 1, what: 'image' }).success;
+  const theirs = ['pages-1.img', 'tmpfs-dev-42.tar.gz.img', 'inventory.img', 'descriptors.json'];
+  for (const name of theirs) assert.ok(named(name), name);
+  for (const name of [
+    'pager.journal',
+    'pager.journal.new',
+    'pager.reading',
+    'pagers',
+    'pager.log',
+    'came-1.map',
+    'control-17',
+    'lazy-pages.socket',
+    'setup.json',
+    '.hidden.img',
+    '../up.img',
+    'a/b.img',
+  ])
+    assert.ok(!named(name), name);
 });
