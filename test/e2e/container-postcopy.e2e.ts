@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { z } from 'zod';
 import { systemClock } from '../../src/clock.ts';
 import { replay } from '../../src/drivers/criu/pager/journal.ts';
+import { pagersIn } from '../../src/drivers/criu/pager/one-pager.ts';
 import { startContainer } from '../../src/lab/container/start.ts';
 import { verifyGuest } from '../../src/lab/guest/talk.ts';
 import { signalProcess } from '../../src/lab/processes.ts';
@@ -22,8 +22,6 @@ import type { World } from './support/world.ts';
 const MIB = 1024 ** 2;
 const BOX = `late-${process.pid}`;
 const skip = process.getuid?.() === 0 ? false : 'CRIU and runc need root';
-
-const withPager = z.object({ pager: z.object({ pid: z.number() }) });
 
 describe('a container whose memory follows it', { skip }, () => {
   let world: World;
@@ -71,17 +69,17 @@ describe('a container whose memory follows it', { skip }, () => {
     await follow(world, from, id, ({ phase }) => phase === 'draining');
   }
 
-  function pager(): number {
+  function written(name: string): string {
     const { stateDir } = labHost(world.lab, to);
-    const file = path.join(stateDir, 'containers', BOX, 'record.json');
-    return withPager.parse(JSON.parse(readFileSync(file, 'utf8'))).pager.pid;
+    return readFileSync(path.join(stateDir, 'containers', BOX, 'in', 'images', name), 'utf8');
+  }
+
+  function pager(): number {
+    return pagersIn(written('pagers')).at(-1)?.pid ?? 0;
   }
 
   function keepers(): number[] {
-    const { stateDir } = labHost(world.lab, to);
-    const file = path.join(stateDir, 'containers', BOX, 'in', 'images', 'pager.journal');
-    const known = replay(readFileSync(file, 'utf8'), () => []);
-    return known.keepers.map(({ pid }) => pid);
+    return replay(written('pager.journal'), () => []).keepers.map(({ pid }) => pid);
   }
 
   test('moves there and back with its connection and its memory', async (t) => {

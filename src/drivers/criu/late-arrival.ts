@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
+import { systemClock } from '../../clock.ts';
 import { toGodwitError } from '../../errors.ts';
 import type { DestinationOptions, Listens, StreamSetup } from '../port/direct.ts';
 import { encodeFrame, FrameReader, hello, KINDS, write } from './frames.ts';
@@ -16,6 +17,8 @@ import { assertWaits } from './waiting-regions.ts';
 import type { Reported } from './watch.ts';
 
 const END_MS = 10_000;
+/** Until a record is written again that the disk had no room for. */
+const AGAIN_MS = 1000;
 
 /**
  * The rest of a container's memory, which comes while it runs here. What comes is written to the files of pages; the pager
@@ -43,11 +46,10 @@ export class LateArrival {
     this.#name = name;
     this.#options = options;
     this.#reported = reported;
-    const { records } = context;
     this.#pager = new PagerClient(this.#images, {
-      begun: (pager) => records.change(name, { pager }),
       wants: (file, page) => this.#want(file, page),
       all: () => void this.#all(),
+      waits: (reason) => this.#waits(reason),
       lost: (reason) => void this.#lost(reason),
     });
   }
@@ -59,6 +61,8 @@ export class LateArrival {
   /** All but the pages that come later is here: takes these, and begins the pager, before CRIU restores anything. */
   async begin(stream: Duplex, reader: FrameReader, rest: readonly Frame[]): Promise<void> {
     await this.#files.open(this.#images);
+    // While its source can still run it: later on a full disk would have it wait.
+    await this.#files.reserve();
     this.#opened.resolve();
     await this.#context.records.change(this.#name, { late: true });
     await this.#pager.begin();
@@ -77,15 +81,15 @@ export class LateArrival {
     else if (this.#stream === undefined) this.#broke('the connection broke');
   }
 
-  /** In a process that did not begin it. */
+  /** In a process that did not begin it. All may be here, and its source not have heard of that. */
   async attach(): Promise<void> {
     await this.#files.open(this.#images);
     this.#opened.resolve();
     this.#isGiven = true;
+    const isLate = this.#context.records.readSync(this.#name)?.late === true;
+    if (!isLate) return this.#all();
     this.#reported.to('postcopy-paused', 'the mover that took it in has ended');
-    const { late, pager } = this.#context.records.readSync(this.#name) ?? {};
-    if (late !== true) return this.#all();
-    await this.#pager.attach(pager);
+    await this.#pager.attach();
   }
 
   #take(stream: Duplex, reader: FrameReader, rest: readonly Frame[]): void {
@@ -137,11 +141,29 @@ export class LateArrival {
   }
 
   async #completed(): Promise<void> {
+    while (!this.#isOver && !(await this.#isWritten())) await systemClock.sleep(AGAIN_MS);
     if (this.#isOver) return;
-    await this.#context.records.change(this.#name, { late: undefined, pager: undefined });
     if (this.#stream !== undefined)
       await write(this.#stream, encodeFrame(KINDS.whole)).catch(() => undefined);
     this.#reported.to('completed');
+  }
+
+  /** It may move on from here. */
+  async #isWritten(): Promise<boolean> {
+    try {
+      await this.#context.records.change(this.#name, { late: undefined });
+      return true;
+    } catch (error) {
+      this.#waits(`its record cannot be written: ${toGodwitError(error).message}`);
+      return false;
+    }
+  }
+
+  /** Its processes wait for what is not given; nothing is lost. */
+  #waits(reason: string | undefined): void {
+    if (!this.#isGiven || this.#isOver) return;
+    if (reason !== undefined) this.#reported.to('postcopy-paused', reason.slice(0, 1000));
+    else if (this.#stream !== undefined && !this.#isAll) this.#reported.to('postcopy-active');
   }
 
   #broke(reason: string): void {
@@ -161,7 +183,7 @@ export class LateArrival {
       await setFrozen(cgroup, true, signal).catch(() => undefined);
       await endFrozen(cgroup, signal);
     }
-    await this.#pager.end(undefined);
+    await this.#pager.end();
     this.#stream?.destroy();
     this.#reported.lost(`the rest of its memory cannot come any more: ${reason}`);
   }
@@ -223,7 +245,7 @@ export class LateArrival {
   async close(ended: boolean): Promise<void> {
     this.#isOver = true;
     this.#listener?.close();
-    if (ended) await this.#pager.end(this.#context.records.readSync(this.#name)?.pager);
+    if (ended) await this.#pager.end();
     else this.#pager.close();
     if (this.#isAll) this.#stream?.end();
     else this.#stream?.destroy();

@@ -6,6 +6,7 @@ import { KINDS, MAX_FRAME } from './frames.ts';
 import type { Frame } from './frames.ts';
 import { pagesFile } from './lazy-pages.ts';
 import { PAGE } from './memory.ts';
+import { reserveAll } from './pager/kernel.ts';
 import { cameFile } from './pager/pages.ts';
 
 const unpack = promisify(zstdDecompress);
@@ -31,6 +32,12 @@ export class LateFiles {
       const pages = await open(pagesFile(images, file), 'r+');
       this.#files.set(file, { pages, map, came: await readFile(cameFile(images, file)) });
     }
+  }
+
+  /** Takes up the room on the disk that all of it needs. Rejects where the disk has less. */
+  async reserve(): Promise<void> {
+    for (const { pages, came } of this.#files.values())
+      if (came.length > 0) await reserveAll(pages.fd, came.length * PAGE);
   }
 
   /** Writes what came; `each` is told once it is there. Throws for what is in no form that it knows. */

@@ -1,16 +1,19 @@
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { open, readFile, rm } from 'node:fs/promises';
+import type { ChildProcess } from 'node:child_process';
+import { open, readFile } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '../../clock.ts';
+import { ignoring } from '../../host/ignoring.ts';
 import { lifeOf } from '../../host/life.ts';
 import type { BootProcess } from '../../host/life.ts';
 import { replay } from './pager/journal.ts';
-import { CONTROL, JOURNAL, LOST_STATUS, said } from './pager/main.ts';
+import { kill } from './pager/keepers.ts';
+import { controlOf, JOURNAL, LOST_STATUS, PAGERS, said } from './pager/main.ts';
 import type { PagerSetup } from './pager/main.ts';
+import { pagersIn } from './pager/one-pager.ts';
 import { identify } from './processes.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/pager.ts', import.meta.url));
@@ -22,14 +25,14 @@ const LOOK_MS = 20;
 /** Between two looks at whether it lives: its keepers hold its sockets open too. */
 const LIVES_MS = 100;
 const LOOKED = `${JSON.stringify({ looked: true })}\n`;
-/** Pagers that end by themselves, before nobody tries another one. */
-const MOST_FAILURES = 3;
+/** Until another one is tried where one could not begin, or ended by itself. */
+const AGAIN_MS = 1000;
 
 export interface PagerListener {
-  /** Written down before anything else is done with it. */
-  begun(pager: BootProcess): Promise<void>;
   wants(file: number, page: number): void;
   all(): void;
+  /** Why no process is given anything for now, or not all of them; undefined: they are again. */
+  waits(reason: string | undefined): void;
   /** Nobody can go on with the container's memory. */
   lost(reason: string): void;
 }
@@ -49,17 +52,19 @@ export class PagerClient {
   #mayRenew = false;
   /** One said that nobody can go on. */
   #isLost = false;
-  /** That ended by themselves, one after the other. */
-  #failures = 0;
+  /** Why it waits, as it was last said. */
+  #waits: string | undefined;
+  readonly #spawn: typeof spawnPager;
 
-  constructor(images: string, listener: PagerListener) {
+  constructor(images: string, listener: PagerListener, spawning = spawnPager) {
     this.#images = images;
     this.#listener = listener;
+    this.#spawn = spawning;
   }
 
   /** Before CRIU restores the container. */
   async begin(): Promise<void> {
-    await this.#start(false);
+    if (!(await this.#start(false))) throw new Error(await this.#words());
   }
 
   /** It was looked at what is restored: pages may be given unasked, and a pager that ends is begun anew. */
@@ -68,57 +73,62 @@ export class PagerClient {
     this.#socket?.write(LOOKED);
   }
 
-  /** In a process that did not begin it. */
-  async attach(pager: BootProcess | undefined): Promise<void> {
+  /** In a process that did not begin it. One that has not written down its name yet is ended by the next one. */
+  async attach(): Promise<void> {
     this.#mayRenew = true;
-    if (pager === undefined || lifeOf(pager).state === 'gone') return this.#renew();
+    if (await wasAllGiven(this.#images)) return this.#all();
+    const pager = (await this.#pagers()).findLast((each) => lifeOf(each).state !== 'gone');
+    // Nobody waits for that: pages that come meanwhile are in their files.
+    if (pager === undefined) return void this.#renew();
     this.#pager = pager;
-    await this.#connect(pager);
+    void this.#connect(pager).then((lives) => (lives ? undefined : this.#ended(pager)));
   }
 
   came(file: number, first: number, count: number): void {
     this.#socket?.write(`${JSON.stringify({ came: [file, first, count] })}\n`);
   }
 
-  async #start(again: boolean): Promise<void> {
-    // Keepers hold the old socket open: whoever came to it would wait for ever.
-    await rm(path.join(this.#images, CONTROL), { force: true });
+  /** False where it has ended already. */
+  async #start(again: boolean): Promise<boolean> {
     const log = await open(path.join(this.#images, LOG), 'a', 0o600);
-    const argument = JSON.stringify({ again } satisfies PagerSetup);
-    const child = spawn(process.execPath, [PROGRAM, argument], {
-      cwd: this.#images,
-      detached: true,
-      stdio: ['ignore', 'ignore', log.fd],
-    });
-    child.on('error', () => undefined);
-    child.on('exit', (code) => {
-      if (code === LOST_STATUS) this.#isLost = true;
-      this.#failures = code === null ? 0 : this.#failures + 1;
-    });
-    child.unref();
-    await log.close();
-    const pager = child.pid === undefined ? undefined : identify(child.pid);
-    if (pager === undefined) throw new Error('the pager did not begin');
-    this.#pager = pager;
-    await this.#listener.begun(pager);
-    await this.#connect(pager);
+    try {
+      const child = this.#spawn(this.#images, { again }, log.fd);
+      child.on('error', () => undefined);
+      child.on('exit', (code) => {
+        if (code === LOST_STATUS) this.#isLost = true;
+      });
+      child.unref();
+      this.#pager = child.pid === undefined ? undefined : identify(child.pid);
+    } finally {
+      await log.close();
+    }
+    if (this.#pager === undefined) throw new Error('the pager did not begin');
+    return this.#connect(this.#pager);
   }
 
-  /** Its socket is named by its working directory: another path may be too long for one. */
-  async #connect(pager: BootProcess): Promise<void> {
+  /** Its socket is named by its working directory: another path may be too long for one. False where it has ended. */
+  async #connect(pager: BootProcess): Promise<boolean> {
     const until = systemClock.monotonicMs() + BEGIN_MS;
-    const at = `/proc/${pager.pid}/cwd/${CONTROL}`;
+    const at = `/proc/${pager.pid}/cwd/${controlOf(pager.pid)}`;
     for (;;) {
-      if (lifeOf(pager).state === 'gone') return this.#ended(pager);
+      if (this.#isOver) return true;
+      if (lifeOf(pager).state === 'gone') return false;
       const socket = await reach(at);
-      if (socket !== undefined) return this.#follow(pager, socket);
-      if (systemClock.monotonicMs() > until) throw new Error('the pager does not answer');
+      if (socket !== undefined) {
+        this.#follow(pager, socket);
+        return true;
+      }
+      if (systemClock.monotonicMs() > until) {
+        if (!this.#mayRenew) throw new Error('the pager does not answer');
+        this.#waitsFor('its pager does not answer');
+      }
       await systemClock.sleep(LOOK_MS);
     }
   }
 
   #follow(pager: BootProcess, socket: net.Socket): void {
     this.#socket = socket;
+    this.#waitsFor(undefined);
     // Its end is seen by its process: an error of the connection says no more.
     const lines = createInterface({ input: socket }).on('line', (line) => this.#hear(line));
     lines.on('error', () => undefined);
@@ -135,7 +145,14 @@ export class PagerClient {
   #hear(line: string): void {
     const word = said.parse(JSON.parse(line));
     if ('wants' in word) this.#listener.wants(...word.wants);
+    else if ('waits' in word) this.#waitsFor(word.waits ?? undefined);
     else if ('state' in word && word.state === 'all') this.#all();
+  }
+
+  #waitsFor(reason: string | undefined): void {
+    if (this.#isOver || reason === this.#waits) return;
+    this.#waits = reason;
+    this.#listener.waits(reason);
   }
 
   #all(): void {
@@ -154,23 +171,36 @@ export class PagerClient {
   async #ended(pager: BootProcess): Promise<void> {
     if (this.#isOver || this.#pager !== pager) return;
     this.#pager = undefined;
+    clearInterval(this.#timer);
     this.#socket?.destroy();
     this.#socket = undefined;
     // What its status was is heard with its end, or a moment later.
     await systemClock.sleep(LOOK_MS);
-    const mayGoOn = this.#mayRenew && !this.#isLost && this.#failures < MOST_FAILURES;
-    if (mayGoOn) return this.#renew();
-    this.#lost(await this.#words());
+    if (this.#isLost || !this.#mayRenew) return this.#lost(await this.#words());
+    return this.#renew();
   }
 
+  /** Until one has begun: its keepers hold what the last one held, and the processes wait. */
   async #renew(): Promise<void> {
-    const known = await this.#known();
-    if (known?.all === true) return this.#all();
-    try {
-      await this.#start(true);
-    } catch (error) {
-      this.#lost(error instanceof Error ? error.message : String(error));
+    while (!this.#isOver) {
+      const why = await this.#whyNotRenewed();
+      if (why === undefined) return;
+      if (this.#isLost) return this.#lost(await this.#words());
+      this.#waitsFor(`no pager can be begun: ${why}`);
+      await systemClock.sleep(AGAIN_MS);
     }
+  }
+
+  async #whyNotRenewed(): Promise<string | undefined> {
+    try {
+      const isAll = await wasAllGiven(this.#images);
+      if (isAll) this.#all();
+      if (isAll || (await this.#start(true))) return undefined;
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
+    await systemClock.sleep(LOOK_MS);
+    return this.#words();
   }
 
   #lost(reason: string): void {
@@ -184,10 +214,10 @@ export class PagerClient {
     return text.trim().split('\n').at(-1)?.slice(0, 500) ?? 'its pager has ended';
   }
 
-  async #known(): Promise<ReturnType<typeof replay> | undefined> {
-    const file = path.join(this.#images, JOURNAL);
-    if (!existsSync(file)) return undefined;
-    return replay(await readFile(file, 'utf8'), () => []);
+  /** In the order in which they began. */
+  async #pagers(): Promise<BootProcess[]> {
+    const text = await readFile(path.join(this.#images, PAGERS), 'utf8').catch(ignoring('ENOENT'));
+    return pagersIn(text ?? '');
   }
 
   /** Lets it go on without this process. */
@@ -196,13 +226,33 @@ export class PagerClient {
   }
 
   /** Ends it, and what holds its userfaultfds: only of a container that has ended, or never runs. */
-  async end(begun: BootProcess | undefined): Promise<void> {
+  async end(): Promise<void> {
     this.#over();
-    const pager = this.#pager ?? begun;
-    const keepers = (await this.#known())?.keepers ?? [];
-    for (const each of pager === undefined ? keepers : [pager, ...keepers])
+    const pagers = await this.#pagers();
+    const { keepers } = await journalOf(this.#images).catch(() => replay('', () => []));
+    const own = this.#pager === undefined ? [] : [this.#pager];
+    for (const each of [...own, ...pagers, ...keepers])
       if (lifeOf(each).state !== 'gone') kill(each.pid);
   }
+}
+
+/** Whether each page of a container's images has come and was given: its pager wrote that down last. */
+export async function wasAllGiven(images: string): Promise<boolean> {
+  return (await journalOf(images)).all;
+}
+
+/** Of one that no pager was begun for: an empty one. */
+async function journalOf(images: string): Promise<ReturnType<typeof replay>> {
+  const text = await readFile(path.join(images, JOURNAL), 'utf8').catch(ignoring('ENOENT'));
+  return replay(text ?? '', () => []);
+}
+
+export function spawnPager(images: string, setup: PagerSetup, log: number): ChildProcess {
+  return spawn(process.execPath, [PROGRAM, JSON.stringify(setup)], {
+    cwd: images,
+    detached: true,
+    stdio: ['ignore', 'ignore', log],
+  });
 }
 
 async function reach(at: string): Promise<net.Socket | undefined> {
@@ -210,12 +260,4 @@ async function reach(at: string): Promise<net.Socket | undefined> {
   const socket = net.connect(at, () => resolve(socket));
   socket.on('error', () => resolve(undefined));
   return promise;
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It has ended.
-  }
 }

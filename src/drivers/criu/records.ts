@@ -89,9 +89,8 @@ const record = z.object({
    * it, but for memory that is still here.
    */
   leaving: z.enum(['sending', 'late', 'sent']).optional(),
-  /** Of one that came: the rest of its memory is yet to come, and who gives it to its processes. */
+  /** Of one that came: the rest of its memory is yet to come. */
   late: z.literal(true).optional(),
-  pager: alive.optional(),
   /** The state of its GPUs is taken away, or is to be: where it runs on, it has to be given back. */
   gpu: z
     .object({

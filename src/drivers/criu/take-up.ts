@@ -1,11 +1,16 @@
+import path from 'node:path';
 import type { DestinationOptions } from '../port/direct.ts';
 import { Arrival } from './arrival.ts';
 import { isOf } from './brought.ts';
 import type { Arrivals } from './destination.ts';
 import { handleOf } from './handle.ts';
 import type { HostContext } from './host-context.ts';
+import { wasAllGiven } from './pager-client.ts';
 
-/** Takes up a container that runs while the rest of its memory comes, in the place of a process that has ended. */
+/**
+ * Takes up a container that runs while the rest of its memory comes, in the place of a process that has ended. Also one whose
+ * memory is all here: its source may not have heard of that.
+ */
 export async function takeUpLate(
   context: HostContext,
   options: DestinationOptions,
@@ -16,7 +21,9 @@ export async function takeUpLate(
   if (known !== undefined) return known.attached();
   const record = context.records.readSync(guest);
   if (handle === undefined || record?.init === undefined) return;
-  if (record.late !== true || !isOf(record, options)) return;
+  if (!isOf(record, options)) return;
+  const images = path.join(context.records.dirOf(guest), 'in', 'images');
+  if (record.late !== true && !(await wasAllGiven(images).catch(() => false))) return;
   const arrival = new Arrival(context, handleOf(handle), '', options);
   arrivals.set(guest, arrival);
   try {

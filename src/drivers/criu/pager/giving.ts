@@ -3,10 +3,12 @@ import type { AddressSpace, Span } from './address-space.ts';
 import * as kernel from './kernel.ts';
 import type { Pages } from './pages.ts';
 
-const { EAGAIN, EEXIST, ENOENT, ESRCH, ENOSPC } = kernel.ERRNO;
+const { EAGAIN, EEXIST, ENOENT, ENOMEM, ESRCH, ENOSPC } = kernel.ERRNO;
 /** Pages that are given at once. */
 const AT_ONCE = 256;
-/** Until a page is given again that there was no room for. */
+/** Until pages are given again that the kernel did not take while it did what a message was about. */
+const BEHIND_MS = 5;
+/** Until those are that it had no room for. */
 const ROOM_MS = 1000;
 
 interface Waiting {
@@ -29,10 +31,10 @@ export interface Giver {
 export class Giving {
   readonly #pages: Pages;
   readonly #giver: Giver;
-  #waiting: Waiting[] = [];
+  /** Each once, however often a signal has its process ask again. */
+  #waiting = new Map<string, Waiting>();
   readonly #wanted = new Map<string, readonly [file: number, page: number]>();
-  /** Something could not be given while the kernel waited for a message to be read, or for what it says to be done. */
-  isBehind = false;
+  #behindMs: number | undefined;
 
   constructor(pages: Pages, giver: Giver) {
     this.#pages = pages;
@@ -43,25 +45,42 @@ export class Giving {
     return this.#wanted.values();
   }
 
+  /** Until what could not be given is to be given again (`spread`); undefined where there is nothing of the kind. */
+  get behindMs(): number | undefined {
+    return this.#behindMs;
+  }
+
+  #isBehind(withinMs: number): void {
+    this.#behindMs = Math.min(this.#behindMs ?? withinMs, withinMs);
+  }
+
+  #wait(fd: number, address: number): void {
+    this.#waiting.set(`${fd}:${address}`, { fd, address });
+  }
+
+  /** Nobody waits there any more. */
+  forget(fd: number): void {
+    for (const [key, waiting] of this.#waiting) if (waiting.fd === fd) this.#waiting.delete(key);
+  }
+
   /** A process touched a page that it lacks. */
   fault(fd: number, address: number): void {
     const source = this.#giver.spaces.get(fd)?.find(address);
     if (source === undefined) {
       const errno = kernel.giveZeros(fd, address, PAGE);
       if (errno === EEXIST) kernel.wake(fd, address, PAGE);
-      if (errno !== EAGAIN) return;
-      this.#waiting.push({ fd, address });
-      this.isBehind = true;
+      if (errno !== EAGAIN && errno !== ENOMEM) return;
+      this.#wait(fd, address);
+      this.#isBehind(errno === EAGAIN ? BEHIND_MS : ROOM_MS);
       return;
     }
     const { file, page } = source;
     if (this.#pages.isThere(file, page)) {
       this.#give(fd, { from: address, pages: 1, file, at: page });
-      if (this.#giver.spaces.get(fd)?.find(address) !== undefined)
-        this.#waiting.push({ fd, address });
+      if (this.#giver.spaces.get(fd)?.find(address) !== undefined) this.#wait(fd, address);
       return;
     }
-    this.#waiting.push({ fd, address });
+    this.#wait(fd, address);
     const key = `${file}:${page}`;
     if (this.#wanted.has(key)) return;
     this.#wanted.set(key, [file, page]);
@@ -88,7 +107,7 @@ export class Giving {
 
   /** Gives all that has come to whom it has not been given. */
   spread(): void {
-    this.isBehind = false;
+    this.#behindMs = undefined;
     this.#answer();
     if (!this.#giver.mayGive) return;
     for (const [fd, space] of this.#giver.spaces) {
@@ -107,8 +126,8 @@ export class Giving {
   /** Those that wait for what is there now. */
   #answer(): void {
     const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const { fd, address } of waiting) this.fault(fd, address);
+    this.#waiting = new Map();
+    for (const { fd, address } of waiting.values()) this.fault(fd, address);
   }
 
   #give(fd: number, { from, pages, file, at }: Span): void {
@@ -137,9 +156,9 @@ export class Giving {
   #isPassed(fd: number, errno: number): boolean {
     if (errno === EEXIST || (errno === ENOENT && this.#giver.mayGive)) return true;
     // A message has to be read first.
-    if (errno === EAGAIN) this.isBehind = true;
+    if (errno === EAGAIN) this.#isBehind(BEHIND_MS);
     else if (errno === ESRCH || errno === ENOSPC) this.#giver.over(fd);
-    else if (errno !== ENOENT) setTimeout(() => this.spread(), ROOM_MS).unref();
+    else if (errno !== ENOENT) this.#isBehind(ROOM_MS);
     return false;
   }
 }

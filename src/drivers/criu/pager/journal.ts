@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { PAGE } from '../memory.ts';
 import { AddressSpace } from './address-space.ts';
 import type { Span } from './address-space.ts';
 
@@ -13,6 +14,8 @@ const entry = z.union([
   z.strictObject({ forkOf: number, fd: number }),
   z.strictObject({ fd: number, drop: z.tuple([number, number]) }),
   z.strictObject({ fd: number, move: z.tuple([number, number, number]) }),
+  /** All that a process lacks, in the place of whatever was said of it before: address, pages, file, page in it. */
+  z.strictObject({ fd: number, spans: z.array(z.tuple([number, number, number, number])) }),
   /** The process has ended, or all of it is there. */
   z.strictObject({ over: number }),
   /** CRIU has all of the container in place. */
@@ -45,10 +48,41 @@ export function replay(text: string, spansOf: (task: number) => readonly Span[])
       spaces.set(said.fd, spaces.get(said.forkOf)?.copy() ?? new AddressSpace([]));
     else if ('drop' in said) spaces.get(said.fd)?.drop(...said.drop);
     else if ('move' in said) spaces.get(said.fd)?.move(...said.move);
+    else if ('spans' in said) spaces.set(said.fd, new AddressSpace(said.spans.map(spanOf)));
     else if ('over' in said) spaces.delete(said.over);
     else if ('keepers' in said) keepers = said.keepers;
     else if ('restored' in said) restored = true;
     else all = true;
   }
   return { spaces, keepers, restored, all };
+}
+
+/** A journal that says the same in as few words: of each process what it lacks, and not how that came to be. */
+export function entriesOf({ spaces, keepers, restored, all }: Known): Entry[] {
+  return [
+    ...[...spaces].map(([fd, space]): Entry => ({ fd, spans: joined(space.spans) })),
+    ...(keepers.length > 0 ? [{ keepers: [...keepers] }] : []),
+    ...(restored ? [{ restored } as const] : []),
+    ...(all ? [{ all } as const] : []),
+  ];
+}
+
+type Written = [from: number, pages: number, file: number, at: number];
+
+const spanOf = ([from, pages, file, at]: Written): Span => ({ from, pages, file, at });
+
+/** What was cut in parts that still lie beside one another is one. */
+function joined(spans: readonly Span[]): Written[] {
+  const found: Written[] = [];
+  for (const { from, pages, file, at } of spans) {
+    const last = found.at(-1);
+    const follows =
+      last !== undefined &&
+      last[0] + last[1] * PAGE === from &&
+      last[2] === file &&
+      last[3] + last[1] === at;
+    if (follows) last[1] += pages;
+    else found.push([from, pages, file, at]);
+  }
+  return found;
 }

@@ -3,6 +3,7 @@ import { done, errno, KernelError, libc } from './libc.ts';
 
 /** What a pager asks of the kernel: userfaultfds, and descriptors of other processes. */
 
+const PIDFD_SEND_SIGNAL = 424;
 const PIDFD_OPEN = 434;
 const PIDFD_GETFD = 438;
 const USERFAULTFD = process.arch === 'arm64' ? 282 : 323;
@@ -12,11 +13,13 @@ const O_CLOEXEC = 0o2000000;
 const O_NONBLOCK = 0o4000;
 const PROT_READ = 1;
 const MAP_SHARED = 1;
+const FALLOC_FL_KEEP_SIZE = 1;
 
 const UFFDIO_API = 0xc018aa3f;
 const UFFDIO_WAKE = 0x8010aa02;
 const UFFDIO_COPY = 0xc028aa03;
 const UFFDIO_ZEROPAGE = 0xc020aa04;
+const UFFDIO_CONTINUE = 0xc020aa07;
 const UFFD_API = 0xaan;
 /** Forks, moved mappings, pages given up and mappings that end: each waits until it is read. */
 const EVENTS = 0x2n | 0x4n | 0x8n | 0x40n;
@@ -25,7 +28,18 @@ const MESSAGE_BYTES = 32;
 const LEAST_ADDRESS = 0x10000;
 const MOST_ADDRESS = process.arch === 'arm64' ? 2 ** 48 : 2 ** 47 - PAGE;
 
-export const ERRNO = { ENOENT: 2, ESRCH: 3, EAGAIN: 11, EEXIST: 17, ENOSPC: 28 } as const;
+export const ERRNO = {
+  ENOENT: 2,
+  ESRCH: 3,
+  EAGAIN: 11,
+  ENOMEM: 12,
+  EEXIST: 17,
+  ENFILE: 23,
+  EMFILE: 24,
+  ENOSPC: 28,
+  ENOSYS: 38,
+  EOPNOTSUPP: 95,
+} as const;
 
 /** Throws where this process may not give pages. */
 export function kernelGivesPages(): void {
@@ -121,9 +135,30 @@ export function close(fd: number): void {
 
 /** The same at a number from `least` on; the given one is closed. */
 export function raise(fd: number, least: number): number {
-  const raised = done('fcntl', libc().fcntl(fd, F_DUPFD_CLOEXEC, least));
+  const raised = copyOf(fd, least);
   libc().close(fd);
   return raised;
+}
+
+export function copyOf(fd: number, least: number): number {
+  return done('fcntl', libc().fcntl(fd, F_DUPFD_CLOEXEC, least));
+}
+
+/** The same in the place of a descriptor that is open, which needs no further one; the given one is closed. */
+export function putAt(fd: number, place: number): void {
+  done('dup3', libc().dup3(fd, place, O_CLOEXEC));
+  libc().close(fd);
+}
+
+/**
+ * Whether the process of a userfaultfd has ended. Asks for a page of a file's memory where none can lie: that gives nothing
+ * to a process that lives. A kernel before 5.13 does not know the question, and says of none that it has ended.
+ */
+export function hasEnded(fd: number): boolean {
+  const range = Buffer.alloc(32);
+  range.writeBigUInt64LE(BigInt(LEAST_ADDRESS), 0);
+  range.writeBigUInt64LE(BigInt(PAGE), 8);
+  return libc().ioctl(fd, UFFDIO_CONTINUE, range) < 0 && errno() === ERRNO.ESRCH;
 }
 
 /** Another process's descriptor, under the same number here. */
@@ -131,9 +166,7 @@ export function takeFrom(pid: number, fd: number): void {
   const from = pidfd(pid);
   try {
     const taken = done('pidfd_getfd', libc().syscall(PIDFD_GETFD, from, fd, 0, 0, 0));
-    if (taken === fd) return;
-    done('dup3', libc().dup3(taken, fd, O_CLOEXEC));
-    libc().close(taken);
+    if (taken !== fd) putAt(taken, fd);
   } finally {
     libc().close(from);
   }
@@ -141,6 +174,26 @@ export function takeFrom(pid: number, fd: number): void {
 
 export function pidfd(pid: number): number {
   return done('pidfd_open', libc().syscall(PIDFD_OPEN, pid, 0, 0, 0, 0));
+}
+
+export function signal(process: number, which: number): void {
+  libc().syscall(PIDFD_SEND_SIGNAL, process, which, 0, 0, 0);
+}
+
+/** Has the file system set room aside behind what a file holds; its length stays. 0, or why not. */
+export function reserve(fd: number, from: number, bytes: number): number {
+  return libc().fallocate(fd, FALLOC_FL_KEEP_SIZE, from, bytes) < 0 ? errno() : 0;
+}
+
+/** Has it set room aside for all that a file of that length may hold. Beside this thread. */
+export async function reserveAll(fd: number, bytes: number): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  libc().posix_fallocate.async(fd, 0, bytes, (error: Error | null, result: number) => {
+    if (error === null) resolve(result);
+    else reject(error);
+  });
+  const why = await promise;
+  if (why !== 0) throw new KernelError('posix_fallocate', why);
 }
 
 /** Which of them have something to read, or are over; waits so many ms at most. Beside this thread. */

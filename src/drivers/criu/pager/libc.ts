@@ -33,6 +33,8 @@ const SIGNATURES = {
   dlsym: 'unsigned long dlsym(long, const char *)',
   clone: 'int clone(unsigned long, unsigned long, int, long)',
   setpgid: 'int setpgid(int, int)',
+  fallocate: 'int fallocate(int, int, long, long)',
+  posix_fallocate: 'int posix_fallocate(int, long, long)',
 } as const;
 type Calls = Readonly<Record<keyof typeof SIGNATURES, AsyncCall>>;
 

@@ -1,20 +1,24 @@
-import { chmodSync } from 'node:fs';
+import { chmodSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
+import { endWhenAsked, endWith } from './one-pager.ts';
 import { LostContainer, Pager } from './pager.ts';
+import type { Listener } from './pager.ts';
 import { Pages } from './pages.ts';
 
 /**
  * The pager of one container, a process of its own: it goes on when the mover that began it ends. Who brings pages connects to
- * `control` in its directory, and speaks and hears lines of JSON.
+ * its socket in its directory, and speaks and hears lines of JSON.
  */
 
-export const CONTROL = 'control';
+/** Each has its own: keepers hold that of one that has ended open. */
+export const controlOf = (pid: number): string => `control-${pid}`;
 /** CRIU's own name for it. */
 export const LAZY_SOCKET = 'lazy-pages.socket';
 export const JOURNAL = 'pager.journal';
 export const READING = 'pager.reading';
+export const PAGERS = 'pagers';
 /** It ended since nobody can go on with its container. */
 export const LOST_STATUS = 3;
 
@@ -34,55 +38,68 @@ const told = z.union([
 export const said = z.union([
   z.strictObject({ wants: z.tuple([number, number]) }),
   z.strictObject({ state: z.enum(['restored', 'all']) }),
-  z.strictObject({ lost: z.string().max(1000) }),
+  /** Why it does not hear what the processes do; null: it does again. */
+  z.strictObject({ waits: z.string().max(1000).nullable() }),
 ]);
 export type Said = z.infer<typeof said>;
 
 /** Its working directory is that of the images. */
-export async function servePages(setup: PagerSetup): Promise<void> {
+export async function servePages({ again }: PagerSetup): Promise<void> {
+  endWhenAsked();
   let peer: net.Socket | undefined;
   let state: 'restored' | 'all' | undefined;
+  let waits: string | undefined;
   const say = (what: Said): void => void peer?.write(`${JSON.stringify(what)}\n`);
   const tell = (now: 'restored' | 'all'): void => {
     state = now;
     say({ state: now });
   };
-  const pager = new Pager(
-    new Pages('.'),
-    { journal: JOURNAL, reading: READING, socket: LAZY_SOCKET },
-    {
-      wants: (file, page) => say({ wants: [file, page] }),
-      restored: () => tell('restored'),
-      all: () => tell('all'),
+  const listener: Listener = {
+    wants: (file, page) => say({ wants: [file, page] }),
+    restored: () => tell('restored'),
+    waits: (why) => {
+      waits = why;
+      say({ waits: why ?? null });
     },
-  );
-  const server = net.createServer((socket) => {
-    peer?.destroy();
-    peer = socket;
-    socket.on('error', () => undefined);
-    if (state !== undefined) say({ state });
-    for (const wants of pager.wanted) say({ wants: [...wants] });
-    const lines = createInterface({ input: socket });
-    // A mover that was killed resets its connection.
-    lines.on('error', () => undefined);
-    lines.on('line', (line) => {
-      const word = told.parse(JSON.parse(line));
-      if ('came' in word) pager.came(...word.came);
-      else if ('look' in word) pager.look();
-      else pager.looked();
-    });
-  });
+    all: () => tell('all'),
+  };
+  const files = { journal: JOURNAL, reading: READING, pagers: PAGERS, socket: LAZY_SOCKET };
+  const server = net.createServer();
   try {
-    if (setup.again) pager.takeOver();
+    const pager = await Pager.open(new Pages('.'), files, listener);
+    server.on('connection', (socket) => {
+      peer?.destroy();
+      peer = socket;
+      socket.on('error', () => undefined);
+      if (state !== undefined) say({ state });
+      if (waits !== undefined) say({ waits });
+      for (const wants of pager.wanted) say({ wants: [...wants] });
+      hear(socket, pager);
+    });
+    if (again) pager.takeOver();
     else pager.begin();
-    server.listen(CONTROL, () => chmodSync(CONTROL, 0o600));
+    const control = controlOf(process.pid);
+    rmSync(control, { force: true });
+    server.listen(control, () => chmodSync(control, 0o600));
     await pager.serve();
   } catch (error) {
-    if (!(error instanceof LostContainer)) throw error;
+    if (!(error instanceof LostContainer)) return endWith(error);
     process.stderr.write(`${error.message}\n`);
     process.exitCode = LOST_STATUS;
   } finally {
     server.close();
     peer?.end();
   }
+}
+
+function hear(socket: net.Socket, pager: Pager): void {
+  const lines = createInterface({ input: socket });
+  // A mover that was killed resets its connection.
+  lines.on('error', () => undefined);
+  lines.on('line', (line) => {
+    const word = told.parse(JSON.parse(line));
+    if ('came' in word) pager.came(...word.came);
+    else if ('look' in word) pager.look();
+    else pager.looked();
+  });
 }

@@ -1,30 +1,32 @@
-import { appendFileSync, closeSync, openSync, readFileSync, writeSync } from 'node:fs';
-import { startTicksOf } from '../../../host/process.ts';
 import { AddressSpace } from './address-space.ts';
 import * as criu from './criu-socket.ts';
 import { Giving } from './giving.ts';
+import { JournalFile } from './journal-file.ts';
 import { replay } from './journal.ts';
-import type { Entry, Known } from './journal.ts';
+import type { Known } from './journal.ts';
+import { Keepers, kill, livingOf } from './keepers.ts';
 import * as kernel from './kernel.ts';
 import type { Message } from './kernel.ts';
+import { becomeTheOne } from './one-pager.ts';
 import type { Pages } from './pages.ts';
-import { beginSharer, reap } from './sharer.ts';
+import { isNoRoom, LEAST_FD, Reading } from './reading.ts';
 
-/** Userfaultfds have numbers from here on, the same in each pager of a container. */
-const LEAST_FD = 1000;
 /** CRIU's word that all is in place. */
 const RESTORED = 0x5253_5446;
-const KEEPERS = 2;
 /** Messages that are read at once. */
 const MESSAGES = 64;
-/** Until what the kernel did not take is given again. */
-const BEHIND_MS = 5;
+/** Processes that are there before it is looked which of them have ended. */
+const LEAST_PROCESSES = 64;
+/** Between two looks at whether the host has room again: for descriptors, for what is written down, for keepers. */
+const ROOM_MS = 100;
 
 export interface PagerFiles {
   /** What is written down before it is acted on. */
   readonly journal: string;
   /** `1` while a message is read that is not written down yet. */
   readonly reading: string;
+  /** The pagers of the container, each before it does anything else. */
+  readonly pagers: string;
   /** CRIU looks for it in its working directory, which is this process's. */
   readonly socket: string;
 }
@@ -34,6 +36,8 @@ export interface Listener {
   /** A process waits for this page. */
   wants(file: number, page: number): void;
   restored(): void;
+  /** Why it does not hear what the processes do, which wait meanwhile; undefined: it does again. */
+  waits(reason: string | undefined): void;
   /** Every page is there: nothing is left to do. */
   all(): void;
 }
@@ -50,23 +54,28 @@ export class Pager {
   readonly #files: PagerFiles;
   readonly #listener: Listener;
   #spaces = new Map<number, AddressSpace>();
-  /** By descriptor. */
-  readonly #keepers = new Map<number, number>();
+  readonly #journal: JournalFile;
+  readonly #reading: Reading;
+  readonly #keepers = new Keepers((all) => this.#journal.write({ keepers: [...all] }));
   readonly #giving: Giving;
+  #isRestored = false;
   /** The restored processes were seen to wait for each page that is yet to come. */
   #isLooked = false;
   #listens: number | undefined;
   #criu: number | undefined;
-  readonly #reading: number;
+  /** Once so many processes are there, it is looked which of them have ended. */
+  #mostProcesses = LEAST_PROCESSES;
+  /** What the processes do is not read, for this reason. */
+  #why: string | undefined;
   #isOver = false;
-  #again: NodeJS.Timeout | undefined;
+  #again: { readonly timer: NodeJS.Timeout; readonly ms: number } | undefined;
 
-  constructor(pages: Pages, files: PagerFiles, listener: Listener) {
+  private constructor(pages: Pages, files: PagerFiles, listener: Listener) {
     this.#pages = pages;
     this.#files = files;
     this.#listener = listener;
-    closeSync(openSync(files.reading, 'a'));
-    this.#reading = openSync(files.reading, 'r+');
+    this.#journal = new JournalFile(files.journal);
+    this.#reading = new Reading(files.reading, this.#journal);
     const mayGive = (): boolean => this.#isLooked;
     const spaces = (): Map<number, AddressSpace> => this.#spaces;
     this.#giving = new Giving(pages, {
@@ -81,10 +90,17 @@ export class Pager {
     });
   }
 
+  /** Once there is no other: opens what is written down. */
+  static async open(pages: Pages, files: PagerFiles, listener: Listener): Promise<Pager> {
+    await becomeTheOne(files.pagers);
+    return new Pager(pages, files, listener);
+  }
+
   /** Before CRIU begins. */
   begin(): void {
+    this.#reading.begin();
     this.#listens = criu.listenOn(this.#files.socket);
-    this.#keep([]);
+    this.#keepers.begin();
   }
 
   /**
@@ -92,48 +108,38 @@ export class Pager {
    * known what the processes did to their memory.
    */
   takeOver(): void {
-    const text = readFileSync(this.#files.journal, 'utf8');
-    const known = replay(text, (task) => this.#pages.spansOf(task));
-    if (known.all) return this.#end();
+    const known = replay(this.#journal.text, (task) => this.#pages.spansOf(task));
+    const before = livingOf(known.keepers);
+    if (known.all) {
+      for (const { pid } of before) kill(pid);
+      return this.#end();
+    }
     if (!known.restored) throw new LostContainer('its pager ended before it was restored');
-    if (readFileSync(this.#files.reading, 'latin1') === '1')
+    if (this.#reading.wasCutOff)
       throw new LostContainer('its pager ended while it read what the processes did');
-    this.#take(known);
-    this.#isLooked = true;
+    this.#take(known.spaces.keys(), before[0]);
+    [this.#isRestored, this.#isLooked] = [true, true];
     this.#spaces = known.spaces;
-    this.#keep(known.keepers.map(({ pid }) => pid).filter((pid) => isOf(known.keepers, pid)));
+    this.#keepers.begin();
+    for (const { pid } of before) kill(pid);
     this.#listener.restored();
     // What the one before had read and not answered is asked anew.
     for (const fd of this.#spaces.keys()) kernel.wakeAll(fd);
     this.#giving.spread();
+    this.#after();
   }
 
-  #take({ spaces, keepers }: Known): void {
-    const keeper = keepers.find(({ pid }) => isOf(keepers, pid));
+  #take(fds: Iterable<number>, keeper: Known['keepers'][number] | undefined): void {
     if (keeper === undefined) throw new LostContainer('nobody held its memory');
-    try {
-      for (const fd of spaces.keys()) kernel.takeFrom(keeper.pid, fd);
-    } catch (cause) {
-      throw new LostContainer('nobody held all of its memory', { cause });
+    for (const fd of fds) {
+      try {
+        kernel.takeFrom(keeper.pid, fd);
+      } catch (cause) {
+        // Where this host has no room for them, the keeper holds them on.
+        if (isNoRoom(cause)) throw cause;
+        throw new LostContainer('nobody held all of its memory', { cause });
+      }
     }
-  }
-
-  /**
-   * Has keepers begun. They keep the container from reading zeros once its pager has ended: a userfaultfd that nobody holds any
-   * more gives each page that has not come as one of zeros. Each holds all of the pager's, also those of processes that were
-   * forked an instant ago. Those of `before` are ended then.
-   */
-  #keep(before: readonly number[]): void {
-    while (this.#keepers.size < KEEPERS) {
-      const pid = beginSharer();
-      this.#keepers.set(kernel.pidfd(pid), pid);
-    }
-    const keepers = [...this.#keepers.values()].map((pid) => ({
-      pid,
-      startTicks: startTicksOf(pid) ?? 0,
-    }));
-    this.#write({ keepers });
-    for (const pid of before) kill(pid);
   }
 
   get wanted(): Iterable<readonly [file: number, page: number]> {
@@ -143,20 +149,28 @@ export class Pager {
   /** Runs until every page is there. */
   async serve(): Promise<void> {
     while (!this.#isOver) {
+      if (this.#keepers.isShort) this.#keepers.again();
+      const isHeard = this.#isHeard();
       const own = [this.#listens, this.#criu].filter((fd) => fd !== undefined);
-      const all = [...own, ...this.#keepers.keys(), ...this.#spaces.keys()];
-      // The kernel does not say when it has done what a message was about.
-      const ready = await kernel.readable(all, this.#giving.isBehind ? BEHIND_MS : -1);
+      const all = [...own, ...this.#keepers.fds, ...(isHeard ? this.#spaces.keys() : [])];
+      const isWell = isHeard && !this.#keepers.isShort;
+      const ready = await kernel.readable(all, isWell ? -1 : ROOM_MS);
       if (this.#isOver) return;
       for (const fd of ready) {
         if (fd === this.#listens) this.#accept(fd);
         else if (fd === this.#criu) this.#hear(fd);
-        else if (this.#keepers.has(fd)) this.#anew(fd);
+        else if (this.#keepers.has(fd)) this.#keepers.lost(fd);
         else if (this.#spaces.has(fd)) this.#read(fd);
       }
-      if (this.#giving.isBehind) this.#giving.spread();
-      this.#endIfAll();
+      if (this.#spaces.size >= this.#mostProcesses) this.#passOver();
+      if (this.#journal.isLong) this.#journal.shorten(this.#known);
+      this.#after();
     }
+  }
+
+  get #known(): Known {
+    const { identities: keepers } = this.#keepers;
+    return { spaces: this.#spaces, keepers, restored: this.#isRestored, all: false };
   }
 
   #accept(fd: number): void {
@@ -172,57 +186,49 @@ export class Pager {
       kernel.close(fd);
       this.#criu = undefined;
       if (task === undefined) throw new LostContainer('CRIU ended before all was in place');
-      this.#write({ restored: true });
+      this.#journal.write({ restored: true });
+      this.#isRestored = true;
       this.#listener.restored();
       return;
     }
     // One that had ended when it was dumped has no memory.
     if (task < 0) return;
     const given = kernel.raise(criu.receiveFd(fd), LEAST_FD);
-    this.#write({ task, fd: given });
+    this.#journal.write({ task, fd: given });
     this.#spaces.set(given, new AddressSpace(this.#pages.spansOf(task)));
   }
 
-  #anew(fd: number): void {
-    const pid = this.#keepers.get(fd);
-    this.#keepers.delete(fd);
-    kernel.close(fd);
-    if (pid !== undefined) reap(pid);
-    this.#keep([]);
+  /** Whether what the processes do can be read, and is; they wait meanwhile. */
+  #isHeard(): boolean {
+    const why = this.#reading.whyNot();
+    if (why !== this.#why) this.#listener.waits(why);
+    this.#why = why;
+    if (why !== undefined) this.#passOver();
+    return why === undefined;
   }
 
   #read(fd: number): void {
-    const messages: Message[] = [];
-    for (let next = this.#next(fd); next !== undefined; next = this.#next(fd)) {
-      messages.push(next);
-      if (messages.length >= MESSAGES) break;
+    const faults: number[] = [];
+    for (let count = 0; count < MESSAGES; count += 1) {
+      const message = this.#reading.next(fd, (each) => this.#note(fd, each));
+      if (message === undefined) break;
+      if (message.type === 'fault') faults.push(message.address);
     }
-    for (const message of messages) {
-      if (message.type === 'fault') this.#giving.fault(fd, message.address);
-    }
-  }
-
-  /** Reads one, and writes down what it changes. */
-  #next(fd: number): Message | undefined {
-    writeSync(this.#reading, '1', 0);
-    const message = kernel.readMessage(fd);
-    if (message !== undefined && message.type !== 'fault') this.#note(fd, message);
-    writeSync(this.#reading, '0', 0);
-    return message;
+    for (const address of faults) this.#giving.fault(fd, address);
   }
 
   #note(fd: number, message: Exclude<Message, { readonly type: 'fault' }>): void {
     const space = this.#spaces.get(fd);
     if (space === undefined) return;
     if (message.type === 'fork') {
-      const child = kernel.raise(message.fd, LEAST_FD);
-      this.#write({ forkOf: fd, fd: child });
+      const child = this.#reading.place(message.fd);
+      this.#journal.write({ forkOf: fd, fd: child });
       this.#spaces.set(child, space.copy());
     } else if (message.type === 'move') {
-      this.#write({ fd, move: [message.from, message.to, message.bytes] });
+      this.#journal.write({ fd, move: [message.from, message.to, message.bytes] });
       space.move(message.from, message.to, message.bytes);
     } else {
-      this.#write({ fd, drop: [message.from, message.to] });
+      this.#journal.write({ fd, drop: [message.from, message.to] });
       space.drop(message.from, message.to);
     }
   }
@@ -241,15 +247,19 @@ export class Pager {
     this.#after();
   }
 
-  /** What the kernel did not take is given again, also where no message comes. */
+  /** What the kernel did not take is given again, also where no message comes. One timer: the shortest time counts. */
   #after(): void {
     this.#endIfAll();
-    if (!this.#giving.isBehind || this.#isOver || this.#again !== undefined) return;
-    this.#again = setTimeout(() => {
+    const ms = this.#giving.behindMs;
+    if (ms === undefined || this.#isOver) return;
+    if (this.#again !== undefined && this.#again.ms <= ms) return;
+    clearTimeout(this.#again?.timer);
+    const timer = setTimeout(() => {
       this.#again = undefined;
       this.#giving.spread();
       this.#after();
-    }, BEHIND_MS);
+    }, ms);
+    this.#again = { timer, ms };
   }
 
   /** Pages may have come that nobody told of. */
@@ -259,41 +269,32 @@ export class Pager {
     this.#after();
   }
 
+  /** Those whose processes have ended are let go of: where no page comes nobody else notices. */
+  #passOver(): void {
+    for (const fd of this.#spaces.keys()) if (kernel.hasEnded(fd)) this.#over(fd);
+    this.#mostProcesses = Math.max(LEAST_PROCESSES, 2 * this.#spaces.size);
+  }
+
   /** A process that has ended. */
   #over(fd: number): void {
-    this.#write({ over: fd });
+    this.#journal.write({ over: fd });
     this.#spaces.delete(fd);
+    this.#giving.forget(fd);
     kernel.close(fd);
   }
 
   #endIfAll(): void {
     if (!this.#isLooked || this.#isOver) return;
     for (const { isEmpty } of this.#spaces.values()) if (!isEmpty) return;
-    this.#write({ all: true });
+    this.#journal.write({ all: true });
     this.#end();
   }
 
   #end(): void {
     this.#isOver = true;
+    clearTimeout(this.#again?.timer);
     for (const fd of this.#spaces.keys()) kernel.close(fd);
-    for (const pid of this.#keepers.values()) kill(pid);
+    this.#keepers.end();
     this.#listener.all();
-  }
-
-  #write(entry: Entry): void {
-    appendFileSync(this.#files.journal, `${JSON.stringify(entry)}\n`);
-  }
-}
-
-function isOf(keepers: Known['keepers'], pid: number): boolean {
-  const ticks = keepers.find((each) => each.pid === pid)?.startTicks;
-  return ticks !== undefined && startTicksOf(pid) === ticks;
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It has ended.
   }
 }

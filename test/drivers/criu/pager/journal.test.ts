@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { replay } from '../../../../src/drivers/criu/pager/journal.ts';
+import fc from 'fast-check';
+import { entriesOf, replay } from '../../../../src/drivers/criu/pager/journal.ts';
 import type { Entry } from '../../../../src/drivers/criu/pager/journal.ts';
 
 const PAGE = 4096;
@@ -37,4 +38,67 @@ test('the last keepers count, a process that is over does not, and a torn last l
     [6],
   );
   assert.equal(known.all, true);
+});
+
+const PLACES = 20;
+const fd = fc.integer({ min: 1000, max: 1003 });
+const place = fc.nat(PLACES).map((page) => page * PAGE);
+const bytes = fc.integer({ min: 1, max: 4 }).map((pages) => pages * PAGE);
+const said: fc.Arbitrary<Entry> = fc.oneof(
+  { weight: 1, arbitrary: fc.record({ task: fc.constant(1), fd }) },
+  { weight: 2, arbitrary: fc.record({ forkOf: fd, fd }) },
+  {
+    weight: 4,
+    arbitrary: fc.tuple(fd, place, bytes).map(([each, from, length]) => ({
+      fd: each,
+      drop: [from, from + length] as [number, number],
+    })),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.tuple(fd, place, place, bytes).map(([each, ...move]) => ({ fd: each, move })),
+  },
+  { weight: 1, arbitrary: fc.record({ over: fd }) },
+  { weight: 1, arbitrary: fc.constant({ restored: true as const }) },
+  {
+    weight: 1,
+    arbitrary: fc.nat(9).map((pid) => ({ keepers: [{ pid, startTicks: 1 }] })),
+  },
+);
+
+test('a shortened journal says what the whole one said, and so does what is written behind it', () => {
+  const seen = (journal: string): object => {
+    const { spaces, ...rest } = replay(journal, spansOf);
+    const pages = [...spaces]
+      .map(([each, space]) => {
+        const all = Array.from({ length: 2 * PLACES }, (_, page) => space.find(page * PAGE));
+        return [each, all] as const;
+      })
+      .toSorted(([one], [other]) => one - other);
+    return { ...rest, pages };
+  };
+  const many = fc.array(said, { maxLength: 40 });
+  fc.assert(
+    fc.property(many, many, (before, after) => {
+      const short = entriesOf(replay(text({ task: 1, fd: 1000 }, ...before), spansOf));
+      assert.ok(short.length <= 4 + 2, 'a line for each process');
+      for (const each of short) if ('spans' in each) assert.ok(each.spans.length <= 4);
+      assert.deepEqual(
+        seen(text(...short, ...after)),
+        seen(text({ task: 1, fd: 1000 }, ...before, ...after)),
+      );
+    }),
+  );
+});
+
+test('a region that was cut in parts and put together again is one region', () => {
+  const { spaces, ...rest } = replay(
+    text(
+      { task: 1, fd: 1000 },
+      { fd: 1000, move: [PAGE, 9 * PAGE, PAGE] },
+      { fd: 1000, move: [9 * PAGE, PAGE, PAGE] },
+    ),
+    spansOf,
+  );
+  assert.deepEqual(entriesOf({ spaces, ...rest }), [{ fd: 1000, spans: [[0, 4, 1, 0]] }]);
 });

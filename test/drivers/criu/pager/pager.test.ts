@@ -1,141 +1,10 @@
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdir, mkdtemp, open, readFile } from 'node:fs/promises';
-import os from 'node:os';
-import path from 'node:path';
-import { createInterface } from 'node:readline';
-import { after, before, test } from 'node:test';
-import type { TestContext } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
-import { PagerClient } from '../../../../src/drivers/criu/pager-client.ts';
-import { replay } from '../../../../src/drivers/criu/pager/journal.ts';
-import { openUserfaultfd, close } from '../../../../src/drivers/criu/pager/kernel.ts';
-import { cameFile } from '../../../../src/drivers/criu/pager/pages.ts';
-import { removeTree } from '../../../../src/host/remove-tree.ts';
-import { until } from '../../../until.ts';
-import { PAGE, writeImages } from './images.ts';
+import { readFile } from 'node:fs/promises';
+import { test } from 'node:test';
+import { PagerClient, spawnPager } from '../../../../src/drivers/criu/pager-client.ts';
+import { becomes, PAGES, place, prepare, skip, waits } from './place.ts';
 
-const run = promisify(execFile);
-const SOURCE = fileURLToPath(new URL('toucher.c', import.meta.url));
-const PAGES = 16;
-/** Long enough for a page of zeros to be read, were there one. */
-const WAITS_MS = 300;
-
-let directory = '';
-before(async () => {
-  directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-pager-'));
-  await run('cc', [
-    '-O2',
-    '-Wall',
-    '-Wextra',
-    '-Werror',
-    '-o',
-    path.join(directory, 'toucher'),
-    SOURCE,
-  ]);
-});
-after(() => removeTree(directory));
-
-const skip = whyNot();
-function whyNot(): string | false {
-  try {
-    close(openUserfaultfd());
-    return false;
-  } catch (error) {
-    return `no userfaultfd here: ${String(error)}`;
-  }
-}
-
-interface Place {
-  readonly client: PagerClient;
-  readonly images: string;
-  readonly wants: number[];
-  readonly pagers: number[];
-  lost: string | undefined;
-  isAll: boolean;
-  /** A line for the process whose memory comes; its answer. */
-  ask(line: string): Promise<string>;
-  /** Brings a page, each byte of which is its number plus one. */
-  bring(page: number, count?: number): Promise<void>;
-  keepers(): Promise<number[]>;
-  /** No message is being read, and such a one was. */
-  hasWritten(what: string): Promise<boolean>;
-}
-
-let places = 0;
-async function place(t: TestContext): Promise<Place> {
-  places += 1;
-  const images = path.join(directory, String(places));
-  await mkdir(images);
-  await writeImages(images, PAGES);
-  const pages = await open(path.join(images, 'pages-1.img'), 'r+');
-  const map = await open(cameFile(images, 1), 'r+');
-  const wants: number[] = [];
-  const pagers: number[] = [];
-  const client = new PagerClient(images, {
-    begun: async ({ pid }) => void pagers.push(pid),
-    wants: (_file, page) => wants.push(page),
-    all: () => {
-      made.isAll = true;
-    },
-    lost: (reason) => {
-      made.lost = reason;
-    },
-  });
-  await client.begin();
-  const child = spawn(path.join(directory, 'toucher'), [String(PAGES)], {
-    cwd: images,
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
-  const lines = createInterface({ input: child.stdout });
-  assert.deepEqual(await once(lines, 'line'), ['ready']);
-  const journal = async (): Promise<string> => readFile(path.join(images, 'pager.journal'), 'utf8');
-  await becomes('the pager has all', async () => (await journal()).includes('restored'));
-  client.restored();
-  const made: Place = {
-    client,
-    images,
-    wants,
-    pagers,
-    lost: undefined,
-    isAll: false,
-    ask: async (line) => {
-      child.stdin.write(`${line}\n`);
-      const [said] = (await once(lines, 'line')) as [string];
-      return said;
-    },
-    bring: async (first, count = 1) => {
-      for (let page = first; page < first + count; page += 1)
-        await pages.write(Buffer.alloc(PAGE, page + 1), 0, PAGE, page * PAGE);
-      await map.write(Buffer.alloc(count, 1), 0, count, first);
-      client.came(1, first, count);
-    },
-    hasWritten: async (what) => {
-      const reading = await readFile(path.join(images, 'pager.reading'), 'latin1');
-      return (await journal()).includes(`"${what}"`) && reading !== '1';
-    },
-    keepers: async () => replay(await journal(), () => []).keepers.map(({ pid }) => pid),
-  };
-  t.after(async () => {
-    child.kill('SIGKILL');
-    await client.end(undefined);
-    await pages.close();
-    await map.close();
-  });
-  return made;
-}
-
-function becomes(what: string, look: () => boolean | Promise<boolean>): Promise<true> {
-  return until(what, 20_000, async () => ((await look()) ? true : undefined));
-}
-
-async function waits(answer: Promise<string>, what: string): Promise<void> {
-  const first = await Promise.race([answer, sleep(WAITS_MS, 'waits')]);
-  assert.equal(first, 'waits', what);
-}
+prepare();
 
 test('a process waits for a page that it touches, and reads what came', { skip }, async (t) => {
   const here = await place(t);
@@ -255,3 +124,36 @@ test(
     assert.equal(await here.ask('read 9'), '10 0');
   },
 );
+
+test('of pagers that begin at once in the place of one, one is left', { skip }, async (t) => {
+  const here = await place(t);
+  const answer = here.ask('read 3');
+  await becomes('page 3 is wanted', () => here.wants.includes(3));
+  here.client.close();
+  process.kill(here.pagers[0] ?? 0, 'SIGKILL');
+  const begun = [1, 2, 3].map(() => spawnPager(here.images, { again: true }, 2).pid ?? 0);
+  await becomes('each has written down its name', () => here.pagers.length === 4);
+  await becomes('the last one is left', async () => {
+    const left = await Promise.all(begun.map(isAliveNow));
+    return left.filter((lives) => lives).length === 1 && isAliveNow(here.pagers.at(-1) ?? 0);
+  });
+  const next = new PagerClient(here.images, {
+    wants: () => {},
+    all: () => {},
+    waits: () => {},
+    lost: (reason) => {
+      here.lost = reason;
+    },
+  });
+  t.after(() => next.end());
+  await next.attach();
+  await here.bring(3);
+  next.came(1, 3, 1);
+  assert.equal(await answer, '4 0');
+  assert.equal(here.lost, undefined);
+});
+
+async function isAliveNow(pid: number): Promise<boolean> {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  return text !== '' && !/\) [ZX] /.test(text);
+}

@@ -5,12 +5,14 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -106,6 +108,36 @@ int main(int count, char **words) {
       void *moved = mremap((void *)pages[page], PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, free_place);
       must(moved != MAP_FAILED, "mremap");
       pages[page] = moved;
+      printf("done\n");
+    } else if (strcmp(word, "wear") == 0) {
+      /* Thousands of events, which change nothing after the first one. */
+      for (int time = 0; time < 4000; time++)
+        must(madvise((void *)pages[page], PAGE, MADV_DONTNEED) == 0, "madvise");
+      printf("done\n");
+    } else if (strcmp(word, "breed") == 0) {
+      /* Children that end at once, one after the other. */
+      for (int time = 0; time < 300; time++) {
+        pid_t child = fork();
+        if (child == 0)
+          _exit(0);
+        must(child > 0 && waitpid(child, NULL, 0) == child, "fork");
+      }
+      printf("done\n");
+    } else if (strcmp(word, "crowd") == 0) {
+      /* Children that stay until they are killed. */
+      pid_t own = getpid();
+      for (int time = 0; time < 40; time++) {
+        pid_t child = fork();
+        if (child == 0) {
+          close(STDOUT_FILENO);
+          prctl(PR_SET_PDEATHSIG, SIGKILL);
+          /* It may have ended before. */
+          while (getppid() == own)
+            pause();
+          _exit(0);
+        }
+        must(child > 0, "fork");
+      }
       printf("done\n");
     } else if (strcmp(word, "fork") == 0) {
       pid_t child = fork();

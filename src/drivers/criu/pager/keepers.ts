@@ -1,0 +1,93 @@
+import { isAlive, startTicksOf } from '../../../host/process.ts';
+import type { Known } from './journal.ts';
+import * as kernel from './kernel.ts';
+import { beginSharer, reap } from './sharer.ts';
+
+const KEEPERS = 2;
+
+/**
+ * They keep the container from reading zeros once its pager has ended: a userfaultfd that nobody holds any more gives each page
+ * that has not come as one of zeros. Each holds all of the pager's, also those of processes that were forked an instant ago.
+ */
+export class Keepers {
+  /** By descriptor. */
+  readonly #pids = new Map<number, number>();
+  readonly #changed: (keepers: Known['keepers']) => void;
+  /** The host lets no more of them begin. */
+  isShort = false;
+
+  constructor(changed: (keepers: Known['keepers']) => void) {
+    this.#changed = changed;
+  }
+
+  /** A descriptor of each, which can be read once it has ended. */
+  get fds(): Iterable<number> {
+    return this.#pids.keys();
+  }
+
+  has(fd: number): boolean {
+    return this.#pids.has(fd);
+  }
+
+  get identities(): Known['keepers'] {
+    return [...this.#pids.values()].map((pid) => ({ pid, startTicks: startTicksOf(pid) ?? 0 }));
+  }
+
+  /** Throws where the host lets too few begin: then none is there. */
+  begin(): void {
+    try {
+      this.#fill();
+    } catch (error) {
+      this.end();
+      throw error;
+    }
+    this.#changed(this.identities);
+  }
+
+  /** One has ended. */
+  lost(fd: number): void {
+    const pid = this.#pids.get(fd);
+    this.#pids.delete(fd);
+    kernel.close(fd);
+    if (pid !== undefined) reap(pid);
+    this.again();
+  }
+
+  /** Where the host lets none begin now, the next try may. */
+  again(): void {
+    const before = this.#pids.size;
+    try {
+      this.#fill();
+      this.isShort = false;
+    } catch {
+      this.isShort = true;
+    }
+    if (this.#pids.size > before) this.#changed(this.identities);
+  }
+
+  #fill(): void {
+    while (this.#pids.size < KEEPERS) {
+      const pid = beginSharer();
+      try {
+        this.#pids.set(kernel.pidfd(pid), pid);
+      } catch (error) {
+        kill(pid);
+        throw error;
+      }
+    }
+  }
+
+  end(): void {
+    for (const pid of this.#pids.values()) kill(pid);
+  }
+}
+
+export const livingOf = (keepers: Known['keepers']): Known['keepers'] => keepers.filter(isAlive);
+
+export function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended.
+  }
+}
