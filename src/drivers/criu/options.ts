@@ -27,8 +27,8 @@ export const criuOptions = z.strictObject({
   hostDirs: z.array(directory).max(16).default([]),
   /** The GPU driver's library, by which the state of GPUs moves with a container. */
   gpuLibrary: place.default('libcuda.so.1'),
-  /** Whether containers of this host may leave by post-copy: what it cannot yet is in the docs. */
-  postcopy: z.boolean().default(false),
+  /** Whether containers of this host may leave by post-copy. */
+  postcopy: z.boolean().default(true),
   /** How much of the memory of containers that have left stays on this host, so that it need not come again with them. */
   keptBytes: z
     .number()
@@ -41,5 +41,4 @@ export const criuOptions = z.strictObject({
 });
 export type CriuOptions = z.infer<typeof criuOptions>;
 
-export const POSTCOPY_OFF =
-  '`drivers.criu.postcopy` of its host is off: its limits are in the docs of the driver criu';
+export const POSTCOPY_OFF = '`drivers.criu.postcopy` of its host refuses it';

@@ -36,7 +36,6 @@ export interface ContainerDriver {
   readonly layerDirs: readonly string[];
   readonly volumeDirs: readonly string[];
   readonly mountsOf: number;
-  readonly postcopy: boolean;
 }
 
 /**
@@ -54,7 +53,6 @@ export async function keepMounts(lab: Lab): Promise<(stateDir: string) => Contai
     layerDirs: [layerDirectory()],
     volumeDirs: [volumeDirectory(stateDir), sharedVolumeDirectory(lab)],
     mountsOf: keeper.pid,
-    postcopy: true,
   });
 }
 
