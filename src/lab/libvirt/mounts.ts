@@ -54,8 +54,12 @@ done
 umount -R /mnt
 if [ -n "$packages" ]; then
   for part in ${LIBVIRT_PARTS.join(' ')}; do mount --bind "$packages/$part" "/$part"; done
+  if [ -d /${QEMU_MODULES} ]; then
+    mkdir -p "$own/modules"
+    find /${QEMU_MODULES} -name 'accel-*' -exec cp -t "$own/modules" {} +
+    mount --bind "$own/modules" /${QEMU_MODULES}
+  fi
 fi
-if [ -d /${QEMU_MODULES} ]; then mount -t tmpfs -o mode=0755 tmpfs /${QEMU_MODULES}; fi
 hostname "$name"
 : >"$ready"
 exec sleep infinity

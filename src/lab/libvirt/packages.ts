@@ -11,7 +11,7 @@ export const LIBVIRT_PARTS = ['usr/share/libvirt', `${LIBRARIES}/libvirt`] as co
 
 /**
  * Of the machine's QEMU. One of a prefix looks there too for what it lacks, while libvirt asks what it is able to do, and
- * ends at a module of another version.
+ * ends at a module of another version. So only those stay without which the machine's own does not run.
  */
 export const QEMU_MODULES = `${LIBRARIES}/qemu`;
 
