@@ -77,8 +77,12 @@ export const TRAITS: readonly Shape[] = [
     `-M q35 -audiodev id=snd0,driver=none -device AC97,audiodev=snd0`,
     MOVED,
   ),
-  trait('cpu-qemu32', 'a processor of 32 bits', `-M pc -cpu qemu32`, MOVED),
-  trait('machine-isapc', 'the machine without PCI', `-M isapc -cpu 486`, MOVED),
+  trait('cpu-qemu32', 'a processor of 32 bits', `-M pc -cpu qemu32`, MOVED, {
+    oneVersion: 'QEMU 7.2 gives it 32 bits of physical addresses, and 10.0 gives it 36',
+  }),
+  trait('machine-isapc', 'the machine without PCI', `-M isapc -cpu 486`, MOVED, {
+    oneVersion: 'QEMU keeps no versions of this machine: it cannot go back to an older one',
+  }),
   trait(
     'network-user',
     'a network of QEMU’s own',

@@ -13,7 +13,7 @@ import { findPassphrases } from './passphrases.ts';
 import type { QemuProgram } from './binaries.ts';
 import { findPassthrough } from './passthrough/assess-passthrough.ts';
 import type { HostDevice } from './passthrough/device.ts';
-import { chooseProgram } from './choose.ts';
+import { chooseProgram, isVersioned } from './choose.ts';
 import { coldCpu, cpuChecks } from './cpu-checks.ts';
 import type { OwnProcessor } from './cpu-checks.ts';
 import { diskChecks } from './disk-checks.ts';
@@ -104,7 +104,7 @@ export async function matchHost(
     { known: codeNodes(described), devices: await devicesAmong(host.disks) },
   );
   const decided = nodes.length === 0 ? described : { ...described, blockNodes: nodes };
-  const { program, checks } = programChecks(description, decided, options.host, host.programs);
+  const { program, checks } = programChecks(description, decided, options, host.programs);
   const own = ownProcessor(decided, program, { host: options.host, vendor: await hostVendor() });
   const spec = options.isCold === true ? withColdCpu(decided, own) : decided;
   const asked = { ...host, guest: description.name, host: options.host };
@@ -163,7 +163,7 @@ async function devicesAmong(files: ReadonlyMap<string, string>): Promise<Readonl
 function programChecks(
   description: GuestDescription,
   spec: GuestSpec,
-  host: string,
+  { host, isCold = false }: Pick<DestinationOptions, 'host' | 'isCold'>,
   programs: readonly QemuProgram[],
 ): { program: QemuProgram | undefined; checks: NamedCheck[] } {
   const choice = chooseProgram(description.hypervisorVersion, spec, programs);
@@ -184,10 +184,37 @@ function programChecks(
   }
   const { program } = choice;
   const evidence = `${machine} on QEMU ${program.version} with ${spec.accelerator.name}`;
+  const version = { theirs: description.hypervisorVersion, ours: program.version };
+  const isOther = compareVersions(program.version, description.hypervisorVersion) !== 0;
+  if (isOther && !isCold && !isVersioned(machine)) {
+    return {
+      program,
+      checks: [withoutVersions({ guest: description.name, host, evidence }, version)],
+    };
+  }
   if (!choice.older) return { program, checks: [pass('machine', evidence, 'destination')] };
-  const older = `${evidence}, which is older than the source’s ${description.hypervisorVersion}`;
-  const hint = `Install QEMU ${description.hypervisorVersion} or later on ${host}, or choose another host.`;
+  const older = `${evidence}, which is older than the source’s ${version.theirs}`;
+  const hint = `Install QEMU ${version.theirs} or later on ${host}, or choose another host.`;
   return { program, checks: [warn('machine', older, hint, 'destination')] };
+}
+
+/** An older QEMU does not understand what a newer one sends for such a machine (`MIG_CMD 0xb unknown`, 10.0 to 7.2). */
+function withoutVersions(
+  {
+    guest,
+    host,
+    evidence,
+  }: { readonly guest: string; readonly host: string; readonly evidence: string },
+  { theirs, ours }: { readonly theirs: string; readonly ours: string },
+): NamedCheck {
+  const what = `QEMU keeps no versions of its machine, and QEMU ${ours} does not understand what ${theirs} sends of it`;
+  const hint = `Install QEMU ${theirs} on ${host}, or choose a host that has it.`;
+  if (compareVersions(ours, theirs) < 0) {
+    const error = godwitError('GODWIT_MACHINE_DIFFERS', { guest, host, what }, { hint });
+    return refusal('machine', error, 'destination');
+  }
+  const later = `${evidence}: QEMU keeps no versions of this machine, so that ${guest} cannot go back to QEMU ${theirs}`;
+  return warn('machine', later, hint, 'destination');
 }
 
 function ownProcessor(

@@ -31,3 +31,11 @@ export function chooseProgram(
   if (program === undefined) return { kind: 'no-accelerator' };
   return { kind: 'program', program, older: compareVersions(program.version, sourceVersion) < 0 };
 }
+
+/**
+ * Whether QEMU keeps a machine of this type alike in its newer versions, by the version in its name (`pc-q35-7.2`). Of
+ * `isapc` and `microvm` it does not: each QEMU makes and sends its own. Pure.
+ */
+export function isVersioned(machineType: string): boolean {
+  return machineType.includes('-');
+}

@@ -1,4 +1,4 @@
-import { closeSync, constants, readSync } from 'node:fs';
+import { closeSync, constants, readSync, realpathSync } from 'node:fs';
 import type { Stats } from 'node:fs';
 import { openFound } from '../../host/checked-open.ts';
 
@@ -28,14 +28,26 @@ function isImage(found: Stats): string | undefined {
   return found.isFile() || found.isBlockDevice() ? undefined : 'neither a file nor a block device';
 }
 
-/** The same for an image of this host, a file or a block device. Throws where it cannot be read. */
+/**
+ * The same for an image of this host, a file or a block device. A link is followed, as QEMU follows it: the name of each
+ * volume of LVM is one. Throws where it cannot be read.
+ */
 export function linkOfImage(file: string): string | undefined {
-  const fd = openFound(file, constants.O_RDONLY | constants.O_NONBLOCK, isImage);
+  const fd = openFound(followed(file), constants.O_RDONLY | constants.O_NONBLOCK, isImage);
   try {
     const header = Buffer.alloc(HEADER_BYTES);
     const read = readSync(fd, header, 0, HEADER_BYTES, 0);
     return linkOfHeader(header.subarray(0, read));
   } finally {
     closeSync(fd);
+  }
+}
+
+/** Where a link leads nowhere, itself: it is no image. */
+function followed(file: string): string {
+  try {
+    return realpathSync(file);
+  } catch {
+    return file;
   }
 }

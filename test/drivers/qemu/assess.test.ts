@@ -127,6 +127,18 @@ describe('the program for a guest', () => {
     assert.match(check?.hint ?? '', /Install QEMU 8\.0\.0 or later on b/);
   });
 
+  test('is refused where it is older and QEMU keeps no versions of the machine, and warned of where it is newer', async () => {
+    const spec = { machine: { type: 'isapc', props: {} } };
+    const program = { machineTypes: ['isapc'] };
+    const older = await one('machine', { version: '8.0.0', spec, program });
+    assert.equal(older?.error?.code, 'GODWIT_MACHINE_DIFFERS');
+    assert.match(older?.error?.hint ?? '', /Install QEMU 8\.0\.0 on b/);
+    const newer = await one('machine', { version: '6.2.0', spec, program });
+    assert.equal(newer?.verdict, 'warn');
+    assert.match(newer?.evidence ?? '', /web1 cannot go back to QEMU 6\.2\.0/);
+    assert.equal((await one('machine', { version: '7.2.22', spec, program }))?.verdict, 'pass');
+  });
+
   test('is refused where none knows the machine, and nothing that needs a program is judged', async () => {
     const found = await match({ program: { machineTypes: [] }, spec: { cpu: CPU } });
     assert.equal(found.program, undefined);

@@ -72,9 +72,12 @@ describe('what the header of an image makes QEMU open', () => {
       await mkdir(file('directory'));
       await run('mkfifo', [file('pipe')]);
       await symlink(file('linked'), file('link'));
-      const names = ['directory', 'pipe', 'link', 'whole/below'];
-      const blockNodes = [...names, 'none'].map((node) => ({ node, format: 'qcow2' }));
-      const files = new Map([...names, 'none'].map((name) => [name, file(name)]));
+      await symlink(file('nowhere'), file('dangling'));
+      await symlink(file('whole'), file('good'));
+      const names = ['directory', 'pipe', 'link', 'dangling', 'whole/below'];
+      const all = [...names, 'good', 'none'];
+      const blockNodes = all.map((node) => ({ node, format: 'qcow2' }));
+      const files = new Map(all.map((name) => [name, file(name)]));
       const spec = { blockNodes } as unknown as GuestSpec;
       const { signal } = new AbortController();
       const found = await diskChecks('web1', spec, { host: 'b' }, files, signal);
@@ -92,6 +95,9 @@ describe('what the header of an image makes QEMU open', () => {
       if (!device.startsWith('/dev/')) return t.skip(`loop devices cannot be made: ${device}`);
       try {
         assert.match(linkOfImage(device) ?? '', /names a file of its own for its data/);
+        // As LVM names its volumes.
+        await symlink(device, file('volume'));
+        assert.match(linkOfImage(file('volume')) ?? '', /names a file of its own for its data/);
       } finally {
         await run('losetup', ['--detach', device]);
       }
