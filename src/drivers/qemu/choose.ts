@@ -1,3 +1,8 @@
+import { godwitError } from '../../errors.ts';
+import { pass, refusal, warn } from '../../migration/preflight/check.ts';
+import type { NamedCheck } from '../../migration/preflight/check.ts';
+import type { GuestDescription } from '../../protocol/peer/migration.ts';
+import type { DestinationOptions } from '../port/direct.ts';
 import type { QemuProgram } from './binaries.ts';
 import type { GuestSpec } from './spec/schema.ts';
 import { compareVersions } from './version.ts';
@@ -38,4 +43,62 @@ export function chooseProgram(
  */
 export function isVersioned(machineType: string): boolean {
   return machineType.includes('-');
+}
+
+/** That program, and what is to be said of it to whoever wants the guest here. Pure. */
+export function programChecks(
+  description: GuestDescription,
+  spec: GuestSpec,
+  { host, isCold = false }: Pick<DestinationOptions, 'host' | 'isCold'>,
+  programs: readonly QemuProgram[],
+): { program: QemuProgram | undefined; checks: NamedCheck[] } {
+  const choice = chooseProgram(description.hypervisorVersion, spec, programs);
+  const machine = spec.machine.type;
+  if (choice.kind === 'no-machine') {
+    const facts = { host, machine, version: choice.newest };
+    return {
+      program: undefined,
+      checks: [refusal('machine', godwitError('GODWIT_MACHINE_TYPE', facts), 'destination')],
+    };
+  }
+  if (choice.kind === 'no-accelerator') {
+    const facts = { guest: description.name, accel: spec.accelerator.name, host };
+    return {
+      program: undefined,
+      checks: [refusal('accelerator', godwitError('GODWIT_ACCELERATOR', facts), 'destination')],
+    };
+  }
+  const { program } = choice;
+  const evidence = `${machine} on QEMU ${program.version} with ${spec.accelerator.name}`;
+  const version = { theirs: description.hypervisorVersion, ours: program.version };
+  const isOther = compareVersions(program.version, description.hypervisorVersion) !== 0;
+  if (isOther && !isCold && !isVersioned(machine)) {
+    return {
+      program,
+      checks: [withoutVersions({ guest: description.name, host, evidence }, version)],
+    };
+  }
+  if (!choice.older) return { program, checks: [pass('machine', evidence, 'destination')] };
+  const older = `${evidence}, which is older than the source’s ${version.theirs}`;
+  const hint = `Install QEMU ${version.theirs} or later on ${host}, or choose another host.`;
+  return { program, checks: [warn('machine', older, hint, 'destination')] };
+}
+
+/** An older QEMU does not understand what a newer one sends for such a machine (`MIG_CMD 0xb unknown`, 10.0 to 7.2). */
+function withoutVersions(
+  {
+    guest,
+    host,
+    evidence,
+  }: { readonly guest: string; readonly host: string; readonly evidence: string },
+  { theirs, ours }: { readonly theirs: string; readonly ours: string },
+): NamedCheck {
+  const what = `QEMU keeps no versions of its machine, and QEMU ${ours} does not understand what ${theirs} sends of it`;
+  const hint = `Install QEMU ${theirs} on ${host}, or choose a host that has it.`;
+  if (compareVersions(ours, theirs) < 0) {
+    const error = godwitError('GODWIT_MACHINE_DIFFERS', { guest, host, what }, { hint });
+    return refusal('machine', error, 'destination');
+  }
+  const later = `${evidence}: QEMU keeps no versions of this machine, so that ${guest} cannot go back to QEMU ${theirs}`;
+  return warn('machine', later, hint, 'destination');
 }
