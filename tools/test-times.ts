@@ -121,6 +121,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/conntrack.e2e.ts': { seconds: 19, core: true },
   'test/e2e/container.e2e.ts': { seconds: 90, of: ['src/drivers/criu/', 'src/drivers/port/'] },
   'test/e2e/container-gpu.e2e.ts': { seconds: 170, of: ['src/drivers/criu/', 'src/gpu/'] },
+  'test/e2e/container-holds.e2e.ts': { seconds: 30, of: ['src/drivers/criu/'] },
   'test/e2e/container-postcopy.e2e.ts': { seconds: 160, of: ['src/drivers/criu/'] },
   'test/e2e/container-redis.e2e.ts': { seconds: 110, of: ['src/drivers/criu/'] },
   'test/e2e/container-shared.e2e.ts': {
@@ -168,7 +169,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/lab.e2e.ts': { seconds: 9, core: true },
   'test/e2e/hyperv.e2e.ts': { seconds: 30, of: ['src/drivers/hyperv/', 'src/mover/managed/'] },
   'test/e2e/install.e2e.ts': { seconds: 250, of: ['tools/', 'src/bin/'] },
-  'test/e2e/booted-systemd.e2e.ts': { seconds: 170, of: ['packaging/', 'tools/package/'] },
+  'test/e2e/booted-systemd.e2e.ts': { seconds: 210, of: ['packaging/', 'tools/package/'] },
   'test/e2e/booted-stops.e2e.ts': { seconds: 215, of: ['packaging/', 'tools/package/'] },
   'test/e2e/install-script.e2e.ts': { seconds: 5, of: ['packaging/'] },
   'test/e2e/first-hour.e2e.ts': { seconds: 40, of: ['src/cli/', 'src/agent/pki/'] },

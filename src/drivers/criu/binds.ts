@@ -117,5 +117,11 @@ function bindOf(
     const hint = 'Give each mount a volume of its own.';
     return { reason: `${other.destination} mounts ${other.source} too`, hint };
   }
+  const namesake = before.find((each) => overlaps(each.name, place.name));
+  if (namesake !== undefined) {
+    const hint = 'Give each volume a name of its own below its directory of volumes.';
+    const reason = `${namesake.destination} has a volume of that name too, below ${namesake.dir}`;
+    return { reason, hint };
+  }
   return { destination, source, ...place, options };
 }

@@ -4,23 +4,27 @@ import type { Obstacle } from './obstacle.ts';
 import { filesOf } from './processes.ts';
 
 /**
- * What CRIU would have to write into a volume to restore what is open in it: for a file that was deleted it makes one for a
- * moment, and the socket of a server it removes and binds anew. In a volume that both hosts see, that would happen before
- * the destination has the right to run, and a source that runs on would find its own gone.
+ * What CRIU would have to write into a volume to restore what is open in it: for a file that was deleted, also a directory
+ * that a process is in, it makes one for a moment, and the socket of a server it removes and binds anew. In a volume that
+ * both hosts see, that would happen before the destination has the right to run, and a source that runs on would find its
+ * own gone. A lock there is still the source's when CRIU would take it anew, and CRIU would wait for it.
  */
 
 const DELETED = ' (deleted)';
 /** What NFS calls a file that was deleted while it was open. */
 const SILLY = '.nfs0';
 
-/** `files`: what the processes have open or mapped, as the kernel names it; `sockets`: where they are bound. Pure. */
+/**
+ * `files`: what the processes have open or mapped, and where they are, as the kernel names it; `sockets`: where they are
+ * bound; `locked`: files of which they hold a lock. Pure.
+ */
 export function openObstacle(
   destination: string,
   files: Iterable<string>,
   sockets: Iterable<string>,
+  locked: Iterable<string> = [],
 ): Obstacle | undefined {
-  const within = (file: string): boolean =>
-    file === destination || file.startsWith(`${destination}/`);
+  const within = (file: string): boolean => isWithin(destination, file);
   const facts = { device: destination, type: 'shared volume', ofMemory: true } as const;
   for (const file of files) {
     const isGone = file.endsWith(DELETED) || path.posix.basename(file).startsWith(SILLY);
@@ -36,6 +40,13 @@ export function openObstacle(
     const reason = `${socket} is a socket there: CRIU would make it anew before the destination may write`;
     const hint =
       'Put the socket where the container has its own files, such as /run. --mode cold moves it without.';
+    return { ...facts, reason, hint };
+  }
+  for (const file of locked) {
+    if (!within(file)) continue;
+    const reason = `${file} is locked there: the source holds the lock until the destination runs`;
+    const hint =
+      'Have the program give its lock up (flock, fcntl), or put what it locks where the container has its own files, such as /run. --mode cold moves it without.';
     return { ...facts, reason, hint };
   }
   return undefined;
@@ -66,15 +77,33 @@ export async function lookForOpen(
   destination: string,
 ): Promise<Obstacle | undefined> {
   const files = new Set<string>();
+  const locked = new Set<string>();
   const directories = new Set<string>();
   const tables = new Set<string>();
   for (const pid of pids) {
-    for (const file of (await filesOf(pid)).values()) files.add(file);
+    for (const [number, file] of await filesOf(pid)) {
+      files.add(file);
+      if (isWithin(destination, file) && (await isLocked(pid, number))) locked.add(file);
+    }
     for (const file of mappedPaths(await readFile(`/proc/${pid}/maps`, 'utf8').catch(() => '')))
       files.add(file);
-    directories.add(await readlink(`/proc/${pid}/cwd`).catch(() => '/'));
+    const [directory = '/', root = '/'] = await Promise.all(
+      ['cwd', 'root'].map((each) => readlink(`/proc/${pid}/${each}`).catch(() => undefined)),
+    );
+    files.add(directory).add(root);
+    directories.add(directory);
     tables.add(await readFile(`/proc/${pid}/net/unix`, 'utf8').catch(() => ''));
   }
   const sockets = [...tables].flatMap((table) => boundPaths(table, [...directories]));
-  return openObstacle(destination, files, sockets);
+  return openObstacle(destination, files, sockets, locked);
+}
+
+function isWithin(destination: string, file: string): boolean {
+  return file === destination || file.startsWith(`${destination}/`);
+}
+
+/** By flock, fcntl or a lease: the kernel says so of the file that is open. */
+async function isLocked(pid: number, number: number): Promise<boolean> {
+  const info = await readFile(`/proc/${pid}/fdinfo/${number}`, 'utf8').catch(() => '');
+  return /^lock:/m.test(info);
 }

@@ -49,9 +49,15 @@ export function handOverMs(memoryBytes: number): number {
  * from its bridge before a dump, so CRIU needs no firewall rules; what it restores is paused until it may run.
  */
 const SETTINGS = {
-  dump: 'network-lock skip\nfile-locks\n',
-  restore: 'network-lock skip\nfile-locks\nleave-stopped\n',
+  dump: 'network-lock skip\n',
+  restore: 'network-lock skip\nleave-stopped\n',
 };
+
+/**
+ * Of both, with an option of runc's: what that does not name it turns off, whatever the settings say. Without the second, CRIU
+ * dumps no container that holds a lock of a file.
+ */
+const KEEPS = ['--tcp-established', '--file-locks'];
 
 /** runc by its command line, with the CRIU beside it. */
 export class Runc {
@@ -114,7 +120,7 @@ export class Runc {
   ): Promise<void> {
     const home = await this.#home('dump');
     const at = ['--image-path', images, '--work-path', images];
-    const args = ['checkpoint', '--leave-running', '--tcp-established', ...at, name];
+    const args = ['checkpoint', '--leave-running', ...KEEPS, ...at, name];
     await this.#logged(images, 'dump.log', () =>
       this.#runc(args, { home, deadlineMs: imageMs(memoryBytes), started }),
     );
@@ -134,7 +140,7 @@ export class Runc {
     const home = await this.#home('restore');
     const at = ['--image-path', images, '--work-path', images, '--bundle', bundle];
     const lazy = late ? ['--lazy-pages'] : [];
-    const args = ['restore', '-d', '--tcp-established', ...lazy, ...at, name];
+    const args = ['restore', '-d', ...KEEPS, ...lazy, ...at, name];
     const deadlineMs = imageMs(memoryBytes);
     const rest = { home, deadlineMs, started, quiet: true, cwd: bundle };
     const log = ['--log', path.join(images, RUNC_LOG)];

@@ -35,6 +35,13 @@ test('so does what NFS keeps of a deleted file, and the socket of a server', () 
   assert.equal(openObstacle('/data', [], ['/database/db.sock']), undefined);
 });
 
+test('so does a lock, in the volume of its file, with what gives it up', () => {
+  const { reason, hint } = openObstacle('/data', ['/data/db'], [], ['/run/x', '/data/db']) ?? {};
+  assert.match(reason ?? '', /^\/data\/db is locked there/);
+  assert.match(hint ?? '', /--mode cold/);
+  assert.equal(openObstacle('/data', ['/data/db'], [], ['/database']), undefined);
+});
+
 test('sockets are found by the path to which they were bound, a relative one from each directory', () => {
   const table = [
     'Num       RefCount Protocol Flags    Type St Inode Path',
@@ -60,17 +67,25 @@ test('mapped files are found by their paths', () => {
   assert.deepEqual(mappedPaths(maps), ['/data/shared (deleted)', '/bin/a b']);
 });
 
-test('a process that has deleted what it has open, or serves a socket, is seen by the kernel’s own word', async () => {
+test('a process that has deleted what it has open or where it is, holds a lock, or serves a socket, is seen by the kernel’s own word', async () => {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-open-'));
   const script = `
     const fs = require('fs');
     process.chdir(process.argv[1]);
     if (process.argv[2] === 'deleted') { fs.openSync('x', 'w'); fs.unlinkSync('x'); console.log('ready'); }
+    else if (process.argv[2] === 'place') { fs.mkdirSync('y'); process.chdir('y'); fs.rmdirSync('../y'); console.log('ready'); }
+    else if (process.argv[2] === 'lock') {
+      const fd = fs.openSync('z', 'w');
+      require('child_process').spawnSync('flock', ['3'], { stdio: ['ignore', 'ignore', 'ignore', fd] });
+      console.log('ready');
+    }
     else require('net').createServer().listen('s.sock', () => console.log('ready'));
     setInterval(() => {}, 1000);`;
   try {
     for (const [how, words] of [
       ['deleted', /x is open there and was deleted/],
+      ['place', /y is open there and was deleted/],
+      ['lock', /z is locked there/],
       ['socket', /s\.sock is a socket there/],
     ] as const) {
       const child = spawn(process.execPath, ['-e', script, directory, how]);

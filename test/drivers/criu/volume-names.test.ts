@@ -91,6 +91,18 @@ test('a bind mount that is no volume of its own is refused by its place in the c
   assert.deepEqual(refused([data, { ...data, destination: '/again' }]), ['/again']);
 });
 
+test('of two volumes of one name below two directories the second is refused: the destination may have one directory', () => {
+  const { oci, obstacles } = read([
+    { source: '/vols/db', destination: '/data' },
+    { source: '/more/vols/db', destination: '/log' },
+  ]);
+  assert.deepEqual(
+    obstacles.map(({ device, reason }) => [device, reason]),
+    [['/log', '/data has a volume of that name too, below /vols']],
+  );
+  assert.equal(oci?.mounts.filter((each) => 'volume' in each).length, 1);
+});
+
 test('an idmapped mount is refused by its place in the container, also one that is no bind mount', () => {
   const map = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
   const data = { source: '/vols/data', destination: '/data' };
