@@ -1,4 +1,4 @@
-import { rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { readFile, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { systemClock } from '../../clock.ts';
 import { inChroot } from './chroot.ts';
@@ -60,12 +60,20 @@ interface Sending {
   readonly signal: AbortSignal;
 }
 
+/** What went of a tree before its changes. */
+interface Sent {
+  readonly scan: Scan;
+  readonly sinceNs: bigint;
+  /** Names of the archive that the look before it did not see: they may be gone by the next one, which nobody would notice. */
+  readonly unseen: readonly string[];
+}
+
 /** The trees of one container on their way out. */
 export class TreeSender {
   readonly #sending: Sending;
   readonly #trees: readonly Tree[];
   /** What has gone of a tree, as it was before it was packed. */
-  readonly #sent = new Map<string, { readonly scan: Scan; readonly sinceNs: bigint }>();
+  readonly #sent = new Map<string, Sent>();
   /** Bytes of the largest archive of a tree. */
   readonly #packed = new Map<string, number>();
 
@@ -118,21 +126,23 @@ export class TreeSender {
     const deadlineMs = await this.#packMs(tree);
     await runc.run(['sync', '-f', tree.path], { deadlineMs, signal });
     const scan = await scanTree(tree.path, signal);
-    await this.#archive(tree, 'base', ['.'], true);
-    this.#sent.set(tree.name, { scan, sinceNs });
+    const index = path.join(this.#sending.directory, `${tree.name}.index`);
+    const names = ['-v', `--index-file=${index}`, '--quoting-style=escape'];
+    await this.#archive(tree, 'base', [...names, '.'], true);
+    const unseen = namesIn(await readFile(index, 'latin1')).filter((each) => !scan.has(each));
+    await rm(index);
+    this.#sent.set(tree.name, { scan, sinceNs, unseen });
   }
 
-  async #changes(
-    tree: Tree,
-    before: { readonly scan: Scan; readonly sinceNs: bigint },
-  ): Promise<void> {
+  async #changes(tree: Tree, before: Sent): Promise<void> {
     const { sender, directory, signal } = this.#sending;
     const now = await scanTree(tree.path, signal);
     const { changed, gone } = changesBetween(before.scan, now, before.sinceNs);
     const list = path.join(directory, `${tree.name}.list`);
     await writeFile(list, listed(changed));
     await this.#archive(tree, 'changed', ['--no-recursion', '--null', '-T', list], false);
-    await writeFile(list, listed(gone));
+    // Of those that are there still, all goes again: the look before has none of it.
+    await writeFile(list, listed([...gone, ...before.unseen]));
     await sender.file(tree.name, 'gone', list, { digest: digestOf(now) });
     await rm(list);
   }
@@ -159,6 +169,26 @@ export class TreeSender {
     await rm(file, { force: true });
   }
 }
+
+/** The names that tar has put into an archive, by its list with escapes, each as `Scan` has it. Pure. */
+export function namesIn(index: string): string[] {
+  const plain = (_: string, code: string): string =>
+    /^\d/.test(code) ? String.fromCharCode(Number.parseInt(code, 8)) : (ESCAPES[code] ?? code);
+  return index
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => line.replaceAll(/\\(\d{3}|.)/g, plain).replace(/\/$/, ''));
+}
+
+const ESCAPES: Readonly<Record<string, string>> = {
+  a: '\u0007',
+  b: '\b',
+  f: '\f',
+  n: '\n',
+  r: '\r',
+  t: '\t',
+  v: '\v',
+};
 
 function contentOf({ kind, path: from }: Tree): string {
   return kind === 'directory' ? '.' : `./${path.basename(from)}`;

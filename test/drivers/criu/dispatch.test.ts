@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import os from 'node:os';
@@ -88,6 +88,8 @@ async function start(dispatch: Dispatch): Promise<void> {
 /** As tar does. */
 async function archive(argv: readonly string[]): Promise<string> {
   if (argv.includes('tar')) await writeFile(argv[argv.indexOf('-cf') + 1] ?? '', 'tar');
+  const [, index] = /--index-file=(\S+)/.exec(argv.join(' ')) ?? [];
+  if (index !== undefined) await writeFile(index, './\n');
   return '';
 }
 
@@ -123,6 +125,15 @@ test('runs the container on where one of its ports is gone, gives back the other
   assert.equal(await freezer(), 'THAWED');
   assert.deepEqual(up, ['veth1']);
   assert.equal(records.readSync('box')?.leaving, undefined);
+});
+
+test('what was to be sent is gone once the container runs on here', async () => {
+  const { dispatch, records } = await dispatchOf(async () => '');
+  await records.change('box', { leaving: 'sending' });
+  const out = path.join(records.dirOf('box'), 'out');
+  await writeFile(path.join(out, 'images', 'pages-1.img'), 'memory');
+  await dispatch.runHere(AbortSignal.timeout(5000));
+  assert.ok(!existsSync(out));
 });
 
 test('what GPUs could not be given back stays in the record, and is given back by who tries again', async () => {

@@ -29,6 +29,8 @@ function runc(bytes: number, fails?: Error): HostContext['runc'] {
   const run = async (argv: readonly string[], options?: Partial<CommandOptions>) => {
     ran.push({ argv: argv.join(' '), deadlineMs: options?.deadlineMs });
     const file = argv.includes('-cf') ? argv[argv.indexOf('-cf') + 1] : undefined;
+    const [, index] = /--index-file=(\S+)/.exec(argv.join(' ')) ?? [];
+    if (index !== undefined) await writeFile(index, './\n');
     if (file !== undefined && fails !== undefined) throw fails;
     if (file !== undefined) await writeHole(file, bytes);
     return '';

@@ -47,7 +47,7 @@ describe('a tree that goes in parts', { skip }, () => {
   afterEach(() => removeTree(directory));
 
   /** Sends `from` to `into`, with `meanwhile` between the two looks at it; the bytes of the second. */
-  async function sent(meanwhile: () => Promise<void>): Promise<number> {
+  async function sent(meanwhile: () => Promise<void>, packs = runc): Promise<number> {
     const [near, far] = duplexPair();
     const { signal } = new AbortController();
     const input = at('in');
@@ -57,7 +57,7 @@ describe('a tree that goes in parts', { skip }, () => {
     taken.catch(() => {});
     const sender = new PageSender(near, false);
     const tree = { name: 'root', path: at('from'), kind: 'directory', bytes: 0 } as const;
-    const sending = { runc, sender, directory: at('out'), signal };
+    const sending = { runc: packs, sender, directory: at('out'), signal };
     const out = new TreeSender(sending, [tree]);
     await sender.send(KINDS.hello, { version: 1, guest: 'box' });
     await sender.heard(KINDS.ready, AbortSignal.timeout(5000));
@@ -84,6 +84,35 @@ describe('a tree that goes in parts', { skip }, () => {
     assert.equal(digestOf(into), digestOf(from));
     run('diff', '-r', '--no-dereference', at('from'), at('into'));
   }
+
+  test('is the same in the end where names come and go between the first look at it and its archive', async () => {
+    await mkdir(at('from/logs'));
+    await writeFile(at('from/logs/one'), '1');
+    const names = ['new', 'a b', 'a\nline', 'back\\slash', 'ümläut', '\\n', 'tab\t', '\\134'];
+    /** Of a program that writes a file and renames or removes it. */
+    const packs = {
+      run: async (argv: readonly string[], options = {}) => {
+        if (argv[0] === 'tar' && argv.includes('.')) {
+          for (const name of names) await writeFile(at('from/logs', name), name);
+          execFileSync('sh', ['-c', String.raw`printf x > "$(printf 'byte-\377')"`], {
+            cwd: at('from'),
+          });
+          await mkdir(at('from/turns/deep'), { recursive: true });
+          await mkdir(at('from/stays/deep'), { recursive: true });
+          await writeFile(at('from/stays/deep/file'), 'kept');
+        }
+        return command(argv, { host: 'a', ...options });
+      },
+    } as unknown as HostContext['runc'];
+    await sent(async () => {
+      for (const name of names) await rm(at('from/logs', name));
+      execFileSync('sh', ['-c', 'rm byte-*'], { cwd: at('from') });
+      await rm(at('from/turns'), { recursive: true });
+      await writeFile(at('from/turns'), 'a file now');
+    }, packs);
+    await same();
+    assert.deepEqual(await readdir(at('out')), []);
+  });
 
   test('is the same in the end, and what did not change does not go again', async () => {
     await mkdir(at('from/kept'));
