@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { z } from 'zod';
+import { isFiltered, lacksOf } from '../../src/drivers/criu/privileges.ts';
 import { until } from '../until.ts';
 import { ADDRESS, findGuest, lacksBooted, openBootedHost, UNIT } from './support/booted-host.ts';
 import type { BootedHost } from './support/booted-host.ts';
@@ -46,6 +47,22 @@ describe('the unit, under a systemd that runs', { skip: lacksBooted() ?? false }
 
   test('is no more exposed than it says, by the systemd that runs it', async () => {
     await a.does(`systemd-analyze security --threshold=65 --no-pager ${UNIT}`);
+  });
+
+  test('takes from the agent what containers need, which the drop-in of containers gives back', async () => {
+    const rights = (): Promise<string> =>
+      a.does(`grep -E '^(CapEff|Seccomp):' /proc/$(systemctl show -P MainPID ${UNIT})/status`);
+    const before = await rights();
+    assert.deepEqual(lacksOf(before), ['CAP_SYS_CHROOT', 'CAP_SYS_ADMIN', 'CAP_MKNOD']);
+    assert.ok(isFiltered(before), before);
+    const dir = `/etc/systemd/system/${UNIT}.service.d`;
+    await a.does(`install -D -m 644 -t ${dir} /usr/lib/godwit/containers.conf`);
+    await a.does(`systemctl daemon-reload && systemctl restart ${UNIT}`);
+    const given = await rights();
+    assert.deepEqual(lacksOf(given), []);
+    assert.ok(!isFiltered(given), given);
+    // It is gone with the next start.
+    await a.does(`rm -r ${dir} && systemctl daemon-reload`);
   });
 
   test('is upgraded while a guest comes in, which lives outside of it', async () => {

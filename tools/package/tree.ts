@@ -41,6 +41,7 @@ export async function makeTree(tree: string, { version, epoch }: Built): Promise
     'usr/lib/systemd/system/godwit-agent.service',
   );
   copy(path.join(packaging, 'systemd/godwit.tmpfiles'), 'usr/lib/tmpfiles.d/godwit.conf');
+  copy(path.join(packaging, 'systemd/containers.conf'), 'usr/lib/godwit/containers.conf');
   copy(path.join(root, 'docs'), 'usr/share/doc/godwit/docs');
   copy(path.join(root, 'examples'), 'usr/share/doc/godwit/examples');
   write('usr/share/doc/godwit/copyright', copyright());

@@ -3,12 +3,14 @@ import { pass, refusal } from '../../migration/preflight/check.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import { isLeft, whyKept } from './brought.ts';
+import { cgroupVersion } from './cgroup.ts';
 import { judgeGpu } from './assess-gpu.ts';
 import { processorFeatures } from './inspect.ts';
 import type { HostContext } from './host-context.ts';
 import { kernelGivesPages } from './pager/kernel.ts';
 import { keptSize } from './kept-pages.ts';
 import { placesOf, whyNoRoom, whyNotThere } from './made-volumes.ts';
+import { judgePrivileges } from './privileges.ts';
 import { findLayers } from './rootfs.ts';
 import { whyNotMounted } from './shared-volumes.ts';
 import type { ContainerSpec } from './spec.ts';
@@ -23,6 +25,8 @@ export interface Where {
   readonly networks: Readonly<Record<string, string>>;
   /** That moves; none in a cold move. */
   readonly memoryBytes: number;
+  /** The version of its source's cgroups; absent: an earlier build, which does not say. */
+  readonly cgroups?: number | undefined;
   /** Where this host has those volumes that its source sees too, by their number. */
   readonly shared?: ReadonlyMap<number, string>;
 }
@@ -54,6 +58,8 @@ export async function assessSpec(
   where: Where,
   signal: AbortSignal,
 ): Promise<NamedCheck[]> {
+  const lacks = await judgePrivileges(where.host, 'destination');
+  if (lacks !== undefined) return [lacks];
   const [canary, versions, images, network, features, name, volumes, room] = await Promise.all([
     context.canary.check(where.host, 'destination', signal),
     judgeVersions(context, spec, where, signal),
@@ -65,8 +71,20 @@ export async function assessSpec(
     judgeRoom(context, where),
   ]);
   const processor = judgeProcessor(spec, where, features);
+  const groups = judgeCgroups(where, cgroupVersion(context.prefix));
   const gpu = await judgeGpu(context, spec, where, signal);
-  return [canary, versions, images, ...volumes, ...room, ...network, processor, ...name, ...gpu];
+  return [
+    canary,
+    versions,
+    images,
+    ...volumes,
+    ...room,
+    ...network,
+    processor,
+    ...groups,
+    ...name,
+    ...gpu,
+  ];
 }
 
 /** CRIU reads images of older versions of it, not of newer ones. */
@@ -230,6 +248,24 @@ export function judgeProcessor(
     return pass('processor', `${features.length} features, all of them here`, 'destination');
   const facts = { host, guest, features: lacks.slice(0, 20).join(', ') };
   return refusal('processor', godwitError('GODWIT_CPU_FEATURE', facts), 'destination');
+}
+
+/** A dump has the container's cgroups as they were; `own`: the version of this host's. Pure. */
+export function judgeCgroups(
+  {
+    host,
+    guest,
+    memoryBytes,
+    cgroups = 0,
+  }: Pick<Where, 'host' | 'guest' | 'memoryBytes' | 'cgroups'>,
+  own: number,
+): NamedCheck[] {
+  if (cgroups === 0 || cgroups === own || memoryBytes === 0) return [];
+  const what = `${host} has cgroups of version ${own}, and its source of version ${cgroups}`;
+  const hint = `Start ${host} with the other version (systemd.unified_cgroup_hierarchy=${cgroups - 1} on the kernel's command line), or move it with --mode cold.`;
+  const facts = { device: 'its cgroup', guest, host, what };
+  const error = godwitError('GODWIT_DEVICE_UNMAPPED', facts, { hint });
+  return [refusal('machine', error, 'destination')];
 }
 
 /** Also one that has ended, which runc still knows or a migration has brought. */

@@ -6,6 +6,17 @@ import { processesIn, setFrozen } from './processes.ts';
 
 const EMPTY_MS = 10_000;
 
+/** 2 where one hierarchy has all controllers; 1 also where one without controllers is mounted beside the older ones. */
+export function cgroupVersion(prefix: string): 1 | 2 {
+  return existsSync(`${prefix}/sys/fs/cgroup/cgroup.controllers`) ? 2 : 1;
+}
+
+/** What a source says of its cgroups in the version of its hypervisor; undefined of an earlier build. Pure. */
+export function cgroupsIn(hypervisorVersion: string): number | undefined {
+  const said = /, cgroups ([12])$/.exec(hypervisorVersion)?.[1];
+  return said === undefined ? undefined : Number(said);
+}
+
 /**
  * Ends what is in a cgroup that was made for a container, and removes it: a restore that was killed leaves processes in it
  * that runc knows nothing of, and they would be in the way of the next one. Repeatable; rejects where one does not end.

@@ -19,6 +19,7 @@ import type {
 import { assessSpec, judgePager } from './assess.ts';
 import { Arrival } from './arrival.ts';
 import { isOf, whyKept } from './brought.ts';
+import { cgroupsIn } from './cgroup.ts';
 import { release, startCold } from './cold-start.ts';
 import { destinationStatus } from './destination-status.ts';
 import { giveGpus, gpuPairs } from './gpu-state.ts';
@@ -80,7 +81,8 @@ export class CriuDestination implements DestinationSession {
   ): Promise<NamedCheck[]> {
     const spec = this.#read(description);
     const memoryBytes = this.#options.isCold === true ? 0 : description.memoryBytes;
-    const where = { ...this.#options, memoryBytes, shared: sharedIn(files, spec.volumes) };
+    const cgroups = cgroupsIn(description.hypervisorVersion);
+    const where = { ...this.#options, memoryBytes, cgroups, shared: sharedIn(files, spec.volumes) };
     const checks = await assessSpec(this.#context, spec, where, signal);
     if (this.#options.isCold === true || stream.mode === 'precopy') return checks;
     return [...checks, judgePager(this.#options.host)];

@@ -5,25 +5,23 @@ import { godwitError } from '../../errors.ts';
 import { pass, refusal } from '../../migration/preflight/check.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
 import type { Inspection, SourceVolume } from '../port/inspection.ts';
-import {
-  cgroupOf,
-  filesOf,
-  isFrozen,
-  isStoppedNow,
-  processesIn,
-  dumpedBytes,
-} from './processes.ts';
+import { cgroupOf, isFrozen, isStoppedNow, processesIn, dumpedBytes } from './processes.ts';
+import { cgroupVersion } from './cgroup.ts';
 import { bytesInTime, fileLimits } from './fits.ts';
 import type { HostContext } from './host-context.ts';
+import type { CriuHandle } from './handle.ts';
 import { giveBackMs } from './gpu-checks.ts';
 import { lookAtGpus } from './look-at-gpus.ts';
 import { hostPartsOf } from './host-parts-here.ts';
 import { findPod } from './pods.ts';
+import { judgePrivileges } from './privileges.ts';
+import { lookForNested } from './nested.ts';
 import { networkOf } from './network.ts';
 import type { FoundNic } from './network.ts';
 import { readConfig } from './read-config.ts';
 import type { Bind } from './binds.ts';
 import type { Obstacle } from './obstacle.ts';
+import { fileObstacles } from './open-files.ts';
 import { lookForOpen } from './open-in-volume.ts';
 import { layerDigest, rootOf } from './rootfs.ts';
 import type { RootFileSystem } from './rootfs.ts';
@@ -49,14 +47,18 @@ export interface Examined extends Omit<Inspection, 'volumes'> {
   readonly gpuBytes: number | undefined;
 }
 
-/** What the movers learn of it. */
-export function inspectionOf({
-  description,
-  checks,
-  mounted,
-  handsOverMs,
-  resumesMs,
-}: Examined): Inspection {
+/** What the movers learn of it; of one that this process has not the rights to look at, that alone. */
+export async function inspectionOf(
+  host: string,
+  { name, memoryBytes }: CriuHandle,
+  examined: () => Promise<Examined>,
+): Promise<Inspection> {
+  const lacks = await judgePrivileges(host, 'source');
+  if (lacks !== undefined) {
+    const unknown = { runc: 'unknown', criu: 'unknown', cgroups: 0 };
+    return { description: describe(name, memoryBytes, unknown, undefined), checks: [lacks] };
+  }
+  const { description, checks, mounted, handsOverMs, resumesMs } = await examined();
   return {
     description,
     checks,
@@ -97,20 +99,20 @@ export async function examine(
     ...ofHost.obstacles,
     ...volumes.obstacles,
     ...network.obstacles,
-    ...(await fileObstacles(processes)).map((each) => ({ ...each, ofMemory: true as const })),
+    ...(await processObstacles(pid, processes)),
     ...gpu.obstacles,
     ...(await findPod(listed, all)),
     ...(await limitsOf(context, ofRoot, volumes, processes, signal)),
   ];
   const around = { guest: name, binds: config.binds, volumes, processes };
-  const isPaused = (await isFrozen(cgroup)) || processes.some(isStoppedNow);
   const checks = [
     ...judge(name, obstacles),
-    isPaused ? paused(name) : pass('state', `${processes.length} processes on ${host}`),
+    await judgeState(name, host, cgroup, processes),
     await context.canary.check(host, 'source', signal),
     tracking(),
     ...gpu.checks,
   ];
+  const said = { ...versions, cgroups: cgroupVersion(context.prefix) };
   const oci = ofHost.obstacles.length === 0 ? config.oci : undefined;
   const spec: ContainerSpec | undefined = oci && {
     oci,
@@ -123,7 +125,7 @@ export async function examine(
     features,
   };
   return {
-    description: describe(name, allBytes, `runc ${versions.runc}, criu ${versions.criu}`, spec),
+    description: describe(name, allBytes, said, spec),
     checks,
     handsOverMs: handOverMs(allBytes),
     ...(gpu.spec === undefined ? {} : { resumesMs: giveBackMs(gpu.spec.bytes) }),
@@ -175,9 +177,14 @@ function layersOf(
 function describe(
   name: string,
   memoryBytes: number,
-  hypervisorVersion: string,
+  {
+    runc,
+    criu,
+    cgroups,
+  }: { readonly runc: string; readonly criu: string; readonly cgroups: number },
   spec: ContainerSpec | undefined,
 ): Examined['description'] {
+  const hypervisorVersion = `runc ${runc}, criu ${criu}, cgroups ${cgroups}`;
   return { driver: 'criu', name, memoryBytes, vcpus: vcpus(), hypervisorVersion, spec };
 }
 
@@ -187,9 +194,25 @@ function judge(guest: string, obstacles: readonly Obstacle[]): NamedCheck[] {
   return [...refused, pass('devices', 'nothing of it is bound to this host')];
 }
 
-function paused(guest: string): NamedCheck {
+async function judgeState(
+  guest: string,
+  host: string,
+  cgroup: string,
+  processes: readonly number[],
+): Promise<NamedCheck> {
+  const isPaused = (await isFrozen(cgroup)) || processes.some(isStoppedNow);
+  if (!isPaused) return pass('state', `${processes.length} processes on ${host}`);
   const hint = `Resume it first (\`runc resume ${guest}\`); a process that a signal has stopped, with SIGCONT.`;
   return refusal('state', godwitError('GODWIT_GUEST_STATE', { guest, state: 'paused' }, { hint }));
+}
+
+/** What its processes have or have made that CRIU cannot write down. */
+async function processObstacles(first: number, pids: readonly number[]): Promise<Obstacle[]> {
+  const files = await fileObstacles(pids);
+  return [
+    ...files.map((each) => ({ ...each, ofMemory: true as const })),
+    ...(await lookForNested(first, pids)),
+  ];
 }
 
 /** A volume that does not move anyway is not looked at. */
@@ -221,48 +244,6 @@ function tracking(): NamedCheck {
   const evidence =
     'each round reads the memory of the running container and compares it by content';
   return pass('dirty-tracking', evidence);
-}
-
-/** Files of its processes that CRIU cannot dump, or that lie on this host. */
-async function fileObstacles(pids: readonly number[]): Promise<Obstacle[]> {
-  const found = new Map<string, Obstacle>();
-  for (const pid of pids) {
-    for (const [number, target] of await filesOf(pid)) {
-      const obstacle = fileObstacle(number, target);
-      if (obstacle !== undefined) found.set(`${obstacle.device} ${obstacle.type}`, obstacle);
-    }
-  }
-  return [...found.values()].slice(0, 32);
-}
-
-const STREAMS = ['standard input', 'standard output', 'standard error'];
-
-/** Pure. */
-export function fileObstacle(number: number, target: string): Obstacle | undefined {
-  if (target.includes('[io_uring]')) {
-    const hint = 'Start its program without io_uring (for Node.js UV_USE_IO_URING=0).';
-    return { device: 'io_uring', type: 'kernel object', reason: 'CRIU cannot dump it', hint };
-  }
-  if (/^\/dev\/(dri\/|kfd)/.test(target)) {
-    const hint = 'Stop what uses the GPU first, or leave the container where it is.';
-    return { device: target, type: 'GPU', reason: 'the state of such GPUs does not move', hint };
-  }
-  const stream = STREAMS[number];
-  if (stream === undefined) return undefined;
-  const hint =
-    'Start it detached with its standard streams on /dev/null, and let it write its log inside.';
-  if (/^\/dev\/(pts|tty)/.test(target)) {
-    return { device: stream, type: 'tty', reason: 'its other end stays on this host', hint };
-  }
-  if (target.startsWith('pipe:') || target.startsWith('socket:')) {
-    return {
-      device: stream,
-      type: 'pipe',
-      reason: 'its other end may be a process of this host',
-      hint,
-    };
-  }
-  return undefined;
 }
 
 export async function processorFeatures(): Promise<string[]> {

@@ -113,6 +113,7 @@ export function readConfig(
     ...namespaceObstacles(linux?.namespaces ?? []),
     ...sorted.obstacles,
     ...partObstacles(given.data),
+    ...filterObstacle(parts.error),
   ];
   if (!parts.success && obstacles.length === 0) {
     const reason = z.prettifyError(parts.error).replaceAll('\n', ' ').slice(0, 300);
@@ -122,6 +123,16 @@ export function readConfig(
   const netns = linux?.namespaces.find(({ type }) => type === 'network')?.path;
   const { binds, ofHost } = sorted;
   return { oci: parts.data, netns, memoryLimit, binds, ofHost, obstacles };
+}
+
+/** Such as a filter that asks a program of the host (SCMP_ACT_NOTIFY). */
+function filterObstacle(error: z.ZodError | undefined): Obstacle[] {
+  const wrong = error?.issues.find(({ path: [first] }) => first === 'seccomp');
+  if (wrong === undefined) return [];
+  const where = wrong.path.join('.');
+  const reason = `${where} is none that the destination would set: ${wrong.message}`.slice(0, 300);
+  const hint = 'Start the container with a filter that allows, refuses, logs or kills by itself.';
+  return [{ device: 'linux.seccomp', type: 'seccomp', reason, hint }];
 }
 
 function namespaceObstacles(

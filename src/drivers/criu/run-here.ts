@@ -1,4 +1,6 @@
+import path from 'node:path';
 import { godwitError } from '../../errors.ts';
+import { removeTree } from '../../host/remove-tree.ts';
 import { giveGpus } from './gpu-state.ts';
 import type { HostContext } from './host-context.ts';
 import { setPorts } from './network.ts';
@@ -30,6 +32,17 @@ export async function dumpEnded(
 }
 
 /**
+ * What was to be sent of a container that stays: whoever began that may have died before it removed it. What cannot be
+ * removed stands in nobody's way.
+ */
+export async function removeOut(
+  { records }: Pick<Dependencies, 'records'>,
+  name: string,
+): Promise<void> {
+  await removeTree(path.join(records.dirOf(name), 'out')).catch(() => undefined);
+}
+
+/**
  * Gives a container its ports, thaws it, once no dump of it goes on, and gives it the state of its GPUs. A port or a state
  * that cannot be given back leaves it running: that is said then.
  */
@@ -55,6 +68,7 @@ export async function runHere(
     worker: undefined,
     ...(unplugged === undefined ? { unplugged: undefined } : {}),
   });
+  if (taken.status === 'fulfilled') await removeOut(deps, name);
   reported.ran('resumed');
   if (unplugged !== undefined) throw unplugged.reason;
   if (taken.status === 'rejected') throw taken.reason;

@@ -17,6 +17,7 @@ import { connectTo } from './link.ts';
 import { identify } from './processes.ts';
 import { bytesInTime } from './fits.ts';
 import { rootOf } from './rootfs.ts';
+import { removeOut } from './run-here.ts';
 import type { Listed } from './runc.ts';
 import { volumesHere } from './volumes.ts';
 import { PageSender } from './sender.ts';
@@ -99,6 +100,7 @@ export async function startAgain(
   const { name } = handle;
   const before = records.readSync(name);
   if (before?.down === undefined) return;
+  await removeOut({ records }, name);
   const until = systemClock.monotonicMs() + withinMs;
   while (lifeOf(init).state !== 'gone' && systemClock.monotonicMs() < until) {
     await systemClock.sleep(POLL_MS, signal);

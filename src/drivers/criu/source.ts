@@ -24,7 +24,7 @@ import type { Examined } from './inspect.ts';
 import { endFrozen, removeMoved } from './tear-down.ts';
 import type { HostContext } from './host-context.ts';
 import { cgroupOf, setFrozen } from './processes.ts';
-import { dumpEnded, runHere } from './run-here.ts';
+import { dumpEnded, removeOut, runHere } from './run-here.ts';
 import type { Listed } from './runc.ts';
 import { sendFiles, shutDown, startAgain } from './shutdown.ts';
 import type { Going } from './shutdown.ts';
@@ -131,7 +131,7 @@ export class CriuSource implements SourceSession {
   readonly ports = async (): Promise<string[]> => [];
 
   async inspect(_stream: Omit<StreamSettings, 'tls'>, signal: AbortSignal): Promise<Inspection> {
-    return inspectionOf(await this.#examine(signal));
+    return inspectionOf(this.#context.host, this.handle, () => this.#examine(signal));
   }
 
   async #examine(signal: AbortSignal): Promise<Examined> {
@@ -266,6 +266,7 @@ export class CriuSource implements SourceSession {
     this.#forget();
     const isOurs = record?.made !== undefined || record?.was !== undefined;
     const isWhole = record?.leaving === undefined && record?.gpu === undefined;
+    if (isWhole) await removeOut(this.#context, this.handle.name);
     if (record !== undefined && !isOurs && isWhole) {
       await records.forget(this.handle.name);
     }

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { isOlder, judgeProcessor } from '../../../src/drivers/criu/assess.ts';
-import { fileObstacle } from '../../../src/drivers/criu/inspect.ts';
+import { isOlder, judgeCgroups, judgeProcessor } from '../../../src/drivers/criu/assess.ts';
 import { mountsBelow } from '../../../src/drivers/criu/mounts.ts';
+import { cgroupsIn } from '../../../src/drivers/criu/cgroup.ts';
+import { fileObstacle } from '../../../src/drivers/criu/open-files.ts';
 import { regionsOf } from '../../../src/drivers/criu/memory.ts';
 import { readConfig } from '../../../src/drivers/criu/read-config.ts';
 import { configOf, containerSpec } from '../../../src/drivers/criu/spec.ts';
@@ -83,6 +84,11 @@ test('names limits and confinement that the destination would not set', () => {
   const labels = { apparmorProfile: 'tight', selinuxLabel: '' };
   const labelled = config((one) => ({ ...one, process: { ...one.process, ...labels } }));
   assert.deepEqual(devices(labelled), ['process.apparmorProfile']);
+  const selinux = { selinuxLabel: 'system_u:system_r:container_t:s0:c1,c2' };
+  assert.deepEqual(
+    devices(config((one) => ({ ...one, process: { ...one.process, ...selinux } }))),
+    ['process.selinuxLabel'],
+  );
   const spaces = config((one) => ({
     ...one,
     linux: { namespaces: [...one.linux.namespaces, { type: 'cgroup' }] },
@@ -141,6 +147,43 @@ test('finds standard streams that stay on the host, io_uring and GPUs that nobod
   assert.equal(fileObstacle(0, '/dev/pts/3')?.device, 'standard input');
   assert.equal(fileObstacle(2, '/dev/null'), undefined);
   assert.equal(fileObstacle(9, 'pipe:[123]'), undefined);
+});
+
+test('a device of the host is refused by its path', () => {
+  const made = [{ path: '/dev/fuse', type: 'c', major: 10, minor: 229 }];
+  const text = config((one) => ({ ...one, linux: { ...one.linux, devices: made } }));
+  assert.deepEqual(devices(text), ['/dev/fuse']);
+});
+
+test('a filter of system calls that asks a program of the host is refused by that', () => {
+  const seccomp = {
+    defaultAction: 'SCMP_ACT_ALLOW',
+    syscalls: [{ names: ['mount'], action: 'SCMP_ACT_NOTIFY' }],
+  };
+  const { oci, obstacles } = readConfig(
+    config((one) => ({ ...one, linux: { ...one.linux, seccomp } })),
+  );
+  assert.equal(oci, undefined);
+  assert.deepEqual(
+    obstacles.map(({ device, type }) => [device, type]),
+    [['linux.seccomp', 'seccomp']],
+  );
+});
+
+test('a host with cgroups of another version is refused by both versions; a cold move is not', () => {
+  const where = { host: 'b', guest: 'box', memoryBytes: 4096 };
+  const [found] = judgeCgroups({ ...where, cgroups: 2 }, 1);
+  assert.deepEqual([found?.name, found?.error?.code], ['machine', 'GODWIT_DEVICE_UNMAPPED']);
+  assert.match(
+    found?.error?.message ?? '',
+    /b has cgroups of version 1, and its source of version 2/,
+  );
+  assert.match(found?.error?.hint ?? '', /unified_cgroup_hierarchy=1/);
+  assert.deepEqual(judgeCgroups({ ...where, cgroups: 1 }, 1), []);
+  assert.deepEqual(judgeCgroups({ ...where, cgroups: 2, memoryBytes: 0 }, 1), []);
+  // An earlier build does not say.
+  assert.deepEqual(judgeCgroups({ ...where, cgroups: cgroupsIn('runc 1.3.6, criu 4.2.1') }, 2), []);
+  assert.equal(cgroupsIn('runc 1.3.6, criu 4.2.1, cgroups 2'), 2);
 });
 
 test('compares versions of CRIU by their first two numbers', () => {

@@ -52,6 +52,35 @@ test('a container that has left and was ended is taken down by who takes over, w
   }
 });
 
+/** What a mover that was killed had written down to be sent. */
+async function withDump(change: Partial<ContainerRecord>, listed: object[]) {
+  const driver = await driverWith(change, listed);
+  const own = path.join(directory, 'containers', 'box');
+  await mkdir(path.join(own, 'out', 'images'), { recursive: true });
+  await writeFile(path.join(own, 'out', 'images', 'pages-1.img'), 'memory');
+  return { driver, left: () => readdir(own) };
+}
+const LIVING = { ...HANDLE, init: { ...ownIdentity(), bootId: bootId() } };
+
+test('who takes over from a mover that died while memory was sent removes what that was to send', async () => {
+  const { driver, left } = await withDump({}, [named('running', process.pid)]);
+  const session = await driver.openSource(LIVING, soon());
+  assert.equal((await session.cancel(soon())).run, 'running');
+  await session.unconfigure(soon());
+  assert.deepEqual(await left(), []);
+});
+
+test('what is to be sent stays while the destination may have the container, or it stands still here', async () => {
+  for (const leaving of ['sent', 'sending'] as const) {
+    const { driver, left } = await withDump({ leaving }, [named('running', process.pid)]);
+    const session = await driver.openSource(LIVING, soon());
+    await session.unconfigure(soon());
+    assert.ok((await left()).includes('out'), leaving);
+    await removeTree(directory);
+    await mkdir(directory);
+  }
+});
+
 test('one that ended before all of it was sent is lost, and so is one in whose place another has been started', async () => {
   for (const [change, listed] of [
     [{}, []],

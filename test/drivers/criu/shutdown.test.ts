@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -8,7 +8,7 @@ import type { HostContext } from '../../../src/drivers/criu/host-context.ts';
 import { isDown, lifeOfHandle } from '../../../src/drivers/criu/handle.ts';
 import { identify } from '../../../src/drivers/criu/processes.ts';
 import { Records } from '../../../src/drivers/criu/records.ts';
-import { isUpAgain, shutDown, stopSignal } from '../../../src/drivers/criu/shutdown.ts';
+import { isUpAgain, shutDown, startAgain, stopSignal } from '../../../src/drivers/criu/shutdown.ts';
 import { bootId, ownIdentity } from '../../../src/host/process.ts';
 
 test('a container is shut down by the signal that its image names, else by SIGTERM', () => {
@@ -108,4 +108,22 @@ test('a container that another program has started again counts as one that runs
     const runc = { state: async () => found } as unknown as HostContext['runc'];
     assert.equal(await isUpAgain({ runc }, 'box', t.signal), status === 'running');
   }
+});
+
+test('a container that is started again leaves nothing of what was to be sent', async (t) => {
+  const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-anew-'));
+  t.after(() => rm(directory, { recursive: true }));
+  const records = new Records(directory);
+  const init = { pid: 2 ** 22 + 1, startTicks: 1, bootId: bootId() };
+  const listed = { id: 'box', pid: process.pid, status: 'running', bundle: '/b', rootfs: '/r' };
+  const down = { init, bundle: '/b', upper: '/r' };
+  await records.write('box', { token: 'one', mover: ownIdentity(), memoryBytes: 1, down });
+  // By a mover that was killed in the midst of it.
+  await mkdir(path.join(directory, 'box', 'out'));
+  await writeFile(path.join(directory, 'box', 'out', 'root.tar'), 'files');
+  const runc = { state: async () => listed };
+  const handle = { driver: 'criu', name: 'box', memoryBytes: 1, init } as const;
+  const context = { runc, records } as unknown as HostContext;
+  await startAgain(context, { handle, listed, init }, 1000, t.signal);
+  assert.deepEqual(await readdir(path.join(directory, 'box')), ['record.json']);
 });

@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { readlinkSync } from 'node:fs';
+import { test } from 'node:test';
+import { fileObstacles, mountIds, outsideObstacle } from '../../../src/drivers/criu/open-files.ts';
+import { until } from '../../until.ts';
+
+const TABLE = [
+  '36 35 98:0 / / rw,noatime - ext4 /dev/root rw',
+  '612 36 0:5 / /dev rw - tmpfs t rw',
+].join('\n');
+
+test('a standard stream that is a file of the host is refused by its name', () => {
+  const mounts = mountIds(TABLE);
+  const found = outsideObstacle(1, '/var/log/box.log', '24', mounts);
+  assert.deepEqual([found?.device, found?.type], ['standard output', 'host file']);
+  assert.match(found?.reason ?? '', /^\/var\/log\/box\.log was opened outside/);
+  assert.match(found?.hint ?? '', /on \/dev\/null/);
+  assert.equal(outsideObstacle(7, '/srv/x', '24', mounts)?.device, 'file 7');
+});
+
+test('files of the container’s own mounts are taken, and files of memory, and those that are closed by now', () => {
+  const mounts = mountIds(TABLE);
+  assert.equal(outsideObstacle(1, '/log', '36', mounts), undefined);
+  assert.equal(outsideObstacle(0, '/dev/null', '612', mounts), undefined);
+  assert.equal(outsideObstacle(9, '/memfd:cache (deleted)', '1', mounts), undefined);
+  assert.equal(outsideObstacle(9, 'anon_inode:[eventpoll]', undefined, mounts), undefined);
+});
+
+const skip = process.getuid?.() === 0 ? false : 'only root makes namespaces everywhere';
+
+test(
+  'reads from the kernel that a file was opened before the mounts were its own',
+  { skip },
+  async () => {
+    const root = readlinkSync('/proc/self/ns/mnt');
+    // In its own namespace of mounts each mount has a number of its own; so has what is opened there.
+    const script = 'exec 7<&0 0</dev/null 1>/dev/null 2>/dev/null; exec sleep 60';
+    const opened = 'exec unshare --mount sh -c "$0" </etc/passwd';
+    const child = spawn('sh', ['-c', opened, script]);
+    try {
+      const { pid = 0 } = child;
+      await until('its files', 10_000, async () =>
+        readlinkSync(`/proc/${pid}/ns/mnt`) === root ||
+        !readlinkSync(`/proc/${pid}/exe`).endsWith('sleep')
+          ? undefined
+          : true,
+      );
+      const found = await fileObstacles([pid]);
+      assert.deepEqual(
+        found.map(({ device, type }) => [device, type]),
+        [['file 7', 'host file']],
+      );
+    } finally {
+      child.kill('SIGKILL');
+    }
+  },
+);
