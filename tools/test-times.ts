@@ -212,6 +212,10 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     seconds: 150,
     of: ['src/drivers/libvirt/', 'src/mover/managed/', 'src/mover/receiver/', 'src/wire/'],
   },
+  'test/e2e/libvirt-wire-newer.e2e.ts': {
+    seconds: 110,
+    of: ['src/drivers/libvirt/', 'src/mover/managed/', 'src/mover/receiver/', 'src/wire/'],
+  },
   'test/e2e/libvirt-wire-disks.e2e.ts': {
     seconds: 150,
     of: ['src/drivers/libvirt/', 'src/mover/managed/', 'src/mover/receiver/', 'src/disks/copy/'],
