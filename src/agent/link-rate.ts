@@ -96,7 +96,7 @@ export class LinkRates {
     return seenLinkRate(reportsOf(store, free.slice(-LOOKED_AT).toReversed()));
   }
 
-  /** What this host's own migrations took around their memory, ms; undefined where too few show it. */
+  /** What this host's own migrations took around their memory, ms; undefined where none shows it. */
   aroundMs(): number | undefined {
     const { store } = this.#deps;
     const left = store.all().filter(({ request }) => request.side === 'source');

@@ -101,9 +101,9 @@ test('what lies around memory is of this host’s own moves, the latest first, a
   });
   const store = { all: () => all, unreadable: () => undefined, report };
   assert.equal(new LinkRates({ store } as unknown as LinkRatesDependencies).aroundMs(), 1000);
-  const few = { ...store, all: () => all.slice(0, 2) };
+  const none = { ...store, all: () => all.slice(-1) };
   assert.equal(
-    new LinkRates({ store: few } as unknown as LinkRatesDependencies).aroundMs(),
+    new LinkRates({ store: none } as unknown as LinkRatesDependencies).aroundMs(),
     undefined,
   );
 });

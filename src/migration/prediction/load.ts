@@ -1,7 +1,7 @@
 import type { MigrationSettings } from '../../protocol/public/migration.ts';
 import type { CurvePoint, LinkMeasure, PageMix } from '../../protocol/public/prediction.ts';
 import type { OwnMove } from './own-times.ts';
-import { COSTS, ZERO_NOTE, ZERO_WORK } from './parameters.ts';
+import { COSTS, QUEUED_BYTES, ZERO_NOTE, ZERO_WORK } from './parameters.ts';
 import type { Way } from './parameters.ts';
 import type { Load } from './rounds.ts';
 import type { Scenario } from './scenarios.ts';
@@ -19,7 +19,7 @@ export interface Facts {
   /** Processors of the host that has fewer of them. */
   readonly cores: number;
   readonly way: Way;
-  /** What this host's own migrations took around their memory, ms; absent: too few have been made. */
+  /** What this host's own migrations took around their memory, ms; absent: none has been made. */
   readonly aroundMs?: number | undefined;
   /** This host's latest migrations to that host, the newest first. */
   readonly ownMoves?: readonly OwnMove[];
@@ -36,7 +36,7 @@ export function loadOf(facts: Facts, scenario: Scenario): Load {
   const cost = COSTS[way];
   const zero = mix?.zero ?? 0;
   const share = Math.min(1, shareOf(way, mix) * scenario.share);
-  const againShare = share * cost.again;
+  const againShare = Math.min(1, shareOf(way, rewritten(way, mix)) * scenario.share) * cost.again;
   // The guest wants one of its own.
   const cores = Math.min(cost.mostCores, Math.max(0.5, facts.cores - 1));
   const workMsPerByte = (cost.secondsPerGb / cores / GB) * 1000 * scenario.processor;
@@ -65,6 +65,23 @@ function shareOf(way: Way, mix: PageMix | undefined): number {
   // The wire sends a page that it has sent already by its name.
   const alike = way === 'cold' ? 1 - mix.duplicate : 1;
   return Math.min(1, mix.packed * ofPacked * alike);
+}
+
+/** The wire sends what changed in such a page, and its cost is of the whole one. */
+function rewritten(way: Way, mix: PageMix | undefined): PageMix | undefined {
+  if (way !== 'packed' || mix?.packedAgain === undefined) return mix;
+  return { ...mix, packed: mix.packedAgain };
+}
+
+/**
+ * What was written before the guest is stopped, and is still to go, ms. The wire bounds what is under way, and a
+ * hypervisor that keeps to a cap below the link has nothing in front of it.
+ */
+export function queuedMsOf(facts: Facts, scenario: Scenario): number {
+  const { link, settings, way } = facts;
+  const rate = (link?.rate ?? Infinity) * scenario.link;
+  if (way === 'cold' || way === 'known' || (settings.maxBandwidth ?? Infinity) < rate) return 0;
+  return (QUEUED_BYTES / Math.max(1, rate)) * 1000;
 }
 
 /** bytes/s; a cap is kept to as it is. */

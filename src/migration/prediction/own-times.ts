@@ -1,10 +1,11 @@
 import type { Phase, Report } from '../../protocol/public/migration.ts';
-import { ASSUMED_COUNTS } from './parameters.ts';
+import { ASSUMED_COUNTS, END_MS, START_MS } from './parameters.ts';
 
 /** What a site's own migrations say of the times that no measurement beforehand shows. Pure. */
 
-/** Fewer say nothing, and what is older is not looked at. */
-const LEAST = 3;
+/** So many are taken at their word. */
+const ENOUGH = 3;
+/** What is older is not looked at. */
 export const MOST_LOOKED_AT = 9;
 /** Checks, both movers, the destination's hypervisor, the switch, hooks, and what is tidied up. */
 const AROUND: readonly Phase[] = [
@@ -16,7 +17,10 @@ const AROUND: readonly Phase[] = [
   'cleanup',
 ];
 
-/** The median of what these migrations (newest first) took around their memory, ms; undefined where too few show it. */
+/**
+ * The median of what these migrations (newest first) took around their memory, ms. A few lie between that and what is
+ * assumed. Undefined where none shows it.
+ */
 export function aroundMs(
   reports: Iterable<Pick<Report, 'outcome' | 'finished' | 'phases'>>,
 ): number | undefined {
@@ -27,9 +31,11 @@ export function aroundMs(
     took.push(around.reduce((sum, { ms }) => sum + ms, 0));
     if (took.length === MOST_LOOKED_AT) break;
   }
-  if (took.length < LEAST) return undefined;
-  const sorted = took.toSorted((left, right) => left - right);
-  return sorted[Math.floor(sorted.length / 2)];
+  if (took.length === 0) return undefined;
+  const seen = medianOf(took);
+  if (took.length >= ENOUGH) return seen;
+  const assumed = START_MS + END_MS;
+  return assumed * (seen / assumed) ** weightOf(took.length);
 }
 
 /** How a guest stands still hangs on this. */
@@ -83,9 +89,12 @@ export function learnedFactor(saidMs: number, kind: Kind, moves: readonly OwnMov
   const latest = same.slice(0, MOST_LOOKED_AT).map(({ downtimeMs }) => downtimeMs);
   if (latest.length === 0 || saidMs <= 0) return 1;
   const ratio = medianOf(latest) / saidMs;
-  const factor = ratio ** (latest.length / (latest.length + ASSUMED_COUNTS));
+  const factor = ratio ** weightOf(latest.length);
   return Math.min(MOST_LEARNED, Math.max(1 / MOST_LEARNED, factor));
 }
+
+/** What so many moves weigh beside what is assumed, 0 to 1. */
+const weightOf = (moves: number): number => moves / (moves + ASSUMED_COUNTS);
 
 /** Between the two in the middle, by their ratio. */
 function medianOf(values: readonly number[]): number {

@@ -1,21 +1,22 @@
 import type { Prediction, Range } from '../../protocol/public/prediction.ts';
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
-import { loadOf } from './load.ts';
+import { loadOf, queuedMsOf } from './load.ts';
 import type { Facts } from './load.ts';
 import { learnedFactor } from './own-times.ts';
 import {
   CLIENT_MS,
+  CLIENT_ROUND_TRIPS,
   COSTS,
   END_MS,
   FURTHER_ROUNDS,
   LEVEL,
+  LOADED_ROUND_TRIPS,
   POSTCOPY_FURTHER_ROUNDS,
   POSTCOPY_SWITCH_MS,
   SEVERAL_SWITCH_MS,
   SPREADS,
   START_MS,
   SWITCH_MS,
-  SWITCH_ROUND_TRIPS,
 } from './parameters.ts';
 import type { Way } from './parameters.ts';
 import { simulate } from './rounds.ts';
@@ -86,25 +87,39 @@ export interface Outcome {
 }
 
 function outcome(facts: Facts, scenario: Scenario, factor: number): Outcome {
-  const { settings, link } = facts;
+  const { settings } = facts;
   const aroundMs = (facts.aroundMs ?? START_MS + END_MS) * scenario.fixed;
   const timeoutMs = Math.max(1, settings.timeoutMs - aroundMs);
-  const rounds = simulate(loadOf(facts, scenario), { ...settings, timeoutMs }, scenario.tail);
-  const switchMs = switchOf(facts, rounds);
-  const aroundSwitchMs = switchMs * scenario.fixed + SWITCH_ROUND_TRIPS * (link?.roundTripMs ?? 0);
-  const downtimeMs = rounds.ends === 'never' ? 0 : (rounds.finalMs + aroundSwitchMs) * factor;
-  return {
-    rounds,
-    totalMs: aroundMs + rounds.memoryMs,
-    downtimeMs,
-    clientGapMs: rounds.ends === 'never' ? 0 : downtimeMs + CLIENT_MS * scenario.fixed,
-  };
+  const load = loadOf(facts, scenario);
+  const rounds = simulate(load, { ...settings, timeoutMs }, scenario.tail);
+  const { ends, memoryMs } = rounds;
+  const totalMs = aroundMs + memoryMs;
+  if (ends === 'never') return { rounds, totalMs, downtimeMs: 0, clientGapMs: 0 };
+  const queuedMs = Math.min(queuedMsOf(facts, scenario), load.passMs);
+  const { downtimeMs, laterMs } = standstill(facts, rounds, { queuedMs, fixed: scenario.fixed });
+  const downMs = downtimeMs * factor;
+  return { rounds, totalMs, downtimeMs: downMs, clientGapMs: downMs + laterMs };
 }
 
-/** While the guest is paused, beside its pages, ms. */
-function switchOf({ way }: Facts, { ends }: Rounds): number {
-  if (ends === 'postcopy') return POSTCOPY_SWITCH_MS;
-  return isSeveral(way) ? SEVERAL_SWITCH_MS : SWITCH_MS;
+/**
+ * The hypervisor's figure, and for how much longer a client waits, ms. By pre-copy its figure ends once the destination has
+ * loaded all; by post-copy once the last was written, wherever that is then.
+ */
+function standstill(
+  { link, way }: Facts,
+  { ends, finalMs }: Rounds,
+  { queuedMs, fixed }: { readonly queuedMs: number; readonly fixed: number },
+): { readonly downtimeMs: number; readonly laterMs: number } {
+  const roundTripMs = link?.roundTripMs ?? 0;
+  const seenMs = CLIENT_MS * fixed;
+  if (ends === 'postcopy') {
+    const laterMs = queuedMs + CLIENT_ROUND_TRIPS * roundTripMs + seenMs;
+    return { downtimeMs: POSTCOPY_SWITCH_MS * fixed, laterMs };
+  }
+  const switchMs = isSeveral(way) ? SEVERAL_SWITCH_MS : SWITCH_MS;
+  const loadedMs = queuedMs + finalMs + switchMs * fixed + LOADED_ROUND_TRIPS * roundTripMs;
+  const laterTrips = CLIENT_ROUND_TRIPS - LOADED_ROUND_TRIPS;
+  return { downtimeMs: loadedMs, laterMs: laterTrips * roundTripMs + seenMs };
 }
 
 function spreadsOf({ link, mix }: Facts): Spreads {

@@ -17,6 +17,8 @@ export const pageMix = z.object({
   duplicate: share,
   /** What a quick compressor makes of a byte that is not in a page of zeros. */
   packed: share,
+  /** The same of the pages that were written meanwhile, by what they held before; absent where none was. */
+  packedAgain: share.optional(),
 });
 export type PageMix = z.infer<typeof pageMix>;
 

@@ -31,9 +31,13 @@ test('what lies around memory is the median of the latest moves, without waiting
   assert.equal(aroundMs([...many, ...Array.from({ length: 40 }, () => took(8000))]), 1100);
 });
 
-test('too few moves say nothing, and those that failed are not counted', () => {
-  assert.equal(aroundMs([took(1000), took(1000)]), undefined);
-  assert.equal(aroundMs([took(1000), took(1000), took(1000, 'failed')]), undefined);
+test('a first move lies halfway between what is assumed and what it took; one that failed is not counted', () => {
+  const [assumed, seen] = [3000, 12_100];
+  const first = aroundMs([took(12_000), took(1000, 'failed')]) ?? 0;
+  assert.ok(Math.abs(first - Math.sqrt(assumed * seen)) < 1, String(first));
+  const second = aroundMs([took(12_000), took(12_000)]) ?? 0;
+  assert.ok(second > first && second < seen);
+  assert.equal(aroundMs([took(1000, 'failed')]), undefined);
 });
 
 test('a prediction takes what the site’s own moves took around memory for its own', () => {
@@ -67,6 +71,16 @@ test('a standstill is what it was in the moves of the same kind, the more of the
     { maxDowntimeMs: 300 },
   ] as const)
     assert.equal(after([stood(said * 4, other)]), 1);
+});
+
+test('after three moves of a kind less than a quarter is left of a threefold difference', () => {
+  const kind = stood(0);
+  const left = (ratio: number, count: number) => {
+    const moves = Array.from({ length: count }, () => stood(100 * ratio));
+    return Math.abs((100 * learnedFactor(100, kind, moves)) / (100 * ratio) - 1);
+  };
+  assert.ok(left(3, 2) > 0.25 && left(3, 3) < 0.25 && left(3, 9) < 0.11);
+  assert.ok(left(1 / 2, 2) > 0.25 && left(1 / 2, 3) < 0.25 && left(1 / 2, 9) < 0.11);
 });
 
 test('only the latest moves of a kind count, however many of another lie between', () => {

@@ -5,6 +5,7 @@ import type { Facts } from '../../../src/migration/prediction/load.ts';
 import { predict } from '../../../src/migration/prediction/predict.ts';
 import { prediction } from '../../../src/protocol/public/prediction.ts';
 import type { Range } from '../../../src/protocol/public/prediction.ts';
+import { factsOf, RECORDED } from './recorded.ts';
 import { anyFacts, guest } from './samples.ts';
 
 const RANGES = ['bytes', 'totalMs', 'memoryMs', 'rounds', 'downtimeMs', 'clientGapMs'] as const;
@@ -114,5 +115,46 @@ describe('a prediction', () => {
     const width = ({ bytes: { low, high } }: { bytes: Range }) => high - low;
     const unlooked = predict({ ...facts, way: 'packed', mix: undefined });
     assert.ok(width(unlooked) > width(predict({ ...facts, way: 'packed' })) * 2);
+  });
+
+  test('has a longer downtime over a thinner link, by what is queued there ahead of the last pages', () => {
+    const downtime = (facts: Facts) => predict(facts).downtimeMs.middle;
+    const idle = guest(0);
+    const thin = timesLink(idle, 0.1);
+    const longer = downtime(thin) - downtime(idle);
+    assert.ok(longer > 120 && longer < 220, String(longer));
+    // A hypervisor that keeps to a cap below the link queues nothing there, and the wire bounds what is under way.
+    const capped = (facts: Facts): Facts => {
+      return { ...facts, settings: { ...facts.settings, maxBandwidth: 5_000_000 } };
+    };
+    assert.equal(downtime(capped(thin)), downtime(capped(idle)));
+    const byWire = (facts: Facts): Facts => ({ ...facts, way: 'cold' });
+    assert.ok(downtime(byWire(thin)) - downtime(byWire(idle)) < 30);
+  });
+
+  test('says the hypervisor’s downtime without what follows it, for which a client waits as well', () => {
+    const away = (mode: 'precopy' | 'postcopy', roundTripMs: number) => {
+      const near = guest(0, { mode });
+      return predict({ ...near, link: { ...near.link!, roundTripMs } });
+    };
+    const trips = (of: 'downtimeMs' | 'clientGapMs', mode: 'precopy' | 'postcopy') =>
+      (away(mode, 101)[of].middle - away(mode, 1)[of].middle) / 100;
+    assert.deepEqual([trips('downtimeMs', 'precopy'), trips('downtimeMs', 'postcopy')], [1, 0]);
+    assert.deepEqual([trips('clientGapMs', 'precopy'), trips('clientGapMs', 'postcopy')], [3, 3]);
+    // What is queued goes over before the destination can go on, whoever counts it.
+    const thin = predict(timesLink(guest(0, { mode: 'postcopy' }), 0.1));
+    assert.ok(thin.downtimeMs.middle < 10 && thin.clientGapMs.middle > 160);
+  });
+
+  test('errs to either side of what moves came to, over each link and in each way', () => {
+    const over = (wanted: (typeof RECORDED)[number][]): number => {
+      const said = wanted.map((each) => predict(factsOf(each)).downtimeMs.middle / each.downtimeMs);
+      return said.filter((ratio) => ratio > 1).length / said.length;
+    };
+    for (const link of [100, 400, 1000])
+      for (const way of ['precopy', 'zstd', 'postcopy']) {
+        const share = over(RECORDED.filter((each) => each.link === link && each.way === way));
+        assert.ok(share >= 0.25 && share <= 0.75, `${link} Mbit/s, ${way}: ${share} said too long`);
+      }
   });
 });

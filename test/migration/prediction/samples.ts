@@ -21,7 +21,13 @@ const curve = fc
 export const anyFacts: fc.Arbitrary<Facts> = fc.record({
   memoryBytes: fc.integer({ min: 16 * MIB, max: 4096 * MIB }),
   curve,
-  mix: fc.option(fc.record({ zero: share, duplicate: share, packed: share }), { nil: undefined }),
+  mix: fc.option(
+    fc.record(
+      { zero: share, duplicate: share, packed: share, packedAgain: share },
+      { requiredKeys: ['zero', 'duplicate', 'packed'] },
+    ),
+    { nil: undefined },
+  ),
   link: fc.record({
     rate: fc.integer({ min: 100_000, max: 1_250_000_000 }),
     how: fc.constantFrom('measured' as const, 'seen' as const, 'configured' as const),

@@ -79,7 +79,9 @@ export async function samplePages(
     const middleMs = (lookMs + time.monotonicMs()) / 2;
     curve.push({ windowMs: Math.max(windowMs, Math.round(middleMs - beganMs)), dirtyBytes });
   }
-  return { pages: first.size, curve, mix: mixOf([...first.values()]) };
+  const rewritten = [...written].flatMap((page) => reportedOf(first.get(page)));
+  const again = rewritten.length === 0 ? {} : { packedAgain: packedShare(partsOf(rewritten)) };
+  return { pages: first.size, curve, mix: { ...mixOf([...first.values()]), ...again } };
 }
 
 const ZEROS = Buffer.alloc(PAGE_BYTES);
@@ -112,25 +114,39 @@ async function eachOf(
   }
 }
 
+const reportedOf = (content: Buffer | undefined): Buffer[] =>
+  content === undefined || content === ZEROS ? [] : [content];
+
 function mixOf(contents: readonly Buffer[]): PageMix {
-  const reported = contents.filter((content) => content !== ZEROS);
+  const reported = contents.flatMap(reportedOf);
   const names = new Set(
     reported.map((content) => createHash('sha1').update(content).digest('latin1')),
   );
   return {
     zero: 1 - reported.length / contents.length,
     duplicate: (reported.length - names.size) / contents.length,
-    packed: packedShare(reported.slice(0, MOST_PACKED)),
+    packed: packedShare(partsOf(reported)),
   };
 }
 
+/** Pages that are compressed together, from all over memory: what lies low in it is the kernel, and packs as no other. */
+function partsOf(contents: readonly Buffer[]): Buffer[][] {
+  const parts = Math.ceil(contents.length / PACK_PAGES);
+  const most = Math.min(parts, MOST_PACKED / PACK_PAGES);
+  return Array.from({ length: most }, (_, index) => {
+    const from = Math.floor((index * parts) / most) * PACK_PAGES;
+    return contents.slice(from, from + PACK_PAGES);
+  });
+}
+
 /** What zstd's quickest level makes of them; 1 of none. */
-function packedShare(contents: readonly Buffer[]): number {
-  let packed = 0;
-  for (let at = 0; at < contents.length; at += PACK_PAGES) {
-    const together = Buffer.concat(contents.slice(at, at + PACK_PAGES));
-    const params = { [constants.ZSTD_c_compressionLevel]: 1 };
+function packedShare(parts: readonly (readonly Buffer[])[]): number {
+  const params = { [constants.ZSTD_c_compressionLevel]: 1 };
+  let [packed, whole] = [0, 0];
+  for (const part of parts) {
+    const together = Buffer.concat(part);
     packed += Math.min(together.length, zstdCompressSync(together, { params }).length);
+    whole += together.length;
   }
-  return contents.length === 0 ? 1 : packed / (contents.length * PAGE_BYTES);
+  return whole === 0 ? 1 : packed / whole;
 }

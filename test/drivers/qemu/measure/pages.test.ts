@@ -67,6 +67,25 @@ describe('a sample of pages', () => {
     assert.deepEqual([found?.mix.zero, found?.mix.duplicate, found?.mix.packed], [0, 0, 1]);
   });
 
+  test('says how far all of memory shrinks, and not its lower part alone', async () => {
+    const memory = new Memory(4096, (page) => (page < 1024 ? text : randomBytes(PAGE_BYTES)));
+    const { packed = 0 } = (await samplePages(memory, memory.time, signal))?.mix ?? {};
+    assert.ok(packed > 0.7 && packed < 0.8, String(packed));
+  });
+
+  test('says how far the pages shrink that are written meanwhile, where any is', async () => {
+    const memory = new Memory(
+      1000,
+      (page) => (page < 100 ? random : text),
+      (page, ms) => page < 100 && ms > 0,
+    );
+    const { packed = 1, packedAgain } =
+      (await samplePages(memory, memory.time, signal, () => 0))?.mix ?? {};
+    assert.ok(packed < 0.5 && packedAgain !== undefined && packedAgain > packed);
+    const still = new Memory(1000, () => text);
+    assert.equal((await samplePages(still, still.time, signal))?.mix.packedAgain, undefined);
+  });
+
   test('takes what it needs to look for a part of the windows, and for no writing', async () => {
     // Each read takes 0.1 ms: 100 ms for a look.
     const slow = new Memory(1000, () => random);
@@ -161,7 +180,8 @@ describe('a sample of pages', () => {
             dirty.toSorted((left, right) => left - right),
           );
           assert.ok((dirty.at(-1) ?? 0) <= made.length * PAGE_BYTES);
-          for (const share of Object.values(found.mix)) assert.ok(share >= 0 && share <= 1);
+          for (const share of Object.values(found.mix))
+            assert.ok(share === undefined || (share >= 0 && share <= 1));
         },
       ),
     );
