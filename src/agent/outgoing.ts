@@ -8,7 +8,6 @@ import { judgeGuest } from '../migration/preflight/guest.ts';
 import type { BusyFacts, GuestFacts } from '../migration/preflight/guest.ts';
 import { askChecks } from '../migration/preflight/judge.ts';
 import type { SourceMoverRequest } from '../protocol/mover/request.ts';
-import { readLabels } from '../protocol/label-rules.ts';
 import type { GuestInfo } from '../protocol/public/host.ts';
 import { migrationRequest } from '../protocol/public/migration.ts';
 import type { Returns } from '../protocol/public/site-check.ts';
@@ -16,7 +15,6 @@ import type { Check, MigrationRequest } from '../protocol/public/migration.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 import { checkSocketsBelow } from '../protocol/socket-path.ts';
 import { migrationOf, mustBeReadable } from './guests.ts';
-import type { HostLabels } from './guest-labels.ts';
 import type { Guests } from './guests.ts';
 import { LinkRates } from './link-rate.ts';
 import type { LinkRatesDependencies } from './link-rate.ts';
@@ -27,20 +25,20 @@ import type { Migration } from './store.ts';
 import { driverOf } from './hypervisor-life.ts';
 import { lineageOf } from './sightings.ts';
 import type { Supervisor } from './supervision.ts';
+import { labelsOf, workloadOf } from './workload.ts';
+import type { KnownOfGuests } from './workload.ts';
 import { Mutex } from '../mutex.ts';
 
 /** As many as the inventory lists of one guest. */
 const MOST_NICS = 64;
 
-export interface OutgoingDependencies extends LinkRatesDependencies {
+export interface OutgoingDependencies extends LinkRatesDependencies, KnownOfGuests {
   readonly clock: Clock;
   readonly guests: Guests;
   readonly peers: Peers;
   readonly supervisor: Supervisor;
   /** What plans said of this very migration shortly before. */
   readonly kept?: Pick<PredictionCache, 'take'>;
-  /** What people said of guests; absent: nobody did. */
-  readonly labels?: Pick<HostLabels, 'of'>;
   readonly diskMoves?: {
     movingOf(guest: string): { readonly id: string; readonly device: string } | undefined;
   };
@@ -117,9 +115,8 @@ export class Outgoing {
 
   /** With the devices to unplug and to plug in that its labels name, where the request names none. */
   labelled(request: MigrationRequest): MigrationRequest {
-    const given = this.#deps.labels?.of(request.guest);
-    const labels = given === undefined ? undefined : readLabels(given);
-    if (labels === undefined || 'words' in labels) return request;
+    const labels = labelsOf(this.#deps, request.guest);
+    if (labels === undefined) return request;
     const { unplug = labels.unplug, plug = labels.plug } = request;
     return { ...request, ...(unplug && { unplug }), ...(plug && { plug }) };
   }
@@ -223,6 +220,7 @@ export class Outgoing {
       nowMs: clock.wallMs(),
       diskMove: diskMoves?.movingOf(guest),
       migration: this.#migrationOf(guest),
+      ...workloadOf({ ...this.#deps, links: this.links }, request),
       host: config.name,
       running: store.running().filter(({ request: { side } }) => side === 'source').length,
       limit: config.limits.migrationsOut,

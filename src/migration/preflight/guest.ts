@@ -3,11 +3,17 @@ import type { CapabilityFacts } from './capabilities.ts';
 import { passes, refuses } from './finding.ts';
 import type { Finding } from './finding.ts';
 import type { LimitsFacts } from './limits.ts';
+import type { WorkloadFacts } from './workload.ts';
 import type { GuestRunState } from '../../protocol/public/host.ts';
 import type { Phase } from '../../protocol/public/migration.ts';
 
 /** What the source's agent knows when it is asked. */
-export type AskFacts = CapabilityFacts & LimitsFacts & GuestFacts & BusyFacts & OutgoingFacts;
+export type AskFacts = CapabilityFacts &
+  LimitsFacts &
+  GuestFacts &
+  BusyFacts &
+  OutgoingFacts &
+  WorkloadFacts;
 
 /** What this host's own agent knows of a guest, before anybody takes hold of it. */
 export interface GuestFacts {

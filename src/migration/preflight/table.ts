@@ -8,6 +8,7 @@ import { judgeBusy, judgeGuest, judgeOutgoing } from './guest.ts';
 import type { AskFacts } from './guest.ts';
 import * as hosts from './hosts.ts';
 import type { HostsFacts } from './hosts.ts';
+import { judgeWorkload } from './workload.ts';
 
 /**
  * When a check is made. Up to `assess` nothing has been built, and `godwit check` makes the same checks without a
@@ -18,7 +19,6 @@ type Step = (typeof CHECK_STEPS)[number];
 
 interface Common {
   readonly name: string;
-  /** The question, for people. */
   readonly asks: string;
 }
 
@@ -48,8 +48,8 @@ interface Found extends Common {
 }
 
 /**
- * Every check, in the order in which they are made and shown. This is the one place where a check is added: with its
- * judge from this folder where facts are enough, or with who finds it out. A check that is not here does not compile.
+ * Every check, in the order in which they are made and shown, with its judge from this folder where facts are enough, or
+ * with who finds it out. A check that is not here does not compile.
  */
 export const CHECKS = [
   {
@@ -86,6 +86,13 @@ export const CHECKS = [
     needs: 'source',
     asks: 'do deadline and downtime leave room for a migration?',
     judge: judgeLimits,
+  },
+  {
+    name: 'workload',
+    step: 'ask',
+    needs: 'source',
+    asks: 'do the guest’s own traffic and its owner’s limit go together with what is asked for?',
+    judge: judgeWorkload,
   },
   {
     name: 'destination',
@@ -390,5 +397,4 @@ export const CHECKS = [
   },
 ] as const satisfies readonly (Judged | Found)[];
 
-/** The name of a check of the table. */
 export type CheckName = (typeof CHECKS)[number]['name'];

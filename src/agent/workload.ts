@@ -1,0 +1,38 @@
+import type { AgentConfig } from '../config.ts';
+import type { WorkloadFacts } from '../migration/preflight/workload.ts';
+import { readLabels } from '../protocol/label-rules.ts';
+import type { Labels } from '../protocol/label-rules.ts';
+import type { MigrationRequest } from '../protocol/public/migration.ts';
+import type { HostLabels } from './guest-labels.ts';
+import type { GuestLoads } from './guest-loads.ts';
+import type { LinkRates } from './link-rate.ts';
+
+/** What this host keeps of its guests. */
+export interface KnownOfGuests {
+  /** What people said of guests; absent: nobody did. */
+  readonly labels?: Pick<HostLabels, 'of'>;
+  /** How busy guests have been; absent: nobody looks. */
+  readonly guestLoads?: Pick<GuestLoads, 'of'>;
+}
+
+/** Undefined where there are none, or none that make sense. */
+export function labelsOf({ labels }: KnownOfGuests, guest: string): Labels | undefined {
+  const given = labels?.of(guest);
+  const read = given === undefined ? undefined : readLabels(given);
+  return read === undefined || 'words' in read ? undefined : read;
+}
+
+interface Known extends KnownOfGuests {
+  readonly config: Pick<AgentConfig, 'wire'>;
+  readonly links: Pick<LinkRates, 'seen'>;
+}
+
+export function workloadOf(
+  known: Known,
+  { guest, to }: Pick<MigrationRequest, 'guest' | 'to'>,
+): Omit<WorkloadFacts, 'settings'> {
+  const load = known.guestLoads?.of(guest).now;
+  // Reports are read for it: not where nobody knows what the guest does.
+  const linkRate = load && (known.config.wire.rates[to] ?? known.links.seen(to));
+  return { load, ownersDowntimeMs: labelsOf(known, guest)?.maxDowntimeMs, linkRate };
+}

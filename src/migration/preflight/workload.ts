@@ -1,0 +1,75 @@
+import type { GuestRates } from '../../protocol/public/guest-load.ts';
+import type { MigrationSettings } from '../../protocol/public/migration.ts';
+import { formatDuration, formatRate } from '../../protocol/quantity.ts';
+import { passes, warns } from './finding.ts';
+import type { Finding } from './finding.ts';
+import { leastSwitchMs } from './limits.ts';
+
+/** What the guest does, and what its owner allows. */
+export interface WorkloadFacts {
+  /** Over the last minute; absent where nobody has seen it for one. */
+  readonly load?: GuestRates | undefined;
+  /** By its label `godwit/max-downtime`, ms; absent where nobody said. */
+  readonly ownersDowntimeMs?: number | undefined;
+  /** What the link to the destination is known to carry, bytes/s. */
+  readonly linkRate?: number | undefined;
+  readonly settings: Pick<MigrationSettings, 'mode' | 'streams' | 'compress'> &
+    Partial<Pick<MigrationSettings, 'maxDowntimeMs' | 'maxBandwidth' | 'linkShare'>>;
+}
+
+/** A guest that has so much of the link for itself notices a migration that takes all of it. */
+const MOST_OF_LINK = 0.3;
+
+/** Whether the guest's own traffic and its owner's limit go together with the migration that is asked for. */
+export function judgeWorkload(facts: WorkloadFacts): Finding[] {
+  const doubt = ownersDoubt(facts) ?? trafficDoubt(facts);
+  return [doubt ?? passes(wordsOf(facts))];
+}
+
+function ownersDoubt({ ownersDowntimeMs, settings }: WorkloadFacts): Finding | undefined {
+  if (ownersDowntimeMs === undefined) return undefined;
+  const allows = `its owner allows ${formatDuration(ownersDowntimeMs)} of downtime (godwit/max-downtime)`;
+  const least = leastSwitchMs(settings);
+  if (least > ownersDowntimeMs)
+    return warns(
+      `${allows}, and the state of its devices alone takes ${formatDuration(least)}`,
+      settings.mode === 'precopy'
+        ? 'Ask its owner for a time in which it may stand still for longer; `--mode postcopy` stops it for less.'
+        : 'Ask its owner for a time in which it may stand still for longer.',
+    );
+  const { mode, maxDowntimeMs = 0 } = settings;
+  if (mode !== 'precopy' || maxDowntimeMs <= ownersDowntimeMs) return undefined;
+  return warns(
+    `${allows}, and ${formatDuration(maxDowntimeMs)} are asked for`,
+    `Ask for --max-downtime ${ownersDowntimeMs}ms; a controller does so by itself.`,
+  );
+}
+
+function trafficDoubt({ load, linkRate, settings }: WorkloadFacts): Finding | undefined {
+  const traffic = trafficOf(load);
+  if (linkRate === undefined || traffic <= linkRate * MOST_OF_LINK) return undefined;
+  if (settings.linkShare !== undefined || settings.maxBandwidth !== undefined) return undefined;
+  const evidence = `its own traffic is ${formatRate(traffic)}, and the link carries ${formatRate(linkRate)}`;
+  return warns(
+    evidence,
+    'Leave it room where both go over one link: `--link-share 0.6`, or a network of its own for migrations.',
+  );
+}
+
+const trafficOf = ({ inBytesPerS = 0, outBytesPerS = 0 }: Partial<GuestRates> = {}): number =>
+  Math.max(inBytesPerS, outBytesPerS);
+
+function wordsOf({ load, ownersDowntimeMs }: WorkloadFacts): string {
+  const allows =
+    ownersDowntimeMs === undefined
+      ? []
+      : [`its owner allows ${formatDuration(ownersDowntimeMs)} of downtime`];
+  if (load === undefined) return ['nobody has seen yet what it does', ...allows].join('; ');
+  const { cores, writtenBytesPerS = 0 } = load;
+  const does = [
+    `${cores.toFixed(1)} processors`,
+    `${formatRate(writtenBytesPerS)} to its disks`,
+    `${formatRate(trafficOf(load))} over its network`,
+  ];
+  return [`in the last minute it used ${does.join(', ')}`, ...allows].join('; ');
+}
