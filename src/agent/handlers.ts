@@ -2,6 +2,8 @@ import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import { publicContract } from '../protocol/contract.ts';
 import type { agentContract } from '../protocol/contract.ts';
+import type { arrivalRoutes } from '../protocol/peer/arrival.ts';
+import type { probeRoutes } from '../protocol/peer/probe.ts';
 import type { HostInfo } from '../protocol/public/host.ts';
 import type { MigrationRequest } from '../protocol/public/migration.ts';
 import type { Trust } from '../protocol/public/trust.ts';
@@ -10,6 +12,7 @@ import type { cacheRoutes } from '../protocol/public/cache.ts';
 import type { ClearedList } from '../protocol/public/leftover.ts';
 import { PRODUCT_VERSION, PROTOCOL_VERSIONS } from '../protocol/version.ts';
 import type { Handlers } from '../rpc/server.ts';
+import { arrivalSeen } from './arrivals.ts';
 import type { HostCache } from './cache.ts';
 import { diskMoveHandlers } from './disk-move-handler.ts';
 import type { DiskMoves } from './disk-moves.ts';
@@ -143,12 +146,28 @@ export function agentHandlers(deps: AgentHandlerDependencies): Handlers<typeof a
     ...resolveHandlers(deps),
     ...leftoverHandlers(deps),
     ...cacheHandlers(deps),
+    ...probeHandlers(deps),
+    ...diskMoveHandlers(deps),
+    ...fleetHandlers(deps),
+  };
+}
+
+type ProbeRoutes = Pick<
+  typeof agentContract,
+  keyof typeof probeRoutes | keyof typeof arrivalRoutes
+>;
+
+/** What other hosts ask of guests that they move, or have moved here. */
+function probeHandlers(deps: AgentHandlerDependencies): Handlers<ProbeRoutes> {
+  const { guests, incoming, probes } = deps;
+  const looking = { ...deps, drivers: guests.drivers };
+  return {
     watch: ({ body, caller }) => probes.watch(body, caller),
     admittedGuest: ({ params }) => incoming.guest(params.id),
     endWatch: ({ params, body, caller }) => probes.end(params.id, body, caller),
     laterWatch: ({ params, caller }) => probes.later(params.id, caller),
-    ...diskMoveHandlers(deps),
-    ...fleetHandlers(deps),
+    arrival: ({ params, query, caller, signal }) =>
+      arrivalSeen(looking, { ...query, ...params }, caller, signal),
   };
 }
 

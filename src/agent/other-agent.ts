@@ -20,8 +20,8 @@ export function otherAgent(
 }
 
 /**
- * The agent that holds the other end of the wire, where a manager moves the guest; undefined where memory does not take it.
- * GODWIT_CAPABILITY where this host knows no such agent.
+ * The agent beside which a manager has the guest afterwards, which also holds the other end of the wire; undefined where this
+ * host knows none. GODWIT_CAPABILITY where memory is to take the wire then.
  */
 export function receivingAgent(
   peers: Known,
@@ -29,9 +29,9 @@ export function receivingAgent(
   request: MigrationRequest,
 ): OtherAgent | undefined {
   const { to, path } = request;
-  if (path !== 'wire') return undefined;
   const address = peers.address(to);
   if (address !== undefined) return otherAgent(peers, request, address);
+  if (path !== 'wire') return undefined;
   const reason = `${host} knows no agent of Godwit at ${to}`;
   const hint = `Leave the option out, or start an agent at ${to} and name it in \`peers\`.`;
   throw godwitError('GODWIT_CAPABILITY', { what: '--path wire', reason }, { hint });

@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts';
 import { configFileOf, loadAgentConfig } from '../config.ts';
 import type { AgentConfig } from '../config.ts';
 import { liveFile } from '../host/live-file.ts';
-import { notWatched, wrongWatch } from '../network/probe/allowed.ts';
+import { notWatched, wrongManagedWatch, wrongWatch } from '../network/probe/allowed.ts';
 import type { OwnKnowledge } from '../network/probe/allowed.ts';
 import { configuredOf } from '../network/probe/choose.ts';
 import { splitAddress } from '../protocol/names.ts';
@@ -102,6 +102,11 @@ export class GuestProbes {
 
   /** Undefined where the destination confirms the order; else why it cannot yet. Rejects with why it never will. */
   async #why(order: WatchOrder, caller: Caller): Promise<string | undefined> {
+    if (order.managed === true) {
+      const against = wrongManagedWatch(caller.name, order, this.#knowledge(order.guest));
+      if (against === undefined || typeof against === 'string') return against;
+      throw against;
+    }
     const { to } = order;
     if (to === undefined) throw notWatched(caller.name, order.guest, 'it names no destination');
     const admitted = await this.#others.admittedGuest(to, order.id);
@@ -134,9 +139,19 @@ export class GuestProbes {
       return no(`${name} watches ${MOST_OF_ONE} guests for ${caller.name} already`);
     if (this.#watches.size >= MOST_WATCHES)
       return no(`${name} watches ${MOST_WATCHES} guests already`);
-    const { guest, nics, probing, leaseMs } = order;
+    const { guest, nics, probing, leaseMs, leastIntervalMs } = order;
+    const addresses = order.managed === true ? [...this.#knowledge(guest).configured] : undefined;
     this.#later.movesAgain(guest);
-    const process = this.#start({ verb: 'watch', owner: key, nics, bridges, probing, leaseMs });
+    const process = this.#start({
+      verb: 'watch',
+      owner: key,
+      nics,
+      bridges,
+      probing,
+      leaseMs,
+      ...(addresses === undefined ? {} : { addresses }),
+      ...(leastIntervalMs === undefined ? {} : { leastIntervalMs }),
+    });
     this.#watches.set(key, { guest, process });
     void process.gone.then(async () => {
       this.#watches.delete(key);

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { loadAgentConfig } from '../config.ts';
+import type { Clock } from '../clock.ts';
 import type { AgentConfig } from '../config.ts';
 import { driverNamed, isManaged } from '../drivers/registry.ts';
 import type { ManagedDriver } from '../drivers/port/managed.ts';
@@ -28,6 +29,9 @@ import { ownIdentity } from '../host/process.ts';
 import { keepRefused } from '../host/kept-refusals.ts';
 import { surroundingsOf } from './engine/surroundings.ts';
 import { openDiskTunnel, wireOpeners } from './engine/wire-openers.ts';
+import type { HostLooksDependencies } from './managed/host-looks.ts';
+import type { OtherHosts } from './managed/other-hosts.ts';
+import type { HostLooks } from './managed/verification.ts';
 
 /** How long followers of the live view get to read its last line, ms. */
 const LINGER_MS = 2000;
@@ -120,6 +124,7 @@ async function runManaged(
   const { ManagedVerification } = await import('./managed/verification.ts');
   const verification = new ManagedVerification(config, around.clock, {
     askedAtMs: Date.parse(request.createdAt),
+    ...(driver.arrived === undefined ? {} : await looksOfHosts(parts)),
   });
   const mover = new ManagedMover(dir, request, driver, { ...around, wire, verification });
   const { live } = mover;
@@ -133,6 +138,18 @@ async function runManaged(
   const outcome = await mover.run();
   log.info({ outcome }, 'the migration has ended');
   await socket.close(LINGER_MS);
+}
+
+/** Where its manager is part of its hosts, agents of Godwit may be beside it there, and at others. */
+async function looksOfHosts(
+  parts: HostLooksDependencies & { readonly clock: Clock },
+): Promise<{ readonly hosts: HostLooks; readonly others: OtherHosts }> {
+  const { config, connect, clock } = parts;
+  const [{ hostLooks }, other] = await Promise.all([
+    import('./managed/host-looks.ts'),
+    import('./managed/other-hosts.ts'),
+  ]);
+  return { hosts: hostLooks(parts), others: new other.OtherHosts(config, connect, clock) };
 }
 
 /** Its driver was of the other shape when it began: another build, or another configuration. */

@@ -1,81 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { GuestProbes } from '../../src/agent/probes.ts';
-import type { Others } from '../../src/agent/probes.ts';
-import type { StartWatcher, WatchLine } from '../../src/agent/watcher-process.ts';
-import { systemClock } from '../../src/clock.ts';
-import { agentConfig } from '../../src/config.ts';
+import type { GuestProbes } from '../../src/agent/probes.ts';
 import { godwitError } from '../../src/errors.ts';
-import { probing } from '../../src/protocol/peer/probe.ts';
 import type { Later } from '../../src/protocol/public/probe.ts';
-import type { AdmittedGuest, WatchEnd, WatchOrder } from '../../src/protocol/peer/probe.ts';
-import type { Caller } from '../../src/rpc/caller.ts';
-
-const A: Caller = { role: 'agent', name: 'a' };
-const B: Caller = { role: 'agent', name: 'b' };
-const own = { name: 'c', address: '10.0.0.3:7443', stateDir: '/nowhere' };
-
-const MAC = '52:54:00:00:00:01';
-const attachment = { kind: 'bridge', bridge: 'br0', mtu: 1500 } as const;
-const nic = (mac: string, ...addresses: string[]) => ({
-  id: 'n0',
-  port: 'tap0',
-  attachment,
-  mac,
-  addresses,
-});
-
-function order(id: string, given: Partial<WatchOrder> = {}): WatchOrder {
-  const common = { guest: 'web1', to: 'd', probing: probing.parse({}), leaseMs: 20_000 };
-  return { id, ...common, nics: [nic(MAC, '10.9.0.5')], ...given };
-}
-
-/** What d says of each migration: that of the host by whose name its id begins. */
-const said = (id: string): AdmittedGuest => ({
-  guest: 'web1',
-  from: id.startsWith('m-b') ? 'b' : 'a',
-  nics: [{ mac: MAC, addresses: ['10.9.0.5', 'fd00::5'] }],
-});
-
-/** Watchers that do nothing, and what they were asked. */
-function stage(
-  network: object = {},
-  admitted: (id: string) => AdmittedGuest = said,
-  later?: Later,
-) {
-  const started: WatchLine[] = [];
-  const reported: string[] = [];
-  const ends: (() => void)[] = [];
-  const start: StartWatcher = (line) => {
-    started.push(line);
-    const gone = Promise.withResolvers<void>();
-    ends.push(gone.resolve);
-    return {
-      begun: Promise.resolve(),
-      result: gone.promise.then(() => ({ notTried: `it ended by itself` })),
-      gone: gone.promise,
-      stop: () => reported.push(`stop ${line.owner}`),
-      stay: (leaseMs) => reported.push(`stay ${leaseMs}`),
-      later: () => later,
-      end: async ({ laterMs }: WatchEnd = {}) => {
-        if (laterMs !== undefined && later !== undefined) return { goesOnMs: laterMs };
-        gone.resolve();
-        return { notTried: `ended ${line.owner}` };
-      },
-    };
-  };
-  const clock = { ...systemClock, wallMs: () => 5 };
-  const asked: string[] = [];
-  const others: Others = {
-    admittedGuest: async (to, id) => {
-      asked.push(`${to} ${id}`);
-      return admitted(id);
-    },
-    addresses: () => ['10.0.0.4:7443'],
-  };
-  const config = agentConfig.parse({ ...own, network });
-  return { probes: new GuestProbes(config, clock, others, start), started, reported, ends, asked };
-}
+import type { AdmittedGuest, WatchOrder } from '../../src/protocol/peer/probe.ts';
+import { A, B, MAC, nic, order, said, stage } from './probe-stage.ts';
 
 describe('an agent that watches for others', () => {
   test('begins a watch once, and lets it go on when it is asked again', async () => {
@@ -86,6 +15,31 @@ describe('an agent that watches for others', () => {
     await new Promise(setImmediate);
     assert.deepEqual(reported, ['stay 20000']);
     assert.deepEqual(await probes.end('m-11111111', {}, A), { notTried: 'ended a/m-11111111' });
+  });
+
+  test('watches a guest that its manager moves by the addresses of its own configuration, and by no other', async () => {
+    const managed = (given: Partial<WatchOrder> = {}) =>
+      order('m-11111111', { managed: true, nics: [], leastIntervalMs: 50, ...given });
+    const { probes, started, asked } = stage({ probe: { addresses: { web1: ['10.9.0.7'] } } });
+    assert.deepEqual(await probes.watch(managed(), A), { watching: true, wallMs: 5 });
+    const [line] = started;
+    assert.deepEqual([line?.nics, line?.addresses, line?.leastIntervalMs], [[], ['10.9.0.7'], 50]);
+    // Nobody has admitted it, and nobody is asked.
+    assert.deepEqual(asked, []);
+    const unnamed = stage();
+    const { watching, why } = await unnamed.probes.watch(managed(), A);
+    assert.equal(watching, false);
+    assert.match(why ?? '', /^no address of the guest is named/);
+    const strange = stage({ probe: { addresses: { web1: ['10.9.0.7'] } } });
+    await assert.rejects(strange.probes.watch(managed({ nics: [nic(MAC, '10.9.0.8')] }), A), {
+      code: 'GODWIT_PROTOCOL_INVALID',
+    });
+    const host = stage({ probe: { addresses: { web1: ['10.0.0.4'] } } });
+    await assert.rejects(host.probes.watch(managed(), A), /a host’s own address/);
+    assert.deepEqual(
+      [unnamed, strange, host].flatMap((each) => each.started),
+      [],
+    );
   });
 
   test('says the result again to whoever asks again, and begins no watch that has ended', async () => {

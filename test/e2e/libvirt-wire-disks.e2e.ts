@@ -78,7 +78,16 @@ describe('disks of a guest of libvirt that takes the wire', () => {
 
   test('are copied over it there and back, and the report has what their path carried', async (t) => {
     for (const way of [THERE, { ...THERE, from: 'b', to: 'a' }]) {
-      const { diskLink, wire, checks } = await move(world, way);
+      const { diskLink, wire, checks, verified = [] } = await move(world, way);
+      const disks = verified.filter(({ name }) => name === 'disks');
+      assert.deepEqual(
+        disks.map(({ side, verdict, notTried }) => [side, verdict, notTried]),
+        [
+          ['source', 'pass', undefined],
+          ['destination', 'pass', undefined],
+        ],
+        JSON.stringify(disks),
+      );
       assert.ok((diskLink?.sentBytes ?? 0) >= DISK_BYTES, JSON.stringify(diskLink));
       assert.ok((wire?.streamBytes ?? 0) > MIB, JSON.stringify(wire));
       assert.equal(checks.find(({ name }) => name === 'copies')?.verdict, 'pass');

@@ -1,3 +1,4 @@
+import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import { guestName } from '../../protocol/names.ts';
 import type { HypervisorInfo } from '../../protocol/public/host.ts';
 import type {
@@ -7,7 +8,14 @@ import type {
   HandleFacts,
   Life,
 } from '../port/inventory.ts';
-import type { ManagedDriver, ManagedSession, MemorySockets, SocketUser } from '../port/managed.ts';
+import type {
+  ArrivedGuest,
+  ManagedDriver,
+  ManagedSession,
+  MemorySockets,
+  SocketUser,
+} from '../port/managed.ts';
+import { arrivedGuest } from './arrived.ts';
 import { readCapabilities } from './capabilities.ts';
 import { HAS_LEFT, LibvirtClient, unless } from './client.ts';
 import type { Domain } from './client.ts';
@@ -108,6 +116,14 @@ export class LibvirtDriver implements ManagedDriver {
 
   openManaged(handle: GuestHandle, signal: AbortSignal): Promise<ManagedSession> {
     return LibvirtSession.open(this.#host, domainIn(handle) ?? '', signal);
+  }
+
+  async arrived(
+    of: Pick<ManagedOrder, 'id' | 'guest'>,
+    signal: AbortSignal,
+  ): Promise<ArrivedGuest | undefined> {
+    const client = await this.#open(signal);
+    return arrivedGuest(client, of, signal).finally(() => client.close());
   }
 
   async #qemuUser(signal: AbortSignal): Promise<SocketUser | undefined> {

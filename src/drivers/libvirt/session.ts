@@ -7,6 +7,7 @@ import type {
 } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { ManagedInspection, ManagedSession } from '../port/managed.ts';
+import { writtenBy } from './arrived.ts';
 import { diskChecks, guestChecks, passes, refuses } from './check.ts';
 import type { Domain, DomainState, JobStats, LibvirtClient } from './client.ts';
 import { readDomain } from './domain-xml.ts';
@@ -63,7 +64,7 @@ export class LibvirtSession implements ManagedSession {
       const at = { host: host.name, side: 'source' } as const;
       const kept = await keptChecks(source, domain, at, signal);
       const checks = [...guestChecks(domain.name, state, facts), ...kept, ...disks];
-      return { memoryBytes: facts.memoryBytes, checks };
+      return { memoryBytes: facts.memoryBytes, checks, written: writtenBy(facts.disks) };
     });
   }
 

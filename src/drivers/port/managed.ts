@@ -5,8 +5,10 @@ import type {
   Whereabouts,
 } from '../../migration/managed/task-sight.ts';
 import type { GuestHandle } from '../../protocol/mover/handle.ts';
+import type { GuestInfo } from '../../protocol/public/host.ts';
 import type { MaintenanceSight, ManagedHost } from '../../protocol/public/managed-host.ts';
 import type { Check } from '../../protocol/public/migration.ts';
+import type { WrittenFiles } from './disks.ts';
 import type { Capabilities, DriverInventory } from './inventory.ts';
 
 /**
@@ -24,6 +26,14 @@ export interface ManagedDriver extends DriverInventory {
    * that asks its manager many things for one question bounds each of them itself, so that a busy manager is not a silent one.
    */
   readonly questionMs?: number;
+  /**
+   * The guest that this migration has brought to this host, as its manager has it now; undefined where it has none by that
+   * migration. To be asked before `finish`. Absent where the manager is no part of this host.
+   */
+  arrived?(
+    of: Pick<ManagedOrder, 'id' | 'guest'>,
+    signal: AbortSignal,
+  ): Promise<ArrivedGuest | undefined>;
   /**
    * Where this host's manager connects, or listens, with the memory of a migration whose order has `wire`, and with its
    * disks where the order has `copies`. Absent where it sends them by a path of its own alone.
@@ -64,6 +74,13 @@ export interface HostMaintenance {
   /** Ends an attempt to enter, or orders the host out of the mode; resolves once that is ordered. */
   leave(host: string, signal: AbortSignal): Promise<MaintenanceSight>;
   close(): Promise<void>;
+}
+
+/** What a host looks at of a guest that has come to it. */
+export interface ArrivedGuest {
+  /** Undefined where the manager does not name the files. */
+  readonly written: WrittenFiles | undefined;
+  readonly nics: GuestInfo['nics'];
 }
 
 /** A directory of unix sockets. */
@@ -160,4 +177,6 @@ export interface ManagedSession {
 export interface ManagedInspection {
   readonly memoryBytes: number;
   readonly checks: readonly Check[];
+  /** What it writes to on this host. Absent where the manager is no part of it, or does not name the files. */
+  readonly written?: WrittenFiles | undefined;
 }

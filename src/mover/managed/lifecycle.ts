@@ -11,10 +11,11 @@ import type { ManagedState } from '../../migration/managed/state.ts';
 import type { ManagedOrder, TaskSight } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import { whatIsWrong } from '../../protocol/errors.ts';
-import type { ManagedVerification } from './verification.ts';
+import type { Looks } from './verification.ts';
 import { copiesOf } from './wire-offer.ts';
 import type { ManagedWire } from './wire.ts';
 import { refuseOn } from '../engine/refused-by-checks.ts';
+import { reporter } from './task-reporter.ts';
 
 /** The steps of a managed migration, in the order in which they happen, do beside undo. */
 
@@ -41,7 +42,7 @@ export interface ManagedContext {
   /** Shows what is not worth a record to whoever follows the migration. */
   readonly live: (task: Extract<TaskSight, { state: 'running' }>) => void;
   /** Looks at the guest from outside of its hypervisor; absent: nobody does. */
-  readonly verification?: Pick<ManagedVerification, 'before' | 'watch' | 'results'> | undefined;
+  readonly verification?: Omit<Looks, 'close'> | undefined;
   /** Absent: the manager sends memory by its own path. */
   readonly wire?: Pick<ManagedWire, 'check' | 'open' | 'close'> | undefined;
   /** Asks the manager, over a new connection where the last one broke. */
@@ -65,6 +66,7 @@ export const LIFECYCLE: Lifecycle = {
     do: async ({ ask, verification, state }, signal) => {
       verification?.before(state);
       const found = await ask((session, inner) => session.inspect(inner), signal);
+      verification?.inspected(found);
       return believed({ ...found, checks: [...found.checks] });
     },
   },
@@ -143,6 +145,8 @@ export const LIFECYCLE: Lifecycle = {
   finish: {
     do: async ({ ask, order, verification, state }, signal) => {
       const seen = verification?.results(state());
+      // `finish` removes the mark by which it is found there.
+      await verification?.there();
       await ask((session, inner) => session.finish(order, inner), signal);
       return (await seen) ?? {};
     },
@@ -269,25 +273,6 @@ async function untilChanged(context: ManagedContext, signal: AbortSignal): Promi
     ask(async (session, inner) => session.changed?.(order, inner), signal),
   );
   return isChanged ?? false;
-}
-
-/** Journals what is new in what the manager says: progress in steps of ten, and each answer that there is no task. */
-function reporter({ state, dispatch, live }: ManagedContext): (task: TaskSight) => void {
-  let before = '';
-  return (task) => {
-    const { order } = state();
-    const inPostcopy = task.state === 'running' && task.postcopy === true;
-    const now = JSON.stringify([task.state, tensOf(task), inPostcopy, order]);
-    const isCounted = task.state === 'none' && order !== 'sent';
-    if (now !== before || isCounted) dispatch({ type: 'saw', task });
-    else if (task.state === 'running') live(task);
-    before = now;
-  };
-}
-
-function tensOf(task: TaskSight): number | undefined {
-  if (task.state !== 'running' || task.percent === undefined) return undefined;
-  return Math.floor(task.percent / 10);
 }
 
 /** One question within its time. */

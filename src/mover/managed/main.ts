@@ -30,7 +30,7 @@ import { RefusedByChecks } from '../engine/refused-by-checks.ts';
 import type { Surroundings } from '../engine/surroundings.ts';
 import { inTime, LIFECYCLE } from './lifecycle.ts';
 import type { ManagedContext } from './lifecycle.ts';
-import type { ManagedVerification } from './verification.ts';
+import type { Looks } from './verification.ts';
 import type { ManagedWire } from './wire.ts';
 
 /** A step gets so much time at least, ms: enough to ask once how the task stands. */
@@ -38,9 +38,7 @@ const LEAST_MS = 1000;
 
 type Planned = Extract<ManagedEvent, { type: 'planned' }>;
 type Around = Pick<Surroundings, 'clock' | 'log' | 'pid' | 'openFile'> & {
-  readonly verification?:
-    | Pick<ManagedVerification, 'before' | 'watch' | 'results' | 'close'>
-    | undefined;
+  readonly verification?: Looks | undefined;
   readonly wire?: Pick<ManagedWire, 'check' | 'open' | 'close' | 'abort' | 'sweep'> | undefined;
 };
 

@@ -1,9 +1,17 @@
 import type { Clock } from '../../clock.ts';
 import type { AgentConfig } from '../../config.ts';
+import type { WrittenFiles } from '../../drivers/port/disks.ts';
+import { hasCode, toGodwitError } from '../../errors.ts';
 import type { ManagedState } from '../../migration/managed/state.ts';
 import { passes, warns } from '../../migration/preflight/finding.ts';
 import { isWatchedEarly, probeReportOf } from '../../migration/report/probes.ts';
-import { inOrder, judgeReached, looked, notLooked } from '../../migration/report/verified.ts';
+import {
+  inOrder,
+  judgeLeftWriters,
+  judgeReached,
+  looked,
+  notLooked,
+} from '../../migration/report/verified.ts';
 import type { Verified } from '../../migration/report/verified.ts';
 import type { askGuestClock } from '../../network/clock/guest-clock.ts';
 import { configuredOf } from '../../network/probe/choose.ts';
@@ -13,12 +21,19 @@ import type { WatchResult } from '../../protocol/peer/probe.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { ProbeReport } from '../../protocol/public/probe.ts';
 import { clockAddressOf, GuestClockLook } from '../engine/guest-clock-look.ts';
+import type { OtherHosts } from './other-hosts.ts';
 
 const SILENT_HINT =
   'Ask the guest from another machine, and look whether its network reaches the host where it is now.';
 const NO_ADDRESS =
   'no address of the guest is known; name it under `network.probe.addresses` of this agent';
 const NOT_BEGUN = 'another mover began the migration, and what it saw ended with it';
+/** What the destination's agent looks at; of anything else it says nothing here. */
+const LOOKED_AT_THERE = ['disks', 'segment'] as const;
+/** It looks for 6 s at most, ms. */
+const THERE_MS = 8000;
+/** What a journal takes. */
+const MOST_LOOKS = 16;
 /** A manager does not say when it will switch: a guest that may move for hours is asked less often, ms. */
 const LONG_INTERVAL_MS = 50;
 
@@ -28,11 +43,27 @@ interface Io {
   readonly watch?: (wanted: Wanted) => Pick<GuestWatch, 'end' | 'close'>;
   /** When the migration was asked for, by the wall's clock. */
   readonly askedAtMs?: number;
+  /** Where the guest's manager is part of its hosts. */
+  readonly hosts?: HostLooks;
+  /** Hosts without a part in it, that watch it, too. */
+  readonly others?: Pick<OtherHosts, 'begin' | 'results' | 'close'>;
+}
+
+/** How the disks of a guest are looked at, at its two hosts. */
+export interface HostLooks {
+  /** At the destination, by its agent. */
+  readonly askThere: (signal: AbortSignal) => Promise<readonly Check[]>;
+  /** Here: which guests may write to each of these files; undefined where no driver of this host knows. */
+  readonly writersHere: (
+    files: readonly string[],
+    signal: AbortSignal,
+  ) => Promise<(readonly string[])[] | undefined>;
 }
 
 /**
- * What this host sees of a guest that its manager moves, from outside of the hypervisor, before, meanwhile and after. It knows
- * the guest's addresses from its configuration alone. Nothing that is seen, or cannot be, fails a migration.
+ * What this host sees of a guest that its manager moves, from outside of the hypervisor, before, meanwhile and after, and what
+ * its destination's agent sees of it there. It knows the guest's addresses from its configuration alone. Nothing that is seen,
+ * or cannot be, fails a migration.
  */
 export class ManagedVerification {
   readonly #config: Pick<AgentConfig, 'name' | 'network'>;
@@ -40,6 +71,10 @@ export class ManagedVerification {
   readonly #io: Io;
   readonly #look: GuestClockLook;
   #watch: Pick<GuestWatch, 'end' | 'close'> | undefined;
+  /** What the guest writes to here, as its manager has said before it was moved. */
+  #written: WrittenFiles | undefined;
+  #isInspected = false;
+  #there: Promise<readonly Check[] | string> | undefined;
 
   constructor(config: Pick<AgentConfig, 'name' | 'network'>, clock: Clock, io: Io = {}) {
     this.#config = config;
@@ -56,20 +91,24 @@ export class ManagedVerification {
   /** From here on it is probed, until `results` or `close`; nothing waits for that. */
   watch({ plan, memoryBytes = 0 }: ManagedState): void {
     const { probe } = this.#config.network;
-    if (this.#watch !== undefined || probe === 'off' || this.#whyNot(plan.guest) !== undefined) {
-      return;
-    }
+    if (this.#watch !== undefined || probe === 'off') return;
+    const { id, guest, from, to } = plan;
     const { hosts: _hosts, laterMs: _laterMs, addresses, ...probing } = probe;
+    const known = configuredOf(addresses, guest);
+    const leastIntervalMs = isWatchedEarly(plan.settings.mode, memoryBytes) ? 0 : LONG_INTERVAL_MS;
+    // Where it is named nowhere, nobody is asked.
+    if (known.length > 0)
+      this.#io.others?.begin({
+        id,
+        guest,
+        ends: [from, to],
+        probing,
+        ...(leastIntervalMs === 0 ? {} : { leastIntervalMs }),
+      });
+    if (this.#whyNot(guest) !== undefined) return;
     const { watch = (wanted) => new GuestWatch(wanted) } = this.#io;
-    const isShort = isWatchedEarly(plan.settings.mode, memoryBytes);
-    this.#watch = watch({
-      owner: plan.id,
-      nics: [],
-      bridges: {},
-      probing,
-      addresses: configuredOf(addresses, plan.guest),
-      leastIntervalMs: isShort ? 0 : LONG_INTERVAL_MS,
-    });
+    const nobodys = { nics: [], bridges: {} };
+    this.#watch = watch({ owner: id, ...nobodys, probing, addresses: known, leastIntervalMs });
   }
 
   /** Why this host does not probe it; undefined where it does. */
@@ -80,6 +119,28 @@ export class ManagedVerification {
     if (probe.hosts?.includes(name) === false)
       return `\`network.probe.hosts\` does not name ${name}, and no other host can know that guest`;
     return configuredOf(probe.addresses, guest).length === 0 ? NO_ADDRESS : undefined;
+  }
+
+  /** What its manager says of it before it is moved. */
+  inspected({ written }: { readonly written?: WrittenFiles | undefined }): void {
+    this.#isInspected = true;
+    this.#written = written;
+  }
+
+  /**
+   * The destination's agent asks the manager for a guest of this migration: to be awaited before the manager is told that it
+   * is over. Never rejects.
+   */
+  async there(): Promise<void> {
+    const { hosts } = this.#io;
+    if (hosts === undefined) return;
+    const signal = AbortSignal.timeout(THERE_MS);
+    this.#there ??= hosts.askThere(signal).catch((thrown: unknown) => {
+      if (hasCode(thrown, 'GODWIT_ROUTE_UNKNOWN'))
+        return 'its agent is of a build that does not look';
+      return toGodwitError(thrown).message;
+    });
+    await this.#there;
   }
 
   /** Its manager has it at the destination. Never rejects. */
@@ -94,12 +155,48 @@ export class ManagedVerification {
       unseen === true
         ? notLooked('copies', 'both', `${from} has let it go, and ${to} did not answer`)
         : looked('copies', 'both', passes(hasIt(plan)));
-    const [clock, seen] = await Promise.all([
+    const [clock, own, others, disks, there] = await Promise.all([
       this.#look.after(address, figures.downtimeMs ?? 0),
       this.#seen(plan.guest),
+      this.#io.others?.results(this.#askedAtMs) ?? [],
+      this.#disksHere(plan),
+      this.#seenThere(),
     ]);
-    const verified = inOrder([copies, clock, this.#reached(address, clock, seen)]);
-    return { verified, ...(seen === undefined ? {} : { vantages: [seen] }) };
+    const seen = [...(own === undefined ? [] : [own]), ...others];
+    const looks = [copies, ...disks, ...there, clock, this.#reached(address, clock, seen)];
+    const verified = inOrder(looks).slice(0, MOST_LOOKS);
+    return { verified, ...(seen.length === 0 ? {} : { vantages: seen }) };
+  }
+
+  /** A peer speaks of its own host, and of these looks alone. */
+  async #seenThere(): Promise<Check[]> {
+    if (this.#io.hosts === undefined) return [];
+    await this.there();
+    const found = (await this.#there) ?? NOT_BEGUN;
+    const seen =
+      typeof found === 'string' ? [] : found.filter(isLookThere).slice(0, MOST_LOOKS / 2);
+    const why = typeof found === 'string' ? found : 'its agent did not report it';
+    const lacking = LOOKED_AT_THERE.filter((name) => !seen.some((each) => each.name === name));
+    return [...seen, ...lacking.map((name) => notLooked(name, 'destination', why))];
+  }
+
+  /** The source's hypervisor has ended, and none other of this host may write to what it wrote to. */
+  async #disksHere({ from, to }: ManagedState['plan']): Promise<Verified[]> {
+    const { hosts } = this.#io;
+    if (hosts === undefined || from === to) return [];
+    const skip = (why: string): Verified[] => [notLooked('disks', 'source', why)];
+    if (!this.#isInspected) return skip(NOT_BEGUN);
+    if (this.#written === undefined)
+      return skip('its manager does not name the files of its disks');
+    const { files } = this.#written;
+    if (files.length === 0) return [];
+    try {
+      const writers = await hosts.writersHere(files, AbortSignal.timeout(THERE_MS));
+      if (writers === undefined) return skip('no driver of this host knows who writes to them');
+      return [looked('disks', 'source', judgeLeftWriters(from, files, writers))];
+    } catch (thrown) {
+      return skip(toGodwitError(thrown).message);
+    }
   }
 
   /** A line of the report; undefined where nobody probes, as it is configured. */
@@ -107,8 +204,11 @@ export class ManagedVerification {
     const { name, network } = this.#config;
     if (network.probe === 'off') return undefined;
     const result = await this.#ended(guest);
-    const askedAtMs = this.#io.askedAtMs ?? this.#clock.wallMs();
-    return probeReportOf(name, result, Math.max(0, this.#clock.wallMs() - askedAtMs));
+    return probeReportOf(name, result, Math.max(0, this.#clock.wallMs() - this.#askedAtMs));
+  }
+
+  get #askedAtMs(): number {
+    return this.#io.askedAtMs ?? this.#clock.wallMs();
   }
 
   async #ended(guest: string): Promise<WatchResult> {
@@ -124,11 +224,10 @@ export class ManagedVerification {
   #reached(
     address: ReturnType<typeof clockAddressOf>,
     clock: Verified,
-    seen: ProbeReport | undefined,
+    seen: readonly ProbeReport[],
   ): Verified {
-    const byProbes = seen?.gapMs === undefined ? undefined : judgeReached([seen]);
-    if (byProbes !== undefined && typeof byProbes !== 'string')
-      return looked('reached', 'both', byProbes);
+    const byProbes = judgeReached([...seen]);
+    if (typeof byProbes !== 'string') return looked('reached', 'both', byProbes);
     if (typeof address !== 'string') return notLooked('reached', 'both', address.why);
     const { name } = this.#config;
     if (!this.#look.hasAnswered)
@@ -152,13 +251,22 @@ export class ManagedVerification {
 
   /** Leaves nothing behind. */
   async close(): Promise<void> {
-    await this.#watch?.close();
+    await Promise.all([this.#watch?.close(), this.#io.others?.close()]);
     this.#watch = undefined;
   }
 }
+
+const isLookThere = ({ name, side, error }: Check): boolean =>
+  side === 'destination' && error === undefined && LOOKED_AT_THERE.some((each) => each === name);
 
 /** A guest whose storage moves by itself stays where it is. */
 function hasIt({ from, to, settings }: ManagedState['plan']): string {
   if (from !== to) return `its manager has it at ${to}, and no more at ${from}`;
   return `its manager has it at ${to} as before, with its storage at ${settings.datastore ?? 'another place'}`;
 }
+
+/** What a mover has of it. */
+export type Looks = Pick<
+  ManagedVerification,
+  'before' | 'inspected' | 'watch' | 'there' | 'results' | 'close'
+>;

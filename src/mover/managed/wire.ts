@@ -3,7 +3,7 @@ import type { AgentConfig } from '../../config.ts';
 import type { SourceTunnelOptions, Tunnel } from '../../disks/copy/tunnel/open.ts';
 import { diskSocket, memorySocket } from '../../drivers/port/managed.ts';
 import type { ManagedDriver } from '../../drivers/port/managed.ts';
-import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
+import { godwitError, toGodwitError } from '../../errors.ts';
 import { hostCredentials } from '../../host/credentials.ts';
 import { openToUser } from '../../host/memory-sockets.ts';
 import { budgetOf, cacheFor, codecCores, termsFor } from '../../host/wire.ts';
@@ -19,9 +19,10 @@ import type { Check, MigrationSettings } from '../../protocol/public/migration.t
 import type { WireReport, WireTerms } from '../../protocol/wire.ts';
 import type { Api } from '../../rpc/client.ts';
 import type { Wire } from '../../wire/open.ts';
-import { Path } from '../direct/source/path.ts';
 import type { Surroundings } from '../engine/surroundings.ts';
 import { diskLinkReport, wireReport } from '../engine/wire-report.ts';
+import { askAgent } from './ask-agent.ts';
+import type { Answered } from './ask-agent.ts';
 import { checkWire } from './wire-offer.ts';
 
 /** Once the manager says that its task has ended, what is under way may take this long, ms. */
@@ -217,36 +218,11 @@ export class ManagedWire {
     for (const each of [memory, disks]) await rm(each, { force: true });
   }
 
-  /** Asks the other agent over the first of its addresses that answers. */
-  async #ask<T>(question: (api: Api<typeof agentContract>) => Promise<T>): Promise<{
-    readonly answer: T;
-    /** The address by which what it says of itself is reached, and its others. */
-    readonly route: (stated: string) => string;
-    readonly spare: (stated: string) => string[];
-  }> {
+  #ask<T>(question: (api: Api<typeof agentContract>) => Promise<T>): Promise<Answered<T>> {
     const { request, connect } = this.#deps;
     const { peer, toHost } = request;
     if (peer === undefined) throw noPath(`this host knows no agent of Godwit at ${toHost}`);
-    const all = [peer.address, ...(peer.addresses ?? [])];
-    const paths = all.map((each, index) => new Path(peer.name, each, index === 0, connect));
-    let last: unknown;
-    for (const path of paths) {
-      try {
-        const answer = await question(path.agent());
-        const others = paths.filter((each) => each !== path);
-        return {
-          answer,
-          route: (stated) => path.route(stated),
-          spare: (stated) => others.map((each) => each.route(stated)),
-        };
-      } catch (thrown) {
-        last = thrown;
-        if (!hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE')) throw thrown;
-      } finally {
-        path.reset();
-      }
-    }
-    throw last;
+    return askAgent(connect, peer, question);
   }
 }
 

@@ -38,6 +38,24 @@ export function wrongWatch(
   return undefined;
 }
 
+/**
+ * The same of a guest that its manager moves: this host probes what its own administrator has named, and nobody's word counts.
+ * In words where it has named nothing. Pure.
+ */
+export function wrongManagedWatch(
+  sender: string,
+  { guest, nics }: Pick<WatchOrder, 'guest' | 'nics'>,
+  own: OwnKnowledge,
+): GodwitError | string | undefined {
+  if (nics.length > 0) return notWatched(sender, guest, 'nobody has admitted its NICs');
+  if (own.configured.length === 0)
+    return 'no address of the guest is named under `network.probe.addresses` there';
+  const hosts = listOf(own.hosts);
+  const taken = own.configured.find((address) => has(hosts, address));
+  if (taken === undefined) return undefined;
+  return notWatched(sender, guest, `${taken} is a host’s own address`);
+}
+
 const HINT =
   'Name addresses that no host sees under `network.probe.addresses` of every host that watches; upgrade hosts of an earlier build.';
 

@@ -23,9 +23,9 @@ export interface Wanted {
   readonly bridges: Readonly<Record<string, string>>;
   readonly probing: Probing;
   /** Addresses of a guest whose NICs only its manager knows. */
-  readonly addresses?: readonly string[];
+  readonly addresses?: readonly string[] | undefined;
   /** It is asked no more often than that, ms. */
-  readonly leastIntervalMs?: number;
+  readonly leastIntervalMs?: number | undefined;
 }
 
 /** A question that the guest has answered; later answers go to `onAnswer`, which whoever goes on sets. */

@@ -67,7 +67,7 @@ export const managedMoverRequest = z.object({
   handle: guestHandle,
   /** As discovered. */
   memoryBytes: bytes.optional(),
-  /** The other host’s agent, which holds the other end of the wire; only where memory is to take that. */
+  /** The other host’s agent, which looks at the guest there and holds the other end of the wire; absent: none is known. */
   peer: otherAgent.optional(),
 });
 export type ManagedMoverRequest = z.infer<typeof managedMoverRequest>;

@@ -3,6 +3,7 @@ import { guestName, migrationId, shortText } from '../names.ts';
 import { resolveAnswer, runAt, sideView } from '../public/resolve.ts';
 import { sighting, sightingQuery } from './sighting.ts';
 import { route } from '../route.ts';
+import { arrivalRoutes } from './arrival.ts';
 import { admission, admitted } from './migration.ts';
 import { signedList } from './fleet.ts';
 import { linkRoutes } from './link.ts';
@@ -74,6 +75,7 @@ export const peerRoutes = {
   ...linkRoutes,
   ...standbyPeerRoutes,
   ...receiverRoutes,
+  ...arrivalRoutes,
   newerList: route({
     method: 'GET',
     path: '/v1/pki/list',

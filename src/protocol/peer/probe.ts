@@ -61,7 +61,14 @@ export const watchOrder = z.object({
   to: hostName.optional(),
   /** As the source has them. Links are the source's own; which segment that is here, this host finds out. */
   nics: nicNetworks,
+  /**
+   * Its manager moves it, so no host has admitted it and nobody's word of its addresses counts: who watches has them in its
+   * own configuration.
+   */
+  managed: z.literal(true).optional(),
   probing: z.object(probing.shape),
+  /** It is asked no more often than that, ms. */
+  leastIntervalMs: z.number().int().min(1).max(1000).optional(),
   leaseMs,
 });
 export type WatchOrder = z.infer<typeof watchOrder>;
@@ -152,6 +159,9 @@ export const watcherLine = z.discriminatedUnion('verb', [
     /** Of the process's ports on this host. */
     owner: z.string().min(1).max(128),
     nics: nicNetworks,
+    /** Of this host's own configuration, where only its manager knows its NICs. */
+    addresses: z.array(ipAddress).max(MOST_ADDRESSES).optional(),
+    leastIntervalMs: z.number().int().min(1).max(1000).optional(),
     /** Link of the source -> link here, where the names differ. */
     bridges: z.record(z.string().max(15), z.string().max(15)),
     probing: z.object(probing.shape),

@@ -6,6 +6,7 @@ import { agentConfig } from '../../../src/config.ts';
 import { initialManaged } from '../../../src/migration/managed/lifecycle.ts';
 import type { ManagedState } from '../../../src/migration/managed/state.ts';
 import { ManagedVerification } from '../../../src/mover/managed/verification.ts';
+import type { Watched } from '../../../src/mover/managed/other-hosts.ts';
 import { migrationSettings } from '../../../src/protocol/public/migration.ts';
 import type { Clock } from '../../../src/clock.ts';
 
@@ -106,6 +107,43 @@ describe('a guest that its manager moves, probed by the agent that drives the ma
     assert.deepEqual([vantage?.host, vantage?.gapMs, vantage?.gapAtMs], ['a', 90, 1600]);
     const reached = found.verified.find(({ name }) => name === 'reached');
     assert.equal(reached?.evidence, `it answers a (icmp to ${ADDRESS})`);
+  });
+
+  test('is watched by other hosts as well, and in doubt where one of them does not hear it any more', async () => {
+    const config = (probe: object) =>
+      agentConfig.parse({ name: 'a', address: '10.0.0.1:1', stateDir: '/s', network: { probe } });
+    const others = async (isOpen: boolean, probe: object = { addresses: { web1: [ADDRESS] } }) => {
+      const asked: Watched[] = [];
+      const verification = new ManagedVerification(config(probe), clock, {
+        ask: async () => 'no answer',
+        watch: () => ({ end: async () => GAP, close: async () => undefined }),
+        others: {
+          begin: (what) => void asked.push(what),
+          results: async () => [{ host: 'c', ...GAP.seen!, isOpen }],
+          close: async () => undefined,
+        },
+      });
+      verification.watch(state);
+      const { vantages = [], verified } = await verification.results(state);
+      const reached = verified.find(({ name }) => name === 'reached');
+      return { asked, hosts: vantages.map(({ host }) => host), reached };
+    };
+    const fine = await others(false);
+    assert.deepEqual(fine.hosts, ['a', 'c']);
+    assert.deepEqual(
+      fine.asked.map(({ guest, ends }) => [guest, ends]),
+      [['web1', ['a', 'b']]],
+    );
+    assert.match(fine.reached?.evidence ?? '', /it answers a .*, c /);
+    const doubt = await others(true);
+    assert.deepEqual(
+      [doubt.reached?.verdict, doubt.reached?.evidence],
+      ['warn', 'it does not answer c any more'],
+    );
+    // This host has no part in it: the others are asked all the same.
+    const elsewhere = await others(false, { hosts: ['c'], addresses: { web1: [ADDRESS] } });
+    assert.equal(elsewhere.asked.length, 1);
+    assert.equal((await others(false, {})).asked.length, 0);
   });
 
   test('is in doubt where it answered while it moved and is silent at the end', async () => {

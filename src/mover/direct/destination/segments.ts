@@ -40,7 +40,12 @@ interface Places {
 export async function askSegments(
   config: AgentConfig,
   migrationId: string,
-  { networks = [], description }: Preparation,
+  {
+    networks = [],
+    description,
+  }: Pick<Preparation, 'networks'> & {
+    readonly description: Pick<Preparation['description'], 'name'>;
+  },
   { landings, hear = hearOverPort }: Places,
   signal: AbortSignal,
 ): Promise<NamedCheck[]> {

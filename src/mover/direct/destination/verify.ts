@@ -5,16 +5,14 @@ import type { DestinationState } from '../../../migration/direct/destination.ts'
 import {
   judgeHandedOver,
   judgePlugged,
-  judgeWriters,
   looked,
   notLooked,
 } from '../../../migration/report/verified.ts';
-import type { LookName, Verified } from '../../../migration/report/verified.ts';
+import type { Verified } from '../../../migration/report/verified.ts';
 import type { VerifyAnswer } from '../../../protocol/peer/verify.ts';
+import { disksLook, LOOK_MS, orNot, segmentLooks } from '../../engine/looks.ts';
 import type { BuildContext } from './build.ts';
 
-/** The source waits no longer than this and a little, ms. */
-const LOOK_MS = 6000;
 /** Devices that are plugged in, which pin all of a guest's memory or are looked for on their bus, ms. */
 const PLUG_MS = 6000;
 
@@ -38,33 +36,14 @@ export async function verifyHere(
   return { checks: checks.slice(0, 96), ...machine };
 }
 
-/** Never waits for a look that heeds no signal, as one at a file of a storage that hangs: whoever asks holds the mover. */
-async function orNot(
-  name: LookName,
-  look: (signal: AbortSignal) => Promise<Verified[]>,
-): Promise<Verified[]> {
-  try {
-    return await withDeadline(`the look at ${name}`, LOOK_MS, undefined, look);
-  } catch (thrown) {
-    return [notLooked(name, 'destination', toGodwitError(thrown).message)];
-  }
-}
-
 async function disksHere(
   { config, driver }: Dependencies,
   session: DestinationSession,
   signal: AbortSignal,
 ): Promise<Verified[]> {
   const written = await session.disks?.written?.(signal);
-  const skip = (why: string): Verified[] => [notLooked('disks', 'destination', why)];
-  if (written === undefined || driver.diskWriters === undefined)
-    return skip('its driver does not know which files are its disks');
-  const { files, remote } = written;
-  const network = `${remote} of its images are reached by its hypervisor itself over a network`;
-  if (files.length === 0) return remote === 0 ? skip('it writes to no disk') : skip(network);
-  const writers = await driver.diskWriters(files, signal);
-  const found = looked('disks', 'destination', judgeWriters(config.name, files, writers));
-  return remote === 0 ? [found] : [found, ...skip(network)];
+  const writersOf = driver.diskWriters?.bind(driver);
+  return disksLook(config.name, written, writersOf, signal);
 }
 
 async function pluggedHere(
@@ -107,19 +86,8 @@ async function segmentsHere(
   // A mover that took over has mapped nothing yet.
   await ports.map(preparation, signal);
   const all = await ports.segments(admission, preparation, signal);
-  const checks = all.filter(({ name }) => name === 'segment');
-  if (checks.length === 0)
-    return [notLooked('segment', 'destination', 'it has no NIC in a segment of this host')];
-  return checks.map(({ verdict, notTried, evidence, error, hint = error?.hint }): Verified => {
-    const common = { name: 'segment', side: 'destination', evidence } as const;
-    if (notTried === true) return { ...common, verdict: 'pass', notTried };
-    if (verdict === 'pass') return { ...common, verdict };
-    return { ...common, verdict: 'warn', hint: hint ?? SILENT_HINT };
-  });
+  return segmentLooks(all);
 }
-
-const SILENT_HINT =
-  'Ask the guest from another machine of its segment; `godwit report` has what other hosts saw of it.';
 
 async function connectionsHere(
   { config, connections }: Dependencies,

@@ -1,31 +1,24 @@
 import type { Clock } from '../../../clock.ts';
-import { hasCode, toGodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
-import {
-  clockDifference,
-  isNearSwitch,
-  isWatchedEarly,
-  probeHosts,
-  probeReportOf,
-} from '../../../migration/report/probes.ts';
-import type { ClockDifference } from '../../../migration/report/probes.ts';
-import { Fleet } from '../../../host/fleet.ts';
-import { agentContract } from '../../../protocol/contract.ts';
+import { isNearSwitch, isWatchedEarly, probeReportOf } from '../../../migration/report/probes.ts';
 import type { MemorySample } from '../../../protocol/public/migration.ts';
 import type { NicNetwork } from '../../../protocol/network.ts';
-import type { WatchEnd, WatchOrder, WatchResult } from '../../../protocol/peer/probe.ts';
+import type { WatchEnd, WatchOrder } from '../../../protocol/peer/probe.ts';
 import type { ProbeReport } from '../../../protocol/public/probe.ts';
-import type { Client } from '../../../rpc/client.ts';
 import type { Connect } from '../../engine/surroundings.ts';
+import {
+  askToWatch,
+  endWatchOf,
+  LEASE_MS,
+  RENEW_MS,
+  watchingHosts,
+} from '../../engine/watching-hosts.ts';
+import type { WatchingHost } from '../../engine/watching-hosts.ts';
 import type { SourceContext } from './source-context.ts';
 import { configuredOf } from '../../../network/probe/choose.ts';
 
-/** A watch that nobody asks for again ends by itself, ms; it is asked for again so often. */
-const LEASE_MS = 10_000;
-const RENEW_MS = 3000;
 /** A host that does not watch yet is asked again so soon: it asks the destination, which may not know the guest yet. */
 const AGAIN_MS = 250;
-const ANSWER_MS = 3000;
 /** A guest that is silent at the end is waited for by whoever watches it. */
 const END_MS = 6000;
 /** After a migration that failed, nobody waits for long. */
@@ -33,16 +26,6 @@ const CLOSE_MS = 1000;
 const MOST_ADDRESSES = 8;
 const NO_ADDRESS =
   'no address of the guest is known; name it under `network.probe.addresses` of its source';
-
-type Agent = Client<typeof agentContract>;
-interface WatchingHost {
-  readonly host: string;
-  readonly agent: Agent;
-  /** Why it does not watch, as last reported. */
-  why: string | undefined;
-  /** What its clock is ahead of ours by. */
-  clock: ClockDifference | undefined;
-}
 
 /**
  * Other hosts' agents, which watch the guest while it moves. They are asked beside everything else: nothing waits for
@@ -87,30 +70,15 @@ export class SourceProbes {
   }
 
   #open({ config, state }: SourceContext): WatchingHost[] {
-    const { probe } = config.network;
-    if (probe === 'off') return [];
     const { from, to } = state().plan;
-    const peers = new Fleet(config).peers();
-    const hosts = probeHosts(probe.hosts, Object.keys(peers), [from, to]);
-    return hosts.flatMap((host) => {
-      const address = host === config.name ? config.address : peers[host]?.address;
-      if (address === undefined) return [];
-      return [
-        {
-          host,
-          agent: this.#connect(agentContract, host, address),
-          why: undefined,
-          clock: undefined,
-        },
-      ];
-    });
+    return watchingHosts(config, [from, to], this.#connect);
   }
 
   async #keepOn(places: readonly WatchingHost[], order: WatchOrder): Promise<void> {
     const { signal } = this.#over;
     try {
       for (;;) {
-        await Promise.all(places.map((place) => ask(place, order, this.#clock, signal)));
+        await Promise.all(places.map((place) => askToWatch(place, order, this.#clock, signal)));
         const isWatched = places.every(({ why }) => why === undefined);
         await this.#clock.sleep(isWatched ? RENEW_MS : AGAIN_MS, signal);
       }
@@ -171,7 +139,7 @@ export class SourceProbes {
     const later = probe === 'off' || probe.laterMs === 0 ? {} : { laterMs: probe.laterMs };
     const fetched = places.map(async (place) => {
       const of = { ...this.#momentsBy(place), ...later };
-      const result = await endOf(place, context.request.id, of, END_MS);
+      const result = await endWatchOf(place, context.request.id, of, END_MS);
       return probeReportOf(place.host, result, Math.max(0, this.#clock.wallMs() - startedAt));
     });
     const all = await Promise.all(fetched);
@@ -184,48 +152,9 @@ export class SourceProbes {
     this.#over.abort(new Error('the migration has ended'));
     const places = this.#places ?? [];
     if (this.#results === undefined || !isDone)
-      await Promise.all(places.map((place) => endOf(place, id, {}, CLOSE_MS)));
+      await Promise.all(places.map((place) => endWatchOf(place, id, {}, CLOSE_MS)));
     for (const { agent } of places) agent.close();
   }
-}
-
-async function ask(
-  place: WatchingHost,
-  order: WatchOrder,
-  clock: Clock,
-  signal: AbortSignal,
-): Promise<void> {
-  try {
-    const options = { signal, deadlineMs: ANSWER_MS };
-    const asked = clock.wallMs();
-    const { watching, why, wallMs } = await place.agent.api.watch({ body: order }, options);
-    if (wallMs !== undefined)
-      place.clock = clockDifference(place.clock, asked, wallMs, clock.wallMs());
-    place.why = watching ? undefined : (why ?? 'it does not want to');
-  } catch (thrown) {
-    signal.throwIfAborted();
-    place.why = wordsFor(thrown);
-  }
-}
-
-async function endOf(
-  place: WatchingHost,
-  id: string,
-  body: WatchEnd,
-  deadlineMs: number,
-): Promise<WatchResult> {
-  if (place.why !== undefined) return { notTried: place.why };
-  try {
-    return await place.agent.api.endWatch({ params: { id }, body }, { deadlineMs });
-  } catch (thrown) {
-    return { notTried: wordsFor(thrown) };
-  }
-}
-
-function wordsFor(thrown: unknown): string {
-  if (hasCode(thrown, 'GODWIT_ROUTE_UNKNOWN'))
-    return 'its agent is of a build that knows nothing of it';
-  return toGodwitError(thrown).message.slice(0, 1024);
 }
 
 /** What is to be watched; undefined where nobody can: it has no NIC here, or nobody knows an address of it. */

@@ -1,0 +1,33 @@
+import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
+import type { WrittenFiles } from '../port/disks.ts';
+import type { ArrivedGuest } from '../port/managed.ts';
+import type { LibvirtClient } from './client.ts';
+import { readDomain } from './domain-xml.ts';
+import type { DomainDisk } from './domain-xml.ts';
+import { MARK, parseMark } from './mark.ts';
+
+/** A domain that has come to this host, as its daemon has it: what is looked at from outside of its QEMU. */
+
+/** Undefined where the daemon has no domain of that name with this migration's mark. */
+export async function arrivedGuest(
+  client: LibvirtClient,
+  { id, guest }: Pick<ManagedOrder, 'id' | 'guest'>,
+  signal: AbortSignal,
+): Promise<ArrivedGuest | undefined> {
+  const domain = await client.domain({ name: guest }, signal);
+  if (domain === undefined || domain.id === -1) return undefined;
+  if (parseMark(await client.metadata(domain, MARK, signal))?.id !== id) return undefined;
+  const { facts } = readDomain(await client.xml(domain, signal));
+  return facts && { written: writtenBy(facts.disks), nics: facts.nics };
+}
+
+/** By name of file; undefined where libvirt names one in another way. What guests share by agreement has several writers. */
+export function writtenBy(disks: readonly DomainDisk[]): WrittenFiles | undefined {
+  const written = disks.filter(
+    ({ isWritten, isShareable, source }) => isWritten && !isShareable && source !== '',
+  );
+  const remote = written.filter(({ kind }) => kind === 'network');
+  const files = written.filter(({ kind }) => kind !== 'network').map(({ source }) => source);
+  if (!files.every((file) => file.startsWith('/'))) return undefined;
+  return { files: [...new Set(files)], remote: remote.length };
+}

@@ -1,0 +1,58 @@
+import { withDeadline } from '../../deadline.ts';
+import type { WrittenFiles } from '../../drivers/port/disks.ts';
+import type { DriverInventory } from '../../drivers/port/inventory.ts';
+import { toGodwitError } from '../../errors.ts';
+import { judgeWriters, looked, notLooked } from '../../migration/report/verified.ts';
+import type { LookName, Verified } from '../../migration/report/verified.ts';
+import type { Check } from '../../protocol/public/migration.ts';
+
+/** The destination's looks at a guest that runs there, whoever has moved it. */
+
+/** Whoever asks waits no longer than this and a little, ms. */
+export const LOOK_MS = 6000;
+
+/** Never waits for a look that heeds no signal, as one at a file of a storage that hangs: somebody waits for the answer. */
+export async function orNot(
+  name: LookName,
+  look: (signal: AbortSignal) => Promise<Verified[]>,
+): Promise<Verified[]> {
+  try {
+    return await withDeadline(`the look at ${name}`, LOOK_MS, undefined, look);
+  } catch (thrown) {
+    return [notLooked(name, 'destination', toGodwitError(thrown).message)];
+  }
+}
+
+/** `written`: what the guest writes to here; undefined where nobody knows. */
+export async function disksLook(
+  host: string,
+  written: WrittenFiles | undefined,
+  writersOf: DriverInventory['diskWriters'],
+  signal: AbortSignal,
+): Promise<Verified[]> {
+  const skip = (why: string): Verified[] => [notLooked('disks', 'destination', why)];
+  if (written === undefined || writersOf === undefined)
+    return skip('its driver does not know which files are its disks');
+  const { files, remote } = written;
+  const network = `${remote} of its images are reached by its hypervisor itself over a network`;
+  if (files.length === 0) return remote === 0 ? skip('it writes to no disk') : skip(network);
+  const found = judgeWriters(host, files, await writersOf(files, signal));
+  const disks = looked('disks', 'destination', found);
+  return remote === 0 ? [disks] : [disks, ...skip(network)];
+}
+
+const SILENT_HINT =
+  'Ask the guest from another machine of its segment; `godwit report` has what other hosts saw of it.';
+
+/** Of the checks of its segments, made once more now that it is the guest itself that answers here. */
+export function segmentLooks(all: readonly Check[]): Verified[] {
+  const checks = all.filter(({ name }) => name === 'segment');
+  if (checks.length === 0)
+    return [notLooked('segment', 'destination', 'it has no NIC in a segment of this host')];
+  return checks.map(({ verdict, notTried, evidence, error, hint = error?.hint }): Verified => {
+    const common = { name: 'segment', side: 'destination', evidence } as const;
+    if (notTried === true) return { ...common, verdict: 'pass', notTried };
+    if (verdict === 'pass') return { ...common, verdict };
+    return { ...common, verdict: 'warn', hint: hint ?? SILENT_HINT };
+  });
+}

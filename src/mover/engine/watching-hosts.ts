@@ -1,0 +1,85 @@
+import type { Clock } from '../../clock.ts';
+import type { AgentConfig } from '../../config.ts';
+import { hasCode, toGodwitError } from '../../errors.ts';
+import { Fleet } from '../../host/fleet.ts';
+import { clockDifference, probeHosts } from '../../migration/report/probes.ts';
+import type { ClockDifference } from '../../migration/report/probes.ts';
+import { agentContract } from '../../protocol/contract.ts';
+import type { WatchEnd, WatchOrder, WatchResult } from '../../protocol/peer/probe.ts';
+import type { Client } from '../../rpc/client.ts';
+import type { Connect } from './surroundings.ts';
+
+/** Other hosts' agents, as a mover asks them to watch a guest. */
+
+/** A watch that nobody asks for again ends by itself, ms; it is asked for again so often. */
+export const LEASE_MS = 10_000;
+export const RENEW_MS = 3000;
+const ANSWER_MS = 3000;
+
+type Agent = Client<typeof agentContract>;
+export interface WatchingHost {
+  readonly host: string;
+  readonly agent: Agent;
+  /** Why it does not watch, as last reported. */
+  why: string | undefined;
+  /** What its clock is ahead of ours by. */
+  clock: ClockDifference | undefined;
+}
+
+/** Those that the configuration names, or peers that are neither end. */
+export function watchingHosts(
+  config: AgentConfig,
+  ends: readonly string[],
+  connect: Connect,
+): WatchingHost[] {
+  const { probe } = config.network;
+  if (probe === 'off') return [];
+  const peers = new Fleet(config).peers();
+  return probeHosts(probe.hosts, Object.keys(peers), ends).flatMap((host) => {
+    const address = host === config.name ? config.address : peers[host]?.address;
+    if (address === undefined) return [];
+    const agent = connect(agentContract, host, address);
+    return [{ host, agent, why: undefined, clock: undefined }];
+  });
+}
+
+/** Asks one host to watch the guest, or to go on; what it says is kept with it. */
+export async function askToWatch(
+  place: WatchingHost,
+  order: WatchOrder,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    const options = { signal, deadlineMs: ANSWER_MS };
+    const asked = clock.wallMs();
+    const { watching, why, wallMs } = await place.agent.api.watch({ body: order }, options);
+    if (wallMs !== undefined)
+      place.clock = clockDifference(place.clock, asked, wallMs, clock.wallMs());
+    place.why = watching ? undefined : (why ?? 'it does not want to');
+  } catch (thrown) {
+    signal.throwIfAborted();
+    place.why = wordsFor(thrown);
+  }
+}
+
+/** What it saw, or why nothing. Never rejects. */
+export async function endWatchOf(
+  place: WatchingHost,
+  id: string,
+  body: WatchEnd,
+  deadlineMs: number,
+): Promise<WatchResult> {
+  if (place.why !== undefined) return { notTried: place.why };
+  try {
+    return await place.agent.api.endWatch({ params: { id }, body }, { deadlineMs });
+  } catch (thrown) {
+    return { notTried: wordsFor(thrown) };
+  }
+}
+
+function wordsFor(thrown: unknown): string {
+  if (hasCode(thrown, 'GODWIT_ROUTE_UNKNOWN'))
+    return 'its agent is of a build that knows nothing of it';
+  return toGodwitError(thrown).message.slice(0, 1024);
+}

@@ -1,0 +1,41 @@
+import { hasCode } from '../../errors.ts';
+import type { agentContract } from '../../protocol/contract.ts';
+import type { ManagedMoverRequest } from '../../protocol/mover/request.ts';
+import type { Api } from '../../rpc/client.ts';
+import { Path } from '../direct/source/path.ts';
+import type { Connect } from '../engine/surroundings.ts';
+
+export interface Answered<T> {
+  readonly answer: T;
+  /** The address by which what it says of itself is reached, and its others. */
+  readonly route: (stated: string) => string;
+  readonly spare: (stated: string) => string[];
+}
+
+/** Asks the destination's agent over the first of its addresses that answers. */
+export async function askAgent<T>(
+  connect: Connect,
+  peer: NonNullable<ManagedMoverRequest['peer']>,
+  question: (api: Api<typeof agentContract>) => Promise<T>,
+): Promise<Answered<T>> {
+  const all = [peer.address, ...(peer.addresses ?? [])];
+  const paths = all.map((each, index) => new Path(peer.name, each, index === 0, connect));
+  let last: unknown;
+  for (const path of paths) {
+    try {
+      const answer = await question(path.agent());
+      const others = paths.filter((each) => each !== path);
+      return {
+        answer,
+        route: (stated) => path.route(stated),
+        spare: (stated) => others.map((each) => each.route(stated)),
+      };
+    } catch (thrown) {
+      last = thrown;
+      if (!hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE')) throw thrown;
+    } finally {
+      path.reset();
+    }
+  }
+  throw last;
+}

@@ -1,0 +1,28 @@
+import type { ManagedEvent } from '../../migration/managed/events.ts';
+import type { ManagedState } from '../../migration/managed/state.ts';
+import type { TaskSight } from '../../migration/managed/task-sight.ts';
+
+interface Reports {
+  readonly state: () => ManagedState;
+  readonly dispatch: (event: ManagedEvent) => void;
+  readonly live: (task: Extract<TaskSight, { state: 'running' }>) => void;
+}
+
+/** Journals what is new in what the manager says: progress in steps of ten, and each answer that there is no task. */
+export function reporter({ state, dispatch, live }: Reports): (task: TaskSight) => void {
+  let before = '';
+  return (task) => {
+    const { order } = state();
+    const inPostcopy = task.state === 'running' && task.postcopy === true;
+    const now = JSON.stringify([task.state, tensOf(task), inPostcopy, order]);
+    const isCounted = task.state === 'none' && order !== 'sent';
+    if (now !== before || isCounted) dispatch({ type: 'saw', task });
+    else if (task.state === 'running') live(task);
+    before = now;
+  };
+}
+
+function tensOf(task: TaskSight): number | undefined {
+  if (task.state !== 'running' || task.percent === undefined) return undefined;
+  return Math.floor(task.percent / 10);
+}
