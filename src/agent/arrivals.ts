@@ -1,5 +1,4 @@
 import { stat } from 'node:fs/promises';
-import type { AgentConfig } from '../config.ts';
 import type { ArrivedGuest, ManagedDriver } from '../drivers/port/managed.ts';
 import { isManaged } from '../drivers/registry.ts';
 import type { Driver } from '../drivers/registry.ts';
@@ -10,7 +9,6 @@ import type { Verified } from '../migration/report/verified.ts';
 import { askSegments } from '../mover/direct/destination/segments.ts';
 import { disksLook, LOOK_MS, orNot, segmentLooks } from '../mover/engine/looks.ts';
 import { readNetwork } from '../network/host.ts';
-import { configuredOf } from '../network/probe/choose.ts';
 import type { Landing } from '../network/mapping.ts';
 import type { NetworkFacts } from '../network/facts.ts';
 import { nicNetwork } from '../protocol/network.ts';
@@ -22,6 +20,8 @@ import type { PeersOf } from './incoming.ts';
 
 export interface ArrivalDependencies extends PeersOf {
   readonly drivers: readonly Driver[];
+  /** Of a guest, as this host's configuration has them now. */
+  readonly addressesOf: (guest: string) => readonly string[];
 }
 
 interface Asked extends ArrivalQuery {
@@ -49,7 +49,7 @@ export async function arrivalSeen(
   if (found === undefined) throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id, host: config.name });
   const [disks, segments] = await Promise.all([
     orNot('disks', (inner) => disksSeen(deps, found, inner)),
-    orNot('segment', (inner) => segmentsSeen(config, asked, found, inner)),
+    orNot('segment', (inner) => segmentsSeen(deps, asked, found, inner)),
   ]);
   return { checks: [...disks, ...segments].slice(0, 96) };
 }
@@ -84,14 +84,12 @@ async function disksSeen(
 }
 
 async function segmentsSeen(
-  config: AgentConfig,
+  { config, addressesOf }: ArrivalDependencies,
   { id, guest }: Asked,
   { nics }: ArrivedGuest,
   signal: AbortSignal,
 ): Promise<Verified[]> {
-  const { probe } = config.network;
-  const configured = probe === 'off' ? [] : configuredOf(probe.addresses, guest);
-  const places = placesOf(nics, configured, await readNetwork({}, signal));
+  const places = placesOf(nics, addressesOf(guest), await readNetwork({}, signal));
   if (typeof places === 'string') return [notLooked('segment', 'destination', places)];
   const { networks, landings } = places;
   const preparation = { networks: [...networks], description: { name: guest } };

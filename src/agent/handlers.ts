@@ -160,7 +160,8 @@ type ProbeRoutes = Pick<
 /** What other hosts ask of guests that they move, or have moved here. */
 function probeHandlers(deps: AgentHandlerDependencies): Handlers<ProbeRoutes> {
   const { guests, incoming, probes } = deps;
-  const looking = { ...deps, drivers: guests.drivers };
+  const addressesOf = (guest: string) => probes.addressesOf(guest);
+  const looking = { ...deps, drivers: guests.drivers, addressesOf };
   return {
     watch: ({ body, caller }) => probes.watch(body, caller),
     admittedGuest: ({ params }) => incoming.guest(params.id),

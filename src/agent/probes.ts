@@ -117,14 +117,19 @@ export class GuestProbes {
     return undefined;
   }
 
+  /** Those of a guest that this host's configuration has now. */
+  addressesOf(guest: string): readonly string[] {
+    const { probe } = this.#network();
+    return probe === 'off' ? [] : configuredOf(probe.addresses, guest);
+  }
+
   #knowledge(guest: string): OwnKnowledge {
     const { address, addresses } = this.#config;
-    const { probe } = this.#network();
     const all = [address, ...addresses, ...this.#others.addresses()];
     const hosts = all.map((each) => splitAddress(each).host);
     const own = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
     return {
-      configured: probe === 'off' ? [] : configuredOf(probe.addresses, guest),
+      configured: this.addressesOf(guest),
       hosts: [...hosts, ...own.map((each) => each.address)],
     };
   }
@@ -140,7 +145,7 @@ export class GuestProbes {
     if (this.#watches.size >= MOST_WATCHES)
       return no(`${name} watches ${MOST_WATCHES} guests already`);
     const { guest, nics, probing, leaseMs, leastIntervalMs } = order;
-    const addresses = order.managed === true ? [...this.#knowledge(guest).configured] : undefined;
+    const addresses = order.managed === true ? [...this.addressesOf(guest)] : undefined;
     this.#later.movesAgain(guest);
     const process = this.#start({
       verb: 'watch',

@@ -34,7 +34,7 @@ function hostB(t: TestContext, writers: readonly string[]) {
     names: () => ['a'],
     address: (name: string) => (name === 'a' ? 'a:1' : undefined),
   };
-  const deps = { config, peers, drivers: [manager, looker] };
+  const deps = { config, peers, drivers: [manager, looker], addressesOf: () => [] };
   const see = async (
     of: Partial<typeof asked> = {},
     caller: { role: 'agent'; name: string } = A,

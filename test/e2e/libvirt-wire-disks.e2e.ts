@@ -4,6 +4,7 @@ import { open, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { systemClock } from '../../src/clock.ts';
+import { registerAddresses } from '../../src/lab/guest/addresses.ts';
 import { POOL } from '../../src/lab/libvirt/daemon.ts';
 import { domainStates, startDomain, stopDomain } from '../../src/lab/libvirt/guest.ts';
 import { ownFiles, ownTree } from '../../src/lab/libvirt/mounts.ts';
@@ -43,6 +44,7 @@ describe('disks of a guest of libvirt that takes the wire', () => {
       disks: [{ bytes: DISK_BYTES, thin: false }],
       diskBytesPerSecond: 0,
     });
+    await registerAddresses(world.lab);
     // The guest does not look at it: what the copy holds is what lay here.
     content = randomBytes(DISK_BYTES);
     const file = await open(imageAt('a'), 'r+');
@@ -79,14 +81,16 @@ describe('disks of a guest of libvirt that takes the wire', () => {
   test('are copied over it there and back, and the report has what their path carried', async (t) => {
     for (const way of [THERE, { ...THERE, from: 'b', to: 'a' }]) {
       const { diskLink, wire, checks, verified = [] } = await move(world, way);
-      const disks = verified.filter(({ name }) => name === 'disks');
+      // Who writes to them, at both hosts, and whether the guest answers there.
+      const looks = verified.filter(({ name }) => name === 'disks' || name === 'segment');
       assert.deepEqual(
-        disks.map(({ side, verdict, notTried }) => [side, verdict, notTried]),
+        looks.map(({ name, side, verdict, notTried }) => [name, side, verdict, notTried]),
         [
-          ['source', 'pass', undefined],
-          ['destination', 'pass', undefined],
+          ['disks', 'source', 'pass', undefined],
+          ['disks', 'destination', 'pass', undefined],
+          ['segment', 'destination', 'pass', undefined],
         ],
-        JSON.stringify(disks),
+        JSON.stringify(looks),
       );
       assert.ok((diskLink?.sentBytes ?? 0) >= DISK_BYTES, JSON.stringify(diskLink));
       assert.ok((wire?.streamBytes ?? 0) > MIB, JSON.stringify(wire));
