@@ -1,7 +1,14 @@
 import type { MigrationSettings } from '../../protocol/public/migration.ts';
 import type { CurvePoint, LinkMeasure, PageMix } from '../../protocol/public/prediction.ts';
 import type { OwnMove } from './own-times.ts';
-import { COSTS, QUEUED_BYTES, ZERO_NOTE, ZERO_WORK } from './parameters.ts';
+import {
+  COSTS,
+  HELD_SPREAD,
+  QUEUED_BYTES,
+  SEVERAL_QUEUED_BYTES,
+  ZERO_NOTE,
+  ZERO_WORK,
+} from './parameters.ts';
 import type { Way } from './parameters.ts';
 import type { Load } from './rounds.ts';
 import type { Scenario } from './scenarios.ts';
@@ -34,9 +41,13 @@ const GB = 1e9;
 export function loadOf(facts: Facts, scenario: Scenario): Load {
   const { memoryBytes, way, mix } = facts;
   const cost = COSTS[way];
-  const zero = mix?.zero ?? 0;
-  const share = Math.min(1, shareOf(way, mix) * scenario.share);
-  const againShare = Math.min(1, shareOf(way, rewritten(way, mix)) * scenario.share) * cost.again;
+  // The sample is off to either side in what is zero, too.
+  const held = (1 - (mix?.zero ?? 0)) * scenario.share ** (mix === undefined ? 0 : HELD_SPREAD);
+  const zero = Math.max(0, 1 - held);
+  // What is sent as it is has no share that could be off, once it is known what there is to send.
+  const off = mix !== undefined && cost.ofPacked === undefined ? 1 : scenario.share;
+  const share = Math.min(1, shareOf(way, mix) * off);
+  const againShare = Math.min(1, shareOf(way, rewritten(way, mix)) * off) * cost.again;
   // The guest wants one of its own.
   const cores = Math.min(cost.mostCores, Math.max(0.5, facts.cores - 1));
   const workMsPerByte = (cost.secondsPerGb / cores / GB) * 1000 * scenario.processor;
@@ -73,6 +84,10 @@ function rewritten(way: Way, mix: PageMix | undefined): PageMix | undefined {
   return { ...mix, packed: mix.packedAgain };
 }
 
+/** More than one of the hypervisor's own streams. */
+export const isSeveral = (way: Way): boolean =>
+  COSTS[way].mostCores > 1 && way !== 'cold' && way !== 'known';
+
 /**
  * What was written before the guest is stopped, and is still to go, ms. The wire bounds what is under way, and a
  * hypervisor that keeps to a cap below the link has nothing in front of it.
@@ -81,7 +96,8 @@ export function queuedMsOf(facts: Facts, scenario: Scenario): number {
   const { link, settings, way } = facts;
   const rate = (link?.rate ?? Infinity) * scenario.link;
   if (way === 'cold' || way === 'known' || (settings.maxBandwidth ?? Infinity) < rate) return 0;
-  return (QUEUED_BYTES / Math.max(1, rate)) * 1000;
+  const queued = isSeveral(way) ? SEVERAL_QUEUED_BYTES : QUEUED_BYTES;
+  return (queued / Math.max(1, rate)) * 1000;
 }
 
 /** bytes/s; a cap is kept to as it is. */

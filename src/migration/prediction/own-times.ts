@@ -1,5 +1,5 @@
 import type { Phase, Report } from '../../protocol/public/migration.ts';
-import { ASSUMED_COUNTS, END_MS, START_MS } from './parameters.ts';
+import { AROUND_MS, ASSUMED_COUNTS } from './parameters.ts';
 
 /** What a site's own migrations say of the times that no measurement beforehand shows. Pure. */
 
@@ -34,8 +34,7 @@ export function aroundMs(
   if (took.length === 0) return undefined;
   const seen = medianOf(took);
   if (took.length >= ENOUGH) return seen;
-  const assumed = START_MS + END_MS;
-  return assumed * (seen / assumed) ** weightOf(took.length);
+  return AROUND_MS * (seen / AROUND_MS) ** weightOf(took.length);
 }
 
 /** How a guest stands still hangs on this. */

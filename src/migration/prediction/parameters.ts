@@ -53,19 +53,24 @@ export const ROUND_SPREAD = 0.5;
 export const FURTHER_ROUNDS = 2;
 export const POSTCOPY_FURTHER_ROUNDS = 1;
 
-/** Before memory flows and after it: checks, both movers, the destination’s hypervisor, its end, ms. */
+/** Checks, both movers, the destination’s hypervisor, the switch, its end, as a machine takes them that does little else, ms. */
+export const AROUND_MS = 1500;
+/** Before memory flows and after it, for whoever has a deadline to keep: as a busy machine takes them, ms. */
 export const START_MS = 2500;
 export const END_MS = 500;
 /** While the guest is paused, beside its pages: devices’ state, its commit and resume, ms. */
 export const SWITCH_MS = 40;
 /** The same where each of several streams has to end first, ms. */
-export const SEVERAL_SWITCH_MS = 120;
-export const POSTCOPY_SWITCH_MS = 8;
+export const SEVERAL_SWITCH_MS = 60;
+export const POSTCOPY_SWITCH_MS = 5;
 /**
  * Bytes that the hypervisor has written and the link has not carried yet, where nothing but the link holds it back: they go
- * ahead of the last pages. So much a connection of Linux was seen to hold, which has 4 MiB at most (`net.ipv4.tcp_wmem`).
+ * ahead of the last pages. Near what connections of Linux were seen to hold, which have 4 MiB each at most
+ * (`net.ipv4.tcp_wmem`).
  */
-export const QUEUED_BYTES = 2_000_000;
+export const QUEUED_BYTES = 1_500_000;
+/** Of several streams together. */
+export const SEVERAL_QUEUED_BYTES = 3_000_000;
 /** What a client waits beyond the guest’s standstill: the announcement, and its own next question, ms. */
 export const CLIENT_MS = 30;
 /** Round trips until the source knows that its last state is loaded. Post-copy does not wait for that. */
@@ -73,7 +78,7 @@ export const LOADED_ROUND_TRIPS = 1;
 /** Round trips that a client waits for: that one, the commit, and the announcement. */
 export const CLIENT_ROUND_TRIPS = 3;
 /** In post-copy pages are asked for one by one: the pass takes so much longer. */
-export const POSTCOPY_PASS = 1.15;
+export const POSTCOPY_PASS = 1.03;
 /** Post-copy begins after pre-copy has begun, ms. */
 export const POSTCOPY_AFTER_MS = 100;
 
@@ -92,6 +97,9 @@ export const SPREADS = {
   processor: 0.3,
   fixed: 0.5,
 } as const;
+
+/** How much of the spread of `share` is that of the pages which hold something at all. */
+export const HELD_SPREAD = 0.25;
 
 /** The share of outcomes that a range is to hold. */
 export const LEVEL = 0.8;

@@ -1,13 +1,12 @@
 import type { Prediction, Range } from '../../protocol/public/prediction.ts';
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
-import { loadOf, queuedMsOf } from './load.ts';
+import { isSeveral, loadOf, queuedMsOf } from './load.ts';
 import type { Facts } from './load.ts';
 import { learnedFactor } from './own-times.ts';
 import {
+  AROUND_MS,
   CLIENT_MS,
   CLIENT_ROUND_TRIPS,
-  COSTS,
-  END_MS,
   FURTHER_ROUNDS,
   LEVEL,
   LOADED_ROUND_TRIPS,
@@ -15,10 +14,8 @@ import {
   POSTCOPY_SWITCH_MS,
   SEVERAL_SWITCH_MS,
   SPREADS,
-  START_MS,
   SWITCH_MS,
 } from './parameters.ts';
-import type { Way } from './parameters.ts';
 import { simulate } from './rounds.ts';
 import type { Rounds } from './rounds.ts';
 import { NOMINAL, scenarios } from './scenarios.ts';
@@ -76,9 +73,6 @@ function factorOf(facts: Facts): number {
   );
 }
 
-const isSeveral = (way: Way): boolean =>
-  COSTS[way].mostCores > 1 && way !== 'cold' && way !== 'known';
-
 export interface Outcome {
   readonly rounds: Rounds;
   readonly totalMs: number;
@@ -88,7 +82,7 @@ export interface Outcome {
 
 function outcome(facts: Facts, scenario: Scenario, factor: number): Outcome {
   const { settings } = facts;
-  const aroundMs = (facts.aroundMs ?? START_MS + END_MS) * scenario.fixed;
+  const aroundMs = (facts.aroundMs ?? AROUND_MS) * scenario.fixed;
   const timeoutMs = Math.max(1, settings.timeoutMs - aroundMs);
   const load = loadOf(facts, scenario);
   const rounds = simulate(load, { ...settings, timeoutMs }, scenario.tail);

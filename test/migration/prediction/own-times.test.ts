@@ -8,6 +8,7 @@ import {
   movesTo,
 } from '../../../src/migration/prediction/own-times.ts';
 import type { OwnMove } from '../../../src/migration/prediction/own-times.ts';
+import { AROUND_MS } from '../../../src/migration/prediction/parameters.ts';
 import { migrationSettings } from '../../../src/protocol/public/migration.ts';
 import { predict } from '../../../src/migration/prediction/predict.ts';
 import { anyFacts, guest } from './samples.ts';
@@ -32,7 +33,7 @@ test('what lies around memory is the median of the latest moves, without waiting
 });
 
 test('a first move lies halfway between what is assumed and what it took; one that failed is not counted', () => {
-  const [assumed, seen] = [3000, 12_100];
+  const [assumed, seen] = [AROUND_MS, 12_100];
   const first = aroundMs([took(12_000), took(1000, 'failed')]) ?? 0;
   assert.ok(Math.abs(first - Math.sqrt(assumed * seen)) < 1, String(first));
   const second = aroundMs([took(12_000), took(12_000)]) ?? 0;
@@ -43,7 +44,7 @@ test('a first move lies halfway between what is assumed and what it took; one th
 test('a prediction takes what the site’s own moves took around memory for its own', () => {
   const [usual, slow] = [predict(guest(1)), predict({ ...guest(1), aroundMs: 9000 })];
   const apart = slow.totalMs.middle - usual.totalMs.middle;
-  assert.equal(apart, 6000);
+  assert.equal(apart, 9000 - AROUND_MS);
   assert.equal(slow.memoryMs.middle, usual.memoryMs.middle);
 });
 
