@@ -118,7 +118,8 @@ interface Keyed {
 
 function keyed(row: GuestKeys): Keyed {
   const identity = identityOf(row);
-  return { row, identity, key: `${row.host} ${identity}` };
+  // The table's own key: guests of one host that share a uuid, as copies do, are rows of their own.
+  return { row, identity, key: JSON.stringify([row.host, row.name, row.uuid]) };
 }
 
 async function guestRows(db: Db, known: ParsedRows<GuestInfo>, nowMs: number): Promise<Keyed[]> {

@@ -127,7 +127,20 @@ async function whyNotTheSame(
 /** By what makes the guest, and not by every word: each version of libvirt writes its own. */
 export function isSameMachine(one: string, other: string): boolean {
   const [own, its] = [one, other].map((xml) => readDomain(xml).facts);
-  return own !== undefined && its !== undefined && isDeepStrictEqual(partsOf(own), partsOf(its));
+  if (own === undefined || its === undefined) return false;
+  return (
+    isDeepStrictEqual(partsOf(own), partsOf(its)) &&
+    isDeepStrictEqual(writtenIn(one), writtenIn(other))
+  );
+}
+
+/** What a person writes into a definition, and no libvirt by itself. */
+const WRITTEN =
+  /<(title|description|cputune|numatune|hostdev|qemu:commandline)\b(?:[^>]*\/>|.*?<\/\1>)/gs;
+
+/** In any order and with any space between elements. */
+function writtenIn(xml: string): string[] {
+  return [...xml.matchAll(WRITTEN)].map(([text]) => text.replaceAll(/>\s+</g, '><')).toSorted();
 }
 
 function partsOf({

@@ -5,7 +5,7 @@ import type { GuestDescription } from '../../protocol/peer/migration.ts';
 import type { DestinationOptions } from '../port/direct.ts';
 import type { QemuProgram } from './binaries.ts';
 import type { GuestSpec } from './spec/schema.ts';
-import { compareVersions } from './version.ts';
+import { compareVersions, release } from './version.ts';
 
 export type Choice =
   | {
@@ -71,7 +71,7 @@ export function programChecks(
   const { program } = choice;
   const evidence = `${machine} on QEMU ${program.version} with ${spec.accelerator.name}`;
   const version = { theirs: description.hypervisorVersion, ours: program.version };
-  const isOther = compareVersions(program.version, description.hypervisorVersion) !== 0;
+  const isOther = release(program.version) !== release(description.hypervisorVersion);
   if (isOther && !isCold && !isVersioned(machine)) {
     return {
       program,

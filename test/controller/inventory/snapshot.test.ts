@@ -47,6 +47,18 @@ describe('a snapshot of the fleet', () => {
     await update.set({ info: sound }).where('name', '=', 'g1').execute();
   });
 
+  test('has each of two guests of one host that share a uuid, as copies do', async () => {
+    const uuid = '8a1c3b5e-1f2d-4c6b-9a7e-0d1f2e3c4b5a';
+    const copies = ['copy1', 'copy2'].map((name) => row({ ...guest(name, 1), uuid }));
+    await store.db.insertInto('guests').values(copies).execute();
+    const { guests } = await fleetSnapshot(store, new SnapshotMemory());
+    await store.db.deleteFrom('guests').where('uuid', '=', uuid).execute();
+    assert.deepEqual(
+      guests.map(({ info }) => info.name),
+      ['copy1', 'copy2', 'g1', 'g2'],
+    );
+  });
+
   test('reads again a guest that was read so soon that it may have been written once more in that moment', async () => {
     const memory = new SnapshotMemory();
     const update = store.db.updateTable('guests').where('name', '=', 'g2');

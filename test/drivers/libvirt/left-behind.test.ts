@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { LibvirtEnds } from '../../../src/drivers/libvirt/ends.ts';
-import { endAtDestination, endAtSource } from '../../../src/drivers/libvirt/left-behind.ts';
+import {
+  endAtDestination,
+  endAtSource,
+  isSameMachine,
+} from '../../../src/drivers/libvirt/left-behind.ts';
 import { markElement } from '../../../src/drivers/libvirt/mark.ts';
 import type { Mark } from '../../../src/drivers/libvirt/mark.ts';
 import type { ManagedOrder } from '../../../src/migration/managed/task-sight.ts';
@@ -225,4 +231,21 @@ describe('what a daemon that died leaves behind', () => {
       message: /a definition of web1 may be left there/,
     });
   });
+});
+
+test('a definition is of another machine where a person wrote more into it', () => {
+  const file = path.join(import.meta.dirname, 'domains', 'nova-instance.xml');
+  const own = readFileSync(file, 'utf8');
+  const withMore = (text: string) => own.replace('</domain>', `${text}</domain>`);
+  assert.ok(isSameMachine(own, own));
+  assert.ok(isSameMachine(own, own.replaceAll(/>\s+</g, '><')));
+  for (const more of [
+    '<title>the one with the GPU</title>',
+    '<cputune><vcpupin vcpu="0" cpuset="1"/></cputune>',
+    "<numatune><memory mode='strict' nodeset='0'/></numatune>",
+  ]) {
+    assert.equal(isSameMachine(own, withMore(more)), false, more);
+  }
+  const device = own.replace('</devices>', "<hostdev mode='subsystem' type='pci'/></devices>");
+  assert.equal(isSameMachine(own, device), false);
 });

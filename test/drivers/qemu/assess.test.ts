@@ -137,6 +137,9 @@ describe('the program for a guest', () => {
     assert.equal(newer?.verdict, 'warn');
     assert.match(newer?.evidence ?? '', /web1 cannot go back to QEMU 6\.2\.0/);
     assert.equal((await one('machine', { version: '7.2.22', spec, program }))?.verdict, 'pass');
+    // A correction of the same release sends the same.
+    assert.equal((await one('machine', { version: '7.2.19', spec, program }))?.verdict, 'pass');
+    assert.equal((await one('machine', { version: '7.2.30', spec, program }))?.verdict, 'warn');
   });
 
   test('is refused where none knows the machine, and nothing that needs a program is judged', async () => {
