@@ -246,6 +246,7 @@ export class SimHost {
       connect: network.connector(process),
       listen: network.listener(process, ADDRESSES[this.name].split(':')[0] ?? ''),
       reach: network.reacher(process),
+      askKernel: network.asker(process),
     };
   }
 

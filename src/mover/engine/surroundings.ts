@@ -15,7 +15,8 @@ import type { Listening } from '../../rpc/listen.ts';
 import { serve } from '../../rpc/server.ts';
 import type { Handlers } from '../../rpc/server.ts';
 import { reachHost } from '../../host/host-kernel.ts';
-import type { Reach } from '../../rpc/reach.ts';
+import { askKernel } from '../../rpc/reach.ts';
+import type { AskKernel, Reach } from '../../rpc/reach.ts';
 import { isWaiting } from '../../rpc/relayed/call.ts';
 import type { Credentials } from '../../rpc/tls.ts';
 import { hostCredentials } from '../../host/credentials.ts';
@@ -55,6 +56,8 @@ export interface Surroundings {
   readonly connect: Connect;
   /** Absent: no path to another host is ever taken for dead. */
   readonly reach?: Reach;
+  /** Absent: no port of another host is ever taken for shut. */
+  readonly askKernel?: AskKernel;
   readonly listen: Listen;
   /** Absent: nothing can prove that another host is off. */
   readonly fence?: Fence | undefined;
@@ -88,6 +91,7 @@ export function surroundingsOf(config: AgentConfig, log: Log): Surroundings {
       rendezvousOf(address) === undefined
         ? reachHost(address, timeoutMs, signal)
         : isWaiting(address, credentials(), Math.max(timeoutMs, RELAYED_MS), signal),
+    askKernel,
     fence: fenceOf(config, fleet),
     peers: () => fleet.peers(),
     wire: wireOpeners,

@@ -70,7 +70,13 @@ export function openSource(
   const hears = watch.onHypervisor.bind(watch);
   const guest = new SourceGuest(driver, request.handle, settings, hears, isBack);
   const { name, address, addresses = [] } = request.peer;
-  const peer = new DestinationPeer(name, [address, ...addresses], connect, around.reach);
+  const peer = new DestinationPeer(
+    name,
+    [address, ...addresses],
+    connect,
+    around.reach,
+    around.askKernel,
+  );
   const tookOver = found !== undefined;
   // A step that this mover begins itself is not half done, even after a takeover.
   const begun = tookOver ? JSON.stringify(state.doing) : '';

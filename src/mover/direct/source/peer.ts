@@ -7,7 +7,6 @@ import { rendezvousOf } from '../../../protocol/relay.ts';
 import type { Admission, Admitted } from '../../../protocol/peer/migration.ts';
 import type { Api } from '../../../rpc/client.ts';
 import type { Connect } from '../../engine/surroundings.ts';
-import { askKernel } from '../../../rpc/reach.ts';
 import type { AskKernel, Reach } from '../../../rpc/reach.ts';
 import { Path } from './path.ts';
 
@@ -38,7 +37,7 @@ export class DestinationPeer {
   readonly #paths: readonly Path[];
   readonly #reach: Reach | undefined;
   #path: Path;
-  readonly #askKernel: AskKernel;
+  readonly #askKernel: AskKernel | undefined;
   /** Where the destination's mover says that it listens. */
   #moverAddress: string | undefined;
   /** Nobody has heard of the mover that it was admitted by: a firewall may let nobody come to its port. */
@@ -46,13 +45,16 @@ export class DestinationPeer {
   /** That was found: the next question need not wait for a connection first. */
   #isShut = false;
 
-  /** `addresses`: of its agent, the main one first. Without `reach`, no path is ever taken for dead. */
+  /**
+   * `addresses`: of its agent, the main one first. Without `reach`, no path is ever taken for dead; without `ask` besides, no
+   * port for shut.
+   */
   constructor(
     name: string,
     addresses: readonly string[],
     connect: Connect,
     reach?: Reach,
-    ask: AskKernel = askKernel,
+    ask?: AskKernel,
   ) {
     this.#name = name;
     this.#askKernel = ask;
@@ -186,11 +188,13 @@ export class DestinationPeer {
    */
   async #refuseShut(signal: AbortSignal): Promise<void> {
     const [path, stated, reach] = [this.#path, this.#moverAddress, this.#reach];
-    if (!this.#isUnheard || stated === undefined || reach === undefined) return;
+    const ask = this.#askKernel;
+    if (!this.#isUnheard || stated === undefined) return;
+    if (reach === undefined || ask === undefined) return;
     const address = path.route(stated);
     if (rendezvousOf(path.address) !== undefined || rendezvousOf(address) !== undefined) return;
     const isShut = async (): Promise<boolean> => {
-      const { what } = await this.#askKernel(address, SHUT_MS, signal);
+      const { what } = await ask(address, SHUT_MS, signal);
       return what === 'silence' || what === 'unreachable';
     };
     if (!(await isShut()) || !(await reach(path.address, REACH_MS, signal))) return;
