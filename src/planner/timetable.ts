@@ -139,15 +139,19 @@ export interface Watch {
   ended?(index: number, seconds: number): void;
 }
 
-/** Seconds until the last move has ended; Infinity where a limit lets one never start. */
+/**
+ * Seconds until the last move has ended; Infinity where a limit lets one never start. `truth`: what links carry really,
+ * while moves start by what is said of them.
+ */
 export function secondsOf(
   problem: Problem,
   order: readonly number[],
   pace: Pace,
   watch: Watch = {},
   weather: Weather = FAIR,
+  truth?: readonly number[],
 ): number {
-  return new Timetable(problem, pace, weather).run(order, watch);
+  return new Timetable(problem, pace, weather, truth).run(order, watch);
 }
 
 class Timetable {
@@ -155,14 +159,16 @@ class Timetable {
   readonly #pace: Pace;
   readonly #weather: Weather;
   readonly #capacity: readonly number[];
+  readonly #truth: readonly number[];
   readonly #running: Run[] = [];
   readonly #counts: number[];
 
-  constructor(problem: Problem, pace: Pace, weather: Weather) {
+  constructor(problem: Problem, pace: Pace, weather: Weather, truth?: readonly number[]) {
     this.#problem = problem;
     this.#pace = pace;
     this.#weather = weather;
     this.#capacity = problem.capacity.map((each) => each * weather.link);
+    this.#truth = truth ?? this.#capacity;
     this.#counts = problem.most.map(() => 0);
   }
 
@@ -208,7 +214,7 @@ class Timetable {
     const flowing = this.#running.filter(({ lead, left }) => lead <= 0 && left > 0);
     shareOut(
       flowing.map(({ move }) => move),
-      this.#capacity,
+      this.#truth,
     );
     for (const each of this.#running) {
       const { lead, left, tail, move } = each;

@@ -38,6 +38,18 @@ test('slow destinations are used side by side', () => {
   assert.equal(best(all, links({ bytesPerSecond })).seconds, 43);
 });
 
+test('where one move fills a link only by what is said of it, another one to another host runs beside it', () => {
+  const all = ['b', 'c', 'd', 'b', 'c', 'd'].map((to) =>
+    transfer(2000, { to, dirtyBytesPerSecond: 2 }),
+  );
+  const problem = problemOf(all, links());
+  const { order, pace } = bestSchedule(problem);
+  const truth = problem.names.map((name) => (name === 'a, out' ? 110 : 100));
+  const really = (...of: [readonly number[], Schedule['pace']]): number =>
+    secondsOf(problem, ...of, {}, undefined, truth);
+  assert.ok(really(order, pace) < 0.95 * really([...all.keys()], { fill: 1, ahead: 2.5 }));
+});
+
 const transfers = fc.array(
   fc.record({
     from: fc.constantFrom('a', 'b'),
