@@ -59,8 +59,12 @@ const TAIL_S = END_MS / 1000;
 const LEAST_PROGRESS = 1 - MOST_DIRTY;
 const HAIR = 1e-9;
 
-interface Move extends Flow {
+interface Move {
   readonly index: number;
+  readonly resources: readonly number[];
+  /** The most that it takes by what is said of its links, bytes/s; and whatever they carry. */
+  readonly most: number;
+  readonly ceiling: number;
   /** Numbers of the limits that it counts for. */
   readonly limits: readonly number[];
   readonly transfer: Transfer;
@@ -118,14 +122,16 @@ export function problemOf(
     const between = links.between?.(from, to);
     if (between !== undefined) counts.push(limits.of(`${from}>${to}`, between));
     const narrowest = Math.min(...path.map((each) => resources.values[each] ?? Infinity));
-    const most = Math.min(narrowest, links.mostPerMove ?? Infinity);
-    return { index, transfer, resources: path, limits: counts, most, rate: 0 };
+    const ceiling = links.mostPerMove ?? Infinity;
+    const most = Math.min(narrowest, ceiling);
+    return { index, transfer, resources: path, limits: counts, most, ceiling };
   });
   return { moves, capacity: resources.values, names: resources.names, most: limits.values };
 }
 
 interface Run {
   readonly move: Move;
+  readonly flow: Flow;
   lead: number;
   left: number;
   tail: number;
@@ -199,9 +205,11 @@ class Timetable {
   #begin(move: Move): void {
     const { fixed } = this.#weather;
     const { running, memoryBytes } = move.transfer;
+    const { resources, most, ceiling } = move;
     for (const limit of move.limits) this.#counts[limit] = (this.#counts[limit] ?? 0) + 1;
     this.#running.push({
       move,
+      flow: { resources, most: ceiling, rate: most },
       lead: running?.leadSeconds ?? LEAD_S * fixed,
       left: running?.leftBytes ?? memoryBytes,
       tail: TAIL_S * fixed,
@@ -213,19 +221,17 @@ class Timetable {
   #expect(): void {
     const flowing = this.#running.filter(({ lead, left }) => lead <= 0 && left > 0);
     shareOut(
-      flowing.map(({ move }) => move),
+      flowing.map(({ flow }) => flow),
       this.#truth,
     );
     for (const each of this.#running) {
-      const { lead, left, tail, move } = each;
-      if (lead > 0) move.rate = move.most;
+      const { lead, left, tail } = each;
       each.timeLeft = lead + tail + (left > 0 ? left / this.#progress(each) : 0);
     }
   }
 
-  #progress({ move }: Run): number {
+  #progress({ move, flow: { rate } }: Run): number {
     const { memoryBytes, dirtyBytesPerSecond, workingSetBytes = memoryBytes } = move.transfer;
-    const { rate } = move;
     // What it can write at most within a pass, spread over the pass.
     const again = Math.min(
       dirtyBytesPerSecond * this.#weather.dirty,
