@@ -20,7 +20,9 @@ export function learned(
 ): LinkFactors {
   const rates = new Map(running.map(({ guest, bytesPerSecond }) => [guest, bytesPerSecond]));
   const seen = moves.map(({ index }) => rates.get(nameOfGuest(index) ?? ''));
-  const flowing = moves.filter((_, place) => (seen[place] ?? 0) > 0);
+  const flowing = moves
+    .filter((_, place) => (seen[place] ?? 0) > 0)
+    .map(({ index, resources, most }) => ({ index, resources, most, rate: 0 }));
   shareOut(flowing, capacity);
   const factors: Record<string, number> = { ...linkFactors };
   for (const [resource, carries] of capacity.entries()) {

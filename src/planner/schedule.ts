@@ -106,7 +106,9 @@ export function bestSchedule(problem: Problem, first: readonly number[] = []): S
 
 function tried(schedule: Schedule, truths: readonly (readonly number[])[]): Tried {
   const { problem, order, pace, seconds } = schedule;
-  const all = truths.map((truth) => secondsOf(problem, order, pace, {}, undefined, truth));
+  const all = truths.map((carries) => {
+    return secondsOf(problem, order, pace, {}, { link: 1, dirty: 1, fixed: 1, carries });
+  });
   const sum = all.reduce((one, other) => one + other, seconds);
   return { ...schedule, expected: sum / (1 + all.length) };
 }
@@ -160,7 +162,7 @@ function inTurn(order: readonly number[], moves: Problem['moves']): number[] {
 }
 
 /** Better by exchanging two, or by bringing one to another's place. The same pairs each time, spread over the order. */
-function exchanged(start: Tried, tries: number, truths: readonly (readonly number[])[]): Tried {
+function exchanged(start: Schedule, tries: number): Schedule {
   const count = start.order.length;
   let best = start;
   let pair = 0;

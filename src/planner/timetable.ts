@@ -45,11 +45,12 @@ export interface Pace {
   readonly ahead: number;
 }
 
-/** Factors on what is expected; 1 for each is as it was measured. */
+/** Factors on what is expected; 1 is as it was measured. `carries`: what links carry, while moves start by what is said. */
 export interface Weather {
   readonly link: number;
   readonly dirty: number;
   readonly fixed: number;
+  readonly carries?: readonly number[];
 }
 
 const FAIR: Weather = { link: 1, dirty: 1, fixed: 1 };
@@ -145,19 +146,15 @@ export interface Watch {
   ended?(index: number, seconds: number): void;
 }
 
-/**
- * Seconds until the last move has ended; Infinity where a limit lets one never start. `truth`: what links carry really,
- * while moves start by what is said of them.
- */
+/** Seconds until the last move has ended; Infinity where a limit lets one never start. */
 export function secondsOf(
   problem: Problem,
   order: readonly number[],
   pace: Pace,
   watch: Watch = {},
   weather: Weather = FAIR,
-  truth?: readonly number[],
 ): number {
-  return new Timetable(problem, pace, weather, truth).run(order, watch);
+  return new Timetable(problem, pace, weather).run(order, watch);
 }
 
 class Timetable {
@@ -165,16 +162,16 @@ class Timetable {
   readonly #pace: Pace;
   readonly #weather: Weather;
   readonly #capacity: readonly number[];
-  readonly #truth: readonly number[];
+  readonly #carries: readonly number[];
   readonly #running: Run[] = [];
   readonly #counts: number[];
 
-  constructor(problem: Problem, pace: Pace, weather: Weather, truth?: readonly number[]) {
+  constructor(problem: Problem, pace: Pace, weather: Weather) {
     this.#problem = problem;
     this.#pace = pace;
     this.#weather = weather;
     this.#capacity = problem.capacity.map((each) => each * weather.link);
-    this.#truth = truth ?? this.#capacity;
+    this.#carries = weather.carries ?? this.#capacity;
     this.#counts = problem.most.map(() => 0);
   }
 
@@ -220,10 +217,8 @@ class Timetable {
   /** The rates of those whose memory flows, and what each has left, s. */
   #expect(): void {
     const flowing = this.#running.filter(({ lead, left }) => lead <= 0 && left > 0);
-    shareOut(
-      flowing.map(({ flow }) => flow),
-      this.#truth,
-    );
+    const flows = flowing.map(({ flow }) => flow);
+    shareOut(flows, this.#carries);
     for (const each of this.#running) {
       const { lead, left, tail } = each;
       each.timeLeft = lead + tail + (left > 0 ? left / this.#progress(each) : 0);
