@@ -121,7 +121,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/conntrack.e2e.ts': { seconds: 19, core: true },
   'test/e2e/container.e2e.ts': { seconds: 90, of: ['src/drivers/criu/', 'src/drivers/port/'] },
   'test/e2e/container-gpu.e2e.ts': { seconds: 170, of: ['src/drivers/criu/', 'src/gpu/'] },
-  'test/e2e/container-holds.e2e.ts': { seconds: 30, of: ['src/drivers/criu/'] },
+  'test/e2e/container-holds.e2e.ts': { seconds: 45, of: ['src/drivers/criu/'] },
   'test/e2e/container-postcopy.e2e.ts': { seconds: 160, of: ['src/drivers/criu/'] },
   'test/e2e/container-redis.e2e.ts': { seconds: 110, of: ['src/drivers/criu/'] },
   'test/e2e/container-shared.e2e.ts': {

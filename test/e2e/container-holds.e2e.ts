@@ -92,13 +92,16 @@ describe(
       return JSON.parse(text) as { rootfs: string };
     }
 
-    async function thereAndBack(cwd: RegExp): Promise<void> {
+    async function thereAndBack(
+      cwd: RegExp,
+      mode: 'precopy' | 'postcopy' = 'precopy',
+    ): Promise<void> {
       assert.partialDeepStrictEqual(await found('a'), HELD);
       for (const [from, to] of [
         ['a', 'b'],
         ['b', 'a'],
       ] as const) {
-        await move(world, { guest: box, from, to });
+        await move(world, { guest: box, from, to, mode });
         assert.deepEqual(await containerRunsOn(world.lab, box), [to]);
         const now = await found(to);
         assert.partialDeepStrictEqual(now, HELD);
@@ -118,10 +121,11 @@ describe(
       }
     });
 
-    test('moves there and back with its locks by flock and fcntl, and with that region', async () => {
-      await begin('/own');
-      await thereAndBack(/^\/$/);
-    });
+    for (const mode of ['precopy', 'postcopy'] as const)
+      test(`moves there and back by ${mode} with its locks by flock and fcntl, and with that region`, async () => {
+        await begin('/own');
+        await thereAndBack(/^\/$/, mode);
+      });
 
     for (const place of ['/own/gone', '/gone'])
       test(`moves there and back in a working directory that was deleted: ${place}`, async () => {
