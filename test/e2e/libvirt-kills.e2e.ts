@@ -155,12 +155,14 @@ describe('a guest of libvirt whose disk is copied', { timeout: LONGEST_MS }, () 
     const to = from === 'a' ? 'b' : 'a';
     const daemon = HOSTS[randomInt(2)] ?? 'a';
     const begun = systemClock.monotonicMs();
-    const moving = moved(from, to);
+    let isOver = false;
+    const moving = moved(from, to).finally(() => (isOver = true));
     // Every second one while libvirt hands the guest over: few of all moments lie there.
     if (isLate) {
       await until('the guest to be handed over', WAIT_MS, async () => {
         const state = await hosts.state(from, guest).catch(() => 'absent');
-        return state === 'running' ? undefined : true;
+        // One that is refused, or fails before, is never handed over.
+        return state === 'running' && !isOver ? undefined : true;
       });
     }
     await systemClock.sleep(randomInt(isLate ? LATE_MS : longestMs));
