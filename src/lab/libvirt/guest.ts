@@ -70,8 +70,8 @@ export async function startDomain(lab: Lab, request: GuestRequest): Promise<LabG
 }
 
 /**
- * Unless another is asked for, the distribution's own: libvirt 9.0 cannot find out what QEMU 10 is able to do. The newest
- * where the lab has a libvirt of packages, which is a newer one.
+ * Unless another is asked for, the distribution's own. The newest where the lab has a libvirt of packages: its hosts go
+ * without the modules at which that one ends when libvirt asks what it is able to do.
  */
 async function managersQemu(
   { managerPackages }: Lab,
