@@ -45,6 +45,7 @@ export const CONTAINER_FAULTS = [
   'kill-source-criu',
   'kill-destination-runc',
   'kill-destination-criu',
+  'kill-destination-pager',
   'kill-source-container',
   'kill-destination-container',
   'link-reset',
@@ -78,6 +79,7 @@ export const CONTAINER_PHASES = [
   'box-dump',
   'box-restore',
   'box-after-commit',
+  'box-following',
   'box-cleanup',
 ] as const;
 export type Phase =
@@ -104,6 +106,7 @@ const ORDER: readonly Phase[] = [
   'box-restore',
   'after-commit',
   'box-after-commit',
+  'box-following',
   'cleanup',
   'box-cleanup',
 ];
@@ -118,6 +121,8 @@ export type Mode = (typeof MODES)[number];
 
 /** Hybrid does with disks what pre-copy does. */
 export const DISK_MODES = ['precopy', 'postcopy'] as const satisfies readonly Mode[];
+/** Hybrid goes over to what post-copy does. */
+export const CONTAINER_MODES = ['precopy', 'postcopy'] as const satisfies readonly Mode[];
 
 export interface Cell {
   readonly fault: Fault;
@@ -138,10 +143,11 @@ export function allCells(): Cell[] {
   return [...cells, ...diskCells(), ...containerCells()];
 }
 
-/** A container moves by pre-copy alone. */
 export function containerCells(): Cell[] {
-  return CONTAINER_FAULTS.flatMap((fault) =>
-    CONTAINER_PHASES.map((phase): Cell => ({ fault, phase, mode: 'precopy' })),
+  return CONTAINER_MODES.flatMap((mode) =>
+    CONTAINER_FAULTS.flatMap((fault) =>
+      CONTAINER_PHASES.map((phase): Cell => ({ fault, phase, mode })),
+    ),
   );
 }
 
@@ -172,6 +178,7 @@ export const LASTS_MS: Readonly<Record<Fault, number>> = {
   'kill-source-criu': 0,
   'kill-destination-runc': 0,
   'kill-destination-criu': 0,
+  'kill-destination-pager': 0,
   'kill-source-container': 0,
   'kill-destination-container': 0,
   'freeze-source-mover': 20_000,
@@ -201,6 +208,7 @@ export const FAULT_WORDS: Readonly<Record<Fault, string>> = {
   'kill-source-criu': 'the CRIU that dumps killed',
   'kill-destination-runc': 'the runc that restores killed',
   'kill-destination-criu': 'the CRIU that restores killed',
+  'kill-destination-pager': 'the pager killed',
   'kill-source-container': "the container's first process killed at the source",
   'kill-destination-container': "the container's first process killed at the destination",
   'freeze-source-mover': "source's mover frozen for 20 s",

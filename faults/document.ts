@@ -3,6 +3,7 @@ import {
   allCells,
   cellId,
   CONTAINER_FAULTS,
+  CONTAINER_MODES,
   CONTAINER_PHASES,
   containerCells,
   DISK_FAULTS,
@@ -40,6 +41,7 @@ const PHASE_WORDS: Readonly<Record<Phase, string>> = {
   'box-dump': 'frozen, being dumped',
   'box-restore': 'being restored',
   'box-after-commit': 'after commit',
+  'box-following': 'memory follows',
   'box-cleanup': 'cleanup',
 };
 const MODE_WORDS: Readonly<Record<Mode, string>> = {
@@ -99,8 +101,12 @@ export function containersText(played: readonly Played[]): string {
   return [
     tally(cells, byCell),
     '',
-    ...table({ mode: 'precopy', faults: CONTAINER_FAULTS, phases: CONTAINER_PHASES }, byCell),
-    '',
+    ...CONTAINER_MODES.flatMap((mode) => [
+      `### ${MODE_WORDS[mode]}, with a container`,
+      '',
+      ...table(tried(mode, cells), byCell),
+      '',
+    ]),
     ...reds(byCell),
     'Not played:',
     '',
@@ -108,6 +114,16 @@ export function containersText(played: readonly Played[]): string {
   ]
     .join('\n')
     .trimEnd();
+}
+
+/** Of containers, what is tried in a mode at all. */
+function tried(mode: Mode, cells: readonly Cell[]): Table {
+  const played = cells.filter((cell) => cell.mode === mode && row(cell).run);
+  return {
+    mode,
+    faults: CONTAINER_FAULTS.filter((fault) => played.some((cell) => cell.fault === fault)),
+    phases: CONTAINER_PHASES.filter((phase) => played.some((cell) => cell.phase === phase)),
+  };
 }
 
 /** `text` with the results of those kinds of cells in it that were played: each kind between its own marks. */

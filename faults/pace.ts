@@ -63,6 +63,9 @@ export function paceOf({ phase, mode }: Cell): Pace {
     case 'box-memory':
       // The rounds of what it holds take seconds; nothing that it writes meanwhile is to make them more.
       return { maxBandwidth: THIN, dirtyBytesPerSecond: 0, jitterMs: 500 };
+    case 'box-following':
+      // What is left of its memory shall take longer than the fault to strike.
+      return { maxBandwidth: THIN / 4, dirtyBytesPerSecond: 0, jitterMs: 500 };
     case 'box-dump':
     case 'box-restore':
       return { maxBandwidth: FAST, dirtyBytesPerSecond: MIB, jitterMs: 30 };

@@ -9,7 +9,7 @@ import { darkLink, resetLink } from '../inject/link.ts';
 import { killAgent, killMover } from '../inject/processes.ts';
 import { rootOn } from './scene.ts';
 import type { ContainerScene } from './scene.ts';
-import { criuAt, runcAt } from './workers.ts';
+import { criuAt, pagerOf, runcAt } from './workers.ts';
 
 export async function injectorOf(
   fault: Fault,
@@ -40,6 +40,8 @@ export async function injectorOf(
       return killed('the runc that restores', (scene) =>
         runcAt(rootOn(scene, scene.to), 'restore'),
       );
+    case 'kill-destination-pager':
+      return killed('the pager', ({ lab, to }) => pagerOf(labHost(lab, to).stateDir));
     case 'kill-source-container':
       return killed('the container at its source', ({ witness, from }) => witness.pid(from));
     case 'kill-destination-container':

@@ -67,7 +67,8 @@ async function play(stage: Stage, act: Act): Promise<Omit<Played, 'tookMs'>> {
   const { cell, from, to, witness, probe, expect } = act;
   const { lab } = stage;
   const startedAtMs = systemClock.wallMs();
-  const body = { guest: BOX, to, maxBandwidth: paceOf(cell).maxBandwidth };
+  const { mode } = cell;
+  const body = { guest: BOX, to, mode, maxBandwidth: paceOf(cell).maxBandwidth };
   const { id } = await stage.agent(from).migrate({ body }, { deadlineMs: 30_000 });
   const [source, destination] = [
     new JournalTail(lab, from, id, 'source'),

@@ -65,6 +65,7 @@ function reached(scene: ContainerScene): boolean {
         ? criuAt(rootOn(scene, to), 'restore') !== undefined
         : runcAt(rootOn(scene, to), 'restore') !== undefined;
     case 'box-after-commit':
+    case 'box-following':
       return source.did('commit');
     case 'box-cleanup':
       return source.did('verify');

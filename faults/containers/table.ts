@@ -1,12 +1,13 @@
 /** Which faults are tried on a container, at which moments, and what must hold at the end of each. Pure. */
-import type { Cell, Fault, Phase } from '../cell.ts';
+import type { Cell, Fault, Mode, Phase } from '../cell.ts';
 import { CONTAINER_PHASES, isBefore } from '../cell.ts';
 import type { Expectation } from '../expectation.ts';
 
 /** What lasts long, or differs little, is tried where it shows most. */
-const TRIED: Partial<Record<Fault, readonly Phase[]>> = {
-  'kill-source-mover': CONTAINER_PHASES,
-  'kill-destination-mover': CONTAINER_PHASES,
+type Tried = Partial<Record<Fault, readonly Phase[]>>;
+const BY_PRECOPY: Tried = {
+  'kill-source-mover': CONTAINER_PHASES.filter((phase) => phase !== 'box-following'),
+  'kill-destination-mover': CONTAINER_PHASES.filter((phase) => phase !== 'box-following'),
   'kill-source-agent': ['box-memory', 'box-dump', 'box-after-commit'],
   'kill-destination-agent': ['box-memory', 'box-restore', 'box-after-commit'],
   'kill-source-criu': ['box-dump'],
@@ -25,12 +26,32 @@ const TRIED: Partial<Record<Fault, readonly Phase[]>> = {
   'link-dark-5s': ['box-preparing', 'box-memory', 'box-dump', 'box-restore', 'box-after-commit'],
   'storage-full': ['box-preparing', 'box-memory', 'box-dump', 'box-restore', 'box-after-commit'],
 };
+/** Until the container is dumped it does what pre-copy does. */
+const BY_POSTCOPY: Tried = {
+  'kill-source-mover': ['box-dump', 'box-restore', 'box-following'],
+  'kill-destination-mover': ['box-restore', 'box-following'],
+  'kill-source-agent': ['box-following'],
+  'kill-destination-agent': ['box-following'],
+  'kill-destination-criu': ['box-restore'],
+  'kill-destination-pager': ['box-restore', 'box-following'],
+  'kill-destination-container': ['box-following'],
+  'link-reset': ['box-restore', 'box-following'],
+  'link-dark-5s': ['box-restore', 'box-following'],
+  'storage-full': ['box-restore', 'box-following'],
+};
+const TRIED: Readonly<Record<Mode, Tried>> = {
+  precopy: BY_PRECOPY,
+  postcopy: BY_POSTCOPY,
+  hybrid: {},
+};
 
 /** Why a cell of a container is not run; undefined where it is. */
 export function whyNotTried({ fault, phase, mode }: Cell): string | undefined {
-  if (mode !== 'precopy') return 'a container moves by pre-copy alone';
-  if (TRIED[fault]?.includes(phase) === true) return undefined;
-  if (/-(criu|runc)$/.test(fault)) return 'there is none at that moment';
+  if (TRIED[mode][fault]?.includes(phase) === true) return undefined;
+  if (mode === 'precopy' && (phase === 'box-following' || fault === 'kill-destination-pager'))
+    return 'no memory follows in pre-copy';
+  if (mode === 'postcopy' && isBefore(phase, 'box-dump')) return 'as in pre-copy';
+  if (/-(criu|runc|pager)$/.test(fault)) return 'there is none at that moment';
   if (fault === 'kill-destination-container') return 'it is none before the commit';
   if (fault === 'kill-source-container') return 'Godwit itself ends it there';
   return 'tried where it differs';

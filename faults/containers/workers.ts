@@ -1,6 +1,10 @@
 /** runc and CRIU at work on a container of a host, as processes. */
 import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { pagersIn } from '../../src/drivers/criu/pager/one-pager.ts';
+import { lifeOf } from '../../src/host/life.ts';
 import { parseStat } from '../../src/host/process.ts';
+import { BOX } from './plan.ts';
 
 /** `root`: runc's directory of states there. */
 export function runcAt(root: string, verb: 'checkpoint' | 'restore'): number | undefined {
@@ -15,6 +19,12 @@ export function criuAt(root: string, verb: 'checkpoint' | 'restore'): number | u
   const runc = runcAt(root, verb);
   if (runc === undefined) return undefined;
   return processes().find((pid) => parentOf(pid) === runc && nameOf(pid) === 'criu');
+}
+
+/** Of the container that comes to a host, by what the pager has written down of itself. */
+export function pagerOf(stateDir: string): number | undefined {
+  const written = read(path.join(stateDir, 'containers', BOX, 'in/images/pagers'));
+  return pagersIn(written).findLast((each) => lifeOf(each).state !== 'gone')?.pid;
 }
 
 function processes(): number[] {

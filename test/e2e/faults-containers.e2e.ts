@@ -18,3 +18,18 @@ describeFaults(
   },
   bringContainers,
 );
+
+// What container-postcopy.e2e.ts does not kill already.
+describeFaults(
+  'a container’s post-copy in which something dies',
+  'postcopy',
+  {
+    'kill-destination-pager': ['box-restore', 'box-following'],
+    'kill-destination-mover': ['box-restore'],
+    'kill-source-mover': ['box-dump'],
+    'link-reset': ['box-following'],
+    'storage-full': ['box-restore', 'box-following'],
+    'kill-destination-container': ['box-following'],
+  },
+  bringContainers,
+);
