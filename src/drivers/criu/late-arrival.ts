@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { systemClock } from '../../clock.ts';
 import { toGodwitError } from '../../errors.ts';
+import { lifeOf } from '../../host/life.ts';
 import type { DestinationOptions, Listens, StreamSetup } from '../port/direct.ts';
 import { encodeFrame, FrameReader, hello, KINDS, write } from './frames.ts';
 import type { Frame } from './frames.ts';
@@ -11,6 +12,7 @@ import { LateFiles } from './late-files.ts';
 import { listenForSource } from './link.ts';
 import type { Listener } from './link.ts';
 import { PagerClient } from './pager-client.ts';
+import { kill } from './pager/keepers.ts';
 import { processesIn, setFrozen } from './processes.ts';
 import { endFrozen } from './tear-down.ts';
 import { assertWaits } from './waiting-regions.ts';
@@ -241,11 +243,21 @@ export class LateArrival {
     }
   }
 
+  /**
+   * A restore that is under way ends with the pager: a process that it makes may wait for a page whose userfaultfd it holds
+   * itself, and then nobody else's end lets it go on.
+   */
+  async #endAll(): Promise<void> {
+    const { worker } = this.#context.records.readSync(this.#name) ?? {};
+    if (worker !== undefined && lifeOf(worker).state === 'alive') kill(worker.pid);
+    await this.#pager.end();
+  }
+
   /** `ended`: the container has ended or never runs; else the pager goes on without this process. */
   async close(ended: boolean): Promise<void> {
     this.#isOver = true;
     this.#listener?.close();
-    if (ended) await this.#pager.end();
+    if (ended) await this.#endAll();
     else this.#pager.close();
     if (this.#isAll) this.#stream?.end();
     else this.#stream?.destroy();
