@@ -101,4 +101,22 @@ test('a region that was cut in parts and put together again is one region', () =
     spansOf,
   );
   assert.deepEqual(entriesOf({ spaces, ...rest }), [{ fd: 1000, spans: [[0, 4, 1, 0]] }]);
+  const turned = replay(
+    text(
+      { task: 1, fd: 1000 },
+      { fd: 1000, move: [PAGE, 8 * PAGE, PAGE] },
+      { fd: 1000, move: [0, 9 * PAGE, PAGE] },
+    ),
+    spansOf,
+  );
+  assert.deepEqual(entriesOf(turned), [
+    {
+      fd: 1000,
+      spans: [
+        [2 * PAGE, 2, 1, 2],
+        [8 * PAGE, 1, 1, 1],
+        [9 * PAGE, 1, 1, 0],
+      ],
+    },
+  ]);
 });
