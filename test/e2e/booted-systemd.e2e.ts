@@ -49,22 +49,6 @@ describe('the unit, under a systemd that runs', { skip: lacksBooted() ?? false }
     await a.does(`systemd-analyze security --threshold=65 --no-pager ${UNIT}`);
   });
 
-  test('takes from the agent what containers need, which the drop-in of containers gives back', async () => {
-    const rights = (): Promise<string> =>
-      a.does(`grep -E '^(CapEff|Seccomp):' /proc/$(systemctl show -P MainPID ${UNIT})/status`);
-    const before = await rights();
-    assert.deepEqual(lacksOf(before), ['CAP_SYS_CHROOT', 'CAP_SYS_ADMIN', 'CAP_MKNOD']);
-    assert.ok(isFiltered(before), before);
-    const dir = `/etc/systemd/system/${UNIT}.service.d`;
-    await a.does(`install -D -m 644 -t ${dir} /usr/lib/godwit/containers.conf`);
-    await a.does(`systemctl daemon-reload && systemctl restart ${UNIT}`);
-    const given = await rights();
-    assert.deepEqual(lacksOf(given), []);
-    assert.ok(!isFiltered(given), given);
-    // It is gone with the next start.
-    await a.does(`rm -r ${dir} && systemctl daemon-reload`);
-  });
-
   test('is upgraded while a guest comes in, which lives outside of it', async () => {
     await startPlainGuest(b, 'web1');
     // Before its kernel runs, it has next to nothing to send.
@@ -91,5 +75,21 @@ describe('the unit, under a systemd that runs', { skip: lacksBooted() ?? false }
     assert.equal(exit, 0, out);
     assert.deepEqual(await look(), { phase: 'done', takeovers: 0 });
     assert.match(await a.does(`cat ${await a.processOf('web1')}/cgroup`), /^0::\/godwit\/web1\./);
+  });
+
+  test('takes from the agent what containers need, which the drop-in of containers gives back', async () => {
+    const rights = (): Promise<string> =>
+      a.does(`grep -E '^(CapEff|Seccomp):' /proc/$(systemctl show -P MainPID ${UNIT})/status`);
+    const before = await rights();
+    assert.deepEqual(lacksOf(before), ['CAP_SYS_CHROOT', 'CAP_SYS_ADMIN', 'CAP_MKNOD']);
+    assert.ok(isFiltered(before), before);
+    const dir = `/etc/systemd/system/${UNIT}.service.d`;
+    await a.does(`install -D -m 644 -t ${dir} /usr/lib/godwit/containers.conf`);
+    await a.does(`systemctl daemon-reload && systemctl restart ${UNIT}`);
+    const given = await rights();
+    assert.deepEqual(lacksOf(given), []);
+    assert.ok(!isFiltered(given), given);
+    // It is gone with the next start.
+    await a.does(`rm -r ${dir} && systemctl daemon-reload`);
   });
 });
