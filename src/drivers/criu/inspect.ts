@@ -4,6 +4,7 @@ import path from 'node:path';
 import { godwitError } from '../../errors.ts';
 import { pass, refusal } from '../../migration/preflight/check.ts';
 import type { NamedCheck } from '../../migration/preflight/check.ts';
+import type { StreamSettings } from '../../protocol/peer/migration.ts';
 import type { Inspection, SourceVolume } from '../port/inspection.ts';
 import { cgroupOf, isFrozen, isStoppedNow, processesIn, dumpedBytes } from './processes.ts';
 import { cgroupVersion } from './cgroup.ts';
@@ -32,6 +33,7 @@ import { treesOf } from './trees.ts';
 import type { Tree } from './trees.ts';
 import { lookAtVolumes } from './volumes.ts';
 import type { LookedAt, VolumeHere } from './volumes.ts';
+import { wipesOnFork } from './waiting-regions.ts';
 
 /** What a container is, found out without touching it. */
 export interface Examined extends Omit<Inspection, 'volumes'> {
@@ -51,6 +53,7 @@ export interface Examined extends Omit<Inspection, 'volumes'> {
 export async function inspectionOf(
   host: string,
   { name, memoryBytes }: CriuHandle,
+  mode: Mode,
   examined: () => Promise<Examined>,
 ): Promise<Inspection> {
   const lacks = await judgePrivileges(host, 'source');
@@ -58,14 +61,37 @@ export async function inspectionOf(
     const unknown = { runc: 'unknown', criu: 'unknown', cgroups: 0 };
     return { description: describe(name, memoryBytes, unknown, undefined), checks: [lacks] };
   }
-  const { description, checks, mounted, handsOverMs, resumesMs } = await examined();
+  const found = await examined();
+  const { description, mounted, handsOverMs, resumesMs } = found;
   return {
     description,
-    checks,
+    checks: [...found.checks, ...(await postcopyChecks(mode, found))],
     ...(mounted.length === 0 ? {} : { volumes: mounted }),
     ...(handsOverMs === undefined ? {} : { handsOverMs }),
     ...(resumesMs === undefined ? {} : { resumesMs }),
   };
+}
+
+type Mode = StreamSettings['mode'];
+
+async function postcopyChecks(mode: Mode, found: Examined): Promise<NamedCheck[]> {
+  const reason = await whyNoPostcopy(mode, found);
+  if (reason === undefined) return [];
+  const facts = { what: `--mode ${mode}`, reason };
+  const hint = 'Use --mode precopy.';
+  return [refusal('stream', godwitError('GODWIT_CAPABILITY', facts, { hint }), 'source')];
+}
+
+/** Why its memory cannot follow it; undefined where it can, as far as its processes show now, or need not. */
+export async function whyNoPostcopy(
+  mode: Mode,
+  { cgroup, gpuBytes }: Examined,
+): Promise<string | undefined> {
+  if (mode === 'precopy') return undefined;
+  if (gpuBytes !== undefined)
+    return 'what it has on a GPU is given back at once, and would wait for each page';
+  if (!(await wipesOnFork(await processesIn(cgroup)))) return undefined;
+  return 'it has memory that is empty in its children (MADV_WIPEONFORK), and they would find their parent’s there';
 }
 
 export async function examine(

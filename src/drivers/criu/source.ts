@@ -16,7 +16,7 @@ import type {
 import type { Inspection } from '../port/inspection.ts';
 import type { CriuHandle } from './handle.ts';
 import { Dispatch } from './dispatch.ts';
-import { examine, inspectionOf } from './inspect.ts';
+import { examine, inspectionOf, whyNoPostcopy } from './inspect.ts';
 import { keptSetup } from './kept-setup.ts';
 import { LateSource } from './late-source.ts';
 import { POSTCOPY_OFF } from './options.ts';
@@ -119,10 +119,9 @@ export class CriuSource implements SourceSession {
     { mode, streams, compress }: Omit<StreamSettings, 'tls'>,
     signal: AbortSignal,
   ): Promise<string | undefined> {
-    const isPostcopy = mode === 'postcopy' || mode === 'hybrid';
-    if (isPostcopy && !this.#context.postcopy) return POSTCOPY_OFF;
-    if (isPostcopy && (this.#facts ?? (await this.#examine(signal))).gpuBytes !== undefined)
-      return 'what it has on a GPU is given back at once, and would wait for each page';
+    if (mode !== 'precopy' && !this.#context.postcopy) return POSTCOPY_OFF;
+    const why = await whyNoPostcopy(mode, this.#facts ?? (await this.#examine(signal)));
+    if (why !== undefined) return why;
     if (streams > 1) return 'a container goes over one stream';
     return compress === 'xbzrle' ? 'its pages are compared by content already' : undefined;
   }
@@ -130,8 +129,8 @@ export class CriuSource implements SourceSession {
   /** Its links are moved by this driver, with the container. */
   readonly ports = async (): Promise<string[]> => [];
 
-  async inspect(_stream: Omit<StreamSettings, 'tls'>, signal: AbortSignal): Promise<Inspection> {
-    return inspectionOf(this.#context.host, this.handle, () => this.#examine(signal));
+  async inspect({ mode }: Omit<StreamSettings, 'tls'>, signal: AbortSignal): Promise<Inspection> {
+    return inspectionOf(this.#context.host, this.handle, mode, () => this.#examine(signal));
   }
 
   async #examine(signal: AbortSignal): Promise<Examined> {

@@ -24,6 +24,23 @@ export function waitingRegions(smaps: string): Pick<Region, 'from' | 'to'>[] {
   return found;
 }
 
+/**
+ * Whether one of these processes has a mapping that is empty in its children (MADV_WIPEONFORK), by `/proc/PID/smaps`. A
+ * pager sees a child's empty page as one that is yet to come, and would give it its parent's.
+ */
+export async function wipesOnFork(pids: readonly number[]): Promise<boolean> {
+  for (const pid of pids) {
+    const smaps = await readFile(`/proc/${pid}/smaps`, 'utf8').catch(() => '');
+    if (hasWiped(smaps)) return true;
+  }
+  return false;
+}
+
+/** Pure. */
+export function hasWiped(smaps: string): boolean {
+  return /^VmFlags:.* wf( |$)/m.test(smaps);
+}
+
 /** The first span that is not in one of these as a whole; they stand in order. Pure. */
 export function outside(
   spans: readonly Span[],

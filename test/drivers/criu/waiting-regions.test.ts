@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { outside, waitingRegions } from '../../../src/drivers/criu/waiting-regions.ts';
+import { hasWiped, outside, waitingRegions } from '../../../src/drivers/criu/waiting-regions.ts';
 
 const SMAPS = `00400000-00402000 r-xp 00000000 00:1d 5 /bin/node
 Rss:                   8 kB
@@ -26,4 +26,10 @@ test('a page outside of them is found: it would be one of zeros', () => {
   assert.equal(outside([span(0x7f0000000000, 1), wrong], regions), wrong);
   const stack = span(0x7f0000008000, 1);
   assert.equal(outside([stack], regions), stack);
+});
+
+test('a mapping that is empty in children is seen', () => {
+  assert.equal(hasWiped(SMAPS), false);
+  assert.equal(hasWiped(SMAPS.replace('gd ac', 'gd wf ac')), true);
+  assert.equal(hasWiped(SMAPS.replace('gd ac', 'gd wf')), true);
 });
