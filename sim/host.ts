@@ -246,7 +246,6 @@ export class SimHost {
       connect: network.connector(process),
       listen: network.listener(process, ADDRESSES[this.name].split(':')[0] ?? ''),
       reach: network.reacher(process),
-      askKernel: network.asker(process),
     };
   }
 

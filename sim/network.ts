@@ -3,7 +3,7 @@ import { godwitError } from '../src/errors.ts';
 import type { Contract, Route } from '../src/protocol/route.ts';
 import type { Connect, Listen } from '../src/mover/engine/surroundings.ts';
 import type { Caller } from '../src/rpc/caller.ts';
-import type { AskKernel, Reach } from '../src/rpc/reach.ts';
+import type { Reach } from '../src/rpc/reach.ts';
 import type { CallOptions } from '../src/rpc/client.ts';
 import type { Listening } from '../src/rpc/listen.ts';
 import type { Handlers } from '../src/rpc/server.ts';
@@ -77,17 +77,6 @@ export class Network {
       signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
       this.#scheduler.after(ms, process, () => resolve(open));
       return promise;
-    };
-  }
-
-  /** The same of one port: no firewall of a simulated host is in the way. */
-  asker(process: SimProcess): AskKernel {
-    const reach = this.reacher(process);
-    return async (address, timeoutMs, signal) => {
-      const answers = await reach(address, timeoutMs, signal);
-      return answers
-        ? { what: 'answer', said: 'simulated' }
-        : { what: 'silence', said: 'simulated' };
     };
   }
 

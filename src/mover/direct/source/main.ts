@@ -70,13 +70,7 @@ export function openSource(
   const hears = watch.onHypervisor.bind(watch);
   const guest = new SourceGuest(driver, request.handle, settings, hears, isBack);
   const { name, address, addresses = [] } = request.peer;
-  const peer = new DestinationPeer(
-    name,
-    [address, ...addresses],
-    connect,
-    around.reach,
-    around.askKernel,
-  );
+  const peer = new DestinationPeer(name, [address, ...addresses], connect, around);
   const tookOver = found !== undefined;
   // A step that this mover begins itself is not half done, even after a takeover.
   const begun = tookOver ? JSON.stringify(state.doing) : '';

@@ -6,7 +6,7 @@ import { splitAddress, withHost } from '../../../protocol/names.ts';
 import { rendezvousOf } from '../../../protocol/relay.ts';
 import type { Admission, Admitted } from '../../../protocol/peer/migration.ts';
 import type { Api } from '../../../rpc/client.ts';
-import type { Connect } from '../../engine/surroundings.ts';
+import type { Connect, Surroundings } from '../../engine/surroundings.ts';
 import type { AskKernel, Reach } from '../../../rpc/reach.ts';
 import { Path } from './path.ts';
 
@@ -46,18 +46,17 @@ export class DestinationPeer {
   #isShut = false;
 
   /**
-   * `addresses`: of its agent, the main one first. Without `reach`, no path is ever taken for dead; without `ask` besides, no
-   * port for shut.
+   * `addresses`: of its agent, the main one first. Without `reach`, no path is ever taken for dead; without `askKernel`
+   * besides, no port for shut.
    */
   constructor(
     name: string,
     addresses: readonly string[],
     connect: Connect,
-    reach?: Reach,
-    ask?: AskKernel,
+    { reach, askKernel }: Pick<Surroundings, 'reach' | 'askKernel'> = {},
   ) {
     this.#name = name;
-    this.#askKernel = ask;
+    this.#askKernel = askKernel;
     this.#paths = addresses.map((each, index) => new Path(name, each, index === 0, connect));
     this.#reach = reach;
     this.#path = this.#first();

@@ -13,6 +13,7 @@ import type { DestinationStatus } from '../../../../src/protocol/peer/migration.
 import { client } from '../../../../src/rpc/client.ts';
 import { listenTls } from '../../../../src/rpc/listen.ts';
 import type { Listening } from '../../../../src/rpc/listen.ts';
+import type { Reach } from '../../../../src/rpc/reach.ts';
 import { reachHost } from '../../../../src/host/host-kernel.ts';
 import { serve } from '../../../../src/rpc/server.ts';
 import { authority } from '../../../rpc/test-contract.ts';
@@ -88,16 +89,13 @@ async function scene(t: TestContext): Promise<Scene> {
     const to = lost ? `127.0.0.9:${port}` : address;
     return client(contract, { address: to, credentials: ours, expectedName });
   };
-  const peer = new DestinationPeer(
-    'b',
-    [agent.address, withHost(agent.address, OTHER)],
-    connect,
-    async (address, timeoutMs, signal) => {
-      if (!dark.has(splitAddress(address).host)) return reachHost(address, timeoutMs, signal);
-      onMiss();
-      return false;
-    },
-  );
+  const reach: Reach = async (address, timeoutMs, signal) => {
+    if (!dark.has(splitAddress(address).host)) return reachHost(address, timeoutMs, signal);
+    onMiss();
+    return false;
+  };
+  const addresses = [agent.address, withHost(agent.address, OTHER)];
+  const peer = new DestinationPeer('b', addresses, connect, { reach });
   t.after(async () => {
     peer.close();
     for (const socket of sunk) socket.destroy();

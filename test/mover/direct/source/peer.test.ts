@@ -151,7 +151,7 @@ describe('the destination as the source’s mover sees it', () => {
         return { what: seen.isOpen ? 'answer' : 'silence', said: '' };
       };
       const reach = async (): Promise<boolean> => true;
-      const peer = new DestinationPeer('b', [agent.address], connect, reach, ask);
+      const peer = new DestinationPeer('b', [agent.address], connect, { reach, askKernel: ask });
       t.after(async () => {
         peer.close();
         await agent.close();
