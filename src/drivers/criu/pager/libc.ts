@@ -33,6 +33,7 @@ const SIGNATURES = {
   dlsym: 'unsigned long dlsym(long, const char *)',
   clone: 'int clone(unsigned long, unsigned long, int, long)',
   setpgid: 'int setpgid(int, int)',
+  sigprocmask: 'int sigprocmask(int, void *, void *)',
   fallocate: 'int fallocate(int, int, long, long)',
   posix_fallocate: 'int posix_fallocate(int, long, long)',
 } as const;

@@ -75,6 +75,20 @@ test(
   },
 );
 
+test('keepers that are asked to end go on, and so does their pager', { skip }, async (t) => {
+  const here = await place(t);
+  const before = await here.keepers();
+  for (const pid of before) process.kill(pid, 'SIGTERM');
+  const answer = here.ask('read 2');
+  await becomes('page 2 is wanted', () => here.wants.includes(2));
+  assert.deepEqual(await here.keepers(), before);
+  process.kill(here.pagers[0] ?? 0, 'SIGKILL');
+  await becomes('another one has begun', () => here.pagers.length === 2);
+  await here.bring(2);
+  assert.equal(await answer, '3 0');
+  assert.equal(here.pagers.length, 2);
+});
+
 test(
   'where nobody is left who holds its memory, the process is said to be lost',
   { skip },
