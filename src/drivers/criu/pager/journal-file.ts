@@ -5,6 +5,7 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  rmSync,
   writeSync,
 } from 'node:fs';
 import { entriesOf } from './journal.ts';
@@ -49,9 +50,7 @@ export class JournalFile {
   /** Whether what a message says could be written down. */
   hasRoom(): boolean {
     if (this.#roomBytes - this.#bytes >= LEAST_ROOM_BYTES) return true;
-    const errno = kernel.reserve(this.#fd, this.#bytes, ROOM_BYTES);
-    // Where room cannot be set aside, the write waits for it.
-    if (errno !== 0 && errno !== EOPNOTSUPP && errno !== ENOSYS) return false;
+    if (!setsAside(this.#fd, this.#bytes)) return false;
     this.#roomBytes = this.#bytes + ROOM_BYTES;
     return true;
   }
@@ -73,20 +72,34 @@ export class JournalFile {
   shorten(known: Known): void {
     const text = Buffer.from(entriesOf(known).map(lineOf).join(''));
     this.#mostBytes = this.#bytes + LEAST_BYTES;
+    const next = `${this.#file}.new`;
     let fd: number | undefined;
     try {
-      fd = openSync(`${this.#file}.new`, 'w', 0o600);
+      fd = openSync(next, 'w', 0o600);
       for (let at = 0; at < text.length;) at += writeSync(fd, text, at);
-      renameSync(`${this.#file}.new`, this.#file);
+      // The room that the old one has set aside goes with it.
+      if (!setsAside(fd, text.length)) return letGoOf(next, fd);
+      renameSync(next, this.#file);
     } catch (error) {
-      if (fd !== undefined) closeSync(fd);
+      letGoOf(next, fd);
       if (isFull(error)) return;
       throw error;
     }
     closeSync(this.#fd);
-    [this.#fd, this.#bytes, this.#roomBytes] = [fd, text.length, 0];
+    [this.#fd, this.#bytes, this.#roomBytes] = [fd, text.length, text.length + ROOM_BYTES];
     this.#mostBytes = 2 * text.length + LEAST_BYTES;
   }
+}
+
+/** Room for the next entries; true also where the file system cannot do that: then the write waits for it. */
+function setsAside(fd: number, bytes: number): boolean {
+  return [0, EOPNOTSUPP, ENOSYS].includes(kernel.reserve(fd, bytes, ROOM_BYTES));
+}
+
+/** One that is not whole has what may be the last room of its disk. */
+function letGoOf(file: string, fd: number | undefined): void {
+  if (fd !== undefined) closeSync(fd);
+  rmSync(file, { force: true });
 }
 
 const lineOf = (entry: Entry): string => `${JSON.stringify(entry)}\n`;
