@@ -14,7 +14,7 @@ import { kill } from './pager/keepers.ts';
 import { controlOf, JOURNAL, LOST_STATUS, PAGERS, said } from './pager/main.ts';
 import type { PagerSetup } from './pager/main.ts';
 import { pagersIn } from './pager/one-pager.ts';
-import { identify } from './processes.ts';
+import { identify, runningIn } from './processes.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/pager.ts', import.meta.url));
 /** Where a pager writes why it ended. */
@@ -76,7 +76,7 @@ export class PagerClient {
   /** In a process that did not begin it. One that has not written down its name yet is ended by the next one. */
   async attach(): Promise<void> {
     this.#mayRenew = true;
-    if (await wasAllGiven(this.#images)) return this.#all();
+    if (await wasAllGiven(this.#images)) return await this.#all();
     const pager = (await this.#pagers()).findLast((each) => lifeOf(each).state !== 'gone');
     // Nobody waits for that: pages that come meanwhile are in their files.
     if (pager === undefined) return void this.#renew();
@@ -146,7 +146,7 @@ export class PagerClient {
     const word = said.parse(JSON.parse(line));
     if ('wants' in word) this.#listener.wants(...word.wants);
     else if ('waits' in word) this.#waitsFor(word.waits ?? undefined);
-    else if ('state' in word && word.state === 'all') this.#all();
+    else if ('state' in word && word.state === 'all') void this.#all();
   }
 
   #waitsFor(reason: string | undefined): void {
@@ -155,7 +155,9 @@ export class PagerClient {
     this.#listener.waits(reason);
   }
 
-  #all(): void {
+  /** A pager that ended when it had just written that down has left its keepers, for which the processes would wait. */
+  async #all(): Promise<void> {
+    await this.#endKeepers();
     if (this.#isOver) return;
     this.#over();
     this.#listener.all();
@@ -194,7 +196,7 @@ export class PagerClient {
   async #whyNotRenewed(): Promise<string | undefined> {
     try {
       const isAll = await wasAllGiven(this.#images);
-      if (isAll) this.#all();
+      if (isAll) await this.#all();
       if (isAll || (await this.#start(true))) return undefined;
     } catch (error) {
       return error instanceof Error ? error.message : String(error);
@@ -228,13 +230,22 @@ export class PagerClient {
   /** Ends it, and what holds its userfaultfds: only of a container that has ended, or never runs. */
   async end(): Promise<void> {
     this.#over();
-    const pagers = await this.#pagers();
-    const { keepers } = await journalOf(this.#images).catch(() => replay('', () => []));
     const own = this.#pager === undefined ? [] : [this.#pager];
-    for (const each of [...own, ...pagers, ...keepers])
-      if (lifeOf(each).state !== 'gone') kill(each.pid);
+    for (const each of [...own, ...(await this.#pagers())]) if (lives(each)) kill(each.pid);
+    await this.#endKeepers();
+  }
+
+  /** Also those that a pager had no time to write down: what runs its program there and is no pager of its list. */
+  async #endKeepers(): Promise<void> {
+    const { keepers } = await journalOf(this.#images).catch(() => replay('', () => []));
+    const running = await runningIn(this.#images, PROGRAM);
+    const pagers = (await this.#pagers().catch(() => [])).filter(lives).map(({ pid }) => pid);
+    for (const each of [...keepers, ...running])
+      if (!pagers.includes(each.pid) && lives(each)) kill(each.pid);
   }
 }
+
+const lives = (each: BootProcess): boolean => lifeOf(each).state !== 'gone';
 
 /** Whether each page of a container's images has come and was given: its pager wrote that down last. */
 export async function wasAllGiven(images: string): Promise<boolean> {

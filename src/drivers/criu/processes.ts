@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { readdir, readFile, readlink, writeFile } from 'node:fs/promises';
+import { readdir, readFile, readlink, realpath, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { bootId, parseStat, startTicksOf } from '../../host/process.ts';
 import { godwitError } from '../../errors.ts';
@@ -93,6 +93,21 @@ export async function filesOf(pid: number): Promise<Map<number, string>> {
   const found = new Map<number, string>();
   for (const name of numbers) {
     found.set(Number(name), (await readlink(`/proc/${pid}/fd/${name}`).catch(hasEnded)) ?? '');
+  }
+  return found;
+}
+
+/** Processes of this program, by the name of its file, that have this working directory. */
+export async function runningIn(directory: string, program: string): Promise<BootProcess[]> {
+  const name = path.basename(program);
+  const real = await realpath(directory).catch(() => directory);
+  const found: BootProcess[] = [];
+  for (const pid of (await readdir('/proc')).map(Number).filter(Number.isInteger)) {
+    const seen = identify(pid);
+    if (seen === undefined) continue;
+    if ((await readlink(`/proc/${pid}/cwd`).catch(() => '')) !== real) continue;
+    const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0');
+    if (words.some((word) => path.basename(word) === name)) found.push(seen);
   }
   return found;
 }

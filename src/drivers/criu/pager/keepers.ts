@@ -1,9 +1,12 @@
 import { isAlive, startTicksOf } from '../../../host/process.ts';
 import type { Known } from './journal.ts';
 import * as kernel from './kernel.ts';
+import { isNoRoom } from './reading.ts';
 import { beginSharer, reap } from './sharer.ts';
 
 const KEEPERS = 2;
+/** Of pagers that ended one after another before they ended the keepers before theirs. A journal takes 16 in all. */
+const MOST_BEFORE = 14;
 
 /**
  * They keep the container from reading zeros once its pager has ended: a userfaultfd that nobody holds any more gives each page
@@ -33,13 +36,20 @@ export class Keepers {
     return [...this.#pids.values()].map((pid) => ({ pid, startTicks: startTicksOf(pid) ?? 0 }));
   }
 
-  /** Throws where the host lets too few begin: then none is there. */
-  begin(): void {
+  /**
+   * Throws where the host lets too few begin: then none is there. `before`: those of a pager that has ended. They end once the
+   * new ones are written down beside them, so that each is known whenever this process ends.
+   */
+  begin(before: Known['keepers'] = []): void {
     try {
       this.#fill();
     } catch (error) {
       this.end();
       throw error;
+    }
+    if (before.length > 0) {
+      this.#changed([...before.slice(-MOST_BEFORE), ...this.identities]);
+      for (const { pid } of before) kill(pid);
     }
     this.#changed(this.identities);
   }
@@ -83,6 +93,22 @@ export class Keepers {
 }
 
 export const livingOf = (keepers: Known['keepers']): Known['keepers'] => keepers.filter(isAlive);
+
+/** Takes all that keepers hold from one of them: the one that began last, where it has all. Undefined, or why none could. */
+export function takeFromOne(keepers: Known['keepers'], fds: readonly number[]): unknown {
+  let why: unknown = new Error('no keeper is left');
+  for (const { pid } of keepers.toReversed()) {
+    try {
+      for (const fd of fds) kernel.takeFrom(pid, fd);
+      return undefined;
+    } catch (error) {
+      // Where this host has no room for them, the keeper holds them on.
+      if (isNoRoom(error)) throw error;
+      why = error;
+    }
+  }
+  return why;
+}
 
 export function kill(pid: number): void {
   try {

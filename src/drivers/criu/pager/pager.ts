@@ -4,12 +4,12 @@ import { Giving } from './giving.ts';
 import { JournalFile } from './journal-file.ts';
 import { replay } from './journal.ts';
 import type { Known } from './journal.ts';
-import { Keepers, kill, livingOf } from './keepers.ts';
+import { Keepers, kill, livingOf, takeFromOne } from './keepers.ts';
 import * as kernel from './kernel.ts';
 import type { Message } from './kernel.ts';
 import { becomeTheOne } from './one-pager.ts';
 import type { Pages } from './pages.ts';
-import { isNoRoom, LEAST_FD, Reading } from './reading.ts';
+import { LEAST_FD, Reading } from './reading.ts';
 
 /** CRIU's word that all is in place. */
 const RESTORED = 0x5253_5446;
@@ -117,29 +117,16 @@ export class Pager {
     if (!known.restored) throw new LostContainer('its pager ended before it was restored');
     if (this.#reading.wasCutOff)
       throw new LostContainer('its pager ended while it read what the processes did');
-    this.#take(known.spaces.keys(), before[0]);
+    const cause = takeFromOne(before, [...known.spaces.keys()]);
+    if (cause !== undefined) throw new LostContainer('nobody held all of its memory', { cause });
     [this.#isRestored, this.#isLooked] = [true, true];
     this.#spaces = known.spaces;
-    this.#keepers.begin();
-    for (const { pid } of before) kill(pid);
+    this.#keepers.begin(before);
     this.#listener.restored();
     // What the one before had read and not answered is asked anew.
     for (const fd of this.#spaces.keys()) kernel.wakeAll(fd);
     this.#giving.spread();
     this.#after();
-  }
-
-  #take(fds: Iterable<number>, keeper: Known['keepers'][number] | undefined): void {
-    if (keeper === undefined) throw new LostContainer('nobody held its memory');
-    for (const fd of fds) {
-      try {
-        kernel.takeFrom(keeper.pid, fd);
-      } catch (cause) {
-        // Where this host has no room for them, the keeper holds them on.
-        if (isNoRoom(cause)) throw cause;
-        throw new LostContainer('nobody held all of its memory', { cause });
-      }
-    }
   }
 
   get wanted(): Iterable<readonly [file: number, page: number]> {

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { PagerClient, spawnPager } from '../../../../src/drivers/criu/pager-client.ts';
+import { startTicksOf } from '../../../../src/host/process.ts';
 import { becomes, PAGES, place, prepare, skip, waits } from './place.ts';
 
 prepare();
@@ -138,6 +140,47 @@ test(
     assert.equal(await here.ask('read 9'), '10 0');
   },
 );
+
+test(
+  'where its pager ends when all is there, its keepers end too, also those that nobody wrote down',
+  { skip },
+  async (t) => {
+    const here = await place(t);
+    const [pager = 0] = here.pagers;
+    const keepers = await here.keepers();
+    assert.equal(keepers.length, 2);
+    process.kill(pager, 'SIGSTOP');
+    const [known = 0] = keepers;
+    const left = { keepers: [{ pid: known, startTicks: startTicksOf(known) }] };
+    await here.write(left, { all: true });
+    process.kill(pager, 'SIGKILL');
+    await becomes('all is there', () => here.isAll);
+    await becomes('the keepers end', async () => {
+      const alive = await Promise.all(keepers.map(isAliveNow));
+      return alive.every((lives) => !lives);
+    });
+    // Nobody holds its userfaultfd: it waits for nothing, and lives, though that is its working directory.
+    assert.equal(await here.ask('read 3'), '0 0');
+  },
+);
+
+test('a keeper that cannot give all is passed over for another one', { skip }, async (t) => {
+  const here = await place(t);
+  const other = spawn('sleep', ['60']);
+  t.after(() => other.kill('SIGKILL'));
+  const answer = here.ask('read 3');
+  await becomes('page 3 is wanted', () => here.wants.includes(3));
+  const [pager = 0] = here.pagers;
+  process.kill(pager, 'SIGSTOP');
+  const [known = 0] = await here.keepers();
+  const all = [other.pid ?? 0, known, other.pid ?? 0];
+  await here.write({ keepers: all.map((pid) => ({ pid, startTicks: startTicksOf(pid) ?? 0 })) });
+  process.kill(pager, 'SIGKILL');
+  await becomes('another one has begun', () => here.pagers.length === 2);
+  await here.bring(3);
+  assert.equal(await answer, '4 0');
+  assert.equal(here.lost, undefined);
+});
 
 test('of pagers that begin at once in the place of one, one is left', { skip }, async (t) => {
   const here = await place(t);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, open, readFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, open, readFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -67,6 +67,8 @@ export interface Place {
   /** Brings a page, each byte of which is its number plus one. */
   bring(page: number, count?: number): Promise<void>;
   keepers(): Promise<number[]>;
+  /** Entries of the pager's journal, in its place. */
+  write(...entries: readonly object[]): Promise<void>;
   /** No message is being read, and such a one was. */
   hasWritten(what: string): Promise<boolean>;
 }
@@ -139,6 +141,11 @@ export async function place(
       return (await journal()).includes(`"${what}"`) && reading !== '1';
     },
     keepers: async () => replay(await journal(), () => []).keepers.map(({ pid }) => pid),
+    write: async (...entries) =>
+      appendFile(
+        path.join(images, 'pager.journal'),
+        entries.map((each) => `${JSON.stringify(each)}\n`).join(''),
+      ),
   };
   t.after(async () => {
     child.kill('SIGKILL');

@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import { Keepers } from '../../../../src/drivers/criu/pager/keepers.ts';
+import { isAlive, startTicksOf } from '../../../../src/host/process.ts';
+import { skip } from './place.ts';
+
+test(
+  'the keepers of a pager before end once the new ones are written down beside them',
+  { skip },
+  async () => {
+    const old = spawn('sleep', ['60']);
+    const ended = once(old, 'exit');
+    const before = { pid: old.pid ?? 0, startTicks: startTicksOf(old.pid ?? 0) ?? 0 };
+    const written: number[][] = [];
+    const keepers = new Keepers((all) => {
+      // Each that lives is known, whenever a pager ends.
+      if (written.length === 0) assert.ok(isAlive(before), 'it lives until then');
+      written.push(all.map(({ pid }) => pid));
+    });
+    try {
+      keepers.begin([before]);
+      const own = keepers.identities.map(({ pid }) => pid);
+      assert.deepEqual(written, [[before.pid, ...own], own]);
+      assert.deepEqual(await ended, [null, 'SIGKILL']);
+      // A journal takes 16.
+      keepers.begin(Array.from({ length: 20 }, () => before));
+      assert.deepEqual(
+        written.slice(2).map((all) => all.length),
+        [16, 2],
+      );
+    } finally {
+      keepers.end();
+      old.kill('SIGKILL');
+    }
+  },
+);
