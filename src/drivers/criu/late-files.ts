@@ -62,8 +62,9 @@ export class LateFiles {
       const run = end === -1 ? first + count - page : end;
       const at = (page - first) * PAGE;
       await whole(pages.write(bytes, at, run * PAGE, page * PAGE), run * PAGE);
+      // What could not be written down has not come: it is asked for again.
+      await whole(map.write(Buffer.alloc(run, 1), 0, run, page), run);
       came.fill(1, page, page + run);
-      await whole(map.write(came, page, run, page), run);
       each(file, page, run);
       page += run - 1;
     }
