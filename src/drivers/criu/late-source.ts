@@ -36,8 +36,9 @@ export class LateSource {
   #setup: StreamSetup;
   /** By the number of its file: GOES or WANTED for each page that is to go. */
   #left = new Map<number, Uint8Array>();
-  /** Each page once: so they are never more than there are left. */
-  readonly #wants = new Set<readonly [file: number, page: number]>();
+  /** File and page by turns, from `#nextWant` on. Each page once: so they are never more than there are left. */
+  #wants: number[] = [];
+  #nextWant = 0;
   #sender: PageSender | undefined;
   #sentBefore = 0;
   #underWay = 0;
@@ -127,7 +128,7 @@ export class LateSource {
   #take(sender: PageSender): void {
     this.#sender = sender;
     this.#underWay = 0;
-    this.#wants.clear();
+    [this.#wants, this.#nextWant] = [[], 0];
     this.#leftPages = 0;
     for (const pages of this.#left.values())
       for (const page of pages) if (page === GOES) this.#leftPages += 1;
@@ -155,23 +156,29 @@ export class LateSource {
     const left = this.#left.get(file);
     if (left?.[page] !== GOES) return;
     left[page] = WANTED;
-    this.#wants.add([file, page]);
+    this.#wants.push(file, page);
   }
 
   async #send(sender: PageSender): Promise<void> {
     const background = this.#inOrder();
     while (this.#sender === sender) {
-      while (this.#underWay >= WINDOW || (this.#wants.size === 0 && this.#leftPages === 0)) {
+      while (this.#underWay >= WINDOW || (this.#wants.length === 0 && this.#leftPages === 0)) {
         const { promise, resolve } = Promise.withResolvers<void>();
         this.#wake = resolve;
         await Promise.race([promise, sender.broken]);
         if (this.#sender !== sender) return;
       }
-      const [wanted] = this.#wants;
-      if (wanted !== undefined) this.#wants.delete(wanted);
-      const [file, page] = wanted ?? background.next().value ?? [-1, -1];
+      const [file, page] = this.#takeWant() ?? background.next().value ?? [-1, -1];
       await this.#sendFrom(sender, file, page);
     }
+  }
+
+  #takeWant(): readonly [file: number, page: number] | undefined {
+    const [file, page] = [this.#wants[this.#nextWant], this.#wants[this.#nextWant + 1]];
+    if (file === undefined || page === undefined) return undefined;
+    this.#nextWant += 2;
+    if (this.#nextWant === this.#wants.length) [this.#wants, this.#nextWant] = [[], 0];
+    return [file, page];
   }
 
   /** First pages of what is left, file by file. */
