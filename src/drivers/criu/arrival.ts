@@ -171,7 +171,10 @@ export class Arrival {
     await this.#work;
   }
 
-  static async removeImages(context: HostContext, name: string): Promise<void> {
-    await removeDirectory(context, path.join(context.records.dirOf(name), 'in'));
+  /** Removes its images; then there is room to write down that all of it is here. */
+  static async settle(context: HostContext, name: string): Promise<void> {
+    const { records } = context;
+    await removeDirectory(context, path.join(records.dirOf(name), 'in'));
+    if (records.readSync(name)?.late === true) await records.change(name, { late: undefined });
   }
 }

@@ -239,7 +239,7 @@ export class CriuDestination implements DestinationSession {
   async settle(): Promise<void> {
     await this.#arrival?.close(false);
     this.#arrivals.delete(this.#options.guest);
-    await Arrival.removeImages(this.#context, this.#options.guest);
+    await Arrival.settle(this.#context, this.#options.guest);
   }
 
   async destroy(signal: AbortSignal): Promise<void> {

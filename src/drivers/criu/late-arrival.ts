@@ -39,6 +39,10 @@ export class LateArrival {
   /** It is known which pages are there. */
   readonly #opened = Promise.withResolvers<void>();
   #isAll = false;
+  /** That is written down: its source may end what it has. */
+  #isWritten = false;
+  /** Why its processes wait, or it cannot move on, though its source may be connected. */
+  #why: string | undefined;
   #isOver = false;
   /** Its source has said that it heard of the restore; a broken connection is one that can be gone on with. */
   #isGiven = false;
@@ -143,15 +147,16 @@ export class LateArrival {
   }
 
   async #completed(): Promise<void> {
-    while (!this.#isOver && !(await this.#isWritten())) await systemClock.sleep(AGAIN_MS);
+    while (!this.#isOver && !(await this.#writes())) await systemClock.sleep(AGAIN_MS);
     if (this.#isOver) return;
+    this.#isWritten = true;
     if (this.#stream !== undefined)
       await write(this.#stream, encodeFrame(KINDS.whole)).catch(() => undefined);
     this.#reported.to('completed');
   }
 
   /** It may move on from here. */
-  async #isWritten(): Promise<boolean> {
+  async #writes(): Promise<boolean> {
     try {
       await this.#context.records.change(this.#name, { late: undefined });
       return true;
@@ -163,16 +168,27 @@ export class LateArrival {
 
   /** Its processes wait for what is not given; nothing is lost. */
   #waits(reason: string | undefined): void {
+    this.#why = reason;
     if (!this.#isGiven || this.#isOver) return;
-    if (reason !== undefined) this.#reported.to('postcopy-paused', reason.slice(0, 1000));
-    else if (this.#stream !== undefined && !this.#isAll) this.#reported.to('postcopy-active');
+    if (reason !== undefined || (this.#stream !== undefined && !this.#isAll)) this.#follows();
+  }
+
+  #follows(): void {
+    if (this.#why === undefined) this.#reported.to('postcopy-active');
+    else this.#paused(this.#why);
+  }
+
+  /** Once for each reason: each report is written down, on a disk that may be full. */
+  #paused(why: string): void {
+    const reason = why.slice(0, 1000);
+    if (this.#reported.stream === 'postcopy-paused' && this.#reported.reason === reason) return;
+    this.#reported.to('postcopy-paused', reason);
   }
 
   #broke(reason: string): void {
     this.#stream?.destroy();
     this.#stream = undefined;
-    if (this.#isGiven && !this.#isAll && !this.#isOver)
-      this.#reported.to('postcopy-paused', reason.slice(0, 1000));
+    if (this.#isGiven && !this.#isAll && !this.#isOver) this.#paused(reason);
   }
 
   /** Its processes end before they run on. */
@@ -237,8 +253,8 @@ export class LateArrival {
       for (const body of this.#files.missing())
         await write(stream, encodeFrame(KINDS.missing, body));
       await write(stream, encodeFrame(KINDS.ready));
-      if (this.#isAll) return write(stream, encodeFrame(KINDS.whole));
-      this.#reported.to('postcopy-active');
+      if (this.#isWritten) return write(stream, encodeFrame(KINDS.whole));
+      this.#follows();
       return this.#take(stream, reader, rest);
     }
   }
