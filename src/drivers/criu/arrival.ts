@@ -113,7 +113,7 @@ export class Arrival {
     if (init === undefined) throw new Error('it ended as soon as it was restored');
     this.reported.ran('stopped');
     // Before anybody hears that it may run: from then on its memory is waited for, whoever ends.
-    await late?.restored();
+    await late?.restored(this.#over.signal);
     await write(stream, encodeFrame(KINDS.restored));
     if (late === undefined) this.reported.to('completed');
     this.#listener?.close();

@@ -76,13 +76,15 @@ export class LateArrival {
   }
 
   /** The container is there, stopped. Rejects where what it has read, or will, may be wrong. */
-  async restored(): Promise<void> {
+  async restored(signal: AbortSignal): Promise<void> {
     // The pager gives nothing unasked before this look is over: a page that it gave would hide one that nobody waits for.
     await assertWaits(await processesIn(this.#freezer()), this.#images);
+    // Before its source may end what it has: no other pager goes on without that.
+    await this.#pager.heardRestored(signal);
     if (this.#isOver) throw new Error('its pager ended while it was restored');
     this.#isGiven = true;
     this.#pager.restored();
-    this.#reported.to('postcopy-active');
+    this.#follows();
     if (this.#isAll) void this.#completed();
     else if (this.#stream === undefined) this.#broke('the connection broke');
   }

@@ -55,16 +55,27 @@ export class PagerClient {
   /** Why it waits, as it was last said. */
   #waits: string | undefined;
   readonly #spawn: typeof spawnPager;
+  readonly #restored = Promise.withResolvers<void>();
 
   constructor(images: string, listener: PagerListener, spawning = spawnPager) {
     this.#images = images;
     this.#listener = listener;
     this.#spawn = spawning;
+    this.#restored.promise.catch(() => undefined);
   }
 
   /** Before CRIU restores the container. */
   async begin(): Promise<void> {
     if (!(await this.#start(false))) throw new Error(await this.#words());
+  }
+
+  /** It has written down that CRIU has all in place: another pager may go on from there. Rejects where it ends before. */
+  async heardRestored(signal: AbortSignal): Promise<void> {
+    const within = AbortSignal.any([signal, AbortSignal.timeout(BEGIN_MS)]);
+    within.throwIfAborted();
+    const onAbort = (): void => this.#restored.reject(within.reason);
+    within.addEventListener('abort', onAbort, { once: true });
+    await this.#restored.promise;
   }
 
   /** It was looked at what is restored: pages may be given unasked, and a pager that ends is begun anew. */
@@ -146,7 +157,10 @@ export class PagerClient {
     const word = said.parse(JSON.parse(line));
     if ('wants' in word) this.#listener.wants(...word.wants);
     else if ('waits' in word) this.#waitsFor(word.waits ?? undefined);
-    else if ('state' in word && word.state === 'all') void this.#all();
+    else {
+      this.#restored.resolve();
+      if (word.state === 'all') void this.#all();
+    }
   }
 
   #waitsFor(reason: string | undefined): void {
@@ -165,6 +179,7 @@ export class PagerClient {
 
   #over(): void {
     this.#isOver = true;
+    this.#restored.reject(new Error('its pager ended while it was restored'));
     clearInterval(this.#timer);
     this.#socket?.destroy();
     this.#socket = undefined;

@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { CriuDestination } from '../../../src/drivers/criu/destination.ts';
 import { encodeFrame, FrameReader, KINDS } from '../../../src/drivers/criu/frames.ts';
 import type { HostContext } from '../../../src/drivers/criu/host-context.ts';
 import { LateArrival } from '../../../src/drivers/criu/late-arrival.ts';
+import { pagersIn } from '../../../src/drivers/criu/pager/one-pager.ts';
 import { cameFile } from '../../../src/drivers/criu/pager/pages.ts';
 import { Records } from '../../../src/drivers/criu/records.ts';
 import type { ContainerRecord } from '../../../src/drivers/criu/records.ts';
@@ -123,4 +125,19 @@ test('a container whose migration is settled may move on, also where that could 
   const { records, context, options } = await place(t);
   await new CriuDestination(context, options, new Map()).settle();
   assert.equal(records.readSync('box')?.late, undefined);
+});
+
+test('nobody hears of the restore before its pager has written it down', async (t) => {
+  const { images, events, late } = await place(t);
+  await late.begin(new PassThrough(), new FrameReader(), []);
+  t.after(() => late.close(true));
+  const restored = late.restored(AbortSignal.timeout(20_000)).then(
+    () => 'restored',
+    (error: unknown) => String(error),
+  );
+  const [pager] = pagersIn(await readFile(path.join(images, 'pagers'), 'utf8'));
+  process.kill(pager?.pid ?? 0, 'SIGKILL');
+  await until('it is lost', 20_000, async () => (events.length > 0 ? true : undefined));
+  assert.equal(await restored, 'Error: its pager ended while it was restored');
+  assert.match(events.join(), /^lost: /);
 });
