@@ -76,8 +76,9 @@ test('a process that has deleted what it has open or where it is, holds a lock, 
     else if (process.argv[2] === 'place') { fs.mkdirSync('y'); process.chdir('y'); fs.rmdirSync('../y'); console.log('ready'); }
     else if (process.argv[2] === 'lock') {
       const fd = fs.openSync('z', 'w');
-      require('child_process').spawnSync('flock', ['3'], { stdio: ['ignore', 'ignore', 'ignore', fd] });
-      console.log('ready');
+      // A kernel in a namespace of process ids shows no lock whose taker has ended: this one goes on until its input ends.
+      const take = ['-c', 'flock 3 && echo ready && exec cat'];
+      require('child_process').spawn('sh', take, { stdio: ['inherit', 'inherit', 'ignore', fd] });
     }
     else require('net').createServer().listen('s.sock', () => console.log('ready'));
     setInterval(() => {}, 1000);`;
@@ -96,6 +97,7 @@ test('a process that has deleted what it has open or where it is, holds a lock, 
         assert.equal(await lookForOpen([pid], path.join(directory, 'other')), undefined);
       } finally {
         child.kill('SIGKILL');
+        child.stdin.end();
         await new Promise((resolve) => child.once('exit', resolve));
       }
     }
