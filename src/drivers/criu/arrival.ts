@@ -1,3 +1,4 @@
+import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { toGodwitError } from '../../errors.ts';
@@ -13,6 +14,8 @@ import { listenForSource } from './link.ts';
 import type { Listener } from './link.ts';
 import { removeDirectory } from './tear-down.ts';
 import type { HostContext } from './host-context.ts';
+import { wasAllGiven } from './pager-client.ts';
+import { JOURNAL } from './pager/main.ts';
 import { identify } from './processes.ts';
 import { PageReceiver } from './receiver.ts';
 import { checkShared } from './shared-volumes.ts';
@@ -171,10 +174,27 @@ export class Arrival {
     await this.#work;
   }
 
-  /** Removes its images; then there is room to write down that all of it is here. */
+  /** Rejects where neither its record nor its pager has it that all of its memory is here. */
+  static async assertAll({ records }: HostContext, name: string): Promise<void> {
+    const images = path.join(records.dirOf(name), 'in', 'images');
+    if (records.readSync(name)?.late !== true || (await wasAllGiven(images))) return;
+    throw new Error(`the rest of the memory of ${name} has not come`);
+  }
+
+  /**
+   * Removes its images. The pages go first: then there is room to write down that all of it is here. The word of its pager
+   * goes before the rest: whoever finds what is left then has nothing to take up.
+   */
   static async settle(context: HostContext, name: string): Promise<void> {
     const { records } = context;
+    await Arrival.assertAll(context, name);
+    const images = path.join(records.dirOf(name), 'in', 'images');
+    if (records.readSync(name)?.late === true) {
+      for (const each of await readdir(images))
+        if (each.startsWith('pages-')) await rm(path.join(images, each), { force: true });
+      await records.change(name, { late: undefined });
+    }
+    await rm(path.join(images, JOURNAL), { force: true });
     await removeDirectory(context, path.join(records.dirOf(name), 'in'));
-    if (records.readSync(name)?.late === true) await records.change(name, { late: undefined });
   }
 }

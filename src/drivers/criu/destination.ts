@@ -237,6 +237,7 @@ export class CriuDestination implements DestinationSession {
 
   /** The images were the migration's; the container runs without them. */
   async settle(): Promise<void> {
+    await Arrival.assertAll(this.#context, this.#options.guest);
     await this.#arrival?.close(false);
     this.#arrivals.delete(this.#options.guest);
     await Arrival.settle(this.#context, this.#options.guest);

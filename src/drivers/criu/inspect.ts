@@ -33,7 +33,7 @@ import { treesOf } from './trees.ts';
 import type { Tree } from './trees.ts';
 import { lookAtVolumes } from './volumes.ts';
 import type { LookedAt, VolumeHere } from './volumes.ts';
-import { wipesOnFork } from './waiting-regions.ts';
+import { WIPED, wipesOnFork } from './waiting-regions.ts';
 
 /** What a container is, found out without touching it. */
 export interface Examined extends Omit<Inspection, 'volumes'> {
@@ -91,7 +91,7 @@ export async function whyNoPostcopy(
   if (gpuBytes !== undefined)
     return 'what it has on a GPU is given back at once, and would wait for each page';
   if (!(await wipesOnFork(await processesIn(cgroup)))) return undefined;
-  return 'it has memory that is empty in its children (MADV_WIPEONFORK), and they would find their parent’s there';
+  return WIPED;
 }
 
 export async function examine(

@@ -95,7 +95,11 @@ export class LateArrival {
     this.#opened.resolve();
     this.#isGiven = true;
     const isLate = this.#context.records.readSync(this.#name)?.late === true;
-    if (!isLate) return this.#all();
+    if (!isLate) {
+      // Nothing is to be written down: a full disk must not keep what frees it.
+      [this.#isAll, this.#isWritten] = [true, true];
+      return this.#reported.to('completed');
+    }
     this.#reported.to('postcopy-paused', 'the mover that took it in has ended');
     await this.#pager.attach();
   }
@@ -203,7 +207,7 @@ export class LateArrival {
       await setFrozen(cgroup, true, signal).catch(() => undefined);
       await endFrozen(cgroup, signal);
     }
-    await this.#pager.end();
+    await this.#pager.end().catch(() => undefined);
     this.#stream?.destroy();
     this.#reported.lost(`the rest of its memory cannot come any more: ${reason}`);
   }

@@ -2,6 +2,7 @@ import { open, readdir, readFile } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { zstdDecompress } from 'node:zlib';
+import { ignoring } from '../../host/ignoring.ts';
 import { KINDS, MAX_FRAME } from './frames.ts';
 import type { Frame } from './frames.ts';
 import { pagesFile } from './lazy-pages.ts';
@@ -29,7 +30,12 @@ export class LateFiles {
       if (number === undefined) continue;
       const file = Number(number);
       const map = await open(cameFile(images, file), 'r+');
-      const pages = await open(pagesFile(images, file), 'r+');
+      const pages = await open(pagesFile(images, file), 'r+').catch(ignoring('ENOENT'));
+      // Removed first where the migration ends: all of them have been given then.
+      if (pages === undefined) {
+        await map.close();
+        continue;
+      }
       this.#files.set(file, { pages, map, came: await readFile(cameFile(images, file)) });
     }
   }

@@ -110,12 +110,13 @@ export class LateSource {
       sender.bytesPerS = this.#setup.maxBandwidth;
       const pages = await lazyPages(this.#images);
       for (const each of pages.values()) each.fill(0);
+      // Pages are asked for in the same breath as the far side says that it is ready.
+      [this.#left, this.#wants, this.#nextWant] = [pages, [], 0];
       const missing = (frame: Frame): void => noteMissing(pages, frame);
       sender.onFrame = (frame) =>
         frame.kind === KINDS.missing ? missing(frame) : this.#hear(frame);
       await sender.send(KINDS.hello, { version: 1, guest: this.#name, rest: true });
       await sender.heard(KINDS.ready, signal);
-      this.#left = pages;
       this.#take(sender);
       if (this.#isOver) return;
       this.reported.to('postcopy-active');
@@ -128,10 +129,9 @@ export class LateSource {
   #take(sender: PageSender): void {
     this.#sender = sender;
     this.#underWay = 0;
-    [this.#wants, this.#nextWant] = [[], 0];
     this.#leftPages = 0;
     for (const pages of this.#left.values())
-      for (const page of pages) if (page === GOES) this.#leftPages += 1;
+      for (const page of pages) if (page > 0) this.#leftPages += 1;
     sender.onFrame = (frame) => this.#hear(frame);
     this.#send(sender).catch((error: unknown) => {
       if (this.#sender === sender) this.#paused(toGodwitError(error).message);

@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { Region } from './memory.ts';
 import { PAGE } from './memory.ts';
 import { readPagemap } from './pagemap.ts';
+import { hasEnded } from './processes.ts';
 import type { Span } from './pager/address-space.ts';
 
 /** Whether the kernel waits for each page of a container that comes later: elsewhere it would give zeros. */
@@ -24,14 +25,18 @@ export function waitingRegions(smaps: string): Pick<Region, 'from' | 'to'>[] {
   return found;
 }
 
+/** Why such a container is not moved so. */
+export const WIPED =
+  'it has memory that is empty in its children (MADV_WIPEONFORK), and they would find their parent’s there';
+
 /**
  * Whether one of these processes has a mapping that is empty in its children (MADV_WIPEONFORK), by `/proc/PID/smaps`. A
  * pager sees a child's empty page as one that is yet to come, and would give it its parent's.
  */
 export async function wipesOnFork(pids: readonly number[]): Promise<boolean> {
   for (const pid of pids) {
-    const smaps = await readFile(`/proc/${pid}/smaps`, 'utf8').catch(() => '');
-    if (hasWiped(smaps)) return true;
+    const smaps = await readFile(`/proc/${pid}/smaps`, 'utf8').catch(hasEnded);
+    if (smaps !== undefined && hasWiped(smaps)) return true;
   }
   return false;
 }
@@ -62,7 +67,10 @@ export async function assertWaits(pids: readonly number[], images: string): Prom
     const image = await readFile(name).catch(() => undefined);
     if (image === undefined) continue;
     tasks.add(task);
-    const regions = waitingRegions(await readFile(`/proc/${pid}/smaps`, 'utf8'));
+    const smaps = await readFile(`/proc/${pid}/smaps`, 'utf8');
+    // It may have asked for that since its source looked.
+    if (hasWiped(smaps)) throw new Error(`process ${task}: ${WIPED}`);
+    const regions = waitingRegions(smaps);
     const found = outside(readPagemap(image).lazy, regions);
     if (found === undefined) continue;
     const at = `0x${found.from.toString(16)}`;

@@ -152,7 +152,10 @@ function afterHypervisor(
     case 'lost':
       return 'gone';
     case 'resumed':
-      return state.hypervisor === 'postcopy' ? 'postcopy' : 'running';
+      // Memory is still to come, whatever its stream does just now.
+      return state.hypervisor === 'postcopy' || state.hypervisor === 'postcopy-paused'
+        ? state.hypervisor
+        : 'running';
     case 'setup':
     case 'active':
     case 'pass':

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -122,9 +123,16 @@ test('the source hears that all has come once that is written down, and each rea
 });
 
 test('a container whose migration is settled may move on, also where that could not be written down', async (t) => {
-  const { records, context, options } = await place(t);
-  await new CriuDestination(context, options, new Map()).settle();
+  const { records, images, context, options } = await place(t);
+  await writeImages(images, PAGES);
+  const destination = new CriuDestination(context, options, new Map());
+  await assert.rejects(destination.settle(), /the rest of the memory of box has not come/);
+  assert.equal(records.readSync('box')?.late, true);
+  assert.ok((await readdir(images)).includes('pages-1.img'));
+  await writeFile(path.join(images, 'pager.journal'), '{"restored":true}\n{"all":true}\n');
+  await destination.settle();
   assert.equal(records.readSync('box')?.late, undefined);
+  assert.equal(existsSync(images), false);
 });
 
 test('nobody hears of the restore before its pager has written it down', async (t) => {

@@ -144,6 +144,19 @@ describe('the destination', () => {
     );
   });
 
+  test('whose memory is still to come says so, also when its guest goes on while the stream is broken', () => {
+    const { state } = armed();
+    for (const event of [
+      { type: 'postcopy-active' },
+      { type: 'postcopy-paused', reason: 'the link broke' },
+    ] as const) {
+      const waiting = destinationAfter(state, { type: 'hypervisor', event });
+      const resumed = destinationAfter(waiting, { type: 'hypervisor', event: { type: 'resumed' } });
+      assert.equal(resumed.hypervisor, waiting.hypervisor);
+      assert.notEqual(resumed.hypervisor, 'running');
+    }
+  });
+
   test('takes its hypervisor for gone only when its process has ended, whatever its stream says', () => {
     fc.assert(
       fc.property(calls, fc.array(anyDestinationEvent), (some, events) => {
