@@ -182,12 +182,11 @@ export class Arrival {
   }
 
   /**
-   * Removes its images. The pages go first: then there is room to write down that all of it is here. The word of its pager
+   * Removes its images, once `assertAll` has let it. The pages go first: then there is room to write down that all of it is here. The word of its pager
    * goes before the rest: whoever finds what is left then has nothing to take up.
    */
   static async settle(context: HostContext, name: string): Promise<void> {
     const { records } = context;
-    await Arrival.assertAll(context, name);
     const images = path.join(records.dirOf(name), 'in', 'images');
     if (records.readSync(name)?.late === true) {
       for (const each of await readdir(images))

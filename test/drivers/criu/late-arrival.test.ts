@@ -16,21 +16,14 @@ import { cameFile } from '../../../src/drivers/criu/pager/pages.ts';
 import { Records } from '../../../src/drivers/criu/records.ts';
 import type { ContainerRecord } from '../../../src/drivers/criu/records.ts';
 import { Reported } from '../../../src/drivers/criu/watch.ts';
-import type { DestinationOptions, StreamSetup } from '../../../src/drivers/port/direct.ts';
+import type { DestinationOptions } from '../../../src/drivers/port/direct.ts';
 import { ownIdentity } from '../../../src/host/process.ts';
 import { removeTree } from '../../../src/host/remove-tree.ts';
 import { splitAddress } from '../../../src/protocol/names.ts';
 import { until } from '../../until.ts';
-import { PAGE, writeImages } from './pager/images.ts';
+import { PAGE, SETUP, writeImages } from './pager/images.ts';
 
 const PAGES = 40;
-const SETUP: StreamSetup = {
-  mode: 'postcopy',
-  streams: 1,
-  compress: 'none',
-  maxDowntimeMs: 300,
-  tls: false,
-};
 
 /** On a disk that has no room for a record while it is full. */
 class FullRecords extends Records {

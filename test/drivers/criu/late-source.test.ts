@@ -10,20 +10,12 @@ import type { HostContext } from '../../../src/drivers/criu/host-context.ts';
 import { LateSource } from '../../../src/drivers/criu/late-source.ts';
 import { Records } from '../../../src/drivers/criu/records.ts';
 import { Reported } from '../../../src/drivers/criu/watch.ts';
-import type { StreamSetup } from '../../../src/drivers/port/direct.ts';
 import { ownIdentity } from '../../../src/host/process.ts';
 import { removeTree } from '../../../src/host/remove-tree.ts';
 import { until } from '../../until.ts';
-import { BASE, PAGE, pagemapImage } from './pager/images.ts';
+import { BASE, PAGE, SETUP, pagemapImage } from './pager/images.ts';
 
 const PAGES = 2000;
-const SETUP: StreamSetup = {
-  mode: 'postcopy',
-  streams: 1,
-  compress: 'none',
-  maxDowntimeMs: 300,
-  tls: false,
-};
 
 function numbers(...all: readonly number[]): Buffer {
   const body = Buffer.alloc(4 * all.length);

@@ -13,20 +13,12 @@ import { LateFiles } from '../../../src/drivers/criu/late-files.ts';
 import { cameFile } from '../../../src/drivers/criu/pager/pages.ts';
 import { Records } from '../../../src/drivers/criu/records.ts';
 import { takeUpLate } from '../../../src/drivers/criu/take-up.ts';
-import type { StreamSetup } from '../../../src/drivers/port/direct.ts';
 import { ownIdentity } from '../../../src/host/process.ts';
 import { removeTree } from '../../../src/host/remove-tree.ts';
 import { splitAddress } from '../../../src/protocol/names.ts';
-import { PAGE, writeImages } from './pager/images.ts';
+import { PAGE, SETUP, writeImages } from './pager/images.ts';
 
 const PAGES = 40;
-const SETUP: StreamSetup = {
-  mode: 'postcopy',
-  streams: 1,
-  compress: 'none',
-  maxDowntimeMs: 300,
-  tls: false,
-};
 const signal = AbortSignal.timeout(60_000);
 
 test('who takes over where all memory has come tells the source so again', async (t) => {

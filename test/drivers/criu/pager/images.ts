@@ -1,10 +1,19 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { cameFile } from '../../../../src/drivers/criu/pager/pages.ts';
+import type { StreamSetup } from '../../../../src/drivers/port/direct.ts';
 
 /** Images as CRIU writes them, of a process whose memory is made up. */
 
 export const PAGE = 4096;
+/** Of a container whose memory follows it. */
+export const SETUP: StreamSetup = {
+  mode: 'postcopy',
+  streams: 1,
+  compress: 'none',
+  maxDowntimeMs: 300,
+  tls: false,
+};
 /** Where a toucher has its memory. */
 export const BASE = 0x100_0000_0000;
 
