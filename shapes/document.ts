@@ -56,7 +56,7 @@ function tableOf(by: Shape['by'], shapes: readonly Shape[]): string[] {
     '| shape | what is particular | becomes | put aside |',
     '| --- | --- | --- | --- |',
     ...shapes.map(({ name, what, expected, aside, whole, oneVersion }) => {
-      const line = `${what}${whole === true ? ' (a whole line)' : ''}${oneVersion === undefined ? '' : `; between equal versions of QEMU alone: ${oneVersion}`}`;
+      const line = `${what}${whole === true ? ' (a whole line)' : ''}${oneVersion === undefined ? '' : `; tried between equal versions of QEMU alone: ${oneVersion}`}`;
       return `| \`${name}\` | ${cell(line)} | ${cell(becomes(expected))} | ${rules(aside)} |`;
     }),
   ];

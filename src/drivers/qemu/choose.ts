@@ -41,7 +41,7 @@ export function chooseProgram(
  * Whether QEMU keeps a machine of this type alike in its newer versions, by the version in its name (`pc-q35-7.2`). Of
  * `isapc` and `microvm` it does not: each QEMU makes and sends its own. Pure.
  */
-export function isVersioned(machineType: string): boolean {
+function isVersioned(machineType: string): boolean {
   return machineType.includes('-');
 }
 
