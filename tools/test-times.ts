@@ -204,7 +204,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     of: ['src/drivers/libvirt/', 'src/mover/managed/', 'src/migration/managed/'],
   },
   'test/e2e/libvirt-lab.e2e.ts': { seconds: 130, of: ['src/lab/libvirt/', 'src/drivers/libvirt/'] },
-  'test/e2e/libvirt-left.e2e.ts': { seconds: 30, of: ['src/drivers/libvirt/'] },
+  'test/e2e/libvirt-left.e2e.ts': { seconds: 45, of: ['src/drivers/libvirt/'] },
   'test/e2e/libvirt-login.e2e.ts': { seconds: 90, of: ['src/drivers/libvirt/'] },
   'test/e2e/libvirt-user.e2e.ts': { seconds: 130, of: ['src/drivers/libvirt/', 'src/host/'] },
   'test/e2e/libvirt-versions.e2e.ts': { seconds: 115, of: ['src/drivers/libvirt/'] },

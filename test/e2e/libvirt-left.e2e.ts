@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { LibvirtEnds } from '../../src/drivers/libvirt/ends.ts';
 import { endAtDestination } from '../../src/drivers/libvirt/left-behind.ts';
 import { MARK, markElement } from '../../src/drivers/libvirt/mark.ts';
+import { LibvirtSession } from '../../src/drivers/libvirt/session.ts';
 import { LibvirtHosts } from '../drivers/libvirt/support/daemons.ts';
 import { ORDER } from '../drivers/libvirt/support/order.ts';
 
@@ -73,5 +74,66 @@ describe('a guest of libvirt that stayed, and has a definition at its destinatio
     await assert.rejects(ended(), /has run there/);
     assert.equal(await hosts.state('b', guest), 'shut off');
     assert.equal(await hosts.state('a', guest), 'running');
+  });
+});
+
+/** libvirt itself moves the guest, and leaves its definition at the source, as a daemon does that dies before it removes it. */
+describe('a guest of libvirt that has moved, and has a definition at its source', () => {
+  const guest = `moved-${process.pid}`;
+  let hosts: LibvirtHosts;
+  let ends: LibvirtEnds;
+  let session: LibvirtSession;
+  let definition: string;
+
+  before(async () => {
+    hosts = await LibvirtHosts.open();
+    const uuid = await hosts.guest('a', guest, { isPersistent: true });
+    const name = { name: 'a', uri: hosts.uri('a'), options: hosts.options('a') };
+    const host = { ...name, outcomes: new Map(), hear: new Set<() => void>() };
+    ends = await LibvirtEnds.open(host, uuid, signal);
+    session = await LibvirtSession.open(host, uuid, signal);
+    const domain = await ends.running(ends.source, signal);
+    assert.ok(domain);
+    await ends.source.setMetadata(domain, MARK, markElement(MARKED), signal);
+    definition = await hosts.virsh('a', 'dumpxml', guest, '--inactive');
+    const to = hosts.options('a').hosts['b']?.uri ?? '';
+    await hosts.virsh('a', 'migrate', '--live', '--p2p', '--persistent', guest, to);
+    assert.equal(await hosts.state('b', guest), 'running');
+  });
+  after(async () => {
+    ends?.close();
+    await session?.close();
+    await hosts?.destroy(guest);
+    await hosts?.close();
+  });
+
+  async function define(xml: string): Promise<void> {
+    const file = path.join(hosts.dir, 'moved.xml');
+    writeFileSync(file, xml);
+    await hosts.virsh('a', 'define', file);
+  }
+
+  async function mark(): Promise<void> {
+    const there = await ends.destination('b', signal);
+    const domain = await ends.running(there, signal);
+    assert.ok(domain);
+    await there.setMetadata(domain, MARK, markElement(MARKED), signal);
+  }
+
+  const finished = (): Promise<void> => session.finish({ ...ORDER, guest }, signal);
+
+  test('keeps it where a person wrote more into it than has moved, and loses it where it says the same', async () => {
+    await define(definition.replace('</domain>', '<title>the one to keep</title></domain>'));
+    await assert.rejects(finished(), /left to you, since it is of another machine/);
+    assert.equal(await hosts.state('a', guest), 'shut off');
+    await define(definition);
+    // Without the mark nothing of it is this migration's.
+    await finished();
+    assert.equal(await hosts.state('a', guest), 'shut off');
+    await mark();
+    await finished();
+    assert.equal(await hosts.state('a', guest), 'absent');
+    assert.equal(await hosts.state('b', guest), 'running');
+    assert.match(await hosts.virsh('b', 'dominfo', guest), /Persistent:\s+yes/);
   });
 });

@@ -1,11 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { CopiedDisk, ManagedOrder } from '../../migration/managed/task-sight.ts';
 import { godwitError } from '../../errors.ts';
+import type { GodwitError } from '../../errors.ts';
 import type { Domain, LibvirtClient } from './client.ts';
 import { readDomain } from './domain-xml.ts';
 import type { DomainFacts } from './domain-xml.ts';
 import type { LibvirtEnds } from './ends.ts';
 import { isMigrating } from './job.ts';
+import type { Mark } from './mark.ts';
 import { hasRun, isLeftPaused, presence, whereabouts } from './whereabouts.ts';
 
 /**
@@ -14,30 +16,42 @@ import { hasRun, isLeftPaused, presence, whereabouts } from './whereabouts.ts';
  * would have the guest twice.
  */
 
-/** At the source, once the guest runs at the destination as that of this migration. Repeatable. */
+/**
+ * At the source, once the guest runs at the destination as that of this migration: ends what is left there, and says why a
+ * definition stays. The mark only ever keeps one from being removed. Repeatable.
+ */
 export async function endAtSource(
   ends: LibvirtEnds,
-  order: Pick<ManagedOrder, 'id' | 'to' | 'copies'>,
+  order: Pick<ManagedOrder, 'id' | 'to' | 'guest' | 'copies'>,
   signal: AbortSignal,
-): Promise<void> {
-  const { id, to } = order;
+): Promise<GodwitError | undefined> {
+  const { id, to, guest } = order;
   const { source } = ends;
   const left = await ends.domain(source, signal);
-  if (left === undefined) return;
+  if (left === undefined) return undefined;
   const there = await ends.destination(to, signal);
   const arrived = await ends.marked(there, id, signal);
-  if (arrived === undefined) return;
+  if (arrived === undefined) return undefined;
   const sights = [await ends.sight(source, signal), await ends.sight(there, signal)] as const;
-  if (presence(sights[1]) !== 'has') return;
+  if (presence(sights[1]) !== 'has') return undefined;
   if (left.id !== -1) {
-    if (!isLeftPaused(...sights, await ends.isMoving(signal))) return;
-    if (!(await isOursAndPrivate(ends, order, signal))) return;
+    if (!isLeftPaused(...sights, await ends.isMoving(signal))) return undefined;
+    if (!(await isOursAndPrivate(ends, order, signal))) return undefined;
     await source.destroy(left, signal);
   }
+  const definition = await ends.domain(source, signal);
+  if (definition?.id !== -1) return undefined;
   // A guest that has no definition where it arrived would be nowhere once it is shut down.
-  if (arrived.mark.persistent !== 'yes' || !(await there.isPersistent(arrived.domain, signal)))
-    return;
+  const why =
+    whyNotOurs(arrived.mark) ??
+    (await whyNotTheSame(
+      { client: there, domain: arrived.domain, where: 'at its destination' },
+      await source.definition(definition, signal),
+      signal,
+    ));
+  if (why !== undefined) return leftToYou(ends.host.name, guest, why);
   await undefineAtRest(ends, source, signal);
+  return undefined;
 }
 
 /** Whether the source's paused copy is of this migration, and can be ended without harm to the guest that has arrived. */
@@ -72,7 +86,8 @@ export function isPrivate(
 
 /**
  * At the destination, where the guest stayed at its source and there was no definition of it before. The mark alone proves
- * little: it may be as old as the migration, and whoever may change the domain may have written it. Repeatable.
+ * little: it may be as old as the migration, and whoever may change the domain may have written it, also who may not remove
+ * one. Repeatable.
  */
 export async function endAtDestination(
   ends: LibvirtEnds,
@@ -80,7 +95,7 @@ export async function endAtDestination(
   signal: AbortSignal,
 ): Promise<void> {
   const stayed = await ends.marked(ends.source, id, signal);
-  if (stayed?.mark.persistent !== 'yes' || stayed.mark.defined === 'yes') return;
+  if (stayed === undefined || stayed.mark.defined === 'yes') return;
   let there: LibvirtClient;
   try {
     there = await ends.destination(to, signal);
@@ -101,27 +116,43 @@ export async function endAtDestination(
   }
   const why = hasRun(sights[1])
     ? 'a guest of it has run there'
-    : await whyNotTheSame(ends.source, stayed.domain, await there.definition(left, signal), signal);
-  if (why === undefined) return undefineAtRest(ends, there, signal);
-  const reason = `a definition of ${guest} there is left to you, since ${why}`;
-  throw godwitError('GODWIT_HYPERVISOR', {
-    hypervisor: 'libvirt',
-    host: to,
-    command: 'undefine',
-    reason,
-  });
+    : (whyNotOurs(stayed.mark) ??
+      (await whyNotTheSame(
+        { client: ends.source, domain: stayed.domain, where: 'at its source' },
+        await there.definition(left, signal),
+        signal,
+      )));
+  if (why !== undefined) throw leftToYou(to, guest, why);
+  await undefineAtRest(ends, there, signal);
 }
 
-/** Why a definition says more than the guest's own at its source; undefined where nothing is lost with it. */
+/** Not retryable: only a person decides. */
+function leftToYou(host: string, guest: string, why: string): GodwitError {
+  const reason = `a definition of ${guest} there is left to you, since ${why}`;
+  const facts = { hypervisor: 'libvirt', host, command: 'undefine', reason };
+  return godwitError('GODWIT_HYPERVISOR', facts);
+}
+
+/** libvirt makes and leaves none of a guest that had none: whoever made it did so meanwhile. */
+function whyNotOurs({ persistent }: Mark): string | undefined {
+  return persistent === 'yes' ? undefined : 'its mark says that the guest had none';
+}
+
+interface RunsAs {
+  readonly client: LibvirtClient;
+  readonly domain: Domain;
+  readonly where: string;
+}
+
+/** Why a definition says more than the one that the guest has where it runs; undefined where nothing is lost with it. */
 async function whyNotTheSame(
-  source: LibvirtClient,
-  domain: Domain,
+  { client, domain, where }: RunsAs,
   other: string,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  if (!(await source.isPersistent(domain, signal))) return 'the guest has none at its source';
-  const own = await source.definition(domain, signal);
-  return isSameMachine(own, other) ? undefined : 'it is of another machine than at its source';
+  if (!(await client.isPersistent(domain, signal))) return `the guest has none ${where}`;
+  const own = await client.definition(domain, signal);
+  return isSameMachine(own, other) ? undefined : `it is of another machine than ${where}`;
 }
 
 /** By what makes the guest, and not by every word: each version of libvirt writes its own. */

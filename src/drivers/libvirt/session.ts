@@ -253,8 +253,12 @@ export class LibvirtSession implements ManagedSession {
       const { source } = this.#ends;
       const there = await this.#ends.destination(to, signal);
       const arrived = await this.#ends.marked(there, id, signal);
-      if (arrived?.mark.autostart === 'yes') await there.setAutostart(arrived.domain, signal);
-      await this.#ends.reported('undefine', () => endAtSource(this.#ends, order, signal));
+      // libvirt refuses it to a guest without a definition, whatever the mark says.
+      if (arrived?.mark.autostart === 'yes' && (await there.isPersistent(arrived.domain, signal)))
+        await there.setAutostart(arrived.domain, signal);
+      const left = await this.#ends.reported('undefine', () =>
+        endAtSource(this.#ends, order, signal),
+      );
       for (const client of [source, there]) {
         const marked = await this.#ends.marked(client, id, signal);
         if (marked === undefined) continue;
@@ -262,6 +266,7 @@ export class LibvirtSession implements ManagedSession {
       }
       if (copies.length > 0 && keepSource !== true)
         await removeOriginals(this.#ends, order, signal);
+      if (left !== undefined) throw left;
     });
   }
 

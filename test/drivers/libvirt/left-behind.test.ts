@@ -4,6 +4,7 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { LibvirtEnds } from '../../../src/drivers/libvirt/ends.ts';
+import type { LibvirtHost } from '../../../src/drivers/libvirt/ends.ts';
 import {
   endAtDestination,
   endAtSource,
@@ -13,6 +14,7 @@ import { markElement } from '../../../src/drivers/libvirt/mark.ts';
 import type { Mark } from '../../../src/drivers/libvirt/mark.ts';
 import type { ManagedOrder } from '../../../src/migration/managed/task-sight.ts';
 import { libvirtOptions } from '../../../src/drivers/libvirt/options.ts';
+import { LibvirtSession } from '../../../src/drivers/libvirt/session.ts';
 import { XdrWriter } from '../../../src/xdr.ts';
 import { fakeDaemon } from './support/fake-daemon.ts';
 import type { Answers } from './support/fake-daemon.ts';
@@ -20,7 +22,7 @@ import { ORDER } from './support/order.ts';
 
 const signal = AbortSignal.timeout(60_000);
 const UUID = '7b0d2f70-6a52-4f5e-9a3e-2c1f5b8e1001';
-const [NO_DOMAIN, NO_METADATA] = [42, 80];
+const [NO_DOMAIN, NO_METADATA, INVALID] = [42, 80, 55];
 /** VIR_DOMAIN_UNDEFINE_KEEP_NVRAM is 1 << 3 and _KEEP_TPM 1 << 6 in libvirt-domain.h. */
 const [KEEP_NVRAM, KEEP_BOTH] = [8, 72];
 
@@ -95,21 +97,29 @@ function answers(daemon: Daemon): Answers {
       isThere = false;
       return new XdrWriter();
     },
+    29: () => {
+      did.push('autostart');
+      return isTransient ? INVALID : new XdrWriter();
+    },
+    264: () => {
+      did.push('unmark');
+      return new XdrWriter();
+    },
     265: () => (mark === undefined ? NO_METADATA : new XdrWriter().string(markElement(written))),
     298: () => new XdrWriter().int32(0).uint32(0),
   };
 }
 
-async function ends(t: TestContext, source: Daemon, there?: Daemon): Promise<LibvirtEnds> {
+async function host(t: TestContext, source: Daemon, there?: Daemon): Promise<LibvirtHost> {
   const uri = async (each: Daemon): Promise<string> =>
     `qemu+unix:///system?socket=${await fakeDaemon(t, answers(each))}`;
   const other = there === undefined ? 'qemu+unix:///system?socket=/none' : await uri(there);
   const options = libvirtOptions.parse({ hosts: { b: { uri: other } } });
-  const found = await LibvirtEnds.open(
-    { name: 'a', options, uri: await uri(source), outcomes: new Map(), hear: new Set() },
-    UUID,
-    signal,
-  );
+  return { name: 'a', options, uri: await uri(source), outcomes: new Map(), hear: new Set() };
+}
+
+async function ends(t: TestContext, source: Daemon, there?: Daemon): Promise<LibvirtEnds> {
+  const found = await LibvirtEnds.open(await host(t, source, there), UUID, signal);
   t.after(() => found.close());
   return found;
 }
@@ -123,9 +133,16 @@ describe('what a daemon that died leaves behind', () => {
   ): Promise<string[]> => {
     const did: string[] = [];
     const both = await ends(t, { ...source, did }, { ...there, did: [] });
-    await endAtSource(both, order, signal);
-    await endAtSource(both, order, signal);
+    for (let again = 0; again < 2; again += 1) {
+      const left = await endAtSource(both, order, signal);
+      if (again === 1 && left !== undefined) did.push(left.message);
+    }
     return did;
+  };
+  const isLeft = (did: readonly string[], why: RegExp): void => {
+    assert.equal(did.length, 1, did.join());
+    assert.match(did[0] ?? '', /^libvirt on a refused `undefine`: .* is left to you, since /);
+    assert.match(did[0] ?? '', why);
   };
 
   test('at the source of a guest that has arrived: its paused copy and its definition, once', async (t) => {
@@ -135,7 +152,8 @@ describe('what a daemon that died leaves behind', () => {
       'undefine',
     ]);
     assert.deepEqual(await atSource(t, { state: OFF }, arrived), ['undefine']);
-    assert.deepEqual(await atSource(t, { state: OFF, devices: TPM }, arrived), ['undefine']);
+    const withTpm = { ...arrived, devices: TPM };
+    assert.deepEqual(await atSource(t, { state: OFF, devices: TPM }, withTpm), ['undefine']);
     assert.deepEqual(await atSource(t, {}, arrived), []);
   });
 
@@ -151,9 +169,16 @@ describe('what a daemon that died leaves behind', () => {
       await atSource(t, { state: PAUSED, mark: {} }, { state: PAUSED, mark: {} }),
       [],
     );
-    // It had no definition that lasts: whoever made one did so meanwhile.
-    const transient = { state: ARRIVED, mark: { persistent: 'no' } } as const;
-    assert.deepEqual(await atSource(t, { state: OFF }, transient), []);
+  });
+
+  test('no definition at the source that the mark does not speak of, or that is of another machine than arrived: it is named', async (t) => {
+    const none = { state: ARRIVED, mark: { persistent: 'no' } } as const;
+    isLeft(await atSource(t, { state: OFF }, none), /its mark says that the guest had none$/);
+    const arrived = { state: ARRIVED, mark: {} };
+    const other = { state: OFF, devices: DISK };
+    isLeft(await atSource(t, other, arrived), /of another machine than at its destination$/);
+    const transient = { ...arrived, isTransient: true };
+    isLeft(await atSource(t, { state: OFF }, transient), /has none at its destination$/);
   });
 
   test('no copy that has a file with the running guest: libvirt would take it from it', async (t) => {
@@ -162,15 +187,33 @@ describe('what a daemon that died leaves behind', () => {
       { name: 'vda', file: '/d/web1.qcow2', format: 'qcow2', sizeBytes: 4096, place: 'd' },
     ];
     const ended = (devices: string, order: ManagedOrder): Promise<string[]> =>
-      atSource(t, { state: PAUSED, mark: {}, devices }, arrived, order);
+      atSource(t, { state: PAUSED, mark: {}, devices }, { ...arrived, devices }, order);
     assert.deepEqual(await ended(DISK, ORDER), []);
     assert.deepEqual(await ended(DISK, { ...ORDER, copies }), ['destroy', 'undefine']);
     assert.deepEqual(await ended(DISK + TPM, { ...ORDER, copies }), []);
   });
 
-  test('no definition of a guest that has none where it arrived', async (t) => {
-    const transient = { state: ARRIVED, mark: {}, isTransient: true };
-    assert.deepEqual(await atSource(t, { state: OFF }, transient), []);
+  test('the rest is done at the end also where a definition stays, which the migration then names', async (t) => {
+    const did: string[] = [];
+    const source = { state: OFF, devices: DISK, did };
+    const at = await host(t, source, { state: ARRIVED, mark: {}, did });
+    const session = await LibvirtSession.open(at, UUID, signal);
+    t.after(() => session.close());
+    await assert.rejects(session.finish(ORDER, signal), {
+      retryable: false,
+      message: /left to you/,
+    });
+    assert.deepEqual(did, ['unmark']);
+  });
+
+  test('a mark that claims more than the guest has keeps no migration from its end', async (t) => {
+    const did: string[] = [];
+    const mark = { autostart: 'yes' } as const;
+    const arrived = { state: ARRIVED, mark, isTransient: true, did };
+    const session = await LibvirtSession.open(await host(t, { did: [] }, arrived), UUID, signal);
+    t.after(() => session.close());
+    await session.finish(ORDER, signal);
+    assert.deepEqual(did, ['unmark']);
   });
 
   const atDestination = async (
@@ -189,7 +232,6 @@ describe('what a daemon that died leaves behind', () => {
   test('at the destination of a guest that stayed: a definition that was not there before', async (t) => {
     assert.deepEqual(await atDestination(t, {}, FAILED), ['undefine']);
     assert.deepEqual(await atDestination(t, { defined: 'yes' }, FAILED), []);
-    assert.deepEqual(await atDestination(t, { persistent: 'no' }, FAILED), []);
     assert.deepEqual(await atDestination(t, { id: 'm-00000002' }, FAILED), []);
     assert.deepEqual(await atDestination(t, undefined, FAILED), []);
     for (const state of [RUNS, PAUSED]) assert.deepEqual(await atDestination(t, {}, state), []);
@@ -203,7 +245,7 @@ describe('what a daemon that died leaves behind', () => {
     expected: object,
   ): Promise<void> => {
     const did: string[] = [];
-    const both = await ends(t, { ...source, mark: {}, did }, { ...there, did });
+    const both = await ends(t, { mark: {}, ...source, did }, { ...there, did });
     await assert.rejects(endAtDestination(both, ORDER, signal), expected);
     assert.deepEqual(did, []);
   };
@@ -221,6 +263,8 @@ describe('what a daemon that died leaves behind', () => {
     await left(t, { state: RUNS }, other, named(/of another machine/));
     const transient = { state: RUNS, isTransient: true };
     await left(t, transient, { state: FAILED }, named(/has none at its source/));
+    const none = { state: RUNS, mark: { persistent: 'no' } } as const;
+    await left(t, none, { state: FAILED }, named(/its mark says that the guest had none/));
   });
 
   test('a destination that does not answer is named, and not waited for', async (t) => {
