@@ -77,7 +77,9 @@ describe('guests of a vCenter', () => {
     const found = await host.reportOf(id);
     await assertTrue(found);
     assert.equal(found.downtimeMs, undefined);
-    assert.match((await host.godwit('guests')).out, new RegExp(`${guest} .*${THERE}`));
+    const after = await host.godwit('guests');
+    assert.equal(after.exit, 0, after.err);
+    assert.match(after.out, new RegExp(`${guest} .*${THERE}`));
   });
 
   test('are moved to another datastore, with their host or on it, and refused one that there is not', async () => {

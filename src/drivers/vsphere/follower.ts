@@ -1,3 +1,4 @@
+import { systemClock } from '../../clock.ts';
 import { toGodwitError } from '../../errors.ts';
 import { isFault, VsphereClient } from './client.ts';
 import {
@@ -16,7 +17,8 @@ const MOST_PARTS = 100_000;
 /** So long the vCenter waits for a change before it answers that there is none, s; and so much later it counts as silent. */
 const WAIT_S = 10;
 const WAIT_GRACE_MS = 5000;
-
+/** A wait that has not ended by then is to end once more, ms. */
+const CANCEL_AGAIN_MS = 100;
 /** A collector that cannot be ended within that ends with its session, ms. */
 const CLOSE_MS = 2000;
 
@@ -128,8 +130,23 @@ export class Follower {
     const [waiting, following] = [this.#waiting, this.#following];
     if (waiting === undefined || following === undefined) return;
     const { client, collector } = following;
-    await client.call('CancelWaitForUpdates', collector, [], signal);
-    await waiting.catch(() => undefined);
+    let goesOn = true;
+    const over = waiting
+      .catch(() => undefined)
+      .then(() => {
+        goesOn = false;
+      });
+    // The wait has a connection of its own, and a vCenter that hears of its end first ends nothing: it is asked again.
+    while (goesOn && this.#following === following) {
+      try {
+        await client.call('CancelWaitForUpdates', collector, [], signal);
+      } catch (thrown) {
+        // The wait has failed, and has closed what it waited on.
+        if (this.#following === following) throw thrown;
+      }
+      await Promise.race([over, systemClock.sleep(CANCEL_AGAIN_MS, signal)]);
+    }
+    await over;
   }
 
   async #begin(signal: AbortSignal): Promise<Following> {

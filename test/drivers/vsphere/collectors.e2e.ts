@@ -65,6 +65,27 @@ test('a cancel stands behind no wait for a change, with one connection too', asy
   }
 });
 
+test('a look stands behind no wait of which the vCenter hears after it was to end', async () => {
+  const driver = new VsphereDriver(vcenter.options);
+  const over = new AbortController();
+  try {
+    await handleOf(driver);
+    await vcenter.calls();
+    await vcenter.fault('slow', { method: 'WaitForUpdatesEx', ms: 1000, times: 1 });
+    const waiting = driver.changed(over.signal);
+    waiting.catch(() => undefined);
+    await untilSo(async () => (await vcenter.calls()).includes('WaitForUpdatesEx'));
+    // The vCenter would answer that wait 11 s after it was asked.
+    await driver.discover(
+      { host: 'm', busy: new Set<string>(), configured: [] },
+      AbortSignal.timeout(8000),
+    );
+  } finally {
+    over.abort();
+    await driver.close();
+  }
+});
+
 test('each collector that was made at the vCenter is ended there', async () => {
   await vcenter.calls();
   const driver = new VsphereDriver(vcenter.options);
