@@ -54,7 +54,6 @@ test('a peer names images as CRIU and runc do, and no file that Godwit has besid
   for (const name of [
     'pager.journal',
     'pager.journal.new',
-    'pager.reading',
     'pagers',
     'pager.log',
     'came-1.map',

@@ -47,6 +47,11 @@ export class JournalFile {
     return readFileSync(this.#file, 'utf8');
   }
 
+  /** Of the lines that are whole. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** Whether what a message says could be written down. */
   hasRoom(): boolean {
     if (this.#roomBytes - this.#bytes >= LEAST_ROOM_BYTES) return true;
@@ -105,7 +110,7 @@ function letGoOf(file: string, fd: number | undefined): void {
 const lineOf = (entry: Entry): string => `${JSON.stringify(entry)}\n`;
 
 /** What was read has to be written down before this process does anything else: it waits for the disk, and all with it. */
-export function onceThereIsRoom<T>(write: () => T): T {
+function onceThereIsRoom<T>(write: () => T): T {
   for (;;) {
     try {
       return write();

@@ -94,12 +94,12 @@ export class Keepers {
 
 export const livingOf = (keepers: Known['keepers']): Known['keepers'] => keepers.filter(isAlive);
 
-/** Takes all that keepers hold from one of them: the one that began last, where it has all. Undefined, or why none could. */
-export function takeFromOne(keepers: Known['keepers'], fds: readonly number[]): unknown {
+/** Has `take` take all that keepers hold from one of them: the one that began last, where it has all. Undefined, or why none could. */
+export function takeFromOne(keepers: Known['keepers'], take: (pid: number) => void): unknown {
   let why: unknown = new Error('no keeper is left');
   for (const { pid } of keepers.toReversed()) {
     try {
-      for (const fd of fds) kernel.takeFrom(pid, fd);
+      take(pid);
       return undefined;
     } catch (error) {
       // Where this host has no room for them, the keeper holds them on.

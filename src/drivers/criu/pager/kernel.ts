@@ -1,5 +1,6 @@
+import { ftruncateSync, readlinkSync } from 'node:fs';
 import { PAGE } from '../memory.ts';
-import { done, errno, KernelError, libc } from './libc.ts';
+import { done, errno, KernelError, libc, viewOf } from './libc.ts';
 
 /** What a pager asks of the kernel: userfaultfds, and descriptors of other processes. */
 
@@ -12,8 +13,10 @@ const F_DUPFD_CLOEXEC = 1030;
 const O_CLOEXEC = 0o2000000;
 const O_NONBLOCK = 0o4000;
 const PROT_READ = 1;
+const PROT_WRITE = 2;
 const MAP_SHARED = 1;
 const FALLOC_FL_KEEP_SIZE = 1;
+const MFD_CLOEXEC = 1;
 
 const UFFDIO_API = 0xc018aa3f;
 const UFFDIO_WAKE = 0x8010aa02;
@@ -67,13 +70,15 @@ export type Message =
   | { readonly type: 'move'; readonly from: number; readonly to: number; readonly bytes: number }
   | { readonly type: 'drop'; readonly from: number; readonly to: number };
 
-/** The next message of a userfaultfd that does not block; undefined where there is none. */
-export function readMessage(fd: number): Message | undefined {
-  const message = Buffer.alloc(MESSAGE_BYTES);
-  if (libc().read(fd, message, MESSAGE_BYTES) < 0) {
-    if (errno() === ERRNO.EAGAIN) return undefined;
-    throw new KernelError('read', errno());
-  }
+/** Puts the next message of a userfaultfd that does not block there; false where there is none. */
+export function readMessage(fd: number, at: bigint): boolean {
+  if (libc().read(fd, at, MESSAGE_BYTES) >= 0) return true;
+  if (errno() === ERRNO.EAGAIN) return false;
+  throw new KernelError('read', errno());
+}
+
+/** What the kernel has put there. */
+export function messageIn(message: Buffer): Message {
   const at = (offset: number): number => Number(message.readBigUInt64LE(offset));
   switch (message[0]) {
     case 0x12:
@@ -161,15 +166,19 @@ export function hasEnded(fd: number): boolean {
   return libc().ioctl(fd, UFFDIO_CONTINUE, range) < 0 && errno() === ERRNO.ESRCH;
 }
 
-/** Another process's descriptor, under the same number here. */
-export function takeFrom(pid: number, fd: number): void {
+/** Another process's descriptor, under the same number here or the one given. */
+export function takeFrom(pid: number, fd: number, place = fd): void {
   const from = pidfd(pid);
   try {
     const taken = done('pidfd_getfd', libc().syscall(PIDFD_GETFD, from, fd, 0, 0, 0));
-    if (taken !== fd) putAt(taken, fd);
+    if (taken !== place) putAt(taken, place);
   } finally {
     libc().close(from);
   }
+}
+
+export function isUserfaultfd(fd: number): boolean {
+  return readlinkSync(`/proc/self/fd/${fd}`) === 'anon_inode:[userfaultfd]';
 }
 
 export function pidfd(pid: number): number {
@@ -218,7 +227,25 @@ function polled(fds: readonly number[]): Buffer {
 
 /** A file in the memory of this process, to be given away page by page; where it begins. */
 export function mapFile(fd: number, bytes: number): bigint {
-  const at = BigInt(libc().mmap(0, bytes, PROT_READ, MAP_SHARED, fd, 0));
+  return mapped(fd, bytes, PROT_READ);
+}
+
+/** A page of memory that has a descriptor. */
+export function makeMemory(name: string): number {
+  const fd = done('memfd_create', libc().memfd_create(name, MFD_CLOEXEC));
+  ftruncateSync(fd, PAGE);
+  return fd;
+}
+
+/** Such a page in the memory of this process. It is locked there: the kernel can always write to it. */
+export function mapShared(fd: number): { readonly at: bigint; readonly bytes: Buffer } {
+  const at = mapped(fd, PAGE, PROT_READ | PROT_WRITE);
+  done('mlock', libc().mlock(at, PAGE));
+  return { at, bytes: viewOf(at, PAGE) };
+}
+
+function mapped(fd: number, bytes: number, protection: number): bigint {
+  const at = BigInt(libc().mmap(0, bytes, protection, MAP_SHARED, fd, 0));
   if (at >= 0xffff_ffff_ffff_f000n) throw new KernelError('mmap', errno());
   return at;
 }

@@ -11,6 +11,7 @@ interface Koffi {
   load(file: null): { func(signature: string): AsyncCall };
   errno(): number;
   address(value: unknown): bigint;
+  view(at: bigint, bytes: number): ArrayBuffer;
 }
 
 const SIGNATURES = {
@@ -20,7 +21,7 @@ const SIGNATURES = {
   dup3: 'int dup3(int, int, int)',
   fcntl: 'int fcntl(int, int, long)',
   poll: 'int poll(void *, unsigned long, int)',
-  read: 'long read(int, void *, unsigned long)',
+  read: 'long read(int, unsigned long, unsigned long)',
   recv: 'long recv(int, void *, unsigned long, int)',
   recvmsg: 'long recvmsg(int, void *, int)',
   socket: 'int socket(int, int, int)',
@@ -29,6 +30,8 @@ const SIGNATURES = {
   accept: 'int accept4(int, long, long, int)',
   mmap: 'unsigned long mmap(long, unsigned long, int, int, int, long)',
   waitpid: 'int waitpid(int, void *, int)',
+  memfd_create: 'int memfd_create(const char *, unsigned int)',
+  mlock: 'int mlock(unsigned long, unsigned long)',
   munmap: 'int munmap(unsigned long, unsigned long)',
   dlsym: 'unsigned long dlsym(long, const char *)',
   clone: 'int clone(unsigned long, unsigned long, int, long)',
@@ -73,3 +76,7 @@ export const errno = (): number => library().koffi.errno();
 
 /** Where a buffer lies in the memory of this process. */
 export const addressOf = (buffer: Buffer): bigint => BigInt(library().koffi.address(buffer));
+
+/** Memory of this process as a buffer. */
+export const viewOf = (at: bigint, bytes: number): Buffer =>
+  Buffer.from(library().koffi.view(at, bytes));

@@ -17,7 +17,6 @@ export const controlOf = (pid: number): string => `control-${pid}`;
 /** CRIU's own name for it. */
 export const LAZY_SOCKET = 'lazy-pages.socket';
 export const JOURNAL = 'pager.journal';
-export const READING = 'pager.reading';
 export const PAGERS = 'pagers';
 /** It ended since nobody can go on with its container. */
 export const LOST_STATUS = 3;
@@ -63,7 +62,7 @@ export async function servePages({ again }: PagerSetup): Promise<void> {
     },
     all: () => tell('all'),
   };
-  const files = { journal: JOURNAL, reading: READING, pagers: PAGERS, socket: LAZY_SOCKET };
+  const files = { journal: JOURNAL, pagers: PAGERS, socket: LAZY_SOCKET };
   const server = net.createServer();
   try {
     const pager = await Pager.open(new Pages('.'), files, listener);

@@ -6,10 +6,10 @@ import { replay } from './journal.ts';
 import type { Known } from './journal.ts';
 import { Keepers, kill, livingOf, takeFromOne } from './keepers.ts';
 import * as kernel from './kernel.ts';
-import type { Message } from './kernel.ts';
 import { becomeTheOne } from './one-pager.ts';
 import type { Pages } from './pages.ts';
 import { LEAST_FD, Reading } from './reading.ts';
+import type { Change } from './reading.ts';
 
 /** CRIU's word that all is in place. */
 const RESTORED = 0x5253_5446;
@@ -23,8 +23,6 @@ const ROOM_MS = 100;
 export interface PagerFiles {
   /** What is written down before it is acted on. */
   readonly journal: string;
-  /** `1` while a message is read that is not written down yet. */
-  readonly reading: string;
   /** The pagers of the container, each before it does anything else. */
   readonly pagers: string;
   /** CRIU looks for it in its working directory, which is this process's. */
@@ -75,7 +73,7 @@ export class Pager {
     this.#files = files;
     this.#listener = listener;
     this.#journal = new JournalFile(files.journal);
-    this.#reading = new Reading(files.reading, this.#journal);
+    this.#reading = new Reading(this.#journal);
     const mayGive = (): boolean => this.#isLooked;
     const spaces = (): Map<number, AddressSpace> => this.#spaces;
     this.#giving = new Giving(pages, {
@@ -115,12 +113,14 @@ export class Pager {
       return this.#end();
     }
     if (!known.restored) throw new LostContainer('its pager ended before it was restored');
-    if (this.#reading.wasCutOff)
-      throw new LostContainer('its pager ended while it read what the processes did');
-    const cause = takeFromOne(before, [...known.spaces.keys()]);
+    const cause = takeFromOne(before, (pid) => {
+      for (const fd of known.spaces.keys()) kernel.takeFrom(pid, fd);
+      this.#reading.takeFrom(pid);
+    });
     if (cause !== undefined) throw new LostContainer('nobody held all of its memory', { cause });
     [this.#isRestored, this.#isLooked] = [true, true];
     this.#spaces = known.spaces;
+    this.#reading.finish((fd, change) => this.#note(fd, change));
     this.#keepers.begin(before);
     this.#listener.restored();
     // What the one before had read and not answered is asked anew.
@@ -197,26 +197,25 @@ export class Pager {
   #read(fd: number): void {
     const faults: number[] = [];
     for (let count = 0; count < MESSAGES; count += 1) {
-      const message = this.#reading.next(fd, (each) => this.#note(fd, each));
+      const message = this.#reading.next(fd, (of, change) => this.#note(of, change));
       if (message === undefined) break;
       if (message.type === 'fault') faults.push(message.address);
     }
     for (const address of faults) this.#giving.fault(fd, address);
   }
 
-  #note(fd: number, message: Exclude<Message, { readonly type: 'fault' }>): void {
+  #note(fd: number, change: Change): void {
     const space = this.#spaces.get(fd);
     if (space === undefined) return;
-    if (message.type === 'fork') {
-      const child = this.#reading.place(message.fd);
-      this.#journal.write({ forkOf: fd, fd: child });
-      this.#spaces.set(child, space.copy());
-    } else if (message.type === 'move') {
-      this.#journal.write({ fd, move: [message.from, message.to, message.bytes] });
-      space.move(message.from, message.to, message.bytes);
+    if (change.type === 'fork') {
+      this.#journal.write({ forkOf: fd, fd: change.fd });
+      this.#spaces.set(change.fd, space.copy());
+    } else if (change.type === 'move') {
+      this.#journal.write({ fd, move: [change.from, change.to, change.bytes] });
+      space.move(change.from, change.to, change.bytes);
     } else {
-      this.#journal.write({ fd, drop: [message.from, message.to] });
-      space.drop(message.from, message.to);
+      this.#journal.write({ fd, drop: [change.from, change.to] });
+      space.drop(change.from, change.to);
     }
   }
 

@@ -1,52 +1,71 @@
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
-import { onceThereIsRoom } from './journal-file.ts';
 import type { JournalFile } from './journal-file.ts';
 import * as kernel from './kernel.ts';
 import type { Message } from './kernel.ts';
 import { KernelError } from './libc.ts';
+import { BUFFER_FD, MessageBuffer } from './message-buffer.ts';
+import type { Unwritten } from './message-buffer.ts';
 
 /** Userfaultfds have numbers from here on, the same in each pager of a container. */
-export const LEAST_FD = 1000;
+export const LEAST_FD = BUFFER_FD + 1;
+
+/** What a process did to its memory; of a fork, the descriptor of the child under its number for good. */
+export type Change = Exclude<Message, { readonly type: 'fault' }>;
+type Note = (fd: number, change: Change) => void;
 
 /**
  * Reads what the processes do to their memory, so that what was read is written down: none is read without room for what it
- * says and for the descriptor that it may bring, and a mark stands in a file while one is not written down yet.
+ * says and for the descriptor that it may bring, and the next pager writes down what this one had no time for.
  */
 export class Reading {
-  readonly #file: string;
-  readonly #mark: number;
   readonly #journal: JournalFile;
+  #buffer: MessageBuffer | undefined;
+  /** Of the pager before. */
+  #left: Unwritten | undefined;
   /** Its place is the next child's. */
   #spare: number | undefined;
   /** There was none for the moment in which a fork is read. */
   #wasFull = false;
 
-  constructor(file: string, journal: JournalFile) {
-    this.#file = file;
+  constructor(journal: JournalFile) {
     this.#journal = journal;
-    closeSync(openSync(file, 'a', 0o600));
-    this.#mark = openSync(file, 'r+');
   }
 
   /** Takes up the room that it needs. Throws where the host has less. */
   begin(): void {
-    writeSync(this.#mark, '0', 0);
+    this.#buffer = MessageBuffer.make();
     const why = this.whyNot();
     if (why !== undefined) throw new Error(why);
   }
 
-  /** One was read by a process that has ended before it wrote it down. */
-  get wasCutOff(): boolean {
-    return readFileSync(this.#file, 'latin1') === '1';
+  /** In the place of a pager that has ended, from one of its keepers. */
+  takeFrom(pid: number): void {
+    this.#buffer = MessageBuffer.takeFrom(pid);
+    const left = this.#buffer.unwritten(this.#journal.bytes);
+    if (left?.message.type === 'fork') {
+      kernel.takeFrom(pid, left.place);
+      // What stood there until then is no userfaultfd.
+      if (!kernel.isUserfaultfd(left.place)) kernel.takeFrom(pid, left.message.fd, left.place);
+    }
+    this.#left = left;
+  }
+
+  /** Has `note` write down what the pager before had read last, where it has not. */
+  finish(note: Note): void {
+    if (this.#left === undefined) return;
+    const { fd, message, place } = this.#left;
+    if (message.type === 'fork') note(fd, { ...message, fd: place });
+    else if (message.type !== 'fault') note(fd, message);
+    this.#buffer?.written();
+    this.#left = undefined;
   }
 
   /** Why none may be read now; the processes wait meanwhile. */
   whyNot(): string | undefined {
     if (!this.#journal.hasRoom()) return 'the disk has no room for its journal';
     try {
-      this.#spare ??= kernel.copyOf(this.#mark, LEAST_FD);
+      this.#spare ??= kernel.copyOf(BUFFER_FD, LEAST_FD);
       if (!this.#wasFull) return undefined;
-      kernel.close(kernel.copyOf(this.#mark, 0));
+      kernel.close(kernel.copyOf(BUFFER_FD, 0));
       // What the kernel lacked may be something else: it is asked a moment later.
       this.#wasFull = false;
     } catch (error) {
@@ -56,31 +75,24 @@ export class Reading {
   }
 
   /** Reads one, and has `note` write down what it changes. Undefined where there is none, or none may be read. */
-  next(
-    fd: number,
-    note: (message: Exclude<Message, { readonly type: 'fault' }>) => void,
-  ): Message | undefined {
-    if (this.whyNot() !== undefined) return undefined;
-    this.#isReading('1');
+  next(fd: number, note: Note): Message | undefined {
+    if (this.whyNot() !== undefined || this.#buffer === undefined) return undefined;
     let message: Message | undefined;
     try {
-      message = kernel.readMessage(fd);
+      message = this.#buffer.read(fd, this.#spare ?? 0, this.#journal.bytes);
     } catch (error) {
       if (!isNoRoom(error)) throw error;
       // The kernel keeps a fork for which there is no descriptor, and its process waits.
       this.#wasFull = true;
     }
-    if (message !== undefined && message.type !== 'fault') note(message);
-    this.#isReading('0');
+    if (message === undefined || message.type === 'fault') return message;
+    note(fd, message.type === 'fork' ? { ...message, fd: this.#place(message.fd) } : message);
+    this.#buffer.written();
     return message;
   }
 
-  #isReading(is: '0' | '1'): void {
-    onceThereIsRoom(() => writeSync(this.#mark, is, 0));
-  }
-
   /** The number of a child's descriptor from now on. */
-  place(fd: number): number {
+  #place(fd: number): number {
     const child = this.#spare;
     if (child === undefined) throw new Error('a child without a place for its descriptor');
     this.#spare = undefined;

@@ -69,7 +69,7 @@ export interface Place {
   keepers(): Promise<number[]>;
   /** Entries of the pager's journal, in its place. */
   write(...entries: readonly object[]): Promise<void>;
-  /** No message is being read, and such a one was. */
+  /** Whether its journal has an entry of that kind. */
   hasWritten(what: string): Promise<boolean>;
 }
 
@@ -136,10 +136,7 @@ export async function place(
       await map.write(Buffer.alloc(count, 1), 0, count, first);
       client.came(1, first, count);
     },
-    hasWritten: async (what) => {
-      const reading = await readFile(path.join(images, 'pager.reading'), 'latin1');
-      return (await journal()).includes(`"${what}"`) && reading !== '1';
-    },
+    hasWritten: async (what) => (await journal()).includes(`"${what}"`),
     keepers: async () => replay(await journal(), () => []).keepers.map(({ pid }) => pid),
     write: async (...entries) =>
       appendFile(
