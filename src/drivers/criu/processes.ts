@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { readdir, readFile, readlink, realpath, writeFile } from 'node:fs/promises';
+import { readdir, readFile, readlink, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { bootId, parseStat, startTicksOf } from '../../host/process.ts';
 import { godwitError } from '../../errors.ts';
@@ -97,19 +97,30 @@ export async function filesOf(pid: number): Promise<Map<number, string>> {
   return found;
 }
 
-/** Processes of this program, by the name of its file, that have this working directory. */
+/**
+ * Processes of this program, by the name of its file, that have this working directory. A directory of a container may have
+ * the same path in its mounts, and be another one.
+ */
 export async function runningIn(directory: string, program: string): Promise<BootProcess[]> {
   const name = path.basename(program);
-  const real = await realpath(directory).catch(() => directory);
+  const own = await directoryOf(directory);
+  if (own === undefined) return [];
   const found: BootProcess[] = [];
   for (const pid of (await readdir('/proc')).map(Number).filter(Number.isInteger)) {
     const seen = identify(pid);
     if (seen === undefined) continue;
-    if ((await readlink(`/proc/${pid}/cwd`).catch(() => '')) !== real) continue;
     const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0');
-    if (words.some((word) => path.basename(word) === name)) found.push(seen);
+    if (!words.some((word) => path.basename(word) === name)) continue;
+    // Not asked of every process: one may be on storage that does not answer.
+    if ((await directoryOf(`/proc/${pid}/cwd`)) === own) found.push(seen);
   }
   return found;
+}
+
+/** Which one it is, whatever its path; undefined where there is none. */
+async function directoryOf(file: string): Promise<string | undefined> {
+  const found = await stat(file, { bigint: true }).catch(() => undefined);
+  return found && `${found.dev}:${found.ino}`;
 }
 
 /** Bytes of memory that it has in use. */

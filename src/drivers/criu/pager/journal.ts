@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { BootProcess } from '../../../host/life.ts';
 import { PAGE } from '../memory.ts';
 import { AddressSpace } from './address-space.ts';
 import type { Span } from './address-space.ts';
@@ -20,9 +21,17 @@ const entry = z.union([
   z.strictObject({ over: number }),
   /** CRIU has all of the container in place. */
   z.strictObject({ restored: z.literal(true) }),
-  /** Processes that hold the descriptors. */
+  /** Processes that hold the descriptors. Earlier builds wrote no boot. */
   z.strictObject({
-    keepers: z.array(z.strictObject({ pid: number, startTicks: number })).max(16),
+    keepers: z
+      .array(
+        z.strictObject({
+          pid: number,
+          startTicks: number,
+          bootId: z.string().max(64).optional(),
+        }),
+      )
+      .max(16),
   }),
   /** Every page that anybody could ask for is there. */
   z.strictObject({ all: z.literal(true) }),
@@ -31,7 +40,7 @@ export type Entry = z.infer<typeof entry>;
 
 export interface Known {
   readonly spaces: Map<number, AddressSpace>;
-  readonly keepers: readonly { readonly pid: number; readonly startTicks: number }[];
+  readonly keepers: readonly BootProcess[];
   readonly restored: boolean;
   readonly all: boolean;
 }

@@ -1,4 +1,5 @@
-import { isAlive, startTicksOf } from '../../../host/process.ts';
+import { lifeOf } from '../../../host/life.ts';
+import { bootId, startTicksOf } from '../../../host/process.ts';
 import type { Known } from './journal.ts';
 import * as kernel from './kernel.ts';
 import { isNoRoom } from './reading.ts';
@@ -33,7 +34,12 @@ export class Keepers {
   }
 
   get identities(): Known['keepers'] {
-    return [...this.#pids.values()].map((pid) => ({ pid, startTicks: startTicksOf(pid) ?? 0 }));
+    const boot = bootId();
+    return [...this.#pids.values()].map((pid) => ({
+      pid,
+      startTicks: startTicksOf(pid) ?? 0,
+      bootId: boot,
+    }));
   }
 
   /**
@@ -92,7 +98,9 @@ export class Keepers {
   }
 }
 
-export const livingOf = (keepers: Known['keepers']): Known['keepers'] => keepers.filter(isAlive);
+/** Of an earlier boot none is, whoever has its number now. */
+export const livingOf = (keepers: Known['keepers']): Known['keepers'] =>
+  keepers.filter((each) => lifeOf(each).state === 'alive');
 
 /** Has `take` take all that keepers hold from one of them: the one that began last, where it has all. Undefined, or why none could. */
 export function takeFromOne(keepers: Known['keepers'], take: (pid: number) => void): unknown {

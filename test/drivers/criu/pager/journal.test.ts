@@ -29,14 +29,18 @@ test('a child has what its parent had when it forked', () => {
 });
 
 test('the last keepers count, a process that is over does not, and a torn last line is none', () => {
-  const keeper = (pid: number): Entry => ({ keepers: [{ pid, startTicks: 1 }] });
-  const said = text({ task: 1, fd: 1000 }, keeper(5), { over: 1000 }, keeper(6), { all: true });
+  const last = { pid: 6, startTicks: 1, bootId: 'b' };
+  const said = text(
+    { task: 1, fd: 1000 },
+    // As earlier builds wrote it.
+    { keepers: [{ pid: 5, startTicks: 1 }] },
+    { over: 1000 },
+    { keepers: [last] },
+    { all: true },
+  );
   const known = replay(`${said}{"fd":1000,"dr`, spansOf);
   assert.deepEqual([...known.spaces.keys()], []);
-  assert.deepEqual(
-    known.keepers.map(({ pid }) => pid),
-    [6],
-  );
+  assert.deepEqual(known.keepers, [last]);
   assert.equal(known.all, true);
 });
 

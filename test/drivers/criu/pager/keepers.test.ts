@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import { Keepers } from '../../../../src/drivers/criu/pager/keepers.ts';
-import { isAlive, startTicksOf } from '../../../../src/host/process.ts';
+import { Keepers, livingOf } from '../../../../src/drivers/criu/pager/keepers.ts';
+import { bootId, isAlive, startTicksOf } from '../../../../src/host/process.ts';
 import { skip } from './place.ts';
 
 test(
@@ -22,6 +22,7 @@ test(
     try {
       keepers.begin([before]);
       const own = keepers.identities.map(({ pid }) => pid);
+      for (const each of keepers.identities) assert.equal(each.bootId, bootId());
       assert.deepEqual(written, [[before.pid, ...own], own]);
       assert.deepEqual(await ended, [null, 'SIGKILL']);
       // A journal takes 16.
@@ -36,3 +37,10 @@ test(
     }
   },
 );
+
+test('a process is no keeper of an earlier boot, though it has its number and its start time', () => {
+  const own = { pid: process.pid, startTicks: startTicksOf(process.pid) ?? 0 };
+  const now = { ...own, bootId: bootId() };
+  const before = { ...own, bootId: '00000000-0000-0000-0000-000000000000' };
+  assert.deepEqual(livingOf([before, own, now]), [own, now], 'of earlier builds none has a boot');
+});
